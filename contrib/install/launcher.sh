@@ -1,0 +1,57 @@
+#!/bin/sh
+# Starts @PROGRAM@. Made from contrib/install/launcher.sh: change it there.
+# Every status that is not the program's own word becomes "try again later".
+name=${0##*/}
+soft=75
+[ "$name" = qmail-inject ] && soft=111
+case " $* " in *" --as condredirect "* | *" --as=condredirect "*) soft=111 ;; esac
+later() {
+  echo "$name: $1" >&2
+  exit "$soft"
+}
+
+self=$(readlink -f -- "$0") || later "cannot find itself"
+here=${self%/*}
+deno=@DENO@
+command -v "$deno" >/dev/null 2>&1 || later "Deno ($deno) is not there"
+
+# Deno starts no program under a limited permission while one of these is set.
+unset LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT LD_BIND_NOW LD_BIND_NOT LD_DEBUG LD_DEBUG_OUTPUT LD_DYNAMIC_WEAK \
+  LD_HWCAP_MASK LD_ORIGIN_PATH LD_PROFILE LD_PROFILE_OUTPUT LD_SHOW_AUXV LD_TRACE_LOADED_OBJECTS LD_USE_LOAD_BIAS \
+  LD_VERBOSE LD_WARN LD_ASSUME_KERNEL LD_POINTER_GUARD LD_PREFER_MAP_32BIT_EXEC
+NO_COLOR=1 DENO_NO_UPDATE_CHECK=1
+export NO_COLOR DENO_NO_UPDATE_CHECK
+
+# An inherited "ignore" for SIGCHLD would lose the status of the program that we run: dash has reset it by now,
+# other shells cannot.
+reset=
+if [ -r "/proc/$$/status" ]; then
+  while read -r key value; do
+    [ "$key" = SigIgn: ] || continue
+    case $value in *[13579bdf]????) reset="env --default-signal=CHLD" ;; esac
+    break
+  done <"/proc/$$/status"
+fi
+
+child= hit=
+forward() {
+  hit=1
+  [ -z "$child" ] || kill -s TERM "$child" 2>/dev/null
+}
+trap forward TERM INT HUP
+$reset "$deno" run -q --no-prompt @FLAGS@ --allow-read --allow-write --allow-env --allow-run --allow-sys=uid \
+  "@ENTRY@" "$name" "$@" <&0 &
+child=$!
+wait "$child"
+status=$?
+while [ -n "$hit" ]; do # a signal ends wait before the child has ended
+  hit=
+  wait "$child"
+  again=$?
+  [ "$again" = 127 ] || status=$again
+done
+
+case $status in
+  0 | 10 | 6[4-9] | 7[0-8] | 99 | 100 | 111) exit "$status" ;;
+  *) later "ended with status $status" ;;
+esac

@@ -1,0 +1,47 @@
+/** Fills the launcher template: one text for the checkout and for what is installed. */
+
+/** What a launcher starts. */
+export interface Start {
+  /** The program, for the comment. */
+  readonly program: string;
+  /** Deno: a name on PATH or an absolute path; `$here` is the folder of the launcher. */
+  readonly deno: string;
+  /** The module, likewise. */
+  readonly entry: string;
+  /** Deno's flags that say where code may come from. */
+  readonly flags: string;
+}
+
+/** The programs that have a launcher, where they stand in the checkout, and their modules. */
+export const PROGRAMS = [
+  { launcher: "shim/shim", entry: "shim/main.ts", up: ".." },
+  { launcher: "hooks/incoming", entry: "hooks/incoming.ts", up: ".." },
+] as const;
+
+/** The launcher of a checkout: Deno from PATH, sources beside it. */
+export function checkoutStart({ launcher, entry, up }: typeof PROGRAMS[number]): Start {
+  return {
+    program: launcher,
+    deno: "deno",
+    flags: `--frozen --config "$here/${up}/deno.json"`,
+    entry: `$here/${up}/${entry}`,
+  };
+}
+
+const template = new URL("./launcher.sh", import.meta.url);
+
+/** The text of a launcher. */
+export function launcherText(start: Start): string {
+  return Deno.readTextFileSync(template)
+    .replace("@PROGRAM@", start.program)
+    .replace("@DENO@", start.deno)
+    .replace("@FLAGS@", start.flags)
+    .replace("@ENTRY@", start.entry);
+}
+
+if (import.meta.main) {
+  for (const program of PROGRAMS) {
+    Deno.writeTextFileSync(program.launcher, launcherText(checkoutStart(program)), { mode: 0o755 });
+    Deno.chmodSync(program.launcher, 0o755);
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * Bytes and text. Mail is bytes: where it is handled as a string here, the
+ * string is "binary", one character a byte (0 to 255), so that nothing a
+ * stranger wrote is changed on its way through.
+ */
+
+/** Bytes on a plain ArrayBuffer, as Web Crypto and streams want them. */
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Text as UTF-8 bytes. */
+export const utf8 = (text: string): Bytes => encoder.encode(text);
+
+/** Bytes as text; what is not UTF-8 becomes U+FFFD, and so equals nothing that we signed. */
+export const text = (bytes: Uint8Array): string => decoder.decode(bytes);
+
+/** Bytes as a binary string. (`TextDecoder("latin1")` is windows-1252 and changes 0x80 to 0x9f.) */
+export function binary(bytes: Uint8Array): string {
+  let out = "";
+  for (let i = 0; i < bytes.length; i += 8192) {
+    out += String.fromCharCode(...bytes.subarray(i, i + 8192));
+  }
+  return out;
+}
+
+/** A binary string as bytes. */
+export function unbinary(string: string): Bytes {
+  const out = new Uint8Array(string.length);
+  for (let i = 0; i < string.length; i++) out[i] = string.charCodeAt(i);
+  return out;
+}
+
+/** A binary string read as UTF-8 text. */
+export const binaryToText = (string: string): string => text(unbinary(string));
+
+/** Text as the binary string of its UTF-8 bytes. */
+export const textToBinary = (string: string): string => binary(utf8(string));
+
+/** All parts in one. */
+export function concat(...parts: Uint8Array[]): Bytes {
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+/** Are both the same? The time taken depends on the lengths alone. */
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!;
+  return difference === 0;
+}
+
+const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
+
+/** Base32 of RFC 4648 section 6 in lower case, without padding. */
+export function base32(bytes: Uint8Array): string {
+  let out = "";
+  let bits = 0;
+  let value = 0;
+  for (const byte of bytes) {
+    value = ((value << 8) | byte) & 0xffff;
+    bits += 8;
+    while (bits >= 5) {
+      bits -= 5;
+      out += BASE32[(value >> bits) & 31];
+    }
+  }
+  return bits > 0 ? out + BASE32[(value << (5 - bits)) & 31] : out;
+}
+
+/** Lower case for A to Z only, as all SRS engines do it. */
+export const lower = (text: string): string => text.replace(/[A-Z]+/g, (run) => run.toLowerCase());

@@ -1,0 +1,190 @@
+/** The settings file: TOML in, checked settings out; everything wrong is named with its line. */
+import { parse, TomlDate, TomlError } from "smol-toml";
+import { Fail, reason, show } from "./fail.ts";
+import { convert, type Scheme, type Setting, SETTINGS } from "./settings.ts";
+
+/** Settings of one identity. */
+export interface IdentitySettings {
+  readonly address: string;
+  readonly srs_domain: string;
+  readonly keys: string;
+}
+
+/** One rule for the envelope sender. */
+export interface Rule {
+  readonly to: readonly string[];
+  readonly sender: Scheme;
+}
+
+/** All settings; what each means stands in settings.ts. Paths are absolute. */
+export interface Settings {
+  readonly since: string;
+  readonly sender: Scheme;
+  readonly mixed: "plain" | "srs";
+  readonly tag: boolean;
+  readonly domain: string;
+  readonly state: string;
+  readonly log_addresses: boolean;
+  readonly identity: readonly IdentitySettings[];
+  readonly rule: readonly Rule[];
+  readonly srs: {
+    readonly hash_length: number;
+    readonly alphabet: "base64" | "base64url";
+    readonly separator: "=" | "+" | "-";
+    readonly max_age: number;
+    readonly skew: number;
+  };
+  readonly prvs: { readonly receive: boolean; readonly delimiter: string; readonly lifetime: number };
+  readonly transport: {
+    readonly via: "command" | "maildir";
+    readonly preset: string;
+    readonly command: readonly string[];
+    readonly maildir: string;
+    readonly timeout: number;
+    readonly real: readonly string[];
+  };
+  readonly incoming: {
+    readonly forged: "spam" | "refuse" | "mark";
+    readonly spam: string;
+    readonly spam_command: readonly string[];
+    readonly inbox: string;
+    readonly forward: boolean;
+    readonly forward_sender: string;
+    readonly grace: number;
+  };
+}
+
+/** Where the file stands and whose home `~` is. */
+export interface Place {
+  /** The settings file, absolute. */
+  readonly file: string;
+  readonly home: string;
+}
+
+/** Tables that are repeated. */
+const REPEATED = ["identity", "rule"];
+
+/**
+ * Reads and checks the settings.
+ *
+ * @param text the file
+ * @throws {Fail} `config`: file, line, name, and what is wrong
+ */
+export function parseConfig(text: string, place: Place): Settings {
+  const wrong = (line: number, what: string) => new Fail("config", `${place.file} line ${line}: ${what}`);
+  let given: Record<string, unknown>;
+  try {
+    given = parse(text);
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    throw wrong(error.line, reason(error).replace(/^Invalid TOML document: /, "").replace(/ *\d+: .*$/, ""));
+  }
+
+  const table = (prefix: string, values: Record<string, unknown>, nth: number): Record<string, unknown> => {
+    const line = (name: string) => lineOf(text, prefix, name, nth);
+    const own = SETTINGS.filter((setting) => tableOf(setting) === prefix);
+    for (const name of Object.keys(values)) {
+      const known = own.some((setting) => lastName(setting) === name) || (prefix === "" && isTable(name));
+      if (!known) throw wrong(line(name), `unknown setting ${prefix === "" ? name : `${prefix}.${name}`}`);
+    }
+    const out: Record<string, unknown> = {};
+    for (const setting of own) {
+      const name = lastName(setting);
+      const present = Object.hasOwn(values, name);
+      if (!present && setting.fallback === undefined) throw wrong(line(""), `${setting.name} is not set`);
+      try {
+        const raw = values[name];
+        out[name] = present ? convert(setting, raw instanceof TomlDate ? raw.toISOString() : raw) : setting.fallback;
+      } catch (error) {
+        throw wrong(line(name), `${setting.name}: ${reason(error)}`);
+      }
+      if (setting.type === "path") out[name] = absolutePath(out[name] as string, place);
+    }
+    return out;
+  };
+
+  const settings = table("", given, 0);
+  for (const prefix of new Set(SETTINGS.map(tableOf).filter((name) => name !== ""))) {
+    const part = given[prefix];
+    if (!REPEATED.includes(prefix)) {
+      if (part !== undefined && !isRecord(part)) throw wrong(lineOf(text, "", prefix, 0), `${prefix} is not a table`);
+      settings[prefix] = table(prefix, (part ?? {}) as Record<string, unknown>, 0);
+      continue;
+    }
+    if (part !== undefined && !(Array.isArray(part) && part.every(isRecord))) {
+      throw wrong(lineOf(text, "", prefix, 0), `write [[${prefix}]], one for each`);
+    }
+    settings[prefix] = ((part ?? []) as Record<string, unknown>[]).map((one, nth) => table(prefix, one, nth));
+  }
+  const checked = settings as unknown as Settings;
+  together(checked, (prefix, name, nth, what) => wrong(lineOf(text, prefix, name, nth), what));
+  return checked;
+}
+
+/** What only shows when settings are seen together. */
+function together(
+  settings: Settings,
+  wrong: (prefix: string, name: string, nth: number, what: string) => Fail,
+): void {
+  if (settings.identity.length === 0) {
+    throw wrong("", "", 0, "no [[identity]]: say which addresses are yours");
+  }
+  for (const [nth, one] of settings.identity.entries()) {
+    for (const other of settings.identity.slice(0, nth)) {
+      if (other.address.toLowerCase() === one.address.toLowerCase()) {
+        throw wrong("identity", "address", nth, `identity.address ${show(one.address)} is there twice`);
+      }
+      // A shared key would tie two addresses together for everybody who sees the key id.
+      if (other.keys === one.keys) {
+        throw wrong(
+          "identity",
+          "keys",
+          nth,
+          `identity.keys of ${one.address} is the file of ${other.address}: each identity has its own`,
+        );
+      }
+    }
+  }
+  const { via, preset, command, maildir } = settings.transport;
+  if (via === "command" && preset === "") {
+    throw wrong("transport", "", 0, "transport.preset is not set: say which program takes your mail");
+  }
+  if (via === "maildir" && maildir === "") throw wrong("transport", "", 0, "transport.maildir is not set");
+  if (via === "maildir" && command.length > 0) {
+    throw wrong("transport", "command", 0, 'transport.command has no meaning with via = "maildir"');
+  }
+}
+
+/** The table that a setting stands in; empty at the top. */
+export const tableOf = (setting: Setting): string => setting.name.includes(".") ? setting.name.split(".")[0]! : "";
+const lastName = (setting: Setting): string => setting.name.split(".").at(-1)!;
+const isTable = (name: string): boolean => SETTINGS.some((setting) => tableOf(setting) === name);
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+function absolutePath(path: string, place: Place): string {
+  if (path === "" || path.startsWith("/")) return path;
+  if (path === "~" || path.startsWith("~/")) return place.home + path.slice(1);
+  return place.file.slice(0, place.file.lastIndexOf("/") + 1) + path;
+}
+
+/** The line of `name` in the nth table `prefix`, the table's own line when there is no such name, else 1. */
+function lineOf(text: string, prefix: string, name: string, nth: number): number {
+  let current = "";
+  let count = -1;
+  let head = 1;
+  for (const [index, line] of text.split("\n").entries()) {
+    const opened = /^\s*\[\[?\s*([\w.-]+)\s*\]\]?/.exec(line)?.[1];
+    if (opened !== undefined) {
+      current = opened;
+      if (opened === prefix) count++;
+      if ((opened === prefix && count === nth) || (prefix === "" && opened === name)) head = index + 1;
+      continue;
+    }
+    const key = /^\s*"?([\w.-]+)"?\s*=/.exec(line)?.[1];
+    if (key === undefined || name === "") continue;
+    if (current === prefix && (prefix === "" || count === nth) && key.split(".")[0] === name) return index + 1;
+    if (current === "" && prefix !== "" && key === `${prefix}.${name}`) return index + 1;
+  }
+  return head;
+}

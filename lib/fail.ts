@@ -1,0 +1,73 @@
+/**
+ * What went wrong, as a word for programs and a sentence for people.
+ *
+ * - Addresses: `address-invalid`, `no-at`, `at-in-user`
+ * - SRS and prvs: `not-srs`, `not-prvs`, `hash-invalid`, `stamp-expired`, `no-secret`, `option-invalid`
+ * - Tag and proof: `not-tag`, `tag-invalid`, `tag-expired`
+ * - Programs: `usage`, `data`, `refused`, `system`, `io`, `temporary`, `permission`, `config`
+ */
+export type Kind =
+  | "address-invalid"
+  | "no-at"
+  | "at-in-user"
+  | "not-srs"
+  | "not-prvs"
+  | "hash-invalid"
+  | "stamp-expired"
+  | "no-secret"
+  | "option-invalid"
+  | "not-tag"
+  | "tag-invalid"
+  | "tag-expired"
+  | "usage"
+  | "data"
+  | "refused"
+  | "system"
+  | "io"
+  | "temporary"
+  | "permission"
+  | "config";
+
+/**
+ * The one error class: every failure that a caller is expected to meet.
+ *
+ * The message is one line in plain words and names the thing. Which exit
+ * status a kind becomes is decided by the program alone (shim/main.ts and
+ * hooks/act.ts).
+ *
+ * @example
+ * ```ts
+ * import { Fail } from "./mod.ts";
+ * import assert from "node:assert/strict";
+ *
+ * const fail = new Fail("not-srs", 'Address "a@example.org" is not an SRS address');
+ * assert.equal(fail.kind, "not-srs");
+ * ```
+ */
+export class Fail extends Error {
+  /** What went wrong, for programs. */
+  readonly kind: Kind;
+
+  /** @param kind what went wrong @param message one line in plain words */
+  constructor(kind: Kind, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "Fail";
+    this.kind = kind;
+  }
+}
+
+/** A stranger's text in double quotes: one line, no control characters, at most 120 characters. */
+export function show(text: string): string {
+  const short = text.length > 120 ? `${text.slice(0, 119)}…` : text;
+  // JSON leaves DEL and C1 alone; a terminal would obey them.
+  // deno-lint-ignore no-control-regex
+  return JSON.stringify(short).replace(/[\x7f-\x9f\u2028\u2029]/g, (c) => {
+    return `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
+}
+
+/** The message of anything that was thrown, on one line. */
+export function reason(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replace(/\s+/g, " ").trim();
+}

@@ -1,0 +1,219 @@
+/** The one file of lib that touches the system: standard input, environment, files with owner and mode. */
+import { type Bytes, concat, text } from "./bytes.ts";
+import { parseConfig, type Settings } from "./config.ts";
+import { Fail, reason, show } from "./fail.ts";
+import type { Identity } from "./identity.ts";
+import { parseAddress } from "./address.ts";
+import { parseKeys } from "./keys.ts";
+import { type Event, logLine } from "./log.ts";
+import { type Head, parseHead } from "./message.ts";
+
+/** Longest header that is taken. */
+export const HEADER_LIMIT = 1024 * 1024;
+/** What a hook looks into: header and beginning of the body. */
+export const PREFIX_LIMIT = 256 * 1024;
+/** One buffer for all reading: memory for 1 GB is that for 1 KB. */
+const CHUNK = 256 * 1024;
+
+/** Standard input as a message: its beginning, and the rest still to come. */
+export interface Input {
+  /** What was read so far. */
+  readonly prefix: Bytes;
+  readonly head: Head;
+  /** Did it end within `prefix`? */
+  readonly whole: boolean;
+  /** The body: what of it is in `prefix`, then the rest. Can be read once. */
+  body(): AsyncIterable<Uint8Array>;
+}
+
+/**
+ * Reads standard input until the header is there, and at least `prefix` bytes.
+ *
+ * @throws {Fail} `data` for a header over {@link HEADER_LIMIT}, `io` when reading fails
+ */
+export async function readInput(prefix: number): Promise<Input> {
+  const parts: Bytes[] = [];
+  let size = 0;
+  let whole = false;
+  for (;;) {
+    const want = Math.max(prefix - size, 16 * 1024);
+    const buffer = new Uint8Array(Math.min(want, CHUNK));
+    const count = await read(buffer);
+    if (count === null) whole = true;
+    else {
+      parts.push(buffer.subarray(0, count));
+      size += count;
+    }
+    if (!whole && size < prefix) continue;
+    const bytes = concat(...parts);
+    const head = parseHead(bytes, whole || size >= HEADER_LIMIT);
+    if (head !== undefined && (whole || head.bodyStart < size || size < HEADER_LIMIT)) {
+      return { prefix: bytes, head, whole, body: () => rest(bytes.subarray(head.bodyStart), whole) };
+    }
+    if (size >= HEADER_LIMIT) throw new Fail("data", `The header is longer than ${HEADER_LIMIT} bytes`);
+  }
+}
+
+async function* rest(first: Uint8Array, whole: boolean): AsyncGenerator<Uint8Array> {
+  if (first.length > 0) yield first;
+  if (whole) return;
+  const buffer = new Uint8Array(CHUNK);
+  for (let count; (count = await read(buffer)) !== null;) yield buffer.subarray(0, count);
+}
+
+/** Asynchronous on purpose: a synchronous read would starve the signal handlers. */
+async function read(buffer: Uint8Array): Promise<number | null> {
+  try {
+    return await Deno.stdin.read(buffer);
+  } catch (error) {
+    throw new Fail("io", `Standard input cannot be read: ${reason(error)}`, { cause: error });
+  }
+}
+
+/** Reads standard input to its end: a pipe that is closed early is an error to some callers. */
+export async function drain(body: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const _ of body);
+}
+
+/**
+ * The bytes of an environment variable, undefined when it is not there.
+ *
+ * qmail puts a stranger's bytes into SENDER and others. Deno refuses to read
+ * what is not UTF-8; printenv is asked then.
+ */
+export async function envBytes(name: string): Promise<Bytes | undefined> {
+  try {
+    const value = Deno.env.get(name);
+    return value === undefined ? undefined : new TextEncoder().encode(value);
+  } catch {
+    const { code, stdout } = await new Deno.Command("/usr/bin/printenv", { args: [name], stderr: "null" }).output();
+    if (code !== 0) throw new Fail("temporary", `Environment variable ${name} cannot be read`);
+    return new Uint8Array(stdout.subarray(0, -1));
+  }
+}
+
+/** An environment variable as text; bytes that are not UTF-8 become U+FFFD. */
+export async function env(name: string): Promise<string | undefined> {
+  const bytes = await envBytes(name);
+  return bytes && text(bytes);
+}
+
+/** The settings file: `given`, or COUNTERSIGN_CONFIG, or that of the user, or that of the system. */
+export async function configFile(given?: string): Promise<{ file: string; home: string }> {
+  const home = await env("HOME") ?? "";
+  const named = given ?? await env("COUNTERSIGN_CONFIG");
+  if (named !== undefined && named !== "") {
+    return { file: named.startsWith("/") ? named : `${Deno.cwd()}/${named}`, home };
+  }
+  const folder = await env("XDG_CONFIG_HOME") || `${home}/.config`;
+  const own = `${folder}/countersign/config.toml`;
+  const site = "/etc/countersign/config.toml";
+  return { file: exists(own) || !exists(site) ? own : site, home };
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Reads and checks the settings. @throws {Fail} `config`, naming the file */
+export function loadSettings(place: { file: string; home: string }): Settings {
+  let content: string;
+  try {
+    content = Deno.readTextFileSync(place.file);
+  } catch (error) {
+    const what = error instanceof Deno.errors.NotFound ? "is not there" : `cannot be read: ${reason(error)}`;
+    throw new Fail("config", `Settings file ${place.file} ${what}`);
+  }
+  return parseConfig(content, place);
+}
+
+/** The identities with their keys. @throws {Fail} `config`; `permission` for a key file that others can read */
+export function loadIdentities(settings: Settings): Identity[] {
+  return settings.identity.map((one) => ({
+    address: parseAddress(one.address.toLowerCase()),
+    srsDomain: one.srs_domain.toLowerCase(),
+    keys: parseKeys(readSecret(one.keys), one.keys),
+  }));
+}
+
+function readSecret(path: string): string {
+  let file: Deno.FsFile;
+  try {
+    file = Deno.openSync(path);
+  } catch (error) {
+    const what = error instanceof Deno.errors.NotFound ? "is not there" : `cannot be read: ${reason(error)}`;
+    throw new Fail("config", `Key file ${path} ${what}`);
+  }
+  using opened = file;
+  // The open file is asked, not the name: it may be another one by now.
+  const info = opened.statSync();
+  if (!info.isFile) throw new Fail("config", `Key file ${path} is not a file`);
+  const mode = (info.mode ?? 0) & 0o777;
+  if ((mode & 0o077) !== 0) {
+    throw new Fail("permission", `Key file ${path} has mode 0${mode.toString(8)}; others could read it: chmod 600`);
+  }
+  const user = Deno.uid();
+  if (info.uid !== null && info.uid !== user && info.uid !== 0) {
+    throw new Fail("permission", `Key file ${path} belongs to user ${info.uid}, not to ${user}`);
+  }
+  const bytes = new Uint8Array(Math.min(info.size, 64 * 1024));
+  let size = 0;
+  for (let count; size < bytes.length && (count = opened.readSync(bytes.subarray(size))) !== null;) size += count;
+  return text(bytes.subarray(0, size));
+}
+
+/** Adds a line to the log. A log that cannot be written never stops mail. */
+export function log(settings: Settings, event: Event): void {
+  try {
+    Deno.mkdirSync(settings.state, { recursive: true, mode: 0o700 });
+    const line = new TextEncoder().encode(logLine(event, new Date()));
+    using file = Deno.openSync(`${settings.state}/log`, { append: true, create: true, mode: 0o600 });
+    file.writeSync(line);
+  } catch {
+    // The message matters more.
+  }
+}
+
+/** Writes one line to standard error; a closed one is nobody's loss. */
+export function complain(program: string, what: string): void {
+  try {
+    Deno.stderr.writeSync(new TextEncoder().encode(`${program}: ${what.replace(/[\r\n]+/g, " ")}\n`));
+  } catch {
+    // Nobody listens.
+  }
+}
+
+/** Refuses an argument that was not UTF-8: Deno has put U+FFFD in its place, silently. */
+export function checkArguments(args: readonly string[]): void {
+  for (const argument of args) {
+    if (argument.includes("\ufffd")) throw new Fail("usage", `Argument ${show(argument)} is not UTF-8`);
+  }
+}
+
+/** The environment, less the variables that would change what a mail program does with our arguments. */
+export function cleanEnvironment(): Record<string, string> {
+  const all = Deno.env.toObject();
+  for (const name of Object.keys(all)) {
+    if (
+      /^(QMAIL(INJECT|USER|HOST|NAME|SUSER|SHOST|IDHOST|DEFAULTDOMAIN|DEFAULTHOST|PLUSDOMAIN|MFTFILE|RCPTS)|MAIL(USER|HOST|NAME)|NULLMAILER_.*)$/
+        .test(name)
+    ) {
+      delete all[name];
+    }
+  }
+  return all;
+}
+
+/** Aborted by SIGTERM, SIGINT or SIGHUP. */
+export function stopped(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+    Deno.addSignalListener(signal, () => controller.abort());
+  }
+  return controller.signal;
+}

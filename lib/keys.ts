@@ -1,0 +1,85 @@
+/**
+ * A key file: one key a line, `id created secret`.
+ *
+ *     # made on the laptop
+ *     k1 2026-11-20 base64:q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=
+ *
+ * The newest key signs; all younger than 900 days verify (SRS stamps come round
+ * again after 1024 days, prvs stamps after 1000).
+ */
+import { type Bytes, utf8 } from "./bytes.ts";
+import { dayOf } from "./day.ts";
+import { Fail, show } from "./fail.ts";
+
+/** One key. */
+export interface Key {
+  /** 1 to 8 of `a-z0-9`; its last digit, or 0, is the key digit of prvs. */
+  readonly id: string;
+  /** The day of creation, since 1970-01-01. */
+  readonly created: number;
+  readonly secret: Bytes;
+}
+
+/** Days for which a key verifies. */
+export const KEY_AGE = 900;
+
+/**
+ * Reads a key file.
+ *
+ * @param name the file, for messages; a secret is never in one
+ * @returns the keys, newest first; of one day, the later line first
+ * @throws {Fail} `config` with file and line
+ */
+export function parseKeys(text: string, name: string): Key[] {
+  const keys: Key[] = [];
+  for (const [index, line] of text.split(/\r?\n/).entries()) {
+    const wrong = (what: string) => new Fail("config", `${name} line ${index + 1}: ${what}`);
+    if (line.trim() === "" || line.startsWith("#")) continue;
+    const parts = /^(\S+)[ \t]+(\S+)[ \t]+(.+)$/.exec(line);
+    if (parts === null) throw wrong("a key is written as: id created secret");
+    const [, id, created, secret] = parts as unknown as [string, string, string, string];
+    if (!/^[a-z0-9]{1,8}$/.test(id)) throw wrong(`key id ${show(id)} is not 1 to 8 of a-z and 0-9`);
+    if (keys.some((key) => key.id === id)) throw wrong(`key id ${show(id)} is there twice`);
+    keys.unshift({ id, created: parseDay(created) ?? fail(), secret: decode(secret) ?? fail() });
+
+    function fail(): never {
+      throw wrong(`key ${show(id)} needs a date as 2026-11-20 and a secret that is not empty`);
+    }
+  }
+  if (keys.length === 0) throw new Fail("config", `${name} holds no key`);
+  return keys.sort((a, b) => b.created - a.created);
+}
+
+/** The keys that still verify on this day. */
+export function liveKeys(keys: readonly Key[], now: Date): Key[] {
+  return keys.filter((key) => dayOf(now) - key.created < KEY_AGE);
+}
+
+/** The key digit of prvs that a key signs with. */
+export function keyDigit(key: Key): number {
+  return Number(/[0-9]$/.exec(key.id)?.[0] ?? 0);
+}
+
+/** The secrets of keys by prvs digit, as prvsVerify takes them. */
+export function secretsByDigit(keys: readonly Key[]): Record<number, Bytes[]> {
+  const out: Record<number, Bytes[]> = {};
+  for (const key of keys) (out[keyDigit(key)] ??= []).push(key.secret);
+  return out;
+}
+
+/** `2026-11-20` as a day number; undefined when it is no date. */
+export function parseDay(text: string): number | undefined {
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) return undefined;
+  const date = new Date(`${text}T00:00:00Z`);
+  return Number.isNaN(date.getTime()) || !date.toISOString().startsWith(text) ? undefined : dayOf(date);
+}
+
+function decode(text: string): Bytes | undefined {
+  if (!text.startsWith("base64:")) return utf8(text);
+  try {
+    const bytes = Uint8Array.fromBase64(text.slice(7).trim());
+    return bytes.length === 0 ? undefined : bytes;
+  } catch {
+    return undefined;
+  }
+}

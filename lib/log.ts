@@ -1,0 +1,23 @@
+/** One line an event: `time=… key=value …`. No body, no subject, no secret. */
+import type { Address } from "./address.ts";
+import { formatAddress } from "./address.ts";
+
+/** What happened, in the order in which it is written. Empty values are left out. */
+export type Event = Record<string, string | number | undefined>;
+
+/** The line, with its newline. Values with anything but plain characters are quoted. */
+export function logLine(event: Event, now: Date): string {
+  const parts = [`time=${now.toISOString().replace(/\.\d+Z$/, "Z")}`];
+  for (const [key, value] of Object.entries(event)) {
+    if (value === undefined || value === "") continue;
+    const text = String(value);
+    parts.push(`${key}=${/^[\w@.+/:,<>=*-]+$/.test(text) ? text : JSON.stringify(text)}`);
+  }
+  return parts.join(" ") + "\n";
+}
+
+/** Somebody's address for the log: the domain only, unless settings say otherwise. */
+export function logAddress(address: Address | null, whole: boolean): string {
+  if (address === null) return "<>";
+  return whole ? formatAddress(address) : `@${address.domain}`;
+}

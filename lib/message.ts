@@ -1,0 +1,132 @@
+/** The header of a message (RFC 5322 section 2.2) as ordered raw fields. The body is never parsed. */
+import { binary, binaryToText, type Bytes, textToBinary, unbinary } from "./bytes.ts";
+
+/** One header field. */
+export interface Field {
+  /** The name as written. */
+  readonly name: string;
+  /** The whole field as a binary string, folds kept, lines ended by LF, without the last one. */
+  readonly raw: string;
+}
+
+/** All fields, in order. */
+export type Header = readonly Field[];
+
+/** A header and where the body begins in the bytes it was read from. */
+export interface Head {
+  readonly header: Header;
+  readonly bodyStart: number;
+}
+
+/** A message on its way: its header ready to be written, its body still flowing. */
+export interface Message {
+  /** Header and empty line. */
+  readonly head: Bytes;
+  /** The body, in pieces that are good until the next one is asked for. */
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+const NAME = /^([!-9;-~]+)[ \t]*:/;
+
+/**
+ * Reads the header at the front of a message.
+ *
+ * A leading mbox line (`From x`) is dropped, CRLF becomes LF. The header ends at
+ * the empty line, or before the first line that cannot be part of one, which then
+ * begins the body, as Sendmail has it.
+ *
+ * @param bytes the message, or its beginning
+ * @param whole are these all its bytes?
+ * @returns undefined when the header does not end within `bytes` and there may be more
+ */
+export function parseHead(bytes: Uint8Array, whole: boolean): Head | undefined {
+  const header: Field[] = [];
+  let lines: string[] = [];
+  const close = () => {
+    if (lines.length > 0) header.push({ name: NAME.exec(lines[0]!)![1]!, raw: lines.join("\n") });
+    lines = [];
+  };
+  for (let at = 0; at < bytes.length;) {
+    const newline = bytes.indexOf(10, at);
+    if (newline < 0 && !whole) return undefined;
+    const end = newline < 0 ? bytes.length : newline;
+    const next = newline < 0 ? bytes.length : newline + 1;
+    const line = binary(bytes.subarray(at, end > at && bytes[end - 1] === 13 ? end - 1 : end));
+    if (line === "") {
+      close();
+      return { header, bodyStart: next };
+    }
+    if (/^[ \t]/.test(line) && lines.length > 0) lines.push(line);
+    else if (NAME.test(line)) {
+      close();
+      lines = [line];
+    } else if (at > 0 || !/^>?From /.test(line)) {
+      close();
+      return { header, bodyStart: at };
+    }
+    at = next;
+  }
+  close();
+  return whole ? { header, bodyStart: bytes.length } : undefined;
+}
+
+/** Header and empty line, as they are written. */
+export function printHead(header: Header): Bytes {
+  return unbinary(header.map((field) => field.raw + "\n").join("") + "\n");
+}
+
+/** A new field. CR, LF and NUL in its value are the caller's bug and become spaces. */
+export function field(name: string, value: string): Field {
+  // deno-lint-ignore no-control-regex
+  return { name, raw: `${name}: ${textToBinary(value).replace(/[\r\n\0]+/g, " ")}` };
+}
+
+/** Is it the field of this name, upper and lower case ignored? */
+export function named(field: Field, ...names: string[]): boolean {
+  const own = field.name.toLowerCase();
+  return names.some((name) => name.toLowerCase() === own);
+}
+
+/** The value of a field: unfolded, trimmed, read as UTF-8. */
+export function valueOf(field: Field): string {
+  return binaryToText(field.raw.slice(field.raw.indexOf(":") + 1).replace(/\n/g, "")).trim();
+}
+
+/** The values of all fields of this name. */
+export function values(header: Header, name: string): string[] {
+  return header.filter((field) => named(field, name)).map(valueOf);
+}
+
+/** The value of the first field of this name. */
+export function value(header: Header, name: string): string | undefined {
+  const found = header.find((field) => named(field, name));
+  return found && valueOf(found);
+}
+
+/** The header without the fields of these names. */
+export function without(header: Header, ...names: string[]): Header {
+  return header.filter((field) => !named(field, ...names));
+}
+
+/**
+ * CRLF to LF in a flowing body: qmail, nullmailer and dma take a CR for text.
+ * A chunk without a CR goes through untouched.
+ */
+export async function* unixLines(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  let held = false;
+  for await (const chunk of body) {
+    if (!held && chunk.indexOf(13) < 0) {
+      yield chunk;
+      continue;
+    }
+    const out = new Uint8Array(chunk.length + 1);
+    let size = 0;
+    for (const byte of chunk) {
+      if (held && byte !== 10) out[size++] = 13;
+      held = byte === 13;
+      if (!held) out[size++] = byte;
+    }
+    yield out.subarray(0, size);
+  }
+  if (held) yield Uint8Array.of(13);
+}

@@ -1,0 +1,308 @@
+/**
+ * The one table of settings: name, type, default, check, documentation. The
+ * README's table, the error messages and the types come from here.
+ */
+import { Fail, show } from "./fail.ts";
+import { parseAddress, parseAddressList } from "./address.ts";
+import { parseDay } from "./keys.ts";
+
+/** How a setting's value is written. */
+export type Type = "text" | "number" | "flag" | "date" | "path" | "words" | "list" | string[];
+
+/** One setting. */
+export interface Setting {
+  /** Its name, with the table it stands in: `srs.max_age`. */
+  readonly name: string;
+  /** A kind of value; an array: one of these words. */
+  readonly type: Type;
+  /** What it is when it is not given; undefined: it must be given. */
+  readonly fallback: unknown;
+  /** One or two sentences for the user. */
+  readonly help: string;
+  /** Throws {@link Fail} with what is wrong; the name is put before it. */
+  readonly check?: (value: never) => void;
+}
+
+/** Envelope sender schemes, from the weakest to the strongest. */
+export type Scheme = "plain" | "prvs" | "srs";
+const SCHEMES = ["srs", "prvs", "plain"];
+
+const PRESETS = ["qmail-inject", "sendmail", "postfix", "exim", "msmtp", "nullmailer", "dma"];
+
+/** All settings, in the order of the documentation. */
+export const SETTINGS: readonly Setting[] = [
+  {
+    name: "since",
+    type: "date",
+    fallback: "",
+    help: "The day on which your mail began to be signed, as 2026-11-20. For `incoming.grace` days from then " +
+      "forged bounces are only marked, because last week's mail went out unsigned.",
+  },
+  {
+    name: "sender",
+    type: SCHEMES,
+    fallback: "srs",
+    help: "The envelope sender of your mail where no rule says otherwise: `srs`, `prvs` or `plain`.",
+  },
+  {
+    name: "mixed",
+    type: ["plain", "srs"],
+    fallback: "plain",
+    help: "What a message gets whose recipients' rules disagree: `plain` lets plain win over prvs and prvs over " +
+      "srs; `srs` the other way round.",
+  },
+  { name: "tag", type: "flag", fallback: true, help: "Put an X-Msgauth tag on your own mail." },
+  {
+    name: "domain",
+    type: "text",
+    fallback: "",
+    help: "The domain that a From address without one (cron's `root`) is taken to have.",
+    check: domain,
+  },
+  {
+    name: "state",
+    type: "path",
+    fallback: "~/.local/state/countersign",
+    help: "The folder for the log and what else must be remembered; it is made when needed.",
+  },
+  {
+    name: "log_addresses",
+    type: "flag",
+    fallback: false,
+    help: "Write whole addresses of other people to the log; otherwise their domains only.",
+  },
+  {
+    name: "identity.address",
+    type: "text",
+    fallback: undefined,
+    help: "One of your addresses. `[[identity]]` is repeated for each.",
+    check: (value: string) => void parseAddress(value),
+  },
+  {
+    name: "identity.srs_domain",
+    type: "text",
+    fallback: "",
+    help: "The domain of its SRS addresses; its mail must reach the hook.",
+    check: domain,
+  },
+  {
+    name: "identity.keys",
+    type: "path",
+    fallback: "keys",
+    help: "Its key file, mode 0600: a line a key, `id created secret`. No two identities share one.",
+  },
+  {
+    name: "rule.to",
+    type: "list",
+    fallback: undefined,
+    help: 'Recipients of a rule, `*` standing for any characters: `["*@lists.example.org"]`. `[[rule]]` is ' +
+      "repeated; the first that matches counts.",
+    check: patterns,
+  },
+  { name: "rule.sender", type: SCHEMES, fallback: undefined, help: "What these recipients get." },
+  {
+    name: "srs.hash_length",
+    type: "number",
+    fallback: 8,
+    help: "Characters of hash written and required, 4 to 27.",
+    check: range(4, 27),
+  },
+  {
+    name: "srs.alphabet",
+    type: ["base64url", "base64"],
+    fallback: "base64url",
+    help: "`base64url` writes `-` and `_` and reads both alphabets; `base64` is Mail::SRS to the letter (some sites " +
+      "refuse its `/` and `+`).",
+  },
+  { name: "srs.separator", type: ["=", "+", "-"], fallback: "=", help: "The character behind SRS0; all are read." },
+  {
+    name: "srs.max_age",
+    type: "number",
+    fallback: 21,
+    help: "Days that an SRS address is good for; older than that and under 180 days it is delivered with a mark.",
+    check: range(1, 179),
+  },
+  {
+    name: "srs.skew",
+    type: "number",
+    fallback: 1,
+    help: "Days by which another machine's clock may be ahead.",
+    check: range(0, 7),
+  },
+  {
+    name: "prvs.receive",
+    type: "flag",
+    fallback: false,
+    help: "Your MTA accepts `prvs=…` addresses and hands them to the hook. Without it prvs is never used.",
+  },
+  {
+    name: "prvs.delimiter",
+    type: ["", "+", "-", "_"],
+    fallback: "",
+    help: "Empty: `prvs=…=you@domain`; else the sub-address form `you-prvs=…@domain` with this delimiter.",
+  },
+  {
+    name: "prvs.lifetime",
+    type: "number",
+    fallback: 7,
+    help: "Days that a prvs address is good for.",
+    check: range(1, 99),
+  },
+  {
+    name: "transport.via",
+    type: ["command", "maildir"],
+    fallback: "command",
+    help: "How mail leaves: through another program, or into a maildir (for trying things out).",
+  },
+  {
+    name: "transport.preset",
+    type: ["", ...PRESETS],
+    fallback: "",
+    help: "The program that takes the mail, which says how it is called: " + PRESETS.join(", ") + ".",
+  },
+  {
+    name: "transport.command",
+    type: "words",
+    fallback: [],
+    help: 'The program with its first arguments, as `["/usr/bin/msmtp", "-a", "work"]`. Default: the preset\'s.',
+    check: absolute,
+  },
+  { name: "transport.maildir", type: "path", fallback: "", help: 'The maildir for `via = "maildir"`.' },
+  {
+    name: "transport.timeout",
+    type: "number",
+    fallback: 900,
+    help: "Seconds after which the program is stopped and the message counts as not sent; 0: never.",
+    check: range(0, 86_400),
+  },
+  {
+    name: "transport.real",
+    type: "words",
+    fallback: [],
+    help: "The real sendmail, for `-bs`, `-bp` and `-q`, which are refused without it.",
+    check: absolute,
+  },
+  {
+    name: "incoming.forged",
+    type: ["spam", "refuse", "mark"],
+    fallback: "spam",
+    help: "What happens to a forged bounce: into the spam maildir, refused, or delivered with a mark. One with a " +
+      "null sender is never refused by a hook (that makes a double bounce) but goes to spam.",
+  },
+  {
+    name: "incoming.spam",
+    type: "path",
+    fallback: "~/Maildir/.Spam",
+    help: "The spam maildir; it is made when its parent exists.",
+  },
+  {
+    name: "incoming.spam_command",
+    type: "words",
+    fallback: [],
+    help: 'A program that files spam instead, message on standard input: `["/usr/bin/safecat", "…/tmp", "…/new"]`.',
+    check: absolute,
+  },
+  {
+    name: "incoming.inbox",
+    type: "path",
+    fallback: "",
+    help: "The maildir for genuine bounces where the hook is the last to deliver.",
+  },
+  {
+    name: "incoming.forward",
+    type: "flag",
+    fallback: false,
+    help: "Forward genuine bounces to the identity, with a proof for its own hook, instead of using `inbox`.",
+  },
+  {
+    name: "incoming.forward_sender",
+    type: "text",
+    fallback: "",
+    help: "Envelope sender of forwarded bounces. Default: the null sender. An address such as " +
+      "`MAILER-DAEMON@example.org` helps where the next filter is not this one.",
+    check: (value: string) => {
+      if (value !== "") parseAddress(value);
+    },
+  },
+  {
+    name: "incoming.grace",
+    type: "number",
+    fallback: 14,
+    help: "Days after `since` during which forged bounces to your plain address are only marked.",
+    check: range(0, 365),
+  },
+];
+
+function range(low: number, high: number): (value: number) => void {
+  return (value) => {
+    if (!Number.isInteger(value) || value < low || value > high) {
+      throw new Fail("config", `${value} is not a whole number from ${low} to ${high}`);
+    }
+  };
+}
+
+function domain(value: string): void {
+  if (value !== "") parseAddress(`x@${value}`);
+}
+
+function absolute(words: string[]): void {
+  if (words.length > 0 && !words[0]!.startsWith("/")) {
+    throw new Fail("config", `program ${show(words[0]!)} is not an absolute path`);
+  }
+  if (words.some((word) => word.includes("\0"))) throw new Fail("config", "a NUL cannot be passed to a program");
+}
+
+function patterns(list: string[]): void {
+  for (const pattern of list) {
+    // A pattern is an address with stars: put a letter for each and it must be one.
+    const [mailbox, ...more] = parseAddressList(pattern.replaceAll("*", "x"), { bare: pattern === "*" });
+    if (!mailbox?.address || more.length > 0) throw new Fail("config", `${show(pattern)} is not an address pattern`);
+  }
+}
+
+/** The value as the setting wants it, or what is wrong with it. */
+export function convert(setting: Setting, given: unknown): unknown {
+  const value = typed(setting.type, given);
+  if (value === undefined) throw new Fail("config", `${show(plain(given))} is not ${describe(setting.type)}`);
+  setting.check?.(value as never);
+  return value;
+}
+
+function typed(type: Type, given: unknown): unknown {
+  if (Array.isArray(type)) return type.includes(given as string) ? given : undefined;
+  switch (type) {
+    case "flag":
+      return typeof given === "boolean" ? given : undefined;
+    case "number":
+      return typeof given === "number" ? given : undefined;
+    case "date": {
+      const day = given instanceof Date ? given.toISOString().slice(0, 10) : String(given);
+      return parseDay(day) === undefined ? undefined : day;
+    }
+    case "words":
+    case "list": {
+      if (!Array.isArray(given) || !given.every((word) => typeof word === "string")) return undefined;
+      return given.length > 0 || type === "words" ? given : undefined;
+    }
+    default:
+      return typeof given === "string" && !/[\0\r\n]/.test(given) ? given : undefined;
+  }
+}
+
+/** What a value of this type is, in words. */
+export function describe(type: Type): string {
+  if (Array.isArray(type)) return `one of ${type.map((word) => `"${word}"`).join(", ")}`;
+  return {
+    text: "a text",
+    number: "a number",
+    flag: "true or false",
+    date: "a date as 2026-11-20",
+    path: "a path",
+    words: "a list of words",
+    list: "a list of texts, not empty",
+  }[type];
+}
+
+function plain(given: unknown): string {
+  return typeof given === "string" ? given : JSON.stringify(given) ?? String(given);
+}

@@ -1,0 +1,120 @@
+/**
+ * The msgauth tag: a header field that only the owner of an identity could
+ * have written for this Message-ID, and that he knows again in a bounce.
+ *
+ * `X-Msgauth: v1.<key>.<expiry>.<nonce>.<mac>`: no `=`, lower case, under 70
+ * characters, because bounces come back quoted-printable and re-folded.
+ */
+import { base32, sameBytes, utf8 } from "./bytes.ts";
+import { dayOf } from "./day.ts";
+import { Fail, show } from "./fail.ts";
+import { purposeMac, type Secret } from "./hmac.ts";
+
+/** The name of the header field. */
+export const TAG_FIELD = "X-Msgauth";
+
+/** How a tag is made. */
+export interface TagSignOptions {
+  /** The id of the key, as the tag shows it: 1 to 8 of `a-z0-9`. */
+  key: string;
+  /** Its secret. */
+  secret: Secret;
+  /** Days that the tag is good for. Default 30. */
+  lifetime?: number;
+  /** The time. Default: the clock. */
+  now?: Date;
+  /** Eight characters of `a-z2-7`. Default: random. */
+  nonce?: string;
+}
+
+/** How a tag is checked. */
+export interface TagVerifyOptions {
+  /** Secrets by key id. */
+  secrets: Record<string, Secret>;
+  /** The time. Default: the clock. */
+  now?: Date;
+}
+
+const FORM = /^v1\.([a-z0-9]{1,8})\.([0-9]{1,6})\.([a-z2-7]{8})\.([a-z2-7]{26})$/;
+
+/**
+ * Makes the tag of a message.
+ *
+ * The MAC (HMAC-SHA-256, 128 bits kept) covers the address in lower case, the
+ * Message-ID, the nonce and the day of expiry, each behind its length. Subject,
+ * Date and From are left out: gateways rewrite them in bounces.
+ *
+ * @param address the identity that sends the message
+ * @param messageId its Message-ID; what stands between the angle brackets counts
+ * @returns the value of the field
+ * @throws {Fail} `option-invalid`, `no-secret`
+ *
+ * @example
+ * ```ts
+ * import { signTag, verifyTag } from "./mod.ts";
+ * import assert from "node:assert/strict";
+ *
+ * const tag = await signTag("greg@example.org", "<1@example.org>", { key: "k1", secret: "a secret" });
+ * await verifyTag(tag, "greg@example.org", "<1@example.org>", { secrets: { k1: "a secret" } });
+ * ```
+ */
+export async function signTag(address: string, messageId: string, options: TagSignOptions): Promise<string> {
+  const { key, secret, lifetime = 30, now = new Date() } = options;
+  const nonce = options.nonce ?? base32(crypto.getRandomValues(new Uint8Array(5)));
+  const front = `v1.${key}.${dayOf(now) + lifetime}.${nonce}`;
+  if (!FORM.test(`${front}.${"a".repeat(26)}`)) {
+    throw new Fail(
+      "option-invalid",
+      `No tag can be made of key ${show(key)}, lifetime ${lifetime}, nonce ${show(nonce)}`,
+    );
+  }
+  return `${front}.${await mac(secret, address, messageId, nonce, String(dayOf(now) + lifetime))}`;
+}
+
+/**
+ * Checks the tag of a message that came back.
+ *
+ * @param tag the value of the field
+ * @param address the identity that is said to have sent the message
+ * @param messageId the Message-ID that stood beside the tag
+ * @throws {Fail} `not-tag`, `no-secret` (no such key), `tag-invalid`, `tag-expired`
+ *
+ * @example
+ * ```ts
+ * import { signTag, verifyTag } from "./mod.ts";
+ * import assert from "node:assert/strict";
+ *
+ * const secrets = { k1: "a secret" };
+ * const tag = await signTag("greg@example.org", "<1@example.org>", { key: "k1", secret: "a secret" });
+ * await assert.rejects(verifyTag(tag, "greg@example.org", "<2@example.org>", { secrets }), { kind: "tag-invalid" });
+ * ```
+ */
+export async function verifyTag(
+  tag: string,
+  address: string,
+  messageId: string,
+  options: TagVerifyOptions,
+): Promise<void> {
+  const parts = FORM.exec(tag.trim());
+  if (parts === null) throw new Fail("not-tag", `${show(tag)} is not a tag`);
+  const [, key, expiry, nonce, given] = parts as unknown as [string, string, string, string, string];
+  const secret = Object.hasOwn(options.secrets, key) ? options.secrets[key] : undefined;
+  if (secret === undefined) throw new Fail("no-secret", `No key ${show(key)} for tag ${show(tag)}`);
+  const right = await mac(secret, address, messageId, nonce, expiry);
+  if (!sameBytes(utf8(right), utf8(given))) {
+    throw new Fail("tag-invalid", `Tag ${show(tag)} was not made for this message and address`);
+  }
+  if (dayOf(options.now ?? new Date()) > Number(expiry)) {
+    throw new Fail("tag-expired", `Tag ${show(tag)} is expired`);
+  }
+}
+
+/** What stands between the angle brackets of a Message-ID, or all of it where there are none. */
+export function bareMessageId(messageId: string): string {
+  return (/<([^<>]*)>/.exec(messageId)?.[1] ?? messageId).trim();
+}
+
+async function mac(secret: Secret, address: string, id: string, nonce: string, expiry: string): Promise<string> {
+  const bytes = await purposeMac(secret, "tag", [address.toLowerCase(), bareMessageId(id), nonce, expiry]);
+  return base32(bytes.subarray(0, 16));
+}

@@ -1,0 +1,174 @@
+/** The sendmail command line (and qmail-inject's), read as POSIX reads it: the first operand ends the options. */
+import { type Address, parseAddressList } from "../lib/address.ts";
+import { Fail, reason, show } from "../lib/fail.ts";
+import type { Dsn } from "../transport/presets.ts";
+
+/** What the caller asked for. */
+export type Invocation =
+  | { readonly mode: "send"; readonly call: Call }
+  | { readonly mode: "help" | "version" | "nothing" }
+  /** Something that only the real sendmail can do: SMTP on standard input, the queue. */
+  | { readonly mode: "real"; readonly what: string };
+
+/** A message to be sent. */
+export interface Call {
+  /** `-f`: null for the null sender, undefined when it is not there. */
+  readonly sender: Address | null | undefined;
+  /** `-F`: the name for a From field that is missing. */
+  readonly fullName: string;
+  /** Where the recipients stand. */
+  readonly recipientsFrom: "arguments" | "header" | "both";
+  readonly recipients: readonly Address[];
+  readonly dsn: Dsn;
+}
+
+/** Flags with an argument, which may be attached or the next word. */
+const TAKES = new Set([..."fFrBNRVhLpXOoebAMCDd"]);
+/** Flags without one that change nothing here; -i: input always goes to its end. */
+const IGNORED = new Set([..."imnvUGx"]);
+/** Flags with an argument that change nothing here. -X would open a file, -O and -o set what we do not have. */
+const IGNORED_WITH = new Set([..."hLpXOoeA"]);
+
+/**
+ * Reads the arguments.
+ *
+ * @param name the name by which the program was called
+ * @param args the arguments behind it
+ * @throws {Fail} `usage` for everything that is not understood: a guess could send to the wrong people
+ */
+export function parseFlags(name: string, args: readonly string[]): Invocation {
+  if (name === "qmail-inject") return { mode: "send", call: qmailInject(args) };
+  if (name === "mailq") return { mode: "real", what: "-bp" };
+  if (name === "newaliases") throw new Fail("usage", "There are no aliases here: newaliases has nothing to do");
+  if (args[0] === "--help" || args[0] === "--version") return { mode: args[0] === "--help" ? "help" : "version" };
+
+  let sender: Address | null | undefined;
+  let fullName = "";
+  let fromHeader = false;
+  let real = "";
+  const dsn: { -readonly [name in keyof Dsn]: Dsn[name] } = {};
+
+  const { options, operands } = getopt(args, TAKES);
+  for (const { flag, value } of options) {
+    if (flag === "f" || flag === "r") sender = parseSender(value);
+    else if (flag === "F") fullName = oneLine("-F", value);
+    else if (flag === "t") fromHeader = true;
+    else if (flag === "b") {
+      if (value === "s" || value === "p") real = `-b${value}`;
+      else if (value !== "m") throw new Fail("usage", `Mode ${show(`-b${value}`)} is not offered`);
+    } else if (flag === "q") real ||= "-q";
+    else if (flag === "N") dsn.notify = parseNotify(value);
+    else if (flag === "R") dsn.ret = oneOf("-R", value, ["full", "hdrs"]);
+    else if (flag === "V") dsn.envid = oneLine("-V", value);
+    else if (flag === "B") oneOf("-B", value, ["7bit", "8bitmime"]);
+    else if (!IGNORED.has(flag) && !IGNORED_WITH.has(flag)) {
+      throw new Fail("usage", `Unknown option ${show(`-${flag}`)}`);
+    }
+  }
+  if (real === "-q" && operands.length > 0) throw new Fail("usage", "A queue run takes no recipients");
+  if (real !== "") return { mode: "real", what: real };
+  const recipientsFrom = fromHeader ? "both" : "arguments";
+  return { mode: "send", call: { sender, fullName, recipientsFrom, recipients: parseRecipients(operands), dsn } };
+}
+
+/** qmail-inject(8): -a arguments only, -h header only, -H both, -A arguments if there are any, else header. */
+function qmailInject(args: readonly string[]): Call {
+  let sender: Address | null | undefined;
+  let from: "a" | "A" | "h" | "H" = "A";
+  const { options, operands } = getopt(args, new Set(["f"]));
+  for (const { flag, value } of options) {
+    if (flag === "f") sender = parseSender(value);
+    else if (flag === "a" || flag === "A" || flag === "h" || flag === "H") from = flag;
+    else throw new Fail("usage", `Unknown option ${show(`-${flag}`)}`);
+  }
+  const recipients = from === "h" ? [] : parseRecipients(operands);
+  const recipientsFrom = from === "H"
+    ? "both"
+    : from === "h" || (from === "A" && recipients.length === 0)
+    ? "header"
+    : "arguments";
+  return { sender, fullName: "", recipientsFrom, recipients, dsn: {} };
+}
+
+interface Option {
+  readonly flag: string;
+  readonly value: string;
+}
+
+/** POSIX Utility Syntax Guidelines: options may share a word, `--` ends them, so does the first operand. */
+function getopt(args: readonly string[], takes: Set<string>): { options: Option[]; operands: string[] } {
+  const options: Option[] = [];
+  let at = 0;
+  for (; at < args.length; at++) {
+    const word = args[at]!;
+    if (word === "--") return { options, operands: args.slice(at + 1) };
+    if (!word.startsWith("-") || word === "-") break;
+    if (word.startsWith("--")) throw new Fail("usage", `Unknown option ${show(word)}`);
+    for (let i = 1; i < word.length; i++) {
+      const flag = word[i]!;
+      const attached = word.slice(i + 1);
+      // -q30m: the rest of the word is its value, never the next word.
+      if (flag === "q") {
+        options.push({ flag, value: attached });
+        break;
+      }
+      if (!takes.has(flag)) {
+        options.push({ flag, value: "" });
+        continue;
+      }
+      if (attached === "" && at + 1 >= args.length) throw new Fail("usage", `Option -${flag} needs an argument`);
+      options.push({ flag, value: attached === "" ? args[++at]! : attached });
+      break;
+    }
+  }
+  return { options, operands: args.slice(at) };
+}
+
+/** `''`, `<>` and `@` (mutt's spelling) are the null sender; `Name <a@b>` gives `a@b`. */
+function parseSender(text: string): Address | null {
+  if (text === "" || text === "@") return null;
+  const [mailbox, ...more] = addresses("Sender", text);
+  if (mailbox === undefined || more.length > 0) throw new Fail("usage", `Sender ${show(text)} is not one address`);
+  return mailbox.address;
+}
+
+function parseRecipients(operands: readonly string[]): Address[] {
+  return operands.flatMap((operand) =>
+    addresses("Recipient", operand).map(({ address }) => {
+      // mutt writes "-f a b -- rcpts" when envelope_from_address holds two: the "--" is no one's mailbox.
+      if (address === null || address.local === "--") {
+        throw new Fail("usage", `Recipient ${show(operand)} is no address`);
+      }
+      return address;
+    })
+  );
+}
+
+function addresses(what: string, text: string) {
+  // deno-lint-ignore no-control-regex
+  if (/[\r\n\0]/.test(text)) throw new Fail("usage", `${what} ${show(text)} holds a CR, LF or NUL`);
+  try {
+    return parseAddressList(text, { bare: true });
+  } catch (error) {
+    throw new Fail("usage", `${what}: ${reason(error)}`);
+  }
+}
+
+/** RFC 3461 section 4.1. */
+function parseNotify(value: string): string {
+  const words = value.toLowerCase().split(",");
+  const known = words.every((word) => ["success", "failure", "delay"].includes(word));
+  if (!known && value.toLowerCase() !== "never") throw new Fail("usage", `Option -N ${show(value)} is not understood`);
+  return words.join(",");
+}
+
+function oneOf(flag: string, value: string, words: string[]): string {
+  if (!words.includes(value.toLowerCase())) throw new Fail("usage", `Option ${flag} ${show(value)} is not understood`);
+  return value.toLowerCase();
+}
+
+function oneLine(flag: string, value: string): string {
+  // deno-lint-ignore no-control-regex
+  if (/[\x00-\x1f\x7f]/.test(value)) throw new Fail("usage", `Option ${flag} ${show(value)} holds a control character`);
+  return value;
+}

@@ -1,0 +1,126 @@
+/** The way out: read, plan, hand over. `Deno.args` is the name we were called by, then the arguments. */
+import { formatAddress } from "../lib/address.ts";
+import type { Settings } from "../lib/config.ts";
+import { Fail, type Kind, reason } from "../lib/fail.ts";
+import * as host from "../lib/host.ts";
+import { identityName } from "../lib/identity.ts";
+import { logAddress } from "../lib/log.ts";
+import { printHead, unixLines } from "../lib/message.ts";
+import { untilStopped } from "../lib/stop.ts";
+import { VERSION } from "../lib/version.ts";
+import { handOver, LOOP_MARK, Refused } from "../transport/handover.ts";
+import { parseFlags } from "./flags.ts";
+import { plan } from "./plan.ts";
+
+/** sysexits(3), as every mail program knows them. */
+const STATUS: Partial<Record<Kind, number>> = {
+  usage: 64,
+  data: 65,
+  refused: 69,
+  system: 71,
+  io: 74,
+  temporary: 75,
+  permission: 77,
+  config: 78,
+};
+
+const HELP = `Usage: shim [sendmail options] [--] recipient ...
+Reads a message from standard input, signs its envelope sender and header, and hands it to your mail program.
+
+  -t          recipients from To, Cc and Bcc as well
+  -f ADDRESS  envelope sender; <> for the null sender
+  -F NAME     full name for a From field that is missing
+  -N -R -V    delivery status notifications, where the program behind takes them
+  -i -oi      always: a line with a dot does not end the message
+
+Other sendmail options are taken and change nothing. Settings: ~/.config/countersign/config.toml
+Example: set sendmail="/usr/local/bin/shim" in muttrc
+`;
+
+/** Runs the shim. @returns the exit status */
+export async function shim(name: string, args: readonly string[]): Promise<number> {
+  try {
+    host.checkArguments(args);
+    const invocation = parseFlags(name, args);
+    if (invocation.mode === "send") return await send(invocation.call);
+    if (invocation.mode === "real") return await runReal(invocation.what, args);
+    console.log(invocation.mode === "help" ? HELP.trimEnd() : `countersign ${VERSION}`);
+    return 0;
+  } catch (error) {
+    const program = name === "main.ts" ? "shim" : name;
+    host.complain(program, error instanceof Fail ? error.message : `Bug: ${reason(error)}`);
+    return name === "qmail-inject" ? qmailStatus(statusOf(error)) : statusOf(error);
+  }
+}
+
+/** Temporary unless proved permanent; a program behind us that speaks sysexits is believed. */
+function statusOf(error: unknown): number {
+  if (error instanceof Refused && error.code >= 64 && error.code <= 78) return error.code;
+  if (error instanceof Fail) return STATUS[error.kind] ?? 78;
+  return 70;
+}
+
+/** qmail-inject(8): 100 permanent, 111 temporary. */
+function qmailStatus(status: number): number {
+  return [64, 65, 67, 68, 69].includes(status) ? 100 : 111;
+}
+
+type SendCall = Parameters<typeof plan>[0];
+
+async function send(call: SendCall): Promise<number> {
+  if (await host.env(LOOP_MARK) !== undefined) throw new Fail("config", "transport.command calls this program again");
+  const settings = host.loadSettings(await host.configFile());
+  const identities = host.loadIdentities(settings);
+  const input = await host.readInput(0);
+  const planned = await plan(call, input.head.header, { settings, identities, now: new Date() });
+
+  const stop = host.stopped();
+  const body = untilStopped(unixLines(input.body()), stop);
+  const event = describe(planned, settings);
+  try {
+    const message = { head: printHead(planned.header), body };
+    const route = await handOver(settings.transport, planned.handover, message, stop);
+    host.log(settings, { ...event, route, result: "sent" });
+    return 0;
+  } catch (error) {
+    host.log(settings, { ...event, result: "failed", why: reason(error) });
+    throw error;
+  }
+}
+
+function describe({ handover, scheme, identity, notes }: Awaited<ReturnType<typeof plan>>, settings: Settings) {
+  const { sender, recipients } = handover;
+  return {
+    way: "out",
+    identity: identity && identityName(identity),
+    scheme,
+    sender: sender && identity
+      ? formatAddress(sender)
+      : sender === undefined
+      ? undefined
+      : logAddress(sender, settings.log_addresses),
+    to: recipients.slice(0, 20).map((one) => logAddress(one, settings.log_addresses)).join(","),
+    recipients: recipients.length,
+    note: notes.join("; "),
+  };
+}
+
+/** `-bs`, `-bp`, `-q` are the real program's; an empty queue of our own needs no run. */
+async function runReal(what: string, args: readonly string[]): Promise<number> {
+  const place = await host.configFile();
+  const real = host.loadSettings(place).transport.real;
+  if (real.length === 0) {
+    if (what === "-q") return 0;
+    throw new Fail("usage", `Option ${what} needs the real sendmail: set transport.real in ${place.file}`);
+  }
+  const [program, ...first] = real;
+  const { code } = await new Deno.Command(program!, {
+    args: [...first, ...(args.length > 0 ? args : [what])],
+    stdin: "inherit",
+    stdout: "inherit",
+    stderr: "inherit",
+  }).spawn().status;
+  return code;
+}
+
+if (import.meta.main) Deno.exit(await shim(Deno.args[0] ?? "shim", Deno.args.slice(1)));

@@ -1,0 +1,45 @@
+/** Which envelope sender a recipient gets. */
+import { type Address, canonical } from "../lib/address.ts";
+import type { Rule, Settings } from "../lib/config.ts";
+import type { Scheme } from "../lib/settings.ts";
+
+/** The scheme of one recipient: list commands plain, then the first rule that matches, then the setting. */
+export function schemeFor(recipient: Address, settings: Pick<Settings, "rule" | "sender">): Scheme {
+  if (isListCommand(recipient)) return "plain";
+  const rule = settings.rule.find((one) => matches(one, recipient));
+  return rule?.sender ?? settings.sender;
+}
+
+function matches(rule: Rule, recipient: Address): boolean {
+  return rule.to.some((pattern) => glob(pattern.toLowerCase(), canonical(recipient)));
+}
+
+/** `*` stands for any characters, also none. Linear: no pattern can make it slow. */
+export function glob(pattern: string, text: string): boolean {
+  const [first, ...rest] = pattern.split("*") as [string, ...string[]];
+  if (rest.length === 0) return text === pattern;
+  if (!text.startsWith(first)) return false;
+  let at = first.length;
+  const last = rest.pop()!;
+  for (const part of rest) {
+    const found = text.indexOf(part, at);
+    if (found < 0) return false;
+    at = found + part.length;
+  }
+  return text.length - last.length >= at && text.endsWith(last);
+}
+
+// ezmlm: list-subscribe, list-subscribe-user=host, list-sc.TIME.COOKIE-user=host, list-confirm-…, list-accept-…;
+// Mailman and Sympa: list-join, list-confirm+COOKIE, list-request; mlmmj writes + where ezmlm writes -.
+// The software behind them looks at the envelope sender, so it must be the subscriber's own address.
+const VERB = /^.+[-+](?:subscribe|unsubscribe|confirm|join|leave|request|help|owner)$/i;
+const FOR_ANOTHER = /^.+[-+](?:subscribe|unsubscribe)[-+][^=]+=[^=]+$/i;
+const EZMLM_COOKIE = /^.+-(?:sc|uc|accept|confirm)[-.]\d+\.(?:\d+\.)?[a-p]{20}(?:-[^=]+=[^=]+)?$/i;
+const MAILMAN_COOKIE = /^.+-confirm\+[0-9a-f]{40}$/i;
+const PROGRAMS = new Set(["majordomo", "sympa", "listserv", "mailer-daemon"]);
+
+/** Is this an address to which commands for list software are sent? The whole shape must be right. */
+export function isListCommand({ local }: Address): boolean {
+  return PROGRAMS.has(local.toLowerCase()) ||
+    [VERB, FOR_ANOTHER, EZMLM_COOKIE, MAILMAN_COOKIE].some((shape) => shape.test(local));
+}

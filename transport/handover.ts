@@ -1,0 +1,63 @@
+/** Out, by the way that the settings name: the same for the shim and for a hook that forwards. */
+import { formatAddress } from "../lib/address.ts";
+import { utf8 } from "../lib/bytes.ts";
+import type { Settings } from "../lib/config.ts";
+import { Fail } from "../lib/fail.ts";
+import { cleanEnvironment } from "../lib/host.ts";
+import { concat } from "../lib/bytes.ts";
+import type { Message } from "../lib/message.ts";
+import { inject } from "./injector.ts";
+import { deliverToMaildir } from "./maildir.ts";
+import { argumentsFor, type Handover, inspectorFor } from "./presets.ts";
+
+/** Set in the environment of every injector: whoever finds it set was called by itself. */
+export const LOOP_MARK = "COUNTERSIGN_INJECTING";
+
+/** A program ended with a status other than 0. */
+export class Refused extends Fail {
+  /** @param code its exit status */
+  constructor(readonly code: number, message: string) {
+    super(code === 100 ? "refused" : "temporary", message);
+  }
+}
+
+/**
+ * Hands a message over. When this returns, somebody else is responsible for it.
+ *
+ * @returns where it went, for the log
+ * @throws {Refused} the program's own exit status; {Fail} else
+ */
+export async function handOver(
+  settings: Settings["transport"],
+  handover: Handover,
+  message: Message,
+  signal?: AbortSignal,
+): Promise<string> {
+  if (settings.via === "maildir") {
+    return await deliverToMaildir(settings.maildir, { head: withEnvelope(handover, message.head), body: message.body });
+  }
+  const argv = argumentsFor(settings.preset, settings.command, handover);
+  const environment = cleanEnvironment();
+  if (environment[LOOP_MARK] !== undefined) {
+    throw new Fail("config", `transport.command ${argv[0]} calls this program again`);
+  }
+  environment[LOOP_MARK] = "1";
+  const inspect = inspectorFor(settings.preset);
+  const ended = await inject(
+    { argv, environment, timeout: settings.timeout, ...(signal && { signal }), ...(inspect && { inspect }) },
+    message,
+  );
+  if (ended.code === 0) return argv[0]!;
+  const said = ended.said === "" ? "" : `: ${ended.said}`;
+  throw new Refused(ended.code, `${argv[0]} ended with status ${ended.code}${said}`);
+}
+
+/** A maildir has no envelope, so it is written down in front, as an MTA does at final delivery. */
+function withEnvelope(handover: Handover, head: Uint8Array): Uint8Array<ArrayBuffer> {
+  const sender = handover.sender ? formatAddress(handover.sender) : "";
+  const lines = [
+    `Return-Path: <${sender}>`,
+    ...handover.recipients.map((one) => `X-Envelope-To: ${formatAddress(one)}`),
+  ];
+  return concat(utf8(lines.join("\n") + "\n"), head);
+}

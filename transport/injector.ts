@@ -1,0 +1,158 @@
+/**
+ * Hands a message to another program on its standard input.
+ *
+ * End of input is that program's commit. So on any failure or signal it is
+ * killed and reaped before its input closes: half a message is never taken for
+ * a whole one.
+ */
+import { Fail, reason, show } from "../lib/fail.ts";
+import type { Message } from "../lib/message.ts";
+
+/** A program to be run, and for how long. */
+export interface Call {
+  /** Absolute path and arguments; no shell. */
+  readonly argv: readonly string[];
+  /** Its whole environment. */
+  readonly environment: Record<string, string>;
+  /** Seconds; 0: for ever. */
+  readonly timeout: number;
+  /** Aborted: kill it. */
+  readonly signal?: AbortSignal;
+  /** Looks at each piece before it is written; may throw. */
+  readonly inspect?: (chunk: Uint8Array) => void;
+}
+
+/** How a program ended. */
+export interface Ended {
+  /** Its exit status. */
+  readonly code: number;
+  /** The last line that it wrote to standard error, cut to 200 characters. */
+  readonly said: string;
+}
+
+/**
+ * Runs the program with the message as its input.
+ *
+ * @returns how it ended, when it ended by itself
+ * @throws {Fail} `system` when it cannot be run; `temporary` when it was killed, did not take the whole message, or
+ *   ran out of time; what reading the message throws
+ */
+export async function inject(call: Call, message: Message): Promise<Ended> {
+  const name = call.argv[0]!;
+  const child = spawn(call);
+  const said = new Tail(child.stderr);
+  const ended = child.status;
+  const writer = child.stdin.getWriter();
+
+  const stop = Promise.withResolvers<never>();
+  stop.promise.catch(() => {});
+  const abort = () => stop.reject(new Fail("temporary", `Stopped by a signal; ${name} was killed, nothing is sent`));
+  if (call.signal?.aborted) abort();
+  call.signal?.addEventListener("abort", abort);
+  const late = () => stop.reject(new Fail("temporary", `${name} took longer than ${call.timeout} s and was killed`));
+  const timer = call.timeout > 0 ? setTimeout(late, call.timeout * 1000) : undefined;
+  try {
+    let whole = false;
+    try {
+      whole = await Promise.race([write(writer, message, call.inspect), stop.promise]);
+    } catch (error) {
+      child.kill("SIGKILL");
+      await ended;
+      throw error;
+    }
+    const status = await Promise.race([ended, stop.promise]).catch(async (error) => {
+      child.kill("SIGKILL");
+      await ended;
+      throw error;
+    });
+    if (status.signal !== null) throw new Fail("temporary", `${name} was killed by ${status.signal}`);
+    const line = status.code === 0 ? "" : await said.line();
+    if (!whole && status.code === 0) {
+      throw new Fail("temporary", `${name} ended with success but did not read the whole message`);
+    }
+    return { code: status.code, said: line };
+  } finally {
+    clearTimeout(timer);
+    call.signal?.removeEventListener("abort", abort);
+    said.cancel();
+  }
+}
+
+function spawn(call: Call): Deno.ChildProcess {
+  const [program, ...args] = call.argv;
+  try {
+    return new Deno.Command(program!, {
+      args,
+      env: call.environment,
+      clearEnv: true,
+      stdin: "piped",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+  } catch (error) {
+    throw new Fail("system", `${show(program!)} cannot be run: ${reason(error)}`, { cause: error });
+  }
+}
+
+/** Writes everything and closes. False when the program closed its input first: its status says why. */
+async function write(
+  writer: WritableStreamDefaultWriter<Uint8Array>,
+  message: Message,
+  inspect: Call["inspect"],
+): Promise<boolean> {
+  const put = async (chunk: Uint8Array) => {
+    inspect?.(chunk);
+    try {
+      await writer.write(chunk);
+      return true;
+    } catch (error) {
+      if (error instanceof Deno.errors.BrokenPipe) return false;
+      throw error;
+    }
+  };
+  if (!await put(message.head)) return false;
+  for await (const chunk of message.body) {
+    if (!await put(chunk)) return false;
+  }
+  try {
+    await writer.close();
+  } catch {
+    return false;
+  }
+  return true;
+}
+
+/** The end of what a program says; a grandchild may hold the pipe open for ever, so nothing waits for its end. */
+class Tail {
+  #text = "";
+  #reader: ReadableStreamDefaultReader<Uint8Array>;
+  #read: Promise<void>;
+
+  constructor(stream: ReadableStream<Uint8Array>) {
+    this.#reader = stream.getReader();
+    this.#read = this.#collect();
+  }
+
+  async #collect(): Promise<void> {
+    const decoder = new TextDecoder();
+    try {
+      for (let part; !(part = await this.#reader.read()).done;) {
+        this.#text = (this.#text + decoder.decode(part.value, { stream: true })).slice(-4096);
+      }
+    } catch {
+      // Cancelled.
+    }
+  }
+
+  async line(): Promise<string> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await Promise.race([this.#read, new Promise((done) => timer = setTimeout(done, 200))]);
+    clearTimeout(timer);
+    // deno-lint-ignore no-control-regex
+    return (this.#text.trim().split("\n").at(-1) ?? "").replace(/[\x00-\x1f\x7f]/g, " ").trim().slice(0, 200);
+  }
+
+  cancel(): void {
+    this.#reader.cancel().catch(() => {});
+  }
+}
