@@ -99,16 +99,34 @@ export async function env(name: string): Promise<string | undefined> {
 }
 
 /** The settings file: `given`, or COUNTERSIGN_CONFIG, or that of the user, or that of the system. */
-export async function configFile(given?: string): Promise<{ file: string; home: string }> {
-  const home = await env("HOME") ?? "";
-  const named = given ?? await env("COUNTERSIGN_CONFIG");
+export function configFile(given?: string): { file: string; home: string } {
+  const home = Deno.env.get("HOME") ?? "";
+  const named = given ?? Deno.env.get("COUNTERSIGN_CONFIG");
   if (named !== undefined && named !== "") {
     return { file: named.startsWith("/") ? named : `${Deno.cwd()}/${named}`, home };
   }
-  const folder = await env("XDG_CONFIG_HOME") || `${home}/.config`;
+  const folder = Deno.env.get("XDG_CONFIG_HOME") || `${home}/.config`;
   const own = `${folder}/countersign/config.toml`;
   const site = "/etc/countersign/config.toml";
   return { file: exists(own) || !exists(site) ? own : site, home };
+}
+
+/** A small text file, undefined when it cannot be read. */
+export function readIfThere(path: string): string | undefined {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Writes all of it to standard output. @throws {Fail} `io` */
+export async function writeOut(bytes: Uint8Array): Promise<void> {
+  try {
+    for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
+  } catch (error) {
+    throw new Fail("io", `Standard output cannot be written: ${reason(error)}`, { cause: error });
+  }
 }
 
 function exists(path: string): boolean {

@@ -69,7 +69,7 @@ type SendCall = Parameters<typeof plan>[0];
 
 async function send(call: SendCall): Promise<number> {
   if (await host.env(LOOP_MARK) !== undefined) throw new Fail("config", "transport.command calls this program again");
-  const settings = host.loadSettings(await host.configFile());
+  const settings = host.loadSettings(host.configFile());
   const identities = host.loadIdentities(settings);
   const input = await host.readInput(0);
   const planned = await plan(call, input.head.header, { settings, identities, now: new Date() });
@@ -107,7 +107,7 @@ function describe({ handover, scheme, identity, notes }: Awaited<ReturnType<type
 
 /** `-bs`, `-bp`, `-q` are the real program's; an empty queue of our own needs no run. */
 async function runReal(what: string, args: readonly string[]): Promise<number> {
-  const place = await host.configFile();
+  const place = host.configFile();
   const real = host.loadSettings(place).transport.real;
   if (real.length === 0) {
     if (what === "-q") return 0;

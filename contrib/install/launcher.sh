@@ -33,6 +33,8 @@ if [ -r "/proc/$$/status" ]; then
   done <"/proc/$$/status"
 fi
 
+# A shell gives /dev/null to what it runs in the background: standard input goes by way of 9.
+{ command exec 9<&0; } 2>/dev/null || later "standard input is closed"
 child= hit=
 forward() {
   hit=1
@@ -40,8 +42,9 @@ forward() {
 }
 trap forward TERM INT HUP
 $reset "$deno" run -q --no-prompt @FLAGS@ --allow-read --allow-write --allow-env --allow-run --allow-sys=uid \
-  "@ENTRY@" "$name" "$@" <&0 &
+  "@ENTRY@" "$name" "$@" <&9 9<&- &
 child=$!
+exec 9<&-
 wait "$child"
 status=$?
 while [ -n "$hit" ]; do # a signal ends wait before the child has ended

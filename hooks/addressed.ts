@@ -1,0 +1,19 @@
+/** Is it a bounce at all, and to one of our identities? What is not, is none of our business. */
+import { identityOf } from "../lib/identity.ts";
+import type { Identity } from "../lib/identity.ts";
+import type { Delivery } from "./delivery.ts";
+import { type Context, isBounceSender, type Verdict } from "./judge.ts";
+
+/** See the file's head. */
+export function checkAddressed(delivery: Delivery, context: Context): Verdict | string {
+  const pass = (reason: string): Verdict => ({ action: "deliver", check: "addressed", result: "other", reason });
+  if (delivery.sender === undefined) return pass("nobody told the envelope sender");
+  if (!isBounceSender(delivery.sender)) return pass("the envelope sender is a person's");
+  const identity = addressedIdentity(delivery, context);
+  return identity === undefined ? pass("the recipient is not an identity") : "a bounce to an identity";
+}
+
+/** The identity that the message was sent to. */
+export function addressedIdentity(delivery: Delivery, context: Context): Identity | undefined {
+  return delivery.recipients.map((recipient) => identityOf(context.identities, recipient)).find((one) => one);
+}

@@ -1,0 +1,94 @@
+/** What an MTA hands to a hook, in the words of whichever program called it. */
+import { type Address, parseAddressList } from "../lib/address.ts";
+import { type Header, named, value } from "../lib/message.ts";
+
+/** The program that called, as `--as` names it; never guessed. */
+export type Caller = "qmail" | "maildrop" | "procmail" | "filter" | "condredirect";
+
+/** The names for `--as`. */
+export const CALLERS: readonly Caller[] = ["qmail", "maildrop", "procmail", "filter", "condredirect"];
+
+/** One message for one recipient. */
+export interface Delivery {
+  /** The envelope sender; null: the null sender; undefined: nobody told. `#@[]` is qmail's double bounce. */
+  readonly sender: string | null | undefined;
+  /** Spellings of the recipient as it was before any rewriting. */
+  readonly recipients: readonly string[];
+  readonly header: Header;
+  /** Beginning of the message, and where its body begins in it. */
+  readonly prefix: Uint8Array;
+  readonly bodyStart: number;
+}
+
+/** Looks up an environment variable. */
+export type Env = (name: string) => Promise<string | undefined>;
+
+/** Sender and recipient given on the command line, which come before all else. */
+export interface Given {
+  readonly sender?: string | undefined;
+  readonly recipient?: string | undefined;
+}
+
+/** Who sent it, to whom, as this caller tells it. */
+export async function envelope(
+  caller: Caller,
+  header: Header,
+  env: Env,
+  given: Given,
+): Promise<Pick<Delivery, "sender" | "recipients">> {
+  const qmail = caller === "qmail" || caller === "condredirect";
+  const onTop = qmail ? [] : writtenHere(header);
+  const sender = given.sender ?? await env("SENDER") ?? value(onTop, "Return-Path");
+  const names = given.recipient !== undefined
+    ? [given.recipient]
+    : qmail
+    ? await qmailRecipients(env)
+    : await otherRecipients(onTop, env);
+  return {
+    sender: sender === undefined ? undefined : nullOr(sender),
+    recipients: [...new Set(names.filter((name) => name !== ""))],
+  };
+}
+
+/** `MAILER-DAEMON` alone is how Postfix's pipe(8) spells the null sender. */
+function nullOr(sender: string): string | null {
+  const bare = sender.replace(/^<(.*)>$/, "$1");
+  return bare === "" || /^mailer-daemon$/i.test(bare) ? null : bare;
+}
+
+/**
+ * qmail-command(8). RECIPIENT and LOCAL carry the prefix of a virtual domain
+ * (`greg-srs-SRS0=…`), DEFAULT and EXT do not. EXT3 and EXT4 split at every `-`
+ * and are no use.
+ */
+async function qmailRecipients(env: Env): Promise<string[]> {
+  const host = await env("HOST") ?? "";
+  const [byDefault, ext, recipient] = [await env("DEFAULT"), await env("EXT"), await env("RECIPIENT")];
+  return [byDefault && `${byDefault}@${host}`, ext && `${ext}@${host}`, recipient].map((name) => name ?? "");
+}
+
+/**
+ * Under maildrop and procmail DEFAULT is a mailbox and HOST the machine. The
+ * recipient before any rewriting comes first and then alone counts: mail to a
+ * role alias that was expanded to an identity is not a bounce to it.
+ */
+async function otherRecipients(onTop: Header, env: Env): Promise<string[]> {
+  const original = await env("ORIGINAL_RECIPIENT") || value(onTop, "X-Original-To");
+  return [original || await env("RECIPIENT") || value(onTop, "Delivered-To") || ""];
+}
+
+/** The fields that the last MTA put in front of its Received line; a stranger's stand below it. */
+function writtenHere(header: Header): Header {
+  const received = header.findIndex((one) => named(one, "Received"));
+  return received < 0 ? [] : header.slice(0, received);
+}
+
+/** One address out of a text that may be none. */
+export function addressIn(text: string): Address | undefined {
+  try {
+    const [mailbox, ...more] = parseAddressList(text);
+    return more.length === 0 ? mailbox?.address ?? undefined : undefined;
+  } catch {
+    return undefined;
+  }
+}

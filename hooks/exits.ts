@@ -1,0 +1,32 @@
+/** The one table of exit statuses of the way in; nobody else knows a number. */
+import type { Caller } from "./delivery.ts";
+
+/**
+ * How a hook ends:
+ * - `go-on`: the caller delivers, as if the hook were not there
+ * - `done`: the hook has delivered or filed the message; nothing more is to happen
+ * - `refuse`: for good, the sender is told
+ * - `defer`: later again
+ */
+export type Outcome = "go-on" | "done" | "refuse" | "defer";
+
+// 75 is the one temporary status that qmail, Postfix, maildrop and procmail agree on; condredirect knows 111 only.
+// procmail takes 0 for "delivered", so going on is another number there. condredirect redirects at 0.
+const TABLE: Record<Caller, Record<Outcome, number>> = {
+  qmail: { "go-on": 0, done: 99, refuse: 100, defer: 75 },
+  maildrop: { "go-on": 0, done: 99, refuse: 77, defer: 75 },
+  procmail: { "go-on": 10, done: 0, refuse: 77, defer: 75 },
+  filter: { "go-on": 0, done: 0, refuse: 0, defer: 75 },
+  condredirect: { "go-on": 10, done: 0, refuse: 0, defer: 111 },
+};
+
+/**
+ * The status for this caller.
+ *
+ * @param last is the hook the last deliverer (`to "|hook --maildir …"`)? Then maildrop hands its status to the MTA,
+ *   to which only 0 is success.
+ */
+export function exitStatus(caller: Caller, outcome: Outcome, last: boolean): number {
+  if (caller === "maildrop" && last && outcome === "done") return 0;
+  return TABLE[caller][outcome];
+}

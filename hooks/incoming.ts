@@ -1,0 +1,143 @@
+/** The way in: read, judge, act. `Deno.args` is the name we were called by, then the arguments. */
+import type { Settings } from "../lib/config.ts";
+import { concat } from "../lib/bytes.ts";
+import { Fail, reason } from "../lib/fail.ts";
+import * as host from "../lib/host.ts";
+import { identityName } from "../lib/identity.ts";
+import { logAddress } from "../lib/log.ts";
+import { printHead, without } from "../lib/message.ts";
+import { PROOF_FIELD } from "../lib/proof.ts";
+import { untilStopped } from "../lib/stop.ts";
+import { VERSION } from "../lib/version.ts";
+import { deliver, fileSpam, type Place, refuse, type Scene, withResult } from "./act.ts";
+import { addressIn, type Caller, type Delivery, envelope } from "./delivery.ts";
+import { whatIsBehind } from "./dotqmail.ts";
+import { exitStatus, type Outcome } from "./exits.ts";
+import { judge, type Verdict } from "./judge.ts";
+import { HELP, type Options, parseOptions } from "./options.ts";
+
+/** Runs the hook. @returns the exit status */
+export async function incoming(name: string, args: readonly string[]): Promise<number> {
+  let caller: Caller = "qmail";
+  try {
+    const options = parseOptions(args);
+    caller = options.caller;
+    if (options.ask !== undefined) {
+      console.log(options.ask === "help" ? HELP.trimEnd() : `countersign ${VERSION}`);
+      return 0;
+    }
+    host.checkArguments(args);
+    if (caller === "filter") return await filter(name, options);
+    const { outcome, last } = await handle(name, options);
+    return exitStatus(caller, outcome, last);
+  } catch (error) {
+    host.complain(name, error instanceof Fail ? error.message : `Bug: ${reason(error)}`);
+    return exitStatus(caller, "defer", false);
+  }
+}
+
+async function handle(name: string, options: Options): Promise<{ outcome: Outcome; last: boolean }> {
+  const { settings, identities } = load(options);
+  const input = await host.readInput(host.PREFIX_LIMIT);
+  const now = new Date();
+  const delivery = await received(options, input);
+  if (delivery.sender === undefined && options.caller === "qmail") {
+    throw new Fail("temporary", "SENDER is not set: was this run by qmail-local?");
+  }
+  const { verdict } = await judge(delivery, { settings, identities, now });
+  const stop = host.stopped();
+  const body = untilStopped(input.body(), stop);
+  const scene: Scene = { settings, delivery, body, now, stop };
+
+  const place = await chooseLast(name, options, settings, verdict);
+  const outcome = await act(options.caller, verdict, place, scene);
+  // qmail gives a file; others a pipe, and do not like it closed early.
+  if (outcome !== "done" && options.caller !== "qmail") await host.drain(body);
+  record(settings, delivery, verdict, outcome);
+  return { outcome, last: place !== undefined };
+}
+
+async function act(caller: Caller, verdict: Verdict, place: Place | undefined, scene: Scene): Promise<Outcome> {
+  // condredirect moves the message itself: it is told which, no more.
+  if (caller === "condredirect") return verdict.action === "deliver" ? "go-on" : "done";
+  if (verdict.action === "spam") return await fileSpam(verdict, scene);
+  if (verdict.action === "refuse") return await refuse(verdict, scene);
+  if (verdict.action === "defer") return "defer";
+  return place === undefined ? "go-on" : await deliver(place, verdict, scene);
+}
+
+/**
+ * The place for what is delivered, when the hook has to do it: the command line
+ * says so, or nothing comes behind us.
+ */
+async function chooseLast(
+  name: string,
+  options: Options,
+  settings: Settings,
+  verdict: Verdict,
+): Promise<Place | undefined> {
+  if (options.maildir !== undefined) return { maildir: options.maildir };
+  if (options.forward) return "forward";
+  if (options.caller !== "qmail") return undefined;
+  const behind = await whatIsBehind(name, host.env, host.readIfThere);
+  if (behind === "more" || (behind === "unknown" && verdict.signed !== true)) return undefined;
+  if (settings.incoming.forward) return "forward";
+  if (settings.incoming.inbox !== "") return { maildir: settings.incoming.inbox };
+  if (verdict.action !== "deliver") return undefined;
+  throw new Fail("config", "Nothing delivers behind this hook: add a line such as ./Maildir/, or set incoming.inbox");
+}
+
+/** Message in, message out with one result field. Whatever is wrong, the message goes through. */
+async function filter(name: string, options: Options): Promise<number> {
+  const input = await host.readInput(host.PREFIX_LIMIT);
+  // A stranger's result field never goes through as if it were ours.
+  let head = concat(mboxLine(input.prefix), printHead(without(input.head.header, PROOF_FIELD)));
+  try {
+    const { settings, identities } = load(options);
+    const delivery = await received(options, input);
+    const { verdict } = await judge(delivery, { settings, identities, now: new Date() });
+    head = concat(mboxLine(input.prefix), printHead(withResult(input.head.header, verdict)));
+    record(settings, delivery, verdict, "go-on");
+  } catch (error) {
+    host.complain(name, `${reason(error)}; the message goes through unmarked`);
+  }
+  await host.writeOut(head);
+  for await (const chunk of input.body()) await host.writeOut(chunk);
+  return exitStatus("filter", "go-on", false);
+}
+
+/** procmail's `From ` line is not ours to lose. */
+function mboxLine(prefix: Uint8Array): Uint8Array {
+  const begins = new TextDecoder().decode(prefix.subarray(0, 5)) === "From ";
+  return begins ? prefix.subarray(0, prefix.indexOf(10) + 1) : new Uint8Array();
+}
+
+function load(options: Options) {
+  const settings = host.loadSettings(host.configFile(options.config));
+  return { settings, identities: host.loadIdentities(settings) };
+}
+
+async function received(options: Options, input: host.Input): Promise<Delivery> {
+  const { header, bodyStart } = input.head;
+  const told = await envelope(options.caller, header, host.env, options);
+  return { ...told, header, prefix: input.prefix, bodyStart };
+}
+
+function record(settings: Settings, delivery: Delivery, verdict: Verdict, outcome: Outcome): void {
+  const sender = typeof delivery.sender === "string" ? addressIn(delivery.sender) : null;
+  host.log(settings, {
+    way: "in",
+    sender: delivery.sender === undefined
+      ? "unknown"
+      : sender === undefined
+      ? "unreadable"
+      : logAddress(sender, settings.log_addresses),
+    identity: verdict.identity && identityName(verdict.identity),
+    result: verdict.result,
+    check: verdict.check,
+    outcome: outcome === "done" ? verdict.action : outcome,
+    why: verdict.reason,
+  });
+}
+
+if (import.meta.main) Deno.exit(await incoming(Deno.args[0] ?? "incoming", Deno.args.slice(1)));

@@ -1,0 +1,77 @@
+/**
+ * The heart of the way in: what becomes of one message for one recipient. Reads
+ * and writes nothing; each check is asked in turn, the first that knows decides.
+ */
+import type { Settings } from "../lib/config.ts";
+import type { Identity } from "../lib/identity.ts";
+import type { Delivery } from "./delivery.ts";
+import { checkAddressed } from "./addressed.ts";
+import { checkForged } from "./forged.ts";
+import { checkProof } from "./proved.ts";
+import { checkReturned } from "./returned.ts";
+import { checkSigned } from "./signed.ts";
+
+/** What is done with the message. */
+export type Action = "deliver" | "spam" | "forward" | "refuse" | "defer";
+
+/** The answer of the check that decided. */
+export interface Verdict {
+  readonly action: Action;
+  /** The check that said so. */
+  readonly check: string;
+  /** One word for the result field: genuine, late, unsolicited, forged, other. */
+  readonly result: Result;
+  /** In words, for the log and the mark. */
+  readonly reason: string;
+  /** The identity that it is for, when one was found. */
+  readonly identity?: Identity;
+  /** Delivered with a result field that says why. */
+  readonly mark?: boolean;
+  /** The recipient was a signed address: whoever called may have no other place for it. */
+  readonly signed?: boolean;
+}
+
+/** `genuine` answers our mail; `late` does so too late; `unsolicited` is from the null sender but no bounce. */
+export type Result = "genuine" | "late" | "unsolicited" | "forged" | "other";
+
+/** What checks are made with. */
+export interface Context {
+  readonly settings: Settings;
+  readonly identities: readonly Identity[];
+  readonly now: Date;
+}
+
+/** A check: its verdict, or what it found while it had none. */
+export type Check = (delivery: Delivery, context: Context) => Promise<Verdict | string> | Verdict | string;
+
+/** A step of the way to the verdict, for `explain`. */
+export interface Step {
+  readonly check: string;
+  readonly found: string;
+}
+
+/** In this order; HACKING.md tells how to add one. The last always decides. */
+const CHECKS: readonly [string, Check][] = [
+  ["signed-recipient", checkSigned],
+  ["addressed", checkAddressed],
+  ["proof", checkProof],
+  ["returned-header", checkReturned],
+  ["forged", checkForged],
+];
+
+/** Judges a delivery. */
+export async function judge(delivery: Delivery, context: Context): Promise<{ verdict: Verdict; steps: Step[] }> {
+  const steps: Step[] = [];
+  for (const [check, ask] of CHECKS) {
+    const answer = await ask(delivery, context);
+    const found = typeof answer === "string" ? answer : answer.reason;
+    steps.push({ check, found });
+    if (typeof answer !== "string") return { verdict: answer, steps };
+  }
+  throw new Error("no check decided");
+}
+
+/** Null sender, double bounce, or a daemon: what such a sender writes is treated as a bounce. */
+export function isBounceSender(sender: Delivery["sender"]): boolean {
+  return sender === null || sender === "#@[]" || (sender !== undefined && /^mailer-daemon@/i.test(sender));
+}

