@@ -29,6 +29,10 @@ export function signOfBounce(delivery: Pick<Delivery, "header" | "prefix" | "bod
   const body = binary(delivery.prefix.subarray(delivery.bodyStart, delivery.bodyStart + 4096));
   if (/^\s{0,80}Hi\. This is the /.test(body)) return "QSBMF";
   if (/^content-type:[ \t]{1,16}message\/delivery-status/im.test(body)) return "message/delivery-status";
+  // Some Japanese carriers send no more than the returned message. People's programs that answer say so (RFC 3834).
+  if (value(header, "Auto-Submitted") === undefined && /^content-type:[ \t]{1,16}message\/rfc822/im.test(body)) {
+    return "a returned message";
+  }
   return undefined;
 }
 

@@ -40,8 +40,11 @@ export async function* findOriginals(prefix: Uint8Array, bodyStart: number): Asy
   yield* fresh(body, "bytes");
   yield* fresh(unquote(body), "quoted-printable");
   for (const part of base64Parts(body)) yield* fresh(part, "base64");
-  if (/^content-type:[ \t]*multipart\//im.test(binary(prefix.subarray(0, bodyStart)))) {
-    for (const part of await mimeParts(prefix)) yield* fresh(part, "mime");
+  if (worthParsing(body)) {
+    for (const part of await mimeParts(prefix)) {
+      yield* fresh(part, "mime");
+      yield* fresh(unquote(part), "mime");
+    }
   }
 }
 
@@ -97,6 +100,17 @@ function* base64Parts(text: string): Generator<string> {
       // Not base64 after all: a line of letters is nobody's error.
     }
   }
+}
+
+/** postal-mime's time grows with the square of the lines: 256 KB of empty lines cost it more than a second. */
+const LINES = 20_000;
+
+/** Can MIME show more than the scans did, at a price that is known? */
+function worthParsing(body: string): boolean {
+  if (!/^[> \t]{0,16}content-transfer-encoding:[ \t]{0,16}(?:base64|quoted-printable)/im.test(body)) return false;
+  let lines = 0;
+  for (let at = -1; (at = body.indexOf("\n", at + 1)) >= 0;) if (++lines > LINES) return false;
+  return true;
 }
 
 async function mimeParts(prefix: Uint8Array): Promise<string[]> {

@@ -1,0 +1,44 @@
+/** The real bounces of tests/samples/bounces, made to return a message of ours. */
+import { parseHead } from "../lib/message.ts";
+import { signTag } from "../lib/tag.ts";
+import { ROOT, SECRET } from "./rig.ts";
+
+/** The mail systems' names, as the sample files have them. */
+export const SAMPLES: string[] = [...Deno.readDirSync(`${ROOT}/tests/samples/bounces`)]
+  .filter((entry) => entry.name.endsWith(".eml")).map((entry) => entry.name).sort();
+
+/** What the samples were made with, in place of which our own field is put. */
+const PLACEHOLDER = /X-Msgauth-Tag: 0123456789abcdef/g;
+const ID = /^\s*Message-ID: <(av_[^>]+)>/im;
+
+/** A sample whose returned header carries a tag of `address`, made with SECRET as key k1. */
+export async function bounceOfOurs(
+  name: string,
+  address: string,
+  now: Date,
+): Promise<{ mail: string; messageId: string; tag: string }> {
+  const mail = Deno.readTextFileSync(`${ROOT}/tests/samples/bounces/${name}`);
+  const body = mail.slice(mail.indexOf("\n\n"));
+  const messageId = ID.exec(body)?.[1];
+  if (messageId === undefined || !PLACEHOLDER.test(mail)) throw new Error(`${name} returns no header`);
+  PLACEHOLDER.lastIndex = 0;
+  const tag = await signTag(address, messageId, { key: "k1", secret: SECRET, now });
+  return { mail: mail.replace(PLACEHOLDER, `X-Msgauth: ${tag}`), messageId, tag };
+}
+
+/** Quoted-printable of RFC 2045 section 6.7, soft breaks at 76. */
+export function quotedPrintable(text: string): string {
+  return text.split("\n").map((line) => {
+    const encoded = line.replace(
+      /[=\x80-\xff]|[ \t]$/g,
+      (c) => `=${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
+    );
+    return encoded.replace(/(.{1,70}(?:=..)?)(?=.)/g, "$1=\n");
+  }).join("\n");
+}
+
+/** Header and body of a message. */
+export function apart(mail: string): { header: string; body: string } {
+  const { bodyStart } = parseHead(new TextEncoder().encode(mail), true)!;
+  return { header: mail.slice(0, bodyStart), body: mail.slice(bodyStart) };
+}

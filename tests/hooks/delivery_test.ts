@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { type Caller, envelope, type Given } from "../../hooks/delivery.ts";
+import { parseHead } from "../../lib/message.ts";
+
+const ON_TOP = "Return-Path: <top@b.example>\nX-Original-To: greg@example.org\nDelivered-To: greg@box.example.org\n";
+const RECEIVED = "Received: from x by y\n";
+const STRANGER = "Return-Path: <>\nX-Original-To: lie@example.org\nDelivered-To: lie@example.org\nFrom: x@y.example\n";
+
+async function told(caller: Caller, env: Record<string, string>, head = "", given: Given = {}) {
+  const { header } = parseHead(new TextEncoder().encode(`${head}\n`), true)!;
+  return await envelope(caller, header, (name) => Promise.resolve(env[name]), given);
+}
+
+Deno.test(
+  "under qmail the environment tells all; DEFAULT and EXT come without the prefix",
+  { permissions: "none" },
+  async () => {
+    const env = {
+      SENDER: "",
+      LOCAL: "greg-srs-SRS0=a",
+      EXT: "srs-SRS0=a",
+      DEFAULT: "SRS0=a",
+      HOST: "srs.example.org",
+      RECIPIENT: "greg-srs-SRS0=a@srs.example.org",
+    };
+    assert.deepEqual(await told("qmail", env, ON_TOP + RECEIVED), {
+      sender: null,
+      recipients: ["SRS0=a@srs.example.org", "srs-SRS0=a@srs.example.org", "greg-srs-SRS0=a@srs.example.org"],
+    });
+    const plain = { SENDER: "jo@b.example", EXT: "", HOST: "example.org", RECIPIENT: "greg@example.org" };
+    assert.deepEqual(await told("qmail", plain), { sender: "jo@b.example", recipients: ["greg@example.org"] });
+    assert.equal((await told("qmail", { RECIPIENT: "greg@example.org" }, ON_TOP + RECEIVED)).sender, undefined);
+  },
+);
+
+Deno.test("under maildrop and procmail DEFAULT and HOST are something else", { permissions: "none" }, async () => {
+  for (const caller of ["maildrop", "procmail", "filter"] as const) {
+    const env = { SENDER: "", RECIPIENT: "greg@example.org", DEFAULT: "/var/mail/greg", HOST: "box" };
+    assert.deepEqual(await told(caller, env), { sender: null, recipients: ["greg@example.org"] });
+    const original = { ...env, ORIGINAL_RECIPIENT: "postmaster@example.org" };
+    assert.deepEqual((await told(caller, original)).recipients, ["postmaster@example.org"]);
+  }
+});
+
+Deno.test("without an environment, what stands above Received was written here", { permissions: "none" }, async () => {
+  assert.deepEqual(await told("procmail", {}, ON_TOP + RECEIVED + STRANGER), {
+    sender: "top@b.example",
+    recipients: ["greg@example.org"],
+  });
+  const none = { sender: undefined, recipients: [] };
+  assert.deepEqual(await told("procmail", {}, RECEIVED + STRANGER), none, "a stranger's fields stand below it");
+  assert.deepEqual(await told("procmail", {}, STRANGER), none, "no Received: nobody knows who wrote what");
+  const nobody = await told("procmail", {}, "Return-Path: <>\nDelivered-To: greg@example.org\n" + RECEIVED);
+  assert.deepEqual(nobody, { sender: null, recipients: ["greg@example.org"] });
+});
+
+Deno.test("the spellings of the null sender", { permissions: "none" }, async () => {
+  for (
+    const [text, sender] of [
+      ["", null],
+      ["<>", null],
+      ["MAILER-DAEMON", null],
+      ["mailer-daemon", null],
+      ["#@[]", "#@[]"],
+      ["<a@b.example>", "a@b.example"],
+      ["s\ufffdr@x.example", "s\ufffdr@x.example"],
+    ] as const
+  ) {
+    assert.equal((await told("qmail", { SENDER: text })).sender, sender, text);
+    assert.equal((await told("maildrop", {}, "", { sender: text })).sender, sender, `--sender ${text}`);
+  }
+});
+
+Deno.test("what the command line gives comes first", { permissions: "none" }, async () => {
+  const env = { SENDER: "jo@b.example", RECIPIENT: "greg@example.org", ORIGINAL_RECIPIENT: "x@example.org" };
+  const given = { sender: "", recipient: "SRS0=a@srs.example.org" };
+  assert.deepEqual(await told("maildrop", env, "", given), { sender: null, recipients: ["SRS0=a@srs.example.org"] });
+});

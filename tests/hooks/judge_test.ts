@@ -1,0 +1,312 @@
+import assert from "node:assert/strict";
+import type { Delivery } from "../../hooks/delivery.ts";
+import { type Action, type Context, judge, type Result } from "../../hooks/judge.ts";
+import { parseConfig } from "../../lib/config.ts";
+import type { Identity } from "../../lib/identity.ts";
+import { field, parseHead } from "../../lib/message.ts";
+import { parseAddress } from "../../lib/address.ts";
+import { makeProof } from "../../lib/proof.ts";
+import { prvsSign } from "../../lib/prvs.ts";
+import { srsForward } from "../../lib/srs.ts";
+import { signTag } from "../../lib/tag.ts";
+
+const now = new Date("2026-11-20T12:00:00Z");
+const day = (days: number) => new Date(now.getTime() + days * 86_400_000);
+const secret = (text: string) => new TextEncoder().encode(text);
+const created = Math.floor(now.getTime() / 86_400_000) - 100;
+
+const greg: Identity = {
+  address: parseAddress("greg@example.org"),
+  srsDomain: "srs.example.org",
+  keys: [{ id: "k2", created, secret: secret("greg new") }, {
+    id: "k1",
+    created: created - 1,
+    secret: secret("greg old"),
+  }],
+};
+const club: Identity = {
+  address: parseAddress("chair@club.example"),
+  srsDomain: "srs.club.example",
+  keys: [{ id: "c1", created, secret: secret("club") }],
+};
+const identities = [greg, club];
+
+function context(more = "", top = ""): Context {
+  const base = '[[identity]]\naddress = "greg@example.org"\n[transport]\nvia = "maildir"\nmaildir = "/out"\n';
+  return {
+    settings: parseConfig(`${top}\n${base}${more}`, { file: "/etc/c.toml", home: "/home/greg" }),
+    identities,
+    now,
+  };
+}
+
+function delivery(sender: Delivery["sender"], recipient: string | string[], mail: string): Delivery {
+  const prefix = new TextEncoder().encode(mail);
+  const { header, bodyStart } = parseHead(prefix, true)!;
+  return { sender, recipients: [recipient].flat(), header, prefix, bodyStart };
+}
+
+const BOUNCE = "From: MAILER-DAEMON@mx.example.net\nSubject: failure notice\n\nHi. This is the qmail-send program.\n";
+const LETTER = "From: jo@b.example\nSubject: Hello\n\nHow are you?\n";
+const RECEIPT =
+  "From: jo@b.example\nContent-Type: multipart/report; report-type=disposition-notification; boundary=b\n\nread\n";
+
+const srs = (identity: Identity, options: { now?: Date; alias?: string; secret?: string; hashLength?: number } = {}) =>
+  srsForward(`${identity.address.local}@${identity.address.domain}`, options.alias ?? identity.srsDomain, {
+    secrets: [options.secret ?? identity.keys[0]!.secret],
+    hashLength: options.hashLength ?? 8,
+    alphabet: "base64url",
+    now: options.now ?? now,
+  });
+
+async function returning(address: string, key: string, signer: string, when = now): Promise<string> {
+  const tag = await signTag(address, "<1@example.org>", { key, secret: signer, now: when });
+  return `${BOUNCE}\n--- Below this line is a copy of the message.\n\nMessage-ID: <1@example.org>\nX-Msgauth: ${tag}\n\nhi\n`;
+}
+
+interface Row {
+  what: string;
+  given: Delivery;
+  context?: Context;
+  action: Action;
+  result: Result;
+  check: string;
+  mark?: boolean;
+}
+
+async function table(rows: Row[]): Promise<void> {
+  for (const row of rows) {
+    const { verdict, steps } = await judge(row.given, row.context ?? context());
+    const { action, result, check, mark = false } = verdict;
+    assert.deepEqual(
+      { action, result, check, mark },
+      { action: row.action, result: row.result, check: row.check, mark: row.mark ?? false },
+      `${row.what}: ${verdict.reason}`,
+    );
+    assert.equal(steps.at(-1)?.check, check, "the last step is the one that decided");
+  }
+}
+
+Deno.test("a signed recipient proves the bounce", { permissions: "none" }, async () => {
+  const good = { action: "deliver", result: "genuine", check: "signed-recipient" } as const;
+  const mine = await srs(greg);
+  const [local] = mine.split("@") as [string];
+  const prvs = (delimiter: string, number = 2) =>
+    prvsSign("greg@example.org", { secret: greg.keys[0]!.secret, keyNumber: number, delimiter, now });
+  await table([
+    { what: "SRS", given: delivery(null, mine, BOUNCE), ...good },
+    { what: "SRS in upper case", given: delivery(null, mine.toUpperCase(), BOUNCE), ...good },
+    { what: "SRS in lower case", given: delivery(null, mine.toLowerCase(), BOUNCE), ...good },
+    { what: "older key", given: delivery(null, await srs(greg, { secret: "greg old" }), BOUNCE), ...good },
+    { what: "day 21", given: delivery(null, await srs(greg, { now: day(-21) }), BOUNCE), ...good },
+    { what: "a clock a day ahead", given: delivery(null, await srs(greg, { now: day(1) }), BOUNCE), ...good },
+    { what: "double bounce", given: delivery("#@[]", mine, BOUNCE), ...good },
+    { what: "daemon", given: delivery("MAILER-DAEMON@mx.example.net", mine, BOUNCE), ...good },
+    { what: "no bounce at all", given: delivery(null, mine, RECEIPT), ...good },
+    { what: "another spelling first", given: delivery(null, ["x@srs.example.org", mine], BOUNCE), ...good },
+    { what: "qmail's prefix", given: delivery(null, `greg-srs-${mine}`, BOUNCE), ...good },
+    { what: "the second door", given: delivery(null, `srs-${local}@example.org`, BOUNCE), ...good },
+    { what: "the second door, RECIPIENT", given: delivery(null, `greg-srs-${local}@example.org`, BOUNCE), ...good },
+    { what: "the other identity", given: delivery(null, await srs(club), BOUNCE), ...good },
+    { what: "prvs", given: delivery(null, await prvs(""), BOUNCE), ...good },
+    { what: "prvs with -", given: delivery(null, await prvs("-"), BOUNCE), ...good },
+    { what: "prvs with +", given: delivery(null, await prvs("+"), BOUNCE), ...good },
+    { what: "a person writes to it", given: delivery("jo@b.example", mine, LETTER), ...good, result: "other" },
+    {
+      what: "late",
+      given: delivery(null, await srs(greg, { now: day(-22) }), BOUNCE),
+      ...good,
+      result: "late",
+      mark: true,
+    },
+    {
+      what: "late, last day",
+      given: delivery(null, await srs(greg, { now: day(-179) }), BOUNCE),
+      ...good,
+      result: "late",
+      mark: true,
+    },
+  ]);
+});
+
+Deno.test("a signed recipient that is wrong is a forgery, whoever sends", { permissions: "none" }, async () => {
+  const bad = { action: "spam", result: "forged", check: "signed-recipient", mark: true } as const;
+  const mine = await srs(greg);
+  const [local] = mine.split("@") as [string];
+  const stranger = await srsForward("eve@evil.example", "srs.example.org", {
+    secrets: [greg.keys[0]!.secret],
+    hashLength: 8,
+    alphabet: "base64url",
+    now,
+  });
+  const first = mine[5] === "A" ? "B" : "A";
+  await table([
+    { what: "one character", given: delivery(null, mine.replace(/^(.{5})./, `$1${first}`), BOUNCE), ...bad },
+    { what: "a short hash", given: delivery(null, await srs(greg, { hashLength: 4 }), BOUNCE), ...bad },
+    { what: "somebody's key", given: delivery(null, await srs(greg, { secret: "mallory" }), BOUNCE), ...bad },
+    { what: "the other identity's key", given: delivery(null, await srs(greg, { secret: "club" }), BOUNCE), ...bad },
+    {
+      what: "the other identity's domain",
+      given: delivery(null, await srs(greg, { alias: "srs.club.example" }), BOUNCE),
+      ...bad,
+    },
+    { what: "a stranger inside: no relaying", given: delivery("jo@b.example", stranger, LETTER), ...bad },
+    { what: "180 days", given: delivery(null, await srs(greg, { now: day(-180) }), BOUNCE), ...bad },
+    {
+      what: "SRS1",
+      given: delivery(null, `SRS1=aaaaaaaa=first.example==${local.slice(5)}@srs.example.org`, BOUNCE),
+      ...bad,
+    },
+    { what: "no hash", given: delivery(null, "SRS0=@srs.example.org", BOUNCE), ...bad },
+    { what: "bytes that are not UTF-8", given: delivery(null, mine.replace("greg", "gr\ufffdg"), BOUNCE), ...bad },
+    { what: "a person", given: delivery("jo@b.example", mine.replace("=JJ=", "=JK="), LETTER), ...bad },
+    { what: "prvs, wrong", given: delivery(null, "prvs=2807abcdef=greg@example.org", BOUNCE), ...bad },
+    {
+      what: "prvs, expired",
+      given: delivery(
+        null,
+        await prvsSign("greg@example.org", { secret: "greg new", keyNumber: 2, now: day(-8) }),
+        BOUNCE,
+      ),
+      ...bad,
+    },
+    {
+      what: "to be refused",
+      given: delivery(null, "SRS0=a@srs.example.org", BOUNCE),
+      context: context('[incoming]\nforged = "refuse"'),
+      ...bad,
+      action: "refuse",
+    },
+    {
+      what: "to be marked",
+      given: delivery(null, "SRS0=a@srs.example.org", BOUNCE),
+      context: context('[incoming]\nforged = "mark"'),
+      ...bad,
+      action: "deliver",
+    },
+    {
+      what: "no grace for signed addresses",
+      given: delivery(null, "SRS0=a@srs.example.org", BOUNCE),
+      context: context("", "since = 2026-11-19"),
+      ...bad,
+    },
+  ]);
+});
+
+Deno.test("what is not a bounce to an identity is none of our business", { permissions: "none" }, async () => {
+  const pass = { action: "deliver", result: "other", check: "addressed" } as const;
+  await table([
+    { what: "a letter", given: delivery("jo@b.example", "greg@example.org", LETTER), ...pass },
+    { what: "looks like a bounce, has a sender", given: delivery("jo@b.example", "greg@example.org", BOUNCE), ...pass },
+    { what: "a bounce to somebody else", given: delivery(null, "postmaster@example.org", BOUNCE), ...pass },
+    { what: "a double bounce to postmaster", given: delivery("#@[]", "postmaster@example.org", BOUNCE), ...pass },
+    { what: "an unknown sender", given: delivery(undefined, "greg@example.org", BOUNCE), ...pass },
+    { what: "an undecodable sender", given: delivery("s\ufffdr@x.example", "greg@example.org", LETTER), ...pass },
+    {
+      what: "somebody else's SRS address in transit",
+      given: delivery(null, "SRS0=x=y=z=u@srs.other.example", BOUNCE),
+      ...pass,
+    },
+    { what: "prvs of somebody else", given: delivery(null, "prvs=2807abcdef=jo@b.example", BOUNCE), ...pass },
+    { what: "no recipient known", given: delivery(null, [], BOUNCE), ...pass },
+  ]);
+});
+
+Deno.test("a tag in what is returned proves a bounce to the plain address", { permissions: "none" }, async () => {
+  const good = { action: "deliver", result: "genuine", check: "returned-header" } as const;
+  const bad = { action: "spam", result: "forged", check: "forged", mark: true } as const;
+  const to = "greg@example.org";
+  const ours = await returning(to, "k2", "greg new");
+  await table([
+    { what: "newest key", given: delivery(null, to, ours), ...good },
+    { what: "older key", given: delivery(null, to, await returning(to, "k1", "greg old")), ...good },
+    { what: "upper case recipient", given: delivery(null, "Greg@Example.ORG", ours), ...good },
+    { what: "daemon sender", given: delivery("mailer-daemon@mx.example.net", to, ours), ...good },
+    {
+      what: "a message of the other identity",
+      given: delivery(null, to, await returning("chair@club.example", "c1", "club")),
+      ...good,
+    },
+    { what: "last day", given: delivery(null, to, await returning(to, "k2", "greg new", day(-30))), ...good },
+    { what: "expired", given: delivery(null, to, await returning(to, "k2", "greg new", day(-31))), ...bad },
+    { what: "another Message-ID", given: delivery(null, to, ours.replace("<1@", "<2@")), ...bad },
+    { what: "somebody's key", given: delivery(null, to, await returning(to, "k2", "mallory")), ...bad },
+    { what: "no such key", given: delivery(null, to, await returning(to, "k9", "greg new")), ...bad },
+    {
+      what: "another address with greg's key",
+      given: delivery(null, to, await returning("chair@club.example", "k2", "greg new")),
+      ...bad,
+    },
+    {
+      what: "the tag in the outer header",
+      given: delivery(null, to, `X-Msgauth: ${/v1\.\S+/.exec(ours)![0]}\nMessage-ID: <1@example.org>\n${BOUNCE}`),
+      ...bad,
+    },
+    { what: "nothing returned", given: delivery(null, to, BOUNCE), ...bad },
+  ]);
+});
+
+Deno.test("a proof of another hook lets a forwarded bounce through", { permissions: "none" }, async () => {
+  const head = (mail: string) => parseHead(new TextEncoder().encode(mail), true)!.header;
+  const proof = async (identity: Identity, mail = BOUNCE, when = now) =>
+    `X-Countersign: ${await makeProof(identity, head(mail), when)}\n${BOUNCE}`;
+  const good = { action: "deliver", result: "genuine", check: "proof" } as const;
+  const bad = { action: "spam", result: "forged", check: "forged", mark: true } as const;
+  const to = "greg@example.org";
+  await table([
+    { what: "right", given: delivery(null, to, await proof(greg)), ...good },
+    { what: "last day", given: delivery(null, to, await proof(greg, BOUNCE, day(-10))), ...good },
+    { what: "expired", given: delivery(null, to, await proof(greg, BOUNCE, day(-11))), ...bad },
+    { what: "for the other identity", given: delivery(null, to, await proof(club)), ...bad },
+    {
+      what: "for another bounce",
+      given: delivery(null, to, await proof(greg, BOUNCE.replace("failure", "Failure"))),
+      ...bad,
+    },
+    {
+      what: "a result field in words",
+      given: delivery(null, to, `X-Countersign: genuine; check=proof\n${BOUNCE}`),
+      ...bad,
+    },
+  ]);
+  assert.equal(field("X-Countersign", (await makeProof(greg, head(BOUNCE), now))!).raw.length < 78, true);
+});
+
+Deno.test("the null sender without proof: marked when it is no bounce, else as the settings say", {
+  permissions: "none",
+}, async () => {
+  const to = "greg@example.org";
+  const bad = { result: "forged", check: "forged", mark: true } as const;
+  const given = delivery(null, to, BOUNCE);
+  await table([
+    {
+      what: "read receipt",
+      given: delivery(null, to, RECEIPT),
+      action: "deliver",
+      result: "unsolicited",
+      check: "forged",
+      mark: true,
+    },
+    { what: "by default", given, ...bad, action: "spam" },
+    { what: "refuse", given, context: context('[incoming]\nforged = "refuse"'), ...bad, action: "refuse" },
+    { what: "mark", given, context: context('[incoming]\nforged = "mark"'), ...bad, action: "deliver" },
+    { what: "grace, first day", given, context: context("", "since = 2026-11-20"), ...bad, action: "deliver" },
+    { what: "grace, last day", given, context: context("", "since = 2026-11-07"), ...bad, action: "deliver" },
+    { what: "grace is over", given, context: context("", "since = 2026-11-06"), ...bad, action: "spam" },
+    {
+      what: "no grace",
+      given,
+      context: context("[incoming]\ngrace = 0", "since = 2026-11-20"),
+      ...bad,
+      action: "spam",
+    },
+  ]);
+});
+
+Deno.test("a key older than 900 days verifies no more", { permissions: "none" }, async () => {
+  const aged: Identity = { ...greg, keys: [greg.keys[0]!, { ...greg.keys[1]!, created: created + 100 - 900 }] };
+  const given = delivery(null, await srs(greg, { secret: "greg old" }), BOUNCE);
+  assert.equal((await judge(given, { ...context(), identities: [aged] })).verdict.result, "forged");
+  const younger: Identity = { ...greg, keys: [greg.keys[0]!, { ...greg.keys[1]!, created: created + 100 - 899 }] };
+  assert.equal((await judge(given, { ...context(), identities: [younger] })).verdict.result, "genuine");
+});
