@@ -6,7 +6,7 @@ import type { Dsn } from "../transport/presets.ts";
 /** What the caller asked for. */
 export type Invocation =
   | { readonly mode: "send"; readonly call: Call }
-  | { readonly mode: "help" | "version" | "nothing" }
+  | { readonly mode: "help" | "version" }
   /** Something that only the real sendmail can do: SMTP on standard input, the queue. */
   | { readonly mode: "real"; readonly what: string };
 
@@ -48,7 +48,7 @@ export function parseFlags(name: string, args: readonly string[]): Invocation {
   let real = "";
   const dsn: { -readonly [name in keyof Dsn]: Dsn[name] } = {};
 
-  const { options, operands } = getopt(args, TAKES);
+  const { options, operands } = getopt(args, TAKES, new Set([...IGNORED, "t"]));
   for (const { flag, value } of options) {
     if (flag === "f" || flag === "r") sender = parseSender(value);
     else if (flag === "F") fullName = oneLine("-F", value);
@@ -59,7 +59,7 @@ export function parseFlags(name: string, args: readonly string[]): Invocation {
     } else if (flag === "q") real ||= "-q";
     else if (flag === "N") dsn.notify = parseNotify(value);
     else if (flag === "R") dsn.ret = oneOf("-R", value, ["full", "hdrs"]);
-    else if (flag === "V") dsn.envid = oneLine("-V", value);
+    else if (flag === "V") dsn.envid = parseEnvid(value);
     else if (flag === "B") oneOf("-B", value, ["7bit", "8bitmime"]);
     else if (!IGNORED.has(flag) && !IGNORED_WITH.has(flag)) {
       throw new Fail("usage", `Unknown option ${show(`-${flag}`)}`);
@@ -74,12 +74,11 @@ export function parseFlags(name: string, args: readonly string[]): Invocation {
 /** qmail-inject(8): -a arguments only, -h header only, -H both, -A arguments if there are any, else header. */
 function qmailInject(args: readonly string[]): Call {
   let sender: Address | null | undefined;
-  let from: "a" | "A" | "h" | "H" = "A";
-  const { options, operands } = getopt(args, new Set(["f"]));
+  let from = "A";
+  const { options, operands } = getopt(args, new Set("f"), new Set("aAhH"));
   for (const { flag, value } of options) {
     if (flag === "f") sender = parseSender(value);
-    else if (flag === "a" || flag === "A" || flag === "h" || flag === "H") from = flag;
-    else throw new Fail("usage", `Unknown option ${show(`-${flag}`)}`);
+    else from = flag;
   }
   const recipients = from === "h" ? [] : parseRecipients(operands);
   const recipientsFrom = from === "H"
@@ -96,7 +95,11 @@ interface Option {
 }
 
 /** POSIX Utility Syntax Guidelines: options may share a word, `--` ends them, so does the first operand. */
-function getopt(args: readonly string[], takes: Set<string>): { options: Option[]; operands: string[] } {
+function getopt(
+  args: readonly string[],
+  takes: ReadonlySet<string>,
+  plain: ReadonlySet<string>,
+): { options: Option[]; operands: string[] } {
   const options: Option[] = [];
   let at = 0;
   for (; at < args.length; at++) {
@@ -113,6 +116,7 @@ function getopt(args: readonly string[], takes: Set<string>): { options: Option[
         break;
       }
       if (!takes.has(flag)) {
+        if (!plain.has(flag)) throw new Fail("usage", `Unknown option ${show(`-${flag}`)}`);
         options.push({ flag, value: "" });
         continue;
       }
@@ -135,8 +139,10 @@ function parseSender(text: string): Address | null {
 function parseRecipients(operands: readonly string[]): Address[] {
   return operands.flatMap((operand) =>
     addresses("Recipient", operand).map(({ address }) => {
-      // mutt writes "-f a b -- rcpts" when envelope_from_address holds two: the "--" is no one's mailbox.
-      if (address === null || address.local === "--") {
+      // mutt writes "-f a b -- rcpts" when envelope_from_address holds two, and options behind the first recipient
+      // are operands: a bare word with a dash is nobody's mailbox.
+      const misplaced = address?.domain === "" && address.local.startsWith("-");
+      if (address === null || misplaced) {
         throw new Fail("usage", `Recipient ${show(operand)} is no address`);
       }
       return address;
@@ -145,7 +151,6 @@ function parseRecipients(operands: readonly string[]): Address[] {
 }
 
 function addresses(what: string, text: string) {
-  // deno-lint-ignore no-control-regex
   if (/[\r\n\0]/.test(text)) throw new Fail("usage", `${what} ${show(text)} holds a CR, LF or NUL`);
   try {
     return parseAddressList(text, { bare: true });
@@ -160,6 +165,12 @@ function parseNotify(value: string): string {
   const known = words.every((word) => ["success", "failure", "delay"].includes(word));
   if (!known && value.toLowerCase() !== "never") throw new Fail("usage", `Option -N ${show(value)} is not understood`);
   return words.join(",");
+}
+
+/** xtext, at most 100 characters (RFC 3461 section 4.4): a program behind us would refuse the whole message. */
+function parseEnvid(value: string): string {
+  if (/^(?:[!-*,-<>-~]|\+[0-9A-F]{2}){1,100}$/.test(value)) return value;
+  throw new Fail("usage", `Option -V ${show(value)} is not xtext`);
 }
 
 function oneOf(flag: string, value: string, words: string[]): string {

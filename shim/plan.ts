@@ -52,7 +52,8 @@ export async function plan(call: Call, given: Header, context: Context): Promise
   const notes: string[] = [];
   const recipients = findRecipients(call, given);
   let header = completed(call, without(given, "Bcc", "Resent-Bcc", "Return-Path"), context);
-  const identity = signer(call, header, context);
+  // The header as it came is asked: a Resent-Bcc alone says that the message was under way.
+  const identity = underWay(given) ? undefined : signer(call, header, context);
   if (identity === undefined) {
     return { handover: { sender: call.sender, recipients, dsn: call.dsn }, header, scheme: "given", identity, notes };
   }
@@ -78,7 +79,6 @@ function findRecipients(call: Call, header: Header): Address[] {
 }
 
 function headerAddresses(name: string, value: string) {
-  // deno-lint-ignore no-control-regex
   if (/[\r\0]/.test(value)) throw new Fail("data", `Field ${name} holds a CR or NUL`);
   try {
     return parseAddressList(value, { bare: true });
@@ -102,14 +102,17 @@ function completed(call: Call, header: Header, context: Context): Header {
   return out;
 }
 
+/** Does anything show that the message was sent before? */
+function underWay(header: Header): boolean {
+  return header.some((one) => named(one, "Received", "Delivered-To") || /^Resent-/i.test(one.name));
+}
+
 /**
  * The identity that this message is signed for, if it is our own: every From
- * address and the given sender are identities, and nothing shows that the
- * message was under way before. What procmail forwards comes here too; signing
- * it would make us an oracle.
+ * address and the given sender are identities. What procmail forwards comes
+ * here too; signing it would make us an oracle.
  */
 function signer(call: Call, header: Header, context: Context): Identity | undefined {
-  if (header.some((one) => named(one, "Received", "Delivered-To") || /^Resent-/i.test(one.name))) return undefined;
   if (call.sender === null) return undefined;
   if (call.sender !== undefined && own(call.sender, context) === undefined) return undefined;
   const authors: (Identity | undefined)[] = [];

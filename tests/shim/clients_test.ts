@@ -1,0 +1,201 @@
+/**
+ * Every recorded call of a real mail client, made again: the launcher under the recorded name, the recorded
+ * arguments, environment and standard input, and a stub of a mail program behind it that writes down what it gets.
+ */
+import assert from "node:assert/strict";
+import { binary, unbinary } from "../../lib/bytes.ts";
+import { srsReverse, verifyTag } from "../../mod.ts";
+import { Home, oneLine, type Ran, ROOT, SECRET } from "../rig.ts";
+import { EXPECTED, type Row, type Sent } from "./clients_expected.ts";
+
+const OWN = "me@example.org";
+
+/** One call as it was recorded. */
+interface Recorded {
+  argv: string[];
+  env?: Record<string, string>;
+  stdin_bytes?: number | null;
+  stdin_crlf?: number | null;
+  stdin_head?: string;
+}
+
+/** A call, made again. */
+interface Replayed {
+  key: string;
+  call: Recorded;
+  /** What it read, as a binary string. */
+  input: string;
+  ran: Ran;
+  /** What the mail program got; undefined when it was not run. */
+  argv: string[] | undefined;
+  output: string | undefined;
+  /** Files that lie in the working folder afterwards. */
+  files: string[];
+}
+
+const recorded = new Map<string, Recorded>();
+const RECORDING = `${ROOT}/tests/recorded/clients.json`;
+for (const run of JSON.parse(Deno.readTextFileSync(RECORDING)) as { label: string; calls: Recorded[] }[]) {
+  run.calls.forEach((call, index) => {
+    const key = `${run.label} #${index}`;
+    assert.ok(!recorded.has(key), `two calls are called ${key}`);
+    recorded.set(key, call);
+  });
+}
+
+const rows = new Map<string, Row>();
+for (const [label, row] of Object.entries(EXPECTED)) {
+  [row].flat().forEach((one, index) => rows.set(`${label} #${index}`, one));
+}
+
+/** Where no message was recorded. A line with a dot alone is in it: nobody may take it for the end. */
+const PLAIN = `From: Me <${OWN}>\nTo: to@a.example\nSubject: s\nDate: Fri, 20 Nov 2026 05:00:00 +0000\n` +
+  `Message-ID: <plain@example.org>\n\nbody\n.\nafter dot\n`;
+
+/** The bytes that the client wrote. The recording has 8-bit bytes as \xe9, and lost CRs where no header shows one. */
+function inputOf({ stdin_head: text, stdin_bytes: bytes, stdin_crlf: crlf }: Recorded): string {
+  if (text === undefined) return PLAIN;
+  let input = binary(new TextEncoder().encode(text));
+  if (crlf && !input.includes("\r")) input = input.replaceAll("\n", "\r\n");
+  if (typeof bytes === "number" && bytes !== input.length) {
+    input = input.replace(/\\x([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
+  }
+  return input;
+}
+
+/** Writes down its arguments and its input; `>>`, so that a second run would show. */
+const STUB = `#!/bin/sh
+printf '%s\\n' "$@" >>"\${0%/*}/argv"
+exec cat >>"\${0%/*}/stdin"
+`;
+
+/** One home makes its calls one after the other. */
+async function replay(calls: Iterable<[string, Recorded]>): Promise<Replayed[]> {
+  using home = new Home();
+  const stub = home.write("stub/run", STUB, 0o755);
+  const identity = `[[identity]]\naddress = "${OWN}"\nsrs_domain = "srs.example.org"\n`;
+  const transport = `[transport]\nvia = "command"\npreset = "sendmail"\ncommand = ["${stub}"]\n`;
+  home.write(".config/countersign/config.toml", identity + transport);
+  Deno.mkdirSync(`${home.path}/as`);
+
+  const out: Replayed[] = [];
+  for (const [key, call] of calls) {
+    const program = `${home.path}/as/${nameOf(call)}`;
+    Deno.symlinkSync(`${ROOT}/shim/shim`, program);
+    const input = inputOf(call);
+    const { HOME: _home, PATH: _path, ...env } = call.env ?? {};
+    const ran = await home.run([program, ...call.argv.slice(1)], unbinary(input), env);
+    Deno.removeSync(program);
+    const [argv, output] = [take(`${home.path}/stub/argv`), take(`${home.path}/stub/stdin`)];
+    const files = [...Deno.readDirSync(home.path)].map((entry) => entry.name);
+    out.push({ key, call, input, ran, argv: argv === undefined ? argv : lines(argv), output, files });
+  }
+  return out;
+}
+
+function nameOf(call: Recorded): string {
+  return call.argv[0]!.replace(/^.*\//, "");
+}
+
+/** The bytes of a file, which is gone then; undefined when there is none. */
+function take(path: string): string | undefined {
+  try {
+    const content = binary(Deno.readFileSync(path));
+    Deno.removeSync(path);
+    return content;
+  } catch {
+    return undefined;
+  }
+}
+
+function lines(text: string): string[] {
+  return text.replace(/\n$/, "").split("\n");
+}
+
+/** Header fields with their folds, and the body, of a message with LF. Written anew, so as not to ask the source. */
+function split(message: string): { fields: string[]; body: string } {
+  const end = `\n${message}`.indexOf("\n\n");
+  assert.ok(end >= 0 || message === "", `no empty line in ${JSON.stringify(message)}`);
+  const header = message.slice(0, Math.max(end, 0));
+  return { fields: header === "" ? [] : lines(header).join("\n").split(/\n(?![ \t])/), body: message.slice(end + 1) };
+}
+
+const name = (field: string) => field.slice(0, field.indexOf(":")).trim().toLowerCase();
+const value = (fields: string[], wanted: string) => {
+  const found = fields.find((field) => name(field) === wanted) ?? "";
+  return found.slice(found.indexOf(":") + 1).trim();
+};
+
+async function checkSent(row: Sent, { input, ran, argv = [], output = "" }: Replayed): Promise<void> {
+  assert.deepEqual(ran, { code: 0, stdout: "", stderr: "" }, "success is silent");
+
+  // The envelope.
+  const sender = argv[1] === "-f" ? argv[2] : undefined;
+  const given = sender === undefined ? [] : ["-f", sender];
+  assert.deepEqual(argv, ["-i", ...given, ...row.dsn, "--", ...row.to], "the arguments");
+  if (row.scheme === "given") assert.equal(sender, row.sender, "the sender");
+  else {
+    assert.match(sender ?? "", /^SRS0=[^@]+@srs\.example\.org$/);
+    assert.equal(await srsReverse(sender!, { secrets: [SECRET], hashLength: 8, alphabet: "base64url" }), OWN);
+  }
+
+  // The message: CRLF, the mbox line and three fields gone, what was missing added behind, the rest as it was.
+  assert.ok(!output.includes("\r"), "no CR is left");
+  const before = split(input.replaceAll("\r\n", "\n").replace(/^From .*\n/, ""));
+  const after = split(output);
+  const kept = before.fields.filter((field) => !["bcc", "resent-bcc", "return-path"].includes(name(field)));
+  assert.deepEqual(after.fields.slice(0, kept.length), kept, "fields that were there");
+  const missing = ["from", "date", "message-id"].filter((wanted) => !kept.some((field) => name(field) === wanted));
+  const added = [...missing, ...(row.scheme === "srs" ? ["x-msgauth"] : [])];
+  assert.deepEqual(after.fields.slice(kept.length).map(name), added, "fields that are new");
+  for (const one of ["from", "date", "message-id"]) {
+    assert.equal(after.fields.filter((field) => name(field) === one).length, 1, `${one} is there once`);
+    assert.notEqual(value(after.fields, one), "");
+  }
+  if (missing.includes("from")) assert.equal(value(after.fields, "from"), row.sender ?? OWN);
+  if (row.scheme === "srs") {
+    const secrets = { k1: SECRET };
+    await verifyTag(value(after.fields, "x-msgauth"), OWN, value(after.fields, "message-id"), { secrets });
+  }
+  assert.equal(after.body, before.body, "the body");
+}
+
+async function check(one: Replayed): Promise<void> {
+  const row = rows.get(one.key);
+  assert.ok(row, "it has no row");
+  if (row.exit === 0) await checkSent(row, one);
+  else {
+    oneLine(one.ran, row.exit, row.says);
+    assert.ok(one.ran.stderr.startsWith(`${nameOf(one.call)}: `), one.ran.stderr);
+    assert.equal(one.ran.stdout, "");
+    assert.equal(one.argv, undefined, "nothing is sent");
+  }
+  // -X, -O and their like open no file.
+  const ours = [".config", ".local", "as", "bin", "stub"];
+  assert.deepEqual(one.files.filter((file) => !ours.includes(file)), []);
+}
+
+Deno.test("each recorded call has a row, each row a call", () => {
+  assert.deepEqual([...rows.keys()].sort(), [...recorded.keys()].sort());
+});
+
+Deno.test("what was recorded is put together again byte by byte", () => {
+  for (const [key, call] of recorded) {
+    if (typeof call.stdin_bytes !== "number") continue;
+    const input = inputOf(call);
+    assert.equal(input.length, call.stdin_bytes, key);
+    assert.equal(input.split("\r\n").length - 1, call.stdin_crlf, key);
+  }
+});
+
+Deno.test("recorded calls of mail clients, made again", async () => {
+  // One iterator for all: each home takes the next call when it is done with one.
+  const queue = recorded.entries();
+  const done = (await Promise.all([1, 2, 3, 4].map(() => replay(queue)))).flat();
+  assert.equal(done.length, recorded.size);
+  const wrong: string[] = [];
+  for (const one of done) {
+    await check(one).catch((error) => wrong.push(`${one.key}: ${error.message}`));
+  }
+  assert.equal(wrong.join("\n"), "");
+});
