@@ -5,7 +5,7 @@
  *
  * @example Sign an envelope sender, and know it again when it comes back
  * ```ts
- * import { srsForward, srsReverse } from "./mod.ts";
+ * import { srsForward, srsReverse } from "@countersign/countersign";
  * import assert from "node:assert/strict";
  *
  * const secrets = ["a secret of your own"];

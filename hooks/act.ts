@@ -12,7 +12,7 @@ import { inject } from "../transport/injector.ts";
 import { deliverToMaildir } from "../transport/maildir.ts";
 import type { Outcome } from "./exits.ts";
 import { isBounceSender, type Verdict } from "./judge.ts";
-import type { Delivery } from "./delivery.ts";
+import { addressIn, type Delivery } from "./delivery.ts";
 
 /** Where a message goes that the caller does not deliver itself. */
 export type Place = { readonly maildir: string } | "forward";
@@ -93,9 +93,10 @@ async function forward(identity: Identity, { settings, delivery, body, now, stop
   if (delivery.header.some((one) => named(one, "Delivered-To") && one.raw.toLowerCase() === mine)) {
     throw new Fail("refused", `The message was delivered to ${identityName(identity)} before: a loop`);
   }
-  const bounce = isBounceSender(delivery.sender);
+  // Nobody can be told at an address that cannot be read: that goes on like a bounce.
+  const person = isBounceSender(delivery.sender) ? undefined : addressIn(String(delivery.sender));
   let header = without(delivery.header, PROOF_FIELD, "Return-Path");
-  if (bounce) {
+  if (person === undefined) {
     // An injector adds what is missing; then the proof would be over something else.
     if (!header.some((one) => named(one, "Message-ID"))) {
       header = [...header, field("Message-ID", `<${crypto.randomUUID()}@${identity.address.domain}>`)];
@@ -105,7 +106,7 @@ async function forward(identity: Identity, { settings, delivery, body, now, stop
   }
   const { forward_sender } = settings.incoming;
   const own = forward_sender === "" ? null : parseAddress(forward_sender);
-  const sender = bounce ? own : parseAddress(String(delivery.sender));
+  const sender = person ?? own;
   const message = { head: concat(delivered, printHead(header)), body };
   await handOver(settings.transport, { sender, recipients: [identity.address], dsn: {} }, message, stop);
 }

@@ -10,15 +10,16 @@ import { PROOF_FIELD } from "../lib/proof.ts";
 import { untilStopped } from "../lib/stop.ts";
 import { VERSION } from "../lib/version.ts";
 import { deliver, fileSpam, type Place, refuse, type Scene, withResult } from "./act.ts";
+import { addressedIdentity } from "./addressed.ts";
 import { addressIn, type Caller, type Delivery, envelope } from "./delivery.ts";
 import { whatIsBehind } from "./dotqmail.ts";
 import { exitStatus, type Outcome } from "./exits.ts";
 import { judge, type Verdict } from "./judge.ts";
-import { HELP, type Options, parseOptions } from "./options.ts";
+import { callerIn, HELP, type Options, parseOptions } from "./options.ts";
 
 /** Runs the hook. @returns the exit status */
 export async function incoming(name: string, args: readonly string[]): Promise<number> {
-  let caller: Caller = "qmail";
+  let caller = callerIn(args);
   try {
     const options = parseOptions(args);
     caller = options.caller;
@@ -44,16 +45,20 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   if (delivery.sender === undefined && options.caller === "qmail") {
     throw new Fail("temporary", "SENDER is not set: was this run by qmail-local?");
   }
-  const { verdict } = await judge(delivery, { settings, identities, now });
+  const context = { settings, identities, now };
+  const { verdict } = await judge(delivery, context);
   const stop = host.stopped();
   const body = untilStopped(input.body(), stop);
   const scene: Scene = { settings, delivery, body, now, stop };
 
-  const place = await chooseLast(name, options, settings, verdict);
+  const plain = addressedIdentity(delivery, context) !== undefined;
+  const place = await chooseLast(name, options, settings, verdict, plain);
   const outcome = await act(options.caller, verdict, place, scene);
   // qmail gives a file; others a pipe, and do not like it closed early.
   if (outcome !== "done" && options.caller !== "qmail") await host.drain(body);
   record(settings, delivery, verdict, outcome);
+  // What a hook says when it refuses stands in the bounce.
+  if (outcome === "refuse") host.complain(name, verdict.reason);
   return { outcome, last: place !== undefined };
 }
 
@@ -75,13 +80,15 @@ async function chooseLast(
   options: Options,
   settings: Settings,
   verdict: Verdict,
+  plain: boolean,
 ): Promise<Place | undefined> {
   if (options.maildir !== undefined) return { maildir: options.maildir };
   if (options.forward) return "forward";
   if (options.caller !== "qmail") return undefined;
   const behind = await whatIsBehind(name, host.env, host.readIfThere);
   if (behind === "more" || (behind === "unknown" && verdict.signed !== true)) return undefined;
-  if (settings.incoming.forward) return "forward";
+  // An identity's plain address is where forwarding ends: from there it would be a loop.
+  if (settings.incoming.forward && !plain) return "forward";
   if (settings.incoming.inbox !== "") return { maildir: settings.incoming.inbox };
   if (verdict.action !== "deliver") return undefined;
   throw new Fail("config", "Nothing delivers behind this hook: add a line such as ./Maildir/, or set incoming.inbox");

@@ -29,6 +29,12 @@ Example: a line in .qmail, before the one that delivers
   |/usr/local/lib/countersign/hooks/incoming
 `;
 
+/** The caller, even where the rest is not understood: each takes another number for "later". */
+export function callerIn(args: readonly string[]): Caller {
+  const as = args.map((one, at) => one === "--as" ? args[at + 1] : /^--as=(.*)$/s.exec(one)?.[1]);
+  return as.findLast((one): one is Caller => CALLERS.includes(one as Caller)) ?? "qmail";
+}
+
 /** Reads the arguments. @throws {Fail} `usage` */
 export function parseOptions(args: readonly string[]): Options {
   const given: Record<string, string> = {};

@@ -40,7 +40,7 @@ export function sameAddress(a: Address, b: Address): boolean {
  *
  * @example The parts
  * ```ts
- * import { parseAddress } from "./mod.ts";
+ * import { parseAddress } from "@countersign/countersign";
  * import assert from "node:assert/strict";
  *
  * assert.deepEqual(parseAddress("greg@example.org"), { local: "greg", domain: "example.org" });
@@ -56,7 +56,7 @@ export function parseAddress(text: string): Address {
   }
   const scan = new Scan(text);
   const address = scan.address();
-  if (address === undefined || !scan.done || address.domain === "") throw invalid(text);
+  if (address === undefined || !scan.done || address.domain === "" || garbled(address)) throw invalid(text);
   return address;
 }
 
@@ -87,6 +87,7 @@ export function parseAddressList(text: string, options: { bare?: boolean } = {})
       group = true;
       continue;
     }
+    if (entry.address !== null && garbled(entry.address)) throw invalid(text);
     out.push(entry);
     scan.skip();
     if (!scan.done && scan.peek !== "," && !(group && scan.peek === ";")) throw invalid(text);
@@ -97,7 +98,8 @@ export function parseAddressList(text: string, options: { bare?: boolean } = {})
 /** Writes a display name and an address for a header; the name is quoted when it must be. */
 export function formatMailbox(name: string, address: Address): string {
   if (name === "") return formatAddress(address);
-  const phrase = /^[\w!#$%&'*+/=?^`{|}~ -]+$/.test(name) ? name : `"${name.replace(/["\\]/g, "\\$&")}"`;
+  const atoms = /^[\w!#$%&'*+/=?^`{|}~-]+(?: [\w!#$%&'*+/=?^`{|}~-]+)*$/.test(name);
+  const phrase = atoms ? name : `"${name.replace(/["\\]/g, "\\$&")}"`;
   return `${phrase} <${formatAddress(address)}>`;
 }
 
@@ -105,12 +107,17 @@ function invalid(text: string): Fail {
   return new Fail("address-invalid", `Address ${show(text)} is not well formed`);
 }
 
+/** U+FFFD stands for bytes that were not UTF-8: harmless in a display name, in an address another mailbox. */
+function garbled(address: Address): boolean {
+  return formatAddress(address).includes("\ufffd");
+}
+
 // Everything but the specials of RFC 5322 section 3.2.3, white space and control characters. The dot
 // is let through anywhere: dot-atoms with two dots in a row exist, and are not ours to repair.
 // deno-lint-ignore no-control-regex
-const ATOM = /[^\x00-\x20\x7f-\x9f()<>[\]:;@\\,"\ufffd]+/y;
+const ATOM = /[^\x00-\x20\x7f-\x9f()<>[\]:;@\\,"]+/y;
 // deno-lint-ignore no-control-regex
-const QUOTED = /"(?:[^"\\\x00-\x08\x0a-\x1f\x7f\ufffd]|\\[^\x00-\x08\x0a-\x1f\x7f])*"/y;
+const QUOTED = /"(?:[^"\\\x00-\x08\x0a-\x1f\x7f-\x9f]|\\[^\x00-\x08\x0a-\x1f\x7f-\x9f])*"/y;
 const LITERAL = /\[[!-Z^-~]+\]/y;
 
 class Scan {
@@ -190,7 +197,7 @@ class Scan {
     while (this.take("@")) {
       if (this.match(ATOM) === undefined) return undefined;
       if (this.take(":")) break;
-      if (!this.take(",")) return undefined;
+      if (!this.take(",") || this.peek !== "@") return undefined;
     }
     const address = this.address();
     this.skip();

@@ -94,7 +94,8 @@ export function parseConfig(text: string, place: Place): Settings {
       if (!present && setting.fallback === undefined) throw wrong(line(""), `${setting.name} is not set`);
       try {
         const raw = values[name];
-        out[name] = present ? convert(setting, raw instanceof TomlDate ? raw.toISOString() : raw) : setting.fallback;
+        const value = raw instanceof TomlDate && setting.type === "date" ? raw.toISOString() : raw;
+        out[name] = present ? convert(setting, value) : setting.fallback;
       } catch (error) {
         throw wrong(line(name), `${setting.name}: ${reason(error)}`);
       }
@@ -179,12 +180,14 @@ function lineOf(text: string, prefix: string, name: string, nth: number): number
       current = opened;
       if (opened === prefix) count++;
       if ((opened === prefix && count === nth) || (prefix === "" && opened === name)) head = index + 1;
+      if (opened === `${prefix}.${name}` && Math.max(count, 0) === nth) return index + 1;
       continue;
     }
     const key = /^\s*"?([\w.-]+)"?\s*=/.exec(line)?.[1];
     if (key === undefined || name === "") continue;
     if (current === prefix && (prefix === "" || count === nth) && key.split(".")[0] === name) return index + 1;
     if (current === "" && prefix !== "" && key === `${prefix}.${name}`) return index + 1;
+    if (current === "" && key === prefix) head = index + 1;
   }
   return head;
 }

@@ -37,7 +37,7 @@ export type Kind =
  *
  * @example
  * ```ts
- * import { Fail } from "./mod.ts";
+ * import { Fail } from "@countersign/countersign";
  * import assert from "node:assert/strict";
  *
  * const fail = new Fail("not-srs", 'Address "a@example.org" is not an SRS address');
@@ -48,7 +48,13 @@ export class Fail extends Error {
   /** What went wrong, for programs. */
   readonly kind: Kind;
 
-  /** @param kind what went wrong @param message one line in plain words */
+  /**
+   * Makes one.
+   *
+   * @param kind what went wrong
+   * @param message one line in plain words
+   * @param options the cause
+   */
   constructor(kind: Kind, message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = "Fail";
@@ -58,10 +64,13 @@ export class Fail extends Error {
 
 /** A stranger's text in double quotes: one line, no control characters, at most 120 characters. */
 export function show(text: string): string {
-  const short = text.length > 120 ? `${text.slice(0, 119)}…` : text;
+  return quote(text.length > 120 ? `${text.slice(0, 119)}…` : text);
+}
+
+/** All of a text in double quotes, on one line and without control characters. */
+export function quote(text: string): string {
   // JSON leaves DEL and C1 alone; a terminal would obey them.
-  // deno-lint-ignore no-control-regex
-  return JSON.stringify(short).replace(/[\x7f-\x9f\u2028\u2029]/g, (c) => {
+  return JSON.stringify(text).replace(/[\x7f-\x9f\u2028\u2029]/g, (c) => {
     return `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`;
   });
 }

@@ -182,7 +182,11 @@ function readSecret(path: string): string {
   const bytes = new Uint8Array(Math.min(info.size, 64 * 1024));
   let size = 0;
   for (let count; size < bytes.length && (count = opened.readSync(bytes.subarray(size))) !== null;) size += count;
-  return text(bytes.subarray(0, size));
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, size));
+  } catch {
+    throw new Fail("config", `Key file ${path} is not UTF-8; write such a secret as base64:`);
+  }
 }
 
 /** Adds a line to the log. A log that cannot be written never stops mail. */

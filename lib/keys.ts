@@ -35,16 +35,16 @@ export function parseKeys(text: string, name: string): Key[] {
   for (const [index, line] of text.split(/\r?\n/).entries()) {
     const wrong = (what: string) => new Fail("config", `${name} line ${index + 1}: ${what}`);
     if (line.trim() === "" || line.startsWith("#")) continue;
-    const parts = /^(\S+)[ \t]+(\S+)[ \t]+(.+)$/.exec(line);
+    const parts = /^(\S+)[ \t]+(\S+)[ \t]+(\S.*)$/.exec(line);
     if (parts === null) throw wrong("a key is written as: id created secret");
     const [, id, created, secret] = parts as unknown as [string, string, string, string];
     if (!/^[a-z0-9]{1,8}$/.test(id)) throw wrong(`key id ${show(id)} is not 1 to 8 of a-z and 0-9`);
     if (keys.some((key) => key.id === id)) throw wrong(`key id ${show(id)} is there twice`);
-    keys.unshift({ id, created: parseDay(created) ?? fail(), secret: decode(secret) ?? fail() });
-
-    function fail(): never {
+    const [day, bytes] = [parseDay(created), decode(secret)];
+    if (day === undefined || bytes === undefined) {
       throw wrong(`key ${show(id)} needs a date as 2026-11-20 and a secret that is not empty`);
     }
+    keys.unshift({ id, created: day, secret: bytes });
   }
   if (keys.length === 0) throw new Fail("config", `${name} holds no key`);
   return keys.sort((a, b) => b.created - a.created);

@@ -1,6 +1,7 @@
 /** One line an event: `time=… key=value …`. No body, no subject, no secret. */
 import type { Address } from "./address.ts";
 import { formatAddress } from "./address.ts";
+import { quote } from "./fail.ts";
 
 /** What happened, in the order in which it is written. Empty values are left out. */
 export type Event = Record<string, string | number | undefined>;
@@ -11,7 +12,7 @@ export function logLine(event: Event, now: Date): string {
   for (const [key, value] of Object.entries(event)) {
     if (value === undefined || value === "") continue;
     const text = String(value);
-    parts.push(`${key}=${/^[\w@.+/:,<>=*-]+$/.test(text) ? text : JSON.stringify(text)}`);
+    parts.push(`${key}=${/^[\w@.+/:,<>=*-]+$/.test(text) ? text : quote(text)}`);
   }
   return parts.join(" ") + "\n";
 }

@@ -77,7 +77,6 @@ export function printHead(header: Header): Bytes {
 
 /** A new field. CR, LF and NUL in its value are the caller's bug and become spaces. */
 export function field(name: string, value: string): Field {
-  // deno-lint-ignore no-control-regex
   return { name, raw: `${name}: ${textToBinary(value).replace(/[\r\n\0]+/g, " ")}` };
 }
 

@@ -6,7 +6,7 @@
  * boundaries are broken); then the same scan over what quoted-printable and
  * base64 hide; postal-mime last, for what is nested deeper.
  */
-import { binary } from "./bytes.ts";
+import { binary, binaryToText } from "./bytes.ts";
 import { TAG_FIELD } from "./tag.ts";
 
 /** A tag and a Message-ID that stood in one header block. */
@@ -69,7 +69,8 @@ function* scan(text: string): Generator<{ tag: string; messageId: string }> {
     const top = lastEmptyLine(before);
     const bottom = EMPTY.exec(after)?.index ?? after.length;
     const id = ID_LINE.exec(before.slice(top) + after.slice(0, bottom))?.[1];
-    if (id !== undefined) yield { tag: tag.toLowerCase(), messageId: id };
+    // It was signed as text, not as bytes (RFC 6532 section 3.2).
+    if (id !== undefined) yield { tag: tag.toLowerCase(), messageId: binaryToText(id) };
   }
 }
 

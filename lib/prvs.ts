@@ -40,7 +40,7 @@ export interface PrvsVerifyOptions {
  *
  * @example
  * ```ts
- * import { prvsSign } from "./mod.ts";
+ * import { prvsSign } from "@countersign/countersign";
  * import assert from "node:assert/strict";
  *
  * const now = new Date(1_700_000_000_000);
@@ -73,7 +73,7 @@ export async function prvsSign(address: string, options: PrvsSignOptions): Promi
  *
  * @example
  * ```ts
- * import { prvsVerify } from "./mod.ts";
+ * import { prvsVerify } from "@countersign/countersign";
  * import assert from "node:assert/strict";
  *
  * const now = new Date(1_700_000_000_000);

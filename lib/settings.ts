@@ -3,7 +3,7 @@
  * README's table, the error messages and the types come from here.
  */
 import { Fail, show } from "./fail.ts";
-import { parseAddress, parseAddressList } from "./address.ts";
+import { parseAddress } from "./address.ts";
 import { parseDay } from "./keys.ts";
 
 /** How a setting's value is written. */
@@ -64,6 +64,7 @@ export const SETTINGS: readonly Setting[] = [
     type: "path",
     fallback: "~/.local/state/countersign",
     help: "The folder for the log and what else must be remembered; it is made when needed.",
+    check: notEmpty,
   },
   {
     name: "log_addresses",
@@ -90,6 +91,7 @@ export const SETTINGS: readonly Setting[] = [
     type: "path",
     fallback: "keys",
     help: "Its key file, mode 0600: a line a key, `id created secret`. No two identities share one.",
+    check: notEmpty,
   },
   {
     name: "rule.to",
@@ -194,6 +196,7 @@ export const SETTINGS: readonly Setting[] = [
     type: "path",
     fallback: "~/Maildir/.Spam",
     help: "The spam maildir; it is made when its parent exists.",
+    check: notEmpty,
   },
   {
     name: "incoming.spam_command",
@@ -255,9 +258,16 @@ function absolute(words: string[]): void {
 function patterns(list: string[]): void {
   for (const pattern of list) {
     // A pattern is an address with stars: put a letter for each and it must be one.
-    const [mailbox, ...more] = parseAddressList(pattern.replaceAll("*", "x"), { bare: pattern === "*" });
-    if (!mailbox?.address || more.length > 0) throw new Fail("config", `${show(pattern)} is not an address pattern`);
+    try {
+      if (pattern !== "*") parseAddress(pattern.replaceAll("*", "x"));
+    } catch {
+      throw new Fail("config", `${show(pattern)} is not an address pattern`);
+    }
   }
+}
+
+function notEmpty(path: string): void {
+  if (path === "") throw new Fail("config", "the path is empty");
 }
 
 /** The value as the setting wants it, or what is wrong with it. */
@@ -275,10 +285,8 @@ function typed(type: Type, given: unknown): unknown {
       return typeof given === "boolean" ? given : undefined;
     case "number":
       return typeof given === "number" ? given : undefined;
-    case "date": {
-      const day = given instanceof Date ? given.toISOString().slice(0, 10) : String(given);
-      return parseDay(day) === undefined ? undefined : day;
-    }
+    case "date":
+      return typeof given === "string" && parseDay(given) !== undefined ? given : undefined;
     case "words":
     case "list": {
       if (!Array.isArray(given) || !given.every((word) => typeof word === "string")) return undefined;

@@ -54,7 +54,7 @@ export const STAMP_CYCLE = 1024;
  *
  * @example
  * ```ts
- * import { srsForward } from "./mod.ts";
+ * import { srsForward } from "@countersign/countersign";
  * import assert from "node:assert/strict";
  *
  * const signed = await srsForward("greg@example.org", "srs.example.org", {
@@ -104,7 +104,7 @@ export async function srsForward(sender: string, alias: string, options: SrsOpti
  *
  * @example
  * ```ts
- * import { srsForward, srsReverse } from "./mod.ts";
+ * import { srsForward, srsReverse } from "@countersign/countersign";
  * import assert from "node:assert/strict";
  *
  * const secrets = ["tick-tock-secret"];

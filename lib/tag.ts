@@ -51,7 +51,7 @@ const FORM = /^v1\.([a-z0-9]{1,8})\.([0-9]{1,6})\.([a-z2-7]{8})\.([a-z2-7]{26})$
  *
  * @example
  * ```ts
- * import { signTag, verifyTag } from "./mod.ts";
+ * import { signTag, verifyTag } from "@countersign/countersign";
  * import assert from "node:assert/strict";
  *
  * const tag = await signTag("greg@example.org", "<1@example.org>", { key: "k1", secret: "a secret" });
@@ -81,7 +81,7 @@ export async function signTag(address: string, messageId: string, options: TagSi
  *
  * @example
  * ```ts
- * import { signTag, verifyTag } from "./mod.ts";
+ * import { signTag, verifyTag } from "@countersign/countersign";
  * import assert from "node:assert/strict";
  *
  * const secrets = { k1: "a secret" };

@@ -164,6 +164,8 @@ async function sign(scheme: Scheme, identity: Identity, { settings, now }: Conte
   const key = signingKey(identity, now);
   if (scheme === "prvs" && !settings.prvs.receive) return "prvs is not receivable";
   if (scheme === "srs" && identity.srsDomain === "") return `${name} has no srs_domain`;
+  // SRS0=…="a b"@x is no address (RFC 5321 section 4.1.2): MTAs would repair it, each in its way.
+  if (identity.address.local.includes('"')) return `${name} has a quoted local part, ${scheme} cannot hold it`;
   const signed = parseAddress(
     scheme === "srs"
       ? await srsForward(name, identity.srsDomain, {

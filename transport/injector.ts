@@ -49,20 +49,22 @@ export async function inject(call: Call, message: Message): Promise<Ended> {
   const abort = () => stop.reject(new Fail("temporary", `Stopped by a signal; ${name} was killed, nothing is sent`));
   if (call.signal?.aborted) abort();
   call.signal?.addEventListener("abort", abort);
+  // setTimeout would cost a process 4 ms to load, this does not.
+  const clock = call.timeout > 0 ? AbortSignal.timeout(call.timeout * 1000) : undefined;
   const late = () => stop.reject(new Fail("temporary", `${name} took longer than ${call.timeout} s and was killed`));
-  const timer = call.timeout > 0 ? setTimeout(late, call.timeout * 1000) : undefined;
+  clock?.addEventListener("abort", late);
   try {
     let whole = false;
     try {
-      whole = await Promise.race([write(writer, message, call.inspect), stop.promise]);
+      const written = write(writer, message, call.inspect);
+      // A grandchild may hold the pipe of a program that has ended: then nobody will ever say that it is broken.
+      whole = await Promise.race([written, stop.promise, ended.then(() => within(1000, written))]);
     } catch (error) {
-      child.kill("SIGKILL");
-      await ended;
+      await kill(child);
       throw error;
     }
     const status = await Promise.race([ended, stop.promise]).catch(async (error) => {
-      child.kill("SIGKILL");
-      await ended;
+      await kill(child);
       throw error;
     });
     if (status.signal !== null) throw new Fail("temporary", `${name} was killed by ${status.signal}`);
@@ -72,8 +74,8 @@ export async function inject(call: Call, message: Message): Promise<Ended> {
     }
     return { code: status.code, said: line };
   } finally {
-    clearTimeout(timer);
     call.signal?.removeEventListener("abort", abort);
+    clock?.removeEventListener("abort", late);
     said.cancel();
   }
 }
@@ -88,10 +90,33 @@ function spawn(call: Call): Deno.ChildProcess {
       stdin: "piped",
       stdout: "null",
       stderr: "piped",
+      detached: true, // its own group, so that all of it can be killed
     }).spawn();
   } catch (error) {
     throw new Fail("system", `${show(program!)} cannot be run: ${reason(error)}`, { cause: error });
   }
+}
+
+/**
+ * Kills the program with all that it has started, and reaps it: a child of a
+ * wrapper, too, would take the end of our pipe for the end of the message.
+ */
+async function kill(child: Deno.ChildProcess): Promise<void> {
+  for (const stop of [() => Deno.kill(-child.pid, "SIGKILL"), () => child.kill("SIGKILL")]) {
+    try {
+      stop();
+    } catch {
+      // It has ended, or the permission is for this child alone.
+    }
+  }
+  await child.status;
+}
+
+/** What the promise gives within so many milliseconds, else false. */
+function within(milliseconds: number, promise: Promise<boolean>): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<boolean>();
+  AbortSignal.timeout(milliseconds).addEventListener("abort", () => resolve(false));
+  return Promise.race([promise, late]);
 }
 
 /** Writes everything and closes. False when the program closed its input first: its status says why. */

@@ -15,12 +15,15 @@ export async function deliverToMaildir(maildir: string, message: Message): Promi
   const random = crypto.getRandomValues(new Uint8Array(10)).toHex();
   const name = `${Math.floor(Date.now() / 1000)}.P${Deno.pid}R${random}.countersign`;
   const [temporary, final] = [`${maildir}/tmp/${name}`, `${maildir}/new/${name}`];
+  let linked = false;
   try {
     makeMaildir(maildir);
     await write(temporary, message);
     Deno.linkSync(temporary, final);
+    linked = true;
     syncFolder(`${maildir}/new`);
   } catch (error) {
+    if (linked) remove(final); // Or trying again would deliver it twice.
     throw new Fail("temporary", `Maildir ${maildir} does not take the message: ${reason(error)}`, { cause: error });
   } finally {
     remove(temporary);

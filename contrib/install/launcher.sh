@@ -10,27 +10,38 @@ later() {
   exit "$soft"
 }
 
-self=$(readlink -f -- "$0") || later "cannot find itself"
-here=${self%/*}
-deno=@DENO@
-command -v "$deno" >/dev/null 2>&1 || later "Deno ($deno) is not there"
-
-# Deno starts no program under a limited permission while one of these is set.
+# Deno starts no program under a limited permission while one of these is set, and whoever set it did not mean us.
 unset LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT LD_BIND_NOW LD_BIND_NOT LD_DEBUG LD_DEBUG_OUTPUT LD_DYNAMIC_WEAK \
   LD_HWCAP_MASK LD_ORIGIN_PATH LD_PROFILE LD_PROFILE_OUTPUT LD_SHOW_AUXV LD_TRACE_LOADED_OBJECTS LD_USE_LOAD_BIAS \
   LD_VERBOSE LD_WARN LD_ASSUME_KERNEL LD_POINTER_GUARD LD_PREFER_MAP_32BIT_EXEC
+
+self=$(readlink -f -- "$0" 2>/dev/null) || later "cannot find itself"
+here=${self%/*}
+deno=@DENO@
+command -v "$deno" >/dev/null 2>&1 || later "Deno ($deno) is not there"
+[ -n "${PWD-}" ] || later "the working folder is gone"
+
+# A home that is no folder, as /dev/null: Deno would stop because it cannot look for an .npmrc in it.
+[ ! -e "${HOME-}" ] || [ -d "$HOME" ] || HOME=/nonexistent
 NO_COLOR=1 DENO_NO_UPDATE_CHECK=1
 export NO_COLOR DENO_NO_UPDATE_CHECK
 
-# An inherited "ignore" for SIGCHLD would lose the status of the program that we run: dash has reset it by now,
-# other shells cannot.
-reset=
-if [ -r "/proc/$$/status" ]; then
+# An inherited "ignore" for SIGCHLD would lose the status of the program that we run. dash has reset it by now; bash
+# has too, but hands it on, which only a child can see. Where it is blocked, the wait of dash would never end.
+reset= blocked=
+if [ -n "${BASH_VERSION-}" ]; then
+  case $(cat /proc/self/status 2>/dev/null) in
+    *SigIgn:*[13579bdf]????"
+SigCgt:"*) reset="env --default-signal=CHLD" ;;
+  esac
+elif [ -r /proc/self/status ]; then
   while read -r key value; do
-    [ "$key" = SigIgn: ] || continue
-    case $value in *[13579bdf]????) reset="env --default-signal=CHLD" ;; esac
-    break
-  done <"/proc/$$/status"
+    case $key$value in
+      SigBlk:*[13579bdf]????) blocked=1 ;;
+      SigIgn:*[13579bdf]????) reset="env --default-signal=CHLD" ;;
+      SigCgt:*) break ;;
+    esac
+  done </proc/self/status
 fi
 
 # A shell gives /dev/null to what it runs in the background: standard input goes by way of 9.
@@ -41,18 +52,25 @@ forward() {
   [ -z "$child" ] || kill -s TERM "$child" 2>/dev/null
 }
 trap forward TERM INT HUP
-$reset "$deno" run -q --no-prompt @FLAGS@ --allow-read --allow-write --allow-env --allow-run --allow-sys=uid \
-  "@ENTRY@" "$name" "$@" <&9 9<&- &
-child=$!
-exec 9<&-
-wait "$child"
-status=$?
-while [ -n "$hit" ]; do # a signal ends wait before the child has ended
-  hit=
+set -- $reset "$deno" run -q --no-prompt @FLAGS@ --allow-read --allow-write --allow-env --allow-run --allow-sys=uid \
+  "@ENTRY@" "$name" "$@"
+if [ -n "$blocked" ]; then # a signal is seen only when all is over, but the status is true
+  "$@" <&9 9<&-
+  status=$?
+else
+  "$@" <&9 9<&- &
+  child=$!
+  exec 9<&-
+  [ -z "$hit" ] || forward # a signal that came before there was anybody to tell
   wait "$child"
-  again=$?
-  [ "$again" = 127 ] || status=$again
-done
+  status=$?
+  while [ -n "$hit" ]; do # a signal ends wait before the child has ended
+    hit=
+    wait "$child"
+    again=$?
+    [ "$again" = 127 ] || status=$again
+  done
+fi
 
 case $status in
   0 | 10 | 6[4-9] | 7[0-8] | 99 | 100 | 111) exit "$status" ;;

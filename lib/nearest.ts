@@ -1,0 +1,27 @@
+/** The word that was probably meant. */
+
+/**
+ * The nearest of `words`, when no more than a third of its letters are wrong.
+ * Two letters that changed places are one mistake.
+ */
+export function nearest(word: string, words: readonly string[]): string | undefined {
+  const [best] = words.map((one) => ({ one, far: distance(word, one) })).sort((a, b) => a.far - b.far);
+  return best !== undefined && best.far <= Math.floor(best.one.length / 3) ? best.one : undefined;
+}
+
+/** Letters put in, left out, changed or swapped with their neighbour between one word and the other. */
+function distance(a: string, b: string): number {
+  const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = rows[i - 1]![j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      row.push(
+        Math.min(rows[i - 1]![j]! + 1, row[j - 1]! + 1, change, swapped ? rows[i - 2]![j - 2]! + 1 : Infinity),
+      );
+    }
+    rows.push(row);
+  }
+  return rows[a.length]![b.length]!;
+}

@@ -1,0 +1,341 @@
+/** The launchers and what they start, when something around them is broken: nothing lost, nothing sent in half. */
+import assert from "node:assert/strict";
+import { checkoutStart, launcherText, PROGRAMS } from "../contrib/install/launcher.ts";
+import { fieldOf, Home, oneLine, type Ran, ROOT } from "./rig.ts";
+
+const HEAD = "From: greg@example.org\nTo: ann@example.net\nSubject: Hello\nMessage-ID: <1@example.org>\n\n";
+const MAIL = `${HEAD}Hi.\n`;
+/** More than a pipe and all buffers on the way hold. */
+const BIG = `${HEAD}${"0123456789abcdef".repeat(64)}\n`.padEnd(4 * 1024 * 1024, "line of the body\n");
+const SHIM = `${ROOT}/shim/shim`;
+const HOOK = `${ROOT}/hooks/incoming`;
+const SHELLS = [[], ["/bin/bash", "--posix"]].filter(([shell]) => shell === undefined || there(shell));
+const root = Deno.uid() === 0;
+
+function there(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+/** A home whose injector is this program. */
+function homeWith(injector: string): Home {
+  const home = new Home();
+  const path = home.write("injector", injector, 0o755);
+  home.settings(`[transport]\npreset = "sendmail"\ncommand = ["${path}"]\n`);
+  return home;
+}
+
+/** An injector that takes everything, then does this. */
+const taking = (then: string) => `#!/bin/sh\ncat >"$HOME/got"\n${then}\n`;
+
+/** Runs a program by way of a line of shell: redirections that Deno cannot make. */
+const by = (line: string, ...argv: string[]) => ["/bin/sh", "-c", line, ...argv];
+
+for (const program of PROGRAMS) {
+  Deno.test(`${program.launcher} is what launcher.ts makes, and can be run`, () => {
+    const path = `${ROOT}/${program.launcher}`;
+    assert.equal(Deno.readTextFileSync(path), launcherText(checkoutStart(program)));
+    assert.doesNotMatch(Deno.readTextFileSync(path), /@[A-Z]+@/);
+    assert.equal(Deno.statSync(path).mode! & 0o111, 0o111);
+  });
+}
+
+// No Deno: whoever called must try again later, in the number that he takes for it.
+const withoutDeno: [string, string, string[], number][] = [
+  ["the shim", SHIM, ["ann@example.net"], 75],
+  ["the shim as sendmail", "sendmail", ["-t"], 75],
+  ["the shim as qmail-inject", "qmail-inject", [], 111],
+  ["the hook", HOOK, [], 75],
+  ["the hook under maildrop", HOOK, ["--as", "maildrop"], 75],
+  ["the hook under condredirect", HOOK, ["--as", "condredirect"], 111],
+  ["the hook under condredirect, joined", HOOK, ["--as=condredirect", "--config", "x"], 111],
+];
+for (const [what, program, args, status] of withoutDeno) {
+  Deno.test(`without Deno on PATH ${what} ends with ${status}`, async () => {
+    using home = new Home();
+    Deno.mkdirSync(`${home.path}/tools`);
+    const { stdout } = await home.run(["/bin/sh", "-c", "command -v readlink"]);
+    Deno.symlinkSync(stdout.trim(), `${home.path}/tools/readlink`);
+    for (const name of ["sendmail", "qmail-inject"]) Deno.symlinkSync(SHIM, `${home.path}/${name}`);
+    const path = program.startsWith("/") ? program : `${home.path}/${program}`;
+    const name = path.slice(path.lastIndexOf("/") + 1);
+    const ran = await home.run([path, ...args], MAIL, { PATH: `${home.path}/tools` });
+    oneLine(ran, status, new RegExp(`^${name}: Deno \\(deno\\) is not there$`, "m"));
+    assert.deepEqual(home.mails("out"), []);
+  });
+}
+
+// The injector's end is told as it was.
+const ends: [string, string, number][] = [
+  ["0", "exit 0", 0],
+  ["1", "exit 1", 75],
+  ["67", "exit 67", 67],
+  ["75", "exit 75", 75],
+  ["78", "exit 78", 78],
+  ["100", "exit 100", 69],
+  ["111", "exit 111", 75],
+  ["255", "exit 255", 75],
+  ["SIGKILL", "kill -9 $$", 75],
+  ["SIGSEGV", "kill -11 $$", 75],
+];
+for (const [how, line, status] of ends) {
+  Deno.test(`an injector that ends with ${how} makes the shim end with ${status}`, async () => {
+    using home = homeWith(taking(line));
+    const ran = await home.shim(["ann@example.net"], MAIL);
+    if (status === 0) assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+    else {oneLine(
+        ran,
+        status,
+        how.startsWith("SIG") ? new RegExp(`killed by ${how}$`, "m") : new RegExp(`status ${how}$`, "m"),
+      );}
+    assert.match(home.read("got"), /\n\nHi\.\n$/);
+  });
+}
+
+Deno.test("an injector that ends with 0 before it has read a big message makes the shim end with 75", async () => {
+  using home = homeWith("#!/bin/sh\nexit 0\n");
+  oneLine(await home.shim(["ann@example.net"], BIG), 75, /did not read the whole message/);
+});
+
+Deno.test("an injector that refuses before it has read a big message is believed", async () => {
+  using home = homeWith("#!/bin/sh\necho no such user >&2\nexit 67\n");
+  oneLine(await home.shim(["ann@example.net"], BIG), 67, /status 67: no such user$/m);
+});
+
+// What is inherited from whoever started us.
+const perl = there("/usr/bin/perl");
+const SIGNALS = {
+  ignored: '$SIG{CHLD} = "IGNORE"; exec @ARGV; die',
+  blocked: "use POSIX; sigprocmask(SIG_BLOCK, POSIX::SigSet->new(SIGCHLD)); exec @ARGV; die",
+};
+for (const [state, line] of Object.entries(SIGNALS)) {
+  for (const shell of SHELLS) {
+    for (const [code, status] of [[0, 0], [67, 67], [100, 69]] as const) {
+      const name = `SIGCHLD ${state}${
+        shell.length > 0 ? " under bash" : ""
+      }: status ${code} of the injector is not lost`;
+      Deno.test({ name, ignore: !perl }, async () => {
+        using home = homeWith(taking(`exit ${code}`));
+        const ran = await home.run(["/usr/bin/perl", "-e", line, ...shell, SHIM, "ann@example.net"], MAIL);
+        assert.equal(ran.code, status, ran.stderr);
+        assert.match(home.read("got"), /\n\nHi\.\n$/);
+      });
+    }
+  }
+}
+
+Deno.test("LD_ variables stop neither the shim nor reach what it runs", async () => {
+  using home = homeWith(`#!/bin/sh\nenv >"$HOME/environment"\ncat >"$HOME/got"\n`);
+  const env = { LD_PRELOAD: "/nonexistent/preload.so", LD_LIBRARY_PATH: "/nonexistent", LD_BIND_NOW: "1", KEPT: "yes" };
+  const ran = await home.shim(["ann@example.net"], MAIL, env);
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.match(home.read("environment"), /^KEPT=yes$/m);
+  assert.doesNotMatch(home.read("environment"), /^LD_/m);
+});
+
+for (const shell of SHELLS) {
+  const under = shell.length > 0 ? " under bash" : "";
+
+  for (const program of [SHIM, HOOK]) {
+    const short = program.slice(ROOT.length + 1);
+    Deno.test(`${short}${under} with standard input closed ends with 75`, async () => {
+      using home = new Home();
+      const ran = await home.run(by('exec "$0" "$@" <&-', ...shell, program, "ann@example.net"));
+      oneLine(ran, 75, /: standard input is closed$/m);
+      assert.deepEqual(home.mails("out"), []);
+    });
+  }
+
+  Deno.test(`the shim${under} in a folder that was deleted ends with 75`, async () => {
+    using home = new Home();
+    const line = 'mkdir gone && cd gone && rmdir ../gone && exec "$0" "$@"';
+    const ran = await home.run(by(line, ...shell, SHIM, "ann@example.net"), MAIL);
+    assert.equal(ran.code, 75, ran.stderr);
+    assert.deepEqual(home.mails("out"), []);
+  });
+
+  Deno.test(`the shim${under} sends with standard output and error closed`, async () => {
+    using home = new Home();
+    const ran = await home.run(by('exec "$0" "$@" >&- 2>&-', ...shell, SHIM, "ann@example.net"), MAIL);
+    assert.equal(ran.code, 0);
+    assert.deepEqual(home.mails("out").map((mail) => fieldOf(mail, "X-Envelope-To")), ["ann@example.net"]);
+  });
+}
+
+Deno.test("the hook delivers with standard output and error closed", async () => {
+  using home = new Home();
+  const argv = by('exec "$0" "$@" >&- 2>&-', HOOK, "--maildir", `${home.path}/Maildir`);
+  const ran = await home.run(argv, MAIL, { SENDER: "ann@example.net", EXT: "", HOST: "example.org" });
+  assert.equal(ran.code, 99);
+  assert.equal(home.mails("Maildir").length, 1);
+});
+
+// Standard input that cannot be read: a folder, and a file that is open for writing only.
+for (const [what, redirect] of [["a folder", "</"], ["open for writing only", "0>written"]] as const) {
+  Deno.test(`standard input that is ${what} is no empty message`, async () => {
+    using home = homeWith(taking("exit 0"));
+    const spam = `${home.path}/Maildir`;
+    oneLine(await home.run(by(`exec "$0" "$@" ${redirect}`, SHIM, "ann@example.net")), 74, /input cannot be read/);
+    const hook = by(`exec "$0" "$@" ${redirect}`, HOOK, "--maildir", spam);
+    oneLine(await home.run(hook, "", { SENDER: "", HOST: "example.org" }), 75, /input cannot be read/);
+    assert.equal(home.read("got"), "");
+    assert.deepEqual(home.mails("Maildir"), []);
+  });
+}
+
+/** A program under way: its input is still open. */
+function start(home: Home, argv: string[], env: Record<string, string> = {}) {
+  const child = new Deno.Command(argv[0]!, {
+    args: argv.slice(1),
+    cwd: home.path,
+    clearEnv: true,
+    env: { HOME: home.path, PATH: `${home.path}/bin:/usr/bin:/bin`, ...home.env, ...env },
+    stdin: "piped",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  return { child, writer: child.stdin.getWriter() };
+}
+
+async function ended({ child, writer }: ReturnType<typeof start>): Promise<Ran> {
+  // Its input stays open to the end, so that it was the signal that ended it.
+  const said = new Response(child.stderr).text();
+  const { code } = await child.status;
+  await writer.close().catch(() => {});
+  return { code, stdout: "", stderr: await said };
+}
+
+/** Waits for a file that the other side writes whole (by rename). */
+async function appears(path: string): Promise<string> {
+  for (;;) {
+    try {
+      return Deno.readTextFileSync(path);
+    } catch {
+      await new Promise((done) => setTimeout(done, 10));
+    }
+  }
+}
+
+/**
+ * An injector in one process. When `at` bytes are there it tells its process id;
+ * at the end of its input it tells again, works, and commits.
+ */
+const patient = (at: number, work: string) =>
+  `#!/usr/bin/perl
+sub tell_ { open F, ">", "$ENV{HOME}/$_[0].new"; print F $$; close F; rename "$ENV{HOME}/$_[0].new", "$ENV{HOME}/$_[0]" }
+while (sysread STDIN, $piece, 65536) {
+  $all .= $piece;
+  tell_("begun") if length $all > ${at} and not $told++;
+}
+tell_("ended"); ${work}
+open F, ">", "$ENV{HOME}/committed"; print F $all; close F;
+`;
+
+const signals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+for (const signal of signals) {
+  for (const shell of SHELLS) {
+    const under = shell.length > 0 ? " under bash" : "";
+
+    Deno.test(
+      { name: `${signal}${under} while the body comes: the injector never commits`, ignore: !perl },
+      async () => {
+        using home = homeWith(patient(64 * 1024, ""));
+        const run = start(home, [...shell, SHIM, "ann@example.net"]);
+        await run.writer.write(new TextEncoder().encode(BIG));
+        const injector = await appears(`${home.path}/begun`);
+        run.child.kill(signal);
+        const ran = await ended(run);
+        assert.equal(ran.code, 75, ran.stderr);
+        assert.ok(!there(`/proc/${injector}/stat`), "the injector is still there");
+        assert.deepEqual([home.read("ended"), home.read("committed")], ["", ""]);
+      },
+    );
+
+    Deno.test({ name: `${signal}${under} while the injector works: it is killed`, ignore: !perl }, async () => {
+      using home = homeWith(patient(0, "sleep 600;"));
+      const run = start(home, [...shell, SHIM, "ann@example.net"]);
+      await run.writer.write(new TextEncoder().encode(MAIL));
+      await run.writer.close();
+      const injector = await appears(`${home.path}/ended`);
+      run.child.kill(signal);
+      const ran = await ended(run);
+      oneLine(ran, 75, /Stopped by a signal; .*injector was killed, nothing is sent$/m);
+      assert.ok(!there(`/proc/${injector}/stat`), "the injector is still there");
+      assert.equal(home.read("committed"), "");
+    });
+  }
+
+  Deno.test(`${signal} while the hook files a message: nothing is in the maildir`, async () => {
+    using home = new Home();
+    const maildir = `${home.path}/Maildir`;
+    const run = start(home, [HOOK, "--maildir", maildir], { SENDER: "ann@example.net", HOST: "example.org" });
+    await run.writer.write(new TextEncoder().encode(BIG));
+    while (filesIn(`${maildir}/tmp`) === 0) await new Promise((done) => setTimeout(done, 10));
+    run.child.kill(signal);
+    oneLine(await ended(run), 75, /Stopped by a signal/);
+    assert.deepEqual([filesIn(`${maildir}/tmp`), filesIn(`${maildir}/new`)], [0, 0]);
+  });
+}
+
+function filesIn(folder: string): number {
+  try {
+    return [...Deno.readDirSync(folder)].length;
+  } catch {
+    return 0;
+  }
+}
+
+// A full disk.
+Deno.test("a filter whose standard output is full ends with 75", async () => {
+  using home = new Home();
+  const ran = await home.run(by('exec "$0" "$@" >/dev/full', HOOK, "--as", "filter"), MAIL);
+  oneLine(ran, 75, /output cannot be written: No space left/);
+});
+
+/** Its size; a message of just this size ends with a short write. */
+const DISK = 256 * 1024;
+
+/** A disk with room for very little; false where we may not mount one. */
+function smallDisk(folder: string): boolean {
+  const args = ["-t", "tmpfs", "-o", `size=${DISK}`, "tmpfs", folder];
+  Deno.mkdirSync(folder, { recursive: true });
+  return root && there("/bin/mount") &&
+    new Deno.Command("/bin/mount", { args, stdout: "null", stderr: "null" }).outputSync().success;
+}
+
+function unmount(folder: string): void {
+  new Deno.Command("/bin/umount", { args: [folder] }).outputSync();
+}
+
+function mayMount(): boolean {
+  const folder = Deno.makeTempDirSync({ prefix: "countersign-" });
+  try {
+    return smallDisk(folder);
+  } finally {
+    unmount(folder);
+    Deno.removeSync(folder);
+  }
+}
+
+const mounts = mayMount();
+Deno.test({ name: "a maildir on a full disk takes nothing in half", ignore: !mounts }, async () => {
+  using home = new Home();
+  const disk = `${home.path}/disk`;
+  assert.ok(smallDisk(disk));
+  try {
+    home.settings(`[transport]\nvia = "maildir"\nmaildir = "${disk}/out"\n`);
+    assert.equal((await home.shim(["ann@example.net"], MAIL)).code, 0);
+    for (const mail of [BIG, BIG.slice(0, DISK)]) {
+      oneLine(await home.shim(["ann@example.net"], mail), 75, /Maildir .*: No space left/);
+      const hook = await home.hook(["--maildir", `${disk}/in`], mail, { SENDER: "a@example.net", HOST: "example.org" });
+      oneLine(hook, 75, /Maildir .*: No space left/);
+    }
+    assert.deepEqual([filesIn(`${disk}/out/new`), filesIn(`${disk}/out/tmp`)], [1, 0]);
+    assert.deepEqual([filesIn(`${disk}/in/new`), filesIn(`${disk}/in/tmp`)], [0, 0]);
+  } finally {
+    unmount(disk);
+  }
+});

@@ -1,0 +1,210 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { binary, text, textToBinary, unbinary } from "../../lib/bytes.ts";
+import {
+  field,
+  type Head,
+  named,
+  parseHead,
+  printHead,
+  unixLines,
+  value,
+  valueOf,
+  values,
+  without,
+} from "../../lib/message.ts";
+
+const head = (mail: string, whole = true): Head | undefined => parseHead(unbinary(mail), whole);
+
+Deno.test("parseHead finds the fields and where the body begins", () => {
+  /** Fields as they are kept, and the body. */
+  const good = (mail: string, raw: string[], body: string) => {
+    const found = head(mail)!;
+    assert.deepEqual(found.header.map((one) => one.raw), raw, JSON.stringify(mail));
+    assert.equal(mail.slice(found.bodyStart), body, JSON.stringify(mail));
+  };
+  good("A: 1\nB: 2\n\nbody\n", ["A: 1", "B: 2"], "body\n");
+  good("A: 1\r\nB: 2\r\n\r\nbody\r\n", ["A: 1", "B: 2"], "body\r\n");
+  good("A: 1\r\nB: 2\n\r\nbody", ["A: 1", "B: 2"], "body");
+  good("A: 1\n\n", ["A: 1"], "");
+  good("A: 1\n", ["A: 1"], "");
+  good("A: 1", ["A: 1"], "");
+  good("A: 1\r", ["A: 1"], "");
+  good("A: 1\n\n\nbody", ["A: 1"], "\nbody");
+  good("", [], "");
+  good("\n", [], "");
+  good("\nbody", [], "body");
+  good("\r\nbody", [], "body");
+  good("A:\nB:2\nC : 3\nD\t: 4\n\n", ["A:", "B:2", "C : 3", "D\t: 4"], "");
+  good("A: b: c\n\n", ["A: b: c"], "");
+  good("A: 1\nA: 2\n\n", ["A: 1", "A: 2"], "");
+  // Folds stay as they are, odd ones too: a line of blanks is a fold, not the end.
+  good("A: 1\n 2\n\t3\nB: 4\n\n", ["A: 1\n 2\n\t3", "B: 4"], "");
+  good("A: 1\r\n 2\r\n\r\n", ["A: 1\n 2"], "");
+  good("A: 1\n \n 2\n\nbody", ["A: 1\n \n 2"], "body");
+  good("A:\n 1\n\n", ["A:\n 1"], "");
+  good("A: 1\n 2", ["A: 1\n 2"], "");
+  good("A: 1\n B: 2\n\n", ["A: 1\n B: 2"], "");
+  // An mbox line is dropped, but only as the first one.
+  good("From greg@example.org Fri Nov 20 05:32:58 2026\nA: 1\n\nbody", ["A: 1"], "body");
+  good(">From greg@example.org Fri Nov 20 05:32:58 2026\r\nA: 1\r\n\r\n", ["A: 1"], "");
+  good("From : greg@example.org\n\n", ["From : greg@example.org"], "");
+  good("A: 1\nFrom greg Fri\nB: 2\n\n", ["A: 1"], "From greg Fri\nB: 2\n\n");
+  good("From greg Fri\nFrom greg Fri\nA: 1\n", [], "From greg Fri\nA: 1\n");
+  // A line that can be part of no header begins the body: nothing of it is lost.
+  good("A: 1\nno field\nB: 2\n\n", ["A: 1"], "no field\nB: 2\n\n");
+  good("no field at all\nA: 1\n", [], "no field at all\nA: 1\n");
+  good(" fold of nothing\nA: 1\n\n", [], " fold of nothing\nA: 1\n\n");
+  good("From greg Fri\n fold of nothing\n", [], " fold of nothing\n");
+  good("A: 1\n: no name\n\n", ["A: 1"], ": no name\n\n");
+  good("A: 1\nÄ: 2\n\n", ["A: 1"], "Ä: 2\n\n");
+  good("A: 1\nB\0: 2\n\n", ["A: 1"], "B\0: 2\n\n");
+  good("just text", [], "just text");
+  // NUL and a lone CR in a value are kept for whoever judges them.
+  good("A: a\0b\n\n", ["A: a\0b"], "");
+  good("A: a\rb\n\n", ["A: a\rb"], "");
+  good("A: a\r\r\n\n", ["A: a\r"], "");
+  good("A: 1\n\nbo\0dy\r", ["A: 1"], "bo\0dy\r");
+});
+
+Deno.test("parseHead waits for more while the header may go on", () => {
+  const mail = "From greg Fri\nA: 1\r\n 2\nB: 3\n\nbody";
+  const end = mail.indexOf("body");
+  const expected = head(mail)!;
+  assert.equal(expected.bodyStart, end);
+  for (let size = 0; size <= mail.length; size++) {
+    assert.deepEqual(head(mail.slice(0, size), false), size < end ? undefined : expected, `${size}`);
+  }
+  const odd = "A: 1\nno field\n";
+  for (let size = 0; size <= odd.length; size++) {
+    assert.equal(head(odd.slice(0, size), false) === undefined, size < odd.length, `${size}`);
+  }
+});
+
+Deno.test("Every byte of a header survives", () => {
+  const all = [...Array(256).keys()].map((code) => String.fromCharCode(code)).join("").replace(/[\r\n]/g, "");
+  const mail = `Subject: ${all}\n ${all}\n\n`;
+  assert.equal(binary(printHead(head(mail)!.header)), mail);
+});
+
+Deno.test("Property: a header read and written again is the same", () => {
+  const visible = [...Array(94).keys()].map((code) => String.fromCharCode(33 + code)).filter((one) => one !== ":");
+  const names = fc.string({ unit: fc.constantFrom(...visible), minLength: 1, maxLength: 12 });
+  const bytes = fc.string({ unit: fc.nat(255).map((code) => String.fromCharCode(code)), maxLength: 30 });
+  const lines = bytes.map((line) => line.replace(/[\r\n]/g, ""));
+  const fields = fc.tuple(names, fc.array(lines, { minLength: 1, maxLength: 4 }))
+    .map(([name, list]) => `${name}:${list.join("\n ")}`);
+  fc.assert(fc.property(fc.array(fields), bytes, (list, body) => {
+    const mail = list.map((one) => one + "\n").join("") + "\n" + body;
+    const found = head(mail)!;
+    assert.equal(binary(printHead(found.header)) + mail.slice(found.bodyStart), mail);
+    // With CRLF it is the same header.
+    const front = mail.slice(0, found.bodyStart).replaceAll("\n", "\r\n");
+    assert.deepEqual(head(front + body), { header: found.header, bodyStart: front.length });
+  }));
+});
+
+Deno.test("Property: what is not printed by printHead is the body, for any bytes", () => {
+  const pieces = fc.constantFrom("\r", "\n", "\r\n", "A: 1", " ", ":", "From x", "\0", "\xff", "text", "\t");
+  fc.assert(
+    fc.property(fc.array(pieces, { maxLength: 20 }), (parts) => {
+      const mail = parts.join("");
+      const { header, bodyStart } = head(mail)!;
+      // printHead always ends the header with an empty line, which not every message has.
+      const front = mail.slice(0, bodyStart).replace(/^>?From [^\n]*(\n|$)/, "").replace(/\r(?=\n|$)/g, "");
+      assert.equal(binary(printHead(header)).trimEnd(), front.trimEnd());
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+Deno.test("field never lets a line end or NUL through", () => {
+  const good = (given: string, raw: string) => assert.equal(field("Subject", given).raw, `Subject: ${raw}`);
+  good("plain", "plain");
+  good("", "");
+  good("a\r\nBcc: b@example.org", "a Bcc: b@example.org");
+  good("a\nb\rc\0d", "a b c d");
+  good("a\r\n\r\n\0b", "a b");
+  good("Jörg", `${textToBinary("Jörg")}`);
+  fc.assert(fc.property(fc.string({ unit: "binary" }), (given) => {
+    const made = field("X-A", given);
+    const printed = printHead([made]);
+    assert.equal(printed.indexOf(0), -1);
+    assert.equal(printed.indexOf(13), -1);
+    assert.deepEqual(parseHead(printed, true)!.header, [made]);
+    assert.equal(parseHead(printed, true)!.bodyStart, printed.length);
+  }));
+  // U+0A0D and its like end in the bytes of line ends, but are none.
+  assert.equal(text(printHead([field("A", "\u0a0d\u0d0a\u0a00")])), "A: \u0a0d\u0d0a\u0a00\n\n");
+});
+
+Deno.test("Values are unfolded, trimmed and read as UTF-8", () => {
+  const good = (raw: string, expected: string) => assert.equal(valueOf({ name: "A", raw }), expected, raw);
+  good("A: b", "b");
+  good("A:b", "b");
+  good("A :  b \t", "b");
+  good("A:\n b\n\tc", "b\tc");
+  good("A: b: c", "b: c");
+  good(`A: ${textToBinary("Jörg")}`, "Jörg");
+  good("A: J\xf6rg", "J\ufffdrg");
+  good("A:", "");
+});
+
+Deno.test("Fields are found by name, upper and lower case ignored", () => {
+  const { header } = head("To: a\nCC: b\ntO: c\nTop: d\n\n")!;
+  assert.deepEqual(values(header, "TO"), ["a", "c"]);
+  assert.deepEqual(values(header, "Bcc"), []);
+  assert.equal(value(header, "to"), "a");
+  assert.equal(value(header, "Bcc"), undefined);
+  assert.deepEqual(without(header, "to", "Bcc").map((one) => one.name), ["CC", "Top"]);
+  assert.ok(named(header[1]!, "To", "Cc"));
+  assert.ok(!named(header[3]!, "To", "Cc"));
+});
+
+async function* pieces(parts: string[]): AsyncGenerator<Uint8Array> {
+  // One buffer for all, as the reader of standard input has it.
+  const buffer = new Uint8Array(64);
+  for (const part of parts) {
+    buffer.fill(0xee);
+    buffer.set(unbinary(part));
+    yield await Promise.resolve(buffer.subarray(0, part.length));
+  }
+}
+
+async function unix(parts: string[]): Promise<string> {
+  let out = "";
+  for await (const chunk of unixLines(pieces(parts))) out += binary(chunk);
+  return out;
+}
+
+/** Every way to cut a text in pieces. */
+function* cuts(whole: string): Generator<string[]> {
+  for (let mask = 0; mask < 2 ** Math.max(0, whole.length - 1); mask++) {
+    yield [...whole].map((c, at) => mask & (1 << at) ? `${c}|` : c).join("").split("|");
+  }
+}
+
+Deno.test("unixLines makes LF of every CRLF, however the text is cut", async () => {
+  const texts = ["", "\r\n", "\r\r\n\n", "a\r\nb\r\n", "\ra\r\n\r", "a\r\r\r\nb", "\n\r\n\r\n", "ab\r", "\r\n.\r\n"];
+  for (const whole of texts) {
+    const expected = whole.replaceAll("\r\n", "\n");
+    for (const parts of cuts(whole)) assert.equal(await unix(parts), expected, JSON.stringify(parts));
+  }
+});
+
+Deno.test("Property: unixLines equals replaceAll", async () => {
+  const units = fc.oneof(fc.constantFrom("\r", "\n"), fc.nat(255).map((code) => String.fromCharCode(code)));
+  const parts = fc.array(fc.string({ unit: units, maxLength: 10 }), { maxLength: 10 });
+  await fc.assert(fc.asyncProperty(parts, async (list) => {
+    assert.equal(await unix(list), list.join("").replaceAll("\r\n", "\n"));
+  }));
+});
+
+Deno.test("unixLines passes a piece without a CR on as it is", async () => {
+  const chunk = unbinary("no such thing\n");
+  for await (
+    const out of unixLines((async function* () {
+      yield await Promise.resolve(chunk);
+    })())
+  ) assert.equal(out, chunk);
+});

@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { nearest } from "../../lib/nearest.ts";
+
+const WORDS = ["shim", "sendmail", "incoming", "help", "version"];
+
+function good(word: string, meant: string) {
+  Deno.test({ name: `nearest() of ${word} is ${meant}`, permissions: "none" }, () => {
+    assert.equal(nearest(word, WORDS), meant);
+  });
+}
+
+function bad(word: string, words = WORDS) {
+  Deno.test({ name: `nearest() of ${word || "nothing"} is nobody of ${words.length}`, permissions: "none" }, () => {
+    assert.equal(nearest(word, words), undefined);
+  });
+}
+
+for (const word of WORDS) {
+  good(word, word);
+  good(word.slice(1), word);
+  good(`${word}s`, word);
+  good(word[1]! + word[0]! + word.slice(2), word);
+}
+good("hlep", "help");
+good("sendmale", "sendmail");
+good("verison", "version");
+good("incomming", "incoming");
+
+bad("");
+bad("xyzzy");
+bad("constructor");
+bad("sh");
+bad("shim", []);

@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+
+const SECRET = "not a real secret";
+const NOW = new Date("2026-11-20T05:32:58Z");
+const PLACE = { file: "/etc/config.toml", home: "/home/greg" };
+const KEYS = `k1 2026-11-01 ${SECRET}`;
+
+/** One use of each module. It is imported here, so that its top level, too, runs without any permission. */
+const USES: Record<string, () => Promise<void>> = {
+  async address() {
+    const { parseAddress } = await import("../../lib/address.ts");
+    assert.equal(parseAddress("greg@example.org").local, "greg");
+  },
+  async bytes() {
+    const { base32, utf8 } = await import("../../lib/bytes.ts");
+    assert.equal(base32(utf8("foobar")), "mzxw6ytboi");
+  },
+  async config() {
+    const { parseConfig } = await import("../../lib/config.ts");
+    const text = '[[identity]]\naddress = "greg@example.org"\n[transport]\npreset = "exim"\n';
+    assert.equal(parseConfig(text, PLACE).transport.preset, "exim");
+  },
+  async day() {
+    const { dayOf } = await import("../../lib/day.ts");
+    assert.equal(dayOf(new Date(86_400_000)), 1);
+  },
+  async fail() {
+    const { Fail, show } = await import("../../lib/fail.ts");
+    assert.equal(new Fail("data", show("\n")).message, '"\\n"');
+  },
+  async hmac() {
+    const { purposeMac } = await import("../../lib/hmac.ts");
+    assert.equal((await purposeMac(SECRET, "tag", ["a"])).length, 32);
+  },
+  async identity() {
+    const { identityOf } = await import("../../lib/identity.ts");
+    assert.equal(identityOf([], "greg@example.org"), undefined);
+  },
+  async keys() {
+    const { liveKeys, parseKeys } = await import("../../lib/keys.ts");
+    assert.equal(liveKeys(parseKeys(KEYS, "keys"), NOW).length, 1);
+  },
+  async log() {
+    const { logLine } = await import("../../lib/log.ts");
+    assert.equal(logLine({ way: "out" }, NOW), "time=2026-11-20T05:32:58Z way=out\n");
+  },
+  async message() {
+    const { field, printHead } = await import("../../lib/message.ts");
+    assert.equal(printHead([field("A", "b")]).length, "A: b\n\n".length);
+  },
+  async nearest() {
+    const { nearest } = await import("../../lib/nearest.ts");
+    assert.equal(nearest("sendre", ["mixed", "sender"]), "sender");
+    assert.equal(nearest("quite", ["mixed", "sender"]), undefined);
+  },
+  async original() {
+    const { findOriginals } = await import("../../lib/original.ts");
+    const { utf8 } = await import("../../lib/bytes.ts");
+    // A multipart, so that postal-mime is loaded as well.
+    const mail = 'Content-Type: multipart/report; boundary="b"\n\n--b\n\nhello\n--b--\n';
+    assert.deepEqual(await Array.fromAsync(findOriginals(utf8(mail), mail.indexOf("\n\n") + 2)), []);
+  },
+  async proof() {
+    const { hasProof, makeProof, PROOF_FIELD } = await import("../../lib/proof.ts");
+    const { parseKeys } = await import("../../lib/keys.ts");
+    const { field } = await import("../../lib/message.ts");
+    const identity = {
+      address: { local: "greg", domain: "example.org" },
+      srsDomain: "",
+      keys: parseKeys(KEYS, "keys"),
+    };
+    const proof = await makeProof(identity, [], NOW);
+    assert.ok(await hasProof(identity, [field(PROOF_FIELD, proof!)], NOW));
+  },
+  async prvs() {
+    const { prvsSign, prvsVerify } = await import("../../lib/prvs.ts");
+    const signed = await prvsSign("greg@example.org", { secret: SECRET, now: NOW });
+    assert.equal(await prvsVerify(signed, { secrets: { 0: SECRET }, now: NOW }), "greg@example.org");
+  },
+  async settings() {
+    const { convert, SETTINGS } = await import("../../lib/settings.ts");
+    assert.equal(convert(SETTINGS.find(({ name }) => name === "tag")!, false), false);
+  },
+  async srs() {
+    const { srsForward, srsReverse } = await import("../../lib/srs.ts");
+    const signed = await srsForward("greg@example.org", "srs.example.org", { secrets: [SECRET], now: NOW });
+    assert.equal(await srsReverse(signed, { secrets: [SECRET], now: NOW }), "greg@example.org");
+  },
+  async stop() {
+    const { untilStopped } = await import("../../lib/stop.ts");
+    const body = async function* () {
+      yield await Promise.resolve(Uint8Array.of(1));
+    };
+    assert.equal((await Array.fromAsync(untilStopped(body(), new AbortController().signal))).length, 1);
+    await assert.rejects(Array.fromAsync(untilStopped(body(), AbortSignal.abort())), { kind: "temporary" });
+  },
+  async tag() {
+    const { signTag, verifyTag } = await import("../../lib/tag.ts");
+    const tag = await signTag("greg@example.org", "<1@x>", { key: "k1", secret: SECRET, now: NOW });
+    await verifyTag(tag, "greg@example.org", "<1@x>", { secrets: { k1: SECRET }, now: NOW });
+  },
+  async version() {
+    const { VERSION } = await import("../../lib/version.ts");
+    assert.match(VERSION, /^\d+\.\d+\.\d+/);
+  },
+};
+
+for (const [name, use] of Object.entries(USES)) {
+  Deno.test({ name: `lib/${name}.ts needs no permission`, permissions: "none", fn: use });
+}
+
+Deno.test("Every module of lib but host.ts is proved pure", () => {
+  const files = [...Deno.readDirSync(new URL("../../lib", import.meta.url))].map((entry) => entry.name);
+  const expected = files.filter((name) => name !== "host.ts").map((name) => name.replace(/\.ts$/, ""));
+  assert.deepEqual(Object.keys(USES).sort(), expected.sort());
+});
+
+Deno.test({
+  name: "The front of the library needs no permission",
+  permissions: "none",
+  async fn() {
+    const front = await import("../../mod.ts");
+    assert.equal(front.parseAddress("greg@example.org").domain, "example.org");
+  },
+});

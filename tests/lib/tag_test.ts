@@ -1,0 +1,177 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { utf8 } from "../../lib/bytes.ts";
+import { dayOf } from "../../lib/day.ts";
+import { Fail } from "../../lib/fail.ts";
+import { purposeMac } from "../../lib/hmac.ts";
+import { bareMessageId, signTag, TAG_FIELD, verifyTag } from "../../lib/tag.ts";
+import { SECRET } from "../rig.ts";
+
+const ADDRESS = "greg@example.org";
+const ID = "<20261120053258.4711@example.org>";
+const NOW = new Date("2026-11-20T05:32:58Z");
+const secrets = { k1: SECRET };
+const sign = (lifetime?: number) =>
+  signTag(ADDRESS, ID, { key: "k1", secret: SECRET, now: NOW, ...(lifetime !== undefined && { lifetime }) });
+const days = (count: number) => new Date(NOW.getTime() + count * 86_400_000);
+
+Deno.test("Property: what is signed verifies", async () => {
+  const texts = fc.string({ unit: "binary" });
+  await fc.assert(fc.asyncProperty(texts, texts, fc.uint8Array({ minLength: 1 }), async (address, id, secret) => {
+    const tag = await signTag(address, id, { key: "k1", secret, now: NOW });
+    await verifyTag(tag, address, id, { secrets: { k1: secret }, now: NOW });
+    await verifyTag(` ${tag}\t`, address, id, { secrets: { k1: secret }, now: NOW });
+  }));
+});
+
+/** Every text that differs in one character: changed, left out, put in. */
+function* near(text: string): Generator<string> {
+  for (let at = 0; at <= text.length; at++) {
+    for (const one of "a2z.@<>X0 =") {
+      if (at < text.length && text[at] !== one) yield text.slice(0, at) + one + text.slice(at + 1);
+      yield text.slice(0, at) + one + text.slice(at);
+    }
+    if (at < text.length) yield text.slice(0, at) + text.slice(at + 1);
+  }
+}
+
+async function refused(tag: string, address: string, id: string): Promise<void> {
+  const what = JSON.stringify([tag, address, id]);
+  await assert.rejects(verifyTag(tag, address, id, { secrets, now: NOW }), Fail, what);
+}
+
+Deno.test("One changed character of the tag is refused", async () => {
+  const tag = await sign();
+  let count = 0;
+  for (const other of new Set(near(tag))) {
+    if (other.trim() === tag) continue;
+    await refused(other, ADDRESS, ID);
+    count++;
+  }
+  assert.ok(count > 10 * tag.length);
+});
+
+Deno.test("One changed character of the address is refused", async () => {
+  const tag = await sign();
+  for (const other of new Set(near(ADDRESS))) {
+    if (other.toLowerCase() !== ADDRESS) await refused(tag, other, ID);
+  }
+});
+
+Deno.test("One changed character of the Message-ID is refused", async () => {
+  const tag = await sign();
+  // Only what stands between the brackets counts, and blanks at its ends do not.
+  for (const other of new Set(near(ID))) {
+    if (bareMessageId(other) !== bareMessageId(ID)) await refused(tag, ADDRESS, other);
+  }
+  for (const same of [` ${ID}`, `${ID} (comment)`, ID.slice(1, -1), `\t< ${ID.slice(1, -1)} >`]) {
+    await verifyTag(tag, ADDRESS, same, { secrets, now: NOW });
+  }
+});
+
+Deno.test("Upper and lower case of the address do not count, those of the tag do", async () => {
+  const tag = await sign();
+  await verifyTag(tag, ADDRESS.toUpperCase(), ID, { secrets, now: NOW });
+  const upper = verifyTag(tag.toUpperCase(), ADDRESS, ID, { secrets, now: NOW });
+  await assert.rejects(upper, { kind: "not-tag" });
+  assert.equal(tag, tag.toLowerCase());
+});
+
+Deno.test("Nothing can move from one field of a tag to the next", async () => {
+  const [address, id] = ["greg@example.org1", "2@example.org"];
+  const tag = await signTag(address, `<${id}>`, { key: "k1", secret: SECRET, now: NOW });
+  await verifyTag(tag, address, id, { secrets, now: NOW });
+  await refused(tag, address.slice(0, -1), `1${id}`);
+});
+
+Deno.test("A tag is good to the end of its last day, and not on the next", async () => {
+  for (const lifetime of [0, 1, 30, 400]) {
+    const tag = await sign(lifetime);
+    const verify = (now: Date) => verifyTag(tag, ADDRESS, ID, { secrets, now });
+    const last = new Date((dayOf(NOW) + lifetime + 1) * 86_400_000 - 1);
+    await verify(NOW);
+    await verify(days(lifetime));
+    await verify(last);
+    await assert.rejects(verify(new Date(last.getTime() + 1)), { kind: "tag-expired" }, `${lifetime}`);
+  }
+  assert.equal((await sign()).split(".")[2], String(dayOf(NOW) + 30), "30 days unless said otherwise");
+});
+
+Deno.test("A later expiry cannot be written in", async () => {
+  const tag = await sign();
+  const [version, key, expiry, nonce, mac] = tag.split(".");
+  for (const other of [Number(expiry) + 1, `0${expiry}`, "999999"]) {
+    await refused([version, key, other, nonce, mac].join("."), ADDRESS, ID);
+  }
+});
+
+Deno.test("The field is a line under 70 characters without =, for the longest key id", async () => {
+  for (const now of [NOW, new Date("2400-01-01")]) {
+    const tag = await signTag(ADDRESS, ID, { key: "abcdefg8", secret: SECRET, now });
+    const line = `${TAG_FIELD}: ${tag}`;
+    assert.ok(line.length < 70, line);
+    assert.match(tag, /^v1\.[a-z0-9.]+$/);
+    await verifyTag(tag, ADDRESS, ID, { secrets: { abcdefg8: SECRET }, now });
+  }
+});
+
+Deno.test("No two tags of one message are equal", async () => {
+  assert.notEqual(await sign(), await sign());
+  const fixed = { key: "k1", secret: SECRET, now: NOW, nonce: "abcdefgh" };
+  assert.equal(await signTag(ADDRESS, ID, fixed), await signTag(ADDRESS, ID, fixed));
+});
+
+Deno.test("Each key verifies its own tags", async () => {
+  const tag = await sign();
+  const verify = (given: Record<string, string>) => verifyTag(tag, ADDRESS, ID, { secrets: given, now: NOW });
+  await verify({ k1: SECRET, k2: "other" });
+  await assert.rejects(verify({ k1: "other" }), { kind: "tag-invalid" });
+  await assert.rejects(verify({ k2: SECRET }), { kind: "no-secret" });
+  await assert.rejects(verify({}), { kind: "no-secret" });
+  // A name that every object has is no key.
+  const inherited = tag.replace("v1.k1.", "v1.valueof.");
+  await assert.rejects(verifyTag(inherited, ADDRESS, ID, { secrets, now: NOW }), { kind: "no-secret" });
+});
+
+Deno.test("What has not the form of a tag is none", async () => {
+  const tag = await sign();
+  for (
+    const wrong of ["", "v1", tag.replace("v1", "v2"), `${tag}.`, `${tag} ${tag}`, `${tag}\n${tag}`, tag.slice(0, -1)]
+  ) {
+    await assert.rejects(verifyTag(wrong, ADDRESS, ID, { secrets, now: NOW }), { kind: "not-tag" }, wrong);
+  }
+});
+
+Deno.test("signTag refuses what could not be verified", async () => {
+  const bad = async (options: Record<string, unknown>, kind: string) => {
+    const made = signTag(ADDRESS, ID, { key: "k1", secret: SECRET, now: NOW, ...options });
+    await assert.rejects(made, { kind }, JSON.stringify(options));
+  };
+  for (const key of ["", "K1", "k.1", "abcdefghi", "k1\n"]) await bad({ key }, "option-invalid");
+  for (const nonce of ["", "abcdefg", "abcdefghi", "ABCDEFGH", "abcdefg1"]) await bad({ nonce }, "option-invalid");
+  for (const lifetime of [0.5, NaN, Infinity, -dayOf(NOW) - 1]) await bad({ lifetime }, "option-invalid");
+  await bad({ secret: "" }, "no-secret");
+  await bad({ secret: new Uint8Array(0) }, "no-secret");
+});
+
+Deno.test("A secret is the same as text and as bytes", async () => {
+  await verifyTag(await sign(), ADDRESS, ID, { secrets: { k1: utf8(SECRET) }, now: NOW });
+});
+
+Deno.test("A MAC of one purpose is worth nothing for another", async () => {
+  assert.notDeepEqual(await purposeMac(SECRET, "tag", ["a"]), await purposeMac(SECRET, "proof", ["a"]));
+  assert.notDeepEqual(await purposeMac(SECRET, "tag", ["ab", "c"]), await purposeMac(SECRET, "tag", ["a", "bc"]));
+  assert.notDeepEqual(await purposeMac(SECRET, "tag", ["a"]), await purposeMac(SECRET, "tag", ["a", ""]));
+});
+
+Deno.test("The Message-ID is what stands between its brackets", () => {
+  const good = (given: string, bare: string) => assert.equal(bareMessageId(given), bare, given);
+  good("<a@b>", "a@b");
+  good(" <a@b> ", "a@b");
+  good("< a@b >", "a@b");
+  good("a@b", "a@b");
+  good("(c) <a@b> <c@d>", "a@b");
+  good("<a@b", "<a@b");
+  good("<>", "");
+  good("", "");
+});

@@ -1,0 +1,192 @@
+/** The real mutt with contrib/mutt: out through the shim, and what comes back. */
+import assert from "node:assert/strict";
+import { verifyTag } from "../../mod.ts";
+import { qmailLocal } from "../qmail.ts";
+import { fieldOf, type Home, qsbmf, type Ran, ROOT, SECRET } from "../rig.ts";
+import { counts, empty, found, gregsHome, settings, snippet } from "./letters.ts";
+import { need } from "./need.ts";
+
+const test = await need("mutt");
+
+/** greg's home as contrib/mutt and contrib/qmail say. */
+function muttHome(transport?: string): Home {
+  const home = gregsHome();
+  home.write(".config/countersign/keys-lists", `k1 2026-01-01 another ${SECRET}\n`, 0o600);
+  const own = Deno.readTextFileSync(`${ROOT}/contrib/mutt/config.toml`);
+  home.write(".config/countersign/config.toml", `${own}\n${transport ?? settings(home)}`);
+  const mine =
+    `set from="greg@example.org" realname="Greg" hostname="laptop.example.org" charset="utf-8" send_charset="us-ascii:utf-8"
+set copy=yes record="${home.path}/sent" write_bcc=yes
+`;
+  home.write(".muttrc", mine + snippet("mutt/muttrc"));
+  for (const name of [".qmail", ".qmail-srs-default"]) home.write(name, snippet(`qmail/greg/${name}`));
+  return home;
+}
+
+/** mutt in batch mode: the body on standard input. */
+function mutt(home: Home, args: string[], body: string | Uint8Array = "At one?\n"): Promise<Ran> {
+  const env = { LC_ALL: "C.UTF-8", USER: "greg" };
+  return home.run(["mutt", "-n", "-F", `${home.path}/.muttrc`, "-s", "Lunch?", ...args], body, env);
+}
+
+/** What left, when exactly one message did. */
+async function sends(home: Home, args: string[], body?: string | Uint8Array): Promise<string> {
+  const ran = await mutt(home, args, body);
+  assert.deepEqual(ran, { code: 0, stdout: "", stderr: "" });
+  const out = home.mails("out");
+  assert.equal(out.length, 1);
+  return out[0]!;
+}
+
+const senderOf = (mail: string) => fieldOf(mail, "Return-Path").replace(/[<>]/g, "");
+const recipientsOf = (mail: string) => [...mail.matchAll(/^X-Envelope-To: (.*)$/gm)].map((match) => match[1]);
+const SRS = /^SRS0=[\w-]{8}=[A-Z2-7]{2}=example\.org=greg@srs\.example\.org$/;
+
+test("mutt: a message leaves with an SRS sender and a tag", async () => {
+  using home = muttHome();
+  const out = await sends(home, [
+    "-b",
+    "hidden@mx.example.net",
+    "-c",
+    "copy@mx.example.net",
+    "--",
+    "nobody@mx.example.net",
+  ]);
+  assert.match(senderOf(out), SRS);
+  assert.deepEqual(recipientsOf(out), ["nobody@mx.example.net", "copy@mx.example.net", "hidden@mx.example.net"]);
+  assert.equal(fieldOf(out, "Cc"), "copy@mx.example.net");
+  assert.doesNotMatch(out, /^Bcc:/im);
+  await verifyTag(fieldOf(out, "X-Msgauth"), "greg@example.org", fieldOf(out, "Message-ID"), {
+    secrets: { k1: SECRET },
+  });
+  assert.match(home.read("sent"), /^Subject: Lunch\?$/m, "mutt keeps its copy");
+});
+
+test("mutt: a command takes the message", async () => {
+  using home = muttHome();
+  const stub = home.write(
+    "bin/stub",
+    `#!/bin/sh\nfor word; do echo "$word"; done >"$HOME/argv"\ncat >"$HOME/in"\n`,
+    0o755,
+  );
+  using there = muttHome(`[transport]\npreset = "sendmail"\ncommand = ["${stub}"]\n`);
+  const ran = await mutt(there, ["--", "nobody@mx.example.net"]);
+  assert.deepEqual(ran, { code: 0, stdout: "", stderr: "" });
+  const argv = there.read("argv").trimEnd().split("\n");
+  assert.deepEqual([argv.slice(0, 2), argv.slice(3)], [["-i", "-f"], ["--", "nobody@mx.example.net"]]);
+  assert.match(argv[2]!, SRS);
+  assert.match(there.read("in"), /^X-Msgauth: v1\.k1\./m);
+  assert.match(there.read("in"), /\n\nAt one\?\n$/);
+});
+
+test("mutt: 8-bit text and attachments arrive as they are", async () => {
+  using home = muttHome();
+  const bytes = crypto.getRandomValues(new Uint8Array(60_000));
+  const file = home.write("picture.bin", bytes);
+  const out = await sends(home, ["-a", file, "--", "nobody@mx.example.net"], "Grüße\n.\nFrom here on\n");
+  assert.ok(out.includes("\n\nGrüße\n.\nFrom here on\n"), out.slice(0, 1500));
+  const { default: PostalMime } = await import("postal-mime");
+  const [attached] = (await PostalMime.parse(out, { attachmentEncoding: "arraybuffer" })).attachments;
+  assert.deepEqual(new Uint8Array(attached!.content as ArrayBuffer), bytes);
+});
+
+test("mutt: which envelope sender a recipient gets", async (t) => {
+  const table: [recipient: string, sender: RegExp][] = [
+    ["nobody@mx.example.net", SRS],
+    ["talk@lists.example.com", /^greg-lists@example\.org$/], // muttrc's send-hook
+    ["nobody@plain.example.com", /^greg@example\.org$/], // config.toml's rule
+    ["nobody@lists.example.com.example.net", SRS],
+  ];
+  for (const [recipient, sender] of table) {
+    await t.step(recipient, async () => {
+      using home = muttHome();
+      const out = await sends(home, ["--", recipient]);
+      assert.match(senderOf(out), sender);
+      assert.equal(fieldOf(out, "From"), "Greg <greg@example.org>");
+      const secrets = { k1: SECRET };
+      await verifyTag(fieldOf(out, "X-Msgauth"), "greg@example.org", fieldOf(out, "Message-ID"), { secrets });
+    });
+  }
+});
+
+test("mutt: when the shim fails, mutt says so and keeps no copy as if it were sent", async (t) => {
+  const failing = (code: number) => `[transport]\npreset = "sendmail"\ncommand = ["/bin/sh", "-c", "exit ${code}"]\n`;
+  const table: [what: string, transport: string, said: RegExp][] = [
+    ["75", failing(75), /child exited 75 \(Deferred\.\)/],
+    ["111, qmail's word for 75", failing(111), /child exited 75 \(Deferred\.\)/],
+    ["69", failing(69), /child exited 69 /],
+    ["settings broken: 78", "nonsense = [", /config\.toml line \d+: [^]*child exited 78 \(\)/],
+    [
+      "settings that name no program: 71",
+      `[transport]\npreset = "sendmail"\ncommand = ["/nowhere/sendmail"]\n`,
+      /exited 71/,
+    ],
+  ];
+  for (const [what, transport, said] of table) {
+    await t.step(what, async () => {
+      using home = muttHome(transport);
+      const ran = await mutt(home, ["--", "nobody@mx.example.net"]);
+      assert.equal(ran.code, 1);
+      assert.match(ran.stderr, said);
+      assert.match(ran.stderr, /^shim: \S/m);
+      assert.match(ran.stdout, /Could not send the message/);
+      assert.equal(home.read("sent"), "");
+    });
+  }
+});
+
+/** What qmail, Postfix and Exim send back, with our message in the place of the one in the sample. */
+function bounces(out: string): [name: string, bounce: string][] {
+  const sender = senderOf(out);
+  // What stood in the maildir's envelope lines never was on the wire.
+  const original = out.replace(/^(?:Return-Path|X-Envelope-To): .*\n/gm, "");
+  const all: [string, string][] = [["qsbmf", qsbmf(sender, original)]];
+  const folder = `${ROOT}/tests/samples/bounces`;
+  for (const { name } of Deno.readDirSync(folder)) {
+    if (!/^(?:postfix|exim4)-.*\.eml$/.test(name)) continue;
+    const sample = Deno.readTextFileSync(`${folder}/${name}`);
+    const [, was] = /^To: (SRS0\S+)$/m.exec(sample)!;
+    const header = original.split("\n\n")[0]!;
+    // From the line that the MTA wrote first to the end of the original's header.
+    const block = /^Return-path: <SRS0[^]*?\n\n/im;
+    assert.match(sample, block, name);
+    const bounce = sample.replace(block, (old) => {
+      const received = /^Received: .*\n(?:[ \t].*\n)*/m.exec(old)![0];
+      return `${old.split("\n")[0]}\n${received}${header}\n\n`;
+    }).replaceAll(was!, sender);
+    all.push([name, bounce]);
+  }
+  return all;
+}
+
+test("mutt: the round trip, a bounce of what mutt sent comes home", async (t) => {
+  using home = muttHome();
+  const out = await sends(home, ["--", "nobody@mx.example.net"]);
+  const all = bounces(out);
+  assert.deepEqual(["qsbmf", "postfix", "exim4"].filter((mta) => !all.some(([name]) => name.startsWith(mta))), []);
+  let count = 0;
+  for (const [name, bounce] of all) {
+    await t.step(`${name}, to the SRS address`, async () => {
+      const letter = { sender: "", ext: `srs-${senderOf(out).split("@")[0]}`, host: "srs.example.org" };
+      const { end, runs } = await qmailLocal(home, letter, bounce);
+      assert.deepEqual([end, runs.map(({ code }) => code)], ["success", [0]]);
+      counts(home, ++count, 0);
+    });
+    await t.step(`${name}, to the plain address: the tag in what it returns`, async () => {
+      const { end, runs } = await qmailLocal(home, { sender: "", ext: "", host: "example.org" }, bounce);
+      assert.deepEqual([end, runs.map(({ code }) => code)], ["success", [0]]);
+      counts(home, ++count, 0);
+    });
+    await t.step(`${name}, to the plain address, of a message that mutt did not send`, async () => {
+      const lie = bounce.replaceAll(fieldOf(out, "X-Msgauth"), "v1.k1.99999.aaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaa");
+      assert.notEqual(lie, bounce);
+      const { end, runs } = await qmailLocal(home, { sender: "", ext: "", host: "example.org" }, lie);
+      assert.deepEqual([end, runs.map(({ code }) => code)], ["success", [99]]);
+      const { spam } = found(home);
+      counts(home, count, 1);
+      assert.match(fieldOf(spam[0]!, "X-Countersign"), /^forged; /);
+      empty(home);
+      count = 0;
+    });
+  }
+});

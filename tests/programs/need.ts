@@ -1,0 +1,64 @@
+/**
+ * Tests with real programs. One whose program is missing is skipped and says
+ * so; with CI=true or COUNTERSIGN_TEST_INSTALL=1 Debian's package is installed
+ * first, and with CI=true a program that is still missing is a failure.
+ */
+
+/** Registers a test, as Deno.test does. */
+export type Test = (name: string, run: (t: Deno.TestContext) => void | Promise<void>) => void;
+
+/**
+ * What registers tests that need this program.
+ *
+ * @param pack its Debian package
+ */
+export async function need(program: string, pack = program): Promise<Test> {
+  const strict = Deno.env.get("CI") === "true";
+  if (!isThere(program) && (strict || Deno.env.get("COUNTERSIGN_TEST_INSTALL") === "1")) await install(pack);
+  const missing = !isThere(program);
+  return (name, run) =>
+    Deno.test({
+      name: missing ? `${name} (${program} is not here: install ${pack})` : name,
+      ignore: missing && !strict,
+      fn: missing ? () => Promise.reject(new Error(`${program} is not here, and CI=true asks for it`)) : run,
+    });
+}
+
+/** Programs of administrators are often outside a user's PATH. */
+function isThere(program: string): boolean {
+  const folders = `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/usr/bin:/sbin:/bin`.split(":");
+  return folders.some((folder) => {
+    try {
+      const { isFile, mode } = Deno.statSync(`${folder}/${program}`);
+      return isFile && ((mode ?? 0) & 0o111) !== 0;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** One at a time: test files run side by side. What cannot be installed shows later as missing. */
+async function install(pack: string): Promise<void> {
+  const name = `${Deno.env.get("TMPDIR") || "/tmp"}/countersign-tests-apt.${Deno.uid()}.lock`;
+  using lock = Deno.openSync(name, { read: true, write: true, create: true, mode: 0o600 });
+  await lock.lock(true); // Gone with the file, also when the process dies.
+  // The lists are read once by a test run: the file holds the process that did it.
+  const mine = String(Deno.pid);
+  if (Deno.readTextFileSync(name) !== mine) {
+    await apt("update", "-q");
+    Deno.writeTextFileSync(name, mine);
+  }
+  await apt("install", "-q", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", pack);
+}
+
+async function apt(...args: string[]): Promise<void> {
+  // sudo drops the environment, so it goes through env.
+  const argv = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", ...args];
+  if (Deno.uid() !== 0) argv.unshift("sudo", "-n");
+  try {
+    const { code, stderr } = await new Deno.Command(argv[0]!, { args: argv.slice(1), stdin: "null" }).output();
+    if (code !== 0) console.error(`apt-get ${args.join(" ")}: ${new TextDecoder().decode(stderr).trim()}`);
+  } catch (error) {
+    console.error(`apt-get ${args.join(" ")}: ${error}`);
+  }
+}

@@ -1,0 +1,321 @@
+/** contrib/qmail, with the driver that stands for qmail-local, and each way in which dot-qmail can lose mail. */
+import assert from "node:assert/strict";
+import { type Delivered, qmailLocal } from "../qmail.ts";
+import { fieldOf, type Home, oneLine, qsbmf, ROOT } from "../rig.ts";
+import {
+  breakSettings,
+  counts,
+  denoDies,
+  empty,
+  FORGED,
+  FORGED_SRS,
+  found,
+  gregsHome,
+  hookIs,
+  MEGABYTE,
+  ORDINARY,
+  send,
+  settings,
+  snippet,
+} from "./letters.ts";
+
+const DOMAIN = "srs.example.org";
+const OWN = [".qmail", ".qmail-srs-default"];
+
+/** What control/virtualdomains makes of an address: `greg` and the extension. */
+function resolve(address: string): { user: string; ext: string; host: string } {
+  const [domain, target] = Deno.readTextFileSync(`${ROOT}/contrib/qmail/virtualdomains`).trim().split(":");
+  const at = address.lastIndexOf("@");
+  const [local, host] = [address.slice(0, at), address.slice(at + 1)];
+  const whole = host.toLowerCase() === domain ? `${target}-${local}` : local;
+  const dash = whole.indexOf("-");
+  return dash < 0 ? { user: whole, ext: "", host } : { user: whole.slice(0, dash), ext: whole.slice(dash + 1), host };
+}
+
+/** Delivers to an address of greg's. */
+function deliver(home: Home, sender: string, recipient: string, message: string): Promise<Delivered> {
+  return qmailLocal(home, { sender, ...resolve(recipient) }, message);
+}
+
+/** How it ended, and the statuses of the program lines. */
+const ended = ({ end, runs }: Delivered) => [end, ...runs.map(({ code }) => code)];
+
+/** greg's home with these dot-qmail files. */
+function qmailHome(incoming = "", files: Record<string, string> = greg()): Home {
+  const home = gregsHome(incoming);
+  for (const [name, text] of Object.entries(files)) home.write(name, text);
+  return home;
+}
+
+const greg = (places = {}) => Object.fromEntries(OWN.map((name) => [name, snippet(`qmail/greg/${name}`, places)]));
+
+const FRIEND = "friend@friend.example";
+const PLAIN = "greg@example.org";
+
+Deno.test("qmail: where mail goes", async (t) => {
+  using home = qmailHome();
+  const { mail, sender } = await send(home);
+  const bounce = qsbmf(sender, mail);
+  // The second door: the same dot-qmail file is reached through the plain domain, too.
+  const door = (address: string) => `greg-srs-${address.split("@")[0]}@example.org`;
+  type Row = [what: string, from: string, to: string, message: string, code: number, inbox: number, spam: number];
+  const table: Row[] = [
+    ["a bounce to the SRS address", "", sender, bounce, 0, 1, 0],
+    ["the same in upper case", "", sender.toUpperCase(), bounce, 0, 1, 0],
+    ["a double bounce to the SRS address", "#@[]", sender, bounce, 0, 1, 0],
+    ["a bounce to the plain address, known by its tag", "", PLAIN, bounce, 0, 1, 0],
+    ["a double bounce to the plain address, known by its tag", "#@[]", PLAIN, bounce, 0, 1, 0],
+    ["the second door, genuine", "", door(sender), bounce, 0, 1, 0],
+    ["the second door, forged", "", door(FORGED_SRS), FORGED, 99, 0, 1],
+    ["the second door, forged, with a genuine message", "", door(FORGED_SRS), bounce, 99, 0, 1],
+    ["a forged bounce", "", PLAIN, FORGED, 99, 0, 1],
+    ["a forged double bounce", "#@[]", PLAIN, FORGED, 99, 0, 1],
+    ["a forged SRS address", "", FORGED_SRS, FORGED, 99, 0, 1],
+    ["a person's mail", FRIEND, PLAIN, ORDINARY, 0, 1, 0],
+    ["a person's mail to the SRS address", FRIEND, sender, ORDINARY, 0, 1, 0],
+    ["a megabyte", FRIEND, PLAIN, ORDINARY + MEGABYTE, 0, 1, 0],
+    ["a forged megabyte", "", PLAIN, FORGED + MEGABYTE, 99, 0, 1],
+  ];
+  for (const [what, from, to, message, code, inbox, spam] of table) {
+    await t.step(what, async () => {
+      empty(home);
+      assert.deepEqual(ended(await deliver(home, from, to, message)), ["success", code]);
+      counts(home, inbox, spam);
+      const [got] = [...found(home).inbox, ...found(home).spam];
+      assert.ok(got!.startsWith(`Return-Path: <${from}>\nDelivered-To: greg`), "as qmail-local writes it");
+      assert.ok(got!.endsWith(inbox ? message : message.slice(message.indexOf("\n\n"))), "as it was");
+      if (spam === 1) assert.match(got!, /^X-Countersign: forged; /m);
+    });
+  }
+});
+
+Deno.test("qmail: a sender that is not UTF-8 is a person's", async () => {
+  using home = qmailHome();
+  const input = home.write("queue", ORDINARY);
+  const script = `SENDER=$(printf 's\\377r@x.test'); RPLINE=$(printf 'Return-Path: <"s\\377r"@x.test>\\n.'); ` +
+    `RPLINE=\${RPLINE%.}; export SENDER RPLINE; exec "$0" --maildir Maildir <"$1"`;
+  const env = { RECIPIENT: PLAIN, LOCAL: "greg", HOST: "example.org", EXT: "" };
+  const ran = await home.run(["sh", "-c", script, `${ROOT}/hooks/incoming`, input], "", env);
+  assert.deepEqual(ran, { code: 99, stdout: "", stderr: "" });
+  const [file] = [...Deno.readDirSync(`${home.path}/Maildir/new`)];
+  const bytes = Deno.readFileSync(`${home.path}/Maildir/new/${file!.name}`);
+  const latin = [...bytes].map((byte) => String.fromCharCode(byte)).join("");
+  assert.ok(latin.startsWith('Return-Path: <"s\xffr"@x.test>\nX-Countersign: other; '), latin.slice(0, 200));
+  assert.match(home.read(".local/state/countersign/log"), / sender=unreadable /);
+});
+
+Deno.test("qmail: nothing is lost, whatever happens to the hook", async (t) => {
+  const dead = (home: Home) => home.write("bin/incoming", "#!/bin/sh\nkill -9 $$\n", 0o755);
+  type Trouble = (home: Home) => string | void;
+  const table: [what: string, trouble: Trouble, code: number][] = [
+    ["settings broken", breakSettings, 75],
+    ["hook missing", () => "/nowhere/incoming", 127],
+    ["hook killed", dead, 128 + 9],
+    ["Deno killed", (home) => denoDies(home), 75],
+    ["Deno missing", (home) => Deno.removeSync(`${home.path}/bin/deno`), 75],
+    ["keys that others can read", (home) => Deno.chmodSync(`${home.path}/.config/countersign/keys`, 0o644), 75],
+    ["keys missing", (home) => Deno.removeSync(`${home.path}/.config/countersign/keys`), 75],
+  ];
+  for (const [what, trouble, code] of table) {
+    for (const [from, to] of [[FRIEND, PLAIN], ["", PLAIN], ["", FORGED_SRS]] as const) {
+      await t.step(`${what}: from <${from}> to ${to}`, async () => {
+        using home = qmailHome();
+        const hook = trouble(home);
+        for (const [name, text] of Object.entries(greg(hook ? hookIs(hook) : {}))) home.write(name, text);
+        const out = await deliver(home, from, to, ORDINARY + MEGABYTE);
+        // The shell says 137 for a program that was killed, when it did not exec it.
+        if (what === "hook killed") assert.notEqual(out.runs[0]!.code, 0);
+        else assert.equal(out.runs[0]!.code, code, out.runs[0]!.stdout);
+        assert.equal(out.end, "defer");
+        counts(home, 0, 0);
+      });
+    }
+  }
+});
+
+Deno.test("qmail: 100 is never said to a null sender", async (t) => {
+  const table: [what: string, from: string, to: string, end: unknown[], spam: number][] = [
+    ["a person, forged SRS address", FRIEND, FORGED_SRS, ["bounce", 100], 0],
+    ["null sender, forged SRS address", "", FORGED_SRS, ["success", 99], 1],
+    ["null sender, plain address", "", PLAIN, ["success", 99], 1],
+    ["double bounce, forged SRS address", "#@[]", FORGED_SRS, ["success", 99], 1],
+    ["double bounce, plain address", "#@[]", PLAIN, ["success", 99], 1],
+    ["a daemon, plain address", "MAILER-DAEMON@mx.example.net", PLAIN, ["success", 99], 1],
+  ];
+  for (const [what, from, to, end, spam] of table) {
+    await t.step(what, async () => {
+      using home = qmailHome(`forged = "refuse"`);
+      assert.deepEqual(ended(await deliver(home, from, to, FORGED)), end);
+      counts(home, 0, spam);
+    });
+  }
+});
+
+Deno.test("qmail: a hook that stands alone never ends with 0", async (t) => {
+  /** The snippet's file, less the line that delivers. */
+  const alone = (name: string) => snippet(`qmail/greg/${name}`).replace("./Maildir/\n", "");
+  const genuine = async (home: Home) => {
+    const { mail, sender } = await send(home);
+    return { sender, bounce: qsbmf(sender, mail) };
+  };
+  for (const name of [".qmail", ".qmail-srs-default", ".qmail-default"]) {
+    const text = alone(name === ".qmail-default" ? ".qmail-srs-default" : name);
+    assert.doesNotMatch(text, /^[^#|]/m);
+    const to = (sender: string) => name === ".qmail" ? PLAIN : sender;
+    const forged = name === ".qmail" ? PLAIN : FORGED_SRS;
+    for (const [what, from] of [["a bounce", ""], ["a person's mail", FRIEND]] as const) {
+      await t.step(`${name}: ${what}, no inbox is set`, async () => {
+        using home = qmailHome("", { [name]: text });
+        const { sender, bounce } = await genuine(home);
+        const out = await deliver(home, from, to(sender), bounce);
+        assert.deepEqual(ended(out), ["defer", 75]);
+        oneLine({ ...out.runs[0]!, stderr: out.runs[0]!.stdout }, 75, /Nothing delivers behind this hook/);
+        counts(home, 0, 0);
+      });
+      await t.step(`${name}: ${what}, with an inbox`, async () => {
+        using home = qmailHome(`inbox = "~/Maildir"`, { [name]: text });
+        const { sender, bounce } = await genuine(home);
+        assert.deepEqual(ended(await deliver(home, from, to(sender), bounce)), ["success", 99]);
+        counts(home, 1, 0);
+      });
+    }
+    await t.step(`${name}: a forged bounce`, async () => {
+      using home = qmailHome("", { [name]: text });
+      assert.deepEqual(ended(await deliver(home, "", forged, FORGED)), ["success", 99]);
+      counts(home, 0, 1);
+    });
+    await t.step(`${name}: the hook behind the line that delivers`, async () => {
+      using home = qmailHome("", { [name]: `./Maildir/\n${text}` });
+      const { sender, bounce } = await genuine(home);
+      assert.deepEqual(ended(await deliver(home, "", to(sender), bounce)), ["defer", 75]);
+    });
+  }
+});
+
+Deno.test("qmail: incoming.forward forwards nothing from the plain address to itself", async (t) => {
+  const text = snippet("qmail/greg/.qmail").replace("./Maildir/\n", "");
+  for (const [what, from] of [["a person's mail", FRIEND], ["a bounce known by its tag", ""]] as const) {
+    for (const [inbox, end] of [["", ["defer", 75]], [`inbox = "~/Maildir"`, ["success", 99]]] as const) {
+      await t.step(`${what}, ${inbox || "no inbox"}`, async () => {
+        using home = qmailHome("", { ".qmail": text });
+        const { mail, sender } = await send(home);
+        home.settings(settings(home, `forward = true\n${inbox}`));
+        const out = await deliver(home, from, PLAIN, from === "" ? qsbmf(sender, mail) : ORDINARY);
+        assert.deepEqual(ended(out), end);
+        counts(home, inbox === "" ? 0 : 1, 0);
+        assert.deepEqual(home.mails("out"), []);
+      });
+    }
+  }
+});
+
+/** In place of condredirect, which Debian does not have: 0 redirects, 111 is later, all else goes on. */
+const CONDREDIRECT = `#!/bin/sh
+address=$1
+shift
+"$@"
+case $? in
+  0) echo "$address" >>"$HOME/redirected"; exit 99 ;;
+  111) exit 111 ;;
+  *) exit 0 ;;
+esac
+`;
+
+Deno.test("qmail: condredirect does not fail open", async (t) => {
+  const own = (name = "") => ({ ".qmail": snippet("qmail/condredirect/.qmail", name === "" ? {} : hookIs(name)) });
+  const redirecting = (files: Record<string, string>): Home => {
+    const home = qmailHome("", files);
+    home.write("bin/condredirect", CONDREDIRECT, 0o755);
+    return home;
+  };
+  await t.step("a forged bounce is redirected, other mail goes on", async () => {
+    using home = redirecting(own());
+    const { mail, sender } = await send(home);
+    assert.deepEqual(ended(await deliver(home, "", PLAIN, FORGED)), ["success", 99]);
+    assert.equal(home.read("redirected"), "greg-spam\n");
+    counts(home, 0, 0);
+    assert.deepEqual(ended(await deliver(home, "", PLAIN, qsbmf(sender, mail))), ["success", 0]);
+    assert.deepEqual(ended(await deliver(home, FRIEND, PLAIN, ORDINARY)), ["success", 0]);
+    counts(home, 2, 0);
+    assert.equal(home.read("redirected"), "greg-spam\n");
+  });
+  const troubles: [what: string, trouble: (home: Home) => void][] = [
+    ["settings broken", breakSettings],
+    ["keys missing", (home) => Deno.removeSync(`${home.path}/.config/countersign/keys`)],
+    ["Deno killed", (home) => denoDies(home)],
+    ["Deno missing", (home) => Deno.removeSync(`${home.path}/bin/deno`)],
+  ];
+  for (const [what, trouble] of troubles) {
+    await t.step(what, async () => {
+      using home = redirecting(own());
+      trouble(home);
+      assert.deepEqual(ended(await deliver(home, "", PLAIN, FORGED)), ["defer", 111]);
+      counts(home, 0, 0);
+      assert.equal(home.read("redirected"), "");
+    });
+  }
+  await t.step("without --as condredirect it would: the pitfall", async () => {
+    const files = own();
+    using home = redirecting({ ".qmail": files[".qmail"].replaceAll(" --as condredirect", "") });
+    breakSettings(home);
+    assert.deepEqual(ended(await deliver(home, "", PLAIN, FORGED)), ["success", 0]);
+    counts(home, 1, 0);
+  });
+});
+
+Deno.test("qmail: a site's ~alias forwards a genuine bounce, with a proof for the user's own hook", async (t) => {
+  using home = qmailHome();
+  const { mail, sender } = await send(home);
+  const bounce = qsbmf(sender, mail);
+
+  /** ~alias with the site's settings, and a stub for qmail-inject. */
+  using alias = gregsHome();
+  const stub = alias.write(
+    "bin/stub",
+    `#!/bin/sh\nfor word; do echo "$word"; done >"${alias.path}/argv"\ncat >"${alias.path}/in"\n`,
+    0o755,
+  );
+  const site = settings(alias).replace(
+    /\[transport\][^[]*/,
+    `[transport]\npreset = "qmail-inject"\ncommand = ["${stub}"]\n\n`,
+  );
+  alias.settings(site);
+  const config = { "/etc/countersign/config.toml": `${alias.path}/.config/countersign/config.toml` };
+  alias.write(".qmail-srs-default", snippet("qmail/alias/.qmail-srs-default", config));
+  const toAlias = (from: string, address: string, message: string) => {
+    const letter = { sender: from, user: "alias", ext: `srs-${address.split("@")[0]}`, host: DOMAIN };
+    return qmailLocal(alias, letter, message);
+  };
+
+  await t.step("a forged SRS address: spam, nothing is forwarded", async () => {
+    assert.deepEqual(ended(await toAlias("", FORGED_SRS, FORGED)), ["success", 99]);
+    assert.equal(alias.read("argv"), "");
+    assert.equal(alias.mails("Maildir/.Spam").length, 1);
+  });
+  await t.step("a genuine bounce: forwarded with the null sender", async () => {
+    assert.deepEqual(ended(await toAlias("", sender, bounce)), ["success", 99]);
+    assert.deepEqual(alias.read("argv").split("\n"), ["-a", "-f", "", "--", PLAIN, ""]);
+    assert.match(fieldOf(alias.read("in"), "X-Countersign"), /^v1\.k1\./);
+    assert.match(alias.read("in"), /^Delivered-To: alias-srs-SRS0=/);
+  });
+  await t.step("greg's own hook knows it, even with the tag gone", async () => {
+    const bare = alias.read("in").replaceAll(/^X-Msgauth: .*\n/gm, "");
+    assert.notEqual(bare, alias.read("in"));
+    assert.deepEqual(ended(await deliver(home, "", PLAIN, bare)), ["success", 0]);
+    counts(home, 1, 0);
+    const lie = bare.replace(/^Subject: .*$/m, "Subject: something else");
+    assert.deepEqual(ended(await deliver(home, "", PLAIN, lie)), ["success", 99]);
+    counts(home, 1, 1);
+  });
+  await t.step("a person's mail to the SRS address keeps its sender", async () => {
+    assert.deepEqual(ended(await toAlias(FRIEND, sender, ORDINARY)), ["success", 99]);
+    assert.deepEqual(alias.read("argv").split("\n"), ["-a", "-f", FRIEND, "--", PLAIN, ""]);
+    assert.equal(fieldOf(alias.read("in"), "X-Countersign"), "");
+  });
+  await t.step("the injector fails: later", async () => {
+    for (const code of [1, 111]) {
+      alias.write("bin/stub", `#!/bin/sh\ncat >/dev/null\nexit ${code}\n`, 0o755);
+      assert.deepEqual(ended(await toAlias("", sender, bounce)), ["defer", 75]);
+    }
+  });
+});

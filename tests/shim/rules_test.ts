@@ -1,0 +1,145 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { parseAddress } from "../../lib/address.ts";
+import type { Rule } from "../../lib/config.ts";
+import type { Scheme } from "../../lib/settings.ts";
+import { glob, isListCommand, schemeFor } from "../../shim/rules.ts";
+
+Deno.test("glob: a star stands for any characters, also none", () => {
+  const good = (pattern: string, text: string) => assert.ok(glob(pattern, text), `${pattern} ${text}`);
+  const bad = (pattern: string, text: string) => assert.ok(!glob(pattern, text), `${pattern} ${text}`);
+  good("", "");
+  good("a", "a");
+  good("*", "");
+  good("*", "anything");
+  good("**", "");
+  good("a*", "a");
+  good("*a", "a");
+  good("*a*", "a");
+  good("a*b", "ab");
+  good("a*b*c", "aXbYc");
+  good("a*b*c", "abbbc");
+  good("*@lists.example.org", "dev@lists.example.org");
+  good("*@*.example.org", "a@b.example.org");
+  good("*aab", "aaab");
+  good("*ab*ab", "abab");
+  bad("", "a");
+  bad("a", "");
+  bad("a", "ab");
+  bad("a*a", "a");
+  bad("ab*ba", "aba");
+  bad("*ab*ab", "ab");
+  bad("a*b", "a");
+  bad("a*b", "xab");
+  bad("a*b", "abx");
+  bad("*@lists.example.org", "dev@lists.example.org.evil.example");
+  bad("*@example.org", "a@lists.example.org");
+  // No other character has a meaning.
+  bad("a.c", "abc");
+  bad("a?c", "abc");
+  bad("[a]", "a");
+  good("a+[b](c)$", "a+[b](c)$");
+});
+
+Deno.test("Property: glob says what a regular expression says", () => {
+  const texts = fc.string({ unit: fc.constantFrom("a", "b", "."), maxLength: 8 });
+  const patterns = fc.string({ unit: fc.constantFrom("a", "b", ".", "*", "*"), maxLength: 8 });
+  let taken = 0;
+  fc.assert(
+    fc.property(patterns, texts, (pattern, text) => {
+      const expected = new RegExp(`^${pattern.replaceAll(".", "\\.").replaceAll("*", ".*")}$`).test(text);
+      assert.equal(glob(pattern, text), expected);
+      if (expected) taken++;
+    }),
+    { numRuns: 2000 },
+  );
+  assert.ok(taken > 0);
+});
+
+const COOKIE = "abcdefghijklmnopabcd";
+const HEX = "0123456789abcdef0123456789abcdef01234567";
+
+Deno.test("Addresses to which list commands are sent are known by their whole shape", () => {
+  const good = (local: string) => {
+    assert.ok(isListCommand({ local, domain: "lists.example.org" }), local);
+    assert.ok(isListCommand({ local: local.toUpperCase(), domain: "lists.example.org" }), local.toUpperCase());
+  };
+  for (const verb of ["subscribe", "unsubscribe", "confirm", "join", "leave", "request", "help", "owner"]) {
+    good(`dev-${verb}`);
+    good(`dev+${verb}`);
+    good(`my-long-list-${verb}`);
+  }
+  for (const verb of ["subscribe", "unsubscribe"]) {
+    good(`dev-${verb}-greg=example.org`);
+    good(`dev+${verb}+greg=example.org`);
+    good(`dev-${verb}-greg-srs=example.org`);
+  }
+  for (const verb of ["sc", "uc"]) {
+    good(`dev-${verb}.1700000000.${COOKIE}`);
+    good(`dev-${verb}.1700000000.${COOKIE}-greg=example.org`);
+    good(`my-list-${verb}.1700000000.${COOKIE}-greg=example.org`);
+  }
+  good(`dev-accept-1700000000.12345.${COOKIE}`);
+  good(`dev-confirm-1700000000.${COOKIE}`);
+  good(`dev-confirm+${HEX}`);
+  for (const program of ["majordomo", "sympa", "listserv", "mailer-daemon"]) good(program);
+});
+
+Deno.test("What only looks like a list command is a person", () => {
+  const bad = (local: string) => assert.ok(!isListCommand({ local, domain: "example.org" }), local);
+  bad("greg");
+  bad("dev");
+  for (const verb of ["subscribe", "unsubscribe", "confirm", "join", "leave", "request", "help", "owner"]) {
+    bad(verb);
+    bad(`-${verb}`);
+    bad(`+${verb}`);
+    bad(`x${verb}`);
+    bad(`${verb}-x`);
+    bad(`joe-${verb}-x`);
+    bad(`joe-${verb}s`);
+    bad(`joe.${verb}`);
+  }
+  bad("dev-help-greg=example.org");
+  bad("dev-subscribe-greg");
+  bad("dev-subscribe-=example.org");
+  bad("dev-subscribe-greg=");
+  bad("dev-subscribe-a=b=c");
+  bad("-subscribe-greg=example.org");
+  bad(`dev-sc.1700000000.${COOKIE.slice(1)}`);
+  bad(`dev-sc.1700000000.${COOKIE}a`);
+  bad(`dev-sc.1700000000.${COOKIE.replace("a", "q")}`);
+  bad(`dev-sc.${COOKIE}`);
+  bad(`dev-sc.soon.${COOKIE}`);
+  bad(`dev-sc.1700000000.${COOKIE}-greg`);
+  bad(`-sc.1700000000.${COOKIE}`);
+  bad(`dev-xc.1700000000.${COOKIE}`);
+  bad("dev-sc");
+  bad(`dev-confirm+${HEX.slice(1)}`);
+  bad(`dev-confirm+${HEX}0`);
+  bad(`dev-confirm+${HEX.replace("f", "g")}`);
+  bad(`dev+${HEX}`);
+  bad("majordomo-x");
+  bad("my-majordomo");
+  bad("postmaster");
+});
+
+Deno.test("The scheme: a list command is plain, else the first rule that matches, else the setting", () => {
+  const rule = (sender: Scheme, ...to: string[]): Rule => ({ to, sender });
+  const rules = [
+    rule("prvs", "joe@example.com", "ann@example.com"),
+    rule("plain", "*@Example.COM"),
+    rule("srs", "*@example.com"),
+    rule("srs", "dev-subscribe@*"),
+  ];
+  const good = (recipient: string, scheme: Scheme) => {
+    assert.equal(schemeFor(parseAddress(recipient), { rule: rules, sender: "srs" }), scheme, recipient);
+  };
+  good("joe@example.com", "prvs");
+  good("JOE@EXAMPLE.COM", "prvs");
+  good("ann@example.com", "prvs");
+  good("bob@example.com", "plain");
+  good("bob@example.net", "srs");
+  good("dev-subscribe@example.net", "plain");
+  assert.equal(schemeFor(parseAddress("a@b"), { rule: [], sender: "prvs" }), "prvs");
+  assert.equal(schemeFor({ local: "root", domain: "" }, { rule: [rule("plain", "*")], sender: "srs" }), "plain");
+});
