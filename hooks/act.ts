@@ -32,8 +32,10 @@ export interface Scene {
  * @throws {Fail} when it did not come to that
  */
 export async function deliver(place: Place, verdict: Verdict, scene: Scene): Promise<Outcome> {
-  // Only what is known to be somebody's can be forwarded to him.
-  if (place === "forward" && verdict.identity === undefined) return await fileSpam(verdict, scene);
+  if (place === "forward" && verdict.identity === undefined) {
+    if (verdict.result === "forged") return await fileSpam(verdict, scene);
+    throw new Fail("config", "Ordinary mail cannot be forwarded: --forward is for the SRS domain alone");
+  }
   if (place === "forward") await forward(verdict.identity!, scene);
   else await deliverToMaildir(place.maildir, await arrived(verdict, scene));
   return "done";

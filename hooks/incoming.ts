@@ -39,7 +39,7 @@ export async function incoming(name: string, args: readonly string[]): Promise<n
 
 async function handle(name: string, options: Options): Promise<{ outcome: Outcome; last: boolean }> {
   const { settings, identities } = load(options);
-  const input = await host.readInput(host.PREFIX_LIMIT);
+  const input = await host.readInput(host.PREFIX_LIMIT, false);
   const now = new Date();
   const delivery = await received(options, input);
   if (delivery.sender === undefined && options.caller === "qmail") {
@@ -96,7 +96,7 @@ async function chooseLast(
 
 /** Message in, message out with one result field. Whatever is wrong, the message goes through. */
 async function filter(name: string, options: Options): Promise<number> {
-  const input = await host.readInput(host.PREFIX_LIMIT);
+  const input = await host.readInput(host.PREFIX_LIMIT, false);
   // A stranger's result field never goes through as if it were ours.
   let head = concat(mboxLine(input.prefix), printHead(without(input.head.header, PROOF_FIELD)));
   try {

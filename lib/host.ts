@@ -29,15 +29,15 @@ export interface Input {
 /**
  * Reads standard input until the header is there, and at least `prefix` bytes.
  *
- * @throws {Fail} `data` for a header over {@link HEADER_LIMIT}, `io` when reading fails
+ * @param strict is a header over {@link HEADER_LIMIT} an error? Else what is over belongs to the body
+ * @throws {Fail} `data` for such a header, `io` when reading fails
  */
-export async function readInput(prefix: number): Promise<Input> {
+export async function readInput(prefix: number, strict: boolean): Promise<Input> {
   const parts: Bytes[] = [];
   let size = 0;
   let whole = false;
   for (;;) {
-    const want = Math.max(prefix - size, 16 * 1024);
-    const buffer = new Uint8Array(Math.min(want, CHUNK));
+    const buffer = new Uint8Array(Math.min(Math.max(prefix - size, 16 * 1024), CHUNK));
     const count = await read(buffer);
     if (count === null) whole = true;
     else {
@@ -46,12 +46,18 @@ export async function readInput(prefix: number): Promise<Input> {
     }
     if (!whole && size < prefix) continue;
     const bytes = concat(...parts);
-    const head = parseHead(bytes, whole || size >= HEADER_LIMIT);
-    if (head !== undefined && (whole || head.bodyStart < size || size < HEADER_LIMIT)) {
+    const head = parseHead(bytes, whole) ?? (size < HEADER_LIMIT ? undefined : cutHead(bytes, strict));
+    if (head !== undefined) {
       return { prefix: bytes, head, whole, body: () => rest(bytes.subarray(head.bodyStart), whole) };
     }
-    if (size >= HEADER_LIMIT) throw new Fail("data", `The header is longer than ${HEADER_LIMIT} bytes`);
   }
+}
+
+/** The header of a message that has too much of it: it ends with its last whole line. */
+function cutHead(bytes: Bytes, strict: boolean): Head {
+  if (strict) throw new Fail("data", `The header is longer than ${HEADER_LIMIT} bytes`);
+  const bodyStart = bytes.lastIndexOf(10) + 1;
+  return { header: parseHead(bytes.subarray(0, bodyStart), true)!.header, bodyStart };
 }
 
 async function* rest(first: Uint8Array, whole: boolean): AsyncGenerator<Uint8Array> {

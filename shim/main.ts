@@ -71,7 +71,7 @@ async function send(call: SendCall): Promise<number> {
   if (await host.env(LOOP_MARK) !== undefined) throw new Fail("config", "transport.command calls this program again");
   const settings = host.loadSettings(host.configFile());
   const identities = host.loadIdentities(settings);
-  const input = await host.readInput(0);
+  const input = await host.readInput(0, true);
   const planned = await plan(call, input.head.header, { settings, identities, now: new Date() });
 
   const stop = host.stopped();

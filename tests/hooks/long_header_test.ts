@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { HEADER_LIMIT } from "../../lib/host.ts";
+import { fieldOf, Home, oneLine } from "../rig.ts";
+
+const LONG = "Subject: x\n" + "X-Filler: 0123456789\n".repeat(HEADER_LIMIT / 20);
+const ONE_LINE = `X-Filler: ${"y".repeat(HEADER_LIMIT + 10)}\n`;
+
+Deno.test("a header over the limit is an error going out, and nothing is sent", async () => {
+  using home = new Home();
+  for (const head of [LONG, ONE_LINE]) {
+    oneLine(await home.shim(["a@b.example"], `From: greg@example.org\n${head}\nbody\n`), 65, /header is longer than/);
+  }
+  assert.deepEqual(home.mails("out"), []);
+});
+
+Deno.test("coming in it goes through whole: what is over the limit belongs to the body", async () => {
+  using home = new Home();
+  Deno.mkdirSync(`${home.path}/Maildir`);
+  const env = { SENDER: "", RECIPIENT: "greg@example.org" };
+  for (const head of [LONG, ONE_LINE]) {
+    const mail = `From: jo@b.example\n${head}\nthe body\n`;
+    const out = await home.hook(["--as", "filter"], mail, env);
+    assert.equal(out.code, 0, out.stderr);
+    const added = /^X-Countersign: [^\n]*\n/.exec(out.stdout)![0].length + 1; // the field, and the empty line
+    assert.equal(out.stdout.length, mail.length + added);
+    assert.ok(out.stdout.endsWith("\n\nthe body\n"));
+  }
+  const kept = await home.hook(["--maildir", `${home.path}/Maildir`], LONG + "\nbody\n", {
+    ...env,
+    HOST: "example.org",
+  });
+  assert.equal(kept.code, 99, kept.stderr);
+  assert.equal(fieldOf(home.mails("Maildir")[0]!, "Subject"), "x");
+});
