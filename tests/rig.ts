@@ -20,12 +20,18 @@ function cache(): string {
   return Deno.env.get("DENO_DIR") || `${folder}/deno`;
 }
 
+/** How this machine reaches the registry, when Deno still has to fetch something. */
+function network(): Record<string, string> {
+  const names = /^(?:SSL_CERT_|NODE_EXTRA_CA|DENO_TLS|DENO_CERT|NPM_CONFIG_|NO_PROXY|HTTPS?_PROXY|ALL_PROXY)/i;
+  return Object.fromEntries(Object.entries(Deno.env.toObject()).filter(([name]) => names.test(name)));
+}
+
 /** A user: home, settings, key, and a PATH with Deno. */
 export class Home {
   /** The folder; removed with the home. */
   readonly path: string;
   /** Variables of the environment besides HOME and PATH. */
-  env: Record<string, string> = { DENO_DIR: cache() };
+  env: Record<string, string> = { DENO_DIR: cache(), ...network() };
 
   constructor() {
     this.path = Deno.makeTempDirSync({ prefix: "countersign-" });
