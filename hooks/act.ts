@@ -11,11 +11,9 @@ import { handOver } from "../transport/handover.ts";
 import { inject } from "../transport/injector.ts";
 import { deliverToMaildir } from "../transport/maildir.ts";
 import type { Outcome } from "./exits.ts";
+import type { Place } from "./place.ts";
 import { isBounceSender, type Verdict } from "./judge.ts";
 import { addressIn, type Delivery } from "./delivery.ts";
-
-/** Where a message goes that the caller does not deliver itself. */
-export type Place = { readonly maildir: string } | "forward";
 
 /** What is at hand for acting. */
 export interface Scene {

@@ -3,10 +3,10 @@ import { type Address, parseAddressList } from "../lib/address.ts";
 import { type Header, named, value } from "../lib/message.ts";
 
 /** The program that called, as `--as` names it; never guessed. */
-export type Caller = "qmail" | "maildrop" | "procmail" | "filter" | "condredirect";
+export type Caller = "qmail" | "maildrop" | "procmail" | "postfix" | "filter" | "condredirect";
 
 /** The names for `--as`. */
-export const CALLERS: readonly Caller[] = ["qmail", "maildrop", "procmail", "filter", "condredirect"];
+export const CALLERS: readonly Caller[] = ["qmail", "maildrop", "procmail", "postfix", "filter", "condredirect"];
 
 /** One message for one recipient. */
 export interface Delivery {

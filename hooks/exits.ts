@@ -11,11 +11,13 @@ import type { Caller } from "./delivery.ts";
 export type Outcome = "go-on" | "done" | "refuse" | "defer";
 
 // 75 is the one temporary status that qmail, Postfix, maildrop and procmail agree on; condredirect knows 111 only.
+// Postfix bounces at all but 0, 71 and 75; it never delivers behind a hook, so there going on is not sure: later.
 // procmail takes 0 for "delivered", so going on is another number there. condredirect redirects at 0.
 const TABLE: Record<Caller, Record<Outcome, number>> = {
   qmail: { "go-on": 0, done: 99, refuse: 100, defer: 75 },
   maildrop: { "go-on": 0, done: 99, refuse: 77, defer: 75 },
   procmail: { "go-on": 10, done: 0, refuse: 77, defer: 75 },
+  postfix: { "go-on": 75, done: 0, refuse: 77, defer: 75 },
   filter: { "go-on": 0, done: 0, refuse: 0, defer: 75 },
   condredirect: { "go-on": 10, done: 0, refuse: 0, defer: 111 },
 };

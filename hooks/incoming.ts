@@ -9,13 +9,14 @@ import { printHead, without } from "../lib/message.ts";
 import { PROOF_FIELD } from "../lib/proof.ts";
 import { untilStopped } from "../lib/stop.ts";
 import { VERSION } from "../lib/version.ts";
-import { deliver, fileSpam, type Place, refuse, type Scene, withResult } from "./act.ts";
+import { deliver, fileSpam, refuse, type Scene, withResult } from "./act.ts";
+import type { Place } from "./place.ts";
 import { addressedIdentity } from "./addressed.ts";
 import { addressIn, type Caller, type Delivery, envelope } from "./delivery.ts";
-import { whatIsBehind } from "./dotqmail.ts";
 import { exitStatus, type Outcome } from "./exits.ts";
 import { judge, type Verdict } from "./judge.ts";
 import { callerIn, HELP, type Options, parseOptions } from "./options.ts";
+import { choosePlace } from "./place.ts";
 
 /** Runs the hook. @returns the exit status */
 export async function incoming(name: string, args: readonly string[]): Promise<number> {
@@ -52,7 +53,7 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   const scene: Scene = { settings, delivery, body, now, stop };
 
   const plain = addressedIdentity(delivery, context) !== undefined;
-  const place = await chooseLast(name, options, settings, verdict, plain);
+  const place = await choosePlace({ name, options, settings, verdict, plain }, host.env, host.readIfThere);
   const outcome = await act(options.caller, verdict, place, scene);
   // qmail gives a file; others a pipe, and do not like it closed early.
   if (outcome !== "done" && options.caller !== "qmail") await host.drain(body);
@@ -69,29 +70,6 @@ async function act(caller: Caller, verdict: Verdict, place: Place | undefined, s
   if (verdict.action === "refuse") return await refuse(verdict, scene);
   if (verdict.action === "defer") return "defer";
   return place === undefined ? "go-on" : await deliver(place, verdict, scene);
-}
-
-/**
- * The place for what is delivered, when the hook has to do it: the command line
- * says so, or nothing comes behind us.
- */
-async function chooseLast(
-  name: string,
-  options: Options,
-  settings: Settings,
-  verdict: Verdict,
-  plain: boolean,
-): Promise<Place | undefined> {
-  if (options.maildir !== undefined) return { maildir: options.maildir };
-  if (options.forward) return "forward";
-  if (options.caller !== "qmail") return undefined;
-  const behind = await whatIsBehind(name, host.env, host.readIfThere);
-  if (behind === "more" || (behind === "unknown" && verdict.signed !== true)) return undefined;
-  // An identity's plain address is where forwarding ends: from there it would be a loop.
-  if (settings.incoming.forward && !plain) return "forward";
-  if (settings.incoming.inbox !== "") return { maildir: settings.incoming.inbox };
-  if (verdict.action !== "deliver") return undefined;
-  throw new Fail("config", "Nothing delivers behind this hook: add a line such as ./Maildir/, or set incoming.inbox");
 }
 
 /** Message in, message out with one result field. Whatever is wrong, the message goes through. */

@@ -23,6 +23,7 @@ Judges one message on standard input: a genuine bounce goes on, a forged one to 
   --maildir DIR     deliver into this maildir instead of leaving it to the caller
   --forward         forward to the identity instead, with a proof for its own hook
   --sender ADDRESS, --recipient ADDRESS   the envelope, where the caller's environment does not tell it
+                    with --as postfix also as two words, as pipe(8) writes them: \${sender} \${original_recipient}
   --config FILE     settings, instead of ~/.config/countersign/config.toml
 
 Example: a line in .qmail, before the one that delivers
@@ -38,6 +39,7 @@ export function callerIn(args: readonly string[]): Caller {
 /** Reads the arguments. @throws {Fail} `usage` */
 export function parseOptions(args: readonly string[]): Options {
   const given: Record<string, string> = {};
+  const operands: string[] = [];
   let forward = false;
   for (let at = 0; at < args.length; at++) {
     const [, name, attached] = /^--([a-z]+)(?:=(.*))?$/s.exec(args[at]!) ?? [];
@@ -48,9 +50,12 @@ export function parseOptions(args: readonly string[]): Options {
       const value = attached ?? args[++at];
       if (value === undefined) throw new Fail("usage", `Option --${name} needs an argument`);
       given[name] = value;
-    } else throw new Fail("usage", `Unknown argument ${show(args[at]!)}`);
+    } else if (!args[at]!.startsWith("--")) operands.push(args[at]!);
+    else throw new Fail("usage", `Unknown argument ${show(args[at]!)}`);
   }
   const { as = "qmail", ...rest } = given;
+  if (as === "postfix" && operands.length === 2) [rest.sender, rest.recipient] = operands as [string, string];
+  else if (operands.length > 0) throw new Fail("usage", `Unknown argument ${show(operands[0]!)}`);
   if (!CALLERS.includes(as as Caller)) {
     throw new Fail("usage", `Option --as ${show(as)} is not one of ${CALLERS.join(", ")}`);
   }

@@ -8,6 +8,7 @@ export interface IdentitySettings {
   readonly address: string;
   readonly srs_domain: string;
   readonly keys: string;
+  readonly group: boolean;
 }
 
 /** One rule for the envelope sender. */

@@ -161,11 +161,11 @@ export function loadIdentities(settings: Settings): Identity[] {
   return settings.identity.map((one) => ({
     address: parseAddress(one.address.toLowerCase()),
     srsDomain: one.srs_domain.toLowerCase(),
-    keys: parseKeys(readSecret(one.keys), one.keys),
+    keys: parseKeys(readSecret(one.keys, one.group), one.keys),
   }));
 }
 
-function readSecret(path: string): string {
+function readSecret(path: string, group: boolean): string {
   let file: Deno.FsFile;
   try {
     file = Deno.openSync(path);
@@ -178,8 +178,10 @@ function readSecret(path: string): string {
   const info = opened.statSync();
   if (!info.isFile) throw new Fail("config", `Key file ${path} is not a file`);
   const mode = (info.mode ?? 0) & 0o777;
-  if ((mode & 0o077) !== 0) {
-    throw new Fail("permission", `Key file ${path} has mode 0${mode.toString(8)}; others could read it: chmod 600`);
+  const wanted = group ? 0o640 : 0o600;
+  if ((mode & 0o077 & ~wanted) !== 0) {
+    const mend = `chmod ${wanted.toString(8)}`;
+    throw new Fail("permission", `Key file ${path} has mode 0${mode.toString(8)}; others could read it: ${mend}`);
   }
   const user = Deno.uid();
   if (info.uid !== null && info.uid !== user && info.uid !== 0) {

@@ -94,6 +94,12 @@ export const SETTINGS: readonly Setting[] = [
     check: notEmpty,
   },
   {
+    name: "identity.group",
+    type: "flag",
+    fallback: false,
+    help: "The group of its key file may read it (mode 0640): for a site whose hook runs as a user of its own.",
+  },
+  {
     name: "rule.to",
     type: "list",
     fallback: undefined,

@@ -73,6 +73,7 @@ const VALUES: Record<string, { good: string; is: unknown; bad: string; with?: Ta
   log_addresses: { good: "true", is: true, bad: "1" },
   "identity.address": { good: '"Greg@example.org"', is: "Greg@example.org", bad: '"greg"' },
   "identity.srs_domain": { good: '"srs.example.org"', is: "srs.example.org", bad: '"srs example"' },
+  "identity.group": { good: "true", is: true, bad: '"yes"' },
   "identity.keys": { good: '"greg.keys"', is: `${FOLDER}/greg.keys`, bad: '""' },
   "rule.to": {
     good: '["*@lists.example.org", "*"]',
