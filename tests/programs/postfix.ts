@@ -1,0 +1,187 @@
+/** Postfix instances of the tests' own: loopback, an ephemeral port, all folders in a temporary one, stopped by name. */
+import { Home } from "../rig.ts";
+import { lacking, type Test, tests } from "./need.ts";
+
+/** What registers tests that start Postfix, which only root can, and need these programs beside it. */
+export async function needPostfix(...others: string[]): Promise<Test> {
+  const missing = Deno.uid() === 0 ? [] : ["only root can start Postfix"];
+  for (const program of ["postfix", ...others]) missing.push(await lacking(program));
+  return tests(missing.filter((one) => one !== "").join(", "));
+}
+
+/** A port that is free now. */
+export function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+/** Settings of an instance. */
+export interface Setup {
+  /** More lines of main.cf; of master.cf. */
+  main?: string;
+  master?: string;
+}
+
+/** master.cf without the smtpd: service type private unprivileged chroot wakeup maxproc command. */
+const SERVICES = `
+pickup unix n - n 60 1 pickup
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+flush unix n - n 1000? 0 flush
+proxymap unix - - n - - proxymap
+smtp unix - - n - - smtp
+showq unix n - n - - showq
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - - discard
+local unix - n n - - local
+virtual unix - n n - - virtual
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+postlog unix-dgram n - n - 1 postlogd
+`;
+
+/** One instance. It runs until it is disposed of. */
+export class Postfix {
+  readonly folder = Deno.makeTempDirSync({ prefix: "countersign-postfix-" });
+  readonly config = `${this.folder}/etc`;
+
+  private constructor(readonly port: number) {}
+
+  /** Starts one, on a port that others may have been told before. */
+  static async start(setup: Setup = {}, port: number = freePort()): Promise<Postfix> {
+    const one = new Postfix(port);
+    await one.#start(setup);
+    return one;
+  }
+
+  async #start({ main = "", master = "" }: Setup): Promise<void> {
+    const { folder } = this;
+    // Postfix runs as a user of its own and must be able to walk in.
+    Deno.chmodSync(folder, 0o755);
+    for (const name of ["etc", "queue", "data"]) Deno.mkdirSync(`${folder}/${name}`);
+    await run(["chown", "postfix", `${folder}/data`]);
+    Deno.writeTextFileSync(
+      `${this.config}/main.cf`,
+      `compatibility_level = 3.6
+queue_directory = ${folder}/queue
+data_directory = ${folder}/data
+command_directory = /usr/sbin
+daemon_directory = /usr/lib/postfix/sbin
+mail_owner = postfix
+setgid_group = postdrop
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+maillog_file = ${folder}/log
+maillog_file_prefixes = ${folder}
+alias_maps =
+alias_database =
+local_recipient_maps =
+biff = no
+notify_classes =
+smtp_host_lookup = native
+disable_dns_lookups = yes
+${main}
+`,
+    );
+    const smtpd = `127.0.0.1:${this.port} inet n - n - - smtpd`;
+    Deno.writeTextFileSync(
+      `${this.config}/master.cf`,
+      `${smtpd}${SERVICES}${master}
+`,
+    );
+    await run(["postfix", "-c", this.config, "start"]);
+  }
+
+  /** What it logged. */
+  get log(): string {
+    try {
+      return Deno.readTextFileSync(`${this.folder}/log`);
+    } catch {
+      return "";
+    }
+  }
+
+  /** Looks at the queue again, now. */
+  flush(): Promise<void> {
+    return run(["postqueue", "-c", this.config, "-f"]);
+  }
+
+  /** How many messages wait. */
+  async queued(): Promise<number> {
+    const { stdout } = await new Deno.Command("postqueue", { args: ["-c", this.config, "-j"] }).output();
+    return new TextDecoder().decode(stdout).split("\n").filter((line) => line !== "").length;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await run(["postfix", "-c", this.config, "stop"]);
+    Deno.removeSync(this.folder, { recursive: true });
+  }
+}
+
+async function run(argv: string[]): Promise<void> {
+  const { code, stderr } = await new Deno.Command(argv[0]!, { args: argv.slice(1), stdin: "null" }).output();
+  if (code !== 0) throw new Error(`${argv.join(" ")}: ${new TextDecoder().decode(stderr)}`);
+}
+
+/** Waits until it is so, half a minute at most. */
+export async function until(
+  what: string,
+  done: () => boolean | Promise<boolean>,
+  more: () => string = () => "",
+): Promise<void> {
+  for (let tries = 0; tries < 600; tries++) {
+    if (await done()) return;
+    await new Promise((next) => setTimeout(next, 50));
+  }
+  throw new Error(`${what} did not come; ${more()}`);
+}
+
+/** Hands a message to an SMTP server as a stranger would. @returns the last reply */
+export async function smtp(port: number, sender: string, recipient: string, mail: string): Promise<string> {
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  const buffer = new Uint8Array(4096);
+  const reply = async () => {
+    let text = "";
+    do text += new TextDecoder().decode(buffer.subarray(0, await connection.read(buffer) ?? 0)); while (
+      !/^\d{3} .*\r\n$/m.test(text)
+    );
+    return text;
+  };
+  const say = async (line: string) => {
+    await connection.write(new TextEncoder().encode(`${line}\r\n`));
+    return await reply();
+  };
+  await reply();
+  await say("EHLO stranger.example");
+  for (const line of [`MAIL FROM:<${sender}>`, `RCPT TO:<${recipient}>`, "DATA"]) {
+    const answer = await say(line);
+    if (!/^[23]/.test(answer)) return answer;
+  }
+  const dotted = mail.replace(/\r?\n/g, "\r\n").replace(/^\./gm, "..");
+  return await say(`${dotted}${dotted.endsWith("\r\n") ? "" : "\r\n"}.`);
+}
+
+/** What is installed, once for all tests of a process, where every user can reach it. */
+export class Installed {
+  readonly home = new Home();
+  readonly hook = `${this.home.path}/prefix/lib/countersign/hooks/incoming`;
+  readonly shim = `${this.home.path}/prefix/bin/shim`;
+
+  static async make(root: string): Promise<Installed> {
+    const one = new Installed();
+    Deno.chmodSync(one.home.path, 0o755);
+    const task = `cd "$0" && exec "$1" task -q install --prefix "$2"`;
+    const ran = await one.home.run(["/bin/sh", "-c", task, root, Deno.execPath(), `${one.home.path}/prefix`]);
+    if (ran.code !== 0) throw new Error(ran.stderr);
+    return one;
+  }
+
+  [Symbol.dispose](): void {
+    this.home[Symbol.dispose]();
+  }
+}

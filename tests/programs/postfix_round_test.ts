@@ -1,0 +1,152 @@
+/** The whole way with real programs: mutt, the shim, Postfix, another Postfix that refuses, its DSN, the hook. */
+import assert from "node:assert/strict";
+import { fieldOf, Home, ROOT, SECRET } from "../rig.ts";
+import { freePort, Installed, needPostfix, Postfix, smtp, until } from "./postfix.ts";
+import { GREG, LETTER, lines, MAIN, own, plainSnippet, returning, Site, srs } from "./site.ts";
+
+const test = await needPostfix("mutt");
+
+/** Our server, the other one, greg on ours, and mutt in front. */
+class Two implements AsyncDisposable {
+  readonly home = new Home();
+  private constructor(
+    readonly site: Site,
+    readonly installed: Installed,
+    readonly far: Postfix,
+    readonly near: Postfix,
+  ) {}
+
+  static async start(): Promise<Two> {
+    const installed = await Installed.make(ROOT);
+    const site = new Site();
+    const [nearPort, closed] = [freePort(), freePort()];
+    // The other server knows nobody@ at once, late@ only after it has taken the message.
+    const far = await Postfix.start({
+      main: `myhostname = mx.far.example
+mydestination =
+relay_domains = far.example
+mynetworks = 127.0.0.0/8
+smtpd_reject_unlisted_recipient = no
+smtpd_recipient_restrictions = check_recipient_access inline:{ nobody@far.example=REJECT }, permit
+transport_maps = inline:{ far.example=error:5.1.1:nobody-here, example.org=smtp:[127.0.0.1]:${nearPort}, srs.example.org=smtp:[127.0.0.1]:${nearPort} }
+`,
+    });
+    const forward = `${site.folder}/${GREG}/.forward`;
+    const named = `${installed.hook} --config ${site.folder}/${GREG}/.config/countersign/config.toml`;
+    Deno.writeTextFileSync(forward, lines("local/forward", site, named));
+    own(GREG, forward);
+    const near = await Postfix.start({
+      main: MAIN +
+        plainSnippet("pipe/main.cf").replace(
+          "countersign: }",
+          `countersign:, far.example=smtp:[127.0.0.1]:${far.port}, slow.example=smtp:[127.0.0.1]:${closed} }`,
+        ) + `forward_path = ${site.folder}/$user/.forward
+delay_warning_time = 1s
+minimal_backoff_time = 1s
+queue_run_delay = 1s
+`,
+      master: lines("pipe/master.cf", site, installed.hook),
+    }, nearPort);
+    const two = new Two(site, installed, far, near);
+    const injector = plainSnippet("injector/config.toml")
+      .replace('"/usr/sbin/sendmail"', `"/usr/sbin/sendmail", "-C", "${near.config}"`);
+    const identity = `[[identity]]\naddress = "${GREG}@example.org"\nsrs_domain = "srs.example.org"\n`;
+    two.home.write(".config/countersign/config.toml", identity + injector);
+    two.home.write(".config/countersign/keys", `k1 2026-01-01 ${GREG} ${SECRET}\n`, 0o600);
+    two.home.write(".muttrc", `set from="${GREG}@example.org" sendmail="${installed.shim}"\n`);
+    return two;
+  }
+
+  async mutt(to: string): Promise<void> {
+    const argv = ["mutt", "-n", "-F", `${this.home.path}/.muttrc`, "-s", "Lunch?", "--", to];
+    const ran = await this.home.run(argv, "At one?\n", { LC_ALL: "C.UTF-8", USER: GREG });
+    assert.deepEqual(ran, { code: 0, stdout: "", stderr: "" });
+  }
+  inbox = () => this.site.mails(GREG);
+  spam = () => this.site.mails(GREG, "Maildir/.Spam");
+  trouble = () => `near ${this.near.log} far ${this.far.log} hook ${this.site.log(GREG)}`;
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.near[Symbol.asyncDispose]();
+    await this.far[Symbol.asyncDispose]();
+    this.site[Symbol.dispose]();
+    this.home[Symbol.dispose]();
+    this.installed[Symbol.dispose]();
+  }
+}
+
+const RESULT = (mail: string) => fieldOf(mail, "X-Countersign").split(";")[0];
+
+test("the whole way: refused, delayed, forged, answered", async (t) => {
+  await using two = await Two.start();
+
+  await t.step("mutt, shim, Postfix, refused by another: the DSN comes to the inbox", async () => {
+    await two.mutt("nobody@far.example");
+    await until("the DSN", () => two.inbox().length === 1, two.trouble);
+    const [dsn] = two.inbox() as [string];
+    assert.equal(RESULT(dsn), "genuine");
+    assert.match(
+      fieldOf(dsn, "X-Original-To"),
+      new RegExp(`^SRS0=[\\w-]{8}=..=example\\.org=${GREG}@srs\\.example\\.org$`),
+    );
+    assert.match(dsn, /^Action: failed$/m);
+    assert.match(two.near.log, /from=<SRS0=/, "it left with that sender");
+
+    await two.mutt("late@far.example");
+    await until("the DSN of the other server", () => two.inbox().length === 2, two.trouble);
+    assert.match(two.far.log, /from=<SRS0=/);
+  });
+
+  await t.step("mutt, a server that does not answer: the delay warning comes to the inbox", async () => {
+    const before = two.inbox().length;
+    await two.mutt("friend@slow.example");
+    await until("the warning", () => two.inbox().length === before + 1, two.trouble);
+    const warning = two.inbox().find((mail) => /^Action: delayed$/m.test(mail));
+    assert.equal(RESULT(warning!), "genuine");
+  });
+
+  await t.step("a stranger writes in greg's name: the DSN goes to spam", async () => {
+    const before = two.inbox().length;
+    const lie = `From: ${GREG}@example.org\nMessage-ID: <lie@spam.example>\nSubject: Pills\n\nBuy!\n`;
+    assert.match(await smtp(two.far.port, `${GREG}@example.org`, "late@far.example", lie), /^250/);
+    await until("the backscatter", () => two.spam().length === 1, two.trouble);
+    assert.equal(RESULT(two.spam()[0]!), "forged");
+    assert.match(two.spam()[0]!, /^Action: failed$/m);
+    assert.equal(two.inbox().length, before);
+  });
+
+  await t.step("a vacation reply and a read receipt are delivered, marked", async () => {
+    const to = `${GREG}@example.org`;
+    const before = two.inbox().length;
+    const vacation = "From: Jo <jo@far.example>\nSubject: Out of office\nAuto-Submitted: auto-replied\n\nAway.\n";
+    const receipt = "From: Jo <jo@far.example>\nSubject: Read: Lunch?\n" +
+      "Content-Type: multipart/report; report-type=disposition-notification; boundary=b\n\n--b\n\nread\n--b--\n";
+    for (const mail of [vacation, receipt]) await smtp(two.near.port, "", to, mail);
+    await until("both", () => two.inbox().length === before + 2, two.trouble);
+    const results = two.inbox().map(RESULT);
+    assert.equal(results.filter((result) => result === "unsolicited").length, 2);
+    // To the signed address, as most vacation programs answer, they need no mark.
+    await smtp(two.near.port, "", await srs(GREG), vacation);
+    await until("the reply to the signed address", () => two.inbox().length === before + 3, two.trouble);
+  });
+
+  await t.step("an expired address is late, a tampered one refused, and never a double bounce", async () => {
+    const before = two.inbox().length;
+    await smtp(two.near.port, "", await srs(GREG, new Date(Date.now() - 40 * 86_400_000)), await returning(GREG));
+    await until("the late one", () => two.inbox().length === before + 1, two.trouble);
+    assert.equal(two.inbox().filter((mail) => RESULT(mail) === "late").length, 1);
+
+    two.site.settings(GREG, 'forged = "refuse"');
+    const tampered = (await srs(GREG)).replace(
+      /^(SRS0=.{7})./,
+      (all, front) => front + (all.endsWith("A") ? "B" : "A"),
+    );
+    const spam = two.spam().length;
+    await smtp(two.near.port, "", tampered, await returning(GREG));
+    await until("the tampered one", () => two.spam().length === spam + 1, two.trouble);
+    assert.doesNotMatch(two.near.log, /relay=countersign.*status=bounced/);
+    await smtp(two.near.port, "jo@far.example", tampered, LETTER);
+    await until("the refusal", () => /relay=countersign.*status=bounced/.test(two.near.log), two.trouble);
+    await until("the sender is told", () => two.far.log.includes("to=<jo@far.example>"), two.trouble);
+  });
+});

@@ -1,0 +1,99 @@
+/** A site with users, as contrib/postfix supposes one: folders in place of homes, each with settings, key and maildir. */
+import assert from "node:assert/strict";
+import { srsForward } from "../../mod.ts";
+import { signTag } from "../../lib/tag.ts";
+import { qsbmf, ROOT, SECRET } from "../rig.ts";
+import { snippet } from "./letters.ts";
+
+/** Users that Debian has and nobody logs in as: greg and ann of the snippets. Their folder stands in for /home. */
+export const GREG = "news";
+export const ANN = "games";
+/** Runs the hook of a site. */
+export const SITE = "proxy";
+
+/** Settings, keys and a maildir for each, owned by him. */
+export class Site {
+  readonly folder = Deno.makeTempDirSync({ prefix: "countersign-site-" });
+  constructor() {
+    Deno.chmodSync(this.folder, 0o755);
+    for (const user of [GREG, ANN]) {
+      const home = `${this.folder}/${user}`;
+      Deno.mkdirSync(`${home}/.config/countersign`, { recursive: true });
+      Deno.mkdirSync(`${home}/Maildir`);
+      Deno.writeTextFileSync(`${home}/.config/countersign/keys`, `k1 2026-01-01 ${user} ${SECRET}\n`, { mode: 0o600 });
+      this.settings(user);
+      own(user, home);
+    }
+  }
+  /** Writes a user's settings. */
+  settings(user: string, incoming = ""): void {
+    const home = `${this.folder}/${user}`;
+    const text = `state = "${home}/state"\n[[identity]]\naddress = "${user}@example.org"\n` +
+      `srs_domain = "srs.example.org"\n[transport]\npreset = "postfix"\n[incoming]\n` +
+      `spam = "${home}/Maildir/.Spam"\n${incoming}\n`;
+    Deno.writeTextFileSync(`${home}/.config/countersign/config.toml`, text);
+  }
+  mails(user: string, maildir = "Maildir"): string[] {
+    return read(`${this.folder}/${user}/${maildir}/new`);
+  }
+  log(user: string): string {
+    try {
+      return Deno.readTextFileSync(`${this.folder}/${user}/state/log`);
+    } catch {
+      return "";
+    }
+  }
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.folder, { recursive: true });
+  }
+}
+
+export function read(folder: string): string[] {
+  try {
+    const names = [...Deno.readDirSync(folder)].map((entry) => entry.name).sort();
+    return names.map((name) => Deno.readTextFileSync(`${folder}/${name}`));
+  } catch {
+    return [];
+  }
+}
+
+export function own(user: string, path: string): void {
+  const { code } = new Deno.Command("chown", { args: ["-R", `${user}:`, path] }).outputSync();
+  assert.equal(code, 0);
+}
+
+/** A file of contrib/postfix as this machine needs it. */
+export function lines(name: string, site: Site, hook: string, more: Record<string, string> = {}): string {
+  const folder = `${site.folder}/${GREG}`;
+  const places = {
+    "/usr/local/lib/countersign/hooks/incoming": hook,
+    "user=greg": `user=${GREG}`,
+    "/home/greg": folder,
+  };
+  return snippet(`postfix/${name}`, { ...places, ...more });
+}
+
+export const srs = (user: string, now = new Date(), secret = `${user} ${SECRET}`) =>
+  srsForward(`${user}@example.org`, "srs.example.org", {
+    secrets: [secret],
+    hashLength: 8,
+    alphabet: "base64url",
+    now,
+  });
+
+export const LIE = "From: x@example.org\nMessage-ID: <lie@spam.example>\nSubject: Pills\n\nBuy!\n";
+export const LETTER = "From: Jo <jo@b.example>\nSubject: Hello\nMessage-ID: <1@b.example>\n\nHow are you?\n";
+
+export async function returning(user: string): Promise<string> {
+  const tag = await signTag(`${user}@example.org`, "<1@example.org>", { key: "k1", secret: `${user} ${SECRET}` });
+  return qsbmf(
+    `${user}@example.org`,
+    `From: ${user}@example.org\nMessage-ID: <1@example.org>\nX-Msgauth: ${tag}\n\nHi\n`,
+  );
+}
+
+/** What every instance of these tests says of itself. */
+export const MAIN = "myhostname = mail.example.org\nmydestination = example.org\nmynetworks = 127.0.0.0/8\n";
+
+/** A file of contrib/postfix that names no path of ours. */
+export const plainSnippet = (name: string): string => Deno.readTextFileSync(`${ROOT}/contrib/postfix/${name}`);
