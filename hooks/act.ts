@@ -4,19 +4,21 @@ import { concat } from "../lib/bytes.ts";
 import type { Settings } from "../lib/config.ts";
 import { Fail } from "../lib/fail.ts";
 import { type Identity, identityName } from "../lib/identity.ts";
+import { rfc5322Date } from "../lib/day.ts";
 import { field, type Header, named, printHead, without } from "../lib/message.ts";
 import { makeProof, PROOF_FIELD } from "../lib/proof.ts";
 import { cleanEnvironment, envBytes } from "../lib/host.ts";
 import { handOver } from "../transport/handover.ts";
 import { inject } from "../transport/injector.ts";
-import { deliverToMaildir } from "../transport/maildir.ts";
+import { deliverToMaildir, makeParents } from "../transport/maildir.ts";
 import type { Outcome } from "./exits.ts";
 import type { Place } from "./place.ts";
 import { isBounceSender, type Verdict } from "./judge.ts";
-import { addressIn, type Delivery } from "./delivery.ts";
+import { addressIn, type Caller, type Delivery } from "./delivery.ts";
 
 /** What is at hand for acting. */
 export interface Scene {
+  readonly caller: Caller;
   readonly settings: Settings;
   readonly delivery: Delivery;
   readonly body: AsyncIterable<Uint8Array>;
@@ -30,13 +32,20 @@ export interface Scene {
  * @throws {Fail} when it did not come to that
  */
 export async function deliver(place: Place, verdict: Verdict, scene: Scene): Promise<Outcome> {
-  if (place === "forward" && verdict.identity === undefined) {
-    if (verdict.result === "forged") return await fileSpam(verdict, scene);
-    throw new Fail("config", "Ordinary mail cannot be forwarded: --forward is for the SRS domain alone");
+  if (place !== "forward") {
+    await deliverToMaildir(place.maildir, await arrived(verdict, scene));
+    return "done";
   }
-  if (place === "forward") await forward(verdict.identity!, scene);
-  else await deliverToMaildir(place.maildir, await arrived(verdict, scene));
-  return "done";
+  // Only what is known to be somebody's can be forwarded to him.
+  if (verdict.identity !== undefined) return await forward(verdict, verdict.identity, scene);
+  if (verdict.mark || inSrsDomain(scene)) return await refuse(verdict, scene);
+  throw new Fail("config", "Ordinary mail cannot be forwarded: --forward is for the SRS domain alone");
+}
+
+/** Was it sent to an SRS domain of ours? There is nobody there but signed addresses. */
+function inSrsDomain({ settings, delivery }: Scene): boolean {
+  const domains = settings.identity.map((one) => one.srs_domain.toLowerCase()).filter((domain) => domain !== "");
+  return delivery.recipients.some((one) => domains.includes(one.slice(one.lastIndexOf("@") + 1).toLowerCase()));
 }
 
 /** Into the spam maildir, by our own writer or the user's program. */
@@ -44,10 +53,17 @@ export async function fileSpam(verdict: Verdict, scene: Scene): Promise<Outcome>
   const { spam, spam_command } = scene.settings.incoming;
   const message = await arrived(verdict, scene);
   if (spam_command.length === 0) {
+    // What is filed here is better in a folder that is made for it than in the queue for a week.
+    makeParents(spam);
     await deliverToMaildir(spam, message);
     return "done";
   }
-  const call = { argv: spam_command, environment: cleanEnvironment(), timeout: 300, signal: scene.stop };
+  const call = {
+    argv: spam_command,
+    environment: cleanEnvironment(),
+    timeout: scene.settings.transport.timeout,
+    signal: scene.stop,
+  };
   const { code, said } = await inject(call, message);
   if (code !== 0) throw new Fail("temporary", `${spam_command[0]} ended with status ${code}${said && `: ${said}`}`);
   return "done";
@@ -71,13 +87,14 @@ export function withResult(header: Header, verdict: Verdict): Header {
 
 /** The message as a maildir gets it: result field, and under qmail the lines that qmail-local leaves to the deliverer. */
 async function arrived(verdict: Verdict, scene: Scene) {
-  const lines = [await qmailLine("RPLINE"), await qmailLine("DTLINE")];
+  const lines = [await qmailLine("RPLINE", scene), await qmailLine("DTLINE", scene)];
   const head = printHead(withResult(scene.delivery.header, verdict));
   return { head: concat(...lines, head), body: scene.body };
 }
 
 /** RPLINE and DTLINE, bytes as they are, if they are one line each. */
-async function qmailLine(name: "RPLINE" | "DTLINE"): Promise<Uint8Array> {
+async function qmailLine(name: "RPLINE" | "DTLINE", { caller }: Scene): Promise<Uint8Array> {
+  if (caller !== "qmail") return new Uint8Array(); // others, behind preline, have them in the message
   const bytes = await envBytes(name);
   const right = bytes !== undefined && bytes.indexOf(10) === bytes.length - 1 && bytes.length > 1;
   return right ? bytes : new Uint8Array();
@@ -87,26 +104,35 @@ async function qmailLine(name: "RPLINE" | "DTLINE"): Promise<Uint8Array> {
  * On to the identity. A bounce keeps the null sender and gets a proof for the
  * identity's own hook; a person's mail keeps its sender.
  */
-async function forward(identity: Identity, { settings, delivery, body, now, stop }: Scene): Promise<void> {
-  const delivered = await qmailLine("DTLINE");
-  const mine = `Delivered-To: ${identityName(identity)}`.toLowerCase();
-  if (delivery.header.some((one) => named(one, "Delivered-To") && one.raw.toLowerCase() === mine)) {
-    throw new Fail("refused", `The message was delivered to ${identityName(identity)} before: a loop`);
+async function forward(verdict: Verdict, identity: Identity, scene: Scene): Promise<Outcome> {
+  const { settings, delivery, now } = scene;
+  const mine = `Delivered-To: ${identityName(identity)}`;
+  if (delivery.header.some((one) => named(one, "Delivered-To") && one.raw.toLowerCase() === mine.toLowerCase())) {
+    return await refuse({ ...verdict, reason: `it was delivered to ${identityName(identity)} before: a loop` }, scene);
   }
   // Nobody can be told at an address that cannot be read: that goes on like a bounce.
   const person = isBounceSender(delivery.sender) ? undefined : addressIn(String(delivery.sender));
   let header = without(delivery.header, PROOF_FIELD, "Return-Path");
   if (person === undefined) {
-    // An injector adds what is missing; then the proof would be over something else.
-    if (!header.some((one) => named(one, "Message-ID"))) {
-      header = [...header, field("Message-ID", `<${crypto.randomUUID()}@${identity.address.domain}>`)];
-    }
+    header = complete(header, identity, now);
     const proof = await makeProof(identity, header, now);
     if (proof !== undefined) header = [field(PROOF_FIELD, proof), ...header];
   }
   const { forward_sender } = settings.incoming;
   const own = forward_sender === "" ? null : parseAddress(forward_sender);
-  const sender = person ?? own;
-  const message = { head: concat(delivered, printHead(header)), body };
-  await handOver(settings.transport, { sender, recipients: [identity.address], dsn: {} }, message, stop);
+  const handover = { sender: person ?? own, recipients: [identity.address], dsn: {} };
+  const message = { head: concat(await qmailLine("DTLINE", scene), printHead(header)), body: scene.body };
+  await handOver(settings.transport, handover, message, scene.stop);
+  return "done";
+}
+
+/** An injector adds what is missing; then the proof would be over something else. */
+function complete(header: Header, { address }: Identity, now: Date): Header {
+  const wanted = {
+    "Message-ID": `<${crypto.randomUUID()}@${address.domain}>`,
+    Date: rfc5322Date(now),
+    From: `MAILER-DAEMON@${address.domain}`,
+  };
+  const missing = Object.entries(wanted).filter(([name]) => !header.some((one) => named(one, name)));
+  return [...header, ...missing.map(([name, value]) => field(name, value))];
 }

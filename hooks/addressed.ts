@@ -1,10 +1,9 @@
 /** Is it a bounce at all, and to one of our identities? What is not, is none of our business. */
-import { identityOf } from "../lib/identity.ts";
-import type { Identity } from "../lib/identity.ts";
+import { type Identity, identityOf } from "../lib/identity.ts";
 import type { Delivery } from "./delivery.ts";
 import { type Context, isBounceSender, type Verdict } from "./judge.ts";
 
-/** See the file's head. */
+/** Delivered when a person sent it, or it is for nobody of ours. */
 export function checkAddressed(delivery: Delivery, context: Context): Verdict | string {
   const pass = (reason: string): Verdict => ({ action: "deliver", check: "addressed", result: "other", reason });
   if (delivery.sender === undefined) return pass("nobody told the envelope sender");

@@ -1,28 +1,22 @@
 /** Nothing proved that it answers our mail: what remains is a forged bounce, or no bounce at all. */
-import { dayOf } from "../lib/day.ts";
-import { parseDay } from "../lib/keys.ts";
+import { dayOf, parseDay } from "../lib/day.ts";
 import type { Delivery } from "./delivery.ts";
-import type { Context, Verdict } from "./judge.ts";
+import { type Context, forgery, type Verdict } from "./judge.ts";
 import { signOfBounce } from "./signs.ts";
 
-/** See the file's head. */
-export function checkForged(delivery: Delivery, { settings, now }: Context): Verdict {
+/** Spam when it looks like a bounce, only marked in the first days; delivered with a mark when it does not. */
+export function checkForged(delivery: Delivery, context: Context): Verdict {
+  const { settings, now } = context;
   const sign = signOfBounce(delivery);
   if (sign === undefined) {
     const reason = "from the null sender, but no bounce";
     return { action: "deliver", check: "forged", result: "unsolicited", reason, mark: true };
   }
-  const verdict = { check: "forged", result: "forged", mark: true } as const;
   const reason = `a bounce (${sign}) that answers nothing of ours`;
   const since = parseDay(settings.since);
   const age = since === undefined ? Infinity : dayOf(now) - since;
-  if (age < settings.incoming.grace) {
-    return {
-      ...verdict,
-      action: "deliver",
-      reason: `${reason}; only marked in the first ${settings.incoming.grace} days`,
-    };
-  }
-  const { forged } = settings.incoming;
-  return { ...verdict, action: forged === "mark" ? "deliver" : forged, reason };
+  // A day that lies ahead is a typing error, not a licence for ever.
+  const grace = age >= -1 && age < settings.incoming.grace;
+  const why = grace ? `; only marked in the first ${settings.incoming.grace} days` : "";
+  return forgery("forged", reason + why, context, grace);
 }

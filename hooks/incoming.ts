@@ -50,7 +50,7 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   const { verdict } = await judge(delivery, context);
   const stop = host.stopped();
   const body = untilStopped(input.body(), stop);
-  const scene: Scene = { settings, delivery, body, now, stop };
+  const scene: Scene = { caller: options.caller, settings, delivery, body, now, stop };
 
   const plain = addressedIdentity(delivery, context) !== undefined;
   const place = await choosePlace({ name, options, settings, verdict, plain }, host.env, host.readIfThere);
@@ -68,7 +68,6 @@ async function act(caller: Caller, verdict: Verdict, place: Place | undefined, s
   if (caller === "condredirect") return verdict.action === "deliver" ? "go-on" : "done";
   if (verdict.action === "spam") return await fileSpam(verdict, scene);
   if (verdict.action === "refuse") return await refuse(verdict, scene);
-  if (verdict.action === "defer") return "defer";
   return place === undefined ? "go-on" : await deliver(place, verdict, scene);
 }
 

@@ -12,14 +12,14 @@ import { checkReturned } from "./returned.ts";
 import { checkSigned } from "./signed.ts";
 
 /** What is done with the message. */
-export type Action = "deliver" | "spam" | "forward" | "refuse" | "defer";
+export type Action = "deliver" | "spam" | "refuse";
 
 /** The answer of the check that decided. */
 export interface Verdict {
   readonly action: Action;
   /** The check that said so. */
   readonly check: string;
-  /** One word for the result field: genuine, late, unsolicited, forged, other. */
+  /** One word for the result field. */
   readonly result: Result;
   /** In words, for the log and the mark. */
   readonly reason: string;
@@ -31,8 +31,19 @@ export interface Verdict {
   readonly signed?: boolean;
 }
 
-/** `genuine` answers our mail; `late` does so too late; `unsolicited` is from the null sender but no bounce. */
-export type Result = "genuine" | "late" | "unsolicited" | "forged" | "other";
+/** The verdict on what is forged, as `incoming.forged` says; `marked` in the first days. */
+export function forgery(check: string, reason: string, { settings }: Context, marked = false): Verdict {
+  const { forged } = settings.incoming;
+  if (marked || forged === "mark") return { action: "deliver", check, result: "suspect", reason, mark: true };
+  return { action: forged, check, result: "forged", reason, mark: true };
+}
+
+/**
+ * `genuine` answers our mail; `late` does so too late; `unsolicited` is from
+ * the null sender but no bounce; `suspect` is forged, but the settings or the
+ * first days say that it is delivered.
+ */
+export type Result = "genuine" | "late" | "unsolicited" | "suspect" | "forged" | "other";
 
 /** What checks are made with. */
 export interface Context {

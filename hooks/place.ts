@@ -33,7 +33,14 @@ export async function choosePlace(
   readFile: (path: string) => string | undefined,
 ): Promise<Place | undefined> {
   if (options.maildir !== undefined) return { maildir: options.maildir };
-  if (options.forward) return "forward";
+  if (options.forward && !plain) return "forward";
+  if (options.forward && verdict.action === "deliver") {
+    throw new Fail(
+      "config",
+      "Mail to an identity's own address cannot be forwarded to it: --forward is for the SRS domain",
+    );
+  }
+  if (options.forward) return undefined;
   const behind: Behind = options.caller === "qmail"
     ? await whatIsBehind(name, env, readFile)
     : options.caller === "postfix"

@@ -5,7 +5,7 @@ import { addressedIdentity } from "./addressed.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Context, Verdict } from "./judge.ts";
 
-/** See the file's head. */
+/** Delivered when the header holds a right proof for the identity. */
 export async function checkProof(delivery: Delivery, context: Context): Promise<Verdict | string> {
   const identity = addressedIdentity(delivery, context);
   if (identity === undefined || !await hasProof(identity, delivery.header, context.now)) {

@@ -7,7 +7,7 @@ import { verifyTag } from "../lib/tag.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Context, Verdict } from "./judge.ts";
 
-/** See the file's head. */
+/** Delivered when a tag in the body is right for the Message-ID beside it. */
 export async function checkReturned(delivery: Delivery, { identities, now }: Context): Promise<Verdict | string> {
   let found = "no tag of ours in what it returns";
   for await (const original of findOriginals(delivery.prefix, delivery.bodyStart)) {

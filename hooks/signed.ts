@@ -6,14 +6,16 @@ import { liveKeys, secretsByDigit } from "../lib/keys.ts";
 import { prvsVerify } from "../lib/prvs.ts";
 import { inTime, srsOpen } from "../lib/srs.ts";
 import { addressIn, type Delivery } from "./delivery.ts";
-import { type Context, isBounceSender, type Verdict } from "./judge.ts";
+import { type Context, forgery, isBounceSender, type Verdict } from "./judge.ts";
 
 /** Days after which a right hash is worth nothing any more. */
 const LATE = 180;
+/** 40 bits, case folded: enough however long the hashes are that are written now. */
+const HASH_MIN = 8;
 
 type Opened = { identity: Identity; late: boolean } | { wrong: string };
 
-/** See the file's head. */
+/** Delivered when an address of ours was signed, late with a mark; forged when it was not. */
 export async function checkSigned(delivery: Delivery, context: Context): Promise<Verdict | string> {
   let wrong: string | undefined;
   for (const text of delivery.recipients) {
@@ -29,15 +31,7 @@ export async function checkSigned(delivery: Delivery, context: Context): Promise
     return { action: "deliver", check: "signed-recipient", result, reason, identity, mark: late, signed: true };
   }
   if (wrong === undefined) return "the recipient is not a signed address";
-  const action = context.settings.incoming.forged;
-  return {
-    action: action === "mark" ? "deliver" : action,
-    check: "signed-recipient",
-    result: "forged",
-    reason: wrong,
-    mark: true,
-    signed: true,
-  };
+  return { ...forgery("signed-recipient", wrong, context), signed: true };
 }
 
 /**
@@ -46,13 +40,14 @@ export async function checkSigned(delivery: Delivery, context: Context): Promise
  * identity's own.
  */
 async function openSrs(text: string, { settings, identities, now }: Context): Promise<Opened | undefined> {
-  const parts = /^(.*-)?(SRS[01][-+=].*)@([^@]*)$/is.exec(text);
+  const parts = /^(?:.*-)?(SRS[01][-+=].*)@([^@]*)$/is.exec(text);
   if (parts === null) return undefined;
-  const [, prefix = "", local, domain] = parts as unknown as [string, string?, string?, string?];
+  const [, local, domain] = parts as unknown as [string, string?, string?];
   const host = domain!.toLowerCase();
   const known = identities.some((one) => one.srsDomain !== "" && one.srsDomain === host);
-  // Somebody else's SRS address in transit is not ours to judge.
-  if (!known && prefix === "" && !identities.some((one) => one.address.domain === host)) return undefined;
+  // Elsewhere than in our SRS domain it is ours to judge only when it claims to be: others sign too, and lists and
+  // sites put such addresses into theirs.
+  if (!known && identityOf(identities, claimed(local!)) === undefined) return undefined;
   let wrong = `SRS address is not one of ours`;
   for (const identity of identities) {
     if (identity.srsDomain === "" || (known && identity.srsDomain !== host)) continue;
@@ -60,6 +55,7 @@ async function openSrs(text: string, { settings, identities, now }: Context): Pr
       const { address, age } = await srsOpen(`${local}@${identity.srsDomain}`, {
         secrets: liveKeys(identity.keys, now).map((key) => key.secret),
         hashLength: settings.srs.hash_length,
+        hashMin: Math.min(HASH_MIN, settings.srs.hash_length), // what was written before the setting was raised
         alphabet: settings.srs.alphabet,
         now,
       });
@@ -77,8 +73,15 @@ async function openSrs(text: string, { settings, identities, now }: Context): Pr
   return { wrong };
 }
 
+/** The address that an SRS0 address claims to hold, nothing proved. */
+function claimed(local: string): string {
+  const [, , domain = "", ...rest] = local.slice(5).split("=");
+  return `${rest.join("=")}@${domain}`;
+}
+
 /** Opens a prvs address in either form. */
 async function openPrvs(text: string, { settings, identities, now }: Context): Promise<Opened | undefined> {
+  if (!settings.prvs.receive) return undefined;
   const address = addressIn(text);
   const plain = address && withoutPrvs(address);
   if (address === undefined || plain === undefined) return undefined;

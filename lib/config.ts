@@ -136,7 +136,7 @@ function together(
       if (other.address.toLowerCase() === one.address.toLowerCase()) {
         throw wrong("identity", "address", nth, `identity.address ${show(one.address)} is there twice`);
       }
-      // A shared key would tie two addresses together for everybody who sees the key id.
+      // A shared key file would tie two addresses together for everybody who sees the key id.
       if (other.keys === one.keys) {
         throw wrong(
           "identity",
@@ -146,6 +146,20 @@ function together(
         );
       }
     }
+  }
+  for (const [nth, one] of settings.identity.entries()) {
+    if (one.srs_domain !== "" && one.srs_domain.toLowerCase() === one.address.split("@").at(-1)!.toLowerCase()) {
+      throw wrong("identity", "srs_domain", nth, "identity.srs_domain is the address's own domain: SRS needs another");
+    }
+  }
+  const { forward, forward_sender } = settings.incoming;
+  if (forward && forward_sender === "" && settings.transport.preset === "dma") {
+    throw wrong(
+      "incoming",
+      "forward",
+      0,
+      "incoming.forward needs forward_sender: dma cannot send with the null sender",
+    );
   }
   const { via, preset, command, maildir } = settings.transport;
   if (via === "command" && preset === "") {
@@ -164,10 +178,17 @@ const isTable = (name: string): boolean => SETTINGS.some((setting) => tableOf(se
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
+/** Absolute, and in one spelling: two of the same file must be seen to be so. */
 function absolutePath(path: string, place: Place): string {
-  if (path === "" || path.startsWith("/")) return path;
-  if (path === "~" || path.startsWith("~/")) return place.home + path.slice(1);
-  return place.file.slice(0, place.file.lastIndexOf("/") + 1) + path;
+  if (path === "") return path;
+  const folder = place.file.slice(0, place.file.lastIndexOf("/") + 1);
+  const whole = path.startsWith("/") ? path : /^~(\/|$)/.test(path) ? place.home + path.slice(1) : folder + path;
+  const parts: string[] = [];
+  for (const part of whole.split("/")) {
+    if (part === "..") parts.pop();
+    else if (part !== "" && part !== ".") parts.push(part);
+  }
+  return `/${parts.join("/")}`;
 }
 
 /** The line of `name` in the nth table `prefix`, the table's own line when there is no such name, else 1. */

@@ -2,3 +2,19 @@
 export function dayOf(now: Date): number {
   return Math.floor(now.getTime() / 86_400_000);
 }
+
+/** `2026-11-20` as a day number; undefined when it is no date. */
+export function parseDay(text: string): number | undefined {
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) return undefined;
+  const date = new Date(`${text}T00:00:00Z`);
+  return Number.isNaN(date.getTime()) || !date.toISOString().startsWith(text) ? undefined : dayOf(date);
+}
+
+/** The time for a Date field: RFC 5322 section 3.3, in the local time zone. */
+export function rfc5322Date(now: Date): string {
+  const offset = -now.getTimezoneOffset();
+  const two = (n: number) => String(n).padStart(2, "0");
+  const zone = `${offset < 0 ? "-" : "+"}${two(Math.floor(Math.abs(offset) / 60))}${two(Math.abs(offset) % 60)}`;
+  const [day, month, date, year, time] = now.toString().split(" ") as [string, string, string, string, string];
+  return `${day}, ${Number(date)} ${month} ${year} ${time} ${zone}`;
+}

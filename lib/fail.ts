@@ -33,7 +33,7 @@ export type Kind =
  *
  * The message is one line in plain words and names the thing. Which exit
  * status a kind becomes is decided by the program alone (shim/main.ts and
- * hooks/act.ts).
+ * hooks/exits.ts).
  *
  * @example
  * ```ts

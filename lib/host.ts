@@ -12,6 +12,8 @@ import { type Head, parseHead } from "./message.ts";
 export const HEADER_LIMIT = 1024 * 1024;
 /** What a hook looks into: header and beginning of the body. */
 export const PREFIX_LIMIT = 256 * 1024;
+/** Longest settings or key file. */
+const FILE_LIMIT = 256 * 1024;
 /** One buffer for all reading: memory for 1 GB is that for 1 KB. */
 const CHUNK = 256 * 1024;
 
@@ -92,9 +94,13 @@ export async function envBytes(name: string): Promise<Bytes | undefined> {
     const value = Deno.env.get(name);
     return value === undefined ? undefined : new TextEncoder().encode(value);
   } catch {
-    const { code, stdout } = await new Deno.Command("/usr/bin/printenv", { args: [name], stderr: "null" }).output();
-    if (code !== 0) throw new Fail("temporary", `Environment variable ${name} cannot be read`);
-    return new Uint8Array(stdout.subarray(0, -1));
+    try {
+      const { code, stdout } = await new Deno.Command("/usr/bin/printenv", { args: [name], stderr: "null" }).output();
+      if (code === 0) return new Uint8Array(stdout.subarray(0, -1));
+    } catch {
+      // Not there, or not allowed.
+    }
+    return new TextEncoder().encode("\ufffd"); // something, and nothing that we would accept
   }
 }
 
@@ -146,55 +152,70 @@ function exists(path: string): boolean {
 
 /** Reads and checks the settings. @throws {Fail} `config`, naming the file */
 export function loadSettings(place: { file: string; home: string }): Settings {
-  let content: string;
-  try {
-    content = Deno.readTextFileSync(place.file);
-  } catch (error) {
-    const what = error instanceof Deno.errors.NotFound ? "is not there" : `cannot be read: ${reason(error)}`;
-    throw new Fail("config", `Settings file ${place.file} ${what}`);
-  }
-  return parseConfig(content, place);
+  // It names programs that we run: nobody else may write it.
+  return parseConfig(readOwn("Settings file", place.file, 0o002), place);
 }
 
-/** The identities with their keys. @throws {Fail} `config`; `permission` for a key file that others can read */
+/**
+ * The identities with their keys.
+ *
+ * @throws {Fail} `config`; `permission` for a key file that others can read
+ */
 export function loadIdentities(settings: Settings): Identity[] {
-  return settings.identity.map((one) => ({
+  const identities = settings.identity.map((one) => ({
     address: parseAddress(one.address.toLowerCase()),
     srsDomain: one.srs_domain.toLowerCase(),
-    keys: parseKeys(readSecret(one.keys, one.group), one.keys),
+    // With `group` the key is a user's, lent to the hook of the site.
+    keys: parseKeys(readOwn("Key file", one.keys, one.group ? 0o037 : 0o077, one.group), one.keys),
   }));
+  const seen = new Set<string>();
+  for (const { keys } of identities) {
+    const own = new Set(keys.map((key) => key.secret.toHex()));
+    // A secret that two share would tie their addresses together.
+    if (own.intersection(seen).size > 0) {
+      throw new Fail("config", "Two identities have the same secret in their key files");
+    }
+    for (const secret of own) seen.add(secret);
+  }
+  return identities;
 }
 
-function readSecret(path: string, group: boolean): string {
+/**
+ * Reads a file that is the user's own, or root's.
+ *
+ * @param forbidden mode bits that must not be set
+ * @param lent may it belong to somebody else?
+ */
+function readOwn(what: string, path: string, forbidden: number, lent = false): string {
   let file: Deno.FsFile;
   try {
     file = Deno.openSync(path);
   } catch (error) {
-    const what = error instanceof Deno.errors.NotFound ? "is not there" : `cannot be read: ${reason(error)}`;
-    throw new Fail("config", `Key file ${path} ${what}`);
+    const why = error instanceof Deno.errors.NotFound ? "is not there" : `cannot be read: ${reason(error)}`;
+    throw new Fail("config", `${what} ${path} ${why}`);
   }
   using opened = file;
   // The open file is asked, not the name: it may be another one by now.
   const info = opened.statSync();
-  if (!info.isFile) throw new Fail("config", `Key file ${path} is not a file`);
+  if (!info.isFile) throw new Fail("config", `${what} ${path} is not a file`);
   const mode = (info.mode ?? 0) & 0o777;
-  const wanted = group ? 0o640 : 0o600;
-  if ((mode & 0o077 & ~wanted) !== 0) {
-    const mend = `chmod ${wanted.toString(8)}`;
-    throw new Fail("permission", `Key file ${path} has mode 0${mode.toString(8)}; others could read it: ${mend}`);
+  if ((mode & forbidden) !== 0) {
+    const verb = (forbidden & 0o004) !== 0 ? "read" : "write";
+    const mend = `chmod ${(mode & ~forbidden).toString(8)}`;
+    throw new Fail("permission", `${what} ${path} has mode 0${mode.toString(8)}; others could ${verb} it: ${mend}`);
   }
   const user = Deno.uid();
-  // With `group` the key is a user's, lent to the hook of the site.
-  if (!group && info.uid !== null && info.uid !== user && info.uid !== 0) {
-    throw new Fail("permission", `Key file ${path} belongs to user ${info.uid}, not to ${user}`);
+  if (!lent && info.uid !== null && info.uid !== user && info.uid !== 0) {
+    throw new Fail("permission", `${what} ${path} belongs to user ${info.uid}, not to ${user}`);
   }
-  const bytes = new Uint8Array(Math.min(info.size, 64 * 1024));
+  if (info.size > FILE_LIMIT) throw new Fail("config", `${what} ${path} is longer than ${FILE_LIMIT} bytes`);
+  const bytes = new Uint8Array(info.size);
   let size = 0;
   for (let count; size < bytes.length && (count = opened.readSync(bytes.subarray(size))) !== null;) size += count;
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, size));
   } catch {
-    throw new Fail("config", `Key file ${path} is not UTF-8; write such a secret as base64:`);
+    throw new Fail("config", `${what} ${path} is not UTF-8`);
   }
 }
 

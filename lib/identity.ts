@@ -1,5 +1,5 @@
 /** An address of one's own, with the keys that sign for it and for no other. */
-import { type Address, canonical, formatAddress } from "./address.ts";
+import { type Address, canonical } from "./address.ts";
 import type { Key } from "./keys.ts";
 
 /** One of the user's addresses. */
@@ -19,5 +19,5 @@ export function identityOf(identities: readonly Identity[], address: Address | s
 
 /** The address of an identity in lower case: what its keys sign. */
 export function identityName(identity: Identity): string {
-  return formatAddress(identity.address).toLowerCase();
+  return canonical(identity.address);
 }

@@ -8,7 +8,7 @@
  * again after 1024 days, prvs stamps after 1000).
  */
 import { type Bytes, utf8 } from "./bytes.ts";
-import { dayOf } from "./day.ts";
+import { dayOf, parseDay } from "./day.ts";
 import { Fail, show } from "./fail.ts";
 
 /** One key. */
@@ -50,9 +50,9 @@ export function parseKeys(text: string, name: string): Key[] {
   return keys.sort((a, b) => b.created - a.created);
 }
 
-/** The keys that still verify on this day. */
+/** The keys that verify on this day; one whose day lies ahead (a clock may be a day behind) is a typing error. */
 export function liveKeys(keys: readonly Key[], now: Date): Key[] {
-  return keys.filter((key) => dayOf(now) - key.created < KEY_AGE);
+  return keys.filter((key) => dayOf(now) - key.created < KEY_AGE && key.created - dayOf(now) <= 1);
 }
 
 /** The key digit of prvs that a key signs with. */
@@ -65,13 +65,6 @@ export function secretsByDigit(keys: readonly Key[]): Record<number, Bytes[]> {
   const out: Record<number, Bytes[]> = {};
   for (const key of keys) (out[keyDigit(key)] ??= []).push(key.secret);
   return out;
-}
-
-/** `2026-11-20` as a day number; undefined when it is no date. */
-export function parseDay(text: string): number | undefined {
-  if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) return undefined;
-  const date = new Date(`${text}T00:00:00Z`);
-  return Number.isNaN(date.getTime()) || !date.toISOString().startsWith(text) ? undefined : dayOf(date);
 }
 
 function decode(text: string): Bytes | undefined {

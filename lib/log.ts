@@ -1,6 +1,5 @@
 /** One line an event: `time=… key=value …`. No body, no subject, no secret. */
-import type { Address } from "./address.ts";
-import { formatAddress } from "./address.ts";
+import { type Address, formatAddress } from "./address.ts";
 import { quote } from "./fail.ts";
 
 /** What happened, in the order in which it is written. Empty values are left out. */

@@ -60,7 +60,7 @@ export function parseHead(bytes: Uint8Array, whole: boolean): Head | undefined {
     else if (NAME.test(line)) {
       close();
       lines = [line];
-    } else if (at > 0 || !/^>?From /.test(line)) {
+    } else if (header.length > 0 || lines.length > 0 || !/^>?From /.test(line)) {
       close();
       return { header, bodyStart: at };
     }

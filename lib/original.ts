@@ -6,7 +6,7 @@
  * boundaries are broken); then the same scan over what quoted-printable and
  * base64 hide; postal-mime last, for what is nested deeper.
  */
-import { binary, binaryToText } from "./bytes.ts";
+import { binary, binaryToText, textToBinary } from "./bytes.ts";
 import { TAG_FIELD } from "./tag.ts";
 
 /** A tag and a Message-ID that stood in one header block. */
@@ -91,7 +91,7 @@ function unquote(text: string): string {
   );
 }
 
-/** Runs of two or more lines that can only be base64 (RFC 2045 section 6.8), decoded. */
+/** Runs of lines that can only be base64 (RFC 2045 section 6.8), decoded. */
 function* base64Parts(text: string): Generator<string> {
   for (const run of text.matchAll(/(?:^[A-Za-z0-9+/]{40,}={0,2}\r?$\n?)+(?:^[A-Za-z0-9+/]+={0,2}\r?$)?/gm)) {
     const joined = run[0].replace(/[^A-Za-z0-9+/]/g, "");
@@ -123,7 +123,7 @@ async function mimeParts(prefix: Uint8Array): Promise<string[]> {
       maxNestingDepth: 16,
     });
     const parts = mail.attachments.map((part) => binary(new Uint8Array(part.content as ArrayBuffer)));
-    return mail.text === undefined ? parts : [mail.text, ...parts];
+    return mail.text === undefined ? parts : [textToBinary(mail.text), ...parts];
   } catch {
     return []; // Limits exceeded: what cannot be read proves nothing.
   }

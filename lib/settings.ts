@@ -4,7 +4,7 @@
  */
 import { Fail, show } from "./fail.ts";
 import { parseAddress } from "./address.ts";
-import { parseDay } from "./keys.ts";
+import { parseDay } from "./day.ts";
 
 /** How a setting's value is written. */
 export type Type = "text" | "number" | "flag" | "date" | "path" | "words" | "list" | string[];
@@ -112,7 +112,7 @@ export const SETTINGS: readonly Setting[] = [
     name: "srs.hash_length",
     type: "number",
     fallback: 8,
-    help: "Characters of hash written and required, 4 to 27.",
+    help: "Characters of hash written, 4 to 27. As many are required, but no more than 8.",
     check: range(4, 27),
   },
   {

@@ -43,7 +43,7 @@ export async function shim(name: string, args: readonly string[]): Promise<numbe
     host.checkArguments(args);
     const invocation = parseFlags(name, args);
     if (invocation.mode === "send") return await send(invocation.call);
-    if (invocation.mode === "real") return await runReal(invocation.what, args);
+    if (invocation.mode === "real") return await runReal(invocation.what, name === "mailq" ? ["-bp", ...args] : args);
     console.log(invocation.mode === "help" ? HELP.trimEnd() : `countersign ${VERSION}`);
     return 0;
   } catch (error) {
@@ -65,10 +65,12 @@ function qmailStatus(status: number): number {
   return [64, 65, 67, 68, 69].includes(status) ? 100 : 111;
 }
 
+const kindOf = (error: unknown): string => error instanceof Fail ? error.kind : "bug";
+
 type SendCall = Parameters<typeof plan>[0];
 
 async function send(call: SendCall): Promise<number> {
-  if (await host.env(LOOP_MARK) !== undefined) throw new Fail("config", "transport.command calls this program again");
+  await checkLoop("transport.command");
   const settings = host.loadSettings(host.configFile());
   const identities = host.loadIdentities(settings);
   const input = await host.readInput(0, true);
@@ -83,7 +85,13 @@ async function send(call: SendCall): Promise<number> {
     host.log(settings, { ...event, route, result: "sent" });
     return 0;
   } catch (error) {
-    host.log(settings, { ...event, result: "failed", why: reason(error) });
+    // What a program says about a message holds other people's addresses.
+    const why = settings.log_addresses
+      ? reason(error)
+      : error instanceof Refused
+      ? `status ${error.code}`
+      : kindOf(error);
+    host.log(settings, { ...event, result: "failed", why });
     throw error;
   }
 }
@@ -107,6 +115,7 @@ function describe({ handover, scheme, identity, notes }: Awaited<ReturnType<type
 
 /** `-bs`, `-bp`, `-q` are the real program's; an empty queue of our own needs no run. */
 async function runReal(what: string, args: readonly string[]): Promise<number> {
+  await checkLoop("transport.real");
   const place = host.configFile();
   const real = host.loadSettings(place).transport.real;
   if (real.length === 0) {
@@ -114,13 +123,18 @@ async function runReal(what: string, args: readonly string[]): Promise<number> {
     throw new Fail("usage", `Option ${what} needs the real sendmail: set transport.real in ${place.file}`);
   }
   const [program, ...first] = real;
-  const { code } = await new Deno.Command(program!, {
-    args: [...first, ...(args.length > 0 ? args : [what])],
-    stdin: "inherit",
-    stdout: "inherit",
-    stderr: "inherit",
-  }).spawn().status;
-  return code;
+  const options = { args: [...first, ...args], env: { [LOOP_MARK]: "1" } };
+  const inherit = { stdin: "inherit", stdout: "inherit", stderr: "inherit" } as const;
+  try {
+    return (await new Deno.Command(program!, { ...options, ...inherit }).spawn().status).code;
+  } catch (error) {
+    throw new Fail("system", `${program} cannot be run: ${reason(error)}`, { cause: error });
+  }
+}
+
+/** Whoever finds the mark in his environment was called by himself. */
+async function checkLoop(setting: string): Promise<void> {
+  if (await host.env(LOOP_MARK) !== undefined) throw new Fail("config", `${setting} calls this program again`);
 }
 
 if (import.meta.main) Deno.exit(await shim(Deno.args[0] ?? "shim", Deno.args.slice(1)));

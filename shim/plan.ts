@@ -1,14 +1,8 @@
 /** The heart of the way out: from what a mail program gave us to what is handed over. Reads and writes nothing. */
-import {
-  type Address,
-  canonical,
-  formatAddress,
-  formatMailbox,
-  parseAddress,
-  parseAddressList,
-} from "../lib/address.ts";
+import { type Address, formatAddress, formatMailbox, parseAddress, parseAddressList } from "../lib/address.ts";
 import { base32, textToBinary } from "../lib/bytes.ts";
 import type { Settings } from "../lib/config.ts";
+import { rfc5322Date } from "../lib/day.ts";
 import { Fail, reason, show } from "../lib/fail.ts";
 import { type Identity, identityName, identityOf } from "../lib/identity.ts";
 import { keyDigit, liveKeys } from "../lib/keys.ts";
@@ -205,15 +199,6 @@ async function tagged(header: Header, identity: Identity, { now }: Context): Pro
   const key = signingKey(identity, now);
   return [
     ...clean,
-    field(TAG_FIELD, await signTag(canonical(identity.address), id, { key: key.id, secret: key.secret, now })),
+    field(TAG_FIELD, await signTag(identityName(identity), id, { key: key.id, secret: key.secret, now })),
   ];
-}
-
-/** RFC 5322 section 3.3, in the local time zone. */
-export function rfc5322Date(now: Date): string {
-  const offset = -now.getTimezoneOffset();
-  const two = (n: number) => String(n).padStart(2, "0");
-  const zone = `${offset < 0 ? "-" : "+"}${two(Math.floor(Math.abs(offset) / 60))}${two(Math.abs(offset) % 60)}`;
-  const [day, month, date, year, time] = now.toString().split(" ") as [string, string, string, string, string];
-  return `${day}, ${Number(date)} ${month} ${year} ${time} ${zone}`;
 }

@@ -1,21 +1,20 @@
 /** Out, by the way that the settings name: the same for the shim and for a hook that forwards. */
 import { formatAddress } from "../lib/address.ts";
-import { utf8 } from "../lib/bytes.ts";
+import { concat, utf8 } from "../lib/bytes.ts";
 import type { Settings } from "../lib/config.ts";
 import { Fail } from "../lib/fail.ts";
 import { cleanEnvironment } from "../lib/host.ts";
-import { concat } from "../lib/bytes.ts";
 import type { Message } from "../lib/message.ts";
 import { inject } from "./injector.ts";
 import { deliverToMaildir } from "./maildir.ts";
-import { argumentsFor, type Handover, inspectorFor } from "./presets.ts";
+import { argumentsFor, type Handover, inspectorFor, statusFor } from "./presets.ts";
 
 /** Set in the environment of every injector: whoever finds it set was called by itself. */
 export const LOOP_MARK = "COUNTERSIGN_INJECTING";
 
 /** A program ended with a status other than 0. */
 export class Refused extends Fail {
-  /** @param code its exit status */
+  /** @param code its exit status, or 75 where that could mean anything */
   constructor(readonly code: number, message: string) {
     super(code === 100 ? "refused" : "temporary", message);
   }
@@ -49,7 +48,7 @@ export async function handOver(
   );
   if (ended.code === 0) return argv[0]!;
   const said = ended.said === "" ? "" : `: ${ended.said}`;
-  throw new Refused(ended.code, `${argv[0]} ended with status ${ended.code}${said}`);
+  throw new Refused(statusFor(settings.preset, ended.code), `${argv[0]} ended with status ${ended.code}${said}`);
 }
 
 /** A maildir has no envelope, so it is written down in front, as an MTA does at final delivery. */

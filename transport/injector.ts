@@ -22,6 +22,13 @@ export interface Call {
   readonly inspect?: (chunk: Uint8Array) => void;
 }
 
+/** Milliseconds that a program gets to end after a signal, once it has the whole message. */
+const GRACE = 3000;
+/** Milliseconds within which a pipe says that its reader is gone. */
+const SETTLE = 1000;
+/** Bytes of standard error that are kept, and characters of its last line that are told. */
+const [KEPT, TOLD] = [4096, 200];
+
 /** How a program ended. */
 export interface Ended {
   /** Its exit status. */
@@ -46,10 +53,9 @@ export async function inject(call: Call, message: Message): Promise<Ended> {
 
   const stop = Promise.withResolvers<never>();
   stop.promise.catch(() => {});
-  const abort = () => stop.reject(new Fail("temporary", `Stopped by a signal; ${name} was killed, nothing is sent`));
+  const abort = () => stop.reject(new Fail("temporary", `Stopped by a signal; ${name} was killed`));
   if (call.signal?.aborted) abort();
   call.signal?.addEventListener("abort", abort);
-  // setTimeout would cost a process 4 ms to load, this does not.
   const clock = call.timeout > 0 ? AbortSignal.timeout(call.timeout * 1000) : undefined;
   const late = () => stop.reject(new Fail("temporary", `${name} took longer than ${call.timeout} s and was killed`));
   clock?.addEventListener("abort", late);
@@ -58,12 +64,16 @@ export async function inject(call: Call, message: Message): Promise<Ended> {
     try {
       const written = write(writer, message, call.inspect);
       // A grandchild may hold the pipe of a program that has ended: then nobody will ever say that it is broken.
-      whole = await Promise.race([written, stop.promise, ended.then(() => within(1000, written))]);
+      const orphaned = ended.then(() => after(SETTLE)).then(() => false);
+      whole = await Promise.race([written, stop.promise, orphaned]);
     } catch (error) {
       await kill(child);
       throw error;
     }
+    // It has the whole message now and may be about to commit: a moment more, lest it be sent and we say no.
     const status = await Promise.race([ended, stop.promise]).catch(async (error) => {
+      const settled = await Promise.race([ended, after(GRACE)]);
+      if (settled !== undefined) return settled;
       await kill(child);
       throw error;
     });
@@ -112,11 +122,11 @@ async function kill(child: Deno.ChildProcess): Promise<void> {
   await child.status;
 }
 
-/** What the promise gives within so many milliseconds, else false. */
-function within(milliseconds: number, promise: Promise<boolean>): Promise<boolean> {
-  const { promise: late, resolve } = Promise.withResolvers<boolean>();
-  AbortSignal.timeout(milliseconds).addEventListener("abort", () => resolve(false));
-  return Promise.race([promise, late]);
+/** Milliseconds, by AbortSignal: setTimeout would cost a process 4 ms to load. */
+function after(milliseconds: number): Promise<undefined> {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  AbortSignal.timeout(milliseconds).addEventListener("abort", () => resolve(undefined));
+  return promise;
 }
 
 /** Writes everything and closes. False when the program closed its input first: its status says why. */
@@ -162,7 +172,7 @@ class Tail {
     const decoder = new TextDecoder();
     try {
       for (let part; !(part = await this.#reader.read()).done;) {
-        this.#text = (this.#text + decoder.decode(part.value, { stream: true })).slice(-4096);
+        this.#text = (this.#text + decoder.decode(part.value, { stream: true })).slice(-KEPT);
       }
     } catch {
       // Cancelled.
@@ -170,11 +180,9 @@ class Tail {
   }
 
   async line(): Promise<string> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    await Promise.race([this.#read, new Promise((done) => timer = setTimeout(done, 200))]);
-    clearTimeout(timer);
+    await Promise.race([this.#read, after(SETTLE)]);
     // deno-lint-ignore no-control-regex
-    return (this.#text.trim().split("\n").at(-1) ?? "").replace(/[\x00-\x1f\x7f]/g, " ").trim().slice(0, 200);
+    return (this.#text.trim().split("\n").at(-1) ?? "").replace(/[\x00-\x1f\x7f]/g, " ").trim().slice(0, TOLD);
   }
 
   cancel(): void {

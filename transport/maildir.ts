@@ -38,6 +38,15 @@ async function write(path: string, message: Message): Promise<void> {
   file.syncSync();
 }
 
+/** Makes the folders above a maildir. */
+export function makeParents(maildir: string): void {
+  try {
+    Deno.mkdirSync(maildir.slice(0, maildir.lastIndexOf("/")), { recursive: true, mode: 0o700 });
+  } catch {
+    // Delivery will say what is wrong.
+  }
+}
+
 /** A full disk shows first as a short write. */
 function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length;) {

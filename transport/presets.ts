@@ -28,6 +28,8 @@ interface Preset {
   readonly dash: boolean;
   /** Does a NUL in the body survive? */
   readonly nul: boolean;
+  /** Statuses that sysexits(3) calls permanent, and that it gives for troubles that pass, too. */
+  readonly soft?: readonly number[];
 }
 
 const sendmail: Preset = {
@@ -53,12 +55,25 @@ const PRESETS: Record<string, Preset> = {
   postfix: sendmail,
   // Exim reads -N as "do not deliver" and -R as a queue run.
   exim: { ...sendmail, program: "/usr/sbin/exim4", dsn: [] },
-  // -V is refused; "a b"@x is mangled.
-  msmtp: { ...sendmail, program: "/usr/bin/msmtp", dsn: ["notify", "ret"], quotedLocal: false },
+  // -V is refused; "a b"@x is mangled. 68: no DNS, as on a train; 69: also for every answer 4xx; 76: also a greeting 421.
+  msmtp: {
+    ...sendmail,
+    program: "/usr/bin/msmtp",
+    dsn: ["notify", "ret"],
+    quotedLocal: false,
+    soft: [68, 69, 76],
+  },
   // Its sendmail swallows "--" and breaks on -x@y; the quotes of a local part are lost.
   nullmailer: { ...sendmail, dsn: [], quotedLocal: false, dash: false },
-  // Three spellings of the null sender, none of which it sends; a line with a NUL is cut.
-  dma: { ...sendmail, program: "/usr/sbin/dma", nullSender: undefined, dsn: [], nul: false },
+  // Three spellings of the null sender, none of which it sends; "a,b"@x is cut at its comma; so is a line at a NUL.
+  dma: {
+    ...sendmail,
+    program: "/usr/sbin/dma",
+    nullSender: undefined,
+    dsn: [],
+    quotedLocal: false,
+    nul: false,
+  },
 };
 
 /** What is asked of a program. */
@@ -89,12 +104,20 @@ export function argumentsFor(preset: string, command: readonly string[], handove
   for (const name of takes.dsn) {
     if (dsn[name] !== undefined) argv.push(flags[name], dsn[name]);
   }
+  if (sender?.local.includes('"') && !takes.quotedLocal) {
+    throw refuse(`the quoted sender ${show(formatAddress(sender))}`);
+  }
   for (const recipient of recipients) {
     const text = formatAddress(recipient);
     if (recipient.local.includes('"') && !takes.quotedLocal) throw refuse(`the quoted recipient ${show(text)}`);
     if (text.startsWith("-") && !takes.dash) throw refuse(`recipient ${show(text)}, which begins with a dash`);
   }
   return [...argv, "--", ...recipients.map(formatAddress)];
+}
+
+/** The program's status, 75 where it does not tell permanent from temporary. */
+export function statusFor(preset: string, status: number): number {
+  return presetOf(preset).soft?.includes(status) ? 75 : status;
 }
 
 /** Refuses what the program would send in another form. */

@@ -51,7 +51,7 @@ forward() {
   hit=1
   [ -z "$child" ] || kill -s TERM "$child" 2>/dev/null
 }
-trap forward TERM INT HUP
+trap forward TERM INT HUP QUIT ALRM USR1 USR2
 set -- $reset "$deno" run -q --no-prompt @FLAGS@ --allow-read --allow-write --allow-env --allow-run --allow-sys=uid \
   "@ENTRY@" "$name" "$@"
 if [ -n "$blocked" ]; then # a signal is seen only when all is over, but the status is true
@@ -73,6 +73,6 @@ else
 fi
 
 case $status in
-  0 | 10 | 6[4-9] | 7[0-8] | 99 | 100 | 111) exit "$status" ;;
+  @STATUSES@) exit "$status" ;;
   *) later "ended with status $status" ;;
 esac

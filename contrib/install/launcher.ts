@@ -28,6 +28,13 @@ export function checkoutStart({ launcher, entry, up }: typeof PROGRAMS[number]):
   };
 }
 
+/** The statuses that are a program's own word, by the file it starts: a hook's 64 would be a bounce under qmail. */
+function statuses(entry: string): string {
+  const [shim, hook] = ["6[4-9] | 7[0-8] | 100 | 111", "10 | 75 | 77 | 99 | 100 | 111"];
+  if (entry.includes("incoming.")) return `0 | ${hook}`;
+  return entry.includes("shim/") ? `0 | ${shim}` : `0 | 10 | 99 | ${shim}`;
+}
+
 const template = new URL("./launcher.sh", import.meta.url);
 
 /** The text of a launcher. */
@@ -36,7 +43,8 @@ export function launcherText(start: Start): string {
     .replace("@PROGRAM@", start.program)
     .replace("@DENO@", start.deno)
     .replace("@FLAGS@", start.flags)
-    .replace("@ENTRY@", start.entry);
+    .replace("@ENTRY@", start.entry)
+    .replace("@STATUSES@", statuses(start.entry));
 }
 
 if (import.meta.main) {

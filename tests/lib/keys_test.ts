@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { text } from "../../lib/bytes.ts";
 import { dayOf } from "../../lib/day.ts";
 import type { Fail } from "../../lib/fail.ts";
-import { type Key, KEY_AGE, keyDigit, liveKeys, parseDay, parseKeys, secretsByDigit } from "../../lib/keys.ts";
+import { type Key, KEY_AGE, keyDigit, liveKeys, parseKeys, secretsByDigit } from "../../lib/keys.ts";
+import { parseDay } from "../../lib/day.ts";
 
 Deno.test("parseKeys reads a key file", () => {
   /** Each key as `id day secret`, newest first. */

@@ -10,23 +10,41 @@ export type Test = (name: string, run: (t: Deno.TestContext) => void | Promise<v
 /**
  * What registers tests that need this program.
  *
- * @param pack its Debian package
+ * @param pack its Debian package, with spaces between when it takes several
  */
 export async function need(program: string, pack = program): Promise<Test> {
-  const strict = Deno.env.get("CI") === "true";
-  if (!isThere(program) && (strict || Deno.env.get("COUNTERSIGN_TEST_INSTALL") === "1")) await install(pack);
-  const missing = !isThere(program);
+  return tests(await lacking(program, pack));
+}
+
+/** Installs the program if that is wanted, and tells what is missing then; empty when it is here. */
+export async function lacking(program: string, pack = program): Promise<string> {
+  if (!isThere(program) && mayFetch()) {
+    await alone(() =>
+      apt("install", "-q", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", ...pack.split(" "))
+    );
+  }
+  return isThere(program) ? "" : `${program} is not here: install ${pack}`;
+}
+
+/** May something be fetched for a test? */
+export function mayFetch(): boolean {
+  return Deno.env.get("CI") === "true" || Deno.env.get("COUNTERSIGN_TEST_INSTALL") === "1";
+}
+
+/** What registers tests; when something is missing they are skipped and say what, with CI=true they fail. */
+export function tests(missing: string): Test {
   return (name, run) =>
     Deno.test({
-      name: missing ? `${name} (${program} is not here: install ${pack})` : name,
-      ignore: missing && !strict,
-      fn: missing ? () => Promise.reject(new Error(`${program} is not here, and CI=true asks for it`)) : run,
+      name: missing === "" ? name : `${name} (${missing})`,
+      ignore: missing !== "" && Deno.env.get("CI") !== "true",
+      fn: missing === "" ? run : () => Promise.reject(new Error(`${missing}, and CI=true asks for it`)),
     });
 }
 
-/** Programs of administrators are often outside a user's PATH. */
+/** Programs of administrators are often outside a user's PATH, those of nmh and git have folders of their own. */
 function isThere(program: string): boolean {
-  const folders = `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/usr/bin:/sbin:/bin`.split(":");
+  const usual = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/bin/mh:/usr/lib/git-core";
+  const folders = `${Deno.env.get("PATH") ?? ""}:${usual}`.split(":");
   return folders.some((folder) => {
     try {
       const { isFile, mode } = Deno.statSync(`${folder}/${program}`);
@@ -37,8 +55,8 @@ function isThere(program: string): boolean {
   });
 }
 
-/** One at a time: test files run side by side. What cannot be installed shows later as missing. */
-async function install(pack: string): Promise<void> {
+/** One at a time, with lists that are read: test files run side by side. What cannot be had shows later as missing. */
+export async function alone(work: () => Promise<void>): Promise<void> {
   const name = `${Deno.env.get("TMPDIR") || "/tmp"}/countersign-tests-apt.${Deno.uid()}.lock`;
   using lock = Deno.openSync(name, { read: true, write: true, create: true, mode: 0o600 });
   await lock.lock(true); // Gone with the file, also when the process dies.
@@ -48,7 +66,7 @@ async function install(pack: string): Promise<void> {
     await apt("update", "-q");
     Deno.writeTextFileSync(name, mine);
   }
-  await apt("install", "-q", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", pack);
+  await work();
 }
 
 async function apt(...args: string[]): Promise<void> {

@@ -10,7 +10,8 @@ import { prvsVerify } from "../../lib/prvs.ts";
 import { srsReverse } from "../../lib/srs.ts";
 import { TAG_FIELD, verifyTag } from "../../lib/tag.ts";
 import type { Call } from "../../shim/flags.ts";
-import { type Context, type Plan, plan, rfc5322Date } from "../../shim/plan.ts";
+import { type Context, type Plan, plan } from "../../shim/plan.ts";
+import { rfc5322Date } from "../../lib/day.ts";
 import { SECRET } from "../rig.ts";
 
 const NOW = new Date("2026-11-20T05:32:58Z");

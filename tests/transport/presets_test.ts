@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { formatAddress, parseAddress } from "../../lib/address.ts";
 import { SETTINGS } from "../../lib/settings.ts";
-import { argumentsFor, type Dsn, type Handover, inspectorFor } from "../../transport/presets.ts";
+import { argumentsFor, type Dsn, type Handover, inspectorFor, statusFor } from "../../transport/presets.ts";
 
 const DSN: Dsn = { notify: "success,failure", ret: "hdrs", envid: "x1" };
 const NOTIFY = ["-N", "success,failure"];
@@ -47,7 +47,7 @@ const TABLE: Record<
     nul: true,
   },
   nullmailer: { front: ["/usr/sbin/sendmail", "-i"], nullSender: "<>", dsn: [], quoted: false, dash: false, nul: true },
-  dma: { front: ["/usr/sbin/dma", "-i"], dsn: [], quoted: true, dash: true, nul: false },
+  dma: { front: ["/usr/sbin/dma", "-i"], dsn: [], quoted: false, dash: true, nul: false },
 };
 
 const SENDER = parseAddress("SRS0=ab=cd=example.org=greg@srs.example.org");
@@ -136,9 +136,20 @@ Deno.test("Some notifications are none of the others", () => {
   one({ notify: "never" }, "-N", "never");
 });
 
+Deno.test("Statuses that could mean anything become 75", () => {
+  const soft: Record<string, number[]> = { msmtp: [68, 69, 76] };
+  for (const preset of Object.keys(TABLE)) {
+    for (let status = 0; status < 256; status++) {
+      const expected = soft[preset]?.includes(status) ? 75 : status;
+      assert.equal(statusFor(preset, status), expected, `${preset} ${status}`);
+    }
+  }
+});
+
 Deno.test("An unknown preset is an error of the settings", () => {
   for (const name of ["", "qmail", "constructor", "__proto__"]) {
     assert.throws(() => argumentsFor(name, ["/bin/x"], handover(["a@x"])), { kind: "config" }, name);
+    assert.throws(() => statusFor(name, 0), { kind: "config" }, name);
     assert.throws(() => inspectorFor(name), { kind: "config" }, name);
   }
 });

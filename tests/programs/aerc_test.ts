@@ -1,0 +1,90 @@
+/** The real aerc with contrib/aerc, on a terminal: out through the shim. */
+import assert from "node:assert/strict";
+import { fieldOf, ROOT } from "../rig.ts";
+import { ALL, BCC, BODY, CC, Desk, FAILURES, left, nothingLeft, textOf, TO } from "./desk.ts";
+import { snippet } from "./letters.ts";
+import { needOnTerminal, Terminal } from "./terminal.ts";
+
+const test = await needOnTerminal("aerc");
+
+/** greg's home with contrib/aerc; what aerc gives to the shim is written down on its way. */
+function aercDesk(): Desk {
+  const desk = new Desk();
+  for (const folder of ["Maildir", "Maildir/Sent"]) {
+    for (const one of ["", "/tmp", "/new", "/cur"]) Deno.mkdirSync(`${desk.path}/${folder}${one}`);
+  }
+  const between = `#!/bin/sh
+echo "$*" >"${desk.path}/given-argv"
+tee "${desk.path}/given" | "${ROOT}/shim/shim" "$@"
+code=$?
+echo "$code" >"${desk.path}/status"
+exit "$code"
+`;
+  const places = { "/usr/local/bin/shim": desk.write("bin/between", between, 0o755) };
+  desk.write(".config/aerc/accounts.conf", snippet("aerc/accounts.conf", places), 0o600);
+  desk.write(".config/aerc/aerc.conf", `[compose]\neditor = ${desk.path}/bin/editor\n`);
+  desk.write("bin/editor", `#!/bin/sh\ncp "${desk.path}/body" "$1"\n`, 0o755);
+  desk.write("body", BODY);
+  return desk;
+}
+
+const REVIEW = /Send this email\?/;
+
+/** greg writes, and says yes when aerc asks. */
+async function sends(desk: Desk): Promise<Terminal> {
+  const aerc = await Terminal.open(desk, ["aerc"]);
+  await aerc.shows(/Connected/);
+  await aerc.type(`:compose -H "To: ${TO}" -H "Cc: ${CC}" -H "Bcc: ${BCC}" -H "Subject: Lunch?"`);
+  await aerc.press("Enter");
+  await aerc.shows(REVIEW);
+  await aerc.press("y");
+  return aerc;
+}
+
+/** What aerc has put into Sent. */
+function copies(desk: Desk): string[] {
+  const folder = `${desk.path}/Maildir/Sent/cur`;
+  return [...Deno.readDirSync(folder)].map(({ name }) => Deno.readTextFileSync(`${folder}/${name}`));
+}
+
+test("aerc: a message leaves with an SRS sender and a tag, its CRLF and its Bcc field do not", async () => {
+  using desk = aercDesk();
+  await using aerc = await sends(desk);
+  await aerc.shows(/Message sent\./);
+  assert.equal(desk.read("given-argv"), `${ALL.join(" ")}\n`);
+  const given = desk.read("given");
+  assert.match(given, /^Bcc: <hidden@mx\.example\.net>\r$/m);
+  assert.doesNotMatch(given, /[^\r]\n/);
+
+  const all = desk.injected();
+  assert.equal(all.length, 1);
+  const mail = await left(all[0]!);
+  assert.equal(fieldOf(mail, "Cc"), `<${CC}>`);
+  assert.equal(await textOf(mail), BODY);
+  assert.deepEqual(copies(desk).map((copy) => fieldOf(copy.replaceAll("\r", ""), "Bcc")), [`<${BCC}>`]);
+});
+
+test("aerc: when the shim fails, aerc shows the message again at the next key, to be sent again", async (t) => {
+  for (const { what, code, reached, fail } of FAILURES) {
+    await t.step(what, async () => {
+      using desk = aercDesk();
+      fail(desk);
+      await using aerc = await sends(desk);
+      await aerc.until("the shim has ended", () => desk.read("status") === `${code}\n`);
+      await aerc.shows(/Sending\.\.\./); // and stays so
+      const screen = await aerc.shows(REVIEW, "j");
+      assert.match(screen, /^Subject: Lunch\?/m);
+      assert.doesNotMatch(screen, /shim|status/, "no reason is shown");
+      nothingLeft(desk, reached ? 1 : 0);
+      assert.deepEqual(copies(desk), []);
+
+      desk.mend();
+      await aerc.press("y");
+      await aerc.shows(/Message sent\./);
+      const sent = desk.injected().slice(reached ? 1 : 0);
+      assert.equal(sent.length, 1);
+      assert.equal(await textOf(await left(sent[0]!)), BODY);
+      assert.equal(copies(desk).length, 1);
+    });
+  }
+});

@@ -1,0 +1,76 @@
+/** The real dma with contrib/dma. */
+import assert from "node:assert/strict";
+import { type Home, oneLine } from "../rig.ts";
+import { deadPort, Sink } from "../smtp_sink.ts";
+import { arrived, carries, comesHome, injectorHome, sent, signed, write } from "./injectors.ts";
+import { snippet } from "./letters.ts";
+import { type Root, unpacked } from "./unpacked.ts";
+
+const { test, unpack } = await unpacked("dma");
+
+/** The machine's /etc as contrib/dma says. */
+function configure(root: Root, port: number, more = ""): void {
+  const here = { "smtp.example.org": "127.0.0.1", "PORT 25": `PORT ${port}` };
+  root.write("etc/dma/dma.conf", snippet("dma/dma.conf", here) + more);
+  root.write("etc/mailname", "laptop.example.org\n");
+}
+
+/** greg's home as contrib/dma says. dma runs as greg; it is set-group-ID mail. */
+function dmaHome(root: Root, port: number, more = ""): Home {
+  configure(root, port, more);
+  return injectorHome((home) => snippet("dma/config.toml", { "/usr/sbin/dma": root.command(home, "/usr/sbin/dma") }));
+}
+
+test("dma: what arrives", async (t) => {
+  await using sink = new Sink();
+  await using root = await unpack();
+  using home = dmaHome(root, sink.port);
+  await carries(t, { home, sink }, { quoted: false, dash: true, nullSender: false, nul: false });
+});
+
+test("dma: a refused message comes home", async (t) => {
+  await using sink = new Sink();
+  await using root = await unpack();
+  using home = dmaHome(root, sink.port);
+  await comesHome(t, { home, sink });
+});
+
+test("dma: while the server is down the message waits", async () => {
+  await using sink = new Sink();
+  await using root = await unpack();
+  using home = dmaHome(root, deadPort());
+  sent(await write(home, "nobody@mx.example.net"));
+  assert.equal(root.list("var/spool/dma").length, 2, "an envelope and a message");
+});
+
+test("dma: what fails at once", async (t) => {
+  await t.step("no spool: 73", async () => {
+    await using root = await unpack();
+    using home = dmaHome(root, deadPort());
+    Deno.removeSync(`${root.path}/var/spool/dma`, { recursive: true });
+    oneLine(await write(home, "nobody@mx.example.net"), 73, /ended with status 73: dma: can not create/);
+  });
+  await t.step("a broken configuration: 78", async () => {
+    await using root = await unpack();
+    using home = dmaHome(root, deadPort(), "NONSENSE\n");
+    oneLine(await write(home, "nobody@mx.example.net"), 78, /ended with status 78: dma: /);
+  });
+});
+
+test("dma: MASQUERADE with an address, the pitfall", async (t) => {
+  await using sink = new Sink();
+  await using root = await unpack();
+  using home = dmaHome(root, sink.port);
+  const table: [setting: string, sender?: string][] = [
+    ["MASQUERADE me@elsewhere.example", "me@elsewhere.example"],
+    ["MASQUERADE elsewhere.example"],
+    ["NULLCLIENT"],
+  ];
+  for (const [setting, sender] of table) {
+    await t.step(setting, async () => {
+      configure(root, sink.port, `${setting}\n`);
+      sent(await write(home, "nobody@mx.example.net"));
+      assert.equal((await arrived(sink, 1))[0]!.from, sender ?? signed(home));
+    });
+  }
+});

@@ -1,0 +1,69 @@
+/** The real neomutt with contrib/neomutt: out through the shim. */
+import assert from "node:assert/strict";
+import { fieldOf, ROOT, SECRET } from "../rig.ts";
+import { ALL, BCC, BODY, CC, Desk, FAILURES, nothingLeft, oneLeft, TO } from "./desk.ts";
+import { snippet } from "./letters.ts";
+import { need } from "./need.ts";
+
+const test = await need("neomutt");
+
+/** greg's home as contrib/neomutt says, with the identities and the rule of contrib/mutt. */
+function neomuttDesk(): Desk {
+  const desk = new Desk();
+  const mine = `set from="greg@example.org" realname="Greg" hostname="laptop.example.org"
+set charset="utf-8" send_charset="us-ascii:utf-8" copy=yes record="${desk.path}/sent" write_bcc=yes
+`;
+  desk.write(".neomuttrc", mine + snippet("neomutt/neomuttrc"));
+  return desk;
+}
+
+/** neomutt in batch mode. */
+function neomutt(desk: Desk, args: string[], body = BODY) {
+  return desk.run(["neomutt", "-n", "-F", `${desk.path}/.neomuttrc`, "-s", "Lunch?", ...args], body);
+}
+
+test("neomutt: a message leaves with an SRS sender and a tag", async () => {
+  using desk = neomuttDesk();
+  const ran = await neomutt(desk, ["-c", CC, "-b", BCC, "--", TO]);
+  assert.deepEqual(ran, { code: 0, stdout: "", stderr: "" });
+  const mail = await oneLeft(desk);
+  assert.equal(fieldOf(mail, "Cc"), CC);
+  assert.ok(mail.endsWith(`\n\n${BODY}`), mail);
+  assert.equal(fieldOf(desk.read("sent"), "Bcc"), BCC, "neomutt keeps its copy");
+});
+
+test("neomutt: the list's send-hook gives another identity, its sender goes out as it is", async (t) => {
+  const table: [recipient: string, own: boolean][] = [
+    ["talk@lists.example.com", true],
+    ["talk@lists.example.com.example.net", false],
+  ];
+  for (const [recipient, lists] of table) {
+    await t.step(recipient, async () => {
+      using desk = neomuttDesk();
+      desk.write(".config/countersign/keys-lists", `k1 2026-01-01 another ${SECRET}\n`, 0o600);
+      const transport = desk.read(".config/countersign/config.toml").split("[transport]")[1]!;
+      const config = Deno.readTextFileSync(`${ROOT}/contrib/mutt/config.toml`);
+      desk.write(".config/countersign/config.toml", `${config}\n[transport]${transport}`);
+      assert.deepEqual(await neomutt(desk, ["--", recipient]), { code: 0, stdout: "", stderr: "" });
+      const sender = desk.injected()[0]!.argv[2];
+      assert.equal(sender === "greg-lists@example.org", lists, sender);
+      if (!lists) await oneLeft(desk, [recipient]);
+    });
+  }
+});
+
+test("neomutt: when the shim fails, neomutt says so and keeps no copy as if it were sent", async (t) => {
+  for (const { what, code, said, reached, fail } of FAILURES) {
+    await t.step(what, async () => {
+      using desk = neomuttDesk();
+      fail(desk);
+      const ran = await neomutt(desk, ["--", ...ALL]);
+      assert.equal(ran.code, 1);
+      assert.match(ran.stderr, said);
+      assert.match(ran.stderr, new RegExp(`child exited ${code} `));
+      assert.match(ran.stdout + ran.stderr, /Could not send the message/);
+      assert.equal(desk.read("sent"), "");
+      nothingLeft(desk, reached ? 1 : 0);
+    });
+  }
+});
