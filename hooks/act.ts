@@ -34,7 +34,7 @@ export interface Scene {
 export async function deliver(place: Place, verdict: Verdict, scene: Scene): Promise<Outcome> {
   if (place !== "forward") {
     await deliverToMaildir(place.maildir, await arrived(verdict, scene));
-    return "done";
+    return "delivered";
   }
   // Only what is known to be somebody's can be forwarded to him.
   if (verdict.identity !== undefined) return await forward(verdict, verdict.identity, scene);
@@ -56,7 +56,7 @@ export async function fileSpam(verdict: Verdict, scene: Scene): Promise<Outcome>
     // What is filed here is better in a folder that is made for it than in the queue for a week.
     makeParents(spam);
     await deliverToMaildir(spam, message);
-    return "done";
+    return "filed";
   }
   const call = {
     argv: spam_command,
@@ -66,7 +66,7 @@ export async function fileSpam(verdict: Verdict, scene: Scene): Promise<Outcome>
   };
   const { code, said } = await inject(call, message);
   if (code !== 0) throw new Fail("temporary", `${spam_command[0]} ended with status ${code}${said && `: ${said}`}`);
-  return "done";
+  return "filed";
 }
 
 /** Refusing what has no sender, or a daemon's, would bounce a bounce: it is filed instead. */
@@ -88,7 +88,7 @@ export function withResult(header: Header, verdict: Verdict): Header {
 /** The message as a maildir gets it: result field, and under qmail the lines that qmail-local leaves to the deliverer. */
 async function arrived(verdict: Verdict, scene: Scene) {
   const lines = [await qmailLine("RPLINE", scene), await qmailLine("DTLINE", scene)];
-  const head = printHead(withResult(scene.delivery.header, verdict));
+  const head = printHead(withResult(scene.delivery.header, verdict), scene.delivery.cut);
   return { head: concat(...lines, head), body: scene.body };
 }
 
@@ -110,10 +110,11 @@ async function forward(verdict: Verdict, identity: Identity, scene: Scene): Prom
   if (delivery.header.some((one) => named(one, "Delivered-To") && one.raw.toLowerCase() === mine.toLowerCase())) {
     return await refuse({ ...verdict, reason: `it was delivered to ${identityName(identity)} before: a loop` }, scene);
   }
-  // Nobody can be told at an address that cannot be read: that goes on like a bounce.
-  const person = isBounceSender(delivery.sender) ? undefined : addressIn(String(delivery.sender));
+  const bounce = isBounceSender(delivery.sender);
+  // Nobody can be told at an address that cannot be read: that goes on with the null sender, but is no bounce.
+  const person = bounce ? undefined : addressIn(String(delivery.sender));
   let header = without(delivery.header, PROOF_FIELD, "Return-Path");
-  if (person === undefined) {
+  if (bounce) {
     header = complete(header, identity, now);
     const proof = await makeProof(identity, header, now);
     if (proof !== undefined) header = [field(PROOF_FIELD, proof), ...header];
@@ -121,9 +122,9 @@ async function forward(verdict: Verdict, identity: Identity, scene: Scene): Prom
   const { forward_sender } = settings.incoming;
   const own = forward_sender === "" ? null : parseAddress(forward_sender);
   const handover = { sender: person ?? own, recipients: [identity.address], dsn: {} };
-  const message = { head: concat(await qmailLine("DTLINE", scene), printHead(header)), body: scene.body };
+  const message = { head: concat(await qmailLine("DTLINE", scene), printHead(header, delivery.cut)), body: scene.body };
   await handOver(settings.transport, handover, message, scene.stop);
-  return "done";
+  return "forwarded";
 }
 
 /** An injector adds what is missing; then the proof would be over something else. */

@@ -3,6 +3,7 @@
  * of its dot-qmail file and ends with 0, the message is gone (qmail gives no
  * other sign of it).
  */
+import { lower } from "../lib/bytes.ts";
 import type { Env } from "./delivery.ts";
 
 /** `more`: another instruction follows. `last`: none does. `unknown`: the file was not found. */
@@ -18,9 +19,11 @@ export async function whatIsBehind(
   env: Env,
   readFile: (path: string) => string | undefined,
 ): Promise<Behind> {
-  const ext = (await env("EXT") ?? "").toLowerCase().replaceAll(".", ":");
+  const ext = await env("EXT") ?? "";
   const rest = await env("DEFAULT");
-  const front = rest === undefined ? ext : ext.slice(0, ext.length - rest.length);
+  if (rest !== undefined && !ext.endsWith(rest)) return "unknown";
+  // A to Z only, as qmail does it: other letters may have another length in lower case.
+  const front = lower(rest === undefined ? ext : ext.slice(0, ext.length - rest.length)).replaceAll(".", ":");
   const file = ext === "" ? ".qmail" : `.qmail-${front}${rest === undefined ? "" : "default"}`;
   if (file.includes("/")) return "unknown";
   const text = readFile(file);

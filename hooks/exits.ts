@@ -4,16 +4,20 @@ import type { Caller } from "./delivery.ts";
 /**
  * How a hook ends:
  * - `go-on`: the caller delivers, as if the hook were not there
- * - `done`: the hook has delivered or filed the message; nothing more is to happen
+ * - `delivered`, `forwarded`, `filed` (as spam): the hook has done it; nothing more is to happen
+ * - `redirected`: condredirect is told to
  * - `refuse`: for good, the sender is told
  * - `defer`: later again
  */
-export type Outcome = "go-on" | "done" | "refuse" | "defer";
+export type Outcome = "go-on" | "delivered" | "forwarded" | "filed" | "redirected" | "refuse" | "defer";
+
+/** The outcomes after which nothing more is to happen. */
+export const DONE: readonly Outcome[] = ["delivered", "forwarded", "filed", "redirected"];
 
 // 75 is the one temporary status that qmail, Postfix, maildrop and procmail agree on; condredirect knows 111 only.
 // Postfix bounces at all but 0, 71 and 75; it never delivers behind a hook, so there going on is not sure: later.
 // procmail takes 0 for "delivered", so going on is another number there. condredirect redirects at 0.
-const TABLE: Record<Caller, Record<Outcome, number>> = {
+const TABLE: Record<Caller, Record<"go-on" | "done" | "refuse" | "defer", number>> = {
   qmail: { "go-on": 0, done: 99, refuse: 100, defer: 75 },
   maildrop: { "go-on": 0, done: 99, refuse: 77, defer: 75 },
   procmail: { "go-on": 10, done: 0, refuse: 77, defer: 75 },
@@ -29,6 +33,7 @@ const TABLE: Record<Caller, Record<Outcome, number>> = {
  *   to which only 0 is success.
  */
 export function exitStatus(caller: Caller, outcome: Outcome, last: boolean): number {
-  if (caller === "maildrop" && last && outcome === "done") return 0;
-  return TABLE[caller][outcome];
+  const row = TABLE[caller];
+  if (outcome === "go-on" || outcome === "refuse" || outcome === "defer") return row[outcome];
+  return caller === "maildrop" && last ? 0 : row.done;
 }

@@ -13,7 +13,7 @@ import { deliver, fileSpam, refuse, type Scene, withResult } from "./act.ts";
 import type { Place } from "./place.ts";
 import { addressedIdentity } from "./addressed.ts";
 import { addressIn, type Caller, type Delivery, envelope } from "./delivery.ts";
-import { exitStatus, type Outcome } from "./exits.ts";
+import { DONE, exitStatus, type Outcome } from "./exits.ts";
 import { judge, type Verdict } from "./judge.ts";
 import { callerIn, HELP, type Options, parseOptions } from "./options.ts";
 import { choosePlace } from "./place.ts";
@@ -54,10 +54,14 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
 
   const plain = addressedIdentity(delivery, context) !== undefined;
   const place = await choosePlace({ name, options, settings, verdict, plain }, host.env, host.readIfThere);
-  const outcome = await act(options.caller, verdict, place, scene);
+  let outcome: Outcome = "defer";
+  try {
+    outcome = await act(options.caller, verdict, place, scene);
+  } finally {
+    record(settings, delivery, verdict, outcome);
+  }
   // qmail gives a file; others a pipe, and do not like it closed early.
-  if (outcome !== "done" && options.caller !== "qmail") await host.drain(body);
-  record(settings, delivery, verdict, outcome);
+  if (!DONE.includes(outcome) && options.caller !== "qmail") await host.drain(body);
   // What a hook says when it refuses stands in the bounce.
   if (outcome === "refuse") host.complain(name, verdict.reason);
   return { outcome, last: place !== undefined };
@@ -65,7 +69,7 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
 
 async function act(caller: Caller, verdict: Verdict, place: Place | undefined, scene: Scene): Promise<Outcome> {
   // condredirect moves the message itself: it is told which, no more.
-  if (caller === "condredirect") return verdict.action === "deliver" ? "go-on" : "done";
+  if (caller === "condredirect") return verdict.action === "deliver" ? "go-on" : "redirected";
   if (verdict.action === "spam") return await fileSpam(verdict, scene);
   if (verdict.action === "refuse") return await refuse(verdict, scene);
   return place === undefined ? "go-on" : await deliver(place, verdict, scene);
@@ -75,12 +79,14 @@ async function act(caller: Caller, verdict: Verdict, place: Place | undefined, s
 async function filter(name: string, options: Options): Promise<number> {
   const input = await host.readInput(host.PREFIX_LIMIT, false);
   // A stranger's result field never goes through as if it were ours.
-  let head = concat(mboxLine(input.prefix), printHead(without(input.head.header, PROOF_FIELD)));
+  const { header, headStart, cut } = input.head;
+  const mbox = input.prefix.subarray(0, headStart); // procmail's `From ` line is not ours to lose
+  let head = concat(mbox, printHead(without(header, PROOF_FIELD), cut));
   try {
     const { settings, identities } = load(options);
     const delivery = await received(options, input);
     const { verdict } = await judge(delivery, { settings, identities, now: new Date() });
-    head = concat(mboxLine(input.prefix), printHead(withResult(input.head.header, verdict)));
+    head = concat(mbox, printHead(withResult(header, verdict), cut));
     record(settings, delivery, verdict, "go-on");
   } catch (error) {
     host.complain(name, `${reason(error)}; the message goes through unmarked`);
@@ -90,21 +96,15 @@ async function filter(name: string, options: Options): Promise<number> {
   return exitStatus("filter", "go-on", false);
 }
 
-/** procmail's `From ` line is not ours to lose. */
-function mboxLine(prefix: Uint8Array): Uint8Array {
-  const begins = new TextDecoder().decode(prefix.subarray(0, 5)) === "From ";
-  return begins ? prefix.subarray(0, prefix.indexOf(10) + 1) : new Uint8Array();
-}
-
 function load(options: Options) {
   const settings = host.loadSettings(host.configFile(options.config));
   return { settings, identities: host.loadIdentities(settings) };
 }
 
 async function received(options: Options, input: host.Input): Promise<Delivery> {
-  const { header, bodyStart } = input.head;
+  const { header, bodyStart, cut = false } = input.head;
   const told = await envelope(options.caller, header, host.env, options);
-  return { ...told, header, prefix: input.prefix, bodyStart };
+  return { ...told, header, prefix: input.prefix, bodyStart, cut };
 }
 
 function record(settings: Settings, delivery: Delivery, verdict: Verdict, outcome: Outcome): void {
@@ -119,7 +119,7 @@ function record(settings: Settings, delivery: Delivery, verdict: Verdict, outcom
     identity: verdict.identity && identityName(verdict.identity),
     result: verdict.result,
     check: verdict.check,
-    outcome: outcome === "done" ? verdict.action : outcome,
+    outcome,
     why: verdict.reason,
   });
 }

@@ -11,13 +11,13 @@ import type { Delivery } from "./delivery.ts";
 /** The sign that was found, in words; undefined: it is something else. */
 export function signOfBounce(delivery: Pick<Delivery, "header" | "prefix" | "bodyStart">): string | undefined {
   const { header } = delivery;
-  const type = (value(header, "Content-Type") ?? "").toLowerCase();
-  if (/^multipart\/report\b/.test(type)) {
-    // RFC 3798: a read receipt is a report too, and no bounce. RFC 5965: neither is a complaint.
-    if (/disposition-notification|feedback-report/.test(type)) return undefined;
-    return "multipart/report";
-  }
   if (value(header, "X-Failed-Recipients") !== undefined) return "X-Failed-Recipients";
+  const type = value(header, "Content-Type") ?? "";
+  if (/^multipart\/report\b/i.test(type)) {
+    // RFC 3798: a read receipt is a report too, and no bounce. RFC 5965: neither is a complaint.
+    const kind = /;\s{0,80}report-type\s{0,8}=\s{0,8}"?([\w-]{1,80})/i.exec(type)?.[1]?.toLowerCase();
+    return kind === "disposition-notification" || kind === "feedback-report" ? undefined : "multipart/report";
+  }
   const from = value(header, "From") ?? "";
   if (isDaemon(from)) return "a daemon's From";
   if (

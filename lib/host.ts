@@ -37,6 +37,7 @@ export interface Input {
 export async function readInput(prefix: number, strict: boolean): Promise<Input> {
   const parts: Bytes[] = [];
   let size = 0;
+  let tried = 0;
   let whole = false;
   for (;;) {
     const buffer = new Uint8Array(Math.min(Math.max(prefix - size, 16 * 1024), CHUNK));
@@ -46,20 +47,23 @@ export async function readInput(prefix: number, strict: boolean): Promise<Input>
       parts.push(buffer.subarray(0, count));
       size += count;
     }
-    if (!whole && size < prefix) continue;
+    // Parsed anew only when it has doubled: a long header in small pieces would take the square of its time.
+    const over = size >= HEADER_LIMIT;
+    if (!whole && !over && (size < prefix || size < 2 * tried)) continue;
+    tried = size;
     const bytes = concat(...parts);
-    const head = parseHead(bytes, whole) ?? (size < HEADER_LIMIT ? undefined : cutHead(bytes, strict));
+    const head = parseHead(bytes, whole) ?? (over ? cutHead(bytes, strict) : undefined);
     if (head !== undefined) {
       return { prefix: bytes, head, whole, body: () => rest(bytes.subarray(head.bodyStart), whole) };
     }
   }
 }
 
-/** The header of a message that has too much of it: it ends with its last whole line. */
+/** The header of a message that has too much of it: what is over its last whole line goes on in the body. */
 function cutHead(bytes: Bytes, strict: boolean): Head {
   if (strict) throw new Fail("data", `The header is longer than ${HEADER_LIMIT} bytes`);
   const bodyStart = bytes.lastIndexOf(10) + 1;
-  return { header: parseHead(bytes.subarray(0, bodyStart), true)!.header, bodyStart };
+  return { ...parseHead(bytes.subarray(0, bodyStart), true)!, bodyStart, cut: true };
 }
 
 async function* rest(first: Uint8Array, whole: boolean): AsyncGenerator<Uint8Array> {
@@ -112,15 +116,21 @@ export async function env(name: string): Promise<string | undefined> {
 
 /** The settings file: `given`, or COUNTERSIGN_CONFIG, or that of the user, or that of the system. */
 export function configFile(given?: string): { file: string; home: string } {
-  const home = Deno.env.get("HOME") ?? "";
-  const named = given ?? Deno.env.get("COUNTERSIGN_CONFIG");
-  if (named !== undefined && named !== "") {
-    return { file: named.startsWith("/") ? named : `${Deno.cwd()}/${named}`, home };
-  }
-  const folder = Deno.env.get("XDG_CONFIG_HOME") || `${home}/.config`;
-  const own = `${folder}/countersign/config.toml`;
+  const home = plainEnv("HOME");
+  const named = given || plainEnv("COUNTERSIGN_CONFIG");
+  if (named !== "") return { file: named.startsWith("/") ? named : `${Deno.cwd()}/${named}`, home };
+  const own = `${plainEnv("XDG_CONFIG_HOME") || `${home}/.config`}/countersign/config.toml`;
   const site = "/etc/countersign/config.toml";
   return { file: exists(own) || !exists(site) ? own : site, home };
+}
+
+/** A variable that is the user's own doing, empty when it is not set. */
+function plainEnv(name: string): string {
+  try {
+    return Deno.env.get(name) ?? "";
+  } catch {
+    throw new Fail("config", `Environment variable ${name} is not UTF-8`);
+  }
 }
 
 /** A small text file, undefined when it cannot be read. */
@@ -138,6 +148,14 @@ export async function writeOut(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
   } catch (error) {
     throw new Fail("io", `Standard output cannot be written: ${reason(error)}`, { cause: error });
+  }
+}
+
+function isFileOrNothing(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isFile;
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound;
   }
 }
 
@@ -224,6 +242,7 @@ export function log(settings: Settings, event: Event): void {
   try {
     Deno.mkdirSync(settings.state, { recursive: true, mode: 0o700 });
     const line = new TextEncoder().encode(logLine(event, new Date()));
+    if (!isFileOrNothing(`${settings.state}/log`)) return; // a pipe that nobody reads would hold us
     using file = Deno.openSync(`${settings.state}/log`, { append: true, create: true, mode: 0o600 });
     file.writeSync(line);
   } catch {
@@ -261,10 +280,23 @@ export function cleanEnvironment(): Record<string, string> {
   return all;
 }
 
-/** Aborted by SIGTERM, SIGINT or SIGHUP. */
+/** Signals that would end the process at once, and its injector would take the part for the whole. */
+const SIGNALS = [
+  "SIGTERM",
+  "SIGINT",
+  "SIGHUP",
+  "SIGQUIT",
+  "SIGALRM",
+  "SIGUSR1",
+  "SIGUSR2",
+  "SIGXCPU",
+  "SIGVTALRM",
+] as const;
+
+/** Aborted by a signal. */
 export function stopped(): AbortSignal {
   const controller = new AbortController();
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+  for (const signal of SIGNALS) {
     Deno.addSignalListener(signal, () => controller.abort());
   }
   return controller.signal;

@@ -38,7 +38,7 @@ export function parseKeys(text: string, name: string): Key[] {
     const parts = /^(\S+)[ \t]+(\S+)[ \t]+(\S.*)$/.exec(line);
     if (parts === null) throw wrong("a key is written as: id created secret");
     const [, id, created, secret] = parts as unknown as [string, string, string, string];
-    if (!/^[a-z0-9]{1,8}$/.test(id)) throw wrong(`key id ${show(id)} is not 1 to 8 of a-z and 0-9`);
+    if (!/^[a-z0-9]{1,8}$/.test(id)) throw wrong("a key id is 1 to 8 of a-z and 0-9");
     if (keys.some((key) => key.id === id)) throw wrong(`key id ${show(id)} is there twice`);
     const [day, bytes] = [parseDay(created), decode(secret)];
     if (day === undefined || bytes === undefined) {

@@ -5,12 +5,15 @@ import { quote } from "./fail.ts";
 /** What happened, in the order in which it is written. Empty values are left out. */
 export type Event = Record<string, string | number | undefined>;
 
+/** Characters of a value that are written: a stranger chooses how long an address is. */
+const LONGEST = 500;
+
 /** The line, with its newline. Values with anything but plain characters are quoted. */
 export function logLine(event: Event, now: Date): string {
   const parts = [`time=${now.toISOString().replace(/\.\d+Z$/, "Z")}`];
   for (const [key, value] of Object.entries(event)) {
     if (value === undefined || value === "") continue;
-    const text = String(value);
+    const text = String(value).slice(0, LONGEST);
     parts.push(`${key}=${/^[\w@.+/:,<>=*-]+$/.test(text) ? text : quote(text)}`);
   }
   return parts.join(" ") + "\n";

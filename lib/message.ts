@@ -15,7 +15,11 @@ export type Header = readonly Field[];
 /** A header and where the body begins in the bytes it was read from. */
 export interface Head {
   readonly header: Header;
+  /** Where it begins, behind mbox lines. */
+  readonly headStart: number;
   readonly bodyStart: number;
+  /** Cut: the header goes on in what is called the body here. */
+  readonly cut?: boolean;
 }
 
 /** A message on its way: its header ready to be written, its body still flowing. */
@@ -31,7 +35,7 @@ const NAME = /^([!-9;-~]+)[ \t]*:/;
 /**
  * Reads the header at the front of a message.
  *
- * A leading mbox line (`From x`) is dropped, CRLF becomes LF. The header ends at
+ * Leading mbox lines (`From x`) are dropped, CRLF becomes LF. The header ends at
  * the empty line, or before the first line that cannot be part of one, which then
  * begins the body, as Sendmail has it.
  *
@@ -41,6 +45,7 @@ const NAME = /^([!-9;-~]+)[ \t]*:/;
  */
 export function parseHead(bytes: Uint8Array, whole: boolean): Head | undefined {
   const header: Field[] = [];
+  let headStart = 0;
   let lines: string[] = [];
   const close = () => {
     if (lines.length > 0) header.push({ name: NAME.exec(lines[0]!)![1]!, raw: lines.join("\n") });
@@ -54,25 +59,26 @@ export function parseHead(bytes: Uint8Array, whole: boolean): Head | undefined {
     const line = binary(bytes.subarray(at, end > at && bytes[end - 1] === 13 ? end - 1 : end));
     if (line === "") {
       close();
-      return { header, bodyStart: next };
+      return { header, headStart, bodyStart: next };
     }
     if (/^[ \t]/.test(line) && lines.length > 0) lines.push(line);
     else if (NAME.test(line)) {
       close();
       lines = [line];
-    } else if (header.length > 0 || lines.length > 0 || !/^>?From /.test(line)) {
+    } else if (header.length === 0 && lines.length === 0 && /^>?From /.test(line)) headStart = next;
+    else {
       close();
-      return { header, bodyStart: at };
+      return { header, headStart, bodyStart: at };
     }
     at = next;
   }
   close();
-  return whole ? { header, bodyStart: bytes.length } : undefined;
+  return whole ? { header, headStart, bodyStart: bytes.length } : undefined;
 }
 
-/** Header and empty line, as they are written. */
-export function printHead(header: Header): Bytes {
-  return unbinary(header.map((field) => field.raw + "\n").join("") + "\n");
+/** Header and empty line, as they are written; without the line when the header was cut and goes on. */
+export function printHead(header: Header, cut = false): Bytes {
+  return unbinary(header.map((field) => field.raw + "\n").join("") + (cut ? "" : "\n"));
 }
 
 /** A new field. CR, LF and NUL in its value are the caller's bug and become spaces. */
@@ -113,12 +119,13 @@ export function without(header: Header, ...names: string[]): Header {
  */
 export async function* unixLines(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   let held = false;
+  let out = new Uint8Array(0); // one for all: a chunk is done with when the next is asked for
   for await (const chunk of body) {
     if (!held && chunk.indexOf(13) < 0) {
       yield chunk;
       continue;
     }
-    const out = new Uint8Array(chunk.length + 1);
+    if (out.length <= chunk.length) out = new Uint8Array(chunk.length + 1);
     let size = 0;
     for (const byte of chunk) {
       if (held && byte !== 10) out[size++] = 13;

@@ -54,7 +54,8 @@ const TAG_LINE = new RegExp(
   `^[> \\t|]{0,16}${TAG_FIELD}:[ \\t]{0,16}(?:\\r?\\n[> |]{0,16}[ \\t]{1,16})?(v1\\.[a-z0-9.]{1,80})[ \\t]{0,16}\\r?$`,
   "gim",
 );
-const ID_LINE = /^[> \t|]{0,16}Message-ID:[ \t]{0,16}(?:\r?\n[> |]{0,16}[ \t]{1,16})?<([^<>\r\n]{1,998})>/im;
+const ID_LINE =
+  /^[> \t|]{0,16}Message-ID:[ \t]{0,16}(?:\r?\n[> |]{0,16}[ \t]{1,16})?(?:<([^<>\r\n]{1,998})>|([^<>\s]{1,998})[ \t]{0,16}\r?$)/im;
 /** A header block is looked for this far on either side of the tag. */
 const REACH = 64 * 1024;
 
@@ -68,7 +69,8 @@ function* scan(text: string): Generator<{ tag: string; messageId: string }> {
     // The block ends at an empty line on either side; the Message-ID must stand inside it.
     const top = lastEmptyLine(before);
     const bottom = EMPTY.exec(after)?.index ?? after.length;
-    const id = ID_LINE.exec(before.slice(top) + after.slice(0, bottom))?.[1];
+    const found = ID_LINE.exec(before.slice(top) + after.slice(0, bottom));
+    const id = found?.[1] ?? found?.[2]; // some programs write it without brackets
     // It was signed as text, not as bytes (RFC 6532 section 3.2).
     if (id !== undefined) yield { tag: tag.toLowerCase(), messageId: binaryToText(id) };
   }

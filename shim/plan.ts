@@ -6,7 +6,7 @@ import { rfc5322Date } from "../lib/day.ts";
 import { Fail, reason, show } from "../lib/fail.ts";
 import { type Identity, identityName, identityOf } from "../lib/identity.ts";
 import { keyDigit, liveKeys } from "../lib/keys.ts";
-import { field, type Header, named, values, without } from "../lib/message.ts";
+import { field, type Header, named, valueOf, values, without } from "../lib/message.ts";
 import { prvsSign } from "../lib/prvs.ts";
 import type { Scheme } from "../lib/settings.ts";
 import { srsForward } from "../lib/srs.ts";
@@ -45,9 +45,12 @@ const LOCAL_LIMIT = 64;
 export async function plan(call: Call, given: Header, context: Context): Promise<Plan> {
   const notes: string[] = [];
   const recipients = findRecipients(call, given);
-  let header = completed(call, without(given, "Bcc", "Resent-Bcc", "Return-Path"), context);
-  // The header as it came is asked: a Resent-Bcc alone says that the message was under way.
-  const identity = underWay(given) ? undefined : signer(call, header, context);
+  let header = without(given, "Bcc", "Resent-Bcc", "Return-Path");
+  // The header as it came is asked: a Resent-Bcc alone says that the message was under way. Then it is not ours to
+  // complete, either: our From on a stranger's mail would make it look like ours.
+  const under = underWay(given);
+  if (!under) header = completed(call, header, context);
+  const identity = under ? undefined : signer(call, header, context);
   if (identity === undefined) {
     return { handover: { sender: call.sender, recipients, dsn: call.dsn }, header, scheme: "given", identity, notes };
   }
@@ -84,11 +87,11 @@ function headerAddresses(name: string, value: string) {
 /** What cron and small scripts leave out (RFC 5322 section 3.6), added before the tag is made over it. */
 function completed(call: Call, header: Header, context: Context): Header {
   const has = (name: string) => header.some((one) => named(one, name));
-  const out = [...header];
-  const author = call.sender ?? context.identities[0]?.address;
-  if (!has("From") && author !== undefined) out.push(field("From", formatMailbox(call.fullName, author)));
+  const out = header.filter((one) => !named(one, "Message-ID") || valueOf(one) !== ""); // an empty one is none
+  const author = call.sender === undefined ? context.identities[0]?.address : call.sender;
+  if (!has("From") && author) out.push(field("From", formatMailbox(call.fullName, author)));
   if (!has("Date")) out.push(field("Date", rfc5322Date(context.now)));
-  if (!has("Message-ID")) {
+  if (!out.some((one) => named(one, "Message-ID"))) {
     const random = base32(crypto.getRandomValues(new Uint8Array(15)));
     const domain = author?.domain || context.identities[0]?.address.domain || "localhost";
     out.push(field("Message-ID", `<${random}@${domain}>`));

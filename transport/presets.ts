@@ -104,9 +104,6 @@ export function argumentsFor(preset: string, command: readonly string[], handove
   for (const name of takes.dsn) {
     if (dsn[name] !== undefined) argv.push(flags[name], dsn[name]);
   }
-  if (sender?.local.includes('"') && !takes.quotedLocal) {
-    throw refuse(`the quoted sender ${show(formatAddress(sender))}`);
-  }
   for (const recipient of recipients) {
     const text = formatAddress(recipient);
     if (recipient.local.includes('"') && !takes.quotedLocal) throw refuse(`the quoted recipient ${show(text)}`);

@@ -13,7 +13,7 @@ later() {
 # Deno starts no program under a limited permission while one of these is set, and whoever set it did not mean us.
 unset LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT LD_BIND_NOW LD_BIND_NOT LD_DEBUG LD_DEBUG_OUTPUT LD_DYNAMIC_WEAK \
   LD_HWCAP_MASK LD_ORIGIN_PATH LD_PROFILE LD_PROFILE_OUTPUT LD_SHOW_AUXV LD_TRACE_LOADED_OBJECTS LD_USE_LOAD_BIAS \
-  LD_VERBOSE LD_WARN LD_ASSUME_KERNEL LD_POINTER_GUARD LD_PREFER_MAP_32BIT_EXEC
+  LD_VERBOSE LD_WARN LD_ASSUME_KERNEL LD_POINTER_GUARD LD_PREFER_MAP_32BIT_EXEC DENO_V8_FLAGS DENO_LOG RUST_LOG
 
 self=$(readlink -f -- "$0" 2>/dev/null) || later "cannot find itself"
 here=${self%/*}
@@ -51,7 +51,7 @@ forward() {
   hit=1
   [ -z "$child" ] || kill -s TERM "$child" 2>/dev/null
 }
-trap forward TERM INT HUP QUIT ALRM USR1 USR2
+trap forward TERM INT HUP QUIT ALRM USR1 USR2 PIPE XCPU VTALRM
 set -- $reset "$deno" run -q --no-prompt @FLAGS@ --allow-read --allow-write --allow-env --allow-run --allow-sys=uid \
   "@ENTRY@" "$name" "$@"
 if [ -n "$blocked" ]; then # a signal is seen only when all is over, but the status is true

@@ -21,9 +21,7 @@ Deno.test("coming in it goes through whole: what is over the limit belongs to th
     const mail = `From: jo@b.example\n${head}\nthe body\n`;
     const out = await home.hook(["--as", "filter"], mail, env);
     assert.equal(out.code, 0, out.stderr);
-    const added = /^X-Countersign: [^\n]*\n/.exec(out.stdout)![0].length + 1; // the field, and the empty line
-    assert.equal(out.stdout.length, mail.length + added);
-    assert.ok(out.stdout.endsWith("\n\nthe body\n"));
+    assert.equal(out.stdout.replace(/^X-Countersign: [^\n]*\n/, ""), mail, "one field more, and nothing else");
   }
   const kept = await home.hook(["--maildir", `${home.path}/Maildir`], LONG + "\nbody\n", {
     ...env,

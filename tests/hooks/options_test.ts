@@ -46,10 +46,10 @@ Deno.test("each caller reads a status its own way", { permissions: "none" }, () 
     assert.ok(!permanent.includes(exitStatus(caller, "defer", false)), `${caller} takes defer for permanent`);
     assert.notEqual(exitStatus(caller, "defer", false), 0, `${caller} takes defer for done`);
     for (const last of [true, false]) {
-      assert.notEqual(exitStatus(caller, "done", last), exitStatus(caller, "defer", last));
+      assert.notEqual(exitStatus(caller, "filed", last), exitStatus(caller, "defer", last));
     }
   }
   assert.notEqual(exitStatus("procmail", "go-on", false), 0, "procmail takes 0 for delivered");
   assert.equal(exitStatus("condredirect", "defer", false), 111, "condredirect takes anything but 0 and 111 for no");
-  assert.equal(exitStatus("maildrop", "done", true), 0, "maildrop's to hands the status to the MTA");
+  assert.equal(exitStatus("maildrop", "delivered", true), 0, "maildrop's to hands the status to the MTA");
 });

@@ -270,8 +270,9 @@ Deno.test("Paths are absolute, from the folder of the file or the home", () => {
   };
   path("/a/b", "/a/b");
   path("a/b", `${FOLDER}/a/b`);
-  path("./a", `${FOLDER}/./a`);
-  path("../a", `${FOLDER}/../a`);
+  path("./a", `${FOLDER}/a`);
+  path("a//b/../c", `${FOLDER}/a/c`);
+  path("../a", `${FOLDER.slice(0, FOLDER.lastIndexOf("/"))}/a`);
   path("~", PLACE.home);
   path("~/a", `${PLACE.home}/a`);
   path("~joe/a", `${FOLDER}/~joe/a`);

@@ -51,9 +51,10 @@ Deno.test("parseKeys names file and line of what is wrong, and never shows a sec
   bad(`k1 ${SECRET}`, 1, /id created secret/);
   bad(`# one\n\nk1 2026-11-20`, 3, /id created secret/);
   bad(`k1 2026-11-20 ${SECRET}\n k2 2026-11-20 ${SECRET}`, 2, /id created secret/);
-  bad(`K1 2026-11-20 ${SECRET}`, 1, /"K1"/);
-  bad(`k-1 2026-11-20 ${SECRET}`, 1, /"k-1"/);
-  bad(`abcdefghi 2026-11-20 ${SECRET}`, 1, /"abcdefghi"/);
+  bad(`K1 2026-11-20 ${SECRET}`, 1, /key id is 1 to 8/);
+  bad(`k-1 2026-11-20 ${SECRET}`, 1, /key id is 1 to 8/);
+  bad(`abcdefghi 2026-11-20 ${SECRET}`, 1, /key id is 1 to 8/);
+  bad(`${SECRET} 2026-11-20 k1`, 1, /key id is 1 to 8|id created secret/);
   bad(`k1 2026-11-20 ${SECRET}\nk1 2026-11-21 ${SECRET}`, 2, /"k1" is there twice/);
   bad(`k1 2026-02-30 ${SECRET}`, 1, /"k1" needs a date/);
   bad(`k1 today ${SECRET}`, 1, /"k1" needs a date/);

@@ -36,7 +36,6 @@ test("dma: a refused message comes home", async (t) => {
 });
 
 test("dma: while the server is down the message waits", async () => {
-  await using sink = new Sink();
   await using root = await unpack();
   using home = dmaHome(root, deadPort());
   sent(await write(home, "nobody@mx.example.net"));

@@ -68,12 +68,23 @@ export class Terminal {
   }
 
   /** Waits for something off the screen. */
-  async until(what: string, holds: () => boolean): Promise<void> {
+  async until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
     for (let tries = 0; tries < TRIES; tries++) {
-      if (holds()) return;
+      if (await holds()) return;
       await pause();
     }
     assert.fail(`Never: ${what}. The screen:\n${await this.screen()}`);
+  }
+
+  /** Waits until the program has ended. @returns its exit status */
+  async ended(): Promise<number> {
+    let [dead, status]: (string | undefined)[] = [];
+    await this.until("the program has ended", async () => {
+      const { stdout } = await this.#tmux("list-panes", "-F", "#{pane_dead} #{pane_dead_status}");
+      [dead, status] = stdout.trim().split(" ");
+      return dead === "1" && status !== undefined; // tmux learns of the one before the other
+    });
+    return Number(status);
   }
 
   /** Ends the program with its terminal, and waits until it writes no more into the home. */

@@ -183,6 +183,22 @@ export class Root {
     this.#started.push(new Deno.Command(program!, options).spawn());
   }
 
+  /** Starts a program of the machine that also sees these files and folders of ours, in a mount namespace of its own. */
+  startWith(paths: string[], argv: string[]): void {
+    for (const path of paths) {
+      if (Deno.statSync(path).isDirectory) Deno.mkdirSync(`${this.path}${path}`, { recursive: true });
+      else this.write(path.slice(1), "");
+    }
+    const script = 'set -e; for path; do mount --rbind "$path" "$root$path"; done; exec chroot "$root" $program';
+    const child = new Deno.Command("unshare", {
+      args: ["-m", "sh", "-c", script, "sh", ...paths],
+      clearEnv: true,
+      env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", root: this.path, program: argv.join(" ") },
+      stdin: "null",
+    });
+    this.#started.push(child.spawn());
+  }
+
   /** The processes that live in it: what was started, and what a program has left behind to deliver. */
   *#processes(): Generator<number> {
     for (const { name } of Deno.readDirSync("/proc")) {

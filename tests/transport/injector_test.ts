@@ -188,6 +188,18 @@ Deno.test("A signal kills the program, after it has read everything", async () =
   await failed;
 });
 
+Deno.test("A program that commits after the signal has committed: its own status counts", async () => {
+  using folder = new Folder();
+  const controller = new AbortController();
+  const script = `cat >"$D/mail"; echo $$ >"$D/pid"; while [ ! -e "$D/go" ]; do sleep 0.05; done; : >"$D/committed"`;
+  const ended = inject(call(folder, script, { signal: controller.signal }), message("body"));
+  await folder.pid();
+  controller.abort();
+  Deno.writeTextFileSync(`${folder.path}/go`, "");
+  assert.deepEqual(await ended, { code: 0, said: "" });
+  assert.ok(folder.read("committed"));
+});
+
 Deno.test("What a wrapper has started is killed with it", async () => {
   using folder = new Folder();
   const body = async function* () {

@@ -1,0 +1,105 @@
+/** Debian's cron with contrib/cron: a job that speaks, and the mail about it. */
+import assert from "node:assert/strict";
+import { verifyTag } from "../../mod.ts";
+import { fieldOf, Home, ROOT, SECRET } from "../rig.ts";
+import { unpacked } from "./unpacked.ts";
+
+// The machine's own cron would have to be given a crontab: this one has a machine of its own.
+const { test, unpack } = await unpacked("cron", "dash", "coreutils", "libpam-modules");
+
+const read = (name: string) => Deno.readTextFileSync(`${ROOT}/contrib/cron/${name}`);
+const JOB = `@reboot printf 'Gr\\303\\274\\303\\237e\\n.\\nafter\\n'\n`;
+const SRS = /^SRS0=[\w-]{8}=[A-Z2-7]{2}=example\.org=root@srs\.example\.org$/;
+const recipientsOf = (mail: string) => [...mail.matchAll(/^X-Envelope-To: (.*)$/gm)].map((match) => match[1]);
+
+/** A home whose settings are contrib/cron's, with a maildir in place of the way out. */
+function cronHome(): Home {
+  const home = new Home();
+  const transport = `[transport]\nvia = "maildir"\nmaildir = "${home.path}/out"\n`;
+  home.write(".config/countersign/config.toml", `${read("config.toml")}\n${transport}`);
+  return home;
+}
+
+/** The mail that cron sends, and how it called for it. */
+async function runs(crontab: string): Promise<{ mail: string; argv: string[]; environment: string[] }> {
+  using home = cronHome();
+  await using root = await unpack();
+  root.write("etc/passwd", `root:x:0:0:root:${home.path}:/bin/sh\n`);
+  root.write(
+    "etc/pam.d/cron",
+    ["auth", "account", "session"].map((kind) => `${kind} required pam_permit.so\n`).join(""),
+  );
+  root.write("var/spool/cron/crontabs/root", crontab, 0o600);
+  // Stands for the link to the shim: an installed launcher knows its Deno, that of a checkout looks for it.
+  const cache = home.env["DENO_DIR"]!;
+  root.write(
+    "usr/sbin/sendmail",
+    `#!/bin/sh
+for word; do echo "$word"; done >${home.path}/argv
+env >${home.path}/environment
+export DENO_DIR=${cache} PATH=${home.path}/bin:$PATH
+${ROOT}/shim/shim "$@" 2>${home.path}/stderr
+echo $? >${home.path}/status
+`,
+    0o755,
+  );
+  Deno.mkdirSync(cache, { recursive: true });
+  root.startWith([ROOT, cache, Deno.execPath(), home.path, "/proc"], ["/usr/sbin/cron", "-f"]);
+  while (home.read("status") === "") await new Promise((done) => setTimeout(done, 20));
+  assert.deepEqual([home.read("stderr"), home.read("status")], ["", "0\n"]);
+  const lines = (name: string) => home.read(name).trimEnd().split("\n");
+  return { mail: home.mails("out")[0]!, argv: lines("argv"), environment: lines("environment") };
+}
+
+async function isSigned(mail: string): Promise<void> {
+  assert.match(fieldOf(mail, "Return-Path").replace(/[<>]/g, ""), SRS);
+  const id = fieldOf(mail, "Message-ID");
+  await verifyTag(fieldOf(mail, "X-Msgauth"), "root@example.org", id, { secrets: { k1: SECRET } });
+  assert.ok(fieldOf(mail, "Date"));
+}
+
+test("cron: what a job writes goes out signed", async () => {
+  const { mail, argv, environment } = await runs(`${read("crontab")}${JOB}`);
+  await isSigned(mail);
+  assert.deepEqual(recipientsOf(mail), ["greg@example.org", "ops@example.net"]);
+  assert.ok(mail.endsWith("\n\nGrüße\n.\nafter\n"), mail);
+  assert.equal(fieldOf(mail, "From"), "root@example.org");
+
+  await Promise.resolve();
+  const [recorded] = JSON.parse(Deno.readTextFileSync(`${ROOT}/tests/recorded/clients.json`))
+    .filter((one: { label: string }) => one.label === "cron") as [{ calls: [{ argv: string[] }] }];
+  const expected = recorded.calls[0].argv.slice(1, -1);
+  assert.deepEqual(
+    argv,
+    [...expected, "greg@example.org,ops@example.net"],
+    "the call that was recorded, for who reads it",
+  );
+  const names = environment.map((line) => line.split("=")[0]).filter((name) => !["PWD", "_", "SHLVL"].includes(name!));
+  assert.deepEqual(names.filter((name) => !/^(?:HOME|PATH|SHELL|LANG|LOGNAME|MAIL(?:TO|FROM))$/.test(name!)), []);
+});
+
+test("cron: without MAILFROM root has the domain of the settings", async () => {
+  const crontab = read("crontab").replace(/^MAILFROM=.*\n/m, "");
+  assert.notEqual(crontab, read("crontab"));
+  const { mail } = await runs(`${crontab}${JOB}`);
+  await isSigned(mail);
+  assert.match(fieldOf(mail, "From"), /^root \(Cron Daemon\)$/);
+});
+
+Deno.test("cron: its call, by hand, in its environment", async (t) => {
+  const header = (from: string) => `From: ${from}\nTo: a@x.example,b@x.example\nSubject: Cron <root@vm> true\n\n`;
+  const call = 'exec "$SHIM" -FCronDaemon -i -B8BITMIME -oem a@x.example,b@x.example';
+  for (const from of ["root@example.org", "root (Cron Daemon)", '"root" <root>']) {
+    await t.step(from, async () => {
+      using home = cronHome();
+      const env = { SHELL: "/bin/sh", LANG: "C.UTF-8", LOGNAME: "root", SHIM: `${ROOT}/shim/shim` };
+      const ran = await home.run(["/bin/sh", "-c", call], `${header(from)}Grüße\n.\nafter\n`, env);
+      assert.deepEqual(ran, { code: 0, stdout: "", stderr: "" });
+      const [mail, ...more] = home.mails("out");
+      assert.deepEqual(more, []);
+      await isSigned(mail!);
+      assert.deepEqual(recipientsOf(mail!), ["a@x.example", "b@x.example"]);
+      assert.ok(mail!.endsWith("\n\nGrüße\n.\nafter\n"));
+    });
+  }
+});

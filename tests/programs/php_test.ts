@@ -1,0 +1,94 @@
+/** The real PHP's mail() with contrib/php. */
+import assert from "node:assert/strict";
+import { verifyTag } from "../../mod.ts";
+import { fieldOf, Home, type Ran, ROOT, SECRET } from "../rig.ts";
+import { snippet } from "./letters.ts";
+import { need } from "./need.ts";
+
+const test = await need("php", "php-cli");
+
+/** PHP with the snippet and nothing else as its settings. */
+function php(home: Home, code: string, ini = snippet("php/php.ini"), ...options: string[]): Promise<Ran> {
+  const file = home.write("php.ini", ini);
+  return home.run(["php", "-c", file, ...options, "-r", code], "", { PHP_INI_SCAN_DIR: "" });
+}
+
+/** mail() says whether it worked. */
+async function mails(home: Home, ...given: Parameters<typeof php> extends [Home, ...infer More] ? More : never) {
+  const [code, ...more] = given;
+  const { stdout, stderr } = await php(home, `var_dump(${code});`, ...more);
+  return { said: stdout.trim(), stderr };
+}
+
+const WORKED = { said: "bool(true)", stderr: "" };
+const senderOf = (mail: string) => fieldOf(mail, "Return-Path").replace(/[<>]/g, "");
+const recipientsOf = (mail: string) => [...mail.matchAll(/^X-Envelope-To: (.*)$/gm)].map((match) => match[1]);
+const SRS = /^SRS0=[\w-]{8}=[A-Z2-7]{2}=example\.org=greg@srs\.example\.org$/;
+
+test("PHP: mail() goes out signed", async () => {
+  using home = new Home();
+  const headers = String.raw`"From: Greg <greg@example.org>\r\nBcc: hidden@mx.example.net\r\nX-Folded: a\r\n b"`;
+  const body = String.raw`"Grüße\r\n.\n..\nFrom here on\n"`;
+  assert.deepEqual(
+    await mails(home, `mail("a@mx.example.net, b@mx.example.net", "Lunch", ${body}, ${headers})`),
+    WORKED,
+  );
+  const [mail] = home.mails("out");
+  assert.match(senderOf(mail!), SRS);
+  assert.deepEqual(recipientsOf(mail!), ["a", "b", "hidden"].map((name) => `${name}@mx.example.net`));
+  await verifyTag(fieldOf(mail!, "X-Msgauth"), "greg@example.org", fieldOf(mail!, "Message-ID"), {
+    secrets: { k1: SECRET },
+  });
+  assert.doesNotMatch(mail!, /^Bcc|\r/im);
+  assert.equal(fieldOf(mail!, "X-Folded"), "a b");
+  assert.match(mail!, /\n\nGrüße\n\.\n\.\.\nFrom here on\n\n?$/);
+});
+
+test("PHP: a script that names no From gets one", async () => {
+  using home = new Home();
+  assert.deepEqual(await mails(home, `mail("a@mx.example.net", "Lunch", "At one?")`), WORKED);
+  const [mail] = home.mails("out");
+  assert.equal(fieldOf(mail!, "From"), "greg@example.org");
+  assert.match(senderOf(mail!), SRS);
+});
+
+test("PHP: sendmail_path on the command line, and the fifth argument", async (t) => {
+  const path = `sendmail_path=${ROOT}/shim/shim -t -i`;
+  const table: [what: string, from: string, fifth: string, sender: RegExp][] = [
+    ["an identity", "greg@example.org", "-f greg@example.org -F 'A B'", SRS],
+    ["somebody else is left as he is", "other@example.com", "-f other@example.com", /^other@example\.com$/],
+    ["the null sender", "greg@example.org", "-f ''", /^$/],
+  ];
+  for (const [what, from, fifth, sender] of table) {
+    await t.step(what, async () => {
+      using home = new Home();
+      const code = `mail("a@mx.example.net", "Lunch", "At one?", "From: ${from}", "${fifth}")`;
+      assert.deepEqual(await mails(home, code, "", "-d", path), WORKED);
+      assert.match(senderOf(home.mails("out")[0]!), sender);
+    });
+  }
+});
+
+test("PHP: mail() is false when the shim fails", async (t) => {
+  const failing = (code: number) => `[transport]\npreset = "sendmail"\ncommand = ["/bin/sh", "-c", "exit ${code}"]\n`;
+  const table: [what: string, settings: string, said: RegExp][] = [
+    ["later", failing(75), /^shim: .*status 75$/m],
+    ["never", failing(69), /^shim: .*status 69$/m],
+    ["settings broken", "nonsense = [", /^shim: .*config\.toml/m],
+  ];
+  for (const [what, settings, pattern] of table) {
+    await t.step(what, async () => {
+      using home = new Home();
+      home.settings(settings);
+      const { said, stderr } = await mails(home, `mail("a@mx.example.net", "Lunch", "At one?")`);
+      assert.match(said, /bool\(false\)$/);
+      assert.match(stderr, pattern);
+    });
+  }
+  await t.step("recipients that are none", async () => {
+    using home = new Home();
+    const { said } = await mails(home, `mail("", "Lunch", "At one?")`);
+    assert.match(said, /bool\(false\)$/);
+    assert.deepEqual(home.mails("out"), []);
+  });
+});
