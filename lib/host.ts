@@ -16,6 +16,7 @@ export const PREFIX_LIMIT = 256 * 1024;
 const FILE_LIMIT = 256 * 1024;
 /** One buffer for all reading: memory for 1 GB is that for 1 KB. */
 const CHUNK = 256 * 1024;
+const FILE_CHUNK = 64 * 1024;
 
 /** Standard input as a message: its beginning, and the rest still to come. */
 export interface Input {
@@ -70,16 +71,38 @@ async function* rest(first: Uint8Array, whole: boolean): AsyncGenerator<Uint8Arr
   if (first.length > 0) yield first;
   if (whole) return;
   const buffer = new Uint8Array(CHUNK);
-  for (let count; (count = await read(buffer)) !== null;) yield buffer.subarray(0, count);
+  for (let count; (count = await read(buffer)) !== null;) {
+    yield buffer.subarray(0, count);
+    // No pipe gives so much at once: it is a file, which never makes us wait, and signals are heard between writes.
+    if (count === CHUNK) return yield* restOfFile(buffer.subarray(0, FILE_CHUNK));
+  }
 }
 
-/** Asynchronous on purpose: a synchronous read would starve the signal handlers. */
+/** Twice as fast as the asynchronous way, and with pieces of the size of a pipe fastest. */
+function* restOfFile(buffer: Uint8Array): Generator<Uint8Array> {
+  for (;;) {
+    let count: number | null;
+    try {
+      count = Deno.stdin.readSync(buffer);
+    } catch (error) {
+      throw unreadable(error);
+    }
+    if (count === null) return;
+    yield buffer.subarray(0, count);
+  }
+}
+
+/** Asynchronous on purpose: a synchronous read that has to wait would starve the signal handlers. */
 async function read(buffer: Uint8Array): Promise<number | null> {
   try {
     return await Deno.stdin.read(buffer);
   } catch (error) {
-    throw new Fail("io", `Standard input cannot be read: ${reason(error)}`, { cause: error });
+    throw unreadable(error);
   }
+}
+
+function unreadable(error: unknown): Fail {
+  return new Fail("io", `Standard input cannot be read: ${reason(error)}`, { cause: error });
 }
 
 /** Reads standard input to its end: a pipe that is closed early is an error to some callers. */
