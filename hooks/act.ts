@@ -5,6 +5,7 @@ import type { Settings } from "../lib/config.ts";
 import { Fail } from "../lib/fail.ts";
 import { type Identity, identityName } from "../lib/identity.ts";
 import { rfc5322Date } from "../lib/day.ts";
+import type { Ledger } from "../lib/ledger.ts";
 import { field, type Header, named, printHead, without } from "../lib/message.ts";
 import { makeProof, PROOF_FIELD } from "../lib/proof.ts";
 import { cleanEnvironment, envBytes } from "../lib/host.ts";
@@ -16,10 +17,17 @@ import type { Place } from "./place.ts";
 import { isBounceSender, type Verdict } from "./judge.ts";
 import { addressIn, type Caller, type Delivery } from "./delivery.ts";
 
+/** What came of it, and why, which may be another reason than the judge's. */
+export interface Ended {
+  readonly outcome: Outcome;
+  readonly reason: string;
+}
+
 /** What is at hand for acting. */
 export interface Scene {
   readonly caller: Caller;
   readonly settings: Settings;
+  readonly ledger: Ledger;
   readonly delivery: Delivery;
   readonly body: AsyncIterable<Uint8Array>;
   readonly now: Date;
@@ -31,14 +39,15 @@ export interface Scene {
  *
  * @throws {Fail} when it did not come to that
  */
-export async function deliver(place: Place, verdict: Verdict, scene: Scene): Promise<Outcome> {
+export async function deliver(place: Place, verdict: Verdict, scene: Scene): Promise<Ended> {
   if (place !== "forward") {
     await deliverToMaildir(place.maildir, await arrived(verdict, scene));
-    return "delivered";
+    return { outcome: "delivered", reason: verdict.reason };
   }
   // Only what is known to be somebody's can be forwarded to him.
   if (verdict.identity !== undefined) return await forward(verdict, verdict.identity, scene);
-  if (verdict.mark || inSrsDomain(scene)) return await refuse(verdict, scene);
+  if (verdict.mark) return await refuse(verdict, scene);
+  if (inSrsDomain(scene)) return await refuse({ ...verdict, reason: "the recipient is not a signed address" }, scene);
   throw new Fail("config", "Ordinary mail cannot be forwarded: --forward is for the SRS domain alone");
 }
 
@@ -49,14 +58,15 @@ function inSrsDomain({ settings, delivery }: Scene): boolean {
 }
 
 /** Into the spam maildir, by our own writer or the user's program. */
-export async function fileSpam(verdict: Verdict, scene: Scene): Promise<Outcome> {
+export async function fileSpam(verdict: Verdict, scene: Scene): Promise<Ended> {
   const { spam, spam_command } = scene.settings.incoming;
   const message = await arrived(verdict, scene);
+  const filed: Ended = { outcome: "filed", reason: verdict.reason };
   if (spam_command.length === 0) {
     // What is filed here is better in a folder that is made for it than in the queue for a week.
     makeParents(spam);
     await deliverToMaildir(spam, message);
-    return "filed";
+    return filed;
   }
   const call = {
     argv: spam_command,
@@ -66,14 +76,24 @@ export async function fileSpam(verdict: Verdict, scene: Scene): Promise<Outcome>
   };
   const { code, said } = await inject(call, message);
   if (code !== 0) throw new Fail("temporary", `${spam_command[0]} ended with status ${code}${said && `: ${said}`}`);
-  return "filed";
+  return filed;
+}
+
+/** Keeps a challenge that was answered. */
+export async function keep(verdict: Verdict, scene: Scene): Promise<Ended> {
+  const { answered } = scene.settings.challenge;
+  if (answered !== "") {
+    makeParents(answered);
+    await deliverToMaildir(answered, await arrived(verdict, scene));
+  }
+  return { outcome: "answered", reason: verdict.reason };
 }
 
 /** Refusing what has no sender, or a daemon's, would bounce a bounce: it is filed instead. */
-export async function refuse(verdict: Verdict, scene: Scene): Promise<Outcome> {
+export async function refuse(verdict: Verdict, scene: Scene): Promise<Ended> {
   const { sender } = scene.delivery;
   if (sender === undefined || isBounceSender(sender)) return await fileSpam(verdict, scene);
-  return "refuse";
+  return { outcome: "refuse", reason: verdict.reason };
 }
 
 /**
@@ -104,7 +124,7 @@ async function qmailLine(name: "RPLINE" | "DTLINE", { caller }: Scene): Promise<
  * On to the identity. A bounce keeps the null sender and gets a proof for the
  * identity's own hook; a person's mail keeps its sender.
  */
-async function forward(verdict: Verdict, identity: Identity, scene: Scene): Promise<Outcome> {
+async function forward(verdict: Verdict, identity: Identity, scene: Scene): Promise<Ended> {
   const { settings, delivery, now } = scene;
   const mine = `Delivered-To: ${identityName(identity)}`;
   if (delivery.header.some((one) => named(one, "Delivered-To") && one.raw.toLowerCase() === mine.toLowerCase())) {
@@ -124,7 +144,7 @@ async function forward(verdict: Verdict, identity: Identity, scene: Scene): Prom
   const handover = { sender: person ?? own, recipients: [identity.address], dsn: {} };
   const message = { head: concat(await qmailLine("DTLINE", scene), printHead(header, delivery.cut)), body: scene.body };
   await handOver(settings.transport, handover, message, scene.stop);
-  return "forwarded";
+  return { outcome: "forwarded", reason: verdict.reason };
 }
 
 /** An injector adds what is missing; then the proof would be over something else. */

@@ -18,6 +18,8 @@ export interface Delivery {
   /** Beginning of the message, and where its body begins in it. */
   readonly prefix: Uint8Array;
   readonly bodyStart: number;
+  /** Does the message end within `prefix`? */
+  readonly whole?: boolean;
   /** The header was cut and goes on in the body. */
   readonly cut?: boolean;
 }

@@ -5,14 +5,15 @@ import type { Caller } from "./delivery.ts";
  * How a hook ends:
  * - `go-on`: the caller delivers, as if the hook were not there
  * - `delivered`, `forwarded`, `filed` (as spam): the hook has done it; nothing more is to happen
+ * - `answered`: a challenge was answered, and kept as the settings say
  * - `redirected`: condredirect is told to
  * - `refuse`: for good, the sender is told
  * - `defer`: later again
  */
-export type Outcome = "go-on" | "delivered" | "forwarded" | "filed" | "redirected" | "refuse" | "defer";
+export type Outcome = "go-on" | "delivered" | "forwarded" | "filed" | "answered" | "redirected" | "refuse" | "defer";
 
 /** The outcomes after which nothing more is to happen. */
-export const DONE: readonly Outcome[] = ["delivered", "forwarded", "filed", "redirected"];
+export const DONE: readonly Outcome[] = ["delivered", "forwarded", "filed", "answered", "redirected"];
 
 // 75 is the one temporary status that qmail, Postfix, maildrop and procmail agree on; condredirect knows 111 only.
 // Postfix bounces at all but 0, 71 and 75; it never delivers behind a hook, so there going on is not sure: later.

@@ -9,9 +9,12 @@ import { printHead, without } from "../lib/message.ts";
 import { PROOF_FIELD } from "../lib/proof.ts";
 import { untilStopped } from "../lib/stop.ts";
 import { VERSION } from "../lib/version.ts";
-import { deliver, fileSpam, refuse, type Scene, withResult } from "./act.ts";
+import { fileLedger } from "../state/ledger.ts";
+import { sentIndex } from "../state/sent.ts";
+import { deliver, type Ended, fileSpam, keep, refuse, type Scene, withResult } from "./act.ts";
 import type { Place } from "./place.ts";
 import { addressedIdentity } from "./addressed.ts";
+import { giveAnswer } from "./answer.ts";
 import { addressIn, type Caller, type Delivery, envelope } from "./delivery.ts";
 import { DONE, exitStatus, type Outcome } from "./exits.ts";
 import { judge, type Verdict } from "./judge.ts";
@@ -46,33 +49,42 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   if (delivery.sender === undefined && options.caller === "qmail") {
     throw new Fail("temporary", "SENDER is not set: was this run by qmail-local?");
   }
-  const context = { settings, identities, now };
+  const ledger = fileLedger(`${settings.state}/ledger`);
+  const context = { settings, identities, now, ledger, sent: sentIndex(`${settings.state}/sent`, now) };
   const { verdict } = await judge(delivery, context);
   const stop = host.stopped();
   const body = untilStopped(input.body(), stop);
-  const scene: Scene = { caller: options.caller, settings, delivery, body, now, stop };
+  const scene: Scene = { caller: options.caller, settings, ledger, delivery, body, now, stop };
 
   const plain = addressedIdentity(delivery, context) !== undefined;
   const place = await choosePlace({ name, options, settings, verdict, plain }, host.env, host.readIfThere);
-  let outcome: Outcome = "defer";
+  let ended: Ended = { outcome: "defer", reason: verdict.reason };
   try {
-    outcome = await act(options.caller, verdict, place, scene);
+    ended = await act(options.caller, verdict, place, scene);
   } finally {
-    record(settings, delivery, verdict, outcome);
+    record(settings, delivery, verdict, ended);
   }
+  const { outcome } = ended;
   // qmail gives a file; others a pipe, and do not like it closed early.
   if (!DONE.includes(outcome) && options.caller !== "qmail") await host.drain(body);
   // What a hook says when it refuses stands in the bounce.
-  if (outcome === "refuse") host.complain(name, verdict.reason);
+  if (outcome === "refuse") host.complain(name, ended.reason);
   return { outcome, last: place !== undefined };
 }
 
-async function act(caller: Caller, verdict: Verdict, place: Place | undefined, scene: Scene): Promise<Outcome> {
+async function act(caller: Caller, verdict: Verdict, place: Place | undefined, scene: Scene): Promise<Ended> {
+  const { action } = verdict;
+  const as = (outcome: Outcome): Ended => ({ outcome, reason: verdict.reason });
   // condredirect moves the message itself: it is told which, no more.
-  if (caller === "condredirect") return verdict.action === "deliver" ? "go-on" : "redirected";
-  if (verdict.action === "spam") return await fileSpam(verdict, scene);
-  if (verdict.action === "refuse") return await refuse(verdict, scene);
-  return place === undefined ? "go-on" : await deliver(place, verdict, scene);
+  if (caller === "condredirect") return as(action === "spam" || action === "refuse" ? "redirected" : "go-on");
+  if (action === "spam") return await fileSpam(verdict, scene);
+  if (action === "refuse") return await refuse(verdict, scene);
+  if (action === "answer") {
+    const given = await giveAnswer(verdict, scene);
+    if (given === "answered") return await keep(verdict, scene);
+    verdict = { ...verdict, action: "deliver", reason: `${verdict.reason}; ${given.not}: look yourself` };
+  }
+  return place === undefined ? { outcome: "go-on", reason: verdict.reason } : await deliver(place, verdict, scene);
 }
 
 /** Message in, message out with one result field. Whatever is wrong, the message goes through. */
@@ -85,9 +97,11 @@ async function filter(name: string, options: Options): Promise<number> {
   try {
     const { settings, identities } = load(options);
     const delivery = await received(options, input);
-    const { verdict } = await judge(delivery, { settings, identities, now: new Date() });
+    const now = new Date();
+    const sent = sentIndex(`${settings.state}/sent`, now);
+    const { verdict } = await judge(delivery, { settings, identities, now, sent }); // a filter answers no challenge
     head = concat(mbox, printHead(withResult(header, verdict), cut));
-    record(settings, delivery, verdict, "go-on");
+    record(settings, delivery, verdict, { outcome: "go-on", reason: verdict.reason });
   } catch (error) {
     host.complain(name, `${reason(error)}; the message goes through unmarked`);
   }
@@ -104,10 +118,10 @@ function load(options: Options) {
 async function received(options: Options, input: host.Input): Promise<Delivery> {
   const { header, bodyStart, cut = false } = input.head;
   const told = await envelope(options.caller, header, host.env, options);
-  return { ...told, header, prefix: input.prefix, bodyStart, cut };
+  return { ...told, header, prefix: input.prefix, bodyStart, cut, whole: input.whole };
 }
 
-function record(settings: Settings, delivery: Delivery, verdict: Verdict, outcome: Outcome): void {
+function record(settings: Settings, delivery: Delivery, verdict: Verdict, ended: Ended): void {
   const sender = typeof delivery.sender === "string" ? addressIn(delivery.sender) : null;
   host.log(settings, {
     way: "in",
@@ -119,8 +133,8 @@ function record(settings: Settings, delivery: Delivery, verdict: Verdict, outcom
     identity: verdict.identity && identityName(verdict.identity),
     result: verdict.result,
     check: verdict.check,
-    outcome,
-    why: verdict.reason,
+    outcome: ended.outcome,
+    why: ended.reason,
   });
 }
 

@@ -5,14 +5,28 @@
 import type { Settings } from "../lib/config.ts";
 import type { Identity } from "../lib/identity.ts";
 import type { Delivery } from "./delivery.ts";
+import type { LedgerView } from "../lib/ledger.ts";
+import type { SentView } from "../state/sent.ts";
 import { checkAddressed } from "./addressed.ts";
+import { checkAnswer } from "./answered.ts";
+import { checkChallenge } from "./challenge.ts";
+import type { Form } from "./forms.ts";
 import { checkForged } from "./forged.ts";
 import { checkProof } from "./proved.ts";
 import { checkReturned } from "./returned.ts";
 import { checkSigned } from "./signed.ts";
 
 /** What is done with the message. */
-export type Action = "deliver" | "spam" | "refuse";
+export type Action = "deliver" | "spam" | "refuse" | "answer";
+
+/** An answer to a challenge, to be given once. */
+export interface Answer {
+  readonly form: Form;
+  /** The entry of the ledger that it spends. */
+  readonly entry: string;
+  /** The challenge's own Message-ID. */
+  readonly inReplyTo: string | undefined;
+}
 
 /** The answer of the check that decided. */
 export interface Verdict {
@@ -29,6 +43,8 @@ export interface Verdict {
   readonly mark?: boolean;
   /** The recipient was a signed address: whoever called may have no other place for it. */
   readonly signed?: boolean;
+  /** With `answer`: what is to be said. */
+  readonly answer?: Answer;
 }
 
 /** The verdict on what is forged, as `incoming.forged` says; `marked` in the first days. */
@@ -41,15 +57,19 @@ export function forgery(check: string, reason: string, { settings }: Context, ma
 /**
  * `genuine` answers our mail; `late` does so too late; `unsolicited` is from
  * the null sender but no bounce; `suspect` is forged, but the settings or the
- * first days say that it is delivered.
+ * first days say that it is delivered; `challenge` asks about our message.
  */
-export type Result = "genuine" | "late" | "unsolicited" | "suspect" | "forged" | "other";
+export type Result = "genuine" | "late" | "unsolicited" | "suspect" | "forged" | "challenge" | "other";
 
 /** What checks are made with. */
 export interface Context {
   readonly settings: Settings;
   readonly identities: readonly Identity[];
   readonly now: Date;
+  /** What was sent to lists; looked at only. */
+  readonly ledger?: LedgerView;
+  /** Which Message-IDs were sent. */
+  readonly sent?: SentView;
 }
 
 /** A check: its verdict, or what it found while it had none. */
@@ -63,10 +83,12 @@ export interface Step {
 
 /** In this order; HACKING.md tells how to add one. The last always decides. */
 const CHECKS: readonly [string, Check][] = [
+  ["challenge", checkChallenge],
   ["signed-recipient", checkSigned],
   ["addressed", checkAddressed],
   ["proof", checkProof],
   ["returned-header", checkReturned],
+  ["answer", checkAnswer],
   ["forged", checkForged],
 ];
 

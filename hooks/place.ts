@@ -49,6 +49,6 @@ export async function choosePlace(
   if (behind === "more" || (behind === "unknown" && verdict.signed !== true)) return undefined;
   if (settings.incoming.forward && !plain) return "forward";
   if (settings.incoming.inbox !== "") return { maildir: settings.incoming.inbox };
-  if (verdict.action !== "deliver") return undefined;
+  if (verdict.action === "spam" || verdict.action === "refuse") return undefined;
   throw new Fail("config", "Nothing delivers behind this hook: give it --maildir, or set incoming.inbox");
 }

@@ -14,7 +14,8 @@ export interface IdentitySettings {
 /** One rule for the envelope sender. */
 export interface Rule {
   readonly to: readonly string[];
-  readonly sender: Scheme;
+  readonly sender: Scheme | "";
+  readonly confirm: boolean;
 }
 
 /** All settings; what each means stands in settings.ts. Paths are absolute. */
@@ -43,6 +44,12 @@ export interface Settings {
     readonly maildir: string;
     readonly timeout: number;
     readonly real: readonly string[];
+  };
+  readonly challenge: {
+    readonly answer: boolean;
+    readonly lists: readonly string[];
+    readonly requests: boolean;
+    readonly answered: string;
   };
   readonly incoming: {
     readonly forged: "spam" | "refuse" | "mark";

@@ -18,7 +18,7 @@ export async function hmac(
 }
 
 /** What the derived keys are for; a MAC of one is worth nothing to another. */
-export type Purpose = "tag" | "proof";
+export type Purpose = "tag" | "proof" | "sent";
 
 /**
  * MAC over fields with the key that the secret yields for this purpose.

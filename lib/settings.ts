@@ -107,7 +107,18 @@ export const SETTINGS: readonly Setting[] = [
       "repeated; the first that matches counts.",
     check: patterns,
   },
-  { name: "rule.sender", type: SCHEMES, fallback: undefined, help: "What these recipients get." },
+  {
+    name: "rule.sender",
+    type: ["", ...SCHEMES],
+    fallback: "",
+    help: "What these recipients get. Empty: what `sender` says.",
+  },
+  {
+    name: "rule.confirm",
+    type: "flag",
+    fallback: false,
+    help: "With `challenge.answer`: remember mail to these recipients, and answer their challenges about it.",
+  },
   {
     name: "srs.hash_length",
     type: "number",
@@ -189,6 +200,36 @@ export const SETTINGS: readonly Setting[] = [
     fallback: [],
     help: "The real sendmail, for `-bs`, `-bp` and `-q`, which are refused without it.",
     check: absolute,
+  },
+  {
+    name: "challenge.answer",
+    type: "flag",
+    fallback: false,
+    help:
+      "Answer challenges (qsecretary, ezmlm, TMDA, qconfirm, Sympa) about messages that you sent. **Each answer enters " +
+      "you into the contract that the challenge states, about that message.**",
+  },
+  {
+    name: "challenge.lists",
+    type: "words",
+    fallback: ["qmail@list.cr.yp.to", "log@list.cr.yp.to", "dns@list.cr.yp.to", "ezmlm@list.cr.yp.to"],
+    help: "Lists whose challenges are answered, `*` standing for any characters.",
+    check: patterns,
+  },
+  {
+    name: "challenge.requests",
+    type: "flag",
+    fallback: false,
+    help:
+      "Also answer those that show nothing of your message (Mailman, Sympa AUTH, Majordomo), when you sent a request " +
+      "to that list within a week and only one.",
+  },
+  {
+    name: "challenge.answered",
+    type: "path",
+    fallback: "~/Maildir/.Answered",
+    help:
+      "The maildir that keeps the challenges that were answered, since an answer is a contract. Empty: none is kept.",
   },
   {
     name: "incoming.forged",

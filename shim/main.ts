@@ -11,6 +11,7 @@ import { VERSION } from "../lib/version.ts";
 import { handOver, LOOP_MARK, Refused } from "../transport/handover.ts";
 import { parseFlags } from "./flags.ts";
 import { plan } from "./plan.ts";
+import { BODY_WANTED, remember } from "./remember.ts";
 
 /** sysexits(3), as every mail program knows them. */
 const STATUS: Partial<Record<Kind, number>> = {
@@ -73,12 +74,15 @@ async function send(call: SendCall): Promise<number> {
   await checkLoop("transport.command");
   const settings = host.loadSettings(host.configFile());
   const identities = host.loadIdentities(settings);
-  const input = await host.readInput(0, true);
-  const planned = await plan(call, input.head.header, { settings, identities, now: new Date() });
+  const now = new Date();
+  const input = await host.readInput(settings.challenge.answer ? BODY_WANTED : 0, true);
+  const planned = await plan(call, input.head.header, { settings, identities, now });
+  const begun = input.prefix.subarray(input.head.bodyStart);
+  const forgotten = await remember(planned, begun, input.whole, settings, now);
 
   const stop = host.stopped();
   const body = untilStopped(unixLines(input.body()), stop);
-  const event = describe(planned, settings);
+  const event = { ...describe(planned, settings), forgotten };
   try {
     const message = { head: printHead(planned.header), body };
     const route = await handOver(settings.transport, planned.handover, message, stop);

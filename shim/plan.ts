@@ -186,7 +186,10 @@ async function sign(scheme: Scheme, identity: Identity, { settings, now }: Conte
 
 function signingKey(identity: Identity, now: Date) {
   const [key] = liveKeys(identity.keys, now);
-  if (key === undefined) throw new Fail("config", `All keys of ${formatAddress(identity.address)} are too old to sign`);
+  if (key === undefined) {
+    const why = "all are too old, or of a day that lies ahead";
+    throw new Fail("config", `No key of ${formatAddress(identity.address)} can sign today: ${why}`);
+  }
   return key;
 }
 

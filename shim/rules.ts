@@ -7,12 +7,26 @@ import type { Scheme } from "../lib/settings.ts";
 export function schemeFor(recipient: Address, settings: Pick<Settings, "rule" | "sender">): Scheme {
   if (isListCommand(recipient)) return "plain";
   const rule = settings.rule.find((one) => matches(one, recipient));
-  return rule?.sender ?? settings.sender;
+  return rule?.sender || settings.sender;
 }
 
 function matches(rule: Rule, recipient: Address): boolean {
-  return rule.to.some((pattern) => glob(pattern.toLowerCase(), canonical(recipient)));
+  return isAmong(rule.to, recipient);
 }
+
+function isAmong(patterns: readonly string[], recipient: Address): boolean {
+  return patterns.some((pattern) => glob(pattern.toLowerCase(), canonical(recipient)));
+}
+
+/** Is mail to this recipient remembered, since a challenge about it is to be answered? */
+export function isRemembered(recipient: Address, settings: Pick<Settings, "rule" | "challenge">): boolean {
+  const { answer, lists, requests } = settings.challenge;
+  if (!answer) return false;
+  return isAmong(lists, recipient) || settings.rule.some((rule) => rule.confirm && matches(rule, recipient)) ||
+    SUBSCRIPTION.test(recipient.local) || (requests && isListCommand(recipient));
+}
+
+const SUBSCRIPTION = /^.+[-+](?:un)?subscribe(?:[-+][^=]+=[^=]+)?$/i;
 
 /** `*` stands for any characters, also none. Linear: no pattern can make it slow. */
 export function glob(pattern: string, text: string): boolean {

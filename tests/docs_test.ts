@@ -1,9 +1,13 @@
 /** What documents say is what the code does. */
 import assert from "node:assert/strict";
 import { BEGIN, END, settingsTable, withTable } from "../contrib/docs/settings.ts";
+import { parseConfig } from "../lib/config.ts";
+import { dayOf, parseDay } from "../lib/day.ts";
+import { parseKeys } from "../lib/keys.ts";
 import { SETTINGS } from "../lib/settings.ts";
 import { VERSION } from "../lib/version.ts";
-import { ROOT } from "./rig.ts";
+import { Home, ROOT } from "./rig.ts";
+import { stub, words } from "./stub.ts";
 
 Deno.test("deno.json and the programs have the same version", () => {
   assert.equal(JSON.parse(Deno.readTextFileSync(`${ROOT}/deno.json`)).version, VERSION);
@@ -52,4 +56,86 @@ Deno.test("deno fmt leaves the table as it is", async () => {
   const { code, stdout } = await child.output();
   assert.equal(code, 0);
   assert.equal(new TextDecoder().decode(stdout), text);
+});
+
+/** The README, and its fenced blocks in order, less what they are indented by. */
+function readme(): { text: string; blocks: { at: number; text: string }[] } {
+  const text = Deno.readTextFileSync(`${ROOT}/README.md`);
+  const blocks = [...text.matchAll(/^( *)```\w*\n([^]*?)^\1```$/gm)].map((found) => {
+    const [, indent, block] = found as unknown as [string, string, string];
+    return { at: found.index, text: block.replace(new RegExp(`^${indent}`, "gm"), "") };
+  });
+  return { text, blocks };
+}
+
+/** The one block with this in it. */
+function block(pattern: RegExp): string {
+  const found = readme().blocks.filter(({ text }) => pattern.test(text));
+  assert.equal(found.length, 1, `${found.length} blocks with ${pattern}`);
+  return found[0]!.text;
+}
+
+/** What a file of contrib/ does, its comments left out. */
+const snippet = (name: string) =>
+  Deno.readTextFileSync(`${ROOT}/contrib/${name}`).split("\n").filter((line) => !/^(#|$)/.test(line)).join("\n") + "\n";
+
+Deno.test("README's dot-qmail lines are those of contrib/qmail", () => {
+  const lines = block(/^\|.*\/incoming$/m);
+  for (const name of [".qmail", ".qmail-srs-default"]) assert.equal(lines, snippet(`qmail/greg/${name}`));
+  assert.ok(block(/control\/virtualdomains/).includes(`echo ${snippet("qmail/virtualdomains").trim()} >> `));
+});
+
+Deno.test("README's line for mutt is that of contrib/mutt", () => {
+  const line = block(/^set sendmail/m);
+  assert.equal(line.trim().split("\n").length, 1);
+  assert.ok(snippet("mutt/muttrc").split("\n").includes(line.trim()), line);
+});
+
+Deno.test("README's key and settings are understood, by what they say and by the shim", async () => {
+  using home = new Home();
+  Deno.removeSync(`${home.path}/.config`, { recursive: true });
+  const made = await home.run(["/bin/sh", "-e"], block(/config\.toml <</));
+  assert.deepEqual(made, { code: 0, stdout: "", stderr: "" });
+  const folder = `${home.path}/.config/countersign`;
+  assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["config.toml", "keys"]);
+  for (const name of ["config.toml", "keys"]) assert.equal(Deno.statSync(`${folder}/${name}`).mode! & 0o777, 0o600);
+
+  const place = { file: `${folder}/config.toml`, home: home.path };
+  const settings = parseConfig(Deno.readTextFileSync(place.file), place);
+  assert.deepEqual(settings.identity.map(({ address, srs_domain, keys }) => [address, srs_domain, keys]), [
+    ["greg@example.org", "srs.example.org", `${folder}/keys`],
+  ]);
+  assert.deepEqual([settings.transport.preset, settings.incoming.spam], [
+    "qmail-inject",
+    `${home.path}/Maildir/.Spam`,
+  ]);
+  const [key] = parseKeys(Deno.readTextFileSync(`${folder}/keys`), "keys");
+  assert.equal(key!.secret.length, 32);
+  // Both were made on the same day, in the time zone of that machine.
+  assert.equal(parseDay(settings.since), key!.created);
+  assert.ok(Math.abs(key!.created - dayOf(new Date())) <= 1);
+
+  // A stub takes qmail-inject's place.
+  const text = Deno.readTextFileSync(place.file);
+  Deno.writeTextFileSync(place.file, text.replace(/^preset = .*$/m, (line) => `${line}\ncommand = ["${stub(home)}"]`));
+  const sent = await home.shim(["ann@example.net"], "From: greg@example.org\n\nHi.\n");
+  assert.deepEqual(sent, { code: 0, stdout: "", stderr: "" });
+  const [a, f, sender, ...rest] = words(home);
+  assert.deepEqual([a, f, rest], ["-a", "-f", ["--", "ann@example.net"]]);
+  assert.match(sender!, /^SRS0=[\w-]{8}=..=example\.org=greg@srs\.example\.org$/);
+});
+
+Deno.test("the demo shows the main job: out, back, and a forgery", async () => {
+  using home = new Home();
+  const argv = [Deno.execPath(), "run", "-q", "--frozen", "-A", `--config=${ROOT}/deno.json`];
+  const ran = await home.run([...argv, `${ROOT}/contrib/demo/demo.ts`]);
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.equal(ran.stderr, "");
+  assert.deepEqual(ran.stdout.match(/^[1-9]\. (?:Out|In): /gm), ["1. Out: ", "2. In: ", "3. In: "]);
+  const [, out = "", back = "", forgery = ""] = ran.stdout.split(/^[1-3]\. /m);
+  assert.match(out, /^ {5}Return-Path: <SRS0=\S+@srs\.example\.org>\n {5}X-Msgauth: v1\.k1\.\S+$/m);
+  assert.match(back, /inbox: Maildir\/new\n {5}Subject: failure notice$/m);
+  assert.match(forgery, /^ {5}X-Countersign: forged; check=forged; /m);
+  const log = forgery.split("What the log says:\n")[1]!.trimEnd().split("\n");
+  assert.deepEqual(log.map((line) => /result=(\w+)/.exec(line)?.[1]), ["sent", "genuine", "forged"]);
 });

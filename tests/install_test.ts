@@ -11,7 +11,18 @@ const root = Deno.uid() === 0;
 /** A checkout of our own, as a user would have it: sources, nothing made from them. */
 function copyCheckout(to: string): void {
   Deno.mkdirSync(to);
-  const parts = ["deno.json", "deno.lock", "main.ts", "mod.ts", "lib", "transport", "shim", "hooks", "contrib"];
+  const parts = [
+    "deno.json",
+    "deno.lock",
+    "main.ts",
+    "mod.ts",
+    "lib",
+    "transport",
+    "state",
+    "shim",
+    "hooks",
+    "contrib",
+  ];
   for (const part of parts) copy(`${ROOT}/${part}`, `${to}/${part}`);
 }
 

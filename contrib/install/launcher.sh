@@ -21,6 +21,13 @@ deno=@DENO@
 command -v "$deno" >/dev/null 2>&1 || later "Deno ($deno) is not there"
 [ -n "${PWD-}" ] || later "the working folder is gone"
 
+# Debian's cron, started by the system, hands down none.
+if [ -z "${HOME-}" ]; then
+  entry=$(getent passwd "$(id -u)" 2>/dev/null)
+  entry=${entry%:*}
+  HOME=${entry##*:}
+  export HOME
+fi
 # A home that is no folder, as /dev/null: Deno would stop because it cannot look for an .npmrc in it.
 [ ! -e "${HOME-}" ] || [ -d "$HOME" ] || HOME=/nonexistent
 NO_COLOR=1 DENO_NO_UPDATE_CHECK=1

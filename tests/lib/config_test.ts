@@ -82,6 +82,11 @@ const VALUES: Record<string, { good: string; is: unknown; bad: string; with?: Ta
     with: { rule: { sender: '"plain"' } },
   },
   "rule.sender": { good: '"prvs"', is: "prvs", bad: '"none"', with: { rule: { to: '["*@example.com"]' } } },
+  "rule.confirm": { good: "true", is: true, bad: '"no"', with: { rule: { to: '["*@example.com"]' } } },
+  "challenge.answer": { good: "true", is: true, bad: '"yes"' },
+  "challenge.lists": { good: '["*@lists.example.org"]', is: ["*@lists.example.org"], bad: '["a b"]' },
+  "challenge.requests": { good: "true", is: true, bad: "1" },
+  "challenge.answered": { good: '"kept"', is: `${FOLDER}/kept`, bad: '"a\\u0000"' },
   "srs.hash_length": { good: "4", is: 4, bad: "3" },
   "srs.alphabet": { good: '"base64"', is: "base64", bad: '"base32"' },
   "srs.separator": { good: '"+"', is: "+", bad: '"_"' },
@@ -110,7 +115,7 @@ Deno.test("The table of this test has every setting", () => {
 });
 
 Deno.test("Every setting has its default", () => {
-  const commanded = parse(write({ ...BASE, rule: { to: '["*"]', sender: '"srs"' } }, SETTINGS[0]!).text);
+  const commanded = parse(write({ ...BASE, rule: { to: '["*"]' } }, SETTINGS[0]!).text);
   const filed = parse(write({ ...BASE, transport: { via: '"maildir"', maildir: '"/m"' } }, SETTINGS[0]!).text);
   for (const setting of SETTINGS) {
     if (setting.fallback === undefined) continue;

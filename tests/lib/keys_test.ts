@@ -84,6 +84,8 @@ Deno.test("A key verifies on every day of its life, and on none after", () => {
   assert.ok(!alive(day(KEY_AGE)));
   assert.ok(!alive(day(10 * KEY_AGE)));
   assert.ok(alive(day(-1)), "a clock that is behind");
+  assert.ok(!alive(new Date(day(-1).getTime() - 1)), "a millisecond before that");
+  assert.ok(!alive(day(-2)));
   // A stamp of prvs comes round again after 1000 days, one of SRS after 1024: no key may live that long.
   assert.ok(KEY_AGE + 99 < 1000);
 });

@@ -209,3 +209,15 @@ Deno.test("unixLines passes a piece without a CR on as it is", async () => {
     })())
   ) assert.equal(out, chunk);
 });
+
+Deno.test("unixLines makes one buffer for all pieces of a size", async () => {
+  const [piece, count] = ["line\r\n", 100];
+  const buffers = new Set<ArrayBufferLike>();
+  let size = 0;
+  for await (const out of unixLines(pieces(Array(count).fill(piece)))) {
+    buffers.add(out.buffer);
+    size += out.length;
+  }
+  assert.equal(size, count * "line\n".length);
+  assert.equal(buffers.size, 1, "memory for a long message is that for a short one");
+});

@@ -60,6 +60,14 @@ const USES: Record<string, () => Promise<void>> = {
     const mail = 'Content-Type: multipart/report; boundary="b"\n\n--b\n\nhello\n--b--\n';
     assert.deepEqual(await Array.fromAsync(findOriginals(utf8(mail), mail.indexOf("\n\n") + 2)), []);
   },
+  async ledger() {
+    const { disagreement, makeEntry, parseEntry, printEntry } = await import("../../lib/ledger.ts");
+    const { field } = await import("../../lib/message.ts");
+    const header = [field("From", "greg@example.org"), field("Subject", "=?utf-8?q?x?=")];
+    const entry = await makeEntry("greg@example.org", "l@x", header, [Uint8Array.of(65)], NOW);
+    assert.deepEqual(parseEntry(printEntry(entry)), entry);
+    assert.equal(await disagreement(entry, header, [Uint8Array.of(65)], false), undefined);
+  },
   async proof() {
     const { hasProof, makeProof, PROOF_FIELD } = await import("../../lib/proof.ts");
     const { parseKeys } = await import("../../lib/keys.ts");

@@ -14,10 +14,11 @@ const MAY: Record<string, readonly string[]> = {
   "mod.ts": ["lib"],
   lib: ["lib"],
   transport: ["lib", "transport"],
-  shim: ["lib", "transport", "shim"],
-  hooks: ["lib", "transport", "hooks"],
-  smtp: ["lib", "transport", "smtp"],
-  admin: ["lib", "transport", "admin"],
+  state: ["lib", "state"],
+  shim: ["lib", "transport", "state", "shim"],
+  hooks: ["lib", "transport", "state", "hooks"],
+  smtp: ["lib", "transport", "state", "smtp"],
+  admin: ["lib", "transport", "state", "admin"],
 };
 
 /** The one file of lib that may touch `Deno`. */

@@ -1,7 +1,7 @@
 /** The real dma with contrib/dma. */
 import assert from "node:assert/strict";
 import { type Home, oneLine } from "../rig.ts";
-import { deadPort, Sink } from "../smtp_sink.ts";
+import { deadPort, LATER, Sink } from "../smtp_sink.ts";
 import { arrived, carries, comesHome, injectorHome, sent, signed, write } from "./injectors.ts";
 import { snippet } from "./letters.ts";
 import { type Root, unpacked } from "./unpacked.ts";
@@ -35,11 +35,28 @@ test("dma: a refused message comes home", async (t) => {
   await comesHome(t, { home, sink });
 });
 
-test("dma: while the server is down the message waits", async () => {
+test("dma: while the server is down or busy the message waits", async (t) => {
+  await using sink = new Sink();
   await using root = await unpack();
   using home = dmaHome(root, deadPort());
-  sent(await write(home, "nobody@mx.example.net"));
-  assert.equal(root.list("var/spool/dma").length, 2, "an envelope and a message");
+  await t.step("down", async () => {
+    sent(await write(home, "nobody@mx.example.net"));
+    assert.equal(root.list("var/spool/dma").length, 2, "an envelope and a message");
+  });
+  await t.step("busy", async () => {
+    sink.answers = { to: LATER };
+    configure(root, sink.port);
+    sent(await write(home, "nobody@mx.example.net"));
+    await sink.untilSaid(/^RCPT/);
+    assert.equal(root.list("var/spool/dma").length, 4);
+  });
+  await t.step("up again, after a reboot", async () => {
+    sink.answers = {};
+    await root.stop(); // Each waits in a process of its own, for minutes.
+    const flushed = await root.run(home, ["/usr/sbin/dma", "-q"]);
+    assert.equal(flushed.code, 0, flushed.stderr);
+    assert.equal((await arrived(sink, 2)).length, 2);
+  });
 });
 
 test("dma: what fails at once", async (t) => {

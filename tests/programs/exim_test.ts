@@ -74,6 +74,7 @@ test("Exim: while the server is down or busy the message waits", async (t) => {
   const queued = () => root.list("var/spool/exim4/input").filter((name) => name.endsWith("-D")).length;
   await t.step("down", async () => {
     sent(await write(home, "nobody@mx.example.net"));
+    await root.quiet();
     assert.equal(queued(), 1);
   });
   await t.step("busy", async () => {
@@ -81,6 +82,7 @@ test("Exim: while the server is down or busy the message waits", async (t) => {
     configure(root, sink.port);
     const flushed = await root.run(home, ["/usr/sbin/exim4", "-qff"]);
     assert.equal(flushed.code, 0, flushed.stderr);
+    await root.quiet();
     assert.ok(sink.lines.includes("DATA"));
     assert.equal(queued(), 1);
   });

@@ -134,18 +134,18 @@ export async function carries(t: Deno.TestContext, { home, sink }: Injector, tak
     });
   }
 
-  const senders: [sender: string, taken: boolean][] = [
-    ["-x@elsewhere.example", true],
-    ["o'neil&co=x+y@elsewhere.example", true],
-    ['"a b"@elsewhere.example', takes.quoted],
-    ['"a,b"@elsewhere.example', takes.quoted],
-    ['"a\\"b"@elsewhere.example', takes.quoted],
-  ];
-  for (const [sender, taken] of senders) {
-    await t.step(`sender ${sender} ${taken ? "arrives" : "is refused"}`, async () => {
-      const ran = await home.shim([`-f${sender}`, "--", to], letter(to));
-      if (!taken) return oneLine(ran, 69, /cannot take/);
-      sent(ran);
+  // A quoted local part is lost in recipients only, by those that lose it.
+  for (
+    const sender of [
+      "-x@elsewhere.example",
+      "o'neil&co=x+y@elsewhere.example",
+      '"a b"@elsewhere.example',
+      '"a,b"@elsewhere.example',
+      '"a\\"b"@elsewhere.example',
+    ]
+  ) {
+    await t.step(`sender ${sender} arrives`, async () => {
+      sent(await home.shim([`-f${sender}`, "--", to], letter(to)));
       assert.equal((await one()).from, sender);
     });
   }

@@ -67,6 +67,13 @@ export const FORGED = qsbmf(
   "From: greg@example.org\nMessage-ID: <lie@spam.example>\nSubject: Pills\n\nBuy!\n",
 );
 
+/** Settings with which the same is only marked, and one with which it is not: top, `[incoming]`, the result. */
+export const SUSPECT: readonly [what: string, top: string, incoming: string, result: "suspect" | "forged"][] = [
+  ["in the first days", `since = ${new Date().toISOString().slice(0, 10)}`, "", "suspect"],
+  ["forged = mark", "", 'forged = "mark"', "suspect"],
+  ["neither", "", "", "forged"],
+];
+
 /** An SRS address in greg's SRS domain that greg did not make. */
 export const FORGED_SRS = "SRS0=AAAAAAAA=AA=example.org=greg@srs.example.org";
 

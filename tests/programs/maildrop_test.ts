@@ -14,7 +14,9 @@ import {
   MEGABYTE,
   ORDINARY,
   send,
+  settings,
   snippet,
+  SUSPECT,
   withEnvelope,
 } from "./letters.ts";
 import { need } from "./need.ts";
@@ -69,6 +71,19 @@ for (const name of ALL) {
     }
   });
 }
+
+test("maildrop: what is suspect is delivered, with its mark", async (t) => {
+  for (const [what, top, incoming, result] of SUSPECT) {
+    await t.step(what, async () => {
+      using home = gregsHome();
+      home.settings(settings(home, incoming), top);
+      assert.equal((await maildrop(home, snippet(XFILTER), FORGED, told(""))).code, 0);
+      counts(home, result === "suspect" ? 1 : 0, result === "suspect" ? 0 : 1);
+      const [got] = [...found(home).inbox, ...found(home).spam];
+      assert.ok(fieldOf(got!, "X-Countersign").startsWith(`${result}; check=forged; `));
+    });
+  }
+});
 
 test("maildrop: ordinary mail through backticks is untouched", async () => {
   using home = gregsHome();

@@ -52,6 +52,16 @@ test("PHP: a script that names no From gets one", async () => {
   assert.match(senderOf(mail!), SRS);
 });
 
+test("PHP: a visitor's From is not ours to sign, the pitfall of a contact form", async () => {
+  using home = new Home();
+  const code = (header: string) => `mail("a@mx.example.net", "Lunch", "At one?", "${header}: visitor@example.com")`;
+  assert.deepEqual(await mails(home, code("From")), WORKED);
+  assert.equal(fieldOf(home.mails("out")[0]!, "X-Msgauth"), "");
+  Deno.removeSync(`${home.path}/out`, { recursive: true });
+  assert.deepEqual(await mails(home, code("Reply-To")), WORKED);
+  assert.match(senderOf(home.mails("out")[0]!), SRS);
+});
+
 test("PHP: sendmail_path on the command line, and the fifth argument", async (t) => {
   const path = `sendmail_path=${ROOT}/shim/shim -t -i`;
   const table: [what: string, from: string, fifth: string, sender: RegExp][] = [

@@ -14,7 +14,9 @@ import {
   MEGABYTE,
   ORDINARY,
   send,
+  settings,
   snippet,
+  SUSPECT,
   withEnvelope,
 } from "./letters.ts";
 import { need } from "./need.ts";
@@ -79,6 +81,19 @@ for (const name of BOTH) {
     }
   });
 }
+
+test("procmail: what is suspect is delivered, with its mark", async (t) => {
+  for (const [what, top, incoming, result] of SUSPECT) {
+    await t.step(what, async () => {
+      using home = gregsHome();
+      home.settings(settings(home, incoming), top);
+      assert.equal((await procmail(home, snippet(MARKS), withEnvelope(FORGED))).code, 0);
+      counts(home, result === "suspect" ? 1 : 0, result === "suspect" ? 0 : 1, home.read("procmail.log"));
+      const [got] = [...found(home).inbox, ...found(home).spam];
+      assert.ok(fieldOf(got!, "X-Countersign").startsWith(`${result}; check=forged; `));
+    });
+  }
+});
 
 test("procmail: ordinary mail is untouched when the hook files", async () => {
   using home = gregsHome();

@@ -106,6 +106,7 @@ export class Root {
     for (const device of ["null", "urandom", "random"]) {
       await root.#outside("cp", "-a", `/dev/${device}`, `${root.path}/dev/`);
     }
+    Deno.symlinkSync("../run", `${root.path}/var/run`);
     // Newer packages leave it to the installed system that /lib is /usr/lib.
     for (const folder of ["bin", "sbin", "lib", "lib64"]) {
       if (!there(`${root.path}/${folder}`) && there(`${root.path}/usr/${folder}`)) {
@@ -184,19 +185,22 @@ export class Root {
   }
 
   /** Starts a program of the machine that also sees these files and folders of ours, in a mount namespace of its own. */
-  startWith(paths: string[], argv: string[]): void {
+  startWith(paths: string[], argv: string[]): Promise<Deno.CommandStatus> {
     for (const path of paths) {
       if (Deno.statSync(path).isDirectory) Deno.mkdirSync(`${this.path}${path}`, { recursive: true });
       else this.write(path.slice(1), "");
     }
-    const script = 'set -e; for path; do mount --rbind "$path" "$root$path"; done; exec chroot "$root" $program';
+    const script =
+      'set -e; for path; do mount --rbind "$path" "$root$path"; done; exec env -u root -u program chroot "$root" $program';
     const child = new Deno.Command("unshare", {
       args: ["-m", "sh", "-c", script, "sh", ...paths],
       clearEnv: true,
       env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", root: this.path, program: argv.join(" ") },
       stdin: "null",
     });
-    this.#started.push(child.spawn());
+    const started = child.spawn();
+    this.#started.push(started);
+    return started.status;
   }
 
   /** The processes that live in it: what was started, and what a program has left behind to deliver. */
@@ -210,7 +214,13 @@ export class Root {
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** When nothing runs in it any more: what a program left behind to deliver has tried. */
+  async quiet(): Promise<void> {
+    while (!this.#processes().next().done) await new Promise((done) => setTimeout(done, 5));
+  }
+
+  /** Stops everything that runs in it, as a reboot does. */
+  async stop(): Promise<void> {
     for (let pids; (pids = [...this.#processes()]).length > 0;) {
       for (const pid of pids) {
         try {
@@ -221,7 +231,11 @@ export class Root {
       }
       await new Promise((done) => setTimeout(done, 5));
     }
-    for (const child of this.#started) await child.status;
+    for (const child of this.#started.splice(0)) await child.status;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
     Deno.removeSync(this.path, { recursive: true });
   }
 }

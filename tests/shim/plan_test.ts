@@ -207,7 +207,7 @@ test("The newest key signs, one that is too old does not", async () => {
   const planned = await run(COMPLETE, {}, context("", [old]));
   assert.match(value(planned.header, TAG_FIELD)!, /^v1\.k2\./);
   const late = { ...context(), now: new Date((GREG.keys[0]!.created + KEY_AGE) * 86_400_000) };
-  await assert.rejects(run(COMPLETE, {}, late), { kind: "config", message: /greg@example\.org are too old/ });
+  await assert.rejects(run(COMPLETE, {}, late), { kind: "config", message: /greg@example\.org can sign today/ });
 });
 
 test("What is missing is added before the tag, which holds over it", async () => {

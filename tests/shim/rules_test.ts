@@ -124,7 +124,7 @@ Deno.test("What only looks like a list command is a person", () => {
 });
 
 Deno.test("The scheme: a list command is plain, else the first rule that matches, else the setting", () => {
-  const rule = (sender: Scheme, ...to: string[]): Rule => ({ to, sender });
+  const rule = (sender: Scheme, ...to: string[]): Rule => ({ to, sender, confirm: false });
   const rules = [
     rule("prvs", "joe@example.com", "ann@example.com"),
     rule("plain", "*@Example.COM"),

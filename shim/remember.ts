@@ -1,0 +1,51 @@
+/** What the shim writes down about a message before it leaves, so that what comes back about it can be known. */
+import { formatAddress } from "../lib/address.ts";
+import type { Settings } from "../lib/config.ts";
+import { dayOf } from "../lib/day.ts";
+import { reason } from "../lib/fail.ts";
+import { identityName } from "../lib/identity.ts";
+import { bodyLines, makeEntry } from "../lib/ledger.ts";
+import { value } from "../lib/message.ts";
+import { fileLedger } from "../state/ledger.ts";
+import { cleanSent, rememberSent } from "../state/sent.ts";
+import type { Plan } from "./plan.ts";
+import { isRemembered } from "./rules.ts";
+
+/** Expired entries that one message takes away. */
+const A_FEW = 4;
+
+/** Bytes of body that are wanted for the ledger's lines. */
+export const BODY_WANTED = 64 * 1024;
+
+/**
+ * Remembers a signed message. Mail matters more than memory: what cannot be
+ * written is told in the log, and its challenge will be delivered.
+ *
+ * @param body the beginning of the body as it leaves
+ * @returns what went wrong
+ */
+export async function remember(
+  { header, identity, handover }: Plan,
+  body: Uint8Array,
+  whole: boolean,
+  settings: Settings,
+  now: Date,
+): Promise<string | undefined> {
+  if (identity === undefined || !settings.tag) return undefined;
+  try {
+    await rememberSent(`${settings.state}/sent`, identity, value(header, "Message-ID") ?? "", now);
+    const lists = handover.recipients.filter((one) => isRemembered(one, settings));
+    if (lists.length === 0) return undefined;
+    const ledger = fileLedger(`${settings.state}/ledger`);
+    for (const list of lists) {
+      await ledger.issue(
+        await makeEntry(identityName(identity), formatAddress(list), header, bodyLines(body, whole), now),
+      );
+    }
+    await ledger.clean(dayOf(now), A_FEW);
+    cleanSent(`${settings.state}/sent`, now);
+    return undefined;
+  } catch (error) {
+    return reason(error);
+  }
+}

@@ -1,0 +1,142 @@
+/** What the hook does itself: refusing, filing, delivering, and what stands in front of what it writes. */
+import assert from "node:assert/strict";
+import { FORGED, FORGED_SRS, gregsHome, ORDINARY } from "../programs/letters.ts";
+import { fieldOf, Home, oneLine } from "../rig.ts";
+import { signed, stub } from "../stub.ts";
+
+const FRIEND = "friend@friend.example";
+const PLAIN = "greg@example.org";
+const MAILDIR = `[transport]\nvia = "maildir"\nmaildir = "~/out"\n`;
+const where = (home: Home) => [home.mails("Maildir").length, home.mails("Maildir/.Spam").length];
+
+Deno.test("a refusal says why: it becomes the text of the bounce", async () => {
+  const rows = [["qmail", 100], ["maildrop", 77], ["procmail", 77], ["postfix", 77]] as const;
+  for (const [caller, status] of rows) {
+    using home = gregsHome('forged = "refuse"\ninbox = "~/Maildir"');
+    const env = { SENDER: FRIEND, RECIPIENT: FORGED_SRS };
+    oneLine(await home.hook(["--as", caller], ORDINARY, env), status, /^incoming: SRS address has a wrong hash$/m);
+    assert.deepEqual(where(home), [0, 0]);
+  }
+});
+
+Deno.test("a bounce is never refused: filed, and nothing said", async () => {
+  const senders = [
+    "",
+    "<>",
+    "#@[]",
+    "MAILER-DAEMON@mx.example.net",
+    "mailer-daemon@x.example",
+    "MAILER-DAEMON",
+    undefined,
+  ];
+  for (const sender of senders) {
+    for (const recipient of [FORGED_SRS, PLAIN]) {
+      for (const [caller, done] of [["qmail", 99], ["maildrop", 99], ["procmail", 0], ["postfix", 0]] as const) {
+        if (sender === undefined && (caller === "qmail" || recipient === PLAIN)) continue; // 75, and nobody's bounce
+        using home = gregsHome('forged = "refuse"\ninbox = "~/Maildir"');
+        const env = { RECIPIENT: recipient, ...(sender !== undefined && { SENDER: sender }) };
+        const ran = await home.hook(["--as", caller], FORGED, env);
+        assert.deepEqual(ran, { code: done, stdout: "", stderr: "" }, `${caller} ${sender} ${recipient}`);
+        assert.deepEqual(where(home), [0, 1]);
+      }
+    }
+  }
+});
+
+Deno.test("a hook that delivers itself marks what it is not sure of", async () => {
+  const late = await signed(30);
+  const rows: [what: string, incoming: string, recipient: string, mark: RegExp][] = [
+    ["forged, plain address", 'forged = "mark"', PLAIN, /^suspect; check=forged; reason="a bounce /],
+    ["forged, SRS address", 'forged = "mark"', FORGED_SRS, /^suspect; check=signed-recipient; reason="SRS address /],
+    ["late", "", late, /^late; check=signed-recipient; reason="expired signed address of greg@example\.org"$/],
+    ["in time", "", await signed(), /^genuine; check=signed-recipient; reason="valid signed address of /],
+  ];
+  for (const [what, incoming, recipient, mark] of rows) {
+    const ways: [args: (home: Home) => string[], more: string, done: number][] = [
+      [(home) => ["--maildir", `${home.path}/Maildir`], "", 99],
+      [(home) => ["--as", "maildrop", "--maildir", `${home.path}/Maildir`], "", 0],
+      [() => ["--as", "postfix"], 'inbox = "~/Maildir"', 0],
+    ];
+    for (const [args, more, done] of ways) {
+      using home = gregsHome(`${incoming}\n${more}`);
+      const ran = await home.hook(args(home), FORGED, { SENDER: "", RECIPIENT: recipient });
+      assert.deepEqual(ran, { code: done, stdout: "", stderr: "" }, what);
+      assert.deepEqual(where(home), [1, 0], what);
+      assert.match(fieldOf(home.mails("Maildir")[0]!, "X-Countersign"), mark);
+    }
+  }
+});
+
+const RPLINE = "Return-Path: <friend@friend.example>\n";
+const DTLINE = "Delivered-To: greg@example.org\n";
+
+Deno.test("qmail's lines stand in front of what is delivered and filed, each when it is one line", async () => {
+  const rows: [rpline: string | undefined, dtline: string | undefined, front: string][] = [
+    [RPLINE, DTLINE, RPLINE + DTLINE],
+    [RPLINE, undefined, RPLINE],
+    [undefined, DTLINE, DTLINE],
+    [undefined, undefined, ""],
+    ["Return-Path: <a\nX-Evil: b@x.example>\n", DTLINE, DTLINE],
+    [RPLINE, "Delivered-To: a\n\nb\n", RPLINE],
+    [`${RPLINE}\n`, `\n${DTLINE}`, ""],
+    ["Return-Path: <no newline>", "\n", ""],
+    ["", "", ""],
+  ];
+  for (const [rpline, dtline, front] of rows) {
+    const env = { ...(rpline !== undefined && { RPLINE: rpline }), ...(dtline !== undefined && { DTLINE: dtline }) };
+    using home = gregsHome();
+    const args = ["--maildir", `${home.path}/Maildir`];
+    assert.equal((await home.hook(args, ORDINARY, { ...env, SENDER: FRIEND, RECIPIENT: PLAIN })).code, 99);
+    assert.equal((await home.hook(args, ORDINARY, { ...env, SENDER: FRIEND, RECIPIENT: FORGED_SRS })).code, 99);
+    for (const mail of [...home.mails("Maildir"), ...home.mails("Maildir/.Spam")]) {
+      const [field] = /^X-Countersign: .*\n/m.exec(mail) ?? [""];
+      assert.equal(mail, front + field + ORDINARY, JSON.stringify(env));
+    }
+    assert.deepEqual(where(home), [1, 1]);
+  }
+});
+
+Deno.test("under other callers qmail's lines are in the message already", async () => {
+  for (const [caller, done] of [["maildrop", 0], ["procmail", 0], ["postfix", 0]] as const) {
+    using home = gregsHome();
+    const env = { RPLINE, DTLINE, SENDER: FRIEND, RECIPIENT: PLAIN };
+    const ran = await home.hook(["--as", caller, "--maildir", `${home.path}/Maildir`], ORDINARY, env);
+    assert.equal(ran.code, done, ran.stderr);
+    const [mail] = home.mails("Maildir") as [string];
+    assert.equal(mail, `${mail.split("\n")[0]}\n${ORDINARY}`);
+    assert.match(mail, /^X-Countersign: other; /);
+  }
+});
+
+Deno.test("the folders above the spam maildir are made, those above the inbox are not", async () => {
+  using home = new Home();
+  home.settings(`${MAILDIR}[incoming]\nspam = "~/a/b/c/Spam"\ninbox = "~/d/e/Inbox"\n`);
+  const as = ["--as", "postfix"];
+  const spam = await home.hook(as, FORGED, { SENDER: "", RECIPIENT: PLAIN });
+  assert.deepEqual(spam, { code: 0, stdout: "", stderr: "" });
+  assert.equal(home.mails("a/b/c/Spam").length, 1);
+  for (const folder of ["a", "a/b", "a/b/c", "a/b/c/Spam"]) {
+    assert.equal(Deno.statSync(`${home.path}/${folder}`).mode! & 0o777, 0o700, folder);
+  }
+  const inbox = await home.hook(as, ORDINARY, { SENDER: FRIEND, RECIPIENT: PLAIN });
+  oneLine(inbox, 75, new RegExp(`Maildir ${home.path}/d/e/Inbox does not take the message: `));
+  assert.throws(() => Deno.statSync(`${home.path}/d`), Deno.errors.NotFound);
+  const given = await home.hook([...as, "--maildir", `${home.path}/f/g`], ORDINARY, {
+    SENDER: FRIEND,
+    RECIPIENT: PLAIN,
+  });
+  oneLine(given, 75, /f\/g does not take the message/);
+  assert.throws(() => Deno.statSync(`${home.path}/f`), Deno.errors.NotFound);
+});
+
+Deno.test("a program that files spam and fails: later, its words are told", async () => {
+  for (const [status, code] of [[0, 99], [1, 75], [100, 75]] as const) {
+    using home = new Home();
+    home.settings(`${MAILDIR}[incoming]\nspam_command = ["${stub(home, `echo full >&2; exit ${status}`)}", "a b"]\n`);
+    const ran = await home.hook(["--as", "maildrop"], FORGED, { SENDER: "", RECIPIENT: PLAIN });
+    if (status === 0) assert.deepEqual(ran, { code, stdout: "", stderr: "" });
+    else oneLine(ran, code, new RegExp(`stub ended with status ${status}: full$`, "m"));
+    assert.match(home.read("stub.got"), /^X-Countersign: forged; /);
+    assert.equal(home.read("stub.args"), "a b\n");
+  }
+});

@@ -1,0 +1,179 @@
+/** The whole hook: what is wrong with it in one line, in the number of each caller; and its log. */
+import assert from "node:assert/strict";
+import { type Caller, CALLERS } from "../../hooks/delivery.ts";
+import { FORGED, FORGED_SRS, gregsHome, ORDINARY } from "../programs/letters.ts";
+import { Home, oneLine } from "../rig.ts";
+import { byStub, signed } from "../stub.ts";
+
+const CONFIG = ".config/countersign/config.toml";
+const LOG = ".local/state/countersign/log";
+const FRIEND = "friend@friend.example";
+const PLAIN = "greg@example.org";
+
+/** "Later", as each caller takes it; the filter lets the message through. */
+const LATER: Record<Caller, number> = {
+  qmail: 75,
+  maildrop: 75,
+  procmail: 75,
+  postfix: 75,
+  filter: 0,
+  condredirect: 111,
+};
+
+/** One thing wrong with the settings, and what the line says. */
+const wrong: [what: string, prepare: (home: Home) => void, says: (home: Home) => string][] = [
+  ["an unknown setting", (home) => home.settings("\n[incoming]\nspan = 1\n"), (home) => {
+    const line = home.read(CONFIG).split("\n").indexOf("span = 1") + 1;
+    return `${home.path}/${CONFIG} line ${line}: unknown setting incoming.span`;
+  }],
+  ["no TOML", (home) => home.settings("nonsense = ["), (home) => {
+    const line = home.read(CONFIG).split("\n").indexOf("nonsense = [") + 1;
+    return `${home.path}/${CONFIG} line ${line}`;
+  }],
+  ["a wrong value", (home) => home.settings('\n[incoming]\nforged = "drop"\n'), (home) => {
+    const line = home.read(CONFIG).split("\n").indexOf('forged = "drop"') + 1;
+    return `${home.path}/${CONFIG} line ${line}: incoming.forged: "drop" is not one of`;
+  }],
+  ["no settings", (home) => Deno.removeSync(`${home.path}/${CONFIG}`), (home) => {
+    return `Settings file ${home.path}/${CONFIG} is not there`;
+  }],
+  ["a key file with a bad line", (home) => home.write(".config/countersign/keys", "\nk1\n", 0o600), (home) => {
+    return `${home.path}/.config/countersign/keys line 2: `;
+  }],
+  [
+    "a key file that others can read",
+    (home) => Deno.chmodSync(`${home.path}/.config/countersign/keys`, 0o644),
+    (home) => {
+      return `${home.path}/.config/countersign/keys has mode 0644`;
+    },
+  ],
+];
+for (const [what, prepare, says] of wrong) {
+  Deno.test(`${what}: one line that names the place, and later, for each caller`, async () => {
+    for (const caller of CALLERS) {
+      for (const mail of [FORGED, ORDINARY]) {
+        using home = gregsHome();
+        prepare(home);
+        const env = { SENDER: "", RECIPIENT: PLAIN };
+        const ran = await home.hook(["--as", caller], mail, env);
+        oneLine(ran, LATER[caller], /^incoming: /);
+        assert.ok(ran.stderr.includes(says(home)), `${caller}: ${says(home)} is not in: ${ran.stderr}`);
+        assert.equal(ran.stdout, caller === "filter" ? mail : "");
+        assert.deepEqual([home.mails("Maildir"), home.mails("Maildir/.Spam")], [[], []]);
+      }
+    }
+  });
+}
+
+Deno.test("settings that --config or COUNTERSIGN_CONFIG name are those that are meant", async () => {
+  using home = new Home();
+  const env = { SENDER: "", RECIPIENT: PLAIN };
+  oneLine(await home.hook(["--config", "other.toml"], FORGED, env), 75, new RegExp(`${home.path}/other.toml is not`));
+  oneLine(
+    await home.hook([], FORGED, { ...env, COUNTERSIGN_CONFIG: "/nonexistent/c" }),
+    75,
+    / \/nonexistent\/c is not/,
+  );
+});
+
+Deno.test("under qmail somebody must have told the sender", async () => {
+  const says = /^incoming: SENDER is not set: was this run by qmail-local\?$/m;
+  for (const mail of [FORGED, ORDINARY, `Return-Path: <>\nDelivered-To: ${PLAIN}\n${FORGED}`]) {
+    for (const recipient of [PLAIN, FORGED_SRS, await signed()]) {
+      for (const args of [[], ["--maildir", "Maildir"]]) {
+        using home = gregsHome();
+        oneLine(await home.hook(args, mail, { RECIPIENT: recipient }), 75, says);
+        assert.deepEqual([home.mails("Maildir"), home.mails("Maildir/.Spam")], [[], []]);
+      }
+    }
+  }
+  using home = gregsHome();
+  assert.equal((await home.hook([], ORDINARY, { SENDER: "", RECIPIENT: "x@y.example" })).code, 0, "empty is told");
+});
+
+Deno.test("the log says what happened", async (t) => {
+  const inbox = (home: Home) => ["--maildir", `${home.path}/Maildir`];
+  const stranger = "nobody@srs.example.org";
+  /** Settings of the way out, arguments, sender, recipient, status, the end of the line. */
+  type Row = [what: string, home: () => Home, args: (home: Home) => string[], string, string, number, RegExp];
+  const plain = () => gregsHome();
+  const refusing = () => gregsHome('forged = "refuse"');
+  const forwarding = (then?: string) => () => {
+    const home = gregsHome();
+    home.settings(byStub(home, then));
+    return home;
+  };
+  /** A maildir that cannot be made, for inbox and spam. */
+  const closed = () => {
+    const home = gregsHome();
+    home.write("file", "no folder");
+    home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[incoming]\nspam = "~/file/Spam"\n`);
+    return home;
+  };
+  const as = (caller: string) => () => ["--as", caller];
+  const forward = () => ["--forward"];
+  const table: Row[] = [
+    ["go-on", plain, as("maildrop"), FRIEND, PLAIN, 0, /result=other check=addressed outcome=go-on /],
+    ["delivered", plain, inbox, FRIEND, PLAIN, 99, /result=other check=addressed outcome=delivered /],
+    ["filed", plain, as("maildrop"), "", PLAIN, 99, /result=forged check=forged outcome=filed /],
+    ["filed by the filter is not ours to know", plain, as("filter"), "", PLAIN, 0, /result=forged .* outcome=go-on /],
+    ["refuse", refusing, as("qmail"), FRIEND, FORGED_SRS, 100, /result=forged check=signed-recipient outcome=refuse /],
+    ["filed, not refused", refusing, as("qmail"), "", FORGED_SRS, 99, /result=forged .* outcome=filed /],
+    ["redirected", plain, as("condredirect"), "", PLAIN, 0, /result=forged .* outcome=redirected /],
+    [
+      "forwarded",
+      forwarding(),
+      forward,
+      "",
+      await signed(),
+      99,
+      /identity=greg@example\.org result=genuine .* outcome=forwarded /,
+    ],
+    ["refuse when forwarding", forwarding(), forward, FRIEND, stranger, 100, / outcome=refuse /],
+    [
+      "defer: the program fails",
+      forwarding("exit 67"),
+      forward,
+      "",
+      await signed(),
+      75,
+      /result=genuine .* outcome=defer /,
+    ],
+    [
+      "defer: nothing to forward to",
+      forwarding(),
+      forward,
+      FRIEND,
+      "x@y.example",
+      75,
+      /result=other .* outcome=defer /,
+    ],
+    ["defer: no spam maildir", closed, as("maildrop"), "", PLAIN, 75, /result=forged .* outcome=defer /],
+    ["defer: no maildir", closed, () => ["--maildir", "file/x"], FRIEND, PLAIN, 75, /result=other .* outcome=defer /],
+  ];
+  for (const [what, make, args, sender, recipient, status, line] of table) {
+    await t.step(what, async () => {
+      using home = make();
+      const ran = await home.hook(args(home), FORGED, {
+        SENDER: sender,
+        RECIPIENT: recipient,
+        EXT: "",
+        HOST: "y.example",
+      });
+      assert.equal(ran.code, status, ran.stderr);
+      const log = home.read(LOG);
+      assert.match(log, line);
+      assert.equal(log.split("\n").length, 2, "one line");
+      assert.match(log, sender === "" ? / sender=<> / : / sender=@friend\.example /);
+    });
+  }
+});
+
+Deno.test("the log of the way in names other people by their domains only, unless set otherwise", async () => {
+  for (const whole of [false, true]) {
+    using home = new Home();
+    home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n`, whole ? "log_addresses = true" : "");
+    assert.equal((await home.hook([], ORDINARY, { SENDER: FRIEND, RECIPIENT: PLAIN, EXT: "" })).code, 0);
+    assert.match(home.read(LOG), whole ? / sender=friend@friend\.example / : / sender=@friend\.example /);
+  }
+});

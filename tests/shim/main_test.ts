@@ -1,0 +1,149 @@
+/** The whole program: the real sendmail behind it, loops, and the statuses of each name. */
+import assert from "node:assert/strict";
+import { Home, oneLine, ROOT } from "../rig.ts";
+import { byStub, got, nothingSent, runs, stub, words } from "../stub.ts";
+
+const MAIL = "From: greg@example.org\nTo: ann@example.net\nMessage-ID: <1@example.org>\n\nHi.\n";
+const SHIM = `${ROOT}/shim/shim`;
+const MAILDIR = `[transport]\nvia = "maildir"\nmaildir = "~/out"\n`;
+
+/** Runs the shim under another name. */
+function called(home: Home, name: string, args: string[], input = MAIL) {
+  const link = `${home.path}/bin/${name}`;
+  Deno.symlinkSync(SHIM, link);
+  return home.run([link, ...args], input);
+}
+
+/** A home whose real sendmail is the stub, with words of its own in front. */
+function realHome(then: string, ...first: string[]): Home {
+  const home = new Home();
+  home.settings(`${MAILDIR}real = ${JSON.stringify([stub(home, then), ...first])}\n`);
+  return home;
+}
+
+// What only the real sendmail can do, it does, with our words behind those of the settings.
+const asked: [name: string, args: string[], words: string[]][] = [
+  ["shim", ["-bs"], ["-bs"]],
+  ["shim", ["-bp"], ["-bp"]],
+  ["shim", ["-q"], ["-q"]],
+  ["shim", ["-q30m", "-v"], ["-q30m", "-v"]],
+  ["shim", ["-v", "-bs"], ["-v", "-bs"]],
+  ["mailq", [], ["-bp"]],
+  ["mailq", ["-v", "-Ac"], ["-bp", "-v", "-Ac"]],
+  ["mailq", ["--", "x y"], ["-bp", "--", "x y"]],
+];
+for (const [name, args, expected] of asked) {
+  Deno.test(`${[name, ...args].join(" ")} runs the real sendmail with ${expected.join(" ")}`, async () => {
+    using home = realHome("echo the queue; echo a warning >&2; exit 0", "-C", "x.cf");
+    const ran = name === "shim" ? await home.shim(args, "QUIT\n") : await called(home, name, args, "QUIT\n");
+    assert.deepEqual(ran, { code: 0, stdout: "the queue\n", stderr: "a warning\n" });
+    assert.deepEqual(words(home), ["-C", "x.cf", ...expected]);
+    assert.equal(got(home), "QUIT\n");
+    assert.equal(runs(home), 1);
+    assert.deepEqual(home.mails("out"), []);
+  });
+}
+
+Deno.test("the status of the real sendmail comes through", async () => {
+  for (const status of [64, 69, 75, 78]) {
+    for (const args of [["-bs"], ["-bp"], ["-q"]]) {
+      using home = realHome(`echo no >&2; exit ${status}`);
+      assert.deepEqual(await home.shim(args, ""), { code: status, stdout: "", stderr: "no\n" });
+    }
+  }
+});
+
+Deno.test("a real sendmail that is not there, or cannot be run", async () => {
+  using home = new Home();
+  home.write("plain", "no program\n");
+  for (const program of [`${home.path}/missing`, `${home.path}/plain`, home.path]) {
+    home.settings(`${MAILDIR}real = ["${program}"]\n`);
+    for (const args of [["-bs"], ["-bp"], ["-q"]]) {
+      oneLine(await home.shim(args, ""), 71, new RegExp(`^shim: ${program} cannot be run: `));
+    }
+  }
+});
+
+Deno.test("without transport.real an empty queue needs no run, the rest is refused", async () => {
+  using home = new Home();
+  assert.deepEqual(await home.shim(["-q"], ""), { code: 0, stdout: "", stderr: "" });
+  const missing = new RegExp(`needs the real sendmail: set transport.real in ${home.path}/.config/countersign/`);
+  for (const what of ["-bs", "-bp"]) oneLine(await home.shim([what], ""), 64, missing);
+  oneLine(await called(home, "mailq", []), 64, missing);
+  nothingSent(home);
+});
+
+// Whoever installs the shim as sendmail and then names sendmail in the settings calls the shim by the shim.
+/** A link to the shim that writes down how often it is run: a storm would show. */
+function counted(home: Home): string {
+  Deno.symlinkSync(SHIM, `${home.path}/bin/itself`);
+  return home.write("bin/sendmail", `#!/bin/sh\necho run >>"$HOME/stub.runs"\nexec "$HOME/bin/itself" "$@"\n`, 0o755);
+}
+
+for (const args of [["-bs"], ["-bp"], ["-q"]]) {
+  Deno.test(`transport.real that is the shim itself: ${args} ends with 78`, async () => {
+    using home = new Home();
+    home.settings(`${MAILDIR}real = ["${counted(home)}"]\n`);
+    oneLine(await home.shim(args, ""), 78, /transport\.real calls this program again$/m);
+    assert.equal(runs(home), 1);
+  });
+}
+
+Deno.test("transport.command that is the shim itself ends with 78, and sends nothing", async () => {
+  for (const preset of ["sendmail", "qmail-inject", "msmtp"]) {
+    using home = new Home();
+    home.settings(`[transport]\npreset = "${preset}"\ncommand = ["${counted(home)}"]\n`);
+    // The second one speaks qmail-inject's options only under that name.
+    const expected = preset === "qmail-inject" ? /unknown option|Unknown option/ : /transport\.command calls this/;
+    oneLine(await home.shim(["ann@example.net"], MAIL), preset === "qmail-inject" ? 64 : 78, expected);
+    assert.equal(runs(home), 1, preset);
+    assert.deepEqual(home.mails("out"), []);
+  }
+  using home = new Home();
+  Deno.symlinkSync(SHIM, `${home.path}/bin/qmail-inject`);
+  home.settings(`[transport]\npreset = "qmail-inject"\ncommand = ["${home.path}/bin/qmail-inject"]\n`);
+  // qmail-inject has no word for a wrong setting but 111.
+  oneLine(await home.shim(["ann@example.net"], MAIL), 75, /transport\.command calls this program again$/m);
+});
+
+Deno.test("called as qmail-inject it ends with 100 for good and 111 for now", async (t) => {
+  const permanent = [64, 65, 67, 68, 69];
+  for (const status of [1, 2, ...Array.from({ length: 15 }, (_, at) => 64 + at), 99, 100, 111, 112]) {
+    await t.step(`the program behind ends with ${status}`, async () => {
+      using home = new Home();
+      home.settings(byStub(home, `exit ${status}`));
+      const expected = permanent.includes(status) || status === 100 ? 100 : 111;
+      oneLine(await called(home, "qmail-inject", ["ann@example.net"]), expected, /^qmail-inject: .*stub ended with/);
+      assert.equal(runs(home), 1);
+    });
+  }
+  /** Prepares; args; status; what is said. */
+  const own: [string, (home: Home) => void, string[], number, RegExp][] = [
+    ["an option", () => {}, ["-n"], 100, /Unknown option "-n"/],
+    ["no recipients", () => {}, ["-a"], 100, /No recipients/],
+    ["the settings", (home) => home.settings("nonsense = 1\n"), ["ann@example.net"], 111, /nonsense/],
+    [
+      "the key",
+      (home) => Deno.chmodSync(`${home.path}/.config/countersign/keys`, 0o644),
+      ["ann@example.net"],
+      111,
+      /keys/,
+    ],
+    ["no program", (home) => Deno.removeSync(`${home.path}/stub`), ["ann@example.net"], 111, /stub" cannot be run/],
+  ];
+  for (const [what, prepare, args, status, pattern] of own) {
+    await t.step(`what is wrong is ${what}`, async () => {
+      using home = new Home();
+      home.settings(byStub(home));
+      prepare(home);
+      oneLine(await called(home, "qmail-inject", args), status, pattern);
+      nothingSent(home);
+    });
+  }
+  await t.step("what is wrong is the header", async () => {
+    using home = new Home();
+    home.settings(byStub(home));
+    oneLine(await called(home, "qmail-inject", [], "From: greg@example.org\nTo: (\n\n"), 100, /Field To/);
+    nothingSent(home);
+  });
+});
