@@ -8,6 +8,7 @@ import { utf8 } from "../lib/bytes.ts";
 import { parseAddress } from "../lib/address.ts";
 import { type Identity, identityName } from "../lib/identity.ts";
 import { field, type Header, type Message, printHead } from "../lib/message.ts";
+import { claimToken, settleToken } from "../state/pymsgauth.ts";
 import { handOver, Refused } from "../transport/handover.ts";
 import { Fail } from "../lib/fail.ts";
 import type { Scene } from "./act.ts";
@@ -24,9 +25,9 @@ export type Given = "answered" | { readonly not: string };
  */
 export async function giveAnswer({ answer, identity }: Verdict, scene: Scene): Promise<Given> {
   if (answer === undefined || identity === undefined) throw new Error("nothing to answer");
-  const { settings, ledger, now, stop } = scene;
-  const claim = await ledger.claim(answer.entry);
-  if (claim === undefined) return { not: "another hook is answering it" };
+  const { settings, now, stop } = scene;
+  const settle = await claim(answer.spends, scene);
+  if (settle === undefined) return { not: "another hook is answering it" };
   try {
     // The plain address: list software refuses the null sender, and knows subscribers by the envelope.
     const handover = { sender: identity.address, recipients: [parseAddress(answer.form.answerTo)], dsn: {} };
@@ -35,11 +36,24 @@ export async function giveAnswer({ answer, identity }: Verdict, scene: Scene): P
     // A program that refused, or could not be run, has sent nothing.
     const certain = error instanceof Refused || (error instanceof Fail && error.kind !== "temporary");
     if (!certain) throw error;
-    await ledger.settle(claim, "issued");
+    await settle(false);
     return { not: `the answer could not be sent: ${error.kind}` };
   }
-  await ledger.settle(claim, "spent");
+  await settle(true);
   return "answered";
+}
+
+/** Claims what the answer spends. @returns how the claim is ended, answered or not; undefined when another has it */
+async function claim(
+  spends: Answer["spends"],
+  { ledger, settings }: Scene,
+): Promise<((answered: boolean) => Promise<void> | void) | undefined> {
+  if ("token" in spends) {
+    const folder = settings.tag.pymsgauth;
+    return claimToken(folder, spends.token) ? (answered) => settleToken(folder, spends.token, answered) : undefined;
+  }
+  const mine = await ledger.claim(spends.entry);
+  return mine === undefined ? undefined : (answered) => ledger.settle(mine, answered ? "spent" : "issued");
 }
 
 /** A fresh message: what is sent back unchanged, programs take for a loop. */

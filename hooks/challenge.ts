@@ -11,6 +11,7 @@ import { liveKeys } from "../lib/keys.ts";
 import { disagreement, type Found } from "../lib/ledger.ts";
 import { type Header, value, values } from "../lib/message.ts";
 import { bareMessageId, TAG_FIELD, verifyTag } from "../lib/tag.ts";
+import { TOKEN_FIELD } from "../state/pymsgauth.ts";
 import type { Delivery } from "./delivery.ts";
 import { type Form, recognise } from "./forms.ts";
 import type { Answer, Context, Verdict } from "./judge.ts";
@@ -21,6 +22,8 @@ export async function checkChallenge(delivery: Delivery, context: Context): Prom
   if (!context.settings.challenge.answer || context.ledger === undefined) return "challenges are not answered";
   const form = recognise(delivery.header);
   if (form === undefined) return "no challenge";
+  const old = form.program === "qsecretary" ? await pymsgauth(form, delivery, context) : undefined;
+  if (old !== undefined) return old;
   const found = form.request ? await request(form, context) : await message(form, delivery, context);
   if (typeof found === "string") return `a challenge of ${form.program}, but ${found}`;
   const { identity, entry } = found;
@@ -29,7 +32,8 @@ export async function checkChallenge(delivery: Delivery, context: Context): Prom
     const reason = `a challenge of ${form.program} about a message of ours; ${why}: look yourself`;
     return { action: "deliver", check: "challenge", result: "challenge", reason, identity, mark: true };
   }
-  const answer: Answer = { form, entry: entry.name, inReplyTo: value(delivery.header, "Message-ID") };
+  const inReplyTo = value(delivery.header, "Message-ID");
+  const answer: Answer = { form, spends: { entry: entry.name }, inReplyTo };
   const reason = `a challenge of ${form.program} about a message of ${identityName(identity)}`;
   return { action: "answer", check: "challenge", result: "challenge", reason, identity, mark: true, answer };
 }
@@ -80,6 +84,20 @@ async function message(
   if (entry === undefined) return "no message to that list is remembered";
   const why = await disagreement(entry.entry, header, quoted.body, form.headerOnly || quoted.headerOnly);
   return why ?? { identity, entry };
+}
+
+/** Mail that went out with a token of pymsgauth, which says no more than that its file is there. */
+async function pymsgauth(form: Form, delivery: Delivery, context: Context): Promise<Verdict | undefined> {
+  const { prefix, bodyStart, whole = false } = delivery;
+  const quoted = await quotedMessages(prefix, bodyStart, whole, form.separator);
+  const tokens = values(quoted[0]?.header ?? [], TOKEN_FIELD);
+  const identity = author(quoted[0]?.header ?? [], context.identities);
+  const token = tokens[0];
+  if (quoted.length !== 1 || tokens.length !== 1 || token === undefined || identity === undefined) return undefined;
+  if (!context.token?.(token)) return undefined;
+  const reason = `a challenge of qsecretary about a message of ${identityName(identity)}, by its token of pymsgauth`;
+  const answer: Answer = { form, spends: { token }, inReplyTo: value(delivery.header, "Message-ID") };
+  return { action: "answer", check: "challenge", result: "challenge", reason, identity, mark: true, answer };
 }
 
 /** The one author, if he is an identity. */

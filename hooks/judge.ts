@@ -22,8 +22,8 @@ export type Action = "deliver" | "spam" | "refuse" | "answer";
 /** An answer to a challenge, to be given once. */
 export interface Answer {
   readonly form: Form;
-  /** The entry of the ledger that it spends. */
-  readonly entry: string;
+  /** The entry of the ledger that it spends, or a token of pymsgauth. */
+  readonly spends: { readonly entry: string } | { readonly token: string };
   /** The challenge's own Message-ID. */
   readonly inReplyTo: string | undefined;
 }
@@ -68,6 +68,8 @@ export interface Context {
   readonly now: Date;
   /** What was sent to lists; looked at only. */
   readonly ledger?: LedgerView;
+  /** Is this a token of pymsgauth that is not spent? */
+  readonly token?: (token: string) => boolean;
   /** Which Message-IDs were sent. */
   readonly sent?: SentView;
 }

@@ -23,7 +23,6 @@ export interface Settings {
   readonly since: string;
   readonly sender: Scheme;
   readonly mixed: "plain" | "srs";
-  readonly tag: boolean;
   readonly domain: string;
   readonly state: string;
   readonly log_addresses: boolean;
@@ -45,6 +44,7 @@ export interface Settings {
     readonly timeout: number;
     readonly real: readonly string[];
   };
+  readonly tag: { readonly sign: boolean; readonly pymsgauth: string };
   readonly challenge: {
     readonly answer: boolean;
     readonly lists: readonly string[];

@@ -51,7 +51,6 @@ export const SETTINGS: readonly Setting[] = [
     help: "What a message gets whose recipients' rules disagree: `plain` lets plain win over prvs and prvs over " +
       "srs; `srs` the other way round.",
   },
-  { name: "tag", type: "flag", fallback: true, help: "Put an X-Msgauth tag on your own mail." },
   {
     name: "domain",
     type: "text",
@@ -200,6 +199,15 @@ export const SETTINGS: readonly Setting[] = [
     fallback: [],
     help: "The real sendmail, for `-bs`, `-bp` and `-q`, which are refused without it.",
     check: absolute,
+  },
+  { name: "tag.sign", type: "flag", fallback: true, help: "Put an X-Msgauth tag on your own mail." },
+  {
+    name: "tag.pymsgauth",
+    type: "path",
+    fallback: "",
+    help:
+      "The folder of a former pymsgauth: qsecretary's challenges about mail that went out with its tokens are still " +
+      "answered, once each.",
   },
   {
     name: "challenge.answer",

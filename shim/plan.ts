@@ -55,7 +55,7 @@ export async function plan(call: Call, given: Header, context: Context): Promise
     return { handover: { sender: call.sender, recipients, dsn: call.dsn }, header, scheme: "given", identity, notes };
   }
   const { scheme, sender } = await chooseSender(senderOf(call, identity, context), recipients, context, notes);
-  if (context.settings.tag) header = await tagged(header, identity, context);
+  if (context.settings.tag.sign) header = await tagged(header, identity, context);
   return { handover: { sender, recipients, dsn: call.dsn }, header, scheme, identity, notes };
 }
 

@@ -31,7 +31,7 @@ export async function remember(
   settings: Settings,
   now: Date,
 ): Promise<string | undefined> {
-  if (identity === undefined || !settings.tag) return undefined;
+  if (identity === undefined || !settings.tag.sign) return undefined;
   try {
     await rememberSent(`${settings.state}/sent`, identity, value(header, "Message-ID") ?? "", now);
     const lists = handover.recipients.filter((one) => isRemembered(one, settings));

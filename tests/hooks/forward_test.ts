@@ -201,6 +201,18 @@ Deno.test("what is no genuine bounce and nobody's mail to an identity is not for
   }
 });
 
+Deno.test("forged = mark forwards nothing: nobody knows to whom", async () => {
+  // The second door: the SRS domain is not in the recipient, and the SRS address claims to be greg's.
+  const door = `greg-srs-${FORGED_SRS.split("@")[0]}@example.org`;
+  for (const recipient of [FORGED_SRS, door]) {
+    using home = forwardingHome('forged = "mark"');
+    assert.deepEqual(await forward(home, "", recipient, BOUNCE), { code: 99, stdout: "", stderr: "" });
+    assert.deepEqual(where(home), [0, 0, 1]);
+    oneLine(await forward(home, FRIEND, recipient, ORDINARY), 100, /^incoming: SRS address has a wrong hash$/m);
+    assert.deepEqual(where(home), [0, 0, 1]);
+  }
+});
+
 Deno.test("an injector that does not take it: later, and it is nowhere", async () => {
   for (const status of [1, 67, 75, 77, 100, 111]) {
     using home = forwardingHome("", `exit ${status}`);

@@ -87,7 +87,7 @@ const USES: Record<string, () => Promise<void>> = {
   },
   async settings() {
     const { convert, SETTINGS } = await import("../../lib/settings.ts");
-    assert.equal(convert(SETTINGS.find(({ name }) => name === "tag")!, false), false);
+    assert.equal(convert(SETTINGS.find(({ name }) => name === "tag.sign")!, false), false);
   },
   async srs() {
     const { srsForward, srsReverse } = await import("../../lib/srs.ts");

@@ -29,8 +29,8 @@ export class Terminal {
     // The last screen of a program stays when it has ended.
     home.write(".tmux.conf", "set -g remain-on-exit on\nset -g status off\n");
     const size = ["-x", "120", "-y", "40"];
-    // tmux 3.3 sometimes never learns the status of a pane. The trap makes sh outlive the program when tmux goes.
-    const run = ["sh", "-c", `trap : HUP; "$@"; echo $? >"$HOME/ended"`, "sh", ...argv];
+    // tmux 3.3 sometimes never learns the status of a pane.
+    const run = ["sh", "-c", `"$@"; echo $? >"$HOME/ended"`, "sh", ...argv];
     const ran = await it.#tmux("-f", `${home.path}/.tmux.conf`, "new-session", "-d", "-s", "it", ...size, ...run);
     assert.deepEqual(ran, { code: 0, stdout: "", stderr: "" });
     return it;
@@ -89,7 +89,13 @@ export class Terminal {
     const { stdout } = await this.#tmux("list-panes", "-F", "#{pane_pid}");
     await this.#tmux("kill-server");
     const pid = Number(stdout);
-    for (let tries = 0; tries < TRIES && pid > 0 && runs(pid); tries++) await pause();
+    if (pid === 0) return;
+    try {
+      Deno.kill(-pid, "SIGKILL"); // all that the terminal's shell has started
+    } catch {
+      // They have ended.
+    }
+    for (let tries = 0; tries < TRIES && runs(pid); tries++) await pause();
   }
 }
 

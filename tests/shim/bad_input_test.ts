@@ -43,8 +43,20 @@ const bad: Bad[] = [
   { what: "a recipient that is none", args: ["a@"], status: 64, says: '"a@"' },
   { what: "no recipients", args: [], status: 64, says: "recipients" },
   { what: "no recipients with -t", args: ["-t"], mail: `${HEAD}\nHi.\n`, status: 64, says: "recipients" },
-  { what: "CR in the header", args: ["-t"], mail: `${HEAD}To: a@b.example\rc@d.example\n\n`, status: 65, says: "To" },
-  { what: "NUL in the header", args: ["-t"], mail: `${HEAD}Cc: a\0@b.example\n\n`, status: 65, says: "Cc" },
+  {
+    what: "CR in the header",
+    args: ["-t"],
+    mail: `${HEAD}To: a@b.example\rc@d.example\n\n`,
+    status: 65,
+    says: "Field To holds a CR or NUL",
+  },
+  {
+    what: "NUL in the header",
+    args: ["-t"],
+    mail: `${HEAD}Cc: a\0@b.example\n\n`,
+    status: 65,
+    says: "Field Cc holds a CR or NUL",
+  },
   { what: "no address in the header", args: ["-t"], mail: `${HEAD}Bcc: a@\n\n`, status: 65, says: "Bcc" },
   { what: "two Message-IDs", args: TO, mail: `Message-ID: <2@b.example>\n${MAIL}`, status: 65, says: "2 Message-ID" },
   {

@@ -100,8 +100,8 @@ test("The settings shape the SRS address", async () => {
   assert.match(handover.sender!.local, /^SRS0\+[A-Za-z0-9+/]{12}=[A-Z2-7]{2}=example\.org=greg$/);
 });
 
-test("With tag = false the sender is signed and the header left alone", async () => {
-  const planned = await run(COMPLETE, {}, context("tag = false"));
+test("With tag.sign = false the sender is signed and the header left alone", async () => {
+  const planned = await run(COMPLETE, {}, context("[tag]\nsign = false"));
   assert.equal(planned.scheme, "srs");
   assert.deepEqual(planned.header, header(COMPLETE));
 });
