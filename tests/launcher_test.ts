@@ -136,6 +136,16 @@ Deno.test("LD_ variables stop neither the shim nor reach what it runs", async ()
   assert.doesNotMatch(home.read("environment"), /^LD_/m);
 });
 
+Deno.test("A locale that is none does no harm, one that is reaches the injector", async () => {
+  using home = homeWith(`#!/bin/sh\necho "$LANG" >"$HOME/lang"\ncat >"$HOME/got"\n`);
+  const locales = { "ca_ES.UTF-8@valencia": true, "value of LANG": false, abcdefghijklmnop: false, C: true };
+  for (const [lang, kept] of Object.entries(locales)) {
+    const ran = await home.shim(["ann@example.net"], MAIL, { LANG: lang });
+    assert.deepEqual([ran.code, ran.stderr], [0, ""], lang);
+    assert.equal(home.read("lang"), kept ? `${lang}\n` : "\n");
+  }
+});
+
 for (const shell of SHELLS) {
   const under = shell.length > 0 ? " under bash" : "";
 

@@ -30,6 +30,13 @@ if [ -z "${HOME-}" ]; then
 fi
 # A home that is no folder, as /dev/null: Deno would stop because it cannot look for an .npmrc in it.
 [ ! -e "${HOME-}" ] || [ -d "$HOME" ] || HOME=/nonexistent
+# Deno stops where one of these is no locale's name.
+for value in "${LC_ALL-}" "${LC_MESSAGES-}" "${LANG-}"; do
+  case $value in
+    '' | C | C.* | POSIX | [a-z][a-z] | [a-z][a-z][_.@]* | [a-z][a-z][a-z] | [a-z][a-z][a-z][_.@]*) ;;
+    *) unset LC_ALL LC_MESSAGES LANG ;;
+  esac
+done
 NO_COLOR=1 DENO_NO_UPDATE_CHECK=1
 export NO_COLOR DENO_NO_UPDATE_CHECK
 
