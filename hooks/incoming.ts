@@ -14,6 +14,7 @@ import { hasToken } from "../state/pymsgauth.ts";
 import { sentIndex } from "../state/sent.ts";
 import { deliver, type Ended, fileSpam, keep, refuse, type Scene, withResult } from "./act.ts";
 import type { Place } from "./place.ts";
+import { whyFailed } from "../transport/handover.ts";
 import { addressedIdentity } from "./addressed.ts";
 import { giveAnswer } from "./answer.ts";
 import { addressIn, type Caller, type Delivery, envelope } from "./delivery.ts";
@@ -59,13 +60,16 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   const scene: Scene = { caller: options.caller, settings, ledger, delivery, body, now, stop };
 
   const plain = addressedIdentity(delivery, context) !== undefined;
-  const place = await choosePlace({ name, options, settings, verdict, plain }, host.env, host.readIfThere);
-  let ended: Ended = { outcome: "defer", reason: verdict.reason };
+  let place: Place | undefined;
+  let ended: Ended;
   try {
+    place = await choosePlace({ name, options, settings, verdict, plain }, host.env, host.readIfThere);
     ended = await act(options.caller, verdict, place, scene);
-  } finally {
-    record(settings, delivery, verdict, ended);
+  } catch (error) {
+    record(settings, delivery, verdict, { outcome: "defer", reason: whyFailed(error, settings.log_addresses) });
+    throw error;
   }
+  record(settings, delivery, verdict, ended);
   const { outcome } = ended;
   // qmail gives a file; others a pipe, and do not like it closed early.
   if (!DONE.includes(outcome) && options.caller !== "qmail") await host.drain(body);

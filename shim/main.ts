@@ -8,7 +8,7 @@ import { logAddress } from "../lib/log.ts";
 import { printHead, unixLines } from "../lib/message.ts";
 import { untilStopped } from "../lib/stop.ts";
 import { VERSION } from "../lib/version.ts";
-import { handOver, LOOP_MARK, Refused } from "../transport/handover.ts";
+import { handOver, LOOP_MARK, Refused, whyFailed } from "../transport/handover.ts";
 import { parseFlags } from "./flags.ts";
 import { plan } from "./plan.ts";
 import { BODY_WANTED, remember } from "./remember.ts";
@@ -66,8 +66,6 @@ function qmailStatus(status: number): number {
   return [64, 65, 67, 68, 69].includes(status) ? 100 : 111;
 }
 
-const kindOf = (error: unknown): string => error instanceof Fail ? error.kind : "bug";
-
 type SendCall = Parameters<typeof plan>[0];
 
 async function send(call: SendCall): Promise<number> {
@@ -89,13 +87,7 @@ async function send(call: SendCall): Promise<number> {
     host.log(settings, { ...event, route, result: "sent" });
     return 0;
   } catch (error) {
-    // What a program says about a message holds other people's addresses.
-    const why = settings.log_addresses
-      ? reason(error)
-      : error instanceof Refused
-      ? `status ${error.code}`
-      : kindOf(error);
-    host.log(settings, { ...event, result: "failed", why });
+    host.log(settings, { ...event, result: "failed", why: whyFailed(error, settings.log_addresses) });
     throw error;
   }
 }

@@ -2,7 +2,7 @@
 import { formatAddress } from "../lib/address.ts";
 import { concat, utf8 } from "../lib/bytes.ts";
 import type { Settings } from "../lib/config.ts";
-import { Fail } from "../lib/fail.ts";
+import { Fail, reason } from "../lib/fail.ts";
 import { cleanEnvironment } from "../lib/host.ts";
 import type { Message } from "../lib/message.ts";
 import { inject } from "./injector.ts";
@@ -18,6 +18,13 @@ export class Refused extends Fail {
   constructor(readonly code: number, message: string) {
     super(code === 100 ? "refused" : "temporary", message);
   }
+}
+
+/** What went wrong, for the log: what a program says about a message may hold other people's addresses. */
+export function whyFailed(error: unknown, whole: boolean): string {
+  if (whole) return reason(error);
+  if (error instanceof Refused) return `status ${error.code}`;
+  return error instanceof Fail ? error.kind : "bug";
 }
 
 /**
