@@ -27,15 +27,18 @@ export async function checkChallenge(delivery: Delivery, context: Context): Prom
   const found = form.request ? await request(form, context) : await message(form, delivery, context);
   if (typeof found === "string") return `a challenge of ${form.program}, but ${found}`;
   const { identity, entry } = found;
-  if (entry.state !== "issued") {
-    const why = entry.state === "spent" ? "it was answered before" : "an answer was begun and perhaps sent";
-    const reason = `a challenge of ${form.program} about a message of ours; ${why}: look yourself`;
-    return { action: "deliver", check: "challenge", result: "challenge", reason, identity, mark: true };
-  }
+  if (entry.state !== "issued") return again(form, entry.state, identity);
   const inReplyTo = value(delivery.header, "Message-ID");
   const answer: Answer = { form, spends: { entry: entry.name }, inReplyTo };
   const reason = `a challenge of ${form.program} about a message of ${identityName(identity)}`;
   return { action: "answer", check: "challenge", result: "challenge", reason, identity, mark: true, answer };
+}
+
+/** What was answered, or perhaps was, is for the user to decide. */
+function again(form: Form, state: "claimed" | "spent", identity: Identity): Verdict {
+  const why = state === "spent" ? "it was answered before" : "an answer was begun and perhaps sent";
+  const reason = `a challenge of ${form.program} about a message of ours; ${why}: look yourself`;
+  return { action: "deliver", check: "challenge", result: "challenge", reason, identity, mark: true };
 }
 
 /** What shows nothing of the message: only a request that the user himself sent will do, the only one there is. */
@@ -56,6 +59,8 @@ async function message(
   delivery: Delivery,
   { identities, ledger, now }: Context,
 ): Promise<{ identity: Identity; entry: Found } | string> {
+  const { subscriber } = form;
+  if (subscriber !== undefined && !identityOf(identities, subscriber)) return "it subscribes somebody else";
   const { prefix, bodyStart, whole = false } = delivery;
   const [quoted, ...more] = await quotedMessages(prefix, bodyStart, whole, form.separator);
   if (quoted === undefined || more.length > 0) {
@@ -88,16 +93,25 @@ async function message(
 
 /** Mail that went out with a token of pymsgauth, which says no more than that its file is there. */
 async function pymsgauth(form: Form, delivery: Delivery, context: Context): Promise<Verdict | undefined> {
+  if (!isListHost(form, context)) return undefined;
   const { prefix, bodyStart, whole = false } = delivery;
   const quoted = await quotedMessages(prefix, bodyStart, whole, form.separator);
   const tokens = values(quoted[0]?.header ?? [], TOKEN_FIELD);
   const identity = author(quoted[0]?.header ?? [], context.identities);
   const token = tokens[0];
   if (quoted.length !== 1 || tokens.length !== 1 || token === undefined || identity === undefined) return undefined;
-  if (!context.token?.(token)) return undefined;
+  const state = context.token?.(token);
+  if (state === undefined) return undefined;
+  if (state === "claimed") return again(form, state, identity);
   const reason = `a challenge of qsecretary about a message of ${identityName(identity)}, by its token of pymsgauth`;
   const answer: Answer = { form, spends: { token }, inReplyTo: value(delivery.header, "Message-ID") };
   return { action: "answer", check: "challenge", result: "challenge", reason, identity, mark: true, answer };
+}
+
+/** pymsgauth remembered no list, only the domains that its challenges come from. */
+function isListHost({ lists }: Form, { settings }: Context): boolean {
+  const host = (list: string) => list.slice(list.lastIndexOf("@") + 1).toLowerCase();
+  return settings.challenge.lists.some((list) => lists.some((one) => host(one) === host(list)));
 }
 
 /** The one author, if he is an identity. */

@@ -14,6 +14,8 @@ export interface Form {
   readonly answerTo: string;
   /** The addresses of which one must be the entry's list. A leading `*` stands for any local part. */
   readonly lists: readonly string[];
+  /** The address that is subscribed by an answer; it must be one of ours. */
+  readonly subscriber?: string;
   /** The Subject of the answer. */
   readonly subject: string;
   /** The body of the answer. */
@@ -111,6 +113,7 @@ function ezmlmRequest({ from, subject, replyTo, header }: Outer) {
   const command = kind === "sc" ? "subscribe" : "unsubscribe";
   return {
     answerTo: text(replyTo),
+    subscriber: `${user}@${host}`,
     lists: [`${list}-${command}@${replyTo.domain}`, `${list}-${command}-${user}=${host}@${replyTo.domain}`],
     separator: subject === "ezmlm response"
       ? "--- Below this line is a copy of the request I received."

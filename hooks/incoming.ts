@@ -10,7 +10,7 @@ import { PROOF_FIELD } from "../lib/proof.ts";
 import { untilStopped } from "../lib/stop.ts";
 import { VERSION } from "../lib/version.ts";
 import { fileLedger } from "../state/ledger.ts";
-import { hasToken } from "../state/pymsgauth.ts";
+import { tokenState } from "../state/pymsgauth.ts";
 import { sentIndex } from "../state/sent.ts";
 import { deliver, type Ended, fileSpam, keep, refuse, type Scene, withResult } from "./act.ts";
 import type { Place } from "./place.ts";
@@ -52,7 +52,7 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
     throw new Fail("temporary", "SENDER is not set: was this run by qmail-local?");
   }
   const ledger = fileLedger(`${settings.state}/ledger`);
-  const token = (text: string) => hasToken(settings.tag.pymsgauth, text);
+  const token = (text: string) => tokenState(settings.tag.pymsgauth, text);
   const context = { settings, identities, now, ledger, sent: sentIndex(`${settings.state}/sent`, now), token };
   const { verdict } = await judge(delivery, context);
   const stop = host.stopped();

@@ -68,8 +68,8 @@ export interface Context {
   readonly now: Date;
   /** What was sent to lists; looked at only. */
   readonly ledger?: LedgerView;
-  /** Is this a token of pymsgauth that is not spent? */
-  readonly token?: (token: string) => boolean;
+  /** The state of a token of pymsgauth; undefined for what is none. */
+  readonly token?: (token: string) => "issued" | "claimed" | undefined;
   /** Which Message-IDs were sent. */
   readonly sent?: SentView;
 }

@@ -5,7 +5,7 @@
 import { parseAddressList } from "./address.ts";
 import { concat, utf8 } from "./bytes.ts";
 import { dayOf } from "./day.ts";
-import { type Header, value } from "./message.ts";
+import { type Header, value, values } from "./message.ts";
 import { bareMessageId } from "./tag.ts";
 
 /** Body lines that are remembered. */
@@ -93,11 +93,11 @@ export async function disagreement(
   for (const [nth, name] of FIELDS.entries()) {
     if (given[nth] !== entry.fields[nth]) return `the quoted ${name} is not what was sent`;
   }
-  const lines = [...body];
-  while (lines.length > entry.lines.length && lines.at(-1)!.length === 0) lines.pop(); // the frame's, not the message's
-  const quoted = await chain(lines.slice(0, LINES));
-  const more = lines.length > entry.lines.length && entry.lines.length < LINES;
-  if (more || quoted.some((digest, nth) => digest !== entry.lines[nth])) return "the quoted body is not what was sent";
+  const quoted = await chain(body.slice(0, LINES + 1));
+  // An empty line at the end that was not sent there is the frame's, not the message's.
+  while (body[quoted.length - 1]?.length === 0 && quoted.at(-1) !== entry.lines[quoted.length - 1]) quoted.pop();
+  const known = entry.lines.length < LINES ? quoted : quoted.slice(0, LINES);
+  if (known.some((digest, nth) => digest !== entry.lines[nth])) return "the quoted body is not what was sent";
   if (quoted.length === 0 && entry.lines.length > 0 && !headerOnly) return "no line of the body is quoted";
   return undefined;
 }
@@ -107,7 +107,8 @@ const FIELDS = ["From", "Date", "Subject"] as const;
 async function fieldDigests(header: Header): Promise<[string, string, string]> {
   const out: string[] = [];
   for (const name of FIELDS) {
-    const given = value(header, name) ?? "";
+    // All of them: one that was put beside ours would be the one that a list shows.
+    const given = values(header, name).join("\0");
     const text = name === "From" ? author(given) : name === "Subject" ? await decoded(given) : given;
     out.push(await digest(utf8(text.replace(/\s+/g, " ").trim())));
   }
@@ -167,12 +168,13 @@ export const printEntry = (entry: Entry): string => JSON.stringify(entry) + "\n"
 
 /** An entry as it was written; undefined for a text that is none: then nothing is answered. */
 export function parseEntry(text: string): Entry | undefined {
-  let entry: Entry;
+  let entry: Entry | null;
   try {
     entry = JSON.parse(text);
   } catch {
     return undefined;
   }
+  if (entry === null) return undefined;
   const texts = (list: unknown) => Array.isArray(list) && list.every((one) => typeof one === "string");
   const right = [entry.messageId, entry.list, entry.from].every((one) => typeof one === "string") &&
     Number.isInteger(entry.expires) && texts(entry.fields) && entry.fields.length === 3 && texts(entry.lines);

@@ -34,6 +34,7 @@ export async function remember(
   if (identity === undefined || !settings.tag.sign) return undefined;
   try {
     await rememberSent(`${settings.state}/sent`, identity, value(header, "Message-ID") ?? "", now);
+    cleanSent(`${settings.state}/sent`, now);
     const lists = handover.recipients.filter((one) => isRemembered(one, settings));
     if (lists.length === 0) return undefined;
     const ledger = fileLedger(`${settings.state}/ledger`);
@@ -43,7 +44,6 @@ export async function remember(
       );
     }
     await ledger.clean(dayOf(now), A_FEW);
-    cleanSent(`${settings.state}/sent`, now);
     return undefined;
   } catch (error) {
     return reason(error);

@@ -1,5 +1,5 @@
 /**
- * The ledger as files: issued/NAME, claimed/NAME.HOST.PID, spent/NAME. A rename
+ * The ledger as files: issued/NAME, claimed/NAME.HOST.PID.NONCE, spent/NAME. A rename
  * is the one thing that many processes, and machines on a shared disk, can do
  * at once and only one of them has done.
  */
@@ -35,7 +35,8 @@ export function fileLedger(folder: string): Ledger {
   return { find, issue: (entry) => issue(folder, entry), claim, settle, clean };
 
   function claim(name: string): Promise<string | undefined> {
-    const mine = `${name}.${host()}.${Deno.pid}`;
+    // Pids come again, and containers share them: what a dead hook left must not look like one's own.
+    const mine = `${name}.${host()}.${Deno.pid}.${crypto.randomUUID()}`;
     try {
       Deno.renameSync(at("issued", name), at("claimed", mine));
     } catch (error) {
@@ -82,13 +83,13 @@ async function issue(folder: string, entry: Entry): Promise<void> {
     if (["claimed", "spent"].some((state) => names(`${folder}/${state}`).some((one) => one.startsWith(name)))) return;
     // Under its final name it is whole: a hook could look at any moment.
     const draft = `${folder}/issued/.${name}.${Deno.pid}`;
-    {
-      using file = Deno.openSync(draft, { write: true, createNew: true, mode: 0o600 });
-      const bytes = new TextEncoder().encode(printEntry(entry));
-      for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
-      file.syncSync();
-    }
     try {
+      {
+        using file = Deno.openSync(draft, { write: true, createNew: true, mode: 0o600 });
+        const bytes = new TextEncoder().encode(printEntry(entry));
+        for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+        file.syncSync();
+      }
       Deno.linkSync(draft, `${folder}/issued/${name}`);
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;

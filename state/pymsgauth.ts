@@ -10,11 +10,15 @@ export const TOKEN_FIELD = "X-pymsgauth-token";
 
 const FORM = /^[0-9a-f]{40}$/;
 
-/** Is this the token of a message that is not confirmed yet? */
-export function hasToken(folder: string, token: string): boolean {
-  if (folder === "" || !FORM.test(token)) return false;
+/** `issued`: its message is not confirmed yet; `claimed`: an answer was begun; undefined: it is no token of ours. */
+export function tokenState(folder: string, token: string): "issued" | "claimed" | undefined {
+  if (folder === "" || !FORM.test(token)) return undefined;
+  return isFile(`${folder}/.${token}`) ? "issued" : isFile(`${folder}/claimed-${token}`) ? "claimed" : undefined;
+}
+
+function isFile(path: string): boolean {
   try {
-    return Deno.lstatSync(`${folder}/.${token}`).isFile;
+    return Deno.lstatSync(path).isFile;
   } catch {
     return false;
   }
@@ -25,6 +29,9 @@ export function claimToken(folder: string, token: string): boolean {
   if (!FORM.test(token)) return false;
   try {
     Deno.renameSync(`${folder}/.${token}`, `${folder}/claimed-${token}`);
+    // What is answered must stay claimed if the machine stops now.
+    using opened = Deno.openSync(folder, { read: true });
+    opened.syncSync();
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;

@@ -33,7 +33,8 @@ export function quotedPrintable(text: string): string {
       /[=\x80-\xff]|[ \t]$/g,
       (c) => `=${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
     );
-    return encoded.replace(/(.{1,70}(?:=..)?)(?=.)/g, "$1=\n");
+    // 24 characters, of which each may be three: never within one.
+    return encoded.replace(/(?:=..|[^=]){24}(?=.)/g, "$&=\n");
   }).join("\n");
 }
 

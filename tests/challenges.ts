@@ -1,0 +1,160 @@
+/**
+ * The challenges of tests/samples/challenges, made to be about a message of ours:
+ * what they quote goes through the shim's plan and is put back as it left, the
+ * frame around it untouched. No process and no file.
+ */
+import type { Delivery } from "../hooks/delivery.ts";
+import type { Context, Verdict } from "../hooks/judge.ts";
+import { formatAddress, parseAddress } from "../lib/address.ts";
+import { binary, unbinary } from "../lib/bytes.ts";
+import { parseConfig, type Settings } from "../lib/config.ts";
+import { dayOf } from "../lib/day.ts";
+import { type Identity, identityName } from "../lib/identity.ts";
+import { bodyLines, type Entry, entryName, type Found, type LedgerView, makeEntry, nameMatch } from "../lib/ledger.ts";
+import { parseHead, printHead, value } from "../lib/message.ts";
+import { TAG_FIELD } from "../lib/tag.ts";
+import { plan } from "../shim/plan.ts";
+import { isRemembered } from "../shim/rules.ts";
+import { ROOT, SECRET } from "./rig.ts";
+
+const FOLDER = `${ROOT}/tests/samples/challenges`;
+/** The samples as they are, as binary strings, by name without `.eml`. */
+export const SAMPLES: ReadonlyMap<string, string> = new Map(
+  [...Deno.readDirSync(FOLDER)].filter(({ name }) => name.endsWith(".eml")).sort((a, b) => a.name < b.name ? -1 : 1)
+    .map(({ name }) => [name.slice(0, -".eml".length), binary(Deno.readFileSync(`${FOLDER}/${name}`))]),
+);
+
+/** What stands in the samples where the tag of ours belongs. */
+export const PLACEHOLDER = "X-Msgauth-Tag: 7a08f934bd27cb376958ca060ebb69e3080187d0\n";
+
+/** When the samples were made, later in the day. */
+export const now: Date = new Date("2026-11-20T12:00:00Z");
+/** So many days later. */
+export const day = (days: number): Date => new Date(now.getTime() + days * 86_400_000);
+
+const identity = (address: string, secret: string): Identity => ({
+  address: parseAddress(address),
+  srsDomain: "",
+  keys: [{ id: "k1", created: dayOf(day(-100)), secret: new TextEncoder().encode(secret) }],
+});
+/** To whom the samples are. */
+export const joe: Identity = identity("joe@example.net", SECRET);
+/** Another identity of the same user. */
+export const chair: Identity = identity("chair@club.example", `${SECRET}, of the club`);
+
+/** The lists and people of the samples, remembered. */
+export const LISTS = ["qmail@list.cr.yp.to", "test@lists.example.org", "dev@lists.example.org"];
+
+/** Settings with challenges on, the samples' lists and people among the remembered. */
+export function settings(challenge = "answer = true", more = ""): Settings {
+  const lists = JSON.stringify(LISTS);
+  return parseConfig(
+    `[[identity]]\naddress = "joe@example.net"\n[[identity]]\naddress = "chair@club.example"\nkeys = "chair"\n` +
+      `[transport]\nvia = "maildir"\nmaildir = "/out"\n[[rule]]\nto = ["ann@example.org"]\nconfirm = true\n` +
+      `[challenge]\nlists = ${lists}\n${challenge}\n${more}`,
+    { file: "/etc/config.toml", home: "/home/joe" },
+  );
+}
+
+/** A ledger in memory, to be looked at; what was claimed or spent says so itself. */
+export class Memory implements LedgerView {
+  found: Found[] = [];
+  async add(entry: Entry, state: Found["state"] = "issued"): Promise<string> {
+    const name = await entryName(entry);
+    this.found.push({ name, state, entry });
+    return name;
+  }
+  async find(by: { messageId: string } | { list: string }): Promise<Found[]> {
+    const matches = await nameMatch(by);
+    return this.found.filter(({ name }) => matches(name));
+  }
+}
+
+/** A message as it left, and what is remembered of it. */
+export interface Sent {
+  /** Header and body, a binary string. */
+  readonly mail: string;
+  readonly entries: readonly Entry[];
+  /** The tag's line, with its line end. */
+  readonly tagLine: string;
+  readonly messageId: string;
+}
+
+/** Sends a message to whom its header says, as the shim does it. */
+export async function send(
+  message: string,
+  when: Date = now,
+  with_: Settings = settings("requests = true\nanswer = true"),
+): Promise<Sent> {
+  const bytes = unbinary(message);
+  const { header, bodyStart } = parseHead(bytes, true)!;
+  const call = { sender: undefined, fullName: "", recipientsFrom: "header", recipients: [], dsn: {} } as const;
+  const planned = await plan(call, header, { settings: with_, identities: [joe, chair], now: when });
+  if (planned.identity === undefined) throw new Error("the message was not signed");
+  const body = bytes.subarray(bodyStart);
+  const lists = planned.handover.recipients.filter((one) => isRemembered(one, with_)).map(formatAddress);
+  const name = identityName(planned.identity);
+  const entries = await Promise.all(
+    lists.map((list) => makeEntry(name, list, planned.header, bodyLines(body, true), when)),
+  );
+  const head = binary(printHead(planned.header));
+  return {
+    mail: head + binary(body),
+    entries,
+    tagLine: `${TAG_FIELD}: ${value(planned.header, TAG_FIELD)}\n`,
+    messageId: value(planned.header, "Message-ID")!,
+  };
+}
+
+/** A sample cut where it quotes a message: before, the message, behind. */
+export function cut(sample: string): [frame: string, quoted: string, rest: string] {
+  const start = sample.lastIndexOf(PLACEHOLDER);
+  if (start < 0) throw new Error("the sample quotes no tag");
+  const boundary = /^Content-Type: multipart\/mixed; boundary="?([^"\n]+)"?$/im.exec(sample)?.[1];
+  // The line end in front of a boundary is the boundary's (RFC 2046 section 5.1.1).
+  const end = boundary === undefined ? sample.length : sample.lastIndexOf(`\n--${boundary}--`);
+  return [sample.slice(0, start), sample.slice(start + PLACEHOLDER.length, end), sample.slice(end)];
+}
+
+/** A challenge about a message of ours, taken apart. */
+export interface Challenge {
+  readonly frame: string;
+  readonly sent: Sent;
+  readonly rest: string;
+  readonly mail: string;
+}
+
+/** The sample, about a message that was really sent; `edit` is done to the message before. */
+export async function genuine(
+  name: string,
+  edit: (message: string) => string = (message) => message,
+): Promise<Challenge> {
+  const [frame, quoted, rest] = cut(SAMPLES.get(name)!);
+  const sent = await send(edit(quoted));
+  return { frame, sent, rest, mail: frame + sent.mail + rest };
+}
+
+/** A challenge as a hook gets it. */
+export function delivery(mail: string, recipient = "joe@example.net"): Delivery {
+  const prefix = unbinary(mail);
+  const { header, bodyStart } = parseHead(prefix, true)!;
+  const sender = value(header, "Return-Path")?.replace(/^<(.*)>$/, "$1");
+  return { sender: sender || null, recipients: [recipient], header, prefix, bodyStart, whole: true };
+}
+
+/** A context with these entries, all issued. */
+export async function context(
+  entries: readonly Entry[],
+  with_: Settings = settings(),
+): Promise<Context & { ledger: Memory }> {
+  const ledger = new Memory();
+  for (const entry of entries) await ledger.add(entry);
+  return { settings: with_, identities: [joe, chair], now, ledger };
+}
+
+/** What an answer does, in short; undefined when there is none. */
+export function answerOf({ action, answer, identity }: Verdict): Record<string, unknown> | undefined {
+  if (action !== "answer" || answer === undefined || identity === undefined) return undefined;
+  const { answerTo, subject, body } = answer.form;
+  return { to: answerTo, subject, body, from: identityName(identity), ...answer.spends };
+}

@@ -1,0 +1,374 @@
+/**
+ * Genuine challenges with one thing changed. What is only written in another
+ * way gets the very same answer, everything else none.
+ */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { judge } from "../../hooks/judge.ts";
+import { parseAddressList } from "../../lib/address.ts";
+import { textToBinary } from "../../lib/bytes.ts";
+import { answerOf, type Challenge, context, delivery, genuine } from "../challenges.ts";
+import { quotedPrintable } from "../bounces.ts";
+
+const NAMES = [
+  "qsecretary-challenge",
+  "ezmlm-idx-sub-confirm",
+  "ezmlm-idx-sub-confirm-mime",
+  "ezmlm-idx-unsub-confirm",
+  "ezmlm053-sub-confirm",
+  "ezmlm-idx-post-confirm",
+  "tmda-confirm",
+  "qconfirm-check",
+  "sympa-send-auth",
+];
+const MIME = NAMES.filter((name) => /mime|post|tmda|sympa/.test(name));
+const SUBJECT = "Gr\u00fc\u00dfe an  alle, und mehr = noch viel mehr";
+
+/** With a Subject and a body that there is something to change in. */
+function richer(message: string): string {
+  const [head, body] = [message.slice(0, message.indexOf("\n\n")), message.slice(message.indexOf("\n\n") + 2)];
+  const kept = head.split("\n").filter((line) => !/^(?:Subject|Date):/.test(line)).join("\n");
+  return `${kept}\nSubject: ${textToBinary(SUBJECT)}\nDate: Fri, 20 Nov 2026 05:59:57 +0100\n\n` +
+    `${body.trim() || "subscribe me"}\nsecond line\n`;
+}
+
+const GENUINE = new Map<string, Challenge & { answer: Record<string, unknown> }>();
+for (const name of NAMES) {
+  const challenge = await genuine(name, richer);
+  const { verdict } = await judge(delivery(challenge.mail), await context(challenge.sent.entries));
+  GENUINE.set(name, { ...challenge, answer: answerOf(verdict)! });
+}
+
+/** The seed of a failure is in its message. */
+async function check<T>(arbitrary: fc.Arbitrary<T>, test: (value: T) => Promise<void>, numRuns = 300): Promise<void> {
+  await fc.assert(fc.asyncProperty(arbitrary, test), { numRuns });
+}
+
+async function answerTo(mail: string, challenge: Challenge) {
+  const given = { ...delivery(mail), recipients: ["joe@example.net"] };
+  const { verdict } = await judge(given, await context(challenge.sent.entries));
+  if (verdict.action !== "answer") assert.equal(verdict.action === "deliver" || verdict.action === "spam", true);
+  return answerOf(verdict);
+}
+
+/** A place in the quoted message or the outer header: a field's value, without blanks at its ends. */
+function fieldIn(text: string, name: string): { at: number; value: string } {
+  const match = new RegExp(`^${name}:[ ]*(.*)$`, "m").exec(text);
+  if (match === null) throw new Error(`no ${name} in ${text}`);
+  return { at: match.index + match[0].length - match[1]!.length, value: match[1]! };
+}
+
+/** One byte replaced by another, put in, or taken out; not by white space, and no line end. */
+interface Edit {
+  readonly kind: "replace" | "insert" | "delete";
+  readonly at: number;
+  readonly byte: number;
+}
+const edits: fc.Arbitrary<Edit> = fc.record({
+  kind: fc.constantFrom("replace", "insert", "delete"),
+  at: fc.nat(10_000),
+  byte: fc.oneof(fc.integer({ min: 0x21, max: 0x7e }), fc.integer({ min: 0x80, max: 0xff })),
+});
+
+/** The value with the edit done to it, never the same. */
+function edited(value: string, { kind, at, byte }: Edit): string {
+  const here = at % value.length;
+  const now = value.charCodeAt(here);
+  const other = String.fromCharCode(byte === now ? (byte === 0x7e ? 0x21 : byte + 1) : byte);
+  const out = value.slice(0, here) + (kind === "delete" ? "" : other) +
+    value.slice(kind === "insert" ? here : here + 1);
+  assert.notEqual(out, value);
+  return out;
+}
+
+const splice = (text: string, at: number, old: string, now: string): string =>
+  text.slice(0, at) + now + text.slice(at + old.length);
+
+const flat = (text: string): string => text.replace(/\s+/g, " ").trim();
+
+/** Parts of the quoted message that must be as they were sent, and which change is one of form. */
+const PARTS: Record<string, (mail: string) => { at: number; value: string }> = {
+  tag: (mail) => fieldIn(mail, "X-Msgauth"),
+  id: (mail) => {
+    const { at, value } = fieldIn(mail, "Message-ID");
+    return { at: at + 1, value: value.slice(1, -1) };
+  },
+  date: (mail) => fieldIn(mail, "Date"),
+  subject: (mail) => fieldIn(mail, "Subject"),
+  from: (mail) => {
+    const { at, value } = fieldIn(mail, "From");
+    const angle = value.indexOf("<") + 1;
+    return { at: at + angle, value: value.slice(angle, -1) };
+  },
+  line: (mail) => {
+    const at = mail.indexOf("\n\n") + 2;
+    return { at, value: mail.slice(at, mail.indexOf("\n", at)) };
+  },
+  second: (mail) => ({ at: mail.indexOf("second line"), value: "second line" }),
+};
+
+/** Does the From still name our address and no other? */
+function sameAuthor(mail: string): boolean {
+  try {
+    const all = parseAddressList(fieldIn(mail, "From").value);
+    return all.length === 1 &&
+      `${all[0]!.address?.local}@${all[0]!.address?.domain}`.toLowerCase() === "joe@example.net";
+  } catch {
+    return false;
+  }
+}
+
+Deno.test("One byte of what is quoted is changed: no answer", async () => {
+  const given = fc.tuple(fc.constantFrom(...NAMES), fc.constantFrom(...Object.keys(PARTS)), edits);
+  await check(given, async ([name, part, edit]) => {
+    const challenge = GENUINE.get(name)!;
+    const { at, value } = PARTS[part]!(challenge.sent.mail);
+    const quoted = splice(challenge.sent.mail, at, value, edited(value, edit));
+    const answer = await answerTo(challenge.frame + quoted + challenge.rest, challenge);
+    if (part === "from" && sameAuthor(quoted)) assert.deepEqual(answer, challenge.answer); // upper case, or a comma
+    else if (part !== "subject" || flat(fieldIn(quoted, "Subject").value) !== flat(textToBinary(SUBJECT))) {
+      assert.equal(answer, undefined, quoted);
+    }
+  }, 600);
+});
+
+Deno.test("One byte anywhere is changed: the very same answer or none", async () => {
+  await check(fc.tuple(fc.constantFrom(...NAMES), edits), async ([name, edit]) => {
+    const challenge = GENUINE.get(name)!;
+    const answer = await answerTo(edited(challenge.mail, edit), challenge);
+    if (answer === undefined) return;
+    // Who answers and with which entry is never another; the capability and the Subject are the sender's own.
+    const { to, subject, ...sure } = challenge.answer;
+    const { to: toNow, subject: _, ...sureNow } = answer;
+    assert.deepEqual(sureNow, sure);
+    const host = (address: unknown) => String(address).replace(/^.*@/, "");
+    assert.equal(host(toNow), host(to), `${subject}`);
+  }, 800);
+});
+
+/** The addresses of the frame: field, and the part of its value that names the list or its host. */
+const FRAMES: readonly [name: string, field: string, part: RegExp][] = [
+  ["qsecretary-challenge", "From", /list\.cr\.yp\.to/],
+  ["qconfirm-check", "From", /ann(?=-qconfirm)/],
+  ["qconfirm-check", "From", /example\.org/],
+  ["tmda-confirm", "Reply-To", /ann(?=-confirm)/],
+  ["tmda-confirm", "Reply-To", /example\.org/],
+  ["sympa-send-auth", "From", /sympa/],
+  ["sympa-send-auth", "From", /lists\.example\.org/],
+  ...["ezmlm-idx-sub-confirm", "ezmlm-idx-sub-confirm-mime", "ezmlm-idx-unsub-confirm", "ezmlm053-sub-confirm"].flatMap(
+    (name): [string, string, RegExp][] => [
+      [name, "Reply-To", /^.+(?=-[su]c\.)/],
+      [name, "Reply-To", /lists\.example\.org$/],
+      [name, "Reply-To", /joe=example\.net/],
+      [name, "From", /^.*$/],
+      [name, "Mailing-List", /(?<=contact ).*(?=;)/],
+      [name, "Delivered-To", /(?<=for ).*$/],
+    ],
+  ),
+  ["ezmlm-idx-post-confirm", "Reply-To", /^test/],
+  ["ezmlm-idx-post-confirm", "Reply-To", /lists\.example\.org/],
+  ["ezmlm-idx-post-confirm", "From", /^.*$/],
+  ["ezmlm-idx-post-confirm", "Mailing-List", /(?<=contact ).*(?=;)/],
+  ["ezmlm-idx-post-confirm", "Subject", /(?<=post to ).*$/],
+];
+
+Deno.test("One byte of the list's name or host in the frame is changed: no answer", async () => {
+  await check(fc.tuple(fc.constantFrom(...FRAMES), edits), async ([[name, field, part], edit]) => {
+    const challenge = GENUINE.get(name)!;
+    const { at, value } = fieldIn(challenge.mail, field);
+    const found = part.exec(value)!;
+    const changed = edited(found[0], edit);
+    // Hosts are the same in upper case, and programs spell their own names so.
+    fc.pre(changed.toLowerCase() !== found[0].toLowerCase());
+    const mail = splice(challenge.mail, at + found.index, found[0], changed);
+    const answer = await answerTo(mail, challenge);
+    if (answer === undefined) return;
+    // A byte that is no part of the address to whoever reads it, as a comma at its end.
+    assert.deepEqual(answer, challenge.answer, mail);
+    assert.match(changed, /^[^a-z0-9]*[a-z.=@0-9-]+[^a-z0-9]*$/i);
+  }, 500);
+});
+
+Deno.test("The list's name is changed everywhere in the frame: no answer", async () => {
+  for (const name of NAMES) {
+    const challenge = GENUINE.get(name)!;
+    const other = (text: string) =>
+      text.replaceAll("lists.example.org", "lists.example.com").replaceAll("list.cr.yp.to", "list.cr.yp.so")
+        .replaceAll("@example.org", "@example.com");
+    assert.notEqual(other(challenge.frame), challenge.frame, name);
+    assert.equal(await answerTo(other(challenge.frame) + challenge.sent.mail + challenge.rest, challenge), undefined);
+  }
+});
+
+/** The quoted message with a change that is none of form: never answered. */
+const WRONG: Record<string, (challenge: Challenge) => string | undefined> = {
+  "tag twice": ({ sent }) => sent.mail.replace(sent.tagLine, sent.tagLine + sent.tagLine),
+  "another tag in front": ({ sent }) => sent.tagLine.replace(/.\n/, "\n") + sent.mail,
+  "no tag": ({ sent }) => sent.mail.replace(sent.tagLine, ""),
+  "tag in the body alone": ({ sent }) => sent.mail.replace(sent.tagLine, "").replace("\n\n", `\n\n${sent.tagLine}`),
+  "upper-case tag": ({ sent }) =>
+    sent.mail.replace(sent.tagLine, sent.tagLine.replace(/v1.*/, (tag) => tag.toUpperCase())),
+  "Message-ID twice": ({ sent }) => `Message-ID: ${sent.messageId}\n${sent.mail}`,
+  "another Message-ID in front": ({ sent }) => `Message-ID: <x@example.net>\n${sent.mail}`,
+  "no Message-ID": ({ sent }) => sent.mail.replace(/^Message-ID: .*\n/m, ""),
+  "From twice": ({ sent }) => `From: Joe <joe@example.net>\n${sent.mail}`,
+  "a stranger's From behind": ({ sent }) => sent.mail.replace("\n\n", "\nFrom: eve@evil.example\n\n"),
+  "a stranger's From": ({ sent }) => sent.mail.replace("joe@example.net>", "eve@evil.example>"),
+  "two in one From": ({ sent }) => sent.mail.replace("joe@example.net>", "joe@example.net>, eve@evil.example"),
+  "the other identity's From": ({ sent }) => sent.mail.replace("joe@example.net>", "chair@club.example>"),
+  "no From": ({ sent }) => sent.mail.replace(/^From: .*\n/m, ""),
+  "Subject twice": ({ sent }) => sent.mail.replace("\n\n", "\nSubject: BUY NOW\n\n"),
+  "no Subject": ({ sent }) => sent.mail.replace(/^Subject: .*\n/m, ""),
+  "Date twice": ({ sent }) => sent.mail.replace("\n\n", "\nDate: Sat, 21 Nov 2026 05:59:57 +0100\n\n"),
+  "no Date": ({ sent }) => sent.mail.replace(/^Date: .*\n/m, ""),
+  "the lines turned round": ({ sent }) => sent.mail.replace(/\n\n(.*)\n(.*)\n/, "\n\n$2\n$1\n"),
+  "a line between": ({ sent }) => sent.mail.replace("second line", "BUY NOW\nsecond line"),
+  "a line in front": ({ sent }) => sent.mail.replace("\n\n", "\n\nBUY NOW\n"),
+  "a line behind": ({ sent }) => `${sent.mail}BUY NOW\n`,
+  "an empty line in front of the header's end": ({ sent }) => sent.mail.replace("\nX-Msgauth", "\n\nX-Msgauth"),
+  "quoted with >": ({ sent }) => sent.mail.replace(/^/gm, "> "),
+  "indented": ({ sent }) => sent.mail.replace(/^/gm, "  "),
+};
+
+Deno.test("What is quoted is put together anew: no answer", async () => {
+  for (const [what, change] of Object.entries(WRONG)) {
+    for (const name of NAMES) {
+      const challenge = GENUINE.get(name)!;
+      const quoted = change(challenge);
+      assert.notEqual(quoted, challenge.sent.mail, what);
+      assert.equal(await answerTo(challenge.frame + quoted + challenge.rest, challenge), undefined, `${name}: ${what}`);
+    }
+  }
+});
+
+const SEPARATOR = /^--- (?:Below this line|Enclosed).*\n/m;
+
+Deno.test("The frame is put together anew: no answer", async () => {
+  for (const name of NAMES) {
+    const challenge = GENUINE.get(name)!;
+    const { frame, sent, rest, mail } = challenge;
+    const bad = async (what: string, changed: string) => {
+      assert.notEqual(changed, mail, what);
+      assert.equal(await answerTo(changed, challenge), undefined, `${name}: ${what}`);
+    };
+    const answering = fieldIn(mail, /^qs|^qc|^sympa/.test(name) ? "From" : "Reply-To").value;
+    await bad("From twice", `From: ${fieldIn(mail, "From").value}\n${mail}`);
+    await bad("a stranger's From in front", `From: eve@evil.example\n${mail}`);
+    await bad("Subject twice", `Subject: ${fieldIn(mail, "Subject").value}\n${mail}`);
+    await bad("Reply-To twice", `Reply-To: ${answering}\nReply-To: eve@evil.example\n${mail}`);
+    await bad("its header in the body", `From: eve@evil.example\nSubject: fwd\n\n${mail}`);
+    if (MIME.includes(name)) {
+      const boundary = /\n(--[^\n]+)--\n?$/.exec(rest)![1]!;
+      const part = `\n${boundary}\nContent-Type: message/rfc822\n\n${sent.mail}`;
+      await bad("two messages", frame + sent.mail + part + rest);
+      await bad("as text", mail.replace(/^Content-Type: message\/rfc822$/m, "Content-Type: text/plain"));
+      await bad("as something else", mail.replace(/^Content-Type: message\/rfc822$/m, "Content-Type: application/x"));
+    } else {
+      const separator = SEPARATOR.exec(frame)![0];
+      await bad("separator twice", frame.replace(separator, separator + separator) + sent.mail);
+      await bad("separator again in the message", `${frame}${sent.mail}${separator}`);
+      await bad("no separator", frame.replace(separator, "") + sent.mail);
+      await bad("another separator", frame.replace(separator, separator.toUpperCase()) + sent.mail);
+      await bad("indented separator", frame.replace(separator, ` ${separator}`) + sent.mail);
+    }
+  }
+});
+
+/** Blanks at which a field may be folded, those in a display name too. */
+function folded(text: string, name: string, folds: readonly string[]): string {
+  const { at, value } = fieldIn(text, name);
+  let nth = 0;
+  return splice(text, at - 1, ` ${value}`, ` ${value}`.replace(/ /g, (blank) => folds[nth++ % folds.length] + blank));
+}
+
+const word = (text: string, b64: boolean): string =>
+  b64 ? `=?UTF-8?B?${btoa(textToBinary(text))}?=` : `=?utf-8?q?${
+    textToBinary(text).replace(
+      /[^A-Za-z0-9]/g,
+      (c) => `=${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
+    )
+  }?=`;
+
+interface Shape {
+  readonly name: string;
+  readonly folds: readonly string[];
+  readonly upper: boolean;
+  readonly cut: number;
+  readonly b64: boolean;
+  readonly encoded: boolean;
+  readonly blanks: string;
+  readonly encoding: "quoted-printable" | "base64" | "";
+  readonly crlf: boolean;
+}
+const shapes: fc.Arbitrary<Shape> = fc.record({
+  name: fc.constantFrom(...NAMES),
+  folds: fc.array(fc.constantFrom("", "\n"), { minLength: 1, maxLength: 5 }),
+  upper: fc.boolean(),
+  cut: fc.nat(SUBJECT.length),
+  b64: fc.boolean(),
+  encoded: fc.boolean(),
+  blanks: fc.constantFrom(" ", "  ", "\t", " \t "),
+  encoding: fc.constantFrom("", "quoted-printable", "base64"),
+  crlf: fc.boolean(),
+});
+
+Deno.test("What is only written in another way gets the very same answer", async () => {
+  await check(shapes, async (shape) => {
+    const challenge = GENUINE.get(shape.name)!;
+    let { mail: quoted } = challenge.sent;
+    if (shape.encoded) {
+      // RFC 2047: white space between two encoded words is nothing.
+      const [front, back] = [SUBJECT.slice(0, shape.cut), SUBJECT.slice(shape.cut)];
+      const words = [front, back].filter((part) => part !== "").map((part) => word(part, shape.b64)).join(" ");
+      quoted = quoted.replace(/^Subject: .*$/m, () => `Subject: ${words}`);
+    }
+    quoted = quoted.replace(/^Date: .*$/m, (line) => line.replace(/(?<!:) /g, shape.blanks));
+    for (const name of ["Subject", "Date", "From", "X-Msgauth", "Message-ID"]) {
+      quoted = folded(quoted, name, shape.folds);
+    }
+    if (shape.upper) {
+      quoted = quoted.replace(/^(?:From|Subject|Date|X-Msgauth|Message-ID|To):/gm, (name) => name.toUpperCase());
+    }
+    let { frame } = challenge;
+    if (shape.encoding !== "" && MIME.includes(shape.name)) {
+      const part = frame.lastIndexOf("\n\n");
+      const inside = frame.slice(part + 2) + quoted;
+      const head = frame.slice(0, part).replace(/(Content-Type: message\/rfc822)\nContent-Transfer-Encoding: .*/, "$1");
+      frame = `${head}\nContent-Transfer-Encoding: ${shape.encoding}\n\n`;
+      quoted = shape.encoding === "base64" ? btoa(inside).replace(/.{76}/g, "$&\n") : quotedPrintable(inside);
+    }
+    const mail = frame + quoted + challenge.rest;
+    const sent = shape.crlf ? mail.replaceAll("\n", "\r\n") : mail;
+    assert.deepEqual(await answerTo(sent, challenge), challenge.answer, mail);
+  }, 400);
+});
+
+Deno.test("The frame's own header may be folded and its names in upper case", async () => {
+  for (const name of NAMES) {
+    const challenge = GENUINE.get(name)!;
+    const head = challenge.mail.slice(0, challenge.mail.indexOf("\n\n"));
+    const changed = head.replace(/^([\w-]+):/gm, (field) => field.toUpperCase());
+    const long = folded(folded(changed, "SUBJECT", ["\n", ""]), "FROM", ["\n"]);
+    // The Subject of an answer is that of the challenge, unfolded.
+    const answer = await answerTo(long + challenge.mail.slice(head.length), challenge);
+    assert.deepEqual(answer, challenge.answer, name);
+  }
+});
+
+Deno.test("A challenge that is cut anywhere: the very same answer or none", async () => {
+  const given = fc.tuple(fc.constantFrom(...NAMES), fc.nat(10_000), fc.boolean());
+  await check(given, async ([name, at, whole]) => {
+    const challenge = GENUINE.get(name)!;
+    const mail = challenge.mail.slice(0, at % challenge.mail.length);
+    fc.pre(mail.includes("\n\n"));
+    const { verdict } = await judge({ ...delivery(mail), whole }, await context(challenge.sent.entries));
+    const answer = answerOf(verdict);
+    if (answer === undefined) return;
+    assert.deepEqual(answer, challenge.answer);
+    const quoted = mail.slice(challenge.frame.length);
+    for (const part of ["tag", "id", "date", "subject", "from"]) {
+      const { at, value } = PARTS[part]!(challenge.sent.mail);
+      assert.equal(quoted.slice(at, at + value.length), value, part);
+    }
+  }, 600);
+});

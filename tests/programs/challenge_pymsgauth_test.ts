@@ -1,0 +1,107 @@
+/** Mail that a former pymsgauth sent: its token is a file, and no token names a file that is none of its own. */
+import assert from "node:assert/strict";
+import { challenges, LIST, Member, PLAIN } from "./member.ts";
+
+const TOKEN = "90587d9fd8e756fbb1cc1de91d5ff64933e32b40";
+const OLD = ".pymsgauth";
+const ON = `[tag]\npymsgauth = "~/${OLD}"\n`;
+
+/** A home with the old folder, its settings file, one token, and a file beside it. */
+function former(settings = challenges() + ON): Member {
+  const home = new Member(settings);
+  home.write(`${OLD}/.${TOKEN}`, "");
+  home.write(`${OLD}/pymsgauthrc`, "[default]\n");
+  home.write("victim", "not a token");
+  return home;
+}
+
+/** greg's message, with its header as pymsgauth wrote it. */
+const post = (token = TOKEN, from = PLAIN): string =>
+  `X-pymsgauth-token: ${token}\nFrom: Greg <${from}>\nTo: ${LIST}\nSubject: A patch\nMessage-ID: <1@example.org>\n\nHi\n`;
+
+/** Everything in the old folder and beside it. */
+function files(home: Member): string[] {
+  const names = [...Deno.readDirSync(`${home.path}/${OLD}`)].map(({ name }) => `${OLD}/${name}`);
+  return ["victim", ...names].filter((name) => Deno.lstatSync(`${home.path}/${name}`)).sort();
+}
+
+Deno.test("pymsgauth: a token is honoured once", async () => {
+  using home = former();
+  const challenge = home.secretaries[0]!.take(PLAIN, post());
+  assert.equal((await home.deliver(challenge)).end, "success");
+  assert.deepEqual(home.carry().left.map(({ argv }) => argv.slice(2)), [[PLAIN, "--", challenge.confirm]]);
+  assert.deepEqual([home.released.length, home.inbox().length, home.kept().length], [1, 0, 1]);
+  assert.deepEqual(files(home), [`${OLD}/pymsgauthrc`, "victim"]);
+  for (const again of [challenge, home.secretaries[0]!.take(PLAIN, post())]) {
+    await home.deliver(again);
+    assert.deepEqual(home.carry().left, []);
+  }
+  assert.equal(home.inbox().length, 2);
+});
+
+Deno.test("pymsgauth: what is no token of greg's touches nothing and is delivered", async (t) => {
+  type Change = (home: Member) => void;
+  const file = (name: string): Change => (home) => void home.write(`${OLD}/${name}`, "");
+  const nothing: Change = () => {};
+  const table: [what: string, mail: string, change: Change][] = [
+    ["a path out of the folder", post("/../victim"), nothing],
+    ["the old settings", post("/pymsgauthrc"), nothing],
+    ["upper case", post(TOKEN.toUpperCase()), file(`.${TOKEN.toUpperCase()}`)],
+    ["39 digits", post(TOKEN.slice(1)), file(`.${TOKEN.slice(1)}`)],
+    ["41 digits", post(`${TOKEN}0`), file(`.${TOKEN}0`)],
+    ["none", post(""), file(".")],
+    ["no file of that name", post(TOKEN.replace("9", "8")), nothing],
+    ["twice", `X-pymsgauth-token: ${TOKEN}\n${post()}`, nothing],
+    ["in the body only", post().replace(/^.*\n/, "").replace("\n\n", `\n\nX-pymsgauth-token: ${TOKEN}\n`), nothing],
+    ["in a message of somebody else", post(TOKEN, "ann@example.org"), nothing],
+    ["no folder is named", post(), (home) => home.mend(challenges())],
+    ["challenges are not answered", post(), (home) => home.mend(challenges("", false) + ON)],
+    ["the list is none of greg's", post(), (home) => home.mend(challenges(`lists = ["a@b.example"]`) + ON)],
+    [
+      "its file is a link",
+      post(),
+      (home) => {
+        Deno.removeSync(`${home.path}/${OLD}/.${TOKEN}`);
+        Deno.symlinkSync("../victim", `${home.path}/${OLD}/.${TOKEN}`);
+      },
+    ],
+  ];
+  for (const [what, mail, change] of table) {
+    await t.step(what, async () => {
+      using home = former();
+      if (what !== "none") change(home);
+      const before = files(home);
+      const challenge = home.secretaries[0]!.take(PLAIN, mail);
+      assert.equal((await home.deliver(challenge)).end, "success");
+      assert.deepEqual(home.carry().left, []);
+      assert.deepEqual(files(home), before);
+      assert.equal(home.read("victim"), "not a token");
+      assert.deepEqual([home.inbox().length, home.kept().length], [1, 0]);
+    });
+  }
+});
+
+Deno.test("pymsgauth: refused is another time, what was begun is never again", async (t) => {
+  await t.step("refused", async () => {
+    using home = former();
+    const challenge = home.secretaries[0]!.take(PLAIN, post());
+    home.injector("exit 100");
+    await home.deliver(challenge);
+    assert.match(home.logged, /the answer could not be sent: refused/);
+    assert.equal(home.inbox().length, 1);
+    home.injector("");
+    await home.deliver(challenge);
+    assert.equal(home.carry().left.length, 1);
+  });
+  await t.step("killed", async () => {
+    using home = former();
+    const challenge = home.secretaries[0]!.take(PLAIN, post());
+    home.injector("kill -9 $PPID; exit 75");
+    assert.equal((await home.deliver(challenge)).end, "defer");
+    home.injector("");
+    await home.deliver(challenge);
+    assert.deepEqual(home.carry().left, []);
+    assert.equal(home.inbox().length, 1);
+    assert.match(home.logged, /an answer was begun and perhaps sent: look yourself/);
+  });
+});
