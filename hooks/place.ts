@@ -34,7 +34,8 @@ export async function choosePlace(
 ): Promise<Place | undefined> {
   if (options.maildir !== undefined) return { maildir: options.maildir };
   if (options.forward && !plain) return "forward";
-  if (options.forward && verdict.action === "deliver") {
+  // An answer that cannot be given is a delivery, too.
+  if (options.forward && (verdict.action === "deliver" || verdict.action === "answer")) {
     throw new Fail(
       "config",
       "Mail to an identity's own address cannot be forwarded to it: --forward is for the SRS domain",

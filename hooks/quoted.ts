@@ -54,7 +54,9 @@ async function mimeParts(prefix: Uint8Array, whole: boolean): Promise<Quoted[] |
     );
     return returned.map(({ content, mimeType }) => {
       const bytes = typeof content === "string" ? unbinary(content) : new Uint8Array(content);
-      return read(bytes, true, /headers$/i.test(mimeType), whole);
+      // postal-mime ends the last line itself, also one that was cut.
+      const given = !whole && bytes.at(-1) === 10 ? bytes.subarray(0, -1) : bytes;
+      return read(given, whole, /headers$/i.test(mimeType), whole);
     }).filter((one) => one !== undefined);
   } catch {
     return [];

@@ -109,17 +109,20 @@ async function fieldDigests(header: Header): Promise<[string, string, string]> {
   for (const name of FIELDS) {
     // All of them: one that was put beside ours would be the one that a list shows.
     const given = values(header, name).join("\0");
-    const text = name === "From" ? author(given) : name === "Subject" ? await decoded(given) : given;
+    const text = name === "From" ? await author(given) : name === "Subject" ? await decoded(given) : given;
     out.push(await digest(utf8(text.replace(/\s+/g, " ").trim())));
   }
   return out as [string, string, string];
 }
 
-/** The address decides; lists and MTAs spell the name anew. */
-function author(from: string): string {
+/** Name and address of each author; how a name is quoted is the business of MTAs. */
+async function author(from: string): Promise<string> {
   try {
     const all = parseAddressList(from, { bare: true });
-    return all.map(({ address }) => (address ? `${address.local}@${address.domain}` : "").toLowerCase()).join(",");
+    const texts = all.map(async ({ name, address }) =>
+      `${await decoded(name)} <${(address ? `${address.local}@${address.domain}` : "").toLowerCase()}>`
+    );
+    return (await Promise.all(texts)).join(",");
   } catch {
     return from;
   }

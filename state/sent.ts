@@ -39,15 +39,19 @@ export function sentIndex(folder: string, now: Date): SentView {
   };
 }
 
-/** Removes the files of days that are over. */
-export function cleanSent(folder: string, now: Date): void {
+/** Removes the files of days that are over. @returns how many */
+export function cleanSent(folder: string, now: Date): number {
+  let gone = 0;
   try {
     for (const { name } of Deno.readDirSync(folder)) {
-      if (/^\d+$/.test(name) && Number(name) <= dayOf(now) - DAYS) Deno.removeSync(`${folder}/${name}`);
+      if (!/^\d+$/.test(name) || Number(name) > dayOf(now) - DAYS) continue;
+      Deno.removeSync(`${folder}/${name}`);
+      gone++;
     }
   } catch {
     // Nothing was sent yet, or another is cleaning.
   }
+  return gone;
 }
 
 async function hashOf(secret: Uint8Array, messageId: string): Promise<Uint8Array<ArrayBuffer>> {

@@ -106,18 +106,24 @@ for (const { name, marks, test, deliver } of WAYS) {
     const [challenge] = await home.post("A patch");
     const { mail } = home.injected()[0]!;
     // The forger has seen greg's post, in an archive.
-    const table: [what: string, mail: string][] = [
-      ["in his name", `From: Greg <${PLAIN}>\nTo: ${LIST}\nMessage-ID: <lie@spam.example>\nSubject: Pills\n\nBuy!\n`],
-      ["with his tag", mail.replace(/^Message-ID: .*$/m, "Message-ID: <lie@spam.example>")],
-      ["with his header", `${mail.slice(0, mail.indexOf("\n\n"))}\n\nBuy our pills, they are good.\nBuy!\n`],
-      ["with his header, another subject", mail.replace(/^Subject: .*$/m, "Subject: Pills")],
+    const returned = /returns a message of greg@example\.org/;
+    const table: [what: string, mail: string, why: RegExp][] = [
+      [
+        "in his name",
+        `From: Greg <${PLAIN}>\nTo: ${LIST}\nMessage-ID: <lie@spam.example>\nSubject: Pills\n\nBuy!\n`,
+        /\bunsolicited\b/,
+      ],
+      ["with his tag", mail.replace(/^Message-ID: .*$/m, "Message-ID: <lie@spam.example>"), /\bunsolicited\b/],
+      ["his message, another tag", mail.replace(/^(X-Msgauth: .*)\n/m, "$1x\n"), /\bunsolicited\b/],
+      ["his message, no tag", mail.replace(/^X-Msgauth: .*\n/m, ""), /\bunsolicited\b/],
+      ["with his header", `${mail.slice(0, mail.indexOf("\n\n"))}\n\nBuy our pills, they are good.\nBuy!\n`, returned],
+      ["with his header, another subject", mail.replace(/^Subject: .*$/m, "Subject: Pills"), returned],
     ];
-    for (const [what, forged] of table) {
+    for (const [what, forged, why] of table) {
       assert.notEqual(forged, mail);
       for (const to of [PLAIN, challenge!.to]) {
         await t.step(`${what}, to ${to === PLAIN ? "his address" : "a signed address"}`, async () => {
-          const why = to === PLAIN ? /\bunsolicited\b/ : VALID;
-          await delivered(home, home.secretaries[0]!.take(to, forged), why);
+          await delivered(home, home.secretaries[0]!.take(to, forged), to === PLAIN ? why : VALID);
           assert.deepEqual(home.ledger(), { issued: 1, claimed: 0, spent: 0 });
         });
       }
@@ -165,3 +171,25 @@ for (const { name, marks, test, deliver } of WAYS) {
     });
   });
 }
+
+Deno.test("a hook behind a wrapper, with nothing behind it: no challenge to a signed address is lost", async () => {
+  using home = new Member();
+  const [challenge] = await home.post("A patch");
+  home.mend(`${challenges()}\n[incoming]\ninbox = "~/Maildir"\n`);
+  const hook = GO_ON.split("\n").find((line) => line.startsWith("|"))!.slice(1);
+  const wrapper = home.write("bin/wrapped", `#!/bin/sh\nexec ${hook}\n`, 0o755);
+  home.qmail(`|${wrapper}\n`);
+  for (const inbox of [0, 1, 2]) {
+    assert.equal((await home.deliver(challenge!)).end, "success");
+    assert.deepEqual([home.inbox().length, home.carry().left.length], [inbox, inbox === 0 ? 1 : 0]);
+  }
+});
+
+Deno.test("--forward at his own address is wrong, also for a challenge that could be answered", async () => {
+  using home = new Member();
+  const [challenge] = await home.post("A patch");
+  home.qmail(GO_ON.replace("/incoming\n", "/incoming --forward\n"));
+  const { end, runs } = await home.deliver({ ...challenge!, to: PLAIN });
+  assert.deepEqual([end, runs[0]!.code, home.carry().left], ["defer", 75, []]);
+  assert.match(runs[0]!.stdout, /--forward is for the SRS domain/);
+});
