@@ -12,22 +12,45 @@ const shim: Command = async (name, args) => (await import("./shim/main.ts")).shi
 const incoming: Command = async (name, args) => (await import("./hooks/incoming.ts")).incoming(name, args);
 
 const COMMANDS: Record<string, Command> = {
+  init: async (name, args) => (await import("./admin/init.ts")).init(name, args),
+  keys: async (name, args) => (await import("./admin/keys.ts")).keys(name, args),
+  sign: async (name, args) => (await import("./admin/sign.ts")).sign(name, args, (await import("./shim/plan.ts")).sign),
+  verify: async (name, args) =>
+    (await import("./admin/verify.ts")).verify(name, args, (await import("./hooks/signed.ts")).checkSigned),
   shim,
   sendmail: shim,
   "qmail-inject": shim,
   mailq: shim,
   newaliases: shim,
   incoming,
-  // Only these know --help: as mailq the shim would run the real one.
-  help: (_, [word]) => word === "shim" || word === "incoming" ? COMMANDS[word]!(word, ["--help"]) : print(HELP),
+  explain: async (name, args) => {
+    const ways = { hook: await import("./hooks/inspect.ts"), shim: await import("./shim/inspect.ts") };
+    return (await import("./admin/explain.ts")).explain(name, args, ways);
+  },
+  audit: async (name, args) => (await import("./admin/audit.ts")).audit(name, args, await import("./hooks/past.ts")),
+  doctor: async (name, args) => (await import("./admin/doctor.ts")).doctor(name, args),
+  log: async (name, args) => (await import("./admin/log.ts")).log(name, args),
+  list: async (name, args) => (await import("./admin/list.ts")).list(name, args),
+  clean: async (name, args) => (await import("./admin/clean.ts")).clean(name, args),
+  help: (_, [word = ""]) => knowsHelp(word) ? COMMANDS[word]!(word, ["--help"]) : print(HELP),
   version: () => print(`countersign ${VERSION}`),
 };
 
 const HELP = `Usage: countersign COMMAND [argument ...]
 Signs the mail that you send, and checks what comes back.
 
+  init      settings, keys and folders for a start, and the lines to paste
+  keys      which keys there are, a new one, one out of use, those of a former program
+  sign      the envelope sender that mail from an address gets
+  verify    whether a signed address is one of ours, and still good
   shim      hands a message over, signed: what sendmail does (also: sendmail, qmail-inject, mailq, newaliases)
   incoming  judges a message that came in: the hook for .qmail, maildrop, procmail
+  explain   why a message got its verdict, or what a message would leave as
+  audit     what would have become of the mail of the past
+  doctor    what is set up wrong, and what mends it
+  log       what happened, line by line
+  list      lists to which mail goes with the plain sender
+  clean     removes what is remembered and of no use any more
   help      this text, or that of a command: countersign help shim
   version   which version this is
 
@@ -45,6 +68,11 @@ export function main(name: string, args: readonly string[]): Promise<number> | n
   complain("countersign", `${what}; ${meant === undefined ? "try" : `did you mean ${meant}? See`} countersign help`);
   return 64;
 }
+
+/** As mailq the shim would run the real one. */
+const knowsHelp = (name: string) =>
+  Object.hasOwn(COMMANDS, name) &&
+  !["sendmail", "qmail-inject", "mailq", "newaliases", "help", "version"].includes(name);
 
 const find = (name: string) => Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
 

@@ -10,14 +10,13 @@ import { PROOF_FIELD } from "../lib/proof.ts";
 import { untilStopped } from "../lib/stop.ts";
 import { VERSION } from "../lib/version.ts";
 import { fileLedger } from "../state/ledger.ts";
-import { tokenState } from "../state/pymsgauth.ts";
-import { sentIndex } from "../state/sent.ts";
 import { deliver, type Ended, fileSpam, keep, refuse, type Scene, withResult } from "./act.ts";
 import type { Place } from "./place.ts";
 import { whyFailed } from "../transport/handover.ts";
 import { addressedIdentity } from "./addressed.ts";
 import { giveAnswer } from "./answer.ts";
 import { addressIn, type Caller, type Delivery, envelope } from "./delivery.ts";
+import { lookUps } from "./lookups.ts";
 import { DONE, exitStatus, type Outcome } from "./exits.ts";
 import { judge, type Verdict } from "./judge.ts";
 import { callerIn, HELP, type Options, parseOptions } from "./options.ts";
@@ -51,9 +50,8 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   if (delivery.sender === undefined && options.caller === "qmail") {
     throw new Fail("temporary", "SENDER is not set: was this run by qmail-local?");
   }
+  const context = { settings, identities, now, ...lookUps(options.caller, settings, now) };
   const ledger = fileLedger(`${settings.state}/ledger`);
-  const token = (text: string) => tokenState(settings.tag.pymsgauth, text);
-  const context = { settings, identities, now, ledger, sent: sentIndex(`${settings.state}/sent`, now), token };
   const { verdict } = await judge(delivery, context);
   const stop = host.stopped();
   const body = untilStopped(input.body(), stop);
@@ -104,8 +102,7 @@ async function filter(name: string, options: Options): Promise<number> {
     const { settings, identities } = load(options);
     const delivery = await received(options, input);
     const now = new Date();
-    const sent = sentIndex(`${settings.state}/sent`, now);
-    const { verdict } = await judge(delivery, { settings, identities, now, sent }); // a filter answers no challenge
+    const { verdict } = await judge(delivery, { settings, identities, now, ...lookUps("filter", settings, now) });
     head = concat(mbox, printHead(withResult(header, verdict), cut));
     record(settings, delivery, verdict, { outcome: "go-on", reason: verdict.reason });
   } catch (error) {

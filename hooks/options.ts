@@ -22,7 +22,7 @@ Judges one message on standard input: a genuine bounce goes on, a forged one to 
   --as CALLER       who runs it: ${CALLERS.join(", ")} (default qmail)
   --maildir DIR     deliver into this maildir instead of leaving it to the caller
   --forward         forward to the identity instead, with a proof for its own hook
-  --sender ADDRESS, --recipient ADDRESS   the envelope, where the caller's environment does not tell it
+  --sender ADDRESS, --recipient ADDRESS   the envelope, where the caller's environment does not tell it;
                     with --as postfix also as two words, as pipe(8) writes them: \${sender} \${original_recipient}
   --config FILE     settings, instead of ~/.config/countersign/config.toml
 

@@ -23,6 +23,7 @@ export interface Settings {
   readonly since: string;
   readonly sender: Scheme;
   readonly mixed: "plain" | "srs";
+  readonly plain_lists: string;
   readonly domain: string;
   readonly state: string;
   readonly log_addresses: boolean;

@@ -5,6 +5,7 @@ import { Fail, reason, show } from "./fail.ts";
 import type { Identity } from "./identity.ts";
 import { parseAddress } from "./address.ts";
 import { parseKeys } from "./keys.ts";
+import { parseLists } from "./lists.ts";
 import { type Event, logLine } from "./log.ts";
 import { type Head, parseHead } from "./message.ts";
 
@@ -18,6 +19,9 @@ const FILE_LIMIT = 256 * 1024;
 const CHUNK = 256 * 1024;
 const FILE_CHUNK = 64 * 1024;
 
+/** Where a message is read from. */
+export type Source = Pick<Deno.FsFile, "read" | "readSync">;
+
 /** Standard input as a message: its beginning, and the rest still to come. */
 export interface Input {
   /** What was read so far. */
@@ -30,19 +34,19 @@ export interface Input {
 }
 
 /**
- * Reads standard input until the header is there, and at least `prefix` bytes.
+ * Reads standard input, or another source, until the header is there, and at least `prefix` bytes.
  *
  * @param strict is a header over {@link HEADER_LIMIT} an error? Else what is over belongs to the body
  * @throws {Fail} `data` for such a header, `io` when reading fails
  */
-export async function readInput(prefix: number, strict: boolean): Promise<Input> {
+export async function readInput(prefix: number, strict: boolean, from: Source = Deno.stdin): Promise<Input> {
   const parts: Bytes[] = [];
   let size = 0;
   let tried = 0;
   let whole = false;
   for (;;) {
     const buffer = new Uint8Array(Math.min(Math.max(prefix - size, 16 * 1024), CHUNK));
-    const count = await read(buffer);
+    const count = await read(from, buffer);
     if (count === null) whole = true;
     else {
       parts.push(buffer.subarray(0, count));
@@ -55,7 +59,7 @@ export async function readInput(prefix: number, strict: boolean): Promise<Input>
     const bytes = concat(...parts);
     const head = parseHead(bytes, whole) ?? (over ? cutHead(bytes, strict) : undefined);
     if (head !== undefined) {
-      return { prefix: bytes, head, whole, body: () => rest(bytes.subarray(head.bodyStart), whole) };
+      return { prefix: bytes, head, whole, body: () => rest(from, bytes.subarray(head.bodyStart), whole) };
     }
   }
 }
@@ -67,25 +71,25 @@ function cutHead(bytes: Bytes, strict: boolean): Head {
   return { ...parseHead(bytes.subarray(0, bodyStart), true)!, bodyStart, cut: true };
 }
 
-async function* rest(first: Uint8Array, whole: boolean): AsyncGenerator<Uint8Array> {
+async function* rest(from: Source, first: Uint8Array, whole: boolean): AsyncGenerator<Uint8Array> {
   if (first.length > 0) yield first;
   if (whole) return;
   const buffer = new Uint8Array(CHUNK);
-  for (let count; (count = await read(buffer)) !== null;) {
+  for (let count; (count = await read(from, buffer)) !== null;) {
     yield buffer.subarray(0, count);
     // No pipe gives so much at once: it is a file, which never makes us wait, and signals are heard between writes.
-    if (count === CHUNK) return yield* restOfFile(buffer.subarray(0, FILE_CHUNK));
+    if (count === CHUNK) return yield* restOfFile(from, buffer.subarray(0, FILE_CHUNK));
   }
 }
 
 /** Twice as fast as the asynchronous way, and with pieces of the size of a pipe fastest. */
-function* restOfFile(buffer: Uint8Array): Generator<Uint8Array> {
+function* restOfFile(from: Source, buffer: Uint8Array): Generator<Uint8Array> {
   for (;;) {
     let count: number | null;
     try {
-      count = Deno.stdin.readSync(buffer);
+      count = from.readSync(buffer);
     } catch (error) {
-      throw unreadable(error);
+      throw unreadable(from, error);
     }
     if (count === null) return;
     yield buffer.subarray(0, count);
@@ -93,16 +97,17 @@ function* restOfFile(buffer: Uint8Array): Generator<Uint8Array> {
 }
 
 /** Asynchronous on purpose: a synchronous read that has to wait would starve the signal handlers. */
-async function read(buffer: Uint8Array): Promise<number | null> {
+async function read(from: Source, buffer: Uint8Array): Promise<number | null> {
   try {
-    return await Deno.stdin.read(buffer);
+    return await from.read(buffer);
   } catch (error) {
-    throw unreadable(error);
+    throw unreadable(from, error);
   }
 }
 
-function unreadable(error: unknown): Fail {
-  return new Fail("io", `Standard input cannot be read: ${reason(error)}`, { cause: error });
+function unreadable(from: Source, error: unknown): Fail {
+  const what = from === Deno.stdin ? "Standard input" : "The message";
+  return new Fail("io", `${what} cannot be read: ${reason(error)}`, { cause: error });
 }
 
 /** Reads standard input to its end: a pipe that is closed early is an error to some callers. */
@@ -191,10 +196,23 @@ function exists(path: string): boolean {
   }
 }
 
-/** Reads and checks the settings. @throws {Fail} `config`, naming the file */
+/** Reads and checks the settings, the plain lists as their first rule. @throws {Fail} `config`, naming the file */
 export function loadSettings(place: { file: string; home: string }): Settings {
   // It names programs that we run: nobody else may write it.
-  return parseConfig(readOwn("Settings file", place.file, 0o002), place);
+  const settings = parseConfig(readOwn("Settings file", place.file, 0o002), place);
+  const to = parseLists(readPlainLists(settings), settings.plain_lists);
+  if (to.length === 0) return settings;
+  return { ...settings, rule: [{ to, sender: "plain", confirm: false }, ...settings.rule] };
+}
+
+/** The text of the file of plain lists; empty when there is none. @throws {Fail} `config`, `permission` */
+export function readPlainLists({ plain_lists: path }: Settings): string {
+  try {
+    Deno.statSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+  }
+  return readOwn("File of lists", path, 0o002);
 }
 
 /**

@@ -52,6 +52,14 @@ export const SETTINGS: readonly Setting[] = [
       "srs; `srs` the other way round.",
   },
   {
+    name: "plain_lists",
+    type: "path",
+    fallback: "plain-lists",
+    help: "A file of lists, an address a line, to which mail goes with the plain sender, before all rules; " +
+      "`countersign list add` writes it.",
+    check: notEmpty,
+  },
+  {
     name: "domain",
     type: "text",
     fallback: "",

@@ -156,7 +156,7 @@ async function chooseSender(
 }
 
 /** The signed address, or why there is none. */
-async function sign(scheme: Scheme, identity: Identity, { settings, now }: Context): Promise<Address | string> {
+export async function sign(scheme: Scheme, identity: Identity, { settings, now }: Context): Promise<Address | string> {
   const name = identityName(identity);
   const key = signingKey(identity, now);
   if (scheme === "prvs" && !settings.prvs.receive) return "prvs is not receivable";

@@ -21,6 +21,7 @@ function copyCheckout(to: string): void {
     "state",
     "shim",
     "hooks",
+    "admin",
     "contrib",
   ];
   for (const part of parts) copy(`${ROOT}/${part}`, `${to}/${part}`);
@@ -126,6 +127,25 @@ Deno.test("install", async (t) => {
     for (const path of runs) assert.ok(Deno.lstatSync(path).isFile, `${path} is no file`);
   });
 
+  await t.step("manual pages and completions stand where they are looked for", async () => {
+    const share = below(`${prefix}/share`).filter((path) => Deno.statSync(path).isFile);
+    assert.deepEqual(share.map((path) => path.slice(`${prefix}/share/`.length)).sort(), [
+      "bash-completion/completions/countersign",
+      "fish/vendor_completions.d/countersign.fish",
+      "man/man1/countersign.1",
+      "man/man1/shim.1",
+      "man/man5/countersign.conf.5",
+      "man/man7/countersign.7",
+      "man/man8/incoming.8",
+      "zsh/site-functions/_countersign",
+    ]);
+    for (const path of share.filter((path) => path.includes("/man/"))) {
+      const [, name, section] = /([^/]+)\.(\d)$/.exec(path)!;
+      const title = new RegExp(`^\\.Dt ${name!.toUpperCase()} ${section}$`, "m");
+      assert.match(await Deno.readTextFile(path), title, path);
+    }
+  });
+
   await t.step("knows nothing of the checkout", () => {
     for (const path of below(prefix).filter((path) => Deno.statSync(path).isFile && !path.endsWith("/deno"))) {
       assert.ok(!Deno.readTextFileSync(path).includes(work.path), path);
@@ -180,6 +200,18 @@ Deno.test("install", async (t) => {
     assert.equal((await run("sendmail", "ann@example.net")).code, 0);
     assert.equal(home.mails("out").length, before + 1);
     oneLine(await run("shmi"), 64, /did you mean shim/);
+  });
+
+  await t.step("init tells where the programs are", async () => {
+    const env = { ...bare(home), HOME: work.path, COUNTERSIGN_CONFIG: `${work.path}/none.toml` };
+    const args = ["init", "--print", "--address", "greg@example.org", "--command", "/usr/sbin/sendmail"];
+    const ran = await home.run([`${prefix}/bin/countersign`, ...args, "--preset", "postfix"], "", env);
+    assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+    const { stdout } = ran;
+    const hook = `${prefix}/lib/countersign/hooks/incoming --config ${work.path}/none.toml`;
+    assert.ok(stdout.includes(`"|${hook} --as postfix --maildir ${work.path}/Maildir"\n`), stdout);
+    assert.ok(stdout.includes(`look twice where it stands: ${prefix}/bin/shim\n`), "a path with spaces");
+    for (const [, path] of stdout.matchAll(/^set sendmail="(.*)"$/gm)) assert.equal(path, `${prefix}/bin/shim`);
   });
 
   await t.step("the name of a link is the name it is called by", async () => {

@@ -6,7 +6,7 @@
 import { Fail, reason, show } from "../../lib/fail.ts";
 import { complain } from "../../lib/host.ts";
 import { VERSION } from "../../lib/version.ts";
-import { bundle } from "./bundle.ts";
+import { bundle, ROOT } from "./bundle.ts";
 import { launcherText } from "./launcher.ts";
 
 const HELP = `Usage: deno task install --prefix DIR
@@ -15,6 +15,7 @@ Installs
   DIR/bin/countersign                    all commands in one
   DIR/lib/countersign/hooks/incoming     for .qmail, maildrop, procmail
   DIR/lib/countersign/                   what they need, Deno too
+  DIR/share/                             manual pages, and completions for bash, zsh and fish
 
 No program named sendmail is installed. The shim goes by the name that it is called by, so a link is enough, when you
 want it: ln -s DIR/bin/shim DIR/bin/sendmail (or qmail-inject).
@@ -26,6 +27,18 @@ const LAUNCHERS = [
   { at: "bin/countersign", up: "../lib/countersign", entry: "main.js" },
   { at: "lib/countersign/hooks/incoming", up: "..", entry: "hooks/incoming.js" },
 ] as const;
+
+/** What is only read: where, and from which folder of contrib/. */
+const DOCUMENTS: Record<string, string> = {
+  "share/bash-completion/completions/countersign": "completions/countersign.bash",
+  "share/zsh/site-functions/_countersign": "completions/_countersign",
+  "share/fish/vendor_completions.d/countersign.fish": "completions/countersign.fish",
+  ...Object.fromEntries(
+    [...Deno.readDirSync(`${ROOT}contrib/man`)].map((
+      { name },
+    ) => [`share/man/man${name.at(-1)}/${name}`, `man/${name}`]),
+  ),
+};
 
 /** Only what stands beside it is run: no settings of Deno from the working folder, nothing fetched. */
 const FLAGS = "--no-config --no-lock --no-npm --no-remote --cached-only";
@@ -52,6 +65,10 @@ async function install(args: readonly string[]): Promise<void> {
     for (const { at, up, entry } of LAUNCHERS) {
       const text = launcherText({ program: at, deno: `$here/${up}/deno`, entry: `$here/${up}/${entry}`, flags: FLAGS });
       replace(`${prefix}/${at}`, 0o755, (path) => Deno.writeTextFileSync(path, text));
+    }
+    for (const [at, from] of Object.entries(DOCUMENTS)) {
+      makeFolder(`${prefix}/${at.slice(0, at.lastIndexOf("/"))}`);
+      replace(`${prefix}/${at}`, 0o644, (path) => Deno.copyFileSync(`${ROOT}contrib/${from}`, path));
     }
     removeFormer(home, modules);
   } finally {

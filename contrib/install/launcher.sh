@@ -5,6 +5,9 @@ name=${0##*/}
 soft=75
 [ "$name" = qmail-inject ] && soft=111
 case " $* " in *" --as condredirect "* | *" --as=condredirect "*) soft=111 ;; esac
+# These say 1 for what they found; from all others 1 is Deno's own word.
+finds=
+case "$name ${1-}" in "doctor "* | "verify "* | "countersign doctor" | "countersign verify") finds=1 ;; esac
 later() {
   echo "$name: $1" >&2
   exit "$soft"
@@ -37,8 +40,10 @@ for value in "${LC_ALL-}" "${LC_MESSAGES-}" "${LANG-}"; do
     *) unset LC_ALL LC_MESSAGES LANG ;;
   esac
 done
-NO_COLOR=1 DENO_NO_UPDATE_CHECK=1
-export NO_COLOR DENO_NO_UPDATE_CHECK
+DENO_NO_UPDATE_CHECK=1
+export DENO_NO_UPDATE_CHECK
+# What a program under an MTA says goes into logs and bounces.
+[ "$name" = countersign ] || export NO_COLOR=1
 
 # An inherited "ignore" for SIGCHLD would lose the status of the program that we run. dash has reset it by now; bash
 # has too, but hands it on, which only a child can see. Where it is blocked, the wait of dash would never end.
@@ -88,5 +93,6 @@ fi
 
 case $status in
   @STATUSES@) exit "$status" ;;
-  *) later "ended with status $status" ;;
+  1) [ -z "$finds" ] || exit 1 ;;
 esac
+later "ended with status $status"

@@ -67,6 +67,7 @@ const VALUES: Record<string, { good: string; is: unknown; bad: string; with?: Ta
   since: { good: "2026-11-20", is: "2026-11-20", bad: '"2026-02-30"' },
   sender: { good: '"plain"', is: "plain", bad: '"SRS"' },
   mixed: { good: '"srs"', is: "srs", bad: '"prvs"' },
+  plain_lists: { good: '"~/lists"', is: "/home/greg/lists", bad: '""' },
   "tag.sign": { good: "false", is: false, bad: '"yes"' },
   "tag.pymsgauth": { good: '"~/.pymsgauth"', is: "/home/greg/.pymsgauth", bad: '"a\\u0000"' },
   domain: { good: '"example.org"', is: "example.org", bad: '"a@example.org"' },

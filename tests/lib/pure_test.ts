@@ -40,6 +40,10 @@ const USES: Record<string, () => Promise<void>> = {
     const { liveKeys, parseKeys } = await import("../../lib/keys.ts");
     assert.equal(liveKeys(parseKeys(KEYS, "keys"), NOW).length, 1);
   },
+  async lists() {
+    const { parseLists } = await import("../../lib/lists.ts");
+    assert.deepEqual(parseLists("A@b.example # x\n", "/l"), ["a@b.example"]);
+  },
   async log() {
     const { logLine } = await import("../../lib/log.ts");
     assert.equal(logLine({ way: "out" }, NOW), "time=2026-11-20T05:32:58Z way=out\n");

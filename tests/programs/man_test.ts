@@ -1,14 +1,26 @@
-/** The manual pages are well formed, and say what is easily forgotten. */
+/** The manual pages are well formed and up to date, their examples work, and they say what is easily forgotten. */
 import assert from "node:assert/strict";
+import { commands } from "../../contrib/docs/commands.ts";
+import { MADE, page } from "../../contrib/docs/manual.ts";
+import { literal, prose } from "../../contrib/docs/mdoc.ts";
 import { CALLERS } from "../../hooks/delivery.ts";
-import { ROOT } from "../rig.ts";
+import { exitStatus } from "../../hooks/exits.ts";
+import { parseConfig } from "../../lib/config.ts";
+import { SETTINGS } from "../../lib/settings.ts";
+import { Home, type Ran, ROOT } from "../rig.ts";
 import { need } from "./need.ts";
 
 const test = await need("mandoc");
 const PAGES = [...Deno.readDirSync(`${ROOT}/contrib/man`)].map((entry) => entry.name).sort();
 
+/** The source of a page. */
+const read = (name: string) => Deno.readTextFileSync(`${ROOT}/contrib/man/${name}`);
+
+Deno.test("these are the pages", () => {
+  assert.deepEqual(PAGES, ["countersign.1", "countersign.7", "countersign.conf.5", "incoming.8", "shim.1"]);
+});
+
 test("manual pages pass mandoc -Tlint", async () => {
-  assert.deepEqual(PAGES, ["incoming.8", "shim.1"]);
   for (const page of PAGES) {
     // References to pages of other packages are no fault of ours.
     const args = ["-T", "lint", "-W", "warning", `${ROOT}/contrib/man/${page}`];
@@ -17,8 +29,143 @@ test("manual pages pass mandoc -Tlint", async () => {
   }
 });
 
-Deno.test("the hook's page names every caller, and the contract that an answer enters", () => {
-  const page = Deno.readTextFileSync(`${ROOT}/contrib/man/incoming.8`);
-  for (const caller of CALLERS) assert.match(page, new RegExp(`^\\.Cm ${caller}\\b`, "m"));
+for (const name of Object.keys(MADE)) {
+  Deno.test(`${name} tells what the program tells`, async () => {
+    assert.ok(read(name) === await page(name), `${name} is out of date; run: deno run -A contrib/docs/manual.ts`);
+  });
+}
+
+Deno.test("countersign.1 has every command with every option, as a reader sees it", async () => {
+  const sections = new Map(
+    read("countersign.1").split(/^\.Ss /m).slice(1).map((text) => [/^\S+/.exec(text)![0], text]),
+  );
+  const all = await commands();
+  assert.ok(all.length > 5);
+  for (const { name, options } of all.filter(({ name }) => !["shim", "incoming"].includes(name))) {
+    const text = sections.get(name);
+    assert.ok(text !== undefined, name);
+    for (const option of options) {
+      assert.match(text, new RegExp(`^\\.(?:It Fl -|D1.* \\[?\\\\-\\\\-)${option.name}\\b`, "m"));
+    }
+  }
+});
+
+Deno.test("countersign.conf.5 has every setting once, below its table", () => {
+  const text = read("countersign.conf.5");
+  const names = text.split("\n").filter((line) => /^\.(?:It Ic|Ss)/.test(line)).map((line) => line.split(" ").slice(1));
+  let table = "";
+  const found = names.flatMap(([word = "", name = ""]) => {
+    if (word === "Ic") return [`${table}${name}`];
+    table = word.startsWith("[") ? `${word.replace(/[[\]]/g, "")}.` : "";
+    return [];
+  });
+  assert.deepEqual(found, SETTINGS.map(({ name }) => name));
+});
+
+/** What a reader would copy: displayed lines, as they are shown. */
+function examples(name: string): string[] {
+  const shown = (text: string) => text.replaceAll("\\(dq", '"').replaceAll("\\&", "").replaceAll("\\-", "-");
+  const found = read(name).matchAll(/^\.Dl (.*)$|^\.Bd -literal.*\n([^]*?)^\.Ed$/gm);
+  return [...found].map(([, line, block]) => shown(line ?? block!.trimEnd()));
+}
+
+/** The file of contrib/ without its comments. */
+const snippet = (name: string) =>
+  Deno.readTextFileSync(`${ROOT}/contrib/${name}`).split("\n").filter((line) => !/^(#|$)/.test(line));
+
+/** Lines as in the shell, run where they find what they speak of. */
+async function inShell(line: string): Promise<Ran> {
+  using home = new Home();
+  // Without a terminal nothing can be asked, and what there is for mail on this machine is not for a test to find.
+  const given = line.replace(/^countersign init\b.*/, "$& --yes --command /bin/true --preset sendmail");
+  if (given !== line) Deno.removeSync(`${home.path}/.config`, { recursive: true });
+  home.write(
+    "bin/countersign",
+    `#!/bin/sh\nexec "${Deno.execPath()}" run -q -A "${ROOT}/main.ts" countersign "$@"\n`,
+    0o755,
+  );
+  home.write(
+    "Maildir/.Spam/new/1795153163.1.mx",
+    "Return-Path: <>\nFrom: x@example.com\nSubject: failure notice\n\nNo.\n",
+  );
+  home.write("draft", "From: greg@example.org\nTo: ann@example.net\n\nHi.\n");
+  home.write("secret", "some secret of a former program\n", 0o600);
+  return await home.run(["/bin/sh", "-ec", given.replace("/etc/postsrsd.secret", "secret")]);
+}
+
+for (const name of PAGES) {
+  Deno.test(`what ${name} shows works`, async () => {
+    const all = examples(name);
+    assert.ok(all.length > 0, "no examples");
+    for (const example of all) {
+      const [first = ""] = example.split("\n");
+      if (first.startsWith("countersign ")) {
+        for (const line of example.split("\n")) {
+          const { code, stdout, stderr } = await inShell(line);
+          // 1: something was found.
+          const ends = /^countersign (?:doctor|verify)\b/.test(line) ? [0, 1] : [0];
+          assert.ok(ends.includes(code) && stderr === "", `${line}: ${code} ${stdout}${stderr}`);
+        }
+      } else if (first.startsWith("set sendmail=")) {
+        assert.ok(snippet("mutt/muttrc").includes(example), example);
+      } else if (first.startsWith("|")) {
+        for (const file of [".qmail", ".qmail-srs-default"]) {
+          assert.deepEqual(example.split("\n"), snippet(`qmail/greg/${file}`));
+        }
+      } else if (first.startsWith('"|')) {
+        assert.deepEqual([example], snippet("postfix/local/forward"));
+      } else if (first.startsWith("since = ")) {
+        const settings = parseConfig(example, { file: "/home/greg/config.toml", home: "/home/greg" });
+        assert.deepEqual(settings.rule.map(({ to, sender }) => [to, sender]), [[["*@lists.example.org"], "plain"]]);
+        assert.equal(settings.incoming.spam, "/home/greg/Maildir/.Spam");
+      } else {
+        assert.fail(`Nobody tries this: ${example}`);
+      }
+    }
+  });
+}
+
+Deno.test("a table that is called repeated is, in the settings", () => {
+  const config = (more: string) =>
+    parseConfig(`[[identity]]\naddress = "g@example.org"\n[transport]\npreset = "exim"\n${more}`, {
+      file: "/c",
+      home: "/",
+    });
+  const rule = '[[rule]]\nto = ["*"]\n';
+  assert.equal(config(rule + rule).rule.length, 2);
+  const tables = new Set(SETTINGS.flatMap(({ name }) => name.includes(".") ? [name.split(".")[0]!] : []));
+  for (const table of tables) {
+    const heading = ["identity", "rule"].includes(table) ? `[[${table}]]` : `[${table}]`;
+    assert.ok(read("countersign.conf.5").includes(`\n.Ss ${heading}\n`), heading);
+  }
+});
+
+Deno.test("the hook's page names every caller and its statuses, and the contract that an answer enters", () => {
+  const page = read("incoming.8");
+  const status = page.slice(page.indexOf(".Sh EXIT STATUS"));
+  for (const caller of CALLERS) {
+    assert.match(page, new RegExp(`^\\.Cm ${caller}\\b`, "m"));
+    const [, line = ""] = new RegExp(`^\\.Cm ${caller} :\\n(.*)$`, "m").exec(status) ?? [];
+    const told = [...line.matchAll(/(\d+),/g)].map(([, number]) => Number(number)).sort();
+    const outcomes = (["go-on", "filed", "refuse", "defer"] as const).map((one) => exitStatus(caller, one, false));
+    assert.deepEqual(told, [...new Set(outcomes)].sort(), caller);
+  }
   assert.match(page, /Each answer enters the user into the contract/);
+});
+
+/** [text, as mdoc] */
+const TEXTS: [string, string[]][] = [
+  ["One. Two: three", ["One.", "Two: three"]],
+  ["`a` and **b**", ["\\(oqa\\(cq and \\fBb\\fP"]],
+  [".forward is first", ["\\&.forward is first"]],
+  ["'words' too", ["\\&'words' too"]],
+  ["see --sender, not a back\\slash", ["see \\-\\-sender, not a back\\eslash"]],
+  [`${"word ".repeat(20)}.more`, ["word ".repeat(20).trim(), "\\&.more"]],
+];
+for (const [text, lines] of TEXTS) {
+  Deno.test(`prose ${text.slice(0, 30)}`, () => assert.deepEqual(prose(text), lines));
+}
+
+Deno.test("no word of a line is a macro or a quote", () => {
+  assert.equal(literal('say "In At No" Ar Dl x'), "say \\(dqIn \\&At No\\(dq \\&Ar \\&Dl x");
 });

@@ -44,7 +44,7 @@ export class Terminal {
 
   /** Types text as it is. */
   async type(text: string): Promise<void> {
-    assert.equal((await this.#tmux("send-keys", "-t", "it", "-l", text)).code, 0);
+    assert.equal((await this.#tmux("send-keys", "-t", "it", "-l", "--", text)).code, 0);
   }
 
   /** Presses keys, by tmux's names for them: `Enter`, `C-x`. */

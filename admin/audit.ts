@@ -1,0 +1,278 @@
+/** `countersign audit`: what the hook would have done with the mail of the past. Changes nothing. */
+import { parseAddress } from "../lib/address.ts";
+import { textToBinary } from "../lib/bytes.ts";
+import { parseConfig, type Settings } from "../lib/config.ts";
+import { Fail, reason, show } from "../lib/fail.ts";
+import * as host from "../lib/host.ts";
+import type { Identity } from "../lib/identity.ts";
+import { type Arguments, runCommand } from "./arguments.ts";
+import { findPlaces, Places } from "./audit/header.ts";
+import { Hashes } from "./audit/hashes.ts";
+import { type Letter, letters } from "./audit/mailboxes.ts";
+import { auditPage } from "./audit/page.ts";
+import { auditText, number } from "./audit/report.ts";
+import { returnsSent } from "./audit/returned.ts";
+import { audited, type Judged, type Kind, Tally } from "./audit/tally.ts";
+import { json } from "./terminal.ts";
+
+/** hooks/past.ts, handed in by main.ts. */
+export interface Hook {
+  judgePast(
+    past: {
+      prefix: Uint8Array;
+      whole: boolean;
+      sender: string | null | undefined;
+      now: Date;
+      sent: (messageIds: readonly string[]) => boolean;
+    },
+    settings: Settings,
+    identities: readonly Identity[],
+  ): Promise<{
+    readonly result: Kind;
+    readonly bounceSender: boolean;
+    readonly sign: string | undefined;
+    readonly plain: boolean;
+    readonly domain: string;
+    readonly bodyStart: number;
+  }>;
+}
+
+const HELP = `Usage: countersign audit MAILBOX... [--sent MAILBOX] [--address ADDRESS] [--json] [--html FILE]
+Reads mailboxes (maildirs, mbox files, folders of .eml, all that is in them) and says what the hook would have done
+with each message when it came: how many bounces, by month, and how many of them answer nothing that you sent. Only
+headers are read, and of bounces the beginning. Nothing is changed. Ctrl-C prints what was found until then.
+
+  --sent MAILBOX     where your sent mail is; may be repeated. A bounce that returns one of its Message-IDs counts as
+                     genuine: signed, it would have been known. It is itself left out of the mail that is judged
+  --address ADDRESS  an address of yours; may be repeated. No settings are read then: for a look before init
+  --json             all counts, and the rate in messages a second
+  --html FILE        also writes a page with a chart and tables
+  --config FILE      settings, instead of ~/.config/countersign/config.toml
+
+genuine      answers mail of yours               suspect      a forged bounce that would only be marked
+late         does so after the address expired   forged       a bounce that answers nothing
+unsolicited  from the null sender, no bounce     other        all other mail
+
+Example: countersign audit ~/Maildir --sent ~/Maildir/.Sent --html audit.html
+Example: countersign audit --address greg@example.org ~/Mail/inbox.mbox
+`;
+
+/** How long signals and the progress line wait, in milliseconds. */
+const TURN = 50;
+
+/** Runs the command. @returns the exit status */
+export function audit(name: string, args: readonly string[], hook: Hook): Promise<number> {
+  const takes = { values: ["sent", "address", "html", "config"], flags: ["json"] };
+  return runCommand(name, args, { help: HELP, ...takes }, async (given) => {
+    const mailboxes = [...given.operands, ...given.rest ?? []];
+    if (mailboxes.length === 0) throw new Fail("usage", "No mailbox is given: countersign audit ~/Maildir");
+    const page = given.value("html");
+    // Before a long run, not after it.
+    if (page !== undefined) checkFolder(page);
+    const own = load(given);
+    const scan = new Scan(own, hook, host.stopped());
+    for (const path of given.values("sent")) await scan.readSent(path);
+    const seconds = await scan.readMail(mailboxes);
+    const result = audited(
+      scan.tally,
+      seconds,
+      given.values("sent").length === 0 ? null : scan.sent.size,
+      scan.stopped,
+    );
+    await host.writeOut(new TextEncoder().encode(`${given.has("json") ? json(result) : auditText(result)}\n`));
+    if (page !== undefined) writePage(page, auditPage(result));
+  });
+}
+
+interface Own {
+  readonly settings: Settings;
+  readonly identities: readonly Identity[];
+}
+
+function load(given: Arguments): Own {
+  const addresses = given.values("address");
+  const place = host.configFile(given.value("config"));
+  if (addresses.length === 0) {
+    const settings = host.loadSettings(place);
+    return { settings, identities: host.loadIdentities(settings) };
+  }
+  if (given.value("config") !== undefined) throw new Fail("usage", "Option --address has no meaning with --config");
+  // What every setting is when nobody sets it.
+  const text = `[[identity]]\naddress = "nobody@invalid.invalid"\n[transport]\nvia = "maildir"\nmaildir = "/none"\n`;
+  const identities = addresses.map((text) => ({ address: parseAddress(text), srsDomain: "", keys: [] }));
+  return { settings: parseConfig(text, place), identities };
+}
+
+/** One run over all mailboxes. */
+class Scan {
+  readonly tally = new Tally();
+  readonly sent = new Hashes();
+  readonly #places = new Places();
+  readonly #sentPaths = new Set<string>();
+  readonly #progress = new Progress();
+  #own: Own;
+  #hook: Hook;
+  #stop: AbortSignal;
+
+  constructor(own: Own, hook: Hook, stop: AbortSignal) {
+    this.#own = own;
+    this.#hook = hook;
+    this.#stop = stop;
+  }
+
+  get stopped(): boolean {
+    return this.#stop.aborted;
+  }
+
+  /** Remembers the Message-IDs of a mailbox. */
+  async readSent(path: string): Promise<void> {
+    try {
+      this.#sentPaths.add(Deno.realPathSync(path));
+    } catch {
+      // It is named as not readable below.
+    }
+    const places = this.#places;
+    const turns = new Turns(this.#stop, () => this.#progress.show("sent messages", this.sent.size));
+    for (const letter of letters([path], this.tally)) {
+      this.#look(letter, false);
+      if (places.idEnd > places.idStart) this.sent.add(letter.bytes.subarray(places.idStart, places.idEnd));
+      if (turns.due() && !await turns.take()) break;
+    }
+    this.#progress.clear();
+  }
+
+  /** Judges all mail. @returns the seconds it took */
+  async readMail(paths: readonly string[]): Promise<number> {
+    const { tally } = this;
+    const places = this.#places;
+    const begun = performance.now();
+    const turns = new Turns(this.#stop, () => this.#progress.show("messages", tally.messages));
+    if (!this.stopped) {
+      for (const letter of letters(paths, tally, this.#sentPaths)) {
+        this.#look(letter, true);
+        if (places.person && !places.signed) tally.other(places.month);
+        else tally.add(await this.#judge(letter));
+        if (turns.due() && !await turns.take()) break;
+      }
+    }
+    this.#progress.clear();
+    return (performance.now() - begun) / 1000;
+  }
+
+  /** Finds the fields; reads on only where what was read does not tell all. */
+  #look(letter: Letter, sender: boolean): void {
+    const places = this.#places;
+    findPlaces(letter.bytes, places, sender);
+    const enough = sender ? places.person && places.month >= 0 : places.idEnd > 0;
+    if (enough || places.bodyStart >= 0 || letter.whole) return;
+    letter.more();
+    findPlaces(letter.bytes, places, sender);
+  }
+
+  async #judge(letter: Letter): Promise<Judged> {
+    letter.more();
+    // The buffer is used again, and not all who look into it may know that it is a part of a larger one.
+    const prefix = letter.bytes.slice();
+    const { whole } = letter;
+    const { month, day, lineEnd } = this.#places;
+    const now = month < 0 ? new Date() : new Date(Date.UTC(Math.floor(month / 12), month % 12, day));
+    const past = {
+      prefix,
+      whole,
+      sender: senderOfLine(prefix, lineEnd),
+      now,
+      // lib/tag.ts's form: what stands between the brackets.
+      sent: (ids: readonly string[]) => ids.some((id) => this.sent.has(textToBinary(id))),
+    };
+    const seen = await this.#hook.judgePast(past, this.#own.settings, this.#own.identities);
+    const { result, sign } = seen;
+    const domain = seen.domain === "" ? "unknown" : seen.domain;
+    const forged = result === "forged" || result === "suspect";
+    if (forged && returnsSent(prefix, seen.bodyStart, this.sent)) {
+      return { kind: "genuine", month, bounce: "answering" };
+    }
+    if (forged) return { kind: result, month, bounce: "unanswered", domain, door: seen.bounceSender && seen.plain };
+    const proved = seen.bounceSender && sign !== undefined && (result === "genuine" || result === "late");
+    return proved ? { kind: result, month, bounce: "proved" } : { kind: result, month };
+  }
+}
+
+/** `From sender date` of an mbox; undefined when it does not tell. */
+function senderOfLine(prefix: Uint8Array, end: number): string | null | undefined {
+  if (end === 0) return undefined;
+  const word = new TextDecoder().decode(prefix.subarray(5, Math.min(end, 512))).split(/\s/)[0]!;
+  if (/^(?:<>|mailer-daemon)$/i.test(word)) return null;
+  return /[^?]@[^?]/.test(word) ? word : undefined;
+}
+
+/** Reading is synchronous; signals and the terminal get their turn now and then. */
+class Turns {
+  #stop: AbortSignal;
+  #show: () => void;
+  #last = performance.now();
+  #count = 0;
+
+  constructor(stop: AbortSignal, show: () => void) {
+    this.#stop = stop;
+    this.#show = show;
+  }
+
+  due(): boolean {
+    return (++this.#count & 63) === 0 && performance.now() - this.#last >= TURN;
+  }
+
+  /** @returns false: stop */
+  async take(): Promise<boolean> {
+    this.#show();
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    this.#last = performance.now();
+    return !this.#stop.aborted;
+  }
+}
+
+/** One line that is written over. A bar would need to know how much there is, which nobody does before all is read. */
+class Progress {
+  #on = Deno.stderr.isTerminal();
+  #begun = performance.now();
+  #shown = false;
+
+  show(what: string, count: number): void {
+    if (!this.#on) return;
+    const rate = Math.round(count / Math.max(0.001, (performance.now() - this.#begun) / 1000));
+    this.#write(`\r${number(count)} ${what}, ${number(rate)} a second\x1b[K`);
+    this.#shown = true;
+  }
+
+  clear(): void {
+    if (this.#shown) this.#write("\r\x1b[K");
+    this.#shown = false;
+    this.#begun = performance.now();
+  }
+
+  #write(text: string): void {
+    try {
+      Deno.stderr.writeSync(new TextEncoder().encode(text));
+    } catch {
+      this.#on = false;
+    }
+  }
+}
+
+function checkFolder(file: string): void {
+  const folder = file.includes("/") ? file.slice(0, file.lastIndexOf("/")) || "/" : ".";
+  let why = "is not a folder";
+  try {
+    if (Deno.statSync(folder).isDirectory) return;
+  } catch (error) {
+    why = `cannot be used: ${reason(error)}`;
+  }
+  throw new Fail("io", `Page ${show(file)} cannot be written: ${show(folder)} ${why}`);
+}
+
+function writePage(file: string, text: string): void {
+  try {
+    Deno.writeTextFileSync(file, text);
+  } catch (error) {
+    throw new Fail("io", `Page ${show(file)} cannot be written: ${reason(error)}`);
+  }
+}

@@ -1,0 +1,114 @@
+/** An audit as one page of XHTML: nothing is loaded, no script runs, and a stranger's text stays text. */
+import { backscatterOf, kindsOf, number, sentences } from "./report.ts";
+import { type Audit, KINDS } from "./tally.ts";
+
+/** As told apart without colours, too: each colour is named where it is used. */
+const COLOURS: Record<typeof KINDS[number], string> = {
+  genuine: "#2a7f3f",
+  late: "#8bbf6a",
+  unsolicited: "#d9a520",
+  suspect: "#e07b39",
+  forged: "#b3261e",
+  challenge: "#6b4fa0",
+  other: "#b8bec6",
+};
+
+const [WIDTH, HEIGHT, LEFT, BOTTOM] = [960, 300, 70, 40];
+
+/** The page. */
+export function auditPage(audit: Audit): string {
+  const kinds = kindsOf(audit);
+  const { files, count } = audit.unreadable;
+  return `<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE html>
+<html xmlns="http://www.w3.org/1999/xhtml" lang="en">
+<head>
+<meta charset="UTF-8"/>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'"/>
+<meta name="viewport" content="width=device-width"/>
+<title>Audit of mail</title>
+<style>
+body { font: 16px/1.5 sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff; }
+table { border-collapse: collapse; }
+td, th { padding: 0.2rem 0.8rem; border-bottom: 1px solid #ddd; text-align: right; }
+td:first-child, th:first-child { text-align: left; overflow-wrap: anywhere; }
+svg { max-width: 100%; height: auto; }
+</style>
+</head>
+<body>
+<h1>Audit of mail</h1>
+${sentences(audit).map((text) => `<p>${escape(text)}</p>`).join("\n")}
+${files.length === 0 ? "" : table(["File", "Why"], files.map(({ path, why }) => [path, why]))}
+${count > files.length ? `<p>and ${number(count - files.length)} more</p>` : ""}
+<h2>Mail from the null sender, by month</h2>
+${chart(audit)}
+<h2>All mail, by month</h2>
+${
+    table(
+      ["Month", ...kinds],
+      [
+        ...audit.months.map((one) => [one.month ?? "unknown", ...kinds.map((kind) => number(one[kind]))]),
+        ["All", ...kinds.map((kind) => number(audit.kinds[kind]))],
+      ],
+    )
+  }
+<h2>Who sent most of the bounces that answer nothing</h2>
+${table(["Domain", "Bounces"], audit.backscatter.map(({ domain, count }) => [domain, number(count)]))}
+</body>
+</html>
+`;
+}
+
+function table(head: readonly string[], body: readonly (readonly string[])[]): string {
+  const row = (cells: readonly string[], name: string) =>
+    `<tr>${cells.map((cell) => `<${name}>${escape(cell)}</${name}>`).join("")}</tr>`;
+  const rows = body.map((cells) => row(cells, "td")).join("\n");
+  return `<table>\n<thead>${row(head, "th")}</thead>\n<tbody>${rows || row(["none"], "td")}</tbody>\n</table>`;
+}
+
+/** Stacked bars; other mail is left out, it would make the rest too small to see. */
+function chart(audit: Audit): string {
+  const kinds = KINDS.filter((kind) => kind !== "other" && audit.kinds[kind] > 0);
+  const most = Math.max(1, ...audit.months.map((one) => kinds.reduce((sum, kind) => sum + one[kind], 0)));
+  const step = (WIDTH - LEFT) / Math.max(1, audit.months.length);
+  const every = Math.ceil(60 / step); // names of months need that room
+  const tall = HEIGHT - BOTTOM - 30;
+  const bars = audit.months.map((one, at) => {
+    let y = HEIGHT - BOTTOM;
+    const x = LEFT + at * step;
+    const name = one.month ?? "unknown";
+    const parts = kinds.filter((kind) => one[kind] > 0).map((kind) => {
+      const height = one[kind] / most * tall;
+      y -= height;
+      const title = `<title>${name}: ${number(one[kind])} ${kind}</title>`;
+      const size = `width="${Math.max(step * 0.8, 0.5).toFixed(1)}" height="${height.toFixed(1)}"`;
+      return `<rect x="${x.toFixed(1)}" y="${y.toFixed(1)}" ${size} fill="${COLOURS[kind]}">${title}</rect>`;
+    });
+    const label = at % every === 0 ? `<text x="${x.toFixed(1)}" y="${HEIGHT - BOTTOM + 18}">${name}</text>` : "";
+    return parts.join("") + label;
+  });
+  const legend = kinds.map((kind, at) => {
+    const x = LEFT + at * 130;
+    return `<rect x="${x}" y="2" width="12" height="12" fill="${COLOURS[kind]}"/><text x="${
+      x + 18
+    }" y="13">${kind}</text>`;
+  });
+  const forged = number(backscatterOf(audit.kinds));
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" font-size="13">
+<title>Mail from the null sender by month; ${forged} bounces answer nothing</title>
+<line x1="${LEFT}" y1="${HEIGHT - BOTTOM}" x2="${WIDTH}" y2="${HEIGHT - BOTTOM}" stroke="#888"/>
+<text x="${LEFT - 8}" y="40" text-anchor="end">${number(most)}</text>
+<text x="${LEFT - 8}" y="${HEIGHT - BOTTOM}" text-anchor="end">0</text>
+${legend.join("\n")}
+${bars.join("\n")}
+</svg>`;
+}
+
+const ENTITIES: Record<string, string> = { "<": "&lt;", ">": "&gt;", "&": "&amp;", '"': "&quot;", "'": "&#39;" };
+
+/** A stranger's text as text; what XML has no character for becomes U+FFFD. */
+export function escape(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return text.toWellFormed().replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]/g, "\ufffd")
+    .replace(/[<>&"']/g, (c) => ENTITIES[c]!);
+}

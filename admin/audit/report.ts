@@ -1,0 +1,77 @@
+/** An audit on a terminal. */
+import { plain, rows } from "../terminal.ts";
+import { type Audit, type Counts, KINDS } from "./tally.ts";
+
+/** Widest bar. */
+const BAR = 50;
+
+/** The kinds that there are, and `other`. */
+export const kindsOf = ({ kinds }: Audit) => KINDS.filter((kind) => kinds[kind] > 0 || kind === "other");
+
+/** Bounces that answer nothing of ours, whatever the settings would do with them. */
+export const backscatterOf = (counts: Counts): number => counts.forged + counts.suspect;
+
+/** What is not in the table, in sentences. */
+export function sentences(audit: Audit): string[] {
+  const { bounces, door, sent, unreadable, passed } = audit;
+  const share = (door.share * 100).toFixed(1);
+  return [
+    ...(audit.interrupted ? ["Interrupted: this is what was read until then."] : []),
+    `${count(audit.messages, "message")} in ${audit.seconds.toFixed(1)} s, ${number(audit.rate)} a second.`,
+    sent === null
+      ? "Mail that was not signed is known again only with --sent: without it, bounces of it count as forged."
+      : `${count(sent, "sent message")} to compare with.`,
+    `${count(bounces.total, "bounce")} to your addresses: ${number(bounces.proved)} proved by a signature, ` +
+    `${number(bounces.answering)} returning a message that you sent, ${number(bounces.unanswered)} answering nothing.`,
+    `Refused at the door: ${number(door.refused)}, ${share} % of all messages.`,
+    ...(passed > 0 ? [`${count(passed, "file")} passed over: no mail, or a link.`] : []),
+    ...(unreadable.count > 0 ? [`${count(unreadable.count, "file or folder", "files or folders")} not readable:`] : []),
+  ];
+}
+
+/** All of it as text. */
+export function auditText(audit: Audit): string {
+  const kinds = kindsOf(audit);
+  const table = [
+    ["Month", ...kinds, "all"],
+    ...audit.months.map((counts) => line(counts.month ?? "unknown", counts, kinds)),
+    line("All", audit.kinds, kinds),
+  ];
+  const wide = table[0]!.map((_, at) => Math.max(...table.map((row) => row[at]!.length)));
+  const text = table.map((row) => {
+    return row.map((cell, at) => at === 0 ? cell.padEnd(wide[at]!) : cell.padStart(wide[at]!)).join("  ").trimEnd();
+  });
+  const { files, count: unread } = audit.unreadable;
+  const more = unread - files.length;
+  return [
+    ...text,
+    ...section("Bounces that answer nothing", audit.months.map((m) => [m.month ?? "unknown", backscatterOf(m)])),
+    ...section("Who sent most of them", audit.backscatter.map(({ domain, count }) => [plain(domain), count])),
+    "",
+    ...sentences(audit),
+    ...files.map(({ path, why }) => `  ${plain(path)}: ${plain(why)}`),
+    ...(more > 0 ? [`  and ${number(more)} more`] : []),
+  ].join("\n");
+}
+
+function line(name: string, counts: Counts, kinds: readonly (keyof Counts)[]): string[] {
+  const all = KINDS.reduce((sum, kind) => sum + counts[kind], 0);
+  return [name, ...kinds.map((kind) => number(counts[kind])), number(all)];
+}
+
+/** A bar for each; nothing at all when all are zero. */
+function section(title: string, bars: readonly [string, number][]): string[] {
+  const most = Math.max(0, ...bars.map(([, count]) => count));
+  if (most === 0) return [];
+  const drawn = bars.map(([name, count]) => {
+    return [name, `${"#".repeat(Math.ceil(count / most * BAR))}${count > 0 ? " " : ""}${number(count)}`];
+  });
+  return ["", title, rows(drawn)];
+}
+
+/** With a comma at the thousands, in every language of the terminal. */
+export const number = (n: number): string => String(n).replace(/\B(?=(?:\d{3})+$)/g, ",");
+
+function count(n: number, one: string, many = `${one}s`): string {
+  return `${number(n)} ${n === 1 ? one : many}`;
+}

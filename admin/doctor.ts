@@ -1,0 +1,294 @@
+/** `countersign doctor`: looks at what is set up, and says what will not work, and what mends it. */
+import type { Settings } from "../lib/config.ts";
+import { Fail } from "../lib/fail.ts";
+import { configFile, loadIdentities, loadSettings } from "../lib/host.ts";
+import { type Arguments, atMost, runCommand } from "./arguments.ts";
+import { checkClock } from "./doctor/clock.ts";
+import { checkDns, type Resolver } from "./doctor/dns.ts";
+import { type Finding, printFindings, type Programs, type TextFile } from "./doctor/finding.ts";
+import { hookCall } from "./doctor/hookline.ts";
+import { checkHarmless, checkInjectorFile, checkPrograms, harmless, INJECTOR_FILES } from "./doctor/injector.ts";
+import { checkLogged } from "./doctor/log.ts";
+import { look, lookAt, namesIn, onPath, programsOf, run, see, seeUp, systemDns } from "./doctor/look.ts";
+import { checkMaildrop } from "./doctor/maildrop.ts";
+import { checkMutt } from "./doctor/mutt.ts";
+import { muttCommands } from "./doctor/muttrc.ts";
+import { checkForward, checkPostfix, type PostfixCase } from "./doctor/postfix.ts";
+import { checkProcmail } from "./doctor/procmail.ts";
+import { checkQmail } from "./doctor/qmail.ts";
+import { checkAnswer, resultIn, trials } from "./doctor/round.ts";
+import { checkKeys, checkSettings, findingOf, identityLine } from "./doctor/settings.ts";
+import { checkFolder, checkLog } from "./doctor/state.ts";
+import { json } from "./terminal.ts";
+
+const HELP =
+  `Usage: countersign doctor [--json] [--hook FILE] [--postconf FILE] [--dns [--host ADDRESS]] [--config FILE]
+Looks at settings, keys, folders, the program that takes your mail, muttrc, .qmail, .mailfilter, .procmailrc, .forward
+and Postfix, and has the hook judge a signed address and a forged one (which is two lines an identity in its log).
+Says what is wrong, where, what comes of it, and what mends it. Nothing is changed, and nothing is sent.
+
+  --json           for programs: {"findings": [{"what", "where": {"file", "line"}, "why", "mend"}], "notes": []}
+  --hook FILE      the hook, where it is not the one that was installed with this program
+  --postconf FILE  main.cf, master.cf, or what postconf prints of another machine; may be repeated
+  --dns            also asks DNS for MX, SPF and DMARC of the domains
+  --host ADDRESS   with --dns: a host or address that sends your mail, to be found in SPF; may be repeated
+  --config FILE    settings, instead of ~/.config/countersign/config.toml
+
+Ends with 0 when nothing is wrong, with 1 when something is, with 78 when the settings cannot be read.
+
+Example: countersign doctor --dns --host mail.example.org`;
+
+/** What is known when the checks begin. */
+interface Visit {
+  readonly given: Arguments;
+  readonly home: string;
+  readonly now: Date;
+  /** The settings file, and what it says, when it could be read. */
+  readonly file: TextFile;
+  readonly settings: Settings | undefined;
+  readonly programs: Programs;
+  /** The files of --postconf. */
+  readonly postconf: readonly TextFile[];
+  readonly findings: Finding[];
+  readonly notes: string[];
+}
+
+/** A part of the examination; most do nothing without settings. */
+type Part = (visit: Visit, settings: Settings) => Promise<void> | void;
+
+// The log is looked at before the hook writes to it.
+const PARTS: readonly Part[] = [keys, folders, injectorPart, logged, round];
+
+/**
+ * Examines.
+ *
+ * @param dns asked with `--dns`; default: the system's, where it may be asked
+ * @returns 0 clean, 1 with findings, 78 when the settings cannot be read
+ */
+export function doctor(name: string, args: readonly string[], dns?: Resolver): Promise<number> {
+  const usage = { help: HELP, values: ["config", "hook", "postconf", "host"], flags: ["json", "dns"] };
+  return runCommand(name, args, usage, async (given) => {
+    atMost(given, 0);
+    const visit = begin(given);
+    const { settings, findings, notes } = visit;
+    if (settings !== undefined) {
+      for (const part of PARTS) await part(visit, settings);
+      if (given.has("dns")) await askDns(visit, settings, dns ?? await systemDns());
+    }
+    mutt(visit);
+    await filters(visit);
+    if (given.has("json")) console.log(json({ findings, notes }));
+    else console.log(printFindings(findings, notes, Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR")));
+    return settings === undefined ? 78 : findings.length > 0 ? 1 : 0;
+  });
+}
+
+function begin(given: Arguments): Visit {
+  const postconf = given.values("postconf").map(mustLook);
+  const place = configFile(given.value("config"));
+  const findings: Finding[] = [];
+  let settings: Settings | undefined;
+  try {
+    settings = loadSettings(place);
+  } catch (error) {
+    if (!(error instanceof Fail)) throw error;
+    findings.push(findingOf(error, place.file));
+  }
+  const now = new Date();
+  const file = look(place.file) ?? { file: place.file, text: "" };
+  if (settings !== undefined) findings.push(...checkSettings(file, settings, now));
+  return {
+    given,
+    home: place.home,
+    now,
+    file,
+    settings,
+    programs: programsOf(place.home),
+    postconf,
+    findings,
+    notes: [],
+  };
+}
+
+function keys({ file, now, findings }: Visit, settings: Settings): void {
+  let right = true;
+  for (const [nth, one] of settings.identity.entries()) {
+    const where = { file: file.file, line: identityLine(file.text, nth) };
+    try {
+      loadIdentities({ ...settings, identity: [one] });
+    } catch (error) {
+      if (!(error instanceof Fail)) throw error;
+      right = false;
+      const found = findingOf(error, one.keys);
+      const missing = see(one.keys).kind === "nothing";
+      findings.push(missing ? { ...found, where, mend: `countersign keys new --address ${one.address}` } : found);
+      continue;
+    }
+    const text = look(one.keys);
+    if (text !== undefined) findings.push(...checkKeys(text, one.address, now));
+  }
+  if (!right) return;
+  try {
+    loadIdentities(settings);
+  } catch (error) {
+    if (!(error instanceof Fail)) throw error;
+    const last = settings.identity.length - 1;
+    const where = { file: file.file, line: identityLine(file.text, last) };
+    findings.push({
+      ...findingOf(error, file.file),
+      where,
+      mend: "countersign keys new --address ADDRESS, for one of them",
+    });
+  }
+}
+
+function folders({ findings, notes }: Visit, settings: Settings): void {
+  const user = Deno.uid() ?? 0;
+  const { state, incoming, transport, challenge, tag } = settings;
+  const check = (path: string, purpose: string, own = false) => {
+    if (path !== "") findings.push(...checkFolder(seeUp(path), purpose, user, own));
+  };
+  const before = findings.length;
+  check(state, "the folder of the state: log, ledger, what was sent", true);
+  for (const part of ["ledger", "ledger/issued", "ledger/claimed", "ledger/spent", "sent"]) {
+    // What is below it cannot be right, either.
+    if (findings.length > before) break;
+    if (see(`${state}/${part}`).kind !== "nothing") check(`${state}/${part}`, "a part of the state", true);
+  }
+  if (findings.length === before) findings.push(...checkLog(see(`${state}/log`), user));
+  if (incoming.spam_command.length === 0) check(incoming.spam, "where forged bounces go (incoming.spam)");
+  check(incoming.inbox, "where genuine bounces go (incoming.inbox)");
+  if (challenge.answer) check(challenge.answered, "where answered challenges go (challenge.answered)");
+  if (tag.pymsgauth !== "") check(tag.pymsgauth, "where pymsgauth's tokens are (tag.pymsgauth)");
+  if (transport.via === "maildir") {
+    check(transport.maildir, "where what you send goes (transport.maildir)");
+    notes.push(`transport.via is "maildir": what you send is kept in ${transport.maildir} and goes nowhere`);
+  }
+}
+
+async function injectorPart({ file, programs, findings }: Visit, settings: Settings): Promise<void> {
+  const wrong = checkPrograms(file, settings, programs);
+  findings.push(...wrong);
+  if (settings.transport.via !== "command") return;
+  const argv = harmless(settings);
+  if (argv !== undefined && wrong.length === 0) {
+    const { code, said } = await run(argv);
+    findings.push(...checkHarmless(file.file, argv, code, said));
+  }
+  const { preset } = settings.transport;
+  for (const one of lookAt(INJECTOR_FILES[preset] ?? [])) findings.push(...checkInjectorFile(preset, one));
+}
+
+async function round({ given, file, now, programs, findings, notes }: Visit, settings: Settings): Promise<void> {
+  const hook = given.value("hook") ?? decodeURIComponent(new URL("hooks/incoming", Deno.mainModule).pathname);
+  const wrong = programs.trouble(hook);
+  if (wrong !== undefined) {
+    if (!given.has("hook") && wrong === "is not there") {
+      notes.push("There is no hook beside this program: name it with --hook, and it will be tried");
+      return;
+    }
+    const [what, why] = [`The hook ${hook} ${wrong}`, "Nothing that comes back is judged."];
+    findings.push({ what, where: { file: hook }, why, mend: "deno task install" });
+    return;
+  }
+  let identities;
+  try {
+    identities = loadIdentities(settings);
+  } catch (error) {
+    if (error instanceof Fail) return; // That is said already.
+    throw error;
+  }
+  for (const identity of identities) {
+    for (const trial of await trials(identity, settings, now)) {
+      const argv = [hook, "--as", "filter", "--config", file.file, "--sender", "", "--recipient", trial.recipient];
+      const { code, out, said } = await run(argv, trial.message);
+      const answer = { code, result: resultIn(out), said };
+      const found = checkAnswer(hook, file.file, trial, answer);
+      findings.push(...found);
+      if (found.length > 0) return; // One of a kind is enough.
+    }
+  }
+}
+
+function logged({ now, findings }: Visit, settings: Settings): void {
+  const log = look(`${settings.state}/log`);
+  if (log !== undefined) findings.push(...checkClock(log, now), ...checkLogged(log, settings, now));
+}
+
+/** Where each mutt looks for its settings; the first that is there counts. */
+function muttFiles(home: string): [string, string[]][] {
+  const config = Deno.env.get("XDG_CONFIG_HOME") || `${home}/.config`;
+  const mutt = [`${home}/.muttrc`, `${home}/.mutt/muttrc`, `${config}/mutt/muttrc`];
+  const neomutt = [`${home}/.neomuttrc`, `${home}/.neomutt/neomuttrc`, `${config}/neomutt/neomuttrc`];
+  return [["/etc/Muttrc", mutt], ["/etc/neomuttrc", neomutt]];
+}
+
+function mutt({ home, settings, programs, findings }: Visit): void {
+  const read = (path: string) => look(path)?.text;
+  const identities = settings?.identity.map(({ address }) => address.toLowerCase());
+  for (const [site, own] of muttFiles(home)) {
+    const file = own.find((path) => see(path).kind === "file");
+    if (file === undefined) continue;
+    const commands = [...muttCommands(site, home, read), ...muttCommands(file, home, read)];
+    const shim = onPath("shim") ?? "/usr/local/bin/shim";
+    findings.push(...checkMutt({ file, home, commands, identities, programs, onPath, shim }));
+  }
+}
+
+async function filters({ postconf, home, settings, programs, findings, notes }: Visit): Promise<void> {
+  const place = settings === undefined || settings.incoming.inbox !== "" || settings.incoming.forward;
+  const qmail = lookAt(namesIn(home).filter((name) => /^\.qmail(-|$)/.test(name)).map((name) => `${home}/${name}`));
+  const { kind, mode } = see(home);
+  const bits = kind === "folder" ? { home: { path: home, mode } } : {};
+  findings.push(...checkQmail(qmail, { programs, place, ...bits }));
+  const maildrop = lookAt([`${home}/.mailfilter`]);
+  for (const file of maildrop) findings.push(...checkMaildrop(file, programs));
+  const procmail = lookAt([`${home}/.procmailrc`]);
+  for (const file of procmail) findings.push(...checkProcmail(file, programs));
+
+  const srsDomains = [...new Set(settings?.identity.map((one) => one.srs_domain.toLowerCase()) ?? [])];
+  const local = ["postfix", "sendmail"].includes(settings?.transport.preset ?? "");
+  const context: PostfixCase = {
+    programs,
+    place,
+    srsDomains: srsDomains.filter((domain) => domain !== ""),
+    smtp: postconf.length > 0 || !local,
+  };
+  const forward = lookAt([`${home}/.forward`]);
+  for (const file of forward) findings.push(...checkForward(file, context));
+  const postfix = postconf.length > 0 ? postconf : await postfixFiles();
+  findings.push(...checkPostfix(postfix, context));
+
+  const all = [...qmail, ...maildrop, ...procmail, ...forward, ...postfix];
+  if (!all.some(({ text }) => hookCall(text) !== undefined)) {
+    notes.push("No mail filter that can be seen from here calls the hook: contrib/ has lines for each");
+  }
+}
+
+function mustLook(path: string): TextFile {
+  const file = look(path);
+  if (file === undefined) throw new Fail("usage", `File ${path} of --postconf cannot be read`);
+  return file;
+}
+
+/** The configuration of the Postfix on this machine, with the names that it gives itself. */
+async function postfixFiles(): Promise<TextFile[]> {
+  const postconf = ["/usr/sbin/postconf", "/usr/local/sbin/postconf"].find((path) => see(path).kind === "file");
+  if (postconf === undefined) return [];
+  const folder = (await run([postconf, "-h", "config_directory"])).out.trim();
+  if (folder === "") return [];
+  const names = (await run([postconf, "mydomain", "myhostname"])).out;
+  return [{ file: `${folder}/main.cf`, text: names }, ...lookAt([`${folder}/main.cf`, `${folder}/master.cf`])];
+}
+
+async function askDns(visit: Visit, settings: Settings, dns: Resolver | undefined): Promise<void> {
+  const { given, file, findings, notes } = visit;
+  if (dns === undefined) {
+    notes.push("DNS was not asked: this program was started without the permission to use the network");
+    return;
+  }
+  const where = (nth: number) => ({ file: file.file, line: identityLine(file.text, nth) });
+  const found = await checkDns(settings, where, given.values("host"), dns);
+  findings.push(...found.findings);
+  notes.push(...found.notes);
+}

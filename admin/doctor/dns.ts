@@ -1,0 +1,121 @@
+/** DNS of the SRS domains: MX, SPF (RFC 7208), and the alignment that DMARC asks for (RFC 7489 section 3.1). */
+import type { Settings } from "../../lib/config.ts";
+import type { Finding, Where } from "./finding.ts";
+import { senderAllowed } from "./spf.ts";
+
+/** Asks DNS. An answer that does not exist is an empty list; no answer is an error. */
+export interface Resolver {
+  mx(name: string): Promise<readonly string[]>;
+  txt(name: string): Promise<readonly string[]>;
+  /** A and AAAA. */
+  address(name: string): Promise<readonly string[]>;
+}
+
+/** DNS did not answer. */
+export class NoAnswer extends Error {}
+
+/**
+ * Checks the domains of all identities.
+ *
+ * @param where the line of an identity in the settings
+ * @param hosts addresses of the hosts that send, or their names
+ */
+export async function checkDns(
+  settings: Settings,
+  where: (nth: number) => Where,
+  hosts: readonly string[],
+  dns: Resolver,
+): Promise<{ findings: Finding[]; notes: string[] }> {
+  const findings: Finding[] = [];
+  const notes = new Set<string>();
+  const done = new Set<string>();
+  for (const [nth, { address, srs_domain }] of settings.identity.entries()) {
+    const srs = srs_domain.toLowerCase();
+    const own = address.slice(address.lastIndexOf("@") + 1).toLowerCase();
+    const add = (what: string, why: string, mend: string) => void findings.push({ what, where: where(nth), why, mend });
+    for (const [name, ask] of [[srs, askMx], [srs, askSpf], [own, askDmarc]] as const) {
+      const once = `${ask.name} ${name}${ask === askDmarc ? ` ${srs}` : ""}`;
+      if (srs === "" || done.has(once)) continue;
+      done.add(once);
+      try {
+        await ask({ name, srs, hosts, dns, add });
+      } catch (error) {
+        if (!(error instanceof NoAnswer)) throw error;
+        notes.add(`DNS does not answer for ${name}: ${error.message}`);
+      }
+    }
+  }
+  return { findings, notes: [...notes] };
+}
+
+interface Question {
+  readonly name: string;
+  readonly srs: string;
+  readonly hosts: readonly string[];
+  readonly dns: Resolver;
+  readonly add: (what: string, why: string, mend: string) => void;
+}
+
+async function askMx({ name, dns, add }: Question): Promise<void> {
+  const why = "Bounces of your mail go nowhere, and many servers refuse a sender to whom nobody can write.";
+  const hosts = await dns.mx(name);
+  if (hosts.length === 0) {
+    // Without an MX mail goes to the address itself (RFC 5321 section 5.1).
+    if ((await dns.address(name)).length === 0) {
+      add(`${name} has no MX record`, why, `${name}. IN MX 10 mail.example.org. (the host where the hook is)`);
+    }
+  } else if (hosts.every((host) => host === "." || host === "")) {
+    add(`The MX record of ${name} says that it takes no mail`, why, `${name}. IN MX 10 mail.example.org.`);
+  } else {
+    for (const host of hosts) {
+      if ((await dns.address(host)).length > 0) continue;
+      add(`MX host ${host} of ${name} has no address`, why, `${host}. IN A 192.0.2.1 (its own), or another MX`);
+    }
+  }
+}
+
+async function askSpf({ name, hosts, dns, add }: Question): Promise<void> {
+  const records = (await dns.txt(name)).filter((text) => /^v=spf1(?: |$)/i.test(text));
+  if (records.length === 0) {
+    const why = "Receivers look at the domain of the signed sender, not at that of your address.";
+    return add(`${name} has no SPF record`, why, `${name}. IN TXT "v=spf1 mx -all" (with the hosts that send)`);
+  }
+  if (records.length > 1) {
+    const why = "More than one counts as an error (RFC 7208 section 4.5), and mail is refused.";
+    return add(`${name} has ${records.length} SPF records`, why, "Make one of them");
+  }
+  for (const host of hosts) {
+    const addresses = /^[\d.]+$|:/.test(host) ? [host] : await dns.address(host);
+    for (const address of addresses) {
+      const result = await senderAllowed(name, address, dns);
+      if (result === "pass") continue;
+      const [what, why] = result === "error"
+        ? [`The SPF record of ${name} cannot be evaluated`, "Receivers count it as an error, and refuse mail."]
+        : [
+          `SPF of ${name} says ${result} to ${address}`,
+          "Mail from there, with the signed sender, is refused or filed as spam.",
+        ];
+      const ip = address.includes(":") ? "ip6" : "ip4";
+      add(what, why, result === "error" ? records[0]! : records[0]!.replace(/^v=spf1/i, `v=spf1 ${ip}:${address}`));
+      if (result === "error") return;
+    }
+  }
+}
+
+/** The policy of the domain, or of the nearest one above that has any. */
+async function askDmarc({ name, srs, dns, add }: Question): Promise<void> {
+  const labels = name.split(".");
+  for (let at = 0; at < labels.length - 1; at++) {
+    const domain = labels.slice(at).join(".");
+    const record = (await dns.txt(`_dmarc.${domain}`)).find((text) => /^v=DMARC1\s*(?:;|$)/.test(text));
+    if (record === undefined) continue;
+    if (/;\s*aspf\s*=\s*s\s*(?:;|$)/i.test(record)) {
+      add(
+        `DMARC of ${domain} says aspf=s`,
+        `SPF then counts for nothing: the signed sender is in ${srs}, not in ${name}. Only DKIM is left.`,
+        `_dmarc.${domain}. IN TXT "${record.replace(/;\s*aspf\s*=\s*s\s*(?=;|$)/i, "")}", or sign with DKIM`,
+      );
+    }
+    return;
+  }
+}

@@ -1,0 +1,84 @@
+/** The program that takes the mail, and what its own configuration does to the sender. */
+import type { Settings } from "../../lib/config.ts";
+import { argumentsFor } from "../../transport/presets.ts";
+import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
+
+/** Programs that the settings name: there, executable, and not ourselves. */
+export function checkPrograms({ file, text }: TextFile, settings: Settings, programs: Programs): Finding[] {
+  const { list, add } = findingsOf(file);
+  const line = (table: string, name: string) => {
+    const lines = text.split("\n");
+    const own = lines.findIndex((one) => new RegExp(`^\\s*(?:${table}\\.)?${name}\\s*=`).test(one));
+    const head = own >= 0 ? own : lines.findIndex((one) => new RegExp(`^\\s*\\[${table}\\]`).test(one));
+    return head < 0 ? 1 : head + 1;
+  };
+  const check = (setting: string, table: string, name: string, program: string, harm: string) => {
+    const wrong = programs.trouble(program);
+    if (wrong !== undefined) {
+      add(`${setting}: ${program} ${wrong}`, line(table, name), harm, `${setting} = ["/path/of/the/program"]`);
+    } else if (programs.isShim(program)) {
+      const why = "It would hand every message to itself; it stops, and nothing is sent.";
+      add(`${setting}: ${program} is the shim itself`, line(table, name), why, `Name the real program in ${setting}`);
+    }
+  };
+  const { transport, incoming } = settings;
+  const program = injector(settings);
+  if (program !== undefined) check("transport.command", "transport", "command", program, "Nothing can be sent.");
+  if (transport.real[0] !== undefined) {
+    check("transport.real", "transport", "real", transport.real[0], "mailq and sendmail -bs end with an error.");
+  }
+  const [spam] = incoming.spam_command;
+  if (spam !== undefined) {
+    check("incoming.spam_command", "incoming", "spam_command", spam, "What is forged waits in the queue for ever.");
+  }
+  return list;
+}
+
+/** The program that is run for a message; undefined: none is. */
+export function injector({ transport }: Settings): string | undefined {
+  if (transport.via !== "command") return undefined;
+  return argumentsFor(transport.preset, transport.command, { sender: undefined, recipients: [], dsn: {} })[0];
+}
+
+/** Arguments with which the program looks at its own configuration and sends nothing. */
+export function harmless({ transport }: Settings): readonly string[] | undefined {
+  const [program, ...first] = transport.command;
+  const words = { exim: ["-bV"], msmtp: ["--version"] }[transport.preset];
+  const found = injector({ transport } as Settings);
+  if (words === undefined || found === undefined) return undefined;
+  return [program ?? found, ...first, ...words];
+}
+
+/** What came of running it so. */
+export function checkHarmless(file: string, argv: readonly string[], code: number, said: string): Finding[] {
+  if (code === 0) return [];
+  return [{
+    what: `${argv.join(" ")} ends with status ${code}${said === "" ? "" : `: ${said}`}`,
+    where: { file },
+    why: "It cannot read its own configuration, and so will take no mail.",
+    mend: `Run ${argv.join(" ")} and mend what it complains about`,
+  }];
+}
+
+/** Where programs keep what would put another sender in the place of ours. */
+export const INJECTOR_FILES: Record<string, readonly string[]> = {
+  dma: ["/etc/dma/dma.conf"],
+  nullmailer: ["/etc/nullmailer/allmailfrom"],
+};
+
+/** Configuration of dma and nullmailer that replaces every sender. */
+export function checkInjectorFile(preset: string, { file, text }: TextFile): Finding[] {
+  const { list, add } = findingsOf(file);
+  const why = "It takes the place of every signed sender: bounces come home unsigned, or not at all.";
+  for (const [index, line] of text.split("\n").entries()) {
+    const address = /^\s*MASQUERADE\s+(\S+@\S+)/.exec(line)?.[1];
+    if (preset === "dma" && address !== undefined && !address.endsWith("@")) {
+      add(`dma sends everything as ${address}`, index + 1, why, "Take the line out, or leave the domain alone in it");
+    }
+    if (preset === "nullmailer" && line.trim() !== "") {
+      add(`nullmailer sends everything as ${line.trim()}`, index + 1, why, `rm ${file}`);
+      break;
+    }
+  }
+  return list;
+}

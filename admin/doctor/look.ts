@@ -1,0 +1,154 @@
+/** The one place where doctor looks at the machine: files with mode and owner, programs, and DNS. */
+import { reason } from "../../lib/fail.ts";
+import { NoAnswer, type Resolver } from "./dns.ts";
+import type { Programs, TextFile } from "./finding.ts";
+import type { Seen } from "./state.ts";
+
+/** Milliseconds that a program gets. */
+const PATIENCE = 60_000;
+
+/** A file with its mode; undefined when it is not there or cannot be read. */
+export function look(path: string): TextFile | undefined {
+  try {
+    const { isFile, mode } = Deno.statSync(path);
+    if (!isFile) return undefined;
+    return { file: path, text: Deno.readTextFileSync(path), ...(mode === null ? {} : { mode: mode & 0o7777 }) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Those of the files that are there. */
+export function lookAt(paths: readonly string[]): TextFile[] {
+  return paths.flatMap((path) => look(path) ?? []);
+}
+
+/** What stands at a path. */
+export function see(path: string): Seen {
+  try {
+    const { isFile, isDirectory, mode, uid } = Deno.statSync(path);
+    return {
+      path,
+      kind: isFile ? "file" : isDirectory ? "folder" : "other",
+      mode: (mode ?? 0) & 0o7777,
+      uid: uid ?? 0,
+    };
+  } catch (error) {
+    return { path, kind: error instanceof Deno.errors.NotFound ? "nothing" : "closed", mode: 0, uid: 0 };
+  }
+}
+
+/** What stands there, and above it, up to the first that is there. */
+export function seeUp(path: string): Seen[] {
+  const out = [see(path)];
+  while (out.at(-1)!.kind === "nothing" && path.lastIndexOf("/") > 0) {
+    path = path.slice(0, path.lastIndexOf("/"));
+    out.push(see(path));
+  }
+  return out;
+}
+
+/** Names in a folder. */
+export function namesIn(folder: string): string[] {
+  try {
+    return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+  } catch {
+    return [];
+  }
+}
+
+/** Programs of this machine; a path may begin with `~` or `$HOME`, and is otherwise below the home. */
+export function programsOf(home: string): Programs {
+  const resolve = (path: string) => {
+    const whole = path.replace(/^~(?=\/)|^\$\{?HOME\}?(?=\/)/, home);
+    return whole.startsWith("/") ? whole : `${home}/${whole}`;
+  };
+  return {
+    trouble(path) {
+      const whole = resolve(path);
+      if (whole.includes("$")) return undefined; // only the shell of its caller knows
+      const { kind, mode } = see(whole);
+      if (kind === "closed") return "cannot be looked at";
+      if (kind === "nothing") return "is not there";
+      if (kind !== "file") return "is not a program";
+      return (mode & 0o111) === 0 ? "is not executable" : undefined;
+    },
+    isShim(path) {
+      const whole = resolve(path);
+      const called = whole.slice(whole.lastIndexOf("/") + 1);
+      const real = realPath(whole);
+      const named = /\/countersign$/.test(real) && ["shim", "sendmail", "qmail-inject"].includes(called);
+      return named || /^# Starts (?:bin|shim)\/shim\b/m.test(beginning(real));
+    },
+  };
+}
+
+function realPath(path: string): string {
+  try {
+    return Deno.realPathSync(path);
+  } catch {
+    return path;
+  }
+}
+
+function beginning(path: string): string {
+  try {
+    using file = Deno.openSync(path);
+    const bytes = new Uint8Array(512);
+    return new TextDecoder().decode(bytes.subarray(0, file.readSync(bytes) ?? 0));
+  } catch {
+    return "";
+  }
+}
+
+/** A program that is named without a path. */
+export function onPath(name: string): string | undefined {
+  if (name === "" || name.includes("/")) return undefined;
+  const folders = (Deno.env.get("PATH") ?? "").split(":").filter((folder) => folder.startsWith("/"));
+  return folders.map((folder) => `${folder}/${name}`).find((path) => see(path).kind === "file");
+}
+
+/** Runs a program. @returns its status, output, and last line of complaint; status 127 when it cannot be run */
+export async function run(argv: readonly string[], input = ""): Promise<{ code: number; out: string; said: string }> {
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  try {
+    const child = new Deno.Command(argv[0]!, {
+      args: argv.slice(1),
+      env: { NO_COLOR: "1" },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+      signal: AbortSignal.timeout(PATIENCE),
+    }).spawn();
+    const writer = child.stdin.getWriter();
+    const fed = writer.write(new TextEncoder().encode(input)).then(() => writer.close()).catch(() => {});
+    const { code, stdout, stderr } = await child.output();
+    await fed;
+    return { code, out: text(stdout), said: text(stderr).trim().split("\n").at(-1)!.trim() };
+  } catch (error) {
+    return { code: 127, out: "", said: reason(error) };
+  }
+}
+
+/** DNS as this machine asks it; undefined when nothing may be asked. */
+export async function systemDns(): Promise<Resolver | undefined> {
+  if ((await Deno.permissions.query({ name: "net" })).state !== "granted") return undefined;
+  return {
+    mx: async (name) =>
+      (await ask(() => Deno.resolveDns(name, "MX"))).map(({ exchange }) => exchange.replace(/(.)\.$/, "$1")),
+    txt: async (name) => (await ask(() => Deno.resolveDns(name, "TXT"))).map((parts) => parts.join("")),
+    address: async (name) => [
+      ...await ask(() => Deno.resolveDns(name, "A")),
+      ...await ask(() => Deno.resolveDns(name, "AAAA")),
+    ],
+  };
+}
+
+async function ask<T>(question: () => Promise<T[]>): Promise<T[]> {
+  try {
+    return await question();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw new NoAnswer(reason(error));
+  }
+}

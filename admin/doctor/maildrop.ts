@@ -1,0 +1,131 @@
+/** ~/.mailfilter: ways in which maildrop loses or repeats mail when a hook is not called as it should be. */
+import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
+import { hookCall } from "./hookline.ts";
+
+/** How a filter may run the hook. */
+const WAYS: readonly [RegExp, "backticks" | "xfilter" | "to" | "cc"][] = [
+  [/^\s*xfilter\b/, "xfilter"],
+  [/^\s*to\s+["']?\s*\|/, "to"],
+  [/^\s*cc\s+["']?\s*\|/, "cc"],
+  [/`/, "backticks"],
+];
+
+/** Checks one filter; one without the hook has nothing to be checked. */
+export function checkMaildrop({ file, text, mode }: TextFile, programs: Programs): Finding[] {
+  const { list, add } = findingsOf(file);
+  const lines = text.split("\n").map((line) => /^\s*#/.test(line) ? "" : line);
+  const hooks = lines.flatMap((line, index) => hookCall(line) === undefined ? [] : [index]);
+  if (hooks.length === 0) return list;
+  if (mode !== undefined && (mode & 0o077) !== 0) {
+    add(
+      "The filter is open to others",
+      undefined,
+      "maildrop then does not use it; all mail waits.",
+      `chmod 600 ${file}`,
+    );
+  }
+  for (const index of hooks) {
+    const line = lines[index]!;
+    const call = hookCall(line)!;
+    const number = index + 1;
+    const way = WAYS.find(([shape]) => shape.test(line))?.[1];
+    const wrong = programs.trouble(call.program);
+    if (wrong !== undefined) {
+      const why = way === "backticks" ? "All mail goes through, unchecked." : "All mail waits, or is bounced.";
+      add(`${call.program} ${wrong}`, number, why, "deno task install, or mend the path");
+    }
+    const as = (word: string, why: string) => {
+      if (call.as === word) return;
+      const told = call.as === undefined ? "is not told who runs it" : `is told --as ${call.as}`;
+      const mend = call.as === undefined
+        ? line.replace("/incoming", `/incoming --as ${word}`)
+        : line.replace(/--as[=\s]\s*[\w-]+/, `--as ${word}`);
+      add(`The hook ${told}`, number, why, mend.trim());
+    };
+    if (way === "xfilter") {
+      as("filter", "Only --as filter writes the message again; maildrop loses it for an empty output.");
+    } else if (way === "backticks") {
+      as("maildrop", "Its statuses then mean other things than the lines below it expect.");
+    }
+    if (way === "backticks") {
+      checkAnswer(lines.slice(index + 1), call.delivers, (what, why, mend) => add(what, number, why, mend));
+    }
+    if (way === "to") {
+      add(
+        "The hook is the target of a to",
+        number,
+        "maildrop ends with the status of a hook that is missing (127), at which Postfix bounces.",
+        "As contrib/maildrop/mailfilter-last has it: with backticks, and EXITCODE set after it",
+      );
+    }
+    if (way === "cc") {
+      add(
+        "The hook is the target of a cc",
+        number,
+        "What it says changes nothing but the status at the end: delivered mail comes again, or is bounced.",
+        "As contrib/maildrop/mailfilter has it: with backticks",
+      );
+    }
+    const before = reached(lines.slice(0, index));
+    if (before !== undefined) {
+      const why = "A to ends the filter: the hook sees nothing.";
+      add("This to stands before the hook", before + 1, why, "Put the hook above it");
+    }
+  }
+  for (const index of loose(lines)) {
+    add(
+      "A cc leaves its status in EXITCODE",
+      index + 1,
+      "When the copy fails, maildrop says so at the end, also of mail that was delivered: it comes again, or bounces.",
+      "On a line behind it: EXITCODE=0",
+    );
+  }
+  return list;
+}
+
+/** The statuses that the lines below must know: filed and refused end the filter, later must reach the MTA. */
+function checkAnswer(
+  below: readonly string[],
+  delivers: boolean,
+  add: (what: string, why: string, mend: string) => void,
+) {
+  const until = below.findIndex((line) => line.includes("`"));
+  const text = below.slice(0, until < 0 ? undefined : until).join("\n");
+  const asks = (status: number) => new RegExp(`RETURNCODE\\s*==\\s*${status}\\b`).test(text);
+  const see = "As contrib/maildrop has it";
+  if (delivers) {
+    if (!asks(0)) add("RETURNCODE is not asked for 0", "What the hook has delivered is delivered again.", see);
+    if (!/EXITCODE\s*=\s*75/.test(text)) {
+      add("EXITCODE does not become 75", "What the hook could not deliver is lost, or goes through unchecked.", see);
+    }
+    return;
+  }
+  const harms: [number, string][] = [
+    [99, "What the hook has filed as spam is delivered, too."],
+    [75, "While the hook cannot work, all mail goes through, unchecked."],
+  ];
+  for (const [status, why] of harms) {
+    if (!asks(status)) add(`RETURNCODE is not asked for ${status}`, why, `${see}: if ($RETURNCODE == ${status})`);
+  }
+}
+
+/** The line of a `to` outside of all braces. */
+function reached(lines: readonly string[]): number | undefined {
+  let depth = 0;
+  let conditional = false;
+  for (const [index, line] of lines.entries()) {
+    if (depth === 0 && !conditional && /^\s*to\s/.test(line)) return index;
+    depth += (line.match(/\{/g)?.length ?? 0) - (line.match(/\}/g)?.length ?? 0);
+    // `if (…)` without braces holds for the next line.
+    if (line.trim() !== "") conditional = /^\s*(?:if|elsif|else|while|foreach)\b/.test(line);
+  }
+  return undefined;
+}
+
+/** Lines of a cc to a program or address behind which EXITCODE is never set. */
+function loose(lines: readonly string[]): number[] {
+  return lines.flatMap((line, index) => {
+    if (!/^\s*cc\s+["']?\s*[|!]/.test(line) || hookCall(line) !== undefined) return [];
+    return lines.slice(index + 1).some((later) => /EXITCODE\s*=/.test(later)) ? [] : [index];
+  });
+}

@@ -1,0 +1,154 @@
+/** mutt and neomutt: does what they send go through the shim, with a sender that is ours? */
+import { formatAddress, parseAddressList } from "../../lib/address.ts";
+import { show } from "../../lib/fail.ts";
+import { type Finding, findingsOf, type Programs } from "./finding.ts";
+import type { MuttCommand } from "./muttrc.ts";
+
+/** What is asked for. */
+export interface MuttCase {
+  /** The file that mutt reads first. */
+  readonly file: string;
+  readonly home: string;
+  readonly commands: readonly MuttCommand[];
+  /** Addresses of the identities, in lower case; undefined where settings could not be read. */
+  readonly identities: readonly string[] | undefined;
+  readonly programs: Programs;
+  /** Finds a program that is named without a path; undefined when it is nowhere. */
+  readonly onPath: (name: string) => string | undefined;
+  /** The shim, as it would be written. */
+  readonly shim: string;
+}
+
+/** A setting that is given a value, or switched. */
+interface Assignment {
+  readonly name: string;
+  readonly value: string;
+  readonly command: MuttCommand;
+}
+
+/** Checks one muttrc with all that it sources. */
+export function checkMutt(given: MuttCase): Finding[] {
+  const { file, commands } = given;
+  const found: Finding[] = [];
+  const add = (what: string, at: { file: string; line?: number }, why: string, mend: string) => {
+    const { list, add } = findingsOf(at.file);
+    add(what, at.line, why, mend);
+    found.push(...list);
+  };
+  const all = commands.flatMap(assignments);
+  const last = (name: string) => all.findLast((one) => one.name === name && !one.command.hooked);
+  const line = `set sendmail="${given.shim}"`;
+
+  const smtp = last("smtp_url");
+  if (smtp !== undefined && smtp.value !== "") {
+    add(
+      "mutt speaks SMTP itself",
+      smtp.command,
+      "With smtp_url it runs no sendmail: nothing is signed.",
+      "unset smtp_url",
+    );
+  }
+  const everywhere = last("sendmail");
+  if (everywhere === undefined) {
+    add("mutt does not send through the shim: sendmail is not set", { file }, "Nothing that it sends is signed.", line);
+  }
+  const sendmails = all.filter((one) => one.name === "sendmail" && one.command.hooked);
+  for (const { value, command } of everywhere === undefined ? sendmails : [everywhere, ...sendmails]) {
+    const wrong = sendmailWrong(value, given);
+    if (wrong !== undefined) add(wrong.what, command, wrong.why, line);
+  }
+
+  const wait = all.findLast((one) => one.name === "sendmail_wait");
+  if (wait !== undefined && Number(wait.value) !== 0) {
+    add(
+      `sendmail_wait is ${wait.value}`,
+      wait.command,
+      "mutt does not wait for the shim's status and takes a failure for sent: the message is lost.",
+      "set sendmail_wait=0",
+    );
+  }
+  checkSenders(given, all, add);
+  return found;
+}
+
+function sendmailWrong(value: string, given: MuttCase): { what: string; why: string } | undefined {
+  const [word = "", second] = value.split(" ").filter((one) => one !== "");
+  const why = "Nothing that mutt sends is signed.";
+  if (/["'\\]/.test(value)) {
+    return {
+      what: `sendmail is ${value}: mutt splits it at spaces and knows no quotes`,
+      why: "It would run a program of another name, and send nothing.",
+    };
+  }
+  const path = word.replace(/^~(?=\/)|^\$HOME(?=\/)/, given.home);
+  const program = path.startsWith("/") ? path : given.onPath(path);
+  const wrong = program === undefined ? "is not in PATH" : given.programs.trouble(program);
+  if (wrong !== undefined) return { what: `sendmail: ${word} ${wrong}`, why: "mutt can send nothing." };
+  const command = /\/countersign$/.test(program!) && second === "shim";
+  return command || given.programs.isShim(program!)
+    ? undefined
+    : { what: `sendmail is ${word}, which is not the shim`, why };
+}
+
+type Add = (what: string, at: MuttCommand, why: string, mend: string) => void;
+
+/** `from` and envelope_from_address: identities, and one of them each. */
+function checkSenders({ identities }: MuttCase, all: readonly Assignment[], add: Add): void {
+  const uses = all.filter(isUse);
+  // A hook may switch it on for some messages; elsewhere the last word counts.
+  const used = uses.some(({ value, command }) => command.hooked && value === "yes") ||
+    uses.findLast(({ command }) => !command.hooked)?.value === "yes";
+  for (const one of all) {
+    const envelope = one.name === "envelope_from_address";
+    if ((!envelope && (one.name !== "from" || one.command.hooked)) || /[`$]/.test(one.value)) continue;
+    const addresses = addressesIn(one.value);
+    const [first] = addresses;
+    if (first === undefined) continue;
+    if (envelope && !used) {
+      add(
+        "envelope_from_address is set, use_envelope_from is not",
+        one.command,
+        "mutt then gives no envelope sender, and the address does nothing.",
+        "set use_envelope_from=yes",
+      );
+    }
+    if (envelope && addresses.length > 1) {
+      add(
+        `envelope_from_address has ${addresses.length} addresses`,
+        one.command,
+        "mutt writes to the second as if it were a recipient.",
+        `set envelope_from_address="${first}"`,
+      );
+    }
+    if (identities !== undefined && !identities.includes(first.toLowerCase())) {
+      add(
+        `${one.name} ${show(first)} is no identity of the settings`,
+        one.command,
+        "What is sent with it goes out as it is, unsigned and without a tag.",
+        `In config.toml: [[identity]] address = "${first}", with a key file of its own`,
+      );
+    }
+  }
+}
+
+const isUse = ({ name }: Assignment): boolean => name === "use_envelope_from" || name === "envelope_from";
+
+function addressesIn(value: string): string[] {
+  try {
+    return parseAddressList(value).flatMap(({ address }) => address === null ? [] : [formatAddress(address)]);
+  } catch {
+    return []; // A local name, or something that mutt alone understands.
+  }
+}
+
+/** What a `set`, `unset`, `toggle` or `reset` does; yes and no are switches. */
+function assignments(command: MuttCommand): Assignment[] {
+  const [verb, ...rest] = command.words;
+  if (!["set", "unset", "reset", "toggle"].includes(verb ?? "")) return [];
+  return rest.flatMap((word) => {
+    const [, front = "", name = "", value] = /^(no|inv|&|\?)?([a-z_]+)(?:[-+]?=(.*))?$/s.exec(word) ?? [];
+    if (name === "" || front === "?") return [];
+    const off = verb === "unset" || verb === "reset" || front === "no" || front === "&";
+    return [{ name, value: off ? "" : value ?? "yes", command }];
+  });
+}

@@ -1,0 +1,135 @@
+/** ~/.procmailrc: flags without which procmail loses mail when the hook dies, and statuses that nobody reads. */
+import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
+import { hookCall } from "./hookline.ts";
+
+/** One recipe. */
+interface Recipe {
+  /** The line of its colon. */
+  readonly line: number;
+  readonly flags: string;
+  readonly conditions: readonly { readonly text: string; readonly line: number }[];
+  readonly action: string;
+  /** The line of the action. */
+  readonly at: number;
+  readonly depth: number;
+}
+
+/** Checks one rcfile; one without the hook has nothing to be checked. */
+export function checkProcmail({ file, text, mode }: TextFile, programs: Programs): Finding[] {
+  const { list, add } = findingsOf(file);
+  const lines = text.split("\n").map((line) => /^\s*#/.test(line) ? "" : line);
+  if (!lines.some((line) => hookCall(line) !== undefined)) return list;
+  if (mode !== undefined && (mode & 0o002) !== 0) {
+    add(
+      "The rcfile can be written by everybody",
+      undefined,
+      "procmail then does not use it: nothing is checked.",
+      `chmod o-w ${file}`,
+    );
+  }
+  const recipes = recipesIn(lines);
+  for (const recipe of recipes) {
+    const asked = recipe.conditions.find(({ text }) => hookCall(text) !== undefined);
+    if (asked !== undefined) {
+      const why = "A condition knows 0 and not 0, no more: later and refused are taken for each other.";
+      add("The hook is run as a condition", asked.line, why, "As contrib/procmail/procmailrc has it");
+    }
+    const call = /^\s*\|/.test(recipe.action) ? hookCall(recipe.action) : undefined;
+    if (call === undefined) continue;
+    const wrong = programs.trouble(call.program);
+    if (wrong !== undefined) {
+      add(
+        `${call.program} ${wrong}`,
+        recipe.at,
+        "All mail goes through, unchecked.",
+        "deno task install, or mend the path",
+      );
+    }
+    checkRecipe(recipe, lines, call.as, add);
+    const before = recipes.find((one) => one.at < recipe.line && delivers(one));
+    if (before !== undefined) {
+      const why = "A recipe without a condition that delivers ends the rcfile: the hook sees nothing.";
+      add("This recipe stands before the hook", before.line, why, "Put the hook above it");
+    }
+  }
+  for (const [index, line] of lines.entries()) {
+    if (!/^\s*EXITCODE\s*=\s*7[57]\b/.test(line)) continue;
+    const near = lines.slice(Math.max(0, index - 3), index + 4);
+    if (near.some((one) => /^\s*HOST\s*=/.test(one))) continue;
+    const why = "procmail goes on and delivers, and the MTA tries again or bounces: the mail comes twice.";
+    add("EXITCODE is set, but procmail does not end there", index + 1, why, "On the next line: HOST=");
+  }
+  return list;
+}
+
+type Add = ReturnType<typeof findingsOf>["add"];
+
+function checkRecipe(recipe: Recipe, lines: readonly string[], as: string | undefined, add: Add): void {
+  const { flags, line, at, action } = recipe;
+  const filter = flags.includes("f");
+  if (!/w/i.test(flags)) {
+    add(
+      `Recipe :0 ${flags} has no w`.replace("  ", " "),
+      line,
+      filter
+        ? "When the hook dies, its empty output becomes the message."
+        : "procmail does not wait: when the hook dies, the message counts as delivered, and is lost.",
+      filter ? ":0 fwr" : ":0 Wr",
+    );
+  }
+  if (/[hb]/.test(flags) && !(/h/.test(flags) && /b/.test(flags))) {
+    const why = "The hook needs header and body: it sees bounces in neither alone.";
+    add(`Recipe :0 ${flags} gives the hook a part of the message`, line, why, filter ? ":0 fwr" : ":0 Wr");
+  }
+  const wanted = filter ? "filter" : "procmail";
+  if (as !== wanted) {
+    const mend = as === undefined
+      ? action.replace("/incoming", `/incoming --as ${wanted}`)
+      : action.replace(/--as[=\s]\s*[\w-]+/, `--as ${wanted}`);
+    const why = filter
+      ? "Only --as filter writes the message again; an empty output becomes the message."
+      : "To procmail 0 is delivered: what the hook lets go on would be lost.";
+    add(`The hook is told --as ${as ?? "nothing"}, where it needs --as ${wanted}`, at, why, mend.trim());
+  }
+  if (filter) return;
+  if (/c/.test(flags)) {
+    const why = "The hook gets a copy: what it files as spam is delivered, too.";
+    add(`Recipe :0 ${flags} has a c`, line, why, ":0 Wr");
+  }
+  const next = lines.slice(at).find((one) => one.trim() !== "") ?? "";
+  const name = /^\s*(\w+)\s*=\s*\$\?/.exec(next)?.[1];
+  const asked = (status: number) =>
+    name !== undefined && lines.some((one) => new RegExp(`\\*\\s*${name}\\s*\\?\\?.*${status}`).test(one));
+  if (!asked(75)) {
+    const why = "While the hook cannot work, all mail goes through, unchecked.";
+    add("Nobody asks the hook's status for 75", at, why, "As contrib/procmail/procmailrc has it: COUNTERSIGN=$?");
+  }
+}
+
+/** Does it take all mail that comes to it? */
+function delivers({ flags, conditions, action, depth }: Recipe): boolean {
+  return depth === 0 && conditions.length === 0 && !/[cfAaEe]/.test(flags) && !/^\s*\{/.test(action) &&
+    action.trim() !== "" &&
+    hookCall(action) === undefined;
+}
+
+function recipesIn(lines: readonly string[]): Recipe[] {
+  const out: Recipe[] = [];
+  let depth = 0;
+  for (let at = 0; at < lines.length; at++) {
+    const start = /^\s*:0\s*([A-Za-z \t]*)/.exec(lines[at]!);
+    if (start === null) {
+      depth += (/^\s*\{/.test(lines[at]!) ? 1 : 0) - (/\}\s*$/.test(lines[at]!) ? 1 : 0);
+      continue;
+    }
+    const line = at + 1;
+    const conditions: { text: string; line: number }[] = [];
+    while (++at < lines.length && /^\s*(?:\*.*)?$/.test(lines[at]!)) {
+      if (lines[at]!.trim() !== "") conditions.push({ text: lines[at]!, line: at + 1 });
+    }
+    const action = lines[at] ?? "";
+    out.push({ line, flags: start[1]!.replace(/\s/g, ""), conditions, action, at: at + 1, depth });
+    depth += (/^\s*\{/.test(action) ? 1 : 0) - (/\}\s*$/.test(action) ? 1 : 0);
+  }
+  return out;
+}

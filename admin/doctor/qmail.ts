@@ -1,0 +1,142 @@
+/** Dot-qmail files: what dot-qmail(5) and qmail-command(8) make of a line that looks right. */
+import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
+import { hookCall } from "./hookline.ts";
+
+/** What is known besides the files. */
+export interface QmailCase {
+  readonly programs: Programs;
+  /** Has the hook a place of its own in the settings: incoming.inbox or incoming.forward? */
+  readonly place: boolean;
+  /** Permission bits of the home; undefined when they are not known. */
+  readonly home?: { readonly path: string; readonly mode: number };
+}
+
+/** Programs that deliver, so that the hook must come before them. */
+const DELIVERS = /^\|\s*(?:\S*\/)?(?:preline\s+(?:-\w+\s+)*(?:\S*\/)?)?(?:safecat|maildir|maildrop|procmail|forward)\b/;
+
+/** Checks the files of a home; a home without the hook has nothing to be checked. */
+export function checkQmail(files: readonly TextFile[], given: QmailCase): Finding[] {
+  const hooked = files.filter(({ text }) => text.split("\n").some((line) => hookCall(line) !== undefined));
+  if (hooked.length === 0) return [];
+  const found = files.flatMap((file) => hooked.includes(file) ? checkHooked(file, given) : checkUnhooked(file));
+  return [...checkHome(given), ...found];
+}
+
+function checkHome({ home }: QmailCase): Finding[] {
+  if (home === undefined) return [];
+  const { list, add } = findingsOf(home.path);
+  const why = "qmail-local then delivers nothing; all mail waits.";
+  if ((home.mode & 0o002) !== 0) add("The home can be written by everybody", undefined, why, `chmod o-w ${home.path}`);
+  if ((home.mode & 0o1000) !== 0) add("The home has its sticky bit set", undefined, why, `chmod -t ${home.path}`);
+  return list;
+}
+
+/** A file beside one with the hook: mail that it takes is not judged. */
+function checkUnhooked({ file, text }: TextFile): Finding[] {
+  const name = file.slice(file.lastIndexOf("/") + 1);
+  const signed = /^\.qmail-srs-default$/.test(name);
+  if (name !== ".qmail" && !signed) return [];
+  const { list, add } = findingsOf(file);
+  const lines = text.split("\n");
+  const first = lines.findIndex((line) => line.trim() !== "" && !line.startsWith("#"));
+  // Its filter may call the hook; that is looked at where the filter is.
+  if (lines.some((line) => /\b(?:maildrop|procmail)\b/.test(line))) return [];
+  add(
+    signed ? "Mail to SRS addresses does not pass the hook" : "Mail to the plain address does not pass the hook",
+    first < 0 ? undefined : first + 1,
+    "Forged bounces are delivered as if they were genuine.",
+    "As its first line: |/usr/local/lib/countersign/hooks/incoming",
+  );
+  return list;
+}
+
+function checkHooked({ file, text, mode }: TextFile, given: QmailCase): Finding[] {
+  const { list, add } = findingsOf(file);
+  const lines = text.split("\n").map((line, index) => ({ line, number: index + 1 }));
+  if (lines[0]!.line.trim() === "") {
+    add("The first line is blank", 1, "qmail-local takes that for a mistake; all mail waits.", `sed -i 1d ${file}`);
+  }
+  if (mode !== undefined && (mode & 0o002) !== 0) {
+    add(
+      "The file can be written by everybody",
+      undefined,
+      "qmail-local then does not use it; all mail waits.",
+      `chmod o-w ${file}`,
+    );
+  }
+  if (mode !== undefined && (mode & 0o111) !== 0) {
+    add(
+      "The file has its x bit set",
+      undefined,
+      "qmail-local then runs no program out of it; all mail waits.",
+      `chmod a-x ${file}`,
+    );
+  }
+  const live = lines.filter(({ line }) => line.trim() !== "" && !line.startsWith("#"));
+  const carriage = live.find(({ line }) => line.endsWith("\r"));
+  if (carriage !== undefined) {
+    add(
+      "The line ends in CR LF",
+      carriage.number,
+      "The CR becomes a part of the name of a program or maildir.",
+      `sed -i 's/\\r$//' ${file}`,
+    );
+  }
+  const isHook = ({ line }: { line: string }) => hookCall(line) !== undefined;
+  const at = live.findIndex(isHook);
+  for (const { line, number } of live.slice(0, Math.max(at, 0))) {
+    if (!/^[^|\s]/.test(line) && !DELIVERS.test(line)) continue;
+    add(
+      "This line delivers before the hook has judged",
+      number,
+      "What is forged is delivered, too; and when the hook says later, it is delivered again each time.",
+      "Put the line with the hook before it",
+    );
+  }
+  for (const { line, number } of live.filter(isHook)) {
+    const more = live.at(-1)!.number > number;
+    for (const [what, why, mend] of lineTrouble(line, more, given)) add(what, number, why, mend);
+  }
+  return list;
+}
+
+/** What is wrong with the line of the hook itself: [what, why, mend]. */
+function lineTrouble(line: string, more: boolean, { programs, place }: QmailCase): [string, string, string][] {
+  if (!line.startsWith("|")) {
+    const why = "qmail takes the line for an address, and sends the message there.";
+    return [["The line of the hook does not begin with |", why, `|${line.trim().replace(/^\|\s*/, "")}`]];
+  }
+  const out: [string, string, string][] = [];
+  const call = hookCall(line)!;
+  const wrong = programs.trouble(call.program);
+  if (wrong !== undefined) {
+    out.push([
+      `${call.program} ${wrong}`,
+      "qmail tries again and again; all mail waits.",
+      "deno task install, or mend the path",
+    ]);
+  }
+  const redirect = /^\|\s*(?:\S*\/)?condredirect\b/.test(line);
+  if (/^\|\s*(?:\S*\/)?(?:bouncesaying|except)\b/.test(line)) {
+    const why = "Its 0 means go on, which bouncesaying takes for refuse: genuine mail is refused.";
+    out.push(["bouncesaying or except runs the hook", why, line.replace(/^\|.*?(?=\S*\/incoming)/, "|")]);
+  } else if (redirect && call.as !== "condredirect") {
+    const why = "The hook's statuses mean other things to condredirect: a failure lets forged mail through.";
+    out.push(["condredirect runs the hook without --as condredirect", why, `${line.trim()} --as condredirect`]);
+  } else if (!redirect && call.as !== undefined && call.as !== "qmail") {
+    const why = "The statuses of another caller mean other things to qmail.";
+    out.push([`The hook is told --as ${call.as}, but qmail runs it`, why, line.replace(/\s--as[=\s]\s*\S+/, "")]);
+  }
+  if (call.piped) {
+    const why = "The status of the hook is lost, and an empty message is all that is delivered.";
+    out.push([
+      "The hook's output goes to another program",
+      why,
+      "A line for the hook, and behind it a line for the other",
+    ]);
+  } else if (!more && !call.delivers && !place) {
+    const why = "The hook ends with 0 for go on, and there is nothing to go on to: it makes such mail wait.";
+    out.push(["Nothing stands behind the hook", why, "./Maildir/ as the last line, or incoming.inbox in the settings"]);
+  }
+  return out;
+}

@@ -1,0 +1,161 @@
+/** Settings and keys: what can be read, but will not do what its owner thinks. */
+import type { Settings } from "../../lib/config.ts";
+import { dayOf, parseDay } from "../../lib/day.ts";
+import { KEY_AGE, liveKeys, parseKeys } from "../../lib/keys.ts";
+import { Fail } from "../../lib/fail.ts";
+import { type Finding, findingsOf, type TextFile } from "./finding.ts";
+
+/** Days before its end at which a key is spoken of. */
+const WARNED = 60;
+/** Octets of a secret below which it could be guessed. */
+const SECRET = 16;
+
+/** What a failure to read the settings or a key names: `FILE line N: what`, `Key file FILE has mode …`. */
+export function findingOf(fail: Fail, fallback: string): Finding {
+  const [, file, line, what] = /^(\/.*?) line (\d+): (.*)$/s.exec(fail.message) ?? [];
+  if (file !== undefined) {
+    return {
+      what: what!,
+      where: { file, line: Number(line) },
+      why: "As long as it stands there, the shim sends nothing and the hook makes all mail wait.",
+      mend: "Correct the line; countersign.conf(5) and the README have all settings.",
+    };
+  }
+  const named = /^(?:Settings|Key) file (\/.*?) (?=has mode|belongs to|is |cannot )/.exec(fail.message)?.[1] ??
+    /^(\/.*) holds no key$/.exec(fail.message)?.[1] ?? fallback;
+  const [whole, command] = /: (chmod \d+)$/.exec(fail.message) ?? [];
+  const owner = /belongs to user \d+, not to (\d+)$/.exec(fail.message)?.[1];
+  const missing = /is not there$/.test(fail.message);
+  return {
+    what: whole === undefined ? fail.message : fail.message.slice(0, -whole.length),
+    where: { file: named },
+    why: "As long as it is so, the shim sends nothing and the hook makes all mail wait.",
+    mend: command !== undefined
+      ? `${command} ${named}`
+      : owner !== undefined
+      ? `chown ${owner} ${named}`
+      : /cannot be read/.test(fail.message)
+      ? `chown "$(id -un)" ${named}`
+      : missing
+      ? "countersign init"
+      : "Look at the file.",
+  };
+}
+
+/** Settings that contradict each other. */
+export function checkSettings({ file, text }: TextFile, settings: Settings, now: Date): Finding[] {
+  const { list, add } = findingsOf(file);
+  const at = (pattern: RegExp) => lineOf(text, pattern);
+  const { sender, identity, prvs, incoming, tag } = settings;
+  // Who leaves `sender` as it is may have chosen to go by the tag alone.
+  const asked = /^\s*sender\s*=\s*["']srs["']/;
+  const noDomain = identity.every((one) => one.srs_domain === "");
+  if (sender === "srs" && !prvs.receive && noDomain && text.split("\n").some((line) => asked.test(line))) {
+    add(
+      'No envelope sender is signed: sender = "srs", but no identity has an srs_domain',
+      at(asked),
+      "Bounces come to the plain address, where only the tag shows what is yours.",
+      'Below [[identity]]: srs_domain = "srs.example.org"',
+    );
+  }
+  if (sender === "prvs" && !prvs.receive) {
+    add(
+      'No envelope sender is signed: sender = "prvs", but prvs.receive is not set',
+      at(/^\s*sender\s*=/),
+      "Without it prvs is never used; mail goes out with the plain sender.",
+      'When your MTA accepts prvs addresses: [prvs] receive = true; else sender = "srs"',
+    );
+  }
+  const since = parseDay(settings.since);
+  if (since !== undefined && since > dayOf(now) + 1) {
+    add(
+      `since = ${settings.since} lies ahead`,
+      at(/^\s*since\s*=/),
+      "Until then forged bounces do not get the grace of the first days.",
+      `since = ${now.toISOString().slice(0, 10)}`,
+    );
+  }
+  const plain = plainLine(settings, text);
+  if (plain !== undefined && (incoming.forged === "refuse" || (!tag.sign && incoming.forged !== "mark"))) {
+    const fate = incoming.forged === "refuse" ? "refused" : "filed as spam";
+    add(
+      `Mail goes out with the plain sender, while what looks like a forged bounce is ${fate}`,
+      plain,
+      "A genuine bounce that does not return your header cannot be told from a forged one.",
+      tag.sign ? 'In [incoming]: forged = "spam"' : "In [tag]: sign = true",
+    );
+  }
+  return list;
+}
+
+/** The line by which mail goes out plain; undefined when none does. */
+function plainLine({ sender, rule }: Settings, text: string): number | undefined {
+  const byRule = rule.some((one) => one.sender === "plain");
+  return sender === "plain" || byRule ? lineOf(text, /^\s*(?:\S+\.)?sender\s*=\s*["']plain["']/) : undefined;
+}
+
+/** The line of the settings in which an identity is named; the file's first when it cannot be found. */
+export function identityLine(text: string, nth: number): number {
+  let seen = -1;
+  for (const [index, line] of text.split("\n").entries()) {
+    if (/^\s*\[\[\s*identity\s*\]\]/.test(line) && ++seen === nth) return index + 1;
+  }
+  return 1;
+}
+
+/** Keys that do not sign, will soon not sign, or could be guessed. Secrets are not shown. */
+export function checkKeys({ file, text }: TextFile, address: string, now: Date): Finding[] {
+  const { list, add } = findingsOf(file);
+  let keys;
+  try {
+    keys = parseKeys(text, file);
+  } catch (error) {
+    if (error instanceof Fail) return [findingOf(error, file)];
+    throw error;
+  }
+  const line = (id: string) => lineOf(text, new RegExp(`^${id}[ \\t]`));
+  const today = dayOf(now);
+  for (const { id, created, secret } of keys) {
+    if (created - today > 1) {
+      add(
+        `The day of key ${id} of ${address} lies ahead`,
+        line(id),
+        "A key of a day to come does not sign and does not verify.",
+        `countersign keys new --address ${address}, or set the date of the line, or the clock`,
+      );
+    }
+    if (secret.length < SECRET) {
+      add(
+        `The secret of key ${id} of ${address} has only ${secret.length} bytes`,
+        line(id),
+        "Whoever sees one of your envelope senders can guess it at home, and then sign as you.",
+        `countersign keys new --address ${address}`,
+      );
+    }
+  }
+  const [newest] = liveKeys(keys, now);
+  if (newest === undefined) {
+    if (keys.some(({ created }) => created <= today + 1)) {
+      add(
+        `No key of ${address} is young enough to sign`,
+        line(keys.find(({ created }) => created <= today + 1)!.id),
+        `A key is good for ${KEY_AGE} days; the shim sends nothing of this identity.`,
+        `countersign keys new --address ${address}`,
+      );
+    }
+  } else if (today - newest.created >= KEY_AGE - WARNED) {
+    add(
+      `The newest key of ${address}, ${newest.id}, ends in ${KEY_AGE - (today - newest.created)} days`,
+      line(newest.id),
+      "After that the shim sends nothing of this identity.",
+      `countersign keys new --address ${address}`,
+    );
+  }
+  return list;
+}
+
+/** The first line that fits, 1 when none does. */
+function lineOf(text: string, pattern: RegExp): number {
+  const index = text.split("\n").findIndex((line) => pattern.test(line));
+  return index < 0 ? 1 : index + 1;
+}

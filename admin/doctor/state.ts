@@ -1,0 +1,64 @@
+/** Folders that the programs write to. */
+import { type Finding, findingsOf } from "./finding.ts";
+
+/** What stands at a path; undefined parts are not known. */
+export interface Seen {
+  readonly path: string;
+  readonly kind: "file" | "folder" | "other" | "nothing" | "closed";
+  readonly mode: number;
+  readonly uid: number;
+}
+
+/** May this user write there? A group that is allowed may be his. */
+export function writable({ mode, uid }: Seen, user: number): boolean {
+  if (user === 0) return true;
+  return uid === user ? (mode & 0o200) !== 0 : (mode & 0o022) !== 0;
+}
+
+/**
+ * A folder that is made when it is needed.
+ *
+ * @param chain what stands at the path, then at its parent, and so on up to the first that is there
+ * @param purpose what it is for
+ */
+export function checkFolder(chain: readonly Seen[], purpose: string, user: number, own: boolean): Finding[] {
+  const [folder] = chain as [Seen];
+  const there = chain.find(({ kind }) => kind !== "nothing") ?? folder;
+  const { list, add } = findingsOf(there.path);
+  const why = `It is ${purpose}.`;
+  if (there.kind === "closed") {
+    add(`${there.path} cannot be looked at`, undefined, why, `chmod u+rwx ${parent(there.path)}`);
+  } else if (there.kind !== "folder") {
+    add(`${there.path} is not a folder`, undefined, why, `mv ${there.path} ${there.path}.old`);
+  } else if (!writable(there, user)) {
+    const mend = there.uid === user ? `chmod u+w ${there.path}` : `chown ${user} ${there.path}`;
+    add(`${there.path} cannot be written by user ${user}`, undefined, why, mend);
+  } else if (own && there === folder && (there.mode & 0o002) !== 0) {
+    const harm =
+      "Everybody could write there: what you sent and which challenges were answered would be anybody's word.";
+    add(`${there.path} can be written by everybody`, undefined, harm, `chmod 700 ${there.path}`);
+  } else if (own && there === folder && user !== 0 && there.uid !== user) {
+    const harm = "The hook runs as its user and must write there.";
+    add(
+      `${there.path} belongs to user ${there.uid}, not to ${user}`,
+      undefined,
+      harm,
+      `chown -R ${user} ${there.path}`,
+    );
+  }
+  return list;
+}
+
+/** The log, which is appended to. */
+export function checkLog(log: Seen, user: number): Finding[] {
+  const { list, add } = findingsOf(log.path);
+  if (log.kind === "nothing") return list;
+  const why = "Nobody will be able to say what happened to a message.";
+  if (log.kind !== "file") add(`The log ${log.path} is not a file`, undefined, why, `mv ${log.path} ${log.path}.old`);
+  else if (!writable(log, user)) {
+    add(`The log ${log.path} cannot be written by user ${user}`, undefined, why, `chown ${user} ${log.path}`);
+  }
+  return list;
+}
+
+const parent = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/";

@@ -1,0 +1,125 @@
+/** `countersign explain`: why a message got the verdict that it got, or what a message would leave as. Changes nothing. */
+import type { Settings } from "../lib/config.ts";
+import { Fail, reason } from "../lib/fail.ts";
+import * as host from "../lib/host.ts";
+import type { Identity } from "../lib/identity.ts";
+import { identityName } from "../lib/identity.ts";
+import { parseLists } from "../lib/lists.ts";
+import type { Header } from "../lib/message.ts";
+import { type Arguments, atMost, runCommand } from "./arguments.ts";
+
+import { explainedJson, explainedText, type InspectionIn } from "./explained.ts";
+import { type InspectionOut, plannedJson, plannedText } from "./planned.ts";
+import { subscriberOnly } from "./subscribers.ts";
+
+/** The two ways, handed in by main.ts: hooks/inspect.ts and shim/inspect.ts. */
+export interface Ways<Call> {
+  readonly hook: {
+    inspect(
+      question: { sender?: string | undefined; recipient?: string | undefined; as?: string | undefined },
+      input: host.Input,
+      settings: Settings,
+      identities: readonly Identity[],
+      now: Date,
+    ): Promise<InspectionIn>;
+  };
+  readonly shim: {
+    readCommand(argv: readonly string[]): { readonly real: string } | { readonly call: Call };
+    inspect(
+      call: Call,
+      header: Header,
+      settings: Settings,
+      identities: readonly Identity[],
+      now: Date,
+    ): Promise<InspectionOut>;
+  };
+}
+
+const HELP = `Usage: countersign explain [FILE] [--sender ADDRESS] [--recipient ADDRESS] [--as CALLER]
+       countersign explain --out [FILE] -- [sendmail option ...] [recipient ...]
+Says what the hook does with a message (a file, or standard input), and why: each check with its answer. With --out:
+what the shim makes of a message that is to be sent. Nothing is changed, written or sent.
+
+  --sender ADDRESS     the envelope sender; <> for the null sender. Default: the Return-Path on top of the message
+  --recipient ADDRESS  whom it was sent to. Default: X-Original-To or Delivered-To on top of the message
+  --as CALLER          who runs the hook (qmail, maildrop, ...); the environment then tells the envelope, as it does
+                       to the hook
+  --out                a message on its way out; behind -- stands what the shim would be given
+  --json               for programs: {verdict, bounce, original: {messageId, tag}, checks, ...}, or the plan
+  --config FILE        settings, instead of ~/.config/countersign/config.toml
+
+Example: countersign explain --sender '<>' --recipient greg@example.org ~/Maildir/.Spam/new/1795153163.1.mx
+Example: countersign explain --out -- -f greg@example.org ann@example.net <draft
+`;
+
+/** Runs the command. @returns the exit status */
+export function explain<Call>(name: string, args: readonly string[], ways: Ways<Call>): Promise<number> {
+  const takes = { values: ["sender", "recipient", "as", "config"], flags: ["json", "out"] };
+  return runCommand(name, args, { help: HELP, ...takes }, async (given) => {
+    if (!given.has("out")) return await explainIn(given, ways);
+    for (const option of ["sender", "recipient", "as"]) {
+      if (given.value(option) !== undefined) throw new Fail("usage", `Option --${option} has no meaning with --out`);
+    }
+    return await explainOut(given, ways);
+  });
+}
+
+async function explainIn<Call>(given: Arguments, { hook }: Ways<Call>): Promise<number> {
+  atMost(given, 1);
+  const { settings, identities } = load(given);
+  using source = open(given.operands[0]);
+  const input = await host.readInput(host.PREFIX_LIMIT, false, source.from);
+  const question = { sender: given.value("sender"), recipient: given.value("recipient"), as: given.value("as") };
+  const seen = await hook.inspect(question, input, settings, identities, new Date());
+
+  const own = identities.map(identityName);
+  const refusal = subscriberOnly(input.head.header, input.prefix, input.head.bodyStart, own);
+  const plain = parseLists(host.readPlainLists(settings), settings.plain_lists);
+  const hint = refusal && {
+    ...refusal,
+    advice: refusal.list !== undefined && plain.includes(refusal.list)
+      ? `posting to ${refusal.list} is plain already: is the identity subscribed?`
+      : `countersign list add ${refusal.list ?? "LIST@HOST"}`,
+  };
+  return await print(given.has("json") ? explainedJson(seen, hint) : explainedText(seen, hint));
+}
+
+async function explainOut<Call>(given: Arguments, { shim }: Ways<Call>): Promise<number> {
+  const { rest } = given;
+  if (rest === undefined) throw new Fail("usage", "Say how the shim is called: explain --out -- -t");
+  atMost({ ...given, rest: undefined }, 1);
+  const { settings, identities } = load(given);
+  const asked = shim.readCommand(rest);
+  if ("real" in asked) {
+    const real = settings.transport.real.join(" ");
+    const what = real === "" ? "refused: transport.real is not set" : `left to ${real}`;
+    return await print(
+      given.has("json") ? JSON.stringify({ real: asked.real, outcome: what }) : `${asked.real}: ${what}`,
+    );
+  }
+  using source = open(given.operands[0]);
+  const input = await host.readInput(0, true, source.from);
+  const seen = await shim.inspect(asked.call, input.head.header, settings, identities, new Date());
+  return await print(given.has("json") ? plannedJson(seen) : plannedText(seen));
+}
+
+function load(given: Arguments) {
+  const settings = host.loadSettings(host.configFile(given.value("config")));
+  return { settings, identities: host.loadIdentities(settings) };
+}
+
+/** Standard input, when no file is named. */
+function open(path: string | undefined): { from: host.Source } & Disposable {
+  if (path === undefined || path === "-") return { from: Deno.stdin, [Symbol.dispose]: () => {} };
+  try {
+    const from = Deno.openSync(path);
+    return { from, [Symbol.dispose]: () => from.close() };
+  } catch (error) {
+    throw new Fail("io", `File ${path} cannot be read: ${reason(error)}`);
+  }
+}
+
+async function print(text: string): Promise<number> {
+  await host.writeOut(new TextEncoder().encode(`${text}\n`));
+  return 0;
+}

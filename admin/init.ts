@@ -1,0 +1,153 @@
+/** `countersign init`: settings, keys and folders for a user who has none, and the lines to paste. */
+import { parseConfig } from "../lib/config.ts";
+import { dayOf } from "../lib/day.ts";
+import { Fail, reason } from "../lib/fail.ts";
+import * as host from "../lib/host.ts";
+import { type Answers, answers, type Ask } from "./answers.ts";
+import { type Arguments, atMost, runCommand } from "./arguments.ts";
+import { createWhole } from "./files.ts";
+import { newSecret, printDay, printKey } from "./keyfile.ts";
+import { type Found, here, look } from "./machine.ts";
+import { type Filling, type Paste, pastesIn, pastesOut } from "./paste.ts";
+import { settingsText } from "./settings.ts";
+
+const HELP = `Usage: countersign init [option ...]
+Writes settings, a key for each of your addresses and the folders, and prints the lines to paste for the mail programs
+that it finds. What an option does not say is asked on a terminal. Nothing that is there is overwritten.
+
+  --address ADDRESS   an address of yours; repeat it for each
+  --srs-domain NAME   the domain of your SRS addresses, as srs.example.org: its mail must come to you. Without it the
+                      envelope sender stays as it is, and bounces are known by the tag alone
+  --via command|maildir  through another program (the default), or into a maildir, to try it out
+  --command 'WORDS'   that program with its first arguments
+  --preset NAME       how it is called, where its name does not tell
+  --maildir DIR       with --via maildir
+  --spam DIR          the maildir for forged bounces
+  --challenges        answer challenges about messages that you sent; each answer enters you into the contract that the
+                      challenge states, about that message
+  --config FILE       settings elsewhere; keys go beside them
+  --yes               asks nothing: options, and what was found
+  --print             writes nothing, shows what would be written
+
+Example: countersign init --address greg@example.org --srs-domain srs.example.org
+`;
+
+const VALUES = ["address", "srs-domain", "via", "command", "preset", "maildir", "spam", "config"];
+
+/** Runs the command. @returns the exit status */
+export function init(name: string, args: readonly string[]): Promise<number> {
+  return runCommand(
+    name,
+    args,
+    { help: HELP, values: VALUES, flags: ["challenges", "yes", "print"] },
+    async (given) => {
+      atMost(given, 0);
+      const { file, home } = host.configFile(given.value("config"));
+      if (!home.startsWith("/")) throw new Fail("config", "HOME is not set: whose settings are they to be?");
+      const only = given.has("print");
+      if (!only && isThere(file)) {
+        const what = "is there already, and nothing is overwritten: see --print, or name another with --config";
+        throw new Fail("config", `Settings file ${file} ${what}`);
+      }
+      const asks = isTerminal() && !given.has("yes");
+      if (!asks && !given.has("yes") && !only) {
+        throw new Fail("usage", "This is no terminal, so nothing can be asked: give --yes, or --print");
+      }
+      const found = await look(here, home);
+      const known = answers(given, found, here, home, asks ? ask : undefined);
+      const today = dayOf(new Date());
+      const text = settingsText(known, printDay(today), home);
+      const settings = parseConfig(text, { file, home });
+      const keyFiles = settings.identity.map((one) => one.keys);
+
+      if (only) console.log(`# ${file}\n${text}`);
+      else {
+        if (asks && !confirm(`Write ${file}?`)) throw new Fail("usage", "Nothing is written");
+        makeFolder(file.slice(0, file.lastIndexOf("/")));
+        const made = keyFiles.filter((one) =>
+          createWhole(one, `${printKey({ id: "k1", created: today, secret: newSecret() })}\n`)
+        );
+        makeFolder(settings.state);
+        for (const part of ["tmp", "new", "cur"]) makeFolder(`${settings.incoming.spam}/${part}`);
+        // Keys that were there are used, if they are good; only then is there something that says so.
+        host.loadIdentities(settings);
+        // The settings come last: with them everything is there.
+        if (!createWhole(file, text)) {
+          throw new Fail("config", `Settings file ${file} is there now: it was not overwritten`);
+        }
+        for (const one of keyFiles) console.log(`${made.includes(one) ? "Written" : "Kept"}: ${one}`);
+        console.log(`Written: ${file}\nFolders: ${settings.state} and ${settings.incoming.spam}`);
+      }
+      tell(given, known, found, filling(file, home, found.user, known));
+    },
+  );
+}
+
+/** What was found out without being asked, and what is to be pasted. */
+function tell(given: Arguments, known: Answers, found: Found, lines: Filling): void {
+  const clue = given.has("address") ? undefined : found.addresses.find((one) => one.address === known.addresses[0]);
+  if (clue !== undefined) console.log(`Your address is taken from ${clue.from}: ${clue.address}`);
+  if (known.srsDomain === "") {
+    console.log("No SRS domain: envelope senders stay as they are, bounces are known by the tag alone");
+  }
+  const odd = [lines.shim, lines.hook, lines.config ?? "", lines.home].find((path) => /[^\w./+@:-]/.test(path));
+  if (odd !== undefined) {
+    console.log(`Some programs cannot take this path as it is, look twice where it stands: ${odd}`);
+  }
+  const preset = "preset" in known.transport ? [known.transport.preset] : [];
+  show("Mail that goes out", "For the mail program that you use:", pastesOut(found.mailers, lines));
+  show("Mail that comes in", "For what delivers your mail:", pastesIn([...preset, ...found.filters], lines));
+}
+
+function show(title: string, what: string, pastes: readonly Paste[]): void {
+  if (pastes.length === 0) {
+    console.log(`\n${title}: no program that is known was found; contrib/ has lines for more of them`);
+    return;
+  }
+  console.log(`\n${title}. ${what}`);
+  for (const { into, text } of pastes) console.log(`\n--- ${into}\n${text}`);
+}
+
+/** Our programs stand beside the module that was started: installed, or in a checkout. */
+function filling(file: string, home: string, user: string, known: Answers): Filling {
+  const folder = decodeURIComponent(new URL(".", Deno.mainModule).pathname).replace(/\/$/, "");
+  const [prefix] = folder.split("/lib/countersign");
+  const shim = [`${folder}/shim/shim`, `${prefix}/bin/shim`].find(here.exists) ?? "/usr/local/bin/shim";
+  const hook = [`${folder}/hooks/incoming`].find(here.exists) ?? "/usr/local/lib/countersign/hooks/incoming";
+  // A hook has none of the variables by which another place could be named.
+  const config = file === `${home}/.config/countersign/config.toml` ? undefined : file;
+  return { shim, hook, config, home, user, address: known.addresses[0]!, srsDomain: known.srsDomain };
+}
+
+const ask: Ask = (question, fallback, check) => {
+  for (;;) {
+    const answer = prompt(`${question}:`, fallback);
+    if (answer === null) throw new Fail("usage", "Nothing is written"); // Ctrl-D
+    try {
+      check(answer);
+      return answer;
+    } catch (error) {
+      console.log(reason(error));
+    }
+  }
+};
+
+const isTerminal = (): boolean => Deno.stdin.isTerminal() && Deno.stdout.isTerminal();
+
+/** Also a link that leads nowhere: what it names would be written. */
+function isThere(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function makeFolder(path: string): void {
+  try {
+    Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new Fail("io", `Folder ${path} cannot be made: ${reason(error)}`, { cause: error });
+  }
+}

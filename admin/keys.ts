@@ -1,0 +1,225 @@
+/** `countersign keys`: which keys there are, a new one, one out of use, those of a former program. */
+import { type Bytes, sameBytes } from "../lib/bytes.ts";
+import type { Settings } from "../lib/config.ts";
+import { dayOf } from "../lib/day.ts";
+import { Fail, reason, show } from "../lib/fail.ts";
+import * as host from "../lib/host.ts";
+import { type Identity, identityName } from "../lib/identity.ts";
+import { type Key, KEY_AGE, liveKeys, parseKeys } from "../lib/keys.ts";
+import { type Arguments, atMost, runCommand } from "./arguments.ts";
+import { changeWhole } from "./files.ts";
+import { FORMER, formerSecrets } from "./former.ts";
+import {
+  ids,
+  keepsAll,
+  newSecret,
+  nextId,
+  printDay,
+  retiredKeys,
+  withFirst,
+  withLast,
+  withRetired,
+} from "./keyfile.ts";
+import { choice, day, identityMeant } from "./given.ts";
+
+const HELP = `Usage: countersign keys list|new|retire|import [--address ADDRESS] [--config FILE]
+The keys of your addresses. Secrets are never shown, and no key is ever lost: what is out of use stays as a comment.
+
+  list         each key: its id, its day, and what it is good for
+  new          makes a key that signs from now on; the former ones still verify
+  retire ID    takes a key out of use: what it signed will not be known any more
+  import FILE  takes over the secrets of a former program ("-": from standard input); they verify, and do not sign
+
+  --address ADDRESS  whose keys; needed when you have several addresses
+  --config FILE      another settings file
+
+For import:
+  --from PROGRAM      ${FORMER.join(", ")}
+  --newline keep|cut  whether the line end belongs to the key. Default: as that program does it itself:
+                      Mail::SRS (srs --secretfile) and batv-tools keep it, the others cut it
+  --id ID             the id of the key; prvs addresses are known by its last digit, 0 without one
+  --created DATE      their day; they verify for ${KEY_AGE} days from then. Default: that of the key that signs
+  --sign              the first of them signs from now on
+
+Of Exim, only prvs is compatible, not its SRS: --id with the digit that it used.
+
+Example: countersign keys import --from postsrsd /etc/postsrsd.secret
+`;
+
+const VALUES = ["address", "config", "from", "newline", "id", "created"];
+
+/** One identity, its keys and their file. */
+interface Whose {
+  readonly identity: Identity;
+  readonly file: string;
+  readonly others: readonly Identity[];
+}
+
+/** Runs the command. @returns the exit status */
+export function keys(name: string, args: readonly string[]): Promise<number> {
+  return runCommand(name, args, { help: HELP, values: VALUES, flags: ["sign"] }, async (given) => {
+    const [verb = "", ...operands] = given.operands;
+    const does = Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined;
+    if (does === undefined) {
+      const what = verb === "" ? "Say what is to be done" : `Unknown word ${show(verb)}`;
+      throw new Fail("usage", `${what}: ${Object.keys(VERBS).join(", ")}`);
+    }
+    const own = ["from", "newline", "id", "created", "sign"].find((option) => given.has(option));
+    if (own !== undefined && verb !== "import") throw new Fail("usage", `Option --${own} is for import alone`);
+    atMost(given, verb === "retire" || verb === "import" ? 2 : 1);
+    const settings = host.loadSettings(host.configFile(given.value("config")));
+    await does(settings, host.loadIdentities(settings), given, operands[0]);
+  });
+}
+
+type Verb = (
+  settings: Settings,
+  identities: readonly Identity[],
+  given: Arguments,
+  operand: string | undefined,
+) => Promise<void> | void;
+
+const VERBS: Record<string, Verb> = { list, new: make, retire, import: take };
+
+function list(settings: Settings, identities: readonly Identity[], given: Arguments): void {
+  const asked = given.value("address");
+  const now = new Date();
+  for (const identity of asked === undefined ? identities : [identityMeant(identities, asked)]) {
+    const file = fileOf(settings, identity);
+    console.log(`${identityName(identity)}  ${file}`);
+    const live = liveKeys(identity.keys, now);
+    for (const key of identity.keys) {
+      const until = printDay(key.created + KEY_AGE - 1);
+      const use = key === live[0]
+        ? `signs; verifies until ${until}`
+        : live.includes(key)
+        ? `verifies until ${until}`
+        : key.created > dayOf(now)
+        ? "of a day that lies ahead: not used"
+        : "too old: not used";
+      console.log(`  ${key.id.padEnd(8)}  ${printDay(key.created)}  ${use}`);
+    }
+    for (const { id, created, retired } of retiredKeys(Deno.readTextFileSync(file))) {
+      console.log(`  ${id.padEnd(8)}  ${created}  retired ${retired}`);
+    }
+  }
+}
+
+function make(settings: Settings, identities: readonly Identity[], given: Arguments): void {
+  const { identity, file } = whose(settings, identities, given);
+  let id = "";
+  change(file, (text) => {
+    id = nextId(text);
+    return withLast(text, [{ id, created: dayOf(new Date()), secret: newSecret() }]);
+  });
+  console.log(`${id} signs for ${identityName(identity)} from now on`);
+}
+
+function retire(settings: Settings, identities: readonly Identity[], given: Arguments, id: string | undefined): void {
+  if (id === undefined) throw new Fail("usage", "ID is missing: countersign keys list shows them");
+  const { identity, file } = whose(settings, identities, given);
+  const now = new Date();
+  change(file, (text) => {
+    if (liveKeys(parseKeys(text, file), now)[0]?.id === id) {
+      throw new Fail("usage", `Key ${id} signs: make another first, with countersign keys new`);
+    }
+    return withRetired(text, id, dayOf(now));
+  });
+  console.log(`${id} of ${identityName(identity)} is out of use: bounces of mail that it signed count as forged`);
+}
+
+async function take(
+  settings: Settings,
+  identities: readonly Identity[],
+  given: Arguments,
+  path: string | undefined,
+): Promise<void> {
+  if (path === undefined) throw new Fail("usage", "FILE is missing");
+  const former = choice(given, "from", FORMER);
+  if (former === undefined) throw new Fail("usage", `Say whose secrets they are: --from ${FORMER.join(", ")}`);
+  const newline = choice(given, "newline", ["keep", "cut"]);
+  const { identity, file, others } = whose(settings, identities, given);
+  const secrets = formerSecrets(await bytesOf(path), former, newline && newline === "keep");
+  const asked = day(given, "created");
+  const sign = given.has("sign");
+  const wanted = given.value("id");
+  if (wanted !== undefined && !/^[a-z0-9]{1,8}$/.test(wanted)) {
+    throw new Fail("usage", `--id ${show(wanted)} is not 1 to 8 of a-z and 0-9`);
+  }
+  const added: string[] = [];
+  change(file, (text) => {
+    const present = parseKeys(text, file);
+    const fresh = secrets.filter((secret) => !holds(present, secret));
+    for (const other of others) {
+      if (fresh.some((secret) => holds(other.keys, secret))) {
+        throw new Fail("data", `It is a key of ${identityName(other)} already; no two addresses may share one`);
+      }
+    }
+    const created = asked ?? (sign ? dayOf(new Date()) : present[0]!.created);
+    if (wanted !== undefined && fresh.length > 1) throw new Fail("usage", "--id is for one secret; there are several");
+    if (wanted !== undefined && fresh.length > 0 && ids(text).includes(wanted)) {
+      throw new Fail("usage", `Id ${wanted} is, or was, another key's`);
+    }
+    // The former program's first secret is the one that signed: of one day our last line does.
+    let changed = text;
+    for (const secret of fresh.toReversed()) {
+      const key = { id: wanted ?? freeId(changed), created, secret };
+      changed = sign ? withLast(changed, [key]) : withFirst(changed, [key]);
+      added.unshift(key.id);
+    }
+    const signs = parseKeys(changed, file)[0];
+    if (fresh.length > 0 && added.includes(signs!.id) !== sign) {
+      const what = sign ? "would not sign, a younger key is there" : "would sign";
+      throw new Fail("usage", `With --created ${printDay(created)} the imported key ${what}`);
+    }
+    return changed;
+  });
+  if (added.length === 0) console.log("Nothing is new: they are all there already");
+  else console.log(`${added.join(", ")} ${added.length > 1 ? "verify" : "verifies"} for ${identityName(identity)}`);
+}
+
+/** Without a digit at its end the key has digit 0 in prvs, as batv-tools has it, and so has none of `nextId`. */
+function freeId(text: string): string {
+  const taken = ids(text);
+  for (let n = 0;; n++) {
+    const id = `old${n === 0 ? "" : letters(n)}`;
+    if (!taken.includes(id)) return id;
+  }
+}
+
+/** 1 is `b`, 26 is `ba`: letters alone. */
+function letters(n: number): string {
+  const last = String.fromCharCode(97 + n % 26);
+  return n < 26 ? last : letters(Math.floor(n / 26)) + last;
+}
+
+const holds = (keys: readonly Key[], secret: Bytes) => keys.some((key) => sameBytes(key.secret, secret));
+
+async function bytesOf(path: string): Promise<Uint8Array> {
+  try {
+    if (path !== "-") return Deno.readFileSync(path);
+    return new Uint8Array(await new Response(Deno.stdin.readable).arrayBuffer());
+  } catch (error) {
+    throw new Fail("io", `File ${path} cannot be read: ${reason(error)}`);
+  }
+}
+
+function whose(settings: Settings, identities: readonly Identity[], given: Arguments): Whose {
+  const identity = identityMeant(identities, given.value("address"));
+  return { identity, file: fileOf(settings, identity), others: identities.filter((one) => one !== identity) };
+}
+
+/** Identities are in the order of the settings. */
+function fileOf(settings: Settings, identity: Identity): string {
+  return settings.identity.find(({ address }) => address.toLowerCase() === identityName(identity))!.keys;
+}
+
+/** Changes a key file; what comes out must be one, and hold all that was in it. */
+function change(file: string, how: (text: string) => string): void {
+  changeWhole(file, (text) => {
+    const changed = how(text);
+    parseKeys(changed, file);
+    if (!keepsAll(text, changed)) throw new Fail("system", `A key of ${file} would be lost: nothing is changed`);
+    return changed;
+  });
+}

@@ -1,0 +1,145 @@
+/** `countersign log`: the log, filtered; with `--follow` also what is still to come. */
+import { parseDay } from "../lib/day.ts";
+import { Fail, reason, show } from "../lib/fail.ts";
+import * as host from "../lib/host.ts";
+import { atMost, runCommand } from "./arguments.ts";
+import { clean } from "./terminal.ts";
+
+const HELP = `Usage: countersign log [--way in|out] [--result WORD] [--since DATE] [--follow] [--config FILE]
+Prints the lines of the log that fit.
+
+  --way in|out   what came in, or what went out
+  --result WORD  sent, failed; genuine, late, unsolicited, suspect, forged, challenge, other; may be repeated
+  --since DATE   from that day on (UTC), as 2026-11-20
+  --follow       go on with what is written from now on, until interrupted
+
+Example: countersign log --way in --result forged --since 2026-11-20
+`;
+
+/** How often a followed log is looked at, in milliseconds. */
+const OFTEN = 200;
+const CHUNK = 64 * 1024;
+/** No line is longer: lib/log.ts cuts its values. */
+const LONGEST = 64 * 1024;
+
+/** Runs the command. @returns the exit status */
+export function log(name: string, args: readonly string[]): Promise<number> {
+  const takes = { values: ["way", "result", "since", "config"], flags: ["follow"] };
+  return runCommand(name, args, { help: HELP, ...takes }, async (given) => {
+    atMost(given, 0);
+    const [way, since] = [given.value("way"), given.value("since") ?? ""];
+    if (way !== undefined && way !== "in" && way !== "out") {
+      throw new Fail("usage", `Option --way ${show(way)} is not in or out`);
+    }
+    if (since !== "" && parseDay(since) === undefined) {
+      throw new Fail("usage", `Option --since ${show(since)} is not a date as 2026-11-20`);
+    }
+    const fits = filter(way, given.values("result"), since);
+    const { state } = host.loadSettings(host.configFile(given.value("config")));
+    const stop = given.has("follow") ? host.stopped() : undefined;
+    for await (const line of lines(`${state}/log`, stop)) {
+      if (fits(line) && !await print(line)) break;
+    }
+  });
+}
+
+/** Is it a line that was asked for? Times are UTC, so they compare as texts. */
+export function filter(
+  way: string | undefined,
+  results: readonly string[],
+  since: string,
+): (line: string) => boolean {
+  return (line) => {
+    const { time = "", way: went, result = "" } = fields(line);
+    return (way === undefined || went === way) && (results.length === 0 || results.includes(result)) && time >= since;
+  };
+}
+
+/** The values of a line. What is quoted was written as JSON, and holds no `key=value` of its own. */
+export function fields(line: string): Record<string, string> {
+  const out: Record<string, string> = Object.create(null);
+  for (const [, key, text] of line.matchAll(/(?:^| )(\w+)=("(?:[^"\\]|\\.)*"|[^ "]*)(?= |$)/g)) {
+    try {
+      out[key!] ??= text!.startsWith('"') ? JSON.parse(text!) : text!;
+    } catch {
+      // Nobody's value.
+    }
+  }
+  return out;
+}
+
+/** Whole lines of a file; with `stop` for ever, also when it is made anew. */
+async function* lines(path: string, stop: AbortSignal | undefined): AsyncGenerator<string> {
+  let file = open(path);
+  if (file === undefined && stop === undefined) return;
+  const decoder = new TextDecoder();
+  const buffer = new Uint8Array(CHUNK);
+  let begun = "";
+  let at = 0;
+  try {
+    for (;;) {
+      const count = file === undefined ? 0 : await file.read(buffer) ?? 0;
+      at += count;
+      const parts = (begun + decoder.decode(buffer.subarray(0, count), { stream: true })).split("\n");
+      begun = parts.pop()!.slice(-LONGEST);
+      yield* parts;
+      if (count > 0) continue;
+      if (stop === undefined) {
+        if (begun !== "") yield begun;
+        return;
+      }
+      if (stop.aborted) return;
+      await pause(stop);
+      // Moved away, removed or cut: the new one from its beginning.
+      const there = stat(path);
+      const mine = file?.statSync();
+      if (there !== undefined && (mine === undefined || there.ino !== mine.ino || there.size < at)) {
+        file?.close();
+        file = open(path);
+        [at, begun] = [0, ""];
+      }
+    }
+  } finally {
+    file?.close();
+  }
+}
+
+function pause(stop: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      stop.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, OFTEN);
+    stop.addEventListener("abort", done);
+  });
+}
+
+function stat(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+function open(path: string): Deno.FsFile | undefined {
+  try {
+    return Deno.openSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined; // nothing has happened yet
+    throw new Fail("io", `Log ${path} cannot be read: ${reason(error)}`);
+  }
+}
+
+/** @returns false when nobody reads any more */
+async function print(line: string): Promise<boolean> {
+  try {
+    await host.writeOut(new TextEncoder().encode(`${clean(line)}\n`));
+    return true;
+  } catch (error) {
+    if (error instanceof Fail && error.cause instanceof Deno.errors.BrokenPipe) return false;
+    throw error;
+  }
+}

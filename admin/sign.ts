@@ -1,0 +1,41 @@
+/** `countersign sign`: the envelope sender that mail from an address gets today. */
+import { type Address, formatAddress } from "../lib/address.ts";
+import type { Settings } from "../lib/config.ts";
+import { Fail } from "../lib/fail.ts";
+import * as host from "../lib/host.ts";
+import type { Identity } from "../lib/identity.ts";
+import { runCommand } from "./arguments.ts";
+import { choice, identityMeant, operand, time } from "./given.ts";
+
+/** The shim's own way to sign, which main.ts hands in: the address, or why there is none. */
+export type Sign = (
+  scheme: "srs" | "prvs",
+  identity: Identity,
+  context: { settings: Settings; identities: readonly Identity[]; now: Date },
+) => Promise<Address | string>;
+
+const HELP = `Usage: countersign sign ADDRESS [--scheme srs|prvs] [--now DATE] [--config FILE]
+Prints the signed envelope sender that the shim gives to mail from one of your addresses.
+
+  --scheme  srs or prvs; default: what \`sender\` in the settings says
+  --now     signs as of that day, 2026-11-20
+  --config  another settings file
+
+Example: countersign sign greg@example.org --scheme srs
+`;
+
+/** Runs the command. @returns the exit status */
+export function sign(name: string, args: readonly string[], signer: Sign): Promise<number> {
+  return runCommand(name, args, { help: HELP, values: ["scheme", "now", "config"] }, async (given) => {
+    const text = operand(given, "ADDRESS");
+    const [wanted, now] = [choice(given, "scheme", ["srs", "prvs"]), time(given, "now")];
+    const settings = host.loadSettings(host.configFile(given.value("config")));
+    const identities = host.loadIdentities(settings);
+    const identity = identityMeant(identities, text);
+    const scheme = wanted ?? settings.sender;
+    if (scheme === "plain") throw new Fail("usage", 'The settings say sender = "plain": give --scheme');
+    const signed = await signer(scheme, identity, { settings, identities, now });
+    if (typeof signed === "string") throw new Fail("config", `There is no ${scheme} address: ${signed}`);
+    console.log(formatAddress(signed));
+  });
+}

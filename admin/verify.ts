@@ -1,0 +1,43 @@
+/** `countersign verify`: is a signed address one of ours, and still good? */
+import type { Settings } from "../lib/config.ts";
+import * as host from "../lib/host.ts";
+import type { Identity } from "../lib/identity.ts";
+import { runCommand } from "./arguments.ts";
+import { operand, time } from "./given.ts";
+
+/** The hook's own check, which main.ts hands in: what it says of a bounce to this address. */
+export type Check = (
+  delivery: { sender: null; recipients: string[]; header: []; prefix: Uint8Array; bodyStart: number },
+  context: { settings: Settings; identities: readonly Identity[]; now: Date },
+) => Promise<string | { result: string; reason: string }>;
+
+const HELP = `Usage: countersign verify ADDRESS [--now DATE] [--config FILE]
+Says what the hook would find about a bounce to this address: valid, late or forged, and why.
+Ends with 0 when it is valid, with 1 when it is not.
+
+  --now     judges as of that day, 2026-11-20
+  --config  another settings file
+
+Example: countersign verify SRS0=dIn3Rvqp=2W=example.org=greg@srs.example.org
+`;
+
+/** Runs the command. @returns the exit status: 0 for a valid address, 1 for every other */
+export function verify(name: string, args: readonly string[], check: Check): Promise<number> {
+  return runCommand(name, args, { help: HELP, values: ["now", "config"] }, async (given) => {
+    const [text, now] = [operand(given, "ADDRESS"), time(given, "now")];
+    const settings = host.loadSettings(host.configFile(given.value("config")));
+    const identities = host.loadIdentities(settings);
+    const delivery = { sender: null, recipients: [text], header: [] as [], prefix: new Uint8Array(), bodyStart: 0 };
+    const found = await check(delivery, { settings, identities, now });
+    const [word, why] = inWords(found);
+    console.log(`${word}: ${why}`);
+    return word === "valid" ? 0 : 1;
+  });
+}
+
+function inWords(found: string | { result: string; reason: string }): [word: string, why: string] {
+  if (typeof found === "string") return ["unsigned", found];
+  const { result, reason } = found;
+  const word = result === "genuine" ? "valid" : result === "late" ? "late" : "forged";
+  return [word, word === "forged" ? reason : reason.replace(/^\w+ /, "")]; // which says "valid" or "expired" again
+}

@@ -1,0 +1,68 @@
+# Made by contrib/docs/completions.ts; change the commands' help instead.
+_countersign() {
+  local word=${COMP_WORDS[COMP_CWORD]} former=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} words=
+  COMPREPLY=()
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    COMPREPLY=($(compgen -W "init keys sign verify shim incoming explain audit doctor log list clean help version" -- "$word"))
+    return
+  fi
+  # bash takes --way=in for three words.
+  if [ "$word" = = ]; then word=
+  elif [ "$former" = = ]; then former=${COMP_WORDS[COMP_CWORD - 2]}
+  fi
+  case $command:$former in
+    init:--address | init:--srs-domain | init:--command | init:--preset | keys:--address | keys:--id | keys:--created | sign:--now | verify:--now | incoming:--sender | incoming:--recipient | explain:--sender | explain:--recipient | explain:--as | audit:--address | doctor:--host | log:--since)
+      return ;;
+    init:--via)
+      words="command maildir" command= ;;
+    init:--maildir | init:--spam | incoming:--maildir)
+      compopt -o dirnames && return ;;
+    init:--config | keys:--config | sign:--config | verify:--config | incoming:--config | explain:--config | audit:--sent | audit:--html | audit:--config | doctor:--hook | doctor:--postconf | doctor:--config | log:--config | list:--config | clean:--config)
+      compopt -o default && return ;;
+    keys:--from)
+      words="mail-srs postsrsd exim batv-tools pymsgauth" command= ;;
+    keys:--newline)
+      words="keep cut" command= ;;
+    sign:--scheme)
+      words="srs prvs" command= ;;
+    incoming:--as)
+      words="qmail maildrop procmail postfix filter condredirect" command= ;;
+    log:--way)
+      words="in out" command= ;;
+    log:--result)
+      words="sent failed genuine late unsolicited suspect forged challenge other" command= ;;
+  esac
+  case $command in
+    init)
+      words="--address --srs-domain --via --command --preset --maildir --spam --challenges --config --yes --print --help" ;;
+    keys)
+      compopt -o default
+      words="list new retire import --address --config --from --newline --id --created --sign --help" ;;
+    sign)
+      words="--scheme --now --config --help" ;;
+    verify)
+      words="--now --config --help" ;;
+    shim)
+      words="--help" ;;
+    incoming)
+      words="--as --maildir --forward --config --sender --recipient --help" ;;
+    explain)
+      compopt -o default
+      words="--sender --recipient --as --out --json --config --help" ;;
+    audit)
+      compopt -o default
+      words="--sent --address --json --html --config --help" ;;
+    doctor)
+      words="--json --hook --postconf --dns --host --config --help" ;;
+    log)
+      words="--way --result --since --follow --config --help" ;;
+    list)
+      words="add remove --config --help" ;;
+    clean)
+      words="--config --help" ;;
+    help)
+      words="init keys sign verify shim incoming explain audit doctor log list clean help version" ;;
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "$word"))
+}
+complete -F _countersign countersign

@@ -1,0 +1,137 @@
+/** What the hook would do with a message, step by step, for `countersign explain`. Changes nothing. */
+import type { Settings } from "../lib/config.ts";
+import { binary } from "../lib/bytes.ts";
+import { Fail, show } from "../lib/fail.ts";
+import { env, type Input } from "../lib/host.ts";
+import { type Identity, identityName } from "../lib/identity.ts";
+import { liveKeys } from "../lib/keys.ts";
+import { findOriginals } from "../lib/original.ts";
+import { hasProof } from "../lib/proof.ts";
+import { bareMessageId, verifyTag } from "../lib/tag.ts";
+import { addressedIdentity } from "./addressed.ts";
+import { type Caller, CALLERS, type Delivery, envelope, type Given } from "./delivery.ts";
+import { type Context, isBounceSender, judge, type Step, type Verdict } from "./judge.ts";
+import { lookUps } from "./lookups.ts";
+import { signOfBounce } from "./signs.ts";
+
+/** What is asked. */
+export interface Question extends Given {
+  /** Who would run the hook; its environment then tells the envelope, as it does to the hook. */
+  readonly as?: string | undefined;
+}
+
+/** A tag that stands in what the message returns. */
+export interface FoundTag {
+  readonly tag: string;
+  readonly messageId: string;
+  /** How it was found. */
+  readonly by: string;
+  /** The identity that made it; undefined: nobody of us, or not for this Message-ID, or too long ago. */
+  readonly identity: string | undefined;
+}
+
+/** All that can be said. */
+export interface Inspection {
+  readonly sender: Delivery["sender"];
+  readonly recipients: readonly string[];
+  /** Does such a sender send bounces? */
+  readonly bounceSender: boolean;
+  /** What makes it look like a bounce. */
+  readonly sign: string | undefined;
+  readonly verdict: Verdict;
+  /** What the hook then does, in words. */
+  readonly outcome: string;
+  readonly steps: readonly Step[];
+  readonly tags: readonly FoundTag[];
+  /** The first Message-ID in what it returns, when no tag stands beside one. */
+  readonly returnedId: string | undefined;
+  /** Did another hook of ours put a proof on it? */
+  readonly proof: boolean;
+}
+
+/** Looks at a message. @throws {Fail} `usage` for a caller that is none */
+export async function inspect(
+  question: Question,
+  input: Input,
+  settings: Settings,
+  identities: readonly Identity[],
+  now: Date,
+): Promise<Inspection> {
+  const { as } = question;
+  if (as !== undefined && !CALLERS.includes(as as Caller)) {
+    throw new Fail("usage", `Option --as ${show(as)} is not one of ${CALLERS.join(", ")}`);
+  }
+  const caller = as as Caller | undefined;
+  const delivery = await received(caller, question, input);
+  const context = { settings, identities, now, ...lookUps(caller ?? "qmail", settings, now) };
+  const { verdict, steps } = await judge(delivery, context);
+  const tags = await foundTags(delivery, context);
+  const addressed = addressedIdentity(delivery, context);
+  return {
+    sender: delivery.sender,
+    recipients: delivery.recipients,
+    bounceSender: isBounceSender(delivery.sender),
+    sign: signOfBounce(delivery),
+    verdict,
+    outcome: outcomeOf(caller, verdict, delivery, settings),
+    steps,
+    tags,
+    returnedId: tags[0]?.messageId ?? returnedId(delivery),
+    proof: addressed !== undefined && await hasProof(addressed, delivery.header, now),
+  };
+}
+
+/** Told on the command line, by the caller's environment, or by what the last MTA wrote on top. */
+async function received(caller: Caller | undefined, given: Given, input: Input): Promise<Delivery> {
+  const { header, bodyStart, cut = false } = input.head;
+  const top = await envelope("maildrop", header, () => Promise.resolve(undefined), given);
+  const told = caller === undefined ? top : await envelope(caller, header, env, given);
+  const recipients = told.recipients.length > 0 ? told.recipients : top.recipients;
+  const sender = told.sender === undefined ? top.sender : told.sender;
+  return { sender, recipients, header, prefix: input.prefix, bodyStart, cut, whole: input.whole };
+}
+
+/** What hooks/act.ts does with the verdict; tests hold the two together. */
+function outcomeOf(caller: Caller | undefined, verdict: Verdict, { sender }: Delivery, settings: Settings): string {
+  const { action, mark, signed } = verdict;
+  if (caller === "filter") return "passed through with a result field";
+  const forged = action === "spam" || action === "refuse";
+  if (caller === "condredirect") return forged ? "redirected" : "left to the next line";
+  if (action === "answer") return "answered, once; then kept";
+  if (!forged) {
+    const { inbox, forward } = settings.incoming;
+    const last = caller === "postfix" || (signed && (caller ?? "qmail") === "qmail");
+    const where = last && inbox === "" && !forward ? "; the hook's line or incoming.inbox must say where" : "";
+    return `delivered${mark ? ", with a mark where the hook itself delivers" : ""}${where}`;
+  }
+  // To refuse what has no sender would bounce a bounce.
+  if (action === "refuse" && sender !== undefined && !isBounceSender(sender)) return "refused";
+  const { spam, spam_command } = settings.incoming;
+  return spam_command.length === 0 ? `filed into ${spam}` : `filed by ${spam_command[0]}`;
+}
+
+async function foundTags({ prefix, bodyStart }: Delivery, { identities, now }: Context): Promise<FoundTag[]> {
+  const out: FoundTag[] = [];
+  for await (const { tag, messageId, by } of findOriginals(prefix, bodyStart)) {
+    let maker: string | undefined;
+    for (const identity of identities) {
+      const secrets = Object.fromEntries(liveKeys(identity.keys, now).map((key) => [key.id, key.secret]));
+      try {
+        await verifyTag(tag, identityName(identity), messageId, { secrets, now });
+        maker = identityName(identity);
+        break;
+      } catch (error) {
+        if (!(error instanceof Fail)) throw error;
+      }
+    }
+    out.push({ tag, messageId, by, identity: maker });
+  }
+  // The one that counts comes first.
+  return out.sort((a, b) => Number(b.identity !== undefined) - Number(a.identity !== undefined));
+}
+
+function returnedId({ prefix, bodyStart }: Delivery): string | undefined {
+  const body = binary(prefix.subarray(bodyStart));
+  const id = /^[> \t|]{0,16}Message-ID:\s{0,16}(<[^<>\s]{1,998}>)/im.exec(body)?.[1];
+  return id && bareMessageId(id);
+}

@@ -1,0 +1,19 @@
+/** What the checks may look up in the folders of state. Looking changes nothing. */
+import type { Settings } from "../lib/config.ts";
+import { fileLedger } from "../state/ledger.ts";
+import { tokenState } from "../state/pymsgauth.ts";
+import { sentIndex } from "../state/sent.ts";
+import type { Caller } from "./delivery.ts";
+import type { Context } from "./judge.ts";
+
+/** For this caller: a filter answers no challenge, so it has no ledger. */
+export function lookUps(
+  caller: Caller,
+  settings: Settings,
+  now: Date,
+): Pick<Context, "ledger" | "sent" | "token"> {
+  const sent = sentIndex(`${settings.state}/sent`, now);
+  if (caller === "filter") return { sent };
+  const { find } = fileLedger(`${settings.state}/ledger`);
+  return { sent, ledger: { find }, token: (text) => tokenState(settings.tag.pymsgauth, text) };
+}

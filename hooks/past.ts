@@ -1,0 +1,96 @@
+/** What the hook would have done with a message that lies in a mailbox, for `countersign audit`. Changes nothing. */
+import { formatAddress, parseAddressList } from "../lib/address.ts";
+import type { Settings } from "../lib/config.ts";
+import { dayOf } from "../lib/day.ts";
+import type { Identity } from "../lib/identity.ts";
+import { type Header, parseHead, value } from "../lib/message.ts";
+import { addressedIdentity } from "./addressed.ts";
+import { type Delivery, envelope } from "./delivery.ts";
+import { type Context, isBounceSender, judge, type Result } from "./judge.ts";
+import { signOfBounce } from "./signs.ts";
+
+/** A message of the past. */
+export interface Past {
+  /** Its beginning. */
+  readonly prefix: Uint8Array;
+  /** Is this all of it? */
+  readonly whole: boolean;
+  /** The envelope sender when no Return-Path tells it: that of an mbox line. */
+  readonly sender: string | null | undefined;
+  /** When it came in. */
+  readonly now: Date;
+  /** Does it name a message that we sent? */
+  readonly sent: (messageIds: readonly string[]) => boolean;
+}
+
+/** What can be said about it. */
+export interface PastVerdict {
+  readonly result: Result;
+  /** Did it come from the null sender, or one like it? */
+  readonly bounceSender: boolean;
+  /** What makes it look like a bounce. */
+  readonly sign: string | undefined;
+  /** Was it for the plain address of an identity, not for a signed one? */
+  readonly plain: boolean;
+  /** Domain of its author, lower case; empty when there is none. */
+  readonly domain: string;
+  readonly bodyStart: number;
+}
+
+/** Judges it as of the day it came, with the keys of today. */
+export async function judgePast(past: Past, settings: Settings, identities: readonly Identity[]): Promise<PastVerdict> {
+  const { prefix, whole, now } = past;
+  const { header, bodyStart } = parseHead(prefix, whole) ??
+    { ...parseHead(prefix.subarray(0, prefix.lastIndexOf(10) + 1), true)!, bodyStart: prefix.lastIndexOf(10) + 1 };
+  const told = await envelope("maildrop", header, () => Promise.resolve(undefined), {});
+  // Programs that fetch mail put lines above the Return-Path; it may lie, and here that harms nobody.
+  const below = value(header, "Return-Path")?.replace(/^<(.*)>$/, "$1");
+  const sender = told.sender !== undefined ? told.sender : below === "" ? null : below ?? past.sender;
+  const sign = signOfBounce({ header, prefix, bodyStart });
+  const delivery: Delivery = {
+    // Where nobody wrote the envelope down, what looks like a bounce is taken to have come from the null sender.
+    sender: sender === undefined && sign !== undefined ? null : sender,
+    recipients: told.recipients.length > 0 ? told.recipients : written(header),
+    header,
+    prefix,
+    bodyStart,
+    whole,
+  };
+  const living = identities.map((one) => ({ ...one, keys: one.keys.map((key) => ({ ...key, created: dayOf(now) })) }));
+  const context: Context = {
+    settings,
+    identities: living,
+    now,
+    sent: (_, ids) => Promise.resolve(past.sent(ids) ? dayOf(now) : undefined),
+  };
+  let asked = delivery;
+  let { verdict } = await judge(delivery, context);
+  if (verdict.result === "other" && verdict.identity === undefined && isBounceSender(delivery.sender)) {
+    // Mailboxes have names of their own in Delivered-To; the header's To is who was meant.
+    asked = { ...delivery, recipients: namesIn(value(header, "To") ?? "") };
+    ({ verdict } = await judge(asked, context));
+  }
+  const [author] = namesIn(value(header, "From") ?? "");
+  return {
+    result: verdict.result,
+    bounceSender: isBounceSender(delivery.sender),
+    sign,
+    plain: addressedIdentity(asked, context) !== undefined,
+    domain: author === undefined ? "" : author.slice(author.lastIndexOf("@") + 1).toLowerCase(),
+    bodyStart,
+  };
+}
+
+/** The recipient that some MTA wrote down. */
+function written(header: Header): string[] {
+  const recipient = value(header, "X-Original-To") ?? value(header, "Delivered-To");
+  return recipient === undefined ? [] : [recipient];
+}
+
+function namesIn(list: string): string[] {
+  try {
+    return parseAddressList(list).flatMap(({ address }) => address === null ? [] : [formatAddress(address)]);
+  } catch {
+    return [];
+  }
+}

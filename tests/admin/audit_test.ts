@@ -1,0 +1,471 @@
+/** audit: each message of a mailbox of any kind is counted once, as what the hook would have made of it. */
+import assert from "node:assert/strict";
+import { Hashes } from "../../admin/audit/hashes.ts";
+import { auditPage } from "../../admin/audit/page.ts";
+import { auditText, number } from "../../admin/audit/report.ts";
+import { type Audit, audited, Tally } from "../../admin/audit/tally.ts";
+import { srsForward } from "../../mod.ts";
+import { bounceOfOurs, quotedPrintable, SAMPLES } from "../bounces.ts";
+import { Home, oneLine, qsbmf, ROOT, SECRET } from "../rig.ts";
+import { countersign, snapshot } from "./home.ts";
+
+const GREG = "greg@example.org";
+/** What an MTA writes on top of what it delivers. */
+const top = (sender: string, recipient = GREG) => `Return-Path: <${sender}>\nDelivered-To: ${recipient}\n`;
+const received = (date: string) =>
+  `Received: from a.example\n\tby mx.example.org with SMTP; Fri, ${date} 05:32:58 +0000 (UTC)\n`;
+const ordinary = (n: number, date = "20 Nov 2026") =>
+  `${top("jo@b.example")}${received(date)}From: jo@b.example\nTo: ${GREG}\nMessage-ID: <${n}@b.example>\n\nHi ${n}.\n`;
+const returning = (id: string) => `From: ${GREG}\nMessage-ID: <${id}>\nSubject: x\n\nHi.\n`;
+const bounce = (id: string, recipient = GREG, host = "mx.example.net") =>
+  top("", recipient) + qsbmf(recipient, returning(id), host);
+const vacation = (more = "") => `${top("")}${received("3 Oct 2026")}From: ann@c.example\nTo: ${GREG}\n${more}\nAway.\n`;
+
+async function run(home: Home, ...args: string[]): Promise<Audit> {
+  const ran = await countersign(home, ["audit", "--json", ...args]);
+  assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+  return JSON.parse(ran.stdout);
+}
+
+/** The kinds that were found. */
+const found = ({ kinds }: Audit) => Object.fromEntries(Object.entries(kinds).filter(([, count]) => count > 0));
+
+/** Ways to keep messages below a home. */
+const BOXES: Record<string, (home: Home, mails: readonly string[]) => void> = {
+  maildir: (home, mails) => {
+    home.write("box/tmp/1", mails[0]!);
+    home.write("box/new/.keep", "");
+    home.write("box/maildirsize", "1");
+    mails.forEach((mail, n) =>
+      home.write(`box/${n % 3 === 0 ? "new/" : n % 3 === 1 ? "cur/" : ".a.b/cur/"}${n}.mx:2,S`, mail)
+    );
+  },
+  mbox: (home, mails) => {
+    home.write("box", mails.map((mail) => `From x@y.example Fri Nov 20 05:32:58 2026\n${mail}\n`).join(""));
+  },
+  "mbox with CRLF": (home, mails) => {
+    const text = mails.map((mail) => `From x@y.example Fri Nov 20 05:32:58 2026\n${mail}\n`).join("");
+    home.write("box", text.replaceAll("\n", "\r\n"));
+  },
+  ".eml": (home, mails) => {
+    mails.forEach((mail, n) => home.write(`box/${n % 2 === 0 ? "" : "deep/er/"}${n}.eml`, mail));
+    home.write("box/notes.txt", "not mail");
+  },
+  MH: (home, mails) => mails.forEach((mail, n) => home.write(`box/inbox/${n}`, mail)),
+  all: (home, mails) => {
+    mails.slice(0, 2).forEach((mail, n) => home.write(`box/a/cur/${n}`, mail));
+    home.write("box/b.mbox", mails.slice(2, 5).map((mail) => `From - Fri Nov 20 05:32:58 2026\n${mail}\n`).join(""));
+    mails.slice(5).forEach((mail, n) => home.write(`box/c/${n}.eml`, mail));
+  },
+};
+
+async function mails(): Promise<string[]> {
+  const signed = await srsForward(GREG, "srs.example.org", {
+    secrets: [SECRET],
+    hashLength: 8,
+    now: new Date("2026-11-20"),
+  });
+  return [
+    ordinary(1),
+    ordinary(2, "2 Oct 2026"),
+    `${top("")}${received("20 Nov 2026")}${qsbmf(GREG, returning("never@example.org"), "d.example")}`,
+    bounce("sent1@example.org"),
+    `${top("", signed)}${received("20 Nov 2026")}${qsbmf(signed, "Nothing.\n")}`,
+    `${top("", "SRS0=aaaaaaaa=AA=example.org=greg@srs.example.org")}${qsbmf(GREG, "Nothing.\n", "d.example")}`,
+    vacation(),
+    vacation("In-Reply-To: <sent1@example.org>\n"),
+    bounce("never@example.org", "ann@example.org"),
+  ];
+}
+
+for (const [kind, write] of Object.entries(BOXES)) {
+  Deno.test(`a mailbox as ${kind}`, async () => {
+    using home = new Home();
+    const all = await mails();
+    write(home, all);
+    home.write("Sent", `From - Fri Nov 20 05:32:58 2026\n${returning("sent1@example.org")}`);
+    const before = snapshot(home.path);
+    const audit = await run(home, "box", "--sent", "Sent");
+    // The SRS domain's bounce with a wrong hash is forged, too; ann is nobody of ours.
+    assert.deepEqual(found(audit), { genuine: 3, unsolicited: 1, forged: 2, other: 3 });
+    assert.equal(audit.messages, all.length);
+    assert.deepEqual(audit.bounces, { total: 4, proved: 1, answering: 1, unanswered: 2 });
+    assert.deepEqual(audit.backscatter, [{ domain: "d.example", count: 2 }]);
+    assert.deepEqual(audit.door, { refused: 1, share: 1 / all.length });
+    assert.equal(audit.sent, 1);
+    const months = Object.fromEntries(audit.months.map((one) => [one.month, one.other + one.forged + one.unsolicited]));
+    assert.deepEqual(months, { "2026-10": 2, "2026-11": 4 });
+    const without = await run(home, "box");
+    assert.deepEqual(found(without), { genuine: 1, unsolicited: 2, forged: 3, other: 3 });
+    assert.equal(without.sent, null);
+    assert.deepEqual(snapshot(home.path), before);
+  });
+}
+
+Deno.test("real bounces: proved by our tag, known by a Message-ID of the Sent folder, or neither", async () => {
+  using home = new Home();
+  const now = new Date("2026-11-20T12:00:00Z");
+  const ours: { mail: string; messageId: string }[] = [];
+  for (const name of SAMPLES) {
+    try {
+      ours.push(await bounceOfOurs(name, GREG, now));
+    } catch {
+      // It returns no header.
+    }
+  }
+  assert.ok(ours.length >= 10);
+  ours.forEach(({ mail }, n) => home.write(`tagged/${n}.eml`, top("") + mail));
+  ours.forEach(({ mail }, n) => home.write(`old/${n}.eml`, top("") + mail.replace(/X-Msgauth: \S+/g, "X-Nothing: 1")));
+  ours.forEach(({ messageId }, n) => home.write(`Sent/cur/${n}`, returning(messageId)));
+  assert.deepEqual((await run(home, "tagged")).bounces, {
+    total: ours.length,
+    proved: ours.length,
+    answering: 0,
+    unanswered: 0,
+  });
+  const [unsigned, other] = [await run(home, "old", "--sent", "Sent"), await run(home, "old")];
+  assert.equal(unsigned.bounces.answering, ours.length);
+  assert.equal(unsigned.kinds.genuine, ours.length);
+  assert.equal(other.bounces.unanswered, ours.length);
+  assert.equal(other.door.refused, ours.length);
+});
+
+/** [what, message, kind]; sent1@example.org is the only Message-ID that was sent */
+const one: [string, string, string][] = [
+  ["no Return-Path, a bounce by its looks", qsbmf(GREG, returning("x@x")), "forged"],
+  ["no Return-Path, a person's", `From: jo@b.example\nTo: ${GREG}\n\nHi.\n`, "other"],
+  [
+    "mbox line of a daemon",
+    `From MAILER-DAEMON Fri Nov 20 05:32:58 2026\nFrom: jo@b.example\nTo: ${GREG}\n\n`,
+    "unsolicited",
+  ],
+  ["mbox line of a person", `From jo@b.example Fri Nov 20 05:32:58 2026\n${qsbmf(GREG, "")}`, "other"],
+  ["Return-Path of a daemon", `${top("MAILER-DAEMON@d.example")}${qsbmf(GREG, "")}`, "forged"],
+  ["qmail's double bounce", `${top("#@[]")}${qsbmf(GREG, "")}`, "forged"],
+  ["Return-Path below what fetched it", `Received: by getmail\nReturn-Path: <>\n${qsbmf(GREG, "")}`, "forged"],
+  ["a mailbox's name in Delivered-To", `${top("", "u123@store.example")}${qsbmf(GREG, "")}`, "forged"],
+  ["to nobody of ours", `${top("", "ann@example.org")}${qsbmf("ann@example.org", "")}`, "other"],
+  [
+    "a person writes to a forged signed address",
+    `${top("jo@b.example", "SRS0=aaaaaaaa=AA=example.org=greg@srs.example.org")}\n`,
+    "forged",
+  ],
+  [
+    "the returned Message-ID is quoted",
+    top("") + qsbmf(GREG, "> From: a\n> Message-ID:\n>  <sent1@example.org>\n"),
+    "genuine",
+  ],
+  ["it is in quoted-printable", top("") + qsbmf(GREG, quotedPrintable("Message-ID: <se=nt@example.org>\n")), "genuine"],
+  ["it has no brackets", top("") + qsbmf(GREG, "Message-ID: sent1@example.org\n"), "genuine"],
+  ["it stands in the outer header only", `${top("")}Message-ID: <sent1@example.org>\n${qsbmf(GREG, "x")}`, "forged"],
+  ["it is a part of ours", top("") + qsbmf(GREG, "Message-ID: <ent1@example.org>\n"), "forged"],
+  [
+    "its header is longer than what is read first",
+    `${top("")}X-Long: ${"x".repeat(70_000)}\n${qsbmf(GREG, returning("sent1@example.org"))}`,
+    "genuine",
+  ],
+  [
+    "a person's, with a header that is too long",
+    `X-Long: ${"x".repeat(70_000)}\n${top("jo@b.example")}${qsbmf(GREG, "")}`,
+    "other",
+  ],
+  [
+    "what is returned lies deep",
+    top("") + qsbmf(GREG, `${"y\n".repeat(50_000)}\n${returning("sent1@example.org")}`),
+    "genuine",
+  ],
+  ["nothing but NUL", "\0".repeat(40_000), "other"],
+  ["no line end", "Return-Path: <>", "other"],
+];
+for (const [what, mail, kind] of one) {
+  Deno.test(`one message: ${what}: ${kind}`, async () => {
+    using home = new Home();
+    home.write("box/1.eml", mail);
+    home.write("Sent/1.eml", returning("sent1@example.org"));
+    home.write("Sent/2.eml", returning("se=nt@example.org"));
+    const audit = await run(home, "box", "--sent", "Sent");
+    assert.deepEqual([found(audit), audit.unreadable], [{ [kind]: 1 }, { count: 0, files: [] }]);
+  });
+}
+
+Deno.test("an mbox is cut where messages begin, wherever its pieces end", async () => {
+  using home = new Home();
+  const line = "From MAILER-DAEMON Fri Nov 20 05:32:58 2026\n";
+  const body = "\nFrom here on it is text.\n\nFrom now on, too.\nFrom x@y.example Fri Nov 20 05:32:58 2026\n";
+  const long = (size: number) => `${line}${ordinary(1)}${body}${`${"F".repeat(70)}\n`.repeat(size)}\n`;
+  // Messages of many sizes around that of the window: the border falls on every part of a line in turn.
+  const sizes = Array.from({ length: 60 }, (_, n) => n % 6 === 0 ? 7200 + n : n % 6 === 3 ? 20_000 + n : n);
+  home.write("box", sizes.map(long).join("") + `${line}${bounce("x@x")}`);
+  const audit = await run(home, "box");
+  assert.deepEqual(found(audit), { forged: 1, other: sizes.length });
+});
+
+Deno.test("every place where a window can end", async () => {
+  using home = new Home();
+  const window = 512 * 1024;
+  const [one, two] = [`From a@b.example Fri Nov 20 05:32:58 2026\n${ordinary(1)}`, bounce("x@x")];
+  for (let shift = -50; shift <= 5; shift++) {
+    const fill = window - one.length - 1 + shift;
+    home.write(
+      `box/${shift}.mbox`,
+      `${one}${"x".repeat(fill - 1)}\n\nFrom MAILER-DAEMON Fri Nov 20 05:32:58 2026\n${two}`,
+    );
+  }
+  const files = 56;
+  assert.deepEqual(found(await run(home, "box")), { forged: files, other: files });
+});
+
+Deno.test("what cannot be read is named and stops nothing; links and pipes are not followed", async () => {
+  using home = new Home();
+  home.write("box/1.eml", ordinary(1));
+  Deno.symlinkSync("..", `${home.path}/box/circle`);
+  Deno.symlinkSync("nowhere", `${home.path}/box/2.eml`);
+  const evil = "\x1b[31m<b>&\n";
+  assert.equal((await home.run(["mkfifo", "pipe", "box/pipe.eml"])).code, 0);
+  const args = ["audit", "box", evil, "pipe", "--html", "page.html"];
+  const ran = await countersign(home, args);
+  assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+  // deno-lint-ignore no-control-regex
+  assert.doesNotMatch(ran.stdout, /[\x00-\x09\x0b-\x1f\x7f]/);
+  assert.match(ran.stdout, /^2 files or folders not readable:\n {2}"\\u001b\[31m<b>&\\n": /m);
+  assert.match(ran.stdout, /^ {2}pipe: neither a file nor a folder$/m);
+  assert.match(ran.stdout, /^3 files passed over/m);
+  assert.ok(!home.read("page.html").includes("<b>"));
+  const audit = await run(home, "box", evil, "pipe");
+  assert.deepEqual([audit.messages, audit.passed, audit.unreadable.count], [1, 3, 2]);
+  assert.equal(audit.unreadable.files[0]!.path, evil);
+});
+
+Deno.test("sent mail inside of the mailbox is not judged", async () => {
+  using home = new Home();
+  home.write("box/cur/1", ordinary(1));
+  home.write("box/.Sent/cur/1", returning("sent1@example.org"));
+  home.write("box/old.mbox", `From - Fri Nov 20 05:32:58 2026\n${returning("sent2@example.org")}`);
+  Deno.symlinkSync(`${home.path}/box/.Sent`, `${home.path}/link`);
+  assert.equal((await run(home, "box")).messages, 3);
+  const audit = await run(home, `${home.path}/box/`, "--sent", "link", "--sent=box/old.mbox");
+  assert.deepEqual([audit.messages, audit.sent], [1, 2]);
+});
+
+Deno.test("before there are settings: --address", async () => {
+  using home = new Home();
+  home.settings("nonsense = [");
+  home.write("box/1.eml", bounce("x@x", "jo@b.example"));
+  home.write("box/2.eml", bounce("x@x", "ann@b.example"));
+  const audit = await run(home, "box", "--address", "Jo@B.example", "--address", GREG);
+  assert.deepEqual(found(audit), { forged: 1, other: 1 });
+});
+
+Deno.test("judged as of the day it came, and as the settings say", async () => {
+  using home = new Home();
+  const options = { secrets: [SECRET], hashLength: 8 };
+  for (const [n, day] of ["2026-08-01", "2026-11-19", "2025-01-01"].entries()) {
+    const signed = await srsForward(GREG, "srs.example.org", { ...options, now: new Date(day) });
+    home.write(`box/${n}.eml`, `${top("", signed)}${received("20 Nov 2026")}${qsbmf(signed, "Nothing.\n")}`);
+  }
+  assert.deepEqual(found(await run(home, "box")), { genuine: 1, late: 1, forged: 1 });
+  home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[incoming]\nforged = "mark"\n`);
+  const marked = await run(home, "box");
+  assert.deepEqual(found(marked), { genuine: 1, late: 1, suspect: 1 });
+  assert.deepEqual(marked.bounces, { total: 3, proved: 2, answering: 0, unanswered: 1 });
+  // Nobody refuses at the door what a signed address is wrong in: that is another count.
+  assert.equal(marked.door.refused, 0);
+});
+
+Deno.test("a header that is longer than what is read first is read on", async () => {
+  using home = new Home();
+  const long = `X-Long: ${"x".repeat(70_000)}\n`;
+  home.write("Sent/1.eml", long + returning("sent1@example.org"));
+  home.write("box/1.eml", bounce("sent1@example.org"));
+  home.write("box/2.eml", `Return-Path: <jo@b.example>\n${long}${received("2 Oct 2026")}\nHi.\n`);
+  const audit = await run(home, "box", "--sent", "Sent");
+  assert.deepEqual(found(audit), { genuine: 1, other: 1 });
+  assert.ok(audit.months.some((one) => one.month === "2026-10" && one.other === 1));
+});
+
+Deno.test("a set of hashes holds what was added, and nothing else", () => {
+  const set = new Hashes();
+  const count = 50_000;
+  for (let n = 0; n < count; n++) set.add(`${n}@example.org`);
+  for (let n = 0; n < count; n++) set.add(new TextEncoder().encode(`${n}@example.org`));
+  assert.equal(set.size, count);
+  const wrong = Array.from({ length: count }, (_, n) => n).filter((n) => {
+    return !set.has(`${n}@example.org`) || set.has(`${n}@example.net`) || set.has(`${n + count}@example.org`);
+  });
+  assert.deepEqual(wrong, []);
+  assert.ok(!new Hashes().has(""));
+});
+
+Deno.test("json has this shape", async () => {
+  using home = new Home();
+  home.write("box/1.eml", ordinary(1));
+  const { seconds, rate, ...rest } = await run(home, "box");
+  assert.ok(seconds > 0 && rate > 0, `${seconds} ${rate}`);
+  const kinds = { genuine: 0, late: 0, unsolicited: 0, suspect: 0, forged: 0, challenge: 0, other: 1 };
+  assert.deepEqual(rest, {
+    interrupted: false,
+    messages: 1,
+    kinds,
+    months: [{ month: "2026-11", ...kinds }],
+    bounces: { total: 0, proved: 0, answering: 0, unanswered: 0 },
+    sent: null,
+    backscatter: [],
+    backscatterCut: false,
+    door: { refused: 0, share: 0 },
+    unreadable: { count: 0, files: [] },
+    passed: 0,
+  });
+});
+
+/** A tally with what strangers may write. */
+function hostile(): Audit {
+  const tally = new Tally();
+  const domains = [
+    "<script>alert(1)</script>",
+    "\"><img src='x'>",
+    "&lt;",
+    "]]>",
+    "\0\x1b[2J\x9b\ud800\uffff",
+    "-->",
+    "",
+  ];
+  for (const [n, domain] of domains.entries()) {
+    for (let i = 0; i <= n; i++) {
+      tally.add({
+        kind: n % 2 ? "forged" : "suspect",
+        month: 24_322 + n * 7,
+        bounce: "unanswered",
+        domain,
+        door: true,
+      });
+    }
+  }
+  for (let n = 0; n < 3000; n++) tally.other(-1);
+  tally.unreadable("</td><svg onload=x>", '<why> & "how"');
+  return audited(tally, 2, 0, true);
+}
+
+Deno.test("the page is well formed, whatever strangers write", async () => {
+  using home = new Home();
+  for (const audit of [hostile(), audited(new Tally(), 0, null, false)]) {
+    const page = auditPage(audit);
+    const file = home.write("page.html", page);
+    wellFormed(page);
+    if (await installed("xmllint")) {
+      const ran = await home.run(["xmllint", "--noout", "--nonet", file]);
+      assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+    }
+    for (const word of ["<script", "<img", "onload=x>", "<why"]) assert.ok(!page.includes(word), word);
+    assert.doesNotMatch(page, /<[^>]* (?:src|href|on\w+)=|url\(|@import/i);
+  }
+  const page = auditPage(hostile());
+  assert.ok(page.includes("&lt;script&gt;alert(1)&lt;/script&gt;"));
+  assert.ok(page.includes("&amp;lt;"));
+  assert.equal(page.match(/<rect [^>]*><title>/g)!.length, hostile().months.filter((one) => one.month !== null).length);
+});
+
+Deno.test("the terminal's table and bars", () => {
+  const text = auditText(hostile());
+  // deno-lint-ignore no-control-regex
+  assert.doesNotMatch(text, /[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
+  assert.match(text, /^Interrupted/m);
+  assert.match(text, /^unknown +0 +0 +3,000 +3,000$/m);
+  const bars = [...text.matchAll(/^(\d{4}-\d\d) +(#+) (\d+)$/gm)].map((
+    [, , bar, count],
+  ) => [bar!.length, Number(count)]);
+  assert.deepEqual(bars.map(([, count]) => count), [1, 2, 3, 4, 5, 6, 7]);
+  for (const [length, count] of bars) assert.equal(length, Math.ceil(count! / 7 * 50));
+  assert.deepEqual([0, 999, 1000, 1234567].map(number), ["0", "999", "1,000", "1,234,567"]);
+});
+
+Deno.test("rare domains are forgotten before there are too many", () => {
+  const tally = new Tally();
+  const add = (domain: string) => tally.add({ kind: "forged", month: 0, bounce: "unanswered", domain });
+  for (let n = 0; n < 50_000; n++) {
+    add(`d${n}.example`);
+    if (n % 2 === 0) add("most.example");
+  }
+  assert.ok(tally.domains.size <= 8192 && tally.forgotten);
+  assert.deepEqual(audited(tally, 1, null, false).backscatter[0], { domain: "most.example", count: 25_000 });
+});
+
+Deno.test("interrupted, it prints what it has, and ends with 0", async () => {
+  using home = new Home();
+  const count = 500;
+  for (let n = 0; n < count; n++) home.write(`box/${n}.eml`, ordinary(n));
+  // The same box so often that nobody waits for its end.
+  const boxes = Array<string>(20_000).fill("box");
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-q", "-A", "--config", `${ROOT}/deno.json`, `${ROOT}/main.ts`, "audit", "--json", ...boxes],
+    cwd: home.path,
+    env: { ...home.env, HOME: home.path },
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const output = child.output();
+  // Before it listens, the signal would only kill it: it listens when SIGINT is in the set of what is caught.
+  const SIGINT = 1 << 1;
+  const caught = () => Number.parseInt(/^SigCgt:\s*([0-9a-f]+)/m.exec(status(child.pid))?.[1]?.slice(-8) ?? "0", 16);
+  while ((caught() & SIGINT) === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  child.kill("SIGINT");
+  const { code, stdout, stderr } = await output;
+  assert.deepEqual([code, new TextDecoder().decode(stderr)], [0, ""]);
+  const audit: Audit = JSON.parse(new TextDecoder().decode(stdout));
+  assert.ok(audit.interrupted && audit.messages < boxes.length * count);
+  assert.equal(audit.kinds.other, audit.messages);
+});
+
+function status(pid: number): string {
+  return Deno.readTextFileSync(`/proc/${pid}/status`);
+}
+
+/** [arguments, status, what is said] */
+const wrong: [string[], number, RegExp][] = [
+  [[], 64, /^audit: No mailbox is given/],
+  [["box", "--htlm", "x"], 64, /Unknown option "--htlm"; did you mean --html\?/],
+  [["box", "--address", "greg"], 64, /has no @/],
+  [["box", "--address", GREG, "--config", "x"], 64, /--address has no meaning with --config/],
+  [["box", "--html", "none/page.html"], 74, /^audit: Page "none\/page.html" cannot be written/],
+  [["box", "--config", "none.toml"], 78, /none.toml is not there/],
+];
+for (const [args, code, says] of wrong) {
+  Deno.test(`audit ${args.join(" ")} is refused`, async () => {
+    using home = new Home();
+    home.write("box/1.eml", ordinary(1));
+    const ran = await countersign(home, ["audit", ...args]);
+    oneLine(ran, code, says);
+    assert.equal(ran.stdout, "");
+  });
+}
+
+Deno.test("audit --help", async () => {
+  using home = new Home();
+  home.settings("nonsense = [");
+  const ran = await countersign(home, ["audit", "--help"]);
+  assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+  assert.match(ran.stdout, /^Usage: countersign audit MAILBOX[^]*^Example: countersign audit /m);
+  for (const line of ran.stdout.split("\n")) assert.ok(line.length <= 120, line);
+  assert.ok((await countersign(home, ["help"])).stdout.includes("\n  audit "));
+});
+
+async function installed(program: string): Promise<boolean> {
+  const { success } = await new Deno.Command("/bin/sh", { args: ["-c", `command -v ${program}`], stdout: "null" })
+    .output();
+  return success;
+}
+
+/** Every element is closed in order, every `&` is an entity, no control characters. */
+function wellFormed(page: string): void {
+  // deno-lint-ignore no-control-regex
+  assert.doesNotMatch(page, /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]/);
+  assert.doesNotMatch(page, /&(?!(?:lt|gt|amp|quot|#39);)/);
+  const open: string[] = [];
+  const TAG = /<(?:\?xml[^>]*\?|!DOCTYPE html|(\/)?([a-z0-9]+)((?: [\w:-]+="[^"<]*")*)(\/)?)>|</gi;
+  for (const [tag, end, name, , empty] of page.matchAll(TAG)) {
+    assert.notEqual(tag, "<", "a < that begins nothing");
+    if (name === undefined || empty !== undefined) continue;
+    if (end === undefined) open.push(name);
+    else assert.equal(open.pop(), name);
+  }
+  assert.deepEqual(open, []);
+}

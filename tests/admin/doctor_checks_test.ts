@@ -1,0 +1,392 @@
+/** The checks of doctor, one table each: what is found where, and what is let through. */
+import assert from "node:assert/strict";
+import { checkClock } from "../../admin/doctor/clock.ts";
+import { type Finding, place, printFindings, type Programs } from "../../admin/doctor/finding.ts";
+import { hookCall } from "../../admin/doctor/hookline.ts";
+import { checkInjectorFile } from "../../admin/doctor/injector.ts";
+import { checkLogged } from "../../admin/doctor/log.ts";
+import { checkMaildrop } from "../../admin/doctor/maildrop.ts";
+import { checkMutt } from "../../admin/doctor/mutt.ts";
+import { muttCommands } from "../../admin/doctor/muttrc.ts";
+import { checkForward, checkPostfix } from "../../admin/doctor/postfix.ts";
+import { checkProcmail } from "../../admin/doctor/procmail.ts";
+import { checkQmail } from "../../admin/doctor/qmail.ts";
+import { checkKeys, checkSettings } from "../../admin/doctor/settings.ts";
+import { checkFolder, checkLog, type Seen, writable } from "../../admin/doctor/state.ts";
+import { parseConfig } from "../../lib/config.ts";
+import { KEY_AGE } from "../../lib/keys.ts";
+
+const HOOK = "/opt/hooks/incoming";
+const NOW = new Date("2026-11-20T12:00:00Z");
+const programs: Programs = {
+  trouble: (path) => path.startsWith("/opt/") ? undefined : "is not there",
+  isShim: (path) => path === "/opt/shim",
+};
+
+/** [text, what is found as `line what`] */
+type Case = [string, ...string[]];
+
+/** One test a row; `check` finds something in the text. */
+function table(name: string, check: (text: string) => Finding[], ...cases: Case[]) {
+  for (const [text, ...expected] of cases) {
+    const verb = expected.length === 0 ? "lets through" : "stops";
+    Deno.test(`${name} ${verb} ${JSON.stringify(text)}`, () => {
+      const found = check(text);
+      assert.deepEqual(found.map(({ where, what }) => `${where.line ?? "-"} ${what}`), expected);
+      for (const { why, mend } of found) assert.ok(why.length > 9 && mend.length > 3, "why, and what mends it");
+    });
+  }
+}
+
+const qmail = (text: string, place = false) => checkQmail([{ file: ".qmail", text }], { programs, place });
+table(
+  "qmail",
+  qmail,
+  [`|${HOOK}\n./Maildir/\n`],
+  [`# mail\n\n|${HOOK}\n&ann@example.net\n`],
+  [`|/usr/bin/spamc\n|${HOOK}\n./Maildir/\n`],
+  [`|preline ${HOOK}\n./Maildir/\n`],
+  [`|${HOOK} --maildir ./Maildir\n`],
+  [`|${HOOK} || exit 75\n./Maildir/\n`],
+  ["./Maildir/\n"],
+  ["|/usr/bin/incoming-mail-counter\n./Maildir/\n"],
+  [`\n|${HOOK}\n./Maildir/\n`, "1 The first line is blank"],
+  [`ann@example.net\n|${HOOK}\n./Maildir/\n`, "1 This line delivers before the hook has judged"],
+  [`&ann@example.net\n|${HOOK}\n./Maildir/\n`, "1 This line delivers before the hook has judged"],
+  [`|preline -f procmail\n|${HOOK}\n./Maildir/\n`, "1 This line delivers before the hook has judged"],
+  [`# 1\n\t|${HOOK}\n./Maildir/\n`, "2 The line of the hook does not begin with |"],
+  [`${HOOK}\n./Maildir/\n`, "1 The line of the hook does not begin with |"],
+  [`|${HOOK}\r\n./Maildir/\r\n`, "1 The line ends in CR LF"],
+  [`|${HOOK}\n`, "1 Nothing stands behind the hook"],
+  [`|${HOOK}\n# ./Maildir/\n`, "1 Nothing stands behind the hook"],
+  [`|${HOOK} | safecat M/tmp M/new\n`, "1 The hook's output goes to another program"],
+  [`|${HOOK} --as maildrop\n./Maildir/\n`, "1 The hook is told --as maildrop, but qmail runs it"],
+  [`|condredirect spam ${HOOK}\n./Maildir/\n`, "1 condredirect runs the hook without --as condredirect"],
+  [`|bouncesaying 'No' ${HOOK}\n./Maildir/\n`, "1 bouncesaying or except runs the hook"],
+  ["|/nowhere/incoming\n./Maildir/\n", "1 /nowhere/incoming is not there"],
+);
+table("qmail with incoming.inbox", (text) => qmail(text, true), [`|${HOOK}\n`], [
+  `|${HOOK} | cat\n`,
+  "1 The hook's output goes to another program",
+]);
+table(
+  "qmail beside a hook for SRS addresses",
+  (text) => {
+    const other = { file: ".qmail-srs-default", text: `|${HOOK}\n./Maildir/\n` };
+    return checkQmail([{ file: ".qmail", text }, other], { programs, place: false });
+  },
+  ["|preline maildrop\n"],
+  ["# none\n./Maildir/\n", "2 Mail to the plain address does not pass the hook"],
+);
+for (
+  const [mode, what] of [[0o777, "The home can be written by everybody"], [
+    0o1755,
+    "The home has its sticky bit set",
+  ]] as const
+) {
+  Deno.test(`qmail stops a home of mode ${mode.toString(8)}`, () => {
+    const files = [{ file: ".qmail", text: `|${HOOK}\n./Maildir/\n`, mode: 0o600 }];
+    const found = checkQmail(files, { programs, place: false, home: { path: "/home/greg", mode } });
+    assert.deepEqual(found.map((one) => one.what), [what]);
+  });
+}
+
+const GOOD = "if ($RETURNCODE == 99)\n{\n EXITCODE=0\n exit\n}\nif ($RETURNCODE == 75)\n{\n EXITCODE=75\n exit\n}\n";
+table(
+  "maildrop",
+  (text) => checkMaildrop({ file: ".mailfilter", text, mode: 0o600 }, programs),
+  [`X=\`${HOOK} --as maildrop\`\n${GOOD}`],
+  [`xfilter "${HOOK} --as filter"\nto Maildir\n`],
+  [`if (/^X:/)\n to Other\nif (/^Y:/)\n{\n to Other\n}\nxfilter "${HOOK} --as filter"\nto Maildir\n`],
+  [`# to "|${HOOK}"\nto Maildir\n`],
+  [`cc "| vacation"\nEXITCODE=0\nX=\`${HOOK} --as maildrop\`\n${GOOD}`],
+  [`xfilter "${HOOK}"\n`, "1 The hook is not told who runs it"],
+  [`xfilter "${HOOK} --as maildrop"\n`, "1 The hook is told --as maildrop"],
+  [`X=\`${HOOK}\`\n${GOOD}`, "1 The hook is not told who runs it"],
+  [`X=\`${HOOK} --as maildrop\`\nto Maildir\n`, "1 RETURNCODE is not asked for 99", "1 RETURNCODE is not asked for 75"],
+  [
+    `X=\`${HOOK} --as maildrop --maildir M\`\nto Maildir\n`,
+    "1 RETURNCODE is not asked for 0",
+    "1 EXITCODE does not become 75",
+  ],
+  [`to "|${HOOK} --as maildrop --maildir M"\n`, "1 The hook is the target of a to"],
+  [`cc "|${HOOK} --as maildrop"\nEXITCODE=0\n`, "1 The hook is the target of a cc"],
+  [`to Maildir\nxfilter "${HOOK} --as filter"\n`, "1 This to stands before the hook"],
+  [`xfilter "${HOOK} --as filter"\ncc "!ann@example.net"\nto Maildir\n`, "2 A cc leaves its status in EXITCODE"],
+  ['\nxfilter "/nowhere/incoming --as filter"\n', "2 /nowhere/incoming is not there"],
+);
+
+const ASK = "C=$?\n:0\n* C ?? ^^75^^\n{\n EXITCODE=75\n HOST=\n}\n";
+table(
+  "procmail",
+  (text) => checkProcmail({ file: ".procmailrc", text, mode: 0o600 }, programs),
+  [`:0 W\n| ${HOOK} --as procmail\n${ASK}`],
+  [`:0fw: lock\n| ${HOOK} --as filter\n`],
+  [`:0\n* ^List-Id:\nlists/\n\n:0 c\ncopy/\n\n:0 fw\n| ${HOOK} --as filter\n`],
+  [`:0\n* ^X:\n| other\n\n:0 e\nMaildir/\n\n:0 fw\n| ${HOOK} --as filter\n`],
+  [":0\n| /usr/bin/other\n"],
+  [`:0\n| ${HOOK} --as procmail\n${ASK}`, "1 Recipe :0 has no w"],
+  [`:0 f\n| ${HOOK} --as filter\n`, "1 Recipe :0 f has no w"],
+  [`:0 fw\n| ${HOOK} --as procmail\n`, "2 The hook is told --as procmail, where it needs --as filter"],
+  [`:0 W\n| ${HOOK}\n${ASK}`, "2 The hook is told --as nothing, where it needs --as procmail"],
+  [`:0 Wc\n| ${HOOK} --as procmail\n${ASK}`, "1 Recipe :0 Wc has a c"],
+  [`:0 fhw\n| ${HOOK} --as filter\n`, "1 Recipe :0 fhw gives the hook a part of the message"],
+  [`:0 W\n| ${HOOK} --as procmail\n`, "2 Nobody asks the hook's status for 75"],
+  [`:0\n* ? ${HOOK} --as procmail\nspam/\n`, "2 The hook is run as a condition"],
+  [`\n:0\nMaildir/\n\n:0 fw\n| ${HOOK} --as filter\n`, "2 This recipe stands before the hook"],
+  [":0 fw\n| /nowhere/incoming --as filter\n", "2 /nowhere/incoming is not there"],
+);
+
+const files: Record<string, string> = { "/home/greg/more": "set sendmail=/opt/shim\n" };
+function mutt(text: string): Finding[] {
+  const [file, home] = ["/home/greg/.muttrc", "/home/greg"];
+  const commands = muttCommands(file, home, (path) => path === file ? text : files[path]);
+  const onPath = (name: string) => name === "shim" ? "/opt/shim" : undefined;
+  return checkMutt({ file, home, commands, identities: ["greg@example.org"], programs, onPath, shim: "/opt/shim" });
+}
+const SHIM = "set sendmail=/opt/shim\n";
+table(
+  "mutt",
+  mutt,
+  [SHIM],
+  ['set sendmail = "/opt/shim -oi" # ours\n'],
+  ["set sendmail='/opt/shim'; set sendmail_wait=0\n"],
+  ["set sendmail=shim\n"],
+  ["set sendmail=\\\n/opt/shim\n"],
+  ["source ~/more\n"],
+  ["set sendmail=/usr/sbin/sendmail\nsource $HOME/more\n"],
+  ['set sendmail="/opt/countersign shim"\n'],
+  [`${SHIM}set from="Greg <GREG@example.org>" use_envelope_from envelope_from_address=greg@example.org\n`],
+  [`${SHIM}set from=\`mailaddress\`\nmailboxes =inbox "=a b"\n`],
+  [`${SHIM}send-hook . 'unset signature'\n`],
+  ["", "- mutt does not send through the shim: sendmail is not set"],
+  ["# set sendmail=/opt/shim\n", "- mutt does not send through the shim: sendmail is not set"],
+  ["\nset sendmail=/nowhere/shim\n", "2 sendmail: /nowhere/shim is not there"],
+  ["set sendmail=nothing\n", "1 sendmail: nothing is not in PATH"],
+  ["set sendmail=/opt/msmtp\n", "1 sendmail is /opt/msmtp, which is not the shim"],
+  ["set sendmail=\"'/opt/a b/shim'\"\n", "1 sendmail is '/opt/a b/shim': mutt splits it at spaces and knows no quotes"],
+  [`${SHIM}send-hook '~t work' 'set sendmail=/opt/msmtp'\n`, "2 sendmail is /opt/msmtp, which is not the shim"],
+  [`${SHIM}set smtp_url=smtp://x\n`, "2 mutt speaks SMTP itself"],
+  [`${SHIM}set sendmail_wait=-1\n`, "2 sendmail_wait is -1"],
+  [`${SHIM}set from=ann@example.net\n`, '2 from "ann@example.net" is no identity of the settings'],
+  [`${SHIM}set envelope_from_address=greg@example.org\n`, "2 envelope_from_address is set, use_envelope_from is not"],
+  [
+    `${SHIM}set use_envelope_from\nset nouse_envelope_from envelope_from_address=greg@example.org\n`,
+    "3 envelope_from_address is set, use_envelope_from is not",
+  ],
+  [
+    `${SHIM}set use_envelope_from\nset envelope_from_address="greg@example.org, ann@example.net"\n`,
+    "3 envelope_from_address has 2 addresses",
+  ],
+);
+
+const pipe = (rest: string) => `countersign unix - n n - - pipe\n  ${rest}\n`;
+const RIGHT =
+  `flags=DRO user=greg null_sender= argv=${HOOK} --as postfix --config /c --maildir /m \${sender} \${original_recipient}`;
+const LIMIT = "countersign_destination_recipient_limit = 1\n";
+const postfix = { programs, place: false, srsDomains: ["srs.example.org"], smtp: true };
+table(
+  "Postfix",
+  (text) => checkPostfix([{ file: "postconf", text }], postfix),
+  [LIMIT + pipe(RIGHT)],
+  [`relay_domains = x.example.org, srs.example.org\n${LIMIT}${pipe(RIGHT)}`],
+  [`relay_domains = hash:/etc/postfix/relay\n${LIMIT}${pipe(RIGHT)}`],
+  ["masquerade_domains =\n"],
+  ["masquerade_domains = !srs.example.org example.org\n"],
+  ["masquerade_domains = srs.example.org\n"],
+  ["masquerade_domains = example.net\n"],
+  ["masquerade_domains = example.org\nmasquerade_classes = header_sender\n"],
+  ["smtpd_sender_restrictions = check_sender_access inline:{ srs.example.org=OK }, reject_sender_login_mismatch\n"],
+  ["other unix - n n - - pipe flags=Ru user=x argv=/bin/other\n"],
+  [
+    "mydomain = example.org\nmasquerade_domains = $mydomain\n",
+    "2 masquerade_domains makes example.org of srs.example.org",
+  ],
+  [
+    "smtpd_recipient_restrictions =\n  reject_authenticated_sender_login_mismatch\n",
+    "1 reject_authenticated_sender_login_mismatch refuses the senders of srs.example.org",
+  ],
+  [
+    "submission inet n - n - - smtpd\n  -o smtpd_sender_restrictions=reject_sender_login_mismatch\n",
+    "1 reject_sender_login_mismatch refuses the senders of srs.example.org",
+  ],
+  [`relay_domains = example.net\n${LIMIT}${pipe(RIGHT)}`, "1 Postfix does not take mail for srs.example.org"],
+  [pipe(RIGHT), "1 countersign_destination_recipient_limit is not 1"],
+  [LIMIT + pipe(RIGHT.replace("DRO", "DRhu")), "2 Service countersign has flags=DRhu"],
+  [LIMIT + pipe(RIGHT.replace("null_sender= ", "")), "2 Service countersign has no null_sender="],
+  [LIMIT + pipe(RIGHT.replace("original_", "")), "2 Service countersign does not give the original recipient"],
+  [LIMIT + pipe(RIGHT.replace("--config /c ", "")), "2 Service countersign does not name the settings"],
+  [LIMIT + pipe(RIGHT.replace("--maildir /m ", "")), "2 The hook has no place to deliver to"],
+  [LIMIT + pipe(RIGHT.replace("--as postfix ", "")), "2 The hook is told --as nothing, but Postfix runs it"],
+  [`mailbox_command = ${HOOK} --maildir M\n`, "1 The hook is told --as nothing, but Postfix runs it"],
+  [`mailbox_command = /nowhere/incoming --as postfix --maildir M\n`, "1 /nowhere/incoming is not there"],
+);
+table(
+  "Postfix that takes no mail by SMTP",
+  (text) => checkPostfix([{ file: "postconf", text }], { ...postfix, smtp: false }),
+  ["smtpd_sender_restrictions = reject_sender_login_mismatch\n"],
+);
+table(
+  ".forward",
+  (text) => checkForward({ file: ".forward", text, mode: 0o644 }, postfix),
+  [`"|${HOOK} --as postfix --maildir /m"\n`],
+  ["ann@example.net\n"],
+  [`# old\n"|${HOOK} --as postfix"\n`, "2 The hook has no place to deliver to"],
+  [`|${HOOK} --as qmail --forward\n`, "1 The hook is told --as qmail, but Postfix runs it"],
+);
+
+const identity = (more = "") =>
+  `\n[[identity]]\naddress = "greg@example.org"\n${more}\n[transport]\npreset = "sendmail"\n`;
+const SRS = 'srs_domain = "srs.example.org"';
+table(
+  "settings",
+  (text) => checkSettings({ file: "/c", text }, parseConfig(text, { file: "/c", home: "/h" }), NOW),
+  [identity(SRS)],
+  ['sender = "plain"' + identity()],
+  ['sender = "plain"' + identity(SRS) + '[incoming]\nforged = "mark"\n[tag]\nsign = false\n'],
+  ['since = "2026-11-21"' + identity(SRS)],
+  [identity()],
+  ['sender = "srs"' + identity(), '1 No envelope sender is signed: sender = "srs", but no identity has an srs_domain'],
+  ['sender = "prvs"' + identity(SRS), '1 No envelope sender is signed: sender = "prvs", but prvs.receive is not set'],
+  ['since = "2026-12-24"' + identity(SRS), "1 since = 2026-12-24 lies ahead"],
+  [
+    'sender = "plain"' + identity(SRS) + '[incoming]\nforged = "refuse"\n',
+    "1 Mail goes out with the plain sender, while what looks like a forged bounce is refused",
+  ],
+  [
+    identity(SRS) + '[tag]\nsign = false\n[[rule]]\nto = ["*"]\nsender = "plain"\n',
+    "11 Mail goes out with the plain sender, while what looks like a forged bounce is filed as spam",
+  ],
+);
+
+/** The day so many days before now. */
+function aged(days: number): string {
+  return new Date(NOW.getTime() - days * 86_400_000).toISOString().slice(0, 10);
+}
+
+const LONG = "not a real secret, for tests only";
+table(
+  "keys",
+  (text) => checkKeys({ file: "/k", text }, "a@example.org", NOW),
+  [`k1 2026-11-20 ${LONG}\n`],
+  [`k1 2023-01-01 ${LONG}\nk2 2026-01-01 ${LONG}2\n`],
+  ["k1 2026-11-20 short\n", "1 The secret of key k1 of a@example.org has only 5 bytes"],
+  [`#\nk1 2027-01-01 ${LONG}\n`, "2 The day of key k1 of a@example.org lies ahead"],
+  [`#\nk1 2023-01-01 ${LONG}\n`, "2 No key of a@example.org is young enough to sign"],
+  [`k1 ${aged(KEY_AGE - 17)} ${LONG}\n`, "1 The newest key of a@example.org, k1, ends in 17 days"],
+  [`k1 ${aged(KEY_AGE - 61)} ${LONG}\n`],
+  [`k1 ${LONG}\n`, '1 key "k1" needs a date as 2026-11-20 and a secret that is not empty'],
+  ["# none\n", "- /k holds no key"],
+);
+
+table(
+  "clock",
+  (text) => checkClock({ file: "log", text }, NOW),
+  [""],
+  ["time=2026-11-21T11:00:00Z way=in\n"],
+  ["time=2026-12-01T00:00:00Z way=in\ntime=2026-11-20T00:00:00Z way=in\n"],
+  [
+    "time=2026-11-20T00:00:00Z way=in\ntime=2026-12-01T00:00:00Z way=in\n",
+    "2 The clock says 2026-11-20T12:00:00.000Z, but the log goes on to 2026-12-01T00:00:00Z",
+  ],
+);
+
+const plainSent = (date: string) => `time=${date}T00:00:00Z way=out identity=a scheme=plain to=@b result=sent\n`;
+for (
+  const [forged, date, count] of [["refuse", "2026-11-19", 1], ["refuse", "2026-11-01", 0], [
+    "spam",
+    "2026-11-19",
+    0,
+  ]] as const
+) {
+  Deno.test(`log of ${date} with forged = ${forged}: ${count}`, () => {
+    const text = `${identity(SRS)}[incoming]\nforged = "${forged}"\n`;
+    const settings = parseConfig(text, { file: "/c", home: "/h" });
+    const found = checkLogged({ file: "log", text: `time=x\n${plainSent(date)}` }, settings, NOW);
+    assert.deepEqual(found.map(({ where }) => place(where)), Array(count).fill("log:2"));
+  });
+}
+
+table("dma", (text) => checkInjectorFile("dma", { file: "/d", text }), ["# MASQUERADE a@b\nMASQUERADE example.org\n"], [
+  "PORT 25\nMASQUERADE greg@example.org\n",
+  "2 dma sends everything as greg@example.org",
+]);
+table("nullmailer", (text) => checkInjectorFile("nullmailer", { file: "/n", text }), ["\n"], [
+  "root@example.org\n",
+  "1 nullmailer sends everything as root@example.org",
+]);
+
+const seen = (path: string, kind: Seen["kind"], mode = 0o700, uid = 1000): Seen => ({ path, kind, mode, uid });
+/** [what stands there and above, the user, what is found] */
+const stands: [Seen[], number, string | undefined][] = [
+  [[seen("/s", "folder")], 1000, undefined],
+  [[seen("/s", "folder")], 0, undefined],
+  [[seen("/s", "folder", 0o770, 1001)], 1000, "/s belongs to user 1001, not to 1000"],
+  [[seen("/h/s", "nothing"), seen("/h", "folder")], 1000, undefined],
+  [[seen("/h/s", "nothing"), seen("/h", "folder", 0o755, 0)], 1000, "/h cannot be written by user 1000"],
+  [[seen("/s", "folder", 0o500)], 1000, "/s cannot be written by user 1000"],
+  [[seen("/s", "file")], 1000, "/s is not a folder"],
+  [[seen("/s", "closed")], 1000, "/s cannot be looked at"],
+  [[seen("/s", "folder", 0o777)], 1000, "/s can be written by everybody"],
+];
+for (const [chain, user, expected] of stands) {
+  Deno.test(`state ${JSON.stringify(chain)} for ${user}: ${expected ?? "right"}`, () => {
+    assert.deepEqual(
+      checkFolder(chain, "the state", user, true).map(({ what }) => what),
+      expected === undefined ? [] : [expected],
+    );
+  });
+}
+
+Deno.test("the log is a file, or not there yet, that the user may write", () => {
+  const says = (log: Seen) => checkLog(log, 1000).map(({ what }) => what);
+  assert.deepEqual(says(seen("/l", "nothing")), []);
+  assert.deepEqual(says(seen("/l", "file", 0o600)), []);
+  assert.deepEqual(says(seen("/l", "other")), ["The log /l is not a file"]);
+  assert.deepEqual(says(seen("/l", "file", 0o600, 0)), ["The log /l cannot be written by user 1000"]);
+  assert.ok(writable(seen("/l", "file", 0o660, 0), 1000), "a group could be his");
+});
+
+/** [line, program, as, delivers, piped] */
+const calls: [string, string | undefined, (string | undefined)?, boolean?, boolean?][] = [
+  [`|${HOOK}`, HOOK],
+  [`X=\`${HOOK} --as maildrop\``, HOOK, "maildrop"],
+  [`"|${HOOK} --as=postfix --maildir /m"`, HOOK, "postfix", true],
+  [`| ${HOOK} --forward | cat`, HOOK, undefined, true, true],
+  ["|$HOME/hooks/incoming", "$HOME/hooks/incoming"],
+  ["|/opt/incoming.old", undefined],
+  ["|/opt/incoming/other", undefined],
+  ["incoming", undefined],
+];
+for (const [line, program, as, delivers = false, piped = false] of calls) {
+  Deno.test(`the hook in ${line}`, () => {
+    const call = hookCall(line);
+    assert.equal(call?.program, program);
+    if (call !== undefined) assert.deepEqual([call.as, call.delivers, call.piped], [as, delivers, piped]);
+  });
+}
+
+Deno.test("muttrc is read as mutt reads it", () => {
+  const text = `set a="b c" d = 'e;f' # g\nset h=i\\\nj; unset k\nsend-hook "~t x" "set l=\\"m n\\""\nsource more\n`;
+  const read = (path: string) => ({ "/m/rc": text, "/m/more": "set o=p\nsource rc\n" })[path];
+  const [first, ...rest] = muttCommands("/m/rc", "/h", read).slice(0, 7);
+  assert.deepEqual(first, { file: "/m/rc", line: 1, words: ["set", "a=b c", "d=e;f"], hooked: false });
+  const short = rest.map(({ file, line, words, hooked }) => `${file}:${line} ${words.join("|")} ${hooked}`);
+  assert.deepEqual(short, [
+    "/m/rc:2 set|h=ij false",
+    "/m/rc:2 unset|k false",
+    '/m/rc:4 send-hook|~t x|set l="m n" false',
+    "/m/rc:4 set|l=m n true",
+    "/m/more:1 set|o=p false",
+    "/m/rc:1 set|a=b c|d=e;f false",
+  ]);
+});
+
+Deno.test("findings are shown with colours only when asked, and command no terminal", () => {
+  const finding = { what: "A\x1b[2J", where: { file: "/f", line: 3 }, why: "B\nC", mend: "D" };
+  const text = "A [2J\n  where  /f:3\n  why    B C\n  mend   D\n\nNote: E\n\n2 things are wrong.";
+  assert.equal(printFindings([finding, finding], ["E"], false), `${text.split("\n\n")[0]}\n\n${text}`);
+  const coloured = printFindings([finding], [], true);
+  assert.ok(coloured.startsWith("\x1b[1m\x1b[31mA [2J\x1b[0m\n"), coloured);
+  assert.equal(coloured.split("\x1b").length - 1, 3);
+});

@@ -1,0 +1,422 @@
+/** A home in which all is right, and what doctor says when one thing in it is broken. */
+import assert from "node:assert/strict";
+import type { Finding } from "../../admin/doctor/finding.ts";
+import { Home, oneLine, type Ran, ROOT, SECRET } from "../rig.ts";
+
+const HOOK = `${ROOT}/hooks/incoming`;
+const [CONFIG, KEYS, STATE] = [
+  ".config/countersign/config.toml",
+  ".config/countersign/keys",
+  ".local/state/countersign",
+];
+const DAY = 86_400_000;
+
+/** The day so many days from now. */
+const day = (ahead: number): string => new Date(Date.now() + ahead * DAY).toISOString().slice(0, 10);
+
+/** What contrib says, with the hook of the checkout. */
+function contrib(name: string): string {
+  const text = Deno.readTextFileSync(`${ROOT}/contrib/${name}`);
+  return text.replaceAll("/usr/local/lib/countersign/hooks/incoming", HOOK);
+}
+
+function settings(home: Home): string {
+  return [
+    `since = "${day(0)}"`,
+    "",
+    "[[identity]]",
+    'address = "greg@example.org"',
+    'srs_domain = "srs.example.org"',
+    "",
+    "[transport]",
+    'preset = "sendmail"',
+    `command = ["${home.path}/bin/sendmail"]`,
+    "",
+  ].join("\n");
+}
+
+/** All is right in it. */
+function cleanHome(): Home {
+  const home = new Home();
+  home.write("bin/sendmail", "#!/bin/sh\ncat >/dev/null\n", 0o755);
+  home.write(CONFIG, settings(home));
+  home.write(KEYS, `# made by hand\nk1 ${day(-30)} ${SECRET}\n`, 0o600);
+  home.write(".muttrc", `set sendmail="${ROOT}/shim/shim"\nset from="Greg <greg@example.org>"\n`);
+  home.write(".qmail", contrib("qmail/greg/.qmail"));
+  home.write(".qmail-srs-default", contrib("qmail/greg/.qmail-srs-default"));
+  home.write(".mailfilter", contrib("maildrop/mailfilter"), 0o600);
+  home.write(".procmailrc", contrib("procmail/procmailrc"));
+  home.write(".forward", contrib("postfix/local/forward"));
+  home.write("main.cf", "myhostname = mx.example.org\nmydomain = example.org\n");
+  home.write("master.cf", contrib("postfix/pipe/master.cf"));
+  home.write("more.cf", contrib("postfix/pipe/main.cf"));
+  return home;
+}
+
+const POSTCONF = ["main.cf", "master.cf", "more.cf"].map((name) => `--postconf=${name}`);
+
+function doctor(home: Home, ...args: string[]): Promise<Ran> {
+  return command(home, "doctor", ...args);
+}
+
+/** Runs main.ts with the permissions of the launcher. */
+function command(home: Home, ...args: string[]): Promise<Ran> {
+  const deno = [Deno.execPath(), "run", "-q", "--no-prompt", "-R", "-W", "-E", "--allow-run", "--allow-sys=uid"];
+  return home.run([...deno, "--config", `${ROOT}/deno.json`, `${ROOT}/main.ts`, "countersign", ...args]);
+}
+
+/** `file:line what`, the home left out. */
+async function found(home: Home, code: number, ...args: string[]): Promise<string[]> {
+  const ran = await doctor(home, "--json", ...POSTCONF, ...args);
+  assert.deepEqual([ran.code, ran.stderr], [code, ""], ran.stdout);
+  const { findings } = JSON.parse(ran.stdout) as { findings: Finding[] };
+  for (const { why, mend } of findings) assert.ok(why !== "" && mend !== "");
+  const short = (text: string) => text.replaceAll(`${home.path}/`, "").replaceAll(home.path, "~");
+  return findings.map(({ what, where: { file, line } }) =>
+    short(`${file}${line === undefined ? "" : `:${line}`} ${what}`)
+  );
+}
+
+/** The number of the line that holds this. */
+function lineOf(text: string, part: string): number {
+  const index = text.split("\n").findIndex((line) => line.includes(part));
+  assert.ok(index >= 0, `${part} is there`);
+  return index + 1;
+}
+
+/** Changes a file that is there, keeping its mode. */
+function edit(home: Home, name: string, from: string | RegExp, to: string): string {
+  const [before, { mode }] = [home.read(name), Deno.statSync(`${home.path}/${name}`)];
+  const after = before.replace(from, to);
+  assert.notEqual(after, before, `${from} is in ${name}`);
+  home.write(name, after, mode! & 0o777);
+  return after;
+}
+
+Deno.test("doctor finds nothing where all is right", async () => {
+  using home = cleanHome();
+  assert.deepEqual(await found(home, 0), []);
+  const ran = await doctor(home, ...POSTCONF);
+  assert.deepEqual([ran.code, ran.stderr, ran.stdout], [0, "", "Nothing is wrong.\n"]);
+});
+
+/** What init prints to be pasted: file, and its text. */
+function toPaste(said: string): [string, string][] {
+  return said.split(/^--- /m).slice(1).flatMap((part) => {
+    const [, name, text] = /^~\/(\.[\w.-]+)\b.*\n([^]*)$/.exec(part) ?? [];
+    return name === undefined ? [] : [[name, text!.trimEnd() + "\n"] as [string, string]];
+  });
+}
+
+Deno.test("doctor finds nothing after init, with all that it prints pasted", async () => {
+  using home = new Home();
+  Deno.removeSync(`${home.path}/.config`, { recursive: true });
+  const program = home.write("bin/sendmail", "#!/bin/sh\ncat >/dev/null\n", 0o755);
+  for (const name of ["mutt", "maildrop", "procmail"]) home.write(`bin/${name}`, "#!/bin/sh\n", 0o755);
+  const args = ["--yes", "--address", "greg@example.org", "--srs-domain", "srs.example.org", "--command", program];
+  const made = await command(home, "init", ...args);
+  assert.deepEqual([made.code, made.stderr], [0, ""]);
+  const pasted = toPaste(made.stdout);
+  for (const [name, text] of pasted) home.write(name, text, 0o600);
+  const names = pasted.map(([name]) => name);
+  for (const name of [".muttrc", ".mailfilter", ".procmailrc"]) assert.ok(names.includes(name), made.stdout);
+  const ran = await doctor(home);
+  assert.deepEqual([ran.code, ran.stderr, ran.stdout], [0, "", "Nothing is wrong.\n"]);
+});
+
+Deno.test("doctor changes nothing but the hook's log", async () => {
+  using home = cleanHome();
+  const before = below(home.path).sort();
+  await found(home, 0);
+  const made = below(home.path).filter((path) => !before.includes(path));
+  const folders = [".local", ".local/state", STATE, `${STATE}/log`];
+  assert.deepEqual(made.map((path) => path.slice(home.path.length + 1)).sort(), folders.sort());
+  const log = home.read(`${STATE}/log`);
+  assert.deepEqual([...log.matchAll(/ result=(\w+)/g)].map(([, result]) => result), ["genuine", "forged"]);
+});
+
+function below(folder: string): string[] {
+  return [...Deno.readDirSync(folder)].flatMap(({ name, isDirectory }) => {
+    const path = `${folder}/${name}`;
+    return isDirectory ? [path, ...below(path)] : [path];
+  });
+}
+
+/** Breaks one thing. @returns what is found, `file:line what` */
+type Break = (home: Home) => (string | RegExp)[];
+
+const breaks: Record<string, Break> = {
+  "others may read the keys": (home) => {
+    Deno.chmodSync(`${home.path}/${KEYS}`, 0o644);
+    return [/^\.config\/countersign\/keys Key file \.config.*keys has mode 0644; others could read it$/];
+  },
+  "the keys are gone": (home) => {
+    Deno.removeSync(`${home.path}/${KEYS}`);
+    return [new RegExp(`^${CONFIG}:${lineOf(settings(home), "[[identity]]")} Key file .* is not there$`)];
+  },
+  "a line of the keys has no date": (home) => {
+    const text = edit(home, KEYS, /^k1 \S+/m, "k1 yesterday");
+    return [new RegExp(`^${KEYS}:${lineOf(text, "yesterday")} key "k1" needs a date`)];
+  },
+  "a key is of a day to come": (home) => {
+    const text = edit(home, KEYS, /$/, `k2 ${day(30)} another secret, for tests only\n`);
+    return [`${KEYS}:${lineOf(text, "k2")} The day of key k2 of greg@example.org lies ahead`];
+  },
+  "the only key is too old": (home) => {
+    const text = edit(home, KEYS, /^k1 \S+/m, `k1 ${day(-901)}`);
+    return [`${KEYS}:${lineOf(text, "k1")} No key of greg@example.org is young enough to sign`];
+  },
+  "everybody may write the dot-qmail file": (home) => {
+    Deno.chmodSync(`${home.path}/.qmail`, 0o666);
+    return [".qmail The file can be written by everybody"];
+  },
+  "the dot-qmail file has its x bit": (home) => {
+    Deno.chmodSync(`${home.path}/.qmail-srs-default`, 0o755);
+    return [".qmail-srs-default The file has its x bit set"];
+  },
+  "the maildir comes before the hook": (home) => {
+    const text = home.write(".qmail", `# first the mail\n./Maildir/\n|${HOOK}\n./Maildir/\n`) && home.read(".qmail");
+    return [`.qmail:${lineOf(text, "./Maildir/")} This line delivers before the hook has judged`];
+  },
+  "a space stands before the bar": (home) => {
+    const text = edit(home, ".qmail", "|", " |");
+    return [`.qmail:${lineOf(text, HOOK)} The line of the hook does not begin with |`];
+  },
+  "nothing stands behind the hook": (home) => {
+    const text = edit(home, ".qmail-srs-default", "./Maildir/\n", "");
+    return [`.qmail-srs-default:${lineOf(text, HOOK)} Nothing stands behind the hook`];
+  },
+  "mutt uses the system's sendmail": (home) => {
+    const text = edit(home, ".muttrc", `${ROOT}/shim/shim`, `${home.path}/bin/sendmail`);
+    return [`.muttrc:${lineOf(text, "sendmail")} sendmail is bin/sendmail, which is not the shim`];
+  },
+  "mutt does not use its envelope sender": (home) => {
+    const text = edit(home, ".muttrc", /$/, "set envelope_from_address=greg@example.org\n");
+    return [`.muttrc:${lineOf(text, "envelope_from")} envelope_from_address is set, use_envelope_from is not`];
+  },
+  "procmail does not wait": (home) => {
+    const text = edit(home, ".procmailrc", ":0 Wr", ":0 r");
+    return [`.procmailrc:${lineOf(text, ":0 r")} Recipe :0 r has no w`];
+  },
+  "procmail goes on with an EXITCODE": (home) => {
+    const text = edit(home, ".procmailrc", "EXITCODE=75\n  HOST=\n", "EXITCODE=75\n");
+    return [`.procmailrc:${lineOf(text, "EXITCODE=75")} EXITCODE is set, but procmail does not end there`];
+  },
+  "maildrop does not ask for spam": (home) => {
+    const text = edit(home, ".mailfilter", "RETURNCODE == 99", "RETURNCODE == 98");
+    return [`.mailfilter:${lineOf(text, HOOK)} RETURNCODE is not asked for 99`];
+  },
+  "maildrop's filter is open": (home) => {
+    Deno.chmodSync(`${home.path}/.mailfilter`, 0o644);
+    return [".mailfilter The filter is open to others"];
+  },
+  "the hook in .forward is elsewhere": (home) => {
+    const text = edit(home, ".forward", HOOK, "/nowhere/hooks/incoming");
+    return [`.forward:${lineOf(text, "/nowhere")} /nowhere/hooks/incoming is not there`];
+  },
+  "Postfix masquerades the SRS domain": (home) => {
+    const text = edit(home, "main.cf", /$/, "masquerade_domains = $mydomain\n");
+    return [`main.cf:${lineOf(text, "masquerade")} masquerade_domains makes example.org of srs.example.org`];
+  },
+  "Postfix refuses foreign senders": (home) => {
+    const rule = "reject_sender_login_mismatch";
+    const text = edit(home, "main.cf", /$/, `smtpd_sender_restrictions = permit_mynetworks,\n  ${rule}\n`);
+    const line = lineOf(text, "smtpd_sender_restrictions");
+    return [`main.cf:${line} ${rule} refuses the senders of srs.example.org`];
+  },
+  "Postfix hides the null sender": (home) => {
+    const text = edit(home, "master.cf", "user=greg null_sender= ", "user=greg ");
+    return [`master.cf:${lineOf(text, "countersign unix")} Service countersign has no null_sender=`];
+  },
+  "the program that takes the mail is gone": (home) => {
+    Deno.removeSync(`${home.path}/bin/sendmail`);
+    return [`${CONFIG}:${lineOf(settings(home), "command")} transport.command: bin/sendmail is not there`];
+  },
+  "the program that takes the mail is the shim": (home) => {
+    const text = edit(home, CONFIG, `${home.path}/bin/sendmail`, `${ROOT}/shim/shim`);
+    return [`${CONFIG}:${lineOf(text, "command")} transport.command: ${ROOT}/shim/shim is the shim itself`];
+  },
+  "the state is no folder": (home) => {
+    home.write(STATE, "");
+    return [`${STATE} ${STATE} is not a folder`];
+  },
+  "the ledger is no folder": (home) => {
+    home.write(`${STATE}/ledger`, "");
+    return [`${STATE}/ledger ${STATE}/ledger is not a folder`];
+  },
+  "the log is a folder": (home) => {
+    home.write(`${STATE}/log/x`, "");
+    return [`${STATE}/log The log ${STATE}/log is not a file`];
+  },
+  "the log goes on to another day": (home) => {
+    const lines = [-1, 3].map((ahead) => `time=${day(ahead)}T00:00:00Z way=in result=genuine\n`);
+    home.write(`${STATE}/log`, lines.join("") + "half a line\n");
+    const line = lines.length;
+    return [new RegExp(`^${STATE}/log:${line} The clock says .*, but the log goes on to ${day(3)}T`)];
+  },
+  "plain senders go out, and forged bounces are refused": (home) => {
+    const more = '\n[[rule]]\nto = ["*@plain.example.net"]\nsender = "plain"\n\n[incoming]\nforged = "refuse"\n';
+    const text = edit(home, CONFIG, /$/, more);
+    return [
+      `${CONFIG}:${lineOf(text, 'sender = "plain"')} Mail goes out with the plain sender, while what looks like a ` +
+      "forged bounce is refused",
+    ];
+  },
+};
+
+/** Likewise, where nothing can be made of the settings. */
+const unreadable: Record<string, Break> = {
+  "a line of the settings is wrong": (home) => {
+    const text = edit(home, CONFIG, "preset =", "prest =");
+    return [`${CONFIG}:${lineOf(text, "prest")} unknown setting transport.prest`];
+  },
+  "everybody may write the settings": (home) => {
+    Deno.chmodSync(`${home.path}/${CONFIG}`, 0o666);
+    return [`${CONFIG} Settings file ${CONFIG} has mode 0666; others could write it`];
+  },
+  "the settings are gone": (home) => {
+    Deno.removeSync(`${home.path}/${CONFIG}`);
+    return [`${CONFIG} Settings file ${CONFIG} is not there`];
+  },
+};
+
+for (const [code, table] of [[1, breaks], [78, unreadable]] as const) {
+  for (const [name, damage] of Object.entries(table)) {
+    Deno.test(`doctor finds that ${name}`, async () => {
+      using home = cleanHome();
+      const expected = damage(home);
+      const findings = await found(home, code);
+      assert.equal(findings.length, expected.length, findings.join("\n"));
+      for (const [at, want] of expected.entries()) {
+        if (typeof want === "string") assert.equal(findings[at], want);
+        else assert.match(findings[at]!, want);
+      }
+    });
+  }
+}
+
+Deno.test("doctor looks at the rest when the settings cannot be read", async () => {
+  using home = cleanHome();
+  edit(home, CONFIG, "[transport]", "[transprt]");
+  const line = lineOf(home.read(CONFIG), "[transprt]");
+  edit(home, ".procmailrc", ":0 Wr", ":0 r");
+  const findings = await found(home, 78);
+  assert.equal(findings.length, 2, findings.join("\n"));
+  assert.match(findings[0]!, new RegExp(`^${CONFIG}:${line} unknown setting transprt`));
+  assert.match(findings[1]!, /^\.procmailrc:\d+ Recipe :0 r has no w$/);
+});
+
+Deno.test("doctor says what, where, why, and what mends it", async () => {
+  using home = cleanHome();
+  Deno.chmodSync(`${home.path}/${KEYS}`, 0o644);
+  const ran = await doctor(home, ...POSTCONF);
+  const file = `${home.path}/${KEYS}`;
+  assert.deepEqual([ran.code, ran.stderr], [1, ""]);
+  assert.equal(
+    ran.stdout,
+    [
+      `Key file ${file} has mode 0644; others could read it`,
+      `  where  ${file}`,
+      "  why    As long as it is so, the shim sends nothing and the hook makes all mail wait.",
+      `  mend   chmod 600 ${file}`,
+      "",
+      "One thing is wrong.",
+      "",
+    ].join("\n"),
+  );
+});
+
+/** [what it does, the hook, what doctor says] */
+const hooks: [string, string, RegExp][] = [
+  [
+    "finds everything genuine",
+    "cat >/dev/null; printf 'X-Countersign: genuine; x\\n\\n'",
+    /says genuine .* forged SRS address/,
+  ],
+  [
+    "finds nothing genuine",
+    "cat >/dev/null; printf 'X-Countersign: forged; x\\n\\n'",
+    /says forged .* right SRS address/,
+  ],
+  ["says nothing", "cat >/dev/null", /does not judge a bounce to greg@example.org: status 0$/],
+  ["dies", "echo Broken >&2; exit 75", /does not judge a bounce to greg@example.org: Broken$/],
+];
+for (const [name, body, says] of hooks) {
+  Deno.test(`doctor names a hook that ${name}`, async () => {
+    using home = cleanHome();
+    const hook = home.write("bin/incoming", `#!/bin/sh\n${body}\n`, 0o755);
+    const findings = await found(home, 1, "--hook", hook);
+    assert.equal(findings.length, 1, findings.join("\n"));
+    assert.match(findings[0]!, says);
+    assert.match(findings[0]!, /^bin\/incoming The hook says|^bin\/incoming The hook does/);
+  });
+}
+
+Deno.test("doctor names a hook that is not there", async () => {
+  using home = cleanHome();
+  assert.deepEqual(await found(home, 1, "--hook", `${home.path}/no`), ["no The hook no is not there"]);
+});
+
+Deno.test("an identity without an SRS domain is tried by its tag", async () => {
+  using home = cleanHome();
+  edit(home, CONFIG, 'srs_domain = "srs.example.org"\n', "");
+  assert.deepEqual(await found(home, 0), []);
+  const log = home.read(`${STATE}/log`);
+  assert.deepEqual([...log.matchAll(/ check=([\w-]+)/g)].map(([, check]) => check), ["returned-header", "forged"]);
+});
+
+Deno.test("with --dns the resolver is asked, and what it says is found", async () => {
+  using home = cleanHome();
+  const script = `import { doctor } from "${ROOT}/admin/doctor.ts";
+    const txt = (name) => Promise.resolve(name === "srs.example.org" ? ["v=spf1 ip4:192.0.2.1 -all"] : []);
+    const dns = { mx: () => Promise.resolve([]), txt, address: () => Promise.resolve(["192.0.2.1"]) };
+    Deno.exit(await doctor("doctor", Deno.args, dns));`;
+  const program = [Deno.execPath(), "run", "-q", "-A", "--config", `${ROOT}/deno.json`, home.write("try.ts", script)];
+  const ask = async (host: string) => {
+    const ran = await home.run([...program, "--json", "--dns", "--host", host, ...POSTCONF, "--hook", HOOK]);
+    return [ran.code, ran.stderr, ...JSON.parse(ran.stdout).findings.map(({ what }: Finding) => what)];
+  };
+  assert.deepEqual(await ask("192.0.2.1"), [0, ""]);
+  assert.deepEqual(await ask("192.0.2.2"), [1, "", "SPF of srs.example.org says fail to 192.0.2.2"]);
+});
+
+Deno.test("without the permission to ask, DNS is a note", async () => {
+  using home = cleanHome();
+  const ran = await doctor(home, "--dns", ...POSTCONF);
+  const note = "Note: DNS was not asked: this program was started without the permission to use the network";
+  assert.deepEqual([ran.code, ran.stdout], [0, `${note}\n\nNothing is wrong.\n`]);
+});
+
+Deno.test("a home without a filter gets a note", async () => {
+  using home = cleanHome();
+  for (const name of [".qmail", ".qmail-srs-default", ".mailfilter", ".procmailrc", ".forward"]) {
+    Deno.removeSync(`${home.path}/${name}`);
+  }
+  const ran = await doctor(home, "--postconf", "main.cf");
+  assert.equal(ran.code, 0);
+  assert.match(ran.stdout, /^Note: No mail filter that can be seen from here calls the hook/);
+});
+
+/** [arguments, complaint] */
+const usage: [string[], RegExp][] = [
+  [["--jason"], /^doctor: Unknown option "--jason"; did you mean --json\?$/m],
+  [["--config"], /^doctor: Option --config needs a value$/m],
+  [["--json=yes"], /^doctor: Option --json takes no value$/m],
+  [["mutt"], /^doctor: Unknown argument "mutt"$/m],
+  [["--postconf", "nowhere.cf"], /^doctor: File nowhere\.cf of --postconf cannot be read$/m],
+];
+for (const [args, says] of usage) {
+  Deno.test(`doctor ${args.join(" ")} is refused with one line`, async () => {
+    using home = cleanHome();
+    const ran = await doctor(home, ...args);
+    oneLine(ran, 64, says);
+    assert.equal(ran.stdout, "");
+  });
+}
+
+Deno.test("doctor --help has an example", async () => {
+  using home = new Home();
+  const ran = await doctor(home, "--help");
+  assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+  assert.match(ran.stdout, /^Usage: countersign doctor [^]*^Example: countersign doctor /m);
+});

@@ -1,0 +1,147 @@
+/** explain --out: what it says is what the shim then hands over. */
+import assert from "node:assert/strict";
+import { fieldOf, Home, oneLine } from "../rig.ts";
+import { byStub, nothingSent, runs, stub, words } from "../stub.ts";
+import { countersign, snapshot } from "./home.ts";
+
+const PLAIN = "greg@example.org";
+const LIST = "talk@lists.example.org";
+const MAIL = `From: Greg <${PLAIN}>\nTo: ann@example.net\nCc: ${LIST}\nBcc: secret@example.com\nSubject: Hi\n\nHi.\n`;
+const COMPLETE = MAIL.replace("Subject", "Message-ID: <1@example.org>\nDate: Fri, 20 Nov 2026 12:00:00 +0000\nSubject");
+
+interface Planned {
+  scheme: string;
+  identity: string | null;
+  sender?: string | null;
+  recipients: { address: string; wanted: string; remembered: boolean }[];
+  added: string[];
+  removed: string[];
+  notes: string[];
+  handedTo: string[];
+}
+
+async function planned(home: Home, argv: readonly string[], mail: string, file?: string): Promise<Planned> {
+  const before = snapshot(home.path);
+  const ran = await countersign(home, ["explain", "--out", "--json", ...file ? [file] : [], "--", ...argv], mail);
+  assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+  const text = await countersign(home, ["explain", "--out", ...file ? [file] : [], "--", ...argv], mail);
+  assert.deepEqual([text.code, text.stderr], [0, ""]);
+  assert.deepEqual(snapshot(home.path), before, "explain changed something");
+  nothingSent(home);
+  const all: Planned = JSON.parse(ran.stdout);
+  assert.ok(text.stdout.includes(`(${all.scheme})\n`), text.stdout);
+  for (const { address } of all.recipients) assert.match(text.stdout, new RegExp(`^Recipient +${address}`, "m"));
+  for (const note of all.notes) assert.ok(text.stdout.includes(note));
+  return all;
+}
+
+const RULES = `[[rule]]\nto = ["*@lists.example.org"]\nsender = "plain"\n`;
+const lines = (header: string, name: string) => header.split("\n").filter((line) => line.startsWith(`${name}:`)).length;
+
+/** [what, settings behind the identity, arguments, message] */
+const table: [string, string, string[], string][] = [
+  ["recipients of the header", "", ["-t"], MAIL],
+  ["a complete message", "", ["ann@example.net"], COMPLETE],
+  ["a sender", "", ["-oi", "-f", PLAIN, "--", "ann@example.net"], MAIL],
+  ["a sender that is not ours", "", ["-f", "eve@example.net", "ann@example.net"], MAIL],
+  ["the null sender", "", ["-f", "<>", "ann@example.net"], MAIL],
+  ["no sender, not ours", "", ["ann@example.net"], MAIL.replace(PLAIN, "eve@example.net")],
+  ["under way before", "", ["-f", PLAIN, "ann@example.net"], `Received: x\n${MAIL}`],
+  ["a rule", RULES, [LIST], MAIL],
+  ["rules that disagree", RULES, ["-t"], MAIL],
+  ["a command to a list", "", ["talk-subscribe@lists.example.org"], MAIL],
+  ["no tag", "[tag]\nsign = false\n", ["ann@example.net"], COMPLETE],
+];
+for (const [what, more, argv, mail] of table) {
+  Deno.test(`explain --out says what the shim hands over: ${what}`, async () => {
+    using home = new Home();
+    home.settings(`${byStub(home)}${more}`);
+    const said = await planned(home, argv, mail);
+    const ran = await home.shim(argv, mail);
+    assert.equal(ran.code, 0, ran.stderr);
+    // Stamp and hash of SRS change with the day alone, which may end between the two.
+    const day = (text: string) => text.replace(/SRS0=[^=]+=[^=]+=/, "SRS0=");
+    assert.deepEqual(said.handedTo.map(day), [`${home.path}/stub`, ...words(home)].map(day));
+    assert.equal(said.sender === undefined, !words(home).includes("-f"));
+    assert.deepEqual(said.recipients.map(({ address }) => address), words(home).slice(words(home).indexOf("--") + 1));
+
+    const went = home.read("stub.got").split("\n\n")[0]!;
+    const came = mail.split("\n\n")[0]!;
+    for (const name of ["From", "Date", "Message-ID", "X-Msgauth", "Bcc", "Subject"]) {
+      const more = said.added.filter((raw) => raw.startsWith(`${name}:`)).length;
+      const less = said.removed.filter((one) => one === name).length;
+      assert.equal(lines(came, name) + more - less, lines(went, name), name);
+    }
+    const log = home.read(".local/state/countersign/log");
+    assert.ok(log.includes(` scheme=${said.scheme} `), log);
+    assert.equal(/ identity=(\S+)/.exec(log)?.[1], said.identity ?? undefined);
+    for (const note of said.notes) assert.ok(log.includes(note), log);
+  });
+}
+
+Deno.test("a list that was added is plain, and is so in what leaves", async () => {
+  using home = new Home();
+  const argv = ["--", LIST];
+  assert.equal((await planned(home, argv, MAIL)).scheme, "srs");
+  assert.equal((await countersign(home, ["list", "add", LIST])).code, 0);
+  const said = await planned(home, argv, MAIL);
+  assert.deepEqual([said.scheme, said.sender, said.recipients], [
+    "plain",
+    PLAIN,
+    [{ address: LIST, wanted: "plain", remembered: false }],
+  ]);
+  assert.equal((await home.shim(argv, MAIL)).code, 0);
+  assert.equal(fieldOf(home.mails("out")[0]!, "Return-Path"), `<${PLAIN}>`);
+});
+
+Deno.test("what is remembered for its challenge is said", async () => {
+  using home = new Home();
+  home.settings(`${byStub(home)}[challenge]\nanswer = true\nlists = ["${LIST}"]\n`);
+  const said = await planned(home, ["-t"], MAIL);
+  assert.deepEqual(said.recipients.filter((one) => one.remembered).map((one) => one.address), [LIST]);
+  await home.shim(["-t"], MAIL);
+  assert.equal([...Deno.readDirSync(`${home.path}/.local/state/countersign/ledger/issued`)].length, 1);
+});
+
+Deno.test("a command line may begin with the program, and the message be a file", async () => {
+  using home = new Home();
+  home.settings(byStub(home));
+  const file = home.write("draft", COMPLETE);
+  for (const first of [[], ["sendmail"], ["/usr/sbin/sendmail"], ["shim"]]) {
+    const said = await planned(home, [...first, "-oi", "ann@example.net"], "", file);
+    assert.deepEqual(said.recipients.map(({ address }) => address), ["ann@example.net"]);
+  }
+  // As qmail-inject it has other flags.
+  const injected = await planned(home, ["/var/qmail/bin/qmail-inject", "-h"], "", file);
+  assert.deepEqual(injected.recipients.map(({ address }) => address), ["ann@example.net", LIST, "secret@example.com"]);
+});
+
+Deno.test("what only the real sendmail can do is left to it", async () => {
+  using home = new Home();
+  const real = async () => (await countersign(home, ["explain", "--out", "--", "-bs"])).stdout;
+  assert.equal(await real(), "-bs: refused: transport.real is not set\n");
+  home.settings(`[transport]\npreset = "sendmail"\nreal = ["${stub(home)}", "-x"]\n`);
+  assert.equal(await real(), `-bs: left to ${home.path}/stub -x\n`);
+  const json = await countersign(home, ["explain", "--out", "--json", "--", "-bs"]);
+  assert.deepEqual(JSON.parse(json.stdout), { real: "-bs", outcome: `left to ${home.path}/stub -x` });
+  assert.equal(runs(home), 0);
+});
+
+/** [arguments behind --, message]: the shim's own status and words */
+const refused: [string[], string][] = [
+  [["-t"], "From: greg@example.org\n\nHi.\n"],
+  [["-t"], `From: greg@example.org\nTo: <broken\n\nHi.\n`],
+  [["--frob", "ann@example.net"], MAIL],
+  [["-f", "a b", "ann@example.net"], MAIL],
+  [["ann@example.net"], MAIL.replace("Subject", "Message-ID: <1@x>\nMessage-ID: <2@x>\nSubject")],
+];
+for (const [argv, mail] of refused) {
+  Deno.test(`explain --out refuses what the shim refuses: ${argv.join(" ")}`, async () => {
+    using home = new Home();
+    const said = await countersign(home, ["explain", "--out", "--", ...argv], mail);
+    const ran = await home.shim(argv, mail);
+    oneLine(said, ran.code, /^explain: /);
+    assert.notEqual(ran.code, 0);
+    assert.equal(said.stderr.replace(/^explain: /, ""), ran.stderr.replace(/^shim: /, ""));
+  });
+}

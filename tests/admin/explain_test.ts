@@ -1,0 +1,343 @@
+/** explain: what it says is what the hook does; and nothing changes. */
+import assert from "node:assert/strict";
+import { fields } from "../../admin/log.ts";
+import { apart, bounceOfOurs, quotedPrintable, SAMPLES } from "../bounces.ts";
+import { FORGED, FORGED_SRS, gregsHome, ORDINARY, settings } from "../programs/letters.ts";
+import { Qsecretary } from "../qsecretary.ts";
+import { fieldOf, Home, oneLine, qsbmf } from "../rig.ts";
+import { byStub, signed } from "../stub.ts";
+import { countersign, snapshot } from "./home.ts";
+
+const PLAIN = "greg@example.org";
+const FRIEND = "friend@friend.example";
+const LOG = ".local/state/countersign/log";
+
+/** The shape of `--json`, as far as programs may rely on it. */
+interface Explained {
+  verdict: { action: string; result: string; check: string; reason: string; identity: string | null; outcome: string };
+  bounce: boolean;
+  envelope: { sender?: string | null; recipients: string[] };
+  sign: string | null;
+  original: { messageId: string | null; tag: string | null };
+  tags: { tag: string; messageId: string; by: string; identity: string | null }[];
+  proof: boolean;
+  checks: { check: string; answer: string; evidence: string }[];
+  hint: string | null;
+}
+
+const TEXT = "string";
+const SHAPE = {
+  verdict: { action: TEXT, result: TEXT, check: TEXT, reason: TEXT, outcome: TEXT },
+  checks: { check: TEXT, answer: TEXT, evidence: TEXT },
+  tags: { tag: TEXT, messageId: TEXT, by: TEXT },
+};
+
+/** Explains, holds the answer against its shape and the home against what it was. */
+async function explained(
+  home: Home,
+  args: readonly string[],
+  mail: string,
+  env: Record<string, string> = {},
+): Promise<Explained> {
+  const before = snapshot(home.path);
+  const ran = await countersign(home, ["explain", "--json", ...args], mail, env);
+  assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+  const words = await countersign(home, ["explain", ...args], mail, env);
+  assert.deepEqual([words.code, words.stderr], [0, ""]);
+  assert.deepEqual(snapshot(home.path), before, "explain changed something");
+
+  const all: Explained = JSON.parse(ran.stdout);
+  const typed = (one: object, shape: Record<string, string>) => {
+    for (const [name, type] of Object.entries(shape)) {
+      assert.equal(typeof (one as Record<string, unknown>)[name], type, `${name}: ${JSON.stringify(one)}`);
+    }
+  };
+  typed(all.verdict, SHAPE.verdict);
+  for (const one of all.checks) typed(one, SHAPE.checks);
+  for (const one of all.tags) typed(one, SHAPE.tags);
+  assert.deepEqual(Object.keys(all.original), ["messageId", "tag"]);
+  // The last check is the one that decided; all before it knew nothing.
+  const last = all.checks.at(-1)!;
+  assert.deepEqual([last.check, last.answer, last.evidence], [
+    all.verdict.check,
+    all.verdict.action,
+    all.verdict.reason,
+  ]);
+  assert.ok(all.checks.slice(0, -1).every(({ answer }) => answer === "next"));
+  // The words say the same, in the same order.
+  const { action, result, reason, outcome } = all.verdict;
+  assert.ok(words.stdout.includes(`${action} (${result}): ${reason}\n`), words.stdout);
+  assert.ok(words.stdout.endsWith(`${outcome}\n`) || all.hint !== null, words.stdout);
+  let at = 0;
+  for (const { check, evidence } of all.checks) {
+    at = words.stdout.indexOf(`  ${check} `, at);
+    assert.ok(at >= 0 && words.stdout.slice(at).split("\n")[0]!.endsWith(evidence), `${check}: ${words.stdout}`);
+  }
+  assert.doesNotMatch(words.stdout, /[^\n -~]/, "nothing that a terminal obeys");
+  return all;
+}
+
+for (const name of SAMPLES) {
+  Deno.test(`${name}: forged as it is, and proved by a tag of ours in it`, async () => {
+    using home = gregsHome();
+    const to = ["--sender", "<>", "--recipient", PLAIN];
+    const { mail, messageId, tag } = await bounceOfOurs(name, PLAIN, new Date());
+    const path = home.write("bounce.eml", mail);
+
+    const ours = await explained(home, [...to, path], "");
+    assert.deepEqual([ours.verdict.action, ours.verdict.result, ours.verdict.check, ours.verdict.identity], [
+      "deliver",
+      "genuine",
+      "returned-header",
+      PLAIN,
+    ]);
+    assert.deepEqual(ours.original, { messageId: `<${messageId}>`, tag: tag.toLowerCase() });
+    assert.deepEqual(ours.tags.map((one) => one.identity), [PLAIN]);
+    assert.deepEqual(ours.envelope, { sender: null, recipients: [PLAIN] });
+    assert.ok(ours.bounce && ours.sign !== null);
+
+    const another = await bounceOfOurs(name, "eve@example.org", new Date());
+    const theirs = await explained(home, to, another.mail);
+    assert.deepEqual([theirs.verdict.action, theirs.verdict.result], ["spam", "forged"]);
+    assert.deepEqual(theirs.tags.map((one) => one.identity), [null], "a tag that is not ours is shown as such");
+    assert.ok(theirs.bounce);
+
+    const bare = await explained(home, to, mail.replaceAll(/^.*X-Msgauth:.*\n/gm, ""));
+    assert.deepEqual([bare.tags, bare.original], [[], { messageId: `<${messageId}>`, tag: null }]);
+
+    const bySrs = await explained(home, ["--sender", "<>", "--recipient", await signed()], another.mail);
+    assert.deepEqual([bySrs.verdict.check, bySrs.verdict.result], ["signed-recipient", "genuine"]);
+  });
+}
+
+Deno.test("a tag is told with the way in which it was found", async () => {
+  using home = gregsHome();
+  const { mail } = await bounceOfOurs("qmail-remote-550.eml", PLAIN, new Date());
+  const { header, body } = apart(mail);
+  const encoded = `${header.trimEnd()}\nContent-Transfer-Encoding: quoted-printable\n\n${
+    quotedPrintable(body.replace("X-Msgauth: ", "=58-Msgauth: ")).replace("=3D58", "=58")
+  }`;
+  const args = ["--sender", "<>", "--recipient", PLAIN];
+  assert.deepEqual((await explained(home, args, mail)).tags.map(({ by }) => by), ["bytes"]);
+  assert.deepEqual((await explained(home, args, encoded)).tags.map(({ by }) => by), ["quoted-printable"]);
+});
+
+/** What the log calls an outcome, by the first words that explain has for it. */
+const OUTCOMES: [string, string[]][] = [
+  ["filed into ", ["filed"]],
+  ["filed by ", ["filed"]],
+  ["refused", ["refuse"]],
+  ["redirected", ["redirected"]],
+  ["left to the next line", ["go-on"]],
+  ["passed through", ["go-on"]],
+  ["answered", ["answered"]],
+  ["delivered", ["go-on", "delivered", "forwarded"]],
+];
+
+/** The settings' `[incoming]`, or all behind the identity. */
+type Row = [what: string, home: () => Home, args: string[], sender: string, recipient: string, mail: string];
+
+async function deliveries(): Promise<Row[]> {
+  const ours = await bounceOfOurs("postfix-remote-550.eml", PLAIN, new Date());
+  const old = await signed(30);
+  const plain = () => gregsHome();
+  const refusing = () => gregsHome('forged = "refuse"');
+  const marking = () => gregsHome('forged = "mark"');
+  const first = () => {
+    const home = new Home();
+    home.settings(settings(home), `since = ${new Date().toISOString().slice(0, 10)}`);
+    return home;
+  };
+  const byProgram = () => {
+    const home = gregsHome();
+    const program = home.write("file-it", "#!/bin/sh\ncat >/dev/null\n", 0o755);
+    home.settings(settings(home, `spam_command = ["${program}"]`));
+    return home;
+  };
+  const receipt = `From: jo@b.example\nSubject: Read\n\nread\n`;
+  const rows: Row[] = [];
+  for (const caller of ["qmail", "maildrop", "procmail", "postfix", "filter", "condredirect"]) {
+    const as = ["--as", caller];
+    // What nothing delivers behind them is deferred when they are not told where.
+    const into = caller === "postfix" || caller === "qmail" ? ["--maildir", "Maildir"] : [];
+    rows.push(
+      [`${caller}: forged`, plain, as, "", PLAIN, FORGED],
+      [`${caller}: forged SRS`, plain, as, "", FORGED_SRS, FORGED],
+      [`${caller}: forged SRS from a person, to be refused`, refusing, as, FRIEND, FORGED_SRS, FORGED],
+      [`${caller}: forged, to be refused, from nobody`, refusing, as, "", PLAIN, FORGED],
+      [`${caller}: genuine by its address`, plain, [...as, ...into], "", await signed(), FORGED],
+      [`${caller}: genuine by its tag`, plain, [...as, ...into], "", PLAIN, ours.mail],
+      [`${caller}: a person`, plain, [...as, ...into], FRIEND, PLAIN, ORDINARY],
+      [`${caller}: not ours`, plain, [...as, ...into], "", "ann@example.org", FORGED],
+    );
+  }
+  const into = ["--as", "qmail", "--maildir", "Maildir"];
+  rows.push(
+    ["late", plain, into, "", old, FORGED],
+    ["double bounce", plain, into, "#@[]", PLAIN, FORGED],
+    ["a daemon", plain, into, "MAILER-DAEMON@mx.example.net", PLAIN, FORGED],
+    ["no bounce", plain, into, "", PLAIN, receipt],
+    ["only marked", marking, into, "", PLAIN, FORGED],
+    ["the first days", first, into, "", PLAIN, FORGED],
+    ["filed by a program", byProgram, into, "", PLAIN, FORGED],
+  );
+  return rows;
+}
+
+/** [caller, sender, recipient, `[incoming]`, is a place still wanted?] */
+const places: [string, string, "signed" | "plain", string, boolean][] = [
+  ["qmail", "", "signed", "", true],
+  ["qmail", FRIEND, "plain", "", false],
+  ["qmail", "", "signed", 'inbox = "~/Maildir"', false],
+  ["postfix", FRIEND, "plain", "", true],
+  ["postfix", FRIEND, "plain", 'inbox = "~/Maildir"', false],
+  ["maildrop", "", "signed", "", false],
+];
+for (const [caller, sender, to, incoming, wanted] of places) {
+  Deno.test(`explain says whether a place is wanted, as the hook does: ${caller} ${to} ${incoming}`, async () => {
+    using home = gregsHome(incoming);
+    const env = { SENDER: sender, RECIPIENT: to === "plain" ? PLAIN : await signed() };
+    const said = await explained(home, ["--as", caller], ORDINARY, env);
+    assert.equal(said.verdict.outcome.endsWith("must say where"), wanted);
+    const ran = await home.hook(["--as", caller], ORDINARY, env);
+    assert.equal(/give it --maildir, or set incoming.inbox/.test(ran.stderr), wanted, ran.stderr);
+  });
+}
+
+for (const [what, make, args, sender, recipient, mail] of await deliveries()) {
+  Deno.test(`explain says what the hook then does: ${what}`, async () => {
+    using home = make();
+    const env = { SENDER: sender, RECIPIENT: recipient };
+    const as = args.slice(0, 2);
+    const said = await explained(home, as, mail, env);
+    // Told on the command line, it is the same.
+    const told = await explained(home, [...as, "--sender", sender, "--recipient", recipient], mail);
+    assert.deepEqual(told.verdict, said.verdict);
+
+    const ran = await home.hook(args, mail, env);
+    const logged = fields(home.read(LOG).trimEnd());
+    assert.deepEqual(
+      [said.verdict.result, said.verdict.check, said.verdict.reason, said.verdict.identity ?? undefined],
+      [logged["result"], logged["check"], logged["why"], logged["identity"]],
+      ran.stderr,
+    );
+    const [, outcomes] = OUTCOMES.find(([words]) => said.verdict.outcome.startsWith(words))!;
+    assert.ok(outcomes.includes(logged["outcome"]!), `${said.verdict.outcome}, but ${logged["outcome"]}`);
+    const spam = home.mails("Maildir/.Spam").length;
+    assert.equal(spam, said.verdict.outcome === `filed into ${home.path}/Maildir/.Spam` ? 1 : 0);
+  });
+}
+
+Deno.test("a challenge is explained as often as you like, and then answered once; the entry is not touched", async () => {
+  using home = gregsHome();
+  const [, list] = ["greg", "test@lists.example.org"];
+  home.settings(`${byStub(home)}[challenge]\nanswer = true\nlists = ["${list}"]\nanswered = "~/kept"\n`);
+  const sent = await home.shim(["--", list], `From: ${PLAIN}\nTo: ${list}\nSubject: Hello\n\nHi all.\n`);
+  assert.equal(sent.code, 0, sent.stderr);
+  const { mail } = new Qsecretary(list).take(await signed(), home.read("stub.got"));
+  const env = { SENDER: "", DEFAULT: (await signed()).split("@")[0]!, HOST: "srs.example.org" };
+  const args = ["--as", "qmail"];
+  for (let times = 0; times < 2; times++) {
+    const said = await explained(home, args, mail, env);
+    assert.deepEqual([said.verdict.action, said.verdict.check], ["answer", "challenge"]);
+  }
+  const ran = await home.hook([...args, "--maildir", "Maildir"], mail, env);
+  assert.equal(ran.code, 99, ran.stderr);
+  assert.equal(fields(home.read(LOG).trimEnd().split("\n").at(-1)!)["outcome"], "answered");
+  const again = await explained(home, args, mail, env);
+  assert.deepEqual([again.verdict.action, again.verdict.check], ["deliver", "challenge"]);
+  assert.match(again.verdict.reason, /it was answered before/);
+  // A filter answers nothing.
+  assert.notEqual((await explained(home, ["--as", "filter"], mail, env)).verdict.check, "challenge");
+});
+
+Deno.test("an answer to a message that was sent is known by the index of sent mail", async () => {
+  using home = gregsHome();
+  const sent = await home.shim(["--", FRIEND], `From: ${PLAIN}\nTo: ${FRIEND}\n\nHi.\n`);
+  assert.equal(sent.code, 0, sent.stderr);
+  const id = fieldOf(home.mails("out")[0]!, "Message-ID");
+  const args = ["--sender", "", "--recipient", PLAIN];
+  const away = (to: string) => `From: ${FRIEND}\nIn-Reply-To: ${to}\nSubject: Away\n\nI am away.\n`;
+  assert.equal((await explained(home, args, away(id))).verdict.check, "answer");
+  assert.equal((await explained(home, args, away("<other@example.org>"))).verdict.check, "forged");
+});
+
+/** [what the last MTA wrote on top, sender, recipients] */
+const tops: [string, string | null | undefined, string[]][] = [
+  ["", undefined, []],
+  ["Return-Path: <>\n", null, []],
+  [`Return-Path: <>\nDelivered-To: ${PLAIN}\n`, null, [PLAIN]],
+  [`Return-Path: <${FRIEND}>\nX-Original-To: alias@example.org\nDelivered-To: ${PLAIN}\n`, FRIEND, [
+    "alias@example.org",
+  ]],
+];
+for (const [top, sender, recipients] of tops) {
+  Deno.test(`the envelope is read on top of a message: ${JSON.stringify(top)}`, async () => {
+    using home = gregsHome();
+    const { envelope } = await explained(home, [], `${top}${FORGED}`);
+    assert.deepEqual([envelope.sender, envelope.recipients], [sender, recipients]);
+    // Without --as the environment has no say; a stranger's field below Received has none at all.
+    const other = await explained(
+      home,
+      [],
+      `${top}${FORGED.replace("\nDate:", "\nReturn-Path: <x@y.example>\nDate:")}`,
+      {
+        SENDER: "env@example.org",
+        RECIPIENT: "env@example.org",
+      },
+    );
+    assert.deepEqual([other.envelope.sender, other.envelope.recipients], [sender, recipients]);
+  });
+}
+
+Deno.test("a stranger's text does not command the terminal", async () => {
+  using home = gregsHome();
+  const evil = "\x1b]0;x\x07\x9b31m";
+  const mail = qsbmf(PLAIN, `Message-ID: <${evil}>\nX-Msgauth: v1.k1.20000.${"a".repeat(8)}.${"b".repeat(26)}\n\nhi\n`);
+  const said = await explained(home, ["--sender", evil, "--recipient", `${evil}@example.org`], mail);
+  assert.equal(said.envelope.sender, evil, "JSON has it whole");
+  const ran = await countersign(home, ["explain", "--json", "--sender", evil], mail);
+  // deno-lint-ignore no-control-regex
+  assert.doesNotMatch(ran.stdout, /[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
+});
+
+Deno.test("a list's refusal names the list, and what to do", async () => {
+  using home = gregsHome();
+  const list = "talk@lists.example.org";
+  const args = ["--sender", "", "--recipient", await signed()];
+  const mail = qsbmf(PLAIN, `From: ${PLAIN}\nTo: ${list}\n\nHi.\n`, "lists.example.org")
+    .replace(/^<nobody.*\n.*$/m, `<${list}>:\nSorry, only subscribers may post.`);
+  assert.equal((await explained(home, args, mail)).hint, `countersign list add ${list}`);
+  const words = await countersign(home, ["explain", ...args], mail);
+  assert.match(words.stdout, new RegExp(`only subscribers may.*countersign list add ${list.replace(".", "\\.")}`));
+  assert.equal((await countersign(home, ["list", "add", list])).code, 0);
+  assert.match((await explained(home, args, mail)).hint!, new RegExp(`^posting to ${list} is plain already`));
+  assert.equal((await explained(home, args, FORGED)).hint, null);
+});
+
+/** [arguments, status, what is said] */
+const wrong: [string[], number, RegExp][] = [
+  [["--frob"], 64, /Unknown option "--frob"/],
+  [["--jsn"], 64, /Unknown option "--jsn"; did you mean --json\?/],
+  [["a", "b"], 64, /Unknown argument "b"/],
+  [["--sender"], 64, /Option --sender needs a value/],
+  [["--json=x"], 64, /Option --json takes no value/],
+  [["--as", "exim"], 64, /Option --as "exim" is not one of qmail, /],
+  [["--", "-t"], 64, /Unknown argument "-t"/],
+  [["--out"], 64, /explain --out -- -t/],
+  [["--out", "--sender", "", "--", "-t"], 64, /--sender has no meaning with --out/],
+  [["/nonexistent/mail"], 74, /File \/nonexistent\/mail cannot be read/],
+  [["/"], 74, /The message cannot be read/],
+  [["--config", "/nonexistent/c"], 78, /Settings file \/nonexistent\/c is not there/],
+];
+for (const [args, code, says] of wrong) {
+  Deno.test(`explain ${args.join(" ")} ends with ${code}`, async () => {
+    using home = gregsHome();
+    const before = snapshot(home.path);
+    const ran = await countersign(home, ["explain", ...args], FORGED);
+    oneLine(ran, code, says);
+    assert.match(ran.stderr, /^explain: /);
+    assert.equal(ran.stdout, "");
+    assert.deepEqual(snapshot(home.path), before);
+  });
+}

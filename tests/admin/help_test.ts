@@ -1,0 +1,28 @@
+/** Each command says how it is used, with an example, whatever else is wrong. */
+import assert from "node:assert/strict";
+import { Home } from "../rig.ts";
+import { countersign, snapshot } from "./home.ts";
+
+for (const name of ["explain", "log", "list", "clean"]) {
+  Deno.test(`countersign ${name} --help`, async () => {
+    using home = new Home();
+    home.settings("nonsense = ["); // help is wanted most where nothing works
+    const before = snapshot(home.path);
+    const ran = await countersign(home, [name, "--help"]);
+    assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+    assert.match(ran.stdout, new RegExp(`^Usage: countersign ${name}`));
+    assert.match(ran.stdout, new RegExp(`^Example: countersign ${name}`, "m"));
+    for (const line of ran.stdout.split("\n")) assert.ok(line.length <= 120, line);
+    for (const args of [["help", name], [name, "--frob", "--help"]]) {
+      assert.deepEqual(await countersign(home, args), ran, args.join(" "));
+    }
+    assert.deepEqual(snapshot(home.path), before);
+    assert.ok((await countersign(home, ["help"])).stdout.includes(`\n  ${name} `));
+  });
+}
+
+Deno.test("behind -- it is no question for help", async () => {
+  using home = new Home();
+  const ran = await countersign(home, ["clean", "--", "--help"]);
+  assert.deepEqual([ran.code, ran.stdout], [64, ""]);
+});

@@ -1,0 +1,261 @@
+/** `countersign init`: from an empty home to mail that is signed and bounces that are judged. */
+import assert from "node:assert/strict";
+import { parseConfig } from "../../lib/config.ts";
+import { dayOf } from "../../lib/day.ts";
+import { parseKeys } from "../../lib/keys.ts";
+import { need } from "../programs/need.ts";
+import { needOnTerminal, Terminal } from "../programs/terminal.ts";
+import { fieldOf, Home, oneLine, qsbmf, ROOT } from "../rig.ts";
+import { COUNTERSIGN, countersign } from "./run.ts";
+
+const FOLDER = ".config/countersign";
+const GREG = ["--address", "greg@example.org", "--srs-domain", "srs.example.org"];
+const TRY = ["--via", "maildir", "--maildir", "~/out"];
+const MAIL = "From: greg@example.org\nTo: ann@example.net\nSubject: x\n\nHi.\n";
+
+/** A home with nothing in it but Deno. */
+function emptyHome(): Home {
+  const home = new Home();
+  Deno.removeSync(`${home.path}/.config`, { recursive: true });
+  return home;
+}
+
+const below = (folder: string): string[] =>
+  [...Deno.readDirSync(folder)].flatMap(({ name, isDirectory }) =>
+    isDirectory ? [name, ...below(`${folder}/${name}`).map((one) => `${name}/${one}`)] : [name]
+  ).sort();
+
+/** What is to be pasted, by where. */
+function pastes(stdout: string): Record<string, string> {
+  const [, ...parts] = stdout.split(/^--- /m);
+  return Object.fromEntries(parts.map((part) => {
+    const end = part.indexOf("\n");
+    return [part.slice(0, end), part.slice(end + 1).split("\n\nMail that")[0]!.trimEnd() + "\n"];
+  }));
+}
+
+const settingsOf = (home: Home) =>
+  parseConfig(home.read(`${FOLDER}/config.toml`), { file: `${home.path}/${FOLDER}/config.toml`, home: home.path });
+const modeOf = (home: Home, name: string) => Deno.statSync(`${home.path}/${name}`).mode! & 0o777;
+
+Deno.test("from an empty home to a bounce that is judged", async () => {
+  using home = emptyHome();
+  const before = dayOf(new Date());
+  const made = await countersign(home, ["init", "--yes", ...GREG, ...TRY]);
+  assert.deepEqual([made.code, made.stderr], [0, ""]);
+  assert.deepEqual(below(`${home.path}/${FOLDER}`), ["config.toml", "keys"]);
+  for (const name of [`${FOLDER}/config.toml`, `${FOLDER}/keys`]) assert.equal(modeOf(home, name), 0o600, name);
+  for (const name of [FOLDER, ".local/state/countersign", "Maildir/.Spam"]) {
+    assert.equal(modeOf(home, name), 0o700, name);
+  }
+  const [key, ...more] = parseKeys(home.read(`${FOLDER}/keys`), "keys");
+  assert.deepEqual([key!.id, key!.secret.length, more], ["k1", 32, []]);
+  assert.ok(key!.created === before || key!.created === dayOf(new Date()));
+  assert.equal(settingsOf(home).since, new Date(key!.created * 86_400_000).toISOString().slice(0, 10));
+  assert.ok(!made.stdout.includes(key!.secret.toBase64()), "a secret is shown");
+
+  // Out with what was written.
+  assert.deepEqual(await home.shim(["ann@example.net"], MAIL), { code: 0, stdout: "", stderr: "" });
+  const [out] = home.mails("out") as [string];
+  const sender = fieldOf(out, "Return-Path").replace(/[<>]/g, "");
+  assert.match(sender, /^SRS0=[\w-]{8}=[A-Z2-7]{2}=example\.org=greg@srs\.example\.org$/);
+
+  // And back: to the signed address, to one that was made up, and a forgery in the first days.
+  const judge = async (recipient: string, original: string): Promise<number> =>
+    (await home.hook(["--maildir", `${home.path}/in`], qsbmf(recipient, original), {
+      SENDER: "",
+      EXT: recipient.split("@")[0]!,
+      HOST: recipient.split("@")[1]!,
+    })).code;
+  const says = (folder: string) => fieldOf(home.mails(folder).at(-1)!, "X-Countersign").split(";")[0];
+  assert.equal(await judge(sender, out), 99);
+  assert.deepEqual([home.mails("in").length, says("in")], [1, "genuine"]);
+  const forgery = "From: greg@example.org\nMessage-ID: <lie@spam.example>\n\nBuy!\n";
+  assert.equal(await judge(sender.replace(/=.{8}=/, "=aaaaaaaa="), forgery), 99);
+  assert.deepEqual([home.mails("in").length, says("Maildir/.Spam")], [1, "forged"]);
+  assert.equal(await judge("greg@example.org", forgery), 99);
+  assert.deepEqual(home.mails("in").map((mail) => fieldOf(mail, "X-Countersign").split(";")[0]).sort(), [
+    "genuine",
+    "suspect",
+  ]);
+});
+
+Deno.test("a second time, nothing is overwritten", async () => {
+  using home = emptyHome();
+  assert.equal((await countersign(home, ["init", "--yes", ...GREG, ...TRY])).code, 0);
+  const files = () => ["config.toml", "keys"].map((name) => home.read(`${FOLDER}/${name}`));
+  const before = files();
+  for (const more of [[], ["--address", "ann@example.org"], ["--config", `${home.path}/${FOLDER}/config.toml`]]) {
+    oneLine(await countersign(home, ["init", "--yes", ...GREG, ...TRY, ...more]), 78, /is there already/);
+  }
+  assert.deepEqual(files(), before);
+  // Not even what a link leads to that is not there.
+  Deno.symlinkSync(`${home.path}/elsewhere`, `${home.path}/link.toml`);
+  oneLine(await countersign(home, ["init", "--yes", ...GREG, ...TRY, "--config", "link.toml"]), 78, /already/);
+  assert.ok(!below(home.path).includes("elsewhere"));
+});
+
+Deno.test("keys that are there stay; bad ones are named, and no settings are written", async () => {
+  using home = emptyHome();
+  const line = "k7 2026-01-01 not a real secret\n";
+  home.write(`${FOLDER}/keys`, line, 0o600);
+  const made = await countersign(home, ["init", "--yes", ...GREG, ...TRY]);
+  assert.deepEqual([made.code, home.read(`${FOLDER}/keys`)], [0, line]);
+  assert.match(made.stdout, new RegExp(`^Kept: ${home.path}/${FOLDER}/keys$`, "m"));
+
+  using other = emptyHome();
+  other.write(`${FOLDER}/keys`, line, 0o644);
+  oneLine(await countersign(other, ["init", "--yes", ...GREG, ...TRY]), 77, /Key file .*mode 0644/);
+  assert.deepEqual(below(`${other.path}/${FOLDER}`), ["keys"]);
+});
+
+Deno.test("--print writes nothing, shows the settings and no key", async () => {
+  using home = emptyHome();
+  const before = below(home.path);
+  const ran = await countersign(home, ["init", "--print", ...GREG, ...TRY]);
+  assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+  assert.deepEqual(below(home.path).filter((name) => !before.includes(name)), []);
+  const file = `${home.path}/${FOLDER}/config.toml`;
+  const [, text = ""] = /^# .*config\.toml\n([^]*?)\n\nMail that goes out/.exec(ran.stdout) ?? [];
+  assert.equal(parseConfig(text, { file, home: home.path }).transport.maildir, `${home.path}/out`);
+  assert.ok(!ran.stdout.includes("base64:"));
+});
+
+Deno.test("each address gets a key file of its own, and options reach the settings", async () => {
+  using home = emptyHome();
+  const config = `${home.path}/elsewhere/my.toml`;
+  const addresses = ["greg@example.org", "Ann+x@example.org", '"a b"@example.org'];
+  const args = addresses.flatMap((one) => ["--address", one]);
+  const program = ["--command", " /usr/bin/msmtp  -a work", "--spam", "junk"];
+  const made = await countersign(home, ["init", "--yes", `--config=${config}`, ...args, ...program]);
+  assert.deepEqual([made.code, made.stderr], [0, ""]);
+  const settings = parseConfig(Deno.readTextFileSync(config), { file: config, home: home.path });
+  assert.deepEqual(settings.identity.map(({ address, srs_domain, keys }) => [address, srs_domain, keys]), [
+    ["greg@example.org", "", `${home.path}/elsewhere/keys`],
+    ["Ann+x@example.org", "", `${home.path}/elsewhere/keys-ann+x@example.org`],
+    ['"a b"@example.org', "", `${home.path}/elsewhere/keys-3`],
+  ]);
+  const secrets = settings.identity.map(({ keys }) => parseKeys(Deno.readTextFileSync(keys), keys)[0]!.secret.toHex());
+  assert.equal(new Set(secrets).size, 3);
+  assert.deepEqual([settings.transport.preset, settings.transport.command], ["msmtp", [
+    "/usr/bin/msmtp",
+    "-a",
+    "work",
+  ]]);
+  assert.equal(settings.incoming.spam, `${home.path}/junk`);
+  assert.match(made.stdout, /^No SRS domain: /m);
+  // The programs would not find them there.
+  assert.equal(pastes(made.stdout)["~/.profile"], `export COUNTERSIGN_CONFIG='${config}'\n`);
+});
+
+/** [arguments, complaint, status] */
+const complains: [string[], RegExp, number][] = [
+  [[...GREG, ...TRY], /no terminal.*--yes/, 64],
+  [["--yes", "--via", "smtp", ...GREG], /smtp is not there yet/, 64],
+  [["--yes", "--via", "pigeon", ...GREG], /--via is "pigeon", not one of: command, maildir, smtp/, 64],
+  [["--yes", "--adress", "x"], /Unknown option "--adress"; did you mean --address\?/, 64],
+  [["--yes", ...GREG, ...TRY, "more"], /Unknown argument "more"/, 64],
+  [["--yes", "--address", "greg", ...TRY], /"greg" has no @/, 64],
+  [["--yes", ...GREG, "--address", "GREG@example.org", ...TRY], /given twice/, 64],
+  [["--yes", "--address", "greg@example.org", "--srs-domain", "example.org", ...TRY], /needs another/, 64],
+  [["--yes", "--address", "greg@example.org", "--srs-domain", "a b", ...TRY], /not well formed/, 64],
+  [["--yes", ...GREG, ...TRY, "--command", "/bin/x"], /no meaning with --via maildir/, 64],
+  [["--yes", ...GREG, "--maildir", "x"], /needs --via maildir/, 64],
+  [["--yes", ...GREG, "--command", "msmtp"], /"msmtp" is not an absolute path/, 64],
+  [["--yes", ...GREG, "--command", "/bin/cat"], /Say with --preset/, 64],
+  [["--yes", ...GREG, "--command", "/bin/cat", "--preset", "cat"], /transport\.preset: "cat"/, 78],
+  [["--yes", ...GREG, ...TRY, "--spam", ""], /path is empty/, 64],
+  [["--yes", ...GREG, ...TRY, "--spam", "a\nb"], /incoming\.spam/, 78],
+];
+for (const [args, pattern, status] of complains) {
+  Deno.test(`init ${JSON.stringify(args)} is refused with one line, and writes nothing`, async () => {
+    using home = emptyHome();
+    oneLine(await countersign(home, ["init", ...args]), status, pattern);
+    assert.ok(!below(home.path).some((name) => name.startsWith(".config") || name.startsWith("Maildir")));
+  });
+}
+
+Deno.test("init --help has an example", async () => {
+  using home = emptyHome();
+  const ran = await countersign(home, ["init", "--help"]);
+  assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+  assert.match(ran.stdout, /^Usage: countersign init [^]*^Example: countersign init --address /m);
+});
+
+const onMutt = await need("mutt");
+onMutt("mutt sends with the line that init prints", async () => {
+  using home = emptyHome();
+  const made = await countersign(home, ["init", "--yes", ...GREG, ...TRY]);
+  const lines = pastes(made.stdout)["~/.muttrc"]!;
+  assert.match(lines, new RegExp(`^set sendmail="${ROOT}/shim/shim"$`, "m"));
+  home.write(".muttrc", `set from="greg@example.org" copy=no\n${lines}`);
+  const env = { LC_ALL: "C.UTF-8", USER: "greg" };
+  const sent = await home.run(["mutt", "-n", "-s", "Lunch?", "--", "ann@example.net"], "At one?\n", env);
+  assert.deepEqual(sent, { code: 0, stdout: "", stderr: "" });
+  assert.match(fieldOf(home.mails("out")[0]!, "Return-Path"), /^<SRS0=.*=example\.org=greg@srs\.example\.org>$/);
+});
+
+const onMaildrop = await need("maildrop");
+onMaildrop("maildrop judges with the lines that init prints", async () => {
+  using home = emptyHome();
+  const made = await countersign(home, ["init", "--yes", ...GREG, ...TRY]);
+  const lines = Object.entries(pastes(made.stdout)).find(([into]) => into.startsWith("~/.mailfilter"))![1];
+  // maildrop takes HOME and PATH from elsewhere.
+  const top = `HOME="${home.path}"\nPATH="${home.path}/bin:/usr/bin:/bin"\n`;
+  const file = home.write(".mailfilter", `${top}${lines}to "$HOME/in"\n`, 0o600);
+  for (const part of ["", "/tmp", "/new", "/cur"]) Deno.mkdirSync(`${home.path}/in${part}`);
+  assert.equal((await home.shim(["ann@example.net"], MAIL)).code, 0);
+  const [out] = home.mails("out") as [string];
+  const sender = fieldOf(out, "Return-Path").replace(/[<>]/g, "");
+  const filter = (recipient: string) =>
+    home.run(["maildrop", file], qsbmf(recipient, out), { SENDER: "", RECIPIENT: recipient });
+  assert.equal((await filter(sender)).code, 0);
+  assert.deepEqual([home.mails("in").length, home.mails("Maildir/.Spam").length], [1, 0]);
+  assert.equal((await filter(sender.replace(/=.{8}=/, "=aaaaaaaa="))).code, 0);
+  assert.deepEqual([home.mails("in").length, home.mails("Maildir/.Spam").length], [1, 1]);
+});
+
+const onTerminal = await needOnTerminal("sed");
+onTerminal("on a terminal it asks, again when the answer is wrong, and before it writes", async () => {
+  using home = emptyHome();
+  home.write(".muttrc", "set from=greg@example.org\n");
+  await using terminal = await Terminal.open(home, [...COUNTERSIGN, "init", "--via", "maildir"]);
+  // What was found stands there, to be changed.
+  await terminal.shows(/Your addresses, with spaces between: greg@example\.org/);
+  await terminal.press("Enter");
+  await terminal.shows(/domain of your SRS addresses.*: *$/m);
+  await terminal.type("example.org");
+  await terminal.press("Enter");
+  await terminal.shows(/SRS needs another/);
+  await terminal.type("srs.example.org");
+  await terminal.press("Enter");
+  await terminal.shows(/maildir for mail that leaves: ~\/out/);
+  await terminal.press("Enter");
+  await terminal.shows(/maildir for forged bounces: .*Maildir\/\.Spam/);
+  await terminal.press("Enter");
+  await terminal.shows(/Each answer enters you into their contract.*: no/s);
+  for (const _ of "no") await terminal.press("BSpace");
+  await terminal.type("yes");
+  await terminal.press("Enter");
+  await terminal.shows(/^Write .*config\.toml\?/m);
+  assert.equal(home.read(`${FOLDER}/config.toml`), "");
+  await terminal.type("y");
+  await terminal.press("Enter");
+  assert.equal(await terminal.ended(), 0);
+  const { identity: [identity], incoming, challenge } = settingsOf(home);
+  assert.equal(challenge.answer, true, "only who says yes enters contracts");
+  assert.deepEqual([identity!.address, identity!.srs_domain], ["greg@example.org", "srs.example.org"]);
+  assert.equal(incoming.spam, `${home.path}/Maildir/.Spam`);
+});
+
+onTerminal("on a terminal, who does not say yes gets nothing", async () => {
+  using home = emptyHome();
+  await using terminal = await Terminal.open(home, [...COUNTERSIGN, "init", ...GREG, ...TRY, "--spam", "~/Spam"]);
+  await terminal.shows(/contract.*: no/s);
+  await terminal.press("Enter");
+  await terminal.shows(/^Write .*config\.toml\?/m);
+  await terminal.type("n");
+  await terminal.press("Enter");
+  assert.equal(await terminal.ended(), 64);
+  assert.ok(!below(home.path).includes(".config"));
+});

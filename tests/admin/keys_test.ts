@@ -1,0 +1,317 @@
+/** `countersign keys`: no key is ever lost, and no secret shown. */
+import assert from "node:assert/strict";
+import { FORMER, type Former, formerSecrets } from "../../admin/former.ts";
+import { ids, keepsAll, nextId, printDay, retiredKeys, withFirst, withLast, withRetired } from "../../admin/keyfile.ts";
+import { binary, unbinary, utf8 } from "../../lib/bytes.ts";
+import { dayOf, parseDay } from "../../lib/day.ts";
+import { KEY_AGE, parseKeys } from "../../lib/keys.ts";
+import { prvsSign, srsForward } from "../../mod.ts";
+import { Home, oneLine, SECRET } from "../rig.ts";
+import { countersign } from "./run.ts";
+
+const KEYS = ".config/countersign/keys";
+const TODAY = () => printDay(dayOf(new Date()));
+
+const file = (home: Home, name = KEYS) => parseKeys(home.read(name), name);
+const idsOf = (home: Home, name = KEYS) => file(home, name).map(({ id }) => id);
+
+/** A home with two identities. */
+function twoOfUs(): Home {
+  const home = new Home();
+  home.settings(`[[identity]]
+address = "ann@example.org"
+srs_domain = "srs.example.org"
+keys = "keys-ann"
+[transport]
+via = "maildir"
+maildir = "~/out"
+`);
+  home.write(`${KEYS}-ann`, `k1 2026-01-01 another ${SECRET}\n`, 0o600);
+  return home;
+}
+
+// The text of a file.
+
+const key = (id: string) => ({ id, created: parseDay("2026-11-20")!, secret: utf8(`secret of ${id}`) });
+const line = (id: string) => `${id} 2026-11-20 base64:${utf8(`secret of ${id}`).toBase64()}`;
+
+/** [what, text, changed] */
+const changes: [string, string, string][] = [
+  [
+    "last",
+    withLast("# mine\nk1 2026-01-01 x\n", [key("k2"), key("k3")]),
+    `# mine\nk1 2026-01-01 x\n${line("k2")}\n${line("k3")}\n`,
+  ],
+  ["last, the line end missing", withLast("k1 2026-01-01 x", [key("k2")]), `k1 2026-01-01 x\n${line("k2")}\n`],
+  ["last of nothing", withLast("", [key("k1")]), `${line("k1")}\n`],
+  [
+    "first, behind the comments",
+    withFirst("# mine\n\nk1 2026-01-01 x\n", [key("old")]),
+    `# mine\n\n${line("old")}\nk1 2026-01-01 x\n`,
+  ],
+  [
+    "retired",
+    withRetired("k1 2026-01-01 x\nk2 2026-01-02 y\n", "k1", parseDay("2026-11-20")!),
+    "# retired 2026-11-20: k1 2026-01-01 x\nk2 2026-01-02 y\n",
+  ],
+];
+for (const [what, text, expected] of changes) {
+  Deno.test(`a key file, changed: ${what}`, () => assert.equal(text, expected));
+}
+
+Deno.test("retired keys are known, and their ids not given again", () => {
+  const text = withRetired("k1 2026-01-01 x\nk9\t2026-01-02 y\nother 2026-01-03 z\n", "k9", parseDay("2026-11-20")!);
+  assert.deepEqual(retiredKeys(text), [{ id: "k9", created: "2026-01-02", retired: "2026-11-20" }]);
+  assert.deepEqual(ids(text), ["k1", "other", "k9"]);
+  assert.equal(nextId(text), "k10");
+  assert.equal(nextId("other 2026-01-03 z\n"), "k1");
+  assert.throws(() => withRetired(text, "k9", 0), { kind: "usage" });
+});
+
+Deno.test("a change that would lose a key is seen", () => {
+  const text = "# mine\n# retired 2026-01-01: k0 2025-01-01 w\nk1 2026-01-01 x\nk2 2026-01-02 y\n";
+  const kept = [text, withFirst(text, [key("k3")]), withLast(text, [key("k3")]), withRetired(text, "k1", 20_000)];
+  for (const after of [...kept, text.replace("# mine\n", "")]) assert.ok(keepsAll(text, after), after);
+  for (const line of text.split("\n").slice(1, 4)) {
+    for (const instead of ["", `# ${line}\n`, `${line}z\n`]) {
+      assert.ok(!keepsAll(text, text.replace(`${line}\n`, instead)), `${line} -> ${instead}`);
+    }
+  }
+});
+
+// What other programs take for their secret.
+
+/** [program, its file, --newline, its secrets] */
+const formers: [Former, string, boolean | undefined, string[]][] = [
+  ["mail-srs", "# mine\nsec\n\n  \nold\n", undefined, ["sec\n", "old\n"]],
+  ["mail-srs", "sec", undefined, ["sec"]],
+  ["mail-srs", "sec\r\n", undefined, ["sec\r\n"]],
+  ["mail-srs", "# mine\nsec\nold\n", false, ["sec", "old"]],
+  ["mail-srs", "sec", true, ["sec\n"]],
+  ["postsrsd", "sec\r\n\n#no comment\nold", undefined, ["sec", "#no comment", "old"]],
+  ["postsrsd", "sec\n", true, ["sec\n"]],
+  ["postsrsd", `${"x".repeat(1023)}\n`, undefined, ["x".repeat(1023)]],
+  ["exim", "sec\n", undefined, ["sec"]],
+  ["exim", "two words", undefined, ["two words"]],
+  ["batv-tools", "sec\n", undefined, ["sec\n"]],
+  ["batv-tools", "two\nlines\n", undefined, ["two\nlines\n"]],
+  ["batv-tools", "\x00\xff\x80\n", undefined, ["\x00\xff\x80\n"]],
+  ["batv-tools", "sec\n", false, ["sec"]],
+  ["pymsgauth", "[default]\nconfirm_domain = x\nsecret = sec ret \n", undefined, ["sec ret"]],
+  ["pymsgauth", "secret: sec\n", undefined, ["sec"]],
+];
+for (const [former, text, newline, expected] of formers) {
+  Deno.test(`secrets of ${former} in ${JSON.stringify(text.slice(0, 40))}, --newline ${newline}`, () => {
+    assert.deepEqual(formerSecrets(unbinary(text), former, newline).map(binary), expected);
+  });
+}
+
+Deno.test("a file without a secret is an error, and so is a line that postsrsd would cut", () => {
+  for (const former of FORMER) {
+    for (const text of ["", "\n"]) {
+      assert.throws(() => formerSecrets(unbinary(text), former), { kind: "data" }, former + text);
+    }
+  }
+  assert.throws(() => formerSecrets(unbinary("# secret\n"), "mail-srs"), { kind: "data" });
+  assert.throws(() => formerSecrets(unbinary("x".repeat(1024)), "postsrsd"), { kind: "data" });
+});
+
+// The command.
+
+Deno.test("keys list tells ids, days and uses, no secret", async () => {
+  using home = new Home();
+  const old = printDay(dayOf(new Date()) - KEY_AGE);
+  const text = `k0 ${old} zero ${SECRET}\nk1 2026-01-01 ${SECRET}\nk2 ${TODAY()} two ${SECRET}\nk9 2999-01-01 nine\n`;
+  home.write(KEYS, `# retired 2026-02-03: k3 2026-01-02 three ${SECRET}\n${text}`, 0o600);
+  const ran = await countersign(home, ["keys", "list"]);
+  assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+  assert.ok(!ran.stdout.includes(SECRET));
+  const [head, ...rows] = ran.stdout.trimEnd().split("\n");
+  assert.equal(head, `greg@example.org  ${home.path}/${KEYS}`);
+  const until = printDay(parseDay("2026-01-01")! + KEY_AGE - 1);
+  assert.deepEqual(rows.map((row) => row.trim().split(/  +/)), [
+    ["k9", "2999-01-01", "of a day that lies ahead: not used"],
+    ["k2", TODAY(), `signs; verifies until ${printDay(dayOf(new Date()) + KEY_AGE - 1)}`],
+    ["k1", "2026-01-01", `verifies until ${until}`],
+    ["k0", old, "too old: not used"],
+    ["k3", "2026-01-02", "retired 2026-02-03"],
+  ]);
+});
+
+Deno.test("keys list shows all identities, or one", async () => {
+  using home = twoOfUs();
+  const names = async (...args: string[]) =>
+    (await countersign(home, ["keys", "list", ...args])).stdout.match(/^\S+@\S+/gm);
+  assert.deepEqual(await names(), ["greg@example.org", "ann@example.org"]);
+  assert.deepEqual(await names("--address", "ANN@example.org"), ["ann@example.org"]);
+});
+
+Deno.test("a new key signs, the former verifies until it is retired; mode and owner stay, nothing lies about", async () => {
+  using home = new Home();
+  const path = `${home.path}/${KEYS}`;
+  const before = Deno.statSync(path);
+  const signed = (await countersign(home, ["sign", "greg@example.org"])).stdout.trim();
+  const made = await countersign(home, ["keys", "new"]);
+  assert.deepEqual(made, { code: 0, stdout: "k2 signs for greg@example.org from now on\n", stderr: "" });
+  const [second, first] = file(home);
+  assert.deepEqual([second!.id, printDay(second!.created), second!.secret.length], ["k2", TODAY(), 32]);
+  assert.deepEqual([first!.id, first!.secret], ["k1", utf8(SECRET)]);
+  const after = Deno.statSync(path);
+  assert.deepEqual([after.mode! & 0o777, after.uid, after.gid], [0o600, before.uid, before.gid]);
+  assert.notEqual(after.ino, before.ino, "written in place: a crash would have lost the keys");
+  assert.deepEqual([...Deno.readDirSync(`${home.path}/.config/countersign`)].map(({ name }) => name).sort(), [
+    "config.toml",
+    "keys",
+  ]);
+
+  const again = (await countersign(home, ["sign", "greg@example.org"])).stdout.trim();
+  assert.notEqual(again, signed);
+  for (const one of [signed, again]) assert.equal((await countersign(home, ["verify", one])).code, 0);
+  oneLine(await countersign(home, ["keys", "retire", "k2"]), 64, /k2 signs: make another first/);
+  const retired = await countersign(home, ["keys", "retire", "k1"]);
+  assert.deepEqual([retired.code, retired.stderr], [0, ""]);
+  assert.deepEqual(idsOf(home), ["k2"]);
+  assert.match(home.read(KEYS), new RegExp(`^# retired ${TODAY()}: k1 2026-01-01 ${SECRET}$`, "m"));
+  assert.equal((await countersign(home, ["verify", signed])).code, 1);
+  assert.equal((await countersign(home, ["verify", again])).code, 0);
+  oneLine(await countersign(home, ["keys", "retire", "k1"]), 64, /no key "k1"/);
+});
+
+Deno.test("a key file that the group may read stays so, and a link stays a link", async () => {
+  using home = new Home();
+  home.settings(`keys = "link"\ngroup = true\n[transport]\nvia = "maildir"\nmaildir = "~/out"`);
+  home.write("real-keys", `k1 2026-01-01 ${SECRET}\n`, 0o640);
+  Deno.symlinkSync(`${home.path}/real-keys`, `${home.path}/.config/countersign/link`);
+  assert.equal((await countersign(home, ["keys", "new"])).code, 0);
+  assert.equal(Deno.statSync(`${home.path}/real-keys`).mode! & 0o777, 0o640);
+  assert.ok(Deno.lstatSync(`${home.path}/.config/countersign/link`).isSymlink);
+  assert.deepEqual(idsOf(home, "real-keys"), ["k2", "k1"]);
+});
+
+Deno.test("many at once: each says whether its key is there, and it is", async () => {
+  using home = new Home();
+  const ran = await Promise.all(Array.from({ length: 6 }, () => countersign(home, ["keys", "new"])));
+  for (const one of ran.filter(({ code }) => code !== 0)) oneLine(one, 75, /another change is under way/);
+  const made = ran.filter(({ code }) => code === 0).map(({ stdout }) => stdout.split(" ")[0]!);
+  assert.ok(made.length > 0);
+  assert.deepEqual(idsOf(home).sort(), ["k1", ...made].sort());
+});
+
+Deno.test("a change that broke off is named, and loses nothing", async () => {
+  using home = new Home();
+  home.write(`${KEYS}.new`, "", 0o600);
+  const before = home.read(KEYS);
+  oneLine(await countersign(home, ["keys", "new"]), 75, /keys\.new is there: .*remove it/);
+  assert.equal(home.read(KEYS), before);
+  Deno.removeSync(`${home.path}/${KEYS}.new`);
+  assert.equal((await countersign(home, ["keys", "new"])).code, 0);
+});
+
+Deno.test("imported secrets verify what the former program signed, and do not sign", async () => {
+  const now = new Date();
+  const srs = (secret: string) =>
+    srsForward("greg@example.org", "srs.example.org", { secrets: [secret], hashLength: 8 });
+  const prvs = (secret: string, keyNumber = 0) => prvsSign("greg@example.org", { secret, keyNumber, now });
+  const cases: [string[], string, Promise<string>][] = [
+    [["--from", "mail-srs"], "sec\nold\n", srs("old\n")],
+    [["--from", "mail-srs", "--newline", "cut"], "sec\n", srs("sec")],
+    [["--from", "postsrsd"], "first\nsecond\n", srs("second")],
+    [["--from", "exim", "--id", "exim7"], "sec\n", prvs("sec", 7)],
+    [["--from", "batv-tools"], "sec\n", prvs("sec\n")],
+    [["--from", "pymsgauth"], "secret = sec\n", srs("sec")],
+  ];
+  for (const [args, text, signed] of cases) {
+    using home = new Home();
+    home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[prvs]\nreceive = true\n`);
+    const before = (await countersign(home, ["sign", "greg@example.org"])).stdout;
+    assert.equal((await countersign(home, ["verify", await signed])).code, 1, args.join(" "));
+    const path = home.write("former", text, 0o600);
+    const ran = await countersign(home, ["keys", "import", path, ...args]);
+    assert.deepEqual([ran.code, ran.stderr], [0, ""], args.join(" "));
+    assert.equal((await countersign(home, ["verify", await signed])).code, 0, args.join(" "));
+    assert.equal((await countersign(home, ["sign", "greg@example.org"])).stdout, before);
+    // Once more: nothing changes.
+    const whole = home.read(KEYS);
+    const again = await countersign(home, ["keys", "import", "-", ...args], text);
+    assert.deepEqual(again, { code: 0, stdout: "Nothing is new: they are all there already\n", stderr: "" });
+    assert.equal(home.read(KEYS), whole);
+  }
+});
+
+Deno.test("with --sign the first of them signs", async () => {
+  using home = new Home();
+  const ran = await countersign(home, ["keys", "import", "-", "--from", "postsrsd", "--sign"], "first\nsecond\n");
+  assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+  const [signs, ...more] = file(home);
+  assert.deepEqual([signs!.secret, more.map(({ secret }) => secret)], [utf8("first"), [utf8("second"), utf8(SECRET)]]);
+  assert.ok(ran.stdout.includes(signs!.id) && !ran.stdout.includes("second"));
+});
+
+Deno.test("many imported keys all have prvs digit 0, and ids of their own", async () => {
+  using home = new Home();
+  const secrets = Array.from({ length: 30 }, (_, nth) => `secret ${nth}`);
+  const ran = await countersign(home, ["keys", "import", "-", "--from", "postsrsd"], secrets.join("\n"));
+  assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+  const imported = file(home).filter(({ id }) => id !== "k1");
+  assert.equal(imported.length, secrets.length);
+  for (const { id } of imported) assert.match(id, /^old[a-z]*$/);
+});
+
+/** [arguments, standard input, complaint, status] */
+const complains: [string[], string, RegExp, number][] = [
+  [[], "", /Say what is to be done: list, new, retire, import/, 64],
+  [["constructor"], "", /Unknown word "constructor"/, 64],
+  [["new"], "", /Say which address with --address: there are greg@example\.org, ann@example\.org/, 64],
+  [["new", "--address", "eve@example.org"], "", /"eve@example\.org" is none of yours/, 64],
+  [["new", "k5", "--address", "ann@example.org"], "", /Unknown argument "k5"/, 64],
+  [["new", "--sign"], "", /--sign is for import alone/, 64],
+  [["new", "--forse"], "", /Unknown option "--forse"/, 64],
+  [["retire", "--address", "ann@example.org"], "", /ID is missing/, 64],
+  [["retire", "k1", "--address", "ann@example.org"], "", /k1 signs: make another/, 64],
+  [["retire", "k7", "--address", "ann@example.org"], "", /There is no key "k7"/, 64],
+  [["import", "-"], "sec", /--from mail-srs, postsrsd/, 64],
+  [["import", "--from", "exim"], "sec", /FILE is missing/, 64],
+  [["import", "-", "--from", "sendmail"], "sec", /"sendmail", not one of: mail-srs, postsrsd/, 64],
+  [["import", "-", "--from", "exim", "--address", "ann@example.org", "--newline", "no"], "sec", /keep, cut/, 64],
+  [["import", "-", "--from", "exim", "--address", "ann@example.org"], "", /No secret of exim/, 65],
+  [
+    ["import", "/nonexistent", "--from", "exim", "--address", "ann@example.org"],
+    "",
+    /\/nonexistent cannot be read/,
+    74,
+  ],
+  [["import", "-", "--from", "exim", "--address", "ann@example.org"], SECRET, /key of greg@example\.org already/, 65],
+  [["import", "-", "--from", "exim", "--address", "ann@example.org", "--id", "K!"], "sec", /1 to 8 of a-z/, 64],
+  [["import", "-", "--from", "exim", "--address", "ann@example.org", "--id", "k1"], "sec", /another key's/, 64],
+  [["import", "-", "--from", "postsrsd", "--address", "ann@example.org", "--id", "p"], "a\nb", /for one secret/, 64],
+  [["import", "-", "--from", "exim", "--address", "ann@example.org", "--created", "now"], "sec", /not a date/, 64],
+  [["import", "-", "--from", "exim", "--address", "ann@example.org", "--created", "2026-05-05"], "s", /would sign/, 64],
+  [
+    ["import", "-", "--from", "exim", "--address", "ann@example.org", "--created", "2025-05-05", "--sign"],
+    "sec",
+    /would not sign, a younger key is there/,
+    64,
+  ],
+];
+for (const [args, input, pattern, status] of complains) {
+  Deno.test(`keys ${JSON.stringify(args)} is refused with one line, and changes nothing`, async () => {
+    using home = twoOfUs();
+    const files = () => [home.read(KEYS), home.read(`${KEYS}-ann`)];
+    const before = files();
+    const ran = await countersign(home, ["keys", ...args], input);
+    oneLine(ran, status, pattern);
+    assert.ok(!ran.stderr.includes(SECRET));
+    assert.deepEqual(files(), before);
+    const left = [...Deno.readDirSync(`${home.path}/.config/countersign`)].map(({ name }) => name).sort();
+    assert.deepEqual(left, ["config.toml", "keys", "keys-ann"]);
+  });
+}
+
+Deno.test("keys --help has an example", async () => {
+  using home = new Home();
+  for (const args of [["keys", "--help"], ["keys", "import", "--help"], ["help", "keys"]]) {
+    const ran = await countersign(home, args);
+    assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+    assert.match(ran.stdout, /^Usage: countersign keys [^]*^Example: countersign keys import /m);
+  }
+});

@@ -1,0 +1,129 @@
+/** list: added, shown, removed; the file stays the user's, and the shim follows it. */
+import assert from "node:assert/strict";
+import { fieldOf, Home, oneLine } from "../rig.ts";
+import { countersign, snapshot } from "./home.ts";
+
+const FILE = ".config/countersign/plain-lists";
+const [TALK, NEWS] = ["talk@lists.example.org", "news@lists.example.org"];
+
+async function ok(home: Home, ...args: string[]): Promise<string> {
+  const ran = await countersign(home, ["list", ...args]);
+  assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+  return ran.stdout;
+}
+
+/** The envelope sender's scheme of a message to this recipient, by the shim itself. */
+async function scheme(home: Home, to: string): Promise<"plain" | "srs"> {
+  const ran = await home.shim(["--", to], "From: greg@example.org\n\nHi.\n");
+  assert.equal(ran.code, 0, ran.stderr);
+  const sender = fieldOf(home.mails("out").at(-1)!, "Return-Path");
+  Deno.removeSync(`${home.path}/out`, { recursive: true });
+  return sender === "<greg@example.org>" ? "plain" : /^<SRS0=/.test(sender) ? "srs" : assert.fail(sender);
+}
+
+Deno.test("a list is added, and then its mail is plain; removed, and it is signed again", async () => {
+  using home = new Home();
+  assert.equal(await ok(home), "");
+  assert.equal(home.read(FILE), "");
+  assert.equal(await scheme(home, TALK), "srs");
+  assert.equal(await ok(home, "add", "Talk@Lists.Example.ORG"), "");
+  assert.equal(await ok(home), `${TALK}\n`);
+  assert.deepEqual([await scheme(home, TALK), await scheme(home, "TALK@lists.example.org")], ["plain", "plain"]);
+  assert.deepEqual([await scheme(home, NEWS), await scheme(home, `x${TALK}`)], ["srs", "srs"]);
+  await ok(home, "add", NEWS, TALK);
+  assert.equal(home.read(FILE), `${TALK}\n${NEWS}\n`);
+  assert.equal(await ok(home), `${NEWS}\n${TALK}\n`, "sorted when they are shown");
+  await ok(home, "remove", "TALK@lists.example.org");
+  assert.deepEqual([await scheme(home, TALK), await scheme(home, NEWS)], ["srs", "plain"]);
+  await ok(home, "remove", NEWS);
+  assert.equal(home.read(FILE), "");
+});
+
+Deno.test("the list comes before the rules of the settings, which still say what is confirmed", async () => {
+  using home = new Home();
+  home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n
+[[rule]]\nto = ["*@lists.example.org"]\nsender = "srs"\nconfirm = true\n\n[challenge]\nanswer = true\n`);
+  await ok(home, "add", TALK);
+  assert.deepEqual([await scheme(home, TALK), await scheme(home, NEWS)], ["plain", "srs"]);
+  assert.equal([...Deno.readDirSync(`${home.path}/.local/state/countersign/ledger/issued`)].length, 2);
+});
+
+Deno.test("what the user wrote stays; adding twice writes once", async () => {
+  using home = new Home();
+  const own = `# my lists\n\n  ${TALK}   # since May`;
+  home.write(FILE, own, 0o640);
+  await ok(home, "add", TALK);
+  assert.equal(home.read(FILE), own, "nothing to add");
+  await ok(home, "add", NEWS, NEWS);
+  assert.equal(home.read(FILE), `${own}\n${NEWS}\n`);
+  assert.equal(Deno.statSync(`${home.path}/${FILE}`).mode! & 0o777, 0o640);
+  await ok(home, "remove", TALK);
+  assert.equal(home.read(FILE), `# my lists\n\n${NEWS}\n`);
+  assert.deepEqual([...Deno.readDirSync(`${home.path}/.config/countersign`)].map(({ name }) => name).sort(), [
+    "config.toml",
+    "keys",
+    "plain-lists",
+  ], "nothing is left beside it");
+});
+
+Deno.test("the new file may be read by those who may read the settings", async () => {
+  for (const mode of [0o600, 0o644]) {
+    using home = new Home();
+    Deno.chmodSync(`${home.path}/.config/countersign/config.toml`, mode);
+    await ok(home, "add", TALK);
+    assert.equal(Deno.statSync(`${home.path}/${FILE}`).mode! & 0o777, mode);
+  }
+});
+
+Deno.test("the setting and --config say which file it is", async () => {
+  using home = new Home();
+  const other = home.write("other/c.toml", home.read(".config/countersign/config.toml"));
+  home.write("other/keys", home.read(".config/countersign/keys"), 0o600);
+  await ok(home, "add", TALK, "--config", other);
+  assert.deepEqual([home.read("other/plain-lists"), home.read(FILE)], [`${TALK}\n`, ""]);
+  assert.equal(await ok(home, "--config", other), `${TALK}\n`);
+  home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n`, 'plain_lists = "~/lists.txt"\n');
+  await ok(home, "add", NEWS);
+  assert.equal(home.read("lists.txt"), `${NEWS}\n`);
+});
+
+/** [what is in the file, its mode, what is said] */
+const broken: [string, number, RegExp, number][] = [
+  [`${TALK}\nno address\n`, 0o600, /plain-lists line 2: Address "no address" /, 78],
+  [`*@lists.example.org\n`, 0o600, /plain-lists line 1: .*\[\[rule\]\]/, 78],
+  [`${TALK}\n`, 0o666, /plain-lists has mode 0666; others could write it/, 77],
+];
+for (const [text, mode, says, code] of broken) {
+  Deno.test(`a broken file is told by all, and nothing is sent: ${JSON.stringify(text)} ${mode.toString(8)}`, async () => {
+    using home = new Home();
+    home.write(FILE, text, mode);
+    const before = snapshot(home.path);
+    for (const args of [[], ["add", NEWS], ["remove", TALK]]) {
+      oneLine(await countersign(home, ["list", ...args]), code, says);
+    }
+    oneLine(await home.shim(["--", TALK], "From: greg@example.org\n\nHi.\n"), code, says);
+    assert.deepEqual(snapshot(home.path), before);
+  });
+}
+
+/** [arguments, what is said] */
+const wrong: [string[], RegExp][] = [
+  [["ad", TALK], /Unknown argument "ad": say add or remove/],
+  [["add"], /Say which list: list add LIST@HOST/],
+  [["remove"], /Say which list: list remove LIST@HOST/],
+  [["add", "talk"], /List "talk" has no @/],
+  [["add", "a b@example.org"], /List "a b@example.org" is not well formed/],
+  [["add", "*@example.org"], /is not one list: write patterns into a \[\[rule\]\]/],
+  [["add", "a#b@example.org"], /is not one list/],
+  [["add", TALK, "two\nlines@example.org"], /List "two\\nlines@example.org"/],
+  [["remove", TALK], /talk@lists\.example\.org is not in .*plain-lists/],
+  [["--all"], /Unknown option "--all"/],
+];
+for (const [args, says] of wrong) {
+  Deno.test(`list ${JSON.stringify(args)} is refused, and nothing is written`, async () => {
+    using home = new Home();
+    const before = snapshot(home.path);
+    oneLine(await countersign(home, ["list", ...args]), 64, says);
+    assert.deepEqual(snapshot(home.path), before);
+  });
+}

@@ -1,0 +1,203 @@
+/** log: the lines that were asked for, whole, in order; with --follow those to come, too. */
+import assert from "node:assert/strict";
+import { fields, filter } from "../../admin/log.ts";
+import { type Event, logLine } from "../../lib/log.ts";
+import { FORGED, gregsHome, ORDINARY } from "../programs/letters.ts";
+import { Home, oneLine, ROOT } from "../rig.ts";
+import { countersign, snapshot } from "./home.ts";
+
+const LOG = ".local/state/countersign/log";
+
+/** [time, event] */
+const EVENTS: [string, Event][] = [
+  ["2026-11-18T23:59:59Z", { way: "out", result: "sent", to: "@example.net" }],
+  ["2026-11-19T00:00:00Z", { way: "in", result: "genuine", why: "valid signed address" }],
+  ["2026-11-19T12:00:00Z", { way: "in", result: "forged", why: "way=out result=sent" }],
+  ["2026-11-20T00:00:00Z", { way: "out", result: "failed", why: 'it said "no" result=genuine' }],
+  ["2026-11-20T08:00:00Z", { way: "in", result: "late", why: "\x1b[31mred\u2028" }],
+];
+const LINES = EVENTS.map(([time, event]) => logLine(event, new Date(time)));
+
+/** [arguments, the numbers of the lines] */
+const asked: [string[], number[]][] = [
+  [[], [0, 1, 2, 3, 4]],
+  [["--way", "in"], [1, 2, 4]],
+  [["--way", "out"], [0, 3]],
+  [["--way=out"], [0, 3]],
+  [["--result", "genuine"], [1]],
+  [["--result", "sent"], [0]],
+  [["--result", "sent", "--result", "late"], [0, 4]],
+  [["--result", "nothing"], []],
+  [["--since", "2026-11-19"], [1, 2, 3, 4]],
+  [["--since", "2026-11-21"], []],
+  [["--way", "in", "--result", "late", "--since", "2026-11-20"], [4]],
+];
+for (const [args, wanted] of asked) {
+  Deno.test(`log ${args.join(" ")} prints lines ${wanted}`, async () => {
+    using home = new Home();
+    home.write(LOG, LINES.join(""));
+    const before = snapshot(home.path);
+    const ran = await countersign(home, ["log", ...args]);
+    assert.deepEqual([ran.code, ran.stderr, ran.stdout], [0, "", wanted.map((at) => LINES[at]).join("")]);
+    assert.deepEqual(snapshot(home.path), before);
+  });
+}
+
+Deno.test("values are read as they were written", () => {
+  for (const [at, [, event]] of EVENTS.entries()) {
+    const { time, ...rest } = fields(LINES[at]!.trimEnd());
+    assert.equal(time, EVENTS[at]![0]);
+    assert.deepEqual({ ...rest }, event);
+  }
+  const strange = fields('a=1 no b="x\\q" c="y" __proto__=z');
+  assert.deepEqual(Object.entries(strange), [["a", "1"], ["c", "y"], ["__proto__", "z"]]);
+});
+
+Deno.test("a line that is none fits only when nothing is asked", () => {
+  assert.ok(filter(undefined, [], "")("nonsense"));
+  for (const asks of [filter("in", [], ""), filter(undefined, ["sent"], ""), filter(undefined, [], "2026-01-01")]) {
+    assert.ok(!asks("nonsense"));
+  }
+});
+
+Deno.test("long, unended and strange lines", async () => {
+  using home = new Home();
+  const many = Array.from({ length: 5000 }, (_, n) => logLine({ way: "in", result: "other", n }, new Date(n * 1000)));
+  home.write(LOG, `${many.join("")}\x1b[2Jtime=2026 way=in\x07 \x9b\nlast`);
+  const ran = await countersign(home, ["log"]);
+  assert.equal(ran.stdout, `${many.join("")}\ufffd[2Jtime=2026 way=in\ufffd \ufffd\nlast\n`);
+});
+
+Deno.test("no log, no lines; and what the programs really write is understood", async () => {
+  using home = gregsHome();
+  assert.deepEqual(await countersign(home, ["log"]), { code: 0, stdout: "", stderr: "" });
+  assert.equal(home.read(LOG), "");
+  const env = { SENDER: "", RECIPIENT: "greg@example.org" };
+  await home.hook(["--as", "maildrop"], FORGED, env);
+  await home.hook(["--as", "maildrop"], ORDINARY, { ...env, SENDER: "jo@b.example" });
+  await home.shim(["ann@example.net"], "From: greg@example.org\n\nHi.\n");
+  const log = home.read(LOG).split(/(?<=\n)/);
+  assert.equal(log.length, 3);
+  const today = new Date(Date.parse(fields(log[0]!)["time"]!)).toISOString().slice(0, 10);
+  for (const [at, ...args] of [[0, "in", "forged"], [1, "in", "other"], [2, "out", "sent"]] as const) {
+    const ran = await countersign(home, ["log", "--way", args[0], "--result", args[1], "--since", today]);
+    assert.equal(ran.stdout, log[at]);
+  }
+});
+
+/** [arguments, status, what is said] */
+const wrong: [string[], number, RegExp][] = [
+  [["--way", "up"], 64, /^log: Option --way "up" is not in or out$/m],
+  [["--since", "yesterday"], 64, /^log: Option --since "yesterday" is not a date/],
+  [["--since", "2026-02-30"], 64, /is not a date/],
+  [["--folow"], 64, /Unknown option "--folow"; did you mean --follow\?/],
+  [["x"], 64, /Unknown argument "x"/],
+];
+for (const [args, code, says] of wrong) {
+  Deno.test(`log ${args.join(" ")} is refused`, async () => {
+    using home = new Home();
+    home.write(LOG, LINES.join(""));
+    const ran = await countersign(home, ["log", ...args]);
+    oneLine(ran, code, says);
+    assert.equal(ran.stdout, "");
+  });
+}
+
+/** A followed log: lines as they come. */
+class Follower {
+  #child: Deno.ChildProcess;
+  #reader: ReadableStreamDefaultReader<string>;
+  #got = "";
+
+  constructor(home: Home, args: readonly string[]) {
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-q", "-A", "--config", `${ROOT}/deno.json`, `${ROOT}/main.ts`, "log", "--follow", ...args],
+      env: { ...home.env, HOME: home.path },
+      stdin: "null",
+      stdout: "piped",
+    }).spawn();
+    this.#reader = this.#child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  }
+
+  /** The next line, however long it takes. */
+  async line(): Promise<string> {
+    while (!this.#got.includes("\n")) {
+      const { value, done } = await this.#reader.read();
+      if (done) throw new Error(`ended behind ${JSON.stringify(this.#got)}`);
+      this.#got += value;
+    }
+    const end = this.#got.indexOf("\n") + 1;
+    const line = this.#got.slice(0, end);
+    this.#got = this.#got.slice(end);
+    return line;
+  }
+
+  /** Interrupts it. @returns what was still printed, and its status */
+  async stop(): Promise<[string, number]> {
+    this.#child.kill("SIGINT");
+    for (let part; !(part = await this.#reader.read()).done;) this.#got += part.value;
+    return [this.#got, (await this.#child.status).code];
+  }
+
+  async unread(): Promise<number> {
+    await this.#reader.cancel();
+    return (await this.#child.status).code;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It has ended.
+    }
+    await this.#reader.cancel();
+    await this.#child.status;
+  }
+}
+
+const append = (home: Home, text: string) => Deno.writeTextFileSync(`${home.path}/${LOG}`, text, { append: true });
+
+Deno.test("--follow prints what comes, filtered, until it is interrupted", async () => {
+  using home = new Home();
+  home.write(LOG, LINES[1]! + LINES[0]!);
+  await using follower = new Follower(home, ["--way", "in"]);
+  assert.equal(await follower.line(), LINES[1]);
+  append(home, LINES[3]! + LINES[2]!);
+  assert.equal(await follower.line(), LINES[2]);
+  // A line is printed when it is whole.
+  append(home, LINES[4]!.slice(0, 20));
+  append(home, LINES[4]!.slice(20));
+  assert.equal(await follower.line(), LINES[4]);
+  assert.deepEqual(await follower.stop(), ["", 0]);
+});
+
+Deno.test("--follow waits for a log that is not there, and goes on with a new one, or one that was cut", async () => {
+  using home = new Home();
+  Deno.mkdirSync(`${home.path}/.local/state/countersign`, { recursive: true });
+  await using follower = new Follower(home, []);
+  append(home, LINES[0]!);
+  assert.equal(await follower.line(), LINES[0]);
+  Deno.renameSync(`${home.path}/${LOG}`, `${home.path}/${LOG}.1`);
+  append(home, LINES[1]!);
+  assert.equal(await follower.line(), LINES[1]);
+  Deno.writeTextFileSync(`${home.path}/${LOG}`, "");
+  // Cut and written to at once, it is not known from one that has grown: a shorter line it must be.
+  const short = "way=in\n";
+  append(home, short);
+  assert.equal(await follower.line(), short);
+  assert.deepEqual(await follower.stop(), ["", 0]);
+});
+
+Deno.test("a reader that goes away ends it without a word", async () => {
+  using home = new Home();
+  home.write(LOG, LINES.join(""));
+  await using follower = new Follower(home, []);
+  await follower.line();
+  const ended = follower.unread();
+  const writer = setInterval(() => append(home, LINES[0]!), 20);
+  try {
+    assert.equal(await ended, 0);
+  } finally {
+    clearInterval(writer);
+  }
+});

@@ -1,0 +1,150 @@
+/** `countersign sign` and `verify`: what the shim would write, and what the hook would find. */
+import assert from "node:assert/strict";
+import { launcherText } from "../../contrib/install/launcher.ts";
+import { dayOf } from "../../lib/day.ts";
+import { fieldOf, Home, oneLine, type Ran, ROOT, SECRET } from "../rig.ts";
+import { prvsVerify, srsReverse } from "../../mod.ts";
+import { countersign } from "./run.ts";
+
+const DAY = 86_400_000;
+const iso = (day: number) => new Date(day * DAY).toISOString().slice(0, 10);
+const SIGNED = dayOf(new Date("2026-11-20"));
+
+/** greg's home; mail goes into a maildir, prvs comes back. */
+function gregs(top = ""): Home {
+  const home = new Home();
+  home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[prvs]\nreceive = true\n`, top);
+  return home;
+}
+
+async function signed(home: Home, ...args: string[]): Promise<string> {
+  const ran = await countersign(home, ["sign", "greg@example.org", ...args]);
+  assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+  assert.match(ran.stdout, /^\S+\n$/);
+  return ran.stdout.trim();
+}
+
+Deno.test("sign gives the sender that the shim gives", async () => {
+  using home = gregs();
+  assert.equal((await home.shim(["ann@example.net"], "From: greg@example.org\n\nHi.\n")).code, 0);
+  assert.equal(fieldOf(home.mails("out")[0]!, "Return-Path"), `<${await signed(home)}>`);
+});
+
+Deno.test("sign: schemes and days", async () => {
+  using home = gregs();
+  const now = new Date(SIGNED * DAY);
+  const srs = await signed(home, "--now", iso(SIGNED));
+  const options = { secrets: [SECRET], hashLength: 8, now };
+  assert.equal(await srsReverse(srs, { ...options, alphabet: "base64url" }), "greg@example.org");
+  assert.equal(srs, await signed(home, "--scheme=srs", "--now", `${iso(SIGNED)}T23:59Z`));
+  assert.notEqual(srs, await signed(home, "--now", iso(SIGNED + 1)));
+  const prvs = await signed(home, "--scheme", "prvs", "--now", iso(SIGNED));
+  assert.equal(await prvsVerify(prvs, { secrets: { 1: SECRET }, now }), "greg@example.org");
+});
+
+Deno.test("sign: the settings say which scheme", async () => {
+  using prvs = gregs('sender = "prvs"');
+  assert.match(await signed(prvs), /^prvs=/);
+  using plain = gregs('sender = "plain"');
+  oneLine(await countersign(plain, ["sign", "greg@example.org"]), 64, /sender = "plain": give --scheme/);
+  assert.match(await signed(plain, "--scheme", "srs"), /^SRS0=/);
+});
+
+/** [days after signing, word, status] */
+const ages: ["srs" | "prvs", number, string, number][] = [
+  ["srs", 0, "valid", 0],
+  ["srs", -1, "valid", 0],
+  ["srs", 21, "valid", 0],
+  ["srs", 22, "late", 1],
+  ["srs", 179, "late", 1],
+  ["srs", 180, "forged", 1],
+  ["prvs", 7, "valid", 0],
+  ["prvs", 8, "forged", 1],
+];
+for (const [scheme, days, word, status] of ages) {
+  Deno.test(`verify: ${scheme} after ${days} days is ${word}`, async () => {
+    using home = gregs();
+    const one = await signed(home, "--scheme", scheme, "--now", iso(SIGNED));
+    const ran = await countersign(home, ["verify", one, "--now", iso(SIGNED + days)]);
+    assert.deepEqual([ran.code, ran.stderr], [status, ""]);
+    assert.match(ran.stdout, new RegExp(`^${word}: .+\n$`));
+  });
+}
+
+Deno.test("verify says why", async () => {
+  using home = gregs();
+  const one = await signed(home, "--now", iso(SIGNED));
+  const cases: [string, RegExp][] = [
+    [one, /^valid: signed address of greg@example\.org$/m],
+    [`greg-srs-${one}`, /^valid: /],
+    [one.replace(/=.{8}=/, "=aaaaaaaa="), /^forged: .*wrong hash$/m],
+    [one.replace("=greg@", "=eve@"), /^forged: .*wrong hash$/m],
+    ["prvs=1331000000=greg@example.org", /^forged: .*wrong signature$/m],
+    ["greg@example.org", /^unsigned: .*not a signed address$/m],
+    ["SRS0=aaaaaaaa=JJ=other.example=x@elsewhere.example", /^unsigned: /],
+    ["no address at all", /^unsigned: /],
+  ];
+  for (const [text, says] of cases) {
+    const ran = await countersign(home, ["verify", text, "--now", iso(SIGNED)]);
+    assert.match(ran.stdout, says, text);
+    assert.equal(ran.code, ran.stdout.startsWith("valid") ? 0 : 1);
+  }
+  // What the hook does with forgeries changes nothing of what they are.
+  home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[incoming]\nforged = "mark"\n`);
+  const ran = await countersign(home, ["verify", one.replace(/=.{8}=/, "=aaaaaaaa=")]);
+  assert.match(ran.stdout, /^forged: /);
+});
+
+/** [arguments, complaint, status] */
+const complains: [string[], RegExp, number][] = [
+  [["sign"], /ADDRESS is missing/, 64],
+  [["sign", "a@example.org", "b@example.org"], /Unknown argument "b@example\.org"/, 64],
+  [["sign", "eve@example.org"], /"eve@example\.org" is none of yours: greg@example\.org/, 64],
+  [["sign", "greg@example.org", "--scheme", "plain"], /"plain", not one of: srs, prvs/, 64],
+  [["sign", "greg@example.org", "--now", "2026-02-30"], /not a date/, 64],
+  [["sign", "greg@example.org", "--now", "tomorrow"], /not a date/, 64],
+  [["sign", "greg@example.org", "--now", "2025-01-01"], /No key of greg@example\.org can sign/, 78],
+  [["sign", "greg@example.org", "--now"], /--now needs a value/, 64],
+  [["sign", "greg@example.org", "--config", "/nonexistent"], /\/nonexistent is not there/, 78],
+  [["verify"], /ADDRESS is missing/, 64],
+  [["verify", "x@example.org", "--scheme", "srs"], /Unknown option "--scheme"/, 64],
+];
+for (const [args, pattern, status] of complains) {
+  Deno.test(`${JSON.stringify(args)} is refused with one line`, async () => {
+    using home = gregs();
+    oneLine(await countersign(home, args), status, pattern);
+  });
+}
+
+Deno.test("sign: what cannot be had is said", async () => {
+  using home = new Home();
+  oneLine(await countersign(home, ["sign", "greg@example.org", "--scheme", "prvs"]), 78, /not receivable/);
+});
+
+Deno.test("--help has an example", async () => {
+  using home = gregs();
+  for (const name of ["sign", "verify"]) {
+    const ran = await countersign(home, [name, "--help"]);
+    assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+    assert.match(ran.stdout, new RegExp(`^Usage: countersign ${name} [^]*^Example: countersign ${name} `, "m"));
+  }
+});
+
+Deno.test("a launcher lets 1 through from verify, and from no mail program", async () => {
+  using home = gregs();
+  const config = `--config "${ROOT}/deno.json"`;
+  const launcher = (entry: string) =>
+    launcherText({ program: "countersign", deno: "deno", entry, flags: `--frozen ${config}` });
+  const run = (name: string, entry: string, args: string[]): Promise<Ran> =>
+    home.run([home.write(`tools/${name}`, launcher(entry), 0o755), ...args]);
+  const ours = `${ROOT}/main.ts`;
+  assert.equal((await run("countersign", ours, ["verify", await signed(home)])).code, 0);
+  assert.equal((await run("countersign", ours, ["verify", "x@example.org"])).code, 1);
+  assert.equal((await run("verify", ours, ["x@example.org"])).code, 1);
+  // A crash of Deno itself is 1, too.
+  const dies = home.write("dies/main.ts", "Deno.exit(1);\n");
+  for (const args of [["shim", "ann@example.net"], ["incoming"], ["sign", "greg@example.org"]]) {
+    assert.equal((await run("countersign", dies, args)).code, 75, args[0]);
+  }
+  for (const name of ["sendmail", "incoming"]) assert.equal((await run(name, dies, ["verify"])).code, 75, name);
+});

@@ -1,0 +1,62 @@
+/** The lines that go with the program are those of contrib/, and what is filled in leaves nothing of the example. */
+import assert from "node:assert/strict";
+import { type Filling, pastesIn, pastesOut } from "../../admin/paste.ts";
+import { snippetsModule } from "../../contrib/docs/snippets.ts";
+import { ROOT } from "../rig.ts";
+
+Deno.test("admin/snippets.ts is made from contrib/ as it is now", async () => {
+  const text = Deno.readTextFileSync(`${ROOT}/admin/snippets.ts`);
+  assert.equal(text, await snippetsModule(), "run contrib/docs/snippets.ts");
+});
+
+const MAILERS = ["mutt", "neomutt", "aerc", "alpine", "s-nail", "nmh", "git"];
+const IN = ["qmail-inject", "postfix", "exim", "maildrop", "procmail"];
+const filling: Filling = {
+  shim: "/opt/c/bin/shim",
+  hook: "/opt/c/lib/countersign/hooks/incoming",
+  config: undefined,
+  home: "/home/ann",
+  user: "ann",
+  address: "ann@example.com",
+  srsDomain: "bounce.example.com",
+};
+const lines = (text: string) => text.split("\n").filter((line) => !/^\s*#/.test(line)).join("\n");
+
+Deno.test("all examples are replaced", () => {
+  const pastes = [...pastesOut(MAILERS, filling), ...pastesIn(IN, filling)];
+  assert.ok(pastes.length > MAILERS.length + IN.length);
+  for (const { into, text } of pastes) {
+    assert.doesNotMatch(text, /usr\/local\/(?:bin|lib\/countersign)|\/home\/greg|greg@|user=greg|greg-srs/, into);
+    assert.doesNotMatch(lines(text), /greg|example\.org/i, into);
+  }
+});
+
+Deno.test("each mail program gets the shim, each filter the hook", () => {
+  for (const name of MAILERS) {
+    const [paste, ...more] = pastesOut([name], filling);
+    assert.ok(lines(paste!.text).includes(filling.shim), name);
+    assert.deepEqual(more, []);
+  }
+  for (const name of ["qmail-inject", "postfix", "maildrop", "procmail"]) {
+    assert.ok(pastesIn([name], filling).some(({ text }) => lines(text).includes(filling.hook)), name);
+  }
+  assert.deepEqual(pastesIn(["msmtp", "sendmail"], filling), []);
+});
+
+Deno.test("without an SRS domain no lines for it", () => {
+  const whole = pastesIn(IN, filling);
+  const less = pastesIn(IN, { ...filling, srsDomain: "" });
+  assert.deepEqual(whole.length - less.length, 4); // virtualdomains, .qmail-srs-default, main.cf, master.cf
+  assert.ok(whole.some(({ text }) => text.includes(filling.srsDomain)));
+  for (const { into, text } of less) assert.doesNotMatch(text, /srs|countersign unix/, into);
+});
+
+Deno.test("settings elsewhere are named to each program, once", () => {
+  const there = { ...filling, config: "/srv/c.toml" };
+  const [variable, ...out] = pastesOut(["mutt"], there);
+  assert.equal(variable!.text, "export COUNTERSIGN_CONFIG='/srv/c.toml'");
+  assert.deepEqual(out, pastesOut(["mutt"], filling));
+  const hooks = pastesIn(IN, there).map(({ text }) => lines(text)).filter((text) => text.includes(filling.hook));
+  assert.equal(hooks.length, 6);
+  for (const text of hooks) assert.deepEqual(text.match(/--config \S+/g), ["--config /srv/c.toml"], text);
+});

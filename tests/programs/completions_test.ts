@@ -1,0 +1,118 @@
+/** The completions are up to date and true, and the real shells offer what they say. */
+import assert from "node:assert/strict";
+import { command, commands } from "../../contrib/docs/commands.ts";
+import { completions } from "../../contrib/docs/completions.ts";
+import { countersign } from "../admin/run.ts";
+import { Home, ROOT } from "../rig.ts";
+import { need } from "./need.ts";
+import { needOnTerminal, Terminal } from "./terminal.ts";
+
+const FOLDER = `${ROOT}/contrib/completions`;
+
+Deno.test("contrib/completions offers what the programs take now", async () => {
+  const made = await completions();
+  assert.deepEqual([...Deno.readDirSync(FOLDER)].map(({ name }) => name).sort(), Object.keys(made).sort());
+  for (const [name, text] of Object.entries(made)) {
+    const is = Deno.readTextFileSync(`${FOLDER}/${name}`);
+    assert.ok(is === text, `${name} is out of date; run: deno run -A contrib/docs/completions.ts`);
+  }
+});
+
+Deno.test("options are what the programs take, with a value or without one", async () => {
+  using home = new Home();
+  const all = await commands();
+  const options = all.flatMap(({ name, options }) => options.map((option) => ({ command: name, ...option })));
+  assert.ok(options.length > 20);
+  await Promise.all(options.map(async ({ command, name, value, text }) => {
+    assert.notEqual(text, "", `${command} --${name}`);
+    const word = `--${name}${value === undefined ? "=x" : ""}`;
+    const { code, stderr } = await countersign(home, [command, word]);
+    assert.notEqual(code, 0, `${command} ${word}`);
+    const says = value === undefined ? /takes no value|Unknown argument "--\w+=x"/ : /needs a value|needs an argument/;
+    assert.match(stderr, says, `${command} ${word}`);
+    assert.ok(!stderr.includes(`Unknown option "--${name}"`), stderr);
+  }));
+});
+
+/** [help text, options] */
+const HELPS: [string, [string, string | undefined][]][] = [
+  ["Usage: countersign x", []],
+  ["Usage: countersign x [--a FILE]", [["a", "FILE"]]],
+  ["Usage: countersign x [--a in|out]\nText.\n\n  --a WAY  a way\n", [["a", "in|out"]]],
+  ["Usage: countersign x\nText.\n\n  --a  no value, but --b\n  --c 'WORDS'  one\n", [["a", undefined], ["c", "WORDS"]]],
+  ["Usage: countersign x [--a]\n       countersign x --b\nText --c.\n\nExample: x --d\n", [["a", undefined], [
+    "b",
+    undefined,
+  ]]],
+];
+for (const [text, options] of HELPS) {
+  Deno.test(`options of ${JSON.stringify(text)}`, () => {
+    const found = command("x", "", text).options;
+    assert.deepEqual(found.map(({ name, value }) => [name, value]), options);
+  });
+}
+
+Deno.test("a list whose terms and texts cannot be told apart is an error", () => {
+  assert.throws(() => command("x", "", "Usage: x\n\n  --a text\n"), /two spaces apart/);
+});
+
+/** [what is typed, what is offered] */
+const OFFERS: [string, string[]][] = [
+  ["", ["init", "version"]],
+  ["ex", ["explain"]],
+  ["keys ", ["list", "new", "retire", "import"]],
+  ["keys --ne", ["--newline"]],
+  ["keys --newline ", ["keep", "cut"]],
+  ["keys import --from post", ["postsrsd"]],
+  ["log --way i", ["in"]],
+  ["log --way=o", ["out"]],
+  ["log --way in --re", ["--result"]],
+  ["sign --scheme ", ["srs", "prvs"]],
+  ["help doc", ["doctor"]],
+  ["sign --config ", []],
+  ["nonsense ", []],
+];
+
+const bash = await need("bash");
+for (const [typed, offered] of OFFERS) {
+  bash(`bash offers ${offered} for ${JSON.stringify(typed)}`, async () => {
+    using home = new Home();
+    const words = ["countersign", ...typed.split(/ |(=)/).filter((word) => word !== undefined)];
+    const script = '. "$0"; compopt() { :; }; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _countersign; ' +
+      'printf "%s\\n" "${COMPREPLY[@]}"';
+    const ran = await home.run(["bash", "-c", script, `${FOLDER}/countersign.bash`, ...words]);
+    assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+    const said = ran.stdout.split("\n").filter((word) => word !== "");
+    if (typed === "") { for (const word of offered) assert.ok(said.includes(word), ran.stdout); }
+    else assert.deepEqual(said.filter((word) => typed !== "keys " || !word.startsWith("-")), offered);
+  });
+}
+
+/** How each shell is started so that it knows nothing but our completions. */
+const SHELLS: Record<string, { argv: string[]; before: string }> = {
+  bash: { argv: ["bash", "--norc", "--noprofile"], before: `. ${FOLDER}/countersign.bash` },
+  zsh: { argv: ["zsh", "-f"], before: `fpath=(${FOLDER} $fpath); autoload -Uz compinit; compinit -u -D` },
+  fish: { argv: ["fish", "--no-config"], before: `source ${FOLDER}/countersign.fish` },
+};
+for (const [shell, { argv, before }] of Object.entries(SHELLS)) {
+  (await needOnTerminal(shell))(`a real ${shell} completes commands, options, words and files`, async () => {
+    using home = new Home();
+    home.write("bin/countersign", `#!/bin/sh\nprintf '<%s> ' "$@"\n`, 0o755);
+    home.write("settings of mine.toml", "");
+    await using terminal = await Terminal.open(home, argv);
+    await terminal.type(`cd; ${before}; echo rea""dy`);
+    await terminal.press("Enter");
+    await terminal.shows(/^ready/m);
+    const steps = [["countersign expl", /explain/], ["--jso", /--json/], ["--conf", /--config/], [
+      "sett",
+      /toml/,
+    ]] as const;
+    for (const [typed, becomes] of steps) {
+      await terminal.type(typed);
+      await terminal.press("Tab");
+      await terminal.shows(becomes);
+    }
+    await terminal.press("Enter");
+    await terminal.shows(/^<explain> <--json> <--config(?:=|> <)settings of mine\.toml>/m);
+  });
+}
