@@ -63,7 +63,10 @@ export function command(name: string, summary: string, text: string): Command {
   return { name, summary, usage, parts: body, examples, options: optionsIn(usage, entries) };
 }
 
-/** Paragraphs, and lists of lines as `  --term  text`. */
+/** Columns of words that belong below each other. */
+const COLUMNS = /\S {2,}\S/;
+
+/** Paragraphs (lines only where there are columns in them), and lists of lines as `  --term  text`. */
 function parts(text: string): (string | readonly Entry[])[] {
   const found: (string | Entry[])[] = [];
   let open = false;
@@ -79,8 +82,9 @@ function parts(text: string): (string | readonly Entry[])[] {
     } else if (line.startsWith(" ")) {
       throw new Error(`No term and text two spaces apart: ${line}`);
     } else if (line !== "") {
-      if (open && typeof last === "string") found[found.length - 1] = `${last} ${line}`;
-      else found.push(line);
+      if (open && typeof last === "string") {
+        found[found.length - 1] = `${last}${COLUMNS.test(last) && COLUMNS.test(line) ? "\n" : " "}${line}`;
+      } else found.push(line);
     }
     open = line !== "";
   }

@@ -41,9 +41,14 @@ function section({ name, usage, parts, examples, summary }: Command): string[] {
   if (name in PAGES) return [...lines, ...prose(sentence(summary)), "See", `.Xr ${PAGES[name]} .`];
   lines.push(...usage.map((line) => `.D1 ${literal(line)}`));
   if (parts.length === 0) return [...lines, ".Pp", ...prose(sentence(summary))];
-  for (const part of parts) lines.push(...typeof part === "string" ? [".Pp", ...prose(part)] : list(part));
+  for (const part of parts) lines.push(...typeof part === "string" ? paragraph(part) : list(part));
   if (examples.length > 0) lines.push(".Pp", ...examples.map((example) => `.Dl ${literal(example)}`));
   return lines;
+}
+
+function paragraph(text: string): string[] {
+  if (!text.includes("\n")) return [".Pp", ...prose(text)];
+  return [".Bd -unfilled", ...text.split("\n").map(literal), ".Ed"];
 }
 
 const sentence = (text: string) => `${text[0]!.toUpperCase()}${text.slice(1)}.`;

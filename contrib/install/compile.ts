@@ -54,8 +54,12 @@ function failure(said: string): string {
 
 /** What the product says when it is asked. */
 async function versionOf(product: string): Promise<string> {
-  const signal = AbortSignal.timeout(PATIENCE);
-  const { stdout, stderr } = await new Deno.Command(product, { args: ["version"], stdin: "null", signal }).output();
+  const { stdout, stderr } = await new Deno.Command(product, {
+    args: ["version"],
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    signal: AbortSignal.timeout(PATIENCE),
+  }).output();
   const [first = ""] = new TextDecoder().decode(stdout.length > 0 ? stdout : stderr).trim().split("\n");
   return first;
 }

@@ -143,6 +143,11 @@ const one: [string, string, string][] = [
   ["Return-Path of a daemon", `${top("MAILER-DAEMON@d.example")}${qsbmf(GREG, "")}`, "forged"],
   ["qmail's double bounce", `${top("#@[]")}${qsbmf(GREG, "")}`, "forged"],
   ["Return-Path below what fetched it", `Received: by getmail\nReturn-Path: <>\n${qsbmf(GREG, "")}`, "forged"],
+  [
+    "such a Return-Path, and no bounce",
+    `Received: by getmail\nReturn-Path: <>\nFrom: ann@c.example\nTo: ${GREG}\n\nAway.\n`,
+    "unsolicited",
+  ],
   ["a mailbox's name in Delivered-To", `${top("", "u123@store.example")}${qsbmf(GREG, "")}`, "forged"],
   ["to nobody of ours", `${top("", "ann@example.org")}${qsbmf("ann@example.org", "")}`, "other"],
   [
@@ -259,16 +264,18 @@ Deno.test("before there are settings: --address", async () => {
 Deno.test("judged as of the day it came, and as the settings say", async () => {
   using home = new Home();
   const options = { secrets: [SECRET], hashLength: 8 };
-  for (const [n, day] of ["2026-08-01", "2026-11-19", "2025-01-01"].entries()) {
-    const signed = await srsForward(GREG, "srs.example.org", { ...options, now: new Date(day) });
-    home.write(`box/${n}.eml`, `${top("", signed)}${received("20 Nov 2026")}${qsbmf(signed, "Nothing.\n")}`);
+  // The key is younger than the last one: keys are imported from programs that signed before.
+  const dates = [["2026-08-01", "20 Nov 2026"], ["2026-11-19", "20 Nov 2026"], ["2025-01-01", "20 Nov 2026"]];
+  for (const [n, [made, came]] of [...dates, ["2025-06-01", "2 Jun 2025"]].entries()) {
+    const signed = await srsForward(GREG, "srs.example.org", { ...options, now: new Date(made!) });
+    home.write(`box/${n}.eml`, `${top("", signed)}${received(came!)}${qsbmf(signed, "Nothing.\n")}`);
   }
-  assert.deepEqual(found(await run(home, "box")), { genuine: 1, late: 1, forged: 1 });
+  assert.deepEqual(found(await run(home, "box")), { genuine: 2, late: 1, forged: 1 });
   home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[incoming]\nforged = "mark"\n`);
   const marked = await run(home, "box");
-  assert.deepEqual(found(marked), { genuine: 1, late: 1, suspect: 1 });
-  assert.deepEqual(marked.bounces, { total: 3, proved: 2, answering: 0, unanswered: 1 });
-  // Nobody refuses at the door what a signed address is wrong in: that is another count.
+  assert.deepEqual(found(marked), { genuine: 2, late: 1, suspect: 1 });
+  assert.deepEqual(marked.bounces, { total: 4, proved: 3, answering: 0, unanswered: 1 });
+  // A wrong signed address is no plain one.
   assert.equal(marked.door.refused, 0);
 });
 
@@ -389,7 +396,8 @@ Deno.test("rare domains are forgotten before there are too many", () => {
   assert.deepEqual(audited(tally, 1, null, false).backscatter[0], { domain: "most.example", count: 25_000 });
 });
 
-Deno.test("interrupted, it prints what it has, and ends with 0", async () => {
+const interrupted = "interrupted, it prints what it has, and ends with 0";
+Deno.test({ name: interrupted, ignore: Deno.build.os !== "linux" }, async () => {
   using home = new Home();
   const count = 500;
   for (let n = 0; n < count; n++) home.write(`box/${n}.eml`, ordinary(n));
@@ -403,10 +411,10 @@ Deno.test("interrupted, it prints what it has, and ends with 0", async () => {
     stderr: "piped",
   }).spawn();
   const output = child.output();
-  // Before it listens, the signal would only kill it: it listens when SIGINT is in the set of what is caught.
-  const SIGINT = 1 << 1;
+  // Before it listens, the signal would only kill it. Deno itself catches some; this is the last that lib/host.ts adds.
+  const LAST = 1 << (26 - 1); // SIGVTALRM
   const caught = () => Number.parseInt(/^SigCgt:\s*([0-9a-f]+)/m.exec(status(child.pid))?.[1]?.slice(-8) ?? "0", 16);
-  while ((caught() & SIGINT) === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  while ((caught() & LAST) === 0) await new Promise((resolve) => setTimeout(resolve, 5));
   child.kill("SIGINT");
   const { code, stdout, stderr } = await output;
   assert.deepEqual([code, new TextDecoder().decode(stderr)], [0, ""]);

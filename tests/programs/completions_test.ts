@@ -116,3 +116,8 @@ for (const [shell, { argv, before }] of Object.entries(SHELLS)) {
     await terminal.shows(/^<explain> <--json> <--config(?:=|> <)settings of mine\.toml>/m);
   });
 }
+
+Deno.test("paragraphs are filled, but columns stay", () => {
+  const { parts } = command("x", "", "Usage: x\nOne\ntwo.\n\na  b\nc  d\n\n  --e  f\n     g\n");
+  assert.deepEqual(parts, ["One two.", "a  b\nc  d", [{ term: "--e", text: "f g" }]]);
+});
