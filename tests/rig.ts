@@ -105,7 +105,14 @@ export class Home {
   }
 
   [Symbol.dispose](): void {
-    Deno.removeSync(this.path, { recursive: true });
+    // A shell that is being ended may still write its history here while the folder is emptied.
+    for (let left = 20; left > 0; left--) {
+      try {
+        return Deno.removeSync(this.path, { recursive: true });
+      } catch (error) {
+        if (left === 1) throw error;
+      }
+    }
   }
 }
 
