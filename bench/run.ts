@@ -3,6 +3,7 @@
  * tables of bench/README.md. Ratios count; the milliseconds are this machine's.
  */
 import { bundle } from "../contrib/install/bundle.ts";
+import { LEAN } from "../contrib/install/launcher.ts";
 import { signTag } from "../mod.ts";
 import { Home, qsbmf, ROOT, SECRET } from "../tests/rig.ts";
 import { Sink } from "../tests/smtp_sink.ts";
@@ -10,7 +11,7 @@ import { measure, type Measured, type Subject } from "./measure.ts";
 import { PERL, PYTHON } from "./peers.ts";
 
 const TIMES = Number(Deno.env.get("BENCH_TIMES") ?? 40);
-const DENO = ["run", "-q", "--no-prompt", "--no-config", "--no-lock", "--no-npm", "--no-remote", "--cached-only"];
+const DENO = ["run", LEAN, "-q", "--no-prompt", "--no-config", "--no-lock", "--no-npm", "--no-remote", "--cached-only"];
 const ALLOW = ["--allow-read", "--allow-write", "--allow-env", "--allow-run", "--allow-sys=uid"];
 
 for (const program of ["/usr/bin/time", "/usr/bin/perl", "/usr/bin/python3"]) {

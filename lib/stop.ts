@@ -6,14 +6,17 @@ export async function* untilStopped(
   body: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  const stop = Promise.withResolvers<never>();
-  stop.promise.catch(() => {});
-  const abort = () => stop.reject(new Fail("temporary", "Stopped by a signal; nothing is sent"));
-  if (signal.aborted) abort();
-  signal.addEventListener("abort", abort);
+  const stopped = () => new Fail("temporary", "Stopped by a signal; nothing is sent");
+  // Not Promise.race with one promise for all: that would remember every chunk until the end.
+  let giveUp: (error: Fail) => void = () => {};
+  signal.addEventListener("abort", () => giveUp(stopped()));
   const chunks = body[Symbol.asyncIterator]();
   for (;;) {
-    const next = await Promise.race([chunks.next(), stop.promise]);
+    if (signal.aborted) throw stopped();
+    const next = await new Promise<IteratorResult<Uint8Array>>((resolve, reject) => {
+      giveUp = reject;
+      chunks.next().then(resolve, reject);
+    });
     if (next.done) return;
     yield next.value;
   }

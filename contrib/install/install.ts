@@ -7,7 +7,7 @@ import { Fail, reason, show } from "../../lib/fail.ts";
 import { complain } from "../../lib/host.ts";
 import { VERSION } from "../../lib/version.ts";
 import { bundle, ROOT } from "./bundle.ts";
-import { launcherText } from "./launcher.ts";
+import { launcherText, LEAN } from "./launcher.ts";
 
 const HELP = `Usage: deno task install --prefix DIR
 Installs
@@ -63,7 +63,8 @@ async function install(args: readonly string[]): Promise<void> {
       replace(`${home}/${name}`, 0o644, (path) => Deno.copyFileSync(`${made}/${name}`, path));
     }
     for (const { at, up, entry } of LAUNCHERS) {
-      const text = launcherText({ program: at, deno: `$here/${up}/deno`, entry: `$here/${up}/${entry}`, flags: FLAGS });
+      const flags = entry === "main.js" ? FLAGS : `${LEAN} ${FLAGS}`; // an audit lives long
+      const text = launcherText({ program: at, deno: `$here/${up}/deno`, entry: `$here/${up}/${entry}`, flags });
       replace(`${prefix}/${at}`, 0o755, (path) => Deno.writeTextFileSync(path, text));
     }
     for (const [at, from] of Object.entries(DOCUMENTS)) {
