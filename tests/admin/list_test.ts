@@ -127,3 +127,11 @@ for (const [args, says] of wrong) {
     assert.deepEqual(snapshot(home.path), before);
   });
 }
+
+Deno.test("a folder for the lists that is not there is a list of nobody", async () => {
+  using home = new Home();
+  home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n`, 'plain_lists = "~/nowhere/lists"\n');
+  const ran = await home.shim(["ann@example.net"], "From: greg@example.org\n\nhi\n");
+  assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+  assert.equal(home.mails("out").length, 1);
+});
