@@ -1,7 +1,8 @@
-/** The command line of the administration's commands, and how they end: one reader, one table of statuses. */
+/** The command line of the administration's commands, and how they end: one reader for all. */
 import { Fail, type Kind, reason, show } from "../lib/fail.ts";
 import { checkArguments, complain } from "../lib/host.ts";
 import { nearest } from "../lib/nearest.ts";
+import { sysexit } from "../lib/sysexits.ts";
 
 /** What a command takes. */
 export interface Takes {
@@ -31,18 +32,8 @@ export interface Usage extends Takes {
   readonly help: string;
 }
 
-/** sysexits(3), as the shim has them; an address that is none was given by the caller. */
-const STATUS: Partial<Record<Kind, number>> = {
-  usage: 64,
-  "no-at": 64,
-  "address-invalid": 64,
-  data: 65,
-  refused: 69,
-  system: 71,
-  io: 74,
-  temporary: 75,
-  permission: 77,
-};
+/** An address that is none was given by the caller. */
+const GIVEN: readonly Kind[] = ["no-at", "address-invalid"];
 
 /**
  * Runs a command: `--help` is answered, what fails becomes one line and a status.
@@ -66,7 +57,7 @@ export async function runCommand(
     return await body(readArguments(args, usage)) ?? 0;
   } catch (error) {
     complain(name, error instanceof Fail ? error.message : `Bug: ${reason(error)}`);
-    return error instanceof Fail ? STATUS[error.kind] ?? 78 : 70;
+    return error instanceof Fail && GIVEN.includes(error.kind) ? 64 : sysexit(error);
   }
 }
 

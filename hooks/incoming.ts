@@ -11,7 +11,6 @@ import { untilStopped } from "../lib/stop.ts";
 import { VERSION } from "../lib/version.ts";
 import { fileLedger } from "../state/ledger.ts";
 import { deliver, type Ended, fileSpam, keep, refuse, type Scene, withResult } from "./act.ts";
-import type { Place } from "./place.ts";
 import { whyFailed } from "../transport/handover.ts";
 import { addressedIdentity } from "./addressed.ts";
 import { giveAnswer } from "./answer.ts";
@@ -20,7 +19,7 @@ import { lookUps } from "./lookups.ts";
 import { DONE, exitStatus, type Outcome } from "./exits.ts";
 import { judge, type Verdict } from "./judge.ts";
 import { callerIn, HELP, type Options, parseOptions } from "./options.ts";
-import { choosePlace } from "./place.ts";
+import { choosePlace, type Place } from "./place.ts";
 
 /** Runs the hook. @returns the exit status */
 export async function incoming(name: string, args: readonly string[]): Promise<number> {

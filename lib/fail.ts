@@ -32,7 +32,7 @@ export type Kind =
  * The one error class: every failure that a caller is expected to meet.
  *
  * The message is one line in plain words and names the thing. Which exit
- * status a kind becomes is decided by the program alone (shim/main.ts and
+ * status a kind becomes is decided by the program alone (lib/sysexits.ts and
  * hooks/exits.ts).
  *
  * @example

@@ -1,29 +1,18 @@
 /** The way out: read, plan, hand over. `Deno.args` is the name we were called by, then the arguments. */
 import { formatAddress } from "../lib/address.ts";
 import type { Settings } from "../lib/config.ts";
-import { Fail, type Kind, reason } from "../lib/fail.ts";
+import { Fail, reason } from "../lib/fail.ts";
 import * as host from "../lib/host.ts";
 import { identityName } from "../lib/identity.ts";
 import { logAddress } from "../lib/log.ts";
 import { printHead, unixLines } from "../lib/message.ts";
 import { untilStopped } from "../lib/stop.ts";
+import { sysexit } from "../lib/sysexits.ts";
 import { VERSION } from "../lib/version.ts";
 import { handOver, LOOP_MARK, Refused, whyFailed } from "../transport/handover.ts";
 import { parseFlags } from "./flags.ts";
 import { plan } from "./plan.ts";
 import { BODY_WANTED, remember } from "./remember.ts";
-
-/** sysexits(3), as every mail program knows them. */
-const STATUS: Partial<Record<Kind, number>> = {
-  usage: 64,
-  data: 65,
-  refused: 69,
-  system: 71,
-  io: 74,
-  temporary: 75,
-  permission: 77,
-  config: 78,
-};
 
 const HELP = `Usage: shim [sendmail options] [--] recipient ...
 Reads a message from standard input, signs its envelope sender and header, and hands it to your mail program.
@@ -57,8 +46,7 @@ export async function shim(name: string, args: readonly string[]): Promise<numbe
 /** Temporary unless proved permanent; a program behind us that speaks sysexits is believed. */
 function statusOf(error: unknown): number {
   if (error instanceof Refused && error.code >= 64 && error.code <= 78) return error.code;
-  if (error instanceof Fail) return STATUS[error.kind] ?? 78;
-  return 70;
+  return sysexit(error);
 }
 
 /** qmail-inject(8): 100 permanent, 111 temporary. */

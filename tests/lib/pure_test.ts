@@ -106,6 +106,11 @@ const USES: Record<string, () => Promise<void>> = {
     assert.equal((await Array.fromAsync(untilStopped(body(), new AbortController().signal))).length, 1);
     await assert.rejects(Array.fromAsync(untilStopped(body(), AbortSignal.abort())), { kind: "temporary" });
   },
+  async sysexits() {
+    const { sysexit } = await import("../../lib/sysexits.ts");
+    const { Fail } = await import("../../lib/fail.ts");
+    assert.deepEqual([new Fail("temporary", ""), new Fail("config", ""), new Error()].map(sysexit), [75, 78, 70]);
+  },
   async tag() {
     const { signTag, verifyTag } = await import("../../lib/tag.ts");
     const tag = await signTag("greg@example.org", "<1@x>", { key: "k1", secret: SECRET, now: NOW });
