@@ -111,10 +111,11 @@ ${main}
     return run(["postqueue", "-c", this.config, "-f"]);
   }
 
-  /** How many messages wait. */
+  /** How many messages wait. One that is just put from one queue into the other is listed in both. */
   async queued(): Promise<number> {
     const { stdout } = await new Deno.Command("postqueue", { args: ["-c", this.config, "-j"] }).output();
-    return new TextDecoder().decode(stdout).split("\n").filter((line) => line !== "").length;
+    const lines = new TextDecoder().decode(stdout).split("\n").filter((line) => line !== "");
+    return new Set(lines.map((line) => JSON.parse(line).queue_id)).size;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

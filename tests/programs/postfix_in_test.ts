@@ -55,7 +55,7 @@ test("pipe(8): wrong settings defer, mended ones deliver; a null sender is never
   await smtp(postfix.port, "", await srs(GREG), await returning(GREG));
   await until("a deferral", () => postfix.log.includes("status=deferred"), trouble);
   assert.match(postfix.log, /incoming: \S+config\.toml line \d+: unknown setting/, "the log names file and line");
-  assert.equal(await postfix.queued(), 1);
+  await until("the message in the queue", async () => await postfix.queued() === 1, trouble);
   site.settings(GREG, 'forged = "refuse"');
   await postfix.flush();
   await until("the deferred bounce", () => site.mails(GREG).length === 1, trouble);
