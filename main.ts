@@ -1,7 +1,9 @@
 /** One program, many names: `countersign shim …`, or called by the name of a command. */
-import { show } from "./lib/fail.ts";
+import { say } from "./admin/terminal.ts";
+import { reason, show } from "./lib/fail.ts";
 import { complain } from "./lib/host.ts";
 import { nearest } from "./lib/nearest.ts";
+import { sysexit } from "./lib/sysexits.ts";
 import { VERSION } from "./lib/version.ts";
 
 /** Runs a command by the name it was called by. @returns the exit status */
@@ -30,9 +32,11 @@ const COMMANDS: Record<string, Command> = {
   audit: async (name, args) => (await import("./admin/audit.ts")).audit(name, args, await import("./hooks/past.ts")),
   doctor: async (name, args) => (await import("./admin/doctor.ts")).doctor(name, args),
   log: async (name, args) => (await import("./admin/log.ts")).log(name, args),
+  permit: async (name, args) => (await import("./admin/permit.ts")).permit(name, args),
   list: async (name, args) => (await import("./admin/list.ts")).list(name, args),
   clean: async (name, args) => (await import("./admin/clean.ts")).clean(name, args),
-  help: (_, [word = ""]) => knowsHelp(word) ? COMMANDS[word]!(word, ["--help"]) : print(HELP),
+  help: (_, [word = ""]) =>
+    knowsHelp(word) ? COMMANDS[word]!(word, ["--help"]) : word === "" || find(word) ? print(HELP) : unknown(word),
   version: () => print(`countersign ${VERSION}`),
 };
 
@@ -48,6 +52,7 @@ Signs the mail that you send, and checks what comes back.
   explain   why a message got its verdict, or what a message would leave as
   audit     what would have become of the mail of the past
   doctor    what is set up wrong, and what mends it
+  permit    holds shim and hook to what the settings need
   log       what happened, line by line
   list      lists to which mail goes with the plain sender
   clean     removes what is remembered and of no use any more
@@ -63,6 +68,11 @@ export function main(name: string, args: readonly string[]): Promise<number> | n
   const [word = "", ...rest] = args;
   const command = find(word.replace(/^--(?=help$|version$)/, ""));
   if (command !== undefined) return command(word, rest);
+  return unknown(word);
+}
+
+/** Says that there is no such command, and which may have been meant. */
+function unknown(word: string): number {
   const meant = nearest(word, Object.keys(COMMANDS));
   const what = word === "" ? "No command is given" : `Unknown command ${show(word)}`;
   complain("countersign", `${what}; ${meant === undefined ? "try" : `did you mean ${meant}? See`} countersign help`);
@@ -77,8 +87,13 @@ const knowsHelp = (name: string) =>
 const find = (name: string) => Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
 
 function print(text: string): number {
-  console.log(text);
-  return 0;
+  try {
+    say(text);
+    return 0;
+  } catch (error) {
+    complain("countersign", reason(error));
+    return sysexit(error);
+  }
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args[0] ?? "countersign", Deno.args.slice(1)));

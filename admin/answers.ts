@@ -3,6 +3,7 @@ import { parseAddress } from "../lib/address.ts";
 import { Fail, reason, show } from "../lib/fail.ts";
 import type { Arguments } from "./arguments.ts";
 import { choice } from "./given.ts";
+import { programOf } from "../transport/presets.ts";
 import { type Found, type Machine, presetFor } from "./machine.ts";
 
 /** What goes into the settings. */
@@ -10,10 +11,23 @@ export interface Answers {
   readonly addresses: readonly string[];
   /** Empty: none. */
   readonly srsDomain: string;
-  readonly transport: { readonly maildir: string } | { readonly preset: string; readonly command: readonly string[] };
+  readonly transport:
+    | { readonly maildir: string }
+    | { readonly smtp: Smarthost }
+    | { readonly preset: string; readonly command: readonly string[] };
   readonly spam: string;
   /** Answer challenges about one's own messages: each answer is a contract, so it is asked, and "no" the default. */
   readonly challenges: boolean;
+}
+
+/** A submission server; empty, or 0, where the settings' own default is meant. */
+export interface Smarthost {
+  readonly host: string;
+  readonly port: number;
+  readonly security: string;
+  readonly ca: string;
+  readonly user: string;
+  readonly password_file: string;
 }
 
 /** Asks for a text, the default offered; undefined: nothing is to be asked. */
@@ -52,26 +66,65 @@ function transportOf(
   path: (text: string) => string,
   asked: Ask,
 ): Answers["transport"] {
-  const via = choice(given, "via", ["command", "maildir", "smtp"]);
-  if (via === "smtp") throw new Fail("usage", "Via smtp is not there yet: name a program with --command, as msmtp");
+  const via = choice(given, "via", ["command", "smtp", "maildir"]) ?? "command";
+  for (const [needed, names] of Object.entries(MEANT)) {
+    const odd = names.find((name) => given.has(name));
+    if (odd !== undefined && via !== needed) throw new Fail("usage", `Option --${odd} needs --via ${needed}`);
+  }
+  if (via === "smtp") return { smtp: smarthost(given, path, asked) };
   if (via === "maildir") {
-    if (given.has("command") || given.has("preset")) {
-      throw new Fail("usage", "Options --command and --preset have no meaning with --via maildir");
-    }
     return { maildir: path(given.value("maildir") ?? asked("The maildir for mail that leaves", "~/out", checkPath)) };
   }
-  if (given.has("maildir")) throw new Fail("usage", "Option --maildir needs --via maildir");
   const { injector } = found;
-  const command = split(
-    given.value("command") ?? asked("The program that takes your mail", injector?.program ?? "", checkCommand),
-  );
+  const named = given.value("preset");
+  // What was found may be another program than the one that is named.
+  const usual = () => named === undefined || named === injector?.preset ? injector?.program ?? "" : usualProgram(named);
+  const command = split(given.value("command") ?? asked("The program that takes your mail", usual(), checkCommand));
   checkCommand(command.join(" "));
   const own = command.length === 1 && command[0] === injector?.program ? injector?.preset : undefined;
-  const preset = given.value("preset") ?? own ?? presetFor(command[0]!, machine);
+  const preset = named ?? own ?? presetFor(command[0]!, machine);
   if (preset === undefined) {
     throw new Fail("usage", `Say with --preset how ${show(command[0]!)} is called: sendmail, msmtp, exim, …`);
   }
   return { preset, command };
+}
+
+function usualProgram(preset: string): string {
+  let program = "";
+  inUsage(() => program = programOf(preset, []));
+  return program;
+}
+
+/** Options that have a meaning with one way out alone. */
+export const MEANT = {
+  command: ["command", "preset"],
+  smtp: ["host", "port", "security", "ca", "user", "password-file"],
+  maildir: ["maildir"],
+};
+
+function smarthost(given: Arguments, path: (text: string) => string, asked: Ask): Smarthost {
+  const host = given.value("host") ?? asked("The server that takes your mail, as smtp.example.org", "", checkHost);
+  checkHost(host);
+  const port = given.value("port") ?? "0";
+  if (!/^\d{1,5}$/.test(port)) throw new Fail("usage", `Option --port is ${show(port)}, not a number`);
+  // Nobody speaks TLS from the start there (RFC 8314 section 3.3).
+  const usual = port === "587" ? "starttls" : "tls";
+  const security = choice(given, "security", ["tls", "starttls", "none"]) ?? usual;
+  const ca = given.value("ca") === undefined ? "" : path(given.value("ca")!);
+  const user = given.value("user") ?? asked("Your user name there (empty: no login)", "", () => {});
+  const file = given.value("password-file");
+  if (user === "") {
+    if (file !== undefined) throw new Fail("usage", "Option --password-file needs --user");
+    return { host, port: Number(port), security, ca, user, password_file: "" };
+  }
+  const password_file = path(file ?? asked("The file that has, or is to have, your password", PASSWORD, checkPath));
+  return { host, port: Number(port), security, ca, user, password_file };
+}
+
+const PASSWORD = "~/.config/countersign/password";
+
+function checkHost(text: string): void {
+  if (text === "") throw new Fail("usage", "No server is named: give --host");
 }
 
 const split = (text: string): string[] => text.split(/\s+/).filter((word) => word !== "");

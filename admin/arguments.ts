@@ -3,6 +3,7 @@ import { Fail, type Kind, reason, show } from "../lib/fail.ts";
 import { checkArguments, complain } from "../lib/host.ts";
 import { nearest } from "../lib/nearest.ts";
 import { sysexit } from "../lib/sysexits.ts";
+import { say } from "./terminal.ts";
 
 /** What a command takes. */
 export interface Takes {
@@ -51,7 +52,7 @@ export async function runCommand(
     checkArguments(args);
     const end = args.indexOf("--");
     if (args.slice(0, end < 0 ? args.length : end).includes("--help")) {
-      console.log(usage.help.trim());
+      say(usage.help.trim());
       return 0;
     }
     return await body(readArguments(args, usage)) ?? 0;

@@ -8,12 +8,13 @@ import type { Identity } from "../lib/identity.ts";
 import { type Arguments, runCommand } from "./arguments.ts";
 import { findPlaces, Places } from "./audit/header.ts";
 import { Hashes } from "./audit/hashes.ts";
-import { type Letter, letters } from "./audit/mailboxes.ts";
+import { extent, type Letter, letters } from "./audit/mailboxes.ts";
 import { auditPage } from "./audit/page.ts";
-import { auditText, number } from "./audit/report.ts";
+import { Progress } from "./audit/progress.ts";
+import { auditText } from "./audit/report.ts";
 import { returnsSent } from "./audit/returned.ts";
 import { audited, type Judged, type Kind, Tally } from "./audit/tally.ts";
-import { json } from "./terminal.ts";
+import { json, say } from "./terminal.ts";
 
 /** hooks/past.ts, handed in by main.ts. */
 export interface Hook {
@@ -69,6 +70,7 @@ export function audit(name: string, args: readonly string[], hook: Hook): Promis
     const page = given.value("html");
     // Before a long run, not after it.
     if (page !== undefined) checkFolder(page);
+    for (const path of given.values("sent")) checkThere(path);
     const own = load(given);
     const scan = new Scan(own, hook, host.stopped());
     for (const path of given.values("sent")) await scan.readSent(path);
@@ -79,7 +81,7 @@ export function audit(name: string, args: readonly string[], hook: Hook): Promis
       given.values("sent").length === 0 ? null : scan.sent.size,
       scan.stopped,
     );
-    await host.writeOut(new TextEncoder().encode(`${given.has("json") ? json(result) : auditText(result)}\n`));
+    say(given.has("json") ? json(result) : auditText(result));
     if (page !== undefined) writePage(page, auditPage(result));
   });
 }
@@ -132,13 +134,15 @@ class Scan {
       // It is named as not readable below.
     }
     const places = this.#places;
-    const turns = new Turns(this.#stop, () => this.#progress.show("sent messages", this.sent.size));
+    this.tally.done = 0;
+    this.#progress.begin(() => extent([path]));
+    const turns = new Turns(this.#stop, () => this.#progress.show(this.tally.done, this.sent.size, "sent messages"));
     for (const letter of letters([path], this.tally)) {
       this.#look(letter, false);
       if (places.idEnd > places.idStart) this.sent.add(letter.bytes.subarray(places.idStart, places.idEnd));
       if (turns.due() && !await turns.take()) break;
     }
-    this.#progress.clear();
+    this.#progress.end();
   }
 
   /** Judges all mail. @returns the seconds it took */
@@ -146,7 +150,9 @@ class Scan {
     const { tally } = this;
     const places = this.#places;
     const begun = performance.now();
-    const turns = new Turns(this.#stop, () => this.#progress.show("messages", tally.messages));
+    tally.done = 0;
+    this.#progress.begin(() => extent(paths, this.#sentPaths));
+    const turns = new Turns(this.#stop, () => this.#progress.show(tally.done, tally.messages, "messages"));
     if (!this.stopped) {
       for (const letter of letters(paths, tally, this.#sentPaths)) {
         this.#look(letter, true);
@@ -155,7 +161,7 @@ class Scan {
         if (turns.due() && !await turns.take()) break;
       }
     }
-    this.#progress.clear();
+    this.#progress.end();
     return (performance.now() - begun) / 1000;
   }
 
@@ -208,11 +214,11 @@ function senderOfLine(prefix: Uint8Array, end: number): string | null | undefine
 /** Reading is synchronous; signals and the terminal get their turn now and then. */
 class Turns {
   #stop: AbortSignal;
-  #show: () => void;
+  #show: () => Promise<void>;
   #last = performance.now();
   #count = 0;
 
-  constructor(stop: AbortSignal, show: () => void) {
+  constructor(stop: AbortSignal, show: () => Promise<void>) {
     this.#stop = stop;
     this.#show = show;
   }
@@ -223,38 +229,19 @@ class Turns {
 
   /** @returns false: stop */
   async take(): Promise<boolean> {
-    this.#show();
+    await this.#show();
     await new Promise((resolve) => setTimeout(resolve, 0));
     this.#last = performance.now();
     return !this.#stop.aborted;
   }
 }
 
-/** One line that is written over. A bar would need to know how much there is, which nobody does before all is read. */
-class Progress {
-  #on = Deno.stderr.isTerminal();
-  #begun = performance.now();
-  #shown = false;
-
-  show(what: string, count: number): void {
-    if (!this.#on) return;
-    const rate = Math.round(count / Math.max(0.001, (performance.now() - this.#begun) / 1000));
-    this.#write(`\r${number(count)} ${what}, ${number(rate)} a second\x1b[K`);
-    this.#shown = true;
-  }
-
-  clear(): void {
-    if (this.#shown) this.#write("\r\x1b[K");
-    this.#shown = false;
-    this.#begun = performance.now();
-  }
-
-  #write(text: string): void {
-    try {
-      Deno.stderr.writeSync(new TextEncoder().encode(text));
-    } catch {
-      this.#on = false;
-    }
+/** Without what was sent, all bounces would count as forged. */
+function checkThere(path: string): void {
+  try {
+    Deno.statSync(path);
+  } catch (error) {
+    throw new Fail("io", `Sent mail ${show(path)} cannot be read: ${reason(error)}`);
   }
 }
 

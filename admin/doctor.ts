@@ -1,42 +1,71 @@
 /** `countersign doctor`: looks at what is set up, and says what will not work, and what mends it. */
 import type { Settings } from "../lib/config.ts";
-import { Fail } from "../lib/fail.ts";
+import { parseAddress } from "../lib/address.ts";
+import { Fail, show } from "../lib/fail.ts";
 import { configFile, loadIdentities, loadSettings } from "../lib/host.ts";
+import { identityName } from "../lib/identity.ts";
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
+import { beside } from "./beside.ts";
 import { checkClock } from "./doctor/clock.ts";
 import { checkDns, type Resolver } from "./doctor/dns.ts";
 import { type Finding, printFindings, type Programs, type TextFile } from "./doctor/finding.ts";
 import { hookCall } from "./doctor/hookline.ts";
 import { checkHarmless, checkInjectorFile, checkPrograms, harmless, INJECTOR_FILES } from "./doctor/injector.ts";
 import { checkLogged } from "./doctor/log.ts";
-import { look, lookAt, namesIn, onPath, programsOf, run, see, seeUp, systemDns } from "./doctor/look.ts";
+import { checkLoop, nobody } from "./doctor/loop.ts";
+import {
+  look,
+  lookAt,
+  namesIn,
+  onPath,
+  ownLog,
+  programsOf,
+  run,
+  see,
+  seeUp,
+  systemDns,
+  userId,
+  withNetwork,
+} from "./doctor/look.ts";
 import { checkMaildrop } from "./doctor/maildrop.ts";
 import { checkMutt } from "./doctor/mutt.ts";
 import { muttCommands } from "./doctor/muttrc.ts";
 import { checkForward, checkPostfix, type PostfixCase } from "./doctor/postfix.ts";
+import { checkPermissions } from "./doctor/permissions.ts";
 import { checkProcmail } from "./doctor/procmail.ts";
 import { checkQmail } from "./doctor/qmail.ts";
 import { checkAnswer, resultIn, trials } from "./doctor/round.ts";
 import { checkKeys, checkSettings, findingOf, identityLine } from "./doctor/settings.ts";
+import { checkSmarthost } from "./doctor/smarthost.ts";
 import { checkFolder, checkLog } from "./doctor/state.ts";
-import { json } from "./terminal.ts";
+import { identityMeant } from "./given.ts";
+import { permissions, permissionsFile } from "./permissions.ts";
+import { isRich, json, say } from "./terminal.ts";
 
-const HELP =
-  `Usage: countersign doctor [--json] [--hook FILE] [--postconf FILE] [--dns [--host ADDRESS]] [--config FILE]
+const HELP = `Usage: countersign doctor [--json] [--hook FILE] [--postconf FILE] [--dns [--host ADDRESS]]
+                          [--loop [--address ADDRESS] [--to ADDRESS] [--wait SECONDS]] [--config FILE]
 Looks at settings, keys, folders, the program that takes your mail, muttrc, .qmail, .mailfilter, .procmailrc, .forward
 and Postfix, and has the hook judge a signed address and a forged one (which is two lines an identity in its log).
-Says what is wrong, where, what comes of it, and what mends it. Nothing is changed, and nothing is sent.
+Says what is wrong, where, what comes of it, and what mends it. Nothing is changed, and without --loop nothing is sent.
 
-  --json           for programs: {"findings": [{"what", "where": {"file", "line"}, "why", "mend"}], "notes": []}
-  --hook FILE      the hook, where it is not the one that was installed with this program
-  --postconf FILE  main.cf, master.cf, or what postconf prints of another machine; may be repeated
-  --dns            also asks DNS for MX, SPF and DMARC of the domains
-  --host ADDRESS   with --dns: a host or address that sends your mail, to be found in SPF; may be repeated
-  --config FILE    settings, instead of ~/.config/countersign/config.toml
+  --json             for programs: {"findings": [{"what", "where": {"file", "line"}, "why", "mend"}], "notes": []}
+  --hook FILE        the hook, where it is not the one that was installed with this program
+  --postconf FILE    main.cf, master.cf, or what postconf prints of another machine; may be repeated
+  --dns              also asks DNS for MX, SPF and DMARC of the domains
+  --host ADDRESS     with --dns: a host or address that sends your mail, to be found in SPF; may be repeated
+  --loop             also sends a message to somebody who is not there, and waits for its bounce to come home
+  --address ADDRESS  with --loop: an address of yours to send from; may be repeated. Default: each
+  --to ADDRESS       with --loop: one that another server refuses. Default: one in a domain that does not exist
+  --wait SECONDS     with --loop: how long the bounce may take. Default: 60
+  --config FILE      settings, instead of ~/.config/countersign/config.toml
 
 Ends with 0 when nothing is wrong, with 1 when something is, with 78 when the settings cannot be read.
 
-Example: countersign doctor --dns --host mail.example.org`;
+Example: countersign doctor --dns --host mail.example.org
+Example: countersign doctor --loop --to nobody@example.net`;
+
+/** Options that say more about another one. */
+const WITH = { host: "dns", address: "loop", to: "loop", wait: "loop" } as const;
 
 /** What is known when the checks begin. */
 interface Visit {
@@ -57,7 +86,7 @@ interface Visit {
 type Part = (visit: Visit, settings: Settings) => Promise<void> | void;
 
 // The log is looked at before the hook writes to it.
-const PARTS: readonly Part[] = [keys, folders, injectorPart, logged, round];
+const PARTS: readonly Part[] = [keys, folders, permitted, injectorPart, logged, round];
 
 /**
  * Examines.
@@ -66,19 +95,29 @@ const PARTS: readonly Part[] = [keys, folders, injectorPart, logged, round];
  * @returns 0 clean, 1 with findings, 78 when the settings cannot be read
  */
 export function doctor(name: string, args: readonly string[], dns?: Resolver): Promise<number> {
-  const usage = { help: HELP, values: ["config", "hook", "postconf", "host"], flags: ["json", "dns"] };
+  const values = ["config", "hook", "postconf", ...Object.keys(WITH)];
+  const usage = { help: HELP, values, flags: ["json", "dns", "loop"] };
   return runCommand(name, args, usage, async (given) => {
     atMost(given, 0);
+    for (const [name, needed] of Object.entries(WITH)) {
+      if (given.value(name) !== undefined && !given.has(needed)) {
+        throw new Fail("usage", `Option --${name} has no meaning without --${needed}`);
+      }
+    }
+    const patience = secondsOf(given.value("wait"));
+    const to = given.value("to") ?? nobody();
+    parseAddress(to);
     const visit = begin(given);
     const { settings, findings, notes } = visit;
     if (settings !== undefined) {
       for (const part of PARTS) await part(visit, settings);
-      if (given.has("dns")) await askDns(visit, settings, dns ?? await systemDns());
+      if (given.has("dns")) await askDns(visit, settings, dns ?? await systemDns(), args);
     }
     mutt(visit);
     await filters(visit);
-    if (given.has("json")) console.log(json({ findings, notes }));
-    else console.log(printFindings(findings, notes, Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR")));
+    if (settings !== undefined && given.has("loop")) await loop(visit, settings, to, patience);
+    if (given.has("json")) say(json({ findings, notes }));
+    else say(printFindings(findings, notes, isRich(Deno.stdout) && !Deno.env.get("NO_COLOR")));
     return settings === undefined ? 78 : findings.length > 0 ? 1 : 0;
   });
 }
@@ -166,9 +205,27 @@ function folders({ findings, notes }: Visit, settings: Settings): void {
   }
 }
 
-async function injectorPart({ file, programs, findings }: Visit, settings: Settings): Promise<void> {
+function permitted({ file, home, findings, notes }: Visit, settings: Settings): void {
+  const path = permissionsFile(file.file);
+  const there = look(path);
+  try {
+    const wanted = permissions(settings, { file: file.file, home });
+    if (there !== undefined) findings.push(...checkPermissions(there, wanted));
+    else {notes.push(
+        "Shim and hook may read, write and run what you may: countersign permit holds them to the settings",
+      );}
+  } catch (error) {
+    if (!(error instanceof Fail)) throw error;
+    notes.push(`Shim and hook may read, write and run what you may: ${error.message}`);
+  }
+}
+
+async function injectorPart({ file, programs, findings, notes }: Visit, settings: Settings): Promise<void> {
   const wrong = checkPrograms(file, settings, programs);
   findings.push(...wrong);
+  const server = await checkSmarthost(file, settings);
+  findings.push(...server.findings);
+  if (server.note !== undefined) notes.push(server.note);
   if (settings.transport.via !== "command") return;
   const argv = harmless(settings);
   if (argv !== undefined && wrong.length === 0) {
@@ -198,6 +255,7 @@ async function round({ given, file, now, programs, findings, notes }: Visit, set
     if (error instanceof Fail) return; // That is said already.
     throw error;
   }
+  await ownLog(settings.state);
   for (const identity of identities) {
     for (const trial of await trials(identity, settings, now)) {
       const argv = [hook, "--as", "filter", "--config", file.file, "--sender", "", "--recipient", trial.recipient];
@@ -235,7 +293,7 @@ function mutt({ home, settings, programs, findings }: Visit): void {
   }
 }
 
-async function filters({ postconf, home, settings, programs, findings, notes }: Visit): Promise<void> {
+async function filters({ file, postconf, home, settings, programs, findings, notes }: Visit): Promise<void> {
   const place = settings === undefined || settings.incoming.inbox !== "" || settings.incoming.forward;
   const qmail = lookAt(namesIn(home).filter((name) => /^\.qmail(-|$)/.test(name)).map((name) => `${home}/${name}`));
   const { kind, mode } = see(home);
@@ -253,6 +311,12 @@ async function filters({ postconf, home, settings, programs, findings, notes }: 
     place,
     srsDomains: srsDomains.filter((domain) => domain !== ""),
     smtp: postconf.length > 0 || !local,
+    config: file.file,
+    stateTrouble: (user) => {
+      const uid = userId(user);
+      if (settings === undefined || uid === undefined) return undefined;
+      return checkFolder(seeUp(settings.state), "the folder of the state", uid, true)[0];
+    },
   };
   const forward = lookAt([`${home}/.forward`]);
   for (const file of forward) findings.push(...checkForward(file, context));
@@ -281,10 +345,48 @@ async function postfixFiles(): Promise<TextFile[]> {
   return [{ file: `${folder}/main.cf`, text: names }, ...lookAt([`${folder}/main.cf`, `${folder}/master.cf`])];
 }
 
-async function askDns(visit: Visit, settings: Settings, dns: Resolver | undefined): Promise<void> {
+/** The last of all: it takes its time, and what else is wrong may be why it fails. */
+async function loop(visit: Visit, settings: Settings, to: string, patience: number): Promise<void> {
+  const { given, file, findings, notes } = visit;
+  if (settings.transport.via === "maildir") return; // that it goes nowhere is said already
+  const shim = beside((path) => see(path).kind === "file").shim ?? onPath("shim");
+  if (shim === undefined) {
+    notes.push("No message was sent: there is no shim beside this program, and none in PATH");
+    return;
+  }
+  let identities;
+  try {
+    identities = loadIdentities(settings);
+  } catch (error) {
+    if (error instanceof Fail) return; // That is said already.
+    throw error;
+  }
+  const asked = given.values("address").map((one) => identityMeant(identities, one));
+  const from = (asked.length > 0 ? asked : identities).map((one) => ({
+    name: identityName(one),
+    where: { file: file.file, line: identityLine(file.text, identities.indexOf(one)) },
+  }));
+  const send = (argv: readonly string[], message: string) => run(argv, message, { COUNTERSIGN_CONFIG: file.file });
+  const seen = await checkLoop({ from, to, patience, settings, shim, send });
+  findings.push(...seen.findings);
+  notes.push(...seen.notes);
+}
+
+/** Milliseconds. @throws {Fail} `usage` */
+function secondsOf(text = "60"): number {
+  if (/^[1-9]\d{0,4}$/.test(text)) return Number(text) * 1000;
+  throw new Fail("usage", `Option --wait is ${show(text)}, not a number of seconds as 60`);
+}
+
+async function askDns(
+  visit: Visit,
+  settings: Settings,
+  dns: Resolver | undefined,
+  args: readonly string[],
+): Promise<void> {
   const { given, file, findings, notes } = visit;
   if (dns === undefined) {
-    notes.push("DNS was not asked: this program was started without the permission to use the network");
+    notes.push(`DNS was not asked: this program may not use the network. So it may: ${withNetwork("doctor", args)}`);
     return;
   }
   const where = (nth: number) => ({ file: file.file, line: identityLine(file.text, nth) });

@@ -11,6 +11,7 @@ import { type Arguments, atMost, runCommand } from "./arguments.ts";
 import { explainedJson, explainedText, type InspectionIn } from "./explained.ts";
 import { type InspectionOut, plannedJson, plannedText } from "./planned.ts";
 import { subscriberOnly } from "./subscribers.ts";
+import { say } from "./terminal.ts";
 
 /** The two ways, handed in by main.ts: hooks/inspect.ts and shim/inspect.ts. */
 export interface Ways<Call> {
@@ -81,7 +82,7 @@ async function explainIn<Call>(given: Arguments, { hook }: Ways<Call>): Promise<
       ? `posting to ${refusal.list} is plain already: is the identity subscribed?`
       : `countersign list add ${refusal.list ?? "LIST@HOST"}`,
   };
-  return await print(given.has("json") ? explainedJson(seen, hint) : explainedText(seen, hint));
+  return print(given.has("json") ? explainedJson(seen, hint) : explainedText(seen, hint));
 }
 
 async function explainOut<Call>(given: Arguments, { shim }: Ways<Call>): Promise<number> {
@@ -93,14 +94,14 @@ async function explainOut<Call>(given: Arguments, { shim }: Ways<Call>): Promise
   if ("real" in asked) {
     const real = settings.transport.real.join(" ");
     const what = real === "" ? "refused: transport.real is not set" : `left to ${real}`;
-    return await print(
+    return print(
       given.has("json") ? JSON.stringify({ real: asked.real, outcome: what }) : `${asked.real}: ${what}`,
     );
   }
   using source = open(given.operands[0]);
   const input = await host.readInput(0, true, source.from);
   const seen = await shim.inspect(asked.call, input.head.header, settings, identities, new Date());
-  return await print(given.has("json") ? plannedJson(seen) : plannedText(seen));
+  return print(given.has("json") ? plannedJson(seen) : plannedText(seen));
 }
 
 function load(given: Arguments) {
@@ -119,7 +120,7 @@ function open(path: string | undefined): { from: host.Source } & Disposable {
   }
 }
 
-async function print(text: string): Promise<number> {
-  await host.writeOut(new TextEncoder().encode(`${text}\n`));
+function print(text: string): number {
+  say(text);
   return 0;
 }

@@ -1,15 +1,18 @@
 /** `countersign init`: settings, keys and folders for a user who has none, and the lines to paste. */
-import { parseConfig } from "../lib/config.ts";
+import { parseConfig, type Place, type Settings } from "../lib/config.ts";
 import { dayOf } from "../lib/day.ts";
 import { Fail, reason } from "../lib/fail.ts";
 import * as host from "../lib/host.ts";
-import { type Answers, answers, type Ask } from "./answers.ts";
+import { type Answers, answers, type Ask, MEANT } from "./answers.ts";
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
+import { beside } from "./beside.ts";
 import { createWhole } from "./files.ts";
 import { newSecret, printDay, printKey } from "./keyfile.ts";
 import { type Found, here, look } from "./machine.ts";
 import { type Filling, type Paste, pastesIn, pastesOut } from "./paste.ts";
+import { writePermissions } from "./permit.ts";
 import { settingsText } from "./settings.ts";
+import { say } from "./terminal.ts";
 
 const HELP = `Usage: countersign init [option ...]
 Writes settings, a key for each of your addresses and the folders, and prints the lines to paste for the mail programs
@@ -18,9 +21,15 @@ that it finds. What an option does not say is asked on a terminal. Nothing that 
   --address ADDRESS   an address of yours; repeat it for each
   --srs-domain NAME   the domain of your SRS addresses, as srs.example.org: its mail must come to you. Without it the
                       envelope sender stays as it is, and bounces are known by the tag alone
-  --via command|maildir  through another program (the default), or into a maildir, to try it out
+  --via command|smtp|maildir  through another program (the default), straight to a server, or into a maildir, to try it
   --command 'WORDS'   that program with its first arguments
   --preset NAME       how it is called, where its name does not tell
+  --host NAME         with --via smtp: the server that takes your mail, by the name that its certificate has
+  --port NUMBER       with --via smtp: its port. Default: 465, with starttls 587
+  --security tls|starttls|none  with --via smtp: TLS from the start (the default), by STARTTLS, or a server right here
+  --user NAME         with --via smtp: your name there; without it there is no login
+  --password-file FILE  with --user: the file that has, or is to have, the password, mode 0600
+  --ca FILE           with --via smtp: the certificate of a private CA
   --maildir DIR       with --via maildir
   --spam DIR          the maildir for forged bounces
   --challenges        answer challenges about messages that you sent; each answer enters you into the contract that the
@@ -30,9 +39,10 @@ that it finds. What an option does not say is asked on a terminal. Nothing that 
   --print             writes nothing, shows what would be written
 
 Example: countersign init --address greg@example.org --srs-domain srs.example.org
+Example: countersign init --address greg@example.org --via smtp --host smtp.example.org --user greg
 `;
 
-const VALUES = ["address", "srs-domain", "via", "command", "preset", "maildir", "spam", "config"];
+const VALUES = ["address", "srs-domain", "via", ...Object.values(MEANT).flat(), "spam", "config"];
 
 /** Runs the command. @returns the exit status */
 export function init(name: string, args: readonly string[]): Promise<number> {
@@ -60,7 +70,7 @@ export function init(name: string, args: readonly string[]): Promise<number> {
       const settings = parseConfig(text, { file, home });
       const keyFiles = settings.identity.map((one) => one.keys);
 
-      if (only) console.log(`# ${file}\n${text}`);
+      if (only) say(`# ${file}\n${text}`);
       else {
         if (asks && !confirm(`Write ${file}?`)) throw new Fail("usage", "Nothing is written");
         makeFolder(file.slice(0, file.lastIndexOf("/")));
@@ -75,8 +85,11 @@ export function init(name: string, args: readonly string[]): Promise<number> {
         if (!createWhole(file, text)) {
           throw new Fail("config", `Settings file ${file} is there now: it was not overwritten`);
         }
-        for (const one of keyFiles) console.log(`${made.includes(one) ? "Written" : "Kept"}: ${one}`);
-        console.log(`Written: ${file}\nFolders: ${settings.state} and ${settings.incoming.spam}`);
+        const permitted = permit(settings, { file, home });
+        for (const one of keyFiles) say(`${made.includes(one) ? "Written" : "Kept"}: ${one}`);
+        say(
+          `Written: ${file}\n${permitted}\nFolders: ${settings.state} and ${settings.incoming.spam}`,
+        );
       }
       tell(given, known, found, filling(file, home, found.user, known));
     },
@@ -86,13 +99,17 @@ export function init(name: string, args: readonly string[]): Promise<number> {
 /** What was found out without being asked, and what is to be pasted. */
 function tell(given: Arguments, known: Answers, found: Found, lines: Filling): void {
   const clue = given.has("address") ? undefined : found.addresses.find((one) => one.address === known.addresses[0]);
-  if (clue !== undefined) console.log(`Your address is taken from ${clue.from}: ${clue.address}`);
+  if (clue !== undefined) say(`Your address is taken from ${clue.from}: ${clue.address}`);
   if (known.srsDomain === "") {
-    console.log("No SRS domain: envelope senders stay as they are, bounces are known by the tag alone");
+    say("No SRS domain: envelope senders stay as they are, bounces are known by the tag alone");
   }
   const odd = [lines.shim, lines.hook, lines.config ?? "", lines.home].find((path) => /[^\w./+@:-]/.test(path));
   if (odd !== undefined) {
-    console.log(`Some programs cannot take this path as it is, look twice where it stands: ${odd}`);
+    say(`Some programs cannot take this path as it is, look twice where it stands: ${odd}`);
+  }
+  const password = "smtp" in known.transport ? known.transport.smtp.password_file : "";
+  if (password !== "" && !here.exists(password)) {
+    say(`Your password is to be the one line of ${password}: (umask 077; cat >${password})`);
   }
   const preset = "preset" in known.transport ? [known.transport.preset] : [];
   show("Mail that goes out", "For the mail program that you use:", pastesOut(found.mailers, lines));
@@ -101,19 +118,15 @@ function tell(given: Arguments, known: Answers, found: Found, lines: Filling): v
 
 function show(title: string, what: string, pastes: readonly Paste[]): void {
   if (pastes.length === 0) {
-    console.log(`\n${title}: no program that is known was found; contrib/ has lines for more of them`);
+    say(`\n${title}: no program that is known was found; contrib/ has lines for more of them`);
     return;
   }
-  console.log(`\n${title}. ${what}`);
-  for (const { into, text } of pastes) console.log(`\n--- ${into}\n${text}`);
+  say(`\n${title}. ${what}`);
+  for (const { into, text } of pastes) say(`\n--- ${into}\n${text}`);
 }
 
-/** Our programs stand beside the module that was started: installed, or in a checkout. */
 function filling(file: string, home: string, user: string, known: Answers): Filling {
-  const folder = decodeURIComponent(new URL(".", Deno.mainModule).pathname).replace(/\/$/, "");
-  const [prefix] = folder.split("/lib/countersign");
-  const shim = [`${folder}/shim/shim`, `${prefix}/bin/shim`].find(here.exists) ?? "/usr/local/bin/shim";
-  const hook = [`${folder}/hooks/incoming`].find(here.exists) ?? "/usr/local/lib/countersign/hooks/incoming";
+  const { shim = "/usr/local/bin/shim", hook = "/usr/local/lib/countersign/hooks/incoming" } = beside(here.exists);
   // A hook has none of the variables by which another place could be named.
   const config = file === `${home}/.config/countersign/config.toml` ? undefined : file;
   return { shim, hook, config, home, user, address: known.addresses[0]!, srsDomain: known.srsDomain };
@@ -127,10 +140,20 @@ const ask: Ask = (question, fallback, check) => {
       check(answer);
       return answer;
     } catch (error) {
-      console.log(reason(error));
+      say(reason(error));
     }
   }
 };
+
+/** A path that cannot be expressed is no reason to have no settings. */
+function permit(settings: Settings, place: Place): string {
+  try {
+    return `Written: ${writePermissions(settings, place)}`;
+  } catch (error) {
+    if (!(error instanceof Fail)) throw error;
+    return `Shim and hook may read, write and run what you may: ${error.message}`;
+  }
+}
 
 const isTerminal = (): boolean => Deno.stdin.isTerminal() && Deno.stdout.isTerminal();
 

@@ -21,6 +21,7 @@ import {
   withRetired,
 } from "./keyfile.ts";
 import { choice, day, identityMeant } from "./given.ts";
+import { say } from "./terminal.ts";
 
 const HELP = `Usage: countersign keys list|new|retire|import [--address ADDRESS] [--config FILE]
 The keys of your addresses. Secrets are never shown, and no key is ever lost: what is out of use stays as a comment.
@@ -86,7 +87,7 @@ function list(settings: Settings, identities: readonly Identity[], given: Argume
   const now = new Date();
   for (const identity of asked === undefined ? identities : [identityMeant(identities, asked)]) {
     const file = fileOf(settings, identity);
-    console.log(`${identityName(identity)}  ${file}`);
+    say(`${identityName(identity)}  ${file}`);
     const live = liveKeys(identity.keys, now);
     for (const key of identity.keys) {
       const until = printDay(key.created + KEY_AGE - 1);
@@ -97,10 +98,10 @@ function list(settings: Settings, identities: readonly Identity[], given: Argume
         : key.created > dayOf(now)
         ? "of a day that lies ahead: not used"
         : "too old: not used";
-      console.log(`  ${key.id.padEnd(8)}  ${printDay(key.created)}  ${use}`);
+      say(`  ${key.id.padEnd(8)}  ${printDay(key.created)}  ${use}`);
     }
     for (const { id, created, retired } of retiredKeys(Deno.readTextFileSync(file))) {
-      console.log(`  ${id.padEnd(8)}  ${created}  retired ${retired}`);
+      say(`  ${id.padEnd(8)}  ${created}  retired ${retired}`);
     }
   }
 }
@@ -112,7 +113,7 @@ function make(settings: Settings, identities: readonly Identity[], given: Argume
     id = nextId(text);
     return withLast(text, [{ id, created: dayOf(new Date()), secret: newSecret() }]);
   });
-  console.log(`${id} signs for ${identityName(identity)} from now on`);
+  say(`${id} signs for ${identityName(identity)} from now on`);
 }
 
 function retire(settings: Settings, identities: readonly Identity[], given: Arguments, id: string | undefined): void {
@@ -125,7 +126,7 @@ function retire(settings: Settings, identities: readonly Identity[], given: Argu
     }
     return withRetired(text, id, dayOf(now));
   });
-  console.log(`${id} of ${identityName(identity)} is out of use: bounces of mail that it signed count as forged`);
+  say(`${id} of ${identityName(identity)} is out of use: bounces of mail that it signed count as forged`);
 }
 
 async function take(
@@ -174,8 +175,8 @@ async function take(
     }
     return changed;
   });
-  if (added.length === 0) console.log("Nothing is new: they are all there already");
-  else console.log(`${added.join(", ")} ${added.length > 1 ? "verify" : "verifies"} for ${identityName(identity)}`);
+  if (added.length === 0) say("Nothing is new: they are all there already");
+  else say(`${added.join(", ")} ${added.length > 1 ? "verify" : "verifies"} for ${identityName(identity)}`);
 }
 
 /** Without a digit at its end the key has digit 0 in prvs, as batv-tools has it, and so has none of `nextId`. */

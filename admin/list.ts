@@ -4,6 +4,7 @@ import * as host from "../lib/host.ts";
 import { listAddress, parseLists, withList, withoutList } from "../lib/lists.ts";
 import { runCommand } from "./arguments.ts";
 import { changeWhole, createWhole } from "./files.ts";
+import { say } from "./terminal.ts";
 
 const HELP = `Usage: countersign list [--config FILE]
        countersign list add LIST@HOST ...
@@ -30,7 +31,7 @@ export function list(name: string, args: readonly string[]): Promise<number> {
     // What is wrong with the file was said when the settings were read.
     const there = parseLists(host.readPlainLists(settings), path);
     if (word === undefined) {
-      for (const one of [...new Set(there)].sort()) console.log(one);
+      for (const one of [...new Set(there)].sort()) say(one);
     } else if (word === "add") {
       const fresh = named.filter((one) => !there.includes(one));
       if (fresh.length > 0) add(path, fresh, place.file);

@@ -69,7 +69,7 @@ export function fields(line: string): Record<string, string> {
 }
 
 /** Whole lines of a file; with `stop` for ever, also when it is made anew. */
-async function* lines(path: string, stop: AbortSignal | undefined): AsyncGenerator<string> {
+export async function* lines(path: string, stop: AbortSignal | undefined): AsyncGenerator<string> {
   let file = open(path);
   if (file === undefined && stop === undefined) return;
   const decoder = new TextDecoder();

@@ -1,5 +1,5 @@
 /** The first settings file, as text. */
-import type { Answers } from "./answers.ts";
+import type { Answers, Smarthost } from "./answers.ts";
 
 /** The key file of the nth identity, beside the settings. */
 export function keyFileName(address: string, nth: number): string {
@@ -22,6 +22,8 @@ ${srsDomain === "" ? "" : `srs_domain = ${quoted(srsDomain)}\n`}keys = ${quoted(
   );
   const way = "maildir" in transport
     ? `via = "maildir"\nmaildir = ${path(transport.maildir)}`
+    : "smtp" in transport
+    ? smarthost(transport.smtp, path)
     : `preset = ${quoted(transport.preset)}\ncommand = [${transport.command.map(quoted).join(", ")}]`;
   return `# Until some days after this one forged bounces are only marked: mail of before was not signed.
 since = ${quoted(since)}
@@ -33,6 +35,15 @@ ${way}
 [incoming]
 spam = ${path(spam)}
 ${challenges ? "\n[challenge]\nanswer = true\n" : ""}`;
+}
+
+function smarthost({ host, port, security, ca, user, password_file }: Smarthost, path: (text: string) => string) {
+  const lines = ['via = "smtp"', `host = ${quoted(host)}`];
+  if (port !== 0) lines.push(`port = ${port}`);
+  lines.push(`security = ${quoted(security)}`);
+  if (ca !== "") lines.push(`ca = ${path(ca)}`);
+  if (user !== "") lines.push(`user = ${quoted(user)}`, `password_file = ${path(password_file)}`);
+  return lines.join("\n");
 }
 
 /** A basic string of TOML: JSON's, but DEL must be escaped, too. */

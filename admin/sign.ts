@@ -6,6 +6,7 @@ import * as host from "../lib/host.ts";
 import type { Identity } from "../lib/identity.ts";
 import { runCommand } from "./arguments.ts";
 import { choice, identityMeant, operand, time } from "./given.ts";
+import { say } from "./terminal.ts";
 
 /** The shim's own way to sign, which main.ts hands in: the address, or why there is none. */
 export type Sign = (
@@ -36,6 +37,6 @@ export function sign(name: string, args: readonly string[], signer: Sign): Promi
     if (scheme === "plain") throw new Fail("usage", 'The settings say sender = "plain": give --scheme');
     const signed = await signer(scheme, identity, { settings, identities, now });
     if (typeof signed === "string") throw new Fail("config", `There is no ${scheme} address: ${signed}`);
-    console.log(formatAddress(signed));
+    say(formatAddress(signed));
   });
 }

@@ -67,9 +67,10 @@ export const SNIPPETS = {
     "# The SRS domain, by pipe(8): /etc/postfix/master.cf",
     "# null_sender= is needed: else a bounce's empty sender arrives as the word MAILER-DAEMON. ${original_recipient} is the",
     "# address before any rewriting. No flags h and u: they would fold the address, and case is part of the hash.",
+    "# Behind -- no address is taken for an option.",
     "countersign unix - n n - - pipe",
     "  flags=DRO user=greg null_sender= argv=/usr/local/lib/countersign/hooks/incoming --as postfix",
-    "  --config /home/greg/.config/countersign/config.toml --maildir /home/greg/Maildir ${sender} ${original_recipient}",
+    "  --config /home/greg/.config/countersign/config.toml --maildir /home/greg/Maildir -- ${sender} ${original_recipient}",
   ],
   "procmail/procmailrc": [
     "# The hook files what is forged, procmail delivers the rest. Goes to the top of ~/.procmailrc.",

@@ -1,5 +1,21 @@
 /** Words on a terminal: a stranger's text must not command it. */
-import { quote, show } from "../lib/fail.ts";
+import { Fail, quote, reason, show } from "../lib/fail.ts";
+
+/** Writes lines to standard output; one who reads no further needs no telling. @throws {Fail} `io` */
+export function say(text: string): void {
+  const bytes = new TextEncoder().encode(`${text}\n`);
+  try {
+    for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) return;
+    throw new Fail("io", `Standard output cannot be written: ${reason(error)}`, { cause: error });
+  }
+}
+
+/** Is it a terminal that can do more than write one line below the other? */
+export function isRich(stream: { isTerminal(): boolean }): boolean {
+  return stream.isTerminal() && Deno.env.get("TERM") !== "dumb";
+}
 
 /** As it is when it is printable ASCII, else quoted. */
 export function plain(text: string): string {

@@ -4,6 +4,7 @@ import * as host from "../lib/host.ts";
 import type { Identity } from "../lib/identity.ts";
 import { runCommand } from "./arguments.ts";
 import { operand, time } from "./given.ts";
+import { say } from "./terminal.ts";
 
 /** The hook's own check, which main.ts hands in: what it says of a bounce to this address. */
 export type Check = (
@@ -30,7 +31,7 @@ export function verify(name: string, args: readonly string[], check: Check): Pro
     const delivery = { sender: null, recipients: [text], header: [] as [], prefix: new Uint8Array(), bodyStart: 0 };
     const found = await check(delivery, { settings, identities, now });
     const [word, why] = inWords(found);
-    console.log(`${word}: ${why}`);
+    say(`${word}: ${why}`);
     return word === "valid" ? 0 : 1;
   });
 }

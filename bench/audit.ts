@@ -1,14 +1,11 @@
-/**
- * How many messages `countersign audit` reads in a second, from page cache: `deno run -A bench/audit.ts`.
- * A maildir and an mbox of the same messages, one in a hundred a bounce; the best and the median of the runs. With
- * the permissions that launchers give, Deno looks at the path of each file that is opened, and that can be seen.
- */
-import { Home, qsbmf, ROOT } from "../tests/rig.ts";
+/** How many messages `countersign audit` reads in a second, from page cache; one in a hundred is a bounce. */
+import assert from "node:assert/strict";
+import { type Home, qsbmf } from "../tests/rig.ts";
+import { few, type Ground } from "./ground.ts";
+import { measure } from "./measure.ts";
+import type { Table } from "./report.ts";
 
 const MESSAGES = Number(Deno.env.get("BENCH_MESSAGES") ?? 20_000);
-const TIMES = Number(Deno.env.get("BENCH_TIMES") ?? 7);
-
-using home = new Home();
 
 /** As it lies in a maildir behind an MTA: some 1.5 KB of header, 2 KB of text. */
 function ordinary(n: number): string {
@@ -29,35 +26,46 @@ function bounce(n: number): string {
   return `Return-Path: <>\nDelivered-To: greg@example.org\n${qsbmf("greg@example.org", returned)}`;
 }
 
-Deno.mkdirSync(`${home.path}/Maildir/cur`, { recursive: true });
-Deno.mkdirSync(`${home.path}/Maildir/new`);
-using mbox = Deno.openSync(`${home.path}/mbox`, { write: true, create: true });
-for (let n = 0; n < MESSAGES; n++) {
-  const mail = n % 100 === 0 ? bounce(n) : ordinary(n);
-  Deno.writeTextFileSync(`${home.path}/Maildir/cur/${1_795_000_000 + n}.${n}.mx:2,S`, mail);
-  const line = `From ${n % 100 === 0 ? "MAILER-DAEMON" : "jo@b.example"} Fri Nov 20 05:32:58 2026\n`;
-  mbox.writeSync(new TextEncoder().encode(`${line}${mail}\n`));
-}
-home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n`);
-
-const PERMISSIONS: [string, string[]][] = [
-  ["all", ["-A"]],
-  ["launcher's", ["--no-prompt", "--allow-read", "--allow-write", "--allow-env", "--allow-run", "--allow-sys=uid"]],
-];
-
-for (
-  const [box, [granted, flags]] of ["Maildir", "mbox"].flatMap((box) => PERMISSIONS.map((one) => [box, one] as const))
-) {
-  const rates: number[] = [];
-  for (let run = 0; run <= TIMES; run++) {
-    const command = ["run", "-q", ...flags, "--config", `${ROOT}/deno.json`, `${ROOT}/main.ts`, "countersign"];
-    const ran = await home.run([Deno.execPath(), ...command, "audit", "--json", `${home.path}/${box}`]);
-    if (ran.code !== 0) throw new Error(ran.stderr);
-    const { messages, rate, kinds } = JSON.parse(ran.stdout);
-    if (messages !== MESSAGES || kinds.forged !== Math.ceil(MESSAGES / 100)) throw new Error(ran.stdout);
-    if (run > 0) rates.push(rate); // the first brings it into the cache
+/** A maildir and an mbox of the same messages. */
+function fillBoxes(home: Home): void {
+  Deno.mkdirSync(`${home.path}/Maildir/cur`, { recursive: true });
+  Deno.mkdirSync(`${home.path}/Maildir/new`);
+  using mbox = Deno.openSync(`${home.path}/mbox`, { write: true, create: true });
+  for (let n = 0; n < MESSAGES; n++) {
+    const mail = n % 100 === 0 ? bounce(n) : ordinary(n);
+    Deno.writeTextFileSync(`${home.path}/Maildir/cur/${1_795_000_000 + n}.${n}.mx:2,S`, mail);
+    const line = `From ${n % 100 === 0 ? "MAILER-DAEMON" : "jo@b.example"} Fri Nov 20 05:32:58 2026\n`;
+    mbox.writeSync(new TextEncoder().encode(`${line}${mail}\n`));
   }
-  rates.sort((a, b) => a - b);
-  const [best, median] = [rates.at(-1), rates[TIMES >> 1]];
-  console.log(`${box}, ${granted} permissions: best ${best}, median ${median} messages/s (${MESSAGES} messages)`);
+}
+
+/**
+ * Measures it as installed and with all permissions: with those of a launcher Deno looks at the path of each file that
+ * is opened. The limit for a maildir is what find and head need to read the beginning of each file.
+ */
+export async function audit(ground: Ground): Promise<Table[]> {
+  fillBoxes(ground);
+  const installed = [`${await ground.installed()}/bin/countersign`];
+  const all = [Deno.execPath(), "run", "-q", "-A", `${await ground.bundled()}/main.js`, "countersign"];
+  const of = (name: string, program: string[], box: string) =>
+    ground.subject(name, [...program, "audit", "--json", `${ground.path}/${box}`], "/dev/null");
+  const head = ["find", `${ground.path}/Maildir`, "-type", "f", "-exec", "head", "-q", "-c", "4096", "{}", "+"];
+  const subjects = [
+    ground.subject("find and head, maildir", head, "/dev/null"),
+    of("audit, maildir, installed", installed, "Maildir"),
+    of("audit, maildir, all permissions", all, "Maildir"),
+    of("audit, mbox, installed", installed, "mbox"),
+    of("audit, mbox, all permissions", all, "mbox"),
+  ];
+  for (const { argv, env } of subjects.slice(1)) {
+    const ran = await ground.run([...argv], "", env);
+    assert.equal(ran.code, 0, ran.stderr);
+    const { messages, kinds } = JSON.parse(ran.stdout);
+    assert.deepEqual([messages, kinds.forged], [MESSAGES, Math.ceil(MESSAGES / 100)]);
+  }
+  const rows = (await measure(subjects, few(6))).map(({ name, ms }) => ({
+    name,
+    rate: Math.round(MESSAGES / ms * 1000),
+  }));
+  return [{ title: "audit, messages", rows }];
 }

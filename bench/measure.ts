@@ -1,4 +1,4 @@
-/** Whole processes, run in turns so that what disturbs one disturbs all; medians, and the peak of memory. */
+/** Whole processes, run in turns so that what disturbs one disturbs all: medians, and the peak of memory. */
 
 /** A process to be measured. */
 export interface Subject {
@@ -6,7 +6,10 @@ export interface Subject {
   readonly argv: readonly string[];
   /** Standard input: a file, or nothing. */
   readonly input: string;
+  /** Its whole environment. */
   readonly env: Record<string, string>;
+  /** How it must end, lest a crash be measured. Default 0. */
+  readonly status?: number;
 }
 
 /** What was measured. */
@@ -20,53 +23,49 @@ export interface Measured {
 
 /**
  * Runs all of them `times` times, in turns, the first turn uncounted. From the
- * times that of /bin/true, started the same way, is taken off.
+ * times that of /bin/true, started the same way, is taken off. Memory is the
+ * kernel's figure, which GNU time reads.
  */
 export async function measure(subjects: readonly Subject[], times: number): Promise<Measured[]> {
   const nothing: Subject = { name: "nothing", argv: ["/bin/true"], input: "/dev/null", env: {} };
-  const all = [nothing, ...subjects];
-  const ms = all.map((): number[] => []);
-  for (let turn = 0; turn <= times; turn++) {
-    for (const [nth, subject] of all.entries()) {
-      const started = performance.now();
-      await run(subject, 'exec "$@" <"$INPUT" >/dev/null');
-      if (turn > 0) ms[nth]!.push(performance.now() - started);
+  const all = [nothing, ...subjects].map((subject) => ({ subject, ms: [] as number[], mb: 0 }));
+  const peak = Deno.makeTempFileSync();
+  try {
+    for (let turn = 0; turn <= times; turn++) {
+      for (const one of all) {
+        const started = performance.now();
+        await run(one.subject, peak);
+        if (turn > 0) one.ms.push(performance.now() - started);
+        one.mb = Math.max(one.mb, Number(Deno.readTextFileSync(peak)) / 1024);
+      }
     }
+  } finally {
+    Deno.removeSync(peak);
   }
-  const base = median(ms[0]!);
-  const out: Measured[] = [];
-  for (const [nth, subject] of subjects.entries()) {
-    out.push({ name: subject.name, ms: median(ms[nth + 1]!) - base, mb: await peak(subject) });
-  }
-  return out;
+  const base = median(all[0]!.ms);
+  return all.slice(1).map(({ subject, ms, mb }) => ({
+    name: subject.name,
+    ms: tenth(median(ms) - base),
+    mb: tenth(mb),
+  }));
 }
 
-/** The largest of three runs, from the kernel's figures, which GNU time reads. */
-async function peak(subject: Subject): Promise<number> {
-  const file = Deno.makeTempFileSync();
-  try {
-    let most = 0;
-    for (let turn = 0; turn < 3; turn++) {
-      await run(subject, `exec /usr/bin/time -q -f %M -o ${file} "$@" <"$INPUT" >/dev/null`);
-      most = Math.max(most, Number(Deno.readTextFileSync(file).trim()));
-    }
-    return most / 1024;
-  } finally {
-    Deno.removeSync(file);
-  }
-}
+const tenth = (value: number) => Math.round(value * 10) / 10;
 
 /** The redirections are a shell's, which then gives way to the program. */
-async function run({ name, argv, input, env }: Subject, line: string): Promise<void> {
+async function run({ name, argv, input, env, status = 0 }: Subject, peak: string): Promise<void> {
+  const line = 'exec /usr/bin/time -q -f %M -o "$PEAK" "$@" <"$INPUT" >/dev/null';
   const { code, stderr } = await new Deno.Command("/bin/sh", {
     args: ["-c", line, "sh", ...argv],
-    env: { ...env, INPUT: input },
+    clearEnv: true,
+    env: { ...env, INPUT: input, PEAK: peak },
     stdin: "null",
     stdout: "null",
     stderr: "piped",
   }).output();
-  // A hook ends with 99 when it has filed the message.
-  if (code !== 0 && code !== 99) throw new Error(`${name} ended with ${code}: ${new TextDecoder().decode(stderr)}`);
+  if (code !== status) {
+    throw new Error(`${name} ended with ${code}, not ${status}: ${new TextDecoder().decode(stderr)}`);
+  }
 }
 
 /** The middle of the figures. */

@@ -9,7 +9,7 @@ import type { Ledger } from "../lib/ledger.ts";
 import { field, type Header, named, printHead, without } from "../lib/message.ts";
 import { makeProof, PROOF_FIELD } from "../lib/proof.ts";
 import { cleanEnvironment, envBytes } from "../lib/host.ts";
-import { handOver } from "../transport/handover.ts";
+import { handOver, spoolIn } from "../transport/handover.ts";
 import { inject } from "../transport/injector.ts";
 import { deliverToMaildir, makeParents } from "../transport/maildir.ts";
 import type { Outcome } from "./exits.ts";
@@ -73,6 +73,7 @@ export async function fileSpam(verdict: Verdict, scene: Scene): Promise<Ended> {
     environment: cleanEnvironment(),
     timeout: scene.settings.transport.timeout,
     signal: scene.stop,
+    ...spoolIn(scene.settings.transport, scene.settings.state),
   };
   const { code, said } = await inject(call, message);
   if (code !== 0) throw new Fail("temporary", `${spam_command[0]} ended with status ${code}${said && `: ${said}`}`);
@@ -143,7 +144,7 @@ async function forward(verdict: Verdict, identity: Identity, scene: Scene): Prom
   const own = forward_sender === "" ? null : parseAddress(forward_sender);
   const handover = { sender: person ?? own, recipients: [identity.address], dsn: {} };
   const message = { head: concat(await qmailLine("DTLINE", scene), printHead(header, delivery.cut)), body: scene.body };
-  await handOver(settings.transport, handover, message, scene.stop);
+  await handOver(settings, handover, message, scene.stop);
   return { outcome: "forwarded", reason: verdict.reason };
 }
 

@@ -31,7 +31,7 @@ export async function giveAnswer({ answer, identity }: Verdict, scene: Scene): P
   try {
     // The plain address: list software refuses the null sender, and knows subscribers by the envelope.
     const handover = { sender: identity.address, recipients: [parseAddress(answer.form.answerTo)], dsn: {} };
-    await handOver(settings.transport, handover, compose(answer, identity, now), stop);
+    await handOver(settings, handover, compose(answer, identity, now), stop);
   } catch (error) {
     // A program that refused, or could not be run, has sent nothing.
     const certain = error instanceof Refused || (error instanceof Fail && error.kind !== "temporary");

@@ -17,9 +17,10 @@ import { giveAnswer } from "./answer.ts";
 import { addressIn, type Caller, type Delivery, envelope } from "./delivery.ts";
 import { lookUps } from "./lookups.ts";
 import { DONE, exitStatus, type Outcome } from "./exits.ts";
-import { judge, type Verdict } from "./judge.ts";
+import { isBounceSender, judge, type Verdict } from "./judge.ts";
 import { callerIn, HELP, type Options, parseOptions } from "./options.ts";
 import { choosePlace, type Place } from "./place.ts";
+import { returnedId } from "./returned.ts";
 
 /** Runs the hook. @returns the exit status */
 export async function incoming(name: string, args: readonly string[]): Promise<number> {
@@ -125,6 +126,7 @@ async function received(options: Options, input: host.Input): Promise<Delivery> 
 
 function record(settings: Settings, delivery: Delivery, verdict: Verdict, ended: Ended): void {
   const sender = typeof delivery.sender === "string" ? addressIn(delivery.sender) : null;
+  const original = isBounceSender(delivery.sender) ? returnedId(delivery) : undefined;
   host.log(settings, {
     way: "in",
     sender: delivery.sender === undefined
@@ -136,6 +138,7 @@ function record(settings: Settings, delivery: Delivery, verdict: Verdict, ended:
     result: verdict.result,
     check: verdict.check,
     outcome: ended.outcome,
+    original: original && `<${original}>`, // of which message a bounce speaks
     why: ended.reason,
   });
 }

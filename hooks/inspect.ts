@@ -1,17 +1,17 @@
 /** What the hook would do with a message, step by step, for `countersign explain`. Changes nothing. */
 import type { Settings } from "../lib/config.ts";
-import { binary } from "../lib/bytes.ts";
 import { Fail, show } from "../lib/fail.ts";
 import { env, type Input } from "../lib/host.ts";
 import { type Identity, identityName } from "../lib/identity.ts";
 import { liveKeys } from "../lib/keys.ts";
 import { findOriginals } from "../lib/original.ts";
 import { hasProof } from "../lib/proof.ts";
-import { bareMessageId, verifyTag } from "../lib/tag.ts";
+import { verifyTag } from "../lib/tag.ts";
 import { addressedIdentity } from "./addressed.ts";
 import { type Caller, CALLERS, type Delivery, envelope, type Given } from "./delivery.ts";
 import { type Context, isBounceSender, judge, type Step, type Verdict } from "./judge.ts";
 import { lookUps } from "./lookups.ts";
+import { returnedId } from "./returned.ts";
 import { signOfBounce } from "./signs.ts";
 
 /** What is asked. */
@@ -128,10 +128,4 @@ async function foundTags({ prefix, bodyStart }: Delivery, { identities, now }: C
   }
   // The one that counts comes first.
   return out.sort((a, b) => Number(b.identity !== undefined) - Number(a.identity !== undefined));
-}
-
-function returnedId({ prefix, bodyStart }: Delivery): string | undefined {
-  const body = binary(prefix.subarray(bodyStart));
-  const id = /^[> \t|]{0,16}Message-ID:\s{0,16}(<[^<>\s]{1,998}>)/im.exec(body)?.[1];
-  return id && bareMessageId(id);
 }

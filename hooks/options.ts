@@ -23,7 +23,7 @@ Judges one message on standard input: a genuine bounce goes on, a forged one to 
   --maildir DIR     deliver into this maildir instead of leaving it to the caller
   --forward         forward to the identity instead, with a proof for its own hook
   --sender ADDRESS, --recipient ADDRESS   the envelope, where the caller's environment does not tell it;
-                    with --as postfix also as two words, as pipe(8) writes them: \${sender} \${original_recipient}
+                    with --as postfix also as two words, as pipe(8) writes them: -- \${sender} \${original_recipient}
   --config FILE     settings, instead of ~/.config/countersign/config.toml
 
 Example: a line in .qmail, before the one that delivers
@@ -32,7 +32,9 @@ Example: a line in .qmail, before the one that delivers
 
 /** The caller, even where the rest is not understood: each takes another number for "later". */
 export function callerIn(args: readonly string[]): Caller {
-  const as = args.map((one, at) => one === "--as" ? args[at + 1] : /^--as=(.*)$/s.exec(one)?.[1]);
+  const end = args.indexOf("--");
+  const options = end < 0 ? args : args.slice(0, end);
+  const as = options.map((one, at) => one === "--as" ? options[at + 1] : /^--as=(.*)$/s.exec(one)?.[1]);
   return as.findLast((one): one is Caller => CALLERS.includes(one as Caller)) ?? "qmail";
 }
 
@@ -50,6 +52,9 @@ export function parseOptions(args: readonly string[]): Options {
       const value = attached ?? args[++at];
       if (value === undefined) throw new Fail("usage", `Option --${name} needs an argument`);
       given[name] = value;
+    } else if (args[at] === "--") {
+      operands.push(...args.slice(at + 1));
+      break;
     } else if (!args[at]!.startsWith("--")) operands.push(args[at]!);
     else throw new Fail("usage", `Unknown argument ${show(args[at]!)}`);
   }

@@ -2,6 +2,7 @@
 import { binary, unbinary } from "../lib/bytes.ts";
 import { bodyLines } from "../lib/ledger.ts";
 import { type Header, parseHead } from "../lib/message.ts";
+import { fewLines } from "../lib/original.ts";
 
 /** A returned message. */
 export interface Quoted {
@@ -46,14 +47,19 @@ async function mimeParts(prefix: Uint8Array, whole: boolean): Promise<Quoted[] |
   const { header } = parseHead(prefix, true)!;
   const type = header.find((field) => field.name.toLowerCase() === "content-type")?.raw ?? "";
   if (!/^content-type:\s*multipart\//i.test(type)) return undefined;
+  if (!fewLines(binary(prefix))) return []; // no list writes so: what would cost seconds is not read
   const { default: PostalMime } = await import("postal-mime");
   try {
-    const mail = await PostalMime.parse(prefix, { forceRfc822Attachments: true, maxNestingDepth: 4 });
+    const mail = await PostalMime.parse(prefix, {
+      forceRfc822Attachments: true,
+      attachmentEncoding: "arraybuffer",
+      maxNestingDepth: 4,
+    });
     const returned = mail.attachments.filter(({ mimeType }) =>
       /^(?:message\/rfc822|text\/rfc822-headers)$/i.test(mimeType)
     );
     return returned.map(({ content, mimeType }) => {
-      const bytes = typeof content === "string" ? unbinary(content) : new Uint8Array(content);
+      const bytes = new Uint8Array(content as ArrayBuffer);
       // postal-mime ends the last line itself, also one that was cut.
       const given = !whole && bytes.at(-1) === 10 ? bytes.subarray(0, -1) : bytes;
       return read(given, whole, /headers$/i.test(mimeType), whole);

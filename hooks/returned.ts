@@ -1,9 +1,10 @@
 /** Does the bounce return a header of ours, with a tag that only we could have made? */
+import { binary } from "../lib/bytes.ts";
 import { Fail } from "../lib/fail.ts";
 import { identityName } from "../lib/identity.ts";
 import { liveKeys } from "../lib/keys.ts";
 import { findOriginals } from "../lib/original.ts";
-import { verifyTag } from "../lib/tag.ts";
+import { bareMessageId, verifyTag } from "../lib/tag.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Context, Verdict } from "./judge.ts";
 
@@ -27,4 +28,11 @@ export async function checkReturned(delivery: Delivery, { identities, now }: Con
     }
   }
   return found;
+}
+
+/** The first Message-ID in what it returns, without its brackets: of which message it speaks, and no proof. */
+export function returnedId({ prefix, bodyStart }: Delivery): string | undefined {
+  const body = binary(prefix.subarray(bodyStart));
+  const id = /^[> \t|]{0,16}Message-ID:\s{0,16}(<[^<>\s]{1,998}>)/im.exec(body)?.[1];
+  return id && bareMessageId(id);
 }

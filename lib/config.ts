@@ -38,11 +38,19 @@ export interface Settings {
   };
   readonly prvs: { readonly receive: boolean; readonly delimiter: string; readonly lifetime: number };
   readonly transport: {
-    readonly via: "command" | "maildir";
+    readonly via: "command" | "smtp" | "maildir";
     readonly preset: string;
     readonly command: readonly string[];
     readonly maildir: string;
     readonly timeout: number;
+    readonly spool: boolean;
+    readonly host: string;
+    readonly port: number;
+    readonly security: "tls" | "starttls" | "none";
+    readonly ca: string;
+    readonly user: string;
+    readonly password_file: string;
+    readonly helo: string;
     readonly real: readonly string[];
   };
   readonly tag: { readonly sign: boolean; readonly pymsgauth: string };
@@ -61,6 +69,16 @@ export interface Settings {
     readonly forward_sender: string;
     readonly grace: number;
   };
+}
+
+/** The submission server: its host, and the port that is meant. */
+export function serverOf({ host, port, security }: Settings["transport"]): { hostname: string; port: number } {
+  return { hostname: host, port: port || { tls: 465, starttls: 587, none: 25 }[security] };
+}
+
+/** A server as it is written, and as Deno names what may be reached: `host:port`. */
+export function printServer({ hostname, port }: ReturnType<typeof serverOf>): string {
+  return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
 }
 
 /** Where the file stands and whose home `~` is. */
@@ -86,7 +104,7 @@ export function parseConfig(text: string, place: Place): Settings {
     given = parse(text);
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
-    throw wrong(error.line, reason(error).replace(/^Invalid TOML document: /, "").replace(/ *\d+: .*$/, ""));
+    throw wrong(error.line, reason(error).replace(/^Invalid TOML document: /, "").replace(/ *\d+ *: .*$/, ""));
   }
 
   const table = (prefix: string, values: Record<string, unknown>, nth: number): Record<string, unknown> => {
@@ -174,9 +192,24 @@ function together(
     throw wrong("transport", "", 0, "transport.preset is not set: say which program takes your mail");
   }
   if (via === "maildir" && maildir === "") throw wrong("transport", "", 0, "transport.maildir is not set");
-  if (via === "maildir" && command.length > 0) {
-    throw wrong("transport", "command", 0, 'transport.command has no meaning with via = "maildir"');
+  if (via !== "command" && command.length > 0) {
+    throw wrong("transport", "command", 0, `transport.command has no meaning with via = "${via}"`);
   }
+  if (via === "smtp") smarthost(settings.transport, (name, what) => wrong("transport", name, 0, what));
+}
+
+/** What a submission server needs: nothing secret without TLS, nothing without TLS over a wire. */
+function smarthost(transport: Settings["transport"], wrong: (name: string, what: string) => Fail): void {
+  const { host, security, user, password_file } = transport;
+  if (host === "") throw wrong("", "transport.host is not set: say which server takes your mail");
+  if (security === "none" && !/^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/.test(host)) {
+    throw wrong("security", 'transport.security = "none" is for a server on this machine, as 127.0.0.1');
+  }
+  if (security === "none" && user !== "") {
+    throw wrong("user", 'transport.user needs TLS: with security = "none" no password is sent');
+  }
+  if (user !== "" && password_file === "") throw wrong("user", "transport.user needs transport.password_file");
+  if (user === "" && password_file !== "") throw wrong("password_file", "transport.password_file needs transport.user");
 }
 
 /** The table that a setting stands in; empty at the top. */

@@ -77,6 +77,10 @@ export function quote(text: string): string {
 
 /** The message of anything that was thrown, on one line. */
 export function reason(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return text.replace(/\s+/g, " ").trim();
+  const text = (error instanceof Error ? error.message : String(error)).replace(/\s+/g, " ").trim();
+  // Deno's advice is for who types its command line; ours is written from the settings.
+  return text.replace(
+    /^Requires (.*), run again with the --allow-\S+ flag$/,
+    "$1 is not permitted: countersign permit",
+  );
 }

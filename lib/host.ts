@@ -115,6 +115,9 @@ export async function drain(body: AsyncIterable<Uint8Array>): Promise<void> {
   for await (const _ of body);
 }
 
+/** Tells what a variable holds that is not UTF-8. */
+export const PRINTENV = "/usr/bin/printenv";
+
 /**
  * The bytes of an environment variable, undefined when it is not there.
  *
@@ -127,7 +130,7 @@ export async function envBytes(name: string): Promise<Bytes | undefined> {
     return value === undefined ? undefined : new TextEncoder().encode(value);
   } catch {
     try {
-      const { code, stdout } = await new Deno.Command("/usr/bin/printenv", { args: [name], stderr: "null" }).output();
+      const { code, stdout } = await new Deno.Command(PRINTENV, { args: [name], stderr: "null" }).output();
       if (code === 0) return new Uint8Array(stdout.subarray(0, -1));
     } catch {
       // Not there, or not allowed.
@@ -244,6 +247,22 @@ export function loadIdentities(settings: Settings): Identity[] {
   return identities;
 }
 
+/** The password in a file: its one line. @throws {Fail} `config`; `permission` for a file that others can read */
+export function readPassword(path: string): string {
+  const password = readOwn("Password file", path, 0o077).replace(/\r?\n$/, "");
+  if (!/^[^\0\r\n]+$/.test(password)) throw new Fail("config", `Password file ${path} does not hold one line`);
+  return password;
+}
+
+/** Certificates in PEM. Whoever may write the file could be the server. @throws {Fail} `config`, `permission` */
+export function readCertificates(path: string): string {
+  const pem = readOwn("CA file", path, 0o022);
+  if (!pem.includes("-----BEGIN CERTIFICATE-----")) {
+    throw new Fail("config", `CA file ${path} has no certificate in PEM`);
+  }
+  return pem;
+}
+
 /**
  * Reads a file that is the user's own, or root's.
  *
@@ -315,6 +334,7 @@ export function checkArguments(args: readonly string[]): void {
 /** The environment, less the variables that would change what a mail program does with our arguments. */
 export function cleanEnvironment(): Record<string, string> {
   const all = Deno.env.toObject();
+  if (all.DENO_DIR?.endsWith("/countersign/cache")) delete all.DENO_DIR; // a launcher's, of no use to others
   for (const name of Object.keys(all)) {
     if (
       /^(QMAIL(INJECT|USER|HOST|NAME|SUSER|SHOST|IDHOST|DEFAULTDOMAIN|DEFAULTHOST|PLUSDOMAIN|MFTFILE|RCPTS)|MAIL(USER|HOST|NAME)|NULLMAILER_.*)$/

@@ -93,11 +93,12 @@ export async function disagreement(
   for (const [nth, name] of FIELDS.entries()) {
     if (given[nth] !== entry.fields[nth]) return `the quoted ${name} is not what was sent`;
   }
-  const quoted = await chain(body.slice(0, LINES + 1));
+  const quoted = await chain(body.slice(0, LINES));
   // An empty line at the end that was not sent there is the frame's, not the message's.
   while (body[quoted.length - 1]?.length === 0 && quoted.at(-1) !== entry.lines[quoted.length - 1]) quoted.pop();
-  const known = entry.lines.length < LINES ? quoted : quoted.slice(0, LINES);
-  if (known.some((digest, nth) => digest !== entry.lines[nth])) return "the quoted body is not what was sent";
+  // Behind as many empty lines as are looked at anything could stand.
+  const more = entry.lines.length < LINES && body.length > LINES;
+  if (more || quoted.some((digest, nth) => digest !== entry.lines[nth])) return "the quoted body is not what was sent";
   if (quoted.length === 0 && entry.lines.length > 0 && !headerOnly) return "no line of the body is quoted";
   return undefined;
 }
@@ -163,7 +164,7 @@ export async function nameMatch(by: { messageId: string } | { list: string }): P
     return (name) => name.startsWith(front);
   }
   const end = `-${await digest(utf8(by.list.toLowerCase()))}`;
-  return (name) => name.slice(0, 65).endsWith(end);
+  return (name) => name.startsWith(end, 32);
 }
 
 /** An entry as it is written. */
@@ -189,7 +190,7 @@ export function bodyLines(body: Uint8Array, whole: boolean): Uint8Array[] {
   const out: Uint8Array[] = [];
   let at = 0;
   for (let end; out.length <= LINES && (end = body.indexOf(10, at)) >= 0; at = end + 1) {
-    out.push(body.subarray(at, end > at && body[end - 1] === 13 ? end - 1 : end));
+    out.push(body.subarray(at, body[end - 1] === 13 ? end - 1 : end));
   }
   if (whole && at < body.length && out.length <= LINES) out.push(body.subarray(at));
   return out;

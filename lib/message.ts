@@ -61,10 +61,10 @@ export function parseHead(bytes: Uint8Array, whole: boolean): Head | undefined {
       close();
       return { header, headStart, bodyStart: next };
     }
-    if (/^[ \t]/.test(line) && lines.length > 0) lines.push(line);
+    if (/^[ \t]/.test(line) && lines.length > 0) lines.push(withoutReturns(line));
     else if (NAME.test(line)) {
       close();
-      lines = [line];
+      lines = [withoutReturns(line)];
     } else if (header.length === 0 && lines.length === 0 && /^>?From /.test(line)) headStart = next;
     else {
       close();
@@ -74,6 +74,13 @@ export function parseHead(bytes: Uint8Array, whole: boolean): Head | undefined {
   }
   close();
   return whole ? { header, headStart, bodyStart: bytes.length } : undefined;
+}
+
+/** CRs at the end of a line, of which one would be a line end's when it is written. Not by pattern: that has no bound. */
+function withoutReturns(line: string): string {
+  let end = line.length;
+  while (line[end - 1] === "\r") end--;
+  return line.slice(0, end);
 }
 
 /** Header and empty line, as they are written; without the line when the header was cut and goes on. */

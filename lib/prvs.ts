@@ -55,7 +55,7 @@ export async function prvsSign(address: string, options: PrvsSignOptions): Promi
   }
   checkLifetime(lifetime);
   const stamp = `${keyNumber}${String((dayOf(now) + lifetime) % 1000).padStart(3, "0")}`;
-  const tag = `prvs=${stamp}${(await digest(secret, stamp, address)).toHex()}`;
+  const tag = `prvs=${stamp}${await digest(secret, stamp, address)}`;
   return delimiter === "" ? `${tag}=${local}@${domain}` : `${local}${delimiter}${tag}@${domain}`;
 }
 
@@ -96,11 +96,11 @@ export async function prvsVerify(address: string, options: PrvsVerifyOptions): P
   }
   const spelt = `${local}@${domain}`;
   const spellings = new Set([spelt, `${local}@${lower(domain)}`, lower(spelt)]);
-  const given = Uint8Array.fromHex(hash);
+  const given = utf8(lower(hash));
   let found: string | undefined;
   for (const spelling of spellings) {
     for (const secret of secrets) {
-      if (sameBytes(await digest(secret, stamp, spelling), given)) found ??= spelling;
+      if (sameBytes(utf8(await digest(secret, stamp, spelling)), given)) found ??= spelling;
     }
   }
   if (found === undefined) throw new Fail("hash-invalid", `Prvs address ${show(address)} has a wrong signature`);
@@ -114,9 +114,10 @@ const FRONT = new RegExp(`^${TAG}=(?<local>.+)$`, "is");
 // The delimiter is not given: one character that no tag can hold, the last such place counts.
 const BEHIND = new RegExp(`^(?<local>.+)[^A-Za-z0-9=]${TAG}$`, "is");
 
-/** The first three bytes of HMAC-SHA-1 over key digit, day and address. */
-async function digest(secret: Secret, stamp: string, address: string): Promise<Uint8Array> {
-  return (await hmac("SHA-1", secret, utf8(stamp + address))).subarray(0, 3);
+/** The first three bytes of HMAC-SHA-1 over key digit, day and address, in hexadecimal. */
+async function digest(secret: Secret, stamp: string, address: string): Promise<string> {
+  const mac = await hmac("SHA-1", secret, utf8(stamp + address));
+  return Array.from(mac.subarray(0, 3), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function split(address: string): [local: string, domain: string] {

@@ -176,9 +176,10 @@ export const SETTINGS: readonly Setting[] = [
   },
   {
     name: "transport.via",
-    type: ["command", "maildir"],
+    type: ["command", "smtp", "maildir"],
     fallback: "command",
-    help: "How mail leaves: through another program, or into a maildir (for trying things out).",
+    help: "How mail leaves: through another program, straight to a submission server, or into a maildir (for trying " +
+      "things out).",
   },
   {
     name: "transport.preset",
@@ -200,6 +201,58 @@ export const SETTINGS: readonly Setting[] = [
     fallback: 900,
     help: "Seconds after which the program is stopped and the message counts as not sent; 0: never.",
     check: range(0, 86_400),
+  },
+  {
+    name: "transport.spool",
+    type: "flag",
+    fallback: false,
+    help: "Write the whole message into a file below `state` before the program is started with it: then it cannot " +
+      "take a part for the whole even when we are killed with SIGKILL. Costs 20 ms a message, and the room.",
+  },
+  {
+    name: "transport.host",
+    type: "text",
+    fallback: "",
+    help: 'The submission server for `via = "smtp"`, by the name that its certificate has.',
+    check: host,
+  },
+  {
+    name: "transport.port",
+    type: "number",
+    fallback: 0,
+    help: "Its port. 0: 465 with `tls`, 587 with `starttls`, 25 with `none`.",
+    check: range(0, 65_535),
+  },
+  {
+    name: "transport.security",
+    type: ["tls", "starttls", "none"],
+    fallback: "tls",
+    help: "TLS from the start, or by STARTTLS, without which nothing is sent; `none` is for a server on this machine.",
+  },
+  {
+    name: "transport.ca",
+    type: "path",
+    fallback: "",
+    help: "A file with the certificate of a private CA, in PEM. Certificates are always verified.",
+  },
+  {
+    name: "transport.user",
+    type: "text",
+    fallback: "",
+    help: "Whom we log in as, with `password_file`. Empty: no login.",
+  },
+  {
+    name: "transport.password_file",
+    type: "path",
+    fallback: "",
+    help: "The file with the password, mode 0600, one line.",
+  },
+  {
+    name: "transport.helo",
+    type: "text",
+    fallback: "[127.0.0.1]",
+    help: "The name that we give ourselves; submission servers ignore it. The default tells nothing about you.",
+    check: helo,
   },
   {
     name: "transport.real",
@@ -309,6 +362,16 @@ function range(low: number, high: number): (value: number) => void {
 
 function domain(value: string): void {
   if (value !== "") parseAddress(`x@${value}`);
+}
+
+/** A name or an address, as the system looks it up. */
+function host(value: string): void {
+  if (!/^[\w.:-]*$/.test(value)) throw new Fail("config", `${show(value)} is not the name of a host`);
+}
+
+/** A name or an address literal (RFC 5321 section 4.1.4). */
+function helo(value: string): void {
+  if (!/^(?:[\w.-]+|\[[\w.:]+\])$/.test(value)) throw new Fail("config", `${show(value)} is not the name of a host`);
 }
 
 function absolute(words: string[]): void {

@@ -79,7 +79,7 @@ export async function srsForward(sender: string, alias: string, options: SrsOpti
     return `${tag}${options.separator ?? "="}${text}=${shown}@${domain}`;
   };
   if (/^SRS1[-+=]/i.test(user)) {
-    const [, first = "", rest = ""] = fields(user.slice(5), 3);
+    const [, first, rest = ""] = fields(user.slice(5), 3);
     return await write("SRS1", [first, rest], `${first}=${rest}`);
   }
   if (/^SRS0[-+=]/i.test(user)) {
@@ -136,11 +136,11 @@ export async function srsOpen(address: string, options: SrsOptions): Promise<Srs
   const tag = /^SRS([01])[-+=]/i.exec(user)?.[1];
   if (tag === undefined) throw new Fail("not-srs", `Address ${show(address)} is not an SRS address`);
   if (tag === "1") {
-    const [hash = "", host = "", rest = ""] = fields(user.slice(5), 3);
+    const [hash, host, rest = ""] = fields(user.slice(5), 3);
     await verify(address, hash, [host, rest], options);
     return { address: `SRS0${rest}@${host}`, age: undefined };
   }
-  const [hash = "", stamp = "", host = "", local = ""] = fields(user.slice(5), 4);
+  const [hash, stamp, host = "", local = ""] = fields(user.slice(5), 4);
   await verify(address, hash, [stamp, host, local], options);
   return { address: `${local}@${host}`, age: stampAge(stamp, options.now ?? new Date()) };
 }
@@ -168,7 +168,7 @@ async function verify(address: string, given: string, hashed: string[], options:
 /** 27 characters of base64: HMAC-SHA-1 over the lower-cased fields, which are simply joined. */
 async function digest(secret: Secret, fields: string[]): Promise<string> {
   const mac = await hmac("SHA-1", secret, utf8(lower(fields.join(""))));
-  return mac.toBase64({ omitPadding: true });
+  return btoa(String.fromCharCode(...mac)).replace("=", "");
 }
 
 function split(address: string): [user: string, host: string] {
@@ -179,22 +179,22 @@ function split(address: string): [user: string, host: string] {
   return [address.slice(0, at), address.slice(at + 1)];
 }
 
-/** At most `count` fields; what is over belongs to the last. */
-function fields(text: string, count: number): string[] {
-  const parts = text.split("=");
-  return parts.length <= count ? parts : [...parts.slice(0, count - 1), parts.slice(count - 1).join("=")];
+/** Two to `count` fields; what is over belongs to the last. */
+function fields(text: string, count: number): [string, ...string[], string] {
+  const [first, ...parts] = text.split("=") as [string, ...string[]];
+  return [first, ...parts.slice(0, count - 2), parts.slice(count - 2).join("=")];
 }
 
 function check(options: SrsOptions): void {
-  const { secrets, hashLength = 4, hashMin = hashLength, maxAge = 21, skew = 0 } = options;
-  if (secrets.length === 0) throw new Fail("no-secret", "No secret is given");
-  const whole = (name: string, value: number, low: number, high: number) => {
-    if (!Number.isInteger(value) || value < low || value > high) {
+  if (options.secrets.length === 0) throw new Fail("no-secret", "No secret is given");
+  const whole = (name: "hashLength" | "hashMin" | "maxAge" | "skew", low: number, high: number) => {
+    const value = options[name];
+    if (value !== undefined && (!Number.isInteger(value) || value < low || value > high)) {
       throw new Fail("option-invalid", `Option ${name} is ${value}, not a whole number from ${low} to ${high}`);
     }
   };
-  whole("hashLength", hashLength, 1, 28);
-  whole("hashMin", hashMin, 1, 28);
-  whole("maxAge", maxAge, 0, STAMP_CYCLE - 1);
-  whole("skew", skew, 0, 30);
+  whole("hashLength", 1, 28);
+  whole("hashMin", 1, 28);
+  whole("maxAge", 0, STAMP_CYCLE - 1);
+  whole("skew", 0, 30);
 }

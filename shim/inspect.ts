@@ -1,6 +1,6 @@
 /** What the shim would do with a message, for `countersign explain --out`. Changes nothing. */
 import { formatAddress } from "../lib/address.ts";
-import type { Settings } from "../lib/config.ts";
+import { printServer, serverOf, type Settings } from "../lib/config.ts";
 import type { Identity } from "../lib/identity.ts";
 import { identityName } from "../lib/identity.ts";
 import type { Header } from "../lib/message.ts";
@@ -30,7 +30,7 @@ export interface Inspection {
   readonly added: readonly string[];
   readonly removed: readonly string[];
   readonly notes: readonly string[];
-  /** The program that takes it, with its arguments; or the maildir. */
+  /** The program that takes it, with its arguments; or the server; or the maildir. */
   readonly handedTo: readonly string[];
 }
 
@@ -74,6 +74,8 @@ export async function inspect(
     notes,
     handedTo: transport.via === "maildir"
       ? [transport.maildir]
+      : transport.via === "smtp"
+      ? [printServer(serverOf(transport))]
       : argumentsFor(transport.preset, transport.command, handover),
   };
 }

@@ -71,7 +71,7 @@ async function send(call: SendCall): Promise<number> {
   const event = { ...describe(planned, settings), forgotten };
   try {
     const message = { head: printHead(planned.header), body };
-    const route = await handOver(settings.transport, planned.handover, message, stop);
+    const route = await handOver(settings, planned.handover, message, stop);
     host.log(settings, { ...event, route, result: "sent" });
     return 0;
   } catch (error) {

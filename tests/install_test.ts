@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { fieldOf, Home, oneLine, qsbmf, type Ran, ROOT } from "./rig.ts";
 import { VERSION } from "../lib/version.ts";
+import { byStub, environment } from "./stub.ts";
 
 const MAIL = "From: greg@example.org\nTo: ann@example.net\nSubject: Hello\nMessage-ID: <1@example.org>\n\nHi.\n";
 const FORGED = qsbmf("greg@example.org", "From: greg@example.org\nMessage-ID: <lie@spam.example>\n\nBuy!\n");
@@ -148,7 +149,7 @@ Deno.test("install", async (t) => {
 
   await t.step("knows nothing of the checkout", () => {
     for (const path of below(prefix).filter((path) => Deno.statSync(path).isFile && !path.endsWith("/deno"))) {
-      assert.ok(!Deno.readTextFileSync(path).includes(work.path), path);
+      assert.ok(!Deno.readTextFileSync(path).includes(checkout), path);
     }
   });
 
@@ -181,7 +182,14 @@ Deno.test("install", async (t) => {
     const made = below(`${checkout}/dist`).map((path) => path.slice(`${checkout}/dist/`.length));
     for (const name of ["main.js", "shim/main.js", "hooks/incoming.js"]) assert.ok(made.includes(name), name);
     assert.ok(!made.includes("stale.js"));
-    assert.match(Deno.readTextFileSync(`${checkout}/dist/main.js`), /import\("\.\/shim\/main\.js"\)/);
+    for (const [entry, late] of [["shim/main", "smarthost"], ["hooks/incoming", "postal-mime"], ["main", "doctor"]]) {
+      const folder = entry!.slice(0, entry!.lastIndexOf("/") + 1);
+      assert.ok(made.some((name) => name.startsWith(`${folder}${late}-`)), `${late} is no file of its own`);
+      const told = await work.run([Deno.execPath(), "info", "--json", `${checkout}/dist/${entry}.js`]);
+      const loaded: string[] = JSON.parse(told.stdout).modules.map((one: { specifier: string }) => one.specifier);
+      assert.ok(loaded.some((one) => one.endsWith(`/${entry}.js`)), told.stdout);
+      assert.ok(!loaded.some((one) => one.includes(`${late}-`)), `${late} is loaded at every start`);
+    }
   });
 
   // From here on there is no checkout.
@@ -270,6 +278,7 @@ const wrong: string[][] = [
   ["--prefix="],
   ["--prefix", "relative"],
   ["--prefix=./relative"],
+  ["--prefix", "/some,where"],
   ["--prefix", "~/local"],
   ["--prefix", "/somewhere", "more"],
   ["--where", "/somewhere"],
@@ -280,7 +289,75 @@ for (const args of wrong) {
     using home = new Home();
     const script = `${ROOT}/contrib/install/install.ts`;
     const ran = await home.run([Deno.execPath(), "run", "-q", "-A", "--config", `${ROOT}/deno.json`, script, ...args]);
-    oneLine(ran, 64, /^install: .*prefix/i);
+    oneLine(ran, 64, /^install: .*(prefix|"--where")/i);
     assert.equal(ran.stdout, "");
   });
 }
+
+/** Runs a script of contrib/install. */
+function script(home: Home, name: string, ...args: string[]): Promise<Ran> {
+  const deno = [Deno.execPath(), "run", "-q", "-A", "--config", `${ROOT}/deno.json`];
+  return home.run([...deno, `${ROOT}/contrib/install/${name}.ts`, ...args]);
+}
+
+Deno.test("a link takes the place of nobody's program, and nothing is installed then", async () => {
+  using home = new Home();
+  const prefix = `${home.path}/there`;
+  const theirs = home.write("there/bin/sendmail", "#!/bin/sh\n", 0o755);
+  oneLine(
+    await script(home, "install", "--prefix", prefix, "--link", "sendmail"),
+    64,
+    /bin\/sendmail is there, and not/,
+  );
+  oneLine(
+    await script(home, "install", "--prefix", prefix, "--link", "../x"),
+    64,
+    /Link "\.\.\/x" is not one of sendmail, /,
+  );
+  assert.deepEqual(below(prefix), [`${prefix}/bin`, theirs]);
+});
+
+Deno.test("what was installed twice is taken away at once, and nothing else", async () => {
+  using home = new Home();
+  const prefix = `${home.path}/there`;
+  home.write("there/share/man/man1/other.1", "");
+  const before = below(prefix);
+  for (const links of [["--link", "sendmail", "--link=mailq"], []]) {
+    const ran = await script(home, "install", "--prefix", prefix, ...links);
+    assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+    assert.equal(Deno.readLinkSync(`${prefix}/bin/sendmail`), "shim");
+  }
+  const sent = await home.run([`${prefix}/bin/sendmail`, "-i", "ann@example.net"], MAIL);
+  assert.deepEqual([sent.code, home.mails("out").length], [0, 1]);
+  const changed = home.write("there/share/man/man1/shim.1", "My own words.\n");
+  Deno.removeSync(`${prefix}/bin/mailq`);
+  const mailq = home.write("there/bin/mailq", "#!/bin/sh\n", 0o755);
+
+  const gone = await script(home, "uninstall", "--prefix", prefix);
+  assert.deepEqual([gone.code, gone.stderr], [0, ""]);
+  assert.deepEqual(gone.stdout, [mailq, changed].map((path) => `Left, for it was changed: ${path}\n`).join(""));
+  assert.deepEqual(below(prefix).sort(), [...before, `${prefix}/bin`, mailq, changed].sort());
+  oneLine(await script(home, "uninstall", "--prefix", prefix), 64, /^uninstall: Nothing of ours is installed below/);
+  oneLine(await script(home, "uninstall"), 64, /^uninstall: Say where: --prefix/);
+  oneLine(await script(home, "uninstall", "--prefix", prefix, "more"), 64, /^uninstall: Say where/);
+});
+
+Deno.test("an installed program has a cache that is ready, and keeps it from what it runs", async () => {
+  using home = new Home();
+  const prefix = `${home.path}/there`;
+  assert.equal((await script(home, "install", "--prefix", prefix)).code, 0);
+  const files = () => [...Deno.readDirSync(`${prefix}/lib/countersign/cache`)].map(({ name }) => name).sort();
+  const made = files();
+  assert.ok(made.length > 0);
+  home.settings(byStub(home));
+  delete home.env.DENO_DIR;
+  const line = [`${prefix}/bin/shim`, "ann@example.net"];
+  const ran = await home.run(line, MAIL);
+  assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+  assert.equal(environment(home).DENO_DIR, undefined);
+  assert.deepEqual(files(), made);
+  assert.equal(home.read(".cache/deno/dep_analysis_cache_v2"), "", "no cache of the user's own is made");
+  // Who names one himself has it.
+  assert.equal((await home.run(line, MAIL, { DENO_DIR: `${home.path}/mine` })).code, 0);
+  assert.equal(environment(home).DENO_DIR, `${home.path}/mine`);
+});

@@ -45,6 +45,7 @@ const complains: [string, string[], RegExp][] = [
   ["countersign", ["shmi"], /^countersign: Unknown command "shmi"; did you mean shim\?/],
   ["countersign", ["incomming", "x"], /did you mean incoming\?/],
   ["countersign", ["xyzzy"], /^countersign: Unknown command "xyzzy"; try countersign help$/m],
+  ["countersign", ["help", "docter"], /^countersign: Unknown command "docter"; did you mean doctor\?/],
   ["countersign", ["constructor"], /Unknown command "constructor"/],
   ["countersign", ["--shim"], /Unknown command "--shim"/],
   ["countersign", ["two\nlines"], /Unknown command "two\\nlines"/],

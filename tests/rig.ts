@@ -1,5 +1,8 @@
 /** What the tests of whole programs share: a home in a temporary folder, programs run in it, maildirs read. */
 import assert from "node:assert/strict";
+import { writePermissions } from "../admin/permit.ts";
+import { parseConfig } from "../lib/config.ts";
+import { Fail } from "../lib/fail.ts";
 
 /** The checkout. */
 export const ROOT = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
@@ -47,12 +50,23 @@ export class Home {
     this.write(".config/countersign/config.toml", `${top}\n${identity}\n${more}`);
   }
 
+  /** What `countersign permit` does, so that all tests show that it is enough; wrong settings have no permissions. */
+  permit(name: string): void {
+    const place = { file: `${this.path}/${name}`, home: this.path };
+    try {
+      writePermissions(parseConfig(this.read(name), place), place);
+    } catch (error) {
+      if (!(error instanceof Fail)) throw error;
+    }
+  }
+
   /** Writes a file below the home, with its folders. */
   write(name: string, text: string | Uint8Array, mode = 0o644): string {
     const path = `${this.path}/${name}`;
     Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true });
     Deno.writeFileSync(path, typeof text === "string" ? new TextEncoder().encode(text) : text);
     Deno.chmodSync(path, mode);
+    if (name.endsWith("/config.toml")) this.permit(name);
     return path;
   }
 

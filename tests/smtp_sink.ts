@@ -17,31 +17,57 @@ export interface Taken {
 /** Where it answers otherwise than 250. `to` may look at the recipient. */
 export interface Answers {
   greeting?: string;
+  /** Instead of the extensions. */
+  ehlo?: string;
+  extensions?: readonly string[];
+  starttls?: string;
+  /** Behind the password. */
+  auth?: string;
   from?: string;
   to?: string | ((recipient: string) => string | undefined);
   data?: string;
+  /** Behind the first line of the message. */
+  during?: string;
   /** Behind the last dot. */
   end?: string;
+  /** What happens between the last dot and the answer to it. */
+  hold?: () => void | Promise<void>;
 }
 
 /** Answers that tests need again and again. */
 export const REFUSED = "550 5.1.1 Nobody here by that name";
 export const LATER = "450 4.2.1 Come again";
+/** No answers: the connection ends, or nothing comes at all. */
+export const HANG_UP = "hang up";
+export const SILENCE = "silence";
+
+const EXTENSIONS = ["SIZE 100000000", "DSN", "8BITMIME"];
+
+/** How it does TLS: from the start, or by STARTTLS. */
+export interface Tls {
+  cert: string;
+  key: string;
+  start?: boolean;
+}
 
 /** Listens on a free port of the loopback until it is disposed of. */
 export class Sink {
-  #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  #listener: Deno.Listener<Deno.Conn>;
   #open = new Set<Deno.Conn>();
   #done: Promise<void>;
   #waiting: (() => void)[] = [];
   /** Accepted messages. */
   readonly taken: Taken[] = [];
+  /** What was cut off before the last dot. */
+  readonly cut: string[] = [];
   /** Every command line of every client, in order. */
   readonly lines: string[] = [];
   answers: Answers;
 
-  constructor(answers: Answers = {}) {
+  constructor(answers: Answers = {}, readonly tls?: Tls) {
     this.answers = answers;
+    const here = { hostname: "127.0.0.1", port: 0 };
+    this.#listener = tls === undefined || tls.start ? Deno.listen(here) : Deno.listenTls({ ...here, ...tls });
     this.#done = this.#serve();
   }
 
@@ -76,7 +102,8 @@ export class Sink {
   async #serve(): Promise<void> {
     const talks: Promise<void>[] = [];
     try {
-      for await (const connection of this.#listener) {
+      for (;;) {
+        const connection = await this.#listener.accept();
         this.#open.add(connection);
         // A client that hangs up in the middle is no matter of ours.
         talks.push(this.#talk(connection).catch(() => {}).finally(() => this.#close(connection)));
@@ -91,18 +118,37 @@ export class Sink {
     if (this.#open.delete(connection)) connection.close();
   }
 
-  async #talk(connection: Deno.Conn): Promise<void> {
+  /** Goes on over TLS: a second listener does it, for Deno has no STARTTLS for servers. */
+  async #upgrade(connection: Deno.Conn): Promise<void> {
+    using listener = Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...this.tls! });
+    const inner = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });
+    const pipes = Promise.allSettled([
+      connection.readable.pipeTo(inner.writable),
+      inner.readable.pipeTo(connection.writable),
+    ]);
+    const outer = await listener.accept();
+    this.#open.delete(connection); // its pipes close it
+    this.#open.add(outer);
+    await this.#talk(outer, true).catch(() => {});
+    this.#close(outer);
+    await pipes;
+  }
+
+  async #talk(connection: Deno.Conn, upgraded = false): Promise<void> {
     const say = async (...lines: string[]) => {
+      if (lines[0] === SILENCE) return;
+      if (lines[0] === HANG_UP) throw new Error("hung up");
       const text = lines.map((line) => `${line}\r\n`).join("");
       for (let rest = new TextEncoder().encode(text); rest.length > 0;) {
         rest = rest.subarray(await connection.write(rest));
       }
     };
     const lines = readLines(connection);
-    const next = async () => (await lines.next()).value as string | undefined;
+    // A connection that breaks has ended.
+    const next = async () => (await lines.next().catch(() => undefined))?.value as string | undefined;
     const ok = (answer: string | undefined) => answer === undefined || answer.startsWith("2");
 
-    await say(this.answers.greeting ?? "220 sink.example ESMTP");
+    if (!upgraded) await say(this.answers.greeting ?? "220 sink.example ESMTP");
     let now = transaction();
     for (let line; (line = await next()) !== undefined;) {
       const command = line.replace(/\r$/, "");
@@ -111,17 +157,38 @@ export class Sink {
       const verb = command.slice(0, 4).toUpperCase();
       const [, path, parameters] = /^[^<]*<((?:"(?:[^"\\]|\\.)*"|[^>"])*)> ?(.*)$/.exec(command) ?? [];
       const at = this.answers;
-      if (verb === "EHLO") await say("250-sink.example", "250-SIZE 100000000", "250-DSN", "250 8BITMIME");
-      else if (verb === "QUIT") return await say("221 Bye");
+      if (verb === "EHLO" && at.ehlo === undefined) {
+        const offered = ["sink.example", ...(at.extensions ?? EXTENSIONS)];
+        if (this.tls?.start && !upgraded) offered.push("STARTTLS");
+        await say(...offered.map((one, nth) => `250${nth < offered.length - 1 ? "-" : " "}${one}`));
+      } else if (verb === "EHLO") await say(at.ehlo!);
+      else if (verb === "STAR" && (at.starttls !== undefined || this.tls?.start)) {
+        await say(at.starttls ?? "220 Go on");
+        if (at.starttls === undefined) return await this.#upgrade(connection);
+      } else if (verb === "AUTH") {
+        const asks = { LOGIN: ["VXNlcm5hbWU6", "UGFzc3dvcmQ6"], "CRAM-MD5": ["PDFAc2luay5leGFtcGxlPg=="] };
+        for (const question of asks[command.slice(5) as keyof typeof asks] ?? []) {
+          await say(`334 ${question}`);
+          this.lines.push((await next())!.replace(/\r$/, ""));
+        }
+        await say(at.auth ?? "235 Welcome");
+      } else if (verb === "QUIT") return await say("221 Bye");
       else if (verb === "DATA") {
         if (now.to.length === 0 || !ok(at.data)) {
           await say(now.to.length === 0 ? "503 No recipients" : at.data!);
           continue;
         }
         await say("354 Go on");
-        for (let part; (part = await next()) !== undefined && part !== ".\r";) {
+        let part;
+        for (let nth = 0; (part = await next()) !== undefined && part !== ".\r"; nth++) {
+          if (nth === 0 && at.during !== undefined) await say(at.during);
           now.data += part.replace(/^\./, "") + "\n";
         }
+        if (part === undefined) {
+          this.cut.push(now.data);
+          return this.#wake();
+        }
+        await at.hold?.();
         if (ok(at.end)) {
           const bytes = Uint8Array.from(now.data, (character) => character.charCodeAt(0));
           now.mail = new TextDecoder().decode(bytes).replaceAll("\r\n", "\n");
@@ -140,7 +207,8 @@ export class Sink {
           now.toParameters.push(parameters!);
         }
         await say(answer ?? "250 Yes");
-      } else if (["HELO", "NOOP", "RSET"].includes(verb)) {
+      } else if (verb === "HELO" && at.ehlo !== undefined) await say(at.ehlo);
+      else if (["HELO", "NOOP", "RSET"].includes(verb)) {
         now = transaction();
         await say("250 Yes");
       } else await say("500 What?");

@@ -12,9 +12,9 @@ import { argumentsFor, type Handover, inspectorFor, statusFor } from "./presets.
 /** Set in the environment of every injector: whoever finds it set was called by itself. */
 export const LOOP_MARK = "COUNTERSIGN_INJECTING";
 
-/** A program ended with a status other than 0. */
+/** A program ended with a status other than 0, or a server said no for now: it is certain that nothing was sent. */
 export class Refused extends Fail {
-  /** @param code its exit status, or 75 where that could mean anything */
+  /** @param code the program's exit status; 75 where that could mean anything, and for a server */
   constructor(readonly code: number, message: string) {
     super(code === 100 ? "refused" : "temporary", message);
   }
@@ -34,13 +34,17 @@ export function whyFailed(error: unknown, whole: boolean): string {
  * @throws {Refused} the program's own exit status; {Fail} else
  */
 export async function handOver(
-  settings: Settings["transport"],
+  { transport: settings, state }: Pick<Settings, "transport" | "state">,
   handover: Handover,
   message: Message,
   signal?: AbortSignal,
 ): Promise<string> {
   if (settings.via === "maildir") {
     return await deliverToMaildir(settings.maildir, { head: withEnvelope(handover, message.head), body: message.body });
+  }
+  // The library behind it would double the start of all others.
+  if (settings.via === "smtp") {
+    return await (await import("./smarthost.ts")).submit(settings, handover, message, signal);
   }
   const argv = argumentsFor(settings.preset, settings.command, handover);
   const environment = cleanEnvironment();
@@ -49,13 +53,16 @@ export async function handOver(
   }
   environment[LOOP_MARK] = "1";
   const inspect = inspectorFor(settings.preset);
-  const ended = await inject(
-    { argv, environment, timeout: settings.timeout, ...(signal && { signal }), ...(inspect && { inspect }) },
-    message,
-  );
+  const call = { argv, environment, timeout: settings.timeout, ...spoolIn(settings, state) };
+  const ended = await inject({ ...call, ...(signal && { signal }), ...(inspect && { inspect }) }, message);
   if (ended.code === 0) return argv[0]!;
   const said = ended.said === "" ? "" : `: ${ended.said}`;
   throw new Refused(statusFor(settings.preset, ended.code), `${argv[0]} ended with status ${ended.code}${said}`);
+}
+
+/** Where a call spools, if it is to. */
+export function spoolIn({ spool }: Settings["transport"], state: string): { spool?: string } {
+  return spool ? { spool: `${state}/spool` } : {};
 }
 
 /** A maildir has no envelope, so it is written down in front, as an MTA does at final delivery. */

@@ -3,10 +3,12 @@
  *
  * End of input is that program's commit. So on any failure or signal it is
  * killed and reaped before its input closes: half a message is never taken for
- * a whole one.
+ * a whole one. Only SIGKILL of our own self leaves us no time for that; with a
+ * spool the program does not start before the message is whole.
  */
 import { Fail, reason, show } from "../lib/fail.ts";
 import type { Message } from "../lib/message.ts";
+import { spawnSpooled, UNNAMED } from "./spool.ts";
 
 /** A program to be run, and for how long. */
 export interface Call {
@@ -20,6 +22,18 @@ export interface Call {
   readonly signal?: AbortSignal;
   /** Looks at each piece before it is written; may throw. */
   readonly inspect?: (chunk: Uint8Array) => void;
+  /** A folder: the message goes into a file there first. A program that ends with 0 is believed to have read it all. */
+  readonly spool?: string;
+}
+
+/** A program that runs. */
+export interface Running {
+  readonly pid: number;
+  readonly status: Promise<{ readonly code: number; readonly signal: string | null }>;
+  readonly stderr: ReadableStream<Uint8Array>;
+  /** Its end of the message; none when that is a file. */
+  readonly stdin?: WritableStream<Uint8Array>;
+  kill(signal: "SIGKILL"): void;
 }
 
 /** Milliseconds that a program gets to end after a signal, once it has the whole message. */
@@ -28,6 +42,9 @@ const GRACE = 3000;
 const SETTLE = 1000;
 /** Bytes of standard error that are kept, and characters of its last line that are told. */
 const [KEPT, TOLD] = [4096, 200];
+
+/** Kills a group, which Deno itself does for nobody who may run only some programs. */
+export const KILL = "/bin/kill";
 
 /** How a program ended. */
 export interface Ended {
@@ -46,10 +63,9 @@ export interface Ended {
  */
 export async function inject(call: Call, message: Message): Promise<Ended> {
   const name = call.argv[0]!;
-  const child = spawn(call);
+  const child = call.spool === undefined ? spawn(call) : await spawnSpooled(call.spool, call, message);
   const said = new Tail(child.stderr);
   const ended = child.status;
-  const writer = child.stdin.getWriter();
 
   const stop = Promise.withResolvers<never>();
   stop.promise.catch(() => {});
@@ -62,7 +78,7 @@ export async function inject(call: Call, message: Message): Promise<Ended> {
   try {
     let whole = false;
     try {
-      const written = write(writer, message, call.inspect);
+      const written = child.stdin ? write(child.stdin.getWriter(), message, call.inspect) : Promise.resolve(true);
       // A grandchild may hold the pipe of a program that has ended: then nobody will ever say that it is broken.
       const orphaned = ended.then(() => after(SETTLE)).then(() => false);
       whole = await Promise.race([written, stop.promise, orphaned]);
@@ -90,10 +106,10 @@ export async function inject(call: Call, message: Message): Promise<Ended> {
   }
 }
 
-function spawn(call: Call): Deno.ChildProcess {
+function spawn(call: Call): Running {
   const [program, ...args] = call.argv;
   try {
-    return new Deno.Command(program!, {
+    const child = new Deno.Command(program!, {
       args,
       env: call.environment,
       clearEnv: true,
@@ -102,6 +118,11 @@ function spawn(call: Call): Deno.ChildProcess {
       stderr: "piped",
       detached: true, // its own group, so that all of it can be killed
     }).spawn();
+    const status = child.status.catch((error) => {
+      if (!/^Invalid signal/.test(reason(error))) throw error;
+      return { code: 1, signal: UNNAMED };
+    });
+    return { pid: child.pid, status, stderr: child.stderr, stdin: child.stdin, kill: (signal) => child.kill(signal) };
   } catch (error) {
     throw new Fail("system", `${show(program!)} cannot be run: ${reason(error)}`, { cause: error });
   }
@@ -111,12 +132,20 @@ function spawn(call: Call): Deno.ChildProcess {
  * Kills the program with all that it has started, and reaps it: a child of a
  * wrapper, too, would take the end of our pipe for the end of the message.
  */
-async function kill(child: Deno.ChildProcess): Promise<void> {
-  for (const stop of [() => Deno.kill(-child.pid, "SIGKILL"), () => child.kill("SIGKILL")]) {
+async function kill(child: Running): Promise<void> {
+  const group = async () => {
     try {
-      stop();
+      Deno.kill(-child.pid, "SIGKILL");
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotCapable)) throw error;
+      await new Deno.Command(KILL, { args: ["-KILL", "--", `-${child.pid}`], stdout: "null", stderr: "null" }).output();
+    }
+  };
+  for (const stop of [group, () => child.kill("SIGKILL")]) {
+    try {
+      await stop();
     } catch {
-      // It has ended, or the permission is for this child alone.
+      // It has ended, or there is no such program.
     }
   }
   await child.status;

@@ -48,7 +48,7 @@ export function makeParents(maildir: string): void {
 }
 
 /** A full disk shows first as a short write. */
-function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
+export function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length;) {
     const count = file.writeSync(bytes.subarray(at));
     if (count === 0) throw new Error("nothing was written");

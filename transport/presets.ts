@@ -95,7 +95,7 @@ export function argumentsFor(preset: string, command: readonly string[], handove
   const { sender, recipients, dsn } = handover;
   const refuse = (what: string) => new Fail("refused", `${preset} cannot take ${what}`);
 
-  const argv = [...(command.length > 0 ? command : [takes.program]), ...takes.options];
+  const argv = [programOf(preset, command), ...command.slice(1), ...takes.options];
   if (sender === null) {
     if (takes.nullSender === undefined) throw refuse("the null sender");
     argv.push("-f", takes.nullSender);
@@ -110,6 +110,11 @@ export function argumentsFor(preset: string, command: readonly string[], handove
     if (text.startsWith("-") && !takes.dash) throw refuse(`recipient ${show(text)}, which begins with a dash`);
   }
   return [...argv, "--", ...recipients.map(formatAddress)];
+}
+
+/** The program that takes the mail: the user's, or the preset's own. */
+export function programOf(preset: string, command: readonly string[]): string {
+  return command[0] ?? presetOf(preset).program;
 }
 
 /** The program's status, 75 where it does not tell permanent from temporary. */

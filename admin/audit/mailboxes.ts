@@ -22,6 +22,8 @@ export interface Trail {
   unreadable(path: string, why: string): void;
   /** Files that are no mail. */
   passed: number;
+  /** How far it is, in the measure of `extent`. */
+  done: number;
 }
 
 /** The first read of a file: nearly all headers are shorter. */
@@ -38,6 +40,35 @@ const LINE = 512;
  */
 export function* letters(paths: readonly string[], trail: Trail, skip?: ReadonlySet<string>): Generator<Letter> {
   const reader = new Reader(trail);
+  for (const { path, kind } of files(paths, trail, skip)) {
+    yield* reader.file(path, kind);
+    trail.done++;
+  }
+}
+
+/** How much there is below these paths: one for each file, and one for each window of an mbox. */
+export function extent(paths: readonly string[], skip?: ReadonlySet<string>): number {
+  let count = 0;
+  const nobody = { unreadable: () => {}, passed: 0, done: 0 };
+  for (const { path, kind } of files(paths, nobody, skip)) {
+    count++;
+    if (kind === "message") continue;
+    try {
+      count += Math.floor(Deno.statSync(path).size / WINDOW);
+    } catch {
+      // It is named when it cannot be read.
+    }
+  }
+  return count;
+}
+
+/** A file, and what its name says that it is; `named`: nobody but the user. */
+interface Found {
+  readonly path: string;
+  readonly kind: "message" | "named" | "unknown";
+}
+
+function* files(paths: readonly string[], trail: Trail, skip?: ReadonlySet<string>): Generator<Found> {
   for (const path of paths) {
     let info: Deno.FileInfo;
     try {
@@ -46,14 +77,14 @@ export function* letters(paths: readonly string[], trail: Trail, skip?: Readonly
       trail.unreadable(path, reason(error));
       continue;
     }
-    if (info.isDirectory) yield* below(path, reader, trail, skip);
-    else if (info.isFile) yield* reader.file(path, "named");
+    if (info.isDirectory) yield* below(path, trail, skip);
+    else if (info.isFile) yield { path, kind: "named" };
     // A pipe would make us wait, perhaps for ever.
     else trail.unreadable(path, "neither a file nor a folder");
   }
 }
 
-function* below(folder: string, reader: Reader, trail: Trail, skip?: ReadonlySet<string>): Generator<Letter> {
+function* below(folder: string, trail: Trail, skip?: ReadonlySet<string>): Generator<Found> {
   const at = folder.replace(/\/+$/, "");
   const folders: string[] = [];
   const files: string[] = [];
@@ -74,10 +105,10 @@ function* below(folder: string, reader: Reader, trail: Trail, skip?: ReadonlySet
     const path = `${at}/${name}`;
     if (skip !== undefined && skip.size > 0 && skip.has(path)) continue;
     const message = inMaildir ? !name.startsWith(".") : /\.eml$|^\d+$/i.test(name);
-    yield* reader.file(path, message ? "message" : "unknown");
+    yield { path, kind: message ? "message" : "unknown" };
   }
   // What lies in tmp is not delivered.
-  for (const name of folders) if (!(maildir && name === "tmp")) yield* below(`${at}/${name}`, reader, trail, skip);
+  for (const name of folders) if (!(maildir && name === "tmp")) yield* below(`${at}/${name}`, trail, skip);
 }
 
 class Reader {
@@ -95,7 +126,7 @@ class Reader {
   }
 
   /** The messages of a file. What it is called by says that it is one message, or else its first line that it is many. */
-  *file(path: string, kind: "message" | "named" | "unknown"): Generator<Letter> {
+  *file(path: string, kind: Found["kind"]): Generator<Letter> {
     let file: Deno.FsFile;
     try {
       file = Deno.openSync(path);
@@ -190,6 +221,7 @@ class Reader {
       look = Math.max(1, size - LINE - keep);
       size = this.#fill(window, size - keep);
       ended = size < WINDOW;
+      if (!ended) this.#trail.done++;
       start = 0;
     }
   }

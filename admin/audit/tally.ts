@@ -42,6 +42,8 @@ export class Tally {
   /** Were domains forgotten? Then their counts are the least that they can be. */
   forgotten = false;
   door = 0;
+  /** See `Trail` in mailboxes.ts. */
+  done = 0;
   passed = 0;
   unreadableCount = 0;
   readonly unreadableFiles: { path: string; why: string }[] = [];

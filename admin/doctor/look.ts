@@ -48,6 +48,21 @@ export function seeUp(path: string): Seen[] {
   return out;
 }
 
+/** The number of a user of this machine; undefined for one that stands elsewhere. */
+export function userId(name: string): number | undefined {
+  const line = look("/etc/passwd")?.text.split("\n").find((one) => one.startsWith(`${name}:`));
+  return line === undefined ? undefined : Number(line.split(":")[2]);
+}
+
+/** As root, the hook that is tried would make a log that its own user could not write. */
+export async function ownLog(state: string): Promise<void> {
+  const [folder, log] = [see(state), see(`${state}/log`)];
+  if (Deno.uid() !== 0 || folder.kind !== "folder" || folder.uid === 0 || log.kind !== "nothing") return;
+  // We ourselves may write nothing.
+  const owner = ["-o", String(folder.uid), "-g", String(Deno.statSync(state).gid)];
+  await run(["/usr/bin/install", "-m", "600", ...owner, "/dev/null", log.path]);
+}
+
 /** Names in a folder. */
 export function namesIn(folder: string): string[] {
   try {
@@ -109,12 +124,16 @@ export function onPath(name: string): string | undefined {
 }
 
 /** Runs a program. @returns its status, output, and last line of complaint; status 127 when it cannot be run */
-export async function run(argv: readonly string[], input = ""): Promise<{ code: number; out: string; said: string }> {
+export async function run(
+  argv: readonly string[],
+  input = "",
+  env: Record<string, string> = {},
+): Promise<{ code: number; out: string; said: string }> {
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   try {
     const child = new Deno.Command(argv[0]!, {
       args: argv.slice(1),
-      env: { NO_COLOR: "1" },
+      env: { NO_COLOR: "1", ...env },
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
@@ -143,6 +162,19 @@ export async function systemDns(): Promise<Resolver | undefined> {
     ],
   };
 }
+
+/** The line for a shell that runs one of our commands with all permissions. */
+export function withNetwork(command: string, args: readonly string[]): string {
+  const { standalone } = Deno.build;
+  // What was compiled keeps the permissions that it was compiled with.
+  const words = standalone ? ["deno", "run", "-A", "main.ts"] : [Deno.execPath(), "run", "-A", mainModule()];
+  const line = [...words, "countersign", command, ...args].map((word) => {
+    return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+  }).join(" ");
+  return standalone ? `${line} (in a checkout)` : line;
+}
+
+const mainModule = (): string => decodeURIComponent(new URL(Deno.mainModule).pathname);
 
 async function ask<T>(question: () => Promise<T[]>): Promise<T[]> {
   try {

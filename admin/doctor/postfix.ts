@@ -12,6 +12,10 @@ export interface PostfixCase {
   readonly programs: Programs;
   /** Does the mail reach this Postfix by SMTP, where the restrictions of smtpd hold? */
   readonly smtp: boolean;
+  /** The settings file: only a hook that is given this one is ours to judge. */
+  readonly config: string;
+  /** Why a user of the system cannot write the state; undefined: he can, or nobody knows. */
+  readonly stateTrouble: (user: string) => Pick<Finding, "what" | "mend"> | undefined;
 }
 
 type Add = (what: string, at: Entry, why: string, mend: string) => void;
@@ -113,6 +117,13 @@ function checkPipe(service: Service, call: HookCall, value: Parameters, given: P
   if (!call.config) {
     const why = "pipe(8) gives no HOME: the hook finds no settings, and all mail waits.";
     add(`Service ${service.name} does not name the settings`, service, why, "incoming --as postfix --config FILE");
+  }
+  const [user = ""] = attribute("user")?.split(":") ?? [];
+  const ours = service.text.split(/[\s=]+/).includes(given.config);
+  const trouble = ours && user !== "" ? given.stateTrouble(user) : undefined;
+  if (trouble !== undefined) {
+    const why = "The hook writes no log, and answers no challenge.";
+    add(`Service ${service.name} runs the hook as ${user}: ${trouble.what}`, service, why, trouble.mend);
   }
   const limit = `${service.name}_destination_recipient_limit`;
   if (value.text(limit) !== "1") {

@@ -3,6 +3,8 @@ import type { Settings } from "../../lib/config.ts";
 import { dayOf, parseDay } from "../../lib/day.ts";
 import { KEY_AGE, liveKeys, parseKeys } from "../../lib/keys.ts";
 import { Fail } from "../../lib/fail.ts";
+import { nearest } from "../../lib/nearest.ts";
+import { SETTINGS } from "../../lib/settings.ts";
 import { type Finding, findingsOf, type TextFile } from "./finding.ts";
 
 /** Days before its end at which a key is spoken of. */
@@ -18,11 +20,12 @@ export function findingOf(fail: Fail, fallback: string): Finding {
       what: what!,
       where: { file, line: Number(line) },
       why: "As long as it stands there, the shim sends nothing and the hook makes all mail wait.",
-      mend: "Correct the line; countersign.conf(5) and the README have all settings.",
+      mend: `${meant(what!)} countersign.conf(5) and the README have all settings.`,
     };
   }
-  const named = /^(?:Settings|Key) file (\/.*?) (?=has mode|belongs to|is |cannot )/.exec(fail.message)?.[1] ??
-    /^(\/.*) holds no key$/.exec(fail.message)?.[1] ?? fallback;
+  const named =
+    /^(?:Settings|Key|Password|CA) file (\/.*?) (?=has mode|belongs to|is |cannot )/.exec(fail.message)?.[1] ??
+      /^(\/.*) holds no key$/.exec(fail.message)?.[1] ?? fallback;
   const [whole, command] = /: (chmod \d+)$/.exec(fail.message) ?? [];
   const owner = /belongs to user \d+, not to (\d+)$/.exec(fail.message)?.[1];
   const missing = /is not there$/.test(fail.message);
@@ -40,6 +43,14 @@ export function findingOf(fail: Fail, fallback: string): Finding {
       ? "countersign init"
       : "Look at the file.",
   };
+}
+
+/** What a misspelt setting was to be. */
+function meant(what: string): string {
+  const [, unknown] = /^unknown setting (\S+)$/.exec(what) ?? [];
+  const names = SETTINGS.flatMap(({ name }) => [name, name.split(".")[0]!]);
+  const near = unknown === undefined ? undefined : nearest(unknown, names);
+  return near === undefined ? "Correct the line;" : `Did you mean ${near}?`;
 }
 
 /** Settings that contradict each other. */

@@ -3,7 +3,7 @@ _countersign() {
   local word=${COMP_WORDS[COMP_CWORD]} former=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} words=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W "init keys sign verify shim incoming explain audit doctor log list clean help version" -- "$word"))
+    COMPREPLY=($(compgen -W "init keys sign verify shim incoming explain audit doctor permit log list clean help version" -- "$word"))
     return
   fi
   # bash takes --way=in for three words.
@@ -11,14 +11,16 @@ _countersign() {
   elif [ "$former" = = ]; then former=${COMP_WORDS[COMP_CWORD - 2]}
   fi
   case $command:$former in
-    init:--address | init:--srs-domain | init:--command | init:--preset | keys:--address | keys:--id | keys:--created | sign:--now | verify:--now | incoming:--sender | incoming:--recipient | explain:--sender | explain:--recipient | explain:--as | audit:--address | doctor:--host | log:--since)
+    init:--address | init:--srs-domain | init:--command | init:--preset | init:--host | init:--port | init:--user | keys:--address | keys:--id | keys:--created | sign:--now | verify:--now | incoming:--sender | incoming:--recipient | explain:--sender | explain:--recipient | explain:--as | audit:--address | doctor:--host | doctor:--address | doctor:--to | doctor:--wait | log:--since)
       return ;;
     init:--via)
-      words="command maildir" command= ;;
+      words="command smtp maildir" command= ;;
+    init:--security)
+      words="tls starttls none" command= ;;
+    init:--password-file | init:--ca | init:--config | keys:--config | sign:--config | verify:--config | incoming:--config | explain:--config | audit:--sent | audit:--html | audit:--config | doctor:--hook | doctor:--postconf | doctor:--config | permit:--config | log:--config | list:--config | clean:--config)
+      compopt -o default && return ;;
     init:--maildir | init:--spam | incoming:--maildir)
       compopt -o dirnames && return ;;
-    init:--config | keys:--config | sign:--config | verify:--config | incoming:--config | explain:--config | audit:--sent | audit:--html | audit:--config | doctor:--hook | doctor:--postconf | doctor:--config | log:--config | list:--config | clean:--config)
-      compopt -o default && return ;;
     keys:--from)
       words="mail-srs postsrsd exim batv-tools pymsgauth" command= ;;
     keys:--newline)
@@ -27,6 +29,8 @@ _countersign() {
       words="srs prvs" command= ;;
     incoming:--as)
       words="qmail maildrop procmail postfix filter condredirect" command= ;;
+    permit:--print)
+      words=" " command= ;;
     log:--way)
       words="in out" command= ;;
     log:--result)
@@ -34,7 +38,7 @@ _countersign() {
   esac
   case $command in
     init)
-      words="--address --srs-domain --via --command --preset --maildir --spam --challenges --config --yes --print --help" ;;
+      words="--address --srs-domain --via --command --preset --host --port --security --user --password-file --ca --maildir --spam --challenges --config --yes --print --help" ;;
     keys)
       compopt -o default
       words="list new retire import --address --config --from --newline --id --created --sign --help" ;;
@@ -53,7 +57,9 @@ _countersign() {
       compopt -o default
       words="--sent --address --json --html --config --help" ;;
     doctor)
-      words="--json --hook --postconf --dns --host --config --help" ;;
+      words="--json --hook --postconf --dns --host --loop --address --to --wait --config --help" ;;
+    permit)
+      words="--print --remove --config --help" ;;
     log)
       words="--way --result --since --follow --config --help" ;;
     list)
@@ -61,7 +67,7 @@ _countersign() {
     clean)
       words="--config --help" ;;
     help)
-      words="init keys sign verify shim incoming explain audit doctor log list clean help version" ;;
+      words="init keys sign verify shim incoming explain audit doctor permit log list clean help version" ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$word"))
 }

@@ -8,8 +8,8 @@ const HELP = `Usage: deno task compile [FILE]
 Compiles all commands into one binary, dist/countersign or FILE, which needs neither Deno nor this checkout. A link to it
 with the name of a command (shim, incoming, sendmail) is that command.`;
 
-/** As a launcher has them. */
-const PERMISSIONS = ["--no-prompt", "--allow-read", "--allow-write", "--allow-env", "--allow-run", "--allow-sys=uid"];
+/** What any command could need: nothing can narrow a binary later. */
+const PERMISSIONS = ["read", "write", "env", "run", "net", "sys=uid"].map((right) => `--allow-${right}`);
 
 /** After so many milliseconds it is no program of ours that runs. */
 const PATIENCE = 60_000;
@@ -19,7 +19,16 @@ async function compile(product: string): Promise<void> {
   remove(product);
   try {
     const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["compile", "-q", "--frozen", ...PERMISSIONS, "--output", product, "contrib/install/compiled.ts"],
+      args: [
+        "compile",
+        "-q",
+        "--frozen",
+        "--no-prompt",
+        ...PERMISSIONS,
+        "--output",
+        product,
+        "contrib/install/compiled.ts",
+      ],
       cwd: ROOT,
       env: { NO_COLOR: "1" },
       stdin: "null",

@@ -3,13 +3,15 @@
  * launchers. Everything finds the rest by its own place, so that the prefix may
  * be moved, and needs nothing of the checkout.
  */
+import { readArguments } from "../../admin/arguments.ts";
 import { Fail, reason, show } from "../../lib/fail.ts";
 import { complain } from "../../lib/host.ts";
 import { VERSION } from "../../lib/version.ts";
 import { bundle, ROOT } from "./bundle.ts";
+import { checkPrefix, digestOf, HOME, isThere, linkAt, listOf, readInstalled } from "./installed.ts";
 import { launcherText, LEAN } from "./launcher.ts";
 
-const HELP = `Usage: deno task install --prefix DIR
+const HELP = `Usage: deno task install --prefix DIR [--link NAME]
 Installs
   DIR/bin/shim                           for mutt and others: set sendmail="DIR/bin/shim"
   DIR/bin/countersign                    all commands in one
@@ -17,15 +19,18 @@ Installs
   DIR/lib/countersign/                   what they need, Deno too
   DIR/share/                             manual pages, and completions for bash, zsh and fish
 
-No program named sendmail is installed. The shim goes by the name that it is called by, so a link is enough, when you
-want it: ln -s DIR/bin/shim DIR/bin/sendmail (or qmail-inject).
-Installing over a former version is safe while mail is under way.`;
+The shim goes by the name that it is called by: sendmail, qmail-inject, mailq or newaliases. --link NAME makes such a link
+in DIR/bin; it may be repeated, and takes the place of nobody's program.
+Installing over a former version is safe while mail is under way. deno task uninstall --prefix DIR takes it all away.`;
+
+/** Names by which the shim may be called. */
+const NAMES = ["sendmail", "qmail-inject", "mailq", "newaliases"];
 
 /** From its launcher: where Deno is, and the module. */
 const LAUNCHERS = [
-  { at: "bin/shim", up: "../lib/countersign", entry: "shim/main.js" },
-  { at: "bin/countersign", up: "../lib/countersign", entry: "main.js" },
-  { at: "lib/countersign/hooks/incoming", up: "..", entry: "hooks/incoming.js" },
+  { at: "bin/shim", rights: "shim", up: "../lib/countersign", entry: "shim/main.js" },
+  { at: "bin/countersign", rights: "", up: "../lib/countersign", entry: "main.js" },
+  { at: "lib/countersign/hooks/incoming", rights: "incoming", up: "..", entry: "hooks/incoming.js" },
 ] as const;
 
 /** What is only read: where, and from which folder of contrib/. */
@@ -40,63 +45,85 @@ const DOCUMENTS: Record<string, string> = {
   ),
 };
 
-/** Only what stands beside it is run: no settings of Deno from the working folder, nothing fetched. */
-const FLAGS = "--no-config --no-lock --no-npm --no-remote --cached-only";
+/**
+ * Only what stands beside it is run: no settings of Deno from the working folder, nothing fetched. Code that V8 has
+ * compiled before is found again in more time than it saves.
+ */
+const FLAGS = "--no-config --no-lock --no-npm --no-remote --cached-only --no-code-cache";
 
 /** A former version's late parts are left for this long: who started before may still load them. */
 const KEEP = 24 * 60 * 60 * 1000;
 
 /** Installs. @throws {Fail} `usage`; what the file system says */
 async function install(args: readonly string[]): Promise<void> {
-  const prefix = prefixIn(args);
-  const home = `${prefix}/lib/countersign`;
+  const given = readArguments(args, { values: ["prefix", "link"] });
+  if (given.operands.length > 0) throw new Fail("usage", "Say where: --prefix /usr/local");
+  const prefix = checkPrefix(given.value("prefix"));
+  const former = readInstalled(prefix);
+  const links = { ...former?.links, ...linksFor(prefix, given.values("link")) };
+  const home = `${prefix}/${HOME}`;
+  const folders = new Set(former?.folders);
+  const folder = (path: string) => makeFolder(path, folders);
   const made = Deno.makeTempDirSync({ prefix: "countersign-" });
   try {
     await bundle(made);
     const modules = filesBelow(made);
-    for (const folder of [`${prefix}/bin`, home, `${home}/shim`, `${home}/hooks`]) makeFolder(folder);
-    for (const folder of [home, `${home}/shim`, `${home}/hooks`]) Deno.chmodSync(folder, 0o755);
+    const own = [home, `${home}/shim`, `${home}/hooks`, `${home}/cache`];
+    for (const path of [`${prefix}/bin`, ...own]) folder(path);
+    for (const path of own) Deno.chmodSync(path, 0o755);
     replace(`${home}/deno`, 0o755, (path) => Deno.copyFileSync(Deno.realPathSync(Deno.execPath()), path));
     // Those that are loaded first, those that load them last: whoever starts now finds all of its parts.
     const entries = ["main.js", "shim/main.js", "hooks/incoming.js"];
     for (const name of [...modules.filter((one) => !entries.includes(one)), ...entries]) {
       replace(`${home}/${name}`, 0o644, (path) => Deno.copyFileSync(`${made}/${name}`, path));
     }
-    for (const { at, up, entry } of LAUNCHERS) {
+    for (const { at, rights, up, entry } of LAUNCHERS) {
       const flags = entry === "main.js" ? FLAGS : `${LEAN} ${FLAGS}`; // an audit lives long
-      const text = launcherText({ program: at, deno: `$here/${up}/deno`, entry: `$here/${up}/${entry}`, flags });
+      const [deno, module] = [`$here/${up}/deno`, `$here/${up}/${entry}`];
+      const text = launcherText({ program: at, rights, deno, entry: module, flags, cache: `$here/${up}/cache` });
       replace(`${prefix}/${at}`, 0o755, (path) => Deno.writeTextFileSync(path, text));
     }
     for (const [at, from] of Object.entries(DOCUMENTS)) {
-      makeFolder(`${prefix}/${at.slice(0, at.lastIndexOf("/"))}`);
+      folder(`${prefix}/${at.slice(0, at.lastIndexOf("/"))}`);
       replace(`${prefix}/${at}`, 0o644, (path) => Deno.copyFileSync(`${ROOT}contrib/${from}`, path));
     }
+    for (const [at, to] of Object.entries(links)) {
+      if (linkAt(`${prefix}/${at}`) !== to) Deno.symlinkSync(to, `${prefix}/${at}`);
+    }
+    const outside = [...LAUNCHERS.map(({ at }) => at), ...Object.keys(DOCUMENTS)].filter((at) => !at.startsWith(HOME));
+    const files = Object.fromEntries(
+      await Promise.all(outside.map(async (at) => [at, await digestOf(`${prefix}/${at}`)])),
+    );
+    const [list, text] = listOf(prefix, { files: { ...former?.files, ...files }, links, folders: [...folders] });
+    replace(list, 0o644, (path) => Deno.writeTextFileSync(path, text));
     removeFormer(home, modules);
   } finally {
     Deno.removeSync(made, { recursive: true });
   }
-  await prove(`${prefix}/bin/countersign`);
+  await prove(prefix);
   console.log(LAUNCHERS.map(({ at }) => `${prefix}/${at}`).join("\n"));
 }
 
-function prefixIn(args: readonly string[]): string {
-  const [first = "", second, ...more] = args.length === 1 ? args[0]!.split(/=(.*)/s, 2) : args;
-  if (first !== "--prefix" || second === undefined || more.length > 0) {
-    throw new Fail("usage", "Say where: --prefix /usr/local");
+/** The links that are wanted. @throws {Fail} `usage` where something else has the name */
+function linksFor(prefix: string, names: readonly string[]): Record<string, string> {
+  for (const name of names) {
+    if (!NAMES.includes(name)) throw new Fail("usage", `Link ${show(name)} is not one of ${NAMES.join(", ")}`);
+    const path = `${prefix}/bin/${name}`;
+    if (isThere(path) && linkAt(path) !== "shim") throw new Fail("usage", `${path} is there, and not ours`);
   }
-  if (!second.startsWith("/")) throw new Fail("usage", `Prefix ${show(second)} does not begin with /`);
-  return second.replace(/\/+$/, "");
+  return Object.fromEntries(names.map((name) => [`bin/${name}`, "shim"]));
 }
 
 /** A folder that everybody may enter, whatever the umask; one that is there is left as it is. */
-function makeFolder(path: string): void {
+function makeFolder(path: string, made: Set<string>): void {
   try {
     if (Deno.statSync(path).isDirectory) return;
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  makeFolder(path.slice(0, path.lastIndexOf("/")) || "/");
+  makeFolder(path.slice(0, path.lastIndexOf("/")) || "/", made);
   Deno.mkdirSync(path);
+  made.add(path);
   Deno.chmodSync(path, 0o755);
 }
 
@@ -123,8 +150,13 @@ function replace(path: string, mode: number, make: (path: string) => void): void
 }
 
 function removeFormer(home: string, modules: readonly string[]): void {
-  for (const { name, isFile } of Deno.readDirSync(home)) {
-    if (!isFile || !name.endsWith(".js") || modules.includes(name)) continue;
+  const there = ["", "shim", "hooks"].flatMap((folder) =>
+    [...Deno.readDirSync(`${home}/${folder}`)].filter((one) => one.isFile).map(({ name }) =>
+      `${folder && `${folder}/`}${name}`
+    )
+  );
+  for (const name of there) {
+    if (!name.endsWith(".js") || modules.includes(name)) continue;
     const { mtime } = Deno.statSync(`${home}/${name}`);
     if (mtime !== null && Date.now() - mtime.getTime() > KEEP) Deno.removeSync(`${home}/${name}`);
   }
@@ -136,12 +168,24 @@ function filesBelow(folder: string, under = ""): string[] {
   );
 }
 
-/** What was installed runs, and is ours. */
-async function prove(program: string): Promise<void> {
-  const { stdout, stderr } = await new Deno.Command(program, { args: ["version"], stdin: "null" }).output();
-  const said = new TextDecoder().decode(stdout).trim();
-  if (said === `countersign ${VERSION}`) return;
-  throw new Error(`${program} does not run: ${said}${new TextDecoder().decode(stderr)}`);
+/** What was installed runs, and is ours. What Deno writes into its cache on the way is for all to read. */
+async function prove(prefix: string): Promise<void> {
+  const cache = `${prefix}/${HOME}/cache`;
+  for (const { at } of LAUNCHERS) {
+    const program = `${prefix}/${at}`;
+    const { stdout, stderr } = await new Deno.Command(program, {
+      args: ["--version"],
+      env: { DENO_DIR: cache },
+      stdin: "null",
+    }).output();
+    const said = new TextDecoder().decode(stdout).trim();
+    if (said !== `countersign ${VERSION}`) {
+      throw new Error(`${program} does not run: ${said}${new TextDecoder().decode(stderr)}`);
+    }
+  }
+  for (const { name, isDirectory } of Deno.readDirSync(cache)) {
+    Deno.chmodSync(`${cache}/${name}`, isDirectory ? 0o755 : 0o644);
+  }
 }
 
 if (import.meta.main) {

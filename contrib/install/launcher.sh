@@ -42,7 +42,7 @@ for value in "${LC_ALL-}" "${LC_MESSAGES-}" "${LANG-}"; do
 done
 DENO_NO_UPDATE_CHECK=1
 export DENO_NO_UPDATE_CHECK
-# What a program under an MTA says goes into logs and bounces.
+@CACHE@# What a program under an MTA says goes into logs and bounces.
 [ "$name" = countersign ] || export NO_COLOR=1
 
 # An inherited "ignore" for SIGCHLD would lose the status of the program that we run. dash has reset it by now; bash
@@ -63,6 +63,61 @@ elif [ -r /proc/self/status ]; then
   done </proc/self/status
 fi
 
+# What it may touch. The two programs under an MTA get what countersign permit has written beside the settings, a
+# program, a right and a thing a line; without that file, and in the hands of a user, what they could need.
+program=@RIGHTS@
+[ -n "$program" ] || program=$name
+[ "$program" != countersign ] || program=${1-}
+config=${COUNTERSIGN_CONFIG-} maildir= caller=qmail forward= option=
+[ "$program" != incoming ] || for word; do
+  [ -z "$option" ] || word=--$option=$word option=
+  case $word in
+    --) break ;;
+    --config | --maildir | --as | --sender | --recipient) option=${word#--} ;;
+    --config=*) config=${word#*=} ;;
+    --maildir=*) maildir=${word#*=} ;;
+    --as=*) caller=${word#*=} ;;
+    --forward) forward=forward ;;
+  esac
+done
+set -- "@ENTRY@" "$name" "$@"
+case $program in
+  shim | sendmail | qmail-inject | mailq | newaliases | incoming)
+    [ "$program" = incoming ] || program=shim
+    if [ -z "$config" ]; then
+      config=${XDG_CONFIG_HOME:-${HOME-}/.config}/countersign/config.toml
+      [ -e "$config" ] || [ ! -e /etc/countersign/config.toml ] || config=/etc/countersign/config.toml
+    fi
+    permit=${config%.toml}.permissions
+    if [ -e "$permit" ]; then
+      [ -r "$permit" ] || later "$permit cannot be read"
+      set -- "--allow-read=${1%/*}" "$@" # its own late parts
+      none=1
+      while read -r who right thing; do
+        [ "$who" = "$program" ] || [ "$who" = "$forward" ] || continue
+        case $right in
+          read | write | run | net) none= ;;
+          *) later "$permit grants $right, which is no right: countersign permit" ;;
+        esac
+        case $thing in "~/"*) thing=$HOME/${thing#"~/"} ;; esac
+        set -- "--allow-$right=$thing" "$@"
+      done <"$permit"
+      [ -z "$none" ] || later "$permit has nothing for $program: countersign permit"
+      [ -z "$maildir" ] || set -- "--allow-read=$maildir" "--allow-write=$maildir" "$@"
+      # Which of these files called it, the hook finds out; qmail-local does not tell.
+      [ "$program$caller" != incomingqmail ] || for file in "$HOME"/.qmail*; do
+        set -- "--allow-read=$file" "$@"
+      done
+    else
+      set -- --allow-read --allow-write --allow-run "$@"
+    fi
+    ;;
+  explain | sign | verify | log | help | version) set -- --allow-read "$@" ;;
+  keys | list | clean | audit | permit) set -- --allow-read --allow-write "$@" ;;
+  doctor) set -- --allow-read --allow-run --allow-net "$@" ;;
+  *) set -- --allow-read --allow-write --allow-run "$@" ;;
+esac
+
 # A shell gives /dev/null to what it runs in the background: standard input goes by way of 9.
 { command exec 9<&0; } 2>/dev/null || later "standard input is closed"
 child= hit=
@@ -71,8 +126,7 @@ forward() {
   [ -z "$child" ] || kill -s TERM "$child" 2>/dev/null
 }
 trap forward TERM INT HUP QUIT ALRM USR1 USR2 PIPE XCPU VTALRM
-set -- $reset "$deno" run -q --no-prompt @FLAGS@ --allow-read --allow-write --allow-env --allow-run --allow-sys=uid \
-  "@ENTRY@" "$name" "$@"
+set -- $reset "$deno" run -q --no-prompt @FLAGS@ --allow-env --allow-sys=uid "$@"
 if [ -n "$blocked" ]; then # a signal is seen only when all is over, but the status is true
   "$@" <&9 9<&-
   status=$?

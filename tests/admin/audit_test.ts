@@ -434,6 +434,7 @@ const wrong: [string[], number, RegExp][] = [
   [["box", "--address", "greg"], 64, /has no @/],
   [["box", "--address", GREG, "--config", "x"], 64, /--address has no meaning with --config/],
   [["box", "--html", "none/page.html"], 74, /^audit: Page "none\/page.html" cannot be written/],
+  [["box", "--sent", "none"], 74, /^audit: Sent mail "none" cannot be read: No such file/],
   [["box", "--config", "none.toml"], 78, /none.toml is not there/],
 ];
 for (const [args, code, says] of wrong) {

@@ -73,6 +73,18 @@ Deno.test("one is one; and nothing is made where nothing is", async () => {
   assert.equal((await countersign(home, ["clean"])).stdout, "1 entry of the ledger, 1 day of sent mail removed\n");
 });
 
+Deno.test("clean takes from the spool what killed ones left a day ago", async () => {
+  using home = new Home();
+  for (const [name, hours] of [["old", 25], ["new", 23]] as const) {
+    const then = new Date(Date.now() - hours * 3_600_000);
+    Deno.utimeSync(home.write(`${STATE}/spool/${name}`, ""), then, then);
+  }
+  const { code, stdout } = await countersign(home, ["clean"]);
+  assert.equal(code, 0);
+  assert.equal(stdout, "0 entries of the ledger, 0 days of sent mail, 1 file of the spool removed\n");
+  assert.deepEqual([...Deno.readDirSync(`${home.path}/${STATE}/spool`)].map(({ name }) => name), ["new"]);
+});
+
 Deno.test("clean takes no arguments, and a ledger that is out of order is told", async () => {
   using home = new Home();
   oneLine(await countersign(home, ["clean", "all"]), 64, /^clean: Unknown argument "all"$/m);

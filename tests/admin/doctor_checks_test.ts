@@ -184,7 +184,15 @@ const pipe = (rest: string) => `countersign unix - n n - - pipe\n  ${rest}\n`;
 const RIGHT =
   `flags=DRO user=greg null_sender= argv=${HOOK} --as postfix --config /c --maildir /m \${sender} \${original_recipient}`;
 const LIMIT = "countersign_destination_recipient_limit = 1\n";
-const postfix = { programs, place: false, srsDomains: ["srs.example.org"], smtp: true };
+const postfix = {
+  programs,
+  place: false,
+  srsDomains: ["srs.example.org"],
+  smtp: true,
+  config: "/c",
+  stateTrouble: (user: string) =>
+    user === "greg" ? undefined : { what: "/s belongs to user 1, not to 2", mend: "chown -R 2 /s" },
+};
 table(
   "Postfix",
   (text) => checkPostfix([{ file: "postconf", text }], postfix),
@@ -212,6 +220,12 @@ table(
   ],
   [`relay_domains = example.net\n${LIMIT}${pipe(RIGHT)}`, "1 Postfix does not take mail for srs.example.org"],
   [pipe(RIGHT), "1 countersign_destination_recipient_limit is not 1"],
+  // The state of another's settings is not ours.
+  [LIMIT + pipe(RIGHT.replace("user=greg", "user=ann").replace("/c ", "/home/ann/c "))],
+  [
+    LIMIT + pipe(RIGHT.replace("user=greg", "user=ann:mail")),
+    "2 Service countersign runs the hook as ann: /s belongs to user 1, not to 2",
+  ],
   [LIMIT + pipe(RIGHT.replace("DRO", "DRhu")), "2 Service countersign has flags=DRhu"],
   [LIMIT + pipe(RIGHT.replace("null_sender= ", "")), "2 Service countersign has no null_sender="],
   [LIMIT + pipe(RIGHT.replace("original_", "")), "2 Service countersign does not give the original recipient"],

@@ -23,7 +23,14 @@ const programs: Programs = {
   isShim: (path) => path === SHIM,
 };
 
-const postfix = { programs, place: false, srsDomains: ["srs.example.org"], smtp: true };
+const postfix = {
+  programs,
+  place: false,
+  srsDomains: ["srs.example.org"],
+  smtp: true,
+  config: "/home/greg/.config/countersign/config.toml",
+  stateTrouble: () => undefined,
+};
 const identities = ["greg@example.org", "greg-lists@example.org"];
 
 function file(path: string, mode = 0o600): TextFile {
@@ -67,7 +74,7 @@ const CHECKS: readonly [RegExp, ((path: string) => Finding[]) | undefined][] = [
   [/^postfix\/pipe\/master\.cf$/, undefined], // with its main.cf
   [/^dma\/dma\.conf$/, (path) => checkInjectorFile("dma", file(path))],
   [
-    /^(?:aerc|alpine|cron|exim|git|msmtp|nmh|nullmailer|php|s-nail)\/|\/virtualdomains$|\/countersign\.regexp$/,
+    /^(?:aerc|alpine|cron|exim|git|msmtp|nmh|nullmailer|php|s-nail|smarthost)\/|\/virtualdomains$|\/countersign\.regexp$/,
     undefined,
   ],
   [/\/README\.md$|^README\.md$|^(?:install|demo|docs|man|completions)\//, undefined],

@@ -1,9 +1,20 @@
 /** Each command says how it is used, with an example, whatever else is wrong. */
 import assert from "node:assert/strict";
+import { commands } from "../../contrib/docs/commands.ts";
 import { Home } from "../rig.ts";
 import { countersign, snapshot } from "./home.ts";
 
-for (const name of ["explain", "log", "list", "clean"]) {
+/** Mail programs, which are not for people, and what has no arguments. */
+const OTHERS = ["shim", "incoming", "help", "version"];
+const NAMES = (await commands()).map(({ name }) => name).filter((name) => !OTHERS.includes(name));
+
+Deno.test("these are the commands", () => {
+  for (const name of ["init", "keys", "sign", "verify", "explain", "audit", "doctor", "log", "list", "clean"]) {
+    assert.ok(NAMES.includes(name), name);
+  }
+});
+
+for (const name of NAMES) {
   Deno.test(`countersign ${name} --help`, async () => {
     using home = new Home();
     home.settings("nonsense = ["); // help is wanted most where nothing works

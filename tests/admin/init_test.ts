@@ -11,12 +11,13 @@ import { COUNTERSIGN, countersign } from "./run.ts";
 const FOLDER = ".config/countersign";
 const GREG = ["--address", "greg@example.org", "--srs-domain", "srs.example.org"];
 const TRY = ["--via", "maildir", "--maildir", "~/out"];
+const SMTP = ["--via", "smtp", "--host", "smtp.example.org"];
 const MAIL = "From: greg@example.org\nTo: ann@example.net\nSubject: x\n\nHi.\n";
 
 /** A home with nothing in it but Deno. */
 function emptyHome(): Home {
   const home = new Home();
-  Deno.removeSync(`${home.path}/.config`, { recursive: true });
+  for (const made of [".config", ".local", "Maildir"]) Deno.removeSync(`${home.path}/${made}`, { recursive: true });
   return home;
 }
 
@@ -43,7 +44,7 @@ Deno.test("from an empty home to a bounce that is judged", async () => {
   const before = dayOf(new Date());
   const made = await countersign(home, ["init", "--yes", ...GREG, ...TRY]);
   assert.deepEqual([made.code, made.stderr], [0, ""]);
-  assert.deepEqual(below(`${home.path}/${FOLDER}`), ["config.toml", "keys"]);
+  assert.deepEqual(below(`${home.path}/${FOLDER}`), ["config.permissions", "config.toml", "keys"]);
   for (const name of [`${FOLDER}/config.toml`, `${FOLDER}/keys`]) assert.equal(modeOf(home, name), 0o600, name);
   for (const name of [FOLDER, ".local/state/countersign", "Maildir/.Spam"]) {
     assert.equal(modeOf(home, name), 0o700, name);
@@ -148,18 +149,50 @@ Deno.test("each address gets a key file of its own, and options reach the settin
   assert.equal(pastes(made.stdout)["~/.profile"], `export COUNTERSIGN_CONFIG='${config}'\n`);
 });
 
+Deno.test("a submission server: its settings, and where the password is to be", async () => {
+  const table: [string[], Partial<ReturnType<typeof settingsOf>["transport"]>][] = [
+    [[], { host: "smtp.example.org", port: 0, security: "tls", ca: "", user: "", password_file: "" }],
+    [["--port", "587"], { port: 587, security: "starttls" }],
+    [["--port", "587", "--security", "tls"], { port: 587, security: "tls" }],
+    [["--security", "starttls", "--ca", "/etc/ca.pem"], { port: 0, security: "starttls", ca: "/etc/ca.pem" }],
+    [["--user", "greg"], { user: "greg", password_file: "~/.config/countersign/password" }],
+    [["--user", "greg", "--password-file", "~/.p"], { user: "greg", password_file: "~/.p" }],
+  ];
+  for (const [args, expected] of table) {
+    using home = emptyHome();
+    const made = await countersign(home, ["init", "--yes", ...GREG, ...SMTP, ...args]);
+    assert.deepEqual([made.code, made.stderr], [0, ""]);
+    const { transport } = settingsOf(home);
+    assert.equal(transport.via, "smtp");
+    for (const [name, value] of Object.entries(expected)) {
+      const found = transport[name as keyof typeof transport];
+      assert.equal(found, `${value}`.startsWith("~") ? `${value}`.replace("~", home.path) : value, `${args} ${name}`);
+    }
+    const { password_file } = transport;
+    assert.equal(made.stdout.includes(`(umask 077; cat >${password_file})`), password_file !== "", made.stdout);
+  }
+});
+
 /** [arguments, complaint, status] */
 const complains: [string[], RegExp, number][] = [
   [[...GREG, ...TRY], /no terminal.*--yes/, 64],
-  [["--yes", "--via", "smtp", ...GREG], /smtp is not there yet/, 64],
-  [["--yes", "--via", "pigeon", ...GREG], /--via is "pigeon", not one of: command, maildir, smtp/, 64],
+  [["--yes", "--via", "pigeon", ...GREG], /--via is "pigeon", not one of: command, smtp, maildir/, 64],
+  [["--yes", "--via", "smtp", ...GREG], /No server is named: give --host/, 64],
+  [["--yes", "--host", "smtp.example.org", ...GREG], /--host needs --via smtp/, 64],
+  [["--yes", ...SMTP, ...GREG, "--maildir", "x"], /--maildir needs --via maildir/, 64],
+  [["--yes", ...SMTP, ...GREG, "--preset", "exim"], /--preset needs --via command/, 64],
+  [["--yes", ...SMTP, ...GREG, "--port", "smtp"], /--port is "smtp", not a number/, 64],
+  [["--yes", ...SMTP, ...GREG, "--port", "65536"], /transport\.port: 65536 is not a whole number/, 78],
+  [["--yes", ...SMTP, ...GREG, "--security", "ssl"], /--security is "ssl", not one of: tls, starttls, none/, 64],
+  [["--yes", ...SMTP, ...GREG, "--security", "none"], /is for a server on this machine/, 78],
+  [["--yes", ...SMTP, ...GREG, "--password-file", "x"], /--password-file needs --user/, 64],
   [["--yes", "--adress", "x"], /Unknown option "--adress"; did you mean --address\?/, 64],
   [["--yes", ...GREG, ...TRY, "more"], /Unknown argument "more"/, 64],
   [["--yes", "--address", "greg", ...TRY], /"greg" has no @/, 64],
   [["--yes", ...GREG, "--address", "GREG@example.org", ...TRY], /given twice/, 64],
   [["--yes", "--address", "greg@example.org", "--srs-domain", "example.org", ...TRY], /needs another/, 64],
   [["--yes", "--address", "greg@example.org", "--srs-domain", "a b", ...TRY], /not well formed/, 64],
-  [["--yes", ...GREG, ...TRY, "--command", "/bin/x"], /no meaning with --via maildir/, 64],
+  [["--yes", ...GREG, ...TRY, "--command", "/bin/x"], /--command needs --via command/, 64],
   [["--yes", ...GREG, "--maildir", "x"], /needs --via maildir/, 64],
   [["--yes", ...GREG, "--command", "msmtp"], /"msmtp" is not an absolute path/, 64],
   [["--yes", ...GREG, "--command", "/bin/cat"], /Say with --preset/, 64],
@@ -246,6 +279,32 @@ onTerminal("on a terminal it asks, again when the answer is wrong, and before it
   assert.equal(challenge.answer, true, "only who says yes enters contracts");
   assert.deepEqual([identity!.address, identity!.srs_domain], ["greg@example.org", "srs.example.org"]);
   assert.equal(incoming.spam, `${home.path}/Maildir/.Spam`);
+});
+
+onTerminal("on a terminal it asks for the server, who we are there, and where the password is", async () => {
+  using home = emptyHome();
+  const args = ["init", ...GREG, "--via", "smtp", "--spam", "~/Spam", "--challenges"];
+  await using terminal = await Terminal.open(home, [...COUNTERSIGN, ...args]);
+  await terminal.shows(/The server that takes your mail.*: *$/m);
+  await terminal.press("Enter");
+  await terminal.shows(/No server is named/);
+  await terminal.type("smtp.example.org");
+  await terminal.press("Enter");
+  await terminal.shows(/Your user name there.*: *$/m);
+  await terminal.type("greg");
+  await terminal.press("Enter");
+  await terminal.shows(/The file that has, or is to have, your password: .*countersign\/password/);
+  await terminal.press("Enter");
+  await terminal.shows(/^Write .*config\.toml\?/m);
+  await terminal.type("y");
+  await terminal.press("Enter");
+  assert.equal(await terminal.ended(), 0);
+  const { host, user, password_file } = settingsOf(home).transport;
+  assert.deepEqual([host, user, password_file], [
+    "smtp.example.org",
+    "greg",
+    `${home.path}/.config/countersign/password`,
+  ]);
 });
 
 onTerminal("on a terminal, who does not say yes gets nothing", async () => {

@@ -134,7 +134,7 @@ Deno.test("a launcher lets 1 through from verify, and from no mail program", asy
   using home = gregs();
   const config = `--config "${ROOT}/deno.json"`;
   const launcher = (entry: string) =>
-    launcherText({ program: "countersign", deno: "deno", entry, flags: `--frozen ${config}` });
+    launcherText({ program: "countersign", rights: "", deno: "deno", entry, flags: `--frozen ${config}`, cache: "" });
   const run = (name: string, entry: string, args: string[]): Promise<Ran> =>
     home.run([home.write(`tools/${name}`, launcher(entry), 0o755), ...args]);
   const ours = `${ROOT}/main.ts`;

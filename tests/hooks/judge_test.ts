@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Delivery } from "../../hooks/delivery.ts";
 import { type Action, type Context, judge, type Result } from "../../hooks/judge.ts";
 import { parseConfig } from "../../lib/config.ts";
+import { hmac } from "../../lib/hmac.ts";
 import type { Identity } from "../../lib/identity.ts";
 import { field, parseHead } from "../../lib/message.ts";
 import { parseAddress } from "../../lib/address.ts";
@@ -59,6 +60,13 @@ const srs = (identity: Identity, options: { now?: Date; alias?: string; secret?:
     alphabet: "base64url",
     now: options.now ?? now,
   });
+
+/** An address of greg's with any stamp, its hash right: what only he could make. */
+async function stamped(stamp: string, local = "greg"): Promise<string> {
+  const mac = await hmac("SHA-1", greg.keys[0]!.secret, secret(`${stamp}example.org${local}`.toLowerCase()));
+  const hash = mac.toBase64({ alphabet: "base64url" }).slice(0, 8);
+  return `SRS0=${hash}=${stamp}=example.org=${local}@srs.example.org`;
+}
 
 async function returning(address: string, key: string, signer: string, when = now): Promise<string> {
   const tag = await signTag(address, "<1@example.org>", { key, secret: signer, now: when });
@@ -130,6 +138,62 @@ Deno.test("a signed recipient proves the bounce", { permissions: "none" }, async
   ]);
 });
 
+Deno.test("what a signed recipient was found to be is told, and that it was one", { permissions: "none" }, async () => {
+  const mine = await srs(greg);
+  const stranger = mine.replace("=greg@", "=eve@");
+  const prvs = (when: Date) => prvsSign("greg@example.org", { secret: "greg new", keyNumber: 2, now: when });
+  const rows: Record<string, string> = {
+    [mine]: "valid signed address of greg@example.org",
+    [await srs(greg, { now: day(-22) })]: "expired signed address of greg@example.org",
+    [await srs(greg, { now: day(-180) })]: "SRS address is 180 days old",
+    [await srs(greg, { secret: "mallory" })]: "SRS address has a wrong hash",
+    [stranger]: "SRS address has a wrong hash",
+    [await stamped("11")]: "SRS address has a bad time stamp",
+    [await stamped("GA", "eve")]: "SRS address holds an address that is not this identity's",
+    [await prvs(now)]: "valid signed address of greg@example.org",
+    [await prvs(day(-8))]: "prvs address is expired",
+    "prvs=2807abcdef=greg@example.org": "prvs address has a wrong signature",
+  };
+  for (const [recipient, reason] of Object.entries(rows)) {
+    const { verdict } = await judge(delivery(null, recipient, BOUNCE), context());
+    assert.deepEqual([verdict.reason, verdict.signed], [reason, true], recipient);
+  }
+  const { steps } = await judge(delivery(null, "greg@example.org", BOUNCE), context());
+  const step = steps.find(({ check }) => check === "signed-recipient");
+  assert.equal(step?.found, "the recipient is not a signed address");
+});
+
+Deno.test("as many characters of hash are asked for as are written, but no more than 8", async () => {
+  for (const written of [4, 7, 8, 9, 12, 27]) {
+    const settings = context(`[srs]\nhash_length = ${written}\n`);
+    for (const given of [4, 6, 7, 8, 9, 12, 27]) {
+      const address = await srs(greg, { hashLength: given });
+      const { verdict } = await judge(delivery(null, address, BOUNCE), settings);
+      const good = given >= Math.min(written, 8);
+      assert.equal(verdict.result, good ? "genuine" : "forged", `${given} of ${written}`);
+    }
+  }
+});
+
+Deno.test("prvs is known in either form on every day, whatever its digits", async () => {
+  for (let nth = 0; nth < 250; nth++) {
+    const today = { ...context(), now: day(nth) };
+    for (const delimiter of ["", "-"]) {
+      const signing = { secret: greg.keys[0]!.secret, keyNumber: 2, delimiter, now: day(nth) };
+      const address = await prvsSign("greg@example.org", signing);
+      const { verdict } = await judge(delivery(null, address, BOUNCE), today);
+      assert.equal(verdict.result, "genuine", address);
+    }
+  }
+});
+
+Deno.test("a hash over any stamp is right, and only then the stamp is wrong", { permissions: "none" }, async () => {
+  const today = /^SRS0=[^=]+=(..)=/.exec(await srs(greg))![1]!;
+  assert.equal(await stamped(today), await srs(greg));
+  const { verdict } = await judge(delivery(null, await stamped("11"), BOUNCE), context());
+  assert.equal(verdict.reason, "SRS address has a bad time stamp");
+});
+
 Deno.test("a signed recipient that is wrong is a forgery, whoever sends", { permissions: "none" }, async () => {
   const bad = { action: "spam", result: "forged", check: "signed-recipient", mark: true } as const;
   const mine = await srs(greg);
@@ -159,6 +223,13 @@ Deno.test("a signed recipient that is wrong is a forgery, whoever sends", { perm
       ...bad,
     },
     { what: "no hash", given: delivery(null, "SRS0=@srs.example.org", BOUNCE), ...bad },
+    { what: "our hash over a stamp that is none", given: delivery(null, await stamped("11"), BOUNCE), ...bad },
+    {
+      what: "no hash, the second door",
+      given: delivery(null, "SRS0==GA=example.org=greg@example.org", BOUNCE),
+      ...bad,
+    },
+    { what: "our hash over no stamp", given: delivery(null, await stamped(""), BOUNCE), ...bad },
     { what: "bytes that are not UTF-8", given: delivery(null, mine.replace("greg", "gr\ufffdg"), BOUNCE), ...bad },
     { what: "a person", given: delivery("jo@b.example", mine.replace("=JJ=", "=JK="), LETTER), ...bad },
     { what: "prvs, wrong", given: delivery(null, "prvs=2807abcdef=greg@example.org", BOUNCE), ...bad },
@@ -202,6 +273,7 @@ Deno.test("what is not a bounce to an identity is none of our business", { permi
     { what: "looks like a bounce, has a sender", given: delivery("jo@b.example", "greg@example.org", BOUNCE), ...pass },
     { what: "a bounce to somebody else", given: delivery(null, "postmaster@example.org", BOUNCE), ...pass },
     { what: "a double bounce to postmaster", given: delivery("#@[]", "postmaster@example.org", BOUNCE), ...pass },
+    { what: "not quite a daemon", given: delivery("no-mailer-daemon@x.example", "greg@example.org", BOUNCE), ...pass },
     { what: "an unknown sender", given: delivery(undefined, "greg@example.org", BOUNCE), ...pass },
     { what: "an undecodable sender", given: delivery("s\ufffdr@x.example", "greg@example.org", LETTER), ...pass },
     {
@@ -210,6 +282,10 @@ Deno.test("what is not a bounce to an identity is none of our business", { permi
       ...pass,
     },
     { what: "prvs of somebody else", given: delivery(null, "prvs=2807abcdef=jo@b.example", BOUNCE), ...pass },
+    ...["xprvs=2807abcdef=greg", "greg-prvs=2807abcdef0", "greg9prvs=2807abcdef", "greg5prvs=2807abcdef"].map(
+      (local) => ({ what: local, given: delivery(null, `${local}@example.org`, BOUNCE), ...pass }),
+    ),
+    { what: "SRS0 within a word", given: delivery(null, `x${await srs(greg)}`, BOUNCE), ...pass },
     { what: "no recipient known", given: delivery(null, [], BOUNCE), ...pass },
     {
       what: "a list's SRS address",
@@ -349,6 +425,14 @@ Deno.test("the null sender without proof: marked when it is no bounce, else as t
       action: "spam",
     },
   ]);
+});
+
+Deno.test("every check is asked in its order, and says what it found", { permissions: "none" }, async () => {
+  const { verdict, steps } = await judge(delivery(null, "greg@example.org", BOUNCE), context());
+  const order = ["challenge", "signed-recipient", "addressed", "proof", "returned-header", "answer", "forged"];
+  assert.deepEqual(steps.map(({ check }) => check), order);
+  for (const { check, found } of steps) assert.match(found, /^\w.*\w$/, check);
+  assert.equal(steps.at(-1)!.found, verdict.reason);
 });
 
 Deno.test("a key older than 900 days verifies no more", { permissions: "none" }, async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { CALLERS } from "../../hooks/delivery.ts";
 import { exitStatus } from "../../hooks/exits.ts";
-import { parseOptions } from "../../hooks/options.ts";
+import { callerIn, parseOptions } from "../../hooks/options.ts";
 
 Deno.test("the command line of a hook", { permissions: "none" }, () => {
   assert.deepEqual(parseOptions([]), { caller: "qmail", forward: false });
@@ -18,6 +18,11 @@ Deno.test("the command line of a hook", { permissions: "none" }, () => {
     },
   );
   assert.equal(parseOptions(["--forward"]).forward, true);
+  // Behind "--" nothing that a stranger chose as his address is an option.
+  const [sender, recipient] = ["--maildir=/tmp/x@b.example", "--as=qmail"];
+  const words = ["--as", "postfix", "--", sender, recipient];
+  assert.deepEqual(parseOptions(words), { caller: "postfix", forward: false, sender, recipient });
+  assert.equal(callerIn(words), "postfix");
   assert.equal(parseOptions(["--help"]).ask, "help");
   assert.equal(parseOptions(["--version"]).ask, "version");
 });

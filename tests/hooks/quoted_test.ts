@@ -118,3 +118,10 @@ Deno.test("A message cut within a part: its last line counts only when it is end
   // Cut within its header: what is missing could be another tag.
   assert.deepEqual(await found(mail.slice(0, mail.indexOf("A: 1") + "A: 1\n".length), false), []);
 });
+
+Deno.test("Parts of more lines than postal-mime can read in a known time are not read", async () => {
+  const [front, back] = mime(part("A: 1\n\none\nHERE")).split("HERE") as [string, string];
+  const most = 20_000 - (front + back).split("\n").length + 1;
+  assert.equal((await found(front + "\n".repeat(most) + back)).length, 1);
+  assert.deepEqual(await found(front + "\n".repeat(most + 1) + back), []);
+});

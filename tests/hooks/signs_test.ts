@@ -22,6 +22,7 @@ Deno.test("what comes from the null sender and is no bounce shows none", () => {
     "From: jo@b.example\nSubject: Accepted: Lunch\nContent-Type: text/calendar; method=REPLY\n\nBEGIN:VCALENDAR\n",
     "From: fbl@b.example\nContent-Type: multipart/report; report-type=feedback-report; boundary=b\n\n--b\n",
     "From: jo@b.example\nSubject: Hello\n\nHi. This is me, not a program.\n",
+    "From: jo@@b.example, <\nSubject: Hello\n\nThat From is none.\n",
   ];
   for (const mail of good) assert.equal(sign(mail), undefined, mail);
 });

@@ -97,11 +97,19 @@ const VALUES: Record<string, { good: string; is: unknown; bad: string; with?: Ta
   "prvs.receive": { good: "true", is: true, bad: '"true"' },
   "prvs.delimiter": { good: '"-"', is: "-", bad: '"="' },
   "prvs.lifetime": { good: "99", is: 99, bad: "0" },
-  "transport.via": { good: '"maildir"', is: "maildir", bad: '"smtp"', with: { transport: { maildir: '"/m"' } } },
+  "transport.via": { good: '"maildir"', is: "maildir", bad: '"lmtp"', with: { transport: { maildir: '"/m"' } } },
   "transport.preset": { good: '"exim"', is: "exim", bad: '"qmail"' },
   "transport.command": { good: '["/usr/bin/msmtp", "-a"]', is: ["/usr/bin/msmtp", "-a"], bad: '["msmtp"]' },
   "transport.maildir": { good: '"~/out"', is: "/home/greg/out", bad: '"a\\nb"' },
+  "transport.spool": { good: "true", is: true, bad: '"true"' },
   "transport.timeout": { good: "0", is: 0, bad: "1.5" },
+  "transport.host": { good: '"smtp.example.org"', is: "smtp.example.org", bad: '"smtp.example.org, other"' },
+  "transport.port": { good: "2525", is: 2525, bad: "65536" },
+  "transport.security": { good: '"starttls"', is: "starttls", bad: '"ssl"' },
+  "transport.ca": { good: '"ca.pem"', is: `${FOLDER}/ca.pem`, bad: '"a\\u0000"' },
+  "transport.user": { good: '"greg"', is: "greg", bad: '"a\\nb"' },
+  "transport.password_file": { good: '"~/.password"', is: "/home/greg/.password", bad: '"a\\u0000"' },
+  "transport.helo": { good: '"[192.0.2.1]"', is: "[192.0.2.1]", bad: '"a b"' },
   "transport.real": { good: '["/usr/sbin/sendmail"]', is: ["/usr/sbin/sendmail"], bad: '["/bin/x", "a\\u0000b"]' },
   "incoming.forged": { good: '"mark"', is: "mark", bad: '"drop"' },
   "incoming.spam": { good: '"Spam"', is: `${FOLDER}/Spam`, bad: '""' },
@@ -311,6 +319,8 @@ Deno.test("An error of TOML is one line with the line's number, without the code
     const message = messageOf(text);
     const [, number, what] = /^(\d+): ([a-z].*)$/.exec(message)!;
     assert.doesNotMatch(what!, /\^|\d: |invalid toml document|# one/i, wrong);
+    // Where the number of the line has one digit more than that of the line before.
+    assert.equal(messageOf(`${"\n".repeat(6)}${text}`).replace(/^\d+: /, ""), what, wrong);
     const line = Number(number);
     assert.ok(line >= 4 && line <= text.split("\n").length, `${line} in ${JSON.stringify(wrong)}`);
   }
@@ -327,6 +337,22 @@ Deno.test("Settings are judged together", () => {
     `${IDENTITY}[transport]\nvia = "maildir"\nmaildir = "/m"\ncommand = ["/bin/x"]\n`,
     '6: transport.command has no meaning with via = "maildir"',
   );
+  const smtp = (more: string) => `${IDENTITY}[transport]\nvia = "smtp"\n${more}`;
+  bad(smtp(""), "3: transport.host is not set: say which server takes your mail");
+  bad(smtp('host = "h"\ncommand = ["/bin/x"]\n'), '6: transport.command has no meaning with via = "smtp"');
+  for (const host of ["smtp.example.org", "10.0.0.1", "128.0.0.1", "127.0.0.1.example.org", "localhost.example.org"]) {
+    const text = smtp(`host = "${host}"\nsecurity = "none"\n`);
+    bad(text, '6: transport.security = "none" is for a server on this machine, as 127.0.0.1');
+  }
+  for (const host of ["localhost", "127.0.0.1", "127.1.2.3", "::1"]) {
+    assert.equal(parse(smtp(`host = "${host}"\nsecurity = "none"\n`)).transport.host, host);
+  }
+  bad(
+    smtp('host = "::1"\nsecurity = "none"\nuser = "greg"\npassword_file = "p"\n'),
+    '7: transport.user needs TLS: with security = "none" no password is sent',
+  );
+  bad(smtp('host = "h"\nuser = "greg"\n'), "6: transport.user needs transport.password_file");
+  bad(smtp('host = "h"\npassword_file = "p"\n'), "6: transport.password_file needs transport.user");
   const second = (address: string, keys: string) =>
     `${TRANSPORT}${IDENTITY}[[identity]]\naddress = "${address}"\n${keys}`;
   bad(second("GREG@example.org", 'keys = "b"'), '6: identity.address "GREG@example.org" is there twice');

@@ -43,7 +43,28 @@ Deno.test("An entry holds digests and nothing of the text", { permissions: "none
   );
   for (const digest of [...entry.fields, ...entry.lines]) assert.match(digest, /^[0-9a-f]{32}$/);
   assert.ok(!/hello|one|2026/.test(printEntry(entry)));
+  assert.match(printEntry(entry), /^[^\n]+\n$/);
+  assert.equal((await made(HEADER.replace("Message-ID:", "X:"))).messageId, "");
   assert.equal((await made(HEADER, "x\n".repeat(LINES + 1))).lines.length, LINES);
+});
+
+/** As another program would do it: the files outlive the version that wrote them. */
+async function digest(text: string): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", unbinary(text))).toHex().slice(0, 32);
+}
+
+Deno.test("An entry is what it was in the first version", { permissions: "none" }, async () => {
+  assert.deepEqual([LINES, ENTRY_DAYS], [64, 7]);
+  const two = HEADER.replace("From: ", 'From: "Ann  Lee" <Ann@Example.org>, root, friends:;, Nobody <>, ');
+  const { fields, lines } = await made(two);
+  const first = await digest("one");
+  assert.deepEqual(lines, [first, await digest(`${first}two`)]);
+  assert.deepEqual(fields, [
+    await digest("Ann Lee <ann@example.org>, <root@>,Nobody <>,Joe <joe@example.net>"),
+    await digest("Fri, 20 Nov 2026 05:59:57 +0100"),
+    await digest("hello there"),
+  ]);
+  assert.equal(await entryName({ messageId: "1@x", list: "A@b" }), `${await digest("1@x")}-${await digest("a@b")}`);
 });
 
 Deno.test("Header fields agree in whatever spelling, and in no other text", { permissions: "none" }, async () => {
@@ -67,6 +88,7 @@ Deno.test("Header fields agree in whatever spelling, and in no other text", { pe
   await good(HEADER.replace("20 Nov", "20\tNov"));
   await good(HEADER.replaceAll(/^[\w-]+:/gm, (name) => name.toUpperCase()));
   await good(HEADER.replace("To: ", "To: x, "));
+  await good(HEADER.replace("hello there", "=?us-ascii?q?_hello_there_?="));
   await good(subject, accents);
   await good(HEADER.replace("hello there", "=?iso-8859-1?q?Gr=FC=DFe_an_alle?="), accents);
 
@@ -80,6 +102,7 @@ Deno.test("Header fields agree in whatever spelling, and in no other text", { pe
   await bad(HEADER.replace("05:59:57", "05:59:58"), "Date");
   await bad(HEADER.replace("+0100", "+0100 (CET)"), "Date");
   await bad(HEADER.replace("Date:", "X:"), "Date");
+  await bad(HEADER.replace("Fri", "=?us-ascii?q?Fri?="), "Date");
   await bad(`${HEADER}Date: Sat, 21 Nov 2026 05:59:57 +0100\n`, "Date");
   await bad(HEADER.replace("hello there", "hellothere"), "Subject");
   await bad(HEADER.replace("hello there", "Hello there"), "Subject");
@@ -88,6 +111,8 @@ Deno.test("Header fields agree in whatever spelling, and in no other text", { pe
   await bad(HEADER.replace("Subject:", "X:"), "Subject");
   await bad(`${HEADER}Subject: BUY NOW\n`, "Subject");
   await bad(`Subject: BUY NOW\n${HEADER}`, "Subject");
+  const joined = HEADER.replace("hello there", "hellothere");
+  await bad(HEADER.replace("hello there", "hello\nSubject: there"), "Subject", await made(joined));
   await bad(subject.replace("\xbc", "\xbd"), "Subject", accents);
 });
 
@@ -119,6 +144,8 @@ Deno.test("The quoted body is the beginning of what was sent", { permissions: "n
   await good("", "");
   await good("", "\n\n");
   await good("one\n", "", true);
+  await good("\n\none\n", "\n\n");
+  await good(many(LINES - 1), `${many(LINES - 1)}\n`);
   await good(many(LINES), many(LINES));
   await good(many(LINES), `${many(LINES)}\n\n`);
   await good(many(LINES + 5), many(LINES + 5));
@@ -133,6 +160,12 @@ Deno.test("The quoted body is the beginning of what was sent", { permissions: "n
   await bad("one\ntwo\n", "One\n");
   await bad("", "BUY NOW\n");
   await bad(many(LINES), many(LINES).replace(`line ${LINES - 1}`, "BUY NOW"));
+  // What was added behind is seen, however far behind.
+  for (const empty of [1, 2, LINES - 2, LINES - 1, LINES, 2 * LINES]) {
+    await bad("one\n", `one\n${"\n".repeat(empty)}BUY NOW\n`);
+    await bad(many(LINES - 1), `${many(LINES - 1)}${"\n".repeat(empty)}BUY NOW\n`);
+  }
+  await bad("one\n", "", /no line of the body is quoted/);
   await bad("one\ntwo\n", "", /no line of the body is quoted/);
   await bad("one\ntwo\n", "\n\n", /no line of the body is quoted/);
   assert.match(await quote("one\n", "BUY NOW\n", true) ?? "", /not what was sent/, "a header alone, with a body");
@@ -169,6 +202,8 @@ Deno.test("Lines of a body", { permissions: "none" }, () => {
   good("\n\r\n", true, ["", ""]);
   good("\xff\0\n", false, ["\xff\0"]);
   good("x\n".repeat(LINES + 20), true, Array(LINES + 1).fill("x"));
+  good(`${"x\n".repeat(LINES)}y`, true, [...Array(LINES).fill("x"), "y"]);
+  good(`${"x\n".repeat(LINES + 1)}y`, true, Array(LINES + 1).fill("x"));
 });
 
 Deno.test("An entry is read as it was written, and nothing else is one", { permissions: "none" }, async () => {
@@ -181,6 +216,8 @@ Deno.test("An entry is read as it was written, and nothing else is one", { permi
     for (const value of [undefined, null, {}, [1]]) without({ [name]: value });
   }
   without({ fields: ["a", "b"] });
+  without({ fields: ["a", 1, "c"] });
+  without({ lines: ["a", 1] });
   without({ fields: ["a", "b", "c", "d"] });
   without({ expires: 1.5 });
   without({ expires: "1" });

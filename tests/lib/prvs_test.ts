@@ -90,8 +90,45 @@ Deno.test("the key digit chooses the secret; several under one digit are tried",
   assert.equal(await prvsVerify(address, { secrets: { 3: ["old", "new"] } }), "user@example.org");
   await assert.rejects(prvsVerify(address, { secrets: { 3: "old" } }), { kind: "hash-invalid" });
   await assert.rejects(prvsVerify(address, { secrets: { 0: "new" } }), { kind: "no-secret" });
-  await assert.rejects(prvsSign("user@example.org", { secret: "x", keyNumber: 10 }), { kind: "option-invalid" });
-  await assert.rejects(prvsSign("user@example.org", { secret: "x", lifetime: 1000 }), { kind: "option-invalid" });
+});
+
+Deno.test("options that make no sense are refused", async () => {
+  for (const keyNumber of [-1, 10, 0.5, NaN]) {
+    const message = `Option keyNumber is ${keyNumber}, not a single digit`;
+    await assert.rejects(prvsSign("a@b", { secret: "x", keyNumber }), { kind: "option-invalid", message });
+  }
+  for (const lifetime of [0, 1000, 1.5, NaN]) {
+    const message = `Option lifetime is ${lifetime}, not a whole number from 1 to 999`;
+    await assert.rejects(prvsSign("a@b", { secret: "x", lifetime }), { kind: "option-invalid", message });
+    await assert.rejects(prvsVerify("a@b", { secrets: {}, lifetime }), { kind: "option-invalid", message });
+  }
+  for (const lifetime of [1, 999]) {
+    const address = await prvsSign("a@b", { secret: "x", keyNumber: 9, lifetime });
+    assert.equal(await prvsVerify(address, { secrets: { 9: "x" }, lifetime }), "a@b");
+  }
+});
+
+Deno.test("errors name the address and what is wrong with it", async () => {
+  const now = new Date("2026-11-20T12:00:00Z");
+  const bad = (run: Promise<string>, kind: string, message: string) => assert.rejects(run, { kind, message });
+  for (const address of ["a", "@b", "a@", "@", ""]) {
+    const message = `Address "${address}" is not of the form local@domain`;
+    await bad(prvsSign(address, { secret: "x" }), "no-at", message);
+    await bad(prvsVerify(address, { secrets: {} }), "no-at", message);
+  }
+  await bad(prvsVerify("a@b", { secrets: {} }), "not-prvs", 'Address "a@b" is not a prvs address');
+  const address = await prvsSign("a@b", { secret: "x", keyNumber: 3, now });
+  await bad(prvsVerify(address, { secrets: {} }), "no-secret", `No secret for key 3 of prvs address "${address}"`);
+  const other = prvsVerify(address, { secrets: { 3: "y" }, now });
+  await bad(other, "hash-invalid", `Prvs address "${address}" has a wrong signature`);
+  const late = prvsVerify(address, { secrets: { 3: "x" }, now: new Date(now.getTime() + 8 * 86_400_000) });
+  await bad(late, "stamp-expired", `Prvs address "${address}" is expired`);
+});
+
+Deno.test("a domain that was changed to upper case is known again, its local part as it was signed", async () => {
+  const address = await prvsSign("Ann.Lee@example.org", { secret: "x" });
+  const upper = address.replace("@example.org", "@EXAMPLE.ORG");
+  assert.equal(await prvsVerify(upper, { secrets: { 0: "x" } }), "Ann.Lee@example.org");
 });
 
 Deno.test("the sub-address form is read with any delimiter", async () => {
@@ -99,5 +136,9 @@ Deno.test("the sub-address form is read with any delimiter", async () => {
     const address = await prvsSign("a+b-c@example.org", { secret: "s", delimiter });
     assert.match(address, /^a\+b-c[-+_.]prvs=\d{4}[0-9a-f]{6}@example\.org$/);
     assert.equal(await prvsVerify(address, { secrets: { 0: "s" } }), "a+b-c@example.org");
+  }
+  for (const delimiter of "09azAZ=") {
+    const address = await prvsSign("ab@example.org", { secret: "s", delimiter });
+    await assert.rejects(prvsVerify(address, { secrets: { 0: "s" } }), { kind: "not-prvs" }, delimiter);
   }
 });

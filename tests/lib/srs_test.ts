@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { type Fail, srsForward, type SrsOptions, srsReverse } from "../../mod.ts";
+import { dayOf } from "../../lib/day.ts";
+import { hmac } from "../../lib/hmac.ts";
+import { utf8 } from "../../lib/bytes.ts";
 import { inTime, srsOpen, STAMP_CYCLE } from "../../lib/srs.ts";
 import vectors from "../vectors/srs.json" with { type: "json" };
 
@@ -124,14 +127,97 @@ Deno.test("the first secret signs and all verify", async () => {
 });
 
 Deno.test("options that make no sense are refused", async () => {
-  for (
-    const bad of [{ hashLength: 0 }, { hashLength: 29 }, { hashMin: 0 }, { maxAge: 1024 }, { maxAge: 1.5 }, {
-      skew: 31,
-    }]
-  ) {
-    await assert.rejects(srsForward("a@b.example", "s.example", { secrets, ...bad }), { kind: "option-invalid" });
-    await assert.rejects(srsReverse("SRS0=x=y=z=u@s", { secrets, ...bad }), { kind: "option-invalid" });
+  const ranges = { hashLength: [1, 28], hashMin: [1, 28], maxAge: [0, STAMP_CYCLE - 1], skew: [0, 30] };
+  for (const [name, [low, high]] of Object.entries(ranges) as [string, [number, number]][]) {
+    const message = (value: number) => `Option ${name} is ${value}, not a whole number from ${low} to ${high}`;
+    for (const value of [low - 1, high + 1, low + 0.5, NaN]) {
+      const [options, wrong] = [{ secrets, [name]: value }, { kind: "option-invalid", message: message(value) }];
+      await assert.rejects(srsForward("a@b.example", "s.example", options), wrong);
+      await assert.rejects(srsReverse("SRS0=x=y=z=u@s", options), wrong);
+    }
+    for (const value of [low, high]) await srsForward("a@b.example", "s.example", { secrets, [name]: value });
   }
-  await assert.rejects(srsForward("a@b.example", "s.example", { secrets: [] }), { kind: "no-secret" });
+  const none = { kind: "no-secret", message: "No secret is given" };
+  await assert.rejects(srsForward("a@b.example", "s.example", { secrets: [] }), none);
+  await assert.rejects(srsReverse("SRS0=x=y=z=u@s", { secrets: [] }), none);
   await assert.rejects(srsForward("a@b.example", "s.example", { secrets: [""] }), { kind: "no-secret" });
+});
+
+/** What only the owner of the secret can make: an address with these fields, whatever they are. */
+async function made(tag: string, parts: string[]): Promise<string> {
+  const mac = await hmac("SHA-1", secrets[0]!, utf8(parts.join("").toLowerCase()));
+  return `${tag}=${[mac.toBase64().slice(0, 4), ...parts].join("=")}@s.example`;
+}
+
+Deno.test("fields that are missing are empty", async () => {
+  const parts = ["GA", "b.example", "a"];
+  for (const count of parts.keys()) {
+    const [, host = "", local = ""] = parts.slice(0, count);
+    assert.equal((await srsOpen(await made("SRS0", parts.slice(0, count)), { secrets })).address, `${local}@${host}`);
+    const [first = "", rest = ""] = parts.slice(1, 1 + count);
+    assert.equal(
+      (await srsOpen(await made("SRS1", parts.slice(1, 1 + count)), { secrets })).address,
+      `SRS0${rest}@${first}`,
+    );
+  }
+});
+
+Deno.test("a stamp is two characters of its alphabet", async () => {
+  const age = async (stamp: string) =>
+    (await srsOpen(await made("SRS0", [stamp, "b.example", "a"]), { secrets, now: noon })).age;
+  const today = dayOf(noon) % STAMP_CYCLE;
+  for (const [stamp, day] of [["AA", 0], ["aa", 0], ["A7", 31], ["7A", 31 * 32], ["77", STAMP_CYCLE - 1]] as const) {
+    assert.equal(await age(stamp), (today - day + STAMP_CYCLE) % STAMP_CYCLE, stamp);
+  }
+  for (const stamp of ["", "A", "AAA", "A1", "1A", "A8", "8A", "A0", "A!", "\u00e4A"]) {
+    assert.equal(await age(stamp), undefined, stamp);
+  }
+});
+
+Deno.test("what only looks like SRS further on is not SRS", async () => {
+  const options = { secrets, now: noon };
+  for (const tag of ["SRS0", "SRS1"]) {
+    for (const sender of [`my${tag}=x=y=z@b.example`, `my-${tag}=x@b.example`]) {
+      const address = await srsForward(sender, "s.example", options);
+      assert.match(address, /^SRS0=[^=]{4}=[A-Z2-7]{2}=b\.example=my/, sender);
+      assert.equal(await srsReverse(address, options), sender);
+      await assert.rejects(srsReverse(address, { secrets, now: later(22) }), { kind: "stamp-expired" }, sender);
+    }
+  }
+});
+
+Deno.test("a second hop drops the hash of the first, whatever it was", async () => {
+  const forward = (hash: string) => srsForward(`SRS1=${hash}=b.example==x=y=z=a@c.example`, "s.example", { secrets });
+  assert.equal(await forward(""), await forward("abcd"));
+  assert.equal(await srsReverse(await forward(""), { secrets }), "SRS0=x=y=z=a@b.example");
+});
+
+Deno.test("the defaults are those of Mail::SRS: 4 characters of hash, none fewer read, 21 days", async () => {
+  const [now, options] = [noon, { secrets, now: noon }];
+  const address = await srsForward("a@b.example", "s.example", options);
+  assert.equal(
+    address,
+    await srsForward("a@b.example", "s.example", { hashLength: 4, hashMin: 4, maxAge: 21, ...options }),
+  );
+  const shorter = await srsForward("a@b.example", "s.example", { hashLength: 3, ...options });
+  await assert.rejects(srsReverse(shorter, options), { kind: "hash-invalid" });
+  assert.equal(await srsReverse(shorter, { hashMin: 3, ...options }), "a@b.example");
+  const longest = await srsForward("a@b.example", "s.example", { secrets, now, hashLength: 28 });
+  assert.equal(longest, await srsForward("a@b.example", "s.example", { secrets, now, hashLength: 27 }));
+});
+
+Deno.test("errors name the address and what is wrong with it", async () => {
+  const options = { secrets, now: noon };
+  const bad = (run: Promise<string>, kind: string, message: string) => assert.rejects(run, { kind, message });
+  await bad(srsForward("a@b@c", "s", options), "at-in-user", 'Sender "a@b@c" has an @ in its local part');
+  await bad(srsForward("a@", "s", options), "no-at", 'Address "a@" has no @ with a domain behind it');
+  await bad(srsReverse("a@b", options), "not-srs", 'Address "a@b" is not an SRS address');
+  const wrong = "SRS0=xxxx=AA=b=a@s";
+  await bad(srsReverse(wrong, options), "hash-invalid", `SRS address "${wrong}" has a wrong hash`);
+  const old = await srsForward("a@b", "s", options);
+  const days = `is 30 days old on day ${dayOf(later(30))}; it is good for 9`;
+  await bad(srsReverse(old, { secrets, maxAge: 9, now: later(30) }), "stamp-expired", `SRS address "${old}" ${days}`);
+  const none = await made("SRS0", ["A1", "b", "a"]);
+  const stamp = "has a bad time stamp; it is good for 21";
+  await bad(srsReverse(none, options), "stamp-expired", `SRS address "${none}" ${stamp}`);
 });

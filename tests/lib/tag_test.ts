@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { utf8 } from "../../lib/bytes.ts";
+import { base32, utf8 } from "../../lib/bytes.ts";
 import { dayOf } from "../../lib/day.ts";
 import { Fail } from "../../lib/fail.ts";
 import { purposeMac } from "../../lib/hmac.ts";
@@ -115,6 +115,44 @@ Deno.test("The field is a line under 70 characters without =, for the longest ke
   }
 });
 
+Deno.test("A tag is what the format says", async () => {
+  assert.equal(TAG_FIELD, "X-Msgauth");
+  const nonce = "abcdefg7";
+  for (const [key, lifetime] of [["k1", 30], ["9", 0], ["z0000009", 400]] as const) {
+    const expiry = String(dayOf(NOW) + lifetime);
+    const mac = await purposeMac(SECRET, "tag", [ADDRESS, ID.slice(1, -1), nonce, expiry]);
+    const tag = await signTag(ADDRESS, ID, { key, secret: SECRET, now: NOW, lifetime, nonce });
+    assert.equal(tag, `v1.${key}.${expiry}.${nonce}.${base32(mac.subarray(0, 16))}`);
+    await verifyTag(tag, ADDRESS, ID, { secrets: { [key]: SECRET }, now: NOW });
+  }
+});
+
+Deno.test("The day of expiry has one to six digits", async () => {
+  const made = (day: number) => signTag(ADDRESS, ID, { key: "k1", secret: SECRET, now: new Date(0), lifetime: day });
+  for (const day of [0, 9, 19, 199_999, 999_999]) {
+    const tag = await made(day);
+    assert.equal(tag.split(".")[2], String(day));
+    await verifyTag(tag, ADDRESS, ID, { secrets, now: new Date(0) });
+  }
+  await assert.rejects(made(1_000_000), { kind: "option-invalid" });
+});
+
+Deno.test("Errors name the tag and what is wrong with it", async () => {
+  const tag = await sign();
+  const bad = (run: Promise<unknown>, kind: string, message: string) => assert.rejects(run, { kind, message });
+  const options = { key: "K", secret: SECRET, lifetime: 3, nonce: "x" };
+  await bad(
+    signTag(ADDRESS, ID, options),
+    "option-invalid",
+    'No tag can be made of key "K", lifetime 3, nonce "x"',
+  );
+  await bad(verifyTag("x", ADDRESS, ID, { secrets }), "not-tag", '"x" is not a tag');
+  await bad(verifyTag(tag, ADDRESS, ID, { secrets: {} }), "no-secret", `No key "k1" for tag "${tag}"`);
+  const other = verifyTag(tag, ADDRESS, "<x>", { secrets });
+  await bad(other, "tag-invalid", `Tag "${tag}" was not made for this message and address`);
+  await bad(verifyTag(tag, ADDRESS, ID, { secrets, now: days(31) }), "tag-expired", `Tag "${tag}" is expired`);
+});
+
 Deno.test("No two tags of one message are equal", async () => {
   assert.notEqual(await sign(), await sign());
   const fixed = { key: "k1", secret: SECRET, now: NOW, nonce: "abcdefgh" };
@@ -136,7 +174,10 @@ Deno.test("Each key verifies its own tags", async () => {
 Deno.test("What has not the form of a tag is none", async () => {
   const tag = await sign();
   for (
-    const wrong of ["", "v1", tag.replace("v1", "v2"), `${tag}.`, `${tag} ${tag}`, `${tag}\n${tag}`, tag.slice(0, -1)]
+    const wrong of [
+      ...["", "v1", tag.replace("v1", "v2"), `${tag}.`, `${tag} ${tag}`, `${tag}\n${tag}`, tag.slice(0, -1)],
+      ...[tag.replace(/\d{5}/, ""), ..."0189A".split("").map((last) => tag.slice(0, -1) + last)],
+    ]
   ) {
     await assert.rejects(verifyTag(wrong, ADDRESS, ID, { secrets, now: NOW }), { kind: "not-tag" }, wrong);
   }
@@ -148,7 +189,9 @@ Deno.test("signTag refuses what could not be verified", async () => {
     await assert.rejects(made, { kind }, JSON.stringify(options));
   };
   for (const key of ["", "K1", "k.1", "abcdefghi", "k1\n"]) await bad({ key }, "option-invalid");
-  for (const nonce of ["", "abcdefg", "abcdefghi", "ABCDEFGH", "abcdefg1"]) await bad({ nonce }, "option-invalid");
+  for (const nonce of ["", "abcdefg", "abcdefghi", "ABCDEFGH", "abcdefg1", "abcdefg8"]) {
+    await bad({ nonce }, "option-invalid");
+  }
   for (const lifetime of [0.5, NaN, Infinity, -dayOf(NOW) - 1]) await bad({ lifetime }, "option-invalid");
   await bad({ secret: "" }, "no-secret");
   await bad({ secret: new Uint8Array(0) }, "no-secret");
@@ -174,4 +217,10 @@ Deno.test("The Message-ID is what stands between its brackets", () => {
   good("<a@b", "<a@b");
   good("<>", "");
   good("", "");
+});
+
+Deno.test("Without a time the clock counts", async () => {
+  await verifyTag(await signTag(ADDRESS, ID, { key: "k1", secret: SECRET }), ADDRESS, ID, { secrets });
+  const old = await signTag(ADDRESS, ID, { key: "k1", secret: SECRET, now: new Date(0) });
+  await assert.rejects(verifyTag(old, ADDRESS, ID, { secrets }), { kind: "tag-expired" });
 });

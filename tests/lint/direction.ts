@@ -21,6 +21,9 @@ const MAY: Record<string, readonly string[]> = {
   admin: ["lib", "transport", "state", "admin"],
 };
 
+/** Loaded late, by `import("…")`: these may have Node's modules, which would double the start of all others. */
+const LATE = ["transport/session.ts", "transport/smarthost.ts"];
+
 /** The one file of lib that may touch `Deno`. */
 const HOST = "lib/host.ts";
 
@@ -43,6 +46,7 @@ function wrong(file: URL, specifier: string): string | undefined {
   const local = /^(?:\.{0,2}\/|file:)/.test(specifier);
   if (!local) {
     const known = specifier.startsWith("npm:") ||
+      (specifier.startsWith("node:") && LATE.includes(below(file) ?? "")) ||
       PACKAGES.some((name) => specifier === name || specifier.startsWith(`${name}/`));
     return known ? undefined : `${from} imports ${specifier}, which is no npm package of deno.json`;
   }

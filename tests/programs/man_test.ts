@@ -77,7 +77,9 @@ const snippet = (name: string) =>
 async function inShell(line: string): Promise<Ran> {
   using home = new Home();
   // Without a terminal nothing can be asked, and what there is for mail on this machine is not for a test to find.
-  const given = line.replace(/^countersign init\b.*/, "$& --yes --command /bin/true --preset sendmail");
+  const given = line.replace(/^countersign init\b.*/, (init) => {
+    return `${init} --yes${init.includes("--via") ? "" : " --command /bin/true --preset sendmail"}`;
+  });
   if (given !== line) Deno.removeSync(`${home.path}/.config`, { recursive: true });
   home.write(
     "bin/countersign",
@@ -88,6 +90,7 @@ async function inShell(line: string): Promise<Ran> {
     "Maildir/.Spam/new/1795153163.1.mx",
     "Return-Path: <>\nFrom: x@example.com\nSubject: failure notice\n\nNo.\n",
   );
+  home.write("Maildir/.Sent/cur/1795153162.1.mx:2,S", "From: greg@example.org\nMessage-ID: <1@example.org>\n\nHi.\n");
   home.write("draft", "From: greg@example.org\nTo: ann@example.net\n\nHi.\n");
   home.write("secret", "some secret of a former program\n", 0o600);
   return await home.run(["/bin/sh", "-ec", given.replace("/etc/postsrsd.secret", "secret")]);

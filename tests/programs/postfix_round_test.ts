@@ -1,79 +1,11 @@
 /** The whole way with real programs: mutt, the shim, Postfix, another Postfix that refuses, its DSN, the hook. */
 import assert from "node:assert/strict";
-import { fieldOf, Home, ROOT, SECRET } from "../rig.ts";
-import { freePort, Installed, needPostfix, Postfix, smtp, until } from "./postfix.ts";
-import { GREG, LETTER, lines, MAIN, own, plainSnippet, returning, Site, srs } from "./site.ts";
+import { fieldOf } from "../rig.ts";
+import { needPostfix, smtp, until } from "./postfix.ts";
+import { GREG, LETTER, returning, srs } from "./site.ts";
+import { Two } from "./two.ts";
 
 const test = await needPostfix("mutt");
-
-/** Our server, the other one, greg on ours, and mutt in front. */
-class Two implements AsyncDisposable {
-  readonly home = new Home();
-  private constructor(
-    readonly site: Site,
-    readonly installed: Installed,
-    readonly far: Postfix,
-    readonly near: Postfix,
-  ) {}
-
-  static async start(): Promise<Two> {
-    const installed = await Installed.make(ROOT);
-    const site = new Site();
-    const [nearPort, closed] = [freePort(), freePort()];
-    // The other server knows nobody@ at once, late@ only after it has taken the message.
-    const far = await Postfix.start({
-      main: `myhostname = mx.far.example
-mydestination =
-relay_domains = far.example
-mynetworks = 127.0.0.0/8
-smtpd_reject_unlisted_recipient = no
-smtpd_recipient_restrictions = check_recipient_access inline:{ nobody@far.example=REJECT }, permit
-transport_maps = inline:{ far.example=error:5.1.1:nobody-here, example.org=smtp:[127.0.0.1]:${nearPort}, srs.example.org=smtp:[127.0.0.1]:${nearPort} }
-`,
-    });
-    const forward = `${site.folder}/${GREG}/.forward`;
-    const named = `${installed.hook} --config ${site.folder}/${GREG}/.config/countersign/config.toml`;
-    Deno.writeTextFileSync(forward, lines("local/forward", site, named));
-    own(GREG, forward);
-    const near = await Postfix.start({
-      main: MAIN +
-        plainSnippet("pipe/main.cf").replace(
-          "countersign: }",
-          `countersign:, far.example=smtp:[127.0.0.1]:${far.port}, slow.example=smtp:[127.0.0.1]:${closed} }`,
-        ) + `forward_path = ${site.folder}/$user/.forward
-delay_warning_time = 1s
-minimal_backoff_time = 1s
-queue_run_delay = 1s
-`,
-      master: lines("pipe/master.cf", site, installed.hook),
-    }, nearPort);
-    const two = new Two(site, installed, far, near);
-    const injector = plainSnippet("injector/config.toml")
-      .replace('"/usr/sbin/sendmail"', `"/usr/sbin/sendmail", "-C", "${near.config}"`);
-    const identity = `[[identity]]\naddress = "${GREG}@example.org"\nsrs_domain = "srs.example.org"\n`;
-    two.home.write(".config/countersign/config.toml", identity + injector);
-    two.home.write(".config/countersign/keys", `k1 2026-01-01 ${GREG} ${SECRET}\n`, 0o600);
-    two.home.write(".muttrc", `set from="${GREG}@example.org" sendmail="${installed.shim}"\n`);
-    return two;
-  }
-
-  async mutt(to: string): Promise<void> {
-    const argv = ["mutt", "-n", "-F", `${this.home.path}/.muttrc`, "-s", "Lunch?", "--", to];
-    const ran = await this.home.run(argv, "At one?\n", { LC_ALL: "C.UTF-8", USER: GREG });
-    assert.deepEqual(ran, { code: 0, stdout: "", stderr: "" });
-  }
-  inbox = () => this.site.mails(GREG);
-  spam = () => this.site.mails(GREG, "Maildir/.Spam");
-  trouble = () => `near ${this.near.log} far ${this.far.log} hook ${this.site.log(GREG)}`;
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.near[Symbol.asyncDispose]();
-    await this.far[Symbol.asyncDispose]();
-    this.site[Symbol.dispose]();
-    this.home[Symbol.dispose]();
-    this.installed[Symbol.dispose]();
-  }
-}
 
 const RESULT = (mail: string) => fieldOf(mail, "X-Countersign").split(";")[0];
 

@@ -489,3 +489,51 @@ test("The header that was given is not changed in place", async () => {
   };
   await verifyOwn(await plan(Object.freeze(call), given, context()), GREG);
 });
+
+test("recipients of the header: a user's bare name, what a field of Resent alone says, and no CR", async () => {
+  const fromHeader = async (text: string) => {
+    const { handover } = await run(text, { to: "", recipientsFrom: "header" });
+    return handover.recipients.map(formatAddress);
+  };
+  assert.deepEqual(await fromHeader("To: root\n"), ["root"]);
+  for (const name of ["Resent-To", "Resent-Cc", "Resent-Bcc"]) {
+    assert.deepEqual(await fromHeader(`To: ann@example.com\n${name}: bob@example.com\n`), ["bob@example.com"], name);
+  }
+  for (const text of ["To: ann@example.com,\rbob@example.com", "To: ann@example.com,\0 bob@example.com"]) {
+    await assert.rejects(fromHeader(text), { kind: "data", message: "Field To holds a CR or NUL" });
+  }
+});
+
+test("nothing is added to a message that was under way", async () => {
+  for (const name of ["Received", "Delivered-To", "Resent-From", "resent-date"]) {
+    const text = `${name}: x\nTo: ann@example.com\nMessage-ID:`;
+    const planned = await run(text);
+    assert.deepEqual([planned.scheme, planned.header], ["given", header(text)], name);
+  }
+  assert.equal((await run(`${COMPLETE}\nX-Resent-To: x`)).scheme, "srs", "only a name like it");
+});
+
+test("a Message-ID that is empty is none; a new one has the author's domain, else ours, else none", async () => {
+  const idOf = async (text: string, f?: string | null, identities = [GREG, JOE]) => {
+    const { header } = await run(text, f === undefined ? {} : { f }, context("", identities));
+    const [id, ...more] = values(header, "Message-ID");
+    assert.deepEqual(more, []);
+    return /^<[a-z2-7]{24}@(.+)>$/.exec(id!)?.[1];
+  };
+  const without = COMPLETE.replace(/^Message-ID: .*\n/m, "");
+  assert.equal(await idOf(without), "example.org");
+  assert.equal(await idOf(COMPLETE.replace(/^Message-ID: .*$/m, "Message-ID:")), "example.org");
+  assert.equal(await idOf(without, "joe@example.net"), "example.net");
+  assert.equal(await idOf(without, "root"), "example.org");
+  assert.equal(await idOf(without, null, [JOE, GREG]), "example.net");
+  assert.equal(await idOf(without.replace(/^From: .*\n/m, ""), undefined, []), "localhost");
+  await verifyOwn(await run(COMPLETE.replace(/^Message-ID: .*$/m, "Message-ID:")), GREG);
+  const two = { kind: "data", message: "The message has 2 Message-ID fields" };
+  await assert.rejects(run(`${COMPLETE}\nMessage-ID: <2@example.org>`), two);
+});
+
+test("one From that nobody can read makes it nobody's", async () => {
+  for (const text of [`${COMPLETE}\nFrom: <<`, `From: <<\n${COMPLETE}`]) {
+    assert.equal((await run(text)).scheme, "given", text);
+  }
+});

@@ -74,7 +74,7 @@ Deno.test("a hook that forwards, or files by another program, cleans the environ
 
 /** Settings of a home; `more` is the transport table. */
 const transport = (more: string) =>
-  parseConfig(`[[identity]]\naddress = "greg@example.org"\n[transport]\n${more}`, { file: "/c", home: "/h" }).transport;
+  parseConfig(`[[identity]]\naddress = "greg@example.org"\n[transport]\n${more}`, { file: "/c", home: "/h" });
 const message = () => ({
   head: utf8("Subject: x\n\n"),
   body: (async function* () {

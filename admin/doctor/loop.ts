@@ -1,0 +1,147 @@
+/** Sends a message that nobody can get, and waits until the hook writes down that its bounce came home. */
+import type { Settings } from "../../lib/config.ts";
+import { fields, lines } from "../log.ts";
+import type { Finding, Where } from "./finding.ts";
+
+/** What is tried. */
+export interface Loop {
+  /** The addresses to send from, and the lines of the settings where they stand. */
+  readonly from: readonly { readonly name: string; readonly where: Where }[];
+  /** Whom nobody knows. */
+  readonly to: string;
+  /** Milliseconds that the bounces get. */
+  readonly patience: number;
+  readonly settings: Settings;
+  readonly shim: string;
+  /** Runs the shim as mutt does, without a sender. */
+  send(argv: readonly string[], message: string): Promise<{ readonly code: number; readonly said: string }>;
+}
+
+/** No server has this domain (RFC 6761 section 6.4), so that nobody is bothered, and no catch-all takes it. */
+export const nobody = (): string => `countersign-loop-${crypto.randomUUID().slice(0, 8)}@loop.invalid`;
+
+/** A message on its way. */
+interface Sent {
+  readonly name: string;
+  readonly where: Where;
+  /** Its Message-ID. */
+  readonly id: string;
+}
+
+/** Sends from each, then waits for all. */
+export async function checkLoop(loop: Loop): Promise<{ findings: Finding[]; notes: string[] }> {
+  const findings: Finding[] = [];
+  const sent: Sent[] = [];
+  const begun = performance.now();
+  for (const { name, where } of loop.from) {
+    const id = `<loop.${crypto.randomUUID()}@${name.slice(name.lastIndexOf("@") + 1)}>`;
+    const { code, said } = await loop.send([loop.shim, "-oi", "--", loop.to], message(name, loop.to, id));
+    if (code === 0) sent.push({ name, where, id });
+    else findings.push(notSent(name, loop, said === "" ? `status ${code}` : said));
+  }
+  const notes: string[] = [];
+  const home = await waited(sent, loop, (name) => {
+    notes.push(
+      `The bounce of a message from ${name} came home in ${((performance.now() - begun) / 1000).toFixed(1)} s`,
+    );
+  });
+  for (const one of sent) findings.push(...judged(one, home.get(one.id), loop));
+  return { findings, notes };
+}
+
+function message(from: string, to: string, id: string): string {
+  return [
+    `From: ${from}`,
+    `To: ${to}`,
+    "Subject: countersign doctor --loop",
+    `Message-ID: ${id}`,
+    "",
+    "This message is for nobody: its bounce shows that bounces come home.",
+    "",
+  ].join("\n");
+}
+
+/** What the hook wrote about a bounce, the last word of it. */
+type Line = ReturnType<typeof fields>;
+
+const isHome = ({ result, outcome }: Line): boolean =>
+  (result === "genuine" || result === "late") && outcome !== "defer";
+
+/** What came until all are home, or time is over. */
+async function waited(sent: readonly Sent[], loop: Loop, tell: (name: string) => void): Promise<Map<string, Line>> {
+  const seen = new Map<string, Line>();
+  let open = sent.length;
+  if (open === 0) return seen;
+  for await (const text of lines(logOf(loop), AbortSignal.timeout(loop.patience))) {
+    const line = fields(text);
+    const one = sent.find(({ id }) => line["way"] === "in" && line["original"] === id);
+    if (one === undefined || isHome(seen.get(one.id) ?? {})) continue;
+    seen.set(one.id, line);
+    if (!isHome(line)) continue;
+    tell(one.name);
+    if (--open === 0) break;
+  }
+  return seen;
+}
+
+const logOf = ({ settings }: Loop): string => `${settings.state}/log`;
+
+function notSent(name: string, { shim, to }: Loop, said: string): Finding {
+  return {
+    what: `The shim does not send from ${name}: ${said}`,
+    where: { file: shim },
+    why: "Your mail does not leave, either; there is no bounce to wait for.",
+    mend: `Mend what it complains about. Is it only that ${to} is refused at once: countersign doctor --loop --to ` +
+      "ADDRESS, with one that your mail server takes and another refuses",
+  };
+}
+
+/** What is wrong with what came, or did not. */
+function judged({ name, where, id }: Sent, line: Line | undefined, loop: Loop): Finding[] {
+  if (line === undefined) return [absent(name, where, loop)];
+  if (isHome(line)) return [];
+  const { result, check, outcome, why } = line;
+  if (outcome === "defer") {
+    return [{
+      what: `The bounce to ${name} came to the hook, which could not deliver it: ${why}`,
+      where: { file: logOf(loop) },
+      why: "It waits in the queue, and so do all others.",
+      mend: `Mend what the hook complains about; the line has ${id}`,
+    }];
+  }
+  return [{
+    what: `The hook says ${result} of the bounce of a message from ${name}: ${why}`,
+    where: { file: logOf(loop) },
+    why: "Bounces of what you send are not known as yours.",
+    mend: `countersign explain, with the message that was just ${outcome}: check ${check} tells what it missed; ` +
+      "is the recipient rewritten on the way, or has the hook other keys?",
+  }];
+}
+
+function absent(name: string, where: Where, { settings, to, patience }: Loop): Finding {
+  const { preset, via } = settings.transport;
+  const queue = via !== "command" ? undefined : QUEUES[preset];
+  const [, domain = ""] = /@([^@]*)$/.exec(name) ?? [];
+  const home = settings.identity.find((one) => one.address.toLowerCase() === name)?.srs_domain || domain;
+  return {
+    what: `The bounce of a message from ${name} to ${to} did not come home within ${patience / 1000} s`,
+    where,
+    why: "Nobody tells you when your mail is not delivered; or bounces reach you without having met the hook.",
+    mend: [
+      `Does the message, or its bounce, still wait? ${queue ?? "Look into the queue of your mail server"}`,
+      `does the MX of ${home} lead here? countersign doctor --dns`,
+      "does the filter of that address call the hook, as a user who writes this log?",
+      `is it only slow? countersign doctor --loop --wait ${patience / 100}`,
+    ].join("; "),
+  };
+}
+
+/** What shows the queue. */
+const QUEUES: Record<string, string> = {
+  "qmail-inject": "/var/qmail/bin/qmail-qread",
+  postfix: "mailq",
+  sendmail: "mailq",
+  exim: "exim -bp",
+  dma: "mailq",
+  nullmailer: "mailq",
+};

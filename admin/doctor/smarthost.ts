@@ -1,0 +1,55 @@
+/** The submission server: the files that are for it, and whether it lets us in. */
+import { printServer, serverOf, type Settings } from "../../lib/config.ts";
+import { Fail } from "../../lib/fail.ts";
+import { readCertificates, readPassword } from "../../lib/host.ts";
+import type { Finding, TextFile } from "./finding.ts";
+import { findingOf } from "./settings.ts";
+
+/** Seconds that a server gets to let us in. */
+const PATIENCE = 30;
+
+/** Asks the server, and sends it nothing; what we may not ask is a note. */
+export async function checkSmarthost(
+  { file, text }: TextFile,
+  { transport }: Settings,
+): Promise<{ findings: Finding[]; note?: string }> {
+  if (transport.via !== "smtp") return { findings: [] };
+  const { user, password_file, ca } = transport;
+  const files = [
+    ...fileCheck(user === "" ? "" : password_file, readPassword, "Write the password into it, as its one line"),
+    ...fileCheck(ca, readCertificates, "Put the certificate of the CA there, or take transport.ca out"),
+  ];
+  if (files.length > 0) return { findings: files };
+  const server = printServer(serverOf(transport));
+  if (Deno.permissions.querySync({ name: "net", host: server }).state !== "granted") {
+    return {
+      findings: [],
+      note: `${server} was not asked: this program was started without the permission to reach it`,
+    };
+  }
+  try {
+    const { probe } = await import("../../transport/smarthost.ts");
+    await probe({ ...transport, timeout: PATIENCE });
+    return { findings: [] };
+  } catch (error) {
+    if (!(error instanceof Fail)) throw error;
+    const line = text.split("\n").findIndex((one) => /^\s*(?:transport\.)?host\s*=/.test(one)) + 1;
+    const mend = error.kind === "permission"
+      ? `Look at transport.user, and at what ${password_file} holds`
+      : "Look at transport.host, port, security and ca, and whether the server is there";
+    return { findings: [{ what: error.message, where: { file, line }, why: "Nothing can be sent.", mend }] };
+  }
+}
+
+function fileCheck(path: string, read: (path: string) => string, write: string): Finding[] {
+  if (path === "") return [];
+  try {
+    read(path);
+    return [];
+  } catch (error) {
+    if (!(error instanceof Fail)) throw error;
+    const found = findingOf(error, path);
+    const mend = /is not there$|not hold|no certificate/.test(error.message) ? write : found.mend;
+    return [{ ...found, where: { file: path }, why: "Nothing can be sent.", mend }];
+  }
+}

@@ -1,0 +1,61 @@
+/** `countersign permit`: writes beside the settings what shim and hook may touch, for their launchers. */
+import type { Place, Settings } from "../lib/config.ts";
+import { Fail } from "../lib/fail.ts";
+import * as host from "../lib/host.ts";
+import { atMost, runCommand } from "./arguments.ts";
+import { changeWhole, createWhole } from "./files.ts";
+import { permissions, permissionsFile, printPermissions } from "./permissions.ts";
+import { say } from "./terminal.ts";
+
+const HELP = `Usage: countersign permit [--print | --remove] [--config FILE]
+Writes what the shim and the hook may read, write, run and connect to, beside the settings: config.permissions for
+config.toml. It is what the settings name and no more, and Deno holds the programs to it. Run it again when the settings
+have changed; until then what they newly name is refused, for the time being, with a line that says so. Without the file
+both may read, write and run what you may, and connect to nothing.
+
+  --print        writes nothing, shows it
+  --remove       takes it away
+  --config FILE  settings, instead of ~/.config/countersign/config.toml
+
+Example: countersign permit
+`;
+
+/** Runs the command. @returns the exit status */
+export function permit(name: string, args: readonly string[]): Promise<number> {
+  return runCommand(name, args, { help: HELP, values: ["config"], flags: ["print", "remove"] }, (given) => {
+    atMost(given, 0);
+    const [prints, removes] = [given.has("print"), given.has("remove")];
+    if (prints && removes) throw new Fail("usage", "Options --print and --remove exclude each other");
+    const place = host.configFile(given.value("config"));
+    const path = permissionsFile(place.file);
+    // Also when the settings cannot be read: it is the way back.
+    if (removes) return remove(path);
+    const settings = host.loadSettings(place);
+    if (prints) Deno.stdout.writeSync(new TextEncoder().encode(printPermissions(permissions(settings, place))));
+    else say(`Written: ${writePermissions(settings, place)}`);
+  });
+}
+
+/** Writes them, and makes the folders above those that may be written: that is not permitted later. @returns the file */
+export function writePermissions(settings: Settings, place: Place): string {
+  const list = permissions(settings, place);
+  for (const { right, thing } of list) {
+    if (right !== "write" || thing.startsWith("~")) continue;
+    Deno.mkdirSync(thing.slice(0, thing.lastIndexOf("/")), { recursive: true, mode: 0o700 });
+  }
+  const [path, text] = [permissionsFile(place.file), printPermissions(list)];
+  if (createWhole(path, text)) Deno.chmodSync(path, Deno.statSync(place.file).mode! & 0o644);
+  else changeWhole(path, () => text);
+  return path;
+}
+
+function remove(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    say(`${path} is not there`);
+    return;
+  }
+  say(`Removed: ${path}`);
+}

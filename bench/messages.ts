@@ -1,0 +1,67 @@
+/** Messages of any size, ordinary and hostile, written to files. */
+import { signTag } from "../mod.ts";
+import { type Home, qsbmf, SECRET } from "../tests/rig.ts";
+
+/** Sizes of messages, by the name that a table has for them. */
+export const SIZES = { "2 KB": 2048, "1 MB": 1_000_000, "100 MB": 100_000_000, "1 GB": 1_000_000_000 } as const;
+
+const OURS = "From: greg@example.org\nMessage-ID: <1@example.org>\n";
+
+/** Words: without spaces it would be taken for base64, and looked into. */
+const LINE = `${"x ".repeat(35)}\n`;
+
+/** Writes a file that begins so and goes on with this piece until it has its size. */
+export function fill(home: Home, name: string, head: string, size: number, piece = LINE): string {
+  const path = home.write(name, head);
+  const bytes = new TextEncoder().encode(piece);
+  const block = new Uint8Array(bytes.length * Math.max(1, Math.floor(1_000_000 / bytes.length)));
+  for (let at = 0; at < block.length; at += bytes.length) block.set(bytes, at);
+  using file = Deno.openSync(path, { append: true });
+  for (let left = size - head.length; left > 0; left -= block.length) {
+    file.writeSync(block.subarray(0, Math.min(left, block.length)));
+  }
+  return path;
+}
+
+/** A message of ours that goes out. */
+export function outgoing(home: Home, size: number): string {
+  const head = `${OURS}To: ann@example.net\nSubject: x\nDate: Fri, 20 Nov 2026 05:32:58 +0000\n\n`;
+  return fill(home, `out-${size}`, head, size);
+}
+
+/** A bounce that returns a message with our tag. */
+export async function genuine(home: Home, size: number): Promise<string> {
+  const tag = await signTag("greg@example.org", "<1@example.org>", { key: "k1", secret: SECRET });
+  return fill(home, `in-${size}`, qsbmf("greg@example.org", `${OURS}X-Msgauth: ${tag}\n\n`), size);
+}
+
+/** A bounce that answers nothing. */
+export function forged(home: Home, size: number): string {
+  return fill(home, `forged-${size}`, qsbmf("greg@example.org", `${OURS}\n`), size);
+}
+
+const HEAD = "From: MAILER-DAEMON@mx.example.net\nTo: greg@example.org\nSubject: failure notice\n" +
+  "Message-ID: <2@mx.example.net>\nMIME-Version: 1.0\n";
+const REPORT = `${HEAD}Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\n\n`;
+const PARTS = 10_000;
+
+/** [what it is, its file], each made to take a reader's time or memory; all of them are forged bounces. */
+export function hostile(home: Home): [name: string, file: string][] {
+  const nested = Array.from(
+    { length: PARTS },
+    (_, n) => `--b${n}\nContent-Type: multipart/mixed; boundary=b${n + 1}\n\n`,
+  ).join("");
+  const fields = Array.from({ length: 100_000 }, (_, n) => `X:${n}\n`).join("");
+  const side = `--b\nContent-Type: message/rfc822\n\nMessage-ID: <x@y>\n\nx\n`;
+  const mixed = (boundary: string) => `${HEAD}Content-Type: multipart/mixed; boundary=${boundary}\n\n`;
+  return [
+    ["10 MB of bare newlines", fill(home, "newlines-10", REPORT, 10_000_000, "\n")],
+    ["100 MB of bare newlines", fill(home, "newlines-100", REPORT, 100_000_000, "\n")],
+    ["a header line of 64 MB", fill(home, "line", `${HEAD}X-Long: `, 64_000_000, "x")],
+    ["100,000 header fields", home.write("fields", `${HEAD}${fields}\nx\n`)],
+    ["10,000 MIME parts, one in the other", home.write("nested", mixed("b0") + nested)],
+    ["10,000 MIME parts, side by side", home.write("side", mixed("b") + side.repeat(PARTS))],
+    ["10 MB of NULs", fill(home, "nuls", REPORT, 10_000_000, "\0")],
+    ["10 MB of NULs in a header line", fill(home, "nul-line", `${HEAD}X-Nul: `, 10_000_000, "\0")],
+  ];
+}

@@ -1,0 +1,81 @@
+/** doctor and the submission server: its files, and a visit that sends nothing. */
+import assert from "node:assert/strict";
+import { checkSmarthost } from "../../admin/doctor/smarthost.ts";
+import { parseConfig } from "../../lib/config.ts";
+import { Authority } from "../certificates.ts";
+import { need } from "../programs/need.ts";
+import { deadPort, Sink } from "../smtp_sink.ts";
+
+const test = await need("openssl");
+
+const FILE = "/home/greg/.config/countersign/config.toml";
+const HEAD = '[[identity]]\naddress = "greg@example.org"\n\n[transport]\n';
+
+/** What is found: file and line, then what; and the note. */
+async function examined(transport: string): Promise<string[]> {
+  const text = `${HEAD}${transport}\n`;
+  const settings = parseConfig(text, { file: FILE, home: "/home/greg" });
+  const { findings, note } = await checkSmarthost({ file: FILE, text }, settings);
+  const found = findings.map(({ what, where, mend }) => {
+    assert.notEqual(mend, "");
+    return `${where.file}${where.line === undefined ? "" : `:${where.line}`} ${what} | ${mend}`;
+  });
+  return note === undefined ? found : [...found, note];
+}
+
+const line = `${FILE}:${(HEAD + "via\nhost").split("\n").length}`;
+const smtp = (port: number, more = 'security = "none"') => `via = "smtp"\nhost = "127.0.0.1"\nport = ${port}\n${more}`;
+
+Deno.test("a server that answers, one that does not, one that is not asked", async () => {
+  assert.deepEqual(await examined('preset = "exim"'), []);
+  await using sink = new Sink();
+  assert.deepEqual(await examined(smtp(sink.port)), []);
+  assert.deepEqual(sink.lines, ["EHLO [127.0.0.1]", "QUIT"], "nothing is sent");
+  sink.answers = { greeting: "554 No" };
+  const mend = "Look at transport.host, port, security and ca, and whether the server is there";
+  assert.deepEqual(await examined(smtp(sink.port)), [
+    `${line} 127.0.0.1:${sink.port} cannot be used: "554 No" | ${mend}`,
+  ]);
+  const dead = deadPort();
+  const [found] = await examined(smtp(dead));
+  assert.ok(found!.startsWith(`${line} 127.0.0.1:${dead} cannot be used: connect ECONNREFUSED`), found);
+});
+
+Deno.test({
+  name: "without the permission for the network there is a note",
+  permissions: { read: true, env: true, net: false, sys: ["uid"] },
+  async fn() {
+    const note = "127.0.0.1:25 was not asked: this program was started without the permission to reach it";
+    assert.deepEqual(await examined(smtp(25)), [note]);
+  },
+});
+
+test("the password, and what is wrong with it or its file", async () => {
+  using authority = await Authority.make();
+  const leaf = await authority.leaf("IP:127.0.0.1");
+  await using sink = new Sink({ extensions: ["AUTH PLAIN"] }, leaf);
+  const secret = `${authority.folder}/password`;
+  Deno.writeTextFileSync(secret, "correct horse\n", { mode: 0o600 });
+  const transport = smtp(sink.port, `ca = "${authority.ca}"\nuser = "greg"\npassword_file = "${secret}"`);
+  assert.deepEqual(await examined(transport), []);
+  assert.ok(sink.lines.some((one) => one.startsWith("AUTH")), "it logged in");
+  assert.ok(!sink.lines.some((one) => one.startsWith("MAIL")));
+
+  sink.answers.auth = "535 5.7.8 Bad password";
+  assert.deepEqual(await examined(transport), [
+    `${line} 127.0.0.1:${sink.port} does not let "greg" in: "535 5.7.8 Bad password" | ` +
+    `Look at transport.user, and at what ${secret} holds`,
+  ]);
+
+  const before = sink.lines.length;
+  Deno.chmodSync(secret, 0o644);
+  const mode = `Password file ${secret} has mode 0644; others could read it`;
+  assert.deepEqual(await examined(transport), [`${secret} ${mode} | chmod 600 ${secret}`]);
+  Deno.chmodSync(authority.ca, 0o666);
+  assert.equal((await examined(transport)).length, 2, "each is named");
+  Deno.chmodSync(authority.ca, 0o644);
+  Deno.removeSync(secret);
+  const [missing] = await examined(transport);
+  assert.equal(missing, `${secret} Password file ${secret} is not there | Write the password into it, as its one line`);
+  assert.equal(sink.lines.length, before, "the server was not asked");
+});

@@ -1,0 +1,47 @@
+/** Where what a command prints cannot go: a full disk is told in one line, a reader that has gone in none. */
+import assert from "node:assert/strict";
+import { Home, oneLine } from "../rig.ts";
+import { COUNTERSIGN } from "./run.ts";
+
+/** Each of the commands that print, with an address that is ours, and an empty message. */
+const COMMANDS = [
+  "help",
+  "doctor --help",
+  "init --print --address greg@example.org --via maildir --maildir out",
+  "keys list",
+  "sign greg@example.org",
+  "explain",
+  "explain --out -- ann@example.net",
+  "audit Maildir",
+  "doctor",
+  "log",
+  "list",
+  "clean",
+];
+
+/** A home in which each of them has something to say. */
+function home(): Home {
+  const one = new Home();
+  one.write(".local/state/countersign/log", "time=2026-11-20T00:00:00Z way=in result=other\n");
+  one.write(".config/countersign/plain-lists", "list@example.net\n");
+  one.write("Maildir/new/1", "From: jo@b.example\n\nHi.\n");
+  return one;
+}
+
+const full = (await Deno.lstat("/dev/full").catch(() => undefined))?.isCharDevice !== true;
+
+for (const command of COMMANDS) {
+  Deno.test({ name: `countersign ${command}, onto a full disk`, ignore: full }, async () => {
+    using there = home();
+    const ran = await there.run(["/bin/sh", "-c", '"$@" >/dev/full', "sh", ...COUNTERSIGN, ...command.split(" ")]);
+    oneLine(ran, 74, /^\w+: Standard output cannot be written: No space left on device/);
+  });
+
+  Deno.test(`countersign ${command}, to nobody`, async () => {
+    using there = home();
+    // The reader of the pipe has gone before anything is written.
+    const line = 'mkfifo pipe && { exec 3<>pipe 4>pipe 3<&-; "$@" >&4 4>&-; echo $? >status; }';
+    const ran = await there.run(["/bin/sh", "-c", line, "sh", ...COUNTERSIGN, ...command.split(" ")]);
+    assert.deepEqual([ran.stdout, ran.stderr, there.read("status")], ["", "", "0\n"]);
+  });
+}

@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { core, read } from "./coverage.ts";
+
+const REPORT = `SF:/tree/lib/a.ts
+FN:1,used
+FN:7,idle
+FNDA:5,used
+FNDA:0,idle
+FNF:2
+FNH:1
+BRDA:2,1,0,5
+BRDA:2,1,1,0
+BRDA:4,2,0,-
+BRDA:5,3,0,1
+BRF:4
+BRH:2
+DA:1,5
+end_of_record
+SF:/tree/lib/b.ts
+end_of_record
+`;
+
+Deno.test("branches that were not taken are counted, and functions that were never called", () => {
+  assert.deepEqual(read(REPORT, "/tree"), [
+    { file: "lib/a.ts", branches: 5, taken: 2, missed: [2, 4, 7] },
+    { file: "lib/b.ts", branches: 0, taken: 0, missed: [] },
+  ]);
+});
+
+Deno.test("the pure core is there, and host.ts is not of it", () => {
+  const files = core();
+  for (const file of files) assert.ok(Deno.statSync(new URL(`../${file}`, import.meta.url)).isFile, file);
+  for (const file of ["lib/srs.ts", "shim/plan.ts", "hooks/judge.ts"]) assert.ok(files.includes(file), file);
+  assert.ok(!files.includes("lib/host.ts"));
+  // Every check that the judge asks is of it.
+  const judge = Deno.readTextFileSync(new URL("../hooks/judge.ts", import.meta.url));
+  const checks = [...judge.matchAll(/^import \{ check\w+ \} from "\.\/(\w+\.ts)";$/gm)].map(([, name]) => name!);
+  assert.ok(checks.length > 0);
+  for (const name of checks) assert.ok(files.includes(`hooks/${name}`), name);
+});

@@ -1,0 +1,125 @@
+/**
+ * A clock that is wrong: a message goes out signed and whole, or is kept; nothing is accepted that was not signed in
+ * its time, least of all when the stamps come round again.
+ */
+import assert from "node:assert/strict";
+import { judge } from "../../hooks/judge.ts";
+import { formatAddress, parseAddress } from "../../lib/address.ts";
+import { parseConfig } from "../../lib/config.ts";
+import { dayOf } from "../../lib/day.ts";
+import type { Identity } from "../../lib/identity.ts";
+import { KEY_AGE } from "../../lib/keys.ts";
+import { parseHead } from "../../lib/message.ts";
+import { STAMP_CYCLE } from "../../lib/srs.ts";
+import { plan } from "../../shim/plan.ts";
+import { SECRET } from "../rig.ts";
+import type { Job } from "./driver.ts";
+import { CONFIG, Ground, KEYS, letter, onceOrKept } from "./ground.ts";
+
+const DAY = 86_400_000;
+const settings = parseConfig(
+  `[[identity]]\naddress = "greg@example.org"\nsrs_domain = "srs.example.org"\n[transport]\npreset = "sendmail"\n`,
+  { file: "/c", home: "/h" },
+);
+const { max_age, skew } = settings.srs;
+
+/** greg, with a key of this day. */
+const identity = (created: number): Identity => ({
+  address: parseAddress("greg@example.org"),
+  srsDomain: "srs.example.org",
+  keys: [{ id: "k1", created, secret: new TextEncoder().encode(SECRET) }],
+});
+
+/** The envelope sender that a message gets at this time. */
+async function senderAt(now: Date, key: Identity): Promise<string> {
+  const { header } = parseHead(new TextEncoder().encode(letter("ann@example.net")), true)!;
+  const call = {
+    sender: undefined,
+    fullName: "",
+    recipientsFrom: "arguments",
+    recipients: [parseAddress("ann@example.net")],
+    dsn: {},
+  } as const;
+  const { handover, scheme } = await plan(call, header, { settings, identities: [key], now });
+  assert.equal(scheme, "srs");
+  return formatAddress(handover.sender!);
+}
+
+/** What becomes of a bounce to this address at this time. */
+async function resultAt(recipient: string, now: Date, key: Identity): Promise<string> {
+  const prefix = new TextEncoder().encode("From: MAILER-DAEMON@example.net\nSubject: failure\n\nno\n");
+  const { header, bodyStart } = parseHead(prefix, true)!;
+  const delivery = { sender: null, recipients: [recipient], header, prefix, bodyStart, whole: true };
+  const context = {
+    settings,
+    identities: [key],
+    now,
+    ledger: { find: () => Promise.resolve([]) },
+    sent: () => Promise.resolve(undefined),
+  };
+  return (await judge(delivery, context)).verdict.result;
+}
+
+Deno.test("a clock that is set between a message and its bounce", async () => {
+  const signed = new Date("2026-11-20T12:00:00Z");
+  const key = identity(dayOf(signed));
+  const address = await senderAt(signed, key);
+  const on = (days: number) => resultAt(address, new Date(signed.getTime() + days * DAY), key);
+  const genuine = new Set<number>();
+  const accepted = new Set<number>();
+  for (let days = -2 * STAMP_CYCLE - 30; days <= 3 * STAMP_CYCLE + 30; days++) {
+    const result = await on(days);
+    if (result === "genuine") genuine.add(days);
+    if (result !== "forged") accepted.add(days);
+  }
+  const between = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, at) => from + at);
+  // Before the day of its key nothing is: a key of tomorrow is believed for the skew alone.
+  const first = await on(-skew) === "genuine" ? -skew : 0;
+  assert.deepEqual([...genuine].sort((a, b) => a - b), between(first, max_age));
+  assert.ok([...accepted].every((days) => days >= first && days < KEY_AGE), "never when the stamp comes round again");
+  assert.ok(!accepted.has(STAMP_CYCLE) && KEY_AGE < STAMP_CYCLE);
+});
+
+Deno.test("times at which other clocks end are times like others", async () => {
+  for (const time of ["2038-01-19T03:14:07Z", "2038-01-19T03:14:08Z", "2100-03-01T00:00:00Z", "1971-01-01T00:00:00Z"]) {
+    const now = new Date(time);
+    const key = identity(dayOf(now));
+    const address = await senderAt(now, key);
+    assert.equal(await resultAt(address, now, key), "genuine", time);
+    assert.equal(await resultAt(address, new Date(now.getTime() + max_age * DAY), key), "genuine", time);
+    assert.equal(await resultAt(address, new Date(now.getTime() + STAMP_CYCLE * DAY), key), "forged", time);
+  }
+});
+
+Deno.test("a clock that jumps at any step of the shim: whole and once, or kept", async () => {
+  using home = new Ground();
+  const now = Date.now();
+  const clocks: Record<string, number> = {
+    "a day back": now - DAY,
+    "a year back": now - 365 * DAY,
+    "1970": 0,
+    "2038": Date.UTC(2038, 0, 19, 3, 14, 8),
+    "past the wrap": now + (STAMP_CYCLE + 1) * DAY,
+  };
+  const files = {
+    [CONFIG]: home.config("", `[challenge]\nanswer = true\nlists = ["*@example.net"]\n`),
+    [KEYS]: home.keys,
+  };
+  const job = (name: string): Job => ({ program: "shim", args: [name], input: letter(name), files });
+  const { results: [plain] } = await home.drive([job("first@example.net")]);
+  const jobs: Job[] = [];
+  const told: string[] = [];
+  for (const [what, clock] of Object.entries(clocks)) {
+    for (let step = 0; step < plain!.steps.length; step += 3) {
+      jobs.push({ ...job(`c${jobs.length}@example.net`), clock, fault: [step, "disk"] });
+      told.push(`${what}, from step ${step}, ${plain!.steps[step]}`);
+    }
+  }
+  const { results } = await home.drive(jobs);
+  assert.equal(results.length, jobs.length);
+  for (const [at, { status }] of results.entries()) onceOrKept(status, home.taken(`c${at}@example.net`), told[at]!);
+  const kept = told.filter((_, at) => results[at]!.status !== 0);
+  // No key of ours is for these days, so the message is kept; a day back it is.
+  assert.ok(kept.some((what) => what.startsWith("1970")) && kept.some((what) => what.startsWith("past")), kept.join());
+  assert.ok(!kept.some((what) => what.startsWith("a day back")), kept.join());
+});

@@ -1,0 +1,141 @@
+/** An injector that is missing, may not be run, is slow, hangs, or closes its input early: whole and once, or kept. */
+import assert from "node:assert/strict";
+import { ROOT } from "../rig.ts";
+import type { Job } from "./driver.ts";
+import { BODY, CONFIG, Ground, isWhole, KEYS, letter, onceOrKept } from "./ground.ts";
+
+const TO = "ann@example.net";
+/** More than any pipe holds. */
+const LARGE = "a line of the body, as many others are\n".repeat(8000);
+
+/** Takes it all; `$1` is the recipient's. */
+const TAKES = `for to; do :; done
+cat >"$HOME/taken/.$to.$$" && mv "$HOME/taken/.$to.$$" "$HOME/taken/$to.$$"
+`;
+
+/** Runs the shim once with this program, if it is one, in front of it. */
+async function once(
+  program: string | ((home: Ground) => string),
+  { spool = false, body = BODY, more = "" }: { spool?: boolean; body?: string; more?: string } = {},
+): Promise<{ status: number; mails: string[] }> {
+  using home = new Ground();
+  const path = typeof program === "string" ? home.write("bin/program", `#!/bin/sh\n${program}`, 0o755) : program(home);
+  const files = { [CONFIG]: home.config(`command = ["${path}"]\nspool = ${spool}\n${more}`), [KEYS]: home.keys };
+  const job: Job = { program: "shim", args: [TO], input: letter(TO, body), files };
+  const { results } = await home.drive([job]);
+  await home.quiet();
+  return { status: results[0]!.status, mails: home.taken(TO) };
+}
+
+for (const spool of [false, true]) {
+  Deno.test(`a program that cannot be run, spool = ${spool}: kept, 71`, async () => {
+    const rows: [string, (home: Ground) => string][] = [
+      ["missing", () => "/nonexistent/program"],
+      ["not executable", (home) => home.write("bin/plain", `#!/bin/sh\n${TAKES}`, 0o644)],
+      ["a folder", (home) => home.path],
+      ["without its interpreter", (home) => home.write("bin/odd", "#!/nonexistent/sh\n", 0o755)],
+    ];
+    for (const [what, program] of rows) {
+      const { status, mails } = await once(program, { spool });
+      assert.deepEqual([status, mails], [71, []], what);
+    }
+  });
+
+  Deno.test(`a slow program, spool = ${spool}: handed over`, async () => {
+    const rows = [`sleep 0.3\n${TAKES}`, `${TAKES}sleep 0.3\n`, `head -c 0 >/dev/null; sleep 0.1; ${TAKES}`];
+    for (const program of rows) {
+      const { status, mails } = await once(program, { spool, body: LARGE });
+      assert.equal(status, 0);
+      onceOrKept(status, mails, program, LARGE);
+    }
+  });
+
+  Deno.test(`a program that hangs, spool = ${spool}: killed and kept`, async () => {
+    const rows = [
+      "exec sleep 1000",
+      "head -c 5000 >/dev/null; exec sleep 1000",
+      "cat >/dev/null; exec sleep 1000",
+      "(cat >/dev/null; exec sleep 1000); exit 0",
+    ];
+    const all = await Promise.all(rows.map((program) => once(program, { spool, body: LARGE, more: "timeout = 1\n" })));
+    for (const [at, { status, mails }] of all.entries()) assert.deepEqual([status, mails], [75, []], rows[at]);
+  });
+
+  Deno.test(`a program that closes its input early, spool = ${spool}`, async () => {
+    const head = letter(TO, "").length; // ours is longer: it is closed within what we have added, too
+    const cuts = [0, 1, head, head + LARGE.length / 2];
+    for (const bytes of cuts) {
+      for (const status of [0, 67, 75]) {
+        const reads = bytes === 0 ? "" : `head -c ${bytes} >/dev/null\n`;
+        const got = await once(`${reads}exec <&-\nexit ${status}\n`, { spool, body: LARGE });
+        // A pipe says that it is broken. Of a file nobody knows what was read: success is believed, as sendmail's is.
+        const expected = status === 0 && !spool ? 75 : status;
+        assert.deepEqual([got.status, got.mails], [expected, []], `byte ${bytes}, status ${status}`);
+      }
+    }
+  });
+}
+
+/** Kills the shim in mid-body, when the program has begun to read. */
+async function killedInMidBody(spool: boolean): Promise<string[]> {
+  using home = new Ground();
+  home.write("bin/injector", `#!/bin/sh\n: >"$HOME/reads"\n${TAKES}`, 0o755);
+  home.write(CONFIG, home.config(`spool = ${spool}\n`));
+  const child = new Deno.Command(`${home.path}/bin/deno`, {
+    args: [
+      "run",
+      "-q",
+      "--frozen",
+      "-A",
+      "--config",
+      `${ROOT}/deno.json`,
+      `${ROOT}/shim/main.ts`,
+      "shim",
+      TO,
+    ],
+    clearEnv: true,
+    env: { HOME: home.path, PATH: "/usr/bin:/bin", ...home.env },
+    stdin: "piped",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(letter(TO, LARGE)));
+  // All but the end is written. Streaming, the program reads by now; with a spool the shim waits for the end.
+  const begun = () => {
+    try {
+      return spool ? [...Deno.readDirSync(`/proc/${child.pid}/fd`)].some(({ name }) => isSpool(child.pid, name)) : [
+        ...Deno.readDirSync(home.path),
+      ].some(({ name }) => name === "reads");
+    } catch {
+      return false;
+    }
+  };
+  const end = Date.now() + 30_000;
+  while (!begun()) {
+    assert.ok(Date.now() < end, "it does not begin");
+    await new Promise((done) => setTimeout(done, 5));
+  }
+  child.kill("SIGKILL");
+  assert.equal((await child.status).signal, "SIGKILL");
+  await writer.close().catch(() => {});
+  await home.quiet();
+  assert.equal(home.read("reads"), "");
+  return home.taken(TO);
+}
+
+function isSpool(pid: number, fd: string): boolean {
+  try {
+    return /\/spool\/\S+ \(deleted\)$/.test(Deno.readLinkSync(`/proc/${pid}/fd/${fd}`));
+  } catch {
+    return false;
+  }
+}
+
+Deno.test("SIGKILL in mid-body: streaming, the program takes the part for the whole; with a spool it never starts", async () => {
+  const parts = await killedInMidBody(false);
+  assert.equal(parts.length, 1, "the gap that is documented");
+  // All that we had sent, without the end that was still to come.
+  assert.ok(!isWhole(parts[0]!, `${LARGE}the end\n`));
+  assert.deepEqual(await killedInMidBody(true), []);
+});

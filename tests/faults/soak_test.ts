@@ -1,0 +1,22 @@
+/** A short soak; `deno task soak` runs the long one. */
+import assert from "node:assert/strict";
+import { randomly, soak } from "./soak.ts";
+
+for (const spool of [false, true]) {
+  Deno.test(`messages by two callers with random kills, spool = ${spool}: none lost, none doubled by us`, async () => {
+    const seed = crypto.getRandomValues(new Uint32Array(1))[0]!;
+    const { messages, attempts, sigkill, lost, wrong, parts } = await soak(30, spool, seed);
+    const what = `seed ${seed}`;
+    assert.deepEqual({ messages, lost, wrong }, { messages: 30, lost: 0, wrong: 0 }, what);
+    assert.ok(attempts >= messages + sigkill, what);
+    if (spool) assert.equal(parts, 0, what);
+  });
+}
+
+Deno.test("a seed fixes the numbers", () => {
+  const [one, two, other] = [randomly(1), randomly(1), randomly(2)];
+  const numbers = Array.from({ length: 1000 }, one);
+  assert.deepEqual(Array.from({ length: 1000 }, two), numbers);
+  assert.notDeepEqual(Array.from({ length: 1000 }, other), numbers);
+  assert.ok(numbers.every((n) => n >= 0 && n < 1) && Math.abs(numbers.reduce((a, b) => a + b) / 1000 - 0.5) < 0.05);
+});

@@ -1,0 +1,198 @@
+/**
+ * A fault at each step of the shim and of the hook: the disk is full, a file may not be touched, keys, state or
+ * settings vanish in mid-run, SIGTERM, SIGKILL. Exactly once and whole, or the caller keeps it.
+ */
+import assert from "node:assert/strict";
+import { signed } from "../stub.ts";
+import type { Fault, Job, Result } from "./driver.ts";
+import { BODY, byTwo, CONFIG, type End, Ground, isWhole, KEYS, letter, STATE } from "./ground.ts";
+
+/** A way of a message, with all that is remembered of it. */
+interface Way {
+  readonly what: string;
+  /** The job for the message with this name. */
+  job(home: Ground, name: string): Promise<Job>;
+  /** Copies of it that somebody else is responsible for. */
+  arrived(home: Ground, name: string): string[];
+  /** The status that says so, and a message that is whole. */
+  readonly done: number;
+  whole(mail: string): boolean;
+}
+
+const files = (home: Ground, transport: string, more = "") => ({
+  [CONFIG]: home.config(transport, more),
+  [KEYS]: home.keys,
+});
+
+/** Out: signed, remembered in the ledger and among what was sent. */
+const out = (what: string, transport: string, arrived: Way["arrived"] = (home, name) => home.taken(name)): Way => ({
+  what: `shim, ${what}`,
+  job: (home, name) =>
+    Promise.resolve({
+      program: "shim",
+      args: [name],
+      input: letter(name),
+      files: files(home, transport, `[challenge]\nanswer = true\nlists = ["*@example.net"]\n`),
+    }),
+  arrived,
+  done: 0,
+  whole: (mail) => isWhole(mail),
+});
+
+/** In: a bounce to this address. */
+const back = (
+  what: string,
+  done: number,
+  args: string[],
+  to: () => Promise<string>,
+  transport: string,
+  byProgram = false,
+): Way => ({
+  what: `hook, ${what}`,
+  job: async (home, name) => ({
+    program: "incoming",
+    args: ["--as", "maildrop", ...args],
+    input: `From: MAILER-DAEMON@example.net\nTo: greg@example.org\nSubject: ${name}\n\n${BODY}`,
+    env: { SENDER: "", RECIPIENT: await to() },
+    files: files(
+      home,
+      transport,
+      `[incoming]\n${
+        byProgram ? `spam_command = ["${home.path}/bin/injector", "greg@example.org"]` : 'spam = "~/Spam"'
+      }\n`,
+    ),
+  }),
+  arrived: (home, name) =>
+    [...home.mails("Spam"), ...home.mails("Inbox"), ...home.taken("greg@example.org")]
+      .filter((mail) => mail.includes(`\nSubject: ${name}\n`)),
+  done,
+  whole: (mail) => /^X-Countersign: /m.test(mail) && mail.endsWith(`\n\n${BODY}`),
+});
+
+const FORGED = () => Promise.resolve("SRS0=AAAAAAAA=AA=example.org=greg@srs.example.org");
+const inMaildir = (home: Ground, name: string) => home.mails("out").filter((mail) => mail.includes(`\nTo: ${name}\n`));
+const WAYS: readonly Way[] = [
+  out("streaming", ""),
+  out("with a spool", "spool = true\n"),
+  out("into a maildir", 'via = "maildir"\nmaildir = "~/out"\n', inMaildir),
+  back("filing a forgery", 99, [], FORGED, ""),
+  back("filing by a program with a spool", 99, [], FORGED, "spool = true\n", true),
+  back("delivering a bounce", 0, ["--maildir", "Inbox"], signed, ""),
+  back("forwarding a bounce", 0, ["--forward"], signed, ""),
+  back("forwarding with a spool", 0, ["--forward"], signed, "spool = true\n"),
+];
+
+/** The steps of a run without a fault. */
+async function stepsOf(way: Way, home: Ground): Promise<readonly string[]> {
+  // The first run makes the folders, which is what a walk begins with each time.
+  const { results: [first] } = await home.drive([await way.job(home, "first@example.net")]);
+  assert.equal(first!.status, way.done, way.what);
+  assert.equal(way.arrived(home, "first@example.net").filter(way.whole).length, 1, way.what);
+  return first!.steps;
+}
+
+/** What is done at a step, by its name. */
+function faultsAt(step: string, home: Ground, way: Way): Fault[] {
+  // What is found missing later does not depend on the way out.
+  const vanishes = way === WAYS[0];
+  const paths = [KEYS, CONFIG, STATE].map((name) => `${home.path}/${name}`);
+  return [
+    "disk",
+    ...(vanishes ? ["denied" as const] : []),
+    ...(step === "input" ? ["io" as const] : []),
+    ...(step === "write" ? ["short" as const] : []),
+    ...(vanishes ? [`cut ${paths[0]}` as const, ...paths.map((path): Fault => `remove ${path}`)] : []),
+  ];
+}
+
+Deno.test("errors at each step: exactly once and whole, or kept", async (t) => {
+  for (const way of WAYS) {
+    await t.step(way.what, async () => {
+      using home = new Ground();
+      Deno.mkdirSync(`${home.path}/Inbox`);
+      const steps = await stepsOf(way, home);
+      const jobs: (Job & { what: string; name: string })[] = [];
+      for (const [at, step] of steps.entries()) {
+        for (const fault of faultsAt(step, home, way)) {
+          const name = `j${jobs.length}@example.net`;
+          // What is removed must be there: each run makes the state anew.
+          const job = await way.job(home, name);
+          const there = { ...job.files, [`${STATE}/log`]: "" };
+          jobs.push({ ...job, files: there, fault: [at, fault], what: `${fault} at step ${at}, ${step}`, name });
+        }
+      }
+      const { results, end } = await home.drive(jobs);
+      assert.deepEqual([results.length, end.code], [jobs.length, 0], "the driver came to its end");
+      for (const [at, { what, name }] of jobs.entries()) {
+        const { status } = results[at]!;
+        const mails = way.arrived(home, name);
+        assert.equal(mails.length, status === way.done ? 1 : 0, `${what}: status ${status}`);
+        assert.ok(mails.every(way.whole), `${what}: ${mails}`);
+      }
+      const statuses = new Set(results.map(({ status }) => status));
+      assert.ok(statuses.has(way.done) && statuses.size > 1, "some faults stop a message, some do not");
+    });
+  }
+});
+
+/** Runs a process for each step that is hit there. */
+async function walk(way: Way, fault: "kill" | "term", look: (run: Run) => void): Promise<void> {
+  using first = new Ground();
+  Deno.mkdirSync(`${first.path}/Inbox`);
+  const steps = [...await stepsOf(way, first), "after all"];
+  // Each in a home of its own: what a former one left would be more steps.
+  await byTwo(steps, async (step, at) => {
+    using home = new Ground();
+    Deno.mkdirSync(`${home.path}/Inbox`);
+    const name = `${fault}@example.net`;
+    const { results, end } = await home.drive([{ ...await way.job(home, name), fault: [at, fault] }]);
+    await home.quiet();
+    look({ at, step, result: results[0], end, mails: way.arrived(home, name) });
+  });
+}
+
+interface Run {
+  readonly at: number;
+  readonly step: string;
+  /** None when the process did not come so far. */
+  readonly result: Result | undefined;
+  readonly end: End;
+  readonly mails: readonly string[];
+}
+
+/** Steps at which the message is on its way through a pipe. */
+const STREAMING = "pipe";
+
+for (const way of WAYS) {
+  Deno.test(`SIGTERM at each step, ${way.what}: exactly once and whole, or kept`, async () => {
+    let [killed, stopped, done] = [0, 0, 0];
+    await walk(way, "term", ({ step, at, result, mails, end }) => {
+      const what = `step ${at}, ${step}: ${JSON.stringify(result ?? end)}`;
+      const status = result?.status ?? end.signal;
+      if (status === way.done) done++;
+      else if (result === undefined) killed++;
+      else stopped++;
+      assert.notEqual(status, null, what);
+      assert.equal(mails.length, status === way.done ? 1 : 0, what);
+      assert.ok(mails.every(way.whole), what);
+    });
+    assert.ok(killed > 0 && done > 0, `${killed} killed before anything was begun, ${stopped} undone, ${done} done`);
+  });
+
+  Deno.test(`SIGKILL at each step, ${way.what}: nobody takes a part for the whole`, async () => {
+    let [taken, parts] = [0, 0];
+    await walk(way, "kill", ({ step, at, result, mails, end }) => {
+      const what = `step ${at}, ${step}: ${JSON.stringify(result ?? end)}`;
+      if (step === "after all") return assert.equal(result?.status, way.done, what);
+      assert.equal(end.signal, "SIGKILL", what);
+      assert.ok(mails.length <= 1, what);
+      taken += mails.length;
+      if (mails.every(way.whole)) return;
+      assert.equal(step, STREAMING, what);
+      parts++;
+    });
+    assert.ok(taken > 0, "killed after it was handed over");
+    const streams = /streaming|forwarding a/.test(way.what);
+    assert.equal(parts > 0, streams, `${parts} parts: the gap that a spool closes`);
+  });
+}

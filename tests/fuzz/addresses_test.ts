@@ -1,0 +1,57 @@
+/** Addresses and lists of them. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { formatAddress, formatMailbox, parseAddress, parseAddressList } from "../../lib/address.ts";
+import { fuzz } from "./fuzz.ts";
+import { addresses, anyText, orFail, piecesOf, words } from "./texts.ts";
+
+const texts = piecesOf([
+  ...'()<>[]:;@\\,". \t\r\n',
+  "a@x",
+  "<b@y>",
+  "Ann ",
+  "<>",
+  "g:",
+  '"a b"',
+  "<@h:",
+  "[1.2.3.4]",
+  '"a\n b"@x',
+  '"\r"@x',
+  '"\0"@x',
+]);
+const CONTROL = /[\r\n\0]/;
+
+fuzz("an address written and read again is the same", addresses, (address) => {
+  assert.deepEqual(parseAddress(formatAddress(address)), address);
+});
+
+fuzz(
+  "a list written and read again is the same",
+  fc.array(fc.tuple(fc.oneof(fc.constant(""), words), addresses)),
+  (entries) => {
+    const text = entries.map(([name, address]) => formatMailbox(name, address)).join(", ");
+    assert.deepEqual(parseAddressList(text), entries.map(([name, address]) => ({ name, address })));
+  },
+);
+
+fuzz(
+  "what is read of a list is read alone as the same address",
+  fc.tuple(texts, fc.boolean()),
+  async ([text, bare]) => {
+    const found = await orFail(() => parseAddressList(text, { bare }), "address-invalid");
+    for (const { address } of found ?? []) {
+      if (address === null) continue;
+      assert.doesNotMatch(formatAddress(address), CONTROL);
+      if (address.domain !== "") assert.deepEqual(parseAddress(formatAddress(address)), address);
+      else assert.ok(bare && parseAddressList(address.local, { bare }).length === 1);
+    }
+  },
+);
+
+fuzz("one address is read as it stands, or not at all", fc.oneof(texts, anyText), async (text) => {
+  const found = await orFail(() => parseAddress(text), "address-invalid", "no-at");
+  if (found === undefined) return;
+  assert.equal(formatAddress(found), text);
+  assert.doesNotMatch(text, CONTROL);
+  assert.deepEqual(parseAddressList(text), [{ name: "", address: found }]);
+});

@@ -1,0 +1,166 @@
+/**
+ * Real bounces with much done to them. Genuine is only what holds something that we signed, as we signed it: what is
+ * signed for another, by another or too long ago, never is.
+ */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { Delivery } from "../../hooks/delivery.ts";
+import { type Context, judge, type Verdict } from "../../hooks/judge.ts";
+import { withResult } from "../../hooks/act.ts";
+import { judgePast } from "../../hooks/past.ts";
+import { binary, unbinary } from "../../lib/bytes.ts";
+import { dayOf } from "../../lib/day.ts";
+import { PREFIX_LIMIT } from "../../lib/host.ts";
+import { findOriginals } from "../../lib/original.ts";
+import { field, parseHead, printHead, value, values } from "../../lib/message.ts";
+import { makeProof, PROOF_FIELD } from "../../lib/proof.ts";
+import { bounceOfOurs, SAMPLES } from "../bounces.ts";
+import { chair, day, joe, now, settings } from "../challenges.ts";
+import { fuzz } from "./fuzz.ts";
+import { corpus, mutated, mutations } from "./mutate.ts";
+
+const SENT = "a-message-that-we-sent@example.net";
+const CONTEXT: Context = {
+  settings: settings(),
+  identities: [joe, chair],
+  now,
+  sent: (_, ids) => Promise.resolve(ids.includes(SENT) ? dayOf(now) : undefined),
+};
+
+/** The mail as a hook sees it: from nobody, to joe. */
+function arrived(mail: string): Delivery {
+  const bytes = unbinary(mail);
+  const prefix = bytes.subarray(0, PREFIX_LIMIT);
+  return {
+    sender: null,
+    recipients: ["joe@example.net"],
+    prefix,
+    ...parseHead(prefix, true)!,
+    whole: prefix.length === bytes.length,
+  };
+}
+
+/** What is true of every verdict: it can be written down, in one field, and the field is its own. */
+function sound({ header }: Delivery, verdict: Verdict): void {
+  assert.ok(["deliver", "spam", "refuse", "answer"].includes(verdict.action));
+  const marked = withResult(header, verdict);
+  assert.doesNotMatch(marked[0]!.raw, /[\r\n\0]/);
+  assert.equal(marked.filter(({ name }) => name.toLowerCase() === PROOF_FIELD.toLowerCase()).length, 1);
+  assert.deepEqual(parseHead(printHead(marked), true)!.header, marked);
+}
+
+const returning = SAMPLES.filter((name) => {
+  const mail = Deno.readTextFileSync(new URL(`../samples/bounces/${name}`, import.meta.url));
+  return /X-Msgauth-Tag: 0123456789abcdef/.test(mail) &&
+    /^\s*Message-ID: <av_/im.test(mail.slice(mail.indexOf("\n\n")));
+});
+const right = await Promise.all(returning.map((name) => bounceOfOurs(name, "joe@example.net", now)));
+const wrong = (await Promise.all([
+  ...returning.map((name) => bounceOfOurs(name, "eve@example.net", now)),
+  ...returning.map((name) => bounceOfOurs(name, "chair@club.example", now)), // by joe's key
+  ...returning.map((name) => bounceOfOurs(name, "joe@example.net", day(-31))),
+  // the tag of another message of joe's
+  ...right.map((one) => {
+    const other = right.find(({ messageId }) => messageId !== one.messageId)!;
+    return { ...one, mail: one.mail.replaceAll(one.tag, other.tag) };
+  }),
+])).map(({ mail }) => mail);
+const nobodys = [...wrong, ...corpus];
+
+Deno.test("There are bounces to be changed", async () => {
+  assert.ok(returning.length > 8);
+  for (const { mail } of right) assert.equal((await judge(arrived(mail), CONTEXT)).verdict.result, "genuine");
+  for (const mail of nobodys) assert.notEqual((await judge(arrived(mail), CONTEXT)).verdict.result, "genuine");
+});
+
+const number = fc.nat(10_000);
+const pick = <T>(all: readonly T[], at: number): T => all[at % all.length]!;
+
+fuzz(
+  "whatever is done to bounces of others' mail, none is genuine",
+  fc.tuple(number, number, mutations),
+  async ([at, beside, all]) => {
+    const delivery = arrived(mutated(pick(nobodys, at), all, pick(nobodys, beside)));
+    const { verdict } = await judge(delivery, CONTEXT);
+    sound(delivery, verdict);
+    // Two bounces in one may bring a tag and its Message-ID together again, which were torn apart above.
+    if (verdict.result === "genuine") await paired(delivery);
+  },
+  50,
+);
+
+/** A tag of ours and the Message-ID that it was made for, both as they were, found side by side. */
+async function paired({ prefix, bodyStart }: Delivery): Promise<void> {
+  const found: string[] = [];
+  for await (const { tag, messageId, by } of findOriginals(prefix, bodyStart)) {
+    found.push(`${tag} ${messageId}`);
+    if (by === "bytes") {
+      const text = binary(prefix.subarray(bodyStart));
+      assert.ok(text.toLowerCase().includes(tag) && text.includes(messageId));
+    }
+  }
+  assert.ok(right.some(({ tag, messageId }) => found.includes(`${tag} ${messageId}`)), found.join("\n"));
+}
+
+fuzz(
+  "a bounce of ours is genuine only with its tag and Message-ID as they were",
+  fc.tuple(number, number, mutations),
+  async ([at, beside, all]) => {
+    const delivery = arrived(mutated(pick(right, at).mail, all, pick(nobodys, beside)));
+    const { verdict } = await judge(delivery, CONTEXT);
+    sound(delivery, verdict);
+    if (verdict.result !== "genuine") return;
+    assert.equal(verdict.check, "returned-header");
+    await paired(delivery);
+  },
+  50,
+);
+
+const RECEIPT = `From: Ann <ann@example.org>\nSubject: Read: hello\nIn-Reply-To: <${SENT}>\nDate: x\n\nIt was read.\n`;
+
+fuzz("an answer is known only by a Message-ID that we sent", fc.tuple(number, mutations), async ([beside, all]) => {
+  const delivery = arrived(mutated(RECEIPT, all, pick(nobodys, beside)));
+  const { verdict } = await judge(delivery, CONTEXT);
+  sound(delivery, verdict);
+  if (verdict.result === "genuine") assert.ok(binary(delivery.prefix).replace(/\r?\n/g, "").includes(`<${SENT}>`));
+});
+
+const bare = [
+  "Message-ID: <b1@mx.example>",
+  "Date: Fri, 20 Nov 2026 05:32:58 +0000",
+  "From: MAILER-DAEMON@mx.example",
+  "Subject: failure notice",
+]
+  .map((line) => field(line.split(": ")[0]!, line.slice(line.indexOf(": ") + 2)));
+const PROOF = (await makeProof(joe, bare, now))!;
+const PROVED = `${PROOF_FIELD}: ${PROOF}\n${
+  bare.map(({ raw }) => raw).join("\n")
+}\n\nHi. This is the qmail-send program.\n`;
+
+fuzz(
+  "a proof is taken only for the bounce that it was made for",
+  fc.tuple(number, mutations),
+  async ([beside, all]) => {
+    const delivery = arrived(mutated(PROVED, all, pick(nobodys, beside)));
+    const { verdict } = await judge(delivery, CONTEXT);
+    sound(delivery, verdict);
+    if (verdict.result !== "genuine") return;
+    assert.equal(verdict.check, "proof");
+    assert.ok(values(delivery.header, PROOF_FIELD).includes(PROOF));
+    for (const { name, raw } of bare.filter(({ name }) => name !== "From")) {
+      assert.equal((value(delivery.header, name) ?? "").replace(/\s+/g, " "), raw.slice(name.length + 2));
+    }
+    assert.match(value(delivery.header, "From") ?? "", /mailer-daemon@mx\.example/i);
+  },
+);
+
+fuzz("an audit judges whatever lies in a mailbox", fc.tuple(number, number, mutations), async ([at, beside, all]) => {
+  const prefix = unbinary(mutated(pick(nobodys, at), all, pick(nobodys, beside)));
+  const past = { prefix, whole: at % 2 === 0, sender: undefined, now, sent: () => false };
+  const { result, domain, bodyStart } = await judgePast(past, CONTEXT.settings, CONTEXT.identities);
+  if (result === "genuine") {
+    // The plain To of a mail that lies there counts; the tag must be right all the same.
+    await paired({ ...arrived(binary(prefix)), bodyStart });
+  }
+  assert.doesNotMatch(domain, /[\r\n\0]/);
+}, 50);

@@ -1,0 +1,172 @@
+/** No text takes more than its share: twice the length is at most two and a half times the work. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { addressIn } from "../../hooks/delivery.ts";
+import { whatIsBehind } from "../../hooks/dotqmail.ts";
+import { recognise } from "../../hooks/forms.ts";
+import { judge } from "../../hooks/judge.ts";
+import { quotedMessages } from "../../hooks/quoted.ts";
+import { signOfBounce } from "../../hooks/signs.ts";
+import { formatMailbox, parseAddress, parseAddressList } from "../../lib/address.ts";
+import { unbinary } from "../../lib/bytes.ts";
+import { show } from "../../lib/fail.ts";
+import { PREFIX_LIMIT } from "../../lib/host.ts";
+import { bodyLines, disagreement, makeEntry, parseEntry } from "../../lib/ledger.ts";
+import { parseLists } from "../../lib/lists.ts";
+import { logLine } from "../../lib/log.ts";
+import { parseHead, printHead, valueOf } from "../../lib/message.ts";
+import { findOriginals } from "../../lib/original.ts";
+import { prvsVerify } from "../../lib/prvs.ts";
+import { srsOpen } from "../../lib/srs.ts";
+import { verifyTag } from "../../lib/tag.ts";
+import { parseFlags } from "../../shim/flags.ts";
+import { plan } from "../../shim/plan.ts";
+import { isListCommand } from "../../shim/rules.ts";
+import { chair, context, joe, now, settings } from "../challenges.ts";
+import process from "node:process";
+import { fuzz, hunt, LONG, SECONDS, SEED } from "./fuzz.ts";
+import { work } from "./work.ts";
+
+const head = (text: string) => parseHead(unbinary(text), true)!;
+const body = (text: string) => ({ prefix: unbinary(text).subarray(0, PREFIX_LIMIT), ...head(text) });
+const EVERYTHING = settings("answer = true\nrequests = true");
+const arrived = (text: string) => ({ sender: null, recipients: ["joe@example.net"], ...body(text), whole: false });
+const judged = async (text: string) => await judge(arrived(text), await context([], EVERYTHING));
+
+/** What reads a stranger's text. */
+const READERS: Record<string, (text: string) => unknown> = {
+  parseAddressList: (text) => parseAddressList(text, { bare: true }),
+  parseAddress,
+  addressIn,
+  formatMailbox: (text) => formatMailbox(text, joe.address),
+  parseHead: (text) => head(text).header.map(valueOf),
+  printHead: (text) => printHead(head(text).header),
+  recognise: (text) => recognise(head(text).header),
+  "recognise, behind From": (text) =>
+    recognise(head(`From: sympa@x\nAuto-Submitted: auto-replied\nSubject: ${text}`).header),
+  signOfBounce: (text) => signOfBounce(body(text)),
+  "signOfBounce, of a report": (text) => signOfBounce(body(`Content-Type: multipart/report; ${text}`)),
+  findOriginals: (text) => Array.fromAsync(findOriginals(unbinary(text), 0)),
+  "findOriginals, encoded": (text) => Array.fromAsync(findOriginals(unbinary(`${MIME}${text}`), 0)),
+  quotedMessages: (text) => quotedMessages(unbinary(text), 0, true, "--- Below"),
+  "quotedMessages, of parts": (text) => quotedMessages(unbinary(`${MIME}${text}`), 0, true, "--- Below"),
+  "quotedMessages, of plain parts": (text) => quotedMessages(unbinary(`${PARTS}${text}`), 0, true, "--- Below"),
+  judge: judged,
+  "judge, a challenge": (text) => judged(`From: The qsecretary program <q@list.cr.yp.to>\n${text}`),
+  "judge, a challenge of parts": (text) => judged(`From: The qsecretary program <q@list.cr.yp.to>\n${MIME}${text}`),
+  plan: (text) => {
+    const call = { sender: undefined, fullName: "", recipientsFrom: "header", recipients: [], dsn: {} } as const;
+    return plan(call, head(`From: joe@example.net\nTo: ${text}`).header, {
+      settings: EVERYTHING,
+      identities: [joe, chair],
+      now,
+    });
+  },
+  parseFlags: (text) => parseFlags("sendmail", ["-f", text, `-${text}`, text]),
+  srsOpen: (text) => srsOpen(`SRS0=${text}@x`, { secrets: ["a"] }),
+  prvsVerify: (text) => prvsVerify(`${text}prvs=0123abcdef@x`, { secrets: { 0: "a" } }),
+  verifyTag: (text) => verifyTag(text, text, text, { secrets: { k1: "a" } }),
+  parseEntry,
+  disagreement: async (text) => {
+    const lines = bodyLines(unbinary(text), true);
+    const entry = await makeEntry("joe@example.net", "x@y", head(`From: ${text}`).header, lines, now);
+    return await disagreement(entry, head(`From: ${text}\nSubject: ${text}`).header, lines, true);
+  },
+  isListCommand: (text) => isListCommand({ local: text, domain: "x" }),
+  logLine: (text) => logLine({ why: text }, now),
+  show,
+  parseLists: (text) => parseLists(text, "/lists"),
+  whatIsBehind: (text) => whatIsBehind(text, () => Promise.resolve(text), () => text),
+};
+
+const MIME = 'Content-Type: multipart/mixed; boundary="b"\n\n--b\nContent-Transfer-Encoding: base64\n\n';
+const PARTS = 'Content-Type: multipart/mixed; boundary="b"\n\n--b\n\n';
+const PIECES = [
+  ...'()<>[]:;@\\,". \t\r\n\0=-+a>|{*/?_',
+  "\r\n",
+  "--b\n",
+  "--b\nContent-Type: message/rfc822\n\n",
+  "From: a@x\n",
+  "a@x,",
+  "<@a,",
+  "g:",
+  '\\"',
+  "(\\",
+  "=?UTF-8?Q?a?=",
+  "=\n",
+  "A=\n",
+  "=3D",
+  "X-Msgauth: ",
+  "X-Msgauth:\n ",
+  `X-Msgauth: v1.k1.20807.${"a".repeat(8)}.${"b".repeat(26)}\n`,
+  "Message-ID: <1@x>\n",
+  "--- Below\n",
+  `${"QUJD".repeat(19)}\n`,
+  "Content-Type: multipart/mixed; boundary=b\n",
+  "-subscribe",
+  "prvs=0123abcdef",
+  "a\n ",
+];
+const few = fc.array(fc.constantFrom(...PIECES), { minLength: 1, maxLength: 3 }).map((all) => all.join(""));
+const ends = fc.array(fc.constantFrom(...PIECES), { maxLength: 2 }).map((all) => all.join(""));
+const shapes = fc.tuple(fc.constantFrom(...Object.keys(READERS)), ends, few, ends);
+
+/** Bytes of the smaller text; the larger one is what a hook looks into. */
+const SIZE = PREFIX_LIMIT / 2;
+const long = ([, front, piece, back]: [string, string, string, string], size: number): string =>
+  front + piece.repeat(Math.ceil((size - front.length - back.length) / piece.length)) + back;
+
+fuzz("twice the text is at most two and a half times the work", shapes, async (shape) => {
+  const read = READERS[shape[0]]!;
+  const [once, twice] = [long(shape, SIZE), long(shape, 2 * SIZE)];
+  await work(() => read(once)); // what is loaded, is loaded
+  const [less, more] = [await work(() => read(once)), await work(() => read(twice))];
+  assert.ok(more <= 2.5 * less + 10_000, `${less} for ${once.length} bytes, ${more} for ${twice.length}`);
+  // And not much for each byte.
+  assert.ok(more <= 50 * twice.length, `${more} for ${twice.length} bytes`);
+}, 4);
+
+/** What happens within one match of a pattern only a clock can see; the ratios are generous, and it is asked thrice. */
+Deno.test({
+  name: "By the clock, twice the text is at most four times the work",
+  ignore: !LONG,
+  fn: async () => {
+    const cost = async (read: (text: string) => unknown, text: string) => {
+      const from = process.cpuUsage().user;
+      await Promise.resolve().then(() => read(text)).catch(() => {});
+      return (process.cpuUsage().user - from) / 1000;
+    };
+    const found = await hunt(shapes, async (shape) => {
+      const read = READERS[shape[0]]!;
+      const [once, twice] = [long(shape, SIZE), long(shape, 2 * SIZE)];
+      for (let left = 3; left > 0; left--) {
+        const [less, more] = [await cost(read, once), await cost(read, twice)];
+        if (more < 200 || more <= 4 * less) return;
+        if (left === 1) assert.fail(`${less} ms for ${once.length} bytes, ${more} ms for ${twice.length}`);
+      }
+    }, { kept: [], seed: SEED, seconds: SECONDS / 20, batch: 20 });
+    assert.equal(found, undefined, found?.report);
+  },
+});
+
+Deno.test("Work that grows with the square is seen, in a loop and in built-in functions", async () => {
+  const squares: ((text: string) => unknown)[] = [
+    (text) => {
+      let sum = 0;
+      for (let i = 0; i < text.length; i++) for (let j = 0; j < text.length; j++) sum += j;
+      return sum;
+    },
+    (text) => [...text].map(() => text.indexOf("b")),
+    (text) => [...text].map(() => /b/.test(text)),
+    (text) => [...text].map(() => text.split("a")),
+    (text) => [...text].map(() => unbinary(text).indexOf(0)),
+  ];
+  for (const run of squares) {
+    const [less, more] = [await work(() => run("a".repeat(300))), await work(() => run("a".repeat(600)))];
+    assert.ok(more > 3 * less, `${less}, ${more}: ${run}`);
+  }
+  const line = (text: string) => [...text].map((one) => one.charCodeAt(0)).length;
+  const [less, more] = [await work(() => line("a".repeat(3000))), await work(() => line("a".repeat(6000)))];
+  assert.ok(more > 1.8 * less && more < 2.2 * less, `${less}, ${more}`);
+  assert.equal(await work(() => line("a".repeat(3000))), less, "the same each time");
+});

@@ -1,0 +1,78 @@
+/** Entries of the ledger: as files, and against what a challenge quotes. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { unbinary } from "../../lib/bytes.ts";
+import { bodyLines, disagreement, type Entry, LINES, makeEntry, parseEntry, printEntry } from "../../lib/ledger.ts";
+import { parseHead } from "../../lib/message.ts";
+import { now } from "../challenges.ts";
+import { fuzz } from "./fuzz.ts";
+import { anyBytes, anyText, touched, touches } from "./texts.ts";
+
+const entries: fc.Arbitrary<Entry> = fc.record({
+  messageId: anyText,
+  list: anyText,
+  from: anyText,
+  expires: fc.nat(),
+  fields: fc.tuple(anyText, anyText, anyText),
+  lines: fc.array(anyText, { maxLength: 5 }),
+}, { noNullPrototype: true });
+
+fuzz("an entry written and read again is the same, on one line", entries, (entry) => {
+  assert.deepEqual(parseEntry(printEntry(entry)), entry);
+  assert.match(printEntry(entry), /^[^\r\n]*\n$/);
+});
+
+const texts = (list: unknown) => Array.isArray(list) && list.every((one) => typeof one === "string");
+
+fuzz(
+  "a file that was changed is an entry of the right form, or none",
+  fc.tuple(entries, fc.array(touches, { maxLength: 4 })),
+  ([entry, all]) => {
+    const read = parseEntry(all.reduce(touched, printEntry(entry)));
+    if (read === undefined) return;
+    assert.ok([read.messageId, read.list, read.from].every((one) => typeof one === "string"));
+    assert.ok(Number.isInteger(read.expires) && texts(read.fields) && read.fields.length === 3 && texts(read.lines));
+  },
+);
+
+fuzz("no JSON and no other text makes reading an entry fail", fc.oneof(fc.json(), anyText), (text) => {
+  const read = parseEntry(text);
+  if (read !== undefined) assert.equal(typeof read.messageId, "string");
+});
+
+const body = fc.array(anyBytes.map((line) => line.replace(/[\r\n]/g, "")), { minLength: 1, maxLength: LINES - 1 });
+const quoted = fc.record({
+  from: anyText,
+  subject: anyText,
+  body,
+  touch: touches,
+  which: fc.constantFrom("body", "head"),
+}, {
+  noNullPrototype: true,
+});
+
+fuzz("what is quoted agrees when it is what was sent, and not when a word is another", quoted, async (given) => {
+  const flat = (text: string) => unbinary(text.replace(/[\r\n\0]/g, "").replace(/[^\x20-\x7e]/g, "?"));
+  const mail = (subject: string, lines: string[]) => {
+    const front = `From: ${String.fromCharCode(...flat(given.from))}\nDate: x\nSubject: ${
+      String.fromCharCode(...flat(subject))
+    }\n`;
+    const bytes = unbinary(`${front}Message-ID: <1@x>\n\n${lines.map((line) => `${line}\n`).join("")}`);
+    const { header, bodyStart } = parseHead(bytes, true)!;
+    return { header, lines: bodyLines(bytes.subarray(bodyStart), true) };
+  };
+  const sent = mail(given.subject, given.body);
+  const entry = await makeEntry("joe@example.net", "List@x", sent.header, sent.lines, now);
+  const ask = ({ header, lines }: typeof sent) => disagreement(entry, header, lines, false);
+  assert.equal(await ask(sent), undefined);
+  if (given.which === "body") {
+    const at = given.touch.at % given.body.length;
+    const line = touched(given.body[at]!, given.touch).replace(/[\r\n]/g, "").replace(/[^\0-\xff]/g, "?");
+    // An empty line at the end may be the frame's.
+    if (line === given.body[at] || given.body.with(at, line).slice(at).every((one) => one === "")) return;
+    assert.notEqual(await ask(mail(given.subject, given.body.with(at, line))), undefined);
+  } else {
+    const other = `x${given.subject}`;
+    assert.notEqual(await ask(mail(other, given.body)), undefined);
+  }
+});

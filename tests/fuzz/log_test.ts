@@ -1,0 +1,29 @@
+/** Lines of the log, and the words that are shown to people. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { quote, show } from "../../lib/fail.ts";
+import { logLine } from "../../lib/log.ts";
+import { fuzz } from "./fuzz.ts";
+import { anyText } from "./texts.ts";
+
+const NOW = new Date("2026-11-20T05:32:58.123Z");
+// deno-lint-ignore no-control-regex
+const CONTROL = /[\x00-\x1f\x7f-\x9f\u2028\u2029]/;
+const units = fc.oneof(
+  fc.nat(0x2fff).map((code) => String.fromCharCode(code)),
+  fc.constantFrom(...'\n\x9b\u2028\x7f" ='),
+);
+const texts = fc.oneof(fc.string({ unit: units, minLength: 1 }), anyText.filter((text) => text !== ""));
+
+fuzz("no value makes a second line or field of the log, or reaches a terminal", texts, (why) => {
+  const line = logLine({ why, result: "failed" }, NOW);
+  assert.doesNotMatch(line.slice(0, -1), CONTROL);
+  const [, value] = /^time=\S+ why=([^\s"]+|"(?:[^"\\]|\\.)*") result=failed\n$/.exec(line)!;
+  assert.equal(value!.startsWith('"') ? JSON.parse(value!) : value, why.slice(0, 500));
+});
+
+fuzz("a stranger's text is shown on one line, in quotes, and not for ever", texts, (text) => {
+  for (const shown of [show(text), quote(text)]) assert.doesNotMatch(shown, CONTROL);
+  assert.equal(JSON.parse(quote(text)), text);
+  assert.ok(show(text).length <= 2 + 120 * 6);
+});

@@ -1,0 +1,141 @@
+/** SRS addresses: by the library, and by the hook that decides with them. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { judge } from "../../hooks/judge.ts";
+import { parseConfig } from "../../lib/config.ts";
+import { parseHead } from "../../lib/message.ts";
+import { lower } from "../../lib/bytes.ts";
+import { srsForward, type SrsOptions, srsReverse } from "../../lib/srs.ts";
+import { day, joe, now } from "../challenges.ts";
+import { fuzz } from "./fuzz.ts";
+import { anyText, orFail, piecesOf, touched, touches } from "./texts.ts";
+
+const KINDS = ["no-at", "not-srs", "hash-invalid", "stamp-expired"] as const;
+const plain = fc.string({ unit: fc.constantFrom(...'abcXYZ019.+-_=/"\u00fc\u0130 '), minLength: 1, maxLength: 20 })
+  .filter((local) => !/^SRS[01][-+=]/i.test(local));
+const options = fc.record({
+  hashLength: fc.integer({ min: 1, max: 27 }), // 28 writes 27, which Mail::SRS does not read
+  separator: fc.constantFrom("=", "+", "-"),
+  alphabet: fc.constantFrom("base64", "base64url"),
+  maxAge: fc.nat(1000),
+}, { noNullPrototype: true }) as fc.Arbitrary<Partial<SrsOptions>>;
+const hosts = fc.constantFrom("example.org", "Mail.Example.ORG", "[192.0.2.1]", "x");
+const secrets = fc.array(fc.string({ unit: "binary", minLength: 1, maxLength: 20 }), { minLength: 1, maxLength: 3 });
+
+fuzz(
+  "an SRS address gives back what was signed, one hop or many, on every day of its life",
+  fc.tuple(plain, hosts, options, secrets, fc.nat(1000), fc.nat(3000)),
+  async ([local, host, given, keys, age, later]) => {
+    const [sent, read] = [day(later), day(later + Math.min(age, given.maxAge!))];
+    const own = { ...given, secrets: keys };
+    const one = await srsForward(`${local}@${host}`, "srs.example.net", { ...own, now: sent });
+    // Any key that verifies may have signed.
+    const turned = { ...own, secrets: [...keys].reverse(), now: read };
+    assert.equal(await srsReverse(one, turned), `${local}@${host}`);
+    const two = await srsForward(one, "srs.example.com", { ...own, now: sent });
+    const three = await srsForward(two, "srs.example", { ...own, now: sent });
+    for (const hop of [two, three]) {
+      const back = await srsReverse(hop, turned);
+      assert.equal(back.slice(5), one.slice(5));
+      assert.equal(await srsReverse(back, turned), `${local}@${host}`);
+    }
+    if (age > given.maxAge!) {
+      assert.equal(await orFail(() => srsReverse(one, { ...turned, now: day(later + age) }), ...KINDS), undefined);
+    }
+  },
+);
+
+/** What the hash covers: the fields joined, in lower case. Where they join is not covered; the hook looks at that. */
+const covered = (address: string) => lower(address.slice(0, address.lastIndexOf("@")).slice(5)).replace(/^[^=]*=/, "");
+
+fuzz(
+  "an SRS address that was changed is right only in another case, with fewer borders, or by luck of a short hash",
+  fc.tuple(plain, options, touches),
+  async ([local, given, touch]) => {
+    const own = { ...given, hashLength: Math.max(8, given.hashLength!), secrets: ["a secret"], now };
+    const signed = await srsForward(`${local}@example.org`, "srs.example.net", own);
+    const changed = touched(signed, touch);
+    const read = await orFail(() => srsReverse(changed, own), ...KINDS);
+    const domain = (text: string) => text.lastIndexOf("@");
+    if (read === undefined || changed.slice(0, domain(changed)) === signed.slice(0, domain(signed))) return;
+    assert.equal(covered(changed).replaceAll("=", ""), covered(signed).replaceAll("=", ""), changed);
+    assert.equal(await orFail(() => srsReverse(changed, { ...own, secrets: ["another"] }), ...KINDS), undefined);
+  },
+);
+
+const pieces = piecesOf(["SRS0", "SRS1", "=", "+", "-", "@", "AAAA", "G3", "example.org", "==", "srs.example.net"], 14);
+
+fuzz("no text is an SRS address of ours that was not signed", fc.oneof(pieces, anyText), async (text) => {
+  const own = { secrets: ["a secret"], hashLength: 8, now };
+  assert.equal(await orFail(() => srsReverse(text, own), ...KINDS), undefined);
+  const signed = await orFail(() => srsForward(text, "srs.example.net", own), "no-at", "at-in-user");
+  if (signed !== undefined && /[\r\n\0]/.test(signed)) assert.match(text, /[\r\n\0]/);
+});
+
+const SETTINGS = parseConfig(
+  `[[identity]]\naddress = "joe@example.net"\nsrs_domain = "srs.example.net"\n` +
+    `[[identity]]\naddress = "ann@example.net"\nsrs_domain = "srs.example.net"\nkeys = "ann"\n` +
+    `[transport]\nvia = "maildir"\nmaildir = "/out"\n[prvs]\nreceive = true\n`,
+  { file: "/etc/config.toml", home: "/home/joe" },
+);
+const own = { ...joe, srsDomain: "srs.example.net" };
+const ann = {
+  ...own,
+  address: { local: "ann", domain: "example.net" },
+  keys: [{ ...joe.keys[0]!, secret: joe.keys[0]!.secret.slice(1) }],
+};
+const mail = new TextEncoder().encode("From: MAILER-DAEMON@mx.example\nSubject: failure notice\n\nHi.\n");
+const ask = (recipient: string, when = now) =>
+  judge({ sender: null, recipients: [recipient], prefix: mail, ...parseHead(mail, true)! }, {
+    settings: SETTINGS,
+    identities: [own, ann],
+    now: when,
+  });
+const signing = {
+  secrets: [joe.keys[0]!.secret],
+  hashLength: SETTINGS.srs.hash_length,
+  alphabet: SETTINGS.srs.alphabet,
+  now,
+};
+const SIGNED = await srsForward("joe@example.net", "srs.example.net", signing);
+const BY_ANN = await srsForward("joe@example.net", "srs.example.net", { ...signing, secrets: [ann.keys[0]!.secret] });
+const FOR_EVE = await srsForward("eve@example.com", "srs.example.net", signing);
+const FOR_ANN = await srsForward("ann@example.net", "srs.example.net", signing);
+
+/** The spellings of one signed address: case, the three separators, qmail's prefix, any domain; nothing else. */
+const spelling = (address: string) =>
+  lower(address.slice(0, Math.max(0, address.lastIndexOf("@")))).replace(/^.*-(?=srs0)/s, "").replace(
+    /^srs0[-+=]/,
+    "srs0=",
+  ).replace(
+    /^(srs0=)([^=]*)/,
+    (_, tag, hash) => tag + hash.replaceAll("+", "-").replaceAll("/", "_"),
+  );
+
+fuzz(
+  "the hook takes an SRS address as it was signed, or in another spelling",
+  fc.array(touches, { maxLength: 3 }),
+  async (all) => {
+    const given = all.reduce(touched, SIGNED);
+    const { verdict } = await ask(given);
+    const right = spelling(given) === spelling(SIGNED);
+    assert.equal(verdict.result === "genuine", right, `${given}: ${verdict.reason}`);
+  },
+);
+
+fuzz(
+  "the hook takes no SRS address of another key, address or day",
+  fc.tuple(
+    fc.constantFrom(BY_ANN, FOR_EVE, FOR_ANN),
+    fc.array(touches, { maxLength: 2 }),
+    fc.integer({ min: 200, max: 800 }),
+  ),
+  async ([foreign, all, days]) => {
+    assert.notEqual((await ask(all.reduce(touched, foreign))).verdict.result, "genuine");
+    assert.notEqual((await ask(all.reduce(touched, SIGNED), day(days))).verdict.result, "genuine");
+  },
+);
+
+fuzz("the hook takes no other text for a signed address", fc.oneof(pieces, anyText), async (text) => {
+  assert.notEqual((await ask(text)).verdict.result, "genuine");
+});

@@ -1,0 +1,100 @@
+/** Tags, and the proof on a bounce that is forwarded. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { parseAddressList } from "../../lib/address.ts";
+import { field, type Header, value } from "../../lib/message.ts";
+import { hasProof, makeProof, PROOF_FIELD } from "../../lib/proof.ts";
+import { bareMessageId, signTag, verifyTag } from "../../lib/tag.ts";
+import { chair, day, joe, now } from "../challenges.ts";
+import { fuzz } from "./fuzz.ts";
+import { anyText, orFail, piecesOf, touched, touches } from "./texts.ts";
+
+const KINDS = ["not-tag", "no-secret", "tag-invalid", "tag-expired"] as const;
+const FIELDS = ["address", "id", "tag", "key", "none"] as const;
+const secrets = { k1: "a secret", k2: "another" };
+const right = (tag: string, address: string, id: string, when = now) =>
+  orFail(() => verifyTag(tag, address, id, { secrets, now: when }).then(() => true), ...KINDS);
+
+fuzz(
+  "a tag is right for what it was made for, to its last day, and for nothing else",
+  fc.tuple(anyText, anyText, fc.nat(60), fc.constantFrom(...FIELDS), touches),
+  async ([address, id, lifetime, changed, touch]) => {
+    const tag = await signTag(address, id, { key: "k1", secret: secrets.k1, lifetime, now });
+    assert.match(tag, /^v1\.[a-z0-9.]{1,66}$/);
+    for (const one of [0, lifetime]) assert.equal(await right(tag, address, id, day(one)), true);
+    assert.equal(await right(tag, address, id, day(lifetime + 1)), undefined);
+    const [other, otherId, otherTag] = [touched(address, touch), touched(id, touch), touched(tag, touch)];
+    if (changed === "address") {
+      assert.equal(await right(tag, other, id) === true, sameBytes(other.toLowerCase(), address.toLowerCase()));
+    } else if (changed === "id") {
+      assert.equal(await right(tag, address, otherId) === true, sameBytes(bareMessageId(otherId), bareMessageId(id)));
+    } else if (changed === "tag") assert.equal(await right(otherTag, address, id) === true, otherTag.trim() === tag);
+    else if (changed === "key") {
+      const crossed = { secrets: { k1: secrets.k2, k2: secrets.k1 }, now };
+      assert.equal(await orFail(() => verifyTag(tag, address, id, crossed).then(() => true), ...KINDS), undefined);
+      assert.equal(await right(tag.replace(".k1.", ".k2."), address, id), undefined);
+    } else if (
+      !sameBytes(address.toLowerCase(), bareMessageId(id)) || !sameBytes(id.toLowerCase(), bareMessageId(address))
+    ) {
+      assert.equal(await right(tag, id, address), undefined);
+    }
+  },
+);
+
+/** Lone surrogates are U+FFFD in UTF-8, all of them. */
+const sameBytes = (a: string, b: string) => a.toWellFormed() === b.toWellFormed();
+
+const shapes = piecesOf(
+  ["v1.", "k1", ".", "20800", "a".repeat(8), "b".repeat(26), "0", "constructor", "__proto__"],
+  10,
+);
+
+fuzz("no text is a tag that was not made", fc.oneof(shapes, anyText), async (text) => {
+  assert.equal(await right(text, "joe@example.net", "1@example.net"), undefined);
+});
+
+const lines = anyText.map((text) => text.slice(0, 200));
+const bounce = fc.record({ id: lines, date: lines, from: lines, subject: lines }, { noNullPrototype: true });
+const headerOf = (one: { id: string; date: string; from: string; subject: string }, proof: string): Header => [
+  field(PROOF_FIELD, proof),
+  field("Message-ID", one.id),
+  field("Date", one.date),
+  field("From", one.from),
+  field("Subject", one.subject),
+];
+/** What a proof covers: white space counts as one blank, of From the first address. */
+function covered(header: Header): string[] {
+  const [id, date, from, subject] = ["Message-ID", "Date", "From", "Subject"].map((name) =>
+    value(header, name)!.replace(/\s+/g, " ")
+  );
+  let author = from!;
+  try {
+    const [first] = parseAddressList(from!, { bare: true });
+    if (first?.address) author = `${first.address.local}@${first.address.domain}`.toLowerCase();
+  } catch {
+    // Then it is covered as it is.
+  }
+  return [id!, date!, author, subject!];
+}
+
+fuzz(
+  "a proof is right for the bounce and the identity that it was made for, and for nothing else",
+  fc.tuple(bounce, fc.constantFrom("id", "date", "from", "subject", "proof"), touches),
+  async ([given, changed, touch]) => {
+    const proof = (await makeProof(joe, headerOf(given, ""), now))!;
+    const header = headerOf(given, proof);
+    assert.equal(await hasProof(joe, header, now), true);
+    assert.equal(await hasProof(joe, header, day(10)), true);
+    assert.equal(await hasProof(joe, header, day(11)), false);
+    assert.equal(await hasProof(chair, header, now), false);
+    assert.equal(await hasProof({ ...joe, address: chair.address }, header, now), false);
+    if (changed === "proof") {
+      const other = headerOf(given, touched(proof, touch));
+      assert.equal(await hasProof(joe, other, now), value(other, PROOF_FIELD) === proof);
+    } else {
+      const other = headerOf({ ...given, [changed]: touched(given[changed], touch) }, proof);
+      const same = JSON.stringify(covered(other)) === JSON.stringify(covered(header));
+      assert.equal(await hasProof(joe, other, now), same);
+    }
+  },
+);

@@ -1,0 +1,45 @@
+/** `countersign audit` on a terminal: a bar while it runs, nothing of it afterwards, and Ctrl-C. */
+import assert from "node:assert/strict";
+import { COUNTERSIGN } from "../admin/run.ts";
+import { Home } from "../rig.ts";
+import { needOnTerminal, Terminal } from "./terminal.ts";
+
+const test = await needOnTerminal("sed");
+
+/** Messages in the mailbox, and how often it is named: nobody waits for the end. */
+const [COUNT, OFTEN] = [500, 2000];
+
+/** A mailbox, and a command that reads it so often. */
+function mailbox(): Home {
+  const home = new Home();
+  const mail = "Return-Path: <jo@b.example>\nFrom: jo@b.example\nDate: 20 Nov 2026 05:32:58 -0000\n\nHi.\n";
+  for (let n = 0; n < COUNT; n++) home.write(`box/${n}.eml`, mail);
+  return home;
+}
+
+const audit = (...words: string[]) => [...COUNTERSIGN, "audit", "--address", "greg@example.org", ...words];
+
+const BAR = /^\[#*-*\] (\d+) % {2}[\d,]+ messages, [\d,]+ a second, \S+ left$/m;
+
+test("a bar grows, and Ctrl-C prints what there is in its place", async () => {
+  using home = mailbox();
+  await using terminal = await Terminal.open(home, audit(...Array<string>(OFTEN).fill("box")));
+  await terminal.shows(BAR);
+  const percent = async () => Number(BAR.exec(await terminal.screen())?.[1] ?? 0);
+  const first = await percent();
+  await terminal.shows(/^\[#+-*\] /m);
+  assert.ok(await percent() >= first);
+  await terminal.press("C-c");
+  const screen = await terminal.shows(/^Interrupted: this is what was read until then\.$/m);
+  assert.doesNotMatch(screen, BAR);
+  const [, read = ""] = /^([\d,]+) messages in /m.exec(screen) ?? [];
+  const count = Number(read.replaceAll(",", ""));
+  assert.ok(count > 0 && count < COUNT * OFTEN, screen);
+});
+
+test("no bar where nobody sees it, and none of it in what is printed", async () => {
+  using home = mailbox();
+  const ran = await home.run(audit(...Array<string>(20).fill("box")));
+  assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+  assert.ok(!ran.stdout.includes("\x1b") && !/\d % {2}/.test(ran.stdout), ran.stdout);
+});

@@ -1,0 +1,238 @@
+/** The first five minutes of somebody who has mutt and maildrop, and then ten ways to break what was set up. */
+import assert from "node:assert/strict";
+import { countersign } from "../admin/run.ts";
+import { fieldOf, Home, qsbmf, type Ran } from "../rig.ts";
+import { lacking, tests } from "./need.ts";
+
+const test = tests([await lacking("mutt"), await lacking("maildrop")].filter((one) => one !== "").join(", "));
+
+const [CONFIG, KEYS, STATE] = [
+  ".config/countersign/config.toml",
+  ".config/countersign/keys",
+  ".local/state/countersign",
+];
+
+/** A home with nothing in it but what the machine has: a program that takes mail. */
+function newcomer(): Home {
+  const home = new Home();
+  Deno.removeSync(`${home.path}/.config`, { recursive: true });
+  home.write("bin/sendmail", '#!/bin/sh\nprintf %s "$3" >"$HOME/sender"\ncat >"$HOME/left"\n', 0o755);
+  for (const part of ["tmp", "new", "cur"]) Deno.mkdirSync(`${home.path}/Maildir/${part}`, { recursive: true });
+  return home;
+}
+
+/** What init prints for a file: from below its line to the next one. */
+function printed(ran: Ran, file: string): string {
+  const parts = ran.stdout.split(/^--- /m).slice(1).filter((part) => part.startsWith(file));
+  assert.equal(parts.length, 1, ran.stdout);
+  return parts[0]!.slice(parts[0]!.indexOf("\n") + 1).split("\n\nMail that comes in")[0]!.trimEnd() + "\n";
+}
+
+/** Sets up all that a user would, and no more. */
+async function setUp(home: Home): Promise<void> {
+  const own = ["--address", "greg@example.org", "--srs-domain", "srs.example.org"];
+  const made = await countersign(home, ["init", "--yes", ...own, "--command", `${home.path}/bin/sendmail`]);
+  assert.deepEqual([made.code, made.stderr], [0, ""]);
+  home.write(".muttrc", `set copy=no from="greg@example.org"\n${printed(made, "~/.muttrc")}`);
+  // maildrop takes HOME and PATH from the system's list of users.
+  const machine = `HOME="${home.path}"\nPATH="$HOME/bin:/usr/bin:/bin"\n`;
+  const last = 'to "$HOME/Maildir"\n';
+  home.write(".mailfilter", `${machine}${printed(made, "~/.mailfilter")}${last}`, 0o600);
+}
+
+/** Sends with mutt. @returns what left */
+async function send(home: Home): Promise<{ sender: string; mail: string }> {
+  const argv = ["mutt", "-n", "-s", "Lunch?", "--", "nobody@mx.example.net"];
+  const ran = await home.run(argv, "At one?\n", { LC_ALL: "C.UTF-8", USER: "greg" });
+  assert.deepEqual(ran, { code: 0, stdout: "", stderr: "" });
+  return { sender: home.read("sender"), mail: home.read("left") };
+}
+
+/** Has maildrop deliver a bounce of this. */
+async function bounce(home: Home, to: string, mail: string): Promise<void> {
+  const ran = await home.run(["maildrop", `${home.path}/.mailfilter`], qsbmf(to, mail), { SENDER: "", RECIPIENT: to });
+  assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+}
+
+/** A thing that is wrong, as it is shown to people. */
+interface Shown {
+  what: string;
+  where: string;
+  why: string;
+  mend: string;
+}
+
+/** What doctor shows; the home is ~. */
+async function doctor(home: Home, code: number): Promise<Shown[]> {
+  const ran = await countersign(home, ["doctor"]);
+  assert.deepEqual([ran.code, ran.stderr], [code, ""], ran.stdout);
+  const text = ran.stdout.replaceAll(home.path, "~");
+  const blocks = text.matchAll(/^(\S.*)\n {2}where {2}(.*)\n {2}why {4}(.*)\n {2}mend {3}(.*)$/gm);
+  const found = [...blocks].map(([, what, where, why, mend]) => ({ what, where, why, mend }) as Shown);
+  const last = text.trimEnd().split("\n").at(-1);
+  const sum = found.length === 0 ? "Nothing is" : found.length === 1 ? "One thing is" : `${found.length} things are`;
+  assert.equal(last, `${sum} wrong.`);
+  return found;
+}
+
+/** Changes one line of a file. @returns its number */
+function change(home: Home, file: string, from: RegExp, to: string): number {
+  const lines = home.read(file).split("\n");
+  const at = lines.findIndex((line) => from.test(line));
+  assert.ok(at >= 0, `${from} is in ${file}`);
+  lines[at] = lines[at]!.replace(from, to);
+  home.write(file, lines.join("\n"), Deno.statSync(`${home.path}/${file}`).mode! & 0o777);
+  return at + 1;
+}
+
+const lineOf = (home: Home, file: string, part: string): number =>
+  home.read(file).split("\n").findIndex((line) => line.includes(part)) + 1;
+
+const add = (home: Home, file: string, line: string): number => {
+  const count = home.read(file).split("\n").length;
+  home.write(file, `${home.read(file)}${line}\n`, Deno.statSync(`${home.path}/${file}`).mode! & 0o777);
+  return count;
+};
+
+/** [what is broken, where it shows; how, and in which line; what doctor says; what it says comes of it; what mends it] */
+type Broken = [string, string, (home: Home) => number | undefined, RegExp, RegExp, RegExp];
+
+const TEN: Broken[] = [
+  [
+    "mutt is back at the system's sendmail",
+    ".muttrc",
+    (home) => change(home, ".muttrc", /^set sendmail=.*/, 'set sendmail="/bin/cat"'),
+    /^sendmail is \/bin\/cat, which is not the shim$/,
+    /Nothing that mutt sends is signed/,
+    /^set sendmail="/,
+  ],
+  [
+    "mutt speaks SMTP",
+    ".muttrc",
+    (home) => add(home, ".muttrc", 'set smtp_url="smtp://mail.example.org"'),
+    /^mutt speaks SMTP itself$/,
+    /nothing is signed/,
+    /^unset smtp_url$/,
+  ],
+  [
+    "mutt writes from another address",
+    ".muttrc",
+    (home) => change(home, ".muttrc", /greg@example\.org/, "gerg@example.org"),
+    /^from "?gerg@example\.org"? is no identity/,
+    /unsigned and without a tag/,
+    /\[\[identity\]\] address = "gerg@example\.org"/,
+  ],
+  [
+    "the hook is elsewhere",
+    ".mailfilter",
+    (home) => change(home, ".mailfilter", /[^ `|"]*\/hooks\/incoming/, "/nowhere/hooks/incoming"),
+    /^\/nowhere\/hooks\/incoming is not there$/,
+    /^All mail goes through, unchecked\.$/,
+    /^deno task install/,
+  ],
+  [
+    "the filter does not ask for spam",
+    ".mailfilter",
+    (home) => {
+      change(home, ".mailfilter", /RETURNCODE == 99/, "RETURNCODE == 98");
+      return lineOf(home, ".mailfilter", "/incoming");
+    },
+    /^RETURNCODE is not asked for 99$/,
+    /^What the hook has filed as spam is delivered, too\.$/,
+    /RETURNCODE == 99/,
+  ],
+  [
+    "others may read the filter",
+    ".mailfilter",
+    (home) => void Deno.chmodSync(`${home.path}/.mailfilter`, 0o644),
+    /^The filter is open to others$/,
+    /maildrop/,
+    /^chmod 600 ~\/\.mailfilter$/,
+  ],
+  [
+    "others may read the key",
+    KEYS,
+    (home) => void Deno.chmodSync(`${home.path}/${KEYS}`, 0o640),
+    /^Key file ~\/\S+ has mode 0640; others could read it$/,
+    /the shim sends nothing/,
+    /^chmod 600 ~\/\S+\/keys$/,
+  ],
+  [
+    "a setting is misspelt",
+    CONFIG,
+    (home) => change(home, CONFIG, /^preset =/, "prest ="),
+    /^unknown setting transport\.prest$/,
+    /the shim sends nothing/,
+    /^Did you mean transport\.preset\?/,
+  ],
+  [
+    "the program that takes the mail is gone",
+    CONFIG,
+    (home) => {
+      Deno.removeSync(`${home.path}/bin/sendmail`);
+      return lineOf(home, CONFIG, "/bin/sendmail");
+    },
+    /^transport\.command: ~\/bin\/sendmail is not there$/,
+    /^Nothing can be sent\.$/,
+    /^transport\.command = \[/,
+  ],
+  [
+    "the log cannot be written",
+    `${STATE}/log`,
+    (home) => {
+      Deno.removeSync(`${home.path}/${STATE}/log`);
+      return void Deno.mkdirSync(`${home.path}/${STATE}/log`);
+    },
+    /^The log ~\/\S+\/log is not a file$/,
+    /what happened/,
+    /^mv ~\/\S+\/log /,
+  ],
+];
+
+test("from an empty home to a bounce that is known, and ten things broken", async (t) => {
+  assert.equal(new Set(TEN.map(([name]) => name)).size, 10);
+  using home = newcomer();
+  const inbox = () => home.mails("Maildir");
+  const spam = () => home.mails("Maildir/.Spam");
+
+  await t.step("init, and what it printed is pasted: doctor finds nothing", async () => {
+    await setUp(home);
+    assert.deepEqual(await doctor(home, 0), []);
+  });
+
+  await t.step("mutt sends; the bounce comes to the inbox, one that was made up to spam", async () => {
+    const { sender, mail } = await send(home);
+    assert.match(sender, /^SRS0=[\w-]{8}=[A-Z2-7]{2}=example\.org=greg@srs\.example\.org$/);
+    assert.match(fieldOf(mail, "X-Msgauth"), /^v1\.k1\./);
+    await bounce(home, sender, mail);
+    assert.deepEqual([inbox().length, spam().length], [1, 0]);
+    await bounce(home, sender.replace(/=.{8}=/, "=aaaaaaaa="), mail);
+    assert.deepEqual([inbox().length, spam().length], [1, 1]);
+    assert.deepEqual(await doctor(home, 0), []);
+  });
+
+  for (const [name, file, damage, what, why, mend] of TEN) {
+    await t.step(name, async () => {
+      const before = [".muttrc", ".mailfilter", CONFIG, KEYS, "bin/sendmail"].map((one) => {
+        return [one, home.read(one), Deno.statSync(`${home.path}/${one}`).mode! & 0o777] as const;
+      });
+      const restore = () => before.forEach((one) => home.write(...one));
+      try {
+        const line = damage(home);
+        const found = await doctor(home, /unknown setting/.test(what.source) ? 78 : 1);
+        assert.equal(found.length, 1, JSON.stringify(found));
+        assert.match(found[0]!.what, what);
+        assert.equal(found[0]!.where, `~/${file}${line === undefined ? "" : `:${line}`}`);
+        assert.match(found[0]!.why, why);
+        assert.match(found[0]!.mend, mend);
+        // A command for the shell is one that mends it.
+        const command = /^(?:chmod|mv) .*/.exec(found[0]!.mend)?.[0];
+        if (command === undefined) restore();
+        else assert.equal((await home.run(["/bin/sh", "-c", command])).code, 0, command);
+        assert.deepEqual(await doctor(home, 0), [], `${name}, mended`);
+      } finally {
+        restore();
+      }
+    });
+  }
+});

@@ -1,0 +1,197 @@
+/** SECURITY.md holds: what stands in place of a program, started by its launcher, tries to step outside. */
+import assert from "node:assert/strict";
+import { launcherText, PROGRAMS } from "../contrib/install/launcher.ts";
+import { sameBytes } from "../lib/bytes.ts";
+import { prvsSign, signTag, srsForward } from "../mod.ts";
+import { byStub } from "./stub.ts";
+import { fieldOf, Home, ROOT, SECRET } from "./rig.ts";
+
+/** Tries each and tells how it went: `yes`, `no` when Deno refused, else what went wrong. */
+const PROBE = `const tell = (error) => error instanceof Deno.errors.NotCapable ? "no" : error.message;
+const tries = {
+  readAny: (path) => Deno.readTextFileSync(path),
+  writeAny: (path) => Deno.writeTextFileSync(path, "x"),
+  remove: (path) => Deno.removeSync(path),
+  link: ([from, to]) => Deno.symlinkSync(from, to),
+  rename: ([from, to]) => Deno.renameSync(from, to),
+  run: (path) => new Deno.Command(path, { args: ["x"], stdout: "null", stderr: "null" }).outputSync(),
+  connect: (port) => Deno.connect({ hostname: "127.0.0.1", port }),
+  fetch: (port) => fetch("http://127.0.0.1:" + port),
+  resolve: (name) => Deno.resolveDns(name, "A"),
+  load: (url) => import(url),
+  native: (path) => Deno.dlopen(path, {}),
+  kill: (pid) => Deno.kill(pid, "SIGKILL"),
+  inspect: () => Deno.systemMemoryInfo(),
+  ask: () => Deno.permissions.request({ name: "net" }).then(({ state }) => {
+    if (state !== "granted") throw new Deno.errors.NotCapable();
+  }),
+};
+const said = [];
+for (const [what, thing] of JSON.parse(Deno.env.get("PROBE"))) {
+  try {
+    await tries[what](thing);
+    said.push("yes");
+  } catch (error) {
+    said.push(tell(error));
+  }
+}
+console.log(JSON.stringify(said));
+Deno.exit(0);
+`;
+
+/** Starts the probe as the launcher of `program` would start it, in this home. */
+async function tried(home: Home, rights: string, tries: [string, unknown][]): Promise<string[]> {
+  const entry = home.write("lib/probe.js", PROBE);
+  const flags = "--no-config --no-lock --no-npm --no-remote --cached-only";
+  const text = launcherText({ program: "probe", rights, deno: Deno.execPath(), entry, flags, cache: "" });
+  const launcher = home.write("probe", text, 0o755);
+  const ran = await home.run([launcher, "--as", "postfix"], "", { PROBE: JSON.stringify(tries) });
+  assert.equal(ran.code, 0, ran.stderr);
+  return JSON.parse(ran.stdout);
+}
+
+for (const { rights, launcher } of PROGRAMS) {
+  Deno.test(`${launcher}: what the settings do not name is out of reach`, async () => {
+    using home = new Home();
+    home.settings(`${byStub(home)}[incoming]\nspam = "~/Spam"\n`);
+    const at = (name: string) => `${home.path}/${name}`;
+    const secret = home.write(".ssh/id", "secret");
+    const config = at(".config/countersign");
+    Deno.mkdirSync(at(".local/state/countersign"), { recursive: true });
+    home.write("Spam/kept", "x");
+    home.write("evil.ts", "");
+    await using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 }) as Deno.TcpListener & AsyncDisposable;
+    const { port } = listener.addr;
+
+    const outside: [string, unknown][] = [
+      ["readAny", secret],
+      ["readAny", "/etc/passwd"],
+      ["readAny", "/proc/self/environ"],
+      ["readAny", at(".local/state/countersign/../../../.ssh/id")],
+      ["writeAny", at(".profile")],
+      ["writeAny", at(".qmail")],
+      ["writeAny", `${config}/config.toml`],
+      ["writeAny", `${config}/config.permissions`],
+      ["writeAny", `${config}/keys`],
+      ["writeAny", at("lib/probe.js")],
+      ["remove", `${config}/keys`],
+      // By way of a folder that it may write.
+      ["link", [secret, at(".local/state/countersign/link")]],
+      ["rename", [secret, at(".local/state/countersign/moved")]],
+      ["rename", [`${config}/keys`, at(".local/state/countersign/keys")]],
+      ["run", "/bin/sh"],
+      ["run", "/usr/bin/env"],
+      ["run", Deno.execPath()],
+      ["connect", port],
+      ["fetch", port],
+      ["resolve", "example.org"],
+      ["native", "/lib/x86_64-linux-gnu/libc.so.6"],
+      ["kill", Deno.pid],
+      ["inspect", null],
+      ["ask", null],
+    ];
+    assert.deepEqual(await tried(home, rights, outside), outside.map(() => "no"));
+    assert.notEqual((await tried(home, rights, [["load", `http://127.0.0.1:${port}/evil.js`]]))[0], "yes");
+    assert.equal(home.read(".ssh/id"), "secret");
+
+    // The same probe succeeds where the settings say so: what was refused was refused for its place.
+    const inside: [string, unknown][] = [
+      ["readAny", `${config}/config.toml`],
+      ["readAny", `${config}/keys`],
+      ["writeAny", at(".local/state/countersign/log")],
+      ["remove", at(".local/state/countersign/log")],
+      ["run", "/usr/bin/printenv"],
+      ...(rights === "shim" ? [["run", at("stub")]] : [["readAny", at("Spam/kept")], ["remove", at("Spam/kept")]]) as [
+        string,
+        unknown,
+      ][],
+    ];
+    assert.deepEqual(await tried(home, rights, inside), inside.map(() => "yes"));
+    // And what the one may do the other may not.
+    const other: [string, unknown] = rights === "shim" ? ["writeAny", at("Spam/more")] : ["run", at("stub")];
+    assert.deepEqual(await tried(home, rights, [other]), ["no"]);
+  });
+}
+
+Deno.test("comparing takes as many steps wherever the difference is", { permissions: "none" }, () => {
+  const right = Uint8Array.from({ length: 16 }, (_, i) => i);
+  const steps = new Set<number>();
+  for (let at = 0; at <= right.length; at++) {
+    const given = right.map((byte, i) => i === at ? byte ^ 1 : byte);
+    let looks = 0;
+    const counted = new Proxy(given, {
+      get: (bytes, name) => {
+        if (/^\d+$/.test(String(name))) looks++;
+        return Reflect.get(bytes, name, bytes);
+      },
+    });
+    assert.equal(sameBytes(right, counted), at === right.length);
+    steps.add(looks);
+  }
+  assert.deepEqual([...steps], [right.length]);
+});
+
+Deno.test("what makes a MAC to hold against another compares with sameBytes, and with nothing else", () => {
+  const files = ["lib", "shim", "hooks", "state", "transport", "admin"].flatMap((folder) =>
+    [...Deno.readDirSync(`${ROOT}/${folder}`)].filter(({ isFile }) => isFile).map(({ name }) => `${folder}/${name}`)
+  );
+  const source = (path: string) => Deno.readTextFileSync(`${ROOT}/${path}`);
+  const makers = files.filter((path) => /^import [^;]*"[./]*(?:lib\/)?hmac\.ts"/m.test(source(path)));
+  // The index of sent mail is searched for a MAC of our own making: a stranger gives the text, never the MAC.
+  const names = makers.filter((path) => !source(path).includes("sameBytes("));
+  assert.deepEqual(names, ["state/sent.ts"]);
+  assert.deepEqual(makers.filter((path) => !names.includes(path)).sort(), [
+    "lib/proof.ts",
+    "lib/prvs.ts",
+    "lib/srs.ts",
+    "lib/tag.ts",
+  ]);
+});
+
+Deno.test("a signed address and a tag tell the day, the key's id and nothing else of when and where", async () => {
+  const day = Date.UTC(2026, 10, 20);
+  const times = [0, 1, 12 * 3600_000, 86_399_999].map((ms) => new Date(day + ms));
+  const nonce = "abcdefgh";
+  const at = async (now: Date, secret = SECRET) => [
+    await srsForward("greg@example.org", "srs.example.org", { secrets: [secret], now }),
+    await prvsSign("greg@example.org", { secret, now }),
+    await signTag("greg@example.org", "<1@example.org>", { key: "k1", secret, nonce, now }),
+  ];
+  const first = await at(times[0]!);
+  for (const now of times) assert.deepEqual(await at(now), first, now.toISOString());
+  const next = await at(new Date(day + 86_400_000));
+  for (const [nth, text] of next.entries()) assert.notEqual(text, first[nth]);
+
+  // Beside the MAC, which is of no use without the key, stand the day, the key's id, the address and chance.
+  const [local] = first[0]!.split("@");
+  assert.match(local!, /^SRS0=[^=]{4}=[A-Z2-7]{2}=example\.org=greg$/);
+  assert.match(first[1]!, /^prvs=\d{4}[0-9a-f]{6}=greg@example\.org$/);
+  assert.equal(first[2]!.split(".").slice(0, 4).join("."), `v1.k1.${day / 86_400_000 + 30}.${nonce}`);
+  // Two messages of a day have nothing in common but the day and the key.
+  const tags = await Promise.all(
+    [1, 2].map((id) =>
+      signTag("greg@example.org", `<${id}@example.org>`, { key: "k1", secret: SECRET, now: times[0]! })
+    ),
+  );
+  const [one, two] = tags.map((tag) => tag.split("."));
+  assert.deepEqual(one!.map((part, nth) => part === two![nth]), [true, true, true, false, false]);
+});
+
+Deno.test("a message that leaves has our two marks and what it lacked, no name of the machine, user or program", async () => {
+  using home = new Home();
+  const mail = "From: greg@example.org\nTo: ann@example.net\nSubject: x\n\nHi.\n";
+  assert.equal((await home.shim(["-i", "ann@example.net"], mail, { USER: "gregs-login" })).code, 0);
+  const [out] = home.mails("out");
+  const head = out!.slice(0, out!.indexOf("\n\n"));
+  const names = head.split("\n").map((line) => line.slice(0, line.indexOf(":")));
+  // The first two are the envelope, which a maildir has nowhere else.
+  assert.deepEqual(names, [
+    ...["Return-Path", "X-Envelope-To"],
+    ...["From", "To", "Subject", "Date", "Message-ID", "X-Msgauth"],
+  ]);
+  assert.match(fieldOf(out!, "Date"), / \+0000$/, "not even the time zone");
+  assert.match(fieldOf(out!, "Message-ID"), /^<[a-z2-7]+@example\.org>$/);
+  for (const word of [Deno.hostname(), "gregs-login", home.path, "ountersign"]) {
+    assert.ok(word.length < 4 || !out!.toLowerCase().includes(word.toLowerCase()), word);
+  }
+});
