@@ -12,7 +12,8 @@ import { KEY_AGE } from "../../lib/keys.ts";
 import { parseHead } from "../../lib/message.ts";
 import { STAMP_CYCLE } from "../../lib/srs.ts";
 import { plan } from "../../shim/plan.ts";
-import { SECRET } from "../rig.ts";
+import { need } from "../programs/need.ts";
+import { ROOT, SECRET } from "../rig.ts";
 import type { Job } from "./driver.ts";
 import { CONFIG, Ground, KEYS, letter, onceOrKept } from "./ground.ts";
 
@@ -122,4 +123,27 @@ Deno.test("a clock that jumps at any step of the shim: whole and once, or kept",
   // No key of ours is for these days, so the message is kept; a day back it is.
   assert.ok(kept.some((what) => what.startsWith("1970")) && kept.some((what) => what.startsWith("past")), kept.join());
   assert.ok(!kept.some((what) => what.startsWith("a day back")), kept.join());
+});
+
+(await need("faketime"))("under a real clock that is wrong: whole and once, or kept", async () => {
+  using home = new Ground();
+  home.write(CONFIG, home.config());
+  const now = Date.now();
+  const rows: [number, number][] = [
+    [now, 0],
+    [now - DAY, 0],
+    [now - 365 * DAY, 78], // before the day of the key
+    [DAY, 78],
+    [Date.UTC(2038, 0, 19, 3, 14, 8), 78], // it is too old
+    [now + (STAMP_CYCLE + 1) * DAY, 78],
+  ];
+  for (const [at, [time, status]] of rows.entries()) {
+    const to = `f${at}@example.net`;
+    const date = new Date(time).toISOString().slice(0, 19).replace("T", " ");
+    // Not by the launcher: it takes LD_PRELOAD away.
+    const deno = ["deno", "run", "-q", "--frozen", "-A", "--config", `${ROOT}/deno.json`, `${ROOT}/shim/main.ts`];
+    const { code, stderr } = await home.run(["/usr/bin/faketime", date, ...deno, "shim", to], letter(to));
+    assert.equal(code, status, `${date}: ${stderr}`);
+    onceOrKept(code, home.taken(to), date);
+  }
 });

@@ -38,7 +38,7 @@ async function run(home: Ground, preset: string, spool: boolean, ends: readonly 
 const ALL = Array.from({ length: 256 }, (_, status) => status);
 /** All that sysexits(3) and qmail know, and their neighbours. */
 const KNOWN = [0, 1, 2, ...ALL.slice(63, 80), 99, 100, 101, 110, 111, 112, 126, 127, 128, 255];
-const ROWS = [["sendmail", false, ALL], ["sendmail", true, ALL], ["msmtp", false, KNOWN], [
+const ROWS = [["sendmail", false, ALL], ["sendmail", true, KNOWN], ["msmtp", false, KNOWN], [
   "qmail-inject",
   false,
   KNOWN,

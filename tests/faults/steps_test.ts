@@ -135,6 +135,9 @@ Deno.test("errors at each step: exactly once and whole, or kept", async (t) => {
   }
 });
 
+/** Before these last steps nobody listens to SIGTERM, which ends a process then as SIGKILL does. */
+const HEARD = 14;
+
 /** Runs a process for each step that is hit there. */
 async function walk(way: Way, fault: "kill" | "term", look: (run: Run) => void): Promise<void> {
   using first = new Ground();
@@ -142,6 +145,7 @@ async function walk(way: Way, fault: "kill" | "term", look: (run: Run) => void):
   const steps = [...await stepsOf(way, first), "after all"];
   // Each in a home of its own: what a former one left would be more steps.
   await byTwo(steps, async (step, at) => {
+    if (fault === "term" && at > 0 && at < steps.length - HEARD) return;
     using home = new Ground();
     Deno.mkdirSync(`${home.path}/Inbox`);
     const name = `${fault}@example.net`;
@@ -163,7 +167,9 @@ interface Run {
 /** Steps at which the message is on its way through a pipe. */
 const STREAMING = "pipe";
 
-for (const way of WAYS) {
+// The maildirs are one mechanism, and so are the two ways to run a program: one of each, out and in.
+const WALKED = WAYS.filter(({ what }) => !/maildir|delivering|by a program/.test(what));
+for (const way of WALKED) {
   Deno.test(`SIGTERM at each step, ${way.what}: exactly once and whole, or kept`, async () => {
     let [killed, stopped, done] = [0, 0, 0];
     await walk(way, "term", ({ step, at, result, mails, end }) => {
