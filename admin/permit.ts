@@ -7,7 +7,8 @@ import { changeWhole, createWhole } from "./files.ts";
 import { permissions, permissionsFile, printPermissions } from "./permissions.ts";
 import { say } from "./terminal.ts";
 
-const HELP = `Usage: countersign permit [--print | --remove] [--config FILE]
+const HELP = `Usage: countersign permit [--print] [--config FILE]
+       countersign permit --remove [--config FILE]
 Writes what the shim and the hook may read, write, run and connect to, beside the settings: config.permissions for
 config.toml. It is what the settings name and no more, and Deno holds the programs to it. Run it again when the settings
 have changed; until then what they newly name is refused, for the time being, with a line that says so. Without the file

@@ -1,6 +1,6 @@
 /** What the tests of whole programs share: a home in a temporary folder, programs run in it, maildirs read. */
 import assert from "node:assert/strict";
-import { writePermissions } from "../admin/permit.ts";
+import { permissions, permissionsFile, printPermissions } from "../admin/permissions.ts";
 import { parseConfig } from "../lib/config.ts";
 import { Fail } from "../lib/fail.ts";
 
@@ -54,7 +54,7 @@ export class Home {
   permit(name: string): void {
     const place = { file: `${this.path}/${name}`, home: this.path };
     try {
-      writePermissions(parseConfig(this.read(name), place), place);
+      this.write(permissionsFile(name), printPermissions(permissions(parseConfig(this.read(name), place), place)));
     } catch (error) {
       if (!(error instanceof Fail)) throw error;
     }

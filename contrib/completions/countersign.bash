@@ -29,8 +29,6 @@ _countersign() {
       words="srs prvs" command= ;;
     incoming:--as)
       words="qmail maildrop procmail postfix filter condredirect" command= ;;
-    permit:--print)
-      words=" " command= ;;
     log:--way)
       words="in out" command= ;;
     log:--result)
@@ -59,7 +57,8 @@ _countersign() {
     doctor)
       words="--json --hook --postconf --dns --host --loop --address --to --wait --config --help" ;;
     permit)
-      words="--print --remove --config --help" ;;
+      compopt -o default
+      words="--print --config --remove --help" ;;
     log)
       words="--way --result --since --follow --config --help" ;;
     list)

@@ -87,10 +87,9 @@ complete -c countersign -n 'contains -- doctor (commandline -opc)[2]' -l to -x -
 complete -c countersign -n 'contains -- doctor (commandline -opc)[2]' -l wait -x -d 'how long the bounce may take'
 complete -c countersign -n 'contains -- doctor (commandline -opc)[2]' -l config -r -F -d 'settings, instead of ~/.config/countersign/config.toml'
 complete -c countersign -n 'contains -- doctor (commandline -opc)[2]' -l help -d 'how it is used'
-complete -c countersign -n 'contains -- permit (commandline -opc)[2]' -f
-complete -c countersign -n 'contains -- permit (commandline -opc)[2]' -l print -x -a ' ' -d 'writes nothing, shows it'
-complete -c countersign -n 'contains -- permit (commandline -opc)[2]' -l remove -d 'takes it away'
+complete -c countersign -n 'contains -- permit (commandline -opc)[2]' -l print -d 'writes nothing, shows it'
 complete -c countersign -n 'contains -- permit (commandline -opc)[2]' -l config -r -F -d 'settings, instead of ~/.config/countersign/config.toml'
+complete -c countersign -n 'contains -- permit (commandline -opc)[2]' -l remove -d 'takes it away'
 complete -c countersign -n 'contains -- permit (commandline -opc)[2]' -l help -d 'how it is used'
 complete -c countersign -n 'contains -- log (commandline -opc)[2]' -f
 complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l way -x -a 'in out' -d 'what came in, or what went out'

@@ -14,6 +14,7 @@ const BOUNCE = "From: MAILER-DAEMON@mx.example\\nSubject: failure notice\\n\\n--
 /** What the servers do with the message in `mail`, that was sent by `$sender`; before it, nothing is wrong. */
 function loopHome(servers: string, incoming = ""): Home {
   const home = new Home();
+  Deno.mkdirSync(`${home.path}/Maildir`);
   // The envelope is "-i -f SENDER -- RECIPIENT"; what is sent comes back from another process, later.
   const program = `#!/bin/sh
 sender=$3 to=$5
