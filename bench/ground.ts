@@ -40,6 +40,12 @@ export class Ground extends Home {
     return { ...this.env, HOME: this.path, PATH: path, INJECTOR: this.reader, TOKENS: this.folder("tokens"), ...more };
   }
 
+  /** The environment of who has no cache of Deno: an installed program brings its own. */
+  withoutCache(more: Record<string, string> = {}): { env: Record<string, string> } {
+    const { DENO_DIR: _, ...env } = this.variables(more);
+    return { env };
+  }
+
   /** A folder below the home. */
   folder(name: string): string {
     Deno.mkdirSync(`${this.path}/${name}`, { recursive: true });

@@ -27,7 +27,12 @@ export async function incoming(ground: Ground): Promise<Table[]> {
       ...small
         ? [
           of("hook, genuine, from source", [`${ROOT}/hooks/incoming`], good),
-          of("hook, genuine, installed", [`${prefix}/lib/countersign/hooks/incoming`], good),
+          of(
+            "hook, genuine, installed",
+            [`${prefix}/lib/countersign/hooks/incoming`],
+            good,
+            ground.withoutCache(QMAIL),
+          ),
         ]
         : [],
       of("hook, genuine, bundled", bundled, good),

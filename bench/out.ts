@@ -30,11 +30,12 @@ export async function out(ground: Ground): Promise<Table[]> {
     const subjects = [
       ground.nothing(),
       of("the injector alone", [ground.reader]),
+      ...small ? [] : [of("cat | cat", ["/bin/sh", "-c", "cat | cat >/dev/null"])],
       ...small ? [of("Deno, the injector run and fed, nothing else", ground.deno(scripts.spawn))] : [],
       of("shim, from source", [`${ROOT}/shim/shim`, ...TO]),
       of("shim, bundled", bundled),
       ...hasSpool ? [of("shim, bundled, transport.spool", bundled, spool)] : [],
-      of("shim, installed", [`${prefix}/bin/shim`, ...TO]),
+      of("shim, installed", [`${prefix}/bin/shim`, ...TO], ground.withoutCache()),
       of("perl with Mail::SRS, sender only", ["/usr/bin/perl", scripts.perl, ...TO.slice(1)]),
       // Python holds the message nine times over; msmtp takes most of a minute for 1 GB.
       ...huge ? [] : [

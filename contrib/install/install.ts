@@ -6,10 +6,10 @@
 import { readArguments } from "../../admin/arguments.ts";
 import { Fail, reason, show } from "../../lib/fail.ts";
 import { complain } from "../../lib/host.ts";
-import { VERSION } from "../../lib/version.ts";
 import { bundle, ROOT } from "./bundle.ts";
 import { checkPrefix, digestOf, HOME, isThere, linkAt, listOf, readInstalled } from "./installed.ts";
 import { launcherText, LEAN } from "./launcher.ts";
+import { prove } from "./prove.ts";
 
 const HELP = `Usage: deno task install --prefix DIR [--link NAME]
 Installs
@@ -45,11 +45,8 @@ const DOCUMENTS: Record<string, string> = {
   ),
 };
 
-/**
- * Only what stands beside it is run: no settings of Deno from the working folder, nothing fetched. Code that V8 has
- * compiled before is found again in more time than it saves.
- */
-const FLAGS = "--no-config --no-lock --no-npm --no-remote --cached-only --no-code-cache";
+/** Only what stands beside it is run: no settings of Deno from the working folder, nothing fetched. */
+const FLAGS = "--no-config --no-lock --no-npm --no-remote --cached-only";
 
 /** A former version's late parts are left for this long: who started before may still load them. */
 const KEEP = 24 * 60 * 60 * 1000;
@@ -78,9 +75,12 @@ async function install(args: readonly string[]): Promise<void> {
       replace(`${home}/${name}`, 0o644, (path) => Deno.copyFileSync(`${made}/${name}`, path));
     }
     for (const { at, rights, up, entry } of LAUNCHERS) {
-      const flags = entry === "main.js" ? FLAGS : `${LEAN} ${FLAGS}`; // an audit lives long
+      const lean = entry !== "main.js"; // an audit lives long
       const [deno, module] = [`$here/${up}/deno`, `$here/${up}/${entry}`];
-      const text = launcherText({ program: at, rights, deno, entry: module, flags, cache: `$here/${up}/cache` });
+      const flags = lean ? `${LEAN} ${FLAGS}` : FLAGS;
+      // What V8 compiles with other flags would take the place of what is there.
+      const cache = lean ? `$here/${up}/cache` : "";
+      const text = launcherText({ program: at, rights, deno, entry: module, flags, cache });
       replace(`${prefix}/${at}`, 0o755, (path) => Deno.writeTextFileSync(path, text));
     }
     for (const [at, from] of Object.entries(DOCUMENTS)) {
@@ -100,7 +100,8 @@ async function install(args: readonly string[]): Promise<void> {
   } finally {
     Deno.removeSync(made, { recursive: true });
   }
-  await prove(prefix);
+  const [shim, countersign, hook] = LAUNCHERS.map(({ at }) => `${prefix}/${at}`) as [string, string, string];
+  await prove({ shim, countersign, hook, cache: `${home}/cache` });
   console.log(LAUNCHERS.map(({ at }) => `${prefix}/${at}`).join("\n"));
 }
 
@@ -166,26 +167,6 @@ function filesBelow(folder: string, under = ""): string[] {
   return [...Deno.readDirSync(`${folder}/${under}`)].flatMap(({ name, isDirectory }) =>
     isDirectory ? filesBelow(folder, `${under}${name}/`) : [`${under}${name}`]
   );
-}
-
-/** What was installed runs, and is ours. What Deno writes into its cache on the way is for all to read. */
-async function prove(prefix: string): Promise<void> {
-  const cache = `${prefix}/${HOME}/cache`;
-  for (const { at } of LAUNCHERS) {
-    const program = `${prefix}/${at}`;
-    const { stdout, stderr } = await new Deno.Command(program, {
-      args: ["--version"],
-      env: { DENO_DIR: cache },
-      stdin: "null",
-    }).output();
-    const said = new TextDecoder().decode(stdout).trim();
-    if (said !== `countersign ${VERSION}`) {
-      throw new Error(`${program} does not run: ${said}${new TextDecoder().decode(stderr)}`);
-    }
-  }
-  for (const { name, isDirectory } of Deno.readDirSync(cache)) {
-    Deno.chmodSync(`${cache}/${name}`, isDirectory ? 0o755 : 0o644);
-  }
 }
 
 if (import.meta.main) {

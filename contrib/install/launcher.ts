@@ -22,8 +22,11 @@ export const PROGRAMS = [
   { launcher: "hooks/incoming", rights: "incoming", entry: "hooks/incoming.ts", up: ".." },
 ] as const;
 
-/** For programs that live for a message: V8's optimising compilers gain them nothing, and cost memory. */
-export const LEAN = "--v8-flags=--lite-mode";
+/**
+ * For programs that live for a message. V8's optimising compilers gain them nothing and cost memory. All of the code is
+ * compiled when it is first seen, so that Deno's cache has it all the next time. No garbage is collected on the way.
+ */
+export const LEAN = "--v8-flags=--lite-mode,--no-lazy,--min-semi-space-size=8";
 
 /** The launcher of a checkout: Deno from PATH, sources beside it. */
 export function checkoutStart({ launcher, rights, entry, up }: typeof PROGRAMS[number]): Start {
