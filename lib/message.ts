@@ -51,12 +51,14 @@ export function parseHead(bytes: Uint8Array, whole: boolean): Head | undefined {
     if (lines.length > 0) header.push({ name: NAME.exec(lines[0]!)![1]!, raw: lines.join("\n") });
     lines = [];
   };
-  for (let at = 0; at < bytes.length;) {
-    const newline = bytes.indexOf(10, at);
+  // As one string: to make one of each line would take three times as long.
+  const text = binary(bytes.subarray(0, emptyLine(bytes)));
+  for (let at = 0; at < text.length;) {
+    const newline = text.indexOf("\n", at);
     if (newline < 0 && !whole) return undefined;
-    const end = newline < 0 ? bytes.length : newline;
-    const next = newline < 0 ? bytes.length : newline + 1;
-    const line = binary(bytes.subarray(at, end > at && bytes[end - 1] === 13 ? end - 1 : end));
+    const end = newline < 0 ? text.length : newline;
+    const next = newline < 0 ? text.length : newline + 1;
+    const line = text.slice(at, text[end - 1] === "\r" ? end - 1 : end);
     if (line === "") {
       close();
       return { header, headStart, bodyStart: next };
@@ -74,6 +76,14 @@ export function parseHead(bytes: Uint8Array, whole: boolean): Head | undefined {
   }
   close();
   return whole ? { header, headStart, bodyStart: bytes.length } : undefined;
+}
+
+/** The end of the first empty line; of everything, when there is none. */
+function emptyLine(bytes: Uint8Array): number {
+  for (let at = 0, newline; (newline = bytes.indexOf(10, at)) >= 0; at = newline + 1) {
+    if (newline === at || (newline === at + 1 && bytes[at] === 13)) return newline + 1;
+  }
+  return bytes.length;
 }
 
 /** CRs at the end of a line, of which one would be a line end's when it is written. Not by pattern: that has no bound. */
