@@ -1,6 +1,7 @@
 /** Really installs, throws the checkout away, and runs what was installed as users have it. */
 import assert from "node:assert/strict";
 import { fieldOf, Home, oneLine, qsbmf, type Ran, ROOT } from "./rig.ts";
+import { usualPrefix } from "../contrib/install/installed.ts";
 import { VERSION } from "../lib/version.ts";
 import { byStub, environment } from "./stub.ts";
 
@@ -271,8 +272,13 @@ Deno.test("install", async (t) => {
   });
 });
 
+Deno.test("where nobody says where: for all by root, else for the user", { permissions: "none" }, () => {
+  assert.equal(usualPrefix(0, "/root"), "/usr/local");
+  assert.equal(usualPrefix(1000, "/home/greg"), "/home/greg/.local");
+  assert.equal(usualPrefix(1000), "");
+});
+
 const wrong: string[][] = [
-  [],
   ["--prefix"],
   ["--prefix", ""],
   ["--prefix="],
@@ -338,7 +344,7 @@ Deno.test("what was installed twice is taken away at once, and nothing else", as
   assert.deepEqual(gone.stdout, [mailq, changed].map((path) => `Left, for it was changed: ${path}\n`).join(""));
   assert.deepEqual(below(prefix).sort(), [...before, `${prefix}/bin`, mailq, changed].sort());
   oneLine(await script(home, "uninstall", "--prefix", prefix), 64, /^uninstall: Nothing of ours is installed below/);
-  oneLine(await script(home, "uninstall"), 64, /^uninstall: Say where: --prefix/);
+  oneLine(await script(home, "uninstall", "--prefix="), 64, /^uninstall: Say where: --prefix/);
   oneLine(await script(home, "uninstall", "--prefix", prefix, "more"), 64, /^uninstall: Say where/);
 });
 

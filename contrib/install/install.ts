@@ -11,8 +11,8 @@ import { checkPrefix, digestOf, HOME, isThere, linkAt, listOf, readInstalled } f
 import { launcherText, LEAN } from "./launcher.ts";
 import { prove } from "./prove.ts";
 
-const HELP = `Usage: deno task install --prefix DIR [--link NAME]
-Installs
+const HELP = `Usage: deno task install [--prefix DIR] [--link NAME]
+Installs, below /usr/local for root and ~/.local for others when no DIR is named,
   DIR/bin/shim                           for mutt and others: set sendmail="DIR/bin/shim"
   DIR/bin/countersign                    all commands in one
   DIR/lib/countersign/hooks/incoming     for .qmail, maildrop, procmail
@@ -21,7 +21,7 @@ Installs
 
 The shim goes by the name that it is called by: sendmail, qmail-inject, mailq or newaliases. --link NAME makes such a link
 in DIR/bin; it may be repeated, and takes the place of nobody's program.
-Installing over a former version is safe while mail is under way. deno task uninstall --prefix DIR takes it all away.`;
+Installing over a former version is safe while mail is under way. deno task uninstall [--prefix DIR] takes it all away.`;
 
 /** Names by which the shim may be called. */
 const NAMES = ["sendmail", "qmail-inject", "mailq", "newaliases"];

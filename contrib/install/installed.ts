@@ -60,9 +60,14 @@ export function isThere(path: string): boolean {
   }
 }
 
+/** Where programs go when nobody says where: for all by root, else for the user. */
+export function usualPrefix(user: number | null, home = ""): string {
+  return user === 0 ? "/usr/local" : home === "" ? "" : `${home}/.local`;
+}
+
 /** The value of `--prefix`, absolute and without a slash at its end. @throws {Fail} `usage` */
-export function checkPrefix(prefix: string | undefined): string {
-  if (prefix === undefined || prefix === "") throw new Fail("usage", "Say where: --prefix /usr/local");
+export function checkPrefix(prefix = usualPrefix(Deno.uid(), Deno.env.get("HOME"))): string {
+  if (prefix === "") throw new Fail("usage", "Say where: --prefix /usr/local");
   if (!prefix.startsWith("/")) throw new Fail("usage", `Prefix ${JSON.stringify(prefix)} does not begin with /`);
   if (prefix.includes(",")) {
     throw new Fail("usage", `Prefix ${prefix} has a comma, which Deno takes for the end of a path`);

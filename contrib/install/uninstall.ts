@@ -4,7 +4,7 @@ import { complain } from "../../lib/host.ts";
 import { readArguments } from "../../admin/arguments.ts";
 import { checkPrefix, digestOf, HOME, isThere, linkAt, readInstalled } from "./installed.ts";
 
-const HELP = `Usage: deno task uninstall --prefix DIR
+const HELP = `Usage: deno task uninstall [--prefix DIR]
 Removes what was installed below DIR. What was changed there since is left and named. Settings, keys and state of users
 (~/.config/countersign, ~/.local/state/countersign) stay: without its key, nobody knows what comes back of late.
 First take the shim out of muttrc and the hook out of .qmail and the rest: what is not there cannot take mail.`;
