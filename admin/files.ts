@@ -51,6 +51,35 @@ export function changeWhole(path: string, change: (text: string) => string): voi
   }
 }
 
+/** Makes a folder that only its owner may enter, and those above it. @throws {Fail} `io` */
+export function makeFolder(path: string): void {
+  try {
+    Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new Fail("io", `Folder ${path} cannot be made: ${reason(error)}`, { cause: error });
+  }
+}
+
+/** Is there anything of this name? Also a link that leads nowhere: what it names would be written. */
+export function isThere(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Where a path leads in the end, through all links; what is not there yet is taken as it is. */
+export function realPath(path: string): string {
+  try {
+    return Deno.realPathSync(path);
+  } catch {
+    const at = path.lastIndexOf("/");
+    return at < 1 ? path : realPath(path.slice(0, at)) + path.slice(at);
+  }
+}
+
 function write(path: string, text: string): void {
   Deno.openSync(path, { write: true, createNew: true, mode: 0o600 }).close();
   fill(path, text);

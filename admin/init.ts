@@ -6,7 +6,7 @@ import * as host from "../lib/host.ts";
 import { type Answers, answers, type Ask, MEANT } from "./answers.ts";
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
 import { beside } from "./beside.ts";
-import { createWhole } from "./files.ts";
+import { createWhole, isThere, makeFolder } from "./files.ts";
 import { newSecret, printDay, printKey } from "./keyfile.ts";
 import { type Found, here, look } from "./machine.ts";
 import { type Filling, type Paste, pastesIn, pastesOut } from "./paste.ts";
@@ -156,21 +156,3 @@ function permit(settings: Settings, place: Place): string {
 }
 
 const isTerminal = (): boolean => Deno.stdin.isTerminal() && Deno.stdout.isTerminal();
-
-/** Also a link that leads nowhere: what it names would be written. */
-function isThere(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function makeFolder(path: string): void {
-  try {
-    Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw new Fail("io", `Folder ${path} cannot be made: ${reason(error)}`, { cause: error });
-  }
-}

@@ -31,16 +31,24 @@ export interface Permission {
  * Environment variables are not narrowed: a program that is run gets all of them in any case.
  *
  * @param place the settings file, and the home: `~` where the file is not below it, but that of a site
+ * @param real where a path leads through links: Deno asks for both names
  * @returns in the order of programs, rights and things; each once
  * @throws {Fail} `config` for a path with a comma, which Deno cannot tell from two
  */
-export function permissions(settings: Settings, { file, home }: Place): Permission[] {
+export function permissions(
+  settings: Settings,
+  { file, home }: Place,
+  real: (path: string) => string = (path) => path,
+): Permission[] {
   const { transport, incoming, challenge, tag } = settings;
   const given: Permission[] = [];
   // Settings of the whole site mean each user's own home; a user's own are his wherever HOME points.
   const shared = home !== "" && !file.startsWith(`${home}/`);
+  // What is below each user's home the launcher looks up.
+  const bothNames = (path: string) => [path, shared && path !== below(path, home) ? path : real(path)];
   const give = (program: Permission["program"], right: Right, ...things: string[]) => {
-    const paths = [...new Set(things)].filter((thing) => thing !== "");
+    const named = things.filter((thing) => thing !== "");
+    const paths = [...new Set(right === "read" || right === "write" ? named.flatMap(bothNames) : named)];
     for (const thing of paths) {
       if (paths.some((other) => thing.startsWith(`${other}/`))) continue; // given with its folder
       if (/[,\n]/.test(thing)) {
@@ -49,7 +57,8 @@ export function permissions(settings: Settings, { file, home }: Place): Permissi
       given.push({ program, right, thing: shared ? below(thing, home) : thing });
     }
   };
-  const settled = [folderOf(file), folderOf(settings.plain_lists), ...settings.identity.map((one) => one.keys)];
+  const folders = [folderOf(file), folderOf(settings.plain_lists)];
+  const settled = [...folders, file, settings.plain_lists, ...settings.identity.map((one) => one.keys)];
   /** The way out: what the injector, or the maildir, takes. */
   const out = transport.via === "maildir" ? [transport.maildir] : [];
   const injector = transport.via === "command" ? [programOf(transport.preset, transport.command), KILL] : [];

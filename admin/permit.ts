@@ -3,7 +3,7 @@ import type { Place, Settings } from "../lib/config.ts";
 import { Fail } from "../lib/fail.ts";
 import * as host from "../lib/host.ts";
 import { atMost, runCommand } from "./arguments.ts";
-import { changeWhole, createWhole } from "./files.ts";
+import { changeWhole, createWhole, makeFolder, realPath } from "./files.ts";
 import { permissions, permissionsFile, printPermissions } from "./permissions.ts";
 import { say } from "./terminal.ts";
 
@@ -32,17 +32,18 @@ export function permit(name: string, args: readonly string[]): Promise<number> {
     // Also when the settings cannot be read: it is the way back.
     if (removes) return remove(path);
     const settings = host.loadSettings(place);
-    if (prints) Deno.stdout.writeSync(new TextEncoder().encode(printPermissions(permissions(settings, place))));
-    else say(`Written: ${writePermissions(settings, place)}`);
+    if (prints) {
+      Deno.stdout.writeSync(new TextEncoder().encode(printPermissions(permissions(settings, place, realPath))));
+    } else say(`Written: ${writePermissions(settings, place)}`);
   });
 }
 
 /** Writes them, and makes the folders above those that may be written: that is not permitted later. @returns the file */
 export function writePermissions(settings: Settings, place: Place): string {
-  const list = permissions(settings, place);
+  const list = permissions(settings, place, realPath);
   for (const { right, thing } of list) {
     if (right !== "write" || thing.startsWith("~")) continue;
-    Deno.mkdirSync(thing.slice(0, thing.lastIndexOf("/")), { recursive: true, mode: 0o700 });
+    makeFolder(thing.slice(0, thing.lastIndexOf("/")));
   }
   const [path, text] = [permissionsFile(place.file), printPermissions(list)];
   if (createWhole(path, text)) Deno.chmodSync(path, Deno.statSync(place.file).mode! & 0o644);

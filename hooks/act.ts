@@ -11,7 +11,7 @@ import { makeProof, PROOF_FIELD } from "../lib/proof.ts";
 import { cleanEnvironment, envBytes } from "../lib/host.ts";
 import { handOver, spoolIn } from "../transport/handover.ts";
 import { inject } from "../transport/injector.ts";
-import { deliverToMaildir, makeParents } from "../transport/maildir.ts";
+import { deliverToMaildir, makeFolders } from "../transport/maildir.ts";
 import type { Outcome } from "./exits.ts";
 import type { Place } from "./place.ts";
 import { isBounceSender, type Verdict } from "./judge.ts";
@@ -64,7 +64,7 @@ export async function fileSpam(verdict: Verdict, scene: Scene): Promise<Ended> {
   const filed: Ended = { outcome: "filed", reason: verdict.reason };
   if (spam_command.length === 0) {
     // What is filed here is better in a folder that is made for it than in the queue for a week.
-    makeParents(spam);
+    makeFolders(spam);
     await deliverToMaildir(spam, message);
     return filed;
   }
@@ -84,7 +84,7 @@ export async function fileSpam(verdict: Verdict, scene: Scene): Promise<Ended> {
 export async function keep(verdict: Verdict, scene: Scene): Promise<Ended> {
   const { answered } = scene.settings.challenge;
   if (answered !== "") {
-    makeParents(answered);
+    makeFolders(answered);
     await deliverToMaildir(answered, await arrived(verdict, scene));
   }
   return { outcome: "answered", reason: verdict.reason };

@@ -62,6 +62,16 @@ export class Fail extends Error {
   }
 }
 
+/**
+ * The kind of a failure of the system: what is only not permitted waits for `countersign permit`.
+ *
+ * @param error what was thrown
+ * @param kind what it is otherwise
+ */
+export function orLater(error: unknown, kind: Kind): Kind {
+  return error instanceof Error && error.name === "NotCapable" ? "temporary" : kind;
+}
+
 /** A stranger's text in double quotes: one line, no control characters, at most 120 characters. */
 export function show(text: string): string {
   return quote(text.length > 120 ? `${text.slice(0, 119)}…` : text);

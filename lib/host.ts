@@ -1,7 +1,7 @@
 /** The one file of lib that touches the system: standard input, environment, files with owner and mode. */
 import { type Bytes, concat, text } from "./bytes.ts";
 import { parseConfig, type Settings } from "./config.ts";
-import { Fail, reason, show } from "./fail.ts";
+import { Fail, orLater, reason, show } from "./fail.ts";
 import type { Identity } from "./identity.ts";
 import { parseAddress } from "./address.ts";
 import { parseKeys } from "./keys.ts";
@@ -271,15 +271,16 @@ export function readCertificates(path: string): string {
  */
 function readOwn(what: string, path: string, forbidden: number, lent = false): string {
   let file: Deno.FsFile;
+  let info: Deno.FileInfo;
   try {
     file = Deno.openSync(path);
+    // The open file is asked, not the name: it may be another one by now. Deno wants a permission for its real name.
+    info = file.statSync();
   } catch (error) {
     const why = error instanceof Deno.errors.NotFound ? "is not there" : `cannot be read: ${reason(error)}`;
-    throw new Fail("config", `${what} ${path} ${why}`);
+    throw new Fail(orLater(error, "config"), `${what} ${path} ${why}`);
   }
   using opened = file;
-  // The open file is asked, not the name: it may be another one by now.
-  const info = opened.statSync();
   if (!info.isFile) throw new Fail("config", `${what} ${path} is not a file`);
   const mode = (info.mode ?? 0) & 0o777;
   if ((mode & forbidden) !== 0) {

@@ -199,7 +199,7 @@ export const SETTINGS: readonly Setting[] = [
     name: "transport.timeout",
     type: "number",
     fallback: 900,
-    help: "Seconds after which the program is stopped and the message counts as not sent; 0: never.",
+    help: "Seconds after which a program or a server is given up, and the message counts as not sent; 0: never.",
     check: range(0, 86_400),
   },
   {
@@ -311,7 +311,7 @@ export const SETTINGS: readonly Setting[] = [
     name: "incoming.spam",
     type: "path",
     fallback: "~/Maildir/.Spam",
-    help: "The spam maildir; it is made when its parent exists.",
+    help: "The spam maildir; it is made where it is not there.",
     check: notEmpty,
   },
   {
@@ -364,9 +364,11 @@ function domain(value: string): void {
   if (value !== "") parseAddress(`x@${value}`);
 }
 
-/** A name or an address, as the system looks it up. */
+/** A name or an address, as the system looks it up; its port is a setting of its own. */
 function host(value: string): void {
-  if (!/^[\w.:-]*$/.test(value)) throw new Fail("config", `${show(value)} is not the name of a host`);
+  if (!/^[\w.-]*$/.test(value) && !URL.canParse(`http://[${value}]/`)) {
+    throw new Fail("config", `${show(value)} is not the name of a host`);
+  }
 }
 
 /** A name or an address literal (RFC 5321 section 4.1.4). */

@@ -1,7 +1,7 @@
 /** The way out: read, plan, hand over. `Deno.args` is the name we were called by, then the arguments. */
 import { formatAddress } from "../lib/address.ts";
 import type { Settings } from "../lib/config.ts";
-import { Fail, reason } from "../lib/fail.ts";
+import { Fail, orLater, reason } from "../lib/fail.ts";
 import * as host from "../lib/host.ts";
 import { identityName } from "../lib/identity.ts";
 import { logAddress } from "../lib/log.ts";
@@ -112,7 +112,8 @@ async function runReal(what: string, args: readonly string[]): Promise<number> {
   try {
     return (await new Deno.Command(program!, { ...options, ...inherit }).spawn().status).code;
   } catch (error) {
-    throw new Fail("system", `${program} cannot be run: ${reason(error)}`, { cause: error });
+    const kind = orLater(error, "system");
+    throw new Fail(kind, `${program} cannot be run: ${reason(error)}`, { cause: error });
   }
 }
 

@@ -223,6 +223,12 @@ Deno.test("install", async (t) => {
     for (const [, path] of stdout.matchAll(/^set sendmail="(.*)"$/gm)) assert.equal(path, `${prefix}/bin/shim`);
   });
 
+  await t.step("doctor names the shim that stands beside it", async () => {
+    work.write(".muttrc", "set from=greg@example.org\n");
+    const ran = await home.run([`${prefix}/bin/countersign`, "doctor"], "", { ...bare(home), HOME: work.path });
+    assert.ok(ran.stdout.includes(`  mend   set sendmail="${prefix}/bin/shim"\n`), ran.stdout + ran.stderr);
+  });
+
   await t.step("the name of a link is the name it is called by", async () => {
     Deno.symlinkSync(`${prefix}/bin/shim`, `${home.path}/tools/qmail-inject`);
     Deno.symlinkSync("../tools/qmail-inject", `${home.path}/bin/newaliases`);
@@ -263,6 +269,19 @@ Deno.test("install", async (t) => {
     const moved = `${work.path}/moved`;
     Deno.renameSync(prefix, moved);
     await mainJob(home, moved);
+  });
+
+  await t.step("with an empty file for a program, which would be run with success: later", async () => {
+    const moved = `${work.path}/moved`;
+    for (const name of ["deno", "shim/main.js"]) {
+      const path = `${moved}/lib/countersign/${name}`;
+      Deno.renameSync(path, `${path}.whole`);
+      Deno.writeTextFileSync(path, "");
+      Deno.chmodSync(path, 0o755);
+      const ran = await home.run([`${moved}/bin/shim`, "ann@example.net"], MAIL, bare(home));
+      oneLine(ran, 75, new RegExp(`/${name}.* empty$`, "m"));
+      Deno.renameSync(`${path}.whole`, path);
+    }
   });
 
   await t.step("without its Deno: later", async () => {
@@ -323,6 +342,29 @@ Deno.test("a link takes the place of nobody's program, and nothing is installed 
   assert.deepEqual(below(prefix), [`${prefix}/bin`, theirs]);
 });
 
+for (const name of PROGRAMS.slice(0, 2)) {
+  Deno.test(`somebody else's ${name} stays, and nothing is installed then`, async () => {
+    using home = new Home();
+    const prefix = `${home.path}/there`;
+    const theirs = home.write(`there/${name}`, "#!/bin/sh\n", 0o755);
+    oneLine(
+      await script(home, "install", "--prefix", prefix),
+      64,
+      new RegExp(`/there/${name} is there, and not ours$`, "m"),
+    );
+    assert.deepEqual(below(prefix), [`${prefix}/bin`, theirs]);
+  });
+}
+
+Deno.test("a list of what was installed that is broken is named", async () => {
+  using home = new Home();
+  home.write("there/lib/countersign/installed.json", "{");
+  for (const name of ["install", "uninstall"]) {
+    const ran = await script(home, name, "--prefix", `${home.path}/there`);
+    oneLine(ran, 73, /installed\.json is broken: remove it and install again$/m);
+  }
+});
+
 Deno.test("what was installed twice is taken away at once, and nothing else", async () => {
   using home = new Home();
   const prefix = `${home.path}/there`;
@@ -366,4 +408,8 @@ Deno.test("an installed program has a cache that is ready, and keeps it from wha
   // Who names one himself has it.
   assert.equal((await home.run(line, MAIL, { DENO_DIR: `${home.path}/mine` })).code, 0);
   assert.equal(environment(home).DENO_DIR, `${home.path}/mine`);
+  // Taken away, it is not made again by whoever comes first, as wide as his umask.
+  Deno.removeSync(`${prefix}/lib/countersign/cache`, { recursive: true });
+  assert.equal((await home.run(["/bin/sh", "-c", 'umask 000; exec "$@"', "sh", ...line], MAIL)).code, 0);
+  assert.throws(() => Deno.statSync(`${prefix}/lib/countersign/cache`), Deno.errors.NotFound);
 });

@@ -52,6 +52,8 @@ const withoutDeno: [string, string, string[], number][] = [
   ["the hook under maildrop", HOOK, ["--as", "maildrop"], 75],
   ["the hook under condredirect", HOOK, ["--as", "condredirect"], 111],
   ["the hook under condredirect, joined", HOOK, ["--as=condredirect", "--config", "x"], 111],
+  ["the hook with that in a stranger's address", HOOK, ["--as", "postfix", "--", "x --as condredirect y", "z"], 75],
+  ["the hook with that as an address", HOOK, ["--sender", "--as=condredirect"], 75],
 ];
 for (const [what, program, args, status] of withoutDeno) {
   Deno.test(`without Deno on PATH ${what} ends with ${status}`, async () => {
@@ -134,6 +136,15 @@ Deno.test("LD_ variables stop neither the shim nor reach what it runs", async ()
   assert.equal(ran.code, 0, ran.stderr);
   assert.match(home.read("environment"), /^KEPT=yes$/m);
   assert.doesNotMatch(home.read("environment"), /^LD_/m);
+});
+
+Deno.test("code that NODE_OPTIONS names is not loaded into us", async () => {
+  using home = homeWith(`#!/bin/sh\ncat >"$HOME/got"\n`);
+  const theirs = home.write("theirs.cjs", `console.error("theirs");`);
+  for (const options of [`--require ${theirs}`, "--require /nonexistent/theirs.cjs"]) {
+    const ran = await home.shim(["ann@example.net"], MAIL, { NODE_OPTIONS: options, NODE_CHANNEL_FD: "3" });
+    assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+  }
 });
 
 Deno.test("A locale that is none does no harm, one that is reaches the injector", async () => {

@@ -6,7 +6,7 @@
  * a whole one. Only SIGKILL of our own self leaves us no time for that; with a
  * spool the program does not start before the message is whole.
  */
-import { Fail, reason, show } from "../lib/fail.ts";
+import { Fail, orLater, reason, show } from "../lib/fail.ts";
 import type { Message } from "../lib/message.ts";
 import { spawnSpooled, UNNAMED } from "./spool.ts";
 
@@ -36,8 +36,8 @@ export interface Running {
   kill(signal: "SIGKILL"): void;
 }
 
-/** Milliseconds that a program gets to end after a signal, once it has the whole message. */
-const GRACE = 3000;
+/** Milliseconds that a program, or a server, gets to end after a signal, once it has the whole message. */
+export const GRACE = 3000;
 /** Milliseconds within which a pipe says that its reader is gone. */
 const SETTLE = 1000;
 /** Bytes of standard error that are kept, and characters of its last line that are told. */
@@ -124,7 +124,8 @@ function spawn(call: Call): Running {
     });
     return { pid: child.pid, status, stderr: child.stderr, stdin: child.stdin, kill: (signal) => child.kill(signal) };
   } catch (error) {
-    throw new Fail("system", `${show(program!)} cannot be run: ${reason(error)}`, { cause: error });
+    const kind = orLater(error, "system");
+    throw new Fail(kind, `${show(program!)} cannot be run: ${reason(error)}`, { cause: error });
   }
 }
 
@@ -152,7 +153,7 @@ async function kill(child: Running): Promise<void> {
 }
 
 /** Milliseconds, by AbortSignal: setTimeout would cost a process 4 ms to load. */
-function after(milliseconds: number): Promise<undefined> {
+export function after(milliseconds: number): Promise<undefined> {
   const { promise, resolve } = Promise.withResolvers<undefined>();
   AbortSignal.timeout(milliseconds).addEventListener("abort", () => resolve(undefined));
   return promise;

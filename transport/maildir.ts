@@ -38,10 +38,10 @@ async function write(path: string, message: Message): Promise<void> {
   file.syncSync();
 }
 
-/** Makes the folders above a maildir. */
-export function makeParents(maildir: string): void {
+/** Makes the folder of a maildir and those above it: to make these on the way is permitted, by themselves it is not. */
+export function makeFolders(maildir: string): void {
   try {
-    Deno.mkdirSync(maildir.slice(0, maildir.lastIndexOf("/")), { recursive: true, mode: 0o700 });
+    Deno.mkdirSync(maildir, { recursive: true, mode: 0o700 });
   } catch {
     // Delivery will say what is wrong.
   }

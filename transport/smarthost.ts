@@ -11,6 +11,7 @@ import { formatAddress } from "../lib/address.ts";
 import type { Settings } from "../lib/config.ts";
 import { Fail, reason, show } from "../lib/fail.ts";
 import type { Message } from "../lib/message.ts";
+import { after, GRACE } from "./injector.ts";
 import type { Handover } from "./presets.ts";
 import { failureOf } from "./replies.ts";
 import { type Envelope, Session } from "./session.ts";
@@ -18,8 +19,6 @@ import { Refused } from "./handover.ts";
 
 type Transport = Settings["transport"];
 
-/** Milliseconds that a server gets to answer after a signal, once it has the whole message. */
-const GRACE = 3000;
 /** What is said of all that ends before the final dot. */
 const NOTHING = "; nothing is sent";
 
@@ -156,10 +155,4 @@ class Limits {
       clock?.removeEventListener("abort", late);
     };
   }
-}
-
-function after(milliseconds: number): Promise<undefined> {
-  const { promise, resolve } = Promise.withResolvers<undefined>();
-  AbortSignal.timeout(milliseconds).addEventListener("abort", () => resolve(undefined));
-  return promise;
 }

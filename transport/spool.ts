@@ -7,7 +7,7 @@
  * down an open file. A shell that redirects would cost 1 ms, but who may run a
  * shell may run everything.
  */
-import { Fail, reason, show } from "../lib/fail.ts";
+import { Fail, orLater, reason, show } from "../lib/fail.ts";
 import type { Message } from "../lib/message.ts";
 import { untilStopped } from "../lib/stop.ts";
 import type { Call, Running } from "./injector.ts";
@@ -63,6 +63,8 @@ async function spool(folder: string, call: Call, message: Message, { openSync, c
   try {
     put(message.head);
     for await (const chunk of signal ? untilStopped(message.body, signal) : message.body) put(chunk);
+    // A server of files may say only now that it has no room: what it has not kept would be missing in the middle.
+    attempt(() => written.syncSync());
   } catch (error) {
     closeSync(input);
     throw error;
@@ -112,7 +114,8 @@ async function spawnOn(input: number, { argv, environment }: Call, { spawn }: No
     return { pid: child.pid!, status, stderr, kill: (signal) => void child.kill(signal) };
   } catch (error) {
     resolve({ code: 1, signal: null });
-    throw new Fail("system", `${show(program!)} cannot be run: ${reason(error)}`, { cause: error });
+    const kind = orLater(error, "system");
+    throw new Fail(kind, `${show(program!)} cannot be run: ${reason(error)}`, { cause: error });
   }
 }
 

@@ -1,5 +1,6 @@
 /** The one place where doctor looks at the machine: files with mode and owner, programs, and DNS. */
 import { reason } from "../../lib/fail.ts";
+import { isThere, realPath } from "../files.ts";
 import { NoAnswer, type Resolver } from "./dns.ts";
 import type { Programs, TextFile } from "./finding.ts";
 import type { Seen } from "./state.ts";
@@ -40,10 +41,15 @@ export function see(path: string): Seen {
 
 /** What stands there, and above it, up to the first that is there. */
 export function seeUp(path: string): Seen[] {
-  const out = [see(path)];
+  const seeLink = (): Seen => {
+    const seen = see(path);
+    // A link that leads nowhere: no folder can be made in its place.
+    return seen.kind === "nothing" && isThere(path) ? { ...seen, kind: "other" } : seen;
+  };
+  const out = [seeLink()];
   while (out.at(-1)!.kind === "nothing" && path.lastIndexOf("/") > 0) {
     path = path.slice(0, path.lastIndexOf("/"));
-    out.push(see(path));
+    out.push(seeLink());
   }
   return out;
 }
@@ -96,14 +102,6 @@ export function programsOf(home: string): Programs {
       return named || /^# Starts (?:bin|shim)\/shim\b/m.test(beginning(real));
     },
   };
-}
-
-function realPath(path: string): string {
-  try {
-    return Deno.realPathSync(path);
-  } catch {
-    return path;
-  }
 }
 
 function beginning(path: string): string {

@@ -4,6 +4,12 @@ import { type Finding, findingsOf, type TextFile } from "./finding.ts";
 
 const MEND = "countersign permit";
 
+/** The finding for a file that is there and cannot be read, or is none: the launchers stop at it. */
+export function unreadable(file: string): Finding {
+  const mend = `${MEND} --remove; ${MEND}`;
+  return { what: "The permissions cannot be read", where: { file }, why: "All mail will wait.", mend };
+}
+
 /**
  * Compares what is permitted with what the settings need.
  *

@@ -5,7 +5,7 @@
  */
 import { readArguments } from "../../admin/arguments.ts";
 import { Fail, reason, show } from "../../lib/fail.ts";
-import { complain } from "../../lib/host.ts";
+import { complain, readIfThere } from "../../lib/host.ts";
 import { bundle, ROOT } from "./bundle.ts";
 import { checkPrefix, digestOf, HOME, isThere, linkAt, listOf, readInstalled } from "./installed.ts";
 import { launcherText, LEAN } from "./launcher.ts";
@@ -57,6 +57,7 @@ async function install(args: readonly string[]): Promise<void> {
   if (given.operands.length > 0) throw new Fail("usage", "Say where: --prefix /usr/local");
   const prefix = checkPrefix(given.value("prefix"));
   const former = readInstalled(prefix);
+  for (const { at } of LAUNCHERS) checkOurs(`${prefix}/${at}`);
   const links = { ...former?.links, ...linksFor(prefix, given.values("link")) };
   const home = `${prefix}/${HOME}`;
   const folders = new Set(former?.folders);
@@ -103,6 +104,12 @@ async function install(args: readonly string[]): Promise<void> {
   const [shim, countersign, hook] = LAUNCHERS.map(({ at }) => `${prefix}/${at}`) as [string, string, string];
   await prove({ shim, countersign, hook, cache: `${home}/cache` });
   console.log(LAUNCHERS.map(({ at }) => `${prefix}/${at}`).join("\n"));
+}
+
+/** @throws {Fail} `usage` where a program of somebody else has the name of one of ours */
+function checkOurs(path: string): void {
+  const ours = "Made from contrib/install/launcher.sh";
+  if (isThere(path) && !readIfThere(path)?.includes(ours)) throw new Fail("usage", `${path} is there, and not ours`);
 }
 
 /** The links that are wanted. @throws {Fail} `usage` where something else has the name */

@@ -22,6 +22,7 @@ export function readInstalled(prefix: string): Installed | undefined {
     return JSON.parse(Deno.readTextFileSync(list(prefix)));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
+    if (error instanceof SyntaxError) throw new Error(`${list(prefix)} is broken: remove it and install again`);
     throw error;
   }
 }

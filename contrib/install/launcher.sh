@@ -2,9 +2,24 @@
 # Starts @PROGRAM@. Made from contrib/install/launcher.sh: change it there.
 # Every status that is not the program's own word becomes "try again later".
 name=${0##*/}
+program=@RIGHTS@
+[ -n "$program" ] || program=$name
+[ "$program" != countersign ] || program=${1-}
+config= maildir= caller=qmail forward= option=
+[ "$program" != incoming ] || for word; do
+  [ -z "$option" ] || word=--$option=$word option=
+  case $word in
+    --) break ;; # behind it stand addresses, which are strangers' words
+    --config | --maildir | --as | --sender | --recipient) option=${word#--} ;;
+    --config=*) config=${word#*=} ;;
+    --maildir=*) maildir=${word#*=} ;;
+    --as=*) caller=${word#*=} ;;
+    --forward) forward=forward ;;
+  esac
+done
 soft=75
-[ "$name" = qmail-inject ] && soft=111
-case " $* " in *" --as condredirect "* | *" --as=condredirect "*) soft=111 ;; esac
+[ "$name" != qmail-inject ] || soft=111
+[ "$caller" != condredirect ] || soft=111
 # These say 1 for what they found; from all others 1 is Deno's own word.
 finds=
 case "$name ${1-}" in "doctor "* | "verify "* | "countersign doctor" | "countersign verify") finds=1 ;; esac
@@ -13,15 +28,19 @@ later() {
   exit "$soft"
 }
 
-# Deno starts no program under a limited permission while one of these is set, and whoever set it did not mean us.
+# Deno starts no program under a limited permission while one of these is set, or loads what stands in it, or stops;
+# and whoever set it did not mean us.
 unset LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT LD_BIND_NOW LD_BIND_NOT LD_DEBUG LD_DEBUG_OUTPUT LD_DYNAMIC_WEAK \
   LD_HWCAP_MASK LD_ORIGIN_PATH LD_PROFILE LD_PROFILE_OUTPUT LD_SHOW_AUXV LD_TRACE_LOADED_OBJECTS LD_USE_LOAD_BIAS \
-  LD_VERBOSE LD_WARN LD_ASSUME_KERNEL LD_POINTER_GUARD LD_PREFER_MAP_32BIT_EXEC DENO_V8_FLAGS DENO_LOG RUST_LOG
+  LD_VERBOSE LD_WARN LD_ASSUME_KERNEL LD_POINTER_GUARD LD_PREFER_MAP_32BIT_EXEC DENO_V8_FLAGS DENO_LOG RUST_LOG \
+  NODE_OPTIONS NODE_CHANNEL_FD DENO_PERMISSION_BROKER_PATH OTEL_DENO
 
 self=$(readlink -f -- "$0" 2>/dev/null) || later "cannot find itself"
 here=${self%/*}
 deno=@DENO@
 command -v "$deno" >/dev/null 2>&1 || later "Deno ($deno) is not there"
+# A shell runs an empty file, as Deno does an empty module, and calls it a success.
+case $deno in /*) [ -s "$deno" ] || later "Deno ($deno) is empty" ;; esac
 [ -n "${PWD-}" ] || later "the working folder is gone"
 
 # Debian's cron, started by the system, hands down none.
@@ -65,48 +84,50 @@ fi
 
 # What it may touch. The two programs under an MTA get what countersign permit has written beside the settings, a
 # program, a right and a thing a line; without that file, and in the hands of a user, what they could need.
-program=@RIGHTS@
-[ -n "$program" ] || program=$name
-[ "$program" != countersign ] || program=${1-}
-config=${COUNTERSIGN_CONFIG-} maildir= caller=qmail forward= option=
-[ "$program" != incoming ] || for word; do
-  [ -z "$option" ] || word=--$option=$word option=
-  case $word in
-    --) break ;;
-    --config | --maildir | --as | --sender | --recipient) option=${word#--} ;;
-    --config=*) config=${word#*=} ;;
-    --maildir=*) maildir=${word#*=} ;;
-    --as=*) caller=${word#*=} ;;
-    --forward) forward=forward ;;
-  esac
-done
 set -- "@ENTRY@" "$name" "$@"
+[ -s "$1" ] || later "$1 is not there, or empty"
 case $program in
   shim | sendmail | qmail-inject | mailq | newaliases | incoming)
     [ "$program" = incoming ] || program=shim
+    [ -n "$config" ] || config=${COUNTERSIGN_CONFIG-}
     if [ -z "$config" ]; then
       config=${XDG_CONFIG_HOME:-${HOME-}/.config}/countersign/config.toml
       [ -e "$config" ] || [ ! -e /etc/countersign/config.toml ] || config=/etc/countersign/config.toml
     fi
     permit=${config%.toml}.permissions
-    if [ -e "$permit" ]; then
-      [ -r "$permit" ] || later "$permit cannot be read"
+    if [ -e "$permit" ] || [ -L "$permit" ]; then
+      { [ -f "$permit" ] && [ -r "$permit" ]; } || later "$permit cannot be read"
       set -- "--allow-read=${1%/*}" "$@" # its own late parts
-      none=1
-      while read -r who right thing; do
-        [ "$who" = "$program" ] || [ "$who" = "$forward" ] || continue
+      none=1 real=
+      while IFS= read -r thing || [ -n "$thing" ]; do # a path may end with spaces
+        who=${thing%% *} thing=${thing#* }
+        right=${thing%% *} thing=${thing#* }
+        [ "$who" = "$program" ] || [ "$who" = "${forward:-$program}" ] || continue
         case $right in
           read | write | run | net) none= ;;
           *) later "$permit grants $right, which is no right: countersign permit" ;;
         esac
-        case $thing in "~/"*) thing=$HOME/${thing#"~/"} ;; esac
-        set -- "--allow-$right=$thing" "$@"
+        case $thing in "~/"*)
+          # Where a home is a link Deno asks for both of its names.
+          [ -n "$real" ] || real=$(readlink -f -- "$HOME") || real=$HOME
+          set -- "--allow-$right=$real/${thing#"~/"}" "$@"
+          thing=$HOME/${thing#"~/"}
+          ;;
+        esac
+        case $real$thing in
+          *,*) later "$thing in $permit has a comma, so no permission can be given for it" ;;
+          *) set -- "--allow-$right=$thing" "$@" ;;
+        esac
       done <"$permit"
       [ -z "$none" ] || later "$permit has nothing for $program: countersign permit"
       [ -z "$maildir" ] || set -- "--allow-read=$maildir" "--allow-write=$maildir" "$@"
-      # Which of these files called it, the hook finds out; qmail-local does not tell.
-      [ "$program$caller" != incomingqmail ] || for file in "$HOME"/.qmail*; do
-        set -- "--allow-read=$file" "$@"
+      # The file that called it, as qmail-local finds it: with other letters than these, one of all. A home of lists has
+      # thousands, and each costs.
+      front=${EXT-}
+      [ -z "$front" ] || front=-${front%"${DEFAULT-}"}${DEFAULT+default}
+      case $front in *[!abcdefghijklmnopqrstuvwxyz0123456789=_-]*) front=* ;; esac
+      [ "$program$caller" != incomingqmail ] || for file in "$HOME"/.qmail$front; do
+        case $file in *,*) ;; *) set -- "--allow-read=$file" "$@" ;; esac
       done
     else
       set -- --allow-read --allow-write --allow-run "$@"

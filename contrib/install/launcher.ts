@@ -50,7 +50,8 @@ function statuses(entry: string): string {
 /** Where Deno may not write it still starts fast, if its cache is in good order. */
 const cacheLines = (folder: string) =>
   `# Where Deno can make no cache, as user nobody, it starts in half again the time: this one is ready.
-[ -n "\${DENO_DIR-}" ] || DENO_DIR=${folder}
+# Taken away, it is not made again: one that root makes under a wide umask, others could fill.
+[ -n "\${DENO_DIR-}" ] || [ ! -d "${folder}" ] || DENO_DIR=${folder}
 export DENO_DIR
 `;
 

@@ -240,6 +240,11 @@ const breaks: Record<string, Break> = {
     home.write(STATE, "");
     return [`${STATE} ${STATE} is not a folder`];
   },
+  "the state is a link that leads nowhere": (home) => {
+    Deno.mkdirSync(`${home.path}/${STATE.slice(0, STATE.lastIndexOf("/"))}`, { recursive: true });
+    Deno.symlinkSync("/nonexistent/state", `${home.path}/${STATE}`);
+    return [`${STATE} ${STATE} is not a folder`];
+  },
   "the ledger is no folder": (home) => {
     home.write(`${STATE}/ledger`, "");
     return [`${STATE}/ledger ${STATE}/ledger is not a folder`];

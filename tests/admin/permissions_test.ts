@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { permissions, permissionsFile, printPermissions } from "../../admin/permissions.ts";
 import { parseConfig } from "../../lib/config.ts";
+import { Fail } from "../../lib/fail.ts";
+import { type Setting, SETTINGS } from "../../lib/settings.ts";
 
 const PLACE = { file: "/home/greg/.config/countersign/config.toml", home: "/home/greg" };
 const IDENTITY = `[[identity]]\naddress = "greg@example.org"\nsrs_domain = "srs.example.org"\n`;
@@ -106,6 +108,52 @@ for (const [settings, more, less] of cases) {
   });
 }
 
+/** With each of them settings have a meaning that have none with the others. */
+const WAYS = [
+  `transport.preset = "sendmail"\n`,
+  `transport.via = "maildir"\ntransport.maildir = "/box"\n`,
+  `transport.via = "smtp"\ntransport.host = "mx.example"\ntransport.user = "greg"\ntransport.password_file = "/pw"\n`,
+];
+const NAMED = "/named/by/it";
+
+/** Does the setting name a program? Then it refuses what is no absolute path. */
+function isProgram({ type, check }: Setting): boolean {
+  try {
+    if (type === "words") (check as ((words: string[]) => void) | undefined)?.(["relative"]);
+    return false;
+  } catch (error) {
+    return /absolute path/.test((error as Error).message);
+  }
+}
+
+/** All that is permitted when the setting names this, whatever goes with it. */
+function givenBy({ name, type }: Setting): string[] {
+  const value = type === "path" ? `"${NAMED}"` : `["${NAMED}"]`;
+  const own = name.startsWith("identity.");
+  return WAYS.flatMap((way) => {
+    const others = way.split("\n").filter((line) => !line.startsWith(`${name} =`)).join("\n");
+    const top = `${others}\nchallenge.answer = true\n${own ? "" : `${name} = ${value}`}\n`;
+    const text = `${top}${IDENTITY}${own ? `${name.slice("identity.".length)} = ${value}\n` : ""}`;
+    try {
+      return permissions(parseConfig(text, PLACE), PLACE).map(({ thing }) => thing);
+    } catch (error) {
+      if (error instanceof Fail) return []; // it does not go with this way
+      throw error;
+    }
+  });
+}
+
+const naming = SETTINGS.filter((one) => one.type === "path" || isProgram(one));
+Deno.test("each setting that names a path or a program has its permission", { permissions: "none" }, () => {
+  for (const known of ["state", "identity.keys", "transport.real"]) {
+    assert.ok(naming.some(({ name }) => name === known), known);
+  }
+  for (const setting of naming) {
+    const things = givenBy(setting);
+    assert.ok(things.some((thing) => `${NAMED}/`.startsWith(`${thing}/`)), setting.name);
+  }
+});
+
 Deno.test("keys and lists elsewhere are read there; nothing else of those folders of keys", () => {
   const text = `[[identity]]\naddress = "greg@example.org"\nkeys = "/etc/keys/greg"\n`;
   const settings = parseConfig(`plain_lists = "/srv/lists/mine"\n${text}${COMMAND}`, PLACE);
@@ -117,6 +165,32 @@ Deno.test("settings of a site leave the home to each user; a user's own are his 
   const site = { file: "/etc/countersign/config.toml", home: "/home/greg" };
   assert.ok(lines(COMMAND, "", site).includes("incoming write ~/Maildir/.Spam"));
   assert.ok(!lines(COMMAND).some((line) => line.includes("~")));
+});
+
+Deno.test("what stands behind a link is given by both of its names", { permissions: "none" }, () => {
+  const real = (path: string) => path.endsWith("/keys") ? "/safe/keys" : path.replace(/^\/home\//, "/data/home/");
+  const given = (place: typeof PLACE) => {
+    const settings = parseConfig(`${IDENTITY}${COMMAND}command = ["/home/run"]\n`, place);
+    return printPermissions(permissions(settings, place, real)).split("\n").filter((line) => line.startsWith("shim"));
+  };
+  assert.deepEqual(given(PLACE), [
+    `shim read ${SETTLED[0]}`,
+    `shim read /data${SETTLED[0]}`,
+    "shim read /safe/keys",
+    `shim read ${SETTLED[1]}`,
+    `shim read /data${SETTLED[1]}`,
+    `shim write ${SETTLED[1]}`,
+    `shim write /data${SETTLED[1]}`,
+    "shim run /usr/bin/printenv",
+    "shim run /home/run",
+    "shim run /bin/kill",
+  ]);
+  // The home of each user is the launcher's to look up; the rest of a site is not.
+  const site = given({ file: "/home/site/config.toml", home: "/home/greg" });
+  assert.ok(site.includes("shim read /home/site") && site.includes("shim read /data/home/site"));
+  assert.ok(
+    site.includes("shim write ~/.local/state/countersign") && !site.some((line) => line.includes("/data/home/greg")),
+  );
 });
 
 Deno.test("Deno takes a comma for the end of a path: that is refused, not widened", { permissions: "none" }, () => {

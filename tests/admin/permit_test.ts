@@ -1,5 +1,6 @@
 /** `countersign permit`, and launchers that hold the programs to it. */
 import assert from "node:assert/strict";
+import { permissionsFile } from "../../admin/permissions.ts";
 import { Home, oneLine, qsbmf, ROOT } from "../rig.ts";
 import { countersign, snapshot } from "./home.ts";
 
@@ -54,6 +55,17 @@ Deno.test("the folders above those that may be written are made: later that is n
   assert.deepEqual([ran.code, ran.stderr, home.mails("a/b/Spam").length], [0, "", 1]);
 });
 
+Deno.test("settings of a site: the folders of each user are made where they are not there", async () => {
+  using site = new Home();
+  using home = new Home();
+  const config = `${site.path}/.config/countersign/config.toml`;
+  assert.equal((await countersign(home, ["permit", "--config", config])).code, 0);
+  assert.match(site.read(FILE), /^incoming write ~\/Maildir\/\.Spam$/m);
+  assert.throws(() => Deno.statSync(`${home.path}/Maildir`), Deno.errors.NotFound);
+  const ran = await home.hook(["--as", "postfix", "--config", config], FORGED, NULL_SENDER);
+  assert.deepEqual([ran.code, ran.stderr, home.mails("Maildir/.Spam").length], [0, "", 1]);
+});
+
 Deno.test("what the settings newly name waits, with a line that says what to do, until permit", async () => {
   using home = new Home();
   const old = home.read(FILE);
@@ -85,6 +97,117 @@ for (const [text, says] of broken) {
   });
 }
 
+/** [what stands there instead of a file, how it is made] */
+const noFile: [string, (path: string) => unknown][] = [
+  ["a folder", (path) => Deno.mkdirSync(path)],
+  ["a FIFO", (path) => new Deno.Command("mkfifo", { args: [path] }).outputSync()],
+  ["a link that leads nowhere", (path) => Deno.symlinkSync("/nonexistent/permissions", path)],
+];
+for (const [what, make] of noFile) {
+  Deno.test(`permissions that are ${what}: later; doctor names it, and what mends it`, async () => {
+    using home = unlimited();
+    make(`${home.path}/${FILE}`);
+    oneLine(await home.shim(["ann@example.net"], MAIL), 75, /config\.permissions cannot be read$/m);
+    assert.deepEqual(home.mails("out"), []);
+    const doctor = await countersign(home, ["doctor"]);
+    assert.match(doctor.stdout, /^The permissions cannot be read\n.*\n.*\n {2}mend {3}countersign permit --remove; /m);
+    for (const args of [["--remove"], []]) assert.equal((await countersign(home, ["permit", ...args])).code, 0);
+    assert.equal((await home.shim(["ann@example.net"], MAIL)).code, 0);
+  });
+}
+
+Deno.test("a folder that cannot be made is named", async () => {
+  using home = unlimited();
+  Deno.symlinkSync("/nonexistent/share", `${home.path}/.local`);
+  oneLine(await countersign(home, ["permit"]), 74, /^permit: Folder \S+\/\.local\/state cannot be made: /);
+  assert.equal(home.read(FILE), "");
+});
+
+/** Other hands than ours have been at the file. [what they did, to its lines] */
+const edited: [string, (lines: string[]) => string][] = [
+  ["have CRLF", (lines) => lines.map((line) => `${line}\r\n`).join("")],
+  ["have empty lines", (lines) => lines.map((line) => `\n${line}\n`).join("\n")],
+  ["have no newline at their end", (lines) => lines.filter((line) => !line.startsWith("#")).reverse().join("\n")],
+];
+for (const [what, change] of edited) {
+  Deno.test(`permissions that ${what} are read`, async () => {
+    using home = new Home();
+    home.write(FILE, change(home.read(FILE).trimEnd().split("\n")));
+    const ran = await home.shim(["ann@example.net"], MAIL);
+    assert.deepEqual([ran.code, ran.stderr, home.mails("out").length], [0, "", 1]);
+  });
+}
+
+Deno.test("a path that ends with a space is permitted as it is", async () => {
+  using home = new Home();
+  home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out "\n`);
+  const ran = await home.shim(["ann@example.net"], MAIL);
+  assert.deepEqual([ran.code, ran.stderr, home.mails("out ").length], [0, "", 1]);
+});
+
+/** Moves a file or folder of the home, and leaves a link. */
+function elsewhere(home: Home, name: string): void {
+  const to = `${home.path}/elsewhere/${name.slice(name.lastIndexOf("/") + 1)}`;
+  Deno.mkdirSync(`${home.path}/elsewhere`, { recursive: true });
+  Deno.renameSync(`${home.path}/${name}`, to);
+  Deno.symlinkSync(to, `${home.path}/${name}`);
+}
+
+for (const names of [["/config.toml"], ["/keys"], ["/config.toml", "/keys"], [""]]) {
+  const links = names.map((name) => `.config/countersign${name}`);
+  Deno.test(`with links at ${links.join(" and ")} the programs may read what they lead to`, async () => {
+    using home = new Home();
+    const old = home.read(FILE);
+    for (const link of links) elsewhere(home, link);
+    // Until permit has seen them: later.
+    home.write(FILE, old);
+    oneLine(await home.shim(["ann@example.net"], MAIL), 75, /elsewhere\/.* is not permitted: countersign permit$/m);
+    assert.equal((await countersign(home, ["permit"])).code, 0);
+    const ran = [await home.shim(["ann@example.net"], MAIL), await home.hook(["--as", "postfix"], FORGED, NULL_SENDER)];
+    assert.deepEqual(ran.map(({ code, stderr }) => [code, stderr]), [[0, ""], [0, ""]]);
+    assert.doesNotMatch((await countersign(home, ["doctor"])).stdout, /permitted/);
+  });
+}
+
+Deno.test("a home that is a link, with settings of its own and with those of a site", async () => {
+  using home = new Home();
+  using site = new Home();
+  const env = { HOME: `${site.path}/home` };
+  Deno.symlinkSync(home.path, env.HOME);
+  const keys = `keys = "~/.config/countersign/keys"`;
+  const identity = `[[identity]]\naddress = "greg@example.org"\nsrs_domain = "srs.example.org"\n${keys}\n`;
+  const config = site.write("site.toml", `${identity}[transport]\nvia = "maildir"\nmaildir = "~/out"\n`);
+  for (const place of [{}, { COUNTERSIGN_CONFIG: config }]) {
+    // Who writes the permissions of a site has another home.
+    const writer = "COUNTERSIGN_CONFIG" in place ? { HOME: home.path, ...place } : env;
+    assert.equal((await countersign(home, ["permit"], "", writer)).code, 0);
+    const ran = await home.shim(["ann@example.net"], MAIL, { ...env, ...place });
+    assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+    const filed = await home.hook(["--as", "postfix"], FORGED, { ...NULL_SENDER, ...env, ...place });
+    assert.deepEqual([filed.code, filed.stderr], [0, ""]);
+  }
+  assert.match(site.read("site.permissions"), /^shim write ~\/out$/m);
+  assert.equal(home.mails("out").length, 2);
+  // Deno would take a comma for the end of one path and the beginning of another.
+  const comma = `${site.path}/a,b`;
+  Deno.symlinkSync(home.path, comma);
+  const ran = await home.shim(["ann@example.net"], MAIL, { HOME: comma, COUNTERSIGN_CONFIG: config });
+  oneLine(ran, 75, /a,b\/\S+ in .*site\.permissions has a comma, so no permission can be given for it$/m);
+});
+
+Deno.test("a program or a key file that the settings newly name waits for permit, too", async () => {
+  using home = new Home();
+  const old = home.read(FILE);
+  home.write("bin/taker", "#!/bin/sh\ncat >taken\n", 0o755);
+  home.write("other", "k1 2026-01-01 another secret that is none\n", 0o600);
+  const command = `[transport]\npreset = "sendmail"\ncommand = ["${home.path}/bin/taker"]\n`;
+  for (const settings of [command, `${command}spool = true\n`, `keys = "~/other"\n${command}`]) {
+    home.settings(settings);
+    home.write(FILE, `${old}shim write ${home.path}/.local/state/countersign\n`);
+    oneLine(await home.shim(["ann@example.net"], MAIL), 75, /access to ".*" is not permitted: countersign permit$/m);
+  }
+});
+
 Deno.test("--maildir on the line of a filter is permitted with it, one in an address is not", async () => {
   using home = new Home();
   const [a, b, c] = ["a", "b", "c"].map((name) => `${home.path}/${name}`);
@@ -101,15 +224,68 @@ Deno.test("--maildir on the line of a filter is permitted with it, one in an add
   assert.ok((await probe("--maildir", c!)).includes(`--allow-write=${c}`));
 });
 
-Deno.test("the hook of qmail may read the dot-qmail files that are there, no others of the home", async () => {
+Deno.test("the hook of qmail may read the dot-qmail file that called it, no others of the home", async () => {
   using home = new Home();
-  for (const name of [".qmail", ".qmail-lists-default", ".netrc"]) home.write(name, "");
+  const there = [".qmail", ".qmail-a:b", ".qmail-default", ".qmail-lists", ".qmail-lists-default"];
+  // With a comma Deno would see two paths, or one without a name, and not start at all.
+  for (const name of [...there, ".qmail-a,b", ".qmail-,", ".netrc"]) home.write(name, "");
   tellArguments(home);
-  const reads = async (...args: string[]) =>
-    (await home.hook(args, MAIL)).stdout.split("\n").filter((one) => one.startsWith(`--allow-read=${home.path}/.`))
+  const reads = async (env: Record<string, string>, ...args: string[]) =>
+    (await home.hook(args, MAIL, env)).stdout.split("\n").filter((one) => one.startsWith(`--allow-read=${home.path}/.`))
       .map((one) => one.slice(`--allow-read=${home.path}/`.length)).filter((one) => !/^\.(config|local)/.test(one));
-  assert.deepEqual((await reads()).sort(), [".qmail", ".qmail-lists-default"]);
-  assert.deepEqual(await reads("--as", "maildrop"), []);
+  const calls: [Record<string, string>, string[]][] = [
+    [{}, [".qmail"]],
+    [{ EXT: "" }, [".qmail"]],
+    [{ EXT: "lists" }, [".qmail-lists"]],
+    [{ EXT: "lists-SRS0=a.b", DEFAULT: "SRS0=a.b" }, [".qmail-lists-default"]],
+    [{ EXT: "lists-", DEFAULT: "" }, [".qmail-lists-default"]],
+    [{ EXT: "anything", DEFAULT: "anything" }, [".qmail-default"]],
+    // qmail-local looks for these by another name than they have.
+    ...["Lists", "a.b", "a,b", "*", "../x", "é"].map((EXT): typeof calls[number] => [{ EXT }, there]),
+  ];
+  for (const [env, files] of calls) assert.deepEqual((await reads(env)).sort(), files, JSON.stringify(env));
+  assert.deepEqual(await reads({}, "--as", "maildrop"), []);
+});
+
+Deno.test("the launcher looks for the settings where the hook does", async () => {
+  using home = new Home();
+  const at = (name: string) => `${home.path}/${name}`;
+  const files = ["given/config.toml", "named.toml", "xdg/countersign/config.toml", ".config/countersign/config.toml"];
+  for (const file of files) home.write(permissionsFile(file), `incoming read /marker/${file}\n`);
+  const ask = home.write(
+    "ask.ts",
+    `import { parseOptions } from "${ROOT}/hooks/options.ts";\nimport { configFile } from "${ROOT}/lib/host.ts";
+console.log(configFile(parseOptions(Deno.args).config).file);\n`,
+  );
+  tellArguments(home);
+  const [given, named, xdg] = [at(files[0]!), at(files[1]!), { XDG_CONFIG_HOME: at("xdg") }];
+  const rows: [string[], Record<string, string>][] = [
+    [[], {}],
+    [[], { COUNTERSIGN_CONFIG: named }],
+    [[], { COUNTERSIGN_CONFIG: "", ...xdg }],
+    [[], { COUNTERSIGN_CONFIG: named, ...xdg }],
+    [[], { XDG_CONFIG_HOME: "" }],
+    [[], { XDG_CONFIG_HOME: at("nothing") }],
+    [["--config", given], { COUNTERSIGN_CONFIG: named, ...xdg }],
+    [[`--config=${given}`], xdg],
+    [["--config", files[0]!], {}],
+    [["--config", given, "--config", named], {}],
+    [["--config", ""], { COUNTERSIGN_CONFIG: named }],
+    [["--config="], { COUNTERSIGN_CONFIG: named, ...xdg }],
+    [["--config", given, "--config="], xdg],
+    [["--sender", `--config=${given}`], xdg],
+  ];
+  const deno = [Deno.execPath(), "run", "-q", "-A", "--frozen", "--config", `${ROOT}/deno.json`];
+  const seen = new Set<string>();
+  for (const [args, env] of rows) {
+    const wanted = await home.run([...deno, ask, ...args], "", env);
+    const name = wanted.stdout.trim().slice(home.path.length + 1);
+    const expected = files.includes(name) ? `--allow-read=/marker/${name}` : "--allow-read";
+    const flags = (await home.hook(args, MAIL, env)).stdout.split("\n");
+    assert.ok(flags.includes(expected), `${args} ${JSON.stringify(env)}: ${name}${wanted.stderr}`);
+    seen.add(name);
+  }
+  assert.ok(files.every((file) => seen.has(file)) && seen.size > files.length, "each is meant once, and one without");
 });
 
 /** [the command, may it write, may it run programs, may it connect] */
@@ -129,6 +305,7 @@ const commands: [string, boolean, boolean, boolean][] = [
 for (const [command, write, run, net] of commands) {
   Deno.test(`countersign ${command} may ${write ? "" : "not "}write, ${run ? "" : "not "}run, ${net ? "" : "not "}connect`, async () => {
     using home = new Home();
+    home.write("main.ts", "// never run");
     home.write("bin/there", `#!/bin/sh\nprintf '%s\\n' "$@"\n`, 0o755);
     const { launcherText } = await import("../../contrib/install/launcher.ts");
     const text = launcherText({

@@ -51,6 +51,18 @@ export class Ground extends Home {
     return names.filter((name) => name.startsWith(`${to}.`)).map((name) => this.read(`taken/${name}`));
   }
 
+  /** Starts the shim, called with this recipient; the message is still to be written. */
+  start(to: string): Deno.ChildProcess {
+    return new Deno.Command(`${this.path}/bin/deno`, {
+      args: [...DENO, `${ROOT}/shim/main.ts`, "shim", to],
+      clearEnv: true,
+      env: { HOME: this.path, PATH: "/usr/bin:/bin", ...this.env },
+      stdin: "piped",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+  }
+
   /** Runs the jobs in one process. @returns their results, fewer when it was killed, and how it ended */
   async drive(jobs: readonly Job[]): Promise<{ results: Result[]; end: End }> {
     const file = Deno.makeTempFileSync({ dir: this.path });

@@ -1,6 +1,5 @@
 /** An injector that is missing, may not be run, is slow, hangs, or closes its input early: whole and once, or kept. */
 import assert from "node:assert/strict";
-import { ROOT } from "../rig.ts";
 import type { Job } from "./driver.ts";
 import { BODY, CONFIG, Ground, isWhole, KEYS, letter, onceOrKept } from "./ground.ts";
 
@@ -81,24 +80,7 @@ async function killedInMidBody(spool: boolean): Promise<string[]> {
   using home = new Ground();
   home.write("bin/injector", `#!/bin/sh\n: >"$HOME/reads"\n${TAKES}`, 0o755);
   home.write(CONFIG, home.config(`spool = ${spool}\n`));
-  const child = new Deno.Command(`${home.path}/bin/deno`, {
-    args: [
-      "run",
-      "-q",
-      "--frozen",
-      "-A",
-      "--config",
-      `${ROOT}/deno.json`,
-      `${ROOT}/shim/main.ts`,
-      "shim",
-      TO,
-    ],
-    clearEnv: true,
-    env: { HOME: home.path, PATH: "/usr/bin:/bin", ...home.env },
-    stdin: "piped",
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
+  const child = home.start(TO);
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode(letter(TO, LARGE)));
   // All but the end is written. Streaming, the program reads by now; with a spool the shim waits for the end.

@@ -5,7 +5,6 @@
  *
  * deno task soak [messages [seed]]: 10,000 by default, with and without a spool.
  */
-import { ROOT } from "../rig.ts";
 import { CONFIG, Ground, isWhole, letter } from "./ground.ts";
 
 /** What came of it. */
@@ -61,17 +60,7 @@ export async function soak(messages: number, spool: boolean, seed: number): Prom
   const one = async (message: number, attempt: number): Promise<boolean> => {
     const body = bodies[Math.floor(random() * bodies.length)]!;
     const name = nameOf(message, attempt);
-    const child = new Deno.Command(`${home.path}/bin/deno`, {
-      args: [
-        ...["run", "-q", "--frozen", "--config", `${ROOT}/deno.json`, "-A", "--v8-flags=--lite-mode"],
-        ...[`${ROOT}/shim/main.ts`, "shim", name],
-      ],
-      clearEnv: true,
-      env: { HOME: home.path, PATH: "/usr/bin:/bin", ...home.env },
-      stdin: "piped",
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
+    const child = home.start(name);
     attempts++;
     const began = performance.now();
     const signal = random() < KILLED ? random() < 0.7 ? "SIGKILL" as const : "SIGTERM" as const : undefined;

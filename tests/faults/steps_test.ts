@@ -136,7 +136,7 @@ Deno.test("errors at each step: exactly once and whole, or kept", async (t) => {
 });
 
 /** Before these last steps nobody listens to SIGTERM, which ends a process then as SIGKILL does. */
-const HEARD = 14;
+const HEARD = 15;
 
 /** Runs a process for each step that is hit there. */
 async function walk(way: Way, fault: "kill" | "term", look: (run: Run) => void): Promise<void> {

@@ -347,6 +347,13 @@ Deno.test("Settings are judged together", () => {
   for (const host of ["localhost", "127.0.0.1", "127.1.2.3", "::1"]) {
     assert.equal(parse(smtp(`host = "${host}"\nsecurity = "none"\n`)).transport.host, host);
   }
+  // The port stands elsewhere: Deno would take what is left for an address of IPv6.
+  for (const host of ["smtp.example.org:587", "127.0.0.1:25", "[::1]", "[::1]:25", "::1:x", "cafe:25", "http://h"]) {
+    bad(smtp(`host = "${host}"\n`), `5: transport.host: "${host}" is not the name of a host`);
+  }
+  for (const host of ["2001:db8::25", "::ffff:192.0.2.1", "mail_1.example.org."]) {
+    assert.equal(parse(smtp(`host = "${host}"\n`)).transport.host, host);
+  }
   bad(
     smtp('host = "::1"\nsecurity = "none"\nuser = "greg"\npassword_file = "p"\n'),
     '7: transport.user needs TLS: with security = "none" no password is sent',

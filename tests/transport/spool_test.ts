@@ -140,6 +140,21 @@ Deno.test("The program is not started when the message does not become whole", a
   }
 });
 
+Deno.test("What a file system finds no room for only at the end is found before the program starts", async () => {
+  using folder = new Folder();
+  const { syncSync } = Deno.FsFile.prototype;
+  Deno.FsFile.prototype.syncSync = () => {
+    throw new Error("no space left");
+  };
+  try {
+    const failed = await neverStarted(folder, {}, chunks("body"));
+    assert.deepEqual([failed.kind, failed.message.split(": ")[1]], ["temporary", "no space left"]);
+  } finally {
+    Deno.FsFile.prototype.syncSync = syncSync;
+  }
+  assert.deepEqual(folder.left(), []);
+});
+
 Deno.test("A signal stops the reading, while the body is awaited and at its very end", async () => {
   for (const rest of ["is awaited", "ends"]) {
     using folder = new Folder();

@@ -1,0 +1,82 @@
+/** What calls us: the mail programs, the filters of the user, and Postfix. */
+import { beside } from "../beside.ts";
+import { checkMaildrop } from "./maildrop.ts";
+import { hookCall } from "./hookline.ts";
+import { look, lookAt, namesIn, onPath, run, see, seeUp, userId } from "./look.ts";
+import { checkMutt } from "./mutt.ts";
+import { muttCommands } from "./muttrc.ts";
+import { checkForward, checkPostfix, type PostfixCase } from "./postfix.ts";
+import { checkProcmail } from "./procmail.ts";
+import { checkQmail } from "./qmail.ts";
+import { checkFolder } from "./state.ts";
+import type { TextFile } from "./finding.ts";
+import type { Visit } from "./visit.ts";
+
+/** The settings of mutt and neomutt. */
+export function mutt({ home, settings, programs, findings }: Visit): void {
+  const read = (path: string) => look(path)?.text;
+  const isFile = (path: string) => see(path).kind === "file";
+  const identities = settings?.identity.map(({ address }) => address.toLowerCase());
+  for (const [site, own] of muttFiles(home)) {
+    const file = own.find(isFile);
+    if (file === undefined) continue;
+    const commands = [...muttCommands(site, home, read), ...muttCommands(file, home, read)];
+    const shim = beside(isFile).shim ?? onPath("shim") ?? "/usr/local/bin/shim";
+    findings.push(...checkMutt({ file, home, commands, identities, programs, onPath, shim }));
+  }
+}
+
+/** Where each mutt looks for its settings; the first that is there counts. */
+function muttFiles(home: string): [string, string[]][] {
+  const config = Deno.env.get("XDG_CONFIG_HOME") || `${home}/.config`;
+  const mutt = [`${home}/.muttrc`, `${home}/.mutt/muttrc`, `${config}/mutt/muttrc`];
+  const neomutt = [`${home}/.neomuttrc`, `${home}/.neomutt/neomuttrc`, `${config}/neomutt/neomuttrc`];
+  return [["/etc/Muttrc", mutt], ["/etc/neomuttrc", neomutt]];
+}
+
+/** What hands mail to the hook, or should. */
+export async function filters({ file, postconf, home, settings, programs, findings, notes }: Visit): Promise<void> {
+  const place = settings === undefined || settings.incoming.inbox !== "" || settings.incoming.forward;
+  const qmail = lookAt(namesIn(home).filter((name) => /^\.qmail(-|$)/.test(name)).map((name) => `${home}/${name}`));
+  const { kind, mode } = see(home);
+  const bits = kind === "folder" ? { home: { path: home, mode } } : {};
+  findings.push(...checkQmail(qmail, { programs, place, ...bits }));
+  const maildrop = lookAt([`${home}/.mailfilter`]);
+  for (const file of maildrop) findings.push(...checkMaildrop(file, programs));
+  const procmail = lookAt([`${home}/.procmailrc`]);
+  for (const file of procmail) findings.push(...checkProcmail(file, programs));
+
+  const srsDomains = [...new Set(settings?.identity.map((one) => one.srs_domain.toLowerCase()) ?? [])];
+  const local = ["postfix", "sendmail"].includes(settings?.transport.preset ?? "");
+  const context: PostfixCase = {
+    programs,
+    place,
+    srsDomains: srsDomains.filter((domain) => domain !== ""),
+    smtp: postconf.length > 0 || !local,
+    config: file.file,
+    stateTrouble: (user) => {
+      const uid = userId(user);
+      if (settings === undefined || uid === undefined) return undefined;
+      return checkFolder(seeUp(settings.state), "the folder of the state", uid, true)[0];
+    },
+  };
+  const forward = lookAt([`${home}/.forward`]);
+  for (const file of forward) findings.push(...checkForward(file, context));
+  const postfix = postconf.length > 0 ? postconf : await postfixFiles();
+  findings.push(...checkPostfix(postfix, context));
+
+  const all = [...qmail, ...maildrop, ...procmail, ...forward, ...postfix];
+  if (!all.some(({ text }) => hookCall(text) !== undefined)) {
+    notes.push("No mail filter that can be seen from here calls the hook: contrib/ has lines for each");
+  }
+}
+
+/** The configuration of the Postfix on this machine, with the names that it gives itself. */
+async function postfixFiles(): Promise<TextFile[]> {
+  const postconf = ["/usr/sbin/postconf", "/usr/local/sbin/postconf"].find((path) => see(path).kind === "file");
+  if (postconf === undefined) return [];
+  const folder = (await run([postconf, "-h", "config_directory"])).out.trim();
+  if (folder === "") return [];
+  const names = (await run([postconf, "mydomain", "myhostname"])).out;
+  return [{ file: `${folder}/main.cf`, text: names }, ...lookAt([`${folder}/main.cf`, `${folder}/master.cf`])];
+}

@@ -1,0 +1,143 @@
+/** What is ours: keys, folders, permissions, the way out, the log, the hook. */
+import type { Settings } from "../../lib/config.ts";
+import { Fail } from "../../lib/fail.ts";
+import { loadIdentities } from "../../lib/host.ts";
+import { beside } from "../beside.ts";
+import { isThere, realPath } from "../files.ts";
+import { permissions, permissionsFile } from "../permissions.ts";
+import { checkClock } from "./clock.ts";
+import { checkHarmless, checkInjectorFile, checkPrograms, harmless, INJECTOR_FILES } from "./injector.ts";
+import { checkLogged } from "./log.ts";
+import { look, lookAt, ownLog, run, see, seeUp } from "./look.ts";
+import { checkPermissions, unreadable } from "./permissions.ts";
+import { checkAnswer, resultIn, trials } from "./round.ts";
+import { checkKeys, findingOf, identityLine } from "./settings.ts";
+import { checkSmarthost } from "./smarthost.ts";
+import { checkFolder, checkLog } from "./state.ts";
+import { soundIdentities, type Visit } from "./visit.ts";
+
+/** A part of the examination; without settings there is nothing to look at. */
+type Part = (visit: Visit, settings: Settings) => Promise<void> | void;
+
+/** In this order: the log is looked at before the hook writes to it. */
+export const OURS: readonly Part[] = [keys, folders, permitted, injectorPart, logged, round];
+
+function keys({ file, now, findings }: Visit, settings: Settings): void {
+  let right = true;
+  for (const [nth, one] of settings.identity.entries()) {
+    const where = { file: file.file, line: identityLine(file.text, nth) };
+    try {
+      loadIdentities({ ...settings, identity: [one] });
+    } catch (error) {
+      if (!(error instanceof Fail)) throw error;
+      right = false;
+      const found = findingOf(error, one.keys);
+      const missing = see(one.keys).kind === "nothing";
+      findings.push(missing ? { ...found, where, mend: `countersign keys new --address ${one.address}` } : found);
+      continue;
+    }
+    const text = look(one.keys);
+    if (text !== undefined) findings.push(...checkKeys(text, one.address, now));
+  }
+  if (!right) return;
+  try {
+    loadIdentities(settings);
+  } catch (error) {
+    if (!(error instanceof Fail)) throw error;
+    const last = settings.identity.length - 1;
+    const where = { file: file.file, line: identityLine(file.text, last) };
+    findings.push({
+      ...findingOf(error, file.file),
+      where,
+      mend: "countersign keys new --address ADDRESS, for one of them",
+    });
+  }
+}
+
+function folders({ findings, notes }: Visit, settings: Settings): void {
+  const user = Deno.uid() ?? 0;
+  const { state, incoming, transport, challenge, tag } = settings;
+  const check = (path: string, purpose: string, own = false) => {
+    if (path !== "") findings.push(...checkFolder(seeUp(path), purpose, user, own));
+  };
+  const before = findings.length;
+  check(state, "the folder of the state: log, ledger, what was sent", true);
+  for (const part of ["ledger", "ledger/issued", "ledger/claimed", "ledger/spent", "sent"]) {
+    // What is below it cannot be right, either.
+    if (findings.length > before) break;
+    if (see(`${state}/${part}`).kind !== "nothing") check(`${state}/${part}`, "a part of the state", true);
+  }
+  if (findings.length === before) findings.push(...checkLog(see(`${state}/log`), user));
+  if (incoming.spam_command.length === 0) check(incoming.spam, "where forged bounces go (incoming.spam)");
+  check(incoming.inbox, "where genuine bounces go (incoming.inbox)");
+  if (challenge.answer) check(challenge.answered, "where answered challenges go (challenge.answered)");
+  if (tag.pymsgauth !== "") check(tag.pymsgauth, "where pymsgauth's tokens are (tag.pymsgauth)");
+  if (transport.via === "maildir") {
+    check(transport.maildir, "where what you send goes (transport.maildir)");
+    notes.push(`transport.via is "maildir": what you send is kept in ${transport.maildir} and goes nowhere`);
+  }
+}
+
+function permitted({ file, home, findings, notes }: Visit, settings: Settings): void {
+  const path = permissionsFile(file.file);
+  const there = look(path);
+  try {
+    const wanted = permissions(settings, { file: file.file, home }, realPath);
+    if (there !== undefined) findings.push(...checkPermissions(there, wanted));
+    else if (isThere(path)) findings.push(unreadable(path));
+    else {notes.push(
+        "Shim and hook may read, write and run what you may: countersign permit holds them to the settings",
+      );}
+  } catch (error) {
+    if (!(error instanceof Fail)) throw error;
+    notes.push(`Shim and hook may read, write and run what you may: ${error.message}`);
+  }
+}
+
+async function injectorPart({ file, programs, findings, notes }: Visit, settings: Settings): Promise<void> {
+  const wrong = checkPrograms(file, settings, programs);
+  findings.push(...wrong);
+  const server = await checkSmarthost(file, settings);
+  findings.push(...server.findings);
+  if (server.note !== undefined) notes.push(server.note);
+  if (settings.transport.via !== "command") return;
+  const argv = harmless(settings);
+  if (argv !== undefined && wrong.length === 0) {
+    const { code, said } = await run(argv);
+    findings.push(...checkHarmless(file.file, argv, code, said));
+  }
+  const { preset } = settings.transport;
+  for (const one of lookAt(INJECTOR_FILES[preset] ?? [])) findings.push(...checkInjectorFile(preset, one));
+}
+
+function logged({ now, findings }: Visit, settings: Settings): void {
+  const log = look(`${settings.state}/log`);
+  if (log !== undefined) findings.push(...checkClock(log, now), ...checkLogged(log, settings, now));
+}
+
+async function round({ given, file, now, programs, findings, notes }: Visit, settings: Settings): Promise<void> {
+  const hook = given.value("hook") ?? beside((path) => see(path).kind === "file").hook;
+  if (hook === undefined) {
+    notes.push("There is no hook beside this program: name it with --hook, and it will be tried");
+    return;
+  }
+  const wrong = programs.trouble(hook);
+  if (wrong !== undefined) {
+    const [what, why] = [`The hook ${hook} ${wrong}`, "Nothing that comes back is judged."];
+    findings.push({ what, where: { file: hook }, why, mend: "deno task install" });
+    return;
+  }
+  const identities = soundIdentities(settings);
+  if (identities === undefined) return;
+  await ownLog(settings.state);
+  for (const identity of identities) {
+    for (const trial of await trials(identity, settings, now)) {
+      const argv = [hook, "--as", "filter", "--config", file.file, "--sender", "", "--recipient", trial.recipient];
+      const { code, out, said } = await run(argv, trial.message);
+      const answer = { code, result: resultIn(out), said };
+      const found = checkAnswer(hook, file.file, trial, answer);
+      findings.push(...found);
+      if (found.length > 0) return; // One of a kind is enough.
+    }
+  }
+}
