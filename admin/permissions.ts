@@ -57,8 +57,9 @@ export function permissions(
       given.push({ program, right, thing: shared ? below(thing, home) : thing });
     }
   };
-  const folders = [folderOf(file), folderOf(settings.plain_lists)];
-  const settled = [...folders, file, settings.plain_lists, ...settings.identity.map((one) => one.keys)];
+  const settled = [file, settings.plain_lists, ...settings.identity.map((one) => one.keys)];
+  // Before those of the site each user's own are looked for.
+  if (shared) settled.push(`${home}/.config/countersign/config.toml`);
   /** The way out: what the injector, or the maildir, takes. */
   const out = transport.via === "maildir" ? [transport.maildir] : [];
   const injector = transport.via === "command" ? [programOf(transport.preset, transport.command), KILL] : [];
@@ -99,8 +100,6 @@ export function printPermissions(list: readonly Permission[]): string {
 export function permissionsFile(config: string): string {
   return `${config.replace(/\.toml$/, "")}.permissions`;
 }
-
-const folderOf = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/";
 
 function below(path: string, home: string): string {
   return path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path;

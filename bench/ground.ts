@@ -26,6 +26,7 @@ export class Ground extends Home {
   constructor() {
     super();
     this.settings(this.way());
+    this.write(".config/countersign/plain-lists", ""); // as `countersign init` makes it
   }
 
   /** The settings of both ways: out to the reader; spam to it, too, so that no disk is measured. */

@@ -1,5 +1,5 @@
 /** A hook as an MTA may start it: by a user who has no home, and whom nobody asked for a cache. */
-import { SECRET } from "../tests/rig.ts";
+import { CREATED, SECRET } from "../tests/rig.ts";
 import { type Ground, TIMES } from "./ground.ts";
 import { QMAIL } from "./in.ts";
 import { measure } from "./measure.ts";
@@ -21,7 +21,7 @@ export async function nobody(ground: Ground): Promise<Table[]> {
   const config = `state = "${own}/state"\n[[identity]]\naddress = "greg@example.org"\n` +
     `srs_domain = "srs.example.org"\n${ground.way()}`;
   ground.write("nobody/config.toml", config);
-  ground.write("nobody/keys", `k1 2026-01-01 ${SECRET}\n`, 0o600);
+  ground.write("nobody/keys", `k1 ${CREATED} ${SECRET}\n`, 0o600);
   const owned = await ground.run(["/bin/chown", "-R", "nobody:nogroup", own]);
   if (owned.code !== 0) throw new Error(owned.stderr);
   const env = { PATH: "/usr/sbin:/usr/bin:/bin", HOME: "/nonexistent", COUNTERSIGN_CONFIG: `${own}/config.toml` };

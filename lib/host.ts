@@ -210,17 +210,7 @@ export function loadSettings(place: { file: string; home: string }): Settings {
 
 /** The text of the file of plain lists; empty when there is none. @throws {Fail} `config`, `permission` */
 export function readPlainLists({ plain_lists: path }: Settings): string {
-  return isListed(path) ? readOwn("File of lists", path, 0o002) : "";
-}
-
-/** By name first: the exception of a file that is not there costs a process more than all the rest of the settings. */
-function isListed(path: string): boolean {
-  const at = path.lastIndexOf("/") + 1;
-  try {
-    return [...Deno.readDirSync(path.slice(0, at))].some((entry) => entry.name === path.slice(at));
-  } catch {
-    return exists(path); // a folder that may be walked through, but not be read
-  }
+  return exists(path) ? readOwn("File of lists", path, 0o002) : "";
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Really installs, throws the checkout away, and runs what was installed as users have it. */
 import assert from "node:assert/strict";
-import { fieldOf, Home, oneLine, qsbmf, type Ran, ROOT } from "./rig.ts";
+import { CREATED, fieldOf, Home, oneLine, qsbmf, type Ran, ROOT } from "./rig.ts";
 import { usualPrefix } from "../contrib/install/installed.ts";
 import { VERSION } from "../lib/version.ts";
 import { byStub, environment } from "./stub.ts";
@@ -66,7 +66,7 @@ async function userHome(): Promise<Home> {
   const transport = `[transport]\nvia = "maildir"\nmaildir = "${path}/out"`;
   const text = `state = "${path}/state"\n[[identity]]\n${identity}\n${transport}\n[incoming]\nspam = "${path}/spam"\n`;
   home.write(".config/countersign/config.toml", text);
-  home.write("keys", "k1 2026-01-01 not a real secret either\n", 0o600);
+  home.write("keys", `k1 ${CREATED} not a real secret either\n`, 0o600);
   Deno.mkdirSync(`${path}/tools`);
   for (const tool of ["readlink", "cat", "env"]) {
     const { stdout } = await home.run(["/bin/sh", "-c", `command -v ${tool}`]);

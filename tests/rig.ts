@@ -14,6 +14,9 @@ export interface Ran {
   stderr: string;
 }
 
+/** The day of the keys: keys grow old, tests should not. */
+export const CREATED = new Date(Date.now() - 300 * 86_400_000).toISOString().slice(0, 10);
+
 /** Fixed secret, as in tests: 32 bytes that are nobody's. */
 export const SECRET = "not a real secret, for tests only";
 
@@ -40,7 +43,7 @@ export class Home {
     this.path = Deno.makeTempDirSync({ prefix: "countersign-" });
     Deno.mkdirSync(`${this.path}/bin`);
     Deno.symlinkSync(Deno.execPath(), `${this.path}/bin/deno`);
-    this.write(".config/countersign/keys", `k1 2026-01-01 ${SECRET}\n`, 0o600);
+    this.write(".config/countersign/keys", `k1 ${CREATED} ${SECRET}\n`, 0o600);
     this.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n`);
   }
 

@@ -63,8 +63,11 @@ for (const { rights, launcher } of PROGRAMS) {
     await using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 }) as Deno.TcpListener & AsyncDisposable;
     const { port } = listener.addr;
 
+    home.write(".config/countersign/password", "of the smarthost");
+
     const outside: [string, unknown][] = [
       ["readAny", secret],
+      ["readAny", `${config}/password`],
       ["readAny", "/etc/passwd"],
       ["readAny", "/proc/self/environ"],
       ["readAny", at(".local/state/countersign/../../../.ssh/id")],

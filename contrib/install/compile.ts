@@ -14,9 +14,9 @@ const PERMISSIONS = ["read", "write", "env", "run", "net", "sys=uid"].map((right
 /** After so many milliseconds it is no program of ours that runs. */
 const PATIENCE = 60_000;
 
-/** Compiles, and leaves nothing behind that is not ours. @throws {Error} with what to do */
-async function compile(product: string): Promise<void> {
-  remove(product);
+/** Compiles, and leaves nothing behind that is not ours; a former binary works until then. @throws {Error} what to do */
+async function compile(wanted: string): Promise<void> {
+  const product = `${wanted}.new`;
   try {
     const { success, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [
@@ -39,9 +39,9 @@ async function compile(product: string): Promise<void> {
     if (said !== `countersign ${VERSION}`) {
       throw new Error(`What was compiled is not countersign, for it says ${show(said)}${becauseOf()}`);
     }
-  } catch (error) {
+    Deno.renameSync(product, wanted);
+  } finally {
     remove(product);
-    throw error;
   }
 }
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { nobody } from "../../admin/doctor/loop.ts";
 import type { Finding } from "../../admin/doctor/finding.ts";
 import { fields } from "../../admin/log.ts";
-import { Home, oneLine, type Ran, ROOT, SECRET } from "../rig.ts";
+import { CREATED, Home, oneLine, type Ran, ROOT, SECRET } from "../rig.ts";
 import { countersign } from "./run.ts";
 
 const LOG = ".local/state/countersign/log";
@@ -28,7 +28,7 @@ ${servers}
     `${ANN}[transport]\npreset = "sendmail"\ncommand = ["${command}"]\n[incoming]\n${incoming}\n`,
     'since = "2026-01-01"',
   );
-  home.write(".config/countersign/keys-ann", `a1 2026-01-01 ann's ${SECRET}\n`, 0o600);
+  home.write(".config/countersign/keys-ann", `a1 ${CREATED} ann's ${SECRET}\n`, 0o600);
   return home;
 }
 

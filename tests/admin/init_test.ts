@@ -5,7 +5,7 @@ import { dayOf } from "../../lib/day.ts";
 import { parseKeys } from "../../lib/keys.ts";
 import { need } from "../programs/need.ts";
 import { needOnTerminal, Terminal } from "../programs/terminal.ts";
-import { fieldOf, Home, oneLine, qsbmf, ROOT } from "../rig.ts";
+import { CREATED, fieldOf, Home, oneLine, qsbmf, ROOT } from "../rig.ts";
 import { COUNTERSIGN, countersign } from "./run.ts";
 
 const FOLDER = ".config/countersign";
@@ -44,7 +44,7 @@ Deno.test("from an empty home to a bounce that is judged", async () => {
   const before = dayOf(new Date());
   const made = await countersign(home, ["init", "--yes", ...GREG, ...TRY]);
   assert.deepEqual([made.code, made.stderr], [0, ""]);
-  assert.deepEqual(below(`${home.path}/${FOLDER}`), ["config.permissions", "config.toml", "keys"]);
+  assert.deepEqual(below(`${home.path}/${FOLDER}`), ["config.permissions", "config.toml", "keys", "plain-lists"]);
   for (const name of [`${FOLDER}/config.toml`, `${FOLDER}/keys`]) assert.equal(modeOf(home, name), 0o600, name);
   for (const name of [FOLDER, ".local/state/countersign", "Maildir/.Spam"]) {
     assert.equal(modeOf(home, name), 0o700, name);
@@ -98,7 +98,7 @@ Deno.test("a second time, nothing is overwritten", async () => {
 
 Deno.test("keys that are there stay; bad ones are named, and no settings are written", async () => {
   using home = emptyHome();
-  const line = "k7 2026-01-01 not a real secret\n";
+  const line = `k7 ${CREATED} not a real secret\n`;
   home.write(`${FOLDER}/keys`, line, 0o600);
   const made = await countersign(home, ["init", "--yes", ...GREG, ...TRY]);
   assert.deepEqual([made.code, home.read(`${FOLDER}/keys`)], [0, line]);

@@ -6,7 +6,7 @@ import { binary, unbinary, utf8 } from "../../lib/bytes.ts";
 import { dayOf, parseDay } from "../../lib/day.ts";
 import { KEY_AGE, parseKeys } from "../../lib/keys.ts";
 import { prvsSign, srsForward } from "../../mod.ts";
-import { Home, oneLine, SECRET } from "../rig.ts";
+import { CREATED, Home, oneLine, SECRET } from "../rig.ts";
 import { countersign } from "./run.ts";
 
 const KEYS = ".config/countersign/keys";
@@ -26,7 +26,7 @@ keys = "keys-ann"
 via = "maildir"
 maildir = "~/out"
 `);
-  home.write(`${KEYS}-ann`, `k1 2026-01-01 another ${SECRET}\n`, 0o600);
+  home.write(`${KEYS}-ann`, `k1 ${CREATED} another ${SECRET}\n`, 0o600);
   return home;
 }
 
@@ -121,18 +121,18 @@ Deno.test("a file without a secret is an error, and so is a line that postsrsd w
 Deno.test("keys list tells ids, days and uses, no secret", async () => {
   using home = new Home();
   const old = printDay(dayOf(new Date()) - KEY_AGE);
-  const text = `k0 ${old} zero ${SECRET}\nk1 2026-01-01 ${SECRET}\nk2 ${TODAY()} two ${SECRET}\nk9 2999-01-01 nine\n`;
+  const text = `k0 ${old} zero ${SECRET}\nk1 ${CREATED} ${SECRET}\nk2 ${TODAY()} two ${SECRET}\nk9 2999-01-01 nine\n`;
   home.write(KEYS, `# retired 2026-02-03: k3 2026-01-02 three ${SECRET}\n${text}`, 0o600);
   const ran = await countersign(home, ["keys", "list"]);
   assert.deepEqual([ran.code, ran.stderr], [0, ""]);
   assert.ok(!ran.stdout.includes(SECRET));
   const [head, ...rows] = ran.stdout.trimEnd().split("\n");
   assert.equal(head, `greg@example.org  ${home.path}/${KEYS}`);
-  const until = printDay(parseDay("2026-01-01")! + KEY_AGE - 1);
+  const until = printDay(parseDay(CREATED)! + KEY_AGE - 1);
   assert.deepEqual(rows.map((row) => row.trim().split(/  +/)), [
     ["k9", "2999-01-01", "of a day that lies ahead: not used"],
     ["k2", TODAY(), `signs; verifies until ${printDay(dayOf(new Date()) + KEY_AGE - 1)}`],
-    ["k1", "2026-01-01", `verifies until ${until}`],
+    ["k1", CREATED, `verifies until ${until}`],
     ["k0", old, "too old: not used"],
     ["k3", "2026-01-02", "retired 2026-02-03"],
   ]);
@@ -172,7 +172,7 @@ Deno.test("a new key signs, the former verifies until it is retired; mode and ow
   const retired = await countersign(home, ["keys", "retire", "k1"]);
   assert.deepEqual([retired.code, retired.stderr], [0, ""]);
   assert.deepEqual(idsOf(home), ["k2"]);
-  assert.match(home.read(KEYS), new RegExp(`^# retired ${TODAY()}: k1 2026-01-01 ${SECRET}$`, "m"));
+  assert.match(home.read(KEYS), new RegExp(`^# retired ${TODAY()}: k1 ${CREATED} ${SECRET}$`, "m"));
   assert.equal((await countersign(home, ["verify", signed])).code, 1);
   assert.equal((await countersign(home, ["verify", again])).code, 0);
   oneLine(await countersign(home, ["keys", "retire", "k1"]), 64, /no key "k1"/);
@@ -181,7 +181,7 @@ Deno.test("a new key signs, the former verifies until it is retired; mode and ow
 Deno.test("a key file that the group may read stays so, and a link stays a link", async () => {
   using home = new Home();
   home.settings(`keys = "link"\ngroup = true\n[transport]\nvia = "maildir"\nmaildir = "~/out"`);
-  home.write("real-keys", `k1 2026-01-01 ${SECRET}\n`, 0o640);
+  home.write("real-keys", `k1 ${CREATED} ${SECRET}\n`, 0o640);
   Deno.symlinkSync(`${home.path}/real-keys`, `${home.path}/.config/countersign/link`);
   assert.equal((await countersign(home, ["keys", "new"])).code, 0);
   assert.equal(Deno.statSync(`${home.path}/real-keys`).mode! & 0o777, 0o640);

@@ -15,19 +15,21 @@ function lines(more: string, top = "", place = PLACE): string[] {
   return text.split("\n").slice(1, -1);
 }
 
-const SETTLED = ["/home/greg/.config/countersign", "/home/greg/.local/state/countersign"];
+const FOLDER = "/home/greg/.config/countersign";
+const STATE = "/home/greg/.local/state/countersign";
+const SETTLED = [...["config.toml", "plain-lists", "keys"].map((name) => `${FOLDER}/${name}`), STATE];
 const SPAM = "/home/greg/Maildir/.Spam";
 const COMMAND = `[transport]\npreset = "sendmail"\n`;
 
-Deno.test("settings by default: two folders each, one program out, none in but by --forward", () => {
+Deno.test("settings by default: three files and the state, one program out, none in but by --forward", () => {
   assert.deepEqual(lines(COMMAND), [
     ...SETTLED.map((path) => `shim read ${path}`),
-    `shim write ${SETTLED[1]}`,
+    `shim write ${STATE}`,
     "shim run /usr/bin/printenv",
     "shim run /usr/sbin/sendmail",
     "shim run /bin/kill",
     ...[...SETTLED, SPAM].map((path) => `incoming read ${path}`),
-    `incoming write ${SETTLED[1]}`,
+    `incoming write ${STATE}`,
     `incoming write ${SPAM}`,
     "incoming run /usr/bin/printenv",
     "forward run /usr/sbin/sendmail",
@@ -158,7 +160,7 @@ Deno.test("keys and lists elsewhere are read there; nothing else of those folder
   const text = `[[identity]]\naddress = "greg@example.org"\nkeys = "/etc/keys/greg"\n`;
   const settings = parseConfig(`plain_lists = "/srv/lists/mine"\n${text}${COMMAND}`, PLACE);
   const read = permissions(settings, PLACE).filter(({ right }) => right === "read").map(({ thing }) => thing);
-  assert.ok(read.includes("/etc/keys/greg") && read.includes("/srv/lists") && !read.includes("/etc/keys"));
+  assert.ok(read.includes("/etc/keys/greg") && read.includes("/srv/lists/mine") && !read.includes("/etc/keys"));
 });
 
 Deno.test("settings of a site leave the home to each user; a user's own are his wherever HOME points", () => {
@@ -174,20 +176,25 @@ Deno.test("what stands behind a link is given by both of its names", { permissio
     return printPermissions(permissions(settings, place, real)).split("\n").filter((line) => line.startsWith("shim"));
   };
   assert.deepEqual(given(PLACE), [
-    `shim read ${SETTLED[0]}`,
-    `shim read /data${SETTLED[0]}`,
+    ...["config.toml", "plain-lists"].flatMap((name) => [
+      `shim read ${FOLDER}/${name}`,
+      `shim read /data${FOLDER}/${name}`,
+    ]),
+    `shim read ${FOLDER}/keys`,
     "shim read /safe/keys",
-    `shim read ${SETTLED[1]}`,
-    `shim read /data${SETTLED[1]}`,
-    `shim write ${SETTLED[1]}`,
-    `shim write /data${SETTLED[1]}`,
+    `shim read ${STATE}`,
+    `shim read /data${STATE}`,
+    `shim write ${STATE}`,
+    `shim write /data${STATE}`,
     "shim run /usr/bin/printenv",
     "shim run /home/run",
     "shim run /bin/kill",
   ]);
   // The home of each user is the launcher's to look up; the rest of a site is not.
   const site = given({ file: "/home/site/config.toml", home: "/home/greg" });
-  assert.ok(site.includes("shim read /home/site") && site.includes("shim read /data/home/site"));
+  assert.ok(
+    site.includes("shim read /home/site/config.toml") && site.includes("shim read /data/home/site/config.toml"),
+  );
   assert.ok(
     site.includes("shim write ~/.local/state/countersign") && !site.some((line) => line.includes("/data/home/greg")),
   );

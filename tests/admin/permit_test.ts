@@ -1,7 +1,7 @@
 /** `countersign permit`, and launchers that hold the programs to it. */
 import assert from "node:assert/strict";
 import { permissionsFile } from "../../admin/permissions.ts";
-import { Home, oneLine, qsbmf, ROOT } from "../rig.ts";
+import { CREATED, Home, oneLine, qsbmf, ROOT } from "../rig.ts";
 import { countersign, snapshot } from "./home.ts";
 
 const FILE = ".config/countersign/config.permissions";
@@ -37,6 +37,7 @@ Deno.test("permit writes, writes again, shows and removes", async () => {
     "config.permissions",
     "config.toml",
     "keys",
+    "plain-lists",
   ]);
   // The way back is open when the settings are not.
   home.settings("nonsense = [");
@@ -199,7 +200,7 @@ Deno.test("a program or a key file that the settings newly name waits for permit
   using home = new Home();
   const old = home.read(FILE);
   home.write("bin/taker", "#!/bin/sh\ncat >taken\n", 0o755);
-  home.write("other", "k1 2026-01-01 another secret that is none\n", 0o600);
+  home.write("other", `k1 ${CREATED} another secret that is none\n`, 0o600);
   const command = `[transport]\npreset = "sendmail"\ncommand = ["${home.path}/bin/taker"]\n`;
   for (const settings of [command, `${command}spool = true\n`, `keys = "~/other"\n${command}`]) {
     home.settings(settings);

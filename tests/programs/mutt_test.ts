@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { verifyTag } from "../../mod.ts";
 import { qmailLocal } from "../qmail.ts";
-import { fieldOf, type Home, qsbmf, type Ran, ROOT, SECRET } from "../rig.ts";
+import { CREATED, fieldOf, type Home, qsbmf, type Ran, ROOT, SECRET } from "../rig.ts";
 import { counts, empty, found, gregsHome, settings, snippet } from "./letters.ts";
 import { need } from "./need.ts";
 
@@ -11,7 +11,7 @@ const test = await need("mutt");
 /** greg's home as contrib/mutt and contrib/qmail say. */
 function muttHome(transport?: string): Home {
   const home = gregsHome();
-  home.write(".config/countersign/keys-lists", `k1 2026-01-01 another ${SECRET}\n`, 0o600);
+  home.write(".config/countersign/keys-lists", `k1 ${CREATED} another ${SECRET}\n`, 0o600);
   const own = Deno.readTextFileSync(`${ROOT}/contrib/mutt/config.toml`);
   home.write(".config/countersign/config.toml", `${own}\n${transport ?? settings(home)}`);
   const mine =

@@ -1,6 +1,6 @@
 /** The real neomutt with contrib/neomutt: out through the shim. */
 import assert from "node:assert/strict";
-import { fieldOf, ROOT, SECRET } from "../rig.ts";
+import { CREATED, fieldOf, ROOT, SECRET } from "../rig.ts";
 import { ALL, BCC, BODY, CC, Desk, FAILURES, nothingLeft, oneLeft, TO } from "./desk.ts";
 import { snippet } from "./letters.ts";
 import { need } from "./need.ts";
@@ -40,7 +40,7 @@ test("neomutt: the list's send-hook gives another identity, its sender goes out 
   for (const [recipient, lists] of table) {
     await t.step(recipient, async () => {
       using desk = neomuttDesk();
-      desk.write(".config/countersign/keys-lists", `k1 2026-01-01 another ${SECRET}\n`, 0o600);
+      desk.write(".config/countersign/keys-lists", `k1 ${CREATED} another ${SECRET}\n`, 0o600);
       const transport = desk.read(".config/countersign/config.toml").split("[transport]")[1]!;
       const config = Deno.readTextFileSync(`${ROOT}/contrib/mutt/config.toml`);
       desk.write(".config/countersign/config.toml", `${config}\n[transport]${transport}`);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { srsForward } from "../../mod.ts";
 import { signTag } from "../../lib/tag.ts";
-import { qsbmf, ROOT, SECRET } from "../rig.ts";
+import { CREATED, qsbmf, ROOT, SECRET } from "../rig.ts";
 import { snippet } from "./letters.ts";
 
 /** Users that Debian has and nobody logs in as: greg and ann of the snippets. Their folder stands in for /home. */
@@ -20,7 +20,7 @@ export class Site {
       const home = `${this.folder}/${user}`;
       Deno.mkdirSync(`${home}/.config/countersign`, { recursive: true });
       Deno.mkdirSync(`${home}/Maildir`);
-      Deno.writeTextFileSync(`${home}/.config/countersign/keys`, `k1 2026-01-01 ${user} ${SECRET}\n`, { mode: 0o600 });
+      Deno.writeTextFileSync(`${home}/.config/countersign/keys`, `k1 ${CREATED} ${user} ${SECRET}\n`, { mode: 0o600 });
       this.settings(user);
       own(user, home);
     }

@@ -1,6 +1,6 @@
 /** Two servers of the tests: ours, with greg on it and mutt in front, and one that refuses. */
 import assert from "node:assert/strict";
-import { Home, ROOT, SECRET } from "../rig.ts";
+import { CREATED, Home, ROOT, SECRET } from "../rig.ts";
 import { freePort, Installed, Postfix } from "./postfix.ts";
 import { GREG, lines, MAIN, own, plainSnippet, Site } from "./site.ts";
 
@@ -50,7 +50,7 @@ queue_run_delay = 1s
       .replace('"/usr/sbin/sendmail"', `"/usr/sbin/sendmail", "-C", "${near.config}"`);
     const identity = `[[identity]]\naddress = "${GREG}@example.org"\nsrs_domain = "srs.example.org"\n`;
     two.home.write(".config/countersign/config.toml", identity + injector);
-    two.home.write(".config/countersign/keys", `k1 2026-01-01 ${GREG} ${SECRET}\n`, 0o600);
+    two.home.write(".config/countersign/keys", `k1 ${CREATED} ${GREG} ${SECRET}\n`, 0o600);
     two.home.write(".muttrc", `set from="${GREG}@example.org" sendmail="${installed.shim}"\n`);
     return two;
   }
