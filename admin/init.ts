@@ -52,7 +52,7 @@ export function init(name: string, args: readonly string[]): Promise<number> {
     { help: HELP, values: VALUES, flags: ["challenges", "yes", "print"] },
     async (given) => {
       atMost(given, 0);
-      const { file, home } = host.configFile(given.value("config"));
+      const { file, home } = host.configFile(given.value("config"), true);
       if (!home.startsWith("/")) throw new Fail("config", "HOME is not set: whose settings are they to be?");
       const only = given.has("print");
       if (!only && isThere(file)) {

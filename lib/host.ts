@@ -145,14 +145,18 @@ export async function env(name: string): Promise<string | undefined> {
   return bytes && text(bytes);
 }
 
-/** The settings file: `given`, or COUNTERSIGN_CONFIG, or that of the user, or that of the system. */
-export function configFile(given?: string): { file: string; home: string } {
+/**
+ * The settings file: `given`, or COUNTERSIGN_CONFIG, or that of the user, or that of the system.
+ *
+ * @param own never that of the system: a user is about to make his
+ */
+export function configFile(given?: string, own = false): { file: string; home: string } {
   const home = plainEnv("HOME");
   const named = given || plainEnv("COUNTERSIGN_CONFIG");
   if (named !== "") return { file: named.startsWith("/") ? named : `${Deno.cwd()}/${named}`, home };
-  const own = `${plainEnv("XDG_CONFIG_HOME") || `${home}/.config`}/countersign/config.toml`;
+  const users = `${plainEnv("XDG_CONFIG_HOME") || `${home}/.config`}/countersign/config.toml`;
   const site = "/etc/countersign/config.toml";
-  return { file: exists(own) || !exists(site) ? own : site, home };
+  return { file: own || exists(users) || !exists(site) ? users : site, home };
 }
 
 /** A variable that is the user's own doing, empty when it is not set. */

@@ -408,6 +408,14 @@ Deno.test("an installed program has a cache that is ready, and keeps it from wha
   // Who names one himself has it.
   assert.equal((await home.run(line, MAIL, { DENO_DIR: `${home.path}/mine` })).code, 0);
   assert.equal(environment(home).DENO_DIR, `${home.path}/mine`);
+
+  // Doctor asks the shim itself: one that takes mail and does nothing with it would look as if all were well.
+  const doctor = async () => JSON.parse((await home.run([`${prefix}/bin/countersign`, "doctor", "--json"])).stdout);
+  const whats = async () => (await doctor()).findings.map(({ what }: { what: string }) => what);
+  assert.deepEqual(await whats(), []);
+  home.write("there/bin/shim", "#!/bin/sh\ncat >/dev/null\n", 0o755);
+  const said = `The shim ${prefix}/bin/shim does not answer as version ${VERSION} does, but with 0`;
+  assert.deepEqual(await whats(), [said]);
   // Taken away, it is not made again by whoever comes first, as wide as his umask.
   Deno.removeSync(`${prefix}/lib/countersign/cache`, { recursive: true });
   assert.equal((await home.run(["/bin/sh", "-c", 'umask 000; exec "$@"', "sh", ...line], MAIL)).code, 0);

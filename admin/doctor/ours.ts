@@ -2,6 +2,7 @@
 import type { Settings } from "../../lib/config.ts";
 import { Fail } from "../../lib/fail.ts";
 import { loadIdentities } from "../../lib/host.ts";
+import { VERSION } from "../../lib/version.ts";
 import { beside } from "../beside.ts";
 import { isThere, realPath } from "../files.ts";
 import { permissions, permissionsFile } from "../permissions.ts";
@@ -20,7 +21,7 @@ import { soundIdentities, type Visit } from "./visit.ts";
 type Part = (visit: Visit, settings: Settings) => Promise<void> | void;
 
 /** In this order: the log is looked at before the hook writes to it. */
-export const OURS: readonly Part[] = [keys, folders, permitted, injectorPart, logged, round];
+export const OURS: readonly Part[] = [keys, folders, permitted, shimItself, injectorPart, logged, round];
 
 function keys({ file, now, findings }: Visit, settings: Settings): void {
   let right = true;
@@ -78,6 +79,8 @@ function folders({ findings, notes }: Visit, settings: Settings): void {
   }
 }
 
+const WIDE = "Shim and hook may read, write and run what you may";
+
 function permitted({ file, home, findings, notes }: Visit, settings: Settings): void {
   const path = permissionsFile(file.file);
   const there = look(path);
@@ -85,13 +88,22 @@ function permitted({ file, home, findings, notes }: Visit, settings: Settings): 
     const wanted = permissions(settings, { file: file.file, home }, realPath);
     if (there !== undefined) findings.push(...checkPermissions(there, wanted));
     else if (isThere(path)) findings.push(unreadable(path));
-    else {notes.push(
-        "Shim and hook may read, write and run what you may: countersign permit holds them to the settings",
-      );}
+    else notes.push(`${WIDE}: countersign permit holds them to the settings`);
   } catch (error) {
     if (!(error instanceof Fail)) throw error;
-    notes.push(`Shim and hook may read, write and run what you may: ${error.message}`);
+    notes.push(`${WIDE}: ${error.message}`);
   }
+}
+
+/** Its answer, not its text: a launcher that somebody has changed may be right. */
+async function shimItself({ findings }: Visit): Promise<void> {
+  const { shim } = beside((path) => see(path).kind === "file");
+  if (shim === undefined) return;
+  const { code, out, said } = await run([shim, "--version"]);
+  if (code === 0 && out === `countersign ${VERSION}\n`) return;
+  const why = "What becomes of the mail that it is given nobody knows.";
+  const what = `The shim ${shim} does not answer as version ${VERSION} does, but with ${code}${said && `: ${said}`}`;
+  findings.push({ what, where: { file: shim }, why, mend: "deno task install" });
 }
 
 async function injectorPart({ file, programs, findings, notes }: Visit, settings: Settings): Promise<void> {
