@@ -4,10 +4,11 @@
  * be moved, and needs nothing of the checkout.
  */
 import { readArguments } from "../../admin/arguments.ts";
+import { isThere } from "../../admin/files.ts";
 import { Fail, reason, show } from "../../lib/fail.ts";
 import { complain, readIfThere } from "../../lib/host.ts";
 import { bundle, ROOT } from "./bundle.ts";
-import { checkPrefix, digestOf, HOME, isThere, linkAt, listOf, readInstalled } from "./installed.ts";
+import { checkPrefix, digestOf, HOME, linkAt, listOf, readInstalled } from "./installed.ts";
 import { launcherText, LEAN } from "./launcher.ts";
 import { prove } from "./prove.ts";
 

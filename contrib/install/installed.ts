@@ -51,16 +51,6 @@ export function linkAt(path: string): string | undefined {
   }
 }
 
-/** Is there anything of this name, be it a link that leads nowhere? */
-export function isThere(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** Where programs go when nobody says where: for all by root, else for the user. */
 export function usualPrefix(user: number | null, home = ""): string {
   return user === 0 ? "/usr/local" : home === "" ? "" : `${home}/.local`;

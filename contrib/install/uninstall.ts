@@ -2,7 +2,8 @@
 import { Fail, reason } from "../../lib/fail.ts";
 import { complain } from "../../lib/host.ts";
 import { readArguments } from "../../admin/arguments.ts";
-import { checkPrefix, digestOf, HOME, isThere, linkAt, readInstalled } from "./installed.ts";
+import { isThere } from "../../admin/files.ts";
+import { checkPrefix, digestOf, HOME, linkAt, readInstalled } from "./installed.ts";
 
 const HELP = `Usage: deno task uninstall [--prefix DIR]
 Removes what was installed below DIR. What was changed there since is left and named. Settings, keys and state of users
