@@ -1,6 +1,6 @@
 /** What touches the system: environment bytes, key files, time of keys. */
 import assert from "node:assert/strict";
-import { Home, oneLine, ROOT, SECRET } from "../rig.ts";
+import { CREATED, Home, oneLine, ROOT, SECRET } from "../rig.ts";
 import { FORGED, FORGED_SRS } from "../programs/letters.ts";
 import { nothingSent, signed } from "../stub.ts";
 
@@ -68,12 +68,12 @@ for (const name of ["ODD", "PLAIN", "EMPTY", "MISSING"]) console.log(name, Strin
 
 Deno.test("two identities with one secret are refused, in whatever way it is written", async () => {
   const other = (keys: string) => `[[identity]]\naddress = "club@example.org"\nkeys = "${keys}"\n`;
-  const same = [`x9 2026-02-02 ${SECRET}`, `x9 2026-02-02 base64:${btoa(SECRET)}`];
+  const same = [`x9 ${CREATED} ${SECRET}`, `x9 ${CREATED} base64:${btoa(SECRET)}`];
   const rows: [keys: string, status: number][] = [
     ...same.map((line): [string, number] => [line, 78]),
-    [`a1 2026-02-03 another\n${same[0]}\n`, 78],
-    ["k1 2026-01-01 another", 0],
-    [`x9 2026-02-02 another\nx8 2026-02-02 another`, 0], // one's own twice ties nobody to anybody
+    [`a1 ${CREATED} another\n${same[0]}\n`, 78],
+    [`k1 ${CREATED} another`, 0],
+    [`x9 ${CREATED} another\nx8 ${CREATED} another`, 0], // one's own twice ties nobody to anybody
   ];
   for (const [keys, status] of rows) {
     using home = new Home();
@@ -110,7 +110,7 @@ Deno.test("a key of the day after tomorrow neither signs nor verifies; one of to
 
 Deno.test("a key that is not yet good leaves the signing to the older one", async () => {
   using home = new Home();
-  home.write(KEYS, `k1 2026-01-01 ${SECRET}\nk2 ${day(2)} another\n`, 0o600);
+  home.write(KEYS, `k1 ${CREATED} ${SECRET}\nk2 ${day(2)} another\n`, 0o600);
   assert.equal((await home.shim(["ann@example.net"], MAIL)).code, 0);
   assert.match(home.mails("out")[0]!, /^X-Msgauth: v1\.k1\./m);
 });
