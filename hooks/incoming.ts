@@ -51,18 +51,20 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
     throw new Fail("temporary", "SENDER is not set: was this run by qmail-local?");
   }
   const context = { settings, identities, now, ...lookUps(options.caller, settings, now) };
-  const ledger = fileLedger(`${settings.state}/ledger`);
   const { verdict } = await judge(delivery, context);
-  const stop = host.stopped();
-  const body = untilStopped(input.body(), stop);
-  const scene: Scene = { caller: options.caller, settings, ledger, delivery, body, now, stop };
+  // Only now, and only for who acts: to listen for signals takes time.
+  const scene = (): Scene => {
+    const stop = host.stopped();
+    const ledger = fileLedger(`${settings.state}/ledger`);
+    return { caller: options.caller, settings, ledger, delivery, body: untilStopped(input.body(), stop), now, stop };
+  };
 
   const plain = addressedIdentity(delivery, context) !== undefined;
   let place: Place | undefined;
   let ended: Ended;
   try {
     place = await choosePlace({ name, options, settings, verdict, plain }, host.env, host.readIfThere);
-    ended = await act(options.caller, verdict, place, scene);
+    ended = leave(options.caller, verdict, place) ?? await act(verdict, place, scene());
   } catch (error) {
     record(settings, delivery, verdict, { outcome: "defer", reason: whyFailed(error, settings.log_addresses) });
     throw error;
@@ -70,17 +72,23 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   record(settings, delivery, verdict, ended);
   const { outcome } = ended;
   // qmail gives a file; others a pipe, and do not like it closed early.
-  if (!DONE.includes(outcome) && options.caller !== "qmail") await host.drain(body);
+  if (!DONE.includes(outcome) && options.caller !== "qmail") await host.drain(input.body());
   // What a hook says when it refuses stands in the bounce.
   if (outcome === "refuse") host.complain(name, ended.reason);
   return { outcome, last: place !== undefined };
 }
 
-async function act(caller: Caller, verdict: Verdict, place: Place | undefined, scene: Scene): Promise<Ended> {
-  const { action } = verdict;
-  const as = (outcome: Outcome): Ended => ({ outcome, reason: verdict.reason });
+/** Where the caller does the rest. */
+function leave(caller: Caller, { action, reason }: Verdict, place: Place | undefined): Ended | undefined {
   // condredirect moves the message itself: it is told which, no more.
-  if (caller === "condredirect") return as(action === "spam" || action === "refuse" ? "redirected" : "go-on");
+  if (caller === "condredirect") {
+    return { outcome: action === "spam" || action === "refuse" ? "redirected" : "go-on", reason };
+  }
+  return action === "deliver" && place === undefined ? { outcome: "go-on", reason } : undefined;
+}
+
+async function act(verdict: Verdict, place: Place | undefined, scene: Scene): Promise<Ended> {
+  const { action } = verdict;
   if (action === "spam") return await fileSpam(verdict, scene);
   if (action === "refuse") return await refuse(verdict, scene);
   if (action === "answer") {
