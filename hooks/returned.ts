@@ -8,6 +8,8 @@ import { bareMessageId, verifyTag } from "../lib/tag.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Context, Verdict } from "./judge.ts";
 
+const EXPIRED = "the returned tag is expired";
+
 /** Delivered when a tag in the body is right for the Message-ID beside it. */
 export async function checkReturned(delivery: Delivery, { identities, now }: Context): Promise<Verdict | string> {
   let found = "no tag of ours in what it returns";
@@ -21,9 +23,9 @@ export async function checkReturned(delivery: Delivery, { identities, now }: Con
         return { action: "deliver", check: "returned-header", result: "genuine", reason, identity };
       } catch (error) {
         if (!(error instanceof Fail)) throw error;
-        found = error.kind === "tag-expired"
-          ? "the returned tag is expired"
-          : "the returned tag is not for this message";
+        // Expired, it was ours: what another identity's keys say of it counts less.
+        if (error.kind === "tag-expired") found = EXPIRED;
+        else if (found !== EXPIRED) found = "the returned tag is not for this message";
       }
     }
   }

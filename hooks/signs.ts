@@ -36,7 +36,8 @@ export function signOfBounce(delivery: Pick<Delivery, "header" | "prefix" | "bod
   return undefined;
 }
 
-const DAEMONS = /^(?:mailer-?daemon|mail-?daemon|mailerdaemon|postmaster|mail\.?delivery.*|mdaemon|bounce-?.*)$/i;
+/** Local parts; what is asked of the whole field before is not asked again. */
+const DAEMONS = /^(?:mail\.?delivery|bounce|mdaemon$)/i;
 
 function isDaemon(from: string): boolean {
   if (/mail(?:er)?[- ]?daemon|mail delivery (?:sub)?system|postmaster/i.test(from)) return true;

@@ -122,7 +122,7 @@ function signer(call: Call, header: Header, context: Context): Identity | undefi
       return undefined; // A From that nobody can read is nobody's.
     }
   }
-  return authors.length > 0 && authors.every((one) => one !== undefined) ? authors[0] : undefined;
+  return authors.every((one) => one !== undefined) ? authors[0] : undefined;
 }
 
 function own(address: Address, { settings, identities }: Context): Identity | undefined {

@@ -25,6 +25,7 @@ interface Inside {
   _supportedExtensions: string[];
   _envelope: Envelope;
   _envelopeError(reply: string): Error | null;
+  _actionDATA(reply: string, done: (error: Error) => void): void;
   _sendCommand(line: string, forLog?: string): void;
 }
 const Library = SMTPConnection as unknown as new (
@@ -38,6 +39,12 @@ class AllOrNone extends Library {
 
   override _envelopeError(reply: string): Error | null {
     return super._envelopeError(reply) ?? this._envelope.rejectedErrors?.[0] ?? null;
+  }
+
+  /** To the library 2yz says go on, too; but it answers another command, and then so would what comes behind the dot. */
+  override _actionDATA(reply: string, done: (error: Error) => void): void {
+    if (/^2/.test(reply)) done(Object.assign(new Error(), { response: reply }));
+    else super._actionDATA(reply, done);
   }
 
   override _sendCommand(line: string, forLog?: string): void {

@@ -38,7 +38,7 @@ export async function loop(visit: Visit, settings: Settings, to: string, patienc
   }
   const identities = soundIdentities(settings);
   if (identities === undefined) return;
-  const asked = given.values("address").map((one) => identityMeant(identities, one));
+  const asked = [...new Set(given.values("address").map((one) => identityMeant(identities, one)))];
   const from = (asked.length > 0 ? asked : identities).map((one) => ({
     name: identityName(one),
     where: { file: file.file, line: identityLine(file.text, identities.indexOf(one)) },

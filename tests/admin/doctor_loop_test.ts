@@ -70,7 +70,15 @@ Deno.test("--address says who sends, --to to whom, --config by which settings", 
   home.write("keys-ann", home.read(".config/countersign/keys-ann"), 0o600);
   Deno.removeSync(`${home.path}/${CONFIG}`);
   home.write("bin/sendmail", home.read("bin/sendmail").replace("--as", "--config $HOME/my.toml --as"), 0o755);
-  const more = ["--config", config, "--address", "Ann@example.org", "--to", "nobody@far.example"];
+  const more = [
+    "--config",
+    config,
+    "--address",
+    "Ann@example.org",
+    "--address=ann@example.org",
+    "--to",
+    "nobody@far.example",
+  ];
   const ran = await doctor(home, ...more);
   assert.deepEqual([ran.code, ran.stderr], [0, ""], ran.stdout);
   assert.match(ran.stdout, /^Note: The bounce of a message from ann@example\.org came home in [\d.]+ s$/m);

@@ -249,6 +249,17 @@ const breaks: Record<string, Break> = {
     home.write(`${STATE}/ledger`, "");
     return [`${STATE}/ledger ${STATE}/ledger is not a folder`];
   },
+  "the spool is no folder": (home) => {
+    edit(home, CONFIG, "preset =", "spool = true\npreset =");
+    home.write(`${STATE}/spool`, "");
+    return [`${STATE}/spool ${STATE}/spool is not a folder`];
+  },
+  "everybody may write the spool": (home) => {
+    edit(home, CONFIG, "preset =", "spool = true\npreset =");
+    Deno.mkdirSync(`${home.path}/${STATE}/spool`, { recursive: true });
+    Deno.chmodSync(`${home.path}/${STATE}/spool`, 0o777);
+    return [`${STATE}/spool ${STATE}/spool can be written by everybody`];
+  },
   "the log is a folder": (home) => {
     home.write(`${STATE}/log/x`, "");
     return [`${STATE}/log The log ${STATE}/log is not a file`];

@@ -58,6 +58,9 @@ Deno.test("What answers a message that we sent is delivered without a mark", asy
   await good("vacation", VACATION);
   await good("calendar", CALENDAR);
   await good("read receipt", RECEIPT);
+  for (const space of ["", "\t", "  \t"]) {
+    await good(`${space.length} spaces`, RECEIPT.replace(`ID: ${ID}`, `ID:${space}${ID}`));
+  }
   await good("CRLF", RECEIPT.replaceAll("\n", "\r\n"));
   await good("field names in upper case", RECEIPT.replace("Original-Message-ID", "ORIGINAL-MESSAGE-ID"));
   await good("References", references(`<a@b.example>\n ${ID} <c@d.example>`));

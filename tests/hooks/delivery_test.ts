@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type Caller, envelope, type Given } from "../../hooks/delivery.ts";
+import { addressIn, type Caller, envelope, type Given } from "../../hooks/delivery.ts";
+import { formatAddress } from "../../lib/address.ts";
 import { parseHead } from "../../lib/message.ts";
 
 const ON_TOP = "Return-Path: <top@b.example>\nX-Original-To: greg@example.org\nDelivered-To: greg@box.example.org\n";
@@ -23,13 +24,16 @@ Deno.test(
       HOST: "srs.example.org",
       RECIPIENT: "greg-srs-SRS0=a@srs.example.org",
     };
-    assert.deepEqual(await told("qmail", env, ON_TOP + RECEIVED), {
-      sender: null,
-      recipients: ["SRS0=a@srs.example.org", "srs-SRS0=a@srs.example.org", "greg-srs-SRS0=a@srs.example.org"],
-    });
     const plain = { SENDER: "jo@b.example", EXT: "", HOST: "example.org", RECIPIENT: "greg@example.org" };
-    assert.deepEqual(await told("qmail", plain), { sender: "jo@b.example", recipients: ["greg@example.org"] });
-    assert.equal((await told("qmail", { RECIPIENT: "greg@example.org" }, ON_TOP + RECEIVED)).sender, undefined);
+    for (const caller of ["qmail", "condredirect"] as const) {
+      assert.deepEqual(await told(caller, env, ON_TOP + RECEIVED), {
+        sender: null,
+        recipients: ["SRS0=a@srs.example.org", "srs-SRS0=a@srs.example.org", "greg-srs-SRS0=a@srs.example.org"],
+      }, caller);
+      assert.deepEqual(await told(caller, plain), { sender: "jo@b.example", recipients: ["greg@example.org"] });
+      const nobody = await told(caller, { RECIPIENT: "greg@example.org" }, ON_TOP + RECEIVED);
+      assert.deepEqual(nobody, { sender: undefined, recipients: ["greg@example.org"] });
+    }
   },
 );
 
@@ -63,6 +67,11 @@ Deno.test("the spellings of the null sender", { permissions: "none" }, async () 
       ["mailer-daemon", null],
       ["#@[]", "#@[]"],
       ["<a@b.example>", "a@b.example"],
+      ["a<b@c.example>", "a<b@c.example>"],
+      ["<a@b.example>c", "<a@b.example>c"],
+      ["MAILER-DAEMON@b.example", "MAILER-DAEMON@b.example"],
+      ["no-mailer-daemon", "no-mailer-daemon"],
+      ["mailer-daemons", "mailer-daemons"],
       ["s\ufffdr@x.example", "s\ufffdr@x.example"],
     ] as const
   ) {
@@ -75,4 +84,16 @@ Deno.test("what the command line gives comes first", { permissions: "none" }, as
   const env = { SENDER: "jo@b.example", RECIPIENT: "greg@example.org", ORIGINAL_RECIPIENT: "x@example.org" };
   const given = { sender: "", recipient: "SRS0=a@srs.example.org" };
   assert.deepEqual(await told("maildrop", env, "", given), { sender: null, recipients: ["SRS0=a@srs.example.org"] });
+});
+
+Deno.test("an address is one, and nothing else", { permissions: "none" }, () => {
+  const good = (text: string, expected: string) => {
+    const address = addressIn(text);
+    assert.equal(address && formatAddress(address), expected, text);
+  };
+  good("jo@b.example", "jo@b.example");
+  good("<jo@b.example>", "jo@b.example");
+  for (const none of ["", "<>", "jo", "jo@b.example, x@b.example", "jo@b@c", "Us: ;", "<"]) {
+    assert.equal(addressIn(none), undefined, none);
+  }
 });

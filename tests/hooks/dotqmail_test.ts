@@ -16,7 +16,12 @@ Deno.test("the dot-qmail file is found as qmail-local finds it", { permissions: 
   assert.equal(await behind({ EXT: "any", DEFAULT: "any" }, { ".qmail-default": more }), "more");
   assert.equal(await behind({ EXT: "A.b" }, { ".qmail-a:b": more }), "more");
   assert.equal(await behind({ EXT: "x" }, { ".qmail": more }), "unknown");
-  assert.equal(await behind({ EXT: "../x" }, { ".qmail-../x": more }), "unknown", "no path out of the home");
+  const other = { EXT: "srs-SRS0", DEFAULT: "SRS1" };
+  assert.equal(await behind(other, { ".qmail-srs-default": more }), "unknown", "not the end of it");
+  for (const ext of ["../x", "a/b"]) {
+    const file = `.qmail-${ext.replaceAll(".", ":")}`;
+    assert.equal(await behind({ EXT: ext }, { [file]: more }), "unknown", "no path out of the home");
+  }
 });
 
 Deno.test("only a line behind the hook counts", { permissions: "none" }, async () => {
@@ -24,7 +29,11 @@ Deno.test("only a line behind the hook counts", { permissions: "none" }, async (
     const [text, expected] of [
       [HOOK, "last"],
       [`${HOOK}\n\n# ./Maildir/\n`, "last"],
+      [`${HOOK}\n \t\n`, "last"],
       [`./Maildir/\n${HOOK}\n`, "last"],
+      [`${HOOK}\n./incoming/\n`, "more"],
+      [`${HOOK}\n&incoming@example.org\n`, "more"],
+      ["./incoming/\n", "unknown"],
       [`${HOOK} --as qmail\n&greg@example.org\n`, "more"],
       [`${HOOK}\n|preline procmail\n`, "more"],
       [`${HOOK}\n${HOOK}\n./Maildir/\n`, "more"],

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import type { Delivery } from "../../hooks/delivery.ts";
 import { type Action, type Context, judge, type Result } from "../../hooks/judge.ts";
+import { returnedId } from "../../hooks/returned.ts";
 import { parseConfig } from "../../lib/config.ts";
+import { Fail } from "../../lib/fail.ts";
 import { hmac } from "../../lib/hmac.ts";
 import type { Identity } from "../../lib/identity.ts";
+import type { Key } from "../../lib/keys.ts";
 import { field, parseHead } from "../../lib/message.ts";
 import { parseAddress } from "../../lib/address.ts";
 import { makeProof } from "../../lib/proof.ts";
@@ -81,6 +84,7 @@ interface Row {
   result: Result;
   check: string;
   mark?: boolean;
+  reason?: string;
 }
 
 async function table(rows: Row[]): Promise<void> {
@@ -92,6 +96,7 @@ async function table(rows: Row[]): Promise<void> {
       { action: row.action, result: row.result, check: row.check, mark: row.mark ?? false },
       `${row.what}: ${verdict.reason}`,
     );
+    if (row.reason !== undefined) assert.equal(verdict.reason, row.reason, row.what);
     assert.equal(steps.at(-1)?.check, check, "the last step is the one that decided");
   }
 }
@@ -161,6 +166,60 @@ Deno.test("what a signed recipient was found to be is told, and that it was one"
   const { steps } = await judge(delivery(null, "greg@example.org", BOUNCE), context());
   const step = steps.find(({ check }) => check === "signed-recipient");
   assert.equal(step?.found, "the recipient is not a signed address");
+});
+
+Deno.test("two identities may share an SRS domain, and one may have none", { permissions: "none" }, async () => {
+  const ann: Identity = { ...club, address: parseAddress("ann@example.org"), srsDomain: greg.srsDomain };
+  const none: Identity = { ...club, address: parseAddress("a=b@plain.example"), srsDomain: "" };
+  const good = async (all: Identity[], recipient: string, result: Result, reason: string, identity?: Identity) => {
+    const { verdict } = await judge(delivery(null, recipient, BOUNCE), { ...context(), identities: all });
+    assert.deepEqual([verdict.result, verdict.reason, verdict.identity], [result, reason, identity], recipient);
+  };
+  for (const all of [[greg, ann, none], [none, ann, greg]]) {
+    for (const one of [greg, ann]) {
+      const name = `${one.address.local}@example.org`;
+      await good(all, await srs(one), "genuine", `valid signed address of ${name}`, one);
+      await good(all, await srs(one, { now: day(-22) }), "late", `expired signed address of ${name}`, one);
+      // The hash was right: what the other's key says of it counts less.
+      await good(all, await srs(one, { now: day(-180) }), "forged", "SRS address is 180 days old");
+    }
+    const byOther = await srs(greg, { secret: "club" });
+    await good(all, byOther, "forged", "SRS address holds an address that is not this identity's");
+    // Where an SRS domain is missing, no domain is none of it.
+    const stranger = "SRS0=abcd=JJ=other.example=bob@";
+    await good(all, stranger, "other", "the recipient is not an identity");
+  }
+  const claims = "SRS0=abcd=JJ=plain.example=a=b@plain.example";
+  await good([none], claims, "forged", "SRS address is not one of ours");
+});
+
+Deno.test("an SRS address whose local part has = is known by the second door", { permissions: "none" }, async () => {
+  const sum: Identity = { ...club, address: parseAddress("a=b@club.example") };
+  const [local] = (await srs(sum)).split("@");
+  const { verdict } = await judge(delivery(null, `${local}@club.example`, BOUNCE), {
+    ...context(),
+    identities: [greg, sum],
+  });
+  assert.deepEqual([verdict.result, verdict.identity], ["genuine", sum]);
+});
+
+Deno.test("a fault of our own is no verdict: it leaves, and the message comes again", async () => {
+  // A key that no HMAC takes stands for whatever may break.
+  const keys = greg.keys.map((key) => ({ ...key, secret: Symbol() as unknown as Key["secret"] }));
+  const broken = { ...context(), identities: [{ ...greg, keys }] };
+  const recipients = {
+    srs: await srs(greg),
+    prvs: await prvsSign("greg@example.org", { secret: "greg new", keyNumber: 2, now }),
+    plain: "greg@example.org",
+  };
+  const mail = await returning("greg@example.org", "k2", "greg new");
+  for (const [what, recipient] of Object.entries(recipients)) {
+    await assert.rejects(
+      judge(delivery(null, recipient, mail), broken),
+      (error) => error instanceof Error && !(error instanceof Fail),
+      what,
+    );
+  }
 });
 
 Deno.test("as many characters of hash are asked for as are written, but no more than 8", async () => {
@@ -348,6 +407,51 @@ Deno.test("a tag in what is returned proves a bounce to the plain address", { pe
   ]);
 });
 
+Deno.test("what was found in what is returned is told", { permissions: "none" }, async () => {
+  const to = "greg@example.org";
+  const other = "chair@club.example";
+  const ours = await returning(to, "k2", "greg new");
+  const old = await returning(to, "k2", "greg new", day(-31));
+  const rows: [mail: string, found: string][] = [
+    [BOUNCE, "no tag of ours in what it returns"],
+    [ours, "returns a message of greg@example.org (tag found in bytes)"],
+    [await returning(other, "c1", "club"), `returns a message of ${other} (tag found in bytes)`],
+    [ours.replace("<1@", "<2@"), "the returned tag is not for this message"],
+    [old, "the returned tag is expired"],
+    [await returning(other, "c1", "club", day(-31)), "the returned tag is expired"],
+    // The first tag that is right counts, whatever stands before it.
+    [`${old}\n${ours.slice(ours.indexOf("Message-ID"))}`, "returns a message of greg@example.org (tag found in bytes)"],
+    [`${old}\n${ours.slice(ours.indexOf("Message-ID")).replace("<1@", "<2@")}`, "the returned tag is expired"],
+  ];
+  for (const [mail, found] of rows) {
+    const { steps } = await judge(delivery(null, to, mail), context());
+    assert.equal(steps.find(({ check }) => check === "returned-header")?.found, found, mail);
+  }
+});
+
+Deno.test("the Message-ID of what is returned is the first one in the body", { permissions: "none" }, () => {
+  const good = (body: string, expected: string | undefined) =>
+    assert.equal(returnedId(delivery(null, "greg@example.org", `Message-ID: <0@x>\n\n${body}`)), expected, body);
+  for (const front of ["", "> ", "| ", " ".repeat(16), "text\n"]) {
+    for (const name of ["Message-ID", "message-id"]) {
+      for (const space of ["", " ", "\n "]) good(`${front}${name}:${space}<1@example.org>\n`, "1@example.org");
+    }
+  }
+  good("Message-ID: <1@a>\nMessage-ID: <2@a>\n", "1@a");
+  good("X-Message-ID: <1@a>\nMessage-ID: <2@a>\n", "2@a");
+  for (
+    const none of [
+      "",
+      "Message-ID: 1@a\n",
+      "Message-ID: <>\n",
+      "Message-ID: <a b>\n",
+      `${" ".repeat(17)}Message-ID: <1@a>`,
+    ]
+  ) {
+    good(none, undefined);
+  }
+});
+
 Deno.test("a proof of another hook lets a forwarded bounce through", { permissions: "none" }, async () => {
   const head = (mail: string) => parseHead(new TextEncoder().encode(mail), true)!.header;
   const proof = async (identity: Identity, mail = BOUNCE, when = now) =>
@@ -388,8 +492,15 @@ Deno.test("the null sender without proof: marked when it is no bounce, else as t
       result: "unsolicited",
       check: "forged",
       mark: true,
+      reason: "from the null sender, but no bounce",
     },
-    { what: "by default", given, ...bad, action: "spam" },
+    {
+      what: "by default",
+      given,
+      ...bad,
+      action: "spam",
+      reason: "a bounce (a daemon's From) that answers nothing of ours",
+    },
     { what: "refuse", given, context: context('[incoming]\nforged = "refuse"'), ...bad, action: "refuse" },
     {
       what: "mark",
@@ -402,10 +513,11 @@ Deno.test("the null sender without proof: marked when it is no bounce, else as t
     {
       what: "grace, first day",
       given,
-      context: context("", "since = 2026-11-20"),
+      context: context("[incoming]\ngrace = 3", "since = 2026-11-20"),
       ...bad,
       action: "deliver",
       result: "suspect",
+      reason: "a bounce (a daemon's From) that answers nothing of ours; only marked in the first 3 days",
     },
     {
       what: "grace, last day",
@@ -415,7 +527,16 @@ Deno.test("the null sender without proof: marked when it is no bounce, else as t
       action: "deliver",
       result: "suspect",
     },
-    { what: "a day that lies ahead", given, context: context("", "since = 2062-11-20"), ...bad, action: "spam" },
+    {
+      what: "written where it is a day later",
+      given,
+      context: context("", "since = 2026-11-21"),
+      ...bad,
+      action: "deliver",
+      result: "suspect",
+    },
+    { what: "a day that lies ahead", given, context: context("", "since = 2026-11-22"), ...bad, action: "spam" },
+    { what: "a year that lies ahead", given, context: context("", "since = 2062-11-20"), ...bad, action: "spam" },
     { what: "grace is over", given, context: context("", "since = 2026-11-06"), ...bad, action: "spam" },
     {
       what: "no grace",

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseAddress } from "../../lib/address.ts";
-import type { Rule } from "../../lib/config.ts";
+import { parseConfig, type Rule } from "../../lib/config.ts";
 import type { Scheme } from "../../lib/settings.ts";
-import { glob, isListCommand, schemeFor } from "../../shim/rules.ts";
+import { glob, isListCommand, isRemembered, schemeFor } from "../../shim/rules.ts";
 
 // The same cases each time: hunting is for `deno task fuzz`.
 fc.configureGlobal({ seed: 1 });
@@ -145,4 +145,48 @@ Deno.test("The scheme: a list command is plain, else the first rule that matches
   good("dev-subscribe@example.net", "plain");
   assert.equal(schemeFor(parseAddress("a@b"), { rule: [], sender: "prvs" }), "prvs");
   assert.equal(schemeFor({ local: "root", domain: "" }, { rule: [rule("plain", "*")], sender: "srs" }), "plain");
+});
+
+Deno.test("Remembered is what is sent to lists, by a rule, or to subscribe somebody", () => {
+  const rules: Rule[] = [
+    { to: ["bob@*"], sender: "", confirm: false },
+    { to: ["ann@*", "*@people.example"], sender: "", confirm: true },
+  ];
+  const remembered = (recipient: string, { answer = true, requests = false } = {}) => {
+    const { challenge } = parseConfig(
+      `[[identity]]\naddress = "greg@example.org"\n[transport]\npreset = "sendmail"\n` +
+        `[challenge]\nanswer = ${answer}\nrequests = ${requests}\nlists = ["*@Lists.example"]\n`,
+      { file: "/etc/config.toml", home: "/" },
+    );
+    return isRemembered(parseAddress(recipient), { rule: rules, challenge });
+  };
+  const good = (recipient: string) => {
+    assert.ok(remembered(recipient), recipient);
+    assert.ok(remembered(recipient.toUpperCase()), recipient.toUpperCase());
+    assert.ok(!remembered(recipient, { answer: false, requests: true }), `${recipient}, nothing is answered`);
+  };
+  const bad = (recipient: string) => assert.ok(!remembered(recipient), recipient);
+  good("dev@lists.example");
+  good("ann@example.com");
+  good("jo@people.example");
+  for (const verb of ["subscribe", "unsubscribe"]) {
+    good(`x-${verb}@a.example`);
+    good(`dev+${verb}@a.example`);
+    good(`dev-${verb}-greg=example.org@a.example`);
+    good(`dev+${verb}+greg=example.org@a.example`);
+    for (const behind of ["s", "-", "-greg", "-=example.org", "-greg=", "greg=example.org", "-a=b=c"]) {
+      bad(`dev-${verb}${behind}@a.example`);
+    }
+    bad(`${verb}@a.example`);
+    bad(`-${verb}@a.example`);
+    bad(`x${verb}@a.example`);
+  }
+  bad("bob@example.com");
+  bad("jo@a.example");
+  bad("dev@lists.example.evil.example");
+  for (const local of ["dev-request", "dev-help", "majordomo"]) {
+    bad(`${local}@a.example`);
+    assert.ok(remembered(`${local}@a.example`, { requests: true }), local);
+  }
+  assert.ok(!remembered("jo@a.example", { requests: true }));
 });

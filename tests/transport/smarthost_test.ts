@@ -177,6 +177,12 @@ const ANSWERS: [what: string, answers: Answers, status: number, says: RegExp, ce
   ["DATA: never", { data: "554 No valid recipients" }, 69, /refuses the message: "554 /],
   ["DATA: later", { data: LATER }, 75, /refuses the message: "450 /],
   ["DATA: hung up", { data: HANG_UP }, 75, /connection closed/],
+  [
+    "DATA: of another command",
+    { from: "250 Yes\r\n250 Yes\r\n250 Yes", end: "554 5.7.1 Spam" },
+    75,
+    /cannot be used: "250 Yes"$/,
+  ],
   ["the message: never", { end: "554 5.7.1 Spam" }, 69, /refuses the message: "554 5\.7\.1 Spam"$/],
   ["the message: later", { end: LATER }, 75, /refuses the message: "450 /],
   ["the message: closing", { end: "421 Going down" }, 75, /refuses the message: "421 /],
@@ -198,7 +204,7 @@ Deno.test("the server refuses, hangs up, or talks nonsense, at each step", async
       // Sender and recipients are settled before anything of the message goes.
       assert.equal(until("DATA"), /^(?:DATA|the message)/.test(what), sink.lines.join("\n"));
       // Leave is taken where that can be done.
-      const refused = /^(?:MAIL|RCPT|DATA): (?!closing|hung up)/.test(what);
+      const refused = /^(?:MAIL|RCPT|DATA): (?!closing|hung up|of another)/.test(what);
       assert.equal(sink.lines.at(-1) === "QUIT", refused, sink.lines.join("\n"));
     });
   }
