@@ -36,7 +36,8 @@ test("the package signs under Node, and its types hold", async () => {
 
   home.write("package.json", `{ "type": "module" }`);
   const use = home.write("use.ts", USE);
-  const ran = await home.run(["node", home.write("use.js", USE)]);
+  // Node may stand anywhere on PATH.
+  const ran = await home.run(["node", home.write("use.js", USE)], "", { PATH: Deno.env.get("PATH")! });
   assert.deepEqual([ran.code, ran.stderr], [0, ""]);
   const [srs, prvs, tag, kind] = JSON.parse(ran.stdout);
   assert.equal(await srsReverse(srs, { secrets: ["a secret"] }), "greg@example.org");
