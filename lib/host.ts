@@ -214,7 +214,17 @@ export function loadSettings(place: { file: string; home: string }): Settings {
 
 /** The text of the file of plain lists; empty when there is none. @throws {Fail} `config`, `permission` */
 export function readPlainLists({ plain_lists: path }: Settings): string {
-  return exists(path) ? readOwn("File of lists", path, 0o002) : "";
+  return isAbsent(path) ? "" : readOwn("File of lists", path, 0o002);
+}
+
+/** Certainly not there: what we may not look at could be, and what stands in it must not be passed over. */
+function isAbsent(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return false;
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound;
+  }
 }
 
 /**

@@ -1,7 +1,7 @@
 /** `countersign permit`, and launchers that hold the programs to it. */
 import assert from "node:assert/strict";
 import { permissionsFile } from "../../admin/permissions.ts";
-import { CREATED, Home, oneLine, qsbmf, ROOT } from "../rig.ts";
+import { CREATED, fieldOf, Home, oneLine, qsbmf, ROOT } from "../rig.ts";
 import { countersign, snapshot } from "./home.ts";
 
 const FILE = ".config/countersign/config.permissions";
@@ -80,6 +80,20 @@ Deno.test("what the settings newly name waits, with a line that says what to do,
   assert.equal((await home.shim(["ann@example.net"], MAIL)).code, 0);
   assert.equal((await home.hook(["--as", "postfix"], FORGED, NULL_SENDER)).code, 0);
   assert.deepEqual([home.mails("elsewhere").length, home.mails("Other").length], [1, 1]);
+});
+
+Deno.test("a file of lists that is newly named is not passed over: its lists would get another sender", async () => {
+  using home = new Home();
+  const old = home.read(FILE);
+  home.write("lists", "ann@example.net\n");
+  home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n`, `plain_lists = "~/lists"\n`);
+  const fresh = home.read(FILE);
+  home.write(FILE, old);
+  oneLine(await home.shim(["ann@example.net"], MAIL), 75, /File of lists .* is not permitted: countersign permit$/m);
+  assert.deepEqual(home.mails("out"), []);
+  home.write(FILE, fresh);
+  assert.equal((await home.shim(["ann@example.net"], MAIL)).code, 0);
+  assert.equal(fieldOf(home.mails("out")[0]!, "Return-Path"), "<greg@example.org>");
 });
 
 /** [what stands there, what the launcher says] */
