@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import type { Challenge } from "../qsecretary.ts";
 import { fieldOf } from "../rig.ts";
 import { challenges, GO_ON, MARKS, Member } from "./member.ts";
+import { until } from "./postfix.ts";
 
 const FORMS = [[GO_ON, "qmail"], [MARKS, "the hook delivers"]] as const;
 
@@ -52,11 +53,12 @@ async function quiet(home: Member): Promise<void> {
       return false; // It has ended.
     }
   };
-  while ([...Deno.readDirSync("/proc")].some(runs)) await new Promise((done) => setTimeout(done, 5));
+  await until("the end of all that runs", () => ![...Deno.readDirSync("/proc")].some(runs));
 }
 
 const KILL = "kill -9 $PPID";
-const GONE = "while kill -0 $PPID 2>/dev/null; do sleep 0.01; done";
+// Five seconds at most: when the hook dies while it starts its program, that has another parent from the beginning.
+const GONE = "n=0; while [ $n -lt 500 ] && kill -0 $PPID 2>/dev/null; do n=$((n + 1)); sleep 0.01; done";
 
 Deno.test("a hook is killed: what it has begun is never answered again", async (t) => {
   const table: [what: string, script: string, sent: number][] = [
@@ -93,8 +95,11 @@ Deno.test("a hook is killed as soon as its claim is seen", async () => {
   const delivery = home.deliver(challenge);
   const claimed = `${home.path}/.local/state/countersign/ledger/claimed`;
   let claim: string | undefined;
-  while ((claim = [...Deno.readDirSync(claimed)][0]?.name) === undefined) await new Promise((done) => setTimeout(done));
-  Deno.kill(Number(claim.split(".")[2]), "SIGKILL");
+  const end = Date.now() + 30_000;
+  while ((claim = [...Deno.readDirSync(claimed)][0]?.name) === undefined && Date.now() < end) {
+    await new Promise((done) => setTimeout(done)); // at once, wherever the hook is then
+  }
+  Deno.kill(Number(claim!.split(".")[2]), "SIGKILL");
   assert.equal((await delivery).end, "defer");
   await quiet(home);
   home.injector("");
