@@ -5,7 +5,7 @@ import { dayOf } from "../lib/day.ts";
 import { Fail, reason, show } from "../lib/fail.ts";
 import * as host from "../lib/host.ts";
 import { type Identity, identityName } from "../lib/identity.ts";
-import { type Key, KEY_AGE, liveKeys, parseKeys } from "../lib/keys.ts";
+import { type Key, KEY_LIFETIME_DAYS, parseKeys, validKeys } from "../lib/keys.ts";
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
 import { changeWhole } from "./files.ts";
 import { FORMER, formerSecrets } from "./former.ts";
@@ -39,7 +39,7 @@ For import:
   --newline keep|cut  whether the line end belongs to the key. Default: as that program does it itself:
                       Mail::SRS (srs --secretfile) and batv-tools keep it, the others cut it
   --id ID             the id of the key; prvs addresses are known by its last digit, 0 without one
-  --created DATE      their day; they verify for ${KEY_AGE} days from then. Default: that of the key that signs
+  --created DATE      their day; they verify for ${KEY_LIFETIME_DAYS} days from then. Default: that of the key that signs
   --sign              the first of them signs from now on
 
 Of Exim, only prvs is compatible, not its SRS: --id with the digit that it used.
@@ -88,9 +88,9 @@ function list(settings: Settings, identities: readonly Identity[], given: Argume
   for (const identity of asked === undefined ? identities : [identityMeant(identities, asked)]) {
     const file = fileOf(settings, identity);
     say(`${identityName(identity)}  ${file}`);
-    const live = liveKeys(identity.keys, now);
+    const live = validKeys(identity.keys, now);
     for (const key of identity.keys) {
-      const until = printDay(key.created + KEY_AGE - 1);
+      const until = printDay(key.created + KEY_LIFETIME_DAYS - 1);
       const use = key === live[0]
         ? `signs; verifies until ${until}`
         : live.includes(key)
@@ -121,7 +121,7 @@ function retire(settings: Settings, identities: readonly Identity[], given: Argu
   const { identity, file } = whose(settings, identities, given);
   const now = new Date();
   change(file, (text) => {
-    if (liveKeys(parseKeys(text, file), now)[0]?.id === id) {
+    if (validKeys(parseKeys(text, file), now)[0]?.id === id) {
       throw new Fail("usage", `Key ${id} signs: make another first, with countersign keys new`);
     }
     return withRetired(text, id, dayOf(now));

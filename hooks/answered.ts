@@ -12,9 +12,9 @@ export async function checkAnswer(delivery: Delivery, context: Context): Promise
   if (identity === undefined || context.sent === undefined || signOfBounce(delivery) !== undefined) {
     return "not an answer that is known";
   }
-  const day = await context.sent(identity, messageIds(delivery));
-  if (day === undefined) return "it names no message of ours";
-  const date = new Date(day * 86_400_000).toISOString().slice(0, 10);
+  const sent = await context.sent(identity, messageIds(delivery));
+  if (sent === undefined) return "it names no message of ours";
+  const date = new Date(sent.day * 86_400_000).toISOString().slice(0, 10);
   const reason = `an answer to your message of ${date}`;
   return { action: "deliver", check: "answer", result: "genuine", reason, identity };
 }

@@ -7,7 +7,7 @@ import { parseAddressList } from "../lib/address.ts";
 import { dayOf } from "../lib/day.ts";
 import { Fail } from "../lib/fail.ts";
 import { type Identity, identityName, identityOf } from "../lib/identity.ts";
-import { liveKeys } from "../lib/keys.ts";
+import { validKeys } from "../lib/keys.ts";
 import { disagreement, type Found } from "../lib/ledger.ts";
 import { type Header, value, values } from "../lib/message.ts";
 import { bareMessageId, TAG_FIELD, verifyTag } from "../lib/tag.ts";
@@ -82,7 +82,7 @@ async function message(
   if (bareMessageId(repliedTo ?? "") !== bareMessageId(ids[0]!)) return "it answers another message";
   const identity = author(header, identities);
   if (identity === undefined) return "the returned From is not an identity";
-  const secrets = Object.fromEntries(liveKeys(identity.keys, now).map((key) => [key.id, key.secret]));
+  const secrets = Object.fromEntries(validKeys(identity.keys, now).map((key) => [key.id, key.secret]));
   try {
     await verifyTag(tags[0]!, identityName(identity), ids[0]!, { secrets, now });
   } catch (error) {

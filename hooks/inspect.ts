@@ -3,7 +3,7 @@ import type { Settings } from "../lib/config.ts";
 import { Fail, show } from "../lib/fail.ts";
 import { env, type Input } from "../lib/host.ts";
 import { type Identity, identityName } from "../lib/identity.ts";
-import { liveKeys } from "../lib/keys.ts";
+import { validKeys } from "../lib/keys.ts";
 import { findOriginals } from "../lib/original.ts";
 import { hasProof } from "../lib/proof.ts";
 import { verifyTag } from "../lib/tag.ts";
@@ -115,7 +115,7 @@ async function foundTags({ prefix, bodyStart }: Delivery, { identities, now }: C
   for await (const { tag, messageId, by } of findOriginals(prefix, bodyStart)) {
     let maker: string | undefined;
     for (const identity of identities) {
-      const secrets = Object.fromEntries(liveKeys(identity.keys, now).map((key) => [key.id, key.secret]));
+      const secrets = Object.fromEntries(validKeys(identity.keys, now).map((key) => [key.id, key.secret]));
       try {
         await verifyTag(tag, identityName(identity), messageId, { secrets, now });
         maker = identityName(identity);

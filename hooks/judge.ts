@@ -55,11 +55,29 @@ export function forgery(check: string, reason: string, { settings }: Context, ma
 }
 
 /**
- * `genuine` answers our mail; `late` does so too late; `unsolicited` is from
- * the null sender but no bounce; `suspect` is forged, but the settings or the
- * first days say that it is delivered; `challenge` asks about our message.
+ * The classification of a message:
+ * - `genuine`: an HMAC proves that it answers mail of ours
+ * - `known`: it names a Message-ID that we remember, which is weaker: whoever has seen the message knows it
+ * - `late`: sent to a signed address that has expired
+ * - `unsolicited`: from the null sender, but not a bounce
+ * - `suspect`: forged, but delivered, by the settings or during the first days
+ * - `forged`: a bounce of mail that we did not send
+ * - `unsure`: a bounce longer than what was looked at, in which nothing of ours was found
+ * - `unjudged`: all keys of the identity are too old to judge by
+ * - `challenge`: asks about a message of ours
+ * - `other`: everything else
  */
-export type Result = "genuine" | "late" | "unsolicited" | "suspect" | "forged" | "challenge" | "other";
+export type Result =
+  | "genuine"
+  | "known"
+  | "late"
+  | "unsolicited"
+  | "suspect"
+  | "forged"
+  | "unsure"
+  | "unjudged"
+  | "challenge"
+  | "other";
 
 /** What checks are made with. */
 export interface Context {

@@ -61,7 +61,7 @@ export async function judgePast(past: Past, settings: Settings, identities: read
     settings,
     identities: living,
     now,
-    sent: (_, ids) => Promise.resolve(past.sent(ids) ? dayOf(now) : undefined),
+    sent: (_, ids) => Promise.resolve(past.sent(ids) ? { day: dayOf(now), signed: true } : undefined),
   };
   let asked = delivery;
   let { verdict } = await judge(delivery, context);

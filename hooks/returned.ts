@@ -2,7 +2,7 @@
 import { binary } from "../lib/bytes.ts";
 import { Fail } from "../lib/fail.ts";
 import { identityName } from "../lib/identity.ts";
-import { liveKeys } from "../lib/keys.ts";
+import { validKeys } from "../lib/keys.ts";
 import { findOriginals } from "../lib/original.ts";
 import { bareMessageId, verifyTag } from "../lib/tag.ts";
 import type { Delivery } from "./delivery.ts";
@@ -16,7 +16,7 @@ export async function checkReturned(delivery: Delivery, { identities, now }: Con
   for await (const original of findOriginals(delivery.prefix, delivery.bodyStart)) {
     // A bounce to one identity may return a message that another of ours signed.
     for (const identity of identities) {
-      const secrets = Object.fromEntries(liveKeys(identity.keys, now).map((key) => [key.id, key.secret]));
+      const secrets = Object.fromEntries(validKeys(identity.keys, now).map((key) => [key.id, key.secret]));
       try {
         await verifyTag(original.tag, identityName(identity), original.messageId, { secrets, now });
         const reason = `returns a message of ${identityName(identity)} (tag found in ${original.by})`;

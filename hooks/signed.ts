@@ -2,7 +2,7 @@
 import { type Address, canonical, formatAddress } from "../lib/address.ts";
 import { Fail } from "../lib/fail.ts";
 import { type Identity, identityName, identityOf } from "../lib/identity.ts";
-import { liveKeys, secretsByDigit } from "../lib/keys.ts";
+import { secretsByDigit, validKeys } from "../lib/keys.ts";
 import { prvsVerify } from "../lib/prvs.ts";
 import { inTime, srsOpen } from "../lib/srs.ts";
 import { addressIn, type Delivery } from "./delivery.ts";
@@ -53,7 +53,7 @@ async function openSrs(text: string, { settings, identities, now }: Context): Pr
     if (identity.srsDomain === "" || (known && identity.srsDomain !== host)) continue;
     try {
       const { address, age } = await srsOpen(`${local}@${identity.srsDomain}`, {
-        secrets: liveKeys(identity.keys, now).map((key) => key.secret),
+        secrets: validKeys(identity.keys, now).map((key) => key.secret),
         hashLength: settings.srs.hash_length,
         hashMin: Math.min(HASH_MIN, settings.srs.hash_length), // what was written before the setting was raised
         alphabet: settings.srs.alphabet,
@@ -89,7 +89,7 @@ async function openPrvs(text: string, { settings, identities, now }: Context): P
   if (identity === undefined) return undefined;
   try {
     const signed = await prvsVerify(formatAddress(address), {
-      secrets: secretsByDigit(liveKeys(identity.keys, now)),
+      secrets: secretsByDigit(validKeys(identity.keys, now)),
       lifetime: settings.prvs.lifetime,
       now,
     });

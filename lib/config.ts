@@ -6,6 +6,7 @@ import { convert, type Scheme, type Setting, SETTINGS } from "./settings.ts";
 /** Settings of one identity. */
 export interface IdentitySettings {
   readonly address: string;
+  readonly also: readonly string[];
   readonly srs_domain: string;
   readonly keys: string;
   readonly group: boolean;
@@ -35,6 +36,8 @@ export interface Settings {
     readonly separator: "=" | "+" | "-";
     readonly max_age: number;
     readonly skew: number;
+    readonly postmaster: string;
+    readonly others: "forged" | "pass";
   };
   readonly prvs: { readonly receive: boolean; readonly delimiter: string; readonly lifetime: number };
   readonly transport: {
@@ -62,6 +65,7 @@ export interface Settings {
   };
   readonly incoming: {
     readonly forged: "spam" | "refuse" | "mark";
+    readonly unsolicited: "mark" | "deliver" | "spam";
     readonly spam: string;
     readonly spam_command: readonly string[];
     readonly inbox: string;

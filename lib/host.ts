@@ -4,7 +4,7 @@ import { parseConfig, type Settings } from "./config.ts";
 import { Fail, orLater, reason, show } from "./fail.ts";
 import type { Identity } from "./identity.ts";
 import { parseAddress } from "./address.ts";
-import { parseKeys } from "./keys.ts";
+import { type Key, parseKeys } from "./keys.ts";
 import { parseLists } from "./lists.ts";
 import { type Event, logLine } from "./log.ts";
 import { type Head, parseHead } from "./message.ts";
@@ -228,27 +228,23 @@ function isAbsent(path: string): boolean {
 }
 
 /**
- * The identities with their keys.
+ * The identities. A key file is read when a message first needs it: a site may have a thousand.
  *
- * @throws {Fail} `config`; `permission` for a key file that others can read
+ * Reading one throws {@link Fail} `config`, or `permission` for a key file that others can read.
  */
 export function loadIdentities(settings: Settings): Identity[] {
-  const identities = settings.identity.map((one) => ({
+  return settings.identity.map((one) => ({
     address: parseAddress(one.address.toLowerCase()),
+    also: one.also.map((pattern) => pattern.toLowerCase()),
     srsDomain: one.srs_domain.toLowerCase(),
-    // With `group` the key is a user's, lent to the hook of the site.
-    keys: parseKeys(readOwn("Key file", one.keys, one.group ? 0o037 : 0o077, one.group), one.keys),
+    // With `group` the key is one user's, lent to the hook of the site.
+    ...(one.group ? { user: one.address.toLowerCase() } : {}),
+    get keys(): readonly Key[] {
+      const keys = parseKeys(readOwn("Key file", one.keys, one.group ? 0o037 : 0o077, one.group), one.keys);
+      Object.defineProperty(this, "keys", { value: keys });
+      return keys;
+    },
   }));
-  const seen = new Set<string>();
-  for (const { keys } of identities) {
-    const own = new Set(keys.map((key) => key.secret.toHex()));
-    // A secret that two share would tie their addresses together.
-    if (own.intersection(seen).size > 0) {
-      throw new Fail("config", "Two identities have the same secret in their key files");
-    }
-    for (const secret of own) seen.add(secret);
-  }
-  return identities;
 }
 
 /** The password in a file: its one line. @throws {Fail} `config`; `permission` for a file that others can read */

@@ -4,8 +4,8 @@
  *     # made on the laptop
  *     k1 2026-11-20 base64:q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=
  *
- * The newest key signs; all younger than 900 days verify (SRS stamps come round
- * again after 1024 days, prvs stamps after 1000).
+ * The newest key signs, for 720 days; all younger than 900 days verify (SRS stamps
+ * come round again after 1024 days, prvs stamps after 1000).
  */
 import { type Bytes, utf8 } from "./bytes.ts";
 import { dayOf, parseDay } from "./day.ts";
@@ -20,8 +20,14 @@ export interface Key {
   readonly secret: Bytes;
 }
 
+/** Days for which a key signs. What it signs on its last day must still verify when its bounce comes back. */
+export const KEY_SIGNING_DAYS = 720;
 /** Days for which a key verifies. */
-export const KEY_AGE = 900;
+export const KEY_LIFETIME_DAYS = 900;
+/** Age in days from which `doctor` and the log ask for a new key. */
+export const KEY_WARNING_DAYS = 690;
+/** Octets that a secret needs to sign; a shorter one could be guessed, so it only verifies. */
+export const MIN_SECRET_BYTES = 16;
 
 /**
  * Reads a key file.
@@ -50,10 +56,28 @@ export function parseKeys(text: string, name: string): Key[] {
   return keys.sort((a, b) => b.created - a.created);
 }
 
-/** The keys that verify on this day; one whose day lies ahead (a clock may be a day behind) is a typing error. */
-export function liveKeys(keys: readonly Key[], now: Date): Key[] {
-  return keys.filter((key) => dayOf(now) - key.created < KEY_AGE && key.created - dayOf(now) <= 1);
+/** The keys that verify on this day. A clock may be a day behind; a key dated further ahead does not count. */
+export function validKeys(keys: readonly Key[], now: Date): Key[] {
+  return keys.filter((key) => dayOf(now) - key.created < KEY_LIFETIME_DAYS && !isAhead(key, now));
 }
+
+/** The key that signs on this day: the newest one under 720 days with a secret of at least 16 octets. */
+export function signingKey(keys: readonly Key[], now: Date): Key | undefined {
+  return validKeys(keys, now).find((key) =>
+    dayOf(now) - key.created < KEY_SIGNING_DAYS && key.secret.length >= MIN_SECRET_BYTES
+  );
+}
+
+/**
+ * Why no key verifies: `future` when at least one is dated ahead (the clock of this machine may be wrong, so nothing
+ * can be judged), `expired` when all are too old; undefined when a key verifies.
+ */
+export function noValidKey(keys: readonly Key[], now: Date): "future" | "expired" | undefined {
+  if (validKeys(keys, now).length > 0) return undefined;
+  return keys.some((key) => isAhead(key, now)) ? "future" : "expired";
+}
+
+const isAhead = (key: Key, now: Date): boolean => key.created - dayOf(now) > 1;
 
 /** The key digit of prvs that a key signs with. */
 export function keyDigit(key: Key): number {

@@ -10,7 +10,7 @@ import { base32, sameBytes, utf8 } from "./bytes.ts";
 import { dayOf } from "./day.ts";
 import { purposeMac } from "./hmac.ts";
 import { type Identity, identityName } from "./identity.ts";
-import { liveKeys } from "./keys.ts";
+import { validKeys } from "./keys.ts";
 import { type Header, value, values } from "./message.ts";
 
 /** The name of the header field; also that of the result that a hook writes. */
@@ -22,7 +22,7 @@ const FORM = /^v1\.([a-z0-9]{1,8})\.([0-9]{1,6})\.([a-z2-7]{26})$/;
 
 /** The proof for a bounce that goes on to this identity. */
 export async function makeProof(identity: Identity, header: Header, now: Date): Promise<string | undefined> {
-  const [key] = liveKeys(identity.keys, now);
+  const [key] = validKeys(identity.keys, now);
   if (key === undefined) return undefined;
   const expiry = String(dayOf(now) + LIFETIME);
   return `v1.${key.id}.${expiry}.${await mac(key.secret, identity, header, expiry)}`;
@@ -30,7 +30,7 @@ export async function makeProof(identity: Identity, header: Header, now: Date): 
 
 /** Does the header hold a proof for this identity that is right and not expired? */
 export async function hasProof(identity: Identity, header: Header, now: Date): Promise<boolean> {
-  const keys = liveKeys(identity.keys, now);
+  const keys = validKeys(identity.keys, now);
   for (const given of values(header, PROOF_FIELD).slice(0, 4)) {
     const parts = FORM.exec(given);
     if (parts === null) continue;

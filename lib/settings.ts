@@ -87,6 +87,14 @@ export const SETTINGS: readonly Setting[] = [
     check: (value: string) => void parseAddress(value),
   },
   {
+    name: "identity.also",
+    type: "words",
+    fallback: [],
+    help: 'Patterns of further addresses that belong to it, as `["greg+*@example.org", "*@greg.example.org"]`; the ' +
+      "envelope sender is made from the address actually used.",
+    check: patterns,
+  },
+  {
     name: "identity.srs_domain",
     type: "text",
     fallback: "",
@@ -156,6 +164,22 @@ export const SETTINGS: readonly Setting[] = [
     check: range(0, 7),
   },
   {
+    name: "srs.postmaster",
+    type: "text",
+    fallback: "",
+    help: "The identity that gets mail to postmaster@ and abuse@ the SRS domain. Default: the first identity.",
+    check: (value: string) => {
+      if (value !== "") parseAddress(value);
+    },
+  },
+  {
+    name: "srs.others",
+    type: ["forged", "pass"],
+    fallback: "forged",
+    help: "A signed address in the SRS domain that names an address of none of these identities: `forged`, or `pass` " +
+      "where other users or postsrsd share the domain.",
+  },
+  {
     name: "prvs.receive",
     type: "flag",
     fallback: false,
@@ -170,8 +194,9 @@ export const SETTINGS: readonly Setting[] = [
   {
     name: "prvs.lifetime",
     type: "number",
-    fallback: 7,
-    help: "Days that a prvs address is good for.",
+    fallback: 14,
+    help: "Days for which a prvs address is valid. After that, and up to 180 days after it was signed, mail to it is " +
+      "delivered with a mark.",
     check: range(1, 99),
   },
   {
@@ -304,8 +329,16 @@ export const SETTINGS: readonly Setting[] = [
     name: "incoming.forged",
     type: ["spam", "refuse", "mark"],
     fallback: "spam",
-    help: "What happens to a forged bounce: into the spam maildir, refused, or delivered with a mark. One with a " +
-      "null sender is never refused by a hook (that makes a double bounce) but goes to spam.",
+    help:
+      "What happens to a forged bounce: file it in the spam maildir, refuse it at the SMTP door, or deliver it with " +
+      "a mark. A hook never refuses, because the server would then send a bounce; it files instead.",
+  },
+  {
+    name: "incoming.unsolicited",
+    type: ["mark", "deliver", "spam"],
+    fallback: "mark",
+    help: "What happens to mail from the null sender that is not a bounce and answers no message of yours (receipts, " +
+      "vacation replies, reports): deliver it with a mark, deliver it, or file it as spam.",
   },
   {
     name: "incoming.spam",

@@ -5,7 +5,7 @@ import type { Settings } from "../lib/config.ts";
 import { rfc5322Date } from "../lib/day.ts";
 import { Fail, reason, show } from "../lib/fail.ts";
 import { type Identity, identityName, identityOf } from "../lib/identity.ts";
-import { keyDigit, liveKeys } from "../lib/keys.ts";
+import { keyDigit, signingKey as keyFor } from "../lib/keys.ts";
 import { field, type Header, named, valueOf, values, without } from "../lib/message.ts";
 import { prvsSign } from "../lib/prvs.ts";
 import type { Scheme } from "../lib/settings.ts";
@@ -185,7 +185,7 @@ export async function sign(scheme: Scheme, identity: Identity, { settings, now }
 }
 
 function signingKey(identity: Identity, now: Date) {
-  const [key] = liveKeys(identity.keys, now);
+  const key = keyFor(identity.keys, now);
   if (key === undefined) {
     const why = "all are too old, or of a day that lies ahead";
     throw new Fail("config", `No key of ${formatAddress(identity.address)} can sign today: ${why}`);

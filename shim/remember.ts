@@ -33,7 +33,7 @@ export async function remember(
 ): Promise<string | undefined> {
   if (identity === undefined || !settings.tag.sign) return undefined;
   try {
-    await rememberSent(`${settings.state}/sent`, identity, value(header, "Message-ID") ?? "", now);
+    await rememberSent(`${settings.state}/sent`, identity, value(header, "Message-ID") ?? "", true, now);
     cleanSent(`${settings.state}/sent`, now);
     const lists = handover.recipients.filter((one) => isRemembered(one, settings));
     if (lists.length === 0) return undefined;

@@ -1,6 +1,7 @@
 /** Which envelope sender a recipient gets. */
 import { type Address, canonical } from "../lib/address.ts";
 import type { Rule, Settings } from "../lib/config.ts";
+import { glob } from "../lib/glob.ts";
 import type { Scheme } from "../lib/settings.ts";
 
 /** The scheme of one recipient: list commands plain, then the first rule that matches, then the setting. */
@@ -27,21 +28,6 @@ export function isRemembered(recipient: Address, settings: Pick<Settings, "rule"
 }
 
 const SUBSCRIPTION = /^.+[-+](?:un)?subscribe(?:[-+][^=]+=[^=]+)?$/i;
-
-/** `*` stands for any characters, also none. Linear: no pattern can make it slow. */
-export function glob(pattern: string, text: string): boolean {
-  const [first, ...rest] = pattern.split("*") as [string, ...string[]];
-  if (rest.length === 0) return text === pattern;
-  if (!text.startsWith(first)) return false;
-  let at = first.length;
-  const last = rest.pop()!;
-  for (const part of rest) {
-    const found = text.indexOf(part, at);
-    if (found < 0) return false;
-    at = found + part.length;
-  }
-  return text.length - last.length >= at && text.endsWith(last);
-}
 
 // ezmlm: list-subscribe, list-subscribe-user=host, list-sc.TIME.COOKIE-user=host, list-confirm-…, list-accept-…;
 // Mailman and Sympa: list-join, list-confirm+COOKIE, list-request; mlmmj writes + where ezmlm writes -.

@@ -1,76 +1,124 @@
 /**
- * Which Message-IDs we sent: a file a day of 16-byte keyed hashes, appended to.
- * So receipts, vacation and calendar answers, which come from the null sender
- * and return no tag, can be known as answers.
+ * Which Message-IDs we passed on, as files of keyed hashes: `PERIOD/BUCKET`, a
+ * period of 30 days and a bucket for the first 12 bits of the hash. However
+ * much is remembered, looking one up reads two small files.
  */
 import { dayOf } from "../lib/day.ts";
+import { Fail, reason } from "../lib/fail.ts";
 import { purposeMac } from "../lib/hmac.ts";
 import type { Identity } from "../lib/identity.ts";
 import { bareMessageId } from "../lib/tag.ts";
 
-/** Days for which an answer is known. */
-const DAYS = 30;
-const SIZE = 16;
+/** Days for which a Message-ID is remembered. */
+export const SENT_DAYS = 30;
+/** Message-IDs looked up for one message: a stranger decides how many it names. */
+const MAX_CANDIDATES = 20;
+const HASH_BYTES = 16;
+/** A record: the hash, then twice the day, plus one for a message that left with a tag. */
+const RECORD_BYTES = HASH_BYTES + 4;
 
-/** Looks for Message-IDs. @returns the day on which one of them was sent */
-export type SentView = (identity: Identity, messageIds: readonly string[]) => Promise<number | undefined>;
-
-/** Remembers that this identity sent this message. */
-export async function rememberSent(folder: string, identity: Identity, messageId: string, now: Date): Promise<void> {
-  const hash = await hashOf(identity.keys[0]!.secret, messageId);
-  Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
-  using file = Deno.openSync(`${folder}/${dayOf(now)}`, { append: true, create: true, mode: 0o600 });
-  file.writeSync(hash);
+/** A message that we passed on. */
+export interface SentMessage {
+  /** The day on which it left, since 1970-01-01. */
+  readonly day: number;
+  /** Did it leave with a tag? Then its bounces should return one. */
+  readonly signed: boolean;
 }
 
-/** The index in this folder. */
+/**
+ * Looks up Message-IDs, at most 20 of them.
+ *
+ * @returns the latest of those that this identity sent; not `signed` where any of them left without a tag
+ */
+export type SentView = (identity: Identity, messageIds: readonly string[]) => Promise<SentMessage | undefined>;
+
+/** Remembers that this identity sent this message. @throws what the file system says */
+export async function rememberSent(
+  folder: string,
+  identity: Identity,
+  messageId: string,
+  signed: boolean,
+  now: Date,
+): Promise<void> {
+  const hash = await hashOf(identity.keys[0]!.secret, messageId);
+  const day = dayOf(now);
+  const record = new Uint8Array(RECORD_BYTES);
+  record.set(hash);
+  new DataView(record.buffer).setUint32(HASH_BYTES, day * 2 + (signed ? 1 : 0));
+  const path = bucketPath(folder, periodOf(day), hash);
+  Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: 0o700 });
+  using file = Deno.openSync(path, { append: true, create: true, mode: 0o600 });
+  // A full disk may have cut the last record: this one must begin where a reader looks for it.
+  const torn = file.statSync().size % RECORD_BYTES;
+  const bytes = new Uint8Array((torn === 0 ? 0 : RECORD_BYTES - torn) + RECORD_BYTES);
+  bytes.set(record, bytes.length - RECORD_BYTES);
+  if (file.writeSync(bytes) < bytes.length) throw new Fail("io", `File ${path} was not written completely`);
+}
+
+/** The index in this folder. Throws `Fail` `temporary` when it cannot be read. */
 export function sentIndex(folder: string, now: Date): SentView {
   return async (identity, messageIds) => {
-    const wanted: Uint8Array[] = [];
-    for (const { secret } of identity.keys) {
-      for (const id of messageIds.slice(0, 20)) wanted.push(await hashOf(secret, id));
+    const today = dayOf(now);
+    let found: SentMessage | undefined;
+    for (const id of messageIds.slice(0, MAX_CANDIDATES)) {
+      for (const { secret } of identity.keys) {
+        const hash = await hashOf(secret, id);
+        for (const period of [periodOf(today), periodOf(today - SENT_DAYS + 1)]) {
+          for (const one of matches(readBucket(bucketPath(folder, period, hash)), hash)) {
+            if (one.day > today || one.day <= today - SENT_DAYS) continue;
+            found = {
+              day: Math.max(one.day, found?.day ?? 0),
+              signed: one.signed && (found?.signed ?? true),
+            };
+          }
+        }
+      }
     }
-    if (wanted.length === 0) return undefined;
-    for (let day = dayOf(now); day > dayOf(now) - DAYS; day--) {
-      const hashes = read(`${folder}/${day}`);
-      if (wanted.some((hash) => holds(hashes, hash))) return day;
-    }
-    return undefined;
+    return found;
   };
 }
 
-/** Removes the files of days that are over. @returns how many */
+/** Removes the periods that are over. @returns how many */
 export function cleanSent(folder: string, now: Date): number {
   let gone = 0;
   try {
     for (const { name } of Deno.readDirSync(folder)) {
-      if (!/^\d+$/.test(name) || Number(name) > dayOf(now) - DAYS) continue;
-      Deno.removeSync(`${folder}/${name}`);
+      if (!/^\d+$/.test(name) || Number(name) >= periodOf(dayOf(now) - SENT_DAYS + 1)) continue;
+      Deno.removeSync(`${folder}/${name}`, { recursive: true });
       gone++;
     }
   } catch {
-    // Nothing was sent yet, or another is cleaning.
+    // Nothing was sent yet, or another process is cleaning.
   }
   return gone;
 }
 
-async function hashOf(secret: Uint8Array, messageId: string): Promise<Uint8Array<ArrayBuffer>> {
-  return (await purposeMac(secret, "sent", [bareMessageId(messageId)])).subarray(0, SIZE);
+const periodOf = (day: number): number => Math.floor(day / SENT_DAYS);
+
+function bucketPath(folder: string, period: number, hash: Uint8Array): string {
+  return `${folder}/${period}/${hash.subarray(0, 2).toHex().slice(0, 3)}`;
 }
 
-function read(path: string): Uint8Array {
+async function hashOf(secret: Uint8Array, messageId: string): Promise<Uint8Array<ArrayBuffer>> {
+  return (await purposeMac(secret, "sent", [bareMessageId(messageId)])).subarray(0, HASH_BYTES);
+}
+
+function readBucket(path: string): Uint8Array<ArrayBuffer> {
   try {
     return Deno.readFileSync(path);
-  } catch {
-    return new Uint8Array();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return new Uint8Array();
+    throw new Fail("temporary", `Index of sent mail ${path} cannot be read: ${reason(error)}`, { cause: error });
   }
 }
 
-function holds(hashes: Uint8Array, wanted: Uint8Array): boolean {
-  for (let at = 0; at + SIZE <= hashes.length; at += SIZE) {
+function* matches(records: Uint8Array<ArrayBuffer>, hash: Uint8Array): Generator<SentMessage> {
+  const view = new DataView(records.buffer);
+  for (let at = 0; at + RECORD_BYTES <= records.length; at += RECORD_BYTES) {
     let same = true;
-    for (let i = 0; same && i < SIZE; i++) same = hashes[at + i] === wanted[i];
-    if (same) return true;
+    for (let i = 0; same && i < HASH_BYTES; i++) same = records[at + i] === hash[i];
+    if (!same) continue;
+    const stamp = view.getUint32(at + HASH_BYTES);
+    yield { day: stamp >> 1, signed: (stamp & 1) === 1 };
   }
-  return false;
 }

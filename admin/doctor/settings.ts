@@ -1,7 +1,7 @@
 /** Settings and keys: what can be read, but will not do what its owner thinks. */
 import type { Settings } from "../../lib/config.ts";
 import { dayOf, parseDay } from "../../lib/day.ts";
-import { KEY_AGE, liveKeys, parseKeys } from "../../lib/keys.ts";
+import { KEY_LIFETIME_DAYS, parseKeys, validKeys } from "../../lib/keys.ts";
 import { Fail } from "../../lib/fail.ts";
 import { nearest } from "../../lib/nearest.ts";
 import { SETTINGS } from "../../lib/settings.ts";
@@ -144,19 +144,19 @@ export function checkKeys({ file, text }: TextFile, address: string, now: Date):
       );
     }
   }
-  const [newest] = liveKeys(keys, now);
+  const [newest] = validKeys(keys, now);
   if (newest === undefined) {
     if (keys.some(({ created }) => created <= today + 1)) {
       add(
         `No key of ${address} is young enough to sign`,
         line(keys.find(({ created }) => created <= today + 1)!.id),
-        `A key is good for ${KEY_AGE} days; the shim sends nothing of this identity.`,
+        `A key is good for ${KEY_LIFETIME_DAYS} days; the shim sends nothing of this identity.`,
         `countersign keys new --address ${address}`,
       );
     }
-  } else if (today - newest.created >= KEY_AGE - WARNED) {
+  } else if (today - newest.created >= KEY_LIFETIME_DAYS - WARNED) {
     add(
-      `The newest key of ${address}, ${newest.id}, ends in ${KEY_AGE - (today - newest.created)} days`,
+      `The newest key of ${address}, ${newest.id}, ends in ${KEY_LIFETIME_DAYS - (today - newest.created)} days`,
       line(newest.id),
       "After that the shim sends nothing of this identity.",
       `countersign keys new --address ${address}`,

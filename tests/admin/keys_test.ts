@@ -4,7 +4,7 @@ import { FORMER, type Former, formerSecrets } from "../../admin/former.ts";
 import { ids, keepsAll, nextId, printDay, retiredKeys, withFirst, withLast, withRetired } from "../../admin/keyfile.ts";
 import { binary, unbinary, utf8 } from "../../lib/bytes.ts";
 import { dayOf, parseDay } from "../../lib/day.ts";
-import { KEY_AGE, parseKeys } from "../../lib/keys.ts";
+import { KEY_LIFETIME_DAYS, parseKeys } from "../../lib/keys.ts";
 import { prvsSign, srsForward } from "../../mod.ts";
 import { CREATED, Home, oneLine, SECRET } from "../rig.ts";
 import { countersign } from "./run.ts";
@@ -120,7 +120,7 @@ Deno.test("a file without a secret is an error, and so is a line that postsrsd w
 
 Deno.test("keys list tells ids, days and uses, no secret", async () => {
   using home = new Home();
-  const old = printDay(dayOf(new Date()) - KEY_AGE);
+  const old = printDay(dayOf(new Date()) - KEY_LIFETIME_DAYS);
   const text = `k0 ${old} zero ${SECRET}\nk1 ${CREATED} ${SECRET}\nk2 ${TODAY()} two ${SECRET}\nk9 2999-01-01 nine\n`;
   home.write(KEYS, `# retired 2026-02-03: k3 2026-01-02 three ${SECRET}\n${text}`, 0o600);
   const ran = await countersign(home, ["keys", "list"]);
@@ -128,10 +128,10 @@ Deno.test("keys list tells ids, days and uses, no secret", async () => {
   assert.ok(!ran.stdout.includes(SECRET));
   const [head, ...rows] = ran.stdout.trimEnd().split("\n");
   assert.equal(head, `greg@example.org  ${home.path}/${KEYS}`);
-  const until = printDay(parseDay(CREATED)! + KEY_AGE - 1);
+  const until = printDay(parseDay(CREATED)! + KEY_LIFETIME_DAYS - 1);
   assert.deepEqual(rows.map((row) => row.trim().split(/  +/)), [
     ["k9", "2999-01-01", "of a day that lies ahead: not used"],
-    ["k2", TODAY(), `signs; verifies until ${printDay(dayOf(new Date()) + KEY_AGE - 1)}`],
+    ["k2", TODAY(), `signs; verifies until ${printDay(dayOf(new Date()) + KEY_LIFETIME_DAYS - 1)}`],
     ["k1", CREATED, `verifies until ${until}`],
     ["k0", old, "too old: not used"],
     ["k3", "2026-01-02", "retired 2026-02-03"],

@@ -24,7 +24,7 @@ const CONTEXT: Context = {
   settings: settings(),
   identities: [joe, chair],
   now,
-  sent: (_, ids) => Promise.resolve(ids.includes(SENT) ? dayOf(now) : undefined),
+  sent: (_, ids) => Promise.resolve(ids.includes(SENT) ? { day: dayOf(now), signed: true } : undefined),
 };
 
 /** The mail as a hook sees it: from nobody, to joe. */

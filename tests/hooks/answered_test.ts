@@ -10,7 +10,7 @@ const SENT = day(-3);
 /** An index in which joe's message is. */
 async function index(): Promise<{ path: string } & Disposable> {
   const path = Deno.makeTempDirSync({ prefix: "countersign-" });
-  await rememberSent(`${path}/sent`, joe, ID, SENT);
+  await rememberSent(`${path}/sent`, joe, ID, true, SENT);
   return { path: `${path}/sent`, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
 }
 
@@ -119,7 +119,7 @@ Deno.test("Mail of a person is not asked, nor mail to nobody of ours", async () 
 
 Deno.test("Each identity has its own index by its key", async () => {
   using sent = await index();
-  await rememberSent(sent.path, chair, "<c1@club.example>", now);
+  await rememberSent(sent.path, chair, "<c1@club.example>", true, now);
   const mail = VACATION.replace(ID, "<c1@club.example>");
   assert.equal((await verdict(mail, { sent: sent.path, to: "chair@club.example" })).check, "answer");
   assert.equal((await verdict(mail, { sent: sent.path })).check, "forged");

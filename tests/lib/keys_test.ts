@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { text } from "../../lib/bytes.ts";
 import { dayOf } from "../../lib/day.ts";
 import type { Fail } from "../../lib/fail.ts";
-import { type Key, KEY_AGE, keyDigit, liveKeys, parseKeys, secretsByDigit } from "../../lib/keys.ts";
+import { type Key, KEY_LIFETIME_DAYS, keyDigit, parseKeys, secretsByDigit, validKeys } from "../../lib/keys.ts";
 import { parseDay } from "../../lib/day.ts";
 
 // The same cases each time: hunting is for `deno task fuzz`.
@@ -80,22 +80,22 @@ Deno.test("A file without a key is an error", () => {
 Deno.test("A key verifies on every day of its life, and on none after", () => {
   const [key] = parseKeys("k1 2026-11-20 s", "keys");
   const day = (age: number) => new Date((key!.created + age) * 86_400_000);
-  const alive = (now: Date) => liveKeys([key!], now).length === 1;
+  const alive = (now: Date) => validKeys([key!], now).length === 1;
   assert.ok(alive(day(0)));
-  assert.ok(alive(day(KEY_AGE - 1)));
-  assert.ok(alive(new Date(day(KEY_AGE).getTime() - 1)), "the last millisecond");
-  assert.ok(!alive(day(KEY_AGE)));
-  assert.ok(!alive(day(10 * KEY_AGE)));
+  assert.ok(alive(day(KEY_LIFETIME_DAYS - 1)));
+  assert.ok(alive(new Date(day(KEY_LIFETIME_DAYS).getTime() - 1)), "the last millisecond");
+  assert.ok(!alive(day(KEY_LIFETIME_DAYS)));
+  assert.ok(!alive(day(10 * KEY_LIFETIME_DAYS)));
   assert.ok(alive(day(-1)), "a clock that is behind");
   assert.ok(!alive(new Date(day(-1).getTime() - 1)), "a millisecond before that");
   assert.ok(!alive(day(-2)));
   // A stamp of prvs comes round again after 1000 days, one of SRS after 1024: no key may live that long.
-  assert.ok(KEY_AGE + 99 < 1000);
+  assert.ok(KEY_LIFETIME_DAYS + 99 < 1000);
 });
 
-Deno.test("liveKeys keeps the order", () => {
+Deno.test("validKeys keeps the order", () => {
   const keys = parseKeys("a 2020-01-01 A\nb 2026-01-02 B\nc 2026-03-04 C", "keys");
-  assert.deepEqual(liveKeys(keys, new Date("2026-04-01")).map((key) => key.id), ["c", "b"]);
+  assert.deepEqual(validKeys(keys, new Date("2026-04-01")).map((key) => key.id), ["c", "b"]);
 });
 
 Deno.test("The key digit is the last digit of the id, or 0", () => {

@@ -3,7 +3,7 @@ import { parseAddress } from "../../lib/address.ts";
 import { unbinary } from "../../lib/bytes.ts";
 import { dayOf } from "../../lib/day.ts";
 import type { Identity } from "../../lib/identity.ts";
-import { KEY_AGE, parseKeys } from "../../lib/keys.ts";
+import { KEY_LIFETIME_DAYS, parseKeys } from "../../lib/keys.ts";
 import { field, type Header, parseHead, without } from "../../lib/message.ts";
 import { hasProof, makeProof, PROOF_FIELD } from "../../lib/proof.ts";
 import { SECRET } from "../rig.ts";
@@ -109,7 +109,7 @@ Deno.test("A proof is good to the end of its last day", async () => {
 });
 
 Deno.test("A key that is too old neither signs nor verifies", async () => {
-  const late = new Date((GREG.keys[0]!.created + KEY_AGE) * 86_400_000);
+  const late = new Date((GREG.keys[0]!.created + KEY_LIFETIME_DAYS) * 86_400_000);
   const last = new Date(late.getTime() - 1);
   assert.equal(await makeProof(GREG, BOUNCE, late), undefined);
   const header = await proved(BOUNCE, GREG, last);

@@ -37,8 +37,8 @@ const USES: Record<string, () => Promise<void>> = {
     assert.equal(identityOf([], "greg@example.org"), undefined);
   },
   async keys() {
-    const { liveKeys, parseKeys } = await import("../../lib/keys.ts");
-    assert.equal(liveKeys(parseKeys(KEYS, "keys"), NOW).length, 1);
+    const { validKeys, parseKeys } = await import("../../lib/keys.ts");
+    assert.equal(validKeys(parseKeys(KEYS, "keys"), NOW).length, 1);
   },
   async lists() {
     const { parseLists } = await import("../../lib/lists.ts");

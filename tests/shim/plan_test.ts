@@ -3,7 +3,7 @@ import { type Address, formatAddress, parseAddress, parseAddressList } from "../
 import { binary, concat, textToBinary, unbinary, utf8 } from "../../lib/bytes.ts";
 import { parseConfig } from "../../lib/config.ts";
 import type { Identity } from "../../lib/identity.ts";
-import { KEY_AGE, parseKeys, secretsByDigit } from "../../lib/keys.ts";
+import { KEY_LIFETIME_DAYS, parseKeys, secretsByDigit } from "../../lib/keys.ts";
 import { field, type Header, parseHead, printHead, value, values } from "../../lib/message.ts";
 import { findOriginals } from "../../lib/original.ts";
 import { prvsVerify } from "../../lib/prvs.ts";
@@ -206,7 +206,7 @@ test("The newest key signs, one that is too old does not", async () => {
   const old = identity("greg@example.org", "srs.example.org", `k1 2020-01-01 old\nk2 2026-11-01 new`);
   const planned = await run(COMPLETE, {}, context("", [old]));
   assert.match(value(planned.header, TAG_FIELD)!, /^v1\.k2\./);
-  const late = { ...context(), now: new Date((GREG.keys[0]!.created + KEY_AGE) * 86_400_000) };
+  const late = { ...context(), now: new Date((GREG.keys[0]!.created + KEY_LIFETIME_DAYS) * 86_400_000) };
   await assert.rejects(run(COMPLETE, {}, late), { kind: "config", message: /greg@example\.org can sign today/ });
 });
 

@@ -53,7 +53,7 @@ Deno.test("Only mail to lists gets entries, all signed mail is in the index", as
 Deno.test("Old days leave the index with the next message, to whomever it goes", async () => {
   for (const [to, challenge] of [["jo@b.example", ""], ["qmail@list.cr.yp.to", "answer = true"]] as const) {
     await scene(async (state) => {
-      for (const days of [-40, -30, -29]) await rememberSent(`${state}/sent`, joe, "<0@example.net>", day(days));
+      for (const days of [-40, -30, -29]) await rememberSent(`${state}/sent`, joe, "<0@example.net>", true, day(days));
       await remember(plan(to), utf8(""), true, { ...settings(challenge), state }, now);
       assert.deepEqual(names(`${state}/sent`), [dayOf(day(-29)), dayOf(now)].map(String), to);
     });

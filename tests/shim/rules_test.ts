@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { parseAddress } from "../../lib/address.ts";
 import { parseConfig, type Rule } from "../../lib/config.ts";
 import type { Scheme } from "../../lib/settings.ts";
-import { glob, isListCommand, isRemembered, schemeFor } from "../../shim/rules.ts";
+import { glob } from "../../lib/glob.ts";
+import { isListCommand, isRemembered, schemeFor } from "../../shim/rules.ts";
 
 // The same cases each time: hunting is for `deno task fuzz`.
 fc.configureGlobal({ seed: 1 });

@@ -23,10 +23,10 @@ const mode = (path: string) => (Deno.statSync(path).mode! & 0o777).toString(8);
 Deno.test("A Message-ID is known for 30 days, to the identity that sent it", async () => {
   using folder = new Folder();
   assert.equal(await sentIndex(folder.sent, now)(joe, ["1@example.net"]), undefined, "nothing was sent yet");
-  await rememberSent(folder.sent, joe, "<1@example.net>", now);
-  await rememberSent(folder.sent, joe, "<2@example.net>", now);
-  await rememberSent(folder.sent, joe, "<3@example.net>", day(-3));
-  const known = async (when: Date, ...ids: string[]) => await sentIndex(folder.sent, when)(joe, ids);
+  await rememberSent(folder.sent, joe, "<1@example.net>", true, now);
+  await rememberSent(folder.sent, joe, "<2@example.net>", true, now);
+  await rememberSent(folder.sent, joe, "<3@example.net>", true, day(-3));
+  const known = async (when: Date, ...ids: string[]) => (await sentIndex(folder.sent, when)(joe, ids))?.day;
   assert.equal(await known(now, "1@example.net"), dayOf(now));
   assert.equal(await known(now, "2@example.net"), dayOf(now));
   assert.equal(await known(now, "<2@example.net>"), dayOf(now), "with its brackets");
@@ -43,7 +43,7 @@ Deno.test("A Message-ID is known for 30 days, to the identity that sent it", asy
 
 Deno.test("It is known by any key of the identity that is left", async () => {
   using folder = new Folder();
-  await rememberSent(folder.sent, joe, "<1@example.net>", now);
+  await rememberSent(folder.sent, joe, "<1@example.net>", true, now);
   const younger = { ...joe.keys[0]!, id: "k2", secret: chair.keys[0]!.secret };
   const find = (keys: typeof joe.keys) => sentIndex(folder.sent, now)({ ...joe, keys }, ["1@example.net"]);
   assert.equal(await find([younger, joe.keys[0]!]), dayOf(now));
@@ -52,7 +52,7 @@ Deno.test("It is known by any key of the identity that is left", async () => {
 
 Deno.test("A stranger cannot make us look for ever: 20 Message-IDs are looked for", async () => {
   using folder = new Folder();
-  await rememberSent(folder.sent, joe, "<1@example.net>", now);
+  await rememberSent(folder.sent, joe, "<1@example.net>", true, now);
   const others = (count: number) => Array.from({ length: count }, (_, nth) => `x${nth}@example.net`);
   const find = (count: number) => sentIndex(folder.sent, now)(joe, [...others(count), "1@example.net"]);
   assert.equal(await find(19), dayOf(now));
@@ -62,7 +62,7 @@ Deno.test("A stranger cannot make us look for ever: 20 Message-IDs are looked fo
 Deno.test("A file a day, 16 bytes a message, none of which tells the Message-ID; the owner's alone", async () => {
   using folder = new Folder();
   for (const [id, when] of [["1", now], ["2", now], ["3", day(-1)]] as const) {
-    await rememberSent(folder.sent, joe, `<${id}@example.net>`, when);
+    await rememberSent(folder.sent, joe, `<${id}@example.net>`, true, when);
   }
   assert.deepEqual(folder.files(), [String(dayOf(now) - 1), String(dayOf(now))]);
   assert.equal(Deno.statSync(`${folder.sent}/${dayOf(now)}`).size, 2 * SIZE);
@@ -76,7 +76,7 @@ Deno.test("A file a day, 16 bytes a message, none of which tells the Message-ID;
 
 Deno.test("Half a hash at the end, or a hash across two, is not found", async () => {
   using folder = new Folder();
-  await rememberSent(folder.sent, joe, "<1@example.net>", now);
+  await rememberSent(folder.sent, joe, "<1@example.net>", true, now);
   const file = `${folder.sent}/${dayOf(now)}`;
   const hash = Deno.readFileSync(file);
   const find = () => sentIndex(folder.sent, now)(joe, ["1@example.net"]);
@@ -91,7 +91,9 @@ Deno.test("Half a hash at the end, or a hash across two, is not found", async ()
 Deno.test("Days that are over are cleaned, nothing else", async () => {
   using folder = new Folder();
   cleanSent(folder.sent, now); // nothing is there
-  for (const days of [0, 1, DAYS - 1, DAYS, DAYS + 1, 400]) await rememberSent(folder.sent, joe, "<1@x>", day(-days));
+  for (const days of [0, 1, DAYS - 1, DAYS, DAYS + 1, 400]) {
+    await rememberSent(folder.sent, joe, "<1@x>", true, day(-days));
+  }
   Deno.writeTextFileSync(`${folder.sent}/notes`, "");
   cleanSent(folder.sent, now);
   const left = [DAYS - 1, 1, 0].map((days) => String(dayOf(day(-days))));
@@ -105,7 +107,7 @@ Deno.test("Several processes append at once: no hash is lost or torn", async () 
     const { rememberSent } = await import("./state/sent.ts");
     const { joe, now } = await import("./tests/challenges.ts");
     for (let nth = 0; nth < ${each}; nth++) {
-      await rememberSent(Deno.args[0], joe, "<" + Deno.args[1] + "." + nth + "@example.net>", now);
+      await rememberSent(Deno.args[0], joe, "<" + Deno.args[1] + "." + nth + "@example.net>", true, now);
     }`;
   const ran = await Promise.all(Array.from({ length: processes }, (_, nth) =>
     new Deno.Command(Deno.execPath(), {
