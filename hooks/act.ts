@@ -15,6 +15,7 @@ import { deliverToMaildir, makeFolders } from "../transport/maildir.ts";
 import type { Outcome } from "./exits.ts";
 import type { Place } from "./place.ts";
 import { isBounceSender, type Verdict } from "./judge.ts";
+import { withoutResults, withResult } from "./result_field.ts";
 import { addressIn, type Caller, type Delivery } from "./delivery.ts";
 
 /** What came of it, and why, which may be another reason than the judge's. */
@@ -97,15 +98,6 @@ export async function refuse(verdict: Verdict, scene: Scene): Promise<Ended> {
   return { outcome: "refuse", reason: verdict.reason };
 }
 
-/**
- * The result field that a hook writes: one, all others taken off. It is for
- * people; programs go by the exit status.
- */
-export function withResult(header: Header, verdict: Verdict): Header {
-  const result = field(PROOF_FIELD, `${verdict.result}; check=${verdict.check}; reason="${verdict.reason}"`);
-  return [result, ...without(header, PROOF_FIELD)];
-}
-
 /** The message as a maildir gets it: result field, and under qmail the lines that qmail-local leaves to the deliverer. */
 async function arrived(verdict: Verdict, scene: Scene) {
   const lines = [await qmailLine("RPLINE", scene), await qmailLine("DTLINE", scene)];
@@ -134,7 +126,7 @@ async function forward(verdict: Verdict, identity: Identity, scene: Scene): Prom
   const bounce = isBounceSender(delivery.sender);
   // Nobody can be told at an address that cannot be read: that goes on with the null sender, but is no bounce.
   const person = bounce ? undefined : addressIn(String(delivery.sender));
-  let header = without(delivery.header, PROOF_FIELD, "Return-Path");
+  let header = withoutResults(without(delivery.header, "Return-Path"));
   if (bounce) {
     header = complete(header, identity, now);
     const proof = await makeProof(identity, header, now);

@@ -5,12 +5,11 @@ import { Fail, reason } from "../lib/fail.ts";
 import * as host from "../lib/host.ts";
 import { identityName } from "../lib/identity.ts";
 import { logAddress } from "../lib/log.ts";
-import { printHead, without } from "../lib/message.ts";
-import { PROOF_FIELD } from "../lib/proof.ts";
+import { printHead } from "../lib/message.ts";
 import { untilStopped } from "../lib/stop.ts";
 import { VERSION } from "../lib/version.ts";
 import { fileLedger } from "../state/ledger.ts";
-import { deliver, type Ended, fileSpam, keep, refuse, type Scene, withResult } from "./act.ts";
+import { deliver, type Ended, fileSpam, keep, refuse, type Scene } from "./act.ts";
 import { whyFailed } from "../transport/handover.ts";
 import { addressedIdentity } from "./addressed.ts";
 import { giveAnswer } from "./answer.ts";
@@ -20,6 +19,7 @@ import { DONE, exitStatus, type Outcome } from "./exits.ts";
 import { isBounceSender, judge, type Verdict } from "./judge.ts";
 import { callerIn, HELP, type Options, parseOptions } from "./options.ts";
 import { choosePlace, type Place } from "./place.ts";
+import { withoutResults, withoutResultsInRest, withResult } from "./result_field.ts";
 import { returnedId } from "./returned.ts";
 
 /** Runs the hook. @returns the exit status */
@@ -56,7 +56,7 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   const scene = (): Scene => {
     const stop = host.stopped();
     const ledger = fileLedger(`${settings.state}/ledger`);
-    return { caller: options.caller, settings, ledger, delivery, body: untilStopped(input.body(), stop), now, stop };
+    return { caller: options.caller, settings, ledger, delivery, body: untilStopped(bodyOf(input), stop), now, stop };
   };
 
   const plain = addressedIdentity(delivery, context) !== undefined;
@@ -105,7 +105,7 @@ async function filter(name: string, options: Options): Promise<number> {
   // A stranger's result field never goes through as if it were ours.
   const { header, headStart, cut } = input.head;
   const mbox = input.prefix.subarray(0, headStart); // procmail's `From ` line is not ours to lose
-  let head = concat(mbox, printHead(without(header, PROOF_FIELD), cut));
+  let head = concat(mbox, printHead(withoutResults(header), cut));
   try {
     const { settings, identities } = load(options);
     const delivery = await received(options, input);
@@ -117,8 +117,13 @@ async function filter(name: string, options: Options): Promise<number> {
     host.complain(name, `${reason(error)}; the message goes through unmarked`);
   }
   await host.writeOut(head);
-  for await (const chunk of input.body()) await host.writeOut(chunk);
+  for await (const chunk of bodyOf(input)) await host.writeOut(chunk);
   return exitStatus("filter", "go-on", false);
+}
+
+/** The body as it is written; where the header was cut, its rest loses what a stranger wrote as our result. */
+function bodyOf({ head, body }: host.Input): AsyncIterable<Uint8Array> {
+  return head.cut ? withoutResultsInRest(head.header, body()) : body();
 }
 
 function load(options: Options) {

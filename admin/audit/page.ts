@@ -5,9 +5,12 @@ import { type Audit, KINDS } from "./tally.ts";
 /** As told apart without colours, too: each colour is named where it is used. */
 const COLOURS: Record<typeof KINDS[number], string> = {
   genuine: "#2a7f3f",
+  known: "#5fae57",
   late: "#8bbf6a",
   unsolicited: "#d9a520",
   suspect: "#e07b39",
+  unsure: "#c9803f",
+  unjudged: "#9a8f5c",
   forged: "#b3261e",
   challenge: "#6b4fa0",
   other: "#b8bec6",

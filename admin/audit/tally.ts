@@ -1,7 +1,18 @@
 /** Counts of an audit. They grow with the months and, to a limit, with the domains, never with the messages. */
 
 /** What became of a message, in the words of hooks/judge.ts. */
-export const KINDS = ["genuine", "late", "unsolicited", "suspect", "forged", "challenge", "other"] as const;
+export const KINDS = [
+  "genuine",
+  "known",
+  "late",
+  "unsolicited",
+  "suspect",
+  "forged",
+  "unsure",
+  "unjudged",
+  "challenge",
+  "other",
+] as const;
 export type Kind = typeof KINDS[number];
 export type Counts = Record<Kind, number>;
 

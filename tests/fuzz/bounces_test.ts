@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Delivery } from "../../hooks/delivery.ts";
 import { type Context, judge, type Verdict } from "../../hooks/judge.ts";
-import { withResult } from "../../hooks/act.ts";
+import { withResult } from "../../hooks/result_field.ts";
 import { judgePast } from "../../hooks/past.ts";
 import { binary, unbinary } from "../../lib/bytes.ts";
 import { dayOf } from "../../lib/day.ts";
