@@ -72,6 +72,24 @@ for (const name of ALL) {
   });
 }
 
+test("maildrop: a stranger's result field is not delivered", async (t) => {
+  const LIES = ["X-Countersign: genuine; check=proof\n", "x-countersign:\n genuine\n", "X-Countersign : genuine\n"];
+  for (const name of [BACKTICKS, XFILTER, LAST]) {
+    for (const lie of LIES) {
+      await t.step(`${name}: ${JSON.stringify(lie)}`, async () => {
+        using home = gregsHome();
+        const mail = ORDINARY.replace("\n\n", `\n${lie}X-Last: 1\n\n`);
+        assert.equal((await maildrop(home, snippet(name), mail, told("friend@friend.example"))).code, 0);
+        const [got, ...more] = found(home).inbox;
+        assert.deepEqual(more, []);
+        assert.deepEqual(got!.match(/genuine|check=proof/gi) ?? [], []);
+        assert.equal(fieldOf(got!, "X-Last"), "1", "the fields around it stay");
+        assert.ok(got!.endsWith(mail.slice(mail.indexOf("\n\n"))), "so does the body");
+      });
+    }
+  }
+});
+
 test("maildrop: what is suspect is delivered, with its mark", async (t) => {
   for (const [what, top, incoming, result] of SUSPECT) {
     await t.step(what, async () => {
