@@ -1,8 +1,11 @@
 /** The message that a challenge returns: behind its separator, or as a MIME part. */
 import { binary, unbinary } from "../lib/bytes.ts";
 import { bodyLines } from "../lib/ledger.ts";
-import { type Header, parseHead } from "../lib/message.ts";
-import { fewLines } from "../lib/original.ts";
+import { type Header, named, parseHead } from "../lib/message.ts";
+import { mimeParts } from "../lib/mime.ts";
+
+/** Multiparts inside of multiparts; lists nest less. */
+const MAX_DEPTH = 4;
 
 /** A returned message. */
 export interface Quoted {
@@ -24,7 +27,7 @@ export async function quotedMessages(
   whole: boolean,
   separator: string | undefined,
 ): Promise<Quoted[]> {
-  const parts = await mimeParts(prefix, whole);
+  const parts = await returnedParts(prefix, bodyStart, whole);
   if (parts !== undefined && parts.length > 0) return parts;
   if (separator === undefined) return [];
   const body = binary(prefix.subarray(bodyStart));
@@ -43,28 +46,16 @@ function read(bytes: Uint8Array, whole: boolean, headerOnly: boolean, ended: boo
 }
 
 /** The returned messages among the parts; undefined when it is no MIME message of several parts. */
-async function mimeParts(prefix: Uint8Array, whole: boolean): Promise<Quoted[] | undefined> {
-  const { header } = parseHead(prefix, true)!;
-  const type = header.find((field) => field.name.toLowerCase() === "content-type")?.raw ?? "";
+async function returnedParts(prefix: Uint8Array, bodyStart: number, whole: boolean): Promise<Quoted[] | undefined> {
+  const { header } = parseHead(prefix.subarray(0, bodyStart), true)!;
+  const type = header.find((field) => named(field, "Content-Type"))?.raw ?? "";
   if (!/^content-type:\s*multipart\//i.test(type)) return undefined;
-  if (!fewLines(binary(prefix))) return []; // no list writes so: what would cost seconds is not read
-  const { default: PostalMime } = await import("postal-mime");
-  try {
-    const mail = await PostalMime.parse(prefix, {
-      forceRfc822Attachments: true,
-      attachmentEncoding: "arraybuffer",
-      maxNestingDepth: 4,
-    });
-    const returned = mail.attachments.filter(({ mimeType }) =>
-      /^(?:message\/rfc822|text\/rfc822-headers)$/i.test(mimeType)
-    );
-    return returned.map(({ content, mimeType }) => {
-      const bytes = new Uint8Array(content as ArrayBuffer);
+  const parts = await mimeParts(header, prefix.subarray(bodyStart), MAX_DEPTH) ?? [];
+  return parts.filter(({ type }) => type === "message/rfc822" || type === "text/rfc822-headers").map(
+    ({ type, bytes }) => {
       // postal-mime ends the last line itself, also one that was cut.
       const given = !whole && bytes.at(-1) === 10 ? bytes.subarray(0, -1) : bytes;
-      return read(given, whole, /headers$/i.test(mimeType), whole);
-    }).filter((one) => one !== undefined);
-  } catch {
-    return [];
-  }
+      return read(given, whole, type.endsWith("headers"), whole);
+    },
+  ).filter((one) => one !== undefined);
 }

@@ -6,6 +6,7 @@ import { parseAddressList } from "./address.ts";
 import { concat, utf8 } from "./bytes.ts";
 import { dayOf } from "./day.ts";
 import { type Header, value, values } from "./message.ts";
+import { decodeWords } from "./mime.ts";
 import { bareMessageId } from "./tag.ts";
 
 /** Body lines that are remembered. */
@@ -110,7 +111,7 @@ async function fieldDigests(header: Header): Promise<[string, string, string]> {
   for (const name of FIELDS) {
     // All of them: one that was put beside ours would be the one that a list shows.
     const given = values(header, name).join("\0");
-    const text = name === "From" ? await author(given) : name === "Subject" ? await decoded(given) : given;
+    const text = name === "From" ? await author(given) : name === "Subject" ? await decodeWords(given) : given;
     out.push(await digest(utf8(text.replace(/\s+/g, " ").trim())));
   }
   return out as [string, string, string];
@@ -121,19 +122,12 @@ async function author(from: string): Promise<string> {
   try {
     const all = parseAddressList(from, { bare: true });
     const texts = all.map(async ({ name, address }) =>
-      `${await decoded(name)} <${(address ? `${address.local}@${address.domain}` : "").toLowerCase()}>`
+      `${await decodeWords(name)} <${(address ? `${address.local}@${address.domain}` : "").toLowerCase()}>`
     );
     return (await Promise.all(texts)).join(",");
   } catch {
     return from;
   }
-}
-
-/** RFC 2047 undone, by postal-mime, which is loaded only when there is something to undo. */
-async function decoded(subject: string): Promise<string> {
-  if (!subject.includes("=?")) return subject;
-  const { decodeWords } = await import("postal-mime");
-  return decodeWords(subject);
 }
 
 async function chain(lines: readonly Uint8Array[]): Promise<string[]> {

@@ -6,7 +6,9 @@
  * boundaries are broken); then the same scan over what quoted-printable and
  * base64 hide; postal-mime last, for what is nested deeper.
  */
-import { binary, binaryToText, textToBinary } from "./bytes.ts";
+import { binary, binaryToText } from "./bytes.ts";
+import { parseHead } from "./message.ts";
+import { mimeParts } from "./mime.ts";
 import { TAG_FIELD } from "./tag.ts";
 
 /** A tag and a Message-ID that stood in one header block. */
@@ -19,6 +21,8 @@ export interface Original {
 
 /** Tags looked at in one message; each costs a MAC or two. */
 const LIMIT = 16;
+/** Multiparts inside of multiparts. */
+const MAX_DEPTH = 16;
 
 /**
  * The candidates in the prefix of a message, best first; the MAC decides.
@@ -41,7 +45,9 @@ export async function* findOriginals(prefix: Uint8Array, bodyStart: number): Asy
   yield* fresh(unquote(body), "quoted-printable");
   for (const part of base64Parts(body)) yield* fresh(part, "base64");
   if (worthParsing(body)) {
-    for (const part of await mimeParts(prefix)) {
+    const { header } = parseHead(prefix.subarray(0, bodyStart), true)!;
+    for (const { bytes } of await mimeParts(header, prefix.subarray(bodyStart), MAX_DEPTH) ?? []) {
+      const part = binary(bytes);
       yield* fresh(part, "mime");
       yield* fresh(unquote(part), "mime");
     }
@@ -102,33 +108,7 @@ function* base64Parts(text: string): Generator<string> {
   }
 }
 
-/** postal-mime's time grows with the square of the lines: 256 KB of empty lines cost it more than a second. */
-const LINES = 20_000;
-
-/** Can MIME show more than the scans did, at a price that is known? */
+/** Can MIME show more than the scans did? */
 function worthParsing(body: string): boolean {
-  if (!/^[> \t]{0,16}content-transfer-encoding:[ \t]{0,16}(?:base64|quoted-printable)/im.test(body)) return false;
-  return fewLines(body);
-}
-
-/** Has the text so few lines that postal-mime is done with it in a time that is known? */
-export function fewLines(text: string): boolean {
-  let lines = 0;
-  for (let at = -1; (at = text.indexOf("\n", at + 1)) >= 0;) if (++lines > LINES) return false;
-  return true;
-}
-
-async function mimeParts(prefix: Uint8Array): Promise<string[]> {
-  const { default: PostalMime } = await import("postal-mime");
-  try {
-    const mail = await PostalMime.parse(prefix, {
-      forceRfc822Attachments: true,
-      attachmentEncoding: "arraybuffer",
-      maxNestingDepth: 16,
-    });
-    const parts = mail.attachments.map((part) => binary(new Uint8Array(part.content as ArrayBuffer)));
-    return mail.text === undefined ? parts : [textToBinary(mail.text), ...parts];
-  } catch {
-    return []; // Limits exceeded: what cannot be read proves nothing.
-  }
+  return /^[> \t]{0,16}content-transfer-encoding:[ \t]{0,16}(?:base64|quoted-printable)/im.test(body);
 }

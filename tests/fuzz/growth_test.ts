@@ -29,6 +29,7 @@ import { work } from "./work.ts";
 
 const head = (text: string) => parseHead(unbinary(text), true)!;
 const body = (text: string) => ({ prefix: unbinary(text).subarray(0, PREFIX_LIMIT), ...head(text) });
+const findIn = (text: string) => Array.fromAsync(findOriginals(unbinary(text), head(text).bodyStart));
 const EVERYTHING = settings("answer = true\nrequests = true");
 const arrived = (text: string) => ({ sender: null, recipients: ["joe@example.net"], ...body(text), whole: false });
 const judged = async (text: string) => await judge(arrived(text), await context([], EVERYTHING));
@@ -48,6 +49,10 @@ const READERS: Record<string, (text: string) => unknown> = {
   "signOfBounce, of a report": (text) => signOfBounce(body(`Content-Type: multipart/report; ${text}`)),
   findOriginals: (text) => Array.fromAsync(findOriginals(unbinary(text), 0)),
   "findOriginals, encoded": (text) => Array.fromAsync(findOriginals(unbinary(`${MIME}${text}`), 0)),
+  "findOriginals, behind To": (text) => findIn(`To: ${text}\n${MIME}QUJD\n`),
+  "findOriginals, behind Content-Type": (text) => findIn(`Content-Type: ${text}\n${MIME}QUJD\n`),
+  "mimeParts, in a part's header": (text) => findIn(`${PARTS.slice(0, -1)}X: ${text}\n${MIME}QUJD\n`),
+  "mimeParts, in a part's Content-Type": (text) => findIn(`${PARTS.slice(0, -1)}Content-Type: ${text}\n${MIME}QUJD\n`),
   quotedMessages: (text) => quotedMessages(unbinary(text), 0, true, "--- Below"),
   "quotedMessages, of parts": (text) => quotedMessages(unbinary(`${MIME}${text}`), 0, true, "--- Below"),
   "quotedMessages, of plain parts": (text) => quotedMessages(unbinary(`${PARTS}${text}`), 0, true, "--- Below"),

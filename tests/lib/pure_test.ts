@@ -28,6 +28,10 @@ const USES: Record<string, () => Promise<void>> = {
     const { Fail, show } = await import("../../lib/fail.ts");
     assert.equal(new Fail("data", show("\n")).message, '"\\n"');
   },
+  async glob() {
+    const { glob } = await import("../../lib/glob.ts");
+    assert.ok(glob("greg+*@example.org", "greg+lists@example.org"));
+  },
   async hmac() {
     const { purposeMac } = await import("../../lib/hmac.ts");
     assert.equal((await purposeMac(SECRET, "tag", ["a"])).length, 32);
@@ -51,6 +55,10 @@ const USES: Record<string, () => Promise<void>> = {
   async message() {
     const { field, printHead } = await import("../../lib/message.ts");
     assert.equal(printHead([field("A", "b")]).length, "A: b\n\n".length);
+  },
+  async mime() {
+    const { mimeParts } = await import("../../lib/mime.ts");
+    assert.deepEqual(await mimeParts([], Uint8Array.of(65), 1), [{ type: "text/plain", bytes: Uint8Array.of(65, 10) }]);
   },
   async nearest() {
     const { nearest } = await import("../../lib/nearest.ts");
