@@ -9,7 +9,8 @@ import { parseAddress } from "../lib/address.ts";
 import { type Identity, identityName } from "../lib/identity.ts";
 import { field, type Header, type Message, printHead } from "../lib/message.ts";
 import { claimToken, settleToken } from "../state/pymsgauth.ts";
-import { handOver, Refused } from "../transport/handover.ts";
+import { handOver } from "../transport/handover.ts";
+import { Rejected } from "../transport/rejected.ts";
 import { Fail } from "../lib/fail.ts";
 import type { Scene } from "./act.ts";
 import type { Answer, Verdict } from "./judge.ts";
@@ -34,7 +35,7 @@ export async function giveAnswer({ answer, identity }: Verdict, scene: Scene): P
     await handOver(settings, handover, compose(answer, identity, now), stop);
   } catch (error) {
     // A program that refused, or could not be run, has sent nothing.
-    const certain = error instanceof Refused || (error instanceof Fail && error.kind !== "temporary");
+    const certain = error instanceof Rejected || (error instanceof Fail && error.kind !== "temporary");
     if (!certain) throw error;
     await settle(false);
     return { not: `the answer could not be sent: ${error.kind}` };

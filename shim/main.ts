@@ -9,7 +9,8 @@ import { printHead, unixLines } from "../lib/message.ts";
 import { untilStopped } from "../lib/stop.ts";
 import { sysexit } from "../lib/sysexits.ts";
 import { VERSION } from "../lib/version.ts";
-import { handOver, LOOP_MARK, Refused, whyFailed } from "../transport/handover.ts";
+import { handOver, LOOP_MARK, whyFailed } from "../transport/handover.ts";
+import { Rejected } from "../transport/rejected.ts";
 import { parseFlags } from "./flags.ts";
 import { plan } from "./plan.ts";
 import { BODY_WANTED, remember } from "./remember.ts";
@@ -45,7 +46,7 @@ export async function shim(name: string, args: readonly string[]): Promise<numbe
 
 /** Temporary unless proved permanent; a program behind us that speaks sysexits is believed. */
 function statusOf(error: unknown): number {
-  if (error instanceof Refused && error.code >= 64 && error.code <= 78) return error.code;
+  if (error instanceof Rejected && error.code >= 64 && error.code <= 78) return error.code;
   return sysexit(error);
 }
 

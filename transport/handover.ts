@@ -8,22 +8,15 @@ import type { Message } from "../lib/message.ts";
 import { inject } from "./injector.ts";
 import { deliverToMaildir } from "./maildir.ts";
 import { argumentsFor, type Handover, inspectorFor, statusFor } from "./presets.ts";
+import { Rejected } from "./rejected.ts";
 
 /** Set in the environment of every injector: whoever finds it set was called by itself. */
 export const LOOP_MARK = "COUNTERSIGN_INJECTING";
 
-/** A program ended with a status other than 0, or a server said no for now: it is certain that nothing was sent. */
-export class Refused extends Fail {
-  /** @param code the program's exit status; 75 where that could mean anything, and for a server */
-  constructor(readonly code: number, message: string) {
-    super(code === 100 ? "refused" : "temporary", message);
-  }
-}
-
 /** What went wrong, for the log: what a program says about a message may hold other people's addresses. */
 export function whyFailed(error: unknown, whole: boolean): string {
   if (whole) return reason(error);
-  if (error instanceof Refused) return `status ${error.code}`;
+  if (error instanceof Rejected) return `status ${error.code}`;
   return error instanceof Fail ? error.kind : "bug";
 }
 
@@ -31,7 +24,7 @@ export function whyFailed(error: unknown, whole: boolean): string {
  * Hands a message over. When this returns, somebody else is responsible for it.
  *
  * @returns where it went, for the log
- * @throws {Refused} the program's own exit status; {Fail} else
+ * @throws {Rejected} the program's own exit status; {Fail} else
  */
 export async function handOver(
   { transport: settings, state }: Pick<Settings, "transport" | "state">,
@@ -57,7 +50,7 @@ export async function handOver(
   const ended = await inject({ ...call, ...(signal && { signal }), ...(inspect && { inspect }) }, message);
   if (ended.code === 0) return argv[0]!;
   const said = ended.said === "" ? "" : `: ${ended.said}`;
-  throw new Refused(statusFor(settings.preset, ended.code), `${argv[0]} ended with status ${ended.code}${said}`);
+  throw new Rejected(statusFor(settings.preset, ended.code), `${argv[0]} ended with status ${ended.code}${said}`);
 }
 
 /** Where a call spools, if it is to. */

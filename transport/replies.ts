@@ -1,6 +1,6 @@
 /** What a server's answer, or its silence, means: never, later, or that nobody knows. */
 import { Fail, reason, show } from "../lib/fail.ts";
-import { Refused } from "./handover.ts";
+import { Rejected } from "./rejected.ts";
 
 /** What the library tells with an error. */
 interface Told {
@@ -30,7 +30,7 @@ export interface Known {
  *
  * - `refused`: the server has said that it will never take this message (5yz to MAIL, RCPT, DATA or the message)
  * - `permission`: it does not let us in (5yz to AUTH, or 530, RFC 4954 section 6)
- * - {@link Refused} with 75: not sent, and another time it may be. A greeting or a name that cannot be found says
+ * - {@link Rejected} with 75: not sent, and another time it may be. A greeting or a name that cannot be found says
  *   nothing about the message
  * - `temporary`: it had the whole message, and what it said to that was not seen
  */
@@ -42,7 +42,7 @@ export function failureOf(error: unknown, known: Known): Fail {
   if (command === "RCPT TO" && rejected.length > 0) {
     const each = rejected.map((one) => `${show((one as Told).recipient ?? "")}: ${say(one as Told, known)}`);
     const what = `${server} refuses ${each.join(", ")}; nothing is sent`;
-    return rejected.some((one) => isNever(one as Told)) ? new Fail("refused", what, options) : new Refused(75, what);
+    return rejected.some((one) => isNever(one as Told)) ? new Fail("refused", what, options) : new Rejected(75, what);
   }
   if (known.whole && !/^[45]\d\d\b/.test(response ?? "")) {
     const why = response === undefined ? lower(reason(error)) : say({ response }, known);
@@ -59,7 +59,7 @@ export function failureOf(error: unknown, known: Known): Fail {
   }
   // The library will not send such an envelope.
   if (code === "EENVELOPE" && response === undefined) return new Fail("refused", what, options);
-  return new Refused(75, what);
+  return new Rejected(75, what);
 }
 
 /** Is it for good? 503 says that the two of us are out of step, not that the message is bad. */

@@ -15,7 +15,7 @@ import { after, GRACE } from "./injector.ts";
 import type { Handover } from "./presets.ts";
 import { failureOf } from "./replies.ts";
 import { type Envelope, Session } from "./session.ts";
-import { Refused } from "./handover.ts";
+import { Rejected } from "./rejected.ts";
 
 type Transport = Settings["transport"];
 
@@ -116,7 +116,7 @@ async function deliver(
     });
     if (!whole) {
       session.cut();
-      throw new Refused(75, `${server} answers before it has the message: ${show(reply)}`);
+      throw new Rejected(75, `${server} answers before it has the message: ${show(reply)}`);
     }
     if (!/^2\d\d\b/.test(reply)) throw Object.assign(new Error(), { response: reply });
   } catch (error) {
@@ -144,8 +144,8 @@ class Limits {
     const { promise, reject } = Promise.withResolvers<never>();
     promise.catch(() => {});
     this.halted = promise;
-    const stop = () => reject(new Refused(75, `Stopped by a signal${NOTHING}`));
-    const late = () => reject(new Refused(75, `The server took longer than ${timeout} s${NOTHING}`));
+    const stop = () => reject(new Rejected(75, `Stopped by a signal${NOTHING}`));
+    const late = () => reject(new Rejected(75, `The server took longer than ${timeout} s${NOTHING}`));
     if (signal?.aborted) stop();
     signal?.addEventListener("abort", stop);
     const clock = timeout > 0 ? AbortSignal.timeout(timeout * 1000) : undefined;

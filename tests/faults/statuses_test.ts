@@ -1,7 +1,7 @@
 /** Every exit status and every signal of the injector, and what the shim makes of it: by the tables, not by hand. */
 import assert from "node:assert/strict";
 import { sysexit } from "../../lib/sysexits.ts";
-import { Refused } from "../../transport/handover.ts";
+import { Rejected } from "../../transport/rejected.ts";
 import { statusFor } from "../../transport/presets.ts";
 import type { Job } from "./driver.ts";
 import { CONFIG, Ground, KEYS, letter } from "./ground.ts";
@@ -19,7 +19,7 @@ esac
 function expected(preset: string, status: number): number {
   if (status === 0) return 0;
   const said = statusFor(preset, status);
-  return said >= 64 && said <= 78 ? said : sysexit(new Refused(said, ""));
+  return said >= 64 && said <= 78 ? said : sysexit(new Rejected(said, ""));
 }
 
 /** Runs the shim once an end. @returns its statuses */

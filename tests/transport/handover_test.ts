@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { utf8 } from "../../lib/bytes.ts";
 import { parseConfig } from "../../lib/config.ts";
 import type { Fail } from "../../lib/fail.ts";
-import { handOver, LOOP_MARK, Refused } from "../../transport/handover.ts";
+import { handOver, LOOP_MARK } from "../../transport/handover.ts";
+import { Rejected } from "../../transport/rejected.ts";
 import { Home, oneLine } from "../rig.ts";
 import { byStub, environment, got, runs, stub, words } from "../stub.ts";
 
@@ -106,8 +107,8 @@ Deno.test("the status of the program, and its last words", async () => {
       const path = program(folder, `echo first >&2; echo no such user >&2; exit ${status}`);
       const settings = transport(`preset = "${preset}"\ncommand = ["${path}", "${folder}"]`);
       const failed = handOver(settings, { sender: null, recipients: [ann], dsn: {} }, message());
-      await assert.rejects(failed, (error: Refused) => {
-        assert.ok(error instanceof Refused);
+      await assert.rejects(failed, (error: Rejected) => {
+        assert.ok(error instanceof Rejected);
         assert.deepEqual([error.code, error.kind], [code, kind], preset);
         assert.equal(error.message, `${path} ended with ${says}`);
         return true;

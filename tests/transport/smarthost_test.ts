@@ -4,8 +4,8 @@ import { binary, utf8 } from "../../lib/bytes.ts";
 import { parseConfig } from "../../lib/config.ts";
 import { Fail } from "../../lib/fail.ts";
 import { sysexit } from "../../lib/sysexits.ts";
-import { Refused } from "../../transport/handover.ts";
 import type { Handover } from "../../transport/presets.ts";
+import { Rejected } from "../../transport/rejected.ts";
 import { submit } from "../../transport/smarthost.ts";
 import { Authority } from "../certificates.ts";
 import { need } from "../programs/need.ts";
@@ -43,8 +43,8 @@ async function failure(sent: Promise<unknown>): Promise<{ status: number; certai
   const error = await sent.then(() => assert.fail("sent"), (error) => error);
   assert.ok(error instanceof Fail, `${error?.stack ?? error}`);
   assert.doesNotMatch(error.message, /\n/, "one line");
-  const certain = error instanceof Refused || error.kind !== "temporary";
-  return { status: error instanceof Refused ? error.code : sysexit(error), certain, says: error.message };
+  const certain = error instanceof Rejected || error.kind !== "temporary";
+  return { status: error instanceof Rejected ? error.code : sysexit(error), certain, says: error.message };
 }
 
 async function fails(sent: Promise<unknown>, status: number, says: RegExp, certain = true): Promise<void> {
