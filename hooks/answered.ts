@@ -1,6 +1,6 @@
 /** Does it answer a message that we remember to have sent: a receipt, a vacation or calendar answer? */
 import { value } from "../lib/message.ts";
-import { bareMessageId } from "../lib/tag.ts";
+import { bareMessageId } from "../lib/message_id.ts";
 import { addressedIdentity } from "./addressed.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Context, Verdict } from "./judge.ts";

@@ -4,7 +4,8 @@ import { Fail } from "../lib/fail.ts";
 import { identityName } from "../lib/identity.ts";
 import { validKeys } from "../lib/keys.ts";
 import { findOriginals } from "../lib/original.ts";
-import { bareMessageId, verifyTag } from "../lib/tag.ts";
+import { bareMessageId } from "../lib/message_id.ts";
+import { verifyTag } from "../lib/tag.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Context, Verdict } from "./judge.ts";
 

@@ -6,8 +6,8 @@ import { parseAddressList } from "./address.ts";
 import { concat, utf8 } from "./bytes.ts";
 import { dayOf } from "./day.ts";
 import { type Header, value, values } from "./message.ts";
+import { bareMessageId } from "./message_id.ts";
 import { decodeWords } from "./mime.ts";
-import { bareMessageId } from "./tag.ts";
 
 /** Body lines that are remembered. */
 export const LINES = 64;

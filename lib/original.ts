@@ -6,8 +6,9 @@
  * boundaries are broken); then the same scan over what quoted-printable and
  * base64 hide; postal-mime last, for what is nested deeper.
  */
-import { binary, binaryToText } from "./bytes.ts";
+import { binary } from "./bytes.ts";
 import { parseHead } from "./message.ts";
+import { eightBitText } from "./message_id.ts";
 import { mimeParts } from "./mime.ts";
 import { TAG_FIELD } from "./tag.ts";
 
@@ -60,8 +61,7 @@ const TAG_LINE = new RegExp(
   `^[> \\t|]{0,16}${TAG_FIELD}:[ \\t]{0,16}(?:\\r?\\n[> |]{0,16}[ \\t]{1,16})?(v1\\.[a-z0-9.]{1,80})[ \\t]{0,16}\\r?$`,
   "gim",
 );
-const ID_LINE =
-  /^[> \t|]{0,16}Message-ID:[ \t]{0,16}(?:\r?\n[> |]{0,16}[ \t]{1,16})?(?:<([^<>\r\n]{1,998})>|([^<>\s]{1,998})[ \t]{0,16}\r?$)/im;
+const ID_LINE = /^[> \t|]{0,16}Message-ID:[ \t]{0,16}(?:\r?\n[> |]{0,16}[ \t]{1,16})?([^\r\n]{1,998})/im;
 /** A header block is looked for this far on either side of the tag. */
 const REACH = 64 * 1024;
 
@@ -76,9 +76,8 @@ function* scan(text: string): Generator<{ tag: string; messageId: string }> {
     const top = lastEmptyLine(before);
     const bottom = EMPTY.exec(after)?.index ?? after.length;
     const found = ID_LINE.exec(before.slice(top) + after.slice(0, bottom));
-    const id = found?.[1] ?? found?.[2]; // some programs write it without brackets
-    // It was signed as text, not as bytes (RFC 6532 section 3.2).
-    if (id !== undefined) yield { tag: tag.toLowerCase(), messageId: binaryToText(id) };
+    const id = found && eightBitText(found[1]!).trim();
+    if (id) yield { tag: tag.toLowerCase(), messageId: /^<([^<>]+)>$/.exec(id)?.[1] ?? id };
   }
 }
 

@@ -9,6 +9,7 @@ import { base32, sameBytes, utf8 } from "./bytes.ts";
 import { dayOf } from "./day.ts";
 import { Fail, show } from "./fail.ts";
 import { purposeMac, type Secret } from "./hmac.ts";
+import { messageIdReadings, signedMessageId } from "./message_id.ts";
 
 /** The name of the header field. */
 export const TAG_FIELD = "X-Msgauth";
@@ -45,9 +46,11 @@ const FORM = /^v1\.([a-z0-9]{1,8})\.([0-9]{1,6})\.([a-z2-7]{8})\.([a-z2-7]{26})$
  * Date and From are left out: gateways rewrite them in bounces.
  *
  * @param address the identity that sends the message
- * @param messageId its Message-ID; what stands between the angle brackets counts
+ * @param messageId the body of its Message-ID field as written, folds included; one pair of angle brackets around
+ *   everything may be left out
  * @returns the value of the field
- * @throws {Fail} `option-invalid`, `no-secret`
+ * @throws {Fail} `data` for a Message-ID that is empty, holds control characters or is more than one;
+ *   `option-invalid`, `no-secret`
  *
  * @example
  * ```ts
@@ -60,6 +63,7 @@ const FORM = /^v1\.([a-z0-9]{1,8})\.([0-9]{1,6})\.([a-z2-7]{8})\.([a-z2-7]{26})$
  */
 export async function signTag(address: string, messageId: string, options: TagSignOptions): Promise<string> {
   const { key, secret, lifetime = 30, now = new Date() } = options;
+  const id = signedMessageId(messageId);
   const nonce = options.nonce ?? base32(crypto.getRandomValues(new Uint8Array(5)));
   const front = `v1.${key}.${dayOf(now) + lifetime}.${nonce}`;
   if (!FORM.test(`${front}.${"a".repeat(26)}`)) {
@@ -68,15 +72,18 @@ export async function signTag(address: string, messageId: string, options: TagSi
       `No tag can be made of key ${show(key)}, lifetime ${lifetime}, nonce ${show(nonce)}`,
     );
   }
-  return `${front}.${await mac(secret, address, messageId, nonce, String(dayOf(now) + lifetime))}`;
+  return `${front}.${await mac(secret, address, id, nonce, String(dayOf(now) + lifetime))}`;
 }
 
 /**
  * Checks the tag of a message that came back.
  *
+ * Servers fold the Message-ID field differently, add white space or a comment, and escape it for HTML. What it may
+ * have been before is tried as well, at most eight readings.
+ *
  * @param tag the value of the field
  * @param address the identity that is said to have sent the message
- * @param messageId the Message-ID that stood beside the tag
+ * @param messageId the body of the Message-ID field beside the tag as it came back, folds included
  * @throws {Fail} `not-tag`, `no-secret` (no such key), `tag-invalid`, `tag-expired`
  *
  * @example
@@ -100,21 +107,18 @@ export async function verifyTag(
   const [, key, expiry, nonce, given] = parts as unknown as [string, string, string, string, string];
   const secret = Object.hasOwn(options.secrets, key) ? options.secrets[key] : undefined;
   if (secret === undefined) throw new Fail("no-secret", `No key ${show(key)} for tag ${show(tag)}`);
-  const right = await mac(secret, address, messageId, nonce, expiry);
-  if (!sameBytes(utf8(right), utf8(given))) {
-    throw new Fail("tag-invalid", `Tag ${show(tag)} was not made for this message and address`);
+  let right = false;
+  for (const id of messageIdReadings(messageId)) {
+    right = sameBytes(utf8(await mac(secret, address, id, nonce, expiry)), utf8(given));
+    if (right) break;
   }
+  if (!right) throw new Fail("tag-invalid", `Tag ${show(tag)} was not made for this message and address`);
   if (dayOf(options.now ?? new Date()) > Number(expiry)) {
     throw new Fail("tag-expired", `Tag ${show(tag)} is expired`);
   }
 }
 
-/** What stands between the angle brackets of a Message-ID, or all of it where there are none. */
-export function bareMessageId(messageId: string): string {
-  return (/<([^<>]*)>/.exec(messageId)?.[1] ?? messageId).trim();
-}
-
 async function mac(secret: Secret, address: string, id: string, nonce: string, expiry: string): Promise<string> {
-  const bytes = await purposeMac(secret, "tag", [address.toLowerCase(), bareMessageId(id), nonce, expiry]);
+  const bytes = await purposeMac(secret, "tag", [address.toLowerCase(), id, nonce, expiry]);
   return base32(bytes.subarray(0, 16));
 }

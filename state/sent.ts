@@ -7,7 +7,7 @@ import { dayOf } from "../lib/day.ts";
 import { Fail, reason } from "../lib/fail.ts";
 import { purposeMac } from "../lib/hmac.ts";
 import type { Identity } from "../lib/identity.ts";
-import { bareMessageId } from "../lib/tag.ts";
+import { bareMessageId } from "../lib/message_id.ts";
 
 /** Days for which a Message-ID is remembered. */
 export const SENT_DAYS = 30;

@@ -7,7 +7,7 @@ import fc from "fast-check";
 import { judge } from "../../hooks/judge.ts";
 import { parseAddressList } from "../../lib/address.ts";
 import { textToBinary } from "../../lib/bytes.ts";
-import { bareMessageId } from "../../lib/tag.ts";
+import { bareMessageId } from "../../lib/message_id.ts";
 import { answerOf, type Challenge, context, delivery, genuine } from "../challenges.ts";
 import { quotedPrintable } from "../bounces.ts";
 

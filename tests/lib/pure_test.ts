@@ -60,6 +60,11 @@ const USES: Record<string, () => Promise<void>> = {
     const { mimeParts } = await import("../../lib/mime.ts");
     assert.deepEqual(await mimeParts([], Uint8Array.of(65), 1), [{ type: "text/plain", bytes: Uint8Array.of(65, 10) }]);
   },
+  async message_id() {
+    const { bareMessageId, signedMessageId } = await import("../../lib/message_id.ts");
+    assert.equal(signedMessageId("<1@x> (c)"), "<1@x> (c)");
+    assert.equal(bareMessageId("=?utf-8?b?PDFAeD4=?="), "1@x");
+  },
   async nearest() {
     const { nearest } = await import("../../lib/nearest.ts");
     assert.equal(nearest("sendre", ["mixed", "sender"]), "sender");
