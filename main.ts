@@ -18,7 +18,7 @@ const COMMANDS: Record<string, Command> = {
   keys: async (name, args) => (await import("./admin/keys.ts")).keys(name, args),
   sign: async (name, args) => (await import("./admin/sign.ts")).sign(name, args, (await import("./shim/plan.ts")).sign),
   verify: async (name, args) =>
-    (await import("./admin/verify.ts")).verify(name, args, (await import("./hooks/signed.ts")).checkSigned),
+    (await import("./admin/verify.ts")).verify(name, args, (await import("./hooks/keys.ts")).checkSignedAlone),
   shim,
   sendmail: shim,
   "qmail-inject": shim,

@@ -79,8 +79,8 @@ export function init(name: string, args: readonly string[]): Promise<number> {
         );
         makeFolder(settings.state);
         for (const part of ["tmp", "new", "cur"]) makeFolder(`${settings.incoming.spam}/${part}`);
-        // Keys that were there are used, if they are good; only then is there something that says so.
-        host.loadIdentities(settings);
+        // Key files that were there are kept, and read now: an error in one must not be left to the first message.
+        for (const identity of host.loadIdentities(settings)) void identity.keys;
         // The settings come last: with them everything is there.
         if (!createWhole(file, text)) {
           throw new Fail("config", `Settings file ${file} is there now: it was not overwritten`);

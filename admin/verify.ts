@@ -13,7 +13,7 @@ export type Check = (
 ) => Promise<string | { result: string; reason: string }>;
 
 const HELP = `Usage: countersign verify ADDRESS [--now DATE] [--config FILE]
-Says what the hook would find about a bounce to this address: valid, late or forged, and why.
+Says what the hook would find about a bounce to this address: valid, late, forged or unjudged, and why.
 Ends with 0 when it is valid, with 1 when it is not.
 
   --now     judges as of that day, 2026-11-20
@@ -39,6 +39,6 @@ export function verify(name: string, args: readonly string[], check: Check): Pro
 function inWords(found: string | { result: string; reason: string }): [word: string, why: string] {
   if (typeof found === "string") return ["unsigned", found];
   const { result, reason } = found;
-  const word = result === "genuine" ? "valid" : result === "late" ? "late" : "forged";
-  return [word, word === "forged" ? reason : reason.replace(/^\w+ /, "")]; // which says "valid" or "expired" again
+  const word = result === "genuine" ? "valid" : result === "late" || result === "unjudged" ? result : "forged";
+  return [word, reason.replace(/^(?:valid|expired) /, "")]; // which the word has said
 }

@@ -12,6 +12,7 @@ import { checkAnswer } from "./answered.ts";
 import { checkChallenge } from "./challenge.ts";
 import type { Form } from "./forms.ts";
 import { checkForged } from "./forged.ts";
+import { needsKeys } from "./keys.ts";
 import { checkProof } from "./proved.ts";
 import { checkReturned } from "./returned.ts";
 import { checkSigned } from "./signed.ts";
@@ -119,7 +120,10 @@ export async function judge(delivery: Delivery, context: Context): Promise<{ ver
     const answer = await ask(delivery, context);
     const found = typeof answer === "string" ? answer : answer.reason;
     steps.push({ check, found });
-    if (typeof answer !== "string") return { verdict: answer, steps };
+    if (typeof answer === "string") continue;
+    const verdict = needsKeys(answer, delivery, context);
+    if (verdict !== answer) steps.push({ check: verdict.check, found: verdict.reason });
+    return { verdict, steps };
   }
   throw new Error("no check decided");
 }

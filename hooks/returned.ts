@@ -1,21 +1,26 @@
 /** Does the bounce return a header of ours, with a tag that only we could have made? */
 import { binary } from "../lib/bytes.ts";
 import { Fail } from "../lib/fail.ts";
-import { identityName } from "../lib/identity.ts";
+import { identityName, sameUser } from "../lib/identity.ts";
 import { validKeys } from "../lib/keys.ts";
 import { findOriginals } from "../lib/original.ts";
 import { bareMessageId } from "../lib/message_id.ts";
 import { verifyTag } from "../lib/tag.ts";
+import { addressedIdentity } from "./addressed.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Context, Verdict } from "./judge.ts";
 
 const EXPIRED = "the returned tag is expired";
 
 /** Delivered when a tag in the body is right for the Message-ID beside it. */
-export async function checkReturned(delivery: Delivery, { identities, now }: Context): Promise<Verdict | string> {
+export async function checkReturned(delivery: Delivery, context: Context): Promise<Verdict | string> {
+  const { now } = context;
+  const addressed = addressedIdentity(delivery, context);
+  // A bounce to one identity may return a message that another of the same user signed. A tag of somebody else's
+  // proves nothing here: whoever got that message could send it to anybody.
+  const identities = context.identities.filter((one) => addressed !== undefined && sameUser(one, addressed));
   let found = "no tag of ours in what it returns";
   for await (const original of findOriginals(delivery.prefix, delivery.bodyStart)) {
-    // A bounce to one identity may return a message that another of ours signed.
     for (const identity of identities) {
       const secrets = Object.fromEntries(validKeys(identity.keys, now).map((key) => [key.id, key.secret]));
       try {

@@ -2,18 +2,19 @@
 import { type Address, canonical, formatAddress } from "../lib/address.ts";
 import { Fail } from "../lib/fail.ts";
 import { type Identity, identityName, identityOf } from "../lib/identity.ts";
-import { secretsByDigit, validKeys } from "../lib/keys.ts";
-import { prvsVerify } from "../lib/prvs.ts";
+import { KEY_LIFETIME_DAYS, secretsByDigit, validKeys } from "../lib/keys.ts";
+import { prvsOpen } from "../lib/prvs.ts";
 import { inTime, srsOpen } from "../lib/srs.ts";
 import { addressIn, type Delivery } from "./delivery.ts";
 import { type Context, forgery, isBounceSender, type Verdict } from "./judge.ts";
 
-/** Days after which a right hash is worth nothing any more. */
-const LATE = 180;
+/** Days after which a correct signature no longer proves anything. */
+const MAX_LATE_DAYS = 180;
 /** 40 bits, case folded: enough however long the hashes are that are written now. */
 const HASH_MIN = 8;
 
-type Opened = { identity: Identity; late: boolean } | { wrong: string };
+/** `late` says why it is no longer valid. */
+type Opened = { identity: Identity; late?: string } | { wrong: string };
 
 /** Delivered when an address of ours was signed, late with a mark; forged when it was not. */
 export async function checkSigned(delivery: Delivery, context: Context): Promise<Verdict | string> {
@@ -26,12 +27,23 @@ export async function checkSigned(delivery: Delivery, context: Context): Promise
       continue;
     }
     const { identity, late } = opened;
-    const reason = `${late ? "expired" : "valid"} signed address of ${identityName(identity)}`;
-    const result = !isBounceSender(delivery.sender) ? "other" : late ? "late" : "genuine";
-    return { action: "deliver", check: "signed-recipient", result, reason, identity, mark: late, signed: true };
+    const mark = late !== undefined;
+    const reason = `${late ?? "valid"} signed address of ${identityName(identity)}`;
+    const result = !isBounceSender(delivery.sender) ? "other" : mark ? "late" : "genuine";
+    return { action: "deliver", check: "signed-recipient", result, reason, identity, mark, signed: true };
   }
   if (wrong === undefined) return "the recipient is not a signed address";
   return { ...forgery("signed-recipient", wrong, context), signed: true };
+}
+
+/**
+ * What a correct signature of this age is worth. One that no key can have made in the past was made while the clock
+ * was ahead of today's: it is ours, but no day of it can be believed.
+ */
+function ofAge(identity: Identity, age: number, valid: boolean, what: string): Opened {
+  if (valid) return { identity };
+  if (age >= KEY_LIFETIME_DAYS) return { identity, late: "post-dated" };
+  return age < MAX_LATE_DAYS ? { identity, late: "expired" } : { wrong: `${what} is ${age} days old` };
 }
 
 /**
@@ -59,18 +71,29 @@ async function openSrs(text: string, { settings, identities, now }: Context): Pr
         alphabet: settings.srs.alphabet,
         now,
       });
-      if (address.toLowerCase() !== identityName(identity)) {
+      if (identityOf(identities, address) !== identity) {
         wrong = "SRS address holds an address that is not this identity's";
       } else if (age === undefined) wrong = "SRS address has a bad time stamp";
-      else if (inTime(age, settings.srs.max_age, settings.srs.skew)) return { identity, late: false };
-      else if (age < LATE) return { identity, late: true };
-      else wrong = `SRS address is ${age} days old`;
+      else {
+        const { max_age, skew } = settings.srs;
+        const opened = ofAge(identity, age, inTime(age, max_age, skew), "SRS address");
+        if ("identity" in opened) return opened;
+        ({ wrong } = opened);
+      }
     } catch (error) {
       if (!(error instanceof Fail)) throw error;
       if (wrong.endsWith("ours")) wrong = "SRS address has a wrong hash";
     }
   }
   return { wrong };
+}
+
+/** The identity that a signed address names, nothing proved: its keys are the ones that could verify it. */
+export function claimedIdentity(text: string, { identities }: Context): Identity | undefined {
+  const srs = /^(?:.*-)?(SRS0[-+=].*)@[^@]*$/is.exec(text)?.[1];
+  const address = srs === undefined ? addressIn(text) : undefined;
+  const plain = srs === undefined ? address && withoutPrvs(address) : claimed(srs);
+  return plain === undefined ? undefined : identityOf(identities, plain);
 }
 
 /** The address that an SRS0 address claims to hold, nothing proved. */
@@ -88,17 +111,16 @@ async function openPrvs(text: string, { settings, identities, now }: Context): P
   const identity = identityOf(identities, plain);
   if (identity === undefined) return undefined;
   try {
-    const signed = await prvsVerify(formatAddress(address), {
+    const { lifetime } = settings.prvs;
+    const opened = await prvsOpen(formatAddress(address), {
       secrets: secretsByDigit(validKeys(identity.keys, now)),
-      lifetime: settings.prvs.lifetime,
+      lifetime,
       now,
     });
-    return signed.toLowerCase() === identityName(identity)
-      ? { identity, late: false }
-      : { wrong: "prvs address holds an address that is not this identity's" };
+    return ofAge(identity, opened.age, opened.age <= lifetime, "prvs address");
   } catch (error) {
     if (!(error instanceof Fail)) throw error;
-    return { wrong: error.kind === "stamp-expired" ? "prvs address is expired" : "prvs address has a wrong signature" };
+    return { wrong: "prvs address has a wrong signature" };
   }
 }
 

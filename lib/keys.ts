@@ -4,8 +4,8 @@
  *     # made on the laptop
  *     k1 2026-11-20 base64:q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=
  *
- * The newest key signs, for 720 days; all younger than 900 days verify (SRS stamps
- * come round again after 1024 days, prvs stamps after 1000).
+ * The newest key signs, for 720 days; all younger than 900 days verify (SRS stamps repeat after 1024 days, prvs
+ * stamps after 1000). A signature that seems to be at least 900 days old was therefore made on a day that lies ahead.
  */
 import { type Bytes, utf8 } from "./bytes.ts";
 import { dayOf, parseDay } from "./day.ts";
@@ -58,26 +58,44 @@ export function parseKeys(text: string, name: string): Key[] {
 
 /** The keys that verify on this day. A clock may be a day behind; a key dated further ahead does not count. */
 export function validKeys(keys: readonly Key[], now: Date): Key[] {
-  return keys.filter((key) => dayOf(now) - key.created < KEY_LIFETIME_DAYS && !isAhead(key, now));
+  return keys.filter((key) => ageOf(key, now) < KEY_LIFETIME_DAYS && !isAhead(key, now));
 }
 
 /** The key that signs on this day: the newest one under 720 days with a secret of at least 16 octets. */
 export function signingKey(keys: readonly Key[], now: Date): Key | undefined {
   return validKeys(keys, now).find((key) =>
-    dayOf(now) - key.created < KEY_SIGNING_DAYS && key.secret.length >= MIN_SECRET_BYTES
+    ageOf(key, now) < KEY_SIGNING_DAYS && key.secret.length >= MIN_SECRET_BYTES
   );
 }
 
 /**
  * Why no key verifies: `future` when at least one is dated ahead (the clock of this machine may be wrong, so nothing
- * can be judged), `expired` when all are too old; undefined when a key verifies.
+ * can be judged), `expired` when all are too old; undefined when a key verifies, and where there are no keys at all.
  */
 export function noValidKey(keys: readonly Key[], now: Date): "future" | "expired" | undefined {
-  if (validKeys(keys, now).length > 0) return undefined;
+  if (keys.length === 0 || validKeys(keys, now).length > 0) return undefined;
   return keys.some((key) => isAhead(key, now)) ? "future" : "expired";
 }
 
-const isAhead = (key: Key, now: Date): boolean => key.created - dayOf(now) > 1;
+/** Why none of these keys can sign, as the end of a sentence; undefined when one can. */
+export function noSigningKey(keys: readonly Key[], now: Date): string | undefined {
+  if (signingKey(keys, now) !== undefined) return undefined;
+  const young = validKeys(keys, now).filter((key) => ageOf(key, now) < KEY_SIGNING_DAYS);
+  if (young.length > 0) return `its secret has fewer than ${MIN_SECRET_BYTES} bytes`;
+  if (keys.some((key) => isAhead(key, now))) return "it is dated in the future";
+  return `it is older than ${KEY_SIGNING_DAYS} days`;
+}
+
+/** What the log says about the keys of an identity: none can sign, or the one that does will soon stop. */
+export function keyWarning(keys: readonly Key[], now: Date): string | undefined {
+  const key = signingKey(keys, now);
+  if (key === undefined) return `no key can sign: ${noSigningKey(keys, now)}`;
+  const age = ageOf(key, now);
+  return age < KEY_WARNING_DAYS ? undefined : `key ${key.id} stops signing in ${KEY_SIGNING_DAYS - age} days`;
+}
+
+const ageOf = (key: Key, now: Date): number => dayOf(now) - key.created;
+const isAhead = (key: Key, now: Date): boolean => ageOf(key, now) < -1;
 
 /** The key digit of prvs that a key signs with. */
 export function keyDigit(key: Key): number {

@@ -22,6 +22,7 @@ const FORM = /^v1\.([a-z0-9]{1,8})\.([0-9]{1,6})\.([a-z2-7]{26})$/;
 
 /** The proof for a bounce that goes on to this identity. */
 export async function makeProof(identity: Identity, header: Header, now: Date): Promise<string | undefined> {
+  // Only our own next hook sees it, within days: a key that may not sign mail any more still serves.
   const [key] = validKeys(identity.keys, now);
   if (key === undefined) return undefined;
   const expiry = String(dayOf(now) + LIFETIME);

@@ -31,6 +31,17 @@ export interface PrvsVerifyOptions {
   now?: Date;
 }
 
+/** What a prvs address holds, its signature verified, its age not judged. */
+export interface PrvsOpened {
+  /** The address inside, in the spelling that was signed. */
+  readonly address: string;
+  /** Days since it was signed (the day of expiry less the lifetime), 0 to 999. One signed tomorrow is 999 days old. */
+  readonly age: number;
+}
+
+/** Days after which the day numbers of prvs repeat. */
+export const PRVS_CYCLE = 1000;
+
 /**
  * Signs an address with the day on which it expires.
  *
@@ -54,7 +65,7 @@ export async function prvsSign(address: string, options: PrvsSignOptions): Promi
     throw new Fail("option-invalid", `Option keyNumber is ${keyNumber}, not a single digit`);
   }
   checkLifetime(lifetime);
-  const stamp = `${keyNumber}${String((dayOf(now) + lifetime) % 1000).padStart(3, "0")}`;
+  const stamp = `${keyNumber}${String((dayOf(now) + lifetime) % PRVS_CYCLE).padStart(3, "0")}`;
   const tag = `prvs=${stamp}${await digest(secret, stamp, address)}`;
   return delimiter === "" ? `${tag}=${local}@${domain}` : `${local}${delimiter}${tag}@${domain}`;
 }
@@ -83,6 +94,15 @@ export async function prvsSign(address: string, options: PrvsSignOptions): Promi
  * ```
  */
 export async function prvsVerify(address: string, options: PrvsVerifyOptions): Promise<string> {
+  const opened = await prvsOpen(address, options);
+  if (opened.age > (options.lifetime ?? 7)) {
+    throw new Fail("stamp-expired", `Prvs address ${show(address)} is expired`);
+  }
+  return opened.address;
+}
+
+/** As {@link prvsVerify}, but returns the age instead of judging it. */
+export async function prvsOpen(address: string, options: PrvsVerifyOptions): Promise<PrvsOpened> {
   const { lifetime = 7, now = new Date() } = options;
   checkLifetime(lifetime);
   const [user, domain] = split(address);
@@ -104,9 +124,8 @@ export async function prvsVerify(address: string, options: PrvsVerifyOptions): P
     }
   }
   if (found === undefined) throw new Fail("hash-invalid", `Prvs address ${show(address)} has a wrong signature`);
-  const left = (Number(stamp.slice(1)) - (dayOf(now) % 1000) + 1000) % 1000;
-  if (left > lifetime) throw new Fail("stamp-expired", `Prvs address ${show(address)} is expired`);
-  return found;
+  const signed = Number(stamp.slice(1)) - lifetime;
+  return { address: found, age: (dayOf(now) - signed + PRVS_CYCLE) % PRVS_CYCLE };
 }
 
 const TAG = "prvs=(?<stamp>[0-9]{4})(?<hash>[0-9a-f]{6})";

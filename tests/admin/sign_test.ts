@@ -39,7 +39,7 @@ Deno.test("sign: schemes and days", async () => {
   assert.equal(srs, await signed(home, "--scheme=srs", "--now", `${iso(SIGNED)}T23:59Z`));
   assert.notEqual(srs, await signed(home, "--now", iso(SIGNED + 1)));
   const prvs = await signed(home, "--scheme", "prvs", "--now", iso(SIGNED));
-  assert.equal(await prvsVerify(prvs, { secrets: { 1: SECRET }, now }), "greg@example.org");
+  assert.equal(await prvsVerify(prvs, { secrets: { 1: SECRET }, lifetime: 14, now }), "greg@example.org");
 });
 
 Deno.test("sign: the settings say which scheme", async () => {
@@ -58,8 +58,14 @@ const ages: ["srs" | "prvs", number, string, number][] = [
   ["srs", 22, "late", 1],
   ["srs", 179, "late", 1],
   ["srs", 180, "forged", 1],
-  ["prvs", 7, "valid", 0],
-  ["prvs", 8, "forged", 1],
+  ["prvs", 14, "valid", 0],
+  ["prvs", 15, "late", 1],
+  ["prvs", 179, "late", 1],
+  ["prvs", 180, "forged", 1],
+  ["prvs", -3, "late", 1],
+  ["srs", -3, "late", 1],
+  ["srs", 1000, "unjudged", 1],
+  ["prvs", 1000, "unjudged", 1],
 ];
 for (const [scheme, days, word, status] of ages) {
   Deno.test(`verify: ${scheme} after ${days} days is ${word}`, async () => {

@@ -7,6 +7,7 @@ import { judge } from "../../hooks/judge.ts";
 import { formatAddress, parseAddress } from "../../lib/address.ts";
 import { parseConfig } from "../../lib/config.ts";
 import { dayOf } from "../../lib/day.ts";
+import type { Fail } from "../../lib/fail.ts";
 import type { Identity } from "../../lib/identity.ts";
 import { KEY_LIFETIME_DAYS } from "../../lib/keys.ts";
 import { parseHead } from "../../lib/message.ts";
@@ -58,7 +59,12 @@ async function resultAt(recipient: string, now: Date, key: Identity): Promise<st
     ledger: { find: () => Promise.resolve([]) },
     sent: () => Promise.resolve(undefined),
   };
-  return (await judge(delivery, context)).verdict.result;
+  try {
+    return (await judge(delivery, context)).verdict.result;
+  } catch (error) {
+    assert.equal((error as Fail).kind, "temporary");
+    return "deferred";
+  }
 }
 
 Deno.test("a clock that is set between a message and its bounce", async () => {
@@ -66,22 +72,16 @@ Deno.test("a clock that is set between a message and its bounce", async () => {
   const key = identity(dayOf(signed));
   const address = await senderAt(signed, key);
   const on = (days: number) => resultAt(address, new Date(signed.getTime() + days * DAY), key);
-  const genuine = new Set<number>();
-  const accepted = new Set<number>();
+  // The key is dated in the future; it verifies; it is too old. Stamps repeat after 1024 days, when no key is left.
+  const expected = (days: number) => {
+    if (days < -1) return "deferred";
+    if (days <= max_age) return days < 0 && skew === 0 ? "late" : "genuine";
+    return days < 180 ? "late" : days < KEY_LIFETIME_DAYS ? "forged" : "unjudged";
+  };
   for (let days = -2 * STAMP_CYCLE - 30; days <= 3 * STAMP_CYCLE + 30; days++) {
-    const result = await on(days);
-    if (result === "genuine") genuine.add(days);
-    if (result !== "forged") accepted.add(days);
+    assert.equal(await on(days), expected(days), `day ${days}`);
   }
-  const between = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, at) => from + at);
-  // Before the day of its key nothing is: a key of tomorrow is believed for the skew alone.
-  const first = await on(-skew) === "genuine" ? -skew : 0;
-  assert.deepEqual([...genuine].sort((a, b) => a - b), between(first, max_age));
-  assert.ok(
-    [...accepted].every((days) => days >= first && days < KEY_LIFETIME_DAYS),
-    "never when the stamp comes round again",
-  );
-  assert.ok(!accepted.has(STAMP_CYCLE) && KEY_LIFETIME_DAYS < STAMP_CYCLE);
+  assert.ok(KEY_LIFETIME_DAYS < STAMP_CYCLE);
 });
 
 Deno.test("times at which other clocks end are times like others", async () => {
@@ -91,7 +91,7 @@ Deno.test("times at which other clocks end are times like others", async () => {
     const address = await senderAt(now, key);
     assert.equal(await resultAt(address, now, key), "genuine", time);
     assert.equal(await resultAt(address, new Date(now.getTime() + max_age * DAY), key), "genuine", time);
-    assert.equal(await resultAt(address, new Date(now.getTime() + STAMP_CYCLE * DAY), key), "forged", time);
+    assert.equal(await resultAt(address, new Date(now.getTime() + STAMP_CYCLE * DAY), key), "unjudged", time);
   }
 });
 

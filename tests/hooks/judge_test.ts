@@ -156,7 +156,10 @@ Deno.test("what a signed recipient was found to be is told, and that it was one"
     [await stamped("11")]: "SRS address has a bad time stamp",
     [await stamped("GA", "eve")]: "SRS address holds an address that is not this identity's",
     [await prvs(now)]: "valid signed address of greg@example.org",
-    [await prvs(day(-8))]: "prvs address is expired",
+    [await prvs(day(-8))]: "expired signed address of greg@example.org",
+    [await prvs(day(-180))]: "prvs address is 187 days old",
+    [await prvs(day(8))]: "post-dated signed address of greg@example.org",
+    [await srs(greg, { now: day(2) })]: "post-dated signed address of greg@example.org",
     "prvs=2807abcdef=greg@example.org": "prvs address has a wrong signature",
   };
   for (const [recipient, reason] of Object.entries(rows)) {
@@ -293,10 +296,10 @@ Deno.test("a signed recipient that is wrong is a forgery, whoever sends", { perm
     { what: "a person", given: delivery("jo@b.example", mine.replace("=JJ=", "=JK="), LETTER), ...bad },
     { what: "prvs, wrong", given: delivery(null, "prvs=2807abcdef=greg@example.org", BOUNCE), ...bad },
     {
-      what: "prvs, expired",
+      what: "prvs, long expired",
       given: delivery(
         null,
-        await prvsSign("greg@example.org", { secret: "greg new", keyNumber: 2, now: day(-8) }),
+        await prvsSign("greg@example.org", { secret: "greg new", keyNumber: 2, now: day(-180) }),
         BOUNCE,
       ),
       ...bad,
