@@ -9,14 +9,14 @@ import type { Ledger } from "../lib/ledger.ts";
 import { field, type Header, named, printHead, without } from "../lib/message.ts";
 import { makeProof, PROOF_FIELD } from "../lib/proof.ts";
 import { cleanEnvironment, envBytes } from "../lib/host.ts";
-import { handOver, spoolIn } from "../transport/handover.ts";
+import { handOver, isPermanent, spoolIn, whyFailed } from "../transport/handover.ts";
 import { inject } from "../transport/injector.ts";
 import { deliverToMaildir, makeFolders } from "../transport/maildir.ts";
 import type { Outcome } from "./exits.ts";
 import type { Place } from "./place.ts";
 import { isBounceSender, type Verdict } from "./judge.ts";
 import { withoutResults, withResult } from "./result_field.ts";
-import { addressIn, type Caller, type Delivery } from "./delivery.ts";
+import { addressIn, type Caller, type Delivery, DOUBLE_BOUNCE, isInSrsDomain } from "./delivery.ts";
 
 /** What came of it, and why, which may be another reason than the judge's. */
 export interface Ended {
@@ -30,7 +30,8 @@ export interface Scene {
   readonly settings: Settings;
   readonly ledger: Ledger;
   readonly delivery: Delivery;
-  readonly body: AsyncIterable<Uint8Array>;
+  /** The body, once; again where the whole message was in the prefix. */
+  body(): AsyncIterable<Uint8Array>;
   readonly now: Date;
   readonly stop: AbortSignal;
 }
@@ -41,21 +42,35 @@ export interface Scene {
  * @throws {Fail} when it did not come to that
  */
 export async function deliver(place: Place, verdict: Verdict, scene: Scene): Promise<Ended> {
-  if (place !== "forward") {
-    await deliverToMaildir(place.maildir, await arrived(verdict, scene));
-    return { outcome: "delivered", reason: verdict.reason };
-  }
-  // Only what is known to be somebody's can be forwarded to him.
+  if (place !== "forward") return await intoMaildir(place.maildir, verdict, scene);
+  // Only what is known to belong to somebody can be forwarded to them.
   if (verdict.identity !== undefined) return await forward(verdict, verdict.identity, scene);
-  if (verdict.mark) return await refuse(verdict, scene);
-  if (inSrsDomain(scene)) return await refuse({ ...verdict, reason: "the recipient is not a signed address" }, scene);
-  throw new Fail("config", "Ordinary mail cannot be forwarded: --forward is for the SRS domain alone");
+  const { delivery, settings } = scene;
+  if (verdict.mark) return await keepHere(verdict, scene);
+  if (delivery.recipients.length === 0) {
+    return await keepHere({ ...verdict, reason: "the recipient is unknown or unreadable" }, scene);
+  }
+  if (delivery.recipients.some((one) => isInSrsDomain(one, settings))) {
+    return await fileSpam({ ...verdict, reason: "the recipient is not a signed address" }, scene);
+  }
+  if (settings.incoming.inbox !== "") return await keepHere(verdict, scene);
+  const what = "Ordinary mail cannot be forwarded: --forward is for the SRS domain alone, or set incoming.inbox";
+  throw new Fail("config", what);
 }
 
-/** Was it sent to an SRS domain of ours? There is nobody there but signed addresses. */
-function inSrsDomain({ settings, delivery }: Scene): boolean {
-  const domains = settings.identity.map((one) => one.srs_domain.toLowerCase()).filter((domain) => domain !== "");
-  return delivery.recipients.some((one) => domains.includes(one.slice(one.lastIndexOf("@") + 1).toLowerCase()));
+async function intoMaildir(maildir: string, verdict: Verdict, scene: Scene): Promise<Ended> {
+  await deliverToMaildir(maildir, await arrived(verdict, scene));
+  return { outcome: "delivered", reason: verdict.reason };
+}
+
+/**
+ * Keeps what can never be forwarded: in the inbox where there is one, else in
+ * the spam folder. To defer it would only delay the bounce that our own server
+ * writes when its queue gives up.
+ */
+async function keepHere(verdict: Verdict, scene: Scene): Promise<Ended> {
+  const { inbox } = scene.settings.incoming;
+  return inbox === "" ? await fileSpam(verdict, scene) : await intoMaildir(inbox, verdict, scene);
 }
 
 /** Into the spam maildir, by our own writer or the user's program. */
@@ -91,18 +106,11 @@ export async function keep(verdict: Verdict, scene: Scene): Promise<Ended> {
   return { outcome: "answered", reason: verdict.reason };
 }
 
-/** Refusing what has no sender, or a daemon's, would bounce a bounce: it is filed instead. */
-export async function refuse(verdict: Verdict, scene: Scene): Promise<Ended> {
-  const { sender } = scene.delivery;
-  if (sender === undefined || isBounceSender(sender)) return await fileSpam(verdict, scene);
-  return { outcome: "refuse", reason: verdict.reason };
-}
-
 /** The message as a maildir gets it: result field, and under qmail the lines that qmail-local leaves to the deliverer. */
 async function arrived(verdict: Verdict, scene: Scene) {
   const lines = [await qmailLine("RPLINE", scene), await qmailLine("DTLINE", scene)];
   const head = printHead(withResult(scene.delivery.header, verdict), scene.delivery.cut);
-  return { head: concat(...lines, head), body: scene.body };
+  return { head: concat(...lines, head), body: scene.body() };
 }
 
 /** RPLINE and DTLINE, bytes as they are, if they are one line each. */
@@ -121,7 +129,8 @@ async function forward(verdict: Verdict, identity: Identity, scene: Scene): Prom
   const { settings, delivery, now } = scene;
   const mine = `Delivered-To: ${identityName(identity)}`;
   if (delivery.header.some((one) => named(one, "Delivered-To") && one.raw.toLowerCase() === mine.toLowerCase())) {
-    return await refuse({ ...verdict, reason: `it was delivered to ${identityName(identity)} before: a loop` }, scene);
+    const reason = `it was delivered to ${identityName(identity)} before: a loop`;
+    return await keepHere({ ...verdict, reason }, scene);
   }
   const bounce = isBounceSender(delivery.sender);
   // Nobody can be told at an address that cannot be read: that goes on with the null sender, but is no bounce.
@@ -129,14 +138,22 @@ async function forward(verdict: Verdict, identity: Identity, scene: Scene): Prom
   let header = withoutResults(without(delivery.header, "Return-Path"));
   if (bounce) {
     header = complete(header, identity, now);
-    const proof = await makeProof(identity, header, now);
+    // A double bounce was not proved to be ours, so the next hook must judge it by itself.
+    const proof = delivery.sender === DOUBLE_BOUNCE ? undefined : await makeProof(identity, header, now);
     if (proof !== undefined) header = [field(PROOF_FIELD, proof), ...header];
   }
   const { forward_sender } = settings.incoming;
   const own = forward_sender === "" ? null : parseAddress(forward_sender);
   const handover = { sender: person ?? own, recipients: [identity.address], dsn: {} };
-  const message = { head: concat(await qmailLine("DTLINE", scene), printHead(header, delivery.cut)), body: scene.body };
-  await handOver(settings, handover, message, scene.stop);
+  const head = concat(await qmailLine("DTLINE", scene), printHead(header, delivery.cut));
+  try {
+    await handOver(settings, handover, { head, body: scene.body() }, scene.stop);
+  } catch (error) {
+    // Of a longer message what was sent cannot be read again.
+    if (!isPermanent(error) || delivery.whole !== true) throw error;
+    const reason = `it cannot be forwarded: ${whyFailed(error, settings.log_addresses)}`;
+    return await keepHere({ ...verdict, reason }, scene);
+  }
   return { outcome: "forwarded", reason: verdict.reason };
 }
 

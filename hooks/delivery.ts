@@ -1,5 +1,6 @@
 /** What an MTA hands to a hook, in the words of whichever program called it. */
 import { type Address, parseAddressList } from "../lib/address.ts";
+import type { Settings } from "../lib/config.ts";
 import { type Header, named, value } from "../lib/message.ts";
 
 /** The program that called, as `--as` names it; never guessed. */
@@ -7,6 +8,9 @@ export type Caller = "qmail" | "maildrop" | "procmail" | "postfix" | "filter" | 
 
 /** The names for `--as`. */
 export const CALLERS: readonly Caller[] = ["qmail", "maildrop", "procmail", "postfix", "filter", "condredirect"];
+
+/** The envelope sender of qmail's double bounces. */
+export const DOUBLE_BOUNCE = "#@[]";
 
 /** One message for one recipient. */
 export interface Delivery {
@@ -33,6 +37,19 @@ export interface Given {
   readonly recipient?: string | undefined;
 }
 
+/**
+ * Does an address hold bytes that are not UTF-8, for which Deno writes U+FFFD?
+ * It is then no address that we signed or own, and trying again cannot make it
+ * readable: a sender counts as a person, a recipient as somebody else.
+ */
+export const isUnreadable = (address: string): boolean => address.includes("\ufffd");
+
+/** Is it an address in an SRS domain of ours? Only signed addresses exist there. */
+export function isInSrsDomain(address: string, settings: Settings): boolean {
+  const domain = address.slice(address.lastIndexOf("@") + 1).toLowerCase();
+  return domain !== "" && settings.identity.some((one) => one.srs_domain.toLowerCase() === domain);
+}
+
 /** Who sent it, to whom, as this caller tells it. */
 export async function envelope(
   caller: Caller,
@@ -50,7 +67,7 @@ export async function envelope(
     : await otherRecipients(onTop, env);
   return {
     sender: sender === undefined ? undefined : nullOr(sender),
-    recipients: [...new Set(names.filter((name) => name !== ""))],
+    recipients: [...new Set(names.filter((name) => name !== "" && !isUnreadable(name)))],
   };
 }
 

@@ -9,7 +9,7 @@ import { printHead } from "../lib/message.ts";
 import { untilStopped } from "../lib/stop.ts";
 import { VERSION } from "../lib/version.ts";
 import { fileLedger } from "../state/ledger.ts";
-import { deliver, type Ended, fileSpam, keep, refuse, type Scene } from "./act.ts";
+import { deliver, type Ended, fileSpam, keep, type Scene } from "./act.ts";
 import { whyFailed } from "../transport/handover.ts";
 import { addressedIdentity } from "./addressed.ts";
 import { giveAnswer } from "./answer.ts";
@@ -56,7 +56,8 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   const scene = (): Scene => {
     const stop = host.stopped();
     const ledger = fileLedger(`${settings.state}/ledger`);
-    return { caller: options.caller, settings, ledger, delivery, body: untilStopped(bodyOf(input), stop), now, stop };
+    const body = () => untilStopped(bodyOf(input), stop);
+    return { caller: options.caller, settings, ledger, delivery, body, now, stop };
   };
 
   const plain = addressedIdentity(delivery, context) !== undefined;
@@ -73,8 +74,6 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   const { outcome } = ended;
   // qmail gives a file; others a pipe, and do not like it closed early.
   if (!DONE.includes(outcome) && options.caller !== "qmail") await host.drain(input.body());
-  // What a hook says when it refuses stands in the bounce.
-  if (outcome === "refuse") host.complain(name, ended.reason);
   return { outcome, last: place !== undefined };
 }
 
@@ -82,7 +81,7 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
 function leave(caller: Caller, { action, reason }: Verdict, place: Place | undefined): Ended | undefined {
   // condredirect moves the message itself: it is told which, no more.
   if (caller === "condredirect") {
-    return { outcome: action === "spam" || action === "refuse" ? "redirected" : "go-on", reason };
+    return { outcome: action === "spam" ? "redirected" : "go-on", reason };
   }
   return action === "deliver" && place === undefined ? { outcome: "go-on", reason } : undefined;
 }
@@ -90,7 +89,6 @@ function leave(caller: Caller, { action, reason }: Verdict, place: Place | undef
 async function act(verdict: Verdict, place: Place | undefined, scene: Scene): Promise<Ended> {
   const { action } = verdict;
   if (action === "spam") return await fileSpam(verdict, scene);
-  if (action === "refuse") return await refuse(verdict, scene);
   if (action === "answer") {
     const given = await giveAnswer(verdict, scene);
     if (given === "answered") return await keep(verdict, scene);

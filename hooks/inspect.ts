@@ -73,7 +73,7 @@ export async function inspect(
     bounceSender: isBounceSender(delivery.sender),
     sign: signOfBounce(delivery),
     verdict,
-    outcome: outcomeOf(caller, verdict, delivery, settings),
+    outcome: outcomeOf(caller, verdict, settings),
     steps,
     tags,
     returnedId: tags[0]?.messageId ?? returnedId(delivery),
@@ -92,10 +92,10 @@ async function received(caller: Caller | undefined, given: Given, input: Input):
 }
 
 /** What hooks/act.ts does with the verdict; tests hold the two together. */
-function outcomeOf(caller: Caller | undefined, verdict: Verdict, { sender }: Delivery, settings: Settings): string {
+function outcomeOf(caller: Caller | undefined, verdict: Verdict, settings: Settings): string {
   const { action, mark, signed } = verdict;
   if (caller === "filter") return "passed through with a result field";
-  const forged = action === "spam" || action === "refuse";
+  const forged = action === "spam";
   if (caller === "condredirect") return forged ? "redirected" : "left to the next line";
   if (action === "answer") return "answered, once; then kept";
   if (!forged) {
@@ -104,8 +104,6 @@ function outcomeOf(caller: Caller | undefined, verdict: Verdict, { sender }: Del
     const where = last && inbox === "" && !forward ? "; the hook's line or incoming.inbox must say where" : "";
     return `delivered${mark ? ", with a mark where the hook itself delivers" : ""}${where}`;
   }
-  // To refuse what has no sender would bounce a bounce.
-  if (action === "refuse" && sender !== undefined && !isBounceSender(sender)) return "refused";
   const { spam, spam_command } = settings.incoming;
   return spam_command.length === 0 ? `filed into ${spam}` : `filed by ${spam_command[0]}`;
 }

@@ -4,12 +4,13 @@
  */
 import type { Settings } from "../lib/config.ts";
 import type { Identity } from "../lib/identity.ts";
-import type { Delivery } from "./delivery.ts";
+import { type Delivery, DOUBLE_BOUNCE, isUnreadable } from "./delivery.ts";
 import type { LedgerView } from "../lib/ledger.ts";
 import type { SentView } from "../state/sent.ts";
 import { checkAddressed } from "./addressed.ts";
 import { checkAnswer } from "./answered.ts";
 import { checkChallenge } from "./challenge.ts";
+import { checkDoubleBounce } from "./double_bounce.ts";
 import type { Form } from "./forms.ts";
 import { checkForged } from "./forged.ts";
 import { needsKeys } from "./keys.ts";
@@ -17,8 +18,8 @@ import { checkProof } from "./proved.ts";
 import { checkReturned } from "./returned.ts";
 import { checkSigned } from "./signed.ts";
 
-/** What is done with the message. */
-export type Action = "deliver" | "spam" | "refuse" | "answer";
+/** What is done with the message. Refusing is for a door, which knows `incoming.forged`; behind it forged mail is filed. */
+export type Action = "deliver" | "spam" | "answer";
 
 /** An answer to a challenge, to be given once. */
 export interface Answer {
@@ -52,7 +53,7 @@ export interface Verdict {
 export function forgery(check: string, reason: string, { settings }: Context, marked = false): Verdict {
   const { forged } = settings.incoming;
   if (marked || forged === "mark") return { action: "deliver", check, result: "suspect", reason, mark: true };
-  return { action: forged, check, result: "forged", reason, mark: true };
+  return { action: "spam", check, result: "forged", reason, mark: true };
 }
 
 /**
@@ -104,6 +105,7 @@ export interface Step {
 
 /** In this order; HACKING.md tells how to add one. The last always decides. */
 const CHECKS: readonly [string, Check][] = [
+  ["double-bounce", checkDoubleBounce],
   ["challenge", checkChallenge],
   ["signed-recipient", checkSigned],
   ["addressed", checkAddressed],
@@ -130,5 +132,7 @@ export async function judge(delivery: Delivery, context: Context): Promise<{ ver
 
 /** Null sender, double bounce, or a daemon: what such a sender writes is treated as a bounce. */
 export function isBounceSender(sender: Delivery["sender"]): boolean {
-  return sender === null || sender === "#@[]" || (sender !== undefined && /^mailer-daemon@/i.test(sender));
+  if (sender === null || sender === DOUBLE_BOUNCE) return true;
+  // What cannot be read counts as a person's address.
+  return sender !== undefined && !isUnreadable(sender) && /^mailer-daemon@/i.test(sender);
 }

@@ -35,11 +35,11 @@ export async function choosePlace(
   if (options.maildir !== undefined) return { maildir: options.maildir };
   if (options.forward && !plain) return "forward";
   // An answer that cannot be given is a delivery, too.
-  if (options.forward && (verdict.action === "deliver" || verdict.action === "answer")) {
-    throw new Fail(
-      "config",
-      "Mail to an identity's own address cannot be forwarded to it: --forward is for the SRS domain",
-    );
+  if (options.forward && verdict.action !== "spam") {
+    // Not deferred for ever where there is an inbox: a stranger may choose the address by which it comes here.
+    if (settings.incoming.inbox !== "") return { maildir: settings.incoming.inbox };
+    const what = "Mail to an identity's own address cannot be forwarded to it";
+    throw new Fail("config", `${what}: --forward is for the SRS domain, or set incoming.inbox`);
   }
   if (options.forward) return undefined;
   const behind: Behind = options.caller === "qmail"
@@ -50,6 +50,6 @@ export async function choosePlace(
   if (behind === "more" || (behind === "unknown" && verdict.signed !== true)) return undefined;
   if (settings.incoming.forward && !plain) return "forward";
   if (settings.incoming.inbox !== "") return { maildir: settings.incoming.inbox };
-  if (verdict.action === "spam" || verdict.action === "refuse") return undefined;
+  if (verdict.action === "spam") return undefined;
   throw new Fail("config", "Nothing delivers behind this hook: give it --maildir, or set incoming.inbox");
 }

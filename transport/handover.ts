@@ -13,6 +13,12 @@ import { Rejected } from "./rejected.ts";
 /** Set in the environment of every injector: whoever finds it set was called by itself. */
 export const LOOP_MARK = "COUNTERSIGN_INJECTING";
 
+/** Is it certain that this message will not be taken another time either? (65: EX_DATAERR of sysexits.h) */
+export function isPermanent(error: unknown): boolean {
+  if (error instanceof Rejected && error.code === 65) return true;
+  return error instanceof Fail && (error.kind === "refused" || error.kind === "data");
+}
+
 /** What went wrong, for the log: what a program says about a message may hold other people's addresses. */
 export function whyFailed(error: unknown, whole: boolean): string {
   if (whole) return reason(error);

@@ -83,7 +83,7 @@ export function checkMaildrop({ file, text, mode }: TextFile, programs: Programs
   return list;
 }
 
-/** The statuses that the lines below must know: filed and refused end the filter, later must reach the MTA. */
+/** The statuses that the lines below must know: filed ends the filter, later must reach the MTA. */
 function checkAnswer(
   below: readonly string[],
   delivers: boolean,

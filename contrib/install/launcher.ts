@@ -42,7 +42,7 @@ export function checkoutStart({ launcher, rights, entry, up }: typeof PROGRAMS[n
 
 /** The statuses that are a program's own word, by the file it starts: a hook's 64 would be a bounce under qmail. */
 function statuses(entry: string): string {
-  const [shim, hook] = ["6[4-9] | 7[0-8] | 100 | 111", "10 | 75 | 77 | 99 | 100 | 111"];
+  const [shim, hook] = ["6[4-9] | 7[0-8] | 100 | 111", "10 | 75 | 99 | 111"];
   if (entry.includes("incoming.")) return `0 | ${hook}`;
   return entry.includes("shim/") ? `0 | ${shim}` : `0 | 10 | 99 | ${shim}`;
 }

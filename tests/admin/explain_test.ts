@@ -126,7 +126,6 @@ Deno.test("a tag is told with the way in which it was found", async () => {
 const OUTCOMES: [string, string[]][] = [
   ["filed into ", ["filed"]],
   ["filed by ", ["filed"]],
-  ["refused", ["refuse"]],
   ["redirected", ["redirected"]],
   ["left to the next line", ["go-on"]],
   ["passed through", ["go-on"]],

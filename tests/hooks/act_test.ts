@@ -1,4 +1,4 @@
-/** What the hook does itself: refusing, filing, delivering, and what stands in front of what it writes. */
+/** What the hook does itself: filing, delivering, and what stands in front of what it writes. */
 import assert from "node:assert/strict";
 import { FORGED, FORGED_SRS, gregsHome, ORDINARY } from "../programs/letters.ts";
 import { fieldOf, Home, oneLine } from "../rig.ts";
@@ -9,21 +9,11 @@ const PLAIN = "greg@example.org";
 const MAILDIR = `[transport]\nvia = "maildir"\nmaildir = "~/out"\n`;
 const where = (home: Home) => [home.mails("Maildir").length, home.mails("Maildir/.Spam").length];
 
-Deno.test("a refusal says why: it becomes the text of the bounce", async () => {
-  const rows = [["qmail", 100], ["maildrop", 77], ["procmail", 77], ["postfix", 77]] as const;
-  for (const [caller, status] of rows) {
-    using home = gregsHome('forged = "refuse"\ninbox = "~/Maildir"');
-    const env = { SENDER: FRIEND, RECIPIENT: FORGED_SRS };
-    oneLine(await home.hook(["--as", caller], ORDINARY, env), status, /^incoming: SRS address has a wrong hash$/m);
-    assert.deepEqual(where(home), [0, 0]);
-  }
-});
-
-Deno.test("a bounce is never refused: filed, and nothing said", async () => {
+Deno.test("nothing is refused behind the door, so that no bounce is sent: it is filed, and nothing said", async () => {
   const senders = [
     "",
     "<>",
-    "#@[]",
+    FRIEND,
     "MAILER-DAEMON@mx.example.net",
     "mailer-daemon@x.example",
     "MAILER-DAEMON",
@@ -33,12 +23,26 @@ Deno.test("a bounce is never refused: filed, and nothing said", async () => {
     for (const recipient of [FORGED_SRS, PLAIN]) {
       for (const [caller, done] of [["qmail", 99], ["maildrop", 99], ["procmail", 0], ["postfix", 0]] as const) {
         if (sender === undefined && (caller === "qmail" || recipient === PLAIN)) continue; // 75, and nobody's bounce
+        if (sender === FRIEND && recipient === PLAIN) continue; // ordinary mail
         using home = gregsHome('forged = "refuse"\ninbox = "~/Maildir"');
         const env = { RECIPIENT: recipient, ...(sender !== undefined && { SENDER: sender }) };
         const ran = await home.hook(["--as", caller], FORGED, env);
         assert.deepEqual(ran, { code: done, stdout: "", stderr: "" }, `${caller} ${sender} ${recipient}`);
         assert.deepEqual(where(home), [0, 1]);
       }
+    }
+  }
+});
+
+Deno.test("a double bounce is delivered with a mark, never filed", async () => {
+  for (const recipient of [FORGED_SRS, PLAIN, await signed(), "nobody@srs.example.org", "ann@example.org"]) {
+    for (const [caller, done] of [["qmail", 99], ["maildrop", 0], ["procmail", 0], ["postfix", 0]] as const) {
+      using home = gregsHome('forged = "refuse"');
+      const args = ["--as", caller, "--maildir", `${home.path}/Maildir`];
+      const ran = await home.hook(args, FORGED, { SENDER: "#@[]", RECIPIENT: recipient });
+      assert.deepEqual(ran, { code: done, stdout: "", stderr: "" }, `${caller} ${recipient}`);
+      assert.deepEqual(where(home), [1, 0]);
+      assert.match(fieldOf(home.mails("Maildir")[0]!, "X-Countersign"), /^other; check=double-bounce; /);
     }
   }
 });

@@ -117,7 +117,15 @@ Deno.test("the log says what happened", async (t) => {
     ["delivered", plain, inbox, FRIEND, PLAIN, 99, /result=other check=addressed outcome=delivered /],
     ["filed", plain, as("maildrop"), "", PLAIN, 99, /result=forged check=forged outcome=filed /],
     ["filed by the filter is not ours to know", plain, as("filter"), "", PLAIN, 0, /result=forged .* outcome=go-on /],
-    ["refuse", refusing, as("qmail"), FRIEND, FORGED_SRS, 100, /result=forged check=signed-recipient outcome=refuse /],
+    [
+      "a person, filed",
+      refusing,
+      as("qmail"),
+      FRIEND,
+      FORGED_SRS,
+      99,
+      /result=forged check=signed-recipient outcome=filed /,
+    ],
     ["filed, not refused", refusing, as("qmail"), "", FORGED_SRS, 99, /result=forged .* outcome=filed /],
     ["redirected", plain, as("condredirect"), "", PLAIN, 0, /result=forged .* outcome=redirected /],
     [
@@ -129,7 +137,7 @@ Deno.test("the log says what happened", async (t) => {
       99,
       /identity=greg@example\.org result=genuine .* outcome=forwarded /,
     ],
-    ["refuse when forwarding", forwarding(), forward, FRIEND, stranger, 100, / outcome=refuse /],
+    ["filed when forwarding", forwarding(), forward, FRIEND, stranger, 99, / outcome=filed /],
     [
       "defer: the program fails",
       forwarding("exit 67"),

@@ -4,9 +4,9 @@ import type { Action, Verdict } from "../../hooks/judge.ts";
 import { choosePlace, type Place } from "../../hooks/place.ts";
 import { parseConfig } from "../../lib/config.ts";
 
-const ACTIONS: Action[] = ["deliver", "spam", "refuse", "answer"];
-/** What a hook may file or refuse on its own; the rest must get somewhere. */
-const ENDS: Action[] = ["spam", "refuse"];
+const ACTIONS: Action[] = ["deliver", "spam", "answer"];
+/** What a hook files on its own; the rest must get somewhere. */
+const ENDS: Action[] = ["spam"];
 
 interface Wanted {
   caller: Caller;
@@ -68,6 +68,7 @@ Deno.test("the command line comes before all else", { permissions: "none" }, asy
         // To oneself it would be a loop; what is filed goes nowhere.
         const loop: Wanted = { caller, action, incoming, forward: true, plain: true };
         if (ENDS.includes(action)) await good(loop, undefined);
+        else if (incoming === BOTH) await good(loop, inbox);
         else await bad(loop, /^Mail to an identity's own address cannot be forwarded to it: /);
       }
     }

@@ -50,7 +50,7 @@ for (const name of ALL) {
       ["a forged bounce", FORGED, told(""), 0, 1],
       ["a forged bounce, the envelope only in the header", withEnvelope(FORGED), {}, 0, 1],
       ["a forged bounce, Postfix's pipe(8)", withEnvelope(FORGED, "MAILER-DAEMON"), {}, 0, 1],
-      ["a forged double bounce", FORGED, told("#@[]"), 0, 1],
+      ["a double bounce", FORGED, told("#@[]"), 1, 0],
       ["a forged SRS address", FORGED, told("", FORGED_SRS), 0, 1],
       ["a person's mail", ORDINARY, told("friend@friend.example"), 1, 0],
       ["a person's mail to the SRS address", ORDINARY, told("friend@friend.example", sender), 1, 0],
@@ -195,19 +195,19 @@ test(`maildrop: to "|hook" ends with success, and "later" stays later`, async ()
   counts(home, 1, 1);
 });
 
-test("maildrop: refusing", async (t) => {
-  const table: [what: string, message: string, env: Record<string, string>, code: number, spam: number][] = [
-    ["a forged SRS address, from a person", ORDINARY, told("friend@friend.example", FORGED_SRS), 77, 0],
-    ["from the null sender: filed, never refused", FORGED, told("", FORGED_SRS), 0, 1],
-    ["a double bounce: filed, never refused", FORGED, told("#@[]", FORGED_SRS), 0, 1],
+test("maildrop: nothing is refused", async (t) => {
+  const table: [what: string, message: string, env: Record<string, string>, spam: number][] = [
+    ["a forged SRS address, from a person", ORDINARY, told("friend@friend.example", FORGED_SRS), 1],
+    ["from the null sender", FORGED, told("", FORGED_SRS), 1],
+    ["a double bounce", FORGED, told("#@[]", FORGED_SRS), 0],
   ];
-  for (const [what, message, env, code, spam] of table) {
+  for (const [what, message, env, spam] of table) {
     for (const name of [BACKTICKS, LAST]) {
       await t.step(`${what}: ${name}`, async () => {
         using home = gregsHome(`forged = "refuse"`);
         const ran = await maildrop(home, snippet(name), message, env);
-        assert.equal(ran.code, code, ran.stderr);
-        counts(home, 0, spam);
+        assert.equal(ran.code, 0, ran.stderr);
+        counts(home, 1 - spam, spam);
       });
     }
   }

@@ -150,7 +150,7 @@ Deno.test("the hook's page names every caller and its statuses, and the contract
     assert.match(page, new RegExp(`^\\.Cm ${caller}\\b`, "m"));
     const [, line = ""] = new RegExp(`^\\.Cm ${caller} :\\n(.*)$`, "m").exec(status) ?? [];
     const told = [...line.matchAll(/(\d+),/g)].map(([, number]) => Number(number)).sort();
-    const outcomes = (["go-on", "filed", "refuse", "defer"] as const).map((one) => exitStatus(caller, one, false));
+    const outcomes = (["go-on", "filed", "defer"] as const).map((one) => exitStatus(caller, one, false));
     assert.deepEqual(told, [...new Set(outcomes)].sort(), caller);
   }
   assert.match(page, /Each answer enters the user into the contract/);
