@@ -5,7 +5,7 @@
  */
 import { parseAddressList } from "../lib/address.ts";
 import { dayOf } from "../lib/day.ts";
-import { Fail } from "../lib/fail.ts";
+import { isRejection } from "../lib/fail.ts";
 import { type Identity, identityName, identityOf } from "../lib/identity.ts";
 import { validKeys } from "../lib/keys.ts";
 import { disagreement, type Found } from "../lib/ledger.ts";
@@ -87,7 +87,7 @@ async function message(
   try {
     await verifyTag(tags[0]!, identityName(identity), ids[0]!, { secrets, now });
   } catch (error) {
-    if (!(error instanceof Fail)) throw error;
+    if (!isRejection(error)) throw error;
     return "the returned tag is not ours";
   }
   const found = await ledger!.find({ messageId: bareMessageId(ids[0]!) });

@@ -1,6 +1,6 @@
 /** What the hook would do with a message, step by step, for `countersign explain`. Changes nothing. */
 import type { Settings } from "../lib/config.ts";
-import { Fail, show } from "../lib/fail.ts";
+import { Fail, isRejection, show } from "../lib/fail.ts";
 import { env, type Input } from "../lib/host.ts";
 import { type Identity, identityName } from "../lib/identity.ts";
 import { validKeys } from "../lib/keys.ts";
@@ -119,7 +119,7 @@ async function foundTags({ prefix, bodyStart }: Delivery, { identities, now }: C
         maker = identityName(identity);
         break;
       } catch (error) {
-        if (!(error instanceof Fail)) throw error;
+        if (!isRejection(error)) throw error;
       }
     }
     out.push({ tag, messageId, by, identity: maker });

@@ -1,6 +1,6 @@
 /** Does the bounce return a header of ours, with a tag that only we could have made? */
 import { binary } from "../lib/bytes.ts";
-import { Fail } from "../lib/fail.ts";
+import { isRejection } from "../lib/fail.ts";
 import { identityName, sameUser } from "../lib/identity.ts";
 import { validKeys } from "../lib/keys.ts";
 import { findOriginals } from "../lib/original.ts";
@@ -28,7 +28,7 @@ export async function checkReturned(delivery: Delivery, context: Context): Promi
         const reason = `returns a message of ${identityName(identity)} (tag found in ${original.by})`;
         return { action: "deliver", check: "returned-header", result: "genuine", reason, identity };
       } catch (error) {
-        if (!(error instanceof Fail)) throw error;
+        if (!isRejection(error)) throw error;
         // Expired, it was ours: what another identity's keys say of it counts less.
         if (error.kind === "tag-expired") found = EXPIRED;
         else if (found !== EXPIRED) found = "the returned tag is not for this message";

@@ -1,6 +1,6 @@
 /** Was it sent to an SRS or prvs address of ours? Then the address itself is the proof. */
 import { type Address, canonical, formatAddress } from "../lib/address.ts";
-import { Fail } from "../lib/fail.ts";
+import { isRejection } from "../lib/fail.ts";
 import { type Identity, identityName, identityOf } from "../lib/identity.ts";
 import { KEY_LIFETIME_DAYS, secretsByDigit, validKeys } from "../lib/keys.ts";
 import { prvsOpen } from "../lib/prvs.ts";
@@ -81,7 +81,7 @@ async function openSrs(text: string, { settings, identities, now }: Context): Pr
         ({ wrong } = opened);
       }
     } catch (error) {
-      if (!(error instanceof Fail)) throw error;
+      if (!isRejection(error)) throw error;
       if (wrong.endsWith("ours")) wrong = "SRS address has a wrong hash";
     }
   }
@@ -119,7 +119,7 @@ async function openPrvs(text: string, { settings, identities, now }: Context): P
     });
     return ofAge(identity, opened.age, opened.age <= lifetime, "prvs address");
   } catch (error) {
-    if (!(error instanceof Fail)) throw error;
+    if (!isRejection(error)) throw error;
     return { wrong: "prvs address has a wrong signature" };
   }
 }

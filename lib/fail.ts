@@ -62,6 +62,17 @@ export class Fail extends Error {
   }
 }
 
+/** The kinds that say something about this machine; all others are findings about an address or a signature. */
+const OURS: readonly Kind[] = ["usage", "data", "refused", "system", "io", "temporary", "permission", "config"];
+
+/**
+ * Was a stranger's address or signature found to be wrong? A check that goes on
+ * after it must not go on after a key file that cannot be read.
+ */
+export function isRejection(error: unknown): error is Fail {
+  return error instanceof Fail && !OURS.includes(error.kind);
+}
+
 /**
  * The kind of a failure of the system: what is only not permitted waits for `countersign permit`.
  *

@@ -51,10 +51,10 @@ const wrong: [what: string, prepare: (home: Home) => void, says: (home: Home) =>
 for (const [what, prepare, says] of wrong) {
   Deno.test(`${what}: one line that names the place, and later, for each caller`, async () => {
     for (const caller of CALLERS) {
-      for (const mail of [FORGED, ORDINARY]) {
+      for (const [mail, recipient] of [[FORGED, PLAIN], [ORDINARY, PLAIN], [FORGED, FORGED_SRS]] as const) {
         using home = gregsHome();
         prepare(home);
-        const env = { SENDER: "", RECIPIENT: PLAIN };
+        const env = { SENDER: "", RECIPIENT: recipient };
         const ran = await home.hook(["--as", caller], mail, env);
         oneLine(ran, LATER[caller], /^incoming: /);
         assert.ok(ran.stderr.includes(says(home)), `${caller}: ${says(home)} is not in: ${ran.stderr}`);

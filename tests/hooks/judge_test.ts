@@ -616,6 +616,26 @@ Deno.test("every check is asked in its order, and says what it found", { permiss
   assert.equal(steps.at(-1)!.found, verdict.reason);
 });
 
+Deno.test("a key file that cannot be read makes nothing forged", { permissions: "none" }, async () => {
+  const locked: Identity = {
+    ...greg,
+    get keys(): never {
+      throw new Fail("permission", "Key file /home/greg/keys has mode 0644");
+    },
+  };
+  const recipients = [
+    await srs(greg),
+    await srs(club, { alias: "srs.example.org" }),
+    await prvsSign("greg@example.org", { secret: greg.keys[0]!.secret, keyNumber: 2, now }),
+    "greg@example.org",
+  ];
+  const mail = await returning("greg@example.org", "k2", "greg new");
+  for (const recipient of recipients) {
+    const judged = judge(delivery(null, recipient, mail), { ...context(), identities: [locked] });
+    await assert.rejects(judged, { kind: "permission" }, recipient);
+  }
+});
+
 Deno.test("a key older than 900 days verifies no more", { permissions: "none" }, async () => {
   const aged: Identity = { ...greg, keys: [greg.keys[0]!, { ...greg.keys[1]!, created: created + 100 - 900 }] };
   const given = delivery(null, await srs(greg, { secret: "greg old" }), BOUNCE);

@@ -119,6 +119,7 @@ Deno.test("qmail: nothing is lost, whatever happens to the hook", async (t) => {
   ];
   for (const [what, trouble, code] of table) {
     for (const [from, to] of [[FRIEND, PLAIN], ["", PLAIN], ["", FORGED_SRS]] as const) {
+      if (/^keys/.test(what) && from === FRIEND) continue; // a person's mail is not judged by a key
       await t.step(`${what}: from <${from}> to ${to}`, async () => {
         using home = qmailHome();
         const hook = trouble(home);
