@@ -39,6 +39,8 @@ export function verify(name: string, args: readonly string[], check: Check): Pro
 function inWords(found: string | { result: string; reason: string }): [word: string, why: string] {
   if (typeof found === "string") return ["unsigned", found];
   const { result, reason } = found;
+  // Postmaster of the SRS domain, or the address of another user.
+  if (result === "other") return ["unsigned", reason];
   const word = result === "genuine" ? "valid" : result === "late" || result === "unjudged" ? result : "forged";
   return [word, reason.replace(/^(?:valid|expired) /, "")]; // which the word has said
 }

@@ -16,7 +16,7 @@ import type { Outcome } from "./exits.ts";
 import type { Place } from "./place.ts";
 import { isBounceSender, type Verdict } from "./judge.ts";
 import { withoutResults, withResult } from "./result_field.ts";
-import { addressIn, type Caller, type Delivery, DOUBLE_BOUNCE, isInSrsDomain } from "./delivery.ts";
+import { addressIn, type Caller, type Delivery, DOUBLE_BOUNCE } from "./delivery.ts";
 
 /** What came of it, and why, which may be another reason than the judge's. */
 export interface Ended {
@@ -50,10 +50,7 @@ export async function deliver(place: Place, verdict: Verdict, scene: Scene): Pro
   if (delivery.recipients.length === 0) {
     return await keepHere({ ...verdict, reason: "the recipient is unknown or unreadable" }, scene);
   }
-  if (delivery.recipients.some((one) => isInSrsDomain(one, settings))) {
-    return await fileSpam({ ...verdict, reason: "the recipient is not a signed address" }, scene);
-  }
-  if (settings.incoming.inbox !== "") return await keepHere(verdict, scene);
+  if (verdict.passed === true || settings.incoming.inbox !== "") return await keepHere(verdict, scene);
   const what = "Ordinary mail cannot be forwarded: --forward is for the SRS domain alone, or set incoming.inbox";
   throw new Fail("config", what);
 }

@@ -8,11 +8,11 @@ export function checkAddressed(delivery: Delivery, context: Context): Verdict | 
   const pass = (reason: string): Verdict => ({ action: "deliver", check: "addressed", result: "other", reason });
   if (delivery.sender === undefined) return pass("nobody told the envelope sender");
   if (!isBounceSender(delivery.sender)) return pass("the envelope sender is a person's");
-  const identity = addressedIdentity(delivery, context);
+  const identity = recipientIdentity(delivery, context);
   return identity === undefined ? pass("the recipient is not an identity") : "a bounce to an identity";
 }
 
 /** The identity that the message was sent to. */
-export function addressedIdentity(delivery: Delivery, context: Context): Identity | undefined {
+export function recipientIdentity(delivery: Delivery, context: Context): Identity | undefined {
   return delivery.recipients.map((recipient) => identityOf(context.identities, recipient)).find((one) => one);
 }

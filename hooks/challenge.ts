@@ -17,18 +17,9 @@ import type { Delivery } from "./delivery.ts";
 import { type Form, recognise } from "./forms.ts";
 import type { Answer, Context, Verdict } from "./judge.ts";
 import { quotedMessages } from "./quoted.ts";
-import { checkSigned } from "./signed.ts";
 
 /** Answered when it is about a message of ours, delivered with a mark when it was answered before; else no verdict. */
 export async function checkChallenge(delivery: Delivery, context: Context): Promise<Verdict | string> {
-  const verdict = await check(delivery, context);
-  if (typeof verdict === "string") return verdict;
-  // Lists ask the envelope sender. What is not answered must not be lost there.
-  const recipient = await checkSigned(delivery, context);
-  return typeof recipient === "string" ? verdict : { ...verdict, signed: true };
-}
-
-async function check(delivery: Delivery, context: Context): Promise<Verdict | string> {
   if (!context.settings.challenge.answer || context.ledger === undefined) return "challenges are not answered";
   const form = recognise(delivery.header);
   if (form === undefined) return "no challenge";

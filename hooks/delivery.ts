@@ -1,6 +1,5 @@
 /** What an MTA hands to a hook, in the words of whichever program called it. */
 import { type Address, parseAddressList } from "../lib/address.ts";
-import type { Settings } from "../lib/config.ts";
 import { type Header, named, value } from "../lib/message.ts";
 
 /** The program that called, as `--as` names it; never guessed. */
@@ -43,12 +42,6 @@ export interface Given {
  * readable: a sender counts as a person, a recipient as somebody else.
  */
 export const isUnreadable = (address: string): boolean => address.includes("\ufffd");
-
-/** Is it an address in an SRS domain of ours? Only signed addresses exist there. */
-export function isInSrsDomain(address: string, settings: Settings): boolean {
-  const domain = address.slice(address.lastIndexOf("@") + 1).toLowerCase();
-  return domain !== "" && settings.identity.some((one) => one.srs_domain.toLowerCase() === domain);
-}
 
 /** Who sent it, to whom, as this caller tells it. */
 export async function envelope(

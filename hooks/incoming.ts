@@ -11,7 +11,7 @@ import { VERSION } from "../lib/version.ts";
 import { fileLedger } from "../state/ledger.ts";
 import { deliver, type Ended, fileSpam, keep, type Scene } from "./act.ts";
 import { whyFailed } from "../transport/handover.ts";
-import { addressedIdentity } from "./addressed.ts";
+import { recipientIdentity } from "./addressed.ts";
 import { giveAnswer } from "./answer.ts";
 import { addressIn, type Caller, type Delivery, envelope } from "./delivery.ts";
 import { lookUps } from "./lookups.ts";
@@ -60,7 +60,7 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
     return { caller: options.caller, settings, ledger, delivery, body, now, stop };
   };
 
-  const plain = addressedIdentity(delivery, context) !== undefined;
+  const plain = recipientIdentity(delivery, context) !== undefined;
   let place: Place | undefined;
   let ended: Ended;
   try {

@@ -7,12 +7,12 @@ import { validKeys } from "../lib/keys.ts";
 import { findOriginals } from "../lib/original.ts";
 import { hasProof } from "../lib/proof.ts";
 import { verifyTag } from "../lib/tag.ts";
-import { addressedIdentity } from "./addressed.ts";
+import { recipientIdentity } from "./addressed.ts";
 import { type Caller, CALLERS, type Delivery, envelope, type Given } from "./delivery.ts";
 import { type Context, isBounceSender, judge, type Step, type Verdict } from "./judge.ts";
 import { lookUps } from "./lookups.ts";
 import { returnedId } from "./returned.ts";
-import { signOfBounce } from "./signs.ts";
+import { bounceEvidence } from "./bounce.ts";
 
 /** What is asked. */
 export interface Question extends Given {
@@ -66,12 +66,12 @@ export async function inspect(
   const context = { settings, identities, now, ...lookUps(caller ?? "qmail", settings, now) };
   const { verdict, steps } = await judge(delivery, context);
   const tags = await foundTags(delivery, context);
-  const addressed = addressedIdentity(delivery, context);
+  const addressed = recipientIdentity(delivery, context);
   return {
     sender: delivery.sender,
     recipients: delivery.recipients,
     bounceSender: isBounceSender(delivery.sender),
-    sign: signOfBounce(delivery),
+    sign: bounceEvidence(delivery),
     verdict,
     outcome: outcomeOf(caller, verdict, settings),
     steps,

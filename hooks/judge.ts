@@ -8,13 +8,13 @@ import { type Delivery, DOUBLE_BOUNCE, isUnreadable } from "./delivery.ts";
 import type { LedgerView } from "../lib/ledger.ts";
 import type { SentView } from "../state/sent.ts";
 import { checkAddressed } from "./addressed.ts";
-import { checkAnswer } from "./answered.ts";
 import { checkChallenge } from "./challenge.ts";
 import { checkDoubleBounce } from "./double_bounce.ts";
 import type { Form } from "./forms.ts";
 import { checkForged } from "./forged.ts";
 import { needsKeys } from "./keys.ts";
 import { checkProof } from "./proved.ts";
+import { checkReply } from "./reply.ts";
 import { checkReturned } from "./returned.ts";
 import { checkSigned } from "./signed.ts";
 
@@ -45,12 +45,19 @@ export interface Verdict {
   readonly mark?: boolean;
   /** The recipient was a signed address: whoever called may have no other place for it. */
   readonly signed?: boolean;
+  /** The signed address of somebody else in a shared SRS domain: whatever comes behind the hook may know it. */
+  readonly passed?: boolean;
   /** With `answer`: what is to be said. */
   readonly answer?: Answer;
 }
 
 /** The verdict on what is forged, as `incoming.forged` says; `marked` in the first days. */
-export function forgery(check: string, reason: string, { settings }: Context, marked = false): Verdict {
+export function forgedVerdict(
+  check: string,
+  reason: string,
+  { settings }: Pick<Context, "settings">,
+  marked = false,
+): Verdict {
   const { forged } = settings.incoming;
   if (marked || forged === "mark") return { action: "deliver", check, result: "suspect", reason, mark: true };
   return { action: "spam", check, result: "forged", reason, mark: true };
@@ -103,31 +110,41 @@ export interface Step {
   readonly found: string;
 }
 
-/** In this order; HACKING.md tells how to add one. The last always decides. */
+/** What is asked about the rest, in this order; HACKING.md tells how to add one. The last always decides. */
 const CHECKS: readonly [string, Check][] = [
-  ["double-bounce", checkDoubleBounce],
-  ["challenge", checkChallenge],
-  ["signed-recipient", checkSigned],
   ["addressed", checkAddressed],
   ["proof", checkProof],
   ["returned-header", checkReturned],
-  ["answer", checkAnswer],
+  ["reply", checkReply],
   ["forged", checkForged],
 ];
 
 /** Judges a delivery. */
 export async function judge(delivery: Delivery, context: Context): Promise<{ verdict: Verdict; steps: Step[] }> {
   const steps: Step[] = [];
-  for (const [check, ask] of CHECKS) {
-    const answer = await ask(delivery, context);
-    const found = typeof answer === "string" ? answer : answer.reason;
-    steps.push({ check, found });
-    if (typeof answer === "string") continue;
-    const verdict = needsKeys(answer, delivery, context);
-    if (verdict !== answer) steps.push({ check: verdict.check, found: verdict.reason });
-    return { verdict, steps };
+  const step = (check: string, answer: Verdict | string): Verdict | undefined => {
+    steps.push({ check, found: typeof answer === "string" ? answer : answer.reason });
+    return typeof answer === "string" ? undefined : answer;
+  };
+  const doubled = step("double-bounce", checkDoubleBounce(delivery, context));
+  if (doubled !== undefined) return { verdict: doubled, steps };
+  const recipient = await checkSigned(delivery, context);
+  const signed = typeof recipient !== "string";
+  // An address that no identity has is decided by the envelope alone, whatever the message says.
+  if (!signed || recipient.identity !== undefined) {
+    const challenge = step("challenge", await checkChallenge(delivery, context));
+    // Lists ask the envelope sender, and what is not answered must not be lost there.
+    if (challenge !== undefined) return { verdict: signed ? { ...challenge, signed } : challenge, steps };
   }
-  throw new Error("no check decided");
+  let verdict = step("signed-recipient", recipient);
+  for (const [check, ask] of verdict === undefined ? CHECKS : []) {
+    verdict = step(check, await ask(delivery, context));
+    if (verdict !== undefined) break;
+  }
+  if (verdict === undefined) throw new Error("no check decided");
+  const judged = needsKeys(verdict, delivery, context);
+  if (judged !== verdict) step(judged.check, judged);
+  return { verdict: judged, steps };
 }
 
 /** Null sender, double bounce, or a daemon: what such a sender writes is treated as a bounce. */

@@ -4,10 +4,10 @@ import type { Settings } from "../lib/config.ts";
 import { dayOf } from "../lib/day.ts";
 import type { Identity } from "../lib/identity.ts";
 import { type Header, parseHead, value } from "../lib/message.ts";
-import { addressedIdentity } from "./addressed.ts";
+import { recipientIdentity } from "./addressed.ts";
 import { type Delivery, envelope } from "./delivery.ts";
 import { type Context, isBounceSender, judge, type Result } from "./judge.ts";
-import { signOfBounce } from "./signs.ts";
+import { bounceEvidence } from "./bounce.ts";
 
 /** A message of the past. */
 export interface Past {
@@ -46,7 +46,7 @@ export async function judgePast(past: Past, settings: Settings, identities: read
   // Programs that fetch mail put lines above the Return-Path; it may lie, and here that harms nobody.
   const below = value(header, "Return-Path")?.replace(/^<(.*)>$/, "$1");
   const sender = told.sender !== undefined ? told.sender : below === "" ? null : below ?? past.sender;
-  const sign = signOfBounce({ header, prefix, bodyStart });
+  const sign = bounceEvidence({ header, prefix, bodyStart });
   const delivery: Delivery = {
     // Where nobody wrote the envelope down, what looks like a bounce is taken to have come from the null sender.
     sender: sender === undefined && sign !== undefined ? null : sender,
@@ -75,7 +75,7 @@ export async function judgePast(past: Past, settings: Settings, identities: read
     result: verdict.result,
     bounceSender: isBounceSender(delivery.sender),
     sign,
-    plain: addressedIdentity(asked, context) !== undefined,
+    plain: recipientIdentity(asked, context) !== undefined,
     domain: author === undefined ? "" : author.slice(author.lastIndexOf("@") + 1).toLowerCase(),
     bodyStart,
   };

@@ -32,6 +32,14 @@ export async function choosePlace(
   env: Env,
   readFile: (path: string) => string | undefined,
 ): Promise<Place | undefined> {
+  const behind: Behind = options.caller === "qmail"
+    ? await whatIsBehind(name, env, readFile)
+    : options.caller === "postfix"
+    ? "last"
+    : "more";
+  // maildrop takes a hook that is told where to deliver for the last deliverer: nothing comes behind it.
+  const given = options.forward || options.maildir !== undefined;
+  if (verdict.passed === true && behind === "more" && !(given && options.caller === "maildrop")) return undefined;
   if (options.maildir !== undefined) return { maildir: options.maildir };
   if (options.forward && !plain) return "forward";
   // An answer that cannot be given is a delivery, too.
@@ -42,11 +50,6 @@ export async function choosePlace(
     throw new Fail("config", `${what}: --forward is for the SRS domain, or set incoming.inbox`);
   }
   if (options.forward) return undefined;
-  const behind: Behind = options.caller === "qmail"
-    ? await whatIsBehind(name, env, readFile)
-    : options.caller === "postfix"
-    ? "last"
-    : "more";
   if (behind === "more" || (behind === "unknown" && verdict.signed !== true)) return undefined;
   if (settings.incoming.forward && !plain) return "forward";
   if (settings.incoming.inbox !== "") return { maildir: settings.incoming.inbox };

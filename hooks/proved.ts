@@ -1,13 +1,13 @@
 /** Did another hook of ours forward it, with a proof? */
 import { identityName } from "../lib/identity.ts";
 import { hasProof } from "../lib/proof.ts";
-import { addressedIdentity } from "./addressed.ts";
+import { recipientIdentity } from "./addressed.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Context, Verdict } from "./judge.ts";
 
 /** Delivered when the header holds a right proof for the identity. */
 export async function checkProof(delivery: Delivery, context: Context): Promise<Verdict | string> {
-  const identity = addressedIdentity(delivery, context);
+  const identity = recipientIdentity(delivery, context);
   if (identity === undefined || !await hasProof(identity, delivery.header, context.now)) {
     return "no proof of a hook of ours";
   }

@@ -6,7 +6,7 @@ import { validKeys } from "../lib/keys.ts";
 import { findOriginals } from "../lib/original.ts";
 import { bareMessageId } from "../lib/message_id.ts";
 import { verifyTag } from "../lib/tag.ts";
-import { addressedIdentity } from "./addressed.ts";
+import { recipientIdentity } from "./addressed.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Context, Verdict } from "./judge.ts";
 
@@ -15,7 +15,7 @@ const EXPIRED = "the returned tag is expired";
 /** Delivered when a tag in the body is right for the Message-ID beside it. */
 export async function checkReturned(delivery: Delivery, context: Context): Promise<Verdict | string> {
   const { now } = context;
-  const addressed = addressedIdentity(delivery, context);
+  const addressed = recipientIdentity(delivery, context);
   // A bounce to one identity may return a message that another of the same user signed. A tag of somebody else's
   // proves nothing here: whoever got that message could send it to anybody.
   const identities = context.identities.filter((one) => addressed !== undefined && sameUser(one, addressed));

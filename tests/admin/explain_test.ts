@@ -257,7 +257,7 @@ Deno.test("an answer to a message that was sent is known by the index of sent ma
   const id = fieldOf(home.mails("out")[0]!, "Message-ID");
   const args = ["--sender", "", "--recipient", PLAIN];
   const away = (to: string) => `From: ${FRIEND}\nIn-Reply-To: ${to}\nSubject: Away\n\nI am away.\n`;
-  assert.equal((await explained(home, args, away(id))).verdict.check, "answer");
+  assert.equal((await explained(home, args, away(id))).verdict.check, "reply");
   assert.equal((await explained(home, args, away("<other@example.org>"))).verdict.check, "forged");
 });
 

@@ -84,9 +84,11 @@ Deno.test("verify says why", async () => {
     [one, /^valid: signed address of greg@example\.org$/m],
     [`greg-srs-${one}`, /^valid: /],
     [one.replace(/=.{8}=/, "=aaaaaaaa="), /^forged: .*wrong hash$/m],
-    [one.replace("=greg@", "=eve@"), /^forged: .*wrong hash$/m],
+    [one.replace("=greg@", "=eve@"), /^forged: .*none of the identities$/m],
     ["prvs=1331000000=greg@example.org", /^forged: .*wrong signature$/m],
     ["greg@example.org", /^unsigned: .*not a signed address$/m],
+    ["greg@srs.example.org", /^forged: no such address exists in the SRS domain$/m],
+    ["postmaster@srs.example.org", /^unsigned: postmaster of the SRS domain$/m],
     ["SRS0=aaaaaaaa=JJ=other.example=x@elsewhere.example", /^unsigned: /],
     ["no address at all", /^unsigned: /],
   ];

@@ -6,7 +6,7 @@ import { whatIsBehind } from "../../hooks/dotqmail.ts";
 import { recognise } from "../../hooks/forms.ts";
 import { judge } from "../../hooks/judge.ts";
 import { quotedMessages } from "../../hooks/quoted.ts";
-import { signOfBounce } from "../../hooks/signs.ts";
+import { bounceEvidence } from "../../hooks/bounce.ts";
 import { formatMailbox, parseAddress, parseAddressList } from "../../lib/address.ts";
 import { unbinary } from "../../lib/bytes.ts";
 import { show } from "../../lib/fail.ts";
@@ -45,8 +45,8 @@ const READERS: Record<string, (text: string) => unknown> = {
   recognise: (text) => recognise(head(text).header),
   "recognise, behind From": (text) =>
     recognise(head(`From: sympa@x\nAuto-Submitted: auto-replied\nSubject: ${text}`).header),
-  signOfBounce: (text) => signOfBounce(body(text)),
-  "signOfBounce, of a report": (text) => signOfBounce(body(`Content-Type: multipart/report; ${text}`)),
+  bounceEvidence: (text) => bounceEvidence(body(text)),
+  "bounceEvidence, of a report": (text) => bounceEvidence(body(`Content-Type: multipart/report; ${text}`)),
   findOriginals: (text) => Array.fromAsync(findOriginals(unbinary(text), 0)),
   "findOriginals, encoded": (text) => Array.fromAsync(findOriginals(unbinary(`${MIME}${text}`), 0)),
   "findOriginals, behind To": (text) => findIn(`To: ${text}\n${MIME}QUJD\n`),

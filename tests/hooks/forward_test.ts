@@ -1,7 +1,7 @@
 /** `--forward`: what goes on to the identity, from whom, with which proof; and what does not. */
 import assert from "node:assert/strict";
 import { FORGED_SRS, gregsHome, ORDINARY } from "../programs/letters.ts";
-import { fieldOf, type Home, oneLine, type Ran } from "../rig.ts";
+import { fieldOf, type Home, oneLine, type Ran, ROOT } from "../rig.ts";
 import { byStub, got, runs, signed, words } from "../stub.ts";
 
 const FRIEND = "friend@friend.example";
@@ -259,5 +259,34 @@ Deno.test("a recipient that cannot be read is not deferred", async () => {
     const ran = await forward(home, FRIEND, "SRS0=\ufffd=JJ=example.org=greg@srs.example.org", ORDINARY);
     assert.deepEqual(ran, { code: 99, stdout: "", stderr: "" });
     assert.deepEqual(where(home), kept);
+  }
+});
+
+Deno.test("postmaster and abuse of the SRS domain are forwarded to the first identity", async () => {
+  for (const local of ["postmaster", "ABUSE", "greg-srs-postmaster"]) {
+    using home = forwardingHome();
+    const to = `${local}@srs.example.org`;
+    assert.deepEqual(await forward(home, FRIEND, to, ORDINARY), { code: 99, stdout: "", stderr: "" });
+    assert.deepEqual(words(home), ["-i", "-f", FRIEND, "--", PLAIN]);
+    assert.equal((await forward(home, "", to, BOUNCE)).code, 99);
+    assert.deepEqual(where(home), [2, 0, 0]);
+  }
+});
+
+Deno.test("another user's signed address is passed to the next line, else kept", async () => {
+  const ann = await signed(0, "ann@example.org");
+  const others = '[srs]\nothers = "pass"';
+  const lines = (home: Home, more: string) =>
+    home.write(".qmail-srs-default", `|${ROOT}/hooks/incoming --forward\n${more}`);
+  const env = { DEFAULT: ann.split("@")[0], EXT: `srs-${ann.split("@")[0]}`, HOST: "srs.example.org" };
+  for (const sender of ["", FRIEND]) {
+    using home = forwardingHome(others);
+    lines(home, "./Ann/\n");
+    assert.deepEqual(await forward(home, sender, `greg-${ann}`, BOUNCE, env), { code: 0, stdout: "", stderr: "" });
+    assert.deepEqual(where(home), [0, 0, 0]);
+    // Ending with 0 would lose it here, and no retry would find another user.
+    lines(home, "");
+    assert.deepEqual(await forward(home, sender, `greg-${ann}`, BOUNCE, env), { code: 99, stdout: "", stderr: "" });
+    assert.deepEqual(where(home), [0, 0, 1]);
   }
 });

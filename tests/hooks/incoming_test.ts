@@ -137,7 +137,7 @@ Deno.test("the log says what happened", async (t) => {
       99,
       /identity=greg@example\.org result=genuine .* outcome=forwarded /,
     ],
-    ["filed when forwarding", forwarding(), forward, FRIEND, stranger, 99, / outcome=filed /],
+    ["forged when forwarding", forwarding(), forward, FRIEND, stranger, 99, /result=forged .* outcome=filed /],
     [
       "defer: the program fails",
       forwarding("exit 67"),

@@ -151,9 +151,9 @@ Deno.test("what a signed recipient was found to be is told, and that it was one"
     [await srs(greg, { now: day(-22) })]: "expired signed address of greg@example.org",
     [await srs(greg, { now: day(-180) })]: "SRS address is 180 days old",
     [await srs(greg, { secret: "mallory" })]: "SRS address has a wrong hash",
-    [stranger]: "SRS address has a wrong hash",
+    [stranger]: "the signed address names an address of none of the identities",
     [await stamped("11")]: "SRS address has a bad time stamp",
-    [await stamped("GA", "eve")]: "SRS address holds an address that is not this identity's",
+    [await stamped("GA", "eve")]: "the signed address names an address of none of the identities",
     [await prvs(now)]: "valid signed address of greg@example.org",
     [await prvs(day(-8))]: "expired signed address of greg@example.org",
     [await prvs(day(-180))]: "prvs address is 187 days old",
@@ -186,7 +186,7 @@ Deno.test("two identities may share an SRS domain, and one may have none", { per
       await good(all, await srs(one, { now: day(-180) }), "forged", "SRS address is 180 days old");
     }
     const byOther = await srs(greg, { secret: "club" });
-    await good(all, byOther, "forged", "SRS address holds an address that is not this identity's");
+    await good(all, byOther, "forged", "SRS address has a wrong hash");
     // Where an SRS domain is missing, no domain is none of it.
     const stranger = "SRS0=abcd=JJ=other.example=bob@";
     await good(all, stranger, "other", "the recipient is not an identity");
@@ -395,7 +395,6 @@ Deno.test("what is not a bounce to an identity is none of our business", { permi
     ...["xprvs=2807abcdef=greg", "greg-prvs=2807abcdef0", "greg9prvs=2807abcdef", "greg5prvs=2807abcdef"].map(
       (local) => ({ what: local, given: delivery(null, `${local}@example.org`, BOUNCE), ...pass }),
     ),
-    { what: "SRS0 within a word", given: delivery(null, `x${await srs(greg)}`, BOUNCE), ...pass },
     { what: "no recipient known", given: delivery(null, [], BOUNCE), ...pass },
     {
       what: "a list's SRS address",
@@ -608,7 +607,7 @@ Deno.test("every check is asked in its order, and says what it found", { permiss
     "addressed",
     "proof",
     "returned-header",
-    "answer",
+    "reply",
     "forged",
   ];
   assert.deepEqual(steps.map(({ check }) => check), order);
@@ -625,7 +624,7 @@ Deno.test("a key file that cannot be read makes nothing forged", { permissions: 
   };
   const recipients = [
     await srs(greg),
-    await srs(club, { alias: "srs.example.org" }),
+    await srs(greg, { secret: "club" }),
     await prvsSign("greg@example.org", { secret: greg.keys[0]!.secret, keyNumber: 2, now }),
     "greg@example.org",
   ];

@@ -15,6 +15,7 @@ interface Wanted {
   maildir?: string;
   plain?: boolean;
   signed?: boolean;
+  passed?: boolean;
   /** Of `[incoming]`. */
   incoming?: string;
   /** The dot-qmail file; without it there is none. */
@@ -33,6 +34,7 @@ function place({ caller, action, file, ...more }: Wanted): Promise<Place | undef
     result: "other",
     reason: "x",
     ...more.signed === undefined ? {} : { signed: more.signed },
+    ...more.passed === undefined ? {} : { passed: more.passed },
   };
   const options = {
     caller,
@@ -116,5 +118,24 @@ Deno.test("where qmail's file is not found, only a signed address has no other p
     for (const signed of [{}, { signed: false }]) {
       for (const incoming of ["", INBOX, BOTH]) await good({ caller: "qmail", action, incoming, ...signed }, undefined);
     }
+  }
+});
+
+Deno.test("another user's signed address is left to what comes behind, whatever the command line says", {
+  permissions: "none",
+}, async () => {
+  const file = `${HOOK}|/usr/local/lib/countersign/hooks/incoming --config ann.toml --forward\n./Maildir/\n`;
+  const passed: Wanted = { caller: "qmail", action: "deliver", passed: true };
+  for (const incoming of ["", BOTH]) {
+    for (const more of [{}, { forward: true }, { maildir: "/m" }]) {
+      await good({ ...passed, file, incoming, ...more }, undefined);
+      await good({ ...passed, caller: "procmail", incoming, ...more }, undefined);
+    }
+    await good({ ...passed, caller: "maildrop", incoming }, undefined);
+    // Nothing comes behind these.
+    await good({ ...passed, caller: "maildrop", incoming, maildir: "/m" }, { maildir: "/m" });
+    await good({ ...passed, file: HOOK, incoming, maildir: "/m" }, { maildir: "/m" });
+    await good({ ...passed, caller: "postfix", incoming, maildir: "/m" }, { maildir: "/m" });
+    await good({ ...passed, caller: "postfix", incoming, forward: true }, "forward");
   }
 });

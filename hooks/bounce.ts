@@ -9,7 +9,7 @@ import { value } from "../lib/message.ts";
 import type { Delivery } from "./delivery.ts";
 
 /** The sign that was found, in words; undefined: it is something else. */
-export function signOfBounce(delivery: Pick<Delivery, "header" | "prefix" | "bodyStart">): string | undefined {
+export function bounceEvidence(delivery: Pick<Delivery, "header" | "prefix" | "bodyStart">): string | undefined {
   const { header } = delivery;
   if (value(header, "X-Failed-Recipients") !== undefined) return "X-Failed-Recipients";
   const type = value(header, "Content-Type") ?? "";

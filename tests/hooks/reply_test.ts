@@ -52,7 +52,7 @@ Deno.test("What answers a message that we sent is delivered without a mark", asy
   using sent = await index();
   const good = async (what: string, mail: string, when = now) => {
     const { action, check, result, reason, mark, identity } = await verdict(mail, { sent: sent.path, when });
-    assert.deepEqual([action, check, result, mark, identity], ["deliver", "answer", "genuine", undefined, joe], what);
+    assert.deepEqual([action, check, result, mark, identity], ["deliver", "reply", "known", undefined, joe], what);
     assert.equal(reason, `an answer to your message of ${SENT.toISOString().slice(0, 10)}`, what);
   };
   await good("vacation", VACATION);
@@ -121,7 +121,7 @@ Deno.test("Each identity has its own index by its key", async () => {
   using sent = await index();
   await rememberSent(sent.path, chair, "<c1@club.example>", true, now);
   const mail = VACATION.replace(ID, "<c1@club.example>");
-  assert.equal((await verdict(mail, { sent: sent.path, to: "chair@club.example" })).check, "answer");
+  assert.equal((await verdict(mail, { sent: sent.path, to: "chair@club.example" })).check, "reply");
   assert.equal((await verdict(mail, { sent: sent.path })).check, "forged");
   assert.match(
     (await verdict(mail, { sent: sent.path, to: "chair@club.example" })).reason,

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { signOfBounce } from "../../hooks/signs.ts";
+import { bounceEvidence } from "../../hooks/bounce.ts";
 import { parseHead } from "../../lib/message.ts";
 import { SAMPLES } from "../bounces.ts";
 import { ROOT } from "../rig.ts";
 
 function sign(mail: string | Uint8Array): string | undefined {
   const prefix = typeof mail === "string" ? new TextEncoder().encode(mail) : mail;
-  return signOfBounce({ prefix, ...parseHead(prefix, true)! });
+  return bounceEvidence({ prefix, ...parseHead(prefix, true)! });
 }
 
 Deno.test("every real bounce shows a sign", () => {

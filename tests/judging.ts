@@ -1,0 +1,63 @@
+/** What tests of the judge share: two identities, deliveries, and the signed addresses of that day. */
+import type { Delivery } from "../hooks/delivery.ts";
+import type { Context } from "../hooks/judge.ts";
+import { parseAddress } from "../lib/address.ts";
+import { unbinary, utf8 } from "../lib/bytes.ts";
+import { parseConfig } from "../lib/config.ts";
+import { dayOf } from "../lib/day.ts";
+import { type Identity, identityName } from "../lib/identity.ts";
+import { parseHead } from "../lib/message.ts";
+import { srsForward } from "../lib/srs.ts";
+import type { SentMessage, SentView } from "../state/sent.ts";
+
+/** The day of the tests. */
+export const now: Date = new Date("2026-11-26T12:00:00Z");
+/** So many days later. */
+export const day = (days: number): Date => new Date(now.getTime() + days * 86_400_000);
+
+/** An identity with one key of 16 octets and more, 100 days old. */
+export function identity(address: string, srsDomain: string, more: Partial<Identity> = {}): Identity {
+  const { local } = parseAddress(address);
+  const key = { id: "k1", created: dayOf(day(-100)), secret: utf8(`not a real secret of ${local}'s`) };
+  return { address: parseAddress(address), srsDomain, keys: [key], ...more };
+}
+
+/** The user of the tests. */
+export const greg: Identity = identity("greg@example.org", "srs.example.org");
+/** Another identity of the user, with an SRS domain of its own. */
+export const chair: Identity = identity("chair@club.example", "srs.club.example");
+
+/** Settings and identities; `more` is TOML behind the tables that all tests need, `top` goes before. */
+export function context(more = "", top = "", identities: readonly Identity[] = [greg, chair]): Context {
+  const tables = identities.map((one, nth) =>
+    `[[identity]]\naddress = "${identityName(one)}"\nsrs_domain = "${one.srsDomain}"\nkeys = "keys${nth}"\n`
+  );
+  const text = `${top}\n${tables.join("")}[transport]\nvia = "maildir"\nmaildir = "/out"\n${more}`;
+  return { settings: parseConfig(text, { file: "/etc/c.toml", home: "/home/greg" }), identities, now };
+}
+
+/** A message as a hook gets it; a string is a binary one. */
+export function delivery(
+  sender: Delivery["sender"],
+  recipient: string | string[],
+  mail: string | Uint8Array<ArrayBuffer>,
+  whole = true,
+): Delivery {
+  const prefix = typeof mail === "string" ? unbinary(mail) : mail;
+  const { header, bodyStart } = parseHead(prefix, true)!;
+  return { sender, recipients: [recipient].flat(), header, prefix, bodyStart, whole };
+}
+
+/** A signed address of this identity, or of `address` made with its key. */
+export function signedAddress(by: Identity, address = identityName(by), when = now): Promise<string> {
+  const options = { secrets: [by.keys[0]!.secret], hashLength: 8, alphabet: "base64url" as const, now: when };
+  return srsForward(address, by.srsDomain, options);
+}
+
+/** An index in which one identity sent these messages. */
+export function remembered(by: Identity, messages: Readonly<Record<string, SentMessage>>): SentView {
+  return (asked, ids) => {
+    const found = asked === by ? ids.map((id) => messages[id]).find((one) => one !== undefined) : undefined;
+    return Promise.resolve(found);
+  };
+}
