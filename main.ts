@@ -16,7 +16,8 @@ const incoming: Command = async (name, args) => (await import("./hooks/incoming.
 const COMMANDS: Record<string, Command> = {
   init: async (name, args) => (await import("./admin/init.ts")).init(name, args),
   keys: async (name, args) => (await import("./admin/keys.ts")).keys(name, args),
-  sign: async (name, args) => (await import("./admin/sign.ts")).sign(name, args, (await import("./shim/plan.ts")).sign),
+  sign: async (name, args) =>
+    (await import("./admin/sign.ts")).sign(name, args, (await import("./shim/sender.ts")).sign),
   verify: async (name, args) =>
     (await import("./admin/verify.ts")).verify(name, args, (await import("./hooks/keys.ts")).checkSignedAlone),
   shim,

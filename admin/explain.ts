@@ -5,7 +5,6 @@ import * as host from "../lib/host.ts";
 import type { Identity } from "../lib/identity.ts";
 import { identityName } from "../lib/identity.ts";
 import { parseLists } from "../lib/lists.ts";
-import type { Header } from "../lib/message.ts";
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
 
 import { explainedJson, explainedText, type InspectionIn } from "./explained.ts";
@@ -28,7 +27,7 @@ export interface Ways<Call> {
     readCommand(argv: readonly string[]): { readonly real: string } | { readonly call: Call };
     inspect(
       call: Call,
-      header: Header,
+      head: host.Input["head"],
       settings: Settings,
       identities: readonly Identity[],
       now: Date,
@@ -100,7 +99,7 @@ async function explainOut<Call>(given: Arguments, { shim }: Ways<Call>): Promise
   }
   using source = open(given.operands[0]);
   const input = await host.readInput(0, true, source.from);
-  const seen = await shim.inspect(asked.call, input.head.header, settings, identities, new Date());
+  const seen = await shim.inspect(asked.call, input.head, settings, identities, new Date());
   return print(given.has("json") ? plannedJson(seen) : plannedText(seen));
 }
 

@@ -1,13 +1,13 @@
 /** `countersign init`: settings, keys and folders for a user who has none, and the lines to paste. */
 import { parseConfig, type Place, type Settings } from "../lib/config.ts";
-import { dayOf } from "../lib/day.ts";
+import { dayOf, printDay } from "../lib/day.ts";
 import { Fail, reason } from "../lib/fail.ts";
 import * as host from "../lib/host.ts";
 import { type Answers, answers, type Ask, MEANT } from "./answers.ts";
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
 import { beside } from "./beside.ts";
 import { createWhole, isThere, makeFolder } from "./files.ts";
-import { newSecret, printDay, printKey } from "./keyfile.ts";
+import { newSecret, printKey } from "./keyfile.ts";
 import { type Found, here, look } from "./machine.ts";
 import { type Filling, type Paste, pastesIn, pastesOut } from "./paste.ts";
 import { writePermissions } from "./permit.ts";

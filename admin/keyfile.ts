@@ -1,11 +1,9 @@
 /** The text of a key file, changed: nothing that was in it is ever taken out. */
+import { printDay } from "../lib/day.ts";
 import { Fail, show } from "../lib/fail.ts";
 import type { Key } from "../lib/keys.ts";
 
-/** The day in the file's spelling. */
-export function printDay(day: number): string {
-  return new Date(day * 86_400_000).toISOString().slice(0, 10);
-}
+export { printDay };
 
 /** A key as a line. */
 export function printKey({ id, created, secret }: Key): string {

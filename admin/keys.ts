@@ -1,7 +1,7 @@
 /** `countersign keys`: which keys there are, a new one, one out of use, those of a former program. */
 import { type Bytes, sameBytes } from "../lib/bytes.ts";
 import type { Settings } from "../lib/config.ts";
-import { dayOf } from "../lib/day.ts";
+import { dayOf, printDay } from "../lib/day.ts";
 import { Fail, reason, show } from "../lib/fail.ts";
 import * as host from "../lib/host.ts";
 import { type Identity, identityName } from "../lib/identity.ts";
@@ -9,17 +9,7 @@ import { type Key, KEY_LIFETIME_DAYS, parseKeys, validKeys } from "../lib/keys.t
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
 import { changeWhole } from "./files.ts";
 import { FORMER, formerSecrets } from "./former.ts";
-import {
-  ids,
-  keepsAll,
-  newSecret,
-  nextId,
-  printDay,
-  retiredKeys,
-  withFirst,
-  withLast,
-  withRetired,
-} from "./keyfile.ts";
+import { ids, keepsAll, newSecret, nextId, retiredKeys, withFirst, withLast, withRetired } from "./keyfile.ts";
 import { choice, day, identityMeant } from "./given.ts";
 import { say } from "./terminal.ts";
 

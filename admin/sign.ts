@@ -1,5 +1,5 @@
 /** `countersign sign`: the envelope sender that mail from an address gets today. */
-import { type Address, formatAddress } from "../lib/address.ts";
+import { type Address, formatAddress, parseAddress } from "../lib/address.ts";
 import type { Settings } from "../lib/config.ts";
 import { Fail } from "../lib/fail.ts";
 import * as host from "../lib/host.ts";
@@ -12,7 +12,8 @@ import { say } from "./terminal.ts";
 export type Sign = (
   scheme: "srs" | "prvs",
   identity: Identity,
-  context: { settings: Settings; identities: readonly Identity[]; now: Date },
+  context: { settings: Settings; now: Date },
+  used: Address,
 ) => Promise<Address | string>;
 
 const HELP = `Usage: countersign sign ADDRESS [--scheme srs|prvs] [--now DATE] [--config FILE]
@@ -35,7 +36,7 @@ export function sign(name: string, args: readonly string[], signer: Sign): Promi
     const identity = identityMeant(identities, text);
     const scheme = wanted ?? settings.sender;
     if (scheme === "plain") throw new Fail("usage", 'The settings say sender = "plain": give --scheme');
-    const signed = await signer(scheme, identity, { settings, identities, now });
+    const signed = await signer(scheme, identity, { settings, now }, parseAddress(text));
     if (typeof signed === "string") throw new Fail("config", `There is no ${scheme} address: ${signed}`);
     say(formatAddress(signed));
   });

@@ -10,6 +10,11 @@ export function parseDay(text: string): number | undefined {
   return Number.isNaN(date.getTime()) || !date.toISOString().startsWith(text) ? undefined : dayOf(date);
 }
 
+/** A day number as `2026-11-20`. */
+export function printDay(day: number): string {
+  return new Date(day * 86_400_000).toISOString().slice(0, 10);
+}
+
 /** The time for a Date field: RFC 5322 section 3.3, in the local time zone. */
 export function rfc5322Date(now: Date): string {
   const offset = -now.getTimezoneOffset();

@@ -8,7 +8,7 @@
  * stamps after 1000). A signature that seems to be at least 900 days old was therefore made on a day that lies ahead.
  */
 import { type Bytes, utf8 } from "./bytes.ts";
-import { dayOf, parseDay } from "./day.ts";
+import { dayOf, parseDay, printDay } from "./day.ts";
 import { Fail, show } from "./fail.ts";
 
 /** One key. */
@@ -90,8 +90,8 @@ export function noSigningKey(keys: readonly Key[], now: Date): string | undefine
 export function keyWarning(keys: readonly Key[], now: Date): string | undefined {
   const key = signingKey(keys, now);
   if (key === undefined) return `no key can sign: ${noSigningKey(keys, now)}`;
-  const age = ageOf(key, now);
-  return age < KEY_WARNING_DAYS ? undefined : `key ${key.id} stops signing in ${KEY_SIGNING_DAYS - age} days`;
+  if (ageOf(key, now) < KEY_WARNING_DAYS) return undefined;
+  return `key ${key.id} stops signing on ${printDay(key.created + KEY_SIGNING_DAYS)}`;
 }
 
 const ageOf = (key: Key, now: Date): number => dayOf(now) - key.created;

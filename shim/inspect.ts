@@ -3,7 +3,7 @@ import { formatAddress } from "../lib/address.ts";
 import { printServer, serverOf, type Settings } from "../lib/config.ts";
 import type { Identity } from "../lib/identity.ts";
 import { identityName } from "../lib/identity.ts";
-import type { Header } from "../lib/message.ts";
+import type { Head } from "../lib/message.ts";
 import type { Scheme } from "../lib/settings.ts";
 import { argumentsFor } from "../transport/presets.ts";
 import { parseFlags } from "./flags.ts";
@@ -15,7 +15,7 @@ export interface PlannedRecipient {
   readonly address: string;
   /** What the rules say for it alone. */
   readonly wanted: Scheme;
-  /** Is the message remembered, since a challenge about it would be answered? */
+  /** Is the message entered in the ledger, because a challenge about it would be answered? */
   readonly remembered: boolean;
 }
 
@@ -50,16 +50,17 @@ export function readCommand(argv: readonly string[]): { real: string } | { call:
 /** Plans a message. @throws {Fail} as the shim would */
 export async function inspect(
   call: Parameters<typeof plan>[0],
-  given: Header,
+  head: Pick<Head, "header" | "headStart">,
   settings: Settings,
   identities: readonly Identity[],
   now: Date,
 ): Promise<Inspection> {
-  const { handover, header, scheme, identity, notes } = await plan(call, given, { settings, identities, now });
+  const given = head.header;
+  const planned = await plan(call, given, { settings, identities, now, mailboxLine: head.headStart > 0 });
+  const { handover, header, scheme, identity, sent } = planned;
   const { transport } = settings;
   const before = new Set(given.map((one) => one.raw));
   const after = new Set(header.map((one) => one.raw));
-  const signed = identity !== undefined && settings.tag.sign;
   return {
     scheme,
     identity: identity && identityName(identity),
@@ -67,11 +68,11 @@ export async function inspect(
     recipients: handover.recipients.map((one) => ({
       address: formatAddress(one),
       wanted: schemeFor(one, settings),
-      remembered: signed && isRemembered(one, settings),
+      remembered: sent?.signed === true && isRemembered(one, settings),
     })),
     added: header.map((one) => one.raw).filter((raw) => !before.has(raw)),
     removed: given.filter((one) => !after.has(one.raw)).map((one) => one.name),
-    notes,
+    notes: [...planned.notes, planned.error, planned.warning].filter((one) => one !== undefined),
     handedTo: transport.via === "maildir"
       ? [transport.maildir]
       : transport.via === "smtp"

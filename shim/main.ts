@@ -63,7 +63,8 @@ async function send(call: SendCall): Promise<number> {
   const identities = host.loadIdentities(settings);
   const now = new Date();
   const input = await host.readInput(settings.challenge.answer ? BODY_WANTED : 0, true);
-  const planned = await plan(call, input.head.header, { settings, identities, now });
+  const mailboxLine = input.head.headStart > 0;
+  const planned = await plan(call, input.head.header, { settings, identities, now, mailboxLine });
   const begun = input.prefix.subarray(input.head.bodyStart);
   const forgotten = await remember(planned, begun, input.whole, settings, now);
 
@@ -81,8 +82,9 @@ async function send(call: SendCall): Promise<number> {
   }
 }
 
-function describe({ handover, scheme, identity, notes }: Awaited<ReturnType<typeof plan>>, settings: Settings) {
-  const { sender, recipients } = handover;
+function describe(planned: Awaited<ReturnType<typeof plan>>, settings: Settings) {
+  const { scheme, identity, notes, error, warning } = planned;
+  const { sender, recipients } = planned.handover;
   return {
     way: "out",
     identity: identity && identityName(identity),
@@ -95,6 +97,8 @@ function describe({ handover, scheme, identity, notes }: Awaited<ReturnType<type
     to: recipients.slice(0, 20).map((one) => logAddress(one, settings.log_addresses)).join(","),
     recipients: recipients.length,
     note: notes.join("; "),
+    error,
+    warning,
   };
 }
 

@@ -5,7 +5,6 @@ import { dayOf } from "../lib/day.ts";
 import { reason } from "../lib/fail.ts";
 import { identityName } from "../lib/identity.ts";
 import { bodyLines, makeEntry } from "../lib/ledger.ts";
-import { value } from "../lib/message.ts";
 import { fileLedger } from "../state/ledger.ts";
 import { cleanSent, rememberSent } from "../state/sent.ts";
 import type { Plan } from "./plan.ts";
@@ -18,23 +17,26 @@ const A_FEW = 4;
 export const BODY_WANTED = 64 * 1024;
 
 /**
- * Remembers a signed message. Mail matters more than memory: what cannot be
- * written is told in the log, and its challenge will be delivered.
+ * Remembers a message before it leaves. Mail matters more than memory: an error is only logged, and what comes back
+ * about the message is then judged without it.
  *
  * @param body the beginning of the body as it leaves
  * @returns what went wrong
  */
 export async function remember(
-  { header, identity, handover }: Plan,
+  { header, identity, sent, handover }: Plan,
   body: Uint8Array,
   whole: boolean,
   settings: Settings,
   now: Date,
 ): Promise<string | undefined> {
-  if (identity === undefined || !settings.tag.sign) return undefined;
+  if (sent === undefined) return undefined;
   try {
-    await rememberSent(`${settings.state}/sent`, identity, value(header, "Message-ID") ?? "", true, now);
-    cleanSent(`${settings.state}/sent`, now);
+    const folder = `${settings.state}/sent`;
+    for (const one of sent.identities) await rememberSent(folder, one, sent.messageId, sent.signed, now);
+    cleanSent(folder, now);
+    // A challenge is answered only about a message with a tag.
+    if (identity === undefined || !sent.signed) return undefined;
     const lists = handover.recipients.filter((one) => isRemembered(one, settings));
     if (lists.length === 0) return undefined;
     const ledger = fileLedger(`${settings.state}/ledger`);

@@ -100,7 +100,12 @@ export class Ground extends Home {
 
 /** Whole: the body to its end, and the header with our tag. */
 export function isWhole(mail: string, body = BODY): boolean {
-  return /^X-Msgauth: v1\.k1\./m.test(mail.split("\n\n")[0]!) && mail.endsWith(`\n\n${body}`);
+  return isTagged(mail) && mail.endsWith(`\n\n${body}`);
+}
+
+/** Does its header have our tag? */
+export function isTagged(mail: string): boolean {
+  return /^X-Msgauth: v1\.k1\./m.test(mail.split("\n\n")[0]!);
 }
 
 /** Handed over exactly once, whole, or kept by the caller. */

@@ -1,8 +1,9 @@
 /**
  * What must become of every recorded call of a real mail client: a row a call, by the label of its run.
  *
- * The user is me@example.org with srs.example.org. Only mail whose From and given sender are both his, and which was
- * not under way before, is signed; all else goes on with the sender that the client gave, or with none.
+ * The user is me@example.org with srs.example.org. Only mail whose From and given sender are both theirs, and which
+ * was not relayed before, is signed; of what they re-send only the envelope sender is. All else goes on with the sender
+ * that the client gave, or with none.
  */
 
 /** A call that sends. */
@@ -10,6 +11,8 @@ export interface Sent {
   readonly exit: 0;
   /** `srs`: signed for me@example.org. `given`: the sender is the client's own, and nothing is signed. */
   readonly scheme: "srs" | "given";
+  /** Does it get a tag? */
+  readonly tagged: boolean;
   /** With `given`: the address, `<>` for the null sender, undefined when no `-f` goes on. */
   readonly sender?: string;
   /** The recipients that go on, in this order. */
@@ -26,10 +29,18 @@ export interface Refused {
 
 export type Row = Sent | Refused;
 
-const signed = (...to: string[]): Sent => ({ exit: 0, scheme: "srs", to, dsn: [] });
-const given = (sender: string, ...to: string[]): Sent => ({ exit: 0, scheme: "given", sender, to, dsn: [] });
+const signed = (...to: string[]): Sent => ({ exit: 0, scheme: "srs", tagged: true, to, dsn: [] });
+const resentBySelf = (...to: string[]): Sent => ({ ...signed(...to), tagged: false });
+const given = (sender: string, ...to: string[]): Sent => ({
+  exit: 0,
+  scheme: "given",
+  tagged: false,
+  sender,
+  to,
+  dsn: [],
+});
 const fromNull = (...to: string[]): Sent => given("<>", ...to);
-const noSender = (...to: string[]): Sent => ({ exit: 0, scheme: "given", to, dsn: [] });
+const noSender = (...to: string[]): Sent => ({ exit: 0, scheme: "given", tagged: false, to, dsn: [] });
 const asking = (dsn: string, sent: Sent): Sent => ({ ...sent, dsn: dsn.split(" ") });
 const refused = (says: RegExp): Refused => ({ exit: 64, says });
 
@@ -84,11 +95,11 @@ const UI: Record<string, Row> = Object.fromEntries([
 ].map((label) => [label, signed("to@a.example")]));
 
 const NEW = ["new@n.example", "two@n.example"];
-const resent = given("me@example.org", ...NEW);
-/** A message of somebody else sent on: Resent-*, Received, a Bcc and a Return-Path are in it. */
+const resent = resentBySelf(...NEW);
+/** A message of somebody else sent on: Resent-* on top, then Received, a Bcc and a Return-Path. */
 const BOUNCE: Record<string, Row> = {
   "bounce": resent,
-  "bounce no env from": noSender(...NEW),
+  "bounce no env from": resent,
   "bounce env addr": given("bnc@b.example", ...NEW),
   "bounce with send-hook": resent,
   "bounce rc75": resent,

@@ -3,7 +3,7 @@ import { type Address, formatAddress, parseAddress, parseAddressList } from "../
 import { binary, concat, textToBinary, unbinary, utf8 } from "../../lib/bytes.ts";
 import { parseConfig } from "../../lib/config.ts";
 import type { Identity } from "../../lib/identity.ts";
-import { KEY_LIFETIME_DAYS, parseKeys, secretsByDigit } from "../../lib/keys.ts";
+import { parseKeys, secretsByDigit } from "../../lib/keys.ts";
 import { field, type Header, parseHead, printHead, value, values } from "../../lib/message.ts";
 import { findOriginals } from "../../lib/original.ts";
 import { prvsVerify } from "../../lib/prvs.ts";
@@ -11,7 +11,7 @@ import { srsReverse } from "../../lib/srs.ts";
 import { TAG_FIELD, verifyTag } from "../../lib/tag.ts";
 import type { Call } from "../../shim/flags.ts";
 import { type Context, type Plan, plan } from "../../shim/plan.ts";
-import { rfc5322Date } from "../../lib/day.ts";
+import { dayOf, rfc5322Date } from "../../lib/day.ts";
 import { SECRET } from "../rig.ts";
 
 const NOW = new Date("2026-11-20T05:32:58Z");
@@ -86,7 +86,9 @@ test("Our own mail gets an SRS sender and a tag, and nothing else is changed", a
     assert.equal(planned.handover.sender!.domain, "srs.example.org");
     assert.equal(await opened(planned.handover.sender, GREG), "greg@example.org");
     await verifyOwn(planned, GREG);
-    assert.deepEqual(raws(planned.header).slice(0, -1), raws(header(COMPLETE)));
+    const at = planned.header.findIndex(({ name }) => name === TAG_FIELD);
+    assert.equal(planned.header[at - 1]!.name, "Message-ID", "the tag is directly below the Message-ID");
+    assert.deepEqual(raws(planned.header.toSpliced(at, 1)), raws(header(COMPLETE)));
     assert.deepEqual(recipientsOf(planned), ["ann@example.com"]);
   }
 });
@@ -117,9 +119,7 @@ test("Mail that is not our own passes through: sender as given, no tag", async (
     assert.deepEqual(raws(planned.header), raws(header(text)), text);
   };
   const from = (list: string) => COMPLETE.replace("Greg <greg@example.org>", list);
-  for (
-    const name of ["Received", "Delivered-To", "Resent-From", "Resent-To", "Resent-Date", "RESENT-Sender", "received"]
-  ) {
+  for (const name of ["Received", "Delivered-To", "Resent-To", "Resent-Date", "RESENT-Sender", "received"]) {
     for (const f of [undefined, "greg@example.org"]) {
       await foreign(`${name}: greg@example.org\n${COMPLETE}`, f === undefined ? {} : { f });
       await foreign(`${COMPLETE}\n${name}: greg@example.org`, f === undefined ? {} : { f });
@@ -203,11 +203,62 @@ test("A From without a domain is taken to have the set one", async () => {
 });
 
 test("The newest key signs, one that is too old does not", async () => {
-  const old = identity("greg@example.org", "srs.example.org", `k1 2020-01-01 old\nk2 2026-11-01 new`);
+  const old = identity("greg@example.org", "srs.example.org", `k1 2020-01-01 old ${SECRET}\nk2 2026-11-01 ${SECRET}`);
   const planned = await run(COMPLETE, {}, context("", [old]));
   assert.match(value(planned.header, TAG_FIELD)!, /^v1\.k2\./);
-  const late = { ...context(), now: new Date((GREG.keys[0]!.created + KEY_LIFETIME_DAYS) * 86_400_000) };
-  await assert.rejects(run(COMPLETE, {}, late), { kind: "config", message: /greg@example\.org can sign today/ });
+  assert.deepEqual([planned.error, planned.warning], [undefined, undefined]);
+});
+
+/** greg with keys of these ages in days, and secrets. */
+const aged = (...keys: [days: number, secret: string][]): Identity => ({
+  ...GREG,
+  keys: keys.map(([days, secret], nth) => ({ id: `k${nth}`, created: dayOf(NOW) - days, secret: utf8(secret) })),
+});
+
+test("A key signs for 720 days, with a warning from day 690", async () => {
+  const rows: [number, string | undefined][] = [
+    [-1, undefined],
+    [0, undefined],
+    [689, undefined],
+    [690, "greg@example.org: key k0 stops signing on 2026-12-20"],
+    [719, "greg@example.org: key k0 stops signing on 2026-11-21"],
+  ];
+  for (const [days, warning] of rows) {
+    const planned = await run(COMPLETE, {}, context("", [aged([days, SECRET])]));
+    assert.deepEqual([planned.scheme, planned.error, planned.warning], ["srs", undefined, warning], `${days}`);
+    await verifyOwn(planned, aged([days, SECRET]));
+  }
+});
+
+test("Without a key that can sign mail leaves unsigned, is remembered so, and the log says why", async () => {
+  const why = (what: string) => `No key of greg@example.org can sign: ${what}`;
+  const old = why("it is older than 720 days");
+  const future = why("it is dated in the future");
+  const short = why("its secret has fewer than 16 bytes");
+  const rows: [string, [number, string][]][] = [
+    [old, [[720, SECRET]]],
+    [old, [[721, SECRET]]],
+    [old, [[899, SECRET]]],
+    [old, [[901, SECRET]]],
+    [future, [[-2, SECRET]]],
+    [future, [[-300, SECRET], [901, SECRET]]],
+    [short, [[10, "fifteen octets!"]]],
+    [short, [[10, "short"], [721, SECRET]]],
+  ];
+  for (const [error, keys] of rows) {
+    const one = aged(...keys);
+    for (const more of ["", RECEIVE, 'sender = "prvs"\n' + RECEIVE]) {
+      const planned = await run(COMPLETE, { f: "greg@example.org" }, context(more, [one]));
+      assert.deepEqual([planned.scheme, planned.error], ["plain", error]);
+      assert.deepEqual(planned.handover.sender, one.address);
+      assert.deepEqual(planned.header, header(COMPLETE));
+      assert.deepEqual(planned.sent, { identities: [one], messageId: " <1@example.org>", signed: false });
+    }
+  }
+  // The younger key is too short, the older one still signs.
+  const planned = await run(COMPLETE, {}, context("", [aged([1, "short"], [10, SECRET])]));
+  assert.match(value(planned.header, TAG_FIELD)!, /^v1\.k1\./);
+  assert.equal(await opened(planned.handover.sender, aged([10, SECRET])), "greg@example.org");
 });
 
 test("What is missing is added before the tag, which holds over it", async () => {
@@ -429,7 +480,6 @@ test("A resent message goes where its Resent- fields say, and nowhere else", asy
   const good = async (fields: string, ...expected: string[]) => {
     const planned = await run(fields + COMPLETE, { to: "", recipientsFrom: "header" });
     assert.deepEqual(recipientsOf(planned), expected, fields);
-    assert.equal(planned.scheme, "given");
   };
   await good("Resent-To: b@example.com\n", "b@example.com");
   await good("Resent-Bcc: b@example.com\nBcc: c@example.com\n", "b@example.com");
