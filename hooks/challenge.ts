@@ -23,7 +23,7 @@ export async function checkChallenge(delivery: Delivery, context: Context): Prom
   if (!context.settings.challenge.answer || context.ledger === undefined) return "challenges are not answered";
   const form = recognise(delivery.header);
   if (form === undefined) return "no challenge";
-  const old = form.program === "qsecretary" ? await pymsgauth(form, delivery, context) : undefined;
+  const old = form.program === "qsecretary" ? pymsgauth(form, delivery, context) : undefined;
   if (old !== undefined) return old;
   const found = form.request ? await request(form, context) : await message(form, delivery, context);
   if (typeof found === "string") return `a challenge of ${form.program}, but ${found}`;
@@ -63,7 +63,7 @@ async function message(
   const { subscriber } = form;
   if (subscriber !== undefined && !identityOf(identities, subscriber)) return "it subscribes somebody else";
   const { prefix, bodyStart, whole = false } = delivery;
-  const [quoted, ...more] = await quotedMessages(prefix, bodyStart, whole, form.separator);
+  const [quoted, ...more] = quotedMessages(prefix, bodyStart, whole, form.separator);
   if (quoted === undefined || more.length > 0) {
     return `it returns ${more.length === 0 ? "no message" : "several messages"}`;
   }
@@ -98,10 +98,10 @@ async function message(
 }
 
 /** Mail that went out with a token of pymsgauth, which says no more than that its file is there. */
-async function pymsgauth(form: Form, delivery: Delivery, context: Context): Promise<Verdict | undefined> {
+function pymsgauth(form: Form, delivery: Delivery, context: Context): Verdict | undefined {
   if (!isListHost(form, context)) return undefined;
   const { prefix, bodyStart, whole = false } = delivery;
-  const quoted = await quotedMessages(prefix, bodyStart, whole, form.separator);
+  const quoted = quotedMessages(prefix, bodyStart, whole, form.separator);
   const tokens = values(quoted[0]?.header ?? [], TOKEN_FIELD);
   const identity = author(quoted[0]?.header ?? [], context.identities);
   const token = tokens[0];

@@ -21,13 +21,13 @@ export interface Quoted {
  *
  * @param whole does the message end within the prefix?
  */
-export async function quotedMessages(
+export function quotedMessages(
   prefix: Uint8Array,
   bodyStart: number,
   whole: boolean,
   separator: string | undefined,
-): Promise<Quoted[]> {
-  const parts = await returnedParts(prefix, bodyStart, whole);
+): Quoted[] {
+  const parts = returnedParts(prefix, bodyStart, whole);
   if (parts !== undefined && parts.length > 0) return parts;
   if (separator === undefined) return [];
   const body = binary(prefix.subarray(bodyStart));
@@ -46,16 +46,13 @@ function read(bytes: Uint8Array, whole: boolean, headerOnly: boolean, ended: boo
 }
 
 /** The returned messages among the parts; undefined when it is no MIME message of several parts. */
-async function returnedParts(prefix: Uint8Array, bodyStart: number, whole: boolean): Promise<Quoted[] | undefined> {
+function returnedParts(prefix: Uint8Array, bodyStart: number, whole: boolean): Quoted[] | undefined {
   const { header } = parseHead(prefix.subarray(0, bodyStart), true)!;
   const type = header.find((field) => named(field, "Content-Type"))?.raw ?? "";
   if (!/^content-type:\s*multipart\//i.test(type)) return undefined;
-  const parts = await mimeParts(header, prefix.subarray(bodyStart), MAX_DEPTH) ?? [];
-  return parts.filter(({ type }) => type === "message/rfc822" || type === "text/rfc822-headers").map(
-    ({ type, bytes }) => {
-      // postal-mime ends the last line itself, also one that was cut.
-      const given = !whole && bytes.at(-1) === 10 ? bytes.subarray(0, -1) : bytes;
-      return read(given, whole, type.endsWith("headers"), whole);
-    },
-  ).filter((one) => one !== undefined);
+  const parts = mimeParts(header, prefix.subarray(bodyStart), MAX_DEPTH) ?? [];
+  return parts.filter(({ type }) => type === "message/rfc822" || type === "text/rfc822-headers").map((part) => {
+    const complete = whole || part.ended;
+    return read(part.bytes, complete, part.type.endsWith("headers"), complete);
+  }).filter((one) => one !== undefined);
 }

@@ -111,20 +111,18 @@ async function fieldDigests(header: Header): Promise<[string, string, string]> {
   for (const name of FIELDS) {
     // All of them: one that was put beside ours would be the one that a list shows.
     const given = values(header, name).join("\0");
-    const text = name === "From" ? await author(given) : name === "Subject" ? await decodeWords(given) : given;
+    const text = name === "From" ? author(given) : name === "Subject" ? decodeWords(given) : given;
     out.push(await digest(utf8(text.replace(/\s+/g, " ").trim())));
   }
   return out as [string, string, string];
 }
 
 /** Name and address of each author; how a name is quoted is the business of MTAs. */
-async function author(from: string): Promise<string> {
+function author(from: string): string {
   try {
-    const all = parseAddressList(from, { bare: true });
-    const texts = all.map(async ({ name, address }) =>
-      `${await decodeWords(name)} <${(address ? `${address.local}@${address.domain}` : "").toLowerCase()}>`
-    );
-    return (await Promise.all(texts)).join(",");
+    return parseAddressList(from, { bare: true }).map(({ name, address }) =>
+      `${decodeWords(name)} <${(address ? `${address.local}@${address.domain}` : "").toLowerCase()}>`
+    ).join(",");
   } catch {
     return from;
   }
@@ -146,19 +144,15 @@ async function digest(bytes: Uint8Array): Promise<string> {
   return new Uint8Array(whole, 0, 16).toHex();
 }
 
-/** The name of an entry: what a hook can look for, and nothing that a stranger wrote. */
-export async function entryName({ messageId, list }: Pick<Entry, "messageId" | "list">): Promise<string> {
-  return `${await digest(utf8(messageId))}-${await digest(utf8(list.toLowerCase()))}`;
-}
+/** The digest of a Message-ID, by which entries are named: nothing that a stranger wrote. */
+export const messageDigest = (messageId: string): Promise<string> => digest(utf8(messageId));
 
-/** The part of the names by which entries are found. */
-export async function nameMatch(by: { messageId: string } | { list: string }): Promise<(name: string) => boolean> {
-  if ("messageId" in by) {
-    const front = `${await digest(utf8(by.messageId))}-`;
-    return (name) => name.startsWith(front);
-  }
-  const end = `-${await digest(utf8(by.list.toLowerCase()))}`;
-  return (name) => name.startsWith(end, 32);
+/** The digest of a list's address. */
+export const listDigest = (list: string): Promise<string> => digest(utf8(list.toLowerCase()));
+
+/** The name of an entry: both digests. */
+export async function entryName({ messageId, list }: Pick<Entry, "messageId" | "list">): Promise<string> {
+  return `${await messageDigest(messageId)}-${await listDigest(list)}`;
 }
 
 /** An entry as it is written. */

@@ -47,7 +47,7 @@ export async function* findOriginals(prefix: Uint8Array, bodyStart: number): Asy
   for (const part of base64Parts(body)) yield* fresh(part, "base64");
   if (worthParsing(body)) {
     const { header } = parseHead(prefix.subarray(0, bodyStart), true)!;
-    for (const { bytes } of await mimeParts(header, prefix.subarray(bodyStart), MAX_DEPTH) ?? []) {
+    for (const { bytes } of mimeParts(header, prefix.subarray(bodyStart), MAX_DEPTH) ?? []) {
       const part = binary(bytes);
       yield* fresh(part, "mime");
       yield* fresh(unquote(part), "mime");

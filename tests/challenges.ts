@@ -10,7 +10,16 @@ import { binary, unbinary } from "../lib/bytes.ts";
 import { parseConfig, type Settings } from "../lib/config.ts";
 import { dayOf } from "../lib/day.ts";
 import { type Identity, identityName } from "../lib/identity.ts";
-import { bodyLines, type Entry, entryName, type Found, type LedgerView, makeEntry, nameMatch } from "../lib/ledger.ts";
+import {
+  bodyLines,
+  type Entry,
+  entryName,
+  type Found,
+  type LedgerView,
+  listDigest,
+  makeEntry,
+  messageDigest,
+} from "../lib/ledger.ts";
 import { parseHead, printHead, value } from "../lib/message.ts";
 import { TAG_FIELD } from "../lib/tag.ts";
 import { plan } from "../shim/plan.ts";
@@ -65,8 +74,8 @@ export class Memory implements LedgerView {
     return name;
   }
   async find(by: { messageId: string } | { list: string }): Promise<Found[]> {
-    const matches = await nameMatch(by);
-    return this.found.filter(({ name }) => matches(name));
+    const wanted = "messageId" in by ? await messageDigest(by.messageId) : await listDigest(by.list);
+    return this.found.filter(({ name }) => name.split("-")["messageId" in by ? 0 : 1] === wanted);
   }
 }
 

@@ -133,6 +133,28 @@ export class Home {
   }
 }
 
+/** The files of a ledger, by their state. */
+export function ledgerFiles(folder: string): Record<"issued" | "claimed" | "spent", string[]> {
+  const out = { issued: [] as string[], claimed: [] as string[], spent: [] as string[] };
+  for (const path of filesBelow(folder)) {
+    if (/\/lists\/[^/]*\/[^/]*$/.test(path)) continue;
+    out[path.endsWith(".spent") ? "spent" : path.includes(".claimed.") ? "claimed" : "issued"].push(path);
+  }
+  return out;
+}
+
+/** The files below a folder, sorted; none where there is no folder. */
+export function filesBelow(folder: string): string[] {
+  try {
+    return [...Deno.readDirSync(folder)].flatMap(({ name, isDirectory }) =>
+      isDirectory ? filesBelow(`${folder}/${name}`) : [`${folder}/${name}`]
+    ).sort();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
 /** The value of the first field of this name in a message. */
 export function fieldOf(mail: string, name: string): string {
   const head = mail.split("\n\n")[0]!.replace(/\n[ \t]+/g, " ");

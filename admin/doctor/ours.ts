@@ -64,7 +64,7 @@ function folders({ findings, notes }: Visit, settings: Settings): void {
   const before = findings.length;
   check(state, "the folder of the state: log, ledger, what was sent", true);
   const spool = transport.spool ? ["spool"] : [];
-  for (const part of ["ledger", "ledger/issued", "ledger/claimed", "ledger/spent", "sent", ...spool]) {
+  for (const part of ["ledger", "sent", ...spool]) {
     // What is below it cannot be right, either.
     if (findings.length > before) break;
     if (see(`${state}/${part}`).kind !== "nothing") check(`${state}/${part}`, "a part of the state", true);

@@ -1,6 +1,6 @@
 /** explain --out: what it says is what the shim then hands over. */
 import assert from "node:assert/strict";
-import { fieldOf, Home, oneLine } from "../rig.ts";
+import { fieldOf, Home, ledgerFiles, oneLine } from "../rig.ts";
 import { byStub, nothingSent, runs, stub, words } from "../stub.ts";
 import { countersign, snapshot } from "./home.ts";
 
@@ -100,7 +100,7 @@ Deno.test("what is remembered for its challenge is said", async () => {
   const said = await planned(home, ["-t"], MAIL);
   assert.deepEqual(said.recipients.filter((one) => one.remembered).map((one) => one.address), [LIST]);
   await home.shim(["-t"], MAIL);
-  assert.equal([...Deno.readDirSync(`${home.path}/.local/state/countersign/ledger/issued`)].length, 1);
+  assert.equal(ledgerFiles(`${home.path}/.local/state/countersign/ledger`).issued.length, 1);
 });
 
 Deno.test("a command line may begin with the program, and the message be a file", async () => {

@@ -1,6 +1,6 @@
 /** list: added, shown, removed; the file stays the user's, and the shim follows it. */
 import assert from "node:assert/strict";
-import { fieldOf, Home, oneLine } from "../rig.ts";
+import { fieldOf, Home, ledgerFiles, oneLine } from "../rig.ts";
 import { countersign, snapshot } from "./home.ts";
 
 const FILE = ".config/countersign/plain-lists";
@@ -45,7 +45,7 @@ Deno.test("the list comes before the rules of the settings, which still say what
 [[rule]]\nto = ["*@lists.example.org"]\nsender = "srs"\nconfirm = true\n\n[challenge]\nanswer = true\n`);
   await ok(home, "add", TALK);
   assert.deepEqual([await scheme(home, TALK), await scheme(home, NEWS)], ["plain", "srs"]);
-  assert.equal([...Deno.readDirSync(`${home.path}/.local/state/countersign/ledger/issued`)].length, 2);
+  assert.equal(ledgerFiles(`${home.path}/.local/state/countersign/ledger`).issued.length, 2);
 });
 
 Deno.test("what the user wrote stays; adding twice writes once", async () => {

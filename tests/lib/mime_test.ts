@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { binary, unbinary } from "../../lib/bytes.ts";
+import { binary, unbinary, utf8 } from "../../lib/bytes.ts";
 import { parseHead } from "../../lib/message.ts";
-import { decodeWords, mimeParts } from "../../lib/mime.ts";
+import { contentType, decodeWords, mimeParts } from "../../lib/mime.ts";
 import { work } from "../fuzz/work.ts";
 
 const parts = (mail: string, depth = 16) => {
@@ -14,24 +14,52 @@ const MIXED = 'Content-Type: multipart/mixed; boundary="b"\n';
 const mail = (outer: string, fields: string, content: string) =>
   `${outer}${MIXED}\n--b\n${fields}\n${content}\n--b--\n`;
 
-/** [what, message, type of each part and its content] */
-const read: [string, string, [string, string][]][] = [
-  ["plain text", "Subject: x\n\nHi.\n", [["text/plain", "Hi.\n"]]],
+/** [what, message, type of each part and its content; `…` behind one whose end is not seen] */
+const read: [string, string, string[]][] = [
+  ["plain text", "Subject: x\n\nHi.\n", ["text/plain Hi.|…"]],
+  ["a part, without the line end of its delimiter", mail("", "", "Hi.\n"), ["text/plain Hi.|"]],
   ["a part in base64", mail("", "Content-Type: TEXT/X-Y\nContent-Transfer-Encoding: base64\n", "SGkuCg=="), [
-    ["text/x-y", "Hi.\n"],
+    "text/x-y Hi.|",
   ]],
+  ["base64 padded on each line", mail("", "Content-Transfer-Encoding: BASE64\n", "SGk=\nLgo=\n*?"), [
+    "text/plain Hi.|",
+  ]],
+  ["base64 cut within four characters", mail("", "Content-Transfer-Encoding: base64\n", "SGkuC"), ["text/plain Hi."]],
+  ["quoted-printable", mail("", "Content-Transfer-Encoding: Quoted-Printable\n", "=48=\ni.=3d=\t\n=0A=xy"), [
+    "text/plain Hi.=|=xy",
+  ]],
+  ["an encoding with a comment", mail("", "Content-Transfer-Encoding: (x) base64\n", "SGku"), ["text/plain Hi."]],
   ["a message as a part, which is not opened", mail("", "Content-Type: message/rfc822\n", "To: a@b.example\n\nHi."), [
-    ["message/rfc822", "To: a@b.example\n\nHi.\n"],
+    "message/rfc822 To: a@b.example||Hi.",
   ]],
   ["a message in quoted-printable itself", "Content-Transfer-Encoding: quoted-printable\n\n=48i.\n", [
-    ["text/plain", "Hi.\n"],
+    "text/plain Hi.|…",
   ]],
-  ["the first of two fields", `${MIXED}Content-Type: text/plain\n\n--b\n\nHi.\n--b--\n`, [["text/plain", "Hi.\n"]]],
+  ["the first of two fields", `${MIXED}Content-Type: text/plain\n\n--b\n\nHi.\n--b--\n`, ["text/plain Hi."]],
+  ["no more than the delimiters hold", `${MIXED}\nbefore\n--b\n\nHi.\n--b--\nbehind\n--b\n\nx\n`, ["text/plain Hi."]],
+  ["parts by CRLF", mail("", "", "Hi.").replaceAll("\n", "\r\n"), ["text/plain Hi."]],
+  ["a delimiter with spaces behind it", `${MIXED}\n--b \t\n\nHi.\n--b-- \n`, ["text/plain Hi."]],
+  ["no delimiter in a longer line", `${MIXED}\n--b\n\n--bc\n--b-\n x--b\n--b--\n`, ["text/plain --bc|--b-| x--b"]],
+  ["a part that is cut", `${MIXED}\n--b\n\nHi.\n--b\n\nHo.\n`, ["text/plain Hi.", "text/plain Ho.|…"]],
+  ["a part that is cut within its header", `${MIXED}\n--b\nContent-Type: text/x-y`, ["text/x-y …"]],
+  ["a part inside of one that ends", `${MIXED}\n--b\nContent-Type: multipart/x; boundary=c\n\n--c\n\nHi.\n--b--\n`, [
+    "text/plain Hi.",
+  ]],
+  ["parts of a digest", `Content-Type: multipart/digest; boundary=b\n\n--b\n\nA: 1\n\nHi.\n--b--\n`, [
+    "message/rfc822 A: 1||Hi.",
+  ]],
+  ["nothing of a multipart without boundary", "Content-Type: multipart/mixed\n\n--b\n\nHi.\n--b--\n", []],
+  ["nothing where the delimiter is missing", `${MIXED}\nHi.\n`, []],
+  ["UTF-16 by its charset", mail("", 'Content-Type: text/x; charset="UTF-16LE"\n', "H\0i\0"), ["text/x Hi"]],
+  ["UTF-16 by its mark", mail("", "Content-Type: text/x\n", "\xfe\xff\0H\0i"), ["text/x Hi"]],
+  ["no UTF-16 in what is no text", mail("", "Content-Type: image/x\n", "\xfe\xff\0H"), ["image/x \xfe\xff\0H"]],
 ];
 for (const [what, message, expected] of read) {
-  Deno.test(`mimeParts reads ${what}`, async () => {
-    const found = await parts(message);
-    assert.deepEqual(found?.map(({ type, bytes }) => [type, binary(bytes)]), expected);
+  Deno.test(`mimeParts reads ${what}`, () => {
+    const found = parts(message)?.map(({ type, bytes, ended }) =>
+      `${type} ${binary(bytes).replaceAll("\n", "|")}${ended ? "" : "…"}`
+    );
+    assert.deepEqual(found, expected);
   });
 }
 
@@ -41,28 +69,47 @@ const nested = (depth: number): string =>
 
 /** [what, message within the bound, message beyond it] */
 const bounds: [string, string, string][] = [
-  ["256 KB of body", `\n${"x".repeat(256 * 1024 - 1)}\n`, `\n${"x".repeat(256 * 1024)}\n`],
-  ["20,000 lines", `\n${"\n".repeat(20_000)}`, `\n${"\n".repeat(20_001)}`],
-  [
-    "8 KB of Content-Type",
-    `Content-Type: text/plain; x=${"y".repeat(8000)}\n\nHi.\n`,
-    `Content-Type: text/plain; x=${"y".repeat(8200)}\n\nHi.\n`,
-  ],
-  [
-    "64 KB of part headers",
-    mail("", `X: ${"y".repeat(65_000)}\n`, "Hi."),
-    mail("", `X: ${"y".repeat(66_000)}\n`, "Hi."),
-  ],
+  ["1,000 parts", `${MIXED}\n${"--b\n\nx\n".repeat(1000)}`, `${MIXED}\n${"--b\n\nx\n".repeat(1001)}`],
   ["16 multiparts, one in the other", nested(16), nested(17)],
 ];
 for (const [what, within, beyond] of bounds) {
-  Deno.test(`mimeParts reads a message of ${what}, and says when there is more`, async () => {
-    assert.notEqual(await parts(within), undefined);
-    assert.equal(await parts(beyond), undefined);
+  Deno.test(`mimeParts reads a message of ${what}, and says when there is more`, () => {
+    assert.notEqual(parts(within), undefined);
+    assert.equal(parts(beyond), undefined);
   });
 }
 
-/** Fields of a stranger that describe no MIME: each took the parser, or could take it, more than linear time. */
+Deno.test("a Content-Type of more than 8 KB describes nothing", () => {
+  const type = (bytes: number) => parts(`Content-Type: text/x;${"y".repeat(bytes)}\n\nHi.\n`)![0]!.type;
+  assert.deepEqual([type(8000), type(8200)], ["text/x", ""]);
+});
+
+/** [value of Content-Type, type, parameters] */
+const types: [string, string, Record<string, string>][] = [
+  ["text/plain", "text/plain", {}],
+  ["", "", {}],
+  ['Multipart/REPORT; Report-Type=Delivery-Status; boundary="a b"', "multipart/report", {
+    "report-type": "Delivery-Status",
+    boundary: "a b",
+  }],
+  ["a/b ; x = 1 ;; y=2;z", "a/b", { x: "1", y: "2" }],
+  ["a/b; x=1; X=2", "a/b", { x: "1" }],
+  ['a/b; x="\\"\\\\;y=2"', "a/b", { x: '"\\;y=2' }],
+  ['a/b; x="open', "a/b", { x: "" }],
+  ['a/b (c (d) \\) e); x=1 (f); y="(g)"', "a/b", { x: "1", y: "(g)" }],
+  ["a/b; x=1 (open; y=2", "a/b", { x: "1", y: "2" }],
+  ["a/b; report-type*0=delivery-; report-type*1=status", "a/b", { "report-type": "delivery-status" }],
+  ["a/b; x*1=b; x*0*=us-ascii'en'%61; x*2*=%63", "a/b", { x: "abc" }],
+  ["a/b; x*=utf-8''%41%zz", "a/b", { x: "A%zz" }],
+];
+for (const [value, type, parameters] of types) {
+  Deno.test(`Content-Type ${value}`, () => {
+    const found = contentType(parseHead(utf8(`Content-Type: ${value}\n\n`), true)!.header);
+    assert.deepEqual([found.type, Object.fromEntries(found.parameters)], [type, parameters]);
+  });
+}
+
+/** Fields of a stranger that describe no MIME: a parser of everything took more than linear time for some of them. */
 const FIELDS: [name: string, piece: string][] = [
   ["To", "a:"],
   ["Cc", "a@b.example,"],
@@ -74,24 +121,37 @@ const FIELDS: [name: string, piece: string][] = [
   ["X", "\\"],
 ];
 for (const [name, piece] of FIELDS) {
-  Deno.test(`a field ${name} of ${JSON.stringify(piece)} again and again costs the parser nothing`, async () => {
+  Deno.test(`a field ${name} of ${JSON.stringify(piece)} again and again costs nothing`, async () => {
     const long = mail(`${name}: ${piece.repeat(100_000 / piece.length)}\n`, "", "Hi.");
     const { header, bodyStart } = parseHead(unbinary(long), true)!;
     const body = unbinary(long).subarray(bodyStart);
-    const cost = async (fields: typeof header) => {
-      await mimeParts(fields, body, 16); // what is loaded, is loaded
-      return await work(() => mimeParts(fields, body, 16));
-    };
+    const cost = (fields: typeof header) => work(() => mimeParts(fields, body, 16));
     const [without, withIt] = [await cost(header.slice(1)), await cost(header)];
     assert.ok(withIt <= without + 100, `${withIt}, ${without} without it`);
   });
 }
 
-Deno.test("Encoded words are decoded, in texts of a length that names and subjects have", async () => {
-  assert.equal(await decodeWords("=?utf-8?q?caf=C3=A9?= x"), "café x");
-  assert.equal(await decodeWords("plain"), "plain");
-  assert.equal(await decodeWords(""), "");
-  const words = (bytes: number) => "=?utf-8?q?a?=".padEnd(bytes, " x");
-  assert.match(await decodeWords(words(8192)), /^a x/);
-  assert.equal(await decodeWords(words(8193)), words(8193));
+/** [encoded, decoded] */
+const words: [string, string][] = [
+  ["", ""],
+  ["plain", "plain"],
+  ["=?utf-8?q?caf=C3=A9?= x", "café x"],
+  ["=?UTF-8?B?Y2Fmw6k=?=", "café"],
+  ["=?iso-8859-1?Q?a_=E9?=", "a é"],
+  ["=?utf-8*en?q?a?=", "a"],
+  ["a =?utf-8?q?b?= \t =?utf-8?q?c?= d", "a bc d"],
+  ["=?utf-8?q?=C3?= =?utf-8?q?=A9?=", "é"],
+  ["=?utf-8?q?a?= =?iso-8859-1?q?=E9?=", "aé"],
+  ["=?nobody?q?=E9?=", "é"],
+  ["=?utf-8?q?a?b?=", "=?utf-8?q?a?b?="],
+  ["=?utf-8?x?a?=", "=?utf-8?x?a?="],
+];
+for (const [encoded, expected] of words) {
+  Deno.test(`decodeWords decodes ${encoded}`, () => assert.equal(decodeWords(encoded), expected));
+}
+
+Deno.test("Encoded words are decoded in texts of a length that names and Subjects have", () => {
+  const text = (bytes: number) => "=?utf-8?q?a?=".padEnd(bytes, " x");
+  assert.match(decodeWords(text(8192)), /^a x/);
+  assert.equal(decodeWords(text(8193)), text(8193));
 });

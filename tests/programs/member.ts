@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { type Delivered, qmailLocal } from "../qmail.ts";
 import { type Challenge, Qsecretary } from "../qsecretary.ts";
 import { Desk, type Injected } from "./desk.ts";
+import { ledgerFiles } from "../rig.ts";
 import { snippet } from "./letters.ts";
 
 export const LIST = "qmail@list.cr.yp.to";
@@ -86,14 +87,8 @@ export class Member extends Desk {
 
   /** The ledger's entries, by their state. */
   ledger(): Record<string, number> {
-    const count = (state: string) => {
-      try {
-        return [...Deno.readDirSync(`${this.path}/.local/state/countersign/ledger/${state}`)].length;
-      } catch {
-        return 0;
-      }
-    };
-    return Object.fromEntries(["issued", "claimed", "spent"].map((state) => [state, count(state)]));
+    const files = Object.entries(ledgerFiles(`${this.path}/.local/state/countersign/ledger`));
+    return Object.fromEntries(files.map(([state, { length }]) => [state, length]));
   }
 
   inbox = (): string[] => this.mails("Maildir");

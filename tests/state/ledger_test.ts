@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type Entry, entryName, printEntry } from "../../lib/ledger.ts";
 import { fileLedger } from "../../state/ledger.ts";
-import { ROOT } from "../rig.ts";
+import { filesBelow, ledgerFiles, ROOT } from "../rig.ts";
 
 const TODAY = 20_777;
 
@@ -9,11 +9,12 @@ const TODAY = 20_777;
 class Folder {
   readonly path = Deno.makeTempDirSync({ prefix: "countersign-" });
   readonly ledger = fileLedger(`${this.path}/ledger`);
-  names(state: string): string[] {
-    return [...Deno.readDirSync(`${this.path}/ledger/${state}`)].map((entry) => entry.name).sort();
+  /** The files of a state, drafts too, below the ledger. */
+  names(state: "issued" | "claimed" | "spent"): string[] {
+    return ledgerFiles(`${this.path}/ledger`)[state].map((path) => path.slice(`${this.path}/ledger/`.length));
   }
   all(): number[] {
-    return ["issued", "claimed", "spent"].map((state) => this.names(state).length);
+    return (["issued", "claimed", "spent"] as const).map((state) => this.names(state).length);
   }
   [Symbol.dispose](): void {
     Deno.removeSync(this.path, { recursive: true });
@@ -65,13 +66,18 @@ Deno.test("An entry that is issued is found by its Message-ID and by its list, a
 Deno.test("Files and folders are the owner's alone", async () => {
   using folder = new Folder();
   await folder.ledger.issue(entry());
-  for (const name of ["", "/issued", "/claimed", "/spent"]) assert.equal(mode(`${folder.path}/ledger${name}`), "700");
-  const [name] = folder.names("issued");
-  assert.equal(mode(`${folder.path}/ledger/issued/${name}`), "600");
-  const mine = await folder.ledger.claim(name!);
-  assert.equal(mode(`${folder.path}/ledger/claimed/${mine}`), "600");
+  const checked = (state: "issued" | "claimed" | "spent") => {
+    const parts = folder.names(state)[0]!.split("/");
+    const modes = parts.map((_, nth) => mode(`${folder.path}/ledger/${parts.slice(0, nth + 1).join("/")}`));
+    assert.deepEqual(modes, ["700", "700", "700", "600"], state);
+  };
+  assert.equal(mode(`${folder.path}/ledger`), "700");
+  checked("issued");
+  const mine = await folder.ledger.claim(await entryName(entry()));
+  checked("claimed");
   await folder.ledger.settle(mine!, "spent");
-  assert.equal(mode(`${folder.path}/ledger/spent/${name}`), "600");
+  checked("spent");
+  for (const path of filesBelow(folder.path)) assert.equal(mode(path), "600", path);
 });
 
 Deno.test("Issued twice, the first stays as it is", async () => {
@@ -128,11 +134,11 @@ Deno.test("A claim of what is not there, or vanished, is none; one that vanished
   const name = await entryName(entry());
   assert.equal(await folder.ledger.claim(name), undefined, "no folder");
   await folder.ledger.issue(entry());
-  Deno.removeSync(`${folder.path}/ledger/issued/${name}`);
+  Deno.removeSync(`${folder.path}/ledger/${folder.names("issued")[0]}`);
   assert.equal(await folder.ledger.claim(name), undefined, "no file");
   await folder.ledger.issue(entry());
   const mine = await folder.ledger.claim(name);
-  Deno.removeSync(`${folder.path}/ledger/claimed/${mine}`);
+  Deno.removeSync(`${folder.path}/ledger/${mine}`);
   await assert.rejects(async () => await folder.ledger.settle(mine!, "spent"), { kind: "temporary" });
 });
 
@@ -205,15 +211,14 @@ Deno.test("20 processes that issue the same at once leave one entry, whole", asy
      await fileLedger(folder + "/ledger").issue(${JSON.stringify(entry())});`,
     folder.path,
   );
-  assert.deepEqual(folder.names("issued"), [await entryName(entry())]);
+  assert.equal(folder.names("issued").length, 1);
   assert.deepEqual((await folder.ledger.find({ messageId: "1@example.net" })).map((one) => one.entry), [entry()]);
 });
 
-Deno.test("An entry that cannot be understood is as none, and is left for somebody to look at", async () => {
+Deno.test("An entry that cannot be understood is as none, until its day is over", async () => {
   using folder = new Folder();
   await folder.ledger.issue(entry());
-  const name = await entryName(entry());
-  const path = `${folder.path}/ledger/issued/${name}`;
+  const path = `${folder.path}/ledger/${folder.names("issued")[0]}`;
   const texts = [
     "",
     "null",
@@ -234,7 +239,7 @@ Deno.test("An entry that cannot be understood is as none, and is left for somebo
     Deno.writeTextFileSync(path, text);
     assert.deepEqual(await folder.ledger.find({ messageId: "1@example.net" }), [], text);
     assert.deepEqual(await folder.ledger.find({ list: "test@lists.example.org" }), [], text);
-    assert.equal(await folder.ledger.clean(TODAY + 1000, 10), 0, text);
+    assert.equal(await folder.ledger.clean(TODAY + 7, 10), 0, text);
   }
   Deno.writeFileSync(path, Uint8Array.of(0xff, 0xfe, 0));
   assert.deepEqual(await folder.ledger.find({ messageId: "1@example.net" }), []);
@@ -271,6 +276,74 @@ Deno.test("clean takes what is expired, in every state, and no more than it is t
   assert.equal(await ledger.clean(TODAY, 100), 0);
 });
 
+Deno.test("A day that is over goes with all that is ours, what killed programs left too, and nothing else", async () => {
+  const digest = "0123456789abcdef".repeat(2);
+  /** [what a program that was killed, or a former version, has left] */
+  const left = [
+    `${TODAY - 1}/messages/${digest}/.${digest}.4711.${crypto.randomUUID()}`,
+    `${TODAY - 1}/messages/${digest}/${digest}.claimed.host.4711.nonce`,
+    `${TODAY - 1}/lists/${digest}/${digest}`,
+    `issued/${digest}-${digest}`,
+    `issued/.${digest}-${digest}.4711`,
+    `claimed/${digest}-${digest}.host.4711.nonce`,
+    `spent/${digest}-${digest}`,
+  ];
+  const others = [`${TODAY - 1}/notes`, `${TODAY - 1}/messages/${digest}/notes`, "issued/notes", "notes"];
+  for (const [paths, kept] of [[left, [] as string[]], [others, others], [[...left, ...others], others]] as const) {
+    using folder = new Folder();
+    for (const path of paths) {
+      const file = `${folder.path}/ledger/${path}`;
+      Deno.mkdirSync(file.slice(0, file.lastIndexOf("/")), { recursive: true });
+      Deno.writeTextFileSync(file, "");
+    }
+    await folder.ledger.clean(TODAY, 100);
+    assert.deepEqual(filesBelow(`${folder.path}/ledger`), kept.map((path) => `${folder.path}/ledger/${path}`).sort());
+    if (kept.length === 0) assert.deepEqual([...Deno.readDirSync(`${folder.path}/ledger`)], []);
+  }
+});
+
+Deno.test("A message is found, claimed and cleaned without looking into the entries of others", async () => {
+  using folder = new Folder();
+  await folder.ledger.issue(entry());
+  for (let nth = 0; nth < 20; nth++) {
+    const expires = TODAY + (nth % 8) - 1;
+    await folder.ledger.issue(entry({ messageId: `x${nth}@example.net`, list: `l${nth}@example.org`, expires }));
+  }
+  const { readTextFileSync, readDirSync } = Deno;
+  const looked: string[] = [];
+  const note = <T>(call: (path: string) => T) => (path: string | URL) => {
+    looked.push(String(path));
+    return call(String(path));
+  };
+  Object.assign(Deno, { readTextFileSync: note(readTextFileSync), readDirSync: note(readDirSync) });
+  try {
+    const during = async (run: () => Promise<unknown>) => {
+      looked.length = 0;
+      await run();
+      return looked.filter((path) => path.startsWith(folder.path)).length;
+    };
+    // The ledger, a folder for each of nine days, and one entry.
+    assert.ok(await during(() => folder.ledger.find({ messageId: "1@example.net" })) <= 11);
+    assert.ok(await during(() => folder.ledger.find({ list: "test@lists.example.org" })) <= 12);
+    assert.ok(await during(() => folder.ledger.find({ messageId: "nobody@example.net" })) <= 10);
+    assert.ok(await during(async () => await folder.ledger.claim(await entryName(entry()))) <= 11);
+    assert.equal(await during(() => folder.ledger.clean(TODAY - 1, 100)), 4, "the ledger and three former folders");
+  } finally {
+    Object.assign(Deno, { readTextFileSync, readDirSync });
+  }
+});
+
+Deno.test("What was issued on a former day is not issued again", async () => {
+  using folder = new Folder();
+  await folder.ledger.issue(entry());
+  await folder.ledger.issue(entry({ expires: TODAY + 8 }));
+  assert.deepEqual((await folder.ledger.find({ messageId: "1@example.net" })).map((one) => one.entry), [entry()]);
+  const mine = await folder.ledger.claim(await entryName(entry()));
+  await folder.ledger.settle(mine!, "spent");
+  await folder.ledger.issue(entry({ expires: TODAY + 8 }));
+  assert.deepEqual(folder.all(), [0, 0, 1]);
+});
+
 Deno.test("Cleaning where there is no ledger does nothing", async () => {
   using folder = new Folder();
   assert.equal(await folder.ledger.clean(TODAY, 10), 0);
@@ -299,20 +372,24 @@ Deno.test("When issue, claim and settle return, the disk has it", async () => {
   using folder = new Folder();
   const name = await entryName(entry());
   let mine: string | undefined;
-  assert.equal(await watching("syncSync", () => folder.ledger.issue(entry())), 2, "the file, then its folder");
+  assert.equal(
+    await watching("syncSync", () => folder.ledger.issue(entry())),
+    3,
+    "the file, then its folder, then the one above",
+  );
   const claimed = await watching("syncSync", async () => {
     mine = await folder.ledger.claim(name);
   });
-  assert.equal(claimed, 2, "both folders: what is answered must be gone from issued");
+  assert.equal(claimed, 1, "the folder");
   assert.equal(await watching("syncSync", () => folder.ledger.settle(mine!, "spent")), 1);
 });
 
 Deno.test("A disk that fails at any step is told and leaves no half entry", async () => {
-  for (const step of [0, 1]) {
+  for (const step of [0, 1, 2]) {
     using folder = new Folder();
     const tried = watching("syncSync", () => folder.ledger.issue(entry()), (nth) => nth === step);
     await assert.rejects(tried, { kind: "temporary", message: /No space/ });
-    assert.equal(folder.names("issued").length, step, "only what is whole has its name");
+    assert.equal(folder.names("issued").length, Math.min(step, 1), "only what is whole has its name");
     await folder.ledger.issue(entry());
     assert.equal((await folder.ledger.find({ messageId: "1@example.net" })).length, 1, "trying again is well");
   }
