@@ -1,7 +1,9 @@
 /**
- * Which Message-IDs we passed on, as files of keyed hashes: `PERIOD/BUCKET`, a
- * period of 30 days and a bucket for the first 12 bits of the hash. However
- * much is remembered, looking one up reads two small files.
+ * Which Message-IDs we passed on, as files of keyed hashes: `PERIOD/BUCKET`, a period of 30 days and a bucket for the
+ * first 12 bits of the hash. However much is remembered, looking one up reads three small files.
+ *
+ * Records are appended without a lock, each with one write. A full disk may cut one, so a hash is looked for at every
+ * offset, and the day behind it must be one of the file's period.
  */
 import { dayOf } from "../lib/day.ts";
 import { Fail, reason } from "../lib/fail.ts";
@@ -48,24 +50,22 @@ export async function rememberSent(
   const path = bucketPath(folder, periodOf(day), hash);
   Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: 0o700 });
   using file = Deno.openSync(path, { append: true, create: true, mode: 0o600 });
-  // A full disk may have cut the last record: this one must begin where a reader looks for it.
-  const torn = file.statSync().size % RECORD_BYTES;
-  const bytes = new Uint8Array((torn === 0 ? 0 : RECORD_BYTES - torn) + RECORD_BYTES);
-  bytes.set(record, bytes.length - RECORD_BYTES);
-  if (file.writeSync(bytes) < bytes.length) throw new Fail("io", `File ${path} was not written completely`);
+  if (file.writeSync(record) < RECORD_BYTES) throw new Fail("io", `File ${path} was not written completely`);
 }
 
 /** The index in this folder. Throws `Fail` `temporary` when it cannot be read. */
 export function sentIndex(folder: string, now: Date): SentView {
   return async (identity, messageIds) => {
     const today = dayOf(now);
+    // What was remembered under a clock that is ahead of ours, or before ours was set back, was sent nevertheless.
+    const [first, last] = [periodOf(today - SENT_DAYS + 1), periodOf(today) + 1];
     let found: SentMessage | undefined;
-    for (const id of messageIds.slice(0, MAX_CANDIDATES)) {
+    for (const id of [...new Set(messageIds)].slice(0, MAX_CANDIDATES)) {
       for (const { secret } of identity.keys) {
         const hash = await hashOf(secret, id);
-        for (const period of [periodOf(today), periodOf(today - SENT_DAYS + 1)]) {
-          for (const one of matches(readBucket(bucketPath(folder, period, hash)), hash)) {
-            if (one.day > today || one.day <= today - SENT_DAYS) continue;
+        for (let period = first; period <= last; period++) {
+          for (const one of matches(readBucket(bucketPath(folder, period, hash)), hash, period)) {
+            if (one.day <= today - SENT_DAYS) continue;
             found = {
               day: Math.max(one.day, found?.day ?? 0),
               signed: one.signed && (found?.signed ?? true),
@@ -78,19 +78,29 @@ export function sentIndex(folder: string, now: Date): SentView {
   };
 }
 
-/** Removes the periods that are over. @returns how many */
+/** Removes the periods that are over, and the files of a former version, one for each day. @returns how many */
 export function cleanSent(folder: string, now: Date): number {
+  const first = periodOf(dayOf(now) - SENT_DAYS + 1);
   let gone = 0;
-  try {
-    for (const { name } of Deno.readDirSync(folder)) {
-      if (!/^\d+$/.test(name) || Number(name) >= periodOf(dayOf(now) - SENT_DAYS + 1)) continue;
-      Deno.removeSync(`${folder}/${name}`, { recursive: true });
+  for (const { name, isFile, isDirectory } of entriesIn(folder)) {
+    const over = isDirectory && /^\d{1,6}$/.test(name) && Number(name) < first;
+    if (!over && !(isFile && /^\d{5}$/.test(name))) continue;
+    try {
+      Deno.removeSync(`${folder}/${name}`, { recursive: over });
       gone++;
+    } catch {
+      // Another process is cleaning, or what is in it is not ours to remove.
     }
-  } catch {
-    // Nothing was sent yet, or another process is cleaning.
   }
   return gone;
+}
+
+function entriesIn(folder: string): Deno.DirEntry[] {
+  try {
+    return [...Deno.readDirSync(folder)];
+  } catch {
+    return []; // nothing was sent yet; what cannot be read cannot be cleaned
+  }
 }
 
 const periodOf = (day: number): number => Math.floor(day / SENT_DAYS);
@@ -112,13 +122,13 @@ function readBucket(path: string): Uint8Array<ArrayBuffer> {
   }
 }
 
-function* matches(records: Uint8Array<ArrayBuffer>, hash: Uint8Array): Generator<SentMessage> {
+function* matches(records: Uint8Array<ArrayBuffer>, hash: Uint8Array, period: number): Generator<SentMessage> {
   const view = new DataView(records.buffer);
-  for (let at = 0; at + RECORD_BYTES <= records.length; at += RECORD_BYTES) {
+  const last = records.length - RECORD_BYTES;
+  for (let at = -1; (at = records.indexOf(hash[0]!, at + 1)) >= 0 && at <= last;) {
     let same = true;
-    for (let i = 0; same && i < HASH_BYTES; i++) same = records[at + i] === hash[i];
-    if (!same) continue;
+    for (let i = 1; same && i < HASH_BYTES; i++) same = records[at + i] === hash[i];
     const stamp = view.getUint32(at + HASH_BYTES);
-    yield { day: stamp >> 1, signed: (stamp & 1) === 1 };
+    if (same && periodOf(stamp >>> 1) === period) yield { day: stamp >>> 1, signed: (stamp & 1) === 1 };
   }
 }
