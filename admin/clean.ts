@@ -1,16 +1,18 @@
-/** `countersign clean`: takes away what is remembered and of no use any more. The shim does it too, a little at a time. */
-import { dayOf } from "../lib/day.ts";
+/** `countersign clean`: removes what has expired, and what killed programs left. They do it too, once a day. */
 import * as host from "../lib/host.ts";
-import { fileLedger } from "../state/ledger.ts";
-import { cleanSent } from "../state/sent.ts";
+import { expireState } from "../state/expire.ts";
+import { cleanMaildir } from "../transport/leftovers.ts";
 import { cleanSpool } from "../transport/spool.ts";
 import { atMost, runCommand } from "./arguments.ts";
+import { cleanDrafts } from "./files.ts";
+import { permissionsFile } from "./permissions.ts";
 import { say } from "./terminal.ts";
 
 const HELP = `Usage: countersign clean [--config FILE]
-Removes expired entries of the ledger (messages to lists, whose challenges are not answered any more) and the days of
-the index of sent mail that are over, and what one that was killed left in the spool a day ago. Nothing else; what
-cannot be read is left for you to look at.
+Removes what the shim and the hook remember and do not need any more: expired entries of the ledger, whose challenges are
+not answered, and the months of the index of sent mail that are over. Removes what programs that were killed have left: in
+the spool and beside the settings after a day, in tmp of the maildirs that the settings name after 36 hours. The programs
+do the same once a day, except beside the settings.
 
 Example: countersign clean
 `;
@@ -19,18 +21,22 @@ Example: countersign clean
 export function clean(name: string, args: readonly string[]): Promise<number> {
   return runCommand(name, args, { help: HELP, values: ["config"] }, async (given) => {
     atMost(given, 0);
-    const { state } = host.loadSettings(host.configFile(given.value("config")));
+    const place = host.configFile(given.value("config"));
+    const { state, incoming, challenge, transport, identity, plain_lists } = host.loadSettings(place);
     const now = new Date();
-    const entries = await fileLedger(`${state}/ledger`).clean(dayOf(now), Infinity);
-    const days = cleanSent(`${state}/sent`, now);
-    const left = cleanSpool(`${state}/spool`, now);
+    const { entries, periods } = await expireState(state, now, Infinity);
+    const maildirs = new Set([incoming.spam, incoming.inbox, challenge.answered, transport.maildir]);
+    const written = [place.file, permissionsFile(place.file), plain_lists, ...identity.map(({ keys }) => keys)];
+    const left = cleanSpool(`${state}/spool`, now) + sum([...maildirs].map((one) => cleanMaildir(one, now))) +
+      sum(written.map((path) => cleanDrafts(path, now)));
     const gone = [
       `${count(entries, "entry", "entries")} of the ledger`,
-      `${count(days, "day", "days")} of sent mail`,
-      ...(left === 0 ? [] : [`${count(left, "file", "files")} of the spool`]),
+      `${count(periods, "month", "months")} of sent mail`,
+      ...(left === 0 ? [] : [`${count(left, "file", "files")} of killed programs`]),
     ];
     say(`${gone.join(", ")} removed`);
   });
 }
 
+const sum = (all: readonly number[]) => all.reduce((one, other) => one + other, 0);
 const count = (n: number, one: string, more: string) => `${n} ${n === 1 ? one : more}`;

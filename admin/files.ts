@@ -5,7 +5,11 @@ import { Fail, reason } from "../lib/fail.ts";
 export function createWhole(path: string, text: string): boolean {
   const beside = `${path}.${crypto.randomUUID().slice(0, 8)}.new`;
   try {
-    write(beside, text);
+    Deno.openSync(beside, { write: true, createNew: true, mode: 0o600 }).close();
+    {
+      using file = Deno.openSync(beside, { write: true });
+      fill(file, text);
+    }
     // link, unlike rename, refuses to take the place of another.
     Deno.linkSync(beside, path);
     return true;
@@ -14,6 +18,7 @@ export function createWhole(path: string, text: string): boolean {
     throw new Fail("io", `File ${path} cannot be written: ${reason(error)}`, { cause: error });
   } finally {
     remove(beside);
+    cleanDrafts(path, new Date());
   }
 }
 
@@ -27,28 +32,69 @@ export function changeWhole(path: string, change: (text: string) => string): voi
   // A link to a file elsewhere stays one.
   const real = Deno.realPathSync(path);
   const beside = `${real}.new`;
-  try {
-    // It is the lock, too: of two at once, one would lose what the other added.
-    write(beside, "");
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) {
-      throw new Fail("io", `File ${beside} cannot be written: ${reason(error)}`, { cause: error });
-    }
-    const what = "is there: another change is under way, or broke off; then remove it";
-    throw new Fail("temporary", `File ${beside} ${what}`);
-  }
+  using file = locked(beside);
   try {
     const text = change(Deno.readTextFileSync(real));
-    const [now, then] = [Deno.statSync(beside), Deno.statSync(real)];
+    const [now, then] = [file.statSync(), Deno.statSync(real)];
     if (then.uid !== now.uid || then.gid !== now.gid) Deno.chownSync(beside, then.uid, then.gid);
     Deno.chmodSync(beside, then.mode! & 0o7777);
-    fill(beside, text);
+    file.truncateSync();
+    fill(file, text);
     Deno.renameSync(beside, real);
   } catch (error) {
     remove(beside);
     if (error instanceof Fail) throw error;
     throw new Fail("io", `File ${real} cannot be changed: ${reason(error)}`, { cause: error });
   }
+  cleanDrafts(real, new Date());
+}
+
+/**
+ * The new file, which is the lock, too: of two changes at once, one would lose what the other added. The kernel gives up
+ * the lock of a program that was killed, so that what it left is in nobody's way.
+ */
+function locked(path: string): Deno.FsFile {
+  for (;;) {
+    let file: Deno.FsFile;
+    try {
+      if (isLink(path)) throw new Error("it is a link");
+      file = Deno.openSync(path, { read: true, write: true, create: true, mode: 0o600 });
+    } catch (error) {
+      throw new Fail("io", `File ${path} cannot be written: ${reason(error)}`, { cause: error });
+    }
+    try {
+      if (!file.tryLockSync(true)) throw new Fail("temporary", `File ${path} is locked: another change is under way`);
+      // Whoever had the lock may have put the file in its place meanwhile, or removed it.
+      if (Deno.statSync(path).ino === file.statSync().ino) return file;
+    } catch (error) {
+      file.close();
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      continue;
+    }
+    file.close();
+  }
+}
+
+/** Hours after which what stands beside a file is nobody's draft any more. */
+const MAX_DRAFT_HOURS = 24;
+
+/** Removes the drafts of a file that killed programs left beside it. @returns how many */
+export function cleanDrafts(path: string, now: Date): number {
+  const at = path.lastIndexOf("/");
+  const [folder, base] = [path.slice(0, at) || "/", path.slice(at + 1)];
+  let gone = 0;
+  try {
+    for (const { name } of Deno.readDirSync(folder)) {
+      if (!name.startsWith(`${base}.`) || !/^(?:[0-9a-f]{8}\.)?new$/.test(name.slice(base.length + 1))) continue;
+      const { mtime } = Deno.lstatSync(`${folder}/${name}`);
+      if (mtime === null || now.getTime() - mtime.getTime() < MAX_DRAFT_HOURS * 3_600_000) continue;
+      Deno.removeSync(`${folder}/${name}`);
+      gone++;
+    }
+  } catch {
+    // There is no such folder, or another program is cleaning.
+  }
+  return gone;
 }
 
 /** Makes a folder that only its owner may enter, and those above it. @throws {Fail} `io` */
@@ -80,13 +126,16 @@ export function realPath(path: string): string {
   }
 }
 
-function write(path: string, text: string): void {
-  Deno.openSync(path, { write: true, createNew: true, mode: 0o600 }).close();
-  fill(path, text);
+function isLink(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isSymlink;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }
 
-function fill(path: string, text: string): void {
-  using file = Deno.openSync(path, { write: true, truncate: true });
+function fill(file: Deno.FsFile, text: string): void {
   const bytes = new TextEncoder().encode(text);
   for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
   // A name without its bytes, after a power cut, would be worse than the old file.

@@ -21,6 +21,7 @@ import { callerIn, HELP, type Options, parseOptions } from "./options.ts";
 import { choosePlace, type Place } from "./place.ts";
 import { withoutResults, withoutResultsInRest, withResult } from "./result_field.ts";
 import { returnedId } from "./returned.ts";
+import { tidy } from "./tidy.ts";
 
 /** Runs the hook. @returns the exit status */
 export async function incoming(name: string, args: readonly string[]): Promise<number> {
@@ -71,6 +72,7 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
     throw error;
   }
   record(settings, delivery, verdict, ended);
+  await tidy(settings, place, now);
   const { outcome } = ended;
   // qmail gives a file; others a pipe, and do not like it closed early.
   if (!DONE.includes(outcome) && options.caller !== "qmail") await host.drain(input.body());

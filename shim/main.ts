@@ -14,6 +14,7 @@ import { Rejected } from "../transport/rejected.ts";
 import { parseFlags } from "./flags.ts";
 import { plan } from "./plan.ts";
 import { BODY_WANTED, remember } from "./remember.ts";
+import { tidy } from "./tidy.ts";
 
 const HELP = `Usage: shim [sendmail options] [--] recipient ...
 Reads a message from standard input, signs its envelope sender and header, and hands it to your mail program.
@@ -75,6 +76,7 @@ async function send(call: SendCall): Promise<number> {
     const message = { head: printHead(planned.header), body };
     const route = await handOver(settings, planned.handover, message, stop);
     host.log(settings, { ...event, route, result: "sent" });
+    await tidy(settings, now);
     return 0;
   } catch (error) {
     host.log(settings, { ...event, result: "failed", why: whyFailed(error, settings.log_addresses) });

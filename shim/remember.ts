@@ -1,17 +1,13 @@
 /** What the shim writes down about a message before it leaves, so that what comes back about it can be known. */
 import { formatAddress } from "../lib/address.ts";
 import type { Settings } from "../lib/config.ts";
-import { dayOf } from "../lib/day.ts";
 import { reason } from "../lib/fail.ts";
 import { identityName } from "../lib/identity.ts";
 import { bodyLines, makeEntry } from "../lib/ledger.ts";
 import { fileLedger } from "../state/ledger.ts";
-import { cleanSent, rememberSent } from "../state/sent.ts";
+import { rememberSent } from "../state/sent.ts";
 import type { Plan } from "./plan.ts";
 import { isRemembered } from "./rules.ts";
-
-/** Expired entries that one message takes away. */
-const A_FEW = 4;
 
 /** Bytes of body that are wanted for the ledger's lines. */
 export const BODY_WANTED = 64 * 1024;
@@ -34,7 +30,6 @@ export async function remember(
   try {
     const folder = `${settings.state}/sent`;
     for (const one of sent.identities) await rememberSent(folder, one, sent.messageId, sent.signed, now);
-    cleanSent(folder, now);
     // A challenge is answered only about a message with a tag.
     if (identity === undefined || !sent.signed) return undefined;
     const lists = handover.recipients.filter((one) => isRemembered(one, settings));
@@ -45,7 +40,6 @@ export async function remember(
         await makeEntry(identityName(identity), formatAddress(list), header, bodyLines(body, whole), now),
       );
     }
-    await ledger.clean(dayOf(now), A_FEW);
     return undefined;
   } catch (error) {
     return reason(error);

@@ -1,13 +1,13 @@
-/** clean: what is expired goes, all else stays. */
+/** clean: what is expired goes, and what killed programs left; all else stays. */
 import assert from "node:assert/strict";
 import { dayOf } from "../../lib/day.ts";
 import { type Entry, ENTRY_DAYS, entryName, printEntry } from "../../lib/ledger.ts";
+import { SENT_DAYS } from "../../state/sent.ts";
 import { Home, oneLine } from "../rig.ts";
 import { countersign, snapshot } from "./home.ts";
 
 const STATE = ".local/state/countersign";
-/** Days for which an answer is known; tests/state holds state/sent.ts to it. */
-const DAYS = 30;
+const HOUR = 3_600_000;
 
 const entry = (messageId: string, expires: number): Entry => ({
   messageId,
@@ -18,47 +18,64 @@ const entry = (messageId: string, expires: number): Entry => ({
   lines: [],
 });
 
-Deno.test("clean removes expired entries in each state, and days that are over; nothing else", async () => {
+/** Writes a file of this age. */
+function aged(home: Home, name: string, hours: number): void {
+  const then = new Date(Date.now() - hours * HOUR);
+  Deno.utimeSync(home.write(name, "", 0o600), then, then);
+}
+
+/** Those that are there. */
+function there(home: Home, names: readonly string[]): string[] {
+  return names.filter((name) => {
+    try {
+      return Deno.lstatSync(`${home.path}/${name}`).isFile;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Where the ledger has an entry. */
+async function pathOf(one: Entry, state: string): Promise<string> {
+  const [message, list] = (await entryName(one)).split("-");
+  return `${STATE}/ledger/${one.expires}/messages/${message}/${list}${state}`;
+}
+
+Deno.test("clean removes expired entries in each state, and months that are over; nothing else", async () => {
   using home = new Home();
   const today = dayOf(new Date());
-  const [gone, kept]: [string[], string[]] = [[], []];
+  const period = (day: number) => Math.floor(day / SENT_DAYS);
+  const [entries, months, kept]: [string[], string[], string[]] = [[], [], []];
   const put = (into: string[], name: string, text: string) => {
     into.push(name);
     home.write(name, text, 0o600);
   };
-  for (const state of ["issued", "claimed", "spent"]) {
+  for (const state of ["", ".claimed.host.4711.x", ".spent"]) {
     // The day may end while the test runs: two days of it are left out.
-    for (const [into, expires] of [[gone, today - 1], [kept, today + 2], [kept, today + ENTRY_DAYS]] as const) {
+    for (const [into, expires] of [[entries, today - 1], [kept, today + 2], [kept, today + ENTRY_DAYS]] as const) {
       const one = entry(`${state}${expires}@example.org`, expires);
-      const name = await entryName(one) + (state === "claimed" ? ".host.4711.x" : "");
-      put(into, `${STATE}/ledger/${state}/${name}`, printEntry(one));
+      put(into, await pathOf(one, state), printEntry(one));
     }
-    put(kept, `${STATE}/ledger/${state}/nonsense`, "what cannot be read is for a person to look at");
   }
-  for (const day of [today - DAYS, today - DAYS - 1, today - 999]) put(gone, `${STATE}/sent/${day}`, "x".repeat(16));
-  for (const day of [today, today - 1, today - DAYS + 2]) put(kept, `${STATE}/sent/${day}`, "x".repeat(16));
+  for (const day of [today - 2 * SENT_DAYS, today - 999]) {
+    put(months, `${STATE}/sent/${period(day)}/0a1`, "x".repeat(20));
+  }
+  for (const day of [today, today - SENT_DAYS + 2]) put(kept, `${STATE}/sent/${period(day)}/0a1`, "x".repeat(20));
+  put(months, `${STATE}/sent/${today}`, "a day of a former version");
   put(kept, `${STATE}/sent/notes`, "not ours");
+  put(kept, `${STATE}/ledger/notes`, "not ours");
   put(kept, `${STATE}/log`, "");
-  put(kept, "Maildir/tmp/1.old", "");
-  const there = (names: string[]) =>
-    names.filter((name) => {
-      try {
-        return Deno.statSync(`${home.path}/${name}`).isFile;
-      } catch {
-        return false;
-      }
-    });
-  assert.deepEqual(there([...gone, ...kept]), [...gone, ...kept]);
+  const all = [...entries, ...months, ...kept];
+  assert.deepEqual(there(home, all), all);
 
   const ran = await countersign(home, ["clean"]);
   assert.deepEqual([ran.code, ran.stderr], [0, ""]);
-  const entries = gone.filter((name) => name.includes("/ledger/")).length;
-  assert.equal(ran.stdout, `${entries} entries of the ledger, ${gone.length - entries} days of sent mail removed\n`);
-  assert.deepEqual([there(gone), there(kept)], [[], kept]);
+  assert.equal(ran.stdout, `${entries.length} entries of the ledger, ${months.length} months of sent mail removed\n`);
+  assert.deepEqual(there(home, all), kept);
 
   const before = snapshot(home.path);
   const again = await countersign(home, ["clean"]);
-  assert.equal(again.stdout, "0 entries of the ledger, 0 days of sent mail removed\n");
+  assert.equal(again.stdout, "0 entries of the ledger, 0 months of sent mail removed\n");
   assert.deepEqual(snapshot(home.path), before);
 });
 
@@ -68,27 +85,52 @@ Deno.test("one is one; and nothing is made where nothing is", async () => {
   assert.equal((await countersign(home, ["clean"])).code, 0);
   assert.deepEqual(snapshot(home.path), before);
   const one = entry("1@example.org", dayOf(new Date()) - 1);
-  home.write(`${STATE}/ledger/issued/${await entryName(one)}`, printEntry(one));
-  home.write(`${STATE}/sent/1`, "");
-  assert.equal((await countersign(home, ["clean"])).stdout, "1 entry of the ledger, 1 day of sent mail removed\n");
+  home.write(await pathOf(one, ""), printEntry(one));
+  home.write(`${STATE}/sent/1/000`, "");
+  aged(home, `${STATE}/spool/1.x`, 25);
+  const said = "1 entry of the ledger, 1 month of sent mail, 1 file of killed programs removed\n";
+  assert.equal((await countersign(home, ["clean"])).stdout, said);
 });
 
-Deno.test("clean takes from the spool what killed ones left a day ago", async () => {
+Deno.test("clean takes what killed programs left, when it is old, and only what has the name of ours", async () => {
   using home = new Home();
-  for (const [name, hours] of [["old", 25], ["new", 23]] as const) {
-    const then = new Date(Date.now() - hours * 3_600_000);
-    Deno.utimeSync(home.write(`${STATE}/spool/${name}`, ""), then, then);
-  }
+  home.settings(
+    `[transport]\nvia = "maildir"\nmaildir = "~/out"\n[incoming]\nspam = "~/spam"\ninbox = "~/inbox"\n` +
+      `[challenge]\nanswered = "~/answered"\n`,
+  );
+  const ours = `1795000000.P4711R${"0123456789".repeat(2)}.countersign`;
+  const config = ".config/countersign";
+  const maildirs = ["out", "spam", "inbox", "answered"].map((name) => `${name}/tmp/${ours}`);
+  const beside = ["config.toml", "config.permissions", "keys", "plain-lists"].flatMap((name) => [
+    `${config}/${name}.new`,
+    `${config}/${name}.0123abcd.new`,
+  ]);
+  const old = [...maildirs.map((name) => [name, 37]), ...beside.map((name) => [name, 25])] as [string, number][];
+  const kept: [string, number][] = [
+    [`out/new/${ours}`, 99],
+    [`out/cur/${ours}`, 99],
+    ["out/tmp/1795000000.4711.host", 99],
+    [`out/tmp/${ours}x`, 99],
+    [`elsewhere/tmp/${ours}`, 99],
+    [`${config}/other.new`, 99],
+    [`${config}/config.toml.old`, 99],
+    [`${config}/config.toml.xyz.new`, 99],
+    ["spam/tmp/1795000001.P1R00000000000000000000.countersign", 35],
+    [`${config}/config.permissions.00000000.new`, 23],
+    [`${STATE}/spool/new`, 23],
+  ];
+  for (const [name, hours] of [...old, [`${STATE}/spool/old`, 25] as const, ...kept]) aged(home, name, hours);
   const { code, stdout } = await countersign(home, ["clean"]);
   assert.equal(code, 0);
-  assert.equal(stdout, "0 entries of the ledger, 0 days of sent mail, 1 file of the spool removed\n");
-  assert.deepEqual([...Deno.readDirSync(`${home.path}/${STATE}/spool`)].map(({ name }) => name), ["new"]);
+  const said = `0 entries of the ledger, 0 months of sent mail, ${old.length + 1} files of killed programs removed\n`;
+  assert.equal(stdout, said);
+  assert.deepEqual(there(home, [...old, ...kept].map(([name]) => name)), kept.map(([name]) => name));
 });
 
 Deno.test("clean takes no arguments, and a ledger that is out of order is told", async () => {
   using home = new Home();
   oneLine(await countersign(home, ["clean", "all"]), 64, /^clean: Unknown argument "all"$/m);
   oneLine(await countersign(home, ["clean", "--all"]), 64, /^clean: Unknown option "--all"/);
-  home.write(`${STATE}/ledger/issued`, "no folder");
+  home.write(`${STATE}/ledger`, "no folder");
   oneLine(await countersign(home, ["clean"]), 75, /^clean: Ledger .* is out of order/);
 });

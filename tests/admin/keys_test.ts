@@ -198,14 +198,29 @@ Deno.test("many at once: each says whether its key is there, and it is", async (
   assert.deepEqual(idsOf(home).sort(), ["k1", ...made].sort());
 });
 
-Deno.test("a change that broke off is named, and loses nothing", async () => {
+Deno.test("a change that broke off is in nobody's way; one that is under way is, and loses nothing", async () => {
   using home = new Home();
-  home.write(`${KEYS}.new`, "", 0o600);
+  const draft = home.write(`${KEYS}.new`, "half a ke", 0o600);
   const before = home.read(KEYS);
-  oneLine(await countersign(home, ["keys", "new"]), 75, /keys\.new is there: .*remove it/);
-  assert.equal(home.read(KEYS), before);
-  Deno.removeSync(`${home.path}/${KEYS}.new`);
+  {
+    using held = Deno.openSync(draft, { write: true });
+    held.lockSync(true);
+    oneLine(await countersign(home, ["keys", "new"]), 75, /keys\.new is locked: another change is under way/);
+    assert.equal(home.read(KEYS), before);
+  }
   assert.equal((await countersign(home, ["keys", "new"])).code, 0);
+  assert.ok(home.read(KEYS).startsWith(before));
+  assert.equal(home.read(KEYS).split("\n").length, before.split("\n").length + 1);
+  assert.equal(Deno.statSync(`${home.path}/${KEYS}`).mode! & 0o777, 0o600);
+  assert.throws(() => Deno.lstatSync(draft), Deno.errors.NotFound);
+});
+
+Deno.test("a link in the place of a draft is not followed", async () => {
+  using home = new Home();
+  const other = home.write("other", "not ours");
+  Deno.symlinkSync(other, `${home.path}/${KEYS}.new`);
+  oneLine(await countersign(home, ["keys", "new"]), 74, /keys\.new cannot be written: it is a link/);
+  assert.equal(home.read("other"), "not ours");
 });
 
 Deno.test("imported secrets verify what the former program signed, and do not sign", async () => {

@@ -1,0 +1,22 @@
+/** What a hook removes once a day: what has expired, and what hooks that were killed have left in their maildirs. */
+import { utf8 } from "../lib/bytes.ts";
+import type { Settings } from "../lib/config.ts";
+import { daily } from "../state/daily.ts";
+import { expireDaily } from "../state/expire.ts";
+import { cleanMaildir } from "../transport/leftovers.ts";
+import type { Place } from "./place.ts";
+
+/** Does it, when the message has been dealt with. */
+export async function tidy(
+  { state, incoming, challenge }: Settings,
+  place: Place | undefined,
+  now: Date,
+): Promise<void> {
+  const own = [incoming.spam, incoming.inbox, challenge.answered];
+  await expireDaily(state, "incoming", now, () => own.forEach((maildir) => cleanMaildir(maildir, now)));
+  if (place === undefined || place === "forward" || own.includes(place.maildir)) return;
+  const { maildir } = place;
+  // Programs of one site may share the state, and each user has a maildir.
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(maildir))).toHex();
+  await daily(state, `maildir-${digest.slice(0, 32)}`, now, () => cleanMaildir(maildir, now) >= 0);
+}

@@ -1,0 +1,24 @@
+/** What a program that was killed has left in the tmp folder of a maildir. */
+
+/** maildir(5): a file in tmp that is 36 hours old is nobody's delivery any more. */
+const MAX_AGE_HOURS = 36;
+/** Only names that deliverToMaildir() makes: those of other programs are theirs to remove. */
+const OURS = /^\d+\.P\d+R[0-9a-f]{20}\.countersign$/;
+
+/** Removes it. @returns how many files */
+export function cleanMaildir(maildir: string, now: Date): number {
+  if (maildir === "") return 0;
+  let gone = 0;
+  try {
+    for (const { name } of Deno.readDirSync(`${maildir}/tmp`)) {
+      if (!OURS.test(name)) continue;
+      const { mtime } = Deno.lstatSync(`${maildir}/tmp/${name}`);
+      if (mtime === null || now.getTime() - mtime.getTime() < MAX_AGE_HOURS * 3_600_000) continue;
+      Deno.removeSync(`${maildir}/tmp/${name}`);
+      gone++;
+    }
+  } catch {
+    // There is no such maildir, or another program is cleaning.
+  }
+  return gone;
+}
