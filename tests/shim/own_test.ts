@@ -3,10 +3,14 @@
  * ways at once; here each sign that a message is not ours stands alone.
  */
 import assert from "node:assert/strict";
-import { parseAddress } from "../../lib/address.ts";
+import { formatAddress, parseAddress } from "../../lib/address.ts";
 import { parseConfig } from "../../lib/config.ts";
+import { identityName } from "../../lib/identity.ts";
 import { parseKeys } from "../../lib/keys.ts";
 import { parseHead, values } from "../../lib/message.ts";
+import { bareMessageId } from "../../lib/message_id.ts";
+import { prvsSign } from "../../lib/prvs.ts";
+import { srsForward } from "../../lib/srs.ts";
 import { parseFlags } from "../../shim/flags.ts";
 import { plan } from "../../shim/plan.ts";
 
@@ -14,14 +18,28 @@ const ME = { address: "me@example.org", srs_domain: "srs.example.org" };
 const OTHER = { address: "other@example.net", srs_domain: "srs.example.net" };
 const now = new Date("2026-11-20T05:32:58Z");
 
+/** Settings of ME that a row changes. */
+interface Mine {
+  also: string[];
+  /** Lines before the identities, and tables behind them. */
+  top: string;
+  tables: string;
+  mailboxLine: boolean;
+}
+
 /** Plans a message with these header lines. */
-async function planned(lines: string[], args: string[], domain: string) {
+async function planned(lines: string[], args: string[], domain: string, more: Partial<Mine> = {}) {
+  const { also = [], top = "", mailboxLine = false } = more;
   const tables = [ME, OTHER].map((one, i) =>
     `[[identity]]\naddress = "${one.address}"\nsrs_domain = "${one.srs_domain}"\nkeys = "keys${i}"\n`
   );
   const transport = `[transport]\nvia = "maildir"\nmaildir = "~/out"\n`;
-  const settings = parseConfig([`domain = "${domain}"\n`, ...tables, transport].join(""), { file: "/c", home: "/h" });
+  const settings = parseConfig([top, `domain = "${domain}"\n`, ...tables, transport, more.tables ?? ""].join(""), {
+    file: "/c",
+    home: "/h",
+  });
   const identities = [ME, OTHER].map((one, i) => ({
+    also: one === ME ? also : [],
     address: parseAddress(one.address),
     srsDomain: one.srs_domain,
     keys: parseKeys(`k${i} 2026-01-01 secret ${i}, for tests only\n`, "keys"),
@@ -29,7 +47,10 @@ async function planned(lines: string[], args: string[], domain: string) {
   const invocation = parseFlags("sendmail", [...args, "--", "to@a.example"]);
   assert.ok(invocation.mode === "send");
   const header = parseHead(new TextEncoder().encode([...lines, "", ""].join("\n")), true)!.header;
-  return { ...await plan(invocation.call, header, { settings, identities, now }), given: invocation.call.sender };
+  return {
+    ...await plan(invocation.call, header, { settings, identities, now, mailboxLine }),
+    given: invocation.call.sender,
+  };
 }
 
 /** Signed by this key, the envelope sender in this domain. */
@@ -105,4 +126,267 @@ Deno.test("an unqualified From is ours only where the domain is set", async () =
   await own(["From: me"], ["-f", "me"], "k0", ME.srs_domain, "example.org");
   await strange(["From: root"], [], "example.org");
   await strange(["From: me"], [], "example.com");
+});
+
+/** What leaves: its envelope sender with signatures opened, whether it is tagged, and what is remembered. */
+async function outcome(lines: string[], args: string[] = [], more: Partial<Mine> = {}): Promise<string> {
+  const out = await planned(lines, args, "", more);
+  const { sender } = out.handover;
+  const text = sender === null ? "<>" : sender === undefined ? "none" : formatAddress(sender);
+  const srs = /^SRS0=[^=]+=[^=]+=([^=]+)=(.+)@srs\./.exec(text);
+  const prvs = /^prvs=\d{4}[0-9a-f]{6}=(.+)$/.exec(text);
+  const shown = srs ? `srs(${srs[2]}@${srs[1]})` : prvs ? `prvs(${prvs[1]})` : text;
+  const tag = values(out.header, "X-Msgauth").length > 0 ? " tagged" : "";
+  const sent = out.sent === undefined ? "not remembered" : [
+    ...out.sent.identities.map(identityName),
+    bareMessageId(out.sent.messageId),
+    ...out.sent.signed ? ["signed"] : [],
+  ].join(" ");
+  return `${shown}${tag}, ${sent}`;
+}
+
+/** Each row: what, its header, its arguments, what leaves. */
+async function table(rows: [string, string[], string[], string][], more: Partial<Mine> = {}): Promise<void> {
+  for (const [what, lines, args, expected] of rows) assert.equal(await outcome(lines, args, more), expected, what);
+}
+
+const ID = "Message-ID: <1@example.org>";
+const RECEIVED = ["Received: from a by b; x", "From: Eve <eve@evil.example>", "Message-ID: <e@evil.example>"];
+const RESENT = ["Resent-From: Me <me@example.org>", "Resent-Message-ID: <r@example.org>", "Resent-To: to@a.example"];
+
+Deno.test("a message that is re-sent: only the envelope sender is signed, the header stays", async () => {
+  const good = "srs(me@example.org), me@example.org r@example.org";
+  const other = "other@example.net";
+  await table([
+    ["mutt", [...RESENT, "Return-Path: <eve@evil.example>", "Delivered-To: me@example.org", ...RECEIVED], [], good],
+    ["-f", [...RESENT, ...RECEIVED], ["-f", "me@example.org"], good],
+    ["one's own, from the folder of sent mail", [...RESENT, FROM, ID], [], good],
+    ["re-sent twice", [...RESENT, ...RESENT.map((one) => one.replace(/me@|<r/, "eve@")), ...RECEIVED], [], good],
+    [
+      "another identity's -f",
+      [...RESENT, ...RECEIVED],
+      ["-f", other],
+      `srs(${other}), ${other} me@example.org r@example.org`,
+    ],
+    ["a stranger's -f", [...RESENT, ...RECEIVED], ["-f", "x@y.example"], "x@y.example, me@example.org r@example.org"],
+    ["the null sender", [...RESENT, ...RECEIVED], ["-f", "<>"], "<>, me@example.org r@example.org"],
+    ["no Resent-Message-ID", [RESENT[0]!, ...RECEIVED], [], "srs(me@example.org), not remembered"],
+    [
+      "two who re-send, and a Resent-Sender",
+      ["Resent-From: me@example.org, x@y.example", "Resent-Sender: me@example.org", RESENT[1]!, ...RECEIVED],
+      [],
+      good,
+    ],
+    [
+      "two who re-send",
+      ["Resent-From: me@example.org, x@y.example", RESENT[1]!, ...RECEIVED],
+      [],
+      "none, me@example.org r@example.org",
+    ],
+  ]);
+  const { header } = await planned([...RESENT, ...RECEIVED], [], "");
+  assert.deepEqual(header.map(({ raw }) => raw), [...RESENT, ...RECEIVED], "nothing is added, nothing removed");
+});
+
+Deno.test("a stranger's Resent-From, forwarded by a delivery agent, signs nothing and is not remembered", async () => {
+  const evil = [...RESENT, "From: Eve <eve@evil.example>", "Message-ID: <e@evil.example>"];
+  const forged = [...RESENT, FROM, ID];
+  for (const mail of [evil, forged]) {
+    for (
+      const top of [
+        ["Received: from evil by mx; x"],
+        ["Return-Path: <eve@evil.example>"],
+        ["Delivered-To: me@example.org"],
+        ["X-Original-To: me@example.org", "Delivered-To: me@example.org", "Received: from evil by mx; x"],
+        ["X-Spam-Status: No", "Received: from evil by mx; x"],
+        ["return-path: <eve@evil.example>"],
+      ]
+    ) {
+      await table([
+        ["procmail", [...top, ...mail], [], "none, not remembered"],
+        ["procmail with -f", [...top, ...mail], ["-f", "me@example.org"], "me@example.org, not remembered"],
+        ["maildrop", [...top, ...mail], ["-f", ""], "<>, not remembered"],
+      ]);
+    }
+    // maildrop and preline leave the line of a mailbox on top.
+    await table([["a mailbox line", mail, [], "none, not remembered"]], { mailboxLine: true });
+  }
+  // Resent by a stranger, to me, forwarded by me: the first block is the stranger's.
+  await table([[
+    "a stranger's",
+    ["Resent-From: eve@evil.example", ...RECEIVED, ...RESENT],
+    [],
+    "none, not remembered",
+  ]]);
+});
+
+Deno.test("several authors: the Sender counts when there is one, else all must be identities", async () => {
+  const both = "From: me@example.org, x@y.example";
+  const two = "From: me@example.org, other@example.net";
+  const unsigned = "none, me@example.org 1@example.org";
+  await table([
+    ["one of two is ours", [both, ID], [], unsigned],
+    ["the second is", ["From: x@y.example, me@example.org", ID], [], unsigned],
+    ["with -f", [both, ID], ["-f", "me@example.org"], "me@example.org, me@example.org 1@example.org"],
+    [
+      "we are the Sender",
+      [both, "Sender: me@example.org", ID],
+      [],
+      "srs(me@example.org) tagged, me@example.org 1@example.org signed",
+    ],
+    [
+      "the Sender alone is ours",
+      ["From: a@y.example, b@y.example", "Sender: me@example.org", ID],
+      [],
+      "srs(me@example.org) tagged, me@example.org 1@example.org signed",
+    ],
+    [
+      "a stranger is the Sender",
+      [two, "Sender: x@y.example", ID],
+      [],
+      "none, me@example.org other@example.net 1@example.org",
+    ],
+    ["two Senders", [both, "Sender: me@example.org, x@y.example", ID], [], unsigned],
+    ["a Sender that cannot be read", [both, "Sender: <<", ID], [], unsigned],
+    [
+      "both are ours",
+      [two, ID],
+      [],
+      "srs(me@example.org) tagged, me@example.org other@example.net 1@example.org signed",
+    ],
+    [
+      "both, and a Sender",
+      [two, "Sender: other@example.net", ID],
+      [],
+      "srs(other@example.net) tagged, other@example.net me@example.org 1@example.org signed",
+    ],
+    ["two From fields", [FROM, "From: x@y.example", "Sender: me@example.org", ID], [], unsigned],
+    [
+      "one author: Sender changes nothing",
+      ["From: x@y.example", "Sender: me@example.org", ID],
+      [],
+      "none, not remembered",
+    ],
+  ]);
+});
+
+Deno.test("patterns: the signed address holds the address that is used", async () => {
+  const also = ["me+*@example.org", "*@me.example.org"];
+  await table([
+    [
+      "a tag",
+      ["From: me+list@example.org", ID],
+      [],
+      "srs(me+list@example.org) tagged, me@example.org 1@example.org signed",
+    ],
+    [
+      "a subdomain",
+      ["From: shop@ME.example.org", ID],
+      [],
+      "srs(shop@me.example.org) tagged, me@example.org 1@example.org signed",
+    ],
+    ["-f", [FROM, ID], ["-f", "me+x@example.org"], "srs(me+x@example.org) tagged, me@example.org 1@example.org signed"],
+    [
+      "re-sent",
+      ["Resent-From: me+x@example.org", RESENT[1]!, ...RECEIVED],
+      [],
+      "srs(me+x@example.org), me@example.org r@example.org",
+    ],
+    ["no pattern of ours", ["From: you+x@example.org", ID], [], "none, not remembered"],
+  ], { also });
+  const prvs = 'sender = "prvs"\nprvs.receive = true\n';
+  await table([
+    [
+      "prvs",
+      ["From: me+list@example.org", ID],
+      [],
+      "prvs(me+list@example.org) tagged, me@example.org 1@example.org signed",
+    ],
+  ], { also, top: prvs });
+  await table([
+    ["plain", ["From: me+list@example.org", ID], [], "me+list@example.org tagged, me@example.org 1@example.org signed"],
+  ], { also, top: 'sender = "plain"\n' });
+});
+
+Deno.test("what is passed on unsigned for an identity is remembered so", async () => {
+  const mine = "me@example.org 1@example.org";
+  await table([
+    ["the null sender", [FROM, ID], ["-f", "<>"], `<>, ${mine}`],
+    ["a stranger's -f", [FROM, ID], ["-f", "x@y.example"], `x@y.example, ${mine}`],
+    ["a stranger's From", ["From: x@y.example", ID], ["-f", "me@example.org"], `me@example.org, ${mine}`],
+    ["an unreadable From", ["From: <<", ID], ["-f", "me@example.org"], `me@example.org, ${mine}`],
+    [
+      "two identities",
+      [FROM, ID],
+      ["-f", "other@example.net"],
+      "srs(other@example.net) tagged, other@example.net me@example.org 1@example.org signed",
+    ],
+    ["nobody's", ["From: x@y.example", ID], [], "none, not remembered"],
+    ["relayed", [FROM, "Received: x", ID], ["-f", "me@example.org"], "me@example.org, not remembered"],
+  ]);
+  await table([["no tag", [FROM, ID], [], `srs(me@example.org), ${mine}`]], { tables: "[tag]\nsign = false\n" });
+  await table([["plain, tagged", [FROM, ID], [], `me@example.org tagged, ${mine} signed`]], {
+    top: 'sender = "plain"\n',
+  });
+  await table([["nothing", [FROM, ID], [], `me@example.org, ${mine}`]], {
+    top: 'sender = "plain"\n',
+    tables: "[tag]\nsign = false\n",
+  });
+});
+
+Deno.test("a signed address of ours as -f, valid or expired, is signed anew with the plain address inside", async () => {
+  const day = (days: number) => new Date(now.getTime() + days * 86_400_000);
+  const secret = "secret 0, for tests only";
+  const srs = (when: Date, by = secret, address = "me@example.org") =>
+    srsForward(address, "srs.example.org", { secrets: [by], hashLength: 8, alphabet: "base64url", now: when });
+  const prvs = (when: Date, delimiter = "", address = "me@example.org") =>
+    prvsSign(address, { secret, keyNumber: 0, lifetime: 14, delimiter, now: when });
+  const good = "srs(me@example.org) tagged, me@example.org 1@example.org signed";
+  for (const days of [0, -1, -22, -179, -300, 5]) {
+    await table([
+      ["srs", [FROM, ID], ["-f", await srs(day(days))], good],
+      ["srs in upper case", [FROM, ID], ["-f", (await srs(day(days))).toUpperCase()], good],
+      ["prvs", [FROM, ID], ["-f", await prvs(day(days))], good],
+      ["prvs, sub-address", [FROM, ID], ["-f", await prvs(day(days), "-")], good],
+      [
+        "re-sent",
+        [...RESENT, ...RECEIVED],
+        ["-f", await srs(day(days))],
+        "srs(me@example.org), me@example.org r@example.org",
+      ],
+    ]);
+  }
+  const tag = "me+x@example.org";
+  await table([
+    ["a pattern", [FROM, ID], ["-f", await srs(now, secret, tag)], good.replace("me@", "me+x@")],
+    ["a pattern, prvs", [FROM, ID], ["-f", await prvs(now, "", tag)], good.replace("me@", "me+x@")],
+  ], { also: ["me+*@example.org"] });
+  // A missing From is never made from the signed address.
+  const { header } = await planned([ID], ["-f", await srs(now)], "");
+  assert.deepEqual(values(header, "From"), ["me@example.org"]);
+
+  // What no key of ours has signed is a stranger's.
+  for (
+    const address of [await srs(now, "mallory"), await srs(now, secret, "eve@evil.example"), "SRS0=@srs.example.org"]
+  ) {
+    const out = await planned([FROM, ID], ["-f", address], "");
+    assert.deepEqual([out.scheme, out.handover.sender], ["given", out.given], address);
+    assert.deepEqual(out.notes, ["the envelope sender is in our SRS domain, but no key has signed it"]);
+    assert.equal(out.sent?.signed, false);
+  }
+});
+
+Deno.test("the tag is directly below the Message-ID, wherever that is", async () => {
+  for (
+    const lines of [[ID, FROM], [FROM, "To: x@y.example", ID, "Subject: s"], [
+      FROM,
+      "Message-ID:\n <1@example.org>",
+      "A: b",
+    ], [FROM]]
+  ) {
+    const { header } = await planned(lines, [], "");
+    const at = header.findIndex(({ name }) => name.toLowerCase() === "message-id");
+    assert.equal(header[at + 1]?.name, "X-Msgauth");
+    assert.equal(header.filter(({ name }) => name === "X-Msgauth").length, 1);
+  }
 });
