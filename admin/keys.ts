@@ -5,7 +5,7 @@ import { dayOf, printDay } from "../lib/day.ts";
 import { Fail, reason, show } from "../lib/fail.ts";
 import * as host from "../lib/host.ts";
 import { type Identity, identityName } from "../lib/identity.ts";
-import { type Key, KEY_LIFETIME_DAYS, parseKeys, validKeys } from "../lib/keys.ts";
+import { type Key, KEY_LIFETIME_DAYS, MIN_SECRET_BYTES, parseKeys, signingKey, validKeys } from "../lib/keys.ts";
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
 import { changeWhole } from "./files.ts";
 import { FORMER, formerSecrets } from "./former.ts";
@@ -78,13 +78,14 @@ function list(settings: Settings, identities: readonly Identity[], given: Argume
   for (const identity of asked === undefined ? identities : [identityMeant(identities, asked)]) {
     const file = fileOf(settings, identity);
     say(`${identityName(identity)}  ${file}`);
-    const live = validKeys(identity.keys, now);
+    const valid = validKeys(identity.keys, now);
+    const signs = signingKey(identity.keys, now);
     for (const key of identity.keys) {
-      const until = printDay(key.created + KEY_LIFETIME_DAYS - 1);
-      const use = key === live[0]
-        ? `signs; verifies until ${until}`
-        : live.includes(key)
-        ? `verifies until ${until}`
+      const until = `verifies until ${printDay(key.created + KEY_LIFETIME_DAYS - 1)}`;
+      const use = key === signs
+        ? `signs; ${until}`
+        : valid.includes(key)
+        ? `${until}${key.secret.length < MIN_SECRET_BYTES ? "; its secret is too short to sign" : ""}`
         : key.created > dayOf(now)
         ? "of a day that lies ahead: not used"
         : "too old: not used";
@@ -111,7 +112,7 @@ function retire(settings: Settings, identities: readonly Identity[], given: Argu
   const { identity, file } = whose(settings, identities, given);
   const now = new Date();
   change(file, (text) => {
-    if (validKeys(parseKeys(text, file), now)[0]?.id === id) {
+    if (signingKey(parseKeys(text, file), now)?.id === id) {
       throw new Fail("usage", `Key ${id} signs: make another first, with countersign keys new`);
     }
     return withRetired(text, id, dayOf(now));
@@ -165,8 +166,11 @@ async function take(
     }
     return changed;
   });
-  if (added.length === 0) say("Nothing is new: they are all there already");
-  else say(`${added.join(", ")} ${added.length > 1 ? "verify" : "verifies"} for ${identityName(identity)}`);
+  if (added.length === 0) return say("Nothing is new: they are all there already");
+  say(`${added.join(", ")} ${added.length > 1 ? "verify" : "verifies"} for ${identityName(identity)}`);
+  if (sign && secrets.some((secret) => secret.length < MIN_SECRET_BYTES)) {
+    say(`A secret with fewer than ${MIN_SECRET_BYTES} bytes does not sign: an older key does, or mail leaves unsigned`);
+  }
 }
 
 /** Without a digit at its end the key has digit 0 in prvs, as batv-tools has it, and so has none of `nextId`. */

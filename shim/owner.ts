@@ -4,7 +4,7 @@
  */
 import { type Address, formatAddress, parseAddress, parseAddressList } from "../lib/address.ts";
 import type { Settings } from "../lib/config.ts";
-import { Fail } from "../lib/fail.ts";
+import { isRejection } from "../lib/fail.ts";
 import { type Identity, identityOf } from "../lib/identity.ts";
 import { secretsByDigit } from "../lib/keys.ts";
 import { type Header, named, values } from "../lib/message.ts";
@@ -91,37 +91,35 @@ export async function ownSender(address: Address, known: Known): Promise<OwnAddr
   return own(address, known) ?? own(await insideSrs(address, known) ?? await insidePrvs(address, known), known);
 }
 
-async function insideSrs(address: Address, { settings, identities }: Known): Promise<Address | undefined> {
-  const domain = address.domain.toLowerCase();
-  if (domain === "" || !/^SRS0[-+=]/i.test(address.local)) return undefined;
-  for (const identity of identities.filter((one) => one.srsDomain === domain)) {
-    const secrets = identity.keys.map((key) => key.secret);
-    const options = { secrets, hashMin: 4, hashLength: settings.srs.hash_length, alphabet: settings.srs.alphabet };
-    const inside = await orUndefined(async () =>
-      parseAddress((await srsOpen(formatAddress(address), options)).address)
-    );
-    if (inside !== undefined && identityOf(identities, inside) === identity) return inside;
+async function insideSrs(address: Address, known: Known): Promise<Address | undefined> {
+  const [, domain, local] = /^SRS0[-+=][^=]*=[^=]*=([^=]*)=(.*)$/is.exec(address.local) ?? [];
+  const identity = domain === undefined ? undefined : identityOf(known.identities, `${local}@${domain}`);
+  if (identity === undefined || identity.srsDomain === "" || identity.srsDomain !== address.domain.toLowerCase()) {
+    return undefined;
   }
-  return undefined;
+  const secrets = identity.keys.map((key) => key.secret);
+  const { hash_length: hashLength, alphabet } = known.settings.srs;
+  // Whoever may call the shim may also name the plain address: the hash tells what is ours, it protects nothing here.
+  const options = { secrets, hashMin: Math.min(4, hashLength), hashLength, alphabet };
+  return await inside(async () => (await srsOpen(formatAddress(address), options)).address);
 }
 
-async function insidePrvs(address: Address, { settings, identities }: Known): Promise<Address | undefined> {
-  if (address.domain === "" || !/prvs=/i.test(address.local)) return undefined;
-  for (const identity of identities) {
-    const options = { secrets: secretsByDigit(identity.keys), lifetime: settings.prvs.lifetime };
-    const inside = await orUndefined(async () =>
-      parseAddress((await prvsOpen(formatAddress(address), options)).address)
-    );
-    if (inside !== undefined && identityOf(identities, inside) === identity) return inside;
-  }
-  return undefined;
+async function insidePrvs(address: Address, known: Known): Promise<Address | undefined> {
+  const local = PRVS.map((form) => form.exec(address.local)?.[1]).find((one) => one !== undefined);
+  const identity = local === undefined ? undefined : identityOf(known.identities, `${local}@${address.domain}`);
+  if (identity === undefined) return undefined;
+  const options = { secrets: secretsByDigit(identity.keys), lifetime: known.settings.prvs.lifetime };
+  return await inside(async () => (await prvsOpen(formatAddress(address), options)).address);
 }
 
-async function orUndefined<T>(ask: () => Promise<T>): Promise<T | undefined> {
+const PRVS = [/^prvs=[0-9]{4}[0-9a-f]{6}=(.+)$/is, /^(.+)[^A-Za-z0-9=]prvs=[0-9]{4}[0-9a-f]{6}$/is];
+
+/** The address inside of a signed one; undefined when it does not verify. */
+async function inside(open: () => Promise<string>): Promise<Address | undefined> {
   try {
-    return await ask();
+    return parseAddress(await open());
   } catch (error) {
-    if (!(error instanceof Fail)) throw error;
+    if (!isRejection(error)) throw error;
     return undefined;
   }
 }

@@ -28,7 +28,7 @@ function keys({ file, now, findings }: Visit, settings: Settings): void {
   for (const [nth, one] of settings.identity.entries()) {
     const where = { file: file.file, line: identityLine(file.text, nth) };
     try {
-      loadIdentities({ ...settings, identity: [one] });
+      void loadIdentities({ ...settings, identity: [one] })[0]!.keys;
     } catch (error) {
       if (!(error instanceof Fail)) throw error;
       right = false;

@@ -1,7 +1,7 @@
 /** Signs as the shim does, and has the installed hook say what it makes of it. */
 import type { Settings } from "../../lib/config.ts";
 import { type Identity, identityName } from "../../lib/identity.ts";
-import { validKeys } from "../../lib/keys.ts";
+import { signingKey } from "../../lib/keys.ts";
 import { srsForward } from "../../lib/srs.ts";
 import { signTag, TAG_FIELD } from "../../lib/tag.ts";
 import { Fail } from "../../lib/fail.ts";
@@ -28,7 +28,7 @@ export interface Answer {
 /** Two bounces an identity, one genuine and one forged. None when it cannot sign: that is said elsewhere. */
 export async function trials(identity: Identity, settings: Settings, now: Date): Promise<Trial[]> {
   const name = identityName(identity);
-  const [key] = validKeys(identity.keys, now);
+  const key = signingKey(identity.keys, now);
   if (key === undefined) return [];
   const { hash_length: hashLength, alphabet, separator } = settings.srs;
   const id = `<${crypto.randomUUID()}@doctor.invalid>`;

@@ -1,16 +1,19 @@
 /** Settings and keys: what can be read, but will not do what its owner thinks. */
 import type { Settings } from "../../lib/config.ts";
-import { dayOf, parseDay } from "../../lib/day.ts";
-import { KEY_LIFETIME_DAYS, parseKeys, validKeys } from "../../lib/keys.ts";
+import { dayOf, parseDay, printDay } from "../../lib/day.ts";
+import {
+  type Key,
+  KEY_SIGNING_DAYS,
+  KEY_WARNING_DAYS,
+  MIN_SECRET_BYTES,
+  noValidKey,
+  parseKeys,
+  signingKey,
+} from "../../lib/keys.ts";
 import { Fail } from "../../lib/fail.ts";
 import { nearest } from "../../lib/nearest.ts";
 import { SETTINGS } from "../../lib/settings.ts";
 import { type Finding, findingsOf, type TextFile } from "./finding.ts";
-
-/** Days before its end at which a key is spoken of. */
-const WARNED = 60;
-/** Octets of a secret below which it could be guessed. */
-const SECRET = 16;
 
 /** What a failure to read the settings or a key names: `FILE line N: what`, `Key file FILE has mode …`. */
 export function findingOf(fail: Fail, fallback: string): Finding {
@@ -124,42 +127,44 @@ export function checkKeys({ file, text }: TextFile, address: string, now: Date):
     if (error instanceof Fail) return [findingOf(error, file)];
     throw error;
   }
-  const line = (id: string) => lineOf(text, new RegExp(`^${id}[ \\t]`));
+  const line = ({ id }: Key) => lineOf(text, new RegExp(`^${id}[ \\t]`));
+  const fix = `countersign keys new --address ${address}`;
   const today = dayOf(now);
-  for (const { id, created, secret } of keys) {
-    if (created - today > 1) {
+  for (const key of keys) {
+    if (key.created - today > 1) {
       add(
-        `The day of key ${id} of ${address} lies ahead`,
-        line(id),
-        "A key of a day to come does not sign and does not verify.",
-        `countersign keys new --address ${address}, or set the date of the line, or the clock`,
+        `The day of key ${key.id} of ${address} lies ahead`,
+        line(key),
+        "It does not sign and does not verify; where no other key verifies, bounces wait in the queue.",
+        `${fix}, or correct the date in the line, or set the clock`,
       );
     }
-    if (secret.length < SECRET) {
+    if (key.secret.length < MIN_SECRET_BYTES) {
       add(
-        `The secret of key ${id} of ${address} has only ${secret.length} bytes`,
-        line(id),
-        "Whoever sees one of your envelope senders can guess it at home, and then sign as you.",
-        `countersign keys new --address ${address}`,
+        `The secret of key ${key.id} of ${address} has only ${key.secret.length} bytes`,
+        line(key),
+        "Anybody who sees one of your envelope senders can guess it offline. It verifies, but does not sign.",
+        fix,
       );
     }
   }
-  const [newest] = validKeys(keys, now);
-  if (newest === undefined) {
-    if (keys.some(({ created }) => created <= today + 1)) {
-      add(
-        `No key of ${address} is young enough to sign`,
-        line(keys.find(({ created }) => created <= today + 1)!.id),
-        `A key is good for ${KEY_LIFETIME_DAYS} days; the shim sends nothing of this identity.`,
-        `countersign keys new --address ${address}`,
-      );
-    }
-  } else if (today - newest.created >= KEY_LIFETIME_DAYS - WARNED) {
+  const signs = signingKey(keys, now);
+  const old = keys.find((key) => today - key.created >= KEY_SIGNING_DAYS);
+  if (signs === undefined && old !== undefined) {
+    const judged = noValidKey(keys, now) === "expired" ? ", and its bounces are delivered without being checked" : "";
     add(
-      `The newest key of ${address}, ${newest.id}, ends in ${KEY_LIFETIME_DAYS - (today - newest.created)} days`,
-      line(newest.id),
-      "After that the shim sends nothing of this identity.",
-      `countersign keys new --address ${address}`,
+      `No key of ${address} is young enough to sign`,
+      line(old),
+      `A key signs for ${KEY_SIGNING_DAYS} days. Mail of this identity leaves unsigned${judged}.`,
+      fix,
+    );
+  }
+  if (signs !== undefined && today - signs.created >= KEY_WARNING_DAYS) {
+    add(
+      `The newest key of ${address}, ${signs.id}, stops signing on ${printDay(signs.created + KEY_SIGNING_DAYS)}`,
+      line(signs),
+      "After that mail of this identity leaves unsigned.",
+      fix,
     );
   }
   return list;

@@ -60,7 +60,9 @@ function mustLook(path: string): TextFile {
 /** The identities, if their keys are in order: what is not is said by the part that looks at them. */
 export function soundIdentities(settings: Settings): Identity[] | undefined {
   try {
-    return loadIdentities(settings);
+    const identities = loadIdentities(settings);
+    for (const identity of identities) void identity.keys; // read when first asked for
+    return identities;
   } catch (error) {
     if (error instanceof Fail) return undefined;
     throw error;

@@ -14,7 +14,6 @@ import { checkQmail } from "../../admin/doctor/qmail.ts";
 import { checkKeys, checkSettings } from "../../admin/doctor/settings.ts";
 import { checkFolder, checkLog, type Seen, writable } from "../../admin/doctor/state.ts";
 import { parseConfig } from "../../lib/config.ts";
-import { KEY_LIFETIME_DAYS } from "../../lib/keys.ts";
 
 const HOOK = "/opt/hooks/incoming";
 const NOW = new Date("2026-11-20T12:00:00Z");
@@ -287,8 +286,17 @@ table(
   ["k1 2026-11-20 short\n", "1 The secret of key k1 of a@example.org has only 5 bytes"],
   [`#\nk1 2027-01-01 ${LONG}\n`, "2 The day of key k1 of a@example.org lies ahead"],
   [`#\nk1 2023-01-01 ${LONG}\n`, "2 No key of a@example.org is young enough to sign"],
-  [`k1 ${aged(KEY_LIFETIME_DAYS - 17)} ${LONG}\n`, "1 The newest key of a@example.org, k1, ends in 17 days"],
-  [`k1 ${aged(KEY_LIFETIME_DAYS - 61)} ${LONG}\n`],
+  [`k1 ${aged(689)} ${LONG}\n`],
+  [`k1 ${aged(690)} ${LONG}\n`, "1 The newest key of a@example.org, k1, stops signing on 2026-12-20"],
+  [`k1 ${aged(719)} ${LONG}\n`, "1 The newest key of a@example.org, k1, stops signing on 2026-11-21"],
+  [`k1 ${aged(720)} ${LONG}\n`, "1 No key of a@example.org is young enough to sign"],
+  [`k1 ${aged(899)} ${LONG}\n`, "1 No key of a@example.org is young enough to sign"],
+  [`k1 ${aged(901)} ${LONG}\n`, "1 No key of a@example.org is young enough to sign"],
+  [
+    `k1 ${aged(721)} ${LONG}\nk2 ${aged(3)} short\n`,
+    "2 The secret of key k2 of a@example.org has only 5 bytes",
+    "1 No key of a@example.org is young enough to sign",
+  ],
   [`k1 ${LONG}\n`, '1 key "k1" needs a date as 2026-11-20 and a secret that is not empty'],
   ["# none\n", "- /k holds no key"],
 );
