@@ -26,6 +26,8 @@ export interface Head {
 export interface Message {
   /** Header and empty line. */
   readonly head: Bytes;
+  /** Bytes of the whole message with CRLF line ends, where that is known before it is read. */
+  readonly size?: number;
   /** The body, in pieces that are good until the next one is asked for. */
   readonly body: AsyncIterable<Uint8Array>;
 }

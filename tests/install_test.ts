@@ -183,7 +183,7 @@ Deno.test("install", async (t) => {
     const made = below(`${checkout}/dist`).map((path) => path.slice(`${checkout}/dist/`.length));
     for (const name of ["main.js", "shim/main.js", "hooks/incoming.js"]) assert.ok(made.includes(name), name);
     assert.ok(!made.includes("stale.js"));
-    for (const [entry, late] of [["shim/main", "smarthost"], ["hooks/incoming", "smarthost"], ["main", "doctor"]]) {
+    for (const [entry, late] of [["shim/main", "smtp"], ["hooks/incoming", "smtp"], ["main", "doctor"]]) {
       const folder = entry!.slice(0, entry!.lastIndexOf("/") + 1);
       assert.ok(made.some((name) => name.startsWith(`${folder}${late}-`)), `${late} is no file of its own`);
       const told = await work.run([Deno.execPath(), "info", "--json", `${checkout}/dist/${entry}.js`]);

@@ -174,7 +174,7 @@ export class Sink {
         await say(at.auth ?? "235 Welcome");
       } else if (verb === "QUIT") return await say("221 Bye");
       else if (verb === "DATA") {
-        if (now.to.length === 0 || !ok(at.data)) {
+        if (now.to.length === 0 || at.data !== undefined) {
           await say(now.to.length === 0 ? "503 No recipients" : at.data!);
           continue;
         }

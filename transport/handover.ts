@@ -41,9 +41,9 @@ export async function handOver(
   if (settings.via === "maildir") {
     return await deliverToMaildir(settings.maildir, { head: withEnvelope(handover, message.head), body: message.body });
   }
-  // The library behind it would double the start of all others.
+  // Most messages leave through a program and need nothing of it.
   if (settings.via === "smtp") {
-    return await (await import("./smarthost.ts")).submit(settings, handover, message, signal);
+    return await (await import("./smtp.ts")).submit(settings, handover, message, signal);
   }
   const argv = argumentsFor(settings.preset, settings.command, handover);
   const environment = cleanEnvironment();

@@ -28,7 +28,7 @@ export async function checkSmarthost(
     };
   }
   try {
-    const { probe } = await import("../../transport/smarthost.ts");
+    const { probe } = await import("../../transport/smtp.ts");
     await probe({ ...transport, timeout: PATIENCE });
     return { findings: [] };
   } catch (error) {

@@ -103,7 +103,7 @@ test("smarthost: a hook forwards by it, too", async () => {
 test("smarthost: no server, no permission", async () => {
   using authority = await Authority.make();
   using home = await smarthostHome(deadPort(), authority.ca);
-  oneLine(await write(home, "nobody@mx.example.net"), 75, /cannot be used: connect ECONNREFUSED/);
+  oneLine(await write(home, "nobody@mx.example.net"), 75, /cannot be used: connection refused/);
   Deno.removeSync(`${home.path}/.config/countersign/config.permissions`);
   oneLine(
     await write(home, "nobody@mx.example.net"),

@@ -1,4 +1,4 @@
-/** The smarthost, against a server that answers as it is told. */
+/** `via = "smtp"`, against a server that answers as it is told. */
 import assert from "node:assert/strict";
 import { binary, utf8 } from "../../lib/bytes.ts";
 import { parseConfig } from "../../lib/config.ts";
@@ -6,7 +6,7 @@ import { Fail } from "../../lib/fail.ts";
 import { sysexit } from "../../lib/sysexits.ts";
 import type { Handover } from "../../transport/presets.ts";
 import { Rejected } from "../../transport/rejected.ts";
-import { submit } from "../../transport/smarthost.ts";
+import { submit } from "../../transport/smtp.ts";
 import { Authority } from "../certificates.ts";
 import { need } from "../programs/need.ts";
 import { type Answers, deadPort, HANG_UP, LATER, REFUSED, SILENCE, Sink } from "../smtp_sink.ts";
@@ -73,11 +73,11 @@ Deno.test("what arrives: envelope and message, byte for byte", async (t) => {
   await row("a signed sender", { ...TO_BOTH, sender: signed }, ({ taken: [mail] }) => {
     assert.equal(mail!.from, "SRS0=AbCd-_12=Q4=example.org=greg@srs.example.org");
   });
-  const quoted = { local: '"a b"', domain: "example.net" };
-  await row("a quoted recipient, and one with a dash", {
+  const quoted = ['"a b"', '"a>b"'].map((local) => ({ local, domain: "example.net" }));
+  await row("quoted recipients, and one with a dash", {
     ...TO_BOTH,
-    recipients: [quoted, address("-x@example.net")],
-  }, ({ taken: [mail] }) => assert.deepEqual(mail!.to, ['"a b"@example.net', "-x@example.net"]));
+    recipients: [...quoted, address("-x@example.net")],
+  }, ({ taken: [mail] }) => assert.deepEqual(mail!.to, ['"a b"@example.net', '"a>b"@example.net', "-x@example.net"]));
   const dsn = { notify: "failure,delay", ret: "hdrs", envid: "a+2Bb+3Dc" };
   await row("what DSN asks", { ...TO_BOTH, dsn }, ({ taken: [mail] }) => {
     assert.equal(mail!.fromParameters, "BODY=8BITMIME RET=HDRS ENVID=a+2Bb+3Dc");
@@ -91,7 +91,8 @@ Deno.test("what arrives: envelope and message, byte for byte", async (t) => {
   await row("no newline at the end, and a CR alone, which could end the data in the middle", TO_BOTH, (sink) => {
     assert.equal(sink.taken[0]!.data, "Subject: x\r\n\r\na\r\n.\r\nb\r\n");
   }, chunks("a\r.\rb"));
-  assert.equal(sink.lines.filter((line) => line === "QUIT").length, sink.lines.filter((l) => /^EHLO/.test(l)).length);
+  const said = (verb: RegExp) => sink.lines.filter((line) => verb.test(line)).length;
+  await sink.when(() => said(/^QUIT$/) === said(/^EHLO/));
 });
 
 Deno.test("without DSN and 8BITMIME nothing of them is said", async () => {
@@ -135,7 +136,7 @@ const ANSWERS: [what: string, answers: Answers, status: number, says: RegExp, ce
   ["MAIL: later", { from: LATER }, 75, /refuses the sender: "450 4\.2\.1 Come again"$/],
   ["MAIL: log in first", { from: "530 5.7.0 Authentication required" }, 77, /refuses the sender: "530 /],
   ["MAIL: out of step", { from: "503 What now" }, 75, /refuses the sender: "503 /],
-  ["MAIL: garbage", { from: "what?" }, 75, /refuses the sender: "what\?"$/],
+  ["MAIL: garbage", { from: "what?" }, 75, /cannot be used: "what\?"$/],
   ["MAIL: hung up", { from: HANG_UP }, 75, /cannot be used: connection closed/],
   [
     "MAIL: many lines",
@@ -178,8 +179,20 @@ const ANSWERS: [what: string, answers: Answers, status: number, says: RegExp, ce
   ["DATA: later", { data: LATER }, 75, /refuses the message: "450 /],
   ["DATA: hung up", { data: HANG_UP }, 75, /connection closed/],
   [
-    "DATA: of another command",
+    "MAIL: three replies to it, which would be taken for those to RCPT and DATA",
     { from: "250 Yes\r\n250 Yes\r\n250 Yes", end: "554 5.7.1 Spam" },
+    75,
+    /cannot be used: it sends a reply that nobody asked for$/,
+  ],
+  [
+    "RCPT: three replies to it, with a server that takes commands in batches",
+    { extensions: PIPELINING, to: "250 Yes\r\n250 Yes\r\n250 Yes" },
+    75,
+    /cannot be used: it sends a reply that nobody asked for$/,
+  ],
+  [
+    "DATA: of another command",
+    { data: "250 Yes" },
     75,
     /cannot be used: "250 Yes"$/,
   ],
@@ -204,7 +217,9 @@ Deno.test("the server refuses, hangs up, or talks nonsense, at each step", async
       // Sender and recipients are settled before anything of the message goes.
       assert.equal(until("DATA"), /^(?:DATA|the message)/.test(what), sink.lines.join("\n"));
       // Leave is taken where that can be done.
-      const refused = /^(?:MAIL|RCPT|DATA): (?!closing|hung up|of another)/.test(what);
+      const refused = !/: (?:closing|hung up|garbage|go on|three replies|of another)|greeting: later|EHLO: later/.test(
+        what,
+      );
       assert.equal(sink.lines.at(-1) === "QUIT", refused, sink.lines.join("\n"));
     });
   }
@@ -229,7 +244,7 @@ Deno.test("what happens in the middle of a message cuts the connection before th
     });
   };
   const broken = async function* () {
-    yield await Promise.resolve(utf8("Hi.\n"));
+    yield await Promise.resolve(utf8("line\n".repeat(20_000)));
     throw new Fail("io", "Standard input cannot be read");
   };
   await row(
@@ -240,7 +255,7 @@ Deno.test("what happens in the middle of a message cuts the connection before th
   await row("a signal", {}, async () => {
     const stop = new AbortController();
     const body = async function* () {
-      yield* chunks("Hi.\n");
+      yield* chunks("line\n".repeat(20_000));
       await sink.untilSaid(/^DATA/);
       stop.abort();
       await new Promise<void>(() => {});
@@ -349,7 +364,7 @@ Deno.test("addresses and headers in UTF-8", async (t) => {
   await t.step("and is told so when it does", async () => {
     await using sink = new Sink({ extensions: ["8BITMIME", "SMTPUTF8"] });
     await send(sink, undefined, josé);
-    assert.equal(sink.taken[0]!.fromParameters, "SMTPUTF8 BODY=8BITMIME");
+    assert.equal(sink.taken[0]!.fromParameters, "BODY=8BITMIME SMTPUTF8");
     assert.equal(sink.taken[0]!.to[1], binary(utf8("josé@example.net")));
   });
   /** [what the server knows, the header, what stands behind MAIL] */
@@ -371,14 +386,13 @@ Deno.test("addresses and headers in UTF-8", async (t) => {
 Deno.test("no server, no name, no sender", async () => {
   const message = { head: utf8(HEAD), body: chunks("Hi.\n") };
   const to = (port: number, host?: string) => submit(transport(port, host ? "" : undefined, host), TO_BOTH, message);
-  await fails(to(deadPort()), 75, /^127\.0\.0\.1:\d+ cannot be used: connect ECONNREFUSED/);
-  await fails(to(25, "nowhere.invalid"), 75, /^nowhere\.invalid:25 cannot be used: getaddrinfo/);
+  await fails(to(deadPort()), 75, /^127\.0\.0\.1:\d+ cannot be used: connection refused/);
+  await fails(to(25, "nowhere.invalid"), 75, /^nowhere\.invalid:25 cannot be used: failed to lookup address/);
   await using sink = new Sink();
   await fails(send(sink, undefined, { ...TO_BOTH, sender: undefined }), 64, /^No envelope sender: give one with -f/);
   assert.equal(sink.lines.length, 0);
-  // The library takes what stands between its own brackets to be all that there is.
-  const odd = { ...TO_BOTH, recipients: [ann, { local: '"a>b"', domain: "example.net" }] };
-  await fails(send(sink, undefined, odd), 69, /invalid recipient .*a>b/);
+  const odd = { ...TO_BOTH, recipients: [ann, { local: '"a\r\nQUIT"', domain: "example.net" }] };
+  await fails(send(sink, undefined, odd), 69, /a\\r\\nQUIT.* has a control character$/);
   assert.ok(!sink.lines.some((line) => line.startsWith("MAIL")));
 });
 
@@ -410,7 +424,7 @@ test("TLS, and the login behind it", async (t) => {
       );
       assert.ok(!sink.lines.some((line) => line.startsWith("AUTH")));
     });
-    const wrong = [["DNS:other.example", 2, /altnames|names|hostname/i], ["IP:127.0.0.1", -1, /expired/i]] as const;
+    const wrong = [["DNS:other.example", 2, /not valid for name/i], ["IP:127.0.0.1", -1, /expired/i]] as const;
     for (const [names, days, says] of wrong) {
       await t.step(`${name}: a certificate for ${names}, good for ${days} days`, async () => {
         await using sink = new Sink({}, { ...await authority.leaf(names, days), start });
