@@ -132,6 +132,15 @@ export function without(header: Header, ...names: string[]): Header {
   return header.filter((field) => !named(field, ...names));
 }
 
+/** Bytes of a message with CRLF line ends, as SMTP counts them (RFC 1870 section 3); a bare CR is sent as CRLF, too. */
+export function sizeWithCrlf(message: Uint8Array): number {
+  let size = message.length;
+  for (let at = -1; (at = message.indexOf(10, at + 1)) >= 0;) if (message[at - 1] !== 13) size++;
+  for (let at = -1; (at = message.indexOf(13, at + 1)) >= 0;) if (message[at + 1] !== 10) size++;
+  const last = message.at(-1) ?? 10;
+  return last === 10 || last === 13 ? size : size + 2;
+}
+
 /**
  * CRLF to LF in a flowing body: qmail, nullmailer and dma take a CR for text.
  * A chunk without a CR goes through untouched.

@@ -1,11 +1,12 @@
 /** The way out: read, plan, hand over. `Deno.args` is the name we were called by, then the arguments. */
 import { formatAddress } from "../lib/address.ts";
+import { concat } from "../lib/bytes.ts";
 import type { Settings } from "../lib/config.ts";
 import { Fail, orLater, reason } from "../lib/fail.ts";
 import * as host from "../lib/host.ts";
 import { identityName } from "../lib/identity.ts";
 import { logAddress } from "../lib/log.ts";
-import { printHead, unixLines } from "../lib/message.ts";
+import { printHead, sizeWithCrlf, unixLines } from "../lib/message.ts";
 import { untilStopped } from "../lib/stop.ts";
 import { sysexit } from "../lib/sysexits.ts";
 import { VERSION } from "../lib/version.ts";
@@ -73,7 +74,8 @@ async function send(call: SendCall): Promise<number> {
   const body = untilStopped(unixLines(input.body()), stop);
   const event = { ...describe(planned, settings), forgotten };
   try {
-    const message = { head: printHead(planned.header), body };
+    const head = printHead(planned.header);
+    const message = { head, body, ...(input.whole && { size: sizeWithCrlf(concat(head, begun)) }) };
     const route = await handOver(settings, planned.handover, message, stop);
     host.log(settings, { ...event, route, result: "sent" });
     await tidy(settings, now);

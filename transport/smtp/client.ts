@@ -121,7 +121,7 @@ export class Client {
     if (mechanism === undefined) {
       const known = mechanisms.map(({ name }) => name).join(", ");
       const offer = offered === undefined ? "no AUTH" : `AUTH ${show(offered)}`;
-      throw new Fail("permission", `${this.server.name} offers ${offer}, which takes none of ${known}`);
+      throw new Fail("permission", `${this.server.name} offers ${offer}, but we need one of ${known}`);
     }
     const { name, initial } = mechanism;
     const first = initial === undefined ? [] : [initial.length === 0 ? "=" : initial.toBase64()];

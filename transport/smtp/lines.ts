@@ -81,8 +81,8 @@ export class SmtpLines {
       at = stop + 1;
       if (stop === lf) lf = find(piece, LF, at);
       else {
-        if (lf === at) lf = find(piece, LF, ++at);
-        else if (at === piece.length) this.#afterCr = true;
+        if (at === piece.length) this.#afterCr = true;
+        else if (lf === at) lf = find(piece, LF, ++at);
         cr = find(piece, CR, at);
       }
     }
