@@ -21,7 +21,7 @@ Deno.test("a shim with permissions that are not wide loads its late parts", asyn
   oneLine(await shim(), 75, /127\.0\.0\.1/);
 
   // Without them nothing is tried: it was they that knew the server.
-  const [late] = [...Deno.readDirSync(folder)].filter(({ name }) => name.startsWith("smarthost-"));
+  const [late] = [...Deno.readDirSync(folder)].filter(({ name }) => name.startsWith("smtp-"));
   Deno.removeSync(`${folder}/${late!.name}`);
-  oneLine(await shim(), 70, /smarthost/);
+  oneLine(await shim(), 70, /smtp-/);
 });
