@@ -16,6 +16,8 @@ export interface Answers {
     | { readonly smtp: Smarthost }
     | { readonly preset: string; readonly command: readonly string[] };
   readonly spam: string;
+  /** Where the hook itself delivers when it is all that a dot-qmail file holds; empty: the MTA always delivers. */
+  readonly inbox: string;
   /** Answer challenges about one's own messages: each answer is a contract, so it is asked, and "no" the default. */
   readonly challenges: boolean;
 }
@@ -54,9 +56,15 @@ export function answers(given: Arguments, found: Found, machine: Machine, home: 
   checkDomain(addresses)(srsDomain);
   const transport = transportOf(given, found, machine, path, asked);
   const spam = path(given.value("spam") ?? asked("The maildir for forged bounces", found.spam, checkPath));
+  const inbox = "preset" in transport && transport.preset === "qmail-inject" ? inboxBeside(spam, home) : "";
   const contract = "Answer challenges of lists about your own messages? Each answer enters you into their contract";
   const challenges = given.has("challenges") || asked(`${contract} (yes or no)`, "no", checkYesNo) === "yes";
-  return { addresses, srsDomain, transport, spam, challenges };
+  return { addresses, srsDomain, transport, spam, inbox, challenges };
+}
+
+/** The maildir to which a spam folder of Maildir++ belongs, else the usual one. */
+function inboxBeside(spam: string, home: string): string {
+  return /^(.+)\/\.[^/]+$/.exec(spam)?.[1] ?? `${home}/Maildir`;
 }
 
 function transportOf(

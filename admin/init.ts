@@ -78,7 +78,9 @@ export function init(name: string, args: readonly string[]): Promise<number> {
           createWhole(one, `${printKey({ id: "k1", created: today, secret: newSecret() })}\n`)
         );
         makeFolder(settings.state);
-        for (const part of ["tmp", "new", "cur"]) makeFolder(`${settings.incoming.spam}/${part}`);
+        const { spam, inbox } = settings.incoming;
+        const maildirs = [spam, inbox].filter((one) => one !== "");
+        for (const one of maildirs) for (const part of ["tmp", "new", "cur"]) makeFolder(`${one}/${part}`);
         // Key files that were there are kept, and read now: an error in one must not be left to the first message.
         for (const identity of host.loadIdentities(settings)) void identity.keys;
         // The settings come last: with them everything is there.
@@ -88,7 +90,7 @@ export function init(name: string, args: readonly string[]): Promise<number> {
         const permitted = permit(settings, { file, home });
         for (const one of keyFiles) say(`${made.includes(one) ? "Written" : "Kept"}: ${one}`);
         say(
-          `Written: ${file}\n${permitted}\nFolders: ${settings.state} and ${settings.incoming.spam}`,
+          `Written: ${file}\n${permitted}\nFolders: ${[settings.state, ...maildirs].join(", ")}`,
         );
       }
       tell(given, known, found, filling(file, home, found.user, known));

@@ -1,5 +1,4 @@
 /** What a machine has: mail programs in front and behind, filters, addresses. Looks, and changes nothing. */
-import { readIfThere } from "../lib/host.ts";
 
 /** What is looked at. */
 export interface Machine {
@@ -54,7 +53,13 @@ export const here: Machine = {
       return path;
     }
   },
-  read: readIfThere,
+  read(path) {
+    try {
+      return Deno.readTextFileSync(path);
+    } catch {
+      return undefined; // only a clue less
+    }
+  },
   env: (name) => Promise.resolve(Deno.env.get(name)),
 };
 

@@ -9,7 +9,7 @@ export function keyFileName(address: string, nth: number): string {
 
 /** The settings of these answers. */
 export function settingsText(
-  { addresses, srsDomain, transport, spam, challenges }: Answers,
+  { addresses, srsDomain, transport, spam, inbox, challenges }: Answers,
   since: string,
   home: string,
 ): string {
@@ -34,7 +34,7 @@ ${way}
 
 [incoming]
 spam = ${path(spam)}
-${challenges ? "\n[challenge]\nanswer = true\n" : ""}`;
+${inbox === "" ? "" : `inbox = ${path(inbox)}\n`}${challenges ? "\n[challenge]\nanswer = true\n" : ""}`;
 }
 
 function smarthost({ host, port, security, ca, user, password_file }: Smarthost, path: (text: string) => string) {

@@ -1,36 +1,58 @@
 /**
- * Will qmail-local do anything behind this hook? If the hook is the last line
- * of its dot-qmail file and ends with 0, the message is gone (qmail gives no
- * other sign of it).
+ * Does qmail-local deliver after this hook? If the hook is the last line of its
+ * dot-qmail file and exits 0, the message is gone; qmail gives no other sign of it.
  */
 import { lower } from "../lib/bytes.ts";
 import type { Env } from "./delivery.ts";
 
-/** `more`: another instruction follows. `last`: none does. `unknown`: the file was not found. */
+/**
+ * - `more`: another line follows
+ * - `last`: none does
+ * - `unknown`: no line of the file calls the hook, so another program does, which knows what it does next
+ */
 export type Behind = "more" | "last" | "unknown";
 
 /**
  * Looks the file up as qmail-local(8) does: dot-qmail(5), section EXTENSION ADDRESSES.
  *
  * @param name the name by which the hook was called: its line holds it
+ * @param readFile reads a file below the home; undefined only where it is missing
+ * @throws what `readFile` throws: a file that cannot be read may hold nothing but the hook
  */
 export async function whatIsBehind(
   name: string,
   env: Env,
   readFile: (path: string) => string | undefined,
 ): Promise<Behind> {
-  const ext = await env("EXT") ?? "";
-  const rest = await env("DEFAULT");
-  if (rest !== undefined && !ext.endsWith(rest)) return "unknown";
+  const file = fileName(await env("EXT") ?? "", await env("DEFAULT"));
+  const text = file === undefined ? undefined : readFile(file);
+  if (text === undefined) return "unknown";
+  const lines = text.split("\n").filter((line) => line.trim() !== "" && !/^[#+]/.test(line));
+  // Which line we are is not told. A line that delivers, behind the last one that calls the hook, is behind us.
+  const own = lines.findLastIndex((line) => restOfCall(line, name) !== undefined);
+  if (own < 0) return "unknown";
+  if (own < lines.length - 1) return "more";
+  // What a shell goes on with after the hook is a program of its own: `hook && deliver`, `if hook; then deliver; fi`.
+  return /&&|;/.test(restOfCall(lines[own]!, name)!) ? "unknown" : "last";
+}
+
+/**
+ * The dot-qmail file for an extension. DEFAULT is what matched `default` in its name, and is set, though empty, for
+ * an address that ends in the dash. Dots become colons, so no name leads out of the home.
+ */
+function fileName(ext: string, rest: string | undefined): string | undefined {
+  if (rest === undefined && ext === "") return ".qmail";
+  if (rest !== undefined && !ext.endsWith(rest)) return undefined;
   // A to Z only, as qmail does it: other letters may have another length in lower case.
   const front = lower(rest === undefined ? ext : ext.slice(0, ext.length - rest.length)).replaceAll(".", ":");
-  const file = ext === "" ? ".qmail" : `.qmail-${front}${rest === undefined ? "" : "default"}`;
-  if (file.includes("/")) return "unknown";
-  const text = readFile(file);
-  if (text === undefined) return "unknown";
-  const lines = text.split("\n").filter((line) => line.trim() !== "" && !line.startsWith("#"));
-  // Which line we are is not told. A line that delivers, behind the last line with a program, is behind us.
-  const program = lines.findLastIndex((line) => line.startsWith("|") && line.includes(name));
-  if (program < 0) return "unknown";
-  return program < lines.length - 1 ? "more" : "last";
+  return `.qmail-${front}${rest === undefined ? "" : "default"}`;
+}
+
+/** What stands behind the hook's name in a program line; undefined when the line does not call it. */
+function restOfCall(line: string, name: string): string | undefined {
+  if (!line.startsWith("|")) return undefined;
+  // A word, or the last part of a path: `check-incoming` is another program.
+  const words = [...line.matchAll(/[^\s"'`|;&()<>=]+/g)];
+  const call = words.findLast(([word]) => word === name || word.endsWith(`/${name}`));
+  return call && line.slice(call.index + call[0].length);
 }

@@ -65,7 +65,7 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   let place: Place | undefined;
   let ended: Ended;
   try {
-    place = await choosePlace({ name, options, settings, verdict, plain }, host.env, host.readIfThere);
+    place = await choosePlace({ name, options, settings, verdict, plain }, host.env, host.readBelowHome);
     ended = leave(options.caller, verdict, place) ?? await act(verdict, place, scene());
   } catch (error) {
     record(settings, delivery, verdict, { outcome: "defer", reason: whyFailed(error, settings.log_addresses) });

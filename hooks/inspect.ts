@@ -1,7 +1,7 @@
 /** What the hook would do with a message, step by step, for `countersign explain`. Changes nothing. */
 import type { Settings } from "../lib/config.ts";
 import { Fail, isRejection, show } from "../lib/fail.ts";
-import { env, type Input } from "../lib/host.ts";
+import { env, type Input, readBelowHome } from "../lib/host.ts";
 import { type Identity, identityName } from "../lib/identity.ts";
 import { validKeys } from "../lib/keys.ts";
 import { findOriginals } from "../lib/original.ts";
@@ -9,6 +9,7 @@ import { hasProof } from "../lib/proof.ts";
 import { verifyTag } from "../lib/tag.ts";
 import { recipientIdentity } from "./addressed.ts";
 import { type Caller, CALLERS, type Delivery, envelope, type Given } from "./delivery.ts";
+import { whatIsBehind } from "./dotqmail.ts";
 import { type Context, isBounceSender, judge, type Step, type Verdict } from "./judge.ts";
 import { lookUps } from "./lookups.ts";
 import { returnedId } from "./returned.ts";
@@ -73,7 +74,7 @@ export async function inspect(
     bounceSender: isBounceSender(delivery.sender),
     sign: bounceEvidence(delivery),
     verdict,
-    outcome: outcomeOf(caller, verdict, settings),
+    outcome: await outcomeOf(caller, verdict, settings),
     steps,
     tags,
     returnedId: tags[0]?.messageId ?? returnedId(delivery),
@@ -92,15 +93,21 @@ async function received(caller: Caller | undefined, given: Given, input: Input):
 }
 
 /** What hooks/act.ts does with the verdict; tests hold the two together. */
-function outcomeOf(caller: Caller | undefined, verdict: Verdict, settings: Settings): string {
-  const { action, mark, signed } = verdict;
+async function outcomeOf(caller: Caller | undefined, verdict: Verdict, settings: Settings): Promise<string> {
+  const { action, mark } = verdict;
   if (caller === "filter") return "passed through with a result field";
   const forged = action === "spam";
   if (caller === "condredirect") return forged ? "redirected" : "left to the next line";
   if (action === "answer") return "answered, once; then kept";
   if (!forged) {
     const { inbox, forward } = settings.incoming;
-    const last = caller === "postfix" || (signed && (caller ?? "qmail") === "qmail");
+    let last = caller === "postfix";
+    try {
+      if (caller === "qmail") last = await whatIsBehind("incoming", env, readBelowHome) === "last";
+    } catch (error) {
+      if (!(error instanceof Fail)) throw error;
+      return `deferred: ${error.message}`;
+    }
     const where = last && inbox === "" && !forward ? "; the hook's line or incoming.inbox must say where" : "";
     return `delivered${mark ? ", with a mark where the hook itself delivers" : ""}${where}`;
   }

@@ -43,8 +43,6 @@ export interface Verdict {
   readonly identity?: Identity;
   /** Delivered with a result field that says why. */
   readonly mark?: boolean;
-  /** The recipient was a signed address: whoever called may have no other place for it. */
-  readonly signed?: boolean;
   /** The signed address of somebody else in a shared SRS domain: whatever comes behind the hook may know it. */
   readonly passed?: boolean;
   /** With `answer`: what is to be said. */
@@ -129,12 +127,10 @@ export async function judge(delivery: Delivery, context: Context): Promise<{ ver
   const doubled = step("double-bounce", checkDoubleBounce(delivery, context));
   if (doubled !== undefined) return { verdict: doubled, steps };
   const recipient = await checkSigned(delivery, context);
-  const signed = typeof recipient !== "string";
   // An address that no identity has is decided by the envelope alone, whatever the message says.
-  if (!signed || recipient.identity !== undefined) {
+  if (typeof recipient === "string" || recipient.identity !== undefined) {
     const challenge = step("challenge", await checkChallenge(delivery, context));
-    // Lists ask the envelope sender, and what is not answered must not be lost there.
-    if (challenge !== undefined) return { verdict: signed ? { ...challenge, signed } : challenge, steps };
+    if (challenge !== undefined) return { verdict: challenge, steps };
   }
   let verdict = step("signed-recipient", recipient);
   for (const [check, ask] of verdict === undefined ? CHECKS : []) {

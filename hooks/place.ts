@@ -22,24 +22,24 @@ export interface Case {
 
 /**
  * The place, when the hook has to deliver: the command line says so, or nothing
- * comes behind it.
+ * comes behind it. A wrapper, whose line does not name the hook, is left to it.
  *
- * @returns undefined: the caller delivers
- * @throws {Fail} `config` when it is the last and has no place
+ * @returns undefined: the caller delivers, or nothing is to be delivered
+ * @throws {Fail} `config` when it is the last and has no place; `temporary` when it cannot see whether it is
  */
 export async function choosePlace(
   { name, options, settings, verdict, plain }: Case,
   env: Env,
   readFile: (path: string) => string | undefined,
 ): Promise<Place | undefined> {
-  const behind: Behind = options.caller === "qmail"
-    ? await whatIsBehind(name, env, readFile)
-    : options.caller === "postfix"
-    ? "last"
-    : "more";
+  const behind = async (): Promise<Behind> => {
+    if (options.caller === "qmail") return await whatIsBehind(name, env, readFile);
+    return options.caller === "postfix" ? "last" : "more";
+  };
   // maildrop takes a hook that is told where to deliver for the last deliverer: nothing comes behind it.
   const given = options.forward || options.maildir !== undefined;
-  if (verdict.passed === true && behind === "more" && !(given && options.caller === "maildrop")) return undefined;
+  const others = verdict.passed === true && !(given && options.caller === "maildrop");
+  if (others && await behind() === "more") return undefined;
   if (options.maildir !== undefined) return { maildir: options.maildir };
   if (options.forward && !plain) return "forward";
   // An answer that cannot be given is a delivery, too.
@@ -49,10 +49,8 @@ export async function choosePlace(
     const what = "Mail to an identity's own address cannot be forwarded to it";
     throw new Fail("config", `${what}: --forward is for the SRS domain, or set incoming.inbox`);
   }
-  if (options.forward) return undefined;
-  if (behind === "more" || (behind === "unknown" && verdict.signed !== true)) return undefined;
+  if (verdict.action === "spam" || await behind() !== "last") return undefined;
   if (settings.incoming.forward && !plain) return "forward";
   if (settings.incoming.inbox !== "") return { maildir: settings.incoming.inbox };
-  if (verdict.action === "spam") return undefined;
   throw new Fail("config", "Nothing delivers behind this hook: give it --maildir, or set incoming.inbox");
 }

@@ -36,12 +36,12 @@ export async function checkSigned(delivery: Delivery, context: Context): Promise
     const mark = late !== undefined;
     const reason = `${late ?? "valid"} signed address of ${identityName(identity)}`;
     const result = !isBounceSender(delivery.sender) ? "other" : mark ? "late" : "genuine";
-    return { action: "deliver", check: CHECK, result, reason, identity, mark, signed: true };
+    return { action: "deliver", check: CHECK, result, reason, identity, mark };
   }
   const inside = delivery.recipients.map(recipientIn).filter((one) => isSrsDomain(one.domain, context));
   if (wrong === undefined && inside.length === 0) return "the recipient is not a signed address";
   return (wrong === undefined ? role(inside, context) ?? another(inside, context) : undefined) ??
-    { ...forgedVerdict(CHECK, wrong ?? "no such address exists in the SRS domain", context), signed: true };
+    forgedVerdict(CHECK, wrong ?? "no such address exists in the SRS domain", context);
 }
 
 /**
@@ -53,7 +53,7 @@ function role(inside: readonly Recipient[], context: Context): Verdict | undefin
   if (found === undefined) return undefined;
   const identity = srsPostmaster(context);
   const reason = `${/abuse$/i.test(found.local) ? "abuse" : "postmaster"} of the SRS domain`;
-  return { action: "deliver", check: CHECK, result: "other", reason, identity, signed: true };
+  return { action: "deliver", check: CHECK, result: "other", reason, identity };
 }
 
 /** The identity that `srs.postmaster` names, else the first. */
@@ -74,7 +74,7 @@ function another(inside: readonly Recipient[], context: Context): Verdict | unde
   if (context.settings.srs.others === "pass") {
     return { action: "deliver", check: CHECK, result: "other", reason, passed: true };
   }
-  return { ...forgedVerdict(CHECK, reason, context), signed: true };
+  return forgedVerdict(CHECK, reason, context);
 }
 
 /**

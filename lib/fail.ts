@@ -83,6 +83,15 @@ export function orLater(error: unknown, kind: Kind): Kind {
   return error instanceof Error && error.name === "NotCapable" ? "temporary" : kind;
 }
 
+/**
+ * Does this failure of the system prove that there is no such file? Whatever else went wrong, a file that exists may
+ * not have been looked at. (A name that is too long cannot exist.)
+ */
+export function provesMissing(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return ["NotFound", "NotADirectory"].includes(error.name) || (error as { code?: unknown }).code === "ENAMETOOLONG";
+}
+
 /** A stranger's text in double quotes: one line, no control characters, at most 120 characters. */
 export function show(text: string): string {
   return quote(text.length > 120 ? `${text.slice(0, 119)}…` : text);

@@ -1,7 +1,7 @@
 /** The one file of lib that touches the system: standard input, environment, files with owner and mode. */
 import { type Bytes, concat, text } from "./bytes.ts";
 import { parseConfig, type Settings } from "./config.ts";
-import { Fail, orLater, reason, show } from "./fail.ts";
+import { Fail, orLater, provesMissing, reason, show } from "./fail.ts";
 import type { Identity } from "./identity.ts";
 import { parseAddress } from "./address.ts";
 import { type Key, parseKeys } from "./keys.ts";
@@ -133,9 +133,9 @@ export async function envBytes(name: string): Promise<Bytes | undefined> {
       const { code, stdout } = await new Deno.Command(PRINTENV, { args: [name], stderr: "null" }).output();
       if (code === 0) return new Uint8Array(stdout.subarray(0, -1));
     } catch {
-      // Not there, or not allowed.
+      // It is missing, or not permitted. Only what the bytes are remains unknown.
     }
-    return new TextEncoder().encode("\ufffd"); // something, and nothing that we would accept
+    return new TextEncoder().encode("\ufffd"); // set, but unreadable: nobody's address
   }
 }
 
@@ -156,7 +156,7 @@ export function configFile(given?: string, own = false): { file: string; home: s
   if (named !== "") return { file: named.startsWith("/") ? named : `${Deno.cwd()}/${named}`, home };
   const users = `${plainEnv("XDG_CONFIG_HOME") || `${home}/.config`}/countersign/config.toml`;
   const site = "/etc/countersign/config.toml";
-  return { file: own || exists(users) || !exists(site) ? users : site, home };
+  return { file: own || !isMissing(users) || isMissing(site) ? users : site, home };
 }
 
 /** A variable that is the user's own doing, empty when it is not set. */
@@ -168,13 +168,19 @@ function plainEnv(name: string): string {
   }
 }
 
-/** A small text file, undefined when it cannot be read. */
-export function readIfThere(path: string): string | undefined {
+/** A small text file; undefined where it is missing. @throws {Fail} `temporary` when it cannot be read */
+export function readIfPresent(path: string): string | undefined {
   try {
     return Deno.readTextFileSync(path);
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (provesMissing(error)) return undefined;
+    throw new Fail("temporary", `File ${path} cannot be read: ${reason(error)}`, { cause: error });
   }
+}
+
+/** The same of a file below the home, by the name that HOME has for it: a wrapper may have changed the folder. */
+export function readBelowHome(name: string): string | undefined {
+  return readIfPresent(`${plainEnv("HOME") || Deno.cwd()}/${name}`);
 }
 
 /** Writes all of it to standard output. @throws {Fail} `io` */
@@ -190,16 +196,7 @@ function isFileOrNothing(path: string): boolean {
   try {
     return Deno.lstatSync(path).isFile;
   } catch (error) {
-    return error instanceof Deno.errors.NotFound;
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
+    return provesMissing(error);
   }
 }
 
@@ -214,16 +211,16 @@ export function loadSettings(place: { file: string; home: string }): Settings {
 
 /** The text of the file of plain lists; empty when there is none. @throws {Fail} `config`, `permission` */
 export function readPlainLists({ plain_lists: path }: Settings): string {
-  return isAbsent(path) ? "" : readOwn("File of lists", path, 0o002);
+  return isMissing(path) ? "" : readOwn("File of lists", path, 0o002);
 }
 
-/** Certainly not there: what we may not look at could be, and what stands in it must not be passed over. */
-function isAbsent(path: string): boolean {
+/** Does this name not exist? One that we may not look at could, and so does a link that leads nowhere at present. */
+export function isMissing(path: string): boolean {
   try {
-    Deno.statSync(path);
+    Deno.lstatSync(path);
     return false;
   } catch (error) {
-    return error instanceof Deno.errors.NotFound;
+    return provesMissing(error);
   }
 }
 

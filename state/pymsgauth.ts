@@ -3,14 +3,18 @@
  * confirmed. There the token was not looked at before it named a file; here it
  * is 40 hexadecimal digits or nothing.
  */
-import { Fail, reason } from "../lib/fail.ts";
+import { Fail, provesMissing, reason } from "../lib/fail.ts";
 
 /** The name of its header field. */
 export const TOKEN_FIELD = "X-pymsgauth-token";
 
 const FORM = /^[0-9a-f]{40}$/;
 
-/** `issued`: its message is not confirmed yet; `claimed`: an answer was begun; undefined: it is no token of ours. */
+/**
+ * `issued`: its message is not confirmed yet; `claimed`: an answer was begun; undefined: it is not a token of ours.
+ *
+ * @throws {Fail} `temporary` when the folder cannot be looked into
+ */
 export function tokenState(folder: string, token: string): "issued" | "claimed" | undefined {
   if (folder === "" || !FORM.test(token)) return undefined;
   return isFile(`${folder}/.${token}`) ? "issued" : isFile(`${folder}/claimed-${token}`) ? "claimed" : undefined;
@@ -19,8 +23,9 @@ export function tokenState(folder: string, token: string): "issued" | "claimed" 
 function isFile(path: string): boolean {
   try {
     return Deno.lstatSync(path).isFile;
-  } catch {
-    return false;
+  } catch (error) {
+    if (provesMissing(error)) return false;
+    throw outOfOrder(path.slice(0, path.lastIndexOf("/")), error);
   }
 }
 
@@ -34,8 +39,8 @@ export function claimToken(folder: string, token: string): boolean {
     opened.syncSync();
     return true;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw new Fail("temporary", `Folder ${folder} is out of order: ${reason(error)}`, { cause: error });
+    if (provesMissing(error)) return false;
+    throw outOfOrder(folder, error);
   }
 }
 
@@ -45,6 +50,10 @@ export function settleToken(folder: string, token: string, answered: boolean): v
     if (answered) Deno.removeSync(`${folder}/claimed-${token}`);
     else Deno.renameSync(`${folder}/claimed-${token}`, `${folder}/.${token}`);
   } catch (error) {
-    throw new Fail("temporary", `Folder ${folder} is out of order: ${reason(error)}`, { cause: error });
+    throw outOfOrder(folder, error);
   }
+}
+
+function outOfOrder(folder: string, error: unknown): Fail {
+  return new Fail("temporary", `Folder ${folder} is out of order: ${reason(error)}`, { cause: error });
 }

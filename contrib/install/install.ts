@@ -6,7 +6,7 @@
 import { readArguments } from "../../admin/arguments.ts";
 import { isThere } from "../../admin/files.ts";
 import { Fail, reason, show } from "../../lib/fail.ts";
-import { complain, readIfThere } from "../../lib/host.ts";
+import { complain, readIfPresent } from "../../lib/host.ts";
 import { bundle, ROOT } from "./bundle.ts";
 import { checkPrefix, digestOf, HOME, linkAt, listOf, readInstalled } from "./installed.ts";
 import { launcherText, LEAN } from "./launcher.ts";
@@ -110,7 +110,7 @@ async function install(args: readonly string[]): Promise<void> {
 /** @throws {Fail} `usage` where a program of somebody else has the name of one of ours */
 function checkOurs(path: string): void {
   const ours = "Made from contrib/install/launcher.sh";
-  if (isThere(path) && !readIfThere(path)?.includes(ours)) throw new Fail("usage", `${path} is there, and not ours`);
+  if (isThere(path) && !readIfPresent(path)?.includes(ours)) throw new Fail("usage", `${path} is there, and not ours`);
 }
 
 /** The links that are wanted. @throws {Fail} `usage` where something else has the name */

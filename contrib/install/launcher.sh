@@ -122,13 +122,24 @@ case $program in
       [ -z "$none" ] || later "$permit has nothing for $program: countersign permit"
       [ -z "$maildir" ] || set -- "--allow-read=$maildir" "--allow-write=$maildir" "$@"
       # The file that called it, as qmail-local finds it: with other letters than these, one of all. A home of lists has
-      # thousands, and each costs.
-      front=${EXT-}
-      [ -z "$front" ] || front=-${front%"${DEFAULT-}"}${DEFAULT+default}
-      case $front in *[!abcdefghijklmnopqrstuvwxyz0123456789=_-]*) front=* ;; esac
-      [ "$program$caller" != incomingqmail ] || for file in "$HOME"/.qmail$front; do
-        case $file in *,*) ;; *) set -- "--allow-read=$file" "$@" ;; esac
-      done
+      # thousands, and each costs. Where a link leads there, Deno asks for the real name too.
+      front=
+      [ -z "${EXT-}${DEFAULT+default}" ] || front=-${EXT%"${DEFAULT-}"}${DEFAULT+default}
+      case $front in *[!abcdefghijklmnopqrstuvwxyz0123456789=_/-]*) front=* ;; esac
+      if [ "$program$caller" = incomingqmail ]; then
+        folder=$PWD real=$HOME
+        cd -P -- "$HOME" 2>/dev/null && real=$PWD # no process is started for it
+        cd -- "$folder" || later "$folder cannot be entered again"
+        for file in "$HOME"/.qmail$front; do
+          target=$real/${file#"$HOME/"}
+          [ ! -L "$file" ] || target=$(readlink -f -- "$file") || target=$file
+          case $file$target in
+            *,*) ;;
+            "$file$file") set -- "--allow-read=$file" "$@" ;;
+            *) set -- "--allow-read=$file" "--allow-read=$target" "$@" ;;
+          esac
+        done
+      fi
     else
       set -- --allow-read --allow-write --allow-run "$@"
     fi

@@ -183,18 +183,24 @@ async function deliveries(): Promise<Row[]> {
   return rows;
 }
 
-/** [caller, sender, recipient, `[incoming]`, is a place still wanted?] */
-const places: [string, string, "signed" | "plain", string, boolean][] = [
-  ["qmail", "", "signed", "", true],
-  ["qmail", FRIEND, "plain", "", false],
-  ["qmail", "", "signed", 'inbox = "~/Maildir"', false],
-  ["postfix", FRIEND, "plain", "", true],
-  ["postfix", FRIEND, "plain", 'inbox = "~/Maildir"', false],
-  ["maildrop", "", "signed", "", false],
+const ALONE = "|/usr/local/lib/countersign/hooks/incoming\n";
+
+/** [caller, sender, recipient, `[incoming]`, .qmail, is a place still wanted?] */
+const places: [string, string, "signed" | "plain", string, string, boolean][] = [
+  ["qmail", "", "signed", "", ALONE, true],
+  ["qmail", FRIEND, "plain", "", ALONE, true],
+  ["qmail", FRIEND, "plain", "", `${ALONE}./Maildir/\n`, false],
+  ["qmail", "", "signed", "", "", false],
+  ["qmail", "", "signed", "", "|~/bin/check\n", false],
+  ["qmail", "", "signed", 'inbox = "~/Maildir"', ALONE, false],
+  ["postfix", FRIEND, "plain", "", "", true],
+  ["postfix", FRIEND, "plain", 'inbox = "~/Maildir"', "", false],
+  ["maildrop", "", "signed", "", ALONE, false],
 ];
-for (const [caller, sender, to, incoming, wanted] of places) {
-  Deno.test(`explain says whether a place is wanted, as the hook does: ${caller} ${to} ${incoming}`, async () => {
+for (const [caller, sender, to, incoming, file, wanted] of places) {
+  Deno.test(`explain says whether a place is wanted, as the hook does: ${caller} ${to} ${incoming} ${file}`, async () => {
     using home = gregsHome(incoming);
+    if (file !== "") home.write(".qmail", file);
     const env = { SENDER: sender, RECIPIENT: to === "plain" ? PLAIN : await signed() };
     const said = await explained(home, ["--as", caller], ORDINARY, env);
     assert.equal(said.verdict.outcome.endsWith("must say where"), wanted);
@@ -202,6 +208,15 @@ for (const [caller, sender, to, incoming, wanted] of places) {
     assert.equal(/give it --maildir, or set incoming.inbox/.test(ran.stderr), wanted, ran.stderr);
   });
 }
+
+Deno.test("explain says that the hook defers where it cannot see what comes behind it", async () => {
+  using home = gregsHome();
+  Deno.symlinkSync(".qmail", `${home.path}/.qmail`);
+  const env = { SENDER: "", RECIPIENT: await signed() };
+  const said = await explained(home, ["--as", "qmail"], ORDINARY, env);
+  assert.match(said.verdict.outcome, /^deferred: File \S+\/\.qmail cannot be read: /);
+  oneLine(await home.hook([], ORDINARY, env), 75, /File \S+\/\.qmail cannot be read: /);
+});
 
 for (const [what, make, args, sender, recipient, mail] of await deliveries()) {
   Deno.test(`explain says what the hook then does: ${what}`, async () => {

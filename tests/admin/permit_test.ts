@@ -255,11 +255,38 @@ Deno.test("the hook of qmail may read the dot-qmail file that called it, no othe
     [{ EXT: "lists-SRS0=a.b", DEFAULT: "SRS0=a.b" }, [".qmail-lists-default"]],
     [{ EXT: "lists-", DEFAULT: "" }, [".qmail-lists-default"]],
     [{ EXT: "anything", DEFAULT: "anything" }, [".qmail-default"]],
+    [{ EXT: "", DEFAULT: "" }, [".qmail-default"]],
+    [{ EXT: "a/b" }, [".qmail-a/b"]],
     // qmail-local looks for these by another name than they have.
     ...["Lists", "a.b", "a,b", "*", "../x", "é"].map((EXT): typeof calls[number] => [{ EXT }, there]),
   ];
   for (const [env, files] of calls) assert.deepEqual((await reads(env)).sort(), files, JSON.stringify(env));
   assert.deepEqual(await reads({}, "--as", "maildrop"), []);
+});
+
+Deno.test("where the home, the folder above it, or the dot-qmail file is a link, the hook may read it by both names", async () => {
+  using home = new Home();
+  home.write("data/greg/.qmail", "");
+  home.write("dots/qmail-lists", "");
+  Deno.symlinkSync("data", `${home.path}/home`);
+  Deno.symlinkSync("data/greg", `${home.path}/greg`);
+  Deno.symlinkSync("../../dots/qmail-lists", `${home.path}/data/greg/.qmail-lists`);
+  home.write("config.permissions", "incoming read /marker\n");
+  tellArguments(home);
+  const names = ["data/greg", "home/greg", "greg"];
+  for (const name of names) {
+    for (const cwd of [home.path, ...names.map((one) => `${home.path}/${one}`)]) {
+      const reads = async (env: Record<string, string>) => {
+        const command = ["/bin/sh", "-c", 'cd "$1" && exec "$0" --config "$2"', `${ROOT}/hooks/incoming`, cwd];
+        const all = { HOME: `${home.path}/${name}`, ...env };
+        const { stdout } = await home.run([...command, `${home.path}/config.toml`], MAIL, all);
+        return stdout.split("\n").filter((one) => one.includes("qmail")).map((one) => one.split("=")[1]).sort();
+      };
+      const whole = (...files: string[]) => [...new Set(files.map((one) => `${home.path}/${one}`))].sort();
+      assert.deepEqual(await reads({}), whole(`${name}/.qmail`, "data/greg/.qmail"));
+      assert.deepEqual(await reads({ EXT: "lists" }), whole(`${name}/.qmail-lists`, "dots/qmail-lists"));
+    }
+  }
 });
 
 Deno.test("the launcher looks for the settings where the hook does", async () => {

@@ -18,10 +18,19 @@ Deno.test("the dot-qmail file is found as qmail-local finds it", { permissions: 
   assert.equal(await behind({ EXT: "x" }, { ".qmail": more }), "unknown");
   const other = { EXT: "srs-SRS0", DEFAULT: "SRS1" };
   assert.equal(await behind(other, { ".qmail-srs-default": more }), "unknown", "not the end of it");
-  for (const ext of ["../x", "a/b"]) {
-    const file = `.qmail-${ext.replaceAll(".", ":")}`;
-    assert.equal(await behind({ EXT: ext }, { [file]: more }), "unknown", "no path out of the home");
-  }
+  // With a slash qmail-local opens a file in a folder below the home; no dot is left that could lead out of it.
+  assert.equal(await behind({ EXT: "a/b" }, { ".qmail-a/b": more }), "more");
+  assert.equal(await behind({ EXT: "../x" }, { ".qmail-::/x": more, ".qmail-../x": HOOK }), "more");
+  // An address that ends in the dash: EXT is empty, DEFAULT too, but set.
+  assert.equal(await behind({ EXT: "", DEFAULT: "" }, { ".qmail-default": more, ".qmail": HOOK }), "more");
+});
+
+Deno.test("an error is no answer: what cannot be read is not missing", { permissions: "none" }, async () => {
+  const error = new Error("Permission denied");
+  const asked = whatIsBehind("incoming", () => Promise.resolve(undefined), () => {
+    throw error;
+  });
+  await assert.rejects(asked, error);
 });
 
 Deno.test("only a line behind the hook counts", { permissions: "none" }, async () => {
@@ -39,6 +48,29 @@ Deno.test("only a line behind the hook counts", { permissions: "none" }, async (
       [`${HOOK}\n${HOOK}\n./Maildir/\n`, "more"],
       ["./Maildir/\n", "unknown"],
       ["", "unknown"],
+      // Not deliveries: qmail-local reads +list as a flag.
+      [`${HOOK}\n+list\n`, "last"],
+      // A name that only holds the hook's is another program's.
+      ["|~/bin/check\n", "unknown"],
+      ["|~/bin/check-incoming\n", "unknown"],
+      ["|~/bin/incoming-check\n", "unknown"],
+      ["|/opt/incoming/check\n", "unknown"],
+      ["| vdelivermail '' bounce-no-mailbox\n", "unknown"],
+      [`|~/bin/check\n${HOOK}\n`, "last"],
+      [`${HOOK}\n|~/bin/check\n`, "more"],
+      // Ways to call it.
+      ["|incoming\n", "last"],
+      ["| hooks/incoming --as qmail\n", "last"],
+      ["|'/opt/my hooks/incoming'\n", "last"],
+      ['|exec "$HOME/hooks/incoming"\n', "last"],
+      ["|umask 077; /opt/hooks/incoming\n", "last"],
+      ["|envdir ./env /opt/hooks/incoming --config c.toml\n", "last"],
+      ["|/opt/hooks/incoming 2>&1\n", "last"],
+      ["|/opt/hooks/incoming || exit 75\n", "last"],
+      // A shell that goes on after it is a wrapper.
+      ["|/opt/hooks/incoming && /usr/bin/safecat Maildir/tmp Maildir/new\n", "unknown"],
+      ["|if /opt/hooks/incoming; then exec maildrop; fi\n", "unknown"],
+      ["|sh -c '/opt/hooks/incoming && exec maildrop'\n", "unknown"],
     ] as const
   ) {
     assert.equal(await behind({ EXT: "" }, { ".qmail": text }), expected, text);

@@ -3,6 +3,7 @@ import { type Caller, CALLERS } from "../../hooks/delivery.ts";
 import type { Action, Verdict } from "../../hooks/judge.ts";
 import { choosePlace, type Place } from "../../hooks/place.ts";
 import { parseConfig } from "../../lib/config.ts";
+import { Fail } from "../../lib/fail.ts";
 
 const ACTIONS: Action[] = ["deliver", "spam", "answer"];
 /** What a hook files on its own; the rest must get somewhere. */
@@ -14,12 +15,11 @@ interface Wanted {
   forward?: boolean;
   maildir?: string;
   plain?: boolean;
-  signed?: boolean;
   passed?: boolean;
   /** Of `[incoming]`. */
   incoming?: string;
-  /** The dot-qmail file; without it there is none. */
-  file?: string;
+  /** The dot-qmail file; without it there is none, and an error is thrown when it is read. */
+  file?: string | Error;
 }
 
 function place({ caller, action, file, ...more }: Wanted): Promise<Place | undefined> {
@@ -33,7 +33,6 @@ function place({ caller, action, file, ...more }: Wanted): Promise<Place | undef
     check: "x",
     result: "other",
     reason: "x",
-    ...more.signed === undefined ? {} : { signed: more.signed },
     ...more.passed === undefined ? {} : { passed: more.passed },
   };
   const options = {
@@ -44,7 +43,10 @@ function place({ caller, action, file, ...more }: Wanted): Promise<Place | undef
   return choosePlace(
     { name: "incoming", options, settings, verdict, plain: more.plain ?? false },
     (name) => Promise.resolve(name === "EXT" ? "" : undefined),
-    (path) => path === ".qmail" ? file : undefined,
+    (path) => {
+      if (file instanceof Error) throw file;
+      return path === ".qmail" ? file : undefined;
+    },
   );
 }
 
@@ -81,42 +83,63 @@ Deno.test("a caller that delivers itself is left to it", { permissions: "none" }
   for (const caller of CALLERS.filter((one) => one !== "qmail" && one !== "postfix")) {
     for (const action of ACTIONS) {
       for (const incoming of ["", BOTH]) {
-        await good({ caller, action, incoming, signed: true, file: HOOK }, undefined);
+        await good({ caller, action, incoming, file: HOOK }, undefined);
       }
     }
   }
   for (const action of ACTIONS) {
     const file = `${HOOK}./Maildir/\n`;
-    await good({ caller: "qmail", action, incoming: BOTH, signed: true, file }, undefined);
+    await good({ caller: "qmail", action, incoming: BOTH, file }, undefined);
   }
 });
 
 Deno.test("the last one takes the place of the settings, or none", { permissions: "none" }, async () => {
-  const last: Pick<Wanted, "caller" | "file" | "signed">[] = [
+  const last: Pick<Wanted, "caller" | "file">[] = [
     { caller: "postfix" },
     { caller: "qmail", file: HOOK },
-    { caller: "qmail", signed: true },
   ];
   for (const one of last) {
-    for (const action of ACTIONS) {
+    for (const action of ACTIONS.filter((action) => !ENDS.includes(action))) {
       await good({ ...one, action, incoming: INBOX }, inbox);
       await good({ ...one, action, incoming: BOTH }, "forward");
       await good({ ...one, action, incoming: BOTH, plain: true }, inbox);
       await good({ ...one, action, incoming: "forward = true\n" }, "forward");
       for (const none of [{ incoming: "" }, { incoming: "forward = true\n", plain: true }]) {
-        if (ENDS.includes(action)) await good({ ...one, action, ...none }, undefined);
-        else await bad({ ...one, action, ...none }, NOTHING);
+        await bad({ ...one, action, ...none }, NOTHING);
+      }
+    }
+    for (const action of ENDS) {
+      for (const incoming of ["", INBOX, BOTH]) await good({ ...one, action, incoming }, undefined);
+    }
+  }
+});
+
+Deno.test("a wrapper is left to deliver itself: its file is missing, or has no line of ours", {
+  permissions: "none",
+}, async () => {
+  for (const action of ACTIONS) {
+    for (const file of [undefined, "|/home/greg/bin/check\n", "| vdelivermail '' bounce-no-mailbox\n", ""]) {
+      for (const incoming of ["", INBOX, BOTH]) {
+        await good({ caller: "qmail", action, incoming, ...file !== undefined && { file } }, undefined);
       }
     }
   }
 });
 
-Deno.test("where qmail's file is not found, only a signed address has no other place", {
+Deno.test("a file that cannot be read may hold the hook alone: what must be delivered is deferred", {
   permissions: "none",
 }, async () => {
-  for (const action of ACTIONS) {
-    for (const signed of [{}, { signed: false }]) {
-      for (const incoming of ["", INBOX, BOTH]) await good({ caller: "qmail", action, incoming, ...signed }, undefined);
+  const file = new Fail("temporary", "File .qmail cannot be read: Permission denied (os error 13)");
+  for (const incoming of ["", INBOX, BOTH]) {
+    for (const action of ACTIONS) {
+      const given: Wanted = { caller: "qmail", action, incoming, file };
+      // What is filed needs no place.
+      if (ENDS.includes(action)) await good(given, undefined);
+      else await assert.rejects(place(given), file);
+      await good({ ...given, maildir: "/m" }, { maildir: "/m" });
+      for (const caller of CALLERS.filter((one) => one !== "qmail" && one !== "postfix")) {
+        await good({ ...given, caller }, undefined);
+      }
     }
   }
 });
