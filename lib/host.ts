@@ -156,7 +156,10 @@ export function configFile(given?: string, own = false): { file: string; home: s
   if (named !== "") return { file: named.startsWith("/") ? named : `${Deno.cwd()}/${named}`, home };
   const users = `${plainEnv("XDG_CONFIG_HOME") || `${home}/.config`}/countersign/config.toml`;
   const site = "/etc/countersign/config.toml";
-  return { file: own || !isMissing(users) || isMissing(site) ? users : site, home };
+  if (own || !isMissing(users) || isMissing(site)) return { file: users, home };
+  // The sandbox of a user's own settings does not include the site's: then the user's are the ones that are gone.
+  const { state } = Deno.permissions.querySync({ name: "read", path: site });
+  return { file: state === "granted" ? site : users, home };
 }
 
 /** A variable that is the user's own doing, empty when it is not set. */
