@@ -3,7 +3,7 @@ import { parseDay } from "../lib/day.ts";
 import { Fail, reason, show } from "../lib/fail.ts";
 import * as host from "../lib/host.ts";
 import { atMost, runCommand } from "./arguments.ts";
-import { clean } from "./terminal.ts";
+import { cleanLines } from "./terminal.ts";
 
 const HELP = `Usage: countersign log [--way in|out] [--result WORD] [--since DATE] [--follow] [--config FILE]
 Prints the lines of the log that fit.
@@ -18,9 +18,9 @@ Example: countersign log --way in --result forged --since 2026-11-20
 
 /** How often a followed log is looked at, in milliseconds. */
 const OFTEN = 200;
-const CHUNK = 64 * 1024;
+const CHUNK_BYTES = 256 * 1024;
 /** No line is longer: lib/log.ts cuts its values. */
-const LONGEST = 64 * 1024;
+const MAX_LINE_LENGTH = 64 * 1024;
 
 /** Runs the command. @returns the exit status */
 export function log(name: string, args: readonly string[]): Promise<number> {
@@ -34,13 +34,43 @@ export function log(name: string, args: readonly string[]): Promise<number> {
     if (since !== "" && parseDay(since) === undefined) {
       throw new Fail("usage", `Option --since ${show(since)} is not a date as 2026-11-20`);
     }
-    const fits = filter(way, given.values("result"), since);
+    const select = selector(way, given.values("result"), since);
     const { state } = host.loadSettings(host.configFile(given.value("config")));
     const stop = given.has("follow") ? host.stopped() : undefined;
-    for await (const line of lines(`${state}/log`, stop)) {
-      if (fits(line) && !await print(line)) break;
+    for await (const text of wholeLines(`${state}/log`, stop)) {
+      const selected = select(text);
+      if (selected !== "" && !await print(selected)) break;
     }
   });
+}
+
+/**
+ * Takes from a text of whole lines those that were asked for. Lines are looked into only where a word stands that all of
+ * these must have: of 500 MB few do.
+ */
+export function selector(
+  way: string | undefined,
+  results: readonly string[],
+  since: string,
+): (text: string) => string {
+  const asked = results.length > 0 ? results.map((one) => `result=${one}`) : way !== undefined ? [`way=${way}`] : [];
+  const word = new RegExp(asked.length > 0 ? asked.map(RegExp.escape).join("|") : "^", "gm");
+  if (asked.length === 0 && since === "") return (text) => text;
+  const fits = filter(way, results, since);
+  return (text) => {
+    const out: string[] = [];
+    word.lastIndex = 0;
+    for (let found; (found = word.exec(text)) !== null;) {
+      const start = text.lastIndexOf("\n", Math.max(found.index - 1, 0)) + 1;
+      const newline = text.indexOf("\n", found.index);
+      const end = newline < 0 ? text.length : newline;
+      const line = text.slice(start, end);
+      if (fits(line)) out.push(line, "\n");
+      word.lastIndex = end + 1;
+      if (newline < 0) break;
+    }
+    return out.join("");
+  };
 }
 
 /** Is it a line that was asked for? Times are UTC, so they compare as texts. */
@@ -49,10 +79,22 @@ export function filter(
   results: readonly string[],
   since: string,
 ): (line: string) => boolean {
-  return (line) => {
-    const { time = "", way: went, result = "" } = fields(line);
-    return (way === undefined || went === way) && (results.length === 0 || results.includes(result)) && time >= since;
-  };
+  return (line) =>
+    (way === undefined || valueOf(line, "way") === way) &&
+    (results.length === 0 || results.includes(valueOf(line, "result"))) &&
+    (since === "" || valueOf(line, "time") >= since);
+}
+
+/** A value of a line, empty where there is none: most stand before the first quote, and none is made of the others. */
+function valueOf(line: string, key: string): string {
+  const at = line.startsWith(`${key}=`) ? 0 : line.indexOf(` ${key}=`) + 1;
+  const begin = at + key.length + 1;
+  const space = line.indexOf(" ", begin);
+  const value = line.slice(begin, space < 0 ? line.length : space);
+  const quote = line.indexOf('"');
+  const plain = at > 0 || line.startsWith(`${key}=`);
+  if (plain && (quote < 0 || quote > begin + value.length)) return value;
+  return fields(line)[key] ?? "";
 }
 
 /** The values of a line. What is quoted was written as JSON, and holds no `key=value` of its own. */
@@ -68,24 +110,30 @@ export function fields(line: string): Record<string, string> {
   return out;
 }
 
-/** Whole lines of a file; with `stop` for ever, also when it is made anew. */
+/** The lines of a file, each alone; with `stop` for ever, also when it is made anew. */
 export async function* lines(path: string, stop: AbortSignal | undefined): AsyncGenerator<string> {
+  for await (const text of wholeLines(path, stop)) yield* text.replace(/\n$/, "").split("\n");
+}
+
+/** The same, as many at once as were read. */
+async function* wholeLines(path: string, stop: AbortSignal | undefined): AsyncGenerator<string> {
   let file = open(path);
   if (file === undefined && stop === undefined) return;
   const decoder = new TextDecoder();
-  const buffer = new Uint8Array(CHUNK);
+  const buffer = new Uint8Array(CHUNK_BYTES);
   let begun = "";
   let at = 0;
   try {
     for (;;) {
-      const count = file === undefined ? 0 : await file.read(buffer) ?? 0;
+      const count = file === undefined ? 0 : file.readSync(buffer) ?? 0;
       at += count;
-      const parts = (begun + decoder.decode(buffer.subarray(0, count), { stream: true })).split("\n");
-      begun = parts.pop()!.slice(-LONGEST);
-      yield* parts;
+      const text = begun + decoder.decode(buffer.subarray(0, count), { stream: true });
+      const end = text.lastIndexOf("\n") + 1;
+      begun = text.slice(end).slice(-MAX_LINE_LENGTH);
+      if (end > 0) yield text.slice(0, end);
       if (count > 0) continue;
       if (stop === undefined) {
-        if (begun !== "") yield begun;
+        if (begun !== "") yield `${begun}\n`;
         return;
       }
       if (stop.aborted) return;
@@ -133,10 +181,10 @@ function open(path: string): Deno.FsFile | undefined {
   }
 }
 
-/** @returns false when nobody reads any more */
-async function print(line: string): Promise<boolean> {
+/** Prints whole lines. @returns false when nobody reads any more */
+async function print(text: string): Promise<boolean> {
   try {
-    await host.writeOut(new TextEncoder().encode(`${clean(line)}\n`));
+    await host.writeOut(new TextEncoder().encode(cleanLines(text)));
     return true;
   } catch (error) {
     if (error instanceof Fail && error.cause instanceof Deno.errors.BrokenPipe) return false;

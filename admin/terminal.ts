@@ -34,8 +34,8 @@ export function json(value: unknown): string {
   return JSON.stringify(value, null, 2).replace(/[\x7f-\x9f\u2028\u2029]/g, (c) => quote(c).slice(1, -1));
 }
 
-/** A line of a file, with nothing in it that a terminal would obey. */
-export function clean(line: string): string {
+/** Lines of a file, with nothing in them that a terminal would obey. */
+export function cleanLines(text: string): string {
   // deno-lint-ignore no-control-regex
-  return line.replace(/[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]/g, "\ufffd");
+  return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]/g, "\ufffd");
 }
