@@ -1,24 +1,27 @@
-/** The log of the last weeks, against the settings. */
+/** The log of the last days, against the settings. */
 import type { Settings } from "../../lib/config.ts";
-import type { Finding, TextFile } from "./finding.ts";
+import type { Finding } from "./finding.ts";
+import type { LogFile } from "./logfile.ts";
 
 /** Days that a bounce may take to come back. */
 const DAYS = 7;
 
 /** Mail that left with the plain sender, while forged bounces are refused. */
-export function checkLogged(log: TextFile, settings: Settings, now: Date): Finding[] {
+export function checkLogged(log: LogFile, settings: Settings, now: Date): Finding[] {
   if (settings.incoming.forged !== "refuse") return [];
-  const lines = log.text.split("\n");
-  const index = lines.findLastIndex((line) => {
-    const [, stamp = ""] = /^time=(\S+) way=out /.exec(line) ?? [];
-    return now.getTime() - Date.parse(stamp) < DAYS * 86_400_000 && / scheme=plain /.test(line) &&
-      / result=sent\b/.test(line);
-  });
-  if (index < 0) return [];
-  return [{
-    what: "Mail of yours went out with the plain sender, while forged bounces are refused",
-    where: { file: log.file, line: index + 1 },
-    why: "Its bounce, when it does not return your header, cannot be told from a forged one.",
-    mend: 'In [incoming]: forged = "spam"; the line\'s note says why the sender was plain',
-  }];
+  for (const line of log.lines()) {
+    const [, stamp = "", way] = /^time=(\S+) way=(in|out) /.exec(line.text) ?? [];
+    const age = now.getTime() - Date.parse(stamp);
+    // Programs that run at once write their lines a moment out of order; what is a day older ends it.
+    if (age > (DAYS + 1) * 86_400_000) return [];
+    if (way !== "out" || !(age < DAYS * 86_400_000)) continue;
+    if (!/ scheme=plain /.test(line.text) || !/ result=sent\b/.test(line.text)) continue;
+    return [{
+      what: "Mail of yours went out with the plain sender, while forged bounces are refused",
+      where: { file: log.file, line: log.numberOf(line) },
+      why: "Its bounce, when it does not return your header, cannot be told from a forged one.",
+      mend: 'In [incoming]: forged = "spam"; the line\'s note says why the sender was plain',
+    }];
+  }
+  return [];
 }

@@ -9,6 +9,7 @@ import { permissions, permissionsFile } from "../permissions.ts";
 import { checkClock } from "./clock.ts";
 import { checkHarmless, checkInjectorFile, checkPrograms, harmless, INJECTOR_FILES } from "./injector.ts";
 import { checkLogged } from "./log.ts";
+import { openLog } from "./logfile.ts";
 import { look, lookAt, ownLog, run, see, seeUp } from "./look.ts";
 import { checkPermissions, unreadable } from "./permissions.ts";
 import { checkAnswer, resultIn, trials } from "./round.ts";
@@ -124,7 +125,7 @@ async function injectorPart({ file, programs, findings, notes }: Visit, settings
 }
 
 function logged({ now, findings }: Visit, settings: Settings): void {
-  const log = look(`${settings.state}/log`);
+  const log = openLog(`${settings.state}/log`);
   if (log !== undefined) findings.push(...checkClock(log, now), ...checkLogged(log, settings, now));
 }
 

@@ -5,6 +5,7 @@ import { type Finding, place, printFindings, type Programs } from "../../admin/d
 import { hookCall } from "../../admin/doctor/hookline.ts";
 import { checkInjectorFile } from "../../admin/doctor/injector.ts";
 import { checkLogged } from "../../admin/doctor/log.ts";
+import type { LogFile } from "../../admin/doctor/logfile.ts";
 import { checkMaildrop } from "../../admin/doctor/maildrop.ts";
 import { checkMutt } from "../../admin/doctor/mutt.ts";
 import { muttCommands } from "../../admin/doctor/muttrc.ts";
@@ -21,6 +22,12 @@ const programs: Programs = {
   trouble: (path) => path.startsWith("/opt/") ? undefined : "is not there",
   isShim: (path) => path === "/opt/shim",
 };
+
+/** A log of this text. */
+function logOf(text: string): LogFile {
+  const lines = text.split("\n").map((text, at) => ({ text, at })).reverse();
+  return { file: "log", lines: () => lines, numberOf: ({ at }) => at + 1 };
+}
 
 /** [text, what is found as `line what`] */
 type Case = [string, ...string[]];
@@ -303,7 +310,7 @@ table(
 
 table(
   "clock",
-  (text) => checkClock({ file: "log", text }, NOW),
+  (text) => checkClock(logOf(text), NOW),
   [""],
   ["time=2026-11-21T11:00:00Z way=in\n"],
   ["time=2026-12-01T00:00:00Z way=in\ntime=2026-11-20T00:00:00Z way=in\n"],
@@ -324,7 +331,7 @@ for (
   Deno.test(`log of ${date} with forged = ${forged}: ${count}`, () => {
     const text = `${identity(SRS)}[incoming]\nforged = "${forged}"\n`;
     const settings = parseConfig(text, { file: "/c", home: "/h" });
-    const found = checkLogged({ file: "log", text: `time=x\n${plainSent(date)}` }, settings, NOW);
+    const found = checkLogged(logOf(`time=x\n${plainSent(date)}`), settings, NOW);
     assert.deepEqual(found.map(({ where }) => place(where)), Array(count).fill("log:2"));
   });
 }

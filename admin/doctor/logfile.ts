@@ -1,0 +1,77 @@
+/** The log from its end: it grows for years, and doctor asks for its last days. */
+
+/** A line of the log. */
+export interface LogLine {
+  readonly text: string;
+  /** Where it begins, in octets. */
+  readonly at: number;
+}
+
+/** A log to be looked at. */
+export interface LogFile {
+  readonly file: string;
+  /** Its lines, the last one first. */
+  lines(): Iterable<LogLine>;
+  /** The number of a line. It costs reading all that is before it, so it is asked for a line that is shown. */
+  numberOf(line: LogLine): number;
+}
+
+const CHUNK_BYTES = 256 * 1024;
+/** No line is longer: lib/log.ts cuts its values. */
+const MAX_LINE_BYTES = 64 * 1024;
+/** What is looked at, from the end. */
+const MAX_BYTES = 64 * 1024 * 1024;
+
+/** Opens a log; undefined when it is not there or cannot be read. */
+export function openLog(path: string): LogFile | undefined {
+  try {
+    if (!Deno.statSync(path).isFile) return undefined;
+    Deno.openSync(path).close();
+  } catch {
+    return undefined;
+  }
+  return { file: path, lines: () => linesFromEnd(path), numberOf: ({ at }) => newlinesBefore(path, at) + 1 };
+}
+
+function* linesFromEnd(path: string): Generator<LogLine> {
+  using file = Deno.openSync(path);
+  const decoder = new TextDecoder();
+  const { size } = file.statSync();
+  let rest: Uint8Array = new Uint8Array(); // the end of a line that begins further in front
+  for (let start = size; start > 0 && size - start < MAX_BYTES;) {
+    const count = Math.min(CHUNK_BYTES, start);
+    start -= count;
+    const bytes = new Uint8Array(count + rest.length);
+    if (!readAt(file, start, bytes.subarray(0, count))) return; // it was cut meanwhile
+    bytes.set(rest, count);
+    let end = bytes.length;
+    for (let newline; (newline = bytes.lastIndexOf(10, end - 1)) >= 0 && end > 0; end = newline) {
+      if (newline + 1 < end) yield { text: decoder.decode(bytes.subarray(newline + 1, end)), at: start + newline + 1 };
+    }
+    rest = bytes.slice(0, Math.min(end, MAX_LINE_BYTES));
+    if (start === 0 && rest.length > 0) yield { text: decoder.decode(rest), at: 0 };
+  }
+}
+
+function readAt(file: Deno.FsFile, start: number, into: Uint8Array): boolean {
+  file.seekSync(start, Deno.SeekMode.Start);
+  for (let size = 0; size < into.length;) {
+    const count = file.readSync(into.subarray(size));
+    if (count === null) return false;
+    size += count;
+  }
+  return true;
+}
+
+function newlinesBefore(path: string, at: number): number {
+  using file = Deno.openSync(path);
+  const buffer = new Uint8Array(CHUNK_BYTES);
+  let newlines = 0;
+  for (let left = at; left > 0;) {
+    const count = file.readSync(buffer.subarray(0, Math.min(left, buffer.length)));
+    if (count === null) break;
+    for (let i = -1; (i = buffer.subarray(0, count).indexOf(10, i + 1)) >= 0;) newlines++;
+    left -= count;
+  }
+  return newlines;
+}
