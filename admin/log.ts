@@ -53,8 +53,9 @@ export function selector(
   results: readonly string[],
   since: string,
 ): (text: string) => string {
-  const asked = results.length > 0 ? results.map((one) => `result=${one}`) : way !== undefined ? [`way=${way}`] : [];
-  const word = new RegExp(asked.length > 0 ? asked.map(RegExp.escape).join("|") : "^", "gm");
+  const asked = results.length > 0 ? results.map((one) => ["result", one]) : way !== undefined ? [["way", way]] : [];
+  const words = asked.map(([key, value]) => `${key}="?${RegExp.escape(value!)}`);
+  const word = new RegExp(words.length > 0 ? words.join("|") : "^", "gm");
   if (asked.length === 0 && since === "") return (text) => text;
   const fits = filter(way, results, since);
   return (text) => {
@@ -110,19 +111,23 @@ export function fields(line: string): Record<string, string> {
   return out;
 }
 
-/** The lines of a file, each alone; with `stop` for ever, also when it is made anew. */
-export async function* lines(path: string, stop: AbortSignal | undefined): AsyncGenerator<string> {
-  for await (const text of wholeLines(path, stop)) yield* text.replace(/\n$/, "").split("\n");
+/** The lines of a file from this octet on, each alone; with `stop` for ever, also when it is made anew. */
+export async function* lines(path: string, stop: AbortSignal | undefined, from = 0): AsyncGenerator<string> {
+  for await (const text of wholeLines(path, stop, from)) yield* text.replace(/\n$/, "").split("\n");
 }
 
+/** How long a file is now. */
+export const sizeOf = (path: string): number => stat(path)?.size ?? 0;
+
 /** The same, as many at once as were read. */
-async function* wholeLines(path: string, stop: AbortSignal | undefined): AsyncGenerator<string> {
+async function* wholeLines(path: string, stop: AbortSignal | undefined, from = 0): AsyncGenerator<string> {
   let file = open(path);
   if (file === undefined && stop === undefined) return;
+  file?.seekSync(from, Deno.SeekMode.Start);
   const decoder = new TextDecoder();
   const buffer = new Uint8Array(CHUNK_BYTES);
   let begun = "";
-  let at = 0;
+  let at = from;
   try {
     for (;;) {
       const count = file === undefined ? 0 : file.readSync(buffer) ?? 0;

@@ -307,13 +307,24 @@ function readOwn(what: string, path: string, forbidden: number, lent = false): s
 export function log(settings: Settings, event: Event): void {
   try {
     Deno.mkdirSync(settings.state, { recursive: true, mode: 0o700 });
-    const line = new TextEncoder().encode(logLine(event, new Date()));
-    if (!isFileOrNothing(`${settings.state}/log`)) return; // a pipe that nobody reads would hold us
-    using file = Deno.openSync(`${settings.state}/log`, { append: true, create: true, mode: 0o600 });
-    file.writeSync(line);
+    const path = `${settings.state}/log`;
+    if (!isFileOrNothing(path)) return; // a pipe that nobody reads would hold us
+    using file = Deno.openSync(path, { read: true, append: true, create: true, mode: 0o600 });
+    // A full disk has cut the last line: it ends here, and can be seen to be cut.
+    const front = endsWithNewline(file) ? "" : "…\n";
+    const line = new TextEncoder().encode(front + logLine(event, new Date()));
+    for (let at = 0; at < line.length;) at += file.writeSync(line.subarray(at));
   } catch {
     // The message matters more.
   }
+}
+
+function endsWithNewline(file: Deno.FsFile): boolean {
+  const { size } = file.statSync();
+  if (size === 0) return true;
+  const last = new Uint8Array(1);
+  file.seekSync(size - 1, Deno.SeekMode.Start);
+  return file.readSync(last) !== 1 || last[0] === 10;
 }
 
 /** Writes one line to standard error; a closed one is nobody's loss. */

@@ -1,6 +1,6 @@
 /** Sends a message that nobody can get, and waits until the hook writes down that its bounce came home. */
 import type { Settings } from "../../lib/config.ts";
-import { fields, lines } from "../log.ts";
+import { fields, lines, sizeOf } from "../log.ts";
 import type { Finding, Where } from "./finding.ts";
 
 /** What is tried. */
@@ -33,6 +33,7 @@ export async function checkLoop(loop: Loop): Promise<{ findings: Finding[]; note
   const findings: Finding[] = [];
   const sent: Sent[] = [];
   const begun = performance.now();
+  const from = sizeOf(logOf(loop));
   for (const { name, where } of loop.from) {
     const id = `<loop.${crypto.randomUUID()}@${name.slice(name.lastIndexOf("@") + 1)}>`;
     const { code, said } = await loop.send([loop.shim, "-oi", "--", loop.to], message(name, loop.to, id));
@@ -40,7 +41,7 @@ export async function checkLoop(loop: Loop): Promise<{ findings: Finding[]; note
     else findings.push(notSent(name, loop, said === "" ? `status ${code}` : said));
   }
   const notes: string[] = [];
-  const home = await waited(sent, loop, (name) => {
+  const home = await waited(sent, loop, from, (name) => {
     notes.push(
       `The bounce of a message from ${name} came home in ${((performance.now() - begun) / 1000).toFixed(1)} s`,
     );
@@ -67,12 +68,17 @@ type Line = ReturnType<typeof fields>;
 const isHome = ({ result, outcome }: Line): boolean =>
   (result === "genuine" || result === "late") && outcome !== "defer";
 
-/** What came until all are home, or time is over. */
-async function waited(sent: readonly Sent[], loop: Loop, tell: (name: string) => void): Promise<Map<string, Line>> {
+/** What came, since the log was so long, until all are home, or time is over. */
+async function waited(
+  sent: readonly Sent[],
+  loop: Loop,
+  from: number,
+  tell: (name: string) => void,
+): Promise<Map<string, Line>> {
   const seen = new Map<string, Line>();
   let open = sent.length;
   if (open === 0) return seen;
-  for await (const text of lines(logOf(loop), AbortSignal.timeout(loop.patience))) {
+  for await (const text of lines(logOf(loop), AbortSignal.timeout(loop.patience), from)) {
     const line = fields(text);
     const one = sent.find(({ id }) => line["way"] === "in" && line["original"] === id);
     if (one === undefined || isHome(seen.get(one.id) ?? {})) continue;

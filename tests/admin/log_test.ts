@@ -1,6 +1,6 @@
 /** log: the lines that were asked for, whole, in order; with --follow those to come, too. */
 import assert from "node:assert/strict";
-import { fields, filter } from "../../admin/log.ts";
+import { fields, filter, selector } from "../../admin/log.ts";
 import { type Event, logLine } from "../../lib/log.ts";
 import { FORGED, gregsHome, ORDINARY } from "../programs/letters.ts";
 import { Home, oneLine, ROOT } from "../rig.ts";
@@ -60,9 +60,44 @@ Deno.test("a line that is none fits only when nothing is asked", () => {
   }
 });
 
-Deno.test("long, unended and strange lines", async () => {
+/** [line, `way`, `result` that it has]: keys in values, behind them, at the ends, twice, cut. */
+const values: [string, string, string][] = [
+  ["time=2026-11-20T00:00:00Z way=in result=late", "in", "late"],
+  ["way=in", "in", ""],
+  ["result=late", "", "late"],
+  ["result=late way=in", "in", "late"],
+  ['time=1 why="way=out result=sent" way=in result=late', "in", "late"],
+  ['time=1 why="\\" way=out" way=in result=late', "in", "late"],
+  ['time=1 way=in why="a" result=late', "in", "late"],
+  ["time=1 way=in way=out result=late result=sent", "in", "late"],
+  ["time=1 xway=out way=in result=later", "in", "later"],
+  ['way="in" result="late"', "in", "late"],
+  ["time=1 way=in result=lat…", "in", "lat…"],
+];
+for (const [line, way, result] of values) {
+  Deno.test(`the values of ${line}`, () => {
+    for (const one of ["in", "out"]) assert.equal(filter(one, [], "")(line), one === way, one);
+    for (const one of ["late", "sent", "later"]) assert.equal(filter(undefined, [one], "")(line), one === result, one);
+  });
+}
+
+Deno.test("what is selected from a text is what fits line by line", () => {
+  const text = [...values, ...values.toReversed()].map(([line]) => `${line}\n`).join("") + "\n\nway=in\n";
+  const ways = [undefined, "in", "out"];
+  for (const way of ways) {
+    for (const results of [[], ["late"], ["late", "sent"], ["a.*"]]) {
+      for (const since of ["", "2026-11-20", "2026-11-21"]) {
+        const fits = filter(way, results, since);
+        const expected = text.split(/(?<=\n)/).filter((line) => fits(line.trimEnd())).join("");
+        assert.equal(selector(way, results, since)(text), expected, `${way} ${results} ${since}`);
+      }
+    }
+  }
+});
+
+Deno.test("long, unended and strange lines, more than are read at once", async () => {
   using home = new Home();
-  const many = Array.from({ length: 5000 }, (_, n) => logLine({ way: "in", result: "other", n }, new Date(n * 1000)));
+  const many = Array.from({ length: 12_000 }, (_, n) => logLine({ way: "in", result: "other", n }, new Date(n * 1000)));
   home.write(LOG, `${many.join("")}\x1b[2Jtime=2026 way=in\x07 \x9b\nlast`);
   const ran = await countersign(home, ["log"]);
   assert.equal(ran.stdout, `${many.join("")}\ufffd[2Jtime=2026 way=in\ufffd \ufffd\nlast\n`);
