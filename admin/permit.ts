@@ -5,6 +5,7 @@ import * as host from "../lib/host.ts";
 import { atMost, runCommand } from "./arguments.ts";
 import { changeWhole, createWhole, makeFolder, realPath } from "./files.ts";
 import { permissions, permissionsFile, printPermissions } from "./permissions.ts";
+import { sharedSecret } from "./shared_secret.ts";
 import { say } from "./terminal.ts";
 
 const HELP = `Usage: countersign permit [--print] [--config FILE]
@@ -32,6 +33,10 @@ export function permit(name: string, args: readonly string[]): Promise<number> {
     // Also when the settings cannot be read: it is the way back.
     if (removes) return remove(path);
     const settings = host.loadSettings(place);
+    const shared = sharedSecret(host.loadIdentities(settings));
+    if (shared !== undefined) {
+      throw new Fail("config", `${shared.join(" and ")} have the same secret in their key files`);
+    }
     if (prints) {
       Deno.stdout.writeSync(new TextEncoder().encode(printPermissions(permissions(settings, place, realPath))));
     } else say(`Written: ${writePermissions(settings, place)}`);

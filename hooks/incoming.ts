@@ -1,5 +1,4 @@
 /** The way in: read, judge, act. `Deno.args` is the name we were called by, then the arguments. */
-import type { Settings } from "../lib/config.ts";
 import { concat } from "../lib/bytes.ts";
 import { Fail, reason } from "../lib/fail.ts";
 import * as host from "../lib/host.ts";
@@ -16,7 +15,8 @@ import { giveAnswer } from "./answer.ts";
 import { addressIn, type Caller, type Delivery, envelope } from "./delivery.ts";
 import { lookUps } from "./lookups.ts";
 import { DONE, exitStatus, type Outcome } from "./exits.ts";
-import { isBounceSender, judge, type Verdict } from "./judge.ts";
+import { type Context, isBounceSender, judge, type Verdict } from "./judge.ts";
+import { warningAbout } from "./keys.ts";
 import { callerIn, HELP, type Options, parseOptions } from "./options.ts";
 import { choosePlace, type Place } from "./place.ts";
 import { withoutResults, withoutResultsInRest, withResult } from "./result_field.ts";
@@ -68,10 +68,10 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
     place = await choosePlace({ name, options, settings, verdict, plain }, host.env, host.readBelowHome);
     ended = leave(options.caller, verdict, place) ?? await act(verdict, place, scene());
   } catch (error) {
-    record(settings, delivery, verdict, { outcome: "defer", reason: whyFailed(error, settings.log_addresses) });
+    record(context, delivery, verdict, { outcome: "defer", reason: whyFailed(error, settings.log_addresses) });
     throw error;
   }
-  record(settings, delivery, verdict, ended);
+  record(context, delivery, verdict, ended);
   await tidy(settings, place, now);
   const { outcome } = ended;
   // qmail gives a file; others a pipe, and do not like it closed early.
@@ -110,9 +110,10 @@ async function filter(name: string, options: Options): Promise<number> {
     const { settings, identities } = load(options);
     const delivery = await received(options, input);
     const now = new Date();
-    const { verdict } = await judge(delivery, { settings, identities, now, ...lookUps("filter", settings, now) });
+    const context = { settings, identities, now, ...lookUps("filter", settings, now) };
+    const { verdict } = await judge(delivery, context);
     head = concat(mbox, printHead(withResult(header, verdict), cut));
-    record(settings, delivery, verdict, { outcome: "go-on", reason: verdict.reason });
+    record(context, delivery, verdict, { outcome: "go-on", reason: verdict.reason });
   } catch (error) {
     host.complain(name, `${reason(error)}; the message goes through unmarked`);
   }
@@ -137,7 +138,8 @@ async function received(options: Options, input: host.Input): Promise<Delivery> 
   return { ...told, header, prefix: input.prefix, bodyStart, cut, whole: input.whole };
 }
 
-function record(settings: Settings, delivery: Delivery, verdict: Verdict, ended: Ended): void {
+function record(context: Context, delivery: Delivery, verdict: Verdict, ended: Ended): void {
+  const { settings } = context;
   const sender = typeof delivery.sender === "string" ? addressIn(delivery.sender) : null;
   const original = isBounceSender(delivery.sender) ? returnedId(delivery) : undefined;
   host.log(settings, {
@@ -153,6 +155,7 @@ function record(settings: Settings, delivery: Delivery, verdict: Verdict, ended:
     outcome: ended.outcome,
     original: original && `<${original}>`, // of which message a bounce speaks
     why: ended.reason,
+    warning: warningAbout(verdict, delivery, context),
   });
 }
 

@@ -1,7 +1,7 @@
 /** Could anything have been verified at all? Without a key that verifies, no message is called forged. */
 import { Fail } from "../lib/fail.ts";
-import { identityName, identityOf } from "../lib/identity.ts";
-import { KEY_LIFETIME_DAYS, noValidKey } from "../lib/keys.ts";
+import { type Identity, identityName, identityOf } from "../lib/identity.ts";
+import { KEY_LIFETIME_DAYS, keyWarning, noValidKey } from "../lib/keys.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Context, Verdict } from "./judge.ts";
 import { checkSigned, claimedIdentity } from "./signed.ts";
@@ -16,9 +16,7 @@ import { checkSigned, claimedIdentity } from "./signed.ts";
 export function needsKeys(verdict: Verdict, delivery: Delivery, context: Context): Verdict {
   const accepted = verdict.action === "deliver" || verdict.action === "answer";
   if (accepted && !["suspect", "forged", "unsure"].includes(verdict.result)) return verdict;
-  const identity = delivery.recipients
-    .map((recipient) => identityOf(context.identities, recipient) ?? claimedIdentity(recipient, context))
-    .find((one) => one !== undefined);
+  const identity = identityMeant(delivery, context);
   const why = identity && noValidKey(identity.keys, context.now);
   if (identity === undefined || why === undefined) return verdict;
   const name = identityName(identity);
@@ -28,6 +26,23 @@ export function needsKeys(verdict: Verdict, delivery: Delivery, context: Context
   }
   const reason = `no key of ${name} can verify: all are older than ${KEY_LIFETIME_DAYS} days`;
   return { ...verdict, action: "deliver", check: "keys", result: "unjudged", reason, identity, mark: true };
+}
+
+/** For the log: a key of the addressed identity that will soon stop signing, or that no key signs any more. */
+export function warningAbout(verdict: Verdict, delivery: Delivery, context: Context): string | undefined {
+  // What is nobody's bounce needs no key, and reads no key file.
+  if (verdict.result === "other") return undefined;
+  const identity = verdict.identity ?? identityMeant(delivery, context);
+  if (identity === undefined) return undefined;
+  const warning = keyWarning(identity.keys, context.now);
+  return warning && `${identityName(identity)}: ${warning}`;
+}
+
+/** The identity to which it was sent, or whose signed address the recipient claims to be. */
+function identityMeant({ recipients }: Delivery, context: Context): Identity | undefined {
+  return recipients.map((one) => identityOf(context.identities, one) ?? claimedIdentity(one, context)).find((one) =>
+    one !== undefined
+  );
 }
 
 /** What the recipient alone says, for `countersign verify`. */

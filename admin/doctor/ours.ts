@@ -4,6 +4,7 @@ import { Fail } from "../../lib/fail.ts";
 import { loadIdentities } from "../../lib/host.ts";
 import { VERSION } from "../../lib/version.ts";
 import { beside } from "../beside.ts";
+import { sharedSecret } from "../shared_secret.ts";
 import { isThere, realPath } from "../files.ts";
 import { permissions, permissionsFile } from "../permissions.ts";
 import { checkClock } from "./clock.ts";
@@ -41,19 +42,15 @@ function keys({ file, now, findings }: Visit, settings: Settings): void {
     const text = look(one.keys);
     if (text !== undefined) findings.push(...checkKeys(text, one.address, now));
   }
-  if (!right) return;
-  try {
-    loadIdentities(settings);
-  } catch (error) {
-    if (!(error instanceof Fail)) throw error;
-    const last = settings.identity.length - 1;
-    const where = { file: file.file, line: identityLine(file.text, last) };
-    findings.push({
-      ...findingOf(error, file.file),
-      where,
-      mend: "countersign keys new --address ADDRESS, for one of them",
-    });
-  }
+  const shared = right ? sharedSecret(loadIdentities(settings)) : undefined;
+  if (shared === undefined) return;
+  const last = settings.identity.findIndex(({ address }) => address.toLowerCase() === shared[1]);
+  findings.push({
+    what: `${shared[0]} and ${shared[1]} have the same secret in their key files`,
+    where: { file: file.file, line: identityLine(file.text, last) },
+    why: "Each signs for the other, and everybody who sees mail of both can tell that they belong together.",
+    mend: `countersign keys new --address ${shared[1]}, then remove the shared key from its file`,
+  });
 }
 
 function folders({ findings, notes }: Visit, settings: Settings): void {

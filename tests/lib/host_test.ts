@@ -1,8 +1,9 @@
 /** What touches the system: environment bytes, key files, time of keys. */
 import assert from "node:assert/strict";
-import { CREATED, Home, oneLine, ROOT, SECRET } from "../rig.ts";
+import { countersign } from "../admin/run.ts";
+import { CREATED, fieldOf, Home, oneLine, qsbmf, ROOT, SECRET } from "../rig.ts";
 import { FORGED, FORGED_SRS } from "../programs/letters.ts";
-import { nothingSent, signed } from "../stub.ts";
+import { signed } from "../stub.ts";
 
 const MAIL = "From: greg@example.org\nTo: ann@example.net\nMessage-ID: <1@example.org>\n\nHi.\n";
 const KEYS = ".config/countersign/keys";
@@ -66,28 +67,29 @@ for (const name of ["ODD", "PLAIN", "EMPTY", "MISSING"]) console.log(name, Strin
   assert.equal(await bytes("--deny-run"), `ODD ${utf8("\ufffd")}\n${rest}`);
 });
 
-Deno.test("two identities with one secret are refused, in whatever way it is written", async () => {
+Deno.test("two identities with one secret are found by permit and doctor, in whatever way it is written", async () => {
   const other = (keys: string) => `[[identity]]\naddress = "club@example.org"\nkeys = "${keys}"\n`;
   const same = [`x9 ${CREATED} ${SECRET}`, `x9 ${CREATED} base64:${btoa(SECRET)}`];
-  const rows: [keys: string, status: number][] = [
-    ...same.map((line): [string, number] => [line, 78]),
-    [`a1 ${CREATED} another\n${same[0]}\n`, 78],
-    [`k1 ${CREATED} another`, 0],
-    [`x9 ${CREATED} another\nx8 ${CREATED} another`, 0], // one's own twice ties nobody to anybody
+  const rows: [keys: string, shared: boolean][] = [
+    ...same.map((line): [string, boolean] => [line, true]),
+    [`a1 ${CREATED} another\n${same[0]}\n`, true],
+    [`k1 ${CREATED} another`, false],
+    [`x9 ${CREATED} another\nx8 ${CREATED} another`, false], // one's own twice ties nobody to anybody
+    ["no key", false], // which doctor names, and no other message needs
   ];
-  for (const [keys, status] of rows) {
+  for (const [keys, shared] of rows) {
     using home = new Home();
     home.settings(`${other("keys-club")}${OUT}`);
     home.write(".config/countersign/keys-club", keys, 0o600);
-    const ran = await home.shim(["ann@example.net"], MAIL);
-    if (status === 0) assert.deepEqual(ran, { code: 0, stdout: "", stderr: "" });
-    else {
-      oneLine(ran, status, /^shim: Two identities have the same secret in their key files$/m);
-      nothingSent(home);
-      const env = { SENDER: "", RECIPIENT: "greg@example.org" };
-      oneLine(await home.hook([], MAIL, env), 75, /^incoming: Two identities have the same secret/m);
-    }
-    assert.ok(!ran.stderr.includes(SECRET));
+    // A message needs the keys of its own identity alone.
+    assert.deepEqual(await home.shim(["ann@example.net"], MAIL), { code: 0, stdout: "", stderr: "" });
+    const ran = await countersign(home, ["permit"]);
+    const what = /greg@example\.org and club@example\.org have the same secret in their key files/;
+    if (shared) oneLine(ran, 78, what);
+    else assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+    const { stdout } = await countersign(home, ["doctor", "--json"]);
+    assert.equal(what.test(stdout), shared, stdout);
+    assert.ok(!(stdout + ran.stderr).includes(SECRET));
   }
 });
 
@@ -97,14 +99,49 @@ Deno.test("a key of the day after tomorrow neither signs nor verifies; one of to
     home.settings(OUT);
     home.write(KEYS, `k1 ${day(days)} ${SECRET}\n`, 0o600);
     const ran = await home.shim(["ann@example.net"], MAIL);
-    if (good) assert.equal(ran.code, 0, ran.stderr);
-    else {
-      oneLine(ran, 78, /^shim: No key of greg@example\.org can sign today: /m);
-      nothingSent(home);
-    }
+    assert.deepEqual(ran, { code: 0, stdout: "", stderr: "" });
+    const [mail = ""] = home.mails("out");
+    const why = /"No key of greg@example\.org can sign: it is dated in the future"/;
+    assert.equal(/^X-Msgauth: /m.test(mail), good);
+    assert.equal(fieldOf(mail, "Return-Path").startsWith("<SRS0="), good);
+    assert.equal(why.test(home.read(".local/state/countersign/log")), !good);
+
     const env = { SENDER: "", RECIPIENT: await signed() };
-    assert.equal((await home.hook(["--maildir", `${home.path}/Maildir`], FORGED, env)).code, 99);
-    assert.deepEqual([home.mails("Maildir").length, home.mails("Maildir/.Spam").length], good ? [1, 0] : [0, 1]);
+    const hook = await home.hook(["--maildir", `${home.path}/Maildir`], FORGED, env);
+    if (good) assert.equal(hook.code, 99);
+    else oneLine(hook, 75, /^incoming: No key of greg@example\.org can verify today/m);
+    assert.deepEqual([home.mails("Maildir").length, home.mails("Maildir/.Spam").length], good ? [1, 0] : [0, 0]);
+  }
+});
+
+Deno.test("with keys that are all too old mail leaves unsigned, its bounces are known, others are marked", async () => {
+  for (const [days, judged] of [[719, true], [721, true], [899, true], [901, false]] as const) {
+    using home = new Home();
+    home.settings(OUT);
+    home.write(KEYS, `k1 ${day(-days)} ${SECRET}\n`, 0o600);
+    assert.equal((await home.shim(["ann@example.net"], MAIL)).code, 0);
+    const [mail = ""] = home.mails("out");
+    assert.equal(/^X-Msgauth: /m.test(mail), days < 720, `${days}`);
+    const bounce = async (original: string, recipient: string): Promise<string> => {
+      const env = { SENDER: "", RECIPIENT: recipient };
+      const { code } = await home.hook(["--maildir", `${home.path}/Maildir`], qsbmf(recipient, original), env);
+      assert.equal(code, 99);
+      const log = home.read(".local/state/countersign/log").trimEnd().split("\n").at(-1)!;
+      return / result=(\w+)/.exec(log)![1]!;
+    };
+    if (days < 720) assert.equal(await bounce(mail, "greg@example.org"), "genuine", `${days}`);
+    const other = mail.replace(/^X-Msgauth: .*\n/m, "").replace(/^Message-ID: .*$/m, "Message-ID: <no@example.org>");
+    assert.equal(await bounce(other, "greg@example.org"), judged ? "forged" : "unjudged", `${days}`);
+    assert.equal(await bounce(other, await signed()), judged ? "genuine" : "unjudged");
+    const log = home.read(".local/state/countersign/log");
+    for (const direction of ["out", "in"]) {
+      const line = log.split("\n").find((one) => one.includes(` way=${direction} `))!;
+      assert.match(
+        line,
+        days < 720 ? / warning=".*stops signing on / : / (?:error|warning)=".*no key can sign|No key/,
+        line,
+      );
+    }
   }
 });
 
