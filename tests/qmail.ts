@@ -23,10 +23,23 @@ export interface Letter {
   user?: string;
 }
 
+/** How qmail-local was started for this user. */
+export interface Started {
+  /** The home by the name that the password file has for it; the working folder has its real name. */
+  home?: string;
+  /** A program, with arguments, that runs the line as another user. */
+  by?: readonly string[];
+}
+
 const HARD = new Set([100, 64, 65, 70, 76, 77, 78, 112]);
 
-/** Delivers a message to the user of this home, by his dot-qmail files. */
-export async function qmailLocal(home: Home, letter: Letter, message: string): Promise<Delivered> {
+/** Delivers a message to the user of this home, by their dot-qmail files. */
+export async function qmailLocal(
+  home: Home,
+  letter: Letter,
+  message: string,
+  started: Started = {},
+): Promise<Delivered> {
   const { sender, ext, host, user = "greg" } = letter;
   const found = lookUp(home, ext);
   if (found === undefined) return { end: "bounce", forwards: [], runs: [] };
@@ -45,12 +58,13 @@ export async function qmailLocal(home: Home, letter: Letter, message: string): P
     RPLINE: `Return-Path: <${sender}>\n`,
     UFLINE: `From ${sender || "MAILER-DAEMON"} Fri Nov 20 05:32:58 2026\n`,
     ...(found.rest === undefined ? {} : { DEFAULT: found.rest }),
+    ...(started.home === undefined ? {} : { HOME: started.home }),
   };
   const out: Delivered = { end: "success", forwards: [], runs: [] };
-  const queued = home.write(".queue", message, 0o600);
+  const queued = home.write(".queue", message, 0o644);
   for (const line of found.lines) {
     if (line.startsWith("|")) {
-      const ran = await command(home, line.slice(1), env, queued);
+      const ran = await command(home, [...started.by ?? [], "/bin/sh"], line.slice(1), env, queued);
       out.runs.push(ran);
       if (ran.code === 99) break;
       if (ran.code !== 0) return { ...out, forwards: [], end: HARD.has(ran.code) ? "bounce" : "defer" };
@@ -65,8 +79,14 @@ export async function qmailLocal(home: Home, letter: Letter, message: string): P
 }
 
 /** The shell opens the queue file anew for each line: seekable, at its beginning. */
-async function command(home: Home, program: string, env: Record<string, string>, queued: string): Promise<Ran> {
-  const wrapped = ["/bin/sh", "-c", 'exec /bin/sh -c "$0" <"$1" 2>&1', program, queued];
+async function command(
+  home: Home,
+  shell: readonly string[],
+  program: string,
+  env: Record<string, string>,
+  queued: string,
+): Promise<Ran> {
+  const wrapped = [...shell, "-c", 'exec /bin/sh -c "$0" <"$1" 2>&1', program, queued];
   return await home.run(wrapped, "", env);
 }
 

@@ -1,7 +1,9 @@
 /** contrib/qmail, with the driver that stands for qmail-local, and each way in which dot-qmail can lose mail. */
 import assert from "node:assert/strict";
-import { type Delivered, qmailLocal } from "../qmail.ts";
-import { fieldOf, type Home, oneLine, qsbmf, ROOT } from "../rig.ts";
+import { countersign } from "../admin/home.ts";
+import { type Delivered, qmailLocal, type Started } from "../qmail.ts";
+import { fieldOf, Home, oneLine, qsbmf, ROOT } from "../rig.ts";
+import { Installed } from "./postfix.ts";
 import {
   breakSettings,
   counts,
@@ -33,8 +35,8 @@ function resolve(address: string): { user: string; ext: string; host: string } {
 }
 
 /** Delivers to an address of greg's. */
-function deliver(home: Home, sender: string, recipient: string, message: string): Promise<Delivered> {
-  return qmailLocal(home, { sender, ...resolve(recipient) }, message);
+function deliver(home: Home, sender: string, recipient: string, message: string, as?: Started): Promise<Delivered> {
+  return qmailLocal(home, { sender, ...resolve(recipient) }, message, as);
 }
 
 /** How it ended, and the statuses of the program lines. */
@@ -192,6 +194,206 @@ Deno.test("qmail: a hook that stands alone never ends with 0", async (t) => {
       assert.deepEqual(ended(await deliver(home, "", to(sender), bounce)), ["defer", 75]);
     });
   }
+});
+
+/** One line, as the card has it. */
+const ALONE = `|${ROOT}/hooks/incoming\n`;
+
+/** Makes another name for the home, and permissions as `countersign permit` writes them for it. @returns the name */
+async function linked(home: Home, above: boolean): Promise<string> {
+  const folder = Deno.makeTempDirSync({ dir: home.path, prefix: "links-" });
+  const [parent, own] = [
+    home.path.slice(0, home.path.lastIndexOf("/")),
+    home.path.slice(home.path.lastIndexOf("/") + 1),
+  ];
+  Deno.symlinkSync(above ? parent : home.path, `${folder}/link`);
+  const name = above ? `${folder}/link/${own}` : `${folder}/link`;
+  const ran = await countersign(home, ["permit"], "", { HOME: name });
+  assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+  return name;
+}
+
+Deno.test("qmail: a home behind a link", async (t) => {
+  for (const above of [false, true]) {
+    for (
+      const [what, incoming, files, code] of [
+        ["README's two lines", "", greg(), 0],
+        ["the hook alone", "", Object.fromEntries(OWN.map((name) => [name, ALONE])), 75],
+        [
+          "the hook alone, with an inbox",
+          'inbox = "~/Maildir"',
+          Object.fromEntries(OWN.map((name) => [name, ALONE])),
+          99,
+        ],
+      ] as const
+    ) {
+      await t.step(`${above ? "the folder above it" : "the home"} is a link: ${what}`, async () => {
+        using home = qmailHome(incoming, files);
+        const { mail, sender } = await send(home);
+        const as = { home: await linked(home, above) };
+        for (
+          const [from, to, message] of [
+            ["", sender, qsbmf(sender, mail)],
+            ["", PLAIN, qsbmf(sender, mail)],
+            [FRIEND, PLAIN, ORDINARY],
+          ] as const
+        ) {
+          empty(home);
+          const out = await deliver(home, from, to, message, as);
+          assert.deepEqual(ended(out), [code === 75 ? "defer" : "success", code], out.runs[0]!.stdout);
+          if (code === 75) assert.match(out.runs[0]!.stdout, /Nothing delivers behind this hook/);
+          counts(home, code === 75 ? 0 : 1, 0);
+        }
+        empty(home);
+        assert.deepEqual(ended(await deliver(home, "", PLAIN, FORGED, as)), ["success", 99]);
+        counts(home, 0, 1);
+      });
+    }
+  }
+});
+
+Deno.test("qmail: a dot-qmail file that is a link is read through it", async () => {
+  using home = qmailHome("", {});
+  home.write("dotfiles/qmail", ALONE);
+  Deno.symlinkSync("dotfiles/qmail", `${home.path}/.qmail`);
+  const out = await deliver(home, FRIEND, PLAIN, ORDINARY);
+  assert.deepEqual(ended(out), ["defer", 75]);
+  assert.match(out.runs[0]!.stdout, /Nothing delivers behind this hook/);
+});
+
+Deno.test("qmail: a dot-qmail file that the hook cannot read, as a user who is not root", async (t) => {
+  using installed = await Installed.make(ROOT);
+  const by = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+  const line = `|${installed.hook}\n`;
+  for (const [what, text] of [["the hook alone", line], ["two lines", `${line}./Maildir/\n`]] as const) {
+    await t.step(what, async () => {
+      using home = qmailHome("", { ".qmail": text });
+      const { mail, sender } = await send(home);
+      const own = await home.run(["chown", "-R", "65534:65534", home.path]);
+      assert.equal(own.code, 0, own.stderr);
+      // The driver, who is root, still reads it: as if its mode had changed after qmail-local had opened it.
+      await home.run(["sh", "-c", "chown 0:0 .qmail && chmod 600 .qmail"]);
+      for (const [from, message] of [["", qsbmf(sender, mail)], [FRIEND, ORDINARY]] as const) {
+        const out = await deliver(home, from, PLAIN, message, { by });
+        assert.deepEqual(ended(out), ["defer", 75]);
+        assert.match(out.runs[0]!.stdout, /^incoming: File \S+\/\.qmail cannot be read: Permission denied .*\n$/);
+        counts(home, 0, 0);
+      }
+      // What is filed needs no place.
+      assert.deepEqual(ended(await deliver(home, "", PLAIN, FORGED, { by })), ["success", 99]);
+      counts(home, 0, 1);
+    });
+  }
+});
+
+Deno.test("qmail: the sandbox does not include the dot-qmail file", async () => {
+  using home = qmailHome("", { ".qmail-a,b": ALONE, ".qmail-a": `${ALONE}./Maildir/\n` });
+  const toExtension = (ext: string) => qmailLocal(home, { sender: FRIEND, ext, host: "example.org" }, ORDINARY);
+  // Deno cannot be permitted a path with a comma.
+  const out = await toExtension("a,b");
+  assert.deepEqual(ended(out), ["defer", 75]);
+  assert.match(out.runs[0]!.stdout, /\.qmail-a,b cannot be read: read access to .* is not permitted/);
+  assert.deepEqual(ended(await toExtension("a")), ["success", 0]);
+});
+
+/** A program of the user's own that runs the hook, and then does `then`. */
+const wrapper = (home: Home, name: string, then: string) =>
+  home.write(name, `#!/bin/sh\n${ROOT}/hooks/incoming || exit $?\n${then}\n`, 0o755);
+/** Standard input is a file that the hook has read: a script must go back to its beginning. */
+const DELIVERS = 'exec cat /proc/self/fd/0 >"$HOME/Maildir/new/wrapped.$$"';
+
+Deno.test("qmail: a wrapper delivers itself, or the next line does", async (t) => {
+  const rows: [what: string, then: string, file: string][] = [
+    ["a wrapper, and a line that delivers", "", "|~/bin/check\n./Maildir/\n"],
+    ["a wrapper that delivers", DELIVERS, "|~/bin/check\n"],
+    ["a wrapper that delivers, named after the hook", DELIVERS, "|$HOME/bin/check-incoming\n"],
+    ["the hook and a program in one line", "", `|${ROOT}/hooks/incoming && ${DELIVERS}\n`],
+    ["vpopmail's .qmail-default", DELIVERS, "| $HOME/bin/vdelivermail '' bounce-no-mailbox\n"],
+  ];
+  for (const [what, then, text] of rows) {
+    for (const incoming of ["", 'inbox = "~/Maildir"']) {
+      await t.step(`${what}${incoming && ", an inbox is set"}`, async () => {
+        const file = what.startsWith("vpopmail") ? ".qmail-default" : ".qmail";
+        using home = qmailHome(incoming, { [file]: text, ".qmail-srs-default": text });
+        for (const name of ["check", "check-incoming", "vdelivermail"]) wrapper(home, `bin/${name}`, then);
+        const { mail, sender } = await send(home);
+        // In vpopmail's own domain each address is an extension.
+        const to = (address: string) =>
+          file === ".qmail"
+            ? resolve(address)
+            : { user: "example.org", ext: address.split("@")[0]!, host: address.split("@")[1]! };
+        for (
+          const [from, address, message] of [
+            ["", sender, qsbmf(sender, mail)],
+            ["", PLAIN, qsbmf(sender, mail)],
+            [FRIEND, PLAIN, ORDINARY],
+          ] as const
+        ) {
+          empty(home);
+          const out = await qmailLocal(home, { sender: from, ...to(address) }, message);
+          assert.deepEqual(ended(out), ["success", 0], out.runs[0]!.stdout);
+          counts(home, 1, 0);
+        }
+        empty(home);
+        assert.deepEqual(ended(await qmailLocal(home, { sender: "", ...to(PLAIN) }, FORGED)), ["success", 99]);
+        counts(home, 0, 1);
+      });
+    }
+  }
+});
+
+Deno.test("qmail: the card's one line, |hooks/incoming in .qmail-default, delivers as init leaves it", async (t) => {
+  using home = new Home();
+  Deno.removeSync(`${home.path}/.config`, { recursive: true });
+  const out = home.write("bin/inject", `#!/bin/sh\nfor word; do echo "$word"; done >argv\ncat >sent\n`, 0o755);
+  const made = await countersign(home, [
+    "init",
+    "--yes",
+    ...["--address", PLAIN, "--srs-domain", DOMAIN],
+    ...["--preset", "qmail-inject", "--command", out],
+  ]);
+  assert.deepEqual([made.code, made.stderr], [0, ""]);
+  Deno.mkdirSync(`${home.path}/hooks`);
+  Deno.symlinkSync(`${ROOT}/hooks/incoming`, `${home.path}/hooks/incoming`);
+  home.write(".qmail-default", "|hooks/incoming\n");
+
+  const written = `From: Greg <${PLAIN}>\nTo: nobody@mx.example.net\nSubject: Lunch?\n\nAt one?\n`;
+  assert.deepEqual(await home.shim(["--", "nobody@mx.example.net"], written), { code: 0, stdout: "", stderr: "" });
+  const words = home.read("argv").split("\n");
+  const sender = words[words.indexOf("-f") + 1]!;
+  const mail = home.read("sent");
+  // Both domains are virtual ones of greg's: control/virtualdomains has srs.example.org:greg and example.org:greg.
+  const arrive = (from: string, to: string, message: string) => {
+    const [ext, host] = to.split("@") as [string, string];
+    return qmailLocal(home, { sender: from, ext, host }, message);
+  };
+  const rows: [what: string, from: string, to: string, message: string, inbox: number, result: RegExp][] = [
+    ["a genuine bounce, by its address", "", sender, qsbmf(sender, mail), 1, /^genuine; check=signed-recipient/],
+    ["a genuine bounce, by its tag", "", PLAIN, qsbmf(PLAIN, mail), 1, /^genuine; check=returned-header/],
+    ["ordinary mail", FRIEND, PLAIN, ORDINARY, 1, /^other; /],
+    ["ordinary mail to nobody that we know", FRIEND, "ann@example.org", ORDINARY, 1, /^other; /],
+    ["ordinary mail to the signed address", FRIEND, sender, ORDINARY, 1, /^other; /],
+    ["a double bounce", "#@[]", PLAIN, FORGED, 1, /^other; check=double-bounce/],
+    ["a forged SRS address", "", FORGED_SRS, FORGED, 0, /^forged; /],
+    ["a forged bounce in the first days", "", PLAIN, FORGED, 1, /^suspect; /],
+  ];
+  for (const [what, from, to, message, inbox, result] of rows) {
+    await t.step(what, async () => {
+      assert.deepEqual(ended(await arrive(from, to, message)), ["success", 99]);
+      counts(home, inbox, 1 - inbox);
+      const [got] = [...found(home).inbox, ...found(home).spam];
+      assert.ok(got!.startsWith(`Return-Path: <${from}>\nDelivered-To: greg-`), "as qmail-local writes it");
+      assert.match(fieldOf(got!, "X-Countersign"), result);
+      assert.ok(got!.endsWith(message), "as it was");
+      empty(home);
+    });
+  }
+  await t.step("mail to the account itself has no extension: qmail-local does not look at .qmail-default", async () => {
+    const out = await qmailLocal(home, { sender: "", ext: "", host: "example.org" }, FORGED);
+    assert.deepEqual(ended(out), ["success"]);
+    counts(home, 1, 0, "delivered by default, unjudged");
+    empty(home);
+  });
 });
 
 Deno.test("qmail: incoming.forward forwards nothing from the plain address to itself", async (t) => {
