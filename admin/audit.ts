@@ -10,6 +10,7 @@ import { findPlaces, Places } from "./audit/header.ts";
 import { Hashes } from "./audit/hashes.ts";
 import { extent, type Letter, letters } from "./audit/mailboxes.ts";
 import { auditPage } from "./audit/page.ts";
+import { RecentCount } from "./audit/passed.ts";
 import { Progress } from "./audit/progress.ts";
 import { auditText } from "./audit/report.ts";
 import { returnsSent } from "./audit/returned.ts";
@@ -44,7 +45,8 @@ with each message when it came: how many bounces, by month, and how many of them
 headers are read, and of bounces the beginning. Nothing is changed. Ctrl-C prints what was found until then.
 
   --sent MAILBOX     where your sent mail is; may be repeated. A bounce that returns one of its Message-IDs counts as
-                     genuine: signed, it would have been known. It is itself left out of the mail that is judged
+                     genuine: signed, it would have been known. It is itself left out of the mail that is judged. Also
+                     counts how much of it, of the last 30 days, did not pass the shim
   --address ADDRESS  an address of yours; may be repeated. No settings are read then: for a look before init
   --json             all counts, and the rate in messages a second
   --html FILE        also writes a page with a chart and tables
@@ -72,7 +74,10 @@ export function audit(name: string, args: readonly string[], hook: Hook): Promis
     if (page !== undefined) checkFolder(page);
     for (const path of given.values("sent")) checkThere(path);
     const own = load(given);
-    const scan = new Scan(own, hook, host.stopped());
+    const recent = given.values("sent").length > 0 && given.values("address").length === 0
+      ? new RecentCount(own.settings, own.identities, new Date())
+      : undefined;
+    const scan = new Scan(own, hook, host.stopped(), recent);
     for (const path of given.values("sent")) await scan.readSent(path);
     const seconds = await scan.readMail(mailboxes);
     const result = audited(
@@ -80,6 +85,7 @@ export function audit(name: string, args: readonly string[], hook: Hook): Promis
       seconds,
       given.values("sent").length === 0 ? null : scan.sent.size,
       scan.stopped,
+      recent?.counts,
     );
     say(given.has("json") ? json(result) : auditText(result));
     if (page !== undefined) writePage(page, auditPage(result));
@@ -115,11 +121,13 @@ class Scan {
   #own: Own;
   #hook: Hook;
   #stop: AbortSignal;
+  #recent: RecentCount | undefined;
 
-  constructor(own: Own, hook: Hook, stop: AbortSignal) {
+  constructor(own: Own, hook: Hook, stop: AbortSignal, recent: RecentCount | undefined) {
     this.#own = own;
     this.#hook = hook;
     this.#stop = stop;
+    this.#recent = recent;
   }
 
   get stopped(): boolean {
@@ -140,6 +148,7 @@ class Scan {
     for (const letter of letters([path], this.tally)) {
       this.#look(letter, false);
       if (places.idEnd > places.idStart) this.sent.add(letter.bytes.subarray(places.idStart, places.idEnd));
+      if (this.#recent !== undefined) await this.#recent.add(letter);
       if (turns.due() && !await turns.take()) break;
     }
     this.#progress.end();

@@ -12,8 +12,9 @@ import { OURS } from "./doctor/ours.ts";
 import { begin } from "./doctor/visit.ts";
 import { isRich, json, say } from "./terminal.ts";
 
-const HELP = `Usage: countersign doctor [--json] [--hook FILE] [--postconf FILE] [--dns [--host ADDRESS]]
-                          [--loop [--address ADDRESS] [--to ADDRESS] [--wait SECONDS]] [--config FILE]
+const HELP = `Usage: countersign doctor [--json] [--hook FILE] [--postconf FILE] [--sent MAILBOX]
+                          [--dns [--host ADDRESS]] [--loop [--address ADDRESS] [--to ADDRESS] [--wait SECONDS]]
+                          [--config FILE]
 Looks at settings, keys, folders, the program that takes your mail, muttrc, .qmail, .mailfilter, .procmailrc, .forward
 and Postfix, and has the hook judge a signed address and a forged one (which is two lines an identity in its log).
 Says what is wrong, where, what comes of it, and what mends it. Nothing is changed, and without --loop nothing is sent.
@@ -21,6 +22,7 @@ Says what is wrong, where, what comes of it, and what mends it. Nothing is chang
   --json             for programs: {"findings": [{"what", "where": {"file", "line"}, "why", "mend"}], "notes": []}
   --hook FILE        the hook, where it is not the one that was installed with this program
   --postconf FILE    main.cf, master.cf, or what postconf prints of another machine; may be repeated
+  --sent MAILBOX     where your sent mail is; may be repeated. Counts what of the last 30 days did not pass the shim
   --dns              also asks DNS for MX, SPF and DMARC of the domains
   --host ADDRESS     with --dns: a host or address that sends your mail, to be found in SPF; may be repeated
   --loop             also sends a message to somebody who is not there, and waits for its bounce to come home
@@ -44,7 +46,7 @@ const WITH = { host: "dns", address: "loop", to: "loop", wait: "loop" } as const
  * @returns 0 clean, 1 with findings, 78 when the settings cannot be read
  */
 export function doctor(name: string, args: readonly string[], dns?: Resolver): Promise<number> {
-  const values = ["config", "hook", "postconf", ...Object.keys(WITH)];
+  const values = ["config", "hook", "postconf", "sent", ...Object.keys(WITH)];
   const usage = { help: HELP, values, flags: ["json", "dns", "loop"] };
   return runCommand(name, args, usage, async (given) => {
     atMost(given, 0);

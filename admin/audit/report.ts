@@ -1,5 +1,6 @@
 /** An audit on a terminal. */
 import { plain, rows } from "../terminal.ts";
+import { recentSentence } from "./passed.ts";
 import { type Audit, type Counts, KINDS } from "./tally.ts";
 
 /** Widest bar. */
@@ -14,6 +15,7 @@ export const backscatterOf = (counts: Counts): number => counts.forged + counts.
 /** What is not in the table, in sentences. */
 export function sentences(audit: Audit): string[] {
   const { bounces, door, sent, unreadable, passed } = audit;
+  const recent = audit.recentlySent && recentSentence(audit.recentlySent);
   const share = (door.share * 100).toFixed(1);
   return [
     ...(audit.interrupted ? ["Interrupted: this is what was read until then."] : []),
@@ -21,6 +23,7 @@ export function sentences(audit: Audit): string[] {
     sent === null
       ? "Mail that was not signed is known again only with --sent: without it, bounces of it count as forged."
       : `${count(sent, "sent message")} to compare with.`,
+    ...(recent === undefined ? [] : [recent]),
     `${count(bounces.total, "bounce")} to your addresses: ${number(bounces.proved)} proved by a signature, ` +
     `${number(bounces.answering)} returning a message that you sent, ${number(bounces.unanswered)} answering nothing.`,
     `Refused at the door: ${number(door.refused)}, ${share} % of all messages.`,

@@ -1,5 +1,7 @@
 /** Counts of an audit. They grow with the months and, to a limit, with the domains, never with the messages. */
 
+import type { RecentlySent } from "./passed.ts";
+
 /** What became of a message, in the words of hooks/judge.ts. */
 export const KINDS = [
   "genuine",
@@ -107,6 +109,8 @@ export interface Audit {
   readonly bounces: Bounces & { readonly total: number };
   /** How many messages were found among the sent ones; null: nobody said where they are. */
   readonly sent: number | null;
+  /** How the mail of the last 30 days was sent; left out where that cannot be told. */
+  readonly recentlySent?: RecentlySent;
   readonly backscatter: readonly { readonly domain: string; readonly count: number }[];
   readonly backscatterCut: boolean;
   readonly door: { readonly refused: number; readonly share: number };
@@ -121,7 +125,13 @@ export interface Audit {
 const MOST = 20;
 
 /** The sum of it all. */
-export function audited(tally: Tally, seconds: number, sent: number | null, interrupted: boolean): Audit {
+export function audited(
+  tally: Tally,
+  seconds: number,
+  sent: number | null,
+  interrupted: boolean,
+  recentlySent?: RecentlySent,
+): Audit {
   const kinds = none();
   for (const counts of tally.months.values()) for (const kind of KINDS) kinds[kind] += counts[kind];
   const { proved, answering, unanswered } = tally.bounces;
@@ -137,6 +147,7 @@ export function audited(tally: Tally, seconds: number, sent: number | null, inte
     })),
     bounces: { total: proved + answering + unanswered, proved, answering, unanswered },
     sent,
+    ...(recentlySent === undefined ? {} : { recentlySent }),
     backscatter: [...tally.domains].map(([domain, count]) => ({ domain, count }))
       .sort((a, b) => b.count - a.count || (a.domain < b.domain ? -1 : 1)).slice(0, MOST),
     backscatterCut: tally.forgotten,

@@ -3,6 +3,7 @@ import type { Settings } from "../../lib/config.ts";
 import { Fail } from "../../lib/fail.ts";
 import { loadIdentities } from "../../lib/host.ts";
 import { VERSION } from "../../lib/version.ts";
+import { RecentCount, recentSentence } from "../audit/passed.ts";
 import { beside } from "../beside.ts";
 import { sharedSecret } from "../shared_secret.ts";
 import { isThere, realPath } from "../files.ts";
@@ -23,7 +24,7 @@ import { soundIdentities, type Visit } from "./visit.ts";
 type Part = (visit: Visit, settings: Settings) => Promise<void> | void;
 
 /** In this order: the log is looked at before the hook writes to it. */
-export const OURS: readonly Part[] = [keys, folders, permitted, shimItself, injectorPart, logged, round];
+export const OURS: readonly Part[] = [keys, folders, permitted, shimItself, injectorPart, logged, sentMail, round];
 
 function keys({ file, now, findings }: Visit, settings: Settings): void {
   let right = true;
@@ -124,6 +125,29 @@ async function injectorPart({ file, programs, findings, notes }: Visit, settings
 function logged({ now, findings }: Visit, settings: Settings): void {
   const log = openLog(`${settings.state}/log`);
   if (log !== undefined) findings.push(...checkClock(log, now), ...checkLogged(log, settings, now));
+}
+
+/** Mail that a phone or a webmail sent: its bounces look like forged ones. */
+async function sentMail({ given, now, findings, notes }: Visit, settings: Settings): Promise<void> {
+  const mailboxes = given.values("sent");
+  const identities = mailboxes.length > 0 ? soundIdentities(settings) : undefined;
+  if (identities === undefined) return;
+  const recent = new RecentCount(settings, identities, now);
+  for (const mailbox of mailboxes) {
+    const unreadable = (path: string, why: string) => void notes.push(`${path} is not counted: ${why}`);
+    await recent.addMailbox(mailbox, { unreadable, passed: 0, done: 0 });
+  }
+  const sentence = recentSentence(recent.counts);
+  if (sentence === undefined) return;
+  if (recent.counts.unknown === 0) notes.push(sentence);
+  else {
+    findings.push({
+      what: sentence,
+      where: { file: mailboxes[0]! },
+      why: "A genuine bounce of mail that did not pass the shim cannot be told from a forged one.",
+      mend: 'Send it through a server that passes it to the shim, or in [incoming]: forged = "mark"',
+    });
+  }
 }
 
 async function round({ given, file, now, programs, findings, notes }: Visit, settings: Settings): Promise<void> {

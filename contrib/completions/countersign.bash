@@ -17,7 +17,7 @@ _countersign() {
       words="command smtp maildir" command= ;;
     init:--security)
       words="tls starttls none" command= ;;
-    init:--password-file | init:--ca | init:--config | keys:--config | sign:--config | verify:--config | incoming:--config | explain:--config | audit:--sent | audit:--html | audit:--config | doctor:--hook | doctor:--postconf | doctor:--config | permit:--config | log:--config | list:--config | clean:--config)
+    init:--password-file | init:--ca | init:--config | keys:--config | sign:--config | verify:--config | incoming:--config | explain:--config | audit:--sent | audit:--html | audit:--config | doctor:--hook | doctor:--postconf | doctor:--sent | doctor:--config | permit:--config | log:--config | list:--config | clean:--config)
       compopt -o default && return ;;
     init:--maildir | init:--spam | incoming:--maildir)
       compopt -o dirnames && return ;;
@@ -55,7 +55,7 @@ _countersign() {
       compopt -o default
       words="--sent --address --json --html --config --help" ;;
     doctor)
-      words="--json --hook --postconf --dns --host --loop --address --to --wait --config --help" ;;
+      words="--json --hook --postconf --sent --dns --host --loop --address --to --wait --config --help" ;;
     permit)
       compopt -o default
       words="--print --config --remove --help" ;;

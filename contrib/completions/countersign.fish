@@ -79,6 +79,7 @@ complete -c countersign -n 'contains -- doctor (commandline -opc)[2]' -f
 complete -c countersign -n 'contains -- doctor (commandline -opc)[2]' -l json -d 'for programs'
 complete -c countersign -n 'contains -- doctor (commandline -opc)[2]' -l hook -r -F -d 'the hook, where it is not the one that was installed with this program'
 complete -c countersign -n 'contains -- doctor (commandline -opc)[2]' -l postconf -r -F -d 'main.cf, master.cf, or what postconf prints of another machine'
+complete -c countersign -n 'contains -- doctor (commandline -opc)[2]' -l sent -r -F -d 'where your sent mail is'
 complete -c countersign -n 'contains -- doctor (commandline -opc)[2]' -l dns -d 'also asks DNS for MX, SPF and DMARC of the domains'
 complete -c countersign -n 'contains -- doctor (commandline -opc)[2]' -l host -x -d 'a host or address that sends your mail, to be found in SPF'
 complete -c countersign -n 'contains -- doctor (commandline -opc)[2]' -l loop -d 'also sends a message to somebody who is not there, and waits for its bounce to come home'

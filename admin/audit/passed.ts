@@ -1,0 +1,102 @@
+/**
+ * Which of the mail that was sent lately has passed the shim? What a phone or a webmail sent has no tag and is not in
+ * the index of sent mail, so its genuine bounces cannot be told from forged ones.
+ */
+import { parseAddressList } from "../../lib/address.ts";
+import type { Settings } from "../../lib/config.ts";
+import { dayOf } from "../../lib/day.ts";
+import { Fail } from "../../lib/fail.ts";
+import { type Identity, identityName, identityOf } from "../../lib/identity.ts";
+import { validKeys } from "../../lib/keys.ts";
+import { type Header, named, parseHead, value, values } from "../../lib/message.ts";
+import { messageIdBody } from "../../lib/message_id.ts";
+import { TAG_FIELD, verifyTag } from "../../lib/tag.ts";
+import { SENT_DAYS, sentIndex, type SentView } from "../../state/sent.ts";
+import { type Letter, letters, type Trail } from "./mailboxes.ts";
+
+/** How the mail of the last 30 days was sent. */
+export interface RecentlySent {
+  readonly total: number;
+  /** With a tag. */
+  readonly signed: number;
+  /** Through the shim, which left it without a tag. */
+  readonly unsigned: number;
+  /** Without a tag, and unknown to the index: not through the shim. */
+  readonly unknown: number;
+}
+
+/** Counts the mail of the last 30 days in mailboxes of sent mail. */
+export class RecentCount {
+  readonly counts = { total: 0, signed: 0, unsigned: 0, unknown: 0 };
+  #identities: readonly Identity[];
+  #sent: SentView;
+  #now: Date;
+
+  constructor({ state }: Pick<Settings, "state">, identities: readonly Identity[], now: Date) {
+    this.#identities = identities;
+    this.#sent = sentIndex(`${state}/sent`, now);
+    this.#now = now;
+  }
+
+  /** Counts all messages of a mailbox. */
+  async addMailbox(path: string, trail: Trail): Promise<void> {
+    for (const letter of letters([path], trail)) await this.add(letter);
+  }
+
+  /** Counts a message of an identity whose Date is recent; all others are passed over. */
+  async add(letter: Letter): Promise<void> {
+    let head = parseHead(letter.bytes, letter.whole);
+    if (head === undefined) {
+      letter.more();
+      head = parseHead(letter.bytes, letter.whole);
+    }
+    if (head !== undefined) await this.#count(head.header);
+  }
+
+  async #count(header: Header): Promise<void> {
+    const date = new Date(value(header, "Date") ?? "");
+    const age = dayOf(this.#now) - dayOf(date);
+    const identity = this.#author(header);
+    const id = header.find((one) => named(one, "Message-ID"));
+    if (!(age >= -1 && age < SENT_DAYS) || identity === undefined || id === undefined) return;
+    const { counts } = this;
+    counts.total++;
+    const messageId = messageIdBody(id);
+    const tagged = await this.#tagged(header, identity, messageId);
+    const known = tagged ? undefined : await this.#sent(identity, [messageId]);
+    if (tagged || known?.signed) counts.signed++;
+    else if (known !== undefined) counts.unsigned++;
+    else counts.unknown++;
+  }
+
+  #author(header: Header): Identity | undefined {
+    try {
+      const [author] = parseAddressList(value(header, "From") ?? "");
+      return author?.address ? identityOf(this.#identities, author.address) : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #tagged(header: Header, identity: Identity, messageId: string): Promise<boolean> {
+    const now = this.#now;
+    const secrets = Object.fromEntries(validKeys(identity.keys, now).map((key) => [key.id, key.secret]));
+    for (const tag of values(header, TAG_FIELD)) {
+      try {
+        await verifyTag(tag, identityName(identity), messageId, { secrets, now });
+        return true;
+      } catch (error) {
+        if (!(error instanceof Fail)) throw error;
+      }
+    }
+    return false;
+  }
+}
+
+/** The counts in one sentence; undefined when nothing was sent lately. */
+export function recentSentence({ total, signed, unsigned, unknown }: RecentlySent): string | undefined {
+  if (total === 0) return undefined;
+  const sent = total === 1 ? "1 message that you sent" : `${total} messages that you sent`;
+  return `Of ${sent} in the last ${SENT_DAYS} days, ${signed} left with a tag, ${unsigned} without one, and ` +
+    `${unknown} did not pass the shim.`;
+}

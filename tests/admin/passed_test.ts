@@ -1,0 +1,70 @@
+/** audit --sent and doctor --sent: how much of the mail of the last 30 days has passed the shim, in numbers. */
+import assert from "node:assert/strict";
+import { rfc5322Date } from "../../lib/day.ts";
+import { Home } from "../rig.ts";
+import { countersign, snapshot } from "./home.ts";
+
+const OUT = `[transport]\nvia = "maildir"\nmaildir = "~/out"\n`;
+const dated = (days: number) => rfc5322Date(new Date(Date.now() + days * 86_400_000));
+const letter = (id: string, days = 0, from = "greg@example.org") =>
+  `From: ${from}\nTo: ann@example.net\nDate: ${dated(days)}\nMessage-ID: <${id}@example.org>\nSubject: x\n\nHi.\n`;
+
+/** A mailbox of sent mail: what mutt keeps is the message as the shim got it, without a tag. */
+async function sentMail(): Promise<Home> {
+  const home = new Home();
+  home.settings(OUT);
+  home.write("Sent/cur/phone1", letter("phone1", -1));
+  home.write("Sent/cur/phone2", letter("phone2", -29));
+  home.write("Sent/cur/old", letter("old", -31));
+  home.write("Sent/cur/joe", letter("joe", 0, "joe@example.net"));
+  home.write("Sent/cur/dateless", letter("dateless").replace(/^Date: .*\n/m, ""));
+  for (const id of ["fcc", "tagged"]) {
+    assert.equal((await home.shim(["ann@example.net"], letter(id))).code, 0);
+    home.write(`Sent/cur/${id}`, letter(id));
+  }
+  // A server's copy has the tag; then the index is not needed.
+  const tagged = home.mails("out").find((mail) => mail.includes("<tagged@"))!;
+  home.write("Sent/cur/tagged", tagged.replaceAll("Message-ID: <tagged@", "Message-ID:  <tagged@"));
+  home.settings(`${OUT}[tag]\nsign = false\n`);
+  assert.equal((await home.shim(["ann@example.net"], letter("untagged", -2))).code, 0);
+  home.write("Sent/cur/untagged", letter("untagged", -2));
+  home.settings(OUT);
+  home.write("box/new/1", "Return-Path: <jo@b.example>\nFrom: jo@b.example\n\nHi.\n");
+  return home;
+}
+
+const COUNTS = { total: 5, signed: 2, unsigned: 1, unknown: 2 };
+const SENTENCE =
+  "Of 5 messages that you sent in the last 30 days, 2 left with a tag, 1 without one, and 2 did not pass the shim.";
+
+Deno.test("audit --sent counts what did not pass the shim", async () => {
+  using home = await sentMail();
+  const before = snapshot(home.path);
+  const json = await countersign(home, ["audit", "--json", "--sent", "Sent", "box"]);
+  assert.deepEqual([json.code, json.stderr], [0, ""]);
+  assert.deepEqual(JSON.parse(json.stdout).recentlySent, COUNTS);
+  const text = await countersign(home, ["audit", "--sent", "Sent", "box"]);
+  assert.ok(text.stdout.includes(`\n${SENTENCE}\n`), text.stdout);
+  assert.deepEqual(snapshot(home.path), before);
+  // Without settings or sent mail there is nothing to compare with.
+  for (const args of [["box"], ["--sent", "Sent", "--address", "greg@example.org", "box"]]) {
+    const ran = await countersign(home, ["audit", "--json", ...args]);
+    assert.equal(JSON.parse(ran.stdout).recentlySent, undefined);
+  }
+});
+
+Deno.test("doctor --sent counts it, too, and only then it is a finding", async () => {
+  using home = await sentMail();
+  const ask = async (...args: string[]) => {
+    const { findings, notes } = JSON.parse((await countersign(home, ["doctor", "--json", ...args])).stdout);
+    const about = (list: string[]) => list.filter((text) => text.includes("shim.") || text.includes("not counted"));
+    return [about(findings.map(({ what }: { what: string }) => what)), about(notes)];
+  };
+  assert.deepEqual(await ask("--sent", "Sent"), [[SENTENCE], []]);
+  assert.deepEqual(await ask(), [[], []]);
+  for (const name of ["phone1", "phone2"]) Deno.removeSync(`${home.path}/Sent/cur/${name}`);
+  const clean = SENTENCE.replace("5", "3").replace("2 did", "0 did");
+  assert.deepEqual(await ask("--sent", "Sent"), [[], [clean]]);
+  const [, [note = ""]] = await ask("--sent", "nowhere") as [string[], string[]];
+  assert.match(note, /^nowhere is not counted: /);
+});
