@@ -3,7 +3,8 @@
  * dot-qmail file and exits 0, the message is gone; qmail gives no other sign of it.
  */
 import { lower } from "../lib/bytes.ts";
-import type { Env } from "./delivery.ts";
+import { Fail, show } from "../lib/fail.ts";
+import { type Env, isUnreadable } from "./delivery.ts";
 
 /**
  * - `more`: another line follows
@@ -45,6 +46,8 @@ function fileName(ext: string, rest: string | undefined): string | undefined {
   if (rest !== undefined && !ext.endsWith(rest)) return undefined;
   // A to Z only, as qmail does it: other letters may have another length in lower case.
   const front = lower(rest === undefined ? ext : ext.slice(0, ext.length - rest.length)).replaceAll(".", ":");
+  // Not a stranger's doing: only where a file of that name exists does qmail-local take it for the name.
+  if (isUnreadable(front)) throw new Fail("temporary", `The name of the dot-qmail file for ${show(ext)} is not UTF-8`);
   return `.qmail-${front}${rest === undefined ? "" : "default"}`;
 }
 

@@ -33,7 +33,8 @@ export async function incoming(name: string, args: readonly string[]): Promise<n
       console.log(options.ask === "help" ? HELP.trimEnd() : `countersign ${VERSION}`);
       return 0;
     }
-    host.checkArguments(args);
+    // The envelope is a stranger's: what cannot be read of it is nobody's address, and no reason to defer.
+    host.checkArguments([options.config ?? "", options.maildir ?? ""]);
     if (caller === "filter") return await filter(name, options);
     const { outcome, last } = await handle(name, options);
     return exitStatus(caller, outcome, last);

@@ -60,7 +60,10 @@ export function parseOptions(args: readonly string[]): Options {
   }
   const { as = "qmail", ...rest } = given;
   if (as === "postfix" && operands.length === 2) [rest.sender, rest.recipient] = operands as [string, string];
-  else if (operands.length > 0) throw new Fail("usage", `Unknown argument ${show(operands[0]!)}`);
+  else if (as === "postfix" && operands.length > 2) {
+    const what = `${operands.length - 1} recipients in one delivery`;
+    throw new Fail("usage", `${what}: Postfix needs countersign_destination_recipient_limit = 1`);
+  } else if (operands.length > 0) throw new Fail("usage", `Unknown argument ${show(operands[0]!)}`);
   if (!CALLERS.includes(as as Caller)) {
     throw new Fail("usage", `Option --as ${show(as)} is not one of ${CALLERS.join(", ")}`);
   }

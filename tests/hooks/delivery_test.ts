@@ -86,6 +86,22 @@ Deno.test("what the command line gives comes first", { permissions: "none" }, as
   assert.deepEqual(await told("maildrop", env, "", given), { sender: null, recipients: ["SRS0=a@srs.example.org"] });
 });
 
+Deno.test("a recipient that cannot be read is nobody of ours, whoever tells it", { permissions: "none" }, async () => {
+  const bad = "SRS0=\ufffd=JJ=example.org=greg@srs.example.org";
+  const [local, host] = bad.split("@") as [string, string];
+  const qmail = { SENDER: "", DEFAULT: local, EXT: `srs-${local}`, HOST: host, RECIPIENT: `greg-srs-${bad}` };
+  assert.deepEqual((await told("qmail", qmail)).recipients, []);
+  for (const caller of ["maildrop", "procmail", "postfix", "filter"] as const) {
+    for (const name of ["RECIPIENT", "ORIGINAL_RECIPIENT"]) {
+      assert.deepEqual((await told(caller, { [name]: bad })).recipients, [], `${caller} ${name}`);
+    }
+    // Before the rewriting it was somebody else's: what it was rewritten to does not count.
+    assert.deepEqual((await told(caller, { ORIGINAL_RECIPIENT: bad, RECIPIENT: "greg@example.org" })).recipients, []);
+    assert.deepEqual((await told(caller, {}, "", { recipient: bad })).recipients, []);
+  }
+  assert.deepEqual((await told("maildrop", {}, `Delivered-To: ${bad}\n${RECEIVED}`)).recipients, []);
+});
+
 Deno.test("an address is one, and nothing else", { permissions: "none" }, () => {
   const good = (text: string, expected: string) => {
     const address = addressIn(text);

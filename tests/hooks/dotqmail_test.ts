@@ -33,6 +33,15 @@ Deno.test("an error is no answer: what cannot be read is not missing", { permiss
   await assert.rejects(asked, error);
 });
 
+Deno.test("an unreadable part that DEFAULT stands for is a stranger's; in the file's own name it is not", {
+  permissions: "none",
+}, async () => {
+  const more = `${HOOK}\n./Maildir/\n`;
+  const env = { EXT: "srs-SRS0=\ufffd", DEFAULT: "SRS0=\ufffd" };
+  assert.equal(await behind(env, { ".qmail-srs-default": more }), "more");
+  await assert.rejects(behind({ EXT: "\ufffd" }, {}), { kind: "temporary" });
+});
+
 Deno.test("only a line behind the hook counts", { permissions: "none" }, async () => {
   for (
     const [text, expected] of [

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { type Caller, CALLERS } from "../../hooks/delivery.ts";
 import { FORGED, FORGED_SRS, gregsHome, ORDINARY } from "../programs/letters.ts";
-import { Home, oneLine } from "../rig.ts";
+import { Home, oneLine, ROOT } from "../rig.ts";
 import { byStub, signed } from "../stub.ts";
 
 const CONFIG = ".config/countersign/config.toml";
@@ -89,6 +89,52 @@ Deno.test("under qmail somebody must have told the sender", async () => {
   }
   using home = gregsHome();
   assert.equal((await home.hook([], ORDINARY, { SENDER: "", RECIPIENT: "x@y.example" })).code, 0, "empty is told");
+});
+
+/** [what, arguments and environment as a shell writes them: \377 is no UTF-8, and U+FFFD itself is in an address, too] */
+const unreadable: [what: string, args: string, env: string][] = ["\\377", "\\357\\277\\275"].flatMap(
+  (byte): typeof unreadable => {
+    const person = `"$(printf 's${byte}r@x.example')"`;
+    const daemon = `"$(printf 'mailer-daemon@x${byte}.example')"`;
+    const srs = `"$(printf 'SRS0=${byte}=JJ=example.org=greg@srs.example.org')"`;
+    return [
+      [`${byte} in --sender`, `--as maildrop --sender ${person} --recipient ${PLAIN}`, ""],
+      [`${byte} in --sender of a daemon`, `--as maildrop --sender ${daemon} --recipient ${PLAIN}`, ""],
+      [`${byte} in --recipient`, `--as maildrop --sender '' --recipient ${srs}`, ""],
+      [`${byte} in --recipient, attached`, `--as maildrop --sender= --recipient=${srs}`, ""],
+      [`${byte} in Postfix's sender`, `--as postfix -- ${person} ${PLAIN}`, ""],
+      [`${byte} in Postfix's recipient`, `--as postfix -- '' ${srs}`, ""],
+      [`${byte} in both`, `--as postfix -- ${person} ${srs}`, ""],
+      [`${byte} in SENDER`, "--as maildrop", `SENDER=${person} RECIPIENT=${PLAIN}`],
+      [`${byte} in RECIPIENT`, "--as procmail", `SENDER= RECIPIENT=${srs}`],
+      [`${byte} in ORIGINAL_RECIPIENT`, "--as postfix", `SENDER= RECIPIENT=${PLAIN} ORIGINAL_RECIPIENT=${srs}`],
+      [
+        `${byte} in all that qmail tells`,
+        "",
+        `SENDER= HOST=srs.example.org DEFAULT=${srs} EXT=${srs} RECIPIENT=${srs}`,
+      ],
+      [`${byte} in SENDER of qmail`, "", `SENDER=${daemon} HOST=example.org EXT= RECIPIENT=${PLAIN}`],
+    ];
+  },
+);
+for (const [what, args, env] of unreadable) {
+  Deno.test(`an address that cannot be read is a person's, and nobody's of ours: ${what}`, async () => {
+    using home = gregsHome();
+    const script = `${env} exec "$0" ${args.replace(/^/, '--maildir "$HOME/Maildir" ')}`;
+    const ran = await home.run(["sh", "-c", script, `${ROOT}/hooks/incoming`], FORGED);
+    assert.equal(ran.stderr, "");
+    assert.equal(ran.code, args === "" ? 99 : 0);
+    assert.deepEqual([home.mails("Maildir").length, home.mails("Maildir/.Spam").length], [1, 0]);
+    assert.match(home.read(LOG), / result=other .* outcome=delivered /);
+  });
+}
+
+Deno.test("what the user wrote must be readable: settings and maildir", async () => {
+  for (const args of ["--config", "--maildir"]) {
+    using home = gregsHome();
+    const script = `exec "$0" --as maildrop ${args} "$(printf '/tmp/\\377')"`;
+    oneLine(await home.run(["sh", "-c", script, `${ROOT}/hooks/incoming`], FORGED), 75, /is not UTF-8|cannot be read/);
+  }
 });
 
 Deno.test("the log says what happened", async (t) => {
