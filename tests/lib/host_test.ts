@@ -93,6 +93,24 @@ Deno.test("two identities with one secret are found by permit and doctor, in wha
   }
 });
 
+Deno.test("of many identities only those key files are read that a message can need", async () => {
+  using home = new Home();
+  const names = Array.from({ length: 20 }, (_, nth) => `id${nth}`);
+  const missing = names.map((name) => `[[identity]]\naddress = "${name}@example.org"\nkeys = "keys-${name}"\n`);
+  home.settings(`${missing.join("")}${OUT}`);
+  // What is not read is not found to be missing.
+  assert.deepEqual(await home.shim(["ann@example.net"], MAIL), { code: 0, stdout: "", stderr: "" });
+  assert.match(home.mails("out")[0]!, /^X-Msgauth: v1\.k1\./m);
+  const inbox = ["--maildir", `${home.path}/Maildir`];
+  const recipients = ["greg@example.org", await signed(), FORGED_SRS];
+  for (const RECIPIENT of recipients) {
+    assert.deepEqual(await home.hook(inbox, FORGED, { SENDER: "", RECIPIENT }), { code: 99, stdout: "", stderr: "" });
+  }
+  assert.deepEqual([home.mails("Maildir").length, home.mails("Maildir/.Spam").length], [1, 2]);
+  const asked = await home.shim(["ann@example.net"], MAIL.replace("greg@", "id7@"));
+  oneLine(asked, 78, /^shim: Key file .*keys-id7 is not there$/m);
+});
+
 Deno.test("a key of the day after tomorrow neither signs nor verifies; one of tomorrow does", async () => {
   for (const [days, good] of [[2, false], [400, false], [1, true], [0, true]] as const) {
     using home = new Home();
