@@ -23,6 +23,10 @@ export interface Delivery {
   readonly bodyStart: number;
   /** Does the message end within `prefix`? */
   readonly whole?: boolean;
+  /** The end of a message that does not, where it could be read; it may overlap `prefix`. */
+  readonly tail?: Uint8Array;
+  /** Are there bytes of the message that are neither in `prefix` nor in `tail`? */
+  readonly unread?: boolean;
   /** The header was cut and goes on in the body. */
   readonly cut?: boolean;
 }

@@ -12,6 +12,7 @@ import { deliver, type Ended, fileSpam, keep, type Scene } from "./act.ts";
 import { whyFailed } from "../transport/handover.ts";
 import { recipientIdentity } from "./addressed.ts";
 import { giveAnswer } from "./answer.ts";
+import { contentOf } from "./content.ts";
 import { addressIn, type Caller, type Delivery, envelope } from "./delivery.ts";
 import { lookUps } from "./lookups.ts";
 import { DONE, exitStatus, type Outcome } from "./exits.ts";
@@ -134,9 +135,8 @@ function load(options: Options) {
 }
 
 async function received(options: Options, input: host.Input): Promise<Delivery> {
-  const { header, bodyStart, cut = false } = input.head;
-  const told = await envelope(options.caller, header, host.env, options);
-  return { ...told, header, prefix: input.prefix, bodyStart, cut, whole: input.whole };
+  const told = await envelope(options.caller, input.head.header, host.env, options);
+  return { ...told, ...await contentOf(input, told.sender) };
 }
 
 function record(context: Context, delivery: Delivery, verdict: Verdict, ended: Ended): void {

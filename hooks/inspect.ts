@@ -1,18 +1,16 @@
 /** What the hook would do with a message, step by step, for `countersign explain`. Changes nothing. */
 import type { Settings } from "../lib/config.ts";
-import { Fail, isRejection, show } from "../lib/fail.ts";
+import { Fail, show } from "../lib/fail.ts";
 import { env, type Input, readBelowHome } from "../lib/host.ts";
 import { type Identity, identityName } from "../lib/identity.ts";
-import { validKeys } from "../lib/keys.ts";
-import { findOriginals } from "../lib/original.ts";
 import { hasProof } from "../lib/proof.ts";
-import { verifyTag } from "../lib/tag.ts";
 import { recipientIdentity } from "./addressed.ts";
+import { contentOf } from "./content.ts";
 import { type Caller, CALLERS, type Delivery, envelope, type Given } from "./delivery.ts";
 import { whatIsBehind } from "./dotqmail.ts";
 import { type Context, isBounceSender, judge, type Step, type Verdict } from "./judge.ts";
 import { lookUps } from "./lookups.ts";
-import { returnedId } from "./returned.ts";
+import { returnedId, returnedTags } from "./returned.ts";
 import { bounceEvidence } from "./bounce.ts";
 
 /** What is asked. */
@@ -84,12 +82,12 @@ export async function inspect(
 
 /** Told on the command line, by the caller's environment, or by what the last MTA wrote on top. */
 async function received(caller: Caller | undefined, given: Given, input: Input): Promise<Delivery> {
-  const { header, bodyStart, cut = false } = input.head;
+  const { header } = input.head;
   const top = await envelope("maildrop", header, () => Promise.resolve(undefined), given);
   const told = caller === undefined ? top : await envelope(caller, header, env, given);
   const recipients = told.recipients.length > 0 ? told.recipients : top.recipients;
   const sender = told.sender === undefined ? top.sender : told.sender;
-  return { sender, recipients, header, prefix: input.prefix, bodyStart, cut, whole: input.whole };
+  return { sender, recipients, ...await contentOf(input, sender) };
 }
 
 /** What hooks/act.ts does with the verdict; tests hold the two together. */
@@ -115,22 +113,16 @@ async function outcomeOf(caller: Caller | undefined, verdict: Verdict, settings:
   return spam_command.length === 0 ? `filed into ${spam}` : `filed by ${spam_command[0]}`;
 }
 
-async function foundTags({ prefix, bodyStart }: Delivery, { identities, now }: Context): Promise<FoundTag[]> {
+/** Tags that are shown when none of them is ours. */
+const MAX_SHOWN = 16;
+
+async function foundTags(delivery: Delivery, context: Context): Promise<FoundTag[]> {
   const out: FoundTag[] = [];
-  for await (const { tag, messageId, by } of findOriginals(prefix, bodyStart)) {
-    let maker: string | undefined;
-    for (const identity of identities) {
-      const secrets = Object.fromEntries(validKeys(identity.keys, now).map((key) => [key.id, key.secret]));
-      try {
-        await verifyTag(tag, identityName(identity), messageId, { secrets, now });
-        maker = identityName(identity);
-        break;
-      } catch (error) {
-        if (!isRejection(error)) throw error;
-      }
-    }
-    out.push({ tag, messageId, by, identity: maker });
+  for await (const { tag, messageId, by, identity } of returnedTags(delivery, context)) {
+    const found = { tag, messageId, by, identity: identity && identityName(identity) };
+    // The one that counts comes first.
+    if (identity !== undefined) return [found, ...out];
+    if (out.length < MAX_SHOWN) out.push(found);
   }
-  // The one that counts comes first.
-  return out.sort((a, b) => Number(b.identity !== undefined) - Number(a.identity !== undefined));
+  return out;
 }

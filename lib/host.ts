@@ -31,6 +31,8 @@ export interface Input {
   readonly whole: boolean;
   /** The body: what of it is in `prefix`, then the rest. Can be read once. */
   body(): AsyncIterable<Uint8Array>;
+  /** Where it was read from; `body()` reads on there. */
+  readonly from: Source;
 }
 
 /**
@@ -59,7 +61,13 @@ export async function readInput(prefix: number, strict: boolean, from: Source = 
     const bytes = concat(...parts);
     const head = parseHead(bytes, whole) ?? (over ? cutHead(bytes, strict) : undefined);
     if (head !== undefined) {
-      return { prefix: bytes, head, whole, body: () => rest(from, bytes.subarray(head.bodyStart), whole) };
+      return {
+        prefix: bytes,
+        head,
+        whole,
+        body: () => rest(from, bytes.subarray(head.bodyStart), whole),
+        from,
+      };
     }
   }
 }

@@ -4,6 +4,7 @@
  */
 import { binaryToText, textToBinary } from "./bytes.ts";
 import { Fail, show } from "./fail.ts";
+import { unescapeHtml } from "./html.ts";
 import { type Field, type Header, named } from "./message.ts";
 
 /** Ways of undoing what servers do to a field, tried when a tag is verified; each costs a MAC. */
@@ -102,7 +103,8 @@ const unfold = (text: string): string => text.replace(/\r?\n/g, "");
 
 const squeeze = (text: string): string => text.replace(/\s+/g, "");
 
-const withoutBrackets = (text: string): string => /^<([^<>]+)>$/.exec(text)?.[1]?.trim() ?? text;
+/** A text without the one pair of angle brackets around it. */
+export const withoutBrackets = (text: string): string => /^<([^<>]+)>$/.exec(text)?.[1]?.trim() ?? text;
 
 /** What in a text without brackets can only be a Message-ID or an address. */
 function addresses(text: string): string[] {
@@ -175,14 +177,3 @@ function decodeWord(charset: string, encoding: string, encoded: string): string 
 
 const unquote = (text: string): string =>
   text.replaceAll("_", " ").replace(/=([0-9A-F]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
-
-const ENTITIES: Record<string, string> = { lt: "<", gt: ">", amp: "&", quot: '"', apos: "'", nbsp: " " };
-
-/** Character references of HTML, of the named ones only those that an escaping function writes. */
-export function unescapeHtml(text: string): string {
-  return text.replace(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|([a-z]{2,6}));/gi, (whole, decimal, hex, name) => {
-    if (name !== undefined) return ENTITIES[name.toLowerCase()] ?? whole;
-    const code = decimal === undefined ? parseInt(hex, 16) : Number(decimal);
-    return code === 0xa0 ? " " : code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : whole;
-  });
-}

@@ -8,7 +8,7 @@
 import { base32, sameBytes, utf8 } from "./bytes.ts";
 import { dayOf } from "./day.ts";
 import { Fail, show } from "./fail.ts";
-import { purposeMac, type Secret } from "./hmac.ts";
+import { fieldsMac, purposeKey, type Secret } from "./hmac.ts";
 import { messageIdReadings, signedMessageId } from "./message_id.ts";
 
 /** The name of the header field. */
@@ -72,7 +72,7 @@ export async function signTag(address: string, messageId: string, options: TagSi
       `No tag can be made of key ${show(key)}, lifetime ${lifetime}, nonce ${show(nonce)}`,
     );
   }
-  return `${front}.${await mac(secret, address, id, nonce, String(dayOf(now) + lifetime))}`;
+  return `${front}.${await mac(await purposeKey(secret, "tag"), address, id, nonce, String(dayOf(now) + lifetime))}`;
 }
 
 /**
@@ -102,23 +102,53 @@ export async function verifyTag(
   messageId: string,
   options: TagVerifyOptions,
 ): Promise<void> {
-  const parts = FORM.exec(tag.trim());
-  if (parts === null) throw new Fail("not-tag", `${show(tag)} is not a tag`);
-  const [, key, expiry, nonce, given] = parts as unknown as [string, string, string, string, string];
-  const secret = Object.hasOwn(options.secrets, key) ? options.secrets[key] : undefined;
-  if (secret === undefined) throw new Fail("no-secret", `No key ${show(key)} for tag ${show(tag)}`);
-  let right = false;
-  for (const id of messageIdReadings(messageId)) {
-    right = sameBytes(utf8(await mac(secret, address, id, nonce, expiry)), utf8(given));
-    if (right) break;
+  await new TagVerifier(options.secrets, options.now ?? new Date()).verify(tag, address, messageId);
+}
+
+/** Verifies many tags with the same secrets, each of which is prepared once. */
+export class TagVerifier {
+  readonly #secrets: Record<string, Secret>;
+  readonly #now: Date;
+  readonly #keys = new Map<string, CryptoKey>();
+
+  /** With these secrets by key id, at this time. */
+  constructor(secrets: Record<string, Secret>, now: Date) {
+    this.#secrets = secrets;
+    this.#now = now;
   }
-  if (!right) throw new Fail("tag-invalid", `Tag ${show(tag)} was not made for this message and address`);
-  if (dayOf(options.now ?? new Date()) > Number(expiry)) {
-    throw new Fail("tag-expired", `Tag ${show(tag)} is expired`);
+
+  /** Is there a secret for the key that a tag names? If not, to verify it costs nothing. */
+  knows(tag: string): boolean {
+    const [, key] = FORM.exec(tag.trim()) ?? [];
+    return key !== undefined && Object.hasOwn(this.#secrets, key);
+  }
+
+  /** As {@link verifyTag}; a MAC for each of the `messageIdReadings()`. */
+  async verify(tag: string, address: string, messageId: string): Promise<void> {
+    const parts = FORM.exec(tag.trim());
+    if (parts === null) throw new Fail("not-tag", `${show(tag)} is not a tag`);
+    const [, id, expiry, nonce, given] = parts as unknown as [string, string, string, string, string];
+    const key = await this.#key(id);
+    if (key === undefined) throw new Fail("no-secret", `No key ${show(id)} for tag ${show(tag)}`);
+    let right = false;
+    for (const reading of messageIdReadings(messageId)) {
+      right = sameBytes(utf8(await mac(key, address, reading, nonce, expiry)), utf8(given));
+      if (right) break;
+    }
+    if (!right) throw new Fail("tag-invalid", `Tag ${show(tag)} was not made for this message and address`);
+    if (dayOf(this.#now) > Number(expiry)) throw new Fail("tag-expired", `Tag ${show(tag)} is expired`);
+  }
+
+  async #key(id: string): Promise<CryptoKey | undefined> {
+    const secret = Object.hasOwn(this.#secrets, id) ? this.#secrets[id] : undefined;
+    if (secret === undefined) return undefined;
+    const key = this.#keys.get(id) ?? await purposeKey(secret, "tag");
+    this.#keys.set(id, key);
+    return key;
   }
 }
 
-async function mac(secret: Secret, address: string, id: string, nonce: string, expiry: string): Promise<string> {
-  const bytes = await purposeMac(secret, "tag", [address.toLowerCase(), id, nonce, expiry]);
+async function mac(key: CryptoKey, address: string, id: string, nonce: string, expiry: string): Promise<string> {
+  const bytes = await fieldsMac(key, [address.toLowerCase(), id, nonce, expiry]);
   return base32(bytes.subarray(0, 16));
 }

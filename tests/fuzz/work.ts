@@ -51,7 +51,7 @@ const COSTS: [owner: Built, names: string[], cost: (self: never, given: never[],
   [
     String.prototype as unknown as Built,
     ["lastIndexOf"],
-    (self: string, _, said: number) => self.length - Math.max(said, 0),
+    (self: string, [, from = self.length], said: number) => Math.min(from, self.length) - Math.max(said, 0),
   ],
   // A slice is a view, until it is looked at.
   [TYPED, ["indexOf"], (self: Uint8Array, [, from = 0], said: number) => (said < 0 ? self.length : said) - from],

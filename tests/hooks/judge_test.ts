@@ -489,15 +489,12 @@ Deno.test("the Message-ID of what is returned is the first one in the body", { p
   }
   good("Message-ID: <1@a>\nMessage-ID: <2@a>\n", "1@a");
   good("X-Message-ID: <1@a>\nMessage-ID: <2@a>\n", "2@a");
-  for (
-    const none of [
-      "",
-      "Message-ID: 1@a\n",
-      "Message-ID: <>\n",
-      "Message-ID: <a b>\n",
-      `${" ".repeat(17)}Message-ID: <1@a>`,
-    ]
-  ) {
+  good("References: <1@a> <2@a>\nX-Message-ID: <3@a>\n\nMessage-ID: <4@a>\n", "4@a");
+  good("References: <1@a> <2@a>\n", "2@a");
+  good("Message-ID: 1@a\n", "1@a");
+  good("Message-ID: <a b>\n", "ab");
+  good(`${" ".repeat(17)}Message-ID: <1@a>`, "1@a");
+  for (const none of ["", "Message-ID: <>\n", "Message-ID:\nSubject: <1@a>\n", "My-Message-IDs: <1@a>\n"]) {
     good(none, undefined);
   }
 });

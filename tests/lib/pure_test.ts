@@ -67,6 +67,18 @@ const USES: Record<string, () => Promise<void>> = {
     assert.equal(signedMessageId("<1@x> (c)"), "<1@x> (c)");
     assert.equal(bareMessageId("=?utf-8?b?PDFAeD4=?="), "1@x");
   },
+  async html() {
+    const { htmlToText } = await import("../../lib/html.ts");
+    assert.equal(htmlToText("<p>a&lt;b&#233;<br>\nc"), "a<b\xc3\xa9\nc");
+  },
+  async encodings() {
+    const { textsIn } = await import("../../lib/encodings.ts");
+    assert.deepEqual([...textsIn("a=3Db\r\n")].map(({ text }) => text), ["a=3Db\n", "a=b\n"]);
+  },
+  async header_block() {
+    const { Blocks } = await import("../../lib/header_block.ts");
+    assert.deepEqual(new Blocks("a\n\nb\nc\n\nd").around(3, 4), { top: 3, bottom: 6, fields: 1 });
+  },
   async nearest() {
     const { nearest } = await import("../../lib/nearest.ts");
     assert.equal(nearest("sendre", ["mixed", "sender"]), "sender");

@@ -22,7 +22,7 @@ const MAY: Record<string, readonly string[]> = {
 };
 
 /** Loaded late, by `import("…")`: these may have Node's modules, which would double the start of all others. */
-const LATE = ["transport/smtp/md5.ts"];
+const LATE = ["transport/smtp/md5.ts", "hooks/tail.ts"];
 
 /** The one file of lib that may touch `Deno`. */
 const HOST = "lib/host.ts";

@@ -1,0 +1,16 @@
+/** What of a message is looked at: its beginning, and of a bounce that comes as a file also its end. */
+import type { Input } from "../lib/host.ts";
+import type { Delivery } from "./delivery.ts";
+import { isBounceSender } from "./judge.ts";
+
+/** The part of a delivery that is read from the message. */
+export type Content = Pick<Delivery, "header" | "prefix" | "bodyStart" | "cut" | "whole" | "tail" | "unread">;
+
+/** Reads the end of the message only where a returned header is looked for. */
+export async function contentOf(input: Input, sender: Delivery["sender"]): Promise<Content> {
+  const { prefix, whole, head: { header, bodyStart, cut = false } } = input;
+  const content = { header, prefix, bodyStart, cut, whole };
+  if (whole) return { ...content, unread: false };
+  const end = isBounceSender(sender) ? (await import("./tail.ts")).readTail(input.from, prefix.length) : undefined;
+  return end === undefined ? { ...content, unread: true } : { ...content, tail: end.bytes, unread: end.gap };
+}

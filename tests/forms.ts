@@ -1,0 +1,157 @@
+/** The forms in which gateways, mail programs and ticket systems show a returned message. Binary strings, LF. */
+import { quotedPrintable } from "./bounces.ts";
+
+const lines = (text: string, change: (line: string) => string): string => text.split("\n").map(change).join("\n");
+const escaped = (text: string): string => text.replace(/[&<>]/g, (char) => `&#${char.charCodeAt(0)};`);
+const named = (text: string): string =>
+  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
+
+/** Base64 in lines of this length. */
+export const base64 = (text: string, length = 76): string =>
+  btoa(text).replace(new RegExp(`.{${length}}`, "g"), "$&\n") + "\n";
+
+/** Lines that are longer are cut there, also within a word. */
+export function hardWrap(text: string, column: number, indent = ""): string {
+  return lines(text, (line) => {
+    const pieces = [line.slice(0, column)];
+    for (let at = column; at < line.length; at += column) pieces.push(line.slice(at, at + column));
+    return pieces.join(`\n${indent}`);
+  });
+}
+
+const utf16 = (text: string, big: boolean): string => [...text].map((char) => big ? `\0${char}` : `${char}\0`).join("");
+
+/** What is done to each body, by name. */
+export const FORMS: Record<string, (body: string) => string> = {
+  "as it is": (body) => body,
+  "with CRLF": (body) => body.replaceAll("\n", "\r\n"),
+  "with bare CR": (body) => body.replaceAll("\n", "\r"),
+  "with another case": (body) => body.replace(/^(x-msgauth|message-id):/gim, (name) => name.toUpperCase()),
+  "with the value folded away": (body) => body.replaceAll(": v1.", ":\n v1.").replace(/^(message-id):/gim, "$1:\n\t"),
+
+  // A space before the colon, or markup around the name
+  "with a space before the colon": (body) => body.replace(/^([\w-]+):/gm, "$1 :"),
+  "with a tab before the colon": (body) => body.replace(/^([\w-]+):/gm, "$1\t:"),
+  "with names in bold": (body) => body.replace(/^([\w-]+):/gm, "*$1:*"),
+
+  // Quoting and indents
+  ...Object.fromEntries(
+    [
+      "> ",
+      ">",
+      ">> ",
+      "> > | ",
+      "* ",
+      "# ",
+      ": ",
+      "| ",
+      "- ",
+      "; ",
+      "%",
+      "\t",
+      " ".repeat(17),
+      " ".repeat(200),
+      "   * ",
+    ]
+      .map((prefix) => [`behind ${JSON.stringify(prefix)}`, (body: string) => lines(body, (line) => prefix + line)]),
+  ),
+  "quoted, empty lines not": (body) => lines(body, (line) => line === "" ? "" : `> ${line}`),
+  "quoted, empty lines without a space": (body) => lines(body, (line) => line === "" ? ">" : `> ${line}`),
+
+  // Empty lines
+  "with an empty line after every line": (body) => lines(body, (line) => `${line}\n`),
+  "with two empty lines after every line": (body) => lines(body, (line) => `${line}\n\n`),
+  "with CR CR LF": (body) => body.replaceAll("\n", "\r\r\n"),
+  "quoted, with an empty quoted line after every line": (body) => lines(body, (line) => `> ${line}\n> `),
+
+  // Hard wrapping
+  ...Object.fromEntries(
+    [10, 20, 33, 40, 47, 55, 60, 64, 65].flatMap((column) =>
+      ["", " ", "\t", "    ", "> ", "| ", "      > "].map((indent) => [
+        `wrapped at ${column}, behind ${JSON.stringify(indent)}`,
+        (body: string) => hardWrap(body, column, indent),
+      ])
+    ),
+  ),
+  "quoted, then wrapped": (body) => hardWrap(lines(body, (line) => `> ${line}`), 50),
+  "wrapped, then quoted": (body) => lines(hardWrap(body, 50), (line) => `> ${line}`),
+  "wrapped, with an empty line after every line": (body) => lines(hardWrap(body, 50), (line) => `${line}\n`),
+
+  // HTML
+  "HTML, <br>": (body) => `<html><body>${named(body).replaceAll("\n", "<br>")}</body></html>`,
+  "HTML, <br> and line ends": (body) => `<p>${named(body).replaceAll("\n", "<br>\n")}</p>`,
+  "HTML, <br/>": (body) => `<p>${named(body).replaceAll("\n", "<br/>")}</p>`,
+  "HTML, <BR />": (body) => `<P>${named(body).replaceAll("\n", "<BR />\r\n")}</P>`,
+  "HTML, <pre>": (body) => `<div class="x"><pre>${named(body)}</pre></div>`,
+  "HTML, <pre> with <br>": (body) => `<pre>${named(body).replaceAll("\n", "<br>\n")}</pre>`,
+  "HTML, <p> per line": (body) => lines(named(body), (line) => `<p class="MsoNormal">${line}</p>`),
+  "HTML, <p> per line, on one line": (body) => lines(named(body), (line) => `<p>${line}</p>`).replaceAll("\n", ""),
+  "HTML, <div> per line": (body) => lines(named(body), (line) => `<div>${line || "<br>"}</div>\n`),
+  "HTML, <li> per line": (body) => `<ul>${lines(named(body), (line) => `<li>${line}`)}</ul>`,
+  "HTML, a table": (body) =>
+    lines(named(body), (line) => `<tr><td>${line.replace(/^([\w-]+:)/, "<b>$1</b></td><td>")}</td></tr>`),
+  "HTML, &nbsp;": (body) =>
+    lines(named(body), (line) => `&nbsp;&nbsp;${line.replaceAll(" ", "&nbsp;")}<br>`).replaceAll("\n", ""),
+  "HTML, numbers": (body) => escaped(body).replaceAll("\n", "<br>"),
+  "HTML, hexadecimal numbers": (body) =>
+    body.replace(/[<>@:]/g, (char) => `&#x${char.charCodeAt(0).toString(16)};`).replaceAll("\n", "<br>"),
+  "HTML, escaped twice": (body) => named(named(body)).replaceAll("\n", "<br>"),
+  "HTML, addresses as links": (body) =>
+    named(body).replace(/[\w.+-]+@[\w.-]+/g, (one) => `<a href="mailto:${one}">${one}</a>`).replaceAll("\n", "<br>\n"),
+  "HTML, brackets not escaped": (body) => `<p>${body.replaceAll("\n", "<br>\n")}</p>`,
+  "HTML, names in bold": (body) => lines(named(body), (line) => line.replace(/^([\w-]+:)/, "<b>$1</b>") + "<br>"),
+  "HTML entities in plain text": named,
+
+  // UTF-16
+  "UTF-16LE": (body) => utf16(body, false),
+  "UTF-16BE": (body) => utf16(body, true),
+  "UTF-16LE with a byte order mark": (body) => `\xff\xfe${utf16(body, false)}`,
+  "UTF-16BE with a byte order mark": (body) => `\xfe\xff${utf16(body, true)}`,
+  "UTF-16LE with CRLF": (body) => utf16(body.replaceAll("\n", "\r\n"), false),
+
+  // Encodings
+  "quoted-printable": quotedPrintable,
+  "quoted-printable of CRLF": (body) => quotedPrintable(body).replaceAll("\n", "\r\n"),
+  base64,
+  "base64 of CRLF": (body) => base64(body.replaceAll("\n", "\r\n")),
+  "base64 in short lines": (body) => base64(body, 40),
+  "base64 in one line": (body) => `${btoa(body)}\n`,
+  "base64, quoted": (body) => lines(base64(body), (line) => `> ${line}`),
+  "base64, indented": (body) => lines(base64(body), (line) => `    ${line}`),
+};
+
+const then = (...names: string[]) => (body: string) => names.reduce((text, name) => FORMS[name]!(text), body);
+
+/** One form after the other, the first one first. */
+export const COMBINED: Record<string, (body: string) => string> = Object.fromEntries(
+  [
+    ["HTML, <br>", "quoted-printable"],
+    ["HTML, <pre>", "quoted-printable"],
+    ["HTML, <p> per line", "quoted-printable of CRLF"],
+    ["HTML, <br>", "base64"],
+    ["HTML, <div> per line", "base64"],
+    ["HTML, &nbsp;", "UTF-16LE"],
+    ["HTML, &nbsp;", "UTF-16LE", "base64"],
+    ["UTF-16LE with a byte order mark", "base64"],
+    ["UTF-16BE with a byte order mark", "base64"],
+    ["UTF-16LE with CRLF", "base64 of CRLF"],
+    ["UTF-16BE", "base64 in one line"],
+    ["quoted-printable", "base64"],
+    ["base64", "base64"],
+    ["base64", "quoted-printable"],
+    ['behind "> "', "quoted-printable"],
+    ['behind "> "', "base64"],
+    ['behind "* "', 'behind "> "'],
+    ["with a space before the colon", 'behind "> "'],
+    ["with an empty line after every line", "quoted-printable"],
+    ["with an empty line after every line", 'behind "| "'],
+    ['wrapped at 40, behind "> "', "base64"],
+    ['wrapped at 40, behind ""', "quoted-printable"],
+    ['wrapped at 55, behind ""', 'behind "# "'],
+    ['behind "> "', "HTML, <br>"],
+    ['behind "> "', "HTML, <p> per line"],
+    ["HTML, <br> and line ends", 'behind "> "'],
+    ["with CRLF", "quoted-printable"],
+    ["quoted-printable", "with CRLF"],
+  ].map((names) => [names.join(", then "), then(...names)]),
+);
