@@ -107,7 +107,7 @@ export async function keep(verdict: Verdict, scene: Scene): Promise<Ended> {
 async function arrived(verdict: Verdict, scene: Scene) {
   const lines = [await qmailLine("RPLINE", scene), await qmailLine("DTLINE", scene)];
   const head = printHead(withResult(scene.delivery.header, verdict), scene.delivery.cut);
-  return { head: concat(...lines, head), body: scene.body() };
+  return { head: concat(...lines, head), body: scene.body(), whole: scene.delivery.whole };
 }
 
 /** RPLINE and DTLINE, bytes as they are, if they are one line each. */
@@ -144,7 +144,7 @@ async function forward(verdict: Verdict, identity: Identity, scene: Scene): Prom
   const handover = { sender: person ?? own, recipients: [identity.address], dsn: {} };
   const head = concat(await qmailLine("DTLINE", scene), printHead(header, delivery.cut));
   try {
-    await handOver(settings, handover, { head, body: scene.body() }, scene.stop);
+    await handOver(settings, handover, { head, body: scene.body(), whole: delivery.whole }, scene.stop);
   } catch (error) {
     // Of a longer message what was sent cannot be read again.
     if (!isPermanent(error) || delivery.whole !== true) throw error;

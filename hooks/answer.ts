@@ -9,6 +9,7 @@ import { parseAddress } from "../lib/address.ts";
 import { type Identity, identityName } from "../lib/identity.ts";
 import { field, type Header, type Message, printHead } from "../lib/message.ts";
 import { claimToken, settleToken } from "../state/pymsgauth.ts";
+import { checkLauncher } from "../transport/commit.ts";
 import { handOver } from "../transport/handover.ts";
 import { Rejected } from "../transport/rejected.ts";
 import { Fail } from "../lib/fail.ts";
@@ -49,6 +50,7 @@ async function claim(
   spends: Answer["spends"],
   { ledger, settings }: Scene,
 ): Promise<((answered: boolean) => Promise<void> | void) | undefined> {
+  checkLauncher();
   if ("token" in spends) {
     const folder = settings.tag.pymsgauth;
     return claimToken(folder, spends.token) ? (answered) => settleToken(folder, spends.token, answered) : undefined;
@@ -68,7 +70,7 @@ function compose({ form, inReplyTo }: Answer, identity: Identity, now: Date): Me
     ...(inReplyTo === undefined ? [] : [field("In-Reply-To", inReplyTo)]),
     ...(form.autoSubmitted ? [field("Auto-Submitted", "auto-replied")] : []),
   ];
-  return { head: printHead(header), body: text(form.body) };
+  return { head: printHead(header), body: text(form.body), whole: true };
 }
 
 async function* text(body: string): AsyncGenerator<Uint8Array> {

@@ -13,6 +13,8 @@ import { type Head, parseHead } from "./message.ts";
 export const HEADER_LIMIT = 1024 * 1024;
 /** What a hook looks into: header and beginning of the body. */
 export const PREFIX_LIMIT = 256 * 1024;
+/** What a pipe takes at once. */
+export const PIPE_BYTES = 64 * 1024;
 /** Longest settings or key file. */
 const FILE_LIMIT = 256 * 1024;
 /** One buffer for all reading: memory for 1 GB is that for 1 KB. */
@@ -138,6 +140,7 @@ export async function envBytes(name: string): Promise<Bytes | undefined> {
     return value === undefined ? undefined : new TextEncoder().encode(value);
   } catch {
     try {
+      childEnvironment();
       const { code, stdout } = await new Deno.Command(PRINTENV, { args: [name], stderr: "null" }).output();
       if (code === 0) return new Uint8Array(stdout.subarray(0, -1));
     } catch {
@@ -351,10 +354,30 @@ export function checkArguments(args: readonly string[]): void {
   }
 }
 
-/** The environment, less the variables that would change what a mail program does with our arguments. */
-export function cleanEnvironment(): Record<string, string> {
+/** Holds the launcher's process id: it is the parent of this process for as long as it lives. */
+export const LAUNCHER = "COUNTERSIGN_LAUNCHER";
+
+/**
+ * The environment for a program that we run, less what was meant for us alone.
+ *
+ * Variables of the dynamic linker are removed from our own as well: with limited permissions Deno starts no program
+ * while one is set, whatever its value.
+ */
+export function childEnvironment(): Record<string, string> {
   const all = Deno.env.toObject();
+  for (const name of Object.keys(all)) {
+    if (!/^(?:LD|DYLD)_/.test(name)) continue;
+    Deno.env.delete(name);
+    delete all[name];
+  }
   if (all.DENO_DIR?.endsWith("/countersign/cache")) delete all.DENO_DIR; // a launcher's, of no use to others
+  delete all[LAUNCHER];
+  return all;
+}
+
+/** The same, less the variables that would change what a mail program does with our arguments. */
+export function cleanEnvironment(): Record<string, string> {
+  const all = childEnvironment();
   for (const name of Object.keys(all)) {
     if (
       /^(QMAIL(INJECT|USER|HOST|NAME|SUSER|SHOST|IDHOST|DEFAULTDOMAIN|DEFAULTHOST|PLUSDOMAIN|MFTFILE|RCPTS)|MAIL(USER|HOST|NAME)|NULLMAILER_.*)$/

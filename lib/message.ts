@@ -30,6 +30,8 @@ export interface Message {
   readonly size?: number;
   /** The body, in pieces that are good until the next one is asked for. */
   readonly body: AsyncIterable<Uint8Array>;
+  /** Has all of it been read, so that the body keeps nobody waiting? */
+  readonly whole?: boolean | undefined;
 }
 
 const NAME = /^([!-9;-~]+)[ \t]*:/;

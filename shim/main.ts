@@ -64,7 +64,8 @@ async function send(call: SendCall): Promise<number> {
   const settings = host.loadSettings(host.configFile());
   const identities = host.loadIdentities(settings);
   const now = new Date();
-  const input = await host.readInput(settings.challenge.answer ? BODY_WANTED : 0, true);
+  // A message that fits into a pipe is read to its end, so that nobody gets a part of it if this process is killed.
+  const input = await host.readInput(Math.max(BODY_WANTED, host.PIPE_BYTES), true);
   const mailboxLine = input.head.headStart > 0;
   const planned = await plan(call, input.head.header, { settings, identities, now, mailboxLine });
   const begun = input.prefix.subarray(input.head.bodyStart);
@@ -75,7 +76,7 @@ async function send(call: SendCall): Promise<number> {
   const event = { ...describe(planned, settings), forgotten };
   try {
     const head = printHead(planned.header);
-    const message = { head, body, ...(input.whole && { size: sizeWithCrlf(concat(head, begun)) }) };
+    const message = { head, body, whole: input.whole, ...(input.whole && { size: sizeWithCrlf(concat(head, begun)) }) };
     const route = await handOver(settings, planned.handover, message, stop);
     host.log(settings, { ...event, route, result: "sent" });
     await tidy(settings, now);
@@ -116,7 +117,11 @@ async function runReal(what: string, args: readonly string[]): Promise<number> {
     throw new Fail("usage", `Option ${what} needs the real sendmail: set transport.real in ${place.file}`);
   }
   const [program, ...first] = real;
-  const options = { args: [...first, ...args], env: { [LOOP_MARK]: "1" } };
+  const options = {
+    args: [...first, ...args],
+    clearEnv: true,
+    env: { ...host.childEnvironment(), [LOOP_MARK]: "1" },
+  };
   const inherit = { stdin: "inherit", stdout: "inherit", stderr: "inherit" } as const;
   try {
     return (await new Deno.Command(program!, { ...options, ...inherit }).spawn().status).code;

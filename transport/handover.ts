@@ -5,6 +5,7 @@ import type { Settings } from "../lib/config.ts";
 import { Fail, reason } from "../lib/fail.ts";
 import { cleanEnvironment } from "../lib/host.ts";
 import type { Message } from "../lib/message.ts";
+import { checkLauncher } from "./commit.ts";
 import { inject } from "./injector.ts";
 import { deliverToMaildir } from "./maildir.ts";
 import { argumentsFor, type Handover, inspectorFor, statusFor } from "./presets.ts";
@@ -43,7 +44,7 @@ export async function handOver(
   }
   // Most messages leave through a program and need nothing of it.
   if (settings.via === "smtp") {
-    return await (await import("./smtp.ts")).submit(settings, handover, message, signal);
+    return await (await import("./smtp.ts")).submit(settings, handover, message, signal, checkLauncher);
   }
   const argv = argumentsFor(settings.preset, settings.command, handover);
   const environment = cleanEnvironment();

@@ -6,8 +6,10 @@
  * a whole one. Only SIGKILL of our own self leaves us no time for that; with a
  * spool the program does not start before the message is whole.
  */
+import { concat } from "../lib/bytes.ts";
 import { Fail, orLater, reason, show } from "../lib/fail.ts";
 import type { Message } from "../lib/message.ts";
+import { checkLauncher } from "./commit.ts";
 import { spawnSpooled, UNNAMED } from "./spool.ts";
 
 /** A program to be run, and for how long. */
@@ -63,6 +65,9 @@ export interface Ended {
  */
 export async function inject(call: Call, message: Message): Promise<Ended> {
   const name = call.argv[0]!;
+  // Killed between starting it and the first write, we have sent an empty message: all that can be done is done before.
+  const whole = call.spool === undefined && message.whole;
+  const [given, inspect] = whole ? [await inOnePiece(message, call.inspect)] : [message, call.inspect];
   const child = call.spool === undefined ? spawn(call) : await spawnSpooled(call.spool, call, message);
   const said = new Tail(child.stderr);
   const ended = child.status;
@@ -76,12 +81,12 @@ export async function inject(call: Call, message: Message): Promise<Ended> {
   const late = () => stop.reject(new Fail("temporary", `${name} took longer than ${call.timeout} s and was killed`));
   clock?.addEventListener("abort", late);
   try {
-    let whole = false;
+    let taken = false;
     try {
-      const written = child.stdin ? write(child.stdin.getWriter(), message, call.inspect) : Promise.resolve(true);
+      const written = child.stdin ? write(child.stdin.getWriter(), given, inspect) : Promise.resolve(true);
       // A grandchild may hold the pipe of a program that has ended: then nobody will ever say that it is broken.
       const orphaned = ended.then(() => after(SETTLE)).then(() => false);
-      whole = await Promise.race([written, stop.promise, orphaned]);
+      taken = await Promise.race([written, stop.promise, orphaned]);
     } catch (error) {
       await kill(child);
       throw error;
@@ -95,7 +100,7 @@ export async function inject(call: Call, message: Message): Promise<Ended> {
     });
     if (status.signal !== null) throw new Fail("temporary", `${name} was killed by ${status.signal}`);
     const line = status.code === 0 ? "" : await said.line();
-    if (!whole && status.code === 0) {
+    if (!taken && status.code === 0) {
       throw new Fail("temporary", `${name} ended with success but did not read the whole message`);
     }
     return { code: status.code, said: line };
@@ -159,6 +164,16 @@ export function after(milliseconds: number): Promise<undefined> {
   return promise;
 }
 
+/** A message that has been read, so that the program can get it with one write. */
+async function inOnePiece({ head, body }: Message, inspect: Call["inspect"]): Promise<Message> {
+  const parts = [head];
+  for await (const chunk of body) parts.push(chunk.slice()); // the next is read into the same place
+  for (const part of parts) inspect?.(part);
+  return { head: concat(...parts), body: nothing() };
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
+
 /** Writes everything and closes. False when the program closed its input first: its status says why. */
 async function write(
   writer: WritableStreamDefaultWriter<Uint8Array>,
@@ -179,6 +194,7 @@ async function write(
   for await (const chunk of message.body) {
     if (!await put(chunk)) return false;
   }
+  checkLauncher();
   try {
     await writer.close();
   } catch {

@@ -1,6 +1,8 @@
 /** Delivery into a maildir as maildir(5) has it: tmp, fsync, link to new. */
 import { Fail, reason } from "../lib/fail.ts";
 import type { Message } from "../lib/message.ts";
+import { checkLauncher } from "./commit.ts";
+import { Rejected } from "./rejected.ts";
 
 /**
  * Writes a message into a maildir; when this returns it is on the disk.
@@ -19,11 +21,14 @@ export async function deliverToMaildir(maildir: string, message: Message): Promi
   try {
     makeMaildir(maildir);
     await write(temporary, message);
+    checkLauncher();
     Deno.linkSync(temporary, final);
     linked = true;
     syncFolder(`${maildir}/new`);
+    checkLauncher(); // to reach the disk took time
   } catch (error) {
     if (linked) remove(final); // Or trying again would deliver it twice.
+    if (error instanceof Rejected) throw error;
     throw new Fail("temporary", `Maildir ${maildir} does not take the message: ${reason(error)}`, { cause: error });
   } finally {
     remove(temporary);

@@ -10,6 +10,7 @@
 import { Fail, orLater, reason, show } from "../lib/fail.ts";
 import type { Message } from "../lib/message.ts";
 import { untilStopped } from "../lib/stop.ts";
+import { checkLauncher } from "./commit.ts";
 import type { Call, Running } from "./injector.ts";
 import { writeAll } from "./maildir.ts";
 
@@ -99,6 +100,7 @@ async function spawnOn(input: number, { argv, environment }: Call, { spawn }: No
   };
   globalThis.addEventListener("unhandledrejection", unnamed);
   status.finally(() => globalThis.removeEventListener("unhandledrejection", unnamed));
+  checkLauncher();
   try {
     const child = spawn(program!, args, { env: environment, stdio: [input, "ignore", "pipe"], detached: true });
     child.once("exit", (code, signal) => resolve({ code: code ?? 1, signal }));

@@ -157,6 +157,9 @@ forward() {
   hit=1
   [ -z "$child" ] || kill -s TERM "$child" 2>/dev/null
 }
+# Before it delivers, the program makes sure that we are still there to say so.
+COUNTERSIGN_LAUNCHER=$$
+export COUNTERSIGN_LAUNCHER
 trap forward TERM INT HUP QUIT ALRM USR1 USR2 PIPE XCPU VTALRM
 set -- $reset "$deno" run -q --no-prompt @FLAGS@ --allow-env --allow-sys=uid "$@"
 if [ -n "$blocked" ]; then # a signal is seen only when all is over, but the status is true

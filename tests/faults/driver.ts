@@ -5,6 +5,7 @@
  * The jobs come in a file, the results go out as JSON lines. Deno.args: the file.
  */
 import { incoming } from "../../hooks/incoming.ts";
+import { LAUNCHER } from "../../lib/host.ts";
 import { shim } from "../../shim/main.ts";
 
 /** What happens in place of a step, or before it. */
@@ -16,6 +17,7 @@ export type Fault =
   | "readonly"
   | "io"
   | "short"
+  | "orphan"
   | `remove ${string}`
   | `cut ${string}`;
 
@@ -29,6 +31,8 @@ export interface Job {
   readonly env?: Readonly<Record<string, string>>;
   /** Files that are written before, below HOME. */
   readonly files?: Readonly<Record<string, string>>;
+  /** A folder below HOME that is removed before, so that each run takes the same steps. */
+  readonly without?: string;
   /** Step, from 0, and what happens there; none: only counting. */
   readonly fault?: readonly [step: number, what: Fault];
   /** Milliseconds since 1970 that the clock says, at the step of the fault and after. */
@@ -43,6 +47,7 @@ export interface Result {
 }
 
 const real = { kill: Deno.kill, remove: Deno.removeSync, write: Deno.writeTextFileSync, chmod: Deno.chmodSync };
+const rmdir = (path: string) => real.remove(path, { recursive: true });
 const readText = Deno.readTextFileSync;
 const makeFolder = Deno.mkdirSync;
 const truncate = Deno.truncateSync;
@@ -68,6 +73,8 @@ function step(name: string): boolean {
   if (job.clock !== undefined) return false;
   if (what === "kill") real.kill(Deno.pid, "SIGKILL");
   if (what === "term") real.kill(Deno.pid, "SIGTERM");
+  // As if the launcher had just been killed: its process is not our parent any more.
+  if (what === "orphan") Deno.env.set(LAUNCHER, String(Deno.pid));
   const [verb, path] = what.split(" ");
   if (verb === "remove") real.remove(path!, { recursive: true });
   if (verb === "cut") truncate(path!, 20);
@@ -149,11 +156,13 @@ const jobs: Job[] = JSON.parse(readText(Deno.args[0]!));
 Deno.stderr.writeSync = (bytes) => bytes.length; // what is said is not looked at here
 for (const next of jobs) {
   job = { ...next, fault: undefined } as unknown as Job;
+  if (next.without !== undefined) rmdir(`${home}/${next.without}`);
   for (const [name, text] of Object.entries(next.files ?? {})) {
     makeFolder.call(Deno, `${home}/${name}`.replace(/\/[^/]*$/, ""), { recursive: true });
     real.write(`${home}/${name}`, text, { mode: 0o600 });
     real.chmod(`${home}/${name}`, 0o600);
   }
+  Deno.env.set(LAUNCHER, String(Deno.ppid));
   for (const [name, value] of Object.entries(next.env ?? {})) Deno.env.set(name, value);
   Object.defineProperty(Deno, "stdin", { value: source(next.input), configurable: true });
   [steps, full, job] = [[], false, next];
