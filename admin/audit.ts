@@ -13,7 +13,7 @@ import { auditPage } from "./audit/page.ts";
 import { RecentCount } from "./audit/passed.ts";
 import { Progress } from "./audit/progress.ts";
 import { auditText } from "./audit/report.ts";
-import { returnsSent } from "./audit/returned.ts";
+import { returnsSent, sentId } from "./audit/returned.ts";
 import { audited, type Judged, type Kind, Tally } from "./audit/tally.ts";
 import { json, say } from "./terminal.ts";
 
@@ -147,7 +147,8 @@ class Scan {
     const turns = new Turns(this.#stop, () => this.#progress.show(this.tally.done, this.sent.size, "sent messages"));
     for (const letter of letters([path], this.tally)) {
       this.#look(letter, false);
-      if (places.idEnd > places.idStart) this.sent.add(letter.bytes.subarray(places.idStart, places.idEnd));
+      const id = sentId(letter.bytes, letter.whole, places.idStart, places.idEnd);
+      if (id !== undefined) this.sent.add(id);
       if (this.#recent !== undefined) await this.#recent.add(letter);
       if (turns.due() && !await turns.take()) break;
     }
@@ -196,7 +197,7 @@ class Scan {
       whole,
       sender: senderOfLine(prefix, lineEnd),
       now,
-      // lib/tag.ts's form: what stands between the brackets.
+      // In the form of bareMessageId().
       sent: (ids: readonly string[]) => ids.some((id) => this.sent.has(textToBinary(id))),
     };
     const seen = await this.#hook.judgePast(past, this.#own.settings, this.#own.identities);

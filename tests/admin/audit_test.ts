@@ -162,6 +162,13 @@ const one: [string, string, string][] = [
   ],
   ["it is in quoted-printable", top("") + qsbmf(GREG, quotedPrintable("Message-ID: <se=nt@example.org>\n")), "genuine"],
   ["it has no brackets", top("") + qsbmf(GREG, "Message-ID: sent1@example.org\n"), "genuine"],
+  ["it is in base64", top("") + qsbmf(GREG, `${btoa(returning("sent1@example.org"))}\n`), "genuine"],
+  ["it is in HTML", top("") + qsbmf(GREG, "<p>Message-ID: &lt;sent1@example.org&gt;<br>To: x</p>\n"), "genuine"],
+  ["it was an encoded word", top("") + qsbmf(GREG, "Message-ID: =?utf-8?q?=3Csent3=40x=3E?=\n"), "genuine"],
+  ["it was that, and is decoded", top("") + qsbmf(GREG, "Message-ID: <sent3@x>\n"), "genuine"],
+  ["it was folded", top("") + qsbmf(GREG, "Message-ID: <sent4\n @x>\n"), "genuine"],
+  ["it was folded in another place", top("") + qsbmf(GREG, "Message-ID: <sent4@\n x>\n"), "genuine"],
+  ["it had no brackets", top("") + qsbmf(GREG, "Message-ID: <sent 5>\n"), "genuine"],
   ["it stands in the outer header only", `${top("")}Message-ID: <sent1@example.org>\n${qsbmf(GREG, "x")}`, "forged"],
   ["it is a part of ours", top("") + qsbmf(GREG, "Message-ID: <ent1@example.org>\n"), "forged"],
   [
@@ -188,6 +195,9 @@ for (const [what, mail, kind] of one) {
     home.write("box/1.eml", mail);
     home.write("Sent/1.eml", returning("sent1@example.org"));
     home.write("Sent/2.eml", returning("se=nt@example.org"));
+    home.write("Sent/3.eml", "Message-ID: =?utf-8?q?=3Csent3=40x=3E?=\n\n");
+    home.write("Sent/4.eml", "Message-ID: <sent4\n @x>\n\n");
+    home.write("Sent/5.eml", "Message-ID: sent 5\n\n");
     const audit = await run(home, "box", "--sent", "Sent");
     assert.deepEqual([found(audit), audit.unreadable], [{ [kind]: 1 }, { count: 0, files: [] }]);
   });
