@@ -14,7 +14,7 @@ import { parseHead } from "../../lib/message.ts";
 import { STAMP_CYCLE } from "../../lib/srs.ts";
 import { plan } from "../../shim/plan.ts";
 import { need } from "../programs/need.ts";
-import { ROOT, SECRET } from "../rig.ts";
+import { qsbmf, ROOT, SECRET } from "../rig.ts";
 import type { Job } from "./driver.ts";
 import { BODY, CONFIG, Ground, isTagged, KEYS, letter, STATE } from "./ground.ts";
 
@@ -154,4 +154,38 @@ Deno.test("a clock that jumps at any step of the shim: whole and once", async ()
     const log = home.read(`${STATE}/log`).trimEnd().split("\n").at(-1)!;
     assert.equal(/ scheme=plain .* error="No key of greg@example\.org can sign: /.test(log), !signed, log);
   }
+});
+
+(await need("faketime"))("a bounce under a real clock that is wrong is never filed for want of a key", async () => {
+  using home = new Ground();
+  const inbox = `[incoming]\ninbox = "~/Maildir"\nspam = "~/Maildir/.Spam"\n`;
+  home.write(CONFIG, home.config("", inbox));
+  const to = "late@example.net";
+  const deno = ["deno", "run", "-q", "--frozen", "-A", "--config", `${ROOT}/deno.json`];
+  assert.equal((await home.run([...deno, `${ROOT}/shim/main.ts`, "shim", to], letter(to))).code, 0);
+  const [mail = ""] = home.taken(to);
+  const unsigned = mail.replace(/^X-Msgauth: .*\n/m, "").replace(/^Message-ID: .*$/m, "Message-ID: <no@example.org>");
+  const now = Date.now();
+  /** [clock, message, status, result] */
+  const rows: [number, string, number, string][] = [
+    [now, mail, 99, "genuine"],
+    [now, unsigned, 99, "forged"],
+    [now - 365 * DAY, mail, 75, ""], // the key is dated in the future: the message waits
+    [now - 365 * DAY, unsigned, 75, ""],
+    [DAY, mail, 75, ""],
+    [now + 801 * DAY, mail, 99, "unjudged"], // the key is too old
+    [Date.UTC(2038, 0, 19, 3, 14, 8), unsigned, 99, "unjudged"],
+  ];
+  for (const [time, original, status, result] of rows) {
+    const date = new Date(time).toISOString().slice(0, 19).replace("T", " ");
+    const before = home.read(`${STATE}/log`);
+    const argv = ["/usr/bin/faketime", date, ...deno, `${ROOT}/hooks/incoming.ts`, "incoming"];
+    const args = ["--sender", "", "--recipient", "greg@example.org", "--maildir", `${home.path}/Maildir`];
+    const env = { SENDER: "", RECIPIENT: "greg@example.org" };
+    const { code, stderr } = await home.run([...argv, ...args], qsbmf("greg@example.org", original), env);
+    assert.equal(code, status, `${date}: ${stderr}`);
+    const log = home.read(`${STATE}/log`).slice(before.length);
+    assert.equal(/ result=(\w+)/.exec(log)?.[1] ?? "", result, `${date}: ${log}`);
+  }
+  assert.deepEqual([home.mails("Maildir").length, home.mails("Maildir/.Spam").length], [3, 1]);
 });

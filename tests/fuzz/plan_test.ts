@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { formatAddress } from "../../lib/address.ts";
-import { binary, unbinary } from "../../lib/bytes.ts";
-import { parseHead, printHead, value, values } from "../../lib/message.ts";
+import { binary, concat, unbinary } from "../../lib/bytes.ts";
+import { parseHead, printHead, values } from "../../lib/message.ts";
+import { messageIdBody } from "../../lib/message_id.ts";
+import { findOriginals } from "../../lib/original.ts";
 import { TAG_FIELD, verifyTag } from "../../lib/tag.ts";
 import { parseFlags } from "../../shim/flags.ts";
 import { plan } from "../../shim/plan.ts";
@@ -16,7 +18,11 @@ const pieces = piecesOf(
     "From: ",
     "To: ",
     "Bcc: ",
+    "Sender: ",
     "Resent-To: ",
+    "Resent-From: ",
+    "Resent-Message-ID: <r@x>",
+    "Return-Path: <x@y>",
     "Message-ID: ",
     "Subject: ",
     "Date: x",
@@ -26,6 +32,10 @@ const pieces = piecesOf(
     "Joe <JOE@Example.Net>",
     "eve@example.com",
     "<1@x>",
+    "=?utf-8?q?<1@x>?=",
+    "<<",
+    "1@x",
+    "(c) ",
     ", ",
     "\n",
     "\n",
@@ -72,17 +82,42 @@ fuzz(
     assert.deepEqual(parseHead(printed, true), { header: planned.header, headStart: 0, bodyStart: printed.length });
     assert.ok(!planned.header.some(({ name }) => /^(?:resent-)?bcc$/i.test(name)));
     if (planned.identity === undefined) return;
-    // It is signed: then every author and the given sender is ours, and the tag is right.
     assert.notEqual(from, "eve@example.com");
     assert.notEqual(from, "<>");
+    const firstOf = (pattern: RegExp) => header.findIndex(({ name }) => pattern.test(name));
+    const relayed = firstOf(/^(?:received|delivered-to|return-path)$/i);
+    if (firstOf(/^(?:resent-.*|received|delivered-to)$/i) >= 0) {
+      // It is re-sent: by one of us, above everything that a server wrote, and no tag is added.
+      const resent = firstOf(/^resent-from$/i);
+      assert.ok(resent >= 0 && (relayed < 0 || resent < relayed), binary(printed));
+      assert.match(header[resent]!.raw, /joe@example\.net/i);
+      assert.deepEqual(values(planned.header, TAG_FIELD), values(header, TAG_FIELD));
+      return;
+    }
+    // It is signed: then every author, or the Sender of several, and the given sender is ours, and the tag is right.
+    const authors = firstOf(/^sender$/i) < 0 ? "From" : "Sender";
     assert.ok(
-      !values(planned.header, "From").some((one) => one.includes("eve@example.com") && !one.includes('"')),
+      !values(planned.header, authors).some((one) => one.includes("eve@example.com") && !/["(]/.test(one)) ||
+        (authors === "Sender" && !values(planned.header, "From").some((one) => one.includes("eve@example.com"))),
       binary(printed),
     );
     const [tag, ...more] = values(planned.header, TAG_FIELD);
     assert.equal(more.length, 0);
     const address = formatAddress(planned.identity.address);
     const secrets = { k1: planned.identity.keys[0]!.secret };
-    await verifyTag(tag!, address, value(planned.header, "Message-ID")!, { secrets, now });
+    const at = planned.header.findIndex(({ name }) => name === TAG_FIELD);
+    assert.match(planned.header[at - 1]!.name, /^message-id$/i, "the tag is directly below the Message-ID");
+    const id = planned.header[at - 1]!;
+    await verifyTag(tag!, address, messageIdBody(id), { secrets, now });
+    assert.deepEqual([planned.sent?.messageId, planned.sent?.signed], [messageIdBody(id), true]);
+    // Returned unchanged, it is recognised.
+    const front = "From: MAILER-DAEMON@example.com\n\n";
+    const bounce = concat(unbinary(`${front}Sorry.\n\n`), printed, unbinary("body\n"));
+    const recognised = await Promise.all(
+      [...findOriginals(bounce, front.length)].map((found) =>
+        verifyTag(found.tag, address, found.messageId, { secrets, now }).then(() => true, () => false)
+      ),
+    );
+    assert.ok(recognised.includes(true), binary(printed));
   },
 );
