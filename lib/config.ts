@@ -1,6 +1,7 @@
 /** The settings file: TOML in, checked settings out; everything wrong is named with its line. */
 import { parse, TomlDate, TomlError } from "smol-toml";
 import { Fail, reason, show } from "./fail.ts";
+import type { PlainLists } from "./lists.ts";
 import { convert, type Scheme, type Setting, SETTINGS } from "./settings.ts";
 
 /** Settings of one identity. */
@@ -25,6 +26,8 @@ export interface Settings {
   readonly sender: Scheme;
   readonly mixed: "plain" | "srs";
   readonly plain_lists: string;
+  /** What is in that file; there when the settings were loaded from theirs. */
+  readonly plainLists?: PlainLists;
   readonly domain: string;
   readonly state: string;
   readonly log_addresses: boolean;
@@ -113,14 +116,15 @@ export function parseConfig(text: string, place: Place): Settings {
 
   const table = (prefix: string, values: Record<string, unknown>, nth: number): Record<string, unknown> => {
     const line = (name: string) => lineOf(text, prefix, name, nth);
-    const own = SETTINGS.filter((setting) => tableOf(setting) === prefix);
+    const own = TABLES.get(prefix)!;
     for (const name of Object.keys(values)) {
-      const known = own.some((setting) => lastName(setting) === name) || (prefix === "" && isTable(name));
-      if (!known) throw wrong(line(name), `unknown setting ${prefix === "" ? name : `${prefix}.${name}`}`);
+      const isTable = prefix === "" && name !== "" && TABLES.has(name);
+      if (!own.has(name) && !isTable) {
+        throw wrong(line(name), `unknown setting ${prefix === "" ? name : `${prefix}.${name}`}`);
+      }
     }
     const out: Record<string, unknown> = {};
-    for (const setting of own) {
-      const name = lastName(setting);
+    for (const [name, setting] of own) {
       const present = Object.hasOwn(values, name);
       if (!present && setting.fallback === undefined) throw wrong(line(""), `${setting.name} is not set`);
       try {
@@ -136,7 +140,8 @@ export function parseConfig(text: string, place: Place): Settings {
   };
 
   const settings = table("", given, 0);
-  for (const prefix of new Set(SETTINGS.map(tableOf).filter((name) => name !== ""))) {
+  for (const prefix of TABLES.keys()) {
+    if (prefix === "") continue;
     const part = given[prefix];
     if (!REPEATED.includes(prefix)) {
       if (part !== undefined && !isRecord(part)) throw wrong(lineOf(text, "", prefix, 0), `${prefix} is not a table`);
@@ -161,21 +166,21 @@ function together(
   if (settings.identity.length === 0) {
     throw wrong("", "", 0, "no [[identity]]: say which addresses are yours");
   }
+  const addresses = new Set<string>();
+  const files = new Map<string, string>();
   for (const [nth, one] of settings.identity.entries()) {
-    for (const other of settings.identity.slice(0, nth)) {
-      if (other.address.toLowerCase() === one.address.toLowerCase()) {
-        throw wrong("identity", "address", nth, `identity.address ${show(one.address)} is there twice`);
-      }
-      // A shared key file would tie two addresses together for everybody who sees the key id.
-      if (other.keys === one.keys) {
-        throw wrong(
-          "identity",
-          "keys",
-          nth,
-          `identity.keys of ${one.address} is the file of ${other.address}: each identity has its own`,
-        );
-      }
+    const address = one.address.toLowerCase();
+    if (addresses.has(address)) {
+      throw wrong("identity", "address", nth, `identity.address ${show(one.address)} is there twice`);
     }
+    // A shared key file would tie two addresses together for everybody who sees the key id.
+    const other = files.get(one.keys);
+    if (other !== undefined) {
+      const what = `identity.keys of ${one.address} is the file of ${other}: each identity has its own`;
+      throw wrong("identity", "keys", nth, what);
+    }
+    addresses.add(address);
+    files.set(one.keys, one.address);
   }
   for (const [nth, one] of settings.identity.entries()) {
     if (one.srs_domain !== "" && one.srs_domain.toLowerCase() === one.address.split("@").at(-1)!.toLowerCase()) {
@@ -219,7 +224,10 @@ function smarthost(transport: Settings["transport"], wrong: (name: string, what:
 /** The table that a setting stands in; empty at the top. */
 export const tableOf = (setting: Setting): string => setting.name.includes(".") ? setting.name.split(".")[0]! : "";
 const lastName = (setting: Setting): string => setting.name.split(".").at(-1)!;
-const isTable = (name: string): boolean => SETTINGS.some((setting) => tableOf(setting) === name);
+/** The settings of each table, by their names in it. */
+const TABLES: ReadonlyMap<string, ReadonlyMap<string, Setting>> = new Map(
+  [...Map.groupBy(SETTINGS, tableOf)].map(([table, all]) => [table, new Map(all.map((one) => [lastName(one), one]))]),
+);
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 

@@ -5,7 +5,7 @@ import { Fail, orLater, provesMissing, reason, show } from "./fail.ts";
 import type { Identity } from "./identity.ts";
 import { parseAddress } from "./address.ts";
 import { type Key, parseKeys } from "./keys.ts";
-import { parseLists } from "./lists.ts";
+import { plainLists } from "./lists.ts";
 import { type Event, logLine } from "./log.ts";
 import { type Head, parseHead } from "./message.ts";
 
@@ -17,6 +17,8 @@ export const PREFIX_LIMIT = 256 * 1024;
 export const PIPE_BYTES = 64 * 1024;
 /** Longest settings or key file. */
 const FILE_LIMIT = 256 * 1024;
+/** Longest file of lists: some two million. */
+const LISTS_LIMIT = 64 * 1024 * 1024;
 /** One buffer for all reading: memory for 1 GB is that for 1 KB. */
 const CHUNK = 256 * 1024;
 const FILE_CHUNK = 64 * 1024;
@@ -214,18 +216,16 @@ function isFileOrNothing(path: string): boolean {
   }
 }
 
-/** Reads and checks the settings, the plain lists as their first rule. @throws {Fail} `config`, naming the file */
+/** Reads and checks the settings; the plain lists when they are first asked for. @throws {Fail} `config`, naming the file */
 export function loadSettings(place: { file: string; home: string }): Settings {
   // It names programs that we run: nobody else may write it.
   const settings = parseConfig(readOwn("Settings file", place.file, 0o002), place);
-  const to = parseLists(readPlainLists(settings), settings.plain_lists);
-  if (to.length === 0) return settings;
-  return { ...settings, rule: [{ to, sender: "plain", confirm: false }, ...settings.rule] };
+  return { ...settings, plainLists: plainLists(() => readPlainLists(settings), settings.plain_lists) };
 }
 
 /** The text of the file of plain lists; empty when there is none. @throws {Fail} `config`, `permission` */
 export function readPlainLists({ plain_lists: path }: Settings): string {
-  return isMissing(path) ? "" : readOwn("File of lists", path, 0o002);
+  return isMissing(path) ? "" : readOwn("File of lists", path, 0o002, { limit: LISTS_LIMIT });
 }
 
 /** Does this name not exist? One that we may not look at could, and so does a link that leads nowhere at present. */
@@ -251,7 +251,7 @@ export function loadIdentities(settings: Settings): Identity[] {
     // With `group` the key is one user's, lent to the hook of the site.
     ...(one.group ? { user: one.address.toLowerCase() } : {}),
     get keys(): readonly Key[] {
-      const keys = parseKeys(readOwn("Key file", one.keys, one.group ? 0o037 : 0o077, one.group), one.keys);
+      const keys = parseKeys(readOwn("Key file", one.keys, one.group ? 0o037 : 0o077, { lent: one.group }), one.keys);
       Object.defineProperty(this, "keys", { value: keys });
       return keys;
     },
@@ -274,13 +274,20 @@ export function readCertificates(path: string): string {
   return pem;
 }
 
+/** What may be different with a file that is read. */
+interface Reading {
+  /** May it belong to somebody else? */
+  readonly lent?: boolean;
+  /** How long may it be? */
+  readonly limit?: number;
+}
+
 /**
  * Reads a file that is the user's own, or root's.
  *
  * @param forbidden mode bits that must not be set
- * @param lent may it belong to somebody else?
  */
-function readOwn(what: string, path: string, forbidden: number, lent = false): string {
+function readOwn(what: string, path: string, forbidden: number, { lent, limit = FILE_LIMIT }: Reading = {}): string {
   let file: Deno.FsFile;
   let info: Deno.FileInfo;
   try {
@@ -303,7 +310,7 @@ function readOwn(what: string, path: string, forbidden: number, lent = false): s
   if (!lent && info.uid !== null && info.uid !== user && info.uid !== 0) {
     throw new Fail("permission", `${what} ${path} belongs to user ${info.uid}, not to ${user}`);
   }
-  if (info.size > FILE_LIMIT) throw new Fail("config", `${what} ${path} is longer than ${FILE_LIMIT} bytes`);
+  if (info.size > limit) throw new Fail("config", `${what} ${path} is longer than ${limit} bytes`);
   const bytes = new Uint8Array(info.size);
   let size = 0;
   for (let count; size < bytes.length && (count = opened.readSync(bytes.subarray(size))) !== null;) size += count;

@@ -4,9 +4,9 @@ import type { Rule, Settings } from "../lib/config.ts";
 import { glob } from "../lib/glob.ts";
 import type { Scheme } from "../lib/settings.ts";
 
-/** The scheme of one recipient: list commands plain, then the first rule that matches, then the setting. */
-export function schemeFor(recipient: Address, settings: Pick<Settings, "rule" | "sender">): Scheme {
-  if (isListCommand(recipient)) return "plain";
+/** The scheme of one recipient: list commands and plain lists, then the first rule that matches, then the setting. */
+export function schemeFor(recipient: Address, settings: Pick<Settings, "rule" | "sender" | "plainLists">): Scheme {
+  if (isListCommand(recipient) || settings.plainLists?.has(canonical(recipient))) return "plain";
   const rule = settings.rule.find((one) => matches(one, recipient));
   return rule?.sender || settings.sender;
 }
@@ -16,7 +16,8 @@ function matches(rule: Rule, recipient: Address): boolean {
 }
 
 function isAmong(patterns: readonly string[], recipient: Address): boolean {
-  return patterns.some((pattern) => glob(pattern.toLowerCase(), canonical(recipient)));
+  const address = canonical(recipient);
+  return patterns.some((pattern) => glob(pattern.toLowerCase(), address));
 }
 
 /** Is mail to this recipient remembered, since a challenge about it is to be answered? */

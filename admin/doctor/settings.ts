@@ -103,8 +103,8 @@ export function checkSettings({ file, text }: TextFile, settings: Settings, now:
 }
 
 /** The line by which mail goes out plain; undefined when none does. */
-function plainLine({ sender, rule }: Settings, text: string): number | undefined {
-  const byRule = rule.some((one) => one.sender === "plain");
+function plainLine({ sender, rule, plainLists }: Settings, text: string): number | undefined {
+  const byRule = plainLists?.some || rule.some((one) => one.sender === "plain");
   return sender === "plain" || byRule ? lineOf(text, /^\s*(?:\S+\.)?sender\s*=\s*["']plain["']/) : undefined;
 }
 

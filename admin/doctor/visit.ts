@@ -30,7 +30,9 @@ export function begin(given: Arguments): Visit {
   const findings: Finding[] = [];
   let settings: Settings | undefined;
   try {
-    settings = loadSettings(place);
+    const loaded = loadSettings(place);
+    void loaded.plainLists?.some; // read when first asked for
+    settings = loaded;
   } catch (error) {
     if (!(error instanceof Fail)) throw error;
     findings.push(findingOf(error, place.file));

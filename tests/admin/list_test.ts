@@ -129,6 +129,19 @@ for (const [args, says] of wrong) {
   });
 }
 
+Deno.test("a file of lists may be long", async () => {
+  using home = new Home();
+  home.write(FILE, Array.from({ length: 20_000 }, (_, nth) => `list${nth}@lists.example.org\n`).join("") + TALK);
+  assert.deepEqual([await scheme(home, TALK), await scheme(home, NEWS)], ["plain", "srs"]);
+});
+
+Deno.test("a hook does not ask for the lists", async () => {
+  using home = new Home();
+  home.write(FILE, "no list\n");
+  const env = { SENDER: "jo@b.example", RECIPIENT: "greg@example.org" };
+  assert.deepEqual(await home.hook([], "Subject: x\n\nHi.\n", env), { code: 0, stdout: "", stderr: "" });
+});
+
 Deno.test("a folder for the lists that is not there is a list of nobody", async () => {
   using home = new Home();
   home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n`, 'plain_lists = "~/nowhere/lists"\n');

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { parseConfig, type Settings, tableOf } from "../../lib/config.ts";
 import { type Setting, SETTINGS } from "../../lib/settings.ts";
+import { work } from "../fuzz/work.ts";
 
 const PLACE = { file: "/home/greg/.config/countersign/config.toml", home: "/home/greg" };
 const FOLDER = "/home/greg/.config/countersign";
@@ -380,3 +381,24 @@ Deno.test("Settings are judged together", () => {
   assert.equal(parse(second("joe@example.org", 'keys = "b"')).identity.length, 2);
   assert.equal(parse(`${IDENTITY}[transport]\nvia = "maildir"\nmaildir = "/m"\n`).transport.via, "maildir");
 });
+
+/** [what there are many of, the file with so many] */
+const many: [string, (count: number) => string][] = [
+  [
+    "identities",
+    (count) =>
+      Array.from({ length: count }, (_, nth) => `[[identity]]\naddress = "a${nth}@example.org"\nkeys = "keys${nth}"\n`)
+        .join("") + '[transport]\npreset = "exim"\n',
+  ],
+  ["rules", (count) =>
+    '[[identity]]\naddress = "greg@example.org"\n[transport]\npreset = "exim"\n' +
+    Array.from({ length: count }, (_, nth) => `[[rule]]\nto = ["a${nth}@example.com"]\n`).join("")],
+];
+for (const [what, text] of many) {
+  Deno.test(`twice the ${what} are at most two and a half times the work`, async () => {
+    const cost = (count: number) => work(() => parse(text(count)));
+    await cost(1); // what is loaded, is loaded
+    const [less, more] = [await cost(500), await cost(1000)];
+    assert.ok(more <= 2.5 * less, `${less}, ${more}`);
+  });
+}
