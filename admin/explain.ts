@@ -4,7 +4,10 @@ import { Fail, reason } from "../lib/fail.ts";
 import * as host from "../lib/host.ts";
 import type { Identity } from "../lib/identity.ts";
 import { identityName } from "../lib/identity.ts";
+import { LEDGER_BODY_BYTES } from "../lib/ledger.ts";
 import { parseLists } from "../lib/lists.ts";
+import type { Head } from "../lib/message.ts";
+import type { RequestMessage } from "../lib/requests.ts";
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
 
 import { explainedJson, explainedText, type InspectionIn } from "./explained.ts";
@@ -27,7 +30,7 @@ export interface Ways<Call> {
     readCommand(argv: readonly string[]): { readonly real: string } | { readonly call: Call };
     inspect(
       call: Call,
-      head: host.Input["head"],
+      message: RequestMessage & Pick<Head, "headStart">,
       settings: Settings,
       identities: readonly Identity[],
       now: Date,
@@ -98,8 +101,9 @@ async function explainOut<Call>(given: Arguments, { shim }: Ways<Call>): Promise
     );
   }
   using source = open(given.operands[0]);
-  const input = await host.readInput(0, true, source.from);
-  const seen = await shim.inspect(asked.call, input.head, settings, identities, new Date());
+  const { head, prefix, whole } = await host.readInput(LEDGER_BODY_BYTES, true, source.from);
+  const message = { ...head, body: prefix.subarray(head.bodyStart), whole };
+  const seen = await shim.inspect(asked.call, message, settings, identities, new Date());
   return print(given.has("json") ? plannedJson(seen) : plannedText(seen));
 }
 

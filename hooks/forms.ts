@@ -1,10 +1,11 @@
 /**
- * The challenges that can be known for what they are, by the outermost header
- * alone: nested messages lie (Mailman 2 encloses one whose answer would discard
- * the post). Each form is that of the program's source, to the letter.
+ * The challenges that can be recognised by the outermost header alone (nested messages lie: Mailman 2 encloses one
+ * whose answer would discard the post). Each form is that of the program's source, to the letter, and so is the
+ * address that is answered: the list's own name, the program's word and a cookie. No other mailbox is written to.
  */
 import { type Address, parseAddressList } from "../lib/address.ts";
 import { type Header, value, values } from "../lib/message.ts";
+import type { Request } from "../lib/requests.ts";
 
 /** A challenge, as its header presents it. */
 export interface Form {
@@ -12,11 +13,11 @@ export interface Form {
   readonly program: string;
   /** Where the answer goes; that alone confirms. */
   readonly answerTo: string;
-  /** The addresses of which one must be the entry's list. A leading `*` stands for any local part. */
+  /** The addresses to which our message may have gone; `*@HOST` where the challenge does not name its list. */
   readonly lists: readonly string[];
-  /** The address that is subscribed by an answer; it must be one of ours. */
+  /** The address that an answer subscribes or unsubscribes. */
   readonly subscriber?: string;
-  /** The Subject of the answer. */
+  /** The Subject of the answer: ours, or the command with the cookie that the program needs there. */
   readonly subject: string;
   /** The body of the answer. */
   readonly body: string;
@@ -26,17 +27,20 @@ export interface Form {
   readonly separator?: string;
   /** It shows headers alone: no body line need agree. */
   readonly headerOnly: boolean;
-  /** It shows nothing of the message: answered only for a request that is remembered, and only if settings say so. */
-  readonly request: boolean;
+  /** What it says was asked for. It shows nothing of the message, so it is answered only if the settings say so. */
+  readonly request?: Pick<Request, "command" | "list">;
 }
 
-/** What a form is read from: fields that must be there once. */
+/** What a form is read from: fields that must be there once, and the text of the body. */
 interface Outer {
   readonly fromName: string;
   readonly from: Address;
   readonly subject: string;
   readonly replyTo: Address | undefined;
+  /** The one mailbox in To. */
+  readonly to: string | undefined;
   readonly header: Header;
+  readonly body: string;
 }
 
 type Recognise = (outer: Outer) => Partial<Form> & Pick<Form, "answerTo" | "lists"> | undefined;
@@ -57,20 +61,33 @@ const FORMS: readonly [string, Recognise][] = [
 
 const TOP_OF_MESSAGE = "--- Below this line is the top of your message.";
 
-/** What this header presents; undefined: no challenge that we know. */
-export function recognise(header: Header): Form | undefined {
+/** The Subject of an answer where the program does not read it; no program has a command of this name. */
+const OWN_SUBJECT = "Confirmation";
+
+/**
+ * What this challenge presents; undefined for what is not a challenge that we know.
+ *
+ * @param body the beginning of its body, which one of the programs alone tells the list in
+ */
+export function recognise(header: Header, body = ""): Form | undefined {
   const [from, ...moreFrom] = mailboxes(header, "From");
   const replyTos = mailboxes(header, "Reply-To");
+  const [to, ...moreTo] = mailboxes(header, "To");
   const subjects = values(header, "Subject");
   if (!from?.address || moreFrom.length > 0 || replyTos.length > 1 || subjects.length > 1) return undefined;
-  const replyTo = replyTos[0]?.address ?? undefined;
-  const outer = { fromName: from.name, from: from.address, subject: subjects[0] ?? "", replyTo, header };
+  const outer: Outer = {
+    fromName: from.name,
+    from: from.address,
+    subject: subjects[0] ?? "",
+    replyTo: replyTos[0]?.address ?? undefined,
+    to: to?.address && moreTo.length === 0 ? text(to.address).toLowerCase() : undefined,
+    header,
+    body,
+  };
   for (const [program, ask] of FORMS) {
     const found = ask(outer);
     if (found === undefined) continue;
-    const subject = `Re: ${outer.subject}`.trim();
-    const rest = { subject, body: "", autoSubmitted: false, headerOnly: false, request: false };
-    return { program, ...rest, ...found };
+    return { program, subject: OWN_SUBJECT, body: "", autoSubmitted: false, headerOnly: false, ...found };
   }
   return undefined;
 }
@@ -85,30 +102,39 @@ function mailboxes(header: Header, name: string) {
 
 const text = ({ local, domain }: Address): string => `${local}@${domain}`;
 
-/** The address in From alone confirms (jdebp FGA; pymsgauth compares the name so). */
-function qsecretary({ fromName, from }: Outer) {
-  if (fromName !== "The qsecretary program") return undefined;
-  return { answerTo: text(from), lists: [`*@${from.domain}`], separator: TOP_OF_MESSAGE, autoSubmitted: true };
+/** Would a person's reply go to From, as the programs have it that put their cookie there? */
+const repliesToFrom = ({ from, replyTo }: Outer): boolean => replyTo === undefined || text(replyTo) === text(from);
+
+/**
+ * The address in From alone confirms (jdebp FGA; pymsgauth compares the name so). Its local part is in no source that
+ * could be found: LIST-confirm- and a cookie, with or without time and process in front, as in all samples.
+ */
+function qsecretary(outer: Outer) {
+  const { fromName, from } = outer;
+  const list = /^(.+)-confirm-(?:\d{1,20}\.){0,2}[0-9a-z]{20,64}$/.exec(from.local)?.[1];
+  if (fromName !== "The qsecretary program" || list === undefined || !repliesToFrom(outer)) return undefined;
+  return { answerTo: text(from), lists: [`${list}@${from.domain}`], separator: TOP_OF_MESSAGE, autoSubmitted: true };
 }
 
-function qconfirm({ fromName, from }: Outer) {
-  const local = /^(.+)-qconfirm-\d+\.\d+\.\d+$/.exec(from.local)?.[1];
-  if (fromName !== "The qconfirm program" || local === undefined) return undefined;
+function qconfirm(outer: Outer) {
+  const { fromName, from } = outer;
+  const local = /^(.+)-qconfirm-\d{1,20}\.\d{1,20}\.\d{1,20}$/.exec(from.local)?.[1];
+  if (fromName !== "The qconfirm program" || local === undefined || !repliesToFrom(outer)) return undefined;
   return { answerTo: text(from), lists: [`${local}@${from.domain}`], separator: TOP_OF_MESSAGE, autoSubmitted: true };
 }
 
 /** Reply-To of a subscription: list-sc.TIME.COOKIE-user=host. */
-const COOKIE = /^(.+)-(sc|uc)\.\d+\.[a-p]{20}-([^=]+)=([^=]+)$/;
+const COOKIE = /^(.+)-(sc|uc)\.\d{1,20}\.[a-p]{20}-([^=]+)=([^=]+)$/;
 
 /** ezmlm 0.53 and ezmlm-idx: confirm subscribe, confirm unsubscribe. */
-function ezmlmRequest({ from, subject, replyTo, header }: Outer) {
+function ezmlmRequest({ from, subject, replyTo, to, header }: Outer) {
   const [, list, kind, user, host] = COOKIE.exec(replyTo?.local ?? "") ?? [];
   if (replyTo === undefined || list === undefined || !isEzmlm(header, list, replyTo.domain)) return undefined;
   const whole = `${list}@${replyTo.domain}`;
   const verb = kind === "sc" ? "subscribe to" : "unsubscribe from";
   const right = text(from) === `${list}-help@${replyTo.domain}` &&
     values(header, "Delivered-To").includes(`responder for ${whole}`) &&
-    (subject === `confirm ${verb} ${whole}` || subject === "ezmlm response") && addressedTo(header, `${user}@${host}`);
+    (subject === `confirm ${verb} ${whole}` || subject === "ezmlm response") && to === `${user}@${host}`.toLowerCase();
   if (!right) return undefined;
   const command = kind === "sc" ? "subscribe" : "unsubscribe";
   return {
@@ -124,7 +150,7 @@ function ezmlmRequest({ from, subject, replyTo, header }: Outer) {
 
 /** ezmlm-idx: confirm a post. Its Return-Path would discard it. */
 function ezmlmPost({ from, subject, replyTo, header }: Outer) {
-  const list = /^(.+)-confirm-\d+\.\d+\.[a-p]{20}$/.exec(replyTo?.local ?? "")?.[1];
+  const list = /^(.+)-confirm-\d{1,20}\.\d{1,20}\.[a-p]{20}$/.exec(replyTo?.local ?? "")?.[1];
   if (replyTo === undefined || list === undefined || !isEzmlm(header, list, replyTo.domain)) return undefined;
   const whole = `${list}@${replyTo.domain}`;
   if (text(from) !== `${list}-owner@${replyTo.domain}` || subject !== `Confirm post to ${whole}`) return undefined;
@@ -136,13 +162,9 @@ function isEzmlm(header: Header, list: string, host: string): boolean {
   return all.length === 1 && all[0] === `contact ${list}-help@${host}; run by ezmlm`;
 }
 
-function addressedTo(header: Header, address: string): boolean {
-  return mailboxes(header, "To").some(({ address: to }) => to && text(to).toLowerCase() === address.toLowerCase());
-}
-
 /** TMDA: the cookie is in Reply-To; it shows the message, its header, or neither, as its owner set it. */
 function tmda({ replyTo, header }: Outer) {
-  const local = /^(.+)-confirm-\d+\.\d+\.[0-9a-f]{6}$/.exec(replyTo?.local ?? "")?.[1];
+  const local = /^(.+)-confirm-\d{1,20}\.\d{1,20}\.[0-9a-f]{6}$/.exec(replyTo?.local ?? "")?.[1];
   const is = (name: string, pattern: RegExp) => pattern.test(value(header, name) ?? "");
   const right = is("X-Delivery-Agent", /^TMDA\//) && is("Auto-Submitted", /^auto-replied$/i) &&
     is("Precedence", /^bulk$/i) && is("In-Reply-To", /^<[^<>]+>$/);
@@ -150,8 +172,9 @@ function tmda({ replyTo, header }: Outer) {
   return { answerTo: text(replyTo), lists: [`${local}@${replyTo.domain}`] };
 }
 
-function isSympa({ from, header }: Outer): boolean {
-  return from.local.toLowerCase() === "sympa" && /^auto-replied$/i.test(value(header, "Auto-Submitted") ?? "");
+function isSympa(outer: Outer): boolean {
+  return outer.from.local.toLowerCase() === "sympa" && repliesToFrom(outer) &&
+    /^auto-replied$/i.test(value(outer.header, "Auto-Submitted") ?? "");
 }
 
 function sympaConfirm(outer: Outer) {
@@ -159,46 +182,81 @@ function sympaConfirm(outer: Outer) {
   return { answerTo: text(outer.from), lists: [`*@${outer.from.domain}`], subject: outer.subject };
 }
 
+/** Sympa looks for the key, and compares list and command; the name behind them it does not need again. */
 function sympaAuth(outer: Outer) {
-  if (!isSympa(outer) || !/^AUTH [0-9a-f]{8,64} (?:subscribe|signoff|unsubscribe) \S/.test(outer.subject)) {
-    return undefined;
-  }
-  return { answerTo: text(outer.from), lists: [text(outer.from)], subject: outer.subject, request: true };
-}
-
-/** Mailman 3 does not look at Auto-Submitted; it drops Precedence. */
-function mailman3({ from, subject, header }: Outer) {
-  const list = /^(.+)-confirm\+[0-9a-f]{40}$/.exec(from.local)?.[1];
-  const verb = /^Your confirmation is needed to (join|leave) the (\S+) mailing list\.$/.exec(subject);
-  if (list === undefined || verb === null || !/^auto-generated$/i.test(value(header, "Auto-Submitted") ?? "")) {
-    return undefined;
-  }
-  if (verb[2] !== `${list}@${from.domain}`) return undefined;
+  const [, key, verb, list] =
+    /^AUTH ([0-9a-f]{8,64}) (subscribe|signoff|unsubscribe) ([a-z0-9][\w.+-]{0,99})(?: .*)?$/.exec(outer.subject) ?? [];
+  const { domain } = outer.from;
+  if (!isSympa(outer) || list === undefined || outer.to === undefined) return undefined;
+  const join = verb === "subscribe";
   return {
-    answerTo: text(from),
-    lists: requests(list, from.domain, verb[1] === "join"),
-    autoSubmitted: true,
-    request: true,
+    answerTo: text(outer.from),
+    lists: [text(outer.from), ...requestAddresses(list, domain, join)],
+    subscriber: outer.to,
+    subject: `AUTH ${key} ${verb} ${list}`,
+    request: request(list, domain, join),
   };
 }
 
-function mailman2({ from, subject, header }: Outer) {
-  const list = /^(.+)-request$/.exec(from.local)?.[1];
-  const right = /^confirm [0-9a-f]{40}$/.test(subject) && /^yes$/i.test(value(header, "X-List-Administrivia") ?? "") &&
-    value(header, "X-BeenThere") === `${list}@${from.domain}`;
-  if (list === undefined || !right) return undefined;
-  const lists = [...requests(list, from.domain, true), ...requests(list, from.domain, false)];
-  return { answerTo: text(from), lists, subject, request: true };
+/** Mailman 3 does not look at Auto-Submitted; it drops Precedence. */
+function mailman3(outer: Outer) {
+  const { from, subject, header, to } = outer;
+  const list = /^(.+)-confirm\+[0-9a-f]{40}$/.exec(from.local)?.[1];
+  const verb = /^Your confirmation is needed to (join|leave) the (\S+) mailing list\.$/.exec(subject);
+  const right = /^auto-generated$/i.test(value(header, "Auto-Submitted") ?? "") && repliesToFrom(outer);
+  if (list === undefined || verb === null || to === undefined || !right) return undefined;
+  if (verb[2] !== `${list}@${from.domain}`) return undefined;
+  return { ...mailman(outer, list, verb[1] === "join", to), autoSubmitted: true };
 }
 
-function majordomo2({ from, subject }: Outer) {
-  const token = /^([0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}) : CONFIRM from \S+ \((?:un)?subscribe\)$/.exec(subject)?.[1];
-  if (from.local.toLowerCase() !== "majordomo" || token === undefined) return undefined;
-  return { answerTo: text(from), lists: [text(from)], subject: `${token}`, body: "accept\n", request: true };
+/** With VERP_CONFIRMATIONS; without it the Subject is `confirm COOKIE` and does not tell joining from leaving. */
+function mailman2(outer: Outer) {
+  const { from, subject, header, to } = outer;
+  const list = /^(.+)-confirm\+[0-9a-f]{40}$/.exec(from.local)?.[1];
+  const verb = /^Your confirmation is required to (join|leave) the (\S+) mailing list$/.exec(subject);
+  const right = /^yes$/i.test(value(header, "X-List-Administrivia") ?? "") && repliesToFrom(outer) &&
+    value(header, "X-BeenThere") === `${list}@${from.domain}`;
+  if (list === undefined || verb === null || to === undefined || !right) return undefined;
+  if (verb[2]!.toLowerCase() !== list.toLowerCase()) return undefined; // the list's name may have capitals
+  return mailman(outer, list, verb[1] === "join", to);
+}
+
+function mailman({ from }: Outer, list: string, join: boolean, to: string) {
+  return {
+    answerTo: text(from),
+    lists: requestAddresses(list, from.domain, join),
+    subscriber: to,
+    request: request(list, from.domain, join),
+  };
+}
+
+/** Majordomo 2: the body tells the command that it got, and from whom. */
+function majordomo2(outer: Outer) {
+  const { from, subject, body, to } = outer;
+  const [, token, verb] =
+    /^([0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}) : CONFIRM from \S+ \(((?:un)?subscribe)\)$/.exec(subject) ?? [];
+  if (from.local.toLowerCase() !== "majordomo" || token === undefined || !repliesToFrom(outer)) return undefined;
+  const lines = body.split("\n").map((line) => line.trim());
+  const commands = lines.flatMap((line) => /^"((?:un)?subscribe) ([\w.+-]{1,100})(?: [^"]*)?"$/.exec(line) ?? []);
+  const [, command, list] = commands; // one match and its two groups
+  if (commands.length !== 3 || command !== verb || to === undefined) return undefined;
+  if (!lines.some((line) => line.toLowerCase() === `by ${to}.`)) return undefined;
+  return {
+    answerTo: text(from),
+    lists: [text(from)],
+    subscriber: to,
+    subject: token,
+    body: "accept\n",
+    request: request(list!, from.domain, verb === "subscribe"),
+  };
+}
+
+function request(list: string, host: string, join: boolean): Form["request"] {
+  return { command: join ? "subscribe" : "unsubscribe", list: `${list}@${host}`.toLowerCase() };
 }
 
 /** Where a person sends a request about a list. */
-function requests(list: string, host: string, join: boolean): string[] {
+function requestAddresses(list: string, host: string, join: boolean): string[] {
   const verbs = join ? ["join", "subscribe", "request"] : ["leave", "unsubscribe", "request"];
   return verbs.map((verb) => `${list}-${verb}@${host}`);
 }

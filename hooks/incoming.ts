@@ -11,7 +11,6 @@ import { fileLedger } from "../state/ledger.ts";
 import { deliver, type Ended, fileSpam, keep, type Scene } from "./act.ts";
 import { whyFailed } from "../transport/handover.ts";
 import { recipientIdentity } from "./addressed.ts";
-import { giveAnswer } from "./answer.ts";
 import { contentOf } from "./content.ts";
 import { addressIn, type Caller, type Delivery, envelope } from "./delivery.ts";
 import { lookUps } from "./lookups.ts";
@@ -21,6 +20,7 @@ import { warningAbout } from "./keys.ts";
 import { callerIn, HELP, type Options, parseOptions } from "./options.ts";
 import { choosePlace, type Place } from "./place.ts";
 import { withoutResults, withoutResultsInRest, withResult } from "./result_field.ts";
+import { respond } from "./respond.ts";
 import { returnedId } from "./returned.ts";
 import { tidy } from "./tidy.ts";
 
@@ -94,7 +94,7 @@ async function act(verdict: Verdict, place: Place | undefined, scene: Scene): Pr
   const { action } = verdict;
   if (action === "spam") return await fileSpam(verdict, scene);
   if (action === "answer") {
-    const given = await giveAnswer(verdict, scene);
+    const given = await respond(verdict, scene);
     if (given === "answered") return await keep(verdict, scene);
     verdict = { ...verdict, action: "deliver", reason: `${verdict.reason}; ${given.not}: look yourself` };
   }

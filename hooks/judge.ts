@@ -2,6 +2,7 @@
  * The heart of the way in: what becomes of one message for one recipient. Reads
  * and writes nothing; each check is asked in turn, the first that knows decides.
  */
+import type { Address } from "../lib/address.ts";
 import type { Settings } from "../lib/config.ts";
 import type { Identity } from "../lib/identity.ts";
 import { type Delivery, DOUBLE_BOUNCE, isUnreadable } from "./delivery.ts";
@@ -24,9 +25,11 @@ export type Action = "deliver" | "spam" | "answer";
 /** An answer to a challenge, to be given once. */
 export interface Answer {
   readonly form: Form;
-  /** The entry of the ledger that it spends, or a token of pymsgauth. */
-  readonly spends: { readonly entry: string } | { readonly token: string };
-  /** The challenge's own Message-ID. */
+  /** Whose answer it is: the address with which the message was sent. */
+  readonly author: Address;
+  /** The entry of the ledger that it spends, and the token of pymsgauth that goes with it. */
+  readonly spends: { readonly entry: string; readonly token?: string };
+  /** The challenge's own Message-ID; undefined when it is not well formed. */
   readonly inReplyTo: string | undefined;
 }
 
@@ -93,8 +96,8 @@ export interface Context {
   readonly now: Date;
   /** What was sent to lists; looked at only. */
   readonly ledger?: LedgerView;
-  /** The state of a token of pymsgauth; undefined for what is none. */
-  readonly token?: (token: string) => "issued" | "claimed" | undefined;
+  /** Does pymsgauth hold this token? */
+  readonly token?: (token: string) => boolean;
   /** Which Message-IDs were sent. */
   readonly sent?: SentView;
 }

@@ -1,7 +1,7 @@
 /** What the checks may look up in the folders of state. Looking changes nothing. */
 import type { Settings } from "../lib/config.ts";
 import { fileLedger } from "../state/ledger.ts";
-import { tokenState } from "../state/pymsgauth.ts";
+import { holdsToken } from "../state/pymsgauth.ts";
 import { sentIndex } from "../state/sent.ts";
 import type { Caller } from "./delivery.ts";
 import type { Context } from "./judge.ts";
@@ -15,5 +15,5 @@ export function lookUps(
   const sent = sentIndex(`${settings.state}/sent`, now);
   if (caller === "filter") return { sent };
   const { find } = fileLedger(`${settings.state}/ledger`);
-  return { sent, ledger: { find }, token: (text) => tokenState(settings.tag.pymsgauth, text) };
+  return { sent, ledger: { find }, token: (text) => holdsToken(settings.tag.pymsgauth, text) };
 }

@@ -25,7 +25,7 @@ async function sign(key: CryptoKey, data: Uint8Array): Promise<Bytes> {
 }
 
 /** What the derived keys are for; a MAC of one is worth nothing to another. */
-export type Purpose = "tag" | "proof" | "sent";
+export type Purpose = "tag" | "proof" | "sent" | "ledger";
 
 /** The key that a secret yields for a purpose, prepared for many MACs. */
 export async function purposeKey(secret: Secret, purpose: Purpose): Promise<CryptoKey> {

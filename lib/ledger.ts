@@ -2,17 +2,23 @@
  * What is remembered of a message to a list, so that a challenge about it can
  * be compared with what was really sent. Pure; state/ledger.ts keeps the files.
  */
-import { parseAddressList } from "./address.ts";
-import { concat, utf8 } from "./bytes.ts";
+import { type Address, canonical } from "./address.ts";
+import { binary, unbinary, utf8 } from "./bytes.ts";
+import { COMPARED_FIELDS, comparedFields } from "./compared.ts";
 import { dayOf } from "./day.ts";
-import { type Header, value, values } from "./message.ts";
+import { type Identity, identityName } from "./identity.ts";
+import { signingKey, validKeys } from "./keys.ts";
+import { type Header, value } from "./message.ts";
 import { bareMessageId } from "./message_id.ts";
-import { decodeWords } from "./mime.ts";
+import { type Request, requestIn } from "./requests.ts";
+import { seal, unseal } from "./seal.ts";
 
-/** Body lines that are remembered. */
-export const LINES = 64;
+/** Octets of a body that are remembered. */
+export const LEDGER_BODY_BYTES = 64 * 1024;
+/** The header field of a pymsgauth token. */
+export const TOKEN_FIELD = "X-pymsgauth-token";
 /** Days for which an entry can be answered. */
-export const ENTRY_DAYS = 7;
+export const LEDGER_DAYS = 7;
 
 /** One message to one list. */
 export interface Entry {
@@ -24,10 +30,25 @@ export interface Entry {
   readonly from: string;
   /** The last day on which a challenge is answered. */
   readonly expires: number;
-  /** Digests of From, Date, Subject. */
-  readonly fields: readonly [string, string, string];
-  /** A chain: each digest covers its line and all before it. */
-  readonly lines: readonly string[];
+  /** Did it go to nobody else in the list's domain? A challenge that names no list can then be about no other. */
+  readonly alone: boolean;
+  /** What it asks of list software; undefined: nothing, or nothing that is certain. */
+  readonly request?: Request;
+  /** Digest of the token of pymsgauth that it carries. */
+  readonly token?: string;
+  /** Digests of {@link COMPARED_FIELDS}, in that order. */
+  readonly fields: readonly string[];
+  /** The beginning of its body. */
+  readonly body: RememberedBody;
+}
+
+/** The beginning of a body: only who holds the key can read it. */
+export interface RememberedBody {
+  /** The id of the key. */
+  readonly key: string;
+  readonly sealed: string;
+  /** Is this all of the body? */
+  readonly whole: boolean;
 }
 
 /** An entry's states; each is left by renaming, once. */
@@ -59,84 +80,101 @@ export interface Ledger extends LedgerView {
   clean(today: number, most: number): Promise<number>;
 }
 
-/** The entry for a message as it leaves. */
-export async function makeEntry(
-  from: string,
-  list: string,
-  header: Header,
-  body: readonly Uint8Array[],
-  now: Date,
-): Promise<Entry> {
+/** A message as it leaves. */
+export interface Outgoing {
+  readonly identity: Identity;
+  readonly recipients: readonly Address[];
+  readonly header: Header;
+  /** The body, or its beginning. */
+  readonly body: Uint8Array;
+  /** Is this all of the body? */
+  readonly whole: boolean;
+}
+
+/** The entry for a message to this list; undefined when no key signs, because then no challenge is answered. */
+export async function makeEntry(list: Address, message: Outgoing, now: Date): Promise<Entry | undefined> {
+  const { identity, recipients, header, whole } = message;
+  const key = signingKey(identity.keys, now);
+  if (key === undefined) return undefined;
+  const complete = whole && message.body.length <= LEDGER_BODY_BYTES;
+  const begun = unixText(message.body.subarray(0, LEDGER_BODY_BYTES));
+  const body = complete ? ended(begun) : begun.replace(/\r$/, ""); // its LF may be what was cut off
+  const request = requestIn(list, message);
+  const token = value(header, TOKEN_FIELD);
+  const domain = list.domain.toLowerCase();
   return {
-    from,
     messageId: bareMessageId(value(header, "Message-ID") ?? ""),
-    list: list.toLowerCase(),
-    expires: dayOf(now) + ENTRY_DAYS,
+    list: canonical(list),
+    from: identityName(identity),
+    expires: dayOf(now) + LEDGER_DAYS,
+    alone: recipients.filter((one) => one.domain.toLowerCase() === domain).length === 1,
+    ...(request && { request }),
+    ...(token !== undefined && { token: await digest(utf8(token)) }),
     fields: await fieldDigests(header),
-    lines: await chain(body.slice(0, LINES)),
+    body: { key: key.id, sealed: await seal(key.secret, unbinary(body)), whole: complete },
   };
 }
 
-/**
- * Does what a challenge quotes agree with the entry?
- *
- * @param body the complete body lines that it quotes
- * @param headerOnly does this kind of challenge show headers alone? Else at least one line must agree
- * @returns why not; undefined when it does
- */
+/** What a challenge quotes of a message. */
+export interface Quotation {
+  readonly header: Header;
+  /** What it quotes of the body, to the end of the quotation. */
+  readonly body: Uint8Array;
+  /** Does a last line without a line end stand as it was sent? Else it may have been cut. */
+  readonly ended: boolean;
+  /** Does this kind of challenge show headers alone? Else at least one line of the body must agree. */
+  readonly headerOnly: boolean;
+}
+
+/** Does what a challenge quotes agree with the entry, to its end? @returns why not; undefined when it does */
 export async function disagreement(
   entry: Entry,
-  header: Header,
-  body: readonly Uint8Array[],
-  headerOnly: boolean,
+  quoted: Quotation,
+  { keys }: Identity,
+  now: Date,
 ): Promise<string | undefined> {
-  const given = await fieldDigests(header);
-  for (const [nth, name] of FIELDS.entries()) {
-    if (given[nth] !== entry.fields[nth]) return `the quoted ${name} is not what was sent`;
-  }
-  const quoted = await chain(body.slice(0, LINES));
-  // An empty line at the end that was not sent there is the frame's, not the message's.
-  while (body[quoted.length - 1]?.length === 0 && quoted.at(-1) !== entry.lines[quoted.length - 1]) quoted.pop();
-  // Behind as many empty lines as are looked at anything could stand.
-  const more = entry.lines.length < LINES && body.length > LINES;
-  if (more || quoted.some((digest, nth) => digest !== entry.lines[nth])) return "the quoted body is not what was sent";
-  if (quoted.length === 0 && entry.lines.length > 0 && !headerOnly) return "no line of the body is quoted";
-  return undefined;
+  const given = await fieldDigests(quoted.header);
+  const other = COMPARED_FIELDS.find((_, nth) => given[nth] !== entry.fields[nth]);
+  if (other !== undefined) return `the quoted ${other} is not what was sent`;
+  const key = validKeys(keys, now).find(({ id }) => id === entry.body.key);
+  const sent = key && await unseal(key.secret, entry.body.sealed);
+  if (sent === undefined) return "the ledger's entry was not made with a valid key of this identity";
+  return bodyDisagreement(binary(sent), entry.body.whole, quoted);
 }
 
-const FIELDS = ["From", "Date", "Subject"] as const;
-
-async function fieldDigests(header: Header): Promise<[string, string, string]> {
-  const out: string[] = [];
-  for (const name of FIELDS) {
-    // All of them: one that was put beside ours would be the one that a list shows.
-    const given = values(header, name).join("\0");
-    const text = name === "From" ? author(given) : name === "Subject" ? decodeWords(given) : given;
-    out.push(await digest(utf8(text.replace(/\s+/g, " ").trim())));
+function bodyDisagreement(sent: string, whole: boolean, quoted: Quotation): string | undefined {
+  const all = quoted.ended ? ended(unixText(quoted.body)) : unixText(quoted.body);
+  // Empty lines at the end may be the frame's. A line that is ended was quoted whole.
+  const text = withoutEmptyLines(all);
+  const lastLine = text.length < all.length ? "\n" : "";
+  if (!sent.startsWith(text + (text === "" ? "" : lastLine))) {
+    const beyond = !whole && text.startsWith(sent);
+    return beyond ? "more of the body is quoted than is remembered" : "the quoted body is not what was sent";
   }
-  return out as [string, string, string];
+  const lines = text === "" ? all !== "" && sent.startsWith("\n") : `${text}${lastLine}`.includes("\n");
+  const nothingElse = withoutEmptyLines(sent) === text;
+  return lines || nothingElse || quoted.headerOnly ? undefined : "no line of the body is quoted";
 }
 
-/** Name and address of each author; how a name is quoted is the business of MTAs. */
-function author(from: string): string {
-  try {
-    return parseAddressList(from, { bare: true }).map(({ name, address }) =>
-      `${decodeWords(name)} <${(address ? `${address.local}@${address.domain}` : "").toLowerCase()}>`
-    ).join(",");
-  } catch {
-    return from;
-  }
+/** The text with LF as its line ends. */
+const unixText = (bytes: Uint8Array): string => binary(bytes).replaceAll("\r\n", "\n");
+
+/** The text with its last line ended, as mail travels. */
+const ended = (text: string): string => text === "" || text.endsWith("\n") ? text : `${text}\n`;
+
+function withoutEmptyLines(text: string): string {
+  let end = text.length; // not by pattern, which tries each run of line ends from each of its places
+  while (text[end - 1] === "\n") end--;
+  return text.slice(0, end);
 }
 
-async function chain(lines: readonly Uint8Array[]): Promise<string[]> {
-  const out: string[] = [];
-  let last = new Uint8Array();
-  for (const line of lines) {
-    const text = await digest(concat(last, line));
-    out.push(text);
-    last = utf8(text);
-  }
-  return out;
+async function fieldDigests(header: Header): Promise<string[]> {
+  return await Promise.all(comparedFields(header).map((text) => digest(utf8(text))));
+}
+
+/** Is this the token of pymsgauth with which the message left? */
+export async function hasToken(entry: Entry, token: string): Promise<boolean> {
+  return entry.token !== undefined && entry.token === await digest(utf8(token));
 }
 
 async function digest(bytes: Uint8Array): Promise<string> {
@@ -167,19 +205,19 @@ export function parseEntry(text: string): Entry | undefined {
     return undefined;
   }
   if (entry === null) return undefined;
-  const texts = (list: unknown) => Array.isArray(list) && list.every((one) => typeof one === "string");
-  const right = [entry.messageId, entry.list, entry.from].every((one) => typeof one === "string") &&
-    Number.isInteger(entry.expires) && texts(entry.fields) && entry.fields.length === 3 && texts(entry.lines);
-  return right ? entry : undefined;
+  return isEntry(entry) ? entry : undefined;
 }
 
-/** The lines in a piece of a body: complete ones, and the last one when the body ends there. */
-export function bodyLines(body: Uint8Array, whole: boolean): Uint8Array[] {
-  const out: Uint8Array[] = [];
-  let at = 0;
-  for (let end; out.length <= LINES && (end = body.indexOf(10, at)) >= 0; at = end + 1) {
-    out.push(body.subarray(at, body[end - 1] === 13 ? end - 1 : end));
-  }
-  if (whole && at < body.length && out.length <= LINES) out.push(body.subarray(at));
-  return out;
+function isEntry({ messageId, list, from, expires, alone, request, token, fields, body }: Entry): boolean {
+  const isText = (text: unknown) => typeof text === "string";
+  const isOptional = (text: unknown) => text === undefined || isText(text);
+  return [messageId, list, from].every(isText) && Number.isInteger(expires) && typeof alone === "boolean" &&
+    (request === undefined || isRequest(request)) && isOptional(token) &&
+    Array.isArray(fields) && fields.length === COMPARED_FIELDS.length && fields.every(isText) &&
+    isText(body?.key) && isText(body.sealed) && typeof body.whole === "boolean";
+}
+
+function isRequest(request: Request | null): boolean {
+  return request !== null && /^(?:un)?subscribe$/.test(request.command) && typeof request.list === "string" &&
+    (request.subscriber === undefined || typeof request.subscriber === "string");
 }

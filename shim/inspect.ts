@@ -4,6 +4,7 @@ import { printServer, serverOf, type Settings } from "../lib/config.ts";
 import type { Identity } from "../lib/identity.ts";
 import { identityName } from "../lib/identity.ts";
 import type { Head } from "../lib/message.ts";
+import type { RequestMessage } from "../lib/requests.ts";
 import type { Scheme } from "../lib/settings.ts";
 import { argumentsFor } from "../transport/presets.ts";
 import { parseFlags } from "./flags.ts";
@@ -50,13 +51,13 @@ export function readCommand(argv: readonly string[]): { real: string } | { call:
 /** Plans a message. @throws {Fail} as the shim would */
 export async function inspect(
   call: Parameters<typeof plan>[0],
-  head: Pick<Head, "header" | "headStart">,
+  message: RequestMessage & Pick<Head, "headStart">,
   settings: Settings,
   identities: readonly Identity[],
   now: Date,
 ): Promise<Inspection> {
-  const given = head.header;
-  const planned = await plan(call, given, { settings, identities, now, mailboxLine: head.headStart > 0 });
+  const given = message.header;
+  const planned = await plan(call, given, { settings, identities, now, mailboxLine: message.headStart > 0 });
   const { handover, header, scheme, identity, sent } = planned;
   const { transport } = settings;
   const before = new Set(given.map((one) => one.raw));
@@ -68,7 +69,7 @@ export async function inspect(
     recipients: handover.recipients.map((one) => ({
       address: formatAddress(one),
       wanted: schemeFor(one, settings),
-      remembered: sent?.signed === true && isRemembered(one, settings),
+      remembered: sent?.signed === true && isRemembered(one, settings, { ...message, header }),
     })),
     added: header.map((one) => one.raw).filter((raw) => !before.has(raw)),
     removed: given.filter((one) => !after.has(one.raw)).map((one) => one.name),

@@ -5,6 +5,7 @@ import type { Settings } from "../lib/config.ts";
 import { Fail, orLater, reason } from "../lib/fail.ts";
 import * as host from "../lib/host.ts";
 import { identityName } from "../lib/identity.ts";
+import { LEDGER_BODY_BYTES } from "../lib/ledger.ts";
 import { logAddress } from "../lib/log.ts";
 import { printHead, sizeWithCrlf, unixLines } from "../lib/message.ts";
 import { untilStopped } from "../lib/stop.ts";
@@ -14,7 +15,7 @@ import { handOver, LOOP_MARK, whyFailed } from "../transport/handover.ts";
 import { Rejected } from "../transport/rejected.ts";
 import { parseFlags } from "./flags.ts";
 import { plan } from "./plan.ts";
-import { BODY_WANTED, remember } from "./remember.ts";
+import { remember } from "./remember.ts";
 import { tidy } from "./tidy.ts";
 
 const HELP = `Usage: shim [sendmail options] [--] recipient ...
@@ -65,7 +66,7 @@ async function send(call: SendCall): Promise<number> {
   const identities = host.loadIdentities(settings);
   const now = new Date();
   // A message that fits into a pipe is read to its end, so that nobody gets a part of it if this process is killed.
-  const input = await host.readInput(Math.max(BODY_WANTED, host.PIPE_BYTES), true);
+  const input = await host.readInput(Math.max(LEDGER_BODY_BYTES, host.PIPE_BYTES), true);
   const mailboxLine = input.head.headStart > 0;
   const planned = await plan(call, input.head.header, { settings, identities, now, mailboxLine });
   const begun = input.prefix.subarray(input.head.bodyStart);

@@ -1,16 +1,13 @@
 /** What the shim writes down about a message before it leaves, so that what comes back about it can be known. */
-import { formatAddress } from "../lib/address.ts";
 import type { Settings } from "../lib/config.ts";
 import { reason } from "../lib/fail.ts";
-import { identityName } from "../lib/identity.ts";
-import { bodyLines, makeEntry } from "../lib/ledger.ts";
+import { makeEntry, TOKEN_FIELD } from "../lib/ledger.ts";
+import { value } from "../lib/message.ts";
 import { fileLedger } from "../state/ledger.ts";
 import { rememberSent } from "../state/sent.ts";
+import { alreadyRelayed } from "./owner.ts";
 import type { Plan } from "./plan.ts";
 import { isRemembered } from "./rules.ts";
-
-/** Bytes of body that are wanted for the ledger's lines. */
-export const BODY_WANTED = 64 * 1024;
 
 /**
  * Remembers a message before it leaves. Mail matters more than memory: an error is only logged, and what comes back
@@ -30,15 +27,17 @@ export async function remember(
   try {
     const folder = `${settings.state}/sent`;
     for (const one of sent.identities) await rememberSent(folder, one, sent.messageId, sent.signed, now);
-    // A challenge is answered only about a message with a tag.
-    if (identity === undefined || !sent.signed) return undefined;
-    const lists = handover.recipients.filter((one) => isRemembered(one, settings));
+    // A challenge is answered only about a message with a tag, or with a token of pymsgauth.
+    const hasToken = settings.tag.pymsgauth !== "" && value(header, TOKEN_FIELD) !== undefined &&
+      !alreadyRelayed(header);
+    if (identity === undefined || !(sent.signed || hasToken)) return undefined;
+    const { recipients } = handover;
+    const lists = recipients.filter((one) => isRemembered(one, settings, { header, body, whole }));
     if (lists.length === 0) return undefined;
     const ledger = fileLedger(`${settings.state}/ledger`);
     for (const list of lists) {
-      await ledger.issue(
-        await makeEntry(identityName(identity), formatAddress(list), header, bodyLines(body, whole), now),
-      );
+      const entry = await makeEntry(list, { identity, recipients, header, body, whole }, now);
+      if (entry !== undefined) await ledger.issue(entry);
     }
     return undefined;
   } catch (error) {

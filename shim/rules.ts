@@ -2,6 +2,7 @@
 import { type Address, canonical } from "../lib/address.ts";
 import type { Rule, Settings } from "../lib/config.ts";
 import { glob } from "../lib/glob.ts";
+import { requestIn, type RequestMessage } from "../lib/requests.ts";
 import type { Scheme } from "../lib/settings.ts";
 
 /** The scheme of one recipient: list commands and plain lists, then the first rule that matches, then the setting. */
@@ -21,11 +22,15 @@ function isAmong(patterns: readonly string[], recipient: Address): boolean {
 }
 
 /** Is mail to this recipient remembered, since a challenge about it is to be answered? */
-export function isRemembered(recipient: Address, settings: Pick<Settings, "rule" | "challenge">): boolean {
+export function isRemembered(
+  recipient: Address,
+  settings: Pick<Settings, "rule" | "challenge">,
+  message: RequestMessage,
+): boolean {
   const { answer, lists, requests } = settings.challenge;
   if (!answer) return false;
   return isAmong(lists, recipient) || settings.rule.some((rule) => rule.confirm && matches(rule, recipient)) ||
-    SUBSCRIPTION.test(recipient.local) || (requests && isListCommand(recipient));
+    SUBSCRIPTION.test(recipient.local) || (requests && requestIn(recipient, message) !== undefined);
 }
 
 const SUBSCRIPTION = /^.+[-+](?:un)?subscribe(?:[-+][^=]+=[^=]+)?$/i;

@@ -7,14 +7,15 @@ import type { Delivery } from "../hooks/delivery.ts";
 import type { Context, Verdict } from "../hooks/judge.ts";
 import { formatAddress, parseAddress } from "../lib/address.ts";
 import { binary, unbinary } from "../lib/bytes.ts";
+import { COMPARED_FIELDS } from "../lib/compared.ts";
 import { parseConfig, type Settings } from "../lib/config.ts";
 import { dayOf } from "../lib/day.ts";
-import { type Identity, identityName } from "../lib/identity.ts";
+import type { Identity } from "../lib/identity.ts";
 import {
-  bodyLines,
   type Entry,
   entryName,
   type Found,
+  LEDGER_DAYS,
   type LedgerView,
   listDigest,
   makeEntry,
@@ -79,6 +80,18 @@ export class Memory implements LedgerView {
   }
 }
 
+/** An entry for tests of what keeps entries: nothing reads its digests. */
+export const someEntry = (change: Partial<Entry> = {}): Entry => ({
+  messageId: "1@example.net",
+  list: "test@lists.example.org",
+  from: "joe@example.net",
+  expires: dayOf(now) + LEDGER_DAYS,
+  alone: true,
+  fields: COMPARED_FIELDS.map((name) => `digest of ${name}`),
+  body: { key: "k1", sealed: "", whole: true },
+  ...change,
+});
+
 /** A message as it left, and what is remembered of it. */
 export interface Sent {
   /** Header and body, a binary string. */
@@ -101,11 +114,10 @@ export async function send(
   const planned = await plan(call, header, { settings: with_, identities: [joe, chair], now: when });
   if (planned.identity === undefined) throw new Error("the message was not signed");
   const body = bytes.subarray(bodyStart);
-  const lists = planned.handover.recipients.filter((one) => isRemembered(one, with_)).map(formatAddress);
-  const name = identityName(planned.identity);
-  const entries = await Promise.all(
-    lists.map((list) => makeEntry(name, list, planned.header, bodyLines(body, true), when)),
-  );
+  const { identity, header: sent, handover: { recipients } } = planned;
+  const outgoing = { identity, recipients, header: sent, body, whole: true };
+  const lists = recipients.filter((one) => isRemembered(one, with_, outgoing));
+  const entries = await Promise.all(lists.map(async (list) => (await makeEntry(list, outgoing, when))!));
   const head = binary(printHead(planned.header));
   return {
     mail: head + binary(body),
@@ -165,5 +177,5 @@ export async function context(
 export function answerOf({ action, answer, identity }: Verdict): Record<string, unknown> | undefined {
   if (action !== "answer" || answer === undefined || identity === undefined) return undefined;
   const { answerTo, subject, body } = answer.form;
-  return { to: answerTo, subject, body, from: identityName(identity), ...answer.spends };
+  return { to: answerTo, subject, body, from: formatAddress(answer.author), ...answer.spends };
 }

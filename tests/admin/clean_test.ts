@@ -1,22 +1,16 @@
 /** clean: what is expired goes, and what killed programs left; all else stays. */
 import assert from "node:assert/strict";
 import { dayOf } from "../../lib/day.ts";
-import { type Entry, ENTRY_DAYS, entryName, printEntry } from "../../lib/ledger.ts";
+import { type Entry, entryName, LEDGER_DAYS, printEntry } from "../../lib/ledger.ts";
 import { SENT_DAYS } from "../../state/sent.ts";
+import { someEntry } from "../challenges.ts";
 import { Home, oneLine } from "../rig.ts";
 import { countersign, snapshot } from "./home.ts";
 
 const STATE = ".local/state/countersign";
 const HOUR = 3_600_000;
 
-const entry = (messageId: string, expires: number): Entry => ({
-  messageId,
-  list: "test@lists.example.org",
-  from: "greg@example.org",
-  expires,
-  fields: ["a", "b", "c"],
-  lines: [],
-});
+const entry = (messageId: string, expires: number): Entry => someEntry({ messageId, expires });
 
 /** Writes a file of this age. */
 function aged(home: Home, name: string, hours: number): void {
@@ -52,7 +46,7 @@ Deno.test("clean removes expired entries in each state, and months that are over
   };
   for (const state of ["", ".claimed.host.4711.x", ".spent"]) {
     // The day may end while the test runs: two days of it are left out.
-    for (const [into, expires] of [[entries, today - 1], [kept, today + 2], [kept, today + ENTRY_DAYS]] as const) {
+    for (const [into, expires] of [[entries, today - 1], [kept, today + 2], [kept, today + LEDGER_DAYS]] as const) {
       const one = entry(`${state}${expires}@example.org`, expires);
       put(into, await pathOf(one, state), printEntry(one));
     }

@@ -11,12 +11,14 @@ import { formatMailbox, parseAddress, parseAddressList } from "../../lib/address
 import { unbinary } from "../../lib/bytes.ts";
 import { show } from "../../lib/fail.ts";
 import { PREFIX_LIMIT } from "../../lib/host.ts";
-import { bodyLines, disagreement, makeEntry, parseEntry } from "../../lib/ledger.ts";
+import { comparedFields } from "../../lib/compared.ts";
+import { disagreement, makeEntry, parseEntry } from "../../lib/ledger.ts";
 import { parseLists } from "../../lib/lists.ts";
 import { logLine } from "../../lib/log.ts";
 import { parseHead, printHead, valueOf } from "../../lib/message.ts";
 import { findOriginals } from "../../lib/original.ts";
 import { prvsVerify } from "../../lib/prvs.ts";
+import { requestIn } from "../../lib/requests.ts";
 import { srsOpen } from "../../lib/srs.ts";
 import { verifyTag } from "../../lib/tag.ts";
 import { parseFlags } from "../../shim/flags.ts";
@@ -30,8 +32,9 @@ import { work } from "./work.ts";
 const head = (text: string) => parseHead(unbinary(text), true)!;
 const body = (text: string) => ({ prefix: unbinary(text).subarray(0, PREFIX_LIMIT), ...head(text) });
 const findIn = (text: string) => Array.fromAsync(findOriginals(unbinary(text), head(text).bodyStart));
+const quoted = (text: string) => quotedMessages(body(text), "--- Below");
 const EVERYTHING = settings("answer = true\nrequests = true");
-const arrived = (text: string) => ({ sender: null, recipients: ["joe@example.net"], ...body(text), whole: false });
+const arrived = (text: string) => ({ sender: null, recipients: ["joe@example.net"], ...body(text), whole: true });
 const judged = async (text: string) => await judge(arrived(text), await context([], EVERYTHING));
 
 /** What reads a stranger's text. */
@@ -43,6 +46,11 @@ const READERS: Record<string, (text: string) => unknown> = {
   parseHead: (text) => head(text).header.map(valueOf),
   printHead: (text) => printHead(head(text).header),
   recognise: (text) => recognise(head(text).header),
+  "recognise, of Majordomo": (text) =>
+    recognise(
+      head("From: majordomo@x\nTo: a@x\nSubject: 0123-4567-89AB : CONFIRM from x (subscribe)\n\n").header,
+      text,
+    ),
   "recognise, behind From": (text) =>
     recognise(head(`From: sympa@x\nAuto-Submitted: auto-replied\nSubject: ${text}`).header),
   bounceEvidence: (text) => bounceEvidence(body(text)),
@@ -53,12 +61,12 @@ const READERS: Record<string, (text: string) => unknown> = {
   "findOriginals, behind Content-Type": (text) => findIn(`Content-Type: ${text}\n${MIME}QUJD\n`),
   "mimeParts, in a part's header": (text) => findIn(`${PARTS.slice(0, -1)}X: ${text}\n${MIME}QUJD\n`),
   "mimeParts, in a part's Content-Type": (text) => findIn(`${PARTS.slice(0, -1)}Content-Type: ${text}\n${MIME}QUJD\n`),
-  quotedMessages: (text) => quotedMessages(unbinary(text), 0, true, "--- Below"),
-  "quotedMessages, of parts": (text) => quotedMessages(unbinary(`${MIME}${text}`), 0, true, "--- Below"),
-  "quotedMessages, of plain parts": (text) => quotedMessages(unbinary(`${PARTS}${text}`), 0, true, "--- Below"),
+  quotedMessages: quoted,
+  "quotedMessages, of parts": (text) => quoted(`${MIME}${text}`),
+  "quotedMessages, of plain parts": (text) => quoted(`${PARTS}${text}`),
   judge: judged,
-  "judge, a challenge": (text) => judged(`From: The qsecretary program <q@list.cr.yp.to>\n${text}`),
-  "judge, a challenge of parts": (text) => judged(`From: The qsecretary program <q@list.cr.yp.to>\n${MIME}${text}`),
+  "judge, a challenge": (text) => judged(`${CHALLENGE}${text}`),
+  "judge, a challenge of parts": (text) => judged(`${CHALLENGE}${MIME}${text}`),
   plan: (text) => {
     const call = { sender: undefined, fullName: "", recipientsFrom: "header", recipients: [], dsn: {} } as const;
     return plan(call, head(`From: joe@example.net\nTo: ${text}`).header, {
@@ -73,9 +81,17 @@ const READERS: Record<string, (text: string) => unknown> = {
   verifyTag: (text) => verifyTag(text, text, text, { secrets: { k1: "a" } }),
   parseEntry,
   disagreement: async (text) => {
-    const lines = bodyLines(unbinary(text), true);
-    const entry = await makeEntry("joe@example.net", "x@y", head(`From: ${text}`).header, lines, now);
-    return await disagreement(entry, head(`From: ${text}\nSubject: ${text}`).header, lines, true);
+    const body = unbinary(text);
+    const { header } = head(`From: ${text}\nSubject: ${text}`);
+    const message = { identity: joe, recipients: [], header, body, whole: true };
+    const entry = (await makeEntry(parseAddress("x@y"), message, now))!;
+    return await disagreement(entry, { header, body, ended: true, headerOnly: true }, joe, now);
+  },
+  "comparedFields, addresses": (text) => comparedFields(head(`To: ${text}`).header),
+  "comparedFields, Content-Type": (text) => comparedFields(head(`Content-Type: ${text}`).header),
+  requestIn: (text) => {
+    const message = { header: head(`Subject: ${text}`).header, body: unbinary(text), whole: true };
+    return [requestIn({ local: "majordomo", domain: "x" }, message), requestIn({ local: text, domain: "x" }, message)];
   },
   isListCommand: (text) => isListCommand({ local: text, domain: "x" }),
   logLine: (text) => logLine({ why: text }, now),
@@ -84,6 +100,7 @@ const READERS: Record<string, (text: string) => unknown> = {
   whatIsBehind: (text) => whatIsBehind(text, () => Promise.resolve(text), () => text),
 };
 
+const CHALLENGE = `From: The qsecretary program <qmail-confirm-${"a".repeat(20)}@list.cr.yp.to>\n`;
 const MIME = 'Content-Type: multipart/mixed; boundary="b"\n\n--b\nContent-Transfer-Encoding: base64\n\n';
 const PARTS = 'Content-Type: multipart/mixed; boundary="b"\n\n--b\n\n';
 const PIECES = [

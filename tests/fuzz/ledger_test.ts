@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { unbinary } from "../../lib/bytes.ts";
-import { bodyLines, disagreement, type Entry, LINES, makeEntry, parseEntry, printEntry } from "../../lib/ledger.ts";
+import { disagreement, type Entry, makeEntry, parseEntry, printEntry } from "../../lib/ledger.ts";
+import { COMPARED_FIELDS } from "../../lib/compared.ts";
+import { parseAddress } from "../../lib/address.ts";
 import { parseHead } from "../../lib/message.ts";
-import { now } from "../challenges.ts";
+import { joe, now } from "../challenges.ts";
 import { fuzz } from "./fuzz.ts";
 import { anyBytes, anyText, touched, touches } from "./texts.ts";
 
@@ -13,8 +15,9 @@ const entries: fc.Arbitrary<Entry> = fc.record({
   list: anyText,
   from: anyText,
   expires: fc.nat(),
-  fields: fc.tuple(anyText, anyText, anyText),
-  lines: fc.array(anyText, { maxLength: 5 }),
+  alone: fc.boolean(),
+  fields: fc.array(anyText, { minLength: COMPARED_FIELDS.length, maxLength: COMPARED_FIELDS.length }),
+  body: fc.record({ key: anyText, sealed: anyText, whole: fc.boolean() }, { noNullPrototype: true }),
 }, { noNullPrototype: true });
 
 fuzz("an entry written and read again is the same, on one line", entries, (entry) => {
@@ -31,7 +34,8 @@ fuzz(
     const read = parseEntry(all.reduce(touched, printEntry(entry)));
     if (read === undefined) return;
     assert.ok([read.messageId, read.list, read.from].every((one) => typeof one === "string"));
-    assert.ok(Number.isInteger(read.expires) && texts(read.fields) && read.fields.length === 3 && texts(read.lines));
+    assert.ok(Number.isInteger(read.expires) && texts(read.fields) && read.fields.length === COMPARED_FIELDS.length);
+    assert.ok(typeof read.body.sealed === "string" && typeof read.alone === "boolean");
   },
 );
 
@@ -40,7 +44,7 @@ fuzz("no JSON and no other text makes reading an entry fail", fc.oneof(fc.json()
   if (read !== undefined) assert.equal(typeof read.messageId, "string");
 });
 
-const body = fc.array(anyBytes.map((line) => line.replace(/[\r\n]/g, "")), { minLength: 1, maxLength: LINES - 1 });
+const body = fc.array(anyBytes.map((line) => line.replace(/[\r\n]/g, "")), { minLength: 1, maxLength: 100 });
 const quoted = fc.record({
   from: anyText,
   subject: anyText,
@@ -59,11 +63,12 @@ fuzz("what is quoted agrees when it is what was sent, and not when a word is ano
     }\n`;
     const bytes = unbinary(`${front}Message-ID: <1@x>\n\n${lines.map((line) => `${line}\n`).join("")}`);
     const { header, bodyStart } = parseHead(bytes, true)!;
-    return { header, lines: bodyLines(bytes.subarray(bodyStart), true) };
+    return { header, body: bytes.subarray(bodyStart) };
   };
   const sent = mail(given.subject, given.body);
-  const entry = await makeEntry("joe@example.net", "List@x", sent.header, sent.lines, now);
-  const ask = ({ header, lines }: typeof sent) => disagreement(entry, header, lines, false);
+  const message = { identity: joe, recipients: [], whole: true, ...sent };
+  const entry = (await makeEntry(parseAddress("List@x"), message, now))!;
+  const ask = (one: typeof sent) => disagreement(entry, { ...one, ended: true, headerOnly: false }, joe, now);
   assert.equal(await ask(sent), undefined);
   if (given.which === "body") {
     const at = given.touch.at % given.body.length;

@@ -1,33 +1,40 @@
 import assert from "node:assert/strict";
 import { type Form, recognise } from "../../hooks/forms.ts";
 import { unbinary } from "../../lib/bytes.ts";
-import { type Header, parseHead } from "../../lib/message.ts";
+import { parseHead } from "../../lib/message.ts";
 import { SAMPLES } from "../challenges.ts";
 
-const head = (mail: string): Header => parseHead(unbinary(mail), true)!.header;
+/** The form of a message. */
+function formOf(mail: string): Form | undefined {
+  const { header, bodyStart } = parseHead(unbinary(mail), true)!;
+  return recognise(header, mail.slice(bodyStart));
+}
 const sample = (name: string): string => SAMPLES.get(name)!;
 
 const TOP = "--- Below this line is the top of your message.";
 const EZMLM = "1795150800.lfghbanmkepcojidlfgh-joe=example.net@lists.example.org";
-const BASE = { subscriber: undefined, separator: undefined, body: "", headerOnly: false, request: false };
+const requests = (...verbs: string[]) => verbs.map((verb) => `dev-${verb}@lists.example.org`);
+const JOE_JOINS = {
+  subscriber: "joe@example.net",
+  request: { command: "subscribe", list: "dev@lists.example.org" },
+} as const;
+const BASE = { subscriber: undefined, separator: undefined, subject: "Confirmation", body: "", headerOnly: false };
 
 Deno.test("Each sample is known for what it is", { permissions: "none" }, () => {
   const seen = new Set<string>();
-  const good = (name: string, form: Partial<Form> & Pick<Form, "program" | "answerTo" | "lists" | "subject">) => {
-    const found = recognise(head(sample(name)));
-    const { autoSubmitted: _, ...rest } = { ...BASE, ...found };
+  const good = (name: string, form: Partial<Form> & Pick<Form, "program" | "answerTo" | "lists">) => {
+    const { autoSubmitted: _, ...rest } = { ...BASE, ...formOf(sample(name)) };
     assert.deepEqual(rest, { ...BASE, ...form }, name);
     seen.add(name);
   };
   const none = (name: string) => {
-    assert.equal(recognise(head(sample(name))), undefined, name);
+    assert.equal(formOf(sample(name)), undefined, name);
     seen.add(name);
   };
   const qsecretary = (host: string) => ({
     program: "qsecretary",
     answerTo: `qmail-confirm-1795150800.12345.kjfhdmcoapngbleiabcd@${host}`,
-    lists: [`*@${host}`],
-    subject: "Re: please confirm your message",
+    lists: [`qmail@${host}`],
     separator: TOP,
   });
   for (const name of ["qsecretary-challenge", "qsecretary-no-tag", "qsecretary-pymsgauth"]) {
@@ -41,7 +48,6 @@ Deno.test("Each sample is known for what it is", { permissions: "none" }, () => 
     program: "qconfirm",
     answerTo: "ann-qconfirm-1795150800.4711.654321@example.org",
     lists: ["ann@example.org"],
-    subject: "Re: confirm delivery",
     separator: TOP,
   });
   const ezmlm = (list: string, kind: "sc" | "uc", subject: string) => {
@@ -52,7 +58,6 @@ Deno.test("Each sample is known for what it is", { permissions: "none" }, () => 
       answerTo: `${list}-${kind}.${EZMLM}`,
       subscriber: "joe@example.net",
       lists: [`${list}-${command}@lists.example.org`, `${list}-${command}-joe=example.net@lists.example.org`],
-      subject: `Re: ${subject}`,
       separator: `${separator} of the request I received.`,
       headerOnly: true,
     };
@@ -66,14 +71,12 @@ Deno.test("Each sample is known for what it is", { permissions: "none" }, () => 
     program: "ezmlm",
     answerTo: "test-confirm-1795150800.4711.lfghbanmkepcojidlfgh@lists.example.org",
     lists: ["test@lists.example.org"],
-    subject: "Re: Confirm post to test@lists.example.org",
     separator: "--- Enclosed, please find the posted message.",
   });
   good("tmda-confirm", {
     program: "TMDA",
     answerTo: "ann-confirm-1795150800.4711.a1b2c3@example.org",
     lists: ["ann@example.org"],
-    subject: "Re: Please confirm your message",
   });
   good("sympa-send-auth", {
     program: "Sympa",
@@ -84,24 +87,15 @@ Deno.test("Each sample is known for what it is", { permissions: "none" }, () => 
   good("sympa-auth", {
     program: "Sympa",
     answerTo: "sympa@lists.example.org",
-    lists: ["sympa@lists.example.org"],
-    subject: "AUTH a1b2c3d4 subscribe dev Joe",
-    request: true,
+    lists: ["sympa@lists.example.org", ...requests("join", "subscribe", "request")],
+    ...JOE_JOINS,
+    subject: "AUTH a1b2c3d4 subscribe dev",
   });
-  const requests = (...verbs: string[]) => verbs.map((verb) => `dev-${verb}@lists.example.org`);
   good("mailman3-subscribe", {
     program: "Mailman 3",
     answerTo: "dev-confirm+0123456789abcdef0123456789abcdef01234567@lists.example.org",
     lists: requests("join", "subscribe", "request"),
-    subject: "Re: Your confirmation is needed to join the dev@lists.example.org mailing list.",
-    request: true,
-  });
-  good("mailman2-join", {
-    program: "Mailman 2",
-    answerTo: "dev-request@lists.example.org",
-    lists: requests("join", "subscribe", "request", "leave", "unsubscribe", "request"),
-    subject: "confirm 0123456789abcdef0123456789abcdef01234567",
-    request: true,
+    ...JOE_JOINS,
   });
   good("majordomo2-confirm", {
     program: "Majordomo 2",
@@ -109,9 +103,10 @@ Deno.test("Each sample is known for what it is", { permissions: "none" }, () => 
     lists: ["Majordomo@lists.example.org"],
     subject: "B106-83F5-A3EE",
     body: "accept\n",
-    request: true,
+    ...JOE_JOINS,
   });
   none("ezmlm-idx-mod-post");
+  none("mailman2-join"); // its Subject is the cookie alone, and does not tell joining from leaving
   none("mailman2-held-moderator");
   none("majordomo1-confirm");
   none("pmjacookie-challenge");
@@ -188,16 +183,130 @@ const CHANGED: readonly [name: string, from: string | RegExp, to: string][] = [
   ["mailman3-subscribe", "to join the", "to approve the"],
   ["mailman3-subscribe", /^Subject: .*$/m, "Subject: Your message to dev@lists.example.org awaits moderator approval"],
   ["mailman3-subscribe", "dev-confirm+0", "dev-confirm+"],
-  ["mailman2-join", "X-List-Administrivia: yes\n", ""],
-  ["mailman2-join", "X-BeenThere: dev@", "X-BeenThere: other@"],
-  ["mailman2-join", "From: dev-request@", "From: dev-owner@"],
-  ["mailman2-join", "Subject: confirm 0", "Subject: confirm "],
-  ["mailman2-join", "Subject: confirm", "Subject: Re: confirm"],
+  ["mailman3-subscribe", "\nTo: joe@example.net", "\nTo: joe@example.net, eve@evil.example"],
+  ["mailman3-subscribe", "\nTo: joe@example.net", "\nX: joe@example.net"],
+  ["sympa-auth", "\nTo: joe@example.net", "\nTo: joe@example.net, eve@evil.example"],
+  ["sympa-auth", "subscribe dev Joe", "subscribe *"],
+  ["sympa-auth", "AUTH a1b2c3d4", "AUTH a1b2c3d4, a1b2c3d4"],
   ["majordomo2-confirm", "CONFIRM from", "CONSULT from"],
   ["majordomo2-confirm", "(subscribe)", "(post)"],
   ["majordomo2-confirm", "B106-83F5-A3EE", "B106-83F5"],
   ["majordomo2-confirm", "From: Majordomo@", "From: majordomo-owner@"],
+  ["majordomo2-confirm", "To: joe@example.net", "To: eve@evil.example"],
+  ["majordomo2-confirm", "(subscribe)", "(unsubscribe)"],
 ];
+
+/** Mailman 2.1 with VERP_CONFIRMATIONS, as its GetConfirmJoinSubject and GetConfirmLeaveSubject have it. */
+const MAILMAN2 = sample("mailman2-join").replaceAll(
+  /^(From|Reply-To): .*$/gm,
+  `$1: dev-confirm+${"0".repeat(40)}@lists.example.org`,
+)
+  .replace(/^Subject: .*$/m, "Subject: Your confirmation is required to join the Dev mailing list");
+
+Deno.test("Mailman 2 says what it is about when the cookie is in its address", { permissions: "none" }, () => {
+  assert.deepEqual(formOf(MAILMAN2), {
+    ...JOE_JOINS,
+    program: "Mailman 2",
+    answerTo: `dev-confirm+${"0".repeat(40)}@lists.example.org`,
+    lists: requests("join", "subscribe", "request"),
+    subject: "Confirmation",
+    body: "",
+    autoSubmitted: false,
+    headerOnly: false,
+  });
+  const leave = formOf(MAILMAN2.replace("to join the", "to leave the"));
+  assert.deepEqual([leave?.request?.command, leave?.lists], [
+    "unsubscribe",
+    requests("leave", "unsubscribe", "request"),
+  ]);
+  for (
+    const [from, to] of [["the Dev", "the Ops"], ["BeenThere: dev", "BeenThere: ops"], ["yes", "no"], [
+      "Reply-To: dev",
+      "Reply-To: eve",
+    ]]
+  ) {
+    assert.equal(formOf(MAILMAN2.replace(from!, to!)), undefined, from);
+  }
+});
+
+Deno.test("What asks to leave is told from what asks to join", { permissions: "none" }, () => {
+  const leave: [name: string, from: string, to: string][] = [
+    ["mailman3-subscribe", "to join the", "to leave the"],
+    ["sympa-auth", "subscribe dev Joe", "signoff dev"],
+    ["majordomo2-confirm", "subscribe", "unsubscribe"],
+  ];
+  for (const [name, from, to] of leave) {
+    assert.equal(formOf(sample(name).replaceAll(from, to))?.request?.command, "unsubscribe", name);
+  }
+});
+
+/** Mailboxes at the list's host that are not the one that confirms: none is answered. */
+const MAILBOXES = [
+  "webmaster",
+  "postmaster",
+  "qmail",
+  "qmail-owner",
+  "qmail-help",
+  "qmail-unsubscribe",
+  "qmail-unsubscribe-joe=example.net",
+  "qmail-request",
+  "qmail-confirm",
+  "qmail-confirm-",
+  "qmail-confirm-yes",
+  "qmail-confirm-1795150800.12345",
+  "qmail-confirm-1795150800.12345.1.kjfhdmcoapngbleiabcd",
+  "qmail-confirm-KJFHDMCOAPNGBLEIABCD",
+  "qmail-confirm-kjfhdmcoapngbleiabcd+x",
+  "qmail-confirm-kjfhdmcoapngbleiabcd-joe=example.net",
+  "qmail-accept-1795150800.12345.kjfhdmcoapngbleiabcd",
+  "qmail-reject-1795150800.12345.kjfhdmcoapngbleiabcd",
+  "-confirm-1795150800.12345.kjfhdmcoapngbleiabcd",
+  '"qmail-confirm-1795150800.12345.kjfhdmcoapngbleiabcd"',
+  "majordomo",
+  "sympa",
+];
+
+Deno.test("Only the address with the cookie is one that confirms", { permissions: "none" }, () => {
+  const rows: [name: string, field: string, local: string][] = [
+    ["qsecretary-challenge", "From", "qmail-confirm-1795150800.12345.kjfhdmcoapngbleiabcd"],
+    ["qconfirm-check", "From", "ann-qconfirm-1795150800.4711.654321"],
+    ["tmda-confirm", "Reply-To", "ann-confirm-1795150800.4711.a1b2c3"],
+    ["ezmlm-idx-post-confirm", "Reply-To", "test-confirm-1795150800.4711.lfghbanmkepcojidlfgh"],
+    ["ezmlm-idx-sub-confirm", "Reply-To", "test-sc.1795150800.lfghbanmkepcojidlfgh-joe=example.net"],
+    ["sympa-send-auth", "From", "sympa"],
+    ["sympa-auth", "From", "sympa"],
+    ["mailman3-subscribe", "From", "dev-confirm+0123456789abcdef0123456789abcdef01234567"],
+    ["majordomo2-confirm", "From", "Majordomo"],
+  ];
+  for (const [name, field, local] of rows) {
+    const mail = sample(name);
+    const line = mail.match(new RegExp(`^${field}: .*$`, "m"))![0];
+    assert.ok(line.includes(`${local}@`), name);
+    for (const other of MAILBOXES.filter((one) => one.toLowerCase() !== local.toLowerCase())) {
+      const changed = mail.replace(line, () => line.replace(`${local}@`, `${other}@`));
+      assert.equal(formOf(changed), undefined, `${name}: ${other}`);
+    }
+    // A person's reply would go elsewhere.
+    if (field === "From") {
+      assert.equal(
+        formOf(`Reply-To: eve@lists.example.org\n${mail.replace(/^Reply-To: .*\n/im, "")}`),
+        undefined,
+        name,
+      );
+    }
+  }
+});
+
+Deno.test("Nothing of a stranger's text is in Subject and body of an answer but the cookie that is needed", {
+  permissions: "none",
+}, () => {
+  for (const [name, mail] of SAMPLES) {
+    const found = formOf(mail.replace(/^(Subject: AUTH .*) Joe$/m, "$1 Buy our pills"));
+    if (found === undefined) continue;
+    assert.match(found.subject, /^(?:Confirmation|CONFIRM a1b2c3d4|AUTH a1b2c3d4 subscribe dev|B106-83F5-A3EE)$/, name);
+    assert.match(found.body, /^(?:accept\n)?$/);
+  }
+});
 
 Deno.test("One thing that is not as it should be makes it no challenge", { permissions: "none" }, () => {
   for (const [name, from, to] of CHANGED) {
@@ -205,22 +314,40 @@ Deno.test("One thing that is not as it should be makes it no challenge", { permi
     const end = mail.indexOf("\n\n") + 1;
     const changed = mail.slice(0, end).replace(from, to);
     assert.notEqual(changed, mail.slice(0, end), `${name}: ${from} is there`);
-    assert.notEqual(recognise(head(mail)), undefined, name);
-    assert.equal(recognise(head(`${changed}\n`)), undefined, `${name}: ${from} -> ${to}`);
+    assert.notEqual(formOf(mail), undefined, name);
+    assert.equal(formOf(`${changed}${mail.slice(end)}`), undefined, `${name}: ${from} -> ${to}`);
   }
+});
+
+Deno.test("Majordomo 2: the command in the body, from whom it came, and only one", { permissions: "none" }, () => {
+  const mail = sample("majordomo2-confirm");
+  const bad = (from: string, to: string) => {
+    assert.ok(mail.includes(from), from);
+    assert.equal(formOf(mail.replace(from, to)), undefined, to);
+  };
+  bad('  "subscribe dev"\n', "");
+  bad('  "subscribe dev"\n', '  "subscribe dev"\n  "subscribe users"\n');
+  bad('  "subscribe dev"\n', '  "unsubscribe dev"\n');
+  bad('  "subscribe dev"\n', '  "set dev nomail"\n');
+  bad("by joe@example.net.", "by eve@evil.example.");
+  assert.equal(
+    formOf(mail.replace("subscribe dev", "subscribe dev joe@example.net"))?.request?.list,
+    "dev@lists.example.org",
+  );
+  assert.equal(formOf(mail.replaceAll("subscribe dev", "subscribe users"))?.request?.list, "users@lists.example.org");
 });
 
 Deno.test("Only the outermost header is looked at", { permissions: "none" }, () => {
   for (const [name, mail] of SAMPLES) {
-    assert.equal(recognise(head(`From: eve@evil.example\nSubject: fwd\n\n${mail}`)), undefined, name);
+    assert.equal(formOf(`From: eve@evil.example\nSubject: fwd\n\n${mail}`), undefined, name);
     const nested = `Content-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: message/rfc822\n\n${mail}\n--x--\n`;
-    assert.equal(recognise(head(`From: eve@evil.example\n${nested}`)), undefined, name);
+    assert.equal(formOf(`From: eve@evil.example\n${nested}`), undefined, name);
   }
 });
 
 Deno.test("Whatever the Return-Path says, the answer goes elsewhere", { permissions: "none" }, () => {
   for (const [name, mail] of SAMPLES) {
-    const other = recognise(head(mail.replace(/^Return-Path: .*$/m, "Return-Path: <list-discard-1@evil.example>")));
-    assert.deepEqual(other, recognise(head(mail)), name);
+    const other = formOf(mail.replace(/^Return-Path: .*$/m, "Return-Path: <list-discard-1@evil.example>"));
+    assert.deepEqual(other, formOf(mail), name);
   }
 });

@@ -32,7 +32,8 @@ const SUBJECT = "Gr\u00fc\u00dfe an  alle, und mehr = noch viel mehr";
 function richer(message: string): string {
   const [head, body] = [message.slice(0, message.indexOf("\n\n")), message.slice(message.indexOf("\n\n") + 2)];
   const kept = head.split("\n").filter((line) => !/^(?:Subject|Date):/.test(line)).join("\n");
-  return `${kept}\nSubject: ${textToBinary(SUBJECT)}\nDate: Fri, 20 Nov 2026 05:59:57 +0100\n\n` +
+  return `${kept}\nSubject: ${textToBinary(SUBJECT)}\nDate: Fri, 20 Nov 2026 05:59:57 +0100\n` +
+    `Reply-To: joe@example.net\nCc: ann@example.net\nContent-Type: text/plain; charset=utf-8\n\n` +
     `${body.trim() || "subscribe me"}\nsecond line\n`;
 }
 
@@ -108,19 +109,34 @@ const PARTS: Record<string, (mail: string) => { at: number; value: string }> = {
     const at = mail.indexOf("\n\n") + 2;
     return { at, value: mail.slice(at, mail.indexOf("\n", at)) };
   },
+  to: (mail) => addressIn(mail, "To"),
+  cc: (mail) => addressIn(mail, "Cc"),
+  replyTo: (mail) => addressIn(mail, "Reply-To"),
+  type: (mail) => fieldIn(mail, "Content-Type"),
   second: (mail) => ({ at: mail.indexOf("second line"), value: "second line" }),
 };
 
-/** Does the From still name our address and no other? */
-function sameAuthor(mail: string): boolean {
+/** The address in a field, without name and brackets. */
+function addressIn(mail: string, name: string): { at: number; value: string } {
+  const { at, value } = fieldIn(mail, name);
+  const found = /[^<>\s]+@[^<>\s]+/.exec(value)!;
+  return { at: at + found.index, value: found[0] };
+}
+
+/** Does a field still name the same addresses, and no other? */
+function sameAddresses(mail: string, other: string, name: string): boolean {
+  const read = (text: string) =>
+    parseAddressList(fieldIn(text, name).value).map(({ address }) =>
+      `${address?.local}@${address?.domain}`.toLowerCase()
+    );
   try {
-    const all = parseAddressList(fieldIn(mail, "From").value);
-    return all.length === 1 &&
-      `${all[0]!.address?.local}@${all[0]!.address?.domain}`.toLowerCase() === "joe@example.net";
+    return read(mail).join() === read(other).join();
   } catch {
     return false;
   }
 }
+
+const ADDRESSES: Record<string, string> = { from: "From", to: "To", cc: "Cc", replyTo: "Reply-To" };
 
 const sameId = (mail: string, { sent }: Challenge): boolean =>
   bareMessageId(fieldIn(mail, "Message-ID").value) === bareMessageId(sent.messageId);
@@ -132,8 +148,12 @@ Deno.test("One byte of what is quoted is changed: no answer", async () => {
     const { at, value } = PARTS[part]!(challenge.sent.mail);
     const quoted = splice(challenge.sent.mail, at, value, edited(value, edit));
     const answer = await answerTo(challenge.frame + quoted + challenge.rest, challenge);
-    if (part === "from" && sameAuthor(quoted)) assert.deepEqual(answer, challenge.answer); // upper case, or a comma
-    else if (part === "id" && sameId(quoted, challenge)) assert.deepEqual(answer, challenge.answer); // a second bracket
+    const field = ADDRESSES[part];
+    if (field !== undefined && sameAddresses(quoted, challenge.sent.mail, field)) {
+      assert.deepEqual(answer, challenge.answer); // upper case, or a comma
+    } else if (part === "type" && /^text\/plain;+ ?charset=utf-8;*$/i.test(fieldIn(quoted, "Content-Type").value)) {
+      return;
+    } else if (part === "id" && sameId(quoted, challenge)) assert.deepEqual(answer, challenge.answer); // a second bracket
     else if (part !== "subject" || flat(fieldIn(quoted, "Subject").value) !== flat(textToBinary(SUBJECT))) {
       assert.equal(answer, undefined, quoted);
     }
@@ -145,14 +165,18 @@ Deno.test("One byte anywhere is changed: the very same answer or none", async ()
     const challenge = GENUINE.get(name)!;
     const answer = await answerTo(edited(challenge.mail, edit), challenge);
     if (answer === undefined) return;
-    // Who answers and with which entry is never another; the capability and the Subject are the sender's own.
+    // Only the cookie is the sender's own word: in the address, or in the Subject where the program wants it there.
     const { to, subject, ...sure } = challenge.answer;
-    const { to: toNow, subject: _, ...sureNow } = answer;
+    const { to: toNow, subject: subjectNow, ...sureNow } = answer;
     assert.deepEqual(sureNow, sure);
-    const host = (address: unknown) => String(address).replace(/^.*@/, "").toLowerCase();
-    assert.equal(host(toNow), host(to), `${subject}`);
+    assert.equal(withoutCookie(toNow), withoutCookie(to));
+    assert.equal(withoutCookie(subjectNow), withoutCookie(subject));
   }, 800);
 });
+
+/** What is answered but for time, process and cookie. */
+const withoutCookie = (text: unknown): string =>
+  String(text).toLowerCase().replace(/(?<=-confirm-|-qconfirm-|-[su]c\.|^confirm )(?:[0-9a-z]+\.?)+/, "COOKIE");
 
 /** The addresses of the frame: field, and the part of its value that names the list or its host. */
 const FRAMES: readonly [name: string, field: string, part: RegExp][] = [
@@ -229,6 +253,28 @@ const WRONG: Record<string, (challenge: Challenge) => string | undefined> = {
   "no Subject": ({ sent }) => sent.mail.replace(/^Subject: .*\n/m, ""),
   "Date twice": ({ sent }) => sent.mail.replace("\n\n", "\nDate: Sat, 21 Nov 2026 05:59:57 +0100\n\n"),
   "no Date": ({ sent }) => sent.mail.replace(/^Date: .*\n/m, ""),
+  "another To": ({ sent }) => sent.mail.replace(/^To: .*$/m, "To: eve@evil.example"),
+  "one more To": ({ sent }) => sent.mail.replace(/^To: .*$/m, "$&, eve@evil.example"),
+  "To twice": ({ sent }) => sent.mail.replace(/^To: .*$/m, "$&\n$&"),
+  "no To": ({ sent }) => sent.mail.replace(/^To: .*\n/m, ""),
+  "To and Cc exchanged": ({ sent }) => sent.mail.replace(/^To:/m, "X:").replace(/^Cc:/m, "To:").replace(/^X:/m, "Cc:"),
+  "no Cc": ({ sent }) => sent.mail.replace(/^Cc: .*\n/m, ""),
+  "another Reply-To": ({ sent }) => sent.mail.replace(/^Reply-To: .*$/m, "Reply-To: eve@evil.example"),
+  "one more Reply-To": ({ sent }) => sent.mail.replace(/^Reply-To: .*$/m, "$&, eve@evil.example"),
+  "Reply-To twice": ({ sent }) => sent.mail.replace("\n\n", "\nReply-To: eve@evil.example\n\n"),
+  "no Reply-To": ({ sent }) => sent.mail.replace(/^Reply-To: .*\n/m, ""),
+  "Mail-Followup-To": ({ sent }) => sent.mail.replace("\n\n", "\nMail-Followup-To: eve@evil.example\n\n"),
+  "another Content-Type": ({ sent }) =>
+    sent.mail.replace(/^Content-Type: .*$/m, "Content-Type: text/html; charset=utf-8"),
+  "another charset": ({ sent }) => sent.mail.replace("charset=utf-8", "charset=utf-7"),
+  "Content-Type twice": ({ sent }) => sent.mail.replace("\n\n", "\nContent-Type: text/html\n\n"),
+  "no Content-Type": ({ sent }) => sent.mail.replace(/^Content-Type: .*\n/m, ""),
+  "it is said to be base64": ({ sent }) => sent.mail.replace("\n\n", "\nContent-Transfer-Encoding: base64\n\n"),
+  "the last line another": ({ sent }) => sent.mail.replace("second line\n", "second lie\n"),
+  "the last line another, and not ended": ({ sent }) => sent.mail.replace("second line\n", "second lie"),
+  "a line behind, not ended": ({ sent }) => `${sent.mail}BUY NOW`,
+  "a line behind empty ones": ({ sent }) => `${sent.mail}${"\n".repeat(200)}BUY NOW\n`,
+  "white space at a line's end": ({ sent }) => sent.mail.replace("second line\n", "second line \n"),
   "the lines turned round": ({ sent }) => sent.mail.replace(/\n\n(.*)\n(.*)\n/, "\n\n$2\n$1\n"),
   "a line between": ({ sent }) => sent.mail.replace("second line", "BUY NOW\nsecond line"),
   "a line in front": ({ sent }) => sent.mail.replace("\n\n", "\n\nBUY NOW\n"),

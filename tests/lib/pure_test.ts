@@ -20,6 +20,12 @@ const USES: Record<string, () => Promise<void>> = {
     const text = '[[identity]]\naddress = "greg@example.org"\n[transport]\npreset = "exim"\n';
     assert.equal(parseConfig(text, PLACE).transport.preset, "exim");
   },
+  async compared() {
+    const { COMPARED_FIELDS, comparedFields } = await import("../../lib/compared.ts");
+    const { field } = await import("../../lib/message.ts");
+    const texts = comparedFields([field("Subject", "=?utf-8?q?x?=")]);
+    assert.equal(texts[COMPARED_FIELDS.indexOf("Subject")], "x");
+  },
   async day() {
     const { dayOf } = await import("../../lib/day.ts");
     assert.equal(dayOf(new Date(86_400_000)), 1);
@@ -94,9 +100,15 @@ const USES: Record<string, () => Promise<void>> = {
     const { disagreement, makeEntry, parseEntry, printEntry } = await import("../../lib/ledger.ts");
     const { field } = await import("../../lib/message.ts");
     const header = [field("From", "greg@example.org"), field("Subject", "=?utf-8?q?x?=")];
-    const entry = await makeEntry("greg@example.org", "l@x", header, [Uint8Array.of(65)], NOW);
+    const { parseAddress } = await import("../../lib/address.ts");
+    const address = parseAddress("greg@example.org");
+    const { dayOf } = await import("../../lib/day.ts");
+    const identity = { address, srsDomain: "", keys: [{ id: "k1", created: dayOf(NOW), secret: new Uint8Array(16) }] };
+    const body = Uint8Array.of(65);
+    const message = { identity, recipients: [], header, body, whole: true };
+    const entry = (await makeEntry(parseAddress("l@x"), message, NOW))!;
     assert.deepEqual(parseEntry(printEntry(entry)), entry);
-    assert.equal(await disagreement(entry, header, [Uint8Array.of(65)], false), undefined);
+    assert.equal(await disagreement(entry, { header, body, ended: true, headerOnly: false }, identity, NOW), undefined);
   },
   async proof() {
     const { hasProof, makeProof, PROOF_FIELD } = await import("../../lib/proof.ts");
@@ -114,6 +126,16 @@ const USES: Record<string, () => Promise<void>> = {
     const { prvsSign, prvsVerify } = await import("../../lib/prvs.ts");
     const signed = await prvsSign("greg@example.org", { secret: SECRET, now: NOW });
     assert.equal(await prvsVerify(signed, { secrets: { 0: SECRET }, now: NOW }), "greg@example.org");
+  },
+  async requests() {
+    const { requestIn } = await import("../../lib/requests.ts");
+    const message = { header: [], body: new Uint8Array(), whole: true };
+    assert.equal(requestIn({ local: "dev-join", domain: "x" }, message)?.list, "dev@x");
+  },
+  async seal() {
+    const { seal, unseal } = await import("../../lib/seal.ts");
+    assert.deepEqual(await unseal(SECRET, await seal(SECRET, Uint8Array.of(65))), Uint8Array.of(65));
+    assert.equal(await unseal("another secret", await seal(SECRET, Uint8Array.of(65))), undefined);
   },
   async settings() {
     const { convert, SETTINGS } = await import("../../lib/settings.ts");

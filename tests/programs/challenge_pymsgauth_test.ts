@@ -1,10 +1,14 @@
-/** Mail that a former pymsgauth sent: its token is a file, and no token names a file that is none of its own. */
+/**
+ * greg keeps the tokens of pymsgauth in place of tags: its filter put one on before the shim. A token is a file; which
+ * message and list it is for, the ledger says. No token names a file that is not its own.
+ */
 import assert from "node:assert/strict";
+import type { Challenge } from "../qsecretary.ts";
 import { challenges, LIST, Member, PLAIN } from "./member.ts";
 
 const TOKEN = "90587d9fd8e756fbb1cc1de91d5ff64933e32b40";
 const OLD = ".pymsgauth";
-const ON = `[tag]\npymsgauth = "~/${OLD}"\n`;
+const ON = `[tag]\nsign = false\npymsgauth = "~/${OLD}"\n`;
 
 /** A home with the old folder, its settings file, one token, and a file beside it. */
 function former(settings = challenges() + ON): Member {
@@ -15,9 +19,16 @@ function former(settings = challenges() + ON): Member {
   return home;
 }
 
-/** greg's message, with its header as pymsgauth wrote it. */
 const post = (token = TOKEN, from = PLAIN): string =>
   `X-pymsgauth-token: ${token}\nFrom: Greg <${from}>\nTo: ${LIST}\nSubject: A patch\nMessage-ID: <1@example.org>\n\nHi\n`;
+
+/** greg posts it. @returns the challenge about it */
+async function posted(home: Member, mail = post()): Promise<Challenge> {
+  const ran = await home.shim(["--", LIST], mail);
+  assert.equal(ran.code, 0, ran.stderr);
+  const { challenges: [challenge] } = home.carry();
+  return challenge!;
+}
 
 /** Everything in the old folder and beside it. */
 function files(home: Member): string[] {
@@ -27,7 +38,8 @@ function files(home: Member): string[] {
 
 Deno.test("pymsgauth: a token is honoured once", async () => {
   using home = former();
-  const challenge = home.secretaries[0]!.take(PLAIN, post());
+  const challenge = await posted(home);
+  assert.doesNotMatch(challenge.mail, /X-Msgauth/);
   assert.equal((await home.deliver(challenge)).end, "success");
   assert.deepEqual(home.carry().left.map(({ argv }) => argv.slice(2)), [[PLAIN, "--", challenge.confirm]]);
   assert.deepEqual([home.released.length, home.inbox().length, home.kept().length], [1, 0, 1]);
@@ -47,6 +59,10 @@ Deno.test("pymsgauth: what is no token of greg's touches nothing and is delivere
     ["a path out of the folder", post("/../victim"), nothing],
     ["the old settings", post("/pymsgauthrc"), nothing],
     ["upper case", post(TOKEN.toUpperCase()), file(`.${TOKEN.toUpperCase()}`)],
+    ["another message", post().replace("A patch", "Pills"), nothing],
+    ["another body", post().replace("Hi", "Buy!"), nothing],
+    ["another Message-ID", post().replace("<1@", "<2@"), nothing],
+    ["another live token", post(TOKEN.replace("9", "8")), file(`.${TOKEN.replace("9", "8")}`)],
     ["39 digits", post(TOKEN.slice(1)), file(`.${TOKEN.slice(1)}`)],
     ["41 digits", post(`${TOKEN}0`), file(`.${TOKEN}0`)],
     ["none", post(""), file(".")],
@@ -56,7 +72,7 @@ Deno.test("pymsgauth: what is no token of greg's touches nothing and is delivere
     ["in a message of somebody else", post(TOKEN, "ann@example.org"), nothing],
     ["no folder is named", post(), (home) => home.mend(challenges())],
     ["challenges are not answered", post(), (home) => home.mend(challenges("", false) + ON)],
-    ["the list is none of greg's", post(), (home) => home.mend(challenges(`lists = ["a@b.example"]`) + ON)],
+    ["the list is none of greg's", post(), nothing],
     [
       "its file is a link",
       post(),
@@ -68,7 +84,8 @@ Deno.test("pymsgauth: what is no token of greg's touches nothing and is delivere
   ];
   for (const [what, mail, change] of table) {
     await t.step(what, async () => {
-      using home = former();
+      using home = what.startsWith("the list") ? former(challenges(`lists = ["a@b.example"]`) + ON) : former();
+      await posted(home);
       if (what !== "none") change(home);
       const before = files(home);
       const challenge = home.secretaries[0]!.take(PLAIN, mail);
@@ -81,10 +98,17 @@ Deno.test("pymsgauth: what is no token of greg's touches nothing and is delivere
   }
 });
 
+Deno.test("pymsgauth: what the ledger does not remember is delivered, whatever token it has", async () => {
+  using home = former();
+  const before = files(home);
+  assert.equal((await home.deliver(home.secretaries[0]!.take(PLAIN, post()))).end, "success");
+  assert.deepEqual([home.carry().left, files(home), home.inbox().length], [[], before, 1]);
+});
+
 Deno.test("pymsgauth: refused is another time, what was begun is never again", async (t) => {
   await t.step("refused", async () => {
     using home = former();
-    const challenge = home.secretaries[0]!.take(PLAIN, post());
+    const challenge = await posted(home);
     home.injector("exit 100");
     await home.deliver(challenge);
     assert.match(home.logged, /the answer could not be sent: refused/);
@@ -95,7 +119,7 @@ Deno.test("pymsgauth: refused is another time, what was begun is never again", a
   });
   await t.step("killed", async () => {
     using home = former();
-    const challenge = home.secretaries[0]!.take(PLAIN, post());
+    const challenge = await posted(home);
     home.injector("kill -9 $PPID; exit 75");
     assert.equal((await home.deliver(challenge)).end, "defer");
     home.injector("");

@@ -75,6 +75,7 @@ for (const { name, marks, test, deliver } of WAYS) {
     const [challenge] = await home.post("A patch");
     await t.step("answered", async () => {
       const answer = await answered(home, challenge!);
+      assert.equal(fieldOf(answer, "Subject"), "Confirmation");
       assert.equal(fieldOf(answer, "To"), challenge!.confirm);
       assert.equal(fieldOf(answer, "From"), PLAIN);
       assert.equal(fieldOf(answer, "In-Reply-To"), fieldOf(challenge!.mail, "Message-ID"));
@@ -131,6 +132,34 @@ for (const { name, marks, test, deliver } of WAYS) {
     await t.step("then his own is answered all the same", async () => void await answered(home, challenge!));
   });
 
+  test(`${name}: a challenge about this post, but not of this list`, async (t) => {
+    using home = new Member();
+    const [challenge] = await home.post("A patch");
+    const { mail } = challenge!;
+    const cut = mail.trimEnd().slice(0, -1);
+    const table: [what: string, mail: string][] = [
+      [
+        "another mailbox there",
+        mail.replace(/^From: .*$/m, `From: "The qsecretary program" <webmaster@list.cr.yp.to>`),
+      ],
+      ["another list there", mail.replace(/^(From: .*)<qmail-/m, "$1<dns-")],
+      ["another host", mail.replace(/^(From: .*)@list\.cr\.yp\.to/m, "$1@list.evil.example")],
+      ["the end is another", `${cut}!`],
+      ["more behind the end", `${mail}!`],
+      ["another To", mail.replace(/^To: qmail@.*$/m, "To: eve@evil.example")],
+      ["a Reply-To", mail.replace(/^(To: qmail@.*)$/m, "$1\nReply-To: eve@evil.example")],
+      ["a Content-Type", mail.replace(/^(To: qmail@.*)$/m, "$1\nContent-Type: text/html")],
+    ];
+    for (const [what, forged] of table) {
+      assert.notEqual(forged, mail, what);
+      await t.step(what, async () => {
+        await delivered(home, { ...challenge!, mail: forged }, VALID);
+        assert.deepEqual(home.ledger(), { issued: 1, claimed: 0, spent: 0 });
+      });
+    }
+    await t.step("then the genuine one is answered all the same", async () => void await answered(home, challenge!));
+  });
+
   test(`${name}: as the settings say`, async (t) => {
     const other = "club@lists.example.net";
     await t.step('answered = "": none is kept', async () => {
@@ -172,11 +201,11 @@ for (const { name, marks, test, deliver } of WAYS) {
   });
 }
 
-Deno.test("a hook behind a wrapper, with nothing behind it: no challenge to a signed address is lost", async () => {
+Deno.test("a hook behind a wrapper that says where to deliver: no challenge to a signed address is lost", async () => {
   using home = new Member();
   const [challenge] = await home.post("A patch");
-  home.mend(`${challenges()}\n[incoming]\ninbox = "~/Maildir"\n`);
-  const hook = GO_ON.split("\n").find((line) => line.startsWith("|"))!.slice(1);
+  // A wrapper has to deliver what the hook leaves to it; this one leaves it to the hook.
+  const hook = MARKS.split("\n").find((line) => line.startsWith("|"))!.slice(1);
   const wrapper = home.write("bin/wrapped", `#!/bin/sh\nexec ${hook}\n`, 0o755);
   home.qmail(`|${wrapper}\n`);
   for (const inbox of [0, 1, 2]) {

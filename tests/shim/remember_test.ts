@@ -45,13 +45,40 @@ Deno.test("Only mail to lists gets entries, all signed mail is in the index", as
   await good(plan("ann@example.org"), "answer = true", ["ann@example.org"]);
   await good(plan("x-subscribe@a.example"), "answer = true", ["x-subscribe@a.example"]);
   await good(plan("x-request@a.example"), "answer = true", []);
-  await good(plan("x-request@a.example"), "answer = true\nrequests = true", ["x-request@a.example"]);
+  // What "one" asks of list software is not known, so no challenge will be answered.
+  await good(plan("x-request@a.example"), "answer = true\nrequests = true", []);
+  await good(plan("x-join@a.example", "x-help@a.example"), "answer = true\nrequests = true", ["x-join@a.example"]);
   await good(plan("qmail@list.cr.yp.to", "x-subscribe@a.example"), "answer = false\nrequests = true", []);
   const nobodys = { identity: undefined, sent: undefined };
   await good({ ...plan("qmail@list.cr.yp.to"), ...nobodys }, "answer = true", [], 0);
   const unsigned = { identities: [joe], messageId: "<1@example.net>", signed: false };
   await good({ ...plan("qmail@list.cr.yp.to"), sent: unsigned }, "answer = true", []);
   await good({ ...plan("qmail@list.cr.yp.to"), identity: undefined, sent: unsigned }, "answer = true", []);
+});
+
+Deno.test("Without a tag only a message with a token of pymsgauth gets an entry", async () => {
+  const token = field("X-pymsgauth-token", "90587d9fd8e756fbb1cc1de91d5ff64933e32b40");
+  const unsigned = { identities: [joe], messageId: "<1@example.net>", signed: false };
+  const given = { ...plan("qmail@list.cr.yp.to"), sent: unsigned };
+  const rows: [header: Plan["header"], folder: string, expected: string[]][] = [
+    [[token, ...given.header], "/pymsgauth", ["qmail@list.cr.yp.to"]],
+    [[token, ...given.header], "", []],
+    [given.header, "/pymsgauth", []],
+    [[field("Received", "by x"), token, ...given.header], "/pymsgauth", []],
+  ];
+  for (const [header, pymsgauth, expected] of rows) {
+    await scene(async (state) => {
+      const ours = settings();
+      await remember(
+        { ...given, header },
+        utf8("one\n"),
+        true,
+        { ...ours, tag: { ...ours.tag, pymsgauth }, state },
+        now,
+      );
+      assert.deepEqual(await lists(state), expected);
+    });
+  }
 });
 
 Deno.test("What cannot be written is told, and the mail goes on", async () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseAddress } from "../../lib/address.ts";
+import { utf8 } from "../../lib/bytes.ts";
 import { parseConfig, type Rule } from "../../lib/config.ts";
 import type { Scheme } from "../../lib/settings.ts";
 import { glob } from "../../lib/glob.ts";
@@ -153,13 +154,14 @@ Deno.test("Remembered is what is sent to lists, by a rule, or to subscribe someb
     { to: ["bob@*"], sender: "", confirm: false },
     { to: ["ann@*", "*@people.example"], sender: "", confirm: true },
   ];
-  const remembered = (recipient: string, { answer = true, requests = false } = {}) => {
+  const remembered = (recipient: string, { answer = true, requests = false, text = "" } = {}) => {
     const { challenge } = parseConfig(
       `[[identity]]\naddress = "greg@example.org"\n[transport]\npreset = "sendmail"\n` +
         `[challenge]\nanswer = ${answer}\nrequests = ${requests}\nlists = ["*@Lists.example"]\n`,
       { file: "/etc/config.toml", home: "/" },
     );
-    return isRemembered(parseAddress(recipient), { rule: rules, challenge });
+    const message = { header: [], body: utf8(text), whole: true };
+    return isRemembered(parseAddress(recipient), { rule: rules, challenge }, message);
   };
   const good = (recipient: string) => {
     assert.ok(remembered(recipient), recipient);
@@ -185,9 +187,17 @@ Deno.test("Remembered is what is sent to lists, by a rule, or to subscribe someb
   bad("bob@example.com");
   bad("jo@a.example");
   bad("dev@lists.example.evil.example");
-  for (const local of ["dev-request", "dev-help", "majordomo"]) {
+  for (
+    const [local, text] of [["dev-join"], ["dev-leave"], ["dev-request", "join\n"], ["majordomo", "subscribe dev\n"]]
+  ) {
     bad(`${local}@a.example`);
-    assert.ok(remembered(`${local}@a.example`, { requests: true }), local);
+    assert.ok(remembered(`${local}@a.example`, { requests: true, text: text ?? "" }), local);
+  }
+  // What asks to subscribe nobody opens nothing.
+  for (const local of ["dev-request", "dev-help", "dev-owner", "dev-confirm", "majordomo", "mailer-daemon"]) {
+    for (const text of ["", "help\n", "lists\n"]) {
+      assert.ok(!remembered(`${local}@a.example`, { requests: true, text }), `${local}: ${text}`);
+    }
   }
   assert.ok(!remembered("jo@a.example", { requests: true }));
 });

@@ -1,13 +1,13 @@
 /** After a year of mail under kills, nothing is left but what is still good for something. */
 import assert from "node:assert/strict";
 import { dayOf } from "../../lib/day.ts";
-import { type Entry, ENTRY_DAYS, entryName } from "../../lib/ledger.ts";
+import { type Entry, entryName, LEDGER_DAYS } from "../../lib/ledger.ts";
 import { tidy as tidyHook } from "../../hooks/tidy.ts";
 import { tidy as tidyShim } from "../../shim/tidy.ts";
 import { daily } from "../../state/daily.ts";
 import { fileLedger } from "../../state/ledger.ts";
 import { rememberSent, SENT_DAYS } from "../../state/sent.ts";
-import { day, joe, settings } from "../challenges.ts";
+import { day, joe, settings, someEntry } from "../challenges.ts";
 import { filesBelow } from "../rig.ts";
 
 class Folder {
@@ -43,14 +43,8 @@ class Folder {
   }
 }
 
-const entry = (messageId: string, list: string, when: Date): Entry => ({
-  messageId,
-  list,
-  from: "joe@example.net",
-  expires: dayOf(when) + ENTRY_DAYS,
-  fields: ["a", "b", "c"],
-  lines: [],
-});
+const entry = (messageId: string, list: string, when: Date): Entry =>
+  someEntry({ messageId, list, expires: dayOf(when) + LEDGER_DAYS });
 
 let serial = 0;
 /** A name of deliverToMaildir(). */
@@ -71,7 +65,7 @@ Deno.test("a year of mail to lists, under kills: what is left is of the last day
     await rememberSent(`${folder.state}/sent`, joe, `<${nth}@example.net>`, true, now);
     // What kills leave: a draft of the ledger, a cut record, a spool, and deliveries to each maildir.
     const [message, list] = (await entryName(entry(`killed${nth}@example.net`, lists[0]!, now))).split("-");
-    const expires = dayOf(now) + ENTRY_DAYS;
+    const expires = dayOf(now) + LEDGER_DAYS;
     folder.leave(`state/ledger/${expires}/messages/${message}/.${list}.4711.${crypto.randomUUID()}`, now);
     folder.leave(`state/ledger/${expires}/lists/${list}/${message}`, now);
     folder.leave(`state/spool/4711.${crypto.randomUUID()}`, now);

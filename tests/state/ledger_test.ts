@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type Entry, entryName, printEntry } from "../../lib/ledger.ts";
 import { fileLedger } from "../../state/ledger.ts";
+import { someEntry } from "../challenges.ts";
 import { filesBelow, ledgerFiles, ROOT } from "../rig.ts";
 
 const TODAY = 20_777;
@@ -21,15 +22,7 @@ class Folder {
   }
 }
 
-const entry = (change: Partial<Entry> = {}): Entry => ({
-  messageId: "1@example.net",
-  list: "test@lists.example.org",
-  from: "joe@example.net",
-  expires: TODAY + 7,
-  fields: ["a", "b", "c"],
-  lines: ["d"],
-  ...change,
-});
+const entry = (change: Partial<Entry> = {}): Entry => someEntry({ expires: TODAY + 7, ...change });
 const mode = (path: string) => (Deno.statSync(path).mode! & 0o777).toString(8);
 
 Deno.test("An entry that is issued is found by its Message-ID and by its list, and by no other", async () => {
@@ -83,8 +76,8 @@ Deno.test("Files and folders are the owner's alone", async () => {
 Deno.test("Issued twice, the first stays as it is", async () => {
   using folder = new Folder();
   await folder.ledger.issue(entry());
-  await folder.ledger.issue(entry({ fields: ["x", "y", "z"], expires: TODAY + 100 }));
-  await Promise.all(Array.from({ length: 20 }, () => folder.ledger.issue(entry({ lines: ["other"] }))));
+  await folder.ledger.issue(entry({ fields: entry().fields.toReversed(), expires: TODAY + 100 }));
+  await Promise.all(Array.from({ length: 20 }, () => folder.ledger.issue(entry({ token: "other" }))));
   assert.deepEqual((await folder.ledger.find({ messageId: "1@example.net" })).map((one) => one.entry), [entry()]);
   assert.equal(folder.names("issued").length, 1, "and no draft is left");
 });
@@ -231,7 +224,7 @@ Deno.test("An entry that cannot be understood is as none, until its day is over"
     "\u00ff",
     printEntry(entry()).slice(0, -4),
     printEntry({ ...entry(), fields: ["a", "b"] as never }),
-    printEntry({ ...entry(), lines: [1] as never }),
+    printEntry({ ...entry(), body: [1] as never }),
     printEntry({ ...entry(), expires: "soon" as never }),
     printEntry({ ...entry(), list: null as never }),
   ];

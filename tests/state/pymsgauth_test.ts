@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { judge } from "../../hooks/judge.ts";
-import { claimToken, settleToken, tokenState } from "../../state/pymsgauth.ts";
-import { answerOf, context, delivery, SAMPLES, settings } from "../challenges.ts";
+import { holdsToken, removeToken } from "../../state/pymsgauth.ts";
+import { answerOf, context, cut, delivery, PLACEHOLDER, SAMPLES, send, settings } from "../challenges.ts";
 
 const TOKEN = "90587d9fd8e756fbb1cc1de91d5ff64933e32b40";
 
@@ -44,79 +44,106 @@ const BAD = [
 Deno.test("A token is 40 hexadecimal digits whose file is there", () => {
   using folder = new Folder();
   const before = folder.names();
-  assert.equal(tokenState(folder.path, TOKEN), "issued");
-  assert.equal(tokenState(folder.path, TOKEN.replace("9", "8")), undefined, "no file");
-  assert.equal(tokenState("", TOKEN), undefined, "no folder is set");
-  assert.equal(tokenState(`${folder.top}/none`, TOKEN), undefined, "no folder");
+  assert.equal(holdsToken(folder.path, TOKEN), true);
+  assert.equal(holdsToken(folder.path, TOKEN.replace("9", "8")), false, "no file");
+  assert.equal(holdsToken("", TOKEN), false, "no folder is set");
+  assert.equal(holdsToken(`${folder.top}/none`, TOKEN), false, "no folder");
   for (const token of BAD) {
-    assert.equal(tokenState(folder.path, token), undefined, token);
-    assert.equal(claimToken(folder.path, token), false, token);
+    assert.equal(holdsToken(folder.path, token), false, token);
+    removeToken(folder.path, token);
   }
   Deno.symlinkSync(`${folder.top}/victim`, `${folder.path}/.${"a".repeat(40)}`);
   Deno.mkdirSync(`${folder.path}/.${"b".repeat(40)}`);
-  assert.equal(tokenState(folder.path, "a".repeat(40)), undefined, "a link");
-  assert.equal(tokenState(folder.path, "b".repeat(40)), undefined, "a folder");
+  assert.equal(holdsToken(folder.path, "a".repeat(40)), false, "a link");
+  assert.equal(holdsToken(folder.path, "b".repeat(40)), false, "a folder");
   assert.deepEqual(folder.names().filter((name) => !/^\.(a|b)\1{39}$/.test(name)), before, "nothing was touched");
 });
 
-Deno.test("A token is claimed once, ended as gone or given back", () => {
+Deno.test("A folder that cannot be looked into defers: it is not one without the token", () => {
   using folder = new Folder();
-  const claims = Array.from({ length: 200 }, () => claimToken(folder.path, TOKEN));
-  assert.deepEqual(claims.filter((one) => one), [true]);
-  assert.equal(tokenState(folder.path, TOKEN), "claimed");
-  assert.equal(claimToken(folder.path, TOKEN), false, "whoever died with it");
-  settleToken(folder.path, TOKEN, false);
-  assert.equal(tokenState(folder.path, TOKEN), "issued", "given back");
-  assert.equal(claimToken(folder.path, TOKEN), true);
-  settleToken(folder.path, TOKEN, true);
-  assert.equal(tokenState(folder.path, TOKEN), undefined, "spent");
-  assert.equal(claimToken(folder.path, TOKEN), false);
-  assert.deepEqual(folder.names(), [".pymsgauthrc", "pymsgauthrc"]);
-  assert.throws(() => settleToken(folder.path, TOKEN, true), { kind: "temporary" });
+  Deno.symlinkSync("loop", `${folder.top}/loop`);
+  assert.throws(() => holdsToken(`${folder.top}/loop`, TOKEN), { kind: "temporary", message: /cannot be read/ });
 });
 
-Deno.test("A challenge about a message with a token is answered while its file is there", async () => {
+Deno.test("A token is removed, and that nothing can be removed is no error", () => {
   using folder = new Folder();
-  const mail = SAMPLES.get("qsecretary-pymsgauth")!;
-  const verdict = async (one: string, with_ = settings()) => {
-    const ours = { ...await context([], with_), token: (text: string) => tokenState(folder.path, text) };
+  removeToken(folder.path, TOKEN);
+  assert.deepEqual(folder.names(), [".pymsgauthrc", "pymsgauthrc"]);
+  removeToken(folder.path, TOKEN);
+  removeToken(`${folder.top}/none`, TOKEN);
+  assert.equal(Deno.statSync(`${folder.top}/.${TOKEN}`).isFile, true, "that of another folder");
+});
+
+const OTHER = TOKEN.replace("9", "8");
+const LINE = `X-pymsgauth-token: ${TOKEN}\n`;
+
+/** A challenge about a message that left with this token and without a tag. */
+async function challenged(line = LINE) {
+  const [frame, quoted] = cut(SAMPLES.get("qsecretary-challenge")!);
+  const sent = await send(line + quoted);
+  const mail = sent.mail.replace(sent.tagLine, "");
+  return { frame, mail, sent, list: sent.entries[0]! };
+}
+
+Deno.test("A token opens the challenge about its own message and list, and no other", async () => {
+  using folder = new Folder();
+  Deno.writeTextFileSync(`${folder.path}/.${OTHER}`, "");
+  const { frame, mail, sent, list } = await challenged();
+  const verdict = async (one: string, entries = sent.entries, with_ = settings()) => {
+    const ours = { ...await context(entries, with_), token: (text: string) => holdsToken(folder.path, text) };
     return (await judge(delivery(one), ours)).verdict;
   };
-  const good = async (one: string) =>
-    assert.deepEqual(answerOf(await verdict(one)), {
-      to: "qmail-confirm-1795150800.12345.kjfhdmcoapngbleiabcd@list.cr.yp.to",
-      subject: "Re: please confirm your message",
-      body: "",
-      from: "joe@example.net",
-      token: TOKEN,
-    });
-  const bad = async (what: string, one: string, with_ = settings()) => {
-    const { action, answer } = await verdict(one, with_);
+  const good = async (one: string, token = TOKEN) => {
+    const found = answerOf(await verdict(one));
+    assert.equal(found?.to, "qmail-confirm-1795150800.12345.kjfhdmcoapngbleiabcd@list.cr.yp.to");
+    assert.equal(found.token, token);
+  };
+  const bad = async (what: string, one: string, ...more: [entries?: typeof sent.entries, with_?: typeof SETTINGS]) => {
+    const { action, answer } = await verdict(one, ...more);
     assert.deepEqual([action, answer], ["deliver", undefined], what);
   };
-  await good(mail);
-  await good(mail.replace("X-Pymsgauth-Token", "X-PYMSGAUTH-TOKEN"));
-  await bad("challenges are off", mail, settings("answer = false"));
-  await bad("another host", mail.replace(/(?<=^From: .*@)list\.cr\.yp\.to/m, "list.evil.example"));
-  await bad("a host that ends alike", mail.replace(/(?<=^From: .*@)list\.cr\.yp\.to/m, "x.list.cr.yp.to"));
-  const elsewhere = { ...settings().challenge, lists: ["test@lists.example.org"] };
-  await bad("no list there is among the settings", mail, { ...settings(), challenge: elsewhere });
-  await bad("another token", mail.replace(TOKEN, TOKEN.replace("9", "8")));
+  const SETTINGS = settings();
+  await good(frame + mail);
+  await good(frame + mail.replace("X-pymsgauth-token", "X-PYMSGAUTH-TOKEN"));
+  await good(frame + sent.mail); // with the tag as well
+  await bad("nothing is remembered", frame + mail, []);
+  await bad("challenges are off", frame + mail, undefined, settings("answer = false"));
+  await bad("another list", frame.replaceAll("qmail-confirm-", "dns-confirm-") + mail);
+  await bad("another host", frame.replace(/(?<=^From: .*@)list\.cr\.yp\.to/m, "list.evil.example") + mail);
+  await bad("another live token", frame + mail.replace(TOKEN, OTHER));
+  await bad(
+    "a message that left with another live token",
+    frame + mail,
+    (await challenged(LINE.replace(TOKEN, OTHER))).sent.entries,
+  );
+  await bad("a message that left without a token", frame + mail, (await challenged("")).sent.entries);
+  await bad("another message", frame + mail.replace(/^Message-ID: .*$/m, "Message-ID: <x@example.net>"));
+  await bad("another Subject", frame + mail.replace(/^Subject: .*$/m, "Subject: BUY NOW"));
+  await bad("another body", frame + mail.replace("First", "BUY"));
+  await bad("another author", frame + mail.replace("From: Joe <joe@example.net>", "From: Eve <eve@evil.example>"));
+  await bad("sent to another list", frame + mail, [{ ...list, list: "dns@list.cr.yp.to" }]);
   for (const token of BAD) {
-    if (token.trim() !== TOKEN && !/[\n\0]/.test(token)) await bad(token, mail.replace(TOKEN, token));
+    if (token.trim() !== TOKEN && !/[\n\0]/.test(token)) await bad(token, frame + mail.replace(TOKEN, token));
   }
-  const line = `X-Pymsgauth-Token: ${TOKEN}\n`;
-  await bad("two tokens", mail.replace(line, line + line));
-  await bad("the token in the body alone", mail.replace(line, "") + line);
-  await bad("the token in the outer header", line + mail.replace(line, ""));
-  await bad("not by qsecretary", mail.replace("The qsecretary program", "The qconfirm program"));
-  await bad("a stranger's message", mail.replace("From: Joe <joe@example.net>", "From: Eve <eve@evil.example>"));
+  await bad("two tokens", frame + LINE + mail);
+  await bad("the token in the body alone", frame + mail.replace(LINE, "") + LINE);
+  await bad("the token in the outer header", LINE + frame + mail.replace(LINE, ""));
+  await bad("not by qsecretary", frame.replace("The qsecretary program", "The qconfirm program") + mail);
   const separator = "--- Below this line is the top of your message.\n";
-  await bad("two separators", mail.replace(separator, separator + separator));
+  await bad("two separators", frame.replace(separator, separator + separator) + mail);
+  await bad("a tag that is not ours", frame + `X-Msgauth: v1.k1.1.aaaaaaaa.${"a".repeat(26)}\n` + mail);
   assert.ok(folder.names().includes(`.${TOKEN}`), "judging takes nothing");
-  claimToken(folder.path, TOKEN);
-  await bad("claimed", mail);
-  assert.match((await verdict(mail)).reason, /begun.*look yourself/);
-  settleToken(folder.path, TOKEN, true);
-  await bad("spent", mail);
+  removeToken(folder.path, TOKEN);
+  await bad("its file is gone", frame + mail);
+});
+
+Deno.test("The sample that a token alone should open is delivered: nobody knows what that token is for", async () => {
+  using folder = new Folder();
+  const mail = SAMPLES.get("qsecretary-pymsgauth")!;
+  const other = await send(cut(SAMPLES.get("qsecretary-challenge")!)[1].replaceAll(PLACEHOLDER, ""));
+  for (const entries of [[], other.entries]) {
+    const ours = { ...await context(entries), token: (text: string) => holdsToken(folder.path, text) };
+    const { action, answer } = (await judge(delivery(mail), ours)).verdict;
+    assert.deepEqual([action, answer], ["deliver", undefined]);
+  }
 });

@@ -1,0 +1,67 @@
+/**
+ * Answers a challenge, at most once: the entry is claimed before and spent after. What dies in between stays claimed
+ * and is never answered again; the next hook delivers the challenge with a mark that says so. An answer that certainly
+ * was not sent leaves the entry issued.
+ */
+import { rfc5322Date } from "../lib/day.ts";
+import { utf8 } from "../lib/bytes.ts";
+import { formatAddress, parseAddress } from "../lib/address.ts";
+import { field, type Header, type Message, printHead } from "../lib/message.ts";
+import { removeToken } from "../state/pymsgauth.ts";
+import { checkLauncher } from "../transport/commit.ts";
+import { handOver } from "../transport/handover.ts";
+import { Rejected } from "../transport/rejected.ts";
+import { Fail } from "../lib/fail.ts";
+import type { Scene } from "./act.ts";
+import type { Answer, Verdict } from "./judge.ts";
+
+/** What became of it: answered, or why it was not and the user should look. */
+export type Given = "answered" | { readonly not: string };
+
+/**
+ * Answers.
+ *
+ * @param verdict one that says `answer`
+ * @throws {Fail} when it is not certain whether an answer left: the entry stays claimed
+ */
+export async function respond({ answer }: Verdict, scene: Scene): Promise<Given> {
+  if (answer === undefined) throw new Error("nothing to answer");
+  const { settings, ledger, now, stop } = scene;
+  const { entry, token } = answer.spends;
+  checkLauncher();
+  const claim = await ledger.claim(entry);
+  if (claim === undefined) return { not: "another hook is answering it" };
+  try {
+    // The plain address: list software refuses the null sender, and knows subscribers by the envelope.
+    const handover = { sender: answer.author, recipients: [parseAddress(answer.form.answerTo)], dsn: {} };
+    await handOver(settings, handover, compose(answer, now), stop);
+  } catch (error) {
+    // A program that refused, or could not be run, has sent nothing; a maildir that failed holds nothing.
+    const certain = error instanceof Rejected || settings.transport.via === "maildir" ||
+      (error instanceof Fail && error.kind !== "temporary");
+    if (!certain || !(error instanceof Fail)) throw error;
+    await ledger.settle(claim, "issued");
+    return { not: `the answer could not be sent: ${error.kind}` };
+  }
+  await ledger.settle(claim, "spent");
+  if (token !== undefined) removeToken(settings.tag.pymsgauth, token);
+  return "answered";
+}
+
+/** A fresh message: what is sent back unchanged, programs take for a loop. */
+function compose({ form, author, inReplyTo }: Answer, now: Date): Message {
+  const header: Header = [
+    field("From", formatAddress(author)),
+    field("To", form.answerTo),
+    field("Subject", form.subject),
+    field("Date", rfc5322Date(now)),
+    field("Message-ID", `<${crypto.randomUUID()}@${author.domain}>`),
+    ...(inReplyTo === undefined ? [] : [field("In-Reply-To", inReplyTo)]),
+    ...(form.autoSubmitted ? [field("Auto-Submitted", "auto-replied")] : []),
+  ];
+  return { head: printHead(header), body: text(form.body) };
+}
+
+async function* text(body: string): AsyncGenerator<Uint8Array> {
+  if (body !== "") yield await Promise.resolve(utf8(body));
+}
