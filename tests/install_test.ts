@@ -409,6 +409,34 @@ Deno.test("an installed program has a cache that is ready, and keeps it from wha
   assert.equal((await home.run(line, MAIL, { DENO_DIR: `${home.path}/mine` })).code, 0);
   assert.equal(environment(home).DENO_DIR, `${home.path}/mine`);
 
+  // A former version's cache, and what installations that were killed have left, are gone with the next one.
+  const old = new Date(Date.now() - 25 * 3_600_000);
+  const left = [
+    "lib/countersign/cache/former",
+    "lib/countersign/cache.4711.new/x",
+    "lib/countersign/cache.4711.old/x",
+    "lib/countersign/shim/main.js.4711.new",
+    "bin/shim.4711.new",
+  ];
+  const kept = ["bin/other.4711.new", "bin/shim.new"];
+  for (const name of [...left, ...kept]) {
+    const path = home.write(`there/${name}`, "");
+    const entry = name.includes("/cache.") ? path.slice(0, path.lastIndexOf("/")) : path;
+    Deno.utimeSync(entry, old, old);
+  }
+  assert.equal((await script(home, "install", "--prefix", prefix)).code, 0);
+  assert.deepEqual(files(), made);
+  const there = [...left, ...kept].filter((name) => {
+    try {
+      return Deno.lstatSync(`${prefix}/${name}`).isFile;
+    } catch {
+      return false;
+    }
+  });
+  assert.deepEqual(there, kept);
+  const beside = [...Deno.readDirSync(`${prefix}/lib/countersign`)].map(({ name }) => name);
+  assert.deepEqual(beside.filter((name) => name.startsWith("cache")), ["cache"]);
+
   // Doctor asks the shim itself: one that takes mail and does nothing with it would look as if all were well.
   const doctor = async () => JSON.parse((await home.run([`${prefix}/bin/countersign`, "doctor", "--json"])).stdout);
   const whats = async () => (await doctor()).findings.map(({ what }: { what: string }) => what);

@@ -67,7 +67,7 @@ async function install(args: readonly string[]): Promise<void> {
   try {
     await bundle(made);
     const modules = filesBelow(made);
-    const own = [home, `${home}/shim`, `${home}/hooks`, `${home}/cache`];
+    const own = [home, `${home}/shim`, `${home}/hooks`];
     for (const path of [`${prefix}/bin`, ...own]) folder(path);
     for (const path of own) Deno.chmodSync(path, 0o755);
     replace(`${home}/deno`, 0o755, (path) => Deno.copyFileSync(Deno.realPathSync(Deno.execPath()), path));
@@ -99,11 +99,13 @@ async function install(args: readonly string[]): Promise<void> {
     const [list, text] = listOf(prefix, { files: { ...former?.files, ...files }, links, folders: [...folders] });
     replace(list, 0o644, (path) => Deno.writeTextFileSync(path, text));
     removeFormer(home, modules);
+    const places = [...outside, ...modules.map((name) => `${HOME}/${name}`), `${HOME}/deno`, `${HOME}/hooks/incoming`];
+    removeDrafts(places.map((at) => `${prefix}/${at}`));
   } finally {
     Deno.removeSync(made, { recursive: true });
   }
   const [shim, countersign, hook] = LAUNCHERS.map(({ at }) => `${prefix}/${at}`) as [string, string, string];
-  await prove({ shim, countersign, hook, cache: `${home}/cache` });
+  await replaceCache(`${home}/cache`, (cache) => prove({ shim, countersign, hook, cache }));
   console.log(LAUNCHERS.map(({ at }) => `${prefix}/${at}`).join("\n"));
 }
 
@@ -168,6 +170,39 @@ function removeFormer(home: string, modules: readonly string[]): void {
     if (!name.endsWith(".js") || modules.includes(name)) continue;
     const { mtime } = Deno.statSync(`${home}/${name}`);
     if (mtime !== null && Date.now() - mtime.getTime() > KEEP) Deno.removeSync(`${home}/${name}`);
+  }
+}
+
+/**
+ * Fills a cache and puts it in place of the former one, which would keep what V8 made of all versions before. Whoever
+ * starts in between starts without a cache, which only takes longer.
+ */
+async function replaceCache(path: string, fill: (cache: string) => Promise<void>): Promise<void> {
+  const [made, former] = [`${path}.${Deno.pid}.new`, `${path}.${Deno.pid}.old`];
+  try {
+    Deno.mkdirSync(made);
+    Deno.chmodSync(made, 0o755);
+    await fill(made);
+    if (isThere(path)) Deno.renameSync(path, former);
+    Deno.renameSync(made, path);
+  } finally {
+    for (const folder of [made, former]) if (isThere(folder)) Deno.removeSync(folder, { recursive: true });
+    removeDrafts([path]);
+  }
+}
+
+/** What an installation that was killed has left beside these. */
+function removeDrafts(paths: readonly string[]): void {
+  const folders = Map.groupBy(paths, (path) => path.slice(0, path.lastIndexOf("/")));
+  for (const [folder, all] of folders) {
+    const names = new Set(all.map((path) => path.slice(folder.length + 1)));
+    for (const { name } of Deno.readDirSync(folder)) {
+      const [, base] = /^(.+)\.\d+\.(?:new|old)$/.exec(name) ?? [];
+      if (base === undefined || !names.has(base)) continue;
+      const { mtime } = Deno.lstatSync(`${folder}/${name}`);
+      if (mtime === null || Date.now() - mtime.getTime() <= KEEP) continue;
+      Deno.removeSync(`${folder}/${name}`, { recursive: true });
+    }
   }
 }
 
