@@ -21,6 +21,7 @@ export async function out(ground: Ground): Promise<Table[]> {
   };
   const spool = { env: ground.variables({ COUNTERSIGN_CONFIG: withSpool(ground) }) };
   const msmtp = ["/usr/bin/msmtp", "-C", "/dev/null", "--host=127.0.0.1", `--port=${drain.port}`];
+  const smtp = ground.withoutCache({ COUNTERSIGN_CONFIG: bySmtp(ground, drain.port) });
   const tables: Table[] = [];
   for (const [size, bytes] of Object.entries(SIZES)) {
     const input = outgoing(ground, bytes);
@@ -36,6 +37,7 @@ export async function out(ground: Ground): Promise<Table[]> {
       of("shim, bundled", bundled),
       ...hasSpool ? [of("shim, bundled, transport.spool", bundled, spool)] : [],
       of("shim, installed", [`${prefix}/bin/shim`, ...TO], ground.withoutCache()),
+      of("shim, installed, to a server on loopback", [`${prefix}/bin/shim`, ...TO], smtp),
       of("perl with Mail::SRS, sender only", ["/usr/bin/perl", scripts.perl, ...TO.slice(1)]),
       // Python holds the message nine times over; msmtp takes most of a minute for 1 GB.
       ...huge ? [] : [
@@ -51,6 +53,18 @@ export async function out(ground: Ground): Promise<Table[]> {
 }
 
 const hasSpool = SETTINGS.some(({ name }) => name === "transport.spool");
+
+/** Settings that give the mail to a server. */
+function bySmtp(ground: Ground, port: number): string {
+  const name = ".config/countersign/smtp.toml";
+  const path = ground.write(
+    name,
+    `[[identity]]\naddress = "greg@example.org"\nsrs_domain = "srs.example.org"\n` +
+      `[transport]\nvia = "smtp"\nhost = "127.0.0.1"\nport = ${port}\nsecurity = "none"\n`,
+  );
+  ground.permit(name);
+  return path;
+}
 
 /** The same settings, and a file as the injector's standard input. */
 function withSpool(ground: Ground): string {
