@@ -23,7 +23,7 @@ export function isPermanent(error: unknown): boolean {
 /** What went wrong, for the log: what a program says about a message may hold other people's addresses. */
 export function whyFailed(error: unknown, whole: boolean): string {
   if (whole) return reason(error);
-  if (error instanceof Rejected) return `status ${error.code}`;
+  if (error instanceof Rejected) return error.summary;
   return error instanceof Fail ? error.kind : "bug";
 }
 

@@ -18,4 +18,9 @@ export class Rejected extends Fail {
   ) {
     super(kind, message, options);
   }
+
+  /** What went wrong without anybody's address, for the log. */
+  get summary(): string {
+    return `status ${this.code}`;
+  }
 }

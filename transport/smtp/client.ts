@@ -175,7 +175,7 @@ export class Client {
     this.#heard(last);
     if (!isPositive(mail)) throw this.failures.refused("MAIL", mail);
     while (replies.length < lines.length) replies.push(last);
-    await written;
+    if (last.code !== 421) await this.#progress(written);
     return replies;
   }
 
@@ -189,14 +189,14 @@ export class Client {
   send(message: Message, beforeCommit?: BeforeCommit): Promise<Reply> {
     return this.#attempt(async () => {
       const go = await this.#command("DATA", "DATA");
-      this.#ready = false;
+      this.#ready = false; // for what follows is no command
       // 2yz would be the answer to another command, and then so would what follows the final dot.
       if (isPositive(go)) throw this.failures.broken("DATA", this.failures.say(go));
       if (go.code !== 354) {
         this.#heard(go);
         throw this.failures.refused("DATA", go);
       }
-      this.#step = "message";
+      this.#begins("message");
       const reply = await this.#message(message, beforeCommit);
       if (reply.code < 400 && !isPositive(reply)) throw this.failures.unconfirmed(this.failures.say(reply), reply);
       this.#heard(reply);
@@ -218,39 +218,42 @@ export class Client {
       );
     }, (error) => limits.committed || connection.stop(error));
 
-    const write = async (bytes: Uint8Array) => {
-      limits.wait("block", "progress in sending the message");
-      await connection.write(bytes);
-      limits.relax();
-    };
     const lines = new SmtpLines();
     const limit = sizeLimit(this.extensions) ?? Infinity;
     const encode = async (part: Uint8Array) => {
       for (const piece of lines.encode(part)) {
         if (lines.messageSize > limit) throw tooLarge(this.server.name, limit);
-        await write(piece);
+        await this.#progress(connection.write(piece));
       }
     };
+    const body = message.body[Symbol.asyncIterator]();
     try {
       await encode(message.head);
-      const body = message.body[Symbol.asyncIterator]();
       for (let next; !(next = await connection.unlessStopped(body.next())).done;) await encode(next.value);
       if (lines.messageSize > limit) throw tooLarge(this.server.name, limit);
       await connection.unlessStopped(Promise.resolve(beforeCommit?.()));
+      connection.checkOpen();
     } catch (error) {
       // A server that refuses may close as well, and then it is a matter of luck which of the two we notice first.
       const fromServer = !(error instanceof Fail || error instanceof Stopped);
-      const refused = fromServer ? await Promise.race([answer.catch(() => {}), seconds(1)]) : undefined;
-      connection.stop(error);
-      throw refused === undefined ? error : failures.refused("message", refused);
+      if (fromServer) await Promise.race([answer.catch(() => {}), seconds(1)]);
+      body.return?.()?.catch(() => {}); // nobody waits for it: it may itself wait for input
+      throw connection.stop(error);
     }
     limits.committed = true;
     // A server that closes may have answered before; whether all of it was written says nothing.
-    await write(lines.end()).catch(() => {});
+    await this.#progress(connection.write(lines.end())).catch(() => {});
     limits.wait("end", "reply to the message");
     const reply = await answer;
     limits.committed = false;
     return reply;
+  }
+
+  /** Waits until the system has taken what is being sent. */
+  async #progress(written: Promise<void>): Promise<void> {
+    this.limits.wait("block", "progress in sending");
+    await written;
+    this.limits.relax();
   }
 
   /** Sends a command and waits for its reply. @param wanted replies other than these are refusals */

@@ -93,9 +93,19 @@ export class Connection {
     });
   }
 
-  /** Ends the session at once. @param reason what everybody who waits is told, unless the limits know better */
-  stop(reason: unknown = new Deno.errors.Interrupted("connection closed")): void {
-    if (this.#closed) return;
+  /** @throws the reason for which the session was ended, if it was */
+  checkOpen(): void {
+    if (this.#closed) throw this.#reason;
+  }
+
+  /**
+   * Ends the session at once.
+   *
+   * @param reason what everybody who waits is told, unless the limits know better
+   * @returns the reason for which it was ended, now or before
+   */
+  stop(reason: unknown = new Deno.errors.Interrupted("connection closed")): unknown {
+    if (this.#closed) return this.#reason;
     this.#closed = true;
     this.#reason = this.limits.signal.reason ?? reason;
     this.#interrupt(this.#reason);
@@ -104,10 +114,11 @@ export class Connection {
     } catch {
       // It is taken over by a TLS handshake that has not begun.
     }
+    return this.#reason;
   }
 
   async #io<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#closed) throw this.#reason;
+    this.checkOpen();
     try {
       return await work();
     } catch (error) {

@@ -45,6 +45,10 @@ export class SmtpRejected extends Rejected {
     this.recipients = said.recipients ?? [];
     this.reply = said.reply ?? this.recipients[0]?.reply;
   }
+
+  override get summary(): string {
+    return this.reply === undefined ? this.kind : [this.reply.code, this.reply.enhanced].join(" ").trimEnd();
+  }
 }
 
 /** The server has the whole message and did not say what became of it. Trying again may deliver it twice. */
