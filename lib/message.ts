@@ -1,5 +1,5 @@
 /** The header of a message (RFC 5322 section 2.2) as ordered raw fields. The body is never parsed. */
-import { binary, binaryToText, type Bytes, textToBinary, unbinary } from "./bytes.ts";
+import { binary, binaryToText, type Bytes, concat, textToBinary, unbinary } from "./bytes.ts";
 
 /** One header field. */
 export interface Field {
@@ -26,8 +26,6 @@ export interface Head {
 export interface Message {
   /** Header and empty line. */
   readonly head: Bytes;
-  /** Bytes of the whole message with CRLF line ends, where that is known before it is read. */
-  readonly size?: number;
   /** The body, in pieces that are good until the next one is asked for. */
   readonly body: AsyncIterable<Uint8Array>;
   /** Has all of it been read, so that the body keeps nobody waiting? */
@@ -134,14 +132,14 @@ export function without(header: Header, ...names: string[]): Header {
   return header.filter((field) => !named(field, ...names));
 }
 
-/** Bytes of a message with CRLF line ends, as SMTP counts them (RFC 1870 section 3); a bare CR is sent as CRLF, too. */
-export function sizeWithCrlf(message: Uint8Array): number {
-  let size = message.length;
-  for (let at = -1; (at = message.indexOf(10, at + 1)) >= 0;) if (message[at - 1] !== 13) size++;
-  for (let at = -1; (at = message.indexOf(13, at + 1)) >= 0;) if (message[at + 1] !== 10) size++;
-  const last = message.at(-1) ?? 10;
-  return last === 10 || last === 13 ? size : size + 2;
+/** The message with all of it in its head: for one that is whole, so that it can be measured, and given with one write. */
+export async function inOnePiece({ head, body, whole }: Message): Promise<Message> {
+  const parts = [head];
+  for await (const chunk of body) parts.push(new Uint8Array(chunk)); // the next is read into the same place
+  return { head: concat(...parts), body: nothing(), whole };
 }
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
 
 /**
  * CRLF to LF in a flowing body: qmail, nullmailer and dma take a CR for text.

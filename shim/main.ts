@@ -1,13 +1,12 @@
 /** The way out: read, plan, hand over. `Deno.args` is the name we were called by, then the arguments. */
 import { formatAddress } from "../lib/address.ts";
-import { concat } from "../lib/bytes.ts";
 import type { Settings } from "../lib/config.ts";
 import { Fail, orLater, reason } from "../lib/fail.ts";
 import * as host from "../lib/host.ts";
 import { identityName } from "../lib/identity.ts";
 import { LEDGER_BODY_BYTES } from "../lib/ledger.ts";
 import { logAddress } from "../lib/log.ts";
-import { printHead, sizeWithCrlf, unixLines } from "../lib/message.ts";
+import { printHead, unixLines } from "../lib/message.ts";
 import { untilStopped } from "../lib/stop.ts";
 import { sysexit } from "../lib/sysexits.ts";
 import { VERSION } from "../lib/version.ts";
@@ -76,8 +75,7 @@ async function send(call: SendCall): Promise<number> {
   const body = untilStopped(unixLines(input.body()), stop);
   const event = { ...describe(planned, settings), forgotten };
   try {
-    const head = printHead(planned.header);
-    const message = { head, body, whole: input.whole, ...(input.whole && { size: sizeWithCrlf(concat(head, begun)) }) };
+    const message = { head: printHead(planned.header), body, whole: input.whole };
     const route = await handOver(settings, planned.handover, message, stop);
     host.log(settings, { ...event, route, result: "sent" });
     await tidy(settings, now);

@@ -6,9 +6,8 @@
  * a whole one. Only SIGKILL of our own self leaves us no time for that; with a
  * spool the program does not start before the message is whole.
  */
-import { concat } from "../lib/bytes.ts";
 import { Fail, orLater, reason, show } from "../lib/fail.ts";
-import type { Message } from "../lib/message.ts";
+import { inOnePiece, type Message } from "../lib/message.ts";
 import { checkLauncher } from "./commit.ts";
 import { spawnSpooled, UNNAMED } from "./spool.ts";
 
@@ -67,7 +66,8 @@ export async function inject(call: Call, message: Message): Promise<Ended> {
   const name = call.argv[0]!;
   // Killed between starting it and the first write, we have sent an empty message: all that can be done is done before.
   const whole = call.spool === undefined && message.whole;
-  const [given, inspect] = whole ? [await inOnePiece(message, call.inspect)] : [message, call.inspect];
+  const given = whole ? await inOnePiece(message) : message;
+  if (whole) call.inspect?.(given.head);
   const child = call.spool === undefined ? spawn(call) : await spawnSpooled(call.spool, call, message);
   const said = new Tail(child.stderr);
   const ended = child.status;
@@ -83,7 +83,7 @@ export async function inject(call: Call, message: Message): Promise<Ended> {
   try {
     let taken = false;
     try {
-      const written = child.stdin ? write(child.stdin.getWriter(), given, inspect) : Promise.resolve(true);
+      const written = child.stdin ? write(child.stdin.getWriter(), given, call.inspect) : Promise.resolve(true);
       // A grandchild may hold the pipe of a program that has ended: then nobody will ever say that it is broken.
       const orphaned = ended.then(() => after(SETTLE)).then(() => false);
       taken = await Promise.race([written, stop.promise, orphaned]);
@@ -163,16 +163,6 @@ export function after(milliseconds: number): Promise<undefined> {
   AbortSignal.timeout(milliseconds).addEventListener("abort", () => resolve(undefined));
   return promise;
 }
-
-/** A message that has been read, so that the program can get it with one write. */
-async function inOnePiece({ head, body }: Message, inspect: Call["inspect"]): Promise<Message> {
-  const parts = [head];
-  for await (const chunk of body) parts.push(chunk.slice()); // the next is read into the same place
-  for (const part of parts) inspect?.(part);
-  return { head: concat(...parts), body: nothing() };
-}
-
-async function* nothing(): AsyncGenerator<Uint8Array> {}
 
 /** Writes everything and closes. False when the program closed its input first: its status says why. */
 async function write(

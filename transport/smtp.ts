@@ -6,12 +6,13 @@ import { formatAddress } from "../lib/address.ts";
 import { printServer, serverOf, type Settings } from "../lib/config.ts";
 import { Fail } from "../lib/fail.ts";
 import { readCertificates, readPassword } from "../lib/host.ts";
-import type { Message } from "../lib/message.ts";
+import { inOnePiece, type Message } from "../lib/message.ts";
 import type { Handover } from "./presets.ts";
 import { byPassword } from "./smtp/auth.ts";
 import { type BeforeCommit, Client, type Server } from "./smtp/client.ts";
 import type { Envelope } from "./smtp/envelope.ts";
 import { Limits, TIMEOUTS } from "./smtp/limits.ts";
+import { sizeWithCrlf } from "./smtp/lines.ts";
 import { isPositive } from "./smtp/reply.ts";
 
 type Transport = Settings["transport"];
@@ -31,7 +32,10 @@ export async function submit(
   signal?: AbortSignal,
   beforeCommit?: BeforeCommit,
 ): Promise<string> {
-  const envelope = envelopeOf(handover, message);
+  const given = message.whole ? await inOnePiece(message) : message;
+  // The size of a longer one shows when it is sent.
+  const size = message.whole ? { size: sizeWithCrlf(given.head) } : {};
+  const envelope = { ...envelopeOf(handover, message.head), ...size };
   return await session(transport, signal, async (client) => {
     const replies = await client.envelope(envelope);
     const refused = envelope.recipients.flatMap(({ address: recipient }, nth) => {
@@ -39,7 +43,7 @@ export async function submit(
       return isPositive(reply) ? [] : [{ recipient, reply }];
     });
     if (refused.length > 0) throw client.failures.refusedRecipients(refused);
-    await client.send(message, beforeCommit);
+    await client.send(given, beforeCommit);
     await client.end(true);
   });
 }
@@ -81,7 +85,7 @@ function serverIn(transport: Transport): Server {
   return { ...endpoint, name, security, helo, ca: ca === "" ? [] : [readCertificates(ca)], ...login };
 }
 
-function envelopeOf({ sender, recipients, dsn }: Handover, message: Message): Envelope {
+function envelopeOf({ sender, recipients, dsn }: Handover, head: Uint8Array): Envelope {
   // A program knows who runs it; a server does not.
   if (sender === undefined) throw new Fail("usage", "No envelope sender: give one with -f, or write as an identity");
   const { notify, ret, envid } = dsn;
@@ -90,9 +94,8 @@ function envelopeOf({ sender, recipients, dsn }: Handover, message: Message): En
     recipients: recipients.map((one) => ({ address: formatAddress(one), ...(notify !== undefined && { notify }) })),
     ...(ret !== undefined && { ret }),
     ...(envid !== undefined && { envid: fromXtext(envid) }),
-    ...(message.size !== undefined && { size: message.size }),
     eightBit: true, // whether it is 8-bit shows only when it has been sent
-    utf8Header: isUtf8(message.head),
+    utf8Header: isUtf8(head),
   };
 }
 

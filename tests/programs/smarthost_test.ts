@@ -114,7 +114,8 @@ test("smarthost: no server, no permission", async () => {
   );
 });
 
-test("smarthost: a signal in the middle of a message, and nothing is sent", async () => {
+/** The shim, at the moment when the server has heard DATA and most of the message is still to come. */
+async function inTheMiddle(work: (child: Deno.ChildProcess, finish: () => Promise<void>) => Promise<void>) {
   using authority = await Authority.make();
   await using sink = await server(authority);
   using home = await smarthostHome(sink.port, authority.ca);
@@ -128,16 +129,31 @@ test("smarthost: a signal in the middle of a message, and nothing is sent", asyn
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode(`From: greg@example.org\n\n${"line\n".repeat(100_000)}`));
   await sink.untilSaid(/^DATA/);
-  child.kill("SIGTERM");
-  const { code, stderr } = await child.output();
-  await writer.close().catch(() => {});
-  oneLine(
-    { code, stdout: "", stderr: new TextDecoder().decode(stderr) },
-    75,
-    /^shim: Stopped by a signal; nothing is sent$/m,
-  );
+  await work(child, () => writer.close().catch(() => {}));
   await sink.when(() => sink.cut.length > 0);
   assert.deepEqual(sink.taken, []);
+}
+
+test("smarthost: a signal in the middle of a message, and nothing is sent", async () => {
+  await inTheMiddle(async (child, finish) => {
+    child.kill("SIGTERM");
+    const { code, stderr } = await child.output();
+    await finish();
+    const said = new TextDecoder().decode(stderr);
+    oneLine({ code, stdout: "", stderr: said }, 75, /^shim: Stopped by a signal; nothing is sent$/m);
+  });
+});
+
+test("smarthost: the launcher is killed in the middle of a message, and no final dot is sent", async () => {
+  await inTheMiddle(async (child, finish) => {
+    child.kill("SIGKILL");
+    assert.equal((await child.status).signal, "SIGKILL");
+    await finish(); // the message is whole, and what is left of the shim has all of it
+    assert.match(
+      new TextDecoder().decode((await child.output()).stderr),
+      /^shim: The launcher was killed; nothing is sent$/m,
+    );
+  });
 });
 
 onPostfix("smarthost: a real Postfix takes the mail over TLS, and refuses", async (t) => {

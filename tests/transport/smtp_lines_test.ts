@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { binary, concat, unbinary } from "../../lib/bytes.ts";
-import { sizeWithCrlf } from "../../lib/message.ts";
-import { SmtpLines } from "../../transport/smtp/lines.ts";
+import { sizeWithCrlf, SmtpLines } from "../../transport/smtp/lines.ts";
 
 /** What is sent for a message in these parts, a character a byte; and its size as SIZE counts it, without the last dot. */
 function encoded(...parts: string[]): { sent: string; size: number } {

@@ -102,6 +102,24 @@ Deno.test("without DSN and 8BITMIME nothing of them is said", async () => {
   assert.deepEqual([fromParameters, toParameters], ["", ["", ""]]);
 });
 
+Deno.test("the size of a message that is whole is told before it is sent", async () => {
+  await using sink = new Sink({ extensions: ["SIZE 1000"] });
+  const whole = (body: string) =>
+    submit(transport(sink.port), TO_BOTH, { head: utf8(HEAD), body: chunks(body), whole: true });
+  await whole("Hi.\n.\n");
+  assert.equal(sink.taken[0]!.fromParameters, `SIZE=${sink.taken[0]!.data.length}`);
+  assert.equal(sink.taken[0]!.mail, `${HEAD}Hi.\n.\n`);
+  sink.lines.length = 0;
+  await fails(whole("x\n".repeat(400)), 69, /takes no message of more than 1000 bytes, and this one is larger$/);
+  assert.ok(!sink.lines.some((line) => line.startsWith("MAIL")));
+  await fails(
+    send(sink, undefined, TO_BOTH, chunks("x\n".repeat(400))),
+    69,
+    /takes no message of more than 1000 bytes/,
+  );
+  assert.equal(sink.taken.length, 1);
+});
+
 Deno.test("a large message goes through from one buffer that is used again", async () => {
   await using sink = new Sink();
   const all = Uint8Array.from({ length: 6 * 1024 * 1024 + 7 }, (_, at) => at % 9973 === 0 ? 10 : 33 + at % 89);

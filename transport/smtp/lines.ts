@@ -95,6 +95,15 @@ export class SmtpLines {
   }
 }
 
+/** Bytes of a message with CRLF line ends, as SMTP counts them (RFC 1870 section 3); a bare CR is sent as CRLF, too. */
+export function sizeWithCrlf(message: Uint8Array): number {
+  let size = message.length;
+  for (let at = -1; (at = message.indexOf(LF, at + 1)) >= 0;) if (message[at - 1] !== CR) size++;
+  for (let at = -1; (at = message.indexOf(CR, at + 1)) >= 0;) if (message[at + 1] !== LF) size++;
+  const last = message.at(-1) ?? LF;
+  return last === LF || last === CR ? size : size + 2;
+}
+
 /** Where the byte is, or the end. */
 function find(bytes: Uint8Array, byte: number, from: number): number {
   const at = bytes.indexOf(byte, from);
