@@ -40,10 +40,11 @@ export function eightBitText(binary: string): string {
  * @throws {Fail} `data` for control characters, an empty field, or one with several Message-IDs
  */
 export function signedMessageId(body: string): string {
-  const text = unfold(body).trim();
-  // A tab is white space; what is left of a line end is not.
+  const unfolded = unfold(body);
+  const text = unfolded.trim();
+  // A tab is white space; what is left of a line end is not, also where trimming would remove it.
   // deno-lint-ignore no-control-regex
-  if (/[\x00-\x08\x0a-\x1f\x7f]/.test(text)) {
+  if (/[\x00-\x08\x0a-\x1f\x7f]/.test(unfolded)) {
     throw new Fail("data", `Message-ID ${show(text)} holds a control character`);
   }
   const { bracketed, bare } = split(text);

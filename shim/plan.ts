@@ -6,7 +6,7 @@ import { rfc5322Date } from "../lib/day.ts";
 import { Fail, reason } from "../lib/fail.ts";
 import { type Identity, identityName } from "../lib/identity.ts";
 import { keyWarning, noSigningKey, signingKey } from "../lib/keys.ts";
-import { field, type Header, named, valueOf, values, without } from "../lib/message.ts";
+import { type Field, field, type Header, named, valueOf, values, without } from "../lib/message.ts";
 import { messageIdBody, messageIdOf } from "../lib/message_id.ts";
 import type { Scheme } from "../lib/settings.ts";
 import { signTag, TAG_FIELD } from "../lib/tag.ts";
@@ -169,8 +169,13 @@ function completed(call: Call, header: Header, context: Context, sender: OwnAddr
 async function withTag(header: Header, identity: Identity, { now }: Context): Promise<Header | undefined> {
   const key = signingKey(identity.keys, now);
   if (key === undefined) return undefined;
-  const clean = without(header, TAG_FIELD);
+  const clean = without(header, TAG_FIELD).map((one) => named(one, "Message-ID") ? withoutBlankLines(one) : one);
   const tag = await signTag(identityName(identity), messageIdOf(clean), { key: key.id, secret: key.secret, now });
   const below = clean.findIndex((one) => named(one, "Message-ID")) + 1;
   return clean.toSpliced(below, 0, field(TAG_FIELD, tag));
+}
+
+/** Lines of nothing but white space are obsolete (RFC 5322 section 4.2), and in a bounce they end the header. */
+function withoutBlankLines(one: Field): Field {
+  return { ...one, raw: one.raw.replace(/\n[ \t]*(?=\n|$)/g, "") };
 }

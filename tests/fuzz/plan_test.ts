@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { formatAddress } from "../../lib/address.ts";
 import { binary, concat, unbinary } from "../../lib/bytes.ts";
 import { parseHead, printHead, values } from "../../lib/message.ts";
-import { messageIdBody } from "../../lib/message_id.ts";
+import { bareMessageId, messageIdBody } from "../../lib/message_id.ts";
 import { findOriginals } from "../../lib/original.ts";
 import { TAG_FIELD, verifyTag } from "../../lib/tag.ts";
 import { parseFlags } from "../../shim/flags.ts";
@@ -109,8 +109,10 @@ fuzz(
     assert.match(planned.header[at - 1]!.name, /^message-id$/i, "the tag is directly below the Message-ID");
     const id = planned.header[at - 1]!;
     await verifyTag(tag!, address, messageIdBody(id), { secrets, now });
-    assert.deepEqual([planned.sent?.messageId, planned.sent?.signed], [messageIdBody(id), true]);
-    // Returned unchanged, it is recognised.
+    assert.equal(bareMessageId(planned.sent!.messageId), bareMessageId(messageIdBody(id)));
+    assert.equal(planned.sent!.signed, true);
+    // Returned unchanged, it is recognised. Longer lines than these (RFC 5322 section 2.1.1) have no promise.
+    if (id.raw.length > 998) return;
     const front = "From: MAILER-DAEMON@example.com\n\n";
     const bounce = concat(unbinary(`${front}Sorry.\n\n`), printed, unbinary("body\n"));
     const recognised = await Promise.all(

@@ -92,6 +92,7 @@ Deno.test("Control characters, and an empty or ambiguous Message-ID, are refused
     assert.throws(() => messageIdOf(field(text)), { kind: "data", message }, JSON.stringify(text));
   for (const control of ["\0", "\x01", "\x1b[2J", "\x7f", "\r"]) {
     bad(`Message-ID: <1${control}@example.org>`, /holds a control character$/);
+    bad(`Message-ID: ${control}<1@example.org>`, /holds a control character$/);
   }
   for (const empty of ["", " ", "<>", "< >", "<\n >", "()", "(a@b)", "<<>>", ">", "\n\t"]) {
     bad(`Message-ID: ${empty}`, /^The Message-ID is empty$/);

@@ -390,3 +390,18 @@ Deno.test("the tag is directly below the Message-ID, wherever that is", async ()
     assert.equal(header.filter(({ name }) => name === "X-Msgauth").length, 1);
   }
 });
+
+Deno.test("a Message-ID with lines of white space is written without them: in a bounce they would end the header", async () => {
+  for (
+    const id of [
+      "Message-ID: <1@example.org>\n ",
+      "Message-ID:\n \t\n <1@example.org>",
+      "Message-ID:\n <1@example.org>\n \n ",
+    ]
+  ) {
+    const { header } = await planned([FROM, id], [], "");
+    const written = header.find(({ name }) => name === "Message-ID")!.raw;
+    assert.doesNotMatch(written, /\n[ \t]*(?:\n|$)/);
+    assert.equal(bareMessageId(written.slice(11)), "1@example.org");
+  }
+});
