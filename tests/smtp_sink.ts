@@ -20,6 +20,8 @@ export interface Answers {
   /** Instead of the extensions. */
   ehlo?: string;
   extensions?: readonly string[];
+  /** What it offers before STARTTLS instead, or somebody between. */
+  clear?: readonly string[];
   starttls?: string;
   /** Behind the password. */
   auth?: string;
@@ -158,7 +160,8 @@ export class Sink {
       const [, path, parameters] = /^[^<]*<((?:"(?:[^"\\]|\\.)*"|[^>"])*)> ?(.*)$/.exec(command) ?? [];
       const at = this.answers;
       if (verb === "EHLO" && at.ehlo === undefined) {
-        const offered = ["sink.example", ...(at.extensions ?? EXTENSIONS)];
+        const clear = this.tls?.start && !upgraded ? at.clear : undefined;
+        const offered = ["sink.example", ...(clear ?? at.extensions ?? EXTENSIONS)];
         if (this.tls?.start && !upgraded) offered.push("STARTTLS");
         await say(...offered.map((one, nth) => `250${nth < offered.length - 1 ? "-" : " "}${one}`));
       } else if (verb === "EHLO") await say(at.ehlo!);

@@ -496,6 +496,14 @@ test("TLS, and the login behind it", async (t) => {
     });
   }
 
+  await t.step("what was offered in the clear is forgotten when TLS begins", async () => {
+    const clear = ["SIZE 1", "8BITMIME", "DSN", "PIPELINING", "AUTH PLAIN"];
+    await using sink = new Sink({ extensions: ["AUTH LOGIN"], clear }, { ...here, start: true });
+    await send(sink, starttls, { ...TO_BOTH, dsn: { ret: "full" } });
+    assert.equal(sink.taken[0]!.fromParameters, "");
+    assert.deepEqual(sink.lines.slice(2, 4), ["EHLO [127.0.0.1]", "AUTH LOGIN"]);
+  });
+
   await t.step("the password file", async () => {
     await using sink = new Sink({}, here);
     Deno.chmodSync(secret, 0o640);

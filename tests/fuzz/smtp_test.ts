@@ -1,0 +1,138 @@
+/** The SMTP client and servers that answer anything: what it says became of the message is what became of it. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { utf8 } from "../../lib/bytes.ts";
+import { Fail } from "../../lib/fail.ts";
+import { Client } from "../../transport/smtp/client.ts";
+import { Unconfirmed } from "../../transport/smtp/failure.ts";
+import { Limits, TIMEOUTS } from "../../transport/smtp/limits.ts";
+import { isPositive } from "../../transport/smtp/reply.ts";
+import { fuzz } from "./fuzz.ts";
+
+/** What a server does at one step in place of what the client hopes for. */
+const MOVES = [
+  ...["250 Yes", "354 Go on", "334 x", "421 Down", "450 Busy", "503 What", "550 No"],
+  ...["garbage", "twice", "half", "mixed", "close", "unasked"],
+];
+
+/** One session with a server that makes these moves, and then says yes. */
+class Server {
+  #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  #moves: Map<number, string>;
+  #step = 0;
+  /** Has it told the client that it has the message? */
+  committed = false;
+  /** Has it the message, and has not said clearly what became of it? */
+  unclear = false;
+  readonly done: Promise<void> = this.#serve();
+
+  /** @param moves at which steps it does something else; a step is a reply */
+  constructor(moves: readonly (readonly [number, string])[], readonly pipelining: boolean) {
+    this.#moves = new Map(moves);
+  }
+
+  get port(): number {
+    return this.#listener.addr.port;
+  }
+
+  async #serve(): Promise<void> {
+    using connection = await this.#listener.accept();
+    this.#listener.close();
+    try {
+      await this.#talk(connection);
+    } catch {
+      // The client, or this server, has hung up.
+    }
+  }
+
+  async #talk(connection: Deno.Conn): Promise<void> {
+    /** @returns the code that the client was given, if it was given one */
+    const answer = async (yes: string): Promise<string | undefined> => {
+      const move = this.#moves.get(this.#step++) ?? "yes";
+      const odd: Record<string, string> = {
+        garbage: "what?\r\n",
+        twice: `${yes}\r\n${yes}\r\n`,
+        half: `${yes.slice(0, 3)}-and`,
+        mixed: "250-Yes\r\n550 No\r\n",
+        close: "",
+        unasked: `${yes}\r\n550 No\r\n`,
+        yes: `${yes}\r\n`,
+      };
+      const text = odd[move] ?? `${move}\r\n`;
+      await connection.write(utf8(text));
+      if (move === "close" || move === "half") throw new Error("hung up");
+      return /^\d{3} /.exec(text)?.[0].trim();
+    };
+    await answer("220 mx");
+    let data = false;
+    for await (const line of linesOf(connection)) {
+      if (data) {
+        if (line !== ".") continue;
+        data = false;
+        // What is sent is what counts, even if the client is gone by then.
+        const next = this.#moves.get(this.#step) ?? "yes";
+        this.committed = ["yes", "twice", "unasked", "250 Yes"].includes(next);
+        this.unclear = !this.committed && !/^[45]/.test(next);
+        await answer("250 Taken");
+      } else if (line === "DATA") data = await answer("354 Go on") === "354";
+      else if (/^EHLO/.test(line)) await answer(this.pipelining ? "250-mx\r\n250 PIPELINING" : "250 mx");
+      else if (line === "QUIT") return;
+      else await answer("250 Yes");
+    }
+  }
+}
+
+async function* linesOf(connection: Deno.Conn): AsyncGenerator<string> {
+  const buffer = new Uint8Array(4096);
+  let held = "";
+  for (let count; (count = await connection.read(buffer)) !== null;) {
+    held += new TextDecoder().decode(buffer.subarray(0, count));
+    const lines = held.split("\r\n");
+    held = lines.pop()!;
+    yield* lines;
+  }
+}
+
+const sessions = fc.record({
+  // A session has eight steps.
+  moves: fc.array(fc.tuple(fc.nat(7), fc.constantFrom(...MOVES)), { maxLength: 3 }),
+  pipelining: fc.boolean(),
+});
+
+fuzz("what the SMTP client says became of a message is true", sessions, async ({ moves, pipelining }) => {
+  const server = new Server(moves, pipelining);
+  const limits = new Limits({ ...TIMEOUTS, total: 20 });
+  const target = {
+    hostname: "127.0.0.1",
+    port: server.port,
+    name: "mx",
+    security: "none",
+    ca: [],
+    helo: "me",
+  } as const;
+  let result: "sent" | Fail;
+  try {
+    const client = await Client.open(target, limits);
+    try {
+      const recipients = [{ address: "ann@example.net" }, { address: "bob@example.net" }];
+      const replies = await client.envelope({ sender: "greg@example.org", recipients });
+      if (!replies.every(isPositive)) throw new Fail("refused", "recipients");
+      const body = (async function* () {
+        yield await Promise.resolve(utf8("Hi.\n.\n"));
+      })();
+      await client.send({ head: utf8("Subject: x\n\n"), body });
+      result = "sent";
+    } finally {
+      await client.end();
+    }
+  } catch (error) {
+    if (!(error instanceof Fail)) throw error;
+    result = error;
+  } finally {
+    limits.end();
+  }
+  await server.done;
+  if (result === "sent") assert.ok(server.committed, "sent, and nobody has it");
+  else if (server.unclear) assert.ok(result instanceof Unconfirmed, `nobody knows: ${result.message}`);
+  else if (!(result instanceof Unconfirmed)) assert.ok(!server.committed, `the server has it: ${result.message}`);
+});
