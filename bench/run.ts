@@ -8,6 +8,7 @@ import { ROOT } from "../tests/rig.ts";
 import { audit } from "./audit.ts";
 import { judgeBudgets, readBudgets } from "./budgets.ts";
 import { Ground, TIMES } from "./ground.ts";
+import { growth } from "./growth.ts";
 import { hostileInput } from "./hostile.ts";
 import { incoming } from "./in.ts";
 import { library } from "./library.ts";
@@ -20,6 +21,7 @@ const GROUPS: Record<string, (ground: Ground) => Promise<Table[]>> = {
   in: incoming,
   nobody,
   hostile: hostileInput,
+  growth,
   library,
   audit,
 };

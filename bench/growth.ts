@@ -1,0 +1,207 @@
+/** What grows with the years, and a stranger's header: the cost of one message by how much there is of each. */
+import { dayOf } from "../lib/day.ts";
+import { LEDGER_DAYS, listDigest } from "../lib/ledger.ts";
+import { logLine } from "../lib/log.ts";
+import { SENT_DAYS } from "../state/sent.ts";
+import { few, type Ground } from "./ground.ts";
+import { FILED, QMAIL } from "./in.ts";
+import { measure, type Subject } from "./measure.ts";
+import { forged, genuine, SIZES } from "./messages.ts";
+import type { Table } from "./report.ts";
+
+const LIST = "list@lists.example.org";
+/** Settings that remember messages to the list. */
+const REMEMBERS = `[challenge]\nanswer = true\nlists = ["${LIST}"]\n`;
+const thousands = (count: number) => String(count).replace(/\B(?=(\d{3})+$)/g, ",");
+
+/** Measures each curve, in relation to its smallest point. */
+export async function growth(ground: Ground): Promise<Table[]> {
+  const dist = await ground.bundled();
+  const hook = ground.deno(`${dist}/hooks/incoming.js`, "incoming");
+  const shim = (to: string) => ground.deno(`${dist}/shim/main.js`, "shim", "--", to);
+  const countersign = ground.deno(`${dist}/main.js`, "countersign");
+  const mail = ground.write("mail", `From: greg@example.org\nTo: ${LIST}\n\nHi.\n`);
+  const bounce = await genuine(ground, SIZES["2 KB"]);
+  const tables: Table[] = [];
+  const curve = async (title: string, subjects: Subject[]) => {
+    tables.push({ title: `growth, ${title}`, rows: await measure(subjects, few(4)) });
+  };
+  /** Settings of its own, and what else the subject has in its environment. */
+  const with_ = (name: string, text: string, more: Record<string, string> = {}) => ({
+    env: ground.variables({ COUNTERSIGN_CONFIG: configure(ground, name, text), ...more }),
+  });
+
+  const index = [1_000, 10_000, 100_000, 1_000_000];
+  await curve(
+    "remembered messages: a reply that names 20 unknown ones",
+    index.map((count) => {
+      const state = ground.folder(`sent-${count}`);
+      fillSent(`${state}/sent`, count);
+      const references = Array.from({ length: 20 }, (_, nth) => `<${nth}@other.example>`).join("\n ");
+      const reply = ground.write(
+        "reply",
+        `From: jo@b.example\nTo: greg@example.org\nReferences: ${references}\n\nHi.\n`,
+      );
+      return ground.subject(thousands(count), hook, reply, with_(`sent-${count}`, `state = "${state}"`, QMAIL));
+    }),
+  );
+
+  const entries = [1_000, 10_000, 100_000];
+  const digest = await listDigest(LIST);
+  const remembering = entries.map((count) => {
+    const state = ground.folder(`ledger-${count}`);
+    fillLedger(`${state}/ledger`, count, digest);
+    return { name: thousands(count), ...with_(`ledger-${count}`, `state = "${state}"`) };
+  });
+  for (const { env } of remembering) Deno.writeTextFileSync(env.COUNTERSIGN_CONFIG!, REMEMBERS, { append: true });
+  await curve(
+    "entries of the ledger: a message to a list",
+    remembering.map(({ name, env }) => ground.subject(name, shim(LIST), mail, { env })),
+  );
+
+  const many = [1, 10, 100, 1_000];
+  const others = (count: number) =>
+    Array.from({ length: count - 1 }, (_, nth) => {
+      ground.write(`config/key-${nth}`, `k1 2026-11-01 ${"x".repeat(32)}${nth}\n`, 0o600);
+      return `[[identity]]\naddress = "a${nth}@example.org"\nsrs_domain = "srs.example.org"\nkeys = "key-${nth}"\n`;
+    }).join("");
+  const identities = many.map((count) => [thousands(count), with_(`identities-${count}`, "", QMAIL), others(count)]);
+  for (const [, { env }, text] of identities as [string, { env: Record<string, string> }, string][]) {
+    Deno.writeTextFileSync(env.COUNTERSIGN_CONFIG!, text, { append: true });
+  }
+  await curve(
+    "identities: a genuine bounce",
+    (identities as [string, { env: Record<string, string> }, string][]).map(([name, more]) =>
+      ground.subject(name, hook, bounce, more)
+    ),
+  );
+
+  const rules = many.map((count) => {
+    const more = with_(`rules-${count}`, "");
+    const text = Array.from({ length: count }, (_, nth) => `[[rule]]\nto = ["a${nth}@example.com"]\n`).join("");
+    Deno.writeTextFileSync(more.env.COUNTERSIGN_CONFIG!, text, { append: true });
+    return ground.subject(thousands(count), shim("ann@example.net"), mail, more);
+  });
+  await curve("rules: a message", rules);
+
+  const lists = [100, 1_000, 10_000, 100_000];
+  await curve(
+    "plain lists: a message",
+    lists.map((count) => {
+      const text = Array.from({ length: count }, (_, nth) => `list${nth}@lists.example.com\n`).join("");
+      const file = ground.write(`config/lists-${count}`, text);
+      const more = with_(`lists-${count}`, `plain_lists = "${file}"`);
+      return ground.subject(thousands(count), shim("ann@example.net"), mail, more);
+    }),
+  );
+
+  const sizes = { "1 MB": 1, "10 MB": 10, "100 MB": 100, "500 MB": 500 };
+  const logs = Object.entries(sizes).map(([name, megabytes]) => {
+    const state = ground.folder(`log-${megabytes}`);
+    fillLog(`${state}/log`, megabytes * 1_000_000);
+    return { name, log: `${state}/log`, ...with_(`log-${megabytes}`, `state = "${state}"`) };
+  });
+  await curve(
+    "the log: a message",
+    logs.map(({ name, env }) => ground.subject(name, shim("ann@example.net"), mail, { env })),
+  );
+  const doctor = [...countersign, "doctor", "--json"];
+  await curve(
+    "the log: countersign doctor",
+    logs.map(({ name, env }) => ground.subject(name, doctor, "/dev/null", { env })),
+  );
+  const { log, env } = logs.at(-1)!;
+  const asked = ["log", "--way", "in", "--result", "forged"];
+  await curve("the log of 500 MB, forged mail in it", [
+    ground.subject("grep", ["grep", "way=in .*result=forged", log], "/dev/null"),
+    ground.subject("countersign log", [...countersign, ...asked], "/dev/null", { env }),
+  ]);
+
+  await curve("a header of 1 MB in a forged bounce", [
+    ground.subject("none", hook, forged(ground, SIZES["1 MB"]), { env: ground.variables(QMAIL), status: FILED }),
+    ...HEADERS.map(([name, field, piece]) => {
+      const text = `${field}: ${piece.repeat(1_000_000 / piece.length)}`;
+      const input = ground.write(`header-${name.replace(/\W/g, "")}`, hostileBounce(text));
+      return ground.subject(name, hook, input, { env: ground.variables(QMAIL), status: FILED });
+    }),
+  ]);
+  for (const name of [...Deno.readDirSync(ground.path)].map((one) => one.name)) {
+    if (/^(?:sent|ledger|log|header)-/.test(name)) Deno.removeSync(`${ground.path}/${name}`, { recursive: true });
+  }
+  return tables;
+}
+
+/** [what it is, the field's name, what it says again and again] */
+const HEADERS: [string, string, string][] = [
+  ["To: a:a:a:", "To", "a:"],
+  ["To: a@b,", "To", "a@b.example,"],
+  ["From: ((((", "From", "("],
+  ["Subject: =?utf-8?q?a?=", "Subject", "=?utf-8?q?a?= "],
+  ["References", "References", "<a@b.example>\n "],
+  ["Content-Type: ;a=b", "Content-Type", ";a=b"],
+];
+
+/** A bounce with a part that is worth decoding, so that all of it is looked into. */
+function hostileBounce(field: string): string {
+  return `From: MAILER-DAEMON@mx.example.net\nSubject: failure notice\n${field}\n` +
+    `MIME-Version: 1.0\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\n` +
+    `Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n${btoa("Message-ID: <x@y>\n\nx\n")}\n--b--\n`;
+}
+
+/** A settings file of this name. */
+function configure(ground: Ground, name: string, top: string): string {
+  const key = Deno.readTextFileSync(`${ground.path}/.config/countersign/keys`);
+  ground.write("config/keys", key, 0o600);
+  const identity = `[[identity]]\naddress = "greg@example.org"\nsrs_domain = "srs.example.org"\nkeys = "keys"\n`;
+  return ground.write(`config/${name}.toml`, `${top}\n${identity}${ground.way()}`);
+}
+
+/** Records of other messages, as rememberSent() writes them. */
+function fillSent(folder: string, count: number): void {
+  const day = dayOf(new Date());
+  const period = `${folder}/${Math.floor(day / SENT_DAYS)}`;
+  Deno.mkdirSync(period, { recursive: true });
+  const buckets = 4096;
+  for (let bucket = 0; bucket < buckets; bucket++) {
+    const records = Math.floor((bucket + 1) * count / buckets) - Math.floor(bucket * count / buckets);
+    if (records === 0) continue;
+    const bytes = crypto.getRandomValues(new Uint8Array(20 * records));
+    for (let at = 0; at < bytes.length; at += 20) new DataView(bytes.buffer).setUint32(at + 16, day * 2);
+    Deno.writeFileSync(`${period}/${bucket.toString(16).padStart(3, "0")}`, bytes);
+  }
+}
+
+/** Entries of other messages to one list, on the days on which they can expire. */
+function fillLedger(folder: string, count: number, list: string): void {
+  const today = dayOf(new Date());
+  for (let nth = 0; nth < count; nth++) {
+    const day = `${folder}/${today + 1 + nth % LEDGER_DAYS}`;
+    const message = crypto.getRandomValues(new Uint8Array(16)).toHex();
+    for (const path of [`${day}/messages/${message}`, `${day}/lists/${list}`]) {
+      Deno.mkdirSync(path, { recursive: true });
+    }
+    Deno.writeTextFileSync(`${day}/messages/${message}/${list}`, "{}\n");
+    Deno.writeTextFileSync(`${day}/lists/${list}/${message}`, "");
+  }
+}
+
+/** A log of years: half of it out, half in, of which one in a thousand is forged. */
+function fillLog(path: string, size: number): void {
+  using file = Deno.openSync(path, { write: true, createNew: true });
+  const encoder = new TextEncoder();
+  const inward = { way: "in", sender: "<>", identity: "greg@example.org", check: "addressed", outcome: "go-on" };
+  const outward = { way: "out", identity: "greg@example.org", scheme: "srs", to: "@example.net", recipients: 1 };
+  const years = Date.now() - 5 * 365 * 86_400_000;
+  for (let nth = 0, written = 0; written < size;) {
+    let text = "";
+    for (const end = nth + 1000; nth < end; nth++) {
+      const event = nth % 2 === 0
+        ? { ...outward, route: "sendmail", result: "sent" }
+        : { ...inward, result: nth % 1000 === 1 ? "forged" : "other", why: "the envelope sender is a person's" };
+      text += logLine(event, new Date(years + nth * 10_000));
+    }
+    const bytes = encoder.encode(text);
+    file.writeSync(bytes);
+    written += bytes.length;
+  }
+}
