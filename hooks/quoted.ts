@@ -20,7 +20,7 @@ export function quotedMessages(
   separator: string | undefined,
 ): Quotation[] {
   const parts = returnedParts(delivery);
-  if (parts.length > 0) return parts;
+  if (parts !== undefined) return parts;
   if (separator === undefined) return [];
   const body = binary(delivery.prefix.subarray(delivery.bodyStart));
   const lines = [...body.matchAll(/^---[^\r\n]*(?=\r?$)/gm)].filter((line) => line[0] === separator);
@@ -30,18 +30,19 @@ export function quotedMessages(
   return read(unbinary(after), { headerOnly: false, ended: false });
 }
 
-/** The returned messages among the parts of a multipart message. */
+/** The returned messages among the parts; undefined when it is not a multipart message. */
 function returnedParts(
   { header, prefix, bodyStart }: Pick<Delivery, "header" | "prefix" | "bodyStart">,
-): Quotation[] {
+): Quotation[] | undefined {
   const type = header.find((field) => named(field, "Content-Type"))?.raw ?? "";
-  if (!/^content-type:\s*multipart\//i.test(type)) return [];
+  if (!/^content-type:\s*multipart\//i.test(type)) return undefined;
   const parts = mimeParts(header, prefix.subarray(bodyStart), MAX_DEPTH) ?? [];
   return parts.filter(({ type }) => type === "message/rfc822" || type === "text/rfc822-headers")
     .flatMap(({ type, bytes }) => read(bytes, { headerOnly: type.endsWith("headers"), ended: true }));
 }
 
 function read(bytes: Uint8Array, how: Pick<Quotation, "headerOnly" | "ended">): Quotation[] {
-  const { header, bodyStart } = parseHead(bytes, true)!;
-  return header.length === 0 ? [] : [{ header, body: bytes.subarray(bodyStart), ...how }];
+  const { header, headStart, bodyStart } = parseHead(bytes, true)!;
+  // A line `From ...` in front of the header would be text that nothing is compared with.
+  return header.length === 0 || headStart > 0 ? [] : [{ header, body: bytes.subarray(bodyStart), ...how }];
 }

@@ -6,8 +6,10 @@
 import { rfc5322Date } from "../lib/day.ts";
 import { utf8 } from "../lib/bytes.ts";
 import { formatAddress, parseAddress } from "../lib/address.ts";
+import type { Identity } from "../lib/identity.ts";
 import { field, type Header, type Message, printHead } from "../lib/message.ts";
 import { removeToken } from "../state/pymsgauth.ts";
+import { rememberSent } from "../state/sent.ts";
 import { checkLauncher } from "../transport/commit.ts";
 import { handOver } from "../transport/handover.ts";
 import { Rejected } from "../transport/rejected.ts";
@@ -24,17 +26,19 @@ export type Given = "answered" | { readonly not: string };
  * @param verdict one that says `answer`
  * @throws {Fail} when it is not certain whether an answer left: the entry stays claimed
  */
-export async function respond({ answer }: Verdict, scene: Scene): Promise<Given> {
-  if (answer === undefined) throw new Error("nothing to answer");
+export async function respond({ answer, identity }: Verdict, scene: Scene): Promise<Given> {
+  if (answer === undefined || identity === undefined) throw new Error("nothing to answer");
   const { settings, ledger, now, stop } = scene;
   const { entry, token } = answer.spends;
   checkLauncher();
   const claim = await ledger.claim(entry);
   if (claim === undefined) return { not: "another hook is answering it" };
+  const messageId = `<${crypto.randomUUID()}@${answer.author.domain}>`;
+  await remember(messageId, identity, scene);
   try {
     // The plain address: list software refuses the null sender, and knows subscribers by the envelope.
     const handover = { sender: answer.author, recipients: [parseAddress(answer.form.answerTo)], dsn: {} };
-    await handOver(settings, handover, compose(answer, now), stop);
+    await handOver(settings, handover, compose(answer, messageId, now), stop);
   } catch (error) {
     // A program that refused, or could not be run, has sent nothing; a maildir that failed holds nothing.
     const certain = error instanceof Rejected || settings.transport.via === "maildir" ||
@@ -48,14 +52,23 @@ export async function respond({ answer }: Verdict, scene: Scene): Promise<Given>
   return "answered";
 }
 
-/** A fresh message: what is sent back unchanged, programs take for a loop. */
-function compose({ form, author, inReplyTo }: Answer, now: Date): Message {
+/** An answer bounces as any mail of ours does, and its bounce must not be taken for a forged one. */
+async function remember(messageId: string, identity: Identity, { settings, now }: Scene): Promise<void> {
+  try {
+    await rememberSent(`${settings.state}/sent`, identity, messageId, false, now);
+  } catch {
+    // The answer is due all the same.
+  }
+}
+
+/** A new message: programs take what is sent back unchanged for a loop. */
+function compose({ form, author, inReplyTo }: Answer, messageId: string, now: Date): Message {
   const header: Header = [
     field("From", formatAddress(author)),
     field("To", form.answerTo),
     field("Subject", form.subject),
     field("Date", rfc5322Date(now)),
-    field("Message-ID", `<${crypto.randomUUID()}@${author.domain}>`),
+    field("Message-ID", messageId),
     ...(inReplyTo === undefined ? [] : [field("In-Reply-To", inReplyTo)]),
     ...(form.autoSubmitted ? [field("Auto-Submitted", "auto-replied")] : []),
   ];

@@ -11,7 +11,10 @@ import { decodeWords } from "./mime.ts";
 /** Puts the body of a field into the form in which it is compared. */
 type Spelling = (body: string) => string;
 
-/** What readers see, where their replies go, and how the body is read. A field may not appear, vanish or be repeated. */
+/**
+ * What readers see, where their replies and the thread go, and how the body is read. None of these fields may appear,
+ * vanish or be repeated. Sender is not among them: Exim adds it to what a local user submits.
+ */
 const COMPARED: readonly (readonly [name: string, spelling: Spelling])[] = [
   ["From", mailboxes],
   ["Reply-To", mailboxes],
@@ -20,6 +23,11 @@ const COMPARED: readonly (readonly [name: string, spelling: Spelling])[] = [
   ["Cc", mailboxes],
   ["Date", squeezed],
   ["Subject", decodeWords],
+  ["Comments", decodeWords],
+  ["Keywords", decodeWords],
+  ["Organization", decodeWords],
+  ["In-Reply-To", squeezed],
+  ["References", squeezed],
   ["Content-Type", contentType],
   ["Content-Transfer-Encoding", transferEncoding],
 ];

@@ -292,8 +292,8 @@ export const SETTINGS: readonly Setting[] = [
     type: "path",
     fallback: "",
     help:
-      "The folder of a former pymsgauth: qsecretary's challenges about mail that went out with its tokens are still " +
-      "answered, once each.",
+      "The folder of pymsgauth, for mail that reaches the shim with one of its tokens: such a token then counts as a tag " +
+      "does, for the message that it was sent with and for no other. Other tokens open nothing.",
   },
   {
     name: "challenge.answer",
@@ -315,8 +315,8 @@ export const SETTINGS: readonly Setting[] = [
     type: "flag",
     fallback: false,
     help:
-      "Also answer those that show nothing of your message (Mailman, Sympa AUTH, Majordomo), when you sent a request " +
-      "to that list within a week and only one.",
+      "Also answer those that show nothing of your message (Mailman, Sympa AUTH, Majordomo 2), when exactly one request " +
+      "that you sent within a week asked for just that: to subscribe to that list, or to unsubscribe from it.",
   },
   {
     name: "challenge.answered",

@@ -264,6 +264,9 @@ const WRONG: Record<string, (challenge: Challenge) => string | undefined> = {
   "Reply-To twice": ({ sent }) => sent.mail.replace("\n\n", "\nReply-To: eve@evil.example\n\n"),
   "no Reply-To": ({ sent }) => sent.mail.replace(/^Reply-To: .*\n/m, ""),
   "Mail-Followup-To": ({ sent }) => sent.mail.replace("\n\n", "\nMail-Followup-To: eve@evil.example\n\n"),
+  "a mailbox line in front": ({ sent }) => `From BUY NOW at evil.example\n${sent.mail}`,
+  "a comment": ({ sent }) => sent.mail.replace("\n\n", "\nComments: BUY NOW\n\n"),
+  "in another thread": ({ sent }) => sent.mail.replace("\n\n", "\nReferences: <eve@evil.example>\n\n"),
   "another Content-Type": ({ sent }) =>
     sent.mail.replace(/^Content-Type: .*$/m, "Content-Type: text/html; charset=utf-8"),
   "another charset": ({ sent }) => sent.mail.replace("charset=utf-8", "charset=utf-7"),

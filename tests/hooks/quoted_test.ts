@@ -43,6 +43,9 @@ Deno.test("No separator, two, or one that is not to the letter: nothing", () => 
   bad("Subject: s\n\nA: 1\n\none\n");
   bad(text(""));
   bad(text("no field\nA: 1\n"));
+  bad(text("From BUY NOW at evil.example\nA: 1\n\none\n"));
+  bad(text(">From BUY NOW at evil.example\nA: 1\n\none\n"));
+  bad(mime(part("From BUY NOW at evil.example\nA: 1\n\none\n")));
   bad(text(" fold\nA: 1\n"));
   bad(text(`A: 1\n\n${SEPARATOR}\n`));
   bad(text("A: 1\n\n").replace(SEPARATOR, `${SEPARATOR}\n\n${SEPARATOR}`));
@@ -92,6 +95,17 @@ Deno.test("Several parts are all told; none falls back to the separator", () => 
   assert.deepEqual(found(mime(part("A: 1\n\n", "application/octet-stream"))), []);
   const attached = "Content-Type: message/rfc822\n\nA: 1\n\none\n"; // no multipart: nobody's form
   assert.deepEqual(found(attached), []);
+});
+
+Deno.test("A multipart message returns a part, or nothing: what shows as text in it is not searched", () => {
+  const hidden = mime(part("A: 1\n\none\n", "text/plain")).replace("Please confirm.", `${SEPARATOR}\n\nC: 3\n\none\n`);
+  assert.deepEqual(found(hidden), []);
+  const many = "--b\nContent-Type: message/rfc822\n\nA: 1\n\n".repeat(2000);
+  assert.deepEqual(
+    found(mime(many).replace("--b--", `--b--\n${SEPARATOR}\n\nC: 3\n\none\n`)),
+    [],
+    "more parts than are read",
+  );
 });
 
 Deno.test("What is nested too deep, or broken, is nothing and no error", () => {

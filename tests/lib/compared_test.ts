@@ -94,6 +94,8 @@ const OTHER: readonly [sent: string, ...returned: string[]][] = [
   ["To: dev@lists.example.org\n", "", "To: users@lists.example.org\n", "To: dev@lists.example.org, x@evil.example\n"],
   ["To: a@x, b@x\n", "To: b@x, a@x\n", "To: a@x\nCc: b@x\n"],
   ["", "Reply-To: eve@evil.example\n", "Mail-Followup-To: eve@evil.example\n", "Cc: eve@evil.example\n"],
+  ["", "Comments: BUY NOW\n", "Keywords: BUY NOW\n", "Organization: BUY NOW\n"],
+  ["References: <1@x> <2@x>\n", "References: <1@x>\n", "References: <1@x> <2@x> <3@x>\n", "In-Reply-To: <1@x> <2@x>\n"],
   ["Reply-To: joe@example.net\n", "", "Reply-To: eve@evil.example\n", "Reply-To: joe@example.net, eve@evil.example\n"],
   [
     "",

@@ -150,6 +150,7 @@ Deno.test(
   async () => {
     const full =
       `${HEADER}Reply-To: joe@example.net\nCc: Ann <ann@example.org>\nMail-Followup-To: test@lists.example.org
+Comments: c\nKeywords: k\nOrganization: o\nIn-Reply-To: <p0@example.net>\nReferences: <p0@example.net>
 Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n`;
     const entry = await made(full);
     assert.equal(await quote(entry, "one\n", { header: full }), undefined);

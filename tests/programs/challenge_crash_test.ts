@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import type { Challenge } from "../qsecretary.ts";
-import { fieldOf } from "../rig.ts";
+import { fieldOf, ledgerFiles } from "../rig.ts";
 import { challenges, GO_ON, MARKS, Member } from "./member.ts";
 import { until } from "./postfix.ts";
 
@@ -93,13 +93,14 @@ Deno.test("a hook is killed as soon as its claim is seen", async () => {
   const { home, challenge } = await asked(GONE, GO_ON);
   using _ = home;
   const delivery = home.deliver(challenge);
-  const claimed = `${home.path}/.local/state/countersign/ledger/claimed`;
+  const ledger = `${home.path}/.local/state/countersign/ledger`;
   let claim: string | undefined;
   const end = Date.now() + 30_000;
-  while ((claim = [...Deno.readDirSync(claimed)][0]?.name) === undefined && Date.now() < end) {
+  while ((claim = ledgerFiles(ledger).claimed[0]) === undefined && Date.now() < end) {
     await new Promise((done) => setTimeout(done)); // at once, wherever the hook is then
   }
-  Deno.kill(Number(claim!.split(".")[2]), "SIGKILL");
+  const [, pid] = /\.claimed\.[^.]+\.(\d+)\./.exec(claim!)!;
+  Deno.kill(Number(pid), "SIGKILL");
   assert.equal((await delivery).end, "defer");
   await quiet(home);
   home.injector("");
@@ -109,12 +110,12 @@ Deno.test("a hook is killed as soon as its claim is seen", async () => {
 });
 
 Deno.test("it is not certain whether the answer left: never again", async (t) => {
-  const spent = "$FOLDER/.local/state/countersign/ledger/spent";
+  const claims = "$FOLDER/.local/state/countersign/ledger/*/messages/*/*.claimed.*";
   const table: [what: string, script: string, more: string, said: RegExp][] = [
     ["the program is killed", "kill -9 $$", "", /was killed by SIGKILL/],
     ["it takes too long", "exec sleep 60", "timeout = 1\n", /took longer than 1 s and was killed/],
     ["the hook is stopped by a signal", "kill -TERM $PPID; exec sleep 60", "", /Stopped by a signal/],
-    ["the end cannot be written down", `rmdir ${spent}; ln -s /nonexistent/spent ${spent}`, "", /is out of order/],
+    ["the end cannot be written down", `mv ${claims} $(echo ${claims}).moved`, "", /is out of order/],
   ];
   // They wait for some seconds, so side by side.
   await Promise.all(FORMS.map(async ([form]) => {

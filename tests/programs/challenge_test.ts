@@ -89,6 +89,15 @@ for (const { name, marks, test, deliver } of WAYS) {
       assert.match(fieldOf(kept!, "X-Countersign"), /^challenge; check=challenge; /);
       assert.ok(kept!.endsWith(challenge!.mail.slice(challenge!.mail.indexOf("\n\n"))), "as it was");
     });
+    await t.step("what comes back about the answer is about mail of ours", async () => {
+      const id = fieldOf(home.injected().at(-1)!.mail, "Message-ID");
+      for (const [named, result] of [[id, "known"], ["<x@example.org>", "unsolicited"]] as const) {
+        const mail =
+          `Received: by mx\nFrom: ann@example.org\nTo: ${PLAIN}\nSubject: Away\nIn-Reply-To: ${named}\n\nBack on Monday.\n`;
+        await deliver(home, { ...challenge!, to: PLAIN, mail });
+        assert.match(home.logged, new RegExp(`\\bresult=${result}\\b`));
+      }
+    });
     await t.step("the same again is delivered", () => delivered(home, challenge!, /answered before: look yourself/));
     await t.step("and about the same message, from another address", async () => {
       const again = home.secretaries[0]!.take(challenge!.to, home.released[0]!);
