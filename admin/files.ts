@@ -1,5 +1,6 @@
 /** Files that are there whole or not at all. */
 import { Fail, reason } from "../lib/fail.ts";
+import { isMissing } from "../lib/host.ts";
 
 /** Makes a file that was not there. @returns false when it is there already: nothing is overwritten */
 export function createWhole(path: string, text: string): boolean {
@@ -106,15 +107,8 @@ export function makeFolder(path: string): void {
   }
 }
 
-/** Is there anything of this name? Also a link that leads nowhere: what it names would be written. */
-export function isThere(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
+/** Is there anything of this name, or could there be? Also a link that leads nowhere: what it names would be written. */
+export const isThere = (path: string): boolean => !isMissing(path);
 
 /** Where a path leads in the end, through all links; what is not there yet is taken as it is. */
 export function realPath(path: string): string {

@@ -25,6 +25,8 @@ ${srsDomain === "" ? "" : `srs_domain = ${quoted(srsDomain)}\n`}keys = ${quoted(
     : "smtp" in transport
     ? smarthost(transport.smtp, path)
     : `preset = ${quoted(transport.preset)}\ncommand = [${transport.command.map(quoted).join(", ")}]`;
+  const alone = "# Where the hook delivers when it is the only line of a dot-qmail file.\n";
+  const inboxLine = inbox === "" ? "" : `${alone}inbox = ${path(inbox)}\n`;
   return `# Until some days after this one forged bounces are only marked: mail of before was not signed.
 since = ${quoted(since)}
 
@@ -34,7 +36,7 @@ ${way}
 
 [incoming]
 spam = ${path(spam)}
-${inbox === "" ? "" : `inbox = ${path(inbox)}\n`}${challenges ? "\n[challenge]\nanswer = true\n" : ""}`;
+${inboxLine}${challenges ? "\n[challenge]\nanswer = true\n" : ""}`;
 }
 
 function smarthost({ host, port, security, ca, user, password_file }: Smarthost, path: (text: string) => string) {

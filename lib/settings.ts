@@ -358,7 +358,8 @@ export const SETTINGS: readonly Setting[] = [
     name: "incoming.inbox",
     type: "path",
     fallback: "",
-    help: "The maildir for genuine bounces where the hook is the last to deliver.",
+    help:
+      "The maildir into which the hook delivers where nothing else does: as the only line of a dot-qmail file, or under Postfix.",
   },
   {
     name: "incoming.forward",

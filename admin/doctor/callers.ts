@@ -9,7 +9,7 @@ import { checkForward, checkPostfix, type PostfixCase } from "./postfix.ts";
 import { checkProcmail } from "./procmail.ts";
 import { checkQmail } from "./qmail.ts";
 import { checkFolder } from "./state.ts";
-import type { TextFile } from "./finding.ts";
+import type { Finding, TextFile } from "./finding.ts";
 import type { Visit } from "./visit.ts";
 
 /** The settings of mutt and neomutt. */
@@ -37,13 +37,15 @@ function muttFiles(home: string): [string, string[]][] {
 /** What hands mail to the hook, or should. */
 export async function filters({ file, postconf, home, settings, programs, findings, notes }: Visit): Promise<void> {
   const place = settings === undefined || settings.incoming.inbox !== "" || settings.incoming.forward;
-  const qmail = lookAt(namesIn(home).filter((name) => /^\.qmail(-|$)/.test(name)).map((name) => `${home}/${name}`));
+  const unreadable = (path: string, why: string) => void findings.push(unreadableFilter(path, why));
+  const names = namesIn(home).filter((name) => /^\.qmail(-|$)/.test(name));
+  const qmail = lookAt(names.map((name) => `${home}/${name}`), unreadable);
   const { kind, mode } = see(home);
   const bits = kind === "folder" ? { home: { path: home, mode } } : {};
   findings.push(...checkQmail(qmail, { programs, place, ...bits }));
-  const maildrop = lookAt([`${home}/.mailfilter`]);
+  const maildrop = lookAt([`${home}/.mailfilter`], unreadable);
   for (const file of maildrop) findings.push(...checkMaildrop(file, programs));
-  const procmail = lookAt([`${home}/.procmailrc`]);
+  const procmail = lookAt([`${home}/.procmailrc`], unreadable);
   for (const file of procmail) findings.push(...checkProcmail(file, programs));
 
   const srsDomains = [...new Set(settings?.identity.map((one) => one.srs_domain.toLowerCase()) ?? [])];
@@ -60,7 +62,7 @@ export async function filters({ file, postconf, home, settings, programs, findin
       return checkFolder(seeUp(settings.state), "the folder of the state", uid, true)[0];
     },
   };
-  const forward = lookAt([`${home}/.forward`]);
+  const forward = lookAt([`${home}/.forward`], unreadable);
   for (const file of forward) findings.push(...checkForward(file, context));
   const postfix = postconf.length > 0 ? postconf : await postfixFiles();
   findings.push(...checkPostfix(postfix, context));
@@ -69,6 +71,16 @@ export async function filters({ file, postconf, home, settings, programs, findin
   if (!all.some(({ text }) => hookCall(text) !== undefined)) {
     notes.push("No mail filter that can be seen from here calls the hook: contrib/ has lines for each");
   }
+}
+
+/** What it says is not checked, and a hook that is called from it may not see what comes behind it either. */
+function unreadableFilter(file: string, why: string): Finding {
+  return {
+    what: `A mail filter cannot be read: ${why}`,
+    where: { file },
+    why: "Nothing of it is checked; under qmail the hook makes mail wait when it cannot read the file that runs it.",
+    mend: `chmod u+r ${file}, or run doctor as the user to whom it belongs`,
+  };
 }
 
 /** The configuration of the Postfix on this machine, with the names that it gives itself. */

@@ -30,6 +30,8 @@ export interface Programs {
   trouble(path: string): string | undefined;
   /** Is it the shim, or a link to it? */
   isShim(path: string): boolean;
+  /** The text of a script; undefined for any other program, and where it cannot be read. */
+  script?(path: string): string | undefined;
 }
 
 /** Makes the findings of one file: what, in which line, why, and what mends it. */

@@ -1,5 +1,5 @@
 /** The one place where doctor looks at the machine: files with mode and owner, programs, and DNS. */
-import { reason } from "../../lib/fail.ts";
+import { provesMissing, reason } from "../../lib/fail.ts";
 import { isThere, realPath } from "../files.ts";
 import { NoAnswer, type Resolver } from "./dns.ts";
 import type { Programs, TextFile } from "./finding.ts";
@@ -8,20 +8,24 @@ import type { Seen } from "./state.ts";
 /** Milliseconds that a program gets. */
 const PATIENCE = 60_000;
 
-/** A file with its mode; undefined when it is not there or cannot be read. */
-export function look(path: string): TextFile | undefined {
+/** Bytes of a script that are looked at. */
+const SCRIPT_BYTES = 64 * 1024;
+
+/** A file with its mode; undefined when it is missing or cannot be read, of which `unreadable` is told. */
+export function look(path: string, unreadable: (path: string, why: string) => void = () => {}): TextFile | undefined {
   try {
     const { isFile, mode } = Deno.statSync(path);
     if (!isFile) return undefined;
     return { file: path, text: Deno.readTextFileSync(path), ...(mode === null ? {} : { mode: mode & 0o7777 }) };
-  } catch {
+  } catch (error) {
+    if (!provesMissing(error)) unreadable(path, reason(error));
     return undefined;
   }
 }
 
-/** Those of the files that are there. */
-export function lookAt(paths: readonly string[]): TextFile[] {
-  return paths.flatMap((path) => look(path) ?? []);
+/** Those of the files that exist. */
+export function lookAt(paths: readonly string[], unreadable?: (path: string, why: string) => void): TextFile[] {
+  return paths.flatMap((path) => look(path, unreadable) ?? []);
 }
 
 /** What stands at a path. */
@@ -101,13 +105,18 @@ export function programsOf(home: string): Programs {
       const named = /\/countersign$/.test(real) && ["shim", "sendmail", "qmail-inject"].includes(called);
       return named || /^# Starts (?:bin|shim)\/shim\b/m.test(beginning(real));
     },
+    script(path) {
+      const text = beginning(resolve(path), SCRIPT_BYTES);
+      return text.startsWith("#!") ? text : undefined;
+    },
   };
 }
 
-function beginning(path: string): string {
+function beginning(path: string, length = 512): string {
   try {
+    if (see(path).kind !== "file") return ""; // a pipe would make us wait
     using file = Deno.openSync(path);
-    const bytes = new Uint8Array(512);
+    const bytes = new Uint8Array(length);
     return new TextDecoder().decode(bytes.subarray(0, file.readSync(bytes) ?? 0));
   } catch {
     return "";

@@ -1,6 +1,7 @@
 /** Dot-qmail files: what dot-qmail(5) and qmail-command(8) make of a line that looks right. */
 import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
 import { hookCall } from "./hookline.ts";
+import { wrapperIn } from "./wrapper.ts";
 
 /** What is known besides the files. */
 export interface QmailCase {
@@ -16,7 +17,8 @@ const DELIVERS = /^\|\s*(?:\S*\/)?(?:preline\s+(?:-\w+\s+)*(?:\S*\/)?)?(?:safeca
 
 /** Checks the files of a home; a home without the hook has nothing to be checked. */
 export function checkQmail(files: readonly TextFile[], given: QmailCase): Finding[] {
-  const hooked = files.filter(({ text }) => text.split("\n").some((line) => hookCall(line) !== undefined));
+  const runsHook = (line: string) => hookCall(line) !== undefined || wrapperIn(line, given.programs) !== undefined;
+  const hooked = files.filter(({ text }) => text.split("\n").some(runsHook));
   if (hooked.length === 0) return [];
   const found = files.flatMap((file) => hooked.includes(file) ? checkHooked(file, given) : checkUnhooked(file));
   return [...checkHome(given), ...found];
@@ -80,6 +82,16 @@ function checkHooked({ file, text, mode }: TextFile, given: QmailCase): Finding[
       carriage.number,
       "The CR becomes a part of the name of a program or maildir.",
       `sed -i 's/\\r$//' ${file}`,
+    );
+  }
+  const last = live.at(-1);
+  const wrapper = last && wrapperIn(last.line, given.programs);
+  if (wrapper !== undefined && !wrapper.delivers) {
+    add(
+      `Nothing can be seen that delivers: ${wrapper.program} runs the hook, and no line comes behind it`,
+      last!.number,
+      "The hook exits 0 for mail that is to be delivered. If the wrapper does not deliver it then, it is lost.",
+      "./Maildir/ as the last line, unless the wrapper delivers",
     );
   }
   const isHook = ({ line }: { line: string }) => hookCall(line) !== undefined;

@@ -75,6 +75,26 @@ table("qmail with incoming.inbox", (text) => qmail(text, true), [`|${HOOK}\n`], 
   `|${HOOK} | cat\n`,
   "1 The hook's output goes to another program",
 ]);
+const scripts: Record<string, string> = {
+  "~/bin/check": `#!/bin/sh\n# then maildrop\nexec ${HOOK} "$@"\n`,
+  "~/bin/deliver": `#!/bin/sh\n${HOOK} || exit $?\nexec safecat Maildir/tmp Maildir/new\n`,
+  "~/bin/other": "#!/bin/sh\nexec logger mail\n",
+};
+const wrapped = { ...programs, script: (path: string) => scripts[path] };
+table(
+  "qmail with a wrapper",
+  (text) => checkQmail([{ file: ".qmail", text }], { programs: wrapped, place: false }),
+  ["|~/bin/check\n./Maildir/\n"],
+  ["|~/bin/deliver\n"],
+  ["|preline -f ~/bin/deliver\n"],
+  ["| /home/vpopmail/bin/vdelivermail '' bounce-no-mailbox\n"],
+  ["|~/bin/other\n"],
+  ["|~/bin/check\n", "1 Nothing can be seen that delivers: ~/bin/check runs the hook, and no line comes behind it"],
+  [
+    "#\n|exec ~/bin/check --as qmail\n",
+    "2 Nothing can be seen that delivers: ~/bin/check runs the hook, and no line comes behind it",
+  ],
+);
 table(
   "qmail beside a hook for SRS addresses",
   (text) => {
@@ -82,6 +102,7 @@ table(
     return checkQmail([{ file: ".qmail", text }, other], { programs, place: false });
   },
   ["|preline maildrop\n"],
+  ["| vdelivermail '' bounce-no-mailbox\n"],
   ["# none\n./Maildir/\n", "2 Mail to the plain address does not pass the hook"],
 );
 for (

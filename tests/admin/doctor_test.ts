@@ -170,6 +170,17 @@ const breaks: Record<string, Break> = {
     Deno.chmodSync(`${home.path}/.qmail`, 0o666);
     return [".qmail The file can be written by everybody"];
   },
+  // As one that the user may not read, which root always may.
+  "the dot-qmail file cannot be read": (home) => {
+    Deno.removeSync(`${home.path}/.qmail`);
+    Deno.symlinkSync(".qmail", `${home.path}/.qmail`);
+    return [/^\.qmail A mail filter cannot be read: /];
+  },
+  "a wrapper may not deliver": (home) => {
+    home.write("bin/check", `#!/bin/sh\nexec ${HOOK} "$@"\n`, 0o755);
+    home.write(".qmail", "|~/bin/check\n");
+    return [/^\.qmail:1 Nothing can be seen that delivers: ~\/bin\/check runs the hook, and no line comes behind it$/];
+  },
   "the dot-qmail file has its x bit": (home) => {
     Deno.chmodSync(`${home.path}/.qmail-srs-default`, 0o755);
     return [".qmail-srs-default The file has its x bit set"];

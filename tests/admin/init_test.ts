@@ -122,6 +122,25 @@ Deno.test("--print writes nothing, shows the settings and no key", async () => {
   assert.ok(!ran.stdout.includes("base64:"));
 });
 
+Deno.test("for qmail an inbox is set and made, where a hook alone in a dot-qmail file delivers", async () => {
+  const rows: [args: string[], inbox: string][] = [
+    [["--preset", "qmail-inject", "--command", "/bin/true"], "Maildir"],
+    [["--preset", "qmail-inject", "--command", "/bin/true", "--spam", "~/Mail/.Junk"], "Mail"],
+    [["--preset", "qmail-inject", "--command", "/bin/true", "--spam", "~/Spam"], "Maildir"],
+    [["--preset", "sendmail", "--command", "/bin/true"], ""],
+    [TRY, ""],
+    [SMTP, ""],
+  ];
+  for (const [args, inbox] of rows) {
+    using home = emptyHome();
+    const made = await countersign(home, ["init", "--yes", ...GREG, ...args]);
+    assert.deepEqual([made.code, made.stderr], [0, ""]);
+    assert.equal(settingsOf(home).incoming.inbox, inbox && `${home.path}/${inbox}`);
+    if (inbox === "") continue;
+    for (const part of ["tmp", "new", "cur"]) assert.ok(Deno.statSync(`${home.path}/${inbox}/${part}`).isDirectory);
+  }
+});
+
 Deno.test("each address gets a key file of its own, and options reach the settings", async () => {
   using home = emptyHome();
   const config = `${home.path}/elsewhere/my.toml`;
