@@ -1,5 +1,6 @@
 /** What touches the system: environment bytes, key files, time of keys. */
 import assert from "node:assert/strict";
+import { isMissing, readIfPresent } from "../../lib/host.ts";
 import { countersign } from "../admin/run.ts";
 import { CREATED, fieldOf, Home, oneLine, qsbmf, ROOT, SECRET } from "../rig.ts";
 import { FORGED, FORGED_SRS } from "../programs/letters.ts";
@@ -168,4 +169,66 @@ Deno.test("a key that is not yet good leaves the signing to the older one", asyn
   home.write(KEYS, `k1 ${CREATED} ${SECRET}\nk2 ${day(2)} another\n`, 0o600);
   assert.equal((await home.shim(["ann@example.net"], MAIL)).code, 0);
   assert.match(home.mails("out")[0]!, /^X-Msgauth: v1\.k1\./m);
+});
+
+Deno.test("missing, unreadable and forbidden are three things", async (t) => {
+  const folder = Deno.makeTempDirSync({ prefix: "countersign-" });
+  const at = (name: string) => `${folder}/${name}`;
+  Deno.writeTextFileSync(at("file"), "text");
+  Deno.symlinkSync("loop", at("loop"));
+  Deno.symlinkSync("nowhere", at("dangling"));
+  Deno.mkdirSync(at("folder"));
+  /** [name, what is read, is it missing?]; an error where it cannot be read */
+  const rows: [name: string, read: string | undefined | RegExp, missing: boolean][] = [
+    ["file", "text", false],
+    ["none", undefined, true],
+    ["none/below", undefined, true],
+    ["file/below", undefined, true],
+    ["x".repeat(300), undefined, true],
+    ["loop", /^File \S+\/loop cannot be read: /, false],
+    ["loop/below", /^File \S+\/loop\/below cannot be read: /, false],
+    ["folder", /^File \S+\/folder cannot be read: /, false],
+    // To qmail-local and the system a link that leads nowhere is no file; a name that leads there may mean one.
+    ["dangling", undefined, false],
+  ];
+  try {
+    for (const [name, read, missing] of rows) {
+      await t.step(name.slice(0, 20), () => {
+        if (read instanceof RegExp) assert.throws(() => readIfPresent(at(name)), { kind: "temporary", message: read });
+        else assert.equal(readIfPresent(at(name)), read);
+        assert.equal(isMissing(at(name)), missing);
+      });
+    }
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
+
+Deno.test(
+  "what the sandbox does not include is not missing",
+  { permissions: { read: [import.meta.filename!] } },
+  () => {
+    for (const path of ["/etc/passwd", "/nonexistent"]) {
+      const message = /^File \S+ cannot be read: .* is not permitted: countersign permit$/;
+      assert.throws(() => readIfPresent(path), { kind: "temporary", message }, path);
+      assert.equal(isMissing(path), false, path);
+    }
+  },
+);
+
+Deno.test("a user's settings that cannot be looked at do not make room for the site's", async () => {
+  using home = new Home();
+  Deno.removeSync(`${home.path}/.config/countersign`, { recursive: true });
+  Deno.symlinkSync("countersign", `${home.path}/.config/countersign`);
+  const ask = home.write(
+    "ask.ts",
+    `import { configFile } from "${ROOT}/lib/host.ts";\nconsole.log(configFile().file);\n`,
+  );
+  const argv = [Deno.execPath(), "run", "-q", "-A", "--frozen", "--config", `${ROOT}/deno.json`, ask];
+  assert.equal((await home.run(argv)).stdout, `${home.path}/.config/countersign/config.toml\n`);
+  oneLine(
+    await home.hook([], FORGED, { SENDER: "", RECIPIENT: "greg@example.org" }),
+    75,
+    /config\.toml cannot be read: /,
+  );
 });

@@ -48,6 +48,9 @@ Deno.test("A token is 40 hexadecimal digits whose file is there", () => {
   assert.equal(holdsToken(folder.path, TOKEN.replace("9", "8")), false, "no file");
   assert.equal(holdsToken("", TOKEN), false, "no folder is set");
   assert.equal(holdsToken(`${folder.top}/none`, TOKEN), false, "no folder");
+  assert.equal(holdsToken(`${folder.top}/victim`, TOKEN), false, "a file in place of the folder");
+  Deno.symlinkSync("loop", `${folder.top}/loop`);
+  assert.throws(() => holdsToken(`${folder.top}/loop`, TOKEN), { kind: "temporary" }, "it cannot be entered");
   for (const token of BAD) {
     assert.equal(holdsToken(folder.path, token), false, token);
     removeToken(folder.path, token);
