@@ -9,10 +9,10 @@ import { permissionsFile } from "./permissions.ts";
 import { say } from "./terminal.ts";
 
 const HELP = `Usage: countersign clean [--config FILE]
-Removes what the shim and the hook remember and do not need any more: expired entries of the ledger, whose challenges are
-not answered, and the months of the index of sent mail that are over. Removes what programs that were killed have left: in
-the spool and beside the settings after a day, in tmp of the maildirs that the settings name after 36 hours. The programs
-do the same once a day, except beside the settings.
+Removes what the shim and the hook no longer need to remember: expired entries of the ledger, whose challenges are not
+answered any more, and months of the index of sent mail that are over. Also removes what killed programs left: files in
+the spool and beside the settings after a day, in tmp of the configured maildirs after 36 hours. The programs do the
+same once a day, except beside the settings.
 
 Example: countersign clean
 `;
