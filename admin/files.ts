@@ -120,6 +120,15 @@ export function realPath(path: string): string {
   }
 }
 
+/** May the group write this file? Not if it is missing. */
+export function isGroupWritable(path: string): boolean {
+  try {
+    return (Deno.statSync(path).mode! & 0o020) !== 0;
+  } catch {
+    return false;
+  }
+}
+
 function isLink(path: string): boolean {
   try {
     return Deno.lstatSync(path).isSymlink;

@@ -5,9 +5,11 @@
  */
 import { type Place, printServer, serverOf, type Settings } from "../lib/config.ts";
 import { Fail, show } from "../lib/fail.ts";
-import { PRINTENV } from "../lib/host.ts";
+import { GROUP, PASSWD, permissionsFile, PRINTENV } from "../lib/host.ts";
 import { KILL } from "../transport/injector.ts";
 import { programOf } from "../transport/presets.ts";
+
+export { permissionsFile } from "../lib/host.ts";
 
 /** A right of Deno. Environment and user id are always given. */
 export type Right = "read" | "write" | "run" | "net";
@@ -32,6 +34,7 @@ export interface Permission {
  *
  * @param place the settings file, and the home: `~` where the file is not below it, but that of a site
  * @param real where a path leads through links: Deno asks for both names
+ * @param groupWritable may the group of a file write it? Then it must be seen to be the user's private one
  * @returns in the order of programs, rights and things; each once
  * @throws {Fail} `config` for a path with a comma, which Deno cannot tell from two
  */
@@ -39,6 +42,7 @@ export function permissions(
   settings: Settings,
   { file, home }: Place,
   real: (path: string) => string = (path) => path,
+  groupWritable: (path: string) => boolean = () => false,
 ): Permission[] {
   const { transport, incoming, challenge, tag } = settings;
   const given: Permission[] = [];
@@ -60,6 +64,7 @@ export function permissions(
   const settled = [file, settings.plain_lists, ...settings.identity.map((one) => one.keys)];
   // Before those of the site each user's own are looked for.
   if (shared) settled.push(`${home}/.config/countersign/config.toml`);
+  if ([...settled, transport.ca, permissionsFile(file)].some(groupWritable)) settled.push(PASSWD, GROUP);
   /** The way out: what the injector, or the maildir, takes. */
   const out = transport.via === "maildir" ? [transport.maildir] : [];
   const injector = transport.via === "command" ? [programOf(transport.preset, transport.command), KILL] : [];
@@ -94,11 +99,6 @@ export function permissions(
 export function printPermissions(list: readonly Permission[]): string {
   const lines = list.map(({ program, right, thing }) => `${program} ${right} ${thing}\n`);
   return `# Made by countersign permit: run it again when the settings have changed.\n${lines.join("")}`;
-}
-
-/** Where the permissions of a settings file stand: `config.permissions` beside `config.toml`. */
-export function permissionsFile(config: string): string {
-  return `${config.replace(/\.toml$/, "")}.permissions`;
 }
 
 function below(path: string, home: string): string {

@@ -3,7 +3,7 @@ import type { Place, Settings } from "../lib/config.ts";
 import { Fail } from "../lib/fail.ts";
 import * as host from "../lib/host.ts";
 import { atMost, runCommand } from "./arguments.ts";
-import { changeWhole, createWhole, makeFolder, realPath } from "./files.ts";
+import { changeWhole, createWhole, isGroupWritable, makeFolder, realPath } from "./files.ts";
 import { permissions, permissionsFile, printPermissions } from "./permissions.ts";
 import { sharedSecret } from "./shared_secret.ts";
 import { say } from "./terminal.ts";
@@ -38,7 +38,9 @@ export function permit(name: string, args: readonly string[]): Promise<number> {
       throw new Fail("config", `${shared.join(" and ")} have the same secret in their key files`);
     }
     if (prints) {
-      Deno.stdout.writeSync(new TextEncoder().encode(printPermissions(permissions(settings, place, realPath))));
+      Deno.stdout.writeSync(
+        new TextEncoder().encode(printPermissions(permissions(settings, place, realPath, isGroupWritable))),
+      );
     } else say(`Written: ${writePermissions(settings, place)}`);
   });
 }
@@ -53,7 +55,7 @@ const LISTS =
  * @returns the file
  */
 export function writePermissions(settings: Settings, place: Place): string {
-  const list = permissions(settings, place, realPath);
+  const list = permissions(settings, place, realPath, isGroupWritable);
   for (const { right, thing } of list) {
     if (right !== "write" || thing.startsWith("~")) continue;
     makeFolder(thing.slice(0, thing.lastIndexOf("/")));

@@ -2,6 +2,7 @@
 import { type Bytes, concat, text } from "./bytes.ts";
 import { parseConfig, type Settings } from "./config.ts";
 import { Fail, orLater, provesMissing, reason, show } from "./fail.ts";
+import { isGroupOf } from "./groups.ts";
 import type { Identity } from "./identity.ts";
 import { parseAddress } from "./address.ts";
 import { type Key, parseKeys } from "./keys.ts";
@@ -175,6 +176,11 @@ export function configFile(given?: string, own = false): { file: string; home: s
   return { file: state === "granted" ? site : users, home };
 }
 
+/** Where the permissions of a settings file stand: `config.permissions` beside `config.toml`. */
+export function permissionsFile(config: string): string {
+  return `${config.replace(/\.toml$/, "")}.permissions`;
+}
+
 /** A variable that is the user's own doing, empty when it is not set. */
 function plainEnv(name: string): string {
   try {
@@ -218,14 +224,15 @@ function isFileOrNothing(path: string): boolean {
 
 /** Reads and checks the settings; the plain lists when they are first asked for. @throws {Fail} `config`, naming the file */
 export function loadSettings(place: { file: string; home: string }): Settings {
+  checkPermissionsFile(permissionsFile(place.file));
   // It names programs that we run: nobody else may write it.
-  const settings = parseConfig(readOwn("Settings file", place.file, 0o002), place);
+  const settings = parseConfig(readOwn("Settings file", place.file, WRITABLE), place);
   return { ...settings, plainLists: plainLists(() => readPlainLists(settings), settings.plain_lists) };
 }
 
 /** The text of the file of plain lists; empty when there is none. @throws {Fail} `config`, `permission` */
 export function readPlainLists({ plain_lists: path }: Settings): string {
-  return isMissing(path) ? "" : readOwn("File of lists", path, 0o002, { limit: LISTS_LIMIT });
+  return isMissing(path) ? "" : readOwn("File of lists", path, WRITABLE, { limit: LISTS_LIMIT });
 }
 
 /** Does this name not exist? One that we may not look at could, and so does a link that leads nowhere at present. */
@@ -267,12 +274,56 @@ export function readPassword(path: string): string {
 
 /** Certificates in PEM. Whoever may write the file could be the server. @throws {Fail} `config`, `permission` */
 export function readCertificates(path: string): string {
-  const pem = readOwn("CA file", path, 0o022);
+  const pem = readOwn("CA file", path, WRITABLE);
   if (!pem.includes("-----BEGIN CERTIFICATE-----")) {
     throw new Fail("config", `CA file ${path} has no certificate in PEM`);
   }
   return pem;
 }
+
+/** Mode bits by which others than the owner may write. That of the group does no harm where it is a private one. */
+const WRITABLE = 0o022;
+
+/** Without the file the launcher permits what the user may do. @throws {Fail} as for all files that the user must own */
+function checkPermissionsFile(path: string): void {
+  const what = "File of permissions";
+  let info: Deno.FileInfo;
+  try {
+    info = Deno.statSync(path);
+  } catch (error) {
+    if (provesMissing(error)) return;
+    throw new Fail(orLater(error, "config"), `${what} ${path} cannot be read: ${reason(error)}`);
+  }
+  checkOwn(what, path, info, WRITABLE);
+}
+
+/** @throws {Fail} `permission` for a file with these bits, or one that is neither the user's nor root's */
+function checkOwn(what: string, path: string, info: Deno.FileInfo, forbidden: number, lent = false): void {
+  const mode = (info.mode ?? 0) & 0o777;
+  const others = mode & forbidden;
+  if (others !== 0 && !(forbidden === WRITABLE && others === 0o020 && isPrivateGroup(info.gid))) {
+    const verb = (forbidden & 0o004) !== 0 ? "read" : "write";
+    const fix = `chmod ${(mode & ~forbidden).toString(8)}`;
+    throw new Fail("permission", `${what} ${path} has mode 0${mode.toString(8)}; others could ${verb} it: ${fix}`);
+  }
+  const user = Deno.uid();
+  if (!lent && info.uid !== null && info.uid !== user && info.uid !== 0) {
+    throw new Fail("permission", `${what} ${path} belongs to user ${info.uid}, not to ${user}`);
+  }
+}
+
+/** Is nobody in this group but the user, and root? Where we may not look, somebody could be. */
+function isPrivateGroup(gid: number | null): boolean {
+  try {
+    const users = [Deno.uid() ?? 0, 0];
+    return gid !== null && isGroupOf(gid, users, Deno.readTextFileSync(PASSWD), Deno.readTextFileSync(GROUP));
+  } catch {
+    return false;
+  }
+}
+
+/** Where accounts and groups are listed: read only for a file that its group may write. */
+export const [PASSWD, GROUP] = ["/etc/passwd", "/etc/group"];
 
 /** What may be different with a file that is read. */
 interface Reading {
@@ -300,16 +351,7 @@ function readOwn(what: string, path: string, forbidden: number, { lent, limit = 
   }
   using opened = file;
   if (!info.isFile) throw new Fail("config", `${what} ${path} is not a file`);
-  const mode = (info.mode ?? 0) & 0o777;
-  if ((mode & forbidden) !== 0) {
-    const verb = (forbidden & 0o004) !== 0 ? "read" : "write";
-    const mend = `chmod ${(mode & ~forbidden).toString(8)}`;
-    throw new Fail("permission", `${what} ${path} has mode 0${mode.toString(8)}; others could ${verb} it: ${mend}`);
-  }
-  const user = Deno.uid();
-  if (!lent && info.uid !== null && info.uid !== user && info.uid !== 0) {
-    throw new Fail("permission", `${what} ${path} belongs to user ${info.uid}, not to ${user}`);
-  }
+  checkOwn(what, path, info, forbidden, lent);
   if (info.size > limit) throw new Fail("config", `${what} ${path} is longer than ${limit} bytes`);
   const bytes = new Uint8Array(info.size);
   let size = 0;

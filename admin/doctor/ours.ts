@@ -6,7 +6,7 @@ import { VERSION } from "../../lib/version.ts";
 import { RecentCount, recentSentence } from "../audit/passed.ts";
 import { beside } from "../beside.ts";
 import { sharedSecret } from "../shared_secret.ts";
-import { isThere, realPath } from "../files.ts";
+import { isGroupWritable, isThere, realPath } from "../files.ts";
 import { permissions, permissionsFile } from "../permissions.ts";
 import { checkClock } from "./clock.ts";
 import { checkHarmless, checkInjectorFile, checkPrograms, harmless, INJECTOR_FILES } from "./injector.ts";
@@ -85,7 +85,7 @@ function permitted({ file, home, findings, notes }: Visit, settings: Settings): 
   const path = permissionsFile(file.file);
   const there = look(path);
   try {
-    const wanted = permissions(settings, { file: file.file, home }, realPath);
+    const wanted = permissions(settings, { file: file.file, home }, realPath, isGroupWritable);
     if (there !== undefined) findings.push(...checkPermissions(there, wanted));
     else if (isThere(path)) findings.push(unreadable(path));
     else notes.push(`${WIDE}: countersign permit holds them to the settings`);

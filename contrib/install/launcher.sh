@@ -27,13 +27,28 @@ later() {
   echo "$name: $1" >&2
   exit "$soft"
 }
+# Is it the user's own, or root's?
+trusted() {
+  [ -O "$1" ] && return
+  set -- $(ls -lnL -- "$1" 2>/dev/null)
+  [ "${3-}" = 0 ]
+}
+# Raises a soft limit to the hard one, which must hold what Deno needs. Where there is none no process is started.
+raise() {
+  ulimit -S "-$1" unlimited 2>/dev/null && return
+  hard=$(ulimit -H "-$1" 2>/dev/null) || return 0
+  case $hard in '' | *[!0-9]*) return ;; esac
+  [ "$hard" -ge "$2" ] || later "the hard limit of $3 is $hard KB, and Deno needs $2 KB: raise it where this is started"
+  ulimit -S "-$1" "$hard" 2>/dev/null
+}
+raise v @ADDRESSES@ "address space"
+raise d @DATA@ data
+case $maildir in *,*) later "--maildir $maildir has a comma, so no permission can be given for it" ;; esac
 
-# Deno starts no program under a limited permission while one of these is set, or loads what stands in it, or stops;
-# and whoever set it did not mean us.
-unset LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT LD_BIND_NOW LD_BIND_NOT LD_DEBUG LD_DEBUG_OUTPUT LD_DYNAMIC_WEAK \
-  LD_HWCAP_MASK LD_ORIGIN_PATH LD_PROFILE LD_PROFILE_OUTPUT LD_SHOW_AUXV LD_TRACE_LOADED_OBJECTS LD_USE_LOAD_BIAS \
-  LD_VERBOSE LD_WARN LD_ASSUME_KERNEL LD_POINTER_GUARD LD_PREFER_MAP_32BIT_EXEC DENO_V8_FLAGS DENO_LOG RUST_LOG \
-  NODE_OPTIONS NODE_CHANNEL_FD DENO_PERMISSION_BROKER_PATH OTEL_DENO
+# What the dynamic linker, Deno and its Node layer would obey: whoever set it did not mean us.
+unset @UNSET@
+# V8 runs the code that it finds there.
+[ ! -e "${DENO_DIR-}" ] || trusted "$DENO_DIR" || unset DENO_DIR
 
 self=$(readlink -f -- "$0" 2>/dev/null) || later "cannot find itself"
 here=${self%/*}
@@ -97,7 +112,8 @@ case $program in
     permit=${config%.toml}.permissions
     if [ -e "$permit" ] || [ -L "$permit" ]; then
       { [ -f "$permit" ] && [ -r "$permit" ]; } || later "$permit cannot be read"
-      set -- "--allow-read=${1%/*}" "$@" # its own late parts
+      trusted "$permit" || later "$permit belongs to another user"
+      set -- "--allow-read=${1%/*}" "--allow-read=$permit" "$@" # its own late parts; who may write the permissions
       none=1 real=
       while IFS= read -r thing || [ -n "$thing" ]; do # a path may end with spaces
         who=${thing%% *} thing=${thing#* }
