@@ -1,6 +1,6 @@
 /** The launchers and what they start, when something around them is broken: nothing lost, nothing sent in half. */
 import assert from "node:assert/strict";
-import { checkoutStart, launcherText, PROGRAMS } from "../contrib/install/launcher.ts";
+import { checkoutStart, launcherText, PROGRAMS, UNSET } from "../contrib/install/launcher.ts";
 import { fieldOf, Home, oneLine, type Ran, ROOT } from "./rig.ts";
 
 const HEAD = "From: greg@example.org\nTo: ann@example.net\nSubject: Hello\nMessage-ID: <1@example.org>\n\n";
@@ -129,22 +129,94 @@ for (const [state, line] of Object.entries(SIGNALS)) {
   }
 }
 
-Deno.test("LD_ variables stop neither the shim nor reach what it runs", async () => {
-  using home = homeWith(`#!/bin/sh\nenv >"$HOME/environment"\ncat >"$HOME/got"\n`);
-  const env = { LD_PRELOAD: "/nonexistent/preload.so", LD_LIBRARY_PATH: "/nonexistent", LD_BIND_NOW: "1", KEPT: "yes" };
-  const ran = await home.shim(["ann@example.net"], MAIL, env);
-  assert.equal(ran.code, 0, ran.stderr);
-  assert.match(home.read("environment"), /^KEPT=yes$/m);
-  assert.doesNotMatch(home.read("environment"), /^LD_/m);
+/** Says what it got, and takes the message. */
+const TELLS = `#!/bin/sh\nenv >"$HOME/environment"\ncat >"$HOME/got"\n`;
+
+Deno.test("variables of the dynamic linker stop neither the shim nor reach what it runs", async () => {
+  const names = { LD_PRELOAD: "/nonexistent/preload.so", LD_LIBRARY_PATH: "/nonexistent", LD_BIND_NOW: "1" };
+  for (const name of ["LD_FOO", "LD_", "LD_BIND_NOT", "DYLD_INSERT_LIBRARIES"]) {
+    using home = homeWith(TELLS);
+    const env = { ...names, [name]: "1", KEPT: "yes", COUNTERSIGN_LAUNCHER: "1" };
+    const ran = await home.shim(["ann@example.net"], MAIL, env);
+    assert.deepEqual([ran.code, ran.stdout, oursOnly(ran.stderr)], [0, "", ""], name);
+    assert.match(home.read("environment"), /^KEPT=yes$/m);
+    assert.doesNotMatch(home.read("environment"), /^(?:LD_|DYLD_|COUNTERSIGN_LAUNCHER)/m);
+  }
 });
 
-Deno.test("code that NODE_OPTIONS names is not loaded into us", async () => {
-  using home = homeWith(`#!/bin/sh\ncat >"$HOME/got"\n`);
-  const theirs = home.write("theirs.cjs", `console.error("theirs");`);
-  for (const options of [`--require ${theirs}`, "--require /nonexistent/theirs.cjs"]) {
-    const ran = await home.shim(["ann@example.net"], MAIL, { NODE_OPTIONS: options, NODE_CHANNEL_FD: "3" });
-    assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+/** Less what the dynamic linker says of the shell. */
+const oursOnly = (stderr: string) => stderr.split("\n").filter((line) => !line.includes(" ld.so: ")).join("\n");
+
+Deno.test("LD_FOO does not hide what a variable holds that is not UTF-8", { ignore: !perl }, async () => {
+  using home = new Home();
+  const line = '$ENV{SENDER} = "m\\xfcller\\@example.net"; $ENV{LD_FOO} = 1; exec @ARGV; die';
+  const env = { EXT: "", HOST: "example.org", RPLINE: "Return-Path: <m>\n" };
+  const argv = ["/usr/bin/perl", "-e", line, HOOK, "--maildir", `${home.path}/Maildir`];
+  const ran = await home.run(argv, MAIL, env);
+  assert.deepEqual([ran.code, ran.stderr], [99, ""]);
+});
+
+Deno.test("variables that Deno and its Node layer obey change nothing, and write no files", async () => {
+  const names = Object.entries(UNSET).flatMap(([prefix, rest]) => rest.split(" ").map((one) => `${prefix}_${one}`));
+  const all = names.map((name) => name.replace(/_$/, "")).filter((name) => !name.startsWith("LD_"));
+  using home = homeWith(TELLS);
+  for (const value of ["out.file", "0", "--require /nonexistent/theirs.cjs"]) {
+    const before = filesIn(home.path);
+    const ran = await home.shim(["ann@example.net"], MAIL, Object.fromEntries(all.map((name) => [name, value])));
+    assert.deepEqual([ran.code, ran.stdout, ran.stderr], [0, "", ""], value);
+    const reached = all.filter((name) => home.read("environment").includes(`\n${name}=`));
+    assert.deepEqual(reached, [], "no such variable reaches the injector");
+    if (before > 0 && value !== "out.file") assert.equal(filesIn(home.path), before, "no file is written");
+    assert.deepEqual([...Deno.readDirSync(home.path)].filter(({ name }) => [value, "0"].includes(name)), []);
   }
+});
+
+/** Variables in Deno's own list that change nothing for us, and why. */
+const HARMLESS = {
+  "set by the launcher, or by the owner of the cache": ["DENO_DIR", "DENO_NO_UPDATE_CHECK"],
+  "given by --no-prompt already": ["DENO_NO_PROMPT"],
+  "for other subcommands": ["DENO_INSTALL_ROOT", "DENO_JOBS", "DENO_TSC_BIN"],
+  "for Deno.openKv and Deno.serve, which we do not use": [
+    ...["DENO_KV_DB_MODE", "DENO_KV_DEFAULT_PATH", "DENO_KV_PATH_PREFIX", "DENO_KV_REQUIRES_DISTRIBUTED_DATABASE"],
+    ...["DENO_SERVE_AUTOMATIC_COMPRESSION", "DENO_TRUST_PROXY_HEADERS"],
+  ],
+  "for fetching modules, which are all there": ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "NPM_CONFIG_REGISTRY"],
+  "for people": ["FORCE_COLOR", "NO_COLOR"],
+};
+
+Deno.test("each variable that this Deno documents is cleared, or known to be harmless", async () => {
+  const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["--help"], env: { NO_COLOR: "1" } }).output();
+  const help = new TextDecoder().decode(stdout);
+  const documented = [...help.slice(help.indexOf("Environment variables")).matchAll(/^ {2}([A-Z][A-Z0-9_]+)/gm)];
+  assert.ok(documented.length > 20);
+  const text = Deno.readTextFileSync(SHIM).replaceAll("\\\n", " ");
+  const cleared = new Set(/^unset (.*)$/m.exec(text)![1]!.split(/ +/));
+  const known = new Set(Object.values(HARMLESS).flat());
+  assert.deepEqual(documented.map(([, name]) => name!).filter((name) => !cleared.has(name) && !known.has(name)), []);
+});
+
+Deno.test("the cache of another user is not taken for ours", { ignore: !root }, async () => {
+  using home = homeWith(TELLS);
+  const cache = `${home.path}/theirs`;
+  Deno.mkdirSync(cache);
+  Deno.chownSync(cache, 12345, 12345);
+  Deno.mkdirSync(`${home.path}/ours`);
+  Deno.symlinkSync(home.env.DENO_DIR!, `${home.path}/ours/deno`);
+  const { code } = await home.shim(["ann@example.net"], MAIL, { DENO_DIR: cache, XDG_CACHE_HOME: `${home.path}/ours` });
+  assert.equal(code, 0);
+  assert.equal(filesIn(cache), 0);
+  assert.doesNotMatch(home.read("environment"), /^DENO_DIR/m);
+});
+
+Deno.test("a comma in --maildir is refused with one line", async () => {
+  using home = new Home();
+  Deno.mkdirSync(`${home.path}/b`);
+  for (const args of [["--maildir", "a,b"], ["--maildir=a,b"], ["--as", "maildrop", "--maildir", "a,b"]]) {
+    oneLine(await home.hook(args, MAIL), 75, /^incoming: --maildir a,b has a comma, so no permission can be given/m);
+  }
+  oneLine(await home.hook(["--as", "condredirect", "--maildir", ","], MAIL), 111, /has a comma/);
+  // Behind -- stand strangers' addresses.
+  assert.doesNotMatch((await home.hook(["--", "--maildir", "a,b"], MAIL)).stderr, /comma/);
 });
 
 Deno.test("A locale that is none does no harm, one that is reaches the injector", async () => {

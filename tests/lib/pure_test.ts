@@ -38,6 +38,10 @@ const USES: Record<string, () => Promise<void>> = {
     const { glob } = await import("../../lib/glob.ts");
     assert.ok(glob("greg+*@example.org", "greg+lists@example.org"));
   },
+  async groups() {
+    const { isGroupOf } = await import("../../lib/groups.ts");
+    assert.ok(isGroupOf(1000, [1000], "greg:x:1000:1000::/:\n", "greg:x:1000:\n"));
+  },
   async hmac() {
     const { purposeMac } = await import("../../lib/hmac.ts");
     assert.equal((await purposeMac(SECRET, "tag", ["a"])).length, 32);

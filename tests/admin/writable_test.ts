@@ -1,0 +1,104 @@
+/** Files that name programs, lists or keys, and that others could write: nothing is sent by what they say. */
+import assert from "node:assert/strict";
+import { launcherText } from "../../contrib/install/launcher.ts";
+import { isGroupOf } from "../../lib/groups.ts";
+import { Home, oneLine } from "../rig.ts";
+import { countersign } from "./run.ts";
+
+const MAIL = "From: greg@example.org\nTo: ann@example.net\nSubject: Hello\nMessage-ID: <1@example.org>\n\nHi.\n";
+const FOLDER = ".config/countersign";
+const root = Deno.uid() === 0;
+
+/** Is the group of this file the user's private one, as the machine's own files say? */
+function isPrivate(path: string): boolean {
+  const [passwd, group] = ["/etc/passwd", "/etc/group"].map((one) => Deno.readTextFileSync(one));
+  return isGroupOf(Deno.statSync(path).gid!, [Deno.uid()!, 0], passwd!, group!);
+}
+
+/** A home with a file of lists. */
+function withLists(): Home {
+  const home = new Home();
+  home.write(`${FOLDER}/plain_lists`, "list@example.net\n");
+  home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n`, `plain_lists = "~/${FOLDER}/plain_lists"`);
+  return home;
+}
+
+/** A message to a list, which needs every file. */
+const send = (home: Home) => home.shim(["list@example.net"], MAIL);
+
+const files = ["config.toml", "config.permissions", "plain_lists"];
+
+for (const file of files) {
+  for (const mode of [0o666, 0o646, 0o602, 0o662]) {
+    Deno.test(`${file} with mode 0${mode.toString(8)}: refused, with what fixes it`, async () => {
+      using home = withLists();
+      const path = `${home.path}/${FOLDER}/${file}`;
+      Deno.chmodSync(path, mode);
+      const fix = (mode & ~0o022).toString(8);
+      oneLine(await send(home), 77, new RegExp(`${file} has mode 0${mode.toString(8)}.*: chmod ${fix}$`, "m"));
+      const hook = await home.hook(["--maildir", `${home.path}/out`], MAIL.replace("To: ann", "To: greg"), {
+        ...{ SENDER: "list@example.net", EXT: "", HOST: "example.org" },
+      });
+      if (file === "plain_lists") return; // the hook has no use for it
+      oneLine(hook, 75, /could write it/);
+      assert.deepEqual(home.mails("out"), []);
+    });
+  }
+
+  Deno.test(`${file} that its group may write: only where it is the user's private group`, async () => {
+    using home = withLists();
+    const path = `${home.path}/${FOLDER}/${file}`;
+    Deno.chmodSync(path, 0o664);
+    // Held to what the settings need, the shim may look at no accounts before permit has seen the mode.
+    oneLine(await send(home), 77, /has mode 0664; others could write it: chmod 644$/m);
+    const permitted = await countersign(home, ["permit"]);
+    if (!isPrivate(path)) return oneLine(permitted, 77, /has mode 0664/);
+    assert.equal(permitted.code, 0, permitted.stderr);
+    const sent = await send(home);
+    assert.deepEqual([sent.code, sent.stderr], [0, ""]);
+  });
+
+  Deno.test({ name: `${file} whose group has other members: refused`, ignore: !root }, async () => {
+    using home = withLists();
+    const path = `${home.path}/${FOLDER}/${file}`;
+    Deno.removeSync(`${home.path}/${FOLDER}/config.permissions`);
+    if (file === "config.permissions") home.permit(`${FOLDER}/config.toml`);
+    for (const gid of [1, 12345]) { // daemon's, and nobody's
+      Deno.chownSync(path, 0, gid);
+      Deno.chmodSync(path, 0o664);
+      oneLine(await send(home), 77, /has mode 0664/);
+      assert.deepEqual(home.mails("out"), []);
+    }
+  });
+
+  Deno.test({ name: `${file} of another user: refused`, ignore: !root }, async () => {
+    using home = withLists();
+    Deno.chownSync(`${home.path}/${FOLDER}/${file}`, 12345, 12345);
+    const [status, says] = file === "config.permissions"
+      ? [75, /belongs to another user$/m]
+      : [77, /belongs to user 12345/];
+    oneLine(await send(home), status as number, says as RegExp);
+    assert.deepEqual(home.mails("out"), []);
+  });
+}
+
+/** [whose the permissions are, what the launcher says when another user runs it] */
+const owners: [number, RegExp][] = [
+  [0, /^run -q .*--allow-read=.* hook-in-place-of-ours incoming$/m],
+  [12345, /^run -q .*--allow-read=.* hook-in-place-of-ours incoming$/m],
+  [12346, /config\.permissions belongs to another user$/m],
+];
+for (const [uid, says] of owners) {
+  Deno.test({ name: `user 12345 and permissions of user ${uid}`, ignore: !root }, async () => {
+    using home = new Home();
+    Deno.chmodSync(home.path, 0o755);
+    const deno = home.write("tools/deno", '#!/bin/sh\necho "$@"\n', 0o755);
+    const entry = home.write("hook-in-place-of-ours", "nothing\n");
+    const start = { program: "the hook", rights: "incoming", deno, entry, flags: "", cache: "" };
+    const launcher = home.write("tools/incoming", launcherText(start), 0o755);
+    Deno.chownSync(`${home.path}/${FOLDER}/config.permissions`, uid, uid);
+    const user = ["/usr/bin/setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"];
+    const ran = await home.run([...user, launcher], MAIL);
+    assert.match((ran.stdout + ran.stderr).replaceAll(`${home.path}/hook`, "hook"), says);
+  });
+}
