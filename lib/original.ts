@@ -55,7 +55,7 @@ export function* findMessageIds(prefix: Uint8Array, bodyStart: number, tail?: Ui
   const seen = new Set<string>();
   const others: string[] = [];
   for (const { text } of allTexts(prefix, bodyStart, tail)) {
-    for (const field of idFields(text, 0)) {
+    for (const field of idFields(text, 0, text.length)) {
       const ids = bodiesOf(text, field).flatMap((body) => messageIdsIn(body).slice(-MAX_IDS));
       if (field.rank === Rank.OWN) yield* unseen(ids, seen);
       else others.push(...ids.reverse());
@@ -120,7 +120,7 @@ function* scan(text: string): Generator<{ tag: string; messageId: string; litera
     const around = blocks.around(match.index, match.index + whole.length);
     if (around !== block) {
       block = around;
-      fields = [...idFields(text.slice(block.top, block.bottom), block.top)];
+      fields = idFields(text, block.top, block.bottom);
       next = 0;
     }
     while (next < fields.length && fields[next]!.start < match.index) next++;
@@ -135,22 +135,25 @@ function* scan(text: string): Generator<{ tag: string; messageId: string; litera
   }
 }
 
-/** A field that holds Message-IDs: where its name begins, and where its body does. */
+/** A field that holds Message-IDs: where its name begins, where its body does, and where that ends at the latest. */
 interface IdField {
   readonly start: number;
   readonly bodyStart: number;
+  readonly end: number;
   readonly rank: Rank;
   /** What a tag may have been made for; read when a tag is near. */
   messageIds?: readonly string[];
 }
 
-/** The fields of a part of a text that begins at `offset` in it. */
-function* idFields(part: string, offset: number): Generator<IdField> {
-  for (const match of part.matchAll(ID_NAME)) {
-    const start = offset + match.index;
+/** The fields in a part of a text. Each ends where the next one begins, at the latest, so that all is read once. */
+function idFields(text: string, top: number, bottom: number): IdField[] {
+  const matches = [...text.slice(top, bottom).matchAll(ID_NAME)];
+  return matches.map((match, index) => {
+    const start = top + match.index;
+    const end = top + (matches[index + 1]?.index ?? bottom - top);
     const rank = match[2] !== undefined ? Rank.REFERENCE : match[1] !== undefined ? Rank.NAMED : Rank.OWN;
-    yield { start, bodyStart: start + match[0].length, rank };
-  }
+    return { start, bodyStart: start + match[0].length, end, rank };
+  });
 }
 
 /** What a tag may have been made for, of one field. */
@@ -161,8 +164,8 @@ function messageIds(text: string, field: IdField): string[] {
 }
 
 /** The body of a field with its folds, and what it may be when lines were wrapped at a column. */
-function bodiesOf(text: string, { start, bodyStart }: IdField): string[] {
-  const lines = linesFrom(text, bodyStart, quoteBefore(text, start));
+function bodiesOf(text: string, { start, bodyStart, end }: IdField): string[] {
+  const lines = linesFrom(text, bodyStart, end, quoteBefore(text, start));
   let folded: string = lines.next().value ?? "";
   let wrapped = folded;
   let folds = true;
@@ -186,10 +189,10 @@ function bodiesOf(text: string, { start, bodyStart }: IdField): string[] {
 /** Does the body end here for certain? Without brackets it may go on in one more line. */
 const isComplete = (body: string): boolean => body.includes("<") ? body.includes(">") : /\S\s{0,256}\n/.test(body);
 
-/** The lines of a text from a place on, without the marks of quoting that the first one has. */
-function* linesFrom(text: string, start: number, quote: string): Generator<string, undefined> {
-  for (let at = start, count = 0; at < text.length && count < MAX_LINES; count++) {
-    const part = text.slice(at, at + MAX_LINE);
+/** The lines of a part of a text, without the marks of quoting that the first one has. */
+function* linesFrom(text: string, start: number, end: number, quote: string): Generator<string, undefined> {
+  for (let at = start, count = 0; at < end && count < MAX_LINES; count++) {
+    const part = text.slice(at, Math.min(end, at + MAX_LINE));
     const newline = part.indexOf("\n");
     const line = newline < 0 ? part : part.slice(0, newline);
     yield count === 0 ? line : unquoted(line, quote);

@@ -16,7 +16,8 @@ import { disagreement, makeEntry, parseEntry } from "../../lib/ledger.ts";
 import { parseLists } from "../../lib/lists.ts";
 import { logLine } from "../../lib/log.ts";
 import { parseHead, printHead, valueOf } from "../../lib/message.ts";
-import { findOriginals } from "../../lib/original.ts";
+import { messageIdReadings, messageIdsIn, signedMessageId } from "../../lib/message_id.ts";
+import { findMessageIds, findOriginals } from "../../lib/original.ts";
 import { prvsVerify } from "../../lib/prvs.ts";
 import { requestIn } from "../../lib/requests.ts";
 import { srsOpen } from "../../lib/srs.ts";
@@ -55,8 +56,14 @@ const READERS: Record<string, (text: string) => unknown> = {
     recognise(head(`From: sympa@x\nAuto-Submitted: auto-replied\nSubject: ${text}`).header),
   bounceEvidence: (text) => bounceEvidence(body(text)),
   "bounceEvidence, of a report": (text) => bounceEvidence(body(`Content-Type: multipart/report; ${text}`)),
-  findOriginals: (text) => Array.fromAsync(findOriginals(unbinary(text), 0)),
-  "findOriginals, encoded": (text) => Array.fromAsync(findOriginals(unbinary(`${MIME}${text}`), 0)),
+  findOriginals: (text) => [...findOriginals(unbinary(text), 0)],
+  "findOriginals, encoded": (text) => [...findOriginals(unbinary(`${MIME}${text}`), 0)],
+  "findOriginals, of a page": (text) => [...findOriginals(unbinary(`<p>X-Msgauth: ${text}`), 0)],
+  "findOriginals, in UTF-16": (text) => [...findOriginals(unbinary(`\0${text}`), 0)],
+  findMessageIds: (text) => [...findMessageIds(unbinary(text), 0)],
+  messageIdsIn,
+  messageIdReadings,
+  signedMessageId,
   "findOriginals, behind To": (text) => findIn(`To: ${text}\n${MIME}QUJD\n`),
   "findOriginals, behind Content-Type": (text) => findIn(`Content-Type: ${text}\n${MIME}QUJD\n`),
   "mimeParts, in a part's header": (text) => findIn(`${PARTS.slice(0, -1)}X: ${text}\n${MIME}QUJD\n`),
@@ -122,6 +129,14 @@ const PIECES = [
   "X-Msgauth:\n ",
   `X-Msgauth: v1.k1.20807.${"a".repeat(8)}.${"b".repeat(26)}\n`,
   "Message-ID: <1@x>\n",
+  "Message-ID: <1@x ",
+  "References: ",
+  `text X-Msgauth: v1.k1.20807.${"a".repeat(8)}.${"b".repeat(26)}\n\n`,
+  "<br>",
+  "<p>",
+  "<p ",
+  "&lt;",
+  "&amp;lt;",
   "--- Below\n",
   `${"QUJD".repeat(19)}\n`,
   "Content-Type: multipart/mixed; boundary=b\n",

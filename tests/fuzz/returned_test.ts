@@ -1,0 +1,87 @@
+/** What the shim signs is recognised in whatever form it comes back, and nothing else is. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { binary, textToBinary, unbinary, utf8 } from "../../lib/bytes.ts";
+import { parseHead, printHead } from "../../lib/message.ts";
+import { messageIdOf, messageIdReadings } from "../../lib/message_id.ts";
+import { findOriginals } from "../../lib/original.ts";
+import { verifyTag } from "../../lib/tag.ts";
+import { plan } from "../../shim/plan.ts";
+import { joe, now, settings } from "../challenges.ts";
+import { FORMS } from "../forms.ts";
+import { fuzz } from "./fuzz.ts";
+
+/** Forms that change nothing but what a reader undoes. Hard wrapping, which does, is in PLAIN. */
+const ANY = [
+  ...["as it is", "with CRLF", "with another case", "with a space before the colon", 'behind "> "', 'behind "* "'],
+  ...['behind "# "', 'behind ": "', 'behind "| "', `behind ${JSON.stringify(" ".repeat(200))}`, "HTML, <br>"],
+  ...["with an empty line after every line", "with CR CR LF", "HTML, <pre>", "HTML, <p> per line", "HTML, <br/>"],
+  ...["HTML, <div> per line", "UTF-16LE", "UTF-16BE", "UTF-16LE with a byte order mark", "base64", "base64 of CRLF"],
+];
+const PLAIN = Object.keys(FORMS);
+
+const part = fc.array(fc.constantFrom(..."abcXYZ019.-_+=$%", "20261127", "example"), { minLength: 1, maxLength: 6 })
+  .map((pieces) => pieces.join(""));
+const plainIds = fc.tuple(part, part).map(([left, right]) => `<${left}@${right}>`);
+const anyIds = fc.oneof(
+  plainIds,
+  plainIds.map((id) => id.slice(1, -1)),
+  plainIds.map((id) => `${id} (a comment)`),
+  plainIds.map((id) => id.replace("@", "\n @")),
+  plainIds.map((id) => id.replace("@", "\n\t@")),
+  plainIds.map((id) => `<${id}>`),
+  plainIds.map((id) => id.slice(0, -1)),
+  plainIds.map((id) => `=?utf-8?q?${id.replace(/[<>@=_]/g, (char) => `=${char.charCodeAt(0).toString(16)}`)}?=`),
+  part.map((text) => `<"${text} ü"@example.net>`),
+  fc.tuple(part, part).map(([left, right]) => `${left} ${right}`),
+);
+const number = fc.nat(10_000);
+
+/** The head of a message that the shim has signed, as a binary string. */
+async function signed(id: string): Promise<string> {
+  const mail =
+    `From: joe@example.net\nTo: a@b.example\nSubject: x\nDate: Thu, 1 Jan 2026 00:00:00 +0000\nMessage-ID: ${id}\n\n`;
+  const call = { sender: undefined, fullName: "", recipientsFrom: "header", recipients: [], dsn: {} } as const;
+  const { header } = await plan(call, parseHead(utf8(mail), true)!.header, {
+    settings: settings(),
+    identities: [joe],
+    now,
+  });
+  return binary(printHead(header));
+}
+
+const OUTER = "From: MAILER-DAEMON@mx.example\n\nIt did not go.\n\n";
+const secrets = Object.fromEntries(joe.keys.map((key) => [key.id, key.secret]));
+
+/** Is anything in this body right? */
+async function recognised(body: string): Promise<boolean> {
+  for (const { tag, messageId } of findOriginals(unbinary(OUTER + body), OUTER.length)) {
+    const right = await verifyTag(tag, "joe@example.net", messageId, { secrets, now }).then(() => true, () => false);
+    if (right) return true;
+  }
+  return false;
+}
+
+fuzz(
+  "what the shim signs is recognised in any form",
+  fc.tuple(fc.oneof(fc.tuple(anyIds, fc.constant(ANY)), fc.tuple(plainIds, fc.constant(PLAIN))), number),
+  async ([[id, forms], at]) => {
+    const form = forms[at % forms.length]!;
+    assert.ok(await recognised(FORMS[form]!(await signed(id) + "Hello\n")), form);
+  },
+  60,
+);
+
+fuzz(
+  "with another Message-ID it is not, whatever the form",
+  fc.tuple(anyIds, anyIds, number),
+  async ([id, other, at]) => {
+    const head = await signed(id);
+    const [was, is] = [id, other].map((one) => textToBinary(`Message-ID: ${one}\n`));
+    const was64 = parseHead(unbinary(head), true)!.header;
+    if (messageIdReadings(other).includes(messageIdOf(was64))) return;
+    const form = PLAIN[at % PLAIN.length]!;
+    assert.ok(!await recognised(FORMS[form]!(head.replace(was!, () => is!) + "Hello\n")), form);
+  },
+  60,
+);
