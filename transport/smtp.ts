@@ -48,7 +48,7 @@ export async function submit(
   });
 }
 
-/** Connects, logs in and takes leave; sends nothing. @returns the server. @throws {Fail} as {@link submit} */
+/** Connects, logs in and quits; sends no message. @returns the server. @throws {Fail} as {@link submit} */
 export function probe(transport: Transport): Promise<string> {
   return session(transport, undefined, async () => {});
 }
@@ -73,7 +73,7 @@ async function session(
   }
 }
 
-/** Read before anything is said: what is wrong here is wrong without a network, too. */
+/** Reads the files before it connects, so that errors in them are found without a network. */
 function serverIn(transport: Transport): Server {
   const endpoint = serverOf(transport);
   const name = printServer(endpoint);

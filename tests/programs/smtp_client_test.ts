@@ -164,7 +164,7 @@ tlsmgr unix - - n 1000? 1 tlsmgr
     const known = await fails(send(server, { size: 2001 }));
     assert.deepEqual([known.kind, known.message], [
       "refused",
-      "mx takes no message of more than 2000 bytes, and this one is larger",
+      "mx accepts messages of at most 2000 bytes, and this one is larger",
     ]);
     const found = await fails(send(server, {}, "x\n".repeat(2000)));
     assert.deepEqual([found.kind, found.message], [known.kind, known.message]);

@@ -182,7 +182,7 @@ const BAD: [what: string, transcript: string, failed: (string | number | undefin
     ["greeting without an end", `S! ${FLOOD}`, ["temporary", "greeting"], /a line of more than \d+ bytes$/],
     ["greeting of endless lines", "S! 220-mx\\r\\n", ["temporary", "greeting"], /a reply of more than \d+ lines$/],
     ["hung up at once", "X", ["temporary", "greeting"], /cannot be used: connection closed unexpectedly$/],
-    ["two greetings", "S: 220 mx\nS: 220 mx\nZ", ["temporary", "EHLO"], /a reply that nobody asked for$/],
+    ["two greetings", "S: 220 mx\nS: 220 mx\nZ", ["temporary", "EHLO"], /an unsolicited reply$/],
     ["EHLO 421", `${HELLO}S: 421 Down\nZ`, ["temporary", "EHLO", 421], /refuses to talk: "421 Down"$/],
     ["EHLO 451", `${HELLO}S: 451 Wait\n${BYE}`, ["temporary", "EHLO", 451], /refuses to talk: "451 Wait"$/],
     [
@@ -239,7 +239,7 @@ const BAD: [what: string, transcript: string, failed: (string | number | undefin
       ["temporary", "RCPT"],
       /connection closed unexpectedly$/,
     ],
-    ["a reply too many, in a batch", `${BATCH}${YES}${YES}${YES}${YES}Z`, ["temporary", "DATA"], /nobody asked for$/],
+    ["a reply too many, in a batch", `${BATCH}${YES}${YES}${YES}${YES}Z`, ["temporary", "DATA"], /unsolicited reply$/],
     [
       "DATA 554",
       `${PLAIN_HELLO}${ENVELOPE}C: DATA\nS: 554 5.5.1 No\n${BYE}`,
@@ -257,7 +257,7 @@ const BAD: [what: string, transcript: string, failed: (string | number | undefin
       "DATA 354, and one too many",
       `${PLAIN_HELLO}${ENVELOPE}C: DATA\nS: 354 Go on\n${YES}Z`,
       ["temporary", "message"],
-      /nobody asked for$/,
+      /unsolicited reply$/,
     ],
     [
       "DATA 334",
@@ -312,14 +312,14 @@ const BAD: [what: string, transcript: string, failed: (string | number | undefin
       "a size that is known, and too large: nothing is said of it",
       `${HELLO}S: 250-mx\nS: 250 SIZE 19\n${BYE}`,
       ["refused"],
-      /^mx takes no message of more than 19 bytes/,
+      /^mx accepts messages of at most 19 bytes/,
       { envelope: { size: 20 } },
     ],
     [
       "a size that shows when it is sent: no final dot",
       `${HELLO}S: 250-mx\nS: 250 SIZE 19\n${ENVELOPE}C: DATA\nS: 354 Go on\nZ`,
       ["refused"],
-      /^mx takes no message of more than 19 bytes/,
+      /^mx accepts messages of at most 19 bytes/,
       { body: ["Hi..\n"] },
     ],
     [
@@ -643,7 +643,7 @@ test("STARTTLS: nothing that was sent in the clear counts", async (t) => {
     await t.step(`sent along: ${injected.replaceAll("\n", " ")}`, async () => {
       const [kind, step, , , said] = await failure(run(`${before}${injected}\nZ`, { server }));
       assert.deepEqual([kind, step], ["temporary", "STARTTLS"]);
-      assert.match(String(said), /cannot be used: it sends more before TLS begins$/);
+      assert.match(String(said), /cannot be used: it sent data between its reply to STARTTLS and the handshake$/);
     });
   }
   for (const reply of ["454 4.7.0 No", "502 5.5.1 No", "354 No"]) {

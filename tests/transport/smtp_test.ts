@@ -110,12 +110,12 @@ Deno.test("the size of a message that is whole is told before it is sent", async
   assert.equal(sink.taken[0]!.fromParameters, `SIZE=${sink.taken[0]!.data.length}`);
   assert.equal(sink.taken[0]!.mail, `${HEAD}Hi.\n.\n`);
   sink.lines.length = 0;
-  await fails(whole("x\n".repeat(400)), 69, /takes no message of more than 1000 bytes, and this one is larger$/);
+  await fails(whole("x\n".repeat(400)), 69, /accepts messages of at most 1000 bytes, and this one is larger$/);
   assert.ok(!sink.lines.some((line) => line.startsWith("MAIL")));
   await fails(
     send(sink, undefined, TO_BOTH, chunks("x\n".repeat(400))),
     69,
-    /takes no message of more than 1000 bytes/,
+    /accepts messages of at most 1000 bytes/,
   );
   assert.equal(sink.taken.length, 1);
 });
@@ -200,13 +200,13 @@ const ANSWERS: [what: string, answers: Answers, status: number, says: RegExp, ce
     "MAIL: three replies to it, which would be taken for those to RCPT and DATA",
     { from: "250 Yes\r\n250 Yes\r\n250 Yes", end: "554 5.7.1 Spam" },
     75,
-    /cannot be used: it sends a reply that nobody asked for$/,
+    /cannot be used: it sent an unsolicited reply$/,
   ],
   [
     "RCPT: three replies to it, with a server that takes commands in batches",
     { extensions: PIPELINING, to: "250 Yes\r\n250 Yes\r\n250 Yes" },
     75,
-    /cannot be used: it sends a reply that nobody asked for$/,
+    /cannot be used: it sent an unsolicited reply$/,
   ],
   [
     "DATA: of another command",

@@ -14,9 +14,9 @@ export interface Mechanism {
    * @returns undefined when there is nothing more to say: the exchange is cancelled
    */
   respond(challenge: Uint8Array, nth: number): Uint8Array | undefined | Promise<Uint8Array | undefined>;
-  /** What nobody may see, should the server repeat it. */
+  /** Removed from error messages: a server may repeat what it was sent. */
   readonly secrets: readonly string[];
-  /** Makes sense of a challenge that announces failure, for the message. */
+  /** The text of a challenge that reports an error, for the error message. */
   explain?(challenge: Uint8Array): string;
 }
 

@@ -36,7 +36,7 @@ export interface Server extends Endpoint {
   readonly login?: { readonly user: string; readonly mechanisms: readonly Mechanism[] };
 }
 
-/** Is called directly before the final dot. What it throws ends the session, and nothing is sent. */
+/** Called directly before the final dot. If it throws, the session ends and nothing is sent. */
 export type BeforeCommit = () => void | Promise<void>;
 
 /** Which time applies to a command. */
@@ -51,7 +51,7 @@ export class Client {
   extensions: Extensions = new Map();
   /** Does the server wait for a command? */
   #ready = false;
-  /** Where we are, for the message of what goes wrong. */
+  /** The current step, for error messages. */
   #step: Step = "greeting";
   readonly failures: Failures;
 
@@ -91,8 +91,10 @@ export class Client {
       if (!this.extensions.has("STARTTLS")) throw this.failures.broken("STARTTLS", "it does not offer STARTTLS");
       await this.#command("STARTTLS", "STARTTLS", isPositive);
       this.#ready = false;
-      // RFC 3207 section 6: whoever is between us could have added this, and nothing of it may count after the handshake.
-      if (connection.pending) throw this.failures.broken("STARTTLS", "it sends more before TLS begins");
+      // RFC 3207 section 6: an attacker could have injected this, to be read as if it had come over TLS (CVE-2011-0411).
+      if (connection.pending) {
+        throw this.failures.broken("STARTTLS", "it sent data between its reply to STARTTLS and the handshake");
+      }
       this.extensions = new Map();
       await connection.startTls(hostname, ca);
       await this.#hello();
@@ -114,7 +116,7 @@ export class Client {
   }
 
   async #login(mechanisms: readonly Mechanism[]): Promise<void> {
-    // The settings do not allow it; but a password that is out cannot be called back.
+    // The settings exclude this. It is checked here as well, because a password cannot be unsent.
     if (!this.connection.secure) throw new Fail("config", "No password is sent without TLS");
     const offered = this.extensions.get("AUTH");
     const mechanism = choose(offered ?? "", mechanisms);
@@ -158,7 +160,7 @@ export class Client {
     return replies;
   }
 
-  /** Sends all and reads at the same time: a server that writes until we read would else never come to read. */
+  /** Writes and reads at the same time: otherwise both sides could block on full buffers (RFC 2920 section 3.1). */
   async #pipelined(lines: string[]): Promise<Reply[]> {
     this.#begins("MAIL");
     const written = this.connection.write(utf8(lines.join("\r\n") + "\r\n"));
@@ -207,7 +209,7 @@ export class Client {
 
   async #message(message: Message, beforeCommit?: BeforeCommit): Promise<Reply> {
     const { connection, limits, failures } = this;
-    // A server may refuse before it has everything; it must not be sent the rest of a gigabyte then.
+    // A server may refuse before it has everything; do not send it the rest of a gigabyte then.
     const answer = connection.replyAtAnyTime();
     answer.then((reply) => {
       if (limits.committed) return;
@@ -234,14 +236,14 @@ export class Client {
       await connection.unlessStopped(Promise.resolve(beforeCommit?.()));
       connection.checkOpen();
     } catch (error) {
-      // A server that refuses may close as well, and then it is a matter of luck which of the two we notice first.
+      // A server may reply and close the connection, and the failed write may be seen before the reply.
       const fromServer = !(error instanceof Fail || error instanceof Stopped);
       if (fromServer) await Promise.race([answer.catch(() => {}), seconds(1)]);
-      body.return?.()?.catch(() => {}); // nobody waits for it: it may itself wait for input
+      body.return?.()?.catch(() => {}); // not awaited: it may be blocked on input
       throw connection.stop(error);
     }
     limits.committed = true;
-    // A server that closes may have answered before; whether all of it was written says nothing.
+    // The reply decides, even if this write fails: the server may have replied before it closed.
     await this.#progress(connection.write(lines.end())).catch(() => {});
     limits.wait("end", "reply to the message");
     const reply = await answer;
@@ -260,7 +262,7 @@ export class Client {
   async #command(step: Step, line: string, wanted?: (reply: Reply) => boolean): Promise<Reply> {
     this.#begins(step);
     const { connection } = this;
-    // A server that closed the connection may have said why.
+    // A server that closes the connection may have sent the reason before.
     const failed = await connection.write(utf8(`${line}\r\n`)).then(() => undefined, (error) => ({ error }));
     const verb = line.split(/[ :]/, 1)[0]!;
     const reply = await connection.reply(TIMES[step] ?? "command", step === "AUTH" ? step : verb).catch((error) => {
@@ -271,20 +273,20 @@ export class Client {
     return reply;
   }
 
-  /** @throws when the server has spoken out of turn: its next reply would be taken for the answer to another command */
+  /** @throws {NotReply} for an unsolicited reply, which would be taken for the reply to the next command */
   #begins(step: Step): void {
     this.#step = step;
     this.#ready = false;
-    if (this.connection.pending) throw new NotReply("it sends a reply that nobody asked for");
+    if (this.connection.pending) throw new NotReply("it sent an unsolicited reply");
   }
 
-  /** RFC 5321 section 3.8: after 421 it closes. */
+  /** RFC 5321 section 3.8: after 421 the server closes the connection. */
   #heard(reply: Reply): Reply {
     this.#ready = reply.code !== 421;
     return reply;
   }
 
-  /** What goes wrong cuts the connection, unless the server waits for a command. */
+  /** On failure, closes the connection unless the server waits for a command. */
   async #attempt<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
@@ -302,7 +304,7 @@ export class Client {
         await this.connection.write(utf8("QUIT\r\n"));
         if (!hurry) await this.connection.reply("quit", "QUIT");
       } catch {
-        // It has closed the connection first.
+        // The server closed the connection first.
       }
     }
     this.connection.stop();

@@ -30,7 +30,7 @@ export class Connection {
     limits.wait("connect", "connection");
     try {
       const stream = await Deno.connect({ hostname, port, signal });
-      stream.setNoDelay(true); // commands are short, and each waits for its reply
+      stream.setNoDelay(true); // commands are short, and Nagle's algorithm would delay them
       return new Connection(stream, limits);
     } catch (error) {
       throw signal.aborted ? signal.reason : error;
@@ -42,7 +42,7 @@ export class Connection {
     return this.#secure;
   }
 
-  /** Has the server sent something that nobody has read? */
+  /** Has the server sent more than was parsed? */
   get pending(): boolean {
     return this.#replies.pending;
   }
@@ -61,7 +61,7 @@ export class Connection {
       if (this.#closed) secured.close();
       await secured.handshake();
     });
-    // Nothing that came before, in the clear, is read any more.
+    // Whatever was received in the clear is discarded.
     this.#replies = this.#reader();
     this.#secure = true;
   }
@@ -72,7 +72,7 @@ export class Connection {
     return this.#io(() => this.#replies.next()).finally(() => this.limits.relax());
   }
 
-  /** Waits for a reply that may come at any time; `limits` are the caller's. */
+  /** Waits for a reply without a timeout of its own. */
   replyAtAnyTime(): Promise<Reply> {
     return this.#io(() => this.#replies.next());
   }
@@ -84,7 +84,7 @@ export class Connection {
     });
   }
 
-  /** The promise of somebody else, unless the session ends before. One at a time. */
+  /** Waits for work that is not the connection's, or until the session ends. One at a time. */
   unlessStopped<T>(work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#interrupt = reject;
@@ -101,7 +101,7 @@ export class Connection {
   /**
    * Ends the session at once.
    *
-   * @param reason what everybody who waits is told, unless the limits know better
+   * @param reason what pending operations reject with, unless the limits give a reason
    * @returns the reason for which it was ended, now or before
    */
   stop(reason: unknown = new Deno.errors.Interrupted("connection closed")): unknown {

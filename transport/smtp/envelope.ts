@@ -65,16 +65,16 @@ export function commands(server: string, envelope: Envelope, extensions: Extensi
   if (size !== undefined && limit !== undefined && size > limit) throw tooLarge(server, limit);
   const mail = [`MAIL FROM:<${sender}>`, ...mailParameters(envelope, extensions)];
   const lines = [mail.join(" "), ...recipients.map((one) => rcptCommand(one, extensions))];
-  // A line end would begin a command of somebody else's.
+  // A line end would begin another command.
   // deno-lint-ignore no-control-regex
   const bad = lines.find((line) => /[\0-\x1f\x7f]/.test(line));
   if (bad !== undefined) throw new Fail("refused", `${show(bad)} has a control character`);
   return lines;
 }
 
-/** The server has said that it would refuse the message. */
+/** The failure for a message over the server's limit. */
 export function tooLarge(server: string, limit: number): Fail {
-  return new Fail("refused", `${server} takes no message of more than ${limit} bytes, and this one is larger`);
+  return new Fail("refused", `${server} accepts messages of at most ${limit} bytes, and this one is larger`);
 }
 
 function mailParameters(envelope: Envelope, extensions: Extensions): string[] {

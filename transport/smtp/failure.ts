@@ -1,4 +1,4 @@
-/** What a server's refusal, or its silence, means: never, later, or that nobody knows. */
+/** Turns replies and broken connections into failures: permanent, temporary, or unconfirmed. */
 import { Fail, reason, show } from "../../lib/fail.ts";
 import { Rejected } from "../rejected.ts";
 import { printReply, type Reply } from "./reply.ts";
@@ -13,7 +13,7 @@ export type Step =
   | "MAIL"
   | "RCPT"
   | "DATA"
-  /** The message is being sent, or has been. */
+  /** The message itself, up to the reply to its final dot. */
   | "message";
 
 /** What the server said about one recipient. */
@@ -22,7 +22,7 @@ export interface RecipientReply {
   readonly reply: Reply;
 }
 
-/** What a server said when it refused: the whole message, or some of its recipients. */
+/** The replies behind a failure. */
 interface Said {
   readonly reply?: Reply | undefined;
   readonly recipients?: readonly RecipientReply[];
@@ -51,7 +51,7 @@ export class SmtpRejected extends Rejected {
   }
 }
 
-/** The server has the whole message and did not say what became of it. Trying again may deliver it twice. */
+/** The final dot was sent, and the server did not confirm the message. Another attempt may deliver it twice. */
 export class Unconfirmed extends Fail {
   constructor(message: string, readonly reply?: Reply, options?: ErrorOptions) {
     super("temporary", message, options);
@@ -64,7 +64,7 @@ export class Failures {
     readonly server: string,
     /** Login name. */
     readonly user: string,
-    /** What no message may hold, even if the server repeats it. */
+    /** Removed from every message: a server may repeat what it was sent. */
     readonly secrets: readonly string[],
   ) {}
 
@@ -73,7 +73,7 @@ export class Failures {
     return new SmtpRejected(kindOf(step, reply), step, `${this.#doing(step)}: ${this.say(reply)}`, { reply });
   }
 
-  /** The server refuses recipients, and nobody gets the message. For good, if one of them is refused for good. */
+  /** The server rejected recipients, and the message is sent to none. Permanent if one of the replies is. */
   refusedRecipients(recipients: readonly RecipientReply[]): SmtpRejected {
     const each = recipients.map(({ recipient, reply }) => `${show(recipient)}: ${this.say(reply)}`).join(", ");
     const kinds = recipients.map(({ reply }) => kindOf("RCPT", reply));
@@ -121,17 +121,17 @@ export class Failures {
   }
 }
 
-/** What went wrong, as the system says it, in the middle of a sentence. */
+/** The system's error message, to be used within a sentence. */
 export function why(error: unknown): string {
   const text = reason(error);
   return /^[A-Z][a-z]/.test(text) ? text[0]!.toLowerCase() + text.slice(1) : text;
 }
 
-/** A greeting, or what precedes the login, says nothing about the message. */
+/** Replies to other commands say nothing about the message, so that another attempt may succeed. */
 const ABOUT_THE_MESSAGE: readonly Step[] = ["MAIL", "RCPT", "DATA", "message"];
 
 function kindOf(step: Step, { code }: Reply): "refused" | "permission" | "temporary" {
-  // 503 says that the two of us are out of step, not that the message is bad.
+  // 503 (bad sequence of commands) says that client and server are out of step, not that the message is bad.
   if (code < 500 || code === 503) return "temporary";
   if (step === "AUTH" || code === 530) return "permission"; // RFC 4954 section 6
   return ABOUT_THE_MESSAGE.includes(step) ? "refused" : "temporary";

@@ -2,7 +2,7 @@
 
 /** Seconds for each step. */
 export interface Timeouts {
-  /** TCP and TLS, for which no RFC names a time. */
+  /** The TCP connection, and the TLS handshake. */
   readonly connect: number;
   readonly greeting: number;
   /** EHLO, STARTTLS, AUTH. */
@@ -14,13 +14,13 @@ export interface Timeouts {
   readonly block: number;
   /** Until the server has answered the final dot. */
   readonly end: number;
-  /** Politeness, after a failure. */
+  /** The reply to QUIT. */
   readonly quit: number;
   /** All of it; 0: unlimited. */
   readonly total: number;
 }
 
-/** RFC 5321 section 4.5.3.2, and what it does not name. */
+/** The timeouts of RFC 5321 section 4.5.3.2; `connect`, `command` and `quit` are not in it. */
 export const TIMEOUTS: Timeouts = {
   connect: 60,
   greeting: 300,
@@ -34,10 +34,10 @@ export const TIMEOUTS: Timeouts = {
   total: 0,
 };
 
-/** Seconds that the server gets to confirm a message that it has, although time is up or the caller has aborted. */
+/** Seconds that the server has to confirm the message when time is up, or the caller aborts, after the final dot. */
 const GRACE = 3;
 
-/** The caller's doing: it aborted, or set the time that is up now. */
+/** The caller aborted, or its total timeout expired. */
 export class Stopped extends Error {
   constructor(message: string) {
     super(message);
@@ -48,7 +48,7 @@ export class Stopped extends Error {
 /** The clock of one session. */
 export class Limits {
   #controller = new AbortController();
-  /** Has the final dot been sent, or begun to be, and not been answered? To stop waiting now is to not know. */
+  /** Has the final dot been sent, and not been answered? If the session ends now, the outcome is unknown. */
   committed = false;
   #ended = false;
   /** What is said when time is up, which is at `at` (milliseconds of `performance.now()`). */
@@ -77,7 +77,7 @@ export class Limits {
     this.#arm();
   }
 
-  /** The server owes us nothing: we wait for the message, for example. */
+  /** Nothing is expected from the server, as while the message is being read. */
   relax(): void {
     this.#due = undefined;
   }

@@ -18,7 +18,7 @@ export const isPositive = ({ code }: Reply): boolean => code < 300;
 /** The reply on one line, as the server wrote it. */
 export const printReply = ({ code, lines }: Reply): string => [code, ...lines].join(" ").trimEnd();
 
-/** What the server sent is not a reply. What follows cannot be understood either, so that the session is over. */
+/** What the server sent is not an SMTP reply, so that nothing it sends from here on can be interpreted. */
 export class NotReply extends Error {
   constructor(message: string) {
     super(message);
@@ -28,21 +28,21 @@ export class NotReply extends Error {
 
 /**
  * Bytes of one line, and lines of one reply, that are read. RFC 5321 section 4.5.3.1.5 allows 512 bytes, which servers
- * exceed when they quote a URL. Whoever sends more is not waited for.
+ * exceed when they quote a URL. A server that sends more ends the session.
  */
 export const [MAX_LINE_BYTES, MAX_LINES] = [4096, 128];
 
 /** Reads replies from a stream of bytes. */
 export class ReplyReader {
   #buffer = new Uint8Array(MAX_LINE_BYTES);
-  /** The part of the buffer that was received and is not yet read. */
+  /** The part of the buffer that has been received and not yet parsed. */
   #start = 0;
   #end = 0;
 
   /** @param receive reads into the buffer, as `Deno.Conn.read` does */
   constructor(readonly receive: (into: Uint8Array) => Promise<number | null>) {}
 
-  /** Has the server sent something that nobody has read? */
+  /** Has the server sent more than was parsed? */
   get pending(): boolean {
     return this.#start < this.#end;
   }
@@ -60,7 +60,7 @@ export class ReplyReader {
       const [, digits, separator, rest] = /^([2-5]\d\d)(?:([ -])(.*))?$/s.exec(line) ?? [];
       if (digits === undefined) throw new NotReply(show(line));
       const code = Number(digits);
-      // RFC 5321 section 4.2.1: the code is the same on every line. Of two codes neither can be believed.
+      // RFC 5321 section 4.2.1: the code is the same on every line. If they differ, neither can be trusted.
       if (first !== undefined && code !== first) throw new NotReply(`${first} and ${code} in one reply`);
       first = code;
       lines.push(rest ?? "");
