@@ -12,7 +12,7 @@ import { type Arguments, atMost, runCommand } from "./arguments.ts";
 
 import { explainedJson, explainedText, type InspectionIn } from "./explained.ts";
 import { type InspectionOut, plannedJson, plannedText } from "./planned.ts";
-import { subscriberOnly } from "./subscribers.ts";
+import { refusalOf } from "./refusal.ts";
 import { say } from "./terminal.ts";
 
 /** The two ways, handed in by main.ts: hooks/inspect.ts and shim/inspect.ts. */
@@ -76,13 +76,15 @@ async function explainIn<Call>(given: Arguments, { hook }: Ways<Call>): Promise<
   const seen = await hook.inspect(question, input, settings, identities, new Date());
 
   const own = identities.map(identityName);
-  const refusal = subscriberOnly(input.head.header, input.prefix, input.head.bodyStart, own);
+  const refusal = refusalOf(input.head.header, input.prefix, input.head.bodyStart, own);
   const plain = parseLists(host.readPlainLists(settings), settings.plain_lists);
+  const isPlain = refusal?.address !== undefined && plain.includes(refusal.address);
   const hint = refusal && {
-    ...refusal,
-    advice: refusal.list !== undefined && plain.includes(refusal.list)
-      ? `posting to ${refusal.list} is plain already: is the identity subscribed?`
-      : `countersign list add ${refusal.list ?? "LIST@HOST"}`,
+    said: refusal.said,
+    by: refusal.kind.by,
+    advice: isPlain
+      ? refusal.kind.plainAlready(refusal.address!)
+      : refusal.kind.advice(refusal.address ?? "ADDRESS@HOST"),
   };
   return print(given.has("json") ? explainedJson(seen, hint) : explainedText(seen, hint));
 }

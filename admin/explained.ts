@@ -27,10 +27,11 @@ export interface InspectionIn {
   readonly proof: boolean;
 }
 
-/** What to do when a list refused a posting. */
+/** What to do when somebody refused mail because of its envelope sender. */
 export interface Hint {
   readonly said: string;
-  readonly list: string | undefined;
+  /** Who: a list, a service. */
+  readonly by: string;
   readonly advice: string;
 }
 
@@ -73,7 +74,7 @@ export function explainedText(seen: InspectionIn, hint: Hint | undefined): strin
     rows([
       ["Verdict", `${verdict.action} (${verdict.result}): ${verdict.reason}`],
       ["The message is", seen.outcome],
-      ...(hint ? [["A list refused it", `"${plain(hint.said)}": ${hint.advice}`] as const] : []),
+      ...(hint ? [["Refused by", `${hint.by}, "${plain(hint.said)}": ${hint.advice}`] as const] : []),
     ]),
   ].join("\n");
 }
