@@ -13,7 +13,7 @@ import { auditPage } from "./audit/page.ts";
 import { RecentCount } from "./audit/passed.ts";
 import { Progress } from "./audit/progress.ts";
 import { auditText } from "./audit/report.ts";
-import { returnsSent, sentId } from "./audit/returned.ts";
+import { sentId } from "./audit/sent_id.ts";
 import { audited, type Judged, type Kind, Tally } from "./audit/tally.ts";
 import { json, say } from "./terminal.ts";
 
@@ -25,6 +25,7 @@ export interface Hook {
       whole: boolean;
       sender: string | null | undefined;
       now: Date;
+      tail: Letter["tail"];
       sent: (messageIds: readonly string[]) => boolean;
     },
     settings: Settings,
@@ -44,17 +45,18 @@ Reads mailboxes (maildirs, mbox files, folders of .eml, all that is in them) and
 with each message when it came: how many bounces, by month, and how many of them answer nothing that you sent. Only
 headers are read, and of bounces the beginning. Nothing is changed. Ctrl-C prints what was found until then.
 
-  --sent MAILBOX     where your sent mail is; may be repeated. A bounce that returns one of its Message-IDs counts as
-                     genuine: signed, it would have been known. It is itself left out of the mail that is judged. Also
-                     counts how much of it, of the last 30 days, did not pass the shim
+  --sent MAILBOX     where your sent mail is; may be repeated. A bounce that returns or names one of its Message-IDs
+                     is known, as it is to the hook. It is itself left out of the mail that is judged. Also counts how
+                     much of it, of the last 30 days, did not pass the shim
   --address ADDRESS  an address of yours; may be repeated. No settings are read then: for a look before init
   --json             all counts, and the rate in messages a second
   --html FILE        also writes a page with a chart and tables
   --config FILE      settings, instead of ~/.config/countersign/config.toml
 
-genuine      answers mail of yours               suspect      a forged bounce that would only be marked
-late         does so after the address expired   forged       a bounce that answers nothing
-unsolicited  from the null sender, no bounce     other        all other mail
+genuine      proved to answer mail of yours      suspect      a forged bounce that would only be marked
+known        names a message that you sent       forged       a bounce that answers nothing
+late         to a signed address that expired    unsure       a bounce too long to be read to its end
+unsolicited  from the null sender, not a bounce  other        all other mail
 
 Example: countersign audit ~/Maildir --sent ~/Maildir/.Sent --html audit.html
 Example: countersign audit --address greg@example.org ~/Mail/inbox.mbox
@@ -115,7 +117,7 @@ function load(given: Arguments): Own {
 class Scan {
   readonly tally = new Tally();
   readonly sent = new Hashes();
-  readonly #places = new Places();
+  readonly #places: Places;
   readonly #sentPaths = new Set<string>();
   readonly #progress = new Progress();
   #own: Own;
@@ -125,6 +127,7 @@ class Scan {
 
   constructor(own: Own, hook: Hook, stop: AbortSignal, recent: RecentCount | undefined) {
     this.#own = own;
+    this.#places = new Places(own.identities.map(({ srsDomain }) => srsDomain).filter((one) => one !== ""));
     this.#hook = hook;
     this.#stop = stop;
     this.#recent = recent;
@@ -198,18 +201,19 @@ class Scan {
       sender: senderOfLine(prefix, lineEnd),
       now,
       // In the form of bareMessageId().
+      tail: letter.tail,
       sent: (ids: readonly string[]) => ids.some((id) => this.sent.has(textToBinary(id))),
     };
     const seen = await this.#hook.judgePast(past, this.#own.settings, this.#own.identities);
     const { result, sign } = seen;
-    const domain = seen.domain === "" ? "unknown" : seen.domain;
-    const forged = result === "forged" || result === "suspect";
-    if (forged && returnsSent(prefix, seen.bodyStart, this.sent)) {
-      return { kind: "genuine", month, bounce: "answering" };
+    if (result === "forged" || result === "suspect") {
+      const domain = seen.domain === "" ? "unknown" : seen.domain;
+      return { kind: result, month, bounce: "unanswered", domain, door: seen.bounceSender && seen.plain };
     }
-    if (forged) return { kind: result, month, bounce: "unanswered", domain, door: seen.bounceSender && seen.plain };
-    const proved = seen.bounceSender && sign !== undefined && (result === "genuine" || result === "late");
-    return proved ? { kind: result, month, bounce: "proved" } : { kind: result, month };
+    if (!seen.bounceSender || sign === undefined) return { kind: result, month };
+    const bounce =
+      ({ genuine: "proved", late: "proved", known: "answering", unsure: "unanswered" } as const)[result as string];
+    return bounce === undefined ? { kind: result, month } : { kind: result, month, bounce };
   }
 }
 

@@ -3,7 +3,7 @@ import { formatAddress, parseAddressList } from "../lib/address.ts";
 import type { Settings } from "../lib/config.ts";
 import { dayOf } from "../lib/day.ts";
 import type { Identity } from "../lib/identity.ts";
-import { type Header, parseHead, value } from "../lib/message.ts";
+import { type Header, named, parseHead, value } from "../lib/message.ts";
 import { recipientIdentity } from "./addressed.ts";
 import { type Delivery, envelope } from "./delivery.ts";
 import { type Context, isBounceSender, judge, type Result } from "./judge.ts";
@@ -19,7 +19,9 @@ export interface Past {
   readonly sender: string | null | undefined;
   /** When it came in. */
   readonly now: Date;
-  /** Does it name a message that we sent? */
+  /** The end of a message that is not whole, where it can be read. */
+  readonly tail?: () => { readonly bytes: Uint8Array; readonly gap: boolean } | undefined;
+  /** Was one of these messages sent, as far as a mailbox tells? */
   readonly sent: (messageIds: readonly string[]) => boolean;
 }
 
@@ -46,22 +48,30 @@ export async function judgePast(past: Past, settings: Settings, identities: read
   // Programs that fetch mail put lines above the Return-Path; it may lie, and here that harms nobody.
   const below = value(header, "Return-Path")?.replace(/^<(.*)>$/, "$1");
   const sender = told.sender !== undefined ? told.sender : below === "" ? null : below ?? past.sender;
-  const sign = bounceEvidence({ header, prefix, bodyStart });
+  const sign = bounceEvidence({ header, prefix, bodyStart }, sender !== undefined);
+  // Where nobody wrote the envelope down, what looks like a bounce is taken to have come from the null sender.
+  const from = sender === undefined && sign !== undefined ? null : sender;
+  const tail = !whole && isBounceSender(from) ? past.tail?.() : undefined;
+  const relayed = header.some((one) => named(one, "Received"));
+  const person = relayed && typeof from === "string" && !isBounceSender(from);
   const delivery: Delivery = {
-    // Where nobody wrote the envelope down, what looks like a bounce is taken to have come from the null sender.
-    sender: sender === undefined && sign !== undefined ? null : sender,
-    recipients: told.recipients.length > 0 ? told.recipients : written(header),
+    sender: from,
+    // A person's mail is judged by the envelope alone, of which a hook sees no more than the fields on top.
+    recipients: told.recipients.length > 0 || person ? told.recipients : written(header),
     header,
     prefix,
     bodyStart,
     whole,
+    unread: tail?.gap ?? !whole,
+    ...(tail && { tail: tail.bytes }),
   };
-  const living = identities.map((one) => ({ ...one, keys: one.keys.map((key) => ({ ...key, created: dayOf(now) })) }));
+  const living = identities.map((one) => agelessly(one, now));
   const context: Context = {
     settings,
     identities: living,
     now,
-    sent: (_, ids) => Promise.resolve(past.sent(ids) ? { day: dayOf(now), signed: true } : undefined),
+    // Nobody knows whether it left with a tag: what it would have returned is taken for all that it could.
+    sent: (_, ids) => Promise.resolve(past.sent(ids) ? { day: dayOf(now), signed: false } : undefined),
   };
   let asked = delivery;
   let { verdict } = await judge(delivery, context);
@@ -79,6 +89,13 @@ export async function judgePast(past: Past, settings: Settings, identities: read
     domain: author === undefined ? "" : author.slice(author.lastIndexOf("@") + 1).toLowerCase(),
     bodyStart,
   };
+}
+
+/** The identity with keys that verify on any day; none is read before it is asked for. */
+function agelessly(identity: Identity, now: Date): Identity {
+  return Object.create(identity, {
+    keys: { get: () => identity.keys.map((key) => ({ ...key, created: dayOf(now) })) },
+  });
 }
 
 /** The recipient that some MTA wrote down. */

@@ -6,7 +6,7 @@ export class Places {
   bodyStart = -1;
   /** Is the sender a person, as far as the first Return-Path, or the mbox line, tells? Else a closer look is due. */
   person = false;
-  /** Was it, perhaps, sent to a signed address? */
+  /** Was it, perhaps, sent to a signed address, or into an SRS domain? */
   signed = false;
   /** Year * 12 + month of arrival, counted from 0, and the day; -1: not known. */
   month = -1;
@@ -16,6 +16,12 @@ export class Places {
   idEnd = 0;
   /** The line of an mbox that begins the message; empty without one. */
   lineEnd = 0;
+  /** SRS domains of ours, as `holds` compares them. */
+  readonly srsDomains: readonly Uint8Array[];
+
+  constructor(srsDomains: readonly string[] = []) {
+    this.srsDomains = srsDomains.map((domain) => letters(`@${domain}`));
+  }
 }
 
 const RETURN_PATH = letters("return-path:");
@@ -85,7 +91,7 @@ export function findPlaces(bytes: Uint8Array, places: Places, brief: boolean): v
     // d, x, e, t
     if ((first === 0x64 || first === 0x78 || first === 0x65 || first === 0x74) && !places.signed) {
       for (const name of RECIPIENTS) {
-        if (is(bytes, at, name)) places.signed = holds(bytes, at + name.length, newline);
+        if (is(bytes, at, name)) places.signed = holds(bytes, at + name.length, newline, places.srsDomains);
       }
     }
     at = newline + 1;
@@ -118,11 +124,12 @@ function has(bytes: Uint8Array, from: number, end: number, byte: number): boolea
   return at >= 0 && at < end;
 }
 
-/** Looks for what signed addresses begin with. */
-function holds(bytes: Uint8Array, from: number, end: number): boolean {
+/** Looks for what signed addresses begin with, and for SRS domains. */
+function holds(bytes: Uint8Array, from: number, end: number, srsDomains: readonly Uint8Array[]): boolean {
   for (let at = from; at < end; at++) {
     const first = bytes[at]! | 0x20;
     if ((first === 0x73 || first === 0x70) && SRS.some((word) => is(bytes, at, word))) return true;
+    if (bytes[at] === AT && srsDomains.some((domain) => is(bytes, at, domain))) return true;
   }
   return false;
 }

@@ -14,6 +14,15 @@ export interface Letter {
   whole: boolean;
   /** Reads on, up to what a hook would look into. */
   more(): void;
+  /** The end of a message that is longer than that, as a hook would look into it; undefined where it is not at hand. */
+  tail(): Tail | undefined;
+}
+
+/** The end of a message. */
+export interface Tail {
+  readonly bytes: Uint8Array;
+  /** Is there something between that and the beginning? */
+  readonly gap: boolean;
 }
 
 /** What happened on the way. */
@@ -122,7 +131,7 @@ class Reader {
 
   constructor(trail: Trail) {
     this.#trail = trail;
-    this.#letter = { bytes: this.#first, whole: true, more: () => this.#more() };
+    this.#letter = { bytes: this.#first, whole: true, more: () => this.#more(), tail: () => this.#tail() };
   }
 
   /** The messages of a file. What it is called by says that it is one message, or else its first line that it is many. */
@@ -189,11 +198,25 @@ class Reader {
     letter.whole = size < PREFIX_LIMIT;
   }
 
+  #tail(): Tail | undefined {
+    const file = this.#file;
+    if (this.#letter.whole || file === undefined) return undefined;
+    try {
+      const start = file.statSync().size - PREFIX_LIMIT;
+      if (start < 0) return undefined;
+      file.seekSync(start, Deno.SeekMode.Start);
+      const bytes = new Uint8Array(PREFIX_LIMIT);
+      return this.#fill(bytes, 0) < bytes.length ? undefined : { bytes, gap: start > this.#letter.bytes.length };
+    } catch {
+      return undefined; // judged by what was had
+    }
+  }
+
   /** A window moves over the file; a message begins where an empty line is followed by an mbox line. */
   *#mbox(begun: number): Generator<Letter> {
     const window = this.#window ??= new Uint8Array(WINDOW);
     window.set(this.#first.subarray(0, begun));
-    const letter: Letter = { bytes: window, whole: true, more: () => {} };
+    const letter: Letter = { bytes: window, whole: true, more: () => {}, tail: () => undefined };
     let size = begun < FIRST ? begun : this.#fill(window, begun);
     let ended = size < WINDOW;
     let start = 0; // of the message
@@ -233,6 +256,8 @@ function give(letter: Letter, window: Uint8Array, start: number, end: number, wh
   const cut = Math.min(end, start + PREFIX_LIMIT);
   letter.bytes = window.subarray(start, cut);
   letter.whole = whole && cut === end;
+  const from = Math.max(start, end - PREFIX_LIMIT);
+  letter.tail = () => whole && cut < end ? { bytes: window.slice(from, end), gap: from > cut } : undefined;
   return letter;
 }
 

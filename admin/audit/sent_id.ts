@@ -1,18 +1,7 @@
-/** Does a bounce return the header of a message that was sent? By its Message-ID: old mail was not signed. */
+/** The Message-ID of a message that was sent, as the hook compares it. */
 import { textToBinary } from "../../lib/bytes.ts";
 import { named, parseHead } from "../../lib/message.ts";
 import { bareMessageId, messageIdBody } from "../../lib/message_id.ts";
-import { findMessageIds } from "../../lib/original.ts";
-import type { Hashes } from "./hashes.ts";
-
-/** Message-IDs looked up for one message. */
-const MAX_CANDIDATES = 32;
-
-/** Looks through the body for the Message-IDs that a hook would find there. */
-export function returnsSent(prefix: Uint8Array, bodyStart: number, sent: Hashes): boolean {
-  if (sent.size === 0) return false;
-  return findMessageIds(prefix, bodyStart).take(MAX_CANDIDATES).some((id) => sent.has(textToBinary(id)));
-}
 
 /**
  * The Message-ID of a sent message in the form of `bareMessageId()`, as bytes or a binary string.
