@@ -19,15 +19,16 @@ export interface Claim {
   readonly wellFormed: boolean;
 }
 
-/** Takes a recipient apart. Nothing is refused: what is no address is still mail to some domain. */
+/** Takes a recipient apart. Nothing is refused: what is not an address may still be in a domain of ours. */
 export function recipientIn(text: string): Recipient {
-  const bare = text.trim().replace(/^<(.*)>$/s, "$1");
+  const bare = text.replace(/^<(.*)>$/s, "$1");
   const at = bare.lastIndexOf("@");
-  const written = at < 0 ? bare : bare.slice(0, at);
+  if (at < 0) return { local: "", domain: "" };
+  const written = bare.slice(0, at);
   const quoted = /^"(.*)"$/s.exec(written)?.[1];
   return {
     local: quoted === undefined ? written : quoted.replace(/\\(.)/gs, "$1"),
-    domain: at < 0 ? "" : bare.slice(at + 1).toLowerCase().replace(/\.$/, ""),
+    domain: bare.slice(at + 1).toLowerCase().replace(/\.$/, ""),
   };
 }
 

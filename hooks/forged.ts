@@ -1,22 +1,38 @@
 /** Nothing proved that it answers our mail: what remains is a forged bounce, or no bounce at all. */
 import { dayOf, parseDay } from "../lib/day.ts";
+import { bounceEvidence } from "./bounce.ts";
 import type { Delivery } from "./delivery.ts";
 import { type Context, forgedVerdict, type Verdict } from "./judge.ts";
-import { bounceEvidence } from "./bounce.ts";
 
-/** Spam when it looks like a bounce, only marked in the first days; delivered with a mark when it does not. */
+const CHECK = "forged";
+
+/** Spam when it is a bounce, only marked in the first days; what is not a bounce goes by `incoming.unsolicited`. */
 export function checkForged(delivery: Delivery, context: Context): Verdict {
-  const { settings, now } = context;
-  const sign = bounceEvidence(delivery);
-  if (sign === undefined) {
-    const reason = "from the null sender, but no bounce";
-    return { action: "deliver", check: "forged", result: "unsolicited", reason, mark: true };
+  const evidence = bounceEvidence(delivery);
+  if (evidence === undefined) return unsolicited(context);
+  const { settings } = context;
+  const grace = inGrace(context);
+  const why = grace ? `; only marked in the first ${settings.incoming.grace} days` : "";
+  if ((delivery.unread ?? delivery.whole === false)) {
+    const reason = `a bounce (${evidence}) longer than what was looked at, where nothing of ours was found${why}`;
+    const action = grace || settings.incoming.forged === "mark" ? "deliver" : "spam";
+    return { action, check: CHECK, result: "unsure", reason, mark: true };
   }
-  const reason = `a bounce (${sign}) that answers nothing of ours`;
+  return forgedVerdict(CHECK, `a bounce (${evidence}) that answers nothing of ours${why}`, context, grace);
+}
+
+function unsolicited({ settings }: Context): Verdict {
+  const reason = "from the null sender, but not a bounce";
+  const verdict = { check: CHECK, result: "unsolicited", reason } as const;
+  const { unsolicited } = settings.incoming;
+  if (unsolicited === "deliver") return { ...verdict, action: "deliver" };
+  return { ...verdict, action: unsolicited === "spam" ? "spam" : "deliver", mark: true };
+}
+
+/** Is it one of the first days, in which mail comes back that was not signed yet? */
+function inGrace({ settings, now }: Context): boolean {
   const since = parseDay(settings.since);
   const age = since === undefined ? Infinity : dayOf(now) - since;
   // A day that lies ahead is a typing error, not a licence for ever.
-  const grace = age >= -1 && age < settings.incoming.grace;
-  const why = grace ? `; only marked in the first ${settings.incoming.grace} days` : "";
-  return forgedVerdict("forged", reason + why, context, grace);
+  return age >= -1 && age < settings.incoming.grace;
 }

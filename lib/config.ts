@@ -187,6 +187,13 @@ function together(
       throw wrong("identity", "srs_domain", nth, "identity.srs_domain is the address's own domain: SRS needs another");
     }
   }
+  const domainOf = (address: string) => address.slice(address.lastIndexOf("@") + 1).toLowerCase();
+  for (const [nth, one] of settings.identity.entries()) {
+    // Whatever is in an SRS domain and is not signed is forged: an ordinary address there would get no mail.
+    if (settings.identity.some((other) => other.srs_domain.toLowerCase() === domainOf(one.address))) {
+      throw wrong("identity", "address", nth, "identity.address is in the srs_domain of an identity");
+    }
+  }
   const { forward, forward_sender } = settings.incoming;
   if (forward && forward_sender === "" && settings.transport.preset === "dma") {
     throw wrong(

@@ -11,8 +11,10 @@ import { ROOT } from "./rig.ts";
 const PROMISED = 95;
 /** Tests that call the code in their own process. */
 const TESTS = ["lib", "shim", "hooks", "state", "transport"];
-const CHECKS = ["addressed", "answered", "challenge", "forged", "forms", "judge", "proved", "quoted", "returned"];
-const HOOKS = [...CHECKS, "signed", "signs"].map((name) => `hooks/${name}.ts`);
+const CHECKS = ["addressed", "challenge", "claimed", "forged", "forms", "judge", "named", "proved", "quoted", "reply"];
+const HOOKS = [...CHECKS, "bounce", "double_bounce", "keys", "notices", "returned", "signed"].map((name) =>
+  `hooks/${name}.ts`
+);
 const SHIM = ["flags", "plan", "rules"].map((name) => `shim/${name}.ts`);
 
 /** What one file has. */

@@ -539,14 +539,14 @@ Deno.test("the null sender without proof: marked when it is no bounce, else as t
       result: "unsolicited",
       check: "forged",
       mark: true,
-      reason: "from the null sender, but no bounce",
+      reason: "from the null sender, but not a bounce",
     },
     {
       what: "by default",
       given,
       ...bad,
       action: "spam",
-      reason: "a bounce (a daemon's From) that answers nothing of ours",
+      reason: "a bounce (QSBMF) that answers nothing of ours",
     },
     { what: "refuse", given, context: context('[incoming]\nforged = "refuse"'), ...bad, action: "spam" },
     {
@@ -564,7 +564,7 @@ Deno.test("the null sender without proof: marked when it is no bounce, else as t
       ...bad,
       action: "deliver",
       result: "suspect",
-      reason: "a bounce (a daemon's From) that answers nothing of ours; only marked in the first 3 days",
+      reason: "a bounce (QSBMF) that answers nothing of ours; only marked in the first 3 days",
     },
     {
       what: "grace, last day",

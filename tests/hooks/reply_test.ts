@@ -37,6 +37,8 @@ Disposition: manual-action/MDN-sent-manually; displayed
 
 --b--
 `;
+/** It names nothing, and its text goes on. */
+const UNNAMED = VACATION.replace(/^In-Reply-To: .*\n/m, "");
 const CALENDAR = VACATION.replace("I am away", "Accepted: lunch");
 const references = (text: string) => VACATION.replace(`In-Reply-To: ${ID}`, `References: ${text}`);
 
@@ -65,6 +67,20 @@ Deno.test("What answers a message that we sent is delivered without a mark", asy
   await good("field names in upper case", RECEIPT.replace("Original-Message-ID", "ORIGINAL-MESSAGE-ID"));
   await good("References", references(`<a@b.example>\n ${ID} <c@d.example>`));
   await good("with words", VACATION.replace(ID, `Your message of today ${ID}`));
+  await good("without brackets", VACATION.replace(ID, ID.slice(1, -1)));
+  await good("folded, with a comment", VACATION.replace(ID, `(your mail)\n ${ID}`));
+  await good("the second In-Reply-To", VACATION.replace("In-Reply-To", `In-Reply-To: <a@b.example>\nIn-Reply-To`));
+  await good("Original-Message-ID in the header", VACATION.replace("In-Reply-To", "Original-Message-ID"));
+  await good("behind 20 others, the last one", references(`${"<x@b.example> ".repeat(20)}${ID}`));
+  const others = Array.from({ length: 40 }, (_, nth) => `<x${nth}@b.example>`).join(" ");
+  await good("the last of 41", references(`${others} ${ID}`));
+  await good("the first of 41", references(`${ID} ${others}`));
+  await good("beside 40 of a thread", VACATION.replace("In-Reply-To", `References: ${others}\nIn-Reply-To`));
+  await good("in the text", UNNAMED + ID);
+  await good("in a sentence", `${UNNAMED}Your message (Message-ID: ${ID.slice(1, -1)}) has been received.\n`);
+  await good("quoted in the text", `${UNNAMED}> Original-Message-ID: ${ID}\n`);
+  await good("in HTML", `Content-Type: text/html\n${UNNAMED}<p>About message &lt;${ID.slice(1, -1)}&gt;</p>\n`);
+  await good("far below", RECEIPT.replace("It was read.", "x\n".repeat(16 * 1024)));
   await good("the last day", VACATION, day(-3 + 29));
   await good("twenty in References", references(`${"<x@b.example> ".repeat(19)}${ID}`));
 });
@@ -77,28 +93,42 @@ Deno.test("What names no message of ours, too late, to another, is marked as eve
   };
   await bad("another Message-ID", VACATION.replace(ID, "<p2@example.net>"));
   await bad("no Message-ID", VACATION.replace(/^In-Reply-To: .*\n/m, ""));
-  await bad("without brackets", VACATION.replace(ID, ID.slice(1, -1)));
   await bad("in the Subject", VACATION.replace(/^In-Reply-To: .*\n/m, "").replace("I am away", ID));
-  await bad("in the text", VACATION.replace(/^In-Reply-To: .*\n/m, "") + ID);
-  await bad("quoted in the text", VACATION.replace(/^In-Reply-To: .*\n/m, "") + `> Original-Message-ID: ${ID}\n`);
   await bad("after 30 days", VACATION, { when: day(-3 + 30) });
   await bad("to another identity", VACATION, { to: "chair@club.example" });
-  await bad("behind 20 others", references(`${"<x@b.example> ".repeat(20)}${ID}`));
-  await bad("too far below", RECEIPT.replace("It was read.", "x".repeat(16 * 1024)));
+  const others = Array.from({ length: 20 }, (_, nth) => `<x${nth}@b.example>`).join(" ");
+  await bad("in the middle of 40 others", references(`${others} ${ID} ${others.replaceAll("<x", "<y")}`));
+  await bad("in a text too far below", `${UNNAMED}${"x ".repeat(8 * 1024)}${ID}\n`);
 });
 
-Deno.test("What looks like a bounce must prove more", async () => {
+Deno.test("A bounce that only names a message that left signed is known, and marked", async () => {
   using sent = await index();
-  const bad = async (what: string, mail: string) => {
-    const { action, check, result } = await verdict(mail, { sent: sent.path });
-    assert.deepEqual([action, check, result], ["spam", "forged", "forged"], what);
+  await rememberSent(sent.path, joe, "<unsigned@example.net>", false, SENT);
+  const good = async (what: string, mail: string) => {
+    for (
+      const [id, mark, reason] of [
+        [ID, true, /^a bounce that names your message of .*, but does not return its tag$/],
+        ["<unsigned@example.net>", undefined, /^a bounce of your message of .*, which left without a tag$/],
+      ] as const
+    ) {
+      const found = await verdict(mail.replaceAll(ID, id), { sent: sent.path });
+      assert.deepEqual(
+        [found.action, found.check, found.result, found.mark],
+        ["deliver", "reply", "known", mark],
+        what,
+      );
+      assert.match(found.reason, reason);
+    }
   };
-  await bad("a daemon", VACATION.replace("Jo <jo@b.example>", "MAILER-DAEMON@mx.example"));
-  await bad("a daemon's name", VACATION.replace("Jo <", "Mail Delivery Subsystem <"));
-  await bad("Subject", VACATION.replace("I am away", "Undeliverable: hello"));
-  await bad("X-Failed-Recipients", `X-Failed-Recipients: x@b.example\n${VACATION}`);
-  await bad("a delivery report", RECEIPT.replace("disposition-notification", "delivery-status"));
-  await bad("QSBMF", VACATION.replace("Until Monday.", "Hi. This is the qmail-send program at mx.example."));
+  await good(
+    "a daemon",
+    VACATION.replace("Jo <jo@b.example>", "MAILER-DAEMON@mx.example").replace("auto-replied", "no"),
+  );
+  await good("a daemon's name", VACATION.replace("Jo <", "Mail Delivery Subsystem <").replace("auto-replied", "no"));
+  await good("X-Failed-Recipients", `X-Failed-Recipients: x@b.example\n${VACATION}`);
+  await good("a delivery report", RECEIPT.replaceAll(/disposition-notification/g, "delivery-status"));
+  await good("QSBMF", VACATION.replace("Until Monday.", "Hi. This is the qmail-send program at mx.example."));
+  await good("what it returns", `From: MAILER-DAEMON@mx.example\n\nsorry\n\nMessage-ID: ${ID}\nSubject: x\n`);
 });
 
 Deno.test("Where nothing is remembered, nothing is known", async () => {

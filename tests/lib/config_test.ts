@@ -379,6 +379,11 @@ Deno.test("Settings are judged together", () => {
   bad(second("joe@example.org", 'keys = "keys"'), /^7: identity\.keys of joe@example\.org is the file of/);
   bad(second("joe@example.org", `keys = "~/.config/countersign/keys"`), /^7: identity\.keys of joe@example\.org/);
   assert.equal(parse(second("joe@example.org", 'keys = "b"')).identity.length, 2);
+  const inSrs = second("joe@SRS.example.net", 'keys = "b"\nsrs_domain = "x.example"').replace(
+    '"greg@example.org"\n',
+    '"greg@example.org"\nsrs_domain = "srs.example.net"\n',
+  );
+  bad(inSrs, "7: identity.address is in the srs_domain of an identity");
   assert.equal(parse(`${IDENTITY}[transport]\nvia = "maildir"\nmaildir = "/m"\n`).transport.via, "maildir");
 });
 

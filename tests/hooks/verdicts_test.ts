@@ -1,0 +1,325 @@
+/** The table of verdicts: what becomes of incoming mail, row by row. */
+import assert from "node:assert/strict";
+import { type Context, judge } from "../../hooks/judge.ts";
+import type { Delivery } from "../../hooks/delivery.ts";
+import { utf8 } from "../../lib/bytes.ts";
+import { dayOf } from "../../lib/day.ts";
+import { identityName } from "../../lib/identity.ts";
+import { parseHead } from "../../lib/message.ts";
+import { makeProof } from "../../lib/proof.ts";
+import { prvsSign } from "../../lib/prvs.ts";
+import { signTag } from "../../lib/tag.ts";
+import { chair, context, day, delivery, greg, identity, now, remembered, signedAddress } from "../judging.ts";
+
+const GREG = "greg@example.org";
+const DAEMON = "MAILER-DAEMON@mx.example.net";
+const LETTER = "From: Kay <kay@example.net>\nSubject: Hello\n\nHow are you?\n";
+const ID = "sent@example.org";
+const returned = (header: string) =>
+  `From: ${DAEMON}\nSubject: failure notice\n\nHi. This is the qmail-send program at mx.example.net.\n\n` +
+  `<kay@example.net>:\nSorry, no mailbox here by that name.\n\n--- Below this line is a copy of the message.\n\n${header}\nhi\n`;
+const BOUNCE = returned("From: greg@example.org\n");
+const RETURNING = returned(`From: greg@example.org\nMessage-ID: <${ID}>\n`);
+const NAMING = BOUNCE.replace("Subject:", `In-Reply-To: <${ID}>\nSubject:`);
+const CARRIER =
+  `From: info@carrier.example\nReferences: <${ID}>\nSubject: Re: Hello\n\nError: no such subscriber\n550 no such user\n  RCPT TO: 5@carrier.example\n`;
+const VACATION =
+  `From: Kay <kay@example.net>\nAuto-Submitted: auto-replied\nIn-Reply-To: <${ID}>\nSubject: Away\n\nI am away.\n`;
+const RECEIPT =
+  "From: Kay <kay@example.net>\nContent-Type: multipart/report; report-type=disposition-notification; boundary=b\n\n" +
+  `--b\n\nread\n--b\nContent-Type: message/disposition-notification\n\nOriginal-Message-ID: <${ID}>\n--b--\n`;
+const CALENDAR = "From: Kay <kay@example.net>\nContent-Type: text/calendar; method=REPLY\n\nBEGIN:VCALENDAR\n";
+const NULLS = [null, DAEMON, "mailer-daemon@b.example"];
+const ANYBODY = [...NULLS, "kay@example.net", undefined];
+
+interface Row {
+  /** The row of the table, in short. */
+  readonly row: string;
+  readonly senders: readonly Delivery["sender"][];
+  readonly recipients: readonly string[];
+  readonly mails: readonly string[];
+  readonly context?: Context;
+  readonly whole?: boolean;
+  readonly expect: readonly [result: string, action: string, mark: boolean];
+}
+
+const tag = await signTag(GREG, ID, { key: "k1", secret: greg.keys[0]!.secret, now });
+const TAGGED = returned(`Message-ID: <${ID}>\nX-Msgauth: ${tag}\n`);
+const proof = await makeProof(greg, parseHead(utf8(BOUNCE), true)!.header, now);
+const prvs = (when: Date) => prvsSign(GREG, { secret: greg.keys[0]!.secret, keyNumber: 1, lifetime: 14, now: when });
+const PRVS = "[prvs]\nreceive = true\n";
+const withSent = (signed: boolean): Context => ({
+  ...context(),
+  sent: remembered(greg, { [ID]: { day: dayOf(day(-3)), signed } }),
+});
+const valid = [await signedAddress(greg), await prvs(now)];
+const late = [
+  await signedAddress(greg, GREG, day(-22)),
+  await signedAddress(greg, GREG, day(-179)),
+  await prvs(day(-15)),
+];
+const long = [await signedAddress(greg, GREG, day(-180)), await prvs(day(-180))];
+const ann = await signedAddress(identity("ann@example.org", "srs.example.org"));
+const NOBODY = [
+  "greg@srs.example.org",
+  "SRS2=x@srs.example.org",
+  "@srs.example.org",
+  valid[0]!.replace(/=.{8}=/, "=aaaaaaaa="),
+];
+const both = (mode: string) => context(`[incoming]\nforged = "${mode}"\n`);
+
+const TABLE: readonly Row[] = [
+  {
+    row: "#@[] to anybody: delivered, with a mark; never forged",
+    senders: ["#@[]"],
+    recipients: [GREG, ann, ...NOBODY, "x@example.net"],
+    mails: [BOUNCE, LETTER],
+    expect: ["other", "deliver", true],
+  },
+  {
+    row: "a valid signed address: delivered, a bounce is genuine",
+    senders: NULLS,
+    recipients: valid,
+    mails: [BOUNCE, LETTER, RECEIPT],
+    context: context(PRVS),
+    expect: ["genuine", "deliver", false],
+  },
+  {
+    row: "a valid signed address, from a person",
+    senders: ["kay@example.net"],
+    recipients: valid,
+    mails: [LETTER],
+    context: context(PRVS),
+    expect: ["other", "deliver", false],
+  },
+  {
+    row: "a signed address, expired, under 180 days: late",
+    senders: NULLS,
+    recipients: late,
+    mails: [BOUNCE],
+    context: context(PRVS),
+    expect: ["late", "deliver", true],
+  },
+  {
+    row: "a signed address of 180 days",
+    senders: ANYBODY,
+    recipients: long,
+    mails: [BOUNCE],
+    context: context(PRVS),
+    expect: ["forged", "spam", true],
+  },
+  {
+    row: "postmaster@ and abuse@ an SRS domain: srs.postmaster",
+    senders: ANYBODY,
+    recipients: ["postmaster@srs.example.org", "Abuse@srs.club.example"],
+    mails: [LETTER, BOUNCE],
+    expect: ["other", "deliver", false],
+  },
+  {
+    row: "somebody else's signed address, srs.others = forged",
+    senders: ANYBODY,
+    recipients: [ann],
+    mails: [BOUNCE, LETTER],
+    expect: ["forged", "spam", true],
+  },
+  {
+    row: "somebody else's signed address, srs.others = pass",
+    senders: ANYBODY,
+    recipients: [ann],
+    mails: [BOUNCE, LETTER],
+    context: context('[srs]\nothers = "pass"'),
+    expect: ["other", "deliver", false],
+  },
+  {
+    row: "anything else in an SRS domain: forged",
+    senders: ANYBODY,
+    recipients: NOBODY,
+    mails: [BOUNCE, LETTER, TAGGED],
+    expect: ["forged", "spam", true],
+  },
+  {
+    row: "anything else in an SRS domain, a remembered Message-ID",
+    senders: ANYBODY,
+    recipients: NOBODY,
+    mails: [VACATION],
+    context: withSent(true),
+    expect: ["forged", "spam", true],
+  },
+  {
+    row: "returning a valid tag: genuine",
+    senders: NULLS,
+    recipients: [GREG, "Greg@Example.ORG"],
+    mails: [TAGGED],
+    expect: ["genuine", "deliver", false],
+  },
+  {
+    row: "with another hook's proof: genuine",
+    senders: NULLS,
+    recipients: [GREG],
+    mails: [`X-Countersign: ${proof}\n${BOUNCE}`],
+    expect: ["genuine", "deliver", false],
+  },
+  {
+    row: "a bounce of a remembered message, sent unsigned: known",
+    senders: NULLS,
+    recipients: [GREG],
+    mails: [RETURNING, NAMING, CARRIER],
+    context: withSent(false),
+    expect: ["known", "deliver", false],
+  },
+  {
+    row: "a bounce of a remembered message, sent signed, no tag: known, marked",
+    senders: NULLS,
+    recipients: [GREG],
+    mails: [RETURNING, NAMING, CARRIER],
+    context: withSent(true),
+    expect: ["known", "deliver", true],
+  },
+  {
+    row: "not a bounce, answering a remembered message: known",
+    senders: NULLS,
+    recipients: [GREG],
+    mails: [VACATION, RECEIPT],
+    context: withSent(true),
+    expect: ["known", "deliver", false],
+  },
+  {
+    row: "not a bounce, unsolicited = mark",
+    senders: NULLS,
+    recipients: [GREG],
+    mails: [VACATION, RECEIPT, CALENDAR, LETTER],
+    expect: ["unsolicited", "deliver", true],
+  },
+  {
+    row: "not a bounce, unsolicited = deliver",
+    senders: NULLS,
+    recipients: [GREG],
+    mails: [VACATION, RECEIPT, CALENDAR],
+    context: context('[incoming]\nunsolicited = "deliver"'),
+    expect: ["unsolicited", "deliver", false],
+  },
+  {
+    row: "not a bounce, unsolicited = spam",
+    senders: NULLS,
+    recipients: [GREG],
+    mails: [VACATION, RECEIPT, CALENDAR],
+    context: context('[incoming]\nunsolicited = "spam"'),
+    expect: ["unsolicited", "spam", true],
+  },
+  {
+    row: "a bounce longer than what was looked at: unsure, filed",
+    senders: NULLS,
+    recipients: [GREG],
+    mails: [BOUNCE, CARRIER],
+    whole: false,
+    expect: ["unsure", "spam", true],
+  },
+  {
+    row: "a bounce longer than what was looked at, forged = refuse: never refused",
+    senders: NULLS,
+    recipients: [GREG],
+    mails: [BOUNCE],
+    whole: false,
+    context: both("refuse"),
+    expect: ["unsure", "spam", true],
+  },
+  {
+    row: "a bounce longer than what was looked at, forged = mark",
+    senders: NULLS,
+    recipients: [GREG],
+    mails: [BOUNCE],
+    whole: false,
+    context: both("mark"),
+    expect: ["unsure", "deliver", true],
+  },
+  {
+    row: "a bounce longer than what was looked at, in the first days",
+    senders: NULLS,
+    recipients: [GREG],
+    mails: [BOUNCE],
+    whole: false,
+    context: context("", "since = 2026-11-20"),
+    expect: ["unsure", "deliver", true],
+  },
+  {
+    row: "a tag in the beginning of a long bounce",
+    senders: NULLS,
+    recipients: [GREG],
+    mails: [TAGGED],
+    whole: false,
+    expect: ["genuine", "deliver", false],
+  },
+  {
+    row: "any other bounce: forged",
+    senders: NULLS,
+    recipients: [GREG],
+    mails: [BOUNCE, RETURNING, NAMING, CARRIER],
+    expect: ["forged", "spam", true],
+  },
+  {
+    row: "any other bounce, forged = mark",
+    senders: NULLS,
+    recipients: [GREG],
+    mails: [BOUNCE],
+    context: both("mark"),
+    expect: ["suspect", "deliver", true],
+  },
+  {
+    row: "any other bounce, in the first days",
+    senders: NULLS,
+    recipients: [GREG],
+    mails: [BOUNCE],
+    context: context("", "since = 2026-11-20"),
+    expect: ["suspect", "deliver", true],
+  },
+  {
+    row: "to any other address: delivered",
+    senders: NULLS,
+    recipients: ["ann@example.org", "postmaster@example.org", "greg@example.net"],
+    mails: [BOUNCE, TAGGED],
+    expect: ["other", "deliver", false],
+  },
+  {
+    row: "a person to an identity: delivered, untouched",
+    senders: ["kay@example.net", "no-mailer-daemon@example.net"],
+    recipients: [GREG],
+    mails: [LETTER, BOUNCE, VACATION],
+    expect: ["other", "deliver", false],
+  },
+];
+
+for (const { row, senders, recipients, mails, context: given = context(), whole = true, expect } of TABLE) {
+  Deno.test(row, { permissions: "none" }, async () => {
+    for (const sender of senders) {
+      for (const recipient of recipients) {
+        for (const mail of mails) {
+          const { verdict, steps } = await judge(delivery(sender, recipient, mail, whole), given);
+          const { result, action, mark = false, check, reason } = verdict;
+          assert.deepEqual([result, action, mark], expect, `${sender} to ${recipient}: ${reason}\n${mail}`);
+          assert.deepEqual([steps.at(-1)?.check, steps.at(-1)?.found], [check, reason], "the last step decided");
+        }
+      }
+    }
+  });
+}
+
+Deno.test("no key can verify: deferred when one is dated ahead, unjudged when all are too old, never forged", async () => {
+  const aged = (days: number) => ({ ...greg, keys: greg.keys.map((key) => ({ ...key, created: dayOf(day(days)) })) });
+  for (const recipient of [GREG, valid[0]!]) {
+    const old = context("", "", [aged(-901), chair]);
+    const { verdict } = await judge(delivery(null, recipient, BOUNCE), old);
+    assert.deepEqual([verdict.result, verdict.action, verdict.mark], ["unjudged", "deliver", true], recipient);
+    const ahead = context("", "", [aged(3), chair]);
+    await assert.rejects(judge(delivery(null, recipient, BOUNCE), ahead), { kind: "temporary" }, recipient);
+  }
+});
+
+Deno.test("what is remembered of one identity is not known to another", async () => {
+  const { verdict } = await judge(delivery(null, identityName(chair), VACATION), withSent(true));
+  assert.equal(verdict.result, "unsolicited");
+});
+
+Deno.test("an index that cannot be read defers", async () => {
+  const broken: Context = { ...context(), sent: () => Promise.reject(new Error("no permission")) };
+  await assert.rejects(judge(delivery(null, GREG, VACATION), broken), /no permission/);
+});
