@@ -34,7 +34,7 @@ interface About {
 /** Octets of the body in which a challenge tells what it is about. */
 const FORM_BODY_BYTES = 4096;
 
-/** Answered when it is about a message of ours, delivered with a mark when it was answered before; else no verdict. */
+/** Decides to answer what is about a message of ours, and delivers with a mark what only the user can decide. */
 export async function checkChallenge(delivery: Delivery, context: Context): Promise<Verdict | string> {
   if (!context.settings.challenge.answer || context.ledger === undefined) return "challenges are not answered";
   const { prefix, bodyStart } = delivery;
@@ -59,7 +59,7 @@ function doubtAbout({ entry: { state }, unclear = false }: About): string | unde
   return state === "claimed" ? "an answer was begun and perhaps sent" : undefined;
 }
 
-/** What shows nothing of the message: only a request that the user sent will do, the only one there is. */
+/** Finds the one open request that a challenge which shows nothing of the message can be about. */
 async function aboutRequest(form: Form, context: Context): Promise<About | string> {
   if (!context.settings.challenge.requests) return "it shows nothing of our message";
   const entries: About[] = [];
@@ -127,7 +127,7 @@ interface OurMessage {
   readonly tagged: boolean;
 }
 
-/** What shows that a message of an identity left here. @returns why nothing does */
+/** Checks that the returned message left here: by its tag, or by a token of pymsgauth. @returns why it did not */
 async function ourMessage(header: Header, { program }: Form, context: Context): Promise<OurMessage | string> {
   const [id, ...moreIds] = header.filter((one) => named(one, "Message-ID")).map(messageIdBody);
   if (id === undefined || moreIds.length > 0) return "the returned header has not one Message-ID";

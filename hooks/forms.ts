@@ -23,11 +23,11 @@ export interface Form {
   readonly body: string;
   /** May the answer say `Auto-Submitted: auto-replied`? Some programs drop such mail. */
   readonly autoSubmitted: boolean;
-  /** The line behind which the returned message stands, where it is not a MIME part. */
+  /** The line behind which the returned message begins where it is not a MIME part. */
   readonly separator?: string;
-  /** It shows headers alone: no body line need agree. */
+  /** It shows headers alone: no line of the body has to agree. */
   readonly headerOnly: boolean;
-  /** What it says was asked for. It shows nothing of the message, so it is answered only if the settings say so. */
+  /** What it says was requested. Such a challenge shows nothing of the message; `challenge.requests` allows the answer. */
   readonly request?: Pick<Request, "command" | "list">;
 }
 
@@ -45,7 +45,7 @@ interface Outer {
 
 type Recognise = (outer: Outer) => Partial<Form> & Pick<Form, "answerTo" | "lists"> | undefined;
 
-/** The kinds, in order; the first that fits counts. */
+/** The kinds of challenges; the first that fits counts. */
 const FORMS: readonly [string, Recognise][] = [
   ["qsecretary", qsecretary],
   ["qconfirm", qconfirm],
@@ -65,9 +65,10 @@ const TOP_OF_MESSAGE = "--- Below this line is the top of your message.";
 const OWN_SUBJECT = "Confirmation";
 
 /**
- * What this challenge presents; undefined for what is not a challenge that we know.
+ * Recognises a challenge by its outermost header.
  *
- * @param body the beginning of its body, which one of the programs alone tells the list in
+ * @param body the beginning of its body: Majordomo 2 names the list only there
+ * @returns undefined for everything else
  */
 export function recognise(header: Header, body = ""): Form | undefined {
   const [from, ...moreFrom] = mailboxes(header, "From");
@@ -106,8 +107,9 @@ const text = ({ local, domain }: Address): string => `${local}@${domain}`;
 const repliesToFrom = ({ from, replyTo }: Outer): boolean => replyTo === undefined || text(replyTo) === text(from);
 
 /**
- * The address in From alone confirms (jdebp FGA; pymsgauth compares the name so). Its local part is in no source that
- * could be found: LIST-confirm- and a cookie, with or without time and process in front, as in all samples.
+ * A reply to From confirms (jdebp FGA), and pymsgauth compares the name exactly like this. No source shows the local
+ * part, so it is pinned to the form of ezmlm and qconfirm: LIST-confirm- and a cookie, which a time and a process id may
+ * precede.
  */
 function qsecretary(outer: Outer) {
   const { fromName, from } = outer;
@@ -230,7 +232,7 @@ function mailman({ from }: Outer, list: string, join: boolean, to: string) {
   };
 }
 
-/** Majordomo 2: the body tells the command that it got, and from whom. */
+/** Majordomo 2: the body quotes the command, and says who sent it. */
 function majordomo2(outer: Outer) {
   const { from, subject, body, to } = outer;
   const [, token, verb] =

@@ -42,7 +42,7 @@ export interface Entry {
   readonly body: RememberedBody;
 }
 
-/** The beginning of a body: only who holds the key can read it. */
+/** The beginning of a body, readable only with the key. */
 export interface RememberedBody {
   /** The id of the key. */
   readonly key: string;
@@ -62,7 +62,7 @@ export interface Found {
   readonly entry: Entry;
 }
 
-/** Looking is all that a check may do. */
+/** The part of a ledger that a check may use: it only looks. */
 export interface LedgerView {
   /** The entries of a Message-ID, or of a list address; in the order of their names. */
   find(by: { messageId: string } | { list: string }): Promise<Found[]>;
@@ -172,7 +172,7 @@ async function fieldDigests(header: Header): Promise<string[]> {
   return await Promise.all(comparedFields(header).map((text) => digest(utf8(text))));
 }
 
-/** Is this the token of pymsgauth with which the message left? */
+/** Did the message leave with this token of pymsgauth? */
 export async function hasToken(entry: Entry, token: string): Promise<boolean> {
   return entry.token !== undefined && entry.token === await digest(utf8(token));
 }
