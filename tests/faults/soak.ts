@@ -3,7 +3,8 @@
  * moment. A caller tries again until it is told 0, as every queue does. Nothing is lost; nothing is doubled but what
  * an injector had taken when its shim was killed; with a spool nothing is taken in part.
  *
- * deno task soak [messages [seed]]: 10,000 by default, with and without a spool.
+ * deno task soak [messages [seed]]: 10,000 by default, with and without a spool; then an eighth of them by each way of
+ * soak_launcher.ts, out and in.
  */
 import { CONFIG, Ground, isWhole, letter } from "./ground.ts";
 
@@ -124,6 +125,8 @@ if (import.meta.main) {
     );
     good &&= figures.lost === 0 && figures.wrong === 0 && (!spool || figures.parts === 0);
   }
+  const { soakLaunchers } = await import("./soak_launcher.ts");
+  good = await soakLaunchers(Math.ceil(messages / 8), seed) && good;
   console.log(good ? "None lost, none doubled but by SIGKILL" : "FAILED");
   Deno.exit(good ? 0 : 1);
 }
