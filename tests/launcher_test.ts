@@ -208,6 +208,20 @@ Deno.test("the cache of another user is not taken for ours", { ignore: !root }, 
   assert.doesNotMatch(home.read("environment"), /^DENO_DIR/m);
 });
 
+Deno.test("a deno that is a script and stays in between stops no mail", async () => {
+  for (const line of [`"${Deno.execPath()}" "$@"`, `exec "${Deno.execPath()}" "$@"`]) {
+    using home = homeWith(TELLS);
+    Deno.removeSync(`${home.path}/bin/deno`);
+    home.write("bin/deno", `#!/bin/sh\n${line}\n`, 0o755);
+    for (const shell of SHELLS) {
+      // The program is not to look for a launcher that somebody else has named.
+      const env = { COUNTERSIGN_LAUNCHER: "1" };
+      const ran = await home.run([...shell, SHIM, "ann@example.net"], MAIL, env);
+      assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+    }
+  }
+});
+
 Deno.test("a comma in --maildir is refused with one line", async () => {
   using home = new Home();
   Deno.mkdirSync(`${home.path}/b`);

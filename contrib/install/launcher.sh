@@ -54,8 +54,17 @@ self=$(readlink -f -- "$0" 2>/dev/null) || later "cannot find itself"
 here=${self%/*}
 deno=@DENO@
 command -v "$deno" >/dev/null 2>&1 || later "Deno ($deno) is not there"
-# A shell runs an empty file, as Deno does an empty module, and calls it a success.
-case $deno in /*) [ -s "$deno" ] || later "Deno ($deno) is empty" ;; esac
+first=
+case $deno in
+  # A shell runs an empty file, as Deno does an empty module, and calls it a success.
+  /*) [ -s "$deno" ] || later "Deno ($deno) is empty" ;;
+  *) { IFS= read -r first <"$(command -v "$deno")"; } 2>/dev/null ;;
+esac
+# Before it delivers, the program makes sure that its parent is still this process, which waits to report it. A script,
+# as npm puts it in place of Deno where it may run none of its own, is another parent: then it cannot.
+COUNTERSIGN_LAUNCHER=$$
+export COUNTERSIGN_LAUNCHER
+case $first in "#!"*) unset COUNTERSIGN_LAUNCHER ;; esac
 [ -n "${PWD-}" ] || later "the working folder is gone"
 
 # Debian's cron, started by the system, hands down none.
@@ -173,9 +182,6 @@ forward() {
   hit=1
   [ -z "$child" ] || kill -s TERM "$child" 2>/dev/null
 }
-# Before it delivers, the program makes sure that we are still there to say so.
-COUNTERSIGN_LAUNCHER=$$
-export COUNTERSIGN_LAUNCHER
 trap forward TERM INT HUP QUIT ALRM USR1 USR2 PIPE XCPU VTALRM
 set -- $reset "$deno" run -q --no-prompt @FLAGS@ --allow-env --allow-sys=uid "$@"
 if [ -n "$blocked" ]; then # a signal is seen only when all is over, but the status is true
