@@ -7,6 +7,7 @@
  */
 import { parseAddressList } from "../lib/address.ts";
 import { binary } from "../lib/bytes.ts";
+import { htmlToText } from "../lib/html.ts";
 import { type Header, named, value, values } from "../lib/message.ts";
 import { contentType, decodeWords, mimeParts } from "../lib/mime.ts";
 import type { Delivery } from "./delivery.ts";
@@ -132,7 +133,7 @@ function readable(type: string, bytes: Uint8Array): string {
   // Japanese carriers; others differ from UTF-8 in letters that no pattern here needs.
   const charset = binary(bytes.subarray(0, 2048)).includes("\x1b$") ? "iso-2022-jp" : "utf-8";
   const text = new TextDecoder(charset).decode(bytes).replace(/\r\n?/g, "\n");
-  return type === "text/html" ? words(text) : text;
+  return type === "text/html" ? htmlToText(text) : text;
 }
 
 /** What is returned in the text itself, after the last words of the mail system. */
@@ -169,18 +170,4 @@ function localParts(from: string): string[] {
   } catch {
     return [];
   }
-}
-
-const ENTITIES: Record<string, string> = { lt: "<", gt: ">", quot: '"', nbsp: " ", amp: "&" };
-
-/** HTML as lines of text, roughly: nothing is decided by its layout. */
-function words(html: string): string {
-  return html.replace(/<(?:br|\/?p|\/?div|\/?tr|\/?li|\/?h\d|\/?pre)\b[^<>]{0,400}>/gi, "\n").replace(
-    /<[a-z/!][^<>]{0,2000}>/gi,
-    " ",
-  ).replace(/&(lt|gt|quot|nbsp|amp|#\d{1,6});/gi, (_, name: string) => {
-    return name.startsWith("#")
-      ? String.fromCodePoint(Math.min(Number(name.slice(1)), 0xffff))
-      : ENTITIES[name.toLowerCase()]!;
-  });
 }

@@ -1,0 +1,117 @@
+/** `audit` and the hook say the same of the same message: all samples, through both. */
+import assert from "node:assert/strict";
+import { judge } from "../../hooks/judge.ts";
+import { judgePast } from "../../hooks/past.ts";
+import { concat, utf8 } from "../../lib/bytes.ts";
+import { dayOf } from "../../lib/day.ts";
+import { PREFIX_LIMIT } from "../../lib/host.ts";
+import type { Identity } from "../../lib/identity.ts";
+import { parseHead } from "../../lib/message.ts";
+import { messageIdsIn } from "../../lib/message_id.ts";
+import { findMessageIds } from "../../lib/original.ts";
+import { bounceOfOurs, SAMPLES } from "../bounces.ts";
+import { context, delivery, greg, now, signedAddress } from "../judging.ts";
+import { ROOT, SECRET } from "../rig.ts";
+
+/** greg, with the key of bounceOfOurs(). */
+const ours: Identity = { ...greg, keys: [{ id: "k1", created: dayOf(now), secret: utf8(SECRET) }] };
+const FOLDERS = ["tests/samples/bounces", "tests/samples/challenges", "tests/cases", "../shared/corpus"];
+
+function* files(): Generator<[name: string, bytes: Uint8Array<ArrayBuffer>]> {
+  for (const folder of FOLDERS) {
+    try {
+      for (const { name } of Deno.readDirSync(`${ROOT}/${folder}`)) {
+        if (name.endsWith(".eml")) yield [name, Deno.readFileSync(`${ROOT}/${folder}/${name}`)];
+      }
+    } catch (error) {
+      if (folder.startsWith("tests/") || !(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+}
+
+/** All messages, without what other servers put on top: the envelope is given. */
+async function messages(): Promise<[name: string, bytes: Uint8Array<ArrayBuffer>][]> {
+  const tagged: [string, Uint8Array<ArrayBuffer>][] = [];
+  for (const name of SAMPLES) {
+    try {
+      tagged.push([`${name}, tagged`, utf8((await bounceOfOurs(name, "greg@example.org", now)).mail)]);
+    } catch {
+      // It returns no header.
+    }
+  }
+  return [...files(), ...tagged];
+}
+
+/** The message below the fields that our own MTA writes. */
+function arrived(sender: string | null, recipient: string, mail: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const { headStart } = parseHead(mail, true)!;
+  const top = `Return-Path: <${sender ?? ""}>\nDelivered-To: ${recipient}\nReceived: by mx.example.org\n`;
+  return concat(utf8(top), mail.subarray(headStart));
+}
+
+Deno.test("audit and the hook give the same verdict", async () => {
+  const all = await messages();
+  assert.ok(all.length > 60);
+  const settings = (text: string) => context(text, "", [ours]);
+  const signed = await signedAddress(ours);
+  const recipients = [
+    "greg@example.org",
+    signed,
+    signed.replace("=greg", "=eve"),
+    "postmaster@srs.example.org",
+  ];
+  const seen = new Map<string, number>();
+  for (const [name, bytes] of all) {
+    for (const recipient of recipients) {
+      for (const sender of [null, "MAILER-DAEMON@b.example", "kay@example.net"]) {
+        for (const known of [false, true]) {
+          const mail = arrived(sender, recipient, bytes);
+          const given = delivery(sender, recipient, mail);
+          const named = new Set(known ? findMessageIds(given.prefix, given.bodyStart) : []);
+          if (known) {
+            for (const { name, raw } of given.header) {
+              if (/^(?:In-Reply-To|References)$/i.test(name)) {
+                messageIdsIn(raw.slice(name.length + 1)).forEach((id) => named.add(id));
+              }
+            }
+          }
+          const sent = (ids: readonly string[]) => ids.some((id) => named.has(id));
+          const { settings: with_ } = settings("");
+          const hook = await judge(given, {
+            settings: with_,
+            identities: [ours],
+            now,
+            sent: (_, ids) => Promise.resolve(sent(ids) ? { day: dayOf(now), signed: false } : undefined),
+          });
+          const past = { prefix: mail.subarray(0, PREFIX_LIMIT), whole: true, sender: undefined, now, sent };
+          const audit = await judgePast(past, with_, [ours]);
+          assert.equal(
+            audit.result,
+            hook.verdict.result,
+            `${name} from ${sender} to ${recipient}: ${hook.verdict.reason}`,
+          );
+          seen.set(audit.result, (seen.get(audit.result) ?? 0) + 1);
+        }
+      }
+    }
+  }
+  for (const result of ["genuine", "known", "unsolicited", "forged", "other"]) assert.ok(seen.has(result), result);
+});
+
+Deno.test("a long message: what is behind the beginning counts when its end was read", async () => {
+  const mail = utf8(
+    `From: MAILER-DAEMON@b.example\n\nHi. This is the qmail-send program at b.example.\n${"x\n".repeat(300 * 1024)}\n` +
+      "--- Below this line is a copy of the message.\n\nMessage-ID: <1@example.org>\n\nhi\n",
+  );
+  const bytes = arrived(null, "greg@example.org", mail);
+  const prefix = bytes.slice(0, PREFIX_LIMIT);
+  const tail = bytes.slice(-PREFIX_LIMIT);
+  const sent = (ids: readonly string[]) => ids.includes("1@example.org");
+  const past = { prefix, whole: false, sender: undefined, now, sent };
+  const { settings } = context("", "", [ours]);
+  const result = async (more: object) => (await judgePast({ ...past, ...more }, settings, [ours])).result;
+  assert.equal(await result({}), "unsure");
+  assert.equal(await result({ tail: () => ({ bytes: tail, gap: true }) }), "known");
+  assert.equal(await result({ tail: () => ({ bytes: tail, gap: true }), sent: () => false }), "unsure");
+  assert.equal(await result({ tail: () => ({ bytes: tail, gap: false }), sent: () => false }), "forged");
+});
