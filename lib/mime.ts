@@ -1,9 +1,9 @@
 /**
  * MIME parts (RFC 2045, RFC 2046) and encoded words (RFC 2047), as far as a bounce needs them. Pure.
  *
- * A general parser was in this place. Handed a stranger's message it took 10 seconds for a To field of 1 MB, and seconds
- * for 256 KB of padded base64 or of short lines. Here each byte of a level is looked at once, addresses not at all, and
- * what a stranger can repeat is counted.
+ * This is not a general parser on purpose: postal-mime takes 10 seconds for a To field of 1 MB, and up to 3 seconds for
+ * 256 KB of padded base64 or short lines. Here addresses are not parsed, each level of the body is scanned once, and
+ * whatever a stranger can repeat has a bound.
  */
 import { binary, type Bytes, unbinary, utf8 } from "./bytes.ts";
 import { type Header, named, parseHead } from "./message.ts";
