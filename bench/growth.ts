@@ -19,7 +19,7 @@ export async function growth(ground: Ground): Promise<Table[]> {
   const dist = await ground.bundled();
   const hook = ground.deno(`${dist}/hooks/incoming.js`, "incoming");
   const shim = (to: string) => ground.deno(`${dist}/shim/main.js`, "shim", "--", to);
-  const countersign = ground.deno(`${dist}/main.js`, "countersign");
+  const countersign = [Deno.execPath(), "run", "-q", "-A", `${dist}/main.js`, "countersign"];
   const mail = ground.write("mail", `From: greg@example.org\nTo: ${LIST}\n\nHi.\n`);
   const bounce = await genuine(ground, SIZES["2 KB"]);
   const tables: Table[] = [];
@@ -113,7 +113,8 @@ export async function growth(ground: Ground): Promise<Table[]> {
   const { log, env } = logs.at(-1)!;
   const asked = ["log", "--way", "in", "--result", "forged"];
   await curve("the log of 500 MB, forged mail in it", [
-    ground.subject("grep", ["grep", "way=in .*result=forged", log], "/dev/null"),
+    // Where its output is thrown away grep stops at the first line, so it counts.
+    ground.subject("grep", ["grep", "-c", "way=in .*result=forged", log], "/dev/null"),
     ground.subject("countersign log", [...countersign, ...asked], "/dev/null", { env }),
   ]);
 
