@@ -187,10 +187,10 @@ function together(
       throw wrong("identity", "srs_domain", nth, "identity.srs_domain is the address's own domain: SRS needs another");
     }
   }
-  const domainOf = (address: string) => address.slice(address.lastIndexOf("@") + 1).toLowerCase();
+  const srsDomains = new Set(settings.identity.map((one) => one.srs_domain.toLowerCase()));
   for (const [nth, one] of settings.identity.entries()) {
     // Whatever is in an SRS domain and is not signed is forged: an ordinary address there would get no mail.
-    if (settings.identity.some((other) => other.srs_domain.toLowerCase() === domainOf(one.address))) {
+    if (srsDomains.has(one.address.slice(one.address.lastIndexOf("@") + 1).toLowerCase())) {
       throw wrong("identity", "address", nth, "identity.address is in the srs_domain of an identity");
     }
   }
