@@ -64,11 +64,14 @@ export interface Ended {
  */
 export async function inject(call: Call, message: Message): Promise<Ended> {
   const name = call.argv[0]!;
-  // Killed between starting it and the first write, we have sent an empty message: all that can be done is done before.
-  const whole = call.spool === undefined && message.whole;
+  const whole = call.spool === undefined && message.whole === true;
   const given = whole ? await inOnePiece(message) : message;
   if (whole) call.inspect?.(given.head);
   const child = call.spool === undefined ? spawn(call) : await spawnSpooled(call.spool, call, message);
+  // At once: killed between the start and the first write, we have sent an empty message.
+  const inspect = whole ? undefined : call.inspect;
+  const written = child.stdin ? write(child.stdin.getWriter(), given, inspect) : Promise.resolve(true);
+  written.catch(() => {});
   const said = new Tail(child.stderr);
   const ended = child.status;
 
@@ -83,7 +86,6 @@ export async function inject(call: Call, message: Message): Promise<Ended> {
   try {
     let taken = false;
     try {
-      const written = child.stdin ? write(child.stdin.getWriter(), given, call.inspect) : Promise.resolve(true);
       // A grandchild may hold the pipe of a program that has ended: then nobody will ever say that it is broken.
       const orphaned = ended.then(() => after(SETTLE)).then(() => false);
       taken = await Promise.race([written, stop.promise, orphaned]);
@@ -112,6 +114,8 @@ export async function inject(call: Call, message: Message): Promise<Ended> {
 }
 
 function spawn(call: Call): Running {
+  if (call.signal?.aborted) throw new Fail("temporary", "Stopped by a signal; nothing is sent");
+  checkLauncher();
   const [program, ...args] = call.argv;
   try {
     const child = new Deno.Command(program!, {
