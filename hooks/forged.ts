@@ -13,12 +13,13 @@ export function checkForged(delivery: Delivery, context: Context): Verdict {
   const { settings } = context;
   const grace = inGrace(context);
   const why = grace ? `; only marked in the first ${settings.incoming.grace} days` : "";
-  if ((delivery.unread ?? delivery.whole === false)) {
-    const reason = `a bounce (${evidence}) longer than what was looked at, where nothing of ours was found${why}`;
-    const action = grace || settings.incoming.forged === "mark" ? "deliver" : "spam";
-    return { action, check: CHECK, result: "unsure", reason, mark: true };
+  if (!(delivery.unread ?? delivery.whole === false)) {
+    return forgedVerdict(CHECK, `a bounce (${evidence}) that answers nothing of ours${why}`, context, grace);
   }
-  return forgedVerdict(CHECK, `a bounce (${evidence}) that answers nothing of ours${why}`, context, grace);
+  const reason = `a bounce (${evidence}) longer than what was looked at, where nothing of ours was found${why}`;
+  const verdict = forgedVerdict(CHECK, reason, context, grace);
+  // It is filed as a forged one is, but nobody may refuse it: what was not looked at could prove it.
+  return verdict.result === "forged" ? { ...verdict, result: "unsure" } : verdict;
 }
 
 function unsolicited({ settings }: Context): Verdict {

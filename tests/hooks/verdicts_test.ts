@@ -230,7 +230,7 @@ const TABLE: readonly Row[] = [
     mails: [BOUNCE],
     whole: false,
     context: both("mark"),
-    expect: ["unsure", "deliver", true],
+    expect: ["suspect", "deliver", true],
   },
   {
     row: "a bounce longer than what was looked at, in the first days",
@@ -239,7 +239,7 @@ const TABLE: readonly Row[] = [
     mails: [BOUNCE],
     whole: false,
     context: context("", "since = 2026-11-20"),
-    expect: ["unsure", "deliver", true],
+    expect: ["suspect", "deliver", true],
   },
   {
     row: "a tag in the beginning of a long bounce",

@@ -185,15 +185,17 @@ export async function comesHome(t: Deno.TestContext, { home, sink }: Injector): 
     assert.deepEqual([bounce!.from, bounce!.to], ["", [sender]]);
   });
   const { mail } = bounce!;
+  const untagged = mail.replace(/^X-Msgauth: v1.*/m, "X-Msgauth: v1.k1.1.a.a");
   const table: [what: string, ext: string, host: string, mail: string, inbox: number, spam: number][] = [
     ["to the SRS address", `srs-${sender.split("@")[0]}`, "srs.example.org", mail, 1, 0],
     ["to the plain address", "", "example.org", mail, 2, 0],
+    ["with another tag, known by the Message-ID", "", "example.org", untagged, 3, 0],
     [
       "of what greg did not write",
       "",
       "example.org",
-      mail.replace(/^X-Msgauth: v1.*/m, "X-Msgauth: v1.k1.1.a.a"),
-      2,
+      untagged.replace(/^(?:Message-ID|References): </gim, "$&x"),
+      3,
       1,
     ],
   ];

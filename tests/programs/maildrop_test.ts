@@ -66,7 +66,9 @@ for (const name of ALL) {
         counts(home, inbox, spam);
         const [got] = [...found(home).inbox, ...found(home).spam];
         assert.ok(got!.endsWith(message.slice(message.indexOf("\n\n"))), "the body is as it was");
-        if (spam === 1) assert.match(fieldOf(got!, "X-Countersign"), /^forged; /);
+        // A hook does not look through all of a megabyte.
+        const result = what.includes("megabyte") ? /^unsure; / : /^forged; /;
+        if (spam === 1) assert.match(fieldOf(got!, "X-Countersign"), result);
       });
     }
   });

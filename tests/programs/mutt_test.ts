@@ -177,9 +177,20 @@ test("mutt: the round trip, a bounce of what mutt sent comes home", async (t) =>
       assert.deepEqual([end, runs.map(({ code }) => code)], ["success", [0]]);
       counts(home, ++count, 0);
     });
+    const untagged = bounce.replaceAll(fieldOf(out, "X-Msgauth"), "v1.k1.99999.aaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaa");
+    await t.step(`${name}, to the plain address: known by the Message-ID, the tag is another`, async () => {
+      assert.notEqual(untagged, bounce);
+      const { end, runs } = await qmailLocal(home, { sender: "", ext: "", host: "example.org" }, untagged);
+      assert.deepEqual([end, runs.map(({ code }) => code)], ["success", [0]]);
+      counts(home, ++count, 0);
+      assert.match(
+        home.read(".local/state/countersign/log").trimEnd().split("\n").at(-1)!,
+        / result=known check=reply /,
+      );
+    });
     await t.step(`${name}, to the plain address, of a message that mutt did not send`, async () => {
-      const lie = bounce.replaceAll(fieldOf(out, "X-Msgauth"), "v1.k1.99999.aaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaa");
-      assert.notEqual(lie, bounce);
+      const lie = untagged.replaceAll(fieldOf(out, "Message-ID").slice(1, -1), "another@spam.example");
+      assert.notEqual(lie, untagged);
       const { end, runs } = await qmailLocal(home, { sender: "", ext: "", host: "example.org" }, lie);
       assert.deepEqual([end, runs.map(({ code }) => code)], ["success", [99]]);
       const { spam } = found(home);

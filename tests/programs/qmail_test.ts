@@ -87,7 +87,9 @@ Deno.test("qmail: where mail goes", async (t) => {
       const [got] = [...found(home).inbox, ...found(home).spam];
       assert.ok(got!.startsWith(`Return-Path: <${from}>\nDelivered-To: greg`), "as qmail-local writes it");
       assert.ok(got!.endsWith(inbox ? message : message.slice(message.indexOf("\n\n"))), "as it was");
-      if (spam === 1) assert.match(got!, /^X-Countersign: forged; /m);
+      // A hook does not look through all of a megabyte.
+      const result = what.includes("megabyte") ? /^X-Countersign: unsure; /m : /^X-Countersign: forged; /m;
+      if (spam === 1) assert.match(got!, result);
     });
   }
 });
@@ -507,7 +509,8 @@ Deno.test("qmail: a site's ~alias forwards a genuine bounce, with a proof for th
     assert.notEqual(bare, alias.read("in"));
     assert.deepEqual(ended(await deliver(home, "", PLAIN, bare)), ["success", 0]);
     counts(home, 1, 0);
-    const lie = bare.replace(/^Subject: .*$/m, "Subject: something else");
+    // Nothing of it is known without the Message-ID of what was sent.
+    const lie = bare.replace(/^Subject: .*$/m, "Subject: something else").replaceAll(/^(Message-ID: <)/gim, "$1x");
     assert.deepEqual(ended(await deliver(home, "", PLAIN, lie)), ["success", 99]);
     counts(home, 1, 1);
   });

@@ -27,8 +27,8 @@ test("safecat: it files what is forged and delivers the rest", async () => {
   assert.deepEqual([forged.end, forged.runs.map(({ code }) => code)], ["success", [99]]);
   counts(home, 0, 1);
   const [spam] = found(home).spam;
-  // Debian's safecat leaves out what qmail-local leaves to the deliverer: the hook writes it.
-  assert.match(spam!, /^Return-Path: <>\nDelivered-To: greg@example\.org\nX-Countersign: forged; /);
+  // A hook does not look through all of a megabyte. Debian's safecat leaves out what qmail-local leaves to the deliverer: the hook writes it.
+  assert.match(spam!, /^Return-Path: <>\nDelivered-To: greg@example\.org\nX-Countersign: unsure; /);
   assert.ok(spam!.endsWith(MEGABYTE));
 
   const { mail, sender } = await send(home);
