@@ -1,7 +1,7 @@
 /** One program, many names: `countersign shim …`, or called by the name of a command. */
 import { say } from "./admin/terminal.ts";
 import { reason, show } from "./lib/fail.ts";
-import { complain } from "./lib/host.ts";
+import { complain } from "./io/system/host.ts";
 import { nearest } from "./lib/nearest.ts";
 import { sysexit } from "./lib/sysexits.ts";
 import { VERSION } from "./lib/version.ts";
@@ -17,9 +17,13 @@ const COMMANDS: Record<string, Command> = {
   init: async (name, args) => (await import("./admin/init.ts")).init(name, args),
   keys: async (name, args) => (await import("./admin/keys.ts")).keys(name, args),
   sign: async (name, args) =>
-    (await import("./admin/sign.ts")).sign(name, args, (await import("./shim/sender.ts")).sign),
+    (await import("./admin/sign.ts")).sign(name, args, (await import("./outgoing/sender.ts")).sign),
   verify: async (name, args) =>
-    (await import("./admin/verify.ts")).verify(name, args, (await import("./hooks/keys.ts")).checkSignedAlone),
+    (await import("./admin/verify.ts")).verify(
+      name,
+      args,
+      (await import("./incoming/checks/keys.ts")).checkSignedAlone,
+    ),
   shim,
   sendmail: shim,
   "qmail-inject": shim,
@@ -27,10 +31,14 @@ const COMMANDS: Record<string, Command> = {
   newaliases: shim,
   incoming,
   explain: async (name, args) => {
-    const ways = { hook: await import("./hooks/inspect.ts"), shim: await import("./shim/inspect.ts") };
+    const ways = {
+      hook: await import("./admin/explain/incoming.ts"),
+      shim: await import("./admin/explain/outgoing.ts"),
+    };
     return (await import("./admin/explain.ts")).explain(name, args, ways);
   },
-  audit: async (name, args) => (await import("./admin/audit.ts")).audit(name, args, await import("./hooks/past.ts")),
+  audit: async (name, args) =>
+    (await import("./admin/audit.ts")).audit(name, args, await import("./admin/audit/replay.ts")),
   doctor: async (name, args) => (await import("./admin/doctor.ts")).doctor(name, args),
   log: async (name, args) => (await import("./admin/log.ts")).log(name, args),
   permit: async (name, args) => (await import("./admin/permit.ts")).permit(name, args),

@@ -1,10 +1,10 @@
 /** `countersign audit`: what the hook would have done with the mail of the past. Changes nothing. */
 import { parseAddress } from "../lib/address.ts";
 import { textToBinary } from "../lib/bytes.ts";
-import { parseConfig, type Settings } from "../lib/config.ts";
+import { parseConfig, type Settings } from "../lib/settings/parse.ts";
 import { Fail, reason, show } from "../lib/fail.ts";
-import * as host from "../lib/host.ts";
-import type { Identity } from "../lib/identity.ts";
+import * as host from "../io/system/host.ts";
+import type { Identity } from "../lib/settings/identity.ts";
 import { type Arguments, runCommand } from "./arguments.ts";
 import { findPlaces, Places } from "./audit/header.ts";
 import { Hashes } from "./audit/hashes.ts";
@@ -17,7 +17,7 @@ import { sentId } from "./audit/sent_id.ts";
 import { audited, type Judged, type Kind, Tally } from "./audit/tally.ts";
 import { json, say } from "./terminal.ts";
 
-/** hooks/past.ts, handed in by main.ts. */
+/** admin/audit/replay.ts, handed in by main.ts. */
 export interface Hook {
   judgePast(
     past: {

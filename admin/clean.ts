@@ -1,11 +1,11 @@
 /** `countersign clean`: removes what has expired, and what killed programs left. They do it too, once a day. */
-import * as host from "../lib/host.ts";
-import { expireState } from "../state/expire.ts";
-import { cleanMaildir } from "../transport/leftovers.ts";
-import { cleanSpool } from "../transport/spool.ts";
+import * as host from "../io/system/host.ts";
+import { expireState } from "../io/state/expire.ts";
+import { cleanMaildir } from "../io/transport/leftovers.ts";
+import { cleanSpool } from "../io/transport/spool.ts";
 import { atMost, runCommand } from "./arguments.ts";
 import { cleanDrafts } from "./files.ts";
-import { permissionsFile } from "./permissions.ts";
+import { permissionsFile } from "../lib/settings/permissions.ts";
 import { say } from "./terminal.ts";
 
 const HELP = `Usage: countersign clean [--config FILE]

@@ -8,8 +8,8 @@ import { printFindings } from "./doctor/finding.ts";
 import { systemDns } from "./doctor/look.ts";
 import { nobody } from "./doctor/loop.ts";
 import { askDns, loop } from "./doctor/network.ts";
-import { OURS } from "./doctor/ours.ts";
-import { begin } from "./doctor/visit.ts";
+import { OURS } from "./doctor/installation.ts";
+import { begin } from "./doctor/context.ts";
 import { isRich, json, say } from "./terminal.ts";
 
 const HELP = `Usage: countersign doctor [--json] [--hook FILE] [--postconf FILE] [--sent MAILBOX]

@@ -1,21 +1,21 @@
 /** `countersign explain`: why a message got the verdict that it got, or what a message would leave as. Changes nothing. */
-import type { Settings } from "../lib/config.ts";
+import type { Settings } from "../lib/settings/parse.ts";
 import { Fail, reason } from "../lib/fail.ts";
-import * as host from "../lib/host.ts";
-import type { Identity } from "../lib/identity.ts";
-import { identityName } from "../lib/identity.ts";
-import { LEDGER_BODY_BYTES } from "../lib/ledger.ts";
-import { parseLists } from "../lib/lists.ts";
+import * as host from "../io/system/host.ts";
+import type { Identity } from "../lib/settings/identity.ts";
+import { identityName } from "../lib/settings/identity.ts";
+import { LEDGER_BODY_BYTES } from "../lib/entry.ts";
+import { parseLists } from "../lib/settings/lists.ts";
 import type { Head } from "../lib/message.ts";
 import type { RequestMessage } from "../lib/requests.ts";
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
 
-import { explainedJson, explainedText, type InspectionIn } from "./explained.ts";
-import { type InspectionOut, plannedJson, plannedText } from "./planned.ts";
-import { refusalOf } from "./refusal.ts";
+import { explainedJson, explainedText, type InspectionIn } from "./explain/explained.ts";
+import { type InspectionOut, plannedJson, plannedText } from "./explain/planned.ts";
+import { refusalOf } from "./explain/refusal.ts";
 import { say } from "./terminal.ts";
 
-/** The two ways, handed in by main.ts: hooks/inspect.ts and shim/inspect.ts. */
+/** The two ways, handed in by main.ts: admin/explain/incoming.ts and admin/explain/outgoing.ts. */
 export interface Ways<Call> {
   readonly hook: {
     inspect(

@@ -1,17 +1,17 @@
 /** `countersign init`: settings, keys and folders for a user who has none, and the lines to paste. */
-import { parseConfig, type Place, type Settings } from "../lib/config.ts";
-import { dayOf, printDay } from "../lib/day.ts";
+import { parseConfig, type Place, type Settings } from "../lib/settings/parse.ts";
+import { dayOf, printDay } from "../lib/date.ts";
 import { Fail, reason } from "../lib/fail.ts";
-import * as host from "../lib/host.ts";
-import { type Answers, answers, type Ask, MEANT } from "./answers.ts";
+import * as host from "../io/system/host.ts";
+import { type Answers, answers, type Ask, MEANT } from "./init_questions.ts";
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
-import { beside } from "./beside.ts";
+import { beside } from "./programs.ts";
 import { createWhole, isThere, makeFolder } from "./files.ts";
 import { newSecret, printKey } from "./keyfile.ts";
 import { type Found, here, look } from "./machine.ts";
 import { type Filling, type Paste, pastesIn, pastesOut } from "./paste.ts";
 import { writePermissions } from "./permit.ts";
-import { settingsText } from "./settings.ts";
+import { settingsText } from "./settings_text.ts";
 import { say } from "./terminal.ts";
 
 const HELP = `Usage: countersign init [option ...]

@@ -1,7 +1,7 @@
 /** The text of a key file, changed: nothing that was in it is ever taken out. */
-import { printDay } from "../lib/day.ts";
+import { printDay } from "../lib/date.ts";
 import { Fail, show } from "../lib/fail.ts";
-import type { Key } from "../lib/keys.ts";
+import type { Key } from "../lib/settings/keys.ts";
 
 export { printDay };
 

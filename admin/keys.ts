@@ -1,16 +1,23 @@
 /** `countersign keys`: which keys there are, a new one, one out of use, those of a former program. */
 import { type Bytes, sameBytes } from "../lib/bytes.ts";
-import type { Settings } from "../lib/config.ts";
-import { dayOf, printDay } from "../lib/day.ts";
+import type { Settings } from "../lib/settings/parse.ts";
+import { dayOf, printDay } from "../lib/date.ts";
 import { Fail, reason, show } from "../lib/fail.ts";
-import * as host from "../lib/host.ts";
-import { type Identity, identityName } from "../lib/identity.ts";
-import { type Key, KEY_LIFETIME_DAYS, MIN_SECRET_BYTES, parseKeys, signingKey, validKeys } from "../lib/keys.ts";
+import * as host from "../io/system/host.ts";
+import { type Identity, identityName } from "../lib/settings/identity.ts";
+import {
+  type Key,
+  KEY_LIFETIME_DAYS,
+  MIN_SECRET_BYTES,
+  parseKeys,
+  signingKey,
+  validKeys,
+} from "../lib/settings/keys.ts";
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
 import { changeWhole } from "./files.ts";
-import { FORMER, formerSecrets } from "./former.ts";
+import { FORMER, formerSecrets } from "./imported_secrets.ts";
 import { ids, keepsAll, newSecret, nextId, retiredKeys, withFirst, withLast, withRetired } from "./keyfile.ts";
-import { choice, day, identityMeant } from "./given.ts";
+import { choice, day, identityMeant } from "./words.ts";
 import { say } from "./terminal.ts";
 
 const HELP = `Usage: countersign keys list|new|retire|import [--address ADDRESS] [--config FILE]

@@ -1,7 +1,7 @@
 /** `countersign list`: the lists to which mail goes with the plain sender, because they know subscribers by it. */
 import { Fail, reason, show } from "../lib/fail.ts";
-import * as host from "../lib/host.ts";
-import { listAddress, parseLists, withList, withoutList } from "../lib/lists.ts";
+import * as host from "../io/system/host.ts";
+import { listAddress, parseLists, withList, withoutList } from "../lib/settings/lists.ts";
 import { runCommand } from "./arguments.ts";
 import { changeWhole, createWhole } from "./files.ts";
 import { say } from "./terminal.ts";

@@ -1,7 +1,7 @@
 /** `countersign log`: the log, filtered; with `--follow` also what is still to come. */
-import { parseDay } from "../lib/day.ts";
+import { parseDay } from "../lib/date.ts";
 import { Fail, reason, show } from "../lib/fail.ts";
-import * as host from "../lib/host.ts";
+import * as host from "../io/system/host.ts";
 import { atMost, runCommand } from "./arguments.ts";
 import { cleanLines } from "./terminal.ts";
 

@@ -1,10 +1,10 @@
 /** `countersign permit`: writes beside the settings what shim and hook may touch, for their launchers. */
-import type { Place, Settings } from "../lib/config.ts";
+import type { Place, Settings } from "../lib/settings/parse.ts";
 import { Fail } from "../lib/fail.ts";
-import * as host from "../lib/host.ts";
+import * as host from "../io/system/host.ts";
 import { atMost, runCommand } from "./arguments.ts";
 import { changeWhole, createWhole, isGroupWritable, makeFolder, realPath } from "./files.ts";
-import { permissions, permissionsFile, printPermissions } from "./permissions.ts";
+import { permissions, permissionsFile, printPermissions } from "../lib/settings/permissions.ts";
 import { sharedSecret } from "./shared_secret.ts";
 import { say } from "./terminal.ts";
 

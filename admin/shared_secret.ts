@@ -1,7 +1,7 @@
 /** Finds a secret that two identities share. Each would then sign for the other, and everybody could see it. */
 import { Fail } from "../lib/fail.ts";
-import { type Identity, identityName } from "../lib/identity.ts";
-import type { Key } from "../lib/keys.ts";
+import { type Identity, identityName } from "../lib/settings/identity.ts";
+import type { Key } from "../lib/settings/keys.ts";
 
 /**
  * Two identities with the same secret; undefined when there are none. A message opens the key files of one user at

@@ -1,11 +1,11 @@
 /** `countersign sign`: the envelope sender that mail from an address gets today. */
 import { type Address, formatAddress, parseAddress } from "../lib/address.ts";
-import type { Settings } from "../lib/config.ts";
+import type { Settings } from "../lib/settings/parse.ts";
 import { Fail } from "../lib/fail.ts";
-import * as host from "../lib/host.ts";
-import type { Identity } from "../lib/identity.ts";
+import * as host from "../io/system/host.ts";
+import type { Identity } from "../lib/settings/identity.ts";
 import { runCommand } from "./arguments.ts";
-import { choice, identityMeant, operand, time } from "./given.ts";
+import { choice, identityMeant, operand, time } from "./words.ts";
 import { say } from "./terminal.ts";
 
 /** The shim's own way to sign, which main.ts hands in: the address, or why there is none. */

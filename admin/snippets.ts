@@ -1,4 +1,4 @@
-/** Lines of contrib/. Made from it by contrib/docs/snippets.ts: change them there. */
+/** Lines of contrib/. Made from it by build/docs/snippets.ts: change them there. */
 export const SNIPPETS = {
   "aerc/accounts.conf": [
     "outgoing = /usr/local/bin/shim",

@@ -1,9 +1,9 @@
 /** `countersign verify`: is a signed address one of ours, and still good? */
-import type { Settings } from "../lib/config.ts";
-import * as host from "../lib/host.ts";
-import type { Identity } from "../lib/identity.ts";
+import type { Settings } from "../lib/settings/parse.ts";
+import * as host from "../io/system/host.ts";
+import type { Identity } from "../lib/settings/identity.ts";
 import { runCommand } from "./arguments.ts";
-import { operand, time } from "./given.ts";
+import { operand, time } from "./words.ts";
 import { say } from "./terminal.ts";
 
 /** The hook's own check, which main.ts hands in: what it says of a bounce to this address. */

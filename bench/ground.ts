@@ -1,6 +1,6 @@
 /** What all groups stand on: a user's home with an injector, the programs bundled and installed, and a clean start. */
-import { bundle } from "../contrib/install/bundle.ts";
-import { LEAN } from "../contrib/install/launcher.ts";
+import { bundle } from "../build/install/bundle.ts";
+import { LEAN } from "../build/install/launcher.ts";
 import { Home, ROOT } from "../tests/rig.ts";
 import type { Subject } from "./measure.ts";
 

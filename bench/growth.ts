@@ -1,8 +1,8 @@
 /** What grows with the years, and a stranger's header: the cost of one message by how much there is of each. */
-import { dayOf } from "../lib/day.ts";
-import { LEDGER_DAYS, listDigest } from "../lib/ledger.ts";
+import { dayOf } from "../lib/date.ts";
+import { LEDGER_DAYS, listDigest } from "../lib/entry.ts";
 import { logLine } from "../lib/log.ts";
-import { SENT_DAYS } from "../state/sent.ts";
+import { SENT_DAYS } from "../io/state/sent.ts";
 import { few, type Ground } from "./ground.ts";
 import { FILED, QMAIL } from "./in.ts";
 import { measure, type Subject } from "./measure.ts";

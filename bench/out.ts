@@ -1,5 +1,5 @@
 /** The way out: the shim in its three forms, and what others do for one message. */
-import { SETTINGS } from "../lib/settings.ts";
+import { SETTINGS } from "../lib/settings/schema.ts";
 import { ROOT } from "../tests/rig.ts";
 import { Drain } from "./drain.ts";
 import { few, type Ground, TIMES } from "./ground.ts";

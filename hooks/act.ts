@@ -1,22 +1,22 @@
 /** Does what the judge said. When this returns, the outcome is true: filed means on the disk. */
 import { parseAddress } from "../lib/address.ts";
 import { concat } from "../lib/bytes.ts";
-import type { Settings } from "../lib/config.ts";
+import type { Settings } from "../lib/settings/parse.ts";
 import { Fail } from "../lib/fail.ts";
-import { type Identity, identityName } from "../lib/identity.ts";
-import { rfc5322Date } from "../lib/day.ts";
-import type { Ledger } from "../lib/ledger.ts";
+import { type Identity, identityName } from "../lib/settings/identity.ts";
+import { rfc5322Date } from "../lib/date.ts";
+import type { Ledger } from "../lib/entry.ts";
 import { field, type Header, named, printHead, without } from "../lib/message.ts";
-import { makeProof, PROOF_FIELD } from "../lib/proof.ts";
-import { cleanEnvironment, envBytes } from "../lib/host.ts";
-import { handOver, isPermanent, spoolIn, whyFailed } from "../transport/handover.ts";
-import { inject } from "../transport/injector.ts";
-import { deliverToMaildir, makeFolders } from "../transport/maildir.ts";
+import { makeProof, PROOF_FIELD } from "../incoming/proof.ts";
+import { cleanEnvironment, envBytes } from "../io/system/host.ts";
+import { handOver, isPermanent, spoolIn, whyFailed } from "../io/transport/send.ts";
+import { inject } from "../io/transport/inject.ts";
+import { deliverToMaildir, makeFolders } from "../io/transport/maildir.ts";
 import type { Outcome } from "./exits.ts";
-import type { Place } from "./place.ts";
-import { isBounceSender, type Verdict } from "./judge.ts";
+import type { Place } from "./destination.ts";
+import { isBounceSender, type Verdict } from "../incoming/judge.ts";
 import { withoutResults, withResult } from "./result_field.ts";
-import { addressIn, type Caller, type Delivery, DOUBLE_BOUNCE } from "./delivery.ts";
+import { addressIn, type Caller, type Delivery, DOUBLE_BOUNCE } from "../incoming/delivery.ts";
 
 /** What came of it, and why, which may be another reason than the judge's. */
 export interface Ended {

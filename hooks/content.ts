@@ -1,7 +1,7 @@
 /** What of a message is looked at: its beginning, and of a bounce that comes as a file also its end. */
-import type { Input } from "../lib/host.ts";
-import type { Delivery } from "./delivery.ts";
-import { isBounceSender } from "./judge.ts";
+import type { Input } from "../io/system/host.ts";
+import type { Delivery } from "../incoming/delivery.ts";
+import { isBounceSender } from "../incoming/judge.ts";
 
 /** The part of a delivery that is read from the message. */
 export type Content = Pick<Delivery, "header" | "prefix" | "bodyStart" | "cut" | "whole" | "tail" | "unread">;
@@ -11,6 +11,8 @@ export async function contentOf(input: Input, sender: Delivery["sender"]): Promi
   const { prefix, whole, head: { header, bodyStart, cut = false } } = input;
   const content = { header, prefix, bodyStart, cut, whole };
   if (whole) return { ...content, unread: false };
-  const end = isBounceSender(sender) ? (await import("./tail.ts")).readTail(input.from, prefix.length) : undefined;
+  const end = isBounceSender(sender)
+    ? (await import("../io/system/tail.ts")).readTail(input.from, prefix.length)
+    : undefined;
   return end === undefined ? { ...content, unread: true } : { ...content, tail: end.bytes, unread: end.gap };
 }

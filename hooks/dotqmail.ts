@@ -4,7 +4,7 @@
  */
 import { lower } from "../lib/bytes.ts";
 import { Fail, show } from "../lib/fail.ts";
-import { type Env, isUnreadable } from "./delivery.ts";
+import { type Env, isUnreadable } from "../incoming/delivery.ts";
 
 /**
  * - `more`: another line follows

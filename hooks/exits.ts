@@ -1,5 +1,5 @@
 /** The one table of exit statuses of the way in; nobody else knows a number. */
-import type { Caller } from "./delivery.ts";
+import type { Caller } from "../incoming/delivery.ts";
 
 /**
  * How a hook ends:

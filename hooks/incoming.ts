@@ -1,27 +1,27 @@
 /** The way in: read, judge, act. `Deno.args` is the name we were called by, then the arguments. */
 import { concat } from "../lib/bytes.ts";
 import { Fail, reason } from "../lib/fail.ts";
-import * as host from "../lib/host.ts";
-import { identityName } from "../lib/identity.ts";
+import * as host from "../io/system/host.ts";
+import { identityName } from "../lib/settings/identity.ts";
 import { logAddress } from "../lib/log.ts";
 import { printHead } from "../lib/message.ts";
-import { untilStopped } from "../lib/stop.ts";
+import { untilStopped } from "../io/system/signals.ts";
 import { VERSION } from "../lib/version.ts";
-import { fileLedger } from "../state/ledger.ts";
+import { fileLedger } from "../io/state/ledger.ts";
 import { deliver, type Ended, fileSpam, keep, type Scene } from "./act.ts";
-import { whyFailed } from "../transport/handover.ts";
-import { recipientIdentity } from "./addressed.ts";
+import { whyFailed } from "../io/transport/send.ts";
+import { recipientIdentity } from "../incoming/checks/addressed.ts";
 import { contentOf } from "./content.ts";
-import { addressIn, type Caller, type Delivery, envelope } from "./delivery.ts";
-import { lookUps } from "./lookups.ts";
+import { addressIn, type Caller, type Delivery, envelope } from "../incoming/delivery.ts";
+import { lookUps } from "../io/state/lookups.ts";
 import { DONE, exitStatus, type Outcome } from "./exits.ts";
-import { type Context, isBounceSender, judge, type Verdict } from "./judge.ts";
-import { warningAbout } from "./keys.ts";
+import { type Context, isBounceSender, judge, type Verdict } from "../incoming/judge.ts";
+import { warningAbout } from "../incoming/checks/keys.ts";
 import { callerIn, HELP, type Options, parseOptions } from "./options.ts";
-import { choosePlace, type Place } from "./place.ts";
+import { choosePlace, type Place } from "./destination.ts";
 import { withoutResults, withoutResultsInRest, withResult } from "./result_field.ts";
 import { respond } from "./respond.ts";
-import { returnedId } from "./returned.ts";
+import { returnedId } from "../incoming/checks/returned_header.ts";
 import { tidy } from "./tidy.ts";
 
 /** Runs the hook. @returns the exit status */

@@ -1,6 +1,6 @@
 /** The command line of a hook. */
 import { Fail, show } from "../lib/fail.ts";
-import { type Caller, CALLERS } from "./delivery.ts";
+import { type Caller, CALLERS } from "../incoming/delivery.ts";
 
 /** What the line in .qmail, maildroprc or procmailrc says. */
 export interface Options {

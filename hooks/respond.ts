@@ -3,19 +3,19 @@
  * and is never answered again; the next hook delivers the challenge with a mark that says so. An answer that certainly
  * was not sent leaves the entry issued.
  */
-import { rfc5322Date } from "../lib/day.ts";
+import { rfc5322Date } from "../lib/date.ts";
 import { utf8 } from "../lib/bytes.ts";
 import { formatAddress, parseAddress } from "../lib/address.ts";
-import type { Identity } from "../lib/identity.ts";
+import type { Identity } from "../lib/settings/identity.ts";
 import { field, type Header, type Message, printHead } from "../lib/message.ts";
-import { removeToken } from "../state/pymsgauth.ts";
-import { rememberSent } from "../state/sent.ts";
-import { checkLauncher } from "../transport/commit.ts";
-import { handOver } from "../transport/handover.ts";
-import { Rejected } from "../transport/rejected.ts";
+import { removeToken } from "../io/state/pymsgauth.ts";
+import { rememberSent } from "../io/state/sent.ts";
+import { checkLauncher } from "../io/transport/commit.ts";
+import { handOver } from "../io/transport/send.ts";
+import { Rejected } from "../io/transport/rejected.ts";
 import { Fail } from "../lib/fail.ts";
 import type { Scene } from "./act.ts";
-import type { Answer, Verdict } from "./judge.ts";
+import type { Answer, Verdict } from "../incoming/judge.ts";
 
 /** What became of it: answered, or why it was not and the user should look. */
 export type Given = "answered" | { readonly not: string };

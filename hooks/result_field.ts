@@ -6,7 +6,7 @@
  */
 import type { Field, Header } from "../lib/message.ts";
 import { field, named } from "../lib/message.ts";
-import { PROOF_FIELD } from "../lib/proof.ts";
+import { PROOF_FIELD } from "../incoming/proof.ts";
 
 /** The name in lower case, as bytes. */
 const NAME = new TextEncoder().encode(PROOF_FIELD.toLowerCase());

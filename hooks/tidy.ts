@@ -1,10 +1,10 @@
 /** What a hook removes once a day: what has expired, and what hooks that were killed have left in their maildirs. */
 import { utf8 } from "../lib/bytes.ts";
-import type { Settings } from "../lib/config.ts";
-import { daily } from "../state/daily.ts";
-import { expireDaily } from "../state/expire.ts";
-import { cleanMaildir } from "../transport/leftovers.ts";
-import type { Place } from "./place.ts";
+import type { Settings } from "../lib/settings/parse.ts";
+import { daily } from "../io/state/daily.ts";
+import { expireDaily } from "../io/state/expire.ts";
+import { cleanMaildir } from "../io/transport/leftovers.ts";
+import type { Place } from "./destination.ts";
 
 /** Does it, when the message has been dealt with. */
 export async function tidy(

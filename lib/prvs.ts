@@ -3,7 +3,7 @@
  * J. Levine et al., draft-levine-smtp-batv-01.
  */
 import { lower, sameBytes, utf8 } from "./bytes.ts";
-import { dayOf } from "./day.ts";
+import { dayOf } from "./date.ts";
 import { Fail, show } from "./fail.ts";
 import { hmac, type Secret } from "./hmac.ts";
 

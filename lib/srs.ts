@@ -5,7 +5,7 @@
  * where engines differ, Mail::SRS 0.31 is followed (tests/vectors/srs.json).
  */
 import { lower, sameBytes, utf8 } from "./bytes.ts";
-import { dayOf } from "./day.ts";
+import { dayOf } from "./date.ts";
 import { Fail, show } from "./fail.ts";
 import { hmac, type Secret } from "./hmac.ts";
 

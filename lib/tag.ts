@@ -6,7 +6,7 @@
  * characters, because bounces come back quoted-printable and re-folded.
  */
 import { base32, sameBytes, utf8 } from "./bytes.ts";
-import { dayOf } from "./day.ts";
+import { dayOf } from "./date.ts";
 import { Fail, show } from "./fail.ts";
 import { fieldsMac, purposeKey, type Secret } from "./hmac.ts";
 import { messageIdReadings, signedMessageId } from "./message_id.ts";

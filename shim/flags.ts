@@ -1,7 +1,7 @@
 /** The sendmail command line (and qmail-inject's), read as POSIX reads it: the first operand ends the options. */
 import { type Address, parseAddressList } from "../lib/address.ts";
 import { Fail, reason, show } from "../lib/fail.ts";
-import type { Dsn } from "../transport/presets.ts";
+import type { Dsn } from "../lib/settings/presets.ts";
 
 /** What the caller asked for. */
 export type Invocation =

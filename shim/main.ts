@@ -1,20 +1,20 @@
 /** The way out: read, plan, hand over. `Deno.args` is the name we were called by, then the arguments. */
 import { formatAddress } from "../lib/address.ts";
-import type { Settings } from "../lib/config.ts";
+import type { Settings } from "../lib/settings/parse.ts";
 import { Fail, orLater, reason } from "../lib/fail.ts";
-import * as host from "../lib/host.ts";
-import { identityName } from "../lib/identity.ts";
-import { LEDGER_BODY_BYTES } from "../lib/ledger.ts";
+import * as host from "../io/system/host.ts";
+import { identityName } from "../lib/settings/identity.ts";
+import { LEDGER_BODY_BYTES } from "../lib/entry.ts";
 import { logAddress } from "../lib/log.ts";
 import { printHead, unixLines } from "../lib/message.ts";
-import { untilStopped } from "../lib/stop.ts";
+import { untilStopped } from "../io/system/signals.ts";
 import { sysexit } from "../lib/sysexits.ts";
 import { VERSION } from "../lib/version.ts";
-import { handOver, LOOP_MARK, whyFailed } from "../transport/handover.ts";
-import { Rejected } from "../transport/rejected.ts";
+import { handOver, LOOP_MARK, whyFailed } from "../io/transport/send.ts";
+import { Rejected } from "../io/transport/rejected.ts";
 import { parseFlags } from "./flags.ts";
-import { plan } from "./plan.ts";
-import { remember } from "./remember.ts";
+import { plan } from "../outgoing/plan.ts";
+import { remember } from "../io/state/remember.ts";
 import { tidy } from "./tidy.ts";
 
 const HELP = `Usage: shim [sendmail options] [--] recipient ...

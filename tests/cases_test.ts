@@ -3,15 +3,15 @@
  * signed and remembered, `@TAG@` and `@SRS@` are what the shim wrote.
  */
 import assert from "node:assert/strict";
-import { refusalOf } from "../admin/refusal.ts";
-import { type Context, judge, type Verdict } from "../hooks/judge.ts";
+import { refusalOf } from "../admin/explain/refusal.ts";
+import { type Context, judge, type Verdict } from "../incoming/judge.ts";
 import { formatAddress } from "../lib/address.ts";
 import { binary, utf8 } from "../lib/bytes.ts";
 import { parseHead, value } from "../lib/message.ts";
 import { TAG_FIELD } from "../lib/tag.ts";
-import { plan } from "../shim/plan.ts";
-import { remember } from "../shim/remember.ts";
-import { sentIndex } from "../state/sent.ts";
+import { plan } from "../outgoing/plan.ts";
+import { remember } from "../io/state/remember.ts";
+import { sentIndex } from "../io/state/sent.ts";
 import { quotedPrintable } from "./bounces.ts";
 import { context, delivery, now } from "./judging.ts";
 import { ROOT } from "./rig.ts";

@@ -3,14 +3,14 @@
  * what they quote goes through the shim's plan and is put back as it left, the
  * frame around it untouched. No process and no file.
  */
-import type { Delivery } from "../hooks/delivery.ts";
-import type { Context, Verdict } from "../hooks/judge.ts";
+import type { Delivery } from "../incoming/delivery.ts";
+import type { Context, Verdict } from "../incoming/judge.ts";
 import { formatAddress, parseAddress } from "../lib/address.ts";
 import { binary, unbinary } from "../lib/bytes.ts";
 import { COMPARED_FIELDS } from "../lib/compared.ts";
-import { parseConfig, type Settings } from "../lib/config.ts";
-import { dayOf } from "../lib/day.ts";
-import type { Identity } from "../lib/identity.ts";
+import { parseConfig, type Settings } from "../lib/settings/parse.ts";
+import { dayOf } from "../lib/date.ts";
+import type { Identity } from "../lib/settings/identity.ts";
 import {
   type Entry,
   entryName,
@@ -20,11 +20,11 @@ import {
   listDigest,
   makeEntry,
   messageDigest,
-} from "../lib/ledger.ts";
+} from "../lib/entry.ts";
 import { parseHead, printHead, value } from "../lib/message.ts";
 import { TAG_FIELD } from "../lib/tag.ts";
-import { plan } from "../shim/plan.ts";
-import { isRemembered } from "../shim/rules.ts";
+import { plan } from "../outgoing/plan.ts";
+import { isRemembered } from "../outgoing/rules.ts";
 import { ROOT, SECRET } from "./rig.ts";
 
 const FOLDER = `${ROOT}/tests/samples/challenges`;

@@ -1,4 +1,4 @@
-/** contrib/install/compile.ts: what is left is ours, or nothing is left and one line says what to do. */
+/** build/install/compile.ts: what is left is ours, or nothing is left and one line says what to do. */
 import assert from "node:assert/strict";
 import { VERSION } from "../lib/version.ts";
 import { Home, oneLine, type Ran, ROOT } from "./rig.ts";

@@ -1,6 +1,6 @@
 /** contrib/README.md, the index, knows every folder, and says truly how each is tested. */
 import assert from "node:assert/strict";
-import { SETTINGS } from "../lib/settings.ts";
+import { SETTINGS } from "../lib/settings/schema.ts";
 import { ROOT } from "./rig.ts";
 
 const INDEX = Deno.readTextFileSync(`${ROOT}/contrib/README.md`);

@@ -30,10 +30,10 @@ Deno.test("branches that were not taken are counted, and functions that were nev
 Deno.test("the pure core is there, and host.ts is not of it", () => {
   const files = core();
   for (const file of files) assert.ok(Deno.statSync(new URL(`../${file}`, import.meta.url)).isFile, file);
-  for (const file of ["lib/srs.ts", "shim/plan.ts", "hooks/judge.ts"]) assert.ok(files.includes(file), file);
-  assert.ok(!files.includes("lib/host.ts"));
+  for (const file of ["lib/srs.ts", "outgoing/plan.ts", "incoming/judge.ts"]) assert.ok(files.includes(file), file);
+  assert.ok(!files.includes("io/system/host.ts"));
   // Every check that the judge asks is of it.
-  const judge = Deno.readTextFileSync(new URL("../hooks/judge.ts", import.meta.url));
+  const judge = Deno.readTextFileSync(new URL("../incoming/judge.ts", import.meta.url));
   const checks = [...judge.matchAll(/^import \{ check\w+ \} from "\.\/(\w+\.ts)";$/gm)].map(([, name]) => name!);
   assert.ok(checks.length > 0);
   for (const name of checks) assert.ok(files.includes(`hooks/${name}`), name);

@@ -1,8 +1,8 @@
 /** What documents say is what the code does. */
 import assert from "node:assert/strict";
-import { BEGIN, END, settingsTable, withTable } from "../contrib/docs/settings.ts";
-import { parseConfig } from "../lib/config.ts";
-import { SETTINGS } from "../lib/settings.ts";
+import { BEGIN, END, settingsTable, withTable } from "../build/docs/settings.ts";
+import { parseConfig } from "../lib/settings/parse.ts";
+import { SETTINGS } from "../lib/settings/schema.ts";
 import { VERSION } from "../lib/version.ts";
 import { COUNTERSIGN } from "./admin/run.ts";
 import { Home, ROOT } from "./rig.ts";
@@ -27,7 +27,7 @@ Deno.test("The table has a row for every setting, with its default", () => {
 
 Deno.test("README.md has the table of now", () => {
   const readme = Deno.readTextFileSync(`${ROOT}/README.md`);
-  assert.ok(readme === withTable(readme), "The table is out of date; run: deno run -A contrib/docs/settings.ts");
+  assert.ok(readme === withTable(readme), "The table is out of date; run: deno run -A build/docs/settings.ts");
 });
 
 Deno.test("The table is replaced between its markers, and nothing else", () => {

@@ -1,7 +1,7 @@
 /** Really installs, throws the checkout away, and runs what was installed as users have it. */
 import assert from "node:assert/strict";
 import { CREATED, fieldOf, Home, oneLine, qsbmf, type Ran, ROOT } from "./rig.ts";
-import { usualPrefix } from "../contrib/install/installed.ts";
+import { usualPrefix } from "../build/install/installed.ts";
 import { VERSION } from "../lib/version.ts";
 import { byStub, environment } from "./stub.ts";
 

@@ -1,14 +1,14 @@
 /** What tests of the judge share: two identities, deliveries, and the signed addresses of that day. */
-import type { Delivery } from "../hooks/delivery.ts";
-import type { Context } from "../hooks/judge.ts";
+import type { Delivery } from "../incoming/delivery.ts";
+import type { Context } from "../incoming/judge.ts";
 import { parseAddress } from "../lib/address.ts";
 import { unbinary, utf8 } from "../lib/bytes.ts";
-import { parseConfig } from "../lib/config.ts";
-import { dayOf } from "../lib/day.ts";
-import { type Identity, identityName } from "../lib/identity.ts";
+import { parseConfig } from "../lib/settings/parse.ts";
+import { dayOf } from "../lib/date.ts";
+import { type Identity, identityName } from "../lib/settings/identity.ts";
 import { parseHead } from "../lib/message.ts";
 import { srsForward } from "../lib/srs.ts";
-import type { SentMessage, SentView } from "../state/sent.ts";
+import type { SentMessage, SentView } from "../io/state/sent.ts";
 
 /** The day of the tests. */
 export const now: Date = new Date("2026-11-26T12:00:00Z");

@@ -1,7 +1,7 @@
 /** What a bundled program loads late is found where the launcher lets it read little. */
 import assert from "node:assert/strict";
-import { bundle } from "../contrib/install/bundle.ts";
-import { launcherText } from "../contrib/install/launcher.ts";
+import { bundle } from "../build/install/bundle.ts";
+import { launcherText } from "../build/install/launcher.ts";
 import { Home, oneLine } from "./rig.ts";
 
 /** A server that takes no connections: what is loaded late is all that this needs. */

@@ -1,6 +1,6 @@
 /** The launchers and what they start, when something around them is broken: nothing lost, nothing sent in half. */
 import assert from "node:assert/strict";
-import { checkoutStart, launcherText, PROGRAMS, UNSET } from "../contrib/install/launcher.ts";
+import { checkoutStart, launcherText, PROGRAMS, UNSET } from "../build/install/launcher.ts";
 import { fieldOf, Home, oneLine, type Ran, ROOT } from "./rig.ts";
 
 const HEAD = "From: greg@example.org\nTo: ann@example.net\nSubject: Hello\nMessage-ID: <1@example.org>\n\n";

@@ -1,6 +1,6 @@
 /** Limits of memory, as softlimit, Dovecot and systemd set them: soft ones are raised, hard ones that are too small are named. */
 import assert from "node:assert/strict";
-import { launcherText } from "../contrib/install/launcher.ts";
+import { launcherText } from "../build/install/launcher.ts";
 import { Home, oneLine, ROOT } from "./rig.ts";
 import { signed } from "./stub.ts";
 

@@ -1,6 +1,6 @@
 /** The npm package, made and used: Node signs what Deno verifies, and a compiler finds the types. */
 import assert from "node:assert/strict";
-import { makePackage, TYPESCRIPT } from "../contrib/install/npm.ts";
+import { makePackage, TYPESCRIPT } from "../build/install/npm.ts";
 import { prvsVerify, srsReverse, verifyTag } from "../mod.ts";
 import { VERSION } from "../lib/version.ts";
 import { lacking, mayFetch, tests } from "./programs/need.ts";

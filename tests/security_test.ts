@@ -1,6 +1,6 @@
 /** SECURITY.md holds: what stands in place of a program, started by its launcher, tries to step outside. */
 import assert from "node:assert/strict";
-import { launcherText, PROGRAMS } from "../contrib/install/launcher.ts";
+import { launcherText, PROGRAMS } from "../build/install/launcher.ts";
 import { sameBytes } from "../lib/bytes.ts";
 import { prvsSign, signTag, srsForward } from "../mod.ts";
 import { byStub } from "./stub.ts";
@@ -142,9 +142,9 @@ Deno.test("what makes a MAC to hold against another compares with sameBytes, and
   const makers = files.filter((path) => /^import [^;]*"[./]*(?:lib\/)?hmac\.ts"/m.test(source(path)));
   // The index of sent mail is searched for a MAC of our own making: a stranger gives the text, never the MAC.
   const names = makers.filter((path) => !source(path).includes("sameBytes("));
-  assert.deepEqual(names, ["state/sent.ts"]);
+  assert.deepEqual(names, ["io/state/sent.ts"]);
   assert.deepEqual(makers.filter((path) => !names.includes(path)).sort(), [
-    "lib/proof.ts",
+    "incoming/proof.ts",
     "lib/prvs.ts",
     "lib/srs.ts",
     "lib/tag.ts",

@@ -3,15 +3,15 @@
  * the index of sent mail, so its genuine bounces cannot be told from forged ones.
  */
 import { parseAddressList } from "../../lib/address.ts";
-import type { Settings } from "../../lib/config.ts";
-import { dayOf } from "../../lib/day.ts";
+import type { Settings } from "../../lib/settings/parse.ts";
+import { dayOf } from "../../lib/date.ts";
 import { Fail } from "../../lib/fail.ts";
-import { type Identity, identityName, identityOf } from "../../lib/identity.ts";
-import { validKeys } from "../../lib/keys.ts";
+import { type Identity, identityName, identityOf } from "../../lib/settings/identity.ts";
+import { validKeys } from "../../lib/settings/keys.ts";
 import { type Header, named, parseHead, value, values } from "../../lib/message.ts";
 import { messageIdBody } from "../../lib/message_id.ts";
 import { TAG_FIELD, verifyTag } from "../../lib/tag.ts";
-import { SENT_DAYS, sentIndex, type SentView } from "../../state/sent.ts";
+import { SENT_DAYS, sentIndex, type SentView } from "../../io/state/sent.ts";
 import { type Letter, letters, type Trail } from "./mailboxes.ts";
 
 /** How the mail of the last 30 days was sent. */

@@ -2,7 +2,7 @@
 
 import type { RecentlySent } from "./passed.ts";
 
-/** What became of a message, in the words of hooks/judge.ts. */
+/** What became of a message, in the words of incoming/judge.ts. */
 export const KINDS = [
   "genuine",
   "known",

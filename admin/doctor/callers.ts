@@ -1,5 +1,5 @@
 /** What calls us: the mail programs, the filters of the user, and Postfix. */
-import { beside } from "../beside.ts";
+import { beside } from "../programs.ts";
 import { checkMaildrop } from "./maildrop.ts";
 import { hookCall } from "./hookline.ts";
 import { look, lookAt, namesIn, onPath, run, see, seeUp, userId } from "./look.ts";
@@ -10,7 +10,7 @@ import { checkProcmail } from "./procmail.ts";
 import { checkQmail } from "./qmail.ts";
 import { checkFolder } from "./state.ts";
 import type { Finding, TextFile } from "./finding.ts";
-import type { Visit } from "./visit.ts";
+import type { Visit } from "./context.ts";
 
 /** The settings of mutt and neomutt. */
 export function mutt({ home, settings, programs, findings }: Visit): void {

@@ -1,5 +1,5 @@
 /** DNS of the SRS domains: MX, SPF (RFC 7208), and the alignment that DMARC asks for (RFC 7489 section 3.1). */
-import type { Settings } from "../../lib/config.ts";
+import type { Settings } from "../../lib/settings/parse.ts";
 import type { Finding, Where } from "./finding.ts";
 import { senderAllowed } from "./spf.ts";
 

@@ -1,6 +1,6 @@
 /** The program that takes the mail, and what its own configuration does to the sender. */
-import type { Settings } from "../../lib/config.ts";
-import { argumentsFor } from "../../transport/presets.ts";
+import type { Settings } from "../../lib/settings/parse.ts";
+import { argumentsFor } from "../../lib/settings/presets.ts";
 import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
 
 /** Programs that the settings name: there, executable, and not ourselves. */

@@ -1,5 +1,5 @@
 /** The log of the last days, against the settings. */
-import type { Settings } from "../../lib/config.ts";
+import type { Settings } from "../../lib/settings/parse.ts";
 import type { Finding } from "./finding.ts";
 import type { LogFile } from "./logfile.ts";
 

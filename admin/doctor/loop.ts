@@ -1,5 +1,5 @@
 /** Sends a message that nobody can get, and waits until the hook writes down that its bounce came home. */
-import type { Settings } from "../../lib/config.ts";
+import type { Settings } from "../../lib/settings/parse.ts";
 import { fields, lines, sizeOf } from "../log.ts";
 import type { Finding, Where } from "./finding.ts";
 

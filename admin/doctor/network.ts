@@ -1,13 +1,13 @@
 /** What goes over the network, and only when it is asked for: DNS, and a message with its bounce. */
-import type { Settings } from "../../lib/config.ts";
-import { identityName } from "../../lib/identity.ts";
-import { beside } from "../beside.ts";
-import { identityMeant } from "../given.ts";
+import type { Settings } from "../../lib/settings/parse.ts";
+import { identityName } from "../../lib/settings/identity.ts";
+import { beside } from "../programs.ts";
+import { identityMeant } from "../words.ts";
 import { checkDns, type Resolver } from "./dns.ts";
 import { onPath, run, see, withNetwork } from "./look.ts";
 import { checkLoop } from "./loop.ts";
 import { identityLine } from "./settings.ts";
-import { soundIdentities, type Visit } from "./visit.ts";
+import { soundIdentities, type Visit } from "./context.ts";
 
 /** Asks DNS; what it may not ask is a note. */
 export async function askDns(

@@ -1,5 +1,5 @@
 /** The permission line against the settings: have they drifted apart? */
-import { type Permission, printPermissions } from "../permissions.ts";
+import { type Permission, printPermissions } from "../../lib/settings/permissions.ts";
 import { type Finding, findingsOf, type TextFile } from "./finding.ts";
 
 const MEND = "countersign permit";

@@ -1,7 +1,7 @@
 /** Signs as the shim does, and has the installed hook say what it makes of it. */
-import type { Settings } from "../../lib/config.ts";
-import { type Identity, identityName } from "../../lib/identity.ts";
-import { signingKey } from "../../lib/keys.ts";
+import type { Settings } from "../../lib/settings/parse.ts";
+import { type Identity, identityName } from "../../lib/settings/identity.ts";
+import { signingKey } from "../../lib/settings/keys.ts";
 import { srsForward } from "../../lib/srs.ts";
 import { signTag, TAG_FIELD } from "../../lib/tag.ts";
 import { Fail } from "../../lib/fail.ts";

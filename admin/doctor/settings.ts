@@ -1,6 +1,6 @@
 /** Settings and keys: what can be read, but will not do what its owner thinks. */
-import type { Settings } from "../../lib/config.ts";
-import { dayOf, parseDay, printDay } from "../../lib/day.ts";
+import type { Settings } from "../../lib/settings/parse.ts";
+import { dayOf, parseDay, printDay } from "../../lib/date.ts";
 import {
   type Key,
   KEY_SIGNING_DAYS,
@@ -9,10 +9,10 @@ import {
   noValidKey,
   parseKeys,
   signingKey,
-} from "../../lib/keys.ts";
+} from "../../lib/settings/keys.ts";
 import { Fail } from "../../lib/fail.ts";
 import { nearest } from "../../lib/nearest.ts";
-import { SETTINGS } from "../../lib/settings.ts";
+import { SETTINGS } from "../../lib/settings/schema.ts";
 import { type Finding, findingsOf, type TextFile } from "./finding.ts";
 
 /** What a failure to read the settings or a key names: `FILE line N: what`, `Key file FILE has mode …`. */

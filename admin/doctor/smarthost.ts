@@ -1,7 +1,7 @@
 /** The submission server: the files that are for it, and whether it lets us in. */
-import { printServer, serverOf, type Settings } from "../../lib/config.ts";
+import { printServer, serverOf, type Settings } from "../../lib/settings/parse.ts";
 import { Fail } from "../../lib/fail.ts";
-import { readCertificates, readPassword } from "../../lib/host.ts";
+import { readCertificates, readPassword } from "../../io/system/host.ts";
 import type { Finding, TextFile } from "./finding.ts";
 import { findingOf } from "./settings.ts";
 
@@ -28,7 +28,7 @@ export async function checkSmarthost(
     };
   }
   try {
-    const { probe } = await import("../../transport/smtp.ts");
+    const { probe } = await import("../../io/transport/smtp.ts");
     await probe({ ...transport, timeout: PATIENCE });
     return { findings: [] };
   } catch (error) {

@@ -1,8 +1,8 @@
 /** clean: what is expired goes, and what killed programs left; all else stays. */
 import assert from "node:assert/strict";
-import { dayOf } from "../../lib/day.ts";
-import { type Entry, entryName, LEDGER_DAYS, printEntry } from "../../lib/ledger.ts";
-import { SENT_DAYS } from "../../state/sent.ts";
+import { dayOf } from "../../lib/date.ts";
+import { type Entry, entryName, LEDGER_DAYS, printEntry } from "../../lib/entry.ts";
+import { SENT_DAYS } from "../../io/state/sent.ts";
 import { someEntry } from "../challenges.ts";
 import { Home, oneLine } from "../rig.ts";
 import { countersign, snapshot } from "./home.ts";

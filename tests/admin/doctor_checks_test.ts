@@ -14,7 +14,7 @@ import { checkProcmail } from "../../admin/doctor/procmail.ts";
 import { checkQmail } from "../../admin/doctor/qmail.ts";
 import { checkKeys, checkSettings } from "../../admin/doctor/settings.ts";
 import { checkFolder, checkLog, type Seen, writable } from "../../admin/doctor/state.ts";
-import { parseConfig } from "../../lib/config.ts";
+import { parseConfig } from "../../lib/settings/parse.ts";
 
 const HOOK = "/opt/hooks/incoming";
 const NOW = new Date("2026-11-20T12:00:00Z");

@@ -10,7 +10,7 @@ import { checkForward, checkPostfix } from "../../admin/doctor/postfix.ts";
 import { checkProcmail } from "../../admin/doctor/procmail.ts";
 import { checkQmail } from "../../admin/doctor/qmail.ts";
 import { checkSettings } from "../../admin/doctor/settings.ts";
-import { parseConfig } from "../../lib/config.ts";
+import { parseConfig } from "../../lib/settings/parse.ts";
 import { ROOT } from "../rig.ts";
 
 const CONTRIB = `${ROOT}/contrib`;

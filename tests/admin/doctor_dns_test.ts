@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { checkDns, NoAnswer, type Resolver } from "../../admin/doctor/dns.ts";
 import { senderAllowed, within } from "../../admin/doctor/spf.ts";
-import { parseConfig } from "../../lib/config.ts";
+import { parseConfig } from "../../lib/settings/parse.ts";
 
 /** `name TYPE` to its records; `!`: no answer. */
 type Zone = Record<string, readonly string[] | "!">;

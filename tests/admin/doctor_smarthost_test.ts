@@ -1,7 +1,7 @@
 /** doctor and the submission server: its files, and a visit that sends nothing. */
 import assert from "node:assert/strict";
 import { checkSmarthost } from "../../admin/doctor/smarthost.ts";
-import { parseConfig } from "../../lib/config.ts";
+import { parseConfig } from "../../lib/settings/parse.ts";
 import { Authority } from "../certificates.ts";
 import { need } from "../programs/need.ts";
 import { deadPort, Sink } from "../smtp_sink.ts";

@@ -1,6 +1,6 @@
 /** Each command says how it is used, with an example, whatever else is wrong. */
 import assert from "node:assert/strict";
-import { commands } from "../../contrib/docs/commands.ts";
+import { commands } from "../../build/docs/commands.ts";
 import { Home } from "../rig.ts";
 import { countersign, snapshot } from "./home.ts";
 

@@ -1,8 +1,8 @@
 /** `countersign init`: from an empty home to mail that is signed and bounces that are judged. */
 import assert from "node:assert/strict";
-import { parseConfig } from "../../lib/config.ts";
-import { dayOf } from "../../lib/day.ts";
-import { parseKeys } from "../../lib/keys.ts";
+import { parseConfig } from "../../lib/settings/parse.ts";
+import { dayOf } from "../../lib/date.ts";
+import { parseKeys } from "../../lib/settings/keys.ts";
 import { need } from "../programs/need.ts";
 import { needOnTerminal, Terminal } from "../programs/terminal.ts";
 import { CREATED, fieldOf, Home, oneLine, qsbmf, ROOT } from "../rig.ts";

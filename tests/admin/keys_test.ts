@@ -1,10 +1,10 @@
 /** `countersign keys`: no key is ever lost, and no secret shown. */
 import assert from "node:assert/strict";
-import { FORMER, type Former, formerSecrets } from "../../admin/former.ts";
+import { FORMER, type Former, formerSecrets } from "../../admin/imported_secrets.ts";
 import { ids, keepsAll, nextId, printDay, retiredKeys, withFirst, withLast, withRetired } from "../../admin/keyfile.ts";
 import { binary, unbinary, utf8 } from "../../lib/bytes.ts";
-import { dayOf, parseDay } from "../../lib/day.ts";
-import { KEY_LIFETIME_DAYS, parseKeys } from "../../lib/keys.ts";
+import { dayOf, parseDay } from "../../lib/date.ts";
+import { KEY_LIFETIME_DAYS, parseKeys } from "../../lib/settings/keys.ts";
 import { prvsSign, srsForward } from "../../mod.ts";
 import { CREATED, Home, oneLine, SECRET } from "../rig.ts";
 import { countersign } from "./run.ts";

@@ -1,6 +1,6 @@
 /** audit --sent and doctor --sent: how much of the mail of the last 30 days has passed the shim, in numbers. */
 import assert from "node:assert/strict";
-import { rfc5322Date } from "../../lib/day.ts";
+import { rfc5322Date } from "../../lib/date.ts";
 import { Home } from "../rig.ts";
 import { countersign, snapshot } from "./home.ts";
 

@@ -1,6 +1,6 @@
 /** `countersign permit`, and launchers that hold the programs to it. */
 import assert from "node:assert/strict";
-import { permissionsFile } from "../../admin/permissions.ts";
+import { permissionsFile } from "../../lib/settings/permissions.ts";
 import { CREATED, fieldOf, Home, oneLine, qsbmf, ROOT } from "../rig.ts";
 import { countersign, snapshot } from "./home.ts";
 
@@ -349,7 +349,7 @@ for (const [command, write, run, net] of commands) {
     using home = new Home();
     home.write("main.ts", "// never run");
     home.write("bin/there", `#!/bin/sh\nprintf '%s\\n' "$@"\n`, 0o755);
-    const { launcherText } = await import("../../contrib/install/launcher.ts");
+    const { launcherText } = await import("../../build/install/launcher.ts");
     const text = launcherText({
       program: "x",
       rights: "",

@@ -1,14 +1,14 @@
 /** `audit` and the hook say the same of the same message: all samples, through both. */
 import assert from "node:assert/strict";
-import { judge } from "../../hooks/judge.ts";
-import { judgePast } from "../../hooks/past.ts";
+import { judge } from "../../incoming/judge.ts";
+import { judgePast } from "../../admin/audit/replay.ts";
 import { concat, utf8 } from "../../lib/bytes.ts";
-import { dayOf } from "../../lib/day.ts";
-import { PREFIX_LIMIT } from "../../lib/host.ts";
-import type { Identity } from "../../lib/identity.ts";
+import { dayOf } from "../../lib/date.ts";
+import { PREFIX_LIMIT } from "../../io/system/host.ts";
+import type { Identity } from "../../lib/settings/identity.ts";
 import { parseHead } from "../../lib/message.ts";
 import { messageIdsIn } from "../../lib/message_id.ts";
-import { findMessageIds } from "../../lib/original.ts";
+import { findMessageIds } from "../../incoming/originals.ts";
 import { bounceOfOurs, SAMPLES } from "../bounces.ts";
 import { context, delivery, greg, now, signedAddress } from "../judging.ts";
 import { ROOT, SECRET } from "../rig.ts";

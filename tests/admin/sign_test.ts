@@ -1,7 +1,7 @@
 /** `countersign sign` and `verify`: what the shim would write, and what the hook would find. */
 import assert from "node:assert/strict";
-import { launcherText } from "../../contrib/install/launcher.ts";
-import { dayOf } from "../../lib/day.ts";
+import { launcherText } from "../../build/install/launcher.ts";
+import { dayOf } from "../../lib/date.ts";
 import { fieldOf, Home, oneLine, type Ran, ROOT, SECRET } from "../rig.ts";
 import { prvsVerify, srsReverse } from "../../mod.ts";
 import { countersign } from "./run.ts";

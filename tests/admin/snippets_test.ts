@@ -1,12 +1,12 @@
 /** The lines that go with the program are those of contrib/, and what is filled in leaves nothing of the example. */
 import assert from "node:assert/strict";
 import { type Filling, pastesIn, pastesOut } from "../../admin/paste.ts";
-import { snippetsModule } from "../../contrib/docs/snippets.ts";
+import { snippetsModule } from "../../build/docs/snippets.ts";
 import { ROOT } from "../rig.ts";
 
 Deno.test("admin/snippets.ts is made from contrib/ as it is now", async () => {
   const text = Deno.readTextFileSync(`${ROOT}/admin/snippets.ts`);
-  assert.equal(text, await snippetsModule(), "run contrib/docs/snippets.ts");
+  assert.equal(text, await snippetsModule(), "run build/docs/snippets.ts");
 });
 
 const MAILERS = ["mutt", "neomutt", "aerc", "alpine", "s-nail", "nmh", "git"];

@@ -1,7 +1,7 @@
 /** Files that name programs, lists or keys, and that others could write: nothing is sent by what they say. */
 import assert from "node:assert/strict";
-import { launcherText } from "../../contrib/install/launcher.ts";
-import { isGroupOf } from "../../lib/groups.ts";
+import { launcherText } from "../../build/install/launcher.ts";
+import { isGroupOf } from "../../lib/settings/groups.ts";
 import { Home, oneLine } from "../rig.ts";
 import { countersign } from "./run.ts";
 

@@ -3,16 +3,16 @@
  * signed in its time, least of all when the stamps repeat; and no bounce is filed for want of a key.
  */
 import assert from "node:assert/strict";
-import { judge } from "../../hooks/judge.ts";
+import { judge } from "../../incoming/judge.ts";
 import { formatAddress, parseAddress } from "../../lib/address.ts";
-import { parseConfig } from "../../lib/config.ts";
-import { dayOf } from "../../lib/day.ts";
+import { parseConfig } from "../../lib/settings/parse.ts";
+import { dayOf } from "../../lib/date.ts";
 import type { Fail } from "../../lib/fail.ts";
-import type { Identity } from "../../lib/identity.ts";
-import { KEY_LIFETIME_DAYS } from "../../lib/keys.ts";
+import type { Identity } from "../../lib/settings/identity.ts";
+import { KEY_LIFETIME_DAYS } from "../../lib/settings/keys.ts";
 import { parseHead } from "../../lib/message.ts";
 import { STAMP_CYCLE } from "../../lib/srs.ts";
-import { plan } from "../../shim/plan.ts";
+import { plan } from "../../outgoing/plan.ts";
 import { need } from "../programs/need.ts";
 import { qsbmf, ROOT, SECRET } from "../rig.ts";
 import type { Job } from "./driver.ts";

@@ -1,8 +1,8 @@
 /** Every exit status and every signal of the injector, and what the shim makes of it: by the tables, not by hand. */
 import assert from "node:assert/strict";
 import { sysexit } from "../../lib/sysexits.ts";
-import { Rejected } from "../../transport/rejected.ts";
-import { statusFor } from "../../transport/presets.ts";
+import { Rejected } from "../../io/transport/rejected.ts";
+import { statusFor } from "../../lib/settings/presets.ts";
 import type { Job } from "./driver.ts";
 import { CONFIG, Ground, KEYS, letter } from "./ground.ts";
 

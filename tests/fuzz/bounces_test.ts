@@ -4,17 +4,17 @@
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { Delivery } from "../../hooks/delivery.ts";
-import { type Context, judge, type Verdict } from "../../hooks/judge.ts";
+import type { Delivery } from "../../incoming/delivery.ts";
+import { type Context, judge, type Verdict } from "../../incoming/judge.ts";
 import { withResult } from "../../hooks/result_field.ts";
-import { judgePast } from "../../hooks/past.ts";
+import { judgePast } from "../../admin/audit/replay.ts";
 import { binary, unbinary } from "../../lib/bytes.ts";
-import { dayOf } from "../../lib/day.ts";
-import { PREFIX_LIMIT } from "../../lib/host.ts";
+import { dayOf } from "../../lib/date.ts";
+import { PREFIX_LIMIT } from "../../io/system/host.ts";
 import { messageIdReadings } from "../../lib/message_id.ts";
-import { findOriginals } from "../../lib/original.ts";
+import { findOriginals } from "../../incoming/originals.ts";
 import { field, parseHead, printHead, value, values } from "../../lib/message.ts";
-import { makeProof, PROOF_FIELD } from "../../lib/proof.ts";
+import { makeProof, PROOF_FIELD } from "../../incoming/proof.ts";
 import { bounceOfOurs, SAMPLES } from "../bounces.ts";
 import { chair, day, joe, now, settings } from "../challenges.ts";
 import { fuzz } from "./fuzz.ts";

@@ -1,14 +1,14 @@
 /** Real challenges with much done to them: none is answered whose tag or entry is not the right one. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { recognise } from "../../hooks/forms.ts";
-import { judge } from "../../hooks/judge.ts";
-import { quotedMessages } from "../../hooks/quoted.ts";
+import { recognise } from "../../incoming/challenge/forms.ts";
+import { judge } from "../../incoming/judge.ts";
+import { quotedMessages } from "../../incoming/challenge/quoted.ts";
 import { parseAddress } from "../../lib/address.ts";
 import { unbinary, utf8 } from "../../lib/bytes.ts";
 import { COMPARED_FIELDS } from "../../lib/compared.ts";
-import { dayOf } from "../../lib/day.ts";
-import { type Entry, makeEntry, type State } from "../../lib/ledger.ts";
+import { dayOf } from "../../lib/date.ts";
+import { type Entry, makeEntry, type State } from "../../lib/entry.ts";
 import { field, parseHead } from "../../lib/message.ts";
 import {
   answerOf,

@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { stringify } from "smol-toml";
-import { parseConfig } from "../../lib/config.ts";
-import { parseDay } from "../../lib/day.ts";
-import { parseKeys } from "../../lib/keys.ts";
-import { listAddress, parseLists, withList, withoutList } from "../../lib/lists.ts";
-import { SETTINGS } from "../../lib/settings.ts";
+import { parseConfig } from "../../lib/settings/parse.ts";
+import { parseDay } from "../../lib/date.ts";
+import { parseKeys } from "../../lib/settings/keys.ts";
+import { listAddress, parseLists, withList, withoutList } from "../../lib/settings/lists.ts";
+import { SETTINGS } from "../../lib/settings/schema.ts";
 import { fuzz } from "./fuzz.ts";
 import { anyText, orFail, piecesOf, touched, touches } from "./texts.ts";
 

@@ -1,7 +1,7 @@
 /** What the caller of a hook tells: arguments, environment, header, dot-qmail files. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { addressIn, CALLERS, envelope } from "../../hooks/delivery.ts";
+import { addressIn, CALLERS, envelope } from "../../incoming/delivery.ts";
 import { whatIsBehind } from "../../hooks/dotqmail.ts";
 import { callerIn, parseOptions } from "../../hooks/options.ts";
 import { formatAddress } from "../../lib/address.ts";

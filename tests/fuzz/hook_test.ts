@@ -1,7 +1,7 @@
 /** The whole hook, fed with bounces to which much was done: its status is in the contract, its memory has a bound. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { CALLERS } from "../../hooks/delivery.ts";
+import { CALLERS } from "../../incoming/delivery.ts";
 import { exitStatus, type Outcome } from "../../hooks/exits.ts";
 import { binary, unbinary } from "../../lib/bytes.ts";
 import { parseHead } from "../../lib/message.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { unbinary } from "../../lib/bytes.ts";
-import { disagreement, type Entry, makeEntry, parseEntry, printEntry } from "../../lib/ledger.ts";
+import { disagreement, type Entry, makeEntry, parseEntry, printEntry } from "../../lib/entry.ts";
 import { COMPARED_FIELDS } from "../../lib/compared.ts";
 import { parseAddress } from "../../lib/address.ts";
 import { parseHead } from "../../lib/message.ts";

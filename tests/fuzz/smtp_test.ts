@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { utf8 } from "../../lib/bytes.ts";
 import { Fail } from "../../lib/fail.ts";
-import { Client } from "../../transport/smtp/client.ts";
-import { Unconfirmed } from "../../transport/smtp/failure.ts";
-import { Limits, TIMEOUTS } from "../../transport/smtp/limits.ts";
-import { isPositive } from "../../transport/smtp/reply.ts";
+import { Client } from "../../io/transport/smtp/client.ts";
+import { Unconfirmed } from "../../io/transport/smtp/failure.ts";
+import { Limits, TIMEOUTS } from "../../io/transport/smtp/limits.ts";
+import { isPositive } from "../../io/transport/smtp/reply.ts";
 import { fuzz } from "./fuzz.ts";
 
 /** What a server does at one step in place of what the client hopes for. */

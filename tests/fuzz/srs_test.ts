@@ -1,8 +1,8 @@
 /** SRS addresses: by the library, and by the hook that decides with them. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { judge } from "../../hooks/judge.ts";
-import { parseConfig } from "../../lib/config.ts";
+import { judge } from "../../incoming/judge.ts";
+import { parseConfig } from "../../lib/settings/parse.ts";
 import { parseHead } from "../../lib/message.ts";
 import { lower } from "../../lib/bytes.ts";
 import { srsForward, type SrsOptions, srsReverse } from "../../lib/srs.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseAddressList } from "../../lib/address.ts";
 import { field, type Header, value } from "../../lib/message.ts";
-import { hasProof, makeProof, PROOF_FIELD } from "../../lib/proof.ts";
+import { hasProof, makeProof, PROOF_FIELD } from "../../incoming/proof.ts";
 import { messageIdReadings, signedMessageId } from "../../lib/message_id.ts";
 import { signTag, verifyTag } from "../../lib/tag.ts";
 import { chair, day, joe, now } from "../challenges.ts";

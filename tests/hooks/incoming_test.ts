@@ -1,6 +1,6 @@
 /** The whole hook: what is wrong with it in one line, in the number of each caller; and its log. */
 import assert from "node:assert/strict";
-import { type Caller, CALLERS } from "../../hooks/delivery.ts";
+import { type Caller, CALLERS } from "../../incoming/delivery.ts";
 import { FORGED, FORGED_SRS, gregsHome, ORDINARY } from "../programs/letters.ts";
 import { Home, oneLine, ROOT } from "../rig.ts";
 import { byStub, signed } from "../stub.ts";

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { judge } from "../../hooks/judge.ts";
+import { judge } from "../../incoming/judge.ts";
 import { parseAddressList } from "../../lib/address.ts";
 import { textToBinary } from "../../lib/bytes.ts";
 import { bareMessageId } from "../../lib/message_id.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Caller, CALLERS } from "../../hooks/delivery.ts";
+import { type Caller, CALLERS } from "../../incoming/delivery.ts";
 import { DONE, exitStatus, type Outcome } from "../../hooks/exits.ts";
 import { callerIn, parseOptions } from "../../hooks/options.ts";
 import { ROOT } from "../rig.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { type Caller, envelope } from "../../hooks/delivery.ts";
-import { type Context, judge, type Verdict } from "../../hooks/judge.ts";
-import type { Identity } from "../../lib/identity.ts";
+import { type Caller, envelope } from "../../incoming/delivery.ts";
+import { type Context, judge, type Verdict } from "../../incoming/judge.ts";
+import type { Identity } from "../../lib/settings/identity.ts";
 import { field, type Header } from "../../lib/message.ts";
 import { chair, context, day, delivery, greg, identity, now, signedAddress } from "../judging.ts";
 

@@ -1,12 +1,12 @@
 /** The table of verdicts: what becomes of incoming mail, row by row. */
 import assert from "node:assert/strict";
-import { type Context, judge } from "../../hooks/judge.ts";
-import type { Delivery } from "../../hooks/delivery.ts";
+import { type Context, judge } from "../../incoming/judge.ts";
+import type { Delivery } from "../../incoming/delivery.ts";
 import { utf8 } from "../../lib/bytes.ts";
-import { dayOf } from "../../lib/day.ts";
-import { identityName } from "../../lib/identity.ts";
+import { dayOf } from "../../lib/date.ts";
+import { identityName } from "../../lib/settings/identity.ts";
 import { parseHead } from "../../lib/message.ts";
-import { makeProof } from "../../lib/proof.ts";
+import { makeProof } from "../../incoming/proof.ts";
 import { prvsSign } from "../../lib/prvs.ts";
 import { signTag } from "../../lib/tag.ts";
 import { chair, context, day, delivery, greg, identity, now, remembered, signedAddress } from "../judging.ts";

@@ -16,7 +16,7 @@ const USES: Record<string, () => Promise<void>> = {
     assert.equal(base32(utf8("foobar")), "mzxw6ytboi");
   },
   async config() {
-    const { parseConfig } = await import("../../lib/config.ts");
+    const { parseConfig } = await import("../../lib/settings/parse.ts");
     const text = '[[identity]]\naddress = "greg@example.org"\n[transport]\npreset = "exim"\n';
     assert.equal(parseConfig(text, PLACE).transport.preset, "exim");
   },
@@ -27,7 +27,7 @@ const USES: Record<string, () => Promise<void>> = {
     assert.equal(texts[COMPARED_FIELDS.indexOf("Subject")], "x");
   },
   async day() {
-    const { dayOf } = await import("../../lib/day.ts");
+    const { dayOf } = await import("../../lib/date.ts");
     assert.equal(dayOf(new Date(86_400_000)), 1);
   },
   async fail() {
@@ -39,7 +39,7 @@ const USES: Record<string, () => Promise<void>> = {
     assert.ok(glob("greg+*@example.org", "greg+lists@example.org"));
   },
   async groups() {
-    const { isGroupOf } = await import("../../lib/groups.ts");
+    const { isGroupOf } = await import("../../lib/settings/groups.ts");
     assert.ok(isGroupOf(1000, [1000], "greg:x:1000:1000::/:\n", "greg:x:1000:\n"));
   },
   async hmac() {
@@ -47,15 +47,15 @@ const USES: Record<string, () => Promise<void>> = {
     assert.equal((await purposeMac(SECRET, "tag", ["a"])).length, 32);
   },
   async identity() {
-    const { identityOf } = await import("../../lib/identity.ts");
+    const { identityOf } = await import("../../lib/settings/identity.ts");
     assert.equal(identityOf([], "greg@example.org"), undefined);
   },
   async keys() {
-    const { validKeys, parseKeys } = await import("../../lib/keys.ts");
+    const { validKeys, parseKeys } = await import("../../lib/settings/keys.ts");
     assert.equal(validKeys(parseKeys(KEYS, "keys"), NOW).length, 1);
   },
   async lists() {
-    const { parseLists } = await import("../../lib/lists.ts");
+    const { parseLists } = await import("../../lib/settings/lists.ts");
     assert.deepEqual(parseLists("A@b.example # x\n", "/l"), ["a@b.example"]);
   },
   async log() {
@@ -78,15 +78,15 @@ const USES: Record<string, () => Promise<void>> = {
     assert.equal(bareMessageId("=?utf-8?b?PDFAeD4=?="), "1@x");
   },
   async html() {
-    const { htmlToText } = await import("../../lib/html.ts");
+    const { htmlToText } = await import("../../incoming/html.ts");
     assert.equal(htmlToText("<p>a&lt;b&#233;<br>\nc"), "a<b\xc3\xa9\nc");
   },
   async encodings() {
-    const { textsIn } = await import("../../lib/encodings.ts");
+    const { textsIn } = await import("../../incoming/encodings.ts");
     assert.deepEqual([...textsIn("a=3Db\r\n")].map(({ text }) => text), ["a=3Db\n", "a=b\n"]);
   },
   async header_block() {
-    const { Blocks } = await import("../../lib/header_block.ts");
+    const { Blocks } = await import("../../incoming/header_block.ts");
     assert.deepEqual(new Blocks("a\n\nb\nc\n\nd").around(3, 4), { top: 3, bottom: 6, fields: 1 });
   },
   async nearest() {
@@ -95,18 +95,18 @@ const USES: Record<string, () => Promise<void>> = {
     assert.equal(nearest("quite", ["mixed", "sender"]), undefined);
   },
   async original() {
-    const { findOriginals } = await import("../../lib/original.ts");
+    const { findOriginals } = await import("../../incoming/originals.ts");
     const { utf8 } = await import("../../lib/bytes.ts");
     const mail = 'Content-Type: multipart/report; boundary="b"\n\n--b\n\nhello\n--b--\n';
     assert.deepEqual(await Array.fromAsync(findOriginals(utf8(mail), mail.indexOf("\n\n") + 2)), []);
   },
   async ledger() {
-    const { disagreement, makeEntry, parseEntry, printEntry } = await import("../../lib/ledger.ts");
+    const { disagreement, makeEntry, parseEntry, printEntry } = await import("../../lib/entry.ts");
     const { field } = await import("../../lib/message.ts");
     const header = [field("From", "greg@example.org"), field("Subject", "=?utf-8?q?x?=")];
     const { parseAddress } = await import("../../lib/address.ts");
     const address = parseAddress("greg@example.org");
-    const { dayOf } = await import("../../lib/day.ts");
+    const { dayOf } = await import("../../lib/date.ts");
     const identity = { address, srsDomain: "", keys: [{ id: "k1", created: dayOf(NOW), secret: new Uint8Array(16) }] };
     const body = Uint8Array.of(65);
     const message = { identity, recipients: [], header, body, whole: true };
@@ -115,8 +115,8 @@ const USES: Record<string, () => Promise<void>> = {
     assert.equal(await disagreement(entry, { header, body, ended: true, headerOnly: false }, identity, NOW), undefined);
   },
   async proof() {
-    const { hasProof, makeProof, PROOF_FIELD } = await import("../../lib/proof.ts");
-    const { parseKeys } = await import("../../lib/keys.ts");
+    const { hasProof, makeProof, PROOF_FIELD } = await import("../../incoming/proof.ts");
+    const { parseKeys } = await import("../../lib/settings/keys.ts");
     const { field } = await import("../../lib/message.ts");
     const identity = {
       address: { local: "greg", domain: "example.org" },
@@ -137,12 +137,12 @@ const USES: Record<string, () => Promise<void>> = {
     assert.equal(requestIn({ local: "dev-join", domain: "x" }, message)?.list, "dev@x");
   },
   async seal() {
-    const { seal, unseal } = await import("../../lib/seal.ts");
+    const { seal, unseal } = await import("../../io/state/seal.ts");
     assert.deepEqual(await unseal(SECRET, await seal(SECRET, Uint8Array.of(65))), Uint8Array.of(65));
     assert.equal(await unseal("another secret", await seal(SECRET, Uint8Array.of(65))), undefined);
   },
   async settings() {
-    const { convert, SETTINGS } = await import("../../lib/settings.ts");
+    const { convert, SETTINGS } = await import("../../lib/settings/schema.ts");
     assert.equal(convert(SETTINGS.find(({ name }) => name === "tag.sign")!, false), false);
   },
   async srs() {
@@ -151,7 +151,7 @@ const USES: Record<string, () => Promise<void>> = {
     assert.equal(await srsReverse(signed, { secrets: [SECRET], now: NOW }), "greg@example.org");
   },
   async stop() {
-    const { untilStopped } = await import("../../lib/stop.ts");
+    const { untilStopped } = await import("../../io/system/signals.ts");
     const body = async function* () {
       yield await Promise.resolve(Uint8Array.of(1));
     };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type Fail, srsForward, type SrsOptions, srsReverse } from "../../mod.ts";
-import { dayOf } from "../../lib/day.ts";
+import { dayOf } from "../../lib/date.ts";
 import { hmac } from "../../lib/hmac.ts";
 import { utf8 } from "../../lib/bytes.ts";
 import { inTime, srsOpen, STAMP_CYCLE } from "../../lib/srs.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { base32, utf8 } from "../../lib/bytes.ts";
-import { dayOf } from "../../lib/day.ts";
+import { dayOf } from "../../lib/date.ts";
 import { Fail } from "../../lib/fail.ts";
 import { purposeMac } from "../../lib/hmac.ts";
 import { bareMessageId, signedMessageId } from "../../lib/message_id.ts";

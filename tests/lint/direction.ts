@@ -22,10 +22,10 @@ const MAY: Record<string, readonly string[]> = {
 };
 
 /** Loaded late, by `import("…")`: these may have Node's modules, which would double the start of all others. */
-const LATE = ["transport/smtp/md5.ts", "hooks/tail.ts"];
+const LATE = ["io/transport/smtp/md5.ts", "io/system/tail.ts"];
 
 /** The one file of lib that may touch `Deno`. */
-const HOST = "lib/host.ts";
+const HOST = "io/system/host.ts";
 
 /** Names that deno.json gives to npm packages; an alias for a folder of ours would be a way around. */
 const PACKAGES = Object.entries(config.imports).filter(([, to]) => to.startsWith("npm:")).map(([name]) => name);

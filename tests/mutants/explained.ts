@@ -8,7 +8,7 @@ export const MODULES: Readonly<Record<string, readonly string[]>> = {
   "lib/srs.ts": ["tests/lib/srs_test.ts"],
   "lib/prvs.ts": ["tests/lib/prvs_test.ts"],
   "lib/tag.ts": ["tests/lib/tag_test.ts"],
-  "lib/ledger.ts": ["tests/lib/ledger_test.ts"],
+  "lib/entry.ts": ["tests/lib/entry_test.ts"],
   "hooks/exits.ts": ["tests/hooks/options_test.ts"],
   "hooks/dotqmail.ts": ["tests/hooks/dotqmail_test.ts"],
 };

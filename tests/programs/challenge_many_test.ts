@@ -1,6 +1,6 @@
 /** Two hundred hooks at once on one challenge: one of them answers. */
 import assert from "node:assert/strict";
-import { bundle } from "../../contrib/install/bundle.ts";
+import { bundle } from "../../build/install/bundle.ts";
 import { fieldOf } from "../rig.ts";
 import { Member, PLAIN } from "./member.ts";
 

@@ -1,7 +1,7 @@
 /** The completions are up to date and true, and the real shells offer what they say. */
 import assert from "node:assert/strict";
-import { command, commands } from "../../contrib/docs/commands.ts";
-import { completions } from "../../contrib/docs/completions.ts";
+import { command, commands } from "../../build/docs/commands.ts";
+import { completions } from "../../build/docs/completions.ts";
 import { countersign } from "../admin/run.ts";
 import { Home, ROOT } from "../rig.ts";
 import { need } from "./need.ts";
@@ -14,7 +14,7 @@ Deno.test("contrib/completions offers what the programs take now", async () => {
   assert.deepEqual([...Deno.readDirSync(FOLDER)].map(({ name }) => name).sort(), Object.keys(made).sort());
   for (const [name, text] of Object.entries(made)) {
     const is = Deno.readTextFileSync(`${FOLDER}/${name}`);
-    assert.ok(is === text, `${name} is out of date; run: deno run -A contrib/docs/completions.ts`);
+    assert.ok(is === text, `${name} is out of date; run: deno run -A build/docs/completions.ts`);
   }
 });
 

@@ -1,12 +1,12 @@
 /** The manual pages are well formed and up to date, their examples work, and they say what is easily forgotten. */
 import assert from "node:assert/strict";
-import { commands } from "../../contrib/docs/commands.ts";
-import { MADE, page } from "../../contrib/docs/manual.ts";
-import { literal, prose } from "../../contrib/docs/mdoc.ts";
-import { CALLERS } from "../../hooks/delivery.ts";
+import { commands } from "../../build/docs/commands.ts";
+import { MADE, page } from "../../build/docs/manual.ts";
+import { literal, prose } from "../../build/docs/mdoc.ts";
+import { CALLERS } from "../../incoming/delivery.ts";
 import { exitStatus } from "../../hooks/exits.ts";
-import { parseConfig } from "../../lib/config.ts";
-import { SETTINGS } from "../../lib/settings.ts";
+import { parseConfig } from "../../lib/settings/parse.ts";
+import { SETTINGS } from "../../lib/settings/schema.ts";
 import { Home, type Ran, ROOT } from "../rig.ts";
 import { need } from "./need.ts";
 
@@ -31,7 +31,7 @@ test("manual pages pass mandoc -Tlint", async () => {
 
 for (const name of Object.keys(MADE)) {
   Deno.test(`${name} tells what the program tells`, async () => {
-    assert.ok(read(name) === await page(name), `${name} is out of date; run: deno run -A contrib/docs/manual.ts`);
+    assert.ok(read(name) === await page(name), `${name} is out of date; run: deno run -A build/docs/manual.ts`);
   });
 }
 

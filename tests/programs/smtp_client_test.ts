@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { binary, utf8 } from "../../lib/bytes.ts";
 import { Fail } from "../../lib/fail.ts";
-import { cramMd5, login, type Mechanism, plain, xoauth2 } from "../../transport/smtp/auth.ts";
-import { Client, type Server } from "../../transport/smtp/client.ts";
-import type { Envelope } from "../../transport/smtp/envelope.ts";
-import { SmtpRejected } from "../../transport/smtp/failure.ts";
-import { Limits, TIMEOUTS } from "../../transport/smtp/limits.ts";
-import { isPositive, type Reply } from "../../transport/smtp/reply.ts";
+import { cramMd5, login, type Mechanism, plain, xoauth2 } from "../../io/transport/smtp/auth.ts";
+import { Client, type Server } from "../../io/transport/smtp/client.ts";
+import type { Envelope } from "../../io/transport/smtp/envelope.ts";
+import { SmtpRejected } from "../../io/transport/smtp/failure.ts";
+import { Limits, TIMEOUTS } from "../../io/transport/smtp/limits.ts";
+import { isPositive, type Reply } from "../../io/transport/smtp/reply.ts";
 import { Authority } from "../certificates.ts";
 import { Sink } from "../smtp_sink.ts";
 import { Dovecot, needDovecot, PASSWORD, USER } from "./dovecot.ts";

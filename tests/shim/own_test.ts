@@ -4,15 +4,15 @@
  */
 import assert from "node:assert/strict";
 import { formatAddress, parseAddress } from "../../lib/address.ts";
-import { parseConfig } from "../../lib/config.ts";
-import { identityName } from "../../lib/identity.ts";
-import { parseKeys } from "../../lib/keys.ts";
+import { parseConfig } from "../../lib/settings/parse.ts";
+import { identityName } from "../../lib/settings/identity.ts";
+import { parseKeys } from "../../lib/settings/keys.ts";
 import { parseHead, values } from "../../lib/message.ts";
 import { bareMessageId } from "../../lib/message_id.ts";
 import { prvsSign } from "../../lib/prvs.ts";
 import { srsForward } from "../../lib/srs.ts";
 import { parseFlags } from "../../shim/flags.ts";
-import { plan } from "../../shim/plan.ts";
+import { plan } from "../../outgoing/plan.ts";
 
 const ME = { address: "me@example.org", srs_domain: "srs.example.org" };
 const OTHER = { address: "other@example.net", srs_domain: "srs.example.net" };

@@ -1,12 +1,12 @@
 /** After a year of mail under kills, nothing is left but what is still good for something. */
 import assert from "node:assert/strict";
-import { dayOf } from "../../lib/day.ts";
-import { type Entry, entryName, LEDGER_DAYS } from "../../lib/ledger.ts";
+import { dayOf } from "../../lib/date.ts";
+import { type Entry, entryName, LEDGER_DAYS } from "../../lib/entry.ts";
 import { tidy as tidyHook } from "../../hooks/tidy.ts";
 import { tidy as tidyShim } from "../../shim/tidy.ts";
-import { daily } from "../../state/daily.ts";
-import { fileLedger } from "../../state/ledger.ts";
-import { rememberSent, SENT_DAYS } from "../../state/sent.ts";
+import { daily } from "../../io/state/daily.ts";
+import { fileLedger } from "../../io/state/ledger.ts";
+import { rememberSent, SENT_DAYS } from "../../io/state/sent.ts";
 import { day, joe, settings, someEntry } from "../challenges.ts";
 import { filesBelow } from "../rig.ts";
 

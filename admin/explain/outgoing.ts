@@ -1,0 +1,83 @@
+/** What the shim would do with a message, for `countersign explain --out`. Changes nothing. */
+import { formatAddress } from "../../lib/address.ts";
+import { printServer, serverOf, type Settings } from "../../lib/settings/parse.ts";
+import type { Identity } from "../../lib/settings/identity.ts";
+import { identityName } from "../../lib/settings/identity.ts";
+import type { Head } from "../../lib/message.ts";
+import type { RequestMessage } from "../../lib/requests.ts";
+import type { Scheme } from "../../lib/settings/schema.ts";
+import { argumentsFor } from "../../lib/settings/presets.ts";
+import { parseFlags } from "../../shim/flags.ts";
+import { plan } from "../../outgoing/plan.ts";
+import { isRemembered, schemeFor } from "../../outgoing/rules.ts";
+
+/** One recipient of a message. */
+export interface PlannedRecipient {
+  readonly address: string;
+  /** What the rules say for it alone. */
+  readonly wanted: Scheme;
+  /** Is the message entered in the ledger, because a challenge about it would be answered? */
+  readonly remembered: boolean;
+}
+
+/** What would leave. */
+export interface Inspection {
+  readonly scheme: Scheme | "given";
+  readonly identity: string | undefined;
+  /** Null for the null sender, undefined where the program behind finds its own. */
+  readonly sender: string | null | undefined;
+  readonly recipients: readonly PlannedRecipient[];
+  /** Header fields that are put in, and the names of those that are taken off. */
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  readonly notes: readonly string[];
+  /** The program that takes it, with its arguments; or the server; or the maildir. */
+  readonly handedTo: readonly string[];
+}
+
+/** Names by which a command line may begin. */
+const PROGRAMS = ["shim", "sendmail", "qmail-inject"];
+
+/** Does it need a message? `-bs`, `-bp` and `-q` are the real program's. @throws {Fail} `usage` as the shim would */
+export function readCommand(argv: readonly string[]): { real: string } | { call: Parameters<typeof plan>[0] } {
+  const [first = "", ...rest] = argv;
+  const name = first.slice(first.lastIndexOf("/") + 1);
+  const named = PROGRAMS.includes(name);
+  const invocation = parseFlags(named ? name : "shim", named ? rest : argv);
+  if (invocation.mode === "send") return { call: invocation.call };
+  return { real: invocation.mode === "real" ? invocation.what : `--${invocation.mode}` };
+}
+
+/** Plans a message. @throws {Fail} as the shim would */
+export async function inspect(
+  call: Parameters<typeof plan>[0],
+  message: RequestMessage & Pick<Head, "headStart">,
+  settings: Settings,
+  identities: readonly Identity[],
+  now: Date,
+): Promise<Inspection> {
+  const given = message.header;
+  const planned = await plan(call, given, { settings, identities, now, mailboxLine: message.headStart > 0 });
+  const { handover, header, scheme, identity, sent } = planned;
+  const { transport } = settings;
+  const before = new Set(given.map((one) => one.raw));
+  const after = new Set(header.map((one) => one.raw));
+  return {
+    scheme,
+    identity: identity && identityName(identity),
+    sender: handover.sender && formatAddress(handover.sender),
+    recipients: handover.recipients.map((one) => ({
+      address: formatAddress(one),
+      wanted: schemeFor(one, settings),
+      remembered: sent?.signed === true && isRemembered(one, settings, { ...message, header }),
+    })),
+    added: header.map((one) => one.raw).filter((raw) => !before.has(raw)),
+    removed: given.filter((one) => !after.has(one.raw)).map((one) => one.name),
+    notes: [...planned.notes, planned.error, planned.warning].filter((one) => one !== undefined),
+    handedTo: transport.via === "maildir"
+      ? [transport.maildir]
+      : transport.via === "smtp"
+      ? [printServer(serverOf(transport))]
+      : argumentsFor(transport.preset, transport.command, handover),
+  };
+}

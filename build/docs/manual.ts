@@ -1,0 +1,96 @@
+/**
+ * Writes the parts of contrib/man/ that are told elsewhere:
+ *
+ *     deno run -A build/docs/manual.ts
+ *
+ * The settings of countersign.conf.5 come from lib/settings/schema.ts, the commands of countersign.1 from their own help;
+ * tests/programs/man_test.ts compares them.
+ */
+import { describe, type Setting, SETTINGS } from "../../lib/settings/schema.ts";
+import { type Command, commands, type Entry } from "./commands.ts";
+import { literal, prose } from "./mdoc.ts";
+
+/** Where the part begins and ends. */
+const [BEGIN, END] = [
+  '.\\" What follows is made by build/docs/manual.ts',
+  '.\\" This was made by build/docs/manual.ts',
+];
+
+/** These have pages of their own. */
+const PAGES: Record<string, string> = { shim: "shim 1", incoming: "incoming 8" };
+
+/** The tables that may stand there several times. */
+const REPEATED = ["identity", "rule"];
+
+/** The pages with such a part, and what makes it. */
+export const MADE: Record<string, () => Promise<string[]> | string[]> = {
+  "countersign.1": async () => (await commands()).flatMap(section),
+  "countersign.conf.5": settings,
+};
+
+/** The text of a page with its part as it is now. */
+export async function page(name: string): Promise<string> {
+  const text = Deno.readTextFileSync(new URL(`../man/${name}`, import.meta.url));
+  const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)];
+  if (begin < 0 || end < begin) throw new Error(`No place for the commands or settings in ${name}`);
+  return [text.slice(0, begin) + BEGIN, ...await MADE[name]!(), text.slice(end)].join("\n");
+}
+
+function section({ name, usage, parts, examples, summary }: Command): string[] {
+  const lines = [`.Ss ${name}`];
+  if (name in PAGES) return [...lines, ...prose(sentence(summary)), "See", `.Xr ${PAGES[name]} .`];
+  lines.push(...usage.map((line) => `.D1 ${literal(line)}`));
+  if (parts.length === 0) return [...lines, ".Pp", ...prose(sentence(summary))];
+  for (const part of parts) lines.push(...typeof part === "string" ? paragraph(part) : list(part));
+  if (examples.length > 0) lines.push(".Pp", ...examples.map((example) => `.Dl ${literal(example)}`));
+  return lines;
+}
+
+function paragraph(text: string): string[] {
+  if (!text.includes("\n")) return [".Pp", ...prose(text)];
+  return [".Bd -unfilled", ...text.split("\n").map(literal), ".Ed"];
+}
+
+const sentence = (text: string) => `${text[0]!.toUpperCase()}${text.slice(1)}.`;
+
+function list(entries: readonly Entry[]): string[] {
+  const items = entries.flatMap(({ term, text }) => [`.It ${item(term)}`, ...prose(text)]);
+  return [".Bl -tag -width Ds", ...items, ".El"];
+}
+
+/** `--sender ADDRESS, --recipient ADDRESS` with its macros. */
+function item(term: string): string {
+  return term.replaceAll("'", "").split(/,? +/).map((word, at) => {
+    if (word.startsWith("-")) return `${at > 0 ? ", " : ""}Fl ${word.slice(1)}`;
+    if (/^[A-Z]+$/.test(word)) return `Ar ${word.toLowerCase()}`;
+    return `Cm ${word.replaceAll("|", " | ")}`;
+  }).join(" ");
+}
+
+function settings(): string[] {
+  const lines: string[] = [];
+  let former: string | undefined;
+  for (const setting of SETTINGS) {
+    const [name, table = ""] = setting.name.split(".").reverse();
+    if (table !== former) {
+      if (former !== undefined) lines.push(".El");
+      const title = REPEATED.includes(table) ? `[[${table}]]` : `[${table}]`;
+      lines.push(`.Ss ${table === "" ? "Before all tables" : title}`, ".Bl -tag -width Ds");
+    }
+    former = table;
+    lines.push(`.It Ic ${name}`, ...prose(setting.help), ".br", ...prose(valueOf(setting)));
+  }
+  return [...lines, ".El"];
+}
+
+function valueOf({ type, fallback }: Setting): string {
+  const value = sentence(describe(type)).slice(0, -1);
+  if (fallback === undefined) return `${value}; must be given.`;
+  return `${value}; default: ${fallback === "" ? "none" : `\`${JSON.stringify(fallback)}\``}.`;
+}
+
+if (import.meta.main) {
+  for (const name of Object.keys(MADE)) {
+    Deno.writeTextFileSync(new URL(`../man/${name}`, import.meta.url), await page(name));
+  }
+}

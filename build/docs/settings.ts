@@ -1,0 +1,46 @@
+/**
+ * Writes the table of settings into README.md, between its markers:
+ *
+ *     deno run -A build/docs/settings.ts
+ *
+ * The table comes from lib/settings/schema.ts; tests/docs_test.ts compares the two.
+ */
+import { describe, type Setting, SETTINGS } from "../../lib/settings/schema.ts";
+
+/** Where the table begins and ends. */
+export const [BEGIN, END] = ["<!-- settings -->", "<!-- /settings -->"] as const;
+
+/** The table as Markdown. deno fmt would pad every row to the longest sentence, so it is told not to. */
+export function settingsTable(): string {
+  return [
+    "<!-- deno-fmt-ignore-start -->",
+    "| Setting | Value | Default | Meaning |",
+    "| - | - | - | - |",
+    ...SETTINGS.map(row),
+    "<!-- deno-fmt-ignore-end -->",
+  ].join("\n");
+}
+
+function row({ name, type, fallback, help }: Setting): string {
+  const value = Array.isArray(type) ? type.map((word) => `\`"${word}"\``).join(", ") : describe(type);
+  const cells = [`\`${name}\``, value, defaultOf(fallback), help];
+  return `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+}
+
+/** The default as it would stand in the file. */
+function defaultOf(fallback: unknown): string {
+  if (fallback === undefined) return "must be given";
+  return fallback === "" ? "none" : `\`${JSON.stringify(fallback)}\``;
+}
+
+/** The text with the table of now between its markers. */
+export function withTable(text: string): string {
+  const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)];
+  if (begin < 0 || end < begin) throw new Error(`No ${BEGIN} … ${END} in the text`);
+  return `${text.slice(0, begin)}${BEGIN}\n\n${settingsTable()}\n\n${text.slice(end)}`;
+}
+
+if (import.meta.main) {
+  const readme = new URL("../../README.md", import.meta.url);
+  Deno.writeTextFileSync(readme, withTable(Deno.readTextFileSync(readme)));
+}

@@ -1,0 +1,64 @@
+/**
+ * Writes admin/snippets.ts, so that the lines of contrib/ go with the program:
+ *
+ *     deno run -A build/docs/snippets.ts
+ *
+ * contrib/ is the one place where they are kept; tests/admin/snippets_test.ts compares the two.
+ */
+
+/** Files of contrib/ that `countersign init` shows, and which lines of them: all, the first paragraph, or one line. */
+const FILES: Record<string, "all" | "first" | RegExp> = {
+  "aerc/accounts.conf": /^outgoing/,
+  "alpine/pinerc": "all",
+  "exim/exim.conf": "all",
+  "git/gitconfig": "all",
+  "maildrop/mailfilter": "all",
+  "mutt/muttrc": "first", // the send-hooks are an example with addresses of somebody else
+  "neomutt/neomuttrc": "first",
+  "nmh/mh_profile": "all",
+  "postfix/local/forward": "all",
+  "postfix/pipe/main.cf": "all",
+  "postfix/pipe/master.cf": "all",
+  "procmail/procmailrc": "all",
+  "qmail/greg/.qmail": "all",
+  "qmail/greg/.qmail-srs-default": "all",
+  "qmail/virtualdomains": "all",
+  "s-nail/mailrc": "all",
+};
+
+const CONTRIB = new URL("../", import.meta.url);
+
+/** The text of admin/snippets.ts as contrib/ is now. */
+export async function snippetsModule(): Promise<string> {
+  const entries = Object.entries(FILES).map(([name, part]) => {
+    const lines = linesOf(Deno.readTextFileSync(new URL(name, CONTRIB)), part);
+    return `${JSON.stringify(name)}: [\n${lines.map((line) => `${JSON.stringify(line)},\n`).join("")}],\n`;
+  });
+  return await formatted(`/** Lines of contrib/. Made from it by build/docs/snippets.ts: change them there. */
+export const SNIPPETS = {
+${entries.join("")}} as const;
+`);
+}
+
+function linesOf(text: string, part: "all" | "first" | RegExp): string[] {
+  const lines = text.trimEnd().split("\n");
+  if (part === "all") return lines;
+  const end = lines.indexOf("");
+  return part === "first" ? lines.slice(0, end < 0 ? lines.length : end) : lines.filter((line) => part.test(line));
+}
+
+/** As deno fmt wants it. */
+async function formatted(text: string): Promise<string> {
+  const args = ["fmt", "--ext=ts", "--line-width=120", "-"];
+  const child = new Deno.Command(Deno.execPath(), { args, stdin: "piped", stdout: "piped" }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(text));
+  await writer.close();
+  const { success, stdout } = await child.output();
+  if (!success) throw new Error("deno fmt failed");
+  return new TextDecoder().decode(stdout);
+}
+
+if (import.meta.main) {
+  Deno.writeTextFileSync(new URL("../../admin/snippets.ts", import.meta.url), await snippetsModule());
+}

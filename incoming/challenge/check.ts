@@ -1,0 +1,189 @@
+/**
+ * Is it a challenge about a message of ours that may be answered? An answer is
+ * a contract, so all must agree: the form and the address that is answered, the
+ * tag, the entry of the ledger, and what is quoted of the message, to its end.
+ * Anything else is delivered.
+ */
+import { type Address, canonical, parseAddress, parseAddressList, sameAddress } from "../../lib/address.ts";
+import { binary } from "../../lib/bytes.ts";
+import { dayOf } from "../../lib/date.ts";
+import { isRejection } from "../../lib/fail.ts";
+import { type Identity, identityName, identityOf } from "../../lib/settings/identity.ts";
+import { validKeys } from "../../lib/settings/keys.ts";
+import { disagreement, type Found, hasToken, TOKEN_FIELD } from "../../lib/entry.ts";
+import { type Header, named, value, values } from "../../lib/message.ts";
+import { bareMessageId, messageIdBody } from "../../lib/message_id.ts";
+import { TAG_FIELD, verifyTag } from "../../lib/tag.ts";
+import type { Delivery } from "../delivery.ts";
+import { type Form, recognise } from "./forms.ts";
+import type { Answer, Context, Verdict } from "../judge.ts";
+import { quotedMessages } from "./quoted.ts";
+
+/** The entry that a challenge is about, and who answers. */
+interface About {
+  readonly identity: Identity;
+  /** The address with which the message was sent, or that asked: the one that the list knows. */
+  readonly author: Address;
+  readonly entry: Found;
+  /** The token of pymsgauth with which it left. */
+  readonly token?: string;
+  /** Could it as well be about another recipient of the message? Then an answer could confirm what was not asked. */
+  readonly unclear?: boolean;
+}
+
+/** Octets of the body in which a challenge tells what it is about. */
+const FORM_BODY_BYTES = 4096;
+
+/** Decides to answer what is about a message of ours, and delivers with a mark what only the user can decide. */
+export async function checkChallenge(delivery: Delivery, context: Context): Promise<Verdict | string> {
+  if (!context.settings.challenge.answer || context.ledger === undefined) return "challenges are not answered";
+  const { prefix, bodyStart } = delivery;
+  const form = recognise(delivery.header, binary(prefix.subarray(bodyStart, bodyStart + FORM_BODY_BYTES)));
+  if (form === undefined) return "no challenge";
+  const found = form.request ? await aboutRequest(form, context) : await aboutMessage(form, delivery, context);
+  if (typeof found === "string") return `a challenge of ${form.program}, but ${found}`;
+  const { identity, author, entry, token } = found;
+  const verdict = { check: "challenge", result: "challenge", identity, mark: true } as const;
+  const reason = `a challenge of ${form.program} about a message of ${identityName(identity)}`;
+  const doubt = doubtAbout(found);
+  if (doubt !== undefined) return { ...verdict, action: "deliver", reason: `${reason}; ${doubt}: look yourself` };
+  const spends = { entry: entry.name, ...(token !== undefined && { token }) };
+  const answer: Answer = { form, author, spends, inReplyTo: messageIdToName(delivery.header) };
+  return { ...verdict, action: "answer", reason, answer };
+}
+
+/** Why the user has to decide. */
+function doubtAbout({ entry: { state }, unclear = false }: About): string | undefined {
+  if (unclear) return "it does not say which recipient it is about";
+  if (state === "spent") return "it was answered before";
+  return state === "claimed" ? "an answer was begun and perhaps sent" : undefined;
+}
+
+/** Finds the one open request that a challenge which shows nothing of the message can be about. */
+async function aboutRequest(form: Form, context: Context): Promise<About | string> {
+  if (!context.settings.challenge.requests) return "it shows nothing of our message";
+  const entries: About[] = [];
+  for (const list of new Set(form.lists.map((one) => one.toLowerCase()))) {
+    for (const found of await context.ledger!.find({ list })) {
+      const { entry } = found;
+      const identity = identityOf(context.identities, entry.from);
+      const asked = entry.request?.command === form.request!.command && entry.request.list === form.request!.list;
+      if (!asked || identity === undefined || entry.expires < dayOf(context.now)) continue;
+      if (isSubscriber(form.subscriber!, found, identity)) {
+        entries.push({ identity, author: addressOf(identity, parseAddress(form.subscriber!)), entry: found });
+      }
+    }
+  }
+  const issued = entries.filter(({ entry }) => entry.state === "issued");
+  if (issued.length > 1) return "more than one request of ours is open";
+  return issued[0] ?? entries[0] ?? "no request of ours is remembered that asks for it";
+}
+
+/** Is this the address that the message asked to subscribe or unsubscribe: the one it named, or the sender's? */
+function isSubscriber(address: string, { entry }: Found, identity: Identity): boolean {
+  const wanted = entry.request?.subscriber;
+  return identityOf([identity], address) !== undefined && (wanted === undefined || wanted === address.toLowerCase());
+}
+
+async function aboutMessage(form: Form, delivery: Delivery, context: Context): Promise<About | string> {
+  if (!delivery.whole) return "it is longer than what is looked at";
+  const [quoted, ...more] = quotedMessages(delivery, form.separator);
+  if (quoted === undefined || more.length > 0) {
+    return `it returns ${more.length === 0 ? "no message" : "several messages"}`;
+  }
+  const ours = await ourMessage(quoted.header, form, context);
+  if (typeof ours === "string") return ours;
+  const { identity, author, messageId, token, tagged } = ours;
+  const repliedTo = form.program === "TMDA" ? value(delivery.header, "In-Reply-To") : undefined;
+  if (repliedTo !== undefined && bareMessageId(repliedTo) !== messageId) return "it answers another message";
+
+  const [entry, ...others] = (await context.ledger!.find({ messageId })).filter(({ entry }) => {
+    return isAmong(form.lists, entry.list) && entry.from === identityName(identity) &&
+      entry.expires >= dayOf(context.now);
+  });
+  if (entry === undefined) return "no message to that list is remembered";
+  if (form.subscriber !== undefined && !isSubscriber(form.subscriber, entry, identity)) {
+    return "it subscribes somebody else";
+  }
+  const isOwnToken = token !== undefined && await hasToken(entry.entry, token);
+  if (!tagged && !isOwnToken) return "the token is that of another message";
+  // A form that is known to show headers alone, or TMDA, which its owner may have set so.
+  const headerOnly = form.headerOnly || (quoted.headerOnly && form.program === "TMDA");
+  const why = await disagreement(entry.entry, { ...quoted, headerOnly }, identity, context.now);
+  if (why !== undefined) return why;
+  const isNamed = form.lists.some((list) => list.toLowerCase() === entry.entry.list);
+  const unclear = others.length > 0 || !(isNamed || entry.entry.alone);
+  return { identity, author: addressOf(identity, author), entry, unclear, ...(isOwnToken && { token }) };
+}
+
+/** A returned message that left here. */
+interface OurMessage {
+  readonly identity: Identity;
+  readonly author: Address;
+  readonly messageId: string;
+  /** Its one token of pymsgauth. */
+  readonly token: string | undefined;
+  /** Has it our tag? Without one only a token that belongs to this very message will do. */
+  readonly tagged: boolean;
+}
+
+/** Checks that the returned message left here: by its tag, or by a token of pymsgauth. @returns why it did not */
+async function ourMessage(header: Header, { program }: Form, context: Context): Promise<OurMessage | string> {
+  const [id, ...moreIds] = header.filter((one) => named(one, "Message-ID")).map(messageIdBody);
+  if (id === undefined || moreIds.length > 0) return "the returned header has not one Message-ID";
+  const author = authorOf(header);
+  const identity = author && identityOf(context.identities, author);
+  if (identity === undefined) return "the returned From is not an identity";
+  const [tag, ...moreTags] = values(header, TAG_FIELD);
+  const [token, ...moreTokens] = values(header, TOKEN_FIELD);
+  if (moreTags.length > 0 || moreTokens.length > 0) return "the returned header has several tags or tokens";
+  const tagged = tag !== undefined;
+  if (tagged && !await isOurTag(tag, id, identity, context)) return "the returned tag is not ours";
+  if (!tagged && (program !== "qsecretary" || token === undefined || !context.token?.(token))) {
+    return "the returned header has no tag of ours";
+  }
+  return { identity, author: author!, messageId: bareMessageId(id), token, tagged };
+}
+
+async function isOurTag(tag: string, messageId: string, identity: Identity, { now }: Context): Promise<boolean> {
+  const secrets = Object.fromEntries(validKeys(identity.keys, now).map((key) => [key.id, key.secret]));
+  try {
+    await verifyTag(tag, identityName(identity), messageId, { secrets, now });
+    return true;
+  } catch (error) {
+    if (!isRejection(error)) throw error;
+    return false;
+  }
+}
+
+/** The address of an identity as the settings write it; one that belongs to it by a pattern, in lower case. */
+function addressOf(identity: Identity, address: Address): Address {
+  return sameAddress(identity.address, address) ? identity.address : parseAddress(canonical(address));
+}
+
+/** The one author; of several, the sender (RFC 5322 section 3.6.2). */
+function authorOf(header: Header): Address | undefined {
+  try {
+    const [authors, senders] = ["From", "Sender"].map((name) => {
+      return values(header, name).flatMap((body) => parseAddressList(body));
+    });
+    const all = authors!.length > 1 ? senders! : authors!;
+    return all.length === 1 ? all[0]!.address ?? undefined : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isAmong(patterns: readonly string[], list: string): boolean {
+  return patterns.some((pattern) => {
+    const wanted = pattern.toLowerCase();
+    return wanted.startsWith("*@") ? list.endsWith(wanted.slice(1)) : list === wanted;
+  });
+}
+
+/** The challenge's own Message-ID, for In-Reply-To, if it is one and nothing else: it is a stranger's text. */
+function messageIdToName(header: Header): string | undefined {
+  const [id, ...more] = values(header, "Message-ID");
+  const right = id !== undefined && /^<[\w.!#$%&'*+/=?^`{|}~-]{1,200}@[A-Za-z0-9.-]{1,200}>$/.test(id);
+  return right && more.length === 0 ? id : undefined;
+}

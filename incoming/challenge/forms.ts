@@ -1,0 +1,264 @@
+/**
+ * The challenges that can be recognised by the outermost header alone (nested messages lie: Mailman 2 encloses one
+ * whose answer would discard the post). Each form is that of the program's source, to the letter, and so is the
+ * address that is answered: the list's own name, the program's word and a cookie. No other mailbox is written to.
+ */
+import { type Address, parseAddressList } from "../../lib/address.ts";
+import { type Header, value, values } from "../../lib/message.ts";
+import type { Request } from "../../lib/requests.ts";
+
+/** A challenge, as its header presents it. */
+export interface Form {
+  /** The program behind it. */
+  readonly program: string;
+  /** Where the answer goes; that alone confirms. */
+  readonly answerTo: string;
+  /** The addresses to which our message may have gone; `*@HOST` where the challenge does not name its list. */
+  readonly lists: readonly string[];
+  /** The address that an answer subscribes or unsubscribes. */
+  readonly subscriber?: string;
+  /** The Subject of the answer: ours, or the command with the cookie that the program needs there. */
+  readonly subject: string;
+  /** The body of the answer. */
+  readonly body: string;
+  /** May the answer say `Auto-Submitted: auto-replied`? Some programs drop such mail. */
+  readonly autoSubmitted: boolean;
+  /** The line behind which the returned message begins where it is not a MIME part. */
+  readonly separator?: string;
+  /** It shows headers alone: no line of the body has to agree. */
+  readonly headerOnly: boolean;
+  /** What it says was requested. Such a challenge shows nothing of the message; `challenge.requests` allows the answer. */
+  readonly request?: Pick<Request, "command" | "list">;
+}
+
+/** What a form is read from: fields that must be there once, and the text of the body. */
+interface Outer {
+  readonly fromName: string;
+  readonly from: Address;
+  readonly subject: string;
+  readonly replyTo: Address | undefined;
+  /** The one mailbox in To. */
+  readonly to: string | undefined;
+  readonly header: Header;
+  readonly body: string;
+}
+
+type Recognise = (outer: Outer) => Partial<Form> & Pick<Form, "answerTo" | "lists"> | undefined;
+
+/** The kinds of challenges; the first that fits counts. */
+const FORMS: readonly [string, Recognise][] = [
+  ["qsecretary", qsecretary],
+  ["qconfirm", qconfirm],
+  ["ezmlm", ezmlmRequest],
+  ["ezmlm", ezmlmPost],
+  ["TMDA", tmda],
+  ["Sympa", sympaConfirm],
+  ["Sympa", sympaAuth],
+  ["Mailman 3", mailman3],
+  ["Mailman 2", mailman2],
+  ["Majordomo 2", majordomo2],
+];
+
+const TOP_OF_MESSAGE = "--- Below this line is the top of your message.";
+
+/** The Subject of an answer where the program does not read it; no program has a command of this name. */
+const OWN_SUBJECT = "Confirmation";
+
+/**
+ * Recognises a challenge by its outermost header.
+ *
+ * @param body the beginning of its body: Majordomo 2 names the list only there
+ * @returns undefined for everything else
+ */
+export function recognise(header: Header, body = ""): Form | undefined {
+  const [from, ...moreFrom] = mailboxes(header, "From");
+  const replyTos = mailboxes(header, "Reply-To");
+  const [to, ...moreTo] = mailboxes(header, "To");
+  const subjects = values(header, "Subject");
+  if (!from?.address || moreFrom.length > 0 || replyTos.length > 1 || subjects.length > 1) return undefined;
+  const outer: Outer = {
+    fromName: from.name,
+    from: from.address,
+    subject: subjects[0] ?? "",
+    replyTo: replyTos[0]?.address ?? undefined,
+    to: to?.address && moreTo.length === 0 ? text(to.address).toLowerCase() : undefined,
+    header,
+    body,
+  };
+  for (const [program, ask] of FORMS) {
+    const found = ask(outer);
+    if (found === undefined) continue;
+    return { program, subject: OWN_SUBJECT, body: "", autoSubmitted: false, headerOnly: false, ...found };
+  }
+  return undefined;
+}
+
+function mailboxes(header: Header, name: string) {
+  try {
+    return values(header, name).flatMap((text) => parseAddressList(text));
+  } catch {
+    return [];
+  }
+}
+
+const text = ({ local, domain }: Address): string => `${local}@${domain}`;
+
+/** Would a person's reply go to From, as the programs have it that put their cookie there? */
+const repliesToFrom = ({ from, replyTo }: Outer): boolean => replyTo === undefined || text(replyTo) === text(from);
+
+/**
+ * A reply to From confirms (jdebp FGA), and pymsgauth compares the name exactly like this. No source shows the local
+ * part, so it is pinned to the form of ezmlm and qconfirm: LIST-confirm- and a cookie, which a time and a process id may
+ * precede.
+ */
+function qsecretary(outer: Outer) {
+  const { fromName, from } = outer;
+  const list = /^(.+)-confirm-(?:\d{1,20}\.){0,2}[0-9a-z]{20,64}$/.exec(from.local)?.[1];
+  if (fromName !== "The qsecretary program" || list === undefined || !repliesToFrom(outer)) return undefined;
+  return { answerTo: text(from), lists: [`${list}@${from.domain}`], separator: TOP_OF_MESSAGE, autoSubmitted: true };
+}
+
+function qconfirm(outer: Outer) {
+  const { fromName, from } = outer;
+  const local = /^(.+)-qconfirm-\d{1,20}\.\d{1,20}\.\d{1,20}$/.exec(from.local)?.[1];
+  if (fromName !== "The qconfirm program" || local === undefined || !repliesToFrom(outer)) return undefined;
+  return { answerTo: text(from), lists: [`${local}@${from.domain}`], separator: TOP_OF_MESSAGE, autoSubmitted: true };
+}
+
+/** Reply-To of a subscription: list-sc.TIME.COOKIE-user=host. */
+const COOKIE = /^(.+)-(sc|uc)\.\d{1,20}\.[a-p]{20}-([^=]+)=([^=]+)$/;
+
+/** ezmlm 0.53 and ezmlm-idx: confirm subscribe, confirm unsubscribe. */
+function ezmlmRequest({ from, subject, replyTo, to, header }: Outer) {
+  const [, list, kind, user, host] = COOKIE.exec(replyTo?.local ?? "") ?? [];
+  if (replyTo === undefined || list === undefined || !isEzmlm(header, list, replyTo.domain)) return undefined;
+  const whole = `${list}@${replyTo.domain}`;
+  const verb = kind === "sc" ? "subscribe to" : "unsubscribe from";
+  const right = text(from) === `${list}-help@${replyTo.domain}` &&
+    values(header, "Delivered-To").includes(`responder for ${whole}`) &&
+    (subject === `confirm ${verb} ${whole}` || subject === "ezmlm response") && to === `${user}@${host}`.toLowerCase();
+  if (!right) return undefined;
+  const command = kind === "sc" ? "subscribe" : "unsubscribe";
+  return {
+    answerTo: text(replyTo),
+    subscriber: `${user}@${host}`,
+    lists: [`${list}-${command}@${replyTo.domain}`, `${list}-${command}-${user}=${host}@${replyTo.domain}`],
+    separator: subject === "ezmlm response"
+      ? "--- Below this line is a copy of the request I received."
+      : "--- Enclosed is a copy of the request I received.",
+    headerOnly: true,
+  };
+}
+
+/** ezmlm-idx: confirm a post. Its Return-Path would discard it. */
+function ezmlmPost({ from, subject, replyTo, header }: Outer) {
+  const list = /^(.+)-confirm-\d{1,20}\.\d{1,20}\.[a-p]{20}$/.exec(replyTo?.local ?? "")?.[1];
+  if (replyTo === undefined || list === undefined || !isEzmlm(header, list, replyTo.domain)) return undefined;
+  const whole = `${list}@${replyTo.domain}`;
+  if (text(from) !== `${list}-owner@${replyTo.domain}` || subject !== `Confirm post to ${whole}`) return undefined;
+  return { answerTo: text(replyTo), lists: [whole], separator: "--- Enclosed, please find the posted message." };
+}
+
+function isEzmlm(header: Header, list: string, host: string): boolean {
+  const all = values(header, "Mailing-List");
+  return all.length === 1 && all[0] === `contact ${list}-help@${host}; run by ezmlm`;
+}
+
+/** TMDA: the cookie is in Reply-To; it shows the message, its header, or neither, as its owner set it. */
+function tmda({ replyTo, header }: Outer) {
+  const local = /^(.+)-confirm-\d{1,20}\.\d{1,20}\.[0-9a-f]{6}$/.exec(replyTo?.local ?? "")?.[1];
+  const is = (name: string, pattern: RegExp) => pattern.test(value(header, name) ?? "");
+  const right = is("X-Delivery-Agent", /^TMDA\//) && is("Auto-Submitted", /^auto-replied$/i) &&
+    is("Precedence", /^bulk$/i) && is("In-Reply-To", /^<[^<>]+>$/);
+  if (replyTo === undefined || local === undefined || !right) return undefined;
+  return { answerTo: text(replyTo), lists: [`${local}@${replyTo.domain}`] };
+}
+
+function isSympa(outer: Outer): boolean {
+  return outer.from.local.toLowerCase() === "sympa" && repliesToFrom(outer) &&
+    /^auto-replied$/i.test(value(outer.header, "Auto-Submitted") ?? "");
+}
+
+function sympaConfirm(outer: Outer) {
+  if (!isSympa(outer) || !/^CONFIRM [0-9a-f]{8,64}$/.test(outer.subject)) return undefined;
+  return { answerTo: text(outer.from), lists: [`*@${outer.from.domain}`], subject: outer.subject };
+}
+
+/** Sympa looks for the key, and compares list and command; the name behind them it does not need again. */
+function sympaAuth(outer: Outer) {
+  const [, key, verb, list] =
+    /^AUTH ([0-9a-f]{8,64}) (subscribe|signoff|unsubscribe) ([a-z0-9][\w.+-]{0,99})(?: .*)?$/.exec(outer.subject) ?? [];
+  const { domain } = outer.from;
+  if (!isSympa(outer) || list === undefined || outer.to === undefined) return undefined;
+  const join = verb === "subscribe";
+  return {
+    answerTo: text(outer.from),
+    lists: [text(outer.from), ...requestAddresses(list, domain, join)],
+    subscriber: outer.to,
+    subject: `AUTH ${key} ${verb} ${list}`,
+    request: request(list, domain, join),
+  };
+}
+
+/** Mailman 3 does not look at Auto-Submitted; it drops Precedence. */
+function mailman3(outer: Outer) {
+  const { from, subject, header, to } = outer;
+  const list = /^(.+)-confirm\+[0-9a-f]{40}$/.exec(from.local)?.[1];
+  const verb = /^Your confirmation is needed to (join|leave) the (\S+) mailing list\.$/.exec(subject);
+  const right = /^auto-generated$/i.test(value(header, "Auto-Submitted") ?? "") && repliesToFrom(outer);
+  if (list === undefined || verb === null || to === undefined || !right) return undefined;
+  if (verb[2] !== `${list}@${from.domain}`) return undefined;
+  return { ...mailman(outer, list, verb[1] === "join", to), autoSubmitted: true };
+}
+
+/** With VERP_CONFIRMATIONS; without it the Subject is `confirm COOKIE` and does not tell joining from leaving. */
+function mailman2(outer: Outer) {
+  const { from, subject, header, to } = outer;
+  const list = /^(.+)-confirm\+[0-9a-f]{40}$/.exec(from.local)?.[1];
+  const verb = /^Your confirmation is required to (join|leave) the (\S+) mailing list$/.exec(subject);
+  const right = /^yes$/i.test(value(header, "X-List-Administrivia") ?? "") && repliesToFrom(outer) &&
+    value(header, "X-BeenThere") === `${list}@${from.domain}`;
+  if (list === undefined || verb === null || to === undefined || !right) return undefined;
+  if (verb[2]!.toLowerCase() !== list.toLowerCase()) return undefined; // the list's name may have capitals
+  return mailman(outer, list, verb[1] === "join", to);
+}
+
+function mailman({ from }: Outer, list: string, join: boolean, to: string) {
+  return {
+    answerTo: text(from),
+    lists: requestAddresses(list, from.domain, join),
+    subscriber: to,
+    request: request(list, from.domain, join),
+  };
+}
+
+/** Majordomo 2: the body quotes the command, and says who sent it. */
+function majordomo2(outer: Outer) {
+  const { from, subject, body, to } = outer;
+  const [, token, verb] =
+    /^([0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}) : CONFIRM from \S+ \(((?:un)?subscribe)\)$/.exec(subject) ?? [];
+  if (from.local.toLowerCase() !== "majordomo" || token === undefined || !repliesToFrom(outer)) return undefined;
+  const lines = body.split("\n").map((line) => line.trim());
+  const commands = lines.flatMap((line) => /^"((?:un)?subscribe) ([\w.+-]{1,100})(?: [^"]*)?"$/.exec(line) ?? []);
+  const [, command, list] = commands; // one match and its two groups
+  if (commands.length !== 3 || command !== verb || to === undefined) return undefined;
+  if (!lines.some((line) => line.toLowerCase() === `by ${to}.`)) return undefined;
+  return {
+    answerTo: text(from),
+    lists: [text(from)],
+    subscriber: to,
+    subject: token,
+    body: "accept\n",
+    request: request(list!, from.domain, verb === "subscribe"),
+  };
+}
+
+function request(list: string, host: string, join: boolean): Form["request"] {
+  return { command: join ? "subscribe" : "unsubscribe", list: `${list}@${host}`.toLowerCase() };
+}
+
+/** Where a person sends a request about a list. */
+function requestAddresses(list: string, host: string, join: boolean): string[] {
+  const verbs = join ? ["join", "subscribe", "request"] : ["leave", "unsubscribe", "request"];
+  return verbs.map((verb) => `${list}-${verb}@${host}`);
+}

@@ -1,0 +1,48 @@
+/** The message that a challenge returns: behind its separator, or as a MIME part. */
+import { binary, unbinary } from "../../lib/bytes.ts";
+import type { Quotation } from "../../lib/entry.ts";
+import { named, parseHead } from "../../lib/message.ts";
+import { mimeParts } from "../../lib/mime.ts";
+import type { Delivery } from "../delivery.ts";
+
+/** Multiparts inside of multiparts; lists nest less. */
+const MAX_DEPTH = 4;
+
+/**
+ * All that could be the returned message; none or several are for the caller to judge. `headerOnly` says that it came
+ * as text/rfc822-headers.
+ *
+ * @param delivery a whole message: what lies beyond the prefix would not be compared
+ * @param separator the line behind which the returned message begins where it is not a MIME part
+ */
+export function quotedMessages(
+  delivery: Pick<Delivery, "header" | "prefix" | "bodyStart">,
+  separator: string | undefined,
+): Quotation[] {
+  const parts = returnedParts(delivery);
+  if (parts !== undefined) return parts;
+  if (separator === undefined) return [];
+  const body = binary(delivery.prefix.subarray(delivery.bodyStart));
+  const lines = [...body.matchAll(/^---[^\r\n]*(?=\r?$)/gm)].filter((line) => line[0] === separator);
+  if (lines.length !== 1) return []; // twice could mean anything
+  const after = body.slice(lines[0]!.index + separator.length).replace(/^(?:[ \t]*\r?\n)+/, "");
+  // A text may have been cut anywhere.
+  return read(unbinary(after), { headerOnly: false, ended: false });
+}
+
+/** The returned messages among the parts; undefined when it is not a multipart message. */
+function returnedParts(
+  { header, prefix, bodyStart }: Pick<Delivery, "header" | "prefix" | "bodyStart">,
+): Quotation[] | undefined {
+  const type = header.find((field) => named(field, "Content-Type"))?.raw ?? "";
+  if (!/^content-type:\s*multipart\//i.test(type)) return undefined;
+  const parts = mimeParts(header, prefix.subarray(bodyStart), MAX_DEPTH) ?? [];
+  return parts.filter(({ type }) => type === "message/rfc822" || type === "text/rfc822-headers")
+    .flatMap(({ type, bytes }) => read(bytes, { headerOnly: type.endsWith("headers"), ended: true }));
+}
+
+function read(bytes: Uint8Array, how: Pick<Quotation, "headerOnly" | "ended">): Quotation[] {
+  const { header, headStart, bodyStart } = parseHead(bytes, true)!;
+  // A line `From ...` in front of the header would be text that nothing is compared with.
+  return header.length === 0 || headStart > 0 ? [] : [{ header, body: bytes.subarray(bodyStart), ...how }];
+}

@@ -1,0 +1,104 @@
+/** Does the bounce return a header of ours, with a tag that only we could have made? */
+import { isRejection } from "../../lib/fail.ts";
+import { type Identity, identityName, sameUser } from "../../lib/settings/identity.ts";
+import { validKeys } from "../../lib/settings/keys.ts";
+import { messageIdReadings } from "../../lib/message_id.ts";
+import { findMessageIds, findOriginals, type Original } from "../originals.ts";
+import { TagVerifier } from "../../lib/tag.ts";
+import { recipientIdentity } from "./addressed.ts";
+import type { Delivery } from "../delivery.ts";
+import type { Context, Verdict } from "../judge.ts";
+
+/** MACs computed for one message: a stranger decides how many tags it holds. */
+export const MAX_MACS = 2048;
+
+/** A tag in what a message returns, and whose it is. */
+export interface ReturnedTag extends Original {
+  /** The identity that made it for this Message-ID. */
+  readonly identity?: Identity;
+  /** It was right once. */
+  readonly expired?: boolean;
+}
+
+/** Delivered when a tag in the body is right for the Message-ID beside it. */
+export async function checkReturned(delivery: Delivery, context: Context): Promise<Verdict | string> {
+  let found = "no tag of ours in what it returns";
+  for await (const { identity, expired, by } of returnedTags(delivery, context)) {
+    if (identity !== undefined) {
+      const reason = `returns a message of ${identityName(identity)} (tag found in ${by})`;
+      return { action: "deliver", check: "returned-header", result: "genuine", reason, identity };
+    }
+    // Expired, it was ours: what is said of others counts less.
+    if (expired) found = EXPIRED;
+    else if (found !== EXPIRED) found = "the returned tag is not for this message";
+  }
+  return found;
+}
+
+const EXPIRED = "the returned tag is expired";
+
+/**
+ * The tags in what a message returns, up to {@link MAX_MACS}. A bounce to one identity may return a message that
+ * another of the same user signed. A tag of somebody else's proves nothing here: whoever got that message could send it
+ * to anybody.
+ */
+export async function* returnedTags(delivery: Delivery, context: Context): AsyncGenerator<ReturnedTag> {
+  const { identities, now } = context;
+  const addressed = recipientIdentity(delivery, context);
+  // The one that it came to first: it is the likeliest, and the key files of the others may never be needed.
+  const owners = identities.filter((one) => addressed === undefined || sameUser(one, addressed))
+    .sort((a, b) => Number(b === addressed) - Number(a === addressed));
+  const verifiers = new Map<Identity, TagVerifier>();
+  let macs = 0;
+  for (const original of findOriginals(delivery.prefix, delivery.bodyStart, delivery.tail)) {
+    let returned: ReturnedTag = original;
+    for (const identity of owners) {
+      const verifier = verifiers.get(identity) ?? verifierOf(identity, now);
+      verifiers.set(identity, verifier);
+      if (!verifier.knows(original.tag)) continue;
+      macs += messageIdReadings(original.messageId).length;
+      if (macs > MAX_MACS) return;
+      const whose = await verified(verifier, original, identity);
+      if (whose !== undefined) {
+        returned = { ...original, ...whose };
+        break;
+      }
+    }
+    yield returned;
+  }
+}
+
+function verifierOf(identity: Identity, now: Date): TagVerifier {
+  return new TagVerifier(Object.fromEntries(validKeys(identity.keys, now).map((key) => [key.id, key.secret])), now);
+}
+
+async function verified(
+  verifier: TagVerifier,
+  { tag, messageId }: Original,
+  identity: Identity,
+): Promise<Pick<ReturnedTag, "identity" | "expired"> | undefined> {
+  try {
+    await verifier.verify(tag, identityName(identity), messageId);
+    return { identity };
+  } catch (error) {
+    if (!isRejection(error)) throw error;
+    return error.kind === "tag-expired" ? { expired: true } : undefined;
+  }
+}
+
+/** Message-IDs that a message may return or name and that are looked at. */
+const MAX_RETURNED_IDS = 32;
+
+/**
+ * The Message-IDs in what it returns, as `bareMessageId()` has them, those of Message-ID fields first: of which message
+ * it speaks, and no proof.
+ */
+export function returnedIds({ prefix, bodyStart, tail }: Pick<Delivery, "prefix" | "bodyStart" | "tail">): string[] {
+  return findMessageIds(prefix, bodyStart, tail).take(MAX_RETURNED_IDS).toArray();
+}
+
+/** The first Message-ID in what it returns. */
+export function returnedId(delivery: Pick<Delivery, "prefix" | "bodyStart" | "tail">): string | undefined {
+  const [first] = findMessageIds(delivery.prefix, delivery.bodyStart, delivery.tail).take(1);
+  return first;
+}

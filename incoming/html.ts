@@ -1,0 +1,71 @@
+/** Header lines out of HTML: no more of the language than gateways use to show a returned header. */
+import { textToBinary } from "../lib/bytes.ts";
+
+/** Elements that begin a line, and the others that occur around a header; what else looks like a tag is text. */
+const BLOCKS = new Set(
+  "address blockquote body center dd div dl dt h1 h2 h3 h4 h5 h6 head hr html li ol p pre table tbody tr ul".split(" "),
+);
+const INLINE = new Set("a b big code em font i s samp small span strong td th tt u wbr".split(" "));
+
+/** A tag. `<1@example.org>` is none, whatever its first letter: white space, `/` or `>` follows the name. */
+const TAG = /<(\/?)([a-z][a-z0-9]{0,9})(?:\s[^<>]{0,2000})?\/?>(\n?)/gi;
+
+/** Does a text hold what {@link htmlToText} would change? */
+export function looksLikeHtml(text: string): boolean {
+  return /<(?:br|p|pre|div|li|tr|td|span)\b|&(?:lt|#0{0,4}60|#x0{0,4}3c);/i.test(text);
+}
+
+/**
+ * The lines of a page: `<br>` ends one, a block begins one. Line ends of the source are kept, since headers stand in
+ * `<pre>` or are wrapped in no way that a browser would show.
+ *
+ * @param html a binary string; characters outside of ASCII that it names become UTF-8
+ */
+export function htmlToText(html: string): string {
+  const out: string[] = [];
+  let fresh = true; // at the beginning of a line
+  let from = 0;
+  const write = (text: string) => {
+    // Between two blocks there is only the layout of the source.
+    if (text === "" || (fresh && text.trim() === "")) return;
+    out.push(text);
+    fresh = text.endsWith("\n");
+  };
+  for (const match of html.matchAll(TAG)) {
+    const [whole, , name, newline] = match as unknown as [string, string, string, string];
+    const element = name.toLowerCase();
+    const block = BLOCKS.has(element);
+    if (!block && element !== "br" && !INLINE.has(element)) continue;
+    write(html.slice(from, match.index));
+    from = match.index + whole.length;
+    if (element === "br" || (block && !fresh)) {
+      out.push("\n");
+      fresh = true;
+    } else if (!block) write(/^t[dh]$/.test(element) ? ` ${newline}` : newline);
+  }
+  write(html.slice(from));
+  return unescapeHtml(out.join(""), true);
+}
+
+/** Named character references that functions for escaping write. */
+const NAMED: Record<string, string> = { lt: "<", gt: ">", amp: "&", quot: '"', apos: "'", nbsp: " " };
+
+/**
+ * Replaces character references by what they stand for, also where they were escaped twice.
+ *
+ * @param eightBit is the text a binary string? Then what is not ASCII becomes UTF-8
+ */
+export function unescapeHtml(text: string, eightBit = false): string {
+  const once = unescapeOnce(text, eightBit);
+  return /&amp;(?:[a-z]{2,4}|#x?[0-9a-f]{1,7});/i.test(text) ? unescapeOnce(once, eightBit) : once;
+}
+
+function unescapeOnce(text: string, eightBit: boolean): string {
+  return text.replace(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|([a-z]{2,4}));/gi, (whole, decimal, hex, name) => {
+    if (name !== undefined) return NAMED[name.toLowerCase()] ?? whole;
+    const code = decimal === undefined ? parseInt(hex, 16) : Number(decimal);
+    if (code === 0 || code > 0x10ffff) return whole;
+    const char = code === 0xa0 ? " " : String.fromCodePoint(code);
+    return eightBit && code > 0x7f ? textToBinary(char) : char;
+  });
+}

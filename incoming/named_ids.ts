@@ -1,0 +1,43 @@
+/** The Message-IDs that a message names as those it is about, the most telling first. They prove nothing. */
+import { values } from "../lib/message.ts";
+import { messageIdsIn } from "../lib/message_id.ts";
+import { textOf } from "./bounce.ts";
+import type { Delivery } from "./delivery.ts";
+import { returnedIds } from "./checks/returned_header.ts";
+
+/** RFC 5322 section 3.6.4, RFC 8098 section 3.2.5, and what relays and gateways write. */
+const FIELDS = ["In-Reply-To", "Original-Message-ID", "X-Original-Message-ID", "X-Failed-Message-ID"];
+
+/** As many as the index of sent mail looks up for one message. */
+const MAX_NAMED = 20;
+
+/**
+ * Each in the form of `bareMessageId()`. So that many of one kind do not push out the others, the first of each kind
+ * come first.
+ */
+export function namedMessageIds(delivery: Delivery): string[] {
+  const { header } = delivery;
+  const references = values(header, "References").flatMap(messageIdsIn);
+  const kinds: [ids: string[], first: number][] = [
+    [FIELDS.flatMap((name) => values(header, name)).flatMap(messageIdsIn), 4],
+    [returnedIds(delivery), 8],
+    // Of a long thread, the messages that it answers are the last ones, and perhaps the first.
+    [[...references.slice(-4).reverse(), ...references.slice(0, 1), ...references.slice(1, -4).reverse()], 5],
+    [idsInText(textOf(delivery)), 3],
+  ];
+  return [
+    ...new Set([
+      ...kinds.flatMap(([ids, first]) => ids.slice(0, first)),
+      ...kinds.flatMap(([ids, first]) => ids.slice(first)),
+    ]),
+  ].slice(0, MAX_NAMED);
+}
+
+/** In sentences: `message <1@example.org>`, `Message ID 1@example.org`. */
+function idsInText(text: string): string[] {
+  const named = text.matchAll(
+    /\bmessage[- ]?id(?:entifier)?\b[^\w<\n]{0,16}(?:\bis\b|\bwas\b)?[\s:"'(]{0,16}([^\s<>"'()]{1,250}@[^\s<>"'()]{1,250})/gi,
+  );
+  const bracketed = text.matchAll(/<([^<>\s@]{1,250}@[^<>\s]{1,250})>/g);
+  return [...named, ...bracketed].map(([, id]) => id!.replace(/[.,;]$/, ""));
+}

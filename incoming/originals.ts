@@ -1,0 +1,202 @@
+/**
+ * Finds our own tag, and the Message-ID beside it, in a bounce.
+ *
+ * What is read is the beginning, and perhaps the end, of somebody else's mail. Servers and gateways quote, indent, wrap
+ * and re-encode what they return, so that only two things are asked of a text: that it has the name of the field with a
+ * tag behind it, and a Message-ID in the same block of lines. Whether one was made for the other, the MAC decides.
+ */
+import { binary } from "../lib/bytes.ts";
+import { textsIn } from "./encodings.ts";
+import { type Block, Blocks, MAX_QUOTE, quoteBefore, unquoted } from "./header_block.ts";
+import { eightBitText, messageIdsIn, withoutBrackets } from "../lib/message_id.ts";
+import { TAG_FIELD } from "../lib/tag.ts";
+
+/** A tag and a Message-ID from one header block. */
+export interface Original {
+  readonly tag: string;
+  /** The body of the Message-ID field, folds included, without a pair of brackets around everything. */
+  readonly messageId: string;
+  /** How it was found: `bytes` (as it was written), `wrapped`, `utf-16`, `quoted-printable`, `base64`, `html`, `mime`. */
+  readonly by: string;
+}
+
+/** Fields with a Message-ID that are taken from before, and from behind, a tag: the nearest ones. */
+const MAX_FIELDS = 8;
+/** Message-IDs of one field: a thread may have hundreds of References, of which the last ones count. */
+const MAX_IDS = 8;
+/** Lines of a field, and characters of each. */
+const MAX_LINES = 16;
+const MAX_LINE = 4000;
+
+/**
+ * Yields the candidates in a message, the most likely first. There may be thousands: whoever verifies them counts.
+ *
+ * @param prefix header and beginning of the body
+ * @param bodyStart where the body begins: our tag in the outer header proves nothing
+ * @param tail the end of the message, when it is longer than `prefix`
+ */
+export function* findOriginals(prefix: Uint8Array, bodyStart: number, tail?: Uint8Array): Generator<Original> {
+  const seen = new Set<string>();
+  for (const { text, by } of allTexts(prefix, bodyStart, tail)) {
+    for (const { tag, messageId, literal } of scan(text)) {
+      const key = `${tag} ${messageId}`;
+      if (seen.has(key)) continue;
+      seen.add(key);
+      yield { tag, messageId, by: literal || by !== "bytes" ? by : "wrapped" };
+    }
+  }
+}
+
+/**
+ * Yields the Message-IDs that a message returns or names in its body, as `bareMessageId()` has them. They tell which
+ * message it is about, and prove nothing. Those of Message-ID fields come before those of all others.
+ */
+export function* findMessageIds(prefix: Uint8Array, bodyStart: number, tail?: Uint8Array): Generator<string> {
+  const seen = new Set<string>();
+  const others: string[] = [];
+  for (const { text } of allTexts(prefix, bodyStart, tail)) {
+    for (const field of idFields(text, 0, text.length)) {
+      const ids = bodiesOf(text, field).flatMap((body) => messageIdsIn(body).slice(-MAX_IDS));
+      if (field.rank === Rank.OWN) yield* unseen(ids, seen);
+      else others.push(...ids.reverse());
+    }
+  }
+  yield* unseen(others, seen);
+}
+
+function* unseen(ids: readonly string[], seen: Set<string>): Generator<string> {
+  for (const id of ids) {
+    if (seen.has(id)) continue;
+    seen.add(id);
+    yield id;
+  }
+}
+
+function* allTexts(prefix: Uint8Array, bodyStart: number, tail?: Uint8Array): ReturnType<typeof textsIn> {
+  yield* textsIn(binary(prefix.subarray(bodyStart)));
+  if (tail !== undefined) yield* textsIn(binary(tail));
+}
+
+// Every repetition has a bound: these patterns run over a stranger's text.
+/** A line end inside of a word, made by a program that wraps at a column; the next line may be quoted, or empty. */
+const WRAP = `(?:\\n[^A-Za-z0-9.\\n]{0,${MAX_QUOTE}}){0,2}`;
+/** The same, and white space, which may be a no-break space. */
+const GAP = `[ \\t\\xa0\\xc2]{0,${MAX_QUOTE}}${WRAP}`;
+/** The colon, before which there may be a space or markup. */
+const COLON = `${WRAP}[^A-Za-z0-9\\n]{0,16}?:`;
+const wrapped = (name: string): string => [...name].join(WRAP);
+const run = (characters: string, count: string): string => `(?:[${characters}]${GAP}){${count}}`;
+
+/** The field with a tag in the form of lib/tag.ts. */
+const TAG = new RegExp(
+  `(?<![A-Za-z0-9-])${wrapped(TAG_FIELD)}${COLON}[^A-Za-z0-9.\\n]{0,${MAX_QUOTE}}${WRAP}` +
+    `(v${GAP}1${GAP}\\.${GAP}${run("a-z0-9", "1,8")}\\.${GAP}${run("0-9", "1,6")}\\.${GAP}` +
+    `${run("a-z2-7", "8")}\\.${GAP}${run("a-z2-7", "25")}[a-z2-7])(?![A-Za-z0-9])`,
+  "gi",
+);
+/** Relays put a Message-ID of their own in its place and keep ours below it, in a field of theirs, or in References. */
+const ID_NAME = new RegExp(
+  `(?<![A-Za-z0-9-])(?:([A-Za-z0-9-]{1,40}-)?${wrapped("Message-ID")}|(References|In-Reply-To))${COLON}`,
+  "gi",
+);
+
+/** How likely a field is to hold the Message-ID that was signed. */
+enum Rank {
+  /** Message-ID */
+  OWN,
+  /** X-Original-Message-ID and the like */
+  NAMED,
+  /** References and In-Reply-To */
+  REFERENCE,
+}
+
+function* scan(text: string): Generator<{ tag: string; messageId: string; literal: boolean }> {
+  const blocks = new Blocks(text);
+  let block: Block | undefined;
+  let fields: IdField[] = [];
+  let next = 0; // the first of them behind the tag
+  for (const match of text.matchAll(TAG)) {
+    const [whole, value] = match as unknown as [string, string];
+    const around = blocks.around(match.index, match.index + whole.length);
+    if (around !== block) {
+      block = around;
+      fields = idFields(text, block.top, block.bottom);
+      next = 0;
+    }
+    while (next < fields.length && fields[next]!.start < match.index) next++;
+    const tag = value.replace(/[^A-Za-z0-9.]/g, "").toLowerCase();
+    // We write it directly below the Message-ID.
+    const above = fields.slice(Math.max(0, next - MAX_FIELDS), next).reverse();
+    const near = [...above, ...fields.slice(next, next + MAX_FIELDS)].sort((a, b) => a.rank - b.rank);
+    for (const field of near) {
+      field.messageIds ??= messageIds(text, field);
+      for (const messageId of field.messageIds) yield { tag, messageId, literal: tag === value.toLowerCase() };
+    }
+  }
+}
+
+/** A field that holds Message-IDs: where its name begins, where its body does, and where that ends at the latest. */
+interface IdField {
+  readonly start: number;
+  readonly bodyStart: number;
+  readonly end: number;
+  readonly rank: Rank;
+  /** What a tag may have been made for; read when a tag is near. */
+  messageIds?: readonly string[];
+}
+
+/** The fields in a part of a text. Each ends where the next one begins, at the latest, so that all is read once. */
+function idFields(text: string, top: number, bottom: number): IdField[] {
+  const matches = [...text.slice(top, bottom).matchAll(ID_NAME)];
+  return matches.map((match, index) => {
+    const start = top + match.index;
+    const end = top + (matches[index + 1]?.index ?? bottom - top);
+    const rank = match[2] !== undefined ? Rank.REFERENCE : match[1] !== undefined ? Rank.NAMED : Rank.OWN;
+    return { start, bodyStart: start + match[0].length, end, rank };
+  });
+}
+
+/** What a tag may have been made for, of one field. */
+function messageIds(text: string, field: IdField): string[] {
+  const bodies = bodiesOf(text, field).map((body) => withoutBrackets(body.trim())).filter((body) => body !== "");
+  if (field.rank !== Rank.REFERENCE) return bodies;
+  return [...bodies.flatMap((body) => messageIdsIn(body).slice(-MAX_IDS).reverse()), ...bodies];
+}
+
+/** The body of a field with its folds, and what it may be when lines were wrapped at a column. */
+function bodiesOf(text: string, { start, bodyStart, end }: IdField): string[] {
+  const lines = linesFrom(text, bodyStart, end, quoteBefore(text, start));
+  let folded: string = lines.next().value ?? "";
+  let wrapped = folded;
+  let folds = true;
+  for (const line of lines) {
+    folds &&= /^[ \t]+\S/.test(line);
+    if (folds) folded += `\n${line}`;
+    const rest = line.replace(/^[ \t>|*#:;]{1,256}/, "");
+    if (rest === "") {
+      // The closing bracket on a line of its own looks like a mark of quoting.
+      if (isComplete(wrapped) || !line.includes(">")) continue;
+      wrapped += ">";
+      break;
+    }
+    if (!folds && (isComplete(wrapped) || /^[!-9;-~]{1,80}[ \t]{0,16}:/.test(rest))) break;
+    wrapped += `\n${/^[ \t]+[^ \t>|*#:;]/.test(line) ? line : rest}`;
+  }
+  const closed = wrapped.includes("<") && !wrapped.includes(">") ? `${wrapped}>` : wrapped;
+  return [...new Set([folded, wrapped, closed])].map(eightBitText);
+}
+
+/** Does the body end here for certain? Without brackets it may go on in one more line. */
+const isComplete = (body: string): boolean => body.includes("<") ? body.includes(">") : /\S\s{0,256}\n/.test(body);
+
+/** The lines of a part of a text, without the marks of quoting that the first one has. */
+function* linesFrom(text: string, start: number, end: number, quote: string): Generator<string, undefined> {
+  for (let at = start, count = 0; at < end && count < MAX_LINES; count++) {
+    const part = text.slice(at, Math.min(end, at + MAX_LINE));
+    const newline = part.indexOf("\n");
+    const line = newline < 0 ? part : part.slice(0, newline);
+    yield count === 0 ? line : unquoted(line, quote);
+    if (newline < 0) return;
+    at += newline + 1;
+  }
+}

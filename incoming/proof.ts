@@ -1,0 +1,68 @@
+/**
+ * The proof on a bounce that a hook forwards: `X-Countersign: v1.<key>.<expiry>.<mac>`.
+ *
+ * The seed's way was a guessable envelope sender (MAILER-DAEMON@…), which any
+ * stranger could use. The MAC covers the recipient and what identifies the
+ * bounce, so that the next hook need trust nothing else.
+ */
+import { parseAddressList } from "../lib/address.ts";
+import { base32, sameBytes, utf8 } from "../lib/bytes.ts";
+import { dayOf } from "../lib/date.ts";
+import { purposeMac } from "../lib/hmac.ts";
+import { type Identity, identityName } from "../lib/settings/identity.ts";
+import { validKeys } from "../lib/settings/keys.ts";
+import { type Header, value, values } from "../lib/message.ts";
+
+/** The name of the header field; also that of the result that a hook writes. */
+export const PROOF_FIELD = "X-Countersign";
+
+/** Days that a proof is good for: two queue lifetimes of the slowest MTA. */
+const LIFETIME = 10;
+const FORM = /^v1\.([a-z0-9]{1,8})\.([0-9]{1,6})\.([a-z2-7]{26})$/;
+
+/** The proof for a bounce that goes on to this identity. */
+export async function makeProof(identity: Identity, header: Header, now: Date): Promise<string | undefined> {
+  // Only our own next hook sees it, within days: a key that may not sign mail any more still serves.
+  const [key] = validKeys(identity.keys, now);
+  if (key === undefined) return undefined;
+  const expiry = String(dayOf(now) + LIFETIME);
+  return `v1.${key.id}.${expiry}.${await mac(key.secret, identity, header, expiry)}`;
+}
+
+/** Does the header hold a proof for this identity that is right and not expired? */
+export async function hasProof(identity: Identity, header: Header, now: Date): Promise<boolean> {
+  const keys = validKeys(identity.keys, now);
+  for (const given of values(header, PROOF_FIELD).slice(0, 4)) {
+    const parts = FORM.exec(given);
+    if (parts === null) continue;
+    const [, id, expiry, text] = parts as unknown as [string, string, string, string];
+    const key = keys.find((one) => one.id === id);
+    if (key === undefined || dayOf(now) > Number(expiry)) continue;
+    if (sameBytes(utf8(await mac(key.secret, identity, header, expiry)), utf8(text))) return true;
+  }
+  return false;
+}
+
+async function mac(secret: Uint8Array, identity: Identity, header: Header, expiry: string): Promise<string> {
+  const plain = (name: string) => (value(header, name) ?? "").replace(/\s+/g, " ");
+  const fields = [
+    identityName(identity),
+    expiry,
+    plain("Message-ID"),
+    plain("Date"),
+    author(plain("From")),
+    plain("Subject"),
+  ];
+  return base32((await purposeMac(secret, "proof", fields)).subarray(0, 16));
+}
+
+/** MTAs on the way spell From anew (qmail-inject does); the address stays. */
+function author(from: string): string {
+  try {
+    const [mailbox] = parseAddressList(from, { bare: true });
+    if (mailbox?.address) return `${mailbox.address.local}@${mailbox.address.domain}`.toLowerCase();
+  } catch {
+    // As it is, then.
+  }
+  return from;
+}

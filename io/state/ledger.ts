@@ -1,0 +1,237 @@
+/**
+ * The ledger as files, a folder for each day on which entries expire:
+ *
+ *     DAY/messages/MESSAGE/LIST                             issued
+ *     DAY/messages/MESSAGE/LIST.claimed.HOST.PID.NONCE      claimed
+ *     DAY/messages/MESSAGE/LIST.spent                       spent
+ *     DAY/lists/LIST/MESSAGE                                empty: where to look for the entries of a list
+ *
+ * MESSAGE and LIST are digests. A state is left by a rename, the one thing that many processes, and machines on a
+ * shared disk, can do at once and only one of them has done. Looking up a message or a list reads the folders of these
+ * alone, and a day that is over is removed without looking into its entries, however many there are.
+ */
+import { Fail, reason } from "../../lib/fail.ts";
+import {
+  type Entry,
+  entryName,
+  type Found,
+  type Ledger,
+  listDigest,
+  messageDigest,
+  parseEntry,
+  printEntry,
+  type State,
+} from "../../lib/entry.ts";
+
+/** The ledger in this folder, which is made when something is issued. */
+export function fileLedger(folder: string): Ledger {
+  return {
+    find: (by) => find(folder, by),
+    issue: (entry) => issue(folder, entry),
+    claim: (name) => Promise.resolve(claim(folder, name)),
+    settle: (mine, state) => Promise.resolve(settle(folder, mine, state)),
+    clean: (today, most) => Promise.resolve(clean(folder, today, most)),
+  };
+}
+
+async function find(folder: string, by: Parameters<Ledger["find"]>[0]): Promise<Found[]> {
+  const out: Found[] = [];
+  const read = (day: string, message: string, list?: string) => {
+    const at = `${folder}/${day}/messages/${message}`;
+    for (const file of entriesIn(at)) {
+      if (list !== undefined && file.list !== list) continue;
+      const text = readText(`${at}/${file.name}`);
+      const entry = text === undefined ? undefined : parseEntry(text); // it may have been renamed just now
+      if (entry !== undefined) out.push({ name: `${message}-${file.list}`, state: file.state, entry });
+    }
+  };
+  if ("messageId" in by) {
+    const message = await messageDigest(by.messageId);
+    for (const day of daysIn(folder)) read(day, message);
+  } else {
+    const list = await listDigest(by.list);
+    for (const day of daysIn(folder)) {
+      for (const message of namesIn(`${folder}/${day}/lists/${list}`)) read(day, message, list);
+    }
+  }
+  return out;
+}
+
+async function issue(folder: string, entry: Entry): Promise<void> {
+  const [message, list] = (await entryName(entry)).split("-") as [string, string];
+  const day = `${folder}/${entry.expires}`;
+  const [at, index] = [`${day}/messages/${message}`, `${day}/lists/${list}`];
+  try {
+    for (const path of [at, index]) Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
+    // What was answered once is not issued again, nor what was issued on a former day.
+    if (daysIn(folder).some((one) => filesOf(`${folder}/${one}/messages/${message}`, list).length > 0)) return;
+    Deno.openSync(`${index}/${message}`, { write: true, create: true, mode: 0o600 }).close();
+    // Under its final name it is whole: a hook could look at any moment.
+    const draft = `${at}/.${list}.${Deno.pid}.${crypto.randomUUID()}`;
+    try {
+      {
+        using file = Deno.openSync(draft, { write: true, createNew: true, mode: 0o600 });
+        const bytes = new TextEncoder().encode(printEntry(entry));
+        for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+        file.syncSync();
+      }
+      Deno.linkSync(draft, `${at}/${list}`);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    } finally {
+      remove(draft);
+    }
+    for (const path of [at, `${day}/messages`]) sync(path);
+  } catch (error) {
+    throw trouble(folder, error);
+  }
+}
+
+function claim(folder: string, name: string): string | undefined {
+  const [message = "", list = ""] = name.split("-");
+  const found = daysIn(folder).flatMap((day) =>
+    filesOf(`${folder}/${day}/messages/${message}`, list).map((file) => ({ ...file, at: `${day}/messages/${message}` }))
+  );
+  const [first] = found;
+  if (first === undefined || found.some(({ state }) => state !== "issued")) return undefined;
+  // Process ids come again, and containers share them: what a dead hook left must not look like one's own.
+  const mine = `${first.at}/${list}.claimed.${host()}.${Deno.pid}.${crypto.randomUUID()}`;
+  try {
+    Deno.renameSync(`${folder}/${first.at}/${list}`, `${folder}/${mine}`);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw trouble(folder, error);
+    // Over NFS the answer to a rename may be lost and asked for again: then ours is there.
+    if (readText(`${folder}/${mine}`) === undefined) return undefined;
+  }
+  // What is answered must stay claimed if the machine stops now.
+  sync(`${folder}/${first.at}`);
+  return mine;
+}
+
+function settle(folder: string, mine: string, state: "spent" | "issued"): void {
+  const issued = mine.slice(0, mine.indexOf(".claimed."));
+  try {
+    Deno.renameSync(`${folder}/${mine}`, `${folder}/${issued}${state === "spent" ? ".spent" : ""}`);
+    sync(`${folder}/${issued.slice(0, issued.lastIndexOf("/"))}`);
+  } catch (error) {
+    throw trouble(folder, error);
+  }
+}
+
+/** Removes what is ours in the days that are over, also what killed programs left there, and nothing else. */
+function clean(folder: string, today: number, most: number): number {
+  let gone = 0;
+  for (const day of daysIn(folder)) {
+    if (Number(day) >= today) continue;
+    const at = `${folder}/${day}`;
+    for (const message of namesIn(`${at}/messages`)) {
+      for (const { name, list } of entriesIn(`${at}/messages/${message}`)) {
+        if (gone >= most) return gone;
+        remove(`${at}/lists/${list}/${message}`);
+        removeEmpty(`${at}/lists/${list}`);
+        remove(`${at}/messages/${message}/${name}`);
+        gone++;
+      }
+      for (const draft of draftsIn(`${at}/messages/${message}`)) remove(`${at}/messages/${message}/${draft}`);
+      removeEmpty(`${at}/messages/${message}`);
+    }
+    removeIndex(`${at}/lists`);
+    for (const path of [`${at}/messages`, `${at}/lists`, at]) removeEmpty(path);
+  }
+  return gone + removeFormer(folder, most - gone);
+}
+
+/** What was indexed, but never issued, because the program was killed in between. */
+function removeIndex(folder: string): void {
+  for (const list of namesIn(folder)) {
+    for (const message of namesIn(`${folder}/${list}`)) {
+      if (DIGEST.test(message)) remove(`${folder}/${list}/${message}`);
+    }
+    removeEmpty(`${folder}/${list}`);
+  }
+}
+
+/** Version 0 had a folder for each state, of which this one reads nothing. */
+function removeFormer(folder: string, most: number): number {
+  let gone = 0;
+  for (const state of ["issued", "claimed", "spent"]) {
+    for (const name of allNamesIn(`${folder}/${state}`)) {
+      if (gone >= most || !/^\.?[0-9a-f]{32}-[0-9a-f]{32}(?:\.|$)/.test(name)) continue;
+      remove(`${folder}/${state}/${name}`);
+      gone++;
+    }
+    removeEmpty(`${folder}/${state}`);
+  }
+  return gone;
+}
+
+const DIGEST = /^[0-9a-f]{32}$/;
+const FILE = /^([0-9a-f]{32})(?:\.(claimed)\.[^/]+|\.(spent))?$/;
+
+/** The days on which entries expire. */
+function daysIn(folder: string): string[] {
+  return namesIn(folder).filter((name) => /^\d{1,9}$/.test(name));
+}
+
+/** The entries in the folder of a message. */
+function entriesIn(folder: string): { name: string; list: string; state: State }[] {
+  return namesIn(folder).flatMap((name) => {
+    const [, list, claimed, spent] = FILE.exec(name) ?? [];
+    if (list === undefined) return [];
+    return [{ name, list, state: claimed ? "claimed" : spent ? "spent" : "issued" }];
+  });
+}
+
+const filesOf = (folder: string, list: string) => entriesIn(folder).filter((file) => file.list === list);
+
+const draftsIn = (folder: string): string[] =>
+  allNamesIn(folder).filter((name) => /^\.[0-9a-f]{32}\.\d+\.[0-9a-f-]+$/.test(name));
+
+const namesIn = (folder: string): string[] => allNamesIn(folder).filter((name) => !name.startsWith("."));
+
+function allNamesIn(folder: string): string[] {
+  try {
+    return [...Deno.readDirSync(folder)].map((entry) => entry.name).sort();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw trouble(folder, error);
+  }
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw trouble(path, error);
+  }
+}
+
+function remove(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch {
+    // Another has done it.
+  }
+}
+
+/** Removes a folder; one that holds something stays. */
+const removeEmpty = remove;
+
+function sync(folder: string): void {
+  using opened = Deno.openSync(folder, { read: true });
+  opened.syncSync();
+}
+
+/** A name that two machines on one disk do not share; a process id alone would be. */
+function host(): string {
+  try {
+    return Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim().replaceAll("-", "");
+  } catch {
+    return crypto.randomUUID().replaceAll("-", "");
+  }
+}
+
+function trouble(folder: string, error: unknown): Fail {
+  return new Fail("temporary", `Ledger ${folder} is out of order: ${reason(error)}`, { cause: error });
+}

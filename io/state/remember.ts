@@ -1,0 +1,46 @@
+/** What the shim writes down about a message before it leaves, so that what comes back about it can be known. */
+import type { Settings } from "../../lib/settings/parse.ts";
+import { reason } from "../../lib/fail.ts";
+import { makeEntry, TOKEN_FIELD } from "../../lib/entry.ts";
+import { value } from "../../lib/message.ts";
+import { fileLedger } from "./ledger.ts";
+import { rememberSent } from "./sent.ts";
+import { alreadyRelayed } from "../../outgoing/owner.ts";
+import type { Plan } from "../../outgoing/plan.ts";
+import { isRemembered } from "../../outgoing/rules.ts";
+
+/**
+ * Remembers a message before it leaves. Mail matters more than memory: an error is only logged, and what comes back
+ * about the message is then judged without it.
+ *
+ * @param body the beginning of the body as it leaves
+ * @returns what went wrong
+ */
+export async function remember(
+  { header, identity, sent, handover }: Plan,
+  body: Uint8Array,
+  whole: boolean,
+  settings: Settings,
+  now: Date,
+): Promise<string | undefined> {
+  if (sent === undefined) return undefined;
+  try {
+    const folder = `${settings.state}/sent`;
+    for (const one of sent.identities) await rememberSent(folder, one, sent.messageId, sent.signed, now);
+    // A challenge is answered only about a message with a tag, or with a token of pymsgauth.
+    const hasToken = settings.tag.pymsgauth !== "" && value(header, TOKEN_FIELD) !== undefined &&
+      !alreadyRelayed(header);
+    if (identity === undefined || !(sent.signed || hasToken)) return undefined;
+    const { recipients } = handover;
+    const lists = recipients.filter((one) => isRemembered(one, settings, { header, body, whole }));
+    if (lists.length === 0) return undefined;
+    const ledger = fileLedger(`${settings.state}/ledger`);
+    for (const list of lists) {
+      const entry = await makeEntry(list, { identity, recipients, header, body, whole }, now);
+      if (entry !== undefined) await ledger.issue(entry);
+    }
+    return undefined;
+  } catch (error) {
+    return reason(error);
+  }
+}

@@ -1,0 +1,30 @@
+/** Text that only the holder of a key can read again or change unnoticed: AES-256-GCM, by Web Crypto. */
+import { type Bytes, concat } from "../../lib/bytes.ts";
+import { purposeMac, type Secret } from "../../lib/hmac.ts";
+
+/** Octets of the nonce in front of the ciphertext (NIST SP 800-38D section 8.2.2: random, 96 bits). */
+const NONCE_BYTES = 12;
+
+/** Encrypts with the key that this secret yields for the ledger. @returns nonce and ciphertext in base64 */
+export async function seal(secret: Secret, plain: Uint8Array): Promise<string> {
+  const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
+  const key = await sealingKey(secret, "encrypt");
+  const sealed = await crypto.subtle.encrypt({ name: "AES-GCM", iv: nonce }, key, new Uint8Array(plain));
+  return concat(nonce, new Uint8Array(sealed)).toBase64();
+}
+
+/** Decrypts. @returns undefined for what was sealed with another key, or changed since */
+export async function unseal(secret: Secret, sealed: string): Promise<Bytes | undefined> {
+  const key = await sealingKey(secret, "decrypt");
+  try {
+    const bytes = Uint8Array.fromBase64(sealed);
+    const iv = bytes.subarray(0, NONCE_BYTES);
+    return new Uint8Array(await crypto.subtle.decrypt({ name: "AES-GCM", iv }, key, bytes.subarray(NONCE_BYTES)));
+  } catch {
+    return undefined;
+  }
+}
+
+async function sealingKey(secret: Secret, usage: KeyUsage): Promise<CryptoKey> {
+  return await crypto.subtle.importKey("raw", await purposeMac(secret, "ledger", []), "AES-GCM", false, [usage]);
+}

@@ -1,0 +1,67 @@
+/**
+ * The end of a message, when it comes from a file, as it does under qmail. Loaded late: node:fs, which alone can read
+ * standard input at a place, doubles the time to start, and only long bounces need it.
+ */
+import { fstatSync, readSync } from "node:fs";
+import type { Bytes } from "../../lib/bytes.ts";
+import type { Source } from "./host.ts";
+
+/** Bytes at the end of a message that are looked into. */
+export const TAIL_LIMIT = 256 * 1024;
+
+/** The end of a message. */
+export interface Tail {
+  /** {@link TAIL_LIMIT} bytes, which may overlap what was read from the beginning. */
+  readonly bytes: Bytes;
+  /** Are there bytes between that and these? */
+  readonly gap: boolean;
+}
+
+/**
+ * Reads the end of a file and leaves its offset where it is: the body is still to be streamed from there, and a caller
+ * may hand the same open file to another program.
+ *
+ * @param prefix how many bytes were read from the beginning
+ * @returns undefined for what is not a file, or cannot be read: nothing is known about the end then
+ */
+export function readTail(from: Source, prefix: number): Tail | undefined {
+  try {
+    const file = from instanceof Deno.FsFile ? opened(from) : from === Deno.stdin ? standardInput() : undefined;
+    if (file === undefined || file.size < TAIL_LIMIT) return undefined;
+    const bytes = new Uint8Array(TAIL_LIMIT);
+    const start = file.size - TAIL_LIMIT;
+    for (let filled = 0; filled < bytes.length;) {
+      const count = file.read(bytes.subarray(filled), start + filled);
+      if (count === 0) return undefined; // it has become shorter
+      filled += count;
+    }
+    return { bytes, gap: start > prefix };
+  } catch {
+    return undefined;
+  }
+}
+
+interface PositionedFile {
+  readonly size: number;
+  /** Reads from a place. @returns how many bytes; 0 at the end */
+  read(into: Uint8Array, at: number): number;
+}
+
+function opened(file: Deno.FsFile): PositionedFile | undefined {
+  const { isFile, size } = file.statSync();
+  const read = (into: Uint8Array, at: number) => {
+    const before = file.seekSync(0, Deno.SeekMode.Current);
+    file.seekSync(at, Deno.SeekMode.Start);
+    try {
+      return file.readSync(into) ?? 0;
+    } finally {
+      file.seekSync(before, Deno.SeekMode.Start);
+    }
+  };
+  return isFile ? { size, read } : undefined;
+}
+
+function standardInput(): PositionedFile | undefined {
+  const info = fstatSync(0);
+  return info.isFile() ? { size: info.size, read: (into, at) => readSync(0, into, 0, into.length, at) } : undefined;
+}

@@ -1,0 +1,76 @@
+/** Out, by the way that the settings name: the same for the shim and for a hook that forwards. */
+import { formatAddress } from "../../lib/address.ts";
+import { concat, utf8 } from "../../lib/bytes.ts";
+import type { Settings } from "../../lib/settings/parse.ts";
+import { Fail, reason } from "../../lib/fail.ts";
+import { cleanEnvironment } from "../system/host.ts";
+import type { Message } from "../../lib/message.ts";
+import { checkLauncher } from "./commit.ts";
+import { inject } from "./inject.ts";
+import { deliverToMaildir } from "./maildir.ts";
+import { argumentsFor, type Handover, inspectorFor, statusFor } from "../../lib/settings/presets.ts";
+import { Rejected } from "./rejected.ts";
+
+/** Set in the environment of every injector: whoever finds it set was called by itself. */
+export const LOOP_MARK = "COUNTERSIGN_INJECTING";
+
+/** Is it certain that this message will not be taken another time either? (65: EX_DATAERR of sysexits.h) */
+export function isPermanent(error: unknown): boolean {
+  if (error instanceof Rejected && error.code === 65) return true;
+  return error instanceof Fail && (error.kind === "refused" || error.kind === "data");
+}
+
+/** What went wrong, for the log: what a program says about a message may hold other people's addresses. */
+export function whyFailed(error: unknown, whole: boolean): string {
+  if (whole) return reason(error);
+  if (error instanceof Rejected) return error.summary;
+  return error instanceof Fail ? error.kind : "bug";
+}
+
+/**
+ * Hands a message over. When this returns, somebody else is responsible for it.
+ *
+ * @returns where it went, for the log
+ * @throws {Rejected} the program's own exit status; {Fail} else
+ */
+export async function handOver(
+  { transport: settings, state }: Pick<Settings, "transport" | "state">,
+  handover: Handover,
+  message: Message,
+  signal?: AbortSignal,
+): Promise<string> {
+  if (settings.via === "maildir") {
+    return await deliverToMaildir(settings.maildir, { head: withEnvelope(handover, message.head), body: message.body });
+  }
+  // Most messages leave through a program and need nothing of it.
+  if (settings.via === "smtp") {
+    return await (await import("./smtp.ts")).submit(settings, handover, message, signal, checkLauncher);
+  }
+  const argv = argumentsFor(settings.preset, settings.command, handover);
+  const environment = cleanEnvironment();
+  if (environment[LOOP_MARK] !== undefined) {
+    throw new Fail("config", `transport.command ${argv[0]} calls this program again`);
+  }
+  environment[LOOP_MARK] = "1";
+  const inspect = inspectorFor(settings.preset);
+  const call = { argv, environment, timeout: settings.timeout, ...spoolIn(settings, state) };
+  const ended = await inject({ ...call, ...(signal && { signal }), ...(inspect && { inspect }) }, message);
+  if (ended.code === 0) return argv[0]!;
+  const said = ended.said === "" ? "" : `: ${ended.said}`;
+  throw new Rejected(statusFor(settings.preset, ended.code), `${argv[0]} ended with status ${ended.code}${said}`);
+}
+
+/** Where a call spools, if it is to. */
+export function spoolIn({ spool }: Settings["transport"], state: string): { spool?: string } {
+  return spool ? { spool: `${state}/spool` } : {};
+}
+
+/** A maildir has no envelope, so it is written down in front, as an MTA does at final delivery. */
+function withEnvelope(handover: Handover, head: Uint8Array): Uint8Array<ArrayBuffer> {
+  const sender = handover.sender ? formatAddress(handover.sender) : "";
+  const lines = [
+    `Return-Path: <${sender}>`,
+    ...handover.recipients.map((one) => `X-Envelope-To: ${formatAddress(one)}`),
+  ];
+  return concat(utf8(lines.join("\n") + "\n"), head);
+}

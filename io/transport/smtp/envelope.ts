@@ -1,0 +1,122 @@
+/** MAIL and RCPT with the parameters that a server takes. Pure. */
+import { utf8 } from "../../../lib/bytes.ts";
+import { Fail, show } from "../../../lib/fail.ts";
+
+/** The extensions that a server has named, in capitals, with their parameters (RFC 5321 section 4.1.1.1). */
+export type Extensions = ReadonlyMap<string, string>;
+
+/** A recipient, with what DSN can ask for (RFC 3461 section 4). */
+export interface Recipient {
+  readonly address: string;
+  /** As `FAILURE,DELAY`. */
+  readonly notify?: string;
+  /** The original recipient. */
+  readonly orcpt?: string;
+}
+
+/** Who sends to whom. What a server does not offer is left out, except where the message would not be the same. */
+export interface Envelope {
+  /** Empty for the null sender. */
+  readonly sender: string;
+  readonly recipients: readonly Recipient[];
+  /** FULL or HDRS, and an identifier for notifications, as plain text. */
+  readonly ret?: string;
+  readonly envid?: string;
+  /** May the body have bytes over 127? A server without 8BITMIME gets them unannounced: we do not rewrite bodies. */
+  readonly eightBit?: boolean;
+  /** Does the header have UTF-8 (RFC 6532)? */
+  readonly utf8Header?: boolean;
+  /** Bytes of the message with CRLF, where they are known. */
+  readonly size?: number;
+}
+
+/** Reads the lines of a reply to EHLO, of which the first is a greeting. `AUTH=` is an old spelling. */
+export function extensionsIn(lines: readonly string[]): Extensions {
+  const found = new Map<string, string>();
+  for (const line of lines.slice(1)) {
+    const [, name, parameters] = /^([A-Za-z0-9][A-Za-z0-9-]*)(?:[ =](.*))?$/.exec(line.trimEnd()) ?? [];
+    if (name === undefined) continue;
+    const key = name.toUpperCase();
+    found.set(key, [found.get(key), parameters].filter((one) => one).join(" "));
+  }
+  return found;
+}
+
+/** The size above which the server takes no message (RFC 1870); undefined: it names none. */
+export function sizeLimit(extensions: Extensions): number | undefined {
+  const limit = /^\d{1,15}$/.exec(extensions.get("SIZE") ?? "")?.[0];
+  return limit === undefined || Number(limit) === 0 ? undefined : Number(limit);
+}
+
+/**
+ * The commands that begin a transaction: MAIL, then RCPT for each recipient.
+ *
+ * @throws {Fail} `refused`: the server cannot be told this envelope
+ */
+export function commands(server: string, envelope: Envelope, extensions: Extensions): string[] {
+  const { sender, recipients, size } = envelope;
+  for (const address of [sender, ...recipients.map((one) => one.address)]) {
+    // RFC 6531 section 3.2: without the extension there is no way to name it.
+    if (!isAscii(address) && !extensions.has("SMTPUTF8")) {
+      throw new Fail("refused", `${server} has no SMTPUTF8, which address ${show(address)} needs`);
+    }
+  }
+  const limit = sizeLimit(extensions);
+  if (size !== undefined && limit !== undefined && size > limit) throw tooLarge(server, limit);
+  const mail = [`MAIL FROM:<${sender}>`, ...mailParameters(envelope, extensions)];
+  const lines = [mail.join(" "), ...recipients.map((one) => rcptCommand(one, extensions))];
+  // A line end would begin another command.
+  // deno-lint-ignore no-control-regex
+  const bad = lines.find((line) => /[\0-\x1f\x7f]/.test(line));
+  if (bad !== undefined) throw new Fail("refused", `${show(bad)} has a control character`);
+  return lines;
+}
+
+/** The failure for a message over the server's limit. */
+export function tooLarge(server: string, limit: number): Fail {
+  return new Fail("refused", `${server} accepts messages of at most ${limit} bytes, and this one is larger`);
+}
+
+function mailParameters(envelope: Envelope, extensions: Extensions): string[] {
+  const { sender, recipients, ret, envid, eightBit, utf8Header, size } = envelope;
+  const parameters: string[] = [];
+  const add = (extension: string, parameter: string | false | undefined) => {
+    if (parameter && extensions.has(extension)) parameters.push(parameter);
+  };
+  const utf8 = utf8Header || ![sender, ...recipients.map((one) => one.address)].every(isAscii);
+  add("SIZE", size !== undefined && `SIZE=${size}`);
+  add("8BITMIME", eightBit && "BODY=8BITMIME");
+  add("SMTPUTF8", utf8 && "SMTPUTF8");
+  add("DSN", ret !== undefined && `RET=${ret.toUpperCase()}`);
+  add("DSN", envid !== undefined && `ENVID=${xtext(envid)}`);
+  return parameters;
+}
+
+function rcptCommand({ address, notify, orcpt }: Recipient, extensions: Extensions): string {
+  const words = [`RCPT TO:<${address}>`];
+  if (extensions.has("DSN")) {
+    if (notify !== undefined) words.push(`NOTIFY=${notify.toUpperCase()}`);
+    if (orcpt !== undefined) words.push(`ORCPT=${originalRecipient(orcpt)}`);
+  }
+  return words.join(" ");
+}
+
+const isAscii = (text: string): boolean => !/[^\0-\x7f]/.test(text);
+
+/** xtext of RFC 3461 section 4: what is no visible ASCII, `+` and `=` by their code. */
+function xtext(text: string): string {
+  return Array.from(utf8(text), (byte) => {
+    const plain = byte > 0x20 && byte < 0x7f && byte !== 0x2b && byte !== 0x3d;
+    return plain ? String.fromCharCode(byte) : `+${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+  }).join("");
+}
+
+/** Type and address; with UTF-8 in the form that a server without SMTPUTF8 can pass on (RFC 6533 section 3). */
+function originalRecipient(address: string): string {
+  if (isAscii(address)) return `rfc822;${xtext(address)}`;
+  const coded = address.replace(
+    /[^!-*,-<>-[\]-~]/gu,
+    (one) => `\\x{${one.codePointAt(0)!.toString(16).toUpperCase()}}`,
+  );
+  return `utf-8;${coded}`;
+}

@@ -1,0 +1,141 @@
+/**
+ * The message as a file: whole before the program behind starts, which gets it
+ * as its standard input. Nothing that happens to us can then make it take a
+ * part for the whole.
+ *
+ * By node:child_process, which costs a process 20 ms: Deno.Command cannot hand
+ * down an open file. A shell that redirects would cost 1 ms, but who may run a
+ * shell may run everything.
+ */
+import { Fail, orLater, reason, show } from "../../lib/fail.ts";
+import type { Message } from "../../lib/message.ts";
+import { untilStopped } from "../system/signals.ts";
+import { checkLauncher } from "./commit.ts";
+import type { Call, Running } from "./inject.ts";
+import { writeAll } from "./maildir.ts";
+
+/** Milliseconds after which a file that still has its name is one that nobody writes any more. */
+const KEEP = 24 * 60 * 60 * 1000;
+
+/**
+ * Runs the program with the whole message as its standard input.
+ *
+ * @throws {Fail} `temporary` when the file cannot be written, or a signal came before; `system` when the program cannot
+ *   be run; what reading the message throws
+ */
+export async function spawnSpooled(folder: string, call: Call, message: Message): Promise<Running> {
+  const node = await nodeModules();
+  const input = await spool(folder, call, message, node);
+  try {
+    if (call.signal?.aborted) throw new Fail("temporary", "Stopped by a signal; nothing is sent");
+    return await spawnOn(input, call, node);
+  } finally {
+    node.closeSync(input);
+  }
+}
+
+type Node = Awaited<ReturnType<typeof nodeModules>>;
+
+/** Loaded by those alone who spool. */
+async function nodeModules() {
+  // deno-lint-ignore house/direction
+  const { closeSync, openSync } = await import("node:fs");
+  // deno-lint-ignore house/direction
+  const { spawn } = await import("node:child_process");
+  return { closeSync, openSync, spawn };
+}
+
+/** Writes the message. @returns the number of the open file, at its beginning */
+async function spool(folder: string, call: Call, message: Message, { openSync, closeSync }: Node): Promise<number> {
+  const { inspect, signal } = call;
+  const attempt = <T>(what: () => T): T => {
+    try {
+      return what();
+    } catch (error) {
+      throw new Fail("temporary", `Spool ${folder} does not take the message: ${reason(error)}`, { cause: error });
+    }
+  };
+  const { file, input } = attempt(() => make(folder, (path) => openSync(path, "r")));
+  using written = file;
+  const put = (chunk: Uint8Array) => {
+    inspect?.(chunk);
+    attempt(() => writeAll(written, chunk));
+  };
+  try {
+    put(message.head);
+    for await (const chunk of signal ? untilStopped(message.body, signal) : message.body) put(chunk);
+    // A server of files may say only now that it has no room: what it has not kept would be missing in the middle.
+    attempt(() => written.syncSync());
+  } catch (error) {
+    closeSync(input);
+    throw error;
+  }
+  return input;
+}
+
+/** An empty file, open twice: to write it and to read it. Its name is gone already, so nothing is left of us. */
+function make(folder: string, read: (path: string) => number): { file: Deno.FsFile; input: number } {
+  Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+  cleanSpool(folder, new Date());
+  const path = `${folder}/${Deno.pid}.${crypto.randomUUID()}`;
+  const file = Deno.openSync(path, { write: true, createNew: true, mode: 0o600 });
+  try {
+    return { file, input: read(path) };
+  } catch (error) {
+    file.close();
+    throw error;
+  } finally {
+    Deno.removeSync(path);
+  }
+}
+
+async function spawnOn(input: number, { argv, environment }: Call, { spawn }: Node): Promise<Running> {
+  const [program, ...args] = argv;
+  const { promise: status, resolve } = Promise.withResolvers<{ code: number; signal: string | null }>();
+  // What is thrown at a signal without a name is nobody's to catch.
+  const unnamed = (event: PromiseRejectionEvent) => {
+    if (!/^Invalid signal/.test(reason(event.reason))) return;
+    event.preventDefault();
+    resolve({ code: 1, signal: UNNAMED });
+  };
+  globalThis.addEventListener("unhandledrejection", unnamed);
+  status.finally(() => globalThis.removeEventListener("unhandledrejection", unnamed));
+  checkLauncher();
+  try {
+    const child = spawn(program!, args, { env: environment, stdio: [input, "ignore", "pipe"], detached: true });
+    child.once("exit", (code, signal) => resolve({ code: code ?? 1, signal }));
+    await new Promise((done, failed) => child.once("spawn", done).once("error", failed));
+    child.on("error", () => {}); // it has ended before it could be killed
+    const said = child.stderr!;
+    const stderr = new ReadableStream<Uint8Array>({
+      start(to) {
+        said.on("data", (part) => to.enqueue(part)).on("error", () => {}).once("end", () => to.close());
+      },
+      cancel: () => void said.removeAllListeners("data").removeAllListeners("end").destroy(),
+    });
+    return { pid: child.pid!, status, stderr, kill: (signal) => void child.kill(signal) };
+  } catch (error) {
+    resolve({ code: 1, signal: null });
+    const kind = orLater(error, "system");
+    throw new Fail(kind, `${show(program!)} cannot be run: ${reason(error)}`, { cause: error });
+  }
+}
+
+/** Real-time signals have no name in Deno. */
+export const UNNAMED = "a signal without a name";
+
+/** Removes what killed ones left: a name without a message, a day old. @returns how many */
+export function cleanSpool(folder: string, now: Date): number {
+  let gone = 0;
+  try {
+    for (const { name } of Deno.readDirSync(folder)) {
+      const { mtime, isFile } = Deno.lstatSync(`${folder}/${name}`);
+      if (!isFile || mtime === null || now.getTime() - mtime.getTime() < KEEP) continue;
+      Deno.removeSync(`${folder}/${name}`);
+      gone++;
+    }
+  } catch {
+    // Nothing was spooled yet, or another is cleaning.
+  }
+  return gone;
+}

@@ -1,0 +1,106 @@
+/**
+ * What the two programs under an MTA may touch: what their settings name, and
+ * no more. `countersign permit` writes it beside the settings, the launchers
+ * make Deno's permission flags of it, `countersign doctor` compares.
+ */
+import { type Place, printServer, serverOf, type Settings } from "./parse.ts";
+import { Fail, show } from "../fail.ts";
+import { GROUP, PASSWD, permissionsFile, PRINTENV } from "../../io/system/host.ts";
+import { KILL } from "../../io/transport/inject.ts";
+import { programOf } from "./presets.ts";
+
+export { permissionsFile } from "../../io/system/host.ts";
+
+/** A right of Deno. Environment and user id are always given. */
+export type Right = "read" | "write" | "run" | "net";
+
+/** The way out, the way in, and what the way in gets besides where it is called with `--forward`. */
+export type Program = "shim" | "incoming" | "forward";
+
+/** What one program may do with what. */
+export interface Permission {
+  /** Who. */
+  readonly program: Program;
+  /** What it may do. */
+  readonly right: Right;
+  /** A path, absolute or below `~/`; for `net` a host and port. */
+  readonly thing: string;
+}
+
+/**
+ * What the settings need. Folders are given with all that is below them.
+ *
+ * Environment variables are not narrowed: a program that is run gets all of them in any case.
+ *
+ * @param place the settings file, and the home: `~` where the file is not below it, but that of a site
+ * @param real where a path leads through links: Deno asks for both names
+ * @param groupWritable may the group of a file write it? Then it must be seen to be the user's private one
+ * @returns in the order of programs, rights and things; each once
+ * @throws {Fail} `config` for a path with a comma, which Deno cannot tell from two
+ */
+export function permissions(
+  settings: Settings,
+  { file, home }: Place,
+  real: (path: string) => string = (path) => path,
+  groupWritable: (path: string) => boolean = () => false,
+): Permission[] {
+  const { transport, incoming, challenge, tag } = settings;
+  const given: Permission[] = [];
+  // Settings of the whole site mean each user's own home; a user's own are his wherever HOME points.
+  const shared = home !== "" && !file.startsWith(`${home}/`);
+  // What is below each user's home the launcher looks up.
+  const bothNames = (path: string) => [path, shared && path !== below(path, home) ? path : real(path)];
+  const give = (program: Permission["program"], right: Right, ...things: string[]) => {
+    const named = things.filter((thing) => thing !== "");
+    const paths = [...new Set(right === "read" || right === "write" ? named.flatMap(bothNames) : named)];
+    for (const thing of paths) {
+      if (paths.some((other) => thing.startsWith(`${other}/`))) continue; // given with its folder
+      if (/[,\n]/.test(thing)) {
+        throw new Fail("config", `Path ${show(thing)} has a comma, so no permission can be given for it`);
+      }
+      given.push({ program, right, thing: shared ? below(thing, home) : thing });
+    }
+  };
+  const settled = [file, settings.plain_lists, ...settings.identity.map((one) => one.keys)];
+  // Before those of the site each user's own are looked for.
+  if (shared) settled.push(`${home}/.config/countersign/config.toml`);
+  if ([...settled, transport.ca, permissionsFile(file)].some(groupWritable)) settled.push(PASSWD, GROUP);
+  /** The way out: what the injector, or the maildir, takes. */
+  const out = transport.via === "maildir" ? [transport.maildir] : [];
+  const injector = transport.via === "command" ? [programOf(transport.preset, transport.command), KILL] : [];
+
+  const server = transport.via === "smtp" ? [printServer(serverOf(transport))] : [];
+  const login = transport.via === "smtp" ? [transport.ca, transport.password_file] : [];
+
+  give("shim", "read", ...settled, settings.state, ...out, ...login);
+  give("shim", "write", settings.state, ...out);
+  give("shim", "run", PRINTENV, ...injector, transport.real[0] ?? "");
+  give("shim", "net", ...server);
+
+  const sends = incoming.forward || challenge.answer;
+  const maildirs = [incoming.spam_command.length === 0 ? incoming.spam : "", incoming.inbox];
+  const answers = challenge.answer ? [challenge.answered, tag.pymsgauth] : [];
+  const filed = [settings.state, ...maildirs, ...answers, ...(sends ? out : [])];
+  const spam = incoming.spam_command[0] ?? "";
+  give("incoming", "read", ...settled, ...filed, ...(sends ? login : []));
+  give("incoming", "write", ...filed);
+  give("incoming", "run", PRINTENV, ...(sends ? injector : []), spam, spam === "" ? "" : KILL);
+  if (sends) give("incoming", "net", ...server);
+  else {
+    give("forward", "read", ...out, ...login);
+    give("forward", "write", ...out);
+    give("forward", "run", ...injector);
+    give("forward", "net", ...server);
+  }
+  return given;
+}
+
+/** The text of the file: a permission a line, as a launcher reads it. */
+export function printPermissions(list: readonly Permission[]): string {
+  const lines = list.map(({ program, right, thing }) => `${program} ${right} ${thing}\n`);
+  return `# Made by countersign permit: run it again when the settings have changed.\n${lines.join("")}`;
+}
+
+function below(path: string, home: string): string {
+  return path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path;
+}

@@ -1,0 +1,125 @@
+/**
+ * Whose message is it? Decides whether it may be signed, and for whom it is remembered. What a delivery agent forwards
+ * comes through the shim too: to sign that would give a stranger valid signatures for mail of their own.
+ */
+import { type Address, formatAddress, parseAddress, parseAddressList } from "../lib/address.ts";
+import type { Settings } from "../lib/settings/parse.ts";
+import { isRejection } from "../lib/fail.ts";
+import { type Identity, identityOf } from "../lib/settings/identity.ts";
+import { secretsByDigit } from "../lib/settings/keys.ts";
+import { type Header, named, values } from "../lib/message.ts";
+import { prvsOpen } from "../lib/prvs.ts";
+import { srsOpen } from "../lib/srs.ts";
+
+/** An address of an identity, as it is used in this message. */
+export interface OwnAddress {
+  readonly identity: Identity;
+  readonly address: Address;
+}
+
+/** What the envelope sender and the header say about the sender of a message. */
+export interface Ownership {
+  /** The author to sign for, or who re-sends the message; undefined when it is not, or not only, ours. */
+  readonly author: OwnAddress | undefined;
+  /** All authors that are identities, the one that counts first. */
+  readonly authors: readonly Identity[];
+}
+
+/** What is known about addresses. */
+interface Known {
+  readonly settings: Settings;
+  readonly identities: readonly Identity[];
+}
+
+/** Does the header show that the message was sent before? */
+export function alreadyRelayed(header: Header): boolean {
+  return header.some((one) => named(one, "Received", "Delivered-To") || /^Resent-/i.test(one.name));
+}
+
+/**
+ * The fields above everything that a mail server or a delivery agent writes. Only there can a mail program have put
+ * the Resent fields of the user (RFC 5322 section 3.6.6); `!` of procmail and maildrop passes on those of strangers.
+ */
+export function firstBlock(header: Header): Header {
+  const end = header.findIndex((one) => named(one, "Received", "Return-Path", "Delivered-To"));
+  return end < 0 ? header : header.slice(0, end);
+}
+
+/**
+ * Who wrote the message, or with the prefix `Resent-` who re-sent it: the author, of several authors the Sender
+ * (RFC 5322 section 3.6.2), and without one all of them must be identities.
+ */
+export function ownership(header: Header, known: Known, prefix: "" | "Resent-" = ""): Ownership {
+  // A message that is re-sent twice has two blocks, the newer one on top.
+  const from = values(header, `${prefix}From`).slice(0, prefix === "" ? undefined : 1);
+  const authors = addresses(from).map((address) => own(address, known));
+  const sender = values(header, `${prefix}Sender`).slice(0, prefix === "" ? undefined : 1);
+  const mine = authors.filter((one) => one !== undefined);
+  let author = mine.length === authors.length ? mine[0] : undefined;
+  if (authors.length > 1 && from.length === 1 && sender.length > 0) {
+    const [one, ...more] = addresses(sender);
+    author = more.length === 0 ? own(one, known) : undefined;
+  }
+  const identities = [author, ...mine].filter((one) => one !== undefined).map((one) => one.identity);
+  return { author, authors: [...new Set(identities)] };
+}
+
+/** The addresses in these fields; one undefined for a null address or a field that cannot be read. */
+function addresses(fields: readonly string[]): (Address | undefined)[] {
+  return fields.flatMap((value) => {
+    try {
+      const list = parseAddressList(value, { bare: true });
+      return list.length === 0 ? [undefined] : list.map(({ address }) => address ?? undefined);
+    } catch {
+      return [undefined];
+    }
+  });
+}
+
+function own(address: Address | undefined, { settings, identities }: Known): OwnAddress | undefined {
+  if (address === undefined) return undefined;
+  const whole = address.domain === "" ? { ...address, domain: settings.domain } : address;
+  const identity = identityOf(identities, whole);
+  return identity && { identity, address: whole };
+}
+
+/**
+ * The identity of a given envelope sender. A mail program may be configured with a signed address of ours: then the
+ * address inside counts, however long ago it was signed.
+ */
+export async function ownSender(address: Address, known: Known): Promise<OwnAddress | undefined> {
+  return own(address, known) ?? own(await insideSrs(address, known) ?? await insidePrvs(address, known), known);
+}
+
+async function insideSrs(address: Address, known: Known): Promise<Address | undefined> {
+  const [, domain, local] = /^SRS0[-+=][^=]*=[^=]*=([^=]*)=(.*)$/is.exec(address.local) ?? [];
+  const identity = domain === undefined ? undefined : identityOf(known.identities, `${local}@${domain}`);
+  if (identity === undefined || identity.srsDomain === "" || identity.srsDomain !== address.domain.toLowerCase()) {
+    return undefined;
+  }
+  const secrets = identity.keys.map((key) => key.secret);
+  const { hash_length: hashLength, alphabet } = known.settings.srs;
+  // Whoever may call the shim may also name the plain address: the hash tells what is ours, it protects nothing here.
+  const options = { secrets, hashMin: Math.min(4, hashLength), hashLength, alphabet };
+  return await inside(async () => (await srsOpen(formatAddress(address), options)).address);
+}
+
+async function insidePrvs(address: Address, known: Known): Promise<Address | undefined> {
+  const local = PRVS.map((form) => form.exec(address.local)?.[1]).find((one) => one !== undefined);
+  const identity = local === undefined ? undefined : identityOf(known.identities, `${local}@${address.domain}`);
+  if (identity === undefined) return undefined;
+  const options = { secrets: secretsByDigit(identity.keys), lifetime: known.settings.prvs.lifetime };
+  return await inside(async () => (await prvsOpen(formatAddress(address), options)).address);
+}
+
+const PRVS = [/^prvs=[0-9]{4}[0-9a-f]{6}=(.+)$/is, /^(.+)[^A-Za-z0-9=]prvs=[0-9]{4}[0-9a-f]{6}$/is];
+
+/** The address inside of a signed one; undefined when it does not verify. */
+async function inside(open: () => Promise<string>): Promise<Address | undefined> {
+  try {
+    return parseAddress(await open());
+  } catch (error) {
+    if (!isRejection(error)) throw error;
+    return undefined;
+  }
+}

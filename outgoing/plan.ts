@@ -1,0 +1,181 @@
+/** Decides what becomes of a message that is sent: its envelope sender, its tag, what is remembered. Does no I/O. */
+import { type Address, formatMailbox, parseAddressList } from "../lib/address.ts";
+import { base32 } from "../lib/bytes.ts";
+import type { Settings } from "../lib/settings/parse.ts";
+import { rfc5322Date } from "../lib/date.ts";
+import { Fail, reason } from "../lib/fail.ts";
+import { type Identity, identityName } from "../lib/settings/identity.ts";
+import { keyWarning, noSigningKey, signingKey } from "../lib/settings/keys.ts";
+import { type Field, field, type Header, named, valueOf, values, without } from "../lib/message.ts";
+import { messageIdBody, messageIdOf } from "../lib/message_id.ts";
+import type { Scheme } from "../lib/settings/schema.ts";
+import { signTag, TAG_FIELD } from "../lib/tag.ts";
+import type { Handover } from "../lib/settings/presets.ts";
+import type { Call } from "../shim/flags.ts";
+import { alreadyRelayed, firstBlock, type OwnAddress, ownership, ownSender } from "./owner.ts";
+import { chooseSender } from "./sender.ts";
+
+/** What is looked up before planning. */
+export interface Context {
+  readonly settings: Settings;
+  readonly identities: readonly Identity[];
+  readonly now: Date;
+  /** Was there a line `From sender date` above the header? Then the message comes from a delivery agent or a mailbox. */
+  readonly mailboxLine?: boolean;
+}
+
+/** What is handed over, and why. */
+export interface Plan {
+  readonly handover: Handover;
+  readonly header: Header;
+  /** The envelope sender's scheme; `given` for a message that is not ours to sign. */
+  readonly scheme: Scheme | "given";
+  /** The identity for which it is sent; undefined for a message that is not ours to sign. */
+  readonly identity: Identity | undefined;
+  /** What the index of sent mail is to hold; undefined for a message of strangers, or one that was relayed before. */
+  readonly sent: SentRecord | undefined;
+  /** Sentences for the log: what was chosen against expectation. */
+  readonly notes: readonly string[];
+  /** Why our own message leaves unsigned, when no key can sign. */
+  readonly error?: string;
+  /** Which key will soon stop signing. */
+  readonly warning?: string;
+}
+
+/** A message as the index of sent mail remembers it. */
+export interface SentRecord {
+  /** The identities to which anything about the message may come back: its envelope sender and its authors. */
+  readonly identities: readonly Identity[];
+  readonly messageId: string;
+  /** Does it leave with a tag? */
+  readonly signed: boolean;
+}
+
+/**
+ * Plans one message.
+ *
+ * @throws {Fail} `usage` without recipients, `data` for a header that cannot be understood
+ */
+export async function plan(call: Call, given: Header, context: Context): Promise<Plan> {
+  const recipients = findRecipients(call, given);
+  const envelope = call.sender ? await ownSender(call.sender, context) : undefined;
+  const open = without(given, "Bcc", "Resent-Bcc", "Return-Path");
+  // The header as it came is asked: a Resent-Bcc alone says that the message was relayed. Then it is not ours to
+  // complete, either: our From on a stranger's mail would make it look like ours.
+  const relayed = alreadyRelayed(given);
+  const header = relayed ? open : completed(call, open, context, envelope);
+  const block = !relayed ? header : context.mailboxLine ? [] : firstBlock(given);
+  const { author, authors } = ownership(block, context, relayed ? "Resent-" : "");
+
+  const concerned = [...new Set([...envelope ? [envelope.identity] : [], ...authors])];
+  const id = block.find((one) => named(one, relayed ? "Resent-Message-ID" : "Message-ID"));
+  const remembered = id !== undefined && (relayed ? authors : concerned).length > 0;
+  const sent = (signed: boolean): SentRecord | undefined =>
+    remembered ? { identities: concerned, messageId: messageIdBody(id), signed } : undefined;
+  const handover = (sender: Handover["sender"]): Handover => ({ sender, recipients, dsn: call.dsn });
+
+  const sender = call.sender === undefined ? author : envelope;
+  if (author === undefined || sender === undefined) {
+    const notes = pretends(call.sender, envelope, context);
+    return { handover: handover(call.sender), header, scheme: "given", identity: undefined, sent: sent(false), notes };
+  }
+  const chosen = await chooseSender(sender, recipients, context);
+  const tags = context.settings.tag.sign && !relayed;
+  const tagged = tags ? await withTag(header, author.identity, context) : undefined;
+  return {
+    handover: handover(chosen.sender),
+    header: tagged ?? header,
+    scheme: chosen.scheme,
+    identity: author.identity,
+    sent: sent(tagged !== undefined),
+    notes: chosen.notes,
+    ...aboutKeys(new Set([sender.identity, ...tags ? [author.identity] : []]), context.now),
+  };
+}
+
+/** An envelope sender that looks signed by us, but is not: its bounces will be taken for forged ones. */
+function pretends(
+  sender: Address | null | undefined,
+  envelope: OwnAddress | undefined,
+  { identities }: Context,
+): string[] {
+  const domain = sender?.domain.toLowerCase();
+  const looks = envelope === undefined && identities.some((one) => one.srsDomain !== "" && one.srsDomain === domain);
+  return looks ? ["the envelope sender is in our SRS domain, but no key has signed it"] : [];
+}
+
+/** What the log says about the keys that sign, or should. */
+function aboutKeys(identities: Iterable<Identity>, now: Date): Pick<Plan, "error" | "warning"> {
+  const errors: string[] = [];
+  const warnings: string[] = [];
+  for (const identity of identities) {
+    const name = identityName(identity);
+    const [why, warning] = [noSigningKey(identity.keys, now), keyWarning(identity.keys, now)];
+    if (why !== undefined) errors.push(`No key of ${name} can sign: ${why}`);
+    else if (warning !== undefined) warnings.push(`${name}: ${warning}`);
+  }
+  return {
+    ...errors.length > 0 ? { error: errors.join("; ") } : {},
+    ...warnings.length > 0 ? { warning: warnings.join("; ") } : {},
+  };
+}
+
+function findRecipients(call: Call, header: Header): Address[] {
+  const found = [...call.recipients];
+  if (call.recipientsFrom !== "arguments") {
+    // RFC 5322 section 3.6.6: a resent message goes where the Resent- fields say.
+    const resent = header.some((one) => named(one, "Resent-To", "Resent-Cc", "Resent-Bcc"));
+    for (const name of resent ? ["Resent-To", "Resent-Cc", "Resent-Bcc"] : ["To", "Cc", "Bcc"]) {
+      for (const value of values(header, name)) {
+        for (const { address } of headerAddresses(name, value)) if (address !== null) found.push(address);
+      }
+    }
+  }
+  const unique = new Map(found.map((one) => [`${one.local}@${one.domain.toLowerCase()}`, one]));
+  if (unique.size === 0) throw new Fail("usage", "No recipients are given");
+  return [...unique.values()];
+}
+
+function headerAddresses(name: string, value: string) {
+  if (/[\r\0]/.test(value)) throw new Fail("data", `Field ${name} holds a CR or NUL`);
+  try {
+    return parseAddressList(value, { bare: true });
+  } catch (error) {
+    throw new Fail("data", `Field ${name}: ${reason(error)}`);
+  }
+}
+
+/** What cron and small scripts leave out (RFC 5322 section 3.6), added before the tag is made over it. */
+function completed(call: Call, header: Header, context: Context, sender: OwnAddress | undefined): Header {
+  const has = (name: string) => header.some((one) => named(one, name));
+  const out = header.filter((one) => !named(one, "Message-ID") || valueOf(one) !== ""); // an empty one is none
+  const author = call.sender === undefined ? context.identities[0]?.address : sender?.address ?? call.sender;
+  if (!has("From") && author) out.push(field("From", formatMailbox(call.fullName, author)));
+  if (!has("Date")) out.push(field("Date", rfc5322Date(context.now)));
+  if (!out.some((one) => named(one, "Message-ID"))) {
+    const random = base32(crypto.getRandomValues(new Uint8Array(15)));
+    const domain = author?.domain || context.identities[0]?.address.domain || "localhost";
+    out.push(field("Message-ID", `<${random}@${domain}>`));
+  }
+  return out;
+}
+
+/**
+ * The header with exactly one tag, directly below the Message-ID, so that a header that is cut short keeps both. A
+ * former tag, from a draft or a template, is removed. Undefined when no key can sign.
+ *
+ * @throws {Fail} `data` for a Message-ID that could not be recognized when it comes back
+ */
+async function withTag(header: Header, identity: Identity, { now }: Context): Promise<Header | undefined> {
+  const key = signingKey(identity.keys, now);
+  if (key === undefined) return undefined;
+  const clean = without(header, TAG_FIELD).map((one) => named(one, "Message-ID") ? withoutBlankLines(one) : one);
+  const tag = await signTag(identityName(identity), messageIdOf(clean), { key: key.id, secret: key.secret, now });
+  const below = clean.findIndex((one) => named(one, "Message-ID")) + 1;
+  return clean.toSpliced(below, 0, field(TAG_FIELD, tag));
+}
+
+/** Lines of nothing but white space are obsolete (RFC 5322 section 4.2), and in a bounce they end the header. */
+function withoutBlankLines(one: Field): Field {
+  return { ...one, raw: one.raw.replace(/\n[ \t]*(?=\n|$)/g, "") };
+}

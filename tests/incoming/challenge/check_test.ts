@@ -1,0 +1,626 @@
+import assert from "node:assert/strict";
+import { judge, type Verdict } from "../../../incoming/judge.ts";
+import { COMPARED_FIELDS } from "../../../lib/compared.ts";
+import { dayOf } from "../../../lib/date.ts";
+import { entryName, LEDGER_BODY_BYTES, LEDGER_DAYS } from "../../../lib/entry.ts";
+import { signTag, TAG_FIELD } from "../../../lib/tag.ts";
+import {
+  answerOf,
+  chair,
+  context,
+  cut,
+  day,
+  delivery,
+  genuine,
+  joe,
+  now,
+  PLACEHOLDER,
+  SAMPLES,
+  send,
+  settings,
+} from "../../challenges.ts";
+import { quotedPrintable } from "../../bounces.ts";
+import { SECRET } from "../../rig.ts";
+
+const QSECRETARY = "qmail-confirm-1795150800.12345.kjfhdmcoapngbleiabcd@list.cr.yp.to";
+const COOKIE = "1795150800.lfghbanmkepcojidlfgh-joe=example.net@lists.example.org";
+
+interface Row {
+  name: string;
+  to: string;
+  subject: string;
+  list: string;
+}
+
+/** The samples that show a message, the answer to each and the entry that it spends. */
+const GENUINE: readonly Row[] = [
+  {
+    name: "qsecretary-challenge",
+    to: QSECRETARY,
+    subject: "Confirmation",
+    list: "qmail@list.cr.yp.to",
+  },
+  {
+    name: "ezmlm-idx-sub-confirm",
+    to: `test-sc.${COOKIE}`,
+    subject: "Confirmation",
+    list: "test-subscribe@lists.example.org",
+  },
+  {
+    name: "ezmlm-idx-sub-confirm-mime",
+    to: `test-sc.${COOKIE}`,
+    subject: "Confirmation",
+    list: "test-subscribe@lists.example.org",
+  },
+  {
+    name: "ezmlm-idx-unsub-confirm",
+    to: `test-uc.${COOKIE}`,
+    subject: "Confirmation",
+    list: "test-unsubscribe@lists.example.org",
+  },
+  {
+    name: "ezmlm053-sub-confirm",
+    to: `djb-test-sc.${COOKIE}`,
+    subject: "Confirmation",
+    list: "djb-test-subscribe@lists.example.org",
+  },
+  {
+    name: "ezmlm-idx-post-confirm",
+    to: "test-confirm-1795150800.4711.lfghbanmkepcojidlfgh@lists.example.org",
+    subject: "Confirmation",
+    list: "test@lists.example.org",
+  },
+  {
+    name: "tmda-confirm",
+    to: "ann-confirm-1795150800.4711.a1b2c3@example.org",
+    subject: "Confirmation",
+    list: "ann@example.org",
+  },
+  {
+    name: "qconfirm-check",
+    to: "ann-qconfirm-1795150800.4711.654321@example.org",
+    subject: "Confirmation",
+    list: "ann@example.org",
+  },
+  {
+    name: "sympa-send-auth",
+    to: "sympa@lists.example.org",
+    subject: "CONFIRM a1b2c3d4",
+    list: "dev@lists.example.org",
+  },
+];
+
+/** The samples that show nothing of a message, and a request that each could be about. */
+const REQUESTS: readonly (Row & { body?: string; ask?: string })[] = [
+  {
+    name: "mailman3-subscribe",
+    to: "dev-confirm+0123456789abcdef0123456789abcdef01234567@lists.example.org",
+    subject: "Confirmation",
+    list: "dev-join@lists.example.org",
+  },
+  {
+    name: "sympa-auth",
+    to: "sympa@lists.example.org",
+    subject: "AUTH a1b2c3d4 subscribe dev",
+    list: "sympa@lists.example.org",
+    ask: "subscribe dev Joe",
+  },
+  {
+    name: "majordomo2-confirm",
+    to: "Majordomo@lists.example.org",
+    subject: "B106-83F5-A3EE",
+    list: "Majordomo@lists.example.org",
+    body: "accept\n",
+    ask: "subscribe dev",
+  },
+];
+
+/** Never answered, whatever was sent and whatever the settings say. */
+const NEVER = [
+  "attack-qsecretary-replayed-tag",
+  "attack-qsecretary-tag-in-quoted-body",
+  "attack-qsecretary-wrong-domain",
+  "ezmlm-idx-mod-post",
+  "ezmlm-idx-sub-confirm-no-tag",
+  "mailman2-held-moderator",
+  "mailman2-join", // it may be about leaving
+  "majordomo1-confirm",
+  "pmjacookie-challenge",
+  "qsecretary-no-tag",
+  "qsecretary-pymsgauth", // without the setting for it; tests/io/state/pymsgauth_test.ts
+];
+
+const EVERYTHING = settings("answer = true\nrequests = true");
+const request = (list: string, id = "r1", ask = "subscribe", from = "joe@example.net") =>
+  send(`From: ${from}\nTo: ${list}\nSubject: please\nMessage-ID: <${id}@example.net>\n\n${ask}\n`);
+
+function notAnswered(verdict: Verdict, what: string): void {
+  assert.equal(answerOf(verdict), undefined, what);
+  assert.equal(verdict.action, "deliver", `${what}: ${verdict.reason}`);
+}
+
+Deno.test("Every sample stands in one table of this file", () => {
+  const named = [...GENUINE.map(({ name }) => name), ...REQUESTS.map(({ name }) => name), ...NEVER];
+  assert.deepEqual(named.sort(), [...SAMPLES.keys()].sort());
+});
+
+Deno.test("A challenge about a message of ours is answered: to the right address, with the right entry", async () => {
+  for (const { name, to, subject, list } of GENUINE) {
+    const { mail, sent } = await genuine(name);
+    assert.equal(sent.entries.length, 1, name);
+    const entry = await entryName({ messageId: sent.messageId.slice(1, -1), list });
+    const expected = { to, subject, body: "", from: "joe@example.net", entry };
+    // A stranger's Return-Path stands there under qmail's preline alone.
+    for (const one of [mail, mail.replace(/^Return-Path: .*\n/, "")]) {
+      for (const with_ of [settings(), EVERYTHING]) {
+        const { verdict } = await judge(delivery(one), await context(sent.entries, with_));
+        assert.deepEqual(answerOf(verdict), expected, `${name}: ${verdict.reason}`);
+        assert.deepEqual([verdict.check, verdict.result, verdict.mark], ["challenge", "challenge", true], name);
+      }
+    }
+    const outer = mail.slice(0, mail.indexOf("\n\n"));
+    const id = /^Message-ID: (.*)$/m.exec(outer)?.[1];
+    const { verdict } = await judge(delivery(mail), await context(sent.entries));
+    assert.equal(verdict.answer?.inReplyTo, id, name);
+  }
+});
+
+Deno.test("The answer goes neither to the Return-Path nor to an address that discards", async () => {
+  const { mail, sent } = await genuine("ezmlm-idx-post-confirm");
+  assert.match(mail, /^Return-Path: <test-discard-/);
+  const { verdict } = await judge(delivery(mail), await context(sent.entries));
+  assert.match(String(answerOf(verdict)?.to), /^test-confirm-/);
+});
+
+Deno.test("With challenge.answer off, and by default, nothing is answered", async () => {
+  for (const { name } of GENUINE) {
+    const { mail, sent } = await genuine(name);
+    for (const off of ["", "answer = false", "requests = true"]) {
+      notAnswered((await judge(delivery(mail), await context(sent.entries, settings(off)))).verdict, `${name}, ${off}`);
+    }
+    const { ledger: _, ...without } = await context(sent.entries);
+    notAnswered((await judge(delivery(mail), without)).verdict, `${name}, no ledger`);
+  }
+  for (const { name, list, ask } of REQUESTS) {
+    const { entries } = await request(list, "r1", ask);
+    const off = await context(entries, settings("requests = true"));
+    notAnswered((await judge(delivery(SAMPLES.get(name)!), off)).verdict, name);
+  }
+});
+
+Deno.test("Only three of its kinds may say that a program answered", async () => {
+  const said: string[] = [];
+  for (const { name } of GENUINE) {
+    const { mail, sent } = await genuine(name);
+    const { verdict } = await judge(delivery(mail), await context(sent.entries));
+    if (verdict.answer!.form.autoSubmitted) said.push(name);
+  }
+  for (const { name, list, ask } of REQUESTS) {
+    const ours = await context((await request(list, "r1", ask)).entries, EVERYTHING);
+    const { verdict } = await judge(delivery(SAMPLES.get(name)!), ours);
+    if (verdict.answer!.form.autoSubmitted) said.push(name);
+  }
+  assert.deepEqual(said, ["qsecretary-challenge", "qconfirm-check", "mailman3-subscribe"]);
+});
+
+Deno.test("What shows nothing of our message is answered for the one request that is open", async () => {
+  for (const { name, to, subject, list, body = "", ask = "subscribe" } of REQUESTS) {
+    const mail = SAMPLES.get(name)!;
+    const { entries } = await request(list, "r1", ask);
+    assert.equal(entries.length, 1, name);
+    const entry = await entryName(entries[0]!);
+    const expected = { to, subject, body, from: "joe@example.net", entry };
+
+    const good = await context(entries, EVERYTHING);
+    const { verdict } = await judge(delivery(mail), good);
+    assert.deepEqual(answerOf(verdict), expected, `${name}: ${verdict.reason}`);
+    // One that is answered does not stand in the way of the next.
+    const again = await context(entries, EVERYTHING);
+    await again.ledger.add((await request(list, "r0", ask)).entries[0]!, "spent");
+    assert.deepEqual(answerOf((await judge(delivery(mail), again)).verdict), expected, name);
+
+    const bad = async (what: string, ...[more, with_ = EVERYTHING, when = now]: Parameters<typeof bads>) => {
+      const verdict = await bads(more, with_, when);
+      notAnswered(verdict, `${name}: ${what}`);
+      return verdict;
+    };
+    const bads = async (more: typeof entries, with_ = EVERYTHING, when = now) =>
+      (await judge(delivery(mail), { ...await context(more, with_), now: when })).verdict;
+    await bad("the default", entries, settings());
+    await bad("nothing was sent", []);
+    await bad("two are open", [...entries, ...(await request(list, "r2", ask)).entries]);
+    await bad("another list", (await request(`x${list}`)).entries.concat((await request("x-join@a.example")).entries));
+    await bad("another host", (await request(list.replace("lists.", "other."), "r1", ask)).entries);
+    await bad("asked as another identity", (await request(list, "r1", ask, "chair@club.example")).entries);
+    await bad("not what was asked", entries.map((one) => ({ ...one, request: undefined })) as never);
+    await bad("for somebody else", entries.map((one) => ({ ...one, request: { ...one.request!, subscriber: "x@y" } })));
+    await bad("expired", entries, EVERYTHING, day(LEDGER_DAYS + 1));
+    await bad("of one who is no identity", entries.map((one) => ({ ...one, from: "greg@example.org" })));
+    const spent = await context([], EVERYTHING);
+    await spent.ledger.add(entries[0]!, "spent");
+    const { verdict: second } = await judge(delivery(mail), spent);
+    notAnswered(second, name);
+    assert.match(second.reason, /answered before/);
+  }
+});
+
+Deno.test("What can never be answered is delivered, whatever we sent", async () => {
+  const announce = cut(SAMPLES.get("qsecretary-challenge")!)[1];
+  const sent = await send(announce);
+  // All that the samples could be about, besides.
+  const more = ["test@lists.example.org", "test-subscribe@lists.example.org", "dev-join@lists.example.org"];
+  const others = ["majordomo@lists.example.org", "joe@x.example", "dev@lists.example.org"];
+  const entries = [...sent.entries];
+  for (const list of [...more, ...others]) entries.push(...(await request(list, "sub1")).entries);
+  for (const name of NEVER) {
+    // The attacks know the genuine tag.
+    const mail = SAMPLES.get(name)!.replaceAll(PLACEHOLDER, sent.tagLine);
+    for (const with_ of [settings(), EVERYTHING]) {
+      notAnswered((await judge(delivery(mail), await context(entries, with_))).verdict, name);
+    }
+  }
+});
+
+Deno.test("Each attack fails for its own reason", async () => {
+  const sent = await send(cut(SAMPLES.get("qsecretary-challenge")!)[1]);
+  const why = async (name: string) => {
+    const mail = SAMPLES.get(name)!.replaceAll(PLACEHOLDER, sent.tagLine);
+    const { steps } = await judge(delivery(mail), await context(sent.entries));
+    return steps.find(({ check }) => check === "challenge")!.found;
+  };
+  assert.match(await why("attack-qsecretary-replayed-tag"), /the returned tag is not ours/);
+  assert.match(await why("attack-qsecretary-tag-in-quoted-body"), /not one Message-ID/);
+  assert.match(await why("attack-qsecretary-wrong-domain"), /no message to that list is remembered/);
+  assert.match(await why("qsecretary-no-tag"), /no tag of ours/);
+  assert.equal(await why("ezmlm-idx-mod-post"), "no challenge");
+  assert.equal(await why("mailman2-held-moderator"), "no challenge");
+  assert.equal(await why("pmjacookie-challenge"), "no challenge");
+});
+
+Deno.test("TMDA: answered where it shows the message or its header, delivered where it shows neither", async () => {
+  const { mail, sent, frame, rest } = await genuine("tmda-confirm");
+  const header = sent.mail.slice(0, sent.mail.indexOf("\n\n") + 1);
+  const entry = await entryName(sent.entries[0]!);
+  const level1 = frame.replace("Content-Type: message/rfc822", "Content-Type: text/rfc822-headers") + header + rest;
+  const level0 = mail.slice(0, mail.indexOf("\n--=", mail.indexOf("(own wording)"))) + rest;
+  const verdict = async (one: string) => (await judge(delivery(one), await context(sent.entries))).verdict;
+  assert.equal(answerOf(await verdict(mail))?.entry, entry, "level 2");
+  assert.equal(answerOf(await verdict(level1))?.entry, entry, "level 1");
+  assert.ok(!level0.includes(sent.tagLine) && level0.includes("own wording"));
+  notAnswered(await verdict(level0), "level 0");
+  const other = (what: string, from: string | RegExp, to: string) =>
+    verdict(mail.replace(from, to)).then((found) => notAnswered(found, what));
+  await other("it answers another message", /^In-Reply-To: .*$/m, "In-Reply-To: <other@example.net>");
+  await other("no In-Reply-To", /^In-Reply-To: .*\n/m, "");
+  await other("another person", "Reply-To: ann-", "Reply-To: bob-");
+  await other("not by TMDA", "X-Delivery-Agent: TMDA", "X-Delivery-Agent: MDA");
+  await other("not automatic", "Auto-Submitted: auto-replied\n", "");
+  await other("a body that was not sent", "hello Ann,", "buy now,");
+  notAnswered(
+    (await judge(delivery(mail), await context((await request("ann@example.org")).entries))).verdict,
+    "another message to her",
+  );
+});
+
+Deno.test("A form that shows the body must agree with at least one line of it", async () => {
+  for (const name of ["qsecretary-challenge", "qconfirm-check", "ezmlm-idx-post-confirm", "sympa-send-auth"]) {
+    const { frame, sent, rest } = await genuine(name, (message) => `${message}second\nthird\n`);
+    const [header, body] = [sent.mail.slice(0, sent.mail.indexOf("\n\n") + 2), sent.mail.split("\n\n")[1]!];
+    const ours = await context(sent.entries);
+    const answered = async (quoted: string) =>
+      answerOf((await judge(delivery(frame + header + quoted + rest), ours)).verdict) !== undefined;
+    assert.equal(await answered(body), true, name);
+    const first = body.slice(0, body.indexOf("\n") + 1);
+    assert.equal(await answered(first), true, `${name}: the first line`);
+    assert.equal(await answered(first + "second\n"), true, `${name}: two lines`);
+    assert.equal(await answered(`${body}\n\n`), true, `${name}: empty lines of the frame`);
+    assert.equal(await answered(""), false, `${name}: no line`);
+    assert.equal(await answered("second\n"), false, `${name}: the second line alone`);
+    assert.equal(await answered(`${body}more\n`), false, `${name}: a line that was not sent`);
+    assert.equal(await answered(`${first}\nsecond\n`), false, `${name}: an empty line between`);
+  }
+  // A text that is cut within a line agrees to its end. In a MIME part the end is the end.
+  for (const [name, cutOff] of [["qsecretary-challenge", true], ["ezmlm-idx-post-confirm", false]] as const) {
+    const { frame, sent, rest } = await genuine(name, (message) => `${message}second\n`);
+    const mail = frame + sent.mail.slice(0, -"cond\n".length) + rest;
+    const { verdict } = await judge(delivery(mail), await context(sent.entries));
+    assert.equal(answerOf(verdict) !== undefined, cutOff, name);
+  }
+  const { frame, sent } = await genuine("qsecretary-challenge");
+  const mail = frame + sent.mail.slice(0, -"cut\n".length);
+  notAnswered((await judge(delivery(mail), await context(sent.entries))).verdict, "only half a line");
+});
+
+Deno.test("A message without a body needs no line of it", async () => {
+  const noBody = (message: string) => message.slice(0, message.indexOf("\n\n") + 2);
+  const { mail, sent } = await genuine("qsecretary-challenge", noBody);
+  const { verdict } = await judge(delivery(mail), await context(sent.entries));
+  assert.notEqual(answerOf(verdict), undefined, verdict.reason);
+  notAnswered((await judge(delivery(`${mail}BUY NOW\n`), await context(sent.entries))).verdict, "a body was added");
+});
+
+Deno.test("The entry decides: its list, its time, whose it is, whether it was answered", async () => {
+  for (const { name } of GENUINE) {
+    const { mail, sent } = await genuine(name);
+    const [entry] = sent.entries as [typeof sent.entries[0]];
+    const given = delivery(mail);
+    const bad = async (what: string, change: Partial<typeof entry>) =>
+      notAnswered((await judge(given, await context([{ ...entry!, ...change }]))).verdict, `${name}: ${what}`);
+    await bad("another list", { list: `x${entry!.list}`.replace(/@.*/, "@a.example") });
+    await bad("another domain", { list: `${entry!.list}.evil.example` });
+    await bad("a domain that ends alike", { list: entry!.list.replace("@", "@evil.") });
+    await bad("another identity", { from: "chair@club.example" });
+    await bad("another message", { messageId: `x${entry!.messageId}` });
+    await bad("expired", { expires: dayOf(now) - 1 });
+    for (const [nth, field] of COMPARED_FIELDS.entries()) {
+      await bad(`another ${field}`, { fields: entry!.fields.with(nth, "") });
+    }
+    await bad("another body", { body: { ...entry!.body, sealed: "" } });
+    await bad("a key that is gone", { body: { ...entry!.body, key: "k0" } });
+    const lastDay = await judge(given, await context([{ ...entry!, expires: dayOf(now) }]));
+    assert.notEqual(answerOf(lastDay.verdict), undefined, `${name}: the last day`);
+
+    for (const [state, why] of [["spent", /answered before/], ["claimed", /begun and perhaps sent/]] as const) {
+      const ours = await context([]);
+      await ours.ledger.add(entry!, state);
+      const { verdict } = await judge(given, ours);
+      notAnswered(verdict, `${name}: ${state}`);
+      assert.match(verdict.reason, why);
+      assert.match(verdict.reason, /look yourself$/);
+      assert.deepEqual([verdict.check, verdict.result, verdict.mark], ["challenge", "challenge", true]);
+    }
+  }
+});
+
+Deno.test("The time of an entry runs from the day on which it was sent", async () => {
+  const { mail, sent } = await genuine("qsecretary-challenge");
+  const at = async (when: Date) => (await judge(delivery(mail), { ...await context(sent.entries), now: when })).verdict;
+  assert.notEqual(answerOf(await at(day(LEDGER_DAYS))), undefined);
+  notAnswered(await at(day(LEDGER_DAYS + 1)), "a day later");
+});
+
+Deno.test("The tag decides: ours, for this message, in time", async () => {
+  const { frame, sent } = await genuine("qsecretary-challenge");
+  const lasting = sent.entries.map((entry) => ({ ...entry, expires: entry.expires + 100 }));
+  const made = async (address: string, id: string, options: Partial<Parameters<typeof signTag>[2]>) => {
+    const tag = await signTag(address, id, { key: "k1", secret: SECRET, now, ...options });
+    const mail = frame + sent.mail.replace(sent.tagLine, `${TAG_FIELD}: ${tag}\n`);
+    return (await judge(delivery(mail), await context(lasting))).verdict;
+  };
+  const id = sent.messageId;
+  assert.notEqual(answerOf(await made("joe@example.net", id, {})), undefined);
+  assert.notEqual(answerOf(await made("joe@example.net", id, { now: day(-30) })), undefined, "the last day");
+  notAnswered(await made("joe@example.net", id, { now: day(-31) }), "expired");
+  notAnswered(await made("joe@example.net", id, { secret: "a stranger's" }), "a stranger's key");
+  notAnswered(await made("joe@example.net", id, { key: "k2" }), "no such key");
+  notAnswered(await made("joe@example.net", "<x@example.net>", {}), "for another message");
+  notAnswered(await made("chair@club.example", id, { secret: chair.keys[0]!.secret }), "another identity's");
+});
+
+Deno.test("A message of another identity is answered as that one, with its own entry alone", async () => {
+  const asChair = (message: string) => message.replace("Joe <joe@example.net>", "Chair <Chair@Club.example>");
+  const { mail, sent } = await genuine("qsecretary-challenge", asChair);
+  const { verdict } = await judge(delivery(mail), await context(sent.entries));
+  assert.equal(answerOf(verdict)?.from, "chair@club.example");
+  notAnswered(
+    (await judge(delivery(mail), await context(sent.entries.map((one) => ({ ...one, from: "joe@example.net" })))))
+      .verdict,
+    "entry of joe",
+  );
+  const { ledger, ...rest } = await context(sent.entries);
+  notAnswered((await judge(delivery(mail), { ...rest, ledger, identities: [joe] })).verdict, "no identity any more");
+});
+
+Deno.test("A challenge is about one list: that list's entry is spent, once, and no other's", async () => {
+  const both = (message: string) => message.replace(/^To: .*$/m, "To: qmail@list.cr.yp.to, dns@list.cr.yp.to");
+  const lists = settings('answer = true\n[[rule]]\nto = ["dns@list.cr.yp.to"]\nconfirm = true');
+  const [frame, quoted] = cut(SAMPLES.get("qsecretary-challenge")!);
+  const sent = await send(both(quoted), now, lists);
+  assert.deepEqual(sent.entries.map(({ list }) => list).sort(), ["dns@list.cr.yp.to", "qmail@list.cr.yp.to"]);
+  const ours = await context(sent.entries);
+  const byQmail = frame + sent.mail;
+  const byDns = frame.replaceAll("qmail-confirm-", "dns-confirm-") + sent.mail;
+  for (const [mail, list] of [[byQmail, "qmail@list.cr.yp.to"], [byDns, "dns@list.cr.yp.to"]] as const) {
+    const { verdict } = await judge(delivery(mail), ours);
+    const entry = await entryName({ messageId: sent.messageId.slice(1, -1), list });
+    assert.equal(answerOf(verdict)?.entry, entry, verdict.reason);
+    ours.ledger.found = ours.ledger.found.map((one) => one.name === entry ? { ...one, state: "spent" } : one);
+    notAnswered((await judge(delivery(mail), ours)).verdict, `the same again, of ${list}`);
+  }
+});
+
+Deno.test("A challenge that does not name its list is delivered with a mark where several could be meant", async () => {
+  const rows: [to: string, others: string, answered: boolean][] = [
+    ["dev@lists.example.org", "", true],
+    ["dev@lists.example.org", "ann@example.org", true],
+    ["dev@lists.example.org", "test@lists.example.org", false], // remembered too
+    ["dev@lists.example.org", "users@LISTS.example.org", false], // not remembered, and yet it could be meant
+  ];
+  for (const [to, others, answered] of rows) {
+    const all = [to, ...others.split(" ")].filter(Boolean).join(", ");
+    const { mail, sent } = await genuine("sympa-send-auth", (message) => message.replace(/^To: .*$/m, `To: ${all}`));
+    for (const spent of [0, 1]) {
+      const ours = await context(sent.entries.slice(spent));
+      if (spent === 1) await ours.ledger.add(sent.entries[0]!, "spent");
+      const { verdict } = await judge(delivery(mail), ours);
+      assert.equal(answerOf(verdict) !== undefined, answered && spent === 0, `${all}: ${verdict.reason}`);
+      if (answered) continue;
+      assert.deepEqual([verdict.action, verdict.result, verdict.mark], ["deliver", "challenge", true], all);
+      assert.match(verdict.reason, /does not say which recipient it is about: look yourself/);
+    }
+  }
+});
+
+Deno.test("ezmlm: who is to be subscribed must be one of ours, and the challenge addressed to him", async () => {
+  for (const name of ["ezmlm-idx-sub-confirm", "ezmlm-idx-unsub-confirm", "ezmlm053-sub-confirm"]) {
+    const { mail, sent } = await genuine(name);
+    const verdict = async (one: string) => (await judge(delivery(one), await context(sent.entries))).verdict;
+    const other = mail.replace(/^(Reply-To: .*)-joe=example.net/m, "$1-eve=evil.example");
+    assert.notEqual(other, mail);
+    notAnswered(await verdict(other), "only the cookie's");
+    notAnswered(await verdict(other.replace("\nTo: joe@example.net", "\nTo: eve@evil.example")), "and the To");
+    notAnswered(await verdict(mail.replace("\nTo: joe@example.net", "\nTo: eve@evil.example")), "only the To");
+  }
+});
+
+Deno.test("A subscription for an address of ours that is named in full is answered too", async () => {
+  const named = (message: string) => message.replace("test-subscribe@", "test-subscribe-joe=example.net@");
+  const { mail, sent } = await genuine("ezmlm-idx-sub-confirm", named);
+  const { verdict } = await judge(delivery(mail), await context(sent.entries));
+  assert.equal(answerOf(verdict)?.entry, await entryName(sent.entries[0]!));
+});
+
+Deno.test("A returned message may be quoted-printable or base64, long lines and other bytes included", async () => {
+  const odd = `caf\xc3\xa9 = \xff trailing \n${"long ".repeat(100)}\n.\nFrom me\n`;
+  for (const name of ["ezmlm-idx-post-confirm", "tmda-confirm", "sympa-send-auth"]) {
+    const { frame, sent, rest, mail } = await genuine(name, (message) => message + odd);
+    const part = frame.lastIndexOf("\n\n");
+    // Return-Path and Received of the part go into the code with it.
+    const inside = frame.slice(part + 2) + sent.mail;
+    const head = frame.slice(0, part).replace(/\nContent-Transfer-Encoding: +8bit(?=[^]*$)/, "");
+    const as = (encoding: string, text: string) => `${head}\nContent-Transfer-Encoding: ${encoding}\n\n${text}${rest}`;
+    const plain = await judge(delivery(mail), await context(sent.entries));
+    assert.notEqual(answerOf(plain.verdict), undefined, `${name}: ${plain.verdict.reason}`);
+    const base64 = btoa(inside).replace(/.{76}/g, "$&\n");
+    for (const one of [as("quoted-printable", quotedPrintable(inside)), as("base64", base64)]) {
+      const { verdict } = await judge(delivery(one), await context(sent.entries));
+      assert.deepEqual(answerOf(verdict), answerOf(plain.verdict), `${name}: ${verdict.reason}`);
+    }
+  }
+});
+
+Deno.test("A challenge is one whoever hands it in: the envelope is not asked", async () => {
+  const { mail, sent } = await genuine("qsecretary-challenge");
+  for (const sender of [null, undefined, "eve@evil.example", "MAILER-DAEMON@mx.example"]) {
+    const { verdict } = await judge({ ...delivery(mail), sender }, await context(sent.entries));
+    assert.notEqual(answerOf(verdict), undefined, String(sender));
+  }
+  const { verdict } = await judge({ ...delivery(mail), sender: "#@[]" }, await context(sent.entries));
+  assert.equal(verdict.check, "double-bounce", "no list sends from there");
+});
+
+/** Requests, and which of the three challenges each opens: Mailman 3, Sympa, Majordomo 2, each to join dev and to leave. */
+const OPENS: readonly [to: string, text: string, join: string, leave: string][] = [
+  ["dev-join", "", "mailman sympa", ""],
+  ["dev-subscribe", "", "mailman sympa", ""],
+  ["dev-leave", "", "", "mailman sympa"],
+  ["dev-unsubscribe", "", "", "mailman sympa"],
+  ["dev-request", "subscribe", "mailman sympa", ""],
+  ["dev-request", "leave", "", "mailman sympa"],
+  ["dev-request", "help", "", ""],
+  ["dev-request", "subscribe\nleave", "", ""],
+  ["dev-help", "subscribe dev", "", ""],
+  ["dev-owner", "subscribe dev", "", ""],
+  ["ops-join", "", "", ""],
+  ["sympa", "subscribe dev Joe", "sympa", ""],
+  ["sympa", "signoff dev", "", "sympa"],
+  ["sympa", "subscribe ops", "", ""],
+  ["sympa", "help", "", ""],
+  ["sympa", "lists", "", ""],
+  ["majordomo", "subscribe dev", "majordomo", ""],
+  ["majordomo", "unsubscribe dev", "", "majordomo"],
+  ["majordomo", "subscribe ops", "", ""],
+  ["majordomo", "help", "", ""],
+  ["majordomo", "lists", "", ""],
+  ["majordomo", "which", "", ""],
+  ["majordomo", "subscribe dev\nhelp", "", ""],
+  ["majordomo", "subscribe dev eve@evil.example", "", ""],
+  ["majordomo", "subscribe dev joe@example.net", "majordomo", ""],
+];
+
+Deno.test("A request opens what it asks, for its list and its sender, and nothing else", async () => {
+  const join = {
+    mailman: SAMPLES.get("mailman3-subscribe")!,
+    sympa: SAMPLES.get("sympa-auth")!,
+    majordomo: SAMPLES.get("majordomo2-confirm")!,
+  };
+  const leave = {
+    mailman: join.mailman.replace("to join the", "to leave the"),
+    sympa: join.sympa.replaceAll("subscribe dev Joe", "signoff dev"),
+    majordomo: join.majordomo.replaceAll("subscribe", "unsubscribe"),
+  };
+  for (const [to, text, joins, leaves] of OPENS) {
+    const { entries } = await request(`${to}@lists.example.org`, "r1", text);
+    for (const [mails, expected] of [[join, joins], [leave, leaves]] as const) {
+      const opened: string[] = [];
+      for (const [name, mail] of Object.entries(mails)) {
+        const { verdict } = await judge(delivery(mail), await context(entries, EVERYTHING));
+        if (answerOf(verdict) !== undefined) opened.push(name);
+        // It was for joe; somebody else's challenge is not.
+        const others = mail.replaceAll("joe@example.net", "chair@club.example");
+        notAnswered((await judge(delivery(others), await context(entries, EVERYTHING))).verdict, `${name}: ${to}`);
+      }
+      assert.equal(opened.join(" "), expected, `${to}: ${text}`);
+    }
+  }
+});
+
+Deno.test("ezmlm: a request for one identity does not subscribe another", async () => {
+  const { mail, sent } = await genuine("ezmlm-idx-sub-confirm");
+  const chairs = mail.slice(0, mail.indexOf("\n\n")).replaceAll("joe@example.net", "chair@club.example")
+    .replaceAll("joe=example.net", "chair=club.example") + mail.slice(mail.indexOf("\n\n"));
+  const steps = (await judge(delivery(chairs), await context(sent.entries))).steps;
+  assert.match(steps.find(({ check }) => check === "challenge")!.found, /it subscribes somebody else/);
+});
+
+Deno.test("What is longer than what is looked at is delivered: the rest could be anything", async () => {
+  for (const { name } of GENUINE) {
+    const { mail, sent } = await genuine(name);
+    const { verdict, steps } = await judge({ ...delivery(mail), whole: false }, await context(sent.entries));
+    notAnswered(verdict, name);
+    assert.match(steps.find(({ check }) => check === "challenge")!.found, /longer than what is looked at/);
+  }
+});
+
+Deno.test("All lines of a long message agree, or it is delivered", async () => {
+  const lines = Array.from({ length: 1000 }, (_, nth) => `line ${nth} of a long message\n`).join("");
+  for (const name of ["qsecretary-challenge", "ezmlm-idx-post-confirm", "tmda-confirm", "sympa-send-auth"]) {
+    const { mail, sent } = await genuine(name, (message) => message + lines);
+    const verdict = async (one: string) => (await judge(delivery(one), await context(sent.entries))).verdict;
+    assert.notEqual(answerOf(await verdict(mail)), undefined, name);
+    for (const nth of [1, 63, 64, 65, 500, 999]) {
+      const changed = mail.replace(`line ${nth} of a long message\n`, "BUY NOW\n");
+      assert.notEqual(changed, mail);
+      notAnswered(await verdict(changed), `${name}: line ${nth}`);
+    }
+  }
+  const huge = "x".repeat(70) + "\n";
+  const { mail, sent } = await genuine(
+    "qsecretary-challenge",
+    (message) => message + huge.repeat(LEDGER_BODY_BYTES / 70),
+  );
+  notAnswered((await judge(delivery(mail), await context(sent.entries))).verdict, "more than is remembered");
+});
+
+Deno.test("In-Reply-To is the challenge's Message-ID, where that is one and nothing else", async () => {
+  const { mail, sent } = await genuine("qsecretary-challenge");
+  const named = async (field: string) => {
+    const changed = mail.replace(/^Message-ID: .*\n/m, () => field);
+    return (await judge(delivery(changed), await context(sent.entries))).verdict.answer!.inReplyTo;
+  };
+  assert.equal(await named("Message-ID: <1.qmail@list.cr.yp.to>\n"), "<1.qmail@list.cr.yp.to>");
+  const bad = ["", "<1@x> Buy now", "Buy now", "<buy now@x>", "<1@x>, <2@x>", "<>", "<1>", "<\xc3\xa9@x>", '<"a b"@x>'];
+  for (const one of bad) assert.equal(await named(`Message-ID: ${one}\n`), undefined, one);
+  assert.equal(await named(`Message-ID: <${"x".repeat(300)}@x>\n`), undefined);
+  assert.equal(await named("Message-ID: <1@x>\nMessage-ID: <2@x>\n"), undefined);
+  assert.equal(await named(""), undefined);
+});
+
+Deno.test("The answer comes from the address that sent the message", async () => {
+  const tagged = { ...joe, also: ["joe+*@example.net"] };
+  const { mail, sent } = await genuine("qsecretary-challenge");
+  const ours = { ...await context(sent.entries), identities: [tagged, chair] };
+  assert.equal(answerOf((await judge(delivery(mail), ours)).verdict)?.from, "joe@example.net");
+  const plus = mail.replace("From: Joe <joe@example.net>", "From: Joe <Joe+list@example.net>");
+  notAnswered((await judge(delivery(plus), ours)).verdict, "another From than was sent");
+});
+
+Deno.test("With two authors the sender signs, and the challenge is about that identity's message", async () => {
+  const authors = (message: string) =>
+    message.replace(/^From: .*$/m, "From: Joe <joe@example.net>, Chair <chair@club.example>\nSender: joe@example.net");
+  const { mail, sent } = await genuine("qsecretary-challenge", authors);
+  const { verdict } = await judge(delivery(mail), await context(sent.entries));
+  assert.equal(answerOf(verdict)?.from, "joe@example.net", verdict.reason);
+  const other = mail.replace("Sender: joe@example.net", "Sender: chair@club.example");
+  notAnswered((await judge(delivery(other), await context(sent.entries))).verdict, "another sender");
+});

@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import { judge } from "../../../incoming/judge.ts";
+import { dayOf } from "../../../lib/date.ts";
+import { rememberSent, sentIndex } from "../../../io/state/sent.ts";
+import { chair, context, day, delivery, joe, now } from "../../challenges.ts";
+
+const ID = "<p1@example.net>";
+const SENT = day(-3);
+
+/** An index in which joe's message is. */
+async function index(): Promise<{ path: string } & Disposable> {
+  const path = Deno.makeTempDirSync({ prefix: "countersign-" });
+  await rememberSent(`${path}/sent`, joe, ID, true, SENT);
+  return { path: `${path}/sent`, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
+}
+
+const VACATION = `From: Jo <jo@b.example>
+To: joe@example.net
+Subject: I am away
+Auto-Submitted: auto-replied
+In-Reply-To: ${ID}
+
+Until Monday.
+`;
+const RECEIPT = `From: Jo <jo@b.example>
+Content-Type: multipart/report; report-type=disposition-notification; boundary=b
+
+--b
+
+It was read.
+--b
+Content-Type: message/disposition-notification
+
+Final-Recipient: rfc822;jo@b.example
+Original-Message-ID: ${ID}
+Disposition: manual-action/MDN-sent-manually; displayed
+
+--b--
+`;
+/** It names nothing, and its text goes on. */
+const UNNAMED = VACATION.replace(/^In-Reply-To: .*\n/m, "");
+const CALENDAR = VACATION.replace("I am away", "Accepted: lunch");
+const references = (text: string) => VACATION.replace(`In-Reply-To: ${ID}`, `References: ${text}`);
+
+async function verdict(
+  mail: string,
+  { sent, when = now, to = "joe@example.net" }: { sent: string; when?: Date; to?: string },
+) {
+  const given = { ...delivery(mail, to), sender: null };
+  return (await judge(given, { ...await context([]), now: when, sent: sentIndex(sent, when) })).verdict;
+}
+
+Deno.test("What answers a message that we sent is delivered without a mark", async () => {
+  using sent = await index();
+  const good = async (what: string, mail: string, when = now) => {
+    const { action, check, result, reason, mark, identity } = await verdict(mail, { sent: sent.path, when });
+    assert.deepEqual([action, check, result, mark, identity], ["deliver", "reply", "known", undefined, joe], what);
+    assert.equal(reason, `an answer to your message of ${SENT.toISOString().slice(0, 10)}`, what);
+  };
+  await good("vacation", VACATION);
+  await good("calendar", CALENDAR);
+  await good("read receipt", RECEIPT);
+  for (const space of ["", "\t", "  \t"]) {
+    await good(`${space.length} spaces`, RECEIPT.replace(`ID: ${ID}`, `ID:${space}${ID}`));
+  }
+  await good("CRLF", RECEIPT.replaceAll("\n", "\r\n"));
+  await good("field names in upper case", RECEIPT.replace("Original-Message-ID", "ORIGINAL-MESSAGE-ID"));
+  await good("References", references(`<a@b.example>\n ${ID} <c@d.example>`));
+  await good("with words", VACATION.replace(ID, `Your message of today ${ID}`));
+  await good("without brackets", VACATION.replace(ID, ID.slice(1, -1)));
+  await good("folded, with a comment", VACATION.replace(ID, `(your mail)\n ${ID}`));
+  await good("the second In-Reply-To", VACATION.replace("In-Reply-To", `In-Reply-To: <a@b.example>\nIn-Reply-To`));
+  await good("Original-Message-ID in the header", VACATION.replace("In-Reply-To", "Original-Message-ID"));
+  await good("behind 20 others, the last one", references(`${"<x@b.example> ".repeat(20)}${ID}`));
+  const others = Array.from({ length: 40 }, (_, nth) => `<x${nth}@b.example>`).join(" ");
+  await good("the last of 41", references(`${others} ${ID}`));
+  await good("the first of 41", references(`${ID} ${others}`));
+  await good("beside 40 of a thread", VACATION.replace("In-Reply-To", `References: ${others}\nIn-Reply-To`));
+  await good("in the text", UNNAMED + ID);
+  await good("in a sentence", `${UNNAMED}Your message (Message-ID: ${ID.slice(1, -1)}) has been received.\n`);
+  await good("quoted in the text", `${UNNAMED}> Original-Message-ID: ${ID}\n`);
+  await good("in HTML", `Content-Type: text/html\n${UNNAMED}<p>About message &lt;${ID.slice(1, -1)}&gt;</p>\n`);
+  await good("far below", RECEIPT.replace("It was read.", "x\n".repeat(16 * 1024)));
+  await good("the last day", VACATION, day(-3 + 29));
+  await good("twenty in References", references(`${"<x@b.example> ".repeat(19)}${ID}`));
+});
+
+Deno.test("What names no message of ours, too late, to another, is marked as ever", async () => {
+  using sent = await index();
+  const bad = async (what: string, mail: string, more: { when?: Date; to?: string } = {}) => {
+    const { action, check, result, mark } = await verdict(mail, { sent: sent.path, ...more });
+    assert.deepEqual([action, check, result, mark], ["deliver", "forged", "unsolicited", true], what);
+  };
+  await bad("another Message-ID", VACATION.replace(ID, "<p2@example.net>"));
+  await bad("no Message-ID", VACATION.replace(/^In-Reply-To: .*\n/m, ""));
+  await bad("in the Subject", VACATION.replace(/^In-Reply-To: .*\n/m, "").replace("I am away", ID));
+  await bad("after 30 days", VACATION, { when: day(-3 + 30) });
+  await bad("to another identity", VACATION, { to: "chair@club.example" });
+  const others = Array.from({ length: 20 }, (_, nth) => `<x${nth}@b.example>`).join(" ");
+  await bad("in the middle of 40 others", references(`${others} ${ID} ${others.replaceAll("<x", "<y")}`));
+  await bad("in a text too far below", `${UNNAMED}${"x ".repeat(8 * 1024)}${ID}\n`);
+});
+
+Deno.test("A bounce that only names a message that left signed is known, and marked", async () => {
+  using sent = await index();
+  await rememberSent(sent.path, joe, "<unsigned@example.net>", false, SENT);
+  const good = async (what: string, mail: string) => {
+    for (
+      const [id, mark, reason] of [
+        [ID, true, /^a bounce that names your message of .*, but does not return its tag$/],
+        ["<unsigned@example.net>", undefined, /^a bounce of your message of .*, which left without a tag$/],
+      ] as const
+    ) {
+      const found = await verdict(mail.replaceAll(ID, id), { sent: sent.path });
+      assert.deepEqual(
+        [found.action, found.check, found.result, found.mark],
+        ["deliver", "reply", "known", mark],
+        what,
+      );
+      assert.match(found.reason, reason);
+    }
+  };
+  await good(
+    "a daemon",
+    VACATION.replace("Jo <jo@b.example>", "MAILER-DAEMON@mx.example").replace("auto-replied", "no"),
+  );
+  await good("a daemon's name", VACATION.replace("Jo <", "Mail Delivery Subsystem <").replace("auto-replied", "no"));
+  await good("X-Failed-Recipients", `X-Failed-Recipients: x@b.example\n${VACATION}`);
+  await good("a delivery report", RECEIPT.replaceAll(/disposition-notification/g, "delivery-status"));
+  await good("QSBMF", VACATION.replace("Until Monday.", "Hi. This is the qmail-send program at mx.example."));
+  await good("what it returns", `From: MAILER-DAEMON@mx.example\n\nsorry\n\nMessage-ID: ${ID}\nSubject: x\n`);
+});
+
+Deno.test("Where nothing is remembered, nothing is known", async () => {
+  const path = "/nonexistent/sent";
+  assert.equal((await verdict(VACATION, { sent: path })).result, "unsolicited");
+  const given = { ...delivery(VACATION), sender: null };
+  assert.equal((await judge(given, await context([]))).verdict.result, "unsolicited");
+});
+
+Deno.test("Mail of a person is not asked, nor mail to nobody of ours", async () => {
+  using sent = await index();
+  const given = { ...delivery(VACATION), sender: "jo@b.example" };
+  const ours = { ...await context([]), sent: sentIndex(sent.path, now) };
+  assert.equal((await judge(given, ours)).verdict.check, "addressed");
+  const other = { ...delivery(VACATION, "someone@example.net"), sender: null };
+  assert.equal((await judge(other, ours)).verdict.check, "addressed");
+});
+
+Deno.test("Each identity has its own index by its key", async () => {
+  using sent = await index();
+  await rememberSent(sent.path, chair, "<c1@club.example>", true, now);
+  const mail = VACATION.replace(ID, "<c1@club.example>");
+  assert.equal((await verdict(mail, { sent: sent.path, to: "chair@club.example" })).check, "reply");
+  assert.equal((await verdict(mail, { sent: sent.path })).check, "forged");
+  assert.match(
+    (await verdict(mail, { sent: sent.path, to: "chair@club.example" })).reason,
+    new RegExp(new Date(dayOf(now) * 86_400_000).toISOString().slice(0, 10)),
+  );
+});

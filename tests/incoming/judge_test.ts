@@ -1,0 +1,641 @@
+import assert from "node:assert/strict";
+import type { Delivery } from "../../incoming/delivery.ts";
+import { type Action, type Context, judge, type Result } from "../../incoming/judge.ts";
+import { returnedId } from "../../incoming/checks/returned_header.ts";
+import { parseConfig } from "../../lib/settings/parse.ts";
+import { Fail } from "../../lib/fail.ts";
+import { hmac } from "../../lib/hmac.ts";
+import type { Identity } from "../../lib/settings/identity.ts";
+import type { Key } from "../../lib/settings/keys.ts";
+import { field, parseHead } from "../../lib/message.ts";
+import { parseAddress } from "../../lib/address.ts";
+import { makeProof } from "../../incoming/proof.ts";
+import { prvsSign } from "../../lib/prvs.ts";
+import { srsForward } from "../../lib/srs.ts";
+import { signTag } from "../../lib/tag.ts";
+
+const now = new Date("2026-11-20T12:00:00Z");
+const day = (days: number) => new Date(now.getTime() + days * 86_400_000);
+const secret = (text: string) => new TextEncoder().encode(text);
+const created = Math.floor(now.getTime() / 86_400_000) - 100;
+
+const greg: Identity = {
+  address: parseAddress("greg@example.org"),
+  srsDomain: "srs.example.org",
+  keys: [{ id: "k2", created, secret: secret("greg new") }, {
+    id: "k1",
+    created: created - 1,
+    secret: secret("greg old"),
+  }],
+};
+const club: Identity = {
+  address: parseAddress("chair@club.example"),
+  srsDomain: "srs.club.example",
+  keys: [{ id: "c1", created, secret: secret("club") }],
+};
+const identities = [greg, club];
+
+function context(more = "", top = ""): Context {
+  const prvs = more.includes("[prvs]") ? "" : "[prvs]\nreceive = true\n";
+  const base = '[[identity]]\naddress = "greg@example.org"\n[transport]\nvia = "maildir"\nmaildir = "/out"\n' + prvs;
+  return {
+    settings: parseConfig(`${top}\n${base}${more}`, { file: "/etc/c.toml", home: "/home/greg" }),
+    identities,
+    now,
+  };
+}
+
+function delivery(sender: Delivery["sender"], recipient: string | string[], mail: string): Delivery {
+  const prefix = new TextEncoder().encode(mail);
+  const { header, bodyStart } = parseHead(prefix, true)!;
+  return { sender, recipients: [recipient].flat(), header, prefix, bodyStart };
+}
+
+const BOUNCE = "From: MAILER-DAEMON@mx.example.net\nSubject: failure notice\n\nHi. This is the qmail-send program.\n";
+const LETTER = "From: jo@b.example\nSubject: Hello\n\nHow are you?\n";
+const RECEIPT =
+  "From: jo@b.example\nContent-Type: multipart/report; report-type=disposition-notification; boundary=b\n\nread\n";
+
+const srs = (identity: Identity, options: { now?: Date; alias?: string; secret?: string; hashLength?: number } = {}) =>
+  srsForward(`${identity.address.local}@${identity.address.domain}`, options.alias ?? identity.srsDomain, {
+    secrets: [options.secret ?? identity.keys[0]!.secret],
+    hashLength: options.hashLength ?? 8,
+    alphabet: "base64url",
+    now: options.now ?? now,
+  });
+
+/** An address of greg's with any stamp, its hash right: what only he could make. */
+async function stamped(stamp: string, local = "greg"): Promise<string> {
+  const mac = await hmac("SHA-1", greg.keys[0]!.secret, secret(`${stamp}example.org${local}`.toLowerCase()));
+  const hash = mac.toBase64({ alphabet: "base64url" }).slice(0, 8);
+  return `SRS0=${hash}=${stamp}=example.org=${local}@srs.example.org`;
+}
+
+async function returning(address: string, key: string, signer: string, when = now): Promise<string> {
+  const tag = await signTag(address, "<1@example.org>", { key, secret: signer, now: when });
+  return `${BOUNCE}\n--- Below this line is a copy of the message.\n\nMessage-ID: <1@example.org>\nX-Msgauth: ${tag}\n\nhi\n`;
+}
+
+interface Row {
+  what: string;
+  given: Delivery;
+  context?: Context;
+  action: Action;
+  result: Result;
+  check: string;
+  mark?: boolean;
+  reason?: string;
+}
+
+async function table(rows: Row[]): Promise<void> {
+  for (const row of rows) {
+    const { verdict, steps } = await judge(row.given, row.context ?? context());
+    const { action, result, check, mark = false } = verdict;
+    assert.deepEqual(
+      { action, result, check, mark },
+      { action: row.action, result: row.result, check: row.check, mark: row.mark ?? false },
+      `${row.what}: ${verdict.reason}`,
+    );
+    if (row.reason !== undefined) assert.equal(verdict.reason, row.reason, row.what);
+    assert.equal(steps.at(-1)?.check, check, "the last step is the one that decided");
+  }
+}
+
+Deno.test("a signed recipient proves the bounce", { permissions: "none" }, async () => {
+  const good = { action: "deliver", result: "genuine", check: "signed-recipient" } as const;
+  const mine = await srs(greg);
+  const [local] = mine.split("@") as [string];
+  const prvs = (delimiter: string, number = 2) =>
+    prvsSign("greg@example.org", { secret: greg.keys[0]!.secret, keyNumber: number, delimiter, now });
+  await table([
+    { what: "SRS", given: delivery(null, mine, BOUNCE), ...good },
+    { what: "SRS in upper case", given: delivery(null, mine.toUpperCase(), BOUNCE), ...good },
+    { what: "SRS in lower case", given: delivery(null, mine.toLowerCase(), BOUNCE), ...good },
+    { what: "older key", given: delivery(null, await srs(greg, { secret: "greg old" }), BOUNCE), ...good },
+    { what: "day 21", given: delivery(null, await srs(greg, { now: day(-21) }), BOUNCE), ...good },
+    { what: "a clock a day ahead", given: delivery(null, await srs(greg, { now: day(1) }), BOUNCE), ...good },
+    { what: "daemon", given: delivery("MAILER-DAEMON@mx.example.net", mine, BOUNCE), ...good },
+    { what: "no bounce at all", given: delivery(null, mine, RECEIPT), ...good },
+    { what: "another spelling first", given: delivery(null, ["x@srs.example.org", mine], BOUNCE), ...good },
+    { what: "qmail's prefix", given: delivery(null, `greg-srs-${mine}`, BOUNCE), ...good },
+    { what: "the second door", given: delivery(null, `srs-${local}@example.org`, BOUNCE), ...good },
+    { what: "the second door, RECIPIENT", given: delivery(null, `greg-srs-${local}@example.org`, BOUNCE), ...good },
+    { what: "the other identity", given: delivery(null, await srs(club), BOUNCE), ...good },
+    { what: "prvs", given: delivery(null, await prvs(""), BOUNCE), ...good },
+    { what: "prvs with -", given: delivery(null, await prvs("-"), BOUNCE), ...good },
+    { what: "prvs with +", given: delivery(null, await prvs("+"), BOUNCE), ...good },
+    { what: "a person writes to it", given: delivery("jo@b.example", mine, LETTER), ...good, result: "other" },
+    {
+      what: "late",
+      given: delivery(null, await srs(greg, { now: day(-22) }), BOUNCE),
+      ...good,
+      result: "late",
+      mark: true,
+    },
+    {
+      what: "late, last day",
+      given: delivery(null, await srs(greg, { now: day(-179) }), BOUNCE),
+      ...good,
+      result: "late",
+      mark: true,
+    },
+  ]);
+});
+
+Deno.test("what a signed recipient was found to be is told", { permissions: "none" }, async () => {
+  const mine = await srs(greg);
+  const stranger = mine.replace("=greg@", "=eve@");
+  const prvs = (when: Date) => prvsSign("greg@example.org", { secret: "greg new", keyNumber: 2, now: when });
+  const rows: Record<string, string> = {
+    [mine]: "valid signed address of greg@example.org",
+    [await srs(greg, { now: day(-22) })]: "expired signed address of greg@example.org",
+    [await srs(greg, { now: day(-180) })]: "SRS address is 180 days old",
+    [await srs(greg, { secret: "mallory" })]: "SRS address has a wrong hash",
+    [stranger]: "the signed address names an address of none of the identities",
+    [await stamped("11")]: "SRS address has a bad time stamp",
+    [await stamped("GA", "eve")]: "the signed address names an address of none of the identities",
+    [await prvs(now)]: "valid signed address of greg@example.org",
+    [await prvs(day(-8))]: "expired signed address of greg@example.org",
+    [await prvs(day(-180))]: "prvs address is 187 days old",
+    [await prvs(day(8))]: "post-dated signed address of greg@example.org",
+    [await srs(greg, { now: day(2) })]: "post-dated signed address of greg@example.org",
+    "prvs=2807abcdef=greg@example.org": "prvs address has a wrong signature",
+  };
+  for (const [recipient, reason] of Object.entries(rows)) {
+    const { verdict } = await judge(delivery(null, recipient, BOUNCE), context());
+    assert.deepEqual([verdict.check, verdict.reason], ["signed-recipient", reason], recipient);
+  }
+  const { steps } = await judge(delivery(null, "greg@example.org", BOUNCE), context());
+  const step = steps.find(({ check }) => check === "signed-recipient");
+  assert.equal(step?.found, "the recipient is not a signed address");
+});
+
+Deno.test("two identities may share an SRS domain, and one may have none", { permissions: "none" }, async () => {
+  const ann: Identity = { ...club, address: parseAddress("ann@example.org"), srsDomain: greg.srsDomain };
+  const none: Identity = { ...club, address: parseAddress("a=b@plain.example"), srsDomain: "" };
+  const good = async (all: Identity[], recipient: string, result: Result, reason: string, identity?: Identity) => {
+    const { verdict } = await judge(delivery(null, recipient, BOUNCE), { ...context(), identities: all });
+    assert.deepEqual([verdict.result, verdict.reason, verdict.identity], [result, reason, identity], recipient);
+  };
+  for (const all of [[greg, ann, none], [none, ann, greg]]) {
+    for (const one of [greg, ann]) {
+      const name = `${one.address.local}@example.org`;
+      await good(all, await srs(one), "genuine", `valid signed address of ${name}`, one);
+      await good(all, await srs(one, { now: day(-22) }), "late", `expired signed address of ${name}`, one);
+      // The hash was right: what the other's key says of it counts less.
+      await good(all, await srs(one, { now: day(-180) }), "forged", "SRS address is 180 days old");
+    }
+    const byOther = await srs(greg, { secret: "club" });
+    await good(all, byOther, "forged", "SRS address has a wrong hash");
+    // Where an SRS domain is missing, no domain is none of it.
+    const stranger = "SRS0=abcd=JJ=other.example=bob@";
+    await good(all, stranger, "other", "the recipient is not an identity");
+  }
+  const claims = "SRS0=abcd=JJ=plain.example=a=b@plain.example";
+  await good([none], claims, "forged", "SRS address is not one of ours");
+});
+
+Deno.test("an SRS address whose local part has = is known by the second door", { permissions: "none" }, async () => {
+  const sum: Identity = { ...club, address: parseAddress("a=b@club.example") };
+  const [local] = (await srs(sum)).split("@");
+  const { verdict } = await judge(delivery(null, `${local}@club.example`, BOUNCE), {
+    ...context(),
+    identities: [greg, sum],
+  });
+  assert.deepEqual([verdict.result, verdict.identity], ["genuine", sum]);
+});
+
+Deno.test("a fault of our own is no verdict: it leaves, and the message comes again", async () => {
+  // A key that no HMAC takes stands for whatever may break.
+  const keys = greg.keys.map((key) => ({ ...key, secret: Symbol() as unknown as Key["secret"] }));
+  const broken = { ...context(), identities: [{ ...greg, keys }] };
+  const recipients = {
+    srs: await srs(greg),
+    prvs: await prvsSign("greg@example.org", { secret: "greg new", keyNumber: 2, now }),
+    plain: "greg@example.org",
+  };
+  const mail = await returning("greg@example.org", "k2", "greg new");
+  for (const [what, recipient] of Object.entries(recipients)) {
+    await assert.rejects(
+      judge(delivery(null, recipient, mail), broken),
+      (error) => error instanceof Error && !(error instanceof Fail),
+      what,
+    );
+  }
+});
+
+Deno.test("as many characters of hash are asked for as are written, but no more than 8", async () => {
+  for (const written of [4, 7, 8, 9, 12, 27]) {
+    const settings = context(`[srs]\nhash_length = ${written}\n`);
+    for (const given of [4, 6, 7, 8, 9, 12, 27]) {
+      const address = await srs(greg, { hashLength: given });
+      const { verdict } = await judge(delivery(null, address, BOUNCE), settings);
+      const good = given >= Math.min(written, 8);
+      assert.equal(verdict.result, good ? "genuine" : "forged", `${given} of ${written}`);
+    }
+  }
+});
+
+Deno.test("prvs is known in either form on every day, whatever its digits", async () => {
+  for (let nth = 0; nth < 250; nth++) {
+    const today = { ...context(), now: day(nth) };
+    for (const delimiter of ["", "-"]) {
+      const signing = { secret: greg.keys[0]!.secret, keyNumber: 2, delimiter, now: day(nth) };
+      const address = await prvsSign("greg@example.org", signing);
+      const { verdict } = await judge(delivery(null, address, BOUNCE), today);
+      assert.equal(verdict.result, "genuine", address);
+    }
+  }
+});
+
+Deno.test("a hash over any stamp is right, and only then the stamp is wrong", { permissions: "none" }, async () => {
+  const today = /^SRS0=[^=]+=(..)=/.exec(await srs(greg))![1]!;
+  assert.equal(await stamped(today), await srs(greg));
+  const { verdict } = await judge(delivery(null, await stamped("11"), BOUNCE), context());
+  assert.equal(verdict.reason, "SRS address has a bad time stamp");
+});
+
+Deno.test("a signed recipient that is wrong is a forgery, whoever sends", { permissions: "none" }, async () => {
+  const bad = { action: "spam", result: "forged", check: "signed-recipient", mark: true } as const;
+  const mine = await srs(greg);
+  const [local] = mine.split("@") as [string];
+  const stranger = await srsForward("eve@evil.example", "srs.example.org", {
+    secrets: [greg.keys[0]!.secret],
+    hashLength: 8,
+    alphabet: "base64url",
+    now,
+  });
+  const first = mine[5] === "A" ? "B" : "A";
+  await table([
+    { what: "one character", given: delivery(null, mine.replace(/^(.{5})./, `$1${first}`), BOUNCE), ...bad },
+    { what: "a short hash", given: delivery(null, await srs(greg, { hashLength: 4 }), BOUNCE), ...bad },
+    { what: "somebody's key", given: delivery(null, await srs(greg, { secret: "mallory" }), BOUNCE), ...bad },
+    { what: "the other identity's key", given: delivery(null, await srs(greg, { secret: "club" }), BOUNCE), ...bad },
+    {
+      what: "the other identity's domain",
+      given: delivery(null, await srs(greg, { alias: "srs.club.example" }), BOUNCE),
+      ...bad,
+    },
+    { what: "a stranger inside: no relaying", given: delivery("jo@b.example", stranger, LETTER), ...bad },
+    { what: "180 days", given: delivery(null, await srs(greg, { now: day(-180) }), BOUNCE), ...bad },
+    {
+      what: "SRS1",
+      given: delivery(null, `SRS1=aaaaaaaa=first.example==${local.slice(5)}@srs.example.org`, BOUNCE),
+      ...bad,
+    },
+    { what: "no hash", given: delivery(null, "SRS0=@srs.example.org", BOUNCE), ...bad },
+    { what: "our hash over a stamp that is none", given: delivery(null, await stamped("11"), BOUNCE), ...bad },
+    {
+      what: "no hash, the second door",
+      given: delivery(null, "SRS0==GA=example.org=greg@example.org", BOUNCE),
+      ...bad,
+    },
+    { what: "our hash over no stamp", given: delivery(null, await stamped(""), BOUNCE), ...bad },
+    { what: "a person", given: delivery("jo@b.example", mine.replace("=JJ=", "=JK="), LETTER), ...bad },
+    { what: "prvs, wrong", given: delivery(null, "prvs=2807abcdef=greg@example.org", BOUNCE), ...bad },
+    {
+      what: "prvs, long expired",
+      given: delivery(
+        null,
+        await prvsSign("greg@example.org", { secret: "greg new", keyNumber: 2, now: day(-180) }),
+        BOUNCE,
+      ),
+      ...bad,
+    },
+    {
+      what: "to be refused at the door: filed behind it",
+      given: delivery(null, "SRS0=a@srs.example.org", BOUNCE),
+      context: context('[incoming]\nforged = "refuse"'),
+      ...bad,
+    },
+    {
+      what: "to be marked",
+      given: delivery(null, "SRS0=a@srs.example.org", BOUNCE),
+      context: context('[incoming]\nforged = "mark"'),
+      ...bad,
+      action: "deliver",
+      result: "suspect",
+    },
+    {
+      what: "no grace for signed addresses",
+      given: delivery(null, "SRS0=a@srs.example.org", BOUNCE),
+      context: context("", "since = 2026-11-19"),
+      ...bad,
+    },
+  ]);
+});
+
+Deno.test("a double bounce is delivered with a mark, whoever it is for", { permissions: "none" }, async () => {
+  const mine = await srs(greg);
+  const recipients = [
+    "greg@example.org",
+    "postmaster@example.org",
+    "ann@other.example",
+    mine,
+    mine.replace("SRS0=", "SRS0=x"),
+    "greg@srs.example.org",
+    await srs(greg, { now: day(-200) }),
+    [],
+  ];
+  const given = recipients.map((recipient) => [recipient, delivery("#@[]", recipient, BOUNCE)] as const);
+  for (const forged of ["spam", "refuse", "mark"]) {
+    await table(given.map(([recipient, given]) => ({
+      what: `${forged}, to ${recipient}`,
+      given,
+      context: context(`[incoming]\nforged = "${forged}"`),
+      action: "deliver",
+      result: "other",
+      check: "double-bounce",
+      mark: true,
+    })));
+  }
+});
+
+Deno.test("a double bounce in an SRS domain is for its postmaster", { permissions: "none" }, async () => {
+  const rows: [recipient: string, srs: string, identity: string | undefined][] = [
+    ["chair@club.example", "", "chair@club.example"],
+    ["x@srs.example.org", "", "greg@example.org"],
+    ["x@SRS.example.org", "", "greg@example.org"],
+    ["x@srs.example.org", 'postmaster = "chair@club.example"', "chair@club.example"],
+    ["ann@other.example", "", undefined],
+  ];
+  for (const [recipient, setting, wanted] of rows) {
+    const more = `[srs]\n${setting}`;
+    const given = context(more);
+    const settings = {
+      ...given.settings,
+      identity: [{ ...given.settings.identity[0]!, srs_domain: "srs.example.org" }],
+    };
+    const { verdict } = await judge(delivery("#@[]", recipient, BOUNCE), { ...given, settings });
+    const { address } = verdict.identity ?? {};
+    assert.equal(address && `${address.local}@${address.domain}`, wanted, recipient);
+  }
+});
+
+Deno.test("what is not a bounce to an identity is none of our business", { permissions: "none" }, async () => {
+  const pass = { action: "deliver", result: "other", check: "addressed" } as const;
+  await table([
+    { what: "a letter", given: delivery("jo@b.example", "greg@example.org", LETTER), ...pass },
+    { what: "looks like a bounce, has a sender", given: delivery("jo@b.example", "greg@example.org", BOUNCE), ...pass },
+    { what: "a bounce to somebody else", given: delivery(null, "postmaster@example.org", BOUNCE), ...pass },
+    { what: "not quite a daemon", given: delivery("no-mailer-daemon@x.example", "greg@example.org", BOUNCE), ...pass },
+    { what: "an unknown sender", given: delivery(undefined, "greg@example.org", BOUNCE), ...pass },
+    { what: "an unreadable sender", given: delivery("s\ufffdr@x.example", "greg@example.org", LETTER), ...pass },
+    {
+      what: "an unreadable sender that begins as a daemon's",
+      given: delivery("mailer-daemon@x\ufffd.example", "greg@example.org", BOUNCE),
+      ...pass,
+    },
+    {
+      what: "somebody else's SRS address in transit",
+      given: delivery(null, "SRS0=x=y=z=u@srs.other.example", BOUNCE),
+      ...pass,
+    },
+    { what: "prvs of somebody else", given: delivery(null, "prvs=2807abcdef=jo@b.example", BOUNCE), ...pass },
+    ...["xprvs=2807abcdef=greg", "greg-prvs=2807abcdef0", "greg9prvs=2807abcdef", "greg5prvs=2807abcdef"].map(
+      (local) => ({ what: local, given: delivery(null, `${local}@example.org`, BOUNCE), ...pass }),
+    ),
+    { what: "no recipient known", given: delivery(null, [], BOUNCE), ...pass },
+    {
+      what: "a list's SRS address",
+      given: delivery(
+        "jo@b.example",
+        `list-return-1-${await srs(greg)}`.replace("srs.example.org", "lists.other.example").replace(
+          "example.org=greg",
+          "x.example=joe",
+        ),
+        LETTER,
+      ),
+      ...pass,
+    },
+    { what: "something like SRS", given: delivery("jo@b.example", "my-srs1-notes@friend.example", LETTER), ...pass },
+    {
+      what: "a site's SRS address in our domain",
+      given: delivery(null, "SRS0=abcd=JJ=other.example=bob@example.org", BOUNCE),
+      ...pass,
+    },
+    {
+      what: "prvs that is not received",
+      given: delivery(null, "prvs=2807abcdef=greg@example.org", BOUNCE),
+      context: context("[prvs]\nreceive = false"),
+      ...pass,
+    },
+  ]);
+});
+
+Deno.test("a tag in what is returned proves a bounce to the plain address", { permissions: "none" }, async () => {
+  const good = { action: "deliver", result: "genuine", check: "returned-header" } as const;
+  const bad = { action: "spam", result: "forged", check: "forged", mark: true } as const;
+  const to = "greg@example.org";
+  const ours = await returning(to, "k2", "greg new");
+  await table([
+    { what: "newest key", given: delivery(null, to, ours), ...good },
+    { what: "older key", given: delivery(null, to, await returning(to, "k1", "greg old")), ...good },
+    { what: "upper case recipient", given: delivery(null, "Greg@Example.ORG", ours), ...good },
+    { what: "daemon sender", given: delivery("mailer-daemon@mx.example.net", to, ours), ...good },
+    {
+      what: "a message of the other identity",
+      given: delivery(null, to, await returning("chair@club.example", "c1", "club")),
+      ...good,
+    },
+    { what: "last day", given: delivery(null, to, await returning(to, "k2", "greg new", day(-30))), ...good },
+    { what: "expired", given: delivery(null, to, await returning(to, "k2", "greg new", day(-31))), ...bad },
+    { what: "another Message-ID", given: delivery(null, to, ours.replace("<1@", "<2@")), ...bad },
+    { what: "somebody's key", given: delivery(null, to, await returning(to, "k2", "mallory")), ...bad },
+    { what: "no such key", given: delivery(null, to, await returning(to, "k9", "greg new")), ...bad },
+    {
+      what: "another address with greg's key",
+      given: delivery(null, to, await returning("chair@club.example", "k2", "greg new")),
+      ...bad,
+    },
+    {
+      what: "the tag in the outer header",
+      given: delivery(null, to, `X-Msgauth: ${/v1\.\S+/.exec(ours)![0]}\nMessage-ID: <1@example.org>\n${BOUNCE}`),
+      ...bad,
+    },
+    { what: "nothing returned", given: delivery(null, to, BOUNCE), ...bad },
+  ]);
+});
+
+Deno.test("what was found in what is returned is told", { permissions: "none" }, async () => {
+  const to = "greg@example.org";
+  const other = "chair@club.example";
+  const ours = await returning(to, "k2", "greg new");
+  const old = await returning(to, "k2", "greg new", day(-31));
+  const rows: [mail: string, found: string][] = [
+    [BOUNCE, "no tag of ours in what it returns"],
+    [ours, "returns a message of greg@example.org (tag found in bytes)"],
+    [await returning(other, "c1", "club"), `returns a message of ${other} (tag found in bytes)`],
+    [ours.replace("<1@", "<2@"), "the returned tag is not for this message"],
+    [old, "the returned tag is expired"],
+    [await returning(other, "c1", "club", day(-31)), "the returned tag is expired"],
+    // The first tag that is right counts, whatever stands before it.
+    [`${old}\n${ours.slice(ours.indexOf("Message-ID"))}`, "returns a message of greg@example.org (tag found in bytes)"],
+    [`${old}\n${ours.slice(ours.indexOf("Message-ID")).replace("<1@", "<2@")}`, "the returned tag is expired"],
+  ];
+  for (const [mail, found] of rows) {
+    const { steps } = await judge(delivery(null, to, mail), context());
+    assert.equal(steps.find(({ check }) => check === "returned-header")?.found, found, mail);
+  }
+});
+
+Deno.test("the Message-ID of what is returned is the first one in the body", { permissions: "none" }, () => {
+  const good = (body: string, expected: string | undefined) =>
+    assert.equal(returnedId(delivery(null, "greg@example.org", `Message-ID: <0@x>\n\n${body}`)), expected, body);
+  for (const front of ["", "> ", "| ", " ".repeat(16), "text\n"]) {
+    for (const name of ["Message-ID", "message-id"]) {
+      for (const space of ["", " ", "\n "]) good(`${front}${name}:${space}<1@example.org>\n`, "1@example.org");
+    }
+  }
+  good("Message-ID: <1@a>\nMessage-ID: <2@a>\n", "1@a");
+  good("X-Message-ID: <1@a>\nMessage-ID: <2@a>\n", "2@a");
+  good("References: <1@a> <2@a>\nX-Message-ID: <3@a>\n\nMessage-ID: <4@a>\n", "4@a");
+  good("References: <1@a> <2@a>\n", "2@a");
+  good("Message-ID: 1@a\n", "1@a");
+  good("Message-ID: <a b>\n", "ab");
+  good(`${" ".repeat(17)}Message-ID: <1@a>`, "1@a");
+  for (const none of ["", "Message-ID: <>\n", "Message-ID:\nSubject: <1@a>\n", "My-Message-IDs: <1@a>\n"]) {
+    good(none, undefined);
+  }
+});
+
+Deno.test("a proof of another hook lets a forwarded bounce through", { permissions: "none" }, async () => {
+  const head = (mail: string) => parseHead(new TextEncoder().encode(mail), true)!.header;
+  const proof = async (identity: Identity, mail = BOUNCE, when = now) =>
+    `X-Countersign: ${await makeProof(identity, head(mail), when)}\n${BOUNCE}`;
+  const good = { action: "deliver", result: "genuine", check: "proof" } as const;
+  const bad = { action: "spam", result: "forged", check: "forged", mark: true } as const;
+  const to = "greg@example.org";
+  await table([
+    { what: "right", given: delivery(null, to, await proof(greg)), ...good },
+    { what: "last day", given: delivery(null, to, await proof(greg, BOUNCE, day(-10))), ...good },
+    { what: "expired", given: delivery(null, to, await proof(greg, BOUNCE, day(-11))), ...bad },
+    { what: "for the other identity", given: delivery(null, to, await proof(club)), ...bad },
+    {
+      what: "for another bounce",
+      given: delivery(null, to, await proof(greg, BOUNCE.replace("failure", "Failure"))),
+      ...bad,
+    },
+    {
+      what: "a result field in words",
+      given: delivery(null, to, `X-Countersign: genuine; check=proof\n${BOUNCE}`),
+      ...bad,
+    },
+  ]);
+  assert.ok(field("X-Countersign", (await makeProof(greg, head(BOUNCE), now))!).raw.length < 78);
+});
+
+Deno.test("the null sender without proof: marked when it is no bounce, else as the settings say", {
+  permissions: "none",
+}, async () => {
+  const to = "greg@example.org";
+  const bad = { result: "forged", check: "forged", mark: true } as const;
+  const given = delivery(null, to, BOUNCE);
+  await table([
+    {
+      what: "read receipt",
+      given: delivery(null, to, RECEIPT),
+      action: "deliver",
+      result: "unsolicited",
+      check: "forged",
+      mark: true,
+      reason: "from the null sender, but not a bounce",
+    },
+    {
+      what: "by default",
+      given,
+      ...bad,
+      action: "spam",
+      reason: "a bounce (QSBMF) that answers nothing of ours",
+    },
+    { what: "refuse", given, context: context('[incoming]\nforged = "refuse"'), ...bad, action: "spam" },
+    {
+      what: "mark",
+      given,
+      context: context('[incoming]\nforged = "mark"'),
+      ...bad,
+      action: "deliver",
+      result: "suspect",
+    },
+    {
+      what: "grace, first day",
+      given,
+      context: context("[incoming]\ngrace = 3", "since = 2026-11-20"),
+      ...bad,
+      action: "deliver",
+      result: "suspect",
+      reason: "a bounce (QSBMF) that answers nothing of ours; only marked in the first 3 days",
+    },
+    {
+      what: "grace, last day",
+      given,
+      context: context("", "since = 2026-11-07"),
+      ...bad,
+      action: "deliver",
+      result: "suspect",
+    },
+    {
+      what: "written where it is a day later",
+      given,
+      context: context("", "since = 2026-11-21"),
+      ...bad,
+      action: "deliver",
+      result: "suspect",
+    },
+    { what: "a day that lies ahead", given, context: context("", "since = 2026-11-22"), ...bad, action: "spam" },
+    { what: "a year that lies ahead", given, context: context("", "since = 2062-11-20"), ...bad, action: "spam" },
+    { what: "grace is over", given, context: context("", "since = 2026-11-06"), ...bad, action: "spam" },
+    {
+      what: "no grace",
+      given,
+      context: context("[incoming]\ngrace = 0", "since = 2026-11-20"),
+      ...bad,
+      action: "spam",
+    },
+  ]);
+});
+
+Deno.test("every check is asked in its order, and says what it found", { permissions: "none" }, async () => {
+  const { verdict, steps } = await judge(delivery(null, "greg@example.org", BOUNCE), context());
+  const order = [
+    "double-bounce",
+    "challenge",
+    "signed-recipient",
+    "addressed",
+    "proof",
+    "returned-header",
+    "reply",
+    "forged",
+  ];
+  assert.deepEqual(steps.map(({ check }) => check), order);
+  for (const { check, found } of steps) assert.match(found, /^\w.*\w$/, check);
+  assert.equal(steps.at(-1)!.found, verdict.reason);
+});
+
+Deno.test("a key file that cannot be read makes nothing forged", { permissions: "none" }, async () => {
+  const locked: Identity = {
+    ...greg,
+    get keys(): never {
+      throw new Fail("permission", "Key file /home/greg/keys has mode 0644");
+    },
+  };
+  const recipients = [
+    await srs(greg),
+    await srs(greg, { secret: "club" }),
+    await prvsSign("greg@example.org", { secret: greg.keys[0]!.secret, keyNumber: 2, now }),
+    "greg@example.org",
+  ];
+  const mail = await returning("greg@example.org", "k2", "greg new");
+  for (const recipient of recipients) {
+    const judged = judge(delivery(null, recipient, mail), { ...context(), identities: [locked] });
+    await assert.rejects(judged, { kind: "permission" }, recipient);
+  }
+});
+
+Deno.test("a key older than 900 days verifies no more", { permissions: "none" }, async () => {
+  const aged: Identity = { ...greg, keys: [greg.keys[0]!, { ...greg.keys[1]!, created: created + 100 - 900 }] };
+  const given = delivery(null, await srs(greg, { secret: "greg old" }), BOUNCE);
+  assert.equal((await judge(given, { ...context(), identities: [aged] })).verdict.result, "forged");
+  const younger: Identity = { ...greg, keys: [greg.keys[0]!, { ...greg.keys[1]!, created: created + 100 - 899 }] };
+  assert.equal((await judge(given, { ...context(), identities: [younger] })).verdict.result, "genuine");
+});

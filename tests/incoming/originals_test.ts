@@ -1,0 +1,266 @@
+import assert from "node:assert/strict";
+import { binary, textToBinary, unbinary } from "../../lib/bytes.ts";
+import { PREFIX_LIMIT } from "../../io/system/host.ts";
+import { parseHead } from "../../lib/message.ts";
+import { findMessageIds, findOriginals, type Original } from "../../incoming/originals.ts";
+import { signTag, verifyTag } from "../../lib/tag.ts";
+import { apart, bounceOfOurs, quotedPrintable, SAMPLES } from "../bounces.ts";
+import { base64, COMBINED, FORMS } from "../forms.ts";
+import { ROOT, SECRET } from "../rig.ts";
+
+const now = new Date("2026-11-20T12:00:00Z");
+const ADDRESS = "greg@wooledge.test";
+
+function find(mail: string, tail?: string): Original[] {
+  const bytes = unbinary(mail);
+  const end = tail === undefined ? undefined : unbinary(tail);
+  return [...findOriginals(bytes, parseHead(bytes, true)!.bodyStart, end)];
+}
+
+const isOurs = ({ tag, messageId }: Pick<Original, "tag" | "messageId">): Promise<boolean> =>
+  verifyTag(tag, ADDRESS, messageId, { secrets: { k1: SECRET }, now }).then(() => true, () => false);
+
+/** How the tag was found that is right for its Message-ID; undefined: none was. */
+async function foundBy(mail: string, tail?: string): Promise<string | undefined> {
+  for (const one of find(mail, tail)) if (await isOurs(one)) return one.by;
+  return undefined;
+}
+
+/** A header as it is returned, with a tag of ours. */
+async function returned(messageId = "<20261120053258.4711@wooledge.test>", between = ""): Promise<string> {
+  const tag = await signTag(ADDRESS, messageId, { key: "k1", secret: SECRET, now });
+  return [
+    `From: Greg <${ADDRESS}>`,
+    "To: Kay <kay@example.net>,",
+    "\tJoe <joe@example.net>",
+    "Subject: Notes",
+    "Date: Fri, 20 Nov 2026 12:00:00 +0000",
+    textToBinary(`Message-ID: ${messageId}`),
+    `${between}X-Msgauth: ${tag}`,
+    "Content-Type: text/plain",
+    "",
+    "Hello Kay,",
+    "",
+  ].join("\n");
+}
+
+const OUTER = "From: MAILER-DAEMON@mx.example\nMessage-ID: <bounce@mx.example>\n\nIt did not go.\n\n";
+
+for (const [name, change] of Object.entries({ ...FORMS, ...COMBINED })) {
+  Deno.test(`our tag is found in real bounces: ${name}`, async () => {
+    for (const sample of SAMPLES) {
+      const { header, body } = apart((await bounceOfOurs(sample, ADDRESS, now)).mail);
+      assert.notEqual(await foundBy(header + change(body)), undefined, sample);
+    }
+  });
+}
+
+Deno.test("our tag is found in any form, and is called by how it was found", async () => {
+  const body = await returned();
+  for (const [name, change] of Object.entries({ ...FORMS, ...COMBINED })) {
+    assert.notEqual(await foundBy(OUTER + change(body)), undefined, name);
+  }
+  const by = (name: string) => foundBy(OUTER + ({ ...FORMS, ...COMBINED })[name]!(body));
+  for (
+    const [name, how] of [
+      ["as it is", "bytes"],
+      ["with the value folded away", "bytes"],
+      ['behind "> "', "bytes"],
+      ['wrapped at 40, behind ""', "wrapped"],
+      ["UTF-16LE", "utf-16"],
+      ["base64", "base64"],
+      ["HTML, addresses as links", "html"],
+      ["HTML, <br>, then base64", "base64"],
+      ["UTF-16LE with CRLF, then base64 of CRLF", "mime"],
+    ]
+  ) assert.equal(await by(name!), how, name);
+  assert.equal(await foundBy(OUTER + FORMS["quoted-printable"]!(await returned("<a=b@x>"))), "quoted-printable");
+});
+
+Deno.test("whatever Message-ID was signed, its tag is found when it comes back", async () => {
+  const ids = [
+    "=?utf-8?q?=3Ccase40=40example=2Eorg=3E?=",
+    "=?utf-8?q?=3Ccase40=40exam?=\n =?utf-8?q?ple=2Eorg=3E?=",
+    "<20261120053258.4711\n @wooledge.test>",
+    "<20261120053258.4711@\n\twooledge.test>",
+    "\n <1@x>",
+    "<1@x> (made by a program)",
+    "(c) <1@x>",
+    "<1@x",
+    "1@x>",
+    "<<1@x>>",
+    "1@x",
+    "case41 13",
+    "<bücher@x>",
+    '<"a b"@x>',
+    "<a&b;c@x>",
+  ];
+  const forms = [
+    ...["as it is", "with CRLF", 'behind "> "', 'behind "* "', "with an empty line after every line", "base64"],
+    ...["HTML, <br>", "HTML, <p> per line", "UTF-16LE", "quoted-printable", "with a space before the colon"],
+  ];
+  for (const id of ids) {
+    for (const form of forms) {
+      assert.notEqual(await foundBy(OUTER + FORMS[form]!(await returned(id))), undefined, `${id}, ${form}`);
+    }
+  }
+  for (const column of [60, 70, 76]) {
+    const body = FORMS['wrapped at 60, behind ""']!(await returned("case41 13"));
+    assert.notEqual(await foundBy(OUTER + body), undefined, `${column}`);
+  }
+});
+
+Deno.test("a header that was wrapped at any column is found", async () => {
+  const body = await returned();
+  for (let column = 8; column <= 80; column++) {
+    for (const indent of ["", " ", "> ", "\t"]) {
+      const wrapped = body.replace(
+        /[^\n]+/g,
+        (line) => line.match(new RegExp(`.{1,${column}}`, "g"))!.join(`\n${indent}`),
+      );
+      assert.notEqual(await foundBy(OUTER + wrapped), undefined, `${column} ${JSON.stringify(indent)}`);
+    }
+  }
+});
+
+Deno.test("each Message-ID of the block is tried, whatever a relay has put beside ours", async () => {
+  const body = await returned("<1@wooledge.test>");
+  const ours = "Message-ID: <1@wooledge.test>";
+  const theirs = "Message-ID: <0100018d-0@relay.example>";
+  for (
+    const block of [
+      body.replace(/^/, `${theirs}\n`),
+      body.replace(ours, `${theirs}\n${ours}`),
+      body.replace(ours, `${ours}\n${theirs}`),
+      body.replace(ours, theirs).replace("\nTo:", `\n${ours}\nTo:`),
+      body.replace(ours, `${theirs}\nReferences: <1@wooledge.test>`),
+      body.replace(ours, `${theirs}\nReferences: <0@a>\n <2@b>\n <1@wooledge.test>`),
+      body.replace(ours, `${theirs}\nReferences: ${"<0@a> ".repeat(300)}\n <1@wooledge.test>`),
+      body.replace(ours, `${theirs}\nIn-Reply-To: 1@wooledge.test`),
+      ...["X-Original-Message-ID", "X-Google-Original-Message-ID", "Original-Message-Id", "X-SES-Message-ID"].map(
+        (name) => body.replace(ours, `${theirs}\n${name}: <1@wooledge.test>`),
+      ),
+      body.replace(ours, "Message-ID: <0100018d-0@relay.example> <1@wooledge.test>"),
+    ]
+  ) assert.notEqual(await foundBy(OUTER + block), undefined, block);
+});
+
+Deno.test("our tag is found behind others, and far from its Message-ID", async () => {
+  const bogus = (n: number) =>
+    `Message-ID: <${n}@spam.example>\nX-Msgauth: v1.k1.20807.${"a".repeat(8)}.${
+      String(n).replace(/\D/g, "").padStart(26, "a").replace(/[0189]/g, "b")
+    }\n\n`;
+  for (const count of [16, 17, 100, 1500]) {
+    const many = Array.from({ length: count }, (_, n) => bogus(n + 1000)).join("");
+    assert.equal(await foundBy(OUTER + many + await returned()), "bytes", `${count}`);
+  }
+  const long = await returned(undefined, `X-Filler: ${"x".repeat(60)}\n`.repeat(1000));
+  assert.ok(long.length > 70_000);
+  assert.equal(await foundBy(OUTER + long), "bytes");
+  assert.equal(await foundBy(OUTER + await returned(undefined, `X-Filler: ${"x".repeat(70_000)}\n`)), "bytes");
+});
+
+Deno.test("our tag is found at the end of a long message", async () => {
+  const filler = `${"An attachment comes first. ".repeat(3)}\n`.repeat(PREFIX_LIMIT / 80);
+  const mail = (OUTER + filler).slice(0, PREFIX_LIMIT);
+  for (const change of [FORMS["as it is"]!, FORMS["base64"]!, FORMS["HTML, <br>"]!]) {
+    assert.equal(await foundBy(mail), undefined);
+    assert.notEqual(await foundBy(mail, `the end of a line\n\n${change(await returned())}`), undefined);
+  }
+});
+
+Deno.test("a Message-ID in a body is found in any form", async () => {
+  const id = "20261120053258.4711@wooledge.test";
+  for (const [name, change] of Object.entries({ ...FORMS, ...COMBINED })) {
+    const mail = unbinary(OUTER + change(await returned()));
+    const found = [...findMessageIds(mail, OUTER.indexOf("\n\n") + 2)];
+    assert.ok(found.includes(id), `${name}: ${found.join(" ")}`);
+  }
+});
+
+Deno.test("a line that quoted-printable has split is joined before the scan", async () => {
+  const { mail, tag } = await bounceOfOurs("postfix-remote-550.eml", "greg@wooledge.test", now);
+  const split = mail.replace(tag, `${tag.slice(0, 30)}=\n${tag.slice(30)}`);
+  const [found] = find(split);
+  assert.deepEqual([found?.by, found?.tag], ["quoted-printable", tag]);
+});
+
+Deno.test("what is nested deeper is found by MIME", async () => {
+  const { mail, tag } = await bounceOfOurs("exim4-remote-550.eml", "greg@wooledge.test", now);
+  const inner = "Content-Type: text/plain\nContent-Transfer-Encoding: quoted-printable\n\n" +
+    quotedPrintable(apart(mail).body).replaceAll(tag, `${tag.slice(0, 30)}=\n${tag.slice(30)}`);
+  const outer = 'Content-Type: multipart/mixed; boundary="b"\n\n--b\nContent-Type: message/rfc822\n' +
+    `Content-Transfer-Encoding: base64\n\n${base64(inner)}--b--\n`;
+  const found = find(outer);
+  assert.deepEqual(found.map((one) => [one.by, one.tag]), [["mime", tag]]);
+});
+
+Deno.test("tag and Message-ID must stand in one block; the outer header proves nothing", () => {
+  const tag = `v1.k1.20807.${"a".repeat(8)}.${"b".repeat(26)}`;
+  assert.deepEqual(find(`X-Msgauth: ${tag}\nMessage-ID: <a@b>\n\nbody\n`), []);
+  assert.deepEqual(find(`Subject: x\n\ntext\n\nX-Msgauth: ${tag}\n\nMessage-ID: <a@b>\n`), []);
+  assert.deepEqual(find(`Subject: x\n\ntext\n\nMessage-ID: <a@b>\n\nX-Msgauth: ${tag}\nTo: x\n`), []);
+  const [found] = find(`Subject: x\n\ntext\n\nTo: x\nX-Msgauth: ${tag}\nMessage-ID: <a@b>\n\nbody\n`);
+  assert.deepEqual(found, { tag, messageId: "a@b", by: "bytes" });
+});
+
+Deno.test("hostile prefixes of 256 KB are read to the end", () => {
+  const head = "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Transfer-Encoding: base64\n\n";
+  const size = 256 * 1024;
+  for (
+    const piece of [
+      "\n",
+      " ",
+      "=",
+      "A",
+      "> ",
+      "X-Msgauth:",
+      "X-Msgauth:\n ",
+      "--b\n",
+      "=\n",
+      "\nX-Msgauth: v1.",
+      "\r",
+      "A=\n",
+      "X-Msgauth:" + " ".repeat(500),
+    ]
+  ) {
+    assert.deepEqual(find(head + piece.repeat(Math.ceil(size / piece.length)).slice(0, size)), []);
+  }
+});
+
+const corpus = `${ROOT}/../shared/corpus`;
+const there = (() => {
+  try {
+    return Deno.statSync(corpus).isDirectory;
+  } catch {
+    return false;
+  }
+})();
+
+Deno.test({
+  name: "our tag is found where other people's bounces return a header, in any form (corpus of other projects)",
+  ignore: !there,
+  fn: async () => {
+    const missed: string[] = [];
+    let tried = 0;
+    for (const entry of JSON.parse(Deno.readTextFileSync(`${corpus}/index.json`))) {
+      const mail = binary(Deno.readFileSync(`${corpus}/${entry.file}`));
+      const end = /\r?\n\r?\n/.exec(mail)!;
+      const at = entry.original_message_id ? mail.lastIndexOf(entry.original_message_id) : -1;
+      const line = /[^\n]*$/.exec(mail.slice(0, Math.max(at, 0)))![0];
+      if (!entry.is_bounce || at < end.index || !/^[> \t|]*message-id:\s*$/i.test(line)) continue;
+      tried++;
+      const indent = /^[> \t|]*/.exec(line)![0];
+      const start = at - line.length;
+      const tag = await signTag(ADDRESS, entry.original_message_id, { key: "k1", secret: SECRET, now });
+      const ours = mail.slice(0, start) + `${indent}X-Msgauth: ${tag}\n` + mail.slice(start);
+      const { header, body } = apart(ours);
+      for (const [name, change] of Object.entries({ ...FORMS, ...COMBINED })) {
+        const changed = header + change(body.replaceAll("\r\n", "\n"));
+        if (await foundBy(changed) === undefined) missed.push(`${entry.file}: ${name}`);
+      }
+    }
+    assert.ok(tried > 30, `${tried} bounces tried`);
+    assert.deepEqual(missed, []);
+  },
+});

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { formatAddress, parseAddress } from "../../../lib/address.ts";
+import { utf8 } from "../../../lib/bytes.ts";
+import { field } from "../../../lib/message.ts";
+import type { Plan } from "../../../outgoing/plan.ts";
+import { remember } from "../../../io/state/remember.ts";
+import { fileLedger } from "../../../io/state/ledger.ts";
+import { joe, now, settings } from "../../challenges.ts";
+import { filesBelow } from "../../rig.ts";
+
+const plan = (...recipients: string[]): Plan => ({
+  handover: { sender: joe.address, recipients: recipients.map(parseAddress), dsn: {} },
+  header: [field("From", formatAddress(joe.address)), field("Message-ID", "<1@example.net>")],
+  scheme: "plain",
+  identity: joe,
+  sent: { identities: [joe], messageId: "<1@example.net>", signed: true },
+  notes: [],
+});
+
+/** Runs with a state folder of its own. */
+async function scene(run: (state: string) => Promise<void>): Promise<void> {
+  const state = Deno.makeTempDirSync({ prefix: "countersign-" });
+  try {
+    await run(state);
+  } finally {
+    Deno.removeSync(state, { recursive: true });
+  }
+}
+const names = (folder: string) => [...Deno.readDirSync(folder)].map((entry) => entry.name).sort();
+const lists = async (state: string) => {
+  const found = await fileLedger(`${state}/ledger`).find({ messageId: "1@example.net" });
+  return found.map(({ entry }) => entry.list).sort();
+};
+
+Deno.test("Only mail to lists gets entries, all signed mail is in the index", async () => {
+  const good = (given: Plan, challenge: string, expected: string[], sent = 1) =>
+    scene(async (state) => {
+      const ours = { ...settings(challenge), state };
+      assert.equal(await remember(given, utf8("one\n"), true, ours, now), undefined);
+      assert.deepEqual(await lists(state), expected);
+      assert.equal(sent === 0 ? names(state).length : filesBelow(`${state}/sent`).length, sent);
+    });
+  await good(plan("jo@b.example"), "answer = true", []);
+  await good(plan("jo@b.example", "Qmail@list.cr.yp.to"), "answer = true", ["qmail@list.cr.yp.to"]);
+  await good(plan("ann@example.org"), "answer = true", ["ann@example.org"]);
+  await good(plan("x-subscribe@a.example"), "answer = true", ["x-subscribe@a.example"]);
+  await good(plan("x-request@a.example"), "answer = true", []);
+  // What "one" asks of list software is not known, so no challenge will be answered.
+  await good(plan("x-request@a.example"), "answer = true\nrequests = true", []);
+  await good(plan("x-join@a.example", "x-help@a.example"), "answer = true\nrequests = true", ["x-join@a.example"]);
+  await good(plan("qmail@list.cr.yp.to", "x-subscribe@a.example"), "answer = false\nrequests = true", []);
+  const nobodys = { identity: undefined, sent: undefined };
+  await good({ ...plan("qmail@list.cr.yp.to"), ...nobodys }, "answer = true", [], 0);
+  const unsigned = { identities: [joe], messageId: "<1@example.net>", signed: false };
+  await good({ ...plan("qmail@list.cr.yp.to"), sent: unsigned }, "answer = true", []);
+  await good({ ...plan("qmail@list.cr.yp.to"), identity: undefined, sent: unsigned }, "answer = true", []);
+});
+
+Deno.test("Without a tag only a message with a token of pymsgauth gets an entry", async () => {
+  const token = field("X-pymsgauth-token", "90587d9fd8e756fbb1cc1de91d5ff64933e32b40");
+  const unsigned = { identities: [joe], messageId: "<1@example.net>", signed: false };
+  const given = { ...plan("qmail@list.cr.yp.to"), sent: unsigned };
+  const rows: [header: Plan["header"], folder: string, expected: string[]][] = [
+    [[token, ...given.header], "/pymsgauth", ["qmail@list.cr.yp.to"]],
+    [[token, ...given.header], "", []],
+    [given.header, "/pymsgauth", []],
+    [[field("Received", "by x"), token, ...given.header], "/pymsgauth", []],
+  ];
+  for (const [header, pymsgauth, expected] of rows) {
+    await scene(async (state) => {
+      const ours = settings();
+      await remember(
+        { ...given, header },
+        utf8("one\n"),
+        true,
+        { ...ours, tag: { ...ours.tag, pymsgauth }, state },
+        now,
+      );
+      assert.deepEqual(await lists(state), expected);
+    });
+  }
+});
+
+Deno.test("What cannot be written is told, and the mail goes on", async () => {
+  await scene(async (state) => {
+    Deno.writeTextFileSync(`${state}/file`, "");
+    const said = await remember(plan("jo@b.example"), utf8(""), true, { ...settings(), state: `${state}/file` }, now);
+    assert.match(said ?? "", /\w/);
+  });
+});

@@ -1,0 +1,220 @@
+import assert from "node:assert/strict";
+import { dayOf } from "../../../lib/date.ts";
+import { cleanSent, rememberSent, sentIndex } from "../../../io/state/sent.ts";
+import { chair, day, joe, now } from "../../challenges.ts";
+import { filesBelow, ROOT } from "../../rig.ts";
+
+const DAYS = 30;
+/** A hash, and four octets with the day and whether it was signed. */
+const SIZE = 20;
+
+class Folder {
+  readonly path = Deno.makeTempDirSync({ prefix: "countersign-" });
+  readonly sent = `${this.path}/sent`;
+  /** Its files, `PERIOD/BUCKET`. */
+  files(): string[] {
+    return filesBelow(this.sent).map((path) => path.slice(this.sent.length + 1));
+  }
+  names(): string[] {
+    return [...Deno.readDirSync(this.sent)].map((entry) => entry.name).sort();
+  }
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.path, { recursive: true });
+  }
+}
+
+const period = (when: Date) => Math.floor(dayOf(when) / DAYS);
+const mode = (path: string) => (Deno.statSync(path).mode! & 0o777).toString(8);
+
+Deno.test("A Message-ID is known for 30 days, to the identity that sent it", async () => {
+  using folder = new Folder();
+  assert.equal(await sentIndex(folder.sent, now)(joe, ["1@example.net"]), undefined, "nothing was sent yet");
+  await rememberSent(folder.sent, joe, "<1@example.net>", true, now);
+  await rememberSent(folder.sent, joe, "<2@example.net>", true, now);
+  await rememberSent(folder.sent, joe, "<3@example.net>", true, day(-3));
+  const known = async (when: Date, ...ids: string[]) => (await sentIndex(folder.sent, when)(joe, ids))?.day;
+  assert.equal(await known(now, "1@example.net"), dayOf(now));
+  assert.equal(await known(now, "2@example.net"), dayOf(now));
+  assert.equal(await known(now, "<2@example.net>"), dayOf(now), "with its brackets");
+  assert.equal(await known(now, "3@example.net"), dayOf(now) - 3);
+  assert.equal(await known(now, "x@example.net", "3@example.net"), dayOf(now) - 3, "one of several");
+  assert.equal(await known(now, "3@example.net", "1@example.net"), dayOf(now), "the last day counts");
+  assert.equal(await known(day(DAYS - 1), "1@example.net"), dayOf(now));
+  assert.equal(await known(day(DAYS), "1@example.net"), undefined);
+  for (const ids of [[], [""], ["4@example.net"], ["1@EXAMPLE.net"], ["1"]]) {
+    assert.equal(await known(now, ...ids), undefined, JSON.stringify(ids));
+  }
+  assert.equal(await sentIndex(folder.sent, now)(chair, ["1@example.net"]), undefined, "another identity");
+});
+
+Deno.test("It is known by any key of the identity that is left", async () => {
+  using folder = new Folder();
+  await rememberSent(folder.sent, joe, "<1@example.net>", true, now);
+  const younger = { ...joe.keys[0]!, id: "k2", secret: chair.keys[0]!.secret };
+  const find = async (keys: typeof joe.keys) =>
+    (await sentIndex(folder.sent, now)({ ...joe, keys }, ["1@example.net"]))?.day;
+  assert.equal(await find([younger, joe.keys[0]!]), dayOf(now));
+  assert.equal(await find([younger]), undefined);
+});
+
+Deno.test("It is signed when it left so each time, and when all that are named did", async () => {
+  using folder = new Folder();
+  const sent: [string, boolean][] = [["1", true], ["2", false], ["3", true], ["3", false], ["4", true], ["4", true]];
+  for (const [id, signed] of sent) await rememberSent(folder.sent, joe, `<${id}@example.net>`, signed, now);
+  const find = async (...ids: string[]) =>
+    (await sentIndex(folder.sent, now)(joe, ids.map((id) => `${id}@example.net`)))?.signed;
+  const rows: [string[], boolean | undefined][] = [
+    [["1"], true],
+    [["2"], false],
+    [["3"], false],
+    [["4"], true],
+    [["1", "4"], true],
+    [["1", "2"], false],
+    [["2", "1"], false],
+    [["5"], undefined],
+  ];
+  for (const [ids, signed] of rows) assert.equal(await find(...ids), signed, ids.join());
+});
+
+Deno.test("A stranger cannot make us look for ever: 20 different Message-IDs are looked for", async () => {
+  using folder = new Folder();
+  await rememberSent(folder.sent, joe, "<1@example.net>", true, now);
+  const others = (count: number) => Array.from({ length: count }, (_, nth) => `x${nth}@example.net`);
+  const find = async (ids: string[]) => (await sentIndex(folder.sent, now)(joe, [...ids, "1@example.net"]))?.day;
+  assert.equal(await find(others(19)), dayOf(now));
+  assert.equal(await find(others(20)), undefined);
+  assert.equal(await find(Array(100).fill("x@example.net")), dayOf(now), "one that is named again and again is one");
+});
+
+Deno.test("A folder for 30 days, 20 bytes a message, none of which tells the Message-ID; the owner's alone", async () => {
+  using folder = new Folder();
+  for (let nth = 0; nth < 50; nth++) await rememberSent(folder.sent, joe, `<${nth}@example.net>`, true, now);
+  await rememberSent(folder.sent, joe, "<1@example.net>", true, day(-DAYS));
+  assert.deepEqual(folder.names(), [String(period(now) - 1), String(period(now))]);
+  const files = filesBelow(folder.sent);
+  assert.equal(files.reduce((sum, path) => sum + Deno.statSync(path).size, 0), 51 * SIZE);
+  assert.ok(files.length > 40, "no bucket gets them all");
+  for (const path of [folder.sent, `${folder.sent}/${period(now)}`]) assert.equal(mode(path), "700");
+  for (const path of files) {
+    assert.match(path, /\/[0-9a-f]{3}$/);
+    assert.equal(mode(path), "600");
+    assert.ok(!new TextDecoder("latin1").decode(Deno.readFileSync(path)).includes("example"));
+  }
+});
+
+Deno.test("Looking one up reads three files, of however many", async () => {
+  using folder = new Folder();
+  for (let nth = 0; nth < 50; nth++) await rememberSent(folder.sent, joe, `<${nth}@example.net>`, true, now);
+  const { readFileSync } = Deno;
+  const read: string[] = [];
+  Deno.readFileSync = (path) => {
+    read.push(String(path));
+    return readFileSync(path);
+  };
+  try {
+    await sentIndex(folder.sent, now)(joe, ["1@example.net"]);
+  } finally {
+    Deno.readFileSync = readFileSync;
+  }
+  assert.equal(read.length, 3, read.join());
+});
+
+/** [what stands in the bucket, by the record, is it found?] */
+const torn: [string, (record: Uint8Array) => Uint8Array, boolean][] = [
+  ["nothing", () => Uint8Array.of(), false],
+  ["a record", (record) => record, true],
+  ["a record, twice", (record) => Uint8Array.of(...record, ...record), true],
+  ["half a hash", (record) => record.subarray(0, 15), false],
+  ["a hash alone", (record) => record.subarray(0, 16), false],
+  ["a record without its last octet", (record) => record.subarray(0, SIZE - 1), false],
+  ["a record behind another one that was cut", (record) => Uint8Array.of(...record.subarray(0, 7), ...record), true],
+  ["a record behind one octet", (record) => Uint8Array.of(0, ...record), true],
+  ["a record, and one that was cut", (record) => Uint8Array.of(...record, ...record.subarray(0, 19)), true],
+  ["a hash and a day of another period", (record) => Uint8Array.of(...record.subarray(0, 16), 0, 0, 0, 1), false],
+  ["a hash that runs into the next record", (record) => Uint8Array.of(...record.subarray(0, 17), ...record), true],
+  ["zeros", () => new Uint8Array(10 * SIZE), false],
+];
+for (const [what, made, known] of torn) {
+  Deno.test(`A bucket with ${what}: the message is ${known ? "known" : "not known"}`, async () => {
+    using folder = new Folder();
+    await rememberSent(folder.sent, joe, "<1@example.net>", true, now);
+    const [file] = filesBelow(folder.sent);
+    Deno.writeFileSync(file!, made(Deno.readFileSync(file!)));
+    const found = await sentIndex(folder.sent, now)(joe, ["1@example.net"]);
+    assert.deepEqual(found, known ? { day: dayOf(now), signed: true } : undefined);
+  });
+}
+
+Deno.test("For each day of a period: known for 30 days, and a clock that was set back forgets nothing", async () => {
+  for (let nth = 0; nth <= DAYS; nth++) {
+    using folder = new Folder();
+    await rememberSent(folder.sent, joe, "<1@example.net>", false, day(nth));
+    const known = async (when: Date) => (await sentIndex(folder.sent, when)(joe, ["1@example.net"]))?.day;
+    for (const later of [0, 1, DAYS - 1]) {
+      assert.equal(await known(day(nth + later)), dayOf(day(nth)), `${nth} ${later}`);
+    }
+    assert.equal(await known(day(nth + DAYS)), undefined, `${nth}`);
+    for (const earlier of [1, DAYS]) {
+      assert.equal(await known(day(nth - earlier)), dayOf(day(nth)), `${nth} ${earlier}`);
+    }
+    cleanSent(folder.sent, day(nth + DAYS - 1));
+    assert.equal(folder.files().length, 1, "what is known is not cleaned");
+    cleanSent(folder.sent, day(nth + 2 * DAYS));
+    assert.equal(folder.files().length, 0, "and no later than a period afterwards it is");
+  }
+});
+
+Deno.test("Periods that are over are cleaned, and the files of a former version, and nothing else", async () => {
+  using folder = new Folder();
+  assert.equal(cleanSent(folder.sent, now), 0, "nothing is there");
+  for (const days of [0, 1, DAYS - 1, 2 * DAYS, 2 * DAYS + 1, 400]) {
+    await rememberSent(folder.sent, joe, "<1@x>", true, day(-days));
+  }
+  for (const name of [dayOf(now), dayOf(day(-1)), 20_000]) {
+    Deno.writeTextFileSync(`${folder.sent}/${name}`, "x".repeat(16));
+  }
+  const others = ["notes", "1234567", "0x1", "12"];
+  for (const name of others) Deno.writeTextFileSync(`${folder.sent}/${name}`, "");
+  Deno.mkdirSync(`${folder.sent}/folder`);
+  const [periods, former] = [new Set([2 * DAYS, 2 * DAYS + 1, 400].map((days) => period(day(-days)))).size, 3];
+  assert.equal(cleanSent(folder.sent, now), periods + former);
+  const left = new Set([0, 1, DAYS - 1].map((days) => String(period(day(-days)))));
+  assert.deepEqual(folder.names(), [...left, ...others, "folder"].sort());
+  assert.equal(cleanSent(folder.sent, now), 0);
+});
+
+Deno.test("A bucket that cannot be read is a temporary failure, not an unknown message", async () => {
+  using folder = new Folder();
+  await rememberSent(folder.sent, joe, "<1@example.net>", true, now);
+  const [file] = filesBelow(folder.sent);
+  Deno.removeSync(file!);
+  Deno.mkdirSync(file!);
+  await assert.rejects(sentIndex(folder.sent, now)(joe, ["1@example.net"]), { kind: "temporary" });
+});
+
+Deno.test("Several processes append at once: no hash is lost or torn", async () => {
+  using folder = new Folder();
+  const [processes, each] = [6, 40];
+  const code = `
+    const { rememberSent } = await import("./io/state/sent.ts");
+    const { joe, now } = await import("./tests/challenges.ts");
+    for (let nth = 0; nth < ${each}; nth++) {
+      await rememberSent(Deno.args[0], joe, "<" + Deno.args[1] + "." + nth + "@example.net>", true, now);
+    }`;
+  const ran = await Promise.all(Array.from({ length: processes }, (_, nth) =>
+    new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--quiet", code, "--", folder.sent, String(nth)],
+      cwd: ROOT,
+      stdout: "piped",
+      stderr: "piped",
+    }).output()));
+  for (const { code, stderr } of ran) assert.equal(code, 0, new TextDecoder().decode(stderr));
+  const size = filesBelow(folder.sent).reduce((sum, path) => sum + Deno.statSync(path).size, 0);
+  assert.equal(size, processes * each * SIZE);
+  const find = sentIndex(folder.sent, now);
+  for (let process = 0; process < processes; process++) {
+    for (let nth = 0; nth < each; nth++) {
+      assert.equal((await find(joe, [`${process}.${nth}@example.net`]))?.day, dayOf(now), `${process}.${nth}`);
+    }
+  }
+});

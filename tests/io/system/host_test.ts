@@ -1,0 +1,234 @@
+/** What touches the system: environment bytes, key files, time of keys. */
+import assert from "node:assert/strict";
+import { isMissing, readIfPresent } from "../../../io/system/host.ts";
+import { countersign } from "../../admin/run.ts";
+import { CREATED, fieldOf, Home, oneLine, qsbmf, ROOT, SECRET } from "../../rig.ts";
+import { FORGED, FORGED_SRS } from "../../programs/letters.ts";
+import { signed } from "../../stub.ts";
+
+const MAIL = "From: greg@example.org\nTo: ann@example.net\nMessage-ID: <1@example.org>\n\nHi.\n";
+const KEYS = ".config/countersign/keys";
+const OUT = `[transport]\nvia = "maildir"\nmaildir = "~/out"\n[incoming]\nspam = "~/Maildir/.Spam"\n`;
+/** The day so many days from now, as a key file has it. */
+const day = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
+
+/** Runs the hook by Deno with these permissions and a SENDER that is not UTF-8, which Deno itself cannot give. */
+function hookWith(home: Home, permissions: string[], args: string[], env: Record<string, string>) {
+  const script = `SENDER=$(printf 's\\377r@x.test'); export SENDER; exec deno run -q --no-prompt "$@"`;
+  const hook = [`${ROOT}/hooks/incoming.ts`, "incoming", ...args];
+  return home.run(["sh", "-c", script, "sh", `--config=${ROOT}/deno.json`, ...permissions, ...hook], FORGED, env);
+}
+
+const WIDE = ["--allow-read", "--allow-write", "--allow-env", "--allow-sys=uid"];
+const may: [what: string, permissions: string[]][] = [
+  ["printenv may run", ["--allow-run"]],
+  ["only printenv may run", ["--allow-run=/usr/bin/printenv"]],
+  ["printenv may not run", ["--deny-run"]],
+  ["another program may run", ["--allow-run=/bin/true"]],
+];
+for (const [what, permissions] of may) {
+  Deno.test(`a sender that is not UTF-8, and ${what}: the mail is judged`, async () => {
+    using home = new Home();
+    home.settings(OUT);
+    const inbox = ["--maildir", `${home.path}/Maildir`];
+    const envs = [{ RECIPIENT: "greg@example.org" }, { RECIPIENT: FORGED_SRS }];
+    for (const env of envs) {
+      const ran = await hookWith(home, [...WIDE, ...permissions], inbox, env);
+      assert.deepEqual(ran, { code: 99, stdout: "", stderr: "" });
+    }
+    // The sender is somebody's, so what is forged is known by the address alone.
+    assert.deepEqual(
+      [home.mails("Maildir"), home.mails("Maildir/.Spam")].map((mails) => mails.map((mail) => mail.split("\n")[0])),
+      [
+        [`X-Countersign: other; check=addressed; reason="the envelope sender is a person's"`],
+        [`X-Countersign: forged; check=signed-recipient; reason="SRS address has a wrong hash"`],
+      ],
+    );
+    assert.equal(home.read(".local/state/countersign/log").match(/ sender=unreadable /g)?.length, 2);
+  });
+}
+
+Deno.test("the bytes of a variable, with printenv and without", async () => {
+  using home = new Home();
+  const code = `const { envBytes } = await import("${ROOT}/lib/host.ts");
+for (const name of ["ODD", "PLAIN", "EMPTY", "MISSING"]) console.log(name, String(await envBytes(name)));`;
+  home.write("bytes.ts", code);
+  const script = `ODD=$(printf 's\\377\\nr'); export ODD; exec deno run -q --no-prompt "$@"`;
+  const permissions = (run: string) => [`--config=${ROOT}/deno.json`, "--allow-read", "--allow-env", run];
+  const bytes = async (run: string) => {
+    const argv = ["sh", "-c", script, "sh", ...permissions(run), `${home.path}/bytes.ts`];
+    const ran = await home.run(argv, "", { PLAIN: "ü\n", EMPTY: "" });
+    assert.equal(ran.stderr, "");
+    return ran.stdout;
+  };
+  const utf8 = (text: string) => String(new TextEncoder().encode(text));
+  const rest = `PLAIN ${utf8("ü\n")}\nEMPTY \nMISSING undefined\n`;
+  const odd = String(new Uint8Array(["s".charCodeAt(0), 0xff, 0x0a, "r".charCodeAt(0)]));
+  assert.equal(await bytes("--allow-run=/usr/bin/printenv"), `ODD ${odd}\n${rest}`);
+  assert.equal(await bytes("--deny-run"), `ODD ${utf8("\ufffd")}\n${rest}`);
+});
+
+Deno.test("two identities with one secret are found by permit and doctor, in whatever way it is written", async () => {
+  const other = (keys: string) => `[[identity]]\naddress = "club@example.org"\nkeys = "${keys}"\n`;
+  const same = [`x9 ${CREATED} ${SECRET}`, `x9 ${CREATED} base64:${btoa(SECRET)}`];
+  const rows: [keys: string, shared: boolean][] = [
+    ...same.map((line): [string, boolean] => [line, true]),
+    [`a1 ${CREATED} another\n${same[0]}\n`, true],
+    [`k1 ${CREATED} another`, false],
+    [`x9 ${CREATED} another\nx8 ${CREATED} another`, false], // one's own twice ties nobody to anybody
+    ["no key", false], // which doctor names, and no other message needs
+  ];
+  for (const [keys, shared] of rows) {
+    using home = new Home();
+    home.settings(`${other("keys-club")}${OUT}`);
+    home.write(".config/countersign/keys-club", keys, 0o600);
+    // A message needs the keys of its own identity alone.
+    assert.deepEqual(await home.shim(["ann@example.net"], MAIL), { code: 0, stdout: "", stderr: "" });
+    const ran = await countersign(home, ["permit"]);
+    const what = /greg@example\.org and club@example\.org have the same secret in their key files/;
+    if (shared) oneLine(ran, 78, what);
+    else assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+    const { stdout } = await countersign(home, ["doctor", "--json"]);
+    assert.equal(what.test(stdout), shared, stdout);
+    assert.ok(!(stdout + ran.stderr).includes(SECRET));
+  }
+});
+
+Deno.test("of many identities only those key files are read that a message can need", async () => {
+  using home = new Home();
+  const names = Array.from({ length: 20 }, (_, nth) => `id${nth}`);
+  const missing = names.map((name) => `[[identity]]\naddress = "${name}@example.org"\nkeys = "keys-${name}"\n`);
+  home.settings(`${missing.join("")}${OUT}`);
+  // What is not read is not found to be missing.
+  assert.deepEqual(await home.shim(["ann@example.net"], MAIL), { code: 0, stdout: "", stderr: "" });
+  assert.match(home.mails("out")[0]!, /^X-Msgauth: v1\.k1\./m);
+  const inbox = ["--maildir", `${home.path}/Maildir`];
+  const recipients = ["greg@example.org", await signed(), FORGED_SRS];
+  for (const RECIPIENT of recipients) {
+    assert.deepEqual(await home.hook(inbox, FORGED, { SENDER: "", RECIPIENT }), { code: 99, stdout: "", stderr: "" });
+  }
+  assert.deepEqual([home.mails("Maildir").length, home.mails("Maildir/.Spam").length], [1, 2]);
+  const asked = await home.shim(["ann@example.net"], MAIL.replace("greg@", "id7@"));
+  oneLine(asked, 78, /^shim: Key file .*keys-id7 is not there$/m);
+});
+
+Deno.test("a key of the day after tomorrow neither signs nor verifies; one of tomorrow does", async () => {
+  for (const [days, good] of [[2, false], [400, false], [1, true], [0, true]] as const) {
+    using home = new Home();
+    home.settings(OUT);
+    home.write(KEYS, `k1 ${day(days)} ${SECRET}\n`, 0o600);
+    const ran = await home.shim(["ann@example.net"], MAIL);
+    assert.deepEqual(ran, { code: 0, stdout: "", stderr: "" });
+    const [mail = ""] = home.mails("out");
+    const why = /"No key of greg@example\.org can sign: it is dated in the future"/;
+    assert.equal(/^X-Msgauth: /m.test(mail), good);
+    assert.equal(fieldOf(mail, "Return-Path").startsWith("<SRS0="), good);
+    assert.equal(why.test(home.read(".local/state/countersign/log")), !good);
+
+    const env = { SENDER: "", RECIPIENT: await signed() };
+    const hook = await home.hook(["--maildir", `${home.path}/Maildir`], FORGED, env);
+    if (good) assert.equal(hook.code, 99);
+    else oneLine(hook, 75, /^incoming: No key of greg@example\.org can verify today/m);
+    assert.deepEqual([home.mails("Maildir").length, home.mails("Maildir/.Spam").length], good ? [1, 0] : [0, 0]);
+  }
+});
+
+Deno.test("with keys that are all too old mail leaves unsigned, its bounces are known, others are marked", async () => {
+  for (const [days, judged] of [[719, true], [721, true], [899, true], [901, false]] as const) {
+    using home = new Home();
+    home.settings(OUT);
+    home.write(KEYS, `k1 ${day(-days)} ${SECRET}\n`, 0o600);
+    assert.equal((await home.shim(["ann@example.net"], MAIL)).code, 0);
+    const [mail = ""] = home.mails("out");
+    assert.equal(/^X-Msgauth: /m.test(mail), days < 720, `${days}`);
+    const bounce = async (original: string, recipient: string): Promise<string> => {
+      const env = { SENDER: "", RECIPIENT: recipient };
+      const { code } = await home.hook(["--maildir", `${home.path}/Maildir`], qsbmf(recipient, original), env);
+      assert.equal(code, 99);
+      const log = home.read(".local/state/countersign/log").trimEnd().split("\n").at(-1)!;
+      return / result=(\w+)/.exec(log)![1]!;
+    };
+    assert.equal(await bounce(mail, "greg@example.org"), days < 720 ? "genuine" : "known", `${days}`);
+    const other = mail.replace(/^X-Msgauth: .*\n/m, "").replace(/^Message-ID: .*$/m, "Message-ID: <no@example.org>");
+    assert.equal(await bounce(other, "greg@example.org"), judged ? "forged" : "unjudged", `${days}`);
+    assert.equal(await bounce(other, await signed()), judged ? "genuine" : "unjudged");
+    const log = home.read(".local/state/countersign/log");
+    for (const direction of ["out", "in"]) {
+      const line = log.split("\n").find((one) => one.includes(` way=${direction} `))!;
+      assert.match(
+        line,
+        days < 720 ? / warning=".*stops signing on / : / (?:error|warning)=".*no key can sign|No key/,
+        line,
+      );
+    }
+  }
+});
+
+Deno.test("a key that is not yet good leaves the signing to the older one", async () => {
+  using home = new Home();
+  home.write(KEYS, `k1 ${CREATED} ${SECRET}\nk2 ${day(2)} another\n`, 0o600);
+  assert.equal((await home.shim(["ann@example.net"], MAIL)).code, 0);
+  assert.match(home.mails("out")[0]!, /^X-Msgauth: v1\.k1\./m);
+});
+
+Deno.test("missing, unreadable and forbidden are three things", async (t) => {
+  const folder = Deno.makeTempDirSync({ prefix: "countersign-" });
+  const at = (name: string) => `${folder}/${name}`;
+  Deno.writeTextFileSync(at("file"), "text");
+  Deno.symlinkSync("loop", at("loop"));
+  Deno.symlinkSync("nowhere", at("dangling"));
+  Deno.mkdirSync(at("folder"));
+  /** [name, what is read, is it missing?]; an error where it cannot be read */
+  const rows: [name: string, read: string | undefined | RegExp, missing: boolean][] = [
+    ["file", "text", false],
+    ["none", undefined, true],
+    ["none/below", undefined, true],
+    ["file/below", undefined, true],
+    ["x".repeat(300), undefined, true],
+    ["loop", /^File \S+\/loop cannot be read: /, false],
+    ["loop/below", /^File \S+\/loop\/below cannot be read: /, false],
+    ["folder", /^File \S+\/folder cannot be read: /, false],
+    // To qmail-local and the system a link that leads nowhere is no file; a name that leads there may mean one.
+    ["dangling", undefined, false],
+  ];
+  try {
+    for (const [name, read, missing] of rows) {
+      await t.step(name.slice(0, 20), () => {
+        if (read instanceof RegExp) assert.throws(() => readIfPresent(at(name)), { kind: "temporary", message: read });
+        else assert.equal(readIfPresent(at(name)), read);
+        assert.equal(isMissing(at(name)), missing);
+      });
+    }
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
+
+Deno.test(
+  "what the sandbox does not include is not missing",
+  { permissions: { read: [import.meta.filename!] } },
+  () => {
+    for (const path of ["/etc/passwd", "/nonexistent"]) {
+      const message = /^File \S+ cannot be read: .* is not permitted: countersign permit$/;
+      assert.throws(() => readIfPresent(path), { kind: "temporary", message }, path);
+      assert.equal(isMissing(path), false, path);
+    }
+  },
+);
+
+Deno.test("a user's settings that cannot be looked at do not make room for the site's", async () => {
+  using home = new Home();
+  Deno.removeSync(`${home.path}/.config/countersign`, { recursive: true });
+  Deno.symlinkSync("countersign", `${home.path}/.config/countersign`);
+  const ask = home.write(
+    "ask.ts",
+    `import { configFile } from "${ROOT}/lib/host.ts";\nconsole.log(configFile().file);\n`,
+  );
+  const argv = [Deno.execPath(), "run", "-q", "-A", "--frozen", "--config", `${ROOT}/deno.json`, ask];
+  assert.equal((await home.run(argv)).stdout, `${home.path}/.config/countersign/config.toml\n`);
+  oneLine(
+    await home.hook([], FORGED, { SENDER: "", RECIPIENT: "greg@example.org" }),
+    75,
+    /config\.toml cannot be read: /,
+  );
+});

@@ -1,0 +1,93 @@
+/** The end of a long message, as a hook sees it: only where standard input is a file, and without moving its offset. */
+import assert from "node:assert/strict";
+import { readTail, TAIL_LIMIT } from "../../../io/system/tail.ts";
+import { PREFIX_LIMIT } from "../../../io/system/host.ts";
+import { signTag } from "../../../lib/tag.ts";
+import { base64, FORMS } from "../../forms.ts";
+import { qmailLocal } from "../../qmail.ts";
+import { Home, SECRET } from "../../rig.ts";
+
+const KB = 1024;
+const numbered = (size: number) => Uint8Array.from({ length: size }, (_, at) => (at * 31) % 251);
+
+Deno.test("the end of a file is read, and its offset stays", () => {
+  using home = new Home();
+  const rows: [size: number, gap: boolean | undefined][] = [
+    [TAIL_LIMIT - 1, undefined],
+    [TAIL_LIMIT, false],
+    [300 * KB, false],
+    [PREFIX_LIMIT + TAIL_LIMIT, false],
+    [PREFIX_LIMIT + TAIL_LIMIT + 1, true],
+    [2000 * KB, true],
+  ];
+  for (const [size, gap] of rows) {
+    const bytes = numbered(size);
+    using file = Deno.openSync(home.write("message", bytes));
+    file.seekSync(Math.min(size, PREFIX_LIMIT), Deno.SeekMode.Start);
+    const tail = readTail(file, PREFIX_LIMIT);
+    assert.equal(tail?.gap, gap, `${size}`);
+    if (tail !== undefined) assert.deepEqual(tail.bytes, bytes.slice(-TAIL_LIMIT), `${size}`);
+    assert.equal(file.seekSync(0, Deno.SeekMode.Current), Math.min(size, PREFIX_LIMIT), `${size}`);
+  }
+});
+
+Deno.test("of what is not a file, or cannot be read at a place, nothing is known", async () => {
+  using home = new Home();
+  await home.run(["mkfifo", "pipe"]);
+  using pipe = Deno.openSync(`${home.path}/pipe`, { read: true, write: true });
+  assert.equal(readTail(pipe, PREFIX_LIMIT), undefined);
+  assert.equal(readTail({ read: () => Promise.resolve(null), readSync: () => null }, PREFIX_LIMIT), undefined);
+  const closed = Deno.openSync(home.write("message", numbered(600 * KB)));
+  closed.close();
+  assert.equal(readTail(closed, PREFIX_LIMIT), undefined);
+});
+
+/** A bounce that returns our message behind attachments. */
+async function longBounce(size: number, show = FORMS["as it is"]!): Promise<string> {
+  const id = "<1@example.org>";
+  const tag = await signTag("greg@example.org", id, { key: "k1", secret: SECRET });
+  const returned = `From: greg@example.org\nTo: kay@example.net\nMessage-ID: ${id}\nX-Msgauth: ${tag}\n\nHello\n`;
+  const front =
+    'From: MAILER-DAEMON@mx.example\nContent-Type: multipart/mixed; boundary="b"\n\n--b\n\nFailed.\n\n--b\n' +
+    "Content-Type: image/png\nContent-Transfer-Encoding: base64\n\n";
+  const image = base64("\x89PNG\r\n".repeat(Math.ceil(size / 8)));
+  return `${front}${image}\n--b\nContent-Type: message/rfc822\n\n${show(returned)}\n--b--\n`;
+}
+
+const resultOf = (home: Home): string =>
+  /result=(\S+)/.exec(home.read(".local/state/countersign/log").trimEnd().split("\n").at(-1)!)![1]!;
+
+Deno.test("qmail's hook finds a message that is returned behind 256 KB, and leaves all of it to the next line", async () => {
+  for (const form of ["as it is", "base64", "HTML, <br>", "quoted-printable", 'behind "> "']) {
+    using home = new Home();
+    home.write(".qmail", `|exec ${new URL("../../hooks/incoming", import.meta.url).pathname}\n./Maildir/\n`);
+    const mail = await longBounce(1200 * KB, FORMS[form]);
+    const { end, runs } = await qmailLocal(home, { sender: "", ext: "", host: "example.org" }, mail);
+    assert.deepEqual([end, resultOf(home)], ["success", "genuine"], `${form}: ${runs[0]?.stdout}`);
+    assert.ok(home.mails("Maildir")[0]!.endsWith(mail));
+  }
+});
+
+Deno.test("the hook streams from where it was, after it has looked at the end", async () => {
+  using home = new Home();
+  Deno.mkdirSync(`${home.path}/Maildir`);
+  const mail = await longBounce(900 * KB);
+  const queued = home.write("queued", mail);
+  const hook = new URL("../../hooks/incoming", import.meta.url).pathname;
+  const env = { SENDER: "", RECIPIENT: "greg@example.org", HOST: "example.org", EXT: "", DEFAULT: "" };
+  const ran = await home.run(["sh", "-c", `exec ${hook} --maildir ${home.path}/Maildir < ${queued}`], "", env);
+  assert.equal(ran.code, 99, ran.stderr);
+  assert.ok(home.mails("Maildir")[0]!.endsWith(mail.slice(mail.indexOf("\n"))));
+  assert.equal(resultOf(home), "genuine");
+});
+
+Deno.test("through a pipe the end is not seen", async () => {
+  using home = new Home();
+  const mail = await longBounce(1200 * KB);
+  const env = { SENDER: "", RECIPIENT: "greg@example.org" };
+  const ran = await home.hook(["--as", "filter"], mail, env);
+  assert.equal(ran.code, 0);
+  assert.notEqual(resultOf(home), "genuine");
+  const short = await home.hook(["--as", "filter"], await longBounce(100 * KB), env);
+  assert.deepEqual([short.code, resultOf(home)], [0, "genuine"]);
+});

@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import { utf8 } from "../../../lib/bytes.ts";
+import { Fail } from "../../../lib/fail.ts";
+import { deliverToMaildir } from "../../../io/transport/maildir.ts";
+
+/** A folder in which maildirs are made. */
+class Folder {
+  readonly path = Deno.makeTempDirSync({ prefix: "countersign-" });
+  readonly maildir = `${this.path}/box`;
+  names(folder: string): string[] {
+    return [...Deno.readDirSync(`${this.maildir}/${folder}`)].map((entry) => entry.name);
+  }
+  /** Names in new/ and tmp/ after a delivery that failed. */
+  left(): string[] {
+    return [...this.names("new"), ...this.names("tmp"), ...this.names("cur")];
+  }
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.path, { recursive: true });
+  }
+}
+
+async function* chunks(...parts: string[]): AsyncGenerator<Uint8Array> {
+  for (const part of parts) yield await Promise.resolve(utf8(part));
+}
+const message = (...parts: string[]) => ({ head: utf8("Subject: x\n\n"), body: chunks(...parts) });
+const mode = (path: string) => (Deno.statSync(path).mode! & 0o777).toString(8);
+
+Deno.test("A message is one file in new, whole, and nothing in tmp", async () => {
+  using folder = new Folder();
+  const path = await deliverToMaildir(folder.maildir, message("one\n", "", "two\n"));
+  assert.deepEqual([path], folder.names("new").map((name) => `${folder.maildir}/new/${name}`));
+  assert.equal(Deno.readTextFileSync(path), "Subject: x\n\none\ntwo\n");
+  assert.deepEqual(folder.names("tmp"), []);
+  assert.deepEqual(folder.names("cur"), []);
+});
+
+Deno.test("File and folders are the owner's alone", async () => {
+  using folder = new Folder();
+  const path = await deliverToMaildir(folder.maildir, message());
+  assert.equal(mode(path), "600");
+  for (const name of ["", "/tmp", "/new", "/cur"]) assert.equal(mode(folder.maildir + name), "700", name);
+});
+
+Deno.test("A maildir that is there is used as it is", async () => {
+  using folder = new Folder();
+  for (const name of ["", "/tmp", "/new"]) Deno.mkdirSync(folder.maildir + name);
+  Deno.chmodSync(folder.maildir, 0o750);
+  await deliverToMaildir(folder.maildir, message());
+  await deliverToMaildir(folder.maildir, message());
+  assert.equal(folder.names("new").length, 2);
+  assert.equal(mode(folder.maildir), "750");
+});
+
+Deno.test("A name is never used twice, and no client takes it for a flag or a hidden file", async () => {
+  using folder = new Folder();
+  const count = 200;
+  const bodies = Array.from({ length: count }, (_, at) => `message ${at}\n`);
+  const paths = await Promise.all(bodies.map((body) => deliverToMaildir(folder.maildir, message(body))));
+  assert.equal(new Set(paths).size, count);
+  assert.equal(folder.names("new").length, count);
+  assert.deepEqual(folder.names("tmp"), []);
+  for (const [at, path] of paths.entries()) assert.ok(Deno.readTextFileSync(path).endsWith(bodies[at]!));
+  for (const name of folder.names("new")) assert.match(name, /^\d+\.P\d+R[0-9a-f]+\.countersign$/);
+});
+
+Deno.test("Nothing is in new before the body has ended", async () => {
+  using folder = new Folder();
+  const seen: number[] = [];
+  const body = async function* () {
+    for (const part of ["one\n", "two\n"]) {
+      yield await Promise.resolve(utf8(part));
+      seen.push(folder.names("new").length);
+    }
+  };
+  await deliverToMaildir(folder.maildir, { head: utf8("\n"), body: body() });
+  assert.deepEqual(seen, [0, 0]);
+  assert.equal(folder.names("new").length, 1);
+});
+
+Deno.test("An error in the body leaves nothing", async () => {
+  for (const error of [new Fail("io", "Standard input cannot be read"), new Error("bug")]) {
+    using folder = new Folder();
+    const body = async function* () {
+      yield await Promise.resolve(utf8("half"));
+      throw error;
+    };
+    const failed = deliverToMaildir(folder.maildir, { head: utf8("\n"), body: body() });
+    await assert.rejects(failed, (found: Fail) => {
+      assert.equal(found.kind, "temporary");
+      assert.ok(found.message.includes(folder.maildir) && found.message.includes(error.message), found.message);
+      return true;
+    });
+    assert.deepEqual(folder.left(), []);
+  }
+});
+
+Deno.test("What cannot be a maildir is a temporary failure, and is not made one", async () => {
+  using folder = new Folder();
+  Deno.writeTextFileSync(`${folder.path}/file`, "");
+  Deno.mkdirSync(`${folder.path}/odd`);
+  Deno.writeTextFileSync(`${folder.path}/odd/new`, "");
+  for (const name of ["missing/box", "file", "file/box", "odd"]) {
+    const maildir = `${folder.path}/${name}`;
+    await assert.rejects(deliverToMaildir(maildir, message()), { kind: "temporary" }, name);
+  }
+  await assert.rejects(deliverToMaildir("", message()), { kind: "temporary" });
+  assert.deepEqual([...Deno.readDirSync(folder.path)].map((entry) => entry.name).sort(), ["file", "odd"]);
+  assert.deepEqual([...Deno.readDirSync(`${folder.path}/odd/tmp`)], [], "nothing is left in tmp");
+});
+
+/** Runs with a file call that fails as a bad disk would. */
+async function failing(method: "syncSync" | "writeSync", when: (nth: number) => boolean, run: () => Promise<void>) {
+  // deno-lint-ignore no-explicit-any
+  const file = Deno.FsFile.prototype as any;
+  const original = file[method];
+  let nth = 0;
+  file[method] = function (this: Deno.FsFile, bytes: Uint8Array) {
+    if (when(nth++)) throw new Error("No space left on device");
+    return method === "syncSync" ? original.call(this, bytes) : original.call(this, bytes.subarray(0, 3));
+  };
+  try {
+    await run();
+  } finally {
+    file[method] = original;
+  }
+  return nth;
+}
+
+Deno.test("Short writes are continued", async () => {
+  using folder = new Folder();
+  const writes = await failing("writeSync", () => false, async () => {
+    const path = await deliverToMaildir(folder.maildir, message("a body longer than three\n"));
+    assert.equal(Deno.readTextFileSync(path), "Subject: x\n\na body longer than three\n");
+  });
+  assert.ok(writes > 2, `${writes}`);
+});
+
+Deno.test("A disk that fails at any step leaves nothing, so that trying again doubles nothing", async () => {
+  using folder = new Folder();
+  // The file is synchronised, then the folder.
+  for (const step of [0, 1]) {
+    const calls = await failing("syncSync", (nth) => nth === step, async () => {
+      await assert.rejects(deliverToMaildir(folder.maildir, message("body")), {
+        kind: "temporary",
+        message: /No space/,
+      });
+    });
+    assert.equal(calls, step + 1);
+    assert.deepEqual(folder.left(), [], `step ${step}`);
+  }
+  await failing("writeSync", (nth) => nth === 2, async () => {
+    await assert.rejects(deliverToMaildir(folder.maildir, message("body")), { kind: "temporary", message: /No space/ });
+  });
+  assert.deepEqual(folder.left(), []);
+});

@@ -1,0 +1,186 @@
+/** What the program behind gets: arguments, environment, message; and what its status becomes. */
+import assert from "node:assert/strict";
+import { utf8 } from "../../../lib/bytes.ts";
+import { parseConfig } from "../../../lib/settings/parse.ts";
+import type { Fail } from "../../../lib/fail.ts";
+import { handOver, LOOP_MARK } from "../../../io/transport/send.ts";
+import { Rejected } from "../../../io/transport/rejected.ts";
+import { Home, oneLine } from "../../rig.ts";
+import { byStub, environment, got, runs, stub, words } from "../../stub.ts";
+
+const MAIL = "From: greg@example.org\nTo: ann@example.net\n\nHi.\n";
+
+/** Variables by which qmail-inject, nullmailer and their like change sender, host, or what arguments mean. */
+const REMOVED = [
+  "QMAILINJECT",
+  "QMAILUSER",
+  "QMAILHOST",
+  "QMAILSUSER",
+  "QMAILSHOST",
+  "QMAILNAME",
+  "QMAILIDHOST",
+  "QMAILDEFAULTDOMAIN",
+  "QMAILDEFAULTHOST",
+  "QMAILPLUSDOMAIN",
+  "QMAILMFTFILE",
+  "QMAILRCPTS",
+  "MAILUSER",
+  "MAILHOST",
+  "MAILNAME",
+  "NULLMAILER_FLAGS",
+  "NULLMAILER_HOST",
+  "NULLMAILER_NAME",
+  "NULLMAILER_USER",
+  "NULLMAILER_QUEUE",
+];
+/** Others, some of them nearly the same. */
+const KEPT = [
+  "MAIL",
+  "MAILRC",
+  "MAILCONF",
+  "USER",
+  "LOGNAME",
+  "TZ",
+  "NULLMAILER",
+  "XQMAILUSER",
+  "QMAILUSERS",
+  "xMAILNAME",
+];
+
+Deno.test("the program gets the environment, less what would change what our arguments mean", async () => {
+  using home = new Home();
+  home.settings(byStub(home));
+  const env = Object.fromEntries([...REMOVED, ...KEPT].map((name) => [name, `value of ${name}`]));
+  const ran = await home.shim(["ann@example.net"], MAIL, env);
+  assert.equal(ran.code, 0, ran.stderr);
+  const found = environment(home);
+  assert.deepEqual(REMOVED.filter((name) => name in found), []);
+  for (const name of KEPT) assert.equal(found[name], env[name], name);
+  assert.equal(found.HOME, home.path);
+  assert.equal(found[LOOP_MARK], "1");
+});
+
+Deno.test("a hook that forwards, or files by another program, cleans the environment too", async () => {
+  using home = new Home();
+  home.settings(`${byStub(home)}\n[incoming]\nspam_command = ["${stub(home)}"]\n`);
+  const env = Object.fromEntries([...REMOVED, ...KEPT].map((name) => [name, `value of ${name}`]));
+  const forged = "SRS0=AAAAAAAA=AA=example.org=greg@srs.example.org";
+  const ran = await home.hook(["--as", "maildrop"], MAIL, { ...env, SENDER: "", RECIPIENT: forged });
+  assert.equal(ran.code, 99, ran.stderr);
+  assert.equal(runs(home), 1);
+  const found = environment(home);
+  assert.deepEqual(REMOVED.filter((name) => name in found), []);
+  for (const name of KEPT) assert.equal(found[name], env[name], name);
+});
+
+/** Settings of a home; `more` is the transport table. */
+const transport = (more: string) =>
+  parseConfig(`[[identity]]\naddress = "greg@example.org"\n[transport]\n${more}`, { file: "/c", home: "/h" });
+const message = () => ({
+  head: utf8("Subject: x\n\n"),
+  body: (async function* () {
+    yield await Promise.resolve(utf8("Hi.\n"));
+  })(),
+});
+const ann = { local: "ann", domain: "example.net" };
+const bob = { local: "bob", domain: "example.net" };
+
+/** A program that writes what it got into the folder that it is given first. */
+function program(folder: string, then: string): string {
+  const path = `${folder}/program`;
+  Deno.writeTextFileSync(path, `#!/bin/sh\nfolder=$1\ncat >"$folder/got"\n${then}\n`, { mode: 0o755 });
+  return path;
+}
+
+Deno.test("the status of the program, and its last words", async () => {
+  const rows: [preset: string, status: number, code: number, kind: string, says: string][] = [
+    ["sendmail", 67, 67, "temporary", "status 67: no such user"],
+    ["sendmail", 75, 75, "temporary", "status 75: no such user"],
+    ["qmail-inject", 100, 100, "refused", "status 100: no such user"],
+    ["qmail-inject", 111, 111, "temporary", "status 111: no such user"],
+    ["msmtp", 69, 75, "temporary", "status 69: no such user"],
+    ["msmtp", 65, 65, "temporary", "status 65: no such user"],
+  ];
+  const folder = Deno.makeTempDirSync({ prefix: "countersign-" });
+  try {
+    for (const [preset, status, code, kind, says] of rows) {
+      const path = program(folder, `echo first >&2; echo no such user >&2; exit ${status}`);
+      const settings = transport(`preset = "${preset}"\ncommand = ["${path}", "${folder}"]`);
+      const failed = handOver(settings, { sender: null, recipients: [ann], dsn: {} }, message());
+      await assert.rejects(failed, (error: Rejected) => {
+        assert.ok(error instanceof Rejected);
+        assert.deepEqual([error.code, error.kind], [code, kind], preset);
+        assert.equal(error.message, `${path} ended with ${says}`);
+        return true;
+      });
+      assert.equal(Deno.readTextFileSync(`${folder}/got`), "Subject: x\n\nHi.\n");
+    }
+    const settings = transport(`preset = "sendmail"\ncommand = ["${program(folder, "exit 0")}", "${folder}"]`);
+    assert.equal(await handOver(settings, { sender: ann, recipients: [bob], dsn: {} }, message()), `${folder}/program`);
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
+
+Deno.test("what a program cannot take is not given to it", async () => {
+  const folder = Deno.makeTempDirSync({ prefix: "countersign-" });
+  try {
+    const path = program(folder, "exit 0");
+    const settings = transport(`preset = "dma"\ncommand = ["${path}", "${folder}"]`);
+    const refused = handOver(settings, { sender: null, recipients: [ann], dsn: {} }, message());
+    await assert.rejects(refused, { kind: "refused", message: "dma cannot take the null sender" });
+    assert.throws(() => Deno.statSync(`${folder}/got`), Deno.errors.NotFound);
+    const nul = { ...message(), head: utf8("Subject: \0\n\n") };
+    const data = handOver(settings, { sender: ann, recipients: [bob], dsn: {} }, nul);
+    await assert.rejects(data, { kind: "data", message: "dma cannot take a message with a NUL" });
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
+
+Deno.test("whoever finds the mark in his environment was called by himself", async () => {
+  using home = new Home();
+  home.settings(byStub(home));
+  oneLine(
+    await home.shim(["ann@example.net"], MAIL, { [LOOP_MARK]: "1" }),
+    78,
+    /transport\.command calls this program/,
+  );
+  assert.equal(runs(home), 0);
+  Deno.env.set(LOOP_MARK, "1");
+  try {
+    const settings = transport(`preset = "sendmail"\ncommand = ["/bin/true"]`);
+    const failed = handOver(settings, { sender: ann, recipients: [bob], dsn: {} }, message());
+    await assert.rejects(
+      failed,
+      (error: Fail) => error.kind === "config" && /\/bin\/true calls this/.test(error.message),
+    );
+  } finally {
+    Deno.env.delete(LOOP_MARK);
+  }
+});
+
+Deno.test("a maildir gets the envelope in front, as written at final delivery", async () => {
+  const folder = Deno.makeTempDirSync({ prefix: "countersign-" });
+  try {
+    const settings = transport(`via = "maildir"\nmaildir = "${folder}/out"`);
+    const rows = [[ann, "<ann@example.net>"], [null, "<>"], [undefined, "<>"]] as const;
+    for (const [sender, written] of rows) {
+      const path = await handOver(settings, { sender, recipients: [ann, bob], dsn: {} }, message());
+      const envelope = `Return-Path: ${written}\nX-Envelope-To: ann@example.net\nX-Envelope-To: bob@example.net\n`;
+      assert.equal(Deno.readTextFileSync(path), `${envelope}Subject: x\n\nHi.\n`);
+    }
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
+
+Deno.test("every word reaches the program as one", async () => {
+  using home = new Home();
+  home.settings(byStub(home));
+  const odd = ["ann@example.net", '"a b"@example.net', "-x@example.net", "$HOME`id`@example.net"];
+  const ran = await home.shim(["-f", "carl@other.example", "-N", "never", "--", ...odd], MAIL);
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.deepEqual(words(home), ["-i", "-f", "carl@other.example", "-N", "never", "--", ...odd]);
+  assert.match(got(home), /^From: greg@example\.org\nTo: ann@example\.net\n/);
+});

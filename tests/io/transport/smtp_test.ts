@@ -1,0 +1,534 @@
+/** `via = "smtp"`, against a server that answers as it is told. */
+import assert from "node:assert/strict";
+import { binary, utf8 } from "../../../lib/bytes.ts";
+import { parseConfig } from "../../../lib/settings/parse.ts";
+import { Fail } from "../../../lib/fail.ts";
+import { sysexit } from "../../../lib/sysexits.ts";
+import type { Handover } from "../../../lib/settings/presets.ts";
+import { Rejected } from "../../../io/transport/rejected.ts";
+import { submit } from "../../../io/transport/smtp.ts";
+import { Authority } from "../../certificates.ts";
+import { need } from "../../programs/need.ts";
+import { type Answers, deadPort, HANG_UP, LATER, REFUSED, SILENCE, Sink } from "../../smtp_sink.ts";
+
+const test = await need("openssl");
+
+const PASSWORD = "correct horse";
+const address = (text: string) => ({ local: text.split("@")[0]!, domain: text.split("@")[1]! });
+const [greg, ann, bob] = ["greg@example.org", "ann@example.net", "bob@example.net"].map(address) as [
+  ReturnType<typeof address>,
+  ReturnType<typeof address>,
+  ReturnType<typeof address>,
+];
+const HEAD = "Subject: x\n\n";
+const TO_BOTH: Handover = { sender: greg, recipients: [ann, bob], dsn: {} };
+
+async function* chunks(...parts: (string | Uint8Array)[]): AsyncGenerator<Uint8Array> {
+  for (const part of parts) yield await Promise.resolve(typeof part === "string" ? utf8(part) : part);
+}
+
+/** Settings for this server. */
+function transport(port: number, more = 'security = "none"', host = "127.0.0.1") {
+  const text = `[[identity]]\naddress = "greg@example.org"\n[transport]\nvia = "smtp"\nhost = "${host}"\n`;
+  return parseConfig(`${text}port = ${port}\n${more}\n`, { file: "/c/config.toml", home: "/h" }).transport;
+}
+
+/** Sends; the server is told first what to answer. */
+function send(sink: Sink, more?: string, handover = TO_BOTH, body = chunks("Hi.\n"), signal?: AbortSignal) {
+  return submit(transport(sink.port, more), handover, { head: utf8(HEAD), body }, signal);
+}
+
+/** What was thrown, as a program ends with it: the status, whether it is certain that nothing was sent, the words. */
+async function failure(sent: Promise<unknown>): Promise<{ status: number; certain: boolean; says: string }> {
+  const error = await sent.then(() => assert.fail("sent"), (error) => error);
+  assert.ok(error instanceof Fail, `${error?.stack ?? error}`);
+  assert.doesNotMatch(error.message, /\n/, "one line");
+  const certain = error instanceof Rejected || error.kind !== "temporary";
+  return { status: error instanceof Rejected ? error.code : sysexit(error), certain, says: error.message };
+}
+
+async function fails(sent: Promise<unknown>, status: number, says: RegExp, certain = true): Promise<void> {
+  const found = await failure(sent);
+  assert.match(found.says, says);
+  assert.deepEqual([found.status, found.certain], [status, certain], found.says);
+}
+
+Deno.test("what arrives: envelope and message, byte for byte", async (t) => {
+  await using sink = new Sink();
+  const row = async (what: string, handover: Handover, check: (sink: Sink) => void, body = chunks("Hi.\n")) => {
+    await t.step(what, async () => {
+      sink.taken.length = 0;
+      assert.equal(await send(sink, undefined, handover, body), `127.0.0.1:${sink.port}`);
+      assert.equal(sink.taken.length, 1);
+      check(sink);
+    });
+  };
+  await row("sender and all recipients", TO_BOTH, ({ taken: [mail] }) => {
+    assert.deepEqual([mail!.from, mail!.to], ["greg@example.org", ["ann@example.net", "bob@example.net"]]);
+    assert.equal(mail!.mail, `${HEAD}Hi.\n`);
+    assert.equal(mail!.fromParameters, "BODY=8BITMIME");
+  });
+  await row("the null sender", { ...TO_BOTH, sender: null }, ({ taken: [mail] }) => assert.equal(mail!.from, ""));
+  const signed = address("SRS0=AbCd-_12=Q4=example.org=greg@srs.example.org");
+  await row("a signed sender", { ...TO_BOTH, sender: signed }, ({ taken: [mail] }) => {
+    assert.equal(mail!.from, "SRS0=AbCd-_12=Q4=example.org=greg@srs.example.org");
+  });
+  const quoted = ['"a b"', '"a>b"'].map((local) => ({ local, domain: "example.net" }));
+  await row("quoted recipients, and one with a dash", {
+    ...TO_BOTH,
+    recipients: [...quoted, address("-x@example.net")],
+  }, ({ taken: [mail] }) => assert.deepEqual(mail!.to, ['"a b"@example.net', '"a>b"@example.net', "-x@example.net"]));
+  const dsn = { notify: "failure,delay", ret: "hdrs", envid: "a+2Bb+3Dc" };
+  await row("what DSN asks", { ...TO_BOTH, dsn }, ({ taken: [mail] }) => {
+    assert.equal(mail!.fromParameters, "BODY=8BITMIME RET=HDRS ENVID=a+2Bb+3Dc");
+    assert.deepEqual(mail!.toParameters, ["NOTIFY=FAILURE,DELAY", "NOTIFY=FAILURE,DELAY"]);
+  });
+  const lines = [".", "..", ".a", "", "From x", "\0NUL", "\xe9\xff", "QUIT"];
+  const body = Uint8Array.from(lines.join("\n") + "\n.\n", (one) => one.charCodeAt(0));
+  await row("lines with dots, NUL, bytes of 8 bits", TO_BOTH, ({ taken: [mail] }) => {
+    assert.equal(mail!.data, (HEAD + binary(body)).replaceAll("\n", "\r\n"));
+  }, chunks(body.subarray(0, 1), body.subarray(1, 2), body.subarray(2)));
+  await row("no newline at the end, and a CR alone, which could end the data in the middle", TO_BOTH, (sink) => {
+    assert.equal(sink.taken[0]!.data, "Subject: x\r\n\r\na\r\n.\r\nb\r\n");
+  }, chunks("a\r.\rb"));
+  const said = (verb: RegExp) => sink.lines.filter((line) => verb.test(line)).length;
+  await sink.when(() => said(/^QUIT$/) === said(/^EHLO/));
+});
+
+Deno.test("without DSN and 8BITMIME nothing of them is said", async () => {
+  await using sink = new Sink({ extensions: [] });
+  await send(sink, undefined, { ...TO_BOTH, dsn: { ret: "full", notify: "never" } });
+  const [{ fromParameters, toParameters }] = sink.taken as [Sink["taken"][0]];
+  assert.deepEqual([fromParameters, toParameters], ["", ["", ""]]);
+});
+
+Deno.test("the size of a message that is whole is told before it is sent", async () => {
+  await using sink = new Sink({ extensions: ["SIZE 1000"] });
+  const whole = (body: string) =>
+    submit(transport(sink.port), TO_BOTH, { head: utf8(HEAD), body: chunks(body), whole: true });
+  await whole("Hi.\n.\n");
+  assert.equal(sink.taken[0]!.fromParameters, `SIZE=${sink.taken[0]!.data.length}`);
+  assert.equal(sink.taken[0]!.mail, `${HEAD}Hi.\n.\n`);
+  sink.lines.length = 0;
+  await fails(whole("x\n".repeat(400)), 69, /accepts messages of at most 1000 bytes, and this one is larger$/);
+  assert.ok(!sink.lines.some((line) => line.startsWith("MAIL")));
+  await fails(
+    send(sink, undefined, TO_BOTH, chunks("x\n".repeat(400))),
+    69,
+    /accepts messages of at most 1000 bytes/,
+  );
+  assert.equal(sink.taken.length, 1);
+});
+
+Deno.test("a large message goes through from one buffer that is used again", async () => {
+  await using sink = new Sink();
+  const all = Uint8Array.from({ length: 6 * 1024 * 1024 + 7 }, (_, at) => at % 9973 === 0 ? 10 : 33 + at % 89);
+  const body = async function* () {
+    const buffer = new Uint8Array(4096); // less than streams like to have in hand
+    for (let at = 0; at < all.length; at += buffer.length) {
+      const part = all.subarray(at, at + buffer.length);
+      buffer.set(part);
+      yield await Promise.resolve(buffer.subarray(0, part.length));
+      buffer.fill(0);
+    }
+  };
+  await send(sink, undefined, TO_BOTH, body());
+  // More than a connection holds: it must wait for the server, with pieces in hand.
+  assert.ok(sink.taken[0]!.data === (HEAD + binary(all)).replaceAll("\n", "\r\n") + "\r\n");
+});
+
+const PIPELINING = ["PIPELINING", "8BITMIME"];
+const refusing = (bad: Record<string, string>) => (one: string) => bad[one];
+
+/** [the server's answers, how it ends, what is said] */
+const ANSWERS: [what: string, answers: Answers, status: number, says: RegExp, certain?: boolean][] = [
+  ["greeting: never", { greeting: "554 5.7.1 No" }, 75, /127\.0\.0\.1:\d+ cannot be used: "554 5\.7\.1 No"$/],
+  ["greeting: later", { greeting: "421 Busy" }, 75, /cannot be used: "421 Busy"$/],
+  ["greeting: garbage", { greeting: "HTTP/1.1 400 Bad Request" }, 75, /cannot be used: "HTTP/],
+  ["greeting: escapes", { greeting: "554 \x1b[31mred" }, 75, /cannot be used: "554 \\u001b\[31mred"$/],
+  ["greeting: hung up", { greeting: HANG_UP }, 75, /cannot be used: connection closed unexpectedly$/],
+  ["EHLO: never", { ehlo: "550 Go away" }, 75, /refuses to talk: "550 Go away"$/],
+  ["EHLO: later", { ehlo: "421 Bye" }, 75, /refuses to talk: "421 Bye"$/],
+  ["EHLO: hung up", { ehlo: HANG_UP }, 75, /cannot be used: connection closed/],
+  ["MAIL: never", { from: "553 5.7.1 Not yours" }, 69, /refuses the sender: "553 5\.7\.1 Not yours"$/],
+  ["MAIL: later", { from: LATER }, 75, /refuses the sender: "450 4\.2\.1 Come again"$/],
+  ["MAIL: log in first", { from: "530 5.7.0 Authentication required" }, 77, /refuses the sender: "530 /],
+  ["MAIL: out of step", { from: "503 What now" }, 75, /refuses the sender: "503 /],
+  ["MAIL: garbage", { from: "what?" }, 75, /cannot be used: "what\?"$/],
+  ["MAIL: hung up", { from: HANG_UP }, 75, /cannot be used: connection closed/],
+  [
+    "MAIL: many lines",
+    { from: "550-5.7.1 Not\r\n550 5.7.1 yours" },
+    69,
+    /refuses the sender: "550 5\.7\.1 Not 5\.7\.1 yours"/,
+  ],
+  ["RCPT: all never", { to: REFUSED }, 69, /refuses "ann@example\.net": "550 .*", "bob@example\.net": "550 /],
+  ["RCPT: all later", { to: LATER }, 75, /refuses "ann@example\.net": "450 .*, "bob@example\.net": "450 /],
+  ["RCPT: the first", { to: refusing({ "ann@example.net": REFUSED }) }, 69, /refuses "ann[^,]*; nothing is sent$/],
+  ["RCPT: the last", { to: refusing({ "bob@example.net": REFUSED }) }, 69, /refuses "bob[^,]*; nothing is sent$/],
+  ["RCPT: the last, later", { to: refusing({ "bob@example.net": LATER }) }, 75, /refuses "bob[^,]*; nothing is sent$/],
+  [
+    "RCPT: one later, one never",
+    { to: refusing({ "ann@example.net": LATER, "bob@example.net": REFUSED }) },
+    69,
+    /refuses "ann@example\.net": "450 .*, "bob@example\.net": "550 /,
+  ],
+  [
+    "RCPT: moved (RFC 5321 section 3.4)",
+    { to: refusing({ "ann@example.net": "551 User has moved; please try <ann@new.example>" }) },
+    69,
+    /"551 User has moved; please try <ann@new\.example>"/,
+  ],
+  [
+    "RCPT: the last, with a server that takes commands in batches",
+    { extensions: PIPELINING, to: refusing({ "bob@example.net": REFUSED }) },
+    69,
+    /refuses "bob/,
+  ],
+  [
+    "RCPT: the first, with a server that takes commands in batches",
+    { extensions: PIPELINING, to: refusing({ "ann@example.net": LATER }) },
+    75,
+    /refuses "ann/,
+  ],
+  ["RCPT: closing", { to: "421 Going down" }, 75, /"421 Going down"/],
+  ["RCPT: hung up", { to: HANG_UP }, 75, /connection closed/],
+  ["DATA: never", { data: "554 No valid recipients" }, 69, /refuses the message: "554 /],
+  ["DATA: later", { data: LATER }, 75, /refuses the message: "450 /],
+  ["DATA: hung up", { data: HANG_UP }, 75, /connection closed/],
+  [
+    "MAIL: three replies to it, which would be taken for those to RCPT and DATA",
+    { from: "250 Yes\r\n250 Yes\r\n250 Yes", end: "554 5.7.1 Spam" },
+    75,
+    /cannot be used: it sent an unsolicited reply$/,
+  ],
+  [
+    "RCPT: three replies to it, with a server that takes commands in batches",
+    { extensions: PIPELINING, to: "250 Yes\r\n250 Yes\r\n250 Yes" },
+    75,
+    /cannot be used: it sent an unsolicited reply$/,
+  ],
+  [
+    "DATA: of another command",
+    { data: "250 Yes" },
+    75,
+    /cannot be used: "250 Yes"$/,
+  ],
+  ["the message: never", { end: "554 5.7.1 Spam" }, 69, /refuses the message: "554 5\.7\.1 Spam"$/],
+  ["the message: later", { end: LATER }, 75, /refuses the message: "450 /],
+  ["the message: closing", { end: "421 Going down" }, 75, /refuses the message: "421 /],
+  // The server may have taken it: nobody may say that it was not sent.
+  ["the message: hung up", { end: HANG_UP }, 75, /has the message, but no clear answer came .*may be sent$/, false],
+  ["the message: garbage", { end: "hello" }, 75, /no clear answer came \("hello"\): it may be sent$/, false],
+  ["the message: go on", { end: "354 More" }, 75, /no clear answer came/, false],
+];
+
+Deno.test("the server refuses, hangs up, or talks nonsense, at each step", async (t) => {
+  await using sink = new Sink();
+  for (const [what, answers, status, says, certain = true] of ANSWERS) {
+    await t.step(`${what}: ${status}`, async () => {
+      sink.answers = answers;
+      sink.taken.length = sink.lines.length = 0;
+      await fails(send(sink), status, says, certain);
+      assert.deepEqual(sink.taken, [], "nobody got it");
+      const until = (verb: string) => sink.lines.some((line) => line.startsWith(verb));
+      // Sender and recipients are settled before anything of the message goes.
+      assert.equal(until("DATA"), /^(?:DATA|the message)/.test(what), sink.lines.join("\n"));
+      // Leave is taken where that can be done.
+      const refused = !/: (?:closing|hung up|garbage|go on|three replies|of another)|greeting: later|EHLO: later/.test(
+        what,
+      );
+      assert.equal(sink.lines.at(-1) === "QUIT", refused, sink.lines.join("\n"));
+    });
+  }
+});
+
+/** Never to an end: it is cut off, and the server must see no final dot. */
+const forever = async function* (signal?: AbortSignal) {
+  while (!signal?.aborted) yield await Promise.resolve(utf8("line\n".repeat(10_000)));
+};
+
+Deno.test("what happens in the middle of a message cuts the connection before the final dot", async (t) => {
+  await using sink = new Sink();
+  const row = async (what: string, answers: Answers, work: () => Promise<void>) => {
+    await t.step(what, async () => {
+      sink.answers = answers;
+      sink.taken.length = sink.cut.length = sink.lines.length = 0;
+      await work();
+      await sink.when(() => sink.cut.length > 0);
+      assert.deepEqual([sink.taken, sink.cut.length], [[], 1]);
+      assert.ok(sink.cut[0]!.startsWith("Subject: x\r\n"), "it had begun");
+      assert.ok(!sink.cut[0]!.includes("QUIT"), "a command in the message");
+    });
+  };
+  const broken = async function* () {
+    yield await Promise.resolve(utf8("line\n".repeat(20_000)));
+    throw new Fail("io", "Standard input cannot be read");
+  };
+  await row(
+    "the message cannot be read on",
+    {},
+    () => fails(send(sink, undefined, TO_BOTH, broken()), 74, /^Standard/),
+  );
+  await row("a signal", {}, async () => {
+    const stop = new AbortController();
+    const body = async function* () {
+      yield* chunks("line\n".repeat(20_000));
+      await sink.untilSaid(/^DATA/);
+      stop.abort();
+      await new Promise<void>(() => {});
+    };
+    const sent = send(
+      sink,
+      undefined,
+      TO_BOTH,
+      body(),
+      stop.signal,
+    );
+    await fails(sent, 75, /^Stopped by a signal/, true);
+  });
+  await row(
+    "refused before it has the message",
+    { during: "552 5.3.4 Too big" },
+    () => fails(send(sink, undefined, TO_BOTH, forever()), 69, /refuses the message: "552 5\.3\.4 Too big"$/),
+  );
+  await row(
+    "taken before it has the message",
+    { during: "250 Thanks" },
+    () => fails(send(sink, undefined, TO_BOTH, forever()), 75, /answers before it has the message: "250 Thanks"$/),
+  );
+});
+
+Deno.test("the server hangs up in the middle of a message", async () => {
+  await using sink = new Sink({ during: HANG_UP });
+  await fails(send(sink, undefined, TO_BOTH, forever()), 75, /cannot be used: |refuses the message: /);
+  assert.deepEqual(sink.taken, []);
+});
+
+/** [where the server falls silent, what it has heard by then] */
+const SILENT: [Answers, RegExp | undefined][] = [
+  [{ greeting: SILENCE }, undefined],
+  [{ ehlo: SILENCE }, /^EHLO/],
+  [{ from: SILENCE }, /^MAIL/],
+  [{ to: SILENCE }, /^RCPT/],
+  [{ data: SILENCE }, /^DATA/],
+];
+
+Deno.test("a signal ends the wait at every step before the final dot", async () => {
+  for (const [answers, heard] of SILENT) {
+    await using sink = new Sink(answers);
+    const stop = new AbortController();
+    const sent = failure(send(sink, undefined, TO_BOTH, chunks("Hi.\n"), stop.signal));
+    if (heard !== undefined) await sink.untilSaid(heard);
+    stop.abort();
+    assert.deepEqual(await sent, { status: 75, certain: true, says: "Stopped by a signal; nothing is sent" });
+    assert.deepEqual(sink.taken, []);
+  }
+  await using sink = new Sink();
+  await fails(send(sink, undefined, TO_BOTH, chunks("Hi.\n"), AbortSignal.abort()), 75, /^Stopped by a signal/);
+  assert.deepEqual(sink.taken, [], "a signal that came before");
+});
+
+Deno.test("time runs out", async (t) => {
+  const limited = 'security = "none"\ntimeout = 1';
+  await t.step("before the message", async () => {
+    await using sink = new Sink({ from: SILENCE });
+    await fails(send(sink, limited), 75, /^The server took longer than 1 s; nothing is sent$/);
+  });
+  await t.step("behind its final dot, where nobody knows", async () => {
+    await using sink = new Sink({ end: SILENCE });
+    await fails(
+      send(sink, limited),
+      75,
+      /no clear answer came \(the server took longer than 1 s\): it may be sent$/,
+      false,
+    );
+    assert.ok(!sink.lines.includes("QUIT"), "who does not answer is not waited for once more");
+  });
+});
+
+Deno.test("without TLS, what a server on this machine offers of it is left alone", async () => {
+  await using sink = new Sink({ extensions: ["STARTTLS"], starttls: "454 Not now" });
+  await send(sink);
+  assert.equal(sink.taken.length, 1);
+  assert.ok(!sink.lines.includes("STARTTLS"));
+});
+
+Deno.test("a signal behind the final dot waits for the answer a moment more", async () => {
+  const stop = new AbortController();
+  const hold = async () => {
+    stop.abort();
+    await new Promise((next) => setTimeout(next, 20));
+  };
+  await using sink = new Sink({ hold });
+  await send(sink, undefined, TO_BOTH, chunks("Hi.\n"), stop.signal);
+  assert.equal(sink.taken.length, 1);
+});
+
+Deno.test("what looks like a yes and is none", async () => {
+  await using sink = new Sink({ end: "2 fine" });
+  await fails(send(sink), 75, /has the message, but no clear answer came \("2 fine"\): it may be sent$/, false);
+  assert.equal(sink.taken.length, 1, "as it was");
+});
+
+Deno.test("addresses and headers in UTF-8", async (t) => {
+  const josé: Handover = { ...TO_BOTH, recipients: [ann, address("josé@example.net")] };
+  const head = utf8("Subject: é\n\n");
+  await t.step("an address needs the server to know them", async () => {
+    await using sink = new Sink({ extensions: ["8BITMIME"] });
+    await fails(send(sink, undefined, josé), 69, /has no SMTPUTF8, which address "josé@example\.net" needs$/);
+    assert.ok(!sink.lines.some((line) => line.startsWith("MAIL")));
+  });
+  await t.step("and is told so when it does", async () => {
+    await using sink = new Sink({ extensions: ["8BITMIME", "SMTPUTF8"] });
+    await send(sink, undefined, josé);
+    assert.equal(sink.taken[0]!.fromParameters, "BODY=8BITMIME SMTPUTF8");
+    assert.equal(sink.taken[0]!.to[1], binary(utf8("josé@example.net")));
+  });
+  /** [what the server knows, the header, what stands behind MAIL] */
+  const headers: [string[], Uint8Array<ArrayBuffer>, string][] = [
+    [["SMTPUTF8", "8BITMIME"], head, "BODY=8BITMIME SMTPUTF8"],
+    [["SMTPUTF8", "8BITMIME"], utf8(HEAD), "BODY=8BITMIME"],
+    [["SMTPUTF8", "8BITMIME"], Uint8Array.of(0x53, 0x3a, 0xe9, 10, 10), "BODY=8BITMIME"],
+    [["8BITMIME"], head, "BODY=8BITMIME"],
+  ];
+  for (const [extensions, bytes, parameters] of headers) {
+    await t.step(`a header: ${extensions}, ${binary(bytes).trim()}`, async () => {
+      await using sink = new Sink({ extensions });
+      await submit(transport(sink.port), TO_BOTH, { head: bytes, body: chunks() });
+      assert.equal(sink.taken[0]!.fromParameters, parameters);
+    });
+  }
+});
+
+Deno.test("no server, no name, no sender", async () => {
+  const message = { head: utf8(HEAD), body: chunks("Hi.\n") };
+  const to = (port: number, host?: string) => submit(transport(port, host ? "" : undefined, host), TO_BOTH, message);
+  await fails(to(deadPort()), 75, /^127\.0\.0\.1:\d+ cannot be used: connection refused/);
+  await fails(to(25, "nowhere.invalid"), 75, /^nowhere\.invalid:25 cannot be used: failed to lookup address/);
+  await using sink = new Sink();
+  await fails(send(sink, undefined, { ...TO_BOTH, sender: undefined }), 64, /^No envelope sender: give one with -f/);
+  assert.equal(sink.lines.length, 0);
+  const odd = { ...TO_BOTH, recipients: [ann, { local: '"a\r\nQUIT"', domain: "example.net" }] };
+  await fails(send(sink, undefined, odd), 69, /a\\r\\nQUIT.* has a control character$/);
+  assert.ok(!sink.lines.some((line) => line.startsWith("MAIL")));
+});
+
+test("TLS, and the login behind it", async (t) => {
+  using authority = await Authority.make();
+  const here = await authority.leaf("DNS:localhost,IP:127.0.0.1");
+  const secret = `${authority.folder}/password`;
+  Deno.writeTextFileSync(secret, `${PASSWORD}\n`, { mode: 0o600 });
+  const base64 = (text: string) => utf8(text).toBase64();
+  const login = `user = "greg"\npassword_file = "${secret}"`;
+  const [tls, starttls] = ["tls", "starttls"].map((one) => `security = "${one}"\nca = "${authority.ca}"\n${login}`);
+
+  for (const [name, more, start] of [["tls", tls!, false], ["starttls", starttls!, true]] as const) {
+    await t.step(`${name}: sent, behind a login`, async () => {
+      await using sink = new Sink({ extensions: ["AUTH PLAIN LOGIN", "8BITMIME"] }, { ...here, start });
+      await send(sink, more);
+      assert.equal(sink.taken[0]!.mail, `${HEAD}Hi.\n`);
+      const heard = sink.lines.map((line) => line.replace(/^(?:MAIL|RCPT|DATA|QUIT).*/, ""));
+      const clear = start ? ["EHLO [127.0.0.1]", "STARTTLS"] : [];
+      const plain = `AUTH PLAIN ${base64(`\0greg\0${PASSWORD}`)}`;
+      assert.deepEqual(heard.slice(0, clear.length + 2), [...clear, "EHLO [127.0.0.1]", plain]);
+    });
+    await t.step(`${name}: a CA that nobody knows`, async () => {
+      await using sink = new Sink({}, { ...here, start });
+      await fails(
+        send(sink, more.replace(/ca = .*/, "")),
+        75,
+        /cannot be used: .*certificate|cannot be used: .*issuer/i,
+      );
+      assert.ok(!sink.lines.some((line) => line.startsWith("AUTH")));
+    });
+    const wrong = [["DNS:other.example", 2, /not valid for name/i], ["IP:127.0.0.1", -1, /expired/i]] as const;
+    for (const [names, days, says] of wrong) {
+      await t.step(`${name}: a certificate for ${names}, good for ${days} days`, async () => {
+        await using sink = new Sink({}, { ...await authority.leaf(names, days), start });
+        await fails(send(sink, more), 75, new RegExp(`cannot be used: .*(?:${says.source})`, "i"));
+        assert.ok(!sink.lines.some((line) => line.startsWith("AUTH")));
+      });
+    }
+    for (const auth of ["LOGIN", "CRAM-MD5"]) {
+      await t.step(`${name}: the server knows ${auth} alone`, async () => {
+        await using sink = new Sink({ extensions: [`AUTH ${auth}`] }, { ...here, start });
+        await send(sink, more);
+        assert.equal(sink.taken.length, 1);
+        assert.ok(sink.lines.includes(`AUTH ${auth}`));
+        assert.equal(sink.lines.includes(base64(PASSWORD)), auth === "LOGIN");
+      });
+    }
+  }
+
+  /** [what the server says to the password, how it ends, what is said] */
+  const refusals: [string, number, RegExp][] = [
+    ["535 5.7.8 Bad password", 77, /does not let "greg" in: "535 5\.7\.8 Bad password"$/],
+    ["454 4.7.0 Try again", 75, /does not let "greg" in: "454 4\.7\.0 Try again"$/],
+    ["421 Too many", 75, /does not let "greg" in: "421 Too many"$/],
+    [`500 No command: AUTH PLAIN ${base64(`\0greg\0${PASSWORD}`)}`, 77, /in: "500 No command: AUTH PLAIN …"$/],
+    [`535 not ${PASSWORD}`, 77, /in: "535 not …"$/],
+    [HANG_UP, 75, /connection closed/],
+  ];
+  for (const [auth, status, says] of refusals) {
+    await t.step(`the password: ${auth.slice(0, 12)}`, async () => {
+      await using sink = new Sink({ auth, extensions: ["AUTH PLAIN"] }, here);
+      const { says: said } = await failure(send(sink, tls));
+      assert.ok(![PASSWORD, base64(PASSWORD), base64(`\0greg\0${PASSWORD}`)].some((one) => said.includes(one)), said);
+      await fails(send(sink, tls), status, says);
+    });
+  }
+
+  /** [what a server, or who stands between, makes of STARTTLS] */
+  const stripped: [string, Answers, boolean][] = [
+    ["not offered, and not known", {}, false],
+    ["refused", { starttls: "454 4.7.0 Not now" }, true],
+    ["refused for good", { starttls: "502 Never" }, true],
+    ["hung up", { starttls: HANG_UP }, true],
+    ["agreed to, and then no TLS comes", { starttls: "220 Go on\r\n250 AUTH PLAIN" }, true],
+  ];
+  for (const [what, answers, start] of stripped) {
+    await t.step(`STARTTLS ${what}: nothing goes in the clear`, async () => {
+      await using sink = start ? new Sink(answers, { ...here, start }) : new Sink(answers);
+      await fails(send(sink, `${starttls}\ntimeout = 2`), 75, /./);
+      assert.ok(!sink.lines.some((line) => /^(?:AUTH|MAIL)/.test(line)), sink.lines.join("\n"));
+      assert.ok(!sink.lines.some((line) => line.includes(base64(PASSWORD))));
+    });
+  }
+
+  await t.step("what was offered in the clear is forgotten when TLS begins", async () => {
+    const clear = ["SIZE 1", "8BITMIME", "DSN", "PIPELINING", "AUTH PLAIN"];
+    await using sink = new Sink({ extensions: ["AUTH LOGIN"], clear }, { ...here, start: true });
+    await send(sink, starttls, { ...TO_BOTH, dsn: { ret: "full" } });
+    assert.equal(sink.taken[0]!.fromParameters, "");
+    assert.deepEqual(sink.lines.slice(2, 4), ["EHLO [127.0.0.1]", "AUTH LOGIN"]);
+  });
+
+  await t.step("the password file", async () => {
+    await using sink = new Sink({}, here);
+    Deno.chmodSync(secret, 0o640);
+    await fails(send(sink, tls), 77, /^Password file .* has mode 0640; others could read it: chmod 600$/);
+    Deno.chmodSync(secret, 0o600);
+    for (const text of ["", "\n", "two\nlines\n"]) {
+      Deno.writeTextFileSync(secret, text);
+      await fails(send(sink, tls), 78, /^Password file .* does not hold one line$/);
+    }
+    Deno.removeSync(secret);
+    await fails(send(sink, tls), 78, /^Password file .* is not there$/);
+    const empty = `security = "tls"\nca = "${authority.folder}/ca.key"`;
+    Deno.chmodSync(`${authority.folder}/ca.key`, 0o600);
+    await fails(send(sink, empty), 78, /^CA file .* has no certificate in PEM$/);
+    Deno.chmodSync(authority.ca, 0o666);
+    await fails(send(sink, tls!.replace(login, "")), 77, /^CA file .* others could write it: chmod 644$/);
+    assert.deepEqual(sink.lines, []);
+  });
+});
+
+Deno.test({
+  name: "without the permission for the network one line says what to do",
+  permissions: { read: true, env: true, net: false, sys: ["uid"] },
+  async fn() {
+    const sent = submit(transport(25), TO_BOTH, { head: utf8(HEAD), body: chunks() });
+    await fails(sent, 78, /^No permission to reach 127\.0\.0\.1:25 over the network: run countersign permit$/);
+  },
+});

@@ -1,0 +1,288 @@
+/** The injector's promises hold with a spool, too; and the program does not start before the message is whole. */
+import assert from "node:assert/strict";
+import { binary, utf8 } from "../../../lib/bytes.ts";
+import { Fail } from "../../../lib/fail.ts";
+import { type Call, inject } from "../../../io/transport/inject.ts";
+import { cleanSpool } from "../../../io/transport/spool.ts";
+
+class Folder {
+  readonly path = Deno.makeTempDirSync({ prefix: "countersign-" });
+  readonly spool = `${this.path}/state/spool`;
+  read(name: string): string | undefined {
+    try {
+      return binary(Deno.readFileSync(`${this.path}/${name}`));
+    } catch {
+      return undefined;
+    }
+  }
+  async until(done: () => boolean): Promise<void> {
+    const end = Date.now() + 30_000;
+    while (!done()) {
+      assert.ok(Date.now() < end, "waited for 30 seconds");
+      await new Promise((next) => setTimeout(next, 5));
+    }
+  }
+  async pid(): Promise<number> {
+    await this.until(() => this.read("pid")?.endsWith("\n") ?? false);
+    return Number(this.read("pid"));
+  }
+  /** What is in the spool by name: nothing, at any time. */
+  left(): string[] {
+    return [...Deno.readDirSync(this.spool)].map(({ name }) => name);
+  }
+  call(script: string, more: Partial<Call> = {}): Call {
+    const environment = { D: this.path, PATH: "/usr/bin:/bin" };
+    return { argv: ["/bin/sh", "-c", script], environment, timeout: 0, spool: this.spool, ...more };
+  }
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.path, { recursive: true });
+  }
+}
+
+const runs = (pid: number): boolean => {
+  try {
+    return !/^\d+ \(.*\) Z/.test(Deno.readTextFileSync(`/proc/${pid}/stat`));
+  } catch {
+    return false;
+  }
+};
+
+async function* chunks(...parts: (string | Uint8Array)[]): AsyncGenerator<Uint8Array> {
+  for (const part of parts) yield await Promise.resolve(typeof part === "string" ? utf8(part) : part);
+}
+const HEAD = utf8("Subject: x\n\n");
+const message = (...parts: (string | Uint8Array)[]) => ({ head: HEAD, body: chunks(...parts) });
+const LARGE = new Uint8Array(4 * 1024 * 1024).fill(65);
+
+Deno.test("The whole message is the program's input, byte for byte, from its beginning", async () => {
+  using folder = new Folder();
+  const all = Uint8Array.from({ length: 3 * 256 * 1024 + 7 }, (_, at) => (at * 31) % 256);
+  assert.deepEqual(await inject(folder.call('cat >"$D/got"'), message(all.slice(0, 1000), all.slice(1000))), {
+    code: 0,
+    said: "",
+  });
+  assert.equal(folder.read("got"), binary(HEAD) + binary(all));
+  assert.deepEqual(folder.left(), []);
+});
+
+Deno.test("It is a file without a name, the owner's alone, which nobody writes any more", async () => {
+  using folder = new Folder();
+  const script = `ls "$D/state/spool" | wc -l >"$D/names"; stat -Lc '%a %h %s' /dev/stdin >"$D/stat"
+ls -l /proc/$PPID/fd | grep -c "^l-wx.*$D/.*(deleted)" >"$D/written"; cat /proc/self/fdinfo/0 >"$D/info"; stat -c %a "$D/state/spool" >"$D/mode"`;
+  await inject(folder.call(script), message("body\n"));
+  assert.equal(folder.read("names")!.trim(), "0");
+  assert.equal(folder.read("stat"), `600 0 ${HEAD.length + "body\n".length}\n`);
+  assert.match(folder.read("info")!, /^pos:\t0\nflags:\t0?[0-7]*0\n/, "from the beginning, to be read only");
+  assert.equal(folder.read("written"), "0\n", "closed by us");
+  assert.equal(folder.read("mode"), "700\n");
+});
+
+Deno.test("Arguments and environment are given as they are, and nothing else", async () => {
+  using folder = new Folder();
+  const given = folder.call('printf "%s|" "$@" >"$D/args"; tr "\\0" "\\n" </proc/self/environ >"$D/env"');
+  const hostile = '$(touch "$D/pwned") `id` ; *';
+  Deno.env.set("COUNTERSIGN_TEST", "leaked");
+  try {
+    await inject({ ...given, argv: [...given.argv, "name", hostile, "", "-x"] }, message());
+  } finally {
+    Deno.env.delete("COUNTERSIGN_TEST");
+  }
+  assert.equal(folder.read("args"), `${hostile}||-x|`);
+  assert.equal(folder.read("pwned"), undefined);
+  const names = folder.read("env")!.trim().split("\n").map((line) => line.split("=")[0]!);
+  assert.deepEqual(names.filter((name) => !["PWD", "SHLVL", "_", "OLDPWD"].includes(name)).sort(), ["D", "PATH"]);
+});
+
+Deno.test("The status and the last line of a program are told", async () => {
+  using folder = new Folder();
+  const rows: [string, number, string][] = [
+    ["cat >/dev/null", 0, ""],
+    ["exit 1", 1, ""],
+    ["echo first >&2; echo 'no such user' >&2; exit 67", 67, "no such user"],
+    ["yes line | head -n 100000 >&2; printf 'last\\033' >&2; exit 255", 255, "last"],
+    // What streaming would see by the broken pipe nobody sees here.
+    ["head -c 10 >/dev/null; exit 0", 0, ""],
+  ];
+  for (const [script, code, said] of rows) {
+    assert.deepEqual(await inject(folder.call(script), message(LARGE)), { code, said }, script);
+  }
+});
+
+/** What fails before the message is whole: the program was never started. */
+async function neverStarted(folder: Folder, call: Partial<Call>, body: AsyncIterable<Uint8Array>): Promise<Fail> {
+  let failed: unknown;
+  await inject(folder.call(': >"$D/started"; cat >"$D/got"', call), { head: HEAD, body }).catch((error) =>
+    failed = error
+  );
+  assert.ok(failed instanceof Fail, `${failed}`);
+  assert.equal(folder.read("started"), undefined);
+  return failed;
+}
+
+Deno.test("The program is not started when the message does not become whole", async () => {
+  const broken = async function* () {
+    yield* chunks("half");
+    throw new Fail("io", "no more");
+  };
+  const inspect = (chunk: Uint8Array) => {
+    if (binary(chunk).startsWith("not")) throw new Fail("data", "not fine");
+  };
+  const rows: [string, Partial<Call>, AsyncIterable<Uint8Array>, string, RegExp][] = [
+    ["the body ends in an error", {}, broken(), "io", /^no more$/],
+    ["what inspect finds", { inspect }, chunks("fine", "not fine"), "data", /^not fine$/],
+    ["a signal from before", { signal: AbortSignal.abort() }, chunks("body"), "temporary", /signal/],
+  ];
+  for (const [what, call, body, kind, says] of rows) {
+    using folder = new Folder();
+    const failed = await neverStarted(folder, call, body);
+    assert.deepEqual([failed.kind, says.test(failed.message)], [kind, true], what);
+    assert.deepEqual(folder.left(), [], what);
+  }
+});
+
+Deno.test("What a file system finds no room for only at the end is found before the program starts", async () => {
+  using folder = new Folder();
+  const { syncSync } = Deno.FsFile.prototype;
+  Deno.FsFile.prototype.syncSync = () => {
+    throw new Error("no space left");
+  };
+  try {
+    const failed = await neverStarted(folder, {}, chunks("body"));
+    assert.deepEqual([failed.kind, failed.message.split(": ")[1]], ["temporary", "no space left"]);
+  } finally {
+    Deno.FsFile.prototype.syncSync = syncSync;
+  }
+  assert.deepEqual(folder.left(), []);
+});
+
+Deno.test("A signal stops the reading, while the body is awaited and at its very end", async () => {
+  for (const rest of ["is awaited", "ends"]) {
+    using folder = new Folder();
+    const controller = new AbortController();
+    const never = Promise.withResolvers<void>();
+    const body = async function* () {
+      yield* chunks("half");
+      controller.abort();
+      if (rest === "is awaited") await never.promise;
+    };
+    const failed = await neverStarted(folder, { signal: controller.signal }, body());
+    assert.equal(failed.kind, "temporary", rest);
+    never.resolve();
+  }
+});
+
+Deno.test("A signal kills the program with all that it has started", async () => {
+  using folder = new Folder();
+  const controller = new AbortController();
+  const script = `/bin/sh -c 'echo $$ >"$D/pid"; exec sleep 1000'; exit $?`;
+  const failed = inject(folder.call(script, { signal: controller.signal }), message("body"));
+  const pid = await folder.pid();
+  controller.abort();
+  await assert.rejects(failed, { kind: "temporary", message: /signal/ });
+  await folder.until(() => !runs(pid));
+});
+
+Deno.test("A program that commits after the signal has committed", async () => {
+  using folder = new Folder();
+  const controller = new AbortController();
+  const script = `cat >"$D/got"; echo $$ >"$D/pid"; while [ ! -e "$D/go" ]; do sleep 0.05; done; exit 0`;
+  const ended = inject(folder.call(script, { signal: controller.signal }), message("body"));
+  await folder.pid();
+  controller.abort();
+  Deno.writeTextFileSync(`${folder.path}/go`, "");
+  assert.deepEqual(await ended, { code: 0, said: "" });
+});
+
+Deno.test("A program that takes too long is killed", async () => {
+  using folder = new Folder();
+  const failed = inject(folder.call('echo $$ >"$D/pid"; exec sleep 1000', { timeout: 1 }), message("body"));
+  await assert.rejects(failed, { kind: "temporary", message: "/bin/sh took longer than 1 s and was killed" });
+  assert.ok(!runs(await folder.pid()));
+});
+
+Deno.test("A program that cannot be run is an error of the system", async () => {
+  using folder = new Folder();
+  Deno.writeTextFileSync(`${folder.path}/plain`, "not a program\n", { mode: 0o644 });
+  Deno.writeTextFileSync(`${folder.path}/odd`, "#!/nonexistent/shell\n", { mode: 0o755 });
+  for (const program of ["/nonexistent/program", folder.path, `${folder.path}/plain`, `${folder.path}/odd`]) {
+    await assert.rejects(inject(folder.call("", { argv: [program] }), message()), (error: Fail) => {
+      assert.equal(error.kind, "system", `${error}`);
+      assert.ok(error.message.startsWith(`${JSON.stringify(program)} cannot be run: `), error.message);
+      return true;
+    });
+    assert.deepEqual(folder.left(), []);
+  }
+});
+
+Deno.test("A program killed by somebody else is a temporary failure, by whatever signal", async () => {
+  const rows = [["TERM", "SIGTERM"], ["KILL", "SIGKILL"], ["34", "a signal without a name"]] as const;
+  for (const [signal, named] of rows) {
+    using folder = new Folder();
+    for (const spool of [folder.spool, undefined]) {
+      const { spool: _, ...rest } = folder.call(`cat >"$D/mail"; kill -${signal} $$`);
+      const failed = inject(spool === undefined ? rest : { ...rest, spool }, message("body"));
+      await assert.rejects(failed, { kind: "temporary", message: `/bin/sh was killed by ${named}` });
+    }
+  }
+});
+
+Deno.test("A grandchild that holds everything open holds up nobody", async () => {
+  using folder = new Folder();
+  const script = `sleep 1000 <&0 & echo $! >"$D/pid"; echo 'no such user' >&2; exit 67`;
+  const ended = await inject(folder.call(script), message("body"));
+  const pid = await folder.pid();
+  assert.ok(runs(pid), "the grandchild is still there");
+  Deno.kill(pid, "SIGKILL");
+  assert.deepEqual(ended, { code: 67, said: "no such user" });
+});
+
+Deno.test("A spool that takes nothing is a temporary failure that names it", async () => {
+  using folder = new Folder();
+  Deno.writeTextFileSync(`${folder.path}/state`, "no folder");
+  const failed = await neverStarted(folder, {}, chunks("body"));
+  assert.equal(failed.kind, "temporary");
+  assert.ok(failed.message.startsWith(`Spool ${folder.spool} does not take the message: `), failed.message);
+});
+
+Deno.test("A disk that fails while the message is written is told; short writes are continued", async () => {
+  // deno-lint-ignore no-explicit-any
+  const file = Deno.FsFile.prototype as any;
+  const write = file.writeSync;
+  for (const fails of [1, 5, Infinity]) {
+    using folder = new Folder();
+    let nth = 0;
+    file.writeSync = function (bytes: Uint8Array) {
+      if (nth++ === fails) throw new Error("No space left on device");
+      return write.call(this, bytes.subarray(0, 3));
+    };
+    try {
+      const body = chunks("a body longer than three\n");
+      if (fails < Infinity) assert.match((await neverStarted(folder, {}, body)).message, /No space left/);
+      else assert.equal((await inject(folder.call('cat >"$D/got"'), { head: HEAD, body })).code, 0);
+    } finally {
+      file.writeSync = write;
+    }
+    assert.equal(folder.read("got"), fails < Infinity ? undefined : `${binary(HEAD)}a body longer than three\n`);
+    assert.deepEqual(folder.left(), []);
+  }
+});
+
+Deno.test("What killed ones left is removed after a day, and nothing else", async () => {
+  using folder = new Folder();
+  assert.equal(cleanSpool(folder.spool, new Date()), 0, "no spool yet");
+  await inject(folder.call("exit 0"), message("body"));
+  const put = (name: string, hours: number) => {
+    Deno.writeTextFileSync(`${folder.spool}/${name}`, "");
+    const then = new Date(Date.now() - hours * 3_600_000);
+    Deno.utimeSync(`${folder.spool}/${name}`, then, then);
+  };
+  put("old", 25);
+  put("new", 23);
+  put("ahead", -100);
+  Deno.mkdirSync(`${folder.spool}/folder`);
+  assert.equal(cleanSpool(folder.spool, new Date()), 1);
+  assert.deepEqual(folder.left().sort(), ["ahead", "folder", "new"]);
+  put("old", 25);
+  await inject(folder.call("exit 0"), message("body"));
+  assert.deepEqual(folder.left().sort(), ["ahead", "folder", "new"], "the next message takes it away");
+});

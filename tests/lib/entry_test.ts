@@ -1,0 +1,324 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { parseAddress } from "../../lib/address.ts";
+import { unbinary } from "../../lib/bytes.ts";
+import { COMPARED_FIELDS } from "../../lib/compared.ts";
+import { dayOf } from "../../lib/date.ts";
+import {
+  disagreement,
+  type Entry,
+  entryName,
+  hasToken,
+  LEDGER_BODY_BYTES,
+  LEDGER_DAYS,
+  listDigest,
+  makeEntry,
+  messageDigest,
+  parseEntry,
+  printEntry,
+} from "../../lib/entry.ts";
+import { parseHead } from "../../lib/message.ts";
+import { joe, now } from "../challenges.ts";
+
+// The same cases each time: hunting is for `deno task fuzz`.
+fc.configureGlobal({ seed: 1 });
+
+const HEADER = `From: Joe <joe@example.net>
+To: test@lists.example.org
+Subject: hello there
+Date: Fri, 20 Nov 2026 05:59:57 +0100
+Message-ID: <p1@example.net>
+`;
+const head = (text: string) => parseHead(unbinary(`${text}\n`), true)!.header;
+
+interface Making {
+  list?: string;
+  recipients?: string[];
+  whole?: boolean;
+  keys?: typeof joe.keys;
+}
+async function made(header = HEADER, body = "one\ntwo\n", more: Making = {}): Promise<Entry> {
+  const { list = "Test@lists.example.org", recipients = [list], whole = true, keys = joe.keys } = more;
+  const message = { identity: { ...joe, keys }, header: head(header), body: unbinary(body), whole };
+  return (await makeEntry(parseAddress(list), { ...message, recipients: recipients.map(parseAddress) }, now))!;
+}
+
+/** What keeps a challenge that quotes this from being answered. */
+function quote(
+  entry: Entry,
+  body: string,
+  { header = HEADER, ended = false, headerOnly = false, identity = joe } = {},
+): Promise<string | undefined> {
+  return disagreement(entry, { header: head(header), body: unbinary(body), ended, headerOnly }, identity, now);
+}
+
+Deno.test("An entry shows nothing of the text", { permissions: "none" }, async () => {
+  const { fields, body, ...entry } = await made();
+  assert.deepEqual(entry, {
+    from: "joe@example.net",
+    messageId: "p1@example.net",
+    list: "test@lists.example.org",
+    expires: dayOf(now) + LEDGER_DAYS,
+    alone: true,
+  });
+  assert.equal(fields.length, COMPARED_FIELDS.length);
+  for (const digest of fields) assert.match(digest, /^[0-9a-f]{32}$/);
+  assert.deepEqual([body.key, body.whole], ["k1", true]);
+  const text = `${HEADER.repeat(2)}\nThis is the text of the message.\n`;
+  assert.notEqual(
+    (await made(HEADER, text)).body.sealed,
+    (await made(HEADER, text)).body.sealed,
+    "not even that it is the same",
+  );
+  const printed = printEntry(await made(HEADER, text));
+  assert.ok(!/hello|the text|2026|VGhpcyBpcyB0aGUgdGV4d/.test(printed));
+  assert.match(printed, /^[^\n]+\n$/);
+  assert.equal((await made(HEADER.replace("Message-ID:", "X:"))).messageId, "");
+});
+
+Deno.test(
+  "An entry tells what is asked, and whether others of the domain have the message",
+  { permissions: "none" },
+  async () => {
+    const asks = async (list: string, body = "") => (await made(HEADER, body, { list })).request;
+    assert.equal(await asks("dev@lists.example.org", "subscribe\n"), undefined);
+    assert.deepEqual(await asks("Dev-Join@Lists.example.org"), { command: "subscribe", list: "dev@lists.example.org" });
+    assert.deepEqual(await asks("sympa@lists.example.org", "signoff dev\n"), {
+      command: "unsubscribe",
+      list: "dev@lists.example.org",
+    });
+    const list = "dev@lists.example.org";
+    const alone = async (...others: string[]) =>
+      (await made(HEADER, "", { list, recipients: [list, ...others] })).alone;
+    assert.equal(await alone("ann@example.org"), true);
+    assert.equal(await alone("ann@example.org", "users@LISTS.example.org"), false);
+  },
+);
+
+Deno.test("Without a key that signs there is no entry", { permissions: "none" }, async () => {
+  const [key] = joe.keys;
+  assert.equal(await made(HEADER, "", { keys: [{ ...key!, created: dayOf(now) - 1000 }] }), undefined);
+  assert.equal(await made(HEADER, "", { keys: [{ ...key!, secret: new Uint8Array(1) }] }), undefined);
+});
+
+Deno.test("The token of pymsgauth is remembered, and no other is it", { permissions: "none" }, async () => {
+  const token = "90587d9fd8e756fbb1cc1de91d5ff64933e32b40";
+  const entry = await made(`X-pymsgauth-token: ${token}\n${HEADER}`);
+  assert.ok(!printEntry(entry).includes(token));
+  assert.equal(await hasToken(entry, token), true);
+  assert.equal(await hasToken(entry, token.replace("9", "8")), false);
+  assert.equal(await hasToken(await made(), token), false);
+  assert.equal(await hasToken(await made(), ""), false);
+});
+
+Deno.test("An entry is read with the key that made it, and with no other", { permissions: "none" }, async () => {
+  const [key] = joe.keys;
+  const entry = await made();
+  const why = (keys: typeof joe.keys, sealed = entry) => quote(sealed, "one\n", { identity: { ...joe, keys } });
+  assert.equal(await why([{ ...key!, id: "k2", created: key!.created + 1 }, key!]), undefined, "a newer key signs");
+  const gone = /not made with a valid key/;
+  assert.match(await why([{ ...key!, id: "k2" }]) ?? "", gone);
+  assert.match(await why([{ ...key!, secret: unbinary("another secret of 16") }]) ?? "", gone);
+  assert.match(await why([{ ...key!, created: dayOf(now) - 1000 }]) ?? "", gone);
+  for (const sealed of ["", "A", "AAAA", entry.body.sealed.replace(/^..../, "AAAA")]) {
+    assert.match(await why(joe.keys, { ...entry, body: { ...entry.body, sealed } }) ?? "", gone, sealed);
+  }
+});
+
+/** As another program would do it: the files outlive the version that wrote them. */
+async function digest(text: string): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", unbinary(text))).toHex().slice(0, 32);
+}
+
+Deno.test("Names and digests are what another version makes of them", { permissions: "none" }, async () => {
+  assert.deepEqual([LEDGER_BODY_BYTES, LEDGER_DAYS], [65536, 7]);
+  const two = HEADER.replace("From: ", 'From: "Ann  Lee" <Ann@Example.org>, root, friends:;, Nobody <>, ');
+  const texts: Record<string, string> = {
+    From: "Ann Lee <ann@example.org>, <root@>,Nobody <>,Joe <joe@example.net>",
+    To: "<test@lists.example.org>",
+    Date: "Fri, 20 Nov 2026 05:59:57 +0100",
+    Subject: "hello there",
+  };
+  const expected = await Promise.all(COMPARED_FIELDS.map((name) => digest(texts[name] ?? "")));
+  assert.deepEqual((await made(two)).fields, expected);
+  assert.equal(await entryName({ messageId: "1@x", list: "A@b" }), `${await digest("1@x")}-${await digest("a@b")}`);
+});
+
+Deno.test(
+  "What is compared of a header: the name of the field that is another is told",
+  { permissions: "none" },
+  async () => {
+    const full =
+      `${HEADER}Reply-To: joe@example.net\nCc: Ann <ann@example.org>\nMail-Followup-To: test@lists.example.org
+Comments: c\nKeywords: k\nOrganization: o\nIn-Reply-To: <p0@example.net>\nReferences: <p0@example.net>
+Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n`;
+    const entry = await made(full);
+    assert.equal(await quote(entry, "one\n", { header: full }), undefined);
+    for (const name of COMPARED_FIELDS) {
+      const why = `the quoted ${name} is not what was sent`;
+      const line = new RegExp(`^${name}: .*\n`, "m");
+      assert.match(full, line, name);
+      assert.equal(await quote(entry, "one\n", { header: full.replace(line, "") }), why);
+      assert.equal(await quote(entry, "one\n", { header: full.replace(line, "$&$&") }), why);
+      assert.equal(await quote(entry, "one\n", { header: full.replace(line, `${name}: x@example.com\n`) }), why);
+      assert.equal(await quote(entry, "one\n", { header: `${name}: x@example.com\n${full}` }), why);
+      const bare = await made(full.replace(line, ""));
+      assert.equal(await quote(bare, "one\n", { header: full }), why);
+      const empty = full.replace(line, `${name}:\n`);
+      assert.equal(await quote(bare, "one\n", { header: empty }), undefined, `${name} is empty`);
+    }
+  },
+);
+
+Deno.test(
+  "What is quoted of the body is the beginning of what was sent, to its end",
+  { permissions: "none" },
+  async () => {
+    const good = async (sent: string, quoted: string, how = {}) =>
+      assert.equal(await quote(await made(HEADER, sent), quoted, how), undefined, JSON.stringify([sent, quoted]));
+    const bad = async (sent: string, quoted: string, why = /body is not what was sent/, how = {}) =>
+      assert.match(await quote(await made(HEADER, sent), quoted, how) ?? "", why, JSON.stringify([sent, quoted]));
+    const many = (count: number) => Array.from({ length: count }, (_, nth) => `line ${nth}\n`).join("");
+    await good("one\ntwo\n", "one\ntwo\n");
+    await good("one\ntwo\n", "one\n");
+    await good("one\ntwo\n", "one\n\n\n");
+    await good("one\ntwo\n", "one\ntwo\n\n\n");
+    await good("one\n\ntwo\n", "one\n\n");
+    await good("one\r\ntwo\r\n", "one\ntwo\n");
+    await good("one\ntwo\n", "one\r\ntwo\r\n");
+    await good("one", "one\n");
+    await good("one\n", "one");
+    await good("\n", "\n");
+    await good("\n", "");
+    await good("\none\n", "\n");
+    await good("", "");
+    await good("", "\n\n");
+    await good("one\n", "", { headerOnly: true });
+    await good("\n\none\n", "\n\n");
+    await good("caf\xe9\xff\0\rx\n", "caf\xe9\xff\0\rx\n");
+    for (const count of [63, 64, 65, 69, 1000]) {
+      await good(many(1000), many(count));
+      await good(many(count), many(count));
+      await good(many(count), `${many(count)}\n\n`);
+      await bad(many(count), `${many(count)}BUY NOW\n`);
+      await bad(many(1000), `${many(count - 1)}BUY NOW\n`);
+      await bad(many(1000), `${many(count - 1)}BUY NOW`);
+    }
+    // A text that was cut within a line: the piece agrees too.
+    await good("one\ntwo three\n", "one\ntwo th");
+    await good("one\ntwo three\n", "one\ntwo three");
+    await bad("one\ntwo three\n", "one\ntwo tr");
+    await bad("one\ntwo three\n", "one\ntwo three four");
+    await bad("one\ntwo three\n", "one\nBUY NOW");
+    // A line that is ended was quoted whole, and in a MIME part the end is the end.
+    await bad("one\ntwo three\n", "one\ntwo th\n");
+    await bad("one\ntwo three\n", "one\ntwo th", undefined, { ended: true });
+    await good("one\ntwo three\n", "one\ntwo three", { ended: true });
+
+    await bad("one\ntwo\n", "two\n");
+    await bad("one\ntwo\n", "one\ntwo\nthree\n");
+    await bad("one\ntwo\n", "one\n\ntwo\n");
+    await bad("one\ntwo\n", "\none\n");
+    await bad("one\ntwo\n", "one \n");
+    await bad("one\ntwo\n", "onetwo\n");
+    await bad("one\ntwo\n", "One\n");
+    await bad("one\ntwo\n", "one\rtwo\n");
+    await bad("", "BUY NOW\n");
+    await bad("", "BUY NOW");
+    await bad("caf\xe9\n", "caf\xe8\n");
+    // What was added behind is seen, however far behind.
+    for (const empty of [1, 2, 63, 64, 128, 70_000]) {
+      await bad("one\n", `one\n${"\n".repeat(empty)}BUY NOW\n`);
+      await bad("one\n", `one\n${"\n".repeat(empty)}BUY NOW`);
+      await bad(many(63), `${many(63)}${"\n".repeat(empty)}BUY NOW\n`);
+    }
+    const none = /no line of the body is quoted/;
+    await bad("one\n", "", none);
+    await bad("one\ntwo\n", "", none);
+    await bad("one\ntwo\n", "\n\n", none);
+    await bad("one two\nthree\n", "one t", none);
+    await bad("one\n", "BUY NOW\n", undefined, { headerOnly: true });
+  },
+);
+
+Deno.test("64 KB of a body are remembered; what quotes more does not agree", { permissions: "none" }, async () => {
+  const long = "a line of some length\n".repeat(4000);
+  for (const [text, whole] of [[long, true], [long.slice(0, LEDGER_BODY_BYTES), false]] as const) {
+    const entry = await made(HEADER, text, { whole });
+    assert.equal(entry.body.whole, false);
+    const why = (quoted: string) => quote(entry, quoted);
+    assert.equal(await why(long.slice(0, 60_000)), undefined);
+    assert.equal(await why(long.slice(0, LEDGER_BODY_BYTES)), undefined);
+    assert.match(await why(long) ?? "", /more of the body is quoted than is remembered/);
+    assert.match(await why(`${long.slice(0, LEDGER_BODY_BYTES)}BUY NOW\n`) ?? "", /more .* than is remembered/);
+    assert.match(await why(`${long.slice(0, LEDGER_BODY_BYTES - 9)}BUY NOW\n`) ?? "", /not what was sent/);
+  }
+  const exact = "x".repeat(LEDGER_BODY_BYTES - 1) + "\n";
+  assert.equal(await quote(await made(HEADER, exact), exact), undefined);
+  // A line end that falls on the border.
+  const border = `${"x".repeat(LEDGER_BODY_BYTES - 1)}\r\ntwo\r\n`;
+  assert.equal(await quote(await made(HEADER, border), border.slice(0, 70)), "no line of the body is quoted");
+  assert.match(await quote(await made(HEADER, border), border) ?? "", /more .* than is remembered/);
+});
+
+Deno.test("Any beginning agrees, any other line does not", { permissions: "none" }, async () => {
+  const texts = fc.array(
+    fc.string({ unit: "binary-ascii", maxLength: 20 }).map((line) => line.replace(/[\r\n]/g, "")),
+    { minLength: 1, maxLength: 100 },
+  );
+  await fc.assert(fc.asyncProperty(texts, fc.nat(), fc.nat(), async (body, cut, at) => {
+    const text = (all: string[]) => all.map((line) => `${line}\n`).join("");
+    const entry = await made(HEADER, text(body));
+    const quoted = body.slice(0, 1 + cut % body.length);
+    assert.equal(await quote(entry, text(quoted)), undefined);
+    const other = quoted.with(at % quoted.length, `${quoted[at % quoted.length]}x`);
+    assert.match(await quote(entry, text(other), { headerOnly: true }) ?? "", /not what was sent/);
+    const piece = text(body).slice(0, cut % text(body).length);
+    if (/[^\n]/.test(piece)) assert.match(await quote(entry, `${piece}\x01x`, { headerOnly: true }) ?? "", /not what/);
+  }));
+});
+
+Deno.test("An entry is read as it was written, and nothing else is one", { permissions: "none" }, async () => {
+  const entry = await made();
+  assert.deepEqual(parseEntry(printEntry(entry)), entry);
+  const bad = (text: string) => assert.equal(parseEntry(text), undefined, text);
+  for (const text of ["", "null", "1", "true", '"a"', "[]", "{}", "{", "\0", printEntry(entry).slice(0, 40)]) bad(text);
+  const without = (change: Partial<Record<keyof Entry, unknown>>) => bad(JSON.stringify({ ...entry, ...change }));
+  for (const name of Object.keys(entry) as (keyof Entry)[]) {
+    for (const value of [undefined, null, {}, [1]]) without({ [name]: value });
+  }
+  without({ fields: entry.fields.slice(1) });
+  without({ fields: entry.fields.with(1, 1 as never) });
+  without({ fields: [...entry.fields, "a"] });
+  without({ body: { ...entry.body, sealed: 1 } });
+  without({ body: { ...entry.body, key: undefined } });
+  without({ body: { ...entry.body, whole: "true" } });
+  without({ token: 1 });
+  const request = { command: "subscribe", list: "a@b" };
+  assert.ok(parseEntry(JSON.stringify({ ...entry, request, token: "a" })));
+  without({ request: null });
+  without({ request: { ...request, command: "help" } });
+  without({ request: { ...request, list: 1 } });
+  without({ request: { ...request, subscriber: 1 } });
+  without({ expires: 1.5 });
+  without({ expires: "1" });
+});
+
+Deno.test(
+  "Names: one a Message-ID and list, nothing in them that a stranger wrote",
+  { permissions: "none" },
+  async () => {
+    const name = (messageId: string, list: string) => entryName({ messageId, list });
+    const texts = fc.string({ unit: "binary", maxLength: 50 });
+    await fc.assert(fc.asyncProperty(texts, texts, texts, async (id, list, other) => {
+      const made = await name(id, list);
+      assert.match(made, /^[0-9a-f]{32}-[0-9a-f]{32}$/);
+      assert.equal(made, `${await messageDigest(id)}-${await listDigest(list)}`);
+      if (list.toUpperCase().toLowerCase() === list.toLowerCase()) {
+        assert.equal(await name(id, list.toUpperCase()), made);
+      }
+      if (other !== id) assert.notEqual(await name(other, list), made);
+      if (other.toLowerCase() !== list.toLowerCase()) assert.notEqual(await name(id, other), made);
+    }));
+  },
+);

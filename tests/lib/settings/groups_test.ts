@@ -1,0 +1,52 @@
+/** Private groups, by tables of accounts and groups. */
+import assert from "node:assert/strict";
+import { isGroupOf } from "../../../lib/settings/groups.ts";
+
+const PASSWD = `root:x:0:0:root:/root:/bin/sh
+operator:x:11:500:operator:/root:/sbin/nologin
+greg:x:1000:1000:Greg:/home/greg:/bin/sh
+greg2:x:1000:1000:the same user by another name:/home/greg:/bin/sh
+ann:x:1001:100::/home/ann:/bin/sh
+bob:x:1002:100::/home/bob:/bin/sh
+`;
+const GROUP = `root:x:0:
+users:x:100:
+greg:x:1000:
+mixed:x:2000:greg,ann
+listed:x:2001:greg
+withroot:x:2002:greg,root
+strangers:x:2003:greg,unknown
+setgid:x:2004:
+twice:x:2005:greg
+also:x:2005:ann
+`;
+
+/** [group, is it greg's private one, why] */
+const groups: [number, boolean, string][] = [
+  [1000, true, "the primary group of greg alone"],
+  [2001, true, "greg is its one member"],
+  [2002, true, "root could write it anyhow"],
+  [0, true, "root's own"],
+  [100, false, "the primary group of others"],
+  [2000, false, "ann is a member"],
+  [2003, false, "a member without an account here"],
+  [2004, false, "a group of nobody is that of a program"],
+  [2005, false, "a second line has another member"],
+  [500, false, "the primary group of a system account"],
+  [9999, false, "no such group"],
+];
+for (const [gid, is, why] of groups) {
+  Deno.test(`group ${gid} ${is ? "is" : "is not"} private: ${why}`, () => {
+    assert.equal(isGroupOf(gid, [1000, 0], PASSWD, GROUP), is);
+  });
+}
+
+Deno.test("where more accounts or groups are kept elsewhere, no group is private", () => {
+  assert.equal(isGroupOf(1000, [1000, 0], `${PASSWD}+::::::\n`, GROUP), false);
+  assert.equal(isGroupOf(1000, [1000, 0], PASSWD, `${GROUP}+:::\n`), false);
+});
+
+Deno.test("a member that was added makes a private group another's too", () => {
+  assert.equal(isGroupOf(1000, [1000, 0], PASSWD, GROUP.replace("greg:x:1000:", "greg:x:1000:ann")), false);
+  assert.equal(isGroupOf(1000, [1000, 0], `${PASSWD}eve:x:1003:1000::/:/bin/sh\n`, GROUP), false);
+});

@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { listAddress, parseLists, plainLists, withList, withoutList } from "../../../lib/settings/lists.ts";
+
+/** [the file, the lists] */
+const good: [string, string[]][] = [
+  ["", []],
+  ["\n\n# nothing\n", []],
+  ["a@b.example\n", ["a@b.example"]],
+  ["A@B.Example", ["a@b.example"]],
+  ["  a@b.example\t# why\r\nc@d.example\r\n", ["a@b.example", "c@d.example"]],
+];
+for (const [text, lists] of good) {
+  Deno.test(`lists ${JSON.stringify(text)}`, { permissions: "none" }, () => {
+    assert.deepEqual(parseLists(text, "/l"), lists);
+  });
+}
+
+/** [the file, the line that is wrong] */
+const bad: [string, number][] = [
+  ["a", 1],
+  ["# x\na@b.example\n<c@d.example>\n", 3],
+  ["a@b.example c@d.example", 1],
+  ["*@b.example", 1],
+];
+for (const [text, line] of bad) {
+  Deno.test(`no lists ${JSON.stringify(text)}`, { permissions: "none" }, () => {
+    assert.throws(() => parseLists(text, "/l"), (error: Error & { kind?: string }) => {
+      return error.kind === "config" && error.message.startsWith(`/l line ${line}: `);
+    });
+  });
+}
+
+Deno.test("what was added can be removed, and all else is as before", { permissions: "none" }, () => {
+  const list = listAddress("Talk@Lists.example.org");
+  assert.equal(list, "talk@lists.example.org");
+  for (const text of ["", "x@y.example\n", "# none\n\n  X@y.example # mine\n"]) {
+    const more = withList(text, list);
+    assert.deepEqual(parseLists(more, "/l"), [...parseLists(text, "/l"), list]);
+    assert.equal(withoutList(more, list), text);
+    assert.equal(withoutList(text, list), text);
+  }
+  assert.equal(withList("x@y.example", list), `x@y.example\n${list}\n`, "a last line without its end");
+  assert.equal(withoutList("TALK@lists.example.org # why\nb@c.example\n", list), "b@c.example\n");
+});
+
+/** Addresses that are looked for, one more often than is searched for in the text. */
+const ASKED = ["", "a@b.example", "c@d.example", "b.example", "@b.example", "xa@b.example", "a@b.examplex", "# why"];
+for (
+  const [text, lists] of [...good, ["xa@b.example\n # a@b.example\na@b.examplex\n", [
+    "xa@b.example",
+    "a@b.examplex",
+  ]]] as const
+) {
+  Deno.test(`plain lists of ${JSON.stringify(text)}`, { permissions: "none" }, () => {
+    let read = 0;
+    const file = plainLists(() => (read++, text), "/l");
+    assert.equal(read, 0, "only when it is asked for");
+    for (let round = 0; round < 4; round++) {
+      for (const address of ASKED) assert.equal(file.has(address), lists.includes(address as never), address);
+    }
+    assert.equal(file.some, lists.length > 0);
+    assert.equal(read, 1);
+  });
+}
+for (const [text, line] of bad) {
+  Deno.test(
+    `plain lists of ${JSON.stringify(text)} are refused when they are asked for`,
+    { permissions: "none" },
+    () => {
+      for (
+        const ask of [
+          (file: ReturnType<typeof plainLists>) => file.has("a@b.example"),
+          ({ some }: { some: boolean }) => some,
+        ]
+      ) {
+        assert.throws(() => ask(plainLists(() => text, "/l")), {
+          kind: "config",
+          message: new RegExp(`^/l line ${line}: `),
+        });
+      }
+    },
+  );
+}
+for (const odd of ['"a!b"@c.example', "a@[192.0.2.1]", "jörg@bücher.example"]) {
+  Deno.test(`plain lists know ${odd}`, { permissions: "none" }, () => {
+    assert.ok(plainLists(() => `x@y.example\n${odd}\n`, "/l").has(odd));
+  });
+}

@@ -1,0 +1,409 @@
+import assert from "node:assert/strict";
+import { parseConfig, type Settings, tableOf } from "../../../lib/settings/parse.ts";
+import { type Setting, SETTINGS } from "../../../lib/settings/schema.ts";
+import { work } from "../../fuzz/work.ts";
+
+const PLACE = { file: "/home/greg/.config/countersign/config.toml", home: "/home/greg" };
+const FOLDER = "/home/greg/.config/countersign";
+
+type Tables = Record<string, Record<string, string>>;
+/** Enough to be complete; values are TOML. */
+const BASE: Tables = {
+  identity: { address: '"greg@example.org"' },
+  transport: { preset: '"sendmail"' },
+};
+
+const REPEATED = ["identity", "rule"];
+const shortName = (setting: Setting) => setting.name.split(".").at(-1)!;
+
+/** The file with these tables, and the line of one name in it. */
+function write(tables: Tables, setting: Setting): { text: string; line: number } {
+  const lines: string[] = ["# settings"];
+  let line = 0;
+  for (const [table, values] of Object.entries(tables)) {
+    if (table !== "") lines.push("", REPEATED.includes(table) ? `[[${table}]]` : `[${table}]`);
+    for (const [name, value] of Object.entries(values)) {
+      lines.push(`${name} = ${value}`);
+      if (table === tableOf(setting) && name === shortName(setting)) line = lines.length;
+    }
+  }
+  return { text: lines.join("\n") + "\n", line };
+}
+
+function withValue(setting: Setting, value: string, more: Tables = {}): { text: string; line: number } {
+  const tables: Tables = { "": {} };
+  for (const part of [BASE, more, { [tableOf(setting)]: { [shortName(setting)]: value } }]) {
+    for (const [table, values] of Object.entries(part)) tables[table] = { ...tables[table], ...values };
+  }
+  return write(tables, setting);
+}
+
+function read(settings: Settings, setting: Setting): unknown {
+  const name = tableOf(setting);
+  // deno-lint-ignore no-explicit-any
+  const all = settings as any;
+  const table = name === "" ? all : REPEATED.includes(name) ? all[name][0] : all[name];
+  return table[shortName(setting)];
+}
+
+const parse = (text: string) => parseConfig(text, PLACE);
+
+/** The message of the one error, checked for what all of them have. */
+function messageOf(text: string): string {
+  try {
+    parse(text);
+  } catch (error) {
+    assert.ok(error instanceof Error && "kind" in error && error.kind === "config", `${error}`);
+    // deno-lint-ignore no-control-regex
+    assert.doesNotMatch(error.message, /[\x00-\x1f]/, "one line");
+    const prefix = `${PLACE.file} line `;
+    assert.ok(error.message.startsWith(prefix), error.message);
+    return error.message.slice(prefix.length);
+  }
+  throw new Error(`Taken, but wrong:\n${text}`);
+}
+
+/** For each setting a good value with what it becomes, and one of the right type that is refused. */
+const VALUES: Record<string, { good: string; is: unknown; bad: string; with?: Tables }> = {
+  since: { good: "2026-11-20", is: "2026-11-20", bad: '"2026-02-30"' },
+  sender: { good: '"plain"', is: "plain", bad: '"SRS"' },
+  mixed: { good: '"srs"', is: "srs", bad: '"prvs"' },
+  plain_lists: { good: '"~/lists"', is: "/home/greg/lists", bad: '""' },
+  "tag.sign": { good: "false", is: false, bad: '"yes"' },
+  "tag.pymsgauth": { good: '"~/.pymsgauth"', is: "/home/greg/.pymsgauth", bad: '"a\\u0000"' },
+  domain: { good: '"example.org"', is: "example.org", bad: '"a@example.org"' },
+  state: { good: '"/var/lib/c"', is: "/var/lib/c", bad: '""' },
+  log_addresses: { good: "true", is: true, bad: "1" },
+  "identity.address": { good: '"Greg@example.org"', is: "Greg@example.org", bad: '"greg"' },
+  "identity.also": {
+    good: '["greg+*@example.org", "*@greg.example.org"]',
+    is: ["greg+*@example.org", "*@greg.example.org"],
+    bad: '["greg+*"]',
+  },
+  "identity.srs_domain": { good: '"srs.example.org"', is: "srs.example.org", bad: '"srs example"' },
+  "identity.group": { good: "true", is: true, bad: '"yes"' },
+  "identity.keys": { good: '"greg.keys"', is: `${FOLDER}/greg.keys`, bad: '""' },
+  "rule.to": {
+    good: '["*@lists.example.org", "*"]',
+    is: ["*@lists.example.org", "*"],
+    bad: '["Joe <joe@example.org>"]',
+    with: { rule: { sender: '"plain"' } },
+  },
+  "rule.sender": { good: '"prvs"', is: "prvs", bad: '"none"', with: { rule: { to: '["*@example.com"]' } } },
+  "rule.confirm": { good: "true", is: true, bad: '"no"', with: { rule: { to: '["*@example.com"]' } } },
+  "challenge.answer": { good: "true", is: true, bad: '"yes"' },
+  "challenge.lists": { good: '["*@lists.example.org"]', is: ["*@lists.example.org"], bad: '["a b"]' },
+  "challenge.requests": { good: "true", is: true, bad: "1" },
+  "challenge.answered": { good: '"kept"', is: `${FOLDER}/kept`, bad: '"a\\u0000"' },
+  "srs.hash_length": { good: "4", is: 4, bad: "3" },
+  "srs.alphabet": { good: '"base64"', is: "base64", bad: '"base32"' },
+  "srs.separator": { good: '"+"', is: "+", bad: '"_"' },
+  "srs.max_age": { good: "179", is: 179, bad: "180" },
+  "srs.postmaster": { good: '"greg@example.org"', is: "greg@example.org", bad: '"greg"' },
+  "srs.others": { good: '"pass"', is: "pass", bad: '"deliver"' },
+  "srs.skew": { good: "0", is: 0, bad: "-1" },
+  "prvs.receive": { good: "true", is: true, bad: '"true"' },
+  "prvs.delimiter": { good: '"-"', is: "-", bad: '"="' },
+  "prvs.lifetime": { good: "99", is: 99, bad: "0" },
+  "transport.via": { good: '"maildir"', is: "maildir", bad: '"lmtp"', with: { transport: { maildir: '"/m"' } } },
+  "transport.preset": { good: '"exim"', is: "exim", bad: '"qmail"' },
+  "transport.command": { good: '["/usr/bin/msmtp", "-a"]', is: ["/usr/bin/msmtp", "-a"], bad: '["msmtp"]' },
+  "transport.maildir": { good: '"~/out"', is: "/home/greg/out", bad: '"a\\nb"' },
+  "transport.spool": { good: "true", is: true, bad: '"true"' },
+  "transport.timeout": { good: "0", is: 0, bad: "1.5" },
+  "transport.host": { good: '"smtp.example.org"', is: "smtp.example.org", bad: '"smtp.example.org, other"' },
+  "transport.port": { good: "2525", is: 2525, bad: "65536" },
+  "transport.security": { good: '"starttls"', is: "starttls", bad: '"ssl"' },
+  "transport.ca": { good: '"ca.pem"', is: `${FOLDER}/ca.pem`, bad: '"a\\u0000"' },
+  "transport.user": { good: '"greg"', is: "greg", bad: '"a\\nb"' },
+  "transport.password_file": { good: '"~/.password"', is: "/home/greg/.password", bad: '"a\\u0000"' },
+  "transport.helo": { good: '"[192.0.2.1]"', is: "[192.0.2.1]", bad: '"a b"' },
+  "transport.real": { good: '["/usr/sbin/sendmail"]', is: ["/usr/sbin/sendmail"], bad: '["/bin/x", "a\\u0000b"]' },
+  "incoming.forged": { good: '"mark"', is: "mark", bad: '"drop"' },
+  "incoming.unsolicited": { good: '"spam"', is: "spam", bad: '"refuse"' },
+  "incoming.spam": { good: '"Spam"', is: `${FOLDER}/Spam`, bad: '""' },
+  "incoming.spam_command": { good: '["/usr/bin/safecat"]', is: ["/usr/bin/safecat"], bad: '["./safecat"]' },
+  "incoming.inbox": { good: '"~/Maildir"', is: "/home/greg/Maildir", bad: '"a\\u0000"' },
+  "incoming.forward": { good: "true", is: true, bad: "0" },
+  "incoming.forward_sender": { good: '"MAILER-DAEMON@example.org"', is: "MAILER-DAEMON@example.org", bad: '"<>"' },
+  "incoming.grace": { good: "0", is: 0, bad: "366" },
+};
+
+Deno.test("The table of this test has every setting", () => {
+  assert.deepEqual(Object.keys(VALUES).sort(), SETTINGS.map((setting) => setting.name).sort());
+});
+
+Deno.test("Every setting has its default", () => {
+  const commanded = parse(write({ ...BASE, rule: { to: '["*"]' } }, SETTINGS[0]!).text);
+  const filed = parse(write({ ...BASE, transport: { via: '"maildir"', maildir: '"/m"' } }, SETTINGS[0]!).text);
+  for (const setting of SETTINGS) {
+    if (setting.fallback === undefined) continue;
+    const settings = setting.name === "transport.preset" ? filed : commanded;
+    let expected = setting.fallback;
+    if (setting.type === "path" && expected !== "") {
+      expected = `${expected}`.startsWith("~") ? `${expected}`.replace("~", PLACE.home) : `${FOLDER}/${expected}`;
+    }
+    assert.deepEqual(read(settings, setting), expected, setting.name);
+  }
+});
+
+Deno.test("Every default but an empty one passes its own check", () => {
+  for (const setting of SETTINGS) {
+    if (setting.fallback !== undefined && setting.fallback !== "") setting.check?.(setting.fallback as never);
+  }
+});
+
+Deno.test("A setting without a default must be given", () => {
+  const required = SETTINGS.filter((setting) => setting.fallback === undefined);
+  assert.ok(required.length > 0);
+  for (const setting of required) {
+    const others = required.filter((one) => one !== setting && tableOf(one) === tableOf(setting));
+    const table = Object.fromEntries(others.map((one) => [shortName(one), VALUES[one.name]!.good]));
+    const { text } = write({ ...BASE, [tableOf(setting)]: table }, setting);
+    const head = text.split("\n").indexOf(`[[${tableOf(setting)}]]`) + 1;
+    assert.equal(messageOf(text), `${head}: ${setting.name} is not set`);
+  }
+});
+
+for (const setting of SETTINGS) {
+  const { good, is, bad, with: more = {} } = VALUES[setting.name] ?? { good: "", is: "", bad: "" };
+
+  Deno.test(`${setting.name}: a good value is taken, a bad one is named with file and line`, () => {
+    const settings = parse(withValue(setting, good, more).text);
+    assert.deepEqual(read(settings, setting), is);
+    assert.notDeepEqual(is, setting.fallback, "another than the default");
+    const { text, line } = withValue(setting, bad, more);
+    const message = messageOf(text);
+    assert.ok(message.startsWith(`${line}: ${setting.name}: `), message);
+  });
+
+  Deno.test(`${setting.name}: every value of a wrong type is refused`, () => {
+    const samples = ['"text"', "7", "7.5", "true", "2026-11-20", "2026-11-20T10:00:00Z", "10:00:00", '["a"]', "[1]"];
+    samples.push(
+      '["2026-11-20"]',
+      "[]",
+      "{}",
+      '{ x = "y" }',
+      "nan",
+      "inf",
+      '[["a"]]',
+      "[2026-11-20]",
+      '"a\\nb"',
+      '"a\\u0000b"',
+    );
+    const kind = Array.isArray(setting.type) ? "text" : setting.type;
+    const fits = (sample: string) => {
+      if (kind === "number") return /^(7|7\.5|nan|inf)$/.test(sample);
+      if (kind === "flag") return sample === "true";
+      if (kind === "date") return sample === "2026-11-20";
+      if (kind === "words" || kind === "list") {
+        return /^\[("[^"]*")?\]$/.test(sample) && !(kind === "list" && sample === "[]");
+      }
+      return sample === '"text"';
+    };
+    for (const sample of samples) {
+      if (fits(sample)) continue;
+      const { text, line } = withValue(setting, sample, more);
+      const message = messageOf(text);
+      assert.ok(message.startsWith(`${line}: ${setting.name}: `), `${sample}: ${message}`);
+    }
+  });
+}
+
+const IDENTITY = '[[identity]]\naddress = "greg@example.org"\n';
+const TRANSPORT = '[transport]\npreset = "sendmail"\n';
+
+/** `before` stands at the top of a file that is complete, `after` behind it. */
+const good = (before: string, after = "") => parse(`${before}\n${IDENTITY}${TRANSPORT}${after}`);
+/** What is wrong, with its line in this text; nothing is added. */
+const bad = (text: string, message: string | RegExp) => {
+  const found = messageOf(text);
+  if (typeof message === "string") assert.equal(found, message, text);
+  else assert.match(found, message, text);
+};
+
+Deno.test("What is not known is named with its line", () => {
+  bad(`sendr = "srs"\n${IDENTITY}`, "1: unknown setting sendr");
+  bad(`\n# hm\n  "sendr" = "srs"\n${IDENTITY}`, "3: unknown setting sendr");
+  bad(`${IDENTITY}\n[nothing]\na = 1\n`, "4: unknown setting nothing");
+  bad(`${IDENTITY}\n[[nothing]]\na = 1\n`, "4: unknown setting nothing");
+  bad(`nothing.at.all = 1\n`, "1: unknown setting nothing");
+  bad(`\n[srs]\nmax_age = 3\nmax_agee = 3\n`, "4: unknown setting srs.max_agee");
+  bad(`\nsrs.max_agee = 3\n`, "2: unknown setting srs.max_agee");
+  bad(`\nsrs = { max_age = 3, max_agee = 3 }\n`, "2: unknown setting srs.max_agee");
+  bad(`\n[srs.more]\na = 1\n`, "2: unknown setting srs.more");
+  bad(`[srs]\n[srs.more]\na = 1\n`, "2: unknown setting srs.more");
+  bad(`${IDENTITY}${IDENTITY}key = "x"\n`, "5: unknown setting identity.key");
+  bad(`${IDENTITY}${IDENTITY}\n[identity.more]\na = 1\n`, "6: unknown setting identity.more");
+  // A setting of one table is none of another.
+  bad(`max_age = 3\n`, "1: unknown setting max_age");
+  bad(`[prvs]\nmax_age = 3\n`, "2: unknown setting prvs.max_age");
+  bad(`[srs]\nsender = "srs"\n`, "2: unknown setting srs.sender");
+  for (const name of ["__proto__", "constructor", "toString"]) {
+    bad(`${name} = 1\n`, `1: unknown setting ${name}`);
+    bad(`[srs]\n${name} = 1\n`, `2: unknown setting srs.${name}`);
+    bad(`sender = "${name}"\n`, /^1: sender: /);
+  }
+});
+
+Deno.test("A table is a table, a repeated one is repeated", () => {
+  bad(`\nsrs = 3\n`, "2: srs is not a table");
+  bad(`\ntransport = "sendmail"\n`, "2: transport is not a table");
+  bad(`\n[[srs]]\nmax_age = 3\n`, "2: srs is not a table");
+  bad(`\n[identity]\naddress = "greg@example.org"\n`, "2: write [[identity]], one for each");
+  bad(`\nidentity = "greg@example.org"\n`, "2: write [[identity]], one for each");
+  bad(`identity = ["greg@example.org"]\n`, "1: write [[identity]], one for each");
+  bad(`${IDENTITY}[rule]\nto = ["*"]\n`, "3: write [[rule]], one for each");
+});
+
+Deno.test("Dotted and inline spellings of TOML are the same settings", () => {
+  const spellings = ["[srs]\nmax_age = 3", "srs.max_age = 3", "srs = { max_age = 3 }", '["srs"]\n"max_age" = 3'];
+  for (const spelling of spellings) {
+    const text = spelling.startsWith("[") ? good("", spelling) : good(spelling);
+    assert.equal(text.srs.max_age, 3, spelling);
+  }
+  assert.equal(parse(`identity = [{ address = "a@example.org" }]\n${TRANSPORT}`).identity[0]!.address, "a@example.org");
+  assert.equal(good('since = "2026-11-20"').since, good("since = 2026-11-20").since);
+  assert.equal(good("srs.max_age = 3 # days").srs.max_age, 3);
+  assert.equal(good("srs.max_age = 0x10\r").srs.max_age, 16);
+});
+
+Deno.test("Repeated tables keep their order, and errors name the line of the right one", () => {
+  const rules = ["a", "b", "c"].map((name) => `[[rule]]\nto = ["${name}@example.com"]\nsender = "plain"\n`);
+  assert.deepEqual(good("", rules.join("")).rule.map((rule) => rule.to), [
+    ["a@example.com"],
+    ["b@example.com"],
+    ["c@example.com"],
+  ]);
+  for (const [nth] of rules.entries()) {
+    const text = IDENTITY + rules.map((rule, at) => at === nth ? rule.replace("plain", "none") : rule).join("");
+    const line = text.slice(0, text.indexOf('"none"')).split("\n").length;
+    bad(text, new RegExp(`^${line}: rule.sender: "none" is not one of`));
+  }
+  // What is missing is reported at the table that lacks it.
+  for (const [nth] of rules.entries()) {
+    const text = IDENTITY + rules.map((rule, at) => at === nth ? rule.replace(/^to.*\n/m, "") : rule).join("");
+    bad(text, `${IDENTITY.split("\n").length + 3 * nth}: rule.to is not set`);
+  }
+  assert.deepEqual(good("").rule, []);
+});
+
+Deno.test("Paths are absolute, from the folder of the file or the home", () => {
+  const path = (given: string, expected: string) => {
+    assert.equal(good(`state = "${given}"`).state, expected, given);
+  };
+  path("/a/b", "/a/b");
+  path("a/b", `${FOLDER}/a/b`);
+  path("./a", `${FOLDER}/a`);
+  path("a//b/../c", `${FOLDER}/a/c`);
+  path("../a", `${FOLDER.slice(0, FOLDER.lastIndexOf("/"))}/a`);
+  path("~", PLACE.home);
+  path("~/a", `${PLACE.home}/a`);
+  path("~joe/a", `${FOLDER}/~joe/a`);
+  assert.equal(good("").transport.maildir, "", "none stays none");
+});
+
+Deno.test("An error of TOML is one line with the line's number, without the code", () => {
+  for (
+    const wrong of [
+      "sender",
+      "sender =",
+      '= "srs"',
+      'sender = "srs',
+      "sender = srs",
+      'sender = "srs" mixed = "plain"',
+      'sender = "srs"\nsender = "srs"',
+      "[srs\nmax_age = 3",
+      "[srs]\nmax_age = 3\n[srs]",
+      "srs.max_age = 3\n[srs.max_age]",
+      "srs.max_age = 99999999999999999999",
+      "since = 2026-13-45",
+      'sender = "\\q"',
+      "sender = 'a\u0001b'",
+      "a = [1, 2",
+      "a = { b = 1",
+    ]
+  ) {
+    const text = `# one\n# two\n\n${wrong}\n# end`;
+    const message = messageOf(text);
+    const [, number, what] = /^(\d+): ([a-z].*)$/.exec(message)!;
+    assert.doesNotMatch(what!, /\^|\d: |invalid toml document|# one/i, wrong);
+    // Where the number of the line has one digit more than that of the line before.
+    assert.equal(messageOf(`${"\n".repeat(6)}${text}`).replace(/^\d+: /, ""), what, wrong);
+    const line = Number(number);
+    assert.ok(line >= 4 && line <= text.split("\n").length, `${line} in ${JSON.stringify(wrong)}`);
+  }
+});
+
+Deno.test("Settings are judged together", () => {
+  bad("", "1: no [[identity]]: say which addresses are yours");
+  bad("identity = []\n", /^1: no \[\[identity\]\]/);
+  bad(IDENTITY, "1: transport.preset is not set: say which program takes your mail");
+  bad(`${IDENTITY}[transport]\nvia = "command"\n`, /^3: transport\.preset is not set/);
+  bad(`${IDENTITY}[transport]\ncommand = ["/usr/bin/msmtp"]\n`, /^3: transport\.preset is not set/);
+  bad(`${IDENTITY}[transport]\nvia = "maildir"\n`, "3: transport.maildir is not set");
+  bad(
+    `${IDENTITY}[transport]\nvia = "maildir"\nmaildir = "/m"\ncommand = ["/bin/x"]\n`,
+    '6: transport.command has no meaning with via = "maildir"',
+  );
+  const smtp = (more: string) => `${IDENTITY}[transport]\nvia = "smtp"\n${more}`;
+  bad(smtp(""), "3: transport.host is not set: say which server takes your mail");
+  bad(smtp('host = "h"\ncommand = ["/bin/x"]\n'), '6: transport.command has no meaning with via = "smtp"');
+  for (const host of ["smtp.example.org", "10.0.0.1", "128.0.0.1", "127.0.0.1.example.org", "localhost.example.org"]) {
+    const text = smtp(`host = "${host}"\nsecurity = "none"\n`);
+    bad(text, '6: transport.security = "none" is for a server on this machine, as 127.0.0.1');
+  }
+  for (const host of ["localhost", "127.0.0.1", "127.1.2.3", "::1"]) {
+    assert.equal(parse(smtp(`host = "${host}"\nsecurity = "none"\n`)).transport.host, host);
+  }
+  // The port stands elsewhere: Deno would take what is left for an address of IPv6.
+  for (const host of ["smtp.example.org:587", "127.0.0.1:25", "[::1]", "[::1]:25", "::1:x", "cafe:25", "http://h"]) {
+    bad(smtp(`host = "${host}"\n`), `5: transport.host: "${host}" is not the name of a host`);
+  }
+  for (const host of ["2001:db8::25", "::ffff:192.0.2.1", "mail_1.example.org."]) {
+    assert.equal(parse(smtp(`host = "${host}"\n`)).transport.host, host);
+  }
+  bad(
+    smtp('host = "::1"\nsecurity = "none"\nuser = "greg"\npassword_file = "p"\n'),
+    '7: transport.user needs TLS: with security = "none" no password is sent',
+  );
+  bad(smtp('host = "h"\nuser = "greg"\n'), "6: transport.user needs transport.password_file");
+  bad(smtp('host = "h"\npassword_file = "p"\n'), "6: transport.password_file needs transport.user");
+  const second = (address: string, keys: string) =>
+    `${TRANSPORT}${IDENTITY}[[identity]]\naddress = "${address}"\n${keys}`;
+  bad(second("GREG@example.org", 'keys = "b"'), '6: identity.address "GREG@example.org" is there twice');
+  bad(
+    second("joe@example.org", ""),
+    "5: identity.keys of joe@example.org is the file of greg@example.org: each identity has its own",
+  );
+  bad(second("joe@example.org", 'keys = "keys"'), /^7: identity\.keys of joe@example\.org is the file of/);
+  bad(second("joe@example.org", `keys = "~/.config/countersign/keys"`), /^7: identity\.keys of joe@example\.org/);
+  assert.equal(parse(second("joe@example.org", 'keys = "b"')).identity.length, 2);
+  const inSrs = second("joe@SRS.example.net", 'keys = "b"\nsrs_domain = "x.example"').replace(
+    '"greg@example.org"\n',
+    '"greg@example.org"\nsrs_domain = "srs.example.net"\n',
+  );
+  bad(inSrs, "7: identity.address is in the srs_domain of an identity");
+  assert.equal(parse(`${IDENTITY}[transport]\nvia = "maildir"\nmaildir = "/m"\n`).transport.via, "maildir");
+});
+
+/** [what there are many of, the file with so many] */
+const many: [string, (count: number) => string][] = [
+  [
+    "identities",
+    (count) =>
+      Array.from({ length: count }, (_, nth) => `[[identity]]\naddress = "a${nth}@example.org"\nkeys = "keys${nth}"\n`)
+        .join("") + '[transport]\npreset = "exim"\n',
+  ],
+  ["rules", (count) =>
+    '[[identity]]\naddress = "greg@example.org"\n[transport]\npreset = "exim"\n' +
+    Array.from({ length: count }, (_, nth) => `[[rule]]\nto = ["a${nth}@example.com"]\n`).join("")],
+];
+for (const [what, text] of many) {
+  Deno.test(`twice the ${what} are at most two and a half times the work`, async () => {
+    const cost = (count: number) => work(() => parse(text(count)));
+    await cost(1); // what is loaded, is loaded
+    const [less, more] = [await cost(500), await cost(1000)];
+    assert.ok(more <= 2.5 * less, `${less}, ${more}`);
+  });
+}

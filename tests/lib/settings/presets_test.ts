@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import { formatAddress, parseAddress } from "../../../lib/address.ts";
+import { SETTINGS } from "../../../lib/settings/schema.ts";
+import { argumentsFor, type Dsn, type Handover, inspectorFor, statusFor } from "../../../lib/settings/presets.ts";
+
+const DSN: Dsn = { notify: "success,failure", ret: "hdrs", envid: "x1" };
+const NOTIFY = ["-N", "success,failure"];
+const RET = ["-R", "hdrs"];
+const ENVID = ["-V", "x1"];
+
+/** One row a program: what was measured. `null` and the like: what stands behind -f; undefined: cannot be sent. */
+const TABLE: Record<
+  string,
+  { front: string[]; nullSender?: string; dsn: string[]; quoted: boolean; dash: boolean; nul: boolean }
+> = {
+  "qmail-inject": {
+    front: ["/var/qmail/bin/qmail-inject", "-a"],
+    nullSender: "",
+    dsn: [],
+    quoted: true,
+    dash: true,
+    nul: true,
+  },
+  sendmail: {
+    front: ["/usr/sbin/sendmail", "-i"],
+    nullSender: "<>",
+    dsn: [...NOTIFY, ...RET, ...ENVID],
+    quoted: true,
+    dash: true,
+    nul: true,
+  },
+  postfix: {
+    front: ["/usr/sbin/sendmail", "-i"],
+    nullSender: "<>",
+    dsn: [...NOTIFY, ...RET, ...ENVID],
+    quoted: true,
+    dash: true,
+    nul: true,
+  },
+  exim: { front: ["/usr/sbin/exim4", "-i"], nullSender: "<>", dsn: [], quoted: true, dash: true, nul: true },
+  msmtp: {
+    front: ["/usr/bin/msmtp", "-i"],
+    nullSender: "<>",
+    dsn: [...NOTIFY, ...RET],
+    quoted: false,
+    dash: true,
+    nul: true,
+  },
+  nullmailer: { front: ["/usr/sbin/sendmail", "-i"], nullSender: "<>", dsn: [], quoted: false, dash: false, nul: true },
+  dma: { front: ["/usr/sbin/dma", "-i"], dsn: [], quoted: false, dash: true, nul: false },
+};
+
+const SENDER = parseAddress("SRS0=ab=cd=example.org=greg@srs.example.org");
+const handover = (to: string[], more: Partial<Handover> = {}): Handover => ({
+  sender: SENDER,
+  recipients: to.map((one) => one.includes("@") ? parseAddress(one) : { local: one, domain: "" }),
+  dsn: {},
+  ...more,
+});
+const F = ["-f", formatAddress(SENDER)];
+const refused = (preset: string, given: Handover) => {
+  const message = new RegExp(`^${preset} cannot take `);
+  assert.throws(() => argumentsFor(preset, [], given), { kind: "refused", message });
+};
+
+Deno.test("Every preset of the settings is in this table", () => {
+  const type = SETTINGS.find(({ name }) => name === "transport.preset")!.type as string[];
+  assert.deepEqual(type.filter((name) => name !== "").sort(), Object.keys(TABLE).sort());
+});
+
+for (const [preset, { front, nullSender, dsn, quoted, dash, nul }] of Object.entries(TABLE)) {
+  Deno.test(`${preset}: the argument vector`, () => {
+    const good = (given: Handover, ...expected: string[]) =>
+      assert.deepEqual(argumentsFor(preset, [], given), expected);
+    good(handover(["a@x"]), ...front, ...F, "--", "a@x");
+    good(handover(["a@x", "b@y", "root"]), ...front, ...F, "--", "a@x", "b@y", "root");
+    good(handover(["a@x"], { sender: undefined }), ...front, "--", "a@x");
+    good(handover(["a@x"], { dsn: DSN }), ...front, ...F, ...dsn, "--", "a@x");
+
+    const bounce = handover(["a@x"], { sender: null });
+    if (nullSender === undefined) refused(preset, bounce);
+    else good(bounce, ...front, "-f", nullSender, "--", "a@x");
+
+    const spaces = handover(["a@x", '"a b"@x']);
+    if (quoted) good(spaces, ...front, ...F, "--", "a@x", '"a b"@x');
+    else refused(preset, spaces);
+
+    const dashes = handover(["a@x", "-oQ/tmp@x"]);
+    if (dash) good(dashes, ...front, ...F, "--", "a@x", "-oQ/tmp@x");
+    else refused(preset, dashes);
+  });
+
+  Deno.test(`${preset}: the user's own program and words come first`, () => {
+    const command = ["/opt/bin/x", "-C", "a file"];
+    const expected = [...command, ...front.slice(1), ...F, ...dsn, "--", "a@x"];
+    assert.deepEqual(argumentsFor(preset, command, handover(["a@x"], { dsn: DSN })), expected);
+    assert.deepEqual(command, ["/opt/bin/x", "-C", "a file"], "not changed");
+  });
+
+  Deno.test(`${preset}: a NUL in the message`, () => {
+    const inspect = inspectorFor(preset);
+    assert.equal(inspect === undefined, nul);
+    if (inspect === undefined) return;
+    inspect(new Uint8Array([1, 2]));
+    inspect(new Uint8Array(0));
+    for (const chunk of [[0], [1, 0], [0, 1]]) {
+      assert.throws(() => inspect(new Uint8Array(chunk)), { kind: "data" });
+    }
+  });
+
+  Deno.test(`${preset}: recipients always stand behind --, and never as an option`, () => {
+    if (!dash) return;
+    for (const hostile of ["-f@x", "--@x", "-bs@x", "-t@x"]) {
+      const argv = argumentsFor(preset, [], handover([hostile]));
+      assert.equal(argv.indexOf(hostile), argv.lastIndexOf("--") + 1);
+      assert.equal(argv.indexOf("--"), argv.length - 2);
+    }
+  });
+}
+
+Deno.test("No program is ever asked to read recipients from the header, or to stop at a dot", () => {
+  for (const preset of Object.keys(TABLE)) {
+    const argv = argumentsFor(preset, [], handover(["a@x"]));
+    assert.ok(!argv.includes("-t") && !argv.includes("-H") && !argv.includes("-h"), preset);
+    assert.ok(argv.includes(preset === "qmail-inject" ? "-a" : "-i"), preset);
+  }
+});
+
+Deno.test("Some notifications are none of the others", () => {
+  const one = (dsn: Dsn, ...expected: string[]) => {
+    assert.deepEqual(argumentsFor("postfix", [], handover(["a@x"], { dsn })).slice(4, -2), expected);
+  };
+  one({}, ...[]);
+  one({ ret: "full" }, "-R", "full");
+  one({ envid: "" }, "-V", "");
+  one({ notify: "never" }, "-N", "never");
+});
+
+Deno.test("Statuses that could mean anything become 75", () => {
+  const soft: Record<string, number[]> = { msmtp: [68, 69, 76] };
+  for (const preset of Object.keys(TABLE)) {
+    for (let status = 0; status < 256; status++) {
+      const expected = soft[preset]?.includes(status) ? 75 : status;
+      assert.equal(statusFor(preset, status), expected, `${preset} ${status}`);
+    }
+  }
+});
+
+Deno.test("An unknown preset is an error of the settings", () => {
+  for (const name of ["", "qmail", "constructor", "__proto__"]) {
+    assert.throws(() => argumentsFor(name, ["/bin/x"], handover(["a@x"])), { kind: "config" }, name);
+    assert.throws(() => statusFor(name, 0), { kind: "config" }, name);
+    assert.throws(() => inspectorFor(name), { kind: "config" }, name);
+  }
+});

@@ -1,0 +1,203 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { parseAddress } from "../../lib/address.ts";
+import { utf8 } from "../../lib/bytes.ts";
+import { parseConfig, type Rule } from "../../lib/settings/parse.ts";
+import type { Scheme } from "../../lib/settings/schema.ts";
+import { glob } from "../../lib/glob.ts";
+import { isListCommand, isRemembered, schemeFor } from "../../outgoing/rules.ts";
+
+// The same cases each time: hunting is for `deno task fuzz`.
+fc.configureGlobal({ seed: 1 });
+
+Deno.test("glob: a star stands for any characters, also none", () => {
+  const good = (pattern: string, text: string) => assert.ok(glob(pattern, text), `${pattern} ${text}`);
+  const bad = (pattern: string, text: string) => assert.ok(!glob(pattern, text), `${pattern} ${text}`);
+  good("", "");
+  good("a", "a");
+  good("*", "");
+  good("*", "anything");
+  good("**", "");
+  good("a*", "a");
+  good("*a", "a");
+  good("*a*", "a");
+  good("a*b", "ab");
+  good("a*b*c", "aXbYc");
+  good("a*b*c", "abbbc");
+  good("*@lists.example.org", "dev@lists.example.org");
+  good("*@*.example.org", "a@b.example.org");
+  good("*aab", "aaab");
+  good("*ab*ab", "abab");
+  bad("", "a");
+  bad("a", "");
+  bad("a", "ab");
+  bad("a*a", "a");
+  bad("ab*ba", "aba");
+  bad("*ab*ab", "ab");
+  bad("a*b", "a");
+  bad("a*b", "xab");
+  bad("a*b", "abx");
+  bad("*@lists.example.org", "dev@lists.example.org.evil.example");
+  bad("*@example.org", "a@lists.example.org");
+  // No other character has a meaning.
+  bad("a.c", "abc");
+  bad("a?c", "abc");
+  bad("[a]", "a");
+  good("a+[b](c)$", "a+[b](c)$");
+});
+
+Deno.test("Property: glob says what a regular expression says", () => {
+  const texts = fc.string({ unit: fc.constantFrom("a", "b", "."), maxLength: 8 });
+  const patterns = fc.string({ unit: fc.constantFrom("a", "b", ".", "*", "*"), maxLength: 8 });
+  let taken = 0;
+  fc.assert(
+    fc.property(patterns, texts, (pattern, text) => {
+      const expected = new RegExp(`^${pattern.replaceAll(".", "\\.").replaceAll("*", ".*")}$`).test(text);
+      assert.equal(glob(pattern, text), expected);
+      if (expected) taken++;
+    }),
+    { numRuns: 2000 },
+  );
+  assert.ok(taken > 0);
+});
+
+const COOKIE = "abcdefghijklmnopabcd";
+const HEX = "0123456789abcdef0123456789abcdef01234567";
+
+Deno.test("Addresses to which list commands are sent are known by their whole shape", () => {
+  const good = (local: string) => {
+    assert.ok(isListCommand({ local, domain: "lists.example.org" }), local);
+    assert.ok(isListCommand({ local: local.toUpperCase(), domain: "lists.example.org" }), local.toUpperCase());
+  };
+  for (const verb of ["subscribe", "unsubscribe", "confirm", "join", "leave", "request", "help", "owner"]) {
+    good(`dev-${verb}`);
+    good(`dev+${verb}`);
+    good(`my-long-list-${verb}`);
+  }
+  for (const verb of ["subscribe", "unsubscribe"]) {
+    good(`dev-${verb}-greg=example.org`);
+    good(`dev+${verb}+greg=example.org`);
+    good(`dev-${verb}-greg-srs=example.org`);
+  }
+  for (const verb of ["sc", "uc"]) {
+    good(`dev-${verb}.1700000000.${COOKIE}`);
+    good(`dev-${verb}.1700000000.${COOKIE}-greg=example.org`);
+    good(`my-list-${verb}.1700000000.${COOKIE}-greg=example.org`);
+  }
+  good(`dev-accept-1700000000.12345.${COOKIE}`);
+  good(`dev-confirm-1700000000.${COOKIE}`);
+  good(`dev-confirm+${HEX}`);
+  for (const program of ["majordomo", "sympa", "listserv", "mailer-daemon"]) good(program);
+});
+
+Deno.test("What only looks like a list command is a person", () => {
+  const bad = (local: string) => assert.ok(!isListCommand({ local, domain: "example.org" }), local);
+  bad("greg");
+  bad("dev");
+  for (const verb of ["subscribe", "unsubscribe", "confirm", "join", "leave", "request", "help", "owner"]) {
+    bad(verb);
+    bad(`-${verb}`);
+    bad(`+${verb}`);
+    bad(`x${verb}`);
+    bad(`${verb}-x`);
+    bad(`joe-${verb}-x`);
+    bad(`joe-${verb}s`);
+    bad(`joe.${verb}`);
+  }
+  bad("dev-help-greg=example.org");
+  bad("dev-subscribe-greg");
+  bad("dev-subscribe-=example.org");
+  bad("dev-subscribe-greg=");
+  bad("dev-subscribe-a=b=c");
+  bad("-subscribe-greg=example.org");
+  bad(`dev-sc.1700000000.${COOKIE.slice(1)}`);
+  bad(`dev-sc.1700000000.${COOKIE}a`);
+  bad(`dev-sc.1700000000.${COOKIE.replace("a", "q")}`);
+  bad(`dev-sc.${COOKIE}`);
+  bad(`dev-sc.soon.${COOKIE}`);
+  bad(`dev-sc.1700000000.${COOKIE}-greg`);
+  bad(`-sc.1700000000.${COOKIE}`);
+  bad(`dev-xc.1700000000.${COOKIE}`);
+  bad("dev-sc");
+  bad(`dev-confirm+${HEX.slice(1)}`);
+  bad(`dev-confirm+${HEX}0`);
+  bad(`dev-confirm+${HEX.replace("f", "g")}`);
+  bad(`dev+${HEX}`);
+  bad("majordomo-x");
+  bad("my-majordomo");
+  bad("postmaster");
+});
+
+Deno.test("The scheme: a list command is plain, else the first rule that matches, else the setting", () => {
+  const rule = (sender: Scheme, ...to: string[]): Rule => ({ to, sender, confirm: false });
+  const rules = [
+    rule("prvs", "joe@example.com", "ann@example.com"),
+    rule("plain", "*@Example.COM"),
+    rule("srs", "*@example.com"),
+    rule("srs", "dev-subscribe@*"),
+  ];
+  const good = (recipient: string, scheme: Scheme) => {
+    assert.equal(schemeFor(parseAddress(recipient), { rule: rules, sender: "srs" }), scheme, recipient);
+  };
+  good("joe@example.com", "prvs");
+  good("JOE@EXAMPLE.COM", "prvs");
+  good("ann@example.com", "prvs");
+  good("bob@example.com", "plain");
+  good("bob@example.net", "srs");
+  good("dev-subscribe@example.net", "plain");
+  assert.equal(schemeFor(parseAddress("a@b"), { rule: [], sender: "prvs" }), "prvs");
+  assert.equal(schemeFor({ local: "root", domain: "" }, { rule: [rule("plain", "*")], sender: "srs" }), "plain");
+});
+
+Deno.test("Remembered is what is sent to lists, by a rule, or to subscribe somebody", () => {
+  const rules: Rule[] = [
+    { to: ["bob@*"], sender: "", confirm: false },
+    { to: ["ann@*", "*@people.example"], sender: "", confirm: true },
+  ];
+  const remembered = (recipient: string, { answer = true, requests = false, text = "" } = {}) => {
+    const { challenge } = parseConfig(
+      `[[identity]]\naddress = "greg@example.org"\n[transport]\npreset = "sendmail"\n` +
+        `[challenge]\nanswer = ${answer}\nrequests = ${requests}\nlists = ["*@Lists.example"]\n`,
+      { file: "/etc/config.toml", home: "/" },
+    );
+    const message = { header: [], body: utf8(text), whole: true };
+    return isRemembered(parseAddress(recipient), { rule: rules, challenge }, message);
+  };
+  const good = (recipient: string) => {
+    assert.ok(remembered(recipient), recipient);
+    assert.ok(remembered(recipient.toUpperCase()), recipient.toUpperCase());
+    assert.ok(!remembered(recipient, { answer: false, requests: true }), `${recipient}, nothing is answered`);
+  };
+  const bad = (recipient: string) => assert.ok(!remembered(recipient), recipient);
+  good("dev@lists.example");
+  good("ann@example.com");
+  good("jo@people.example");
+  for (const verb of ["subscribe", "unsubscribe"]) {
+    good(`x-${verb}@a.example`);
+    good(`dev+${verb}@a.example`);
+    good(`dev-${verb}-greg=example.org@a.example`);
+    good(`dev+${verb}+greg=example.org@a.example`);
+    for (const behind of ["s", "-", "-greg", "-=example.org", "-greg=", "greg=example.org", "-a=b=c"]) {
+      bad(`dev-${verb}${behind}@a.example`);
+    }
+    bad(`${verb}@a.example`);
+    bad(`-${verb}@a.example`);
+    bad(`x${verb}@a.example`);
+  }
+  bad("bob@example.com");
+  bad("jo@a.example");
+  bad("dev@lists.example.evil.example");
+  for (
+    const [local, text] of [["dev-join"], ["dev-leave"], ["dev-request", "join\n"], ["majordomo", "subscribe dev\n"]]
+  ) {
+    bad(`${local}@a.example`);
+    assert.ok(remembered(`${local}@a.example`, { requests: true, text: text ?? "" }), local);
+  }
+  // What asks to subscribe nobody opens nothing.
+  for (const local of ["dev-request", "dev-help", "dev-owner", "dev-confirm", "majordomo", "mailer-daemon"]) {
+    for (const text of ["", "help\n", "lists\n"]) {
+      assert.ok(!remembered(`${local}@a.example`, { requests: true, text }), `${local}: ${text}`);
+    }
+  }
+  assert.ok(!remembered("jo@a.example", { requests: true }));
+});
