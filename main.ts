@@ -1,7 +1,7 @@
 /** One program, many names: `countersign shim …`, or called by the name of a command. */
 import { say } from "./admin/terminal.ts";
 import { reason, show } from "./lib/fail.ts";
-import { complain } from "./io/system/host.ts";
+import { complain } from "./io/system/log.ts";
 import { nearest } from "./lib/nearest.ts";
 import { sysexit } from "./lib/sysexits.ts";
 import { VERSION } from "./lib/version.ts";

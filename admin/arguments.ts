@@ -1,6 +1,7 @@
 /** The command line of the administration's commands, and how they end: one reader for all. */
 import { Fail, type Kind, reason, show } from "../lib/fail.ts";
-import { checkArguments, complain } from "../io/system/host.ts";
+import { checkArguments } from "../io/system/environment.ts";
+import { complain } from "../io/system/log.ts";
 import { nearest } from "../lib/nearest.ts";
 import { sysexit } from "../lib/sysexits.ts";
 import { say } from "./terminal.ts";

@@ -3,7 +3,8 @@ import { parseAddress } from "../lib/address.ts";
 import { textToBinary } from "../lib/bytes.ts";
 import { parseConfig, type Settings } from "../lib/settings/parse.ts";
 import { Fail, reason, show } from "../lib/fail.ts";
-import * as host from "../io/system/host.ts";
+import { stopped } from "../io/system/abort.ts";
+import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import type { Identity } from "../lib/settings/identity.ts";
 import { type Arguments, runCommand } from "./arguments.ts";
 import { findPlaces, Places } from "./audit/header.ts";
@@ -79,7 +80,7 @@ export function audit(name: string, args: readonly string[], hook: Hook): Promis
     const recent = given.values("sent").length > 0 && given.values("address").length === 0
       ? new RecentCount(own.settings, own.identities, new Date())
       : undefined;
-    const scan = new Scan(own, hook, host.stopped(), recent);
+    const scan = new Scan(own, hook, stopped(), recent);
     for (const path of given.values("sent")) await scan.readSent(path);
     const seconds = await scan.readMail(mailboxes);
     const result = audited(
@@ -101,10 +102,10 @@ interface Own {
 
 function load(given: Arguments): Own {
   const addresses = given.values("address");
-  const place = host.configFile(given.value("config"));
+  const place = configFile(given.value("config"));
   if (addresses.length === 0) {
-    const settings = host.loadSettings(place);
-    return { settings, identities: host.loadIdentities(settings) };
+    const settings = loadSettings(place);
+    return { settings, identities: loadIdentities(settings) };
   }
   if (given.value("config") !== undefined) throw new Fail("usage", "Option --address has no meaning with --config");
   // What every setting is when nobody sets it.

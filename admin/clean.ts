@@ -1,11 +1,11 @@
 /** `countersign clean`: removes what has expired, and what killed programs left. They do it too, once a day. */
-import * as host from "../io/system/host.ts";
+import { configFile, loadSettings } from "../io/system/load.ts";
 import { expireState } from "../io/state/expire.ts";
 import { cleanMaildir } from "../io/transport/leftovers.ts";
 import { cleanSpool } from "../io/transport/spool.ts";
 import { atMost, runCommand } from "./arguments.ts";
 import { cleanDrafts } from "./files.ts";
-import { permissionsFile } from "../lib/settings/permissions.ts";
+import { permissionsFile } from "../lib/paths.ts";
 import { say } from "./terminal.ts";
 
 const HELP = `Usage: countersign clean [--config FILE]
@@ -21,8 +21,8 @@ Example: countersign clean
 export function clean(name: string, args: readonly string[]): Promise<number> {
   return runCommand(name, args, { help: HELP, values: ["config"] }, async (given) => {
     atMost(given, 0);
-    const place = host.configFile(given.value("config"));
-    const { state, incoming, challenge, transport, identity, plain_lists } = host.loadSettings(place);
+    const place = configFile(given.value("config"));
+    const { state, incoming, challenge, transport, identity, plain_lists } = loadSettings(place);
     const now = new Date();
     const { entries, periods } = await expireState(state, now, Infinity);
     const maildirs = new Set([incoming.spam, incoming.inbox, challenge.answered, transport.maildir]);

@@ -3,7 +3,7 @@ import { parseAddress } from "../lib/address.ts";
 import { Fail, show } from "../lib/fail.ts";
 import { atMost, runCommand } from "./arguments.ts";
 import { filters, mutt } from "./doctor/callers.ts";
-import type { Resolver } from "./doctor/dns.ts";
+import type { Resolver } from "./doctor/resolver.ts";
 import { printFindings } from "./doctor/finding.ts";
 import { systemDns } from "./doctor/look.ts";
 import { nobody } from "./doctor/loop.ts";

@@ -1,7 +1,8 @@
 /** `countersign explain`: why a message got the verdict that it got, or what a message would leave as. Changes nothing. */
 import type { Settings } from "../lib/settings/parse.ts";
 import { Fail, reason } from "../lib/fail.ts";
-import * as host from "../io/system/host.ts";
+import { type Input, PREFIX_LIMIT, readInput, type Source } from "../io/system/input.ts";
+import { configFile, loadIdentities, loadSettings, readPlainLists } from "../io/system/load.ts";
 import type { Identity } from "../lib/settings/identity.ts";
 import { identityName } from "../lib/settings/identity.ts";
 import { LEDGER_BODY_BYTES } from "../lib/entry.ts";
@@ -20,7 +21,7 @@ export interface Ways<Call> {
   readonly hook: {
     inspect(
       question: { sender?: string | undefined; recipient?: string | undefined; as?: string | undefined },
-      input: host.Input,
+      input: Input,
       settings: Settings,
       identities: readonly Identity[],
       now: Date,
@@ -71,13 +72,13 @@ async function explainIn<Call>(given: Arguments, { hook }: Ways<Call>): Promise<
   atMost(given, 1);
   const { settings, identities } = load(given);
   using source = open(given.operands[0]);
-  const input = await host.readInput(host.PREFIX_LIMIT, false, source.from);
+  const input = await readInput(PREFIX_LIMIT, false, source.from);
   const question = { sender: given.value("sender"), recipient: given.value("recipient"), as: given.value("as") };
   const seen = await hook.inspect(question, input, settings, identities, new Date());
 
   const own = identities.map(identityName);
   const refusal = refusalOf(input.head.header, input.prefix, input.head.bodyStart, own);
-  const plain = parseLists(host.readPlainLists(settings), settings.plain_lists);
+  const plain = parseLists(readPlainLists(settings), settings.plain_lists);
   const isPlain = refusal?.address !== undefined && plain.includes(refusal.address);
   const hint = refusal && {
     said: refusal.said,
@@ -103,19 +104,19 @@ async function explainOut<Call>(given: Arguments, { shim }: Ways<Call>): Promise
     );
   }
   using source = open(given.operands[0]);
-  const { head, prefix, whole } = await host.readInput(LEDGER_BODY_BYTES, true, source.from);
+  const { head, prefix, whole } = await readInput(LEDGER_BODY_BYTES, true, source.from);
   const message = { ...head, body: prefix.subarray(head.bodyStart), whole };
   const seen = await shim.inspect(asked.call, message, settings, identities, new Date());
   return print(given.has("json") ? plannedJson(seen) : plannedText(seen));
 }
 
 function load(given: Arguments) {
-  const settings = host.loadSettings(host.configFile(given.value("config")));
-  return { settings, identities: host.loadIdentities(settings) };
+  const settings = loadSettings(configFile(given.value("config")));
+  return { settings, identities: loadIdentities(settings) };
 }
 
 /** Standard input, when no file is named. */
-function open(path: string | undefined): { from: host.Source } & Disposable {
+function open(path: string | undefined): { from: Source } & Disposable {
   if (path === undefined || path === "-") return { from: Deno.stdin, [Symbol.dispose]: () => {} };
   try {
     const from = Deno.openSync(path);

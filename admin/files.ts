@@ -1,6 +1,6 @@
 /** Files that are there whole or not at all. */
 import { Fail, reason } from "../lib/fail.ts";
-import { isMissing } from "../io/system/host.ts";
+import { isMissing } from "../io/system/files.ts";
 
 /** Makes a file that was not there. @returns false when it is there already: nothing is overwritten */
 export function createWhole(path: string, text: string): boolean {

@@ -2,7 +2,7 @@
 import { parseConfig, type Place, type Settings } from "../lib/settings/parse.ts";
 import { dayOf, printDay } from "../lib/date.ts";
 import { Fail, reason } from "../lib/fail.ts";
-import * as host from "../io/system/host.ts";
+import { configFile, loadIdentities } from "../io/system/load.ts";
 import { type Answers, answers, type Ask, MEANT } from "./init_questions.ts";
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
 import { beside } from "./programs.ts";
@@ -52,7 +52,7 @@ export function init(name: string, args: readonly string[]): Promise<number> {
     { help: HELP, values: VALUES, flags: ["challenges", "yes", "print"] },
     async (given) => {
       atMost(given, 0);
-      const { file, home } = host.configFile(given.value("config"), true);
+      const { file, home } = configFile(given.value("config"), true);
       if (!home.startsWith("/")) throw new Fail("config", "HOME is not set: whose settings are they to be?");
       const only = given.has("print");
       if (!only && isThere(file)) {
@@ -82,7 +82,7 @@ export function init(name: string, args: readonly string[]): Promise<number> {
         const maildirs = [spam, inbox].filter((one) => one !== "");
         for (const one of maildirs) for (const part of ["tmp", "new", "cur"]) makeFolder(`${one}/${part}`);
         // Key files that were there are kept, and read now: an error in one must not be left to the first message.
-        for (const identity of host.loadIdentities(settings)) void identity.keys;
+        for (const identity of loadIdentities(settings)) void identity.keys;
         // The settings come last: with them everything is there.
         if (!createWhole(file, text)) {
           throw new Fail("config", `Settings file ${file} is there now: it was not overwritten`);

@@ -3,7 +3,7 @@ import { type Bytes, sameBytes } from "../lib/bytes.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import { dayOf, printDay } from "../lib/date.ts";
 import { Fail, reason, show } from "../lib/fail.ts";
-import * as host from "../io/system/host.ts";
+import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import { type Identity, identityName } from "../lib/settings/identity.ts";
 import {
   type Key,
@@ -65,8 +65,8 @@ export function keys(name: string, args: readonly string[]): Promise<number> {
     const own = ["from", "newline", "id", "created", "sign"].find((option) => given.has(option));
     if (own !== undefined && verb !== "import") throw new Fail("usage", `Option --${own} is for import alone`);
     atMost(given, verb === "retire" || verb === "import" ? 2 : 1);
-    const settings = host.loadSettings(host.configFile(given.value("config")));
-    await does(settings, host.loadIdentities(settings), given, operands[0]);
+    const settings = loadSettings(configFile(given.value("config")));
+    await does(settings, loadIdentities(settings), given, operands[0]);
   });
 }
 

@@ -1,6 +1,6 @@
 /** `countersign list`: the lists to which mail goes with the plain sender, because they know subscribers by it. */
 import { Fail, reason, show } from "../lib/fail.ts";
-import * as host from "../io/system/host.ts";
+import { configFile, loadSettings, readPlainLists } from "../io/system/load.ts";
 import { listAddress, parseLists, withList, withoutList } from "../lib/settings/lists.ts";
 import { runCommand } from "./arguments.ts";
 import { changeWhole, createWhole } from "./files.ts";
@@ -25,11 +25,11 @@ export function list(name: string, args: readonly string[]): Promise<number> {
     }
     if (word !== undefined && more.length === 0) throw new Fail("usage", `Say which list: list ${word} LIST@HOST`);
     const named = [...new Set(more.map(address))];
-    const place = host.configFile(given.value("config"));
-    const settings = host.loadSettings(place);
+    const place = configFile(given.value("config"));
+    const settings = loadSettings(place);
     const path = settings.plain_lists;
     // What is wrong with the file was said when the settings were read.
-    const there = parseLists(host.readPlainLists(settings), path);
+    const there = parseLists(readPlainLists(settings), path);
     if (word === undefined) {
       for (const one of [...new Set(there)].sort()) say(one);
     } else if (word === "add") {

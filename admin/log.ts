@@ -1,7 +1,9 @@
 /** `countersign log`: the log, filtered; with `--follow` also what is still to come. */
 import { parseDay } from "../lib/date.ts";
 import { Fail, reason, show } from "../lib/fail.ts";
-import * as host from "../io/system/host.ts";
+import { configFile, loadSettings } from "../io/system/load.ts";
+import { stopped } from "../io/system/abort.ts";
+import { writeOut } from "../io/system/input.ts";
 import { atMost, runCommand } from "./arguments.ts";
 import { cleanLines } from "./terminal.ts";
 
@@ -35,8 +37,8 @@ export function log(name: string, args: readonly string[]): Promise<number> {
       throw new Fail("usage", `Option --since ${show(since)} is not a date as 2026-11-20`);
     }
     const select = selector(way, given.values("result"), since);
-    const { state } = host.loadSettings(host.configFile(given.value("config")));
-    const stop = given.has("follow") ? host.stopped() : undefined;
+    const { state } = loadSettings(configFile(given.value("config")));
+    const stop = given.has("follow") ? stopped() : undefined;
     for await (const text of wholeLines(`${state}/log`, stop)) {
       const selected = select(text);
       if (selected !== "" && !await print(selected)) break;
@@ -189,7 +191,7 @@ function open(path: string): Deno.FsFile | undefined {
 /** Prints whole lines. @returns false when nobody reads any more */
 async function print(text: string): Promise<boolean> {
   try {
-    await host.writeOut(new TextEncoder().encode(cleanLines(text)));
+    await writeOut(new TextEncoder().encode(cleanLines(text)));
     return true;
   } catch (error) {
     if (error instanceof Fail && error.cause instanceof Deno.errors.BrokenPipe) return false;

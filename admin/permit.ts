@@ -1,10 +1,11 @@
 /** `countersign permit`: writes beside the settings what shim and hook may touch, for their launchers. */
 import type { Place, Settings } from "../lib/settings/parse.ts";
 import { Fail } from "../lib/fail.ts";
-import * as host from "../io/system/host.ts";
+import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import { atMost, runCommand } from "./arguments.ts";
 import { changeWhole, createWhole, isGroupWritable, makeFolder, realPath } from "./files.ts";
-import { permissions, permissionsFile, printPermissions } from "../lib/settings/permissions.ts";
+import { permissionsFile } from "../lib/paths.ts";
+import { permissions, printPermissions } from "../lib/settings/permissions.ts";
 import { sharedSecret } from "./shared_secret.ts";
 import { say } from "./terminal.ts";
 
@@ -28,12 +29,12 @@ export function permit(name: string, args: readonly string[]): Promise<number> {
     atMost(given, 0);
     const [prints, removes] = [given.has("print"), given.has("remove")];
     if (prints && removes) throw new Fail("usage", "Options --print and --remove exclude each other");
-    const place = host.configFile(given.value("config"));
+    const place = configFile(given.value("config"));
     const path = permissionsFile(place.file);
     // Also when the settings cannot be read: it is the way back.
     if (removes) return remove(path);
-    const settings = host.loadSettings(place);
-    const shared = sharedSecret(host.loadIdentities(settings));
+    const settings = loadSettings(place);
+    const shared = sharedSecret(loadIdentities(settings));
     if (shared !== undefined) {
       throw new Fail("config", `${shared.join(" and ")} have the same secret in their key files`);
     }

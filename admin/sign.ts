@@ -2,7 +2,7 @@
 import { type Address, formatAddress, parseAddress } from "../lib/address.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import { Fail } from "../lib/fail.ts";
-import * as host from "../io/system/host.ts";
+import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import type { Identity } from "../lib/settings/identity.ts";
 import { runCommand } from "./arguments.ts";
 import { choice, identityMeant, operand, time } from "./words.ts";
@@ -31,8 +31,8 @@ export function sign(name: string, args: readonly string[], signer: Sign): Promi
   return runCommand(name, args, { help: HELP, values: ["scheme", "now", "config"] }, async (given) => {
     const text = operand(given, "ADDRESS");
     const [wanted, now] = [choice(given, "scheme", ["srs", "prvs"]), time(given, "now")];
-    const settings = host.loadSettings(host.configFile(given.value("config")));
-    const identities = host.loadIdentities(settings);
+    const settings = loadSettings(configFile(given.value("config")));
+    const identities = loadIdentities(settings);
     const identity = identityMeant(identities, text);
     const scheme = wanted ?? settings.sender;
     if (scheme === "plain") throw new Fail("usage", 'The settings say sender = "plain": give --scheme');

@@ -1,6 +1,6 @@
 /** `countersign verify`: is a signed address one of ours, and still good? */
 import type { Settings } from "../lib/settings/parse.ts";
-import * as host from "../io/system/host.ts";
+import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import type { Identity } from "../lib/settings/identity.ts";
 import { runCommand } from "./arguments.ts";
 import { operand, time } from "./words.ts";
@@ -26,8 +26,8 @@ Example: countersign verify SRS0=dIn3Rvqp=2W=example.org=greg@srs.example.org
 export function verify(name: string, args: readonly string[], check: Check): Promise<number> {
   return runCommand(name, args, { help: HELP, values: ["now", "config"] }, async (given) => {
     const [text, now] = [operand(given, "ADDRESS"), time(given, "now")];
-    const settings = host.loadSettings(host.configFile(given.value("config")));
-    const identities = host.loadIdentities(settings);
+    const settings = loadSettings(configFile(given.value("config")));
+    const identities = loadIdentities(settings);
     const delivery = { sender: null, recipients: [text], header: [] as [], prefix: new Uint8Array(), bodyStart: 0 };
     const found = await check(delivery, { settings, identities, now });
     const [word, why] = inWords(found);

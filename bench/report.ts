@@ -1,5 +1,5 @@
 /** Tables of what was measured, as they stand in README.md. */
-import type { Judged } from "./budgets.ts";
+import type { Judged } from "./budget.ts";
 import type { Measured } from "./measure.ts";
 
 /** What was measured beside each other. */

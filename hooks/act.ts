@@ -8,13 +8,13 @@ import { rfc5322Date } from "../lib/date.ts";
 import type { Ledger } from "../lib/entry.ts";
 import { field, type Header, named, printHead, without } from "../lib/message.ts";
 import { makeProof, PROOF_FIELD } from "../incoming/proof.ts";
-import { cleanEnvironment, envBytes } from "../io/system/host.ts";
-import { handOver, isPermanent, spoolIn, whyFailed } from "../io/transport/send.ts";
+import { cleanEnvironment, envBytes } from "../io/system/environment.ts";
+import { isPermanent, send, spoolIn, whyFailed } from "../io/transport/send.ts";
 import { inject } from "../io/transport/inject.ts";
 import { deliverToMaildir, makeFolders } from "../io/transport/maildir.ts";
 import type { Outcome } from "./exits.ts";
 import type { Place } from "./destination.ts";
-import { isBounceSender, type Verdict } from "../incoming/judge.ts";
+import { isBounceSender, type Verdict } from "../incoming/verdict.ts";
 import { withoutResults, withResult } from "./result_field.ts";
 import { addressIn, type Caller, type Delivery, DOUBLE_BOUNCE } from "../incoming/delivery.ts";
 
@@ -144,7 +144,7 @@ async function forward(verdict: Verdict, identity: Identity, scene: Scene): Prom
   const handover = { sender: person ?? own, recipients: [identity.address], dsn: {} };
   const head = concat(await qmailLine("DTLINE", scene), printHead(header, delivery.cut));
   try {
-    await handOver(settings, handover, { head, body: scene.body(), whole: delivery.whole }, scene.stop);
+    await send(settings, handover, { head, body: scene.body(), whole: delivery.whole }, scene.stop);
   } catch (error) {
     // Of a longer message what was sent cannot be read again.
     if (!isPermanent(error) || delivery.whole !== true) throw error;

@@ -1,7 +1,7 @@
 /** What of a message is looked at: its beginning, and of a bounce that comes as a file also its end. */
-import type { Input } from "../io/system/host.ts";
+import type { Input } from "../io/system/input.ts";
 import type { Delivery } from "../incoming/delivery.ts";
-import { isBounceSender } from "../incoming/judge.ts";
+import { isBounceSender } from "../incoming/verdict.ts";
 
 /** The part of a delivery that is read from the message. */
 export type Content = Pick<Delivery, "header" | "prefix" | "bodyStart" | "cut" | "whole" | "tail" | "unread">;

@@ -3,7 +3,7 @@ import type { Settings } from "../lib/settings/parse.ts";
 import { Fail } from "../lib/fail.ts";
 import type { Env } from "../incoming/delivery.ts";
 import { type Behind, whatIsBehind } from "./dotqmail.ts";
-import type { Verdict } from "../incoming/judge.ts";
+import type { Verdict } from "../incoming/verdict.ts";
 import type { Options } from "./options.ts";
 
 /** A maildir, or on to the identity. */

@@ -1,7 +1,12 @@
 /** The way in: read, judge, act. `Deno.args` is the name we were called by, then the arguments. */
 import { concat } from "../lib/bytes.ts";
 import { Fail, reason } from "../lib/fail.ts";
-import * as host from "../io/system/host.ts";
+import { checkArguments, env } from "../io/system/environment.ts";
+import { complain, log } from "../io/system/log.ts";
+import { drain, type Input, PREFIX_LIMIT, readInput, writeOut } from "../io/system/input.ts";
+import { stopped } from "../io/system/abort.ts";
+import { readBelowHome } from "../io/system/files.ts";
+import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import { identityName } from "../lib/settings/identity.ts";
 import { logAddress } from "../lib/log.ts";
 import { printHead } from "../lib/message.ts";
@@ -15,7 +20,8 @@ import { contentOf } from "./content.ts";
 import { addressIn, type Caller, type Delivery, envelope } from "../incoming/delivery.ts";
 import { lookUps } from "../io/state/lookups.ts";
 import { DONE, exitStatus, type Outcome } from "./exits.ts";
-import { type Context, isBounceSender, judge, type Verdict } from "../incoming/judge.ts";
+import { type Context, isBounceSender, type Verdict } from "../incoming/verdict.ts";
+import { judge } from "../incoming/judge.ts";
 import { warningAbout } from "../incoming/checks/keys.ts";
 import { callerIn, HELP, type Options, parseOptions } from "./options.ts";
 import { choosePlace, type Place } from "./destination.ts";
@@ -35,19 +41,19 @@ export async function incoming(name: string, args: readonly string[]): Promise<n
       return 0;
     }
     // The envelope is a stranger's: what cannot be read of it is nobody's address, and no reason to defer.
-    host.checkArguments([options.config ?? "", options.maildir ?? ""]);
+    checkArguments([options.config ?? "", options.maildir ?? ""]);
     if (caller === "filter") return await filter(name, options);
     const { outcome, last } = await handle(name, options);
     return exitStatus(caller, outcome, last);
   } catch (error) {
-    host.complain(name, error instanceof Fail ? error.message : `Bug: ${reason(error)}`);
+    complain(name, error instanceof Fail ? error.message : `Bug: ${reason(error)}`);
     return exitStatus(caller, "defer", false);
   }
 }
 
 async function handle(name: string, options: Options): Promise<{ outcome: Outcome; last: boolean }> {
   const { settings, identities } = load(options);
-  const input = await host.readInput(host.PREFIX_LIMIT, false);
+  const input = await readInput(PREFIX_LIMIT, false);
   const now = new Date();
   const delivery = await received(options, input);
   if (delivery.sender === undefined && options.caller === "qmail") {
@@ -57,7 +63,7 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   const { verdict } = await judge(delivery, context);
   // Only now, and only for who acts: to listen for signals takes time.
   const scene = (): Scene => {
-    const stop = host.stopped();
+    const stop = stopped();
     const ledger = fileLedger(`${settings.state}/ledger`);
     const body = () => untilStopped(bodyOf(input), stop);
     return { caller: options.caller, settings, ledger, delivery, body, now, stop };
@@ -67,7 +73,7 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   let place: Place | undefined;
   let ended: Ended;
   try {
-    place = await choosePlace({ name, options, settings, verdict, plain }, host.env, host.readBelowHome);
+    place = await choosePlace({ name, options, settings, verdict, plain }, env, readBelowHome);
     ended = leave(options.caller, verdict, place) ?? await act(verdict, place, scene());
   } catch (error) {
     record(context, delivery, verdict, { outcome: "defer", reason: whyFailed(error, settings.log_addresses) });
@@ -77,7 +83,7 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   await tidy(settings, place, now);
   const { outcome } = ended;
   // qmail gives a file; others a pipe, and do not like it closed early.
-  if (!DONE.includes(outcome) && options.caller !== "qmail") await host.drain(input.body());
+  if (!DONE.includes(outcome) && options.caller !== "qmail") await drain(input.body());
   return { outcome, last: place !== undefined };
 }
 
@@ -103,7 +109,7 @@ async function act(verdict: Verdict, place: Place | undefined, scene: Scene): Pr
 
 /** Message in, message out with one result field. Whatever is wrong, the message goes through. */
 async function filter(name: string, options: Options): Promise<number> {
-  const input = await host.readInput(host.PREFIX_LIMIT, false);
+  const input = await readInput(PREFIX_LIMIT, false);
   // A stranger's result field never goes through as if it were ours.
   const { header, headStart, cut } = input.head;
   const mbox = input.prefix.subarray(0, headStart); // procmail's `From ` line is not ours to lose
@@ -117,25 +123,25 @@ async function filter(name: string, options: Options): Promise<number> {
     head = concat(mbox, printHead(withResult(header, verdict), cut));
     record(context, delivery, verdict, { outcome: "go-on", reason: verdict.reason });
   } catch (error) {
-    host.complain(name, `${reason(error)}; the message goes through unmarked`);
+    complain(name, `${reason(error)}; the message goes through unmarked`);
   }
-  await host.writeOut(head);
-  for await (const chunk of bodyOf(input)) await host.writeOut(chunk);
+  await writeOut(head);
+  for await (const chunk of bodyOf(input)) await writeOut(chunk);
   return exitStatus("filter", "go-on", false);
 }
 
 /** The body as it is written; where the header was cut, its rest loses what a stranger wrote as our result. */
-function bodyOf({ head, body }: host.Input): AsyncIterable<Uint8Array> {
+function bodyOf({ head, body }: Input): AsyncIterable<Uint8Array> {
   return head.cut ? withoutResultsInRest(head.header, body()) : body();
 }
 
 function load(options: Options) {
-  const settings = host.loadSettings(host.configFile(options.config));
-  return { settings, identities: host.loadIdentities(settings) };
+  const settings = loadSettings(configFile(options.config));
+  return { settings, identities: loadIdentities(settings) };
 }
 
-async function received(options: Options, input: host.Input): Promise<Delivery> {
-  const told = await envelope(options.caller, input.head.header, host.env, options);
+async function received(options: Options, input: Input): Promise<Delivery> {
+  const told = await envelope(options.caller, input.head.header, env, options);
   return { ...told, ...await contentOf(input, told.sender) };
 }
 
@@ -143,7 +149,7 @@ function record(context: Context, delivery: Delivery, verdict: Verdict, ended: E
   const { settings } = context;
   const sender = typeof delivery.sender === "string" ? addressIn(delivery.sender) : null;
   const original = isBounceSender(delivery.sender) ? returnedId(delivery) : undefined;
-  host.log(settings, {
+  log(settings, {
     way: "in",
     sender: delivery.sender === undefined
       ? "unknown"

@@ -11,11 +11,11 @@ import { field, type Header, type Message, printHead } from "../lib/message.ts";
 import { removeToken } from "../io/state/pymsgauth.ts";
 import { rememberSent } from "../io/state/sent.ts";
 import { checkLauncher } from "../io/transport/commit.ts";
-import { handOver } from "../io/transport/send.ts";
+import { send } from "../io/transport/send.ts";
 import { Rejected } from "../io/transport/rejected.ts";
 import { Fail } from "../lib/fail.ts";
 import type { Scene } from "./act.ts";
-import type { Answer, Verdict } from "../incoming/judge.ts";
+import type { Answer, Verdict } from "../incoming/verdict.ts";
 
 /** What became of it: answered, or why it was not and the user should look. */
 export type Given = "answered" | { readonly not: string };
@@ -38,7 +38,7 @@ export async function respond({ answer, identity }: Verdict, scene: Scene): Prom
   try {
     // The plain address: list software refuses the null sender, and knows subscribers by the envelope.
     const handover = { sender: answer.author, recipients: [parseAddress(answer.form.answerTo)], dsn: {} };
-    await handOver(settings, handover, compose(answer, messageId, now), stop);
+    await send(settings, handover, compose(answer, messageId, now), stop);
   } catch (error) {
     // A program that refused, or could not be run, has sent nothing; a maildir that failed holds nothing.
     const certain = error instanceof Rejected || settings.transport.via === "maildir" ||

@@ -7,7 +7,7 @@
  */
 import { parseAddressList } from "../lib/address.ts";
 import { binary } from "../lib/bytes.ts";
-import { htmlToText } from "./html.ts";
+import { htmlToText } from "../lib/html.ts";
 import { type Header, named, value, values } from "../lib/message.ts";
 import { contentType, decodeWords, mimeParts } from "../lib/mime.ts";
 import type { Delivery } from "./delivery.ts";

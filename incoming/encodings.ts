@@ -2,7 +2,7 @@
  * The texts that a body may hold: as it is, and with undone what hides a returned header from a scan for its lines.
  * No MIME parser is asked: boundaries are often broken, and each text is scanned for what only we could have made.
  */
-import { htmlToText, looksLikeHtml } from "./html.ts";
+import { htmlToText, looksLikeHtml } from "../lib/html.ts";
 
 /** A text, as a binary string with LF for line ends. */
 export interface EncodedText {

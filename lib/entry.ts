@@ -11,7 +11,7 @@ import { signingKey, validKeys } from "./settings/keys.ts";
 import { type Header, value } from "./message.ts";
 import { bareMessageId } from "./message_id.ts";
 import { type Request, requestIn } from "./requests.ts";
-import { seal, unseal } from "../io/state/seal.ts";
+import { seal, unseal } from "./seal.ts";
 
 /** Octets of a body that are remembered. */
 export const LEDGER_BODY_BYTES = 64 * 1024;

@@ -4,7 +4,7 @@
  */
 import { binaryToText, textToBinary } from "./bytes.ts";
 import { Fail, show } from "./fail.ts";
-import { unescapeHtml } from "../incoming/html.ts";
+import { unescapeHtml } from "./html.ts";
 import { type Field, type Header, named } from "./message.ts";
 
 /** Ways of undoing what servers do to a field, tried when a tag is verified; each costs a MAC. */

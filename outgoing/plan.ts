@@ -10,8 +10,8 @@ import { type Field, field, type Header, named, valueOf, values, without } from 
 import { messageIdBody, messageIdOf } from "../lib/message_id.ts";
 import type { Scheme } from "../lib/settings/schema.ts";
 import { signTag, TAG_FIELD } from "../lib/tag.ts";
-import type { Handover } from "../lib/settings/presets.ts";
-import type { Call } from "../shim/flags.ts";
+import type { Envelope } from "../lib/envelope.ts";
+import type { OutgoingRequest } from "./request.ts";
 import { alreadyRelayed, firstBlock, type OwnAddress, ownership, ownSender } from "./owner.ts";
 import { chooseSender } from "./sender.ts";
 
@@ -26,7 +26,7 @@ export interface Context {
 
 /** What is handed over, and why. */
 export interface Plan {
-  readonly handover: Handover;
+  readonly handover: Envelope;
   readonly header: Header;
   /** The envelope sender's scheme; `given` for a message that is not ours to sign. */
   readonly scheme: Scheme | "given";
@@ -56,7 +56,7 @@ export interface SentRecord {
  *
  * @throws {Fail} `usage` without recipients, `data` for a header that cannot be understood
  */
-export async function plan(call: Call, given: Header, context: Context): Promise<Plan> {
+export async function plan(call: OutgoingRequest, given: Header, context: Context): Promise<Plan> {
   const recipients = findRecipients(call, given);
   const envelope = call.sender ? await ownSender(call.sender, context) : undefined;
   const open = without(given, "Bcc", "Resent-Bcc", "Return-Path");
@@ -72,7 +72,7 @@ export async function plan(call: Call, given: Header, context: Context): Promise
   const remembered = id !== undefined && (relayed ? authors : concerned).length > 0;
   const sent = (signed: boolean): SentRecord | undefined =>
     remembered ? { identities: concerned, messageId: messageIdBody(id), signed } : undefined;
-  const handover = (sender: Handover["sender"]): Handover => ({ sender, recipients, dsn: call.dsn });
+  const handover = (sender: Envelope["sender"]): Envelope => ({ sender, recipients, dsn: call.dsn });
 
   const sender = call.sender === undefined ? author : envelope;
   if (author === undefined || sender === undefined) {
@@ -120,7 +120,7 @@ function aboutKeys(identities: Iterable<Identity>, now: Date): Pick<Plan, "error
   };
 }
 
-function findRecipients(call: Call, header: Header): Address[] {
+function findRecipients(call: OutgoingRequest, header: Header): Address[] {
   const found = [...call.recipients];
   if (call.recipientsFrom !== "arguments") {
     // RFC 5322 section 3.6.6: a resent message goes where the Resent- fields say.
@@ -146,7 +146,7 @@ function headerAddresses(name: string, value: string) {
 }
 
 /** What cron and small scripts leave out (RFC 5322 section 3.6), added before the tag is made over it. */
-function completed(call: Call, header: Header, context: Context, sender: OwnAddress | undefined): Header {
+function completed(call: OutgoingRequest, header: Header, context: Context, sender: OwnAddress | undefined): Header {
   const has = (name: string) => header.some((one) => named(one, name));
   const out = header.filter((one) => !named(one, "Message-ID") || valueOf(one) !== ""); // an empty one is none
   const author = call.sender === undefined ? context.identities[0]?.address : sender?.address ?? call.sender;

@@ -1,26 +1,15 @@
 /** The sendmail command line (and qmail-inject's), read as POSIX reads it: the first operand ends the options. */
 import { type Address, parseAddressList } from "../lib/address.ts";
 import { Fail, reason, show } from "../lib/fail.ts";
-import type { Dsn } from "../lib/settings/presets.ts";
+import type { Dsn } from "../lib/envelope.ts";
+import type { OutgoingRequest } from "../outgoing/request.ts";
 
 /** What the caller asked for. */
 export type Invocation =
-  | { readonly mode: "send"; readonly call: Call }
+  | { readonly mode: "send"; readonly call: OutgoingRequest }
   | { readonly mode: "help" | "version" }
   /** Something that only the real sendmail can do: SMTP on standard input, the queue. */
   | { readonly mode: "real"; readonly what: string };
-
-/** A message to be sent. */
-export interface Call {
-  /** `-f`: null for the null sender, undefined when it is not there. */
-  readonly sender: Address | null | undefined;
-  /** `-F`: the name for a From field that is missing. */
-  readonly fullName: string;
-  /** Where the recipients stand. */
-  readonly recipientsFrom: "arguments" | "header" | "both";
-  readonly recipients: readonly Address[];
-  readonly dsn: Dsn;
-}
 
 /** Flags with an argument, which may be attached or the next word. */
 const TAKES = new Set([..."fFrBNRVhLpXOoebAMCDd"]);
@@ -72,7 +61,7 @@ export function parseFlags(name: string, args: readonly string[]): Invocation {
 }
 
 /** qmail-inject(8): -a arguments only, -h header only, -H both, -A arguments if there are any, else header. */
-function qmailInject(args: readonly string[]): Call {
+function qmailInject(args: readonly string[]): OutgoingRequest {
   let sender: Address | null | undefined;
   let from = "A";
   const { options, operands } = getopt(args, new Set("f"), new Set("aAhH"));

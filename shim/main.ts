@@ -2,7 +2,11 @@
 import { formatAddress } from "../lib/address.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import { Fail, orLater, reason } from "../lib/fail.ts";
-import * as host from "../io/system/host.ts";
+import { checkArguments, childEnvironment, env } from "../io/system/environment.ts";
+import { complain, log } from "../io/system/log.ts";
+import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
+import { PIPE_BYTES, readInput } from "../io/system/input.ts";
+import { stopped } from "../io/system/abort.ts";
 import { identityName } from "../lib/settings/identity.ts";
 import { LEDGER_BODY_BYTES } from "../lib/entry.ts";
 import { logAddress } from "../lib/log.ts";
@@ -10,7 +14,7 @@ import { printHead, unixLines } from "../lib/message.ts";
 import { untilStopped } from "../io/system/signals.ts";
 import { sysexit } from "../lib/sysexits.ts";
 import { VERSION } from "../lib/version.ts";
-import { handOver, LOOP_MARK, whyFailed } from "../io/transport/send.ts";
+import { LOOP_MARK, send, whyFailed } from "../io/transport/send.ts";
 import { Rejected } from "../io/transport/rejected.ts";
 import { parseFlags } from "./flags.ts";
 import { plan } from "../outgoing/plan.ts";
@@ -33,15 +37,15 @@ Example: set sendmail="/usr/local/bin/shim" in muttrc
 /** Runs the shim. @returns the exit status */
 export async function shim(name: string, args: readonly string[]): Promise<number> {
   try {
-    host.checkArguments(args);
+    checkArguments(args);
     const invocation = parseFlags(name, args);
-    if (invocation.mode === "send") return await send(invocation.call);
+    if (invocation.mode === "send") return await sendMessage(invocation.call);
     if (invocation.mode === "real") return await runReal(invocation.what, name === "mailq" ? ["-bp", ...args] : args);
     console.log(invocation.mode === "help" ? HELP.trimEnd() : `countersign ${VERSION}`);
     return 0;
   } catch (error) {
     const program = name === "main.ts" ? "shim" : name;
-    host.complain(program, error instanceof Fail ? error.message : `Bug: ${reason(error)}`);
+    complain(program, error instanceof Fail ? error.message : `Bug: ${reason(error)}`);
     return name === "qmail-inject" ? qmailStatus(statusOf(error)) : statusOf(error);
   }
 }
@@ -59,29 +63,29 @@ function qmailStatus(status: number): number {
 
 type SendCall = Parameters<typeof plan>[0];
 
-async function send(call: SendCall): Promise<number> {
+async function sendMessage(call: SendCall): Promise<number> {
   await checkLoop("transport.command");
-  const settings = host.loadSettings(host.configFile());
-  const identities = host.loadIdentities(settings);
+  const settings = loadSettings(configFile());
+  const identities = loadIdentities(settings);
   const now = new Date();
   // A message that fits into a pipe is read to its end, so that nobody gets a part of it if this process is killed.
-  const input = await host.readInput(Math.max(LEDGER_BODY_BYTES, host.PIPE_BYTES), true);
+  const input = await readInput(Math.max(LEDGER_BODY_BYTES, PIPE_BYTES), true);
   const mailboxLine = input.head.headStart > 0;
   const planned = await plan(call, input.head.header, { settings, identities, now, mailboxLine });
   const begun = input.prefix.subarray(input.head.bodyStart);
   const forgotten = await remember(planned, begun, input.whole, settings, now);
 
-  const stop = host.stopped();
+  const stop = stopped();
   const body = untilStopped(unixLines(input.body()), stop);
   const event = { ...describe(planned, settings), forgotten };
   try {
     const message = { head: printHead(planned.header), body, whole: input.whole };
-    const route = await handOver(settings, planned.handover, message, stop);
-    host.log(settings, { ...event, route, result: "sent" });
+    const route = await send(settings, planned.handover, message, stop);
+    log(settings, { ...event, route, result: "sent" });
     await tidy(settings, now);
     return 0;
   } catch (error) {
-    host.log(settings, { ...event, result: "failed", why: whyFailed(error, settings.log_addresses) });
+    log(settings, { ...event, result: "failed", why: whyFailed(error, settings.log_addresses) });
     throw error;
   }
 }
@@ -109,8 +113,8 @@ function describe(planned: Awaited<ReturnType<typeof plan>>, settings: Settings)
 /** `-bs`, `-bp`, `-q` are the real program's; an empty queue of our own needs no run. */
 async function runReal(what: string, args: readonly string[]): Promise<number> {
   await checkLoop("transport.real");
-  const place = host.configFile();
-  const real = host.loadSettings(place).transport.real;
+  const place = configFile();
+  const real = loadSettings(place).transport.real;
   if (real.length === 0) {
     if (what === "-q") return 0;
     throw new Fail("usage", `Option ${what} needs the real sendmail: set transport.real in ${place.file}`);
@@ -119,7 +123,7 @@ async function runReal(what: string, args: readonly string[]): Promise<number> {
   const options = {
     args: [...first, ...args],
     clearEnv: true,
-    env: { ...host.childEnvironment(), [LOOP_MARK]: "1" },
+    env: { ...childEnvironment(), [LOOP_MARK]: "1" },
   };
   const inherit = { stdin: "inherit", stdout: "inherit", stderr: "inherit" } as const;
   try {
@@ -132,7 +136,7 @@ async function runReal(what: string, args: readonly string[]): Promise<number> {
 
 /** Whoever finds the mark in his environment was called by himself. */
 async function checkLoop(setting: string): Promise<void> {
-  if (await host.env(LOOP_MARK) !== undefined) throw new Fail("config", `${setting} calls this program again`);
+  if (await env(LOOP_MARK) !== undefined) throw new Fail("config", `${setting} calls this program again`);
 }
 
 if (import.meta.main) Deno.exit(await shim(Deno.args[0] ?? "shim", Deno.args.slice(1)));

@@ -1,6 +1,7 @@
 /** bench/: the budgets are about what was measured, README.md tells what results.json holds and why a budget is missed. */
 import assert from "node:assert/strict";
-import { type Budget, figureOf, judgeBudgets, readBudgets } from "../bench/budgets.ts";
+import type { Budget } from "../bench/budget.ts";
+import { figureOf, judgeBudgets, readBudgets } from "../bench/budgets.ts";
 import { intoReadme, print, type Results } from "../bench/report.ts";
 import { ROOT } from "./rig.ts";
 

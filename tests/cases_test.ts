@@ -4,7 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { refusalOf } from "../admin/explain/refusal.ts";
-import { type Context, judge, type Verdict } from "../incoming/judge.ts";
+import type { Context, Verdict } from "../incoming/verdict.ts";
+import { judge } from "../incoming/judge.ts";
 import { formatAddress } from "../lib/address.ts";
 import { binary, utf8 } from "../lib/bytes.ts";
 import { parseHead, value } from "../lib/message.ts";

@@ -4,7 +4,7 @@
  * frame around it untouched. No process and no file.
  */
 import type { Delivery } from "../incoming/delivery.ts";
-import type { Context, Verdict } from "../incoming/judge.ts";
+import type { Context, Verdict } from "../incoming/verdict.ts";
 import { formatAddress, parseAddress } from "../lib/address.ts";
 import { binary, unbinary } from "../lib/bytes.ts";
 import { COMPARED_FIELDS } from "../lib/compared.ts";

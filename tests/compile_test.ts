@@ -6,7 +6,7 @@ import { Home, oneLine, type Ran, ROOT } from "./rig.ts";
 /** Compiles to this file of the home. */
 function compile(home: Home, args: string[], env: Record<string, string> = {}): Promise<Ran> {
   const deno = [Deno.execPath(), "run", "-q", "--frozen", "-A", "--config", `${ROOT}/deno.json`];
-  return home.run([...deno, `${ROOT}/contrib/install/compile.ts`, ...args], "", env);
+  return home.run([...deno, `${ROOT}/build/install/compile.ts`, ...args], "", env);
 }
 
 /** The product, and what deno compile may leave beside it. */
@@ -91,7 +91,7 @@ for (const [name, args, code, text] of NAMES) {
     Deno.symlinkSync(Deno.execPath(), `${home.path}/bin/${name}`);
     const flags = ["run", "-q", "--frozen", "-A", "--config", `${ROOT}/deno.json`];
     const line = `PATH="$HOME/bin:$PATH"; exec ${name} "$@"`; // a bare name, as a shell or a mail program has it
-    const argv = [...flags, `${ROOT}/contrib/install/compiled.ts`, ...args];
+    const argv = [...flags, `${ROOT}/build/install/compiled.ts`, ...args];
     for (const start of [["/bin/sh", "-c", line, "sh"], [`${home.path}/bin/${name}`]]) {
       const ran = await home.run([...start, ...argv]);
       assert.equal(ran.code, code, ran.stderr);

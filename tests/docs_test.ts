@@ -119,7 +119,7 @@ Deno.test("README's step from nothing to settings makes what the shim then signs
 Deno.test("the demo shows the main job: out, back, and a forgery", async () => {
   using home = new Home();
   const argv = [Deno.execPath(), "run", "-q", "--frozen", "-A", `--config=${ROOT}/deno.json`];
-  const ran = await home.run([...argv, `${ROOT}/contrib/demo/demo.ts`]);
+  const ran = await home.run([...argv, `${ROOT}/build/demo.ts`]);
   assert.equal(ran.code, 0, ran.stderr);
   assert.equal(ran.stderr, "");
   assert.deepEqual(ran.stdout.match(/^[1-9]\. (?:Out|In): /gm), ["1. Out: ", "2. In: ", "3. In: "]);

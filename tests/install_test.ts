@@ -312,17 +312,17 @@ const wrong: string[][] = [
 for (const args of wrong) {
   Deno.test(`install ${JSON.stringify(args)} is one line and 64`, async () => {
     using home = new Home();
-    const script = `${ROOT}/contrib/install/install.ts`;
+    const script = `${ROOT}/build/install/install.ts`;
     const ran = await home.run([Deno.execPath(), "run", "-q", "-A", "--config", `${ROOT}/deno.json`, script, ...args]);
     oneLine(ran, 64, /^install: .*(prefix|"--where")/i);
     assert.equal(ran.stdout, "");
   });
 }
 
-/** Runs a script of contrib/install. */
+/** Runs a script of build/install. */
 function script(home: Home, name: string, ...args: string[]): Promise<Ran> {
   const deno = [Deno.execPath(), "run", "-q", "-A", "--config", `${ROOT}/deno.json`];
-  return home.run([...deno, `${ROOT}/contrib/install/${name}.ts`, ...args]);
+  return home.run([...deno, `${ROOT}/build/install/${name}.ts`, ...args]);
 }
 
 Deno.test("a link takes the place of nobody's program, and nothing is installed then", async () => {

@@ -1,6 +1,6 @@
 /** What tests of the judge share: two identities, deliveries, and the signed addresses of that day. */
 import type { Delivery } from "../incoming/delivery.ts";
-import type { Context } from "../incoming/judge.ts";
+import type { Context } from "../incoming/verdict.ts";
 import { parseAddress } from "../lib/address.ts";
 import { unbinary, utf8 } from "../lib/bytes.ts";
 import { parseConfig } from "../lib/settings/parse.ts";
@@ -8,7 +8,7 @@ import { dayOf } from "../lib/date.ts";
 import { type Identity, identityName } from "../lib/settings/identity.ts";
 import { parseHead } from "../lib/message.ts";
 import { srsForward } from "../lib/srs.ts";
-import type { SentMessage, SentView } from "../io/state/sent.ts";
+import type { SentMessage, SentView } from "../incoming/verdict.ts";
 
 /** The day of the tests. */
 export const now: Date = new Date("2026-11-26T12:00:00Z");

@@ -1,6 +1,7 @@
 /** What the tests of whole programs share: a home in a temporary folder, programs run in it, maildirs read. */
 import assert from "node:assert/strict";
-import { permissions, permissionsFile, printPermissions } from "../lib/settings/permissions.ts";
+import { permissionsFile } from "../lib/paths.ts";
+import { permissions, printPermissions } from "../lib/settings/permissions.ts";
 import { parseConfig } from "../lib/settings/parse.ts";
 import { Fail } from "../lib/fail.ts";
 

@@ -4,7 +4,7 @@
  * buffers that are used again, so memory stays what it is for any mailbox.
  */
 import { reason } from "../../lib/fail.ts";
-import { PREFIX_LIMIT } from "../../io/system/host.ts";
+import { PREFIX_LIMIT } from "../../io/system/input.ts";
 
 /** A message. It is good until the next one is asked for. */
 export interface Letter {

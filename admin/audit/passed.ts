@@ -11,7 +11,8 @@ import { validKeys } from "../../lib/settings/keys.ts";
 import { type Header, named, parseHead, value, values } from "../../lib/message.ts";
 import { messageIdBody } from "../../lib/message_id.ts";
 import { TAG_FIELD, verifyTag } from "../../lib/tag.ts";
-import { SENT_DAYS, sentIndex, type SentView } from "../../io/state/sent.ts";
+import type { SentView } from "../../incoming/verdict.ts";
+import { SENT_DAYS, sentIndex } from "../../io/state/sent.ts";
 import { type Letter, letters, type Trail } from "./mailboxes.ts";
 
 /** How the mail of the last 30 days was sent. */

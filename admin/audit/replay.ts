@@ -6,7 +6,8 @@ import type { Identity } from "../../lib/settings/identity.ts";
 import { type Header, named, parseHead, value } from "../../lib/message.ts";
 import { recipientIdentity } from "../../incoming/checks/addressed.ts";
 import { type Delivery, envelope } from "../../incoming/delivery.ts";
-import { type Context, isBounceSender, judge, type Result } from "../../incoming/judge.ts";
+import { type Context, isBounceSender, type Result } from "../../incoming/verdict.ts";
+import { judge } from "../../incoming/judge.ts";
 import { bounceEvidence } from "../../incoming/bounce.ts";
 
 /** A message of the past. */

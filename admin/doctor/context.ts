@@ -1,7 +1,7 @@
 /** What is known of a machine when doctor begins, and what it has found there. */
 import type { Settings } from "../../lib/settings/parse.ts";
 import { Fail } from "../../lib/fail.ts";
-import { configFile, loadIdentities, loadSettings } from "../../io/system/host.ts";
+import { configFile, loadIdentities, loadSettings } from "../../io/system/load.ts";
 import type { Identity } from "../../lib/settings/identity.ts";
 import type { Arguments } from "../arguments.ts";
 import type { Finding, Programs, TextFile } from "./finding.ts";

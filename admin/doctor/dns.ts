@@ -1,18 +1,8 @@
 /** DNS of the SRS domains: MX, SPF (RFC 7208), and the alignment that DMARC asks for (RFC 7489 section 3.1). */
 import type { Settings } from "../../lib/settings/parse.ts";
 import type { Finding, Where } from "./finding.ts";
+import { NoAnswer, type Resolver } from "./resolver.ts";
 import { senderAllowed } from "./spf.ts";
-
-/** Asks DNS. An answer that does not exist is an empty list; no answer is an error. */
-export interface Resolver {
-  mx(name: string): Promise<readonly string[]>;
-  txt(name: string): Promise<readonly string[]>;
-  /** A and AAAA. */
-  address(name: string): Promise<readonly string[]>;
-}
-
-/** DNS did not answer. */
-export class NoAnswer extends Error {}
 
 /**
  * Checks the domains of all identities.

@@ -1,13 +1,14 @@
 /** What is ours: keys, folders, permissions, the way out, the log, the hook. */
 import type { Settings } from "../../lib/settings/parse.ts";
 import { Fail } from "../../lib/fail.ts";
-import { loadIdentities } from "../../io/system/host.ts";
+import { loadIdentities } from "../../io/system/load.ts";
 import { VERSION } from "../../lib/version.ts";
 import { RecentCount, recentSentence } from "../audit/passed.ts";
 import { beside } from "../programs.ts";
 import { sharedSecret } from "../shared_secret.ts";
 import { isGroupWritable, isThere, realPath } from "../files.ts";
-import { permissions, permissionsFile } from "../../lib/settings/permissions.ts";
+import { permissionsFile } from "../../lib/paths.ts";
+import { permissions } from "../../lib/settings/permissions.ts";
 import { checkClock } from "./clock.ts";
 import { checkHarmless, checkInjectorFile, checkPrograms, harmless, INJECTOR_FILES } from "./injector.ts";
 import { checkLogged } from "./log.ts";

@@ -1,7 +1,7 @@
 /** The one place where doctor looks at the machine: files with mode and owner, programs, and DNS. */
 import { provesMissing, reason } from "../../lib/fail.ts";
 import { isThere, realPath } from "../files.ts";
-import { NoAnswer, type Resolver } from "./dns.ts";
+import { NoAnswer, type Resolver } from "./resolver.ts";
 import type { Programs, TextFile } from "./finding.ts";
 import type { Seen } from "./state.ts";
 

@@ -1,7 +1,7 @@
 /** The submission server: the files that are for it, and whether it lets us in. */
 import { printServer, serverOf, type Settings } from "../../lib/settings/parse.ts";
 import { Fail } from "../../lib/fail.ts";
-import { readCertificates, readPassword } from "../../io/system/host.ts";
+import { readCertificates, readPassword } from "../../io/system/load.ts";
 import type { Finding, TextFile } from "./finding.ts";
 import { findingOf } from "./settings.ts";
 

@@ -1,5 +1,5 @@
 /** As much of RFC 7208 as a record of one's own needs: no macros, `ptr` and `exists` match nobody. */
-import type { Resolver } from "./dns.ts";
+import type { Resolver } from "./resolver.ts";
 
 /** Questions that one check may ask (RFC 7208 section 4.6.4). */
 const MOST = 10;

@@ -1,14 +1,17 @@
 /** What the hook would do with a message, step by step, for `countersign explain`. Changes nothing. */
 import type { Settings } from "../../lib/settings/parse.ts";
 import { Fail, show } from "../../lib/fail.ts";
-import { env, type Input, readBelowHome } from "../../io/system/host.ts";
+import { env } from "../../io/system/environment.ts";
+import type { Input } from "../../io/system/input.ts";
+import { readBelowHome } from "../../io/system/files.ts";
 import { type Identity, identityName } from "../../lib/settings/identity.ts";
 import { hasProof } from "../../incoming/proof.ts";
 import { recipientIdentity } from "../../incoming/checks/addressed.ts";
 import { contentOf } from "../../hooks/content.ts";
 import { type Caller, CALLERS, type Delivery, envelope, type Given } from "../../incoming/delivery.ts";
 import { whatIsBehind } from "../../hooks/dotqmail.ts";
-import { type Context, isBounceSender, judge, type Step, type Verdict } from "../../incoming/judge.ts";
+import { type Context, isBounceSender, type Step, type Verdict } from "../../incoming/verdict.ts";
+import { judge } from "../../incoming/judge.ts";
 import { lookUps } from "../../io/state/lookups.ts";
 import { returnedId, returnedTags } from "../../incoming/checks/returned_header.ts";
 import { bounceEvidence } from "../../incoming/bounce.ts";

@@ -174,7 +174,7 @@ function first(text: string): string {
 }
 
 if (import.meta.main) {
-  const folder = new URL("../completions/", import.meta.url);
+  const folder = new URL("../../contrib/completions/", import.meta.url);
   Deno.mkdirSync(folder, { recursive: true });
   for (const [name, text] of Object.entries(await completions())) Deno.writeTextFileSync(new URL(name, folder), text);
 }

@@ -30,7 +30,7 @@ export const MADE: Record<string, () => Promise<string[]> | string[]> = {
 
 /** The text of a page with its part as it is now. */
 export async function page(name: string): Promise<string> {
-  const text = Deno.readTextFileSync(new URL(`../man/${name}`, import.meta.url));
+  const text = Deno.readTextFileSync(new URL(`../../contrib/man/${name}`, import.meta.url));
   const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)];
   if (begin < 0 || end < begin) throw new Error(`No place for the commands or settings in ${name}`);
   return [text.slice(0, begin) + BEGIN, ...await MADE[name]!(), text.slice(end)].join("\n");
@@ -91,6 +91,6 @@ function valueOf({ type, fallback }: Setting): string {
 
 if (import.meta.main) {
   for (const name of Object.keys(MADE)) {
-    Deno.writeTextFileSync(new URL(`../man/${name}`, import.meta.url), await page(name));
+    Deno.writeTextFileSync(new URL(`../../contrib/man/${name}`, import.meta.url), await page(name));
   }
 }

@@ -26,7 +26,7 @@ const FILES: Record<string, "all" | "first" | RegExp> = {
   "s-nail/mailrc": "all",
 };
 
-const CONTRIB = new URL("../", import.meta.url);
+const CONTRIB = new URL("../../contrib/", import.meta.url);
 
 /** The text of admin/snippets.ts as contrib/ is now. */
 export async function snippetsModule(): Promise<string> {

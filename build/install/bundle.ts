@@ -1,5 +1,5 @@
 /** Bundles the programs: JavaScript that starts fast and needs neither npm nor a cache. */
-import { complain } from "../../io/system/host.ts";
+import { complain } from "../../io/system/log.ts";
 
 /** The checkout. */
 export const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);

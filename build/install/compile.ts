@@ -1,6 +1,6 @@
 /** Compiles all commands into one binary, and runs it: not everything that deno compile calls a success is ours. */
 import { Fail, reason, show } from "../../lib/fail.ts";
-import { complain } from "../../io/system/host.ts";
+import { complain } from "../../io/system/log.ts";
 import { VERSION } from "../../lib/version.ts";
 import { ROOT } from "./bundle.ts";
 

@@ -6,7 +6,8 @@
 import { readArguments } from "../../admin/arguments.ts";
 import { isThere } from "../../admin/files.ts";
 import { Fail, reason, show } from "../../lib/fail.ts";
-import { complain, readIfPresent } from "../../io/system/host.ts";
+import { complain } from "../../io/system/log.ts";
+import { readIfPresent } from "../../io/system/files.ts";
 import { bundle, ROOT } from "./bundle.ts";
 import { checkPrefix, digestOf, HOME, linkAt, listOf, readInstalled } from "./installed.ts";
 import { launcherText, LEAN } from "./launcher.ts";

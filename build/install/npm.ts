@@ -1,6 +1,6 @@
 /** Makes the npm package of the library: one module of JavaScript, and its types. */
 import { reason } from "../../lib/fail.ts";
-import { complain } from "../../io/system/host.ts";
+import { complain } from "../../io/system/log.ts";
 import { ROOT } from "./bundle.ts";
 
 /** Deno has no way to write declarations; only a release needs it, so it is nobody's dependency. */

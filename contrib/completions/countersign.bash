@@ -1,4 +1,4 @@
-# Made by contrib/docs/completions.ts; change the commands' help instead.
+# Made by build/docs/completions.ts; change the commands' help instead.
 _countersign() {
   local word=${COMP_WORDS[COMP_CWORD]} former=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} words=
   COMPREPLY=()

@@ -1,4 +1,4 @@
-# Made by contrib/docs/completions.ts; change the commands' help instead.
+# Made by build/docs/completions.ts; change the commands' help instead.
 complete -c countersign -n __fish_use_subcommand -f
 complete -c countersign -n __fish_use_subcommand -a init -d 'settings, keys and folders for a start, and the lines to paste'
 complete -c countersign -n __fish_use_subcommand -a keys -d 'which keys there are, a new one, one out of use, those of a former program'

@@ -16,7 +16,7 @@ import { bareMessageId, messageIdBody } from "../../lib/message_id.ts";
 import { TAG_FIELD, verifyTag } from "../../lib/tag.ts";
 import type { Delivery } from "../delivery.ts";
 import { type Form, recognise } from "./forms.ts";
-import type { Answer, Context, Verdict } from "../judge.ts";
+import type { Answer, Context, Verdict } from "../verdict.ts";
 import { quotedMessages } from "./quoted.ts";
 
 /** The entry that a challenge is about, and who answers. */

@@ -1,7 +1,7 @@
 /** Is it a bounce at all, and to one of our identities? What is not, is none of our business. */
 import { type Identity, identityOf } from "../../lib/settings/identity.ts";
 import type { Delivery } from "../delivery.ts";
-import { type Context, isBounceSender, type Verdict } from "../judge.ts";
+import { type Context, isBounceSender, type Verdict } from "../verdict.ts";
 
 /** Delivered when a person sent it, or it is for nobody of ours. */
 export function checkAddressed(delivery: Delivery, context: Context): Verdict | string {

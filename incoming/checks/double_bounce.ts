@@ -4,7 +4,7 @@ import { recipientIdentity } from "./addressed.ts";
 import { isSrsDomain, recipientIn } from "../claimed.ts";
 import { type Delivery, DOUBLE_BOUNCE } from "../delivery.ts";
 import { srsPostmaster } from "./signed_recipient.ts";
-import type { Context, Verdict } from "../judge.ts";
+import type { Context, Verdict } from "../verdict.ts";
 
 /** Delivered with a mark, whoever the recipient is: qmail-send writes them to the postmaster, strangers to anybody. */
 export function checkDoubleBounce(delivery: Delivery, context: Context): Verdict | string {

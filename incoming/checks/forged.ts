@@ -2,7 +2,7 @@
 import { dayOf, parseDay } from "../../lib/date.ts";
 import { bounceEvidence } from "../bounce.ts";
 import type { Delivery } from "../delivery.ts";
-import { type Context, forgedVerdict, type Verdict } from "../judge.ts";
+import { type Context, forgedVerdict, type Verdict } from "../verdict.ts";
 
 const CHECK = "forged";
 

@@ -3,7 +3,7 @@ import { Fail } from "../../lib/fail.ts";
 import { type Identity, identityName, identityOf } from "../../lib/settings/identity.ts";
 import { KEY_LIFETIME_DAYS, keyWarning, noValidKey } from "../../lib/settings/keys.ts";
 import type { Delivery } from "../delivery.ts";
-import type { Context, Verdict } from "../judge.ts";
+import type { Context, Verdict } from "../verdict.ts";
 import { checkSigned, claimedIdentity } from "./signed_recipient.ts";
 
 /**

@@ -3,7 +3,7 @@ import { identityName } from "../../lib/settings/identity.ts";
 import { hasProof } from "../proof.ts";
 import { recipientIdentity } from "./addressed.ts";
 import type { Delivery } from "../delivery.ts";
-import type { Context, Verdict } from "../judge.ts";
+import type { Context, Verdict } from "../verdict.ts";
 
 /** Delivered when the header holds a right proof for the identity. */
 export async function checkProof(delivery: Delivery, context: Context): Promise<Verdict | string> {

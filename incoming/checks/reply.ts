@@ -5,7 +5,7 @@
 import { recipientIdentity } from "./addressed.ts";
 import { bounceEvidence } from "../bounce.ts";
 import type { Delivery } from "../delivery.ts";
-import type { Context, Verdict } from "../judge.ts";
+import type { Context, Verdict } from "../verdict.ts";
 import { namedMessageIds } from "../named_ids.ts";
 
 /** Delivered; with a mark when it is a bounce of a message that left signed, since it should have returned the tag. */

@@ -7,7 +7,7 @@ import { findMessageIds, findOriginals, type Original } from "../originals.ts";
 import { TagVerifier } from "../../lib/tag.ts";
 import { recipientIdentity } from "./addressed.ts";
 import type { Delivery } from "../delivery.ts";
-import type { Context, Verdict } from "../judge.ts";
+import type { Context, Verdict } from "../verdict.ts";
 
 /** MACs computed for one message: a stranger decides how many tags it holds. */
 export const MAX_MACS = 2048;

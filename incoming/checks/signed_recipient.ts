@@ -7,7 +7,7 @@ import { prvsOpen } from "../../lib/prvs.ts";
 import { inTime, srsOpen, type SrsOpened } from "../../lib/srs.ts";
 import { claimOf, isSrsDomain, type Recipient, recipientIn } from "../claimed.ts";
 import { addressIn, type Delivery } from "../delivery.ts";
-import { type Context, forgedVerdict, isBounceSender, type Verdict } from "../judge.ts";
+import { type Context, forgedVerdict, isBounceSender, type Verdict } from "../verdict.ts";
 
 /** Days after which a correct signature no longer proves anything. */
 const MAX_LATE_DAYS = 180;

@@ -4,7 +4,7 @@ import { fileLedger } from "./ledger.ts";
 import { holdsToken } from "./pymsgauth.ts";
 import { sentIndex } from "./sent.ts";
 import type { Caller } from "../../incoming/delivery.ts";
-import type { Context } from "../../incoming/judge.ts";
+import type { Context } from "../../incoming/verdict.ts";
 
 /** For this caller: a filter answers no challenge, so it has no ledger. */
 export function lookUps(

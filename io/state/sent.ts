@@ -5,6 +5,7 @@
  * Records are appended without a lock, each with one write. A full disk may cut one, so a hash is looked for at every
  * offset, and the day behind it must be one of the file's period.
  */
+import type { SentMessage, SentView } from "../../incoming/verdict.ts";
 import { dayOf } from "../../lib/date.ts";
 import { Fail, reason } from "../../lib/fail.ts";
 import { purposeMac } from "../../lib/hmac.ts";
@@ -18,21 +19,6 @@ const MAX_CANDIDATES = 20;
 const HASH_BYTES = 16;
 /** A record: the hash, then twice the day, plus one for a message that left with a tag. */
 const RECORD_BYTES = HASH_BYTES + 4;
-
-/** A message that we passed on. */
-export interface SentMessage {
-  /** The day on which it left, since 1970-01-01. */
-  readonly day: number;
-  /** Did it leave with a tag? Then its bounces should return one. */
-  readonly signed: boolean;
-}
-
-/**
- * Looks up Message-IDs, at most 20 of them.
- *
- * @returns the latest of those that this identity sent; not `signed` where any of them left without a tag
- */
-export type SentView = (identity: Identity, messageIds: readonly string[]) => Promise<SentMessage | undefined>;
 
 /** Remembers that this identity sent this message. @throws what the file system says */
 export async function rememberSent(

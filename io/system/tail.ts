@@ -4,7 +4,7 @@
  */
 import { fstatSync, readSync } from "node:fs";
 import type { Bytes } from "../../lib/bytes.ts";
-import type { Source } from "./host.ts";
+import type { Source } from "./input.ts";
 
 /** Bytes at the end of a message that are looked into. */
 export const TAIL_LIMIT = 256 * 1024;

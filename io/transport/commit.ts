@@ -4,7 +4,7 @@
  * A mail server that gives up kills what it has started, which is the launcher, and tries again later. Of SIGKILL the
  * launcher tells us nothing; delivering then would be one copy too many.
  */
-import { LAUNCHER } from "../system/host.ts";
+import { LAUNCHER } from "../system/environment.ts";
 import { Rejected } from "./rejected.ts";
 
 /**

@@ -6,36 +6,12 @@
  * a whole one. Only SIGKILL of our own self leaves us no time for that; with a
  * spool the program does not start before the message is whole.
  */
+import { KILL } from "../../lib/paths.ts";
 import { Fail, orLater, reason, show } from "../../lib/fail.ts";
 import { inOnePiece, type Message } from "../../lib/message.ts";
 import { checkLauncher } from "./commit.ts";
-import { spawnSpooled, UNNAMED } from "./spool.ts";
-
-/** A program to be run, and for how long. */
-export interface Call {
-  /** Absolute path and arguments; no shell. */
-  readonly argv: readonly string[];
-  /** Its whole environment. */
-  readonly environment: Record<string, string>;
-  /** Seconds; 0: for ever. */
-  readonly timeout: number;
-  /** Aborted: kill it. */
-  readonly signal?: AbortSignal;
-  /** Looks at each piece before it is written; may throw. */
-  readonly inspect?: (chunk: Uint8Array) => void;
-  /** A folder: the message goes into a file there first. A program that ends with 0 is believed to have read it all. */
-  readonly spool?: string;
-}
-
-/** A program that runs. */
-export interface Running {
-  readonly pid: number;
-  readonly status: Promise<{ readonly code: number; readonly signal: string | null }>;
-  readonly stderr: ReadableStream<Uint8Array>;
-  /** Its end of the message; none when that is a file. */
-  readonly stdin?: WritableStream<Uint8Array>;
-  kill(signal: "SIGKILL"): void;
-}
+import { type Running, type SpawnOptions, UNNAMED } from "./child.ts";
+import { spawnSpooled } from "./spool.ts";
 
 /** Milliseconds that a program, or a server, gets to end after a signal, once it has the whole message. */
 export const GRACE = 3000;
@@ -43,9 +19,6 @@ export const GRACE = 3000;
 const SETTLE = 1000;
 /** Bytes of standard error that are kept, and characters of its last line that are told. */
 const [KEPT, TOLD] = [4096, 200];
-
-/** Kills a group, which Deno itself does for nobody who may run only some programs. */
-export const KILL = "/bin/kill";
 
 /** How a program ended. */
 export interface Ended {
@@ -62,7 +35,7 @@ export interface Ended {
  * @throws {Fail} `system` when it cannot be run; `temporary` when it was killed, did not take the whole message, or
  *   ran out of time; what reading the message throws
  */
-export async function inject(call: Call, message: Message): Promise<Ended> {
+export async function inject(call: SpawnOptions, message: Message): Promise<Ended> {
   const name = call.argv[0]!;
   const whole = call.spool === undefined && message.whole === true;
   const given = whole ? await inOnePiece(message) : message;
@@ -113,7 +86,7 @@ export async function inject(call: Call, message: Message): Promise<Ended> {
   }
 }
 
-function spawn(call: Call): Running {
+function spawn(call: SpawnOptions): Running {
   if (call.signal?.aborted) throw new Fail("temporary", "Stopped by a signal; nothing is sent");
   checkLauncher();
   const [program, ...args] = call.argv;
@@ -172,7 +145,7 @@ export function after(milliseconds: number): Promise<undefined> {
 async function write(
   writer: WritableStreamDefaultWriter<Uint8Array>,
   message: Message,
-  inspect: Call["inspect"],
+  inspect: SpawnOptions["inspect"],
 ): Promise<boolean> {
   const put = async (chunk: Uint8Array) => {
     inspect?.(chunk);

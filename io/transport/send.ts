@@ -3,12 +3,13 @@ import { formatAddress } from "../../lib/address.ts";
 import { concat, utf8 } from "../../lib/bytes.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
 import { Fail, reason } from "../../lib/fail.ts";
-import { cleanEnvironment } from "../system/host.ts";
+import { cleanEnvironment } from "../system/environment.ts";
 import type { Message } from "../../lib/message.ts";
 import { checkLauncher } from "./commit.ts";
 import { inject } from "./inject.ts";
 import { deliverToMaildir } from "./maildir.ts";
-import { argumentsFor, type Handover, inspectorFor, statusFor } from "../../lib/settings/presets.ts";
+import type { Envelope } from "../../lib/envelope.ts";
+import { argumentsFor, inspectorFor, statusFor } from "../../lib/settings/presets.ts";
 import { Rejected } from "./rejected.ts";
 
 /** Set in the environment of every injector: whoever finds it set was called by itself. */
@@ -33,9 +34,9 @@ export function whyFailed(error: unknown, whole: boolean): string {
  * @returns where it went, for the log
  * @throws {Rejected} the program's own exit status; {Fail} else
  */
-export async function handOver(
+export async function send(
   { transport: settings, state }: Pick<Settings, "transport" | "state">,
-  handover: Handover,
+  handover: Envelope,
   message: Message,
   signal?: AbortSignal,
 ): Promise<string> {
@@ -66,7 +67,7 @@ export function spoolIn({ spool }: Settings["transport"], state: string): { spoo
 }
 
 /** A maildir has no envelope, so it is written down in front, as an MTA does at final delivery. */
-function withEnvelope(handover: Handover, head: Uint8Array): Uint8Array<ArrayBuffer> {
+function withEnvelope(handover: Envelope, head: Uint8Array): Uint8Array<ArrayBuffer> {
   const sender = handover.sender ? formatAddress(handover.sender) : "";
   const lines = [
     `Return-Path: <${sender}>`,

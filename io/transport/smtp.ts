@@ -5,12 +5,12 @@
 import { formatAddress } from "../../lib/address.ts";
 import { printServer, serverOf, type Settings } from "../../lib/settings/parse.ts";
 import { Fail } from "../../lib/fail.ts";
-import { readCertificates, readPassword } from "../system/host.ts";
+import { readCertificates, readPassword } from "../system/load.ts";
 import { inOnePiece, type Message } from "../../lib/message.ts";
-import type { Handover } from "../../lib/settings/presets.ts";
+import type { Envelope } from "../../lib/envelope.ts";
 import { byPassword } from "./smtp/auth.ts";
 import { type BeforeCommit, Client, type Server } from "./smtp/client.ts";
-import type { Envelope } from "./smtp/envelope.ts";
+import type { SmtpEnvelope } from "./smtp/envelope.ts";
 import { Limits, TIMEOUTS } from "./smtp/limits.ts";
 import { sizeWithCrlf } from "./smtp/lines.ts";
 import { isPositive } from "./smtp/reply.ts";
@@ -27,7 +27,7 @@ type Transport = Settings["transport"];
  */
 export async function submit(
   transport: Transport,
-  handover: Handover,
+  handover: Envelope,
   message: Message,
   signal?: AbortSignal,
   beforeCommit?: BeforeCommit,
@@ -85,7 +85,7 @@ function serverIn(transport: Transport): Server {
   return { ...endpoint, name, security, helo, ca: ca === "" ? [] : [readCertificates(ca)], ...login };
 }
 
-function envelopeOf({ sender, recipients, dsn }: Handover, head: Uint8Array): Envelope {
+function envelopeOf({ sender, recipients, dsn }: Envelope, head: Uint8Array): SmtpEnvelope {
   // A program knows who runs it; a server does not.
   if (sender === undefined) throw new Fail("usage", "No envelope sender: give one with -f, or write as an identity");
   const { notify, ret, envid } = dsn;

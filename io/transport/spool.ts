@@ -11,7 +11,7 @@ import { Fail, orLater, reason, show } from "../../lib/fail.ts";
 import type { Message } from "../../lib/message.ts";
 import { untilStopped } from "../system/signals.ts";
 import { checkLauncher } from "./commit.ts";
-import type { Call, Running } from "./inject.ts";
+import { type Running, type SpawnOptions, UNNAMED } from "./child.ts";
 import { writeAll } from "./maildir.ts";
 
 /** Milliseconds after which a file that still has its name is one that nobody writes any more. */
@@ -23,7 +23,7 @@ const KEEP = 24 * 60 * 60 * 1000;
  * @throws {Fail} `temporary` when the file cannot be written, or a signal came before; `system` when the program cannot
  *   be run; what reading the message throws
  */
-export async function spawnSpooled(folder: string, call: Call, message: Message): Promise<Running> {
+export async function spawnSpooled(folder: string, call: SpawnOptions, message: Message): Promise<Running> {
   const node = await nodeModules();
   const input = await spool(folder, call, message, node);
   try {
@@ -38,15 +38,18 @@ type Node = Awaited<ReturnType<typeof nodeModules>>;
 
 /** Loaded by those alone who spool. */
 async function nodeModules() {
-  // deno-lint-ignore house/direction
   const { closeSync, openSync } = await import("node:fs");
-  // deno-lint-ignore house/direction
   const { spawn } = await import("node:child_process");
   return { closeSync, openSync, spawn };
 }
 
 /** Writes the message. @returns the number of the open file, at its beginning */
-async function spool(folder: string, call: Call, message: Message, { openSync, closeSync }: Node): Promise<number> {
+async function spool(
+  folder: string,
+  call: SpawnOptions,
+  message: Message,
+  { openSync, closeSync }: Node,
+): Promise<number> {
   const { inspect, signal } = call;
   const attempt = <T>(what: () => T): T => {
     try {
@@ -89,7 +92,7 @@ function make(folder: string, read: (path: string) => number): { file: Deno.FsFi
   }
 }
 
-async function spawnOn(input: number, { argv, environment }: Call, { spawn }: Node): Promise<Running> {
+async function spawnOn(input: number, { argv, environment }: SpawnOptions, { spawn }: Node): Promise<Running> {
   const [program, ...args] = argv;
   const { promise: status, resolve } = Promise.withResolvers<{ code: number; signal: string | null }>();
   // What is thrown at a signal without a name is nobody's to catch.
@@ -120,9 +123,6 @@ async function spawnOn(input: number, { argv, environment }: Call, { spawn }: No
     throw new Fail(kind, `${show(program!)} cannot be run: ${reason(error)}`, { cause: error });
   }
 }
-
-/** Real-time signals have no name in Deno. */
-export const UNNAMED = "a signal without a name";
 
 /** Removes what killed ones left: a name without a message, a day old. @returns how many */
 export function cleanSpool(folder: string, now: Date): number {

@@ -5,11 +5,8 @@
  */
 import { type Place, printServer, serverOf, type Settings } from "./parse.ts";
 import { Fail, show } from "../fail.ts";
-import { GROUP, PASSWD, permissionsFile, PRINTENV } from "../../io/system/host.ts";
-import { KILL } from "../../io/transport/inject.ts";
+import { GROUP, KILL, PASSWD, permissionsFile, PRINTENV } from "../paths.ts";
 import { programOf } from "./presets.ts";
-
-export { permissionsFile } from "../../io/system/host.ts";
 
 /** A right of Deno. Environment and user id are always given. */
 export type Right = "read" | "write" | "run" | "net";

@@ -2,15 +2,9 @@
  * What each mail program can and cannot take. Measured on Sendmail 8.17.1.9,
  * Postfix 3.7.11, Exim 4.96, msmtp 1.8.23, nullmailer 2.2, dma 0.13, notqmail 1.09.
  */
-import { type Address, formatAddress } from "../address.ts";
+import { formatAddress } from "../address.ts";
+import type { Dsn, Envelope } from "../envelope.ts";
 import { Fail, show } from "../fail.ts";
-
-/** Delivery status notifications asked for (RFC 3461 section 4). */
-export interface Dsn {
-  readonly notify?: string;
-  readonly ret?: string;
-  readonly envid?: string;
-}
 
 /** What one program takes. */
 interface Preset {
@@ -76,21 +70,13 @@ const PRESETS: Record<string, Preset> = {
   },
 };
 
-/** What is asked of a program. */
-export interface Handover {
-  /** Null for the null sender; undefined: none was given, the program finds its own. */
-  readonly sender: Address | null | undefined;
-  readonly recipients: readonly Address[];
-  readonly dsn: Dsn;
-}
-
 /**
  * The argument vector for this program.
  *
  * @param command the user's program and first arguments; empty: the preset's
  * @throws {Fail} `refused`: the program would send something else than was asked
  */
-export function argumentsFor(preset: string, command: readonly string[], handover: Handover): string[] {
+export function argumentsFor(preset: string, command: readonly string[], handover: Envelope): string[] {
   const takes = presetOf(preset);
   const { sender, recipients, dsn } = handover;
   const refuse = (what: string) => new Fail("refused", `${preset} cannot take ${what}`);

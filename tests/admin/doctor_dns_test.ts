@@ -1,6 +1,7 @@
 /** What doctor makes of DNS, by a resolver that is a table. */
 import assert from "node:assert/strict";
-import { checkDns, NoAnswer, type Resolver } from "../../admin/doctor/dns.ts";
+import { checkDns } from "../../admin/doctor/dns.ts";
+import { NoAnswer, type Resolver } from "../../admin/doctor/resolver.ts";
 import { senderAllowed, within } from "../../admin/doctor/spf.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
 

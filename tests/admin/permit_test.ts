@@ -1,6 +1,6 @@
 /** `countersign permit`, and launchers that hold the programs to it. */
 import assert from "node:assert/strict";
-import { permissionsFile } from "../../lib/settings/permissions.ts";
+import { permissionsFile } from "../../lib/paths.ts";
 import { CREATED, fieldOf, Home, oneLine, qsbmf, ROOT } from "../rig.ts";
 import { countersign, snapshot } from "./home.ts";
 
@@ -296,7 +296,7 @@ Deno.test("the launcher looks for the settings where the hook does", async () =>
   for (const file of files) home.write(permissionsFile(file), `incoming read /marker/${file}\n`);
   const ask = home.write(
     "ask.ts",
-    `import { parseOptions } from "${ROOT}/hooks/options.ts";\nimport { configFile } from "${ROOT}/lib/host.ts";
+    `import { parseOptions } from "${ROOT}/hooks/options.ts";\nimport { configFile } from "${ROOT}/io/system/load.ts";
 console.log(configFile(parseOptions(Deno.args).config).file);\n`,
   );
   tellArguments(home);

@@ -4,7 +4,7 @@ import { judge } from "../../incoming/judge.ts";
 import { judgePast } from "../../admin/audit/replay.ts";
 import { concat, utf8 } from "../../lib/bytes.ts";
 import { dayOf } from "../../lib/date.ts";
-import { PREFIX_LIMIT } from "../../io/system/host.ts";
+import { PREFIX_LIMIT } from "../../io/system/input.ts";
 import type { Identity } from "../../lib/settings/identity.ts";
 import { parseHead } from "../../lib/message.ts";
 import { messageIdsIn } from "../../lib/message_id.ts";

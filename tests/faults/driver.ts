@@ -5,7 +5,7 @@
  * The jobs come in a file, the results go out as JSON lines. Deno.args: the file.
  */
 import { incoming } from "../../hooks/incoming.ts";
-import { LAUNCHER } from "../../io/system/host.ts";
+import { LAUNCHER } from "../../io/system/environment.ts";
 import { shim } from "../../shim/main.ts";
 
 /** What happens in place of a step, or before it. */

@@ -7,6 +7,7 @@
  * soak_launcher.ts, out and in.
  */
 import { CONFIG, Ground, isWhole, letter } from "./ground.ts";
+import { randomly } from "./random.ts";
 
 /** What came of it. */
 export interface Figures {
@@ -22,17 +23,6 @@ export interface Figures {
   readonly wrong: number;
   /** Parts that were taken for a message. */
   readonly parts: number;
-}
-
-/** Numbers from 0 to 1 that a seed fixes (mulberry32). */
-export function randomly(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 /** Every attempt has a recipient of its own, so that the injector tells which it took. */

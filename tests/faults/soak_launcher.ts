@@ -6,7 +6,7 @@
  * deno run -A tests/faults/soak_launcher.ts [messages [seed]]
  */
 import { Ground } from "./ground.ts";
-import { randomly } from "./soak.ts";
+import { randomly } from "./random.ts";
 import { ROOT } from "../rig.ts";
 import { type Way, WAYS } from "./ways.ts";
 

@@ -1,6 +1,7 @@
 /** A short soak; `deno task soak` runs the long one. */
 import assert from "node:assert/strict";
-import { randomly, soak } from "./soak.ts";
+import { randomly } from "./random.ts";
+import { soak } from "./soak.ts";
 
 for (const spool of [false, true]) {
   Deno.test(`messages by two callers with random kills, spool = ${spool}: none lost, none doubled by us`, async () => {

@@ -5,12 +5,13 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Delivery } from "../../incoming/delivery.ts";
-import { type Context, judge, type Verdict } from "../../incoming/judge.ts";
+import type { Context, Verdict } from "../../incoming/verdict.ts";
+import { judge } from "../../incoming/judge.ts";
 import { withResult } from "../../hooks/result_field.ts";
 import { judgePast } from "../../admin/audit/replay.ts";
 import { binary, unbinary } from "../../lib/bytes.ts";
 import { dayOf } from "../../lib/date.ts";
-import { PREFIX_LIMIT } from "../../io/system/host.ts";
+import { PREFIX_LIMIT } from "../../io/system/input.ts";
 import { messageIdReadings } from "../../lib/message_id.ts";
 import { findOriginals } from "../../incoming/originals.ts";
 import { field, parseHead, printHead, value, values } from "../../lib/message.ts";

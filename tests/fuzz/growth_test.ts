@@ -10,7 +10,7 @@ import { bounceEvidence } from "../../incoming/bounce.ts";
 import { formatMailbox, parseAddress, parseAddressList } from "../../lib/address.ts";
 import { unbinary } from "../../lib/bytes.ts";
 import { show } from "../../lib/fail.ts";
-import { PREFIX_LIMIT } from "../../io/system/host.ts";
+import { PREFIX_LIMIT } from "../../io/system/input.ts";
 import { comparedFields } from "../../lib/compared.ts";
 import { disagreement, makeEntry, parseEntry } from "../../lib/entry.ts";
 import { parseLists } from "../../lib/settings/lists.ts";

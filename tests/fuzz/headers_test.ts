@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { binary, text as utf8Text, unbinary } from "../../lib/bytes.ts";
-import { PREFIX_LIMIT, readInput } from "../../io/system/host.ts";
+import { PREFIX_LIMIT, readInput } from "../../io/system/input.ts";
 import { field, parseHead, printHead, unixLines, valueOf } from "../../lib/message.ts";
 import { fuzz } from "./fuzz.ts";
 import { anyBytes, anyText } from "./texts.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type Caller, CALLERS } from "../../incoming/delivery.ts";
-import type { Action, Verdict } from "../../incoming/judge.ts";
+import type { Action, Verdict } from "../../incoming/verdict.ts";
 import { choosePlace, type Place } from "../../hooks/destination.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
 import { Fail } from "../../lib/fail.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { HEADER_LIMIT } from "../../io/system/host.ts";
+import { HEADER_LIMIT } from "../../io/system/input.ts";
 import { fieldOf, Home, oneLine } from "../rig.ts";
 
 const LONG = "Subject: x\n" + "X-Filler: 0123456789\n".repeat(HEADER_LIMIT / 20);

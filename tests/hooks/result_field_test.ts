@@ -1,7 +1,7 @@
 /** A stranger's X-Countersign never passes for ours, whatever a reader takes for a line of the header. */
 import assert from "node:assert/strict";
 import { binary, concat, unbinary, utf8 } from "../../lib/bytes.ts";
-import { HEADER_LIMIT } from "../../io/system/host.ts";
+import { HEADER_LIMIT } from "../../io/system/input.ts";
 import { parseHead, printHead } from "../../lib/message.ts";
 import { withoutResults, withoutResultsInRest } from "../../hooks/result_field.ts";
 import { Home } from "../rig.ts";

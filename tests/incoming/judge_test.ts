@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Delivery } from "../../incoming/delivery.ts";
-import { type Action, type Context, judge, type Result } from "../../incoming/judge.ts";
+import type { Action, Context, Result } from "../../incoming/verdict.ts";
+import { judge } from "../../incoming/judge.ts";
 import { returnedId } from "../../incoming/checks/returned_header.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
 import { Fail } from "../../lib/fail.ts";

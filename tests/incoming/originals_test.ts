@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { binary, textToBinary, unbinary } from "../../lib/bytes.ts";
-import { PREFIX_LIMIT } from "../../io/system/host.ts";
+import { PREFIX_LIMIT } from "../../io/system/input.ts";
 import { parseHead } from "../../lib/message.ts";
 import { findMessageIds, findOriginals, type Original } from "../../incoming/originals.ts";
 import { signTag, verifyTag } from "../../lib/tag.ts";

@@ -1,7 +1,7 @@
 /** The log as a file: lines are whole, or can be seen not to be. */
 import assert from "node:assert/strict";
 import { fields } from "../../admin/log.ts";
-import { log } from "../../io/system/host.ts";
+import { log } from "../../io/system/log.ts";
 import { settings } from "../challenges.ts";
 
 /** Runs with a state folder whose log holds this; undefined: it has none. @returns the log afterwards */

@@ -1,4 +1,4 @@
-/** The direction of imports: each rule with what it lets through and what it stops. */
+/** The architecture: each rule of the plugin with what it allows and what it reports. */
 import assert from "node:assert/strict";
 import plugin from "./direction.ts";
 
@@ -15,7 +15,7 @@ function good(file: string, ...sources: string[]) {
   }
 }
 
-function bad(rule: "direction" | "host", file: string, ...sources: string[]) {
+function bad(rule: "direction" | "cycle" | "pure", file: string, ...sources: string[]) {
   for (const source of sources) {
     Deno.test(`lint stops ${file} from writing ${source}`, () => {
       assert.deepEqual(complaints(file, source), [`house/${rule}`]);
@@ -42,17 +42,18 @@ function forms(specifier: string): string[] {
   ];
 }
 
-const all = ["lib", "transport", "shim", "hooks", "smtp", "admin"];
 const may: Record<string, string[]> = {
   lib: ["lib"],
-  transport: ["lib", "transport"],
-  shim: ["lib", "transport", "shim"],
-  hooks: ["lib", "transport", "hooks"],
-  smtp: ["lib", "transport", "smtp"],
-  admin: ["lib", "transport", "admin"],
+  outgoing: ["lib", "outgoing"],
+  incoming: ["lib", "incoming"],
+  io: ["lib", "outgoing", "incoming", "io"],
+  shim: ["lib", "outgoing", "incoming", "io", "shim"],
+  hooks: ["lib", "outgoing", "incoming", "io", "hooks"],
+  admin: ["lib", "outgoing", "incoming", "io", "shim", "hooks", "admin"],
 };
+const all = Object.keys(may);
 for (const from of all) {
-  for (const to of [...all, "contrib", "tests", "bench"]) {
+  for (const to of [...all, "build", "contrib", "tests", "bench"]) {
     const source = `import { a } from "../${to}/b.ts";`;
     if (may[from]!.includes(to)) good(`${from}/a.ts`, source);
     else bad("direction", `${from}/a.ts`, source);
@@ -94,9 +95,9 @@ good("tests/a_test.ts", `import assert from "node:assert/strict";`);
 good("mod.ts", `export { a } from "./lib/a.ts";`);
 bad("direction", "mod.ts", `export { a } from "./shim/a.ts";`, `export { a } from "./main.ts";`);
 
-// The Deno global.
+// Pure code: the Deno global.
 bad(
-  "host",
+  "pure",
   "lib/a.ts",
   `Deno.uid();`,
   `export const now = () => Deno.env.get("NOW");`,
@@ -110,6 +111,27 @@ bad(
   `const { Deno: host } = globalThis;`,
   `if (error instanceof Deno.errors.NotFound) throw error;`,
 );
+// Pure code: clocks and randomness.
+for (const folder of ["lib", "lib/settings", "outgoing", "incoming", "incoming/checks"]) {
+  bad(
+    "pure",
+    `${folder}/a.ts`,
+    `const now = new Date();`,
+    `const now = Date.now();`,
+    `performance.now();`,
+    `setTimeout(() => {}, 1);`,
+    `crypto.getRandomValues(new Uint8Array(1));`,
+    `crypto["randomUUID"]();`,
+    `Math.random();`,
+  );
+  good(
+    `${folder}/a.ts`,
+    `const day = new Date(0);`,
+    `const day = new Date(text);`,
+    `Math.floor(1.5);`,
+    `const a: Date = b;`,
+  );
+}
 good(
   "lib/a.ts",
   `type File = Deno.FsFile;`,
@@ -117,16 +139,31 @@ good(
   `export const text = "Deno";`,
   `let denoX = 1;`,
 );
-for (
-  const free of ["io/system/host.ts", "shim/main.ts", "io/transport/maildir.ts", "hooks/act.ts", "main.ts", "mod.ts"]
-) {
-  good(free, `Deno.uid();`);
+for (const free of ["io/system/a.ts", "shim/main.ts", "io/transport/a.ts", "hooks/act.ts", "main.ts", "mod.ts"]) {
+  good(free, `Deno.uid();`, `new Date();`);
 }
-bad("host", "lib/deep/host.ts", `Deno.uid();`);
+
+// Cycles, by modules that exist.
+good("lib/fail.ts", `import { a } from "./nearest.ts";`);
+bad("cycle", "lib/fail.ts", `import { a } from "./address.ts";`, `import type { A } from "./address.ts";`);
+bad("cycle", "lib/fail.ts", `export * from "./srs.ts";`, `const a = import("./srs.ts");`, `import "./fail.ts";`);
+bad("cycle", "main.ts", `import "./main.ts";`);
+
+Deno.test("lint names the way round of a cycle", () => {
+  const [found] = Deno.lint.runPlugin(plugin, "lib/fail.ts", `import "./srs.ts";`);
+  assert.equal(found!.message, "Imports form a cycle: lib/fail.ts > lib/srs.ts > lib/fail.ts");
+});
+
+Deno.test("every folder that lint knows exists, and every folder with code is known", () => {
+  const folders = [...Deno.readDirSync(ROOT)].filter((one) => one.isDirectory).map(({ name }) => name);
+  const free = ["bench", "build", "contrib", "tests"];
+  const code = folders.filter((name) => !name.startsWith(".") && name !== "dist" && !free.includes(name));
+  assert.deepEqual(code.sort(), all.sort());
+});
 
 Deno.test("lint knows a file by its absolute path too", () => {
   const here = new URL("lib/a.ts", ROOT).pathname;
-  assert.deepEqual(complaints(here, `import "../shim/main.ts"; Deno.uid();`), ["house/direction", "house/host"]);
+  assert.deepEqual(complaints(here, `import "../shim/main.ts"; Deno.uid();`), ["house/direction", "house/pure"]);
 });
 
 Deno.test("deno.json runs the plugin over everything", () => {

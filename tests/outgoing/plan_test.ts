@@ -9,7 +9,7 @@ import { findOriginals } from "../../incoming/originals.ts";
 import { prvsVerify } from "../../lib/prvs.ts";
 import { srsReverse } from "../../lib/srs.ts";
 import { TAG_FIELD, verifyTag } from "../../lib/tag.ts";
-import type { Call } from "../../shim/flags.ts";
+import type { OutgoingRequest } from "../../outgoing/request.ts";
 import { type Context, type Plan, plan } from "../../outgoing/plan.ts";
 import { dayOf, rfc5322Date } from "../../lib/date.ts";
 import { SECRET } from "../rig.ts";
@@ -40,13 +40,13 @@ Date: Fri, 20 Nov 2026 05:32:58 +0000
 Message-ID: <1@example.org>
 Subject: hello`;
 
-interface Wanted extends Partial<Omit<Call, "recipients" | "sender">> {
+interface Wanted extends Partial<Omit<OutgoingRequest, "recipients" | "sender">> {
   to?: string;
   f?: string | null;
 }
 function run(text = COMPLETE, { to = "ann@example.com", f, ...more }: Wanted = {}, given = context()): Promise<Plan> {
   const bare = (list: string) => parseAddressList(list, { bare: true }).map(({ address }) => address!);
-  const call: Call = {
+  const call: OutgoingRequest = {
     sender: f ? bare(f)[0]! : f as null | undefined,
     fullName: "",
     recipientsFrom: "arguments",
@@ -540,7 +540,7 @@ test("Delivery status notifications are passed on as they were asked for", async
 
 test("The header that was given is not changed in place", async () => {
   const given = Object.freeze([...header(`Bcc: b@example.com\n${COMPLETE}`), field(TAG_FIELD, "old")]);
-  const call: Call = {
+  const call: OutgoingRequest = {
     sender: undefined,
     fullName: "",
     recipientsFrom: "arguments",

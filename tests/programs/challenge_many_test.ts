@@ -8,7 +8,7 @@ const HOOKS = 200;
 /** So many live at a time; each has its own place in the queue of the processor. */
 const AT_ONCE = 8;
 
-/** What contrib/install starts, without the shell in front. */
+/** What build/install starts, without the shell in front. */
 const FLAGS = "run -q --no-prompt --no-config --no-lock --no-npm --no-remote --cached-only -A".split(" ");
 
 Deno.test("two hundred hooks at once on one challenge: one answer", async () => {

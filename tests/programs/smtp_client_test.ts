@@ -4,7 +4,7 @@ import { binary, utf8 } from "../../lib/bytes.ts";
 import { Fail } from "../../lib/fail.ts";
 import { cramMd5, login, type Mechanism, plain, xoauth2 } from "../../io/transport/smtp/auth.ts";
 import { Client, type Server } from "../../io/transport/smtp/client.ts";
-import type { Envelope } from "../../io/transport/smtp/envelope.ts";
+import type { SmtpEnvelope } from "../../io/transport/smtp/envelope.ts";
 import { SmtpRejected } from "../../io/transport/smtp/failure.ts";
 import { Limits, TIMEOUTS } from "../../io/transport/smtp/limits.ts";
 import { isPositive, type Reply } from "../../io/transport/smtp/reply.ts";
@@ -32,7 +32,7 @@ interface Sent {
 }
 
 /** Sends to those who are accepted, if anybody is; with nothing to send it takes leave behind the login. */
-async function send(server: Partial<Server>, envelope?: Partial<Envelope>, body = BODY): Promise<Sent> {
+async function send(server: Partial<Server>, envelope?: Partial<SmtpEnvelope>, body = BODY): Promise<Sent> {
   const limits = new Limits({ ...TIMEOUTS, total: 60 });
   const usual = { hostname: "localhost", port: 0, security: "none", ca: [], helo: "laptop.example.org" } as const;
   try {

@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { type Address, parseAddress } from "../../lib/address.ts";
 import { Fail } from "../../lib/fail.ts";
-import { type Call, parseFlags } from "../../shim/flags.ts";
+import type { OutgoingRequest } from "../../outgoing/request.ts";
+import { parseFlags } from "../../shim/flags.ts";
 
 const TO = "to@a.example";
-const plain: Call = {
+const plain: OutgoingRequest = {
   sender: undefined,
   fullName: "",
   recipientsFrom: "arguments",
@@ -20,12 +21,12 @@ type Arguments = string | readonly string[];
 const split = (args: Arguments): readonly string[] => typeof args === "string" ? args.split(" ") : args;
 
 /** The arguments as given make this call, which differs from the plain one in this. */
-function exact(args: Arguments, differs: Partial<Call> = {}, name = "sendmail"): void {
+function exact(args: Arguments, differs: Partial<OutgoingRequest> = {}, name = "sendmail"): void {
   assert.deepEqual(parseFlags(name, split(args)), { mode: "send", call: { ...plain, ...differs } }, `${args}`);
 }
 
 /** These options before a recipient: read whole, so that the recipient is still one, with and without `--`. */
-function good(args: Arguments, differs: Partial<Call> = {}): void {
+function good(args: Arguments, differs: Partial<OutgoingRequest> = {}): void {
   exact([...split(args), "--", TO], differs);
   exact([...split(args), TO], differs);
 }
@@ -258,7 +259,7 @@ Deno.test("an operand is an address list", () => {
 });
 
 Deno.test("qmail-inject has its own flags", () => {
-  const as = (args: Arguments, differs: Partial<Call>) => exact(args, differs, "qmail-inject");
+  const as = (args: Arguments, differs: Partial<OutgoingRequest>) => exact(args, differs, "qmail-inject");
   const both = { recipientsFrom: "both" } as const;
   const header = { recipientsFrom: "header", recipients: [] } as const;
   const me = parseAddress("me@example.org");

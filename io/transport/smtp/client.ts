@@ -16,7 +16,7 @@ import { Fail, show } from "../../../lib/fail.ts";
 import type { Message } from "../../../lib/message.ts";
 import { choose, type Mechanism } from "./auth.ts";
 import { Connection, type Endpoint } from "./connection.ts";
-import { commands, type Envelope, type Extensions, extensionsIn, sizeLimit, tooLarge } from "./envelope.ts";
+import { commands, type Extensions, extensionsIn, sizeLimit, type SmtpEnvelope, tooLarge } from "./envelope.ts";
 import { Failures, type Step, why } from "./failure.ts";
 import { type Limits, Stopped, type Timeouts } from "./limits.ts";
 import { SmtpLines } from "./lines.ts";
@@ -146,7 +146,7 @@ export class Client {
    * @returns the reply about each recipient. Where one is accepted, {@link send} may follow
    * @throws {Fail} `SmtpRejected` where the sender is refused; `refused` where the server cannot be told this envelope
    */
-  async envelope(envelope: Envelope): Promise<Reply[]> {
+  async envelope(envelope: SmtpEnvelope): Promise<Reply[]> {
     const lines = commands(this.server.name, envelope, this.extensions);
     return await this.#attempt(async () => {
       const replies = this.extensions.has("PIPELINING") ? await this.#pipelined(lines) : await this.#oneByOne(lines);

@@ -15,7 +15,7 @@ export interface Recipient {
 }
 
 /** Who sends to whom. What a server does not offer is left out, except where the message would not be the same. */
-export interface Envelope {
+export interface SmtpEnvelope {
   /** Empty for the null sender. */
   readonly sender: string;
   readonly recipients: readonly Recipient[];
@@ -53,7 +53,7 @@ export function sizeLimit(extensions: Extensions): number | undefined {
  *
  * @throws {Fail} `refused`: the server cannot be told this envelope
  */
-export function commands(server: string, envelope: Envelope, extensions: Extensions): string[] {
+export function commands(server: string, envelope: SmtpEnvelope, extensions: Extensions): string[] {
   const { sender, recipients, size } = envelope;
   for (const address of [sender, ...recipients.map((one) => one.address)]) {
     // RFC 6531 section 3.2: without the extension there is no way to name it.
@@ -77,7 +77,7 @@ export function tooLarge(server: string, limit: number): Fail {
   return new Fail("refused", `${server} accepts messages of at most ${limit} bytes, and this one is larger`);
 }
 
-function mailParameters(envelope: Envelope, extensions: Extensions): string[] {
+function mailParameters(envelope: SmtpEnvelope, extensions: Extensions): string[] {
   const { sender, recipients, ret, envid, eightBit, utf8Header, size } = envelope;
   const parameters: string[] = [];
   const add = (extension: string, parameter: string | false | undefined) => {

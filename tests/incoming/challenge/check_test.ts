@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { judge, type Verdict } from "../../../incoming/judge.ts";
+import { judge } from "../../../incoming/judge.ts";
+import type { Verdict } from "../../../incoming/verdict.ts";
 import { COMPARED_FIELDS } from "../../../lib/compared.ts";
 import { dayOf } from "../../../lib/date.ts";
 import { entryName, LEDGER_BODY_BYTES, LEDGER_DAYS } from "../../../lib/entry.ts";

@@ -1,6 +1,6 @@
 /** What touches the system: environment bytes, key files, time of keys. */
 import assert from "node:assert/strict";
-import { isMissing, readIfPresent } from "../../../io/system/host.ts";
+import { isMissing, readIfPresent } from "../../../io/system/files.ts";
 import { countersign } from "../../admin/run.ts";
 import { CREATED, fieldOf, Home, oneLine, qsbmf, ROOT, SECRET } from "../../rig.ts";
 import { FORGED, FORGED_SRS } from "../../programs/letters.ts";
@@ -50,7 +50,7 @@ for (const [what, permissions] of may) {
 
 Deno.test("the bytes of a variable, with printenv and without", async () => {
   using home = new Home();
-  const code = `const { envBytes } = await import("${ROOT}/lib/host.ts");
+  const code = `const { envBytes } = await import("${ROOT}/io/system/environment.ts");
 for (const name of ["ODD", "PLAIN", "EMPTY", "MISSING"]) console.log(name, String(await envBytes(name)));`;
   home.write("bytes.ts", code);
   const script = `ODD=$(printf 's\\377\\nr'); export ODD; exec deno run -q --no-prompt "$@"`;
@@ -222,7 +222,7 @@ Deno.test("a user's settings that cannot be looked at do not make room for the s
   Deno.symlinkSync("countersign", `${home.path}/.config/countersign`);
   const ask = home.write(
     "ask.ts",
-    `import { configFile } from "${ROOT}/lib/host.ts";\nconsole.log(configFile().file);\n`,
+    `import { configFile } from "${ROOT}/io/system/load.ts";\nconsole.log(configFile().file);\n`,
   );
   const argv = [Deno.execPath(), "run", "-q", "-A", "--frozen", "--config", `${ROOT}/deno.json`, ask];
   assert.equal((await home.run(argv)).stdout, `${home.path}/.config/countersign/config.toml\n`);

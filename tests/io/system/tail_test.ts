@@ -1,7 +1,7 @@
 /** The end of a long message, as a hook sees it: only where standard input is a file, and without moving its offset. */
 import assert from "node:assert/strict";
 import { readTail, TAIL_LIMIT } from "../../../io/system/tail.ts";
-import { PREFIX_LIMIT } from "../../../io/system/host.ts";
+import { PREFIX_LIMIT } from "../../../io/system/input.ts";
 import { signTag } from "../../../lib/tag.ts";
 import { base64, FORMS } from "../../forms.ts";
 import { qmailLocal } from "../../qmail.ts";

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { utf8 } from "../../../lib/bytes.ts";
 import { parseConfig } from "../../../lib/settings/parse.ts";
-import { LAUNCHER } from "../../../io/system/host.ts";
-import { handOver } from "../../../io/transport/send.ts";
+import { LAUNCHER } from "../../../io/system/environment.ts";
+import { send } from "../../../io/transport/send.ts";
 import { Rejected } from "../../../io/transport/rejected.ts";
 import { Home } from "../../rig.ts";
 import { Sink } from "../../smtp_sink.ts";
@@ -40,22 +40,22 @@ for (const [way, settings, arrived] of ways) {
         const identity = '[[identity]]\naddress = "greg@example.org"\n';
         const text = `${identity}[transport]\npreset = "sendmail"\n${settings(home, sink)}`;
         const place = { file: `${home.path}/config.toml`, home: home.path };
-        const send = async () => {
+        const sendIt = async () => {
           const body = async function* () {
             yield await Promise.resolve(utf8("Hi.\n"));
           };
-          await handOver(parseConfig(text, place), TO_ANN, { head: HEAD, body: body(), whole });
+          await send(parseConfig(text, place), TO_ANN, { head: HEAD, body: body(), whole });
         };
         for (const gone of [String(Deno.pid), "1", "0", ""]) {
           Deno.env.set(LAUNCHER, gone);
-          await assert.rejects(send(), (error) => error instanceof Rejected && error.code === 75);
+          await assert.rejects(sendIt(), (error) => error instanceof Rejected && error.code === 75);
           // A program may have been started, and killed before its input ended.
           assert.doesNotMatch(arrived(home, sink), /Hi/);
         }
         for (const alive of [String(Deno.ppid), undefined]) {
           if (alive === undefined) Deno.env.delete(LAUNCHER);
           else Deno.env.set(LAUNCHER, alive);
-          await send();
+          await sendIt();
         }
         assert.match(arrived(home, sink), /Hi/);
       } finally {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { binary, utf8 } from "../../../lib/bytes.ts";
 import { Fail } from "../../../lib/fail.ts";
-import { type Call, inject } from "../../../io/transport/inject.ts";
+import type { SpawnOptions } from "../../../io/transport/child.ts";
+import { inject } from "../../../io/transport/inject.ts";
 
 /** A folder for what the programs leave behind. */
 class Folder {
@@ -37,7 +38,7 @@ const runs = (pid: number): boolean => {
 };
 
 /** A program: sh with this script, the folder in $D. */
-function call(folder: Folder, script: string, more: Partial<Call> = {}): Call {
+function call(folder: Folder, script: string, more: Partial<SpawnOptions> = {}): SpawnOptions {
   return {
     argv: ["/bin/sh", "-c", script],
     environment: { D: folder.path, PATH: "/usr/bin:/bin" },
@@ -113,7 +114,12 @@ Deno.test("A program gets its arguments and environment as they are, and nothing
 });
 
 /** Runs, expects this failure, and that the program is gone without having taken the part for the whole. */
-async function undone(folder: Folder, given: Call, body: AsyncIterable<Uint8Array>, kind: string): Promise<Error> {
+async function undone(
+  folder: Folder,
+  given: SpawnOptions,
+  body: AsyncIterable<Uint8Array>,
+  kind: string,
+): Promise<Error> {
   let failed: Error | undefined;
   await inject(given, { head: HEAD, body }).catch((error) => failed = error);
   assert.ok(failed instanceof Fail, `${failed}`);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { utf8 } from "../../../lib/bytes.ts";
 import { parseConfig } from "../../../lib/settings/parse.ts";
 import type { Fail } from "../../../lib/fail.ts";
-import { handOver, LOOP_MARK } from "../../../io/transport/send.ts";
+import { LOOP_MARK, send } from "../../../io/transport/send.ts";
 import { Rejected } from "../../../io/transport/rejected.ts";
 import { Home, oneLine } from "../../rig.ts";
 import { byStub, environment, got, runs, stub, words } from "../../stub.ts";
@@ -106,7 +106,7 @@ Deno.test("the status of the program, and its last words", async () => {
     for (const [preset, status, code, kind, says] of rows) {
       const path = program(folder, `echo first >&2; echo no such user >&2; exit ${status}`);
       const settings = transport(`preset = "${preset}"\ncommand = ["${path}", "${folder}"]`);
-      const failed = handOver(settings, { sender: null, recipients: [ann], dsn: {} }, message());
+      const failed = send(settings, { sender: null, recipients: [ann], dsn: {} }, message());
       await assert.rejects(failed, (error: Rejected) => {
         assert.ok(error instanceof Rejected);
         assert.deepEqual([error.code, error.kind], [code, kind], preset);
@@ -116,7 +116,7 @@ Deno.test("the status of the program, and its last words", async () => {
       assert.equal(Deno.readTextFileSync(`${folder}/got`), "Subject: x\n\nHi.\n");
     }
     const settings = transport(`preset = "sendmail"\ncommand = ["${program(folder, "exit 0")}", "${folder}"]`);
-    assert.equal(await handOver(settings, { sender: ann, recipients: [bob], dsn: {} }, message()), `${folder}/program`);
+    assert.equal(await send(settings, { sender: ann, recipients: [bob], dsn: {} }, message()), `${folder}/program`);
   } finally {
     Deno.removeSync(folder, { recursive: true });
   }
@@ -127,11 +127,11 @@ Deno.test("what a program cannot take is not given to it", async () => {
   try {
     const path = program(folder, "exit 0");
     const settings = transport(`preset = "dma"\ncommand = ["${path}", "${folder}"]`);
-    const refused = handOver(settings, { sender: null, recipients: [ann], dsn: {} }, message());
+    const refused = send(settings, { sender: null, recipients: [ann], dsn: {} }, message());
     await assert.rejects(refused, { kind: "refused", message: "dma cannot take the null sender" });
     assert.throws(() => Deno.statSync(`${folder}/got`), Deno.errors.NotFound);
     const nul = { ...message(), head: utf8("Subject: \0\n\n") };
-    const data = handOver(settings, { sender: ann, recipients: [bob], dsn: {} }, nul);
+    const data = send(settings, { sender: ann, recipients: [bob], dsn: {} }, nul);
     await assert.rejects(data, { kind: "data", message: "dma cannot take a message with a NUL" });
   } finally {
     Deno.removeSync(folder, { recursive: true });
@@ -150,7 +150,7 @@ Deno.test("whoever finds the mark in his environment was called by himself", asy
   Deno.env.set(LOOP_MARK, "1");
   try {
     const settings = transport(`preset = "sendmail"\ncommand = ["/bin/true"]`);
-    const failed = handOver(settings, { sender: ann, recipients: [bob], dsn: {} }, message());
+    const failed = send(settings, { sender: ann, recipients: [bob], dsn: {} }, message());
     await assert.rejects(
       failed,
       (error: Fail) => error.kind === "config" && /\/bin\/true calls this/.test(error.message),
@@ -166,7 +166,7 @@ Deno.test("a maildir gets the envelope in front, as written at final delivery", 
     const settings = transport(`via = "maildir"\nmaildir = "${folder}/out"`);
     const rows = [[ann, "<ann@example.net>"], [null, "<>"], [undefined, "<>"]] as const;
     for (const [sender, written] of rows) {
-      const path = await handOver(settings, { sender, recipients: [ann, bob], dsn: {} }, message());
+      const path = await send(settings, { sender, recipients: [ann, bob], dsn: {} }, message());
       const envelope = `Return-Path: ${written}\nX-Envelope-To: ann@example.net\nX-Envelope-To: bob@example.net\n`;
       assert.equal(Deno.readTextFileSync(path), `${envelope}Subject: x\n\nHi.\n`);
     }

@@ -5,7 +5,7 @@ import { Fail } from "../../../lib/fail.ts";
 import { Rejected } from "../../../io/transport/rejected.ts";
 import { byPassword, cramMd5, login, type Mechanism, plain, xoauth2 } from "../../../io/transport/smtp/auth.ts";
 import { type BeforeCommit, Client, type Server } from "../../../io/transport/smtp/client.ts";
-import type { Envelope } from "../../../io/transport/smtp/envelope.ts";
+import type { SmtpEnvelope } from "../../../io/transport/smtp/envelope.ts";
 import { SmtpRejected, Unconfirmed } from "../../../io/transport/smtp/failure.ts";
 import { Limits, TIMEOUTS, type Timeouts } from "../../../io/transport/smtp/limits.ts";
 import { isPositive } from "../../../io/transport/smtp/reply.ts";
@@ -20,7 +20,7 @@ const test = await need("openssl");
 interface Run {
   server?: Partial<Server>;
   tls?: Tls;
-  envelope?: Partial<Envelope>;
+  envelope?: Partial<SmtpEnvelope>;
   /** Parts of the body. */
   body?: string[] | AsyncIterable<Uint8Array>;
   timeouts?: Partial<Timeouts>;

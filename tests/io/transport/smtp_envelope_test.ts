@@ -1,13 +1,13 @@
 /** MAIL and RCPT for what a server offers. */
 import assert from "node:assert/strict";
 import { Fail } from "../../../lib/fail.ts";
-import { commands, type Envelope, extensionsIn, sizeLimit } from "../../../io/transport/smtp/envelope.ts";
+import { commands, extensionsIn, sizeLimit, type SmtpEnvelope } from "../../../io/transport/smtp/envelope.ts";
 
 const ALL = ["mx.example greets you", "PIPELINING", "SIZE 1000", "8BITMIME", "SMTPUTF8", "DSN"];
 const NONE = ALL.slice(0, 1);
-const ENVELOPE: Envelope = { sender: "greg@example.org", recipients: [{ address: "ann@example.net" }] };
+const ENVELOPE: SmtpEnvelope = { sender: "greg@example.org", recipients: [{ address: "ann@example.net" }] };
 
-const ROWS: [what: string, offers: string[], envelope: Partial<Envelope>, mail: string, rcpt?: string][] = [
+const ROWS: [what: string, offers: string[], envelope: Partial<SmtpEnvelope>, mail: string, rcpt?: string][] = [
   ["nothing asked for", ALL, {}, "MAIL FROM:<greg@example.org>"],
   ["the null sender", ALL, { sender: "" }, "MAIL FROM:<>"],
   ["8-bit", ALL, { eightBit: true }, "MAIL FROM:<greg@example.org> BODY=8BITMIME"],
@@ -65,7 +65,7 @@ Deno.test("what is offered is used, what is not is left out", () => {
   }
 });
 
-const REFUSED: [what: string, offers: string[], envelope: Partial<Envelope>, says: RegExp][] = [
+const REFUSED: [what: string, offers: string[], envelope: Partial<SmtpEnvelope>, says: RegExp][] = [
   ["sender in UTF-8", NONE, { sender: "josé@example.org" }, /^mx:25 has no SMTPUTF8, which address "josé@ex/],
   ["recipient in UTF-8", NONE, { recipients: [{ address: "ann@bücher.example" }] }, /no SMTPUTF8.*"ann@bücher/],
   ["too large", ALL, { size: 1001 }, /^mx:25 accepts messages of at most 1000 bytes/],

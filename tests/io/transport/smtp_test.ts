@@ -4,7 +4,7 @@ import { binary, utf8 } from "../../../lib/bytes.ts";
 import { parseConfig } from "../../../lib/settings/parse.ts";
 import { Fail } from "../../../lib/fail.ts";
 import { sysexit } from "../../../lib/sysexits.ts";
-import type { Handover } from "../../../lib/settings/presets.ts";
+import type { Envelope } from "../../../lib/envelope.ts";
 import { Rejected } from "../../../io/transport/rejected.ts";
 import { submit } from "../../../io/transport/smtp.ts";
 import { Authority } from "../../certificates.ts";
@@ -21,7 +21,7 @@ const [greg, ann, bob] = ["greg@example.org", "ann@example.net", "bob@example.ne
   ReturnType<typeof address>,
 ];
 const HEAD = "Subject: x\n\n";
-const TO_BOTH: Handover = { sender: greg, recipients: [ann, bob], dsn: {} };
+const TO_BOTH: Envelope = { sender: greg, recipients: [ann, bob], dsn: {} };
 
 async function* chunks(...parts: (string | Uint8Array)[]): AsyncGenerator<Uint8Array> {
   for (const part of parts) yield await Promise.resolve(typeof part === "string" ? utf8(part) : part);
@@ -55,7 +55,7 @@ async function fails(sent: Promise<unknown>, status: number, says: RegExp, certa
 
 Deno.test("what arrives: envelope and message, byte for byte", async (t) => {
   await using sink = new Sink();
-  const row = async (what: string, handover: Handover, check: (sink: Sink) => void, body = chunks("Hi.\n")) => {
+  const row = async (what: string, handover: Envelope, check: (sink: Sink) => void, body = chunks("Hi.\n")) => {
     await t.step(what, async () => {
       sink.taken.length = 0;
       assert.equal(await send(sink, undefined, handover, body), `127.0.0.1:${sink.port}`);
@@ -372,7 +372,7 @@ Deno.test("what looks like a yes and is none", async () => {
 });
 
 Deno.test("addresses and headers in UTF-8", async (t) => {
-  const josé: Handover = { ...TO_BOTH, recipients: [ann, address("josé@example.net")] };
+  const josé: Envelope = { ...TO_BOTH, recipients: [ann, address("josé@example.net")] };
   const head = utf8("Subject: é\n\n");
   await t.step("an address needs the server to know them", async () => {
     await using sink = new Sink({ extensions: ["8BITMIME"] });

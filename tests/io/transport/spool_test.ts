@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { binary, utf8 } from "../../../lib/bytes.ts";
 import { Fail } from "../../../lib/fail.ts";
-import { type Call, inject } from "../../../io/transport/inject.ts";
+import type { SpawnOptions } from "../../../io/transport/child.ts";
+import { inject } from "../../../io/transport/inject.ts";
 import { cleanSpool } from "../../../io/transport/spool.ts";
 
 class Folder {
@@ -30,7 +31,7 @@ class Folder {
   left(): string[] {
     return [...Deno.readDirSync(this.spool)].map(({ name }) => name);
   }
-  call(script: string, more: Partial<Call> = {}): Call {
+  call(script: string, more: Partial<SpawnOptions> = {}): SpawnOptions {
     const environment = { D: this.path, PATH: "/usr/bin:/bin" };
     return { argv: ["/bin/sh", "-c", script], environment, timeout: 0, spool: this.spool, ...more };
   }
@@ -109,7 +110,11 @@ Deno.test("The status and the last line of a program are told", async () => {
 });
 
 /** What fails before the message is whole: the program was never started. */
-async function neverStarted(folder: Folder, call: Partial<Call>, body: AsyncIterable<Uint8Array>): Promise<Fail> {
+async function neverStarted(
+  folder: Folder,
+  call: Partial<SpawnOptions>,
+  body: AsyncIterable<Uint8Array>,
+): Promise<Fail> {
   let failed: unknown;
   await inject(folder.call(': >"$D/started"; cat >"$D/got"', call), { head: HEAD, body }).catch((error) =>
     failed = error
@@ -127,7 +132,7 @@ Deno.test("The program is not started when the message does not become whole", a
   const inspect = (chunk: Uint8Array) => {
     if (binary(chunk).startsWith("not")) throw new Fail("data", "not fine");
   };
-  const rows: [string, Partial<Call>, AsyncIterable<Uint8Array>, string, RegExp][] = [
+  const rows: [string, Partial<SpawnOptions>, AsyncIterable<Uint8Array>, string, RegExp][] = [
     ["the body ends in an error", {}, broken(), "io", /^no more$/],
     ["what inspect finds", { inspect }, chunks("fine", "not fine"), "data", /^not fine$/],
     ["a signal from before", { signal: AbortSignal.abort() }, chunks("body"), "temporary", /signal/],

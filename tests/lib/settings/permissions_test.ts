@@ -1,6 +1,7 @@
 /** What shim and hook may touch: a table of settings, and nothing that they do not name. */
 import assert from "node:assert/strict";
-import { permissions, permissionsFile, printPermissions } from "../../../lib/settings/permissions.ts";
+import { permissionsFile } from "../../../lib/paths.ts";
+import { permissions, printPermissions } from "../../../lib/settings/permissions.ts";
 import { parseConfig } from "../../../lib/settings/parse.ts";
 import { Fail } from "../../../lib/fail.ts";
 import { type Setting, SETTINGS } from "../../../lib/settings/schema.ts";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { formatAddress, parseAddress } from "../../../lib/address.ts";
 import { SETTINGS } from "../../../lib/settings/schema.ts";
-import { argumentsFor, type Dsn, type Handover, inspectorFor, statusFor } from "../../../lib/settings/presets.ts";
+import type { Dsn, Envelope } from "../../../lib/envelope.ts";
+import { argumentsFor, inspectorFor, statusFor } from "../../../lib/settings/presets.ts";
 
 const DSN: Dsn = { notify: "success,failure", ret: "hdrs", envid: "x1" };
 const NOTIFY = ["-N", "success,failure"];
@@ -51,14 +52,14 @@ const TABLE: Record<
 };
 
 const SENDER = parseAddress("SRS0=ab=cd=example.org=greg@srs.example.org");
-const handover = (to: string[], more: Partial<Handover> = {}): Handover => ({
+const handover = (to: string[], more: Partial<Envelope> = {}): Envelope => ({
   sender: SENDER,
   recipients: to.map((one) => one.includes("@") ? parseAddress(one) : { local: one, domain: "" }),
   dsn: {},
   ...more,
 });
 const F = ["-f", formatAddress(SENDER)];
-const refused = (preset: string, given: Handover) => {
+const refused = (preset: string, given: Envelope) => {
   const message = new RegExp(`^${preset} cannot take `);
   assert.throws(() => argumentsFor(preset, [], given), { kind: "refused", message });
 };
@@ -70,7 +71,7 @@ Deno.test("Every preset of the settings is in this table", () => {
 
 for (const [preset, { front, nullSender, dsn, quoted, dash, nul }] of Object.entries(TABLE)) {
   Deno.test(`${preset}: the argument vector`, () => {
-    const good = (given: Handover, ...expected: string[]) =>
+    const good = (given: Envelope, ...expected: string[]) =>
       assert.deepEqual(argumentsFor(preset, [], given), expected);
     good(handover(["a@x"]), ...front, ...F, "--", "a@x");
     good(handover(["a@x", "b@y", "root"]), ...front, ...F, "--", "a@x", "b@y", "root");

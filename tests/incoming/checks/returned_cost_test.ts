@@ -1,12 +1,12 @@
 /** What a stranger's bounce may cost: MACs are counted, not time. */
 import assert from "node:assert/strict";
-import { judge } from "../../incoming/judge.ts";
-import { MAX_MACS } from "../../incoming/checks/returned_header.ts";
-import { unbinary } from "../../lib/bytes.ts";
-import { PREFIX_LIMIT } from "../../io/system/host.ts";
-import { parseHead } from "../../lib/message.ts";
-import { signTag } from "../../lib/tag.ts";
-import { chair, context, joe, now, settings } from "../challenges.ts";
+import { judge } from "../../../incoming/judge.ts";
+import { MAX_MACS } from "../../../incoming/checks/returned_header.ts";
+import { unbinary } from "../../../lib/bytes.ts";
+import { PREFIX_LIMIT } from "../../../io/system/input.ts";
+import { parseHead } from "../../../lib/message.ts";
+import { signTag } from "../../../lib/tag.ts";
+import { chair, context, joe, now, settings } from "../../challenges.ts";
 
 const OUTER = "From: MAILER-DAEMON@mx.example\nSubject: failure notice\n\nHi. This is the qmail-send program.\n\n";
 const key = joe.keys[0]!;

@@ -1,5 +1,5 @@
 /** Header lines out of HTML: no more of the language than gateways use to show a returned header. */
-import { textToBinary } from "../lib/bytes.ts";
+import { textToBinary } from "./bytes.ts";
 
 /** Elements that begin a line, and the others that occur around a header; what else looks like a tag is text. */
 const BLOCKS = new Set(

@@ -1,6 +1,7 @@
 /** The table of verdicts: what becomes of incoming mail, row by row. */
 import assert from "node:assert/strict";
-import { type Context, judge } from "../../incoming/judge.ts";
+import type { Context } from "../../incoming/verdict.ts";
+import { judge } from "../../incoming/judge.ts";
 import type { Delivery } from "../../incoming/delivery.ts";
 import { utf8 } from "../../lib/bytes.ts";
 import { dayOf } from "../../lib/date.ts";

@@ -4,12 +4,12 @@
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { judge } from "../../incoming/judge.ts";
-import { parseAddressList } from "../../lib/address.ts";
-import { textToBinary } from "../../lib/bytes.ts";
-import { bareMessageId } from "../../lib/message_id.ts";
-import { answerOf, type Challenge, context, delivery, genuine } from "../challenges.ts";
-import { quotedPrintable } from "../bounces.ts";
+import { judge } from "../../../incoming/judge.ts";
+import { parseAddressList } from "../../../lib/address.ts";
+import { textToBinary } from "../../../lib/bytes.ts";
+import { bareMessageId } from "../../../lib/message_id.ts";
+import { answerOf, type Challenge, context, delivery, genuine } from "../../challenges.ts";
+import { quotedPrintable } from "../../bounces.ts";
 
 // The same cases each time: hunting is for `deno task fuzz`.
 fc.configureGlobal({ seed: 1 });

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { type Caller, envelope } from "../../incoming/delivery.ts";
-import { type Context, judge, type Verdict } from "../../incoming/judge.ts";
-import type { Identity } from "../../lib/settings/identity.ts";
-import { field, type Header } from "../../lib/message.ts";
-import { chair, context, day, delivery, greg, identity, now, signedAddress } from "../judging.ts";
+import { type Caller, envelope } from "../../../incoming/delivery.ts";
+import type { Context, Verdict } from "../../../incoming/verdict.ts";
+import { judge } from "../../../incoming/judge.ts";
+import type { Identity } from "../../../lib/settings/identity.ts";
+import { field, type Header } from "../../../lib/message.ts";
+import { chair, context, day, delivery, greg, identity, now, signedAddress } from "../../judging.ts";
 
 const LETTER = "From: jo@b.example\nSubject: Hello\n\nHow are you?\n";
 const SENDERS = [null, "jo@b.example", "MAILER-DAEMON@mx.example.net", undefined];

@@ -1,6 +1,6 @@
 /** Text that only the holder of a key can read again or change unnoticed: AES-256-GCM, by Web Crypto. */
-import { type Bytes, concat } from "../../lib/bytes.ts";
-import { purposeMac, type Secret } from "../../lib/hmac.ts";
+import { type Bytes, concat } from "./bytes.ts";
+import { purposeMac, type Secret } from "./hmac.ts";
 
 /** Octets of the nonce in front of the ciphertext (NIST SP 800-38D section 8.2.2: random, 96 bits). */
 const NONCE_BYTES = 12;

@@ -1,0 +1,37 @@
+/** The log file, and the one line on standard error. */
+import { type Event, logLine } from "../../lib/log.ts";
+import type { Settings } from "../../lib/settings/parse.ts";
+import { isFileOrNothing } from "./files.ts";
+
+/** Adds a line to the log. A log that cannot be written never stops mail. */
+export function log(settings: Settings, event: Event): void {
+  try {
+    Deno.mkdirSync(settings.state, { recursive: true, mode: 0o700 });
+    const path = `${settings.state}/log`;
+    if (!isFileOrNothing(path)) return; // a pipe that nobody reads would hold us
+    using file = Deno.openSync(path, { read: true, append: true, create: true, mode: 0o600 });
+    // A full disk has cut the last line: it ends here, and can be seen to be cut.
+    const front = endsWithNewline(file) ? "" : "…\n";
+    const line = new TextEncoder().encode(front + logLine(event, new Date()));
+    for (let at = 0; at < line.length;) at += file.writeSync(line.subarray(at));
+  } catch {
+    // The message matters more.
+  }
+}
+
+function endsWithNewline(file: Deno.FsFile): boolean {
+  const { size } = file.statSync();
+  if (size === 0) return true;
+  const last = new Uint8Array(1);
+  file.seekSync(size - 1, Deno.SeekMode.Start);
+  return file.readSync(last) !== 1 || last[0] === 10;
+}
+
+/** Writes one line to standard error; a closed one is nobody's loss. */
+export function complain(program: string, what: string): void {
+  try {
+    Deno.stderr.writeSync(new TextEncoder().encode(`${program}: ${what.replace(/[\r\n]+/g, " ")}\n`));
+  } catch {
+    // Nobody listens.
+  }
+}
