@@ -113,8 +113,8 @@ export async function growth(ground: Ground): Promise<Table[]> {
   const { log, env } = logs.at(-1)!;
   const asked = ["log", "--way", "in", "--result", "forged"];
   await curve("the log of 500 MB, forged mail in it", [
-    // Where its output is thrown away grep stops at the first line, so it counts.
-    ground.subject("grep", ["grep", "-c", "way=in .*result=forged", log], "/dev/null"),
+    // Where its output is thrown away grep stops at the first line.
+    ground.subject("grep", ["/bin/sh", "-c", 'grep "way=in .*result=forged" "$0" | cat', log], "/dev/null"),
     ground.subject("countersign log", [...countersign, ...asked], "/dev/null", { env }),
   ]);
 

@@ -20,10 +20,17 @@ export const text = (bytes: Uint8Array): string => decoder.decode(bytes);
 export function binary(bytes: Uint8Array): string {
   let out = "";
   for (let i = 0; i < bytes.length; i += 8192) {
-    out += String.fromCharCode(...bytes.subarray(i, i + 8192));
+    const part = bytes.subarray(i, i + 8192);
+    // Most mail is ASCII, which a decoder reads in a fraction of the time.
+    const text = windows1252.decode(part);
+    out += ASCII.test(text) ? text : String.fromCharCode(...part);
   }
   return out;
 }
+
+const windows1252 = new TextDecoder("windows-1252");
+// deno-lint-ignore no-control-regex
+const ASCII = /^[\x00-\x7f]*$/;
 
 /** A binary string as bytes. */
 export function unbinary(string: string): Bytes {
