@@ -1,7 +1,7 @@
 /** One program, many names: `countersign shim …`, or called by the name of a command. */
 import { say } from "./admin/terminal.ts";
-import { reason, show } from "./lib/fail.ts";
-import { complain } from "./io/system/log.ts";
+import { quote, reason } from "./lib/fail.ts";
+import { printError } from "./io/system/log.ts";
 import { nearest } from "./lib/nearest.ts";
 import { sysexit } from "./lib/sysexits.ts";
 import { VERSION } from "./lib/version.ts";
@@ -60,7 +60,7 @@ Signs the mail that you send, and checks what comes back.
   incoming  judges a message that came in: the hook for .qmail, maildrop, procmail
   explain   why a message got its verdict, or what a message would leave as
   audit     what would have become of the mail of the past
-  doctor    what is set up wrong, and what mends it
+  doctor    what is set up wrong, and what fixes it
   permit    holds shim and hook to what the settings need
   log       what happened, line by line
   list      lists to which mail goes with the plain sender
@@ -83,8 +83,8 @@ export function main(name: string, args: readonly string[]): Promise<number> | n
 /** Says that there is no such command, and which may have been meant. */
 function unknown(word: string): number {
   const meant = nearest(word, Object.keys(COMMANDS));
-  const what = word === "" ? "No command is given" : `Unknown command ${show(word)}`;
-  complain("countersign", `${what}; ${meant === undefined ? "try" : `did you mean ${meant}? See`} countersign help`);
+  const what = word === "" ? "No command is given" : `Unknown command ${quote(word)}`;
+  printError("countersign", `${what}; ${meant === undefined ? "try" : `did you mean ${meant}? See`} countersign help`);
   return 64;
 }
 
@@ -100,7 +100,7 @@ function print(text: string): number {
     say(text);
     return 0;
   } catch (error) {
-    complain("countersign", reason(error));
+    printError("countersign", reason(error));
     return sysexit(error);
   }
 }

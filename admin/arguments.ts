@@ -1,7 +1,7 @@
 /** The command line of the administration's commands, and how they end: one reader for all. */
-import { Fail, type Kind, reason, show } from "../lib/fail.ts";
+import { Fail, type Kind, quote, reason } from "../lib/fail.ts";
 import { checkArguments } from "../io/system/environment.ts";
-import { complain } from "../io/system/log.ts";
+import { printError } from "../io/system/log.ts";
 import { nearest } from "../lib/nearest.ts";
 import { sysexit } from "../lib/sysexits.ts";
 import { say } from "./terminal.ts";
@@ -58,7 +58,7 @@ export async function runCommand(
     }
     return await body(readArguments(args, usage)) ?? 0;
   } catch (error) {
-    complain(name, error instanceof Fail ? error.message : `Bug: ${reason(error)}`);
+    printError(name, error instanceof Fail ? error.message : `Bug: ${reason(error)}`);
     return error instanceof Fail && GIVEN.includes(error.kind) ? 64 : sysexit(error);
   }
 }
@@ -89,7 +89,7 @@ export function readArguments(args: readonly string[], { values = [], flags = []
     } else {
       const meant = nearest(name, [...values, ...flags]);
       const hint = meant === undefined ? "" : `; did you mean --${meant}?`;
-      throw new Fail("usage", `Unknown option ${show(word)}${hint}`);
+      throw new Fail("usage", `Unknown option ${quote(word)}${hint}`);
     }
   }
   return {
@@ -104,5 +104,5 @@ export function readArguments(args: readonly string[], { values = [], flags = []
 /** Refuses operands beyond so many. @throws {Fail} `usage` */
 export function atMost(given: Arguments, most: number): void {
   const over = given.operands[most] ?? given.rest?.[0];
-  if (over !== undefined) throw new Fail("usage", `Unknown argument ${show(over)}`);
+  if (over !== undefined) throw new Fail("usage", `Unknown argument ${quote(over)}`);
 }

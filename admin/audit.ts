@@ -1,8 +1,8 @@
 /** `countersign audit`: what the hook would have done with the mail of the past. Changes nothing. */
 import { parseAddress } from "../lib/address.ts";
-import { textToBinary } from "../lib/bytes.ts";
+import { utf8ToLatin1 } from "../lib/bytes.ts";
 import { parseConfig, type Settings } from "../lib/settings/parse.ts";
-import { Fail, reason, show } from "../lib/fail.ts";
+import { Fail, quote, reason } from "../lib/fail.ts";
 import { stopped } from "../io/system/abort.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import type { Identity } from "../lib/settings/identity.ts";
@@ -203,7 +203,7 @@ class Scan {
       now,
       // In the form of bareMessageId().
       tail: letter.tail,
-      sent: (ids: readonly string[]) => ids.some((id) => this.sent.has(textToBinary(id))),
+      sent: (ids: readonly string[]) => ids.some((id) => this.sent.has(utf8ToLatin1(id))),
     };
     const seen = await this.#hook.judgePast(past, this.#own.settings, this.#own.identities);
     const { result, sign } = seen;
@@ -256,7 +256,7 @@ function checkThere(path: string): void {
   try {
     Deno.statSync(path);
   } catch (error) {
-    throw new Fail("io", `Sent mail ${show(path)} cannot be read: ${reason(error)}`);
+    throw new Fail("io", `Sent mail ${quote(path)} cannot be read: ${reason(error)}`);
   }
 }
 
@@ -268,13 +268,13 @@ function checkFolder(file: string): void {
   } catch (error) {
     why = `cannot be used: ${reason(error)}`;
   }
-  throw new Fail("io", `Page ${show(file)} cannot be written: ${show(folder)} ${why}`);
+  throw new Fail("io", `Page ${quote(file)} cannot be written: ${quote(folder)} ${why}`);
 }
 
 function writePage(file: string, text: string): void {
   try {
     Deno.writeTextFileSync(file, text);
   } catch (error) {
-    throw new Fail("io", `Page ${show(file)} cannot be written: ${reason(error)}`);
+    throw new Fail("io", `Page ${quote(file)} cannot be written: ${reason(error)}`);
   }
 }

@@ -1,6 +1,6 @@
-/** `countersign doctor`: looks at what is set up, and says what will not work, and what mends it. */
+/** `countersign doctor`: looks at what is set up, and says what will not work, and what fixes it. */
 import { parseAddress } from "../lib/address.ts";
-import { Fail, show } from "../lib/fail.ts";
+import { Fail, quote } from "../lib/fail.ts";
 import { atMost, runCommand } from "./arguments.ts";
 import { filters, mutt } from "./doctor/callers.ts";
 import type { Resolver } from "./doctor/resolver.ts";
@@ -17,9 +17,9 @@ const HELP = `Usage: countersign doctor [--json] [--hook FILE] [--postconf FILE]
                           [--config FILE]
 Looks at settings, keys, folders, the program that takes your mail, muttrc, .qmail, .mailfilter, .procmailrc, .forward
 and Postfix, and has the hook judge a signed address and a forged one (which is two lines an identity in its log).
-Says what is wrong, where, what comes of it, and what mends it. Nothing is changed, and without --loop nothing is sent.
+Says what is wrong, where, what comes of it, and what fixes it. Nothing is changed, and without --loop nothing is sent.
 
-  --json             for programs: {"findings": [{"what", "where": {"file", "line"}, "why", "mend"}], "notes": []}
+  --json             for programs: {"findings": [{"what", "where": {"file", "line"}, "why", "fix"}], "notes": []}
   --hook FILE        the hook, where it is not the one that was installed with this program
   --postconf FILE    main.cf, master.cf, or what postconf prints of another machine; may be repeated
   --sent MAILBOX     where your sent mail is; may be repeated. Counts what of the last 30 days did not pass the shim
@@ -76,5 +76,5 @@ export function doctor(name: string, args: readonly string[], dns?: Resolver): P
 /** Milliseconds. @throws {Fail} `usage` */
 function secondsOf(text = "60"): number {
   if (/^[1-9]\d{0,4}$/.test(text)) return Number(text) * 1000;
-  throw new Fail("usage", `Option --wait is ${show(text)}, not a number of seconds as 60`);
+  throw new Fail("usage", `Option --wait is ${quote(text)}, not a number of seconds as 60`);
 }

@@ -4,7 +4,7 @@ import { Fail, reason } from "../lib/fail.ts";
 import { type Input, PREFIX_LIMIT, readInput, type Source } from "../io/system/input.ts";
 import { configFile, loadIdentities, loadSettings, readPlainLists } from "../io/system/load.ts";
 import type { Identity } from "../lib/settings/identity.ts";
-import { identityName } from "../lib/settings/identity.ts";
+import { canonicalAddress } from "../lib/settings/identity.ts";
 import { LEDGER_BODY_BYTES } from "../lib/entry.ts";
 import { parseLists } from "../lib/settings/lists.ts";
 import type { Head } from "../lib/message.ts";
@@ -76,7 +76,7 @@ async function explainIn<Call>(given: Arguments, { hook }: Ways<Call>): Promise<
   const question = { sender: given.value("sender"), recipient: given.value("recipient"), as: given.value("as") };
   const seen = await hook.inspect(question, input, settings, identities, new Date());
 
-  const own = identities.map(identityName);
+  const own = identities.map(canonicalAddress);
   const refusal = refusalOf(input.head.header, input.prefix, input.head.bodyStart, own);
   const plain = parseLists(readPlainLists(settings), settings.plain_lists);
   const isPlain = refusal?.address !== undefined && plain.includes(refusal.address);

@@ -1,5 +1,5 @@
 /** Secrets as other programs keep them: each has its own idea of where a secret ends. */
-import { binary, type Bytes, unbinary } from "../lib/bytes.ts";
+import { type Bytes, decodeLatin1, encodeLatin1 } from "../lib/bytes.ts";
 import { Fail } from "../lib/fail.ts";
 
 /** The programs. */
@@ -18,7 +18,7 @@ const POSTSRSD_LINE = 1023;
  */
 export function formerSecrets(file: Uint8Array, former: Former, newline?: boolean): Bytes[] {
   const keep = newline ?? (former === "mail-srs" || former === "batv-tools");
-  const text = binary(file);
+  const text = decodeLatin1(file);
   const found = SECRETS[former](text).map((secret) => {
     const bare = secret.replace(/\r?\n$/, "");
     // Whoever asks for the line end means it, whether an editor wrote it or not.
@@ -26,7 +26,7 @@ export function formerSecrets(file: Uint8Array, former: Former, newline?: boolea
   });
   const secrets = [...new Set(found)].filter((secret) => secret !== "");
   if (secrets.length === 0) throw new Fail("data", `No secret of ${former} is in it`);
-  return secrets.map(unbinary);
+  return secrets.map(encodeLatin1);
 }
 
 const lines = (text: string) => text.match(/[^\n]*\n|[^\n]+$/g) ?? [];

@@ -1,5 +1,5 @@
 /** `countersign init`: settings, keys and folders for a user who has none, and the lines to paste. */
-import { parseConfig, type Place, type Settings } from "../lib/settings/parse.ts";
+import { type ConfigSource, parseConfig, type Settings } from "../lib/settings/parse.ts";
 import { dayOf, printDay } from "../lib/date.ts";
 import { Fail, reason } from "../lib/fail.ts";
 import { configFile, loadIdentities } from "../io/system/load.ts";
@@ -148,7 +148,7 @@ const ask: Ask = (question, fallback, check) => {
 };
 
 /** A path that cannot be expressed is no reason to have no settings. */
-function permit(settings: Settings, place: Place): string {
+function permit(settings: Settings, place: ConfigSource): string {
   try {
     return `Written: ${writePermissions(settings, place)}`;
   } catch (error) {

@@ -1,6 +1,6 @@
 /** What `init` must know: from its options, from what was found, or asked on the terminal. */
 import { parseAddress } from "../lib/address.ts";
-import { Fail, reason, show } from "../lib/fail.ts";
+import { Fail, quote, reason } from "../lib/fail.ts";
 import type { Arguments } from "./arguments.ts";
 import { choice } from "./words.ts";
 import { programOf } from "../lib/settings/presets.ts";
@@ -92,7 +92,7 @@ function transportOf(
   const own = command.length === 1 && command[0] === injector?.program ? injector?.preset : undefined;
   const preset = named ?? own ?? presetFor(command[0]!, machine);
   if (preset === undefined) {
-    throw new Fail("usage", `Say with --preset how ${show(command[0]!)} is called: sendmail, msmtp, exim, …`);
+    throw new Fail("usage", `Say with --preset how ${quote(command[0]!)} is called: sendmail, msmtp, exim, …`);
   }
   return { preset, command };
 }
@@ -114,7 +114,7 @@ function smarthost(given: Arguments, path: (text: string) => string, asked: Ask)
   const host = given.value("host") ?? asked("The server that takes your mail, as smtp.example.org", "", checkHost);
   checkHost(host);
   const port = given.value("port") ?? "0";
-  if (!/^\d{1,5}$/.test(port)) throw new Fail("usage", `Option --port is ${show(port)}, not a number`);
+  if (!/^\d{1,5}$/.test(port)) throw new Fail("usage", `Option --port is ${quote(port)}, not a number`);
   // Nobody speaks TLS from the start there (RFC 8314 section 3.3).
   const usual = port === "587" ? "starttls" : "tls";
   const security = choice(given, "security", ["tls", "starttls", "none"]) ?? usual;
@@ -161,19 +161,19 @@ function checkDomain(addresses: readonly string[]): (text: string) => void {
     if (domain === "") return;
     inUsage(() => parseAddress(`x@${domain}`));
     if (addresses.some((one) => one.toLowerCase().endsWith(`@${domain.toLowerCase()}`))) {
-      throw new Fail("usage", `SRS domain ${show(domain)} is the address's own: SRS needs another, as srs.${domain}`);
+      throw new Fail("usage", `SRS domain ${quote(domain)} is the address's own: SRS needs another, as srs.${domain}`);
     }
   };
 }
 
 function checkYesNo(text: string): void {
-  if (text !== "yes" && text !== "no") throw new Fail("usage", `Write yes or no, not ${show(text)}`);
+  if (text !== "yes" && text !== "no") throw new Fail("usage", `Write yes or no, not ${quote(text)}`);
 }
 
 function checkCommand(text: string): void {
   const [program] = split(text);
   if (program === undefined) throw new Fail("usage", "No mail program was found: give --command, or --via maildir");
-  if (!program.startsWith("/")) throw new Fail("usage", `Program ${show(program)} is not an absolute path`);
+  if (!program.startsWith("/")) throw new Fail("usage", `Program ${quote(program)} is not an absolute path`);
 }
 
 function inUsage(work: () => unknown): void {

@@ -1,6 +1,6 @@
 /** The text of a key file, changed: nothing that was in it is ever taken out. */
 import { printDay } from "../lib/date.ts";
-import { Fail, show } from "../lib/fail.ts";
+import { Fail, quote } from "../lib/fail.ts";
 import type { Key } from "../lib/settings/keys.ts";
 
 export { printDay };
@@ -67,7 +67,7 @@ export function withFirst(text: string, keys: readonly Key[]): string {
 export function withRetired(text: string, id: string, day: number): string {
   const lines = text.split("\n");
   const at = lines.findIndex((line) => idOf(line) === id);
-  if (at < 0) throw new Fail("usage", `There is no key ${show(id)}`);
+  if (at < 0) throw new Fail("usage", `There is no key ${quote(id)}`);
   lines[at] = `# retired ${printDay(day)}: ${lines[at]}`;
   return lines.join("\n");
 }

@@ -1,10 +1,10 @@
 /** `countersign keys`: which keys there are, a new one, one out of use, those of a former program. */
-import { type Bytes, sameBytes } from "../lib/bytes.ts";
+import { type Bytes, timingSafeEqual } from "../lib/bytes.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import { dayOf, printDay } from "../lib/date.ts";
-import { Fail, reason, show } from "../lib/fail.ts";
+import { Fail, quote, reason } from "../lib/fail.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
-import { type Identity, identityName } from "../lib/settings/identity.ts";
+import { canonicalAddress, type Identity } from "../lib/settings/identity.ts";
 import {
   type Key,
   KEY_LIFETIME_DAYS,
@@ -59,7 +59,7 @@ export function keys(name: string, args: readonly string[]): Promise<number> {
     const [verb = "", ...operands] = given.operands;
     const does = Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined;
     if (does === undefined) {
-      const what = verb === "" ? "Say what is to be done" : `Unknown word ${show(verb)}`;
+      const what = verb === "" ? "Say what is to be done" : `Unknown word ${quote(verb)}`;
       throw new Fail("usage", `${what}: ${Object.keys(VERBS).join(", ")}`);
     }
     const own = ["from", "newline", "id", "created", "sign"].find((option) => given.has(option));
@@ -84,7 +84,7 @@ function list(settings: Settings, identities: readonly Identity[], given: Argume
   const now = new Date();
   for (const identity of asked === undefined ? identities : [identityMeant(identities, asked)]) {
     const file = fileOf(settings, identity);
-    say(`${identityName(identity)}  ${file}`);
+    say(`${canonicalAddress(identity)}  ${file}`);
     const valid = validKeys(identity.keys, now);
     const signs = signingKey(identity.keys, now);
     for (const key of identity.keys) {
@@ -111,7 +111,7 @@ function make(settings: Settings, identities: readonly Identity[], given: Argume
     id = nextId(text);
     return withLast(text, [{ id, created: dayOf(new Date()), secret: newSecret() }]);
   });
-  say(`${id} signs for ${identityName(identity)} from now on`);
+  say(`${id} signs for ${canonicalAddress(identity)} from now on`);
 }
 
 function retire(settings: Settings, identities: readonly Identity[], given: Arguments, id: string | undefined): void {
@@ -124,7 +124,7 @@ function retire(settings: Settings, identities: readonly Identity[], given: Argu
     }
     return withRetired(text, id, dayOf(now));
   });
-  say(`${id} of ${identityName(identity)} is out of use: bounces of mail that it signed count as forged`);
+  say(`${id} of ${canonicalAddress(identity)} is out of use: bounces of mail that it signed count as forged`);
 }
 
 async function take(
@@ -143,7 +143,7 @@ async function take(
   const sign = given.has("sign");
   const wanted = given.value("id");
   if (wanted !== undefined && !/^[a-z0-9]{1,8}$/.test(wanted)) {
-    throw new Fail("usage", `--id ${show(wanted)} is not 1 to 8 of a-z and 0-9`);
+    throw new Fail("usage", `--id ${quote(wanted)} is not 1 to 8 of a-z and 0-9`);
   }
   const added: string[] = [];
   change(file, (text) => {
@@ -151,7 +151,7 @@ async function take(
     const fresh = secrets.filter((secret) => !holds(present, secret));
     for (const other of others) {
       if (fresh.some((secret) => holds(other.keys, secret))) {
-        throw new Fail("data", `It is a key of ${identityName(other)} already; no two addresses may share one`);
+        throw new Fail("data", `It is a key of ${canonicalAddress(other)} already; no two addresses may share one`);
       }
     }
     const created = asked ?? (sign ? dayOf(new Date()) : present[0]!.created);
@@ -174,7 +174,7 @@ async function take(
     return changed;
   });
   if (added.length === 0) return say("Nothing is new: they are all there already");
-  say(`${added.join(", ")} ${added.length > 1 ? "verify" : "verifies"} for ${identityName(identity)}`);
+  say(`${added.join(", ")} ${added.length > 1 ? "verify" : "verifies"} for ${canonicalAddress(identity)}`);
   if (sign && secrets.some((secret) => secret.length < MIN_SECRET_BYTES)) {
     say(`A secret with fewer than ${MIN_SECRET_BYTES} bytes does not sign: an older key does, or mail leaves unsigned`);
   }
@@ -195,7 +195,7 @@ function letters(n: number): string {
   return n < 26 ? last : letters(Math.floor(n / 26)) + last;
 }
 
-const holds = (keys: readonly Key[], secret: Bytes) => keys.some((key) => sameBytes(key.secret, secret));
+const holds = (keys: readonly Key[], secret: Bytes) => keys.some((key) => timingSafeEqual(key.secret, secret));
 
 async function bytesOf(path: string): Promise<Uint8Array> {
   try {
@@ -213,7 +213,7 @@ function whose(settings: Settings, identities: readonly Identity[], given: Argum
 
 /** Identities are in the order of the settings. */
 function fileOf(settings: Settings, identity: Identity): string {
-  return settings.identity.find(({ address }) => address.toLowerCase() === identityName(identity))!.keys;
+  return settings.identity.find(({ address }) => address.toLowerCase() === canonicalAddress(identity))!.keys;
 }
 
 /** Changes a key file; what comes out must be one, and hold all that was in it. */

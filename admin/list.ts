@@ -1,5 +1,5 @@
 /** `countersign list`: the lists to which mail goes with the plain sender, because they know subscribers by it. */
-import { Fail, reason, show } from "../lib/fail.ts";
+import { Fail, quote, reason } from "../lib/fail.ts";
 import { configFile, loadSettings, readPlainLists } from "../io/system/load.ts";
 import { listAddress, parseLists, withList, withoutList } from "../lib/settings/lists.ts";
 import { runCommand } from "./arguments.ts";
@@ -21,7 +21,7 @@ export function list(name: string, args: readonly string[]): Promise<number> {
   return runCommand(name, args, { help: HELP, values: ["config"] }, (given) => {
     const [word, ...more] = [...given.operands, ...given.rest ?? []];
     if (word !== undefined && word !== "add" && word !== "remove") {
-      throw new Fail("usage", `Unknown argument ${show(word)}: say add or remove`);
+      throw new Fail("usage", `Unknown argument ${quote(word)}: say add or remove`);
     }
     if (word !== undefined && more.length === 0) throw new Fail("usage", `Say which list: list ${word} LIST@HOST`);
     const named = [...new Set(more.map(address))];

@@ -1,6 +1,6 @@
 /** `countersign log`: the log, filtered; with `--follow` also what is still to come. */
 import { parseDay } from "../lib/date.ts";
-import { Fail, reason, show } from "../lib/fail.ts";
+import { Fail, quote, reason } from "../lib/fail.ts";
 import { configFile, loadSettings } from "../io/system/load.ts";
 import { stopped } from "../io/system/abort.ts";
 import { writeOut } from "../io/system/input.ts";
@@ -31,10 +31,10 @@ export function log(name: string, args: readonly string[]): Promise<number> {
     atMost(given, 0);
     const [way, since] = [given.value("way"), given.value("since") ?? ""];
     if (way !== undefined && way !== "in" && way !== "out") {
-      throw new Fail("usage", `Option --way ${show(way)} is not in or out`);
+      throw new Fail("usage", `Option --way ${quote(way)} is not in or out`);
     }
     if (since !== "" && parseDay(since) === undefined) {
-      throw new Fail("usage", `Option --since ${show(since)} is not a date as 2026-11-20`);
+      throw new Fail("usage", `Option --since ${quote(since)} is not a date as 2026-11-20`);
     }
     const select = selector(way, given.values("result"), since);
     const { state } = loadSettings(configFile(given.value("config")));

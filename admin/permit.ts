@@ -1,5 +1,5 @@
 /** `countersign permit`: writes beside the settings what shim and hook may touch, for their launchers. */
-import type { Place, Settings } from "../lib/settings/parse.ts";
+import type { ConfigSource, Settings } from "../lib/settings/parse.ts";
 import { Fail } from "../lib/fail.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import { atMost, runCommand } from "./arguments.ts";
@@ -55,7 +55,7 @@ const LISTS =
  *
  * @returns the file
  */
-export function writePermissions(settings: Settings, place: Place): string {
+export function writePermissions(settings: Settings, place: ConfigSource): string {
   const list = permissions(settings, place, realPath, isGroupWritable);
   for (const { right, thing } of list) {
     if (right !== "write" || thing.startsWith("~")) continue;

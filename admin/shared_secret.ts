@@ -1,6 +1,6 @@
 /** Finds a secret that two identities share. Each would then sign for the other, and everybody could see it. */
 import { Fail } from "../lib/fail.ts";
-import { type Identity, identityName } from "../lib/settings/identity.ts";
+import { canonicalAddress, type Identity } from "../lib/settings/identity.ts";
 import type { Key } from "../lib/settings/keys.ts";
 
 /**
@@ -10,7 +10,7 @@ import type { Key } from "../lib/settings/keys.ts";
 export function sharedSecret(identities: readonly Identity[]): [string, string] | undefined {
   const owners = new Map<string, string>();
   for (const identity of identities) {
-    const name = identityName(identity);
+    const name = canonicalAddress(identity);
     for (const { secret } of readable(identity)) {
       const owner = owners.get(secret.toHex()) ?? name;
       if (owner !== name) return [owner, name];

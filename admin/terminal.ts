@@ -1,5 +1,5 @@
 /** Words on a terminal: a stranger's text must not command it. */
-import { Fail, quote, reason, show } from "../lib/fail.ts";
+import { Fail, quote, quoteAll, reason } from "../lib/fail.ts";
 
 /** Writes lines to standard output; one who reads no further needs no telling. @throws {Fail} `io` */
 export function say(text: string): void {
@@ -19,7 +19,7 @@ export function isRich(stream: { isTerminal(): boolean }): boolean {
 
 /** As it is when it is printable ASCII, else quoted. */
 export function plain(text: string): string {
-  return /^[ -~]+$/.test(text) ? text : show(text);
+  return /^[ -~]+$/.test(text) ? text : quote(text);
 }
 
 /** Columns; all but the last are padded. */
@@ -31,7 +31,7 @@ export function rows(table: readonly (readonly string[])[]): string {
 
 /** JSON that a terminal does not obey, either. */
 export function json(value: unknown): string {
-  return JSON.stringify(value, null, 2).replace(/[\x7f-\x9f\u2028\u2029]/g, (c) => quote(c).slice(1, -1));
+  return JSON.stringify(value, null, 2).replace(/[\x7f-\x9f\u2028\u2029]/g, (c) => quoteAll(c).slice(1, -1));
 }
 
 /** Lines of a file, with nothing in them that a terminal would obey. */

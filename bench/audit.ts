@@ -1,7 +1,7 @@
 /** How many messages `countersign audit` reads in a second, from page cache; one in a hundred is a bounce. */
 import assert from "node:assert/strict";
 import { type Home, qsbmf } from "../tests/rig.ts";
-import { few, type Ground } from "./ground.ts";
+import { type BenchHome, few } from "./home.ts";
 import { measure } from "./measure.ts";
 import type { Table } from "./report.ts";
 
@@ -43,7 +43,7 @@ function fillBoxes(home: Home): void {
  * Measures it as installed and with all permissions: with those of a launcher Deno looks at the path of each file that
  * is opened. The limit for a maildir is what find and head need to read the beginning of each file.
  */
-export async function audit(ground: Ground): Promise<Table[]> {
+export async function audit(ground: BenchHome): Promise<Table[]> {
   fillBoxes(ground);
   const installed = [`${await ground.installed()}/bin/countersign`];
   const all = [Deno.execPath(), "run", "-q", "-A", `${await ground.bundled()}/main.js`, "countersign"];

@@ -3,7 +3,7 @@ import { dayOf } from "../lib/date.ts";
 import { LEDGER_DAYS, listDigest } from "../lib/entry.ts";
 import { logLine } from "../lib/log.ts";
 import { SENT_DAYS } from "../io/state/sent.ts";
-import { few, type Ground } from "./ground.ts";
+import { type BenchHome, few } from "./home.ts";
 import { FILED, QMAIL } from "./in.ts";
 import { measure, type Subject } from "./measure.ts";
 import { forged, genuine, SIZES } from "./messages.ts";
@@ -15,7 +15,7 @@ const REMEMBERS = `[challenge]\nanswer = true\nlists = ["${LIST}"]\n`;
 const thousands = (count: number) => String(count).replace(/\B(?=(\d{3})+$)/g, ",");
 
 /** Measures each curve, in relation to its smallest point. */
-export async function growth(ground: Ground): Promise<Table[]> {
+export async function growth(ground: BenchHome): Promise<Table[]> {
   const dist = await ground.bundled();
   const hook = ground.deno(`${dist}/hooks/incoming.js`, "incoming");
   const shim = (to: string) => ground.deno(`${dist}/shim/main.js`, "shim", "--", to);
@@ -150,7 +150,7 @@ function hostileBounce(field: string): string {
 }
 
 /** A settings file of this name. */
-function configure(ground: Ground, name: string, top: string): string {
+function configure(ground: BenchHome, name: string, top: string): string {
   const key = Deno.readTextFileSync(`${ground.path}/.config/countersign/keys`);
   ground.write("config/keys", key, 0o600);
   const identity = `[[identity]]\naddress = "greg@example.org"\nsrs_domain = "srs.example.org"\nkeys = "keys"\n`;

@@ -1,12 +1,12 @@
 /** Messages that are made to take time or memory: each is seen to be forged, read to its end and filed. */
-import { few, type Ground } from "./ground.ts";
+import { type BenchHome, few } from "./home.ts";
 import { FILED, QMAIL } from "./in.ts";
 import { measure } from "./measure.ts";
 import { forged, hostile, SIZES } from "./messages.ts";
 import type { Table } from "./report.ts";
 
 /** Measures each beside an ordinary forged bounce of 100 MB, which is the largest of them. */
-export async function hostileInput(ground: Ground): Promise<Table[]> {
+export async function hostileInput(ground: BenchHome): Promise<Table[]> {
   const argv = ground.deno(`${await ground.bundled()}/hooks/incoming.js`, "incoming");
   const messages: [string, string][] = [
     ["an ordinary one, 100 MB", forged(ground, SIZES["100 MB"])],

@@ -1,6 +1,6 @@
 /** The way in: a genuine bounce goes on, a forged one is read to its end and filed by a program. */
 import { ROOT } from "../tests/rig.ts";
-import { few, type Ground, TIMES } from "./ground.ts";
+import { type BenchHome, few, TIMES } from "./home.ts";
 import { measure, type Subject } from "./measure.ts";
 import { forged, genuine, SIZES } from "./messages.ts";
 import type { Table } from "./report.ts";
@@ -11,7 +11,7 @@ export const QMAIL = { SENDER: "", RECIPIENT: "greg@example.org", HOST: "example
 export const FILED = 99;
 
 /** Measures bounces of four sizes. */
-export async function incoming(ground: Ground): Promise<Table[]> {
+export async function incoming(ground: BenchHome): Promise<Table[]> {
   const [dist, prefix] = [await ground.bundled(), await ground.installed()];
   const bundled = ground.deno(`${dist}/hooks/incoming.js`, "incoming");
   const env = ground.variables(QMAIL);

@@ -1,6 +1,6 @@
 /** Addresses and tags a second, in process: `deno bench` on our side, a loop of Mail::SRS on the other. */
 import { ROOT } from "../tests/rig.ts";
-import type { Ground } from "./ground.ts";
+import type { BenchHome } from "./home.ts";
 import { median } from "./measure.ts";
 import { SRS_LOOP } from "./peers.ts";
 import type { Table } from "./report.ts";
@@ -11,7 +11,7 @@ const TURNS = 3;
 const AT_ONCE = /, (\d+) at once$/;
 
 /** Measures both in turns; Mail::SRS, which has no prvs and no tag, stands first. */
-export async function library(ground: Ground): Promise<Table[]> {
+export async function library(ground: BenchHome): Promise<Table[]> {
   const script = ground.write("loop.pl", SRS_LOOP);
   const rates = new Map<string, number[]>();
   const note = (name: string, rate: number) => rates.set(name, [...rates.get(name) ?? [], rate]);

@@ -1,6 +1,6 @@
 /** A hook as an MTA may start it: by a user who has no home, and whom nobody asked for a cache. */
 import { CREATED, SECRET } from "../tests/rig.ts";
-import { type Ground, TIMES } from "./ground.ts";
+import { type BenchHome, TIMES } from "./home.ts";
 import { QMAIL } from "./in.ts";
 import { measure } from "./measure.ts";
 import { genuine, SIZES } from "./messages.ts";
@@ -9,7 +9,7 @@ import type { Table } from "./report.ts";
 const SETPRIV = ["/usr/bin/setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"];
 
 /** Measures one small bounce; nothing for whoever may not become another user. */
-export async function nobody(ground: Ground): Promise<Table[]> {
+export async function nobody(ground: BenchHome): Promise<Table[]> {
   if (Deno.uid() !== 0) {
     console.error("bench: a hook as user nobody is not measured: that needs root");
     return [];

@@ -2,7 +2,7 @@
 import { SETTINGS } from "../lib/settings/schema.ts";
 import { ROOT } from "../tests/rig.ts";
 import { Drain } from "./drain.ts";
-import { few, type Ground, TIMES } from "./ground.ts";
+import { type BenchHome, few, TIMES } from "./home.ts";
 import { measure, type Subject } from "./measure.ts";
 import { outgoing, SIZES } from "./messages.ts";
 import { PERL, PYTHON, SPAWN } from "./peers.ts";
@@ -11,7 +11,7 @@ import type { Table } from "./report.ts";
 const TO = ["--", "ann@example.net"];
 
 /** Measures messages of four sizes. */
-export async function out(ground: Ground): Promise<Table[]> {
+export async function out(ground: BenchHome): Promise<Table[]> {
   const [dist, prefix] = [await ground.bundled(), await ground.installed()];
   await using drain = new Drain();
   const scripts = {
@@ -55,7 +55,7 @@ export async function out(ground: Ground): Promise<Table[]> {
 const hasSpool = SETTINGS.some(({ name }) => name === "transport.spool");
 
 /** Settings that give the mail to a server. */
-function bySmtp(ground: Ground, port: number): string {
+function bySmtp(ground: BenchHome, port: number): string {
   const name = ".config/countersign/smtp.toml";
   const path = ground.write(
     name,
@@ -67,7 +67,7 @@ function bySmtp(ground: Ground, port: number): string {
 }
 
 /** The same settings, and a file as the injector's standard input. */
-function withSpool(ground: Ground): string {
+function withSpool(ground: BenchHome): string {
   const config = Deno.readTextFileSync(`${ground.path}/.config/countersign/config.toml`);
   return ground.write(".config/countersign/spool.toml", config.replace("[transport]\n", "[transport]\nspool = true\n"));
 }

@@ -7,7 +7,7 @@
 import { ROOT } from "../tests/rig.ts";
 import { audit } from "./audit.ts";
 import { judgeBudgets, readBudgets } from "./budgets.ts";
-import { Ground, TIMES } from "./ground.ts";
+import { BenchHome, TIMES } from "./home.ts";
 import { growth } from "./growth.ts";
 import { hostileInput } from "./hostile.ts";
 import { incoming } from "./in.ts";
@@ -16,7 +16,7 @@ import { nobody } from "./nobody.ts";
 import { out } from "./out.ts";
 import { intoReadme, print, type Results, type Table } from "./report.ts";
 
-const GROUPS: Record<string, (ground: Ground) => Promise<Table[]>> = {
+const GROUPS: Record<string, (ground: BenchHome) => Promise<Table[]>> = {
   out,
   in: incoming,
   nobody,
@@ -44,7 +44,7 @@ if (!isThere("/usr/share/perl5/Mail/SRS.pm")) stop(69, "Mail::SRS is not there: 
 const groups = tables ? [] : wanted.length > 0 ? wanted : Object.keys(GROUPS);
 const measured: Record<string, Results[string]> = {};
 if (groups.length > 0) {
-  using ground = new Ground();
+  using ground = new BenchHome();
   for (const group of groups) {
     console.error(`${group} …`);
     measured[group] = { times: TIMES, tables: await GROUPS[group]!(ground) };

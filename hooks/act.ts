@@ -3,29 +3,29 @@ import { parseAddress } from "../lib/address.ts";
 import { concat } from "../lib/bytes.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import { Fail } from "../lib/fail.ts";
-import { type Identity, identityName } from "../lib/settings/identity.ts";
+import { canonicalAddress, type Identity } from "../lib/settings/identity.ts";
 import { rfc5322Date } from "../lib/date.ts";
 import type { Ledger } from "../lib/entry.ts";
 import { field, type Header, named, printHead, without } from "../lib/message.ts";
 import { makeProof, PROOF_FIELD } from "../incoming/proof.ts";
 import { cleanEnvironment, envBytes } from "../io/system/environment.ts";
-import { isPermanent, send, spoolIn, whyFailed } from "../io/transport/send.ts";
+import { failureReason, isPermanent, send, spoolIn } from "../io/transport/send.ts";
 import { inject } from "../io/transport/inject.ts";
 import { deliverToMaildir, makeFolders } from "../io/transport/maildir.ts";
 import type { Outcome } from "./exits.ts";
-import type { Place } from "./destination.ts";
+import type { Destination } from "./destination.ts";
 import { isBounceSender, type Verdict } from "../incoming/verdict.ts";
 import { withoutResults, withResult } from "./result_field.ts";
 import { addressIn, type Caller, type Delivery, DOUBLE_BOUNCE } from "../incoming/delivery.ts";
 
 /** What came of it, and why, which may be another reason than the judge's. */
-export interface Ended {
+export interface HookResult {
   readonly outcome: Outcome;
   readonly reason: string;
 }
 
 /** What is at hand for acting. */
-export interface Scene {
+export interface DeliveryContext {
   readonly caller: Caller;
   readonly settings: Settings;
   readonly ledger: Ledger;
@@ -41,7 +41,7 @@ export interface Scene {
  *
  * @throws {Fail} when it did not come to that
  */
-export async function deliver(place: Place, verdict: Verdict, scene: Scene): Promise<Ended> {
+export async function deliver(place: Destination, verdict: Verdict, scene: DeliveryContext): Promise<HookResult> {
   if (place !== "forward") return await intoMaildir(place.maildir, verdict, scene);
   // Only what is known to belong to somebody can be forwarded to them.
   if (verdict.identity !== undefined) return await forward(verdict, verdict.identity, scene);
@@ -55,7 +55,7 @@ export async function deliver(place: Place, verdict: Verdict, scene: Scene): Pro
   throw new Fail("config", what);
 }
 
-async function intoMaildir(maildir: string, verdict: Verdict, scene: Scene): Promise<Ended> {
+async function intoMaildir(maildir: string, verdict: Verdict, scene: DeliveryContext): Promise<HookResult> {
   await deliverToMaildir(maildir, await arrived(verdict, scene));
   return { outcome: "delivered", reason: verdict.reason };
 }
@@ -65,16 +65,16 @@ async function intoMaildir(maildir: string, verdict: Verdict, scene: Scene): Pro
  * the spam folder. To defer it would only delay the bounce that our own server
  * writes when its queue gives up.
  */
-async function keepHere(verdict: Verdict, scene: Scene): Promise<Ended> {
+async function keepHere(verdict: Verdict, scene: DeliveryContext): Promise<HookResult> {
   const { inbox } = scene.settings.incoming;
   return inbox === "" ? await fileSpam(verdict, scene) : await intoMaildir(inbox, verdict, scene);
 }
 
 /** Into the spam maildir, by our own writer or the user's program. */
-export async function fileSpam(verdict: Verdict, scene: Scene): Promise<Ended> {
+export async function fileSpam(verdict: Verdict, scene: DeliveryContext): Promise<HookResult> {
   const { spam, spam_command } = scene.settings.incoming;
   const message = await arrived(verdict, scene);
-  const filed: Ended = { outcome: "filed", reason: verdict.reason };
+  const filed: HookResult = { outcome: "filed", reason: verdict.reason };
   if (spam_command.length === 0) {
     // What is filed here is better in a folder that is made for it than in the queue for a week.
     makeFolders(spam);
@@ -94,7 +94,7 @@ export async function fileSpam(verdict: Verdict, scene: Scene): Promise<Ended> {
 }
 
 /** Keeps a challenge that was answered. */
-export async function keep(verdict: Verdict, scene: Scene): Promise<Ended> {
+export async function keep(verdict: Verdict, scene: DeliveryContext): Promise<HookResult> {
   const { answered } = scene.settings.challenge;
   if (answered !== "") {
     makeFolders(answered);
@@ -104,14 +104,14 @@ export async function keep(verdict: Verdict, scene: Scene): Promise<Ended> {
 }
 
 /** The message as a maildir gets it: result field, and under qmail the lines that qmail-local leaves to the deliverer. */
-async function arrived(verdict: Verdict, scene: Scene) {
+async function arrived(verdict: Verdict, scene: DeliveryContext) {
   const lines = [await qmailLine("RPLINE", scene), await qmailLine("DTLINE", scene)];
   const head = printHead(withResult(scene.delivery.header, verdict), scene.delivery.cut);
   return { head: concat(...lines, head), body: scene.body(), whole: scene.delivery.whole };
 }
 
 /** RPLINE and DTLINE, bytes as they are, if they are one line each. */
-async function qmailLine(name: "RPLINE" | "DTLINE", { caller }: Scene): Promise<Uint8Array> {
+async function qmailLine(name: "RPLINE" | "DTLINE", { caller }: DeliveryContext): Promise<Uint8Array> {
   if (caller !== "qmail") return new Uint8Array(); // others, behind preline, have them in the message
   const bytes = await envBytes(name);
   const right = bytes !== undefined && bytes.indexOf(10) === bytes.length - 1 && bytes.length > 1;
@@ -122,11 +122,11 @@ async function qmailLine(name: "RPLINE" | "DTLINE", { caller }: Scene): Promise<
  * On to the identity. A bounce keeps the null sender and gets a proof for the
  * identity's own hook; a person's mail keeps its sender.
  */
-async function forward(verdict: Verdict, identity: Identity, scene: Scene): Promise<Ended> {
+async function forward(verdict: Verdict, identity: Identity, scene: DeliveryContext): Promise<HookResult> {
   const { settings, delivery, now } = scene;
-  const mine = `Delivered-To: ${identityName(identity)}`;
+  const mine = `Delivered-To: ${canonicalAddress(identity)}`;
   if (delivery.header.some((one) => named(one, "Delivered-To") && one.raw.toLowerCase() === mine.toLowerCase())) {
-    const reason = `it was delivered to ${identityName(identity)} before: a loop`;
+    const reason = `it was delivered to ${canonicalAddress(identity)} before: a loop`;
     return await keepHere({ ...verdict, reason }, scene);
   }
   const bounce = isBounceSender(delivery.sender);
@@ -141,14 +141,14 @@ async function forward(verdict: Verdict, identity: Identity, scene: Scene): Prom
   }
   const { forward_sender } = settings.incoming;
   const own = forward_sender === "" ? null : parseAddress(forward_sender);
-  const handover = { sender: person ?? own, recipients: [identity.address], dsn: {} };
+  const envelope = { sender: person ?? own, recipients: [identity.address], dsn: {} };
   const head = concat(await qmailLine("DTLINE", scene), printHead(header, delivery.cut));
   try {
-    await send(settings, handover, { head, body: scene.body(), whole: delivery.whole }, scene.stop);
+    await send(settings, envelope, { head, body: scene.body(), whole: delivery.whole }, scene.stop);
   } catch (error) {
     // Of a longer message what was sent cannot be read again.
     if (!isPermanent(error) || delivery.whole !== true) throw error;
-    const reason = `it cannot be forwarded: ${whyFailed(error, settings.log_addresses)}`;
+    const reason = `it cannot be forwarded: ${failureReason(error, settings.log_addresses)}`;
     return await keepHere({ ...verdict, reason }, scene);
   }
   return { outcome: "forwarded", reason: verdict.reason };

@@ -2,15 +2,15 @@
 import type { Settings } from "../lib/settings/parse.ts";
 import { Fail } from "../lib/fail.ts";
 import type { Env } from "../incoming/delivery.ts";
-import { type Behind, whatIsBehind } from "./dotqmail.ts";
+import { type Following, whatFollows } from "./dotqmail.ts";
 import type { Verdict } from "../incoming/verdict.ts";
 import type { Options } from "./options.ts";
 
 /** A maildir, or on to the identity. */
-export type Place = { readonly maildir: string } | "forward";
+export type Destination = { readonly maildir: string } | "forward";
 
 /** What the choice depends on. */
-export interface Case {
+export interface DestinationQuery {
   /** The name by which the hook was called. */
   readonly name: string;
   readonly options: Options;
@@ -27,13 +27,13 @@ export interface Case {
  * @returns undefined: the caller delivers, or nothing is to be delivered
  * @throws {Fail} `config` when it is the last and has no place; `temporary` when it cannot see whether it is
  */
-export async function choosePlace(
-  { name, options, settings, verdict, plain }: Case,
+export async function chooseDestination(
+  { name, options, settings, verdict, plain }: DestinationQuery,
   env: Env,
   readFile: (path: string) => string | undefined,
-): Promise<Place | undefined> {
-  const behind = async (): Promise<Behind> => {
-    if (options.caller === "qmail") return await whatIsBehind(name, env, readFile);
+): Promise<Destination | undefined> {
+  const behind = async (): Promise<Following> => {
+    if (options.caller === "qmail") return await whatFollows(name, env, readFile);
     return options.caller === "postfix" ? "last" : "more";
   };
   // maildrop takes a hook that is told where to deliver for the last deliverer: nothing comes behind it.

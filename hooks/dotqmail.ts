@@ -3,7 +3,7 @@
  * dot-qmail file and exits 0, the message is gone; qmail gives no other sign of it.
  */
 import { lower } from "../lib/bytes.ts";
-import { Fail, show } from "../lib/fail.ts";
+import { Fail, quote } from "../lib/fail.ts";
 import { type Env, isUnreadable } from "../incoming/delivery.ts";
 
 /**
@@ -11,7 +11,7 @@ import { type Env, isUnreadable } from "../incoming/delivery.ts";
  * - `last`: none does
  * - `unknown`: no line of the file calls the hook, so another program does, which knows what it does next
  */
-export type Behind = "more" | "last" | "unknown";
+export type Following = "more" | "last" | "unknown";
 
 /**
  * Looks the file up as qmail-local(8) does: dot-qmail(5), section EXTENSION ADDRESSES.
@@ -20,11 +20,11 @@ export type Behind = "more" | "last" | "unknown";
  * @param readFile reads a file below the home; undefined only where it is missing
  * @throws what `readFile` throws: a file that cannot be read may hold nothing but the hook
  */
-export async function whatIsBehind(
+export async function whatFollows(
   name: string,
   env: Env,
   readFile: (path: string) => string | undefined,
-): Promise<Behind> {
+): Promise<Following> {
   const file = fileName(await env("EXT") ?? "", await env("DEFAULT"));
   const text = file === undefined ? undefined : readFile(file);
   if (text === undefined) return "unknown";
@@ -47,7 +47,7 @@ function fileName(ext: string, rest: string | undefined): string | undefined {
   // A to Z only, as qmail does it: other letters may have another length in lower case.
   const front = lower(rest === undefined ? ext : ext.slice(0, ext.length - rest.length)).replaceAll(".", ":");
   // Not a stranger's doing: only where a file of that name exists does qmail-local take it for the name.
-  if (isUnreadable(front)) throw new Fail("temporary", `The name of the dot-qmail file for ${show(ext)} is not UTF-8`);
+  if (isUnreadable(front)) throw new Fail("temporary", `The name of the dot-qmail file for ${quote(ext)} is not UTF-8`);
   return `.qmail-${front}${rest === undefined ? "" : "default"}`;
 }
 

@@ -2,29 +2,29 @@
 import { concat } from "../lib/bytes.ts";
 import { Fail, reason } from "../lib/fail.ts";
 import { checkArguments, env } from "../io/system/environment.ts";
-import { complain, log } from "../io/system/log.ts";
+import { log, printError } from "../io/system/log.ts";
 import { drain, type Input, PREFIX_LIMIT, readInput, writeOut } from "../io/system/input.ts";
 import { stopped } from "../io/system/abort.ts";
 import { readBelowHome } from "../io/system/files.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
-import { identityName } from "../lib/settings/identity.ts";
+import { canonicalAddress } from "../lib/settings/identity.ts";
 import { logAddress } from "../lib/log.ts";
 import { printHead } from "../lib/message.ts";
 import { untilStopped } from "../io/system/signals.ts";
 import { VERSION } from "../lib/version.ts";
 import { fileLedger } from "../io/state/ledger.ts";
-import { deliver, type Ended, fileSpam, keep, type Scene } from "./act.ts";
-import { whyFailed } from "../io/transport/send.ts";
+import { deliver, type DeliveryContext, fileSpam, type HookResult, keep } from "./act.ts";
+import { failureReason } from "../io/transport/send.ts";
 import { recipientIdentity } from "../incoming/checks/addressed.ts";
 import { contentOf } from "./content.ts";
 import { addressIn, type Caller, type Delivery, envelope } from "../incoming/delivery.ts";
 import { lookUps } from "../io/state/lookups.ts";
 import { DONE, exitStatus, type Outcome } from "./exits.ts";
-import { type Context, isBounceSender, type Verdict } from "../incoming/verdict.ts";
+import { isBounceSender, type JudgeContext, type Verdict } from "../incoming/verdict.ts";
 import { judge } from "../incoming/judge.ts";
 import { warningAbout } from "../incoming/checks/keys.ts";
 import { callerIn, HELP, type Options, parseOptions } from "./options.ts";
-import { choosePlace, type Place } from "./destination.ts";
+import { chooseDestination, type Destination } from "./destination.ts";
 import { withoutResults, withoutResultsInRest, withResult } from "./result_field.ts";
 import { respond } from "./respond.ts";
 import { returnedId } from "../incoming/checks/returned_header.ts";
@@ -46,7 +46,7 @@ export async function incoming(name: string, args: readonly string[]): Promise<n
     const { outcome, last } = await handle(name, options);
     return exitStatus(caller, outcome, last);
   } catch (error) {
-    complain(name, error instanceof Fail ? error.message : `Bug: ${reason(error)}`);
+    printError(name, error instanceof Fail ? error.message : `Bug: ${reason(error)}`);
     return exitStatus(caller, "defer", false);
   }
 }
@@ -62,7 +62,7 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   const context = { settings, identities, now, ...lookUps(options.caller, settings, now) };
   const { verdict } = await judge(delivery, context);
   // Only now, and only for who acts: to listen for signals takes time.
-  const scene = (): Scene => {
+  const scene = (): DeliveryContext => {
     const stop = stopped();
     const ledger = fileLedger(`${settings.state}/ledger`);
     const body = () => untilStopped(bodyOf(input), stop);
@@ -70,13 +70,13 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   };
 
   const plain = recipientIdentity(delivery, context) !== undefined;
-  let place: Place | undefined;
-  let ended: Ended;
+  let place: Destination | undefined;
+  let ended: HookResult;
   try {
-    place = await choosePlace({ name, options, settings, verdict, plain }, env, readBelowHome);
+    place = await chooseDestination({ name, options, settings, verdict, plain }, env, readBelowHome);
     ended = leave(options.caller, verdict, place) ?? await act(verdict, place, scene());
   } catch (error) {
-    record(context, delivery, verdict, { outcome: "defer", reason: whyFailed(error, settings.log_addresses) });
+    record(context, delivery, verdict, { outcome: "defer", reason: failureReason(error, settings.log_addresses) });
     throw error;
   }
   record(context, delivery, verdict, ended);
@@ -88,7 +88,7 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
 }
 
 /** Where the caller does the rest. */
-function leave(caller: Caller, { action, reason }: Verdict, place: Place | undefined): Ended | undefined {
+function leave(caller: Caller, { action, reason }: Verdict, place: Destination | undefined): HookResult | undefined {
   // condredirect moves the message itself: it is told which, no more.
   if (caller === "condredirect") {
     return { outcome: action === "spam" ? "redirected" : "go-on", reason };
@@ -96,7 +96,7 @@ function leave(caller: Caller, { action, reason }: Verdict, place: Place | undef
   return action === "deliver" && place === undefined ? { outcome: "go-on", reason } : undefined;
 }
 
-async function act(verdict: Verdict, place: Place | undefined, scene: Scene): Promise<Ended> {
+async function act(verdict: Verdict, place: Destination | undefined, scene: DeliveryContext): Promise<HookResult> {
   const { action } = verdict;
   if (action === "spam") return await fileSpam(verdict, scene);
   if (action === "answer") {
@@ -123,7 +123,7 @@ async function filter(name: string, options: Options): Promise<number> {
     head = concat(mbox, printHead(withResult(header, verdict), cut));
     record(context, delivery, verdict, { outcome: "go-on", reason: verdict.reason });
   } catch (error) {
-    complain(name, `${reason(error)}; the message goes through unmarked`);
+    printError(name, `${reason(error)}; the message goes through unmarked`);
   }
   await writeOut(head);
   for await (const chunk of bodyOf(input)) await writeOut(chunk);
@@ -145,7 +145,7 @@ async function received(options: Options, input: Input): Promise<Delivery> {
   return { ...told, ...await contentOf(input, told.sender) };
 }
 
-function record(context: Context, delivery: Delivery, verdict: Verdict, ended: Ended): void {
+function record(context: JudgeContext, delivery: Delivery, verdict: Verdict, ended: HookResult): void {
   const { settings } = context;
   const sender = typeof delivery.sender === "string" ? addressIn(delivery.sender) : null;
   const original = isBounceSender(delivery.sender) ? returnedId(delivery) : undefined;
@@ -156,7 +156,7 @@ function record(context: Context, delivery: Delivery, verdict: Verdict, ended: E
       : sender === undefined
       ? "unreadable"
       : logAddress(sender, settings.log_addresses),
-    identity: verdict.identity && identityName(verdict.identity),
+    identity: verdict.identity && canonicalAddress(verdict.identity),
     result: verdict.result,
     check: verdict.check,
     outcome: ended.outcome,

@@ -1,5 +1,5 @@
 /** The command line of a hook. */
-import { Fail, show } from "../lib/fail.ts";
+import { Fail, quote } from "../lib/fail.ts";
 import { type Caller, CALLERS } from "../incoming/delivery.ts";
 
 /** What the line in .qmail, maildroprc or procmailrc says. */
@@ -56,16 +56,16 @@ export function parseOptions(args: readonly string[]): Options {
       operands.push(...args.slice(at + 1));
       break;
     } else if (!args[at]!.startsWith("--")) operands.push(args[at]!);
-    else throw new Fail("usage", `Unknown argument ${show(args[at]!)}`);
+    else throw new Fail("usage", `Unknown argument ${quote(args[at]!)}`);
   }
   const { as = "qmail", ...rest } = given;
   if (as === "postfix" && operands.length === 2) [rest.sender, rest.recipient] = operands as [string, string];
   else if (as === "postfix" && operands.length > 2) {
     const what = `${operands.length - 1} recipients in one delivery`;
     throw new Fail("usage", `${what}: Postfix needs countersign_destination_recipient_limit = 1`);
-  } else if (operands.length > 0) throw new Fail("usage", `Unknown argument ${show(operands[0]!)}`);
+  } else if (operands.length > 0) throw new Fail("usage", `Unknown argument ${quote(operands[0]!)}`);
   if (!CALLERS.includes(as as Caller)) {
-    throw new Fail("usage", `Option --as ${show(as)} is not one of ${CALLERS.join(", ")}`);
+    throw new Fail("usage", `Option --as ${quote(as)} is not one of ${CALLERS.join(", ")}`);
   }
   if (forward && rest.maildir !== undefined) {
     throw new Fail("usage", "Options --maildir and --forward exclude each other");

@@ -14,7 +14,7 @@ import { checkLauncher } from "../io/transport/commit.ts";
 import { send } from "../io/transport/send.ts";
 import { Rejected } from "../io/transport/rejected.ts";
 import { Fail } from "../lib/fail.ts";
-import type { Scene } from "./act.ts";
+import type { DeliveryContext } from "./act.ts";
 import type { Answer, Verdict } from "../incoming/verdict.ts";
 
 /** What became of it: answered, or why it was not and the user should look. */
@@ -26,7 +26,7 @@ export type Given = "answered" | { readonly not: string };
  * @param verdict one that says `answer`
  * @throws {Fail} when it is not certain whether an answer left: the entry stays claimed
  */
-export async function respond({ answer, identity }: Verdict, scene: Scene): Promise<Given> {
+export async function respond({ answer, identity }: Verdict, scene: DeliveryContext): Promise<Given> {
   if (answer === undefined || identity === undefined) throw new Error("nothing to answer");
   const { settings, ledger, now, stop } = scene;
   const { entry, token } = answer.spends;
@@ -37,8 +37,8 @@ export async function respond({ answer, identity }: Verdict, scene: Scene): Prom
   await remember(messageId, identity, scene);
   try {
     // The plain address: list software refuses the null sender, and knows subscribers by the envelope.
-    const handover = { sender: answer.author, recipients: [parseAddress(answer.form.answerTo)], dsn: {} };
-    await send(settings, handover, compose(answer, messageId, now), stop);
+    const envelope = { sender: answer.author, recipients: [parseAddress(answer.form.answerTo)], dsn: {} };
+    await send(settings, envelope, compose(answer, messageId, now), stop);
   } catch (error) {
     // A program that refused, or could not be run, has sent nothing; a maildir that failed holds nothing.
     const certain = error instanceof Rejected || settings.transport.via === "maildir" ||
@@ -53,7 +53,7 @@ export async function respond({ answer, identity }: Verdict, scene: Scene): Prom
 }
 
 /** An answer bounces as any mail of ours does, and its bounce must not be taken for a forged one. */
-async function remember(messageId: string, identity: Identity, { settings, now }: Scene): Promise<void> {
+async function remember(messageId: string, identity: Identity, { settings, now }: DeliveryContext): Promise<void> {
   try {
     await rememberSent(`${settings.state}/sent`, identity, messageId, false, now);
   } catch {

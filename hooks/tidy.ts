@@ -4,12 +4,12 @@ import type { Settings } from "../lib/settings/parse.ts";
 import { daily } from "../io/state/daily.ts";
 import { expireDaily } from "../io/state/expire.ts";
 import { cleanMaildir } from "../io/transport/leftovers.ts";
-import type { Place } from "./destination.ts";
+import type { Destination } from "./destination.ts";
 
 /** Does it, when the message has been dealt with. */
 export async function tidy(
   { state, incoming, challenge }: Settings,
-  place: Place | undefined,
+  place: Destination | undefined,
   now: Date,
 ): Promise<void> {
   const own = [incoming.spam, incoming.inbox, challenge.answered];

@@ -6,7 +6,7 @@
  * session. Weaker ones count together: who wrote it, the Subject, a returned header, words about a failure.
  */
 import { parseAddressList } from "../lib/address.ts";
-import { binary } from "../lib/bytes.ts";
+import { decodeLatin1 } from "../lib/bytes.ts";
 import { htmlToText } from "../lib/html.ts";
 import { type Header, named, value, values } from "../lib/message.ts";
 import { contentType, decodeWords, mimeParts } from "../lib/mime.ts";
@@ -110,7 +110,7 @@ function hasStrayStatus(header: Header, parts: readonly Part[], body: Uint8Array
   if (parts.some(({ ended }) => ended) || !contentType(header, "multipart/").type.startsWith("multipart/")) {
     return false;
   }
-  const front = binary(body.subarray(0, MAX_TEXT_BYTES));
+  const front = decodeLatin1(body.subarray(0, MAX_TEXT_BYTES));
   const status = /^content-type:[ \t]{0,16}message\/(?:global-)?delivery-status/im.exec(front);
   const message = /^content-type:[ \t]{0,16}message\/rfc822/im.exec(front);
   return status !== null && (message === null || status.index < message.index);
@@ -131,7 +131,7 @@ function shownText(parts: readonly Part[], body: Uint8Array): string {
 
 function readable(type: string, bytes: Uint8Array): string {
   // Japanese carriers; others differ from UTF-8 in letters that no pattern here needs.
-  const charset = binary(bytes.subarray(0, 2048)).includes("\x1b$") ? "iso-2022-jp" : "utf-8";
+  const charset = decodeLatin1(bytes.subarray(0, 2048)).includes("\x1b$") ? "iso-2022-jp" : "utf-8";
   const text = new TextDecoder(charset).decode(bytes).replace(/\r\n?/g, "\n");
   return type === "text/html" ? htmlToText(text) : text;
 }

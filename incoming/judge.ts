@@ -12,7 +12,7 @@ import { checkReply } from "./checks/reply.ts";
 import { checkReturned } from "./checks/returned_header.ts";
 import { checkSigned } from "./checks/signed_recipient.ts";
 import type { Delivery } from "./delivery.ts";
-import type { Check, Context, Step, Verdict } from "./verdict.ts";
+import type { Check, JudgeContext, Step, Verdict } from "./verdict.ts";
 
 /** What is asked about the rest, in this order; HACKING.md tells how to add one. The last always decides. */
 const CHECKS: readonly [string, Check][] = [
@@ -24,7 +24,7 @@ const CHECKS: readonly [string, Check][] = [
 ];
 
 /** Judges a delivery. */
-export async function judge(delivery: Delivery, context: Context): Promise<{ verdict: Verdict; steps: Step[] }> {
+export async function judge(delivery: Delivery, context: JudgeContext): Promise<{ verdict: Verdict; steps: Step[] }> {
   const steps: Step[] = [];
   const step = (check: string, answer: Verdict | string): Verdict | undefined => {
     steps.push({ check, found: typeof answer === "string" ? answer : answer.reason });

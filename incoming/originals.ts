@@ -5,7 +5,7 @@
  * and re-encode what they return, so that only two things are asked of a text: that it has the name of the field with a
  * tag behind it, and a Message-ID in the same block of lines. Whether one was made for the other, the MAC decides.
  */
-import { binary } from "../lib/bytes.ts";
+import { decodeLatin1 } from "../lib/bytes.ts";
 import { textsIn } from "./encodings.ts";
 import { type Block, Blocks, MAX_QUOTE, quoteBefore, unquoted } from "./header_block.ts";
 import { eightBitText, messageIdsIn, withoutBrackets } from "../lib/message_id.ts";
@@ -73,8 +73,8 @@ function* unseen(ids: readonly string[], seen: Set<string>): Generator<string> {
 }
 
 function* allTexts(prefix: Uint8Array, bodyStart: number, tail?: Uint8Array): ReturnType<typeof textsIn> {
-  yield* textsIn(binary(prefix.subarray(bodyStart)));
-  if (tail !== undefined) yield* textsIn(binary(tail));
+  yield* textsIn(decodeLatin1(prefix.subarray(bodyStart)));
+  if (tail !== undefined) yield* textsIn(decodeLatin1(tail));
 }
 
 // Every repetition has a bound: these patterns run over a stranger's text.

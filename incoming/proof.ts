@@ -6,10 +6,10 @@
  * bounce, so that the next hook need trust nothing else.
  */
 import { parseAddressList } from "../lib/address.ts";
-import { base32, sameBytes, utf8 } from "../lib/bytes.ts";
+import { base32, timingSafeEqual, utf8 } from "../lib/bytes.ts";
 import { dayOf } from "../lib/date.ts";
 import { purposeMac } from "../lib/hmac.ts";
-import { type Identity, identityName } from "../lib/settings/identity.ts";
+import { canonicalAddress, type Identity } from "../lib/settings/identity.ts";
 import { validKeys } from "../lib/settings/keys.ts";
 import { type Header, value, values } from "../lib/message.ts";
 
@@ -38,7 +38,7 @@ export async function hasProof(identity: Identity, header: Header, now: Date): P
     const [, id, expiry, text] = parts as unknown as [string, string, string, string];
     const key = keys.find((one) => one.id === id);
     if (key === undefined || dayOf(now) > Number(expiry)) continue;
-    if (sameBytes(utf8(await mac(key.secret, identity, header, expiry)), utf8(text))) return true;
+    if (timingSafeEqual(utf8(await mac(key.secret, identity, header, expiry)), utf8(text))) return true;
   }
   return false;
 }
@@ -46,7 +46,7 @@ export async function hasProof(identity: Identity, header: Header, now: Date): P
 async function mac(secret: Uint8Array, identity: Identity, header: Header, expiry: string): Promise<string> {
   const plain = (name: string) => (value(header, name) ?? "").replace(/\s+/g, " ");
   const fields = [
-    identityName(identity),
+    canonicalAddress(identity),
     expiry,
     plain("Message-ID"),
     plain("Date"),

@@ -43,7 +43,7 @@ export interface Verdict {
 export function forgedVerdict(
   check: string,
   reason: string,
-  { settings }: Pick<Context, "settings">,
+  { settings }: Pick<JudgeContext, "settings">,
   marked = false,
 ): Verdict {
   const { forged } = settings.incoming;
@@ -77,7 +77,7 @@ export type Result =
   | "other";
 
 /** What checks are made with. */
-export interface Context {
+export interface JudgeContext {
   readonly settings: Settings;
   readonly identities: readonly Identity[];
   readonly now: Date;
@@ -90,7 +90,7 @@ export interface Context {
 }
 
 /** A check: its verdict, or what it found while it had none. */
-export type Check = (delivery: Delivery, context: Context) => Promise<Verdict | string> | Verdict | string;
+export type Check = (delivery: Delivery, context: JudgeContext) => Promise<Verdict | string> | Verdict | string;
 
 /** A step of the way to the verdict, for `explain`. */
 export interface Step {

@@ -1,5 +1,5 @@
 /** Mail addresses (RFC 5321 section 4.1.2) and lists of them as headers hold them (RFC 5322 section 3.4). */
-import { Fail, show } from "./fail.ts";
+import { Fail, quote } from "./fail.ts";
 
 /** A mail address. */
 export interface Address {
@@ -52,7 +52,7 @@ export function sameAddress(a: Address, b: Address): boolean {
 export function parseAddress(text: string): Address {
   const at = text.lastIndexOf("@");
   if (at < 0 || at === text.length - 1) {
-    throw new Fail("no-at", `Address ${show(text)} has no @ with a domain behind it`);
+    throw new Fail("no-at", `Address ${quote(text)} has no @ with a domain behind it`);
   }
   const scan = new Scan(text);
   const address = scan.address();
@@ -104,7 +104,7 @@ export function formatMailbox(name: string, address: Address): string {
 }
 
 function invalid(text: string): Fail {
-  return new Fail("address-invalid", `Address ${show(text)} is not well formed`);
+  return new Fail("address-invalid", `Address ${quote(text)} is not well formed`);
 }
 
 /** U+FFFD stands for bytes that were not UTF-8: harmless in a display name, in an address another mailbox. */

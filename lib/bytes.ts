@@ -17,7 +17,7 @@ export const utf8 = (text: string): Bytes => encoder.encode(text);
 export const text = (bytes: Uint8Array): string => decoder.decode(bytes);
 
 /** Bytes as a binary string. (`TextDecoder("latin1")` is windows-1252 and changes 0x80 to 0x9f.) */
-export function binary(bytes: Uint8Array): string {
+export function decodeLatin1(bytes: Uint8Array): string {
   let out = "";
   for (let i = 0; i < bytes.length; i += 8192) {
     const part = bytes.subarray(i, i + 8192);
@@ -33,17 +33,17 @@ const windows1252 = new TextDecoder("windows-1252");
 const ASCII = /^[\x00-\x7f]*$/;
 
 /** A binary string as bytes. */
-export function unbinary(string: string): Bytes {
+export function encodeLatin1(string: string): Bytes {
   const out = new Uint8Array(string.length);
   for (let i = 0; i < string.length; i++) out[i] = string.charCodeAt(i);
   return out;
 }
 
 /** A binary string read as UTF-8 text. */
-export const binaryToText = (string: string): string => text(unbinary(string));
+export const latin1ToUtf8 = (string: string): string => text(encodeLatin1(string));
 
 /** Text as the binary string of its UTF-8 bytes. */
-export const textToBinary = (string: string): string => binary(utf8(string));
+export const utf8ToLatin1 = (string: string): string => decodeLatin1(utf8(string));
 
 /** All parts in one. */
 export function concat(...parts: Uint8Array[]): Bytes {
@@ -57,7 +57,7 @@ export function concat(...parts: Uint8Array[]): Bytes {
 }
 
 /** Are both the same? The time taken depends on the lengths alone. */
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+export function timingSafeEqual(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   let difference = 0;
   for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!;

@@ -3,10 +3,10 @@
  * be compared with what was really sent. Pure; io/state/ledger.ts keeps the files.
  */
 import { type Address, canonical } from "./address.ts";
-import { binary, unbinary, utf8 } from "./bytes.ts";
+import { decodeLatin1, encodeLatin1, utf8 } from "./bytes.ts";
 import { COMPARED_FIELDS, comparedFields } from "./compared.ts";
 import { dayOf } from "./date.ts";
-import { type Identity, identityName } from "./settings/identity.ts";
+import { canonicalAddress, type Identity } from "./settings/identity.ts";
 import { signingKey, validKeys } from "./settings/keys.ts";
 import { type Header, value } from "./message.ts";
 import { bareMessageId } from "./message_id.ts";
@@ -105,13 +105,13 @@ export async function makeEntry(list: Address, message: Outgoing, now: Date): Pr
   return {
     messageId: bareMessageId(value(header, "Message-ID") ?? ""),
     list: canonical(list),
-    from: identityName(identity),
+    from: canonicalAddress(identity),
     expires: dayOf(now) + LEDGER_DAYS,
     alone: recipients.filter((one) => one.domain.toLowerCase() === domain).length === 1,
     ...(request && { request }),
     ...(token !== undefined && { token: await digest(utf8(token)) }),
     fields: await fieldDigests(header),
-    body: { key: key.id, sealed: await seal(key.secret, unbinary(body)), whole: complete },
+    body: { key: key.id, sealed: await seal(key.secret, encodeLatin1(body)), whole: complete },
   };
 }
 
@@ -139,7 +139,7 @@ export async function disagreement(
   const key = validKeys(keys, now).find(({ id }) => id === entry.body.key);
   const sent = key && await unseal(key.secret, entry.body.sealed);
   if (sent === undefined) return "the ledger's entry was not made with a valid key of this identity";
-  return bodyDisagreement(binary(sent), entry.body.whole, quoted);
+  return bodyDisagreement(decodeLatin1(sent), entry.body.whole, quoted);
 }
 
 function bodyDisagreement(sent: string, whole: boolean, quoted: Quotation): string | undefined {
@@ -157,7 +157,7 @@ function bodyDisagreement(sent: string, whole: boolean, quoted: Quotation): stri
 }
 
 /** The text with LF as its line ends. */
-const unixText = (bytes: Uint8Array): string => binary(bytes).replaceAll("\r\n", "\n");
+const unixText = (bytes: Uint8Array): string => decodeLatin1(bytes).replaceAll("\r\n", "\n");
 
 /** The text with its last line ended, as mail travels. */
 const ended = (text: string): string => text === "" || text.endsWith("\n") ? text : `${text}\n`;

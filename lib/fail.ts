@@ -79,7 +79,7 @@ export function isRejection(error: unknown): error is Fail {
  * @param error what was thrown
  * @param kind what it is otherwise
  */
-export function orLater(error: unknown, kind: Kind): Kind {
+export function temporaryIfDenied(error: unknown, kind: Kind): Kind {
   return error instanceof Error && error.name === "NotCapable" ? "temporary" : kind;
 }
 
@@ -93,12 +93,12 @@ export function provesMissing(error: unknown): boolean {
 }
 
 /** A stranger's text in double quotes: one line, no control characters, at most 120 characters. */
-export function show(text: string): string {
-  return quote(text.length > 120 ? `${text.slice(0, 119)}…` : text);
+export function quote(text: string): string {
+  return quoteAll(text.length > 120 ? `${text.slice(0, 119)}…` : text);
 }
 
 /** All of a text in double quotes, on one line and without control characters. */
-export function quote(text: string): string {
+export function quoteAll(text: string): string {
   // JSON leaves DEL and C1 alone; a terminal would obey them.
   return JSON.stringify(text).replace(/[\x7f-\x9f\u2028\u2029]/g, (c) => {
     return `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`;

@@ -1,5 +1,5 @@
 /** Header lines out of HTML: no more of the language than gateways use to show a returned header. */
-import { textToBinary } from "./bytes.ts";
+import { utf8ToLatin1 } from "./bytes.ts";
 
 /** Elements that begin a line, and the others that occur around a header; what else looks like a tag is text. */
 const BLOCKS = new Set(
@@ -66,6 +66,6 @@ function unescapeOnce(text: string, eightBit: boolean): string {
     const code = decimal === undefined ? parseInt(hex, 16) : Number(decimal);
     if (code === 0 || code > 0x10ffff) return whole;
     const char = code === 0xa0 ? " " : String.fromCodePoint(code);
-    return eightBit && code > 0x7f ? textToBinary(char) : char;
+    return eightBit && code > 0x7f ? utf8ToLatin1(char) : char;
   });
 }

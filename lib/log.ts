@@ -1,6 +1,6 @@
 /** One line an event: `time=… key=value …`. No body, no subject, no secret. */
 import { type Address, formatAddress } from "./address.ts";
-import { quote } from "./fail.ts";
+import { quoteAll } from "./fail.ts";
 
 /** What happened, in the order in which it is written. Empty values are left out. */
 export type Event = Record<string, string | number | undefined>;
@@ -14,7 +14,7 @@ export function logLine(event: Event, now: Date): string {
   for (const [key, value] of Object.entries(event)) {
     if (value === undefined || value === "") continue;
     const text = String(value).slice(0, LONGEST);
-    parts.push(`${key}=${/^[\w@.+/:,<>=*-]+$/.test(text) ? text : quote(text)}`);
+    parts.push(`${key}=${/^[\w@.+/:,<>=*-]+$/.test(text) ? text : quoteAll(text)}`);
   }
   return parts.join(" ") + "\n";
 }

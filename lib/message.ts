@@ -1,5 +1,5 @@
 /** The header of a message (RFC 5322 section 2.2) as ordered raw fields. The body is never parsed. */
-import { binary, binaryToText, type Bytes, concat, textToBinary, unbinary } from "./bytes.ts";
+import { type Bytes, concat, decodeLatin1, encodeLatin1, latin1ToUtf8, utf8ToLatin1 } from "./bytes.ts";
 
 /** One header field. */
 export interface Field {
@@ -54,7 +54,7 @@ export function parseHead(bytes: Uint8Array, whole: boolean): Head | undefined {
     lines = [];
   };
   // As one string: to make one of each line would take three times as long.
-  const text = binary(bytes.subarray(0, emptyLine(bytes)));
+  const text = decodeLatin1(bytes.subarray(0, emptyLine(bytes)));
   for (let at = 0; at < text.length;) {
     const newline = text.indexOf("\n", at);
     if (newline < 0 && !whole) return undefined;
@@ -97,12 +97,12 @@ function withoutReturns(line: string): string {
 
 /** Header and empty line, as they are written; without the line when the header was cut and goes on. */
 export function printHead(header: Header, cut = false): Bytes {
-  return unbinary(header.map((field) => field.raw + "\n").join("") + (cut ? "" : "\n"));
+  return encodeLatin1(header.map((field) => field.raw + "\n").join("") + (cut ? "" : "\n"));
 }
 
 /** A new field. CR, LF and NUL in its value are the caller's bug and become spaces. */
 export function field(name: string, value: string): Field {
-  return { name, raw: `${name}: ${textToBinary(value).replace(/[\r\n\0]+/g, " ")}` };
+  return { name, raw: `${name}: ${utf8ToLatin1(value).replace(/[\r\n\0]+/g, " ")}` };
 }
 
 /** Is it the field of this name, upper and lower case ignored? */
@@ -113,7 +113,7 @@ export function named(field: Field, ...names: string[]): boolean {
 
 /** The value of a field: unfolded, trimmed, read as UTF-8. */
 export function valueOf(field: Field): string {
-  return binaryToText(field.raw.slice(field.raw.indexOf(":") + 1).replace(/\n/g, "")).trim();
+  return latin1ToUtf8(field.raw.slice(field.raw.indexOf(":") + 1).replace(/\n/g, "")).trim();
 }
 
 /** The values of all fields of this name. */

@@ -2,8 +2,8 @@
  * The Message-ID field (RFC 5322 section 3.6.4), read in one way when a message is signed, when it comes back, and
  * when a reply names it. Mail programs write much that the grammar does not allow, and their users do not know it.
  */
-import { binaryToText, textToBinary } from "./bytes.ts";
-import { Fail, show } from "./fail.ts";
+import { latin1ToUtf8, utf8ToLatin1 } from "./bytes.ts";
+import { Fail, quote } from "./fail.ts";
 import { unescapeHtml } from "./html.ts";
 import { type Field, type Header, named } from "./message.ts";
 
@@ -28,8 +28,8 @@ export function messageIdBody({ raw }: Field): string {
 
 /** The characters of eight-bit text: UTF-8, or else ISO 8859-1, which unlike U+FFFD keeps different octets apart. */
 export function eightBitText(binary: string): string {
-  const text = binaryToText(binary);
-  return text.includes("\ufffd") && textToBinary(text) !== binary ? binary : text;
+  const text = latin1ToUtf8(binary);
+  return text.includes("\ufffd") && utf8ToLatin1(text) !== binary ? binary : text;
 }
 
 /**
@@ -45,12 +45,12 @@ export function signedMessageId(body: string): string {
   // A tab is white space; what is left of a line end is not, also where trimming would remove it.
   // deno-lint-ignore no-control-regex
   if (/[\x00-\x08\x0a-\x1f\x7f]/.test(unfolded)) {
-    throw new Fail("data", `Message-ID ${show(text)} holds a control character`);
+    throw new Fail("data", `Message-ID ${quote(text)} holds a control character`);
   }
   const { bracketed, bare } = split(text);
   if (bracketed.length + bare.length === 0) throw new Fail("data", "The Message-ID is empty");
   if (bracketed.length + bare.flatMap(addresses).length > 1) {
-    throw new Fail("data", `Message-ID ${show(text)} holds several Message-IDs`);
+    throw new Fail("data", `Message-ID ${quote(text)} holds several Message-IDs`);
   }
   return withoutBrackets(text);
 }

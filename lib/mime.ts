@@ -5,7 +5,7 @@
  * 256 KB of padded base64 or short lines. Here addresses are not parsed, each level of the body is scanned once, and
  * whatever a stranger can repeat has a bound.
  */
-import { binary, type Bytes, unbinary, utf8 } from "./bytes.ts";
+import { type Bytes, decodeLatin1, encodeLatin1, utf8 } from "./bytes.ts";
 import { type Header, named, parseHead } from "./message.ts";
 
 /** A part that is no multipart, decoded. */
@@ -41,7 +41,7 @@ const MAX_TEXT_LENGTH = 8 * 1024;
  * @returns undefined for a message beyond the bounds: what it holds is not known
  */
 export function mimeParts(header: Header, body: Uint8Array, maxDepth: number): MimePart[] | undefined {
-  const text = binary(body);
+  const text = decodeLatin1(body);
   const out: MimePart[] = [];
   let left = MAX_PARTS;
   const read = (header: Header, from: Slice, otherwise: string, depth: number): boolean => {
@@ -169,8 +169,8 @@ function rawValue(header: Header, name: string): string | undefined {
 /** Content-Transfer-Encoding undone (RFC 2045 section 6). */
 function decoded(header: Header, bytes: Uint8Array): Uint8Array {
   const encoding = withoutComments((rawValue(header, "Content-Transfer-Encoding") ?? "").slice(0, MAX_FIELD_BYTES));
-  if (/base64/i.test(encoding)) return fromBase64(binary(bytes));
-  if (/quoted-printable/i.test(encoding)) return unbinary(fromQuotedPrintable(binary(bytes)));
+  if (/base64/i.test(encoding)) return fromBase64(decodeLatin1(bytes));
+  if (/quoted-printable/i.test(encoding)) return encodeLatin1(fromQuotedPrintable(decodeLatin1(bytes)));
   return bytes;
 }
 
@@ -178,7 +178,7 @@ function decoded(header: Header, bytes: Uint8Array): Uint8Array {
 function fromBase64(text: string): Bytes {
   const units = text.replace(/[^A-Za-z0-9+/=]+/g, "").split(/=+/);
   // Of these characters any count is base64 to atob() but for one over a multiple of four.
-  return unbinary(units.map((unit) => atob(unit.length % 4 === 1 ? unit.slice(0, -1) : unit)).join(""));
+  return encodeLatin1(units.map((unit) => atob(unit.length % 4 === 1 ? unit.slice(0, -1) : unit)).join(""));
 }
 
 /** Quoted-printable (RFC 2045 section 6.7), a binary string; in text that is not, it breaks only what has a `=`. */
@@ -214,7 +214,7 @@ export function decodeWords(text: string): string {
     for (const [, label, encoding, word] of run.matchAll(new RegExp(WORD, "g"))) {
       const charset = label!.split("*")[0]!.toLowerCase(); // behind the star stands a language (RFC 2231 section 5)
       if (charset !== last) [out, held, last] = [out + decodeCharset(last, held), "", charset];
-      held += /b/i.test(encoding!) ? binary(fromBase64(word!)) : fromQuotedPrintable(word!.replaceAll("_", " "));
+      held += /b/i.test(encoding!) ? decodeLatin1(fromBase64(word!)) : fromQuotedPrintable(word!.replaceAll("_", " "));
     }
     return out + decodeCharset(last, held);
   });
@@ -223,8 +223,8 @@ export function decodeWords(text: string): string {
 function decodeCharset(charset: string, bytes: string): string {
   if (bytes === "") return "";
   try {
-    return new TextDecoder(charset).decode(unbinary(bytes));
+    return new TextDecoder(charset).decode(encodeLatin1(bytes));
   } catch {
-    return new TextDecoder("windows-1252").decode(unbinary(bytes)); // a name that nobody knows
+    return new TextDecoder("windows-1252").decode(encodeLatin1(bytes)); // a name that nobody knows
   }
 }

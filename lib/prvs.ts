@@ -2,9 +2,9 @@
  * BATV private signatures, as Exim writes them and as batv-tools reads them:
  * J. Levine et al., draft-levine-smtp-batv-01.
  */
-import { lower, sameBytes, utf8 } from "./bytes.ts";
+import { lower, timingSafeEqual, utf8 } from "./bytes.ts";
 import { dayOf } from "./date.ts";
-import { Fail, show } from "./fail.ts";
+import { Fail, quote } from "./fail.ts";
 import { hmac, type Secret } from "./hmac.ts";
 
 /** How a prvs address is written. */
@@ -96,7 +96,7 @@ export async function prvsSign(address: string, options: PrvsSignOptions): Promi
 export async function prvsVerify(address: string, options: PrvsVerifyOptions): Promise<string> {
   const opened = await prvsOpen(address, options);
   if (opened.age > (options.lifetime ?? 7)) {
-    throw new Fail("stamp-expired", `Prvs address ${show(address)} is expired`);
+    throw new Fail("stamp-expired", `Prvs address ${quote(address)} is expired`);
   }
   return opened.address;
 }
@@ -107,12 +107,12 @@ export async function prvsOpen(address: string, options: PrvsVerifyOptions): Pro
   checkLifetime(lifetime);
   const [user, domain] = split(address);
   const parts = FRONT.exec(user) ?? BEHIND.exec(user);
-  if (parts === null) throw new Fail("not-prvs", `Address ${show(address)} is not a prvs address`);
+  if (parts === null) throw new Fail("not-prvs", `Address ${quote(address)} is not a prvs address`);
   const { stamp, hash, local } = parts.groups as { stamp: string; hash: string; local: string };
 
   const secrets = [options.secrets[Number(stamp[0])] ?? []].flat();
   if (secrets.length === 0) {
-    throw new Fail("no-secret", `No secret for key ${stamp[0]} of prvs address ${show(address)}`);
+    throw new Fail("no-secret", `No secret for key ${stamp[0]} of prvs address ${quote(address)}`);
   }
   const spelt = `${local}@${domain}`;
   const spellings = new Set([spelt, `${local}@${lower(domain)}`, lower(spelt)]);
@@ -120,10 +120,10 @@ export async function prvsOpen(address: string, options: PrvsVerifyOptions): Pro
   let found: string | undefined;
   for (const spelling of spellings) {
     for (const secret of secrets) {
-      if (sameBytes(utf8(await digest(secret, stamp, spelling)), given)) found ??= spelling;
+      if (timingSafeEqual(utf8(await digest(secret, stamp, spelling)), given)) found ??= spelling;
     }
   }
-  if (found === undefined) throw new Fail("hash-invalid", `Prvs address ${show(address)} has a wrong signature`);
+  if (found === undefined) throw new Fail("hash-invalid", `Prvs address ${quote(address)} has a wrong signature`);
   const signed = Number(stamp.slice(1)) - lifetime;
   return { address: found, age: (dayOf(now) - signed + PRVS_CYCLE) % PRVS_CYCLE };
 }
@@ -142,7 +142,7 @@ async function digest(secret: Secret, stamp: string, address: string): Promise<s
 function split(address: string): [local: string, domain: string] {
   const at = address.lastIndexOf("@");
   if (at < 1 || at === address.length - 1) {
-    throw new Fail("no-at", `Address ${show(address)} is not of the form local@domain`);
+    throw new Fail("no-at", `Address ${quote(address)} is not of the form local@domain`);
   }
   return [address.slice(0, at), address.slice(at + 1)];
 }

@@ -3,7 +3,7 @@
  * decides which confirmation is sent later: what could mean two things means nothing.
  */
 import { type Address, canonical, parseAddress } from "./address.ts";
-import { binary } from "./bytes.ts";
+import { decodeLatin1 } from "./bytes.ts";
 import { type Header, named, value } from "./message.ts";
 
 /** What is asked. */
@@ -97,7 +97,7 @@ function subscriberIn(rest: readonly string[], listRequest: boolean): string | n
 /** The one command in Subject and body; undefined when there is none or more than one. */
 function commandIn({ header, body, whole }: RequestMessage, readsBoth: boolean): string | undefined {
   if (!whole || body.length > MAX_BODY_BYTES || !isPlainText(header)) return undefined;
-  const lines = binary(body).split("\n").map(squeezed);
+  const lines = decodeLatin1(body).split("\n").map(squeezed);
   const end = lines.findIndex((line) => /^(?:--|end|quit)$/i.test(line));
   const commands = lines.slice(0, end < 0 ? undefined : end).filter((line) => line !== "");
   const subject = squeezed(value(header, "Subject") ?? "");
@@ -117,5 +117,5 @@ function isPlainText(header: Header): boolean {
   const bodies = (name: string) =>
     header.filter((one) => named(one, name)).map(({ raw }) => raw.replace(/^[^:]*:\s*/, ""));
   return bodies("Content-Type").every((type) => /^text\/plain\s*(?:;|$)/i.test(type)) &&
-    bodies("Content-Transfer-Encoding").every((encoding) => /^(?:7bit|8bit|binary)\s*$/i.test(encoding));
+    bodies("Content-Transfer-Encoding").every((encoding) => /^(?:7bit|8bit|decodeLatin1)\s*$/i.test(encoding));
 }

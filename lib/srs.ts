@@ -4,9 +4,9 @@
  * There is no RFC. The paper is M. Wong, "The Sender Rewriting Scheme", 2003;
  * where engines differ, Mail::SRS 0.31 is followed (tests/vectors/srs.json).
  */
-import { lower, sameBytes, utf8 } from "./bytes.ts";
+import { lower, timingSafeEqual, utf8 } from "./bytes.ts";
 import { dayOf } from "./date.ts";
-import { Fail, show } from "./fail.ts";
+import { Fail, quote } from "./fail.ts";
 import { hmac, type Secret } from "./hmac.ts";
 
 /** How SRS addresses are written and read. The defaults are those of Mail::SRS. */
@@ -68,7 +68,7 @@ export async function srsForward(sender: string, alias: string, options: SrsOpti
   check(options);
   const [user, host] = split(sender);
   if (user.includes("@")) {
-    throw new Fail("at-in-user", `Sender ${show(sender)} has an @ in its local part`);
+    throw new Fail("at-in-user", `Sender ${quote(sender)} has an @ in its local part`);
   }
   const domain = alias.slice(alias.lastIndexOf("@") + 1);
   if (lower(host) === lower(domain)) return sender;
@@ -121,7 +121,7 @@ export async function srsReverse(address: string, options: SrsOptions): Promise<
     return opened.address;
   }
   const age = opened.age === undefined ? "has a bad time stamp" : `is ${opened.age} days old on day ${day}`;
-  throw new Fail("stamp-expired", `SRS address ${show(address)} ${age}; it is good for ${maxAge}`);
+  throw new Fail("stamp-expired", `SRS address ${quote(address)} ${age}; it is good for ${maxAge}`);
 }
 
 /** Is a stamp of this age (0 to 1023, wrapped) good? A stamp from tomorrow is 1023 days old. */
@@ -134,7 +134,7 @@ export async function srsOpen(address: string, options: SrsOptions): Promise<Srs
   check(options);
   const [user] = split(address);
   const tag = /^SRS([01])[-+=]/i.exec(user)?.[1];
-  if (tag === undefined) throw new Fail("not-srs", `Address ${show(address)} is not an SRS address`);
+  if (tag === undefined) throw new Fail("not-srs", `Address ${quote(address)} is not an SRS address`);
   if (tag === "1") {
     const [hash, host, rest = ""] = fields(user.slice(5), 3);
     await verify(address, hash, [host, rest], options);
@@ -159,10 +159,10 @@ async function verify(address: string, given: string, hashed: string[], options:
     for (const secret of options.secrets) {
       const whole = await digest(secret, hashed);
       // A hash longer than ours is compared with what it cannot equal; none is skipped, none ends the loop.
-      right = sameBytes(utf8(lower(whole.slice(0, hash.length))), utf8(lower(hash))) || right;
+      right = timingSafeEqual(utf8(lower(whole.slice(0, hash.length))), utf8(lower(hash))) || right;
     }
   }
-  if (!right) throw new Fail("hash-invalid", `SRS address ${show(address)} has a wrong hash`);
+  if (!right) throw new Fail("hash-invalid", `SRS address ${quote(address)} has a wrong hash`);
 }
 
 /** 27 characters of base64: HMAC-SHA-1 over the lower-cased fields, which are simply joined. */
@@ -174,7 +174,7 @@ async function digest(secret: Secret, fields: string[]): Promise<string> {
 function split(address: string): [user: string, host: string] {
   const at = address.lastIndexOf("@");
   if (at < 0 || at === address.length - 1) {
-    throw new Fail("no-at", `Address ${show(address)} has no @ with a domain behind it`);
+    throw new Fail("no-at", `Address ${quote(address)} has no @ with a domain behind it`);
   }
   return [address.slice(0, at), address.slice(at + 1)];
 }

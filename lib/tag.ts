@@ -5,9 +5,9 @@
  * `X-Msgauth: v1.<key>.<expiry>.<nonce>.<mac>`: no `=`, lower case, under 70
  * characters, because bounces come back quoted-printable and re-folded.
  */
-import { base32, sameBytes, utf8 } from "./bytes.ts";
+import { base32, timingSafeEqual, utf8 } from "./bytes.ts";
 import { dayOf } from "./date.ts";
-import { Fail, show } from "./fail.ts";
+import { Fail, quote } from "./fail.ts";
 import { fieldsMac, purposeKey, type Secret } from "./hmac.ts";
 import { messageIdReadings, signedMessageId } from "./message_id.ts";
 
@@ -69,7 +69,7 @@ export async function signTag(address: string, messageId: string, options: TagSi
   if (!FORM.test(`${front}.${"a".repeat(26)}`)) {
     throw new Fail(
       "option-invalid",
-      `No tag can be made of key ${show(key)}, lifetime ${lifetime}, nonce ${show(nonce)}`,
+      `No tag can be made of key ${quote(key)}, lifetime ${lifetime}, nonce ${quote(nonce)}`,
     );
   }
   return `${front}.${await mac(await purposeKey(secret, "tag"), address, id, nonce, String(dayOf(now) + lifetime))}`;
@@ -126,17 +126,17 @@ export class TagVerifier {
   /** As {@link verifyTag}; a MAC for each of the `messageIdReadings()`. */
   async verify(tag: string, address: string, messageId: string): Promise<void> {
     const parts = FORM.exec(tag.trim());
-    if (parts === null) throw new Fail("not-tag", `${show(tag)} is not a tag`);
+    if (parts === null) throw new Fail("not-tag", `${quote(tag)} is not a tag`);
     const [, id, expiry, nonce, given] = parts as unknown as [string, string, string, string, string];
     const key = await this.#key(id);
-    if (key === undefined) throw new Fail("no-secret", `No key ${show(id)} for tag ${show(tag)}`);
+    if (key === undefined) throw new Fail("no-secret", `No key ${quote(id)} for tag ${quote(tag)}`);
     let right = false;
     for (const reading of messageIdReadings(messageId)) {
-      right = sameBytes(utf8(await mac(key, address, reading, nonce, expiry)), utf8(given));
+      right = timingSafeEqual(utf8(await mac(key, address, reading, nonce, expiry)), utf8(given));
       if (right) break;
     }
-    if (!right) throw new Fail("tag-invalid", `Tag ${show(tag)} was not made for this message and address`);
-    if (dayOf(this.#now) > Number(expiry)) throw new Fail("tag-expired", `Tag ${show(tag)} is expired`);
+    if (!right) throw new Fail("tag-invalid", `Tag ${quote(tag)} was not made for this message and address`);
+    if (dayOf(this.#now) > Number(expiry)) throw new Fail("tag-expired", `Tag ${quote(tag)} is expired`);
   }
 
   async #key(id: string): Promise<CryptoKey | undefined> {

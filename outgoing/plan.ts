@@ -4,7 +4,7 @@ import { base32 } from "../lib/bytes.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import { rfc5322Date } from "../lib/date.ts";
 import { Fail, reason } from "../lib/fail.ts";
-import { type Identity, identityName } from "../lib/settings/identity.ts";
+import { canonicalAddress, type Identity } from "../lib/settings/identity.ts";
 import { keyWarning, noSigningKey, signingKey } from "../lib/settings/keys.ts";
 import { type Field, field, type Header, named, valueOf, values, without } from "../lib/message.ts";
 import { messageIdBody, messageIdOf } from "../lib/message_id.ts";
@@ -16,7 +16,7 @@ import { alreadyRelayed, firstBlock, type OwnAddress, ownership, ownSender } fro
 import { chooseSender } from "./sender.ts";
 
 /** What is looked up before planning. */
-export interface Context {
+export interface PlanContext {
   readonly settings: Settings;
   readonly identities: readonly Identity[];
   readonly now: Date;
@@ -26,7 +26,7 @@ export interface Context {
 
 /** What is handed over, and why. */
 export interface Plan {
-  readonly handover: Envelope;
+  readonly envelope: Envelope;
   readonly header: Header;
   /** The envelope sender's scheme; `given` for a message that is not ours to sign. */
   readonly scheme: Scheme | "given";
@@ -56,34 +56,41 @@ export interface SentRecord {
  *
  * @throws {Fail} `usage` without recipients, `data` for a header that cannot be understood
  */
-export async function plan(call: OutgoingRequest, given: Header, context: Context): Promise<Plan> {
-  const recipients = findRecipients(call, given);
-  const envelope = call.sender ? await ownSender(call.sender, context) : undefined;
+export async function plan(request: OutgoingRequest, given: Header, context: PlanContext): Promise<Plan> {
+  const recipients = findRecipients(request, given);
+  const givenSender = request.sender ? await ownSender(request.sender, context) : undefined;
   const open = without(given, "Bcc", "Resent-Bcc", "Return-Path");
   // The header as it came is asked: a Resent-Bcc alone says that the message was relayed. Then it is not ours to
   // complete, either: our From on a stranger's mail would make it look like ours.
   const relayed = alreadyRelayed(given);
-  const header = relayed ? open : completed(call, open, context, envelope);
+  const header = relayed ? open : addMissingFields(request, open, context, givenSender);
   const block = !relayed ? header : context.mailboxLine ? [] : firstBlock(given);
   const { author, authors } = ownership(block, context, relayed ? "Resent-" : "");
 
-  const concerned = [...new Set([...envelope ? [envelope.identity] : [], ...authors])];
+  const concerned = [...new Set([...givenSender ? [givenSender.identity] : [], ...authors])];
   const id = block.find((one) => named(one, relayed ? "Resent-Message-ID" : "Message-ID"));
   const remembered = id !== undefined && (relayed ? authors : concerned).length > 0;
   const sent = (signed: boolean): SentRecord | undefined =>
     remembered ? { identities: concerned, messageId: messageIdBody(id), signed } : undefined;
-  const handover = (sender: Envelope["sender"]): Envelope => ({ sender, recipients, dsn: call.dsn });
+  const envelopeFrom = (sender: Envelope["sender"]): Envelope => ({ sender, recipients, dsn: request.dsn });
 
-  const sender = call.sender === undefined ? author : envelope;
+  const sender = request.sender === undefined ? author : givenSender;
   if (author === undefined || sender === undefined) {
-    const notes = pretends(call.sender, envelope, context);
-    return { handover: handover(call.sender), header, scheme: "given", identity: undefined, sent: sent(false), notes };
+    const notes = pretends(request.sender, givenSender, context);
+    return {
+      envelope: envelopeFrom(request.sender),
+      header,
+      scheme: "given",
+      identity: undefined,
+      sent: sent(false),
+      notes,
+    };
   }
   const chosen = await chooseSender(sender, recipients, context);
   const tags = context.settings.tag.sign && !relayed;
   const tagged = tags ? await withTag(header, author.identity, context) : undefined;
   return {
-    handover: handover(chosen.sender),
+    envelope: envelopeFrom(chosen.sender),
     header: tagged ?? header,
     scheme: chosen.scheme,
     identity: author.identity,
@@ -97,7 +104,7 @@ export async function plan(call: OutgoingRequest, given: Header, context: Contex
 function pretends(
   sender: Address | null | undefined,
   envelope: OwnAddress | undefined,
-  { identities }: Context,
+  { identities }: PlanContext,
 ): string[] {
   const domain = sender?.domain.toLowerCase();
   const looks = envelope === undefined && identities.some((one) => one.srsDomain !== "" && one.srsDomain === domain);
@@ -109,7 +116,7 @@ function aboutKeys(identities: Iterable<Identity>, now: Date): Pick<Plan, "error
   const errors: string[] = [];
   const warnings: string[] = [];
   for (const identity of identities) {
-    const name = identityName(identity);
+    const name = canonicalAddress(identity);
     const [why, warning] = [noSigningKey(identity.keys, now), keyWarning(identity.keys, now)];
     if (why !== undefined) errors.push(`No key of ${name} can sign: ${why}`);
     else if (warning !== undefined) warnings.push(`${name}: ${warning}`);
@@ -146,7 +153,12 @@ function headerAddresses(name: string, value: string) {
 }
 
 /** What cron and small scripts leave out (RFC 5322 section 3.6), added before the tag is made over it. */
-function completed(call: OutgoingRequest, header: Header, context: Context, sender: OwnAddress | undefined): Header {
+function addMissingFields(
+  call: OutgoingRequest,
+  header: Header,
+  context: PlanContext,
+  sender: OwnAddress | undefined,
+): Header {
   const has = (name: string) => header.some((one) => named(one, name));
   const out = header.filter((one) => !named(one, "Message-ID") || valueOf(one) !== ""); // an empty one is none
   const author = call.sender === undefined ? context.identities[0]?.address : sender?.address ?? call.sender;
@@ -166,11 +178,11 @@ function completed(call: OutgoingRequest, header: Header, context: Context, send
  *
  * @throws {Fail} `data` for a Message-ID that could not be recognized when it comes back
  */
-async function withTag(header: Header, identity: Identity, { now }: Context): Promise<Header | undefined> {
+async function withTag(header: Header, identity: Identity, { now }: PlanContext): Promise<Header | undefined> {
   const key = signingKey(identity.keys, now);
   if (key === undefined) return undefined;
   const clean = without(header, TAG_FIELD).map((one) => named(one, "Message-ID") ? withoutBlankLines(one) : one);
-  const tag = await signTag(identityName(identity), messageIdOf(clean), { key: key.id, secret: key.secret, now });
+  const tag = await signTag(canonicalAddress(identity), messageIdOf(clean), { key: key.id, secret: key.secret, now });
   const below = clean.findIndex((one) => named(one, "Message-ID")) + 1;
   return clean.toSpliced(below, 0, field(TAG_FIELD, tag));
 }

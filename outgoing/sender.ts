@@ -1,9 +1,9 @@
 /** The envelope sender of a message that is ours: by which scheme, and how it is signed. */
 import { type Address, canonical, parseAddress, sameAddress } from "../lib/address.ts";
-import { textToBinary } from "../lib/bytes.ts";
+import { utf8ToLatin1 } from "../lib/bytes.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import { Fail } from "../lib/fail.ts";
-import { type Identity, identityName } from "../lib/settings/identity.ts";
+import { canonicalAddress, type Identity } from "../lib/settings/identity.ts";
 import { keyDigit, noSigningKey, signingKey } from "../lib/settings/keys.ts";
 import { prvsSign } from "../lib/prvs.ts";
 import type { Scheme } from "../lib/settings/schema.ts";
@@ -69,7 +69,7 @@ export async function sign(
   const key = signingKey(identity.keys, now);
   if (key === undefined) {
     const why = noSigningKey(identity.keys, now);
-    throw new Fail("config", `No key of ${identityName(identity)} can sign today: ${why}`);
+    throw new Fail("config", `No key of ${canonicalAddress(identity)} can sign today: ${why}`);
   }
   if (scheme === "prvs" && !settings.prvs.receive) return "prvs is not receivable";
   if (scheme === "srs" && identity.srsDomain === "") return `${name} has no srs_domain`;
@@ -92,6 +92,6 @@ export async function sign(
         now,
       }),
   );
-  const octets = textToBinary(signed.local).length;
+  const octets = utf8ToLatin1(signed.local).length;
   return octets > MAX_LOCAL_OCTETS ? `${scheme} local part would have ${octets} octets` : signed;
 }

@@ -1,6 +1,6 @@
 /** The sendmail command line (and qmail-inject's), read as POSIX reads it: the first operand ends the options. */
 import { type Address, parseAddressList } from "../lib/address.ts";
-import { Fail, reason, show } from "../lib/fail.ts";
+import { Fail, quote, reason } from "../lib/fail.ts";
 import type { Dsn } from "../lib/envelope.ts";
 import type { OutgoingRequest } from "../outgoing/request.ts";
 
@@ -44,14 +44,14 @@ export function parseFlags(name: string, args: readonly string[]): Invocation {
     else if (flag === "t") fromHeader = true;
     else if (flag === "b") {
       if (value === "s" || value === "p") real = `-b${value}`;
-      else if (value !== "m") throw new Fail("usage", `Mode ${show(`-b${value}`)} is not offered`);
+      else if (value !== "m") throw new Fail("usage", `Mode ${quote(`-b${value}`)} is not offered`);
     } else if (flag === "q") real ||= "-q";
     else if (flag === "N") dsn.notify = parseNotify(value);
     else if (flag === "R") dsn.ret = oneOf("-R", value, ["full", "hdrs"]);
     else if (flag === "V") dsn.envid = parseEnvid(value);
     else if (flag === "B") oneOf("-B", value, ["7bit", "8bitmime"]);
     else if (!IGNORED.has(flag) && !IGNORED_WITH.has(flag)) {
-      throw new Fail("usage", `Unknown option ${show(`-${flag}`)}`);
+      throw new Fail("usage", `Unknown option ${quote(`-${flag}`)}`);
     }
   }
   if (real === "-q" && operands.length > 0) throw new Fail("usage", "A queue run takes no recipients");
@@ -95,7 +95,7 @@ function getopt(
     const word = args[at]!;
     if (word === "--") return { options, operands: args.slice(at + 1) };
     if (!word.startsWith("-") || word === "-") break;
-    if (word.startsWith("--")) throw new Fail("usage", `Unknown option ${show(word)}`);
+    if (word.startsWith("--")) throw new Fail("usage", `Unknown option ${quote(word)}`);
     for (let i = 1; i < word.length; i++) {
       const flag = word[i]!;
       const attached = word.slice(i + 1);
@@ -105,7 +105,7 @@ function getopt(
         break;
       }
       if (!takes.has(flag)) {
-        if (!plain.has(flag)) throw new Fail("usage", `Unknown option ${show(`-${flag}`)}`);
+        if (!plain.has(flag)) throw new Fail("usage", `Unknown option ${quote(`-${flag}`)}`);
         options.push({ flag, value: "" });
         continue;
       }
@@ -121,7 +121,7 @@ function getopt(
 function parseSender(text: string): Address | null {
   if (text === "" || text === "@") return null;
   const [mailbox, ...more] = addresses("Sender", text);
-  if (mailbox === undefined || more.length > 0) throw new Fail("usage", `Sender ${show(text)} is not one address`);
+  if (mailbox === undefined || more.length > 0) throw new Fail("usage", `Sender ${quote(text)} is not one address`);
   return mailbox.address;
 }
 
@@ -132,7 +132,7 @@ function parseRecipients(operands: readonly string[]): Address[] {
       // are operands: a bare word with a dash is nobody's mailbox.
       const misplaced = address?.domain === "" && address.local.startsWith("-");
       if (address === null || misplaced) {
-        throw new Fail("usage", `Recipient ${show(operand)} is no address`);
+        throw new Fail("usage", `Recipient ${quote(operand)} is no address`);
       }
       return address;
     })
@@ -140,7 +140,7 @@ function parseRecipients(operands: readonly string[]): Address[] {
 }
 
 function addresses(what: string, text: string) {
-  if (/[\r\n\0]/.test(text)) throw new Fail("usage", `${what} ${show(text)} holds a CR, LF or NUL`);
+  if (/[\r\n\0]/.test(text)) throw new Fail("usage", `${what} ${quote(text)} holds a CR, LF or NUL`);
   try {
     return parseAddressList(text, { bare: true });
   } catch (error) {
@@ -152,23 +152,25 @@ function addresses(what: string, text: string) {
 function parseNotify(value: string): string {
   const words = value.toLowerCase().split(",");
   const known = words.every((word) => ["success", "failure", "delay"].includes(word));
-  if (!known && value.toLowerCase() !== "never") throw new Fail("usage", `Option -N ${show(value)} is not understood`);
+  if (!known && value.toLowerCase() !== "never") throw new Fail("usage", `Option -N ${quote(value)} is not understood`);
   return words.join(",");
 }
 
 /** xtext, at most 100 characters (RFC 3461 section 4.4): a program behind us would refuse the whole message. */
 function parseEnvid(value: string): string {
   if (/^(?:[!-*,-<>-~]|\+[0-9A-F]{2}){1,100}$/.test(value)) return value;
-  throw new Fail("usage", `Option -V ${show(value)} is not xtext`);
+  throw new Fail("usage", `Option -V ${quote(value)} is not xtext`);
 }
 
 function oneOf(flag: string, value: string, words: string[]): string {
-  if (!words.includes(value.toLowerCase())) throw new Fail("usage", `Option ${flag} ${show(value)} is not understood`);
+  if (!words.includes(value.toLowerCase())) throw new Fail("usage", `Option ${flag} ${quote(value)} is not understood`);
   return value.toLowerCase();
 }
 
 function oneLine(flag: string, value: string): string {
   // deno-lint-ignore no-control-regex
-  if (/[\x00-\x1f\x7f]/.test(value)) throw new Fail("usage", `Option ${flag} ${show(value)} holds a control character`);
+  if (/[\x00-\x1f\x7f]/.test(value)) {
+    throw new Fail("usage", `Option ${flag} ${quote(value)} holds a control character`);
+  }
   return value;
 }

@@ -1,20 +1,20 @@
 /** The way out: read, plan, hand over. `Deno.args` is the name we were called by, then the arguments. */
 import { formatAddress } from "../lib/address.ts";
 import type { Settings } from "../lib/settings/parse.ts";
-import { Fail, orLater, reason } from "../lib/fail.ts";
+import { Fail, reason, temporaryIfDenied } from "../lib/fail.ts";
 import { checkArguments, childEnvironment, env } from "../io/system/environment.ts";
-import { complain, log } from "../io/system/log.ts";
+import { log, printError } from "../io/system/log.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import { PIPE_BYTES, readInput } from "../io/system/input.ts";
 import { stopped } from "../io/system/abort.ts";
-import { identityName } from "../lib/settings/identity.ts";
+import { canonicalAddress } from "../lib/settings/identity.ts";
 import { LEDGER_BODY_BYTES } from "../lib/entry.ts";
 import { logAddress } from "../lib/log.ts";
 import { printHead, unixLines } from "../lib/message.ts";
 import { untilStopped } from "../io/system/signals.ts";
 import { sysexit } from "../lib/sysexits.ts";
 import { VERSION } from "../lib/version.ts";
-import { LOOP_MARK, send, whyFailed } from "../io/transport/send.ts";
+import { failureReason, LOOP_MARK, send } from "../io/transport/send.ts";
 import { Rejected } from "../io/transport/rejected.ts";
 import { parseFlags } from "./flags.ts";
 import { plan } from "../outgoing/plan.ts";
@@ -45,7 +45,7 @@ export async function shim(name: string, args: readonly string[]): Promise<numbe
     return 0;
   } catch (error) {
     const program = name === "main.ts" ? "shim" : name;
-    complain(program, error instanceof Fail ? error.message : `Bug: ${reason(error)}`);
+    printError(program, error instanceof Fail ? error.message : `Bug: ${reason(error)}`);
     return name === "qmail-inject" ? qmailStatus(statusOf(error)) : statusOf(error);
   }
 }
@@ -80,22 +80,22 @@ async function sendMessage(call: SendCall): Promise<number> {
   const event = { ...describe(planned, settings), forgotten };
   try {
     const message = { head: printHead(planned.header), body, whole: input.whole };
-    const route = await send(settings, planned.handover, message, stop);
+    const route = await send(settings, planned.envelope, message, stop);
     log(settings, { ...event, route, result: "sent" });
     await tidy(settings, now);
     return 0;
   } catch (error) {
-    log(settings, { ...event, result: "failed", why: whyFailed(error, settings.log_addresses) });
+    log(settings, { ...event, result: "failed", why: failureReason(error, settings.log_addresses) });
     throw error;
   }
 }
 
 function describe(planned: Awaited<ReturnType<typeof plan>>, settings: Settings) {
   const { scheme, identity, notes, error, warning } = planned;
-  const { sender, recipients } = planned.handover;
+  const { sender, recipients } = planned.envelope;
   return {
     way: "out",
-    identity: identity && identityName(identity),
+    identity: identity && canonicalAddress(identity),
     scheme,
     sender: sender && identity
       ? formatAddress(sender)
@@ -129,7 +129,7 @@ async function runReal(what: string, args: readonly string[]): Promise<number> {
   try {
     return (await new Deno.Command(program!, { ...options, ...inherit }).spawn().status).code;
   } catch (error) {
-    const kind = orLater(error, "system");
+    const kind = temporaryIfDenied(error, "system");
     throw new Fail(kind, `${program} cannot be run: ${reason(error)}`, { cause: error });
   }
 }

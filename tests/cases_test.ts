@@ -4,10 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { refusalOf } from "../admin/explain/refusal.ts";
-import type { Context, Verdict } from "../incoming/verdict.ts";
+import type { JudgeContext, Verdict } from "../incoming/verdict.ts";
 import { judge } from "../incoming/judge.ts";
 import { formatAddress } from "../lib/address.ts";
-import { binary, utf8 } from "../lib/bytes.ts";
+import { decodeLatin1, utf8 } from "../lib/bytes.ts";
 import { parseHead, value } from "../lib/message.ts";
 import { TAG_FIELD } from "../lib/tag.ts";
 import { plan } from "../outgoing/plan.ts";
@@ -28,7 +28,7 @@ interface Case {
 const CASES: readonly Case[] = JSON.parse(Deno.readTextFileSync(`${ROOT}/tests/cases/index.json`));
 
 /** A message as it left: its envelope sender, its tag, and a context in which it is remembered. */
-async function send(sent: Case["sent"], state: string): Promise<{ srs: string; tag: string; context: Context }> {
+async function send(sent: Case["sent"], state: string): Promise<{ srs: string; tag: string; context: JudgeContext }> {
   const { settings, ...rest } = context(`[tag]\nsign = ${sent?.signed ?? true}\n`, `state = "${state}"`);
   const id = sent?.message_id ?? "<nobody-knows@example.org>";
   const message = `From: Greg <greg@example.org>\nTo: kay@example.net\nSubject: Meeting notes\nMessage-ID: ${id}\n\n`;
@@ -37,7 +37,7 @@ async function send(sent: Case["sent"], state: string): Promise<{ srs: string; t
   const planned = await plan(call, header, { settings, ...rest });
   if (sent !== null) assert.equal(await remember(planned, new Uint8Array(), true, settings, now), undefined);
   return {
-    srs: formatAddress(planned.handover.sender!),
+    srs: formatAddress(planned.envelope.sender!),
     tag: value(planned.header, TAG_FIELD) ?? "",
     context: { ...rest, settings, sent: sentIndex(`${settings.state}/sent`, now) },
   };
@@ -51,7 +51,7 @@ async function verdictOf(one: Case, mail: string, others?: Case["sent"]): Promis
     const given = delivery(
       one.sender === "" ? null : one.sender,
       fill(one.recipient),
-      binary(utf8(encoded(fill(mail)))),
+      decodeLatin1(utf8(encoded(fill(mail)))),
     );
     return (await judge(given, context)).verdict;
   } finally {

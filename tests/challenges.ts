@@ -4,9 +4,9 @@
  * frame around it untouched. No process and no file.
  */
 import type { Delivery } from "../incoming/delivery.ts";
-import type { Context, Verdict } from "../incoming/verdict.ts";
+import type { JudgeContext, Verdict } from "../incoming/verdict.ts";
 import { formatAddress, parseAddress } from "../lib/address.ts";
-import { binary, unbinary } from "../lib/bytes.ts";
+import { decodeLatin1, encodeLatin1 } from "../lib/bytes.ts";
 import { COMPARED_FIELDS } from "../lib/compared.ts";
 import { parseConfig, type Settings } from "../lib/settings/parse.ts";
 import { dayOf } from "../lib/date.ts";
@@ -31,7 +31,7 @@ const FOLDER = `${ROOT}/tests/samples/challenges`;
 /** The samples as they are, as binary strings, by name without `.eml`. */
 export const SAMPLES: ReadonlyMap<string, string> = new Map(
   [...Deno.readDirSync(FOLDER)].filter(({ name }) => name.endsWith(".eml")).sort((a, b) => a.name < b.name ? -1 : 1)
-    .map(({ name }) => [name.slice(0, -".eml".length), binary(Deno.readFileSync(`${FOLDER}/${name}`))]),
+    .map(({ name }) => [name.slice(0, -".eml".length), decodeLatin1(Deno.readFileSync(`${FOLDER}/${name}`))]),
 );
 
 /** What stands in the samples where the tag of ours belongs. */
@@ -108,19 +108,19 @@ export async function send(
   when: Date = now,
   with_: Settings = settings("requests = true\nanswer = true"),
 ): Promise<Sent> {
-  const bytes = unbinary(message);
+  const bytes = encodeLatin1(message);
   const { header, bodyStart } = parseHead(bytes, true)!;
   const call = { sender: undefined, fullName: "", recipientsFrom: "header", recipients: [], dsn: {} } as const;
   const planned = await plan(call, header, { settings: with_, identities: [joe, chair], now: when });
   if (planned.identity === undefined) throw new Error("the message was not signed");
   const body = bytes.subarray(bodyStart);
-  const { identity, header: sent, handover: { recipients } } = planned;
+  const { identity, header: sent, envelope: { recipients } } = planned;
   const outgoing = { identity, recipients, header: sent, body, whole: true };
   const lists = recipients.filter((one) => isRemembered(one, with_, outgoing));
   const entries = await Promise.all(lists.map(async (list) => (await makeEntry(list, outgoing, when))!));
-  const head = binary(printHead(planned.header));
+  const head = decodeLatin1(printHead(planned.header));
   return {
-    mail: head + binary(body),
+    mail: head + decodeLatin1(body),
     entries,
     tagLine: `${TAG_FIELD}: ${value(planned.header, TAG_FIELD)}\n`,
     messageId: value(planned.header, "Message-ID")!,
@@ -157,7 +157,7 @@ export async function genuine(
 
 /** A challenge as a hook gets it. */
 export function delivery(mail: string, recipient = "joe@example.net"): Delivery {
-  const prefix = unbinary(mail);
+  const prefix = encodeLatin1(mail);
   const { header, bodyStart } = parseHead(prefix, true)!;
   const sender = value(header, "Return-Path")?.replace(/^<(.*)>$/, "$1");
   return { sender: sender || null, recipients: [recipient], header, prefix, bodyStart, whole: true };
@@ -167,7 +167,7 @@ export function delivery(mail: string, recipient = "joe@example.net"): Delivery 
 export async function context(
   entries: readonly Entry[],
   with_: Settings = settings(),
-): Promise<Context & { ledger: Memory }> {
+): Promise<JudgeContext & { ledger: Memory }> {
   const ledger = new Memory();
   for (const entry of entries) await ledger.add(entry);
   return { settings: with_, identities: [joe, chair], now, ledger };

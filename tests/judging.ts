@@ -1,11 +1,11 @@
 /** What tests of the judge share: two identities, deliveries, and the signed addresses of that day. */
 import type { Delivery } from "../incoming/delivery.ts";
-import type { Context } from "../incoming/verdict.ts";
+import type { JudgeContext } from "../incoming/verdict.ts";
 import { parseAddress } from "../lib/address.ts";
-import { unbinary, utf8 } from "../lib/bytes.ts";
+import { encodeLatin1, utf8 } from "../lib/bytes.ts";
 import { parseConfig } from "../lib/settings/parse.ts";
 import { dayOf } from "../lib/date.ts";
-import { type Identity, identityName } from "../lib/settings/identity.ts";
+import { canonicalAddress, type Identity } from "../lib/settings/identity.ts";
 import { parseHead } from "../lib/message.ts";
 import { srsForward } from "../lib/srs.ts";
 import type { SentMessage, SentView } from "../incoming/verdict.ts";
@@ -28,9 +28,9 @@ export const greg: Identity = identity("greg@example.org", "srs.example.org");
 export const chair: Identity = identity("chair@club.example", "srs.club.example");
 
 /** Settings and identities; `more` is TOML behind the tables that all tests need, `top` goes before. */
-export function context(more = "", top = "", identities: readonly Identity[] = [greg, chair]): Context {
+export function context(more = "", top = "", identities: readonly Identity[] = [greg, chair]): JudgeContext {
   const tables = identities.map((one, nth) =>
-    `[[identity]]\naddress = "${identityName(one)}"\nsrs_domain = "${one.srsDomain}"\nkeys = "keys${nth}"\n`
+    `[[identity]]\naddress = "${canonicalAddress(one)}"\nsrs_domain = "${one.srsDomain}"\nkeys = "keys${nth}"\n`
   );
   const text = `${top}\n${tables.join("")}[transport]\nvia = "maildir"\nmaildir = "/out"\n${more}`;
   return { settings: parseConfig(text, { file: "/etc/c.toml", home: "/home/greg" }), identities, now };
@@ -43,13 +43,13 @@ export function delivery(
   mail: string | Uint8Array<ArrayBuffer>,
   whole = true,
 ): Delivery {
-  const prefix = typeof mail === "string" ? unbinary(mail) : mail;
+  const prefix = typeof mail === "string" ? encodeLatin1(mail) : mail;
   const { header, bodyStart } = parseHead(prefix, true)!;
   return { sender, recipients: [recipient].flat(), header, prefix, bodyStart, whole };
 }
 
 /** A signed address of this identity, or of `address` made with its key. */
-export function signedAddress(by: Identity, address = identityName(by), when = now): Promise<string> {
+export function signedAddress(by: Identity, address = canonicalAddress(by), when = now): Promise<string> {
   const options = { secrets: [by.keys[0]!.secret], hashLength: 8, alphabet: "base64url" as const, now: when };
   return srsForward(address, by.srsDomain, options);
 }

@@ -1,7 +1,7 @@
 /** SECURITY.md holds: what stands in place of a program, started by its launcher, tries to step outside. */
 import assert from "node:assert/strict";
 import { launcherText, PROGRAMS } from "../build/install/launcher.ts";
-import { sameBytes } from "../lib/bytes.ts";
+import { timingSafeEqual } from "../lib/bytes.ts";
 import { prvsSign, signTag, srsForward } from "../mod.ts";
 import { byStub } from "./stub.ts";
 import { fieldOf, Home, ROOT, SECRET } from "./rig.ts";
@@ -128,20 +128,20 @@ Deno.test("comparing takes as many steps wherever the difference is", { permissi
         return Reflect.get(bytes, name, bytes);
       },
     });
-    assert.equal(sameBytes(right, counted), at === right.length);
+    assert.equal(timingSafeEqual(right, counted), at === right.length);
     steps.add(looks);
   }
   assert.deepEqual([...steps], [right.length]);
 });
 
-Deno.test("what makes a MAC to hold against another compares with sameBytes, and with nothing else", () => {
+Deno.test("what makes a MAC to hold against another compares with timingSafeEqual, and with nothing else", () => {
   const files = ["lib", "shim", "hooks", "state", "transport", "admin"].flatMap((folder) =>
     [...Deno.readDirSync(`${ROOT}/${folder}`)].filter(({ isFile }) => isFile).map(({ name }) => `${folder}/${name}`)
   );
   const source = (path: string) => Deno.readTextFileSync(`${ROOT}/${path}`);
   const makers = files.filter((path) => /^import [^;]*"[./]*(?:lib\/)?hmac\.ts"/m.test(source(path)));
   // The index of sent mail is searched for a MAC of our own making: a stranger gives the text, never the MAC.
-  const names = makers.filter((path) => !source(path).includes("sameBytes("));
+  const names = makers.filter((path) => !source(path).includes("timingSafeEqual("));
   assert.deepEqual(names, ["io/state/sent.ts"]);
   assert.deepEqual(makers.filter((path) => !names.includes(path)).sort(), [
     "incoming/proof.ts",

@@ -26,7 +26,7 @@ export interface Tail {
 }
 
 /** What happened on the way. */
-export interface Trail {
+export interface ReadProgress {
   /** Names a file or folder that could not be read, and why. */
   unreadable(path: string, why: string): void;
   /** Files that are no mail. */
@@ -47,7 +47,7 @@ const LINE = 512;
  *
  * @param skip real paths that are left out
  */
-export function* letters(paths: readonly string[], trail: Trail, skip?: ReadonlySet<string>): Generator<Letter> {
+export function* letters(paths: readonly string[], trail: ReadProgress, skip?: ReadonlySet<string>): Generator<Letter> {
   const reader = new Reader(trail);
   for (const { path, kind } of files(paths, trail, skip)) {
     yield* reader.file(path, kind);
@@ -77,7 +77,7 @@ interface Found {
   readonly kind: "message" | "named" | "unknown";
 }
 
-function* files(paths: readonly string[], trail: Trail, skip?: ReadonlySet<string>): Generator<Found> {
+function* files(paths: readonly string[], trail: ReadProgress, skip?: ReadonlySet<string>): Generator<Found> {
   for (const path of paths) {
     let info: Deno.FileInfo;
     try {
@@ -93,7 +93,7 @@ function* files(paths: readonly string[], trail: Trail, skip?: ReadonlySet<strin
   }
 }
 
-function* below(folder: string, trail: Trail, skip?: ReadonlySet<string>): Generator<Found> {
+function* below(folder: string, trail: ReadProgress, skip?: ReadonlySet<string>): Generator<Found> {
   const at = folder.replace(/\/+$/, "");
   const folders: string[] = [];
   const files: string[] = [];
@@ -126,10 +126,10 @@ class Reader {
   #window: Uint8Array | undefined;
   #file: Deno.FsFile | undefined;
   #path = "";
-  #trail: Trail;
+  #trail: ReadProgress;
   #letter: Letter;
 
-  constructor(trail: Trail) {
+  constructor(trail: ReadProgress) {
     this.#trail = trail;
     this.#letter = { bytes: this.#first, whole: true, more: () => this.#more(), tail: () => this.#tail() };
   }

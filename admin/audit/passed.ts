@@ -6,14 +6,14 @@ import { parseAddressList } from "../../lib/address.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
 import { dayOf } from "../../lib/date.ts";
 import { Fail } from "../../lib/fail.ts";
-import { type Identity, identityName, identityOf } from "../../lib/settings/identity.ts";
+import { canonicalAddress, type Identity, identityOf } from "../../lib/settings/identity.ts";
 import { validKeys } from "../../lib/settings/keys.ts";
 import { type Header, named, parseHead, value, values } from "../../lib/message.ts";
 import { messageIdBody } from "../../lib/message_id.ts";
 import { TAG_FIELD, verifyTag } from "../../lib/tag.ts";
 import type { SentView } from "../../incoming/verdict.ts";
 import { SENT_DAYS, sentIndex } from "../../io/state/sent.ts";
-import { type Letter, letters, type Trail } from "./mailboxes.ts";
+import { type Letter, letters, type ReadProgress } from "./mailboxes.ts";
 
 /** How the mail of the last 30 days was sent. */
 export interface RecentlySent {
@@ -40,7 +40,7 @@ export class RecentCount {
   }
 
   /** Counts all messages of a mailbox. */
-  async addMailbox(path: string, trail: Trail): Promise<void> {
+  async addMailbox(path: string, trail: ReadProgress): Promise<void> {
     for (const letter of letters([path], trail)) await this.add(letter);
   }
 
@@ -84,7 +84,7 @@ export class RecentCount {
     const secrets = Object.fromEntries(validKeys(identity.keys, now).map((key) => [key.id, key.secret]));
     for (const tag of values(header, TAG_FIELD)) {
       try {
-        await verifyTag(tag, identityName(identity), messageId, { secrets, now });
+        await verifyTag(tag, canonicalAddress(identity), messageId, { secrets, now });
         return true;
       } catch (error) {
         if (!(error instanceof Fail)) throw error;

@@ -6,7 +6,7 @@ import type { Identity } from "../../lib/settings/identity.ts";
 import { type Header, named, parseHead, value } from "../../lib/message.ts";
 import { recipientIdentity } from "../../incoming/checks/addressed.ts";
 import { type Delivery, envelope } from "../../incoming/delivery.ts";
-import { type Context, isBounceSender, type Result } from "../../incoming/verdict.ts";
+import { isBounceSender, type JudgeContext, type Result } from "../../incoming/verdict.ts";
 import { judge } from "../../incoming/judge.ts";
 import { bounceEvidence } from "../../incoming/bounce.ts";
 
@@ -67,7 +67,7 @@ export async function judgePast(past: Past, settings: Settings, identities: read
     ...(tail && { tail: tail.bytes }),
   };
   const living = identities.map((one) => agelessly(one, now));
-  const context: Context = {
+  const context: JudgeContext = {
     settings,
     identities: living,
     now,

@@ -1,5 +1,5 @@
 /** The Message-ID of a message that was sent, as the hook compares it. */
-import { textToBinary } from "../../lib/bytes.ts";
+import { utf8ToLatin1 } from "../../lib/bytes.ts";
 import { named, parseHead } from "../../lib/message.ts";
 import { bareMessageId, messageIdBody } from "../../lib/message_id.ts";
 
@@ -14,7 +14,7 @@ export function sentId(bytes: Uint8Array, whole: boolean, start: number, end: nu
   if (end > start && isPlain(inside)) return inside;
   const field = parseHead(bytes, whole)?.header.find((one) => named(one, "Message-ID"));
   const id = field && bareMessageId(messageIdBody(field));
-  return id ? textToBinary(id) : undefined;
+  return id ? utf8ToLatin1(id) : undefined;
 }
 
 /** Is it the same however it is read? Nearly all are: no white space, comment or second bracket. */

@@ -55,7 +55,7 @@ export class Tally {
   /** Were domains forgotten? Then their counts are the least that they can be. */
   forgotten = false;
   door = 0;
-  /** See `Trail` in mailboxes.ts. */
+  /** See `ReadProgress` in mailboxes.ts. */
   done = 0;
   passed = 0;
   unreadableCount = 0;

@@ -10,10 +10,10 @@ import { checkProcmail } from "./procmail.ts";
 import { checkQmail } from "./qmail.ts";
 import { checkFolder } from "./state.ts";
 import type { Finding, TextFile } from "./finding.ts";
-import type { Visit } from "./context.ts";
+import type { DoctorContext } from "./context.ts";
 
 /** The settings of mutt and neomutt. */
-export function mutt({ home, settings, programs, findings }: Visit): void {
+export function mutt({ home, settings, programs, findings }: DoctorContext): void {
   const read = (path: string) => look(path)?.text;
   const isFile = (path: string) => see(path).kind === "file";
   const identities = settings?.identity.map(({ address }) => address.toLowerCase());
@@ -35,7 +35,9 @@ function muttFiles(home: string): [string, string[]][] {
 }
 
 /** What hands mail to the hook, or should. */
-export async function filters({ file, postconf, home, settings, programs, findings, notes }: Visit): Promise<void> {
+export async function filters(
+  { file, postconf, home, settings, programs, findings, notes }: DoctorContext,
+): Promise<void> {
   const place = settings === undefined || settings.incoming.inbox !== "" || settings.incoming.forward;
   const unreadable = (path: string, why: string) => void findings.push(unreadableFilter(path, why));
   const names = namesIn(home).filter((name) => /^\.qmail(-|$)/.test(name));
@@ -79,7 +81,7 @@ function unreadableFilter(file: string, why: string): Finding {
     what: `A mail filter cannot be read: ${why}`,
     where: { file },
     why: "Nothing of it is checked; under qmail the hook makes mail wait when it cannot read the file that runs it.",
-    mend: `chmod u+r ${file}, or run doctor as the user to whom it belongs`,
+    fix: `chmod u+r ${file}, or run doctor as the user to whom it belongs`,
   };
 }
 

@@ -16,7 +16,7 @@ export function checkClock(log: LogFile, now: Date): Finding[] {
       what: `The clock says ${now.toISOString()}, but the log goes on to ${stamp}`,
       where: { file: log.file, line: log.numberOf(line) },
       why: "Signed addresses and tags hold the day: with a wrong one they are expired, or forged, when they come back.",
-      mend: "Set the clock (timedatectl set-ntp true); when it is right now, remove the lines that lie ahead.",
+      fix: "Set the clock (timedatectl set-ntp true); when it is right now, remove the lines that lie ahead.",
     }];
   }
   return [];

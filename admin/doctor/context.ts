@@ -9,7 +9,7 @@ import { look, programsOf } from "./look.ts";
 import { checkSettings, findingOf } from "./settings.ts";
 
 /** Goes from part to part. */
-export interface Visit {
+export interface DoctorContext {
   readonly given: Arguments;
   readonly home: string;
   readonly now: Date;
@@ -24,7 +24,7 @@ export interface Visit {
 }
 
 /** Reads what is needed first. @throws {Fail} `usage` for a file of --postconf that cannot be read */
-export function begin(given: Arguments): Visit {
+export function begin(given: Arguments): DoctorContext {
   const postconf = given.values("postconf").map(mustLook);
   const place = configFile(given.value("config"));
   const findings: Finding[] = [];

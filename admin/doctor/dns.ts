@@ -22,7 +22,7 @@ export async function checkDns(
   for (const [nth, { address, srs_domain }] of settings.identity.entries()) {
     const srs = srs_domain.toLowerCase();
     const own = address.slice(address.lastIndexOf("@") + 1).toLowerCase();
-    const add = (what: string, why: string, mend: string) => void findings.push({ what, where: where(nth), why, mend });
+    const add = (what: string, why: string, fix: string) => void findings.push({ what, where: where(nth), why, fix });
     for (const [name, ask] of [[srs, askMx], [srs, askSpf], [own, askDmarc]] as const) {
       const once = `${ask.name} ${name}${ask === askDmarc ? ` ${srs}` : ""}`;
       if (srs === "" || done.has(once)) continue;
@@ -43,7 +43,7 @@ interface Question {
   readonly srs: string;
   readonly hosts: readonly string[];
   readonly dns: Resolver;
-  readonly add: (what: string, why: string, mend: string) => void;
+  readonly add: (what: string, why: string, fix: string) => void;
 }
 
 async function askMx({ name, dns, add }: Question): Promise<void> {

@@ -14,8 +14,8 @@ export interface Finding {
   readonly where: Where;
   /** What comes of it. */
   readonly why: string;
-  /** The command or the line that mends it. */
-  readonly mend: string;
+  /** The command or the line that fixes it. */
+  readonly fix: string;
 }
 
 /** A file, and the line in it, where there is one. */
@@ -34,28 +34,28 @@ export interface Programs {
   script?(path: string): string | undefined;
 }
 
-/** Makes the findings of one file: what, in which line, why, and what mends it. */
+/** Makes the findings of one file: what, in which line, why, and what fixes it. */
 export function findingsOf(file: string): {
   readonly list: Finding[];
-  add(what: string, line: number | undefined, why: string, mend: string): void;
+  add(what: string, line: number | undefined, why: string, fix: string): void;
 } {
   const list: Finding[] = [];
   return {
     list,
-    add: (what, line, why, mend) =>
-      void list.push({ what, where: line === undefined ? { file } : { file, line }, why, mend }),
+    add: (what, line, why, fix) =>
+      void list.push({ what, where: line === undefined ? { file } : { file, line }, why, fix }),
   };
 }
 
 /** The findings for people. */
 export function printFindings(findings: readonly Finding[], notes: readonly string[], colour: boolean): string {
   const [bold, red, green, off] = colour ? ["\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[0m"] : ["", "", "", ""];
-  const blocks = findings.map(({ what, where, why, mend }) =>
+  const blocks = findings.map(({ what, where, why, fix }) =>
     [
       `${bold}${red}${plain(what)}${off}`,
       `  where  ${plain(place(where))}`,
       `  why    ${plain(why)}`,
-      `  mend   ${plain(mend)}`,
+      `  fix   ${plain(fix)}`,
     ].join("\n")
   );
   const count = findings.length === 0

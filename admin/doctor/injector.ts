@@ -56,7 +56,7 @@ export function checkHarmless(file: string, argv: readonly string[], code: numbe
     what: `${argv.join(" ")} ends with status ${code}${said === "" ? "" : `: ${said}`}`,
     where: { file },
     why: "It cannot read its own configuration, and so will take no mail.",
-    mend: `Run ${argv.join(" ")} and mend what it complains about`,
+    fix: `Run ${argv.join(" ")} and fix what it complains about`,
   }];
 }
 

@@ -19,15 +19,15 @@ import { checkAnswer, resultIn, trials } from "./round.ts";
 import { checkKeys, findingOf, identityLine } from "./settings.ts";
 import { checkSmarthost } from "./smarthost.ts";
 import { checkFolder, checkLog } from "./state.ts";
-import { soundIdentities, type Visit } from "./context.ts";
+import { type DoctorContext, soundIdentities } from "./context.ts";
 
 /** A part of the examination; without settings there is nothing to look at. */
-type Part = (visit: Visit, settings: Settings) => Promise<void> | void;
+type Part = (visit: DoctorContext, settings: Settings) => Promise<void> | void;
 
 /** In this order: the log is looked at before the hook writes to it. */
 export const OURS: readonly Part[] = [keys, folders, permitted, shimItself, injectorPart, logged, sentMail, round];
 
-function keys({ file, now, findings }: Visit, settings: Settings): void {
+function keys({ file, now, findings }: DoctorContext, settings: Settings): void {
   let right = true;
   for (const [nth, one] of settings.identity.entries()) {
     const where = { file: file.file, line: identityLine(file.text, nth) };
@@ -38,7 +38,7 @@ function keys({ file, now, findings }: Visit, settings: Settings): void {
       right = false;
       const found = findingOf(error, one.keys);
       const missing = see(one.keys).kind === "nothing";
-      findings.push(missing ? { ...found, where, mend: `countersign keys new --address ${one.address}` } : found);
+      findings.push(missing ? { ...found, where, fix: `countersign keys new --address ${one.address}` } : found);
       continue;
     }
     const text = look(one.keys);
@@ -51,11 +51,11 @@ function keys({ file, now, findings }: Visit, settings: Settings): void {
     what: `${shared[0]} and ${shared[1]} have the same secret in their key files`,
     where: { file: file.file, line: identityLine(file.text, last) },
     why: "Each signs for the other, and everybody who sees mail of both can tell that they belong together.",
-    mend: `countersign keys new --address ${shared[1]}, then remove the shared key from its file`,
+    fix: `countersign keys new --address ${shared[1]}, then remove the shared key from its file`,
   });
 }
 
-function folders({ findings, notes }: Visit, settings: Settings): void {
+function folders({ findings, notes }: DoctorContext, settings: Settings): void {
   const user = Deno.uid() ?? 0;
   const { state, incoming, transport, challenge, tag } = settings;
   const check = (path: string, purpose: string, own = false) => {
@@ -82,7 +82,7 @@ function folders({ findings, notes }: Visit, settings: Settings): void {
 
 const WIDE = "Shim and hook may read, write and run what you may";
 
-function permitted({ file, home, findings, notes }: Visit, settings: Settings): void {
+function permitted({ file, home, findings, notes }: DoctorContext, settings: Settings): void {
   const path = permissionsFile(file.file);
   const there = look(path);
   try {
@@ -97,17 +97,17 @@ function permitted({ file, home, findings, notes }: Visit, settings: Settings): 
 }
 
 /** Its answer, not its text: a launcher that somebody has changed may be right. */
-async function shimItself({ findings }: Visit): Promise<void> {
+async function shimItself({ findings }: DoctorContext): Promise<void> {
   const { shim } = beside((path) => see(path).kind === "file");
   if (shim === undefined) return;
   const { code, out, said } = await run([shim, "--version"]);
   if (code === 0 && out === `countersign ${VERSION}\n`) return;
   const why = "What becomes of the mail that it is given nobody knows.";
   const what = `The shim ${shim} does not answer as version ${VERSION} does, but with ${code}${said && `: ${said}`}`;
-  findings.push({ what, where: { file: shim }, why, mend: "deno task install" });
+  findings.push({ what, where: { file: shim }, why, fix: "deno task install" });
 }
 
-async function injectorPart({ file, programs, findings, notes }: Visit, settings: Settings): Promise<void> {
+async function injectorPart({ file, programs, findings, notes }: DoctorContext, settings: Settings): Promise<void> {
   const wrong = checkPrograms(file, settings, programs);
   findings.push(...wrong);
   const server = await checkSmarthost(file, settings);
@@ -123,13 +123,13 @@ async function injectorPart({ file, programs, findings, notes }: Visit, settings
   for (const one of lookAt(INJECTOR_FILES[preset] ?? [])) findings.push(...checkInjectorFile(preset, one));
 }
 
-function logged({ now, findings }: Visit, settings: Settings): void {
+function logged({ now, findings }: DoctorContext, settings: Settings): void {
   const log = openLog(`${settings.state}/log`);
   if (log !== undefined) findings.push(...checkClock(log, now), ...checkLogged(log, settings, now));
 }
 
 /** Mail that a phone or a webmail sent: its bounces look like forged ones. */
-async function sentMail({ given, now, findings, notes }: Visit, settings: Settings): Promise<void> {
+async function sentMail({ given, now, findings, notes }: DoctorContext, settings: Settings): Promise<void> {
   const mailboxes = given.values("sent");
   const identities = mailboxes.length > 0 ? soundIdentities(settings) : undefined;
   if (identities === undefined) return;
@@ -146,12 +146,15 @@ async function sentMail({ given, now, findings, notes }: Visit, settings: Settin
       what: sentence,
       where: { file: mailboxes[0]! },
       why: "A genuine bounce of mail that did not pass the shim cannot be told from a forged one.",
-      mend: 'Send it through a server that passes it to the shim, or in [incoming]: forged = "mark"',
+      fix: 'Send it through a server that passes it to the shim, or in [incoming]: forged = "mark"',
     });
   }
 }
 
-async function round({ given, file, now, programs, findings, notes }: Visit, settings: Settings): Promise<void> {
+async function round(
+  { given, file, now, programs, findings, notes }: DoctorContext,
+  settings: Settings,
+): Promise<void> {
   const hook = given.value("hook") ?? beside((path) => see(path).kind === "file").hook;
   if (hook === undefined) {
     notes.push("There is no hook beside this program: name it with --hook, and it will be tried");
@@ -160,7 +163,7 @@ async function round({ given, file, now, programs, findings, notes }: Visit, set
   const wrong = programs.trouble(hook);
   if (wrong !== undefined) {
     const [what, why] = [`The hook ${hook} ${wrong}`, "Nothing that comes back is judged."];
-    findings.push({ what, where: { file: hook }, why, mend: "deno task install" });
+    findings.push({ what, where: { file: hook }, why, fix: "deno task install" });
     return;
   }
   const identities = soundIdentities(settings);

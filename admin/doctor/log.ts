@@ -20,7 +20,7 @@ export function checkLogged(log: LogFile, settings: Settings, now: Date): Findin
       what: "Mail of yours went out with the plain sender, while forged bounces are refused",
       where: { file: log.file, line: log.numberOf(line) },
       why: "Its bounce, when it does not return your header, cannot be told from a forged one.",
-      mend: 'In [incoming]: forged = "spam"; the line\'s note says why the sender was plain',
+      fix: 'In [incoming]: forged = "spam"; the line\'s note says why the sender was plain',
     }];
   }
   return [];

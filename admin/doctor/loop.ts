@@ -97,7 +97,7 @@ function notSent(name: string, { shim, to }: Loop, said: string): Finding {
     what: `The shim does not send from ${name}: ${said}`,
     where: { file: shim },
     why: "Your mail does not leave, either; there is no bounce to wait for.",
-    mend: `Mend what it complains about. Is it only that ${to} is refused at once: countersign doctor --loop --to ` +
+    fix: `Mend what it complains about. Is it only that ${to} is refused at once: countersign doctor --loop --to ` +
       "ADDRESS, with one that your mail server takes and another refuses",
   };
 }
@@ -112,14 +112,14 @@ function judged({ name, where, id }: Sent, line: Line | undefined, loop: Loop): 
       what: `The bounce to ${name} came to the hook, which could not deliver it: ${why}`,
       where: { file: logOf(loop) },
       why: "It waits in the queue, and so do all others.",
-      mend: `Mend what the hook complains about; the line has ${id}`,
+      fix: `Mend what the hook complains about; the line has ${id}`,
     }];
   }
   return [{
     what: `The hook says ${result} of the bounce of a message from ${name}: ${why}`,
     where: { file: logOf(loop) },
     why: "Bounces of what you send are not known as yours.",
-    mend: `countersign explain, with the message that was just ${outcome}: check ${check} tells what it missed; ` +
+    fix: `countersign explain, with the message that was just ${outcome}: check ${check} tells what it missed; ` +
       "is the recipient rewritten on the way, or has the hook other keys?",
   }];
 }
@@ -133,7 +133,7 @@ function absent(name: string, where: Where, { settings, to, patience }: Loop): F
     what: `The bounce of a message from ${name} to ${to} did not come home within ${patience / 1000} s`,
     where,
     why: "Nobody tells you when your mail is not delivered; or bounces reach you without having met the hook.",
-    mend: [
+    fix: [
       `Does the message, or its bounce, still wait? ${queue ?? "Look into the queue of your mail server"}`,
       `does the MX of ${home} lead here? countersign doctor --dns`,
       "does the filter of that address call the hook, as a user who writes this log?",

@@ -32,15 +32,15 @@ export function checkMaildrop({ file, text, mode }: TextFile, programs: Programs
     const wrong = programs.trouble(call.program);
     if (wrong !== undefined) {
       const why = way === "backticks" ? "All mail goes through, unchecked." : "All mail waits, or is bounced.";
-      add(`${call.program} ${wrong}`, number, why, "deno task install, or mend the path");
+      add(`${call.program} ${wrong}`, number, why, "deno task install, or fix the path");
     }
     const as = (word: string, why: string) => {
       if (call.as === word) return;
       const told = call.as === undefined ? "is not told who runs it" : `is told --as ${call.as}`;
-      const mend = call.as === undefined
+      const fix = call.as === undefined
         ? line.replace("/incoming", `/incoming --as ${word}`)
         : line.replace(/--as[=\s]\s*[\w-]+/, `--as ${word}`);
-      add(`The hook ${told}`, number, why, mend.trim());
+      add(`The hook ${told}`, number, why, fix.trim());
     };
     if (way === "xfilter") {
       as("filter", "Only --as filter writes the message again; maildrop loses it for an empty output.");
@@ -48,7 +48,7 @@ export function checkMaildrop({ file, text, mode }: TextFile, programs: Programs
       as("maildrop", "Its statuses then mean other things than the lines below it expect.");
     }
     if (way === "backticks") {
-      checkAnswer(lines.slice(index + 1), call.delivers, (what, why, mend) => add(what, number, why, mend));
+      checkAnswer(lines.slice(index + 1), call.delivers, (what, why, fix) => add(what, number, why, fix));
     }
     if (way === "to") {
       add(
@@ -87,7 +87,7 @@ export function checkMaildrop({ file, text, mode }: TextFile, programs: Programs
 function checkAnswer(
   below: readonly string[],
   delivers: boolean,
-  add: (what: string, why: string, mend: string) => void,
+  add: (what: string, why: string, fix: string) => void,
 ) {
   const until = below.findIndex((line) => line.includes("`"));
   const text = below.slice(0, until < 0 ? undefined : until).join("\n");

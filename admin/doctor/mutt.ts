@@ -1,6 +1,6 @@
 /** mutt and neomutt: does what they send go through the shim, with a sender that is ours? */
 import { formatAddress, parseAddressList } from "../../lib/address.ts";
-import { show } from "../../lib/fail.ts";
+import { quote } from "../../lib/fail.ts";
 import { type Finding, findingsOf, type Programs } from "./finding.ts";
 import type { MuttCommand } from "./muttrc.ts";
 
@@ -30,9 +30,9 @@ interface Assignment {
 export function checkMutt(given: MuttCase): Finding[] {
   const { file, commands } = given;
   const found: Finding[] = [];
-  const add = (what: string, at: { file: string; line?: number }, why: string, mend: string) => {
+  const add = (what: string, at: { file: string; line?: number }, why: string, fix: string) => {
     const { list, add } = findingsOf(at.file);
-    add(what, at.line, why, mend);
+    add(what, at.line, why, fix);
     found.push(...list);
   };
   const all = commands.flatMap(assignments);
@@ -90,7 +90,7 @@ function sendmailWrong(value: string, given: MuttCase): { what: string; why: str
     : { what: `sendmail is ${word}, which is not the shim`, why };
 }
 
-type Add = (what: string, at: MuttCommand, why: string, mend: string) => void;
+type Add = (what: string, at: MuttCommand, why: string, fix: string) => void;
 
 /** `from` and envelope_from_address: identities, and one of them each. */
 function checkSenders({ identities }: MuttCase, all: readonly Assignment[], add: Add): void {
@@ -122,7 +122,7 @@ function checkSenders({ identities }: MuttCase, all: readonly Assignment[], add:
     }
     if (identities !== undefined && !identities.includes(first.toLowerCase())) {
       add(
-        `${one.name} ${show(first)} is no identity of the settings`,
+        `${one.name} ${quote(first)} is no identity of the settings`,
         one.command,
         "What is sent with it goes out as it is, unsigned and without a tag.",
         `In config.toml: [[identity]] address = "${first}", with a key file of its own`,

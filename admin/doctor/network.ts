@@ -1,6 +1,6 @@
 /** What goes over the network, and only when it is asked for: DNS, and a message with its bounce. */
 import type { Settings } from "../../lib/settings/parse.ts";
-import { identityName } from "../../lib/settings/identity.ts";
+import { canonicalAddress } from "../../lib/settings/identity.ts";
 import { beside } from "../programs.ts";
 import { identityMeant } from "../words.ts";
 import { checkDns } from "./dns.ts";
@@ -8,11 +8,11 @@ import type { Resolver } from "./resolver.ts";
 import { onPath, run, see, withNetwork } from "./look.ts";
 import { checkLoop } from "./loop.ts";
 import { identityLine } from "./settings.ts";
-import { soundIdentities, type Visit } from "./context.ts";
+import { type DoctorContext, soundIdentities } from "./context.ts";
 
 /** Asks DNS; what it may not ask is a note. */
 export async function askDns(
-  visit: Visit,
+  visit: DoctorContext,
   settings: Settings,
   dns: Resolver | undefined,
   args: readonly string[],
@@ -29,7 +29,7 @@ export async function askDns(
 }
 
 /** The last of all: it takes its time, and what else is wrong may be why it fails. */
-export async function loop(visit: Visit, settings: Settings, to: string, patience: number): Promise<void> {
+export async function loop(visit: DoctorContext, settings: Settings, to: string, patience: number): Promise<void> {
   const { given, file, findings, notes } = visit;
   if (settings.transport.via === "maildir") return; // that it goes nowhere is said already
   const shim = beside((path) => see(path).kind === "file").shim ?? onPath("shim");
@@ -41,7 +41,7 @@ export async function loop(visit: Visit, settings: Settings, to: string, patienc
   if (identities === undefined) return;
   const asked = [...new Set(given.values("address").map((one) => identityMeant(identities, one)))];
   const from = (asked.length > 0 ? asked : identities).map((one) => ({
-    name: identityName(one),
+    name: canonicalAddress(one),
     where: { file: file.file, line: identityLine(file.text, identities.indexOf(one)) },
   }));
   const send = (argv: readonly string[], message: string) => run(argv, message, { COUNTERSIGN_CONFIG: file.file });

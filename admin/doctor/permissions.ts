@@ -6,8 +6,8 @@ const MEND = "countersign permit";
 
 /** The finding for a file that is there and cannot be read, or is none: the launchers stop at it. */
 export function unreadable(file: string): Finding {
-  const mend = `${MEND} --remove; ${MEND}`;
-  return { what: "The permissions cannot be read", where: { file }, why: "All mail will wait.", mend };
+  const fix = `${MEND} --remove; ${MEND}`;
+  return { what: "The permissions cannot be read", where: { file }, why: "All mail will wait.", fix };
 }
 
 /**

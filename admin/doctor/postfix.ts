@@ -15,17 +15,17 @@ export interface PostfixCase {
   /** The settings file: only a hook that is given this one is ours to judge. */
   readonly config: string;
   /** Why a user of the system cannot write the state; undefined: he can, or nobody knows. */
-  readonly stateTrouble: (user: string) => Pick<Finding, "what" | "mend"> | undefined;
+  readonly stateTrouble: (user: string) => Pick<Finding, "what" | "fix"> | undefined;
 }
 
-type Add = (what: string, at: Entry, why: string, mend: string) => void;
+type Add = (what: string, at: Entry, why: string, fix: string) => void;
 
 /** Checks the files together: what one says may be about the other. */
 export function checkPostfix(files: readonly TextFile[], given: PostfixCase): Finding[] {
   const found: Finding[] = [];
-  const add: Add = (what, at, why, mend) => {
+  const add: Add = (what, at, why, fix) => {
     const { list, add } = findingsOf(at.file);
-    add(what, at.line, why, mend);
+    add(what, at.line, why, fix);
     found.push(...list);
   };
   const { parameters, services } = entries(files);
@@ -61,7 +61,7 @@ export function checkForward({ file, text, mode }: TextFile, given: PostfixCase)
       { file, line: index + 1, text: line },
       call,
       given,
-      (what, at, why, mend) => add(what, at.line, why, mend),
+      (what, at, why, fix) => add(what, at.line, why, fix),
     );
   }
   return list;
@@ -75,7 +75,7 @@ function checkCall(at: Entry, call: HookCall, { place, programs }: PostfixCase, 
       `${call.program} ${wrong}`,
       at,
       "Postfix bounces all mail that goes there.",
-      "deno task install, or mend the path",
+      "deno task install, or fix the path",
     );
   }
   if (call.as !== "postfix") {
@@ -123,7 +123,7 @@ function checkPipe(service: Service, call: HookCall, value: Parameters, given: P
   const trouble = ours && user !== "" ? given.stateTrouble(user) : undefined;
   if (trouble !== undefined) {
     const why = "The hook writes no log, and answers no challenge.";
-    add(`Service ${service.name} runs the hook as ${user}: ${trouble.what}`, service, why, trouble.mend);
+    add(`Service ${service.name} runs the hook as ${user}: ${trouble.what}`, service, why, trouble.fix);
   }
   const limit = `${service.name}_destination_recipient_limit`;
   if (value.text(limit) !== "1") {

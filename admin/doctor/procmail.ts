@@ -42,7 +42,7 @@ export function checkProcmail({ file, text, mode }: TextFile, programs: Programs
         `${call.program} ${wrong}`,
         recipe.at,
         "All mail goes through, unchecked.",
-        "deno task install, or mend the path",
+        "deno task install, or fix the path",
       );
     }
     checkRecipe(recipe, lines, call.as, add);
@@ -83,13 +83,13 @@ function checkRecipe(recipe: Recipe, lines: readonly string[], as: string | unde
   }
   const wanted = filter ? "filter" : "procmail";
   if (as !== wanted) {
-    const mend = as === undefined
+    const fix = as === undefined
       ? action.replace("/incoming", `/incoming --as ${wanted}`)
       : action.replace(/--as[=\s]\s*[\w-]+/, `--as ${wanted}`);
     const why = filter
       ? "Only --as filter writes the message again; an empty output becomes the message."
       : "To procmail 0 is delivered: what the hook lets go on would be lost.";
-    add(`The hook is told --as ${as ?? "nothing"}, where it needs --as ${wanted}`, at, why, mend.trim());
+    add(`The hook is told --as ${as ?? "nothing"}, where it needs --as ${wanted}`, at, why, fix.trim());
   }
   if (filter) return;
   if (/c/.test(flags)) {

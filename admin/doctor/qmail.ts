@@ -107,12 +107,12 @@ function checkHooked({ file, text, mode }: TextFile, given: QmailCase): Finding[
   }
   for (const { line, number } of live.filter(isHook)) {
     const more = live.at(-1)!.number > number;
-    for (const [what, why, mend] of lineTrouble(line, more, given)) add(what, number, why, mend);
+    for (const [what, why, fix] of lineTrouble(line, more, given)) add(what, number, why, fix);
   }
   return list;
 }
 
-/** What is wrong with the line of the hook itself: [what, why, mend]. */
+/** What is wrong with the line of the hook itself: [what, why, fix]. */
 function lineTrouble(line: string, more: boolean, { programs, place }: QmailCase): [string, string, string][] {
   if (!line.startsWith("|")) {
     const why = "qmail takes the line for an address, and sends the message there.";
@@ -125,7 +125,7 @@ function lineTrouble(line: string, more: boolean, { programs, place }: QmailCase
     out.push([
       `${call.program} ${wrong}`,
       "qmail tries again and again; all mail waits.",
-      "deno task install, or mend the path",
+      "deno task install, or fix the path",
     ]);
   }
   const redirect = /^\|\s*(?:\S*\/)?condredirect\b/.test(line);

@@ -1,6 +1,6 @@
 /** Signs as the shim does, and has the installed hook say what it makes of it. */
 import type { Settings } from "../../lib/settings/parse.ts";
-import { type Identity, identityName } from "../../lib/settings/identity.ts";
+import { canonicalAddress, type Identity } from "../../lib/settings/identity.ts";
 import { signingKey } from "../../lib/settings/keys.ts";
 import { srsForward } from "../../lib/srs.ts";
 import { signTag, TAG_FIELD } from "../../lib/tag.ts";
@@ -27,7 +27,7 @@ export interface Answer {
 
 /** Two bounces an identity, one genuine and one forged. None when it cannot sign: that is said elsewhere. */
 export async function trials(identity: Identity, settings: Settings, now: Date): Promise<Trial[]> {
-  const name = identityName(identity);
+  const name = canonicalAddress(identity);
   const key = signingKey(identity.keys, now);
   if (key === undefined) return [];
   const { hash_length: hashLength, alphabet, separator } = settings.srs;
@@ -87,7 +87,7 @@ export function checkAnswer(hook: string, settings: string, trial: Trial, { code
       what: `The hook does not judge a bounce to ${identity}: ${said === "" ? `status ${code}` : said}`,
       where,
       why: "It judges nothing then; mail waits, or goes through unchecked.",
-      mend: `Mend what it complains about; try it: ${hook} --as filter --config ${settings}`,
+      fix: `Mend what it complains about; try it: ${hook} --as filter --config ${settings}`,
     }];
   }
   const right = genuine ? result === "genuine" : result !== "genuine";
@@ -98,13 +98,13 @@ export function checkAnswer(hook: string, settings: string, trial: Trial, { code
         what: `The hook says ${result} of a bounce with the right ${signed} of ${identity}`,
         where,
         why: "Genuine bounces are taken for forged ones.",
-        mend: "Install shim and hook of the same version, with the same settings and keys: deno task install",
+        fix: "Install shim and hook of the same version, with the same settings and keys: deno task install",
       }
       : {
         what: `The hook says genuine of a bounce with a forged ${signed} of ${identity}`,
         where,
         why: "Everybody can write to you under the name of a bounce.",
-        mend: "It is not our hook, or it is broken: deno task install",
+        fix: "It is not our hook, or it is broken: deno task install",
       },
   ];
 }

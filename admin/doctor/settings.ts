@@ -23,7 +23,7 @@ export function findingOf(fail: Fail, fallback: string): Finding {
       what: what!,
       where: { file, line: Number(line) },
       why: "As long as it stands there, the shim sends nothing and the hook makes all mail wait.",
-      mend: `${meant(what!)} countersign.conf(5) and the README have all settings.`,
+      fix: `${meant(what!)} countersign.conf(5) and the README have all settings.`,
     };
   }
   const named =
@@ -36,7 +36,7 @@ export function findingOf(fail: Fail, fallback: string): Finding {
     what: whole === undefined ? fail.message : fail.message.slice(0, -whole.length),
     where: { file: named },
     why: "As long as it is so, the shim sends nothing and the hook makes all mail wait.",
-    mend: command !== undefined
+    fix: command !== undefined
       ? `${command} ${named}`
       : owner !== undefined
       ? `chown ${owner} ${named}`

@@ -34,10 +34,10 @@ export async function checkSmarthost(
   } catch (error) {
     if (!(error instanceof Fail)) throw error;
     const line = text.split("\n").findIndex((one) => /^\s*(?:transport\.)?host\s*=/.test(one)) + 1;
-    const mend = error.kind === "permission"
+    const fix = error.kind === "permission"
       ? `Look at transport.user, and at what ${password_file} holds`
       : "Look at transport.host, port, security and ca, and whether the server is there";
-    return { findings: [{ what: error.message, where: { file, line }, why: "Nothing can be sent.", mend }] };
+    return { findings: [{ what: error.message, where: { file, line }, why: "Nothing can be sent.", fix }] };
   }
 }
 
@@ -49,7 +49,7 @@ function fileCheck(path: string, read: (path: string) => string, write: string):
   } catch (error) {
     if (!(error instanceof Fail)) throw error;
     const found = findingOf(error, path);
-    const mend = /is not there$|not hold|no certificate/.test(error.message) ? write : found.mend;
-    return [{ ...found, where: { file: path }, why: "Nothing can be sent.", mend }];
+    const fix = /is not there$|not hold|no certificate/.test(error.message) ? write : found.fix;
+    return [{ ...found, where: { file: path }, why: "Nothing can be sent.", fix }];
   }
 }

@@ -31,8 +31,8 @@ export function checkFolder(chain: readonly Seen[], purpose: string, user: numbe
   } else if (there.kind !== "folder") {
     add(`${there.path} is not a folder`, undefined, why, `mv ${there.path} ${there.path}.old`);
   } else if (!writable(there, user)) {
-    const mend = there.uid === user ? `chmod u+w ${there.path}` : `chown ${user} ${there.path}`;
-    add(`${there.path} cannot be written by user ${user}`, undefined, why, mend);
+    const fix = there.uid === user ? `chmod u+w ${there.path}` : `chown ${user} ${there.path}`;
+    add(`${there.path} cannot be written by user ${user}`, undefined, why, fix);
   } else if (own && there === folder && (there.mode & 0o002) !== 0) {
     const harm =
       "Everybody could write there: what you sent and which challenges were answered would be anybody's word.";

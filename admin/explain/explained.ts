@@ -1,5 +1,5 @@
 /** What was found out about a message that came in, for people and for programs. */
-import { type Identity, identityName } from "../../lib/settings/identity.ts";
+import { canonicalAddress, type Identity } from "../../lib/settings/identity.ts";
 import { json, plain, rows } from "../terminal.ts";
 
 /** What admin/explain/incoming.ts tells. */
@@ -90,7 +90,7 @@ export function explainedJson(seen: InspectionIn, hint: Hint | undefined): strin
       result,
       check,
       reason,
-      identity: identity === undefined ? null : identityName(identity),
+      identity: identity === undefined ? null : canonicalAddress(identity),
       outcome: seen.outcome,
     },
     bounce: seen.bounceSender && seen.sign !== undefined,

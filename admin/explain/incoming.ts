@@ -1,16 +1,16 @@
 /** What the hook would do with a message, step by step, for `countersign explain`. Changes nothing. */
 import type { Settings } from "../../lib/settings/parse.ts";
-import { Fail, show } from "../../lib/fail.ts";
+import { Fail, quote } from "../../lib/fail.ts";
 import { env } from "../../io/system/environment.ts";
 import type { Input } from "../../io/system/input.ts";
 import { readBelowHome } from "../../io/system/files.ts";
-import { type Identity, identityName } from "../../lib/settings/identity.ts";
+import { canonicalAddress, type Identity } from "../../lib/settings/identity.ts";
 import { hasProof } from "../../incoming/proof.ts";
 import { recipientIdentity } from "../../incoming/checks/addressed.ts";
 import { contentOf } from "../../hooks/content.ts";
 import { type Caller, CALLERS, type Delivery, envelope, type Given } from "../../incoming/delivery.ts";
-import { whatIsBehind } from "../../hooks/dotqmail.ts";
-import { type Context, isBounceSender, type Step, type Verdict } from "../../incoming/verdict.ts";
+import { whatFollows } from "../../hooks/dotqmail.ts";
+import { isBounceSender, type JudgeContext, type Step, type Verdict } from "../../incoming/verdict.ts";
 import { judge } from "../../incoming/judge.ts";
 import { lookUps } from "../../io/state/lookups.ts";
 import { returnedId, returnedTags } from "../../incoming/checks/returned_header.ts";
@@ -61,7 +61,7 @@ export async function inspect(
 ): Promise<Inspection> {
   const { as } = question;
   if (as !== undefined && !CALLERS.includes(as as Caller)) {
-    throw new Fail("usage", `Option --as ${show(as)} is not one of ${CALLERS.join(", ")}`);
+    throw new Fail("usage", `Option --as ${quote(as)} is not one of ${CALLERS.join(", ")}`);
   }
   const caller = as as Caller | undefined;
   const delivery = await received(caller, question, input);
@@ -104,7 +104,7 @@ async function outcomeOf(caller: Caller | undefined, verdict: Verdict, settings:
     const { inbox, forward } = settings.incoming;
     let last = caller === "postfix";
     try {
-      if (caller === "qmail") last = await whatIsBehind("incoming", env, readBelowHome) === "last";
+      if (caller === "qmail") last = await whatFollows("incoming", env, readBelowHome) === "last";
     } catch (error) {
       if (!(error instanceof Fail)) throw error;
       return `deferred: ${error.message}`;
@@ -119,10 +119,10 @@ async function outcomeOf(caller: Caller | undefined, verdict: Verdict, settings:
 /** Tags that are shown when none of them is ours. */
 const MAX_SHOWN = 16;
 
-async function foundTags(delivery: Delivery, context: Context): Promise<FoundTag[]> {
+async function foundTags(delivery: Delivery, context: JudgeContext): Promise<FoundTag[]> {
   const out: FoundTag[] = [];
   for await (const { tag, messageId, by, identity } of returnedTags(delivery, context)) {
-    const found = { tag, messageId, by, identity: identity && identityName(identity) };
+    const found = { tag, messageId, by, identity: identity && canonicalAddress(identity) };
     // The one that counts comes first.
     if (identity !== undefined) return [found, ...out];
     if (out.length < MAX_SHOWN) out.push(found);

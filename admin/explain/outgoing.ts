@@ -2,7 +2,7 @@
 import { formatAddress } from "../../lib/address.ts";
 import { printServer, serverOf, type Settings } from "../../lib/settings/parse.ts";
 import type { Identity } from "../../lib/settings/identity.ts";
-import { identityName } from "../../lib/settings/identity.ts";
+import { canonicalAddress } from "../../lib/settings/identity.ts";
 import type { Head } from "../../lib/message.ts";
 import type { RequestMessage } from "../../lib/requests.ts";
 import type { Scheme } from "../../lib/settings/schema.ts";
@@ -58,15 +58,15 @@ export async function inspect(
 ): Promise<Inspection> {
   const given = message.header;
   const planned = await plan(call, given, { settings, identities, now, mailboxLine: message.headStart > 0 });
-  const { handover, header, scheme, identity, sent } = planned;
+  const { envelope, header, scheme, identity, sent } = planned;
   const { transport } = settings;
   const before = new Set(given.map((one) => one.raw));
   const after = new Set(header.map((one) => one.raw));
   return {
     scheme,
-    identity: identity && identityName(identity),
-    sender: handover.sender && formatAddress(handover.sender),
-    recipients: handover.recipients.map((one) => ({
+    identity: identity && canonicalAddress(identity),
+    sender: envelope.sender && formatAddress(envelope.sender),
+    recipients: envelope.recipients.map((one) => ({
       address: formatAddress(one),
       wanted: schemeFor(one, settings),
       remembered: sent?.signed === true && isRemembered(one, settings, { ...message, header }),
@@ -78,6 +78,6 @@ export async function inspect(
       ? [transport.maildir]
       : transport.via === "smtp"
       ? [printServer(serverOf(transport))]
-      : argumentsFor(transport.preset, transport.command, handover),
+      : argumentsFor(transport.preset, transport.command, envelope),
   };
 }

@@ -3,7 +3,7 @@
  * contacts? Then mail to that address is to leave with the plain one. A hint for people: nothing is decided by it.
  */
 import { parseAddressList } from "../../lib/address.ts";
-import { binary } from "../../lib/bytes.ts";
+import { decodeLatin1 } from "../../lib/bytes.ts";
 import { type Header, value } from "../../lib/message.ts";
 import { fromQuotedPrintable } from "../../lib/mime.ts";
 import { type RefusalKind, REFUSALS } from "./refusals.ts";
@@ -31,7 +31,7 @@ export function refusalOf(
   bodyStart: number,
   own: readonly string[],
 ): Refusal | undefined {
-  const body = binary(prefix.subarray(bodyStart, bodyStart + MAX_BODY_BYTES));
+  const body = decodeLatin1(prefix.subarray(bodyStart, bodyStart + MAX_BODY_BYTES));
   const raw = body.slice(0, RETURNED.exec(body)?.index);
   for (const text of [raw, fromQuotedPrintable(raw)]) {
     for (const kind of REFUSALS) {

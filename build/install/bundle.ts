@@ -1,5 +1,5 @@
 /** Bundles the programs: JavaScript that starts fast and needs neither npm nor a cache. */
-import { complain } from "../../io/system/log.ts";
+import { printError } from "../../io/system/log.ts";
 
 /** The checkout. */
 export const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
@@ -50,7 +50,7 @@ if (import.meta.main) {
     });
     await bundle(dist);
   } catch (error) {
-    complain("bundle", String(error));
+    printError("bundle", String(error));
     Deno.exit(1);
   }
 }

@@ -1,6 +1,6 @@
 /** Compiles all commands into one binary, and runs it: not everything that deno compile calls a success is ours. */
-import { Fail, reason, show } from "../../lib/fail.ts";
-import { complain } from "../../io/system/log.ts";
+import { Fail, quote, reason } from "../../lib/fail.ts";
+import { printError } from "../../io/system/log.ts";
 import { VERSION } from "../../lib/version.ts";
 import { ROOT } from "./bundle.ts";
 
@@ -37,7 +37,7 @@ async function compile(wanted: string): Promise<void> {
     if (!success) throw new Error(failure(new TextDecoder().decode(stderr)));
     const said = await versionOf(product);
     if (said !== `countersign ${VERSION}`) {
-      throw new Error(`What was compiled is not countersign, for it says ${show(said)}${becauseOf()}`);
+      throw new Error(`What was compiled is not countersign, for it says ${quote(said)}${becauseOf()}`);
     }
     Deno.renameSync(product, wanted);
   } finally {
@@ -87,13 +87,13 @@ if (import.meta.main) {
     if (product === "--help") console.log(HELP);
     else {
       const wrong = product.startsWith("-") ? product : over;
-      if (wrong !== undefined) throw new Fail("usage", `Unknown argument ${show(wrong)}`);
+      if (wrong !== undefined) throw new Fail("usage", `Unknown argument ${quote(wrong)}`);
       const path = product.startsWith("/") ? product : `${Deno.env.get("INIT_CWD") ?? Deno.cwd()}/${product}`;
       await compile(path);
       console.log(path);
     }
   } catch (error) {
-    complain("compile", reason(error));
+    printError("compile", reason(error));
     Deno.exit(error instanceof Fail ? 64 : 1);
   }
 }

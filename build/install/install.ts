@@ -5,8 +5,8 @@
  */
 import { readArguments } from "../../admin/arguments.ts";
 import { isThere } from "../../admin/files.ts";
-import { Fail, reason, show } from "../../lib/fail.ts";
-import { complain } from "../../io/system/log.ts";
+import { Fail, quote, reason } from "../../lib/fail.ts";
+import { printError } from "../../io/system/log.ts";
 import { readIfPresent } from "../../io/system/files.ts";
 import { bundle, ROOT } from "./bundle.ts";
 import { checkPrefix, digestOf, HOME, linkAt, listOf, readInstalled } from "./installed.ts";
@@ -119,7 +119,7 @@ function checkOurs(path: string): void {
 /** The links that are wanted. @throws {Fail} `usage` where something else has the name */
 function linksFor(prefix: string, names: readonly string[]): Record<string, string> {
   for (const name of names) {
-    if (!NAMES.includes(name)) throw new Fail("usage", `Link ${show(name)} is not one of ${NAMES.join(", ")}`);
+    if (!NAMES.includes(name)) throw new Fail("usage", `Link ${quote(name)} is not one of ${NAMES.join(", ")}`);
     const path = `${prefix}/bin/${name}`;
     if (isThere(path) && linkAt(path) !== "shim") throw new Fail("usage", `${path} is there, and not ours`);
   }
@@ -218,7 +218,7 @@ if (import.meta.main) {
     if (Deno.args.length === 1 && Deno.args[0] === "--help") console.log(HELP);
     else await install(Deno.args);
   } catch (error) {
-    complain("install", reason(error));
+    printError("install", reason(error));
     Deno.exit(error instanceof Fail ? 64 : 73);
   }
 }

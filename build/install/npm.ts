@@ -1,6 +1,6 @@
 /** Makes the npm package of the library: one module of JavaScript, and its types. */
 import { reason } from "../../lib/fail.ts";
-import { complain } from "../../io/system/log.ts";
+import { printError } from "../../io/system/log.ts";
 import { ROOT } from "./bundle.ts";
 
 /** Deno has no way to write declarations; only a release needs it, so it is nobody's dependency. */
@@ -54,7 +54,7 @@ if (import.meta.main) {
   try {
     await makePackage(`${ROOT}dist/npm`);
   } catch (error) {
-    complain("npm", reason(error));
+    printError("npm", reason(error));
     Deno.exit(1);
   }
 }

@@ -1,6 +1,6 @@
 /** Takes away what `deno task install` has put below a prefix, and nothing that is not as it was put there. */
 import { Fail, reason } from "../../lib/fail.ts";
-import { complain } from "../../io/system/log.ts";
+import { printError } from "../../io/system/log.ts";
 import { readArguments } from "../../admin/arguments.ts";
 import { isThere } from "../../admin/files.ts";
 import { checkPrefix, digestOf, HOME, linkAt, readInstalled } from "./installed.ts";
@@ -45,7 +45,7 @@ if (import.meta.main) {
       for (const path of await uninstall(prefix)) console.log(`Left, for it was changed: ${path}`);
     }
   } catch (error) {
-    complain("uninstall", reason(error));
+    printError("uninstall", reason(error));
     Deno.exit(error instanceof Fail ? 64 : 73);
   }
 }

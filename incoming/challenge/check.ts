@@ -5,10 +5,10 @@
  * Anything else is delivered.
  */
 import { type Address, canonical, parseAddress, parseAddressList, sameAddress } from "../../lib/address.ts";
-import { binary } from "../../lib/bytes.ts";
+import { decodeLatin1 } from "../../lib/bytes.ts";
 import { dayOf } from "../../lib/date.ts";
 import { isRejection } from "../../lib/fail.ts";
-import { type Identity, identityName, identityOf } from "../../lib/settings/identity.ts";
+import { canonicalAddress, type Identity, identityOf } from "../../lib/settings/identity.ts";
 import { validKeys } from "../../lib/settings/keys.ts";
 import { disagreement, type Found, hasToken, TOKEN_FIELD } from "../../lib/entry.ts";
 import { type Header, named, value, values } from "../../lib/message.ts";
@@ -16,7 +16,7 @@ import { bareMessageId, messageIdBody } from "../../lib/message_id.ts";
 import { TAG_FIELD, verifyTag } from "../../lib/tag.ts";
 import type { Delivery } from "../delivery.ts";
 import { type Form, recognise } from "./forms.ts";
-import type { Answer, Context, Verdict } from "../verdict.ts";
+import type { Answer, JudgeContext, Verdict } from "../verdict.ts";
 import { quotedMessages } from "./quoted.ts";
 
 /** The entry that a challenge is about, and who answers. */
@@ -35,16 +35,16 @@ interface About {
 const FORM_BODY_BYTES = 4096;
 
 /** Decides to answer what is about a message of ours, and delivers with a mark what only the user can decide. */
-export async function checkChallenge(delivery: Delivery, context: Context): Promise<Verdict | string> {
+export async function checkChallenge(delivery: Delivery, context: JudgeContext): Promise<Verdict | string> {
   if (!context.settings.challenge.answer || context.ledger === undefined) return "challenges are not answered";
   const { prefix, bodyStart } = delivery;
-  const form = recognise(delivery.header, binary(prefix.subarray(bodyStart, bodyStart + FORM_BODY_BYTES)));
+  const form = recognise(delivery.header, decodeLatin1(prefix.subarray(bodyStart, bodyStart + FORM_BODY_BYTES)));
   if (form === undefined) return "no challenge";
   const found = form.request ? await aboutRequest(form, context) : await aboutMessage(form, delivery, context);
   if (typeof found === "string") return `a challenge of ${form.program}, but ${found}`;
   const { identity, author, entry, token } = found;
   const verdict = { check: "challenge", result: "challenge", identity, mark: true } as const;
-  const reason = `a challenge of ${form.program} about a message of ${identityName(identity)}`;
+  const reason = `a challenge of ${form.program} about a message of ${canonicalAddress(identity)}`;
   const doubt = doubtAbout(found);
   if (doubt !== undefined) return { ...verdict, action: "deliver", reason: `${reason}; ${doubt}: look yourself` };
   const spends = { entry: entry.name, ...(token !== undefined && { token }) };
@@ -60,7 +60,7 @@ function doubtAbout({ entry: { state }, unclear = false }: About): string | unde
 }
 
 /** Finds the one open request that a challenge which shows nothing of the message can be about. */
-async function aboutRequest(form: Form, context: Context): Promise<About | string> {
+async function aboutRequest(form: Form, context: JudgeContext): Promise<About | string> {
   if (!context.settings.challenge.requests) return "it shows nothing of our message";
   const entries: About[] = [];
   for (const list of new Set(form.lists.map((one) => one.toLowerCase()))) {
@@ -85,7 +85,7 @@ function isSubscriber(address: string, { entry }: Found, identity: Identity): bo
   return identityOf([identity], address) !== undefined && (wanted === undefined || wanted === address.toLowerCase());
 }
 
-async function aboutMessage(form: Form, delivery: Delivery, context: Context): Promise<About | string> {
+async function aboutMessage(form: Form, delivery: Delivery, context: JudgeContext): Promise<About | string> {
   if (!delivery.whole) return "it is longer than what is looked at";
   const [quoted, ...more] = quotedMessages(delivery, form.separator);
   if (quoted === undefined || more.length > 0) {
@@ -98,7 +98,7 @@ async function aboutMessage(form: Form, delivery: Delivery, context: Context): P
   if (repliedTo !== undefined && bareMessageId(repliedTo) !== messageId) return "it answers another message";
 
   const [entry, ...others] = (await context.ledger!.find({ messageId })).filter(({ entry }) => {
-    return isAmong(form.lists, entry.list) && entry.from === identityName(identity) &&
+    return isAmong(form.lists, entry.list) && entry.from === canonicalAddress(identity) &&
       entry.expires >= dayOf(context.now);
   });
   if (entry === undefined) return "no message to that list is remembered";
@@ -128,7 +128,7 @@ interface OurMessage {
 }
 
 /** Checks that the returned message left here: by its tag, or by a token of pymsgauth. @returns why it did not */
-async function ourMessage(header: Header, { program }: Form, context: Context): Promise<OurMessage | string> {
+async function ourMessage(header: Header, { program }: Form, context: JudgeContext): Promise<OurMessage | string> {
   const [id, ...moreIds] = header.filter((one) => named(one, "Message-ID")).map(messageIdBody);
   if (id === undefined || moreIds.length > 0) return "the returned header has not one Message-ID";
   const author = authorOf(header);
@@ -145,10 +145,10 @@ async function ourMessage(header: Header, { program }: Form, context: Context): 
   return { identity, author: author!, messageId: bareMessageId(id), token, tagged };
 }
 
-async function isOurTag(tag: string, messageId: string, identity: Identity, { now }: Context): Promise<boolean> {
+async function isOurTag(tag: string, messageId: string, identity: Identity, { now }: JudgeContext): Promise<boolean> {
   const secrets = Object.fromEntries(validKeys(identity.keys, now).map((key) => [key.id, key.secret]));
   try {
-    await verifyTag(tag, identityName(identity), messageId, { secrets, now });
+    await verifyTag(tag, canonicalAddress(identity), messageId, { secrets, now });
     return true;
   } catch (error) {
     if (!isRejection(error)) throw error;

@@ -1,5 +1,5 @@
 /** The message that a challenge returns: behind its separator, or as a MIME part. */
-import { binary, unbinary } from "../../lib/bytes.ts";
+import { decodeLatin1, encodeLatin1 } from "../../lib/bytes.ts";
 import type { Quotation } from "../../lib/entry.ts";
 import { named, parseHead } from "../../lib/message.ts";
 import { mimeParts } from "../../lib/mime.ts";
@@ -22,12 +22,12 @@ export function quotedMessages(
   const parts = returnedParts(delivery);
   if (parts !== undefined) return parts;
   if (separator === undefined) return [];
-  const body = binary(delivery.prefix.subarray(delivery.bodyStart));
+  const body = decodeLatin1(delivery.prefix.subarray(delivery.bodyStart));
   const lines = [...body.matchAll(/^---[^\r\n]*(?=\r?$)/gm)].filter((line) => line[0] === separator);
   if (lines.length !== 1) return []; // twice could mean anything
   const after = body.slice(lines[0]!.index + separator.length).replace(/^(?:[ \t]*\r?\n)+/, "");
   // A text may have been cut anywhere.
-  return read(unbinary(after), { headerOnly: false, ended: false });
+  return read(encodeLatin1(after), { headerOnly: false, ended: false });
 }
 
 /** The returned messages among the parts; undefined when it is not a multipart message. */

@@ -2,12 +2,12 @@
 import { dayOf, parseDay } from "../../lib/date.ts";
 import { bounceEvidence } from "../bounce.ts";
 import type { Delivery } from "../delivery.ts";
-import { type Context, forgedVerdict, type Verdict } from "../verdict.ts";
+import { forgedVerdict, type JudgeContext, type Verdict } from "../verdict.ts";
 
 const CHECK = "forged";
 
 /** Spam when it is a bounce, only marked in the first days; what is not a bounce goes by `incoming.unsolicited`. */
-export function checkForged(delivery: Delivery, context: Context): Verdict {
+export function checkForged(delivery: Delivery, context: JudgeContext): Verdict {
   const evidence = bounceEvidence(delivery);
   if (evidence === undefined) return unsolicited(context);
   const { settings } = context;
@@ -22,7 +22,7 @@ export function checkForged(delivery: Delivery, context: Context): Verdict {
   return verdict.result === "forged" ? { ...verdict, result: "unsure" } : verdict;
 }
 
-function unsolicited({ settings }: Context): Verdict {
+function unsolicited({ settings }: JudgeContext): Verdict {
   const reason = "from the null sender, but not a bounce";
   const verdict = { check: CHECK, result: "unsolicited", reason } as const;
   const { unsolicited } = settings.incoming;
@@ -31,7 +31,7 @@ function unsolicited({ settings }: Context): Verdict {
 }
 
 /** Is it one of the first days, in which mail comes back that was not signed yet? */
-function inGrace({ settings, now }: Context): boolean {
+function inGrace({ settings, now }: JudgeContext): boolean {
   const since = parseDay(settings.since);
   const age = since === undefined ? Infinity : dayOf(now) - since;
   // A day that lies ahead is a typing error, not a licence for ever.

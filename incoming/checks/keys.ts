@@ -1,9 +1,9 @@
 /** Could anything have been verified at all? Without a key that verifies, no message is called forged. */
 import { Fail } from "../../lib/fail.ts";
-import { type Identity, identityName, identityOf } from "../../lib/settings/identity.ts";
+import { canonicalAddress, type Identity, identityOf } from "../../lib/settings/identity.ts";
 import { KEY_LIFETIME_DAYS, keyWarning, noValidKey } from "../../lib/settings/keys.ts";
 import type { Delivery } from "../delivery.ts";
-import type { Context, Verdict } from "../verdict.ts";
+import type { JudgeContext, Verdict } from "../verdict.ts";
 import { checkSigned, claimedIdentity } from "./signed_recipient.ts";
 
 /**
@@ -13,13 +13,13 @@ import { checkSigned, claimedIdentity } from "./signed_recipient.ts";
  *
  * @throws {Fail} `temporary` for a key dated in the future
  */
-export function needsKeys(verdict: Verdict, delivery: Delivery, context: Context): Verdict {
+export function needsKeys(verdict: Verdict, delivery: Delivery, context: JudgeContext): Verdict {
   const accepted = verdict.action === "deliver" || verdict.action === "answer";
   if (accepted && !["suspect", "forged", "unsure"].includes(verdict.result)) return verdict;
   const identity = identityMeant(delivery, context);
   const why = identity && noValidKey(identity.keys, context.now);
   if (identity === undefined || why === undefined) return verdict;
-  const name = identityName(identity);
+  const name = canonicalAddress(identity);
   if (why === "future") {
     const what = `No key of ${name} can verify today, because one is dated in the future`;
     throw new Fail("temporary", `${what}: check the clock and the key file`);
@@ -29,24 +29,24 @@ export function needsKeys(verdict: Verdict, delivery: Delivery, context: Context
 }
 
 /** For the log: a key of the addressed identity that will soon stop signing, or that no key signs any more. */
-export function warningAbout(verdict: Verdict, delivery: Delivery, context: Context): string | undefined {
+export function warningAbout(verdict: Verdict, delivery: Delivery, context: JudgeContext): string | undefined {
   // What is nobody's bounce needs no key, and reads no key file.
   if (verdict.result === "other") return undefined;
   const identity = verdict.identity ?? identityMeant(delivery, context);
   if (identity === undefined) return undefined;
   const warning = keyWarning(identity.keys, context.now);
-  return warning && `${identityName(identity)}: ${warning}`;
+  return warning && `${canonicalAddress(identity)}: ${warning}`;
 }
 
 /** The identity to which it was sent, or whose signed address the recipient claims to be. */
-function identityMeant({ recipients }: Delivery, context: Context): Identity | undefined {
+function identityMeant({ recipients }: Delivery, context: JudgeContext): Identity | undefined {
   return recipients.map((one) => identityOf(context.identities, one) ?? claimedIdentity(one, context)).find((one) =>
     one !== undefined
   );
 }
 
 /** What the recipient alone says, for `countersign verify`. */
-export async function checkSignedAlone(delivery: Delivery, context: Context): Promise<Verdict | string> {
+export async function checkSignedAlone(delivery: Delivery, context: JudgeContext): Promise<Verdict | string> {
   const found = await checkSigned(delivery, context);
   return typeof found === "string" ? found : needsKeys(found, delivery, context);
 }

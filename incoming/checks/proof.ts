@@ -1,16 +1,16 @@
 /** Did another hook of ours forward it, with a proof? */
-import { identityName } from "../../lib/settings/identity.ts";
+import { canonicalAddress } from "../../lib/settings/identity.ts";
 import { hasProof } from "../proof.ts";
 import { recipientIdentity } from "./addressed.ts";
 import type { Delivery } from "../delivery.ts";
-import type { Context, Verdict } from "../verdict.ts";
+import type { JudgeContext, Verdict } from "../verdict.ts";
 
 /** Delivered when the header holds a right proof for the identity. */
-export async function checkProof(delivery: Delivery, context: Context): Promise<Verdict | string> {
+export async function checkProof(delivery: Delivery, context: JudgeContext): Promise<Verdict | string> {
   const identity = recipientIdentity(delivery, context);
   if (identity === undefined || !await hasProof(identity, delivery.header, context.now)) {
     return "no proof of a hook of ours";
   }
-  const reason = `forwarded by a hook of ${identityName(identity)}`;
+  const reason = `forwarded by a hook of ${canonicalAddress(identity)}`;
   return { action: "deliver", check: "proof", result: "genuine", reason, identity };
 }

@@ -5,11 +5,11 @@
 import { recipientIdentity } from "./addressed.ts";
 import { bounceEvidence } from "../bounce.ts";
 import type { Delivery } from "../delivery.ts";
-import type { Context, Verdict } from "../verdict.ts";
+import type { JudgeContext, Verdict } from "../verdict.ts";
 import { namedMessageIds } from "../named_ids.ts";
 
 /** Delivered; with a mark when it is a bounce of a message that left signed, since it should have returned the tag. */
-export async function checkReply(delivery: Delivery, context: Context): Promise<Verdict | string> {
+export async function checkReply(delivery: Delivery, context: JudgeContext): Promise<Verdict | string> {
   const identity = recipientIdentity(delivery, context);
   if (identity === undefined || context.sent === undefined) return "no sent mail is remembered";
   const ids = namedMessageIds(delivery);

@@ -1,13 +1,13 @@
 /** Does the bounce return a header of ours, with a tag that only we could have made? */
 import { isRejection } from "../../lib/fail.ts";
-import { type Identity, identityName, sameUser } from "../../lib/settings/identity.ts";
+import { canonicalAddress, type Identity, sameUser } from "../../lib/settings/identity.ts";
 import { validKeys } from "../../lib/settings/keys.ts";
 import { messageIdReadings } from "../../lib/message_id.ts";
 import { findMessageIds, findOriginals, type Original } from "../originals.ts";
 import { TagVerifier } from "../../lib/tag.ts";
 import { recipientIdentity } from "./addressed.ts";
 import type { Delivery } from "../delivery.ts";
-import type { Context, Verdict } from "../verdict.ts";
+import type { JudgeContext, Verdict } from "../verdict.ts";
 
 /** MACs computed for one message: a stranger decides how many tags it holds. */
 export const MAX_MACS = 2048;
@@ -21,11 +21,11 @@ export interface ReturnedTag extends Original {
 }
 
 /** Delivered when a tag in the body is right for the Message-ID beside it. */
-export async function checkReturned(delivery: Delivery, context: Context): Promise<Verdict | string> {
+export async function checkReturned(delivery: Delivery, context: JudgeContext): Promise<Verdict | string> {
   let found = "no tag of ours in what it returns";
   for await (const { identity, expired, by } of returnedTags(delivery, context)) {
     if (identity !== undefined) {
-      const reason = `returns a message of ${identityName(identity)} (tag found in ${by})`;
+      const reason = `returns a message of ${canonicalAddress(identity)} (tag found in ${by})`;
       return { action: "deliver", check: "returned-header", result: "genuine", reason, identity };
     }
     // Expired, it was ours: what is said of others counts less.
@@ -42,7 +42,7 @@ const EXPIRED = "the returned tag is expired";
  * another of the same user signed. A tag of somebody else's proves nothing here: whoever got that message could send it
  * to anybody.
  */
-export async function* returnedTags(delivery: Delivery, context: Context): AsyncGenerator<ReturnedTag> {
+export async function* returnedTags(delivery: Delivery, context: JudgeContext): AsyncGenerator<ReturnedTag> {
   const { identities, now } = context;
   const addressed = recipientIdentity(delivery, context);
   // The one that it came to first: it is the likeliest, and the key files of the others may never be needed.
@@ -78,7 +78,7 @@ async function verified(
   identity: Identity,
 ): Promise<Pick<ReturnedTag, "identity" | "expired"> | undefined> {
   try {
-    await verifier.verify(tag, identityName(identity), messageId);
+    await verifier.verify(tag, canonicalAddress(identity), messageId);
     return { identity };
   } catch (error) {
     if (!isRejection(error)) throw error;

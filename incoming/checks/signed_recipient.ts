@@ -1,13 +1,13 @@
 /** What the recipient alone tells: a signed address of an identity, or anything else in an SRS domain of ours. */
 import { type Address, canonical, formatAddress } from "../../lib/address.ts";
 import { isRejection } from "../../lib/fail.ts";
-import { type Identity, identityName, identityOf } from "../../lib/settings/identity.ts";
+import { canonicalAddress, type Identity, identityOf } from "../../lib/settings/identity.ts";
 import { KEY_LIFETIME_DAYS, secretsByDigit, validKeys } from "../../lib/settings/keys.ts";
 import { prvsOpen } from "../../lib/prvs.ts";
 import { inTime, srsOpen, type SrsOpened } from "../../lib/srs.ts";
 import { claimOf, isSrsDomain, type Recipient, recipientIn } from "../claimed.ts";
 import { addressIn, type Delivery } from "../delivery.ts";
-import { type Context, forgedVerdict, isBounceSender, type Verdict } from "../verdict.ts";
+import { forgedVerdict, isBounceSender, type JudgeContext, type Verdict } from "../verdict.ts";
 
 /** Days after which a correct signature no longer proves anything. */
 const MAX_LATE_DAYS = 180;
@@ -23,7 +23,7 @@ const CHECK = "signed-recipient";
  * Delivered when an identity signed the address, late with a mark; forged when it did not. Nobody but signed addresses
  * lives in an SRS domain of ours, except postmaster and abuse (RFC 2142).
  */
-export async function checkSigned(delivery: Delivery, context: Context): Promise<Verdict | string> {
+export async function checkSigned(delivery: Delivery, context: JudgeContext): Promise<Verdict | string> {
   let wrong: string | undefined;
   for (const text of delivery.recipients) {
     const opened = await openSrs(text, context) ?? await openPrvs(text, context);
@@ -34,7 +34,7 @@ export async function checkSigned(delivery: Delivery, context: Context): Promise
     }
     const { identity, late } = opened;
     const mark = late !== undefined;
-    const reason = `${late ?? "valid"} signed address of ${identityName(identity)}`;
+    const reason = `${late ?? "valid"} signed address of ${canonicalAddress(identity)}`;
     const result = !isBounceSender(delivery.sender) ? "other" : mark ? "late" : "genuine";
     return { action: "deliver", check: CHECK, result, reason, identity, mark };
   }
@@ -48,7 +48,7 @@ export async function checkSigned(delivery: Delivery, context: Context): Promise
  * RFC 5321 section 4.5.1 wants postmaster@ to be read by somebody. Under qmail the local part may carry the prefix of
  * a virtual domain, which only qmail's own control files tell.
  */
-function role(inside: readonly Recipient[], context: Context): Verdict | undefined {
+function role(inside: readonly Recipient[], context: JudgeContext): Verdict | undefined {
   const found = inside.find(({ local }) => /^(?:.*-)?(?:postmaster|abuse)$/is.test(local));
   if (found === undefined) return undefined;
   const identity = srsPostmaster(context);
@@ -57,12 +57,12 @@ function role(inside: readonly Recipient[], context: Context): Verdict | undefin
 }
 
 /** The identity that `srs.postmaster` names, else the first. */
-export function srsPostmaster({ settings, identities }: Context): Identity {
+export function srsPostmaster({ settings, identities }: JudgeContext): Identity {
   return identityOf(identities, settings.srs.postmaster) ?? identities[0]!;
 }
 
 /** The signed address of somebody else, where `srs.others` says that the domain is shared. */
-function another(inside: readonly Recipient[], context: Context): Verdict | undefined {
+function another(inside: readonly Recipient[], context: JudgeContext): Verdict | undefined {
   const claims = inside.map(({ local }) => claimOf(local)).filter((one) => one !== undefined);
   // An SRS1 address may wrap one of our own SRS0 addresses, which no forwarder returns to us.
   const theirs = claims.every(({ address, wellFormed }) =>
@@ -92,7 +92,7 @@ function ofAge(identity: Identity, age: number, valid: boolean, what: string): O
  * virtual domain, and the second door `srs-SRS0=…@plain.domain`, are taken off: then the SRS domain is the identity's
  * own.
  */
-async function openSrs(text: string, context: Context): Promise<Opened | undefined> {
+async function openSrs(text: string, context: JudgeContext): Promise<Opened | undefined> {
   const { settings, identities, now } = context;
   const { local, domain } = recipientIn(text);
   const claim = claimOf(local);
@@ -128,14 +128,14 @@ async function openSrs(text: string, context: Context): Promise<Opened | undefin
 }
 
 /** The identity that a signed address names, nothing proved: its keys are the ones that could verify it. */
-export function claimedIdentity(text: string, { identities }: Context): Identity | undefined {
+export function claimedIdentity(text: string, { identities }: JudgeContext): Identity | undefined {
   const address = addressIn(text);
   const claim = claimOf(recipientIn(text).local)?.address ?? (address && withoutPrvs(address));
   return claim === undefined ? undefined : identityOf(identities, claim);
 }
 
 /** Opens a prvs address in either form. */
-async function openPrvs(text: string, { settings, identities, now }: Context): Promise<Opened | undefined> {
+async function openPrvs(text: string, { settings, identities, now }: JudgeContext): Promise<Opened | undefined> {
   if (!settings.prvs.receive) return undefined;
   const address = addressIn(text);
   const plain = address && withoutPrvs(address);

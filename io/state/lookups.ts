@@ -4,14 +4,14 @@ import { fileLedger } from "./ledger.ts";
 import { holdsToken } from "./pymsgauth.ts";
 import { sentIndex } from "./sent.ts";
 import type { Caller } from "../../incoming/delivery.ts";
-import type { Context } from "../../incoming/verdict.ts";
+import type { JudgeContext } from "../../incoming/verdict.ts";
 
 /** For this caller: a filter answers no challenge, so it has no ledger. */
 export function lookUps(
   caller: Caller,
   settings: Settings,
   now: Date,
-): Pick<Context, "ledger" | "sent" | "token"> {
+): Pick<JudgeContext, "ledger" | "sent" | "token"> {
   const sent = sentIndex(`${settings.state}/sent`, now);
   if (caller === "filter") return { sent };
   const { find } = fileLedger(`${settings.state}/ledger`);

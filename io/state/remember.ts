@@ -17,7 +17,7 @@ import { isRemembered } from "../../outgoing/rules.ts";
  * @returns what went wrong
  */
 export async function remember(
-  { header, identity, sent, handover }: Plan,
+  { header, identity, sent, envelope }: Plan,
   body: Uint8Array,
   whole: boolean,
   settings: Settings,
@@ -31,7 +31,7 @@ export async function remember(
     const hasToken = settings.tag.pymsgauth !== "" && value(header, TOKEN_FIELD) !== undefined &&
       !alreadyRelayed(header);
     if (identity === undefined || !(sent.signed || hasToken)) return undefined;
-    const { recipients } = handover;
+    const { recipients } = envelope;
     const lists = recipients.filter((one) => isRemembered(one, settings, { header, body, whole }));
     if (lists.length === 0) return undefined;
     const ledger = fileLedger(`${settings.state}/ledger`);

@@ -1,7 +1,7 @@
 /** The environment: what it tells us, and what of it a child may have. */
 import { PRINTENV } from "../../lib/paths.ts";
 import { type Bytes, text } from "../../lib/bytes.ts";
-import { Fail, show } from "../../lib/fail.ts";
+import { Fail, quote } from "../../lib/fail.ts";
 
 /**
  * The bytes of an environment variable, undefined when it is not there.
@@ -43,7 +43,7 @@ export function plainEnv(name: string): string {
 /** Refuses an argument that was not UTF-8: Deno has put U+FFFD in its place, silently. */
 export function checkArguments(args: readonly string[]): void {
   for (const argument of args) {
-    if (argument.includes("\ufffd")) throw new Fail("usage", `Argument ${show(argument)} is not UTF-8`);
+    if (argument.includes("\ufffd")) throw new Fail("usage", `Argument ${quote(argument)} is not UTF-8`);
   }
 }
 

@@ -1,6 +1,6 @@
 /** Files with their owner and mode. Missing, unreadable and forbidden are three different things. */
 import { GROUP, PASSWD } from "../../lib/paths.ts";
-import { Fail, orLater, provesMissing, reason } from "../../lib/fail.ts";
+import { Fail, provesMissing, reason, temporaryIfDenied } from "../../lib/fail.ts";
 import { isGroupOf } from "../../lib/settings/groups.ts";
 import { plainEnv } from "./environment.ts";
 
@@ -81,7 +81,7 @@ interface Reading {
  *
  * @param forbidden mode bits that must not be set
  */
-export function readOwn(
+export function readPrivateFile(
   what: string,
   path: string,
   forbidden: number,
@@ -95,7 +95,7 @@ export function readOwn(
     info = file.statSync();
   } catch (error) {
     const why = error instanceof Deno.errors.NotFound ? "is not there" : `cannot be read: ${reason(error)}`;
-    throw new Fail(orLater(error, "config"), `${what} ${path} ${why}`);
+    throw new Fail(temporaryIfDenied(error, "config"), `${what} ${path} ${why}`);
   }
   using opened = file;
   if (!info.isFile) throw new Fail("config", `${what} ${path} is not a file`);

@@ -1,13 +1,13 @@
 /** Loads the settings and the files that they name: lists, keys, passwords, certificates. */
 import { permissionsFile } from "../../lib/paths.ts";
 import { parseAddress } from "../../lib/address.ts";
-import { Fail, orLater, provesMissing, reason } from "../../lib/fail.ts";
+import { Fail, provesMissing, reason, temporaryIfDenied } from "../../lib/fail.ts";
 import type { Identity } from "../../lib/settings/identity.ts";
 import { type Key, parseKeys } from "../../lib/settings/keys.ts";
 import { plainLists } from "../../lib/settings/lists.ts";
 import { parseConfig, type Settings } from "../../lib/settings/parse.ts";
 import { plainEnv } from "./environment.ts";
-import { checkOwn, isMissing, readOwn, WRITABLE } from "./files.ts";
+import { checkOwn, isMissing, readPrivateFile, WRITABLE } from "./files.ts";
 
 /** Longest file of lists: some two million. */
 const LISTS_LIMIT = 64 * 1024 * 1024;
@@ -33,13 +33,13 @@ export function configFile(given?: string, own = false): { file: string; home: s
 export function loadSettings(place: { file: string; home: string }): Settings {
   checkPermissionsFile(permissionsFile(place.file));
   // It names programs that we run: nobody else may write it.
-  const settings = parseConfig(readOwn("Settings file", place.file, WRITABLE), place);
+  const settings = parseConfig(readPrivateFile("Settings file", place.file, WRITABLE), place);
   return { ...settings, plainLists: plainLists(() => readPlainLists(settings), settings.plain_lists) };
 }
 
 /** The text of the file of plain lists; empty when there is none. @throws {Fail} `config`, `permission` */
 export function readPlainLists({ plain_lists: path }: Settings): string {
-  return isMissing(path) ? "" : readOwn("File of lists", path, WRITABLE, { limit: LISTS_LIMIT });
+  return isMissing(path) ? "" : readPrivateFile("File of lists", path, WRITABLE, { limit: LISTS_LIMIT });
 }
 
 /**
@@ -55,7 +55,10 @@ export function loadIdentities(settings: Settings): Identity[] {
     // With `group` the key is one user's, lent to the hook of the site.
     ...(one.group ? { user: one.address.toLowerCase() } : {}),
     get keys(): readonly Key[] {
-      const keys = parseKeys(readOwn("Key file", one.keys, one.group ? 0o037 : 0o077, { lent: one.group }), one.keys);
+      const keys = parseKeys(
+        readPrivateFile("Key file", one.keys, one.group ? 0o037 : 0o077, { lent: one.group }),
+        one.keys,
+      );
       Object.defineProperty(this, "keys", { value: keys });
       return keys;
     },
@@ -64,14 +67,14 @@ export function loadIdentities(settings: Settings): Identity[] {
 
 /** The password in a file: its one line. @throws {Fail} `config`; `permission` for a file that others can read */
 export function readPassword(path: string): string {
-  const password = readOwn("Password file", path, 0o077).replace(/\r?\n$/, "");
+  const password = readPrivateFile("Password file", path, 0o077).replace(/\r?\n$/, "");
   if (!/^[^\0\r\n]+$/.test(password)) throw new Fail("config", `Password file ${path} does not hold one line`);
   return password;
 }
 
 /** Certificates in PEM. Whoever may write the file could be the server. @throws {Fail} `config`, `permission` */
 export function readCertificates(path: string): string {
-  const pem = readOwn("CA file", path, WRITABLE);
+  const pem = readPrivateFile("CA file", path, WRITABLE);
   if (!pem.includes("-----BEGIN CERTIFICATE-----")) {
     throw new Fail("config", `CA file ${path} has no certificate in PEM`);
   }
@@ -86,7 +89,7 @@ function checkPermissionsFile(path: string): void {
     info = Deno.statSync(path);
   } catch (error) {
     if (provesMissing(error)) return;
-    throw new Fail(orLater(error, "config"), `${what} ${path} cannot be read: ${reason(error)}`);
+    throw new Fail(temporaryIfDenied(error, "config"), `${what} ${path} cannot be read: ${reason(error)}`);
   }
   checkOwn(what, path, info, WRITABLE);
 }

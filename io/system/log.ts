@@ -28,7 +28,7 @@ function endsWithNewline(file: Deno.FsFile): boolean {
 }
 
 /** Writes one line to standard error; a closed one is nobody's loss. */
-export function complain(program: string, what: string): void {
+export function printError(program: string, what: string): void {
   try {
     Deno.stderr.writeSync(new TextEncoder().encode(`${program}: ${what.replace(/[\r\n]+/g, " ")}\n`));
   } catch {

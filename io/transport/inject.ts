@@ -7,7 +7,7 @@
  * spool the program does not start before the message is whole.
  */
 import { KILL } from "../../lib/paths.ts";
-import { Fail, orLater, reason, show } from "../../lib/fail.ts";
+import { Fail, quote, reason, temporaryIfDenied } from "../../lib/fail.ts";
 import { inOnePiece, type Message } from "../../lib/message.ts";
 import { checkLauncher } from "./commit.ts";
 import { type Running, type SpawnOptions, UNNAMED } from "./child.ts";
@@ -21,7 +21,7 @@ const SETTLE = 1000;
 const [KEPT, TOLD] = [4096, 200];
 
 /** How a program ended. */
-export interface Ended {
+export interface ChildExit {
   /** Its exit status. */
   readonly code: number;
   /** The last line that it wrote to standard error, cut to 200 characters. */
@@ -35,7 +35,7 @@ export interface Ended {
  * @throws {Fail} `system` when it cannot be run; `temporary` when it was killed, did not take the whole message, or
  *   ran out of time; what reading the message throws
  */
-export async function inject(call: SpawnOptions, message: Message): Promise<Ended> {
+export async function inject(call: SpawnOptions, message: Message): Promise<ChildExit> {
   const name = call.argv[0]!;
   const whole = call.spool === undefined && message.whole === true;
   const given = whole ? await inOnePiece(message) : message;
@@ -106,8 +106,8 @@ function spawn(call: SpawnOptions): Running {
     });
     return { pid: child.pid, status, stderr: child.stderr, stdin: child.stdin, kill: (signal) => child.kill(signal) };
   } catch (error) {
-    const kind = orLater(error, "system");
-    throw new Fail(kind, `${show(program!)} cannot be run: ${reason(error)}`, { cause: error });
+    const kind = temporaryIfDenied(error, "system");
+    throw new Fail(kind, `${quote(program!)} cannot be run: ${reason(error)}`, { cause: error });
   }
 }
 

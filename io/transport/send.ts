@@ -22,7 +22,7 @@ export function isPermanent(error: unknown): boolean {
 }
 
 /** What went wrong, for the log: what a program says about a message may hold other people's addresses. */
-export function whyFailed(error: unknown, whole: boolean): string {
+export function failureReason(error: unknown, whole: boolean): string {
   if (whole) return reason(error);
   if (error instanceof Rejected) return error.summary;
   return error instanceof Fail ? error.kind : "bug";
@@ -36,18 +36,18 @@ export function whyFailed(error: unknown, whole: boolean): string {
  */
 export async function send(
   { transport: settings, state }: Pick<Settings, "transport" | "state">,
-  handover: Envelope,
+  envelope: Envelope,
   message: Message,
   signal?: AbortSignal,
 ): Promise<string> {
   if (settings.via === "maildir") {
-    return await deliverToMaildir(settings.maildir, { head: withEnvelope(handover, message.head), body: message.body });
+    return await deliverToMaildir(settings.maildir, { head: withEnvelope(envelope, message.head), body: message.body });
   }
   // Most messages leave through a program and need nothing of it.
   if (settings.via === "smtp") {
-    return await (await import("./smtp.ts")).submit(settings, handover, message, signal, checkLauncher);
+    return await (await import("./smtp.ts")).submit(settings, envelope, message, signal, checkLauncher);
   }
-  const argv = argumentsFor(settings.preset, settings.command, handover);
+  const argv = argumentsFor(settings.preset, settings.command, envelope);
   const environment = cleanEnvironment();
   if (environment[LOOP_MARK] !== undefined) {
     throw new Fail("config", `transport.command ${argv[0]} calls this program again`);
@@ -67,11 +67,11 @@ export function spoolIn({ spool }: Settings["transport"], state: string): { spoo
 }
 
 /** A maildir has no envelope, so it is written down in front, as an MTA does at final delivery. */
-function withEnvelope(handover: Envelope, head: Uint8Array): Uint8Array<ArrayBuffer> {
-  const sender = handover.sender ? formatAddress(handover.sender) : "";
+function withEnvelope(envelope: Envelope, head: Uint8Array): Uint8Array<ArrayBuffer> {
+  const sender = envelope.sender ? formatAddress(envelope.sender) : "";
   const lines = [
     `Return-Path: <${sender}>`,
-    ...handover.recipients.map((one) => `X-Envelope-To: ${formatAddress(one)}`),
+    ...envelope.recipients.map((one) => `X-Envelope-To: ${formatAddress(one)}`),
   ];
   return concat(utf8(lines.join("\n") + "\n"), head);
 }

@@ -27,7 +27,7 @@ type Transport = Settings["transport"];
  */
 export async function submit(
   transport: Transport,
-  handover: Envelope,
+  envelope: Envelope,
   message: Message,
   signal?: AbortSignal,
   beforeCommit?: BeforeCommit,
@@ -35,10 +35,10 @@ export async function submit(
   const given = message.whole ? await inOnePiece(message) : message;
   // The size of a longer one shows when it is sent.
   const size = message.whole ? { size: sizeWithCrlf(given.head) } : {};
-  const envelope = { ...envelopeOf(handover, message.head), ...size };
+  const asked = { ...envelopeOf(envelope, message.head), ...size };
   return await session(transport, signal, async (client) => {
-    const replies = await client.envelope(envelope);
-    const refused = envelope.recipients.flatMap(({ address: recipient }, nth) => {
+    const replies = await client.envelope(asked);
+    const refused = asked.recipients.flatMap(({ address: recipient }, nth) => {
       const reply = replies[nth]!;
       return isPositive(reply) ? [] : [{ recipient, reply }];
     });

@@ -7,7 +7,7 @@
  * down an open file. A shell that redirects would cost 1 ms, but who may run a
  * shell may run everything.
  */
-import { Fail, orLater, reason, show } from "../../lib/fail.ts";
+import { Fail, quote, reason, temporaryIfDenied } from "../../lib/fail.ts";
 import type { Message } from "../../lib/message.ts";
 import { untilStopped } from "../system/signals.ts";
 import { checkLauncher } from "./commit.ts";
@@ -119,8 +119,8 @@ async function spawnOn(input: number, { argv, environment }: SpawnOptions, { spa
     return { pid: child.pid!, status, stderr, kill: (signal) => void child.kill(signal) };
   } catch (error) {
     resolve({ code: 1, signal: null });
-    const kind = orLater(error, "system");
-    throw new Fail(kind, `${show(program!)} cannot be run: ${reason(error)}`, { cause: error });
+    const kind = temporaryIfDenied(error, "system");
+    throw new Fail(kind, `${quote(program!)} cannot be run: ${reason(error)}`, { cause: error });
   }
 }
 

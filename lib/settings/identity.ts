@@ -24,7 +24,7 @@ export function identityOf(identities: readonly Identity[], address: Address | s
 }
 
 /** The address of an identity in lower case: what its tags and proofs name. */
-export function identityName(identity: Identity): string {
+export function canonicalAddress(identity: Identity): string {
   return canonical(identity.address);
 }
 

@@ -9,7 +9,7 @@
  */
 import { type Bytes, utf8 } from "../bytes.ts";
 import { dayOf, parseDay, printDay } from "../date.ts";
-import { Fail, show } from "../fail.ts";
+import { Fail, quote } from "../fail.ts";
 
 /** One key. */
 export interface Key {
@@ -45,10 +45,10 @@ export function parseKeys(text: string, name: string): Key[] {
     if (parts === null) throw wrong("a key is written as: id created secret");
     const [, id, created, secret] = parts as unknown as [string, string, string, string];
     if (!/^[a-z0-9]{1,8}$/.test(id)) throw wrong("a key id is 1 to 8 of a-z and 0-9");
-    if (keys.some((key) => key.id === id)) throw wrong(`key id ${show(id)} is there twice`);
+    if (keys.some((key) => key.id === id)) throw wrong(`key id ${quote(id)} is there twice`);
     const [day, bytes] = [parseDay(created), decode(secret)];
     if (day === undefined || bytes === undefined) {
-      throw wrong(`key ${show(id)} needs a date as 2026-11-20 and a secret that is not empty`);
+      throw wrong(`key ${quote(id)} needs a date as 2026-11-20 and a secret that is not empty`);
     }
     keys.unshift({ id, created: day, secret: bytes });
   }

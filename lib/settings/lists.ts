@@ -1,6 +1,6 @@
 /** The file of lists to which mail goes with the plain sender: one address a line, comments behind `#`. */
 import { canonical, parseAddress } from "../address.ts";
-import { Fail, reason, show } from "../fail.ts";
+import { Fail, quote, reason } from "../fail.ts";
 
 /**
  * The lists in the text, in lower case.
@@ -80,7 +80,7 @@ function hasLine(text: string, list: string): boolean {
 export function listAddress(text: string): string {
   const address = parseAddress(text);
   // A rule would take it for a pattern; and behind a # nothing is read.
-  if (/[*#\s]/.test(text)) throw new Fail("usage", `${show(text)} is not one list: write patterns into a [[rule]]`);
+  if (/[*#\s]/.test(text)) throw new Fail("usage", `${quote(text)} is not one list: write patterns into a [[rule]]`);
   return canonical(address);
 }
 

@@ -1,6 +1,6 @@
 /** The settings file: TOML in, checked settings out; everything wrong is named with its line. */
 import { parse, TomlDate, TomlError } from "smol-toml";
-import { Fail, reason, show } from "../fail.ts";
+import { Fail, quote, reason } from "../fail.ts";
 import type { PlainLists } from "./lists.ts";
 import { convert, type Scheme, type Setting, SETTINGS } from "./schema.ts";
 
@@ -89,7 +89,7 @@ export function printServer({ hostname, port }: ReturnType<typeof serverOf>): st
 }
 
 /** Where the file stands and whose home `~` is. */
-export interface Place {
+export interface ConfigSource {
   /** The settings file, absolute. */
   readonly file: string;
   readonly home: string;
@@ -104,7 +104,7 @@ const REPEATED = ["identity", "rule"];
  * @param text the file
  * @throws {Fail} `config`: file, line, name, and what is wrong
  */
-export function parseConfig(text: string, place: Place): Settings {
+export function parseConfig(text: string, place: ConfigSource): Settings {
   const wrong = (line: number, what: string) => new Fail("config", `${place.file} line ${line}: ${what}`);
   let given: Record<string, unknown>;
   try {
@@ -171,7 +171,7 @@ function together(
   for (const [nth, one] of settings.identity.entries()) {
     const address = one.address.toLowerCase();
     if (addresses.has(address)) {
-      throw wrong("identity", "address", nth, `identity.address ${show(one.address)} is there twice`);
+      throw wrong("identity", "address", nth, `identity.address ${quote(one.address)} is there twice`);
     }
     // A shared key file would tie two addresses together for everybody who sees the key id.
     const other = files.get(one.keys);
@@ -239,7 +239,7 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** Absolute, and in one spelling: two of the same file must be seen to be so. */
-function absolutePath(path: string, place: Place): string {
+function absolutePath(path: string, place: ConfigSource): string {
   if (path === "") return path;
   const folder = place.file.slice(0, place.file.lastIndexOf("/") + 1);
   const whole = path.startsWith("/") ? path : /^~(\/|$)/.test(path) ? place.home + path.slice(1) : folder + path;

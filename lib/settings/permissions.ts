@@ -3,8 +3,8 @@
  * no more. `countersign permit` writes it beside the settings, the launchers
  * make Deno's permission flags of it, `countersign doctor` compares.
  */
-import { type Place, printServer, serverOf, type Settings } from "./parse.ts";
-import { Fail, show } from "../fail.ts";
+import { type ConfigSource, printServer, serverOf, type Settings } from "./parse.ts";
+import { Fail, quote } from "../fail.ts";
 import { GROUP, KILL, PASSWD, permissionsFile, PRINTENV } from "../paths.ts";
 import { programOf } from "./presets.ts";
 
@@ -37,7 +37,7 @@ export interface Permission {
  */
 export function permissions(
   settings: Settings,
-  { file, home }: Place,
+  { file, home }: ConfigSource,
   real: (path: string) => string = (path) => path,
   groupWritable: (path: string) => boolean = () => false,
 ): Permission[] {
@@ -53,7 +53,7 @@ export function permissions(
     for (const thing of paths) {
       if (paths.some((other) => thing.startsWith(`${other}/`))) continue; // given with its folder
       if (/[,\n]/.test(thing)) {
-        throw new Fail("config", `Path ${show(thing)} has a comma, so no permission can be given for it`);
+        throw new Fail("config", `Path ${quote(thing)} has a comma, so no permission can be given for it`);
       }
       given.push({ program, right, thing: shared ? below(thing, home) : thing });
     }

@@ -4,7 +4,7 @@
  */
 import { formatAddress } from "../address.ts";
 import type { Dsn, Envelope } from "../envelope.ts";
-import { Fail, show } from "../fail.ts";
+import { Fail, quote } from "../fail.ts";
 
 /** What one program takes. */
 interface Preset {
@@ -76,9 +76,9 @@ const PRESETS: Record<string, Preset> = {
  * @param command the user's program and first arguments; empty: the preset's
  * @throws {Fail} `refused`: the program would send something else than was asked
  */
-export function argumentsFor(preset: string, command: readonly string[], handover: Envelope): string[] {
+export function argumentsFor(preset: string, command: readonly string[], envelope: Envelope): string[] {
   const takes = presetOf(preset);
-  const { sender, recipients, dsn } = handover;
+  const { sender, recipients, dsn } = envelope;
   const refuse = (what: string) => new Fail("refused", `${preset} cannot take ${what}`);
 
   const argv = [programOf(preset, command), ...command.slice(1), ...takes.options];
@@ -92,8 +92,8 @@ export function argumentsFor(preset: string, command: readonly string[], handove
   }
   for (const recipient of recipients) {
     const text = formatAddress(recipient);
-    if (recipient.local.includes('"') && !takes.quotedLocal) throw refuse(`the quoted recipient ${show(text)}`);
-    if (text.startsWith("-") && !takes.dash) throw refuse(`recipient ${show(text)}, which begins with a dash`);
+    if (recipient.local.includes('"') && !takes.quotedLocal) throw refuse(`the quoted recipient ${quote(text)}`);
+    if (text.startsWith("-") && !takes.dash) throw refuse(`recipient ${quote(text)}, which begins with a dash`);
   }
   return [...argv, "--", ...recipients.map(formatAddress)];
 }
@@ -118,6 +118,6 @@ export function inspectorFor(preset: string): ((chunk: Uint8Array) => void) | un
 
 function presetOf(name: string): Preset {
   const found = Object.hasOwn(PRESETS, name) ? PRESETS[name] : undefined;
-  if (found === undefined) throw new Fail("config", `No preset ${show(name)}`);
+  if (found === undefined) throw new Fail("config", `No preset ${quote(name)}`);
   return found;
 }

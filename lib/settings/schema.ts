@@ -2,7 +2,7 @@
  * The one table of settings: name, type, default, check, documentation. The
  * README's table, the error messages and the types come from here.
  */
-import { Fail, show } from "../fail.ts";
+import { Fail, quote } from "../fail.ts";
 import { parseAddress } from "../address.ts";
 import { parseDay } from "../date.ts";
 
@@ -401,18 +401,18 @@ function domain(value: string): void {
 /** A name or an address, as the system looks it up; its port is a setting of its own. */
 function host(value: string): void {
   if (!/^[\w.-]*$/.test(value) && !URL.canParse(`http://[${value}]/`)) {
-    throw new Fail("config", `${show(value)} is not the name of a host`);
+    throw new Fail("config", `${quote(value)} is not the name of a host`);
   }
 }
 
 /** A name or an address literal (RFC 5321 section 4.1.4). */
 function helo(value: string): void {
-  if (!/^(?:[\w.-]+|\[[\w.:]+\])$/.test(value)) throw new Fail("config", `${show(value)} is not the name of a host`);
+  if (!/^(?:[\w.-]+|\[[\w.:]+\])$/.test(value)) throw new Fail("config", `${quote(value)} is not the name of a host`);
 }
 
 function absolute(words: string[]): void {
   if (words.length > 0 && !words[0]!.startsWith("/")) {
-    throw new Fail("config", `program ${show(words[0]!)} is not an absolute path`);
+    throw new Fail("config", `program ${quote(words[0]!)} is not an absolute path`);
   }
   if (words.some((word) => word.includes("\0"))) throw new Fail("config", "a NUL cannot be passed to a program");
 }
@@ -423,7 +423,7 @@ function patterns(list: string[]): void {
     try {
       if (pattern !== "*") parseAddress(pattern.replaceAll("*", "x"));
     } catch {
-      throw new Fail("config", `${show(pattern)} is not an address pattern`);
+      throw new Fail("config", `${quote(pattern)} is not an address pattern`);
     }
   }
 }
@@ -435,7 +435,7 @@ function notEmpty(path: string): void {
 /** The value as the setting wants it, or what is wrong with it. */
 export function convert(setting: Setting, given: unknown): unknown {
   const value = typed(setting.type, given);
-  if (value === undefined) throw new Fail("config", `${show(plain(given))} is not ${describe(setting.type)}`);
+  if (value === undefined) throw new Fail("config", `${quote(plain(given))} is not ${describe(setting.type)}`);
   setting.check?.(value as never);
   return value;
 }

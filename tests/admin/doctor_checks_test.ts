@@ -39,7 +39,7 @@ function table(name: string, check: (text: string) => Finding[], ...cases: Case[
     Deno.test(`${name} ${verb} ${JSON.stringify(text)}`, () => {
       const found = check(text);
       assert.deepEqual(found.map(({ where, what }) => `${where.line ?? "-"} ${what}`), expected);
-      for (const { why, mend } of found) assert.ok(why.length > 9 && mend.length > 3, "why, and what mends it");
+      for (const { why, fix } of found) assert.ok(why.length > 9 && fix.length > 3, "why, and what fixes it");
     });
   }
 }
@@ -218,7 +218,7 @@ const postfix = {
   smtp: true,
   config: "/c",
   stateTrouble: (user: string) =>
-    user === "greg" ? undefined : { what: "/s belongs to user 1, not to 2", mend: "chown -R 2 /s" },
+    user === "greg" ? undefined : { what: "/s belongs to user 1, not to 2", fix: "chown -R 2 /s" },
 };
 table(
   "Postfix",
@@ -433,8 +433,8 @@ Deno.test("muttrc is read as mutt reads it", () => {
 });
 
 Deno.test("findings are shown with colours only when asked, and command no terminal", () => {
-  const finding = { what: "A\x1b[2J", where: { file: "/f", line: 3 }, why: "B\nC", mend: "D" };
-  const text = "A [2J\n  where  /f:3\n  why    B C\n  mend   D\n\nNote: E\n\n2 things are wrong.";
+  const finding = { what: "A\x1b[2J", where: { file: "/f", line: 3 }, why: "B\nC", fix: "D" };
+  const text = "A [2J\n  where  /f:3\n  why    B C\n  fix   D\n\nNote: E\n\n2 things are wrong.";
   assert.equal(printFindings([finding, finding], ["E"], false), `${text.split("\n\n")[0]}\n\n${text}`);
   const coloured = printFindings([finding], [], true);
   assert.ok(coloured.startsWith("\x1b[1m\x1b[31mA [2J\x1b[0m\n"), coloured);

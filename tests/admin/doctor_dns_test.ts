@@ -56,10 +56,10 @@ for (const [other, expected, hosts = []] of cases) {
     const { findings, notes } = await ask({ ...RIGHT, ...other }, hosts);
     assert.deepEqual(notes, []);
     assert.equal(findings.length, expected === undefined ? 0 : 1, findings.map(({ what }) => what).join("\n"));
-    for (const { what, where, why, mend } of findings) {
+    for (const { what, where, why, fix } of findings) {
       assert.match(what, expected!);
       assert.deepEqual(where, { file: "/c", line: 1 });
-      assert.ok(why !== "" && mend !== "");
+      assert.ok(why !== "" && fix !== "");
     }
   });
 }

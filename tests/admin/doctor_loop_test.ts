@@ -126,7 +126,7 @@ const WRONG: [string, string, string, RegExp, RegExp, RegExp][] = [
     /\/log$/,
   ],
 ];
-for (const [what, servers, incoming, says, mends, file] of WRONG) {
+for (const [what, servers, incoming, says, fixes, file] of WRONG) {
   Deno.test(`doctor --loop finds that ${what}`, async () => {
     using home = loopHome(servers, incoming);
     const ran = await doctor(home, "--json", "--address", "greg@example.org", "--wait", "1");
@@ -134,7 +134,7 @@ for (const [what, servers, incoming, says, mends, file] of WRONG) {
     const loop = findings.filter((one) => says.test(one.what));
     assert.equal(loop.length, 1, ran.stdout);
     assert.equal(ran.code, 1);
-    assert.match(loop[0]!.mend, mends);
+    assert.match(loop[0]!.fix, fixes);
     assert.match(loop[0]!.where.file, file);
     assert.equal(findings.length, 1, ran.stdout);
   });

@@ -16,9 +16,9 @@ async function examined(transport: string): Promise<string[]> {
   const text = `${HEAD}${transport}\n`;
   const settings = parseConfig(text, { file: FILE, home: "/home/greg" });
   const { findings, note } = await checkSmarthost({ file: FILE, text }, settings);
-  const found = findings.map(({ what, where, mend }) => {
-    assert.notEqual(mend, "");
-    return `${where.file}${where.line === undefined ? "" : `:${where.line}`} ${what} | ${mend}`;
+  const found = findings.map(({ what, where, fix }) => {
+    assert.notEqual(fix, "");
+    return `${where.file}${where.line === undefined ? "" : `:${where.line}`} ${what} | ${fix}`;
   });
   return note === undefined ? found : [...found, note];
 }
@@ -32,9 +32,9 @@ Deno.test("a server that answers, one that does not, one that is not asked", asy
   assert.deepEqual(await examined(smtp(sink.port)), []);
   assert.deepEqual(sink.lines, ["EHLO [127.0.0.1]", "QUIT"], "nothing is sent");
   sink.answers = { greeting: "554 No" };
-  const mend = "Look at transport.host, port, security and ca, and whether the server is there";
+  const fix = "Look at transport.host, port, security and ca, and whether the server is there";
   assert.deepEqual(await examined(smtp(sink.port)), [
-    `${line} 127.0.0.1:${sink.port} cannot be used: "554 No" | ${mend}`,
+    `${line} 127.0.0.1:${sink.port} cannot be used: "554 No" | ${fix}`,
   ]);
   const dead = deadPort();
   const [found] = await examined(smtp(dead));

@@ -70,7 +70,7 @@ async function found(home: Home, code: number, ...args: string[]): Promise<strin
   const ran = await doctor(home, "--json", ...POSTCONF, ...args);
   assert.deepEqual([ran.code, ran.stderr], [code, ""], ran.stdout);
   const { findings } = JSON.parse(ran.stdout) as { findings: Finding[] };
-  for (const { why, mend } of findings) assert.ok(why !== "" && mend !== "");
+  for (const { why, fix } of findings) assert.ok(why !== "" && fix !== "");
   const short = (text: string) => text.replaceAll(`${home.path}/`, "").replaceAll(home.path, "~");
   return findings.map(({ what, where: { file, line } }) =>
     short(`${file}${line === undefined ? "" : `:${line}`} ${what}`)
@@ -333,7 +333,7 @@ Deno.test("doctor looks at the rest when the settings cannot be read", async () 
   assert.match(findings[1]!, /^\.procmailrc:\d+ Recipe :0 r has no w$/);
 });
 
-Deno.test("doctor says what, where, why, and what mends it", async () => {
+Deno.test("doctor says what, where, why, and what fixes it", async () => {
   using home = cleanHome();
   Deno.chmodSync(`${home.path}/${KEYS}`, 0o644);
   const ran = await doctor(home, ...POSTCONF);
@@ -345,7 +345,7 @@ Deno.test("doctor says what, where, why, and what mends it", async () => {
       `Key file ${file} has mode 0644; others could read it`,
       `  where  ${file}`,
       "  why    As long as it is so, the shim sends nothing and the hook makes all mail wait.",
-      `  mend   chmod 600 ${file}`,
+      `  fix   chmod 600 ${file}`,
       "",
       "One thing is wrong.",
       "",

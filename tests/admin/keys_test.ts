@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { FORMER, type Former, formerSecrets } from "../../admin/imported_secrets.ts";
 import { ids, keepsAll, nextId, printDay, retiredKeys, withFirst, withLast, withRetired } from "../../admin/keyfile.ts";
-import { binary, unbinary, utf8 } from "../../lib/bytes.ts";
+import { decodeLatin1, encodeLatin1, utf8 } from "../../lib/bytes.ts";
 import { dayOf, parseDay } from "../../lib/date.ts";
 import { KEY_LIFETIME_DAYS, parseKeys } from "../../lib/settings/keys.ts";
 import { prvsSign, srsForward } from "../../mod.ts";
@@ -102,18 +102,18 @@ const formers: [Former, string, boolean | undefined, string[]][] = [
 ];
 for (const [former, text, newline, expected] of formers) {
   Deno.test(`secrets of ${former} in ${JSON.stringify(text.slice(0, 40))}, --newline ${newline}`, () => {
-    assert.deepEqual(formerSecrets(unbinary(text), former, newline).map(binary), expected);
+    assert.deepEqual(formerSecrets(encodeLatin1(text), former, newline).map(decodeLatin1), expected);
   });
 }
 
 Deno.test("a file without a secret is an error, and so is a line that postsrsd would cut", () => {
   for (const former of FORMER) {
     for (const text of ["", "\n"]) {
-      assert.throws(() => formerSecrets(unbinary(text), former), { kind: "data" }, former + text);
+      assert.throws(() => formerSecrets(encodeLatin1(text), former), { kind: "data" }, former + text);
     }
   }
-  assert.throws(() => formerSecrets(unbinary("# secret\n"), "mail-srs"), { kind: "data" });
-  assert.throws(() => formerSecrets(unbinary("x".repeat(1024)), "postsrsd"), { kind: "data" });
+  assert.throws(() => formerSecrets(encodeLatin1("# secret\n"), "mail-srs"), { kind: "data" });
+  assert.throws(() => formerSecrets(encodeLatin1("x".repeat(1024)), "postsrsd"), { kind: "data" });
 });
 
 // The command.

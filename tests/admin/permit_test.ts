@@ -119,13 +119,13 @@ const noFile: [string, (path: string) => unknown][] = [
   ["a link that leads nowhere", (path) => Deno.symlinkSync("/nonexistent/permissions", path)],
 ];
 for (const [what, make] of noFile) {
-  Deno.test(`permissions that are ${what}: later; doctor names it, and what mends it`, async () => {
+  Deno.test(`permissions that are ${what}: later; doctor names it, and what fixes it`, async () => {
     using home = unlimited();
     make(`${home.path}/${FILE}`);
     oneLine(await home.shim(["ann@example.net"], MAIL), 75, /config\.permissions cannot be read$/m);
     assert.deepEqual(home.mails("out"), []);
     const doctor = await countersign(home, ["doctor"]);
-    assert.match(doctor.stdout, /^The permissions cannot be read\n.*\n.*\n {2}mend {3}countersign permit --remove; /m);
+    assert.match(doctor.stdout, /^The permissions cannot be read\n.*\n.*\n {2}fix {3}countersign permit --remove; /m);
     for (const args of [["--remove"], []]) assert.equal((await countersign(home, ["permit", ...args])).code, 0);
     assert.equal((await home.shim(["ann@example.net"], MAIL)).code, 0);
   });

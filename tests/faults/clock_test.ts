@@ -16,7 +16,7 @@ import { plan } from "../../outgoing/plan.ts";
 import { need } from "../programs/need.ts";
 import { qsbmf, ROOT, SECRET } from "../rig.ts";
 import type { Job } from "./driver.ts";
-import { BODY, CONFIG, Ground, isTagged, KEYS, letter, STATE } from "./ground.ts";
+import { BODY, CONFIG, FaultHome, isTagged, KEYS, letter, STATE } from "./home.ts";
 
 const DAY = 86_400_000;
 const settings = parseConfig(
@@ -42,9 +42,9 @@ async function senderAt(now: Date, key: Identity): Promise<string> {
     recipients: [parseAddress("ann@example.net")],
     dsn: {},
   } as const;
-  const { handover, scheme } = await plan(call, header, { settings, identities: [key], now });
+  const { envelope, scheme } = await plan(call, header, { settings, identities: [key], now });
   assert.equal(scheme, "srs");
-  return formatAddress(handover.sender!);
+  return formatAddress(envelope.sender!);
 }
 
 /** What becomes of a bounce to this address at this time. */
@@ -96,7 +96,7 @@ Deno.test("times at which other clocks end are times like others", async () => {
 });
 
 Deno.test("a clock that jumps at any step of the shim: whole and once", async () => {
-  using home = new Ground();
+  using home = new FaultHome();
   const now = Date.now();
   const clocks: Record<string, number> = {
     "a day back": now - DAY,
@@ -131,7 +131,7 @@ Deno.test("a clock that jumps at any step of the shim: whole and once", async ()
 });
 
 (await need("faketime"))("under a real clock that is wrong: whole and once, signed where a key can", async () => {
-  using home = new Ground();
+  using home = new FaultHome();
   home.write(CONFIG, home.config());
   const now = Date.now();
   const rows: [number, boolean][] = [
@@ -157,7 +157,7 @@ Deno.test("a clock that jumps at any step of the shim: whole and once", async ()
 });
 
 (await need("faketime"))("a bounce under a real clock that is wrong is never filed for want of a key", async () => {
-  using home = new Ground();
+  using home = new FaultHome();
   const inbox = `[incoming]\ninbox = "~/Maildir"\nspam = "~/Maildir/.Spam"\n`;
   home.write(CONFIG, home.config("", inbox));
   const to = "late@example.net";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { ROOT } from "../rig.ts";
 import { signed } from "../stub.ts";
-import { BODY, CONFIG, Ground, letter, onceOrKept, STATE } from "./ground.ts";
+import { BODY, CONFIG, FaultHome, letter, onceOrKept, STATE } from "./home.ts";
 
 const root = Deno.uid() === 0;
 
@@ -56,7 +56,7 @@ for (const [state, spoil] of Object.entries(STATES)) {
   rootly(`out, a disk that is ${state}: a message is whole and once, or kept`, async () => {
     for (const [place, transport, ends] of OUT) {
       const what = `${place} ${state}, ${transport.trim()}`;
-      using home = new Ground();
+      using home = new FaultHome();
       home.write(CONFIG, home.config(transport, REMEMBERS));
       Deno.mkdirSync(`${home.path}/${place}`, { recursive: true });
       assert.ok(run("/bin/mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", `${home.path}/${place}`), what);
@@ -89,7 +89,7 @@ for (const [state, spoil] of Object.entries(STATES)) {
     ];
     for (const [place, to, args, status] of rows) {
       const what = `${place} ${state}`;
-      using home = new Ground();
+      using home = new FaultHome();
       home.write(CONFIG, home.config("", '[incoming]\nspam = "~/Spam"\n'));
       Deno.mkdirSync(`${home.path}/${place}`, { recursive: true });
       assert.ok(run("/bin/mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", `${home.path}/${place}`), what);
@@ -115,7 +115,7 @@ const OBEYS = root ? ["/usr/bin/setpriv", "--bounding-set=-dac_override,-dac_rea
 
 Deno.test("folders that may not be written: whole and once, or kept", async () => {
   for (const [place, transport, ends] of OUT) {
-    using home = new Ground();
+    using home = new FaultHome();
     home.write(CONFIG, home.config(transport, REMEMBERS));
     Deno.mkdirSync(`${home.path}/${place}`, { recursive: true });
     Deno.chmodSync(`${home.path}/${place}`, 0o500);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { ROOT } from "../rig.ts";
 import { signed } from "../stub.ts";
-import { BODY, CONFIG, Ground, isWhole, letter } from "./ground.ts";
+import { BODY, CONFIG, FaultHome, isWhole, letter } from "./home.ts";
 import { soakWay } from "./soak_launcher.ts";
 import { WAYS } from "./ways.ts";
 
@@ -51,13 +51,13 @@ interface Orphan {
   readonly program: string;
   readonly args: readonly string[];
   readonly env?: () => Promise<Record<string, string>>;
-  readonly config: (home: Ground) => string;
+  readonly config: (home: FaultHome) => string;
   /** When the launcher is killed: the body has not ended then. */
-  readonly begun: (home: Ground) => boolean;
-  readonly arrived: (home: Ground) => readonly string[];
+  readonly begun: (home: FaultHome) => boolean;
+  readonly arrived: (home: FaultHome) => readonly string[];
 }
 
-const reads = (home: Ground) => isThere(`${home.path}/reads`);
+const reads = (home: FaultHome) => isThere(`${home.path}/reads`);
 const SHIM = { program: `${ROOT}/shim/shim`, args: [TO] };
 const hook = (args: readonly string[], RECIPIENT: () => Promise<string>) => ({
   program: `${ROOT}/hooks/incoming`,
@@ -102,9 +102,9 @@ async function orphan(
   one: Orphan,
   shell: readonly string[],
   body: string,
-  kill: (home: Ground, pid: number) => boolean,
+  kill: (home: FaultHome, pid: number) => boolean,
 ) {
-  using home = new Ground();
+  using home = new FaultHome();
   Deno.mkdirSync(`${home.path}/Inbox`);
   home.write("bin/injector", `#!/bin/sh\nhead -c 1000 >/dev/null\n: >"$HOME/reads"\n${TAKES}`, 0o755);
   home.write(CONFIG, one.config(home), 0o600);
@@ -149,7 +149,7 @@ for (const one of orphans) {
 }
 
 Deno.test("an injector is not started before a small message is whole", async () => {
-  using home = new Ground();
+  using home = new FaultHome();
   home.write("bin/injector", `#!/bin/sh\n: >"$HOME/reads"\n${TAKES}`, 0o755);
   home.write(CONFIG, home.config());
   const child = home.start(TO);

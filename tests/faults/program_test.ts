@@ -1,7 +1,7 @@
 /** An injector that is missing, may not be run, is slow, hangs, or closes its input early: whole and once, or kept. */
 import assert from "node:assert/strict";
 import type { Job } from "./driver.ts";
-import { BODY, CONFIG, Ground, isWhole, KEYS, letter, onceOrKept } from "./ground.ts";
+import { BODY, CONFIG, FaultHome, isWhole, KEYS, letter, onceOrKept } from "./home.ts";
 
 const TO = "ann@example.net";
 /** More than any pipe holds. */
@@ -14,10 +14,10 @@ cat >"$HOME/taken/.$to.$$" && mv "$HOME/taken/.$to.$$" "$HOME/taken/$to.$$"
 
 /** Runs the shim once with this program, if it is one, in front of it. */
 async function once(
-  program: string | ((home: Ground) => string),
+  program: string | ((home: FaultHome) => string),
   { spool = false, body = BODY, more = "" }: { spool?: boolean; body?: string; more?: string } = {},
 ): Promise<{ status: number; mails: string[] }> {
-  using home = new Ground();
+  using home = new FaultHome();
   const path = typeof program === "string" ? home.write("bin/program", `#!/bin/sh\n${program}`, 0o755) : program(home);
   const files = { [CONFIG]: home.config(`command = ["${path}"]\nspool = ${spool}\n${more}`), [KEYS]: home.keys };
   const job: Job = { program: "shim", args: [TO], input: letter(TO, body), files };
@@ -28,7 +28,7 @@ async function once(
 
 for (const spool of [false, true]) {
   Deno.test(`a program that cannot be run, spool = ${spool}: kept, 71`, async () => {
-    const rows: [string, (home: Ground) => string][] = [
+    const rows: [string, (home: FaultHome) => string][] = [
       ["missing", () => "/nonexistent/program"],
       ["not executable", (home) => home.write("bin/plain", `#!/bin/sh\n${TAKES}`, 0o644)],
       ["a folder", (home) => home.path],
@@ -77,7 +77,7 @@ for (const spool of [false, true]) {
 
 /** Kills the shim in mid-body, when the program has begun to read. */
 async function killedInMidBody(spool: boolean): Promise<string[]> {
-  using home = new Ground();
+  using home = new FaultHome();
   home.write("bin/injector", `#!/bin/sh\n: >"$HOME/reads"\n${TAKES}`, 0o755);
   home.write(CONFIG, home.config(`spool = ${spool}\n`));
   const child = home.start(TO);

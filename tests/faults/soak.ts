@@ -6,7 +6,7 @@
  * deno task soak [messages [seed]]: 10,000 by default, with and without a spool; then an eighth of them by each way of
  * soak_launcher.ts, out and in.
  */
-import { CONFIG, Ground, isWhole, letter } from "./ground.ts";
+import { CONFIG, FaultHome, isWhole, letter } from "./home.ts";
 import { randomly } from "./random.ts";
 
 /** What came of it. */
@@ -41,7 +41,7 @@ function kill(child: Deno.ChildProcess, signal: Deno.Signal): void {
 
 /** Runs it. */
 export async function soak(messages: number, spool: boolean, seed: number): Promise<Figures> {
-  using home = new Ground();
+  using home = new FaultHome();
   home.write(CONFIG, home.config(spool ? "spool = true\n" : ""));
   const random = randomly(seed);
   const bodies = [1, 10, 100].map((kilobytes) => "a line of the body, as many others are\n".repeat(kilobytes * 26));

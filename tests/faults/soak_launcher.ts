@@ -5,7 +5,7 @@
  *
  * deno run -A tests/faults/soak_launcher.ts [messages [seed]]
  */
-import { Ground } from "./ground.ts";
+import { FaultHome } from "./home.ts";
 import { randomly } from "./random.ts";
 import { ROOT } from "../rig.ts";
 import { type Way, WAYS } from "./ways.ts";
@@ -34,7 +34,7 @@ const KILLED = 0.5;
 
 /** Sends so many messages by this way. */
 export async function soakWay(way: Way, messages: number, victim: Victim, seed: number): Promise<Figures> {
-  using home = new Ground();
+  using home = new FaultHome();
   Deno.mkdirSync(`${home.path}/Inbox`);
   const { files } = await way.job(home, "");
   for (const [name, text] of Object.entries(files!)) home.write(name, text, 0o600);

@@ -4,7 +4,7 @@ import { sysexit } from "../../lib/sysexits.ts";
 import { Rejected } from "../../io/transport/rejected.ts";
 import { statusFor } from "../../lib/settings/presets.ts";
 import type { Job } from "./driver.ts";
-import { CONFIG, Ground, KEYS, letter } from "./ground.ts";
+import { CONFIG, FaultHome, KEYS, letter } from "./home.ts";
 
 /** Reads everything by itself, then ends as it is told. */
 const ENDS = `#!/bin/sh
@@ -23,7 +23,7 @@ function expected(preset: string, status: number): number {
 }
 
 /** Runs the shim once an end. @returns its statuses */
-async function run(home: Ground, preset: string, spool: boolean, ends: readonly string[]): Promise<number[]> {
+async function run(home: FaultHome, preset: string, spool: boolean, ends: readonly string[]): Promise<number[]> {
   const path = home.write("bin/ends", ENDS, 0o755);
   const jobs = ends.map((end): Job => {
     const config = home.config(`command = ["${path}", "${end}"]\nspool = ${spool}\n`);
@@ -46,7 +46,7 @@ const ROWS = [["sendmail", false, ALL], ["sendmail", true, KNOWN], ["msmtp", fal
 
 for (const [preset, spool, statuses] of ROWS) {
   Deno.test(`${statuses.length} exit statuses of ${preset}, spool = ${spool}`, async () => {
-    using home = new Ground();
+    using home = new FaultHome();
     const got = await run(home, preset, spool, statuses.map(String));
     assert.deepEqual(got, statuses.map((status) => expected(preset, status)));
     // Only 0 is success, and the launcher lets all of these through.
@@ -59,7 +59,7 @@ for (const [preset, spool, statuses] of ROWS) {
 const HARMLESS = ["CHLD", "CONT", "URG", "WINCH", "STOP", "TSTP", "TTIN", "TTOU"];
 
 Deno.test("every signal of the injector is a temporary failure, also those without a name", async () => {
-  using home = new Ground();
+  using home = new FaultHome();
   const { stdout } = await home.run(["/bin/bash", "-c", "for n in {1..64}; do kill -l $n 2>/dev/null; done"]);
   const names = stdout.trim().split("\n").filter((name) => !HARMLESS.includes(name));
   const numbers = (await home.run(["/bin/bash", "-c", `for n in ${names.join(" ")}; do kill -l $n; done`])).stdout;

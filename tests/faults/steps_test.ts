@@ -4,11 +4,11 @@
  */
 import assert from "node:assert/strict";
 import type { Fault, Job, Result } from "./driver.ts";
-import { BODY, byTwo, CONFIG, type End, Ground, KEYS, STATE } from "./ground.ts";
+import { BODY, byTwo, CONFIG, type End, FaultHome, KEYS, STATE } from "./home.ts";
 import { type Way, WAYS } from "./ways.ts";
 
 /** The steps of a run without a fault. */
-async function stepsOf(way: Way, home: Ground): Promise<readonly string[]> {
+async function stepsOf(way: Way, home: FaultHome): Promise<readonly string[]> {
   // The first run makes the folders, which is what a walk begins with each time.
   const { results: [first] } = await home.drive([await way.job(home, "first@example.net")]);
   assert.equal(first!.status, way.done, way.what);
@@ -17,7 +17,7 @@ async function stepsOf(way: Way, home: Ground): Promise<readonly string[]> {
 }
 
 /** What is done at a step, by its name. */
-function faultsAt(step: string, home: Ground, way: Way): Fault[] {
+function faultsAt(step: string, home: FaultHome, way: Way): Fault[] {
   // What is found missing later does not depend on the way out.
   const vanishes = way === WAYS[0];
   const paths = [KEYS, CONFIG, STATE].map((name) => `${home.path}/${name}`);
@@ -33,7 +33,7 @@ function faultsAt(step: string, home: Ground, way: Way): Fault[] {
 Deno.test("errors at each step: exactly once and whole, or kept", async (t) => {
   for (const way of WAYS) {
     await t.step(way.what, async () => {
-      using home = new Ground();
+      using home = new FaultHome();
       Deno.mkdirSync(`${home.path}/Inbox`);
       const steps = await stepsOf(way, home);
       const jobs: (Job & { what: string; name: string })[] = [];
@@ -65,7 +65,7 @@ Deno.test("errors at each step: exactly once and whole, or kept", async (t) => {
 Deno.test("the launcher is gone at each step: nothing is handed over, up to the commit itself", async (t) => {
   for (const way of WAYS) {
     await t.step(way.what, async () => {
-      using home = new Ground();
+      using home = new FaultHome();
       Deno.mkdirSync(`${home.path}/Inbox`);
       const steps = await stepsOf(way, home);
       const jobs: (Job & { name: string })[] = [];
@@ -93,13 +93,13 @@ const HEARD = 15;
 
 /** Runs a process for each step that is hit there. */
 async function walk(way: Way, fault: "kill" | "term", look: (run: Run) => void): Promise<void> {
-  using first = new Ground();
+  using first = new FaultHome();
   Deno.mkdirSync(`${first.path}/Inbox`);
   const steps = [...await stepsOf(way, first), "after all"];
   // Each in a home of its own: what a former one left would be more steps.
   await byTwo(steps, async (step, at) => {
     if (fault === "term" && at > 0 && at < steps.length - HEARD) return;
-    using home = new Ground();
+    using home = new FaultHome();
     Deno.mkdirSync(`${home.path}/Inbox`);
     const name = `${fault}@example.net`;
     const { results, end } = await home.drive([{ ...await way.job(home, name), fault: [at, fault] }]);

@@ -1,21 +1,21 @@
 /** The ways that a message can take, out and in, for the tests that break something at each of them. */
 import { signed } from "../stub.ts";
 import type { Job } from "./driver.ts";
-import { BODY, CONFIG, type Ground, isWhole, KEYS, letter } from "./ground.ts";
+import { BODY, CONFIG, type FaultHome, isWhole, KEYS, letter } from "./home.ts";
 
 /** A way of a message, with all that is remembered of it. */
 export interface Way {
   readonly what: string;
   /** The job for the message with this name. */
-  job(home: Ground, name: string): Promise<Job>;
+  job(home: FaultHome, name: string): Promise<Job>;
   /** Copies of it that somebody else is responsible for. */
-  arrived(home: Ground, name: string): string[];
+  arrived(home: FaultHome, name: string): string[];
   /** The status that says so, and a message that is whole. */
   readonly done: number;
   whole(mail: string): boolean;
 }
 
-const files = (home: Ground, transport: string, more = "") => ({
+const files = (home: FaultHome, transport: string, more = "") => ({
   [CONFIG]: home.config(transport, more),
   [KEYS]: home.keys,
 });
@@ -66,7 +66,8 @@ const back = (
 });
 
 const FORGED = () => Promise.resolve("SRS0=AAAAAAAA=AA=example.org=greg@srs.example.org");
-const inMaildir = (home: Ground, name: string) => home.mails("out").filter((mail) => mail.includes(`\nTo: ${name}\n`));
+const inMaildir = (home: FaultHome, name: string) =>
+  home.mails("out").filter((mail) => mail.includes(`\nTo: ${name}\n`));
 /** All of them. */
 export const WAYS: readonly Way[] = [
   out("streaming", ""),

@@ -5,11 +5,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Delivery } from "../../incoming/delivery.ts";
-import type { Context, Verdict } from "../../incoming/verdict.ts";
+import type { JudgeContext, Verdict } from "../../incoming/verdict.ts";
 import { judge } from "../../incoming/judge.ts";
 import { withResult } from "../../hooks/result_field.ts";
 import { judgePast } from "../../admin/audit/replay.ts";
-import { binary, unbinary } from "../../lib/bytes.ts";
+import { decodeLatin1, encodeLatin1 } from "../../lib/bytes.ts";
 import { dayOf } from "../../lib/date.ts";
 import { PREFIX_LIMIT } from "../../io/system/input.ts";
 import { messageIdReadings } from "../../lib/message_id.ts";
@@ -22,7 +22,7 @@ import { fuzz } from "./fuzz.ts";
 import { corpus, mutated, mutations } from "./mutate.ts";
 
 const SENT = "a-message-that-we-sent@example.net";
-const CONTEXT: Context = {
+const CONTEXT: JudgeContext = {
   settings: settings(),
   identities: [joe, chair],
   now,
@@ -31,7 +31,7 @@ const CONTEXT: Context = {
 
 /** The mail as a hook sees it: from nobody, to joe. */
 function arrived(mail: string): Delivery {
-  const bytes = unbinary(mail);
+  const bytes = encodeLatin1(mail);
   const prefix = bytes.subarray(0, PREFIX_LIMIT);
   return {
     sender: null,
@@ -96,7 +96,7 @@ function paired({ prefix, bodyStart }: Delivery): void {
   const found: [tag: string, readings: string[]][] = [];
   for (const { tag, messageId, by } of findOriginals(prefix, bodyStart)) {
     found.push([tag, messageIdReadings(messageId)]);
-    if (by === "bytes") assert.ok(binary(prefix.subarray(bodyStart)).toLowerCase().includes(tag));
+    if (by === "bytes") assert.ok(decodeLatin1(prefix.subarray(bodyStart)).toLowerCase().includes(tag));
   }
   assert.ok(
     right.some(({ tag, messageId }) => found.some(([other, ids]) => other === tag && ids.includes(messageId))),
@@ -124,7 +124,9 @@ fuzz("an answer is known only by a Message-ID that we sent", fc.tuple(number, mu
   const delivery = arrived(mutated(RECEIPT, all, pick(nobodys, beside)));
   const { verdict } = await judge(delivery, CONTEXT);
   sound(delivery, verdict);
-  if (verdict.result === "genuine") assert.ok(binary(delivery.prefix).replace(/\r?\n/g, "").includes(`<${SENT}>`));
+  if (verdict.result === "genuine") {
+    assert.ok(decodeLatin1(delivery.prefix).replace(/\r?\n/g, "").includes(`<${SENT}>`));
+  }
 });
 
 const bare = [
@@ -157,12 +159,12 @@ fuzz(
 );
 
 fuzz("an audit judges whatever lies in a mailbox", fc.tuple(number, number, mutations), async ([at, beside, all]) => {
-  const prefix = unbinary(mutated(pick(nobodys, at), all, pick(nobodys, beside)));
+  const prefix = encodeLatin1(mutated(pick(nobodys, at), all, pick(nobodys, beside)));
   const past = { prefix, whole: at % 2 === 0, sender: undefined, now, sent: () => false };
   const { result, domain, bodyStart } = await judgePast(past, CONTEXT.settings, CONTEXT.identities);
   if (result === "genuine") {
     // The plain To of a mail that lies there counts; the tag must be right all the same.
-    paired({ ...arrived(binary(prefix)), bodyStart });
+    paired({ ...arrived(decodeLatin1(prefix)), bodyStart });
   }
   assert.doesNotMatch(domain, /[\r\n\0]/);
 }, 50);

@@ -5,7 +5,7 @@ import { recognise } from "../../incoming/challenge/forms.ts";
 import { judge } from "../../incoming/judge.ts";
 import { quotedMessages } from "../../incoming/challenge/quoted.ts";
 import { parseAddress } from "../../lib/address.ts";
-import { unbinary, utf8 } from "../../lib/bytes.ts";
+import { encodeLatin1, utf8 } from "../../lib/bytes.ts";
 import { COMPARED_FIELDS } from "../../lib/compared.ts";
 import { dayOf } from "../../lib/date.ts";
 import { type Entry, makeEntry, type State } from "../../lib/entry.ts";
@@ -165,7 +165,7 @@ const headers = piecesOf(
 );
 
 fuzz("a form is read from any header, with one address to answer", headers, (text) => {
-  const form = recognise(parseHead(unbinary(text), true)!.header);
+  const form = recognise(parseHead(encodeLatin1(text), true)!.header);
   if (form === undefined) return;
   assert.doesNotMatch(form.answerTo, /[\r\n\0]/);
   parseAddress(form.answerTo);
@@ -191,7 +191,7 @@ fuzz(
   "what is quoted is found in any body, and its fields are fields",
   fc.tuple(bodies, anyText),
   ([text, more]) => {
-    const prefix = unbinary(`${text}${more}`);
+    const prefix = encodeLatin1(`${text}${more}`);
     for (const { header, body } of quotedMessages({ prefix, ...parseHead(prefix, true)! }, "--- Below")) {
       for (const { raw } of header) assert.doesNotMatch(raw, /\n(?![ \t])/);
       assert.ok(body.length <= prefix.length);

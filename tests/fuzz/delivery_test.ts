@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { addressIn, CALLERS, envelope } from "../../incoming/delivery.ts";
-import { whatIsBehind } from "../../hooks/dotqmail.ts";
+import { whatFollows } from "../../hooks/dotqmail.ts";
 import { callerIn, parseOptions } from "../../hooks/options.ts";
 import { formatAddress } from "../../lib/address.ts";
-import { unbinary } from "../../lib/bytes.ts";
+import { encodeLatin1 } from "../../lib/bytes.ts";
 import { parseHead } from "../../lib/message.ts";
 import { fuzz } from "./fuzz.ts";
 import { addresses, anyText, orFail, piecesOf } from "./texts.ts";
@@ -58,7 +58,7 @@ fuzz(
   "an envelope holds what the environment or the top of the header says, and nothing from below Received",
   fc.tuple(fc.constantFrom(...CALLERS), environment, header),
   async ([caller, variables, text]) => {
-    const { header } = parseHead(unbinary(text), true)!;
+    const { header } = parseHead(encodeLatin1(text), true)!;
     const env = (name: string) => Promise.resolve(Object.hasOwn(variables, name) ? variables[name] : undefined);
     const { sender, recipients } = await envelope(caller, header, env, {});
     assert.ok(recipients.every((one) => one !== ""));
@@ -69,7 +69,7 @@ fuzz(
     }
     // A stranger's fields below change nothing.
     const more = parseHead(
-      unbinary(
+      encodeLatin1(
         `${
           header.map(({ raw }) => `${raw}\n`).join("")
         }Received: y\nReturn-Path: <>\nDelivered-To: e@x\nX-Original-To: e@x\n\n`,
@@ -96,7 +96,7 @@ fuzz(
   async ([ext, rest, text]) => {
     const env = (name: string) => Promise.resolve({ EXT: ext, DEFAULT: rest ?? undefined }[name]);
     const asked: string[] = [];
-    const behind = await whatIsBehind("incoming", env, (path) => {
+    const behind = await whatFollows("incoming", env, (path) => {
       asked.push(path);
       return text ?? undefined;
     });

@@ -2,14 +2,14 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { addressIn } from "../../incoming/delivery.ts";
-import { whatIsBehind } from "../../hooks/dotqmail.ts";
+import { whatFollows } from "../../hooks/dotqmail.ts";
 import { recognise } from "../../incoming/challenge/forms.ts";
 import { judge } from "../../incoming/judge.ts";
 import { quotedMessages } from "../../incoming/challenge/quoted.ts";
 import { bounceEvidence } from "../../incoming/bounce.ts";
 import { formatMailbox, parseAddress, parseAddressList } from "../../lib/address.ts";
-import { unbinary } from "../../lib/bytes.ts";
-import { show } from "../../lib/fail.ts";
+import { encodeLatin1 } from "../../lib/bytes.ts";
+import { quote } from "../../lib/fail.ts";
 import { PREFIX_LIMIT } from "../../io/system/input.ts";
 import { comparedFields } from "../../lib/compared.ts";
 import { disagreement, makeEntry, parseEntry } from "../../lib/entry.ts";
@@ -30,9 +30,9 @@ import process from "node:process";
 import { fuzz, hunt, LONG, SECONDS, SEED } from "./fuzz.ts";
 import { work } from "./work.ts";
 
-const head = (text: string) => parseHead(unbinary(text), true)!;
-const body = (text: string) => ({ prefix: unbinary(text).subarray(0, PREFIX_LIMIT), ...head(text) });
-const findIn = (text: string) => Array.fromAsync(findOriginals(unbinary(text), head(text).bodyStart));
+const head = (text: string) => parseHead(encodeLatin1(text), true)!;
+const body = (text: string) => ({ prefix: encodeLatin1(text).subarray(0, PREFIX_LIMIT), ...head(text) });
+const findIn = (text: string) => Array.fromAsync(findOriginals(encodeLatin1(text), head(text).bodyStart));
 const quoted = (text: string) => quotedMessages(body(text), "--- Below");
 const EVERYTHING = settings("answer = true\nrequests = true");
 const arrived = (text: string) => ({ sender: null, recipients: ["joe@example.net"], ...body(text), whole: true });
@@ -56,11 +56,11 @@ const READERS: Record<string, (text: string) => unknown> = {
     recognise(head(`From: sympa@x\nAuto-Submitted: auto-replied\nSubject: ${text}`).header),
   bounceEvidence: (text) => bounceEvidence(body(text)),
   "bounceEvidence, of a report": (text) => bounceEvidence(body(`Content-Type: multipart/report; ${text}`)),
-  findOriginals: (text) => [...findOriginals(unbinary(text), 0)],
-  "findOriginals, encoded": (text) => [...findOriginals(unbinary(`${MIME}${text}`), 0)],
-  "findOriginals, of a page": (text) => [...findOriginals(unbinary(`<p>X-Msgauth: ${text}`), 0)],
-  "findOriginals, in UTF-16": (text) => [...findOriginals(unbinary(`\0${text}`), 0)],
-  findMessageIds: (text) => [...findMessageIds(unbinary(text), 0)],
+  findOriginals: (text) => [...findOriginals(encodeLatin1(text), 0)],
+  "findOriginals, encoded": (text) => [...findOriginals(encodeLatin1(`${MIME}${text}`), 0)],
+  "findOriginals, of a page": (text) => [...findOriginals(encodeLatin1(`<p>X-Msgauth: ${text}`), 0)],
+  "findOriginals, in UTF-16": (text) => [...findOriginals(encodeLatin1(`\0${text}`), 0)],
+  findMessageIds: (text) => [...findMessageIds(encodeLatin1(text), 0)],
   messageIdsIn,
   messageIdReadings,
   signedMessageId,
@@ -88,7 +88,7 @@ const READERS: Record<string, (text: string) => unknown> = {
   verifyTag: (text) => verifyTag(text, text, text, { secrets: { k1: "a" } }),
   parseEntry,
   disagreement: async (text) => {
-    const body = unbinary(text);
+    const body = encodeLatin1(text);
     const { header } = head(`From: ${text}\nSubject: ${text}`);
     const message = { identity: joe, recipients: [], header, body, whole: true };
     const entry = (await makeEntry(parseAddress("x@y"), message, now))!;
@@ -97,14 +97,14 @@ const READERS: Record<string, (text: string) => unknown> = {
   "comparedFields, addresses": (text) => comparedFields(head(`To: ${text}`).header),
   "comparedFields, Content-Type": (text) => comparedFields(head(`Content-Type: ${text}`).header),
   requestIn: (text) => {
-    const message = { header: head(`Subject: ${text}`).header, body: unbinary(text), whole: true };
+    const message = { header: head(`Subject: ${text}`).header, body: encodeLatin1(text), whole: true };
     return [requestIn({ local: "majordomo", domain: "x" }, message), requestIn({ local: text, domain: "x" }, message)];
   },
   isListCommand: (text) => isListCommand({ local: text, domain: "x" }),
   logLine: (text) => logLine({ why: text }, now),
-  show,
+  quote,
   parseLists: (text) => parseLists(text, "/lists"),
-  whatIsBehind: (text) => whatIsBehind(text, () => Promise.resolve(text), () => text),
+  whatFollows: (text) => whatFollows(text, () => Promise.resolve(text), () => text),
 };
 
 const CHALLENGE = `From: The qsecretary program <qmail-confirm-${"a".repeat(20)}@list.cr.yp.to>\n`;
@@ -196,7 +196,7 @@ Deno.test("Work that grows with the square is seen, in a loop and in built-in fu
     (text) => [...text].map(() => text.indexOf("b")),
     (text) => [...text].map(() => /b/.test(text)),
     (text) => [...text].map(() => text.split("a")),
-    (text) => [...text].map(() => unbinary(text).indexOf(0)),
+    (text) => [...text].map(() => encodeLatin1(text).indexOf(0)),
   ];
   for (const run of squares) {
     const [less, more] = [await work(() => run("a".repeat(300))), await work(() => run("a".repeat(600)))];

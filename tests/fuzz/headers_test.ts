@@ -1,13 +1,13 @@
 /** Header blocks: what is read, written, and put in. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { binary, text as utf8Text, unbinary } from "../../lib/bytes.ts";
+import { decodeLatin1, encodeLatin1, text as utf8Text } from "../../lib/bytes.ts";
 import { PREFIX_LIMIT, readInput } from "../../io/system/input.ts";
 import { field, parseHead, printHead, unixLines, valueOf } from "../../lib/message.ts";
 import { fuzz } from "./fuzz.ts";
 import { anyBytes, anyText } from "./texts.ts";
 
-const head = (mail: string) => parseHead(unbinary(mail), true)!;
+const head = (mail: string) => parseHead(encodeLatin1(mail), true)!;
 
 const visible = [...Array(94).keys()].map((code) => String.fromCharCode(33 + code)).filter((one) => one !== ":");
 const fieldNames = fc.string({ unit: fc.constantFrom(...visible), minLength: 1, maxLength: 12 });
@@ -18,7 +18,7 @@ const fields = fc.tuple(fieldNames, fc.array(lines, { minLength: 1, maxLength: 4
 fuzz("a header read and written again is the same", fc.tuple(fc.array(fields), anyBytes), ([list, body]) => {
   const mail = list.map((one) => one + "\n").join("") + "\n" + body;
   const found = head(mail);
-  assert.equal(binary(printHead(found.header)) + mail.slice(found.bodyStart), mail);
+  assert.equal(decodeLatin1(printHead(found.header)) + mail.slice(found.bodyStart), mail);
   // With CRLF it is the same header.
   const front = mail.slice(0, found.bodyStart).replaceAll("\n", "\r\n");
   assert.deepEqual(head(front + body), { header: found.header, headStart: 0, bodyStart: front.length });
@@ -33,7 +33,7 @@ fuzz("what is not written of a header is the body, for any bytes", blocks, (mail
   assert.match(mail.slice(0, headStart), /^(?:>?From [^\n]*(?:\n|$))*$/);
   // printHead always ends the header with an empty line, which not every message has.
   const front = mail.slice(headStart, bodyStart).replace(/\r+(?=\n|$)/g, "");
-  const printed = binary(printHead(header));
+  const printed = decodeLatin1(printHead(header));
   assert.equal(printed.trimEnd(), front.trimEnd());
   // What was written is a header, whole, and the same one.
   assert.deepEqual(head(printed).header, header);
@@ -55,7 +55,7 @@ fuzz(
   "a header that comes in pieces is the same header",
   fc.tuple(blocks, cuts, fc.nat(60)),
   async ([mail, sizes, n]) => {
-    const bytes = unbinary(mail);
+    const bytes = encodeLatin1(mail);
     let at = 0;
     let calls = 0;
     const read = (buffer: Uint8Array) => {
@@ -69,7 +69,7 @@ fuzz(
     const input = await readInput(Math.min(n, PREFIX_LIMIT), true, from);
     assert.deepEqual(input.head, head(mail));
     let rest = "";
-    for await (const chunk of input.body()) rest += binary(chunk);
+    for await (const chunk of input.body()) rest += decodeLatin1(chunk);
     assert.equal(rest, mail.slice(input.head.bodyStart));
   },
 );
@@ -80,8 +80,8 @@ fuzz("a body loses the CR of its CRLF and nothing else, however it is cut", piec
   let out = "";
   for await (
     const chunk of unixLines(async function* () {
-      for (const one of list) yield await Promise.resolve(unbinary(one));
+      for (const one of list) yield await Promise.resolve(encodeLatin1(one));
     }())
-  ) out += binary(chunk);
+  ) out += decodeLatin1(chunk);
   assert.equal(out, list.join("").replaceAll("\r\n", "\n"));
 });

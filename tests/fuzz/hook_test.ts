@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { CALLERS } from "../../incoming/delivery.ts";
 import { exitStatus, type Outcome } from "../../hooks/exits.ts";
-import { binary, unbinary } from "../../lib/bytes.ts";
+import { decodeLatin1, encodeLatin1 } from "../../lib/bytes.ts";
 import { parseHead } from "../../lib/message.ts";
 import { bounceOfOurs, SAMPLES } from "../bounces.ts";
 import { gregsHome } from "../programs/letters.ts";
@@ -36,7 +36,7 @@ fuzz("a hook ends as its caller knows it, and the mail is in one place", cases, 
   const text = written.length > 300_000 ? written : mutated(written, all, mails[beside % returning.length]!);
   const hook = [`${ROOT}/hooks/incoming`, "--as", caller];
   const limited = ["/bin/sh", "-c", `ulimit -d ${MEMORY} || exit 1; exec "$@"`, "sh", ...hook];
-  const ran = await home.run(limited, unbinary(text), { SENDER: "", RECIPIENT: "greg@example.org" });
+  const ran = await home.run(limited, encodeLatin1(text), { SENDER: "", RECIPIENT: "greg@example.org" });
   const [goOn, done] = OUTCOMES.map((outcome) => exitStatus(caller, outcome, false));
   // What is forged is filed or goes on; only Postfix has nobody behind the hook, and is told to keep it.
   const expected = caller === "postfix" ? [done, exitStatus(caller, "defer", false)] : [goOn, done];
@@ -49,6 +49,6 @@ fuzz("a hook ends as its caller knows it, and the mail is in one place", cases, 
   const filed = caller !== "filter" && caller !== "condredirect" && ran.code === done;
   assert.equal(spam.length, filed ? 1 : 0);
   if (!filed) return;
-  const { bodyStart } = parseHead(unbinary(text), true)!;
-  assert.ok(binary(Deno.readFileSync(spam[0]!)).endsWith(text.slice(bodyStart)));
+  const { bodyStart } = parseHead(encodeLatin1(text), true)!;
+  assert.ok(decodeLatin1(Deno.readFileSync(spam[0]!)).endsWith(text.slice(bodyStart)));
 }, 3);

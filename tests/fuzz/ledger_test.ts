@@ -1,7 +1,7 @@
 /** Entries of the ledger: as files, and against what a challenge quotes. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { unbinary } from "../../lib/bytes.ts";
+import { encodeLatin1 } from "../../lib/bytes.ts";
 import { disagreement, type Entry, makeEntry, parseEntry, printEntry } from "../../lib/entry.ts";
 import { COMPARED_FIELDS } from "../../lib/compared.ts";
 import { parseAddress } from "../../lib/address.ts";
@@ -56,12 +56,12 @@ const quoted = fc.record({
 });
 
 fuzz("what is quoted agrees when it is what was sent, and not when a word is another", quoted, async (given) => {
-  const flat = (text: string) => unbinary(text.replace(/[\r\n\0]/g, "").replace(/[^\x20-\x7e]/g, "?"));
+  const flat = (text: string) => encodeLatin1(text.replace(/[\r\n\0]/g, "").replace(/[^\x20-\x7e]/g, "?"));
   const mail = (subject: string, lines: string[]) => {
     const front = `From: ${String.fromCharCode(...flat(given.from))}\nDate: x\nSubject: ${
       String.fromCharCode(...flat(subject))
     }\n`;
-    const bytes = unbinary(`${front}Message-ID: <1@x>\n\n${lines.map((line) => `${line}\n`).join("")}`);
+    const bytes = encodeLatin1(`${front}Message-ID: <1@x>\n\n${lines.map((line) => `${line}\n`).join("")}`);
     const { header, bodyStart } = parseHead(bytes, true)!;
     return { header, body: bytes.subarray(bodyStart) };
   };

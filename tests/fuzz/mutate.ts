@@ -1,6 +1,6 @@
 /** Mails with something done to them: bytes, lines, folds, line ends, NULs, long lines, nested MIME, two in one. */
 import fc from "fast-check";
-import { binary } from "../../lib/bytes.ts";
+import { decodeLatin1 } from "../../lib/bytes.ts";
 import { quotedPrintable } from "../bounces.ts";
 import { ROOT } from "../rig.ts";
 
@@ -104,7 +104,7 @@ const CORPUS = `${ROOT}/../shared/corpus`;
 export const corpus: readonly string[] = (() => {
   try {
     const names = [...Deno.readDirSync(CORPUS)].map(({ name }) => name).filter((name) => name.endsWith(".eml")).sort();
-    return names.map((name) => binary(Deno.readFileSync(`${CORPUS}/${name}`)));
+    return names.map((name) => decodeLatin1(Deno.readFileSync(`${CORPUS}/${name}`)));
   } catch {
     return [];
   }

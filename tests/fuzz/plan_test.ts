@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { formatAddress } from "../../lib/address.ts";
-import { binary, concat, unbinary } from "../../lib/bytes.ts";
+import { concat, decodeLatin1, encodeLatin1 } from "../../lib/bytes.ts";
 import { parseHead, printHead, values } from "../../lib/message.ts";
 import { bareMessageId, messageIdBody } from "../../lib/message_id.ts";
 import { findOriginals } from "../../incoming/originals.ts";
@@ -64,7 +64,7 @@ fuzz(
     const invocation = parseFlags("sendmail", args);
     assert.equal(invocation.mode, "send");
     if (invocation.mode !== "send") return;
-    const { header } = parseHead(unbinary(text), true)!;
+    const { header } = parseHead(encodeLatin1(text), true)!;
     const planned = await orFail(
       () => plan(invocation.call, header, { settings: settings(), identities: [joe, chair], now }),
       "usage",
@@ -74,8 +74,8 @@ fuzz(
       "no-at",
     );
     if (planned === undefined) return;
-    const { handover } = planned;
-    for (const one of [...handover.recipients, ...(handover.sender ? [handover.sender] : [])]) {
+    const { envelope } = planned;
+    for (const one of [...envelope.recipients, ...(envelope.sender ? [envelope.sender] : [])]) {
       assert.doesNotMatch(formatAddress(one), /[\r\n\0]/);
     }
     const printed = printHead(planned.header);
@@ -89,7 +89,7 @@ fuzz(
     if (firstOf(/^(?:resent-.*|received|delivered-to)$/i) >= 0) {
       // It is re-sent: by one of us, above everything that a server wrote, and no tag is added.
       const resent = firstOf(/^resent-from$/i);
-      assert.ok(resent >= 0 && (relayed < 0 || resent < relayed), binary(printed));
+      assert.ok(resent >= 0 && (relayed < 0 || resent < relayed), decodeLatin1(printed));
       assert.match(header[resent]!.raw, /joe@example\.net/i);
       assert.deepEqual(values(planned.header, TAG_FIELD), values(header, TAG_FIELD));
       return;
@@ -99,7 +99,7 @@ fuzz(
     assert.ok(
       !values(planned.header, authors).some((one) => one.includes("eve@example.com") && !/["(]/.test(one)) ||
         (authors === "Sender" && !values(planned.header, "From").some((one) => one.includes("eve@example.com"))),
-      binary(printed),
+      decodeLatin1(printed),
     );
     const [tag, ...more] = values(planned.header, TAG_FIELD);
     assert.equal(more.length, 0);
@@ -114,12 +114,12 @@ fuzz(
     // Returned unchanged, it is recognised. Longer lines than these (RFC 5322 section 2.1.1) have no promise.
     if (id.raw.length > 998) return;
     const front = "From: MAILER-DAEMON@example.com\n\n";
-    const bounce = concat(unbinary(`${front}Sorry.\n\n`), printed, unbinary("body\n"));
+    const bounce = concat(encodeLatin1(`${front}Sorry.\n\n`), printed, encodeLatin1("body\n"));
     const recognised = await Promise.all(
       [...findOriginals(bounce, front.length)].map((found) =>
         verifyTag(found.tag, address, found.messageId, { secrets, now }).then(() => true, () => false)
       ),
     );
-    assert.ok(recognised.includes(true), binary(printed));
+    assert.ok(recognised.includes(true), decodeLatin1(printed));
   },
 );

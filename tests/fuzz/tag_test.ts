@@ -24,13 +24,13 @@ fuzz(
     const signed = await orFail(() => signedMessageId(id), "data");
     if (signed === undefined) return void await assert.rejects(signing, { kind: "data" });
     const tag = await signing;
-    const covers = (other: string) => messageIdReadings(other).some((one) => sameBytes(one, signed));
+    const covers = (other: string) => messageIdReadings(other).some((one) => sameText(one, signed));
     assert.match(tag, /^v1\.[a-z0-9.]{1,66}$/);
     for (const one of [0, lifetime]) assert.equal(await right(tag, address, id, day(one)), true);
     assert.equal(await right(tag, address, id, day(lifetime + 1)), undefined);
     const [other, otherId, otherTag] = [touched(address, touch), touched(id, touch), touched(tag, touch)];
     if (changed === "address") {
-      assert.equal(await right(tag, other, id) === true, sameBytes(other.toLowerCase(), address.toLowerCase()));
+      assert.equal(await right(tag, other, id) === true, sameText(other.toLowerCase(), address.toLowerCase()));
     } else if (changed === "id") {
       assert.equal(await right(tag, address, otherId) === true, covers(otherId));
     } else if (changed === "tag") assert.equal(await right(otherTag, address, id) === true, otherTag.trim() === tag);
@@ -38,14 +38,14 @@ fuzz(
       const crossed = { secrets: { k1: secrets.k2, k2: secrets.k1 }, now };
       assert.equal(await orFail(() => verifyTag(tag, address, id, crossed).then(() => true), ...KINDS), undefined);
       assert.equal(await right(tag.replace(".k1.", ".k2."), address, id), undefined);
-    } else if (!sameBytes(address.toLowerCase(), id.toLowerCase()) || !covers(address)) {
+    } else if (!sameText(address.toLowerCase(), id.toLowerCase()) || !covers(address)) {
       assert.equal(await right(tag, id, address), undefined);
     }
   },
 );
 
 /** Lone surrogates are U+FFFD in UTF-8, all of them. */
-const sameBytes = (a: string, b: string) => a.toWellFormed() === b.toWellFormed();
+const sameText = (a: string, b: string) => a.toWellFormed() === b.toWellFormed();
 
 const shapes = piecesOf(
   ["v1.", "k1", ".", "20800", "a".repeat(8), "b".repeat(26), "0", "constructor", "__proto__"],

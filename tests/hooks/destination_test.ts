@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type Caller, CALLERS } from "../../incoming/delivery.ts";
 import type { Action, Verdict } from "../../incoming/verdict.ts";
-import { choosePlace, type Place } from "../../hooks/destination.ts";
+import { chooseDestination, type Destination } from "../../hooks/destination.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
 import { Fail } from "../../lib/fail.ts";
 
@@ -22,7 +22,7 @@ interface Wanted {
   file?: string | Error;
 }
 
-function place({ caller, action, file, ...more }: Wanted): Promise<Place | undefined> {
+function place({ caller, action, file, ...more }: Wanted): Promise<Destination | undefined> {
   const settings = parseConfig(
     `[[identity]]\naddress = "greg@example.org"\n[transport]\nvia = "maildir"\nmaildir = "/out"\n` +
       `[incoming]\n${more.incoming ?? ""}`,
@@ -40,7 +40,7 @@ function place({ caller, action, file, ...more }: Wanted): Promise<Place | undef
     forward: more.forward ?? false,
     ...more.maildir === undefined ? {} : { maildir: more.maildir },
   };
-  return choosePlace(
+  return chooseDestination(
     { name: "incoming", options, settings, verdict, plain: more.plain ?? false },
     (name) => Promise.resolve(name === "EXT" ? "" : undefined),
     (path) => {
@@ -50,14 +50,14 @@ function place({ caller, action, file, ...more }: Wanted): Promise<Place | undef
   );
 }
 
-const good = async (wanted: Wanted, expected: Place | undefined) =>
+const good = async (wanted: Wanted, expected: Destination | undefined) =>
   assert.deepEqual(await place(wanted), expected, JSON.stringify(wanted));
 const bad = async (wanted: Wanted, message: RegExp) =>
   await assert.rejects(place(wanted), { kind: "config", message }, JSON.stringify(wanted));
 
 const INBOX = 'inbox = "/in"\n';
 const BOTH = `${INBOX}forward = true\n`;
-const inbox: Place = { maildir: "/in" };
+const inbox: Destination = { maildir: "/in" };
 const HOOK = "|/usr/local/lib/countersign/hooks/incoming\n";
 const NOTHING = /^Nothing delivers behind this hook: /;
 

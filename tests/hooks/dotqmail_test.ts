@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { type Behind, whatIsBehind } from "../../hooks/dotqmail.ts";
+import { type Following, whatFollows } from "../../hooks/dotqmail.ts";
 
-async function behind(env: Record<string, string>, files: Record<string, string>): Promise<Behind> {
-  return await whatIsBehind("incoming", (name) => Promise.resolve(env[name]), (path) => files[path]);
+async function behind(env: Record<string, string>, files: Record<string, string>): Promise<Following> {
+  return await whatFollows("incoming", (name) => Promise.resolve(env[name]), (path) => files[path]);
 }
 
 const HOOK = "|/usr/local/lib/countersign/hooks/incoming";
@@ -27,7 +27,7 @@ Deno.test("the dot-qmail file is found as qmail-local finds it", { permissions: 
 
 Deno.test("an error is no answer: what cannot be read is not missing", { permissions: "none" }, async () => {
   const error = new Error("Permission denied");
-  const asked = whatIsBehind("incoming", () => Promise.resolve(undefined), () => {
+  const asked = whatFollows("incoming", () => Promise.resolve(undefined), () => {
     throw error;
   });
   await assert.rejects(asked, error);

@@ -19,7 +19,7 @@ Deno.test("the command line of a hook", { permissions: "none" }, () => {
     },
   );
   assert.equal(parseOptions(["--forward"]).forward, true);
-  // Behind "--" nothing that a stranger chose as his address is an option.
+  // Following "--" nothing that a stranger chose as his address is an option.
   const [sender, recipient] = ["--maildir=/tmp/x@b.example", "--as=qmail"];
   const words = ["--as", "postfix", "--", sender, recipient];
   assert.deepEqual(parseOptions(words), { caller: "postfix", forward: false, sender, recipient });

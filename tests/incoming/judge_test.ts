@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Delivery } from "../../incoming/delivery.ts";
-import type { Action, Context, Result } from "../../incoming/verdict.ts";
+import type { Action, JudgeContext, Result } from "../../incoming/verdict.ts";
 import { judge } from "../../incoming/judge.ts";
 import { returnedId } from "../../incoming/checks/returned_header.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
@@ -36,7 +36,7 @@ const club: Identity = {
 };
 const identities = [greg, club];
 
-function context(more = "", top = ""): Context {
+function context(more = "", top = ""): JudgeContext {
   const prvs = more.includes("[prvs]") ? "" : "[prvs]\nreceive = true\n";
   const base = '[[identity]]\naddress = "greg@example.org"\n[transport]\nvia = "maildir"\nmaildir = "/out"\n' + prvs;
   return {
@@ -80,7 +80,7 @@ async function returning(address: string, key: string, signer: string, when = no
 interface Row {
   what: string;
   given: Delivery;
-  context?: Context;
+  context?: JudgeContext;
   action: Action;
   result: Result;
   check: string;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { binary, textToBinary, unbinary } from "../../lib/bytes.ts";
+import { decodeLatin1, encodeLatin1, utf8ToLatin1 } from "../../lib/bytes.ts";
 import { PREFIX_LIMIT } from "../../io/system/input.ts";
 import { parseHead } from "../../lib/message.ts";
 import { findMessageIds, findOriginals, type Original } from "../../incoming/originals.ts";
@@ -12,8 +12,8 @@ const now = new Date("2026-11-20T12:00:00Z");
 const ADDRESS = "greg@wooledge.test";
 
 function find(mail: string, tail?: string): Original[] {
-  const bytes = unbinary(mail);
-  const end = tail === undefined ? undefined : unbinary(tail);
+  const bytes = encodeLatin1(mail);
+  const end = tail === undefined ? undefined : encodeLatin1(tail);
   return [...findOriginals(bytes, parseHead(bytes, true)!.bodyStart, end)];
 }
 
@@ -35,7 +35,7 @@ async function returned(messageId = "<20261120053258.4711@wooledge.test>", betwe
     "\tJoe <joe@example.net>",
     "Subject: Notes",
     "Date: Fri, 20 Nov 2026 12:00:00 +0000",
-    textToBinary(`Message-ID: ${messageId}`),
+    utf8ToLatin1(`Message-ID: ${messageId}`),
     `${between}X-Msgauth: ${tag}`,
     "Content-Type: text/plain",
     "",
@@ -172,7 +172,7 @@ Deno.test("our tag is found at the end of a long message", async () => {
 Deno.test("a Message-ID in a body is found in any form", async () => {
   const id = "20261120053258.4711@wooledge.test";
   for (const [name, change] of Object.entries({ ...FORMS, ...COMBINED })) {
-    const mail = unbinary(OUTER + change(await returned()));
+    const mail = encodeLatin1(OUTER + change(await returned()));
     const found = [...findMessageIds(mail, OUTER.indexOf("\n\n") + 2)];
     assert.ok(found.includes(id), `${name}: ${found.join(" ")}`);
   }
@@ -244,7 +244,7 @@ Deno.test({
     const missed: string[] = [];
     let tried = 0;
     for (const entry of JSON.parse(Deno.readTextFileSync(`${corpus}/index.json`))) {
-      const mail = binary(Deno.readFileSync(`${corpus}/${entry.file}`));
+      const mail = decodeLatin1(Deno.readFileSync(`${corpus}/${entry.file}`));
       const end = /\r?\n\r?\n/.exec(mail)!;
       const at = entry.original_message_id ? mail.lastIndexOf(entry.original_message_id) : -1;
       const line = /[^\n]*$/.exec(mail.slice(0, Math.max(at, 0)))![0];

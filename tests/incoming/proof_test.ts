@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { parseAddress } from "../../lib/address.ts";
-import { unbinary } from "../../lib/bytes.ts";
+import { encodeLatin1 } from "../../lib/bytes.ts";
 import { dayOf } from "../../lib/date.ts";
 import type { Identity } from "../../lib/settings/identity.ts";
 import { KEY_LIFETIME_DAYS, parseKeys } from "../../lib/settings/keys.ts";
@@ -15,7 +15,7 @@ const identity = (address: string, keys = `k1 2026-11-01 ${SECRET}`): Identity =
   keys: parseKeys(keys, "keys"),
 });
 const GREG = identity("greg@example.org");
-const parse = (mail: string): Header => parseHead(unbinary(mail), true)!.header;
+const parse = (mail: string): Header => parseHead(encodeLatin1(mail), true)!.header;
 const BOUNCE = parse(`Received: from somewhere
 Message-ID: <1@mx.example.net>
 Date: Fri, 20 Nov 2026 05:32:58 +0000

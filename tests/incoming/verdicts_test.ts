@@ -1,11 +1,11 @@
 /** The table of verdicts: what becomes of incoming mail, row by row. */
 import assert from "node:assert/strict";
-import type { Context } from "../../incoming/verdict.ts";
+import type { JudgeContext } from "../../incoming/verdict.ts";
 import { judge } from "../../incoming/judge.ts";
 import type { Delivery } from "../../incoming/delivery.ts";
 import { utf8 } from "../../lib/bytes.ts";
 import { dayOf } from "../../lib/date.ts";
-import { identityName } from "../../lib/settings/identity.ts";
+import { canonicalAddress } from "../../lib/settings/identity.ts";
 import { parseHead } from "../../lib/message.ts";
 import { makeProof } from "../../incoming/proof.ts";
 import { prvsSign } from "../../lib/prvs.ts";
@@ -39,7 +39,7 @@ interface Row {
   readonly senders: readonly Delivery["sender"][];
   readonly recipients: readonly string[];
   readonly mails: readonly string[];
-  readonly context?: Context;
+  readonly context?: JudgeContext;
   readonly whole?: boolean;
   readonly expect: readonly [result: string, action: string, mark: boolean];
 }
@@ -49,7 +49,7 @@ const TAGGED = returned(`Message-ID: <${ID}>\nX-Msgauth: ${tag}\n`);
 const proof = await makeProof(greg, parseHead(utf8(BOUNCE), true)!.header, now);
 const prvs = (when: Date) => prvsSign(GREG, { secret: greg.keys[0]!.secret, keyNumber: 1, lifetime: 14, now: when });
 const PRVS = "[prvs]\nreceive = true\n";
-const withSent = (signed: boolean): Context => ({
+const withSent = (signed: boolean): JudgeContext => ({
   ...context(),
   sent: remembered(greg, { [ID]: { day: dayOf(day(-3)), signed } }),
 });
@@ -316,11 +316,11 @@ Deno.test("no key can verify: deferred when one is dated ahead, unjudged when al
 });
 
 Deno.test("what is remembered of one identity is not known to another", async () => {
-  const { verdict } = await judge(delivery(null, identityName(chair), VACATION), withSent(true));
+  const { verdict } = await judge(delivery(null, canonicalAddress(chair), VACATION), withSent(true));
   assert.equal(verdict.result, "unsolicited");
 });
 
 Deno.test("an index that cannot be read defers", async () => {
-  const broken: Context = { ...context(), sent: () => Promise.reject(new Error("no permission")) };
+  const broken: JudgeContext = { ...context(), sent: () => Promise.reject(new Error("no permission")) };
   await assert.rejects(judge(delivery(null, GREG, VACATION), broken), /no permission/);
 });

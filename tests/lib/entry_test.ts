@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseAddress } from "../../lib/address.ts";
-import { unbinary } from "../../lib/bytes.ts";
+import { encodeLatin1 } from "../../lib/bytes.ts";
 import { COMPARED_FIELDS } from "../../lib/compared.ts";
 import { dayOf } from "../../lib/date.ts";
 import {
@@ -29,7 +29,7 @@ Subject: hello there
 Date: Fri, 20 Nov 2026 05:59:57 +0100
 Message-ID: <p1@example.net>
 `;
-const head = (text: string) => parseHead(unbinary(`${text}\n`), true)!.header;
+const head = (text: string) => parseHead(encodeLatin1(`${text}\n`), true)!.header;
 
 interface Making {
   list?: string;
@@ -39,7 +39,7 @@ interface Making {
 }
 async function made(header = HEADER, body = "one\ntwo\n", more: Making = {}): Promise<Entry> {
   const { list = "Test@lists.example.org", recipients = [list], whole = true, keys = joe.keys } = more;
-  const message = { identity: { ...joe, keys }, header: head(header), body: unbinary(body), whole };
+  const message = { identity: { ...joe, keys }, header: head(header), body: encodeLatin1(body), whole };
   return (await makeEntry(parseAddress(list), { ...message, recipients: recipients.map(parseAddress) }, now))!;
 }
 
@@ -49,7 +49,7 @@ function quote(
   body: string,
   { header = HEADER, ended = false, headerOnly = false, identity = joe } = {},
 ): Promise<string | undefined> {
-  return disagreement(entry, { header: head(header), body: unbinary(body), ended, headerOnly }, identity, now);
+  return disagreement(entry, { header: head(header), body: encodeLatin1(body), ended, headerOnly }, identity, now);
 }
 
 Deno.test("An entry shows nothing of the text", { permissions: "none" }, async () => {
@@ -118,7 +118,7 @@ Deno.test("An entry is read with the key that made it, and with no other", { per
   assert.equal(await why([{ ...key!, id: "k2", created: key!.created + 1 }, key!]), undefined, "a newer key signs");
   const gone = /not made with a valid key/;
   assert.match(await why([{ ...key!, id: "k2" }]) ?? "", gone);
-  assert.match(await why([{ ...key!, secret: unbinary("another secret of 16") }]) ?? "", gone);
+  assert.match(await why([{ ...key!, secret: encodeLatin1("another secret of 16") }]) ?? "", gone);
   assert.match(await why([{ ...key!, created: dayOf(now) - 1000 }]) ?? "", gone);
   for (const sealed of ["", "A", "AAAA", entry.body.sealed.replace(/^..../, "AAAA")]) {
     assert.match(await why(joe.keys, { ...entry, body: { ...entry.body, sealed } }) ?? "", gone, sealed);
@@ -127,7 +127,7 @@ Deno.test("An entry is read with the key that made it, and with no other", { per
 
 /** As another program would do it: the files outlive the version that wrote them. */
 async function digest(text: string): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", unbinary(text))).toHex().slice(0, 32);
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", encodeLatin1(text))).toHex().slice(0, 32);
 }
 
 Deno.test("Names and digests are what another version makes of them", { permissions: "none" }, async () => {

@@ -31,8 +31,8 @@ const USES: Record<string, () => Promise<void>> = {
     assert.equal(dayOf(new Date(86_400_000)), 1);
   },
   async fail() {
-    const { Fail, show } = await import("../../lib/fail.ts");
-    assert.equal(new Fail("data", show("\n")).message, '"\\n"');
+    const { Fail, quote } = await import("../../lib/fail.ts");
+    assert.equal(new Fail("data", quote("\n")).message, '"\\n"');
   },
   async glob() {
     const { glob } = await import("../../lib/glob.ts");

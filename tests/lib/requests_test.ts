@@ -1,7 +1,7 @@
 /** What mail to list software asks, and what asks nothing for certain. */
 import assert from "node:assert/strict";
 import { parseAddress } from "../../lib/address.ts";
-import { unbinary } from "../../lib/bytes.ts";
+import { encodeLatin1 } from "../../lib/bytes.ts";
 import { parseHead } from "../../lib/message.ts";
 import { requestIn } from "../../lib/requests.ts";
 
@@ -9,7 +9,7 @@ const H = "lists.example.org";
 
 /** The request in short: `+` for subscribe, `-` for unsubscribe, the list, and the subscriber if one is named. */
 function asked(to: string, text = "", whole = true): string {
-  const bytes = unbinary(text.includes("\n\n") ? text : `${text}\n\n`);
+  const bytes = encodeLatin1(text.includes("\n\n") ? text : `${text}\n\n`);
   const { header, bodyStart } = parseHead(bytes, true)!;
   const found = requestIn(parseAddress(to), { header, body: bytes.subarray(bodyStart), whole });
   if (found === undefined) return "nothing";

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { formatAddress, parseAddress } from "../../lib/address.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
-import { identityName } from "../../lib/settings/identity.ts";
+import { canonicalAddress } from "../../lib/settings/identity.ts";
 import { parseKeys } from "../../lib/settings/keys.ts";
 import { parseHead, values } from "../../lib/message.ts";
 import { bareMessageId } from "../../lib/message_id.ts";
@@ -58,7 +58,7 @@ async function own(lines: string[], args: string[] = [], key = "k0", srs = ME.sr
   const out = await planned(lines, args, domain);
   const shown = [...lines, ...args].join(" | ");
   assert.equal(out.scheme, "srs", shown);
-  assert.equal(out.handover.sender?.domain, srs, shown);
+  assert.equal(out.envelope.sender?.domain, srs, shown);
   assert.deepEqual(values(out.header, "X-Msgauth").map((tag) => tag.split(".")[1]), [key], shown);
 }
 
@@ -68,7 +68,7 @@ async function strange(lines: string[], args: string[] = [], domain = "") {
   const shown = [...lines, ...args].join(" | ");
   assert.equal(out.scheme, "given", shown);
   assert.equal(out.identity, undefined, shown);
-  assert.deepEqual(out.handover.sender, out.given, shown);
+  assert.deepEqual(out.envelope.sender, out.given, shown);
   assert.deepEqual(values(out.header, "X-Msgauth"), [], shown);
 }
 
@@ -131,14 +131,14 @@ Deno.test("an unqualified From is ours only where the domain is set", async () =
 /** What leaves: its envelope sender with signatures opened, whether it is tagged, and what is remembered. */
 async function outcome(lines: string[], args: string[] = [], more: Partial<Mine> = {}): Promise<string> {
   const out = await planned(lines, args, "", more);
-  const { sender } = out.handover;
+  const { sender } = out.envelope;
   const text = sender === null ? "<>" : sender === undefined ? "none" : formatAddress(sender);
   const srs = /^SRS0=[^=]+=[^=]+=([^=]+)=(.+)@srs\./.exec(text);
   const prvs = /^prvs=\d{4}[0-9a-f]{6}=(.+)$/.exec(text);
   const shown = srs ? `srs(${srs[2]}@${srs[1]})` : prvs ? `prvs(${prvs[1]})` : text;
   const tag = values(out.header, "X-Msgauth").length > 0 ? " tagged" : "";
   const sent = out.sent === undefined ? "not remembered" : [
-    ...out.sent.identities.map(identityName),
+    ...out.sent.identities.map(canonicalAddress),
     bareMessageId(out.sent.messageId),
     ...out.sent.signed ? ["signed"] : [],
   ].join(" ");
@@ -370,7 +370,7 @@ Deno.test("a signed address of ours as -f, valid or expired, is signed anew with
     const address of [await srs(now, "mallory"), await srs(now, secret, "eve@evil.example"), "SRS0=@srs.example.org"]
   ) {
     const out = await planned([FROM, ID], ["-f", address], "");
-    assert.deepEqual([out.scheme, out.handover.sender], ["given", out.given], address);
+    assert.deepEqual([out.scheme, out.envelope.sender], ["given", out.given], address);
     assert.deepEqual(out.notes, ["the envelope sender is in our SRS domain, but no key has signed it"]);
     assert.equal(out.sent?.signed, false);
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type Address, formatAddress, parseAddress, parseAddressList } from "../../lib/address.ts";
-import { binary, concat, textToBinary, unbinary, utf8 } from "../../lib/bytes.ts";
+import { concat, decodeLatin1, encodeLatin1, utf8, utf8ToLatin1 } from "../../lib/bytes.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
 import type { Identity } from "../../lib/settings/identity.ts";
 import { parseKeys, secretsByDigit } from "../../lib/settings/keys.ts";
@@ -10,7 +10,7 @@ import { prvsVerify } from "../../lib/prvs.ts";
 import { srsReverse } from "../../lib/srs.ts";
 import { TAG_FIELD, verifyTag } from "../../lib/tag.ts";
 import type { OutgoingRequest } from "../../outgoing/request.ts";
-import { type Context, type Plan, plan } from "../../outgoing/plan.ts";
+import { type Plan, plan, type PlanContext } from "../../outgoing/plan.ts";
 import { dayOf, rfc5322Date } from "../../lib/date.ts";
 import { SECRET } from "../rig.ts";
 
@@ -28,12 +28,12 @@ const GREG = identity("greg@example.org", "srs.example.org", `k1 2026-11-01 ${SE
 const JOE = identity("joe@example.net", "srs.example.net", `j7 2026-11-02 another ${SECRET}`);
 
 /** Settings as the file would give them; identities come beside. */
-function context(more = "", identities = [GREG, JOE]): Context {
+function context(more = "", identities = [GREG, JOE]): PlanContext {
   const text = `${more}\n[[identity]]\naddress = "greg@example.org"\n[transport]\npreset = "sendmail"\n`;
   return { settings: parseConfig(text, { file: "/etc/config.toml", home: "/" }), identities, now: NOW };
 }
 
-const header = (text: string): Header => parseHead(unbinary(text.replace(/\n*$/, "\n\n")), true)!.header;
+const header = (text: string): Header => parseHead(encodeLatin1(text.replace(/\n*$/, "\n\n")), true)!.header;
 const COMPLETE = `From: Greg <greg@example.org>
 To: ann@example.com
 Date: Fri, 20 Nov 2026 05:32:58 +0000
@@ -75,7 +75,7 @@ async function verifyOwn(planned: Plan, by: Identity): Promise<void> {
 }
 
 const raws = (list: Header) => list.map((one) => one.raw);
-const recipientsOf = (planned: Plan) => planned.handover.recipients.map(formatAddress);
+const recipientsOf = (planned: Plan) => planned.envelope.recipients.map(formatAddress);
 
 test("Our own mail gets an SRS sender and a tag, and nothing else is changed", async () => {
   for (const f of [undefined, "greg@example.org", "Greg@Example.ORG"]) {
@@ -83,8 +83,8 @@ test("Our own mail gets an SRS sender and a tag, and nothing else is changed", a
     assert.equal(planned.scheme, "srs");
     assert.equal(planned.identity, GREG);
     assert.deepEqual(planned.notes, []);
-    assert.equal(planned.handover.sender!.domain, "srs.example.org");
-    assert.equal(await opened(planned.handover.sender, GREG), "greg@example.org");
+    assert.equal(planned.envelope.sender!.domain, "srs.example.org");
+    assert.equal(await opened(planned.envelope.sender, GREG), "greg@example.org");
     await verifyOwn(planned, GREG);
     const at = planned.header.findIndex(({ name }) => name === TAG_FIELD);
     assert.equal(planned.header[at - 1]!.name, "Message-ID", "the tag is directly below the Message-ID");
@@ -94,12 +94,12 @@ test("Our own mail gets an SRS sender and a tag, and nothing else is changed", a
 });
 
 test("The settings shape the SRS address", async () => {
-  const { handover } = await run(
+  const { envelope } = await run(
     COMPLETE,
     {},
     context('srs = { hash_length = 12, separator = "+", alphabet = "base64" }'),
   );
-  assert.match(handover.sender!.local, /^SRS0\+[A-Za-z0-9+/]{12}=[A-Z2-7]{2}=example\.org=greg$/);
+  assert.match(envelope.sender!.local, /^SRS0\+[A-Za-z0-9+/]{12}=[A-Z2-7]{2}=example\.org=greg$/);
 });
 
 test("With tag.sign = false the sender is signed and the header left alone", async () => {
@@ -114,7 +114,7 @@ test("Mail that is not our own passes through: sender as given, no tag", async (
     assert.equal(planned.scheme, "given", text);
     assert.equal(planned.identity, undefined);
     const expected = wanted.f ? wanted.f : wanted.f === null ? null : undefined;
-    const { sender } = planned.handover;
+    const { sender } = planned.envelope;
     assert.equal(sender ? formatAddress(sender) : sender, expected, text);
     assert.deepEqual(raws(planned.header), raws(header(text)), text);
   };
@@ -157,7 +157,7 @@ test("Mail that is not our own passes through: sender as given, no tag", async (
 test("The null sender stays null, whoever wrote the message", async () => {
   for (const text of [COMPLETE, COMPLETE.replace("greg@example.org", "ann@example.com")]) {
     const planned = await run(text, { f: null });
-    assert.equal(planned.handover.sender, null);
+    assert.equal(planned.envelope.sender, null);
     assert.equal(planned.scheme, "given");
     assert.deepEqual(values(planned.header, TAG_FIELD), []);
   }
@@ -167,19 +167,19 @@ test("No identity signs with another's key", async () => {
   const text = COMPLETE.replace("Greg <greg@example.org>", "Joe <joe@example.net>");
   const joe = await run(text);
   assert.equal(joe.identity, JOE);
-  assert.equal(await opened(joe.handover.sender, JOE), "joe@example.net");
-  await assert.rejects(opened(joe.handover.sender, GREG), { kind: "hash-invalid" });
+  assert.equal(await opened(joe.envelope.sender, JOE), "joe@example.net");
+  await assert.rejects(opened(joe.envelope.sender, GREG), { kind: "hash-invalid" });
   await verifyOwn(joe, JOE);
   await assert.rejects(verifyOwn(joe, GREG), { kind: "no-secret" });
 
   // From one, -f the other: each signs what bears its own name.
   const both = await run(text, { f: "greg@example.org" });
   assert.equal(both.identity, JOE);
-  assert.equal(await opened(both.handover.sender, GREG), "greg@example.org");
-  await assert.rejects(opened(both.handover.sender, JOE), { kind: "hash-invalid" });
+  assert.equal(await opened(both.envelope.sender, GREG), "greg@example.org");
+  await assert.rejects(opened(both.envelope.sender, JOE), { kind: "hash-invalid" });
   await verifyOwn(both, JOE);
   await assert.rejects(verifyOwn(both, GREG), { kind: "no-secret" });
-  assert.ok(!formatAddress(both.handover.sender!).includes("joe"));
+  assert.ok(!formatAddress(both.envelope.sender!).includes("joe"));
 });
 
 test("Two identities in From: the first one signs", async () => {
@@ -187,7 +187,7 @@ test("Two identities in From: the first one signs", async () => {
   for (const [from, first] of Object.entries(order)) {
     const planned = await run(COMPLETE.replace("Greg <greg@example.org>", from));
     assert.equal(planned.identity, first, from);
-    assert.equal(await opened(planned.handover.sender, first), formatAddress(first.address));
+    assert.equal(await opened(planned.envelope.sender, first), formatAddress(first.address));
     await verifyOwn(planned, first);
   }
 });
@@ -199,7 +199,7 @@ test("A From without a domain is taken to have the set one", async () => {
   assert.equal(planned.identity, GREG);
   await verifyOwn(planned, GREG);
   const sender = await run(COMPLETE, { f: "greg" }, context('domain = "example.org"'));
-  assert.equal(await opened(sender.handover.sender, GREG), "greg@example.org");
+  assert.equal(await opened(sender.envelope.sender, GREG), "greg@example.org");
 });
 
 test("The newest key signs, one that is too old does not", async () => {
@@ -250,7 +250,7 @@ test("Without a key that can sign mail leaves unsigned, is remembered so, and th
     for (const more of ["", RECEIVE, 'sender = "prvs"\n' + RECEIVE]) {
       const planned = await run(COMPLETE, { f: "greg@example.org" }, context(more, [one]));
       assert.deepEqual([planned.scheme, planned.error], ["plain", error]);
-      assert.deepEqual(planned.handover.sender, one.address);
+      assert.deepEqual(planned.envelope.sender, one.address);
       assert.deepEqual(planned.header, header(COMPLETE));
       assert.deepEqual(planned.sent, { identities: [one], messageId: " <1@example.org>", signed: false });
     }
@@ -258,7 +258,7 @@ test("Without a key that can sign mail leaves unsigned, is remembered so, and th
   // The younger key is too short, the older one still signs.
   const planned = await run(COMPLETE, {}, context("", [aged([1, "short"], [10, SECRET])]));
   assert.match(value(planned.header, TAG_FIELD)!, /^v1\.k1\./);
-  assert.equal(await opened(planned.handover.sender, aged([10, SECRET])), "greg@example.org");
+  assert.equal(await opened(planned.envelope.sender, aged([10, SECRET])), "greg@example.org");
 });
 
 test("What is missing is added before the tag, which holds over it", async () => {
@@ -314,7 +314,7 @@ test("The first rule that matches counts", async () => {
   const good = async (to: string, scheme: string, sender: RegExp) => {
     const planned = await run(COMPLETE, { to }, context(RECEIVE + RULES));
     assert.equal(planned.scheme, scheme, to);
-    assert.match(formatAddress(planned.handover.sender!), sender);
+    assert.match(formatAddress(planned.envelope.sender!), sender);
     assert.deepEqual(planned.notes, []);
     await verifyOwn(planned, GREG);
   };
@@ -356,16 +356,16 @@ test("prvs verifies, and is used only where it can be received", async () => {
   const prvs = 'sender = "prvs"\n';
   for (const delimiter of ["", "-", "+"]) {
     const settings = `${prvs}prvs = { receive = true, delimiter = "${delimiter}", lifetime = 9 }\n`;
-    const { handover, scheme } = await run(COMPLETE, { f: "joe@example.net" }, context(settings));
+    const { envelope, scheme } = await run(COMPLETE, { f: "joe@example.net" }, context(settings));
     assert.equal(scheme, "prvs");
     const options = { secrets: secretsByDigit(JOE.keys), lifetime: 9, now: NOW };
-    assert.equal(await prvsVerify(formatAddress(handover.sender!), options), "joe@example.net");
+    assert.equal(await prvsVerify(formatAddress(envelope.sender!), options), "joe@example.net");
     const start = delimiter === "" ? "prvs=7" : `joe${delimiter}prvs=7`;
-    assert.ok(handover.sender!.local.startsWith(start), handover.sender!.local);
+    assert.ok(envelope.sender!.local.startsWith(start), envelope.sender!.local);
   }
   const planned = await run(COMPLETE, {}, context(prvs));
   assert.equal(planned.scheme, "plain");
-  assert.deepEqual(planned.handover.sender, GREG.address);
+  assert.deepEqual(planned.envelope.sender, GREG.address);
   assert.deepEqual(planned.notes, ["prvs is not receivable"]);
   await verifyOwn(planned, GREG);
 });
@@ -374,7 +374,7 @@ test("Without an SRS domain the next weaker thing is used, with a note", async (
   const none = identity("greg@example.org", "", `k1 2026-11-01 ${SECRET}`);
   const plain = await run(COMPLETE, {}, context("", [none]));
   assert.equal(plain.scheme, "plain");
-  assert.deepEqual(plain.handover.sender, none.address);
+  assert.deepEqual(plain.envelope.sender, none.address);
   assert.deepEqual(plain.notes, ["greg@example.org has no srs_domain", "prvs is not receivable"]);
   const prvs = await run(COMPLETE, {}, context(RECEIVE, [none]));
   assert.equal(prvs.scheme, "prvs");
@@ -385,16 +385,16 @@ test("A local part that would be over 64 octets becomes the next weaker thing, w
   const long = (count: number, domain = "example.org", letter = "x") =>
     identity(`${letter.repeat(count)}@${domain}`, "srs.example.org", `k1 2026-11-01 ${SECRET}`);
   const sent = (one: Identity, more = "") =>
-    run(textToBinary(COMPLETE.replace("greg@example.org", formatAddress(one.address))), {}, context(more, [one]));
-  const short = (await run()).handover.sender!.local.length - "greg".length;
+    run(utf8ToLatin1(COMPLETE.replace("greg@example.org", formatAddress(one.address))), {}, context(more, [one]));
+  const short = (await run()).envelope.sender!.local.length - "greg".length;
   const most = 64 - short;
 
   const fits = await sent(long(most));
   assert.equal(fits.scheme, "srs");
-  assert.equal(fits.handover.sender!.local.length, 64);
+  assert.equal(fits.envelope.sender!.local.length, 64);
   const over = await sent(long(most + 1));
   assert.equal(over.scheme, "plain");
-  assert.deepEqual(over.handover.sender, long(most + 1).address);
+  assert.deepEqual(over.envelope.sender, long(most + 1).address);
   assert.deepEqual(over.notes, ["srs local part would have 65 octets", "prvs is not receivable"]);
   await verifyOwn(over, long(most + 1));
 
@@ -415,7 +415,7 @@ test("A quoted local part is not put into another one", async () => {
   const quoted = identity('"a b"@example.org', "srs.example.org", `k1 2026-11-01 ${SECRET}`);
   const planned = await run(COMPLETE.replace("greg@example.org", '"a b"@example.org'), {}, context(RECEIVE, [quoted]));
   assert.equal(planned.scheme, "plain");
-  assert.deepEqual(planned.handover.sender, quoted.address);
+  assert.deepEqual(planned.envelope.sender, quoted.address);
   const why = (scheme: string) => `"a b"@example.org has a quoted local part, ${scheme} cannot hold it`;
   assert.deepEqual(planned.notes, [why("srs"), why("prvs")]);
   await verifyOwn(planned, quoted);
@@ -427,7 +427,7 @@ test("Bcc, Resent-Bcc and Return-Path go, whoever sends and wherever recipients 
   for (const recipientsFrom of ["arguments", "header", "both"] as const) {
     for (const more of ["", "Received: x\n", "Resent-To: f@example.com\n"]) {
       const planned = await run(secret + more + COMPLETE, { recipientsFrom });
-      const text = binary(printHead(planned.header));
+      const text = decodeLatin1(printHead(planned.header));
       assert.doesNotMatch(text, /bcc|return-path|[bcde]@example\.com/i, text);
       assert.match(text, /^Subject: hello$/m);
     }
@@ -438,7 +438,7 @@ test("A former tag is removed, exactly one remains", async () => {
   const former = `${TAG_FIELD}: v1.k1.20800.aaaaaaaa.${"a".repeat(26)}\nx-msgauth: junk\n folded\n`;
   const planned = await run(`${former}${COMPLETE}\nX-MSGAUTH: again`);
   await verifyOwn(planned, GREG);
-  assert.doesNotMatch(binary(printHead(planned.header)), /junk|folded|again/);
+  assert.doesNotMatch(decodeLatin1(printHead(planned.header)), /junk|folded|again/);
 });
 
 test("The Message-ID must be one, and plain", async () => {
@@ -454,7 +454,7 @@ test("The Message-ID must be one, and plain", async () => {
 
 test("What is planned is found again in a bounce", async () => {
   for (const id of ["<1@example.org>", "\n <1@example.org>", "<1@bücher.example>", "<a$b%c=d@example.org> (comment)"]) {
-    const planned = await run(textToBinary(COMPLETE.replace("<1@example.org>", id)));
+    const planned = await run(utf8ToLatin1(COMPLETE.replace("<1@example.org>", id)));
     const front = "From: MAILER-DAEMON@example.com\n\n";
     const bounce = concat(utf8(`${front}It did not go.\n\n`), printHead(planned.header), utf8("body\n"));
     const [found] = await Array.fromAsync(findOriginals(bounce, front.length));
@@ -529,13 +529,13 @@ test("A recipient field that is not understood stops the message, when it is nee
 test("A name in Latin-1 does not leave our own mail unsigned", async () => {
   const planned = await run(COMPLETE.replace("Greg", "Gr\xe9g"));
   assert.equal(planned.identity, GREG);
-  assert.match(binary(printHead(planned.header)), /^From: Gr\xe9g <greg@example\.org>$/m);
+  assert.match(decodeLatin1(printHead(planned.header)), /^From: Gr\xe9g <greg@example\.org>$/m);
 });
 
 test("Delivery status notifications are passed on as they were asked for", async () => {
   const dsn = { notify: "never", ret: "hdrs", envid: "x" };
-  assert.deepEqual((await run(COMPLETE, { dsn })).handover.dsn, dsn);
-  assert.deepEqual((await run(`Received: x\n${COMPLETE}`, { dsn })).handover.dsn, dsn);
+  assert.deepEqual((await run(COMPLETE, { dsn })).envelope.dsn, dsn);
+  assert.deepEqual((await run(`Received: x\n${COMPLETE}`, { dsn })).envelope.dsn, dsn);
 });
 
 test("The header that was given is not changed in place", async () => {
@@ -552,8 +552,8 @@ test("The header that was given is not changed in place", async () => {
 
 test("recipients of the header: a user's bare name, what a field of Resent alone says, and no CR", async () => {
   const fromHeader = async (text: string) => {
-    const { handover } = await run(text, { to: "", recipientsFrom: "header" });
-    return handover.recipients.map(formatAddress);
+    const { envelope } = await run(text, { to: "", recipientsFrom: "header" });
+    return envelope.recipients.map(formatAddress);
   };
   assert.deepEqual(await fromHeader("To: root\n"), ["root"]);
   for (const name of ["Resent-To", "Resent-Cc", "Resent-Bcc"]) {

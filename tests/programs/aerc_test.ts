@@ -79,7 +79,7 @@ test("aerc: when the shim fails, aerc shows the message again at the next key, t
       nothingLeft(desk, reached ? 1 : 0);
       assert.deepEqual(copies(desk), []);
 
-      desk.mend();
+      desk.fix();
       await aerc.press("y");
       await aerc.until("aerc keeps its copy", () => copies(desk).length === 1);
       const sent = desk.injected().slice(reached ? 1 : 0);

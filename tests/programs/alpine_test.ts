@@ -57,7 +57,7 @@ test("alpine: when the shim fails, alpine shows its line and the message again, 
       assert.equal(desk.read("sent"), "");
       nothingLeft(desk, reached ? 1 : 0);
 
-      desk.mend();
+      desk.fix();
       await alpine.press("e");
       await alpine.shows(/Posting program .* returned error/);
       await confirm(alpine);

@@ -70,8 +70,8 @@ Deno.test("pymsgauth: what is no token of greg's touches nothing and is delivere
     ["twice", `X-pymsgauth-token: ${TOKEN}\n${post()}`, nothing],
     ["in the body only", post().replace(/^.*\n/, "").replace("\n\n", `\n\nX-pymsgauth-token: ${TOKEN}\n`), nothing],
     ["in a message of somebody else", post(TOKEN, "ann@example.org"), nothing],
-    ["no folder is named", post(), (home) => home.mend(challenges())],
-    ["challenges are not answered", post(), (home) => home.mend(challenges("", false) + ON)],
+    ["no folder is named", post(), (home) => home.fix(challenges())],
+    ["challenges are not answered", post(), (home) => home.fix(challenges("", false) + ON)],
     ["the list is none of greg's", post(), nothing],
     [
       "its file is a link",

@@ -189,7 +189,7 @@ for (const { name, marks, test, deliver } of WAYS) {
     await t.step("answer = false since then: delivered", async () => {
       using home = new Member();
       const [challenge] = await home.post("A patch");
-      home.mend(challenges("", false));
+      home.fix(challenges("", false));
       await delivered(home, challenge!, VALID);
       assert.deepEqual(home.ledger(), { issued: 1, claimed: 0, spent: 0 });
     });

@@ -32,11 +32,11 @@ exit "$(cat "${this.path}/injector-status")"
 `;
     this.write("bin/injector", injector, 0o755);
     Object.assign(this.env, { LC_ALL: "C.UTF-8", SHELL: "/bin/sh" });
-    this.mend();
+    this.fix();
   }
 
   /** Settings and injector are in order. */
-  mend(more = ""): void {
+  fix(more = ""): void {
     this.settings(`${more}\n[transport]\npreset = "sendmail"\ncommand = ["${this.path}/bin/injector"]\n`);
     this.write("injector-status", "0\n");
   }

@@ -53,11 +53,11 @@ test("doctor --loop: the bounce of another server comes home; and with a broken 
     const { code, findings, notes } = await doctor(two, "--to", "nobody@far.example", "--wait", "3");
     Deno.chmodSync(keys, 0o600);
     assert.deepEqual([code, findings.length, cameHome(notes)], [1, 1, 0], JSON.stringify(findings));
-    const [{ what, where, mend }] = findings as [Finding];
+    const [{ what, where, fix }] = findings as [Finding];
     assert.equal(what, `The bounce of a message from ${GREGS} to nobody@far.example did not come home within 3 s`);
     const line = home.read(CONFIG).split("\n").indexOf("[[identity]]") + 1;
     assert.deepEqual(where, { file: `${home.path}/${CONFIG}`, line });
-    assert.match(mend, /^Does the message, or its bounce, still wait\? mailq; .*MX of srs\.example\.org/);
+    assert.match(fix, /^Does the message, or its bounce, still wait\? mailq; .*MX of srs\.example\.org/);
     assert.equal(await two.near.queued(), 1);
   });
 

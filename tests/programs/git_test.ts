@@ -81,7 +81,7 @@ test("git: when the shim fails, git stops there with the shim's status, and send
       assert.match(ran.stderr, said);
       const asked = reached ? 1 : 0; // never for the second patch
       nothingLeft(desk, asked);
-      desk.mend();
+      desk.fix();
       assert.equal((await sendEmail(desk, files)).code, 0);
       const sent = desk.injected().slice(asked);
       assert.equal(sent.length, files.length);

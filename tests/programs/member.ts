@@ -27,7 +27,7 @@ export class Member extends Desk {
     super();
     this.secretaries = lists.map((list) => new Qsecretary(list));
     for (const folder of ["tmp", "new", "cur"]) Deno.mkdirSync(`${this.path}/Maildir/${folder}`, { recursive: true });
-    this.mend(settings);
+    this.fix(settings);
     this.qmail(GO_ON);
   }
 

@@ -59,7 +59,7 @@ interface Shown {
   what: string;
   where: string;
   why: string;
-  mend: string;
+  fix: string;
 }
 
 /** What doctor shows; the home is ~. */
@@ -67,8 +67,8 @@ async function doctor(home: Home, code: number): Promise<Shown[]> {
   const ran = await countersign(home, ["doctor"]);
   assert.deepEqual([ran.code, ran.stderr], [code, ""], ran.stdout);
   const text = ran.stdout.replaceAll(home.path, "~");
-  const blocks = text.matchAll(/^(\S.*)\n {2}where {2}(.*)\n {2}why {4}(.*)\n {2}mend {3}(.*)$/gm);
-  const found = [...blocks].map(([, what, where, why, mend]) => ({ what, where, why, mend }) as Shown);
+  const blocks = text.matchAll(/^(\S.*)\n {2}where {2}(.*)\n {2}why {4}(.*)\n {2}fix {3}(.*)$/gm);
+  const found = [...blocks].map(([, what, where, why, fix]) => ({ what, where, why, fix }) as Shown);
   const last = text.trimEnd().split("\n").at(-1);
   const sum = found.length === 0 ? "Nothing is" : found.length === 1 ? "One thing is" : `${found.length} things are`;
   assert.equal(last, `${sum} wrong.`);
@@ -94,7 +94,7 @@ const add = (home: Home, file: string, line: string): number => {
   return count;
 };
 
-/** [what is broken, where it shows; how, and in which line; what doctor says; what it says comes of it; what mends it] */
+/** [what is broken, where it shows; how, and in which line; what doctor says; what it says comes of it; what fixes it] */
 type Broken = [string, string, (home: Home) => number | undefined, RegExp, RegExp, RegExp];
 
 const TEN: Broken[] = [
@@ -211,7 +211,7 @@ test("from an empty home to a bounce that is known, and ten things broken", asyn
     assert.deepEqual(await doctor(home, 0), []);
   });
 
-  for (const [name, file, damage, what, why, mend] of TEN) {
+  for (const [name, file, damage, what, why, fix] of TEN) {
     await t.step(name, async () => {
       const before = [".muttrc", ".mailfilter", CONFIG, KEYS, "bin/sendmail"].map((one) => {
         return [one, home.read(one), Deno.statSync(`${home.path}/${one}`).mode! & 0o777] as const;
@@ -224,12 +224,12 @@ test("from an empty home to a bounce that is known, and ten things broken", asyn
         assert.match(found[0]!.what, what);
         assert.equal(found[0]!.where, `~/${file}${line === undefined ? "" : `:${line}`}`);
         assert.match(found[0]!.why, why);
-        assert.match(found[0]!.mend, mend);
-        // A command for the shell is one that mends it.
-        const command = /^(?:chmod|mv) .*/.exec(found[0]!.mend)?.[0];
+        assert.match(found[0]!.fix, fix);
+        // A command for the shell is one that fixes it.
+        const command = /^(?:chmod|mv) .*/.exec(found[0]!.fix)?.[0];
         if (command === undefined) restore();
         else assert.equal((await home.run(["/bin/sh", "-c", command])).code, 0, command);
-        assert.deepEqual(await doctor(home, 0), [], `${name}, mended`);
+        assert.deepEqual(await doctor(home, 0), [], `${name}, fixed`);
       } finally {
         restore();
       }

@@ -96,7 +96,7 @@ test("nmh: when the shim fails, nmh prints it, ends with 0 and keeps a draft tha
       assert.equal(desk.read("Mail/draft"), "");
       assert.match(desk.read("Mail/outbox/1"), /^Subject: Lunch\?$/m, "as if it were sent");
 
-      desk.mend();
+      desk.fix();
       Deno.renameSync(`${desk.path}/Mail/,draft`, `${desk.path}/Mail/draft`);
       assert.equal((await nmh(desk, ["send", "-draft"])).code, 0);
       await bothLeft(desk.injected().slice(reached ? 2 : 0));

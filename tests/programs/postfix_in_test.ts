@@ -42,7 +42,7 @@ test("pipe(8): the SRS domain goes to the hook, with the snippets of contrib/pos
   assert.match(site.log(GREG).split("\n")[4]!, / sender=<> /);
 });
 
-test("pipe(8): wrong settings defer, mended ones deliver; a null sender is never told that it is refused", async () => {
+test("pipe(8): wrong settings defer, fixed ones deliver; a null sender is never told that it is refused", async () => {
   using installed = await Installed.make(ROOT);
   using site = new Site();
   const master = lines("pipe/master.cf", site, installed.hook);

@@ -3,7 +3,7 @@
  * arguments, environment and standard input, and a stub of a mail program behind it that writes down what it gets.
  */
 import assert from "node:assert/strict";
-import { binary, unbinary } from "../../lib/bytes.ts";
+import { decodeLatin1, encodeLatin1 } from "../../lib/bytes.ts";
 import { srsReverse, verifyTag } from "../../mod.ts";
 import { Home, oneLine, type Ran, ROOT, SECRET } from "../rig.ts";
 import { EXPECTED, type Row, type Sent } from "./clients_expected.ts";
@@ -55,7 +55,7 @@ const PLAIN = `From: Me <${OWN}>\nTo: to@a.example\nSubject: s\nDate: Fri, 20 No
 /** The bytes that the client wrote. The recording has 8-bit bytes as \xe9, and lost CRs where no header shows one. */
 function inputOf({ stdin_head: text, stdin_bytes: bytes, stdin_crlf: crlf }: Recorded): string {
   if (text === undefined) return PLAIN;
-  let input = binary(new TextEncoder().encode(text));
+  let input = decodeLatin1(new TextEncoder().encode(text));
   if (crlf && !input.includes("\r")) input = input.replaceAll("\n", "\r\n");
   if (typeof bytes === "number" && bytes !== input.length) {
     input = input.replace(/\\x([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
@@ -84,7 +84,7 @@ async function replay(calls: Iterable<[string, Recorded]>): Promise<Replayed[]> 
     Deno.symlinkSync(`${ROOT}/shim/shim`, program);
     const input = inputOf(call);
     const { HOME: _home, PATH: _path, ...env } = call.env ?? {};
-    const ran = await home.run([program, ...call.argv.slice(1)], unbinary(input), env);
+    const ran = await home.run([program, ...call.argv.slice(1)], encodeLatin1(input), env);
     Deno.removeSync(program);
     const [argv, output] = [take(`${home.path}/stub/argv`), take(`${home.path}/stub/stdin`)];
     const files = [...Deno.readDirSync(home.path)].map((entry) => entry.name);
@@ -100,7 +100,7 @@ function nameOf(call: Recorded): string {
 /** The bytes of a file, which is gone then; undefined when there is none. */
 function take(path: string): string | undefined {
   try {
-    const content = binary(Deno.readFileSync(path));
+    const content = decodeLatin1(Deno.readFileSync(path));
     Deno.removeSync(path);
     return content;
   } catch {

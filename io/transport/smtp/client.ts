@@ -12,7 +12,7 @@
  * was sent.
  */
 import { utf8 } from "../../../lib/bytes.ts";
-import { Fail, show } from "../../../lib/fail.ts";
+import { Fail, quote } from "../../../lib/fail.ts";
 import type { Message } from "../../../lib/message.ts";
 import { choose, type Mechanism } from "./auth.ts";
 import { Connection, type Endpoint } from "./connection.ts";
@@ -122,7 +122,7 @@ export class Client {
     const mechanism = choose(offered ?? "", mechanisms);
     if (mechanism === undefined) {
       const known = mechanisms.map(({ name }) => name).join(", ");
-      const offer = offered === undefined ? "no AUTH" : `AUTH ${show(offered)}`;
+      const offer = offered === undefined ? "no AUTH" : `AUTH ${quote(offered)}`;
       throw new Fail("permission", `${this.server.name} offers ${offer}, but we need one of ${known}`);
     }
     const { name, initial } = mechanism;

@@ -1,6 +1,6 @@
 /** MAIL and RCPT with the parameters that a server takes. Pure. */
 import { utf8 } from "../../../lib/bytes.ts";
-import { Fail, show } from "../../../lib/fail.ts";
+import { Fail, quote } from "../../../lib/fail.ts";
 
 /** The extensions that a server has named, in capitals, with their parameters (RFC 5321 section 4.1.1.1). */
 export type Extensions = ReadonlyMap<string, string>;
@@ -58,7 +58,7 @@ export function commands(server: string, envelope: SmtpEnvelope, extensions: Ext
   for (const address of [sender, ...recipients.map((one) => one.address)]) {
     // RFC 6531 section 3.2: without the extension there is no way to name it.
     if (!isAscii(address) && !extensions.has("SMTPUTF8")) {
-      throw new Fail("refused", `${server} has no SMTPUTF8, which address ${show(address)} needs`);
+      throw new Fail("refused", `${server} has no SMTPUTF8, which address ${quote(address)} needs`);
     }
   }
   const limit = sizeLimit(extensions);
@@ -68,7 +68,7 @@ export function commands(server: string, envelope: SmtpEnvelope, extensions: Ext
   // A line end would begin another command.
   // deno-lint-ignore no-control-regex
   const bad = lines.find((line) => /[\0-\x1f\x7f]/.test(line));
-  if (bad !== undefined) throw new Fail("refused", `${show(bad)} has a control character`);
+  if (bad !== undefined) throw new Fail("refused", `${quote(bad)} has a control character`);
   return lines;
 }
 

@@ -1,5 +1,5 @@
 /** Turns replies and broken connections into failures: permanent, temporary, or unconfirmed. */
-import { Fail, reason, show } from "../../../lib/fail.ts";
+import { Fail, quote, reason } from "../../../lib/fail.ts";
 import { Rejected } from "../rejected.ts";
 import { printReply, type Reply } from "./reply.ts";
 
@@ -75,7 +75,7 @@ export class Failures {
 
   /** The server rejected recipients, and the message is sent to none. Permanent if one of the replies is. */
   refusedRecipients(recipients: readonly RecipientReply[]): SmtpRejected {
-    const each = recipients.map(({ recipient, reply }) => `${show(recipient)}: ${this.say(reply)}`).join(", ");
+    const each = recipients.map(({ recipient, reply }) => `${quote(recipient)}: ${this.say(reply)}`).join(", ");
     const kinds = recipients.map(({ reply }) => kindOf("RCPT", reply));
     const kind = kinds.find((one) => one !== "temporary") ?? "temporary";
     return new SmtpRejected(kind, "RCPT", `${this.server} refuses ${each}; nothing is sent`, { recipients });
@@ -101,7 +101,7 @@ export class Failures {
 
   /** The reply in quotes, without our secrets. */
   say(reply: Reply): string {
-    return show(this.#hide(printReply(reply)));
+    return quote(this.#hide(printReply(reply)));
   }
 
   #hide(text: string): string {
@@ -109,7 +109,7 @@ export class Failures {
   }
 
   #doing(step: Step): string {
-    if (step === "AUTH") return `${this.server} does not let ${show(this.user)} in`;
+    if (step === "AUTH") return `${this.server} does not let ${quote(this.user)} in`;
     const words: Partial<Record<Step, string>> = {
       STARTTLS: "does not begin TLS",
       EHLO: "refuses to talk",

@@ -1,6 +1,6 @@
 /** Replies of an SMTP server (RFC 5321 section 4.2), read within bounds. */
 import { text } from "../../../lib/bytes.ts";
-import { show } from "../../../lib/fail.ts";
+import { quote } from "../../../lib/fail.ts";
 
 /** One reply, all of its lines. */
 export interface Reply {
@@ -58,7 +58,7 @@ export class ReplyReader {
     for (;;) {
       const line = await this.#line();
       const [, digits, separator, rest] = /^([2-5]\d\d)(?:([ -])(.*))?$/s.exec(line) ?? [];
-      if (digits === undefined) throw new NotReply(show(line));
+      if (digits === undefined) throw new NotReply(quote(line));
       const code = Number(digits);
       // RFC 5321 section 4.2.1: the code is the same on every line. If they differ, neither can be trusted.
       if (first !== undefined && code !== first) throw new NotReply(`${first} and ${code} in one reply`);

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { type Form, recognise } from "../../../incoming/challenge/forms.ts";
-import { unbinary } from "../../../lib/bytes.ts";
+import { encodeLatin1 } from "../../../lib/bytes.ts";
 import { parseHead } from "../../../lib/message.ts";
 import { SAMPLES } from "../../challenges.ts";
 
 /** The form of a message. */
 function formOf(mail: string): Form | undefined {
-  const { header, bodyStart } = parseHead(unbinary(mail), true)!;
+  const { header, bodyStart } = parseHead(encodeLatin1(mail), true)!;
   return recognise(header, mail.slice(bodyStart));
 }
 const sample = (name: string): string => SAMPLES.get(name)!;

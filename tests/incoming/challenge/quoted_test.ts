@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { quotedMessages } from "../../../incoming/challenge/quoted.ts";
-import { binary, unbinary } from "../../../lib/bytes.ts";
+import { decodeLatin1, encodeLatin1 } from "../../../lib/bytes.ts";
 import { parseHead } from "../../../lib/message.ts";
 import { quotedPrintable } from "../../bounces.ts";
 
@@ -8,10 +8,10 @@ const SEPARATOR = "--- Below this line is the top of your message.";
 
 /** What is found, in short: names of fields, `/`, the body with `|` for a line end; H for a header that came alone. */
 function found(mail: string, separator: string | undefined = SEPARATOR): string[] {
-  const prefix = unbinary(mail);
+  const prefix = encodeLatin1(mail);
   const all = quotedMessages({ prefix, ...parseHead(prefix, true)! }, separator);
   return all.map(({ header, body, headerOnly, ended }) => {
-    const text = binary(body).replace(/\r?\n/g, "|");
+    const text = decodeLatin1(body).replace(/\r?\n/g, "|");
     return `${headerOnly ? "H " : ""}${header.map((one) => one.name).join(",")}/${text}${ended ? "." : ""}`;
   });
 }
@@ -56,7 +56,7 @@ Deno.test("No separator, two, or one that is not to the letter: nothing", () => 
   bad(text("A: 1\n\n").replace(SEPARATOR, `${SEPARATOR}.`));
   bad(text("A: 1\n\n").replace(SEPARATOR, SEPARATOR.slice(0, -1)));
   assert.deepEqual(found(text("A: 1\n\none\n"), "--- Another line."), []);
-  const prefix = unbinary(text("A: 1\n\none\n"));
+  const prefix = encodeLatin1(text("A: 1\n\none\n"));
   assert.deepEqual(quotedMessages({ prefix, ...parseHead(prefix, true)! }, undefined), []);
 });
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { judge } from "../../../incoming/judge.ts";
 import { MAX_MACS } from "../../../incoming/checks/returned_header.ts";
-import { unbinary } from "../../../lib/bytes.ts";
+import { encodeLatin1 } from "../../../lib/bytes.ts";
 import { PREFIX_LIMIT } from "../../../io/system/input.ts";
 import { parseHead } from "../../../lib/message.ts";
 import { signTag } from "../../../lib/tag.ts";
@@ -29,7 +29,7 @@ async function macs(run: () => Promise<unknown>): Promise<number> {
 }
 
 async function judged(mail: string): Promise<{ result: string; count: number }> {
-  const prefix = unbinary(mail).subarray(0, PREFIX_LIMIT);
+  const prefix = encodeLatin1(mail).subarray(0, PREFIX_LIMIT);
   const delivery = { sender: null, recipients: ["joe@example.net"], prefix, ...parseHead(prefix, true)!, whole: true };
   const given = { ...await context([], settings()), identities: [joe, chair] };
   let result = "";

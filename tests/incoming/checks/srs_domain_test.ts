@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type Caller, envelope } from "../../../incoming/delivery.ts";
-import type { Context, Verdict } from "../../../incoming/verdict.ts";
+import type { JudgeContext, Verdict } from "../../../incoming/verdict.ts";
 import { judge } from "../../../incoming/judge.ts";
 import type { Identity } from "../../../lib/settings/identity.ts";
 import { field, type Header } from "../../../lib/message.ts";
@@ -9,7 +9,7 @@ import { chair, context, day, delivery, greg, identity, now, signedAddress } fro
 const LETTER = "From: jo@b.example\nSubject: Hello\n\nHow are you?\n";
 const SENDERS = [null, "jo@b.example", "MAILER-DAEMON@mx.example.net", undefined];
 
-async function verdict(recipients: string | string[], given: Context, sender: string | null | undefined = null) {
+async function verdict(recipients: string | string[], given: JudgeContext, sender: string | null | undefined = null) {
   return (await judge(delivery(sender, recipients, LETTER), given)).verdict;
 }
 

@@ -9,7 +9,7 @@ import { joe, now, settings } from "../../challenges.ts";
 import { filesBelow } from "../../rig.ts";
 
 const plan = (...recipients: string[]): Plan => ({
-  handover: { sender: joe.address, recipients: recipients.map(parseAddress), dsn: {} },
+  envelope: { sender: joe.address, recipients: recipients.map(parseAddress), dsn: {} },
   header: [field("From", formatAddress(joe.address)), field("Message-ID", "<1@example.net>")],
   scheme: "plain",
   identity: joe,

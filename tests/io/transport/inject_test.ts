@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { binary, utf8 } from "../../../lib/bytes.ts";
+import { decodeLatin1, utf8 } from "../../../lib/bytes.ts";
 import { Fail } from "../../../lib/fail.ts";
 import type { SpawnOptions } from "../../../io/transport/child.ts";
 import { inject } from "../../../io/transport/inject.ts";
@@ -19,8 +19,8 @@ class Folder {
     while (!done()) await new Promise((next) => setTimeout(next, 5));
   }
   async pid(): Promise<number> {
-    await this.until(() => this.read("pid") !== undefined && binary(this.read("pid")!).endsWith("\n"));
-    return Number(binary(this.read("pid")!));
+    await this.until(() => this.read("pid") !== undefined && decodeLatin1(this.read("pid")!).endsWith("\n"));
+    return Number(decodeLatin1(this.read("pid")!));
   }
   [Symbol.dispose](): void {
     Deno.removeSync(this.path, { recursive: true });
@@ -71,8 +71,8 @@ Deno.test("The whole message arrives, byte for byte, from one buffer that is use
   };
   assert.deepEqual(await inject(call(folder, COMMITS), { head: HEAD, body: body() }), { code: 0, said: "" });
   const got = folder.read("mail")!;
-  assert.equal(binary(got.subarray(0, HEAD.length)), binary(HEAD));
-  assert.equal(binary(got.subarray(HEAD.length)), binary(all));
+  assert.equal(decodeLatin1(got.subarray(0, HEAD.length)), decodeLatin1(HEAD));
+  assert.equal(decodeLatin1(got.subarray(HEAD.length)), decodeLatin1(all));
   assert.ok(folder.read("committed"));
 });
 
@@ -106,9 +106,9 @@ Deno.test("A program gets its arguments and environment as they are, and nothing
   } finally {
     Deno.env.delete("COUNTERSIGN_TEST");
   }
-  assert.equal(binary(folder.read("args")!), `${hostile}||-x|`);
+  assert.equal(decodeLatin1(folder.read("args")!), `${hostile}||-x|`);
   assert.equal(folder.read("pwned"), undefined);
-  const names = binary(folder.read("env")!).trim().split("\n").map((line) => line.split("=")[0]);
+  const names = decodeLatin1(folder.read("env")!).trim().split("\n").map((line) => line.split("=")[0]);
   // PWD and its like are the shell's own.
   assert.deepEqual(names.filter((name) => !["PWD", "SHLVL", "_", "OLDPWD"].includes(name!)).sort(), ["D", "PATH"]);
 });
@@ -151,12 +151,12 @@ Deno.test("What inspect finds kills the program, too", async () => {
   };
   const seen: string[] = [];
   const inspect = (chunk: Uint8Array) => {
-    seen.push(binary(chunk));
-    if (binary(chunk).startsWith("not")) throw new Fail("data", "not fine");
+    seen.push(decodeLatin1(chunk));
+    if (decodeLatin1(chunk).startsWith("not")) throw new Fail("data", "not fine");
   };
   await undone(folder, call(folder, COMMITS, { inspect }), body(), "data");
-  assert.deepEqual(seen, [binary(HEAD), "fine\n", "not fine\n"], "every piece is looked at, the header first");
-  assert.ok(!binary(folder.read("mail") ?? new Uint8Array(0)).includes("not fine"), "and before it is written");
+  assert.deepEqual(seen, [decodeLatin1(HEAD), "fine\n", "not fine\n"], "every piece is looked at, the header first");
+  assert.ok(!decodeLatin1(folder.read("mail") ?? new Uint8Array(0)).includes("not fine"), "and before it is written");
 });
 
 Deno.test("A signal kills the program, while the body is awaited", async () => {

@@ -1,7 +1,7 @@
 /** How a message is sent: line ends, dots, and where it ends. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { binary, concat, unbinary } from "../../../lib/bytes.ts";
+import { concat, decodeLatin1, encodeLatin1 } from "../../../lib/bytes.ts";
 import { sizeWithCrlf, SmtpLines } from "../../../io/transport/smtp/lines.ts";
 
 /** What is sent for a message in these parts, a character a byte; and its size as SIZE counts it, without the last dot. */
@@ -11,12 +11,12 @@ function encoded(...parts: string[]): { sent: string; size: number } {
   // One buffer for all: what was encoded must not depend on it.
   const buffer = new Uint8Array(Math.max(0, ...parts.map((part) => part.length)));
   for (const part of parts) {
-    buffer.set(unbinary(part));
+    buffer.set(encodeLatin1(part));
     for (const piece of lines.encode(buffer.subarray(0, part.length))) out.push(piece.slice());
     buffer.fill(46);
   }
   const last = lines.end().slice();
-  return { sent: binary(concat(...out, last)), size: lines.messageSize - 2 };
+  return { sent: decodeLatin1(concat(...out, last)), size: lines.messageSize - 2 };
 }
 
 /** The same, written down plainly. */
@@ -66,7 +66,7 @@ Deno.test("any message in any parts: one end, no bare CR or LF, nothing lost", (
   const text = fc.string({ unit: fc.constantFrom("\r", "\n", ".", "a", "\0", "\xff"), maxLength: 60 });
   fc.assert(fc.property(fc.array(text, { maxLength: 6 }), (parts) => {
     const { sent, size } = encoded(...parts);
-    assert.equal(size, sizeWithCrlf(unbinary(parts.join(""))));
+    assert.equal(size, sizeWithCrlf(encodeLatin1(parts.join(""))));
     assert.equal(sent, expected(parts.join("")));
     assert.doesNotMatch(sent, /\r(?!\n)|(?<!\r)\n/);
     assert.equal(`\r\n${sent}`.indexOf("\r\n.\r\n"), sent.length - 3, "the only lone dot is the last");

@@ -1,11 +1,11 @@
 /** Replies, good and bad. */
 import assert from "node:assert/strict";
-import { unbinary } from "../../../lib/bytes.ts";
+import { encodeLatin1 } from "../../../lib/bytes.ts";
 import { MAX_LINE_BYTES, MAX_LINES, NotReply, type Reply, ReplyReader } from "../../../io/transport/smtp/reply.ts";
 
 /** Reads from a server that has sent these bytes and then closed, in pieces of this size. */
 function reader(bytes: string, piece: number): ReplyReader {
-  let rest = unbinary(bytes);
+  let rest = encodeLatin1(bytes);
   return new ReplyReader((into) => {
     const count = Math.min(piece, rest.length, into.length);
     into.set(rest.subarray(0, count));

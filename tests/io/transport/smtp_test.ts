@@ -1,6 +1,6 @@
 /** `via = "smtp"`, against a server that answers as it is told. */
 import assert from "node:assert/strict";
-import { binary, utf8 } from "../../../lib/bytes.ts";
+import { decodeLatin1, utf8 } from "../../../lib/bytes.ts";
 import { parseConfig } from "../../../lib/settings/parse.ts";
 import { Fail } from "../../../lib/fail.ts";
 import { sysexit } from "../../../lib/sysexits.ts";
@@ -34,8 +34,8 @@ function transport(port: number, more = 'security = "none"', host = "127.0.0.1")
 }
 
 /** Sends; the server is told first what to answer. */
-function send(sink: Sink, more?: string, handover = TO_BOTH, body = chunks("Hi.\n"), signal?: AbortSignal) {
-  return submit(transport(sink.port, more), handover, { head: utf8(HEAD), body }, signal);
+function send(sink: Sink, more?: string, envelope = TO_BOTH, body = chunks("Hi.\n"), signal?: AbortSignal) {
+  return submit(transport(sink.port, more), envelope, { head: utf8(HEAD), body }, signal);
 }
 
 /** What was thrown, as a program ends with it: the status, whether it is certain that nothing was sent, the words. */
@@ -55,10 +55,10 @@ async function fails(sent: Promise<unknown>, status: number, says: RegExp, certa
 
 Deno.test("what arrives: envelope and message, byte for byte", async (t) => {
   await using sink = new Sink();
-  const row = async (what: string, handover: Envelope, check: (sink: Sink) => void, body = chunks("Hi.\n")) => {
+  const row = async (what: string, envelope: Envelope, check: (sink: Sink) => void, body = chunks("Hi.\n")) => {
     await t.step(what, async () => {
       sink.taken.length = 0;
-      assert.equal(await send(sink, undefined, handover, body), `127.0.0.1:${sink.port}`);
+      assert.equal(await send(sink, undefined, envelope, body), `127.0.0.1:${sink.port}`);
       assert.equal(sink.taken.length, 1);
       check(sink);
     });
@@ -86,7 +86,7 @@ Deno.test("what arrives: envelope and message, byte for byte", async (t) => {
   const lines = [".", "..", ".a", "", "From x", "\0NUL", "\xe9\xff", "QUIT"];
   const body = Uint8Array.from(lines.join("\n") + "\n.\n", (one) => one.charCodeAt(0));
   await row("lines with dots, NUL, bytes of 8 bits", TO_BOTH, ({ taken: [mail] }) => {
-    assert.equal(mail!.data, (HEAD + binary(body)).replaceAll("\n", "\r\n"));
+    assert.equal(mail!.data, (HEAD + decodeLatin1(body)).replaceAll("\n", "\r\n"));
   }, chunks(body.subarray(0, 1), body.subarray(1, 2), body.subarray(2)));
   await row("no newline at the end, and a CR alone, which could end the data in the middle", TO_BOTH, (sink) => {
     assert.equal(sink.taken[0]!.data, "Subject: x\r\n\r\na\r\n.\r\nb\r\n");
@@ -134,7 +134,7 @@ Deno.test("a large message goes through from one buffer that is used again", asy
   };
   await send(sink, undefined, TO_BOTH, body());
   // More than a connection holds: it must wait for the server, with pieces in hand.
-  assert.ok(sink.taken[0]!.data === (HEAD + binary(all)).replaceAll("\n", "\r\n") + "\r\n");
+  assert.ok(sink.taken[0]!.data === (HEAD + decodeLatin1(all)).replaceAll("\n", "\r\n") + "\r\n");
 });
 
 const PIPELINING = ["PIPELINING", "8BITMIME"];
@@ -383,7 +383,7 @@ Deno.test("addresses and headers in UTF-8", async (t) => {
     await using sink = new Sink({ extensions: ["8BITMIME", "SMTPUTF8"] });
     await send(sink, undefined, josé);
     assert.equal(sink.taken[0]!.fromParameters, "BODY=8BITMIME SMTPUTF8");
-    assert.equal(sink.taken[0]!.to[1], binary(utf8("josé@example.net")));
+    assert.equal(sink.taken[0]!.to[1], decodeLatin1(utf8("josé@example.net")));
   });
   /** [what the server knows, the header, what stands behind MAIL] */
   const headers: [string[], Uint8Array<ArrayBuffer>, string][] = [
@@ -393,7 +393,7 @@ Deno.test("addresses and headers in UTF-8", async (t) => {
     [["8BITMIME"], head, "BODY=8BITMIME"],
   ];
   for (const [extensions, bytes, parameters] of headers) {
-    await t.step(`a header: ${extensions}, ${binary(bytes).trim()}`, async () => {
+    await t.step(`a header: ${extensions}, ${decodeLatin1(bytes).trim()}`, async () => {
       await using sink = new Sink({ extensions });
       await submit(transport(sink.port), TO_BOTH, { head: bytes, body: chunks() });
       assert.equal(sink.taken[0]!.fromParameters, parameters);

@@ -1,6 +1,6 @@
 /** The injector's promises hold with a spool, too; and the program does not start before the message is whole. */
 import assert from "node:assert/strict";
-import { binary, utf8 } from "../../../lib/bytes.ts";
+import { decodeLatin1, utf8 } from "../../../lib/bytes.ts";
 import { Fail } from "../../../lib/fail.ts";
 import type { SpawnOptions } from "../../../io/transport/child.ts";
 import { inject } from "../../../io/transport/inject.ts";
@@ -11,7 +11,7 @@ class Folder {
   readonly spool = `${this.path}/state/spool`;
   read(name: string): string | undefined {
     try {
-      return binary(Deno.readFileSync(`${this.path}/${name}`));
+      return decodeLatin1(Deno.readFileSync(`${this.path}/${name}`));
     } catch {
       return undefined;
     }
@@ -62,7 +62,7 @@ Deno.test("The whole message is the program's input, byte for byte, from its beg
     code: 0,
     said: "",
   });
-  assert.equal(folder.read("got"), binary(HEAD) + binary(all));
+  assert.equal(folder.read("got"), decodeLatin1(HEAD) + decodeLatin1(all));
   assert.deepEqual(folder.left(), []);
 });
 
@@ -130,7 +130,7 @@ Deno.test("The program is not started when the message does not become whole", a
     throw new Fail("io", "no more");
   };
   const inspect = (chunk: Uint8Array) => {
-    if (binary(chunk).startsWith("not")) throw new Fail("data", "not fine");
+    if (decodeLatin1(chunk).startsWith("not")) throw new Fail("data", "not fine");
   };
   const rows: [string, Partial<SpawnOptions>, AsyncIterable<Uint8Array>, string, RegExp][] = [
     ["the body ends in an error", {}, broken(), "io", /^no more$/],
@@ -267,7 +267,7 @@ Deno.test("A disk that fails while the message is written is told; short writes 
     } finally {
       file.writeSync = write;
     }
-    assert.equal(folder.read("got"), fails < Infinity ? undefined : `${binary(HEAD)}a body longer than three\n`);
+    assert.equal(folder.read("got"), fails < Infinity ? undefined : `${decodeLatin1(HEAD)}a body longer than three\n`);
     assert.deepEqual(folder.left(), []);
   }
 });

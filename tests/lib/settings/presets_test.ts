@@ -52,7 +52,7 @@ const TABLE: Record<
 };
 
 const SENDER = parseAddress("SRS0=ab=cd=example.org=greg@srs.example.org");
-const handover = (to: string[], more: Partial<Envelope> = {}): Envelope => ({
+const envelope = (to: string[], more: Partial<Envelope> = {}): Envelope => ({
   sender: SENDER,
   recipients: to.map((one) => one.includes("@") ? parseAddress(one) : { local: one, domain: "" }),
   dsn: {},
@@ -73,20 +73,20 @@ for (const [preset, { front, nullSender, dsn, quoted, dash, nul }] of Object.ent
   Deno.test(`${preset}: the argument vector`, () => {
     const good = (given: Envelope, ...expected: string[]) =>
       assert.deepEqual(argumentsFor(preset, [], given), expected);
-    good(handover(["a@x"]), ...front, ...F, "--", "a@x");
-    good(handover(["a@x", "b@y", "root"]), ...front, ...F, "--", "a@x", "b@y", "root");
-    good(handover(["a@x"], { sender: undefined }), ...front, "--", "a@x");
-    good(handover(["a@x"], { dsn: DSN }), ...front, ...F, ...dsn, "--", "a@x");
+    good(envelope(["a@x"]), ...front, ...F, "--", "a@x");
+    good(envelope(["a@x", "b@y", "root"]), ...front, ...F, "--", "a@x", "b@y", "root");
+    good(envelope(["a@x"], { sender: undefined }), ...front, "--", "a@x");
+    good(envelope(["a@x"], { dsn: DSN }), ...front, ...F, ...dsn, "--", "a@x");
 
-    const bounce = handover(["a@x"], { sender: null });
+    const bounce = envelope(["a@x"], { sender: null });
     if (nullSender === undefined) refused(preset, bounce);
     else good(bounce, ...front, "-f", nullSender, "--", "a@x");
 
-    const spaces = handover(["a@x", '"a b"@x']);
+    const spaces = envelope(["a@x", '"a b"@x']);
     if (quoted) good(spaces, ...front, ...F, "--", "a@x", '"a b"@x');
     else refused(preset, spaces);
 
-    const dashes = handover(["a@x", "-oQ/tmp@x"]);
+    const dashes = envelope(["a@x", "-oQ/tmp@x"]);
     if (dash) good(dashes, ...front, ...F, "--", "a@x", "-oQ/tmp@x");
     else refused(preset, dashes);
   });
@@ -94,7 +94,7 @@ for (const [preset, { front, nullSender, dsn, quoted, dash, nul }] of Object.ent
   Deno.test(`${preset}: the user's own program and words come first`, () => {
     const command = ["/opt/bin/x", "-C", "a file"];
     const expected = [...command, ...front.slice(1), ...F, ...dsn, "--", "a@x"];
-    assert.deepEqual(argumentsFor(preset, command, handover(["a@x"], { dsn: DSN })), expected);
+    assert.deepEqual(argumentsFor(preset, command, envelope(["a@x"], { dsn: DSN })), expected);
     assert.deepEqual(command, ["/opt/bin/x", "-C", "a file"], "not changed");
   });
 
@@ -112,7 +112,7 @@ for (const [preset, { front, nullSender, dsn, quoted, dash, nul }] of Object.ent
   Deno.test(`${preset}: recipients always stand behind --, and never as an option`, () => {
     if (!dash) return;
     for (const hostile of ["-f@x", "--@x", "-bs@x", "-t@x"]) {
-      const argv = argumentsFor(preset, [], handover([hostile]));
+      const argv = argumentsFor(preset, [], envelope([hostile]));
       assert.equal(argv.indexOf(hostile), argv.lastIndexOf("--") + 1);
       assert.equal(argv.indexOf("--"), argv.length - 2);
     }
@@ -121,7 +121,7 @@ for (const [preset, { front, nullSender, dsn, quoted, dash, nul }] of Object.ent
 
 Deno.test("No program is ever asked to read recipients from the header, or to stop at a dot", () => {
   for (const preset of Object.keys(TABLE)) {
-    const argv = argumentsFor(preset, [], handover(["a@x"]));
+    const argv = argumentsFor(preset, [], envelope(["a@x"]));
     assert.ok(!argv.includes("-t") && !argv.includes("-H") && !argv.includes("-h"), preset);
     assert.ok(argv.includes(preset === "qmail-inject" ? "-a" : "-i"), preset);
   }
@@ -129,7 +129,7 @@ Deno.test("No program is ever asked to read recipients from the header, or to st
 
 Deno.test("Some notifications are none of the others", () => {
   const one = (dsn: Dsn, ...expected: string[]) => {
-    assert.deepEqual(argumentsFor("postfix", [], handover(["a@x"], { dsn })).slice(4, -2), expected);
+    assert.deepEqual(argumentsFor("postfix", [], envelope(["a@x"], { dsn })).slice(4, -2), expected);
   };
   one({}, ...[]);
   one({ ret: "full" }, "-R", "full");
@@ -149,7 +149,7 @@ Deno.test("Statuses that could mean anything become 75", () => {
 
 Deno.test("An unknown preset is an error of the settings", () => {
   for (const name of ["", "qmail", "constructor", "__proto__"]) {
-    assert.throws(() => argumentsFor(name, ["/bin/x"], handover(["a@x"])), { kind: "config" }, name);
+    assert.throws(() => argumentsFor(name, ["/bin/x"], envelope(["a@x"])), { kind: "config" }, name);
     assert.throws(() => statusFor(name, 0), { kind: "config" }, name);
     assert.throws(() => inspectorFor(name), { kind: "config" }, name);
   }

@@ -27,7 +27,7 @@ const DENO = ["run", "-q", "--frozen", "--config", `${ROOT}/deno.json`, "-A", "-
 /** How a process ended. */
 export type End = Pick<Deno.CommandStatus, "code" | "signal">;
 
-export class Ground extends Home {
+export class FaultHome extends Home {
   /** Key of a hundred days ago, so that every test has a good one. */
   readonly keys = `k1 ${new Date(Date.now() - 100 * 86_400_000).toISOString().slice(0, 10)} ${SECRET}\n`;
 

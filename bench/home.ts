@@ -15,7 +15,7 @@ export const TIMES = Number(Deno.env.get("BENCH_TIMES") ?? 40);
 export const few = (part: number): number => Math.max(2, Math.ceil(TIMES / part));
 
 /** A place to measure in. */
-export class Ground extends Home {
+export class BenchHome extends Home {
   /** A program that reads its input and forgets it: the injector, and where spam goes. */
   readonly reader: string = this.write("bin/reader", "#!/bin/sh\nexec cat >/dev/null\n", 0o755);
   /** A script with nothing in it. */
