@@ -6,10 +6,10 @@ import { nearest } from "./lib/nearest.ts";
 import { sysexit } from "./lib/sysexits.ts";
 import { VERSION } from "./lib/version.ts";
 
-/** Runs a command by the name it was called by. @returns the exit status */
+/** Runs a command under the name by which it was called. @returns the exit status */
 type Command = (name: string, args: readonly string[]) => Promise<number> | number;
 
-// Each is loaded only when it is asked for.
+// Each command is loaded only when it is called.
 const shim: Command = async (name, args) => (await import("./shim/main.ts")).shim(name, args);
 const incoming: Command = async (name, args) => (await import("./hooks/incoming.ts")).incoming(name, args);
 
@@ -42,35 +42,35 @@ const COMMANDS: Record<string, Command> = {
   doctor: async (name, args) => (await import("./admin/doctor.ts")).doctor(name, args),
   log: async (name, args) => (await import("./admin/log.ts")).log(name, args),
   permit: async (name, args) => (await import("./admin/permit.ts")).permit(name, args),
-  list: async (name, args) => (await import("./admin/list.ts")).list(name, args),
-  clean: async (name, args) => (await import("./admin/clean.ts")).clean(name, args),
+  plain: async (name, args) => (await import("./admin/plain.ts")).plain(name, args),
+  expire: async (name, args) => (await import("./admin/expire.ts")).expire(name, args),
   help: (_, [word = ""]) =>
     knowsHelp(word) ? COMMANDS[word]!(word, ["--help"]) : word === "" || find(word) ? print(HELP) : unknown(word),
   version: () => print(`countersign ${VERSION}`),
 };
 
 const HELP = `Usage: countersign COMMAND [argument ...]
-Signs the mail that you send, and checks what comes back.
+Signs the mail you send and checks what comes back.
 
-  init      settings, keys and folders for a start, and the lines to paste
-  keys      which keys there are, a new one, one out of use, those of a former program
-  sign      the envelope sender that mail from an address gets
-  verify    whether a signed address is one of ours, and still good
-  shim      hands a message over, signed: what sendmail does (also: sendmail, qmail-inject, mailq, newaliases)
-  incoming  judges a message that came in: the hook for .qmail, maildrop, procmail
-  explain   why a message got its verdict, or what a message would leave as
-  audit     what would have become of the mail of the past
-  doctor    what is set up wrong, and what fixes it
-  permit    holds shim and hook to what the settings need
-  log       what happened, line by line
-  list      lists to which mail goes with the plain sender
-  clean     removes what is remembered and of no use any more
-  help      this text, or that of a command: countersign help shim
-  version   which version this is
+  init      Create settings, a key and folders, and print the lines to paste
+  keys      List, add and retire keys, or import the secrets of other software
+  sign      Print the signed envelope sender for an address
+  verify    Check a signed address: whether it is valid, and until when
+  shim      Send a message, signed, as sendmail does (also: sendmail, qmail-inject, mailq, newaliases)
+  incoming  Judge an incoming message: the hook for .qmail, maildrop and procmail
+  explain   Explain the verdict on a message, or how a message would be sent
+  audit     Replay your archive
+  doctor    Find configuration problems and suggest fixes
+  permit    Restrict shim and hook to what the settings need
+  log       Print the log, filtered
+  plain     Manage the lists that get mail with your plain address as envelope sender
+  expire    Remove expired state and leftover temporary files
+  help      Print this text or, with the name of a command, its help
+  version   Print the version
 
-A link of the name of a command to this program is that command.`;
+Called through a link with the name of a command, the program runs that command.`;
 
-/** Runs what `name` or else the first argument names. @returns the exit status */
+/** Runs the command named by `name`, or else by the first argument. @returns the exit status */
 export function main(name: string, args: readonly string[]): Promise<number> | number {
   const own = find(name);
   if (own !== undefined) return own(name, args);
@@ -80,15 +80,16 @@ export function main(name: string, args: readonly string[]): Promise<number> | n
   return unknown(word);
 }
 
-/** Says that there is no such command, and which may have been meant. */
+/** Reports an unknown command and suggests the nearest name. */
 function unknown(word: string): number {
-  const meant = nearest(word, Object.keys(COMMANDS));
-  const what = word === "" ? "No command is given" : `Unknown command ${quote(word)}`;
-  printError("countersign", `${what}; ${meant === undefined ? "try" : `did you mean ${meant}? See`} countersign help`);
+  const suggestion = nearest(word, Object.keys(COMMANDS));
+  const what = word === "" ? "No command given" : `Unknown command ${quote(word)}`;
+  const ask = suggestion === undefined ? "try" : `did you mean ${suggestion}? See`;
+  printError("countersign", `${what}; ${ask} countersign help`);
   return 64;
 }
 
-/** As mailq the shim would run the real one. */
+/** Does `NAME --help` print our help? Called as mailq, the shim would run the real program instead. */
 const knowsHelp = (name: string) =>
   Object.hasOwn(COMMANDS, name) &&
   !["sendmail", "qmail-inject", "mailq", "newaliases", "help", "version"].includes(name);

@@ -47,7 +47,7 @@ export function permit(name: string, args: readonly string[]): Promise<number> {
 }
 
 const LISTS =
-  "# Lists to which mail goes with your plain address as sender, one a line; countersign list add writes here.\n";
+  "# Lists to which mail goes with your plain address as sender, one a line; countersign plain add writes here.\n";
 
 /**
  * Writes them. Makes the folders above those that may be written, which is not permitted later, and an empty file of

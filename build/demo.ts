@@ -16,7 +16,7 @@ spam = "~/Maildir/.Spam"
 `);
 Deno.mkdirSync(`${home.path}/Maildir`);
 // What contrib/qmail says: the SRS domain is a virtual domain of the user's own, srs.example.org:greg-srs
-const hook = new URL("../../hooks/incoming", import.meta.url).pathname;
+const hook = new URL("../hooks/incoming", import.meta.url).pathname;
 home.write(".qmail-srs-default", `|${hook}\n./Maildir/\n`);
 home.write(".qmail", `|${hook}\n./Maildir/\n`);
 

@@ -170,7 +170,7 @@ case $program in
     fi
     ;;
   explain | sign | verify | log | help | version) set -- --allow-read "$@" ;;
-  keys | list | clean | audit | permit) set -- --allow-read --allow-write "$@" ;;
+  keys | plain | expire | audit | permit) set -- --allow-read --allow-write "$@" ;;
   doctor) set -- --allow-read --allow-run --allow-net "$@" ;;
   *) set -- --allow-read --allow-write --allow-run "$@" ;;
 esac

@@ -391,5 +391,5 @@ Deno.test("a service that knows its contacts by the envelope sender is hinted at
   const mail = utf8(read({ file: "alias-service-refusal.eml" }));
   const { header, bodyStart } = parseHead(mail, true)!;
   const refusal = refusalOf(header, mail, bodyStart, ["greg@example.org"]);
-  assert.match(refusal!.kind.advice(refusal!.address!), /countersign list add kay@example\.net$/);
+  assert.match(refusal!.kind.advice(refusal!.address!), /countersign plain add kay@example\.net$/);
 });

@@ -40,8 +40,8 @@ for (const [name, args, text] of says) {
 
 /** [called by this name, with these arguments, complains so] */
 const complains: [string, string[], RegExp][] = [
-  ["countersign", [], /^countersign: No command is given; try countersign help$/m],
-  ["countersign", [""], /^countersign: No command is given; /],
+  ["countersign", [], /^countersign: No command given; try countersign help$/m],
+  ["countersign", [""], /^countersign: No command given; /],
   ["countersign", ["shmi"], /^countersign: Unknown command "shmi"; did you mean shim\?/],
   ["countersign", ["incomming", "x"], /did you mean incoming\?/],
   ["countersign", ["xyzzy"], /^countersign: Unknown command "xyzzy"; try countersign help$/m],

@@ -115,12 +115,17 @@ function judged({ name, where, id }: Sent, line: Line | undefined, loop: Loop): 
       fix: `Mend what the hook complains about; the line has ${id}`,
     }];
   }
+  const known = result === "known";
   return [{
-    what: `The hook says ${result} of the bounce of a message from ${name}: ${why}`,
+    what: known
+      ? `The bounce of a message from ${name} was recognized only by its Message-ID (result known): ${why}`
+      : `The bounce of a message from ${name} got the result ${result}: ${why}`,
     where: { file: logOf(loop) },
-    why: "Bounces of what you send are not known as yours.",
-    fix: `countersign explain, with the message that was just ${outcome}: check ${check} tells what it missed; ` +
-      "is the recipient rewritten on the way, or has the hook other keys?",
+    why: known
+      ? "The signed envelope sender and the tag were lost, so that nothing proves that the bounce is genuine."
+      : "The hook does not recognize bounces of the mail you send.",
+    fix: `Run countersign explain on the message that was just ${outcome}: check ${check} shows what is missing; ` +
+      "is the recipient rewritten on the way, or does the hook use other keys or another state folder?",
   }];
 }
 

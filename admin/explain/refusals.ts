@@ -16,15 +16,16 @@ export interface RefusalKind {
 }
 
 const list = {
-  advice: (address: string) => `countersign list add ${address}`,
+  advice: (address: string) => `countersign plain add ${address}`,
   plainAlready: (address: string) => `posting to ${address} is plain already: is the identity subscribed?`,
 };
 const alias = {
-  advice: (address: string) => `the service knows its contacts by the envelope sender: countersign list add ${address}`,
+  advice: (address: string) =>
+    `the service knows its contacts by the envelope sender: countersign plain add ${address}`,
   plainAlready: (address: string) => `mail to ${address} is plain already: is the identity a contact of that alias?`,
 };
 const group = {
-  advice: (address: string) => `the group admits senders by their address: countersign list add ${address}`,
+  advice: (address: string) => `the group admits senders by their address: countersign plain add ${address}`,
   plainAlready: (address: string) => `mail to ${address} is plain already: may the identity write to that group?`,
 };
 

@@ -3,7 +3,7 @@ _countersign() {
   local word=${COMP_WORDS[COMP_CWORD]} former=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} words=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W "init keys sign verify shim incoming explain audit doctor permit log list clean help version" -- "$word"))
+    COMPREPLY=($(compgen -W "init keys sign verify shim incoming explain audit doctor permit log plain expire help version" -- "$word"))
     return
   fi
   # bash takes --way=in for three words.
@@ -17,7 +17,7 @@ _countersign() {
       words="command smtp maildir" command= ;;
     init:--security)
       words="tls starttls none" command= ;;
-    init:--password-file | init:--ca | init:--config | keys:--config | sign:--config | verify:--config | incoming:--config | explain:--config | audit:--sent | audit:--html | audit:--config | doctor:--hook | doctor:--postconf | doctor:--sent | doctor:--config | permit:--config | log:--config | list:--config | clean:--config)
+    init:--password-file | init:--ca | init:--config | keys:--config | sign:--config | verify:--config | incoming:--config | explain:--config | audit:--sent | audit:--html | audit:--config | doctor:--hook | doctor:--postconf | doctor:--sent | doctor:--config | permit:--config | log:--config | plain:--config | expire:--config)
       compopt -o default && return ;;
     init:--maildir | init:--spam | incoming:--maildir)
       compopt -o dirnames && return ;;
@@ -61,12 +61,12 @@ _countersign() {
       words="--print --config --remove --help" ;;
     log)
       words="--way --result --since --follow --config --help" ;;
-    list)
+    plain)
       words="add remove --config --help" ;;
-    clean)
+    expire)
       words="--config --help" ;;
     help)
-      words="init keys sign verify shim incoming explain audit doctor permit log list clean help version" ;;
+      words="init keys sign verify shim incoming explain audit doctor permit log plain expire help version" ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$word"))
 }

@@ -1,20 +1,20 @@
 # Made by build/docs/completions.ts; change the commands' help instead.
 complete -c countersign -n __fish_use_subcommand -f
-complete -c countersign -n __fish_use_subcommand -a init -d 'settings, keys and folders for a start, and the lines to paste'
-complete -c countersign -n __fish_use_subcommand -a keys -d 'which keys there are, a new one, one out of use, those of a former program'
-complete -c countersign -n __fish_use_subcommand -a sign -d 'the envelope sender that mail from an address gets'
-complete -c countersign -n __fish_use_subcommand -a verify -d 'whether a signed address is one of ours, and still good'
-complete -c countersign -n __fish_use_subcommand -a shim -d 'hands a message over, signed'
-complete -c countersign -n __fish_use_subcommand -a incoming -d 'judges a message that came in'
-complete -c countersign -n __fish_use_subcommand -a explain -d 'why a message got its verdict, or what a message would leave as'
-complete -c countersign -n __fish_use_subcommand -a audit -d 'what would have become of the mail of the past'
-complete -c countersign -n __fish_use_subcommand -a doctor -d 'what is set up wrong, and what mends it'
-complete -c countersign -n __fish_use_subcommand -a permit -d 'holds shim and hook to what the settings need'
-complete -c countersign -n __fish_use_subcommand -a log -d 'what happened, line by line'
-complete -c countersign -n __fish_use_subcommand -a list -d 'lists to which mail goes with the plain sender'
-complete -c countersign -n __fish_use_subcommand -a clean -d 'removes what is remembered and of no use any more'
-complete -c countersign -n __fish_use_subcommand -a help -d 'this text, or that of a command'
-complete -c countersign -n __fish_use_subcommand -a version -d 'which version this is'
+complete -c countersign -n __fish_use_subcommand -a init -d 'Create settings, a key and folders, and print the lines to paste'
+complete -c countersign -n __fish_use_subcommand -a keys -d 'List, add and retire keys, or import the secrets of other software'
+complete -c countersign -n __fish_use_subcommand -a sign -d 'Print the signed envelope sender for an address'
+complete -c countersign -n __fish_use_subcommand -a verify -d 'Check a signed address'
+complete -c countersign -n __fish_use_subcommand -a shim -d 'Send a message, signed, as sendmail does'
+complete -c countersign -n __fish_use_subcommand -a incoming -d 'Judge an incoming message'
+complete -c countersign -n __fish_use_subcommand -a explain -d 'Explain the verdict on a message, or how a message would be sent'
+complete -c countersign -n __fish_use_subcommand -a audit -d 'Replay your archive'
+complete -c countersign -n __fish_use_subcommand -a doctor -d 'Find configuration problems and suggest fixes'
+complete -c countersign -n __fish_use_subcommand -a permit -d 'Restrict shim and hook to what the settings need'
+complete -c countersign -n __fish_use_subcommand -a log -d 'Print the log, filtered'
+complete -c countersign -n __fish_use_subcommand -a plain -d 'Manage the lists that get mail with your plain address as envelope sender'
+complete -c countersign -n __fish_use_subcommand -a expire -d 'Remove expired state and leftover temporary files'
+complete -c countersign -n __fish_use_subcommand -a help -d 'Print this text or, with the name of a command, its help'
+complete -c countersign -n __fish_use_subcommand -a version -d 'Print the version'
 complete -c countersign -n 'contains -- init (commandline -opc)[2]' -f
 complete -c countersign -n 'contains -- init (commandline -opc)[2]' -l address -x -d 'an address of yours'
 complete -c countersign -n 'contains -- init (commandline -opc)[2]' -l srs-domain -x -d 'the domain of your SRS addresses, as srs.example.org'
@@ -99,13 +99,13 @@ complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l since -x -
 complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l follow -d 'go on with what is written from now on, until interrupted'
 complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l config -r -F -d 'another settings file'
 complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l help -d 'how it is used'
-complete -c countersign -n 'contains -- list (commandline -opc)[2]' -f
-complete -c countersign -n 'contains -- list (commandline -opc)[2]' -a 'add remove'
-complete -c countersign -n 'contains -- list (commandline -opc)[2]' -l config -r -F -d 'another settings file'
-complete -c countersign -n 'contains -- list (commandline -opc)[2]' -l help -d 'how it is used'
-complete -c countersign -n 'contains -- clean (commandline -opc)[2]' -f
-complete -c countersign -n 'contains -- clean (commandline -opc)[2]' -l config -r -F -d 'another settings file'
-complete -c countersign -n 'contains -- clean (commandline -opc)[2]' -l help -d 'how it is used'
+complete -c countersign -n 'contains -- plain (commandline -opc)[2]' -f
+complete -c countersign -n 'contains -- plain (commandline -opc)[2]' -a 'add remove'
+complete -c countersign -n 'contains -- plain (commandline -opc)[2]' -l config -r -F -d 'another settings file'
+complete -c countersign -n 'contains -- plain (commandline -opc)[2]' -l help -d 'how it is used'
+complete -c countersign -n 'contains -- expire (commandline -opc)[2]' -f
+complete -c countersign -n 'contains -- expire (commandline -opc)[2]' -l config -r -F -d 'another settings file'
+complete -c countersign -n 'contains -- expire (commandline -opc)[2]' -l help -d 'how it is used'
 complete -c countersign -n 'contains -- help (commandline -opc)[2]' -f
-complete -c countersign -n 'contains -- help (commandline -opc)[2]' -a 'init keys sign verify shim incoming explain audit doctor permit log list clean help version'
+complete -c countersign -n 'contains -- help (commandline -opc)[2]' -a 'init keys sign verify shim incoming explain audit doctor permit log plain expire help version'
 complete -c countersign -n 'contains -- version (commandline -opc)[2]' -f

@@ -56,7 +56,7 @@ export const SETTINGS: readonly Setting[] = [
     type: "path",
     fallback: "plain-lists",
     help: "A file of lists, an address a line, to which mail goes with the plain sender, before all rules; " +
-      "`countersign list add` writes it.",
+      "`countersign plain add` writes it.",
     check: notEmpty,
   },
   {

@@ -113,8 +113,16 @@ const WRONG: [string, string, string, RegExp, RegExp, RegExp][] = [
     "the signed sender is lost on the way",
     REWRITTEN,
     "",
-    /^The hook says forged of the bounce of a message from greg@example\.org: /,
-    /check forged .*rewritten/,
+    /^The bounce of a message from greg@example\.org was recognized only by its Message-ID \(result known\): /,
+    /check reply .*rewritten/,
+    /\/log$/,
+  ],
+  [
+    "the signed sender is lost, and the hook does not know what the shim has sent",
+    `rm -r "$HOME/.local/state/countersign/sent"; ${REWRITTEN}`,
+    "",
+    /^The bounce of a message from greg@example\.org got the result forged: /,
+    /check forged .*rewritten.*state folder/,
     /\/log$/,
   ],
   [

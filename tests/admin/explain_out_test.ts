@@ -83,7 +83,7 @@ Deno.test("a list that was added is plain, and is so in what leaves", async () =
   using home = new Home();
   const argv = ["--", LIST];
   assert.equal((await planned(home, argv, MAIL)).scheme, "srs");
-  assert.equal((await countersign(home, ["list", "add", LIST])).code, 0);
+  assert.equal((await countersign(home, ["plain", "add", LIST])).code, 0);
   const said = await planned(home, argv, MAIL);
   assert.deepEqual([said.scheme, said.sender, said.recipients], [
     "plain",

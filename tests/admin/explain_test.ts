@@ -321,10 +321,10 @@ Deno.test("a list's refusal names the list, and what to do", async () => {
   const args = ["--sender", "", "--recipient", await signed()];
   const mail = qsbmf(PLAIN, `From: ${PLAIN}\nTo: ${list}\n\nHi.\n`, "lists.example.org")
     .replace(/^<nobody.*\n.*$/m, `<${list}>:\nSorry, only subscribers may post.`);
-  assert.equal((await explained(home, args, mail)).hint, `countersign list add ${list}`);
+  assert.equal((await explained(home, args, mail)).hint, `countersign plain add ${list}`);
   const words = await countersign(home, ["explain", ...args], mail);
-  assert.match(words.stdout, new RegExp(`only subscribers may.*countersign list add ${list.replace(".", "\\.")}`));
-  assert.equal((await countersign(home, ["list", "add", list])).code, 0);
+  assert.match(words.stdout, new RegExp(`only subscribers may.*countersign plain add ${list.replace(".", "\\.")}`));
+  assert.equal((await countersign(home, ["plain", "add", list])).code, 0);
   assert.match((await explained(home, args, mail)).hint!, new RegExp(`^posting to ${list} is plain already`));
   assert.equal((await explained(home, args, FORGED)).hint, null);
 });

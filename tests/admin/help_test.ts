@@ -9,7 +9,7 @@ const OTHERS = ["shim", "incoming", "help", "version"];
 const NAMES = (await commands()).map(({ name }) => name).filter((name) => !OTHERS.includes(name));
 
 Deno.test("these are the commands", () => {
-  for (const name of ["init", "keys", "sign", "verify", "explain", "audit", "doctor", "log", "list", "clean"]) {
+  for (const name of ["init", "keys", "sign", "verify", "explain", "audit", "doctor", "log", "plain", "expire"]) {
     assert.ok(NAMES.includes(name), name);
   }
 });
@@ -34,6 +34,6 @@ for (const name of NAMES) {
 
 Deno.test("behind -- it is no question for help", async () => {
   using home = new Home();
-  const ran = await countersign(home, ["clean", "--", "--help"]);
+  const ran = await countersign(home, ["expire", "--", "--help"]);
   assert.deepEqual([ran.code, ran.stdout], [64, ""]);
 });

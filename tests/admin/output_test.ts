@@ -15,8 +15,8 @@ const COMMANDS = [
   "audit Maildir",
   "doctor",
   "log",
-  "list",
-  "clean",
+  "plain",
+  "expire",
 ];
 
 /** A home in which each of them has something to say. */

@@ -59,7 +59,7 @@ for (const [who, mail, list] of refusals) {
       assert.notEqual(found, undefined);
       assert.equal(found!.address, list);
       assert.ok(mail.replace(/=\n/g, "").replace(/\s+/g, " ").includes(found!.said), found!.said);
-      assert.match(found!.kind.advice(LIST), /countersign list add talk@lists\.example\.org$/);
+      assert.match(found!.kind.advice(LIST), /countersign plain add talk@lists\.example\.org$/);
       assert.match(found!.kind.plainAlready(LIST), /talk@lists\.example\.org is plain already: /);
     },
   );

@@ -1,4 +1,4 @@
-/** clean: what is expired goes, and what killed programs left; all else stays. */
+/** expire: removes what has expired and the leftovers of killed programs, and nothing else. */
 import assert from "node:assert/strict";
 import { dayOf } from "../../lib/date.ts";
 import { type Entry, entryName, LEDGER_DAYS, printEntry } from "../../lib/entry.ts";
@@ -35,7 +35,7 @@ async function pathOf(one: Entry, state: string): Promise<string> {
   return `${STATE}/ledger/${one.expires}/messages/${message}/${list}${state}`;
 }
 
-Deno.test("clean removes expired entries in each state, and months that are over; nothing else", async () => {
+Deno.test("expire removes expired entries in each state, and expired months; nothing else", async () => {
   using home = new Home();
   const today = dayOf(new Date());
   const period = (day: number) => Math.floor(day / SENT_DAYS);
@@ -62,13 +62,13 @@ Deno.test("clean removes expired entries in each state, and months that are over
   const all = [...entries, ...months, ...kept];
   assert.deepEqual(there(home, all), all);
 
-  const ran = await countersign(home, ["clean"]);
+  const ran = await countersign(home, ["expire"]);
   assert.deepEqual([ran.code, ran.stderr], [0, ""]);
   assert.equal(ran.stdout, `${entries.length} entries of the ledger, ${months.length} months of sent mail removed\n`);
   assert.deepEqual(there(home, all), kept);
 
   const before = snapshot(home.path);
-  const again = await countersign(home, ["clean"]);
+  const again = await countersign(home, ["expire"]);
   assert.equal(again.stdout, "0 entries of the ledger, 0 months of sent mail removed\n");
   assert.deepEqual(snapshot(home.path), before);
 });
@@ -76,17 +76,17 @@ Deno.test("clean removes expired entries in each state, and months that are over
 Deno.test("one is one; and nothing is made where nothing is", async () => {
   using home = new Home();
   const before = snapshot(home.path);
-  assert.equal((await countersign(home, ["clean"])).code, 0);
+  assert.equal((await countersign(home, ["expire"])).code, 0);
   assert.deepEqual(snapshot(home.path), before);
   const one = entry("1@example.org", dayOf(new Date()) - 1);
   home.write(await pathOf(one, ""), printEntry(one));
   home.write(`${STATE}/sent/1/000`, "");
   aged(home, `${STATE}/spool/1.x`, 25);
   const said = "1 entry of the ledger, 1 month of sent mail, 1 file of killed programs removed\n";
-  assert.equal((await countersign(home, ["clean"])).stdout, said);
+  assert.equal((await countersign(home, ["expire"])).stdout, said);
 });
 
-Deno.test("clean takes what killed programs left, when it is old, and only what has the name of ours", async () => {
+Deno.test("expire removes leftovers of killed programs when they are old, and only those with our names", async () => {
   using home = new Home();
   home.settings(
     `[transport]\nvia = "maildir"\nmaildir = "~/out"\n[incoming]\nspam = "~/spam"\ninbox = "~/inbox"\n` +
@@ -114,17 +114,17 @@ Deno.test("clean takes what killed programs left, when it is old, and only what 
     [`${STATE}/spool/new`, 23],
   ];
   for (const [name, hours] of [...old, [`${STATE}/spool/old`, 25] as const, ...kept]) aged(home, name, hours);
-  const { code, stdout } = await countersign(home, ["clean"]);
+  const { code, stdout } = await countersign(home, ["expire"]);
   assert.equal(code, 0);
   const said = `0 entries of the ledger, 0 months of sent mail, ${old.length + 1} files of killed programs removed\n`;
   assert.equal(stdout, said);
   assert.deepEqual(there(home, [...old, ...kept].map(([name]) => name)), kept.map(([name]) => name));
 });
 
-Deno.test("clean takes no arguments, and a ledger that is out of order is told", async () => {
+Deno.test("expire takes no arguments, and reports a damaged ledger", async () => {
   using home = new Home();
-  oneLine(await countersign(home, ["clean", "all"]), 64, /^clean: Unknown argument "all"$/m);
-  oneLine(await countersign(home, ["clean", "--all"]), 64, /^clean: Unknown option "--all"/);
+  oneLine(await countersign(home, ["expire", "all"]), 64, /^expire: Unknown argument "all"$/m);
+  oneLine(await countersign(home, ["expire", "--all"]), 64, /^expire: Unknown option "--all"/);
   home.write(`${STATE}/ledger`, "no folder");
-  oneLine(await countersign(home, ["clean"]), 75, /^clean: Ledger .* is out of order/);
+  oneLine(await countersign(home, ["expire"]), 75, /^expire: Ledger .* is out of order/);
 });

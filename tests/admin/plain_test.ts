@@ -1,4 +1,4 @@
-/** list: added, shown, removed; the file stays the user's, and the shim follows it. */
+/** plain: lists are added, shown, removed; the file stays the user's, and the shim follows it. */
 import assert from "node:assert/strict";
 import { fieldOf, Home, ledgerFiles, oneLine } from "../rig.ts";
 import { countersign, snapshot } from "./home.ts";
@@ -7,7 +7,7 @@ const FILE = ".config/countersign/plain-lists";
 const [TALK, NEWS] = ["talk@lists.example.org", "news@lists.example.org"];
 
 async function ok(home: Home, ...args: string[]): Promise<string> {
-  const ran = await countersign(home, ["list", ...args]);
+  const ran = await countersign(home, ["plain", ...args]);
   assert.deepEqual([ran.code, ran.stderr], [0, ""]);
   return ran.stdout;
 }
@@ -82,7 +82,7 @@ Deno.test("the setting and --config say which file it is", async () => {
   home.write("other/keys", home.read(".config/countersign/keys"), 0o600);
   await ok(home, "add", TALK, "--config", other);
   assert.deepEqual([home.read("other/plain-lists"), home.read(FILE)], [`${TALK}\n`, ""]);
-  assert.equal(await ok(home, "--config", other), `${TALK}\n`);
+  for (const word of [[], ["list"]]) assert.equal(await ok(home, ...word, "--config", other), `${TALK}\n`);
   home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n`, 'plain_lists = "~/lists.txt"\n');
   await ok(home, "add", NEWS);
   assert.equal(home.read("lists.txt"), `${NEWS}\n`);
@@ -100,7 +100,7 @@ for (const [text, mode, says, code] of broken) {
     home.write(FILE, text, mode);
     const before = snapshot(home.path);
     for (const args of [[], ["add", NEWS], ["remove", TALK]]) {
-      oneLine(await countersign(home, ["list", ...args]), code, says);
+      oneLine(await countersign(home, ["plain", ...args]), code, says);
     }
     oneLine(await home.shim(["--", TALK], "From: greg@example.org\n\nHi.\n"), code, says);
     assert.deepEqual(snapshot(home.path), before);
@@ -109,9 +109,9 @@ for (const [text, mode, says, code] of broken) {
 
 /** [arguments, what is said] */
 const wrong: [string[], RegExp][] = [
-  [["ad", TALK], /Unknown argument "ad": say add or remove/],
-  [["add"], /Say which list: list add LIST@HOST/],
-  [["remove"], /Say which list: list remove LIST@HOST/],
+  [["ad", TALK], /Unknown argument "ad": use list, add or remove/],
+  [["add"], /No list given: plain add LIST@HOST/],
+  [["remove"], /No list given: plain remove LIST@HOST/],
   [["add", "talk"], /List "talk" has no @/],
   [["add", "a b@example.org"], /List "a b@example.org" is not well formed/],
   [["add", "*@example.org"], /is not one list: write patterns into a \[\[rule\]\]/],
@@ -121,10 +121,10 @@ const wrong: [string[], RegExp][] = [
   [["--all"], /Unknown option "--all"/],
 ];
 for (const [args, says] of wrong) {
-  Deno.test(`list ${JSON.stringify(args)} is refused, and nothing is written`, async () => {
+  Deno.test(`plain ${JSON.stringify(args)} is refused, and nothing is written`, async () => {
     using home = new Home();
     const before = snapshot(home.path);
-    oneLine(await countersign(home, ["list", ...args]), 64, says);
+    oneLine(await countersign(home, ["plain", ...args]), 64, says);
     assert.deepEqual(snapshot(home.path), before);
   });
 }
