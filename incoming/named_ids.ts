@@ -1,6 +1,6 @@
 /** The Message-IDs that a message names as those it is about, the most telling first. They prove nothing. */
-import { values } from "../lib/message.ts";
-import { messageIdsIn } from "../lib/message_id.ts";
+import { type Header, named } from "../lib/message.ts";
+import { messageIdBody, messageIdsIn } from "../lib/message_id.ts";
 import { textOf } from "./bounce.ts";
 import type { Delivery } from "./delivery.ts";
 import { returnedIds } from "./checks/returned_header.ts";
@@ -17,9 +17,9 @@ const MAX_NAMED = 20;
  */
 export function namedMessageIds(delivery: Delivery): string[] {
   const { header } = delivery;
-  const references = values(header, "References").flatMap(messageIdsIn);
+  const references = idsIn(header, "References");
   const kinds: [ids: string[], first: number][] = [
-    [FIELDS.flatMap((name) => values(header, name)).flatMap(messageIdsIn), 4],
+    [FIELDS.flatMap((name) => idsIn(header, name)), 4],
     [returnedIds(delivery), 8],
     // Of a long thread, the messages that it answers are the last ones, and perhaps the first.
     [[...references.slice(-4).reverse(), ...references.slice(0, 1), ...references.slice(1, -4).reverse()], 5],
@@ -31,6 +31,11 @@ export function namedMessageIds(delivery: Delivery): string[] {
       ...kinds.flatMap(([ids, first]) => ids.slice(first)),
     ]),
   ].slice(0, MAX_NAMED);
+}
+
+/** Read as the Message-ID was when it was remembered, whatever its charset. */
+function idsIn(header: Header, name: string): string[] {
+  return header.filter((one) => named(one, name)).flatMap((one) => messageIdsIn(messageIdBody(one)));
 }
 
 /** In sentences: `message <1@example.org>`, `Message ID 1@example.org`. */

@@ -145,12 +145,17 @@ interface IdField {
   messageIds?: readonly string[];
 }
 
-/** The fields in a part of a text. Each ends where the next one begins, at the latest, so that all is read once. */
+/**
+ * The fields in a part of a text. Each ends where the next one begins, at the latest, so that all is read once; twice
+ * where the next name stands in the same line, because then it may be part of the Message-ID.
+ */
 function idFields(text: string, top: number, bottom: number): IdField[] {
   const matches = [...text.slice(top, bottom).matchAll(ID_NAME)];
   return matches.map((match, index) => {
     const start = top + match.index;
-    const end = top + (matches[index + 1]?.index ?? bottom - top);
+    const next = matches[index + 1];
+    const inside = next !== undefined && !text.slice(start, top + next.index).includes("\n");
+    const end = top + (matches[index + (inside ? 2 : 1)]?.index ?? bottom - top);
     const rank = match[2] !== undefined ? Rank.REFERENCE : match[1] !== undefined ? Rank.NAMED : Rank.OWN;
     return { start, bodyStart: start + match[0].length, end, rank };
   });

@@ -8,8 +8,8 @@ import { COMPARED_FIELDS, comparedFields } from "./compared.ts";
 import { dayOf } from "./date.ts";
 import { canonicalAddress, type Identity } from "./settings/identity.ts";
 import { signingKey, validKeys } from "./settings/keys.ts";
-import { type Header, value } from "./message.ts";
-import { bareMessageId } from "./message_id.ts";
+import { type Header, named, value } from "./message.ts";
+import { bareMessageId, messageIdBody } from "./message_id.ts";
 import { type Request, requestIn } from "./requests.ts";
 import { seal, unseal } from "./seal.ts";
 
@@ -102,8 +102,9 @@ export async function makeEntry(list: Address, message: Outgoing, now: Date): Pr
   const request = requestIn(list, message);
   const token = value(header, TOKEN_FIELD);
   const domain = list.domain.toLowerCase();
+  const id = header.find((one) => named(one, "Message-ID"));
   return {
-    messageId: bareMessageId(value(header, "Message-ID") ?? ""),
+    messageId: id === undefined ? "" : bareMessageId(messageIdBody(id)),
     list: canonical(list),
     from: canonicalAddress(identity),
     expires: dayOf(now) + LEDGER_DAYS,

@@ -11,7 +11,7 @@ import { isRejection } from "../../lib/fail.ts";
 import { canonicalAddress, type Identity, identityOf } from "../../lib/settings/identity.ts";
 import { validKeys } from "../../lib/settings/keys.ts";
 import { disagreement, type Found, hasToken, TOKEN_FIELD } from "../../lib/entry.ts";
-import { type Header, named, value, values } from "../../lib/message.ts";
+import { type Header, named, values } from "../../lib/message.ts";
 import { bareMessageId, messageIdBody } from "../../lib/message_id.ts";
 import { TAG_FIELD, verifyTag } from "../../lib/tag.ts";
 import type { Delivery } from "../delivery.ts";
@@ -94,8 +94,10 @@ async function aboutMessage(form: Form, delivery: Delivery, context: JudgeContex
   const ours = await ourMessage(quoted.header, form, context);
   if (typeof ours === "string") return ours;
   const { identity, author, messageId, token, tagged } = ours;
-  const repliedTo = form.program === "TMDA" ? value(delivery.header, "In-Reply-To") : undefined;
-  if (repliedTo !== undefined && bareMessageId(repliedTo) !== messageId) return "it answers another message";
+  const repliedTo = form.program === "TMDA" ? delivery.header.find((one) => named(one, "In-Reply-To")) : undefined;
+  if (repliedTo !== undefined && bareMessageId(messageIdBody(repliedTo)) !== messageId) {
+    return "it answers another message";
+  }
 
   const [entry, ...others] = (await context.ledger!.find({ messageId })).filter(({ entry }) => {
     return isAmong(form.lists, entry.list) && entry.from === canonicalAddress(identity) &&

@@ -10,7 +10,7 @@ import { dayOf } from "../../lib/date.ts";
 import { Fail, reason } from "../../lib/fail.ts";
 import { purposeMac } from "../../lib/hmac.ts";
 import type { Identity } from "../../lib/settings/identity.ts";
-import { bareMessageId } from "../../lib/message_id.ts";
+import { bareMessageId, withoutBrackets } from "../../lib/message_id.ts";
 
 /** Days for which a Message-ID is remembered. */
 export const SENT_DAYS = 30;
@@ -28,7 +28,7 @@ export async function rememberSent(
   signed: boolean,
   now: Date,
 ): Promise<void> {
-  const hash = await hashOf(identity.keys[0]!.secret, messageId);
+  const hash = await hashOf(identity.keys[0]!.secret, bareMessageId(messageId));
   const day = dayOf(now);
   const record = new Uint8Array(RECORD_BYTES);
   record.set(hash);
@@ -48,7 +48,8 @@ export function sentIndex(folder: string, now: Date): SentView {
     let found: SentMessage | undefined;
     for (const id of [...new Set(messageIds)].slice(0, MAX_CANDIDATES)) {
       for (const { secret } of identity.keys) {
-        const hash = await hashOf(secret, id);
+        // Not read as a field again: that would drop what looks like a comment.
+        const hash = await hashOf(secret, withoutBrackets(id));
         for (let period = first; period <= last; period++) {
           for (const one of matches(readBucket(bucketPath(folder, period, hash)), hash, period)) {
             if (one.day <= today - SENT_DAYS) continue;
@@ -96,7 +97,7 @@ function bucketPath(folder: string, period: number, hash: Uint8Array): string {
 }
 
 async function hashOf(secret: Uint8Array, messageId: string): Promise<Uint8Array<ArrayBuffer>> {
-  return (await purposeMac(secret, "sent", [bareMessageId(messageId)])).subarray(0, HASH_BYTES);
+  return (await purposeMac(secret, "sent", [messageId])).subarray(0, HASH_BYTES);
 }
 
 function readBucket(path: string): Uint8Array<ArrayBuffer> {

@@ -94,6 +94,9 @@ Deno.test("whatever Message-ID was signed, its tag is found when it comes back",
     "<bücher@x>",
     '<"a b"@x>',
     "<a&b;c@x>",
+    "Message-ID: <1@x>",
+    "<Message-ID:1@x>",
+    "In-Reply-To: <1@x>",
   ];
   const forms = [
     ...["as it is", "with CRLF", 'behind "> "', 'behind "* "', "with an empty line after every line", "base64"],

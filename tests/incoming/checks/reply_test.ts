@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { judge } from "../../../incoming/judge.ts";
 import { dayOf } from "../../../lib/date.ts";
+import { messageIdBody } from "../../../lib/message_id.ts";
 import { rememberSent, sentIndex } from "../../../io/state/sent.ts";
 import { chair, context, day, delivery, joe, now } from "../../challenges.ts";
 
@@ -83,6 +84,33 @@ Deno.test("What answers a message that we sent is delivered without a mark", asy
   await good("far below", RECEIPT.replace("It was read.", "x\n".repeat(16 * 1024)));
   await good("the last day", VACATION, day(-3 + 29));
   await good("twenty in References", references(`${"<x@b.example> ".repeat(19)}${ID}`));
+});
+
+Deno.test("A reply names a Message-ID as it was written, whatever that holds", async () => {
+  for (
+    const id of [
+      "<a(b)c@example.net>",
+      "<(1)@example.net>",
+      '<"a(b)"@example.net>',
+      "<b\xfccher@example.net>", // ISO 8859-1
+      "<b\xc3\xbccher@example.net>", // UTF-8
+      "<1@b\xfccher.example>",
+      "=?utf-8?q?=3C1=28x=29=40example=2Enet=3E?=",
+      "<Message-ID:1@example.net>",
+    ]
+  ) {
+    using sent = await index();
+    const { header } = delivery(`Message-ID: ${id}\n\n`);
+    await rememberSent(sent.path, joe, messageIdBody(header[0]!), true, SENT);
+    for (
+      const [what, mail] of [
+        ["In-Reply-To", VACATION.replace(ID, id)],
+        ["References", references(id)],
+        ["Original-Message-ID", RECEIPT.replace(ID, id)],
+        ["returned", `${UNNAMED}\nMessage-ID: ${id}\nSubject: x\n`],
+      ] as const
+    ) assert.equal((await verdict(mail, { sent: sent.path })).result, "known", `${id}, ${what}`);
+  }
 });
 
 Deno.test("What names no message of ours, too late, to another, is marked as ever", async () => {
