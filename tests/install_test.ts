@@ -19,11 +19,13 @@ function copyCheckout(to: string): void {
     "main.ts",
     "mod.ts",
     "lib",
-    "transport",
-    "state",
+    "outgoing",
+    "incoming",
+    "io",
     "shim",
     "hooks",
     "admin",
+    "build",
     "contrib",
   ];
   for (const part of parts) copy(`${ROOT}/${part}`, `${to}/${part}`);

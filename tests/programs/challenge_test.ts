@@ -124,8 +124,8 @@ for (const { name, marks, test, deliver } of WAYS) {
         /\bunsolicited\b/,
       ],
       ["with his tag", mail.replace(/^Message-ID: .*$/m, "Message-ID: <lie@spam.example>"), /\bunsolicited\b/],
-      ["his message, another tag", mail.replace(/^(X-Msgauth: .*)\n/m, "$1x\n"), /\bunsolicited\b/],
-      ["his message, no tag", mail.replace(/^X-Msgauth: .*\n/m, ""), /\bunsolicited\b/],
+      ["his message, another tag", mail.replace(/^(X-Msgauth: .*)\n/m, "$1x\n"), /\bknown\b/],
+      ["his message, no tag", mail.replace(/^X-Msgauth: .*\n/m, ""), /\bknown\b/],
       ["with his header", `${mail.slice(0, mail.indexOf("\n\n"))}\n\nBuy our pills, they are good.\nBuy!\n`, returned],
       ["with his header, another subject", mail.replace(/^Subject: .*$/m, "Subject: Pills"), returned],
     ];

@@ -229,6 +229,6 @@ Deno.test("a user's settings that cannot be looked at do not make room for the s
   oneLine(
     await home.hook([], FORGED, { SENDER: "", RECIPIENT: "greg@example.org" }),
     75,
-    /config\.toml cannot be read: /,
+    /config\.\w+ cannot be read: /,
   );
 });

@@ -60,7 +60,7 @@ const resultOf = (home: Home): string =>
 Deno.test("qmail's hook finds a message that is returned behind 256 KB, and leaves all of it to the next line", async () => {
   for (const form of ["as it is", "base64", "HTML, <br>", "quoted-printable", 'behind "> "']) {
     using home = new Home();
-    home.write(".qmail", `|exec ${new URL("../../hooks/incoming", import.meta.url).pathname}\n./Maildir/\n`);
+    home.write(".qmail", `|exec ${new URL("../../../hooks/incoming", import.meta.url).pathname}\n./Maildir/\n`);
     const mail = await longBounce(1200 * KB, FORMS[form]);
     const { end, runs } = await qmailLocal(home, { sender: "", ext: "", host: "example.org" }, mail);
     assert.deepEqual([end, resultOf(home)], ["success", "genuine"], `${form}: ${runs[0]?.stdout}`);
@@ -73,7 +73,7 @@ Deno.test("the hook streams from where it was, after it has looked at the end", 
   Deno.mkdirSync(`${home.path}/Maildir`);
   const mail = await longBounce(900 * KB);
   const queued = home.write("queued", mail);
-  const hook = new URL("../../hooks/incoming", import.meta.url).pathname;
+  const hook = new URL("../../../hooks/incoming", import.meta.url).pathname;
   const env = { SENDER: "", RECIPIENT: "greg@example.org", HOST: "example.org", EXT: "", DEFAULT: "" };
   const ran = await home.run(["sh", "-c", `exec ${hook} --maildir ${home.path}/Maildir < ${queued}`], "", env);
   assert.equal(ran.code, 99, ran.stderr);
