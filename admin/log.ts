@@ -1,4 +1,4 @@
-/** `countersign log`: the log, filtered; with `--follow` also what is still to come. */
+/** `countersign log`: prints the log, filtered; with `--follow` also new lines as they are written. */
 import { parseDay } from "../lib/date.ts";
 import { Fail, quote, reason } from "../lib/fail.ts";
 import { configFile, loadSettings } from "../io/system/load.ts";
@@ -7,36 +7,39 @@ import { writeOut } from "../io/system/input.ts";
 import { atMost, runCommand } from "./arguments.ts";
 import { cleanLines } from "./terminal.ts";
 
-const HELP = `Usage: countersign log [--way in|out] [--result WORD] [--since DATE] [--follow] [--config FILE]
-Prints the lines of the log that fit.
+const HELP = `Usage: countersign log [--direction in|out] [--result WORD] [--since DATE] [--follow] [--config FILE]
+Prints the lines of the log that match all options.
 
-  --way in|out   what came in, or what went out
-  --result WORD  sent, failed; genuine, late, unsolicited, suspect, forged, challenge, other; may be repeated
-  --since DATE   from that day on (UTC), as 2026-11-20
-  --follow       go on with what is written from now on, until interrupted
+  --direction in|out  Only incoming or only outgoing messages
+  --result WORD       Only this result; may be repeated: sent, failed; genuine, known, late, unsolicited, suspect,
+                      forged, unsure, unjudged, challenge, other
+  --since DATE        Only lines from this day on (UTC), such as 2026-11-20
+  --follow            Keep printing new lines until interrupted
 
-Example: countersign log --way in --result forged --since 2026-11-20
+Example: countersign log --direction in --result forged --since 2026-11-20
 `;
 
-/** How often a followed log is looked at, in milliseconds. */
-const OFTEN = 200;
+/** How often a followed log is checked for new lines. */
+const POLL_MS = 200;
 const CHUNK_BYTES = 256 * 1024;
-/** No line is longer: lib/log.ts cuts its values. */
+/** Keys of the direction of a message: today's, and that of logs written by earlier versions. */
+const DIRECTION_KEYS = ["direction", "way"];
+/** Longest line that is kept whole; lib/log.ts truncates values, so that its lines are much shorter. */
 const MAX_LINE_LENGTH = 64 * 1024;
 
 /** Runs the command. @returns the exit status */
 export function log(name: string, args: readonly string[]): Promise<number> {
-  const takes = { values: ["way", "result", "since", "config"], flags: ["follow"] };
+  const takes = { values: ["direction", "result", "since", "config"], flags: ["follow"] };
   return runCommand(name, args, { help: HELP, ...takes }, async (given) => {
     atMost(given, 0);
-    const [way, since] = [given.value("way"), given.value("since") ?? ""];
-    if (way !== undefined && way !== "in" && way !== "out") {
-      throw new Fail("usage", `Option --way ${quote(way)} is not in or out`);
+    const [direction, since] = [given.value("direction"), given.value("since") ?? ""];
+    if (direction !== undefined && direction !== "in" && direction !== "out") {
+      throw new Fail("usage", `Option --direction ${quote(direction)} is not in or out`);
     }
     if (since !== "" && parseDay(since) === undefined) {
-      throw new Fail("usage", `Option --since ${quote(since)} is not a date as 2026-11-20`);
+      throw new Fail("usage", `Option --since ${quote(since)} is not a date such as 2026-11-20`);
     }
-    const select = selector(way, given.values("result"), since);
+    const select = selector(direction, given.values("result"), since);
     const { state } = loadSettings(configFile(given.value("config")));
     const stop = given.has("follow") ? stopped() : undefined;
     for await (const text of wholeLines(`${state}/log`, stop)) {
@@ -47,19 +50,23 @@ export function log(name: string, args: readonly string[]): Promise<number> {
 }
 
 /**
- * Takes from a text of whole lines those that were asked for. Lines are looked into only where a word stands that all of
- * these must have: of 500 MB few do.
+ * Returns a function that selects the matching lines of a text of whole lines. Only lines that contain one of the wanted
+ * `key=value` words are parsed, because a log may have 500 MB and few matches.
  */
 export function selector(
-  way: string | undefined,
+  direction: string | undefined,
   results: readonly string[],
   since: string,
 ): (text: string) => string {
-  const asked = results.length > 0 ? results.map((one) => ["result", one]) : way !== undefined ? [["way", way]] : [];
+  const asked = results.length > 0
+    ? results.map((one) => ["result", one])
+    : direction !== undefined
+    ? DIRECTION_KEYS.map((key) => [key, direction])
+    : [];
   const words = asked.map(([key, value]) => `${key}="?${RegExp.escape(value!)}`);
   const word = new RegExp(words.length > 0 ? words.join("|") : "^", "gm");
   if (asked.length === 0 && since === "") return (text) => text;
-  const fits = filter(way, results, since);
+  const fits = filter(direction, results, since);
   return (text) => {
     const out: string[] = [];
     word.lastIndex = 0;
@@ -76,19 +83,20 @@ export function selector(
   };
 }
 
-/** Is it a line that was asked for? Times are UTC, so they compare as texts. */
+/** Returns a predicate for matching lines. Times are in UTC and therefore compare as text. */
 export function filter(
-  way: string | undefined,
+  direction: string | undefined,
   results: readonly string[],
   since: string,
 ): (line: string) => boolean {
   return (line) =>
-    (way === undefined || valueOf(line, "way") === way) &&
+    (direction === undefined ||
+      DIRECTION_KEYS.map((key) => valueOf(line, key)).find((value) => value !== "") === direction) &&
     (results.length === 0 || results.includes(valueOf(line, "result"))) &&
     (since === "" || valueOf(line, "time") >= since);
 }
 
-/** A value of a line, empty where there is none: most stand before the first quote, and none is made of the others. */
+/** The value of a key, or an empty string. A value before the first quote needs no parsing, and most are. */
 function valueOf(line: string, key: string): string {
   const at = line.startsWith(`${key}=`) ? 0 : line.indexOf(` ${key}=`) + 1;
   const begin = at + key.length + 1;
@@ -100,28 +108,35 @@ function valueOf(line: string, key: string): string {
   return fields(line)[key] ?? "";
 }
 
-/** The values of a line. What is quoted was written as JSON, and holds no `key=value` of its own. */
+/** The direction of a logged message; lines of earlier versions call it `way`. */
+export const directionOf = (line: Readonly<Record<string, string>>): string | undefined =>
+  DIRECTION_KEYS.map((key) => line[key]).find((value) => value !== undefined);
+
+/** The values of a line. A quoted value was written as JSON; a `key=value` in it is text. */
 export function fields(line: string): Record<string, string> {
   const out: Record<string, string> = Object.create(null);
   for (const [, key, text] of line.matchAll(/(?:^| )(\w+)=("(?:[^"\\]|\\.)*"|[^ "]*)(?= |$)/g)) {
     try {
       out[key!] ??= text!.startsWith('"') ? JSON.parse(text!) : text!;
     } catch {
-      // Nobody's value.
+      // Not written by us: left out.
     }
   }
   return out;
 }
 
-/** The lines of a file from this octet on, each alone; with `stop` for ever, also when it is made anew. */
+/**
+ * The lines of a file from byte `from` on, one by one. With `stop`, waits for more until the signal aborts, also across
+ * log rotation.
+ */
 export async function* lines(path: string, stop: AbortSignal | undefined, from = 0): AsyncGenerator<string> {
   for await (const text of wholeLines(path, stop, from)) yield* text.replace(/\n$/, "").split("\n");
 }
 
-/** How long a file is now. */
+/** The current size of a file in bytes; 0 if it is missing. */
 export const sizeOf = (path: string): number => stat(path)?.size ?? 0;
 
-/** The same, as many at once as were read. */
+/** As {@link lines}, but yields as many whole lines at once as were read. */
 async function* wholeLines(path: string, stop: AbortSignal | undefined, from = 0): AsyncGenerator<string> {
   let file = open(path);
   if (file === undefined && stop === undefined) return;
@@ -145,10 +160,10 @@ async function* wholeLines(path: string, stop: AbortSignal | undefined, from = 0
       }
       if (stop.aborted) return;
       await pause(stop);
-      // Moved away, removed or cut: the new one from its beginning.
-      const there = stat(path);
-      const mine = file?.statSync();
-      if (there !== undefined && (mine === undefined || there.ino !== mine.ino || there.size < at)) {
+      // The file was rotated, removed or truncated: read the new one from its beginning.
+      const current = stat(path);
+      const opened = file?.statSync();
+      if (current !== undefined && (opened === undefined || current.ino !== opened.ino || current.size < at)) {
         file?.close();
         file = open(path);
         [at, begun] = [0, ""];
@@ -166,7 +181,7 @@ function pause(stop: AbortSignal): Promise<void> {
       stop.removeEventListener("abort", done);
       resolve();
     };
-    const timer = setTimeout(done, OFTEN);
+    const timer = setTimeout(done, POLL_MS);
     stop.addEventListener("abort", done);
   });
 }
@@ -183,12 +198,12 @@ function open(path: string): Deno.FsFile | undefined {
   try {
     return Deno.openSync(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined; // nothing has happened yet
+    if (error instanceof Deno.errors.NotFound) return undefined; // nothing was logged yet
     throw new Fail("io", `Log ${path} cannot be read: ${reason(error)}`);
   }
 }
 
-/** Prints whole lines. @returns false when nobody reads any more */
+/** Prints whole lines. @returns false when the reader has gone */
 async function print(text: string): Promise<boolean> {
   try {
     await writeOut(new TextEncoder().encode(cleanLines(text)));

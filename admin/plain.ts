@@ -6,7 +6,7 @@ import { runCommand } from "./arguments.ts";
 import { changeWhole, createWhole } from "./files.ts";
 import { say } from "./terminal.ts";
 
-const HELP = `Usage: countersign plain [list] [--config FILE]
+const HELP = `Usage: countersign plain list [--config FILE]
        countersign plain add LIST@HOST ...
        countersign plain remove LIST@HOST ...
 Manages the mailing lists that get mail with your plain address as envelope sender. Many lists accept postings only

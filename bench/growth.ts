@@ -111,10 +111,10 @@ export async function growth(ground: BenchHome): Promise<Table[]> {
     logs.map(({ name, env }) => ground.subject(name, doctor, "/dev/null", { env })),
   );
   const { log, env } = logs.at(-1)!;
-  const asked = ["log", "--way", "in", "--result", "forged"];
+  const asked = ["log", "--direction", "in", "--result", "forged"];
   await curve("the log of 500 MB, forged mail in it", [
     // Where its output is thrown away grep stops at the first line.
-    ground.subject("grep", ["/bin/sh", "-c", 'grep "way=in .*result=forged" "$0" | cat', log], "/dev/null"),
+    ground.subject("grep", ["/bin/sh", "-c", 'grep "direction=in .*result=forged" "$0" | cat', log], "/dev/null"),
     ground.subject("countersign log", [...countersign, ...asked], "/dev/null", { env }),
   ]);
 
@@ -190,8 +190,8 @@ function fillLedger(folder: string, count: number, list: string): void {
 function fillLog(path: string, size: number): void {
   using file = Deno.openSync(path, { write: true, createNew: true });
   const encoder = new TextEncoder();
-  const inward = { way: "in", sender: "<>", identity: "greg@example.org", check: "addressed", outcome: "go-on" };
-  const outward = { way: "out", identity: "greg@example.org", scheme: "srs", to: "@example.net", recipients: 1 };
+  const inward = { direction: "in", sender: "<>", identity: "greg@example.org", check: "addressed", outcome: "go-on" };
+  const outward = { direction: "out", identity: "greg@example.org", scheme: "srs", to: "@example.net", recipients: 1 };
   const years = Date.now() - 5 * 365 * 86_400_000;
   for (let nth = 0, written = 0; written < size;) {
     let text = "";

@@ -150,7 +150,7 @@ function record(context: JudgeContext, delivery: Delivery, verdict: Verdict, end
   const sender = typeof delivery.sender === "string" ? addressIn(delivery.sender) : null;
   const original = isBounceSender(delivery.sender) ? returnedId(delivery) : undefined;
   log(settings, {
-    way: "in",
+    direction: "in",
     sender: delivery.sender === undefined
       ? "unknown"
       : sender === undefined

@@ -28,8 +28,10 @@ export interface PlanContext {
 export interface Plan {
   readonly envelope: Envelope;
   readonly header: Header;
-  /** The envelope sender's scheme; `given` for a message that is not ours to sign. */
-  readonly scheme: Scheme | "given";
+  /** The scheme of the envelope sender; `none` for a message that is not ours to sign. */
+  readonly scheme: Scheme | "none";
+  /** Why the message is not ours to sign, in words; only with the scheme `none`. */
+  readonly why?: string;
   /** The identity for which it is sent; undefined for a message that is not ours to sign. */
   readonly identity: Identity | undefined;
   /** What the index of sent mail is to hold; undefined for a message of strangers, or one that was relayed before. */
@@ -80,7 +82,14 @@ export async function plan(request: OutgoingRequest, given: Header, context: Pla
     return {
       envelope: envelopeFrom(request.sender),
       header,
-      scheme: "given",
+      scheme: "none",
+      why: author !== undefined
+        ? `the envelope sender is ${request.sender === null ? "null" : "not an identity"}`
+        : relayed
+        ? "the message was already relayed"
+        : authors.length > 0
+        ? "neither the Sender nor every author is an identity"
+        : "the author is not an identity",
       identity: undefined,
       sent: sent(false),
       notes,

@@ -81,11 +81,13 @@ async function sendMessage(call: SendCall): Promise<number> {
   try {
     const message = { head: printHead(planned.header), body, whole: input.whole };
     const route = await send(settings, planned.envelope, message, stop);
-    log(settings, { ...event, route, result: "sent" });
+    log(settings, { ...event, route, result: "sent", why: planned.why });
     await tidy(settings, now);
     return 0;
   } catch (error) {
-    log(settings, { ...event, result: "failed", why: failureReason(error, settings.log_addresses) });
+    const failure = failureReason(error, settings.log_addresses);
+    const why = planned.why === undefined ? failure : `${failure}; not signed: ${planned.why}`;
+    log(settings, { ...event, result: "failed", why });
     throw error;
   }
 }
@@ -94,7 +96,7 @@ function describe(planned: Awaited<ReturnType<typeof plan>>, settings: Settings)
   const { scheme, identity, notes, error, warning } = planned;
   const { sender, recipients } = planned.envelope;
   return {
-    way: "out",
+    direction: "out",
     identity: identity && canonicalAddress(identity),
     scheme,
     sender: sender && identity

@@ -10,11 +10,11 @@ const DAYS = 7;
 export function checkLogged(log: LogFile, settings: Settings, now: Date): Finding[] {
   if (settings.incoming.forged !== "refuse") return [];
   for (const line of log.lines()) {
-    const [, stamp = "", way] = /^time=(\S+) way=(in|out) /.exec(line.text) ?? [];
+    const [, stamp = "", direction] = /^time=(\S+) (?:direction|way)=(in|out) /.exec(line.text) ?? [];
     const age = now.getTime() - Date.parse(stamp);
     // Programs that run at once write their lines a moment out of order; what is a day older ends it.
     if (age > (DAYS + 1) * 86_400_000) return [];
-    if (way !== "out" || !(age < DAYS * 86_400_000)) continue;
+    if (direction !== "out" || !(age < DAYS * 86_400_000)) continue;
     if (!/ scheme=plain /.test(line.text) || !/ result=sent\b/.test(line.text)) continue;
     return [{
       what: "Mail of yours went out with the plain sender, while forged bounces are refused",

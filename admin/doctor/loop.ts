@@ -1,6 +1,6 @@
 /** Sends a message that nobody can get, and waits until the hook writes down that its bounce came home. */
 import type { Settings } from "../../lib/settings/parse.ts";
-import { fields, lines, sizeOf } from "../log.ts";
+import { directionOf, fields, lines, sizeOf } from "../log.ts";
 import type { Finding, Where } from "./finding.ts";
 
 /** What is tried. */
@@ -80,7 +80,7 @@ async function waited(
   if (open === 0) return seen;
   for await (const text of lines(logOf(loop), AbortSignal.timeout(loop.patience), from)) {
     const line = fields(text);
-    const one = sent.find(({ id }) => line["way"] === "in" && line["original"] === id);
+    const one = sent.find(({ id }) => directionOf(line) === "in" && line["original"] === id);
     if (one === undefined || isHome(seen.get(one.id) ?? {})) continue;
     seen.set(one.id, line);
     if (!isHome(line)) continue;

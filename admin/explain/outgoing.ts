@@ -22,7 +22,9 @@ export interface PlannedRecipient {
 
 /** What would leave. */
 export interface Inspection {
-  readonly scheme: Scheme | "given";
+  readonly scheme: Scheme | "none";
+  /** Why the message is not signed, with the scheme `none`. */
+  readonly why: string | undefined;
   readonly identity: string | undefined;
   /** Null for the null sender, undefined where the program behind finds its own. */
   readonly sender: string | null | undefined;
@@ -58,12 +60,13 @@ export async function inspect(
 ): Promise<Inspection> {
   const given = message.header;
   const planned = await plan(call, given, { settings, identities, now, mailboxLine: message.headStart > 0 });
-  const { envelope, header, scheme, identity, sent } = planned;
+  const { envelope, header, scheme, why, identity, sent } = planned;
   const { transport } = settings;
   const before = new Set(given.map((one) => one.raw));
   const after = new Set(header.map((one) => one.raw));
   return {
     scheme,
+    why,
     identity: identity && canonicalAddress(identity),
     sender: envelope.sender && formatAddress(envelope.sender),
     recipients: envelope.recipients.map((one) => ({

@@ -4,6 +4,7 @@ import { json, plain, rows } from "../terminal.ts";
 /** What admin/explain/outgoing.ts tells. */
 export interface InspectionOut {
   readonly scheme: string;
+  readonly why: string | undefined;
   readonly identity: string | undefined;
   readonly sender: string | null | undefined;
   readonly recipients: readonly { readonly address: string; readonly wanted: string; readonly remembered: boolean }[];
@@ -15,10 +16,10 @@ export interface InspectionOut {
 
 /** For people. */
 export function plannedText(seen: InspectionOut): string {
-  const { identity, scheme, sender } = seen;
+  const { identity, scheme, why, sender } = seen;
   const told = sender === undefined ? "none is given" : sender === null ? "<>" : plain(sender);
   return rows([
-    ["Signed", identity === undefined ? "no: it is not our own mail" : `for ${identity}`],
+    ["Signed", identity === undefined ? `no: ${why}` : `for ${identity}`],
     ["Envelope sender", `${told} (${scheme})`],
     ...seen.recipients.map(({ address, wanted, remembered }) => {
       const wants = identity === undefined ? "" : ` (${wanted}${remembered ? "; its challenge will be answered" : ""})`;
@@ -33,5 +34,5 @@ export function plannedText(seen: InspectionOut): string {
 
 /** For programs. */
 export function plannedJson(seen: InspectionOut): string {
-  return json({ ...seen, identity: seen.identity ?? null });
+  return json({ ...seen, identity: seen.identity ?? null, why: seen.why ?? null });
 }

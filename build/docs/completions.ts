@@ -69,7 +69,7 @@ _countersign() {
     COMPREPLY=($(compgen -W "${all.map(({ name }) => name).join(" ")}" -- "$word"))
     return
   fi
-  # bash takes --way=in for three words.
+  # bash takes --direction=in for three words.
   if [ "$word" = = ]; then word=
   elif [ "$former" = = ]; then former=\${COMP_WORDS[COMP_CWORD - 2]}
   fi

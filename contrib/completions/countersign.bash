@@ -6,7 +6,7 @@ _countersign() {
     COMPREPLY=($(compgen -W "init keys sign verify shim incoming explain audit doctor permit log plain expire help version" -- "$word"))
     return
   fi
-  # bash takes --way=in for three words.
+  # bash takes --direction=in for three words.
   if [ "$word" = = ]; then word=
   elif [ "$former" = = ]; then former=${COMP_WORDS[COMP_CWORD - 2]}
   fi
@@ -29,10 +29,10 @@ _countersign() {
       words="srs prvs" command= ;;
     incoming:--as)
       words="qmail maildrop procmail postfix filter condredirect" command= ;;
-    log:--way)
+    log:--direction)
       words="in out" command= ;;
     log:--result)
-      words="sent failed genuine late unsolicited suspect forged challenge other" command= ;;
+      words="sent failed genuine known late unsolicited suspect forged unsure unjudged challenge other" command= ;;
   esac
   case $command in
     init)
@@ -60,9 +60,9 @@ _countersign() {
       compopt -o default
       words="--print --config --remove --help" ;;
     log)
-      words="--way --result --since --follow --config --help" ;;
+      words="--direction --result --since --follow --config --help" ;;
     plain)
-      words="add remove --config --help" ;;
+      words="list add remove --config --help" ;;
     expire)
       words="--config --help" ;;
     help)

@@ -93,14 +93,14 @@ complete -c countersign -n 'contains -- permit (commandline -opc)[2]' -l config 
 complete -c countersign -n 'contains -- permit (commandline -opc)[2]' -l remove -d 'takes it away'
 complete -c countersign -n 'contains -- permit (commandline -opc)[2]' -l help -d 'how it is used'
 complete -c countersign -n 'contains -- log (commandline -opc)[2]' -f
-complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l way -x -a 'in out' -d 'what came in, or what went out'
-complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l result -x -a 'sent failed genuine late unsolicited suspect forged challenge other' -d 'sent, failed'
-complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l since -x -d 'from that day on'
-complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l follow -d 'go on with what is written from now on, until interrupted'
+complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l direction -x -a 'in out' -d 'Only incoming or only outgoing messages'
+complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l result -x -a 'sent failed genuine known late unsolicited suspect forged unsure unjudged challenge other' -d 'Only this result'
+complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l since -x -d 'Only lines from this day on'
+complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l follow -d 'Keep printing new lines until interrupted'
 complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l config -r -F -d 'another settings file'
 complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l help -d 'how it is used'
 complete -c countersign -n 'contains -- plain (commandline -opc)[2]' -f
-complete -c countersign -n 'contains -- plain (commandline -opc)[2]' -a 'add remove'
+complete -c countersign -n 'contains -- plain (commandline -opc)[2]' -a 'list add remove'
 complete -c countersign -n 'contains -- plain (commandline -opc)[2]' -l config -r -F -d 'another settings file'
 complete -c countersign -n 'contains -- plain (commandline -opc)[2]' -l help -d 'how it is used'
 complete -c countersign -n 'contains -- expire (commandline -opc)[2]' -f

@@ -333,15 +333,16 @@ table(
   "clock",
   (text) => checkClock(logOf(text), NOW),
   [""],
-  ["time=2026-11-21T11:00:00Z way=in\n"],
-  ["time=2026-12-01T00:00:00Z way=in\ntime=2026-11-20T00:00:00Z way=in\n"],
+  ["time=2026-11-21T11:00:00Z direction=in\n"],
+  ["time=2026-12-01T00:00:00Z direction=in\ntime=2026-11-20T00:00:00Z direction=in\n"],
   [
-    "time=2026-11-20T00:00:00Z way=in\ntime=2026-12-01T00:00:00Z way=in\n",
+    "time=2026-11-20T00:00:00Z direction=in\ntime=2026-12-01T00:00:00Z direction=in\n",
     "2 The clock says 2026-11-20T12:00:00.000Z, but the log goes on to 2026-12-01T00:00:00Z",
   ],
 );
 
-const plainSent = (date: string) => `time=${date}T00:00:00Z way=out identity=a scheme=plain to=@b result=sent\n`;
+const plainSent = (date: string, key = "direction") =>
+  `time=${date}T00:00:00Z ${key}=out identity=a scheme=plain to=@b result=sent\n`;
 for (
   const [forged, date, count] of [["refuse", "2026-11-19", 1], ["refuse", "2026-11-01", 0], [
     "spam",
@@ -352,8 +353,10 @@ for (
   Deno.test(`log of ${date} with forged = ${forged}: ${count}`, () => {
     const text = `${identity(SRS)}[incoming]\nforged = "${forged}"\n`;
     const settings = parseConfig(text, { file: "/c", home: "/h" });
-    const found = checkLogged(logOf(`time=x\n${plainSent(date)}`), settings, NOW);
-    assert.deepEqual(found.map(({ where }) => place(where)), Array(count).fill("log:2"));
+    for (const key of ["direction", "way"]) {
+      const found = checkLogged(logOf(`time=x\n${plainSent(date, key)}`), settings, NOW);
+      assert.deepEqual(found.map(({ where }) => place(where)), Array(count).fill("log:2"), key);
+    }
   });
 }
 

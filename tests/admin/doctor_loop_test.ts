@@ -57,7 +57,7 @@ Deno.test("each identity sends, and each bounce comes home", async () => {
   }
   assert.equal(home.read("sent-to").trim().split("\n").length, 2);
   const lines = home.read(LOG).split("\n").map(fields).filter((line) => line["original"] !== undefined);
-  assert.deepEqual(lines.map(({ way, result, identity }) => [way, result, identity]), [
+  assert.deepEqual(lines.map(({ direction, result, identity }) => [direction, result, identity]), [
     ["in", "genuine", "greg@example.org"],
     ["in", "genuine", "ann@example.org"],
   ]);

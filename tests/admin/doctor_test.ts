@@ -276,7 +276,7 @@ const breaks: Record<string, Break> = {
     return [`${STATE}/log The log ${STATE}/log is not a file`];
   },
   "the log goes on to another day": (home) => {
-    const lines = [-1, 3].map((ahead) => `time=${day(ahead)}T00:00:00Z way=in result=genuine\n`);
+    const lines = [-1, 3].map((ahead) => `time=${day(ahead)}T00:00:00Z direction=in result=genuine\n`);
     home.write(`${STATE}/log`, lines.join("") + "half a line\n");
     const line = lines.length;
     return [new RegExp(`^${STATE}/log:${line} The clock says .*, but the log goes on to ${day(3)}T`)];

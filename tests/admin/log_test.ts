@@ -10,27 +10,27 @@ const LOG = ".local/state/countersign/log";
 
 /** [time, event] */
 const EVENTS: [string, Event][] = [
-  ["2026-11-18T23:59:59Z", { way: "out", result: "sent", to: "@example.net" }],
-  ["2026-11-19T00:00:00Z", { way: "in", result: "genuine", why: "valid signed address" }],
-  ["2026-11-19T12:00:00Z", { way: "in", result: "forged", why: "way=out result=sent" }],
-  ["2026-11-20T00:00:00Z", { way: "out", result: "failed", why: 'it said "no" result=genuine' }],
-  ["2026-11-20T08:00:00Z", { way: "in", result: "late", why: "\x1b[31mred\u2028" }],
+  ["2026-11-18T23:59:59Z", { direction: "out", result: "sent", to: "@example.net" }],
+  ["2026-11-19T00:00:00Z", { direction: "in", result: "genuine", why: "valid signed address" }],
+  ["2026-11-19T12:00:00Z", { direction: "in", result: "forged", why: "direction=out result=sent" }],
+  ["2026-11-20T00:00:00Z", { direction: "out", result: "failed", why: 'it said "no" result=genuine' }],
+  ["2026-11-20T08:00:00Z", { direction: "in", result: "late", why: "\x1b[31mred\u2028" }],
 ];
 const LINES = EVENTS.map(([time, event]) => logLine(event, new Date(time)));
 
 /** [arguments, the numbers of the lines] */
 const asked: [string[], number[]][] = [
   [[], [0, 1, 2, 3, 4]],
-  [["--way", "in"], [1, 2, 4]],
-  [["--way", "out"], [0, 3]],
-  [["--way=out"], [0, 3]],
+  [["--direction", "in"], [1, 2, 4]],
+  [["--direction", "out"], [0, 3]],
+  [["--direction=out"], [0, 3]],
   [["--result", "genuine"], [1]],
   [["--result", "sent"], [0]],
   [["--result", "sent", "--result", "late"], [0, 4]],
   [["--result", "nothing"], []],
   [["--since", "2026-11-19"], [1, 2, 3, 4]],
   [["--since", "2026-11-21"], []],
-  [["--way", "in", "--result", "late", "--since", "2026-11-20"], [4]],
+  [["--direction", "in", "--result", "late", "--since", "2026-11-20"], [4]],
 ];
 for (const [args, wanted] of asked) {
   Deno.test(`log ${args.join(" ")} prints lines ${wanted}`, async () => {
@@ -60,36 +60,41 @@ Deno.test("a line that is none fits only when nothing is asked", () => {
   }
 });
 
-/** [line, `way`, `result` that it has]: keys in values, behind them, at the ends, twice, cut. */
+/** [line, direction, `result` that it has]: keys in values, behind them, at the ends, twice, cut. */
 const values: [string, string, string][] = [
-  ["time=2026-11-20T00:00:00Z way=in result=late", "in", "late"],
-  ["way=in", "in", ""],
+  ["time=2026-11-20T00:00:00Z direction=in result=late", "in", "late"],
+  ["direction=in", "in", ""],
   ["result=late", "", "late"],
-  ["result=late way=in", "in", "late"],
-  ['time=1 why="way=out result=sent" way=in result=late', "in", "late"],
-  ['time=1 why="\\" way=out" way=in result=late', "in", "late"],
-  ['time=1 way=in why="a" result=late', "in", "late"],
-  ["time=1 way=in way=out result=late result=sent", "in", "late"],
-  ["time=1 xway=out way=in result=later", "in", "later"],
-  ['way="in" result="late"', "in", "late"],
-  ["time=1 way=in result=lat…", "in", "lat…"],
+  ["result=late direction=in", "in", "late"],
+  ['time=1 why="direction=out result=sent" direction=in result=late', "in", "late"],
+  ['time=1 why="\\" direction=out" direction=in result=late', "in", "late"],
+  ['time=1 direction=in why="a" result=late', "in", "late"],
+  ["time=1 direction=in direction=out result=late result=sent", "in", "late"],
+  ["time=1 xdirection=out direction=in result=later", "in", "later"],
+  ['direction="in" result="late"', "in", "late"],
+  ["time=1 direction=in result=lat…", "in", "lat…"],
+  // Lines of earlier versions.
+  ["time=2026-11-20T00:00:00Z way=in result=late", "in", "late"],
+  ["way=out", "out", ""],
+  ['time=1 way=out why="direction=in way=in" result=late', "out", "late"],
+  ['time=1 direction=out why="way=in" result=late', "out", "late"],
 ];
-for (const [line, way, result] of values) {
+for (const [line, direction, result] of values) {
   Deno.test(`the values of ${line}`, () => {
-    for (const one of ["in", "out"]) assert.equal(filter(one, [], "")(line), one === way, one);
+    for (const one of ["in", "out"]) assert.equal(filter(one, [], "")(line), one === direction, one);
     for (const one of ["late", "sent", "later"]) assert.equal(filter(undefined, [one], "")(line), one === result, one);
   });
 }
 
 Deno.test("what is selected from a text is what fits line by line", () => {
-  const text = [...values, ...values.toReversed()].map(([line]) => `${line}\n`).join("") + "\n\nway=in\n";
-  const ways = [undefined, "in", "out"];
-  for (const way of ways) {
+  const text = [...values, ...values.toReversed()].map(([line]) => `${line}\n`).join("") + "\n\ndirection=in\nway=in\n";
+  const directions = [undefined, "in", "out"];
+  for (const direction of directions) {
     for (const results of [[], ["late"], ["late", "sent"], ["a.*"]]) {
       for (const since of ["", "2026-11-20", "2026-11-21"]) {
-        const fits = filter(way, results, since);
+        const fits = filter(direction, results, since);
         const expected = text.split(/(?<=\n)/).filter((line) => fits(line.trimEnd())).join("");
-        assert.equal(selector(way, results, since)(text), expected, `${way} ${results} ${since}`);
+        assert.equal(selector(direction, results, since)(text), expected, `${direction} ${results} ${since}`);
       }
     }
   }
@@ -97,10 +102,13 @@ Deno.test("what is selected from a text is what fits line by line", () => {
 
 Deno.test("long, unended and strange lines, more than are read at once", async () => {
   using home = new Home();
-  const many = Array.from({ length: 12_000 }, (_, n) => logLine({ way: "in", result: "other", n }, new Date(n * 1000)));
-  home.write(LOG, `${many.join("")}\x1b[2Jtime=2026 way=in\x07 \x9b\nlast`);
+  const many = Array.from(
+    { length: 12_000 },
+    (_, n) => logLine({ direction: "in", result: "other", n }, new Date(n * 1000)),
+  );
+  home.write(LOG, `${many.join("")}\x1b[2Jtime=2026 direction=in\x07 \x9b\nlast`);
   const ran = await countersign(home, ["log"]);
-  assert.equal(ran.stdout, `${many.join("")}\ufffd[2Jtime=2026 way=in\ufffd \ufffd\nlast\n`);
+  assert.equal(ran.stdout, `${many.join("")}\ufffd[2Jtime=2026 direction=in\ufffd \ufffd\nlast\n`);
 });
 
 Deno.test("no log, no lines; and what the programs really write is understood", async () => {
@@ -115,14 +123,14 @@ Deno.test("no log, no lines; and what the programs really write is understood", 
   assert.equal(log.length, 3);
   const today = new Date(Date.parse(fields(log[0]!)["time"]!)).toISOString().slice(0, 10);
   for (const [at, ...args] of [[0, "in", "forged"], [1, "in", "other"], [2, "out", "sent"]] as const) {
-    const ran = await countersign(home, ["log", "--way", args[0], "--result", args[1], "--since", today]);
+    const ran = await countersign(home, ["log", "--direction", args[0], "--result", args[1], "--since", today]);
     assert.equal(ran.stdout, log[at]);
   }
 });
 
 /** [arguments, status, what is said] */
 const wrong: [string[], number, RegExp][] = [
-  [["--way", "up"], 64, /^log: Option --way "up" is not in or out$/m],
+  [["--direction", "up"], 64, /^log: Option --direction "up" is not in or out$/m],
   [["--since", "yesterday"], 64, /^log: Option --since "yesterday" is not a date/],
   [["--since", "2026-02-30"], 64, /is not a date/],
   [["--folow"], 64, /Unknown option "--folow"; did you mean --follow\?/],
@@ -195,7 +203,7 @@ const append = (home: Home, text: string) => Deno.writeTextFileSync(`${home.path
 Deno.test("--follow prints what comes, filtered, until it is interrupted", async () => {
   using home = new Home();
   home.write(LOG, LINES[1]! + LINES[0]!);
-  await using follower = new Follower(home, ["--way", "in"]);
+  await using follower = new Follower(home, ["--direction", "in"]);
   assert.equal(await follower.line(), LINES[1]);
   append(home, LINES[3]! + LINES[2]!);
   assert.equal(await follower.line(), LINES[2]);

@@ -57,7 +57,7 @@ Deno.test("of a large log its end is read, and no more than a limit", () => {
     try {
       // Sparse: 500 MB of NULs, which are no lines, and one behind them.
       Deno.truncateSync(path, 500 * MB);
-      Deno.writeTextFileSync(path, "\ntime=2026-11-20T00:00:00Z way=in\n", { append: true });
+      Deno.writeTextFileSync(path, "\ntime=2026-11-20T00:00:00Z direction=in\n", { append: true });
       assert.deepEqual(checkClock(openLog(path)!, new Date("2026-11-20T12:00:00Z")), []);
       assert.ok(read <= MB, `${read}`);
       read = 0;

@@ -22,7 +22,7 @@ const COMMANDS = [
 /** A home in which each of them has something to say. */
 function home(): Home {
   const one = new Home();
-  one.write(".local/state/countersign/log", "time=2026-11-20T00:00:00Z way=in result=other\n");
+  one.write(".local/state/countersign/log", "time=2026-11-20T00:00:00Z direction=in result=other\n");
   one.write(".config/countersign/plain-lists", "list@example.net\n");
   one.write("Maildir/new/1", "From: jo@b.example\n\nHi.\n");
   return one;

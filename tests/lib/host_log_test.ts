@@ -16,16 +16,16 @@ function logged(before: string | undefined, run: (state: string) => void = add):
   }
 }
 
-const add = (state: string) => log({ ...settings(), state }, { way: "out", result: "sent" });
+const add = (state: string) => log({ ...settings(), state }, { direction: "out", result: "sent" });
 
 /** [what is in the log, with what it goes on] */
 const rows: [string | undefined, RegExp][] = [
-  [undefined, /^time=\S+ way=out result=sent\n$/],
-  ["", /^time=\S+ way=out result=sent\n$/],
-  ["time=x way=in\n", /^time=x way=in\ntime=\S+ way=out result=sent\n$/],
-  ["time=x way=in result=se", /^time=x way=in result=se…\ntime=\S+ way=out result=sent\n$/],
-  ['time=x why="the env', /^time=x why="the env…\ntime=\S+ way=out result=sent\n$/],
-  ["t", /^t…\ntime=\S+ way=out result=sent\n$/],
+  [undefined, /^time=\S+ direction=out result=sent\n$/],
+  ["", /^time=\S+ direction=out result=sent\n$/],
+  ["time=x direction=in\n", /^time=x direction=in\ntime=\S+ direction=out result=sent\n$/],
+  ["time=x direction=in result=se", /^time=x direction=in result=se…\ntime=\S+ direction=out result=sent\n$/],
+  ['time=x why="the env', /^time=x why="the env…\ntime=\S+ direction=out result=sent\n$/],
+  ["t", /^t…\ntime=\S+ direction=out result=sent\n$/],
 ];
 for (const [before, after] of rows) {
   Deno.test(`a line behind ${JSON.stringify(before)}`, () => assert.match(logged(before), after));
@@ -72,5 +72,5 @@ Deno.test("short writes are continued", () => {
       Deno.FsFile.prototype.writeSync = writeSync;
     }
   });
-  assert.match(text, /^time=\S+ way=out result=sent\n$/);
+  assert.match(text, /^time=\S+ direction=out result=sent\n$/);
 });

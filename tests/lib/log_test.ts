@@ -8,9 +8,9 @@ const TIME = "time=2026-11-20T05:32:58Z";
 Deno.test("A line of the log is key=value, in the order given", () => {
   const good = (event: Event, rest: string) => assert.equal(logLine(event, NOW), `${TIME}${rest}\n`);
   good({}, "");
-  good({ way: "out", recipients: 2 }, " way=out recipients=2");
+  good({ direction: "out", recipients: 2 }, " direction=out recipients=2");
   good({ recipients: 0 }, " recipients=0");
-  good({ way: "out", note: "", why: undefined, result: "sent" }, " way=out result=sent");
+  good({ direction: "out", note: "", why: undefined, result: "sent" }, " direction=out result=sent");
   good(
     { sender: "SRS0=ab-_=G3=example.org=greg@srs.example.org" },
     " sender=SRS0=ab-_=G3=example.org=greg@srs.example.org",

@@ -60,7 +60,7 @@ const USES: Record<string, () => Promise<void>> = {
   },
   async log() {
     const { logLine } = await import("../../lib/log.ts");
-    assert.equal(logLine({ way: "out" }, NOW), "time=2026-11-20T05:32:58Z way=out\n");
+    assert.equal(logLine({ direction: "out" }, NOW), "time=2026-11-20T05:32:58Z direction=out\n");
   },
   async message() {
     const { field, printHead } = await import("../../lib/message.ts");

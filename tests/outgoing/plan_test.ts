@@ -111,7 +111,7 @@ test("With tag.sign = false the sender is signed and the header left alone", asy
 test("Mail that is not our own passes through: sender as given, no tag", async () => {
   const foreign = async (text: string, wanted: Wanted = {}, given = context()) => {
     const planned = await run(text, wanted, given);
-    assert.equal(planned.scheme, "given", text);
+    assert.equal(planned.scheme, "none", text);
     assert.equal(planned.identity, undefined);
     const expected = wanted.f ? wanted.f : wanted.f === null ? null : undefined;
     const { sender } = planned.envelope;
@@ -158,7 +158,7 @@ test("The null sender stays null, whoever wrote the message", async () => {
   for (const text of [COMPLETE, COMPLETE.replace("greg@example.org", "ann@example.com")]) {
     const planned = await run(text, { f: null });
     assert.equal(planned.envelope.sender, null);
-    assert.equal(planned.scheme, "given");
+    assert.equal(planned.scheme, "none");
     assert.deepEqual(values(planned.header, TAG_FIELD), []);
   }
 });
@@ -194,7 +194,7 @@ test("Two identities in From: the first one signs", async () => {
 
 test("A From without a domain is taken to have the set one", async () => {
   const text = COMPLETE.replace("Greg <greg@example.org>", "greg (Cron Daemon)");
-  assert.equal((await run(text)).scheme, "given");
+  assert.equal((await run(text)).scheme, "none");
   const planned = await run(text, {}, context('domain = "example.org"'));
   assert.equal(planned.identity, GREG);
   await verifyOwn(planned, GREG);
@@ -284,7 +284,7 @@ test("A missing From becomes the given sender, foreign or own", async () => {
   assert.equal(own.identity, JOE);
   const foreign = await run("Subject: hello", { f: "ann@example.com" });
   assert.equal(value(foreign.header, "From"), "ann@example.com");
-  assert.equal(foreign.scheme, "given");
+  assert.equal(foreign.scheme, "none");
 });
 
 test("Date is RFC 5322, in the local time zone", () => {
@@ -568,7 +568,7 @@ test("nothing is added to a message that was under way", async () => {
   for (const name of ["Received", "Delivered-To", "Resent-From", "resent-date"]) {
     const text = `${name}: x\nTo: ann@example.com\nMessage-ID:`;
     const planned = await run(text);
-    assert.deepEqual([planned.scheme, planned.header], ["given", header(text)], name);
+    assert.deepEqual([planned.scheme, planned.header], ["none", header(text)], name);
   }
   assert.equal((await run(`${COMPLETE}\nX-Resent-To: x`)).scheme, "srs", "only a name like it");
 });
@@ -594,6 +594,6 @@ test("a Message-ID that is empty is none; a new one has the author's domain, els
 
 test("one From that nobody can read makes it nobody's", async () => {
   for (const text of [`${COMPLETE}\nFrom: <<`, `From: <<\n${COMPLETE}`]) {
-    assert.equal((await run(text)).scheme, "given", text);
+    assert.equal((await run(text)).scheme, "none", text);
   }
 });

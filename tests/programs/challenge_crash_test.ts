@@ -177,7 +177,7 @@ Deno.test("nothing can be remembered: mail goes out, its challenge is delivered"
   Deno.mkdirSync(`${home.path}/.local/state/countersign`, { recursive: true });
   Deno.symlinkSync("/nonexistent/ledger", `${home.path}/.local/state/countersign/ledger`);
   const [challenge] = await home.post("A patch");
-  assert.match(home.logged, /way=out .*result=sent/);
+  assert.match(home.logged, /direction=out .*result=sent/);
   assert.match(home.logged, /forgotten="Ledger \S+ is out of order: /);
   assert.equal((await home.deliver(challenge!)).end, "success");
   assert.deepEqual([home.inbox().length, answers(home, challenge!)], [1, 0]);

@@ -10,7 +10,7 @@
 export interface Sent {
   readonly exit: 0;
   /** `srs`: signed for me@example.org. `given`: the sender is the client's own, and nothing is signed. */
-  readonly scheme: "srs" | "given";
+  readonly scheme: "srs" | "none";
   /** Does it get a tag? */
   readonly tagged: boolean;
   /** With `given`: the address, `<>` for the null sender, undefined when no `-f` goes on. */
@@ -33,14 +33,14 @@ const signed = (...to: string[]): Sent => ({ exit: 0, scheme: "srs", tagged: tru
 const resentBySelf = (...to: string[]): Sent => ({ ...signed(...to), tagged: false });
 const given = (sender: string, ...to: string[]): Sent => ({
   exit: 0,
-  scheme: "given",
+  scheme: "none",
   tagged: false,
   sender,
   to,
   dsn: [],
 });
 const fromNull = (...to: string[]): Sent => given("<>", ...to);
-const noSender = (...to: string[]): Sent => ({ exit: 0, scheme: "given", tagged: false, to, dsn: [] });
+const noSender = (...to: string[]): Sent => ({ exit: 0, scheme: "none", tagged: false, to, dsn: [] });
 const asking = (dsn: string, sent: Sent): Sent => ({ ...sent, dsn: dsn.split(" ") });
 const refused = (says: RegExp): Refused => ({ exit: 64, says });
 

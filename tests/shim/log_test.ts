@@ -22,7 +22,7 @@ Deno.test("a message that is sent: who signed, how, to whom, by which program; n
   const line = await logged(home, ["ann@example.net", "bob@victim.example"]);
   const sender = words(home)[words(home).indexOf("-f") + 1]!;
   assert.match(sender, /^SRS0=/);
-  const rest = `way=out identity=greg@example.org scheme=srs sender=${sender} to=@example.net,@victim.example ` +
+  const rest = `direction=out identity=greg@example.org scheme=srs sender=${sender} to=@example.net,@victim.example ` +
     `recipients=2 route=${home.path}/stub result=sent`;
   assert.equal(line.replace(/^time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ /, ""), rest);
 });
@@ -35,7 +35,10 @@ Deno.test("other people's addresses are whole with log_addresses only", async ()
     const ran = await home.shim(["-f", "carl@other.example", "--", "ann@example.net"], stranger);
     assert.equal(ran.code, 0, ran.stderr);
     const [sender, to] = whole ? ["carl@other.example", "ann@example.net"] : ["@other.example", "@example.net"];
-    assert.match(home.read(LOG), new RegExp(` scheme=given sender=${sender} to=${to} recipients=1 `));
+    assert.match(
+      home.read(LOG),
+      new RegExp(` scheme=none sender=${sender} to=${to} recipients=1 .*why="the author is not an identity"$`, "m"),
+    );
     assert.equal(/carl|ann/.test(home.read(LOG)), whole);
   }
 });
