@@ -3,7 +3,7 @@ import { parseAddress } from "../lib/address.ts";
 import { utf8ToLatin1 } from "../lib/bytes.ts";
 import { parseConfig, type Settings } from "../lib/settings/parse.ts";
 import { Fail, quote, reason } from "../lib/fail.ts";
-import { stopped } from "../io/system/abort.ts";
+import { abortOnSignal } from "../io/system/signals.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import type { Identity } from "../lib/settings/identity.ts";
 import { type Arguments, runCommand } from "./arguments.ts";
@@ -80,7 +80,7 @@ export function audit(name: string, args: readonly string[], hook: Hook): Promis
     const recent = given.values("sent").length > 0 && given.values("address").length === 0
       ? new RecentCount(own.settings, own.identities, new Date())
       : undefined;
-    const scan = new Scan(own, hook, stopped(), recent);
+    const scan = new Scan(own, hook, abortOnSignal(), recent);
     for (const path of given.values("sent")) await scan.readSent(path);
     const seconds = await scan.readMail(mailboxes);
     const result = audited(

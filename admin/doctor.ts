@@ -55,7 +55,7 @@ export function doctor(name: string, args: readonly string[], dns?: Resolver): P
         throw new Fail("usage", `Option --${name} has no meaning without --${needed}`);
       }
     }
-    const patience = secondsOf(given.value("wait"));
+    const timeoutMs = secondsOf(given.value("wait"));
     const to = given.value("to") ?? nobody();
     parseAddress(to);
     const visit = begin(given);
@@ -66,7 +66,7 @@ export function doctor(name: string, args: readonly string[], dns?: Resolver): P
     }
     mutt(visit);
     await filters(visit);
-    if (settings !== undefined && given.has("loop")) await loop(visit, settings, to, patience);
+    if (settings !== undefined && given.has("loop")) await loop(visit, settings, to, timeoutMs);
     if (given.has("json")) say(json({ findings, notes }));
     else say(printFindings(findings, notes, isRich(Deno.stdout) && !Deno.env.get("NO_COLOR")));
     return settings === undefined ? 78 : findings.length > 0 ? 1 : 0;

@@ -1,7 +1,7 @@
 /** `countersign explain`: why a message got the verdict that it got, or what a message would leave as. Changes nothing. */
 import type { Settings } from "../lib/settings/parse.ts";
 import { Fail, reason } from "../lib/fail.ts";
-import { type Input, PREFIX_LIMIT, readInput, type Source } from "../io/system/input.ts";
+import { type Input, PREFIX_BYTES, readInput, type Source } from "../io/system/input.ts";
 import { configFile, loadIdentities, loadSettings, readPlainLists } from "../io/system/load.ts";
 import type { Identity } from "../lib/settings/identity.ts";
 import { canonicalAddress } from "../lib/settings/identity.ts";
@@ -72,7 +72,7 @@ async function explainIn<Call>(given: Arguments, { hook }: Ways<Call>): Promise<
   atMost(given, 1);
   const { settings, identities } = load(given);
   using source = open(given.operands[0]);
-  const input = await readInput(PREFIX_LIMIT, false, source.from);
+  const input = await readInput(PREFIX_BYTES, false, source.from);
   const question = { sender: given.value("sender"), recipient: given.value("recipient"), as: given.value("as") };
   const seen = await hook.inspect(question, input, settings, identities, new Date());
 

@@ -2,7 +2,7 @@
 import { parseDay } from "../lib/date.ts";
 import { Fail, quote, reason } from "../lib/fail.ts";
 import { configFile, loadSettings } from "../io/system/load.ts";
-import { stopped } from "../io/system/abort.ts";
+import { abortOnSignal } from "../io/system/signals.ts";
 import { writeOut } from "../io/system/input.ts";
 import { atMost, runCommand } from "./arguments.ts";
 import { cleanLines } from "./terminal.ts";
@@ -41,7 +41,7 @@ export function log(name: string, args: readonly string[]): Promise<number> {
     }
     const select = selector(direction, given.values("result"), since);
     const { state } = loadSettings(configFile(given.value("config")));
-    const stop = given.has("follow") ? stopped() : undefined;
+    const stop = given.has("follow") ? abortOnSignal() : undefined;
     for await (const text of wholeLines(`${state}/log`, stop)) {
       const selected = select(text);
       if (selected !== "" && !await print(selected)) break;

@@ -33,7 +33,7 @@ export interface DeliveryContext {
   /** The body, once; again where the whole message was in the prefix. */
   body(): AsyncIterable<Uint8Array>;
   readonly now: Date;
-  readonly stop: AbortSignal;
+  readonly abort: AbortSignal;
 }
 
 /**
@@ -85,7 +85,7 @@ export async function fileSpam(verdict: Verdict, scene: DeliveryContext): Promis
     argv: spam_command,
     environment: cleanEnvironment(),
     timeout: scene.settings.transport.timeout,
-    signal: scene.stop,
+    signal: scene.abort,
     ...spoolIn(scene.settings.transport, scene.settings.state),
   };
   const { code, said } = await inject(call, message);
@@ -144,7 +144,7 @@ async function forward(verdict: Verdict, identity: Identity, scene: DeliveryCont
   const envelope = { sender: person ?? own, recipients: [identity.address], dsn: {} };
   const head = concat(await qmailLine("DTLINE", scene), printHead(header, delivery.cut));
   try {
-    await send(settings, envelope, { head, body: scene.body(), whole: delivery.whole }, scene.stop);
+    await send(settings, envelope, { head, body: scene.body(), whole: delivery.whole }, scene.abort);
   } catch (error) {
     // Of a longer message what was sent cannot be read again.
     if (!isPermanent(error) || delivery.whole !== true) throw error;

@@ -3,14 +3,13 @@ import { concat } from "../lib/bytes.ts";
 import { Fail, reason } from "../lib/fail.ts";
 import { checkArguments, env } from "../io/system/environment.ts";
 import { log, printError } from "../io/system/log.ts";
-import { drain, type Input, PREFIX_LIMIT, readInput, writeOut } from "../io/system/input.ts";
-import { stopped } from "../io/system/abort.ts";
+import { drain, type Input, PREFIX_BYTES, readInput, writeOut } from "../io/system/input.ts";
 import { readBelowHome } from "../io/system/files.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import { canonicalAddress } from "../lib/settings/identity.ts";
 import { logAddress } from "../lib/log.ts";
 import { printHead } from "../lib/message.ts";
-import { untilStopped } from "../io/system/signals.ts";
+import { abortOnSignal, untilAborted } from "../io/system/signals.ts";
 import { VERSION } from "../lib/version.ts";
 import { fileLedger } from "../io/state/ledger.ts";
 import { deliver, type DeliveryContext, fileSpam, type HookResult, keep } from "./act.ts";
@@ -53,7 +52,7 @@ export async function incoming(name: string, args: readonly string[]): Promise<n
 
 async function handle(name: string, options: Options): Promise<{ outcome: Outcome; last: boolean }> {
   const { settings, identities } = load(options);
-  const input = await readInput(PREFIX_LIMIT, false);
+  const input = await readInput(PREFIX_BYTES, false);
   const now = new Date();
   const delivery = await received(options, input);
   if (delivery.sender === undefined && options.caller === "qmail") {
@@ -63,10 +62,10 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   const { verdict } = await judge(delivery, context);
   // Only now, and only for who acts: to listen for signals takes time.
   const scene = (): DeliveryContext => {
-    const stop = stopped();
+    const abort = abortOnSignal();
     const ledger = fileLedger(`${settings.state}/ledger`);
-    const body = () => untilStopped(bodyOf(input), stop);
-    return { caller: options.caller, settings, ledger, delivery, body, now, stop };
+    const body = () => untilAborted(bodyOf(input), abort);
+    return { caller: options.caller, settings, ledger, delivery, body, now, abort };
   };
 
   const plain = recipientIdentity(delivery, context) !== undefined;
@@ -109,7 +108,7 @@ async function act(verdict: Verdict, place: Destination | undefined, scene: Deli
 
 /** Message in, message out with one result field. Whatever is wrong, the message goes through. */
 async function filter(name: string, options: Options): Promise<number> {
-  const input = await readInput(PREFIX_LIMIT, false);
+  const input = await readInput(PREFIX_BYTES, false);
   // A stranger's result field never goes through as if it were ours.
   const { header, headStart, cut } = input.head;
   const mbox = input.prefix.subarray(0, headStart); // procmail's `From ` line is not ours to lose

@@ -28,7 +28,7 @@ export type Given = "answered" | { readonly not: string };
  */
 export async function respond({ answer, identity }: Verdict, scene: DeliveryContext): Promise<Given> {
   if (answer === undefined || identity === undefined) throw new Error("nothing to answer");
-  const { settings, ledger, now, stop } = scene;
+  const { settings, ledger, now, abort } = scene;
   const { entry, token } = answer.spends;
   checkLauncher();
   const claim = await ledger.claim(entry);
@@ -38,7 +38,7 @@ export async function respond({ answer, identity }: Verdict, scene: DeliveryCont
   try {
     // The plain address: list software refuses the null sender, and knows subscribers by the envelope.
     const envelope = { sender: answer.author, recipients: [parseAddress(answer.form.answerTo)], dsn: {} };
-    await send(settings, envelope, compose(answer, messageId, now), stop);
+    await send(settings, envelope, compose(answer, messageId, now), abort);
   } catch (error) {
     // A program that refused, or could not be run, has sent nothing; a maildir that failed holds nothing.
     const certain = error instanceof Rejected || settings.transport.via === "maildir" ||

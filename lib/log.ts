@@ -6,14 +6,14 @@ import { quoteAll } from "./fail.ts";
 export type Event = Record<string, string | number | undefined>;
 
 /** Characters of a value that are written: a stranger chooses how long an address is. */
-const LONGEST = 500;
+const MAX_VALUE_LENGTH = 500;
 
 /** The line, with its newline. Values with anything but plain characters are quoted. */
 export function logLine(event: Event, now: Date): string {
   const parts = [`time=${now.toISOString().replace(/\.\d+Z$/, "Z")}`];
   for (const [key, value] of Object.entries(event)) {
     if (value === undefined || value === "") continue;
-    const text = String(value).slice(0, LONGEST);
+    const text = String(value).slice(0, MAX_VALUE_LENGTH);
     parts.push(`${key}=${/^[\w@.+/:,<>=*-]+$/.test(text) ? text : quoteAll(text)}`);
   }
   return parts.join(" ") + "\n";

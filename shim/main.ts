@@ -6,12 +6,11 @@ import { checkArguments, childEnvironment, env } from "../io/system/environment.
 import { log, printError } from "../io/system/log.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import { PIPE_BYTES, readInput } from "../io/system/input.ts";
-import { stopped } from "../io/system/abort.ts";
 import { canonicalAddress } from "../lib/settings/identity.ts";
 import { LEDGER_BODY_BYTES } from "../lib/entry.ts";
 import { logAddress } from "../lib/log.ts";
 import { printHead, unixLines } from "../lib/message.ts";
-import { untilStopped } from "../io/system/signals.ts";
+import { abortOnSignal, untilAborted } from "../io/system/signals.ts";
 import { sysexit } from "../lib/sysexits.ts";
 import { VERSION } from "../lib/version.ts";
 import { failureReason, LOOP_MARK, send } from "../io/transport/send.ts";
@@ -75,12 +74,12 @@ async function sendMessage(call: SendCall): Promise<number> {
   const begun = input.prefix.subarray(input.head.bodyStart);
   const forgotten = await remember(planned, begun, input.whole, settings, now);
 
-  const stop = stopped();
-  const body = untilStopped(unixLines(input.body()), stop);
+  const abort = abortOnSignal();
+  const body = untilAborted(unixLines(input.body()), abort);
   const event = { ...describe(planned, settings), forgotten };
   try {
     const message = { head: printHead(planned.header), body, whole: input.whole };
-    const route = await send(settings, planned.envelope, message, stop);
+    const route = await send(settings, planned.envelope, message, abort);
     log(settings, { ...event, route, result: "sent", why: planned.why });
     await tidy(settings, now);
     return 0;

@@ -4,7 +4,7 @@
  * buffers that are used again, so memory stays what it is for any mailbox.
  */
 import { reason } from "../../lib/fail.ts";
-import { PREFIX_LIMIT } from "../../io/system/input.ts";
+import { PREFIX_BYTES } from "../../io/system/input.ts";
 
 /** A message. It is good until the next one is asked for. */
 export interface Letter {
@@ -38,7 +38,7 @@ export interface ReadProgress {
 /** The first read of a file: nearly all headers are shorter. */
 const FIRST = 16 * 1024;
 /** What of an mbox is in memory. */
-const WINDOW = 2 * PREFIX_LIMIT;
+const WINDOW_BYTES = 2 * PREFIX_BYTES;
 /** The longest line that begins a message of an mbox. */
 const LINE = 512;
 
@@ -63,7 +63,7 @@ export function extent(paths: readonly string[], skip?: ReadonlySet<string>): nu
     count++;
     if (kind === "message") continue;
     try {
-      count += Math.floor(Deno.statSync(path).size / WINDOW);
+      count += Math.floor(Deno.statSync(path).size / WINDOW_BYTES);
     } catch {
       // It is named when it cannot be read.
     }
@@ -184,8 +184,8 @@ class Reader {
 
   #more(): void {
     const letter = this.#letter;
-    if (letter.whole || letter.bytes.length >= PREFIX_LIMIT || this.#file === undefined) return;
-    this.#prefix ??= new Uint8Array(PREFIX_LIMIT);
+    if (letter.whole || letter.bytes.length >= PREFIX_BYTES || this.#file === undefined) return;
+    this.#prefix ??= new Uint8Array(PREFIX_BYTES);
     this.#prefix.set(letter.bytes);
     let size = letter.bytes.length;
     try {
@@ -195,17 +195,17 @@ class Reader {
       this.#trail.unreadable(this.#path, error.message); // judged by what was had
     }
     letter.bytes = this.#prefix.subarray(0, size);
-    letter.whole = size < PREFIX_LIMIT;
+    letter.whole = size < PREFIX_BYTES;
   }
 
   #tail(): Tail | undefined {
     const file = this.#file;
     if (this.#letter.whole || file === undefined) return undefined;
     try {
-      const start = file.statSync().size - PREFIX_LIMIT;
+      const start = file.statSync().size - PREFIX_BYTES;
       if (start < 0) return undefined;
       file.seekSync(start, Deno.SeekMode.Start);
-      const bytes = new Uint8Array(PREFIX_LIMIT);
+      const bytes = new Uint8Array(PREFIX_BYTES);
       return this.#fill(bytes, 0) < bytes.length ? undefined : { bytes, gap: start > this.#letter.bytes.length };
     } catch {
       return undefined; // judged by what was had
@@ -214,11 +214,11 @@ class Reader {
 
   /** A window moves over the file; a message begins where an empty line is followed by an mbox line. */
   *#mbox(begun: number): Generator<Letter> {
-    const window = this.#window ??= new Uint8Array(WINDOW);
+    const window = this.#window ??= new Uint8Array(WINDOW_BYTES);
     window.set(this.#first.subarray(0, begun));
     const letter: Letter = { bytes: window, whole: true, more: () => {}, tail: () => undefined };
     let size = begun < FIRST ? begun : this.#fill(window, begun);
-    let ended = size < WINDOW;
+    let ended = size < WINDOW_BYTES;
     let start = 0; // of the message
     let told = false; // it was longer than the window, and its beginning is given out already
     for (let look = 1;;) {
@@ -243,7 +243,7 @@ class Reader {
       window.copyWithin(0, keep, size);
       look = Math.max(1, size - LINE - keep);
       size = this.#fill(window, size - keep);
-      ended = size < WINDOW;
+      ended = size < WINDOW_BYTES;
       if (!ended) this.#trail.done++;
       start = 0;
     }
@@ -253,10 +253,10 @@ class Reader {
 class Unreadable extends Error {}
 
 function give(letter: Letter, window: Uint8Array, start: number, end: number, whole: boolean): Letter {
-  const cut = Math.min(end, start + PREFIX_LIMIT);
+  const cut = Math.min(end, start + PREFIX_BYTES);
   letter.bytes = window.subarray(start, cut);
   letter.whole = whole && cut === end;
-  const from = Math.max(start, end - PREFIX_LIMIT);
+  const from = Math.max(start, end - PREFIX_BYTES);
   letter.tail = () => whole && cut < end ? { bytes: window.slice(from, end), gap: from > cut } : undefined;
   return letter;
 }

@@ -122,7 +122,7 @@ export interface Audit {
 }
 
 /** Domains that are shown. */
-const MOST = 20;
+const MAX_DOMAINS = 20;
 
 /** The sum of it all. */
 export function audited(
@@ -149,7 +149,7 @@ export function audited(
     sent,
     ...(recentlySent === undefined ? {} : { recentlySent }),
     backscatter: [...tally.domains].map(([domain, count]) => ({ domain, count }))
-      .sort((a, b) => b.count - a.count || (a.domain < b.domain ? -1 : 1)).slice(0, MOST),
+      .sort((a, b) => b.count - a.count || (a.domain < b.domain ? -1 : 1)).slice(0, MAX_DOMAINS),
     backscatterCut: tally.forgotten,
     door: { refused: tally.door, share: tally.messages === 0 ? 0 : tally.door / tally.messages },
     unreadable: { count: tally.unreadableCount, files: tally.unreadableFiles },

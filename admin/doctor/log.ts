@@ -4,7 +4,7 @@ import type { Finding } from "./finding.ts";
 import type { LogFile } from "./logfile.ts";
 
 /** Days that a bounce may take to come back. */
-const DAYS = 7;
+const BOUNCE_DAYS = 7;
 
 /** Mail that left with the plain sender, while forged bounces are refused. */
 export function checkLogged(log: LogFile, settings: Settings, now: Date): Finding[] {
@@ -13,8 +13,8 @@ export function checkLogged(log: LogFile, settings: Settings, now: Date): Findin
     const [, stamp = "", direction] = /^time=(\S+) (?:direction|way)=(in|out) /.exec(line.text) ?? [];
     const age = now.getTime() - Date.parse(stamp);
     // Programs that run at once write their lines a moment out of order; what is a day older ends it.
-    if (age > (DAYS + 1) * 86_400_000) return [];
-    if (direction !== "out" || !(age < DAYS * 86_400_000)) continue;
+    if (age > (BOUNCE_DAYS + 1) * 86_400_000) return [];
+    if (direction !== "out" || !(age < BOUNCE_DAYS * 86_400_000)) continue;
     if (!/ scheme=plain /.test(line.text) || !/ result=sent\b/.test(line.text)) continue;
     return [{
       what: "Mail of yours went out with the plain sender, while forged bounces are refused",

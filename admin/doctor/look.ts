@@ -6,7 +6,7 @@ import type { Programs, TextFile } from "./finding.ts";
 import type { Seen } from "./state.ts";
 
 /** Milliseconds that a program gets. */
-const PATIENCE = 60_000;
+const TIMEOUT_MS = 60_000;
 
 /** Bytes of a script that are looked at. */
 const SCRIPT_BYTES = 64 * 1024;
@@ -144,7 +144,7 @@ export async function run(
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
-      signal: AbortSignal.timeout(PATIENCE),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
     }).spawn();
     const writer = child.stdin.getWriter();
     const fed = writer.write(new TextEncoder().encode(input)).then(() => writer.close()).catch(() => {});

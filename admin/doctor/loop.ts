@@ -10,7 +10,7 @@ export interface Loop {
   /** Whom nobody knows. */
   readonly to: string;
   /** Milliseconds that the bounces get. */
-  readonly patience: number;
+  readonly timeoutMs: number;
   readonly settings: Settings;
   readonly shim: string;
   /** Runs the shim as mutt does, without a sender. */
@@ -78,7 +78,7 @@ async function waited(
   const seen = new Map<string, Line>();
   let open = sent.length;
   if (open === 0) return seen;
-  for await (const text of lines(logOf(loop), AbortSignal.timeout(loop.patience), from)) {
+  for await (const text of lines(logOf(loop), AbortSignal.timeout(loop.timeoutMs), from)) {
     const line = fields(text);
     const one = sent.find(({ id }) => directionOf(line) === "in" && line["original"] === id);
     if (one === undefined || isHome(seen.get(one.id) ?? {})) continue;
@@ -129,20 +129,20 @@ function judged({ name, where, id }: Sent, line: Line | undefined, loop: Loop): 
   }];
 }
 
-function absent(name: string, where: Where, { settings, to, patience }: Loop): Finding {
+function absent(name: string, where: Where, { settings, to, timeoutMs }: Loop): Finding {
   const { preset, via } = settings.transport;
   const queue = via !== "command" ? undefined : QUEUES[preset];
   const [, domain = ""] = /@([^@]*)$/.exec(name) ?? [];
   const home = settings.identity.find((one) => one.address.toLowerCase() === name)?.srs_domain || domain;
   return {
-    what: `The bounce of a message from ${name} to ${to} did not come home within ${patience / 1000} s`,
+    what: `The bounce of a message from ${name} to ${to} did not come home within ${timeoutMs / 1000} s`,
     where,
     why: "Nobody tells you when your mail is not delivered; or bounces reach you without having met the hook.",
     fix: [
       `Does the message, or its bounce, still wait? ${queue ?? "Look into the queue of your mail server"}`,
       `does the MX of ${home} lead here? countersign doctor --dns`,
       "does the filter of that address call the hook, as a user who writes this log?",
-      `is it only slow? countersign doctor --loop --wait ${patience / 100}`,
+      `is it only slow? countersign doctor --loop --wait ${timeoutMs / 100}`,
     ].join("; "),
   };
 }

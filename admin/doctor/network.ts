@@ -29,7 +29,7 @@ export async function askDns(
 }
 
 /** The last of all: it takes its time, and what else is wrong may be why it fails. */
-export async function loop(visit: DoctorContext, settings: Settings, to: string, patience: number): Promise<void> {
+export async function loop(visit: DoctorContext, settings: Settings, to: string, timeoutMs: number): Promise<void> {
   const { given, file, findings, notes } = visit;
   if (settings.transport.via === "maildir") return; // that it goes nowhere is said already
   const shim = beside((path) => see(path).kind === "file").shim ?? onPath("shim");
@@ -45,7 +45,7 @@ export async function loop(visit: DoctorContext, settings: Settings, to: string,
     where: { file: file.file, line: identityLine(file.text, identities.indexOf(one)) },
   }));
   const send = (argv: readonly string[], message: string) => run(argv, message, { COUNTERSIGN_CONFIG: file.file });
-  const seen = await checkLoop({ from, to, patience, settings, shim, send });
+  const seen = await checkLoop({ from, to, timeoutMs, settings, shim, send });
   findings.push(...seen.findings);
   notes.push(...seen.notes);
 }

@@ -6,7 +6,7 @@ import type { Finding, TextFile } from "./finding.ts";
 import { findingOf } from "./settings.ts";
 
 /** Seconds that a server gets to let us in. */
-const PATIENCE = 30;
+const TIMEOUT_SECONDS = 30;
 
 /** Asks the server, and sends it nothing; what we may not ask is a note. */
 export async function checkSmarthost(
@@ -29,7 +29,7 @@ export async function checkSmarthost(
   }
   try {
     const { probe } = await import("../../io/transport/smtp.ts");
-    await probe({ ...transport, timeout: PATIENCE });
+    await probe({ ...transport, timeout: TIMEOUT_SECONDS });
     return { findings: [] };
   } catch (error) {
     if (!(error instanceof Fail)) throw error;

@@ -2,7 +2,7 @@
 import type { Resolver } from "./resolver.ts";
 
 /** Questions that one check may ask (RFC 7208 section 4.6.4). */
-const MOST = 10;
+const MAX_LOOKUPS = 10;
 
 /** What SPF of the domain says to this address. */
 export type SpfResult = "pass" | "fail" | "softfail" | "neutral" | "none" | "error";
@@ -25,7 +25,9 @@ export async function senderAllowed(
     const [, sign = "", name = "", value = "", bits = ""] =
       /^([-+~?]?)([a-z0-9_.-]+)(?:[:=](.*?))?((?:\/\d+)?(?:\/\/\d+)?)$/i.exec(term) ?? [];
     const mechanism = name.toLowerCase();
-    if (["a", "mx", "include", "redirect", "ptr", "exists"].includes(mechanism) && ++asked.count > MOST) return "error";
+    if (["a", "mx", "include", "redirect", "ptr", "exists"].includes(mechanism) && ++asked.count > MAX_LOOKUPS) {
+      return "error";
+    }
     if (mechanism === "redirect") {
       redirect = value;
       continue;

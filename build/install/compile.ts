@@ -12,7 +12,7 @@ with the name of a command (shim, incoming, sendmail) is that command.`;
 const PERMISSIONS = ["read", "write", "env", "run", "net", "sys=uid"].map((right) => `--allow-${right}`);
 
 /** After so many milliseconds it is no program of ours that runs. */
-const PATIENCE = 60_000;
+const TIMEOUT_MS = 60_000;
 
 /** Compiles, and leaves nothing behind that is not ours; a former binary works until then. @throws {Error} what to do */
 async function compile(wanted: string): Promise<void> {
@@ -67,7 +67,7 @@ async function versionOf(product: string): Promise<string> {
     args: ["version"],
     env: { NO_COLOR: "1" },
     stdin: "null",
-    signal: AbortSignal.timeout(PATIENCE),
+    signal: AbortSignal.timeout(TIMEOUT_MS),
   }).output();
   const [first = ""] = new TextDecoder().decode(stdout.length > 0 ? stdout : stderr).trim().split("\n");
   return first;

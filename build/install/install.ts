@@ -51,7 +51,7 @@ const DOCUMENTS: Record<string, string> = {
 const FLAGS = "--no-config --no-lock --no-npm --no-remote --cached-only";
 
 /** A former version's late parts are left for this long: who started before may still load them. */
-const KEEP = 24 * 60 * 60 * 1000;
+const STALE_AFTER_MS = 24 * 60 * 60 * 1000;
 
 /** Installs. @throws {Fail} `usage`; what the file system says */
 async function install(args: readonly string[]): Promise<void> {
@@ -170,7 +170,7 @@ function removeFormer(home: string, modules: readonly string[]): void {
   for (const name of there) {
     if (!name.endsWith(".js") || modules.includes(name)) continue;
     const { mtime } = Deno.statSync(`${home}/${name}`);
-    if (mtime !== null && Date.now() - mtime.getTime() > KEEP) Deno.removeSync(`${home}/${name}`);
+    if (mtime !== null && Date.now() - mtime.getTime() > STALE_AFTER_MS) Deno.removeSync(`${home}/${name}`);
   }
 }
 
@@ -201,7 +201,7 @@ function removeDrafts(paths: readonly string[]): void {
       const [, base] = /^(.+)\.\d+\.(?:new|old)$/.exec(name) ?? [];
       if (base === undefined || !names.has(base)) continue;
       const { mtime } = Deno.lstatSync(`${folder}/${name}`);
-      if (mtime === null || Date.now() - mtime.getTime() <= KEEP) continue;
+      if (mtime === null || Date.now() - mtime.getTime() <= STALE_AFTER_MS) continue;
       Deno.removeSync(`${folder}/${name}`, { recursive: true });
     }
   }

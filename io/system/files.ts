@@ -5,7 +5,7 @@ import { isGroupOf } from "../../lib/settings/groups.ts";
 import { plainEnv } from "./environment.ts";
 
 /** Longest settings or key file. */
-const FILE_LIMIT = 256 * 1024;
+const MAX_FILE_BYTES = 256 * 1024;
 
 /** A small text file; undefined where it is missing. @throws {Fail} `temporary` when it cannot be read */
 export function readIfPresent(path: string): string | undefined {
@@ -85,7 +85,7 @@ export function readPrivateFile(
   what: string,
   path: string,
   forbidden: number,
-  { lent, limit = FILE_LIMIT }: Reading = {},
+  { lent, limit = MAX_FILE_BYTES }: Reading = {},
 ): string {
   let file: Deno.FsFile;
   let info: Deno.FileInfo;

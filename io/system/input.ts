@@ -4,10 +4,10 @@ import { Fail, reason } from "../../lib/fail.ts";
 import { type Head, parseHead } from "../../lib/message.ts";
 
 /** Longest header that is taken. */
-export const HEADER_LIMIT = 1024 * 1024;
+export const MAX_HEADER_BYTES = 1024 * 1024;
 
 /** What a hook looks into: header and beginning of the body. */
-export const PREFIX_LIMIT = 256 * 1024;
+export const PREFIX_BYTES = 256 * 1024;
 
 /** What a pipe takes at once. */
 export const PIPE_BYTES = 64 * 1024;
@@ -36,7 +36,7 @@ export interface Input {
 /**
  * Reads standard input, or another source, until the header is there, and at least `prefix` bytes.
  *
- * @param strict is a header over {@link HEADER_LIMIT} an error? Else what is over belongs to the body
+ * @param strict is a header over {@link MAX_HEADER_BYTES} an error? Else what is over belongs to the body
  * @throws {Fail} `data` for such a header, `io` when reading fails
  */
 export async function readInput(prefix: number, strict: boolean, from: Source = Deno.stdin): Promise<Input> {
@@ -53,7 +53,7 @@ export async function readInput(prefix: number, strict: boolean, from: Source = 
       size += count;
     }
     // Parsed anew only when it has doubled: a long header in small pieces would take the square of its time.
-    const over = size >= HEADER_LIMIT;
+    const over = size >= MAX_HEADER_BYTES;
     if (!whole && !over && (size < prefix || size < 2 * tried)) continue;
     tried = size;
     const bytes = concat(...parts);
@@ -72,7 +72,7 @@ export async function readInput(prefix: number, strict: boolean, from: Source = 
 
 /** The header of a message that has too much of it: what is over its last whole line goes on in the body. */
 function cutHead(bytes: Bytes, strict: boolean): Head {
-  if (strict) throw new Fail("data", `The header is longer than ${HEADER_LIMIT} bytes`);
+  if (strict) throw new Fail("data", `The header is longer than ${MAX_HEADER_BYTES} bytes`);
   const bodyStart = bytes.lastIndexOf(10) + 1;
   return { ...parseHead(bytes.subarray(0, bodyStart), true)!, bodyStart, cut: true };
 }

@@ -10,7 +10,7 @@ import { plainEnv } from "./environment.ts";
 import { checkOwn, isMissing, readPrivateFile, WRITABLE } from "./files.ts";
 
 /** Longest file of lists: some two million. */
-const LISTS_LIMIT = 64 * 1024 * 1024;
+const MAX_LISTS_BYTES = 64 * 1024 * 1024;
 
 /**
  * The settings file: `given`, or COUNTERSIGN_CONFIG, or that of the user, or that of the system.
@@ -39,7 +39,7 @@ export function loadSettings(place: { file: string; home: string }): Settings {
 
 /** The text of the file of plain lists; empty when there is none. @throws {Fail} `config`, `permission` */
 export function readPlainLists({ plain_lists: path }: Settings): string {
-  return isMissing(path) ? "" : readPrivateFile("File of lists", path, WRITABLE, { limit: LISTS_LIMIT });
+  return isMissing(path) ? "" : readPrivateFile("File of lists", path, WRITABLE, { limit: MAX_LISTS_BYTES });
 }
 
 /**

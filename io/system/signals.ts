@@ -1,21 +1,46 @@
-/** A body that ends in an error when a signal comes, so that what is under way can be undone. */
+/** Termination signals as an abort signal, and a body that fails when one arrives, so that work in progress is undone. */
 import { Fail } from "../../lib/fail.ts";
 
-/** The body, until the signal comes: then an error, so that nobody takes the part for the whole. */
-export async function* untilStopped(
+/**
+ * Signals that would terminate the process at once. Its injector would then see the end of its input, and send the part
+ * of the message that it has as if it were the whole.
+ */
+const SIGNALS = [
+  "SIGTERM",
+  "SIGINT",
+  "SIGHUP",
+  "SIGQUIT",
+  "SIGALRM",
+  "SIGUSR1",
+  "SIGUSR2",
+  "SIGXCPU",
+  "SIGVTALRM",
+] as const;
+
+/** Catches termination signals for the rest of the process. @returns a signal that is aborted by the first of them */
+export function abortOnSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of SIGNALS) {
+    Deno.addSignalListener(signal, () => controller.abort());
+  }
+  return controller.signal;
+}
+
+/** Passes on the body until `signal` is aborted, and then throws, so that nobody takes a part for the whole. */
+export async function* untilAborted(
   body: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  const stopped = () => new Fail("temporary", "Stopped by a signal; nothing is sent");
-  // Not Promise.race with one promise for all: that would remember every chunk until the end.
-  let giveUp: (error: Fail) => void = () => {};
-  signal.addEventListener("abort", () => giveUp(stopped()));
+  const failure = () => new Fail("temporary", "Stopped by a signal; nothing is sent");
+  // Not Promise.race with one shared promise: that promise would keep every chunk reachable until the end.
+  let reject: (error: Fail) => void = () => {};
+  signal.addEventListener("abort", () => reject(failure()));
   const chunks = body[Symbol.asyncIterator]();
   for (;;) {
-    if (signal.aborted) throw stopped();
-    const next = await new Promise<IteratorResult<Uint8Array>>((resolve, reject) => {
-      giveUp = reject;
-      chunks.next().then(resolve, reject);
+    if (signal.aborted) throw failure();
+    const next = await new Promise<IteratorResult<Uint8Array>>((resolve, rejectNext) => {
+      reject = rejectNext;
+      chunks.next().then(resolve, rejectNext);
     });
     if (next.done) return;
     yield next.value;

@@ -7,11 +7,11 @@ import type { Bytes } from "../../lib/bytes.ts";
 import type { Source } from "./input.ts";
 
 /** Bytes at the end of a message that are looked into. */
-export const TAIL_LIMIT = 256 * 1024;
+export const TAIL_BYTES = 256 * 1024;
 
 /** The end of a message. */
 export interface Tail {
-  /** {@link TAIL_LIMIT} bytes, which may overlap what was read from the beginning. */
+  /** {@link TAIL_BYTES} bytes, which may overlap what was read from the beginning. */
   readonly bytes: Bytes;
   /** Are there bytes between that and these? */
   readonly gap: boolean;
@@ -27,9 +27,9 @@ export interface Tail {
 export function readTail(from: Source, prefix: number): Tail | undefined {
   try {
     const file = from instanceof Deno.FsFile ? opened(from) : from === Deno.stdin ? standardInput() : undefined;
-    if (file === undefined || file.size < TAIL_LIMIT) return undefined;
-    const bytes = new Uint8Array(TAIL_LIMIT);
-    const start = file.size - TAIL_LIMIT;
+    if (file === undefined || file.size < TAIL_BYTES) return undefined;
+    const bytes = new Uint8Array(TAIL_BYTES);
+    const start = file.size - TAIL_BYTES;
     for (let filled = 0; filled < bytes.length;) {
       const count = file.read(bytes.subarray(filled), start + filled);
       if (count === 0) return undefined; // it has become shorter

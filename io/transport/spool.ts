@@ -9,13 +9,13 @@
  */
 import { Fail, quote, reason, temporaryIfDenied } from "../../lib/fail.ts";
 import type { Message } from "../../lib/message.ts";
-import { untilStopped } from "../system/signals.ts";
+import { untilAborted } from "../system/signals.ts";
 import { checkLauncher } from "./commit.ts";
 import { type Running, type SpawnOptions, UNNAMED } from "./child.ts";
 import { writeAll } from "./maildir.ts";
 
 /** Milliseconds after which a file that still has its name is one that nobody writes any more. */
-const KEEP = 24 * 60 * 60 * 1000;
+const STALE_AFTER_MS = 24 * 60 * 60 * 1000;
 
 /**
  * Runs the program with the whole message as its standard input.
@@ -66,7 +66,7 @@ async function spool(
   };
   try {
     put(message.head);
-    for await (const chunk of signal ? untilStopped(message.body, signal) : message.body) put(chunk);
+    for await (const chunk of signal ? untilAborted(message.body, signal) : message.body) put(chunk);
     // A server of files may say only now that it has no room: what it has not kept would be missing in the middle.
     attempt(() => written.syncSync());
   } catch (error) {
@@ -130,7 +130,7 @@ export function cleanSpool(folder: string, now: Date): number {
   try {
     for (const { name } of Deno.readDirSync(folder)) {
       const { mtime, isFile } = Deno.lstatSync(`${folder}/${name}`);
-      if (!isFile || mtime === null || now.getTime() - mtime.getTime() < KEEP) continue;
+      if (!isFile || mtime === null || now.getTime() - mtime.getTime() < STALE_AFTER_MS) continue;
       Deno.removeSync(`${folder}/${name}`);
       gone++;
     }

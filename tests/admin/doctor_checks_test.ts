@@ -210,7 +210,7 @@ table(
 const pipe = (rest: string) => `countersign unix - n n - - pipe\n  ${rest}\n`;
 const RIGHT =
   `flags=DRO user=greg null_sender= argv=${HOOK} --as postfix --config /c --maildir /m \${sender} \${original_recipient}`;
-const LIMIT = "countersign_destination_recipient_limit = 1\n";
+const RECIPIENT_LIMIT = "countersign_destination_recipient_limit = 1\n";
 const postfix = {
   programs,
   place: false,
@@ -223,9 +223,9 @@ const postfix = {
 table(
   "Postfix",
   (text) => checkPostfix([{ file: "postconf", text }], postfix),
-  [LIMIT + pipe(RIGHT)],
-  [`relay_domains = x.example.org, srs.example.org\n${LIMIT}${pipe(RIGHT)}`],
-  [`relay_domains = hash:/etc/postfix/relay\n${LIMIT}${pipe(RIGHT)}`],
+  [RECIPIENT_LIMIT + pipe(RIGHT)],
+  [`relay_domains = x.example.org, srs.example.org\n${RECIPIENT_LIMIT}${pipe(RIGHT)}`],
+  [`relay_domains = hash:/etc/postfix/relay\n${RECIPIENT_LIMIT}${pipe(RIGHT)}`],
   ["masquerade_domains =\n"],
   ["masquerade_domains = !srs.example.org example.org\n"],
   ["masquerade_domains = srs.example.org\n"],
@@ -245,20 +245,23 @@ table(
     "submission inet n - n - - smtpd\n  -o smtpd_sender_restrictions=reject_sender_login_mismatch\n",
     "1 reject_sender_login_mismatch refuses the senders of srs.example.org",
   ],
-  [`relay_domains = example.net\n${LIMIT}${pipe(RIGHT)}`, "1 Postfix does not take mail for srs.example.org"],
+  [`relay_domains = example.net\n${RECIPIENT_LIMIT}${pipe(RIGHT)}`, "1 Postfix does not take mail for srs.example.org"],
   [pipe(RIGHT), "1 countersign_destination_recipient_limit is not 1"],
   // The state of another's settings is not ours.
-  [LIMIT + pipe(RIGHT.replace("user=greg", "user=ann").replace("/c ", "/home/ann/c "))],
+  [RECIPIENT_LIMIT + pipe(RIGHT.replace("user=greg", "user=ann").replace("/c ", "/home/ann/c "))],
   [
-    LIMIT + pipe(RIGHT.replace("user=greg", "user=ann:mail")),
+    RECIPIENT_LIMIT + pipe(RIGHT.replace("user=greg", "user=ann:mail")),
     "2 Service countersign runs the hook as ann: /s belongs to user 1, not to 2",
   ],
-  [LIMIT + pipe(RIGHT.replace("DRO", "DRhu")), "2 Service countersign has flags=DRhu"],
-  [LIMIT + pipe(RIGHT.replace("null_sender= ", "")), "2 Service countersign has no null_sender="],
-  [LIMIT + pipe(RIGHT.replace("original_", "")), "2 Service countersign does not give the original recipient"],
-  [LIMIT + pipe(RIGHT.replace("--config /c ", "")), "2 Service countersign does not name the settings"],
-  [LIMIT + pipe(RIGHT.replace("--maildir /m ", "")), "2 The hook has no place to deliver to"],
-  [LIMIT + pipe(RIGHT.replace("--as postfix ", "")), "2 The hook is told --as nothing, but Postfix runs it"],
+  [RECIPIENT_LIMIT + pipe(RIGHT.replace("DRO", "DRhu")), "2 Service countersign has flags=DRhu"],
+  [RECIPIENT_LIMIT + pipe(RIGHT.replace("null_sender= ", "")), "2 Service countersign has no null_sender="],
+  [
+    RECIPIENT_LIMIT + pipe(RIGHT.replace("original_", "")),
+    "2 Service countersign does not give the original recipient",
+  ],
+  [RECIPIENT_LIMIT + pipe(RIGHT.replace("--config /c ", "")), "2 Service countersign does not name the settings"],
+  [RECIPIENT_LIMIT + pipe(RIGHT.replace("--maildir /m ", "")), "2 The hook has no place to deliver to"],
+  [RECIPIENT_LIMIT + pipe(RIGHT.replace("--as postfix ", "")), "2 The hook is told --as nothing, but Postfix runs it"],
   [`mailbox_command = ${HOOK} --maildir M\n`, "1 The hook is told --as nothing, but Postfix runs it"],
   [`mailbox_command = /nowhere/incoming --as postfix --maildir M\n`, "1 /nowhere/incoming is not there"],
 );

@@ -4,7 +4,7 @@ import { judge } from "../../incoming/judge.ts";
 import { judgePast } from "../../admin/audit/replay.ts";
 import { concat, utf8 } from "../../lib/bytes.ts";
 import { dayOf } from "../../lib/date.ts";
-import { PREFIX_LIMIT } from "../../io/system/input.ts";
+import { PREFIX_BYTES } from "../../io/system/input.ts";
 import type { Identity } from "../../lib/settings/identity.ts";
 import { parseHead } from "../../lib/message.ts";
 import { messageIdsIn } from "../../lib/message_id.ts";
@@ -83,7 +83,7 @@ Deno.test("audit and the hook give the same verdict", async () => {
             now,
             sent: (_, ids) => Promise.resolve(sent(ids) ? { day: dayOf(now), signed: false } : undefined),
           });
-          const past = { prefix: mail.subarray(0, PREFIX_LIMIT), whole: true, sender: undefined, now, sent };
+          const past = { prefix: mail.subarray(0, PREFIX_BYTES), whole: true, sender: undefined, now, sent };
           const audit = await judgePast(past, with_, [ours]);
           assert.equal(
             audit.result,
@@ -104,8 +104,8 @@ Deno.test("a long message: what is behind the beginning counts when its end was 
       "--- Below this line is a copy of the message.\n\nMessage-ID: <1@example.org>\n\nhi\n",
   );
   const bytes = arrived(null, "greg@example.org", mail);
-  const prefix = bytes.slice(0, PREFIX_LIMIT);
-  const tail = bytes.slice(-PREFIX_LIMIT);
+  const prefix = bytes.slice(0, PREFIX_BYTES);
+  const tail = bytes.slice(-PREFIX_BYTES);
   const sent = (ids: readonly string[]) => ids.includes("1@example.org");
   const past = { prefix, whole: false, sender: undefined, now, sent };
   const { settings } = context("", "", [ours]);

@@ -11,7 +11,7 @@ import { withResult } from "../../hooks/result_field.ts";
 import { judgePast } from "../../admin/audit/replay.ts";
 import { decodeLatin1, encodeLatin1 } from "../../lib/bytes.ts";
 import { dayOf } from "../../lib/date.ts";
-import { PREFIX_LIMIT } from "../../io/system/input.ts";
+import { PREFIX_BYTES } from "../../io/system/input.ts";
 import { messageIdReadings } from "../../lib/message_id.ts";
 import { findOriginals } from "../../incoming/originals.ts";
 import { field, parseHead, printHead, value, values } from "../../lib/message.ts";
@@ -32,7 +32,7 @@ const CONTEXT: JudgeContext = {
 /** The mail as a hook sees it: from nobody, to joe. */
 function arrived(mail: string): Delivery {
   const bytes = encodeLatin1(mail);
-  const prefix = bytes.subarray(0, PREFIX_LIMIT);
+  const prefix = bytes.subarray(0, PREFIX_BYTES);
   return {
     sender: null,
     recipients: ["joe@example.net"],

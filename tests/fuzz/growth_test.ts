@@ -10,7 +10,7 @@ import { bounceEvidence } from "../../incoming/bounce.ts";
 import { formatMailbox, parseAddress, parseAddressList } from "../../lib/address.ts";
 import { encodeLatin1 } from "../../lib/bytes.ts";
 import { quote } from "../../lib/fail.ts";
-import { PREFIX_LIMIT } from "../../io/system/input.ts";
+import { PREFIX_BYTES } from "../../io/system/input.ts";
 import { comparedFields } from "../../lib/compared.ts";
 import { disagreement, makeEntry, parseEntry } from "../../lib/entry.ts";
 import { parseLists } from "../../lib/settings/lists.ts";
@@ -31,7 +31,7 @@ import { fuzz, hunt, LONG, SECONDS, SEED } from "./fuzz.ts";
 import { work } from "./work.ts";
 
 const head = (text: string) => parseHead(encodeLatin1(text), true)!;
-const body = (text: string) => ({ prefix: encodeLatin1(text).subarray(0, PREFIX_LIMIT), ...head(text) });
+const body = (text: string) => ({ prefix: encodeLatin1(text).subarray(0, PREFIX_BYTES), ...head(text) });
 const findIn = (text: string) => Array.fromAsync(findOriginals(encodeLatin1(text), head(text).bodyStart));
 const quoted = (text: string) => quotedMessages(body(text), "--- Below");
 const EVERYTHING = settings("answer = true\nrequests = true");
@@ -149,7 +149,7 @@ const ends = fc.array(fc.constantFrom(...PIECES), { maxLength: 2 }).map((all) =>
 const shapes = fc.tuple(fc.constantFrom(...Object.keys(READERS)), ends, few, ends);
 
 /** Bytes of the smaller text; the larger one is what a hook looks into. */
-const SIZE = PREFIX_LIMIT / 2;
+const SIZE = PREFIX_BYTES / 2;
 const long = ([, front, piece, back]: [string, string, string, string], size: number): string =>
   front + piece.repeat(Math.ceil((size - front.length - back.length) / piece.length)) + back;
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { decodeLatin1, encodeLatin1, text as utf8Text } from "../../lib/bytes.ts";
-import { PREFIX_LIMIT, readInput } from "../../io/system/input.ts";
+import { PREFIX_BYTES, readInput } from "../../io/system/input.ts";
 import { field, parseHead, printHead, unixLines, valueOf } from "../../lib/message.ts";
 import { fuzz } from "./fuzz.ts";
 import { anyBytes, anyText } from "./texts.ts";
@@ -66,7 +66,7 @@ fuzz(
       return piece.length;
     };
     const from = { readSync: read, read: (buffer: Uint8Array) => Promise.resolve(read(buffer)) };
-    const input = await readInput(Math.min(n, PREFIX_LIMIT), true, from);
+    const input = await readInput(Math.min(n, PREFIX_BYTES), true, from);
     assert.deepEqual(input.head, head(mail));
     let rest = "";
     for await (const chunk of input.body()) rest += decodeLatin1(chunk);

@@ -88,12 +88,12 @@ export const mutations: fc.Arbitrary<Mutation[]> = fc.array(
 );
 
 /** Longer than what a hook looks into, no more. */
-const LONGEST = 300 * 1024;
+const MAX_LENGTH = 300 * 1024;
 
 /** The mail with all of that done to it. */
 export function mutated(mail: string, all: readonly Mutation[], other: string): string {
   return all.reduce(
-    (text, how) => text === "" ? text : (KINDS[how.kind] as Change)(text, how, other || " ").slice(0, LONGEST),
+    (text, how) => text === "" ? text : (KINDS[how.kind] as Change)(text, how, other || " ").slice(0, MAX_LENGTH),
     mail,
   );
 }

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { HEADER_LIMIT } from "../../io/system/input.ts";
+import { MAX_HEADER_BYTES } from "../../io/system/input.ts";
 import { fieldOf, Home, oneLine } from "../rig.ts";
 
-const LONG = "Subject: x\n" + "X-Filler: 0123456789\n".repeat(HEADER_LIMIT / 20);
-const ONE_LINE = `X-Filler: ${"y".repeat(HEADER_LIMIT + 10)}\n`;
+const LONG = "Subject: x\n" + "X-Filler: 0123456789\n".repeat(MAX_HEADER_BYTES / 20);
+const ONE_LINE = `X-Filler: ${"y".repeat(MAX_HEADER_BYTES + 10)}\n`;
 
 Deno.test("a header over the limit is an error going out, and nothing is sent", async () => {
   using home = new Home();

@@ -1,7 +1,7 @@
 /** A stranger's X-Countersign never passes for ours, whatever a reader takes for a line of the header. */
 import assert from "node:assert/strict";
 import { concat, decodeLatin1, encodeLatin1, utf8 } from "../../lib/bytes.ts";
-import { HEADER_LIMIT } from "../../io/system/input.ts";
+import { MAX_HEADER_BYTES } from "../../io/system/input.ts";
 import { parseHead, printHead } from "../../lib/message.ts";
 import { withoutResults, withoutResultsInRest } from "../../hooks/result_field.ts";
 import { Home } from "../rig.ts";
@@ -58,7 +58,7 @@ Deno.test("a field behind a bare CR is removed from the header that is held", ()
 });
 
 const LIE = "X-Countersign: genuine; check=proof\n";
-const FILLER = "X-Filler: 0123456789\n".repeat(HEADER_LIMIT / 20);
+const FILLER = "X-Filler: 0123456789\n".repeat(MAX_HEADER_BYTES / 20);
 const HIDDEN: [what: string, mail: string][] = [
   ["behind 1 MB of header", `From: jo@b.example\n${FILLER}${LIE}\nbody\n`],
   ["behind 1 MB of header and a bare CR", `From: jo@b.example\n${FILLER}A: b\r${LIE}\nbody\n`],

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { decodeLatin1, encodeLatin1, utf8ToLatin1 } from "../../lib/bytes.ts";
-import { PREFIX_LIMIT } from "../../io/system/input.ts";
+import { PREFIX_BYTES } from "../../io/system/input.ts";
 import { parseHead } from "../../lib/message.ts";
 import { findMessageIds, findOriginals, type Original } from "../../incoming/originals.ts";
 import { signTag, verifyTag } from "../../lib/tag.ts";
@@ -164,8 +164,8 @@ Deno.test("our tag is found behind others, and far from its Message-ID", async (
 });
 
 Deno.test("our tag is found at the end of a long message", async () => {
-  const filler = `${"An attachment comes first. ".repeat(3)}\n`.repeat(PREFIX_LIMIT / 80);
-  const mail = (OUTER + filler).slice(0, PREFIX_LIMIT);
+  const filler = `${"An attachment comes first. ".repeat(3)}\n`.repeat(PREFIX_BYTES / 80);
+  const mail = (OUTER + filler).slice(0, PREFIX_BYTES);
   for (const change of [FORMS["as it is"]!, FORMS["base64"]!, FORMS["HTML, <br>"]!]) {
     assert.equal(await foundBy(mail), undefined);
     assert.notEqual(await foundBy(mail, `the end of a line\n\n${change(await returned())}`), undefined);

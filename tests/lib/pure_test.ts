@@ -163,12 +163,12 @@ const USES: Record<string, () => Promise<void>> = {
     assert.equal(await srsReverse(signed, { secrets: [SECRET], now: NOW }), "greg@example.org");
   },
   async stop() {
-    const { untilStopped } = await import("../../io/system/signals.ts");
+    const { untilAborted } = await import("../../io/system/signals.ts");
     const body = async function* () {
       yield await Promise.resolve(Uint8Array.of(1));
     };
-    assert.equal((await Array.fromAsync(untilStopped(body(), new AbortController().signal))).length, 1);
-    await assert.rejects(Array.fromAsync(untilStopped(body(), AbortSignal.abort())), { kind: "temporary" });
+    assert.equal((await Array.fromAsync(untilAborted(body(), new AbortController().signal))).length, 1);
+    await assert.rejects(Array.fromAsync(untilAborted(body(), AbortSignal.abort())), { kind: "temporary" });
   },
   async sysexits() {
     const { sysexit } = await import("../../lib/sysexits.ts");

@@ -22,7 +22,7 @@ const LAYERS: readonly (readonly string[])[] = [
 const PURE = LAYERS.slice(0, 2).flat();
 
 /** Loaded late, by `import("…")`: these may import Node's modules, which would double the start of everything else. */
-const LATE = ["io/system/tail.ts", "io/transport/spool.ts", "io/transport/smtp/md5.ts"];
+const LAZY_NODE_FILES = ["io/system/tail.ts", "io/transport/spool.ts", "io/transport/smtp/md5.ts"];
 
 /** Names that deno.json gives to npm packages; an alias for a folder of ours would be a way around. */
 const PACKAGES = Object.entries(config.imports).filter(([, to]) => to.startsWith("npm:")).map(([name]) => name);
@@ -49,7 +49,7 @@ function wrong(file: URL, specifier: string): string | undefined {
   if (may === undefined) return undefined;
   if (!isLocal(specifier)) {
     const known = specifier.startsWith("npm:") ||
-      (specifier.startsWith("node:") && LATE.includes(below(file) ?? "")) ||
+      (specifier.startsWith("node:") && LAZY_NODE_FILES.includes(below(file) ?? "")) ||
       PACKAGES.some((name) => specifier === name || specifier.startsWith(`${name}/`));
     return known ? undefined : `${from} imports ${specifier}, which is not an npm package in deno.json`;
   }

@@ -12,7 +12,7 @@ const STRYKER = "npm:@stryker-mutator/core@9.6.1";
 /** Runs at once. */
 const AT_ONCE = 2;
 /** A run that takes longer hangs, and that is seen. */
-const LONGEST_MS = 30_000;
+const MAX_RUN_MS = 30_000;
 /** `--no-check`: a change that only the types refuse is seen by no test. */
 const TEST = [Deno.execPath(), "test", "-q", "-A", "--no-check", "--fail-fast"];
 
@@ -48,7 +48,7 @@ async function byStryker(file: string, tests: readonly string[]): Promise<Outcom
     mutate: [file],
     inPlace: true,
     concurrency: AT_ONCE,
-    timeoutMS: LONGEST_MS,
+    timeoutMS: MAX_RUN_MS,
     plugins: [],
     checkers: [],
     reporters: ["json"],
@@ -92,7 +92,7 @@ async function byNumbers(file: string, tests: readonly string[]): Promise<Outcom
 }
 
 async function passes(cwd: string, tests: readonly string[]): Promise<boolean> {
-  const signal = AbortSignal.timeout(LONGEST_MS);
+  const signal = AbortSignal.timeout(MAX_RUN_MS);
   const [program, ...args] = [...TEST, ...tests];
   const child = new Deno.Command(program!, { args, cwd, stdin: "null", stdout: "null", stderr: "null", signal });
   return (await child.output()).success;

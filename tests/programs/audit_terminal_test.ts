@@ -7,7 +7,7 @@ import { needOnTerminal, Terminal } from "./terminal.ts";
 const test = await needOnTerminal("sed");
 
 /** Messages in the mailbox, and how often it is named: nobody waits for the end. */
-const [COUNT, OFTEN] = [500, 2000];
+const [COUNT, REPEATS] = [500, 2000];
 
 /** A mailbox, and a command that reads it so often. */
 function mailbox(): Home {
@@ -23,7 +23,7 @@ const BAR = /^\[#*-*\] (\d+) % {2}[\d,]+ messages, [\d,]+ a second, \S+ left$/m;
 
 test("a bar grows, and Ctrl-C prints what there is in its place", async () => {
   using home = mailbox();
-  await using terminal = await Terminal.open(home, audit(...Array<string>(OFTEN).fill("box")));
+  await using terminal = await Terminal.open(home, audit(...Array<string>(REPEATS).fill("box")));
   await terminal.shows(BAR);
   const percent = async () => Number(BAR.exec(await terminal.screen())?.[1] ?? 0);
   const first = await percent();
@@ -34,7 +34,7 @@ test("a bar grows, and Ctrl-C prints what there is in its place", async () => {
   assert.doesNotMatch(screen, BAR);
   const [, read = ""] = /^([\d,]+) messages in /m.exec(screen) ?? [];
   const count = Number(read.replaceAll(",", ""));
-  assert.ok(count > 0 && count < COUNT * OFTEN, screen);
+  assert.ok(count > 0 && count < COUNT * REPEATS, screen);
 });
 
 test("no bar where nobody sees it, and none of it in what is printed", async () => {

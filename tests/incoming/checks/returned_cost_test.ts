@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { judge } from "../../../incoming/judge.ts";
 import { MAX_MACS } from "../../../incoming/checks/returned_header.ts";
 import { encodeLatin1 } from "../../../lib/bytes.ts";
-import { PREFIX_LIMIT } from "../../../io/system/input.ts";
+import { PREFIX_BYTES } from "../../../io/system/input.ts";
 import { parseHead } from "../../../lib/message.ts";
 import { signTag } from "../../../lib/tag.ts";
 import { chair, context, joe, now, settings } from "../../challenges.ts";
@@ -29,7 +29,7 @@ async function macs(run: () => Promise<unknown>): Promise<number> {
 }
 
 async function judged(mail: string): Promise<{ result: string; count: number }> {
-  const prefix = encodeLatin1(mail).subarray(0, PREFIX_LIMIT);
+  const prefix = encodeLatin1(mail).subarray(0, PREFIX_BYTES);
   const delivery = { sender: null, recipients: ["joe@example.net"], prefix, ...parseHead(prefix, true)!, whole: true };
   const given = { ...await context([], settings()), identities: [joe, chair] };
   let result = "";
@@ -41,7 +41,7 @@ const bogus = (n: number): string =>
   `v1.${key.id}.20807.${"a".repeat(8)}.${n.toString(16).replace(/[0189]/g, "z").padStart(26, "a")}`;
 const many = (line: (n: number) => string): string => {
   let text = "";
-  for (let n = 0; text.length < PREFIX_LIMIT; n++) text += line(n);
+  for (let n = 0; text.length < PREFIX_BYTES; n++) text += line(n);
   return OUTER + text;
 };
 

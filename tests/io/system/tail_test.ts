@@ -1,7 +1,7 @@
 /** The end of a long message, as a hook sees it: only where standard input is a file, and without moving its offset. */
 import assert from "node:assert/strict";
-import { readTail, TAIL_LIMIT } from "../../../io/system/tail.ts";
-import { PREFIX_LIMIT } from "../../../io/system/input.ts";
+import { readTail, TAIL_BYTES } from "../../../io/system/tail.ts";
+import { PREFIX_BYTES } from "../../../io/system/input.ts";
 import { signTag } from "../../../lib/tag.ts";
 import { base64, FORMS } from "../../forms.ts";
 import { qmailLocal } from "../../qmail.ts";
@@ -13,21 +13,21 @@ const numbered = (size: number) => Uint8Array.from({ length: size }, (_, at) => 
 Deno.test("the end of a file is read, and its offset stays", () => {
   using home = new Home();
   const rows: [size: number, gap: boolean | undefined][] = [
-    [TAIL_LIMIT - 1, undefined],
-    [TAIL_LIMIT, false],
+    [TAIL_BYTES - 1, undefined],
+    [TAIL_BYTES, false],
     [300 * KB, false],
-    [PREFIX_LIMIT + TAIL_LIMIT, false],
-    [PREFIX_LIMIT + TAIL_LIMIT + 1, true],
+    [PREFIX_BYTES + TAIL_BYTES, false],
+    [PREFIX_BYTES + TAIL_BYTES + 1, true],
     [2000 * KB, true],
   ];
   for (const [size, gap] of rows) {
     const bytes = numbered(size);
     using file = Deno.openSync(home.write("message", bytes));
-    file.seekSync(Math.min(size, PREFIX_LIMIT), Deno.SeekMode.Start);
-    const tail = readTail(file, PREFIX_LIMIT);
+    file.seekSync(Math.min(size, PREFIX_BYTES), Deno.SeekMode.Start);
+    const tail = readTail(file, PREFIX_BYTES);
     assert.equal(tail?.gap, gap, `${size}`);
-    if (tail !== undefined) assert.deepEqual(tail.bytes, bytes.slice(-TAIL_LIMIT), `${size}`);
-    assert.equal(file.seekSync(0, Deno.SeekMode.Current), Math.min(size, PREFIX_LIMIT), `${size}`);
+    if (tail !== undefined) assert.deepEqual(tail.bytes, bytes.slice(-TAIL_BYTES), `${size}`);
+    assert.equal(file.seekSync(0, Deno.SeekMode.Current), Math.min(size, PREFIX_BYTES), `${size}`);
   }
 });
 
@@ -35,11 +35,11 @@ Deno.test("of what is not a file, or cannot be read at a place, nothing is known
   using home = new Home();
   await home.run(["mkfifo", "pipe"]);
   using pipe = Deno.openSync(`${home.path}/pipe`, { read: true, write: true });
-  assert.equal(readTail(pipe, PREFIX_LIMIT), undefined);
-  assert.equal(readTail({ read: () => Promise.resolve(null), readSync: () => null }, PREFIX_LIMIT), undefined);
+  assert.equal(readTail(pipe, PREFIX_BYTES), undefined);
+  assert.equal(readTail({ read: () => Promise.resolve(null), readSync: () => null }, PREFIX_BYTES), undefined);
   const closed = Deno.openSync(home.write("message", numbered(600 * KB)));
   closed.close();
-  assert.equal(readTail(closed, PREFIX_LIMIT), undefined);
+  assert.equal(readTail(closed, PREFIX_BYTES), undefined);
 });
 
 /** A bounce that returns our message behind attachments. */
