@@ -1,8 +1,8 @@
-/** What an MTA hands to a hook, in the words of whichever program called it. */
+/** What an MTA passes to a hook, in the terms of the program that calls it. */
 import { type Address, parseAddressList } from "../lib/address.ts";
 import { type Header, named, value } from "../lib/message.ts";
 
-/** The program that called, as `--as` names it; never guessed. */
+/** The calling program, as `--as` names it; never guessed. */
 export type Caller = "qmail" | "maildrop" | "procmail" | "postfix" | "filter" | "condredirect";
 
 /** The names for `--as`. */
@@ -13,28 +13,28 @@ export const DOUBLE_BOUNCE = "#@[]";
 
 /** One message for one recipient. */
 export interface Delivery {
-  /** The envelope sender; null: the null sender; undefined: nobody told. `#@[]` is qmail's double bounce. */
+  /** The envelope sender; null for the null sender, undefined when unknown. `#@[]` is qmail's double bounce. */
   readonly sender: string | null | undefined;
-  /** Spellings of the recipient as it was before any rewriting. */
+  /** The recipient before any rewriting, in each spelling that the caller offers. */
   readonly recipients: readonly string[];
   readonly header: Header;
-  /** Beginning of the message, and where its body begins in it. */
+  /** The beginning of the message, and the offset of its body. */
   readonly prefix: Uint8Array;
   readonly bodyStart: number;
   /** Does the message end within `prefix`? */
   readonly whole?: boolean;
-  /** The end of a message that does not, where it could be read; it may overlap `prefix`. */
+  /** The end of a message that does not, if it could be read; it may overlap `prefix`. */
   readonly tail?: Uint8Array;
   /** Are there bytes of the message that are neither in `prefix` nor in `tail`? */
   readonly unread?: boolean;
-  /** The header was cut and goes on in the body. */
+  /** Was the header cut, so that it continues in the body? */
   readonly cut?: boolean;
 }
 
 /** Looks up an environment variable. */
 export type Env = (name: string) => Promise<string | undefined>;
 
-/** Sender and recipient given on the command line, which come before all else. */
+/** Sender and recipient given on the command line, which take precedence. */
 export interface Given {
   readonly sender?: string | undefined;
   readonly recipient?: string | undefined;
@@ -47,7 +47,7 @@ export interface Given {
  */
 export const isUnreadable = (address: string): boolean => address.includes("\ufffd");
 
-/** Who sent it, to whom, as this caller tells it. */
+/** Returns the envelope as this caller describes it. */
 export async function envelope(
   caller: Caller,
   header: Header,
@@ -77,7 +77,7 @@ function nullOr(sender: string): string | null {
 /**
  * qmail-command(8). RECIPIENT and LOCAL carry the prefix of a virtual domain
  * (`greg-srs-SRS0=…`), DEFAULT and EXT do not. EXT3 and EXT4 split at every `-`
- * and are no use.
+ * and are useless here.
  */
 async function qmailRecipients(env: Env): Promise<string[]> {
   const host = await env("HOST") ?? "";
@@ -86,22 +86,22 @@ async function qmailRecipients(env: Env): Promise<string[]> {
 }
 
 /**
- * Under maildrop and procmail DEFAULT is a mailbox and HOST the machine. The
- * recipient before any rewriting comes first and then alone counts: mail to a
- * role alias that was expanded to an identity is not a bounce to it.
+ * Under maildrop and procmail DEFAULT is a mailbox and HOST the machine. If the
+ * recipient before rewriting is known, only it counts: mail to a role alias that
+ * was expanded to an identity is not a bounce to that identity.
  */
 async function otherRecipients(onTop: Header, env: Env): Promise<string[]> {
   const original = await env("ORIGINAL_RECIPIENT") || value(onTop, "X-Original-To");
   return [original || await env("RECIPIENT") || value(onTop, "Delivered-To") || ""];
 }
 
-/** The fields that the last MTA put in front of its Received line; a stranger's stand below it. */
+/** The fields that the last MTA added above its Received field. A stranger's are below it. */
 function writtenHere(header: Header): Header {
   const received = header.findIndex((one) => named(one, "Received"));
   return received < 0 ? [] : header.slice(0, received);
 }
 
-/** One address out of a text that may be none. */
+/** The one address in a text, or undefined. */
 export function addressIn(text: string): Address | undefined {
   try {
     const [mailbox, ...more] = parseAddressList(text);

@@ -1,11 +1,11 @@
-/** The block of lines around a place: a returned header, as far as an empty line on either side. */
+/** Finds the block of lines around a position: a returned header, up to an empty line on either side. */
 
-/** Characters of quoting and indent before a line. */
+/** The most characters of quoting and indentation before a line. */
 export const MAX_QUOTE = 256;
 
-/** Empty lines between two lines of a header that a gateway has spread out. */
+/** The most empty lines between two lines of a header that a gateway has spread out. */
 const MAX_GAP = 2;
-/** Fields that show that empty lines do not separate anything. */
+/** Fields that show that empty lines separate nothing here. */
 const MIN_FIELDS = 4;
 const FIELD = /[^A-Za-z0-9\n]{0,256}[A-Za-z][!-9;-~]{0,80}[ \t]{0,16}:/y;
 
@@ -15,25 +15,25 @@ export interface Block {
   readonly bottom: number;
 }
 
-/** What stands before a place in its line, if that can be quoting and indent. */
+/** The text before a position in its line, if it can be quoting and indentation. */
 export function quoteBefore(text: string, at: number): string {
   const before = text.slice(Math.max(0, at - MAX_QUOTE), at);
   const quote = before.slice(before.lastIndexOf("\n") + 1);
   return /[A-Za-z0-9]/.test(quote) ? "" : quote;
 }
 
-/** A line without that. Its white space is often missing where nothing follows. */
+/** A line without its quoting. White space after the quoting is often missing on an empty line. */
 export function unquoted(line: string, quote: string): string {
   if (line.startsWith(quote)) return line.slice(quote.length);
   const marks = quote.trimEnd();
   return line.startsWith(marks) ? line.slice(marks.length) : line;
 }
 
-/** Finds the blocks of a text, in their order. Each line is walked a bounded number of times. */
+/** Finds the blocks of a text in order. Each line is visited a bounded number of times. */
 export class Blocks {
   readonly #text: string;
   #last: Block = { top: 0, bottom: 0 };
-  /** Up to here, empty lines are known to separate blocks. */
+  /** Up to this offset, empty lines are known to separate blocks. */
   #separated = 0;
 
   /** Those of this text. */

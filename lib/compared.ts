@@ -1,19 +1,18 @@
 /**
- * The header fields of a message that must come back as they were sent, each in the one spelling by which it is
- * compared: servers fold fields, quote names, encode words and change the case of field names, and none of that
- * changes what a reader of the list is shown.
+ * The header fields that a challenge must quote as they were sent, each in a canonical form: servers fold fields, quote
+ * names, encode words and change the case of field names, and none of that changes what readers of a list see.
  */
 import { parseAddressList } from "./address.ts";
 import { type Field, type Header, named } from "./message.ts";
 import { eightBitText } from "./message_id.ts";
 import { decodeWords } from "./mime.ts";
 
-/** Puts the body of a field into the form in which it is compared. */
+/** Converts the body of a field to its canonical form. */
 type Spelling = (body: string) => string;
 
 /**
- * What readers see, where their replies and the thread go, and how the body is read. None of these fields may appear,
- * vanish or be repeated. Sender is not among them: Exim adds it to what a local user submits.
+ * What readers see, where replies and the thread go, and how the body is read. None of these fields may be added, removed
+ * or repeated. Sender is not among them, because Exim adds it to mail that a local user submits.
  */
 const COMPARED: readonly (readonly [name: string, spelling: Spelling])[] = [
   ["From", mailboxes],
@@ -35,7 +34,7 @@ const COMPARED: readonly (readonly [name: string, spelling: Spelling])[] = [
 /** The names of the fields, in the order of {@link comparedFields}. */
 export const COMPARED_FIELDS: readonly string[] = COMPARED.map(([name]) => name);
 
-/** All bodies of each compared field in one text; empty where the field is missing or says nothing. */
+/** All bodies of each compared field as one text; empty where the field is missing or empty. */
 export function comparedFields(header: Header): string[] {
   return COMPARED.map(([name, spelling]) => {
     const fields = header.filter((field) => named(field, name));
@@ -52,8 +51,8 @@ function squeezed(text: string): string {
 }
 
 /**
- * Name and address of each mailbox; quoting and comments are the business of servers. A group without members says
- * nothing: qmail-inject and Postfix add one where the message names no recipient.
+ * Name and address of each mailbox, without quoting and comments, which servers change. A group without members counts as
+ * empty: qmail-inject and Postfix add one where the message names no recipient.
  */
 function mailboxes(body: string): string {
   try {

@@ -1,9 +1,9 @@
-/** Days since 1970-01-01 UTC: the one unit of time in everything that is signed. */
+/** Days since 1970-01-01 UTC, the unit of time in everything that is signed. */
 export function dayOf(now: Date): number {
   return Math.floor(now.getTime() / 86_400_000);
 }
 
-/** `2026-11-20` as a day number; undefined when it is no date. */
+/** Parses `2026-11-20` to a day number; undefined when it is not a date. */
 export function parseDay(text: string): number | undefined {
   if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) return undefined;
   const date = new Date(`${text}T00:00:00Z`);

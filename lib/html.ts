@@ -1,32 +1,32 @@
-/** Header lines out of HTML: no more of the language than gateways use to show a returned header. */
+/** Extracts header lines from HTML. It knows only as much of HTML as gateways use to show a returned header. */
 import { utf8ToLatin1 } from "./bytes.ts";
 
-/** Elements that begin a line, and the others that occur around a header; what else looks like a tag is text. */
+/** Elements that begin a line, and others that occur around a header. Anything else that looks like a tag is text. */
 const BLOCKS = new Set(
   "address blockquote body center dd div dl dt h1 h2 h3 h4 h5 h6 head hr html li ol p pre table tbody tr ul".split(" "),
 );
 const INLINE = new Set("a b big code em font i s samp small span strong td th tt u wbr".split(" "));
 
-/** A tag. `<1@example.org>` is none, whatever its first letter: white space, `/` or `>` follows the name. */
+/** Matches a tag. `<1@example.org>` is not one: the name is followed by white space, `/` or `>`. */
 const TAG = /<(\/?)([a-z][a-z0-9]{0,9})(?:\s[^<>]{0,2000})?\/?>(\n?)/gi;
 
-/** Does a text hold what {@link htmlToText} would change? */
+/** Does the text contain anything that {@link htmlToText} would change? */
 export function looksLikeHtml(text: string): boolean {
   return /<(?:br|p|pre|div|li|tr|td|span)\b|&(?:lt|#0{0,4}60|#x0{0,4}3c);/i.test(text);
 }
 
 /**
- * The lines of a page: `<br>` ends one, a block begins one. Line ends of the source are kept, since headers stand in
- * `<pre>` or are wrapped in no way that a browser would show.
+ * Converts a page to lines: `<br>` ends a line, a block begins one. Line ends of the source are kept, because headers are
+ * often in `<pre>`, or wrapped in a way that a browser would not show.
  *
- * @param html a binary string; characters outside of ASCII that it names become UTF-8
+ * @param html a Latin-1 string; character references outside ASCII become UTF-8
  */
 export function htmlToText(html: string): string {
   const out: string[] = [];
   let fresh = true; // at the beginning of a line
   let from = 0;
   const write = (text: string) => {
-    // Between two blocks there is only the layout of the source.
+    // White space between two blocks is only the layout of the source.
     if (text === "" || (fresh && text.trim() === "")) return;
     out.push(text);
     fresh = text.endsWith("\n");
@@ -47,13 +47,13 @@ export function htmlToText(html: string): string {
   return unescapeHtml(out.join(""), true);
 }
 
-/** Named character references that functions for escaping write. */
+/** The named character references that escaping functions write. */
 const NAMED: Record<string, string> = { lt: "<", gt: ">", amp: "&", quot: '"', apos: "'", nbsp: " " };
 
 /**
- * Replaces character references by what they stand for, also where they were escaped twice.
+ * Replaces character references by their characters, also where they were escaped twice.
  *
- * @param eightBit is the text a binary string? Then what is not ASCII becomes UTF-8
+ * @param eightBit is the text a Latin-1 string? Then characters outside ASCII become UTF-8
  */
 export function unescapeHtml(text: string, eightBit = false): string {
   const once = unescapeOnce(text, eightBit);

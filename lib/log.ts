@@ -1,14 +1,14 @@
-/** One line an event: `time=… key=value …`. No body, no subject, no secret. */
+/** Formats log lines, one per event: `time=… key=value …`. No body, no Subject, no secret. */
 import { type Address, formatAddress } from "./address.ts";
 import { quoteAll } from "./fail.ts";
 
-/** What happened, in the order in which it is written. Empty values are left out. */
+/** The fields of an event, in the order in which they are written. Empty values are omitted. */
 export type Event = Record<string, string | number | undefined>;
 
-/** Characters of a value that are written: a stranger chooses how long an address is. */
+/** The longest value that is written: a stranger chooses how long an address is. */
 const MAX_VALUE_LENGTH = 500;
 
-/** The line, with its newline. Values with anything but plain characters are quoted. */
+/** Returns the line with its newline. Values with anything but plain characters are quoted. */
 export function logLine(event: Event, now: Date): string {
   const parts = [`time=${now.toISOString().replace(/\.\d+Z$/, "Z")}`];
   for (const [key, value] of Object.entries(event)) {
@@ -19,7 +19,7 @@ export function logLine(event: Event, now: Date): string {
   return parts.join(" ") + "\n";
 }
 
-/** Somebody's address for the log: the domain only, unless settings say otherwise. */
+/** Returns an address for the log: the domain only, unless the settings ask for whole addresses. */
 export function logAddress(address: Address | null, whole: boolean): string {
   if (address === null) return "<>";
   return whole ? formatAddress(address) : `@${address.domain}`;

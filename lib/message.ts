@@ -5,44 +5,44 @@ import { type Bytes, concat, decodeLatin1, encodeLatin1, latin1ToUtf8, utf8ToLat
 export interface Field {
   /** The name as written. */
   readonly name: string;
-  /** The whole field as a binary string, folds kept, lines ended by LF, without the last one. */
+  /** The whole field as a Latin-1 string: folded as received, lines separated by LF, no LF at the end. */
   readonly raw: string;
 }
 
 /** All fields, in order. */
 export type Header = readonly Field[];
 
-/** A header and where the body begins in the bytes it was read from. */
+/** A header, and where the body begins in the bytes it was read from. */
 export interface Head {
   readonly header: Header;
-  /** Where it begins, behind mbox lines. */
+  /** Where the header begins, after any mbox lines. */
   readonly headStart: number;
   readonly bodyStart: number;
-  /** Cut: the header goes on in what is called the body here. */
+  /** Was the header cut? Then it continues in what counts as the body here. */
   readonly cut?: boolean;
 }
 
-/** A message on its way: its header ready to be written, its body still flowing. */
+/** A message in transit: its header ready to be written, its body still being read. */
 export interface Message {
-  /** Header and empty line. */
+  /** The header and the empty line. */
   readonly head: Bytes;
-  /** The body, in pieces that are good until the next one is asked for. */
+  /** The body, in chunks. A chunk is valid until the next one is requested. */
   readonly body: AsyncIterable<Uint8Array>;
-  /** Has all of it been read, so that the body keeps nobody waiting? */
+  /** Has the whole message been read, so that the body never waits for input? */
   readonly whole?: boolean | undefined;
 }
 
 const NAME = /^([!-9;-~]+)[ \t]*:/;
 
 /**
- * Reads the header at the front of a message.
+ * Parses the header at the beginning of a message.
  *
- * Leading mbox lines (`From x`) are dropped, CRLF becomes LF. The header ends at
- * the empty line, or before the first line that cannot be part of one, which then
- * begins the body, as Sendmail has it.
+ * Leading mbox lines (`From x`) are dropped and CRLF becomes LF. The header ends
+ * at the empty line, or before the first line that cannot be part of a header;
+ * that line then begins the body, as in Sendmail.
  *
  * @param bytes the message, or its beginning
- * @param whole are these all its bytes?
+ * @param whole is this the whole message?
  * @returns undefined when the header does not end within `bytes` and there may be more
  */
 export function parseHead(bytes: Uint8Array, whole: boolean): Head | undefined {
@@ -53,7 +53,7 @@ export function parseHead(bytes: Uint8Array, whole: boolean): Head | undefined {
     if (lines.length > 0) header.push({ name: NAME.exec(lines[0]!)![1]!, raw: lines.join("\n") });
     lines = [];
   };
-  // As one string: to make one of each line would take three times as long.
+  // Decoded as one string: decoding line by line takes three times as long.
   const text = decodeLatin1(bytes.subarray(0, emptyLine(bytes)));
   for (let at = 0; at < text.length;) {
     const newline = text.indexOf("\n", at);
@@ -80,7 +80,7 @@ export function parseHead(bytes: Uint8Array, whole: boolean): Head | undefined {
   return whole ? { header, headStart, bodyStart: bytes.length } : undefined;
 }
 
-/** The end of the first empty line; of everything, when there is none. */
+/** The end of the first empty line, or of the bytes when there is none. */
 function emptyLine(bytes: Uint8Array): number {
   for (let at = 0, newline; (newline = bytes.indexOf(10, at)) >= 0; at = newline + 1) {
     if (newline === at || (newline === at + 1 && bytes[at] === 13)) return newline + 1;
@@ -88,24 +88,24 @@ function emptyLine(bytes: Uint8Array): number {
   return bytes.length;
 }
 
-/** CRs at the end of a line, of which one would be a line end's when it is written. Not by pattern: that has no bound. */
+/** Strips CRs at the end of a line, since one of them would become part of a CRLF. A loop, because a pattern would be quadratic. */
 function withoutReturns(line: string): string {
   let end = line.length;
   while (line[end - 1] === "\r") end--;
   return line.slice(0, end);
 }
 
-/** Header and empty line, as they are written; without the line when the header was cut and goes on. */
+/** Serializes the header and the empty line; without the empty line when the header was cut and continues. */
 export function printHead(header: Header, cut = false): Bytes {
   return encodeLatin1(header.map((field) => field.raw + "\n").join("") + (cut ? "" : "\n"));
 }
 
-/** A new field. CR, LF and NUL in its value are the caller's bug and become spaces. */
+/** Makes a field. CR, LF and NUL in the value are a bug of the caller and become spaces. */
 export function field(name: string, value: string): Field {
   return { name, raw: `${name}: ${utf8ToLatin1(value).replace(/[\r\n\0]+/g, " ")}` };
 }
 
-/** Is it the field of this name, upper and lower case ignored? */
+/** Does the field have one of these names, ignoring case? */
 export function named(field: Field, ...names: string[]): boolean {
   const own = field.name.toLowerCase();
   return names.some((name) => name.toLowerCase() === own);
@@ -132,7 +132,7 @@ export function without(header: Header, ...names: string[]): Header {
   return header.filter((field) => !named(field, ...names));
 }
 
-/** The message with all of it in its head: for one that is whole, so that it can be measured, and given with one write. */
+/** Moves the body into the head, for a message that was read whole, so that it can be measured and sent in one write. */
 export async function inOnePiece({ head, body, whole }: Message): Promise<Message> {
   const parts = [head];
   for await (const chunk of body) parts.push(new Uint8Array(chunk)); // the next is read into the same place
@@ -142,8 +142,8 @@ export async function inOnePiece({ head, body, whole }: Message): Promise<Messag
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 
 /**
- * CRLF to LF in a flowing body: qmail, nullmailer and dma take a CR for text.
- * A chunk without a CR goes through untouched.
+ * Converts CRLF to LF in a body while it streams: qmail, nullmailer and dma treat
+ * a CR as text. A chunk without a CR passes unchanged.
  */
 export async function* unixLines(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   let held = false;

@@ -1,19 +1,19 @@
 /**
- * MIME parts (RFC 2045, RFC 2046) and encoded words (RFC 2047), as far as a bounce needs them. Pure.
+ * MIME parts (RFC 2045, RFC 2046) and encoded words (RFC 2047), as far as bounces need them.
  *
- * This is not a general parser on purpose: postal-mime takes 10 seconds for a To field of 1 MB, and up to 3 seconds for
+ * This is deliberately not a general parser. postal-mime takes 10 seconds for a To field of 1 MB, and up to 3 seconds for
  * 256 KB of padded base64 or short lines. Here addresses are not parsed, each level of the body is scanned once, and
- * whatever a stranger can repeat has a bound.
+ * everything that a stranger can repeat is bounded.
  */
 import { type Bytes, decodeLatin1, encodeLatin1, utf8 } from "./bytes.ts";
 import { type Header, named, parseHead } from "./message.ts";
 
-/** A part that is no multipart, decoded. */
+/** A part that is not a multipart, decoded. */
 export interface MimePart {
   /** Its media type in lower case, without parameters. */
   readonly type: string;
   readonly bytes: Uint8Array;
-  /** Was the delimiter behind it seen? Else it may have been cut where the text was. */
+  /** Was the delimiter after it found? If not, the part may be truncated where the text was. */
   readonly ended: boolean;
 }
 
@@ -21,24 +21,24 @@ export interface MimePart {
 export interface ContentType {
   /** The media type in lower case; empty where there is none. */
   readonly type: string;
-  /** Parameters by their names in lower case; of several of one name the first counts. */
+  /** Parameters by name in lower case. When a name is repeated, the first one counts. */
   readonly parameters: ReadonlyMap<string, string>;
 }
 
-/** Parts of one message; more make no bounce. */
+/** The most parts read from one message. No bounce has as many. */
 const MAX_PARTS = 1000;
-/** Octets of one field: a Content-Type that is longer describes nothing. */
+/** The longest field that is parsed, in octets. No valid Content-Type is longer. */
 const MAX_FIELD_BYTES = 8 * 1024;
-/** Characters of a text with encoded words; names and Subjects are shorter. */
+/** The longest text whose encoded words are decoded. Names and Subjects are shorter. */
 const MAX_TEXT_LENGTH = 8 * 1024;
 
 /**
- * The leaves of a message, in order. A message inside of a message is one part; HTML stays HTML.
+ * Returns the leaf parts of a message, in order. An attached message is one part, and HTML stays HTML.
  *
  * @param header the header of the message
  * @param body its body, or the beginning of it
- * @param maxDepth how deep multiparts may be nested
- * @returns undefined for a message beyond the bounds: what it holds is not known
+ * @param maxDepth how deeply multiparts may be nested
+ * @returns undefined for a message beyond the bounds, whose content is unknown
  */
 export function mimeParts(header: Header, body: Uint8Array, maxDepth: number): MimePart[] | undefined {
   const text = decodeLatin1(body);
@@ -66,14 +66,14 @@ export function mimeParts(header: Header, body: Uint8Array, maxDepth: number): M
   return read(header, { start: 0, end: body.length, ended: false }, "text/plain", 0) ? out : undefined;
 }
 
-/** A part of the text, by its offsets. */
+/** A part, as offsets into the text. */
 interface Slice {
   readonly start: number;
   readonly end: number;
   readonly ended: boolean;
 }
 
-/** What stands between the delimiters; the line end in front of one belongs to it (RFC 2046 section 5.1.1). */
+/** Yields what is between the delimiters. The line end before a delimiter belongs to it (RFC 2046 section 5.1.1). */
 function* bodyParts(text: string, { start, end, ended }: Slice, boundary: string): Generator<Slice> {
   const mark = `--${boundary}`;
   let from: number | undefined;
@@ -94,16 +94,16 @@ function* bodyParts(text: string, { start, end, ended }: Slice, boundary: string
   if (from !== undefined) yield { start: from, end, ended };
 }
 
-/** Where the next line begins with this. */
+/** The offset of the next line that begins with the mark, or -1. */
 function nextLine(text: string, mark: string, from: number): number {
   const found = text.indexOf(`\n${mark}`, from);
   return found < 0 ? -1 : found + 1;
 }
 
 /**
- * The Content-Type of a part, the first one that it has.
+ * Parses the first Content-Type field of a part.
  *
- * @param otherwise the type of a part that has none (RFC 2045 section 5.2)
+ * @param otherwise the type of a part without the field (RFC 2045 section 5.2)
  */
 export function contentType(header: Header, otherwise = "text/plain"): ContentType {
   const raw = rawValue(header, "Content-Type");
@@ -118,7 +118,7 @@ export function contentType(header: Header, otherwise = "text/plain"): ContentTy
 
 const PARAMETER = /;\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\[^])*)"|([^\s;"]*))/g;
 
-/** Parameters, the pieces of one and what is percent-encoded put together (RFC 2231 sections 3 and 4). */
+/** Parses parameters, with continuations joined and percent-encoding decoded (RFC 2231 sections 3 and 4). */
 function parametersOf(text: string): Map<string, string> {
   const out = new Map<string, string>();
   const pieces = new Map<string, { nth: number; text: string }[]>();
@@ -144,7 +144,7 @@ function parametersOf(text: string): Map<string, string> {
 const percentDecoded = (text: string): string =>
   text.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
 
-/** The text without its comments, which nest; what is quoted, or never closed, is none (RFC 5322 section 3.2.2). */
+/** Removes comments, which nest. Quoted text and unclosed parentheses are not comments (RFC 5322 section 3.2.2). */
 function withoutComments(text: string): string {
   let out = "";
   let depth = 0;
@@ -166,7 +166,7 @@ function rawValue(header: Header, name: string): string | undefined {
   return found?.raw.slice(found.raw.indexOf(":") + 1).replace(/\n/g, "");
 }
 
-/** Content-Transfer-Encoding undone (RFC 2045 section 6). */
+/** Decodes the Content-Transfer-Encoding (RFC 2045 section 6). */
 function decoded(header: Header, bytes: Uint8Array): Uint8Array {
   const encoding = withoutComments((rawValue(header, "Content-Transfer-Encoding") ?? "").slice(0, MAX_FIELD_BYTES));
   if (/base64/i.test(encoding)) return fromBase64(decodeLatin1(bytes));
@@ -174,14 +174,14 @@ function decoded(header: Header, bytes: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** Base64 as mail has it: broken into lines, and perhaps padded at the end of each. */
+/** Decodes base64 as it occurs in mail: in lines, each possibly padded. */
 function fromBase64(text: string): Bytes {
   const units = text.replace(/[^A-Za-z0-9+/=]+/g, "").split(/=+/);
-  // Of these characters any count is base64 to atob() but for one over a multiple of four.
+  // atob() accepts any number of these characters except one more than a multiple of four.
   return encodeLatin1(units.map((unit) => atob(unit.length % 4 === 1 ? unit.slice(0, -1) : unit)).join(""));
 }
 
-/** Quoted-printable (RFC 2045 section 6.7), a binary string; in text that is not, it breaks only what has a `=`. */
+/** Decodes quoted-printable (RFC 2045 section 6.7) to a Latin-1 string. Other text changes only where it contains `=`. */
 export function fromQuotedPrintable(text: string): string {
   return text.replace(/=[ \t]*\r?\n/g, "").replace(
     /=([0-9A-F]{2})/gi,
@@ -189,7 +189,7 @@ export function fromQuotedPrintable(text: string): string {
   );
 }
 
-/** Text in UTF-16 would hide everything from a scan for ASCII; other charsets hide nothing of ours. */
+/** Converts UTF-16, which would hide everything from a scan for ASCII. Other charsets hide nothing of ours. */
 function asUtf8(bytes: Uint8Array, parameters: ContentType["parameters"]): Uint8Array {
   const charset = parameters.get("charset")?.toLowerCase() ?? "";
   const marked = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
@@ -202,8 +202,8 @@ const WORD = "=\\?([^?\\s]+)\\?([QqBb])\\?([^?]*)\\?=";
 const WORDS = new RegExp(`${WORD}(?:[ \\t\\r\\n]+${WORD.replaceAll("(", "(?:")})*`, "g");
 
 /**
- * A text with its encoded words decoded (RFC 2047); white space between two of them is dropped, and words of one charset
- * are decoded together, since a character may be split between them. A text that is too long stays as it is.
+ * Decodes encoded words (RFC 2047). White space between two of them is dropped, and words in one charset are decoded
+ * together, because a character may be split between them. A text that is too long is returned unchanged.
  */
 export function decodeWords(text: string): string {
   if (!text.includes("=?") || text.length > MAX_TEXT_LENGTH) return text;

@@ -1,15 +1,15 @@
-/** The word that was probably meant. */
+/** Suggestions for misspelt words. */
 
 /**
- * The nearest of `words`, when no more than a third of its letters are wrong.
- * Two letters that changed places are one mistake.
+ * Returns the nearest of `words`, if at most a third of its letters differ. Two
+ * transposed letters count as one difference.
  */
 export function nearest(word: string, words: readonly string[]): string | undefined {
   const [best] = words.map((one) => ({ one, far: distance(word, one) })).sort((a, b) => a.far - b.far);
   return best !== undefined && best.far <= Math.floor(best.one.length / 3) ? best.one : undefined;
 }
 
-/** Letters put in, left out, changed or swapped with their neighbour between one word and the other. */
+/** The number of letters inserted, deleted, changed or transposed between the two words. */
 function distance(a: string, b: string): number {
   const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
   for (let i = 1; i <= a.length; i++) {

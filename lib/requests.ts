@@ -1,17 +1,17 @@
 /**
- * What a message asks of list software: to subscribe to a list, or to unsubscribe from it. Read strictly, because it
- * decides which confirmation is sent later: what could mean two things means nothing.
+ * Recognizes requests to list software: to subscribe to a list or to unsubscribe from it. Parsing is strict, because the
+ * request decides which confirmation is sent later. An ambiguous message requests nothing.
  */
 import { type Address, canonical, parseAddress } from "./address.ts";
 import { decodeLatin1 } from "./bytes.ts";
 import { type Header, named, value } from "./message.ts";
 
-/** What is asked. */
+/** A request. */
 export interface Request {
   readonly command: "subscribe" | "unsubscribe";
   /** The list, lower case. */
   readonly list: string;
-  /** The subscriber where the message names one, lower case; undefined: the sender of the message. */
+  /** The subscriber that the message names, in lower case; undefined for the sender of the message. */
   readonly subscriber?: string;
 }
 
@@ -19,11 +19,11 @@ export interface Request {
 export interface RequestMessage {
   readonly header: Header;
   readonly body: Uint8Array;
-  /** Is this all of the body? */
+  /** Is this the whole body? */
   readonly whole: boolean;
 }
 
-/** Command words (Majordomo's help, Sympa's and Mailman's) that ask one of the two; others ask neither. */
+/** The command words of Majordomo, Sympa and Mailman for either request. */
 const COMMANDS: Readonly<Record<string, Request["command"]>> = {
   subscribe: "subscribe",
   sub: "subscribe",
@@ -35,13 +35,13 @@ const COMMANDS: Readonly<Record<string, Request["command"]>> = {
   leave: "unsubscribe",
 };
 
-/** Any word by which one of the programs takes a line of the Subject for a command. */
+/** Words that make one of the programs treat a line or the Subject as a command. */
 const OTHER_WORDS =
   /^(?:accept|add|approve|auth|cancel|confirm|del|delete|distribute|echo|end|get|help|index|info|invite|last|list|lists|modindex|password|quit|reject|remind|remove|review|set|stats|stop|verify|which|who|whoami)$/;
 
-/** Octets of a line that is read as a command. */
+/** The longest line that is read as a command, in octets. */
 const MAX_COMMAND_BYTES = 200;
-/** Octets of a body that holds one command and a signature. */
+/** The longest body that contains one command and a signature, in octets. */
 const MAX_BODY_BYTES = 4 * 1024;
 
 // list-subscribe, list-unsubscribe-user=host (ezmlm); list+subscribe (mlmmj); list-join, list-leave (Mailman).
@@ -50,7 +50,7 @@ const FOR_SUBSCRIBER = /^(.+)[-+](subscribe|unsubscribe)[-+]([^=]+)=([^=]+)$/i;
 const LIST_REQUEST = /^(.+)-request$/i;
 const PROGRAMS = /^(?:majordomo|sympa|listserv)$/i;
 
-/** What a message to this recipient asks; undefined when it asks nothing, or nothing that is certain. */
+/** Returns what a message to this recipient requests; undefined for nothing, or nothing certain. */
 export function requestIn(recipient: Address, message: RequestMessage): Request | undefined {
   const { local, domain } = recipient;
   const at = (list: string) => `${list}@${domain}`.toLowerCase();
@@ -69,7 +69,7 @@ export function requestIn(recipient: Address, message: RequestMessage): Request 
   const words = commandIn(message, own !== undefined)?.split(" ") ?? [];
   const word = (words[0] ?? "").toLowerCase();
   if (!Object.hasOwn(COMMANDS, word)) return undefined;
-  // LIST-request knows its list; the programs are told it. What follows is the subscriber's address, or a name.
+  // LIST-request implies the list; other addresses are given it. Then follows the subscriber's address, or a name.
   const rest = words.slice(own === undefined ? 2 : 1);
   const name = own ?? listName(words[1], domain);
   const subscriber = subscriberIn(rest, own !== undefined);
@@ -77,13 +77,13 @@ export function requestIn(recipient: Address, message: RequestMessage): Request 
   return { command: COMMANDS[word]!, list: at(name), ...(subscriber && { subscriber }) };
 }
 
-/** The list that a command names, without the domain where it is the program's own. */
+/** The list that a command names, without the domain if that is the program's own. */
 function listName(word: string | undefined, domain: string): string | undefined {
   const [, name, host] = /^([A-Za-z0-9][A-Za-z0-9._+-]{0,99})(?:@([A-Za-z0-9.-]{1,255}))?$/.exec(word ?? "") ?? [];
   return host === undefined || host.toLowerCase() === domain.toLowerCase() ? name : undefined;
 }
 
-/** The address in the rest of a command; undefined: there is none; null: there is something that cannot be read. */
+/** The address in the rest of a command; undefined when there is none, null when it cannot be parsed. */
 function subscriberIn(rest: readonly string[], listRequest: boolean): string | null | undefined {
   const text = rest.join(" ").replace(/^address=/i, "");
   if (!text.includes("@")) return listRequest && text !== "" ? null : undefined;
@@ -102,7 +102,7 @@ function commandIn({ header, body, whole }: RequestMessage, readsBoth: boolean):
   const commands = lines.slice(0, end < 0 ? undefined : end).filter((line) => line !== "");
   const subject = squeezed(value(header, "Subject") ?? "");
   const word = subject.split(" ", 1)[0]!.toLowerCase();
-  // Mailman obeys Subject and body, Majordomo the body, Sympa one of them.
+  // Mailman reads Subject and body, Majordomo the body, Sympa either.
   if (isCommandWord(word) && (readsBoth || subject !== commands[0])) commands.push(subject);
   const [command, ...more] = commands;
   return command === undefined || more.length > 0 || command.length > MAX_COMMAND_BYTES ? undefined : command;
@@ -112,7 +112,7 @@ const isCommandWord = (word: string): boolean => Object.hasOwn(COMMANDS, word) |
 
 const squeezed = (line: string): string => line.replace(/\s+/g, " ").trim();
 
-/** A body that programs read as the lines that it has: no HTML, no parts, nothing encoded. */
+/** Is the body plain lines to every program: not HTML, not multipart, not encoded? */
 function isPlainText(header: Header): boolean {
   const bodies = (name: string) =>
     header.filter((one) => named(one, name)).map(({ raw }) => raw.replace(/^[^:]*:\s*/, ""));

@@ -1,4 +1,4 @@
-/** How a program ends that has failed: sysexits(3), as every mail program knows them. Hooks have their own table. */
+/** Exit statuses of failed programs: sysexits(3), which every mail program knows. Hooks have a table of their own. */
 import { Fail, type Kind } from "./fail.ts";
 
 const STATUS: Partial<Record<Kind, number>> = {
