@@ -65,7 +65,7 @@ Signs the mail you send and checks what comes back.
   log       Print the log, filtered
   plain     Manage the lists that get mail with your plain address as envelope sender
   expire    Remove expired state and leftover temporary files
-  help      Print this text or, with the name of a command, its help
+  help      Print the list of commands or, with the name of a command, its help
   version   Print the version
 
 Called through a link with the name of a command, the program runs that command.`;

@@ -13,7 +13,7 @@ complete -c countersign -n __fish_use_subcommand -a permit -d 'Restrict shim and
 complete -c countersign -n __fish_use_subcommand -a log -d 'Print the log, filtered'
 complete -c countersign -n __fish_use_subcommand -a plain -d 'Manage the lists that get mail with your plain address as envelope sender'
 complete -c countersign -n __fish_use_subcommand -a expire -d 'Remove expired state and leftover temporary files'
-complete -c countersign -n __fish_use_subcommand -a help -d 'Print this text or, with the name of a command, its help'
+complete -c countersign -n __fish_use_subcommand -a help -d 'Print the list of commands or, with the name of a command, its help'
 complete -c countersign -n __fish_use_subcommand -a version -d 'Print the version'
 complete -c countersign -n 'contains -- init (commandline -opc)[2]' -f
 complete -c countersign -n 'contains -- init (commandline -opc)[2]' -l address -x -d 'an address of yours'

@@ -143,17 +143,17 @@ Deno.test("a table that is called repeated is, in the settings", () => {
   }
 });
 
-Deno.test("the hook's page names every caller and its statuses, and the contract that an answer enters", () => {
+Deno.test("the hook's page names every caller and its statuses, and the contract that an answer accepts", () => {
   const page = read("incoming.8");
   const status = page.slice(page.indexOf(".Sh EXIT STATUS"));
   for (const caller of CALLERS) {
     assert.match(page, new RegExp(`^\\.Cm ${caller}\\b`, "m"));
-    const [, line = ""] = new RegExp(`^\\.Cm ${caller} :\\n(.*)$`, "m").exec(status) ?? [];
-    const told = [...line.matchAll(/(\d+),/g)].map(([, number]) => Number(number)).sort();
+    const [, line = ""] = new RegExp(`^\\.It Cm ${caller}\\n(.*)$`, "m").exec(status) ?? [];
+    const told = [...line.matchAll(/(\d+):/g)].map(([, number]) => Number(number)).sort();
     const outcomes = (["go-on", "filed", "defer"] as const).map((one) => exitStatus(caller, one, false));
     assert.deepEqual(told, [...new Set(outcomes)].sort(), caller);
   }
-  assert.match(page, /Each answer enters the user into the contract/);
+  assert.match(page, /By each answer the user accepts the contract/);
 });
 
 /** [text, as mdoc] */
