@@ -137,6 +137,8 @@ const HEADERS: [string, string, string][] = [
   ["To: a:a:a:", "To", "a:"],
   ["To: a@b,", "To", "a@b.example,"],
   ["From: ((((", "From", "("],
+  ["From: a@b, again and again", "From", "a@b\nFrom: "],
+  ["In-Reply-To: a@b", "In-Reply-To", "a@b "],
   ["Subject: =?utf-8?q?a?=", "Subject", "=?utf-8?q?a?= "],
   ["References", "References", "<a@b.example>\n "],
   ["Content-Type: ;a=b", "Content-Type", ";a=b"],

@@ -150,12 +150,14 @@ function endOfNotice(text: string): number {
 /** Local parts; what is asked of the whole field before is not asked again. */
 const DAEMONS = /^(?:mail\.?delivery|mdaemon$)/i;
 const ROLES = /^(?:bounce|microsoftexchange[0-9a-f]{32}$)/i;
+/** From fields whose addresses are parsed, and characters of one; the patterns above look at all of them. */
+const [MAX_PARSED, MAX_FROM_LENGTH] = [16, 8 * 1024];
 
 /** Who says to have written it: every From counts, with its encoded words decoded. */
 function author(header: Header): "daemon" | "postmaster" | undefined {
   let found: "postmaster" | undefined;
-  for (const from of values(header, "From").map(decodeWords)) {
-    const locals = localParts(from);
+  for (const [nth, from] of values(header, "From").map(decodeWords).entries()) {
+    const locals = nth < MAX_PARSED && from.length <= MAX_FROM_LENGTH ? localParts(from) : [];
     if (/mail(?:er)?[-_ ]?daemon|mail delivery (?:sub)?system/i.test(from)) return "daemon";
     if (locals.some((one) => DAEMONS.test(one))) return "daemon";
     const role = /post[-_.]?master|(?:system|mail) administrator|mail[-_ ]?system/i.test(from);

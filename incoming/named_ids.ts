@@ -10,6 +10,8 @@ const FIELDS = ["In-Reply-To", "Original-Message-ID", "X-Original-Message-ID", "
 
 /** As many as the index of sent mail looks up for one message. */
 const MAX_NAMED = 20;
+/** Characters that are read from either end of a longer field. */
+const REACH_LENGTH = 32 * 1024;
 
 /**
  * Each in the form of `bareMessageId()`. So that many of one kind do not push out the others, the first of each kind
@@ -35,7 +37,11 @@ export function namedMessageIds(delivery: Delivery): string[] {
 
 /** Read as the Message-ID was when it was remembered, whatever its charset. */
 function idsIn(header: Header, name: string): string[] {
-  return header.filter((one) => named(one, name)).flatMap((one) => messageIdsIn(messageIdBody(one)));
+  const fields = header.filter((one) => named(one, name)).slice(0, MAX_NAMED).map(messageIdBody);
+  return fields.flatMap((body) => {
+    if (body.length <= 2 * REACH_LENGTH) return messageIdsIn(body);
+    return messageIdsIn(`${body.slice(0, REACH_LENGTH)} ${body.slice(-REACH_LENGTH)}`);
+  });
 }
 
 /** In sentences: `message <1@example.org>`, `Message ID 1@example.org`. */

@@ -16,7 +16,7 @@ const FORMS: readonly Form[] = [
   ["QSBMF", /^\s{0,80}Hi\. This is the .{0,200}\bprogram\b/],
   ["Exim", /created automatically by mail delivery software\./i],
   ["Postfix", /^[ \t]{0,16}This is the .{0,60}\b(?:mail system|mail agent|delivery agent|program)\b.{0,20} at \S/im],
-  ["Sendmail", /-{3,} {0,2}(?:The following addresses had|Transcript of session follows|Unsent message follows)/i],
+  ["Sendmail", /-{3} {0,2}(?:The following addresses had|Transcript of session follows|Unsent message follows)/i],
   ["Sendmail", /warning message only.{0,8}$[\s\S]{0,400}do not need to resend/im],
   ["OpenSMTPD", /This is the MAILER-DAEMON, please DO NOT REPLY/i],
   ["Exchange", /^[ \t]{0,16}(?:Generating server|Diagnostic information for administrators):/im],

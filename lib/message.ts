@@ -107,8 +107,9 @@ export function field(name: string, value: string): Field {
 
 /** Does the field have one of these names, ignoring case? */
 export function named(field: Field, ...names: string[]): boolean {
-  const own = field.name.toLowerCase();
-  return names.some((name) => name.toLowerCase() === own);
+  const own = field.name;
+  // Lengths first: a header of 1 MB may have 250,000 fields, and each is asked some thirty times.
+  return names.some((name) => name.length === own.length && name.toLowerCase() === own.toLowerCase());
 }
 
 /** The value of a field: unfolded, trimmed, read as UTF-8. */

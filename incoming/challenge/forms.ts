@@ -4,7 +4,7 @@
  * address that is answered: the list's own name, the program's word and a cookie. No other mailbox is written to.
  */
 import { type Address, parseAddressList } from "../../lib/address.ts";
-import { type Header, value, values } from "../../lib/message.ts";
+import { type Header, named, value, valueOf, values } from "../../lib/message.ts";
 import type { Request } from "../../lib/requests.ts";
 
 /** A challenge, as its header presents it. */
@@ -93,9 +93,14 @@ export function recognise(header: Header, body = ""): Form | undefined {
   return undefined;
 }
 
+/** A second field says already that there is not one mailbox; a longer one is not a program's. */
+const [MAX_FIELDS, MAX_FIELD_LENGTH] = [2, 8 * 1024];
+
 function mailboxes(header: Header, name: string) {
+  const fields = header.filter((one) => named(one, name)).slice(0, MAX_FIELDS);
+  if (fields.some(({ raw }) => raw.length > MAX_FIELD_LENGTH)) return [];
   try {
-    return values(header, name).flatMap((text) => parseAddressList(text));
+    return fields.flatMap((one) => parseAddressList(valueOf(one)));
   } catch {
     return [];
   }

@@ -337,6 +337,20 @@ Deno.test("Majordomo 2: the command in the body, from whom it came, and only one
   assert.equal(formOf(mail.replaceAll("subscribe dev", "subscribe users"))?.request?.list, "users@lists.example.org");
 });
 
+Deno.test("A From or Reply-To that no program writes makes it no challenge", { permissions: "none" }, () => {
+  const mail = sample("qsecretary-challenge");
+  assert.notEqual(formOf(mail), undefined);
+  const comment = `(${"a".repeat(8 * 1024)}) `;
+  for (
+    const lies of [
+      mail.replace(/^From: /m, `From: ${comment}`),
+      mail.replace(/^(From: .*\n)/m, "$1$1$1"),
+      `From: x:;\nFrom: x:;\n${mail}`,
+      mail.replace(/^Subject: /m, "Reply-To: a@b\nReply-To: c@d\nSubject: "),
+    ]
+  ) assert.equal(formOf(lies), undefined, lies.slice(0, 200));
+});
+
 Deno.test("Only the outermost header is looked at", { permissions: "none" }, () => {
   for (const [name, mail] of SAMPLES) {
     assert.equal(formOf(`From: eve@evil.example\nSubject: fwd\n\n${mail}`), undefined, name);

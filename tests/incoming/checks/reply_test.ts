@@ -77,6 +77,8 @@ Deno.test("What answers a message that we sent is delivered without a mark", asy
   await good("the last of 41", references(`${others} ${ID}`));
   await good("the first of 41", references(`${ID} ${others}`));
   await good("beside 40 of a thread", VACATION.replace("In-Reply-To", `References: ${others}\nIn-Reply-To`));
+  await good("the last of 100,000", references(`${"<x@b.example>\n ".repeat(100_000)}${ID}`));
+  await good("the first of 100,000", references(`${ID}${"\n <x@b.example>".repeat(100_000)}`));
   await good("in the text", UNNAMED + ID);
   await good("in a sentence", `${UNNAMED}Your message (Message-ID: ${ID.slice(1, -1)}) has been received.\n`);
   await good("quoted in the text", `${UNNAMED}> Original-Message-ID: ${ID}\n`);
