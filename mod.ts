@@ -1,7 +1,8 @@
 /**
  * The library of Countersign: SRS and prvs addresses, the msgauth tag, mail addresses.
  *
- * Addresses go in and come out as strings, time is a `Date`, every failure is a {@link Fail} with a `kind`.
+ * All functions are synchronous, and depend on nothing but their arguments: addresses are strings, the time is a `Date`,
+ * a nonce is random text of the caller's. Every failure is a {@link Fail} with a `kind`.
  *
  * @example Sign an envelope sender, and know it again when it comes back
  * ```ts
@@ -9,8 +10,9 @@
  * import assert from "node:assert/strict";
  *
  * const secrets = ["a secret of your own"];
- * const sender = await srsForward("greg@example.org", "srs.example.org", { secrets });
- * assert.equal(await srsReverse(sender, { secrets }), "greg@example.org");
+ * const now = new Date();
+ * const sender = srsForward("greg@example.org", "srs.example.org", { secrets, now });
+ * assert.equal(srsReverse(sender, { secrets, now }), "greg@example.org");
  * ```
  *
  * @module
@@ -20,4 +22,4 @@ export { Fail, type Kind } from "./lib/fail.ts";
 export type { Secret } from "./lib/hmac.ts";
 export { prvsSign, type PrvsSignOptions, prvsVerify, type PrvsVerifyOptions } from "./lib/prvs.ts";
 export { srsForward, type SrsOptions, srsReverse } from "./lib/srs.ts";
-export { signTag, type TagSignOptions, type TagVerifyOptions, verifyTag } from "./lib/tag.ts";
+export { signTag, tagNonce, type TagSignOptions, type TagVerifyOptions, verifyTag } from "./lib/tag.ts";

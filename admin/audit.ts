@@ -153,7 +153,7 @@ class Scan {
       this.#look(letter, false);
       const id = sentId(letter.bytes, letter.whole, places.idStart, places.idEnd);
       if (id !== undefined) this.sent.add(id);
-      if (this.#recent !== undefined) await this.#recent.add(letter);
+      if (this.#recent !== undefined) this.#recent.add(letter);
       if (turns.due() && !await turns.take()) break;
     }
     this.#progress.end();

@@ -35,7 +35,7 @@ export interface Ways<Call> {
       settings: Settings,
       identities: readonly Identity[],
       now: Date,
-    ): Promise<InspectionOut>;
+    ): InspectionOut;
   };
 }
 
@@ -106,7 +106,7 @@ async function explainOut<Call>(given: Arguments, { shim }: Ways<Call>): Promise
   using source = open(given.operands[0]);
   const { head, prefix, whole } = await readInput(LEDGER_BODY_BYTES, true, source.from);
   const message = { ...head, body: prefix.subarray(head.bodyStart), whole };
-  const seen = await shim.inspect(asked.call, message, settings, identities, new Date());
+  const seen = shim.inspect(asked.call, message, settings, identities, new Date());
   return print(given.has("json") ? plannedJson(seen) : plannedText(seen));
 }
 

@@ -14,7 +14,7 @@ export type Sign = (
   identity: Identity,
   context: { settings: Settings; now: Date },
   used: Address,
-) => Promise<Address | string>;
+) => Address | string;
 
 const HELP = `Usage: countersign sign ADDRESS [--scheme srs|prvs] [--now DATE] [--config FILE]
 Prints the signed envelope sender that the shim gives to mail from one of your addresses.
@@ -28,7 +28,7 @@ Example: countersign sign greg@example.org --scheme srs
 
 /** Runs the command. @returns the exit status */
 export function sign(name: string, args: readonly string[], signer: Sign): Promise<number> {
-  return runCommand(name, args, { help: HELP, values: ["scheme", "now", "config"] }, async (given) => {
+  return runCommand(name, args, { help: HELP, values: ["scheme", "now", "config"] }, (given) => {
     const text = operand(given, "ADDRESS");
     const [wanted, now] = [choice(given, "scheme", ["srs", "prvs"]), time(given, "now")];
     const settings = loadSettings(configFile(given.value("config")));
@@ -36,7 +36,7 @@ export function sign(name: string, args: readonly string[], signer: Sign): Promi
     const identity = identityMeant(identities, text);
     const scheme = wanted ?? settings.sender;
     if (scheme === "plain") throw new Fail("usage", 'The settings say sender = "plain": give --scheme');
-    const signed = await signer(scheme, identity, { settings, now }, parseAddress(text));
+    const signed = signer(scheme, identity, { settings, now }, parseAddress(text));
     if (typeof signed === "string") throw new Fail("config", `There is no ${scheme} address: ${signed}`);
     say(formatAddress(signed));
   });

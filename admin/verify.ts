@@ -10,7 +10,7 @@ import { say } from "./terminal.ts";
 export type Check = (
   delivery: { sender: null; recipients: string[]; header: []; prefix: Uint8Array; bodyStart: number },
   context: { settings: Settings; identities: readonly Identity[]; now: Date },
-) => Promise<string | { result: string; reason: string }>;
+) => string | { result: string; reason: string };
 
 const HELP = `Usage: countersign verify ADDRESS [--now DATE] [--config FILE]
 Says what the hook would find about a bounce to this address: valid, late, forged or unjudged, and why.
@@ -24,12 +24,12 @@ Example: countersign verify SRS0=dIn3Rvqp=2W=example.org=greg@srs.example.org
 
 /** Runs the command. @returns the exit status: 0 for a valid address, 1 for every other */
 export function verify(name: string, args: readonly string[], check: Check): Promise<number> {
-  return runCommand(name, args, { help: HELP, values: ["now", "config"] }, async (given) => {
+  return runCommand(name, args, { help: HELP, values: ["now", "config"] }, (given) => {
     const [text, now] = [operand(given, "ADDRESS"), time(given, "now")];
     const settings = loadSettings(configFile(given.value("config")));
     const identities = loadIdentities(settings);
     const delivery = { sender: null, recipients: [text], header: [] as [], prefix: new Uint8Array(), bodyStart: 0 };
-    const found = await check(delivery, { settings, identities, now });
+    const found = check(delivery, { settings, identities, now });
     const [word, why] = inWords(found);
     say(`${word}: ${why}`);
     return word === "valid" ? 0 : 1;

@@ -21,7 +21,7 @@ export async function growth(ground: BenchHome): Promise<Table[]> {
   const shim = (to: string) => ground.deno(`${dist}/shim/main.js`, "shim", "--", to);
   const countersign = [Deno.execPath(), "run", "-q", "-A", `${dist}/main.js`, "countersign"];
   const mail = ground.write("mail", `From: greg@example.org\nTo: ${LIST}\n\nHi.\n`);
-  const bounce = await genuine(ground, SIZES["2 KB"]);
+  const bounce = genuine(ground, SIZES["2 KB"]);
   const tables: Table[] = [];
   const curve = async (title: string, subjects: Subject[]) => {
     tables.push({ title: `growth, ${title}`, rows: await measure(subjects, few(4)) });

@@ -17,7 +17,7 @@ export async function incoming(ground: BenchHome): Promise<Table[]> {
   const env = ground.variables(QMAIL);
   const tables: Table[] = [];
   for (const [size, bytes] of Object.entries(SIZES)) {
-    const [good, bad] = [await genuine(ground, bytes), forged(ground, bytes)];
+    const [good, bad] = [genuine(ground, bytes), forged(ground, bytes)];
     const of = (name: string, argv: string[], input: string, more: Partial<Subject> = {}) =>
       ground.subject(name, argv, input, { env, ...more });
     const small = bytes <= SIZES["1 MB"];

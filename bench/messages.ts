@@ -1,6 +1,7 @@
 /** Messages of any size, ordinary and hostile, written to files. */
 import { signTag } from "../mod.ts";
 import { type Home, qsbmf, SECRET } from "../tests/rig.ts";
+import { randomNonce } from "../tests/random.ts";
 
 /** Sizes of messages, by the name that a table has for them. */
 export const SIZES = { "2 KB": 2048, "1 MB": 1_000_000, "100 MB": 100_000_000, "1 GB": 1_000_000_000 } as const;
@@ -30,8 +31,13 @@ export function outgoing(home: Home, size: number): string {
 }
 
 /** A bounce that returns a message with our tag. */
-export async function genuine(home: Home, size: number): Promise<string> {
-  const tag = await signTag("greg@example.org", "<1@example.org>", { key: "k1", secret: SECRET });
+export function genuine(home: Home, size: number): string {
+  const tag = signTag("greg@example.org", "<1@example.org>", {
+    key: "k1",
+    secret: SECRET,
+    now: new Date(),
+    nonce: randomNonce(),
+  });
   return fill(home, `in-${size}`, qsbmf("greg@example.org", `${OURS}X-Msgauth: ${tag}\n\n`), size);
 }
 

@@ -15,7 +15,7 @@ export async function nobody(ground: BenchHome): Promise<Table[]> {
     return [];
   }
   const prefix = await ground.installed();
-  const input = await genuine(ground, SIZES["2 KB"]);
+  const input = genuine(ground, SIZES["2 KB"]);
   const own = ground.folder("nobody");
   Deno.chmodSync(ground.path, 0o755); // the prefix is below it, and can be read by all
   const config = `state = "${own}/state"\n[[identity]]\naddress = "greg@example.org"\n` +

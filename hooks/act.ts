@@ -136,7 +136,7 @@ async function forward(verdict: Verdict, identity: Identity, scene: DeliveryCont
   if (bounce) {
     header = complete(header, identity, now);
     // A double bounce was not proved to be ours, so the next hook must judge it by itself.
-    const proof = delivery.sender === DOUBLE_BOUNCE ? undefined : await makeProof(identity, header, now);
+    const proof = delivery.sender === DOUBLE_BOUNCE ? undefined : makeProof(identity, header, now);
     if (proof !== undefined) header = [field(PROOF_FIELD, proof), ...header];
   }
   const { forward_sender } = settings.incoming;

@@ -34,7 +34,7 @@ export async function respond({ answer, identity }: Verdict, scene: DeliveryCont
   const claim = await ledger.claim(entry);
   if (claim === undefined) return { not: "another hook is answering it" };
   const messageId = `<${crypto.randomUUID()}@${answer.author.domain}>`;
-  await remember(messageId, identity, scene);
+  remember(messageId, identity, scene);
   try {
     // The plain address: list software refuses the null sender, and knows subscribers by the envelope.
     const envelope = { sender: answer.author, recipients: [parseAddress(answer.form.answerTo)], dsn: {} };
@@ -53,9 +53,9 @@ export async function respond({ answer, identity }: Verdict, scene: DeliveryCont
 }
 
 /** An answer bounces as any mail of ours does, and its bounce must not be taken for a forged one. */
-async function remember(messageId: string, identity: Identity, { settings, now }: DeliveryContext): Promise<void> {
+function remember(messageId: string, identity: Identity, { settings, now }: DeliveryContext): void {
   try {
-    await rememberSent(`${settings.state}/sent`, identity, messageId, false, now);
+    rememberSent(`${settings.state}/sent`, identity, messageId, false, now);
   } catch {
     // The answer is due all the same.
   }

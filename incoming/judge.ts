@@ -32,7 +32,7 @@ export async function judge(delivery: Delivery, context: JudgeContext): Promise<
   };
   const doubled = step("double-bounce", checkDoubleBounce(delivery, context));
   if (doubled !== undefined) return { verdict: doubled, steps };
-  const recipient = await checkSigned(delivery, context);
+  const recipient = checkSigned(delivery, context);
   // An address that no identity has is decided by the envelope alone, whatever the message says.
   if (typeof recipient === "string" || recipient.identity !== undefined) {
     const challenge = step("challenge", await checkChallenge(delivery, context));

@@ -21,16 +21,16 @@ const LIFETIME = 10;
 const FORM = /^v1\.([a-z0-9]{1,8})\.([0-9]{1,6})\.([a-z2-7]{26})$/;
 
 /** The proof for a bounce that goes on to this identity. */
-export async function makeProof(identity: Identity, header: Header, now: Date): Promise<string | undefined> {
+export function makeProof(identity: Identity, header: Header, now: Date): string | undefined {
   // Only our own next hook sees it, within days: a key that may not sign mail any more still serves.
   const [key] = validKeys(identity.keys, now);
   if (key === undefined) return undefined;
   const expiry = String(dayOf(now) + LIFETIME);
-  return `v1.${key.id}.${expiry}.${await mac(key.secret, identity, header, expiry)}`;
+  return `v1.${key.id}.${expiry}.${mac(key.secret, identity, header, expiry)}`;
 }
 
 /** Does the header hold a proof for this identity that is right and not expired? */
-export async function hasProof(identity: Identity, header: Header, now: Date): Promise<boolean> {
+export function hasProof(identity: Identity, header: Header, now: Date): boolean {
   const keys = validKeys(identity.keys, now);
   for (const given of values(header, PROOF_FIELD).slice(0, 4)) {
     const parts = FORM.exec(given);
@@ -38,12 +38,12 @@ export async function hasProof(identity: Identity, header: Header, now: Date): P
     const [, id, expiry, text] = parts as unknown as [string, string, string, string];
     const key = keys.find((one) => one.id === id);
     if (key === undefined || dayOf(now) > Number(expiry)) continue;
-    if (timingSafeEqual(utf8(await mac(key.secret, identity, header, expiry)), utf8(text))) return true;
+    if (timingSafeEqual(utf8(mac(key.secret, identity, header, expiry)), utf8(text))) return true;
   }
   return false;
 }
 
-async function mac(secret: Uint8Array, identity: Identity, header: Header, expiry: string): Promise<string> {
+function mac(secret: Uint8Array, identity: Identity, header: Header, expiry: string): string {
   const plain = (name: string) => (value(header, name) ?? "").replace(/\s+/g, " ");
   const fields = [
     canonicalAddress(identity),
@@ -53,7 +53,7 @@ async function mac(secret: Uint8Array, identity: Identity, header: Header, expir
     author(plain("From")),
     plain("Subject"),
   ];
-  return base32((await purposeMac(secret, "proof", fields)).subarray(0, 16));
+  return base32(purposeMac(secret, "proof", fields).subarray(0, 16));
 }
 
 /** MTAs on the way spell From anew (qmail-inject does); the address stays. */

@@ -118,4 +118,7 @@ export interface SentMessage {
  *
  * @returns the latest of those that this identity sent; not `signed` where any of them left without a tag
  */
-export type SentView = (identity: Identity, messageIds: readonly string[]) => Promise<SentMessage | undefined>;
+export type SentView = (
+  identity: Identity,
+  messageIds: readonly string[],
+) => Promise<SentMessage | undefined> | SentMessage | undefined;

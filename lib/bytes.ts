@@ -83,4 +83,5 @@ export function base32(bytes: Uint8Array): string {
 }
 
 /** Lower case for A to Z only, as all SRS engines do it. */
-export const lower = (text: string): string => text.replace(/[A-Z]+/g, (run) => run.toLowerCase());
+export const lower = (text: string): string =>
+  ASCII.test(text) ? text.toLowerCase() : text.replace(/[A-Z]+/g, (run) => run.toLowerCase());

@@ -17,8 +17,8 @@ export interface PrvsSignOptions {
   lifetime?: number;
   /** Writes `local+prvs=…@domain` with this delimiter (`-` under qmail) instead of `prvs=…=local@domain`. */
   delimiter?: string;
-  /** The time. Default: the clock. */
-  now?: Date;
+  /** The time. */
+  now: Date;
 }
 
 /** How a prvs address is read. */
@@ -27,8 +27,8 @@ export interface PrvsVerifyOptions {
   secrets: Record<number, Secret | Secret[]>;
   /** Days that an address is good for; must be the signer's. Default 7. */
   lifetime?: number;
-  /** The time. Default: the clock. */
-  now?: Date;
+  /** The time. */
+  now: Date;
 }
 
 /** What a prvs address holds, its signature verified, its age not judged. */
@@ -55,18 +55,18 @@ export const PRVS_CYCLE = 1000;
  * import assert from "node:assert/strict";
  *
  * const now = new Date(1_700_000_000_000);
- * assert.equal(await prvsSign("user@example.org", { secret: "secret", now }), "prvs=06823fd03c=user@example.org");
+ * assert.equal(prvsSign("user@example.org", { secret: "secret", now }), "prvs=06823fd03c=user@example.org");
  * ```
  */
-export async function prvsSign(address: string, options: PrvsSignOptions): Promise<string> {
-  const { secret, keyNumber = 0, lifetime = 7, delimiter = "", now = new Date() } = options;
+export function prvsSign(address: string, options: PrvsSignOptions): string {
+  const { secret, keyNumber = 0, lifetime = 7, delimiter = "", now } = options;
   const [local, domain] = split(address);
   if (!Number.isInteger(keyNumber) || keyNumber < 0 || keyNumber > 9) {
     throw new Fail("option-invalid", `Option keyNumber is ${keyNumber}, not a single digit`);
   }
   checkLifetime(lifetime);
   const stamp = `${keyNumber}${String((dayOf(now) + lifetime) % PRVS_CYCLE).padStart(3, "0")}`;
-  const tag = `prvs=${stamp}${await digest(secret, stamp, address)}`;
+  const tag = `prvs=${stamp}${digest(secret, stamp, address)}`;
   return delimiter === "" ? `${tag}=${local}@${domain}` : `${local}${delimiter}${tag}@${domain}`;
 }
 
@@ -89,12 +89,12 @@ export async function prvsSign(address: string, options: PrvsSignOptions): Promi
  *
  * const now = new Date(1_700_000_000_000);
  * const secrets = { 0: "secret" };
- * assert.equal(await prvsVerify("prvs=06823fd03c=user@example.org", { secrets, now }), "user@example.org");
- * assert.equal(await prvsVerify("user-prvs=06823fd03c@example.org", { secrets, now }), "user@example.org");
+ * assert.equal(prvsVerify("prvs=06823fd03c=user@example.org", { secrets, now }), "user@example.org");
+ * assert.equal(prvsVerify("user-prvs=06823fd03c@example.org", { secrets, now }), "user@example.org");
  * ```
  */
-export async function prvsVerify(address: string, options: PrvsVerifyOptions): Promise<string> {
-  const opened = await prvsOpen(address, options);
+export function prvsVerify(address: string, options: PrvsVerifyOptions): string {
+  const opened = prvsOpen(address, options);
   if (opened.age > (options.lifetime ?? 7)) {
     throw new Fail("stamp-expired", `Prvs address ${quote(address)} is expired`);
   }
@@ -102,8 +102,8 @@ export async function prvsVerify(address: string, options: PrvsVerifyOptions): P
 }
 
 /** As {@link prvsVerify}, but returns the age instead of judging it. */
-export async function prvsOpen(address: string, options: PrvsVerifyOptions): Promise<PrvsOpened> {
-  const { lifetime = 7, now = new Date() } = options;
+export function prvsOpen(address: string, options: PrvsVerifyOptions): PrvsOpened {
+  const { lifetime = 7, now } = options;
   checkLifetime(lifetime);
   const [user, domain] = split(address);
   const parts = FRONT.exec(user) ?? BEHIND.exec(user);
@@ -120,7 +120,7 @@ export async function prvsOpen(address: string, options: PrvsVerifyOptions): Pro
   let found: string | undefined;
   for (const spelling of spellings) {
     for (const secret of secrets) {
-      if (timingSafeEqual(utf8(await digest(secret, stamp, spelling)), given)) found ??= spelling;
+      if (timingSafeEqual(utf8(digest(secret, stamp, spelling)), given)) found ??= spelling;
     }
   }
   if (found === undefined) throw new Fail("hash-invalid", `Prvs address ${quote(address)} has a wrong signature`);
@@ -134,8 +134,8 @@ const FRONT = new RegExp(`^${TAG}=(?<local>.+)$`, "is");
 const BEHIND = new RegExp(`^(?<local>.+)[^A-Za-z0-9=]${TAG}$`, "is");
 
 /** The first three bytes of HMAC-SHA-1 over key digit, day and address, in hexadecimal. */
-async function digest(secret: Secret, stamp: string, address: string): Promise<string> {
-  const mac = await hmac("SHA-1", secret, utf8(stamp + address));
+function digest(secret: Secret, stamp: string, address: string): string {
+  const mac = hmac("SHA-1", secret, utf8(stamp + address));
   return Array.from(mac.subarray(0, 3), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 

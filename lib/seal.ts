@@ -26,5 +26,5 @@ export async function unseal(secret: Secret, sealed: string): Promise<Bytes | un
 }
 
 async function sealingKey(secret: Secret, usage: KeyUsage): Promise<CryptoKey> {
-  return await crypto.subtle.importKey("raw", await purposeMac(secret, "ledger", []), "AES-GCM", false, [usage]);
+  return await crypto.subtle.importKey("raw", purposeMac(secret, "ledger", []), "AES-GCM", false, [usage]);
 }

@@ -25,8 +25,8 @@ export interface SrsOptions {
   alphabet?: "base64" | "base64url";
   /** Days by which a stamp may lie in the future. Default 0. */
   skew?: number;
-  /** The time. Default: the clock. */
-  now?: Date;
+  /** The time. */
+  now: Date;
 }
 
 /** What an SRS address holds, its hash proved right, its age not judged. */
@@ -57,14 +57,14 @@ export const STAMP_CYCLE = 1024;
  * import { srsForward } from "@countersign/countersign";
  * import assert from "node:assert/strict";
  *
- * const signed = await srsForward("greg@example.org", "srs.example.org", {
+ * const signed = srsForward("greg@example.org", "srs.example.org", {
  *   secrets: ["tick-tock-secret"],
  *   now: new Date("2023-11-14"),
  * });
  * assert.match(signed, /^SRS0=[A-Za-z0-9+/]{4}=G3=example\.org=greg@srs\.example\.org$/);
  * ```
  */
-export async function srsForward(sender: string, alias: string, options: SrsOptions): Promise<string> {
+export function srsForward(sender: string, alias: string, options: SrsOptions): string {
   check(options);
   const [user, host] = split(sender);
   if (user.includes("@")) {
@@ -73,22 +73,22 @@ export async function srsForward(sender: string, alias: string, options: SrsOpti
   const domain = alias.slice(alias.lastIndexOf("@") + 1);
   if (lower(host) === lower(domain)) return sender;
 
-  const write = async (tag: string, hashed: string[], shown: string) => {
-    const hash = (await digest(options.secrets[0]!, hashed)).slice(0, options.hashLength ?? 4);
+  const write = (tag: string, hashed: string[], shown: string) => {
+    const hash = digest(options.secrets[0]!, hashed).slice(0, options.hashLength ?? 4);
     const text = options.alphabet === "base64url" ? hash.replaceAll("+", "-").replaceAll("/", "_") : hash;
     return `${tag}${options.separator ?? "="}${text}=${shown}@${domain}`;
   };
   if (/^SRS1[-+=]/i.test(user)) {
     const [, first, rest = ""] = fields(user.slice(5), 3);
-    return await write("SRS1", [first, rest], `${first}=${rest}`);
+    return write("SRS1", [first, rest], `${first}=${rest}`);
   }
   if (/^SRS0[-+=]/i.test(user)) {
     const rest = user.slice(4);
-    return await write("SRS1", [host, rest], `${host}=${rest}`);
+    return write("SRS1", [host, rest], `${host}=${rest}`);
   }
-  const day = dayOf(options.now ?? new Date());
+  const day = dayOf(options.now);
   const stamp = STAMP[(day >> 5) & 31]! + STAMP[day & 31]!;
-  return await write("SRS0", [stamp, host, user], `${stamp}=${host}=${user}`);
+  return write("SRS0", [stamp, host, user], `${stamp}=${host}=${user}`);
 }
 
 /**
@@ -108,14 +108,15 @@ export async function srsForward(sender: string, alias: string, options: SrsOpti
  * import assert from "node:assert/strict";
  *
  * const secrets = ["tick-tock-secret"];
- * const signed = await srsForward("greg@example.org", "srs.example.org", { secrets });
- * assert.equal(await srsReverse(signed, { secrets }), "greg@example.org");
- * await assert.rejects(srsReverse(signed, { secrets: ["another"] }), { kind: "hash-invalid" });
+ * const now = new Date();
+ * const signed = srsForward("greg@example.org", "srs.example.org", { secrets, now });
+ * assert.equal(srsReverse(signed, { secrets, now }), "greg@example.org");
+ * assert.throws(() => srsReverse(signed, { secrets: ["another"], now }), { kind: "hash-invalid" });
  * ```
  */
-export async function srsReverse(address: string, options: SrsOptions): Promise<string> {
-  const opened = await srsOpen(address, options);
-  const day = dayOf(options.now ?? new Date());
+export function srsReverse(address: string, options: SrsOptions): string {
+  const opened = srsOpen(address, options);
+  const day = dayOf(options.now);
   const maxAge = options.maxAge ?? 21;
   if (/^SRS1/i.test(address) || (opened.age !== undefined && inTime(opened.age, maxAge, options.skew ?? 0))) {
     return opened.address;
@@ -130,19 +131,19 @@ export function inTime(age: number, maxAge: number, skew: number): boolean {
 }
 
 /** As {@link srsReverse}, but tells the age instead of judging it. */
-export async function srsOpen(address: string, options: SrsOptions): Promise<SrsOpened> {
+export function srsOpen(address: string, options: SrsOptions): SrsOpened {
   check(options);
   const [user] = split(address);
   const tag = /^SRS([01])[-+=]/i.exec(user)?.[1];
   if (tag === undefined) throw new Fail("not-srs", `Address ${quote(address)} is not an SRS address`);
   if (tag === "1") {
     const [hash, host, rest = ""] = fields(user.slice(5), 3);
-    await verify(address, hash, [host, rest], options);
+    verify(address, hash, [host, rest], options);
     return { address: `SRS0${rest}@${host}`, age: undefined };
   }
   const [hash, stamp, host = "", local = ""] = fields(user.slice(5), 4);
-  await verify(address, hash, [stamp, host, local], options);
-  return { address: `${local}@${host}`, age: stampAge(stamp, options.now ?? new Date()) };
+  verify(address, hash, [stamp, host, local], options);
+  return { address: `${local}@${host}`, age: stampAge(stamp, options.now) };
 }
 
 function stampAge(stamp: string, now: Date): number | undefined {
@@ -152,12 +153,12 @@ function stampAge(stamp: string, now: Date): number | undefined {
   return (day - (high! * 32 + low!) + STAMP_CYCLE) % STAMP_CYCLE;
 }
 
-async function verify(address: string, given: string, hashed: string[], options: SrsOptions): Promise<void> {
+function verify(address: string, given: string, hashed: string[], options: SrsOptions): void {
   const hash = options.alphabet === "base64url" ? given.replaceAll("-", "+").replaceAll("_", "/") : given;
   let right = false;
   if (hash.length >= (options.hashMin ?? options.hashLength ?? 4)) {
     for (const secret of options.secrets) {
-      const whole = await digest(secret, hashed);
+      const whole = digest(secret, hashed);
       // A hash longer than ours is compared with what it cannot equal; none is skipped, none ends the loop.
       right = timingSafeEqual(utf8(lower(whole.slice(0, hash.length))), utf8(lower(hash))) || right;
     }
@@ -166,9 +167,9 @@ async function verify(address: string, given: string, hashed: string[], options:
 }
 
 /** 27 characters of base64: HMAC-SHA-1 over the lower-cased fields, which are simply joined. */
-async function digest(secret: Secret, fields: string[]): Promise<string> {
-  const mac = await hmac("SHA-1", secret, utf8(lower(fields.join(""))));
-  return btoa(String.fromCharCode(...mac)).replace("=", "");
+function digest(secret: Secret, fields: string[]): string {
+  const mac = hmac("SHA-1", secret, utf8(lower(fields.join(""))));
+  return btoa(String.fromCharCode(...mac)).slice(0, -1); // without the padding
 }
 
 function split(address: string): [user: string, host: string] {

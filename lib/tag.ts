@@ -1,6 +1,6 @@
 /**
  * The msgauth tag: a header field that only the owner of an identity could
- * have written for this Message-ID, and that he knows again in a bounce.
+ * have written for this Message-ID, and that they recognize in a bounce.
  *
  * `X-Msgauth: v1.<key>.<expiry>.<nonce>.<mac>`: no `=`, lower case, under 70
  * characters, because bounces come back quoted-printable and re-folded.
@@ -8,7 +8,7 @@
 import { base32, timingSafeEqual, utf8 } from "./bytes.ts";
 import { dayOf } from "./date.ts";
 import { Fail, quote } from "./fail.ts";
-import { fieldsMac, purposeKey, type Secret } from "./hmac.ts";
+import { fieldsMac, type HmacKey, purposeKey, type Secret } from "./hmac.ts";
 import { messageIdReadings, signedMessageId } from "./message_id.ts";
 
 /** The name of the header field. */
@@ -22,21 +22,27 @@ export interface TagSignOptions {
   secret: Secret;
   /** Days that the tag is good for. Default 30. */
   lifetime?: number;
-  /** The time. Default: the clock. */
-  now?: Date;
-  /** Eight characters of `a-z2-7`. Default: random. */
-  nonce?: string;
+  /** The time. */
+  now: Date;
+  /** Eight random characters of `a-z2-7`, different for each tag; {@link tagNonce} makes them. */
+  nonce: string;
 }
 
 /** How a tag is checked. */
 export interface TagVerifyOptions {
   /** Secrets by key id. */
   secrets: Record<string, Secret>;
-  /** The time. Default: the clock. */
-  now?: Date;
+  /** The time. */
+  now: Date;
 }
 
 const FORM = /^v1\.([a-z0-9]{1,8})\.([0-9]{1,6})\.([a-z2-7]{8})\.([a-z2-7]{26})$/;
+
+/** Random bytes that a nonce takes. */
+export const NONCE_BYTES = 5;
+
+/** The nonce of a tag. @param random {@link NONCE_BYTES} random bytes */
+export const tagNonce = (random: Uint8Array): string => base32(random);
 
 /**
  * Makes the tag of a message.
@@ -54,17 +60,17 @@ const FORM = /^v1\.([a-z0-9]{1,8})\.([0-9]{1,6})\.([a-z2-7]{8})\.([a-z2-7]{26})$
  *
  * @example
  * ```ts
- * import { signTag, verifyTag } from "@countersign/countersign";
- * import assert from "node:assert/strict";
+ * import { signTag, tagNonce, verifyTag } from "@countersign/countersign";
  *
- * const tag = await signTag("greg@example.org", "<1@example.org>", { key: "k1", secret: "a secret" });
- * await verifyTag(tag, "greg@example.org", "<1@example.org>", { secrets: { k1: "a secret" } });
+ * const now = new Date();
+ * const nonce = tagNonce(crypto.getRandomValues(new Uint8Array(5)));
+ * const tag = signTag("greg@example.org", "<1@example.org>", { key: "k1", secret: "a secret", now, nonce });
+ * verifyTag(tag, "greg@example.org", "<1@example.org>", { secrets: { k1: "a secret" }, now });
  * ```
  */
-export async function signTag(address: string, messageId: string, options: TagSignOptions): Promise<string> {
-  const { key, secret, lifetime = 30, now = new Date() } = options;
+export function signTag(address: string, messageId: string, options: TagSignOptions): string {
+  const { key, secret, lifetime = 30, now, nonce } = options;
   const id = signedMessageId(messageId);
-  const nonce = options.nonce ?? base32(crypto.getRandomValues(new Uint8Array(5)));
   const front = `v1.${key}.${dayOf(now) + lifetime}.${nonce}`;
   if (!FORM.test(`${front}.${"a".repeat(26)}`)) {
     throw new Fail(
@@ -72,7 +78,7 @@ export async function signTag(address: string, messageId: string, options: TagSi
       `No tag can be made of key ${quote(key)}, lifetime ${lifetime}, nonce ${quote(nonce)}`,
     );
   }
-  return `${front}.${await mac(await purposeKey(secret, "tag"), address, id, nonce, String(dayOf(now) + lifetime))}`;
+  return `${front}.${mac(purposeKey(secret, "tag"), address, id, nonce, String(dayOf(now) + lifetime))}`;
 }
 
 /**
@@ -91,25 +97,26 @@ export async function signTag(address: string, messageId: string, options: TagSi
  * import { signTag, verifyTag } from "@countersign/countersign";
  * import assert from "node:assert/strict";
  *
- * const secrets = { k1: "a secret" };
- * const tag = await signTag("greg@example.org", "<1@example.org>", { key: "k1", secret: "a secret" });
- * await assert.rejects(verifyTag(tag, "greg@example.org", "<2@example.org>", { secrets }), { kind: "tag-invalid" });
+ * const [secret, now, nonce] = ["a secret", new Date(), "abcdefgh"];
+ * const tag = signTag("greg@example.org", "<1@example.org>", { key: "k1", secret, now, nonce });
+ * const options = { secrets: { k1: secret }, now };
+ * assert.throws(() => verifyTag(tag, "greg@example.org", "<2@example.org>", options), { kind: "tag-invalid" });
  * ```
  */
-export async function verifyTag(
+export function verifyTag(
   tag: string,
   address: string,
   messageId: string,
   options: TagVerifyOptions,
-): Promise<void> {
-  await new TagVerifier(options.secrets, options.now ?? new Date()).verify(tag, address, messageId);
+): void {
+  new TagVerifier(options.secrets, options.now).verify(tag, address, messageId);
 }
 
 /** Verifies many tags with the same secrets, each of which is prepared once. */
 export class TagVerifier {
   readonly #secrets: Record<string, Secret>;
   readonly #now: Date;
-  readonly #keys = new Map<string, CryptoKey>();
+  readonly #keys = new Map<string, HmacKey>();
 
   /** With these secrets by key id, at this time. */
   constructor(secrets: Record<string, Secret>, now: Date) {
@@ -124,31 +131,31 @@ export class TagVerifier {
   }
 
   /** As {@link verifyTag}; a MAC for each of the `messageIdReadings()`. */
-  async verify(tag: string, address: string, messageId: string): Promise<void> {
+  verify(tag: string, address: string, messageId: string): void {
     const parts = FORM.exec(tag.trim());
     if (parts === null) throw new Fail("not-tag", `${quote(tag)} is not a tag`);
     const [, id, expiry, nonce, given] = parts as unknown as [string, string, string, string, string];
-    const key = await this.#key(id);
+    const key = this.#key(id);
     if (key === undefined) throw new Fail("no-secret", `No key ${quote(id)} for tag ${quote(tag)}`);
     let right = false;
     for (const reading of messageIdReadings(messageId)) {
-      right = timingSafeEqual(utf8(await mac(key, address, reading, nonce, expiry)), utf8(given));
+      right = timingSafeEqual(utf8(mac(key, address, reading, nonce, expiry)), utf8(given));
       if (right) break;
     }
     if (!right) throw new Fail("tag-invalid", `Tag ${quote(tag)} was not made for this message and address`);
     if (dayOf(this.#now) > Number(expiry)) throw new Fail("tag-expired", `Tag ${quote(tag)} is expired`);
   }
 
-  async #key(id: string): Promise<CryptoKey | undefined> {
+  #key(id: string): HmacKey | undefined {
     const secret = Object.hasOwn(this.#secrets, id) ? this.#secrets[id] : undefined;
     if (secret === undefined) return undefined;
-    const key = this.#keys.get(id) ?? await purposeKey(secret, "tag");
+    const key = this.#keys.get(id) ?? purposeKey(secret, "tag");
     this.#keys.set(id, key);
     return key;
   }
 }
 
-async function mac(key: CryptoKey, address: string, id: string, nonce: string, expiry: string): Promise<string> {
-  const bytes = await fieldsMac(key, [address.toLowerCase(), id, nonce, expiry]);
+function mac(key: HmacKey, address: string, id: string, nonce: string, expiry: string): string {
+  const bytes = fieldsMac(key, [address.toLowerCase(), id, nonce, expiry]);
   return base32(bytes.subarray(0, 16));
 }

@@ -29,6 +29,7 @@ export interface Ownership {
 interface Known {
   readonly settings: Settings;
   readonly identities: readonly Identity[];
+  readonly now: Date;
 }
 
 /** Does the header show that the message was sent before? */
@@ -87,11 +88,11 @@ function own(address: Address | undefined, { settings, identities }: Known): Own
  * The identity of a given envelope sender. A mail program may be configured with a signed address of ours: then the
  * address inside counts, however long ago it was signed.
  */
-export async function ownSender(address: Address, known: Known): Promise<OwnAddress | undefined> {
-  return own(address, known) ?? own(await insideSrs(address, known) ?? await insidePrvs(address, known), known);
+export function ownSender(address: Address, known: Known): OwnAddress | undefined {
+  return own(address, known) ?? own(insideSrs(address, known) ?? insidePrvs(address, known), known);
 }
 
-async function insideSrs(address: Address, known: Known): Promise<Address | undefined> {
+function insideSrs(address: Address, known: Known): Address | undefined {
   const [, domain, local] = /^SRS0[-+=][^=]*=[^=]*=([^=]*)=(.*)$/is.exec(address.local) ?? [];
   const identity = domain === undefined ? undefined : identityOf(known.identities, `${local}@${domain}`);
   if (identity === undefined || identity.srsDomain === "" || identity.srsDomain !== address.domain.toLowerCase()) {
@@ -100,24 +101,24 @@ async function insideSrs(address: Address, known: Known): Promise<Address | unde
   const secrets = identity.keys.map((key) => key.secret);
   const { hash_length: hashLength, alphabet } = known.settings.srs;
   // Whoever may call the shim may also name the plain address: the hash tells what is ours, it protects nothing here.
-  const options = { secrets, hashMin: Math.min(4, hashLength), hashLength, alphabet };
-  return await inside(async () => (await srsOpen(formatAddress(address), options)).address);
+  const options = { secrets, hashMin: Math.min(4, hashLength), hashLength, alphabet, now: known.now };
+  return inside(() => srsOpen(formatAddress(address), options).address);
 }
 
-async function insidePrvs(address: Address, known: Known): Promise<Address | undefined> {
+function insidePrvs(address: Address, known: Known): Address | undefined {
   const local = PRVS.map((form) => form.exec(address.local)?.[1]).find((one) => one !== undefined);
   const identity = local === undefined ? undefined : identityOf(known.identities, `${local}@${address.domain}`);
   if (identity === undefined) return undefined;
-  const options = { secrets: secretsByDigit(identity.keys), lifetime: known.settings.prvs.lifetime };
-  return await inside(async () => (await prvsOpen(formatAddress(address), options)).address);
+  const options = { secrets: secretsByDigit(identity.keys), lifetime: known.settings.prvs.lifetime, now: known.now };
+  return inside(() => prvsOpen(formatAddress(address), options).address);
 }
 
 const PRVS = [/^prvs=[0-9]{4}[0-9a-f]{6}=(.+)$/is, /^(.+)[^A-Za-z0-9=]prvs=[0-9]{4}[0-9a-f]{6}$/is];
 
 /** The address inside of a signed one; undefined when it does not verify. */
-async function inside(open: () => Promise<string>): Promise<Address | undefined> {
+function inside(open: () => string): Address | undefined {
   try {
-    return parseAddress(await open());
+    return parseAddress(open());
   } catch (error) {
     if (!isRejection(error)) throw error;
     return undefined;

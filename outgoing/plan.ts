@@ -9,7 +9,7 @@ import { keyWarning, noSigningKey, signingKey } from "../lib/settings/keys.ts";
 import { type Field, field, type Header, named, valueOf, values, without } from "../lib/message.ts";
 import { messageIdBody, messageIdOf } from "../lib/message_id.ts";
 import type { Scheme } from "../lib/settings/schema.ts";
-import { signTag, TAG_FIELD } from "../lib/tag.ts";
+import { NONCE_BYTES, signTag, TAG_FIELD, tagNonce } from "../lib/tag.ts";
 import type { Envelope } from "../lib/envelope.ts";
 import type { OutgoingRequest } from "./request.ts";
 import { alreadyRelayed, firstBlock, type OwnAddress, ownership, ownSender } from "./owner.ts";
@@ -20,9 +20,16 @@ export interface PlanContext {
   readonly settings: Settings;
   readonly identities: readonly Identity[];
   readonly now: Date;
+  /** {@link RANDOM_BYTES} random bytes, used for this message alone. */
+  readonly random: Uint8Array;
   /** Was there a line `From sender date` above the header? Then the message comes from a delivery agent or a mailbox. */
   readonly mailboxLine?: boolean;
 }
+
+/** Random bytes of a Message-ID that the message lacks. */
+const ID_BYTES = 15;
+/** Random bytes that a plan takes. */
+export const RANDOM_BYTES = ID_BYTES + NONCE_BYTES;
 
 /** What is handed over, and why. */
 export interface Plan {
@@ -58,9 +65,9 @@ export interface SentRecord {
  *
  * @throws {Fail} `usage` without recipients, `data` for a header that cannot be understood
  */
-export async function plan(request: OutgoingRequest, given: Header, context: PlanContext): Promise<Plan> {
+export function plan(request: OutgoingRequest, given: Header, context: PlanContext): Plan {
   const recipients = findRecipients(request, given);
-  const givenSender = request.sender ? await ownSender(request.sender, context) : undefined;
+  const givenSender = request.sender ? ownSender(request.sender, context) : undefined;
   const open = without(given, "Bcc", "Resent-Bcc", "Return-Path");
   // The header as it came is asked: a Resent-Bcc alone says that the message was relayed. Then it is not ours to
   // complete, either: our From on a stranger's mail would make it look like ours.
@@ -95,9 +102,9 @@ export async function plan(request: OutgoingRequest, given: Header, context: Pla
       notes,
     };
   }
-  const chosen = await chooseSender(sender, recipients, context);
+  const chosen = chooseSender(sender, recipients, context);
   const tags = context.settings.tag.sign && !relayed;
-  const tagged = tags ? await withTag(header, author.identity, context) : undefined;
+  const tagged = tags ? withTag(header, author.identity, context) : undefined;
   return {
     envelope: envelopeFrom(chosen.sender),
     header: tagged ?? header,
@@ -174,7 +181,7 @@ function addMissingFields(
   if (!has("From") && author) out.push(field("From", formatMailbox(call.fullName, author)));
   if (!has("Date")) out.push(field("Date", rfc5322Date(context.now)));
   if (!out.some((one) => named(one, "Message-ID"))) {
-    const random = base32(crypto.getRandomValues(new Uint8Array(15)));
+    const random = base32(context.random.subarray(0, ID_BYTES));
     const domain = author?.domain || context.identities[0]?.address.domain || "localhost";
     out.push(field("Message-ID", `<${random}@${domain}>`));
   }
@@ -187,11 +194,13 @@ function addMissingFields(
  *
  * @throws {Fail} `data` for a Message-ID that could not be recognized when it comes back
  */
-async function withTag(header: Header, identity: Identity, { now }: PlanContext): Promise<Header | undefined> {
+function withTag(header: Header, identity: Identity, { now, random }: PlanContext): Header | undefined {
   const key = signingKey(identity.keys, now);
   if (key === undefined) return undefined;
   const clean = without(header, TAG_FIELD).map((one) => named(one, "Message-ID") ? withoutBlankLines(one) : one);
-  const tag = await signTag(canonicalAddress(identity), messageIdOf(clean), { key: key.id, secret: key.secret, now });
+  const nonce = tagNonce(random.subarray(ID_BYTES, RANDOM_BYTES));
+  const options = { key: key.id, secret: key.secret, now, nonce };
+  const tag = signTag(canonicalAddress(identity), messageIdOf(clean), options);
   const below = clean.findIndex((one) => named(one, "Message-ID")) + 1;
   return clean.toSpliced(below, 0, field(TAG_FIELD, tag));
 }

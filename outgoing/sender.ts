@@ -28,11 +28,11 @@ export interface ChosenSender {
 }
 
 /** Chooses the envelope sender for these recipients. What cannot be signed leaves with the plain address. */
-export async function chooseSender(
+export function chooseSender(
   own: OwnAddress,
   recipients: readonly Address[],
   signing: Signing,
-): Promise<ChosenSender> {
+): ChosenSender {
   const { settings, now } = signing;
   const notes: string[] = [];
   const order: Scheme[] = settings.mixed === "plain" ? ["plain", "prvs", "srs"] : ["srs", "prvs", "plain"];
@@ -44,7 +44,7 @@ export async function chooseSender(
   const schemes = { srs: ["srs", "prvs"], prvs: ["prvs"], plain: [] } as const;
   if (signingKey(own.identity.keys, now) !== undefined) {
     for (const scheme of schemes[chosen]) {
-      const signed = await sign(scheme, own.identity, signing, own.address);
+      const signed = sign(scheme, own.identity, signing, own.address);
       if (typeof signed !== "string") return { scheme, sender: signed, notes };
       notes.push(signed);
     }
@@ -59,12 +59,12 @@ export async function chooseSender(
  * @param used the address of the identity that is put into it
  * @throws {Fail} `config` when no key can sign
  */
-export async function sign(
+export function sign(
   scheme: "srs" | "prvs",
   identity: Identity,
   { settings, now }: Signing,
   used: Address = identity.address,
-): Promise<Address | string> {
+): Address | string {
   const name = canonical(used);
   const key = signingKey(identity.keys, now);
   if (key === undefined) {
@@ -77,14 +77,14 @@ export async function sign(
   if (used.local.includes('"')) return `${name} has a quoted local part, ${scheme} cannot hold it`;
   const signed = parseAddress(
     scheme === "srs"
-      ? await srsForward(name, identity.srsDomain, {
+      ? srsForward(name, identity.srsDomain, {
         secrets: [key.secret],
         hashLength: settings.srs.hash_length,
         alphabet: settings.srs.alphabet,
         separator: settings.srs.separator,
         now,
       })
-      : await prvsSign(name, {
+      : prvsSign(name, {
         secret: key.secret,
         keyNumber: keyDigit(key),
         lifetime: settings.prvs.lifetime,

@@ -16,7 +16,7 @@ import { VERSION } from "../lib/version.ts";
 import { failureReason, LOOP_MARK, send } from "../io/transport/send.ts";
 import { Rejected } from "../io/transport/rejected.ts";
 import { parseFlags } from "./flags.ts";
-import { plan } from "../outgoing/plan.ts";
+import { plan, RANDOM_BYTES } from "../outgoing/plan.ts";
 import { remember } from "../io/state/remember.ts";
 import { tidy } from "./tidy.ts";
 
@@ -69,8 +69,9 @@ async function sendMessage(call: SendCall): Promise<number> {
   const now = new Date();
   // A message that fits into a pipe is read to its end, so that nobody gets a part of it if this process is killed.
   const input = await readInput(Math.max(LEDGER_BODY_BYTES, PIPE_BYTES), true);
+  const random = crypto.getRandomValues(new Uint8Array(RANDOM_BYTES));
   const mailboxLine = input.head.headStart > 0;
-  const planned = await plan(call, input.head.header, { settings, identities, now, mailboxLine });
+  const planned = plan(call, input.head.header, { settings, identities, now, random, mailboxLine });
   const begun = input.prefix.subarray(input.head.bodyStart);
   const forgotten = await remember(planned, begun, input.whole, settings, now);
 
@@ -91,7 +92,7 @@ async function sendMessage(call: SendCall): Promise<number> {
   }
 }
 
-function describe(planned: Awaited<ReturnType<typeof plan>>, settings: Settings) {
+function describe(planned: ReturnType<typeof plan>, settings: Settings) {
   const { scheme, identity, notes, error, warning } = planned;
   const { sender, recipients } = planned.envelope;
   return {

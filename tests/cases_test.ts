@@ -16,6 +16,7 @@ import { sentIndex } from "../io/state/sent.ts";
 import { quotedPrintable } from "./bounces.ts";
 import { context, delivery, now } from "./judging.ts";
 import { ROOT } from "./rig.ts";
+import { randomBytes } from "./random.ts";
 
 interface Case {
   readonly file: string;
@@ -28,13 +29,16 @@ interface Case {
 const CASES: readonly Case[] = JSON.parse(Deno.readTextFileSync(`${ROOT}/tests/cases/index.json`));
 
 /** A message as it left: its envelope sender, its tag, and a context in which it is remembered. */
-async function send(sent: Case["sent"], state: string): Promise<{ srs: string; tag: string; context: JudgeContext }> {
+async function send(
+  sent: Case["sent"],
+  state: string,
+): Promise<{ srs: string; tag: string; context: JudgeContext }> {
   const { settings, ...rest } = context(`[tag]\nsign = ${sent?.signed ?? true}\n`, `state = "${state}"`);
   const id = sent?.message_id ?? "<nobody-knows@example.org>";
   const message = `From: Greg <greg@example.org>\nTo: kay@example.net\nSubject: Meeting notes\nMessage-ID: ${id}\n\n`;
   const { header } = parseHead(utf8(message), true)!;
   const call = { sender: undefined, fullName: "", recipientsFrom: "header", recipients: [], dsn: {} } as const;
-  const planned = await plan(call, header, { settings, ...rest });
+  const planned = plan(call, header, { settings, random: randomBytes(), ...rest });
   if (sent !== null) assert.equal(await remember(planned, new Uint8Array(), true, settings, now), undefined);
   return {
     srs: formatAddress(planned.envelope.sender!),

@@ -26,6 +26,7 @@ import { TAG_FIELD } from "../lib/tag.ts";
 import { plan } from "../outgoing/plan.ts";
 import { isRemembered } from "../outgoing/rules.ts";
 import { ROOT, SECRET } from "./rig.ts";
+import { randomBytes } from "./random.ts";
 
 const FOLDER = `${ROOT}/tests/samples/challenges`;
 /** The samples as they are, as binary strings, by name without `.eml`. */
@@ -111,7 +112,12 @@ export async function send(
   const bytes = encodeLatin1(message);
   const { header, bodyStart } = parseHead(bytes, true)!;
   const call = { sender: undefined, fullName: "", recipientsFrom: "header", recipients: [], dsn: {} } as const;
-  const planned = await plan(call, header, { settings: with_, identities: [joe, chair], now: when });
+  const planned = plan(call, header, {
+    settings: with_,
+    identities: [joe, chair],
+    now: when,
+    random: randomBytes(),
+  });
   if (planned.identity === undefined) throw new Error("the message was not signed");
   const body = bytes.subarray(bodyStart);
   const { identity, header: sent, envelope: { recipients } } = planned;

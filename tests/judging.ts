@@ -49,7 +49,7 @@ export function delivery(
 }
 
 /** A signed address of this identity, or of `address` made with its key. */
-export function signedAddress(by: Identity, address = canonicalAddress(by), when = now): Promise<string> {
+export function signedAddress(by: Identity, address = canonicalAddress(by), when = now): string {
   const options = { secrets: [by.keys[0]!.secret], hashLength: 8, alphabet: "base64url" as const, now: when };
   return srsForward(address, by.srsDomain, options);
 }

@@ -9,19 +9,20 @@ import { Home } from "./rig.ts";
 const node = await lacking("node", "nodejs");
 const test = tests(node !== "" ? node : mayFetch() ? "" : "TypeScript would have to be fetched: set CI=true");
 
-const USE = `import { Fail, prvsSign, signTag, srsForward, srsReverse } from "@countersign/countersign";
-const secret = "a secret";
-const sender = await srsForward("greg@example.org", "srs.example.org", { secrets: [secret] });
+const USE = `import { Fail, prvsSign, signTag, srsForward, srsReverse, tagNonce } from "@countersign/countersign";
+const [secret, now] = ["a secret", new Date()];
+const nonce = tagNonce(crypto.getRandomValues(new Uint8Array(5)));
+const sender = srsForward("greg@example.org", "srs.example.org", { secrets: [secret], now });
 let kind = "";
 try {
-  await srsReverse(sender, { secrets: ["another"] });
+  srsReverse(sender, { secrets: ["another"], now });
 } catch (error) {
   kind = error instanceof Fail ? error.kind : "";
 }
 console.log(JSON.stringify([
   sender,
-  await prvsSign("greg@example.org", { secret }),
-  await signTag("greg@example.org", "<1@example.org>", { key: "k1", secret }),
+  prvsSign("greg@example.org", { secret, now }),
+  signTag("greg@example.org", "<1@example.org>", { key: "k1", secret, now, nonce }),
   kind,
 ]));
 `;
@@ -40,15 +41,15 @@ test("the package signs under Node, and its types hold", async () => {
   const ran = await home.run(["node", home.write("use.js", USE)], "", { PATH: Deno.env.get("PATH")! });
   assert.deepEqual([ran.code, ran.stderr], [0, ""]);
   const [srs, prvs, tag, kind] = JSON.parse(ran.stdout);
-  assert.equal(await srsReverse(srs, { secrets: ["a secret"] }), "greg@example.org");
-  assert.equal(await prvsVerify(prvs, { secrets: { 0: "a secret" } }), "greg@example.org");
-  await verifyTag(tag, "greg@example.org", "<1@example.org>", { secrets: { k1: "a secret" } });
+  assert.equal(srsReverse(srs, { secrets: ["a secret"], now: new Date() }), "greg@example.org");
+  assert.equal(prvsVerify(prvs, { secrets: { 0: "a secret" }, now: new Date() }), "greg@example.org");
+  verifyTag(tag, "greg@example.org", "<1@example.org>", { secrets: { k1: "a secret" }, now: new Date() });
   assert.equal(kind, "hash-invalid");
 
   const tsc = [Deno.execPath(), "run", "-q", "-A", "--no-lock", "--no-config", TYPESCRIPT];
   const options = ["--noEmit", "--strict", "--target", "esnext", "--module", "nodenext"];
   const types = await home.run([...tsc, ...options, use]);
   assert.deepEqual([types.code, types.stdout], [0, ""]);
-  const wrong = home.write("wrong.ts", USE.replace("{ secrets: [secret] }", "{ secrets: 1 }"));
-  assert.match((await home.run([...tsc, ...options, wrong])).stdout, /^wrong\.ts\(3,\d+\): error TS2322: /);
+  const wrong = home.write("wrong.ts", USE.replace("{ secrets: [secret], now }", "{ secrets: 1, now }"));
+  assert.match((await home.run([...tsc, ...options, wrong])).stdout, /^wrong\.ts\(4,\d+\): error TS2322: /);
 });

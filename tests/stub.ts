@@ -41,7 +41,7 @@ export function nothingSent(home: Home, why = ""): void {
 }
 
 /** The SRS address of greg, made so many days ago with the key of the home. */
-export function signed(days = 0, address = "greg@example.org"): Promise<string> {
+export function signed(days = 0, address = "greg@example.org"): string {
   const now = new Date(Date.now() - days * 86_400_000);
   return srsForward(address, "srs.example.org", { secrets: [SECRET], hashLength: 8, alphabet: "base64url", now });
 }

@@ -11,8 +11,7 @@ import { validKeys } from "../../lib/settings/keys.ts";
 import { type Header, named, parseHead, value, values } from "../../lib/message.ts";
 import { messageIdBody } from "../../lib/message_id.ts";
 import { TAG_FIELD, verifyTag } from "../../lib/tag.ts";
-import type { SentView } from "../../incoming/verdict.ts";
-import { SENT_DAYS, sentIndex } from "../../io/state/sent.ts";
+import { SENT_DAYS, type SentIndex, sentIndex } from "../../io/state/sent.ts";
 import { type Letter, letters, type ReadProgress } from "./mailboxes.ts";
 
 /** How the mail of the last 30 days was sent. */
@@ -30,7 +29,7 @@ export interface RecentlySent {
 export class RecentCount {
   readonly counts = { total: 0, signed: 0, unsigned: 0, unknown: 0 };
   #identities: readonly Identity[];
-  #sent: SentView;
+  #sent: SentIndex;
   #now: Date;
 
   constructor({ state }: Pick<Settings, "state">, identities: readonly Identity[], now: Date) {
@@ -40,21 +39,21 @@ export class RecentCount {
   }
 
   /** Counts all messages of a mailbox. */
-  async addMailbox(path: string, trail: ReadProgress): Promise<void> {
-    for (const letter of letters([path], trail)) await this.add(letter);
+  addMailbox(path: string, trail: ReadProgress): void {
+    for (const letter of letters([path], trail)) this.add(letter);
   }
 
   /** Counts a message of an identity whose Date is recent; all others are passed over. */
-  async add(letter: Letter): Promise<void> {
+  add(letter: Letter): void {
     let head = parseHead(letter.bytes, letter.whole);
     if (head === undefined) {
       letter.more();
       head = parseHead(letter.bytes, letter.whole);
     }
-    if (head !== undefined) await this.#count(head.header);
+    if (head !== undefined) this.#count(head.header);
   }
 
-  async #count(header: Header): Promise<void> {
+  #count(header: Header): void {
     const date = new Date(value(header, "Date") ?? "");
     const age = dayOf(this.#now) - dayOf(date);
     const identity = this.#author(header);
@@ -63,8 +62,8 @@ export class RecentCount {
     const { counts } = this;
     counts.total++;
     const messageId = messageIdBody(id);
-    const tagged = await this.#tagged(header, identity, messageId);
-    const known = tagged ? undefined : await this.#sent(identity, [messageId]);
+    const tagged = this.#tagged(header, identity, messageId);
+    const known = tagged ? undefined : this.#sent(identity, [messageId]);
     if (tagged || known?.signed) counts.signed++;
     else if (known !== undefined) counts.unsigned++;
     else counts.unknown++;
@@ -79,12 +78,12 @@ export class RecentCount {
     }
   }
 
-  async #tagged(header: Header, identity: Identity, messageId: string): Promise<boolean> {
+  #tagged(header: Header, identity: Identity, messageId: string): boolean {
     const now = this.#now;
     const secrets = Object.fromEntries(validKeys(identity.keys, now).map((key) => [key.id, key.secret]));
     for (const tag of values(header, TAG_FIELD)) {
       try {
-        await verifyTag(tag, canonicalAddress(identity), messageId, { secrets, now });
+        verifyTag(tag, canonicalAddress(identity), messageId, { secrets, now });
         return true;
       } catch (error) {
         if (!(error instanceof Fail)) throw error;

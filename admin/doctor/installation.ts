@@ -129,14 +129,14 @@ function logged({ now, findings }: DoctorContext, settings: Settings): void {
 }
 
 /** Mail that a phone or a webmail sent: its bounces look like forged ones. */
-async function sentMail({ given, now, findings, notes }: DoctorContext, settings: Settings): Promise<void> {
+function sentMail({ given, now, findings, notes }: DoctorContext, settings: Settings): void {
   const mailboxes = given.values("sent");
   const identities = mailboxes.length > 0 ? soundIdentities(settings) : undefined;
   if (identities === undefined) return;
   const recent = new RecentCount(settings, identities, now);
   for (const mailbox of mailboxes) {
     const unreadable = (path: string, why: string) => void notes.push(`${path} is not counted: ${why}`);
-    await recent.addMailbox(mailbox, { unreadable, passed: 0, done: 0 });
+    recent.addMailbox(mailbox, { unreadable, passed: 0, done: 0 });
   }
   const sentence = recentSentence(recent.counts);
   if (sentence === undefined) return;
@@ -170,7 +170,7 @@ async function round(
   if (identities === undefined) return;
   await ownLog(settings.state);
   for (const identity of identities) {
-    for (const trial of await trials(identity, settings, now)) {
+    for (const trial of trials(identity, settings, now)) {
       const argv = [hook, "--as", "filter", "--config", file.file, "--sender", "", "--recipient", trial.recipient];
       const { code, out, said } = await run(argv, trial.message);
       const answer = { code, result: resultIn(out), said };

@@ -3,7 +3,7 @@ import type { Settings } from "../../lib/settings/parse.ts";
 import { canonicalAddress, type Identity } from "../../lib/settings/identity.ts";
 import { signingKey } from "../../lib/settings/keys.ts";
 import { srsForward } from "../../lib/srs.ts";
-import { signTag, TAG_FIELD } from "../../lib/tag.ts";
+import { NONCE_BYTES, signTag, TAG_FIELD, tagNonce } from "../../lib/tag.ts";
 import { Fail } from "../../lib/fail.ts";
 import type { Finding } from "./finding.ts";
 
@@ -26,7 +26,7 @@ export interface Answer {
 }
 
 /** Two bounces an identity, one genuine and one forged. None when it cannot sign: that is said elsewhere. */
-export async function trials(identity: Identity, settings: Settings, now: Date): Promise<Trial[]> {
+export function trials(identity: Identity, settings: Settings, now: Date): Trial[] {
   const name = canonicalAddress(identity);
   const key = signingKey(identity.keys, now);
   if (key === undefined) return [];
@@ -34,19 +34,20 @@ export async function trials(identity: Identity, settings: Settings, now: Date):
   const id = `<${crypto.randomUUID()}@doctor.invalid>`;
   const signs = identity.srsDomain !== "" && !identity.address.local.includes('"');
   if (!signs && !settings.tag.sign) return [];
-  const make = async (genuine: boolean): Promise<Trial> => {
+  const nonce = tagNonce(crypto.getRandomValues(new Uint8Array(NONCE_BYTES)));
+  const make = (genuine: boolean): Trial => {
     const secret = genuine ? key.secret : crypto.getRandomValues(new Uint8Array(32));
     if (signs) {
       const options = { secrets: [secret], hashLength, alphabet, separator, now };
-      const recipient = await srsForward(name, identity.srsDomain, options);
+      const recipient = srsForward(name, identity.srsDomain, options);
       return { identity: name, signed: "SRS address", recipient, message: bounce(recipient, ""), genuine };
     }
-    const tag = await signTag(name, id, { key: key.id, secret, now });
+    const tag = signTag(name, id, { key: key.id, secret, now, nonce });
     const original = `From: ${name}\nMessage-ID: ${id}\n${TAG_FIELD}: ${tag}\n`;
     return { identity: name, signed: "tag", recipient: name, message: bounce(name, original), genuine };
   };
   try {
-    return [await make(true), await make(false)];
+    return [make(true), make(false)];
   } catch (error) {
     if (error instanceof Fail) return [];
     throw error;

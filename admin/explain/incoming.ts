@@ -79,7 +79,7 @@ export async function inspect(
     steps,
     tags,
     returnedId: tags[0]?.messageId ?? returnedId(delivery),
-    proof: addressed !== undefined && await hasProof(addressed, delivery.header, now),
+    proof: addressed !== undefined && hasProof(addressed, delivery.header, now),
   };
 }
 

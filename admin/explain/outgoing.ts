@@ -8,7 +8,7 @@ import type { RequestMessage } from "../../lib/requests.ts";
 import type { Scheme } from "../../lib/settings/schema.ts";
 import { argumentsFor } from "../../lib/settings/presets.ts";
 import { parseFlags } from "../../shim/flags.ts";
-import { plan } from "../../outgoing/plan.ts";
+import { plan, RANDOM_BYTES } from "../../outgoing/plan.ts";
 import { isRemembered, schemeFor } from "../../outgoing/rules.ts";
 
 /** One recipient of a message. */
@@ -51,15 +51,17 @@ export function readCommand(argv: readonly string[]): { real: string } | { call:
 }
 
 /** Plans a message. @throws {Fail} as the shim would */
-export async function inspect(
+export function inspect(
   call: Parameters<typeof plan>[0],
   message: RequestMessage & Pick<Head, "headStart">,
   settings: Settings,
   identities: readonly Identity[],
   now: Date,
-): Promise<Inspection> {
+): Inspection {
   const given = message.header;
-  const planned = await plan(call, given, { settings, identities, now, mailboxLine: message.headStart > 0 });
+  const random = crypto.getRandomValues(new Uint8Array(RANDOM_BYTES));
+  const mailboxLine = message.headStart > 0;
+  const planned = plan(call, given, { settings, identities, now, random, mailboxLine });
   const { envelope, header, scheme, why, identity, sent } = planned;
   const { transport } = settings;
   const before = new Set(given.map((one) => one.raw));

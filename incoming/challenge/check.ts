@@ -91,7 +91,7 @@ async function aboutMessage(form: Form, delivery: Delivery, context: JudgeContex
   if (quoted === undefined || more.length > 0) {
     return `it returns ${more.length === 0 ? "no message" : "several messages"}`;
   }
-  const ours = await ourMessage(quoted.header, form, context);
+  const ours = ourMessage(quoted.header, form, context);
   if (typeof ours === "string") return ours;
   const { identity, author, messageId, token, tagged } = ours;
   const repliedTo = form.program === "TMDA" ? delivery.header.find((one) => named(one, "In-Reply-To")) : undefined;
@@ -130,7 +130,7 @@ interface OurMessage {
 }
 
 /** Checks that the returned message left here: by its tag, or by a token of pymsgauth. @returns why it did not */
-async function ourMessage(header: Header, { program }: Form, context: JudgeContext): Promise<OurMessage | string> {
+function ourMessage(header: Header, { program }: Form, context: JudgeContext): OurMessage | string {
   const [id, ...moreIds] = header.filter((one) => named(one, "Message-ID")).map(messageIdBody);
   if (id === undefined || moreIds.length > 0) return "the returned header has not one Message-ID";
   const author = authorOf(header);
@@ -140,17 +140,17 @@ async function ourMessage(header: Header, { program }: Form, context: JudgeConte
   const [token, ...moreTokens] = values(header, TOKEN_FIELD);
   if (moreTags.length > 0 || moreTokens.length > 0) return "the returned header has several tags or tokens";
   const tagged = tag !== undefined;
-  if (tagged && !await isOurTag(tag, id, identity, context)) return "the returned tag is not ours";
+  if (tagged && !isOurTag(tag, id, identity, context)) return "the returned tag is not ours";
   if (!tagged && (program !== "qsecretary" || token === undefined || !context.token?.(token))) {
     return "the returned header has no tag of ours";
   }
   return { identity, author: author!, messageId: bareMessageId(id), token, tagged };
 }
 
-async function isOurTag(tag: string, messageId: string, identity: Identity, { now }: JudgeContext): Promise<boolean> {
+function isOurTag(tag: string, messageId: string, identity: Identity, { now }: JudgeContext): boolean {
   const secrets = Object.fromEntries(validKeys(identity.keys, now).map((key) => [key.id, key.secret]));
   try {
-    await verifyTag(tag, canonicalAddress(identity), messageId, { secrets, now });
+    verifyTag(tag, canonicalAddress(identity), messageId, { secrets, now });
     return true;
   } catch (error) {
     if (!isRejection(error)) throw error;

@@ -46,7 +46,7 @@ function identityMeant({ recipients }: Delivery, context: JudgeContext): Identit
 }
 
 /** What the recipient alone says, for `countersign verify`. */
-export async function checkSignedAlone(delivery: Delivery, context: JudgeContext): Promise<Verdict | string> {
-  const found = await checkSigned(delivery, context);
+export function checkSignedAlone(delivery: Delivery, context: JudgeContext): Verdict | string {
+  const found = checkSigned(delivery, context);
   return typeof found === "string" ? found : needsKeys(found, delivery, context);
 }

@@ -6,9 +6,9 @@ import type { Delivery } from "../delivery.ts";
 import type { JudgeContext, Verdict } from "../verdict.ts";
 
 /** Delivered when the header holds a right proof for the identity. */
-export async function checkProof(delivery: Delivery, context: JudgeContext): Promise<Verdict | string> {
+export function checkProof(delivery: Delivery, context: JudgeContext): Verdict | string {
   const identity = recipientIdentity(delivery, context);
-  if (identity === undefined || !await hasProof(identity, delivery.header, context.now)) {
+  if (identity === undefined || !hasProof(identity, delivery.header, context.now)) {
     return "no proof of a hook of ours";
   }
   const reason = `forwarded by a hook of ${canonicalAddress(identity)}`;

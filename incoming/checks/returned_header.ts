@@ -58,7 +58,7 @@ export async function* returnedTags(delivery: Delivery, context: JudgeContext): 
       if (!verifier.knows(original.tag)) continue;
       macs += messageIdReadings(original.messageId).length;
       if (macs > MAX_MACS) return;
-      const whose = await verified(verifier, original, identity);
+      const whose = verified(verifier, original, identity);
       if (whose !== undefined) {
         returned = { ...original, ...whose };
         break;
@@ -72,13 +72,13 @@ function verifierOf(identity: Identity, now: Date): TagVerifier {
   return new TagVerifier(Object.fromEntries(validKeys(identity.keys, now).map((key) => [key.id, key.secret])), now);
 }
 
-async function verified(
+function verified(
   verifier: TagVerifier,
   { tag, messageId }: Original,
   identity: Identity,
-): Promise<Pick<ReturnedTag, "identity" | "expired"> | undefined> {
+): Pick<ReturnedTag, "identity" | "expired"> | undefined {
   try {
-    await verifier.verify(tag, canonicalAddress(identity), messageId);
+    verifier.verify(tag, canonicalAddress(identity), messageId);
     return { identity };
   } catch (error) {
     if (!isRejection(error)) throw error;

@@ -23,10 +23,10 @@ const CHECK = "signed-recipient";
  * Delivered when an identity signed the address, late with a mark; forged when it did not. Nobody but signed addresses
  * lives in an SRS domain of ours, except postmaster and abuse (RFC 2142).
  */
-export async function checkSigned(delivery: Delivery, context: JudgeContext): Promise<Verdict | string> {
+export function checkSigned(delivery: Delivery, context: JudgeContext): Verdict | string {
   let wrong: string | undefined;
   for (const text of delivery.recipients) {
-    const opened = await openSrs(text, context) ?? await openPrvs(text, context);
+    const opened = openSrs(text, context) ?? openPrvs(text, context);
     if (opened === undefined) continue;
     if ("wrong" in opened) {
       wrong ??= opened.wrong;
@@ -92,7 +92,7 @@ function ofAge(identity: Identity, age: number, valid: boolean, what: string): O
  * virtual domain, and the second door `srs-SRS0=…@plain.domain`, are taken off: then the SRS domain is the identity's
  * own.
  */
-async function openSrs(text: string, context: JudgeContext): Promise<Opened | undefined> {
+function openSrs(text: string, context: JudgeContext): Opened | undefined {
   const { settings, identities, now } = context;
   const { local, domain } = recipientIn(text);
   const claim = claimOf(local);
@@ -107,7 +107,7 @@ async function openSrs(text: string, context: JudgeContext): Promise<Opened | un
   }
   let opened: SrsOpened;
   try {
-    opened = await srsOpen(`${claim.srs}@${identity.srsDomain}`, {
+    opened = srsOpen(`${claim.srs}@${identity.srsDomain}`, {
       secrets: validKeys(identity.keys, now).map((key) => key.secret),
       hashLength: settings.srs.hash_length,
       hashMin: Math.min(MIN_HASH_LENGTH, settings.srs.hash_length), // what was written before the setting was raised
@@ -135,7 +135,7 @@ export function claimedIdentity(text: string, { identities }: JudgeContext): Ide
 }
 
 /** Opens a prvs address in either form. */
-async function openPrvs(text: string, { settings, identities, now }: JudgeContext): Promise<Opened | undefined> {
+function openPrvs(text: string, { settings, identities, now }: JudgeContext): Opened | undefined {
   if (!settings.prvs.receive) return undefined;
   const address = addressIn(text);
   const plain = address && withoutPrvs(address);
@@ -144,7 +144,7 @@ async function openPrvs(text: string, { settings, identities, now }: JudgeContex
   if (identity === undefined) return undefined;
   try {
     const { lifetime } = settings.prvs;
-    const opened = await prvsOpen(formatAddress(address), {
+    const opened = prvsOpen(formatAddress(address), {
       secrets: secretsByDigit(validKeys(identity.keys, now)),
       lifetime,
       now,

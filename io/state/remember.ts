@@ -26,7 +26,7 @@ export async function remember(
   if (sent === undefined) return undefined;
   try {
     const folder = `${settings.state}/sent`;
-    for (const one of sent.identities) await rememberSent(folder, one, sent.messageId, sent.signed, now);
+    for (const one of sent.identities) rememberSent(folder, one, sent.messageId, sent.signed, now);
     // A challenge is answered only about a message with a tag, or with a token of pymsgauth.
     const hasToken = settings.tag.pymsgauth !== "" && value(header, TOKEN_FIELD) !== undefined &&
       !alreadyRelayed(header);

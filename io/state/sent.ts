@@ -5,7 +5,7 @@
  * Records are appended without a lock, each with one write. A full disk may cut one, so a hash is looked for at every
  * offset, and the day behind it must be one of the file's period.
  */
-import type { SentMessage, SentView } from "../../incoming/verdict.ts";
+import type { SentMessage } from "../../incoming/verdict.ts";
 import { dayOf } from "../../lib/date.ts";
 import { Fail, reason } from "../../lib/fail.ts";
 import { purposeMac } from "../../lib/hmac.ts";
@@ -21,14 +21,14 @@ const HASH_BYTES = 16;
 const RECORD_BYTES = HASH_BYTES + 4;
 
 /** Remembers that this identity sent this message. @throws what the file system says */
-export async function rememberSent(
+export function rememberSent(
   folder: string,
   identity: Identity,
   messageId: string,
   signed: boolean,
   now: Date,
-): Promise<void> {
-  const hash = await hashOf(identity.keys[0]!.secret, bareMessageId(messageId));
+): void {
+  const hash = hashOf(identity.keys[0]!.secret, bareMessageId(messageId));
   const day = dayOf(now);
   const record = new Uint8Array(RECORD_BYTES);
   record.set(hash);
@@ -39,9 +39,12 @@ export async function rememberSent(
   if (file.writeSync(record) < RECORD_BYTES) throw new Fail("io", `File ${path} was not written completely`);
 }
 
+/** Looks up Message-IDs: the latest of those that this identity sent; not `signed` where any left without a tag. */
+export type SentIndex = (identity: Identity, messageIds: readonly string[]) => SentMessage | undefined;
+
 /** The index in this folder. Throws `Fail` `temporary` when it cannot be read. */
-export function sentIndex(folder: string, now: Date): SentView {
-  return async (identity, messageIds) => {
+export function sentIndex(folder: string, now: Date): SentIndex {
+  return (identity, messageIds) => {
     const today = dayOf(now);
     // What was remembered under a clock that is ahead of ours, or before ours was set back, was sent nevertheless.
     const [first, last] = [periodOf(today - SENT_DAYS + 1), periodOf(today) + 1];
@@ -49,7 +52,7 @@ export function sentIndex(folder: string, now: Date): SentView {
     for (const id of [...new Set(messageIds)].slice(0, MAX_CANDIDATES)) {
       for (const { secret } of identity.keys) {
         // Not read as a field again: that would drop what looks like a comment.
-        const hash = await hashOf(secret, withoutBrackets(id));
+        const hash = hashOf(secret, withoutBrackets(id));
         for (let period = first; period <= last; period++) {
           for (const one of matches(readBucket(bucketPath(folder, period, hash)), hash, period)) {
             if (one.day <= today - SENT_DAYS) continue;
@@ -96,8 +99,8 @@ function bucketPath(folder: string, period: number, hash: Uint8Array): string {
   return `${folder}/${period}/${hash.subarray(0, 2).toHex().slice(0, 3)}`;
 }
 
-async function hashOf(secret: Uint8Array, messageId: string): Promise<Uint8Array<ArrayBuffer>> {
-  return (await purposeMac(secret, "sent", [messageId])).subarray(0, HASH_BYTES);
+function hashOf(secret: Uint8Array, messageId: string): Uint8Array<ArrayBuffer> {
+  return purposeMac(secret, "sent", [messageId]).subarray(0, HASH_BYTES);
 }
 
 function readBucket(path: string): Uint8Array<ArrayBuffer> {

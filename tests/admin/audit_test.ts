@@ -59,8 +59,8 @@ const BOXES: Record<string, (home: Home, mails: readonly string[]) => void> = {
   },
 };
 
-async function mails(): Promise<string[]> {
-  const signed = await srsForward(GREG, "srs.example.org", {
+function mails(): string[] {
+  const signed = srsForward(GREG, "srs.example.org", {
     secrets: [SECRET],
     hashLength: 8,
     now: new Date("2026-11-20"),
@@ -81,7 +81,7 @@ async function mails(): Promise<string[]> {
 for (const [kind, write] of Object.entries(BOXES)) {
   Deno.test(`a mailbox as ${kind}`, async () => {
     using home = new Home();
-    const all = await mails();
+    const all = mails();
     write(home, all);
     home.write("Sent", `From - Fri Nov 20 05:32:58 2026\n${returning("sent1@example.org")}`);
     const before = snapshot(home.path);
@@ -108,7 +108,7 @@ Deno.test("real bounces: proved by our tag, known by a Message-ID of the Sent fo
   const ours: { mail: string; messageId: string }[] = [];
   for (const name of SAMPLES) {
     try {
-      ours.push(await bounceOfOurs(name, GREG, now));
+      ours.push(bounceOfOurs(name, GREG, now));
     } catch {
       // It returns no header.
     }
@@ -277,7 +277,7 @@ Deno.test("judged as of the day it came, and as the settings say", async () => {
   // The key is younger than the last one: keys are imported from programs that signed before.
   const dates = [["2026-08-01", "20 Nov 2026"], ["2026-11-19", "20 Nov 2026"], ["2025-01-01", "20 Nov 2026"]];
   for (const [n, [made, came]] of [...dates, ["2025-06-01", "2 Jun 2025"]].entries()) {
-    const signed = await srsForward(GREG, "srs.example.org", { ...options, now: new Date(made!) });
+    const signed = srsForward(GREG, "srs.example.org", { ...options, now: new Date(made!) });
     home.write(`box/${n}.eml`, `${top("", signed)}${received(came!)}${qsbmf(signed, "Nothing.\n")}`);
   }
   assert.deepEqual(found(await run(home, "box")), { genuine: 2, late: 1, forged: 1 });

@@ -81,7 +81,7 @@ for (const name of SAMPLES) {
   Deno.test(`${name}: forged as it is, and proved by a tag of ours in it`, async () => {
     using home = gregsHome();
     const to = ["--sender", "<>", "--recipient", PLAIN];
-    const { mail, messageId, tag } = await bounceOfOurs(name, PLAIN, new Date());
+    const { mail, messageId, tag } = bounceOfOurs(name, PLAIN, new Date());
     const path = home.write("bounce.eml", mail);
 
     const ours = await explained(home, [...to, path], "");
@@ -96,7 +96,7 @@ for (const name of SAMPLES) {
     assert.deepEqual(ours.envelope, { sender: null, recipients: [PLAIN] });
     assert.ok(ours.bounce && ours.sign !== null);
 
-    const another = await bounceOfOurs(name, "eve@example.org", new Date());
+    const another = bounceOfOurs(name, "eve@example.org", new Date());
     const theirs = await explained(home, to, another.mail);
     assert.deepEqual([theirs.verdict.action, theirs.verdict.result], ["spam", "forged"]);
     assert.deepEqual(theirs.tags.map((one) => one.identity), [null], "a tag that is not ours is shown as such");
@@ -105,14 +105,14 @@ for (const name of SAMPLES) {
     const bare = await explained(home, to, mail.replaceAll(/^.*X-Msgauth:.*\n/gm, ""));
     assert.deepEqual([bare.tags, bare.original], [[], { messageId: `<${messageId}>`, tag: null }]);
 
-    const bySrs = await explained(home, ["--sender", "<>", "--recipient", await signed()], another.mail);
+    const bySrs = await explained(home, ["--sender", "<>", "--recipient", signed()], another.mail);
     assert.deepEqual([bySrs.verdict.check, bySrs.verdict.result], ["signed-recipient", "genuine"]);
   });
 }
 
 Deno.test("a tag is told with the way in which it was found", async () => {
   using home = gregsHome();
-  const { mail } = await bounceOfOurs("qmail-remote-550.eml", PLAIN, new Date());
+  const { mail } = bounceOfOurs("qmail-remote-550.eml", PLAIN, new Date());
   const { header, body } = apart(mail);
   const encoded = `${header.trimEnd()}\nContent-Transfer-Encoding: quoted-printable\n\n${
     quotedPrintable(body.replace("X-Msgauth: ", "=58-Msgauth: ")).replace("=3D58", "=58")
@@ -136,9 +136,9 @@ const OUTCOMES: [string, string[]][] = [
 /** The settings' `[incoming]`, or all behind the identity. */
 type Row = [what: string, home: () => Home, args: string[], sender: string, recipient: string, mail: string];
 
-async function deliveries(): Promise<Row[]> {
-  const ours = await bounceOfOurs("postfix-remote-550.eml", PLAIN, new Date());
-  const old = await signed(30);
+function deliveries(): Row[] {
+  const ours = bounceOfOurs("postfix-remote-550.eml", PLAIN, new Date());
+  const old = signed(30);
   const plain = () => gregsHome();
   const refusing = () => gregsHome('forged = "refuse"');
   const marking = () => gregsHome('forged = "mark"');
@@ -164,7 +164,7 @@ async function deliveries(): Promise<Row[]> {
       [`${caller}: forged SRS`, plain, as, "", FORGED_SRS, FORGED],
       [`${caller}: forged SRS from a person, to be refused`, refusing, as, FRIEND, FORGED_SRS, FORGED],
       [`${caller}: forged, to be refused, from nobody`, refusing, as, "", PLAIN, FORGED],
-      [`${caller}: genuine by its address`, plain, [...as, ...into], "", await signed(), FORGED],
+      [`${caller}: genuine by its address`, plain, [...as, ...into], "", signed(), FORGED],
       [`${caller}: genuine by its tag`, plain, [...as, ...into], "", PLAIN, ours.mail],
       [`${caller}: a person`, plain, [...as, ...into], FRIEND, PLAIN, ORDINARY],
       [`${caller}: not ours`, plain, [...as, ...into], "", "ann@example.org", FORGED],
@@ -201,7 +201,7 @@ for (const [caller, sender, to, incoming, file, wanted] of places) {
   Deno.test(`explain says whether a place is wanted, as the hook does: ${caller} ${to} ${incoming} ${file}`, async () => {
     using home = gregsHome(incoming);
     if (file !== "") home.write(".qmail", file);
-    const env = { SENDER: sender, RECIPIENT: to === "plain" ? PLAIN : await signed() };
+    const env = { SENDER: sender, RECIPIENT: to === "plain" ? PLAIN : signed() };
     const said = await explained(home, ["--as", caller], ORDINARY, env);
     assert.equal(said.verdict.outcome.endsWith("must say where"), wanted);
     const ran = await home.hook(["--as", caller], ORDINARY, env);
@@ -212,13 +212,13 @@ for (const [caller, sender, to, incoming, file, wanted] of places) {
 Deno.test("explain says that the hook defers where it cannot see what comes behind it", async () => {
   using home = gregsHome();
   Deno.symlinkSync(".qmail", `${home.path}/.qmail`);
-  const env = { SENDER: "", RECIPIENT: await signed() };
+  const env = { SENDER: "", RECIPIENT: signed() };
   const said = await explained(home, ["--as", "qmail"], ORDINARY, env);
   assert.match(said.verdict.outcome, /^deferred: File \S+\/\.qmail cannot be read: /);
   oneLine(await home.hook([], ORDINARY, env), 75, /File \S+\/\.qmail cannot be read: /);
 });
 
-for (const [what, make, args, sender, recipient, mail] of await deliveries()) {
+for (const [what, make, args, sender, recipient, mail] of deliveries()) {
   Deno.test(`explain says what the hook then does: ${what}`, async () => {
     using home = make();
     const env = { SENDER: sender, RECIPIENT: recipient };
@@ -248,8 +248,8 @@ Deno.test("a challenge is explained as often as you like, and then answered once
   home.settings(`${byStub(home)}[challenge]\nanswer = true\nlists = ["${list}"]\nanswered = "~/kept"\n`);
   const sent = await home.shim(["--", list], `From: ${PLAIN}\nTo: ${list}\nSubject: Hello\n\nHi all.\n`);
   assert.equal(sent.code, 0, sent.stderr);
-  const { mail } = new Qsecretary(list).take(await signed(), home.read("stub.got"));
-  const env = { SENDER: "", DEFAULT: (await signed()).split("@")[0]!, HOST: "srs.example.org" };
+  const { mail } = new Qsecretary(list).take(signed(), home.read("stub.got"));
+  const env = { SENDER: "", DEFAULT: signed().split("@")[0]!, HOST: "srs.example.org" };
   const args = ["--as", "qmail"];
   for (let times = 0; times < 2; times++) {
     const said = await explained(home, args, mail, env);
@@ -318,7 +318,7 @@ Deno.test("a stranger's text does not command the terminal", async () => {
 Deno.test("a list's refusal names the list, and what to do", async () => {
   using home = gregsHome();
   const list = "talk@lists.example.org";
-  const args = ["--sender", "", "--recipient", await signed()];
+  const args = ["--sender", "", "--recipient", signed()];
   const mail = qsbmf(PLAIN, `From: ${PLAIN}\nTo: ${list}\n\nHi.\n`, "lists.example.org")
     .replace(/^<nobody.*\n.*$/m, `<${list}>:\nSorry, only subscribers may post.`);
   assert.equal((await explained(home, args, mail)).hint, `countersign plain add ${list}`);

@@ -226,9 +226,9 @@ Deno.test("a link in the place of a draft is not followed", async () => {
 Deno.test("imported secrets verify what the former program signed, and do not sign", async () => {
   const now = new Date();
   const srs = (secret: string) =>
-    srsForward("greg@example.org", "srs.example.org", { secrets: [secret], hashLength: 8 });
+    srsForward("greg@example.org", "srs.example.org", { secrets: [secret], hashLength: 8, now });
   const prvs = (secret: string, keyNumber = 0) => prvsSign("greg@example.org", { secret, keyNumber, now });
-  const cases: [string[], string, Promise<string>][] = [
+  const cases: [string[], string, string][] = [
     [["--from", "mail-srs"], "sec\nold\n", srs("old\n")],
     [["--from", "mail-srs", "--newline", "cut"], "sec\n", srs("sec")],
     [["--from", "postsrsd"], "first\nsecond\n", srs("second")],
@@ -240,11 +240,11 @@ Deno.test("imported secrets verify what the former program signed, and do not si
     using home = new Home();
     home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[prvs]\nreceive = true\n`);
     const before = (await countersign(home, ["sign", "greg@example.org"])).stdout;
-    assert.equal((await countersign(home, ["verify", await signed])).code, 1, args.join(" "));
+    assert.equal((await countersign(home, ["verify", signed])).code, 1, args.join(" "));
     const path = home.write("former", text, 0o600);
     const ran = await countersign(home, ["keys", "import", path, ...args]);
     assert.deepEqual([ran.code, ran.stderr], [0, ""], args.join(" "));
-    assert.equal((await countersign(home, ["verify", await signed])).code, 0, args.join(" "));
+    assert.equal((await countersign(home, ["verify", signed])).code, 0, args.join(" "));
     assert.equal((await countersign(home, ["sign", "greg@example.org"])).stdout, before);
     // Once more: nothing changes.
     const whole = home.read(KEYS);

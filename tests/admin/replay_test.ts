@@ -30,11 +30,11 @@ function* files(): Generator<[name: string, bytes: Uint8Array<ArrayBuffer>]> {
 }
 
 /** All messages, without what other servers put on top: the envelope is given. */
-async function messages(): Promise<[name: string, bytes: Uint8Array<ArrayBuffer>][]> {
+function messages(): [name: string, bytes: Uint8Array<ArrayBuffer>][] {
   const tagged: [string, Uint8Array<ArrayBuffer>][] = [];
   for (const name of SAMPLES) {
     try {
-      tagged.push([`${name}, tagged`, utf8((await bounceOfOurs(name, "greg@example.org", now)).mail)]);
+      tagged.push([`${name}, tagged`, utf8(bounceOfOurs(name, "greg@example.org", now).mail)]);
     } catch {
       // It returns no header.
     }
@@ -50,10 +50,10 @@ function arrived(sender: string | null, recipient: string, mail: Uint8Array<Arra
 }
 
 Deno.test("audit and the hook give the same verdict", async () => {
-  const all = await messages();
+  const all = messages();
   assert.ok(all.length > 60);
   const settings = (text: string) => context(text, "", [ours]);
-  const signed = await signedAddress(ours);
+  const signed = signedAddress(ours);
   const recipients = [
     "greg@example.org",
     signed,

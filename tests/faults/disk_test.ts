@@ -84,7 +84,7 @@ for (const [state, spoil] of Object.entries(STATES)) {
     const forged = "SRS0=AAAAAAAA=AA=example.org=greg@srs.example.org";
     const rows: [string, string, string[], number][] = [
       ["Spam", forged, [], 75],
-      ["Inbox", await signed(), ["--maildir", "Inbox"], 75],
+      ["Inbox", signed(), ["--maildir", "Inbox"], 75],
       [STATE, forged, [], 99],
     ];
     for (const [place, to, args, status] of rows) {

@@ -50,7 +50,7 @@ interface Orphan {
   readonly what: string;
   readonly program: string;
   readonly args: readonly string[];
-  readonly env?: () => Promise<Record<string, string>>;
+  readonly env?: () => Record<string, string>;
   readonly config: (home: FaultHome) => string;
   /** When the launcher is killed: the body has not ended then. */
   readonly begun: (home: FaultHome) => boolean;
@@ -59,12 +59,12 @@ interface Orphan {
 
 const reads = (home: FaultHome) => isThere(`${home.path}/reads`);
 const SHIM = { program: `${ROOT}/shim/shim`, args: [TO] };
-const hook = (args: readonly string[], RECIPIENT: () => Promise<string>) => ({
+const hook = (args: readonly string[], RECIPIENT: () => string) => ({
   program: `${ROOT}/hooks/incoming`,
   args: ["--as", "maildrop", ...args],
-  env: async () => ({ SENDER: "", RECIPIENT: await RECIPIENT() }),
+  env: () => ({ SENDER: "", RECIPIENT: RECIPIENT() }),
 });
-const forged = () => Promise.resolve("SRS0=AAAAAAAA=AA=example.org=greg@srs.example.org");
+const forged = () => "SRS0=AAAAAAAA=AA=example.org=greg@srs.example.org";
 const orphans: readonly Orphan[] = [
   { what: "the shim, streaming", ...SHIM, config: (h) => h.config(), begun: reads, arrived: (h) => h.taken(TO) },
   {
@@ -113,7 +113,7 @@ async function orphan(
     args,
     cwd: home.path,
     clearEnv: true,
-    env: { HOME: home.path, PATH: `${home.path}/bin:/usr/bin:/bin`, ...home.env, ...await one.env?.() },
+    env: { HOME: home.path, PATH: `${home.path}/bin:/usr/bin:/bin`, ...home.env, ...one.env?.() },
     stdin: "piped",
     stdout: "null",
     stderr: "null",

@@ -36,14 +36,14 @@ const KILLED = 0.5;
 export async function soakWay(way: Way, messages: number, victim: Victim, seed: number): Promise<Figures> {
   using home = new FaultHome();
   Deno.mkdirSync(`${home.path}/Inbox`);
-  const { files } = await way.job(home, "");
+  const { files } = way.job(home, "");
   for (const [name, text] of Object.entries(files!)) home.write(name, text, 0o600);
   const random = randomly(seed);
   const told = new Map<string, "sent" | "kept" | "killed">();
   let [next, longest] = [0, 100];
 
   const one = async (name: string): Promise<boolean> => {
-    const { program, args, input, env } = await way.job(home, name);
+    const { program, args, input, env } = way.job(home, name);
     const child = new Deno.Command(LAUNCHERS[program], {
       args: [...args],
       cwd: home.path,

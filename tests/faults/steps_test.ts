@@ -10,7 +10,7 @@ import { type Way, WAYS } from "./ways.ts";
 /** The steps of a run without a fault. */
 async function stepsOf(way: Way, home: FaultHome): Promise<readonly string[]> {
   // The first run makes the folders, which is what a walk begins with each time.
-  const { results: [first] } = await home.drive([await way.job(home, "first@example.net")]);
+  const { results: [first] } = await home.drive([way.job(home, "first@example.net")]);
   assert.equal(first!.status, way.done, way.what);
   assert.equal(way.arrived(home, "first@example.net").filter(way.whole).length, 1, way.what);
   return first!.steps;
@@ -41,7 +41,7 @@ Deno.test("errors at each step: exactly once and whole, or kept", async (t) => {
         for (const fault of faultsAt(step, home, way)) {
           const name = `j${jobs.length}@example.net`;
           // What is removed must be there: each run makes the state anew.
-          const job = await way.job(home, name);
+          const job = way.job(home, name);
           const there = { ...job.files, [`${STATE}/log`]: "" };
           jobs.push({ ...job, files: there, fault: [at, fault], what: `${fault} at step ${at}, ${step}`, name });
         }
@@ -71,7 +71,7 @@ Deno.test("the launcher is gone at each step: nothing is handed over, up to the 
       const jobs: (Job & { name: string })[] = [];
       for (const at of steps.keys()) {
         const name = `o${at}@example.net`;
-        const job = await way.job(home, name);
+        const job = way.job(home, name);
         jobs.push({ ...job, without: STATE, fault: [at, "orphan"], name });
       }
       const { results } = await home.drive(jobs);
@@ -102,7 +102,7 @@ async function walk(way: Way, fault: "kill" | "term", look: (run: Run) => void):
     using home = new FaultHome();
     Deno.mkdirSync(`${home.path}/Inbox`);
     const name = `${fault}@example.net`;
-    const { results, end } = await home.drive([{ ...await way.job(home, name), fault: [at, fault] }]);
+    const { results, end } = await home.drive([{ ...way.job(home, name), fault: [at, fault] }]);
     await home.quiet();
     // What came without its first byte has no name.
     const empty = home.taken("greg@example.org").filter((mail) => mail === "");

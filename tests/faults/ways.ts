@@ -7,7 +7,7 @@ import { BODY, CONFIG, type FaultHome, isWhole, KEYS, letter } from "./home.ts";
 export interface Way {
   readonly what: string;
   /** The job for the message with this name. */
-  job(home: FaultHome, name: string): Promise<Job>;
+  job(home: FaultHome, name: string): Job;
   /** Copies of it that somebody else is responsible for. */
   arrived(home: FaultHome, name: string): string[];
   /** The status that says so, and a message that is whole. */
@@ -23,13 +23,12 @@ const files = (home: FaultHome, transport: string, more = "") => ({
 /** Out: signed, remembered in the ledger and among what was sent. */
 const out = (what: string, transport: string, arrived: Way["arrived"] = (home, name) => home.taken(name)): Way => ({
   what: `shim, ${what}`,
-  job: (home, name) =>
-    Promise.resolve({
-      program: "shim",
-      args: [name],
-      input: letter(name),
-      files: files(home, transport, `[challenge]\nanswer = true\nlists = ["*@example.net"]\n`),
-    }),
+  job: (home, name) => ({
+    program: "shim",
+    args: [name],
+    input: letter(name),
+    files: files(home, transport, `[challenge]\nanswer = true\nlists = ["*@example.net"]\n`),
+  }),
   arrived,
   done: 0,
   whole: (mail) => isWhole(mail),
@@ -40,16 +39,16 @@ const back = (
   what: string,
   done: number,
   args: string[],
-  to: () => Promise<string>,
+  to: () => string,
   transport: string,
   byProgram = false,
 ): Way => ({
   what: `hook, ${what}`,
-  job: async (home, name) => ({
+  job: (home, name) => ({
     program: "incoming",
     args: ["--as", "maildrop", ...args],
     input: `From: MAILER-DAEMON@example.net\nTo: greg@example.org\nSubject: ${name}\n\n${BODY}`,
-    env: { SENDER: "", RECIPIENT: await to() },
+    env: { SENDER: "", RECIPIENT: to() },
     files: files(
       home,
       transport,
@@ -65,7 +64,7 @@ const back = (
   whole: (mail) => /^X-Countersign: /m.test(mail) && mail.endsWith(`\n\n${BODY}`),
 });
 
-const FORGED = () => Promise.resolve("SRS0=AAAAAAAA=AA=example.org=greg@srs.example.org");
+const FORGED = () => "SRS0=AAAAAAAA=AA=example.org=greg@srs.example.org";
 const inMaildir = (home: FaultHome, name: string) =>
   home.mails("out").filter((mail) => mail.includes(`\nTo: ${name}\n`));
 /** All of them. */

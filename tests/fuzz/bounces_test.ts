@@ -136,7 +136,7 @@ const bare = [
   "Subject: failure notice",
 ]
   .map((line) => field(line.split(": ")[0]!, line.slice(line.indexOf(": ") + 2)));
-const PROOF = (await makeProof(joe, bare, now))!;
+const PROOF = makeProof(joe, bare, now)!;
 const PROVED = `${PROOF_FIELD}: ${PROOF}\n${
   bare.map(({ raw }) => raw).join("\n")
 }\n\nHi. This is the qmail-send program.\n`;

@@ -29,15 +29,15 @@ const tables = ["[srs]", "[[rule]]", "[tag]", "[challenge]", "[incoming]", "[prv
 const values = ["= true", "= 7", '= "srs"', '= ["a@b"]', "= 1979-05-27", "= nan", "= {a = 1}", "= '''x\n'''", "= 0xff"];
 const lines = piecesOf([...names, ...tables, ...values, "\n", "\n", ".", '"', "#", "__proto__", "constructor"], 12);
 
-fuzz("any settings file is read, or refused with its line", fc.tuple(lines, fc.boolean()), async ([text, base]) => {
-  await read(base ? `${text}\n${BASE}` : text);
+fuzz("any settings file is read, or refused with its line", fc.tuple(lines, fc.boolean()), ([text, base]) => {
+  read(base ? `${text}\n${BASE}` : text);
 });
 
 fuzz(
   "settings with some characters changed are read, or refused with their line",
   fc.array(touches, { maxLength: 4 }),
-  async (all) => {
-    await read(all.reduce(touched, BASE));
+  (all) => {
+    read(all.reduce(touched, BASE));
   },
 );
 
@@ -56,10 +56,10 @@ const settings = fc.record({
   transport: fc.record({ preset: fc.constant("sendmail"), real: words.map((all) => ["/bin/true", ...all]) }),
 }, { noNullPrototype: true });
 
-fuzz("settings written and read again are the same", settings, async (given) => {
+fuzz("settings written and read again are the same", settings, (given) => {
   const plain = JSON.parse(JSON.stringify(given)) as typeof given;
   const text = stringify({ ...plain, identity: [{ address: "joe@example.net" }] });
-  const got = await read(text);
+  const got = read(text);
   // A program's argument may not hold every character; then it is refused, and never another one.
   if (got === undefined) return assert.match(JSON.stringify(plain.transport.real), /\\u00|\\[nrtbf]|""/);
   assert.deepEqual(got.transport.real, plain.transport.real);
@@ -74,8 +74,8 @@ const keyTexts = piecesOf(
   14,
 );
 
-fuzz("any key file is read, or refused with its line and without a secret", keyTexts, async (text) => {
-  const keys = await orFail(() => parseKeys(text, "/keys"), "config");
+fuzz("any key file is read, or refused with its line and without a secret", keyTexts, (text) => {
+  const keys = orFail(() => parseKeys(text, "/keys"), "config");
   for (const { id, created, secret } of keys ?? []) {
     assert.match(id, /^[a-z0-9]{1,8}$/);
     assert.ok(Number.isInteger(created) && secret.length > 0);
@@ -110,9 +110,9 @@ const listTexts = piecesOf(
 fuzz(
   "a file of lists is read or refused; what is put in comes out, all else stays",
   fc.tuple(listTexts, listTexts),
-  async ([text, line]) => {
-    const list = await orFail(() => listAddress(line), "no-at", "address-invalid", "usage");
-    const before = await orFail(() => parseLists(text, "/lists"), "config");
+  ([text, line]) => {
+    const list = orFail(() => listAddress(line), "no-at", "address-invalid", "usage");
+    const before = orFail(() => parseLists(text, "/lists"), "config");
     if (list === undefined || before === undefined) return;
     assert.deepEqual(parseLists(withList(text, list), "/lists"), [...before, list]);
     assert.deepEqual(
@@ -122,7 +122,7 @@ fuzz(
   },
 );
 
-fuzz("any text is a list's address, or is refused", anyText, async (text) => {
-  const list = await orFail(() => listAddress(text), "no-at", "address-invalid", "usage");
+fuzz("any text is a list's address, or is refused", anyText, (text) => {
+  const list = orFail(() => listAddress(text), "no-at", "address-invalid", "usage");
   if (list !== undefined) assert.doesNotMatch(list, /[\s#*\0]/);
 });

@@ -19,10 +19,10 @@ const argument = fc.oneof(
 fuzz(
   "any command line of a hook is understood, or refused for a caller that is known",
   fc.array(argument, { maxLength: 6 }),
-  async (args) => {
+  (args) => {
     const caller = callerIn(args);
     assert.ok(CALLERS.includes(caller));
-    const read = await orFail(() => parseOptions(args), "usage");
+    const read = orFail(() => parseOptions(args), "usage");
     if (read === undefined || read.ask !== undefined) return;
     assert.ok(CALLERS.includes(read.caller));
     assert.ok(!(read.forward && read.maildir !== undefined));

@@ -27,8 +27,8 @@ const argument = piecesOf([
 const argv = fc.array(argument, { maxLength: 6 });
 const names = fc.constantFrom("sendmail", "qmail-inject", "mailq", "newaliases", "shim");
 
-fuzz("any command line is understood, or refused in one line", fc.tuple(names, argv), async ([name, args]) => {
-  const read = await orFail(() => parseFlags(name, args), "usage");
+fuzz("any command line is understood, or refused in one line", fc.tuple(names, argv), ([name, args]) => {
+  const read = orFail(() => parseFlags(name, args), "usage");
   if (read?.mode !== "send") return;
   const { sender, recipients, fullName, dsn } = read.call;
   for (const one of [...recipients, ...(sender ? [sender] : [])]) assert.doesNotMatch(formatAddress(one), /[\r\n\0]/);

@@ -29,6 +29,7 @@ import { chair, context, joe, now, settings } from "../challenges.ts";
 import process from "node:process";
 import { fuzz, hunt, LONG, SECONDS, SEED } from "./fuzz.ts";
 import { work } from "./work.ts";
+import { randomBytes } from "../random.ts";
 
 const head = (text: string) => parseHead(encodeLatin1(text), true)!;
 const body = (text: string) => ({ prefix: encodeLatin1(text).subarray(0, PREFIX_BYTES), ...head(text) });
@@ -80,12 +81,13 @@ const READERS: Record<string, (text: string) => unknown> = {
       settings: EVERYTHING,
       identities: [joe, chair],
       now,
+      random: randomBytes(),
     });
   },
   parseFlags: (text) => parseFlags("sendmail", ["-f", text, `-${text}`, text]),
-  srsOpen: (text) => srsOpen(`SRS0=${text}@x`, { secrets: ["a"] }),
-  prvsVerify: (text) => prvsVerify(`${text}prvs=0123abcdef@x`, { secrets: { 0: "a" } }),
-  verifyTag: (text) => verifyTag(text, text, text, { secrets: { k1: "a" } }),
+  srsOpen: (text) => srsOpen(`SRS0=${text}@x`, { secrets: ["a"], now: new Date() }),
+  prvsVerify: (text) => prvsVerify(`${text}prvs=0123abcdef@x`, { secrets: { 0: "a" }, now: new Date() }),
+  verifyTag: (text) => verifyTag(text, text, text, { secrets: { k1: "a" }, now: new Date() }),
   parseEntry,
   disagreement: async (text) => {
     const body = encodeLatin1(text);

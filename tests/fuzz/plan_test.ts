@@ -12,6 +12,8 @@ import { plan } from "../../outgoing/plan.ts";
 import { chair, joe, now, settings } from "../challenges.ts";
 import { fuzz } from "./fuzz.ts";
 import { addresses, orFail, piecesOf } from "./texts.ts";
+import { randomBytes } from "../random.ts";
+import { doesVerify } from "../verified.ts";
 
 const pieces = piecesOf(
   [
@@ -54,7 +56,7 @@ const sender = fc.option(fc.constantFrom("joe@example.net", "eve@example.com", "
 fuzz(
   "what leaves has clean addresses, no Bcc, and our tag only on our own mail",
   fc.tuple(headers, sender, fc.array(addresses, { maxLength: 3 })),
-  async ([text, from, to]) => {
+  ([text, from, to]) => {
     const args = [
       ...(from === null ? [] : ["-f", from]),
       ...(to.length === 0 ? ["-t"] : []),
@@ -65,8 +67,9 @@ fuzz(
     assert.equal(invocation.mode, "send");
     if (invocation.mode !== "send") return;
     const { header } = parseHead(encodeLatin1(text), true)!;
-    const planned = await orFail(
-      () => plan(invocation.call, header, { settings: settings(), identities: [joe, chair], now }),
+    const planned = orFail(
+      () =>
+        plan(invocation.call, header, { settings: settings(), identities: [joe, chair], now, random: randomBytes() }),
       "usage",
       "data",
       "config",
@@ -108,18 +111,16 @@ fuzz(
     const at = planned.header.findIndex(({ name }) => name === TAG_FIELD);
     assert.match(planned.header[at - 1]!.name, /^message-id$/i, "the tag is directly below the Message-ID");
     const id = planned.header[at - 1]!;
-    await verifyTag(tag!, address, messageIdBody(id), { secrets, now });
+    verifyTag(tag!, address, messageIdBody(id), { secrets, now });
     assert.equal(bareMessageId(planned.sent!.messageId), bareMessageId(messageIdBody(id)));
     assert.equal(planned.sent!.signed, true);
     // Returned unchanged, it is recognised. Longer lines than these (RFC 5322 section 2.1.1) have no promise.
     if (id.raw.length > 998) return;
     const front = "From: MAILER-DAEMON@example.com\n\n";
     const bounce = concat(encodeLatin1(`${front}Sorry.\n\n`), printed, encodeLatin1("body\n"));
-    const recognised = await Promise.all(
-      [...findOriginals(bounce, front.length)].map((found) =>
-        verifyTag(found.tag, address, found.messageId, { secrets, now }).then(() => true, () => false)
-      ),
-    );
-    assert.ok(recognised.includes(true), decodeLatin1(printed));
+    const recognised = findOriginals(bounce, front.length).some((found) => {
+      return doesVerify(found.tag, address, found.messageId, { secrets, now });
+    });
+    assert.ok(recognised, decodeLatin1(printed));
   },
 );

@@ -25,22 +25,25 @@ const secrets = fc.array(fc.string({ unit: "binary", minLength: 1, maxLength: 20
 fuzz(
   "an SRS address gives back what was signed, one hop or many, on every day of its life",
   fc.tuple(plain, hosts, options, secrets, fc.nat(1000), fc.nat(3000)),
-  async ([local, host, given, keys, age, later]) => {
+  ([local, host, given, keys, age, later]) => {
     const [sent, read] = [day(later), day(later + Math.min(age, given.maxAge!))];
     const own = { ...given, secrets: keys };
-    const one = await srsForward(`${local}@${host}`, "srs.example.net", { ...own, now: sent });
+    const one = srsForward(`${local}@${host}`, "srs.example.net", { ...own, now: sent });
     // Any key that verifies may have signed.
     const turned = { ...own, secrets: [...keys].reverse(), now: read };
-    assert.equal(await srsReverse(one, turned), `${local}@${host}`);
-    const two = await srsForward(one, "srs.example.com", { ...own, now: sent });
-    const three = await srsForward(two, "srs.example", { ...own, now: sent });
+    assert.equal(srsReverse(one, turned), `${local}@${host}`);
+    const two = srsForward(one, "srs.example.com", { ...own, now: sent });
+    const three = srsForward(two, "srs.example", { ...own, now: sent });
     for (const hop of [two, three]) {
-      const back = await srsReverse(hop, turned);
+      const back = srsReverse(hop, turned);
       assert.equal(back.slice(5), one.slice(5));
-      assert.equal(await srsReverse(back, turned), `${local}@${host}`);
+      assert.equal(srsReverse(back, turned), `${local}@${host}`);
     }
     if (age > given.maxAge!) {
-      assert.equal(await orFail(() => srsReverse(one, { ...turned, now: day(later + age) }), ...KINDS), undefined);
+      assert.equal(
+        orFail(() => srsReverse(one, { ...turned, now: day(later + age) }), ...KINDS),
+        undefined,
+      );
     }
   },
 );
@@ -51,24 +54,27 @@ const covered = (address: string) => lower(address.slice(0, address.lastIndexOf(
 fuzz(
   "an SRS address that was changed is right only in another case, with fewer borders, or by luck of a short hash",
   fc.tuple(plain, options, touches),
-  async ([local, given, touch]) => {
+  ([local, given, touch]) => {
     const own = { ...given, hashLength: Math.max(8, given.hashLength!), secrets: ["a secret"], now };
-    const signed = await srsForward(`${local}@example.org`, "srs.example.net", own);
+    const signed = srsForward(`${local}@example.org`, "srs.example.net", own);
     const changed = touched(signed, touch);
-    const read = await orFail(() => srsReverse(changed, own), ...KINDS);
+    const read = orFail(() => srsReverse(changed, own), ...KINDS);
     const domain = (text: string) => text.lastIndexOf("@");
     if (read === undefined || changed.slice(0, domain(changed)) === signed.slice(0, domain(signed))) return;
     assert.equal(covered(changed).replaceAll("=", ""), covered(signed).replaceAll("=", ""), changed);
-    assert.equal(await orFail(() => srsReverse(changed, { ...own, secrets: ["another"] }), ...KINDS), undefined);
+    assert.equal(
+      orFail(() => srsReverse(changed, { ...own, secrets: ["another"] }), ...KINDS),
+      undefined,
+    );
   },
 );
 
 const pieces = piecesOf(["SRS0", "SRS1", "=", "+", "-", "@", "AAAA", "G3", "example.org", "==", "srs.example.net"], 14);
 
-fuzz("no text is an SRS address of ours that was not signed", fc.oneof(pieces, anyText), async (text) => {
+fuzz("no text is an SRS address of ours that was not signed", fc.oneof(pieces, anyText), (text) => {
   const own = { secrets: ["a secret"], hashLength: 8, now };
-  assert.equal(await orFail(() => srsReverse(text, own), ...KINDS), undefined);
-  const signed = await orFail(() => srsForward(text, "srs.example.net", own), "no-at", "at-in-user");
+  assert.equal(orFail(() => srsReverse(text, own), ...KINDS), undefined);
+  const signed = orFail(() => srsForward(text, "srs.example.net", own), "no-at", "at-in-user");
   if (signed !== undefined && /[\r\n\0]/.test(signed)) assert.match(text, /[\r\n\0]/);
 });
 
@@ -97,10 +103,10 @@ const signing = {
   alphabet: SETTINGS.srs.alphabet,
   now,
 };
-const SIGNED = await srsForward("joe@example.net", "srs.example.net", signing);
-const BY_ANN = await srsForward("joe@example.net", "srs.example.net", { ...signing, secrets: [ann.keys[0]!.secret] });
-const FOR_EVE = await srsForward("eve@example.com", "srs.example.net", signing);
-const FOR_ANN = await srsForward("ann@example.net", "srs.example.net", signing);
+const SIGNED = srsForward("joe@example.net", "srs.example.net", signing);
+const BY_ANN = srsForward("joe@example.net", "srs.example.net", { ...signing, secrets: [ann.keys[0]!.secret] });
+const FOR_EVE = srsForward("eve@example.com", "srs.example.net", signing);
+const FOR_ANN = srsForward("ann@example.net", "srs.example.net", signing);
 
 /** The spellings of one signed address: case, the three separators, qmail's prefix, any domain; nothing else. */
 const spelling = (address: string) =>

@@ -40,9 +40,9 @@ export const addresses: fc.Arbitrary<Address> = fc.record({
 }, { noNullPrototype: true });
 
 /** What comes of it; undefined when it ends in a Fail of these kinds, whose message is one plain line. */
-export async function orFail<T>(run: () => T | Promise<T>, ...kinds: Kind[]): Promise<T | undefined> {
+export function orFail<T>(run: () => T, ...kinds: Kind[]): T | undefined {
   try {
-    return await run();
+    return run();
   } catch (error) {
     assert.ok(error instanceof Fail, `not a Fail: ${(error as Error)?.stack ?? error}`);
     assert.ok(kinds.includes(error.kind), `${error.kind}: ${error.message}`);

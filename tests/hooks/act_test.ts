@@ -35,7 +35,7 @@ Deno.test("nothing is refused behind the door, so that no bounce is sent: it is 
 });
 
 Deno.test("a double bounce is delivered with a mark, never filed", async () => {
-  for (const recipient of [FORGED_SRS, PLAIN, await signed(), "nobody@srs.example.org", "ann@example.org"]) {
+  for (const recipient of [FORGED_SRS, PLAIN, signed(), "nobody@srs.example.org", "ann@example.org"]) {
     for (const [caller, done] of [["qmail", 99], ["maildrop", 0], ["procmail", 0], ["postfix", 0]] as const) {
       using home = gregsHome('forged = "refuse"');
       const args = ["--as", caller, "--maildir", `${home.path}/Maildir`];
@@ -48,12 +48,12 @@ Deno.test("a double bounce is delivered with a mark, never filed", async () => {
 });
 
 Deno.test("a hook that delivers itself marks what it is not sure of", async () => {
-  const late = await signed(30);
+  const late = signed(30);
   const rows: [what: string, incoming: string, recipient: string, mark: RegExp][] = [
     ["forged, plain address", 'forged = "mark"', PLAIN, /^suspect; check=forged; reason="a bounce /],
     ["forged, SRS address", 'forged = "mark"', FORGED_SRS, /^suspect; check=signed-recipient; reason="SRS address /],
     ["late", "", late, /^late; check=signed-recipient; reason="expired signed address of greg@example\.org"$/],
-    ["in time", "", await signed(), /^genuine; check=signed-recipient; reason="valid signed address of /],
+    ["in time", "", signed(), /^genuine; check=signed-recipient; reason="valid signed address of /],
   ];
   for (const [what, incoming, recipient, mark] of rows) {
     const ways: [args: (home: Home) => string[], more: string, done: number][] = [

@@ -67,7 +67,7 @@ Deno.test("a genuine bounce goes to the identity from the null sender, with one 
   using home = forwardingHome();
   const lies = "X-Countersign: v1.k1.99999.aaaaaaaaaaaaaaaaaaaaaaaaaa\nx-countersign: genuine; trust me\n";
   const mail = `Return-Path: <>\n${lies}Received: x\nReturn-Path: <x@y.example>\n${BOUNCE}`;
-  assert.deepEqual(await forward(home, "", await signed(), mail), { code: 99, stdout: "", stderr: "" });
+  assert.deepEqual(await forward(home, "", signed(), mail), { code: 99, stdout: "", stderr: "" });
   assert.deepEqual(words(home), ["-i", "-f", "<>", "--", PLAIN]);
   const proof = /^X-Countersign: v1\.k1\.\d+\.[a-z2-7]{26}\n/m.exec(got(home))![0];
   assert.equal(got(home), `${DTLINE}${proof}Received: x\n${BOUNCE}`);
@@ -83,7 +83,7 @@ Deno.test("what an injector would add is there before the proof is made", async 
     using home = forwardingHome();
     const bare = without(BOUNCE, ...names);
     for (const name of names) assert.equal(fieldOf(bare, name), "");
-    assert.equal((await forward(home, "", await signed(), bare)).code, 99);
+    assert.equal((await forward(home, "", signed(), bare)).code, 99);
     for (const name of names.filter((one) => one !== "Subject")) assert.notEqual(fieldOf(got(home), name), "", name);
     // An injector finds nothing to add, so the proof holds.
     assert.equal(injected(got(home)), got(home));
@@ -93,7 +93,7 @@ Deno.test("what an injector would add is there before the proof is made", async 
   }
   // It is the fields that make the proof: had they been added later, it would not hold.
   using home = forwardingHome();
-  await forward(home, "", await signed(), BOUNCE);
+  await forward(home, "", signed(), BOUNCE);
   for (const name of ["Date", "From", "Message-ID"]) {
     assert.equal(await judged(home, injected(without(got(home), name))), "forged; check=forged", name);
   }
@@ -108,7 +108,7 @@ Deno.test("forward_sender is the sender of bounces, and of nobody else's mail", 
   ];
   for (const [from, expected] of rows) {
     using home = forwardingHome('forward_sender = "MAILER-DAEMON@example.org"');
-    assert.equal((await forward(home, from, await signed(), BOUNCE)).code, 99);
+    assert.equal((await forward(home, from, signed(), BOUNCE)).code, 99);
     assert.deepEqual(words(home), ["-i", "-f", expected, "--", PLAIN]);
     // A double bounce proves nothing, whatever address it was sent to.
     const proof = from !== FRIEND && from !== "#@[]";
@@ -120,7 +120,7 @@ Deno.test("forward_sender is the sender of bounces, and of nobody else's mail", 
 Deno.test("a person's mail keeps its sender and gets no proof; nothing is added to it", async () => {
   using home = forwardingHome();
   const mail = `X-Countersign: v1.k1.99999.x\n${without(ORDINARY, "Message-ID", "From")}`;
-  assert.equal((await forward(home, FRIEND, await signed(), mail)).code, 99);
+  assert.equal((await forward(home, FRIEND, signed(), mail)).code, 99);
   assert.deepEqual(words(home), ["-i", "-f", FRIEND, "--", PLAIN]);
   assert.equal(got(home), DTLINE + without(mail, "X-Countersign"));
 });
@@ -129,7 +129,7 @@ Deno.test("a sender that cannot be read goes on as the null sender, without a pr
   for (const sender of ["no address", "a b@c.example", "a@b.example, c@d.example", "s\ufffdr@x.example", "@"]) {
     for (const [setting, expected] of [["", "<>"], ['forward_sender = "x@example.org"', "x@example.org"]] as const) {
       using home = forwardingHome(setting);
-      const ran = await forward(home, sender, await signed(), BOUNCE);
+      const ran = await forward(home, sender, signed(), BOUNCE);
       assert.deepEqual(ran, { code: 99, stdout: "", stderr: "" }, sender);
       assert.deepEqual(words(home), ["-i", "-f", expected, "--", PLAIN]);
       assert.equal(got(home), DTLINE + BOUNCE);
@@ -147,7 +147,7 @@ Deno.test("qmail's Delivered-To goes in front, under qmail alone, and when it is
   ];
   for (const [args, dtline, front, done] of rows) {
     using home = forwardingHome();
-    assert.equal((await forward(home, FRIEND, await signed(), ORDINARY, { DTLINE: dtline }, args)).code, done);
+    assert.equal((await forward(home, FRIEND, signed(), ORDINARY, { DTLINE: dtline }, args)).code, done);
     assert.equal(got(home), front + ORDINARY);
   }
 });
@@ -155,7 +155,7 @@ Deno.test("qmail's Delivered-To goes in front, under qmail alone, and when it is
 Deno.test("what was delivered to the identity before is a loop: it ends here, whoever sent it", async () => {
   for (const line of [`Delivered-To: ${PLAIN}\n`, "delivered-to: Greg@Example.ORG\n"]) {
     using home = forwardingHome();
-    const to = await signed();
+    const to = signed();
     assert.deepEqual(await forward(home, "", to, line + BOUNCE), { code: 99, stdout: "", stderr: "" });
     assert.deepEqual(where(home), [0, 0, 1]);
     assert.match(home.mails("Maildir/.Spam")[0]!, /^X-Countersign: .* before: a loop"$/m);
@@ -170,7 +170,7 @@ Deno.test("what was delivered to the identity before is a loop: it ends here, wh
   }
   // That of another address is no loop.
   using home = forwardingHome();
-  assert.equal((await forward(home, "", await signed(), `Delivered-To: ann@example.org\n${BOUNCE}`)).code, 99);
+  assert.equal((await forward(home, "", signed(), `Delivered-To: ann@example.org\n${BOUNCE}`)).code, 99);
   assert.deepEqual(where(home), [1, 0, 0]);
 });
 
@@ -179,8 +179,8 @@ Deno.test("what is no genuine bounce and nobody's mail to an identity is not for
   const table: [what: string, from: string, to: string, status: number, spam: number, says: RegExp][] = [
     ["forged", "", FORGED_SRS, 99, 1, /^$/],
     ["forged, from a person", FRIEND, FORGED_SRS, 99, 1, /^$/],
-    ["too old", "", await signed(200), 99, 1, /^$/],
-    ["another's address in it", "", await signed(0, "ann@example.org"), 99, 1, /^$/],
+    ["too old", "", signed(200), 99, 1, /^$/],
+    ["another's address in it", "", signed(0, "ann@example.org"), 99, 1, /^$/],
     ["a person, to no signed address", FRIEND, unsigned, 99, 1, /^$/],
     ["null sender, to no signed address", "", unsigned, 99, 1, /^$/],
     ["a daemon, to no signed address", "MAILER-DAEMON@x.example", unsigned.toUpperCase(), 99, 1, /^$/],
@@ -223,7 +223,7 @@ Deno.test("forged = mark forwards nothing: nobody knows to whom", async () => {
 Deno.test("an injector that does not take it: later, and it is nowhere", async () => {
   for (const status of [1, 67, 75, 77, 111]) {
     using home = forwardingHome("", `exit ${status}`);
-    oneLine(await forward(home, "", await signed(), BOUNCE), 75, new RegExp(`ended with status ${status}$`, "m"));
+    oneLine(await forward(home, "", signed(), BOUNCE), 75, new RegExp(`ended with status ${status}$`, "m"));
     assert.deepEqual(where(home), [1, 0, 0]);
   }
 });
@@ -233,13 +233,13 @@ Deno.test("an injector that will never take it: the message is kept here, in the
   for (const status of [65, 100]) {
     for (const [incoming, kept] of [["", [1, 0, 1]], ['inbox = "~/Maildir"', [1, 1, 0]]] as const) {
       using home = forwardingHome(incoming, `exit ${status}`);
-      assert.deepEqual(await forward(home, "", await signed(), BOUNCE), { code: 99, stdout: "", stderr: "" });
+      assert.deepEqual(await forward(home, "", signed(), BOUNCE), { code: 99, stdout: "", stderr: "" });
       assert.deepEqual(where(home), kept);
       const [mail] = [...home.mails("Maildir"), ...home.mails("Maildir/.Spam")];
       assert.match(mail!, new RegExp(`^X-Countersign: genuine; .*"it cannot be forwarded: status ${status}"$`, "m"));
       assert.ok(mail!.endsWith(BOUNCE.slice(BOUNCE.indexOf("\n\n"))), "whole");
       // What is longer than the prefix cannot be read a second time.
-      oneLine(await forward(home, "", await signed(), large), 75, new RegExp(`ended with status ${status}$`, "m"));
+      oneLine(await forward(home, "", signed(), large), 75, new RegExp(`ended with status ${status}$`, "m"));
       assert.deepEqual(where(home), [2, ...kept.slice(1)]);
     }
   }
@@ -274,7 +274,7 @@ Deno.test("postmaster and abuse of the SRS domain are forwarded to the first ide
 });
 
 Deno.test("another user's signed address is passed to the next line, else kept", async () => {
-  const ann = await signed(0, "ann@example.org");
+  const ann = signed(0, "ann@example.org");
   const others = '[srs]\nothers = "pass"';
   const lines = (home: Home, more: string) =>
     home.write(".qmail-srs-default", `|${ROOT}/hooks/incoming --forward\n${more}`);

@@ -79,7 +79,7 @@ Deno.test("settings that --config or COUNTERSIGN_CONFIG name are those that are 
 Deno.test("under qmail somebody must have told the sender", async () => {
   const says = /^incoming: SENDER is not set: was this run by qmail-local\?$/m;
   for (const mail of [FORGED, ORDINARY, `Return-Path: <>\nDelivered-To: ${PLAIN}\n${FORGED}`]) {
-    for (const recipient of [PLAIN, FORGED_SRS, await signed()]) {
+    for (const recipient of [PLAIN, FORGED_SRS, signed()]) {
       for (const args of [[], ["--maildir", "Maildir"]]) {
         using home = gregsHome();
         oneLine(await home.hook(args, mail, { RECIPIENT: recipient }), 75, says);
@@ -179,7 +179,7 @@ Deno.test("the log says what happened", async (t) => {
       forwarding(),
       forward,
       "",
-      await signed(),
+      signed(),
       99,
       /identity=greg@example\.org result=genuine .* outcome=forwarded /,
     ],
@@ -189,7 +189,7 @@ Deno.test("the log says what happened", async (t) => {
       forwarding("exit 67"),
       forward,
       "",
-      await signed(),
+      signed(),
       75,
       /result=genuine .* outcome=defer /,
     ],

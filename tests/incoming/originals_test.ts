@@ -3,10 +3,12 @@ import { decodeLatin1, encodeLatin1, utf8ToLatin1 } from "../../lib/bytes.ts";
 import { PREFIX_BYTES } from "../../io/system/input.ts";
 import { parseHead } from "../../lib/message.ts";
 import { findMessageIds, findOriginals, type Original } from "../../incoming/originals.ts";
-import { signTag, verifyTag } from "../../lib/tag.ts";
+import { signTag } from "../../lib/tag.ts";
 import { apart, bounceOfOurs, quotedPrintable, SAMPLES } from "../bounces.ts";
 import { base64, COMBINED, FORMS } from "../forms.ts";
 import { ROOT, SECRET } from "../rig.ts";
+import { randomNonce } from "../random.ts";
+import { doesVerify } from "../verified.ts";
 
 const now = new Date("2026-11-20T12:00:00Z");
 const ADDRESS = "greg@wooledge.test";
@@ -17,18 +19,18 @@ function find(mail: string, tail?: string): Original[] {
   return [...findOriginals(bytes, parseHead(bytes, true)!.bodyStart, end)];
 }
 
-const isOurs = ({ tag, messageId }: Pick<Original, "tag" | "messageId">): Promise<boolean> =>
-  verifyTag(tag, ADDRESS, messageId, { secrets: { k1: SECRET }, now }).then(() => true, () => false);
+const isOurs = ({ tag, messageId }: Pick<Original, "tag" | "messageId">): boolean =>
+  doesVerify(tag, ADDRESS, messageId, { secrets: { k1: SECRET }, now });
 
 /** How the tag was found that is right for its Message-ID; undefined: none was. */
-async function foundBy(mail: string, tail?: string): Promise<string | undefined> {
-  for (const one of find(mail, tail)) if (await isOurs(one)) return one.by;
+function foundBy(mail: string, tail?: string): string | undefined {
+  for (const one of find(mail, tail)) if (isOurs(one)) return one.by;
   return undefined;
 }
 
 /** A header as it is returned, with a tag of ours. */
-async function returned(messageId = "<20261120053258.4711@wooledge.test>", between = ""): Promise<string> {
-  const tag = await signTag(ADDRESS, messageId, { key: "k1", secret: SECRET, now });
+function returned(messageId = "<20261120053258.4711@wooledge.test>", between = ""): string {
+  const tag = signTag(ADDRESS, messageId, { key: "k1", secret: SECRET, now, nonce: randomNonce() });
   return [
     `From: Greg <${ADDRESS}>`,
     "To: Kay <kay@example.net>,",
@@ -47,18 +49,18 @@ async function returned(messageId = "<20261120053258.4711@wooledge.test>", betwe
 const OUTER = "From: MAILER-DAEMON@mx.example\nMessage-ID: <bounce@mx.example>\n\nIt did not go.\n\n";
 
 for (const [name, change] of Object.entries({ ...FORMS, ...COMBINED })) {
-  Deno.test(`our tag is found in real bounces: ${name}`, async () => {
+  Deno.test(`our tag is found in real bounces: ${name}`, () => {
     for (const sample of SAMPLES) {
-      const { header, body } = apart((await bounceOfOurs(sample, ADDRESS, now)).mail);
-      assert.notEqual(await foundBy(header + change(body)), undefined, sample);
+      const { header, body } = apart(bounceOfOurs(sample, ADDRESS, now).mail);
+      assert.notEqual(foundBy(header + change(body)), undefined, sample);
     }
   });
 }
 
-Deno.test("our tag is found in any form, and is called by how it was found", async () => {
-  const body = await returned();
+Deno.test("our tag is found in any form, and is called by how it was found", () => {
+  const body = returned();
   for (const [name, change] of Object.entries({ ...FORMS, ...COMBINED })) {
-    assert.notEqual(await foundBy(OUTER + change(body)), undefined, name);
+    assert.notEqual(foundBy(OUTER + change(body)), undefined, name);
   }
   const by = (name: string) => foundBy(OUTER + ({ ...FORMS, ...COMBINED })[name]!(body));
   for (
@@ -73,11 +75,11 @@ Deno.test("our tag is found in any form, and is called by how it was found", asy
       ["HTML, <br>, then base64", "base64"],
       ["UTF-16LE with CRLF, then base64 of CRLF", "mime"],
     ]
-  ) assert.equal(await by(name!), how, name);
-  assert.equal(await foundBy(OUTER + FORMS["quoted-printable"]!(await returned("<a=b@x>"))), "quoted-printable");
+  ) assert.equal(by(name!), how, name);
+  assert.equal(foundBy(OUTER + FORMS["quoted-printable"]!(returned("<a=b@x>"))), "quoted-printable");
 });
 
-Deno.test("whatever Message-ID was signed, its tag is found when it comes back", async () => {
+Deno.test("whatever Message-ID was signed, its tag is found when it comes back", () => {
   const ids = [
     "=?utf-8?q?=3Ccase40=40example=2Eorg=3E?=",
     "=?utf-8?q?=3Ccase40=40exam?=\n =?utf-8?q?ple=2Eorg=3E?=",
@@ -104,30 +106,30 @@ Deno.test("whatever Message-ID was signed, its tag is found when it comes back",
   ];
   for (const id of ids) {
     for (const form of forms) {
-      assert.notEqual(await foundBy(OUTER + FORMS[form]!(await returned(id))), undefined, `${id}, ${form}`);
+      assert.notEqual(foundBy(OUTER + FORMS[form]!(returned(id))), undefined, `${id}, ${form}`);
     }
   }
   for (const column of [60, 70, 76]) {
-    const body = FORMS['wrapped at 60, behind ""']!(await returned("case41 13"));
-    assert.notEqual(await foundBy(OUTER + body), undefined, `${column}`);
+    const body = FORMS['wrapped at 60, behind ""']!(returned("case41 13"));
+    assert.notEqual(foundBy(OUTER + body), undefined, `${column}`);
   }
 });
 
-Deno.test("a header that was wrapped at any column is found", async () => {
-  const body = await returned();
+Deno.test("a header that was wrapped at any column is found", () => {
+  const body = returned();
   for (let column = 8; column <= 80; column++) {
     for (const indent of ["", " ", "> ", "\t"]) {
       const wrapped = body.replace(
         /[^\n]+/g,
         (line) => line.match(new RegExp(`.{1,${column}}`, "g"))!.join(`\n${indent}`),
       );
-      assert.notEqual(await foundBy(OUTER + wrapped), undefined, `${column} ${JSON.stringify(indent)}`);
+      assert.notEqual(foundBy(OUTER + wrapped), undefined, `${column} ${JSON.stringify(indent)}`);
     }
   }
 });
 
-Deno.test("each Message-ID of the block is tried, whatever a relay has put beside ours", async () => {
-  const body = await returned("<1@wooledge.test>");
+Deno.test("each Message-ID of the block is tried, whatever a relay has put beside ours", () => {
+  const body = returned("<1@wooledge.test>");
   const ours = "Message-ID: <1@wooledge.test>";
   const theirs = "Message-ID: <0100018d-0@relay.example>";
   for (
@@ -145,51 +147,51 @@ Deno.test("each Message-ID of the block is tried, whatever a relay has put besid
       ),
       body.replace(ours, "Message-ID: <0100018d-0@relay.example> <1@wooledge.test>"),
     ]
-  ) assert.notEqual(await foundBy(OUTER + block), undefined, block);
+  ) assert.notEqual(foundBy(OUTER + block), undefined, block);
 });
 
-Deno.test("our tag is found behind others, and far from its Message-ID", async () => {
+Deno.test("our tag is found behind others, and far from its Message-ID", () => {
   const bogus = (n: number) =>
     `Message-ID: <${n}@spam.example>\nX-Msgauth: v1.k1.20807.${"a".repeat(8)}.${
       String(n).replace(/\D/g, "").padStart(26, "a").replace(/[0189]/g, "b")
     }\n\n`;
   for (const count of [16, 17, 100, 1500]) {
     const many = Array.from({ length: count }, (_, n) => bogus(n + 1000)).join("");
-    assert.equal(await foundBy(OUTER + many + await returned()), "bytes", `${count}`);
+    assert.equal(foundBy(OUTER + many + returned()), "bytes", `${count}`);
   }
-  const long = await returned(undefined, `X-Filler: ${"x".repeat(60)}\n`.repeat(1000));
+  const long = returned(undefined, `X-Filler: ${"x".repeat(60)}\n`.repeat(1000));
   assert.ok(long.length > 70_000);
-  assert.equal(await foundBy(OUTER + long), "bytes");
-  assert.equal(await foundBy(OUTER + await returned(undefined, `X-Filler: ${"x".repeat(70_000)}\n`)), "bytes");
+  assert.equal(foundBy(OUTER + long), "bytes");
+  assert.equal(foundBy(OUTER + returned(undefined, `X-Filler: ${"x".repeat(70_000)}\n`)), "bytes");
 });
 
-Deno.test("our tag is found at the end of a long message", async () => {
+Deno.test("our tag is found at the end of a long message", () => {
   const filler = `${"An attachment comes first. ".repeat(3)}\n`.repeat(PREFIX_BYTES / 80);
   const mail = (OUTER + filler).slice(0, PREFIX_BYTES);
   for (const change of [FORMS["as it is"]!, FORMS["base64"]!, FORMS["HTML, <br>"]!]) {
-    assert.equal(await foundBy(mail), undefined);
-    assert.notEqual(await foundBy(mail, `the end of a line\n\n${change(await returned())}`), undefined);
+    assert.equal(foundBy(mail), undefined);
+    assert.notEqual(foundBy(mail, `the end of a line\n\n${change(returned())}`), undefined);
   }
 });
 
-Deno.test("a Message-ID in a body is found in any form", async () => {
+Deno.test("a Message-ID in a body is found in any form", () => {
   const id = "20261120053258.4711@wooledge.test";
   for (const [name, change] of Object.entries({ ...FORMS, ...COMBINED })) {
-    const mail = encodeLatin1(OUTER + change(await returned()));
+    const mail = encodeLatin1(OUTER + change(returned()));
     const found = [...findMessageIds(mail, OUTER.indexOf("\n\n") + 2)];
     assert.ok(found.includes(id), `${name}: ${found.join(" ")}`);
   }
 });
 
-Deno.test("a line that quoted-printable has split is joined before the scan", async () => {
-  const { mail, tag } = await bounceOfOurs("postfix-remote-550.eml", "greg@wooledge.test", now);
+Deno.test("a line that quoted-printable has split is joined before the scan", () => {
+  const { mail, tag } = bounceOfOurs("postfix-remote-550.eml", "greg@wooledge.test", now);
   const split = mail.replace(tag, `${tag.slice(0, 30)}=\n${tag.slice(30)}`);
   const [found] = find(split);
   assert.deepEqual([found?.by, found?.tag], ["quoted-printable", tag]);
 });
 
-Deno.test("what is nested deeper is found by MIME", async () => {
-  const { mail, tag } = await bounceOfOurs("exim4-remote-550.eml", "greg@wooledge.test", now);
+Deno.test("what is nested deeper is found by MIME", () => {
+  const { mail, tag } = bounceOfOurs("exim4-remote-550.eml", "greg@wooledge.test", now);
   const inner = "Content-Type: text/plain\nContent-Transfer-Encoding: quoted-printable\n\n" +
     quotedPrintable(apart(mail).body).replaceAll(tag, `${tag.slice(0, 30)}=\n${tag.slice(30)}`);
   const outer = 'Content-Type: multipart/mixed; boundary="b"\n\n--b\nContent-Type: message/rfc822\n' +
@@ -243,7 +245,7 @@ const there = (() => {
 Deno.test({
   name: "our tag is found where other people's bounces return a header, in any form (corpus of other projects)",
   ignore: !there,
-  fn: async () => {
+  fn: () => {
     const missed: string[] = [];
     let tried = 0;
     for (const entry of JSON.parse(Deno.readTextFileSync(`${corpus}/index.json`))) {
@@ -255,12 +257,12 @@ Deno.test({
       tried++;
       const indent = /^[> \t|]*/.exec(line)![0];
       const start = at - line.length;
-      const tag = await signTag(ADDRESS, entry.original_message_id, { key: "k1", secret: SECRET, now });
+      const tag = signTag(ADDRESS, entry.original_message_id, { key: "k1", secret: SECRET, now, nonce: randomNonce() });
       const ours = mail.slice(0, start) + `${indent}X-Msgauth: ${tag}\n` + mail.slice(start);
       const { header, body } = apart(ours);
       for (const [name, change] of Object.entries({ ...FORMS, ...COMBINED })) {
         const changed = header + change(body.replaceAll("\r\n", "\n"));
-        if (await foundBy(changed) === undefined) missed.push(`${entry.file}: ${name}`);
+        if (foundBy(changed) === undefined) missed.push(`${entry.file}: ${name}`);
       }
     }
     assert.ok(tried > 30, `${tried} bounces tried`);

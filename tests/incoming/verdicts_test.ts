@@ -11,6 +11,7 @@ import { makeProof } from "../../incoming/proof.ts";
 import { prvsSign } from "../../lib/prvs.ts";
 import { signTag } from "../../lib/tag.ts";
 import { chair, context, day, delivery, greg, identity, now, remembered, signedAddress } from "../judging.ts";
+import { randomNonce } from "../random.ts";
 
 const GREG = "greg@example.org";
 const DAEMON = "MAILER-DAEMON@mx.example.net";
@@ -44,23 +45,23 @@ interface Row {
   readonly expect: readonly [result: string, action: string, mark: boolean];
 }
 
-const tag = await signTag(GREG, ID, { key: "k1", secret: greg.keys[0]!.secret, now });
+const tag = signTag(GREG, ID, { key: "k1", secret: greg.keys[0]!.secret, now, nonce: randomNonce() });
 const TAGGED = returned(`Message-ID: <${ID}>\nX-Msgauth: ${tag}\n`);
-const proof = await makeProof(greg, parseHead(utf8(BOUNCE), true)!.header, now);
+const proof = makeProof(greg, parseHead(utf8(BOUNCE), true)!.header, now);
 const prvs = (when: Date) => prvsSign(GREG, { secret: greg.keys[0]!.secret, keyNumber: 1, lifetime: 14, now: when });
 const PRVS = "[prvs]\nreceive = true\n";
 const withSent = (signed: boolean): JudgeContext => ({
   ...context(),
   sent: remembered(greg, { [ID]: { day: dayOf(day(-3)), signed } }),
 });
-const valid = [await signedAddress(greg), await prvs(now)];
+const valid = [signedAddress(greg), prvs(now)];
 const late = [
-  await signedAddress(greg, GREG, day(-22)),
-  await signedAddress(greg, GREG, day(-179)),
-  await prvs(day(-15)),
+  signedAddress(greg, GREG, day(-22)),
+  signedAddress(greg, GREG, day(-179)),
+  prvs(day(-15)),
 ];
-const long = [await signedAddress(greg, GREG, day(-180)), await prvs(day(-180))];
-const ann = await signedAddress(identity("ann@example.org", "srs.example.org"));
+const long = [signedAddress(greg, GREG, day(-180)), prvs(day(-180))];
+const ann = signedAddress(identity("ann@example.org", "srs.example.org"));
 const NOBODY = [
   "greg@srs.example.org",
   "SRS2=x@srs.example.org",

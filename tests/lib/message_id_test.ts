@@ -10,12 +10,14 @@ import {
   signedMessageId,
 } from "../../lib/message_id.ts";
 import { signTag, verifyTag } from "../../lib/tag.ts";
+import { randomNonce } from "../random.ts";
 
 const headerOf = (bytes: Uint8Array): Header => parseHead(bytes, true)!.header;
 const field = (text: string): Header => headerOf(utf8(`From: a@b\n${text}\n\n`));
 const secrets = { k1: "0123456789abcdef" };
-const sign = (id: string) => signTag("greg@example.org", id, { key: "k1", secret: secrets.k1 });
-const verify = (tag: string, id: string) => verifyTag(tag, "greg@example.org", id, { secrets });
+const sign = (id: string) =>
+  signTag("greg@example.org", id, { key: "k1", secret: secrets.k1, now: new Date(), nonce: randomNonce() });
+const verify = (tag: string, id: string) => verifyTag(tag, "greg@example.org", id, { secrets, now: new Date() });
 
 /** A field as programs write it, what a tag covers of it, and the Message-ID for comparing. */
 const WRITTEN: [field: string, signed: string, bare: string][] = [
@@ -64,26 +66,24 @@ const WRITTEN: [field: string, signed: string, bare: string][] = [
   ["Message-ID: <1@[192.0.2.1]>", "1@[192.0.2.1]", "1@[192.0.2.1]"],
 ];
 
-Deno.test("A Message-ID is read as written, and verifies when it comes back as it was", async () => {
+Deno.test("A Message-ID is read as written, and verifies when it comes back as it was", () => {
   for (const [written, signed, bare] of WRITTEN) {
     const header = field(written);
     const returned = messageIdBody(header[1]!);
     assert.deepEqual([messageIdOf(header), bareMessageId(returned)], [signed, bare], written);
     assert.equal(messageIdReadings(returned)[0], signed, written);
     assert.equal(signedMessageId(signed), signed, written);
-    await verify(await sign(messageIdOf(header)), returned);
+    verify(sign(messageIdOf(header)), returned);
   }
 });
 
-Deno.test("A Message-ID in eight bits that are not UTF-8 is read octet by octet", async () => {
+Deno.test("A Message-ID in eight bits that are not UTF-8 is read octet by octet", () => {
   const latin1 = (octet: number) =>
     headerOf(Uint8Array.of(...utf8("Message-ID: <"), octet, ...utf8("@example.org>\n\n")));
   const [one, other] = [latin1(0xe9), latin1(0xe8)];
   assert.equal(messageIdOf(one), "é@example.org");
-  await verify(await sign(messageIdOf(one)), messageIdBody(one[0]!));
-  await assert.rejects(sign(messageIdOf(one)).then((tag) => verify(tag, messageIdBody(other[0]!))), {
-    kind: "tag-invalid",
-  });
+  verify(sign(messageIdOf(one)), messageIdBody(one[0]!));
+  assert.throws(() => verify(sign(messageIdOf(one)), messageIdBody(other[0]!)), { kind: "tag-invalid" });
   assert.equal(messageIdOf(field("Message-ID: <\ufffd@example.org>")), "\ufffd@example.org");
 });
 
@@ -134,14 +134,14 @@ const CHANGED: [signed: string, returned: string][] = [
   ["<1@example.org>", "<1@example.org>;"],
 ];
 
-Deno.test("A Message-ID that was rewritten harmlessly on the way verifies", async () => {
-  for (const [signed, returned] of CHANGED) await verify(await sign(signed), returned);
+Deno.test("A Message-ID that was rewritten harmlessly on the way verifies", () => {
+  for (const [signed, returned] of CHANGED) verify(sign(signed), returned);
 });
 
-Deno.test("Another Message-ID does not verify, and a long one costs no more readings", async () => {
-  const tag = await sign("<1@example.org>");
+Deno.test("Another Message-ID does not verify, and a long one costs no more readings", () => {
+  const tag = sign("<1@example.org>");
   for (const other of ["", "<>", "<2@example.org>", "<1@example.org.x>", "<1@example.orG>", "1", "example.org"]) {
-    await assert.rejects(verify(tag, other), { kind: "tag-invalid" }, other);
+    assert.throws(() => verify(tag, other), { kind: "tag-invalid" }, other);
   }
   for (const piece of ["<", ">", "<a>", "(", '"', "\n ", "a@b ", "&lt;", "=?utf-8?q?a?= ", " \t"]) {
     assert.ok(messageIdReadings(piece.repeat(50_000)).length <= 8, piece);

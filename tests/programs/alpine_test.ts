@@ -39,7 +39,7 @@ test("alpine: a message leaves with an SRS sender and a tag", async () => {
   using desk = alpineDesk();
   await using alpine = await sends(desk);
   assert.equal(await alpine.ended(), 0);
-  const mail = await oneLeft(desk);
+  const mail = oneLeft(desk);
   assert.equal(fieldOf(mail, "Cc"), CC);
   assert.equal(fieldOf(mail, "From"), "Greg <greg@example.org>");
   assert.equal(await textOf(mail), BODY);
@@ -64,7 +64,7 @@ test("alpine: when the shim fails, alpine shows its line and the message again, 
       assert.equal(await alpine.ended(), 0);
       const sent = desk.injected().slice(reached ? 1 : 0);
       assert.equal(sent.length, 1);
-      assert.equal(await textOf(await left(sent[0]!, ALL)), BODY);
+      assert.equal(await textOf(left(sent[0]!, ALL)), BODY);
       assert.match(desk.read("sent"), /^bcc: hidden@mx\.example\.net$/m);
     });
   }

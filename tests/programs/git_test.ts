@@ -44,7 +44,7 @@ test("git: every patch leaves with an SRS sender and a tag of its own, byte by b
   const all = desk.injected();
   assert.equal(all.length, 2);
   for (const [at, one] of all.entries()) {
-    const mail = await left(one);
+    const mail = left(one);
     assert.equal(fieldOf(mail, "Cc"), CC);
     assert.equal(bodyOf(mail), bodyOf(desk.read(files[at]!)));
     assert.match(mail, /^[+ ]From here on: Grüße$/m);
@@ -59,7 +59,7 @@ test("git: sendmailCmd is a shell command, a path with spaces is quoted there", 
   const [real] = snippet("git/gitconfig").match(/\/\S+\/shim$/m)!;
   Deno.symlinkSync(real, `${desk.path}/my programs/shim`);
   assert.equal((await sendEmail(desk, files)).code, 0);
-  await oneLeft(desk);
+  oneLeft(desk);
 });
 
 test("git: --envelope-sender=auto is greg's address, which becomes his SRS address", async () => {
@@ -67,7 +67,7 @@ test("git: --envelope-sender=auto is greg's address, which becomes his SRS addre
   using _ = desk;
   await git(desk, "config", "sendemail.envelopeSender", "auto");
   assert.equal((await sendEmail(desk, files)).code, 0);
-  await oneLeft(desk);
+  oneLeft(desk);
 });
 
 test("git: when the shim fails, git stops there with the shim's status, and sends it when asked again", async (t) => {
@@ -85,7 +85,7 @@ test("git: when the shim fails, git stops there with the shim's status, and send
       assert.equal((await sendEmail(desk, files)).code, 0);
       const sent = desk.injected().slice(asked);
       assert.equal(sent.length, files.length);
-      for (const one of sent) await left(one, ALL);
+      for (const one of sent) left(one, ALL);
     });
   }
 });

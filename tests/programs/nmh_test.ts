@@ -39,10 +39,10 @@ function nmh(desk: Desk, [program, ...args]: [string, ...string[]], input = ""):
 }
 
 /** nmh calls the shim once for those who may be seen, and once for the Bcc, around the message. */
-async function bothLeft(all: ReturnType<Desk["injected"]>): Promise<void> {
+function bothLeft(all: ReturnType<Desk["injected"]>): void {
   assert.equal(all.length, 2);
-  const open = await left(all[0]!, [TO, CC]);
-  const blind = await left(all[1]!, [BCC]);
+  const open = left(all[0]!, [TO, CC]);
+  const blind = left(all[1]!, [BCC]);
   assert.equal(fieldOf(open, "Cc"), CC);
   assert.ok(open.endsWith(`\n\n${BODY}`), open);
   assert.ok(blind.includes(`\n\n${BODY}`), blind);
@@ -60,7 +60,7 @@ for (const [name, [program, ...args], input] of programs) {
     using desk = nmhDesk();
     const ran = await nmh(desk, [program, ...args, ...(input === "" ? [] : [`${desk.path}/Mail/draft`])], input);
     assert.deepEqual([ran.code, ran.stderr], [0, ""]);
-    await bothLeft(desk.injected());
+    bothLeft(desk.injected());
     const id = fieldOf(desk.injected()[0]!.mail, "Message-ID");
     assert.equal(fieldOf(desk.read("Mail/outbox/1"), "Message-ID"), id, "nmh keeps its copy");
   });
@@ -80,7 +80,7 @@ test("nmh: mhmail, which reads no profile, with mts.conf", async () => {
   desk.write("mts.conf", snippet("nmh/mts.conf"));
   const ran = await nmh(desk, ["mhmail", "-from", "greg@example.org", "-subject", "Lunch?", TO], BODY);
   assert.deepEqual([ran.code, ran.stderr], [0, ""]);
-  assert.ok((await oneLeft(desk, [TO])).endsWith(`\n\n${BODY}`));
+  assert.ok(oneLeft(desk, [TO]).endsWith(`\n\n${BODY}`));
 });
 
 test("nmh: when the shim fails, nmh prints it, ends with 0 and keeps a draft that can be sent again", async (t) => {
@@ -99,7 +99,7 @@ test("nmh: when the shim fails, nmh prints it, ends with 0 and keeps a draft tha
       desk.fix();
       Deno.renameSync(`${desk.path}/Mail/,draft`, `${desk.path}/Mail/draft`);
       assert.equal((await nmh(desk, ["send", "-draft"])).code, 0);
-      await bothLeft(desk.injected().slice(reached ? 2 : 0));
+      bothLeft(desk.injected().slice(reached ? 2 : 0));
     });
   }
 });

@@ -20,19 +20,19 @@ test("pipe(8): the SRS domain goes to the hook, with the snippets of contrib/pos
   const spam = () => site.mails(GREG, "Maildir/.Spam");
   const trouble = () => postfix.log + site.log(GREG);
 
-  const mine = await srs(GREG);
-  await smtp(postfix.port, "", mine, await returning(GREG));
+  const mine = srs(GREG);
+  await smtp(postfix.port, "", mine, returning(GREG));
   await until("the genuine bounce", () => inbox().length === 1, trouble);
   assert.equal(fieldOf(inbox()[0]!, "X-Original-To"), mine, "flags=O, and the case is kept");
   assert.match(fieldOf(inbox()[0]!, "X-Countersign"), /^genuine; check=signed-recipient;/);
   await until("the log", () => / sender=<> /.test(site.log(GREG)), trouble); // an empty argument is the null sender
 
-  await smtp(postfix.port, "", await srs(GREG, new Date(), "mallory"), qsbmf("x", LIE));
+  await smtp(postfix.port, "", srs(GREG, new Date(), "mallory"), qsbmf("x", LIE));
   await until("the forged bounce", () => spam().length === 1, trouble);
   await smtp(postfix.port, "jo@b.example", mine, LETTER);
   await until("a person's letter", () => inbox().length === 2, trouble);
   const old = new Date(Date.now() - 30 * 86_400_000);
-  await smtp(postfix.port, "", await srs(GREG, old), qsbmf("x", LIE));
+  await smtp(postfix.port, "", srs(GREG, old), qsbmf("x", LIE));
   await until("the late bounce", () => inbox().length === 3, trouble);
   assert.equal(inbox().filter((mail) => fieldOf(mail, "X-Countersign").startsWith("late;")).length, 1);
 
@@ -52,7 +52,7 @@ test("pipe(8): wrong settings defer, fixed ones deliver; a null sender is never 
   const config = `${site.folder}/${GREG}/.config/countersign/config.toml`;
   const good = Deno.readTextFileSync(config);
   Deno.writeTextFileSync(config, `${good}\nnonsense = 1\n`);
-  await smtp(postfix.port, "", await srs(GREG), await returning(GREG));
+  await smtp(postfix.port, "", srs(GREG), returning(GREG));
   await until("a deferral", () => postfix.log.includes("status=deferred"), trouble);
   assert.match(postfix.log, /incoming: \S+config\.toml line \d+: unknown setting/, "the log names file and line");
   await until("the message in the queue", async () => await postfix.queued() === 1, trouble);
@@ -60,7 +60,7 @@ test("pipe(8): wrong settings defer, fixed ones deliver; a null sender is never 
   await postfix.flush();
   await until("the deferred bounce", () => site.mails(GREG).length === 1, trouble);
 
-  const forged = (await srs(GREG)).replace(/=[^=]+=([^=]+)=/, "=AAAAAAAA=$1=");
+  const forged = srs(GREG).replace(/=[^=]+=([^=]+)=/, "=AAAAAAAA=$1=");
   await smtp(postfix.port, "", forged, qsbmf("x", LIE));
   await until("spam instead of a double bounce", () => site.mails(GREG, "Maildir/.Spam").length === 1, trouble);
   assert.doesNotMatch(postfix.log, /status=bounced/);
@@ -85,7 +85,7 @@ test("local(8): .forward and mailbox_command, with the snippets of contrib/postf
   for (const user of [GREG, ANN]) {
     const trouble = () => postfix.log + site.log(user);
     const to = `${user}@example.org`;
-    await smtp(postfix.port, "", to, await returning(user));
+    await smtp(postfix.port, "", to, returning(user));
     await until(`${user}: a bounce that returns the tag`, () => site.mails(user).length === 1, trouble);
     assert.match(fieldOf(site.mails(user)[0]!, "X-Countersign"), /^genuine; check=returned-header;/);
     await smtp(postfix.port, "", to, qsbmf(to, LIE));
@@ -121,10 +121,10 @@ test("a site, each user with his own key: virtual maps split the SRS domain; can
     for (const user of [GREG, ANN]) {
       const trouble = () => postfix.log + site.log(user);
       // It returns nothing of ours: only the address before rewriting shows that it is genuine.
-      await smtp(postfix.port, "", await srs(user), qsbmf("x", LIE));
+      await smtp(postfix.port, "", srs(user), qsbmf("x", LIE));
       await until(`${user}: genuine`, () => site.mails(user).length === nth + 1, trouble);
       const other = user === GREG ? ANN : GREG;
-      await smtp(postfix.port, "", await srs(user, new Date(), `${other} ${SECRET}`), qsbmf("x", LIE));
+      await smtp(postfix.port, "", srs(user, new Date(), `${other} ${SECRET}`), qsbmf("x", LIE));
       await until(`${user}: signed by another`, () => site.mails(user, "Maildir/.Spam").length === nth + 1, trouble);
     }
   }
@@ -181,13 +181,13 @@ testWithMsmtp(
         }
       };
       const trouble = () => postfix.log + siteLog() + site.log(user);
-      await smtp(postfix.port, "", await srs(user), qsbmf("x", LIE));
+      await smtp(postfix.port, "", srs(user), qsbmf("x", LIE));
       await until(`${user}: genuine, in two steps`, () => site.mails(user).length === 1, trouble);
       assert.match(fieldOf(site.mails(user)[0]!, "X-Countersign"), /^genuine; check=proof;/);
       await smtp(postfix.port, "", `${user}@example.org`, qsbmf("x", LIE));
       await until(`${user}: forged`, () => site.mails(user, "Maildir/.Spam").length === 1, trouble);
     }
-    await smtp(postfix.port, "", await srs(GREG, new Date(), "mallory"), qsbmf("x", LIE));
+    await smtp(postfix.port, "", srs(GREG, new Date(), "mallory"), qsbmf("x", LIE));
     await until("the site's spam", () => read(`${state}/Spam/new`).length === 1, () => postfix.log);
   },
 );

@@ -70,7 +70,7 @@ onTerminal("mutt's b: the envelope sender is signed, and only that", async () =>
     const [sent, ...others] = desk.injected();
     assert.deepEqual([others, sent!.argv.at(-1)], [[], "ann@example.net"]);
     const sender = sent!.argv[sent!.argv.indexOf("-f") + 1]!;
-    const inside = await srsReverse(sender, { secrets: [SECRET], hashLength: 8, alphabet: "base64url" });
+    const inside = srsReverse(sender, { secrets: [SECRET], hashLength: 8, alphabet: "base64url", now: new Date() });
     assert.equal(inside, "greg@example.org");
     assert.doesNotMatch(sent!.mail, /^X-Msgauth:/m);
     assert.match(sent!.mail, /^Resent-From: (?:Greg <)?greg@example\.org>?\n/, "on top, as mutt wrote it");

@@ -4,6 +4,7 @@ import { srsForward } from "../../mod.ts";
 import { signTag } from "../../lib/tag.ts";
 import { CREATED, qsbmf, ROOT, SECRET } from "../rig.ts";
 import { snippet } from "./letters.ts";
+import { randomNonce } from "../random.ts";
 
 /** Users that Debian has and nobody logs in as: greg and ann of the snippets. Their folder stands in for /home. */
 export const GREG = "news";
@@ -84,8 +85,13 @@ export const srs = (user: string, now = new Date(), secret = `${user} ${SECRET}`
 export const LIE = "From: x@example.org\nMessage-ID: <lie@spam.example>\nSubject: Pills\n\nBuy!\n";
 export const LETTER = "From: Jo <jo@b.example>\nSubject: Hello\nMessage-ID: <1@b.example>\n\nHow are you?\n";
 
-export async function returning(user: string): Promise<string> {
-  const tag = await signTag(`${user}@example.org`, "<1@example.org>", { key: "k1", secret: `${user} ${SECRET}` });
+export function returning(user: string): string {
+  const tag = signTag(`${user}@example.org`, "<1@example.org>", {
+    key: "k1",
+    secret: `${user} ${SECRET}`,
+    now: new Date(),
+    nonce: randomNonce(),
+  });
   return qsbmf(
     `${user}@example.org`,
     `From: ${user}@example.org\nMessage-ID: <1@example.org>\nX-Msgauth: ${tag}\n\nHi\n`,

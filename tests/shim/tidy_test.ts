@@ -77,7 +77,7 @@ Deno.test(
       for (const list of lists) await ledger.issue(entry(`${nth}@example.net`, list, now));
       await ledger.settle((await ledger.claim(await entryName(entry(`${nth}@example.net`, lists[0]!, now))))!, "spent");
       await ledger.claim(await entryName(entry(`${nth}@example.net`, lists[1]!, now)));
-      await rememberSent(`${folder.state}/sent`, joe, `<${nth}@example.net>`, true, now);
+      rememberSent(`${folder.state}/sent`, joe, `<${nth}@example.net>`, true, now);
       // What kills leave: a draft of the ledger, a cut record, a spool, and deliveries to each maildir.
       const [message, list] = (await entryName(entry(`killed${nth}@example.net`, lists[0]!, now))).split("-");
       const expires = dayOf(now) + LEDGER_DAYS;

@@ -22,6 +22,7 @@ import {
 } from "../../challenges.ts";
 import { quotedPrintable } from "../../bounces.ts";
 import { SECRET } from "../../rig.ts";
+import { randomNonce } from "../../random.ts";
 
 const QSECRETARY = "qmail-confirm-1795150800.12345.kjfhdmcoapngbleiabcd@list.cr.yp.to";
 const COOKIE = "1795150800.lfghbanmkepcojidlfgh-joe=example.net@lists.example.org";
@@ -384,7 +385,7 @@ Deno.test("The tag decides: ours, for this message, in time", async () => {
   const { frame, sent } = await genuine("qsecretary-challenge");
   const lasting = sent.entries.map((entry) => ({ ...entry, expires: entry.expires + 100 }));
   const made = async (address: string, id: string, options: Partial<Parameters<typeof signTag>[2]>) => {
-    const tag = await signTag(address, id, { key: "k1", secret: SECRET, now, ...options });
+    const tag = signTag(address, id, { key: "k1", secret: SECRET, now, nonce: randomNonce(), ...options });
     const mail = frame + sent.mail.replace(sent.tagLine, `${TAG_FIELD}: ${tag}\n`);
     return (await judge(delivery(mail), await context(lasting))).verdict;
   };

@@ -11,6 +11,7 @@ import { prvsSign } from "../../../lib/prvs.ts";
 import { srsForward } from "../../../lib/srs.ts";
 import { signTag } from "../../../lib/tag.ts";
 import { SECRET } from "../../rig.ts";
+import { randomNonce } from "../../random.ts";
 
 const now = new Date("2026-11-20T12:00:00Z");
 const day = (days: number) => new Date(now.getTime() + days * 86_400_000);
@@ -115,16 +116,21 @@ Deno.test("what was signed in time is known as long as its key verifies", { perm
     const { id, secret } = one.keys[0]!;
     const identities = [one];
     const genuine = "deliver genuine signed-recipient";
-    assert.equal(await judged({ identities, recipient: await srs(secret, now) }), genuine);
-    const prvs = await prvsSign("greg@example.org", { secret, keyNumber: 1, lifetime: 14, now: day(-14) });
+    assert.equal(await judged({ identities, recipient: srs(secret, now) }), genuine);
+    const prvs = prvsSign("greg@example.org", { secret, keyNumber: 1, lifetime: 14, now: day(-14) });
     assert.equal(await judged({ identities, recipient: prvs }), genuine);
-    const tag = await signTag("greg@example.org", "<1@example.org>", { key: id, secret, now: day(-20) });
+    const tag = signTag("greg@example.org", "<1@example.org>", {
+      key: id,
+      secret,
+      now: day(-20),
+      nonce: randomNonce(),
+    });
     const plain = await judged({ identities, recipient: "greg@example.org", mail: copy(tag) });
     assert.equal(plain, "deliver genuine returned-header");
   }
   // Signed on its last day of signing, returned after a queue of a week.
   const old = greg(727);
-  const recipient = await srs(old.keys[0]!.secret, day(-8));
+  const recipient = srs(old.keys[0]!.secret, day(-8));
   assert.equal(await judged({ identities: [old], recipient }), "deliver genuine signed-recipient");
 });
 
@@ -132,10 +138,10 @@ Deno.test("a clock set back does not turn what is signed with an older key into 
   const one = greg(300);
   const { secret } = one.keys[0]!;
   for (const days of [2, 30, 120]) {
-    const recipient = await srs(secret, day(days));
+    const recipient = srs(secret, day(days));
     assert.equal(await judged({ identities: [one], recipient }), "deliver late signed-recipient", `srs ${days}`);
     // Its days repeat after 1000, so only the last hundred of them can lie ahead.
-    const prvs = await prvsSign("greg@example.org", {
+    const prvs = prvsSign("greg@example.org", {
       secret,
       keyNumber: 1,
       lifetime: 14,
@@ -153,7 +159,7 @@ Deno.test("prvs: valid until it expires, then late, forged 180 days after it was
     for (const days of list) {
       for (const delimiter of ["", "-"]) {
         const signing = { secret, keyNumber: 1, lifetime: 14, delimiter, now: day(-days) };
-        const recipient = await prvsSign("greg@example.org", signing);
+        const recipient = prvsSign("greg@example.org", signing);
         const said = await judged({ identities: [one], recipient });
         assert.equal(said.split(" ")[1], result, `${recipient} after ${days} days`);
         assert.equal(said.split(" ")[2], "signed-recipient");
@@ -163,7 +169,12 @@ Deno.test("prvs: valid until it expires, then late, forged 180 days after it was
 });
 
 Deno.test("a tag proves a bounce only to an identity of the user who signed", { permissions: "none" }, async () => {
-  const tag = await signTag("joe@example.net", "<1@example.org>", { key: "j1", secret: joe.keys[0]!.secret, now });
+  const tag = signTag("joe@example.net", "<1@example.org>", {
+    key: "j1",
+    secret: joe.keys[0]!.secret,
+    now,
+    nonce: randomNonce(),
+  });
   /** [user of greg, user of joe, result] */
   const users: [string | undefined, string | undefined, string][] = [
     [undefined, undefined, "deliver genuine returned-header"],

@@ -9,9 +9,9 @@ const ID = "<p1@example.net>";
 const SENT = day(-3);
 
 /** An index in which joe's message is. */
-async function index(): Promise<{ path: string } & Disposable> {
+function index(): { path: string } & Disposable {
   const path = Deno.makeTempDirSync({ prefix: "countersign-" });
-  await rememberSent(`${path}/sent`, joe, ID, true, SENT);
+  rememberSent(`${path}/sent`, joe, ID, true, SENT);
   return { path: `${path}/sent`, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
 }
 
@@ -52,7 +52,7 @@ async function verdict(
 }
 
 Deno.test("What answers a message that we sent is delivered without a mark", async () => {
-  using sent = await index();
+  using sent = index();
   const good = async (what: string, mail: string, when = now) => {
     const { action, check, result, reason, mark, identity } = await verdict(mail, { sent: sent.path, when });
     assert.deepEqual([action, check, result, mark, identity], ["deliver", "reply", "known", undefined, joe], what);
@@ -101,7 +101,7 @@ Deno.test("A reply names a Message-ID as it was written, whatever that holds", a
       "<Message-ID:1@example.net>",
     ]
   ) {
-    using sent = await index();
+    using sent = index();
     const { header } = delivery(`Message-ID: ${id}\n\n`);
     await rememberSent(sent.path, joe, messageIdBody(header[0]!), true, SENT);
     for (
@@ -116,7 +116,7 @@ Deno.test("A reply names a Message-ID as it was written, whatever that holds", a
 });
 
 Deno.test("What names no message of ours, too late, to another, is marked as ever", async () => {
-  using sent = await index();
+  using sent = index();
   const bad = async (what: string, mail: string, more: { when?: Date; to?: string } = {}) => {
     const { action, check, result, mark } = await verdict(mail, { sent: sent.path, ...more });
     assert.deepEqual([action, check, result, mark], ["deliver", "forged", "unsolicited", true], what);
@@ -132,8 +132,8 @@ Deno.test("What names no message of ours, too late, to another, is marked as eve
 });
 
 Deno.test("A bounce that only names a message that left signed is known, and marked", async () => {
-  using sent = await index();
-  await rememberSent(sent.path, joe, "<unsigned@example.net>", false, SENT);
+  using sent = index();
+  rememberSent(sent.path, joe, "<unsigned@example.net>", false, SENT);
   const good = async (what: string, mail: string) => {
     for (
       const [id, mark, reason] of [
@@ -169,7 +169,7 @@ Deno.test("Where nothing is remembered, nothing is known", async () => {
 });
 
 Deno.test("Mail of a person is not asked, nor mail to nobody of ours", async () => {
-  using sent = await index();
+  using sent = index();
   const given = { ...delivery(VACATION), sender: "jo@b.example" };
   const ours = { ...await context([]), sent: sentIndex(sent.path, now) };
   assert.equal((await judge(given, ours)).verdict.check, "addressed");
@@ -178,8 +178,8 @@ Deno.test("Mail of a person is not asked, nor mail to nobody of ours", async () 
 });
 
 Deno.test("Each identity has its own index by its key", async () => {
-  using sent = await index();
-  await rememberSent(sent.path, chair, "<c1@club.example>", true, now);
+  using sent = index();
+  rememberSent(sent.path, chair, "<c1@club.example>", true, now);
   const mail = VACATION.replace(ID, "<c1@club.example>");
   assert.equal((await verdict(mail, { sent: sent.path, to: "chair@club.example" })).check, "reply");
   assert.equal((await verdict(mail, { sent: sent.path })).check, "forged");

@@ -103,7 +103,7 @@ Deno.test("of many identities only those key files are read that a message can n
   assert.deepEqual(await home.shim(["ann@example.net"], MAIL), { code: 0, stdout: "", stderr: "" });
   assert.match(home.mails("out")[0]!, /^X-Msgauth: v1\.k1\./m);
   const inbox = ["--maildir", `${home.path}/Maildir`];
-  const recipients = ["greg@example.org", await signed(), FORGED_SRS];
+  const recipients = ["greg@example.org", signed(), FORGED_SRS];
   for (const RECIPIENT of recipients) {
     assert.deepEqual(await home.hook(inbox, FORGED, { SENDER: "", RECIPIENT }), { code: 99, stdout: "", stderr: "" });
   }
@@ -125,7 +125,7 @@ Deno.test("a key of the day after tomorrow neither signs nor verifies; one of to
     assert.equal(fieldOf(mail, "Return-Path").startsWith("<SRS0="), good);
     assert.equal(why.test(home.read(".local/state/countersign/log")), !good);
 
-    const env = { SENDER: "", RECIPIENT: await signed() };
+    const env = { SENDER: "", RECIPIENT: signed() };
     const hook = await home.hook(["--maildir", `${home.path}/Maildir`], FORGED, env);
     if (good) assert.equal(hook.code, 99);
     else oneLine(hook, 75, /^incoming: No key of greg@example\.org can verify today/m);
@@ -151,7 +151,7 @@ Deno.test("with keys that are all too old mail leaves unsigned, its bounces are 
     assert.equal(await bounce(mail, "greg@example.org"), days < 720 ? "genuine" : "known", `${days}`);
     const other = mail.replace(/^X-Msgauth: .*\n/m, "").replace(/^Message-ID: .*$/m, "Message-ID: <no@example.org>");
     assert.equal(await bounce(other, "greg@example.org"), judged ? "forged" : "unjudged", `${days}`);
-    assert.equal(await bounce(other, await signed()), judged ? "genuine" : "unjudged");
+    assert.equal(await bounce(other, signed()), judged ? "genuine" : "unjudged");
     const log = home.read(".local/state/countersign/log");
     for (const direction of ["out", "in"]) {
       const line = log.split("\n").find((one) => one.includes(` way=${direction} `))!;
