@@ -42,20 +42,20 @@ export interface Hook {
 }
 
 const HELP = `Usage: countersign audit MAILBOX... [--sent MAILBOX] [--address ADDRESS] [--json] [--html FILE]
-Reads mailboxes (maildirs, mbox files, folders of .eml, all that is in them) and says what the hook would have done
-with each message when it came: how many bounces, by month, and how many of them answer nothing that you sent. Only
-headers are read, and of bounces the beginning. Nothing is changed. Ctrl-C prints what was found until then.
+Replays your archive: reads mailboxes (maildirs, mbox files, folders of .eml files, and everything below them) and
+reports the verdict that each message would have got, with the number of bounces in each month. Only headers are read,
+and the beginning and the end of bounces. Nothing is changed. Ctrl-C prints the results so far.
 
-  --sent MAILBOX     where your sent mail is; may be repeated. A bounce that returns or names one of its Message-IDs
-                     is known, as it is to the hook. It is itself left out of the mail that is judged. Also counts how
-                     much of it, of the last 30 days, did not pass the shim
-  --address ADDRESS  an address of yours; may be repeated. No settings are read then: for a look before init
-  --json             all counts, and the rate in messages a second
-  --html FILE        also writes a page with a chart and tables
-  --config FILE      settings, instead of ~/.config/countersign/config.toml
+  --sent MAILBOX     Mailbox with your sent mail; may be repeated. A bounce that returns or names one of its Message-IDs
+                     is known, as it is to the hook. Sent mail itself is not judged. Also counts how much of it, in the
+                     last 30 days, did not pass the shim
+  --address ADDRESS  Your address; may be repeated. Settings are not read, so that you can run audit before init
+  --json             Print all counts and the speed in messages per second as JSON
+  --html FILE        Also write a page with a chart and tables
+  --config FILE      Settings file. Default: ~/.config/countersign/config.toml
 
 genuine      proved to answer mail of yours      suspect      a forged bounce that would only be marked
-known        names a message that you sent       forged       a bounce that answers nothing
+known        names a message that you sent       forged       a bounce of mail that you did not send
 late         to a signed address that expired    unsure       a bounce too long to be read to its end
 unsolicited  from the null sender, not a bounce  other        all other mail
 

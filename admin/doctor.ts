@@ -15,23 +15,24 @@ import { isRich, json, say } from "./terminal.ts";
 const HELP = `Usage: countersign doctor [--json] [--hook FILE] [--postconf FILE] [--sent MAILBOX]
                           [--dns [--host ADDRESS]] [--loop [--address ADDRESS] [--to ADDRESS] [--wait SECONDS]]
                           [--config FILE]
-Looks at settings, keys, folders, the program that takes your mail, muttrc, .qmail, .mailfilter, .procmailrc, .forward
-and Postfix, and has the hook judge a signed address and a forged one (which is two lines an identity in its log).
-Says what is wrong, where, what comes of it, and what fixes it. Nothing is changed, and without --loop nothing is sent.
+Finds configuration problems and suggests fixes. Checks the settings, keys, folders, the mail program, muttrc, .qmail,
+.mailfilter, .procmailrc, .forward and Postfix, and lets the hook judge a genuine and a forged bounce for each identity
+(which adds two lines to its log). Nothing is changed, and nothing is sent without --loop.
 
-  --json             for programs: {"findings": [{"what", "where": {"file", "line"}, "why", "fix"}], "notes": []}
-  --hook FILE        the hook, where it is not the one that was installed with this program
-  --postconf FILE    main.cf, master.cf, or what postconf prints of another machine; may be repeated
-  --sent MAILBOX     where your sent mail is; may be repeated. Counts what of the last 30 days did not pass the shim
-  --dns              also asks DNS for MX, SPF and DMARC of the domains
-  --host ADDRESS     with --dns: a host or address that sends your mail, to be found in SPF; may be repeated
-  --loop             also sends a message to somebody who is not there, and waits for its bounce to come home
-  --address ADDRESS  with --loop: an address of yours to send from; may be repeated. Default: each
-  --to ADDRESS       with --loop: one that another server refuses. Default: one in a domain that does not exist
-  --wait SECONDS     with --loop: how long the bounce may take. Default: 60
-  --config FILE      settings, instead of ~/.config/countersign/config.toml
+  --json             Print JSON: {"findings": [{"what", "where": {"file", "line"}, "why", "fix"}], "notes": []}
+  --hook FILE        Hook to check. Default: the one installed with this program
+  --postconf FILE    main.cf, master.cf or postconf output of another machine; may be repeated
+  --sent MAILBOX     Mailbox with your sent mail; may be repeated. Counts mail of the last 30 days that did not pass the
+                     shim
+  --dns              Also check MX, SPF and DMARC of the domains
+  --host ADDRESS     With --dns: host or address that sends your mail, to be checked against SPF; may be repeated
+  --loop             Also send an undeliverable message, and wait for its bounce
+  --address ADDRESS  With --loop: address of yours to send from; may be repeated. Default: all
+  --to ADDRESS       With --loop: recipient that another server rejects. Default: an address in a nonexistent domain
+  --wait SECONDS     With --loop: how long to wait for the bounce. Default: 60
+  --config FILE      Settings file. Default: ~/.config/countersign/config.toml
 
-Ends with 0 when nothing is wrong, with 1 when something is, with 78 when the settings cannot be read.
+Exits 0 without findings, 1 with findings, and 78 if the settings cannot be read.
 
 Example: countersign doctor --dns --host mail.example.org
 Example: countersign doctor --loop --to nobody@example.net`;

@@ -41,16 +41,15 @@ export interface Ways<Call> {
 
 const HELP = `Usage: countersign explain [FILE] [--sender ADDRESS] [--recipient ADDRESS] [--as CALLER]
        countersign explain --out [FILE] -- [sendmail option ...] [recipient ...]
-Says what the hook does with a message (a file, or standard input), and why: each check with its answer. With --out:
-what the shim makes of a message that is to be sent. Nothing is changed, written or sent.
+Explains the verdict on an incoming message (a file or standard input), with the answer of each check. With --out,
+explains how the shim would send a message. Nothing is changed, written or sent.
 
-  --sender ADDRESS     the envelope sender; <> for the null sender. Default: the Return-Path on top of the message
-  --recipient ADDRESS  whom it was sent to. Default: X-Original-To or Delivered-To on top of the message
-  --as CALLER          who runs the hook (qmail, maildrop, ...); the environment then tells the envelope, as it does
-                       to the hook
-  --out                a message on its way out; behind -- stands what the shim would be given
-  --json               for programs: {verdict, bounce, original: {messageId, tag}, checks, ...}, or the plan
-  --config FILE        settings, instead of ~/.config/countersign/config.toml
+  --sender ADDRESS     Envelope sender; <> for the null sender. Default: the first Return-Path of the message
+  --recipient ADDRESS  Envelope recipient. Default: the first X-Original-To or Delivered-To of the message
+  --as CALLER          Calling program (qmail, maildrop, ...), whose environment provides the envelope
+  --out                Explain an outgoing message; the arguments of the shim follow --
+  --json               Print JSON: {verdict, bounce, original: {messageId, tag}, checks, ...}, or the plan
+  --config FILE        Settings file. Default: ~/.config/countersign/config.toml
 
 Example: countersign explain --sender '<>' --recipient greg@example.org ~/Maildir/.Spam/new/1795153163.1.mx
 Example: countersign explain --out -- -f greg@example.org ann@example.net <draft

@@ -15,28 +15,30 @@ import { settingsText } from "./settings_text.ts";
 import { say } from "./terminal.ts";
 
 const HELP = `Usage: countersign init [option ...]
-Writes settings, a key for each of your addresses and the folders, and prints the lines to paste for the mail programs
-that it finds. What an option does not say is asked on a terminal. Nothing that is there is overwritten.
+Creates settings, a key for each of your addresses and the folders, and prints the lines to paste into the configuration
+of the mail programs that it finds. On a terminal it asks for what the options do not state. Existing files are never
+overwritten.
 
-  --address ADDRESS   an address of yours; repeat it for each
-  --srs-domain NAME   the domain of your SRS addresses, as srs.example.org: its mail must come to you. Without it the
-                      envelope sender stays as it is, and bounces are known by the tag alone
-  --via command|smtp|maildir  through another program (the default), straight to a server, or into a maildir, to try it
-  --command 'WORDS'   that program with its first arguments
-  --preset NAME       how it is called, where its name does not tell
-  --host NAME         with --via smtp: the server that takes your mail, by the name that its certificate has
-  --port NUMBER       with --via smtp: its port. Default: 465, with starttls 587
-  --security tls|starttls|none  with --via smtp: TLS from the start (the default), by STARTTLS, or a server right here
-  --user NAME         with --via smtp: your name there; without it there is no login
-  --password-file FILE  with --user: the file that has, or is to have, the password, mode 0600
-  --ca FILE           with --via smtp: the certificate of a private CA
-  --maildir DIR       with --via maildir
-  --spam DIR          the maildir for forged bounces
-  --challenges        answer challenges about messages that you sent; each answer enters you into the contract that the
-                      challenge states, about that message
-  --config FILE       settings elsewhere; keys go beside them
-  --yes               asks nothing: options, and what was found
-  --print             writes nothing, shows what would be written
+  --address ADDRESS   Your address; may be repeated
+  --srs-domain NAME   Domain of your SRS addresses, such as srs.example.org, whose mail must be delivered to you.
+                      Without it envelope senders are not signed, and bounces are recognized by the tag alone
+  --via command|smtp|maildir  Send through another program (the default), directly to a server, or into a maildir for
+                      trying it out
+  --command 'WORDS'   Mail program with its first arguments
+  --preset NAME       How the mail program is called, if its name does not show it
+  --host NAME         With --via smtp: server, by the name in its certificate
+  --port NUMBER       With --via smtp: port of the server. Default: 465, or 587 with starttls
+  --security tls|starttls|none  With --via smtp: TLS from the start (the default), STARTTLS, or a server on this machine
+  --user NAME         With --via smtp: login name. Default: no login
+  --password-file FILE  With --user: file with the password (mode 0600); it may be created later
+  --ca FILE           With --via smtp: certificate of a private CA
+  --maildir DIR       With --via maildir: the maildir
+  --spam DIR          Maildir for forged bounces
+  --challenges        Answer challenges about messages that you sent. By each answer you accept the contract that the
+                      challenge states, for that message
+  --config FILE       Settings file to create; keys are created beside it
+  --yes               Do not ask; use the options and what was found
+  --print             Print what would be written, and write nothing
 
 Example: countersign init --address greg@example.org --srs-domain srs.example.org
 Example: countersign init --address greg@example.org --via smtp --host smtp.example.org --user greg

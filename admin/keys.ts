@@ -21,25 +21,27 @@ import { choice, day, identityMeant } from "./words.ts";
 import { say } from "./terminal.ts";
 
 const HELP = `Usage: countersign keys list|new|retire|import [--address ADDRESS] [--config FILE]
-The keys of your addresses. Secrets are never shown, and no key is ever lost: what is out of use stays as a comment.
+Manages the keys of your addresses. Secrets are never shown, and keys are never deleted: a retired key remains in the
+file as a comment.
 
-  list         each key: its id, its day, and what it is good for
-  new          makes a key that signs from now on; the former ones still verify
-  retire ID    takes a key out of use: what it signed will not be known any more
-  import FILE  takes over the secrets of a former program ("-": from standard input); they verify, and do not sign
+  list         List each key with its id, its date and its use
+  new          Add a key that signs from now on; older keys still verify
+  retire ID    Retire a key: mail signed with it is no longer recognized
+  import FILE  Import the secrets of other software from a file, or from standard input ("-"). They verify, and do not
+               sign
 
-  --address ADDRESS  whose keys; needed when you have several addresses
-  --config FILE      another settings file
+  --address ADDRESS  Whose keys; required if you have several addresses
+  --config FILE      Settings file
 
 For import:
-  --from PROGRAM      ${FORMER.join(", ")}
-  --newline keep|cut  whether the line end belongs to the key. Default: as that program does it itself:
+  --from PROGRAM      Software that used the secrets: ${FORMER.join(", ")}
+  --newline keep|cut  Whether the line end belongs to the secret. Default: as that software treats it.
                       Mail::SRS (srs --secretfile) and batv-tools keep it, the others cut it
-  --id ID             the id of the key; prvs addresses are known by its last digit, 0 without one
-  --created DATE      their day; they verify for ${KEY_LIFETIME_DAYS} days from then. Default: that of the key that signs
-  --sign              the first of them signs from now on
+  --id ID             Id of the key; its last digit is its key number in prvs addresses, 0 without a digit
+  --created DATE      Date of the key, which verifies for ${KEY_LIFETIME_DAYS} days from then. Default: that of the signing key
+  --sign              Sign with the first imported secret from now on
 
-Of Exim, only prvs is compatible, not its SRS: --id with the digit that it used.
+Of Exim, only prvs is compatible, not SRS. Use --id with the key number that Exim used.
 
 Example: countersign keys import --from postsrsd /etc/postsrsd.secret
 `;

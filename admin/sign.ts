@@ -17,11 +17,11 @@ export type Sign = (
 ) => Address | string;
 
 const HELP = `Usage: countersign sign ADDRESS [--scheme srs|prvs] [--now DATE] [--config FILE]
-Prints the signed envelope sender that the shim gives to mail from one of your addresses.
+Prints the signed envelope sender that mail from one of your addresses gets.
 
-  --scheme  srs or prvs; default: what \`sender\` in the settings says
-  --now     signs as of that day, 2026-11-20
-  --config  another settings file
+  --scheme  Scheme, srs or prvs. Default: the setting \`sender\`
+  --now     Sign as of this day, such as 2026-11-20
+  --config  Settings file
 
 Example: countersign sign greg@example.org --scheme srs
 `;

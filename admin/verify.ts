@@ -13,11 +13,11 @@ export type Check = (
 ) => string | { result: string; reason: string };
 
 const HELP = `Usage: countersign verify ADDRESS [--now DATE] [--config FILE]
-Says what the hook would find about a bounce to this address: valid, late, forged or unjudged, and why.
-Ends with 0 when it is valid, with 1 when it is not.
+Prints the result that a bounce to this address would get, valid, late, forged or unjudged, and the reason.
+Exits 0 if the address is valid, and 1 if it is not.
 
-  --now     judges as of that day, 2026-11-20
-  --config  another settings file
+  --now     Judge as of this day, such as 2026-11-20
+  --config  Settings file
 
 Example: countersign verify SRS0=dIn3Rvqp=2W=example.org=greg@srs.example.org
 `;

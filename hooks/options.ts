@@ -17,16 +17,16 @@ export interface Options {
 
 /** What `--help` prints. */
 export const HELP = `Usage: incoming [--as CALLER] [--maildir DIR | --forward] [--config FILE]
-Judges one message on standard input: a genuine bounce goes on, a forged one to the spam maildir.
+Judges a message on standard input: a genuine bounce is delivered, a forged one is filed in the spam maildir.
 
-  --as CALLER       who runs it: ${CALLERS.join(", ")} (default qmail)
-  --maildir DIR     deliver into this maildir instead of leaving it to the caller
-  --forward         forward to the identity instead, with a proof for its own hook
-  --sender ADDRESS, --recipient ADDRESS   the envelope, where the caller's environment does not tell it;
-                    with --as postfix also as two words, as pipe(8) writes them: -- \${sender} \${original_recipient}
-  --config FILE     settings, instead of ~/.config/countersign/config.toml
+  --as CALLER       Calling program: ${CALLERS.join(", ")} (default qmail)
+  --maildir DIR     Deliver to this maildir instead of leaving it to the caller
+  --forward         Forward to the identity instead, with a proof for its own hook
+  --sender ADDRESS, --recipient ADDRESS   Envelope, if the environment does not provide it; with --as postfix also as
+                    operands, as pipe(8) passes them: -- \${sender} \${original_recipient}
+  --config FILE     Settings file. Default: ~/.config/countersign/config.toml
 
-Example: a line in .qmail, before the one that delivers
+Example: a line in .qmail, in front of the delivery instruction
   |/usr/local/lib/countersign/hooks/incoming
 `;
 

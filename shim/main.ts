@@ -21,15 +21,15 @@ import { remember } from "../io/state/remember.ts";
 import { tidy } from "./tidy.ts";
 
 const HELP = `Usage: shim [sendmail options] [--] recipient ...
-Reads a message from standard input, signs its envelope sender and header, and hands it to your mail program.
+Reads a message from standard input, signs its envelope sender and header, and passes it to your mail program.
 
-  -t          recipients from To, Cc and Bcc as well
-  -f ADDRESS  envelope sender; <> for the null sender
-  -F NAME     full name for a From field that is missing
-  -N -R -V    delivery status notifications, where the program behind takes them
-  -i -oi      always: a line with a dot does not end the message
+  -t          Add the recipients in To, Cc and Bcc
+  -f ADDRESS  Set the envelope sender; <> for the null sender
+  -F NAME     Set the full name for a missing From field
+  -N -R -V    Request delivery status notifications, where the mail program supports them
+  -i -oi      Accepted: a lone dot is always text
 
-Other sendmail options are taken and change nothing. Settings: ~/.config/countersign/config.toml
+Other sendmail options are accepted and ignored. Settings: ~/.config/countersign/config.toml
 Example: set sendmail="/usr/local/bin/shim" in muttrc
 `;
 

@@ -228,7 +228,7 @@ Deno.test("install", async (t) => {
   await t.step("doctor names the shim that stands beside it", async () => {
     work.write(".muttrc", "set from=greg@example.org\n");
     const ran = await home.run([`${prefix}/bin/countersign`, "doctor"], "", { ...bare(home), HOME: work.path });
-    assert.ok(ran.stdout.includes(`  fix   set sendmail="${prefix}/bin/shim"\n`), ran.stdout + ran.stderr);
+    assert.ok(ran.stdout.includes(`  fix    set sendmail="${prefix}/bin/shim"\n`), ran.stdout + ran.stderr);
   });
 
   await t.step("the name of a link is the name it is called by", async () => {

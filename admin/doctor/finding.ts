@@ -55,14 +55,14 @@ export function printFindings(findings: readonly Finding[], notes: readonly stri
       `${bold}${red}${plain(what)}${off}`,
       `  where  ${plain(place(where))}`,
       `  why    ${plain(why)}`,
-      `  fix   ${plain(fix)}`,
+      `  fix    ${plain(fix)}`,
     ].join("\n")
   );
   const count = findings.length === 0
-    ? `${green}Nothing is wrong.${off}`
+    ? `${green}No problems found.${off}`
     : findings.length === 1
-    ? "One thing is wrong."
-    : `${findings.length} things are wrong.`;
+    ? "1 problem found."
+    : `${findings.length} problems found.`;
   return [...blocks, ...notes.map((note) => `Note: ${plain(note)}`), count].join("\n\n");
 }
 

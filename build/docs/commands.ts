@@ -106,6 +106,6 @@ function optionsIn(usage: readonly string[], entries: readonly Entry[]): Option[
   for (const { term, text } of entries) if (term.startsWith("--")) add(term, text);
   // Where only the usage line has it, it is what it always is.
   return [...found.values()].map((option) => {
-    return option.text === "" && option.name === "config" ? { ...option, text: "another settings file" } : option;
+    return option.text === "" && option.name === "config" ? { ...option, text: "Settings file" } : option;
   });
 }

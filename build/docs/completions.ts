@@ -42,7 +42,7 @@ function takesFiles({ usage, parts }: Command): boolean {
 }
 
 /** `--help` is everybody's. */
-const HELP: Option = { name: "help", value: undefined, text: "how it is used" };
+const HELP: Option = { name: "help", value: undefined, text: "Print the usage" };
 const optionsOf = (command: Command) => ["help", "version"].includes(command.name) ? [] : [...command.options, HELP];
 
 function bash(all: readonly Command[]): string {
@@ -170,7 +170,7 @@ function fish(all: readonly Command[]): string {
 
 /** What fits into a line beside a word. */
 function first(text: string): string {
-  return text.replace(/^with --[a-z-]+: /, "").split(/[;.:] | \(/)[0]!.replace(/[`.]+$|`/g, "");
+  return text.replace(/^[Ww]ith --[a-z-]+: /, "").split(/[;.:] | \(/)[0]!.replace(/[`.]+$|`/g, "");
 }
 
 if (import.meta.main) {

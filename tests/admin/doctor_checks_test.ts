@@ -440,7 +440,7 @@ Deno.test("muttrc is read as mutt reads it", () => {
 
 Deno.test("findings are shown with colours only when asked, and command no terminal", () => {
   const finding = { what: "A\x1b[2J", where: { file: "/f", line: 3 }, why: "B\nC", fix: "D" };
-  const text = "A [2J\n  where  /f:3\n  why    B C\n  fix   D\n\nNote: E\n\n2 things are wrong.";
+  const text = "A [2J\n  where  /f:3\n  why    B C\n  fix    D\n\nNote: E\n\n2 problems found.";
   assert.equal(printFindings([finding, finding], ["E"], false), `${text.split("\n\n")[0]}\n\n${text}`);
   const coloured = printFindings([finding], [], true);
   assert.ok(coloured.startsWith("\x1b[1m\x1b[31mA [2J\x1b[0m\n"), coloured);

@@ -97,7 +97,7 @@ Deno.test("doctor finds nothing where all is right", async () => {
   using home = cleanHome();
   assert.deepEqual(await found(home, 0), []);
   const ran = await doctor(home, ...POSTCONF);
-  assert.deepEqual([ran.code, ran.stderr, ran.stdout], [0, "", "Nothing is wrong.\n"]);
+  assert.deepEqual([ran.code, ran.stderr, ran.stdout], [0, "", "No problems found.\n"]);
 });
 
 /** What init prints to be pasted: file, and its text. */
@@ -121,7 +121,7 @@ Deno.test("doctor finds nothing after init, with all that it prints pasted", asy
   const names = pasted.map(([name]) => name);
   for (const name of [".muttrc", ".mailfilter", ".procmailrc"]) assert.ok(names.includes(name), made.stdout);
   const ran = await doctor(home);
-  assert.deepEqual([ran.code, ran.stderr, ran.stdout], [0, "", "Nothing is wrong.\n"]);
+  assert.deepEqual([ran.code, ran.stderr, ran.stdout], [0, "", "No problems found.\n"]);
 });
 
 Deno.test("doctor changes nothing but the hook's log", async () => {
@@ -345,9 +345,9 @@ Deno.test("doctor says what, where, why, and what fixes it", async () => {
       `Key file ${file} has mode 0644; others could read it`,
       `  where  ${file}`,
       "  why    As long as it is so, the shim sends nothing and the hook makes all mail wait.",
-      `  fix   chmod 600 ${file}`,
+      `  fix    chmod 600 ${file}`,
       "",
-      "One thing is wrong.",
+      "1 problem found.",
       "",
     ].join("\n"),
   );
@@ -413,7 +413,7 @@ Deno.test("without the permission to ask, DNS is a note", async () => {
   const [, line = ""] = /^Note: DNS was not asked: this program may not use the network\. So it may: (.*)$/m.exec(
     ran.stdout,
   ) ?? [];
-  assert.deepEqual([ran.code, ran.stdout.split("\n\n").at(-1)], [0, "Nothing is wrong.\n"]);
+  assert.deepEqual([ran.code, ran.stdout.split("\n\n").at(-1)], [0, "No problems found.\n"]);
   // Here there may be no network at all; but it is asked now, and all arguments are what they were.
   const again = await home.run(["/bin/sh", "-c", line]);
   assert.ok([0, 1].includes(again.code) && again.stderr === "", again.stderr);

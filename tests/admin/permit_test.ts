@@ -125,7 +125,7 @@ for (const [what, make] of noFile) {
     oneLine(await home.shim(["ann@example.net"], MAIL), 75, /config\.permissions cannot be read$/m);
     assert.deepEqual(home.mails("out"), []);
     const doctor = await countersign(home, ["doctor"]);
-    assert.match(doctor.stdout, /^The permissions cannot be read\n.*\n.*\n {2}fix {3}countersign permit --remove; /m);
+    assert.match(doctor.stdout, /^The permissions cannot be read\n.*\n.*\n {2}fix {4}countersign permit --remove; /m);
     for (const args of [["--remove"], []]) assert.equal((await countersign(home, ["permit", ...args])).code, 0);
     assert.equal((await home.shim(["ann@example.net"], MAIL)).code, 0);
   });
