@@ -9,7 +9,7 @@ import { Fail } from "../../lib/fail.ts";
 import { canonicalAddress, type Identity, identityOf } from "../../lib/settings/identity.ts";
 import { validKeys } from "../../lib/settings/keys.ts";
 import { type Header, named, parseHead, value, values } from "../../lib/message.ts";
-import { messageIdBody } from "../../lib/message_id.ts";
+import { bareMessageId, messageIdBody } from "../../lib/message_id.ts";
 import { TAG_FIELD, verifyTag } from "../../lib/tag.ts";
 import { SENT_DAYS, type SentIndex, sentIndex } from "../../io/state/sent.ts";
 import { type Letter, letters, type ReadProgress } from "./mailboxes.ts";
@@ -63,7 +63,7 @@ export class RecentCount {
     counts.total++;
     const messageId = messageIdBody(id);
     const tagged = this.#tagged(header, identity, messageId);
-    const known = tagged ? undefined : this.#sent(identity, [messageId]);
+    const known = tagged ? undefined : this.#sent(identity, [bareMessageId(messageId)]);
     if (tagged || known?.signed) counts.signed++;
     else if (known !== undefined) counts.unsigned++;
     else counts.unknown++;
