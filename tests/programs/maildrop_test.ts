@@ -75,7 +75,14 @@ for (const name of ALL) {
 }
 
 test("maildrop: a stranger's result field is not delivered", async (t) => {
-  const LIES = ["X-Countersign: genuine; check=proof\n", "x-countersign:\n genuine\n", "X-Countersign : genuine\n"];
+  const LIES = [
+    "X-Countersign: genuine; check=proof\n",
+    "x-countersign:\n genuine\n",
+    "X-Countersign : genuine\n",
+    "X-Countersign  : genuine\n",
+    "X-Countersign\t: genuine\n",
+    "X-Other: 1\rX-Countersign: genuine\n",
+  ];
   for (const name of [BACKTICKS, XFILTER, LAST]) {
     for (const lie of LIES) {
       await t.step(`${name}: ${JSON.stringify(lie)}`, async () => {

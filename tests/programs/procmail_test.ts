@@ -85,7 +85,14 @@ for (const name of BOTH) {
 }
 
 test("procmail: a stranger's result field is not delivered", async (t) => {
-  const LIES = ["X-Countersign: genuine; check=proof\n", "x-countersign:\n genuine\n", "X-Countersign : genuine\n"];
+  const LIES = [
+    "X-Countersign: genuine; check=proof\n",
+    "x-countersign:\n genuine\n",
+    "X-Countersign : genuine\n",
+    "X-Countersign  : genuine\n",
+    "X-Countersign\t: genuine\n",
+    "X-Other: 1\rX-Countersign: genuine\n",
+  ];
   for (const name of BOTH) {
     for (const lie of LIES) {
       await t.step(`${name}: ${JSON.stringify(lie)}`, async () => {
