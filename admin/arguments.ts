@@ -1,5 +1,5 @@
 /** The command line of the administration's commands, and how they end: one reader for all. */
-import { Fail, type Kind, quote, reason } from "../lib/fail.ts";
+import { errorText, Fail, type Kind, quote } from "../lib/fail.ts";
 import { checkArguments } from "../io/system/environment.ts";
 import { printError } from "../io/system/log.ts";
 import { nearest } from "../lib/nearest.ts";
@@ -58,7 +58,7 @@ export async function runCommand(
     }
     return await body(readArguments(args, usage)) ?? 0;
   } catch (error) {
-    printError(name, error instanceof Fail ? error.message : `Bug: ${reason(error)}`);
+    printError(name, errorText(error));
     return error instanceof Fail && GIVEN.includes(error.kind) ? 64 : sysexit(error);
   }
 }

@@ -24,10 +24,12 @@ export function expire(name: string, args: readonly string[]): Promise<number> {
     const place = configFile(given.value("config"));
     const { state, incoming, challenge, transport, identity, plain_lists } = loadSettings(place);
     const now = new Date();
-    const { entries, periods } = await expireState(state, now, Infinity);
+    const { entries, periods } = await expireState(state.folder, now, Infinity);
     const maildirs = new Set([incoming.spam, incoming.inbox, challenge.answered, transport.maildir]);
     const written = [place.file, permissionsFile(place.file), plain_lists, ...identity.map(({ keys }) => keys)];
-    const leftovers = cleanSpool(`${state}/spool`, now) + sum([...maildirs].map((one) => cleanMaildir(one, now))) +
+    const leftovers = cleanSpool(`${state.folder}/spool`, now) + sum([...maildirs].map((one) =>
+      cleanMaildir(one, now)
+    )) +
       sum(written.map((path) => cleanDrafts(path, now)));
     const removed = [
       `${count(entries, "entry", "entries")} of the ledger`,

@@ -79,7 +79,7 @@ export function init(name: string, args: readonly string[]): Promise<number> {
         const made = keyFiles.filter((one) =>
           createWhole(one, `${printKey({ id: "k1", created: today, secret: newSecret() })}\n`)
         );
-        makeFolder(settings.state);
+        makeFolder(settings.state.folder);
         const { spam, inbox } = settings.incoming;
         const maildirs = [spam, inbox].filter((one) => one !== "");
         for (const one of maildirs) for (const part of ["tmp", "new", "cur"]) makeFolder(`${one}/${part}`);
@@ -92,7 +92,7 @@ export function init(name: string, args: readonly string[]): Promise<number> {
         const permitted = permit(settings, { file, home });
         for (const one of keyFiles) say(`${made.includes(one) ? "Written" : "Kept"}: ${one}`);
         say(
-          `Written: ${file}\n${permitted}\nFolders: ${[settings.state, ...maildirs].join(", ")}`,
+          `Written: ${file}\n${permitted}\nFolders: ${[settings.state.folder, ...maildirs].join(", ")}`,
         );
       }
       tell(given, known, found, filling(file, home, found.user, known));

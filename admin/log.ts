@@ -42,7 +42,7 @@ export function log(name: string, args: readonly string[]): Promise<number> {
     const select = selector(direction, given.values("result"), since);
     const { state } = loadSettings(configFile(given.value("config")));
     const stop = given.has("follow") ? abortOnSignal() : undefined;
-    for await (const text of wholeLines(`${state}/log`, stop)) {
+    for await (const text of wholeLines(`${state.folder}/log`, stop)) {
       const selected = select(text);
       if (selected !== "" && !await print(selected)) break;
     }

@@ -42,7 +42,7 @@ export async function growth(ground: BenchHome): Promise<Table[]> {
         "reply",
         `From: jo@b.example\nTo: greg@example.org\nReferences: ${references}\n\nHi.\n`,
       );
-      return ground.subject(thousands(count), hook, reply, with_(`sent-${count}`, `state = "${state}"`, QMAIL));
+      return ground.subject(thousands(count), hook, reply, with_(`sent-${count}`, `state.folder = "${state}"`, QMAIL));
     }),
   );
 
@@ -51,7 +51,7 @@ export async function growth(ground: BenchHome): Promise<Table[]> {
   const remembering = entries.map((count) => {
     const state = ground.folder(`ledger-${count}`);
     fillLedger(`${state}/ledger`, count, digest);
-    return { name: thousands(count), ...with_(`ledger-${count}`, `state = "${state}"`) };
+    return { name: thousands(count), ...with_(`ledger-${count}`, `state.folder = "${state}"`) };
   });
   for (const { env } of remembering) Deno.writeTextFileSync(env.COUNTERSIGN_CONFIG!, REMEMBERS, { append: true });
   await curve(
@@ -99,7 +99,7 @@ export async function growth(ground: BenchHome): Promise<Table[]> {
   const logs = Object.entries(sizes).map(([name, megabytes]) => {
     const state = ground.folder(`log-${megabytes}`);
     fillLog(`${state}/log`, megabytes * 1_000_000);
-    return { name, log: `${state}/log`, ...with_(`log-${megabytes}`, `state = "${state}"`) };
+    return { name, log: `${state}/log`, ...with_(`log-${megabytes}`, `state.folder = "${state}"`) };
   });
   await curve(
     "the log: a message",

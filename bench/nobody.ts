@@ -18,7 +18,7 @@ export async function nobody(ground: BenchHome): Promise<Table[]> {
   const input = genuine(ground, SIZES["2 KB"]);
   const own = ground.folder("nobody");
   Deno.chmodSync(ground.path, 0o755); // the prefix is below it, and can be read by all
-  const config = `state = "${own}/state"\n[[identity]]\naddress = "greg@example.org"\n` +
+  const config = `state.folder = "${own}/state"\n[[identity]]\naddress = "greg@example.org"\n` +
     `srs_domain = "srs.example.org"\n${ground.way()}`;
   ground.write("nobody/config.toml", config);
   ground.write("nobody/keys", `k1 ${CREATED} ${SECRET}\n`, 0o600);

@@ -86,7 +86,7 @@ export async function fileSpam(verdict: Verdict, scene: DeliveryContext): Promis
     environment: cleanEnvironment(),
     timeout: scene.settings.transport.timeout,
     signal: scene.abort,
-    ...spoolIn(scene.settings.transport, scene.settings.state),
+    ...spoolIn(scene.settings.transport, scene.settings.state.folder),
   };
   const { code, said } = await inject(call, message);
   if (code !== 0) throw new Fail("temporary", `${spam_command[0]} ended with status ${code}${said && `: ${said}`}`);

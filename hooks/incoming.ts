@@ -1,6 +1,6 @@
 /** The way in: read, judge, act. `Deno.args` is the name we were called by, then the arguments. */
 import { concat } from "../lib/bytes.ts";
-import { Fail, reason } from "../lib/fail.ts";
+import { errorText, Fail, reason } from "../lib/fail.ts";
 import { checkArguments, env } from "../io/system/environment.ts";
 import { log, printError } from "../io/system/log.ts";
 import { drain, type Input, PREFIX_BYTES, readInput, writeOut } from "../io/system/input.ts";
@@ -45,7 +45,7 @@ export async function incoming(name: string, args: readonly string[]): Promise<n
     const { outcome, last } = await handle(name, options);
     return exitStatus(caller, outcome, last);
   } catch (error) {
-    printError(name, error instanceof Fail ? error.message : `Bug: ${reason(error)}`);
+    printError(name, errorText(error));
     return exitStatus(caller, "defer", false);
   }
 }
@@ -63,7 +63,7 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   // Only now, and only for who acts: to listen for signals takes time.
   const scene = (): DeliveryContext => {
     const abort = abortOnSignal();
-    const ledger = fileLedger(`${settings.state}/ledger`);
+    const ledger = fileLedger(`${settings.state.folder}/ledger`);
     const body = () => untilAborted(bodyOf(input), abort);
     return { caller: options.caller, settings, ledger, delivery, body, now, abort };
   };

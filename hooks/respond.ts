@@ -55,7 +55,7 @@ export async function respond({ answer, identity }: Verdict, scene: DeliveryCont
 /** An answer bounces as any mail of ours does, and its bounce must not be taken for a forged one. */
 function remember(messageId: string, identity: Identity, { settings, now }: DeliveryContext): void {
   try {
-    rememberSent(`${settings.state}/sent`, identity, messageId, false, now);
+    rememberSent(`${settings.state.folder}/sent`, identity, messageId, false, now);
   } catch {
     // The answer is due all the same.
   }

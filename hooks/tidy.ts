@@ -13,10 +13,10 @@ export async function tidy(
   now: Date,
 ): Promise<void> {
   const own = [incoming.spam, incoming.inbox, challenge.answered];
-  await expireDaily(state, "incoming", now, () => own.forEach((maildir) => cleanMaildir(maildir, now)));
+  await expireDaily(state.folder, "incoming", now, () => own.forEach((maildir) => cleanMaildir(maildir, now)));
   if (place === undefined || place === "forward" || own.includes(place.maildir)) return;
   const { maildir } = place;
   // Programs of one site may share the state, and each user has a maildir.
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(maildir))).toHex();
-  await daily(state, `maildir-${digest.slice(0, 32)}`, now, () => cleanMaildir(maildir, now) >= 0);
+  await daily(state.folder, `maildir-${digest.slice(0, 32)}`, now, () => cleanMaildir(maildir, now) >= 0);
 }

@@ -28,12 +28,23 @@ export type Kind =
   | "permission"
   | "config";
 
+/** What an error is about, and what to do: the message itself names neither. */
+export interface FailData {
+  /** The file or folder, as a path. */
+  readonly file?: string | undefined;
+  /** The line in it, counted from 1. */
+  readonly line?: number | undefined;
+  /** The command to run or the change to make. */
+  readonly fix?: string | undefined;
+  /** What was thrown underneath. */
+  readonly cause?: unknown;
+}
+
 /**
  * The one error class: every failure that a caller is expected to meet.
  *
- * The message is one line in plain words and names the thing. Which exit
- * status a kind becomes is decided by the program alone (lib/sysexits.ts and
- * hooks/exits.ts).
+ * The message is one line in sentence case without a full stop. {@link errorText} prints it with file, line and fix.
+ * The program decides which exit status a kind becomes (lib/sysexits.ts and hooks/exits.ts).
  *
  * @example
  * ```ts
@@ -47,19 +58,53 @@ export type Kind =
 export class Fail extends Error {
   /** What went wrong, for programs. */
   readonly kind: Kind;
+  /** The file or folder that the error is about. */
+  readonly file: string | undefined;
+  /** The line in that file, counted from 1. */
+  readonly line: number | undefined;
+  /** The command to run or the change to make. */
+  readonly fix: string | undefined;
 
   /**
    * Makes one.
    *
    * @param kind what went wrong
-   * @param message one line in plain words
-   * @param options the cause
+   * @param message one line in plain words, which names neither the file nor the fix
+   * @param data file, line, fix and cause
    */
-  constructor(kind: Kind, message: string, options?: ErrorOptions) {
-    super(message, options);
+  constructor(kind: Kind, message: string, { file, line, fix, cause }: FailData = {}) {
+    super(message, cause === undefined ? undefined : { cause });
     this.name = "Fail";
     this.kind = kind;
+    this.file = file;
+    this.line = line;
+    this.fix = fix ?? (isDenied(cause) ? SANDBOX_FIX : undefined);
   }
+}
+
+/** Updates what the sandbox allows. */
+const SANDBOX_FIX = "countersign permit";
+
+/** Was this refused by Deno's sandbox? */
+const isDenied = (error: unknown): boolean => error instanceof Error && error.name === "NotCapable";
+
+/**
+ * The error as it is printed: `FILE:LINE: message: fix`, without the parts that it lacks. Anything but a {@link Fail}
+ * is a bug.
+ */
+export function errorText(error: unknown): string {
+  return error instanceof Fail ? placed(error.message, error) : `Bug: ${reason(error)}`;
+}
+
+/** `FILE:LINE: message: fix`, without the parts that are missing. */
+export function placed(message: string, { file, line, fix }: Pick<FailData, "file" | "line" | "fix">): string {
+  const place = file === undefined ? undefined : placeText({ file, line });
+  return [place, message, fix].filter((part) => part !== undefined).join(": ");
+}
+
+/** `FILE:LINE`, as editors and compilers write it. */
+export function placeText({ file, line }: { readonly file: string; readonly line?: number | undefined }): string {
+  return line === undefined ? file : `${file}:${line}`;
 }
 
 /** The kinds that say something about this machine; all others are findings about an address or a signature. */
@@ -80,7 +125,7 @@ export function isRejection(error: unknown): error is Fail {
  * @param kind what it is otherwise
  */
 export function temporaryIfDenied(error: unknown, kind: Kind): Kind {
-  return error instanceof Error && error.name === "NotCapable" ? "temporary" : kind;
+  return isDenied(error) ? "temporary" : kind;
 }
 
 /**
@@ -105,12 +150,10 @@ export function quoteAll(text: string): string {
   });
 }
 
-/** The message of anything that was thrown, on one line. */
+/** The message of anything that was thrown, on one line. A {@link Fail} has its file, line and fix around it. */
 export function reason(error: unknown): string {
-  const text = (error instanceof Error ? error.message : String(error)).replace(/\s+/g, " ").trim();
-  // Deno's advice is for who types its command line; ours is written from the settings.
-  return text.replace(
-    /^Requires (.*), run again with the --allow-\S+ flag$/,
-    "$1 is not permitted: countersign permit",
-  );
+  const text = error instanceof Fail ? errorText(error) : error instanceof Error ? error.message : String(error);
+  const line = text.replace(/\s+/g, " ").trim();
+  // Deno recommends a flag, but the flags are made from the settings.
+  return isDenied(error) ? line.replace(/^Requires (.*), run again .*$/, "$1 is not permitted") : line;
 }

@@ -1,7 +1,7 @@
 /** The way out: read, plan, hand over. `Deno.args` is the name we were called by, then the arguments. */
 import { formatAddress } from "../lib/address.ts";
 import type { Settings } from "../lib/settings/parse.ts";
-import { Fail, reason, temporaryIfDenied } from "../lib/fail.ts";
+import { errorText, Fail, reason, temporaryIfDenied } from "../lib/fail.ts";
 import { checkArguments, childEnvironment, env } from "../io/system/environment.ts";
 import { log, printError } from "../io/system/log.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
@@ -44,7 +44,7 @@ export async function shim(name: string, args: readonly string[]): Promise<numbe
     return 0;
   } catch (error) {
     const program = name === "main.ts" ? "shim" : name;
-    printError(program, error instanceof Fail ? error.message : `Bug: ${reason(error)}`);
+    printError(program, errorText(error));
     return name === "qmail-inject" ? qmailStatus(statusOf(error)) : statusOf(error);
   }
 }

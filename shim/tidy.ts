@@ -6,8 +6,8 @@ import { cleanSpool } from "../io/transport/spool.ts";
 
 /** Does it, when the message has left. */
 export async function tidy({ state, transport }: Settings, now: Date): Promise<void> {
-  await expireDaily(state, "shim", now, () => {
-    cleanSpool(`${state}/spool`, now);
+  await expireDaily(state.folder, "shim", now, () => {
+    cleanSpool(`${state.folder}/spool`, now);
     if (transport.via === "maildir") cleanMaildir(transport.maildir, now);
   });
 }

@@ -33,7 +33,7 @@ async function send(
   sent: Case["sent"],
   state: string,
 ): Promise<{ srs: string; tag: string; context: JudgeContext }> {
-  const { settings, ...rest } = context(`[tag]\nsign = ${sent?.signed ?? true}\n`, `state = "${state}"`);
+  const { settings, ...rest } = context(`[tag]\nsign = ${sent?.signed ?? true}\n`, `state.folder = "${state}"`);
   const id = sent?.message_id ?? "<nobody-knows@example.org>";
   const message = `From: Greg <greg@example.org>\nTo: kay@example.net\nSubject: Meeting notes\nMessage-ID: ${id}\n\n`;
   const { header } = parseHead(utf8(message), true)!;
@@ -43,7 +43,7 @@ async function send(
   return {
     srs: formatAddress(planned.envelope.sender!),
     tag: value(planned.header, TAG_FIELD) ?? "",
-    context: { ...rest, settings, sent: sentIndex(`${settings.state}/sent`, now) },
+    context: { ...rest, settings, sent: sentIndex(`${settings.state.folder}/sent`, now) },
   };
 }
 

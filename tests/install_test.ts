@@ -66,7 +66,8 @@ async function userHome(): Promise<Home> {
   const { path } = home;
   const identity = `address = "greg@example.org"\nsrs_domain = "srs.example.org"\nkeys = "${path}/keys"`;
   const transport = `[transport]\nvia = "maildir"\nmaildir = "${path}/out"`;
-  const text = `state = "${path}/state"\n[[identity]]\n${identity}\n${transport}\n[incoming]\nspam = "${path}/spam"\n`;
+  const text =
+    `state.folder = "${path}/state"\n[[identity]]\n${identity}\n${transport}\n[incoming]\nspam = "${path}/spam"\n`;
   home.write(".config/countersign/config.toml", text);
   home.write("keys", `k1 ${CREATED} not a real secret either\n`, 0o600);
   Deno.mkdirSync(`${path}/tools`);

@@ -34,7 +34,7 @@ export class RecentCount {
 
   constructor({ state }: Pick<Settings, "state">, identities: readonly Identity[], now: Date) {
     this.#identities = identities;
-    this.#sent = sentIndex(`${state}/sent`, now);
+    this.#sent = sentIndex(`${state.folder}/sent`, now);
     this.#now = now;
   }
 

@@ -61,7 +61,7 @@ export async function filters(
     stateTrouble: (user) => {
       const uid = userId(user);
       if (settings === undefined || uid === undefined) return undefined;
-      return checkFolder(seeUp(settings.state), "the folder of the state", uid, true)[0];
+      return checkFolder(seeUp(settings.state.folder), "the folder of the state", uid, true)[0];
     },
   };
   const forward = lookAt([`${home}/.forward`], unreadable);

@@ -1,4 +1,5 @@
 /** What doctor has to say, and how it is shown. */
+import { placeText } from "../../lib/fail.ts";
 
 /** A text with its name: what every check of a file is given. */
 export interface TextFile {
@@ -53,7 +54,7 @@ export function printFindings(findings: readonly Finding[], notes: readonly stri
   const blocks = findings.map(({ what, where, why, fix }) =>
     [
       `${bold}${red}${plain(what)}${off}`,
-      `  where  ${plain(place(where))}`,
+      `  where  ${plain(placeText(where))}`,
       `  why    ${plain(why)}`,
       `  fix    ${plain(fix)}`,
     ].join("\n")
@@ -64,11 +65,6 @@ export function printFindings(findings: readonly Finding[], notes: readonly stri
     ? "1 problem found."
     : `${findings.length} problems found.`;
   return [...blocks, ...notes.map((note) => `Note: ${plain(note)}`), count].join("\n\n");
-}
-
-/** `file:line`, as editors and compilers write it. */
-export function place({ file, line }: Where): string {
-  return line === undefined ? file : `${file}:${line}`;
 }
 
 /** On one line, and nothing in it that a terminal would obey: it may come from any file. */

@@ -62,14 +62,16 @@ function folders({ findings, notes }: DoctorContext, settings: Settings): void {
     if (path !== "") findings.push(...checkFolder(seeUp(path), purpose, user, own));
   };
   const before = findings.length;
-  check(state, "the folder of the state: log, ledger, what was sent", true);
+  check(state.folder, "the folder of the state: log, ledger, what was sent", true);
   const spool = transport.spool ? ["spool"] : [];
   for (const part of ["ledger", "sent", ...spool]) {
     // What is below it cannot be right, either.
     if (findings.length > before) break;
-    if (see(`${state}/${part}`).kind !== "nothing") check(`${state}/${part}`, "a part of the state", true);
+    if (see(`${state.folder}/${part}`).kind !== "nothing") {
+      check(`${state.folder}/${part}`, "a part of the state", true);
+    }
   }
-  if (findings.length === before) findings.push(...checkLog(see(`${state}/log`), user));
+  if (findings.length === before) findings.push(...checkLog(see(`${state.folder}/log`), user));
   if (incoming.spam_command.length === 0) check(incoming.spam, "where forged bounces go (incoming.spam)");
   check(incoming.inbox, "where genuine bounces go (incoming.inbox)");
   if (challenge.answer) check(challenge.answered, "where answered challenges go (challenge.answered)");
@@ -124,7 +126,7 @@ async function injectorPart({ file, programs, findings, notes }: DoctorContext, 
 }
 
 function logged({ now, findings }: DoctorContext, settings: Settings): void {
-  const log = openLog(`${settings.state}/log`);
+  const log = openLog(`${settings.state.folder}/log`);
   if (log !== undefined) findings.push(...checkClock(log, now), ...checkLogged(log, settings, now));
 }
 
@@ -168,7 +170,7 @@ async function round(
   }
   const identities = soundIdentities(settings);
   if (identities === undefined) return;
-  await ownLog(settings.state);
+  await ownLog(settings.state.folder);
   for (const identity of identities) {
     for (const trial of trials(identity, settings, now)) {
       const argv = [hook, "--as", "filter", "--config", file.file, "--sender", "", "--recipient", trial.recipient];

@@ -90,7 +90,7 @@ async function waited(
   return seen;
 }
 
-const logOf = ({ settings }: Loop): string => `${settings.state}/log`;
+const logOf = ({ settings }: Loop): string => `${settings.state.folder}/log`;
 
 function notSent(name: string, { shim, to }: Loop, said: string): Finding {
   return {

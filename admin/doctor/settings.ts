@@ -11,49 +11,17 @@ import {
   signingKey,
 } from "../../lib/settings/keys.ts";
 import { Fail } from "../../lib/fail.ts";
-import { nearest } from "../../lib/nearest.ts";
-import { SETTINGS } from "../../lib/settings/schema.ts";
 import { type Finding, findingsOf, type TextFile } from "./finding.ts";
 
-/** What a failure to read the settings or a key names: `FILE line N: what`, `Key file FILE has mode …`. */
+/** The finding for settings, a key or another file that cannot be used. */
 export function findingOf(fail: Fail, fallback: string): Finding {
-  const [, file, line, what] = /^(\/.*?) line (\d+): (.*)$/s.exec(fail.message) ?? [];
-  if (file !== undefined) {
-    return {
-      what: what!,
-      where: { file, line: Number(line) },
-      why: "As long as it stands there, the shim sends nothing and the hook makes all mail wait.",
-      fix: `${meant(what!)} countersign.conf(5) and the README have all settings.`,
-    };
-  }
-  const named =
-    /^(?:Settings|Key|Password|CA) file (\/.*?) (?=has mode|belongs to|is |cannot )/.exec(fail.message)?.[1] ??
-      /^(\/.*) holds no key$/.exec(fail.message)?.[1] ?? fallback;
-  const [whole, command] = /: (chmod \d+)$/.exec(fail.message) ?? [];
-  const owner = /belongs to user \d+, not to (\d+)$/.exec(fail.message)?.[1];
-  const missing = /is not there$/.test(fail.message);
+  const { file = fallback, line, message, fix } = fail;
   return {
-    what: whole === undefined ? fail.message : fail.message.slice(0, -whole.length),
-    where: { file: named },
-    why: "As long as it is so, the shim sends nothing and the hook makes all mail wait.",
-    fix: command !== undefined
-      ? `${command} ${named}`
-      : owner !== undefined
-      ? `chown ${owner} ${named}`
-      : /cannot be read/.test(fail.message)
-      ? `chown "$(id -un)" ${named}`
-      : missing
-      ? "countersign init"
-      : "Look at the file.",
+    what: message,
+    where: line === undefined ? { file } : { file, line },
+    why: "Until this is fixed, the shim sends nothing and the hook defers all mail.",
+    fix: fix ?? (line === undefined ? "Check the file" : "Correct the line; see countersign.conf(5)"),
   };
-}
-
-/** What a misspelt setting was to be. */
-function meant(what: string): string {
-  const [, unknown] = /^unknown setting (\S+)$/.exec(what) ?? [];
-  const names = SETTINGS.flatMap(({ name }) => [name, name.split(".")[0]!]);
-  const near = unknown === undefined ? undefined : nearest(unknown, names);
-  return near === undefined ? "Correct the line;" : `Did you mean ${near}?`;
 }
 
 /** Settings that contradict each other. */

@@ -16,8 +16,8 @@ export async function checkSmarthost(
   if (transport.via !== "smtp") return { findings: [] };
   const { user, password_file, ca } = transport;
   const files = [
-    ...fileCheck(user === "" ? "" : password_file, readPassword, "Write the password into it, as its one line"),
-    ...fileCheck(ca, readCertificates, "Put the certificate of the CA there, or take transport.ca out"),
+    ...fileCheck(user === "" ? "" : password_file, readPassword),
+    ...fileCheck(ca, readCertificates),
   ];
   if (files.length > 0) return { findings: files };
   const server = printServer(serverOf(transport));
@@ -41,15 +41,13 @@ export async function checkSmarthost(
   }
 }
 
-function fileCheck(path: string, read: (path: string) => string, write: string): Finding[] {
+function fileCheck(path: string, read: (path: string) => string): Finding[] {
   if (path === "") return [];
   try {
     read(path);
     return [];
   } catch (error) {
     if (!(error instanceof Fail)) throw error;
-    const found = findingOf(error, path);
-    const fix = /is not there$|not hold|no certificate/.test(error.message) ? write : found.fix;
-    return [{ ...found, where: { file: path }, why: "Nothing can be sent.", fix }];
+    return [{ ...findingOf(error, path), why: "Nothing can be sent." }];
   }
 }

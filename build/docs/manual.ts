@@ -6,7 +6,7 @@
  * The settings of countersign.conf.5 come from lib/settings/schema.ts, the commands of countersign.1 from their own help;
  * tests/programs/man_test.ts compares them.
  */
-import { describe, type Setting, SETTINGS } from "../../lib/settings/schema.ts";
+import { describe, type NamedSetting, SETTINGS } from "../../lib/settings/schema.ts";
 import { type Command, commands, type Entry } from "./commands.ts";
 import { literal, prose } from "./mdoc.ts";
 
@@ -83,7 +83,7 @@ function settings(): string[] {
   return [...lines, ".El"];
 }
 
-function valueOf({ type, fallback }: Setting): string {
+function valueOf({ type, fallback }: NamedSetting): string {
   const value = sentence(describe(type)).slice(0, -1);
   if (fallback === undefined) return `${value}; must be given.`;
   return `${value}; default: ${fallback === "" ? "none" : `\`${JSON.stringify(fallback)}\``}.`;

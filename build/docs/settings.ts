@@ -5,7 +5,7 @@
  *
  * The table comes from lib/settings/schema.ts; tests/docs_test.ts compares the two.
  */
-import { describe, type Setting, SETTINGS } from "../../lib/settings/schema.ts";
+import { describe, type NamedSetting, SETTINGS } from "../../lib/settings/schema.ts";
 
 /** Where the table begins and ends. */
 export const [BEGIN, END] = ["<!-- settings -->", "<!-- /settings -->"] as const;
@@ -21,8 +21,8 @@ export function settingsTable(): string {
   ].join("\n");
 }
 
-function row({ name, type, fallback, help }: Setting): string {
-  const value = Array.isArray(type) ? type.map((word) => `\`"${word}"\``).join(", ") : describe(type);
+function row({ name, type, fallback, help }: NamedSetting): string {
+  const value = typeof type !== "string" ? type.map((word) => `\`"${word}"\``).join(", ") : describe(type);
   const cells = [`\`${name}\``, value, defaultOf(fallback), help];
   return `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
 }

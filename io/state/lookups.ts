@@ -12,8 +12,8 @@ export function lookUps(
   settings: Settings,
   now: Date,
 ): Pick<JudgeContext, "ledger" | "sent" | "token"> {
-  const sent = sentIndex(`${settings.state}/sent`, now);
+  const sent = sentIndex(`${settings.state.folder}/sent`, now);
   if (caller === "filter") return { sent };
-  const { find } = fileLedger(`${settings.state}/ledger`);
+  const { find } = fileLedger(`${settings.state.folder}/ledger`);
   return { sent, ledger: { find }, token: (text) => holdsToken(settings.tag.pymsgauth, text) };
 }

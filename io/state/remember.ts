@@ -25,7 +25,7 @@ export async function remember(
 ): Promise<string | undefined> {
   if (sent === undefined) return undefined;
   try {
-    const folder = `${settings.state}/sent`;
+    const folder = `${settings.state.folder}/sent`;
     for (const one of sent.identities) rememberSent(folder, one, sent.messageId, sent.signed, now);
     // A challenge is answered only about a message with a tag, or with a token of pymsgauth.
     const hasToken = settings.tag.pymsgauth !== "" && value(header, TOKEN_FIELD) !== undefined &&
@@ -34,7 +34,7 @@ export async function remember(
     const { recipients } = envelope;
     const lists = recipients.filter((one) => isRemembered(one, settings, { header, body, whole }));
     if (lists.length === 0) return undefined;
-    const ledger = fileLedger(`${settings.state}/ledger`);
+    const ledger = fileLedger(`${settings.state.folder}/ledger`);
     for (const list of lists) {
       const entry = await makeEntry(list, { identity, recipients, header, body, whole }, now);
       if (entry !== undefined) await ledger.issue(entry);

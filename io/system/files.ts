@@ -13,7 +13,7 @@ export function readIfPresent(path: string): string | undefined {
     return Deno.readTextFileSync(path);
   } catch (error) {
     if (provesMissing(error)) return undefined;
-    throw new Fail("temporary", `File ${path} cannot be read: ${reason(error)}`, { cause: error });
+    throw new Fail("temporary", `File cannot be read: ${reason(error)}`, { file: path, cause: error });
   }
 }
 
@@ -48,13 +48,14 @@ export function checkOwn(what: string, path: string, info: Deno.FileInfo, forbid
   const mode = (info.mode ?? 0) & 0o777;
   const others = mode & forbidden;
   if (others !== 0 && !(forbidden === WRITABLE && others === 0o020 && isPrivateGroup(info.gid))) {
-    const verb = (forbidden & 0o004) !== 0 ? "read" : "write";
-    const fix = `chmod ${(mode & ~forbidden).toString(8)}`;
-    throw new Fail("permission", `${what} ${path} has mode 0${mode.toString(8)}; others could ${verb} it: ${fix}`);
+    const open = (forbidden & 0o004) !== 0 ? "readable" : "writable";
+    const fix = `chmod ${(mode & ~forbidden).toString(8)} ${path}`;
+    throw new Fail("permission", `${what} is ${open} by others (mode 0${mode.toString(8)})`, { file: path, fix });
   }
   const user = Deno.uid();
   if (!lent && info.uid !== null && info.uid !== user && info.uid !== 0) {
-    throw new Fail("permission", `${what} ${path} belongs to user ${info.uid}, not to ${user}`);
+    const message = `${what} belongs to user ${info.uid}, not to ${user}`;
+    throw new Fail("permission", message, { file: path, fix: `chown ${user} ${path}` });
   }
 }
 
@@ -74,6 +75,8 @@ interface Reading {
   readonly lent?: boolean;
   /** How long may it be? */
   readonly limit?: number;
+  /** What to do where it is missing. */
+  readonly fix?: string;
 }
 
 /**
@@ -85,7 +88,7 @@ export function readPrivateFile(
   what: string,
   path: string,
   forbidden: number,
-  { lent, limit = MAX_FILE_BYTES }: Reading = {},
+  { lent, limit = MAX_FILE_BYTES, fix }: Reading = {},
 ): string {
   let file: Deno.FsFile;
   let info: Deno.FileInfo;
@@ -94,19 +97,28 @@ export function readPrivateFile(
     // The open file is asked, not the name: it may be another one by now. Deno wants a permission for its real name.
     info = file.statSync();
   } catch (error) {
-    const why = error instanceof Deno.errors.NotFound ? "is not there" : `cannot be read: ${reason(error)}`;
-    throw new Fail(temporaryIfDenied(error, "config"), `${what} ${path} ${why}`);
+    throw unreadable(what, path, error, fix);
   }
   using opened = file;
-  if (!info.isFile) throw new Fail("config", `${what} ${path} is not a file`);
+  if (!info.isFile) throw new Fail("config", `${what} is not a regular file`, { file: path });
   checkOwn(what, path, info, forbidden, lent);
-  if (info.size > limit) throw new Fail("config", `${what} ${path} is longer than ${limit} bytes`);
+  if (info.size > limit) throw new Fail("config", `${what} is longer than ${limit} bytes`, { file: path });
   const bytes = new Uint8Array(info.size);
   let size = 0;
   for (let count; size < bytes.length && (count = opened.readSync(bytes.subarray(size))) !== null;) size += count;
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, size));
   } catch {
-    throw new Fail("config", `${what} ${path} is not UTF-8`);
+    throw new Fail("config", `${what} is not UTF-8`, { file: path });
   }
+}
+
+/** The error for a file that is missing, or cannot be looked at. */
+export function unreadable(what: string, path: string, error: unknown, fix?: string): Fail {
+  if (error instanceof Deno.errors.NotFound) {
+    return new Fail("config", `${what} does not exist`, { file: path, fix, cause: error });
+  }
+  const own = error instanceof Deno.errors.PermissionDenied ? `chown "$(id -un)" ${path}` : undefined;
+  const message = `${what} cannot be read: ${reason(error)}`;
+  return new Fail(temporaryIfDenied(error, "config"), message, { file: path, fix: own, cause: error });
 }

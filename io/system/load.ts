@@ -1,13 +1,13 @@
 /** Loads the settings and the files that they name: lists, keys, passwords, certificates. */
 import { permissionsFile } from "../../lib/paths.ts";
 import { parseAddress } from "../../lib/address.ts";
-import { Fail, provesMissing, reason, temporaryIfDenied } from "../../lib/fail.ts";
+import { Fail, provesMissing } from "../../lib/fail.ts";
 import type { Identity } from "../../lib/settings/identity.ts";
 import { type Key, parseKeys } from "../../lib/settings/keys.ts";
 import { plainLists } from "../../lib/settings/lists.ts";
 import { parseConfig, type Settings } from "../../lib/settings/parse.ts";
 import { plainEnv } from "./environment.ts";
-import { checkOwn, isMissing, readPrivateFile, WRITABLE } from "./files.ts";
+import { checkOwn, isMissing, readPrivateFile, unreadable, WRITABLE } from "./files.ts";
 
 /** Longest file of lists: some two million. */
 const MAX_LISTS_BYTES = 64 * 1024 * 1024;
@@ -33,7 +33,10 @@ export function configFile(given?: string, own = false): { file: string; home: s
 export function loadSettings(place: { file: string; home: string }): Settings {
   checkPermissionsFile(permissionsFile(place.file));
   // It names programs that we run: nobody else may write it.
-  const settings = parseConfig(readPrivateFile("Settings file", place.file, WRITABLE), place);
+  const settings = parseConfig(
+    readPrivateFile("Settings file", place.file, WRITABLE, { fix: "countersign init" }),
+    place,
+  );
   return { ...settings, plainLists: plainLists(() => readPlainLists(settings), settings.plain_lists) };
 }
 
@@ -56,7 +59,10 @@ export function loadIdentities(settings: Settings): Identity[] {
     ...(one.group ? { user: one.address.toLowerCase() } : {}),
     get keys(): readonly Key[] {
       const keys = parseKeys(
-        readPrivateFile("Key file", one.keys, one.group ? 0o037 : 0o077, { lent: one.group }),
+        readPrivateFile("Key file", one.keys, one.group ? 0o037 : 0o077, {
+          lent: one.group,
+          fix: `countersign keys new --address ${one.address}`,
+        }),
         one.keys,
       );
       Object.defineProperty(this, "keys", { value: keys });
@@ -67,18 +73,18 @@ export function loadIdentities(settings: Settings): Identity[] {
 
 /** The password in a file: its one line. @throws {Fail} `config`; `permission` for a file that others can read */
 export function readPassword(path: string): string {
-  const password = readPrivateFile("Password file", path, 0o077).replace(/\r?\n$/, "");
-  if (!/^[^\0\r\n]+$/.test(password)) throw new Fail("config", `Password file ${path} does not hold one line`);
-  return password;
+  const fix = "write the password to it, on a single line";
+  const password = readPrivateFile("Password file", path, 0o077, { fix }).replace(/\r?\n$/, "");
+  if (/^[^\0\r\n]+$/.test(password)) return password;
+  throw new Fail("config", "Password file does not contain exactly one line", { file: path, fix });
 }
 
 /** Certificates in PEM. Whoever may write the file could be the server. @throws {Fail} `config`, `permission` */
 export function readCertificates(path: string): string {
-  const pem = readPrivateFile("CA file", path, WRITABLE);
-  if (!pem.includes("-----BEGIN CERTIFICATE-----")) {
-    throw new Fail("config", `CA file ${path} has no certificate in PEM`);
-  }
-  return pem;
+  const fix = "write the certificate of the CA to it, or remove transport.ca";
+  const pem = readPrivateFile("CA file", path, WRITABLE, { fix });
+  if (pem.includes("-----BEGIN CERTIFICATE-----")) return pem;
+  throw new Fail("config", "CA file contains no certificate in PEM format", { file: path, fix });
 }
 
 /** Without the file the launcher permits what the user may do. @throws {Fail} as for all files that the user must own */
@@ -89,7 +95,7 @@ function checkPermissionsFile(path: string): void {
     info = Deno.statSync(path);
   } catch (error) {
     if (provesMissing(error)) return;
-    throw new Fail(temporaryIfDenied(error, "config"), `${what} ${path} cannot be read: ${reason(error)}`);
+    throw unreadable(what, path, error);
   }
   checkOwn(what, path, info, WRITABLE);
 }

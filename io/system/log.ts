@@ -6,8 +6,8 @@ import { isFileOrNothing } from "./files.ts";
 /** Adds a line to the log. A log that cannot be written never stops mail. */
 export function log(settings: Settings, event: Event): void {
   try {
-    Deno.mkdirSync(settings.state, { recursive: true, mode: 0o700 });
-    const path = `${settings.state}/log`;
+    Deno.mkdirSync(settings.state.folder, { recursive: true, mode: 0o700 });
+    const path = `${settings.state.folder}/log`;
     if (!isFileOrNothing(path)) return; // a pipe that nobody reads would hold us
     using file = Deno.openSync(path, { read: true, append: true, create: true, mode: 0o600 });
     // A full disk has cut the last line: it ends here, and can be seen to be cut.

@@ -54,7 +54,7 @@ export async function send(
   }
   environment[LOOP_MARK] = "1";
   const inspect = inspectorFor(settings.preset);
-  const call = { argv, environment, timeout: settings.timeout, ...spoolIn(settings, state) };
+  const call = { argv, environment, timeout: settings.timeout, ...spoolIn(settings, state.folder) };
   const ended = await inject({ ...call, ...(signal && { signal }), ...(inspect && { inspect }) }, message);
   if (ended.code === 0) return argv[0]!;
   const said = ended.said === "" ? "" : `: ${ended.said}`;

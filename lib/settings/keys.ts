@@ -39,20 +39,22 @@ export const MIN_SECRET_BYTES = 16;
 export function parseKeys(text: string, name: string): Key[] {
   const keys: Key[] = [];
   for (const [index, line] of text.split(/\r?\n/).entries()) {
-    const wrong = (what: string) => new Fail("config", `${name} line ${index + 1}: ${what}`);
+    const wrong = (what: string) => new Fail("config", what, { file: name, line: index + 1 });
     if (line.trim() === "" || line.startsWith("#")) continue;
     const parts = /^(\S+)[ \t]+(\S+)[ \t]+(\S.*)$/.exec(line);
-    if (parts === null) throw wrong("a key is written as: id created secret");
+    if (parts === null) throw wrong("Key is not written as: id created secret");
     const [, id, created, secret] = parts as unknown as [string, string, string, string];
-    if (!/^[a-z0-9]{1,8}$/.test(id)) throw wrong("a key id is 1 to 8 of a-z and 0-9");
-    if (keys.some((key) => key.id === id)) throw wrong(`key id ${quote(id)} is there twice`);
+    if (!/^[a-z0-9]{1,8}$/.test(id)) throw wrong("Key id is not 1 to 8 characters of a-z and 0-9");
+    if (keys.some((key) => key.id === id)) throw wrong(`Key id ${quote(id)} is used twice`);
     const [day, bytes] = [parseDay(created), decode(secret)];
     if (day === undefined || bytes === undefined) {
-      throw wrong(`key ${quote(id)} needs a date as 2026-11-20 and a secret that is not empty`);
+      throw wrong(`Key ${quote(id)} needs a date such as 2026-11-20 and a secret that is not empty`);
     }
     keys.unshift({ id, created: day, secret: bytes });
   }
-  if (keys.length === 0) throw new Fail("config", `${name} holds no key`);
+  if (keys.length === 0) {
+    throw new Fail("config", "Key file contains no key", { file: name, fix: "countersign keys new" });
+  }
   return keys.sort((a, b) => b.created - a.created);
 }
 

@@ -1,6 +1,6 @@
 /** The file of lists to which mail goes with the plain sender: one address a line, comments behind `#`. */
 import { canonical, parseAddress } from "../address.ts";
-import { Fail, quote, reason } from "../fail.ts";
+import { Fail, quote } from "../fail.ts";
 
 /**
  * The lists in the text, in lower case.
@@ -15,7 +15,8 @@ export function parseLists(text: string, path: string): string[] {
     try {
       return [listAddress(written)];
     } catch (error) {
-      throw new Fail("config", `${path} line ${at + 1}: ${reason(error)}`);
+      if (!(error instanceof Fail)) throw error;
+      throw new Fail("config", error.message, { file: path, line: at + 1, fix: error.fix });
     }
   });
 }
@@ -80,7 +81,9 @@ function hasLine(text: string, list: string): boolean {
 export function listAddress(text: string): string {
   const address = parseAddress(text);
   // A rule would take it for a pattern; and behind a # nothing is read.
-  if (/[*#\s]/.test(text)) throw new Fail("usage", `${quote(text)} is not one list: write patterns into a [[rule]]`);
+  if (/[*#\s]/.test(text)) {
+    throw new Fail("usage", `${quote(text)} is not the address of a list`, { fix: "use a [[rule]] for patterns" });
+  }
   return canonical(address);
 }
 

@@ -1,82 +1,25 @@
 /** The settings file: TOML in, checked settings out; everything wrong is named with its line. */
-import { parse, TomlDate, TomlError } from "smol-toml";
+import { parse, stringify, TomlDate, TomlError } from "smol-toml";
 import { Fail, quote, reason } from "../fail.ts";
 import type { PlainLists } from "./lists.ts";
-import { convert, type Scheme, type Setting, SETTINGS } from "./schema.ts";
+import { nearest } from "../nearest.ts";
+import { REPEATED, SETTINGS, type Table, TABLES, TOP, type Values } from "./schema.ts";
 
 /** Settings of one identity. */
-export interface IdentitySettings {
-  readonly address: string;
-  readonly also: readonly string[];
-  readonly srs_domain: string;
-  readonly keys: string;
-  readonly group: boolean;
-}
+export type IdentitySettings = Values<typeof REPEATED.identity>;
 
 /** One rule for the envelope sender. */
-export interface Rule {
-  readonly to: readonly string[];
-  readonly sender: Scheme | "";
-  readonly confirm: boolean;
-}
+export type Rule = Values<typeof REPEATED.rule>;
 
-/** All settings; what each means stands in settings.ts. Paths are absolute. */
-export interface Settings {
-  readonly since: string;
-  readonly sender: Scheme;
-  readonly mixed: "plain" | "srs";
-  readonly plain_lists: string;
-  /** What is in that file; there when the settings were loaded from theirs. */
+/** All settings, as the table in schema.ts describes them. Paths are absolute. */
+export interface Settings extends Values<typeof TOP>, TableValues<typeof TABLES> {
+  /** The contents of `plain_lists`, when the settings were loaded from a file. */
   readonly plainLists?: PlainLists;
-  readonly domain: string;
-  readonly state: string;
-  readonly log_addresses: boolean;
   readonly identity: readonly IdentitySettings[];
   readonly rule: readonly Rule[];
-  readonly srs: {
-    readonly hash_length: number;
-    readonly alphabet: "base64" | "base64url";
-    readonly separator: "=" | "+" | "-";
-    readonly max_age: number;
-    readonly skew: number;
-    readonly postmaster: string;
-    readonly others: "forged" | "pass";
-  };
-  readonly prvs: { readonly receive: boolean; readonly delimiter: string; readonly lifetime: number };
-  readonly transport: {
-    readonly via: "command" | "smtp" | "maildir";
-    readonly preset: string;
-    readonly command: readonly string[];
-    readonly maildir: string;
-    readonly timeout: number;
-    readonly spool: boolean;
-    readonly host: string;
-    readonly port: number;
-    readonly security: "tls" | "starttls" | "none";
-    readonly ca: string;
-    readonly user: string;
-    readonly password_file: string;
-    readonly helo: string;
-    readonly real: readonly string[];
-  };
-  readonly tag: { readonly sign: boolean; readonly pymsgauth: string };
-  readonly challenge: {
-    readonly answer: boolean;
-    readonly lists: readonly string[];
-    readonly requests: boolean;
-    readonly answered: string;
-  };
-  readonly incoming: {
-    readonly forged: "spam" | "refuse" | "mark";
-    readonly unsolicited: "mark" | "deliver" | "spam";
-    readonly spam: string;
-    readonly spam_command: readonly string[];
-    readonly inbox: string;
-    readonly forward: boolean;
-    readonly forward_sender: string;
-    readonly grace: number;
-  };
 }
+
+type TableValues<T> = { readonly [N in keyof T]: Values<T[N]> };
 
 /** The submission server: its host, and the port that is meant. */
 export function serverOf({ host, port, security }: Settings["transport"]): { hostname: string; port: number } {
@@ -95,146 +38,174 @@ export interface ConfigSource {
   readonly home: string;
 }
 
-/** Tables that are repeated. */
-const REPEATED = ["identity", "rule"];
-
 /**
  * Reads and checks the settings.
  *
  * @param text the file
- * @throws {Fail} `config`: file, line, name, and what is wrong
+ * @throws {Fail} `config`, with file and line
  */
 export function parseConfig(text: string, place: ConfigSource): Settings {
-  const wrong = (line: number, what: string) => new Fail("config", `${place.file} line ${line}: ${what}`);
-  let given: Record<string, unknown>;
-  try {
-    given = parse(text);
-  } catch (error) {
-    if (!(error instanceof TomlError)) throw error;
-    throw wrong(error.line, reason(error).replace(/^Invalid TOML document: /, "").replace(/ *\d+ *: .*$/, ""));
-  }
-
-  const table = (prefix: string, values: Record<string, unknown>, nth: number): Record<string, unknown> => {
-    const line = (name: string) => lineOf(text, prefix, name, nth);
-    const own = TABLES.get(prefix)!;
-    for (const name of Object.keys(values)) {
-      const isTable = prefix === "" && name !== "" && TABLES.has(name);
-      if (!own.has(name) && !isTable) {
-        throw wrong(line(name), `unknown setting ${prefix === "" ? name : `${prefix}.${name}`}`);
-      }
-    }
-    const out: Record<string, unknown> = {};
-    for (const [name, setting] of own) {
-      const present = Object.hasOwn(values, name);
-      if (!present && setting.fallback === undefined) throw wrong(line(""), `${setting.name} is not set`);
-      try {
-        const raw = values[name];
-        const value = raw instanceof TomlDate && setting.type === "date" ? raw.toISOString() : raw;
-        out[name] = present ? convert(setting, value) : setting.fallback;
-      } catch (error) {
-        throw wrong(line(name), `${setting.name}: ${reason(error)}`);
-      }
-      if (setting.type === "path") out[name] = absolutePath(out[name] as string, place);
-    }
-    return out;
+  const wrong: Wrong = (table, name, nth, what, fix) => {
+    const data = { file: place.file, line: lineOf(text, table, name, nth) };
+    return new Fail("config", what, fix === undefined ? data : { ...data, fix });
   };
-
-  const settings = table("", given, 0);
-  for (const prefix of TABLES.keys()) {
-    if (prefix === "") continue;
-    const part = given[prefix];
-    if (!REPEATED.includes(prefix)) {
-      if (part !== undefined && !isRecord(part)) throw wrong(lineOf(text, "", prefix, 0), `${prefix} is not a table`);
-      settings[prefix] = table(prefix, (part ?? {}) as Record<string, unknown>, 0);
-      continue;
-    }
-    if (part !== undefined && !(Array.isArray(part) && part.every(isRecord))) {
-      throw wrong(lineOf(text, "", prefix, 0), `write [[${prefix}]], one for each`);
-    }
-    settings[prefix] = ((part ?? []) as Record<string, unknown>[]).map((one, nth) => table(prefix, one, nth));
+  const given = parseToml(text, place);
+  if (typeof given.state === "string") {
+    const value = stringify({ folder: given.state }).trim();
+    throw wrong("", "state", 0, "Setting state is now a table", `write [state] and below it ${value}`);
   }
-  const checked = settings as unknown as Settings;
-  together(checked, (prefix, name, nth, what) => wrong(lineOf(text, prefix, name, nth), what));
-  return checked;
+  const known = new Set([...Object.keys(TOP), ...Object.keys(REPEATED), ...Object.keys(TABLES)]);
+  for (const name of Object.keys(given)) {
+    if (!known.has(name)) throw unknown(wrong, "", name, 0);
+  }
+  const read = <V>(table: Table<V>, name: string, values: Readonly<Record<string, unknown>>, nth = 0): V => {
+    for (const one of Object.keys(values)) {
+      if (name !== "" && !Object.hasOwn(table, one)) throw unknown(wrong, name, one, nth);
+    }
+    const out: Partial<V> = {};
+    for (const one in table) {
+      const setting = table[one];
+      const fullName = name === "" ? one : `${name}.${one}`;
+      const present = Object.hasOwn(values, one);
+      if (!present && setting.fallback === undefined) throw wrong(name, "", nth, `Setting ${fullName} is missing`);
+      const value = present ? values[one] : setting.fallback;
+      const isDate = value instanceof TomlDate && setting.type === "date";
+      try {
+        out[one] = setting.read(isDate ? value.toISOString() : value, (path) => absolutePath(path, place));
+      } catch (error) {
+        throw wrong(name, one, nth, `${fullName}: ${reason(error)}`);
+      }
+    }
+    return complete(table, out);
+  };
+  const one = <V>(table: Table<V>, name: string): V => {
+    const values = Object.hasOwn(given, name) ? given[name] : {};
+    if (!isRecord(values)) throw wrong("", name, 0, `Setting ${name} is not a table`, `write [${name}]`);
+    return read(table, name, values);
+  };
+  const many = <V>(table: Table<V>, name: string): V[] => {
+    const all = Object.hasOwn(given, name) ? given[name] : [];
+    if (!Array.isArray(all) || !all.every(isRecord)) {
+      throw wrong("", name, 0, `Setting ${name} is not a list of tables`, `write [[${name}]] before each`);
+    }
+    return all.map((values, nth) => read(table, name, values, nth));
+  };
+  const settings: Settings = {
+    ...read(TOP, "", given),
+    identity: many(REPEATED.identity, "identity"),
+    rule: many(REPEATED.rule, "rule"),
+    ...eachTable(TABLES, one),
+  };
+  together(settings, wrong);
+  return settings;
 }
 
-/** What only shows when settings are seen together. */
-function together(
-  settings: Settings,
-  wrong: (prefix: string, name: string, nth: number, what: string) => Fail,
-): void {
-  if (settings.identity.length === 0) {
-    throw wrong("", "", 0, "no [[identity]]: say which addresses are yours");
+/** Makes the error about one setting: table, name, the number of a repeated table, what is wrong, what fixes it. */
+type Wrong = (table: string, name: string, nth: number, what: string, fix?: string) => Fail;
+
+function unknown(wrong: Wrong, table: string, name: string, nth: number): Fail {
+  const fullName = table === "" ? name : `${table}.${name}`;
+  const near = nearest(fullName, SETTINGS.flatMap((one) => [one.name, one.table]));
+  return wrong(table, name, nth, `Unknown setting ${fullName}`, near && `did you mean ${near}?`);
+}
+
+function parseToml(text: string, { file }: ConfigSource): Record<string, unknown> {
+  try {
+    return parse(text);
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    // The quoted lines of the file come after the first line of the message.
+    const [what] = error.message.split("\n");
+    throw new Fail("config", what!, { file, line: error.line, cause: error });
+  }
+}
+
+/** Checks that involve several settings. */
+function together(settings: Settings, wrong: Wrong): void {
+  const { identity, incoming, transport } = settings;
+  if (identity.length === 0) {
+    throw wrong("", "", 0, "No identity is configured", "add [[identity]] with one of your addresses");
   }
   const addresses = new Set<string>();
   const files = new Map<string, string>();
-  for (const [nth, one] of settings.identity.entries()) {
+  for (const [nth, one] of identity.entries()) {
     const address = one.address.toLowerCase();
     if (addresses.has(address)) {
-      throw wrong("identity", "address", nth, `identity.address ${quote(one.address)} is there twice`);
+      throw wrong("identity", "address", nth, `Address ${quote(one.address)} is configured twice`);
     }
-    // A shared key file would tie two addresses together for everybody who sees the key id.
+    // A shared key file would link two addresses for everybody who sees the key id.
     const other = files.get(one.keys);
     if (other !== undefined) {
-      const what = `identity.keys of ${one.address} is the file of ${other}: each identity has its own`;
-      throw wrong("identity", "keys", nth, what);
+      const what = `The key file of ${one.address} is also that of ${other}`;
+      throw wrong("identity", "keys", nth, what, "set identity.keys to another file");
     }
     addresses.add(address);
     files.set(one.keys, one.address);
   }
-  for (const [nth, one] of settings.identity.entries()) {
-    if (one.srs_domain !== "" && one.srs_domain.toLowerCase() === one.address.split("@").at(-1)!.toLowerCase()) {
-      throw wrong("identity", "srs_domain", nth, "identity.srs_domain is the address's own domain: SRS needs another");
+  for (const [nth, one] of identity.entries()) {
+    if (one.srs_domain !== "" && one.srs_domain.toLowerCase() === domainOf(one.address)) {
+      const what = "identity.srs_domain is the domain of the address itself";
+      throw wrong("identity", "srs_domain", nth, what, `use another one, such as srs.${one.srs_domain}`);
     }
   }
-  const srsDomains = new Set(settings.identity.map((one) => one.srs_domain.toLowerCase()));
-  for (const [nth, one] of settings.identity.entries()) {
+  const srsDomains = new Set(identity.map((one) => one.srs_domain.toLowerCase()));
+  for (const [nth, one] of identity.entries()) {
     // Whatever is in an SRS domain and is not signed is forged: an ordinary address there would get no mail.
-    if (srsDomains.has(one.address.slice(one.address.lastIndexOf("@") + 1).toLowerCase())) {
+    if (srsDomains.has(domainOf(one.address))) {
       throw wrong("identity", "address", nth, "identity.address is in the srs_domain of an identity");
     }
   }
-  const { forward, forward_sender } = settings.incoming;
-  if (forward && forward_sender === "" && settings.transport.preset === "dma") {
-    throw wrong(
-      "incoming",
-      "forward",
-      0,
-      "incoming.forward needs forward_sender: dma cannot send with the null sender",
-    );
+  const { via, preset, command, maildir } = transport;
+  if (incoming.forward && incoming.forward_sender === "" && preset === "dma") {
+    throw wrong("incoming", "forward", 0, "dma cannot send with the null sender", "set incoming.forward_sender");
   }
-  const { via, preset, command, maildir } = settings.transport;
   if (via === "command" && preset === "") {
-    throw wrong("transport", "", 0, "transport.preset is not set: say which program takes your mail");
+    throw wrong("transport", "", 0, "transport.preset is not set", "name the program that sends your mail");
   }
   if (via === "maildir" && maildir === "") throw wrong("transport", "", 0, "transport.maildir is not set");
   if (via !== "command" && command.length > 0) {
-    throw wrong("transport", "command", 0, `transport.command has no meaning with via = "${via}"`);
+    throw wrong("transport", "command", 0, `transport.command cannot be used with via = "${via}"`);
   }
-  if (via === "smtp") smarthost(settings.transport, (name, what) => wrong("transport", name, 0, what));
+  if (via === "smtp") smarthost(transport, (name, what, fix) => wrong("transport", name, 0, what, fix));
 }
 
-/** What a submission server needs: nothing secret without TLS, nothing without TLS over a wire. */
-function smarthost(transport: Settings["transport"], wrong: (name: string, what: string) => Fail): void {
+const domainOf = (address: string): string => address.slice(address.lastIndexOf("@") + 1).toLowerCase();
+
+/** What a submission server needs: no password without TLS, and no plain text over a network. */
+function smarthost(
+  transport: Settings["transport"],
+  wrong: (name: string, what: string, fix?: string) => Fail,
+): void {
   const { host, security, user, password_file } = transport;
-  if (host === "") throw wrong("", "transport.host is not set: say which server takes your mail");
+  if (host === "") throw wrong("", "transport.host is not set", "name the server that sends your mail");
   if (security === "none" && !/^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/.test(host)) {
-    throw wrong("security", 'transport.security = "none" is for a server on this machine, as 127.0.0.1');
+    throw wrong("security", 'transport.security = "none" is allowed for a server on this machine only');
   }
   if (security === "none" && user !== "") {
-    throw wrong("user", 'transport.user needs TLS: with security = "none" no password is sent');
+    throw wrong("user", 'transport.user cannot be used with security = "none": passwords are sent over TLS only');
   }
-  if (user !== "" && password_file === "") throw wrong("user", "transport.user needs transport.password_file");
-  if (user === "" && password_file !== "") throw wrong("password_file", "transport.password_file needs transport.user");
+  if (user !== "" && password_file === "") throw wrong("user", "transport.user requires transport.password_file");
+  if (user === "" && password_file !== "") {
+    throw wrong("password_file", "transport.password_file requires transport.user");
+  }
 }
 
-/** The table that a setting stands in; empty at the top. */
-export const tableOf = (setting: Setting): string => setting.name.includes(".") ? setting.name.split(".")[0]! : "";
-const lastName = (setting: Setting): string => setting.name.split(".").at(-1)!;
-/** The settings of each table, by their names in it. */
-const TABLES: ReadonlyMap<string, ReadonlyMap<string, Setting>> = new Map(
-  [...Map.groupBy(SETTINGS, tableOf)].map(([table, all]) => [table, new Map(all.map((one) => [lastName(one), one]))]),
-);
+function eachTable<V>(
+  tables: { readonly [N in keyof V]: Table<V[N]> },
+  read: <T>(table: Table<T>, name: string) => T,
+): V {
+  const out: Partial<V> = {};
+  for (const name in tables) out[name] = read(tables[name], name);
+  return complete(tables, out);
+}
+
+/** All values, when each name of the table has one. */
+function complete<V>(table: { readonly [N in keyof V]: unknown }, out: Partial<V>): V {
+  const isComplete = (some: Partial<V>): some is V => Object.keys(table).every((name) => name in some);
+  if (isComplete(out)) return out;
+  throw new Error("A setting was not read");
+}
+
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 

@@ -53,7 +53,7 @@ export function permissions(
     for (const thing of paths) {
       if (paths.some((other) => thing.startsWith(`${other}/`))) continue; // given with its folder
       if (/[,\n]/.test(thing)) {
-        throw new Fail("config", `Path ${quote(thing)} has a comma, so no permission can be given for it`);
+        throw new Fail("config", `Path ${quote(thing)} contains a comma, which the sandbox cannot express`);
       }
       given.push({ program, right, thing: shared ? below(thing, home) : thing });
     }
@@ -69,15 +69,15 @@ export function permissions(
   const server = transport.via === "smtp" ? [printServer(serverOf(transport))] : [];
   const login = transport.via === "smtp" ? [transport.ca, transport.password_file] : [];
 
-  give("shim", "read", ...settled, settings.state, ...out, ...login);
-  give("shim", "write", settings.state, ...out);
+  give("shim", "read", ...settled, settings.state.folder, ...out, ...login);
+  give("shim", "write", settings.state.folder, ...out);
   give("shim", "run", PRINTENV, ...injector, transport.real[0] ?? "");
   give("shim", "net", ...server);
 
   const sends = incoming.forward || challenge.answer;
   const maildirs = [incoming.spam_command.length === 0 ? incoming.spam : "", incoming.inbox];
   const answers = challenge.answer ? [challenge.answered, tag.pymsgauth] : [];
-  const filed = [settings.state, ...maildirs, ...answers, ...(sends ? out : [])];
+  const filed = [settings.state.folder, ...maildirs, ...answers, ...(sends ? out : [])];
   const spam = incoming.spam_command[0] ?? "";
   give("incoming", "read", ...settled, ...filed, ...(sends ? login : []));
   give("incoming", "write", ...filed);

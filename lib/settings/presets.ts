@@ -70,6 +70,9 @@ const PRESETS: Record<string, Preset> = {
   },
 };
 
+/** The programs that `transport.preset` can name. */
+export const PRESET_NAMES: readonly string[] = Object.keys(PRESETS);
+
 /**
  * The argument vector for this program.
  *
@@ -118,6 +121,6 @@ export function inspectorFor(preset: string): ((chunk: Uint8Array) => void) | un
 
 function presetOf(name: string): Preset {
   const found = Object.hasOwn(PRESETS, name) ? PRESETS[name] : undefined;
-  if (found === undefined) throw new Fail("config", `No preset ${quote(name)}`);
+  if (found === undefined) throw new Fail("config", `Unknown preset ${quote(name)}`);
   return found;
 }

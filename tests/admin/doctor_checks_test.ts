@@ -1,7 +1,8 @@
 /** The checks of doctor, one table each: what is found where, and what is let through. */
 import assert from "node:assert/strict";
 import { checkClock } from "../../admin/doctor/clock.ts";
-import { type Finding, place, printFindings, type Programs } from "../../admin/doctor/finding.ts";
+import { placeText } from "../../lib/fail.ts";
+import { type Finding, printFindings, type Programs } from "../../admin/doctor/finding.ts";
 import { hookCall } from "../../admin/doctor/hookline.ts";
 import { checkInjectorFile } from "../../admin/doctor/injector.ts";
 import { checkLogged } from "../../admin/doctor/log.ts";
@@ -358,7 +359,7 @@ for (
     const settings = parseConfig(text, { file: "/c", home: "/h" });
     for (const key of ["direction", "way"]) {
       const found = checkLogged(logOf(`time=x\n${plainSent(date, key)}`), settings, NOW);
-      assert.deepEqual(found.map(({ where }) => place(where)), Array(count).fill("log:2"), key);
+      assert.deepEqual(found.map(({ where }) => placeText(where)), Array(count).fill("log:2"), key);
     }
   });
 }

@@ -155,8 +155,8 @@ const USES: Record<string, () => Promise<void>> = {
     assert.equal(await unseal("another secret", await seal(SECRET, Uint8Array.of(65))), undefined);
   },
   async settings() {
-    const { convert, SETTINGS } = await import("../../lib/settings/schema.ts");
-    assert.equal(convert(SETTINGS.find(({ name }) => name === "tag.sign")!, false), false);
+    const { SETTINGS } = await import("../../lib/settings/schema.ts");
+    assert.equal(SETTINGS.find(({ name }) => name === "tag.sign")!.read(false, String), false);
   },
   async srs() {
     const { srsForward, srsReverse } = await import("../../lib/srs.ts");

@@ -28,7 +28,7 @@ test("doctor --loop: the bounce of another server comes home; and with a broken 
   // As root we look into greg's state; the hook, which is greg, must be able to write there, whoever was first.
   Deno.mkdirSync(state, { mode: 0o700 });
   own(GREG, state);
-  home.write(CONFIG, `since = "2026-01-01"\nstate = "${state}"\n${home.read(CONFIG)}`);
+  home.write(CONFIG, `since = "2026-01-01"\nstate.folder = "${state}"\n${home.read(CONFIG)}`);
 
   await t.step("refused while SMTP talks, and only later", async () => {
     for (const to of ["nobody@far.example", "late@far.example"]) {

@@ -29,7 +29,7 @@ export class Site {
   /** Writes a user's settings. */
   settings(user: string, incoming = ""): void {
     const home = `${this.folder}/${user}`;
-    const text = `state = "${home}/state"\n[[identity]]\naddress = "${user}@example.org"\n` +
+    const text = `state.folder = "${home}/state"\n[[identity]]\naddress = "${user}@example.org"\n` +
       `srs_domain = "srs.example.org"\n[transport]\npreset = "postfix"\n[incoming]\n` +
       `spam = "${home}/Maildir/.Spam"\n${incoming}\n`;
     Deno.writeTextFileSync(`${home}/.config/countersign/config.toml`, text);

@@ -52,7 +52,7 @@ Deno.test("parseKeys names file and line of what is wrong, and never shows a sec
   const bad = (file: string, line: number, pattern: RegExp) =>
     assert.throws(() => parseKeys(file, "/home/greg/keys"), (error: Fail) => {
       assert.equal(error.kind, "config");
-      assert.ok(error.message.startsWith(`/home/greg/keys line ${line}: `), error.message);
+      assert.deepEqual([error.file, error.line], ["/home/greg/keys", line]);
       assert.match(error.message, pattern);
       assert.ok(!error.message.includes(SECRET), error.message);
       return true;
@@ -61,11 +61,11 @@ Deno.test("parseKeys names file and line of what is wrong, and never shows a sec
   bad(`k1 ${SECRET}`, 1, /id created secret/);
   bad(`# one\n\nk1 2026-11-20`, 3, /id created secret/);
   bad(`k1 2026-11-20 ${SECRET}\n k2 2026-11-20 ${SECRET}`, 2, /id created secret/);
-  bad(`K1 2026-11-20 ${SECRET}`, 1, /key id is 1 to 8/);
-  bad(`k-1 2026-11-20 ${SECRET}`, 1, /key id is 1 to 8/);
-  bad(`abcdefghi 2026-11-20 ${SECRET}`, 1, /key id is 1 to 8/);
-  bad(`${SECRET} 2026-11-20 k1`, 1, /key id is 1 to 8|id created secret/);
-  bad(`k1 2026-11-20 ${SECRET}\nk1 2026-11-21 ${SECRET}`, 2, /"k1" is there twice/);
+  bad(`K1 2026-11-20 ${SECRET}`, 1, /Key id is not 1 to 8/);
+  bad(`k-1 2026-11-20 ${SECRET}`, 1, /Key id is not 1 to 8/);
+  bad(`abcdefghi 2026-11-20 ${SECRET}`, 1, /Key id is not 1 to 8/);
+  bad(`${SECRET} 2026-11-20 k1`, 1, /Key id is not 1 to 8|id created secret/);
+  bad(`k1 2026-11-20 ${SECRET}\nk1 2026-11-21 ${SECRET}`, 2, /"k1" is used twice/);
   bad(`k1 2026-02-30 ${SECRET}`, 1, /"k1" needs a date/);
   bad(`k1 today ${SECRET}`, 1, /"k1" needs a date/);
   bad(`k1 2026-1-1 ${SECRET}`, 1, /"k1" needs a date/);
@@ -79,7 +79,8 @@ Deno.test("A file without a key is an error", () => {
   for (const file of ["", "\n\n", "# nothing\n"]) {
     assert.throws(() => parseKeys(file, "/home/greg/keys"), {
       kind: "config",
-      message: "/home/greg/keys holds no key",
+      message: "Key file contains no key",
+      file: "/home/greg/keys",
     });
   }
 });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Fail } from "../../../lib/fail.ts";
 import { listAddress, parseLists, plainLists, withList, withoutList } from "../../../lib/settings/lists.ts";
 
 /** [the file, the lists] */
@@ -24,8 +25,8 @@ const bad: [string, number][] = [
 ];
 for (const [text, line] of bad) {
   Deno.test(`no lists ${JSON.stringify(text)}`, { permissions: "none" }, () => {
-    assert.throws(() => parseLists(text, "/l"), (error: Error & { kind?: string }) => {
-      return error.kind === "config" && error.message.startsWith(`/l line ${line}: `);
+    assert.throws(() => parseLists(text, "/l"), (error: Fail) => {
+      return error.kind === "config" && error.file === "/l" && error.line === line;
     });
   });
 }
@@ -75,7 +76,8 @@ for (const [text, line] of bad) {
       ) {
         assert.throws(() => ask(plainLists(() => text, "/l")), {
           kind: "config",
-          message: new RegExp(`^/l line ${line}: `),
+          file: "/l",
+          line,
         });
       }
     },

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { parseConfig, type Settings, tableOf } from "../../../lib/settings/parse.ts";
-import { type Setting, SETTINGS } from "../../../lib/settings/schema.ts";
+import { errorText, Fail } from "../../../lib/fail.ts";
+import { parseConfig, type Settings } from "../../../lib/settings/parse.ts";
+import { type NamedSetting, SETTINGS } from "../../../lib/settings/schema.ts";
 import { work } from "../../fuzz/work.ts";
 
 const PLACE = { file: "/home/greg/.config/countersign/config.toml", home: "/home/greg" };
@@ -14,32 +15,32 @@ const BASE: Tables = {
 };
 
 const REPEATED = ["identity", "rule"];
-const shortName = (setting: Setting) => setting.name.split(".").at(-1)!;
+const shortName = (setting: NamedSetting) => setting.name.split(".").at(-1)!;
 
 /** The file with these tables, and the line of one name in it. */
-function write(tables: Tables, setting: Setting): { text: string; line: number } {
+function write(tables: Tables, setting: NamedSetting): { text: string; line: number } {
   const lines: string[] = ["# settings"];
   let line = 0;
   for (const [table, values] of Object.entries(tables)) {
     if (table !== "") lines.push("", REPEATED.includes(table) ? `[[${table}]]` : `[${table}]`);
     for (const [name, value] of Object.entries(values)) {
       lines.push(`${name} = ${value}`);
-      if (table === tableOf(setting) && name === shortName(setting)) line = lines.length;
+      if (table === setting.table && name === shortName(setting)) line = lines.length;
     }
   }
   return { text: lines.join("\n") + "\n", line };
 }
 
-function withValue(setting: Setting, value: string, more: Tables = {}): { text: string; line: number } {
+function withValue(setting: NamedSetting, value: string, more: Tables = {}): { text: string; line: number } {
   const tables: Tables = { "": {} };
-  for (const part of [BASE, more, { [tableOf(setting)]: { [shortName(setting)]: value } }]) {
+  for (const part of [BASE, more, { [setting.table]: { [shortName(setting)]: value } }]) {
     for (const [table, values] of Object.entries(part)) tables[table] = { ...tables[table], ...values };
   }
   return write(tables, setting);
 }
 
-function read(settings: Settings, setting: Setting): unknown {
-  const name = tableOf(setting);
+function read(settings: Settings, setting: NamedSetting): unknown {
+  const name = setting.table;
   // deno-lint-ignore no-explicit-any
   const all = settings as any;
   const table = name === "" ? all : REPEATED.includes(name) ? all[name][0] : all[name];
@@ -48,17 +49,20 @@ function read(settings: Settings, setting: Setting): unknown {
 
 const parse = (text: string) => parseConfig(text, PLACE);
 
-/** The message of the one error, checked for what all of them have. */
+/** The one error as `LINE: message: fix`, checked for what all of them have. */
 function messageOf(text: string): string {
   try {
     parse(text);
   } catch (error) {
-    assert.ok(error instanceof Error && "kind" in error && error.kind === "config", `${error}`);
+    assert.ok(error instanceof Fail && error.kind === "config", `${error}`);
+    assert.equal(error.file, PLACE.file);
+    assert.ok(error.line !== undefined);
+    assert.ok(!error.message.includes(error.file) && !error.message.endsWith("."), error.message);
+    const printed = errorText(error);
     // deno-lint-ignore no-control-regex
-    assert.doesNotMatch(error.message, /[\x00-\x1f]/, "one line");
-    const prefix = `${PLACE.file} line `;
-    assert.ok(error.message.startsWith(prefix), error.message);
-    return error.message.slice(prefix.length);
+    assert.doesNotMatch(printed, /[\x00-\x1f]/, "one line");
+    assert.ok(printed.startsWith(`${PLACE.file}:${error.line}: ${error.message}`), printed);
+    return printed.slice(PLACE.file.length + 1);
   }
   throw new Error(`Taken, but wrong:\n${text}`);
 }
@@ -72,7 +76,7 @@ const VALUES: Record<string, { good: string; is: unknown; bad: string; with?: Ta
   "tag.sign": { good: "false", is: false, bad: '"yes"' },
   "tag.pymsgauth": { good: '"~/.pymsgauth"', is: "/home/greg/.pymsgauth", bad: '"a\\u0000"' },
   domain: { good: '"example.org"', is: "example.org", bad: '"a@example.org"' },
-  state: { good: '"/var/lib/c"', is: "/var/lib/c", bad: '""' },
+  "state.folder": { good: '"/var/lib/c"', is: "/var/lib/c", bad: '""' },
   log_addresses: { good: "true", is: true, bad: "1" },
   "identity.address": { good: '"Greg@example.org"', is: "Greg@example.org", bad: '"greg"' },
   "identity.also": {
@@ -147,9 +151,9 @@ Deno.test("Every setting has its default", () => {
   }
 });
 
-Deno.test("Every default but an empty one passes its own check", () => {
-  for (const setting of SETTINGS) {
-    if (setting.fallback !== undefined && setting.fallback !== "") setting.check?.(setting.fallback as never);
+Deno.test("Every default is a value that could be given", () => {
+  for (const { name, fallback, read } of SETTINGS) {
+    if (fallback !== undefined) assert.deepEqual(read(fallback, (path) => path), fallback, name);
   }
 });
 
@@ -157,11 +161,11 @@ Deno.test("A setting without a default must be given", () => {
   const required = SETTINGS.filter((setting) => setting.fallback === undefined);
   assert.ok(required.length > 0);
   for (const setting of required) {
-    const others = required.filter((one) => one !== setting && tableOf(one) === tableOf(setting));
+    const others = required.filter((one) => one !== setting && one.table === setting.table);
     const table = Object.fromEntries(others.map((one) => [shortName(one), VALUES[one.name]!.good]));
-    const { text } = write({ ...BASE, [tableOf(setting)]: table }, setting);
-    const head = text.split("\n").indexOf(`[[${tableOf(setting)}]]`) + 1;
-    assert.equal(messageOf(text), `${head}: ${setting.name} is not set`);
+    const { text } = write({ ...BASE, [setting.table]: table }, setting);
+    const head = text.split("\n").indexOf(`[[${setting.table}]]`) + 1;
+    assert.equal(messageOf(text), `${head}: Setting ${setting.name} is missing`);
   }
 });
 
@@ -196,7 +200,7 @@ for (const setting of SETTINGS) {
       if (kind === "number") return /^(7|7\.5|nan|inf)$/.test(sample);
       if (kind === "flag") return sample === "true";
       if (kind === "date") return sample === "2026-11-20";
-      if (kind === "words" || kind === "list") {
+      if (kind === "words" || kind === "program" || kind === "list") {
         return /^\[("[^"]*")?\]$/.test(sample) && !(kind === "list" && sample === "[]");
       }
       return sample === '"text"';
@@ -223,37 +227,57 @@ const bad = (text: string, message: string | RegExp) => {
 };
 
 Deno.test("What is not known is named with its line", () => {
-  bad(`sendr = "srs"\n${IDENTITY}`, "1: unknown setting sendr");
-  bad(`\n# hm\n  "sendr" = "srs"\n${IDENTITY}`, "3: unknown setting sendr");
-  bad(`${IDENTITY}\n[nothing]\na = 1\n`, "4: unknown setting nothing");
-  bad(`${IDENTITY}\n[[nothing]]\na = 1\n`, "4: unknown setting nothing");
-  bad(`nothing.at.all = 1\n`, "1: unknown setting nothing");
-  bad(`\n[srs]\nmax_age = 3\nmax_agee = 3\n`, "4: unknown setting srs.max_agee");
-  bad(`\nsrs.max_agee = 3\n`, "2: unknown setting srs.max_agee");
-  bad(`\nsrs = { max_age = 3, max_agee = 3 }\n`, "2: unknown setting srs.max_agee");
-  bad(`\n[srs.more]\na = 1\n`, "2: unknown setting srs.more");
-  bad(`[srs]\n[srs.more]\na = 1\n`, "2: unknown setting srs.more");
-  bad(`${IDENTITY}${IDENTITY}key = "x"\n`, "5: unknown setting identity.key");
-  bad(`${IDENTITY}${IDENTITY}\n[identity.more]\na = 1\n`, "6: unknown setting identity.more");
+  bad(`sendr = "srs"\n${IDENTITY}`, "1: Unknown setting sendr: did you mean sender?");
+  bad(`\n# hm\n  "sendr" = "srs"\n${IDENTITY}`, "3: Unknown setting sendr: did you mean sender?");
+  bad(`${IDENTITY}\n[nothing]\na = 1\n`, "4: Unknown setting nothing");
+  bad(`${IDENTITY}\n[[nothing]]\na = 1\n`, "4: Unknown setting nothing");
+  bad(`nothing.at.all = 1\n`, "1: Unknown setting nothing");
+  bad(`\n[srs]\nmax_age = 3\nmax_agee = 3\n`, "4: Unknown setting srs.max_agee: did you mean srs.max_age?");
+  bad(`\nsrs.max_agee = 3\n`, "2: Unknown setting srs.max_agee: did you mean srs.max_age?");
+  bad(`\nsrs = { max_age = 3, max_agee = 3 }\n`, "2: Unknown setting srs.max_agee: did you mean srs.max_age?");
+  bad(`\n[srs.more]\na = 1\n`, "2: Unknown setting srs.more");
+  bad(`[srs]\n[srs.more]\na = 1\n`, "2: Unknown setting srs.more");
+  bad(`${IDENTITY}${IDENTITY}key = "x"\n`, "5: Unknown setting identity.key: did you mean identity.keys?");
+  bad(`${IDENTITY}${IDENTITY}\n[identity.more]\na = 1\n`, "6: Unknown setting identity.more");
   // A setting of one table is none of another.
-  bad(`max_age = 3\n`, "1: unknown setting max_age");
-  bad(`[prvs]\nmax_age = 3\n`, "2: unknown setting prvs.max_age");
-  bad(`[srs]\nsender = "srs"\n`, "2: unknown setting srs.sender");
+  bad(`max_age = 3\n`, "1: Unknown setting max_age");
+  bad(`[prvs]\nmax_age = 3\n`, "2: Unknown setting prvs.max_age");
+  bad(`[srs]\nsender = "srs"\n`, "2: Unknown setting srs.sender");
   for (const name of ["__proto__", "constructor", "toString"]) {
-    bad(`${name} = 1\n`, `1: unknown setting ${name}`);
-    bad(`[srs]\n${name} = 1\n`, `2: unknown setting srs.${name}`);
+    bad(`${name} = 1\n`, `1: Unknown setting ${name}`);
+    bad(`[srs]\n${name} = 1\n`, `2: Unknown setting srs.${name}`);
     bad(`sender = "${name}"\n`, /^1: sender: /);
   }
 });
 
+Deno.test("The old setting state is an error with its line and the new table", () => {
+  bad(
+    `# mine\nstate = "~/state"\n${IDENTITY}`,
+    '2: Setting state is now a table: write [state] and below it folder = "~/state"',
+  );
+  bad(`state = 'a"b'\n`, `1: Setting state is now a table: write [state] and below it folder = "a\\"b"`);
+  bad("state = true\n", "1: Setting state is not a table: write [state]");
+  assert.equal(good("", '[state]\nfolder = "~/state"\n').state.folder, "/home/greg/state");
+  assert.equal(good("").state.folder, "/home/greg/.local/state/countersign");
+});
+
 Deno.test("A table is a table, a repeated one is repeated", () => {
-  bad(`\nsrs = 3\n`, "2: srs is not a table");
-  bad(`\ntransport = "sendmail"\n`, "2: transport is not a table");
-  bad(`\n[[srs]]\nmax_age = 3\n`, "2: srs is not a table");
-  bad(`\n[identity]\naddress = "greg@example.org"\n`, "2: write [[identity]], one for each");
-  bad(`\nidentity = "greg@example.org"\n`, "2: write [[identity]], one for each");
-  bad(`identity = ["greg@example.org"]\n`, "1: write [[identity]], one for each");
-  bad(`${IDENTITY}[rule]\nto = ["*"]\n`, "3: write [[rule]], one for each");
+  bad(`\nsrs = 3\n`, "2: Setting srs is not a table: write [srs]");
+  bad(`\ntransport = "sendmail"\n`, "2: Setting transport is not a table: write [transport]");
+  bad(`\n[[srs]]\nmax_age = 3\n`, "2: Setting srs is not a table: write [srs]");
+  bad(
+    `\n[identity]\naddress = "greg@example.org"\n`,
+    "2: Setting identity is not a list of tables: write [[identity]] before each",
+  );
+  bad(
+    `\nidentity = "greg@example.org"\n`,
+    "2: Setting identity is not a list of tables: write [[identity]] before each",
+  );
+  bad(
+    `identity = ["greg@example.org"]\n`,
+    "1: Setting identity is not a list of tables: write [[identity]] before each",
+  );
+  bad(`${IDENTITY}[rule]\nto = ["*"]\n`, "3: Setting rule is not a list of tables: write [[rule]] before each");
 });
 
 Deno.test("Dotted and inline spellings of TOML are the same settings", () => {
@@ -283,14 +307,14 @@ Deno.test("Repeated tables keep their order, and errors name the line of the rig
   // What is missing is reported at the table that lacks it.
   for (const [nth] of rules.entries()) {
     const text = IDENTITY + rules.map((rule, at) => at === nth ? rule.replace(/^to.*\n/m, "") : rule).join("");
-    bad(text, `${IDENTITY.split("\n").length + 3 * nth}: rule.to is not set`);
+    bad(text, `${IDENTITY.split("\n").length + 3 * nth}: Setting rule.to is missing`);
   }
   assert.deepEqual(good("").rule, []);
 });
 
 Deno.test("Paths are absolute, from the folder of the file or the home", () => {
   const path = (given: string, expected: string) => {
-    assert.equal(good(`state = "${given}"`).state, expected, given);
+    assert.equal(good(`state.folder = "${given}"`).state.folder, expected, given);
   };
   path("/a/b", "/a/b");
   path("a/b", `${FOLDER}/a/b`);
@@ -326,58 +350,58 @@ Deno.test("An error of TOML is one line with the line's number, without the code
   ) {
     const text = `# one\n# two\n\n${wrong}\n# end`;
     const message = messageOf(text);
-    const [, number, what] = /^(\d+): ([a-z].*)$/.exec(message)!;
-    assert.doesNotMatch(what!, /\^|\d: |invalid toml document|# one/i, wrong);
+    const [, number, what] = /^(\d+): Invalid TOML document: (.*)$/.exec(message)!;
+    assert.doesNotMatch(what!, /\^|\d: |# one/, wrong);
     // Where the number of the line has one digit more than that of the line before.
-    assert.equal(messageOf(`${"\n".repeat(6)}${text}`).replace(/^\d+: /, ""), what, wrong);
+    assert.equal(messageOf(`${"\n".repeat(6)}${text}`).replace(/^\d+: Invalid TOML document: /, ""), what, wrong);
     const line = Number(number);
     assert.ok(line >= 4 && line <= text.split("\n").length, `${line} in ${JSON.stringify(wrong)}`);
   }
 });
 
 Deno.test("Settings are judged together", () => {
-  bad("", "1: no [[identity]]: say which addresses are yours");
-  bad("identity = []\n", /^1: no \[\[identity\]\]/);
-  bad(IDENTITY, "1: transport.preset is not set: say which program takes your mail");
+  bad("", "1: No identity is configured: add [[identity]] with one of your addresses");
+  bad("identity = []\n", /^1: No identity is configured: /);
+  bad(IDENTITY, "1: transport.preset is not set: name the program that sends your mail");
   bad(`${IDENTITY}[transport]\nvia = "command"\n`, /^3: transport\.preset is not set/);
   bad(`${IDENTITY}[transport]\ncommand = ["/usr/bin/msmtp"]\n`, /^3: transport\.preset is not set/);
   bad(`${IDENTITY}[transport]\nvia = "maildir"\n`, "3: transport.maildir is not set");
   bad(
     `${IDENTITY}[transport]\nvia = "maildir"\nmaildir = "/m"\ncommand = ["/bin/x"]\n`,
-    '6: transport.command has no meaning with via = "maildir"',
+    '6: transport.command cannot be used with via = "maildir"',
   );
   const smtp = (more: string) => `${IDENTITY}[transport]\nvia = "smtp"\n${more}`;
-  bad(smtp(""), "3: transport.host is not set: say which server takes your mail");
-  bad(smtp('host = "h"\ncommand = ["/bin/x"]\n'), '6: transport.command has no meaning with via = "smtp"');
+  bad(smtp(""), "3: transport.host is not set: name the server that sends your mail");
+  bad(smtp('host = "h"\ncommand = ["/bin/x"]\n'), '6: transport.command cannot be used with via = "smtp"');
   for (const host of ["smtp.example.org", "10.0.0.1", "128.0.0.1", "127.0.0.1.example.org", "localhost.example.org"]) {
     const text = smtp(`host = "${host}"\nsecurity = "none"\n`);
-    bad(text, '6: transport.security = "none" is for a server on this machine, as 127.0.0.1');
+    bad(text, '6: transport.security = "none" is allowed for a server on this machine only');
   }
   for (const host of ["localhost", "127.0.0.1", "127.1.2.3", "::1"]) {
     assert.equal(parse(smtp(`host = "${host}"\nsecurity = "none"\n`)).transport.host, host);
   }
   // The port stands elsewhere: Deno would take what is left for an address of IPv6.
   for (const host of ["smtp.example.org:587", "127.0.0.1:25", "[::1]", "[::1]:25", "::1:x", "cafe:25", "http://h"]) {
-    bad(smtp(`host = "${host}"\n`), `5: transport.host: "${host}" is not the name of a host`);
+    bad(smtp(`host = "${host}"\n`), `5: transport.host: "${host}" is not a host name`);
   }
   for (const host of ["2001:db8::25", "::ffff:192.0.2.1", "mail_1.example.org."]) {
     assert.equal(parse(smtp(`host = "${host}"\n`)).transport.host, host);
   }
   bad(
     smtp('host = "::1"\nsecurity = "none"\nuser = "greg"\npassword_file = "p"\n'),
-    '7: transport.user needs TLS: with security = "none" no password is sent',
+    '7: transport.user cannot be used with security = "none": passwords are sent over TLS only',
   );
-  bad(smtp('host = "h"\nuser = "greg"\n'), "6: transport.user needs transport.password_file");
-  bad(smtp('host = "h"\npassword_file = "p"\n'), "6: transport.password_file needs transport.user");
+  bad(smtp('host = "h"\nuser = "greg"\n'), "6: transport.user requires transport.password_file");
+  bad(smtp('host = "h"\npassword_file = "p"\n'), "6: transport.password_file requires transport.user");
   const second = (address: string, keys: string) =>
     `${TRANSPORT}${IDENTITY}[[identity]]\naddress = "${address}"\n${keys}`;
-  bad(second("GREG@example.org", 'keys = "b"'), '6: identity.address "GREG@example.org" is there twice');
+  bad(second("GREG@example.org", 'keys = "b"'), '6: Address "GREG@example.org" is configured twice');
   bad(
     second("joe@example.org", ""),
-    "5: identity.keys of joe@example.org is the file of greg@example.org: each identity has its own",
+    "5: The key file of joe@example.org is also that of greg@example.org: set identity.keys to another file",
   );
-  bad(second("joe@example.org", 'keys = "keys"'), /^7: identity\.keys of joe@example\.org is the file of/);
-  bad(second("joe@example.org", `keys = "~/.config/countersign/keys"`), /^7: identity\.keys of joe@example\.org/);
+  bad(second("joe@example.org", 'keys = "keys"'), /^7: The key file of joe@example\.org is also that of/);
+  bad(second("joe@example.org", `keys = "~/.config/countersign/keys"`), /^7: The key file of joe@example\.org/);
   assert.equal(parse(second("joe@example.org", 'keys = "b"')).identity.length, 2);
   const inSrs = second("joe@SRS.example.net", 'keys = "b"\nsrs_domain = "x.example"').replace(
     '"greg@example.org"\n',
