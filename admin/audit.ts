@@ -256,25 +256,25 @@ function checkThere(path: string): void {
   try {
     Deno.statSync(path);
   } catch (error) {
-    throw new Fail("io", `Sent mail ${quote(path)} cannot be read: ${reason(error)}`);
+    throw new Fail("io", `Sent mail cannot be read: ${reason(error)}`, { file: path, cause: error });
   }
 }
 
 function checkFolder(file: string): void {
   const folder = file.includes("/") ? file.slice(0, file.lastIndexOf("/")) || "/" : ".";
-  let why = "is not a folder";
+  let why = `${quote(folder)} is not a folder`;
   try {
     if (Deno.statSync(folder).isDirectory) return;
   } catch (error) {
-    why = `cannot be used: ${reason(error)}`;
+    why = reason(error);
   }
-  throw new Fail("io", `Page ${quote(file)} cannot be written: ${quote(folder)} ${why}`);
+  throw new Fail("io", `Page cannot be written: ${why}`, { file });
 }
 
 function writePage(file: string, text: string): void {
   try {
     Deno.writeTextFileSync(file, text);
   } catch (error) {
-    throw new Fail("io", `Page ${quote(file)} cannot be written: ${reason(error)}`);
+    throw new Fail("io", `Page cannot be written: ${reason(error)}`, { file, cause: error });
   }
 }

@@ -121,7 +121,7 @@ function open(path: string | undefined): { from: Source } & Disposable {
     const from = Deno.openSync(path);
     return { from, [Symbol.dispose]: () => from.close() };
   } catch (error) {
-    throw new Fail("io", `File ${path} cannot be read: ${reason(error)}`);
+    throw new Fail("io", `File cannot be read: ${reason(error)}`, { file: path, cause: error });
   }
 }
 

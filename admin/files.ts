@@ -16,7 +16,7 @@ export function createWhole(path: string, text: string): boolean {
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) return false;
-    throw new Fail("io", `File ${path} cannot be written: ${reason(error)}`, { cause: error });
+    throw new Fail("io", `File cannot be written: ${reason(error)}`, { file: path, cause: error });
   } finally {
     remove(beside);
     cleanDrafts(path, new Date());
@@ -45,7 +45,7 @@ export function changeWhole(path: string, change: (text: string) => string): voi
   } catch (error) {
     remove(beside);
     if (error instanceof Fail) throw error;
-    throw new Fail("io", `File ${real} cannot be changed: ${reason(error)}`, { cause: error });
+    throw new Fail("io", `File cannot be changed: ${reason(error)}`, { file: real, cause: error });
   }
   cleanDrafts(real, new Date());
 }
@@ -61,10 +61,10 @@ function locked(path: string): Deno.FsFile {
       if (isLink(path)) throw new Error("it is a link");
       file = Deno.openSync(path, { read: true, write: true, create: true, mode: 0o600 });
     } catch (error) {
-      throw new Fail("io", `File ${path} cannot be written: ${reason(error)}`, { cause: error });
+      throw new Fail("io", `File cannot be written: ${reason(error)}`, { file: path, cause: error });
     }
     try {
-      if (!file.tryLockSync(true)) throw new Fail("temporary", `File ${path} is locked: another change is under way`);
+      if (!file.tryLockSync(true)) throw new Fail("temporary", "File is locked by another change", { file: path });
       // Whoever had the lock may have put the file in its place meanwhile, or removed it.
       if (Deno.statSync(path).ino === file.statSync().ino) return file;
     } catch (error) {
@@ -103,7 +103,7 @@ export function makeFolder(path: string): void {
   try {
     Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw new Fail("io", `Folder ${path} cannot be made: ${reason(error)}`, { cause: error });
+    throw new Fail("io", `Folder cannot be created: ${reason(error)}`, { file: path, cause: error });
   }
 }
 

@@ -1,7 +1,7 @@
 /** `countersign init`: settings, keys and folders for a user who has none, and the lines to paste. */
 import { type ConfigSource, parseConfig, type Settings } from "../lib/settings/parse.ts";
 import { dayOf, printDay } from "../lib/date.ts";
-import { Fail, reason } from "../lib/fail.ts";
+import { errorText, Fail, reason } from "../lib/fail.ts";
 import { configFile, loadIdentities } from "../io/system/load.ts";
 import { type Answers, answers, type Ask, MEANT } from "./init_questions.ts";
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
@@ -155,7 +155,7 @@ function permit(settings: Settings, place: ConfigSource): string {
     return `Written: ${writePermissions(settings, place)}`;
   } catch (error) {
     if (!(error instanceof Fail)) throw error;
-    return `Shim and hook may read, write and run what you may: ${error.message}`;
+    return `Shim and hook may read, write and run what you may: ${errorText(error)}`;
   }
 }
 

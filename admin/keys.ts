@@ -204,7 +204,7 @@ async function bytesOf(path: string): Promise<Uint8Array> {
     if (path !== "-") return Deno.readFileSync(path);
     return new Uint8Array(await new Response(Deno.stdin.readable).arrayBuffer());
   } catch (error) {
-    throw new Fail("io", `File ${path} cannot be read: ${reason(error)}`);
+    throw new Fail("io", `File cannot be read: ${reason(error)}`, { file: path, cause: error });
   }
 }
 

@@ -199,7 +199,7 @@ function open(path: string): Deno.FsFile | undefined {
     return Deno.openSync(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined; // nothing was logged yet
-    throw new Fail("io", `Log ${path} cannot be read: ${reason(error)}`);
+    throw new Fail("io", `Log cannot be read: ${reason(error)}`, { file: path, cause: error });
   }
 }
 

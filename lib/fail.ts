@@ -102,9 +102,14 @@ export function placed(message: string, { file, line, fix }: Pick<FailData, "fil
   return [place, message, fix].filter((part) => part !== undefined).join(": ");
 }
 
+// deno-lint-ignore no-control-regex
+const CONTROL = /[\x00-\x1f\x7f-\x9f\u2028\u2029]/;
+
 /** `FILE:LINE`, as editors and compilers write it. */
 export function placeText({ file, line }: { readonly file: string; readonly line?: number | undefined }): string {
-  return line === undefined ? file : `${file}:${line}`;
+  // A terminal would obey control characters in a name.
+  const name = CONTROL.test(file) ? quoteAll(file) : file;
+  return line === undefined ? name : `${name}:${line}`;
 }
 
 /** The kinds that say something about this machine; all others are findings about an address or a signature. */

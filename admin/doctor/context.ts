@@ -55,7 +55,7 @@ export function begin(given: Arguments): DoctorContext {
 
 function mustLook(path: string): TextFile {
   const file = look(path);
-  if (file === undefined) throw new Fail("usage", `File ${path} of --postconf cannot be read`);
+  if (file === undefined) throw new Fail("usage", "File of --postconf cannot be read", { file: path });
   return file;
 }
 

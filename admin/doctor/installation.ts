@@ -1,6 +1,6 @@
 /** What is ours: keys, folders, permissions, the way out, the log, the hook. */
 import type { Settings } from "../../lib/settings/parse.ts";
-import { Fail } from "../../lib/fail.ts";
+import { errorText, Fail } from "../../lib/fail.ts";
 import { loadIdentities } from "../../io/system/load.ts";
 import { VERSION } from "../../lib/version.ts";
 import { RecentCount, recentSentence } from "../audit/passed.ts";
@@ -94,7 +94,7 @@ function permitted({ file, home, findings, notes }: DoctorContext, settings: Set
     else notes.push(`${WIDE}: countersign permit holds them to the settings`);
   } catch (error) {
     if (!(error instanceof Fail)) throw error;
-    notes.push(`${WIDE}: ${error.message}`);
+    notes.push(`${WIDE}: ${errorText(error)}`);
   }
 }
 

@@ -1,6 +1,6 @@
 /** What the hook would do with a message, step by step, for `countersign explain`. Changes nothing. */
 import type { Settings } from "../../lib/settings/parse.ts";
-import { Fail, quote } from "../../lib/fail.ts";
+import { errorText, Fail, quote } from "../../lib/fail.ts";
 import { env } from "../../io/system/environment.ts";
 import type { Input } from "../../io/system/input.ts";
 import { readBelowHome } from "../../io/system/files.ts";
@@ -107,7 +107,7 @@ async function outcomeOf(caller: Caller | undefined, verdict: Verdict, settings:
       if (caller === "qmail") last = await whatFollows("incoming", env, readBelowHome) === "last";
     } catch (error) {
       if (!(error instanceof Fail)) throw error;
-      return `deferred: ${error.message}`;
+      return `deferred: ${errorText(error)}`;
     }
     const where = last && inbox === "" && !forward ? "; the hook's line or incoming.inbox must say where" : "";
     return `delivered${mark ? ", with a mark where the hook itself delivers" : ""}${where}`;

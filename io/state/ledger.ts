@@ -233,5 +233,5 @@ function host(): string {
 }
 
 function trouble(folder: string, error: unknown): Fail {
-  return new Fail("temporary", `Ledger ${folder} is out of order: ${reason(error)}`, { cause: error });
+  return new Fail("temporary", `Ledger cannot be used: ${reason(error)}`, { file: folder, cause: error });
 }

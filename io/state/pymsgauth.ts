@@ -14,7 +14,7 @@ export function holdsToken(folder: string, token: string): boolean {
     return Deno.lstatSync(`${folder}/.${token}`).isFile;
   } catch (error) {
     if (provesMissing(error)) return false;
-    throw new Fail("temporary", `Folder ${folder} cannot be read: ${reason(error)}`, { cause: error });
+    throw new Fail("temporary", `Folder cannot be read: ${reason(error)}`, { file: folder, cause: error });
   }
 }
 

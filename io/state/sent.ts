@@ -36,7 +36,7 @@ export function rememberSent(
   const path = bucketPath(folder, periodOf(day), hash);
   Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: 0o700 });
   using file = Deno.openSync(path, { append: true, create: true, mode: 0o600 });
-  if (file.writeSync(record) < RECORD_BYTES) throw new Fail("io", `File ${path} was not written completely`);
+  if (file.writeSync(record) < RECORD_BYTES) throw new Fail("io", "File was not written completely", { file: path });
 }
 
 /** Looks up Message-IDs: the latest of those that this identity sent; not `signed` where any left without a tag. */
@@ -108,7 +108,7 @@ function readBucket(path: string): Uint8Array<ArrayBuffer> {
     return Deno.readFileSync(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return new Uint8Array();
-    throw new Fail("temporary", `Index of sent mail ${path} cannot be read: ${reason(error)}`, { cause: error });
+    throw new Fail("temporary", `Index of sent mail cannot be read: ${reason(error)}`, { file: path, cause: error });
   }
 }
 

@@ -29,7 +29,7 @@ export async function deliverToMaildir(maildir: string, message: Message): Promi
   } catch (error) {
     if (linked) remove(final); // Or trying again would deliver it twice.
     if (error instanceof Rejected) throw error;
-    throw new Fail("temporary", `Maildir ${maildir} does not take the message: ${reason(error)}`, { cause: error });
+    throw new Fail("temporary", `Maildir cannot be written: ${reason(error)}`, { file: maildir, cause: error });
   } finally {
     remove(temporary);
   }

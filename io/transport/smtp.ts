@@ -78,7 +78,7 @@ function serverIn(transport: Transport): Server {
   const endpoint = serverOf(transport);
   const name = printServer(endpoint);
   if (Deno.permissions.querySync({ name: "net", host: name }).state !== "granted") {
-    throw new Fail("config", `No permission to reach ${name} over the network: run countersign permit`);
+    throw new Fail("config", `No permission to connect to ${name}`, { fix: "countersign permit" });
   }
   const { security, helo, ca, user, password_file } = transport;
   const login = user === "" ? {} : { login: { user, mechanisms: byPassword(user, readPassword(password_file)) } };
@@ -87,7 +87,9 @@ function serverIn(transport: Transport): Server {
 
 function envelopeOf({ sender, recipients, dsn }: Envelope, head: Uint8Array): SmtpEnvelope {
   // A program knows who runs it; a server does not.
-  if (sender === undefined) throw new Fail("usage", "No envelope sender: give one with -f, or write as an identity");
+  if (sender === undefined) {
+    throw new Fail("usage", "Envelope sender unknown", { fix: "give one with -f, or write as an identity" });
+  }
   const { notify, ret, envid } = dsn;
   return {
     sender: sender === null ? "" : formatAddress(sender),

@@ -55,7 +55,7 @@ async function spool(
     try {
       return what();
     } catch (error) {
-      throw new Fail("temporary", `Spool ${folder} does not take the message: ${reason(error)}`, { cause: error });
+      throw new Fail("temporary", `Spool cannot be written: ${reason(error)}`, { file: folder, cause: error });
     }
   };
   const { file, input } = attempt(() => make(folder, (path) => openSync(path, "r")));

@@ -103,10 +103,12 @@ export function parseConfig(text: string, place: ConfigSource): Settings {
 /** Makes the error about one setting: table, name, the number of a repeated table, what is wrong, what fixes it. */
 type Wrong = (table: string, name: string, nth: number, what: string, fix?: string) => Fail;
 
+/** An unknown setting, with the one that was probably meant. */
 function unknown(wrong: Wrong, table: string, name: string, nth: number): Fail {
-  const fullName = table === "" ? name : `${table}.${name}`;
-  const near = nearest(fullName, SETTINGS.flatMap((one) => [one.name, one.table]));
-  return wrong(table, name, nth, `Unknown setting ${fullName}`, near && `did you mean ${near}?`);
+  const prefix = table === "" ? "" : `${table}.`;
+  const inTable = SETTINGS.filter((one) => one.table === table).map((one) => one.name.slice(prefix.length));
+  const near = nearest(name, table === "" ? [...inTable, ...SETTINGS.map((one) => one.table)] : inTable);
+  return wrong(table, name, nth, `Unknown setting ${prefix}${name}`, near && `did you mean ${prefix}${near}?`);
 }
 
 function parseToml(text: string, { file }: ConfigSource): Record<string, unknown> {

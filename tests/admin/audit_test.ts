@@ -443,9 +443,9 @@ const wrong: [string[], number, RegExp][] = [
   [["box", "--htlm", "x"], 64, /Unknown option "--htlm"; did you mean --html\?/],
   [["box", "--address", "greg"], 64, /has no @/],
   [["box", "--address", GREG, "--config", "x"], 64, /--address has no meaning with --config/],
-  [["box", "--html", "none/page.html"], 74, /^audit: Page "none\/page.html" cannot be written/],
-  [["box", "--sent", "none"], 74, /^audit: Sent mail "none" cannot be read: No such file/],
-  [["box", "--config", "none.toml"], 78, /none.toml is not there/],
+  [["box", "--html", "none/page.html"], 74, /^audit: none\/page\.html: Page cannot be written: /],
+  [["box", "--sent", "none"], 74, /^audit: none: Sent mail cannot be read: No such file/],
+  [["box", "--config", "none.toml"], 78, /none\.toml: Settings file does not exist/],
 ];
 for (const [args, code, says] of wrong) {
   Deno.test(`audit ${args.join(" ")} is refused`, async () => {

@@ -329,8 +329,8 @@ table(
     "2 The secret of key k2 of a@example.org has only 5 bytes",
     "1 No key of a@example.org is young enough to sign",
   ],
-  [`k1 ${LONG}\n`, '1 key "k1" needs a date as 2026-11-20 and a secret that is not empty'],
-  ["# none\n", "- /k holds no key"],
+  [`k1 ${LONG}\n`, '1 Key "k1" needs a date such as 2026-11-20 and a secret that is not empty'],
+  ["# none\n", "- Key file contains no key"],
 );
 
 table(

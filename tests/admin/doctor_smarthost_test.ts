@@ -69,13 +69,13 @@ test("the password, and what is wrong with it or its file", async () => {
 
   const before = sink.lines.length;
   Deno.chmodSync(secret, 0o644);
-  const mode = `Password file ${secret} has mode 0644; others could read it`;
+  const mode = "Password file is readable by others (mode 0644)";
   assert.deepEqual(await examined(transport), [`${secret} ${mode} | chmod 600 ${secret}`]);
   Deno.chmodSync(authority.ca, 0o666);
   assert.equal((await examined(transport)).length, 2, "each is named");
   Deno.chmodSync(authority.ca, 0o644);
   Deno.removeSync(secret);
   const [missing] = await examined(transport);
-  assert.equal(missing, `${secret} Password file ${secret} is not there | Write the password into it, as its one line`);
+  assert.equal(missing, `${secret} Password file does not exist | write the password to it, on a single line`);
   assert.equal(sink.lines.length, before, "the server was not asked");
 });

@@ -214,8 +214,8 @@ Deno.test("explain says that the hook defers where it cannot see what comes behi
   Deno.symlinkSync(".qmail", `${home.path}/.qmail`);
   const env = { SENDER: "", RECIPIENT: signed() };
   const said = await explained(home, ["--as", "qmail"], ORDINARY, env);
-  assert.match(said.verdict.outcome, /^deferred: File \S+\/\.qmail cannot be read: /);
-  oneLine(await home.hook([], ORDINARY, env), 75, /File \S+\/\.qmail cannot be read: /);
+  assert.match(said.verdict.outcome, /^deferred: \S+\/\.qmail: File cannot be read: /);
+  oneLine(await home.hook([], ORDINARY, env), 75, /: \S+\/\.qmail: File cannot be read: /);
 });
 
 for (const [what, make, args, sender, recipient, mail] of deliveries()) {
@@ -340,9 +340,9 @@ const wrong: [string[], number, RegExp][] = [
   [["--", "-t"], 64, /Unknown argument "-t"/],
   [["--out"], 64, /explain --out -- -t/],
   [["--out", "--sender", "", "--", "-t"], 64, /--sender has no meaning with --out/],
-  [["/nonexistent/mail"], 74, /File \/nonexistent\/mail cannot be read/],
+  [["/nonexistent/mail"], 74, /: \/nonexistent\/mail: File cannot be read/],
   [["/"], 74, /The message cannot be read/],
-  [["--config", "/nonexistent/c"], 78, /Settings file \/nonexistent\/c is not there/],
+  [["--config", "/nonexistent/c"], 78, /: \/nonexistent\/c: Settings file does not exist: countersign init/],
 ];
 for (const [args, code, says] of wrong) {
   Deno.test(`explain ${args.join(" ")} ends with ${code}`, async () => {

@@ -203,7 +203,7 @@ const complains: [string[], RegExp, number][] = [
   [["--yes", ...SMTP, ...GREG, "--port", "smtp"], /--port is "smtp", not a number/, 64],
   [["--yes", ...SMTP, ...GREG, "--port", "65536"], /transport\.port: 65536 is not a whole number/, 78],
   [["--yes", ...SMTP, ...GREG, "--security", "ssl"], /--security is "ssl", not one of: tls, starttls, none/, 64],
-  [["--yes", ...SMTP, ...GREG, "--security", "none"], /is for a server on this machine/, 78],
+  [["--yes", ...SMTP, ...GREG, "--security", "none"], /is allowed for a server on this machine only/, 78],
   [["--yes", ...SMTP, ...GREG, "--password-file", "x"], /--password-file needs --user/, 64],
   [["--yes", "--adress", "x"], /Unknown option "--adress"; did you mean --address\?/, 64],
   [["--yes", ...GREG, ...TRY, "more"], /Unknown argument "more"/, 64],

@@ -192,7 +192,7 @@ Deno.test("a key file that the group may read stays so, and a link stays a link"
 Deno.test("many at once: each says whether its key is there, and it is", async () => {
   using home = new Home();
   const ran = await Promise.all(Array.from({ length: 6 }, () => countersign(home, ["keys", "new"])));
-  for (const one of ran.filter(({ code }) => code !== 0)) oneLine(one, 75, /another change is under way/);
+  for (const one of ran.filter(({ code }) => code !== 0)) oneLine(one, 75, /File is locked by another change/);
   const made = ran.filter(({ code }) => code === 0).map(({ stdout }) => stdout.split(" ")[0]!);
   assert.ok(made.length > 0);
   assert.deepEqual(idsOf(home).sort(), ["k1", ...made].sort());
@@ -205,7 +205,7 @@ Deno.test("a change that broke off is in nobody's way; one that is under way is,
   {
     using held = Deno.openSync(draft, { write: true });
     held.lockSync(true);
-    oneLine(await countersign(home, ["keys", "new"]), 75, /keys\.new is locked: another change is under way/);
+    oneLine(await countersign(home, ["keys", "new"]), 75, /keys\.new: File is locked by another change/);
     assert.equal(home.read(KEYS), before);
   }
   assert.equal((await countersign(home, ["keys", "new"])).code, 0);
@@ -219,7 +219,7 @@ Deno.test("a link in the place of a draft is not followed", async () => {
   using home = new Home();
   const other = home.write("other", "not ours");
   Deno.symlinkSync(other, `${home.path}/${KEYS}.new`);
-  oneLine(await countersign(home, ["keys", "new"]), 74, /keys\.new cannot be written: it is a link/);
+  oneLine(await countersign(home, ["keys", "new"]), 74, /keys\.new: File cannot be written: it is a link/);
   assert.equal(home.read("other"), "not ours");
 });
 
@@ -293,7 +293,7 @@ const complains: [string[], string, RegExp, number][] = [
   [
     ["import", "/nonexistent", "--from", "exim", "--address", "ann@example.org"],
     "",
-    /\/nonexistent cannot be read/,
+    /\/nonexistent: File cannot be read/,
     74,
   ],
   [["import", "-", "--from", "exim", "--address", "ann@example.org"], SECRET, /key of greg@example\.org already/, 65],

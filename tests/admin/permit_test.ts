@@ -43,7 +43,7 @@ Deno.test("permit writes, writes again, shows and removes", async () => {
   home.settings("nonsense = [");
   assert.equal((await countersign(home, ["permit", "--remove"])).stdout, `Removed: ${path}\n`);
   assert.equal((await countersign(home, ["permit", "--remove"])).stdout, `${path} is not there\n`);
-  oneLine(await countersign(home, ["permit"]), 78, /config\.toml line \d+: /);
+  oneLine(await countersign(home, ["permit"]), 78, /config\.toml:\d+: /);
   oneLine(await countersign(home, ["permit", "--print", "--remove"]), 64, /exclude each other/);
 });
 
@@ -134,7 +134,7 @@ for (const [what, make] of noFile) {
 Deno.test("a folder that cannot be made is named", async () => {
   using home = unlimited();
   Deno.symlinkSync("/nonexistent/share", `${home.path}/.local`);
-  oneLine(await countersign(home, ["permit"]), 74, /^permit: Folder \S+\/\.local\/state cannot be made: /);
+  oneLine(await countersign(home, ["permit"]), 74, /^permit: \S+\/\.local\/state: Folder cannot be created: /);
   assert.equal(home.read(FILE), "");
 });
 

@@ -90,9 +90,9 @@ Deno.test("the setting and --config say which file it is", async () => {
 
 /** [what is in the file, its mode, what is said] */
 const broken: [string, number, RegExp, number][] = [
-  [`${TALK}\nno address\n`, 0o600, /plain-lists line 2: Address "no address" /, 78],
-  [`*@lists.example.org\n`, 0o600, /plain-lists line 1: .*\[\[rule\]\]/, 78],
-  [`${TALK}\n`, 0o666, /plain-lists has mode 0666; others could write it/, 77],
+  [`${TALK}\nno address\n`, 0o600, /plain-lists:2: Address "no address" /, 78],
+  [`*@lists.example.org\n`, 0o600, /plain-lists:1: .*\[\[rule\]\]/, 78],
+  [`${TALK}\n`, 0o666, /plain-lists: File of lists is writable by others \(mode 0666\): chmod 644 /, 77],
 ];
 for (const [text, mode, says, code] of broken) {
   Deno.test(`a broken file is told by all, and nothing is sent: ${JSON.stringify(text)} ${mode.toString(8)}`, async () => {
@@ -114,8 +114,8 @@ const wrong: [string[], RegExp][] = [
   [["remove"], /No list given: plain remove LIST@HOST/],
   [["add", "talk"], /List "talk" has no @/],
   [["add", "a b@example.org"], /List "a b@example.org" is not well formed/],
-  [["add", "*@example.org"], /is not one list: write patterns into a \[\[rule\]\]/],
-  [["add", "a#b@example.org"], /is not one list/],
+  [["add", "*@example.org"], /is not the address of a list: use a \[\[rule\]\] for patterns/],
+  [["add", "a#b@example.org"], /is not the address of a list/],
   [["add", TALK, "two\nlines@example.org"], /List "two\\nlines@example.org"/],
   [["remove", TALK], /talk@lists\.example\.org is not in .*plain-lists/],
   [["--all"], /Unknown option "--all"/],

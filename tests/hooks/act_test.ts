@@ -125,13 +125,13 @@ Deno.test("the folders above the spam maildir are made, those above the inbox ar
     assert.equal(Deno.statSync(`${home.path}/${folder}`).mode! & 0o777, 0o700, folder);
   }
   const inbox = await home.hook(as, ORDINARY, { SENDER: FRIEND, RECIPIENT: PLAIN });
-  oneLine(inbox, 75, new RegExp(`Maildir ${home.path}/d/e/Inbox does not take the message: `));
+  oneLine(inbox, 75, new RegExp(`${home.path}/d/e/Inbox: Maildir cannot be written: `));
   assert.throws(() => Deno.statSync(`${home.path}/d`), Deno.errors.NotFound);
   const given = await home.hook([...as, "--maildir", `${home.path}/f/g`], ORDINARY, {
     SENDER: FRIEND,
     RECIPIENT: PLAIN,
   });
-  oneLine(given, 75, /f\/g does not take the message/);
+  oneLine(given, 75, /f\/g: Maildir cannot be written/);
   assert.throws(() => Deno.statSync(`${home.path}/f`), Deno.errors.NotFound);
 });
 

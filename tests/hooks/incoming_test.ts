@@ -24,27 +24,27 @@ const LATER: Record<Caller, number> = {
 const wrong: [what: string, prepare: (home: Home) => void, says: (home: Home) => string][] = [
   ["an unknown setting", (home) => home.settings("\n[incoming]\nspan = 1\n"), (home) => {
     const line = home.read(CONFIG).split("\n").indexOf("span = 1") + 1;
-    return `${home.path}/${CONFIG} line ${line}: unknown setting incoming.span`;
+    return `${home.path}/${CONFIG}:${line}: Unknown setting incoming.span: did you mean incoming.spam?`;
   }],
   ["no TOML", (home) => home.settings("nonsense = ["), (home) => {
     const line = home.read(CONFIG).split("\n").indexOf("nonsense = [") + 1;
-    return `${home.path}/${CONFIG} line ${line}`;
+    return `${home.path}/${CONFIG}:${line}: Invalid TOML document: `;
   }],
   ["a wrong value", (home) => home.settings('\n[incoming]\nforged = "drop"\n'), (home) => {
     const line = home.read(CONFIG).split("\n").indexOf('forged = "drop"') + 1;
-    return `${home.path}/${CONFIG} line ${line}: incoming.forged: "drop" is not one of`;
+    return `${home.path}/${CONFIG}:${line}: incoming.forged: "drop" is not one of`;
   }],
   ["no settings", (home) => Deno.removeSync(`${home.path}/${CONFIG}`), (home) => {
-    return `Settings file ${home.path}/${CONFIG} is not there`;
+    return `${home.path}/${CONFIG}: Settings file does not exist: countersign init`;
   }],
   ["a key file with a bad line", (home) => home.write(".config/countersign/keys", "\nk1\n", 0o600), (home) => {
-    return `${home.path}/.config/countersign/keys line 2: `;
+    return `${home.path}/.config/countersign/keys:2: `;
   }],
   [
     "a key file that others can read",
     (home) => Deno.chmodSync(`${home.path}/.config/countersign/keys`, 0o644),
     (home) => {
-      return `${home.path}/.config/countersign/keys has mode 0644`;
+      return `${home.path}/.config/countersign/keys: Key file is readable by others (mode 0644): chmod 600 `;
     },
   ],
 ];
@@ -68,11 +68,15 @@ for (const [what, prepare, says] of wrong) {
 Deno.test("settings that --config or COUNTERSIGN_CONFIG name are those that are meant", async () => {
   using home = new Home();
   const env = { SENDER: "", RECIPIENT: PLAIN };
-  oneLine(await home.hook(["--config", "other.toml"], FORGED, env), 75, new RegExp(`${home.path}/other.toml is not`));
+  oneLine(
+    await home.hook(["--config", "other.toml"], FORGED, env),
+    75,
+    new RegExp(`${home.path}/other.toml: Settings file does not exist`),
+  );
   oneLine(
     await home.hook([], FORGED, { ...env, COUNTERSIGN_CONFIG: "/nonexistent/c" }),
     75,
-    / \/nonexistent\/c is not/,
+    / \/nonexistent\/c: Settings file does not exist/,
   );
 });
 

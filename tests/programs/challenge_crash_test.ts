@@ -115,7 +115,7 @@ Deno.test("it is not certain whether the answer left: never again", async (t) =>
     ["the program is killed", "kill -9 $$", "", /was killed by SIGKILL/],
     ["it takes too long", "exec sleep 60", "timeout = 1\n", /took longer than 1 s and was killed/],
     ["the hook is stopped by a signal", "kill -TERM $PPID; exec sleep 60", "", /Stopped by a signal/],
-    ["the end cannot be written down", `mv ${claims} $(echo ${claims}).moved`, "", /is out of order/],
+    ["the end cannot be written down", `mv ${claims} $(echo ${claims}).moved`, "", /Ledger cannot be used/],
   ];
   // They wait for some seconds, so side by side.
   await Promise.all(FORMS.map(async ([form]) => {
@@ -178,7 +178,7 @@ Deno.test("nothing can be remembered: mail goes out, its challenge is delivered"
   Deno.symlinkSync("/nonexistent/ledger", `${home.path}/.local/state/countersign/ledger`);
   const [challenge] = await home.post("A patch");
   assert.match(home.logged, /direction=out .*result=sent/);
-  assert.match(home.logged, /forgotten="Ledger \S+ is out of order: /);
+  assert.match(home.logged, /forgotten="\S+: Ledger cannot be used: /);
   assert.equal((await home.deliver(challenge!)).end, "success");
   assert.deepEqual([home.inbox().length, answers(home, challenge!)], [1, 0]);
 });

@@ -57,7 +57,7 @@ export const FAILURES: { what: string; code: number; said: RegExp; reached: bool
   {
     what: "settings broken: 78",
     code: 78,
-    said: /shim: \S*config\.toml line \d+: /,
+    said: /shim: \S*config\.toml:\d+: /,
     reached: false,
     fail: (desk) => desk.settings("nonsense = ["),
   },

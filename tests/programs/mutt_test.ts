@@ -119,7 +119,7 @@ test("mutt: when the shim fails, mutt says so and keeps no copy as if it were se
     ["75", failing(75), /child exited 75 \(Deferred\.\)/],
     ["111, qmail's word for 75", failing(111), /child exited 75 \(Deferred\.\)/],
     ["69", failing(69), /child exited 69 /],
-    ["settings broken: 78", "nonsense = [", /config\.toml line \d+: [^]*child exited 78 \(\)/],
+    ["settings broken: 78", "nonsense = [", /config\.toml:\d+: [^]*child exited 78 \(\)/],
     [
       "settings that name no program: 71",
       `[transport]\npreset = "sendmail"\ncommand = ["/nowhere/sendmail"]\n`,

@@ -54,7 +54,7 @@ test("pipe(8): wrong settings defer, fixed ones deliver; a null sender is never 
   Deno.writeTextFileSync(config, `${good}\nnonsense = 1\n`);
   await smtp(postfix.port, "", srs(GREG), returning(GREG));
   await until("a deferral", () => postfix.log.includes("status=deferred"), trouble);
-  assert.match(postfix.log, /incoming: \S+config\.toml line \d+: unknown setting/, "the log names file and line");
+  assert.match(postfix.log, /incoming: \S+config\.toml:\d+: Unknown setting/, "the log names file and line");
   await until("the message in the queue", async () => await postfix.queued() === 1, trouble);
   site.settings(GREG, 'forged = "refuse"');
   await postfix.flush();

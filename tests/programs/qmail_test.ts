@@ -278,7 +278,7 @@ Deno.test("qmail: a dot-qmail file that the hook cannot read, as a user who is n
       for (const [from, message] of [["", qsbmf(sender, mail)], [FRIEND, ORDINARY]] as const) {
         const out = await deliver(home, from, PLAIN, message, { by });
         assert.deepEqual(ended(out), ["defer", 75]);
-        assert.match(out.runs[0]!.stdout, /^incoming: File \S+\/\.qmail cannot be read: Permission denied .*\n$/);
+        assert.match(out.runs[0]!.stdout, /^incoming: \S+\/\.qmail: File cannot be read: Permission denied .*\n$/);
         counts(home, 0, 0);
       }
       // What is filed needs no place.
@@ -294,7 +294,7 @@ Deno.test("qmail: the sandbox does not include the dot-qmail file", async () => 
   // Deno cannot be permitted a path with a comma.
   const out = await toExtension("a,b");
   assert.deepEqual(ended(out), ["defer", 75]);
-  assert.match(out.runs[0]!.stdout, /\.qmail-a,b cannot be read: read access to .* is not permitted/);
+  assert.match(out.runs[0]!.stdout, /\.qmail-a,b: File cannot be read: read access to .* is not permitted/);
   assert.deepEqual(ended(await toExtension("a")), ["success", 0]);
 });
 

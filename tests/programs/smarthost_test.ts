@@ -110,7 +110,7 @@ test("smarthost: no server, no permission", async () => {
   oneLine(
     await write(home, "nobody@mx.example.net"),
     78,
-    /No permission to reach localhost:\d+ .*countersign permit$/m,
+    /No permission to connect to localhost:\d+: countersign permit$/m,
   );
 });
 

@@ -70,19 +70,19 @@ const bad: Bad[] = [
     what: "a key file that all may read",
     prepare: (home) => Deno.chmodSync(`${home.path}/${KEYS}`, 0o644),
     status: 77,
-    says: (home) => `${home.path}/${KEYS} has mode 0644; others could read it: chmod 600`,
+    says: (home) => `${home.path}/${KEYS}: Key file is readable by others (mode 0644): chmod 600 ${home.path}/${KEYS}`,
   },
   {
     what: "a key file that the group may read",
     prepare: (home) => Deno.chmodSync(`${home.path}/${KEYS}`, 0o640),
     status: 77,
-    says: (home) => `${home.path}/${KEYS} has mode 0640; others could read it: chmod 600`,
+    says: (home) => `${home.path}/${KEYS}: Key file is readable by others (mode 0640): chmod 600 ${home.path}/${KEYS}`,
   },
   {
     what: "a key file that is not there",
     prepare: (home) => Deno.removeSync(`${home.path}/${KEYS}`),
     status: 78,
-    says: (home) => `Key file ${home.path}/${KEYS} is not there`,
+    says: (home) => `${home.path}/${KEYS}: Key file does not exist: countersign keys new`,
   },
   {
     what: "a key file that is a folder",
@@ -91,32 +91,33 @@ const bad: Bad[] = [
       Deno.mkdirSync(`${home.path}/${KEYS}`);
     },
     status: 78,
-    says: (home) => `Key file ${home.path}/${KEYS} is not a file`,
+    says: (home) => `${home.path}/${KEYS}: Key file is not a regular file`,
   },
   {
     what: "a key file with a bad line",
     prepare: (home) => home.write(KEYS, "# old\nk1 yesterday tick-tock\n", 0o600),
     status: 78,
-    says: (home) => `${home.path}/${KEYS} line 2: `,
+    says: (home) => `${home.path}/${KEYS}:2: `,
   },
   {
     what: "settings that all may write",
     prepare: (home) => Deno.chmodSync(`${home.path}/${CONFIG}`, 0o646),
     status: 77,
-    says: (home) => `${home.path}/${CONFIG} has mode 0646; others could write it: chmod 644`,
+    says: (home) =>
+      `${home.path}/${CONFIG}: Settings file is writable by others (mode 0646): chmod 644 ${home.path}/${CONFIG}`,
   },
   {
     what: "an unknown setting",
     prepare: (home) => home.write(CONFIG, `# mine\n${home.read(CONFIG)}\n[srs]\nhash_size = 8\n`),
     status: 78,
     says: (home) =>
-      `${CONFIG} line ${home.read(CONFIG).split("\n").indexOf("hash_size = 8") + 1}: unknown setting srs.hash_size`,
+      `${CONFIG}:${home.read(CONFIG).split("\n").indexOf("hash_size = 8") + 1}: Unknown setting srs.hash_size`,
   },
   {
     what: "no settings",
     prepare: (home) => Deno.removeSync(`${home.path}/${CONFIG}`),
     status: 78,
-    says: (home) => `Settings file ${home.path}/${CONFIG} is not there`,
+    says: (home) => `${home.path}/${CONFIG}: Settings file does not exist: countersign init`,
   },
   {
     what: "settings that are a folder",
@@ -125,7 +126,7 @@ const bad: Bad[] = [
       Deno.mkdirSync(`${home.path}/${CONFIG}`);
     },
     status: 78,
-    says: (home) => `Settings file ${home.path}/${CONFIG} is not a file`,
+    says: (home) => `${home.path}/${CONFIG}: Settings file is not a regular file`,
   },
 ];
 if (root) {
@@ -134,7 +135,7 @@ if (root) {
       what: `${what} of somebody else`,
       prepare: (home) => Deno.chownSync(`${home.path}/${name}`, STRANGER, STRANGER),
       status: 77,
-      says: (home) => `${home.path}/${name} belongs to user ${STRANGER}, not to 0`,
+      says: (home) => `file belongs to user ${STRANGER}, not to 0: chown 0 ${home.path}/${name}`,
     });
   }
 }
@@ -193,7 +194,7 @@ Deno.test("a key file of the group is fine where the settings say so, one of all
     assert.equal(ran.code, status, `0${mode.toString(8)}: ${ran.stderr}`);
     assert.equal(runs(home), status === 0 ? 1 : 0);
     if (status !== 0) {
-      says(ran, status, `has mode 0${mode.toString(8)}; others could read it: chmod ${(mode & 0o740).toString(8)}`);
+      says(ran, status, ` is readable by others (mode 0${mode.toString(8)}): chmod ${(mode & 0o740).toString(8)} `);
     }
   }
 });

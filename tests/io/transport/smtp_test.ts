@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { decodeLatin1, utf8 } from "../../../lib/bytes.ts";
 import { parseConfig } from "../../../lib/settings/parse.ts";
-import { Fail } from "../../../lib/fail.ts";
+import { errorText, Fail } from "../../../lib/fail.ts";
 import { sysexit } from "../../../lib/sysexits.ts";
 import type { Envelope } from "../../../lib/envelope.ts";
 import { Rejected } from "../../../io/transport/rejected.ts";
@@ -44,7 +44,7 @@ async function failure(sent: Promise<unknown>): Promise<{ status: number; certai
   assert.ok(error instanceof Fail, `${error?.stack ?? error}`);
   assert.doesNotMatch(error.message, /\n/, "one line");
   const certain = error instanceof Rejected || error.kind !== "temporary";
-  return { status: error instanceof Rejected ? error.code : sysexit(error), certain, says: error.message };
+  return { status: error instanceof Rejected ? error.code : sysexit(error), certain, says: errorText(error) };
 }
 
 async function fails(sent: Promise<unknown>, status: number, says: RegExp, certain = true): Promise<void> {
@@ -407,7 +407,11 @@ Deno.test("no server, no name, no sender", async () => {
   await fails(to(deadPort()), 75, /^127\.0\.0\.1:\d+ cannot be used: connection refused/);
   await fails(to(25, "nowhere.invalid"), 75, /^nowhere\.invalid:25 cannot be used: failed to lookup address/);
   await using sink = new Sink();
-  await fails(send(sink, undefined, { ...TO_BOTH, sender: undefined }), 64, /^No envelope sender: give one with -f/);
+  await fails(
+    send(sink, undefined, { ...TO_BOTH, sender: undefined }),
+    64,
+    /^Envelope sender unknown: give one with -f/,
+  );
   assert.equal(sink.lines.length, 0);
   const odd = { ...TO_BOTH, recipients: [ann, { local: '"a\r\nQUIT"', domain: "example.net" }] };
   await fails(send(sink, undefined, odd), 69, /a\\r\\nQUIT.* has a control character$/);
@@ -507,19 +511,23 @@ test("TLS, and the login behind it", async (t) => {
   await t.step("the password file", async () => {
     await using sink = new Sink({}, here);
     Deno.chmodSync(secret, 0o640);
-    await fails(send(sink, tls), 77, /^Password file .* has mode 0640; others could read it: chmod 600$/);
+    await fails(send(sink, tls), 77, /: Password file is readable by others \(mode 0640\): chmod 600 \S+$/);
     Deno.chmodSync(secret, 0o600);
     for (const text of ["", "\n", "two\nlines\n"]) {
       Deno.writeTextFileSync(secret, text);
-      await fails(send(sink, tls), 78, /^Password file .* does not hold one line$/);
+      await fails(send(sink, tls), 78, /: Password file does not contain exactly one line: write the password to it/);
     }
     Deno.removeSync(secret);
-    await fails(send(sink, tls), 78, /^Password file .* is not there$/);
+    await fails(send(sink, tls), 78, /: Password file does not exist: write the password to it/);
     const empty = `security = "tls"\nca = "${authority.folder}/ca.key"`;
     Deno.chmodSync(`${authority.folder}/ca.key`, 0o600);
-    await fails(send(sink, empty), 78, /^CA file .* has no certificate in PEM$/);
+    await fails(send(sink, empty), 78, /: CA file contains no certificate in PEM format: /);
     Deno.chmodSync(authority.ca, 0o666);
-    await fails(send(sink, tls!.replace(login, "")), 77, /^CA file .* others could write it: chmod 644$/);
+    await fails(
+      send(sink, tls!.replace(login, "")),
+      77,
+      /: CA file is writable by others \(mode 0666\): chmod 644 \S+$/,
+    );
     assert.deepEqual(sink.lines, []);
   });
 });
@@ -529,6 +537,6 @@ Deno.test({
   permissions: { read: true, env: true, net: false, sys: ["uid"] },
   async fn() {
     const sent = submit(transport(25), TO_BOTH, { head: utf8(HEAD), body: chunks() });
-    await fails(sent, 78, /^No permission to reach 127\.0\.0\.1:25 over the network: run countersign permit$/);
+    await fails(sent, 78, /^No permission to connect to 127\.0\.0\.1:25: countersign permit$/);
   },
 });

@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { errorText, Fail, type FailData, placed, reason } from "../../lib/fail.ts";
+
+/** [file, line and fix; what is printed around "Message"] */
+const printed: [FailData, string][] = [
+  [{}, "Message"],
+  [{ file: "/f" }, "/f: Message"],
+  [{ file: "/f", line: 3 }, "/f:3: Message"],
+  [{ fix: "chmod 600 /f" }, "Message: chmod 600 /f"],
+  [{ file: "/f", fix: "chmod 600 /f" }, "/f: Message: chmod 600 /f"],
+  [{ file: "/f", line: 3, fix: "did you mean srs?" }, "/f:3: Message: did you mean srs?"],
+  // A line without its file says nothing.
+  [{ line: 3 }, "Message"],
+  // A terminal would obey what is in a name.
+  [{ file: "/a\x1b[2J\nb", line: 1 }, '"/a\\u001b[2J\\nb":1: Message'],
+  [{ file: "/a\x9bb" }, '"/a\\u009bb": Message'],
+];
+for (const [data, text] of printed) {
+  Deno.test(`an error with ${JSON.stringify(data)} is printed as ${text}`, { permissions: "none" }, () => {
+    const fail = new Fail("config", "Message", data);
+    assert.equal(errorText(fail), text);
+    assert.equal(placed("Message", data), text);
+    assert.deepEqual([fail.kind, fail.message, fail.file, fail.line, fail.fix], [
+      "config",
+      "Message",
+      data.file,
+      data.line,
+      data.fix,
+    ]);
+    assert.equal(reason(fail), text, "also as a part of another message");
+  });
+}
+
+Deno.test(
+  "what the sandbox denies is fixed by the sandbox, unless the error says otherwise",
+  { permissions: "none" },
+  () => {
+    let denied: unknown;
+    try {
+      Deno.statSync("/nonexistent");
+    } catch (error) {
+      denied = error;
+    }
+    const fail = new Fail("io", `File cannot be read: ${reason(denied)}`, { file: "/nonexistent", cause: denied });
+    assert.equal(fail.fix, "countersign permit");
+    assert.match(
+      errorText(fail),
+      /^\/nonexistent: File cannot be read: read access to .* is not permitted: countersign permit$/,
+    );
+    assert.equal(new Fail("io", "Message", { cause: denied, fix: "another" }).fix, "another");
+    assert.equal(new Fail("io", "Message", { cause: new Error("x") }).fix, undefined);
+  },
+);
+
+Deno.test("anything but a Fail is a bug, on one line", { permissions: "none" }, () => {
+  assert.equal(errorText(new TypeError("a\n  b")), "Bug: a b");
+  assert.equal(errorText("text"), "Bug: text");
+});
