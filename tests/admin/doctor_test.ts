@@ -437,7 +437,7 @@ const usage: [string[], RegExp][] = [
   [["--config"], /^doctor: Option --config needs a value$/m],
   [["--json=yes"], /^doctor: Option --json takes no value$/m],
   [["mutt"], /^doctor: Unknown argument "mutt"$/m],
-  [["--postconf", "nowhere.cf"], /^doctor: File nowhere\.cf of --postconf cannot be read$/m],
+  [["--postconf", "nowhere.cf"], /^doctor: nowhere\.cf: File of --postconf cannot be read$/m],
 ];
 for (const [args, says] of usage) {
   Deno.test(`doctor ${args.join(" ")} is refused with one line`, async () => {

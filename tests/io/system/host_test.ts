@@ -154,7 +154,7 @@ Deno.test("with keys that are all too old mail leaves unsigned, its bounces are 
     assert.equal(await bounce(other, signed()), judged ? "genuine" : "unjudged");
     const log = home.read(".local/state/countersign/log");
     for (const direction of ["out", "in"]) {
-      const line = log.split("\n").find((one) => one.includes(` way=${direction} `))!;
+      const line = log.split("\n").find((one) => one.includes(` direction=${direction} `))!;
       assert.match(
         line,
         days < 720 ? / warning=".*stops signing on / : / (?:error|warning)=".*no key can sign|No key/,
