@@ -67,7 +67,7 @@ export function bounceEvidence({ header, prefix, bodyStart }: Content, nullSende
   const from = author(header);
   const subject = values(header, "Subject").some((one) => isFailureSubject(decodeWords(one)));
   const returned = parts.some(({ type }) => RETURNED.includes(type)) || RETURNED_LINES.test(text);
-  const failure = failureIn(notice);
+  const failure = failureIn(notice.replace(QUOTED_LINES, "")); // an answer quotes what it answers
   const signs: [weight: number, words: string | false][] = [
     [2, from === "daemon" && "a daemon's From"],
     [1, from === "postmaster" && "a postmaster's From"],
@@ -139,6 +139,7 @@ function readable(type: string, bytes: Uint8Array): string {
 /** What is returned in the text itself, after the last words of the mail system. */
 const SEPARATOR =
   /^[ \t]{0,16}(?:-{2,80}[^\n]{0,80}(?:copy|original|message|header|below|enclosed)[^\n]{0,80}|[^\n]{0,40}(?:(?:original|returned|unsent) message|message headers?)[^\n]{0,40}(?:follow|:$)[^\n]{0,40})$/im;
+const QUOTED_LINES = /^>(?: [^\n]*)?$/gm;
 const RETURNED_LINES = /^[> \t]{0,16}(?:Message-ID|Received|Return-Path)[ \t]{0,16}:/im;
 
 /** The separator belongs to the notice: some systems write nothing else that is their own. */

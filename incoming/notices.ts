@@ -61,7 +61,11 @@ const FAILURES = [
   "no\\s+se\\s+(?:ha\\s+podido|pudo|puede)\\s+entregar|non\\s+(?:è\\s+stato|può\\s+essere)\\s+(?:recapitat|consegnat)",
   "kon\\s+niet\\s+worden\\s+(?:bezorgd|afgeleverd)|não\\s+(?:pôde|foi\\s+possível)\\s+(?:ser\\s+)?entreg",
   "не\\s+(?:может\\s+быть|удалось|было|был)\\s+достав|недостав",
-  "(?:送信|配信|配送|配達)(?:でき|不能|に失敗|エラー)|届けられません|退信|无法(?:投递|送达)|未能(?:投递|送达)|投递失败",
+  "(?:送信|配信|配送|配達)(?:でき|不能|に失敗|エラー)|届けられません|退信|无法(?:投递|送达|发送)|未能(?:投递|送达)|投递失败",
+  "nie\\s+(?:dotarł|został[aoy]?\\s+dostarczon|można\\s+(?:było\\s+)?dostarczyć)|nelze\\s+doručit|nebyl[ao]?\\s+doručen",
+  "nem\\s+(?:sikerült\\s+kézbesíteni|kézbesíthető)|teslim\\s+edilem|배달(?:되지|할\\s+수\\s+없)|無法(?:傳遞|送達|寄送)",
+  // Of gateways that say little else.
+  "\\berror:\\s+(?:invalid|unknown|no\\s+such)|\\b(?:was|were|been)\\s+(?:rejected|refused|blocked)\\b[^\\n]{0,80}\\b[45]\\d\\d\\b",
 ].join("|");
 const FAILURE = new RegExp(FAILURES, "i");
 const REASON =
@@ -76,7 +80,7 @@ export function failureIn(notice: string): "code" | "reason" | "words" | undefin
 
 /** Subjects that mail systems write. A reply to one, or one that is forwarded, begins with something else. */
 const SUBJECT =
-  /^\s{0,16}(?:\[[^\]]{0,40}\]\s{0,4}|\*{2,}\w{0,20}\*{2,}\s{0,4})?(?:undeliver|undelivered|unable to deliver|mail(?: message)? delivery (?:fail|status|error|report|problem)|delivery (?:status notification|fail|error|problem|has failed|incomplete|delayed|report)|failure notice|failed mail|failed to deliver|returned mail|returned to sender|return(?:ed|ing) message|mail system error|mail (?:could not|failed|failure)|message (?:status - undeliverable|not delivered|undeliverable|delayed|delivery)|non[- ]?delivery|nondeliverable|warning: (?:message|could not send)|delayed mail|notification d'?[ée]tat|unzustellbar|nicht zustellbar|zustellung fehlgeschlagen|fehler bei der (?:nachrichten)?zustellung|non remis|[ée]chec de (?:la )?remise|no se puede entregar|no entregad|devuelto|non recapitabile|mancato recapito|onbestelbaar|niet bezorgd|não é possível entregar|não entregue|olevererbart|kan ikke leveres|kunde inte levereras|недостав|не доставлен|配信不能|配信エラー|送信エラー|未送達|配送不能|无法投递|未传递|退信)/i;
+  /^\s{0,16}(?:\[[^\]]{0,40}\]\s{0,4}|\*{2,}\w{0,20}\*{2,}\s{0,4})?(?:undeliver|undelivered|unable to deliver|mail(?: message)? delivery (?:fail|status|error|report|problem)|delivery (?:status notification|fail|error|problem|has failed|incomplete|delayed|report)|failure notice|failed mail|failed to deliver|returned mail|returned to sender|return(?:ed|ing) message|mail system error|mail (?:could not|failed|failure)|message (?:status - undeliverable|not delivered|undeliverable|delayed|delivery)|non[- ]?delivery|nondeliverable|warning: (?:message|could not send)|delayed mail|notification d'?[ée]tat|unzustellbar|nicht zustellbar|zustellung fehlgeschlagen|fehler bei der (?:nachrichten)?zustellung|non remis|[ée]chec de (?:la )?remise|no se puede entregar|no entregad|devuelto|non recapitabile|mancato recapito|onbestelbaar|niet bezorgd|não é possível entregar|não entregue|olevererbart|kan ikke leveres|kunde inte levereras|недостав|не доставлен|配信不能|配信エラー|送信エラー|未送達|配送不能|无法(?:投递|送达)|未(?:传递|送达)|無法傳遞|(?:来自\S{1,60}的)?退信|系统退信|niedostarcz|nedoručiteln|kézbesíthetetlen|teslim edilem|배달되지)/i;
 
 /** Is it the Subject of a mail system? */
 export const isFailureSubject = (subject: string): boolean => SUBJECT.test(subject);

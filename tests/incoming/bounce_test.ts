@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { bounceEvidence } from "../../incoming/bounce.ts";
-import { encodeLatin1, utf8 } from "../../lib/bytes.ts";
+import { decodeLatin1, encodeLatin1, utf8 } from "../../lib/bytes.ts";
 import { parseHead } from "../../lib/message.ts";
 import { SAMPLES } from "../bounces.ts";
 import { ROOT } from "../rig.ts";
@@ -164,6 +164,22 @@ const BOUNCES: Record<string, string> = {
     "From: x@b.example\nContent-Type: text/html\n\n<p>MAIL FROM: greg@example.org<br>RCPT TO: x@b.example<br>550 no such user</p>\n",
   "words and a reply":
     "From: x@b.example\n\nYour message could not be delivered:\nremote said 550 5.1.1 user unknown\n",
+  "a carrier that says little else":
+    "From: post_master@b.example\nSubject: Re:Hello\n\nError: Invalid user address\n\nSubject: Hello\nTo: 5550100@b.example\n",
+  "a filter's Subject, and a reply with a code":
+    "From: noreply@b.example\nSubject: Undeliverable: Hello\n\nYour message to x@b.example was rejected: 550 5.7.1 spam\n",
+  "in Chinese, the words in the middle of the Subject":
+    `From: postmaster@b.example\nSubject: =?utf-8?B?${utf8("来自b.example的退信").toBase64()}?=\n` +
+    `Content-Transfer-Encoding: base64\n\n${
+      base64(decodeLatin1(utf8("无法发送到 x@b.example 550 Mailbox not found")))
+    }\n`,
+  "in Polish": `From: postmaster@b.example\nSubject: Niedostarczona: x\n\n${
+    decodeLatin1(utf8("Wiadomość nie dotarła: 550 5.1.1"))
+  }\n`,
+  "in Czech": `From: x@b.example\n\n${decodeLatin1(utf8("Zprávu nelze doručit. 550 5.1.1"))}\n`,
+  "in Hungarian": `From: x@b.example\n\n${decodeLatin1(utf8("Az üzenetet nem sikerült kézbesíteni: 550 5.1.1"))}\n`,
+  "in Turkish": `From: x@b.example\n\n${decodeLatin1(utf8("İletiniz teslim edilemedi: 550 5.1.1"))}\n`,
+  "in Korean": `From: x@b.example\n\n${decodeLatin1(utf8("메시지가 배달되지 않았습니다. 550 5.1.1"))}\n`,
   "a daemon's From": "From: MAILER-DAEMON@b.example\nSubject: hello\n\nsorry\n",
   "a daemon's name in encoded words": "From: =?utf-8?B?TWFpbCBEZWxpdmVyeSBTdWJzeXN0ZW0=?= <x@b.example>\n\nsorry\n",
   "the second From": "From: Jo <jo@b.example>\nFrom: MAILER-DAEMON@b.example\n\nsorry\n",
@@ -199,6 +215,10 @@ const QUOTED =
 
 /** What comes from the null sender, too. */
 const OTHERS: Record<string, string> = {
+  "a vacation reply that quotes a question about a bounce":
+    `${AWAY}Subject: away\n\nI am away.\n\n> Message-ID: <1@example.org>\n> my mail could not be delivered:\n> 550 5.1.1 user unknown\n`,
+  "a rejection by a person": "From: Jo <jo@b.example>\nSubject: Your proposal\n\nIt was rejected by 5 of 9 readers.\n",
+  "an error in a report": "From: backup@b.example\nSubject: Backup\n\nError: invalid argument in line 550\n",
   "a letter": "From: Jo <jo@b.example>\nSubject: Hello\n\nHow are you?\n",
   "nothing at all": "\n\n",
   "a receipt": `From: Jo <jo@b.example>\nSubject: Read: Hello\n${
@@ -416,6 +436,15 @@ Deno.test("Subjects of mail systems", () => {
     "Warning: could not send message for past 4 hours",
     "Message status - undeliverable",
     "[SPAM] Undeliverable: x",
+    ...[
+      "Niedostarczalne: x",
+      "Nedoručitelné: x",
+      "Kézbesíthetetlen: x",
+      "Teslim edilemedi: x",
+      "无法送达: x",
+      "未送达: x",
+    ],
+    ...["無法傳遞: x", "系统退信", "来自b.example的退信", "배달되지 않음: x"],
     "***SPAM*** failure notice",
     "=?utf-8?B?VW56dXN0ZWxsYmFyOiB4?=",
     "=?utf-8?q?=C3=89chec_de_la_remise?=",
