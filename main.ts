@@ -41,7 +41,7 @@ const COMMANDS: Record<string, Command> = {
     (await import("./admin/audit.ts")).audit(name, args, await import("./admin/audit/replay.ts")),
   doctor: async (name, args) => (await import("./admin/doctor.ts")).doctor(name, args),
   log: async (name, args) => (await import("./admin/log.ts")).log(name, args),
-  permit: async (name, args) => (await import("./admin/permit.ts")).permit(name, args),
+  sandbox: async (name, args) => (await import("./admin/sandbox.ts")).sandbox(name, args),
   plain: async (name, args) => (await import("./admin/plain.ts")).plain(name, args),
   expire: async (name, args) => (await import("./admin/expire.ts")).expire(name, args),
   help: (_, [word = ""]) =>
@@ -61,7 +61,7 @@ Signs the mail you send and checks what comes back.
   explain   Explain the verdict on a message, or how a message would be sent
   audit     Replay your archive
   doctor    Find configuration problems and suggest fixes
-  permit    Restrict shim and hook to what the settings need
+  sandbox   Restrict shim and hook to what the settings need
   log       Print the log, filtered
   plain     Manage the lists that get mail with your plain address as envelope sender
   expire    Remove expired state and leftover temporary files

@@ -5,7 +5,7 @@ import { cleanMaildir } from "../io/transport/leftovers.ts";
 import { cleanSpool } from "../io/transport/spool.ts";
 import { atMost, runCommand } from "./arguments.ts";
 import { cleanDrafts } from "./files.ts";
-import { permissionsFile } from "../lib/paths.ts";
+import { sandboxFile } from "../lib/paths.ts";
 import { say } from "./terminal.ts";
 
 const HELP = `Usage: countersign expire [--config FILE]
@@ -26,7 +26,7 @@ export function expire(name: string, args: readonly string[]): Promise<number> {
     const now = new Date();
     const { entries, periods } = await expireState(state.folder, now, Infinity);
     const maildirs = new Set([incoming.spam, incoming.inbox, challenge.answered, transport.maildir]);
-    const written = [place.file, permissionsFile(place.file), plain_lists, ...identity.map(({ keys }) => keys)];
+    const written = [place.file, sandboxFile(place.file), plain_lists, ...identity.map(({ keys }) => keys)];
     const leftovers = cleanSpool(`${state.folder}/spool`, now) + sum([...maildirs].map((one) =>
       cleanMaildir(one, now)
     )) +

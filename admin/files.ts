@@ -98,6 +98,24 @@ export function cleanDrafts(path: string, now: Date): number {
   return gone;
 }
 
+/** When a file was last changed; undefined where that cannot be told. */
+export function lastChange(path: string): Date | undefined {
+  try {
+    return Deno.statSync(path).mtime ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Milliseconds between the times of a file and of what was made from it: more than a tick of the kernel's clock. */
+const NEWER_MS = 10;
+
+/** Dates a file just after that from which it was made, so that any later change of that one shows. */
+export function setNewer(path: string, source: Date): void {
+  const time = new Date(source.getTime() + NEWER_MS);
+  Deno.utimeSync(path, time, time);
+}
+
 /** Makes a folder that only its owner may enter, and those above it. @throws {Fail} `io` */
 export function makeFolder(path: string): void {
   try {

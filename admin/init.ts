@@ -6,11 +6,11 @@ import { configFile, loadIdentities } from "../io/system/load.ts";
 import { type Answers, answers, type Ask, MEANT } from "./init_questions.ts";
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
 import { beside } from "./programs.ts";
-import { createWhole, isThere, makeFolder } from "./files.ts";
+import { createWhole, isThere, lastChange, makeFolder } from "./files.ts";
 import { newSecret, printKey } from "./keyfile.ts";
 import { type Found, here, look } from "./machine.ts";
 import { type Filling, type Paste, pastesIn, pastesOut } from "./paste.ts";
-import { writePermissions } from "./permit.ts";
+import { writeSandbox } from "./sandbox.ts";
 import { settingsText } from "./settings_text.ts";
 import { say } from "./terminal.ts";
 
@@ -89,10 +89,10 @@ export function init(name: string, args: readonly string[]): Promise<number> {
         if (!createWhole(file, text)) {
           throw new Fail("config", `Settings file ${file} is there now: it was not overwritten`);
         }
-        const permitted = permit(settings, { file, home });
+        const sandbox = restrict(settings, { file, home });
         for (const one of keyFiles) say(`${made.includes(one) ? "Written" : "Kept"}: ${one}`);
         say(
-          `Written: ${file}\n${permitted}\nFolders: ${[settings.state.folder, ...maildirs].join(", ")}`,
+          `Written: ${file}\n${sandbox}\nFolders: ${[settings.state.folder, ...maildirs].join(", ")}`,
         );
       }
       tell(given, known, found, filling(file, home, found.user, known));
@@ -150,9 +150,9 @@ const ask: Ask = (question, fallback, check) => {
 };
 
 /** A path that cannot be expressed is no reason to have no settings. */
-function permit(settings: Settings, place: ConfigSource): string {
+function restrict(settings: Settings, place: ConfigSource): string {
   try {
-    return `Written: ${writePermissions(settings, place)}`;
+    return `Written: ${writeSandbox(settings, place, lastChange(place.file))}`;
   } catch (error) {
     if (!(error instanceof Fail)) throw error;
     return `Shim and hook may read, write and run what you may: ${errorText(error)}`;

@@ -62,7 +62,7 @@ function bySmtp(ground: BenchHome, port: number): string {
     `[[identity]]\naddress = "greg@example.org"\nsrs_domain = "srs.example.org"\n` +
       `[transport]\nvia = "smtp"\nhost = "127.0.0.1"\nport = ${port}\nsecurity = "none"\n`,
   );
-  ground.permit(name);
+  ground.sandbox(name);
   return path;
 }
 

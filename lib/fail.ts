@@ -124,7 +124,7 @@ export function isRejection(error: unknown): error is Fail {
 }
 
 /**
- * The kind of a failure of the system: what is only not permitted waits for `countersign permit`.
+ * The kind of a failure of the system: what is only not permitted waits for `countersign sandbox`.
  *
  * @param error what was thrown
  * @param kind what it is otherwise

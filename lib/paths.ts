@@ -1,4 +1,4 @@
-/** Files of the system that our programs use beyond what the settings name, and where the permissions of a settings file are. */
+/** Files of the system that our programs use beyond what the settings name, and the sandbox file of a settings file. */
 
 /** Tells what a variable holds that is not UTF-8. */
 export const PRINTENV = "/usr/bin/printenv";
@@ -9,7 +9,12 @@ export const KILL = "/bin/kill";
 /** Where accounts and groups are listed: read only for a file that its group may write. */
 export const [PASSWD, GROUP] = ["/etc/passwd", "/etc/group"];
 
-/** Where the permissions of a settings file stand: `config.permissions` beside `config.toml`. */
-export function permissionsFile(config: string): string {
+/** The sandbox file of a settings file: `config.sandbox` beside `config.toml`. */
+export function sandboxFile(config: string): string {
+  return `${config.replace(/\.toml$/, "")}.sandbox`;
+}
+
+/** Where a former version kept it, in another format. */
+export function formerSandboxFile(config: string): string {
   return `${config.replace(/\.toml$/, "")}.permissions`;
 }

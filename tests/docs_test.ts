@@ -97,7 +97,7 @@ Deno.test("README's step from nothing to settings makes what the shim then signs
   const made = await home.run(["/bin/sh", "-e"], block(/^countersign init/m));
   assert.deepEqual([made.code, made.stderr], [0, ""]);
   const folder = `${home.path}/.config/countersign`;
-  const names = ["config.permissions", "config.toml", "keys", "plain-lists"];
+  const names = ["config.sandbox", "config.toml", "keys", "plain-lists"];
   assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), names);
 
   const place = { file: `${folder}/config.toml`, home: home.path };

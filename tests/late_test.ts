@@ -15,7 +15,7 @@ Deno.test("a shim with permissions that are not wide loads its late parts", asyn
   await bundle(`${home.path}/lib`);
   const start = { program: "shim", rights: "shim", deno: "deno", entry: "$here/main.js", cache: "" };
   home.write("lib/shim/shim", launcherText({ ...start, flags: "--no-config --no-npm --no-remote" }), 0o755);
-  assert.match(home.read(".config/countersign/config.permissions"), /^shim read /m);
+  assert.match(home.read(".config/countersign/config.sandbox"), /^shim --allow-read=/m);
 
   const shim = () => home.run([`${folder}/shim`, "ann@example.net"], MAIL);
   oneLine(await shim(), 75, /127\.0\.0\.1/);

@@ -35,7 +35,7 @@ const programs: [string, (home: Home) => string[] | Promise<string[]>, number][]
   ["countersign log", (home) => [countersign(home), "log"], 0],
   ["countersign verify", (home) => [countersign(home), "verify", signed()], 0],
   ["countersign sign", (home) => [countersign(home), "sign", "greg@example.org"], 0],
-  ["countersign permit", (home) => [countersign(home), "permit"], 0],
+  ["countersign sandbox", (home) => [countersign(home), "sandbox"], 0],
   ["countersign explain", (home) => [countersign(home), "explain", "-"], 0],
 ];
 

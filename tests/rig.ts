@@ -1,7 +1,8 @@
 /** What the tests of whole programs share: a home in a temporary folder, programs run in it, maildirs read. */
 import assert from "node:assert/strict";
-import { permissionsFile } from "../lib/paths.ts";
-import { permissions, printPermissions } from "../lib/settings/permissions.ts";
+import { sandboxFile } from "../lib/paths.ts";
+import { setNewer } from "../admin/files.ts";
+import { ordinaryAddresses, permissions, printSandbox } from "../lib/settings/sandbox.ts";
 import { parseConfig } from "../lib/settings/parse.ts";
 import { Fail } from "../lib/fail.ts";
 
@@ -54,11 +55,14 @@ export class Home {
     this.write(".config/countersign/config.toml", `${top}\n${identity}\n${more}`);
   }
 
-  /** What `countersign permit` does, so that all tests show that it is enough; wrong settings have no permissions. */
-  permit(name: string): void {
+  /** What `countersign sandbox` does, so that all tests show that it is enough; wrong settings have no permissions. */
+  sandbox(name: string): void {
     const place = { file: `${this.path}/${name}`, home: this.path };
     try {
-      this.write(permissionsFile(name), printPermissions(permissions(parseConfig(this.read(name), place), place)));
+      const settings = parseConfig(this.read(name), place);
+      const lines = printSandbox(permissions(settings, place), ordinaryAddresses(settings));
+      this.write(sandboxFile(name), lines);
+      setNewer(`${this.path}/${sandboxFile(name)}`, Deno.statSync(place.file).mtime!);
     } catch (error) {
       if (!(error instanceof Fail)) throw error;
     }
@@ -70,7 +74,7 @@ export class Home {
     Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true });
     Deno.writeFileSync(path, typeof text === "string" ? new TextEncoder().encode(text) : text);
     Deno.chmodSync(path, mode);
-    if (name.endsWith("/config.toml")) this.permit(name);
+    if (name.endsWith("/config.toml")) this.sandbox(name);
     return path;
   }
 

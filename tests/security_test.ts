@@ -75,7 +75,7 @@ for (const { rights, launcher } of PROGRAMS) {
       ["writeAny", at(".profile")],
       ["writeAny", at(".qmail")],
       ["writeAny", `${config}/config.toml`],
-      ["writeAny", `${config}/config.permissions`],
+      ["writeAny", `${config}/config.sandbox`],
       ["writeAny", `${config}/keys`],
       ["writeAny", at("lib/probe.js")],
       ["remove", `${config}/keys`],

@@ -28,17 +28,17 @@ Deno.test({
     Deno.removeSync(`${home.path}/.config`, { recursive: true });
     const identity = `[[identity]]\naddress = "greg@example.org"\nsrs_domain = "site.example.org"\nkeys = "~/keys"\n`;
     home.write(SITE, `${identity}[transport]\nvia = "maildir"\nmaildir = "~/out"\n`);
-    Deno.removeSync(`${home.path}/etc/countersign/config.permissions`); // they are for another path
+    Deno.removeSync(`${home.path}/etc/countersign/config.sandbox`); // they are for another path
     home.write("keys", `k1 ${new Date().toISOString().slice(0, 10)} ${SECRET}\n`, 0o600);
     const countersign = COUNTERSIGN.map((word) => `'${word}'`).join(" ");
     const sender = (domain: string) => new RegExp(`^<SRS0=.*@${domain.replaceAll(".", "\\.")}>$`);
 
     // With permissions and without: the launcher looks where the shim looks.
-    for (const before of ["", `${countersign} permit >/dev/null &&`]) {
+    for (const before of ["", `${countersign} sandbox >/dev/null &&`]) {
       assert.equal((await on(home, `${before} ${ROOT}/shim/shim ann@example.net`)).stderr, "");
       assert.match(fieldOf(home.mails("out").at(-1)!, "Return-Path"), sender("site.example.org"));
     }
-    assert.match(home.read("etc/countersign/config.permissions"), /^shim write ~\/out$/m);
+    assert.match(home.read("etc/countersign/config.sandbox"), /^shim --allow-write=~\/out$/m);
 
     const made = await on(
       home,

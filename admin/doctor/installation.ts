@@ -7,14 +7,14 @@ import { RecentCount, recentSentence } from "../audit/passed.ts";
 import { beside } from "../programs.ts";
 import { sharedSecret } from "../shared_secret.ts";
 import { isGroupWritable, isThere, realPath } from "../files.ts";
-import { permissionsFile } from "../../lib/paths.ts";
-import { permissions } from "../../lib/settings/permissions.ts";
+import { formerSandboxFile, sandboxFile } from "../../lib/paths.ts";
+import { ordinaryAddresses, permissions, printSandbox } from "../../lib/settings/sandbox.ts";
 import { checkClock } from "./clock.ts";
 import { checkHarmless, checkInjectorFile, checkPrograms, harmless, INJECTOR_FILES } from "./injector.ts";
 import { checkLogged } from "./log.ts";
 import { openLog } from "./logfile.ts";
 import { look, lookAt, ownLog, run, see, seeUp } from "./look.ts";
-import { checkPermissions, unreadable } from "./permissions.ts";
+import { checkSandbox, former, unreadable } from "./sandbox.ts";
 import { checkAnswer, resultIn, trials } from "./round.ts";
 import { checkKeys, findingOf, identityLine } from "./settings.ts";
 import { checkSmarthost } from "./smarthost.ts";
@@ -25,7 +25,7 @@ import { type DoctorContext, soundIdentities } from "./context.ts";
 type Part = (visit: DoctorContext, settings: Settings) => Promise<void> | void;
 
 /** In this order: the log is looked at before the hook writes to it. */
-export const OURS: readonly Part[] = [keys, folders, permitted, shimItself, injectorPart, logged, sentMail, round];
+export const OURS: readonly Part[] = [keys, folders, sandboxed, shimItself, injectorPart, logged, sentMail, round];
 
 function keys({ file, now, findings }: DoctorContext, settings: Settings): void {
   let right = true;
@@ -84,14 +84,15 @@ function folders({ findings, notes }: DoctorContext, settings: Settings): void {
 
 const WIDE = "Shim and hook may read, write and run what you may";
 
-function permitted({ file, home, findings, notes }: DoctorContext, settings: Settings): void {
-  const path = permissionsFile(file.file);
+function sandboxed({ file, home, findings, notes }: DoctorContext, settings: Settings): void {
+  const path = sandboxFile(file.file);
   const there = look(path);
   try {
     const wanted = permissions(settings, { file: file.file, home }, realPath, isGroupWritable);
-    if (there !== undefined) findings.push(...checkPermissions(there, wanted));
+    if (there !== undefined) findings.push(...checkSandbox(there, printSandbox(wanted, ordinaryAddresses(settings))));
     else if (isThere(path)) findings.push(unreadable(path));
-    else notes.push(`${WIDE}: countersign permit holds them to the settings`);
+    else if (isThere(formerSandboxFile(file.file))) findings.push(former(formerSandboxFile(file.file)));
+    else notes.push(`${WIDE}: countersign sandbox restricts them to what the settings need`);
   } catch (error) {
     if (!(error instanceof Fail)) throw error;
     notes.push(`${WIDE}: ${errorText(error)}`);

@@ -1,4 +1,7 @@
-/** Fills the launcher template: one text for the checkout and for what is installed. */
+/**
+ * What comes before build/run.sh: in a checkout a stub that reads it in, in an installed program the same lines with its
+ * text behind them.
+ */
 
 /** What a launcher starts. */
 export interface Start {
@@ -12,8 +15,10 @@ export interface Start {
   readonly rights: string;
   /** The folder of Deno's cache; empty: the user's. */
   readonly cache: string;
-  /** Deno's flags that say where code may come from. */
+  /** Deno's flags that say where code may come from, as words. */
   readonly flags: string;
+  /** The settings of Deno, a path. */
+  readonly manifest?: string;
 }
 
 /** The programs that have a launcher, where they stand in the checkout, and their modules. */
@@ -29,39 +34,21 @@ export const PROGRAMS = [
 export const LEAN = "--v8-flags=--lite-mode,--no-lazy,--min-semi-space-size=8";
 
 /**
- * KB of address space, and of data with and without {@link LEAN}, under which Deno 2.9.6 does not start, measured with
- * `ulimit`, and some more: V8 reserves 38 GB, and memory for compiled code only where it compiles.
+ * KB of data with and without {@link LEAN} under which Deno 2.9.6 does not start, measured with `ulimit`, and some more:
+ * V8 reserves memory for compiled code only where it compiles. The 41 GB of address space in run.sh are measured, too.
  */
-const [ADDRESSES, DATA_LEAN, DATA] = [41_000_000, 50_000, 600_000];
+const [DATA_LEAN, DATA] = [50_000, 600_000];
 
-/**
- * Variables that make Deno 2.9.6 write files, load other code, trust other certificates, say more, wait, or stop.
- * Those of the dynamic linker that only children would obey are removed where children are started.
- */
-export const UNSET = {
-  LD: "PRELOAD LIBRARY_PATH AUDIT DEBUG DEBUG_OUTPUT PROFILE PROFILE_OUTPUT SHOW_AUXV TRACE_LOADED_OBJECTS",
-  DENO: "AUDIT_PERMISSIONS AUTH_TOKENS AUTO_SERVE CACHE_DB_MODE CERT COMPAT CONDITIONS CONNECTED COVERAGE_DIR " +
-    "EMIT_CACHE_MODE EXTRA_STDIO_FDS INTERNAL_CHILD_ENTRYPOINT LOG LOG_LAZY_LOAD LOG_STYLE NO_PACKAGE_JSON " +
-    "NODE_TRACE_EVENT_CATEGORIES NODE_USE_OPENSSL_CA PATCH_REACT_CVE PERMISSION_BROKER_PATH SERVE_ADDRESS " +
-    "SNAPSHOT_IMPORT_GRAPH STARTUP_PHASES TLS_CA_STORE TOKIO_EVENT_INTERVAL TOKIO_GLOBAL_QUEUE_INTERVAL " +
-    "TOKIO_MAX_IO_EVENTS_PER_TICK TOKIO_METRICS TOKIO_METRICS_INTERVAL TRACE_PERMISSIONS UNSTABLE_CONTROL_SOCK " +
-    "UNSTABLE_CRON_SOCK UNSTABLE_FFI_TRACE_TURBO UNSTABLE_LAZY_DYNAMIC_IMPORTS UNSTABLE_NPM_LAZY_CACHING " +
-    "UNSTABLE_OTEL_DETERMINISTIC UNSTABLE_SLOPPY_IMPORTS USE_CGROUPS USR2_MEMORY_TRIM V8_COVERAGE V8_FLAGS",
-  NODE:
-    "CHANNEL_FD CHANNEL_SERIALIZATION_MODE CLUSTER_SCHED_POLICY DEBUG DEBUG_NATIVE EXTRA_CA_CERTS ICU_DATA OPTIONS " +
-    "PATH TLS_REJECT_UNAUTHORIZED UNIQUE_ID USE_ENV_PROXY USE_OPENSSL_CA USE_SYSTEM_CA V8_COVERAGE",
-  OTEL: "DENO DENO_CONSOLE DENO_METRICS DENO_TRACING DENO_VSOCK EXPORTER_OTLP_ENDPOINT SDK_DISABLED",
-  RUST: "BACKTRACE LIB_BACKTRACE LOG LOG_STYLE MIN_STACK",
-  TOKIO: "WORKER_THREADS",
-  SSLKEYLOGFILE: "",
-};
+/** What each command of `countersign` may do that is not under an MTA. */
+const COMMAND_RIGHTS: readonly [commands: string, rights: string][] = [
+  ["explain sign verify log help version", "read"],
+  ["keys plain expire audit sandbox", "read write"],
+  ["doctor", "read run net"],
+  ["*", "read write run"],
+];
 
-/** The names in full, as words of a line of shell that is folded. */
-function unset(): string {
-  const names = Object.entries(UNSET).flatMap(([prefix, rest]) => rest.split(" ").map((one) => `${prefix}_${one}`));
-  const text = names.map((name) => name.replace(/_$/, "")).join(" ");
-  return text.replace(/(.{1,110})(?: |$)/g, "$1 \\\n  ").replace(/ \\\n {2}$/, "");
-}
+/** Permission flags in the form in which run.sh holds them: one a line. */
+const flagLines = (rights: string) => rights.split(" ").map((one) => `--allow-${one}`).join("$newline");
 
 /** The launcher of a checkout: Deno from PATH, sources beside it. */
 export function checkoutStart({ launcher, rights, entry, up }: typeof PROGRAMS[number]): Start {
@@ -70,46 +57,80 @@ export function checkoutStart({ launcher, rights, entry, up }: typeof PROGRAMS[n
     rights,
     deno: "deno",
     cache: "", // sources are compiled once for all runs: the user must be able to write there
-    flags: `${LEAN} --frozen --config "$here/${up}/deno.json"`,
+    flags: `${LEAN} --frozen`,
+    manifest: `$here/${up}/deno.json`,
     entry: `$here/${up}/${entry}`,
   };
 }
 
-/** The statuses that are a program's own word, by the file it starts: a hook's 64 would be a bounce under qmail. */
-function statuses(entry: string): string {
-  const [shim, hook] = ["6[4-9] | 7[0-8] | 100 | 111", "10 | 75 | 99 | 111"];
-  if (entry.includes("incoming.")) return `0 | ${hook}`;
-  return entry.includes("shim/") ? `0 | ${shim}` : `0 | 10 | 99 | ${shim}`;
+/** Which program it is: `countersign` goes by its name, or by its first argument. */
+function programLines(rights: string): string {
+  if (rights !== "") return `part=${rights} program=${rights} finds=none\n`;
+  return `part=countersign program=\${0##*/} finds=none
+[ "$program" != countersign ] || program=\${1-}
+case $program in
+  sendmail | qmail-inject | mailq | newaliases) program=shim ;;
+  doctor | verify) finds=1 ;; # they say 1 for what they found; from all others 1 is Deno's own status
+esac
+`;
 }
 
-/** Where Deno may not write it still starts fast, if its cache is in good order. */
-const cacheLines = (folder: string) =>
-  `# Where Deno can make no cache, as user nobody, it starts in half again the time: this one is ready.
-# Taken away, it is not made again: one that root makes under a wide umask, others could fill.
-[ -n "\${DENO_DIR-}" ] || [ ! -d "${folder}" ] || DENO_DIR=${folder}
-export DENO_DIR
+/** The permissions without a sandbox. */
+function wideLines(rights: string): string {
+  const lines = COMMAND_RIGHTS.map(([commands, given]) => {
+    return `    ${commands.replaceAll(" ", " | ")}) wide=${flagLines(given)} ;;\n`;
+  });
+  return rights === ""
+    ? `  case $program in\n${lines.join("")}  esac\n  [ "$name" = countersign ] || export NO_COLOR=1\n`
+    : `  wide=${flagLines("read write run")}\n  export NO_COLOR=1 # what it says goes into logs and bounces\n`;
+}
+
+/** Looks at Deno: a file of its own, or a name on PATH, behind which a script may stand, as npm writes it. */
+function denoLines(deno: string): string {
+  const missing = `  command -v "$deno" >/dev/null 2>&1 || later "Deno ($deno) is not there"\n`;
+  if (deno.includes("/")) {
+    return `${missing}  [ -s "$deno" ] || later "Deno ($deno) is empty" # a shell would run it, and call it a success\n`;
+  }
+  return `${missing}  { IFS= read -r first <"$(command -v "$deno")"; } 2>/dev/null
+  case $first in "#!"*) unset COUNTERSIGN_LAUNCHER ;; esac # a script is another parent of the program
 `;
+}
 
-const template = new URL("../run.sh", import.meta.url);
+/** The lines that come first: what is started, and how. */
+function headLines(start: Start): string {
+  const { program, rights, deno, entry, flags, manifest = "", cache } = start;
+  const data = flags.includes(LEAN) ? DATA_LEAN : DATA;
+  return `#!/bin/sh
+# Starts ${program}. Made from build/run.sh by build/install/launcher.ts: change it there.
+${programLines(rights)}parts() {
+  deno="${deno}" entry="${entry}" manifest="${manifest}"
+  cache="${cache}" data=${data} first=
+  flags="${flags}"
+${wideLines(rights)}${denoLines(deno)}}
+`;
+}
 
-/** The text of a launcher. */
+const FROM = new URL("../run.sh", import.meta.url);
+
+/** The text of a launcher that is installed: it finds everything by its own place. */
 export function launcherText(start: Start): string {
-  return Deno.readTextFileSync(template)
-    .replace("@PROGRAM@", start.program)
-    .replace("@DENO@", start.deno)
-    .replace("@FLAGS@", start.flags)
-    .replace("@UNSET@", unset())
-    .replace("@ADDRESSES@", String(ADDRESSES))
-    .replace("@DATA@", String(start.flags.includes(LEAN) ? DATA_LEAN : DATA))
-    .replace("@ENTRY@", start.entry)
-    .replace("@CACHE@", start.cache === "" ? "" : cacheLines(start.cache))
-    .replace("@RIGHTS@", start.rights)
-    .replace("@STATUSES@", statuses(start.entry));
+  return `${headLines(start)}${Deno.readTextFileSync(FROM)}`;
+}
+
+/** The text of a launcher in the checkout, which reads build/run.sh in. */
+export function stubText(start: Start): string {
+  return `${headLines(start)}self=$0
+[ ! -L "$self" ] || self=$(readlink -f -- "$self")
+case $self in */*) ;; *) self=./$self ;; esac
+run=\${self%/*}/../build/run.sh
+[ -r "$run" ] || { echo "\${0##*/}: $run cannot be read" >&2; exit 75; }
+. "$run"
+`;
 }
 
 if (import.meta.main) {
   for (const program of PROGRAMS) {
-    Deno.writeTextFileSync(program.launcher, launcherText(checkoutStart(program)), { mode: 0o755 });
+    Deno.writeTextFileSync(program.launcher, stubText(checkoutStart(program)), { mode: 0o755 });
     Deno.chmodSync(program.launcher, 0o755);
   }
 }

@@ -3,7 +3,7 @@ _countersign() {
   local word=${COMP_WORDS[COMP_CWORD]} former=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} words=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W "init keys sign verify shim incoming explain audit doctor permit log plain expire help version" -- "$word"))
+    COMPREPLY=($(compgen -W "init keys sign verify shim incoming explain audit doctor sandbox log plain expire help version" -- "$word"))
     return
   fi
   # bash takes --direction=in for three words.
@@ -17,7 +17,7 @@ _countersign() {
       words="command smtp maildir" command= ;;
     init:--security)
       words="tls starttls none" command= ;;
-    init:--password-file | init:--ca | init:--config | keys:--config | sign:--config | verify:--config | incoming:--config | explain:--config | audit:--sent | audit:--html | audit:--config | doctor:--hook | doctor:--postconf | doctor:--sent | doctor:--config | permit:--config | log:--config | plain:--config | expire:--config)
+    init:--password-file | init:--ca | init:--config | keys:--config | sign:--config | verify:--config | incoming:--config | explain:--config | audit:--sent | audit:--html | audit:--config | doctor:--hook | doctor:--postconf | doctor:--sent | doctor:--config | sandbox:--config | log:--config | plain:--config | expire:--config)
       compopt -o default && return ;;
     init:--maildir | init:--spam | incoming:--maildir)
       compopt -o dirnames && return ;;
@@ -56,7 +56,7 @@ _countersign() {
       words="--sent --address --json --html --config --help" ;;
     doctor)
       words="--json --hook --postconf --sent --dns --host --loop --address --to --wait --config --help" ;;
-    permit)
+    sandbox)
       compopt -o default
       words="--print --config --remove --help" ;;
     log)
@@ -66,7 +66,7 @@ _countersign() {
     expire)
       words="--config --help" ;;
     help)
-      words="init keys sign verify shim incoming explain audit doctor permit log plain expire help version" ;;
+      words="init keys sign verify shim incoming explain audit doctor sandbox log plain expire help version" ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$word"))
 }

@@ -1,5 +1,5 @@
 /** Loads the settings and the files that they name: lists, keys, passwords, certificates. */
-import { permissionsFile } from "../../lib/paths.ts";
+import { sandboxFile } from "../../lib/paths.ts";
 import { parseAddress } from "../../lib/address.ts";
 import { Fail, provesMissing } from "../../lib/fail.ts";
 import type { Identity } from "../../lib/settings/identity.ts";
@@ -31,7 +31,7 @@ export function configFile(given?: string, own = false): { file: string; home: s
 
 /** Reads and checks the settings; the plain lists when they are first asked for. @throws {Fail} `config`, naming the file */
 export function loadSettings(place: { file: string; home: string }): Settings {
-  checkPermissionsFile(permissionsFile(place.file));
+  checkSandboxFile(sandboxFile(place.file));
   // It names programs that we run: nobody else may write it.
   const settings = parseConfig(
     readPrivateFile("Settings file", place.file, WRITABLE, { fix: "countersign init" }),
@@ -88,7 +88,7 @@ export function readCertificates(path: string): string {
 }
 
 /** Without the file the launcher permits what the user may do. @throws {Fail} as for all files that the user must own */
-function checkPermissionsFile(path: string): void {
+function checkSandboxFile(path: string): void {
   const what = "File of permissions";
   let info: Deno.FileInfo;
   try {

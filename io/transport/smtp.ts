@@ -78,7 +78,7 @@ function serverIn(transport: Transport): Server {
   const endpoint = serverOf(transport);
   const name = printServer(endpoint);
   if (Deno.permissions.querySync({ name: "net", host: name }).state !== "granted") {
-    throw new Fail("config", `No permission to connect to ${name}`, { fix: "countersign permit" });
+    throw new Fail("config", `No permission to connect to ${name}`, { fix: "countersign sandbox" });
   }
   const { security, helo, ca, user, password_file } = transport;
   const login = user === "" ? {} : { login: { user, mechanisms: byPassword(user, readPassword(password_file)) } };

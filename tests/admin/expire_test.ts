@@ -95,7 +95,7 @@ Deno.test("expire removes leftovers of killed programs when they are old, and on
   const ours = `1795000000.P4711R${"0123456789".repeat(2)}.countersign`;
   const config = ".config/countersign";
   const maildirs = ["out", "spam", "inbox", "answered"].map((name) => `${name}/tmp/${ours}`);
-  const beside = ["config.toml", "config.permissions", "keys", "plain-lists"].flatMap((name) => [
+  const beside = ["config.toml", "config.sandbox", "keys", "plain-lists"].flatMap((name) => [
     `${config}/${name}.new`,
     `${config}/${name}.0123abcd.new`,
   ]);
@@ -110,7 +110,7 @@ Deno.test("expire removes leftovers of killed programs when they are old, and on
     [`${config}/config.toml.old`, 99],
     [`${config}/config.toml.xyz.new`, 99],
     ["spam/tmp/1795000001.P1R00000000000000000000.countersign", 35],
-    [`${config}/config.permissions.00000000.new`, 23],
+    [`${config}/config.sandbox.00000000.new`, 23],
     [`${STATE}/spool/new`, 23],
   ];
   for (const [name, hours] of [...old, [`${STATE}/spool/old`, 25] as const, ...kept]) aged(home, name, hours);

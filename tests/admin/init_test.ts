@@ -44,7 +44,7 @@ Deno.test("from an empty home to a bounce that is judged", async () => {
   const before = dayOf(new Date());
   const made = await countersign(home, ["init", "--yes", ...GREG, ...TRY]);
   assert.deepEqual([made.code, made.stderr], [0, ""]);
-  assert.deepEqual(below(`${home.path}/${FOLDER}`), ["config.permissions", "config.toml", "keys", "plain-lists"]);
+  assert.deepEqual(below(`${home.path}/${FOLDER}`), ["config.sandbox", "config.toml", "keys", "plain-lists"]);
   for (const name of [`${FOLDER}/config.toml`, `${FOLDER}/keys`]) assert.equal(modeOf(home, name), 0o600, name);
   for (const name of [FOLDER, ".local/state/countersign", "Maildir/.Spam"]) {
     assert.equal(modeOf(home, name), 0o700, name);

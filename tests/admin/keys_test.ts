@@ -160,7 +160,7 @@ Deno.test("a new key signs, the former verifies until it is retired; mode and ow
   assert.deepEqual([after.mode! & 0o777, after.uid, after.gid], [0o600, before.uid, before.gid]);
   assert.notEqual(after.ino, before.ino, "written in place: a crash would have lost the keys");
   assert.deepEqual([...Deno.readDirSync(`${home.path}/.config/countersign`)].map(({ name }) => name).sort(), [
-    "config.permissions",
+    "config.sandbox",
     "config.toml",
     "keys",
   ]);
@@ -319,7 +319,7 @@ for (const [args, input, pattern, status] of complains) {
     assert.ok(!ran.stderr.includes(SECRET));
     assert.deepEqual(files(), before);
     const left = [...Deno.readDirSync(`${home.path}/.config/countersign`)].map(({ name }) => name).sort();
-    assert.deepEqual(left, ["config.permissions", "config.toml", "keys", "keys-ann"]);
+    assert.deepEqual(left, ["config.sandbox", "config.toml", "keys", "keys-ann"]);
   });
 }
 

@@ -60,7 +60,7 @@ Deno.test("what the user wrote stays; adding twice writes once", async () => {
   await ok(home, "remove", TALK);
   assert.equal(home.read(FILE), `# my lists\n\n${NEWS}\n`);
   assert.deepEqual([...Deno.readDirSync(`${home.path}/.config/countersign`)].map(({ name }) => name).sort(), [
-    "config.permissions",
+    "config.sandbox",
     "config.toml",
     "keys",
     "plain-lists",

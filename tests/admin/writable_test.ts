@@ -26,7 +26,7 @@ function withLists(): Home {
 /** A message to a list, which needs every file. */
 const send = (home: Home) => home.shim(["list@example.net"], MAIL);
 
-const files = ["config.toml", "config.permissions", "plain_lists"];
+const files = ["config.toml", "config.sandbox", "plain_lists"];
 
 for (const file of files) {
   for (const mode of [0o666, 0o646, 0o602, 0o662]) {
@@ -53,9 +53,9 @@ for (const file of files) {
     using home = withLists();
     const path = `${home.path}/${FOLDER}/${file}`;
     Deno.chmodSync(path, 0o664);
-    // Held to what the settings need, the shim may look at no accounts before permit has seen the mode.
+    // Held to what the settings need, the shim may look at no accounts before sandbox has seen the mode.
     oneLine(await send(home), 77, / is writable by others \(mode 0664\): chmod 644 \S+$/m);
-    const permitted = await countersign(home, ["permit"]);
+    const permitted = await countersign(home, ["sandbox"]);
     if (!isPrivate(path)) return oneLine(permitted, 77, / is writable by others \(mode 0664\)/);
     assert.equal(permitted.code, 0, permitted.stderr);
     const sent = await send(home);
@@ -65,8 +65,8 @@ for (const file of files) {
   Deno.test({ name: `${file} whose group has other members: refused`, ignore: !root }, async () => {
     using home = withLists();
     const path = `${home.path}/${FOLDER}/${file}`;
-    Deno.removeSync(`${home.path}/${FOLDER}/config.permissions`);
-    if (file === "config.permissions") home.permit(`${FOLDER}/config.toml`);
+    Deno.removeSync(`${home.path}/${FOLDER}/config.sandbox`);
+    if (file === "config.sandbox") home.sandbox(`${FOLDER}/config.toml`);
     for (const gid of [1, 12345]) { // daemon's, and nobody's
       Deno.chownSync(path, 0, gid);
       Deno.chmodSync(path, 0o664);
@@ -78,7 +78,7 @@ for (const file of files) {
   Deno.test({ name: `${file} of another user: refused`, ignore: !root }, async () => {
     using home = withLists();
     Deno.chownSync(`${home.path}/${FOLDER}/${file}`, 12345, 12345);
-    const [status, says] = file === "config.permissions"
+    const [status, says] = file === "config.sandbox"
       ? [75, /belongs to another user$/m]
       : [77, /belongs to user 12345/];
     oneLine(await send(home), status as number, says as RegExp);
@@ -90,7 +90,7 @@ for (const file of files) {
 const owners: [number, RegExp][] = [
   [0, /^run -q .*--allow-read=.* hook-in-place-of-ours incoming$/m],
   [12345, /^run -q .*--allow-read=.* hook-in-place-of-ours incoming$/m],
-  [12346, /config\.permissions belongs to another user$/m],
+  [12346, /config\.sandbox belongs to another user$/m],
 ];
 for (const [uid, says] of owners) {
   Deno.test({ name: `user 12345 and permissions of user ${uid}`, ignore: !root }, async () => {
@@ -100,7 +100,7 @@ for (const [uid, says] of owners) {
     const entry = home.write("hook-in-place-of-ours", "nothing\n");
     const start = { program: "the hook", rights: "incoming", deno, entry, flags: "", cache: "" };
     const launcher = home.write("tools/incoming", launcherText(start), 0o755);
-    Deno.chownSync(`${home.path}/${FOLDER}/config.permissions`, uid, uid);
+    Deno.chownSync(`${home.path}/${FOLDER}/config.sandbox`, uid, uid);
     const user = ["/usr/bin/setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"];
     const ran = await home.run([...user, launcher], MAIL);
     assert.match((ran.stdout + ran.stderr).replaceAll(`${home.path}/hook`, "hook"), says);

@@ -115,8 +115,8 @@ Deno.test("under other callers qmail's lines are in the message already", async 
 Deno.test("the folders above the spam maildir are made, those above the inbox are not", async () => {
   using home = new Home();
   home.settings(`${MAILDIR}[incoming]\nspam = "~/a/b/c/Spam"\ninbox = "~/d/e/Inbox"\n`);
-  // `countersign permit` makes them itself, for they are nothing that a hook is permitted to write.
-  Deno.removeSync(`${home.path}/.config/countersign/config.permissions`);
+  // `countersign sandbox` makes them itself, for they are nothing that a hook is permitted to write.
+  Deno.removeSync(`${home.path}/.config/countersign/config.sandbox`);
   const as = ["--as", "postfix"];
   const spam = await home.hook(as, FORGED, { SENDER: "", RECIPIENT: PLAIN });
   assert.deepEqual(spam, { code: 0, stdout: "", stderr: "" });

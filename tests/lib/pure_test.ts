@@ -116,12 +116,12 @@ const USES: Record<string, () => Promise<void>> = {
     assert.equal(await disagreement(entry, { header, body, ended: true, headerOnly: false }, identity, NOW), undefined);
   },
   async paths() {
-    const { permissionsFile } = await import("../../lib/paths.ts");
-    assert.equal(permissionsFile("/x/config.toml"), "/x/config.permissions");
+    const { sandboxFile } = await import("../../lib/paths.ts");
+    assert.equal(sandboxFile("/x/config.toml"), "/x/config.sandbox");
   },
-  async permissions() {
-    const { printPermissions } = await import("../../lib/settings/permissions.ts");
-    assert.match(printPermissions([{ program: "shim", right: "read", thing: "/x" }]), /shim read \/x/);
+  async sandbox() {
+    const { printSandbox } = await import("../../lib/settings/sandbox.ts");
+    assert.match(printSandbox([{ program: "shim", right: "read", thing: "/x" }], []), /shim --allow-read=\/x/);
   },
   async presets() {
     const { programOf } = await import("../../lib/settings/presets.ts");

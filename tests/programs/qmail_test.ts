@@ -201,7 +201,7 @@ Deno.test("qmail: a hook that stands alone never ends with 0", async (t) => {
 /** One line, as the card has it. */
 const ALONE = `|${ROOT}/hooks/incoming\n`;
 
-/** Makes another name for the home, and permissions as `countersign permit` writes them for it. @returns the name */
+/** Makes another name for the home, and permissions as `countersign sandbox` writes them for it. @returns the name */
 async function linked(home: Home, above: boolean): Promise<string> {
   const folder = Deno.makeTempDirSync({ dir: home.path, prefix: "links-" });
   const [parent, own] = [
@@ -210,7 +210,7 @@ async function linked(home: Home, above: boolean): Promise<string> {
   ];
   Deno.symlinkSync(above ? parent : home.path, `${folder}/link`);
   const name = above ? `${folder}/link/${own}` : `${folder}/link`;
-  const ran = await countersign(home, ["permit"], "", { HOME: name });
+  const ran = await countersign(home, ["sandbox"], "", { HOME: name });
   assert.deepEqual([ran.code, ran.stderr], [0, ""]);
   return name;
 }

@@ -22,7 +22,7 @@ async function smarthostHome(port: number, ca: string): Promise<Home> {
     return text.replace('host = "smtp.example.org"', more);
   });
   home.write(".config/countersign/password", `${PASSWORD}\n`, 0o600);
-  const permitted = await home.run([...COUNTERSIGN, "permit"]);
+  const permitted = await home.run([...COUNTERSIGN, "sandbox"]);
   assert.equal(permitted.code, 0, permitted.stderr);
   return home;
 }
@@ -106,11 +106,11 @@ test("smarthost: no server, no permission", async () => {
   using authority = await Authority.make();
   using home = await smarthostHome(deadPort(), authority.ca);
   oneLine(await write(home, "nobody@mx.example.net"), 75, /cannot be used: connection refused/);
-  Deno.removeSync(`${home.path}/.config/countersign/config.permissions`);
+  Deno.removeSync(`${home.path}/.config/countersign/config.sandbox`);
   oneLine(
     await write(home, "nobody@mx.example.net"),
     78,
-    /No permission to connect to localhost:\d+: countersign permit$/m,
+    /No permission to connect to localhost:\d+: countersign sandbox$/m,
   );
 });
 
@@ -206,7 +206,7 @@ tlsmgr unix - - n 1000? 1 tlsmgr\n`;
     using home = await asGreg("starttls", postfix.port);
     const file = ".config/countersign/config.toml";
     home.write(file, home.read(file).replace('"localhost"', '"127.0.0.1"'));
-    const permitted = await home.run([...COUNTERSIGN, "permit"]);
+    const permitted = await home.run([...COUNTERSIGN, "sandbox"]);
     assert.equal(permitted.code, 0, permitted.stderr);
     oneLine(await write(home, "nobody@mx.example.net"), 75, /^shim: 127\.0\.0\.1:\d+ cannot be used: /);
   });

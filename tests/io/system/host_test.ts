@@ -68,7 +68,7 @@ for (const name of ["ODD", "PLAIN", "EMPTY", "MISSING"]) console.log(name, Strin
   assert.equal(await bytes("--deny-run"), `ODD ${utf8("\ufffd")}\n${rest}`);
 });
 
-Deno.test("two identities with one secret are found by permit and doctor, in whatever way it is written", async () => {
+Deno.test("two identities with one secret are found by sandbox and doctor, in whatever way it is written", async () => {
   const other = (keys: string) => `[[identity]]\naddress = "club@example.org"\nkeys = "${keys}"\n`;
   const same = [`x9 ${CREATED} ${SECRET}`, `x9 ${CREATED} base64:${btoa(SECRET)}`];
   const rows: [keys: string, shared: boolean][] = [
@@ -84,7 +84,7 @@ Deno.test("two identities with one secret are found by permit and doctor, in wha
     home.write(".config/countersign/keys-club", keys, 0o600);
     // A message needs the keys of its own identity alone.
     assert.deepEqual(await home.shim(["ann@example.net"], MAIL), { code: 0, stdout: "", stderr: "" });
-    const ran = await countersign(home, ["permit"]);
+    const ran = await countersign(home, ["sandbox"]);
     const what = /greg@example\.org and club@example\.org have the same secret in their key files/;
     if (shared) oneLine(ran, 78, what);
     else assert.deepEqual([ran.code, ran.stderr], [0, ""]);
@@ -210,7 +210,7 @@ Deno.test(
   { permissions: { read: [import.meta.filename!] } },
   () => {
     for (const path of ["/etc/passwd", "/nonexistent"]) {
-      const data = { file: path, message: /^File cannot be read: .* is not permitted$/, fix: "countersign permit" };
+      const data = { file: path, message: /^File cannot be read: .* is not permitted$/, fix: "countersign sandbox" };
       assert.throws(() => readIfPresent(path), { kind: "temporary", ...data }, path);
       assert.equal(isMissing(path), false, path);
     }

@@ -537,6 +537,6 @@ Deno.test({
   permissions: { read: true, env: true, net: false, sys: ["uid"] },
   async fn() {
     const sent = submit(transport(25), TO_BOTH, { head: utf8(HEAD), body: chunks() });
-    await fails(sent, 78, /^No permission to connect to 127\.0\.0\.1:25: countersign permit$/);
+    await fails(sent, 78, /^No permission to connect to 127\.0\.0\.1:25: countersign sandbox$/);
   },
 });

@@ -1,11 +1,10 @@
 /**
- * What the two programs under an MTA may touch: what their settings name, and
- * no more. `countersign permit` writes it beside the settings, the launchers
- * make Deno's permission flags of it, `countersign doctor` compares.
+ * The sandbox of the two programs under an MTA: what their settings name, and no more. `countersign sandbox` writes it
+ * beside the settings, the launchers pass it to Deno as permission flags, and `countersign doctor` compares.
  */
 import { type ConfigSource, printServer, serverOf, type Settings } from "./parse.ts";
 import { Fail, quote } from "../fail.ts";
-import { GROUP, KILL, PASSWD, permissionsFile, PRINTENV } from "../paths.ts";
+import { GROUP, KILL, PASSWD, PRINTENV, sandboxFile } from "../paths.ts";
 import { programOf } from "./presets.ts";
 
 /** A right of Deno. Environment and user id are always given. */
@@ -61,7 +60,7 @@ export function permissions(
   const settled = [file, settings.plain_lists, ...settings.identity.map((one) => one.keys)];
   // Before those of the site each user's own are looked for.
   if (shared) settled.push(`${home}/.config/countersign/config.toml`);
-  if ([...settled, transport.ca, permissionsFile(file)].some(groupWritable)) settled.push(PASSWD, GROUP);
+  if ([...settled, transport.ca, sandboxFile(file)].some(groupWritable)) settled.push(PASSWD, GROUP);
   /** The way out: what the injector, or the maildir, takes. */
   const out = transport.via === "maildir" ? [transport.maildir] : [];
   const injector = transport.via === "command" ? [programOf(transport.preset, transport.command), KILL] : [];
@@ -92,10 +91,35 @@ export function permissions(
   return given;
 }
 
-/** The text of the file: a permission a line, as a launcher reads it. */
-export function printPermissions(list: readonly Permission[]): string {
-  const lines = list.map(({ program, right, thing }) => `${program} ${right} ${thing}\n`);
-  return `# Made by countersign permit: run it again when the settings have changed.\n${lines.join("")}`;
+/** An address that every MTA writes in one way, so that a launcher can compare it as text; never a signed one. */
+const SIMPLE_ADDRESS = /^[a-z0-9_][a-z0-9._+-]*@[a-z0-9][a-z0-9.-]*[a-z0-9]$/;
+
+/**
+ * The addresses to which a person's mail needs no look at its content. Under qmail the launcher lets it pass without
+ * Deno.
+ *
+ * @returns in lower case; none where challenges or pymsgauth's tokens are answered, because people's mail holds them
+ */
+export function ordinaryAddresses({ identity, challenge, tag }: Settings): string[] {
+  if (challenge.answer || tag.pymsgauth !== "") return [];
+  return identity.map((one) => one.address.toLowerCase()).filter((one) => SIMPLE_ADDRESS.test(one));
+}
+
+/** A permission as a line of the sandbox file. */
+export function printPermission({ program, right, thing }: Permission): string {
+  return `${program} --allow-${right}=${thing}`;
+}
+
+/** An ordinary address as a line of the sandbox file. */
+export function printOrdinary(address: string): string {
+  return `ordinary ${address}`;
+}
+
+/** The text of the sandbox file, as a launcher reads it. */
+export function printSandbox(permissions: readonly Permission[], ordinary: readonly string[]): string {
+  const comment = "# Written by countersign sandbox: run it again after changing the settings.";
+  const lines = [comment, ...ordinary.map(printOrdinary), ...permissions.map(printPermission)];
+  return lines.map((line) => `${line}\n`).join("");
 }
 
 function below(path: string, home: string): string {

@@ -1,7 +1,7 @@
 /** What shim and hook may touch: a table of settings, and nothing that they do not name. */
 import assert from "node:assert/strict";
-import { permissionsFile } from "../../../lib/paths.ts";
-import { permissions, printPermissions } from "../../../lib/settings/permissions.ts";
+import { sandboxFile } from "../../../lib/paths.ts";
+import { ordinaryAddresses, permissions, printSandbox } from "../../../lib/settings/sandbox.ts";
 import { parseConfig } from "../../../lib/settings/parse.ts";
 import { Fail } from "../../../lib/fail.ts";
 import { type NamedSetting, SETTINGS } from "../../../lib/settings/schema.ts";
@@ -11,7 +11,7 @@ const IDENTITY = `[[identity]]\naddress = "greg@example.org"\nsrs_domain = "srs.
 
 /** The lines for these settings, without the comment. */
 function lines(more: string, top = "", place = PLACE): string[] {
-  const text = printPermissions(permissions(parseConfig(`${top}\n${IDENTITY}\n${more}`, place), place));
+  const text = printSandbox(permissions(parseConfig(`${top}\n${IDENTITY}\n${more}`, place), place), []);
   assert.match(text, /^# .*\n/);
   return text.split("\n").slice(1, -1);
 }
@@ -24,83 +24,85 @@ const COMMAND = `[transport]\npreset = "sendmail"\n`;
 
 Deno.test("settings by default: three files and the state, one program out, none in but by --forward", () => {
   assert.deepEqual(lines(COMMAND), [
-    ...SETTLED.map((path) => `shim read ${path}`),
-    `shim write ${STATE}`,
-    "shim run /usr/bin/printenv",
-    "shim run /usr/sbin/sendmail",
-    "shim run /bin/kill",
-    ...[...SETTLED, SPAM].map((path) => `incoming read ${path}`),
-    `incoming write ${STATE}`,
-    `incoming write ${SPAM}`,
-    "incoming run /usr/bin/printenv",
-    "forward run /usr/sbin/sendmail",
-    "forward run /bin/kill",
+    ...SETTLED.map((path) => `shim --allow-read=${path}`),
+    `shim --allow-write=${STATE}`,
+    "shim --allow-run=/usr/bin/printenv",
+    "shim --allow-run=/usr/sbin/sendmail",
+    "shim --allow-run=/bin/kill",
+    ...[...SETTLED, SPAM].map((path) => `incoming --allow-read=${path}`),
+    `incoming --allow-write=${STATE}`,
+    `incoming --allow-write=${SPAM}`,
+    "incoming --allow-run=/usr/bin/printenv",
+    "forward --allow-run=/usr/sbin/sendmail",
+    "forward --allow-run=/bin/kill",
   ]);
 });
 
 const SMTP = `[transport]\nvia = "smtp"\nhost = "smtp.example.org"\nca = "/etc/ca.pem"\n`;
 /** What goes with a way out that runs none. */
-const NO_PROGRAM = ["shim", "forward"].flatMap((one) => [`${one} run /usr/sbin/sendmail`, `${one} run /bin/kill`]);
+const NO_PROGRAM = ["shim", "forward"].flatMap((
+  one,
+) => [`${one} --allow-run=/usr/sbin/sendmail`, `${one} --allow-run=/bin/kill`]);
 
 /** [settings, lines that they add to those of the default, lines that they take away] */
 const cases: [string, string[], string[]][] = [
   [`${COMMAND}command = ["/opt/my injector", "-x"]\n`, [
-    "shim run /opt/my injector",
-    "forward run /opt/my injector",
-  ], ["shim run /usr/sbin/sendmail", "forward run /usr/sbin/sendmail"]],
-  [`${COMMAND}real = ["/usr/lib/sendmail"]\n`, ["shim run /usr/lib/sendmail"], []],
+    "shim --allow-run=/opt/my injector",
+    "forward --allow-run=/opt/my injector",
+  ], ["shim --allow-run=/usr/sbin/sendmail", "forward --allow-run=/usr/sbin/sendmail"]],
+  [`${COMMAND}real = ["/usr/lib/sendmail"]\n`, ["shim --allow-run=/usr/lib/sendmail"], []],
   [`[transport]\nvia = "maildir"\nmaildir = "~/out"\n`, [
-    "shim read /home/greg/out",
-    "shim write /home/greg/out",
-    "forward read /home/greg/out",
-    "forward write /home/greg/out",
+    "shim --allow-read=/home/greg/out",
+    "shim --allow-write=/home/greg/out",
+    "forward --allow-read=/home/greg/out",
+    "forward --allow-write=/home/greg/out",
   ], [
-    "shim run /usr/sbin/sendmail",
-    "shim run /bin/kill",
-    "forward run /usr/sbin/sendmail",
-    "forward run /bin/kill",
+    "shim --allow-run=/usr/sbin/sendmail",
+    "shim --allow-run=/bin/kill",
+    "forward --allow-run=/usr/sbin/sendmail",
+    "forward --allow-run=/bin/kill",
   ]],
   [`${SMTP}`, [
-    "shim net smtp.example.org:465",
-    "shim read /etc/ca.pem",
-    "forward net smtp.example.org:465",
-    "forward read /etc/ca.pem",
+    "shim --allow-net=smtp.example.org:465",
+    "shim --allow-read=/etc/ca.pem",
+    "forward --allow-net=smtp.example.org:465",
+    "forward --allow-read=/etc/ca.pem",
   ], NO_PROGRAM],
   [`${SMTP}port = 2525\nuser = "greg"\npassword_file = "~/.password"\n[incoming]\nforward = true\n`, [
-    "shim net smtp.example.org:2525",
-    "shim read /etc/ca.pem",
-    "shim read /home/greg/.password",
-    "incoming net smtp.example.org:2525",
-    "incoming read /etc/ca.pem",
-    "incoming read /home/greg/.password",
+    "shim --allow-net=smtp.example.org:2525",
+    "shim --allow-read=/etc/ca.pem",
+    "shim --allow-read=/home/greg/.password",
+    "incoming --allow-net=smtp.example.org:2525",
+    "incoming --allow-read=/etc/ca.pem",
+    "incoming --allow-read=/home/greg/.password",
   ], NO_PROGRAM],
   [`[transport]\nvia = "smtp"\nhost = "::1"\nsecurity = "none"\n`, [
-    "shim net [::1]:25",
-    "forward net [::1]:25",
+    "shim --allow-net=[::1]:25",
+    "forward --allow-net=[::1]:25",
   ], NO_PROGRAM],
   [`${COMMAND}[incoming]\nforward = true\n`, [
-    "incoming run /usr/sbin/sendmail",
-    "incoming run /bin/kill",
-  ], ["forward run /usr/sbin/sendmail", "forward run /bin/kill"]],
+    "incoming --allow-run=/usr/sbin/sendmail",
+    "incoming --allow-run=/bin/kill",
+  ], ["forward --allow-run=/usr/sbin/sendmail", "forward --allow-run=/bin/kill"]],
   [`${COMMAND}[challenge]\nanswer = true\n[tag]\npymsgauth = "~/.pymsgauth"\n`, [
-    "incoming run /usr/sbin/sendmail",
-    "incoming run /bin/kill",
-    "incoming read /home/greg/Maildir/.Answered",
-    "incoming write /home/greg/Maildir/.Answered",
-    "incoming read /home/greg/.pymsgauth",
-    "incoming write /home/greg/.pymsgauth",
-  ], ["forward run /usr/sbin/sendmail", "forward run /bin/kill"]],
+    "incoming --allow-run=/usr/sbin/sendmail",
+    "incoming --allow-run=/bin/kill",
+    "incoming --allow-read=/home/greg/Maildir/.Answered",
+    "incoming --allow-write=/home/greg/Maildir/.Answered",
+    "incoming --allow-read=/home/greg/.pymsgauth",
+    "incoming --allow-write=/home/greg/.pymsgauth",
+  ], ["forward --allow-run=/usr/sbin/sendmail", "forward --allow-run=/bin/kill"]],
   [`${COMMAND}[incoming]\nspam_command = ["/usr/bin/safecat", "tmp", "new"]\ninbox = "~/Maildir"\n`, [
-    "incoming run /usr/bin/safecat",
-    "incoming run /bin/kill",
-    "incoming read /home/greg/Maildir",
-    "incoming write /home/greg/Maildir",
-  ], [`incoming read ${SPAM}`, `incoming write ${SPAM}`]],
+    "incoming --allow-run=/usr/bin/safecat",
+    "incoming --allow-run=/bin/kill",
+    "incoming --allow-read=/home/greg/Maildir",
+    "incoming --allow-write=/home/greg/Maildir",
+  ], [`incoming --allow-read=${SPAM}`, `incoming --allow-write=${SPAM}`]],
   // What a folder holds is given with it.
   [`${COMMAND}[incoming]\ninbox = "~/Maildir"\n`, [
-    "incoming read /home/greg/Maildir",
-    "incoming write /home/greg/Maildir",
-  ], [`incoming read ${SPAM}`, `incoming write ${SPAM}`]],
+    "incoming --allow-read=/home/greg/Maildir",
+    "incoming --allow-write=/home/greg/Maildir",
+  ], [`incoming --allow-read=${SPAM}`, `incoming --allow-write=${SPAM}`]],
 ];
 for (const [settings, more, less] of cases) {
   Deno.test(`${JSON.stringify(settings)} permits ${more.join(", ")}`, { permissions: "none" }, () => {
@@ -108,6 +110,28 @@ for (const [settings, more, less] of cases) {
     assert.deepEqual(these.filter((line) => !usual.includes(line)).sort(), more.sort());
     assert.deepEqual(usual.filter((line) => !these.includes(line)).sort(), less.sort());
     assert.equal(new Set(these).size, these.length, "a line twice");
+  });
+}
+
+/** [identities, other settings, the ordinary addresses] */
+const ordinary: [string, string, string[]][] = [
+  [IDENTITY, "", ["greg@example.org"]],
+  [IDENTITY, "[challenge]\nanswer = true\n", []],
+  [IDENTITY, '[tag]\npymsgauth = "~/.pymsgauth"\n', []],
+  [IDENTITY.replace("greg@example.org", "Greg.W+x@EXAMPLE.org"), "", ["greg.w+x@example.org"]],
+  [`${IDENTITY}[[identity]]\naddress = "ann@example.net"\nkeys = "~/k"\n`, "", ["greg@example.org", "ann@example.net"]],
+  // What MTAs write in several ways, and what looks signed.
+  [IDENTITY.replace("greg@", "o'greg@"), "", []],
+  [IDENTITY.replace("greg@", "SRS0=a=b=c=greg@"), "", []],
+  [IDENTITY.replace("greg@", "prvs=0123abcdef=greg@"), "", []],
+  [`${IDENTITY}also = ["greg+*@example.org"]\n`, "", ["greg@example.org"]],
+];
+for (const [identities, more, addresses] of ordinary) {
+  Deno.test(`${JSON.stringify(identities + more)}: ordinary are ${addresses}`, { permissions: "none" }, () => {
+    const settings = parseConfig(`${identities}${COMMAND}${more}`, PLACE);
+    assert.deepEqual(ordinaryAddresses(settings), addresses);
+    const text = printSandbox([], addresses).split("\n").slice(1, -1);
+    assert.deepEqual(text, addresses.map((one) => `ordinary ${one}`));
   });
 }
 
@@ -156,7 +180,7 @@ Deno.test("keys and lists elsewhere are read there; nothing else of those folder
 
 Deno.test("settings of a site leave the home to each user; a user's own are his wherever HOME points", () => {
   const site = { file: "/etc/countersign/config.toml", home: "/home/greg" };
-  assert.ok(lines(COMMAND, "", site).includes("incoming write ~/Maildir/.Spam"));
+  assert.ok(lines(COMMAND, "", site).includes("incoming --allow-write=~/Maildir/.Spam"));
   assert.ok(!lines(COMMAND).some((line) => line.includes("~")));
 });
 
@@ -164,30 +188,32 @@ Deno.test("what stands behind a link is given by both of its names", { permissio
   const real = (path: string) => path.endsWith("/keys") ? "/safe/keys" : path.replace(/^\/home\//, "/data/home/");
   const given = (place: typeof PLACE) => {
     const settings = parseConfig(`${IDENTITY}${COMMAND}command = ["/home/run"]\n`, place);
-    return printPermissions(permissions(settings, place, real)).split("\n").filter((line) => line.startsWith("shim"));
+    return printSandbox(permissions(settings, place, real), []).split("\n").filter((line) => line.startsWith("shim"));
   };
   assert.deepEqual(given(PLACE), [
     ...["config.toml", "plain-lists"].flatMap((name) => [
-      `shim read ${FOLDER}/${name}`,
-      `shim read /data${FOLDER}/${name}`,
+      `shim --allow-read=${FOLDER}/${name}`,
+      `shim --allow-read=/data${FOLDER}/${name}`,
     ]),
-    `shim read ${FOLDER}/keys`,
-    "shim read /safe/keys",
-    `shim read ${STATE}`,
-    `shim read /data${STATE}`,
-    `shim write ${STATE}`,
-    `shim write /data${STATE}`,
-    "shim run /usr/bin/printenv",
-    "shim run /home/run",
-    "shim run /bin/kill",
+    `shim --allow-read=${FOLDER}/keys`,
+    "shim --allow-read=/safe/keys",
+    `shim --allow-read=${STATE}`,
+    `shim --allow-read=/data${STATE}`,
+    `shim --allow-write=${STATE}`,
+    `shim --allow-write=/data${STATE}`,
+    "shim --allow-run=/usr/bin/printenv",
+    "shim --allow-run=/home/run",
+    "shim --allow-run=/bin/kill",
   ]);
   // The home of each user is the launcher's to look up; the rest of a site is not.
   const site = given({ file: "/home/site/config.toml", home: "/home/greg" });
   assert.ok(
-    site.includes("shim read /home/site/config.toml") && site.includes("shim read /data/home/site/config.toml"),
+    site.includes("shim --allow-read=/home/site/config.toml") &&
+      site.includes("shim --allow-read=/data/home/site/config.toml"),
   );
   assert.ok(
-    site.includes("shim write ~/.local/state/countersign") && !site.some((line) => line.includes("/data/home/greg")),
+    site.includes("shim --allow-write=~/.local/state/countersign") &&
+      !site.some((line) => line.includes("/data/home/greg")),
   );
 });
 
@@ -201,7 +227,7 @@ Deno.test("Deno takes a comma for the end of a path: that is refused, not widene
 });
 
 Deno.test("the file stands beside the settings", { permissions: "none" }, () => {
-  assert.equal(permissionsFile("/x/config.toml"), "/x/config.permissions");
-  assert.equal(permissionsFile("/x/greg.toml.toml"), "/x/greg.toml.permissions");
-  assert.equal(permissionsFile("/x/conf"), "/x/conf.permissions");
+  assert.equal(sandboxFile("/x/config.toml"), "/x/config.sandbox");
+  assert.equal(sandboxFile("/x/greg.toml.toml"), "/x/greg.toml.sandbox");
+  assert.equal(sandboxFile("/x/conf"), "/x/conf.sandbox");
 });

@@ -1,10 +1,10 @@
-/** `countersign permit`, and launchers that hold the programs to it. */
+/** `countersign sandbox`, and launchers that hold the programs to it. */
 import assert from "node:assert/strict";
-import { permissionsFile } from "../../lib/paths.ts";
+import { sandboxFile } from "../../lib/paths.ts";
 import { CREATED, fieldOf, Home, oneLine, qsbmf, ROOT } from "../rig.ts";
 import { countersign, snapshot } from "./home.ts";
 
-const FILE = ".config/countersign/config.permissions";
+const FILE = ".config/countersign/config.sandbox";
 const MAIL = "From: greg@example.org\nTo: ann@example.net\nMessage-ID: <1@example.org>\n\nHi.\n";
 const FORGED = qsbmf("greg@example.org", "From: greg@example.org\nMessage-ID: <lie@spam.example>\n\nBuy!\n");
 const NULL_SENDER = { SENDER: "", RECIPIENT: "greg@example.org" };
@@ -22,35 +22,35 @@ function tellArguments(home: Home): void {
   home.write("bin/deno", `#!/bin/sh\nprintf '%s\\n' "$@"\n`, 0o755);
 }
 
-Deno.test("permit writes, writes again, shows and removes", async () => {
+Deno.test("sandbox writes, writes again, shows and removes", async () => {
   using home = unlimited();
   const path = `${home.path}/${FILE}`;
-  const shown = await countersign(home, ["permit", "--print"]);
+  const shown = await countersign(home, ["sandbox", "--print"]);
   assert.deepEqual([shown.code, shown.stderr], [0, ""]);
   assert.throws(() => Deno.statSync(path), Deno.errors.NotFound);
-  for (const old of ["", "shim run /bin/anything\n"]) {
+  for (const old of ["", "shim --allow-run=/bin/anything\n"]) {
     if (old !== "") Deno.writeTextFileSync(path, old);
-    assert.deepEqual(await countersign(home, ["permit"]), { code: 0, stdout: `Written: ${path}\n`, stderr: "" });
+    assert.deepEqual(await countersign(home, ["sandbox"]), { code: 0, stdout: `Written: ${path}\n`, stderr: "" });
     assert.equal(home.read(FILE), shown.stdout);
   }
   assert.deepEqual([...Deno.readDirSync(`${home.path}/.config/countersign`)].map(({ name }) => name).sort(), [
-    "config.permissions",
+    "config.sandbox",
     "config.toml",
     "keys",
     "plain-lists",
   ]);
   // The way back is open when the settings are not.
   home.settings("nonsense = [");
-  assert.equal((await countersign(home, ["permit", "--remove"])).stdout, `Removed: ${path}\n`);
-  assert.equal((await countersign(home, ["permit", "--remove"])).stdout, `${path} is not there\n`);
-  oneLine(await countersign(home, ["permit"]), 78, /config\.toml:\d+: /);
-  oneLine(await countersign(home, ["permit", "--print", "--remove"]), 64, /exclude each other/);
+  assert.equal((await countersign(home, ["sandbox", "--remove"])).stdout, `Removed: ${path}\n`);
+  assert.equal((await countersign(home, ["sandbox", "--remove"])).stdout, `${path} does not exist\n`);
+  oneLine(await countersign(home, ["sandbox"]), 78, /config\.toml:\d+: /);
+  oneLine(await countersign(home, ["sandbox", "--print", "--remove"]), 64, /exclude each other/);
 });
 
 Deno.test("the folders above those that may be written are made: later that is not permitted", async () => {
   using home = unlimited();
   home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[incoming]\nspam = "~/a/b/Spam"\n`);
-  assert.equal((await countersign(home, ["permit"])).code, 0);
+  assert.equal((await countersign(home, ["sandbox"])).code, 0);
   assert.equal(Deno.statSync(`${home.path}/a/b`).mode! & 0o777, 0o700);
   const ran = await home.hook(["--as", "postfix"], FORGED, NULL_SENDER);
   assert.deepEqual([ran.code, ran.stderr, home.mails("a/b/Spam").length], [0, "", 1]);
@@ -60,23 +60,23 @@ Deno.test("settings of a site: the folders of each user are made where they are 
   using site = new Home();
   using home = new Home();
   const config = `${site.path}/.config/countersign/config.toml`;
-  assert.equal((await countersign(home, ["permit", "--config", config])).code, 0);
-  assert.match(site.read(FILE), /^incoming write ~\/Maildir\/\.Spam$/m);
+  assert.equal((await countersign(home, ["sandbox", "--config", config])).code, 0);
+  assert.match(site.read(FILE), /^incoming --allow-write=~\/Maildir\/\.Spam$/m);
   assert.throws(() => Deno.statSync(`${home.path}/Maildir`), Deno.errors.NotFound);
   const ran = await home.hook(["--as", "postfix", "--config", config], FORGED, NULL_SENDER);
   assert.deepEqual([ran.code, ran.stderr, home.mails("Maildir/.Spam").length], [0, "", 1]);
 });
 
-Deno.test("what the settings newly name waits, with a line that says what to do, until permit", async () => {
+Deno.test("what the settings newly name waits, with a line that says what to do, until sandbox", async () => {
   using home = new Home();
   const old = home.read(FILE);
   home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/elsewhere"\n[incoming]\nspam = "~/Other"\n`);
   home.write(FILE, old);
-  const hint = /access to ".*" is not permitted: countersign permit$/m;
+  const hint = /access to ".*" is not permitted: countersign sandbox$/m;
   oneLine(await home.shim(["ann@example.net"], MAIL), 75, hint);
   oneLine(await home.hook(["--as", "postfix"], FORGED, NULL_SENDER), 75, hint);
   assert.deepEqual([...home.mails("elsewhere"), ...home.mails("Other")], []);
-  assert.equal((await countersign(home, ["permit"])).code, 0);
+  assert.equal((await countersign(home, ["sandbox"])).code, 0);
   assert.equal((await home.shim(["ann@example.net"], MAIL)).code, 0);
   assert.equal((await home.hook(["--as", "postfix"], FORGED, NULL_SENDER)).code, 0);
   assert.deepEqual([home.mails("elsewhere").length, home.mails("Other").length], [1, 1]);
@@ -89,7 +89,7 @@ Deno.test("a file of lists that is newly named is not passed over: its lists wou
   home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n`, `plain_lists = "~/lists"\n`);
   const fresh = home.read(FILE);
   home.write(FILE, old);
-  oneLine(await home.shim(["ann@example.net"], MAIL), 75, /File of lists .* is not permitted: countersign permit$/m);
+  oneLine(await home.shim(["ann@example.net"], MAIL), 75, /File of lists .* is not permitted: countersign sandbox$/m);
   assert.deepEqual(home.mails("out"), []);
   home.write(FILE, fresh);
   assert.equal((await home.shim(["ann@example.net"], MAIL)).code, 0);
@@ -98,13 +98,35 @@ Deno.test("a file of lists that is newly named is not passed over: its lists wou
 
 /** [what stands there, what the launcher says] */
 const broken: [string, RegExp][] = [
-  ["", /config\.permissions has nothing for shim: countersign permit$/m],
-  ["incoming read /\n", /has nothing for shim/],
-  ["shim all /\n", /grants all, which is no right: countersign permit$/m],
-  ["shim import=/tmp/evil.ts x\n", /grants import=\/tmp\/evil\.ts, which is no right/],
+  ["", /config\.sandbox has nothing for shim: countersign sandbox$/m],
+  ["incoming --allow-read=/\n", /has nothing for shim/],
+  ...[
+    "shim all /",
+    "shim read /",
+    "shim --allow-all",
+    "shim --allow-all=/",
+    "shim --allow-import=/tmp/evil.ts",
+    "shim --allow-read",
+    "shim --allow-read=",
+    "shim  --allow-read=/",
+    "shim -A --allow-read=/",
+    "shim --v8-flags=--allow-read=/",
+    " shim --allow-read=/",
+    "shim\t--allow-read=/",
+    "other --allow-read=/",
+    "--allow-read=/",
+    "ordinary",
+    "ordinary ",
+    "ordinary greg",
+    "ordinary @example.org",
+    "nonsense",
+  ].map((line): [string, RegExp] => [
+    `# comment\nshim --allow-read=/\n\n${line}\n`,
+    /^shim: line 4 of \S+\/config\.sandbox is not understood: countersign sandbox$/m,
+  ]),
 ];
 for (const [text, says] of broken) {
-  Deno.test(`permissions ${JSON.stringify(text)}: later, and nothing is sent`, async () => {
+  Deno.test(`sandbox ${JSON.stringify(text)}: later, and nothing is sent`, async () => {
     using home = new Home();
     home.write(FILE, text);
     oneLine(await home.shim(["ann@example.net"], MAIL), 75, says);
@@ -122,11 +144,11 @@ for (const [what, make] of noFile) {
   Deno.test(`permissions that are ${what}: later; doctor names it, and what fixes it`, async () => {
     using home = unlimited();
     make(`${home.path}/${FILE}`);
-    oneLine(await home.shim(["ann@example.net"], MAIL), 75, /config\.permissions cannot be read$/m);
+    oneLine(await home.shim(["ann@example.net"], MAIL), 75, /config\.sandbox cannot be read$/m);
     assert.deepEqual(home.mails("out"), []);
     const doctor = await countersign(home, ["doctor"]);
-    assert.match(doctor.stdout, /^The permissions cannot be read\n.*\n.*\n {2}fix {4}countersign permit --remove; /m);
-    for (const args of [["--remove"], []]) assert.equal((await countersign(home, ["permit", ...args])).code, 0);
+    assert.match(doctor.stdout, /^The sandbox file cannot be read\n.*\n.*\n {2}fix {4}countersign sandbox --remove; /m);
+    for (const args of [["--remove"], []]) assert.equal((await countersign(home, ["sandbox", ...args])).code, 0);
     assert.equal((await home.shim(["ann@example.net"], MAIL)).code, 0);
   });
 }
@@ -134,7 +156,7 @@ for (const [what, make] of noFile) {
 Deno.test("a folder that cannot be made is named", async () => {
   using home = unlimited();
   Deno.symlinkSync("/nonexistent/share", `${home.path}/.local`);
-  oneLine(await countersign(home, ["permit"]), 74, /^permit: \S+\/\.local\/state: Folder cannot be created: /);
+  oneLine(await countersign(home, ["sandbox"]), 74, /^sandbox: \S+\/\.local\/state: Folder cannot be created: /);
   assert.equal(home.read(FILE), "");
 });
 
@@ -174,10 +196,10 @@ for (const names of [["/config.toml"], ["/keys"], ["/config.toml", "/keys"], [""
     using home = new Home();
     const old = home.read(FILE);
     for (const link of links) elsewhere(home, link);
-    // Until permit has seen them: later.
+    // Until sandbox has seen them: later.
     home.write(FILE, old);
-    oneLine(await home.shim(["ann@example.net"], MAIL), 75, /elsewhere\/.* is not permitted: countersign permit$/m);
-    assert.equal((await countersign(home, ["permit"])).code, 0);
+    oneLine(await home.shim(["ann@example.net"], MAIL), 75, /elsewhere\/.* is not permitted: countersign sandbox$/m);
+    assert.equal((await countersign(home, ["sandbox"])).code, 0);
     const ran = [await home.shim(["ann@example.net"], MAIL), await home.hook(["--as", "postfix"], FORGED, NULL_SENDER)];
     assert.deepEqual(ran.map(({ code, stderr }) => [code, stderr]), [[0, ""], [0, ""]]);
     assert.doesNotMatch((await countersign(home, ["doctor"])).stdout, /permitted/);
@@ -195,22 +217,22 @@ Deno.test("a home that is a link, with settings of its own and with those of a s
   for (const place of [{}, { COUNTERSIGN_CONFIG: config }]) {
     // Who writes the permissions of a site has another home.
     const writer = "COUNTERSIGN_CONFIG" in place ? { HOME: home.path, ...place } : env;
-    assert.equal((await countersign(home, ["permit"], "", writer)).code, 0);
+    assert.equal((await countersign(home, ["sandbox"], "", writer)).code, 0);
     const ran = await home.shim(["ann@example.net"], MAIL, { ...env, ...place });
     assert.deepEqual([ran.code, ran.stderr], [0, ""]);
     const filed = await home.hook(["--as", "postfix"], FORGED, { ...NULL_SENDER, ...env, ...place });
     assert.deepEqual([filed.code, filed.stderr], [0, ""]);
   }
-  assert.match(site.read("site.permissions"), /^shim write ~\/out$/m);
+  assert.match(site.read("site.sandbox"), /^shim --allow-write=~\/out$/m);
   assert.equal(home.mails("out").length, 2);
   // Deno would take a comma for the end of one path and the beginning of another.
   const comma = `${site.path}/a,b`;
   Deno.symlinkSync(home.path, comma);
   const ran = await home.shim(["ann@example.net"], MAIL, { HOME: comma, COUNTERSIGN_CONFIG: config });
-  oneLine(ran, 75, /a,b\/\S+ in .*site\.permissions has a comma, so no permission can be given for it$/m);
+  oneLine(ran, 75, /a,b\/\S+ in .*site\.sandbox has a comma, so no permission can be given for it$/m);
 });
 
-Deno.test("a program or a key file that the settings newly name waits for permit, too", async () => {
+Deno.test("a program or a key file that the settings newly name waits for sandbox, too", async () => {
   using home = new Home();
   const old = home.read(FILE);
   home.write("bin/taker", "#!/bin/sh\ncat >taken\n", 0o755);
@@ -218,8 +240,8 @@ Deno.test("a program or a key file that the settings newly name waits for permit
   const command = `[transport]\npreset = "sendmail"\ncommand = ["${home.path}/bin/taker"]\n`;
   for (const settings of [command, `${command}spool = true\n`, `keys = "~/other"\n${command}`]) {
     home.settings(settings);
-    home.write(FILE, `${old}shim write ${home.path}/.local/state/countersign\n`);
-    oneLine(await home.shim(["ann@example.net"], MAIL), 75, /access to ".*" is not permitted: countersign permit$/m);
+    home.write(FILE, `${old}shim --allow-write=${home.path}/.local/state/countersign\n`);
+    oneLine(await home.shim(["ann@example.net"], MAIL), 75, /access to ".*" is not permitted: countersign sandbox$/m);
   }
 });
 
@@ -271,7 +293,7 @@ Deno.test("where the home, the folder above it, or the dot-qmail file is a link,
   Deno.symlinkSync("data", `${home.path}/home`);
   Deno.symlinkSync("data/greg", `${home.path}/greg`);
   Deno.symlinkSync("../../dots/qmail-lists", `${home.path}/data/greg/.qmail-lists`);
-  home.write("config.permissions", "incoming read /marker\n");
+  home.write("config.sandbox", "incoming --allow-read=/marker\n");
   tellArguments(home);
   const names = ["data/greg", "home/greg", "greg"];
   for (const name of names) {
@@ -293,7 +315,7 @@ Deno.test("the launcher looks for the settings where the hook does", async () =>
   using home = new Home();
   const at = (name: string) => `${home.path}/${name}`;
   const files = ["given/config.toml", "named.toml", "xdg/countersign/config.toml", ".config/countersign/config.toml"];
-  for (const file of files) home.write(permissionsFile(file), `incoming read /marker/${file}\n`);
+  for (const file of files) home.write(sandboxFile(file), `incoming --allow-read=/marker/${file}\n`);
   const ask = home.write(
     "ask.ts",
     `import { parseOptions } from "${ROOT}/hooks/options.ts";\nimport { configFile } from "${ROOT}/io/system/load.ts";
@@ -340,7 +362,7 @@ const commands: [string, boolean, boolean, boolean][] = [
   ["plain", true, false, false],
   ["expire", true, false, false],
   ["audit", true, false, false],
-  ["permit", true, false, false],
+  ["sandbox", true, false, false],
   ["doctor", false, true, true],
   ["init", true, true, false],
 ];
@@ -367,10 +389,10 @@ for (const [command, write, run, net] of commands) {
   });
 }
 
-Deno.test("permit --print and doctor leave everything as it is", async () => {
+Deno.test("sandbox --print and doctor leave everything as it is", async () => {
   using home = new Home();
   const before = snapshot(`${home.path}/.config`);
-  for (const args of [["permit", "--print"], ["doctor", "--hook", `${ROOT}/hooks/incoming`]]) {
+  for (const args of [["sandbox", "--print"], ["doctor", "--hook", `${ROOT}/hooks/incoming`]]) {
     assert.equal((await countersign(home, args)).stderr, "");
   }
   assert.deepEqual(snapshot(`${home.path}/.config`), before);
