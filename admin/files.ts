@@ -107,13 +107,13 @@ export function lastChange(path: string): Date | undefined {
   }
 }
 
-/** Milliseconds between the times of a file and of what was made from it: more than a tick of the kernel's clock. */
-const NEWER_MS = 10;
+/** Milliseconds, more than a tick of the clock by which the kernel dates files. */
+const TICK_MS = 10;
 
-/** Dates a file just after that from which it was made, so that any later change of that one shows. */
-export function setNewer(path: string, source: Date): void {
-  const time = new Date(source.getTime() + NEWER_MS);
-  Deno.utimeSync(path, time, time);
+/** Waits until a file that is written now has a later date than one that was changed then. */
+export function waitUntilLater(changed: Date): void {
+  const left = changed.getTime() + TICK_MS - Date.now();
+  if (left > 0 && left <= TICK_MS) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, left);
 }
 
 /** Makes a folder that only its owner may enter, and those above it. @throws {Fail} `io` */

@@ -3,7 +3,15 @@ import type { ConfigSource, Settings } from "../lib/settings/parse.ts";
 import { Fail } from "../lib/fail.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import { atMost, runCommand } from "./arguments.ts";
-import { changeWhole, createWhole, isGroupWritable, lastChange, makeFolder, realPath, setNewer } from "./files.ts";
+import {
+  changeWhole,
+  createWhole,
+  isGroupWritable,
+  lastChange,
+  makeFolder,
+  realPath,
+  waitUntilLater,
+} from "./files.ts";
 import { formerSandboxFile, sandboxFile } from "../lib/paths.ts";
 import { ordinaryAddresses, permissions, printSandbox } from "../lib/settings/sandbox.ts";
 import { sharedSecret } from "./shared_secret.ts";
@@ -11,11 +19,11 @@ import { say } from "./terminal.ts";
 
 const HELP = `Usage: countersign sandbox [--print] [--config FILE]
        countersign sandbox --remove [--config FILE]
-Writes the sandbox file beside the settings: config.sandbox for config.toml. It lists what the shim and the hook may read,
-write, run and connect to, which is what the settings name and no more; Deno enforces it. It also lists the addresses to
-which ordinary mail passes under qmail without the hook. After changing the settings, run it again to update the sandbox;
-until then access to what they newly name is denied, and mail is deferred with a message that says so. Without the file
-both programs may read, write and run what you may, and connect to nothing.
+Writes the sandbox file beside the settings: config.sandbox for config.toml. It lists what the shim and the hook may
+read, write, run and connect to, which is what the settings name and no more; Deno enforces it. It also lists the
+addresses to which ordinary mail passes under qmail without the hook. After changing the settings, run it again to
+update the sandbox; until then access to what they newly name is denied, and mail is deferred with a message that says
+so. Without the file both programs may read, write and run what you may, and connect to nothing.
 
   --print        Print the sandbox file instead of writing it
   --remove       Remove the sandbox file
@@ -70,10 +78,14 @@ export function writeSandbox(settings: Settings, place: ConfigSource, changed: D
     return made;
   };
   create(settings.plain_lists, LISTS);
+  // The launcher lets ordinary mail pass only by a sandbox file that is newer than the settings.
+  if (changed !== undefined) waitUntilLater(changed);
   const [path, text] = [sandboxFile(place.file), printSandbox(list, ordinaryAddresses(settings))];
   if (!create(path, text)) changeWhole(path, () => text);
-  // The launcher lets ordinary mail pass only by a sandbox file that is newer than the settings.
-  if (changed !== undefined) setNewer(path, changed);
+  // By now the settings may be others than those that were read: then the file must not pass for newer.
+  if (changed !== undefined && lastChange(place.file)?.getTime() !== changed.getTime()) {
+    Deno.utimeSync(path, changed, changed);
+  }
   removeIfPresent(formerSandboxFile(place.file));
   return path;
 }

@@ -264,8 +264,9 @@ const homes: [string, (home: Home) => unknown][] = [
 
 /** Dates a file so many seconds after the sandbox. */
 function touch(at: Home, name: string, seconds: number): void {
-  const { mtime } = Deno.statSync(`${at.path}/${SANDBOX}`);
-  Deno.utimeSync(`${at.path}/${name}`, new Date(), new Date(mtime!.getTime() + seconds * 1000));
+  const now = Date.now();
+  Deno.utimeSync(`${at.path}/${SANDBOX}`, new Date(now), new Date(now));
+  Deno.utimeSync(`${at.path}/${name}`, new Date(now), new Date(now + seconds * 1000));
 }
 
 /** Changes the sandbox; it stays newer than the settings. */

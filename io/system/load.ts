@@ -89,7 +89,7 @@ export function readCertificates(path: string): string {
 
 /** Without the file the launcher permits what the user may do. @throws {Fail} as for all files that the user must own */
 function checkSandboxFile(path: string): void {
-  const what = "File of permissions";
+  const what = "Sandbox file";
   let info: Deno.FileInfo;
   try {
     info = Deno.statSync(path);

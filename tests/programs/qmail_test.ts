@@ -123,7 +123,8 @@ Deno.test("qmail: nothing is lost, whatever happens to the hook", async (t) => {
   ];
   for (const [what, trouble, code] of table) {
     for (const [from, to] of [[FRIEND, PLAIN], ["", PLAIN], ["", FORGED_SRS]] as const) {
-      if (/^keys/.test(what) && from === FRIEND) continue; // a person's mail is not judged by a key
+      // A person's mail is not judged by a key, and passes without Deno.
+      if (/^(?:keys|Deno)/.test(what) && from === FRIEND) continue;
       await t.step(`${what}: from <${from}> to ${to}`, async () => {
         using home = qmailHome();
         const hook = trouble(home);
@@ -136,6 +137,25 @@ Deno.test("qmail: nothing is lost, whatever happens to the hook", async (t) => {
         counts(home, 0, 0);
       });
     }
+  }
+});
+
+Deno.test("qmail: a person's mail needs no Deno", async (t) => {
+  const table: [what: string, trouble: (home: Home) => void, sender: string, inbox: number][] = [
+    ["Deno missing", (home) => Deno.removeSync(`${home.path}/bin/deno`), FRIEND, 1],
+    ["Deno killed", (home) => denoDies(home), FRIEND, 1],
+    ["Deno missing, the null sender", (home) => Deno.removeSync(`${home.path}/bin/deno`), "", 0],
+    ["Deno missing, a daemon", (home) => Deno.removeSync(`${home.path}/bin/deno`), "MAILER-DAEMON@mx.example.net", 0],
+  ];
+  for (const [what, trouble, sender, inbox] of table) {
+    await t.step(what, async () => {
+      using home = qmailHome();
+      trouble(home);
+      const out = await deliver(home, sender, PLAIN, ORDINARY + MEGABYTE);
+      assert.equal(out.end, inbox === 1 ? "success" : "defer");
+      counts(home, inbox, 0);
+      if (inbox === 1) assert.ok(found(home).inbox[0]!.endsWith(ORDINARY + MEGABYTE));
+    });
   }
 });
 
