@@ -59,8 +59,9 @@ const LISTS =
   "# Lists to which mail goes with your plain address as sender, one a line; countersign plain add writes here.\n";
 
 /**
- * Writes the sandbox file, and removes that of a former version. Makes the folders above those that may be written, which is not permitted later, and an empty file of
- * lists: to find that there is none would cost each process two milliseconds.
+ * Writes the sandbox file, and removes that of a former version. Makes the folders above those that may be written, which
+ * is not permitted later, and an empty file of lists: to find that there is none would cost each process two
+ * milliseconds.
  *
  * @param changed when the settings file was last changed, before it was read
  * @returns the file
