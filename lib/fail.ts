@@ -83,7 +83,7 @@ export class Fail extends Error {
 }
 
 /** Updates what the sandbox allows. */
-const SANDBOX_FIX = "countersign permit";
+const SANDBOX_FIX = "countersign sandbox";
 
 /** Was this refused by Deno's sandbox? */
 const isDenied = (error: unknown): boolean => error instanceof Error && error.name === "NotCapable";

@@ -42,10 +42,10 @@ Deno.test(
       denied = error;
     }
     const fail = new Fail("io", `File cannot be read: ${reason(denied)}`, { file: "/nonexistent", cause: denied });
-    assert.equal(fail.fix, "countersign permit");
+    assert.equal(fail.fix, "countersign sandbox");
     assert.match(
       errorText(fail),
-      /^\/nonexistent: File cannot be read: read access to .* is not permitted: countersign permit$/,
+      /^\/nonexistent: File cannot be read: read access to .* is not permitted: countersign sandbox$/,
     );
     assert.equal(new Fail("io", "Message", { cause: denied, fix: "another" }).fix, "another");
     assert.equal(new Fail("io", "Message", { cause: new Error("x") }).fix, undefined);
