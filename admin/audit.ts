@@ -50,7 +50,7 @@ and the beginning and the end of bounces. Nothing is changed. Ctrl-C prints the 
                      is known, as it is to the hook. Sent mail itself is not judged. Also counts how much of it, in the
                      last 30 days, did not pass the shim
   --address ADDRESS  Your address; may be repeated. Settings are not read, so that you can run audit before init
-  --json             Print all counts and the speed in messages per second as JSON
+  --json             Print all counts and the speed as JSON, as documented in countersign(1)
   --html FILE        Also write a page with a chart and tables
   --config FILE      Settings file. Default: ~/.config/countersign/config.toml
 

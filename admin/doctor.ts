@@ -19,7 +19,7 @@ Finds configuration problems and suggests fixes. Checks the settings, keys, fold
 .mailfilter, .procmailrc, .forward and Postfix, and lets the hook judge a genuine and a forged bounce for each identity
 (which adds two lines to its log). Nothing is changed, and nothing is sent without --loop.
 
-  --json             Print JSON: {"findings": [{"what", "where": {"file", "line"}, "why", "fix"}], "notes": []}
+  --json             Print JSON, as documented in countersign(1)
   --hook FILE        Hook to check. Default: the one installed with this program
   --postconf FILE    main.cf, master.cf or postconf output of another machine; may be repeated
   --sent MAILBOX     Mailbox with your sent mail; may be repeated. Counts mail of the last 30 days that did not pass the

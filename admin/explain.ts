@@ -14,7 +14,7 @@ import { type Arguments, atMost, runCommand } from "./arguments.ts";
 import { explainedJson, explainedText, type InspectionIn } from "./explain/explained.ts";
 import { type InspectionOut, plannedJson, plannedText } from "./explain/planned.ts";
 import { refusalOf } from "./explain/refusal.ts";
-import { say } from "./terminal.ts";
+import { json, say } from "./terminal.ts";
 
 /** The two ways, handed in by main.ts: admin/explain/incoming.ts and admin/explain/outgoing.ts. */
 export interface Ways<Call> {
@@ -48,7 +48,7 @@ explains how the shim would send a message. Nothing is changed, written or sent.
   --recipient ADDRESS  Envelope recipient. Default: the first X-Original-To or Delivered-To of the message
   --as CALLER          Calling program (qmail, maildrop, ...), whose environment provides the envelope
   --out                Explain an outgoing message; the arguments of the shim follow --
-  --json               Print JSON: {verdict, bounce, original: {messageId, tag}, checks, ...}, or the plan
+  --json               Print JSON, as documented in countersign(1)
   --config FILE        Settings file. Default: ~/.config/countersign/config.toml
 
 Example: countersign explain --sender '<>' --recipient greg@example.org ~/Maildir/.Spam/new/1795153163.1.mx
@@ -99,7 +99,7 @@ async function explainOut<Call>(given: Arguments, { shim }: Ways<Call>): Promise
     const real = settings.transport.real.join(" ");
     const what = real === "" ? "refused: transport.real is not set" : `left to ${real}`;
     return print(
-      given.has("json") ? JSON.stringify({ real: asked.real, outcome: what }) : `${asked.real}: ${what}`,
+      given.has("json") ? json({ real: asked.real, outcome: what }) : `${asked.real}: ${what}`,
     );
   }
   using source = open(given.operands[0]);

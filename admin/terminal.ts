@@ -1,5 +1,6 @@
 /** Words on a terminal: a stranger's text must not command it. */
 import { Fail, quote, quoteAll, reason } from "../lib/fail.ts";
+import { JSON_VERSION } from "./json_format.ts";
 
 /** Writes lines to standard output; one who reads no further needs no telling. @throws {Fail} `io` */
 export function say(text: string): void {
@@ -29,9 +30,12 @@ export function rows(table: readonly (readonly string[])[]): string {
     .join("\n");
 }
 
-/** JSON that a terminal does not obey, either. */
-export function json(value: unknown): string {
-  return JSON.stringify(value, null, 2).replace(/[\x7f-\x9f\u2028\u2029]/g, (c) => quoteAll(c).slice(1, -1));
+/** The versioned JSON of a command (see json_format.ts), without anything that a terminal would obey. */
+export function json(members: object): string {
+  return JSON.stringify({ version: JSON_VERSION, ...members }, null, 2).replace(
+    /[\x7f-\x9f\u2028\u2029]/g,
+    (c) => quoteAll(c).slice(1, -1),
+  );
 }
 
 /** Lines of a file, with nothing in them that a terminal would obey. */

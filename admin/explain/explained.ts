@@ -95,7 +95,7 @@ export function explainedJson(seen: InspectionIn, hint: Hint | undefined): strin
     },
     bounce: seen.bounceSender && seen.sign !== undefined,
     envelope: { sender: seen.sender, recipients: seen.recipients },
-    sign: seen.sign ?? null,
+    evidence: seen.sign ?? null,
     original: { messageId: messageId === undefined ? null : `<${messageId}>`, tag: first?.tag ?? null },
     tags: seen.tags.map((one) => ({ ...one, identity: one.identity ?? null })),
     proof: seen.proof,

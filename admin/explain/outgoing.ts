@@ -34,7 +34,7 @@ export interface Inspection {
   readonly removed: readonly string[];
   readonly notes: readonly string[];
   /** The program that takes it, with its arguments; or the server; or the maildir. */
-  readonly handedTo: readonly string[];
+  readonly transport: readonly string[];
 }
 
 /** Names by which a command line may begin. */
@@ -79,7 +79,7 @@ export function inspect(
     added: header.map((one) => one.raw).filter((raw) => !before.has(raw)),
     removed: given.filter((one) => !after.has(one.raw)).map((one) => one.name),
     notes: [...planned.notes, planned.error, planned.warning].filter((one) => one !== undefined),
-    handedTo: transport.via === "maildir"
+    transport: transport.via === "maildir"
       ? [transport.maildir]
       : transport.via === "smtp"
       ? [printServer(serverOf(transport))]

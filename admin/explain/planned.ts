@@ -11,7 +11,7 @@ export interface InspectionOut {
   readonly added: readonly string[];
   readonly removed: readonly string[];
   readonly notes: readonly string[];
-  readonly handedTo: readonly string[];
+  readonly transport: readonly string[];
 }
 
 /** For people. */
@@ -28,7 +28,7 @@ export function plannedText(seen: InspectionOut): string {
     ...seen.added.map((raw) => ["Field put on", plain(raw)]),
     ...seen.removed.map((name) => ["Field taken off", plain(name)]),
     ...seen.notes.map((note) => ["Note", note]),
-    ["Handed to", seen.handedTo.map(plain).join(" ")],
+    ["Handed to", seen.transport.map(plain).join(" ")],
   ]);
 }
 

@@ -3,10 +3,12 @@
  *
  *     deno run -A build/docs/manual.ts
  *
- * The settings of countersign.conf.5 come from lib/settings/schema.ts, the commands of countersign.1 from their own help;
+ * The settings of countersign.conf.5 come from lib/settings/schema.ts, the commands of countersign.1 from their own help
+ * and the reference of their JSON from admin/json_format.ts;
  * tests/programs/man_test.ts compares them.
  */
 import { describe, type NamedSetting, SETTINGS } from "../../lib/settings/schema.ts";
+import { JSON_FORMATS, type JsonType, type Member } from "../../admin/json_format.ts";
 import { type Command, commands, type Entry } from "./commands.ts";
 import { literal, prose } from "./mdoc.ts";
 
@@ -24,7 +26,7 @@ const REPEATED = ["identity", "rule"];
 
 /** The pages with such a part, and what makes it. */
 export const MADE: Record<string, () => Promise<string[]> | string[]> = {
-  "countersign.1": async () => (await commands()).flatMap(section),
+  "countersign.1": async () => [...(await commands()).flatMap(section), ...jsonReference()],
   "countersign.conf.5": settings,
 };
 
@@ -65,6 +67,42 @@ function item(term: string): string {
     if (/^[A-Z]+$/.test(word)) return `Ar ${word.toLowerCase()}`;
     return `Cm ${word.replaceAll("|", " | ")}`;
   }).join(" ");
+}
+
+/** The members of each JSON object, below each other as `verdict.action` and `tags[].by`. */
+function jsonReference(): string[] {
+  const lines = [
+    ".Sh JSON",
+    ...prose(
+      "With --json a command prints one object. Members may be added without notice; the version changes if a member " +
+        "is removed, renamed or given another type.",
+    ),
+  ];
+  for (const [command, members] of Object.entries(JSON_FORMATS)) {
+    lines.push(
+      ".Pp",
+      `.Ic ${literal(command)}`,
+      ".Bl -tag -width Ds",
+      ...members.flatMap((one) => member(one, "")),
+      ".El",
+    );
+  }
+  return lines;
+}
+
+function member({ name, type, help }: Member, prefix: string): string[] {
+  const whole = `${prefix}${name}`;
+  const below = typeof type === "string" ? [] : "each" in type ? type.each : type.members;
+  const inner = typeof type === "object" && "each" in type ? `${whole}[].` : `${whole}.`;
+  return [
+    `.It Va ${literal(whole)}`,
+    ...prose(`${sentence(typeName(type))} ${help}`),
+    ...below.flatMap((one) => member(one, inner)),
+  ];
+}
+
+function typeName(type: JsonType): string {
+  return typeof type === "string" ? type : "each" in type ? "list of objects" : "object";
 }
 
 function settings(): string[] {

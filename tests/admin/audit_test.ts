@@ -1,6 +1,7 @@
 /** audit: each message of a mailbox of any kind is counted once, as what the hook would have made of it. */
 import assert from "node:assert/strict";
 import { Hashes } from "../../admin/audit/hashes.ts";
+import { conforms } from "./json.ts";
 import { auditPage } from "../../admin/audit/page.ts";
 import { auditText, number } from "../../admin/audit/report.ts";
 import { type Audit, audited, KINDS, Tally } from "../../admin/audit/tally.ts";
@@ -24,7 +25,7 @@ const vacation = (more = "") => `${top("")}${received("3 Oct 2026")}From: ann@c.
 async function run(home: Home, ...args: string[]): Promise<Audit> {
   const ran = await countersign(home, ["audit", "--json", ...args]);
   assert.deepEqual([ran.code, ran.stderr], [0, ""]);
-  return JSON.parse(ran.stdout);
+  return conforms("audit --json", JSON.parse(ran.stdout));
 }
 
 /** The kinds that were found. */
@@ -313,13 +314,14 @@ Deno.test("a set of hashes holds what was added, and nothing else", () => {
   assert.ok(!new Hashes().has(""));
 });
 
-Deno.test("json has this shape", async () => {
+Deno.test("JSON of an audit of one message", async () => {
   using home = new Home();
   home.write("box/1.eml", ordinary(1));
   const { seconds, rate, ...rest } = await run(home, "box");
   assert.ok(seconds > 0 && rate > 0, `${seconds} ${rate}`);
   const kinds = Object.fromEntries(KINDS.map((kind) => [kind, kind === "other" ? 1 : 0]));
   assert.deepEqual(rest, {
+    version: 1,
     interrupted: false,
     messages: 1,
     kinds,

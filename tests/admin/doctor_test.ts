@@ -1,6 +1,7 @@
 /** A home in which all is right, and what doctor says when one thing in it is broken. */
 import assert from "node:assert/strict";
 import type { Finding } from "../../admin/doctor/finding.ts";
+import { conforms } from "./json.ts";
 import { Home, oneLine, type Ran, ROOT, SECRET } from "../rig.ts";
 
 const HOOK = `${ROOT}/hooks/incoming`;
@@ -69,7 +70,7 @@ function command(home: Home, ...args: string[]): Promise<Ran> {
 async function found(home: Home, code: number, ...args: string[]): Promise<string[]> {
   const ran = await doctor(home, "--json", ...POSTCONF, ...args);
   assert.deepEqual([ran.code, ran.stderr], [code, ""], ran.stdout);
-  const { findings } = JSON.parse(ran.stdout) as { findings: Finding[] };
+  const { findings }: { findings: Finding[] } = conforms("doctor --json", JSON.parse(ran.stdout));
   for (const { why, fix } of findings) assert.ok(why !== "" && fix !== "");
   const short = (text: string) => text.replaceAll(`${home.path}/`, "").replaceAll(home.path, "~");
   return findings.map(({ what, where: { file, line } }) =>

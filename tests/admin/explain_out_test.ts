@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { fieldOf, Home, ledgerFiles, oneLine } from "../rig.ts";
 import { byStub, nothingSent, runs, stub, words } from "../stub.ts";
+import { conforms } from "./json.ts";
 import { countersign, snapshot } from "./home.ts";
 
 const PLAIN = "greg@example.org";
@@ -17,7 +18,7 @@ interface Planned {
   added: string[];
   removed: string[];
   notes: string[];
-  handedTo: string[];
+  transport: string[];
 }
 
 async function planned(home: Home, argv: readonly string[], mail: string, file?: string): Promise<Planned> {
@@ -28,7 +29,7 @@ async function planned(home: Home, argv: readonly string[], mail: string, file?:
   assert.deepEqual([text.code, text.stderr], [0, ""]);
   assert.deepEqual(snapshot(home.path), before, "explain changed something");
   nothingSent(home);
-  const all: Planned = JSON.parse(ran.stdout);
+  const all: Planned = conforms("explain --out --json", JSON.parse(ran.stdout));
   assert.ok(text.stdout.includes(`(${all.scheme})\n`), text.stdout);
   for (const { address } of all.recipients) assert.match(text.stdout, new RegExp(`^Recipient +${address}`, "m"));
   for (const note of all.notes) assert.ok(text.stdout.includes(note));
@@ -61,7 +62,7 @@ for (const [what, more, argv, mail] of table) {
     assert.equal(ran.code, 0, ran.stderr);
     // Stamp and hash of SRS change with the day alone, which may end between the two.
     const day = (text: string) => text.replace(/SRS0=[^=]+=[^=]+=/, "SRS0=");
-    assert.deepEqual(said.handedTo.map(day), [`${home.path}/stub`, ...words(home)].map(day));
+    assert.deepEqual(said.transport.map(day), [`${home.path}/stub`, ...words(home)].map(day));
     assert.equal(said.sender === undefined, !words(home).includes("-f"));
     assert.deepEqual(said.recipients.map(({ address }) => address), words(home).slice(words(home).indexOf("--") + 1));
 
@@ -123,7 +124,8 @@ Deno.test("what only the real sendmail can do is left to it", async () => {
   home.settings(`[transport]\npreset = "sendmail"\nreal = ["${stub(home)}", "-x"]\n`);
   assert.equal(await real(), `-bs: left to ${home.path}/stub -x\n`);
   const json = await countersign(home, ["explain", "--out", "--json", "--", "-bs"]);
-  assert.deepEqual(JSON.parse(json.stdout), { real: "-bs", outcome: `left to ${home.path}/stub -x` });
+  const answer = conforms("explain --out --json -- -bs", JSON.parse(json.stdout));
+  assert.deepEqual(answer, { version: 1, real: "-bs", outcome: `left to ${home.path}/stub -x` });
   assert.equal(runs(home), 0);
 });
 

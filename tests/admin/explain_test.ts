@@ -6,6 +6,7 @@ import { FORGED, FORGED_SRS, gregsHome, ORDINARY, settings } from "../programs/l
 import { Qsecretary } from "../qsecretary.ts";
 import { fieldOf, Home, oneLine, qsbmf } from "../rig.ts";
 import { byStub, signed } from "../stub.ts";
+import { conforms } from "./json.ts";
 import { countersign, snapshot } from "./home.ts";
 
 const PLAIN = "greg@example.org";
@@ -17,20 +18,13 @@ interface Explained {
   verdict: { action: string; result: string; check: string; reason: string; identity: string | null; outcome: string };
   bounce: boolean;
   envelope: { sender?: string | null; recipients: string[] };
-  sign: string | null;
+  evidence: string | null;
   original: { messageId: string | null; tag: string | null };
   tags: { tag: string; messageId: string; by: string; identity: string | null }[];
   proof: boolean;
   checks: { check: string; answer: string; evidence: string }[];
   hint: string | null;
 }
-
-const TEXT = "string";
-const SHAPE = {
-  verdict: { action: TEXT, result: TEXT, check: TEXT, reason: TEXT, outcome: TEXT },
-  checks: { check: TEXT, answer: TEXT, evidence: TEXT },
-  tags: { tag: TEXT, messageId: TEXT, by: TEXT },
-};
 
 /** Explains, holds the answer against its shape and the home against what it was. */
 async function explained(
@@ -46,16 +40,7 @@ async function explained(
   assert.deepEqual([words.code, words.stderr], [0, ""]);
   assert.deepEqual(snapshot(home.path), before, "explain changed something");
 
-  const all: Explained = JSON.parse(ran.stdout);
-  const typed = (one: object, shape: Record<string, string>) => {
-    for (const [name, type] of Object.entries(shape)) {
-      assert.equal(typeof (one as Record<string, unknown>)[name], type, `${name}: ${JSON.stringify(one)}`);
-    }
-  };
-  typed(all.verdict, SHAPE.verdict);
-  for (const one of all.checks) typed(one, SHAPE.checks);
-  for (const one of all.tags) typed(one, SHAPE.tags);
-  assert.deepEqual(Object.keys(all.original), ["messageId", "tag"]);
+  const all: Explained = conforms("explain --json", JSON.parse(ran.stdout));
   // The last check is the one that decided; all before it knew nothing.
   const last = all.checks.at(-1)!;
   assert.deepEqual([last.check, last.answer, last.evidence], [
@@ -94,7 +79,7 @@ for (const name of SAMPLES) {
     assert.deepEqual(ours.original, { messageId: `<${messageId}>`, tag: tag.toLowerCase() });
     assert.deepEqual(ours.tags.map((one) => one.identity), [PLAIN]);
     assert.deepEqual(ours.envelope, { sender: null, recipients: [PLAIN] });
-    assert.ok(ours.bounce && ours.sign !== null);
+    assert.ok(ours.bounce && ours.evidence !== null);
 
     const another = bounceOfOurs(name, "eve@example.org", new Date());
     const theirs = await explained(home, to, another.mail);

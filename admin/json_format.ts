@@ -1,0 +1,267 @@
+/**
+ * The JSON that commands print for programs: the reference in countersign(1) is made from it, and the tests check what
+ * the commands print against it. A change that breaks programs (a member renamed, removed or of another type) gets
+ * another {@link JSON_VERSION}; new members do not.
+ */
+import { KINDS } from "./audit/tally.ts";
+
+/** The value of `version` in every object that a command prints. */
+export const JSON_VERSION = 1;
+
+/** The type of a value; `members` for an object, `each` for a list of objects. */
+export type JsonType =
+  | "string"
+  | "number"
+  | "boolean"
+  | "string or null"
+  | "number or null"
+  | "list of strings"
+  | { readonly members: readonly Member[] }
+  | { readonly each: readonly Member[] };
+
+/** One member of an object. */
+export interface Member {
+  readonly name: string;
+  readonly type: JsonType;
+  /** What it says, as one or two sentences. */
+  readonly help: string;
+  /** May it be absent? The help text says when. */
+  readonly optional?: true;
+}
+
+const version: Member = { name: "version", type: "number", help: `The version of this format: ${JSON_VERSION}.` };
+const counts: readonly Member[] = KINDS.map((kind) => {
+  return { name: kind, type: "number", help: `Messages with the result ${kind}.` };
+});
+
+/** The objects, by the command line that prints them. */
+export const JSON_FORMATS = {
+  "explain --json": [
+    version,
+    {
+      name: "verdict",
+      help: "What the hook decides.",
+      type: {
+        members: [
+          { name: "action", type: "string", help: "What the hook does: deliver, spam or answer." },
+          { name: "result", type: "string", help: "The classification, such as genuine, known, late or forged." },
+          { name: "check", type: "string", help: "The check that decided." },
+          { name: "reason", type: "string", help: "Why, in words." },
+          { name: "identity", type: "string or null", help: "The identity that the message concerns." },
+          { name: "outcome", type: "string", help: "What then happens to the message, in words." },
+        ],
+      },
+    },
+    { name: "bounce", type: "boolean", help: "Whether the message is a bounce." },
+    {
+      name: "envelope",
+      help: "The envelope, as far as it is known.",
+      type: {
+        members: [
+          {
+            name: "sender",
+            type: "string or null",
+            help: "The envelope sender; null for the null sender. Absent if it is unknown.",
+            optional: true,
+          },
+          { name: "recipients", type: "list of strings", help: "The possible envelope recipients." },
+        ],
+      },
+    },
+    { name: "evidence", type: "string or null", help: "What shows that the message is a bounce." },
+    {
+      name: "original",
+      help: "The message that is returned.",
+      type: {
+        members: [
+          { name: "messageId", type: "string or null", help: "Its Message-ID, with angle brackets." },
+          { name: "tag", type: "string or null", help: "The tag found beside it." },
+        ],
+      },
+    },
+    {
+      name: "tags",
+      help: "The tags that the message returns; a valid one comes first.",
+      type: {
+        each: [
+          { name: "tag", type: "string", help: "The value of the X-Msgauth field." },
+          { name: "messageId", type: "string", help: "The Message-ID beside it, without angle brackets." },
+          { name: "by", type: "string", help: "How it was found." },
+          {
+            name: "identity",
+            type: "string or null",
+            help: "The identity that made the tag; null if it is not valid.",
+          },
+        ],
+      },
+    },
+    { name: "proof", type: "boolean", help: "Whether another hook of the user has added a valid proof." },
+    {
+      name: "checks",
+      help: "The checks in the order in which they ran.",
+      type: {
+        each: [
+          { name: "check", type: "string", help: "The name of the check." },
+          { name: "answer", type: "string", help: "The action, or next if the next check was asked." },
+          { name: "evidence", type: "string", help: "What the check found." },
+        ],
+      },
+    },
+    { name: "hint", type: "string or null", help: "What to do if a list or a service refused the envelope sender." },
+  ],
+  "explain --out --json": [
+    version,
+    { name: "scheme", type: "string", help: "The envelope sender scheme: srs, prvs, plain or none." },
+    { name: "why", type: "string or null", help: "Why the message is not signed." },
+    { name: "identity", type: "string or null", help: "The identity that signs the message." },
+    {
+      name: "sender",
+      type: "string or null",
+      help: "The envelope sender; null for the null sender. Absent if the program that sends the mail chooses it.",
+      optional: true,
+    },
+    {
+      name: "recipients",
+      help: "The envelope recipients.",
+      type: {
+        each: [
+          { name: "address", type: "string", help: "The address." },
+          { name: "wanted", type: "string", help: "The scheme that the rules give for this recipient alone." },
+          { name: "remembered", type: "boolean", help: "Whether its challenge about this message will be answered." },
+        ],
+      },
+    },
+    { name: "added", type: "list of strings", help: "The header fields that are added." },
+    { name: "removed", type: "list of strings", help: "The names of the header fields that are removed." },
+    { name: "notes", type: "list of strings", help: "Anything else that is logged." },
+    {
+      name: "transport",
+      type: "list of strings",
+      help: "The program that sends the message and its arguments, or the server, or the maildir.",
+    },
+  ],
+  "explain --out --json -- -bs": [
+    version,
+    { name: "real", type: "string", help: "The option that only the real sendmail can handle: -bs, -bp or -q." },
+    { name: "outcome", type: "string", help: "What happens, in words." },
+  ],
+  "doctor --json": [
+    version,
+    {
+      name: "findings",
+      help: "The problems.",
+      type: {
+        each: [
+          { name: "what", type: "string", help: "What is wrong." },
+          {
+            name: "where",
+            help: "The place.",
+            type: {
+              members: [
+                { name: "file", type: "string", help: "The file, folder or DNS name." },
+                {
+                  name: "line",
+                  type: "number",
+                  help: "The line, counted from 1. Absent if there is none.",
+                  optional: true,
+                },
+              ],
+            },
+          },
+          { name: "why", type: "string", help: "The consequence." },
+          { name: "fix", type: "string", help: "The command to run or the change to make." },
+        ],
+      },
+    },
+    { name: "notes", type: "list of strings", help: "Facts that are not problems." },
+  ],
+  "audit --json": [
+    version,
+    { name: "interrupted", type: "boolean", help: "Whether the audit was stopped before the end." },
+    { name: "messages", type: "number", help: "Messages that were read." },
+    { name: "seconds", type: "number", help: "Duration in seconds." },
+    { name: "rate", type: "number", help: "Messages per second." },
+    { name: "kinds", type: { members: counts }, help: "Messages by result." },
+    {
+      name: "months",
+      help: "The same for each month, oldest first.",
+      type: {
+        each: [
+          { name: "month", type: "string or null", help: "The month, such as 2026-11; null if it is unknown." },
+          ...counts,
+        ],
+      },
+    },
+    {
+      name: "bounces",
+      help: "Bounces to addresses of the user.",
+      type: {
+        members: [
+          { name: "total", type: "number", help: "All of them." },
+          { name: "proved", type: "number", help: "Those that a signature proves." },
+          {
+            name: "answering",
+            type: "number",
+            help: "Those that return an unsigned message found among the sent mail.",
+          },
+          { name: "unanswered", type: "number", help: "All others." },
+        ],
+      },
+    },
+    { name: "sent", type: "number or null", help: "Sent messages that were found; null without --sent." },
+    {
+      name: "recentlySent",
+      help: "Sent mail of the last 30 days. Absent without settings or without --sent.",
+      optional: true,
+      type: {
+        members: [
+          { name: "total", type: "number", help: "All of it." },
+          { name: "signed", type: "number", help: "Messages with a tag." },
+          { name: "unsigned", type: "number", help: "Messages that passed the shim without getting a tag." },
+          { name: "unknown", type: "number", help: "Messages that did not pass the shim." },
+        ],
+      },
+    },
+    {
+      name: "backscatter",
+      help: "The domains that sent most bounces of mail that the user did not send.",
+      type: {
+        each: [
+          { name: "domain", type: "string", help: "The domain." },
+          { name: "count", type: "number", help: "Number of bounces." },
+        ],
+      },
+    },
+    { name: "backscatterCut", type: "boolean", help: "Whether there were too many domains to count them all." },
+    {
+      name: "door",
+      help: "Messages that could be rejected during the SMTP session.",
+      type: {
+        members: [
+          { name: "refused", type: "number", help: "Their number." },
+          { name: "share", type: "number", help: "Their share of all messages, from 0 to 1." },
+        ],
+      },
+    },
+    {
+      name: "unreadable",
+      help: "Files and folders that could not be read.",
+      type: {
+        members: [
+          { name: "count", type: "number", help: "Their number." },
+          {
+            name: "files",
+            help: "The first of them.",
+            type: {
+              each: [
+                { name: "path", type: "string", help: "The path." },
+                { name: "why", type: "string", help: "The error." },
+              ],
+            },
+          },
+        ],
+      },
+    },
+    { name: "passed", type: "number", help: "Files that are not messages, and links, which are not followed." },
+  ],
+} satisfies Record<string, readonly Member[]>;
