@@ -71,7 +71,7 @@ export async function filters(
 
   const all = [...qmail, ...maildrop, ...procmail, ...forward, ...postfix];
   if (!all.some(({ text }) => hookCall(text) !== undefined)) {
-    notes.push("No mail filter that can be seen from here calls the hook: contrib/ has lines for each");
+    notes.push("No mail filter found here calls the hook; see contrib/ for the lines to add");
   }
 }
 
@@ -80,8 +80,8 @@ function unreadableFilter(file: string, why: string): Finding {
   return {
     what: `A mail filter cannot be read: ${why}`,
     where: { file },
-    why: "Nothing of it is checked; under qmail the hook makes mail wait when it cannot read the file that runs it.",
-    fix: `chmod u+r ${file}, or run doctor as the user to whom it belongs`,
+    why: "It is not checked; under qmail the hook defers mail if it cannot read the file that runs it.",
+    fix: `chmod u+r ${file}, or run doctor as its owner`,
   };
 }
 

@@ -13,10 +13,11 @@ export function checkClock(log: LogFile, now: Date): Finding[] {
     const time = Date.parse(stamp);
     if (Number.isNaN(time) || time - now.getTime() <= LEEWAY) return [];
     return [{
-      what: `The clock says ${now.toISOString()}, but the log goes on to ${stamp}`,
+      what: `The clock is at ${now.toISOString()}, but the last line of the log is of ${stamp}`,
       where: { file: log.file, line: log.numberOf(line) },
-      why: "Signed addresses and tags hold the day: with a wrong one they are expired, or forged, when they come back.",
-      fix: "Set the clock (timedatectl set-ntp true); when it is right now, remove the lines that lie ahead.",
+      why: "Signed addresses and tags contain the date: with a wrong date they come back expired or forged.",
+      fix:
+        "Set the clock (timedatectl set-ntp true). If it is right now, remove the lines that are dated in the future.",
     }];
   }
   return [];

@@ -47,15 +47,15 @@ interface Question {
 }
 
 async function askMx({ name, dns, add }: Question): Promise<void> {
-  const why = "Bounces of your mail go nowhere, and many servers refuse a sender to whom nobody can write.";
+  const why = "Bounces of your mail cannot be delivered, and many servers reject a sender that cannot receive mail.";
   const hosts = await dns.mx(name);
   if (hosts.length === 0) {
     // Without an MX mail goes to the address itself (RFC 5321 section 5.1).
     if ((await dns.address(name)).length === 0) {
-      add(`${name} has no MX record`, why, `${name}. IN MX 10 mail.example.org. (the host where the hook is)`);
+      add(`${name} has no MX record`, why, `${name}. IN MX 10 mail.example.org. (the host with the hook)`);
     }
   } else if (hosts.every((host) => host === "." || host === "")) {
-    add(`The MX record of ${name} says that it takes no mail`, why, `${name}. IN MX 10 mail.example.org.`);
+    add(`The MX record of ${name} states that it does not accept mail`, why, `${name}. IN MX 10 mail.example.org.`);
   } else {
     for (const host of hosts) {
       if ((await dns.address(host)).length > 0) continue;
@@ -67,12 +67,12 @@ async function askMx({ name, dns, add }: Question): Promise<void> {
 async function askSpf({ name, hosts, dns, add }: Question): Promise<void> {
   const records = (await dns.txt(name)).filter((text) => /^v=spf1(?: |$)/i.test(text));
   if (records.length === 0) {
-    const why = "Receivers look at the domain of the signed sender, not at that of your address.";
+    const why = "Receivers check the domain of the signed sender, not that of your address.";
     return add(`${name} has no SPF record`, why, `${name}. IN TXT "v=spf1 mx -all" (with the hosts that send)`);
   }
   if (records.length > 1) {
-    const why = "More than one counts as an error (RFC 7208 section 4.5), and mail is refused.";
-    return add(`${name} has ${records.length} SPF records`, why, "Make one of them");
+    const why = "More than one record is an error (RFC 7208 section 4.5), and mail is rejected.";
+    return add(`${name} has ${records.length} SPF records`, why, "Merge them into one record");
   }
   for (const host of hosts) {
     const addresses = /^[\d.]+$|:/.test(host) ? [host] : await dns.address(host);
@@ -80,10 +80,10 @@ async function askSpf({ name, hosts, dns, add }: Question): Promise<void> {
       const result = await senderAllowed(name, address, dns);
       if (result === "pass") continue;
       const [what, why] = result === "error"
-        ? [`The SPF record of ${name} cannot be evaluated`, "Receivers count it as an error, and refuse mail."]
+        ? [`The SPF record of ${name} cannot be evaluated`, "Receivers treat it as an error and reject mail."]
         : [
           `SPF of ${name} says ${result} to ${address}`,
-          "Mail from there, with the signed sender, is refused or filed as spam.",
+          "Mail from there with the signed sender is rejected or filed as spam.",
         ];
       const ip = address.includes(":") ? "ip6" : "ip4";
       add(what, why, result === "error" ? records[0]! : records[0]!.replace(/^v=spf1/i, `v=spf1 ${ip}:${address}`));
@@ -102,7 +102,7 @@ async function askDmarc({ name, srs, dns, add }: Question): Promise<void> {
     if (/;\s*aspf\s*=\s*s\s*(?:;|$)/i.test(record)) {
       add(
         `DMARC of ${domain} says aspf=s`,
-        `SPF then counts for nothing: the signed sender is in ${srs}, not in ${name}. Only DKIM is left.`,
+        `SPF is then not aligned, because the signed sender is in ${srs}, not in ${name}. Only DKIM can pass.`,
         `_dmarc.${domain}. IN TXT "${record.replace(/;\s*aspf\s*=\s*s\s*(?=;|$)/i, "")}", or sign with DKIM`,
       );
     }

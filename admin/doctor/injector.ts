@@ -17,7 +17,7 @@ export function checkPrograms({ file, text }: TextFile, settings: Settings, prog
     if (wrong !== undefined) {
       add(`${setting}: ${program} ${wrong}`, line(table, name), harm, `${setting} = ["/path/of/the/program"]`);
     } else if (programs.isShim(program)) {
-      const why = "It would hand every message to itself; it stops, and nothing is sent.";
+      const why = "It would call itself for every message; it detects the loop, and nothing is sent.";
       add(`${setting}: ${program} is the shim itself`, line(table, name), why, `Name the real program in ${setting}`);
     }
   };
@@ -29,7 +29,7 @@ export function checkPrograms({ file, text }: TextFile, settings: Settings, prog
   }
   const [spam] = incoming.spam_command;
   if (spam !== undefined) {
-    check("incoming.spam_command", "incoming", "spam_command", spam, "What is forged waits in the queue for ever.");
+    check("incoming.spam_command", "incoming", "spam_command", spam, "Forged mail stays queued.");
   }
   return list;
 }
@@ -53,9 +53,9 @@ export function harmless({ transport }: Settings): readonly string[] | undefined
 export function checkHarmless(file: string, argv: readonly string[], code: number, said: string): Finding[] {
   if (code === 0) return [];
   return [{
-    what: `${argv.join(" ")} ends with status ${code}${said === "" ? "" : `: ${said}`}`,
+    what: `${argv.join(" ")} exits ${code}${said === "" ? "" : `: ${said}`}`,
     where: { file },
-    why: "It cannot read its own configuration, and so will take no mail.",
+    why: "It cannot read its own configuration, and will not accept mail.",
     fix: `Run ${argv.join(" ")} and fix what it complains about`,
   }];
 }
@@ -69,11 +69,11 @@ export const INJECTOR_FILES: Record<string, readonly string[]> = {
 /** Configuration of dma and nullmailer that replaces every sender. */
 export function checkInjectorFile(preset: string, { file, text }: TextFile): Finding[] {
   const { list, add } = findingsOf(file);
-  const why = "It takes the place of every signed sender: bounces come home unsigned, or not at all.";
+  const why = "It replaces every signed sender: bounces return to an unsigned address, or not at all.";
   for (const [index, line] of text.split("\n").entries()) {
     const address = /^\s*MASQUERADE\s+(\S+@\S+)/.exec(line)?.[1];
     if (preset === "dma" && address !== undefined && !address.endsWith("@")) {
-      add(`dma sends everything as ${address}`, index + 1, why, "Take the line out, or leave the domain alone in it");
+      add(`dma sends everything as ${address}`, index + 1, why, "Remove the line, or keep only the domain in it");
     }
     if (preset === "nullmailer" && line.trim() !== "") {
       add(`nullmailer sends everything as ${line.trim()}`, index + 1, why, `rm ${file}`);

@@ -105,7 +105,7 @@ async function shimItself({ findings }: DoctorContext): Promise<void> {
   if (shim === undefined) return;
   const { code, out, said } = await run([shim, "--version"]);
   if (code === 0 && out === `countersign ${VERSION}\n`) return;
-  const why = "What becomes of the mail that it is given nobody knows.";
+  const why = "It is unknown what becomes of outgoing mail.";
   const what = `The shim ${shim} does not answer as version ${VERSION} does, but with ${code}${said && `: ${said}`}`;
   findings.push({ what, where: { file: shim }, why, fix: "deno task install" });
 }
@@ -148,7 +148,7 @@ function sentMail({ given, now, findings, notes }: DoctorContext, settings: Sett
     findings.push({
       what: sentence,
       where: { file: mailboxes[0]! },
-      why: "A genuine bounce of mail that did not pass the shim cannot be told from a forged one.",
+      why: "A genuine bounce of mail that did not pass the shim cannot be distinguished from a forged one.",
       fix: 'Send it through a server that passes it to the shim, or in [incoming]: forged = "mark"',
     });
   }
@@ -160,12 +160,12 @@ async function round(
 ): Promise<void> {
   const hook = given.value("hook") ?? beside((path) => see(path).kind === "file").hook;
   if (hook === undefined) {
-    notes.push("There is no hook beside this program: name it with --hook, and it will be tried");
+    notes.push("No hook was found beside this program; name it with --hook to check it");
     return;
   }
   const wrong = programs.trouble(hook);
   if (wrong !== undefined) {
-    const [what, why] = [`The hook ${hook} ${wrong}`, "Nothing that comes back is judged."];
+    const [what, why] = [`The hook ${hook} ${wrong}`, "Bounces are not judged."];
     findings.push({ what, where: { file: hook }, why, fix: "deno task install" });
     return;
   }

@@ -17,9 +17,9 @@ export function checkLogged(log: LogFile, settings: Settings, now: Date): Findin
     if (direction !== "out" || !(age < BOUNCE_DAYS * 86_400_000)) continue;
     if (!/ scheme=plain /.test(line.text) || !/ result=sent\b/.test(line.text)) continue;
     return [{
-      what: "Mail of yours went out with the plain sender, while forged bounces are refused",
+      what: "Mail was sent with the plain sender, while forged bounces are refused",
       where: { file: log.file, line: log.numberOf(line) },
-      why: "Its bounce, when it does not return your header, cannot be told from a forged one.",
+      why: "Its bounce cannot be distinguished from a forged one, unless it returns your header.",
       fix: 'In [incoming]: forged = "spam"; the line\'s note says why the sender was plain',
     }];
   }

@@ -93,7 +93,7 @@ export function programsOf(home: string): Programs {
       const whole = resolve(path);
       if (whole.includes("$")) return undefined; // only the shell of its caller knows
       const { kind, mode } = see(whole);
-      if (kind === "closed") return "cannot be looked at";
+      if (kind === "closed") return "cannot be examined";
       if (kind === "nothing") return "is not there";
       if (kind !== "file") return "is not a program";
       return (mode & 0o111) === 0 ? "is not executable" : undefined;

@@ -43,7 +43,7 @@ export async function checkLoop(loop: Loop): Promise<{ findings: Finding[]; note
   const notes: string[] = [];
   const home = await waited(sent, loop, from, (name) => {
     notes.push(
-      `The bounce of a message from ${name} came home in ${((performance.now() - begun) / 1000).toFixed(1)} s`,
+      `The bounce of a message from ${name} returned after ${((performance.now() - begun) / 1000).toFixed(1)} s`,
     );
   });
   for (const one of sent) findings.push(...judged(one, home.get(one.id), loop));
@@ -57,7 +57,7 @@ function message(from: string, to: string, id: string): string {
     "Subject: countersign doctor --loop",
     `Message-ID: ${id}`,
     "",
-    "This message is for nobody: its bounce shows that bounces come home.",
+    "This message is undeliverable: its bounce shows that bounces return.",
     "",
   ].join("\n");
 }
@@ -94,11 +94,11 @@ const logOf = ({ settings }: Loop): string => `${settings.state.folder}/log`;
 
 function notSent(name: string, { shim, to }: Loop, said: string): Finding {
   return {
-    what: `The shim does not send from ${name}: ${said}`,
+    what: `The shim cannot send from ${name}: ${said}`,
     where: { file: shim },
-    why: "Your mail does not leave, either; there is no bounce to wait for.",
-    fix: `Mend what it complains about. Is it only that ${to} is refused at once: countersign doctor --loop --to ` +
-      "ADDRESS, with one that your mail server takes and another refuses",
+    why: "Your mail cannot be sent, either.",
+    fix: `Fix the reported error. If only ${to} is rejected: countersign doctor --loop --to ` +
+      "ADDRESS, with a recipient that your mail server accepts and another rejects",
   };
 }
 
@@ -109,10 +109,10 @@ function judged({ name, where, id }: Sent, line: Line | undefined, loop: Loop): 
   const { result, check, outcome, why } = line;
   if (outcome === "defer") {
     return [{
-      what: `The bounce to ${name} came to the hook, which could not deliver it: ${why}`,
+      what: `The bounce to ${name} reached the hook, which could not deliver it: ${why}`,
       where: { file: logOf(loop) },
-      why: "It waits in the queue, and so do all others.",
-      fix: `Mend what the hook complains about; the line has ${id}`,
+      why: "It stays queued, like all other bounces.",
+      fix: `Fix the reported error; the log line has ${id}`,
     }];
   }
   const known = result === "known";
@@ -135,14 +135,14 @@ function absent(name: string, where: Where, { settings, to, timeoutMs }: Loop): 
   const [, domain = ""] = /@([^@]*)$/.exec(name) ?? [];
   const home = settings.identity.find((one) => one.address.toLowerCase() === name)?.srs_domain || domain;
   return {
-    what: `The bounce of a message from ${name} to ${to} did not come home within ${timeoutMs / 1000} s`,
+    what: `The bounce of a message from ${name} to ${to} did not return within ${timeoutMs / 1000} s`,
     where,
-    why: "Nobody tells you when your mail is not delivered; or bounces reach you without having met the hook.",
+    why: "You do not learn that your mail was not delivered, or bounces reach you without passing through the hook.",
     fix: [
-      `Does the message, or its bounce, still wait? ${queue ?? "Look into the queue of your mail server"}`,
-      `does the MX of ${home} lead here? countersign doctor --dns`,
-      "does the filter of that address call the hook, as a user who writes this log?",
-      `is it only slow? countersign doctor --loop --wait ${timeoutMs / 100}`,
+      `Is the message or its bounce still queued? ${queue ?? "Check the queue of your mail server"}`,
+      `does the MX of ${home} point here? countersign doctor --dns`,
+      "does the filter of that address call the hook, as a user who can write this log?",
+      `is it just slow? countersign doctor --loop --wait ${timeoutMs / 100}`,
     ].join("; "),
   };
 }

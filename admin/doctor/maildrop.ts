@@ -18,9 +18,9 @@ export function checkMaildrop({ file, text, mode }: TextFile, programs: Programs
   if (hooks.length === 0) return list;
   if (mode !== undefined && (mode & 0o077) !== 0) {
     add(
-      "The filter is open to others",
+      "The filter is accessible to others",
       undefined,
-      "maildrop then does not use it; all mail waits.",
+      "maildrop then ignores it, and all mail stays queued.",
       `chmod 600 ${file}`,
     );
   }
@@ -31,21 +31,21 @@ export function checkMaildrop({ file, text, mode }: TextFile, programs: Programs
     const way = WAYS.find(([shape]) => shape.test(line))?.[1];
     const wrong = programs.trouble(call.program);
     if (wrong !== undefined) {
-      const why = way === "backticks" ? "All mail goes through, unchecked." : "All mail waits, or is bounced.";
+      const why = way === "backticks" ? "All mail is delivered unchecked." : "All mail stays queued or is bounced.";
       add(`${call.program} ${wrong}`, number, why, "deno task install, or fix the path");
     }
     const as = (word: string, why: string) => {
       if (call.as === word) return;
-      const told = call.as === undefined ? "is not told who runs it" : `is told --as ${call.as}`;
+      const told = call.as === undefined ? "is run without --as" : `is run with --as ${call.as}`;
       const fix = call.as === undefined
         ? line.replace("/incoming", `/incoming --as ${word}`)
         : line.replace(/--as[=\s]\s*[\w-]+/, `--as ${word}`);
       add(`The hook ${told}`, number, why, fix.trim());
     };
     if (way === "xfilter") {
-      as("filter", "Only --as filter writes the message again; maildrop loses it for an empty output.");
+      as("filter", "Only --as filter outputs the message; without output, maildrop loses it.");
     } else if (way === "backticks") {
-      as("maildrop", "Its statuses then mean other things than the lines below it expect.");
+      as("maildrop", "The lines below it then misinterpret its statuses.");
     }
     if (way === "backticks") {
       checkAnswer(lines.slice(index + 1), call.delivers, (what, why, fix) => add(what, number, why, fix));
@@ -54,30 +54,30 @@ export function checkMaildrop({ file, text, mode }: TextFile, programs: Programs
       add(
         "The hook is the target of a to",
         number,
-        "maildrop ends with the status of a hook that is missing (127), at which Postfix bounces.",
-        "As contrib/maildrop/mailfilter-last has it: with backticks, and EXITCODE set after it",
+        "If the hook is missing, maildrop exits 127, and Postfix bounces the message.",
+        "Use backticks and set EXITCODE, as in contrib/maildrop/mailfilter-last",
       );
     }
     if (way === "cc") {
       add(
         "The hook is the target of a cc",
         number,
-        "What it says changes nothing but the status at the end: delivered mail comes again, or is bounced.",
-        "As contrib/maildrop/mailfilter has it: with backticks",
+        "Its status only becomes that of maildrop: delivered mail is delivered again or bounced.",
+        "Use backticks, as in contrib/maildrop/mailfilter",
       );
     }
     const before = reached(lines.slice(0, index));
     if (before !== undefined) {
-      const why = "A to ends the filter: the hook sees nothing.";
-      add("This to stands before the hook", before + 1, why, "Put the hook above it");
+      const why = "A to ends the filter, so that the hook never runs.";
+      add("This to precedes the hook", before + 1, why, "Move the hook above it");
     }
   }
   for (const index of loose(lines)) {
     add(
       "A cc leaves its status in EXITCODE",
       index + 1,
-      "When the copy fails, maildrop says so at the end, also of mail that was delivered: it comes again, or bounces.",
-      "On a line behind it: EXITCODE=0",
+      "If the copy fails, maildrop exits with that status even if the message was delivered, which is then delivered again or bounced.",
+      "Add on a later line: EXITCODE=0",
     );
   }
   return list;
@@ -92,20 +92,26 @@ function checkAnswer(
   const until = below.findIndex((line) => line.includes("`"));
   const text = below.slice(0, until < 0 ? undefined : until).join("\n");
   const asks = (status: number) => new RegExp(`RETURNCODE\\s*==\\s*${status}\\b`).test(text);
-  const see = "As contrib/maildrop has it";
+  const see = "See contrib/maildrop";
   if (delivers) {
-    if (!asks(0)) add("RETURNCODE is not asked for 0", "What the hook has delivered is delivered again.", see);
+    if (!asks(0)) {
+      add("RETURNCODE is not compared with 0", "A message that the hook delivered is delivered again.", see);
+    }
     if (!/EXITCODE\s*=\s*75/.test(text)) {
-      add("EXITCODE does not become 75", "What the hook could not deliver is lost, or goes through unchecked.", see);
+      add(
+        "EXITCODE is not set to 75",
+        "A message that the hook could not deliver is lost or delivered unchecked.",
+        see,
+      );
     }
     return;
   }
   const harms: [number, string][] = [
-    [99, "What the hook has filed as spam is delivered, too."],
-    [75, "While the hook cannot work, all mail goes through, unchecked."],
+    [99, "A message that the hook filed as spam is delivered, too."],
+    [75, "While the hook fails, all mail is delivered unchecked."],
   ];
   for (const [status, why] of harms) {
-    if (!asks(status)) add(`RETURNCODE is not asked for ${status}`, why, `${see}: if ($RETURNCODE == ${status})`);
+    if (!asks(status)) add(`RETURNCODE is not compared with ${status}`, why, `${see}: if ($RETURNCODE == ${status})`);
   }
 }
 

@@ -44,13 +44,13 @@ export function checkMutt(given: MuttCase): Finding[] {
     add(
       "mutt speaks SMTP itself",
       smtp.command,
-      "With smtp_url it runs no sendmail: nothing is signed.",
+      "With smtp_url mutt does not run sendmail, and nothing is signed.",
       "unset smtp_url",
     );
   }
   const everywhere = last("sendmail");
   if (everywhere === undefined) {
-    add("mutt does not send through the shim: sendmail is not set", { file }, "Nothing that it sends is signed.", line);
+    add("mutt does not send through the shim: sendmail is not set", { file }, "Its mail is not signed.", line);
   }
   const sendmails = all.filter((one) => one.name === "sendmail" && one.command.hooked);
   for (const { value, command } of everywhere === undefined ? sendmails : [everywhere, ...sendmails]) {
@@ -73,17 +73,17 @@ export function checkMutt(given: MuttCase): Finding[] {
 
 function sendmailWrong(value: string, given: MuttCase): { what: string; why: string } | undefined {
   const [word = "", second] = value.split(" ").filter((one) => one !== "");
-  const why = "Nothing that mutt sends is signed.";
+  const why = "Mail from mutt is not signed.";
   if (/["'\\]/.test(value)) {
     return {
-      what: `sendmail is ${value}: mutt splits it at spaces and knows no quotes`,
-      why: "It would run a program of another name, and send nothing.",
+      what: `sendmail is ${value}: mutt splits it at spaces and does not support quotes`,
+      why: "mutt would run another program and send nothing.",
     };
   }
   const path = word.replace(/^~(?=\/)|^\$HOME(?=\/)/, given.home);
   const program = path.startsWith("/") ? path : given.onPath(path);
   const wrong = program === undefined ? "is not in PATH" : given.programs.trouble(program);
-  if (wrong !== undefined) return { what: `sendmail: ${word} ${wrong}`, why: "mutt can send nothing." };
+  if (wrong !== undefined) return { what: `sendmail: ${word} ${wrong}`, why: "mutt cannot send mail." };
   const command = /\/countersign$/.test(program!) && second === "shim";
   return command || given.programs.isShim(program!)
     ? undefined
@@ -122,10 +122,10 @@ function checkSenders({ identities }: MuttCase, all: readonly Assignment[], add:
     }
     if (identities !== undefined && !identities.includes(first.toLowerCase())) {
       add(
-        `${one.name} ${quote(first)} is no identity of the settings`,
+        `${one.name} ${quote(first)} is not an identity in the settings`,
         one.command,
-        "What is sent with it goes out as it is, unsigned and without a tag.",
-        `In config.toml: [[identity]] address = "${first}", with a key file of its own`,
+        "Mail with this sender is sent unchanged, unsigned and without a tag.",
+        `In config.toml: [[identity]] address = "${first}", with its own key file`,
       );
     }
   }

@@ -19,7 +19,11 @@ export async function askDns(
 ): Promise<void> {
   const { given, file, findings, notes } = visit;
   if (dns === undefined) {
-    notes.push(`DNS was not asked: this program may not use the network. So it may: ${withNetwork("doctor", args)}`);
+    notes.push(
+      `DNS was not queried, because this program may not use the network. With permission: ${
+        withNetwork("doctor", args)
+      }`,
+    );
     return;
   }
   const where = (nth: number) => ({ file: file.file, line: identityLine(file.text, nth) });
@@ -34,7 +38,7 @@ export async function loop(visit: DoctorContext, settings: Settings, to: string,
   if (settings.transport.via === "maildir") return; // that it goes nowhere is said already
   const shim = beside((path) => see(path).kind === "file").shim ?? onPath("shim");
   if (shim === undefined) {
-    notes.push("No message was sent: there is no shim beside this program, and none in PATH");
+    notes.push("No message was sent: no shim was found beside this program or in PATH");
     return;
   }
   const identities = soundIdentities(settings);

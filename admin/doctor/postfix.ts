@@ -48,9 +48,9 @@ export function checkForward({ file, text, mode }: TextFile, given: PostfixCase)
   if (!lines.some((line) => hookCall(line) !== undefined)) return list;
   if (mode !== undefined && (mode & 0o002) !== 0) {
     add(
-      "The file can be written by everybody",
+      "The file is world-writable",
       undefined,
-      "Postfix then does not use it: nothing is checked.",
+      "Postfix then ignores it, and nothing is checked.",
       `chmod o-w ${file}`,
     );
   }
@@ -74,17 +74,22 @@ function checkCall(at: Entry, call: HookCall, { place, programs }: PostfixCase, 
     add(
       `${call.program} ${wrong}`,
       at,
-      "Postfix bounces all mail that goes there.",
+      "Postfix bounces all mail to the hook.",
       "deno task install, or fix the path",
     );
   }
   if (call.as !== "postfix") {
-    const why = "Any status but 0, 71 and 75 is a bounce to Postfix: what is filed as spam (99) is bounced.";
-    add(`The hook is told --as ${call.as ?? "nothing"}, but Postfix runs it`, at, why, "incoming --as postfix");
+    const why = "Postfix bounces on every status other than 0, 71 and 75, so that mail filed as spam (99) is bounced.";
+    add(
+      `The hook is run with --as ${call.as ?? "nothing"}, but the caller is Postfix`,
+      at,
+      why,
+      "incoming --as postfix",
+    );
   }
   if (!call.delivers && !place) {
-    const why = "Postfix delivers nothing behind the hook: it makes genuine mail wait.";
-    add("The hook has no place to deliver to", at, why, "incoming --as postfix --maildir DIR");
+    const why = "Nothing delivers after the hook here, so that it defers genuine mail.";
+    add("The hook has no destination", at, why, "incoming --as postfix --maildir DIR");
   }
 }
 
@@ -97,37 +102,37 @@ function checkPipe(service: Service, call: HookCall, value: Parameters, given: P
     add(
       `Service ${service.name} has flags=${flags}`,
       service,
-      "h and u fold the address to lower case, before anybody can see how it came.",
+      "h and u fold the address to lower case, but its hash is case-sensitive.",
       `flags=${flags.replace(/[hu]/g, "")}`,
     );
   }
   if (attribute("null_sender") !== "") {
-    const why = "Without it a bounce's empty sender arrives as the word MAILER-DAEMON.";
+    const why = "Without it the null sender of a bounce arrives as MAILER-DAEMON.";
     add(`Service ${service.name} has no null_sender=`, service, why, "null_sender= before argv=");
   }
   if (!/\$\{?original_recipient\}?/.test(service.text)) {
-    const why = "Where a map rewrites the address before, the hook cannot see that it was signed.";
+    const why = "If a map rewrites the address, the hook cannot see that it was signed.";
     add(
-      `Service ${service.name} does not give the original recipient`,
+      `Service ${service.name} does not pass the original recipient`,
       service,
       why,
       "${sender} ${original_recipient}",
     );
   }
   if (!call.config) {
-    const why = "pipe(8) gives no HOME: the hook finds no settings, and all mail waits.";
+    const why = "pipe(8) does not set HOME: the hook finds no settings, and all mail stays queued.";
     add(`Service ${service.name} does not name the settings`, service, why, "incoming --as postfix --config FILE");
   }
   const [user = ""] = attribute("user")?.split(":") ?? [];
   const ours = service.text.split(/[\s=]+/).includes(given.config);
   const trouble = ours && user !== "" ? given.stateTrouble(user) : undefined;
   if (trouble !== undefined) {
-    const why = "The hook writes no log, and answers no challenge.";
+    const why = "The hook cannot write its log or answer challenges.";
     add(`Service ${service.name} runs the hook as ${user}: ${trouble.what}`, service, why, trouble.fix);
   }
   const limit = `${service.name}_destination_recipient_limit`;
   if (value.text(limit) !== "1") {
-    const why = "The hook judges one recipient at a time; with two it makes the mail wait.";
+    const why = "The hook judges one recipient at a time, and defers messages with more.";
     add(`${limit} is not 1`, value.entry(limit) ?? service, why, `postconf -e ${limit}=1`);
   }
   const lists = ["relay_domains", "virtual_mailbox_domains", "virtual_alias_domains", "mydestination"];
@@ -138,9 +143,9 @@ function checkPipe(service: Service, call: HookCall, value: Parameters, given: P
     if (
       open.length === 0 || words.some((word) => /[:/$]/.test(word) || domain === word || domain.endsWith(`.${word}`))
     ) continue;
-    const why = "Postfix says Relay access denied to every bounce.";
+    const why = "Postfix rejects every bounce: Relay access denied.";
     add(
-      `Postfix does not take mail for ${domain}`,
+      `Postfix does not accept mail for ${domain}`,
       value.entry("relay_domains") ?? service,
       why,
       `relay_domains = ${domain}`,
@@ -160,9 +165,9 @@ function checkMasquerade(value: Parameters, { srsDomains }: PostfixCase, add: Ad
     );
     if (first === undefined || first.startsWith("!") || first === domain) continue;
     add(
-      `masquerade_domains makes ${first} of ${domain}`,
+      `masquerade_domains changes ${domain} to ${first}`,
       entry,
-      "The signed sender leaves with another domain, and its bounces do not come to the hook.",
+      "The signed sender gets another domain, and its bounces do not reach the hook.",
       `masquerade_domains = !${domain} ${words.join(" ")}`,
     );
   }

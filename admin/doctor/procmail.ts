@@ -21,9 +21,9 @@ export function checkProcmail({ file, text, mode }: TextFile, programs: Programs
   if (!lines.some((line) => hookCall(line) !== undefined)) return list;
   if (mode !== undefined && (mode & 0o002) !== 0) {
     add(
-      "The rcfile can be written by everybody",
+      "The rcfile is world-writable",
       undefined,
-      "procmail then does not use it: nothing is checked.",
+      "procmail then ignores it, and nothing is checked.",
       `chmod o-w ${file}`,
     );
   }
@@ -31,8 +31,9 @@ export function checkProcmail({ file, text, mode }: TextFile, programs: Programs
   for (const recipe of recipes) {
     const asked = recipe.conditions.find(({ text }) => hookCall(text) !== undefined);
     if (asked !== undefined) {
-      const why = "A condition knows 0 and not 0, no more: later and refused are taken for each other.";
-      add("The hook is run as a condition", asked.line, why, "As contrib/procmail/procmailrc has it");
+      const why =
+        "A condition distinguishes only zero and nonzero, so that deferred and forged mail are treated alike.";
+      add("The hook is run as a condition", asked.line, why, "See contrib/procmail/procmailrc");
     }
     const call = /^\s*\|/.test(recipe.action) ? hookCall(recipe.action) : undefined;
     if (call === undefined) continue;
@@ -41,23 +42,23 @@ export function checkProcmail({ file, text, mode }: TextFile, programs: Programs
       add(
         `${call.program} ${wrong}`,
         recipe.at,
-        "All mail goes through, unchecked.",
+        "All mail is delivered unchecked.",
         "deno task install, or fix the path",
       );
     }
     checkRecipe(recipe, lines, call.as, add);
     const before = recipes.find((one) => one.at < recipe.line && delivers(one));
     if (before !== undefined) {
-      const why = "A recipe without a condition that delivers ends the rcfile: the hook sees nothing.";
-      add("This recipe stands before the hook", before.line, why, "Put the hook above it");
+      const why = "A delivering recipe without a condition ends the rcfile, so that the hook never runs.";
+      add("This recipe precedes the hook", before.line, why, "Move the hook above it");
     }
   }
   for (const [index, line] of lines.entries()) {
     if (!/^\s*EXITCODE\s*=\s*7[57]\b/.test(line)) continue;
     const near = lines.slice(Math.max(0, index - 3), index + 4);
     if (near.some((one) => /^\s*HOST\s*=/.test(one))) continue;
-    const why = "procmail goes on and delivers, and the MTA tries again or bounces: the mail comes twice.";
-    add("EXITCODE is set, but procmail does not end there", index + 1, why, "On the next line: HOST=");
+    const why = "procmail continues and delivers, and the MTA retries or bounces, so that the message arrives twice.";
+    add("EXITCODE is set, but procmail does not stop there", index + 1, why, "Add on the next line: HOST=");
   }
   return list;
 }
@@ -72,14 +73,14 @@ function checkRecipe(recipe: Recipe, lines: readonly string[], as: string | unde
       `Recipe :0 ${flags} has no w`.replace("  ", " "),
       line,
       filter
-        ? "When the hook dies, its empty output becomes the message."
-        : "procmail does not wait: when the hook dies, the message counts as delivered, and is lost.",
+        ? "If the hook crashes, its empty output becomes the message."
+        : "procmail does not wait: if the hook crashes, the message counts as delivered and is lost.",
       filter ? ":0 fwr" : ":0 Wr",
     );
   }
   if (/[hb]/.test(flags) && !(/h/.test(flags) && /b/.test(flags))) {
-    const why = "The hook needs header and body: it sees bounces in neither alone.";
-    add(`Recipe :0 ${flags} gives the hook a part of the message`, line, why, filter ? ":0 fwr" : ":0 Wr");
+    const why = "The hook needs both header and body to recognize bounces.";
+    add(`Recipe :0 ${flags} gives the hook only part of the message`, line, why, filter ? ":0 fwr" : ":0 Wr");
   }
   const wanted = filter ? "filter" : "procmail";
   if (as !== wanted) {
@@ -87,13 +88,13 @@ function checkRecipe(recipe: Recipe, lines: readonly string[], as: string | unde
       ? action.replace("/incoming", `/incoming --as ${wanted}`)
       : action.replace(/--as[=\s]\s*[\w-]+/, `--as ${wanted}`);
     const why = filter
-      ? "Only --as filter writes the message again; an empty output becomes the message."
-      : "To procmail 0 is delivered: what the hook lets go on would be lost.";
-    add(`The hook is told --as ${as ?? "nothing"}, where it needs --as ${wanted}`, at, why, fix.trim());
+      ? "Only --as filter outputs the message; without it, the message becomes empty."
+      : "procmail takes status 0 for delivered, so that mail the hook does not file would be lost.";
+    add(`The hook is run with --as ${as ?? "nothing"} instead of --as ${wanted}`, at, why, fix.trim());
   }
   if (filter) return;
   if (/c/.test(flags)) {
-    const why = "The hook gets a copy: what it files as spam is delivered, too.";
+    const why = "The hook gets a copy: mail that it files as spam is delivered, too.";
     add(`Recipe :0 ${flags} has a c`, line, why, ":0 Wr");
   }
   const next = lines.slice(at).find((one) => one.trim() !== "") ?? "";
@@ -101,8 +102,8 @@ function checkRecipe(recipe: Recipe, lines: readonly string[], as: string | unde
   const asked = (status: number) =>
     name !== undefined && lines.some((one) => new RegExp(`\\*\\s*${name}\\s*\\?\\?.*${status}`).test(one));
   if (!asked(75)) {
-    const why = "While the hook cannot work, all mail goes through, unchecked.";
-    add("Nobody asks the hook's status for 75", at, why, "As contrib/procmail/procmailrc has it: COUNTERSIGN=$?");
+    const why = "While the hook fails, all mail is delivered unchecked.";
+    add("The hook's status is not compared with 75", at, why, "Use COUNTERSIGN=$?, as in contrib/procmail/procmailrc");
   }
 }
 

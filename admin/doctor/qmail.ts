@@ -27,9 +27,11 @@ export function checkQmail(files: readonly TextFile[], given: QmailCase): Findin
 function checkHome({ home }: QmailCase): Finding[] {
   if (home === undefined) return [];
   const { list, add } = findingsOf(home.path);
-  const why = "qmail-local then delivers nothing; all mail waits.";
-  if ((home.mode & 0o002) !== 0) add("The home can be written by everybody", undefined, why, `chmod o-w ${home.path}`);
-  if ((home.mode & 0o1000) !== 0) add("The home has its sticky bit set", undefined, why, `chmod -t ${home.path}`);
+  const why = "qmail-local then delivers nothing, and all mail stays queued.";
+  if ((home.mode & 0o002) !== 0) add("The home directory is world-writable", undefined, why, `chmod o-w ${home.path}`);
+  if ((home.mode & 0o1000) !== 0) {
+    add("The home directory has the sticky bit set", undefined, why, `chmod -t ${home.path}`);
+  }
   return list;
 }
 
@@ -44,10 +46,12 @@ function checkUnhooked({ file, text }: TextFile): Finding[] {
   // Its filter may call the hook; that is looked at where the filter is.
   if (lines.some((line) => /\b(?:maildrop|procmail)\b/.test(line))) return [];
   add(
-    signed ? "Mail to SRS addresses does not pass the hook" : "Mail to the plain address does not pass the hook",
+    signed
+      ? "Mail to SRS addresses does not pass through the hook"
+      : "Mail to the plain address does not pass through the hook",
     first < 0 ? undefined : first + 1,
-    "Forged bounces are delivered as if they were genuine.",
-    "As its first line: |/usr/local/lib/countersign/hooks/incoming",
+    "Forged bounces are delivered like genuine ones.",
+    "Add as the first line: |/usr/local/lib/countersign/hooks/incoming",
   );
   return list;
 }
@@ -56,21 +60,26 @@ function checkHooked({ file, text, mode }: TextFile, given: QmailCase): Finding[
   const { list, add } = findingsOf(file);
   const lines = text.split("\n").map((line, index) => ({ line, number: index + 1 }));
   if (lines[0]!.line.trim() === "") {
-    add("The first line is blank", 1, "qmail-local takes that for a mistake; all mail waits.", `sed -i 1d ${file}`);
+    add(
+      "The first line is blank",
+      1,
+      "qmail-local treats this as an error, and all mail stays queued.",
+      `sed -i 1d ${file}`,
+    );
   }
   if (mode !== undefined && (mode & 0o002) !== 0) {
     add(
-      "The file can be written by everybody",
+      "The file is world-writable",
       undefined,
-      "qmail-local then does not use it; all mail waits.",
+      "qmail-local then ignores it, and all mail stays queued.",
       `chmod o-w ${file}`,
     );
   }
   if (mode !== undefined && (mode & 0o111) !== 0) {
     add(
-      "The file has its x bit set",
+      "The file is executable",
       undefined,
-      "qmail-local then runs no program out of it; all mail waits.",
+      "qmail-local then runs no program from it, and all mail stays queued.",
       `chmod a-x ${file}`,
     );
   }
@@ -80,7 +89,7 @@ function checkHooked({ file, text, mode }: TextFile, given: QmailCase): Finding[
     add(
       "The line ends in CR LF",
       carriage.number,
-      "The CR becomes a part of the name of a program or maildir.",
+      "The CR becomes part of the name of a program or maildir.",
       `sed -i 's/\\r$//' ${file}`,
     );
   }
@@ -88,10 +97,10 @@ function checkHooked({ file, text, mode }: TextFile, given: QmailCase): Finding[
   const wrapper = last && wrapperIn(last.line, given.programs);
   if (wrapper !== undefined && !wrapper.delivers) {
     add(
-      `Nothing can be seen that delivers: ${wrapper.program} runs the hook, and no line comes behind it`,
+      `No delivery instruction was found: ${wrapper.program} runs the hook, and no line follows`,
       last!.number,
-      "The hook exits 0 for mail that is to be delivered. If the wrapper does not deliver it then, it is lost.",
-      "./Maildir/ as the last line, unless the wrapper delivers",
+      "The hook exits 0 for mail to be delivered. If the wrapper does not deliver it, it is lost.",
+      "Add Add ./Maildir/ as the last line, unless the wrapper delivers",
     );
   }
   const isHook = ({ line }: { line: string }) => hookCall(line) !== undefined;
@@ -99,10 +108,10 @@ function checkHooked({ file, text, mode }: TextFile, given: QmailCase): Finding[
   for (const { line, number } of live.slice(0, Math.max(at, 0))) {
     if (!/^[^|\s]/.test(line) && !DELIVERS.test(line)) continue;
     add(
-      "This line delivers before the hook has judged",
+      "This line delivers before the hook runs",
       number,
-      "What is forged is delivered, too; and when the hook says later, it is delivered again each time.",
-      "Put the line with the hook before it",
+      "Forged mail is delivered, too, and whenever the hook defers, the message is delivered again.",
+      "Move the hook's line above it",
     );
   }
   for (const { line, number } of live.filter(isHook)) {
@@ -115,8 +124,8 @@ function checkHooked({ file, text, mode }: TextFile, given: QmailCase): Finding[
 /** What is wrong with the line of the hook itself: [what, why, fix]. */
 function lineTrouble(line: string, more: boolean, { programs, place }: QmailCase): [string, string, string][] {
   if (!line.startsWith("|")) {
-    const why = "qmail takes the line for an address, and sends the message there.";
-    return [["The line of the hook does not begin with |", why, `|${line.trim().replace(/^\|\s*/, "")}`]];
+    const why = "qmail takes the line for an address, and forwards the message there.";
+    return [["The hook's line does not begin with |", why, `|${line.trim().replace(/^\|\s*/, "")}`]];
   }
   const out: [string, string, string][] = [];
   const call = hookCall(line)!;
@@ -124,31 +133,35 @@ function lineTrouble(line: string, more: boolean, { programs, place }: QmailCase
   if (wrong !== undefined) {
     out.push([
       `${call.program} ${wrong}`,
-      "qmail tries again and again; all mail waits.",
+      "qmail keeps retrying, and all mail stays queued.",
       "deno task install, or fix the path",
     ]);
   }
   const redirect = /^\|\s*(?:\S*\/)?condredirect\b/.test(line);
   if (/^\|\s*(?:\S*\/)?(?:bouncesaying|except)\b/.test(line)) {
-    const why = "Its 0 means go on, which bouncesaying takes for refuse: genuine mail is refused.";
+    const why = "The hook exits 0 for genuine mail, which bouncesaying rejects.";
     out.push(["bouncesaying or except runs the hook", why, line.replace(/^\|.*?(?=\S*\/incoming)/, "|")]);
   } else if (redirect && call.as !== "condredirect") {
-    const why = "The hook's statuses mean other things to condredirect: a failure lets forged mail through.";
+    const why = "condredirect interprets the statuses differently: on failure, forged mail is delivered.";
     out.push(["condredirect runs the hook without --as condredirect", why, `${line.trim()} --as condredirect`]);
   } else if (!redirect && call.as !== undefined && call.as !== "qmail") {
-    const why = "The statuses of another caller mean other things to qmail.";
-    out.push([`The hook is told --as ${call.as}, but qmail runs it`, why, line.replace(/\s--as[=\s]\s*\S+/, "")]);
+    const why = "qmail interprets the statuses of another caller differently.";
+    out.push([
+      `The hook is run with --as ${call.as}, but the caller is qmail`,
+      why,
+      line.replace(/\s--as[=\s]\s*\S+/, ""),
+    ]);
   }
   if (call.piped) {
-    const why = "The status of the hook is lost, and an empty message is all that is delivered.";
+    const why = "The status of the hook is lost, and an empty message is delivered.";
     out.push([
-      "The hook's output goes to another program",
+      "The hook's output is piped to another program",
       why,
-      "A line for the hook, and behind it a line for the other",
+      "Put the hook on its own line, followed by a line for the other program",
     ]);
   } else if (!more && !call.delivers && !place) {
-    const why = "The hook ends with 0 for go on, and there is nothing to go on to: it makes such mail wait.";
-    out.push(["Nothing stands behind the hook", why, "./Maildir/ as the last line, or incoming.inbox in the settings"]);
+    const why = "For mail to be delivered the hook would exit 0 and the message would be lost, so it defers instead.";
+    out.push(["No line follows the hook", why, "Add ./Maildir/ as the last line, or set incoming.inbox"]);
   }
   return out;
 }

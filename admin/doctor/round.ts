@@ -85,10 +85,10 @@ export function checkAnswer(hook: string, settings: string, trial: Trial, { code
   const where = { file: hook };
   if (code !== 0 || said !== "" || result === "") {
     return [{
-      what: `The hook does not judge a bounce to ${identity}: ${said === "" ? `status ${code}` : said}`,
+      what: `The hook fails to judge a bounce to ${identity}: ${said === "" ? `status ${code}` : said}`,
       where,
-      why: "It judges nothing then; mail waits, or goes through unchecked.",
-      fix: `Mend what it complains about; try it: ${hook} --as filter --config ${settings}`,
+      why: "Mail stays queued, or is delivered unchecked.",
+      fix: `Fix the reported error; to test: ${hook} --as filter --config ${settings}`,
     }];
   }
   const right = genuine ? result === "genuine" : result !== "genuine";
@@ -96,16 +96,16 @@ export function checkAnswer(hook: string, settings: string, trial: Trial, { code
   return [
     genuine
       ? {
-        what: `The hook says ${result} of a bounce with the right ${signed} of ${identity}`,
+        what: `The hook returns ${result} for a bounce with a valid ${signed} of ${identity}`,
         where,
-        why: "Genuine bounces are taken for forged ones.",
+        why: "Genuine bounces are treated as forged.",
         fix: "Install shim and hook of the same version, with the same settings and keys: deno task install",
       }
       : {
-        what: `The hook says genuine of a bounce with a forged ${signed} of ${identity}`,
+        what: `The hook returns genuine for a bounce with a forged ${signed} of ${identity}`,
         where,
-        why: "Everybody can write to you under the name of a bounce.",
-        fix: "It is not our hook, or it is broken: deno task install",
+        why: "Anybody can send you mail disguised as a bounce.",
+        fix: "It is another program, or it is damaged: deno task install",
       },
   ];
 }

@@ -36,7 +36,7 @@ export function checkSettings({ file, text }: TextFile, settings: Settings, now:
     add(
       'No envelope sender is signed: sender = "srs", but no identity has an srs_domain',
       at(asked),
-      "Bounces come to the plain address, where only the tag shows what is yours.",
+      "Bounces go to the plain address, where only the tag identifies your mail.",
       'Below [[identity]]: srs_domain = "srs.example.org"',
     );
   }
@@ -44,16 +44,16 @@ export function checkSettings({ file, text }: TextFile, settings: Settings, now:
     add(
       'No envelope sender is signed: sender = "prvs", but prvs.receive is not set',
       at(/^\s*sender\s*=/),
-      "Without it prvs is never used; mail goes out with the plain sender.",
-      'When your MTA accepts prvs addresses: [prvs] receive = true; else sender = "srs"',
+      "Without it prvs is never used, and mail is sent with the plain sender.",
+      'If your MTA accepts prvs addresses: [prvs] receive = true; otherwise sender = "srs"',
     );
   }
   const since = parseDay(settings.since);
   if (since !== undefined && since > dayOf(now) + 1) {
     add(
-      `since = ${settings.since} lies ahead`,
+      `since = ${settings.since} is in the future`,
       at(/^\s*since\s*=/),
-      "Until then forged bounces do not get the grace of the first days.",
+      "The grace period begins only then.",
       `since = ${now.toISOString().slice(0, 10)}`,
     );
   }
@@ -61,9 +61,9 @@ export function checkSettings({ file, text }: TextFile, settings: Settings, now:
   if (plain !== undefined && (incoming.forged === "refuse" || (!tag.sign && incoming.forged !== "mark"))) {
     const fate = incoming.forged === "refuse" ? "refused" : "filed as spam";
     add(
-      `Mail goes out with the plain sender, while what looks like a forged bounce is ${fate}`,
+      `Mail is sent with the plain sender, while bounces that look forged are ${fate}`,
       plain,
-      "A genuine bounce that does not return your header cannot be told from a forged one.",
+      "A genuine bounce that does not return your header cannot be distinguished from a forged one.",
       tag.sign ? 'In [incoming]: forged = "spam"' : "In [tag]: sign = true",
     );
   }
@@ -101,9 +101,9 @@ export function checkKeys({ file, text }: TextFile, address: string, now: Date):
   for (const key of keys) {
     if (key.created - today > 1) {
       add(
-        `The day of key ${key.id} of ${address} lies ahead`,
+        `Key ${key.id} of ${address} is dated in the future`,
         line(key),
-        "It does not sign and does not verify; where no other key verifies, bounces wait in the queue.",
+        "It neither signs nor verifies; if no other key verifies, bounces stay queued.",
         `${fix}, or correct the date in the line, or set the clock`,
       );
     }
@@ -111,7 +111,7 @@ export function checkKeys({ file, text }: TextFile, address: string, now: Date):
       add(
         `The secret of key ${key.id} of ${address} has only ${key.secret.length} bytes`,
         line(key),
-        "Anybody who sees one of your envelope senders can guess it offline. It verifies, but does not sign.",
+        "Anybody who sees one of your envelope senders can guess it offline. The key verifies, but does not sign.",
         fix,
       );
     }
@@ -119,11 +119,11 @@ export function checkKeys({ file, text }: TextFile, address: string, now: Date):
   const signs = signingKey(keys, now);
   const old = keys.find((key) => today - key.created >= KEY_SIGNING_DAYS);
   if (signs === undefined && old !== undefined) {
-    const judged = noValidKey(keys, now) === "expired" ? ", and its bounces are delivered without being checked" : "";
+    const judged = noValidKey(keys, now) === "expired" ? ", and its bounces are delivered unchecked" : "";
     add(
-      `No key of ${address} is young enough to sign`,
+      `All keys of ${address} are too old to sign`,
       line(old),
-      `A key signs for ${KEY_SIGNING_DAYS} days. Mail of this identity leaves unsigned${judged}.`,
+      `A key signs for ${KEY_SIGNING_DAYS} days. Mail of this identity is sent unsigned${judged}.`,
       fix,
     );
   }
@@ -131,7 +131,7 @@ export function checkKeys({ file, text }: TextFile, address: string, now: Date):
     add(
       `The newest key of ${address}, ${signs.id}, stops signing on ${printDay(signs.created + KEY_SIGNING_DAYS)}`,
       line(signs),
-      "After that mail of this identity leaves unsigned.",
+      "After that, mail of this identity is sent unsigned.",
       fix,
     );
   }

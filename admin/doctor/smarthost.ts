@@ -24,7 +24,7 @@ export async function checkSmarthost(
   if (Deno.permissions.querySync({ name: "net", host: server }).state !== "granted") {
     return {
       findings: [],
-      note: `${server} was not asked: this program was started without the permission to reach it`,
+      note: `${server} was not checked: this program has no permission to connect to it`,
     };
   }
   try {
@@ -35,8 +35,8 @@ export async function checkSmarthost(
     if (!(error instanceof Fail)) throw error;
     const line = text.split("\n").findIndex((one) => /^\s*(?:transport\.)?host\s*=/.test(one)) + 1;
     const fix = error.kind === "permission"
-      ? `Look at transport.user, and at what ${password_file} holds`
-      : "Look at transport.host, port, security and ca, and whether the server is there";
+      ? `Check transport.user and the password in ${password_file}`
+      : "Check transport.host, port, security and ca, and whether the server is reachable";
     return { findings: [{ what: error.message, where: { file, line }, why: "Nothing can be sent.", fix }] };
   }
 }

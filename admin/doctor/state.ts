@@ -27,18 +27,17 @@ export function checkFolder(chain: readonly Seen[], purpose: string, user: numbe
   const { list, add } = findingsOf(there.path);
   const why = `It is ${purpose}.`;
   if (there.kind === "closed") {
-    add(`${there.path} cannot be looked at`, undefined, why, `chmod u+rwx ${parent(there.path)}`);
+    add(`${there.path} cannot be examined`, undefined, why, `chmod u+rwx ${parent(there.path)}`);
   } else if (there.kind !== "folder") {
     add(`${there.path} is not a folder`, undefined, why, `mv ${there.path} ${there.path}.old`);
   } else if (!writable(there, user)) {
     const fix = there.uid === user ? `chmod u+w ${there.path}` : `chown ${user} ${there.path}`;
     add(`${there.path} cannot be written by user ${user}`, undefined, why, fix);
   } else if (own && there === folder && (there.mode & 0o002) !== 0) {
-    const harm =
-      "Everybody could write there: what you sent and which challenges were answered would be anybody's word.";
-    add(`${there.path} can be written by everybody`, undefined, harm, `chmod 700 ${there.path}`);
+    const harm = "Anybody could change the record of sent mail and of answered challenges.";
+    add(`${there.path} is world-writable`, undefined, harm, `chmod 700 ${there.path}`);
   } else if (own && there === folder && user !== 0 && there.uid !== user) {
-    const harm = "The hook runs as its user and must write there.";
+    const harm = "The hook runs as this user and must be able to write there.";
     add(
       `${there.path} belongs to user ${there.uid}, not to ${user}`,
       undefined,
@@ -53,7 +52,7 @@ export function checkFolder(chain: readonly Seen[], purpose: string, user: numbe
 export function checkLog(log: Seen, user: number): Finding[] {
   const { list, add } = findingsOf(log.path);
   if (log.kind === "nothing") return list;
-  const why = "Nobody will be able to say what happened to a message.";
+  const why = "There will be no record of what happened to a message.";
   if (log.kind !== "file") add(`The log ${log.path} is not a file`, undefined, why, `mv ${log.path} ${log.path}.old`);
   else if (!writable(log, user)) {
     add(`The log ${log.path} cannot be written by user ${user}`, undefined, why, `chown ${user} ${log.path}`);

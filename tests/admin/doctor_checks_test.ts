@@ -58,23 +58,23 @@ table(
   ["./Maildir/\n"],
   ["|/usr/bin/incoming-mail-counter\n./Maildir/\n"],
   [`\n|${HOOK}\n./Maildir/\n`, "1 The first line is blank"],
-  [`ann@example.net\n|${HOOK}\n./Maildir/\n`, "1 This line delivers before the hook has judged"],
-  [`&ann@example.net\n|${HOOK}\n./Maildir/\n`, "1 This line delivers before the hook has judged"],
-  [`|preline -f procmail\n|${HOOK}\n./Maildir/\n`, "1 This line delivers before the hook has judged"],
-  [`# 1\n\t|${HOOK}\n./Maildir/\n`, "2 The line of the hook does not begin with |"],
-  [`${HOOK}\n./Maildir/\n`, "1 The line of the hook does not begin with |"],
+  [`ann@example.net\n|${HOOK}\n./Maildir/\n`, "1 This line delivers before the hook runs"],
+  [`&ann@example.net\n|${HOOK}\n./Maildir/\n`, "1 This line delivers before the hook runs"],
+  [`|preline -f procmail\n|${HOOK}\n./Maildir/\n`, "1 This line delivers before the hook runs"],
+  [`# 1\n\t|${HOOK}\n./Maildir/\n`, "2 The hook's line does not begin with |"],
+  [`${HOOK}\n./Maildir/\n`, "1 The hook's line does not begin with |"],
   [`|${HOOK}\r\n./Maildir/\r\n`, "1 The line ends in CR LF"],
-  [`|${HOOK}\n`, "1 Nothing stands behind the hook"],
-  [`|${HOOK}\n# ./Maildir/\n`, "1 Nothing stands behind the hook"],
-  [`|${HOOK} | safecat M/tmp M/new\n`, "1 The hook's output goes to another program"],
-  [`|${HOOK} --as maildrop\n./Maildir/\n`, "1 The hook is told --as maildrop, but qmail runs it"],
+  [`|${HOOK}\n`, "1 No line follows the hook"],
+  [`|${HOOK}\n# ./Maildir/\n`, "1 No line follows the hook"],
+  [`|${HOOK} | safecat M/tmp M/new\n`, "1 The hook's output is piped to another program"],
+  [`|${HOOK} --as maildrop\n./Maildir/\n`, "1 The hook is run with --as maildrop, but the caller is qmail"],
   [`|condredirect spam ${HOOK}\n./Maildir/\n`, "1 condredirect runs the hook without --as condredirect"],
   [`|bouncesaying 'No' ${HOOK}\n./Maildir/\n`, "1 bouncesaying or except runs the hook"],
   ["|/nowhere/incoming\n./Maildir/\n", "1 /nowhere/incoming is not there"],
 );
 table("qmail with incoming.inbox", (text) => qmail(text, true), [`|${HOOK}\n`], [
   `|${HOOK} | cat\n`,
-  "1 The hook's output goes to another program",
+  "1 The hook's output is piped to another program",
 ]);
 const scripts: Record<string, string> = {
   "~/bin/check": `#!/bin/sh\n# then maildrop\nexec ${HOOK} "$@"\n`,
@@ -90,10 +90,10 @@ table(
   ["|preline -f ~/bin/deliver\n"],
   ["| /home/vpopmail/bin/vdelivermail '' bounce-no-mailbox\n"],
   ["|~/bin/other\n"],
-  ["|~/bin/check\n", "1 Nothing can be seen that delivers: ~/bin/check runs the hook, and no line comes behind it"],
+  ["|~/bin/check\n", "1 No delivery instruction was found: ~/bin/check runs the hook, and no line follows"],
   [
     "#\n|exec ~/bin/check --as qmail\n",
-    "2 Nothing can be seen that delivers: ~/bin/check runs the hook, and no line comes behind it",
+    "2 No delivery instruction was found: ~/bin/check runs the hook, and no line follows",
   ],
 );
 table(
@@ -104,12 +104,12 @@ table(
   },
   ["|preline maildrop\n"],
   ["| vdelivermail '' bounce-no-mailbox\n"],
-  ["# none\n./Maildir/\n", "2 Mail to the plain address does not pass the hook"],
+  ["# none\n./Maildir/\n", "2 Mail to the plain address does not pass through the hook"],
 );
 for (
-  const [mode, what] of [[0o777, "The home can be written by everybody"], [
+  const [mode, what] of [[0o777, "The home directory is world-writable"], [
     0o1755,
-    "The home has its sticky bit set",
+    "The home directory has the sticky bit set",
   ]] as const
 ) {
   Deno.test(`qmail stops a home of mode ${mode.toString(8)}`, () => {
@@ -128,18 +128,22 @@ table(
   [`if (/^X:/)\n to Other\nif (/^Y:/)\n{\n to Other\n}\nxfilter "${HOOK} --as filter"\nto Maildir\n`],
   [`# to "|${HOOK}"\nto Maildir\n`],
   [`cc "| vacation"\nEXITCODE=0\nX=\`${HOOK} --as maildrop\`\n${GOOD}`],
-  [`xfilter "${HOOK}"\n`, "1 The hook is not told who runs it"],
-  [`xfilter "${HOOK} --as maildrop"\n`, "1 The hook is told --as maildrop"],
-  [`X=\`${HOOK}\`\n${GOOD}`, "1 The hook is not told who runs it"],
-  [`X=\`${HOOK} --as maildrop\`\nto Maildir\n`, "1 RETURNCODE is not asked for 99", "1 RETURNCODE is not asked for 75"],
+  [`xfilter "${HOOK}"\n`, "1 The hook is run without --as"],
+  [`xfilter "${HOOK} --as maildrop"\n`, "1 The hook is run with --as maildrop"],
+  [`X=\`${HOOK}\`\n${GOOD}`, "1 The hook is run without --as"],
+  [
+    `X=\`${HOOK} --as maildrop\`\nto Maildir\n`,
+    "1 RETURNCODE is not compared with 99",
+    "1 RETURNCODE is not compared with 75",
+  ],
   [
     `X=\`${HOOK} --as maildrop --maildir M\`\nto Maildir\n`,
-    "1 RETURNCODE is not asked for 0",
-    "1 EXITCODE does not become 75",
+    "1 RETURNCODE is not compared with 0",
+    "1 EXITCODE is not set to 75",
   ],
   [`to "|${HOOK} --as maildrop --maildir M"\n`, "1 The hook is the target of a to"],
   [`cc "|${HOOK} --as maildrop"\nEXITCODE=0\n`, "1 The hook is the target of a cc"],
-  [`to Maildir\nxfilter "${HOOK} --as filter"\n`, "1 This to stands before the hook"],
+  [`to Maildir\nxfilter "${HOOK} --as filter"\n`, "1 This to precedes the hook"],
   [`xfilter "${HOOK} --as filter"\ncc "!ann@example.net"\nto Maildir\n`, "2 A cc leaves its status in EXITCODE"],
   ['\nxfilter "/nowhere/incoming --as filter"\n', "2 /nowhere/incoming is not there"],
 );
@@ -155,13 +159,13 @@ table(
   [":0\n| /usr/bin/other\n"],
   [`:0\n| ${HOOK} --as procmail\n${ASK}`, "1 Recipe :0 has no w"],
   [`:0 f\n| ${HOOK} --as filter\n`, "1 Recipe :0 f has no w"],
-  [`:0 fw\n| ${HOOK} --as procmail\n`, "2 The hook is told --as procmail, where it needs --as filter"],
-  [`:0 W\n| ${HOOK}\n${ASK}`, "2 The hook is told --as nothing, where it needs --as procmail"],
+  [`:0 fw\n| ${HOOK} --as procmail\n`, "2 The hook is run with --as procmail instead of --as filter"],
+  [`:0 W\n| ${HOOK}\n${ASK}`, "2 The hook is run with --as nothing instead of --as procmail"],
   [`:0 Wc\n| ${HOOK} --as procmail\n${ASK}`, "1 Recipe :0 Wc has a c"],
-  [`:0 fhw\n| ${HOOK} --as filter\n`, "1 Recipe :0 fhw gives the hook a part of the message"],
-  [`:0 W\n| ${HOOK} --as procmail\n`, "2 Nobody asks the hook's status for 75"],
+  [`:0 fhw\n| ${HOOK} --as filter\n`, "1 Recipe :0 fhw gives the hook only part of the message"],
+  [`:0 W\n| ${HOOK} --as procmail\n`, "2 The hook's status is not compared with 75"],
   [`:0\n* ? ${HOOK} --as procmail\nspam/\n`, "2 The hook is run as a condition"],
-  [`\n:0\nMaildir/\n\n:0 fw\n| ${HOOK} --as filter\n`, "2 This recipe stands before the hook"],
+  [`\n:0\nMaildir/\n\n:0 fw\n| ${HOOK} --as filter\n`, "2 This recipe precedes the hook"],
   [":0 fw\n| /nowhere/incoming --as filter\n", "2 /nowhere/incoming is not there"],
 );
 
@@ -192,11 +196,14 @@ table(
   ["\nset sendmail=/nowhere/shim\n", "2 sendmail: /nowhere/shim is not there"],
   ["set sendmail=nothing\n", "1 sendmail: nothing is not in PATH"],
   ["set sendmail=/opt/msmtp\n", "1 sendmail is /opt/msmtp, which is not the shim"],
-  ["set sendmail=\"'/opt/a b/shim'\"\n", "1 sendmail is '/opt/a b/shim': mutt splits it at spaces and knows no quotes"],
+  [
+    "set sendmail=\"'/opt/a b/shim'\"\n",
+    "1 sendmail is '/opt/a b/shim': mutt splits it at spaces and does not support quotes",
+  ],
   [`${SHIM}send-hook '~t work' 'set sendmail=/opt/msmtp'\n`, "2 sendmail is /opt/msmtp, which is not the shim"],
   [`${SHIM}set smtp_url=smtp://x\n`, "2 mutt speaks SMTP itself"],
   [`${SHIM}set sendmail_wait=-1\n`, "2 sendmail_wait is -1"],
-  [`${SHIM}set from=ann@example.net\n`, '2 from "ann@example.net" is no identity of the settings'],
+  [`${SHIM}set from=ann@example.net\n`, '2 from "ann@example.net" is not an identity in the settings'],
   [`${SHIM}set envelope_from_address=greg@example.org\n`, "2 envelope_from_address is set, use_envelope_from is not"],
   [
     `${SHIM}set use_envelope_from\nset nouse_envelope_from envelope_from_address=greg@example.org\n`,
@@ -236,7 +243,7 @@ table(
   ["other unix - n n - - pipe flags=Ru user=x argv=/bin/other\n"],
   [
     "mydomain = example.org\nmasquerade_domains = $mydomain\n",
-    "2 masquerade_domains makes example.org of srs.example.org",
+    "2 masquerade_domains changes srs.example.org to example.org",
   ],
   [
     "smtpd_recipient_restrictions =\n  reject_authenticated_sender_login_mismatch\n",
@@ -246,7 +253,10 @@ table(
     "submission inet n - n - - smtpd\n  -o smtpd_sender_restrictions=reject_sender_login_mismatch\n",
     "1 reject_sender_login_mismatch refuses the senders of srs.example.org",
   ],
-  [`relay_domains = example.net\n${RECIPIENT_LIMIT}${pipe(RIGHT)}`, "1 Postfix does not take mail for srs.example.org"],
+  [
+    `relay_domains = example.net\n${RECIPIENT_LIMIT}${pipe(RIGHT)}`,
+    "1 Postfix does not accept mail for srs.example.org",
+  ],
   [pipe(RIGHT), "1 countersign_destination_recipient_limit is not 1"],
   // The state of another's settings is not ours.
   [RECIPIENT_LIMIT + pipe(RIGHT.replace("user=greg", "user=ann").replace("/c ", "/home/ann/c "))],
@@ -258,12 +268,15 @@ table(
   [RECIPIENT_LIMIT + pipe(RIGHT.replace("null_sender= ", "")), "2 Service countersign has no null_sender="],
   [
     RECIPIENT_LIMIT + pipe(RIGHT.replace("original_", "")),
-    "2 Service countersign does not give the original recipient",
+    "2 Service countersign does not pass the original recipient",
   ],
   [RECIPIENT_LIMIT + pipe(RIGHT.replace("--config /c ", "")), "2 Service countersign does not name the settings"],
-  [RECIPIENT_LIMIT + pipe(RIGHT.replace("--maildir /m ", "")), "2 The hook has no place to deliver to"],
-  [RECIPIENT_LIMIT + pipe(RIGHT.replace("--as postfix ", "")), "2 The hook is told --as nothing, but Postfix runs it"],
-  [`mailbox_command = ${HOOK} --maildir M\n`, "1 The hook is told --as nothing, but Postfix runs it"],
+  [RECIPIENT_LIMIT + pipe(RIGHT.replace("--maildir /m ", "")), "2 The hook has no destination"],
+  [
+    RECIPIENT_LIMIT + pipe(RIGHT.replace("--as postfix ", "")),
+    "2 The hook is run with --as nothing, but the caller is Postfix",
+  ],
+  [`mailbox_command = ${HOOK} --maildir M\n`, "1 The hook is run with --as nothing, but the caller is Postfix"],
   [`mailbox_command = /nowhere/incoming --as postfix --maildir M\n`, "1 /nowhere/incoming is not there"],
 );
 table(
@@ -276,8 +289,8 @@ table(
   (text) => checkForward({ file: ".forward", text, mode: 0o644 }, postfix),
   [`"|${HOOK} --as postfix --maildir /m"\n`],
   ["ann@example.net\n"],
-  [`# old\n"|${HOOK} --as postfix"\n`, "2 The hook has no place to deliver to"],
-  [`|${HOOK} --as qmail --forward\n`, "1 The hook is told --as qmail, but Postfix runs it"],
+  [`# old\n"|${HOOK} --as postfix"\n`, "2 The hook has no destination"],
+  [`|${HOOK} --as qmail --forward\n`, "1 The hook is run with --as qmail, but the caller is Postfix"],
 );
 
 const identity = (more = "") =>
@@ -293,14 +306,14 @@ table(
   [identity()],
   ['sender = "srs"' + identity(), '1 No envelope sender is signed: sender = "srs", but no identity has an srs_domain'],
   ['sender = "prvs"' + identity(SRS), '1 No envelope sender is signed: sender = "prvs", but prvs.receive is not set'],
-  ['since = "2026-12-24"' + identity(SRS), "1 since = 2026-12-24 lies ahead"],
+  ['since = "2026-12-24"' + identity(SRS), "1 since = 2026-12-24 is in the future"],
   [
     'sender = "plain"' + identity(SRS) + '[incoming]\nforged = "refuse"\n',
-    "1 Mail goes out with the plain sender, while what looks like a forged bounce is refused",
+    "1 Mail is sent with the plain sender, while bounces that look forged are refused",
   ],
   [
     identity(SRS) + '[tag]\nsign = false\n[[rule]]\nto = ["*"]\nsender = "plain"\n',
-    "11 Mail goes out with the plain sender, while what looks like a forged bounce is filed as spam",
+    "11 Mail is sent with the plain sender, while bounces that look forged are filed as spam",
   ],
 );
 
@@ -316,18 +329,18 @@ table(
   [`k1 2026-11-20 ${LONG}\n`],
   [`k1 2023-01-01 ${LONG}\nk2 2026-01-01 ${LONG}2\n`],
   ["k1 2026-11-20 short\n", "1 The secret of key k1 of a@example.org has only 5 bytes"],
-  [`#\nk1 2027-01-01 ${LONG}\n`, "2 The day of key k1 of a@example.org lies ahead"],
-  [`#\nk1 2023-01-01 ${LONG}\n`, "2 No key of a@example.org is young enough to sign"],
+  [`#\nk1 2027-01-01 ${LONG}\n`, "2 Key k1 of a@example.org is dated in the future"],
+  [`#\nk1 2023-01-01 ${LONG}\n`, "2 All keys of a@example.org are too old to sign"],
   [`k1 ${aged(689)} ${LONG}\n`],
   [`k1 ${aged(690)} ${LONG}\n`, "1 The newest key of a@example.org, k1, stops signing on 2026-12-20"],
   [`k1 ${aged(719)} ${LONG}\n`, "1 The newest key of a@example.org, k1, stops signing on 2026-11-21"],
-  [`k1 ${aged(720)} ${LONG}\n`, "1 No key of a@example.org is young enough to sign"],
-  [`k1 ${aged(899)} ${LONG}\n`, "1 No key of a@example.org is young enough to sign"],
-  [`k1 ${aged(901)} ${LONG}\n`, "1 No key of a@example.org is young enough to sign"],
+  [`k1 ${aged(720)} ${LONG}\n`, "1 All keys of a@example.org are too old to sign"],
+  [`k1 ${aged(899)} ${LONG}\n`, "1 All keys of a@example.org are too old to sign"],
+  [`k1 ${aged(901)} ${LONG}\n`, "1 All keys of a@example.org are too old to sign"],
   [
     `k1 ${aged(721)} ${LONG}\nk2 ${aged(3)} short\n`,
     "2 The secret of key k2 of a@example.org has only 5 bytes",
-    "1 No key of a@example.org is young enough to sign",
+    "1 All keys of a@example.org are too old to sign",
   ],
   [`k1 ${LONG}\n`, '1 Key "k1" needs a date such as 2026-11-20 and a secret that is not empty'],
   ["# none\n", "- Key file contains no key"],
@@ -341,7 +354,7 @@ table(
   ["time=2026-12-01T00:00:00Z direction=in\ntime=2026-11-20T00:00:00Z direction=in\n"],
   [
     "time=2026-11-20T00:00:00Z direction=in\ntime=2026-12-01T00:00:00Z direction=in\n",
-    "2 The clock says 2026-11-20T12:00:00.000Z, but the log goes on to 2026-12-01T00:00:00Z",
+    "2 The clock is at 2026-11-20T12:00:00.000Z, but the last line of the log is of 2026-12-01T00:00:00Z",
   ],
 );
 
@@ -383,8 +396,8 @@ const stands: [Seen[], number, string | undefined][] = [
   [[seen("/h/s", "nothing"), seen("/h", "folder", 0o755, 0)], 1000, "/h cannot be written by user 1000"],
   [[seen("/s", "folder", 0o500)], 1000, "/s cannot be written by user 1000"],
   [[seen("/s", "file")], 1000, "/s is not a folder"],
-  [[seen("/s", "closed")], 1000, "/s cannot be looked at"],
-  [[seen("/s", "folder", 0o777)], 1000, "/s can be written by everybody"],
+  [[seen("/s", "closed")], 1000, "/s cannot be examined"],
+  [[seen("/s", "folder", 0o777)], 1000, "/s is world-writable"],
 ];
 for (const [chain, user, expected] of stands) {
   Deno.test(`state ${JSON.stringify(chain)} for ${user}: ${expected ?? "right"}`, () => {

@@ -41,7 +41,7 @@ const cases: [Zone, RegExp | undefined, string[]?][] = [
   [{ "srs.example.org MX": [], "srs.example.org A": ["192.0.2.1"] }, undefined],
   [{ "_dmarc.example.org TXT": [] }, undefined],
   [{ "srs.example.org MX": [] }, /^srs\.example\.org has no MX record$/],
-  [{ "srs.example.org MX": ["."] }, /^The MX record of srs\.example\.org says that it takes no mail$/],
+  [{ "srs.example.org MX": ["."] }, /^The MX record of srs\.example\.org states that it does not accept mail$/],
   [{ "mx.example.org A": [] }, /^MX host mx\.example\.org of srs\.example\.org has no address$/],
   [{ "srs.example.org TXT": ["v=spf10 mx"] }, /^srs\.example\.org has no SPF record$/],
   [{ "srs.example.org TXT": ["v=spf1 mx", "v=spf1 -all"] }, /^srs\.example\.org has 2 SPF records$/],

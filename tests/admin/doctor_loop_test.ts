@@ -53,7 +53,10 @@ Deno.test("each identity sends, and each bounce comes home", async () => {
   assert.deepEqual([ran.code, ran.stderr], [0, ""], ran.stdout);
   const { notes } = JSON.parse(ran.stdout) as { notes: string[] };
   for (const address of ["greg@example.org", "ann@example.org"]) {
-    assert.equal(notes.filter((note) => note.includes(`The bounce of a message from ${address} came home`)).length, 1);
+    assert.equal(
+      notes.filter((note) => note.includes(`The bounce of a message from ${address} returned after`)).length,
+      1,
+    );
   }
   assert.equal(home.read("sent-to").trim().split("\n").length, 2);
   const lines = home.read(LOG).split("\n").map(fields).filter((line) => line["original"] !== undefined);
@@ -81,7 +84,7 @@ Deno.test("--address says who sends, --to to whom, --config by which settings", 
   ];
   const ran = await doctor(home, ...more);
   assert.deepEqual([ran.code, ran.stderr], [0, ""], ran.stdout);
-  assert.match(ran.stdout, /^Note: The bounce of a message from ann@example\.org came home in [\d.]+ s$/m);
+  assert.match(ran.stdout, /^Note: The bounce of a message from ann@example\.org returned after [\d.]+ s$/m);
   assert.doesNotMatch(ran.stdout, /from greg/);
   assert.equal(home.read("sent-to"), "nobody@far.example\n");
 });
@@ -97,7 +100,7 @@ const WRONG: [string, string, string, RegExp, RegExp, RegExp][] = [
     "nothing comes back",
     "true",
     "",
-    /^The bounce of a message from greg@example\.org to countersign-loop-\S+ did not come home within 1 s$/,
+    /^The bounce of a message from greg@example\.org to countersign-loop-\S+ did not return within 1 s$/,
     /mailq.*MX of srs\.example\.org.*filter.*--wait 10$/,
     /config\.toml$/,
   ],
@@ -105,7 +108,7 @@ const WRONG: [string, string, string, RegExp, RegExp, RegExp][] = [
     "the program refuses",
     "echo 'no such domain' >&2; exit 68",
     "",
-    /^The shim does not send from greg@example\.org: .*no such domain/,
+    /^The shim cannot send from greg@example\.org: .*no such domain/,
     /--to ADDRESS/,
     /\/shim\/shim$/,
   ],
@@ -129,8 +132,8 @@ const WRONG: [string, string, string, RegExp, RegExp, RegExp][] = [
     "the hook cannot deliver",
     `mkdir "$HOME/none"; : >"$HOME/none/new"; as=postfix; ${HOME}`,
     'inbox = "~/none"',
-    /^The bounce to greg@example\.org came to the hook, which could not deliver it: /,
-    /complains about/,
+    /^The bounce to greg@example\.org reached the hook, which could not deliver it: /,
+    /Fix the reported error/,
     /\/log$/,
   ],
 ];
@@ -151,7 +154,7 @@ for (const [what, servers, incoming, says, fixes, file] of WRONG) {
 Deno.test("another bounce of that hour is not taken for ours", async () => {
   using home = loopHome('bounce sed "s/^Message-ID: .*/Message-ID: <1@example.org>/" "$HOME/mail"');
   const { what, where } = only(home, await doctor(home, "--json", "--address", "greg@example.org", "--wait", "1"));
-  assert.match(what, /did not come home within 1 s$/);
+  assert.match(what, /did not return within 1 s$/);
   const line = home.read(CONFIG).split("\n").findIndex((one) => one === "[[identity]]") + 1;
   assert.deepEqual(where, { file: `~/${CONFIG}`, line });
   assert.match(home.read(LOG), / result=genuine .* original=<1@example\.org>/);

@@ -32,7 +32,7 @@ Deno.test("a server that answers, one that does not, one that is not asked", asy
   assert.deepEqual(await examined(smtp(sink.port)), []);
   assert.deepEqual(sink.lines, ["EHLO [127.0.0.1]", "QUIT"], "nothing is sent");
   sink.answers = { greeting: "554 No" };
-  const fix = "Look at transport.host, port, security and ca, and whether the server is there";
+  const fix = "Check transport.host, port, security and ca, and whether the server is reachable";
   assert.deepEqual(await examined(smtp(sink.port)), [
     `${line} 127.0.0.1:${sink.port} cannot be used: "554 No" | ${fix}`,
   ]);
@@ -45,7 +45,7 @@ Deno.test({
   name: "without the permission for the network there is a note",
   permissions: { read: true, env: true, net: false, sys: ["uid"] },
   async fn() {
-    const note = "127.0.0.1:25 was not asked: this program was started without the permission to reach it";
+    const note = "127.0.0.1:25 was not checked: this program has no permission to connect to it";
     assert.deepEqual(await examined(smtp(25)), [note]);
   },
 });
@@ -64,7 +64,7 @@ test("the password, and what is wrong with it or its file", async () => {
   sink.answers.auth = "535 5.7.8 Bad password";
   assert.deepEqual(await examined(transport), [
     `${line} 127.0.0.1:${sink.port} does not let "greg" in: "535 5.7.8 Bad password" | ` +
-    `Look at transport.user, and at what ${secret} holds`,
+    `Check transport.user and the password in ${secret}`,
   ]);
 
   const before = sink.lines.length;

@@ -161,15 +161,15 @@ const breaks: Record<string, Break> = {
   },
   "a key is of a day to come": (home) => {
     const text = edit(home, KEYS, /$/, `k2 ${day(30)} another secret, for tests only\n`);
-    return [`${KEYS}:${lineOf(text, "k2")} The day of key k2 of greg@example.org lies ahead`];
+    return [`${KEYS}:${lineOf(text, "k2")} Key k2 of greg@example.org is dated in the future`];
   },
   "the only key is too old": (home) => {
     const text = edit(home, KEYS, /^k1 \S+/m, `k1 ${day(-901)}`);
-    return [`${KEYS}:${lineOf(text, "k1")} No key of greg@example.org is young enough to sign`];
+    return [`${KEYS}:${lineOf(text, "k1")} All keys of greg@example.org are too old to sign`];
   },
   "everybody may write the dot-qmail file": (home) => {
     Deno.chmodSync(`${home.path}/.qmail`, 0o666);
-    return [".qmail The file can be written by everybody"];
+    return [".qmail The file is world-writable"];
   },
   // As one that the user may not read, which root always may.
   "the dot-qmail file cannot be read": (home) => {
@@ -180,23 +180,23 @@ const breaks: Record<string, Break> = {
   "a wrapper may not deliver": (home) => {
     home.write("bin/check", `#!/bin/sh\nexec ${HOOK} "$@"\n`, 0o755);
     home.write(".qmail", "|~/bin/check\n");
-    return [/^\.qmail:1 Nothing can be seen that delivers: ~\/bin\/check runs the hook, and no line comes behind it$/];
+    return [/^\.qmail:1 No delivery instruction was found: ~\/bin\/check runs the hook, and no line follows$/];
   },
   "the dot-qmail file has its x bit": (home) => {
     Deno.chmodSync(`${home.path}/.qmail-srs-default`, 0o755);
-    return [".qmail-srs-default The file has its x bit set"];
+    return [".qmail-srs-default The file is executable"];
   },
   "the maildir comes before the hook": (home) => {
     const text = home.write(".qmail", `# first the mail\n./Maildir/\n|${HOOK}\n./Maildir/\n`) && home.read(".qmail");
-    return [`.qmail:${lineOf(text, "./Maildir/")} This line delivers before the hook has judged`];
+    return [`.qmail:${lineOf(text, "./Maildir/")} This line delivers before the hook runs`];
   },
   "a space stands before the bar": (home) => {
     const text = edit(home, ".qmail", "|", " |");
-    return [`.qmail:${lineOf(text, HOOK)} The line of the hook does not begin with |`];
+    return [`.qmail:${lineOf(text, HOOK)} The hook's line does not begin with |`];
   },
   "nothing stands behind the hook": (home) => {
     const text = edit(home, ".qmail-srs-default", "./Maildir/\n", "");
-    return [`.qmail-srs-default:${lineOf(text, HOOK)} Nothing stands behind the hook`];
+    return [`.qmail-srs-default:${lineOf(text, HOOK)} No line follows the hook`];
   },
   "mutt uses the system's sendmail": (home) => {
     const text = edit(home, ".muttrc", `${ROOT}/shim/shim`, `${home.path}/bin/sendmail`);
@@ -212,15 +212,15 @@ const breaks: Record<string, Break> = {
   },
   "procmail goes on with an EXITCODE": (home) => {
     const text = edit(home, ".procmailrc", "EXITCODE=75\n  HOST=\n", "EXITCODE=75\n");
-    return [`.procmailrc:${lineOf(text, "EXITCODE=75")} EXITCODE is set, but procmail does not end there`];
+    return [`.procmailrc:${lineOf(text, "EXITCODE=75")} EXITCODE is set, but procmail does not stop there`];
   },
   "maildrop does not ask for spam": (home) => {
     const text = edit(home, ".mailfilter", "RETURNCODE == 99", "RETURNCODE == 98");
-    return [`.mailfilter:${lineOf(text, HOOK)} RETURNCODE is not asked for 99`];
+    return [`.mailfilter:${lineOf(text, HOOK)} RETURNCODE is not compared with 99`];
   },
   "maildrop's filter is open": (home) => {
     Deno.chmodSync(`${home.path}/.mailfilter`, 0o644);
-    return [".mailfilter The filter is open to others"];
+    return [".mailfilter The filter is accessible to others"];
   },
   "the hook in .forward is elsewhere": (home) => {
     const text = edit(home, ".forward", HOOK, "/nowhere/hooks/incoming");
@@ -228,7 +228,7 @@ const breaks: Record<string, Break> = {
   },
   "Postfix masquerades the SRS domain": (home) => {
     const text = edit(home, "main.cf", /$/, "masquerade_domains = $mydomain\n");
-    return [`main.cf:${lineOf(text, "masquerade")} masquerade_domains makes example.org of srs.example.org`];
+    return [`main.cf:${lineOf(text, "masquerade")} masquerade_domains changes srs.example.org to example.org`];
   },
   "Postfix refuses foreign senders": (home) => {
     const rule = "reject_sender_login_mismatch";
@@ -270,7 +270,7 @@ const breaks: Record<string, Break> = {
     edit(home, CONFIG, "preset =", "spool = true\npreset =");
     Deno.mkdirSync(`${home.path}/${STATE}/spool`, { recursive: true });
     Deno.chmodSync(`${home.path}/${STATE}/spool`, 0o777);
-    return [`${STATE}/spool ${STATE}/spool can be written by everybody`];
+    return [`${STATE}/spool ${STATE}/spool is world-writable`];
   },
   "the log is a folder": (home) => {
     home.write(`${STATE}/log/x`, "");
@@ -280,14 +280,14 @@ const breaks: Record<string, Break> = {
     const lines = [-1, 3].map((ahead) => `time=${day(ahead)}T00:00:00Z direction=in result=genuine\n`);
     home.write(`${STATE}/log`, lines.join("") + "half a line\n");
     const line = lines.length;
-    return [new RegExp(`^${STATE}/log:${line} The clock says .*, but the log goes on to ${day(3)}T`)];
+    return [new RegExp(`^${STATE}/log:${line} The clock is at .*, but the last line of the log is of ${day(3)}T`)];
   },
   "plain senders go out, and forged bounces are refused": (home) => {
     const more = '\n[[rule]]\nto = ["*@plain.example.net"]\nsender = "plain"\n\n[incoming]\nforged = "refuse"\n';
     const text = edit(home, CONFIG, /$/, more);
     return [
-      `${CONFIG}:${lineOf(text, 'sender = "plain"')} Mail goes out with the plain sender, while what looks like a ` +
-      "forged bounce is refused",
+      `${CONFIG}:${lineOf(text, 'sender = "plain"')} Mail is sent with the plain sender, while bounces ` +
+      "that look forged are refused",
     ];
   },
 };
@@ -359,15 +359,15 @@ const hooks: [string, string, RegExp][] = [
   [
     "finds everything genuine",
     "cat >/dev/null; printf 'X-Countersign: genuine; x\\n\\n'",
-    /says genuine .* forged SRS address/,
+    /returns genuine .* forged SRS address/,
   ],
   [
     "finds nothing genuine",
     "cat >/dev/null; printf 'X-Countersign: forged; x\\n\\n'",
-    /says forged .* right SRS address/,
+    /returns forged .* valid SRS address/,
   ],
-  ["says nothing", "cat >/dev/null", /does not judge a bounce to greg@example.org: status 0$/],
-  ["dies", "echo Broken >&2; exit 75", /does not judge a bounce to greg@example.org: Broken$/],
+  ["says nothing", "cat >/dev/null", /fails to judge a bounce to greg@example.org: status 0$/],
+  ["dies", "echo Broken >&2; exit 75", /fails to judge a bounce to greg@example.org: Broken$/],
 ];
 for (const [name, body, says] of hooks) {
   Deno.test(`doctor names a hook that ${name}`, async () => {
@@ -376,7 +376,7 @@ for (const [name, body, says] of hooks) {
     const findings = await found(home, 1, "--hook", hook);
     assert.equal(findings.length, 1, findings.join("\n"));
     assert.match(findings[0]!, says);
-    assert.match(findings[0]!, /^bin\/incoming The hook says|^bin\/incoming The hook does/);
+    assert.match(findings[0]!, /^bin\/incoming The hook (?:returns|fails)/);
   });
 }
 
@@ -411,9 +411,10 @@ Deno.test("with --dns the resolver is asked, and what it says is found", async (
 Deno.test("without the permission to ask, DNS is a note", async () => {
   using home = cleanHome();
   const ran = await doctor(home, "--dns", "--host", "it's", ...POSTCONF);
-  const [, line = ""] = /^Note: DNS was not asked: this program may not use the network\. So it may: (.*)$/m.exec(
-    ran.stdout,
-  ) ?? [];
+  const [, line = ""] =
+    /^Note: DNS was not queried, because this program may not use the network\. With permission: (.*)$/m.exec(
+      ran.stdout,
+    ) ?? [];
   assert.deepEqual([ran.code, ran.stdout.split("\n\n").at(-1)], [0, "No problems found.\n"]);
   // Here there may be no network at all; but it is asked now, and all arguments are what they were.
   const again = await home.run(["/bin/sh", "-c", line]);
@@ -429,7 +430,7 @@ Deno.test("a home without a filter gets a note", async () => {
   }
   const ran = await doctor(home, "--postconf", "main.cf");
   assert.equal(ran.code, 0);
-  assert.match(ran.stdout, /^Note: No mail filter that can be seen from here calls the hook/);
+  assert.match(ran.stdout, /^Note: No mail filter found here calls the hook/);
 });
 
 /** [arguments, complaint] */

@@ -19,7 +19,7 @@ async function doctor(two: Two, ...args: string[]): Promise<{ code: number; find
 
 const GREGS = `${GREG}@example.org`;
 const cameHome = (notes: readonly string[]) =>
-  notes.filter((note) => note.includes(`from ${GREGS} came home in`)).length;
+  notes.filter((note) => note.includes(`from ${GREGS} returned after`)).length;
 
 test("doctor --loop: the bounce of another server comes home; and with a broken hook it does not", async (t) => {
   await using two = await Two.start();
@@ -54,10 +54,10 @@ test("doctor --loop: the bounce of another server comes home; and with a broken 
     Deno.chmodSync(keys, 0o600);
     assert.deepEqual([code, findings.length, cameHome(notes)], [1, 1, 0], JSON.stringify(findings));
     const [{ what, where, fix }] = findings as [Finding];
-    assert.equal(what, `The bounce of a message from ${GREGS} to nobody@far.example did not come home within 3 s`);
+    assert.equal(what, `The bounce of a message from ${GREGS} to nobody@far.example did not return within 3 s`);
     const line = home.read(CONFIG).split("\n").indexOf("[[identity]]") + 1;
     assert.deepEqual(where, { file: `${home.path}/${CONFIG}`, line });
-    assert.match(fix, /^Does the message, or its bounce, still wait\? mailq; .*MX of srs\.example\.org/);
+    assert.match(fix, /^Is the message or its bounce still queued\? mailq; .*MX of srs\.example\.org/);
     assert.equal(await two.near.queued(), 1);
   });
 
@@ -65,7 +65,7 @@ test("doctor --loop: the bounce of another server comes home; and with a broken 
     const hook = home.write("bin/incoming", "#!/bin/sh\necho Broken >&2\nexit 75\n", 0o755);
     const { findings } = await doctor(two, "--to", "nobody@far.example", "--wait", "30", "--hook", hook);
     assert.deepEqual(findings.map(({ what, where }) => [what, where.file]), [
-      [`The hook does not judge a bounce to ${GREGS}: Broken`, hook],
+      [`The hook fails to judge a bounce to ${GREGS}: Broken`, hook],
     ]);
   });
 });
