@@ -89,6 +89,7 @@ function filled(name: keyof typeof SNIPPETS, filling: Filling): string {
     [HOOK]: config === undefined || named ? hook : `${hook} --config ${config}`,
     "/usr/local/bin/shim": shim,
     "Greg <greg@example.org>": address,
+    "|@srs.example.org": srsDomain === "" ? "" : `|@${srsDomain}`,
     "srs.example.org": srsDomain,
     "user=greg": `user=${user}`,
     "greg-srs": `${user}-srs`,

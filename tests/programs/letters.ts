@@ -129,3 +129,40 @@ export function denoDies(home: Home, writes = 0): void {
   Deno.removeSync(`${home.path}/bin/deno`);
   home.write("bin/deno", `#!/bin/sh\nhead -c ${writes}\ncat >/dev/null\nkill -9 $$\n`, 0o755);
 }
+
+/** Writes a hook that only leaves a file behind; its place in a snippet. */
+export function hookTells(home: Home): Record<string, string> {
+  return hookIs(home.write("bin/tells", `#!/bin/sh\n: >${home.path}/started\nexec cat\n`, 0o755));
+}
+
+/** Was the hook of {@link hookTells} started? */
+export function started(home: Home): boolean {
+  try {
+    Deno.removeSync(`${home.path}/started`);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Envelopes, and whether the hook has to see them. */
+export const WHO_STARTS: readonly [sender: string, recipient: string, starts: boolean][] = [
+  ["friend@friend.example", "greg@example.org", false],
+  ["list-return-12-greg=example.org@lists.example", "GREG@Example.ORG", false],
+  ["owner-list@lists.example", "greg+x@example.org", false],
+  ["", "greg@example.org", true],
+  ["#@[]", "greg@example.org", true],
+  ["mailer-daemon@mx.example.net", "greg@example.org", true],
+  ["Mailer-DAEMON@mx.example.net", "greg@example.org", true],
+  ["MAILER-DAEMON", "greg@example.org", true],
+  ["friend@friend.example", FORGED_SRS, true],
+  ["friend@friend.example", FORGED_SRS.toLowerCase(), true],
+  ["friend@friend.example", `greg-srs-${FORGED_SRS}`, true],
+  ["friend@friend.example", `"${FORGED_SRS.replace("@", '"@')}`, true],
+  ["friend@friend.example", "SRS1+AAAA=c.example==AAAA=BB=example.org=greg@srs.example.org", true],
+  ["friend@friend.example", "nobody@SRS.example.org", true],
+  ["friend@friend.example", "prvs=0123abcdef=greg@example.org", true],
+  ["friend@friend.example", "PRVS=0123ABCDEF=greg@example.org", true],
+  ["friend@friend.example", "greg+prvs=0123abcdef@example.org", true],
+  ["friend@friend.example", '"\\prvs=0123abcdef=greg"@example.org', true],
+];

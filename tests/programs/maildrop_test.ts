@@ -11,12 +11,15 @@ import {
   found,
   gregsHome,
   hookIs,
+  hookTells,
   MEGABYTE,
   ORDINARY,
   send,
   settings,
   snippet,
+  started,
   SUSPECT,
+  WHO_STARTS,
   withEnvelope,
 } from "./letters.ts";
 import { need } from "./need.ts";
@@ -73,6 +76,38 @@ for (const name of ALL) {
     }
   });
 }
+
+test("maildrop: ordinary mail does not start the hook, everything else does", async (t) => {
+  for (const name of [BACKTICKS, XFILTER]) {
+    using home = gregsHome();
+    const text = snippet(name, hookTells(home));
+    for (const [sender, recipient, starts] of WHO_STARTS) {
+      const enveloped = withEnvelope(ORDINARY, sender, recipient);
+      // A stranger's Return-Path below ours, or where the variable tells another sender, counts for nothing.
+      const lies = enveloped.replace("\nFrom:", "\nReturn-Path: <friend@friend.example>\nFrom:");
+      const ways: [string, string, Record<string, string>][] = [
+        ["variables", ORDINARY, told(sender, recipient)],
+        [
+          "variables, and a lie",
+          ORDINARY.replace("\nFrom:", "\nReturn-Path: <x@y.example>\nFrom:"),
+          told(sender, recipient),
+        ],
+        ["header", enveloped, {}],
+        ["header, and a lie", lies, {}],
+        ["X-Original-To", enveloped.replace("Delivered-To: ", "X-Original-To: "), {}],
+        ["ORIGINAL_RECIPIENT", ORDINARY, { ...told(sender), ORIGINAL_RECIPIENT: recipient }],
+      ];
+      for (const [way, message, env] of ways) {
+        await t.step(`${name}: from <${sender}> to ${recipient} by ${way}`, async () => {
+          empty(home);
+          await maildrop(home, text, message, env);
+          assert.equal(started(home), starts);
+          if (!starts) assert.deepEqual(found(home).inbox, [message]);
+        });
+      }
+    }
+  }
+});
 
 test("maildrop: a stranger's result field is not delivered", async (t) => {
   const LIES = [
@@ -138,12 +173,12 @@ test("maildrop: nothing is lost, whatever happens to the hook", async (t) => {
   ];
   for (const [what, trouble, code, inbox] of table) {
     for (const name of ALL) {
-      for (const [size, message] of [["small", ORDINARY], ["a megabyte", ORDINARY + MEGABYTE]] as const) {
+      for (const [size, message] of [["small", FORGED], ["a megabyte", FORGED + MEGABYTE]] as const) {
         await t.step(`${what}: ${name}, ${size}`, async () => {
           using home = gregsHome();
           const places = hookIs(trouble(home) ?? "");
           const text = Object.values(places)[0] === "" ? snippet(name) : snippet(name, places);
-          const ran = await maildrop(home, text, message, told("friend@friend.example"));
+          const ran = await maildrop(home, text, message, told(""));
           assert.equal(ran.code, code[name], ran.stderr);
           counts(home, inbox[name] ?? 0, 0);
           if (inbox[name] === 1) assert.equal(found(home).inbox[0], message);

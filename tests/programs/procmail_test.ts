@@ -11,12 +11,15 @@ import {
   found,
   gregsHome,
   hookIs,
+  hookTells,
   MEGABYTE,
   ORDINARY,
   send,
   settings,
   snippet,
+  started,
   SUSPECT,
+  WHO_STARTS,
   withEnvelope,
 } from "./letters.ts";
 import { need } from "./need.ts";
@@ -84,6 +87,34 @@ for (const name of BOTH) {
   });
 }
 
+test("procmail: ordinary mail does not start the hook, everything else does", async (t) => {
+  for (const name of BOTH) {
+    using home = gregsHome();
+    const file = rcfile(home, snippet(name, hookTells(home)));
+    for (const [sender, recipient, starts] of WHO_STARTS) {
+      const enveloped = withEnvelope(ORDINARY, sender, recipient);
+      const lies = enveloped.replace("\nFrom:", "\nReturn-Path: <friend@friend.example>\nFrom:");
+      const told = { SENDER: sender, RECIPIENT: recipient };
+      const ways: [string, string[], string, Record<string, string>][] = [
+        ["variables", ["-p"], ORDINARY, told],
+        ["variables, and a lie", ["-p"], ORDINARY.replace("\nFrom:", "\nReturn-Path: <x@y.example>\nFrom:"), told],
+        ["header", [], enveloped, {}],
+        ["header, and a lie", [], lies, {}],
+        ["X-Original-To", [], enveloped.replace("Delivered-To: ", "X-Original-To: "), {}],
+        ["ORIGINAL_RECIPIENT", ["-p"], ORDINARY, { SENDER: sender, ORIGINAL_RECIPIENT: recipient }],
+      ];
+      for (const [way, flags, message, env] of ways) {
+        await t.step(`${name}: from <${sender}> to ${recipient} by ${way}`, async () => {
+          empty(home);
+          await home.run(["procmail", ...flags, "-m", file], message, env);
+          assert.equal(started(home), starts);
+          if (!starts) assert.deepEqual(found(home).inbox, [message]);
+        });
+      }
+    }
+  }
+});
+
 test("procmail: a stranger's result field is not delivered", async (t) => {
   const LIES = [
     "X-Countersign: genuine; check=proof\n",
@@ -141,7 +172,8 @@ test("procmail: with -p the environment tells the envelope", async (t) => {
       await t.step(`${what}: ${name}`, async () => {
         using home = gregsHome();
         const script = `SENDER=$(printf '${sender}'); export SENDER; exec procmail -p -m "$0"`;
-        const env = { RECIPIENT: "greg@example.org" };
+        // A quoted local part starts the hook, whoever the sender is.
+        const env = { RECIPIENT: '"greg"@example.org' };
         const ran = await home.run(["sh", "-c", script, rcfile(home, snippet(name))], message, env);
         assert.equal(ran.code, 0, ran.stderr);
         counts(home, inbox, spam, home.read("procmail.log"));
@@ -169,7 +201,7 @@ test("procmail: nothing is lost, whatever happens to the hook", async (t) => {
       for (const [size, body] of [["small", ""], ["a megabyte", MEGABYTE]] as const) {
         await t.step(`${what}: ${name}, ${size}`, async () => {
           using home = gregsHome();
-          const message = withEnvelope(ORDINARY, "friend@friend.example") + body;
+          const message = withEnvelope(FORGED) + body;
           const hook = trouble(home);
           const ran = await procmail(home, snippet(name, hook ? hookIs(hook) : {}), message);
           assert.equal(ran.code, name === FILES ? code : 0, home.read("procmail.log"));
@@ -184,7 +216,7 @@ test("procmail: nothing is lost, whatever happens to the hook", async (t) => {
 
 test("procmail: why the recipes have their flags", async (t) => {
   const dead = (home: Home) => hookIs(home.write("bin/dies", "#!/bin/sh\ncat >/dev/null\nkill -9 $$\n", 0o755));
-  const message = withEnvelope(ORDINARY, "friend@friend.example");
+  const message = withEnvelope(FORGED);
   await t.step(":0 f without w delivers an empty message when the hook dies", async () => {
     using home = gregsHome();
     const careless = snippet(MARKS, dead(home)).replace(":0 fwr", ":0 fr");
@@ -212,7 +244,7 @@ test("procmail: a hook that reads nothing of a megabyte", async (t) => {
     await t.step(name, async () => {
       using home = gregsHome();
       const deaf = home.write("bin/deaf", "#!/bin/sh\nexit 10\n", 0o755);
-      const message = withEnvelope(ORDINARY, "friend@friend.example") + MEGABYTE;
+      const message = withEnvelope(FORGED) + MEGABYTE;
       const ran = await procmail(home, snippet(name, hookIs(deaf)), message);
       assert.equal(ran.code, 0);
       assert.match(home.read("procmail.log"), /Error while writing to/);
@@ -221,7 +253,7 @@ test("procmail: a hook that reads nothing of a megabyte", async (t) => {
   }
   await t.step("ours reads all", async () => {
     using home = gregsHome();
-    await procmail(home, snippet(FILES), withEnvelope(ORDINARY, "friend@friend.example") + MEGABYTE);
+    await procmail(home, snippet(FILES), withEnvelope(FORGED) + MEGABYTE);
     assert.doesNotMatch(home.read("procmail.log"), /Error/);
   });
 });
