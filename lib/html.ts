@@ -12,7 +12,7 @@ const TAG = /<(\/?)([a-z][a-z0-9]{0,9})(?:\s[^<>]{0,2000})?\/?>(\n?)/gi;
 
 /** Does the text contain anything that {@link htmlToText} would change? */
 export function looksLikeHtml(text: string): boolean {
-  return /<(?:br|p|pre|div|li|tr|td|span)\b|&(?:lt|#0{0,4}60|#x0{0,4}3c);/i.test(text);
+  return /<(?:br|p|pre|div|li|tr|td|span)\b|&(?:amp;)?(?:lt|#0{0,4}60|#x0{0,4}3c);/i.test(text);
 }
 
 /**

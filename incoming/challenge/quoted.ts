@@ -2,7 +2,7 @@
 import { decodeLatin1, encodeLatin1 } from "../../lib/bytes.ts";
 import type { Quotation } from "../../lib/entry.ts";
 import { named, parseHead } from "../../lib/message.ts";
-import { mimeParts } from "../../lib/mime.ts";
+import { contentType, mimeParts } from "../../lib/mime.ts";
 import type { Delivery } from "../delivery.ts";
 
 /** Multiparts inside of multiparts; lists nest less. */
@@ -30,16 +30,25 @@ export function quotedMessages(
   return read(encodeLatin1(after), { headerOnly: false, ended: false });
 }
 
-/** The returned messages among the parts; undefined when it is not a multipart message. */
+/**
+ * The returned messages among the parts; undefined when it is not a multipart message. Nothing may follow them: whoever
+ * guesses the boundary could end the part where what was sent ends, and hide the rest behind it.
+ */
 function returnedParts(
   { header, prefix, bodyStart }: Pick<Delivery, "header" | "prefix" | "bodyStart">,
 ): Quotation[] | undefined {
   const type = header.find((field) => named(field, "Content-Type"))?.raw ?? "";
   if (!/^content-type:\s*multipart\//i.test(type)) return undefined;
-  const parts = mimeParts(header, prefix.subarray(bodyStart), MAX_DEPTH) ?? [];
-  return parts.filter(({ type }) => type === "message/rfc822" || type === "text/rfc822-headers")
+  const body = prefix.subarray(bodyStart);
+  const parts = mimeParts(header, body, MAX_DEPTH) ?? [];
+  const close = `\n--${contentType(header).parameters.get("boundary")}--`;
+  const [, ...behind] = decodeLatin1(body).split(close);
+  if (behind.join("").trim() !== "" || !isReturned(parts.at(-1)?.type)) return [];
+  return parts.filter(({ type }) => isReturned(type))
     .flatMap(({ type, bytes }) => read(bytes, { headerOnly: type.endsWith("headers"), ended: true }));
 }
+
+const isReturned = (type = ""): boolean => type === "message/rfc822" || type === "text/rfc822-headers";
 
 function read(bytes: Uint8Array, how: Pick<Quotation, "headerOnly" | "ended">): Quotation[] {
   const { header, headStart, bodyStart } = parseHead(bytes, true)!;

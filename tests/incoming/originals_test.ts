@@ -181,6 +181,8 @@ Deno.test("a Message-ID in a body is found in any form", () => {
     const found = [...findMessageIds(mail, OUTER.indexOf("\n\n") + 2)];
     assert.ok(found.includes(id), `${name}: ${found.join(" ")}`);
   }
+  const twice = returned().replaceAll("<", "&amp;lt;").replaceAll(">", "&amp;gt;"); // and no markup beside it
+  assert.ok([...findMessageIds(encodeLatin1(OUTER + twice), OUTER.indexOf("\n\n") + 2)].includes(id));
 });
 
 Deno.test("a line that quoted-printable has split is joined before the scan", () => {

@@ -108,6 +108,15 @@ Deno.test("A multipart message returns a part, or nothing: what shows as text in
   );
 });
 
+Deno.test("Nothing follows the returned message: neither a part nor text behind the last delimiter", () => {
+  const mail = mime(part("A: 1\n\none\n"));
+  assert.deepEqual(found(mail).length, 1);
+  assert.deepEqual(found(`${mail}\n \n`).length, 1);
+  assert.deepEqual(found(`${mail}I agree to pay.\n`), []);
+  assert.deepEqual(found(mime(part("A: 1\n\none\n"), part("I agree to pay.\n", "text/plain"))), []);
+  assert.deepEqual(found(mail.replace("--b--", "--b--\nI agree to pay.\n\n--b--")), []);
+});
+
 Deno.test("What is nested too deep, or broken, is nothing and no error", () => {
   let deep = "A: 1\n\none\n";
   for (let nth = 0; nth < 40; nth++) {
