@@ -47,7 +47,7 @@ export async function growth(ground: BenchHome): Promise<Table[]> {
   );
 
   const entries = [1_000, 10_000, 100_000];
-  const digest = await listDigest(LIST);
+  const digest = listDigest(LIST);
   const remembering = entries.map((count) => {
     const state = ground.folder(`ledger-${count}`);
     fillLedger(`${state}/ledger`, count, digest);

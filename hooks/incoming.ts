@@ -17,10 +17,9 @@ import { failureReason } from "../io/transport/send.ts";
 import { recipientIdentity } from "../incoming/checks/addressed.ts";
 import { contentOf } from "./content.ts";
 import { addressIn, type Caller, type Delivery, envelope } from "../incoming/delivery.ts";
-import { lookUps } from "../io/state/lookups.ts";
+import { decide, storesFor } from "../io/state/lookups.ts";
 import { DONE, exitStatus, type Outcome } from "./exits.ts";
 import { isBounceSender, type JudgeContext, type Verdict } from "../incoming/verdict.ts";
-import { judge } from "../incoming/judge.ts";
 import { warningAbout } from "../incoming/checks/keys.ts";
 import { callerIn, HELP, type Options, parseOptions } from "./options.ts";
 import { chooseDestination, type Destination } from "./destination.ts";
@@ -58,8 +57,8 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   if (delivery.sender === undefined && options.caller === "qmail") {
     throw new Fail("temporary", "SENDER is not set: was this run by qmail-local?");
   }
-  const context = { settings, identities, now, ...lookUps(options.caller, settings, now) };
-  const { verdict } = await judge(delivery, context);
+  const context = { settings, identities, now };
+  const { verdict } = await decide(delivery, { ...context, ...storesFor(options.caller, settings, now) });
   // Only now, and only for who acts: to listen for signals takes time.
   const scene = (): DeliveryContext => {
     const abort = abortOnSignal();
@@ -117,8 +116,8 @@ async function filter(name: string, options: Options): Promise<number> {
     const { settings, identities } = load(options);
     const delivery = await received(options, input);
     const now = new Date();
-    const context = { settings, identities, now, ...lookUps("filter", settings, now) };
-    const { verdict } = await judge(delivery, context);
+    const context = { settings, identities, now };
+    const { verdict } = await decide(delivery, { ...context, ...storesFor("filter", settings, now) });
     head = concat(mbox, printHead(withResult(header, verdict), cut));
     record(context, delivery, verdict, { outcome: "go-on", reason: verdict.reason });
   } catch (error) {

@@ -11,12 +11,16 @@ export const CALLERS: readonly Caller[] = ["qmail", "maildrop", "procmail", "pos
 /** The envelope sender of qmail's double bounces. */
 export const DOUBLE_BOUNCE = "#@[]";
 
-/** One message for one recipient. */
-export interface Delivery {
+/** The envelope of one message for one recipient: all that is known before its first line. */
+export interface Received {
   /** The envelope sender; null for the null sender, undefined when unknown. `#@[]` is qmail's double bounce. */
   readonly sender: string | null | undefined;
   /** The recipient before any rewriting, in each spelling that the caller offers. */
   readonly recipients: readonly string[];
+}
+
+/** One message for one recipient. */
+export interface Delivery extends Received {
   readonly header: Header;
   /** The beginning of the message, and the offset of its body. */
   readonly prefix: Uint8Array;
@@ -30,6 +34,9 @@ export interface Delivery {
   /** Was the header cut, so that it continues in the body? */
   readonly cut?: boolean;
 }
+
+/** Is the message known, or only its envelope? */
+export const isMessage = (one: Received | Delivery): one is Delivery => "header" in one;
 
 /** Looks up an environment variable. */
 export type Env = (name: string) => Promise<string | undefined>;
@@ -53,7 +60,7 @@ export async function envelope(
   header: Header,
   env: Env,
   given: Given,
-): Promise<Pick<Delivery, "sender" | "recipients">> {
+): Promise<Received> {
   const qmail = caller === "qmail" || caller === "condredirect";
   const onTop = qmail ? [] : writtenHere(header);
   const sender = given.sender ?? await env("SENDER") ?? value(onTop, "Return-Path");

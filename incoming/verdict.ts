@@ -1,10 +1,10 @@
 /** What is said about a message: the types that the judge, its checks and those who act on a verdict share. */
 import type { Address } from "../lib/address.ts";
-import type { LedgerView } from "../lib/entry.ts";
 import type { Identity } from "../lib/settings/identity.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import type { Form } from "./challenge/forms.ts";
 import { type Delivery, DOUBLE_BOUNCE, isUnreadable } from "./delivery.ts";
+import type { Facts, Need } from "./need.ts";
 
 /** What is done with the message. Refusing is for a door, which knows `incoming.forged`; behind it forged mail is filed. */
 export type Action = "deliver" | "spam" | "answer";
@@ -81,16 +81,18 @@ export interface JudgeContext {
   readonly settings: Settings;
   readonly identities: readonly Identity[];
   readonly now: Date;
-  /** What was sent to lists; looked at only. */
-  readonly ledger?: LedgerView;
-  /** Does pymsgauth hold this token? */
-  readonly token?: (token: string) => boolean;
-  /** Which Message-IDs were sent. */
-  readonly sent?: SentView;
+  /** Can a challenge be answered? A filter and an audit cannot. */
+  readonly answers?: boolean;
 }
 
-/** A check: its verdict, or what it found while it had none. */
-export type Check = (delivery: Delivery, context: JudgeContext) => Promise<Verdict | string> | Verdict | string;
+/** A check: its verdict, what it found while it had none, or what it has to know first. */
+export type Check = (delivery: Delivery, context: JudgeContext, facts: Facts) => Verdict | string | Need;
+
+/** What was decided, and on the way to it. */
+export interface Judgement {
+  readonly verdict: Verdict;
+  readonly steps: readonly Step[];
+}
 
 /** A step of the way to the verdict, for `explain`. */
 export interface Step {
@@ -104,21 +106,3 @@ export function isBounceSender(sender: Delivery["sender"]): boolean {
   // What cannot be read counts as a person's address.
   return sender !== undefined && !isUnreadable(sender) && /^mailer-daemon@/i.test(sender);
 }
-
-/** A message that we passed on. */
-export interface SentMessage {
-  /** The day on which it left, since 1970-01-01. */
-  readonly day: number;
-  /** Did it leave with a tag? Then its bounces should return one. */
-  readonly signed: boolean;
-}
-
-/**
- * Looks up Message-IDs, at most 20 of them.
- *
- * @returns the latest of those that this identity sent; not `signed` where any of them left without a tag
- */
-export type SentView = (
-  identity: Identity,
-  messageIds: readonly string[],
-) => Promise<SentMessage | undefined> | SentMessage | undefined;

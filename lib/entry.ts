@@ -3,15 +3,15 @@
  * be compared with what was really sent. Pure; io/state/ledger.ts keeps the files.
  */
 import { type Address, canonical } from "./address.ts";
-import { decodeLatin1, encodeLatin1, utf8 } from "./bytes.ts";
+import { type Bytes, decodeLatin1, encodeLatin1, utf8 } from "./bytes.ts";
 import { COMPARED_FIELDS, comparedFields } from "./compared.ts";
 import { dayOf } from "./date.ts";
 import { canonicalAddress, type Identity } from "./settings/identity.ts";
-import { signingKey, validKeys } from "./settings/keys.ts";
+import { type Key, signingKey } from "./settings/keys.ts";
+import { sha256 } from "./hmac.ts";
 import { type Header, named, value } from "./message.ts";
 import { bareMessageId, messageIdBody } from "./message_id.ts";
 import { type Request, requestIn } from "./requests.ts";
-import { seal, unseal } from "./seal.ts";
 
 /** Octets of a body that are remembered. */
 export const LEDGER_BODY_BYTES = 64 * 1024;
@@ -50,6 +50,11 @@ export interface RememberedBody {
   /** Is this all of the body? */
   readonly whole: boolean;
 }
+
+/** An entry whose body is still to be sealed. */
+export type Draft = Omit<Entry, "body"> & {
+  readonly body: { readonly key: Key; readonly text: Bytes; readonly whole: boolean };
+};
 
 /** An entry's states; each is left by renaming, once. */
 export type State = "issued" | "claimed" | "spent";
@@ -92,7 +97,7 @@ export interface Outgoing {
 }
 
 /** The entry for a message to this list; undefined when no key signs, because then no challenge is answered. */
-export async function makeEntry(list: Address, message: Outgoing, now: Date): Promise<Entry | undefined> {
+export function makeEntry(list: Address, message: Outgoing, now: Date): Draft | undefined {
   const { identity, recipients, header, whole } = message;
   const key = signingKey(identity.keys, now);
   if (key === undefined) return undefined;
@@ -110,9 +115,9 @@ export async function makeEntry(list: Address, message: Outgoing, now: Date): Pr
     expires: dayOf(now) + LEDGER_DAYS,
     alone: recipients.filter((one) => one.domain.toLowerCase() === domain).length === 1,
     ...(request && { request }),
-    ...(token !== undefined && { token: await digest(utf8(token)) }),
-    fields: await fieldDigests(header),
-    body: { key: key.id, sealed: await seal(key.secret, encodeLatin1(body)), whole: complete },
+    ...(token !== undefined && { token: digest(token) }),
+    fields: fieldDigests(header),
+    body: { key, text: encodeLatin1(body), whole: complete },
   };
 }
 
@@ -127,20 +132,18 @@ export interface Quotation {
   readonly headerOnly: boolean;
 }
 
-/** Does what a challenge quotes agree with the entry, to its end? @returns why not; undefined when it does */
-export async function disagreement(
-  entry: Entry,
-  quoted: Quotation,
-  { keys }: Identity,
-  now: Date,
-): Promise<string | undefined> {
-  const given = await fieldDigests(quoted.header);
-  const other = COMPARED_FIELDS.find((_, nth) => given[nth] !== entry.fields[nth]);
+/**
+ * Does what a challenge quotes agree with the entry, to its end?
+ *
+ * @param sent the remembered body; undefined when no valid key of the identity opens it
+ * @returns why not; undefined when it does
+ */
+export function disagreement(entry: Entry, sent: string | undefined, quoted: Quotation): string | undefined {
+  const given = fieldDigests(quoted.header);
+  const other = COMPARED_FIELDS.find((_, nth) => given[nth] === TOO_LONG || given[nth] !== entry.fields[nth]);
   if (other !== undefined) return `the quoted ${other} is not what was sent`;
-  const key = validKeys(keys, now).find(({ id }) => id === entry.body.key);
-  const sent = key && await unseal(key.secret, entry.body.sealed);
   if (sent === undefined) return "the ledger's entry was not made with a valid key of this identity";
-  return bodyDisagreement(decodeLatin1(sent), entry.body.whole, quoted);
+  return bodyDisagreement(sent, entry.body.whole, quoted);
 }
 
 function bodyDisagreement(sent: string, whole: boolean, quoted: Quotation): string | undefined {
@@ -169,29 +172,31 @@ function withoutEmptyLines(text: string): string {
   return text.slice(0, end);
 }
 
-async function fieldDigests(header: Header): Promise<string[]> {
-  return await Promise.all(comparedFields(header).map((text) => digest(utf8(text))));
+/** Characters of a field that can be compared: under `--lite-mode` a digest takes time, and a stranger may write more. */
+const MAX_COMPARED_LENGTH = 16 * 1024;
+/** In the place of the digest of a longer field, which agrees with nothing. */
+const TOO_LONG = "";
+
+function fieldDigests(header: Header): string[] {
+  return comparedFields(header).map((text) => text.length > MAX_COMPARED_LENGTH ? TOO_LONG : digest(text));
 }
 
 /** Did the message leave with this token of pymsgauth? */
-export async function hasToken(entry: Entry, token: string): Promise<boolean> {
-  return entry.token !== undefined && entry.token === await digest(utf8(token));
+export function hasToken(entry: Entry, token: string): boolean {
+  return entry.token !== undefined && entry.token === digest(token);
 }
 
-async function digest(bytes: Uint8Array): Promise<string> {
-  const whole = await crypto.subtle.digest("SHA-256", new Uint8Array(bytes));
-  return new Uint8Array(whole, 0, 16).toHex();
-}
+const digest = (text: string): string => sha256(utf8(text)).subarray(0, 16).toHex();
 
 /** The digest of a Message-ID, by which entries are named: nothing that a stranger wrote. */
-export const messageDigest = (messageId: string): Promise<string> => digest(utf8(messageId));
+export const messageDigest = (messageId: string): string => digest(messageId);
 
 /** The digest of a list's address. */
-export const listDigest = (list: string): Promise<string> => digest(utf8(list.toLowerCase()));
+export const listDigest = (list: string): string => digest(list.toLowerCase());
 
 /** The name of an entry: both digests. */
-export async function entryName({ messageId, list }: Pick<Entry, "messageId" | "list">): Promise<string> {
-  return `${await messageDigest(messageId)}-${await listDigest(list)}`;
+export function entryName({ messageId, list }: Pick<Entry, "messageId" | "list">): string {
+  return `${messageDigest(messageId)}-${listDigest(list)}`;
 }
 
 /** An entry as it is written. */

@@ -4,8 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { refusalOf } from "../admin/explain/refusal.ts";
-import type { JudgeContext, Verdict } from "../incoming/verdict.ts";
-import { judge } from "../incoming/judge.ts";
+import type { Verdict } from "../incoming/verdict.ts";
+import type { DecideContext } from "../io/state/lookups.ts";
+import { decide } from "../io/state/lookups.ts";
 import { formatAddress } from "../lib/address.ts";
 import { decodeLatin1, utf8 } from "../lib/bytes.ts";
 import { parseHead, value } from "../lib/message.ts";
@@ -32,7 +33,7 @@ const CASES: readonly Case[] = JSON.parse(Deno.readTextFileSync(`${ROOT}/tests/c
 async function send(
   sent: Case["sent"],
   state: string,
-): Promise<{ srs: string; tag: string; context: JudgeContext }> {
+): Promise<{ srs: string; tag: string; context: DecideContext }> {
   const { settings, ...rest } = context(`[tag]\nsign = ${sent?.signed ?? true}\n`, `state.folder = "${state}"`);
   const id = sent?.message_id ?? "<nobody-knows@example.org>";
   const message = `From: Greg <greg@example.org>\nTo: kay@example.net\nSubject: Meeting notes\nMessage-ID: ${id}\n\n`;
@@ -57,7 +58,7 @@ async function verdictOf(one: Case, mail: string, others?: Case["sent"]): Promis
       fill(one.recipient),
       decodeLatin1(utf8(encoded(fill(mail)))),
     );
-    return (await judge(given, context)).verdict;
+    return (await decide(given, context)).verdict;
   } finally {
     Deno.removeSync(state, { recursive: true });
   }

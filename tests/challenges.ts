@@ -4,7 +4,8 @@
  * frame around it untouched. No process and no file.
  */
 import type { Delivery } from "../incoming/delivery.ts";
-import type { JudgeContext, Verdict } from "../incoming/verdict.ts";
+import type { Verdict } from "../incoming/verdict.ts";
+import type { DecideContext } from "../io/state/lookups.ts";
 import { formatAddress, parseAddress } from "../lib/address.ts";
 import { decodeLatin1, encodeLatin1 } from "../lib/bytes.ts";
 import { COMPARED_FIELDS } from "../lib/compared.ts";
@@ -18,9 +19,9 @@ import {
   LEDGER_DAYS,
   type LedgerView,
   listDigest,
-  makeEntry,
   messageDigest,
 } from "../lib/entry.ts";
+import { sealedEntry } from "../io/state/seal.ts";
 import { parseHead, printHead, value } from "../lib/message.ts";
 import { TAG_FIELD } from "../lib/tag.ts";
 import { plan } from "../outgoing/plan.ts";
@@ -70,14 +71,14 @@ export function settings(challenge = "answer = true", more = ""): Settings {
 /** A ledger in memory, to be looked at; what was claimed or spent says so itself. */
 export class Memory implements LedgerView {
   found: Found[] = [];
-  async add(entry: Entry, state: Found["state"] = "issued"): Promise<string> {
-    const name = await entryName(entry);
+  add(entry: Entry, state: Found["state"] = "issued"): string {
+    const name = entryName(entry);
     this.found.push({ name, state, entry });
     return name;
   }
-  async find(by: { messageId: string } | { list: string }): Promise<Found[]> {
-    const wanted = "messageId" in by ? await messageDigest(by.messageId) : await listDigest(by.list);
-    return this.found.filter(({ name }) => name.split("-")["messageId" in by ? 0 : 1] === wanted);
+  find(by: { messageId: string } | { list: string }): Promise<Found[]> {
+    const wanted = "messageId" in by ? messageDigest(by.messageId) : listDigest(by.list);
+    return Promise.resolve(this.found.filter(({ name }) => name.split("-")["messageId" in by ? 0 : 1] === wanted));
   }
 }
 
@@ -123,7 +124,7 @@ export async function send(
   const { identity, header: sent, envelope: { recipients } } = planned;
   const outgoing = { identity, recipients, header: sent, body, whole: true };
   const lists = recipients.filter((one) => isRemembered(one, with_, outgoing));
-  const entries = await Promise.all(lists.map(async (list) => (await makeEntry(list, outgoing, when))!));
+  const entries = await Promise.all(lists.map(async (list) => (await sealedEntry(list, outgoing, when))!));
   const head = decodeLatin1(printHead(planned.header));
   return {
     mail: head + decodeLatin1(body),
@@ -170,12 +171,12 @@ export function delivery(mail: string, recipient = "joe@example.net"): Delivery 
 }
 
 /** A context with these entries, all issued. */
-export async function context(
+export function context(
   entries: readonly Entry[],
   with_: Settings = settings(),
-): Promise<JudgeContext & { ledger: Memory }> {
+): DecideContext & { ledger: Memory } {
   const ledger = new Memory();
-  for (const entry of entries) await ledger.add(entry);
+  for (const entry of entries) ledger.add(entry);
   return { settings: with_, identities: [joe, chair], now, ledger };
 }
 

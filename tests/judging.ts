@@ -1,6 +1,6 @@
 /** What tests of the judge share: two identities, deliveries, and the signed addresses of that day. */
 import type { Delivery } from "../incoming/delivery.ts";
-import type { JudgeContext } from "../incoming/verdict.ts";
+import type { DecideContext } from "../io/state/lookups.ts";
 import { parseAddress } from "../lib/address.ts";
 import { encodeLatin1, utf8 } from "../lib/bytes.ts";
 import { parseConfig } from "../lib/settings/parse.ts";
@@ -8,7 +8,8 @@ import { dayOf } from "../lib/date.ts";
 import { canonicalAddress, type Identity } from "../lib/settings/identity.ts";
 import { parseHead } from "../lib/message.ts";
 import { srsForward } from "../lib/srs.ts";
-import type { SentMessage, SentView } from "../incoming/verdict.ts";
+import type { SentMessage } from "../incoming/need.ts";
+import type { SentView } from "../io/state/lookups.ts";
 
 /** The day of the tests. */
 export const now: Date = new Date("2026-11-26T12:00:00Z");
@@ -28,7 +29,7 @@ export const greg: Identity = identity("greg@example.org", "srs.example.org");
 export const chair: Identity = identity("chair@club.example", "srs.club.example");
 
 /** Settings and identities; `more` is TOML behind the tables that all tests need, `top` goes before. */
-export function context(more = "", top = "", identities: readonly Identity[] = [greg, chair]): JudgeContext {
+export function context(more = "", top = "", identities: readonly Identity[] = [greg, chair]): DecideContext {
   const tables = identities.map((one, nth) =>
     `[[identity]]\naddress = "${canonicalAddress(one)}"\nsrs_domain = "${one.srsDomain}"\nkeys = "keys${nth}"\n`
   );

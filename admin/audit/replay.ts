@@ -6,8 +6,8 @@ import type { Identity } from "../../lib/settings/identity.ts";
 import { type Header, named, parseHead, value } from "../../lib/message.ts";
 import { recipientIdentity } from "../../incoming/checks/addressed.ts";
 import { type Delivery, envelope } from "../../incoming/delivery.ts";
-import { isBounceSender, type JudgeContext, type Result } from "../../incoming/verdict.ts";
-import { judge } from "../../incoming/judge.ts";
+import { isBounceSender, type Result } from "../../incoming/verdict.ts";
+import { decide, type DecideContext } from "../../io/state/lookups.ts";
 import { bounceEvidence } from "../../incoming/bounce.ts";
 
 /** A message of the past. */
@@ -67,19 +67,19 @@ export async function judgePast(past: Past, settings: Settings, identities: read
     ...(tail && { tail: tail.bytes }),
   };
   const living = identities.map((one) => agelessly(one, now));
-  const context: JudgeContext = {
+  const context: DecideContext = {
     settings,
     identities: living,
     now,
     // Nobody knows whether it left with a tag: what it would have returned is taken for all that it could.
-    sent: (_, ids) => Promise.resolve(past.sent(ids) ? { day: dayOf(now), signed: false } : undefined),
+    sent: (_, ids) => past.sent(ids) ? { day: dayOf(now), signed: false } : undefined,
   };
   let asked = delivery;
-  let { verdict } = await judge(delivery, context);
+  let { verdict } = await decide(delivery, context);
   if (verdict.result === "other" && verdict.identity === undefined && isBounceSender(delivery.sender)) {
     // Mailboxes have names of their own in Delivered-To; the header's To is who was meant.
     asked = { ...delivery, recipients: namesIn(value(header, "To") ?? "") };
-    ({ verdict } = await judge(asked, context));
+    ({ verdict } = await decide(asked, context));
   }
   const [author] = namesIn(value(header, "From") ?? "");
   return {

@@ -11,8 +11,7 @@ import { contentOf } from "../../hooks/content.ts";
 import { type Caller, CALLERS, type Delivery, envelope, type Given } from "../../incoming/delivery.ts";
 import { whatFollows } from "../../hooks/dotqmail.ts";
 import { isBounceSender, type JudgeContext, type Step, type Verdict } from "../../incoming/verdict.ts";
-import { judge } from "../../incoming/judge.ts";
-import { lookUps } from "../../io/state/lookups.ts";
+import { decide, storesFor } from "../../io/state/lookups.ts";
 import { returnedId, returnedTags } from "../../incoming/checks/returned_header.ts";
 import { bounceEvidence } from "../../incoming/bounce.ts";
 
@@ -65,8 +64,9 @@ export async function inspect(
   }
   const caller = as as Caller | undefined;
   const delivery = await received(caller, question, input);
-  const context = { settings, identities, now, ...lookUps(caller ?? "qmail", settings, now) };
-  const { verdict, steps } = await judge(delivery, context);
+  const context = { settings, identities, now };
+  const stores = storesFor(caller ?? "qmail", settings, now);
+  const { verdict, steps } = await decide(delivery, { ...context, ...stores });
   const tags = await foundTags(delivery, context);
   const addressed = recipientIdentity(delivery, context);
   return {

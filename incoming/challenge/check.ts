@@ -10,11 +10,12 @@ import { dayOf } from "../../lib/date.ts";
 import { isRejection } from "../../lib/fail.ts";
 import { canonicalAddress, type Identity, identityOf } from "../../lib/settings/identity.ts";
 import { validKeys } from "../../lib/settings/keys.ts";
-import { disagreement, type Found, hasToken, TOKEN_FIELD } from "../../lib/entry.ts";
+import { disagreement, hasToken, TOKEN_FIELD } from "../../lib/entry.ts";
 import { type Header, named, values } from "../../lib/message.ts";
 import { bareMessageId, messageIdBody } from "../../lib/message_id.ts";
 import { TAG_FIELD, verifyTag } from "../../lib/tag.ts";
-import type { Delivery } from "../delivery.ts";
+import { type Delivery, isMessage, type Received } from "../delivery.ts";
+import { type Facts, isNeed, type Need, type OpenEntry } from "../need.ts";
 import { type Form, recognise } from "./forms.ts";
 import type { Answer, JudgeContext, Verdict } from "../verdict.ts";
 import { quotedMessages } from "./quoted.ts";
@@ -24,7 +25,7 @@ interface About {
   readonly identity: Identity;
   /** The address with which the message was sent, or that asked: the one that the list knows. */
   readonly author: Address;
-  readonly entry: Found;
+  readonly entry: OpenEntry;
   /** The token of pymsgauth with which it left. */
   readonly token?: string;
   /** Could it as well be about another recipient of the message? Then an answer could confirm what was not asked. */
@@ -35,12 +36,18 @@ interface About {
 const FORM_BODY_BYTES = 4096;
 
 /** Decides to answer what is about a message of ours, and delivers with a mark what only the user can decide. */
-export async function checkChallenge(delivery: Delivery, context: JudgeContext): Promise<Verdict | string> {
-  if (!context.settings.challenge.answer || context.ledger === undefined) return "challenges are not answered";
+export function checkChallenge(
+  delivery: Received | Delivery,
+  context: JudgeContext,
+  facts: Facts,
+): Verdict | string | Need {
+  if (!context.settings.challenge.answer || context.answers !== true) return "challenges are not answered";
+  if (!isMessage(delivery)) return { need: "message" };
   const { prefix, bodyStart } = delivery;
   const form = recognise(delivery.header, decodeLatin1(prefix.subarray(bodyStart, bodyStart + FORM_BODY_BYTES)));
   if (form === undefined) return "no challenge";
-  const found = form.request ? await aboutRequest(form, context) : await aboutMessage(form, delivery, context);
+  const found = form.request ? aboutRequest(form, context, facts) : aboutMessage(form, delivery, context, facts);
+  if (isNeed(found)) return found;
   if (typeof found === "string") return `a challenge of ${form.program}, but ${found}`;
   const { identity, author, entry, token } = found;
   const verdict = { check: "challenge", result: "challenge", identity, mark: true } as const;
@@ -60,18 +67,19 @@ function doubtAbout({ entry: { state }, unclear = false }: About): string | unde
 }
 
 /** Finds the one open request that a challenge which shows nothing of the message can be about. */
-async function aboutRequest(form: Form, context: JudgeContext): Promise<About | string> {
+function aboutRequest(form: Form, context: JudgeContext, facts: Facts): About | string | Need {
   if (!context.settings.challenge.requests) return "it shows nothing of our message";
+  const lists = [...new Set(form.lists.map((one) => one.toLowerCase()))];
+  if (facts.entries === undefined) return { need: "entries", lists };
   const entries: About[] = [];
-  for (const list of new Set(form.lists.map((one) => one.toLowerCase()))) {
-    for (const found of await context.ledger!.find({ list })) {
-      const { entry } = found;
-      const identity = identityOf(context.identities, entry.from);
-      const asked = entry.request?.command === form.request!.command && entry.request.list === form.request!.list;
-      if (!asked || identity === undefined || entry.expires < dayOf(context.now)) continue;
-      if (isSubscriber(form.subscriber!, found, identity)) {
-        entries.push({ identity, author: addressOf(identity, parseAddress(form.subscriber!)), entry: found });
-      }
+  for (const found of facts.entries) {
+    const { entry } = found;
+    const identity = identityOf(context.identities, entry.from);
+    const asked = lists.includes(entry.list) && entry.request?.command === form.request!.command &&
+      entry.request.list === form.request!.list;
+    if (!asked || identity === undefined || entry.expires < dayOf(context.now)) continue;
+    if (isSubscriber(form.subscriber!, found, identity)) {
+      entries.push({ identity, author: addressOf(identity, parseAddress(form.subscriber!)), entry: found });
     }
   }
   const issued = entries.filter(({ entry }) => entry.state === "issued");
@@ -80,38 +88,40 @@ async function aboutRequest(form: Form, context: JudgeContext): Promise<About | 
 }
 
 /** Is this the address that the message asked to subscribe or unsubscribe: the one it named, or the sender's? */
-function isSubscriber(address: string, { entry }: Found, identity: Identity): boolean {
+function isSubscriber(address: string, { entry }: OpenEntry, identity: Identity): boolean {
   const wanted = entry.request?.subscriber;
   return identityOf([identity], address) !== undefined && (wanted === undefined || wanted === address.toLowerCase());
 }
 
-async function aboutMessage(form: Form, delivery: Delivery, context: JudgeContext): Promise<About | string> {
+function aboutMessage(form: Form, delivery: Delivery, context: JudgeContext, facts: Facts): About | string | Need {
   if (!delivery.whole) return "it is longer than what is looked at";
   const [quoted, ...more] = quotedMessages(delivery, form.separator);
   if (quoted === undefined || more.length > 0) {
     return `it returns ${more.length === 0 ? "no message" : "several messages"}`;
   }
-  const ours = ourMessage(quoted.header, form, context);
-  if (typeof ours === "string") return ours;
+  const ours = ourMessage(quoted.header, form, context, facts);
+  if (typeof ours === "string" || isNeed(ours)) return ours;
   const { identity, author, messageId, token, tagged } = ours;
   const repliedTo = form.program === "TMDA" ? delivery.header.find((one) => named(one, "In-Reply-To")) : undefined;
   if (repliedTo !== undefined && bareMessageId(messageIdBody(repliedTo)) !== messageId) {
     return "it answers another message";
   }
 
-  const [entry, ...others] = (await context.ledger!.find({ messageId })).filter(({ entry }) => {
-    return isAmong(form.lists, entry.list) && entry.from === canonicalAddress(identity) &&
+  if (facts.entries === undefined) return { need: "entries", messageId };
+  const [entry, ...others] = facts.entries.filter(({ entry }) => {
+    return entry.messageId === messageId && isAmong(form.lists, entry.list) &&
+      entry.from === canonicalAddress(identity) &&
       entry.expires >= dayOf(context.now);
   });
   if (entry === undefined) return "no message to that list is remembered";
   if (form.subscriber !== undefined && !isSubscriber(form.subscriber, entry, identity)) {
     return "it subscribes somebody else";
   }
-  const isOwnToken = token !== undefined && await hasToken(entry.entry, token);
+  const isOwnToken = token !== undefined && hasToken(entry.entry, token);
   if (!tagged && !isOwnToken) return "the token is that of another message";
   // A form that is known to show headers alone, or TMDA, which its owner may have set so.
   const headerOnly = form.headerOnly || (quoted.headerOnly && form.program === "TMDA");
-  const why = await disagreement(entry.entry, { ...quoted, headerOnly }, identity, context.now);
+  const why = disagreement(entry.entry, entry.body, { ...quoted, headerOnly });
   if (why !== undefined) return why;
   const isNamed = form.lists.some((list) => list.toLowerCase() === entry.entry.list);
   const unclear = others.length > 0 || !(isNamed || entry.entry.alone);
@@ -130,7 +140,12 @@ interface OurMessage {
 }
 
 /** Checks that the returned message left here: by its tag, or by a token of pymsgauth. @returns why it did not */
-function ourMessage(header: Header, { program }: Form, context: JudgeContext): OurMessage | string {
+function ourMessage(
+  header: Header,
+  { program }: Form,
+  context: JudgeContext,
+  facts: Facts,
+): OurMessage | string | Need {
   const [id, ...moreIds] = header.filter((one) => named(one, "Message-ID")).map(messageIdBody);
   if (id === undefined || moreIds.length > 0) return "the returned header has not one Message-ID";
   const author = authorOf(header);
@@ -141,8 +156,11 @@ function ourMessage(header: Header, { program }: Form, context: JudgeContext): O
   if (moreTags.length > 0 || moreTokens.length > 0) return "the returned header has several tags or tokens";
   const tagged = tag !== undefined;
   if (tagged && !isOurTag(tag, id, identity, context)) return "the returned tag is not ours";
-  if (!tagged && (program !== "qsecretary" || token === undefined || !context.token?.(token))) {
-    return "the returned header has no tag of ours";
+  if (!tagged) {
+    const none = "the returned header has no tag of ours";
+    if (program !== "qsecretary" || token === undefined) return none;
+    if (facts.token === undefined) return { need: "token", token };
+    if (!facts.token) return none;
   }
   return { identity, author: author!, messageId: bareMessageId(id), token, tagged };
 }

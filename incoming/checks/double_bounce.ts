@@ -2,12 +2,12 @@
 import type { Identity } from "../../lib/settings/identity.ts";
 import { recipientIdentity } from "./addressed.ts";
 import { isSrsDomain, recipientIn } from "../claimed.ts";
-import { type Delivery, DOUBLE_BOUNCE } from "../delivery.ts";
+import { DOUBLE_BOUNCE, type Received } from "../delivery.ts";
 import { srsPostmaster } from "./signed_recipient.ts";
 import type { JudgeContext, Verdict } from "../verdict.ts";
 
 /** Delivered with a mark, whoever the recipient is: qmail-send writes them to the postmaster, strangers to anybody. */
-export function checkDoubleBounce(delivery: Delivery, context: JudgeContext): Verdict | string {
+export function checkDoubleBounce(delivery: Received, context: JudgeContext): Verdict | string {
   if (delivery.sender !== DOUBLE_BOUNCE) return "not a double bounce";
   const identity = recipientIdentity(delivery, context) ?? postmaster(delivery, context);
   const reason = "a double bounce of qmail";
@@ -22,6 +22,6 @@ export function checkDoubleBounce(delivery: Delivery, context: JudgeContext): Ve
 }
 
 /** Nobody else reads what is sent to an SRS domain, and what is forwarded from there must go to somebody. */
-function postmaster({ recipients }: Delivery, context: JudgeContext): Identity | undefined {
+function postmaster({ recipients }: Received, context: JudgeContext): Identity | undefined {
   return recipients.some((one) => isSrsDomain(recipientIn(one).domain, context)) ? srsPostmaster(context) : undefined;
 }

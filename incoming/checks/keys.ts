@@ -2,7 +2,7 @@
 import { Fail } from "../../lib/fail.ts";
 import { canonicalAddress, type Identity, identityOf } from "../../lib/settings/identity.ts";
 import { KEY_LIFETIME_DAYS, keyWarning, noValidKey } from "../../lib/settings/keys.ts";
-import type { Delivery } from "../delivery.ts";
+import type { Received } from "../delivery.ts";
 import type { JudgeContext, Verdict } from "../verdict.ts";
 import { checkSigned, claimedIdentity } from "./signed_recipient.ts";
 
@@ -13,7 +13,7 @@ import { checkSigned, claimedIdentity } from "./signed_recipient.ts";
  *
  * @throws {Fail} `temporary` for a key dated in the future
  */
-export function needsKeys(verdict: Verdict, delivery: Delivery, context: JudgeContext): Verdict {
+export function needsKeys(verdict: Verdict, delivery: Received, context: JudgeContext): Verdict {
   const accepted = verdict.action === "deliver" || verdict.action === "answer";
   if (accepted && !["suspect", "forged", "unsure"].includes(verdict.result)) return verdict;
   const identity = identityMeant(delivery, context);
@@ -29,7 +29,7 @@ export function needsKeys(verdict: Verdict, delivery: Delivery, context: JudgeCo
 }
 
 /** For the log: a key of the addressed identity that will soon stop signing, or that no key signs any more. */
-export function warningAbout(verdict: Verdict, delivery: Delivery, context: JudgeContext): string | undefined {
+export function warningAbout(verdict: Verdict, delivery: Received, context: JudgeContext): string | undefined {
   // What is nobody's bounce needs no key, and reads no key file.
   if (verdict.result === "other") return undefined;
   const identity = verdict.identity ?? identityMeant(delivery, context);
@@ -39,14 +39,14 @@ export function warningAbout(verdict: Verdict, delivery: Delivery, context: Judg
 }
 
 /** The identity to which it was sent, or whose signed address the recipient claims to be. */
-function identityMeant({ recipients }: Delivery, context: JudgeContext): Identity | undefined {
+function identityMeant({ recipients }: Received, context: JudgeContext): Identity | undefined {
   return recipients.map((one) => identityOf(context.identities, one) ?? claimedIdentity(one, context)).find((one) =>
     one !== undefined
   );
 }
 
 /** What the recipient alone says, for `countersign verify`. */
-export function checkSignedAlone(delivery: Delivery, context: JudgeContext): Verdict | string {
+export function checkSignedAlone(delivery: Received, context: JudgeContext): Verdict | string {
   const found = checkSigned(delivery, context);
   return typeof found === "string" ? found : needsKeys(found, delivery, context);
 }

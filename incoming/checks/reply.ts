@@ -7,14 +7,17 @@ import { bounceEvidence } from "../bounce.ts";
 import type { Delivery } from "../delivery.ts";
 import type { JudgeContext, Verdict } from "../verdict.ts";
 import { namedMessageIds } from "../named_ids.ts";
+import type { Facts, Need } from "../need.ts";
 
 /** Delivered; with a mark when it is a bounce of a message that left signed, since it should have returned the tag. */
-export async function checkReply(delivery: Delivery, context: JudgeContext): Promise<Verdict | string> {
+export function checkReply(delivery: Delivery, context: JudgeContext, facts: Facts): Verdict | string | Need {
   const identity = recipientIdentity(delivery, context);
-  if (identity === undefined || context.sent === undefined) return "no sent mail is remembered";
-  const ids = namedMessageIds(delivery);
-  const sent = ids.length === 0 ? undefined : await context.sent(identity, ids);
-  if (sent === undefined) return "it names no message of ours";
+  if (identity === undefined) return "the recipient is not an identity";
+  const messageIds = namedMessageIds(delivery);
+  if (messageIds.length === 0) return "it names no message";
+  if (facts.sent === undefined) return { need: "sent", identity, messageIds };
+  const { sent } = facts;
+  if (sent === null) return "it names no message of ours";
   const message = `your message of ${new Date(sent.day * 86_400_000).toISOString().slice(0, 10)}`;
   const verdict = { action: "deliver", check: "reply", result: "known", identity } as const;
   if (bounceEvidence(delivery) === undefined) return { ...verdict, reason: `an answer to ${message}` };

@@ -21,9 +21,9 @@ export interface ReturnedTag extends Original {
 }
 
 /** Delivered when a tag in the body is right for the Message-ID beside it. */
-export async function checkReturned(delivery: Delivery, context: JudgeContext): Promise<Verdict | string> {
+export function checkReturned(delivery: Delivery, context: JudgeContext): Verdict | string {
   let found = "no tag of ours in what it returns";
-  for await (const { identity, expired, by } of returnedTags(delivery, context)) {
+  for (const { identity, expired, by } of returnedTags(delivery, context)) {
     if (identity !== undefined) {
       const reason = `returns a message of ${canonicalAddress(identity)} (tag found in ${by})`;
       return { action: "deliver", check: "returned-header", result: "genuine", reason, identity };
@@ -42,7 +42,7 @@ const EXPIRED = "the returned tag is expired";
  * another of the same user signed. A tag of somebody else's proves nothing here: whoever got that message could send it
  * to anybody.
  */
-export async function* returnedTags(delivery: Delivery, context: JudgeContext): AsyncGenerator<ReturnedTag> {
+export function* returnedTags(delivery: Delivery, context: JudgeContext): Generator<ReturnedTag> {
   const { identities, now } = context;
   const addressed = recipientIdentity(delivery, context);
   // The one that it came to first: it is the likeliest, and the key files of the others may never be needed.

@@ -6,7 +6,7 @@ import { KEY_LIFETIME_DAYS, secretsByDigit, validKeys } from "../../lib/settings
 import { prvsOpen } from "../../lib/prvs.ts";
 import { inTime, srsOpen, type SrsOpened } from "../../lib/srs.ts";
 import { claimOf, isSrsDomain, type Recipient, recipientIn } from "../claimed.ts";
-import { addressIn, type Delivery } from "../delivery.ts";
+import { addressIn, type Received } from "../delivery.ts";
 import { forgedVerdict, isBounceSender, type JudgeContext, type Verdict } from "../verdict.ts";
 
 /** Days after which a correct signature no longer proves anything. */
@@ -23,7 +23,7 @@ const CHECK = "signed-recipient";
  * Delivered when an identity signed the address, late with a mark; forged when it did not. Nobody but signed addresses
  * lives in an SRS domain of ours, except postmaster and abuse (RFC 2142).
  */
-export function checkSigned(delivery: Delivery, context: JudgeContext): Verdict | string {
+export function checkSigned(delivery: Received, context: JudgeContext): Verdict | string {
   let wrong: string | undefined;
   for (const text of delivery.recipients) {
     const opened = openSrs(text, context) ?? openPrvs(text, context);

@@ -26,15 +26,15 @@ import {
 /** The ledger in this folder, which is made when something is issued. */
 export function fileLedger(folder: string): Ledger {
   return {
-    find: (by) => find(folder, by),
-    issue: (entry) => issue(folder, entry),
+    find: (by) => Promise.try(() => find(folder, by)),
+    issue: (entry) => Promise.try(() => issue(folder, entry)),
     claim: (name) => Promise.resolve(claim(folder, name)),
     settle: (mine, state) => Promise.resolve(settle(folder, mine, state)),
     clean: (today, most) => Promise.resolve(clean(folder, today, most)),
   };
 }
 
-async function find(folder: string, by: Parameters<Ledger["find"]>[0]): Promise<Found[]> {
+function find(folder: string, by: Parameters<Ledger["find"]>[0]): Found[] {
   const out: Found[] = [];
   const read = (day: string, message: string, list?: string) => {
     const at = `${folder}/${day}/messages/${message}`;
@@ -46,10 +46,10 @@ async function find(folder: string, by: Parameters<Ledger["find"]>[0]): Promise<
     }
   };
   if ("messageId" in by) {
-    const message = await messageDigest(by.messageId);
+    const message = messageDigest(by.messageId);
     for (const day of daysIn(folder)) read(day, message);
   } else {
-    const list = await listDigest(by.list);
+    const list = listDigest(by.list);
     for (const day of daysIn(folder)) {
       for (const message of namesIn(`${folder}/${day}/lists/${list}`)) read(day, message, list);
     }
@@ -57,8 +57,8 @@ async function find(folder: string, by: Parameters<Ledger["find"]>[0]): Promise<
   return out;
 }
 
-async function issue(folder: string, entry: Entry): Promise<void> {
-  const [message, list] = (await entryName(entry)).split("-") as [string, string];
+function issue(folder: string, entry: Entry): void {
+  const [message, list] = entryName(entry).split("-") as [string, string];
   const day = `${folder}/${entry.expires}`;
   const [at, index] = [`${day}/messages/${message}`, `${day}/lists/${list}`];
   try {

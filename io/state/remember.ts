@@ -1,9 +1,10 @@
 /** What the shim writes down about a message before it leaves, so that what comes back about it can be known. */
 import type { Settings } from "../../lib/settings/parse.ts";
 import { reason } from "../../lib/fail.ts";
-import { makeEntry, TOKEN_FIELD } from "../../lib/entry.ts";
+import { TOKEN_FIELD } from "../../lib/entry.ts";
 import { value } from "../../lib/message.ts";
 import { fileLedger } from "./ledger.ts";
+import { sealedEntry } from "./seal.ts";
 import { rememberSent } from "./sent.ts";
 import { alreadyRelayed } from "../../outgoing/owner.ts";
 import type { Plan } from "../../outgoing/plan.ts";
@@ -36,7 +37,7 @@ export async function remember(
     if (lists.length === 0) return undefined;
     const ledger = fileLedger(`${settings.state.folder}/ledger`);
     for (const list of lists) {
-      const entry = await makeEntry(list, { identity, recipients, header, body, whole }, now);
+      const entry = await sealedEntry(list, { identity, recipients, header, body, whole }, now);
       if (entry !== undefined) await ledger.issue(entry);
     }
     return undefined;

@@ -5,7 +5,7 @@
  * Records are appended without a lock, each with one write. A full disk may cut one, so a hash is looked for at every
  * offset, and the day behind it must be one of the file's period.
  */
-import type { SentMessage } from "../../incoming/verdict.ts";
+import type { SentMessage } from "../../incoming/need.ts";
 import { dayOf } from "../../lib/date.ts";
 import { Fail, reason } from "../../lib/fail.ts";
 import { purposeMac } from "../../lib/hmac.ts";

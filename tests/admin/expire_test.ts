@@ -30,8 +30,8 @@ function there(home: Home, names: readonly string[]): string[] {
 }
 
 /** Where the ledger has an entry. */
-async function pathOf(one: Entry, state: string): Promise<string> {
-  const [message, list] = (await entryName(one)).split("-");
+function pathOf(one: Entry, state: string): string {
+  const [message, list] = entryName(one).split("-");
   return `${STATE}/ledger/${one.expires}/messages/${message}/${list}${state}`;
 }
 
@@ -48,7 +48,7 @@ Deno.test("expire removes expired entries in each state, and expired months; not
     // The day may end while the test runs: two days of it are left out.
     for (const [into, expires] of [[entries, today - 1], [kept, today + 2], [kept, today + LEDGER_DAYS]] as const) {
       const one = entry(`${state}${expires}@example.org`, expires);
-      put(into, await pathOf(one, state), printEntry(one));
+      put(into, pathOf(one, state), printEntry(one));
     }
   }
   for (const day of [today - 2 * SENT_DAYS, today - 999]) {
@@ -79,7 +79,7 @@ Deno.test("one is one; and nothing is made where nothing is", async () => {
   assert.equal((await countersign(home, ["expire"])).code, 0);
   assert.deepEqual(snapshot(home.path), before);
   const one = entry("1@example.org", dayOf(new Date()) - 1);
-  home.write(await pathOf(one, ""), printEntry(one));
+  home.write(pathOf(one, ""), printEntry(one));
   home.write(`${STATE}/sent/1/000`, "");
   aged(home, `${STATE}/spool/1.x`, 25);
   const said = "1 entry of the ledger, 1 month of sent mail, 1 file of killed programs removed\n";

@@ -1,6 +1,6 @@
 /** `audit` and the hook say the same of the same message: all samples, through both. */
 import assert from "node:assert/strict";
-import { judge } from "../../incoming/judge.ts";
+import { decide } from "../../io/state/lookups.ts";
 import { judgePast } from "../../admin/audit/replay.ts";
 import { concat, utf8 } from "../../lib/bytes.ts";
 import { dayOf } from "../../lib/date.ts";
@@ -77,7 +77,7 @@ Deno.test("audit and the hook give the same verdict", async () => {
           }
           const sent = (ids: readonly string[]) => ids.some((id) => named.has(id));
           const { settings: with_ } = settings("");
-          const hook = await judge(given, {
+          const hook = await decide(given, {
             settings: with_,
             identities: [ours],
             now,

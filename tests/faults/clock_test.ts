@@ -3,7 +3,7 @@
  * signed in its time, least of all when the stamps repeat; and no bounce is filed for want of a key.
  */
 import assert from "node:assert/strict";
-import { judge } from "../../incoming/judge.ts";
+import { decide } from "../../io/state/lookups.ts";
 import { formatAddress, parseAddress } from "../../lib/address.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
 import { dayOf } from "../../lib/date.ts";
@@ -61,7 +61,7 @@ async function resultAt(recipient: string, now: Date, key: Identity): Promise<st
     sent: () => Promise.resolve(undefined),
   };
   try {
-    return (await judge(delivery, context)).verdict.result;
+    return (await decide(delivery, context)).verdict.result;
   } catch (error) {
     assert.equal((error as Fail).kind, "temporary");
     return "deferred";

@@ -5,8 +5,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Delivery } from "../../incoming/delivery.ts";
-import type { JudgeContext, Verdict } from "../../incoming/verdict.ts";
-import { judge } from "../../incoming/judge.ts";
+import type { Verdict } from "../../incoming/verdict.ts";
+import type { DecideContext } from "../../io/state/lookups.ts";
+import { decide } from "../../io/state/lookups.ts";
 import { withResult } from "../../hooks/result_field.ts";
 import { judgePast } from "../../admin/audit/replay.ts";
 import { decodeLatin1, encodeLatin1 } from "../../lib/bytes.ts";
@@ -22,7 +23,7 @@ import { fuzz } from "./fuzz.ts";
 import { corpus, mutated, mutations } from "./mutate.ts";
 
 const SENT = "a-message-that-we-sent@example.net";
-const CONTEXT: JudgeContext = {
+const CONTEXT: DecideContext = {
   settings: settings(),
   identities: [joe, chair],
   now,
@@ -71,8 +72,8 @@ const nobodys = [...wrong, ...corpus];
 
 Deno.test("There are bounces to be changed", async () => {
   assert.ok(returning.length > 8);
-  for (const { mail } of right) assert.equal((await judge(arrived(mail), CONTEXT)).verdict.result, "genuine");
-  for (const mail of nobodys) assert.notEqual((await judge(arrived(mail), CONTEXT)).verdict.result, "genuine");
+  for (const { mail } of right) assert.equal((await decide(arrived(mail), CONTEXT)).verdict.result, "genuine");
+  for (const mail of nobodys) assert.notEqual((await decide(arrived(mail), CONTEXT)).verdict.result, "genuine");
 });
 
 const number = fc.nat(10_000);
@@ -83,7 +84,7 @@ fuzz(
   fc.tuple(number, number, mutations),
   async ([at, beside, all]) => {
     const delivery = arrived(mutated(pick(nobodys, at), all, pick(nobodys, beside)));
-    const { verdict } = await judge(delivery, CONTEXT);
+    const { verdict } = await decide(delivery, CONTEXT);
     sound(delivery, verdict);
     // Two bounces in one may bring a tag and its Message-ID together again, which were torn apart above.
     if (verdict.result === "genuine") paired(delivery);
@@ -109,7 +110,7 @@ fuzz(
   fc.tuple(number, number, mutations),
   async ([at, beside, all]) => {
     const delivery = arrived(mutated(pick(right, at).mail, all, pick(nobodys, beside)));
-    const { verdict } = await judge(delivery, CONTEXT);
+    const { verdict } = await decide(delivery, CONTEXT);
     sound(delivery, verdict);
     if (verdict.result !== "genuine") return;
     assert.equal(verdict.check, "returned-header");
@@ -122,7 +123,7 @@ const RECEIPT = `From: Ann <ann@example.org>\nSubject: Read: hello\nIn-Reply-To:
 
 fuzz("an answer is known only by a Message-ID that we sent", fc.tuple(number, mutations), async ([beside, all]) => {
   const delivery = arrived(mutated(RECEIPT, all, pick(nobodys, beside)));
-  const { verdict } = await judge(delivery, CONTEXT);
+  const { verdict } = await decide(delivery, CONTEXT);
   sound(delivery, verdict);
   if (verdict.result === "genuine") {
     assert.ok(decodeLatin1(delivery.prefix).replace(/\r?\n/g, "").includes(`<${SENT}>`));
@@ -146,7 +147,7 @@ fuzz(
   fc.tuple(number, mutations),
   async ([beside, all]) => {
     const delivery = arrived(mutated(PROVED, all, pick(nobodys, beside)));
-    const { verdict } = await judge(delivery, CONTEXT);
+    const { verdict } = await decide(delivery, CONTEXT);
     sound(delivery, verdict);
     if (verdict.result !== "genuine") return;
     assert.equal(verdict.check, "proof");

@@ -2,13 +2,14 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { recognise } from "../../incoming/challenge/forms.ts";
-import { judge } from "../../incoming/judge.ts";
+import { decide } from "../../io/state/lookups.ts";
 import { quotedMessages } from "../../incoming/challenge/quoted.ts";
 import { parseAddress } from "../../lib/address.ts";
 import { encodeLatin1, utf8 } from "../../lib/bytes.ts";
 import { COMPARED_FIELDS } from "../../lib/compared.ts";
 import { dayOf } from "../../lib/date.ts";
-import { type Entry, makeEntry, type State } from "../../lib/entry.ts";
+import type { Entry, State } from "../../lib/entry.ts";
+import { sealedEntry } from "../../io/state/seal.ts";
 import { field, parseHead } from "../../lib/message.ts";
 import {
   answerOf,
@@ -34,7 +35,7 @@ const others: string[] = [...SAMPLES.values(), ...corpus];
 for (const [name, sample] of SAMPLES) {
   if (!sample.includes(PLACEHOLDER) || name.startsWith("attack")) continue;
   const challenge = await genuine(name);
-  const { verdict } = await judge(delivery(challenge.mail), await context(challenge.sent.entries, EVERYTHING));
+  const { verdict } = await decide(delivery(challenge.mail), context(challenge.sent.entries, EVERYTHING));
   const answer = answerOf(verdict);
   if (answer !== undefined) answerable.push({ name, challenge, answer });
 }
@@ -55,7 +56,7 @@ fuzz(
   async ([at, beside, all]) => {
     const { challenge, answer } = pick(answerable, at);
     const mail = mutated(challenge.mail, all, pick(others, beside));
-    const { verdict } = await judge(arrived(mail), await context(challenge.sent.entries, EVERYTHING));
+    const { verdict } = await decide(arrived(mail), context(challenge.sent.entries, EVERYTHING));
     assert.doesNotMatch(verdict.reason, /[\r\n\0]/);
     const given = answerOf(verdict);
     if (given === undefined) return;
@@ -96,9 +97,9 @@ fuzz(
     const mail = mutated(challenge.mail, all, pick(others, beside));
     const ledger = new Memory();
     for (const entry of challenge.sent.entries) {
-      for (const [one, state] of CLOSED[why]!(entry)) await ledger.add(one, state);
+      for (const [one, state] of CLOSED[why]!(entry)) ledger.add(one, state);
     }
-    const { verdict } = await judge(arrived(mail), { settings: EVERYTHING, identities: [joe, chair], now, ledger });
+    const { verdict } = await decide(arrived(mail), { settings: EVERYTHING, identities: [joe, chair], now, ledger });
     assert.notEqual(verdict.action, "answer", why);
   },
   50,
@@ -112,8 +113,8 @@ fuzz(
     const untagged = challenge.mail.replace(challenge.sent.tagLine, "");
     const mail = mutated(bare ? untagged : challenge.mail, all, pick(others, beside));
     const keys = [{ ...joe.keys[0]!, secret: new TextEncoder().encode("another") }];
-    const given = await context(challenge.sent.entries, EVERYTHING);
-    const { verdict } = await judge(arrived(mail), bare ? given : { ...given, identities: [{ ...joe, keys }, chair] });
+    const given = context(challenge.sent.entries, EVERYTHING);
+    const { verdict } = await decide(arrived(mail), bare ? given : { ...given, identities: [{ ...joe, keys }, chair] });
     assert.notEqual(verdict.action, "answer");
   },
   50,
@@ -132,9 +133,9 @@ fuzz(
     const [name, list] = pick(REQUESTS, at);
     const address = parseAddress(open ? list : list.replace("example.org", "example.com"));
     const message = { identity: joe, recipients: [address], header: [], body: utf8("subscribe dev\n"), whole: true };
-    const entry = (await makeEntry(address, message, now))!;
+    const entry = (await sealedEntry(address, message, now))!;
     const mail = mutated(SAMPLES.get(name)!, all, pick(others, beside));
-    const { verdict } = await judge(arrived(mail), await context([entry], EVERYTHING));
+    const { verdict } = await decide(arrived(mail), context([entry], EVERYTHING));
     const given = answerOf(verdict);
     if (given === undefined) return;
     assert.ok(open);

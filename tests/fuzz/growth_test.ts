@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { addressIn } from "../../incoming/delivery.ts";
 import { whatFollows } from "../../hooks/dotqmail.ts";
 import { recognise } from "../../incoming/challenge/forms.ts";
-import { judge } from "../../incoming/judge.ts";
+import { decide } from "../../io/state/lookups.ts";
 import { quotedMessages } from "../../incoming/challenge/quoted.ts";
 import { bounceEvidence } from "../../incoming/bounce.ts";
 import { formatMailbox, parseAddress, parseAddressList } from "../../lib/address.ts";
@@ -12,7 +12,8 @@ import { encodeLatin1 } from "../../lib/bytes.ts";
 import { quote } from "../../lib/fail.ts";
 import { PREFIX_BYTES } from "../../io/system/input.ts";
 import { comparedFields } from "../../lib/compared.ts";
-import { disagreement, makeEntry, parseEntry } from "../../lib/entry.ts";
+import { disagreement, parseEntry } from "../../lib/entry.ts";
+import { openBody, sealedEntry } from "../../io/state/seal.ts";
 import { parseLists } from "../../lib/settings/lists.ts";
 import { logLine } from "../../lib/log.ts";
 import { parseHead, printHead, valueOf } from "../../lib/message.ts";
@@ -37,7 +38,7 @@ const findIn = (text: string) => Array.fromAsync(findOriginals(encodeLatin1(text
 const quoted = (text: string) => quotedMessages(body(text), "--- Below");
 const EVERYTHING = settings("answer = true\nrequests = true");
 const arrived = (text: string) => ({ sender: null, recipients: ["joe@example.net"], ...body(text), whole: true });
-const judged = async (text: string) => await judge(arrived(text), await context([], EVERYTHING));
+const judged = async (text: string) => await decide(arrived(text), context([], EVERYTHING));
 
 /** What reads a stranger's text. */
 const READERS: Record<string, (text: string) => unknown> = {
@@ -93,8 +94,8 @@ const READERS: Record<string, (text: string) => unknown> = {
     const body = encodeLatin1(text);
     const { header } = head(`From: ${text}\nSubject: ${text}`);
     const message = { identity: joe, recipients: [], header, body, whole: true };
-    const entry = (await makeEntry(parseAddress("x@y"), message, now))!;
-    return await disagreement(entry, { header, body, ended: true, headerOnly: true }, joe, now);
+    const entry = (await sealedEntry(parseAddress("x@y"), message, now))!;
+    return disagreement(entry, await openBody(entry, joe, now), { header, body, ended: true, headerOnly: true });
   },
   "comparedFields, addresses": (text) => comparedFields(head(`To: ${text}`).header),
   "comparedFields, Content-Type": (text) => comparedFields(head(`Content-Type: ${text}`).header),

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { encodeLatin1 } from "../../lib/bytes.ts";
-import { disagreement, type Entry, makeEntry, parseEntry, printEntry } from "../../lib/entry.ts";
+import { disagreement, type Entry, parseEntry, printEntry } from "../../lib/entry.ts";
+import { openBody, sealedEntry } from "../../io/state/seal.ts";
 import { COMPARED_FIELDS } from "../../lib/compared.ts";
 import { parseAddress } from "../../lib/address.ts";
 import { parseHead } from "../../lib/message.ts";
@@ -67,17 +68,18 @@ fuzz("what is quoted agrees when it is what was sent, and not when a word is ano
   };
   const sent = mail(given.subject, given.body);
   const message = { identity: joe, recipients: [], whole: true, ...sent };
-  const entry = (await makeEntry(parseAddress("List@x"), message, now))!;
-  const ask = (one: typeof sent) => disagreement(entry, { ...one, ended: true, headerOnly: false }, joe, now);
-  assert.equal(await ask(sent), undefined);
+  const entry = (await sealedEntry(parseAddress("List@x"), message, now))!;
+  const opened = await openBody(entry, joe, now);
+  const ask = (one: typeof sent) => disagreement(entry, opened, { ...one, ended: true, headerOnly: false });
+  assert.equal(ask(sent), undefined);
   if (given.which === "body") {
     const at = given.touch.at % given.body.length;
     const line = touched(given.body[at]!, given.touch).replace(/[\r\n]/g, "").replace(/[^\0-\xff]/g, "?");
     // An empty line at the end may be the frame's.
     if (line === given.body[at] || given.body.with(at, line).slice(at).every((one) => one === "")) return;
-    assert.notEqual(await ask(mail(given.subject, given.body.with(at, line))), undefined);
+    assert.notEqual(ask(mail(given.subject, given.body.with(at, line))), undefined);
   } else {
     const other = `x${given.subject}`;
-    assert.notEqual(await ask(mail(other, given.body)), undefined);
+    assert.notEqual(ask(mail(other, given.body)), undefined);
   }
 });

@@ -1,7 +1,7 @@
 /** SRS addresses: by the library, and by the hook that decides with them. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { judge } from "../../incoming/judge.ts";
+import { decide } from "../../io/state/lookups.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
 import { parseHead } from "../../lib/message.ts";
 import { lower } from "../../lib/bytes.ts";
@@ -92,7 +92,7 @@ const ann = {
 };
 const mail = new TextEncoder().encode("From: MAILER-DAEMON@mx.example\nSubject: failure notice\n\nHi.\n");
 const ask = (recipient: string, when = now) =>
-  judge({ sender: null, recipients: [recipient], prefix: mail, ...parseHead(mail, true)! }, {
+  decide({ sender: null, recipients: [recipient], prefix: mail, ...parseHead(mail, true)! }, {
     settings: SETTINGS,
     identities: [own, ann],
     now: when,

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import type { Delivery } from "../../incoming/delivery.ts";
-import type { Action, JudgeContext, Result } from "../../incoming/verdict.ts";
-import { judge } from "../../incoming/judge.ts";
+import type { Action, Result } from "../../incoming/verdict.ts";
+import type { DecideContext } from "../../io/state/lookups.ts";
+import { decide } from "../../io/state/lookups.ts";
 import { returnedId } from "../../incoming/checks/returned_header.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
 import { Fail } from "../../lib/fail.ts";
@@ -37,7 +38,7 @@ const club: Identity = {
 };
 const identities = [greg, club];
 
-function context(more = "", top = ""): JudgeContext {
+function context(more = "", top = ""): DecideContext {
   const prvs = more.includes("[prvs]") ? "" : "[prvs]\nreceive = true\n";
   const base = '[[identity]]\naddress = "greg@example.org"\n[transport]\nvia = "maildir"\nmaildir = "/out"\n' + prvs;
   return {
@@ -81,7 +82,7 @@ function returning(address: string, key: string, signer: string, when = now): st
 interface Row {
   what: string;
   given: Delivery;
-  context?: JudgeContext;
+  context?: DecideContext;
   action: Action;
   result: Result;
   check: string;
@@ -91,7 +92,7 @@ interface Row {
 
 async function table(rows: Row[]): Promise<void> {
   for (const row of rows) {
-    const { verdict, steps } = await judge(row.given, row.context ?? context());
+    const { verdict, steps } = await decide(row.given, row.context ?? context());
     const { action, result, check, mark = false } = verdict;
     assert.deepEqual(
       { action, result, check, mark },
@@ -164,10 +165,10 @@ Deno.test("what a signed recipient was found to be is told", { permissions: "non
     "prvs=2807abcdef=greg@example.org": "prvs address has a wrong signature",
   };
   for (const [recipient, reason] of Object.entries(rows)) {
-    const { verdict } = await judge(delivery(null, recipient, BOUNCE), context());
+    const { verdict } = await decide(delivery(null, recipient, BOUNCE), context());
     assert.deepEqual([verdict.check, verdict.reason], ["signed-recipient", reason], recipient);
   }
-  const { steps } = await judge(delivery(null, "greg@example.org", BOUNCE), context());
+  const { steps } = await decide(delivery(null, "greg@example.org", BOUNCE), context());
   const step = steps.find(({ check }) => check === "signed-recipient");
   assert.equal(step?.found, "the recipient is not a signed address");
 });
@@ -176,7 +177,7 @@ Deno.test("two identities may share an SRS domain, and one may have none", { per
   const ann: Identity = { ...club, address: parseAddress("ann@example.org"), srsDomain: greg.srsDomain };
   const none: Identity = { ...club, address: parseAddress("a=b@plain.example"), srsDomain: "" };
   const good = async (all: Identity[], recipient: string, result: Result, reason: string, identity?: Identity) => {
-    const { verdict } = await judge(delivery(null, recipient, BOUNCE), { ...context(), identities: all });
+    const { verdict } = await decide(delivery(null, recipient, BOUNCE), { ...context(), identities: all });
     assert.deepEqual([verdict.result, verdict.reason, verdict.identity], [result, reason, identity], recipient);
   };
   for (const all of [[greg, ann, none], [none, ann, greg]]) {
@@ -200,7 +201,7 @@ Deno.test("two identities may share an SRS domain, and one may have none", { per
 Deno.test("an SRS address whose local part has = is known by the second door", { permissions: "none" }, async () => {
   const sum: Identity = { ...club, address: parseAddress("a=b@club.example") };
   const [local] = srs(sum).split("@");
-  const { verdict } = await judge(delivery(null, `${local}@club.example`, BOUNCE), {
+  const { verdict } = await decide(delivery(null, `${local}@club.example`, BOUNCE), {
     ...context(),
     identities: [greg, sum],
   });
@@ -219,7 +220,7 @@ Deno.test("a fault of our own is no verdict: it leaves, and the message comes ag
   const mail = returning("greg@example.org", "k2", "greg new");
   for (const [what, recipient] of Object.entries(recipients)) {
     await assert.rejects(
-      judge(delivery(null, recipient, mail), broken),
+      decide(delivery(null, recipient, mail), broken),
       (error) => error instanceof Error && !(error instanceof Fail),
       what,
     );
@@ -231,7 +232,7 @@ Deno.test("as many characters of hash are asked for as are written, but no more 
     const settings = context(`[srs]\nhash_length = ${written}\n`);
     for (const given of [4, 6, 7, 8, 9, 12, 27]) {
       const address = srs(greg, { hashLength: given });
-      const { verdict } = await judge(delivery(null, address, BOUNCE), settings);
+      const { verdict } = await decide(delivery(null, address, BOUNCE), settings);
       const good = given >= Math.min(written, 8);
       assert.equal(verdict.result, good ? "genuine" : "forged", `${given} of ${written}`);
     }
@@ -244,7 +245,7 @@ Deno.test("prvs is known in either form on every day, whatever its digits", asyn
     for (const delimiter of ["", "-"]) {
       const signing = { secret: greg.keys[0]!.secret, keyNumber: 2, delimiter, now: day(nth) };
       const address = prvsSign("greg@example.org", signing);
-      const { verdict } = await judge(delivery(null, address, BOUNCE), today);
+      const { verdict } = await decide(delivery(null, address, BOUNCE), today);
       assert.equal(verdict.result, "genuine", address);
     }
   }
@@ -253,7 +254,7 @@ Deno.test("prvs is known in either form on every day, whatever its digits", asyn
 Deno.test("a hash over any stamp is right, and only then the stamp is wrong", { permissions: "none" }, async () => {
   const today = /^SRS0=[^=]+=(..)=/.exec(srs(greg))![1]!;
   assert.equal(stamped(today), srs(greg));
-  const { verdict } = await judge(delivery(null, stamped("11"), BOUNCE), context());
+  const { verdict } = await decide(delivery(null, stamped("11"), BOUNCE), context());
   assert.equal(verdict.reason, "SRS address has a bad time stamp");
 });
 
@@ -368,7 +369,7 @@ Deno.test("a double bounce in an SRS domain is for its postmaster", { permission
       ...given.settings,
       identity: [{ ...given.settings.identity[0]!, srs_domain: "srs.example.org" }],
     };
-    const { verdict } = await judge(delivery("#@[]", recipient, BOUNCE), { ...given, settings });
+    const { verdict } = await decide(delivery("#@[]", recipient, BOUNCE), { ...given, settings });
     const { address } = verdict.identity ?? {};
     assert.equal(address && `${address.local}@${address.domain}`, wanted, recipient);
   }
@@ -476,7 +477,7 @@ Deno.test("what was found in what is returned is told", { permissions: "none" },
     [`${old}\n${ours.slice(ours.indexOf("Message-ID")).replace("<1@", "<2@")}`, "the returned tag is expired"],
   ];
   for (const [mail, found] of rows) {
-    const { steps } = await judge(delivery(null, to, mail), context());
+    const { steps } = await decide(delivery(null, to, mail), context());
     assert.equal(steps.find(({ check }) => check === "returned-header")?.found, found, mail);
   }
 });
@@ -598,7 +599,7 @@ Deno.test("the null sender without proof: marked when it is no bounce, else as t
 });
 
 Deno.test("every check is asked in its order, and says what it found", { permissions: "none" }, async () => {
-  const { verdict, steps } = await judge(delivery(null, "greg@example.org", BOUNCE), context());
+  const { verdict, steps } = await decide(delivery(null, "greg@example.org", BOUNCE), context());
   const order = [
     "double-bounce",
     "challenge",
@@ -629,7 +630,7 @@ Deno.test("a key file that cannot be read makes nothing forged", { permissions: 
   ];
   const mail = returning("greg@example.org", "k2", "greg new");
   for (const recipient of recipients) {
-    const judged = judge(delivery(null, recipient, mail), { ...context(), identities: [locked] });
+    const judged = decide(delivery(null, recipient, mail), { ...context(), identities: [locked] });
     await assert.rejects(judged, { kind: "permission" }, recipient);
   }
 });
@@ -637,7 +638,7 @@ Deno.test("a key file that cannot be read makes nothing forged", { permissions: 
 Deno.test("a key older than 900 days verifies no more", { permissions: "none" }, async () => {
   const aged: Identity = { ...greg, keys: [greg.keys[0]!, { ...greg.keys[1]!, created: created + 100 - 900 }] };
   const given = delivery(null, srs(greg, { secret: "greg old" }), BOUNCE);
-  assert.equal((await judge(given, { ...context(), identities: [aged] })).verdict.result, "forged");
+  assert.equal((await decide(given, { ...context(), identities: [aged] })).verdict.result, "forged");
   const younger: Identity = { ...greg, keys: [greg.keys[0]!, { ...greg.keys[1]!, created: created + 100 - 899 }] };
-  assert.equal((await judge(given, { ...context(), identities: [younger] })).verdict.result, "genuine");
+  assert.equal((await decide(given, { ...context(), identities: [younger] })).verdict.result, "genuine");
 });

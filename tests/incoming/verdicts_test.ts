@@ -1,7 +1,7 @@
 /** The table of verdicts: what becomes of incoming mail, row by row. */
 import assert from "node:assert/strict";
-import type { JudgeContext } from "../../incoming/verdict.ts";
-import { judge } from "../../incoming/judge.ts";
+import type { DecideContext } from "../../io/state/lookups.ts";
+import { decide } from "../../io/state/lookups.ts";
 import type { Delivery } from "../../incoming/delivery.ts";
 import { utf8 } from "../../lib/bytes.ts";
 import { dayOf } from "../../lib/date.ts";
@@ -40,7 +40,7 @@ interface Row {
   readonly senders: readonly Delivery["sender"][];
   readonly recipients: readonly string[];
   readonly mails: readonly string[];
-  readonly context?: JudgeContext;
+  readonly context?: DecideContext;
   readonly whole?: boolean;
   readonly expect: readonly [result: string, action: string, mark: boolean];
 }
@@ -50,7 +50,7 @@ const TAGGED = returned(`Message-ID: <${ID}>\nX-Msgauth: ${tag}\n`);
 const proof = makeProof(greg, parseHead(utf8(BOUNCE), true)!.header, now);
 const prvs = (when: Date) => prvsSign(GREG, { secret: greg.keys[0]!.secret, keyNumber: 1, lifetime: 14, now: when });
 const PRVS = "[prvs]\nreceive = true\n";
-const withSent = (signed: boolean): JudgeContext => ({
+const withSent = (signed: boolean): DecideContext => ({
   ...context(),
   sent: remembered(greg, { [ID]: { day: dayOf(day(-3)), signed } }),
 });
@@ -295,7 +295,7 @@ for (const { row, senders, recipients, mails, context: given = context(), whole 
     for (const sender of senders) {
       for (const recipient of recipients) {
         for (const mail of mails) {
-          const { verdict, steps } = await judge(delivery(sender, recipient, mail, whole), given);
+          const { verdict, steps } = await decide(delivery(sender, recipient, mail, whole), given);
           const { result, action, mark = false, check, reason } = verdict;
           assert.deepEqual([result, action, mark], expect, `${sender} to ${recipient}: ${reason}\n${mail}`);
           assert.deepEqual([steps.at(-1)?.check, steps.at(-1)?.found], [check, reason], "the last step decided");
@@ -309,19 +309,19 @@ Deno.test("no key can verify: deferred when one is dated ahead, unjudged when al
   const aged = (days: number) => ({ ...greg, keys: greg.keys.map((key) => ({ ...key, created: dayOf(day(days)) })) });
   for (const recipient of [GREG, valid[0]!]) {
     const old = context("", "", [aged(-901), chair]);
-    const { verdict } = await judge(delivery(null, recipient, BOUNCE), old);
+    const { verdict } = await decide(delivery(null, recipient, BOUNCE), old);
     assert.deepEqual([verdict.result, verdict.action, verdict.mark], ["unjudged", "deliver", true], recipient);
     const ahead = context("", "", [aged(3), chair]);
-    await assert.rejects(judge(delivery(null, recipient, BOUNCE), ahead), { kind: "temporary" }, recipient);
+    await assert.rejects(decide(delivery(null, recipient, BOUNCE), ahead), { kind: "temporary" }, recipient);
   }
 });
 
 Deno.test("what is remembered of one identity is not known to another", async () => {
-  const { verdict } = await judge(delivery(null, canonicalAddress(chair), VACATION), withSent(true));
+  const { verdict } = await decide(delivery(null, canonicalAddress(chair), VACATION), withSent(true));
   assert.equal(verdict.result, "unsolicited");
 });
 
 Deno.test("an index that cannot be read defers", async () => {
-  const broken: JudgeContext = { ...context(), sent: () => Promise.reject(new Error("no permission")) };
-  await assert.rejects(judge(delivery(null, GREG, VACATION), broken), /no permission/);
+  const broken: DecideContext = { ...context(), sent: () => Promise.reject(new Error("no permission")) };
+  await assert.rejects(decide(delivery(null, GREG, VACATION), broken), /no permission/);
 });

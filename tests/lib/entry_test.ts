@@ -12,11 +12,11 @@ import {
   LEDGER_BODY_BYTES,
   LEDGER_DAYS,
   listDigest,
-  makeEntry,
   messageDigest,
   parseEntry,
   printEntry,
 } from "../../lib/entry.ts";
+import { openBody, sealedEntry } from "../../io/state/seal.ts";
 import { parseHead } from "../../lib/message.ts";
 import { joe, now } from "../challenges.ts";
 
@@ -40,16 +40,17 @@ interface Making {
 async function made(header = HEADER, body = "one\ntwo\n", more: Making = {}): Promise<Entry> {
   const { list = "Test@lists.example.org", recipients = [list], whole = true, keys = joe.keys } = more;
   const message = { identity: { ...joe, keys }, header: head(header), body: encodeLatin1(body), whole };
-  return (await makeEntry(parseAddress(list), { ...message, recipients: recipients.map(parseAddress) }, now))!;
+  return (await sealedEntry(parseAddress(list), { ...message, recipients: recipients.map(parseAddress) }, now))!;
 }
 
 /** What keeps a challenge that quotes this from being answered. */
-function quote(
+async function quote(
   entry: Entry,
   body: string,
   { header = HEADER, ended = false, headerOnly = false, identity = joe } = {},
 ): Promise<string | undefined> {
-  return disagreement(entry, { header: head(header), body: encodeLatin1(body), ended, headerOnly }, identity, now);
+  const quoted = { header: head(header), body: encodeLatin1(body), ended, headerOnly };
+  return disagreement(entry, await openBody(entry, identity, now), quoted);
 }
 
 Deno.test("An entry shows nothing of the text", { permissions: "none" }, async () => {
@@ -105,10 +106,10 @@ Deno.test("The token of pymsgauth is remembered, and no other is it", { permissi
   const token = "90587d9fd8e756fbb1cc1de91d5ff64933e32b40";
   const entry = await made(`X-pymsgauth-token: ${token}\n${HEADER}`);
   assert.ok(!printEntry(entry).includes(token));
-  assert.equal(await hasToken(entry, token), true);
-  assert.equal(await hasToken(entry, token.replace("9", "8")), false);
-  assert.equal(await hasToken(await made(), token), false);
-  assert.equal(await hasToken(await made(), ""), false);
+  assert.equal(hasToken(entry, token), true);
+  assert.equal(hasToken(entry, token.replace("9", "8")), false);
+  assert.equal(hasToken(await made(), token), false);
+  assert.equal(hasToken(await made(), ""), false);
 });
 
 Deno.test("An entry is read with the key that made it, and with no other", { permissions: "none" }, async () => {
@@ -141,7 +142,7 @@ Deno.test("Names and digests are what another version makes of them", { permissi
   };
   const expected = await Promise.all(COMPARED_FIELDS.map((name) => digest(texts[name] ?? "")));
   assert.deepEqual((await made(two)).fields, expected);
-  assert.equal(await entryName({ messageId: "1@x", list: "A@b" }), `${await digest("1@x")}-${await digest("a@b")}`);
+  assert.equal(entryName({ messageId: "1@x", list: "A@b" }), `${await digest("1@x")}-${await digest("a@b")}`);
 });
 
 Deno.test(
@@ -307,18 +308,18 @@ Deno.test("An entry is read as it was written, and nothing else is one", { permi
 Deno.test(
   "Names: one a Message-ID and list, nothing in them that a stranger wrote",
   { permissions: "none" },
-  async () => {
+  () => {
     const name = (messageId: string, list: string) => entryName({ messageId, list });
     const texts = fc.string({ unit: "binary", maxLength: 50 });
-    await fc.assert(fc.asyncProperty(texts, texts, texts, async (id, list, other) => {
-      const made = await name(id, list);
+    fc.assert(fc.property(texts, texts, texts, (id, list, other) => {
+      const made = name(id, list);
       assert.match(made, /^[0-9a-f]{32}-[0-9a-f]{32}$/);
-      assert.equal(made, `${await messageDigest(id)}-${await listDigest(list)}`);
+      assert.equal(made, `${messageDigest(id)}-${listDigest(list)}`);
       if (list.toUpperCase().toLowerCase() === list.toLowerCase()) {
-        assert.equal(await name(id, list.toUpperCase()), made);
+        assert.equal(name(id, list.toUpperCase()), made);
       }
-      if (other !== id) assert.notEqual(await name(other, list), made);
-      if (other.toLowerCase() !== list.toLowerCase()) assert.notEqual(await name(id, other), made);
+      if (other !== id) assert.notEqual(name(other, list), made);
+      if (other.toLowerCase() !== list.toLowerCase()) assert.notEqual(name(id, other), made);
     }));
   },
 );

@@ -146,9 +146,6 @@ function importsOf(module: string): readonly string[] {
   return modules;
 }
 
-/** It still makes its own nonce; the ledger's look-up takes it over. */
-const UNTIL_SYNC = ["lib/seal.ts"];
-
 /** What makes code depend on more than its arguments. */
 const IMPURE = ["Deno", "performance", "setTimeout", "setInterval"];
 /** The same, as properties of what is otherwise pure. */
@@ -162,7 +159,7 @@ const pure: Deno.lint.Rule = {
   create(context) {
     const path = below(new URL(context.filename, ROOT)) ?? "";
     const folder = folderOf(path);
-    if (!PURE.includes(folder) || UNTIL_SYNC.includes(path)) return {};
+    if (!PURE.includes(folder)) return {};
     const report = (node: Deno.lint.Node, what: string) =>
       context.report({ node, message: `${folder} is pure, but uses ${what}: take what you need as an argument` });
     return {

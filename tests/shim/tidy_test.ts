@@ -75,11 +75,11 @@ Deno.test(
       // A message to six lists, more than one message removes; one is answered, one hook dies on the way.
       const lists = Array.from({ length: 6 }, (_, one) => `list${one}@example.org`);
       for (const list of lists) await ledger.issue(entry(`${nth}@example.net`, list, now));
-      await ledger.settle((await ledger.claim(await entryName(entry(`${nth}@example.net`, lists[0]!, now))))!, "spent");
-      await ledger.claim(await entryName(entry(`${nth}@example.net`, lists[1]!, now)));
+      await ledger.settle((await ledger.claim(entryName(entry(`${nth}@example.net`, lists[0]!, now))))!, "spent");
+      await ledger.claim(entryName(entry(`${nth}@example.net`, lists[1]!, now)));
       rememberSent(`${folder.state}/sent`, joe, `<${nth}@example.net>`, true, now);
       // What kills leave: a draft of the ledger, a cut record, a spool, and deliveries to each maildir.
-      const [message, list] = (await entryName(entry(`killed${nth}@example.net`, lists[0]!, now))).split("-");
+      const [message, list] = entryName(entry(`killed${nth}@example.net`, lists[0]!, now)).split("-");
       const expires = dayOf(now) + LEDGER_DAYS;
       folder.leave(`state/ledger/${expires}/messages/${message}/.${list}.4711.${crypto.randomUUID()}`, now);
       folder.leave(`state/ledger/${expires}/lists/${list}/${message}`, now);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { judge } from "../../../incoming/judge.ts";
+import { decide } from "../../../io/state/lookups.ts";
 import type { Verdict } from "../../../incoming/verdict.ts";
 import { COMPARED_FIELDS } from "../../../lib/compared.ts";
 import { dayOf } from "../../../lib/date.ts";
@@ -150,19 +150,19 @@ Deno.test("A challenge about a message of ours is answered: to the right address
   for (const { name, to, subject, list } of GENUINE) {
     const { mail, sent } = await genuine(name);
     assert.equal(sent.entries.length, 1, name);
-    const entry = await entryName({ messageId: sent.messageId.slice(1, -1), list });
+    const entry = entryName({ messageId: sent.messageId.slice(1, -1), list });
     const expected = { to, subject, body: "", from: "joe@example.net", entry };
     // A stranger's Return-Path stands there under qmail's preline alone.
     for (const one of [mail, mail.replace(/^Return-Path: .*\n/, "")]) {
       for (const with_ of [settings(), EVERYTHING]) {
-        const { verdict } = await judge(delivery(one), await context(sent.entries, with_));
+        const { verdict } = await decide(delivery(one), context(sent.entries, with_));
         assert.deepEqual(answerOf(verdict), expected, `${name}: ${verdict.reason}`);
         assert.deepEqual([verdict.check, verdict.result, verdict.mark], ["challenge", "challenge", true], name);
       }
     }
     const outer = mail.slice(0, mail.indexOf("\n\n"));
     const id = /^Message-ID: (.*)$/m.exec(outer)?.[1];
-    const { verdict } = await judge(delivery(mail), await context(sent.entries));
+    const { verdict } = await decide(delivery(mail), context(sent.entries));
     assert.equal(verdict.answer?.inReplyTo, id, name);
   }
 });
@@ -170,7 +170,7 @@ Deno.test("A challenge about a message of ours is answered: to the right address
 Deno.test("The answer goes neither to the Return-Path nor to an address that discards", async () => {
   const { mail, sent } = await genuine("ezmlm-idx-post-confirm");
   assert.match(mail, /^Return-Path: <test-discard-/);
-  const { verdict } = await judge(delivery(mail), await context(sent.entries));
+  const { verdict } = await decide(delivery(mail), context(sent.entries));
   assert.match(String(answerOf(verdict)?.to), /^test-confirm-/);
 });
 
@@ -178,15 +178,18 @@ Deno.test("With challenge.answer off, and by default, nothing is answered", asyn
   for (const { name } of GENUINE) {
     const { mail, sent } = await genuine(name);
     for (const off of ["", "answer = false", "requests = true"]) {
-      notAnswered((await judge(delivery(mail), await context(sent.entries, settings(off)))).verdict, `${name}, ${off}`);
+      notAnswered(
+        (await decide(delivery(mail), context(sent.entries, settings(off)))).verdict,
+        `${name}, ${off}`,
+      );
     }
-    const { ledger: _, ...without } = await context(sent.entries);
-    notAnswered((await judge(delivery(mail), without)).verdict, `${name}, no ledger`);
+    const { ledger: _, ...without } = context(sent.entries);
+    notAnswered((await decide(delivery(mail), without)).verdict, `${name}, no ledger`);
   }
   for (const { name, list, ask } of REQUESTS) {
     const { entries } = await request(list, "r1", ask);
-    const off = await context(entries, settings("requests = true"));
-    notAnswered((await judge(delivery(SAMPLES.get(name)!), off)).verdict, name);
+    const off = context(entries, settings("requests = true"));
+    notAnswered((await decide(delivery(SAMPLES.get(name)!), off)).verdict, name);
   }
 });
 
@@ -194,12 +197,12 @@ Deno.test("Only three of its kinds may say that a program answered", async () =>
   const said: string[] = [];
   for (const { name } of GENUINE) {
     const { mail, sent } = await genuine(name);
-    const { verdict } = await judge(delivery(mail), await context(sent.entries));
+    const { verdict } = await decide(delivery(mail), context(sent.entries));
     if (verdict.answer!.form.autoSubmitted) said.push(name);
   }
   for (const { name, list, ask } of REQUESTS) {
-    const ours = await context((await request(list, "r1", ask)).entries, EVERYTHING);
-    const { verdict } = await judge(delivery(SAMPLES.get(name)!), ours);
+    const ours = context((await request(list, "r1", ask)).entries, EVERYTHING);
+    const { verdict } = await decide(delivery(SAMPLES.get(name)!), ours);
     if (verdict.answer!.form.autoSubmitted) said.push(name);
   }
   assert.deepEqual(said, ["qsecretary-challenge", "qconfirm-check", "mailman3-subscribe"]);
@@ -210,16 +213,16 @@ Deno.test("What shows nothing of our message is answered for the one request tha
     const mail = SAMPLES.get(name)!;
     const { entries } = await request(list, "r1", ask);
     assert.equal(entries.length, 1, name);
-    const entry = await entryName(entries[0]!);
+    const entry = entryName(entries[0]!);
     const expected = { to, subject, body, from: "joe@example.net", entry };
 
-    const good = await context(entries, EVERYTHING);
-    const { verdict } = await judge(delivery(mail), good);
+    const good = context(entries, EVERYTHING);
+    const { verdict } = await decide(delivery(mail), good);
     assert.deepEqual(answerOf(verdict), expected, `${name}: ${verdict.reason}`);
     // One that is answered does not stand in the way of the next.
-    const again = await context(entries, EVERYTHING);
-    await again.ledger.add((await request(list, "r0", ask)).entries[0]!, "spent");
-    assert.deepEqual(answerOf((await judge(delivery(mail), again)).verdict), expected, name);
+    const again = context(entries, EVERYTHING);
+    again.ledger.add((await request(list, "r0", ask)).entries[0]!, "spent");
+    assert.deepEqual(answerOf((await decide(delivery(mail), again)).verdict), expected, name);
 
     const bad = async (what: string, ...[more, with_ = EVERYTHING, when = now]: Parameters<typeof bads>) => {
       const verdict = await bads(more, with_, when);
@@ -227,7 +230,7 @@ Deno.test("What shows nothing of our message is answered for the one request tha
       return verdict;
     };
     const bads = async (more: typeof entries, with_ = EVERYTHING, when = now) =>
-      (await judge(delivery(mail), { ...await context(more, with_), now: when })).verdict;
+      (await decide(delivery(mail), { ...context(more, with_), now: when })).verdict;
     await bad("the default", entries, settings());
     await bad("nothing was sent", []);
     await bad("two are open", [...entries, ...(await request(list, "r2", ask)).entries]);
@@ -238,9 +241,9 @@ Deno.test("What shows nothing of our message is answered for the one request tha
     await bad("for somebody else", entries.map((one) => ({ ...one, request: { ...one.request!, subscriber: "x@y" } })));
     await bad("expired", entries, EVERYTHING, day(LEDGER_DAYS + 1));
     await bad("of one who is no identity", entries.map((one) => ({ ...one, from: "greg@example.org" })));
-    const spent = await context([], EVERYTHING);
-    await spent.ledger.add(entries[0]!, "spent");
-    const { verdict: second } = await judge(delivery(mail), spent);
+    const spent = context([], EVERYTHING);
+    spent.ledger.add(entries[0]!, "spent");
+    const { verdict: second } = await decide(delivery(mail), spent);
     notAnswered(second, name);
     assert.match(second.reason, /answered before/);
   }
@@ -258,7 +261,7 @@ Deno.test("What can never be answered is delivered, whatever we sent", async () 
     // The attacks know the genuine tag.
     const mail = SAMPLES.get(name)!.replaceAll(PLACEHOLDER, sent.tagLine);
     for (const with_ of [settings(), EVERYTHING]) {
-      notAnswered((await judge(delivery(mail), await context(entries, with_))).verdict, name);
+      notAnswered((await decide(delivery(mail), context(entries, with_))).verdict, name);
     }
   }
 });
@@ -267,7 +270,7 @@ Deno.test("Each attack fails for its own reason", async () => {
   const sent = await send(cut(SAMPLES.get("qsecretary-challenge")!)[1]);
   const why = async (name: string) => {
     const mail = SAMPLES.get(name)!.replaceAll(PLACEHOLDER, sent.tagLine);
-    const { steps } = await judge(delivery(mail), await context(sent.entries));
+    const { steps } = await decide(delivery(mail), context(sent.entries));
     return steps.find(({ check }) => check === "challenge")!.found;
   };
   assert.match(await why("attack-qsecretary-replayed-tag"), /the returned tag is not ours/);
@@ -282,10 +285,10 @@ Deno.test("Each attack fails for its own reason", async () => {
 Deno.test("TMDA: answered where it shows the message or its header, delivered where it shows neither", async () => {
   const { mail, sent, frame, rest } = await genuine("tmda-confirm");
   const header = sent.mail.slice(0, sent.mail.indexOf("\n\n") + 1);
-  const entry = await entryName(sent.entries[0]!);
+  const entry = entryName(sent.entries[0]!);
   const level1 = frame.replace("Content-Type: message/rfc822", "Content-Type: text/rfc822-headers") + header + rest;
   const level0 = mail.slice(0, mail.indexOf("\n--=", mail.indexOf("(own wording)"))) + rest;
-  const verdict = async (one: string) => (await judge(delivery(one), await context(sent.entries))).verdict;
+  const verdict = async (one: string) => (await decide(delivery(one), context(sent.entries))).verdict;
   assert.equal(answerOf(await verdict(mail))?.entry, entry, "level 2");
   assert.equal(answerOf(await verdict(level1))?.entry, entry, "level 1");
   assert.ok(!level0.includes(sent.tagLine) && level0.includes("own wording"));
@@ -299,7 +302,7 @@ Deno.test("TMDA: answered where it shows the message or its header, delivered wh
   await other("not automatic", "Auto-Submitted: auto-replied\n", "");
   await other("a body that was not sent", "hello Ann,", "buy now,");
   notAnswered(
-    (await judge(delivery(mail), await context((await request("ann@example.org")).entries))).verdict,
+    (await decide(delivery(mail), context((await request("ann@example.org")).entries))).verdict,
     "another message to her",
   );
 });
@@ -308,9 +311,9 @@ Deno.test("A form that shows the body must agree with at least one line of it", 
   for (const name of ["qsecretary-challenge", "qconfirm-check", "ezmlm-idx-post-confirm", "sympa-send-auth"]) {
     const { frame, sent, rest } = await genuine(name, (message) => `${message}second\nthird\n`);
     const [header, body] = [sent.mail.slice(0, sent.mail.indexOf("\n\n") + 2), sent.mail.split("\n\n")[1]!];
-    const ours = await context(sent.entries);
+    const ours = context(sent.entries);
     const answered = async (quoted: string) =>
-      answerOf((await judge(delivery(frame + header + quoted + rest), ours)).verdict) !== undefined;
+      answerOf((await decide(delivery(frame + header + quoted + rest), ours)).verdict) !== undefined;
     assert.equal(await answered(body), true, name);
     const first = body.slice(0, body.indexOf("\n") + 1);
     assert.equal(await answered(first), true, `${name}: the first line`);
@@ -325,20 +328,20 @@ Deno.test("A form that shows the body must agree with at least one line of it", 
   for (const [name, cutOff] of [["qsecretary-challenge", true], ["ezmlm-idx-post-confirm", false]] as const) {
     const { frame, sent, rest } = await genuine(name, (message) => `${message}second\n`);
     const mail = frame + sent.mail.slice(0, -"cond\n".length) + rest;
-    const { verdict } = await judge(delivery(mail), await context(sent.entries));
+    const { verdict } = await decide(delivery(mail), context(sent.entries));
     assert.equal(answerOf(verdict) !== undefined, cutOff, name);
   }
   const { frame, sent } = await genuine("qsecretary-challenge");
   const mail = frame + sent.mail.slice(0, -"cut\n".length);
-  notAnswered((await judge(delivery(mail), await context(sent.entries))).verdict, "only half a line");
+  notAnswered((await decide(delivery(mail), context(sent.entries))).verdict, "only half a line");
 });
 
 Deno.test("A message without a body needs no line of it", async () => {
   const noBody = (message: string) => message.slice(0, message.indexOf("\n\n") + 2);
   const { mail, sent } = await genuine("qsecretary-challenge", noBody);
-  const { verdict } = await judge(delivery(mail), await context(sent.entries));
+  const { verdict } = await decide(delivery(mail), context(sent.entries));
   assert.notEqual(answerOf(verdict), undefined, verdict.reason);
-  notAnswered((await judge(delivery(`${mail}BUY NOW\n`), await context(sent.entries))).verdict, "a body was added");
+  notAnswered((await decide(delivery(`${mail}BUY NOW\n`), context(sent.entries))).verdict, "a body was added");
 });
 
 Deno.test("The entry decides: its list, its time, whose it is, whether it was answered", async () => {
@@ -347,7 +350,7 @@ Deno.test("The entry decides: its list, its time, whose it is, whether it was an
     const [entry] = sent.entries as [typeof sent.entries[0]];
     const given = delivery(mail);
     const bad = async (what: string, change: Partial<typeof entry>) =>
-      notAnswered((await judge(given, await context([{ ...entry!, ...change }]))).verdict, `${name}: ${what}`);
+      notAnswered((await decide(given, context([{ ...entry!, ...change }]))).verdict, `${name}: ${what}`);
     await bad("another list", { list: `x${entry!.list}`.replace(/@.*/, "@a.example") });
     await bad("another domain", { list: `${entry!.list}.evil.example` });
     await bad("a domain that ends alike", { list: entry!.list.replace("@", "@evil.") });
@@ -359,13 +362,13 @@ Deno.test("The entry decides: its list, its time, whose it is, whether it was an
     }
     await bad("another body", { body: { ...entry!.body, sealed: "" } });
     await bad("a key that is gone", { body: { ...entry!.body, key: "k0" } });
-    const lastDay = await judge(given, await context([{ ...entry!, expires: dayOf(now) }]));
+    const lastDay = await decide(given, context([{ ...entry!, expires: dayOf(now) }]));
     assert.notEqual(answerOf(lastDay.verdict), undefined, `${name}: the last day`);
 
     for (const [state, why] of [["spent", /answered before/], ["claimed", /begun and perhaps sent/]] as const) {
-      const ours = await context([]);
-      await ours.ledger.add(entry!, state);
-      const { verdict } = await judge(given, ours);
+      const ours = context([]);
+      ours.ledger.add(entry!, state);
+      const { verdict } = await decide(given, ours);
       notAnswered(verdict, `${name}: ${state}`);
       assert.match(verdict.reason, why);
       assert.match(verdict.reason, /look yourself$/);
@@ -376,7 +379,7 @@ Deno.test("The entry decides: its list, its time, whose it is, whether it was an
 
 Deno.test("The time of an entry runs from the day on which it was sent", async () => {
   const { mail, sent } = await genuine("qsecretary-challenge");
-  const at = async (when: Date) => (await judge(delivery(mail), { ...await context(sent.entries), now: when })).verdict;
+  const at = async (when: Date) => (await decide(delivery(mail), { ...context(sent.entries), now: when })).verdict;
   assert.notEqual(answerOf(await at(day(LEDGER_DAYS))), undefined);
   notAnswered(await at(day(LEDGER_DAYS + 1)), "a day later");
 });
@@ -387,7 +390,7 @@ Deno.test("The tag decides: ours, for this message, in time", async () => {
   const made = async (address: string, id: string, options: Partial<Parameters<typeof signTag>[2]>) => {
     const tag = signTag(address, id, { key: "k1", secret: SECRET, now, nonce: randomNonce(), ...options });
     const mail = frame + sent.mail.replace(sent.tagLine, `${TAG_FIELD}: ${tag}\n`);
-    return (await judge(delivery(mail), await context(lasting))).verdict;
+    return (await decide(delivery(mail), context(lasting))).verdict;
   };
   const id = sent.messageId;
   assert.notEqual(answerOf(await made("joe@example.net", id, {})), undefined);
@@ -402,15 +405,15 @@ Deno.test("The tag decides: ours, for this message, in time", async () => {
 Deno.test("A message of another identity is answered as that one, with its own entry alone", async () => {
   const asChair = (message: string) => message.replace("Joe <joe@example.net>", "Chair <Chair@Club.example>");
   const { mail, sent } = await genuine("qsecretary-challenge", asChair);
-  const { verdict } = await judge(delivery(mail), await context(sent.entries));
+  const { verdict } = await decide(delivery(mail), context(sent.entries));
   assert.equal(answerOf(verdict)?.from, "chair@club.example");
   notAnswered(
-    (await judge(delivery(mail), await context(sent.entries.map((one) => ({ ...one, from: "joe@example.net" })))))
+    (await decide(delivery(mail), context(sent.entries.map((one) => ({ ...one, from: "joe@example.net" })))))
       .verdict,
     "entry of joe",
   );
-  const { ledger, ...rest } = await context(sent.entries);
-  notAnswered((await judge(delivery(mail), { ...rest, ledger, identities: [joe] })).verdict, "no identity any more");
+  const { ledger, ...rest } = context(sent.entries);
+  notAnswered((await decide(delivery(mail), { ...rest, ledger, identities: [joe] })).verdict, "no identity any more");
 });
 
 Deno.test("A challenge is about one list: that list's entry is spent, once, and no other's", async () => {
@@ -419,15 +422,15 @@ Deno.test("A challenge is about one list: that list's entry is spent, once, and 
   const [frame, quoted] = cut(SAMPLES.get("qsecretary-challenge")!);
   const sent = await send(both(quoted), now, lists);
   assert.deepEqual(sent.entries.map(({ list }) => list).sort(), ["dns@list.cr.yp.to", "qmail@list.cr.yp.to"]);
-  const ours = await context(sent.entries);
+  const ours = context(sent.entries);
   const byQmail = frame + sent.mail;
   const byDns = frame.replaceAll("qmail-confirm-", "dns-confirm-") + sent.mail;
   for (const [mail, list] of [[byQmail, "qmail@list.cr.yp.to"], [byDns, "dns@list.cr.yp.to"]] as const) {
-    const { verdict } = await judge(delivery(mail), ours);
-    const entry = await entryName({ messageId: sent.messageId.slice(1, -1), list });
+    const { verdict } = await decide(delivery(mail), ours);
+    const entry = entryName({ messageId: sent.messageId.slice(1, -1), list });
     assert.equal(answerOf(verdict)?.entry, entry, verdict.reason);
     ours.ledger.found = ours.ledger.found.map((one) => one.name === entry ? { ...one, state: "spent" } : one);
-    notAnswered((await judge(delivery(mail), ours)).verdict, `the same again, of ${list}`);
+    notAnswered((await decide(delivery(mail), ours)).verdict, `the same again, of ${list}`);
   }
 });
 
@@ -442,9 +445,9 @@ Deno.test("A challenge that does not name its list is delivered with a mark wher
     const all = [to, ...others.split(" ")].filter(Boolean).join(", ");
     const { mail, sent } = await genuine("sympa-send-auth", (message) => message.replace(/^To: .*$/m, `To: ${all}`));
     for (const spent of [0, 1]) {
-      const ours = await context(sent.entries.slice(spent));
-      if (spent === 1) await ours.ledger.add(sent.entries[0]!, "spent");
-      const { verdict } = await judge(delivery(mail), ours);
+      const ours = context(sent.entries.slice(spent));
+      if (spent === 1) ours.ledger.add(sent.entries[0]!, "spent");
+      const { verdict } = await decide(delivery(mail), ours);
       assert.equal(answerOf(verdict) !== undefined, answered && spent === 0, `${all}: ${verdict.reason}`);
       if (answered) continue;
       assert.deepEqual([verdict.action, verdict.result, verdict.mark], ["deliver", "challenge", true], all);
@@ -456,7 +459,7 @@ Deno.test("A challenge that does not name its list is delivered with a mark wher
 Deno.test("ezmlm: who is to be subscribed must be one of ours, and the challenge addressed to him", async () => {
   for (const name of ["ezmlm-idx-sub-confirm", "ezmlm-idx-unsub-confirm", "ezmlm053-sub-confirm"]) {
     const { mail, sent } = await genuine(name);
-    const verdict = async (one: string) => (await judge(delivery(one), await context(sent.entries))).verdict;
+    const verdict = async (one: string) => (await decide(delivery(one), context(sent.entries))).verdict;
     const other = mail.replace(/^(Reply-To: .*)-joe=example.net/m, "$1-eve=evil.example");
     assert.notEqual(other, mail);
     notAnswered(await verdict(other), "only the cookie's");
@@ -468,8 +471,8 @@ Deno.test("ezmlm: who is to be subscribed must be one of ours, and the challenge
 Deno.test("A subscription for an address of ours that is named in full is answered too", async () => {
   const named = (message: string) => message.replace("test-subscribe@", "test-subscribe-joe=example.net@");
   const { mail, sent } = await genuine("ezmlm-idx-sub-confirm", named);
-  const { verdict } = await judge(delivery(mail), await context(sent.entries));
-  assert.equal(answerOf(verdict)?.entry, await entryName(sent.entries[0]!));
+  const { verdict } = await decide(delivery(mail), context(sent.entries));
+  assert.equal(answerOf(verdict)?.entry, entryName(sent.entries[0]!));
 });
 
 Deno.test("A returned message may be quoted-printable or base64, long lines and other bytes included", async () => {
@@ -481,11 +484,11 @@ Deno.test("A returned message may be quoted-printable or base64, long lines and 
     const inside = frame.slice(part + 2) + sent.mail;
     const head = frame.slice(0, part).replace(/\nContent-Transfer-Encoding: +8bit(?=[^]*$)/, "");
     const as = (encoding: string, text: string) => `${head}\nContent-Transfer-Encoding: ${encoding}\n\n${text}${rest}`;
-    const plain = await judge(delivery(mail), await context(sent.entries));
+    const plain = await decide(delivery(mail), context(sent.entries));
     assert.notEqual(answerOf(plain.verdict), undefined, `${name}: ${plain.verdict.reason}`);
     const base64 = btoa(inside).replace(/.{76}/g, "$&\n");
     for (const one of [as("quoted-printable", quotedPrintable(inside)), as("base64", base64)]) {
-      const { verdict } = await judge(delivery(one), await context(sent.entries));
+      const { verdict } = await decide(delivery(one), context(sent.entries));
       assert.deepEqual(answerOf(verdict), answerOf(plain.verdict), `${name}: ${verdict.reason}`);
     }
   }
@@ -494,10 +497,10 @@ Deno.test("A returned message may be quoted-printable or base64, long lines and 
 Deno.test("A challenge is one whoever hands it in: the envelope is not asked", async () => {
   const { mail, sent } = await genuine("qsecretary-challenge");
   for (const sender of [null, undefined, "eve@evil.example", "MAILER-DAEMON@mx.example"]) {
-    const { verdict } = await judge({ ...delivery(mail), sender }, await context(sent.entries));
+    const { verdict } = await decide({ ...delivery(mail), sender }, context(sent.entries));
     assert.notEqual(answerOf(verdict), undefined, String(sender));
   }
-  const { verdict } = await judge({ ...delivery(mail), sender: "#@[]" }, await context(sent.entries));
+  const { verdict } = await decide({ ...delivery(mail), sender: "#@[]" }, context(sent.entries));
   assert.equal(verdict.check, "double-bounce", "no list sends from there");
 });
 
@@ -546,11 +549,11 @@ Deno.test("A request opens what it asks, for its list and its sender, and nothin
     for (const [mails, expected] of [[join, joins], [leave, leaves]] as const) {
       const opened: string[] = [];
       for (const [name, mail] of Object.entries(mails)) {
-        const { verdict } = await judge(delivery(mail), await context(entries, EVERYTHING));
+        const { verdict } = await decide(delivery(mail), context(entries, EVERYTHING));
         if (answerOf(verdict) !== undefined) opened.push(name);
         // It was for joe; somebody else's challenge is not.
         const others = mail.replaceAll("joe@example.net", "chair@club.example");
-        notAnswered((await judge(delivery(others), await context(entries, EVERYTHING))).verdict, `${name}: ${to}`);
+        notAnswered((await decide(delivery(others), context(entries, EVERYTHING))).verdict, `${name}: ${to}`);
       }
       assert.equal(opened.join(" "), expected, `${to}: ${text}`);
     }
@@ -561,14 +564,14 @@ Deno.test("ezmlm: a request for one identity does not subscribe another", async 
   const { mail, sent } = await genuine("ezmlm-idx-sub-confirm");
   const chairs = mail.slice(0, mail.indexOf("\n\n")).replaceAll("joe@example.net", "chair@club.example")
     .replaceAll("joe=example.net", "chair=club.example") + mail.slice(mail.indexOf("\n\n"));
-  const steps = (await judge(delivery(chairs), await context(sent.entries))).steps;
+  const steps = (await decide(delivery(chairs), context(sent.entries))).steps;
   assert.match(steps.find(({ check }) => check === "challenge")!.found, /it subscribes somebody else/);
 });
 
 Deno.test("What is longer than what is looked at is delivered: the rest could be anything", async () => {
   for (const { name } of GENUINE) {
     const { mail, sent } = await genuine(name);
-    const { verdict, steps } = await judge({ ...delivery(mail), whole: false }, await context(sent.entries));
+    const { verdict, steps } = await decide({ ...delivery(mail), whole: false }, context(sent.entries));
     notAnswered(verdict, name);
     assert.match(steps.find(({ check }) => check === "challenge")!.found, /longer than what is looked at/);
   }
@@ -578,7 +581,7 @@ Deno.test("All lines of a long message agree, or it is delivered", async () => {
   const lines = Array.from({ length: 1000 }, (_, nth) => `line ${nth} of a long message\n`).join("");
   for (const name of ["qsecretary-challenge", "ezmlm-idx-post-confirm", "tmda-confirm", "sympa-send-auth"]) {
     const { mail, sent } = await genuine(name, (message) => message + lines);
-    const verdict = async (one: string) => (await judge(delivery(one), await context(sent.entries))).verdict;
+    const verdict = async (one: string) => (await decide(delivery(one), context(sent.entries))).verdict;
     assert.notEqual(answerOf(await verdict(mail)), undefined, name);
     for (const nth of [1, 63, 64, 65, 500, 999]) {
       const changed = mail.replace(`line ${nth} of a long message\n`, "BUY NOW\n");
@@ -591,14 +594,14 @@ Deno.test("All lines of a long message agree, or it is delivered", async () => {
     "qsecretary-challenge",
     (message) => message + huge.repeat(LEDGER_BODY_BYTES / 70),
   );
-  notAnswered((await judge(delivery(mail), await context(sent.entries))).verdict, "more than is remembered");
+  notAnswered((await decide(delivery(mail), context(sent.entries))).verdict, "more than is remembered");
 });
 
 Deno.test("In-Reply-To is the challenge's Message-ID, where that is one and nothing else", async () => {
   const { mail, sent } = await genuine("qsecretary-challenge");
   const named = async (field: string) => {
     const changed = mail.replace(/^Message-ID: .*\n/m, () => field);
-    return (await judge(delivery(changed), await context(sent.entries))).verdict.answer!.inReplyTo;
+    return (await decide(delivery(changed), context(sent.entries))).verdict.answer!.inReplyTo;
   };
   assert.equal(await named("Message-ID: <1.qmail@list.cr.yp.to>\n"), "<1.qmail@list.cr.yp.to>");
   const bad = ["", "<1@x> Buy now", "Buy now", "<buy now@x>", "<1@x>, <2@x>", "<>", "<1>", "<\xc3\xa9@x>", '<"a b"@x>'];
@@ -611,18 +614,18 @@ Deno.test("In-Reply-To is the challenge's Message-ID, where that is one and noth
 Deno.test("The answer comes from the address that sent the message", async () => {
   const tagged = { ...joe, also: ["joe+*@example.net"] };
   const { mail, sent } = await genuine("qsecretary-challenge");
-  const ours = { ...await context(sent.entries), identities: [tagged, chair] };
-  assert.equal(answerOf((await judge(delivery(mail), ours)).verdict)?.from, "joe@example.net");
+  const ours = { ...context(sent.entries), identities: [tagged, chair] };
+  assert.equal(answerOf((await decide(delivery(mail), ours)).verdict)?.from, "joe@example.net");
   const plus = mail.replace("From: Joe <joe@example.net>", "From: Joe <Joe+list@example.net>");
-  notAnswered((await judge(delivery(plus), ours)).verdict, "another From than was sent");
+  notAnswered((await decide(delivery(plus), ours)).verdict, "another From than was sent");
 });
 
 Deno.test("With two authors the sender signs, and the challenge is about that identity's message", async () => {
   const authors = (message: string) =>
     message.replace(/^From: .*$/m, "From: Joe <joe@example.net>, Chair <chair@club.example>\nSender: joe@example.net");
   const { mail, sent } = await genuine("qsecretary-challenge", authors);
-  const { verdict } = await judge(delivery(mail), await context(sent.entries));
+  const { verdict } = await decide(delivery(mail), context(sent.entries));
   assert.equal(answerOf(verdict)?.from, "joe@example.net", verdict.reason);
   const other = mail.replace("Sender: joe@example.net", "Sender: chair@club.example");
-  notAnswered((await judge(delivery(other), await context(sent.entries))).verdict, "another sender");
+  notAnswered((await decide(delivery(other), context(sent.entries))).verdict, "another sender");
 });

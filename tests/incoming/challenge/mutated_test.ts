@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { judge } from "../../../incoming/judge.ts";
+import { decide } from "../../../io/state/lookups.ts";
 import { parseAddressList } from "../../../lib/address.ts";
 import { utf8ToLatin1 } from "../../../lib/bytes.ts";
 import { bareMessageId } from "../../../lib/message_id.ts";
@@ -40,7 +40,7 @@ function richer(message: string): string {
 const GENUINE = new Map<string, Challenge & { answer: Record<string, unknown> }>();
 for (const name of NAMES) {
   const challenge = await genuine(name, richer);
-  const { verdict } = await judge(delivery(challenge.mail), await context(challenge.sent.entries));
+  const { verdict } = await decide(delivery(challenge.mail), context(challenge.sent.entries));
   GENUINE.set(name, { ...challenge, answer: answerOf(verdict)! });
 }
 
@@ -51,7 +51,7 @@ async function check<T>(arbitrary: fc.Arbitrary<T>, test: (value: T) => Promise<
 
 async function answerTo(mail: string, challenge: Challenge) {
   const given = { ...delivery(mail), recipients: ["joe@example.net"] };
-  const { verdict } = await judge(given, await context(challenge.sent.entries));
+  const { verdict } = await decide(given, context(challenge.sent.entries));
   if (verdict.action !== "answer") assert.equal(verdict.action === "deliver" || verdict.action === "spam", true);
   return answerOf(verdict);
 }
@@ -418,7 +418,7 @@ Deno.test("A challenge that is cut anywhere: the very same answer or none", asyn
     const challenge = GENUINE.get(name)!;
     const mail = challenge.mail.slice(0, at % challenge.mail.length);
     fc.pre(mail.includes("\n\n"));
-    const { verdict } = await judge({ ...delivery(mail), whole }, await context(challenge.sent.entries));
+    const { verdict } = await decide({ ...delivery(mail), whole }, context(challenge.sent.entries));
     const answer = answerOf(verdict);
     if (answer === undefined) return;
     assert.deepEqual(answer, challenge.answer);

@@ -1,6 +1,6 @@
 /** What becomes of a bounce by the age of the keys that could have signed it. */
 import assert from "node:assert/strict";
-import { judge } from "../../../incoming/judge.ts";
+import { decide } from "../../../io/state/lookups.ts";
 import { parseAddress } from "../../../lib/address.ts";
 import { utf8 } from "../../../lib/bytes.ts";
 import { parseConfig } from "../../../lib/settings/parse.ts";
@@ -59,7 +59,7 @@ async function judged({ identities, recipient, mail = BOUNCE, sender = null, inc
   const { header, bodyStart } = parseHead(prefix, true)!;
   const delivery = { sender, recipients: [recipient], header, prefix, bodyStart, whole: true };
   try {
-    const { verdict, steps } = await judge(delivery, { settings, identities, now });
+    const { verdict, steps } = await decide(delivery, { settings, identities, now });
     assert.equal(steps.at(-1)?.check, verdict.check);
     return `${verdict.action} ${verdict.result} ${verdict.check}`;
   } catch (error) {

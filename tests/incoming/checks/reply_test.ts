@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { judge } from "../../../incoming/judge.ts";
+import { decide } from "../../../io/state/lookups.ts";
 import { dayOf } from "../../../lib/date.ts";
 import { messageIdBody } from "../../../lib/message_id.ts";
 import { rememberSent, sentIndex } from "../../../io/state/sent.ts";
@@ -48,7 +48,7 @@ async function verdict(
   { sent, when = now, to = "joe@example.net" }: { sent: string; when?: Date; to?: string },
 ) {
   const given = { ...delivery(mail, to), sender: null };
-  return (await judge(given, { ...await context([]), now: when, sent: sentIndex(sent, when) })).verdict;
+  return (await decide(given, { ...context([]), now: when, sent: sentIndex(sent, when) })).verdict;
 }
 
 Deno.test("What answers a message that we sent is delivered without a mark", async () => {
@@ -103,7 +103,7 @@ Deno.test("A reply names a Message-ID as it was written, whatever that holds", a
   ) {
     using sent = index();
     const { header } = delivery(`Message-ID: ${id}\n\n`);
-    await rememberSent(sent.path, joe, messageIdBody(header[0]!), true, SENT);
+    rememberSent(sent.path, joe, messageIdBody(header[0]!), true, SENT);
     for (
       const [what, mail] of [
         ["In-Reply-To", VACATION.replace(ID, id)],
@@ -165,16 +165,16 @@ Deno.test("Where nothing is remembered, nothing is known", async () => {
   const path = "/nonexistent/sent";
   assert.equal((await verdict(VACATION, { sent: path })).result, "unsolicited");
   const given = { ...delivery(VACATION), sender: null };
-  assert.equal((await judge(given, await context([]))).verdict.result, "unsolicited");
+  assert.equal((await decide(given, context([]))).verdict.result, "unsolicited");
 });
 
 Deno.test("Mail of a person is not asked, nor mail to nobody of ours", async () => {
   using sent = index();
   const given = { ...delivery(VACATION), sender: "jo@b.example" };
-  const ours = { ...await context([]), sent: sentIndex(sent.path, now) };
-  assert.equal((await judge(given, ours)).verdict.check, "addressed");
+  const ours = { ...context([]), sent: sentIndex(sent.path, now) };
+  assert.equal((await decide(given, ours)).verdict.check, "addressed");
   const other = { ...delivery(VACATION, "someone@example.net"), sender: null };
-  assert.equal((await judge(other, ours)).verdict.check, "addressed");
+  assert.equal((await decide(other, ours)).verdict.check, "addressed");
 });
 
 Deno.test("Each identity has its own index by its key", async () => {

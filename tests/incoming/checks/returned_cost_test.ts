@@ -1,6 +1,6 @@
 /** What a stranger's bounce may cost: MACs are counted, not time. */
 import assert from "node:assert/strict";
-import { judge } from "../../../incoming/judge.ts";
+import { decide } from "../../../io/state/lookups.ts";
 import { MAX_MACS } from "../../../incoming/checks/returned_header.ts";
 import { encodeLatin1 } from "../../../lib/bytes.ts";
 import { PREFIX_BYTES } from "../../../io/system/input.ts";
@@ -32,9 +32,9 @@ async function macs(run: () => Promise<unknown>): Promise<number> {
 async function judged(mail: string): Promise<{ result: string; count: number }> {
   const prefix = encodeLatin1(mail).subarray(0, PREFIX_BYTES);
   const delivery = { sender: null, recipients: ["joe@example.net"], prefix, ...parseHead(prefix, true)!, whole: true };
-  const given = { ...await context([], settings()), identities: [joe, chair] };
+  const given = { ...context([], settings()), identities: [joe, chair] };
   let result = "";
-  const count = await macs(async () => void ({ verdict: { result } } = await judge(delivery, given)));
+  const count = await macs(async () => void ({ verdict: { result } } = await decide(delivery, given)));
   return { result, count };
 }
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { type Caller, envelope } from "../../../incoming/delivery.ts";
-import type { JudgeContext, Verdict } from "../../../incoming/verdict.ts";
-import { judge } from "../../../incoming/judge.ts";
+import type { Verdict } from "../../../incoming/verdict.ts";
+import type { DecideContext } from "../../../io/state/lookups.ts";
+import { decide } from "../../../io/state/lookups.ts";
 import type { Identity } from "../../../lib/settings/identity.ts";
 import { field, type Header } from "../../../lib/message.ts";
 import { chair, context, day, delivery, greg, identity, now, signedAddress } from "../../judging.ts";
@@ -9,8 +10,8 @@ import { chair, context, day, delivery, greg, identity, now, signedAddress } fro
 const LETTER = "From: jo@b.example\nSubject: Hello\n\nHow are you?\n";
 const SENDERS = [null, "jo@b.example", "MAILER-DAEMON@mx.example.net", undefined];
 
-async function verdict(recipients: string | string[], given: JudgeContext, sender: string | null | undefined = null) {
-  return (await judge(delivery(sender, recipients, LETTER), given)).verdict;
+async function verdict(recipients: string | string[], given: DecideContext, sender: string | null | undefined = null) {
+  return (await decide(delivery(sender, recipients, LETTER), given)).verdict;
 }
 
 /** An identity whose key file must not be read. */
@@ -269,7 +270,7 @@ Deno.test("each caller's spellings lead to the same verdict", async () => {
       const told = await envelope(caller, header, (name) => Promise.resolve(env[name]), {});
       const given = { ...delivery(null, [], LETTER), ...told };
       assert.equal(
-        (await judge(given, context())).verdict.result,
+        (await decide(given, context())).verdict.result,
         result,
         `${caller}: ${told.recipients.join(" or ")}`,
       );
@@ -296,6 +297,6 @@ Deno.test("qmail's other ways to the same file", async () => {
     const env: Record<string, string> = { ...more, HOST: "srs.example.org", RECIPIENT: `${RECIPIENT}@srs.example.org` };
     const told = await envelope("qmail", [], (name) => Promise.resolve(env[name]), {});
     const given = { ...delivery(null, [], LETTER), ...told, sender: null };
-    assert.equal((await judge(given, { ...context(), now })).verdict.result, result, what);
+    assert.equal((await decide(given, { ...context(), now })).verdict.result, result, what);
   }
 });

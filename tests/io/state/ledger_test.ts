@@ -52,7 +52,7 @@ Deno.test("An entry that is issued is found by its Message-ID and by its list, a
     & Awaited<
       ReturnType<typeof ledger.find>
     >;
-  assert.equal(name, await entryName({ messageId: "2@example.net", list: one.list }));
+  assert.equal(name, entryName({ messageId: "2@example.net", list: one.list }));
   assert.deepEqual(read, entry({ messageId: "2@example.net" }));
 });
 
@@ -66,7 +66,7 @@ Deno.test("Files and folders are the owner's alone", async () => {
   };
   assert.equal(mode(`${folder.path}/ledger`), "700");
   checked("issued");
-  const mine = await folder.ledger.claim(await entryName(entry()));
+  const mine = await folder.ledger.claim(entryName(entry()));
   checked("claimed");
   await folder.ledger.settle(mine!, "spent");
   checked("spent");
@@ -84,7 +84,7 @@ Deno.test("Issued twice, the first stays as it is", async () => {
 
 Deno.test("What was claimed or answered is not issued again; what was given back can be claimed", async () => {
   using folder = new Folder();
-  const name = await entryName(entry());
+  const name = entryName(entry());
   await folder.ledger.issue(entry());
   const mine = await folder.ledger.claim(name);
   assert.ok(mine);
@@ -105,7 +105,7 @@ Deno.test("What was claimed or answered is not issued again; what was given back
 Deno.test("Of 200 claims at once in one process one is given", async () => {
   using folder = new Folder();
   await folder.ledger.issue(entry());
-  const name = await entryName(entry());
+  const name = entryName(entry());
   const claims = await Promise.all(Array.from({ length: 200 }, () => folder.ledger.claim(name)));
   assert.equal(claims.filter((one) => one !== undefined).length, 1);
   assert.deepEqual(folder.all(), [0, 1, 0]);
@@ -114,7 +114,7 @@ Deno.test("Of 200 claims at once in one process one is given", async () => {
 Deno.test("A claim that a dead hook left is nobody's, also when its pid comes again", async () => {
   using folder = new Folder();
   await folder.ledger.issue(entry());
-  const name = await entryName(entry());
+  const name = entryName(entry());
   assert.ok(await folder.ledger.claim(name));
   // This process has the pid of the one that claimed.
   assert.equal(await fileLedger(`${folder.path}/ledger`).claim(name), undefined);
@@ -124,7 +124,7 @@ Deno.test("A claim that a dead hook left is nobody's, also when its pid comes ag
 
 Deno.test("A claim of what is not there, or vanished, is none; one that vanished cannot be ended", async () => {
   using folder = new Folder();
-  const name = await entryName(entry());
+  const name = entryName(entry());
   assert.equal(await folder.ledger.claim(name), undefined, "no folder");
   await folder.ledger.issue(entry());
   Deno.removeSync(`${folder.path}/ledger/${folder.names("issued")[0]}`);
@@ -138,7 +138,7 @@ Deno.test("A claim of what is not there, or vanished, is none; one that vanished
 Deno.test("A claim whose rename was done, but not acknowledged, as over NFS, is one's own", async () => {
   using folder = new Folder();
   await folder.ledger.issue(entry());
-  const name = await entryName(entry());
+  const name = entryName(entry());
   const rename = Deno.renameSync;
   Deno.renameSync = (from, to) => {
     rename(from, to);
@@ -184,7 +184,7 @@ async function together(count: number, code: string, folder: string): Promise<st
 Deno.test("Of 20 processes that claim at once one is given it", async () => {
   using folder = new Folder();
   await folder.ledger.issue(entry());
-  const name = await entryName(entry());
+  const name = entryName(entry());
   const said = await together(
     20,
     `const { fileLedger } = await import("./io/state/ledger.ts");
@@ -252,7 +252,7 @@ Deno.test("clean takes what is expired, in every state, and no more than it is t
     await ledger.issue(entry({ messageId: `new${nth}@example.net`, expires: TODAY + nth }));
   }
   for (const id of ["old0", "old1", "new0", "new1"]) {
-    const mine = await ledger.claim(await entryName(entry({ messageId: `${id}@example.net` })));
+    const mine = await ledger.claim(entryName(entry({ messageId: `${id}@example.net` })));
     if (id.endsWith("1")) await ledger.settle(mine!, "spent");
   }
   assert.deepEqual(folder.all(), [8, 2, 2]);
@@ -319,7 +319,7 @@ Deno.test("A message is found, claimed and cleaned without looking into the entr
     assert.ok(await during(() => folder.ledger.find({ messageId: "1@example.net" })) <= 11);
     assert.ok(await during(() => folder.ledger.find({ list: "test@lists.example.org" })) <= 12);
     assert.ok(await during(() => folder.ledger.find({ messageId: "nobody@example.net" })) <= 10);
-    assert.ok(await during(async () => await folder.ledger.claim(await entryName(entry()))) <= 11);
+    assert.ok(await during(async () => await folder.ledger.claim(entryName(entry()))) <= 11);
     assert.equal(await during(() => folder.ledger.clean(TODAY - 1, 100)), 4, "the ledger and three former folders");
   } finally {
     Object.assign(Deno, { readTextFileSync, readDirSync });
@@ -331,7 +331,7 @@ Deno.test("What was issued on a former day is not issued again", async () => {
   await folder.ledger.issue(entry());
   await folder.ledger.issue(entry({ expires: TODAY + 8 }));
   assert.deepEqual((await folder.ledger.find({ messageId: "1@example.net" })).map((one) => one.entry), [entry()]);
-  const mine = await folder.ledger.claim(await entryName(entry()));
+  const mine = await folder.ledger.claim(entryName(entry()));
   await folder.ledger.settle(mine!, "spent");
   await folder.ledger.issue(entry({ expires: TODAY + 8 }));
   assert.deepEqual(folder.all(), [0, 0, 1]);
@@ -363,7 +363,7 @@ async function watching(method: "syncSync" | "writeSync", run: () => Promise<voi
 
 Deno.test("When issue, claim and settle return, the disk has it", async () => {
   using folder = new Folder();
-  const name = await entryName(entry());
+  const name = entryName(entry());
   let mine: string | undefined;
   assert.equal(
     await watching("syncSync", () => folder.ledger.issue(entry())),

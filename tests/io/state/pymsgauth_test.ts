@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { judge } from "../../../incoming/judge.ts";
+import { decide } from "../../../io/state/lookups.ts";
 import { holdsToken, removeToken } from "../../../io/state/pymsgauth.ts";
 import { answerOf, context, cut, delivery, PLACEHOLDER, SAMPLES, send, settings } from "../../challenges.ts";
 
@@ -93,8 +93,8 @@ Deno.test("A token opens the challenge about its own message and list, and no ot
   Deno.writeTextFileSync(`${folder.path}/.${OTHER}`, "");
   const { frame, mail, sent, list } = await challenged();
   const verdict = async (one: string, entries = sent.entries, with_ = settings()) => {
-    const ours = { ...await context(entries, with_), token: (text: string) => holdsToken(folder.path, text) };
-    return (await judge(delivery(one), ours)).verdict;
+    const ours = { ...context(entries, with_), token: (text: string) => holdsToken(folder.path, text) };
+    return (await decide(delivery(one), ours)).verdict;
   };
   const good = async (one: string, token = TOKEN) => {
     const found = answerOf(await verdict(one));
@@ -145,8 +145,8 @@ Deno.test("The sample that a token alone should open is delivered: nobody knows 
   const mail = SAMPLES.get("qsecretary-pymsgauth")!;
   const other = await send(cut(SAMPLES.get("qsecretary-challenge")!)[1].replaceAll(PLACEHOLDER, ""));
   for (const entries of [[], other.entries]) {
-    const ours = { ...await context(entries), token: (text: string) => holdsToken(folder.path, text) };
-    const { action, answer } = (await judge(delivery(mail), ours)).verdict;
+    const ours = { ...context(entries), token: (text: string) => holdsToken(folder.path, text) };
+    const { action, answer } = (await decide(delivery(mail), ours)).verdict;
     assert.deepEqual([action, answer], ["deliver", undefined]);
   }
 });
