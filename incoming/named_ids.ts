@@ -8,6 +8,8 @@ import { returnedIds } from "./checks/returned_header.ts";
 /** RFC 5322 section 3.6.4, RFC 8098 section 3.2.5, and what relays and gateways write. */
 const FIELDS = ["In-Reply-To", "Original-Message-ID", "X-Original-Message-ID", "X-Failed-Message-ID"];
 
+/** Characters of one (RFC 5322 section 2.1.1); a longer one would only cost time to look up. */
+const MAX_ID_LENGTH = 998;
 /** As many as the index of sent mail looks up for one message. */
 const MAX_NAMED = 20;
 /** Characters that are read from either end of a longer field. */
@@ -32,7 +34,7 @@ export function namedMessageIds(delivery: Delivery): string[] {
       ...kinds.flatMap(([ids, first]) => ids.slice(0, first)),
       ...kinds.flatMap(([ids, first]) => ids.slice(first)),
     ]),
-  ].slice(0, MAX_NAMED);
+  ].filter((id) => id.length <= MAX_ID_LENGTH).slice(0, MAX_NAMED);
 }
 
 /** Read as the Message-ID was when it was remembered, whatever its charset. */

@@ -18,6 +18,8 @@ export const PROOF_FIELD = "X-Countersign";
 
 /** Days that a proof is good for: two queue lifetimes of the slowest MTA. */
 const LIFETIME = 10;
+/** Characters of a field that the MAC covers: enough to tell one bounce from another. */
+const MAX_FIELD_LENGTH = 1024;
 const FORM = /^v1\.([a-z0-9]{1,8})\.([0-9]{1,6})\.([a-z2-7]{26})$/;
 
 /** The proof for a bounce that goes on to this identity. */
@@ -44,7 +46,7 @@ export function hasProof(identity: Identity, header: Header, now: Date): boolean
 }
 
 function mac(secret: Uint8Array, identity: Identity, header: Header, expiry: string): string {
-  const plain = (name: string) => (value(header, name) ?? "").replace(/\s+/g, " ");
+  const plain = (name: string) => (value(header, name) ?? "").slice(0, MAX_FIELD_LENGTH).replace(/\s+/g, " ");
   const fields = [
     canonicalAddress(identity),
     expiry,

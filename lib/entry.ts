@@ -3,12 +3,12 @@
  * be compared with what was really sent. Pure; io/state/ledger.ts keeps the files.
  */
 import { type Address, canonical } from "./address.ts";
-import { type Bytes, decodeLatin1, encodeLatin1, utf8 } from "./bytes.ts";
+import { type Bytes, decodeLatin1, encodeLatin1 } from "./bytes.ts";
 import { COMPARED_FIELDS, comparedFields } from "./compared.ts";
 import { dayOf } from "./date.ts";
+import { digest } from "./digest.ts";
 import { canonicalAddress, type Identity } from "./settings/identity.ts";
 import { type Key, signingKey } from "./settings/keys.ts";
-import { sha256 } from "./hmac.ts";
 import { type Header, named, value } from "./message.ts";
 import { bareMessageId, messageIdBody } from "./message_id.ts";
 import { type Request, requestIn } from "./requests.ts";
@@ -185,8 +185,6 @@ function fieldDigests(header: Header): string[] {
 export function hasToken(entry: Entry, token: string): boolean {
   return entry.token !== undefined && entry.token === digest(token);
 }
-
-const digest = (text: string): string => sha256(utf8(text)).subarray(0, 16).toHex();
 
 /** The digest of a Message-ID, by which entries are named: nothing that a stranger wrote. */
 export const messageDigest = (messageId: string): string => digest(messageId);

@@ -4,7 +4,7 @@
  */
 import { hmac as prepare } from "@noble/hashes/hmac.js";
 import { sha1 } from "@noble/hashes/legacy.js";
-import { sha256 as hashSha256 } from "@noble/hashes/sha2.js";
+import { sha256 } from "@noble/hashes/sha2.js";
 import { type Bytes, concat, decodeLatin1, utf8 } from "./bytes.ts";
 import { Fail } from "./fail.ts";
 
@@ -14,10 +14,7 @@ export type Secret = string | Uint8Array;
 /** SHA-1 is what the formats of SRS and prvs require; our own formats use SHA-256. */
 export type HashName = "SHA-1" | "SHA-256";
 
-const HASHES = { "SHA-1": sha1, "SHA-256": hashSha256 };
-
-/** The digest of FIPS 180-4. */
-export const sha256 = (data: Uint8Array): Bytes => hashSha256(data) as Bytes;
+const HASHES = { "SHA-1": sha1, "SHA-256": sha256 };
 
 type Hmac = ReturnType<typeof prepare.create>;
 

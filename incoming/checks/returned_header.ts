@@ -4,13 +4,15 @@ import { canonicalAddress, type Identity, sameUser } from "../../lib/settings/id
 import { validKeys } from "../../lib/settings/keys.ts";
 import { messageIdReadings } from "../../lib/message_id.ts";
 import { findMessageIds, findOriginals, type Original } from "../originals.ts";
-import { TagVerifier } from "../../lib/tag.ts";
+import { MAX_ID_LENGTH, TagVerifier } from "../../lib/tag.ts";
 import { recipientIdentity } from "./addressed.ts";
 import type { Delivery } from "../delivery.ts";
 import type { JudgeContext, Verdict } from "../verdict.ts";
 
-/** MACs computed for one message: a stranger decides how many tags it holds. */
+/** MACs computed for one message: a stranger decides how many tags it holds. A long Message-ID counts several times. */
 export const MAX_MACS = 2048;
+/** Characters of a Message-ID that count as one MAC. */
+const CHARACTERS_PER_MAC = 256;
 
 /** A tag in what a message returns, and whose it is. */
 export interface ReturnedTag extends Original {
@@ -56,7 +58,7 @@ export function* returnedTags(delivery: Delivery, context: JudgeContext): Genera
       const verifier = verifiers.get(identity) ?? verifierOf(identity, now);
       verifiers.set(identity, verifier);
       if (!verifier.knows(original.tag)) continue;
-      macs += messageIdReadings(original.messageId).length;
+      macs += costOf(original.messageId);
       if (macs > MAX_MACS) return;
       const whose = verified(verifier, original, identity);
       if (whose !== undefined) {
@@ -66,6 +68,11 @@ export function* returnedTags(delivery: Delivery, context: JudgeContext): Genera
     }
     yield returned;
   }
+}
+
+function costOf(messageId: string): number {
+  const readings = messageIdReadings(messageId).filter((one) => one.length <= MAX_ID_LENGTH);
+  return readings.reduce((sum, one) => sum + Math.ceil((one.length + 1) / CHARACTERS_PER_MAC), 0);
 }
 
 function verifierOf(identity: Identity, now: Date): TagVerifier {
