@@ -16,6 +16,7 @@ import { bareMessageId, messageIdBody } from "../../lib/message_id.ts";
 import { TAG_FIELD, verifyTag } from "../../lib/tag.ts";
 import { type Delivery, isMessage, type Received } from "../delivery.ts";
 import { type Facts, isNeed, type Need, type OpenEntry } from "../need.ts";
+import { MAX_ID_LENGTH } from "../checks/returned_header.ts";
 import { type Form, recognise } from "./forms.ts";
 import type { Answer, JudgeContext, Verdict } from "../verdict.ts";
 import { quotedMessages } from "./quoted.ts";
@@ -148,6 +149,7 @@ function ourMessage(
 ): OurMessage | string | Need {
   const [id, ...moreIds] = header.filter((one) => named(one, "Message-ID")).map(messageIdBody);
   if (id === undefined || moreIds.length > 0) return "the returned header has not one Message-ID";
+  if (id.length > MAX_ID_LENGTH) return "the returned Message-ID is too long";
   const author = authorOf(header);
   const identity = author && identityOf(context.identities, author);
   if (identity === undefined) return "the returned From is not an identity";

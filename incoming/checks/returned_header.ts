@@ -4,13 +4,15 @@ import { canonicalAddress, type Identity, sameUser } from "../../lib/settings/id
 import { validKeys } from "../../lib/settings/keys.ts";
 import { messageIdReadings } from "../../lib/message_id.ts";
 import { findMessageIds, findOriginals, type Original } from "../originals.ts";
-import { MAX_ID_LENGTH, TagVerifier } from "../../lib/tag.ts";
+import { TagVerifier } from "../../lib/tag.ts";
 import { recipientIdentity } from "./addressed.ts";
 import type { Delivery } from "../delivery.ts";
 import type { JudgeContext, Verdict } from "../verdict.ts";
 
 /** MACs computed for one message: a stranger decides how many tags it holds. A long Message-ID counts several times. */
 export const MAX_MACS = 2048;
+/** Characters of a returned Message-ID that is verified; a line of a header has 998 (RFC 5322 section 2.1.1). */
+export const MAX_ID_LENGTH = 2048;
 /** Characters of a Message-ID that count as one MAC. */
 const CHARACTERS_PER_MAC = 256;
 
@@ -22,8 +24,22 @@ export interface ReturnedTag extends Original {
   readonly expired?: boolean;
 }
 
+/**
+ * Answers by context and delivery: a judgement that needed something is asked again from its beginning, and the MACs
+ * are what takes time.
+ */
+const answers = new WeakMap<JudgeContext, WeakMap<Delivery, Verdict | string>>();
+
 /** Delivered when a tag in the body is right for the Message-ID beside it. */
 export function checkReturned(delivery: Delivery, context: JudgeContext): Verdict | string {
+  const known = answers.get(context) ?? new WeakMap<Delivery, Verdict | string>();
+  answers.set(context, known);
+  const answer = known.get(delivery) ?? lookAtTags(delivery, context);
+  known.set(delivery, answer);
+  return answer;
+}
+
+function lookAtTags(delivery: Delivery, context: JudgeContext): Verdict | string {
   let found = "no tag of ours in what it returns";
   for (const { identity, expired, by } of returnedTags(delivery, context)) {
     if (identity !== undefined) {
@@ -57,7 +73,7 @@ export function* returnedTags(delivery: Delivery, context: JudgeContext): Genera
     for (const identity of owners) {
       const verifier = verifiers.get(identity) ?? verifierOf(identity, now);
       verifiers.set(identity, verifier);
-      if (!verifier.knows(original.tag)) continue;
+      if (!verifier.knows(original.tag) || original.messageId.length > MAX_ID_LENGTH) continue;
       macs += costOf(original.messageId);
       if (macs > MAX_MACS) return;
       const whose = verified(verifier, original, identity);
@@ -71,8 +87,7 @@ export function* returnedTags(delivery: Delivery, context: JudgeContext): Genera
 }
 
 function costOf(messageId: string): number {
-  const readings = messageIdReadings(messageId).filter((one) => one.length <= MAX_ID_LENGTH);
-  return readings.reduce((sum, one) => sum + Math.ceil((one.length + 1) / CHARACTERS_PER_MAC), 0);
+  return messageIdReadings(messageId).reduce((sum, one) => sum + Math.ceil((one.length + 1) / CHARACTERS_PER_MAC), 0);
 }
 
 function verifierOf(identity: Identity, now: Date): TagVerifier {

@@ -46,9 +46,9 @@ export function storesFor(caller: Caller, settings: Settings, now: Date): Stores
  * @throws {Fail} `temporary` when a store cannot be read
  */
 export async function decide(delivery: Delivery, context: DecideContext): Promise<Judgement> {
-  const answers = context.ledger !== undefined;
+  const asking: JudgeContext = { ...context, answers: context.ledger !== undefined };
   for (let facts: Facts = {};;) {
-    const judged = judge(delivery, { ...context, answers }, facts);
+    const judged = judge(delivery, asking, facts);
     if (!isNeed(judged)) return judged;
     facts = { ...facts, ...await lookUp(judged, context) };
   }

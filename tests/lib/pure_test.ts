@@ -101,6 +101,10 @@ const USES: Record<string, () => Promise<void>> = {
     const mail = 'Content-Type: multipart/report; boundary="b"\n\n--b\n\nhello\n--b--\n';
     assert.deepEqual(await Array.fromAsync(findOriginals(utf8(mail), mail.indexOf("\n\n") + 2)), []);
   },
+  async digest() {
+    const { digest } = await import("../../lib/digest.ts");
+    assert.equal(digest("abc"), "ba7816bf8f01cfea414140de5dae2223"); // FIPS 180-4
+  },
   async ledger() {
     const { disagreement, makeEntry, parseEntry, printEntry } = await import("../../lib/entry.ts");
     const { field } = await import("../../lib/message.ts");

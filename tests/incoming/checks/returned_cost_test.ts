@@ -1,5 +1,6 @@
 /** What a stranger's bounce may cost: MACs are counted, not time. */
 import assert from "node:assert/strict";
+import { HmacKey } from "../../../lib/hmac.ts";
 import { decide } from "../../../io/state/lookups.ts";
 import { MAX_MACS } from "../../../incoming/checks/returned_header.ts";
 import { encodeLatin1 } from "../../../lib/bytes.ts";
@@ -12,30 +13,30 @@ import { randomNonce } from "../../random.ts";
 const OUTER = "From: MAILER-DAEMON@mx.example\nSubject: failure notice\n\nHi. This is the qmail-send program.\n\n";
 const key = joe.keys[0]!;
 
-/** How many MACs are computed while this runs. */
-async function macs(run: () => Promise<unknown>): Promise<number> {
-  const { subtle } = crypto;
-  const sign = subtle.sign;
-  let count = 0;
-  subtle.sign = function (...given: Parameters<typeof sign>) {
+/** How many MACs are computed while this runs, and over how many bytes. */
+async function macs(run: () => Promise<unknown>): Promise<{ count: number; bytes: number }> {
+  const { sign } = HmacKey.prototype;
+  let [count, bytes] = [0, 0];
+  HmacKey.prototype.sign = function (data: Uint8Array) {
     count++;
-    return Reflect.apply(sign, this, given);
+    bytes += data.length;
+    return sign.call(this, data);
   };
   try {
     await run();
   } finally {
-    subtle.sign = sign;
+    HmacKey.prototype.sign = sign;
   }
-  return count;
+  return { count, bytes };
 }
 
-async function judged(mail: string): Promise<{ result: string; count: number }> {
+async function judged(mail: string): Promise<{ result: string; count: number; bytes: number }> {
   const prefix = encodeLatin1(mail).subarray(0, PREFIX_BYTES);
   const delivery = { sender: null, recipients: ["joe@example.net"], prefix, ...parseHead(prefix, true)!, whole: true };
   const given = { ...context([], settings()), identities: [joe, chair] };
   let result = "";
-  const count = await macs(async () => void ({ verdict: { result } } = await decide(delivery, given)));
-  return { result, count };
+  const work = await macs(async () => void ({ verdict: { result } } = await decide(delivery, given)));
+  return { result, ...work };
 }
 
 const bogus = (n: number): string =>
@@ -53,13 +54,16 @@ Deno.test("a bounce full of tags costs a bounded number of MACs, whatever is bes
     "one line": (n) => `Message-ID: <${n}@x> X-Msgauth: ${bogus(n)} `,
     "Message-IDs with many readings": (n) => `Message-ID: < ${n}\t&lt;x> <@\n y> <z>\nX-Msgauth: ${bogus(n)}\n`,
     "many References": (n) => `References: <${n}@x> <b@x> <c@x> <d@x>\nX-Msgauth: ${bogus(n)}\n`,
+    "long Message-IDs": (n) => `Message-ID: <${n}${"x".repeat(1900)}@x>\nX-Msgauth: ${bogus(n)}\n`,
+    "longer ones": (n) => `Message-ID: <${n}${"x\n ".repeat(1000)}@x>\nX-Msgauth: ${bogus(n)}\n`,
     "HTML": (n) => `<p>Message-ID: &lt;${n}@x&gt;<br>X-Msgauth: ${bogus(n)}<br>`,
   };
   for (const [what, line] of Object.entries(hostile)) {
-    const { result, count } = await judged(many(line));
+    const { result, count, bytes } = await judged(many(line));
     assert.equal(result, "forged", what);
     // Each key is derived from its secret once.
     assert.ok(count <= MAX_MACS + 2 * (joe.keys.length + chair.keys.length) + 8, `${what}: ${count}`);
+    assert.ok(bytes <= MAX_MACS * 384, `${what}: ${bytes}`);
   }
   const others = await judged(
     many((n) => `Message-ID: <${n}@x>\nX-Msgauth: ${bogus(n).replace(`.${key.id}.`, ".zz9.")}\n\n`),
