@@ -12,6 +12,7 @@ import { growth } from "./growth.ts";
 import { hostileInput } from "./hostile.ts";
 import { incoming } from "./in.ts";
 import { library } from "./library.ts";
+import { load } from "./load.ts";
 import { nobody } from "./nobody.ts";
 import { out } from "./out.ts";
 import { intoReadme, print, type Results, type Table } from "./report.ts";
@@ -22,6 +23,7 @@ const GROUPS: Record<string, (ground: BenchHome) => Promise<Table[]>> = {
   nobody,
   hostile: hostileInput,
   growth,
+  load,
   library,
   audit,
 };
