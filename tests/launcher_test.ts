@@ -62,6 +62,51 @@ for (const program of PROGRAMS) {
   });
 }
 
+Deno.test("the launcher has at most 130 lines of at most 120 characters", () => {
+  const lines = Deno.readTextFileSync(`${ROOT}/build/run.sh`).trimEnd().split("\n");
+  assert.ok(lines.length <= 130, String(lines.length));
+  assert.deepEqual(lines.filter((line) => line.length > 120), []);
+});
+
+/** [where it is called from, how it is called there]; `link` leads to the shim, `folder` to the checkout. */
+const calls: [string, string][] = [
+  [".", "./link"],
+  [".", "./folder/shim/shim"],
+  [".", "chain"],
+  [".", "./folder/hooks/../shim/shim"],
+  ["folder/shim", "./shim"],
+  ["folder/shim", "sh shim"],
+  ["folder/shim", "sh ./shim"],
+  ["folder", "shim/../shim/shim"],
+  ["/", "$HOME/my dir/shim/shim"],
+  ["bin", "PWD=/nonexistent ../link"],
+  ["bin", "PWD= ../link"],
+  ["bin", "CDPATH=/ ../link"],
+];
+for (const shell of SHELLS) {
+  Deno.test(`the stub of a checkout finds its launcher by any path${shell.length > 0 ? " under bash" : ""}`, async () => {
+    using home = new Home();
+    Deno.symlinkSync(SHIM, `${home.path}/link`);
+    Deno.symlinkSync("../link", `${home.path}/bin/chain`);
+    Deno.symlinkSync(ROOT, `${home.path}/folder`);
+    Deno.symlinkSync(ROOT, `${home.path}/my dir`);
+    for (const [nth, [folder, call]] of calls.entries()) {
+      const line = `cd "${folder}" && ${call.includes("my dir") ? `"${call}"` : call} ann@example.net`;
+      const ran = await home.run([...(shell.length > 0 ? shell : ["/bin/sh"]), "-c", line], MAIL);
+      assert.deepEqual([ran.code, ran.stderr], [0, ""], line);
+      assert.equal(home.mails("out").length, nth + 1, line);
+    }
+  });
+}
+
+Deno.test("a checkout without its launcher: later, with one line", async () => {
+  using home = new Home();
+  for (const [name, program] of [["shim/shim", SHIM], ["hooks/incoming", HOOK]] as const) {
+    home.write(name, Deno.readTextFileSync(program), 0o755);
+    oneLine(await home.run([`${home.path}/${name}`], MAIL), 75, /\/build\/run\.sh cannot be read$/m);
+  }
+});
+
 // No Deno: whoever called must try again later, in the number that he takes for it.
 const withoutDeno: [string, string, string[], number][] = [
   ["the shim", SHIM, ["ann@example.net"], 75],

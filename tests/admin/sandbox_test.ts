@@ -397,3 +397,41 @@ Deno.test("sandbox --print and doctor leave everything as it is", async () => {
   }
   assert.deepEqual(snapshot(`${home.path}/.config`), before);
 });
+
+Deno.test("the file of a former version: mail is deferred until sandbox has written a new one", async () => {
+  using home = unlimited();
+  const [former, path] = [`${home.path}/.config/countersign/config.permissions`, `${home.path}/${FILE}`];
+  Deno.writeTextFileSync(former, "shim read /\nincoming read /\n");
+  const says = /config\.permissions was written by a former version: countersign sandbox$/m;
+  oneLine(await home.shim(["ann@example.net"], MAIL), 75, says);
+  oneLine(await home.hook(["--as", "condredirect"], MAIL), 111, says);
+  assert.match((await countersign(home, ["doctor"])).stdout, /^The sandbox file was written by a former version\n/m);
+  assert.equal((await countersign(home, ["sandbox"])).stdout, `Written: ${path}\n`);
+  assert.throws(() => Deno.statSync(former), Deno.errors.NotFound);
+  assert.equal((await home.shim(["ann@example.net"], MAIL)).code, 0);
+  // And the way back takes both.
+  Deno.writeTextFileSync(former, "");
+  assert.equal((await countersign(home, ["sandbox", "--remove"])).stdout, `Removed: ${path}, ${former}\n`);
+  assert.equal((await home.shim(["ann@example.net"], MAIL)).code, 0);
+});
+
+Deno.test("the sandbox file is newer than the settings, unless they were changed meanwhile", async () => {
+  using home = unlimited();
+  const [config, path] = [`${home.path}/.config/countersign/config.toml`, `${home.path}/${FILE}`];
+  const newer = () => Deno.statSync(path).mtime! > Deno.statSync(config).mtime!;
+  const text = Deno.readTextFileSync(config);
+  for (let turn = 0; turn < 3; turn++) {
+    Deno.writeTextFileSync(config, text);
+    assert.equal((await countersign(home, ["sandbox"])).code, 0);
+    assert.ok(newer());
+  }
+  const { writeSandbox } = await import("../../admin/sandbox.ts");
+  const { loadSettings } = await import("../../io/system/load.ts");
+  const source = { file: config, home: home.path };
+  const before = Deno.statSync(config).mtime!;
+  const settings = loadSettings(source);
+  await new Promise((done) => setTimeout(done, 20));
+  Deno.writeTextFileSync(config, text);
+  writeSandbox(settings, source, before);
+  assert.ok(!newer());
+});
