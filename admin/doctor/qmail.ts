@@ -100,7 +100,7 @@ function checkHooked({ file, text, mode }: TextFile, given: QmailCase): Finding[
       `No delivery instruction was found: ${wrapper.program} runs the hook, and no line follows`,
       last!.number,
       "The hook exits 0 for mail to be delivered. If the wrapper does not deliver it, it is lost.",
-      "Add Add ./Maildir/ as the last line, unless the wrapper delivers",
+      "Add ./Maildir/ as the last line, unless the wrapper delivers",
     );
   }
   const isHook = ({ line }: { line: string }) => hookCall(line) !== undefined;
