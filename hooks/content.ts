@@ -1,4 +1,4 @@
-/** What of a message is looked at: its beginning, and of a bounce that comes as a file also its end. */
+/** The inspected part of a message: its beginning and, if a bounce comes as a file, its end. */
 import type { Input } from "../io/system/input.ts";
 import type { Delivery } from "../incoming/delivery.ts";
 import { isBounceSender } from "../incoming/verdict.ts";
@@ -6,7 +6,7 @@ import { isBounceSender } from "../incoming/verdict.ts";
 /** The part of a delivery that is read from the message. */
 export type Content = Pick<Delivery, "header" | "prefix" | "bodyStart" | "cut" | "whole" | "tail" | "unread">;
 
-/** Reads the end of the message only where a returned header is looked for. */
+/** Reads the end of the message only if a returned header may be there. */
 export async function contentOf(input: Input, sender: Delivery["sender"]): Promise<Content> {
   const { prefix, whole, head: { header, bodyStart, cut = false } } = input;
   const content = { header, prefix, bodyStart, cut, whole };

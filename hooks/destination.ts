@@ -1,4 +1,4 @@
-/** Where a message goes that the caller will not deliver itself. */
+/** Chooses the destination of a message that the caller does not deliver itself. */
 import type { Settings } from "../lib/settings/parse.ts";
 import { Fail } from "../lib/fail.ts";
 import type { Env } from "../incoming/delivery.ts";
@@ -6,7 +6,7 @@ import { type Following, whatFollows } from "./dotqmail.ts";
 import type { Verdict } from "../incoming/verdict.ts";
 import type { Options } from "./options.ts";
 
-/** A maildir, or on to the identity. */
+/** A maildir, or forwarding to the identity. */
 export type Destination = { readonly maildir: string } | "forward";
 
 /** What the choice depends on. */
@@ -16,16 +16,17 @@ export interface DestinationQuery {
   readonly options: Options;
   readonly settings: Settings;
   readonly verdict: Verdict;
-  /** Is the recipient an identity's plain address? That is where forwarding ends: from there it would be a loop. */
+  /** Is the recipient an identity's plain address? Forwarding ends there; going on would be a loop. */
   readonly plain: boolean;
 }
 
 /**
- * The place, when the hook has to deliver: the command line says so, or nothing
- * comes behind it. A wrapper, whose line does not name the hook, is left to it.
+ * Returns the destination if the hook has to deliver, because the command line
+ * says so or because nothing follows it. A wrapper, whose line does not name the
+ * hook, is left to deliver.
  *
  * @returns undefined: the caller delivers, or nothing is to be delivered
- * @throws {Fail} `config` when it is the last and has no place; `temporary` when it cannot see whether it is
+ * @throws {Fail} `config` if the hook is last and has no destination; `temporary` if that cannot be determined
  */
 export async function chooseDestination(
   { name, options, settings, verdict, plain }: DestinationQuery,
@@ -36,15 +37,15 @@ export async function chooseDestination(
     if (options.caller === "qmail") return await whatFollows(name, env, readFile);
     return options.caller === "postfix" ? "last" : "more";
   };
-  // maildrop takes a hook that is told where to deliver for the last deliverer: nothing comes behind it.
+  // With a destination on its command line, the hook is maildrop's last deliverer: nothing follows.
   const given = options.forward || options.maildir !== undefined;
   const others = verdict.passed === true && !(given && options.caller === "maildrop");
   if (others && await behind() === "more") return undefined;
   if (options.maildir !== undefined) return { maildir: options.maildir };
   if (options.forward && !plain) return "forward";
-  // An answer that cannot be given is a delivery, too.
+  // A challenge that cannot be answered is delivered.
   if (options.forward && verdict.action !== "spam") {
-    // Not deferred for ever where there is an inbox: a stranger may choose the address by which it comes here.
+    // With an inbox, do not defer until the queue lifetime ends: a stranger may have chosen this address.
     if (settings.incoming.inbox !== "") return { maildir: settings.incoming.inbox };
     const what = "Mail to an identity's own address cannot be forwarded to it";
     throw new Fail("config", `${what}: --forward is for the SRS domain, or set incoming.inbox`);

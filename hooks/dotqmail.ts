@@ -8,13 +8,13 @@ import { type Env, isUnreadable } from "../incoming/delivery.ts";
 
 /**
  * - `more`: another line follows
- * - `last`: none does
+ * - `last`: no line follows
  * - `unknown`: no line of the file calls the hook, so another program does, which knows what it does next
  */
 export type Following = "more" | "last" | "unknown";
 
 /**
- * Looks the file up as qmail-local(8) does: dot-qmail(5), section EXTENSION ADDRESSES.
+ * Finds the file as qmail-local(8) does: dot-qmail(5), section EXTENSION ADDRESSES.
  *
  * @param name the name by which the hook was called: its line holds it
  * @param readFile reads a file below the home; undefined only where it is missing
@@ -29,11 +29,11 @@ export async function whatFollows(
   const text = file === undefined ? undefined : readFile(file);
   if (text === undefined) return "unknown";
   const lines = text.split("\n").filter((line) => line.trim() !== "" && !/^[#+]/.test(line));
-  // Which line we are is not told. A line that delivers, behind the last one that calls the hook, is behind us.
+  // qmail does not tell which line runs. A delivery after the last line that calls the hook comes after this one.
   const own = lines.findLastIndex((line) => restOfCall(line, name) !== undefined);
   if (own < 0) return "unknown";
   if (own < lines.length - 1) return "more";
-  // What a shell goes on with after the hook is a program of its own: `hook && deliver`, `if hook; then deliver; fi`.
+  // What the shell runs after the hook counts as a wrapper: `hook && deliver`, `if hook; then deliver; fi`.
   return /&&|;/.test(restOfCall(lines[own]!, name)!) ? "unknown" : "last";
 }
 
@@ -46,12 +46,12 @@ function fileName(ext: string, rest: string | undefined): string | undefined {
   if (rest !== undefined && !ext.endsWith(rest)) return undefined;
   // A to Z only, as qmail does it: other letters may have another length in lower case.
   const front = lower(rest === undefined ? ext : ext.slice(0, ext.length - rest.length)).replaceAll(".", ":");
-  // Not a stranger's doing: only where a file of that name exists does qmail-local take it for the name.
+  // A stranger cannot cause this: qmail-local uses the name only if such a file exists.
   if (isUnreadable(front)) throw new Fail("temporary", `The name of the dot-qmail file for ${quote(ext)} is not UTF-8`);
   return `.qmail-${front}${rest === undefined ? "" : "default"}`;
 }
 
-/** What stands behind the hook's name in a program line; undefined when the line does not call it. */
+/** The text after the hook's name in a program line; undefined if the line does not call it. */
 function restOfCall(line: string, name: string): string | undefined {
   if (!line.startsWith("|")) return undefined;
   // A word, or the last part of a path: `check-incoming` is another program.

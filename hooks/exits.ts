@@ -1,25 +1,25 @@
-/** The one table of exit statuses of the way in; nobody else knows a number. */
+/** The only table of the hook's exit statuses. */
 import type { Caller } from "../incoming/delivery.ts";
 
 /**
- * How a hook ends:
+ * What the hook did:
  * - `go-on`: the caller delivers, as if the hook were not there
- * - `delivered`, `forwarded`, `filed` (as spam): the hook has done it; nothing more is to happen
- * - `answered`: a challenge was answered, and kept as the settings say
- * - `redirected`: condredirect is told to
- * - `defer`: the message stays in the queue
+ * - `delivered`, `forwarded`, `filed` (as spam): done by the hook; nothing remains to be done
+ * - `answered`: a challenge was answered, and filed according to the settings
+ * - `redirected`: condredirect redirects the message
+ * - `defer`: the message stays queued
  *
- * A hook does not refuse: the server has accepted the message by now, so it would send a bounce, and to an address that
- * anybody could have written there (RFC 5321 section 6.1).
+ * A hook never rejects: the server has accepted the message, so it would send a bounce to a sender address that anybody
+ * could have forged (RFC 5321 section 6.1).
  */
 export type Outcome = "go-on" | "delivered" | "forwarded" | "filed" | "answered" | "redirected" | "defer";
 
-/** The outcomes after which nothing more is to happen. */
+/** The outcomes after which nothing remains to be done. */
 export const DONE: readonly Outcome[] = ["delivered", "forwarded", "filed", "answered", "redirected"];
 
 // 75 is the one temporary status that qmail, Postfix, maildrop and procmail agree on; condredirect knows 111 only.
-// Postfix bounces at all but 0, 71 and 75; it never delivers behind a hook, so there going on is not sure: later.
-// procmail takes 0 for "delivered", so going on is another number there. condredirect redirects at 0.
+// Postfix bounces on every status other than 0, 71 and 75; nothing delivers after the hook there, so `go-on` defers.
+// procmail takes 0 for "delivered", so `go-on` is another number there. condredirect redirects at 0.
 const TABLE: Record<Caller, Record<"go-on" | "done" | "defer", number>> = {
   qmail: { "go-on": 0, done: 99, defer: 75 },
   maildrop: { "go-on": 0, done: 99, defer: 75 },
@@ -32,8 +32,8 @@ const TABLE: Record<Caller, Record<"go-on" | "done" | "defer", number>> = {
 /**
  * The status for this caller.
  *
- * @param last is the hook the last deliverer (`to "|hook --maildir …"`)? Then maildrop hands its status to the MTA,
- *   to which only 0 is success.
+ * @param last is the hook the last deliverer (`to "|hook --maildir …"`)? Then maildrop passes its status to the MTA,
+ *   for which only 0 is success.
  */
 export function exitStatus(caller: Caller, outcome: Outcome, last: boolean): number {
   const row = TABLE[caller];

@@ -1,4 +1,4 @@
-/** The way in: read, judge, act. `Deno.args` is the name we were called by, then the arguments. */
+/** The hook: reads, judges and acts. `Deno.args` is the name by which it was called, then the arguments. */
 import { concat } from "../lib/bytes.ts";
 import { errorText, Fail, reason } from "../lib/fail.ts";
 import { checkArguments, env } from "../io/system/environment.ts";
@@ -38,7 +38,7 @@ export async function incoming(name: string, args: readonly string[]): Promise<n
       console.log(options.ask === "help" ? HELP.trimEnd() : `countersign ${VERSION}`);
       return 0;
     }
-    // The envelope is a stranger's: what cannot be read of it is nobody's address, and no reason to defer.
+    // A stranger chooses the envelope: an unreadable address belongs to nobody, and is no reason to defer.
     checkArguments([options.config ?? "", options.maildir ?? ""]);
     if (caller === "filter") return await filter(name, options);
     const { outcome, last } = await handle(name, options);
@@ -59,7 +59,7 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   }
   const context = { settings, identities, now };
   const { verdict } = await decide(delivery, { ...context, ...storesFor(options.caller, settings, now) });
-  // Only now, and only for who acts: to listen for signals takes time.
+  // Created late and only if needed, because signal listeners cost time.
   const scene = (): DeliveryContext => {
     const abort = abortOnSignal();
     const ledger = fileLedger(`${settings.state.folder}/ledger`);
@@ -80,14 +80,14 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   record(context, delivery, verdict, ended);
   await tidy(settings, place, now);
   const { outcome } = ended;
-  // qmail gives a file; others a pipe, and do not like it closed early.
+  // qmail passes a file; for other callers a pipe that is closed early is an error.
   if (!DONE.includes(outcome) && options.caller !== "qmail") await drain(input.body());
   return { outcome, last: place !== undefined };
 }
 
-/** Where the caller does the rest. */
+/** The result if the caller does the rest. */
 function leave(caller: Caller, { action, reason }: Verdict, place: Destination | undefined): HookResult | undefined {
-  // condredirect moves the message itself: it is told which, no more.
+  // condredirect redirects the message itself, and needs only the status.
   if (caller === "condredirect") {
     return { outcome: action === "spam" ? "redirected" : "go-on", reason };
   }
@@ -105,12 +105,12 @@ async function act(verdict: Verdict, place: Destination | undefined, scene: Deli
   return place === undefined ? { outcome: "go-on", reason: verdict.reason } : await deliver(place, verdict, scene);
 }
 
-/** Message in, message out with one result field. Whatever is wrong, the message goes through. */
+/** Copies the message with one result field added. The message passes through on every error. */
 async function filter(name: string, options: Options): Promise<number> {
   const input = await readInput(PREFIX_BYTES, false);
-  // A stranger's result field never goes through as if it were ours.
+  // Remove result fields of strangers in every case.
   const { header, headStart, cut } = input.head;
-  const mbox = input.prefix.subarray(0, headStart); // procmail's `From ` line is not ours to lose
+  const mbox = input.prefix.subarray(0, headStart); // keep procmail's `From ` line
   let head = concat(mbox, printHead(withoutResults(header), cut));
   try {
     const { settings, identities } = load(options);
@@ -128,7 +128,7 @@ async function filter(name: string, options: Options): Promise<number> {
   return exitStatus("filter", "go-on", false);
 }
 
-/** The body as it is written; where the header was cut, its rest loses what a stranger wrote as our result. */
+/** The body to write; if the header was cut, result fields of strangers are removed from the rest of it. */
 function bodyOf({ head, body }: Input): AsyncIterable<Uint8Array> {
   return head.cut ? withoutResultsInRest(head.header, body()) : body();
 }
@@ -158,7 +158,7 @@ function record(context: JudgeContext, delivery: Delivery, verdict: Verdict, end
     result: verdict.result,
     check: verdict.check,
     outcome: ended.outcome,
-    original: original && `<${original}>`, // of which message a bounce speaks
+    original: original && `<${original}>`, // the message that bounced
     why: ended.reason,
     warning: warningAbout(verdict, delivery, context),
   });

@@ -2,7 +2,7 @@
 import { Fail, quote } from "../lib/fail.ts";
 import { type Caller, CALLERS } from "../incoming/delivery.ts";
 
-/** What the line in .qmail, maildroprc or procmailrc says. */
+/** The options of the command line in .qmail, .mailfilter or .procmailrc. */
 export interface Options {
   readonly caller: Caller;
   readonly config?: string;
@@ -30,7 +30,7 @@ Example: a line in .qmail, in front of the delivery instruction
   |/usr/local/lib/countersign/hooks/incoming
 `;
 
-/** The caller, even where the rest is not understood: each takes another number for "later". */
+/** The caller, even if other arguments are invalid: the temporary status depends on it. */
 export function callerIn(args: readonly string[]): Caller {
   const end = args.indexOf("--");
   const options = end < 0 ? args : args.slice(0, end);

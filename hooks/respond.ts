@@ -1,7 +1,7 @@
 /**
- * Answers a challenge, at most once: the entry is claimed before and spent after. What dies in between stays claimed
- * and is never answered again; the next hook delivers the challenge with a mark that says so. An answer that certainly
- * was not sent leaves the entry issued.
+ * Answers a challenge at most once: the entry is claimed before and spent after sending. If the hook is killed in
+ * between, the entry stays claimed and the challenge is never answered; the next hook delivers it with a mark. If the
+ * answer was certainly not sent, the entry is issued again.
  */
 import { rfc5322Date } from "../lib/date.ts";
 import { utf8 } from "../lib/bytes.ts";
@@ -17,30 +17,30 @@ import { Fail } from "../lib/fail.ts";
 import type { DeliveryContext } from "./act.ts";
 import type { Answer, Verdict } from "../incoming/verdict.ts";
 
-/** What became of it: answered, or why it was not and the user should look. */
+/** Answered, or the reason why not; then the user should look at the challenge. */
 export type Given = "answered" | { readonly not: string };
 
 /**
  * Answers.
  *
- * @param verdict one that says `answer`
- * @throws {Fail} when it is not certain whether an answer left: the entry stays claimed
+ * @param verdict a verdict with the action `answer`
+ * @throws {Fail} when it is uncertain whether the answer was sent: the entry stays claimed
  */
-export async function respond({ answer, identity }: Verdict, scene: DeliveryContext): Promise<Given> {
+export async function respond({ answer, identity }: Verdict, context: DeliveryContext): Promise<Given> {
   if (answer === undefined || identity === undefined) throw new Error("nothing to answer");
-  const { settings, ledger, now, abort } = scene;
+  const { settings, ledger, now, abort } = context;
   const { entry, token } = answer.spends;
   checkLauncher();
   const claim = await ledger.claim(entry);
   if (claim === undefined) return { not: "another hook is answering it" };
   const messageId = `<${crypto.randomUUID()}@${answer.author.domain}>`;
-  remember(messageId, identity, scene);
+  remember(messageId, identity, context);
   try {
-    // The plain address: list software refuses the null sender, and knows subscribers by the envelope.
+    // The plain address: list software rejects the null sender, and recognizes subscribers by the envelope sender.
     const envelope = { sender: answer.author, recipients: [parseAddress(answer.form.answerTo)], dsn: {} };
     await send(settings, envelope, compose(answer, messageId, now), abort);
   } catch (error) {
-    // A program that refused, or could not be run, has sent nothing; a maildir that failed holds nothing.
+    // A program that rejected the answer or could not be run has sent nothing, nor has a failed maildir delivery.
     const certain = error instanceof Rejected || settings.transport.via === "maildir" ||
       (error instanceof Fail && error.kind !== "temporary");
     if (!certain || !(error instanceof Fail)) throw error;
@@ -52,16 +52,16 @@ export async function respond({ answer, identity }: Verdict, scene: DeliveryCont
   return "answered";
 }
 
-/** An answer bounces as any mail of ours does, and its bounce must not be taken for a forged one. */
+/** Remembers the answer, so that its bounce is not judged forged. */
 function remember(messageId: string, identity: Identity, { settings, now }: DeliveryContext): void {
   try {
     rememberSent(`${settings.state.folder}/sent`, identity, messageId, false, now);
   } catch {
-    // The answer is due all the same.
+    // Answer nevertheless.
   }
 }
 
-/** A new message: programs take what is sent back unchanged for a loop. */
+/** Composes a new message, because programs treat a message that is sent back unchanged as a loop. */
 function compose({ form, author, inReplyTo }: Answer, messageId: string, now: Date): Message {
   const header: Header = [
     field("From", formatAddress(author)),

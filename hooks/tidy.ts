@@ -1,4 +1,4 @@
-/** What a hook removes once a day: what has expired, and what hooks that were killed have left in their maildirs. */
+/** Removes expired state and leftovers of killed hooks in maildirs, once a day. */
 import { utf8 } from "../lib/bytes.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import { daily } from "../io/state/daily.ts";
@@ -6,7 +6,7 @@ import { expireDaily } from "../io/state/expire.ts";
 import { cleanMaildir } from "../io/transport/leftovers.ts";
 import type { Destination } from "./destination.ts";
 
-/** Does it, when the message has been dealt with. */
+/** Runs after the message has been handled. */
 export async function tidy(
   { state, incoming, challenge }: Settings,
   place: Destination | undefined,

@@ -4,26 +4,26 @@ import { Fail, quote, reason } from "../lib/fail.ts";
 import type { Dsn } from "../lib/envelope.ts";
 import type { OutgoingRequest } from "../outgoing/request.ts";
 
-/** What the caller asked for. */
+/** A parsed command line. */
 export type Invocation =
   | { readonly mode: "send"; readonly call: OutgoingRequest }
   | { readonly mode: "help" | "version" }
-  /** Something that only the real sendmail can do: SMTP on standard input, the queue. */
+  /** A mode that only the real sendmail provides: SMTP on standard input, or the queue. */
   | { readonly mode: "real"; readonly what: string };
 
-/** Flags with an argument, which may be attached or the next word. */
+/** Flags with an argument, which may be attached or the next argument. */
 const TAKES = new Set([..."fFrBNRVhLpXOoebAMCDd"]);
-/** Flags without one that change nothing here; -i: input always goes to its end. */
+/** Ignored flags without an argument; -i is the default, because input always extends to its end. */
 const IGNORED = new Set([..."imnvUGx"]);
-/** Flags with an argument that change nothing here. -X would open a file, -O and -o set what we do not have. */
+/** Ignored flags with an argument. -X would open a file; -O and -o set options that do not exist here. */
 const IGNORED_WITH = new Set([..."hLpXOoeA"]);
 
 /**
  * Reads the arguments.
  *
  * @param name the name by which the program was called
- * @param args the arguments behind it
- * @throws {Fail} `usage` for everything that is not understood: a guess could send to the wrong people
+ * @param args its arguments
+ * @throws {Fail} `usage` for unknown options: a guess could send to the wrong people
  */
 export function parseFlags(name: string, args: readonly string[]): Invocation {
   if (name === "qmail-inject") return { mode: "send", call: qmailInject(args) };
@@ -99,7 +99,7 @@ function getopt(
     for (let i = 1; i < word.length; i++) {
       const flag = word[i]!;
       const attached = word.slice(i + 1);
-      // -q30m: the rest of the word is its value, never the next word.
+      // -q30m: the value is the rest of the argument, never the next one.
       if (flag === "q") {
         options.push({ flag, value: attached });
         break;
@@ -129,7 +129,7 @@ function parseRecipients(operands: readonly string[]): Address[] {
   return operands.flatMap((operand) =>
     addresses("Recipient", operand).map(({ address }) => {
       // mutt writes "-f a b -- rcpts" when envelope_from_address holds two, and options behind the first recipient
-      // are operands: a bare word with a dash is nobody's mailbox.
+      // are operands: a bare word with a dash is not a mailbox.
       const misplaced = address?.domain === "" && address.local.startsWith("-");
       if (address === null || misplaced) {
         throw new Fail("usage", `Recipient ${quote(operand)} is no address`);
@@ -156,7 +156,7 @@ function parseNotify(value: string): string {
   return words.join(",");
 }
 
-/** xtext, at most 100 characters (RFC 3461 section 4.4): a program behind us would refuse the whole message. */
+/** xtext, at most 100 characters (RFC 3461 section 4.4): a program after us would reject the whole message. */
 function parseEnvid(value: string): string {
   if (/^(?:[!-*,-<>-~]|\+[0-9A-F]{2}){1,100}$/.test(value)) return value;
   throw new Fail("usage", `Option -V ${quote(value)} is not xtext`);

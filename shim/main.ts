@@ -1,4 +1,4 @@
-/** The way out: read, plan, hand over. `Deno.args` is the name we were called by, then the arguments. */
+/** The shim: reads, plans and sends. `Deno.args` is the name by which it was called, then the arguments. */
 import { formatAddress } from "../lib/address.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import { errorText, Fail, reason, temporaryIfDenied } from "../lib/fail.ts";
@@ -49,7 +49,7 @@ export async function shim(name: string, args: readonly string[]): Promise<numbe
   }
 }
 
-/** Temporary unless proved permanent; a program behind us that speaks sysexits is believed. */
+/** The exit status: temporary unless proved permanent. Statuses from sysexits.h are passed through. */
 function statusOf(error: unknown): number {
   if (error instanceof Rejected && error.code >= 64 && error.code <= 78) return error.code;
   return sysexit(error);
@@ -67,7 +67,7 @@ async function sendMessage(call: SendCall): Promise<number> {
   const settings = loadSettings(configFile());
   const identities = loadIdentities(settings);
   const now = new Date();
-  // A message that fits into a pipe is read to its end, so that nobody gets a part of it if this process is killed.
+  // A message that fits into a pipe is read to its end first, so that a killed shim never sends part of it.
   const input = await readInput(Math.max(LEDGER_BODY_BYTES, PIPE_BYTES), true);
   const random = crypto.getRandomValues(new Uint8Array(RANDOM_BYTES));
   const mailboxLine = input.head.headStart > 0;
@@ -112,7 +112,7 @@ function describe(planned: ReturnType<typeof plan>, settings: Settings) {
   };
 }
 
-/** `-bs`, `-bp`, `-q` are the real program's; an empty queue of our own needs no run. */
+/** Runs the real program for `-bs`, `-bp` and `-q`. Without one, `-q` succeeds, because there is no queue. */
 async function runReal(what: string, args: readonly string[]): Promise<number> {
   await checkLoop("transport.real");
   const place = configFile();
@@ -136,7 +136,7 @@ async function runReal(what: string, args: readonly string[]): Promise<number> {
   }
 }
 
-/** Whoever finds the mark in his environment was called by himself. */
+/** Fails if the mark is in the environment: then the shim was called by itself. */
 async function checkLoop(setting: string): Promise<void> {
   if (await env(LOOP_MARK) !== undefined) throw new Fail("config", `${setting} calls this program again`);
 }

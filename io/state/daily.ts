@@ -1,12 +1,11 @@
-/** What is done once a day: a file in `daily` says by its time when that was, so that a message costs one look at it. */
+/** Daily work. The time of a file in `daily` records the last run, so that a message costs only one stat of it. */
 import { dayOf } from "../../lib/date.ts";
 
 /**
- * Does something with the first message of a day (UTC). What goes wrong is no reason to stop mail, and is tried again
- * with the next one.
+ * Runs work with the first message of a day (UTC). Errors do not stop mail; the work is retried with the next message.
  *
- * @param what a name that is a file's
- * @param work does a bounded part of it; returns whether it is done for today
+ * @param what the name of the work, used as a file name
+ * @param work does a bounded part of the work; returns whether it is finished for today
  */
 export async function daily(
   state: string,

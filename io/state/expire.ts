@@ -1,10 +1,10 @@
-/** What is remembered, and for how long: the ledger and the index of sent mail, once their days are over. */
+/** Removes expired entries of the ledger and of the index of sent mail. */
 import { dayOf } from "../../lib/date.ts";
 import { daily } from "./daily.ts";
 import { fileLedger } from "./ledger.ts";
 import { cleanSent, SENT_DAYS } from "./sent.ts";
 
-/** What was removed. */
+/** Numbers of removed items. */
 export interface Expired {
   /** Entries of the ledger. */
   readonly entries: number;
@@ -15,7 +15,7 @@ export interface Expired {
 /**
  * Removes what has expired below a state folder.
  *
- * @param most entries of the ledger that are removed at most
+ * @param most maximum number of ledger entries to remove
  * @throws {Fail} `temporary` when the ledger cannot be read
  */
 export async function expireState(state: string, now: Date, most: number): Promise<Expired> {
@@ -25,7 +25,7 @@ export async function expireState(state: string, now: Date, most: number): Promi
   return { entries, periods };
 }
 
-/** Entries that one message removes: it must not wait for all that a busy day has left. */
+/** Entries removed by one message, which must not wait for the leftovers of a busy day. */
 const MAX_ENTRIES = 200;
 
 /**

@@ -1,4 +1,4 @@
-/** What the shim writes down about a message before it leaves, so that what comes back about it can be known. */
+/** Records a message before it is sent, so that bounces and challenges about it are recognized. */
 import type { Settings } from "../../lib/settings/parse.ts";
 import { reason } from "../../lib/fail.ts";
 import { TOKEN_FIELD } from "../../lib/entry.ts";
@@ -11,11 +11,11 @@ import type { Plan } from "../../outgoing/plan.ts";
 import { isRemembered } from "../../outgoing/rules.ts";
 
 /**
- * Remembers a message before it leaves. Mail matters more than memory: an error is only logged, and what comes back
- * about the message is then judged without it.
+ * Remembers a message before it is sent. Errors are only logged, because mail has priority; what comes back about the
+ * message is then judged without the record.
  *
- * @param body the beginning of the body as it leaves
- * @returns what went wrong
+ * @param body the beginning of the body as sent
+ * @returns the error, if any
  */
 export async function remember(
   { header, identity, sent, envelope }: Plan,

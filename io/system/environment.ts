@@ -1,4 +1,4 @@
-/** The environment: what it tells us, and what of it a child may have. */
+/** The environment: reading it, and the part that a child gets. */
 import { PRINTENV } from "../../lib/paths.ts";
 import { type Bytes, text } from "../../lib/bytes.ts";
 import { Fail, quote } from "../../lib/fail.ts";

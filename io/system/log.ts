@@ -3,19 +3,19 @@ import { type Event, logLine } from "../../lib/log.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
 import { isFileOrNothing } from "./files.ts";
 
-/** Adds a line to the log. A log that cannot be written never stops mail. */
+/** Appends a line to the log. Errors are ignored: logging must not stop mail. */
 export function log(settings: Settings, event: Event): void {
   try {
     Deno.mkdirSync(settings.state.folder, { recursive: true, mode: 0o700 });
     const path = `${settings.state.folder}/log`;
-    if (!isFileOrNothing(path)) return; // a pipe that nobody reads would hold us
+    if (!isFileOrNothing(path)) return; // a pipe without a reader would block
     using file = Deno.openSync(path, { read: true, append: true, create: true, mode: 0o600 });
-    // A full disk has cut the last line: it ends here, and can be seen to be cut.
+    // A full disk truncated the last line: end it here, so that it is recognizable.
     const front = endsWithNewline(file) ? "" : "…\n";
     const line = new TextEncoder().encode(front + logLine(event, new Date()));
     for (let at = 0; at < line.length;) at += file.writeSync(line.subarray(at));
   } catch {
-    // The message matters more.
+    // Mail has priority over the log.
   }
 }
 
@@ -27,11 +27,11 @@ function endsWithNewline(file: Deno.FsFile): boolean {
   return file.readSync(last) !== 1 || last[0] === 10;
 }
 
-/** Writes one line to standard error; a closed one is nobody's loss. */
+/** Writes one line to standard error; a closed one is ignored. */
 export function printError(program: string, what: string): void {
   try {
     Deno.stderr.writeSync(new TextEncoder().encode(`${program}: ${what.replace(/[\r\n]+/g, " ")}\n`));
   } catch {
-    // Nobody listens.
+    // No reader.
   }
 }

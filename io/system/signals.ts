@@ -1,4 +1,4 @@
-/** Termination signals as an abort signal, and a body that fails when one arrives, so that work in progress is undone. */
+/** Termination signals as an abort signal, and a body that fails when one arrives. */
 import { Fail } from "../../lib/fail.ts";
 
 /**

@@ -1,4 +1,4 @@
-/** A program that is run with a message on its standard input: what is asked of it, and what it is then. */
+/** A program that is run with a message on its standard input: how to start it, and the running process. */
 
 /** A program to be run, and for how long. */
 export interface SpawnOptions {
@@ -6,22 +6,22 @@ export interface SpawnOptions {
   readonly argv: readonly string[];
   /** Its whole environment. */
   readonly environment: Record<string, string>;
-  /** Seconds; 0: for ever. */
+  /** Timeout in seconds; 0 disables it. */
   readonly timeout: number;
-  /** Aborted: kill it. */
+  /** Kills the program when aborted. */
   readonly signal?: AbortSignal;
-  /** Looks at each piece before it is written; may throw. */
+  /** Inspects each chunk before it is written; may throw. */
   readonly inspect?: (chunk: Uint8Array) => void;
-  /** A folder: the message goes into a file there first. A program that ends with 0 is believed to have read it all. */
+  /** A folder: the message goes into a file there first. A program that exits 0 is assumed to have read all of it. */
   readonly spool?: string;
 }
 
-/** A program that runs. */
+/** A running program. */
 export interface Running {
   readonly pid: number;
   readonly status: Promise<{ readonly code: number; readonly signal: string | null }>;
   readonly stderr: ReadableStream<Uint8Array>;
-  /** Its end of the message; none when that is a file. */
+  /** Its standard input; undefined if that is a file. */
   readonly stdin?: WritableStream<Uint8Array>;
   kill(signal: "SIGKILL"): void;
 }

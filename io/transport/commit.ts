@@ -1,14 +1,14 @@
 /**
- * Does anybody still wait for what we report?
+ * Is the launcher still waiting for our status?
  *
- * A mail server that gives up kills what it has started, which is the launcher, and tries again later. Of SIGKILL the
- * launcher tells us nothing; delivering then would be one copy too many.
+ * A mail server that times out kills what it has started, which is the launcher, and retries later. A launcher that is
+ * killed with SIGKILL cannot notify us; delivering then would deliver the message twice.
  */
 import { LAUNCHER } from "../system/environment.ts";
 import { Rejected } from "./rejected.ts";
 
 /**
- * To be called directly before each step that cannot be undone: link or rename into place, end of input, final dot.
+ * Call this directly before each step that cannot be undone: link or rename into place, end of input, final dot.
  *
  * The kernel gives an orphan another parent at once, so this needs no signal and cannot come too late by itself. Without
  * a launcher, as in the compiled program, there is nothing to check.

@@ -1,5 +1,5 @@
 /**
- * Hands a message to another program on its standard input.
+ * Passes a message to another program on its standard input.
  *
  * End of input is that program's commit. So on any failure or signal it is
  * killed and reaped before its input closes: half a message is never taken for
@@ -13,14 +13,14 @@ import { checkLauncher } from "./commit.ts";
 import { type Running, type SpawnOptions, UNNAMED } from "./child.ts";
 import { spawnSpooled } from "./spool.ts";
 
-/** Milliseconds that a program, or a server, gets to end after a signal, once it has the whole message. */
+/** Milliseconds that a program or server has to finish after a signal, once it has the whole message. */
 export const GRACE = 3000;
-/** Milliseconds within which a pipe says that its reader is gone. */
+/** Milliseconds within which a pipe reports that its reader is gone. */
 const SETTLE = 1000;
 /** Bytes of standard error that are kept, and characters of its last line that are told. */
 const [KEPT, TOLD] = [4096, 200];
 
-/** How a program ended. */
+/** The exit of a program. */
 export interface ChildExit {
   /** Its exit status. */
   readonly code: number;
@@ -31,7 +31,7 @@ export interface ChildExit {
 /**
  * Runs the program with the message as its input.
  *
- * @returns how it ended, when it ended by itself
+ * @returns its exit, if it exited by itself
  * @throws {Fail} `system` when it cannot be run; `temporary` when it was killed, did not take the whole message, or
  *   ran out of time; what reading the message throws
  */
@@ -41,7 +41,7 @@ export async function inject(call: SpawnOptions, message: Message): Promise<Chil
   const given = whole ? await inOnePiece(message) : message;
   if (whole) call.inspect?.(given.head);
   const child = call.spool === undefined ? spawn(call) : await spawnSpooled(call.spool, call, message);
-  // At once: killed between the start and the first write, we have sent an empty message.
+  // At once: if we were killed between start and first write, an empty message would be sent.
   const inspect = whole ? undefined : call.inspect;
   const written = child.stdin ? write(child.stdin.getWriter(), given, inspect) : Promise.resolve(true);
   written.catch(() => {});
@@ -59,14 +59,14 @@ export async function inject(call: SpawnOptions, message: Message): Promise<Chil
   try {
     let taken = false;
     try {
-      // A grandchild may hold the pipe of a program that has ended: then nobody will ever say that it is broken.
+      // A grandchild may hold the pipe of a program that has ended: then the pipe never breaks.
       const orphaned = ended.then(() => after(SETTLE)).then(() => false);
       taken = await Promise.race([written, stop.promise, orphaned]);
     } catch (error) {
       await kill(child);
       throw error;
     }
-    // It has the whole message now and may be about to commit: a moment more, lest it be sent and we say no.
+    // It has the whole message and may be about to commit: wait a moment, so as not to report a sent message as failed.
     const status = await Promise.race([ended, stop.promise]).catch(async (error) => {
       const settled = await Promise.race([ended, after(GRACE)]);
       if (settled !== undefined) return settled;
@@ -98,7 +98,7 @@ function spawn(call: SpawnOptions): Running {
       stdin: "piped",
       stdout: "null",
       stderr: "piped",
-      detached: true, // its own group, so that all of it can be killed
+      detached: true, // its own process group, so that all of it can be killed
     }).spawn();
     const status = child.status.catch((error) => {
       if (!/^Invalid signal/.test(reason(error))) throw error;
@@ -128,7 +128,7 @@ async function kill(child: Running): Promise<void> {
     try {
       await stop();
     } catch {
-      // It has ended, or there is no such program.
+      // It has exited, or does not exist.
     }
   }
   await child.status;
@@ -141,7 +141,7 @@ export function after(milliseconds: number): Promise<undefined> {
   return promise;
 }
 
-/** Writes everything and closes. False when the program closed its input first: its status says why. */
+/** Writes everything and closes. @returns false if the program closed its input first; its status tells why */
 async function write(
   writer: WritableStreamDefaultWriter<Uint8Array>,
   message: Message,
@@ -170,7 +170,7 @@ async function write(
   return true;
 }
 
-/** The end of what a program says; a grandchild may hold the pipe open for ever, so nothing waits for its end. */
+/** The last line of a program's output. A grandchild may keep the pipe open, so nothing waits for its end. */
 class Tail {
   #text = "";
   #reader: ReadableStreamDefaultReader<Uint8Array>;

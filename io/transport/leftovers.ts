@@ -1,11 +1,11 @@
-/** What a program that was killed has left in the tmp folder of a maildir. */
+/** Removes files that killed programs left in the tmp folder of a maildir. */
 
-/** maildir(5): a file in tmp that is 36 hours old is nobody's delivery any more. */
+/** maildir(5): a file in tmp that is older than 36 hours is abandoned. */
 const MAX_AGE_HOURS = 36;
-/** Only names that deliverToMaildir() makes: those of other programs are theirs to remove. */
+/** Names that deliverToMaildir() creates; other programs remove their own files. */
 const OURS = /^\d+\.P\d+R[0-9a-f]{20}\.countersign$/;
 
-/** Removes it. @returns how many files */
+/** Removes the files. @returns their number */
 export function cleanMaildir(maildir: string, now: Date): number {
   if (maildir === "") return 0;
   let gone = 0;

@@ -5,10 +5,10 @@ import { checkLauncher } from "./commit.ts";
 import { Rejected } from "./rejected.ts";
 
 /**
- * Writes a message into a maildir; when this returns it is on the disk.
+ * Writes a message into a maildir; when this returns, it is on the disk.
  *
- * The maildir is made when its parent exists. Its name is never used twice:
- * random, and link() refuses what is there.
+ * A missing maildir is created if its parent exists. File names are random, and
+ * link() fails for a name that exists.
  *
  * @returns the file in new/
  * @throws {Fail} `temporary`; nothing is left in new/ then
@@ -25,9 +25,9 @@ export async function deliverToMaildir(maildir: string, message: Message): Promi
     Deno.linkSync(temporary, final);
     linked = true;
     syncFolder(`${maildir}/new`);
-    checkLauncher(); // to reach the disk took time
+    checkLauncher(); // writing to the disk took time
   } catch (error) {
-    if (linked) remove(final); // Or trying again would deliver it twice.
+    if (linked) remove(final); // otherwise a retry would deliver it twice
     if (error instanceof Rejected) throw error;
     throw new Fail("temporary", `Maildir cannot be written: ${reason(error)}`, { file: maildir, cause: error });
   } finally {
@@ -48,11 +48,11 @@ export function makeFolders(maildir: string): void {
   try {
     Deno.mkdirSync(maildir, { recursive: true, mode: 0o700 });
   } catch {
-    // Delivery will say what is wrong.
+    // The delivery reports the error.
   }
 }
 
-/** A full disk shows first as a short write. */
+/** Writes everything; a full disk first causes a short write. */
 export function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length;) {
     const count = file.writeSync(bytes.subarray(at));
@@ -71,7 +71,7 @@ function makeMaildir(maildir: string): void {
   }
 }
 
-/** The name, too, must be on the disk before we say so. */
+/** Syncs the folder: the name must be on the disk, too, before we report success. */
 function syncFolder(path: string): void {
   using folder = Deno.openSync(path, { read: true });
   folder.syncSync();

@@ -1,4 +1,4 @@
-/** The one failure after which trying again cannot deliver twice. */
+/** The only failure after which a retry cannot deliver twice. */
 import { Fail, type Kind } from "../../lib/fail.ts";
 
 /** A program exited with a status other than 0, or a server refused the message: nothing was sent, for certain. */
@@ -19,7 +19,7 @@ export class Rejected extends Fail {
     super(kind, message, options);
   }
 
-  /** What went wrong without anybody's address, for the log. */
+  /** The error without addresses, for the log. */
   get summary(): string {
     return `status ${this.code}`;
   }

@@ -1,4 +1,4 @@
-/** Out, by the way that the settings name: the same for the shim and for a hook that forwards. */
+/** Sends a message as the settings say, for the shim and for a forwarding hook. */
 import { formatAddress } from "../../lib/address.ts";
 import { concat, utf8 } from "../../lib/bytes.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
@@ -12,16 +12,16 @@ import type { Envelope } from "../../lib/envelope.ts";
 import { argumentsFor, inspectorFor, statusFor } from "../../lib/settings/presets.ts";
 import { Rejected } from "./rejected.ts";
 
-/** Set in the environment of every injector: whoever finds it set was called by itself. */
+/** Set in the environment of every injector: a shim that finds it was called by itself. */
 export const LOOP_MARK = "COUNTERSIGN_INJECTING";
 
-/** Is it certain that this message will not be taken another time either? (65: EX_DATAERR of sysexits.h) */
+/** Is it certain that a retry would fail, too? (65: EX_DATAERR in sysexits.h) */
 export function isPermanent(error: unknown): boolean {
   if (error instanceof Rejected && error.code === 65) return true;
   return error instanceof Fail && (error.kind === "refused" || error.kind === "data");
 }
 
-/** What went wrong, for the log: what a program says about a message may hold other people's addresses. */
+/** The error for the log: a program's message may contain other people's addresses. */
 export function failureReason(error: unknown, whole: boolean): string {
   if (whole) return reason(error);
   if (error instanceof Rejected) return error.summary;
@@ -29,7 +29,7 @@ export function failureReason(error: unknown, whole: boolean): string {
 }
 
 /**
- * Hands a message over. When this returns, somebody else is responsible for it.
+ * Sends a message. When this returns, another program is responsible for it.
  *
  * @returns where it went, for the log
  * @throws {Rejected} the program's own exit status; {Fail} else
@@ -43,7 +43,7 @@ export async function send(
   if (settings.via === "maildir") {
     return await deliverToMaildir(settings.maildir, { head: withEnvelope(envelope, message.head), body: message.body });
   }
-  // Most messages leave through a program and need nothing of it.
+  // Loaded late: most messages are sent through a program and do not need it.
   if (settings.via === "smtp") {
     return await (await import("./smtp.ts")).submit(settings, envelope, message, signal, checkLauncher);
   }
@@ -61,12 +61,12 @@ export async function send(
   throw new Rejected(statusFor(settings.preset, ended.code), `${argv[0]} ended with status ${ended.code}${said}`);
 }
 
-/** Where a call spools, if it is to. */
+/** The spool folder, if a spool is configured. */
 export function spoolIn({ spool }: Settings["transport"], state: string): { spool?: string } {
   return spool ? { spool: `${state}/spool` } : {};
 }
 
-/** A maildir has no envelope, so it is written down in front, as an MTA does at final delivery. */
+/** Adds the envelope as header fields, as an MTA does at final delivery, because a maildir has no envelope. */
 function withEnvelope(envelope: Envelope, head: Uint8Array): Uint8Array<ArrayBuffer> {
   const sender = envelope.sender ? formatAddress(envelope.sender) : "";
   const lines = [
