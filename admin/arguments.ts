@@ -88,8 +88,8 @@ export function readArguments(args: readonly string[], { values = [], flags = []
       given.set(name, [...given.get(name) ?? [], value]);
     } else {
       const meant = nearest(name, [...values, ...flags]);
-      const hint = meant === undefined ? "" : `; did you mean --${meant}?`;
-      throw new Fail("usage", `Unknown option ${quote(word)}${hint}`);
+      const fix = meant === undefined ? undefined : `did you mean --${meant}?`;
+      throw new Fail("usage", `Unknown option ${quote(word)}`, { fix });
     }
   }
   return {

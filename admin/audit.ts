@@ -71,7 +71,7 @@ export function audit(name: string, args: readonly string[], hook: Hook): Promis
   const takes = { values: ["sent", "address", "html", "config"], flags: ["json"] };
   return runCommand(name, args, { help: HELP, ...takes }, async (given) => {
     const mailboxes = [...given.operands, ...given.rest ?? []];
-    if (mailboxes.length === 0) throw new Fail("usage", "No mailbox is given: countersign audit ~/Maildir");
+    if (mailboxes.length === 0) throw new Fail("usage", "No mailbox given", { fix: "countersign audit ~/Maildir" });
     const page = given.value("html");
     // Before a long run, not after it.
     if (page !== undefined) checkFolder(page);

@@ -77,5 +77,5 @@ export function doctor(name: string, args: readonly string[], dns?: Resolver): P
 /** Milliseconds. @throws {Fail} `usage` */
 function secondsOf(text = "60"): number {
   if (/^[1-9]\d{0,4}$/.test(text)) return Number(text) * 1000;
-  throw new Fail("usage", `Option --wait is ${quote(text)}, not a number of seconds as 60`);
+  throw new Fail("usage", `Option --wait is ${quote(text)}, not a number of seconds such as 60`);
 }

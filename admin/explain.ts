@@ -91,7 +91,7 @@ async function explainIn<Call>(given: Arguments, { hook }: Ways<Call>): Promise<
 
 async function explainOut<Call>(given: Arguments, { shim }: Ways<Call>): Promise<number> {
   const { rest } = given;
-  if (rest === undefined) throw new Fail("usage", "Say how the shim is called: explain --out -- -t");
+  if (rest === undefined) throw new Fail("usage", "No shim arguments given", { fix: "explain --out -- -t" });
   atMost({ ...given, rest: undefined }, 1);
   const { settings, identities } = load(given);
   const asked = shim.readCommand(rest);

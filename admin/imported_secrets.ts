@@ -25,7 +25,7 @@ export function formerSecrets(file: Uint8Array, former: Former, newline?: boolea
     return bare === "" ? bare : keep ? newline === true && bare === secret ? `${bare}\n` : secret : bare;
   });
   const secrets = [...new Set(found)].filter((secret) => secret !== "");
-  if (secrets.length === 0) throw new Fail("data", `No secret of ${former} is in it`);
+  if (secrets.length === 0) throw new Fail("data", `No secret of ${former} found`);
   return secrets.map(encodeLatin1);
 }
 

@@ -55,15 +55,15 @@ export function init(name: string, args: readonly string[]): Promise<number> {
     async (given) => {
       atMost(given, 0);
       const { file, home } = configFile(given.value("config"), true);
-      if (!home.startsWith("/")) throw new Fail("config", "HOME is not set: whose settings are they to be?");
+      if (!home.startsWith("/")) throw new Fail("config", "HOME is not set");
       const only = given.has("print");
       if (!only && isThere(file)) {
-        const what = "is there already, and nothing is overwritten: see --print, or name another with --config";
-        throw new Fail("config", `Settings file ${file} ${what}`);
+        const fix = "use --print, or name another file with --config";
+        throw new Fail("config", "Settings file already exists", { file, fix });
       }
       const asks = isTerminal() && !given.has("yes");
       if (!asks && !given.has("yes") && !only) {
-        throw new Fail("usage", "This is no terminal, so nothing can be asked: give --yes, or --print");
+        throw new Fail("usage", "Standard input is not a terminal", { fix: "give --yes or --print" });
       }
       const found = await look(here, home);
       const known = answers(given, found, here, home, asks ? ask : undefined);
@@ -74,7 +74,7 @@ export function init(name: string, args: readonly string[]): Promise<number> {
 
       if (only) say(`# ${file}\n${text}`);
       else {
-        if (asks && !confirm(`Write ${file}?`)) throw new Fail("usage", "Nothing is written");
+        if (asks && !confirm(`Write ${file}?`)) throw new Fail("usage", "Nothing was written");
         makeFolder(file.slice(0, file.lastIndexOf("/")));
         const made = keyFiles.filter((one) =>
           createWhole(one, `${printKey({ id: "k1", created: today, secret: newSecret() })}\n`)
@@ -87,7 +87,7 @@ export function init(name: string, args: readonly string[]): Promise<number> {
         for (const identity of loadIdentities(settings)) void identity.keys;
         // The settings come last: with them everything is there.
         if (!createWhole(file, text)) {
-          throw new Fail("config", `Settings file ${file} is there now: it was not overwritten`);
+          throw new Fail("config", "Settings file was created by another program and is left as it is", { file });
         }
         const sandbox = restrict(settings, { file, home });
         for (const one of keyFiles) say(`${made.includes(one) ? "Written" : "Kept"}: ${one}`);
@@ -139,7 +139,7 @@ function filling(file: string, home: string, user: string, known: Answers): Fill
 const ask: Ask = (question, fallback, check) => {
   for (;;) {
     const answer = prompt(`${question}:`, fallback);
-    if (answer === null) throw new Fail("usage", "Nothing is written"); // Ctrl-D
+    if (answer === null) throw new Fail("usage", "Nothing was written"); // Ctrl-D
     try {
       check(answer);
       return answer;

@@ -1,9 +1,10 @@
 /** What `init` must know: from its options, from what was found, or asked on the terminal. */
 import { parseAddress } from "../lib/address.ts";
-import { Fail, quote, reason } from "../lib/fail.ts";
+import { Fail, quote } from "../lib/fail.ts";
+import type { Settings } from "../lib/settings/parse.ts";
 import type { Arguments } from "./arguments.ts";
 import { choice } from "./words.ts";
-import { programOf } from "../lib/settings/presets.ts";
+import { PRESET_NAMES, programOf } from "../lib/settings/presets.ts";
 import { type Found, type Machine, presetFor } from "./machine.ts";
 
 /** What goes into the settings. */
@@ -23,14 +24,10 @@ export interface Answers {
 }
 
 /** A submission server; empty, or 0, where the settings' own default is meant. */
-export interface Smarthost {
-  readonly host: string;
-  readonly port: number;
-  readonly security: string;
-  readonly ca: string;
-  readonly user: string;
-  readonly password_file: string;
-}
+export type Smarthost = Pick<
+  Settings["transport"],
+  "host" | "port" | "security" | "ca" | "user" | "password_file"
+>;
 
 /** Asks for a text, the default offered; undefined: nothing is to be asked. */
 export type Ask = (question: string, fallback: string, check: (text: string) => void) => string;
@@ -92,7 +89,8 @@ function transportOf(
   const own = command.length === 1 && command[0] === injector?.program ? injector?.preset : undefined;
   const preset = named ?? own ?? presetFor(command[0]!, machine);
   if (preset === undefined) {
-    throw new Fail("usage", `Say with --preset how ${quote(command[0]!)} is called: sendmail, msmtp, exim, …`);
+    const fix = `give --preset with one of ${PRESET_NAMES.join(", ")}`;
+    throw new Fail("usage", `No preset known for ${quote(command[0]!)}`, { fix });
   }
   return { preset, command };
 }
@@ -132,7 +130,7 @@ function smarthost(given: Arguments, path: (text: string) => string, asked: Ask)
 const PASSWORD = "~/.config/countersign/password";
 
 function checkHost(text: string): void {
-  if (text === "") throw new Fail("usage", "No server is named: give --host");
+  if (text === "") throw new Fail("usage", "No server given", { fix: "give --host" });
 }
 
 const split = (text: string): string[] => text.split(/\s+/).filter((word) => word !== "");
@@ -149,7 +147,7 @@ function checkPath(text: string): void {
 }
 
 function checkAddresses(all: readonly string[]): void {
-  if (all.length === 0) throw new Fail("usage", "No address of yours was found: give --address");
+  if (all.length === 0) throw new Fail("usage", "No address found", { fix: "give --address" });
   for (const address of all) inUsage(() => parseAddress(address));
   if (new Set(all.map((one) => one.toLowerCase())).size < all.length) {
     throw new Fail("usage", "An address is given twice");
@@ -161,18 +159,21 @@ function checkDomain(addresses: readonly string[]): (text: string) => void {
     if (domain === "") return;
     inUsage(() => parseAddress(`x@${domain}`));
     if (addresses.some((one) => one.toLowerCase().endsWith(`@${domain.toLowerCase()}`))) {
-      throw new Fail("usage", `SRS domain ${quote(domain)} is the address's own: SRS needs another, as srs.${domain}`);
+      const fix = `use another one, such as srs.${domain}`;
+      throw new Fail("usage", `SRS domain ${quote(domain)} is the domain of the address itself`, { fix });
     }
   };
 }
 
 function checkYesNo(text: string): void {
-  if (text !== "yes" && text !== "no") throw new Fail("usage", `Write yes or no, not ${quote(text)}`);
+  if (text !== "yes" && text !== "no") throw new Fail("usage", `Answer ${quote(text)} is not yes or no`);
 }
 
 function checkCommand(text: string): void {
   const [program] = split(text);
-  if (program === undefined) throw new Fail("usage", "No mail program was found: give --command, or --via maildir");
+  if (program === undefined) {
+    throw new Fail("usage", "No mail program found", { fix: "give --command, or --via maildir" });
+  }
   if (!program.startsWith("/")) throw new Fail("usage", `Program ${quote(program)} is not an absolute path`);
 }
 
@@ -180,6 +181,7 @@ function inUsage(work: () => unknown): void {
   try {
     work();
   } catch (error) {
-    throw new Fail("usage", reason(error));
+    if (!(error instanceof Fail)) throw error;
+    throw new Fail("usage", error.message, { fix: error.fix });
   }
 }

@@ -67,7 +67,7 @@ export function withFirst(text: string, keys: readonly Key[]): string {
 export function withRetired(text: string, id: string, day: number): string {
   const lines = text.split("\n");
   const at = lines.findIndex((line) => idOf(line) === id);
-  if (at < 0) throw new Fail("usage", `There is no key ${quote(id)}`);
+  if (at < 0) throw new Fail("usage", `Unknown key ${quote(id)}`);
   lines[at] = `# retired ${printDay(day)}: ${lines[at]}`;
   return lines.join("\n");
 }

@@ -61,11 +61,11 @@ export function keys(name: string, args: readonly string[]): Promise<number> {
     const [verb = "", ...operands] = given.operands;
     const does = Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined;
     if (does === undefined) {
-      const what = verb === "" ? "Say what is to be done" : `Unknown word ${quote(verb)}`;
-      throw new Fail("usage", `${what}: ${Object.keys(VERBS).join(", ")}`);
+      const what = verb === "" ? "Subcommand is missing" : `Unknown subcommand ${quote(verb)}`;
+      throw new Fail("usage", what, { fix: `use one of ${Object.keys(VERBS).join(", ")}` });
     }
     const own = ["from", "newline", "id", "created", "sign"].find((option) => given.has(option));
-    if (own !== undefined && verb !== "import") throw new Fail("usage", `Option --${own} is for import alone`);
+    if (own !== undefined && verb !== "import") throw new Fail("usage", `Option --${own} is for import only`);
     atMost(given, verb === "retire" || verb === "import" ? 2 : 1);
     const settings = loadSettings(configFile(given.value("config")));
     await does(settings, loadIdentities(settings), given, operands[0]);
@@ -117,12 +117,14 @@ function make(settings: Settings, identities: readonly Identity[], given: Argume
 }
 
 function retire(settings: Settings, identities: readonly Identity[], given: Arguments, id: string | undefined): void {
-  if (id === undefined) throw new Fail("usage", "ID is missing: countersign keys list shows them");
+  if (id === undefined) throw new Fail("usage", "ID is missing", { fix: "countersign keys list" });
   const { identity, file } = whose(settings, identities, given);
   const now = new Date();
   change(file, (text) => {
     if (signingKey(parseKeys(text, file), now)?.id === id) {
-      throw new Fail("usage", `Key ${id} signs: make another first, with countersign keys new`);
+      throw new Fail("usage", `Key ${id} is the one that signs`, {
+        fix: "make another one first with countersign keys new",
+      });
     }
     return withRetired(text, id, dayOf(now));
   });
@@ -137,7 +139,9 @@ async function take(
 ): Promise<void> {
   if (path === undefined) throw new Fail("usage", "FILE is missing");
   const former = choice(given, "from", FORMER);
-  if (former === undefined) throw new Fail("usage", `Say whose secrets they are: --from ${FORMER.join(", ")}`);
+  if (former === undefined) {
+    throw new Fail("usage", "Option --from is missing", { fix: `use one of ${FORMER.join(", ")}` });
+  }
   const newline = choice(given, "newline", ["keep", "cut"]);
   const { identity, file, others } = whose(settings, identities, given);
   const secrets = formerSecrets(await bytesOf(path), former, newline && newline === "keep");
@@ -145,7 +149,7 @@ async function take(
   const sign = given.has("sign");
   const wanted = given.value("id");
   if (wanted !== undefined && !/^[a-z0-9]{1,8}$/.test(wanted)) {
-    throw new Fail("usage", `--id ${quote(wanted)} is not 1 to 8 of a-z and 0-9`);
+    throw new Fail("usage", `Option --id ${quote(wanted)} is not 1 to 8 characters of a-z and 0-9`);
   }
   const added: string[] = [];
   change(file, (text) => {
@@ -153,13 +157,15 @@ async function take(
     const fresh = secrets.filter((secret) => !holds(present, secret));
     for (const other of others) {
       if (fresh.some((secret) => holds(other.keys, secret))) {
-        throw new Fail("data", `It is a key of ${canonicalAddress(other)} already; no two addresses may share one`);
+        throw new Fail("data", `The secret is already in the key file of ${canonicalAddress(other)}`);
       }
     }
     const created = asked ?? (sign ? dayOf(new Date()) : present[0]!.created);
-    if (wanted !== undefined && fresh.length > 1) throw new Fail("usage", "--id is for one secret; there are several");
+    if (wanted !== undefined && fresh.length > 1) {
+      throw new Fail("usage", "Option --id is for one secret, but there are several");
+    }
     if (wanted !== undefined && fresh.length > 0 && ids(text).includes(wanted)) {
-      throw new Fail("usage", `Id ${wanted} is, or was, another key's`);
+      throw new Fail("usage", `Key id ${wanted} is already in use, or was`);
     }
     // The former program's first secret is the one that signed: of one day our last line does.
     let changed = text;
@@ -170,7 +176,7 @@ async function take(
     }
     const signs = parseKeys(changed, file)[0];
     if (fresh.length > 0 && added.includes(signs!.id) !== sign) {
-      const what = sign ? "would not sign, a younger key is there" : "would sign";
+      const what = sign ? "would not sign, because there is a newer one" : "would sign";
       throw new Fail("usage", `With --created ${printDay(created)} the imported key ${what}`);
     }
     return changed;
@@ -223,7 +229,7 @@ function change(file: string, how: (text: string) => string): void {
   changeWhole(file, (text) => {
     const changed = how(text);
     parseKeys(changed, file);
-    if (!keepsAll(text, changed)) throw new Fail("system", `A key of ${file} would be lost: nothing is changed`);
+    if (!keepsAll(text, changed)) throw new Fail("system", "A key would be lost, so nothing was changed", { file });
     return changed;
   });
 }

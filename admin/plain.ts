@@ -1,5 +1,5 @@
 /** `countersign plain`: manages the lists that get mail with the plain envelope sender. */
-import { Fail, quote, reason } from "../lib/fail.ts";
+import { Fail, quote } from "../lib/fail.ts";
 import { configFile, loadSettings, readPlainLists } from "../io/system/load.ts";
 import { listAddress, parseLists, withList, withoutList } from "../lib/settings/lists.ts";
 import { runCommand } from "./arguments.ts";
@@ -22,10 +22,12 @@ export function plain(name: string, args: readonly string[]): Promise<number> {
   return runCommand(name, args, { help: HELP, values: ["config"] }, (given) => {
     const [word = "list", ...more] = [...given.operands, ...given.rest ?? []];
     if (word !== "list" && word !== "add" && word !== "remove") {
-      throw new Fail("usage", `Unknown argument ${quote(word)}: use list, add or remove`);
+      throw new Fail("usage", `Unknown argument ${quote(word)}`, { fix: "use list, add or remove" });
     }
     if (word === "list" && more.length > 0) throw new Fail("usage", `Unknown argument ${quote(more[0]!)}`);
-    if (word !== "list" && more.length === 0) throw new Fail("usage", `No list given: plain ${word} LIST@HOST`);
+    if (word !== "list" && more.length === 0) {
+      throw new Fail("usage", "No list given", { fix: `plain ${word} LIST@HOST` });
+    }
     const named = [...new Set(more.map(address))];
     const place = configFile(given.value("config"));
     const settings = loadSettings(place);
@@ -39,7 +41,7 @@ export function plain(name: string, args: readonly string[]): Promise<number> {
       if (fresh.length > 0) add(path, fresh, place.file);
     } else {
       const absent = named.filter((one) => !listed.includes(one));
-      if (absent.length > 0) throw new Fail("usage", `${absent.join(", ")} is not in ${path}`);
+      if (absent.length > 0) throw new Fail("usage", `${absent.join(", ")} is not in this file`, { file: path });
       changeWhole(path, (text) => named.reduce(withoutList, text));
     }
   });
@@ -69,6 +71,7 @@ function address(text: string): string {
   try {
     return listAddress(text);
   } catch (error) {
-    throw new Fail("usage", `List ${reason(error).replace(/^Address /, "")}`);
+    if (!(error instanceof Fail)) throw error;
+    throw new Fail("usage", error.message, { fix: error.fix });
   }
 }

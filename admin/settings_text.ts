@@ -1,5 +1,7 @@
 /** The first settings file, as text. */
-import type { Answers, Smarthost } from "./init_questions.ts";
+import { stringify } from "smol-toml";
+import type { Settings } from "../lib/settings/parse.ts";
+import type { Answers } from "./init_questions.ts";
 
 /** The key file of the nth identity, beside the settings. */
 export function keyFileName(address: string, nth: number): string {
@@ -7,46 +9,52 @@ export function keyFileName(address: string, nth: number): string {
   return /^[\w.+-]+@[\w.-]+$/.test(address) ? `keys-${address.toLowerCase()}` : `keys-${nth + 1}`;
 }
 
-/** The settings of these answers. */
-export function settingsText(
-  { addresses, srsDomain, transport, spam, inbox, challenges }: Answers,
-  since: string,
-  home: string,
-): string {
-  const path = (text: string) => quoted(text.startsWith(`${home}/`) ? `~${text.slice(home.length)}` : text);
-  const identities = addresses.map((address, nth) =>
-    `[[identity]]
-address = ${quoted(address)}
-${srsDomain === "" ? "" : `srs_domain = ${quoted(srsDomain)}\n`}keys = ${quoted(keyFileName(address, nth))}
-`
-  );
-  const way = "maildir" in transport
-    ? `via = "maildir"\nmaildir = ${path(transport.maildir)}`
-    : "smtp" in transport
-    ? smarthost(transport.smtp, path)
-    : `preset = ${quoted(transport.preset)}\ncommand = [${transport.command.map(quoted).join(", ")}]`;
-  const alone = "# Where the hook delivers when it is the only line of a dot-qmail file.\n";
-  const inboxLine = inbox === "" ? "" : `${alone}inbox = ${path(inbox)}\n`;
-  return `# Until some days after this one forged bounces are only marked: mail of before was not signed.
-since = ${quoted(since)}
-
-${identities.join("\n")}
-[transport]
-${way}
-
-[incoming]
-spam = ${path(spam)}
-${inboxLine}${challenges ? "\n[challenge]\nanswer = true\n" : ""}`;
+/** A part of a settings file: names and types are those of the schema. */
+interface Part {
+  readonly since?: string;
+  readonly identity?: readonly Partial<Settings["identity"][number]>[];
+  readonly transport?: Partial<Settings["transport"]>;
+  readonly incoming?: Partial<Settings["incoming"]>;
+  readonly challenge?: Partial<Settings["challenge"]>;
 }
 
-function smarthost({ host, port, security, ca, user, password_file }: Smarthost, path: (text: string) => string) {
-  const lines = ['via = "smtp"', `host = ${quoted(host)}`];
-  if (port !== 0) lines.push(`port = ${port}`);
-  lines.push(`security = ${quoted(security)}`);
-  if (ca !== "") lines.push(`ca = ${path(ca)}`);
-  if (user !== "") lines.push(`user = ${quoted(user)}`, `password_file = ${path(password_file)}`);
-  return lines.join("\n");
+/** Returns the settings of these answers as TOML; what has its default is left out. */
+export function settingsText(answers: Answers, since: string, home: string): string {
+  const { addresses, srsDomain, transport, spam, inbox, challenges } = answers;
+  const path = (text: string) => text.startsWith(`${home}/`) ? `~${text.slice(home.length)}` : text;
+  const identity = addresses.map((address, nth) => ({
+    address,
+    ...(srsDomain === "" ? {} : { srs_domain: srsDomain }),
+    keys: keyFileName(address, nth),
+  }));
+  const parts: (string | Part)[] = [
+    "# For incoming.grace days from this date forged bounces are only marked, because earlier mail was not signed.\n",
+    { since },
+    "\n",
+    { identity },
+    "\n",
+    { transport: transportPart(transport, path) },
+    "\n",
+    inbox === "" ? "" : "# inbox is where the hook delivers if it is the only line of a dot-qmail file.\n",
+    { incoming: { spam: path(spam), ...(inbox === "" ? {} : { inbox: path(inbox) }) } },
+    ...(challenges ? ["\n", { challenge: { answer: true } }] : []),
+  ];
+  return parts.map((part) => typeof part === "string" ? part : `${stringify(part).trim()}\n`).join("");
 }
 
-/** A basic string of TOML: JSON's, but DEL must be escaped, too. */
-const quoted = (text: string): string => JSON.stringify(text).replaceAll("\x7f", "\\u007f");
+function transportPart(
+  transport: Answers["transport"],
+  path: (text: string) => string,
+): Partial<Settings["transport"]> {
+  if ("maildir" in transport) return { via: "maildir", maildir: path(transport.maildir) };
+  if (!("smtp" in transport)) return transport;
+  const { host, port, security, ca, user, password_file } = transport.smtp;
+  return {
+    via: "smtp",
+    host,
+    ...(port === 0 ? {} : { port }),
+    security,
+    ...(ca === "" ? {} : { ca: path(ca) }),
+    ...(user === "" ? {} : { user, password_file: path(password_file) }),
+  };
+}

@@ -35,7 +35,7 @@ export function sign(name: string, args: readonly string[], signer: Sign): Promi
     const identities = loadIdentities(settings);
     const identity = identityMeant(identities, text);
     const scheme = wanted ?? settings.sender;
-    if (scheme === "plain") throw new Fail("usage", 'The settings say sender = "plain": give --scheme');
+    if (scheme === "plain") throw new Fail("usage", 'The settings have sender = "plain"', { fix: "give --scheme" });
     const signed = signer(scheme, identity, { settings, now }, parseAddress(text));
     if (typeof signed === "string") throw new Fail("config", `There is no ${scheme} address: ${signed}`);
     say(formatAddress(signed));

@@ -30,7 +30,7 @@ export function time(given: Arguments, name: string): Date {
   if (value === undefined) return new Date();
   const date = new Date(value);
   if (parseDay(value.slice(0, 10)) !== undefined && !Number.isNaN(date.getTime())) return date;
-  throw new Fail("usage", `Option --${name} is ${quote(value)}, not a date as 2026-11-20 or 2026-11-20T12:00Z`);
+  throw new Fail("usage", `Option --${name} is ${quote(value)}, not a date such as 2026-11-20 or 2026-11-20T12:00Z`);
 }
 
 /** The day that an option gives; undefined without it. @throws {Fail} `usage` */
@@ -38,16 +38,18 @@ export function day(given: Arguments, name: string): number | undefined {
   const value = given.value(name);
   const found = value === undefined ? undefined : parseDay(value);
   if (value === undefined || found !== undefined) return found;
-  throw new Fail("usage", `Option --${name} is ${quote(value)}, not a date as 2026-11-20`);
+  throw new Fail("usage", `Option --${name} is ${quote(value)}, not a date such as 2026-11-20`);
 }
 
 /** The identity that is meant; without a word the only one. @throws {Fail} `usage` */
 export function identityMeant(identities: readonly Identity[], text: string | undefined): Identity {
   const names = identities.map(canonicalAddress).join(", ");
   if (text === undefined && identities.length > 1) {
-    throw new Fail("usage", `Say which address with --address: there are ${names}`);
+    throw new Fail("usage", "There are several identities", { fix: `choose one with --address: ${names}` });
   }
   const found = text === undefined ? identities[0] : identityOf(identities, text);
-  if (found === undefined) throw new Fail("usage", `Address ${quote(text!)} is none of yours: ${names}`);
+  if (found === undefined) {
+    throw new Fail("usage", `Address ${quote(text!)} is not an identity`, { fix: `use one of ${names}` });
+  }
   return found;
 }

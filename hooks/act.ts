@@ -55,8 +55,8 @@ export async function deliver(
     return await keepHere({ ...verdict, reason: "the recipient is unknown or unreadable" }, context);
   }
   if (verdict.passed === true || settings.incoming.inbox !== "") return await keepHere(verdict, context);
-  const what = "Ordinary mail cannot be forwarded: --forward is for the SRS domain alone, or set incoming.inbox";
-  throw new Fail("config", what);
+  const fix = "use --forward for the SRS domain only, or set incoming.inbox";
+  throw new Fail("config", "Ordinary mail cannot be forwarded", { fix });
 }
 
 async function intoMaildir(maildir: string, verdict: Verdict, context: DeliveryContext): Promise<HookResult> {

@@ -48,10 +48,10 @@ export async function chooseDestination(
     // With an inbox, do not defer until the queue lifetime ends: a stranger may have chosen this address.
     if (settings.incoming.inbox !== "") return { maildir: settings.incoming.inbox };
     const what = "Mail to an identity's own address cannot be forwarded to it";
-    throw new Fail("config", `${what}: --forward is for the SRS domain, or set incoming.inbox`);
+    throw new Fail("config", what, { fix: "use --forward for the SRS domain only, or set incoming.inbox" });
   }
   if (verdict.action === "spam" || await behind() !== "last") return undefined;
   if (settings.incoming.forward && !plain) return "forward";
   if (settings.incoming.inbox !== "") return { maildir: settings.incoming.inbox };
-  throw new Fail("config", "Nothing delivers behind this hook: give it --maildir, or set incoming.inbox");
+  throw new Fail("config", "Nothing delivers behind this hook", { fix: "give it --maildir, or set incoming.inbox" });
 }

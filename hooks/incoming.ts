@@ -55,7 +55,7 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   const now = new Date();
   const delivery = await received(options, input);
   if (delivery.sender === undefined && options.caller === "qmail") {
-    throw new Fail("temporary", "SENDER is not set: was this run by qmail-local?");
+    throw new Fail("temporary", "SENDER is not set", { fix: "run the hook by qmail-local, or give --as" });
   }
   const context = { settings, identities, now };
   const { verdict } = await decide(delivery, { ...context, ...storesFor(options.caller, settings, now) });

@@ -62,7 +62,7 @@ export function parseOptions(args: readonly string[]): Options {
   if (as === "postfix" && operands.length === 2) [rest.sender, rest.recipient] = operands as [string, string];
   else if (as === "postfix" && operands.length > 2) {
     const what = `${operands.length - 1} recipients in one delivery`;
-    throw new Fail("usage", `${what}: Postfix needs countersign_destination_recipient_limit = 1`);
+    throw new Fail("usage", what, { fix: "set countersign_destination_recipient_limit = 1 in main.cf" });
   } else if (operands.length > 0) throw new Fail("usage", `Unknown argument ${quote(operands[0]!)}`);
   if (!CALLERS.includes(as as Caller)) {
     throw new Fail("usage", `Option --as ${quote(as)} is not one of ${CALLERS.join(", ")}`);

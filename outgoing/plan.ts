@@ -155,12 +155,12 @@ function findRecipients(call: OutgoingRequest, header: Header): Address[] {
     }
   }
   const unique = new Map(found.map((one) => [`${one.local}@${one.domain.toLowerCase()}`, one]));
-  if (unique.size === 0) throw new Fail("usage", "No recipients are given");
+  if (unique.size === 0) throw new Fail("usage", "No recipients given");
   return [...unique.values()];
 }
 
 function headerAddresses(name: string, value: string) {
-  if (/[\r\0]/.test(value)) throw new Fail("data", `Field ${name} holds a CR or NUL`);
+  if (/[\r\0]/.test(value)) throw new Fail("data", `Field ${name} contains CR or NUL`);
   try {
     return parseAddressList(value, { bare: true });
   } catch (error) {

@@ -119,7 +119,10 @@ async function runReal(what: string, args: readonly string[]): Promise<number> {
   const real = loadSettings(place).transport.real;
   if (real.length === 0) {
     if (what === "-q") return 0;
-    throw new Fail("usage", `Option ${what} needs the real sendmail: set transport.real in ${place.file}`);
+    throw new Fail("usage", `Option ${what} requires the real sendmail`, {
+      file: place.file,
+      fix: "set transport.real",
+    });
   }
   const [program, ...first] = real;
   const options = {

@@ -22,7 +22,7 @@ export function needsKeys(verdict: Verdict, delivery: Received, context: JudgeCo
   const name = canonicalAddress(identity);
   if (why === "future") {
     const what = `No key of ${name} can verify today, because one is dated in the future`;
-    throw new Fail("temporary", `${what}: check the clock and the key file`);
+    throw new Fail("temporary", what, { fix: "check the clock and the key file" });
   }
   const reason = `no key of ${name} can verify: all are older than ${KEY_LIFETIME_DAYS} days`;
   return { ...verdict, action: "deliver", check: "keys", result: "unjudged", reason, identity, mark: true };

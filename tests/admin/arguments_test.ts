@@ -23,18 +23,18 @@ for (const [args, last, ways, follow, operands, rest] of good) {
 }
 
 /** [arguments, what is said] */
-const bad: [string[], RegExp][] = [
+const bad: [string[], RegExp, fix?: string][] = [
   [["--nothing"], /^Unknown option "--nothing"$/],
-  [["--sinse", "x"], /^Unknown option "--sinse"; did you mean --since\?$/],
+  [["--sinse", "x"], /^Unknown option "--sinse"$/, "did you mean --since?"],
   [["-f"], /^Unknown option "-f"$/],
   [["--way"], /^Option --way needs a value$/],
   [["--follow=yes"], /^Option --follow takes no value$/],
   [["--constructor"], /^Unknown option "--constructor"$/],
   [["--two\nlines"], /^Unknown option "--two\\nlines"$/],
 ];
-for (const [args, message] of bad) {
+for (const [args, message, fix] of bad) {
   Deno.test(`arguments ${JSON.stringify(args)} are refused`, () => {
-    assert.throws(() => readArguments(args, TAKES), { kind: "usage", message });
+    assert.throws(() => readArguments(args, TAKES), { kind: "usage", message, fix });
   });
 }
 

@@ -441,8 +441,8 @@ function status(pid: number): string {
 
 /** [arguments, status, what is said] */
 const wrong: [string[], number, RegExp][] = [
-  [[], 64, /^audit: No mailbox is given/],
-  [["box", "--htlm", "x"], 64, /Unknown option "--htlm"; did you mean --html\?/],
+  [[], 64, /^audit: No mailbox given: countersign audit/],
+  [["box", "--htlm", "x"], 64, /Unknown option "--htlm": did you mean --html\?/],
   [["box", "--address", "greg"], 64, /has no @/],
   [["box", "--address", GREG, "--config", "x"], 64, /--address has no meaning with --config/],
   [["box", "--html", "none/page.html"], 74, /^audit: none\/page\.html: Page cannot be written: /],

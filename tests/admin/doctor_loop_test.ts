@@ -174,11 +174,14 @@ const USAGE: [string[], RegExp][] = [
   [["--wait", "5"], /^doctor: Option --wait has no meaning without --loop$/m],
   [["--address", "greg@example.org"], /^doctor: Option --address has no meaning without --loop$/m],
   [["--host", "192.0.2.1"], /^doctor: Option --host has no meaning without --dns$/m],
-  [["--loop", "--wait", "0"], /^doctor: Option --wait is "0", not a number of seconds as 60$/m],
+  [["--loop", "--wait", "0"], /^doctor: Option --wait is "0", not a number of seconds such as 60$/m],
   [["--loop", "--wait", "1h"], /^doctor: Option --wait is "1h", not a number/m],
   [["--loop", "--to", "nobody"], /^doctor: .*"nobody" has no @/m],
   [["--loop=x@example.net"], /^doctor: Option --loop takes no value$/m],
-  [["--loop", "--address", "jo@example.org"], /^doctor: Address "jo@example\.org" is none of yours: greg@/m],
+  [
+    ["--loop", "--address", "jo@example.org"],
+    /^doctor: Address "jo@example\.org" is not an identity: use one of greg@/m,
+  ],
 ];
 for (const [args, says] of USAGE) {
   Deno.test(`doctor ${args.join(" ")} is refused with one line, and nothing is sent`, async () => {

@@ -435,7 +435,7 @@ Deno.test("a home without a filter gets a note", async () => {
 
 /** [arguments, complaint] */
 const usage: [string[], RegExp][] = [
-  [["--jason"], /^doctor: Unknown option "--jason"; did you mean --json\?$/m],
+  [["--jason"], /^doctor: Unknown option "--jason": did you mean --json\?$/m],
   [["--config"], /^doctor: Option --config needs a value$/m],
   [["--json=yes"], /^doctor: Option --json takes no value$/m],
   [["mutt"], /^doctor: Unknown argument "mutt"$/m],

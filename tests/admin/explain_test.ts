@@ -317,7 +317,7 @@ Deno.test("a list's refusal names the list, and what to do", async () => {
 /** [arguments, status, what is said] */
 const wrong: [string[], number, RegExp][] = [
   [["--frob"], 64, /Unknown option "--frob"/],
-  [["--jsn"], 64, /Unknown option "--jsn"; did you mean --json\?/],
+  [["--jsn"], 64, /Unknown option "--jsn": did you mean --json\?/],
   [["a", "b"], 64, /Unknown argument "b"/],
   [["--sender"], 64, /Option --sender needs a value/],
   [["--json=x"], 64, /Option --json takes no value/],

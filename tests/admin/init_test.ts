@@ -87,7 +87,11 @@ Deno.test("a second time, nothing is overwritten", async () => {
   const files = () => ["config.toml", "keys"].map((name) => home.read(`${FOLDER}/${name}`));
   const before = files();
   for (const more of [[], ["--address", "ann@example.org"], ["--config", `${home.path}/${FOLDER}/config.toml`]]) {
-    oneLine(await countersign(home, ["init", "--yes", ...GREG, ...TRY, ...more]), 78, /is there already/);
+    oneLine(
+      await countersign(home, ["init", "--yes", ...GREG, ...TRY, ...more]),
+      78,
+      /config\.toml: Settings file already exists: use --print/,
+    );
   }
   assert.deepEqual(files(), before);
   // Not even what a link leads to that is not there.
@@ -194,9 +198,9 @@ Deno.test("a submission server: its settings, and where the password is to be", 
 
 /** [arguments, complaint, status] */
 const complains: [string[], RegExp, number][] = [
-  [[...GREG, ...TRY], /no terminal.*--yes/, 64],
+  [[...GREG, ...TRY], /not a terminal: give --yes/, 64],
   [["--yes", "--via", "pigeon", ...GREG], /--via is "pigeon", not one of: command, smtp, maildir/, 64],
-  [["--yes", "--via", "smtp", ...GREG], /No server is named: give --host/, 64],
+  [["--yes", "--via", "smtp", ...GREG], /No server given: give --host/, 64],
   [["--yes", "--host", "smtp.example.org", ...GREG], /--host needs --via smtp/, 64],
   [["--yes", ...SMTP, ...GREG, "--maildir", "x"], /--maildir needs --via maildir/, 64],
   [["--yes", ...SMTP, ...GREG, "--preset", "exim"], /--preset needs --via command/, 64],
@@ -205,16 +209,20 @@ const complains: [string[], RegExp, number][] = [
   [["--yes", ...SMTP, ...GREG, "--security", "ssl"], /--security is "ssl", not one of: tls, starttls, none/, 64],
   [["--yes", ...SMTP, ...GREG, "--security", "none"], /is allowed for a server on this machine only/, 78],
   [["--yes", ...SMTP, ...GREG, "--password-file", "x"], /--password-file needs --user/, 64],
-  [["--yes", "--adress", "x"], /Unknown option "--adress"; did you mean --address\?/, 64],
+  [["--yes", "--adress", "x"], /Unknown option "--adress": did you mean --address\?/, 64],
   [["--yes", ...GREG, ...TRY, "more"], /Unknown argument "more"/, 64],
   [["--yes", "--address", "greg", ...TRY], /"greg" has no @/, 64],
   [["--yes", ...GREG, "--address", "GREG@example.org", ...TRY], /given twice/, 64],
-  [["--yes", "--address", "greg@example.org", "--srs-domain", "example.org", ...TRY], /needs another/, 64],
+  [
+    ["--yes", "--address", "greg@example.org", "--srs-domain", "example.org", ...TRY],
+    /: use another one, such as srs\.example\.org/,
+    64,
+  ],
   [["--yes", "--address", "greg@example.org", "--srs-domain", "a b", ...TRY], /not well formed/, 64],
   [["--yes", ...GREG, ...TRY, "--command", "/bin/x"], /--command needs --via command/, 64],
   [["--yes", ...GREG, "--maildir", "x"], /needs --via maildir/, 64],
   [["--yes", ...GREG, "--command", "msmtp"], /"msmtp" is not an absolute path/, 64],
-  [["--yes", ...GREG, "--command", "/bin/cat"], /Say with --preset/, 64],
+  [["--yes", ...GREG, "--command", "/bin/cat"], /No preset known for "\/bin\/cat": give --preset/, 64],
   [["--yes", ...GREG, "--command", "/bin/cat", "--preset", "cat"], /transport\.preset: "cat"/, 78],
   [["--yes", ...GREG, ...TRY, "--spam", ""], /path is empty/, 64],
   [["--yes", ...GREG, ...TRY, "--spam", "a\nb"], /incoming\.spam/, 78],
@@ -278,7 +286,7 @@ onTerminal("on a terminal it asks, again when the answer is wrong, and before it
   await terminal.shows(/domain of your SRS addresses.*: *$/m);
   await terminal.type("example.org");
   await terminal.press("Enter");
-  await terminal.shows(/SRS needs another/);
+  await terminal.shows(/use another one/);
   await terminal.type("srs.example.org");
   await terminal.press("Enter");
   await terminal.shows(/maildir for mail that leaves: ~\/out/);
@@ -306,7 +314,7 @@ onTerminal("on a terminal it asks for the server, who we are there, and where th
   await using terminal = await Terminal.open(home, [...COUNTERSIGN, ...args]);
   await terminal.shows(/The server that takes your mail.*: *$/m);
   await terminal.press("Enter");
-  await terminal.shows(/No server is named/);
+  await terminal.shows(/No server given/);
   await terminal.type("smtp.example.org");
   await terminal.press("Enter");
   await terminal.shows(/Your user name there.*: *$/m);

@@ -168,7 +168,7 @@ Deno.test("a new key signs, the former verifies until it is retired; mode and ow
   const again = (await countersign(home, ["sign", "greg@example.org"])).stdout.trim();
   assert.notEqual(again, signed);
   for (const one of [signed, again]) assert.equal((await countersign(home, ["verify", one])).code, 0);
-  oneLine(await countersign(home, ["keys", "retire", "k2"]), 64, /k2 signs: make another first/);
+  oneLine(await countersign(home, ["keys", "retire", "k2"]), 64, /k2 is the one that signs: make another one first/);
   const retired = await countersign(home, ["keys", "retire", "k1"]);
   assert.deepEqual([retired.code, retired.stderr], [0, ""]);
   assert.deepEqual(idsOf(home), ["k2"]);
@@ -275,17 +275,17 @@ Deno.test("many imported keys all have prvs digit 0, and ids of their own", asyn
 
 /** [arguments, standard input, complaint, status] */
 const complains: [string[], string, RegExp, number][] = [
-  [[], "", /Say what is to be done: list, new, retire, import/, 64],
-  [["constructor"], "", /Unknown word "constructor"/, 64],
-  [["new"], "", /Say which address with --address: there are greg@example\.org, ann@example\.org/, 64],
-  [["new", "--address", "eve@example.org"], "", /"eve@example\.org" is none of yours/, 64],
+  [[], "", /Subcommand is missing: use one of list, new, retire, import/, 64],
+  [["constructor"], "", /Unknown subcommand "constructor"/, 64],
+  [["new"], "", /There are several identities: choose one with --address: greg@example\.org, ann@example\.org/, 64],
+  [["new", "--address", "eve@example.org"], "", /"eve@example\.org" is not an identity: use one of /, 64],
   [["new", "k5", "--address", "ann@example.org"], "", /Unknown argument "k5"/, 64],
-  [["new", "--sign"], "", /--sign is for import alone/, 64],
+  [["new", "--sign"], "", /--sign is for import only/, 64],
   [["new", "--forse"], "", /Unknown option "--forse"/, 64],
   [["retire", "--address", "ann@example.org"], "", /ID is missing/, 64],
-  [["retire", "k1", "--address", "ann@example.org"], "", /k1 signs: make another/, 64],
-  [["retire", "k7", "--address", "ann@example.org"], "", /There is no key "k7"/, 64],
-  [["import", "-"], "sec", /--from mail-srs, postsrsd/, 64],
+  [["retire", "k1", "--address", "ann@example.org"], "", /k1 is the one that signs: make another/, 64],
+  [["retire", "k7", "--address", "ann@example.org"], "", /Unknown key "k7"/, 64],
+  [["import", "-"], "sec", /--from is missing: use one of mail-srs, postsrsd/, 64],
   [["import", "--from", "exim"], "sec", /FILE is missing/, 64],
   [["import", "-", "--from", "sendmail"], "sec", /"sendmail", not one of: mail-srs, postsrsd/, 64],
   [["import", "-", "--from", "exim", "--address", "ann@example.org", "--newline", "no"], "sec", /keep, cut/, 64],
@@ -296,16 +296,31 @@ const complains: [string[], string, RegExp, number][] = [
     /\/nonexistent: File cannot be read/,
     74,
   ],
-  [["import", "-", "--from", "exim", "--address", "ann@example.org"], SECRET, /key of greg@example\.org already/, 65],
-  [["import", "-", "--from", "exim", "--address", "ann@example.org", "--id", "K!"], "sec", /1 to 8 of a-z/, 64],
-  [["import", "-", "--from", "exim", "--address", "ann@example.org", "--id", "k1"], "sec", /another key's/, 64],
+  [
+    ["import", "-", "--from", "exim", "--address", "ann@example.org"],
+    SECRET,
+    /already in the key file of greg@example\.org/,
+    65,
+  ],
+  [
+    ["import", "-", "--from", "exim", "--address", "ann@example.org", "--id", "K!"],
+    "sec",
+    /1 to 8 characters of a-z/,
+    64,
+  ],
+  [
+    ["import", "-", "--from", "exim", "--address", "ann@example.org", "--id", "k1"],
+    "sec",
+    /Key id k1 is already in use, or was/,
+    64,
+  ],
   [["import", "-", "--from", "postsrsd", "--address", "ann@example.org", "--id", "p"], "a\nb", /for one secret/, 64],
   [["import", "-", "--from", "exim", "--address", "ann@example.org", "--created", "now"], "sec", /not a date/, 64],
   [["import", "-", "--from", "exim", "--address", "ann@example.org", "--created", "2026-05-05"], "s", /would sign/, 64],
   [
     ["import", "-", "--from", "exim", "--address", "ann@example.org", "--created", "2025-05-05", "--sign"],
     "sec",
-    /would not sign, a younger key is there/,
+    /would not sign, because there is a newer one/,
     64,
   ],
 ];

@@ -133,7 +133,7 @@ const wrong: [string[], number, RegExp][] = [
   [["--direction", "up"], 64, /^log: Option --direction "up" is not in or out$/m],
   [["--since", "yesterday"], 64, /^log: Option --since "yesterday" is not a date/],
   [["--since", "2026-02-30"], 64, /is not a date/],
-  [["--folow"], 64, /Unknown option "--folow"; did you mean --follow\?/],
+  [["--folow"], 64, /Unknown option "--folow": did you mean --follow\?/],
   [["x"], 64, /Unknown argument "x"/],
 ];
 for (const [args, code, says] of wrong) {

@@ -112,12 +112,12 @@ const wrong: [string[], RegExp][] = [
   [["ad", TALK], /Unknown argument "ad": use list, add or remove/],
   [["add"], /No list given: plain add LIST@HOST/],
   [["remove"], /No list given: plain remove LIST@HOST/],
-  [["add", "talk"], /List "talk" has no @/],
-  [["add", "a b@example.org"], /List "a b@example.org" is not well formed/],
+  [["add", "talk"], /Address "talk" has no @/],
+  [["add", "a b@example.org"], /Address "a b@example.org" is not well formed/],
   [["add", "*@example.org"], /is not the address of a list: use a \[\[rule\]\] for patterns/],
   [["add", "a#b@example.org"], /is not the address of a list/],
-  [["add", TALK, "two\nlines@example.org"], /List "two\\nlines@example.org"/],
-  [["remove", TALK], /talk@lists\.example\.org is not in .*plain-lists/],
+  [["add", TALK, "two\nlines@example.org"], /Address "two\\nlines@example.org"/],
+  [["remove", TALK], /plain-lists: talk@lists\.example\.org is not in this file/],
   [["--all"], /Unknown option "--all"/],
 ];
 for (const [args, says] of wrong) {

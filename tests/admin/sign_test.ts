@@ -107,7 +107,7 @@ Deno.test("verify says why", async () => {
 const complains: [string[], RegExp, number][] = [
   [["sign"], /ADDRESS is missing/, 64],
   [["sign", "a@example.org", "b@example.org"], /Unknown argument "b@example\.org"/, 64],
-  [["sign", "eve@example.org"], /"eve@example\.org" is none of yours: greg@example\.org/, 64],
+  [["sign", "eve@example.org"], /"eve@example\.org" is not an identity: use one of greg@example\.org/, 64],
   [["sign", "greg@example.org", "--scheme", "plain"], /"plain", not one of: srs, prvs/, 64],
   [["sign", "greg@example.org", "--now", "2026-02-30"], /not a date/, 64],
   [["sign", "greg@example.org", "--now", "tomorrow"], /not a date/, 64],

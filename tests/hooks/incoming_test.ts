@@ -81,7 +81,7 @@ Deno.test("settings that --config or COUNTERSIGN_CONFIG name are those that are 
 });
 
 Deno.test("under qmail somebody must have told the sender", async () => {
-  const says = /^incoming: SENDER is not set: was this run by qmail-local\?$/m;
+  const says = /^incoming: SENDER is not set: run the hook by qmail-local, or give --as$/m;
   for (const mail of [FORGED, ORDINARY, `Return-Path: <>\nDelivered-To: ${PLAIN}\n${FORGED}`]) {
     for (const recipient of [PLAIN, FORGED_SRS, signed()]) {
       for (const args of [[], ["--maildir", "Maildir"]]) {

@@ -229,5 +229,5 @@ Deno.test("--forward at his own address is wrong, also for a challenge that coul
   home.qmail(GO_ON.replace("/incoming\n", "/incoming --forward\n"));
   const { end, runs } = await home.deliver({ ...challenge!, to: PLAIN });
   assert.deepEqual([end, runs[0]!.code, home.carry().left], ["defer", 75, []]);
-  assert.match(runs[0]!.stdout, /--forward is for the SRS domain/);
+  assert.match(runs[0]!.stdout, /use --forward for the SRS domain only/);
 });

@@ -67,7 +67,10 @@ Deno.test("a real sendmail that is not there, or cannot be run", async () => {
 Deno.test("without transport.real an empty queue needs no run, the rest is refused", async () => {
   using home = new Home();
   assert.deepEqual(await home.shim(["-q"], ""), { code: 0, stdout: "", stderr: "" });
-  const missing = new RegExp(`needs the real sendmail: set transport.real in ${home.path}/.config/countersign/`);
+  const missing = new RegExp(
+    `${home.path}/.config/countersign/config.toml: Option \\S+ requires the real sendmail: set transport.real$`,
+    "m",
+  );
   for (const what of ["-bs", "-bp"]) oneLine(await home.shim([what], ""), 64, missing);
   oneLine(await called(home, "mailq", []), 64, missing);
   nothingSent(home);
