@@ -165,7 +165,7 @@ async function take(
       throw new Fail("usage", "Option --id is for one secret, but there are several");
     }
     if (wanted !== undefined && fresh.length > 0 && ids(text).includes(wanted)) {
-      throw new Fail("usage", `Key id ${wanted} is already in use, or was`);
+      throw new Fail("usage", `Key id ${wanted} is or was the id of another key`);
     }
     // The former program's first secret is the one that signed: of one day our last line does.
     let changed = text;

@@ -175,7 +175,7 @@ Deno.test("a new key signs, the former verifies until it is retired; mode and ow
   assert.match(home.read(KEYS), new RegExp(`^# retired ${TODAY()}: k1 ${CREATED} ${SECRET}$`, "m"));
   assert.equal((await countersign(home, ["verify", signed])).code, 1);
   assert.equal((await countersign(home, ["verify", again])).code, 0);
-  oneLine(await countersign(home, ["keys", "retire", "k1"]), 64, /no key "k1"/);
+  oneLine(await countersign(home, ["keys", "retire", "k1"]), 64, /Unknown key "k1"/);
 });
 
 Deno.test("a key file that the group may read stays so, and a link stays a link", async () => {
@@ -311,7 +311,7 @@ const complains: [string[], string, RegExp, number][] = [
   [
     ["import", "-", "--from", "exim", "--address", "ann@example.org", "--id", "k1"],
     "sec",
-    /Key id k1 is already in use, or was/,
+    /Key id k1 is or was the id of another key/,
     64,
   ],
   [["import", "-", "--from", "postsrsd", "--address", "ann@example.org", "--id", "p"], "a\nb", /for one secret/, 64],
