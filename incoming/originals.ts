@@ -6,7 +6,7 @@
  * tag behind it, and a Message-ID in the same block of lines. Whether one was made for the other, the MAC decides.
  */
 import { decodeLatin1 } from "../lib/bytes.ts";
-import { textsIn } from "./encodings.ts";
+import { type EncodedText, textsIn } from "./encodings.ts";
 import { type Block, Blocks, MAX_QUOTE, quoteBefore, unquoted } from "./header_block.ts";
 import { eightBitText, messageIdsIn, withoutBrackets } from "../lib/message_id.ts";
 import { TAG_FIELD } from "../lib/tag.ts";
@@ -72,7 +72,34 @@ function* unseen(ids: readonly string[], seen: Set<string>): Generator<string> {
   }
 }
 
-function* allTexts(prefix: Uint8Array, bodyStart: number, tail?: Uint8Array): ReturnType<typeof textsIn> {
+/** The texts of a message as far as they were decoded, which costs more than scanning them, and those still to come. */
+interface Decoded {
+  readonly bodyStart: number;
+  readonly tail: Uint8Array | undefined;
+  readonly texts: EncodedText[];
+  readonly rest: Iterator<EncodedText>;
+}
+
+/** By the prefix of a message. Tags and Message-IDs are looked for in the same texts. */
+const decoded = new WeakMap<Uint8Array, Decoded>();
+
+function* allTexts(prefix: Uint8Array, bodyStart: number, tail?: Uint8Array): Generator<EncodedText> {
+  let known = decoded.get(prefix);
+  if (known === undefined || known.bodyStart !== bodyStart || known.tail !== tail) {
+    known = { bodyStart, tail, texts: [], rest: decode(prefix, bodyStart, tail) };
+    decoded.set(prefix, known);
+  }
+  for (let at = 0;; at++) {
+    if (at === known.texts.length) {
+      const next = known.rest.next();
+      if (next.done) return;
+      known.texts.push(next.value);
+    }
+    yield known.texts[at]!;
+  }
+}
+
+function* decode(prefix: Uint8Array, bodyStart: number, tail?: Uint8Array): Generator<EncodedText> {
   yield* textsIn(decodeLatin1(prefix.subarray(bodyStart)));
   if (tail !== undefined) yield* textsIn(decodeLatin1(tail));
 }

@@ -18,9 +18,14 @@ export interface Identity {
 
 /** The identity to which this address belongs, case ignored: one's own address first, then the patterns in `also`. */
 export function identityOf(identities: readonly Identity[], address: Address | string): Identity | undefined {
-  const wanted = typeof address === "string" ? address.toLowerCase() : canonical(address);
+  const wanted = withoutNeedlessQuotes(typeof address === "string" ? address.toLowerCase() : canonical(address));
   return identities.find((identity) => canonical(identity.address) === wanted) ??
     identities.find(({ also = [] }) => also.some((pattern) => glob(pattern, wanted)));
+}
+
+/** `"greg"@example.org` and `greg@example.org` are one mailbox (RFC 5321 section 4.1.2). */
+function withoutNeedlessQuotes(address: string): string {
+  return address.replace(/^"([\w!#$%&'*+/=?^`{|}~.-]+)"(?=@[^@]*$)/, "$1");
 }
 
 /** The address of an identity in lower case: what its tags and proofs name. */

@@ -254,7 +254,8 @@ const TABLE: readonly Row[] = [
   {
     row: "any other bounce: forged",
     senders: NULLS,
-    recipients: [GREG],
+    // Quotes that are not needed do not make another mailbox (RFC 5321 section 4.1.2).
+    recipients: [GREG, "Greg@Example.ORG", '"greg"@example.org', '"GREG"@example.org'],
     mails: [BOUNCE, RETURNING, NAMING, CARRIER],
     expect: ["forged", "spam", true],
   },
