@@ -14,7 +14,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["lib"],
   ["outgoing", "incoming"],
   ["io"],
-  ["shim", "hooks"],
+  ["shim", "hooks", "serve"],
   ["admin"],
 ];
 

@@ -49,7 +49,8 @@ const may: Record<string, string[]> = {
   io: ["lib", "outgoing", "incoming", "io"],
   shim: ["lib", "outgoing", "incoming", "io", "shim"],
   hooks: ["lib", "outgoing", "incoming", "io", "hooks"],
-  admin: ["lib", "outgoing", "incoming", "io", "shim", "hooks", "admin"],
+  serve: ["lib", "outgoing", "incoming", "io", "serve"],
+  admin: ["lib", "outgoing", "incoming", "io", "shim", "hooks", "serve", "admin"],
 };
 const all = Object.keys(may);
 for (const from of all) {

@@ -1,0 +1,245 @@
+/**
+ * One session with an MTA, as a state machine: a packet in, the packets that answer it out. It knows the order of the
+ * steps and what a message is, but nothing about signing, judging or sockets.
+ */
+import { type Bytes, concat, latin1ToUtf8 } from "../../lib/bytes.ts";
+import { Fail, quote } from "../../lib/fail.ts";
+import type { Field, Header } from "../../lib/message.ts";
+import type { Packet } from "./packet.ts";
+import {
+  type Answer,
+  type Edit,
+  type Options,
+  printAnswer,
+  printEdit,
+  printOptions,
+  readClientPort,
+  readField,
+  readMacros,
+  readOptions,
+  readPath,
+  STEPS,
+  VERSION,
+} from "./protocol.ts";
+
+/** The envelope sender of a message, and who sends it. */
+export interface MailFrom {
+  /** Null for the null sender. */
+  readonly sender: string | null;
+  /** The name with which the client has authenticated itself (SASL); undefined when it has not. */
+  readonly login: string | undefined;
+  /** Was it passed to the MTA by a program on this machine, as sendmail(1), and not by SMTP? */
+  readonly local: boolean;
+}
+
+/** A message, as far as it was kept. */
+export interface Content {
+  readonly header: Header;
+  /** Was the header longer than what is kept? */
+  readonly cut: boolean;
+  /** The beginning of the body. */
+  readonly body: Bytes;
+  /** Is that all of the message? */
+  readonly whole: boolean;
+}
+
+/** What a role does with one message. */
+export interface MilterMessage {
+  /** Asked about each recipient. */
+  recipient(address: string): Promise<Answer> | Answer;
+  /** Asked before the content arrives; `accept` ends the inspection of this message. */
+  data(): Answer;
+  /** Decides about the whole message. */
+  end(content: Content): Promise<{ readonly answer: Answer; readonly edits?: readonly Edit[] }>;
+}
+
+/** What a socket is for. */
+export interface MilterRole {
+  /** The changes that it may make: a sum of `ACTIONS`. */
+  readonly actions: number;
+  /** How much of the body is kept. */
+  readonly bodyBytes: number;
+  /** Begins a message. */
+  mail(from: MailFrom): MilterMessage;
+}
+
+/** Octets of a header that are kept. Postfix and Sendmail by default limit headers to less. */
+export const MAX_HEADER_BYTES = 256 * 1024;
+
+const WANTED = STEPS.noHelo | STEPS.noUnknown | STEPS.skip | STEPS.connectUnanswered | STEPS.headerUnanswered |
+  STEPS.endOfHeaderUnanswered | STEPS.leadingSpace;
+
+const NONE: Bytes = new Uint8Array(0);
+
+/** A message while it arrives. */
+interface Arriving {
+  readonly message: MilterMessage;
+  readonly header: Field[];
+  headerBytes: number;
+  readonly body: Bytes[];
+  bodyBytes: number;
+  cut: boolean;
+  whole: boolean;
+}
+
+/** A session. Its packets must be handled one after the other. */
+export class Session {
+  readonly #role: MilterRole;
+  #steps = 0;
+  #negotiated = false;
+  #macros = new Map<string, Map<string, string>>();
+  #clientPort: number | undefined;
+  #arriving: Arriving | undefined;
+
+  /** Begins a session in this role. */
+  constructor(role: MilterRole) {
+    this.#role = role;
+  }
+
+  /** Is a message on its way, so that ending the session now would disturb it? */
+  get busy(): boolean {
+    return this.#arriving !== undefined;
+  }
+
+  /**
+   * Handles one packet.
+   *
+   * @returns what is sent back, perhaps nothing; undefined when the session is over
+   * @throws {Fail} `data` for a packet that is malformed or out of order
+   */
+  async handle({ command, data }: Packet): Promise<Bytes | undefined> {
+    if (command === "O") return this.#negotiate(readOptions(data));
+    if (!this.#negotiated) throw new Fail("data", "Milter session does not begin with its options");
+    switch (command) {
+      case "D":
+        return this.#define(data);
+      case "C":
+        this.#clientPort = readClientPort(data);
+        return this.#unless(STEPS.connectUnanswered);
+      case "H": // with `noHelo` and `noUnknown` neither of the two is sent
+      case "U":
+        return printAnswer("continue");
+      case "M":
+        return this.#mail(readPath(data));
+      case "R":
+        return printAnswer(await this.#message.message.recipient(addressIn(readPath(data))));
+      case "T":
+        return this.#data();
+      case "L":
+        this.#keepField(readField(data));
+        return this.#unless(STEPS.headerUnanswered);
+      case "N":
+        return this.#unless(STEPS.endOfHeaderUnanswered);
+      case "B":
+        return this.#keepBody(data)
+          ? printAnswer("continue")
+          : printAnswer(this.#has(STEPS.skip) ? "skip" : "continue");
+      case "E":
+        this.#keepBody(data);
+        return await this.#end();
+      case "A":
+        this.#arriving = undefined;
+        return NONE;
+      case "K": // another client follows on the same connection
+        this.#arriving = undefined;
+        this.#clientPort = undefined;
+        this.#macros.clear();
+        return NONE;
+      case "Q":
+        return undefined;
+      default:
+        throw new Fail("data", `Milter command ${quote(command)} is not known`);
+    }
+  }
+
+  get #message(): Arriving {
+    if (this.#arriving === undefined) throw new Fail("data", "Milter packet of a message before its sender");
+    return this.#arriving;
+  }
+
+  #has(step: number): boolean {
+    return (this.#steps & step) !== 0;
+  }
+
+  #unless(step: number): Bytes {
+    return this.#has(step) ? NONE : printAnswer("continue");
+  }
+
+  #negotiate({ version, actions, steps }: Options): Bytes {
+    const wanted = this.#role.actions;
+    if (version < VERSION || (actions & wanted) !== wanted) {
+      throw new Fail(
+        "data",
+        `The mail server speaks version ${version} of the milter protocol, without what is needed`,
+      );
+    }
+    this.#negotiated = true;
+    this.#steps = steps & WANTED;
+    return printOptions({ version: VERSION, actions: wanted, steps: this.#steps });
+  }
+
+  #define(data: Uint8Array): Bytes {
+    const { command, macros } = readMacros(data);
+    this.#macros.set(command, macros);
+    return NONE;
+  }
+
+  #mail(path: string): Bytes {
+    // A message without macros must not be taken for one of the login before it.
+    const macros = this.#macros.get("M");
+    this.#macros.delete("M");
+    const login = macros?.get("auth_authen");
+    const address = addressIn(path);
+    const from = {
+      sender: address === "" ? null : address,
+      login: login === undefined || login === "" ? undefined : latin1ToUtf8(login),
+      // Postfix reports no port, and writes the address without brackets. Neither of them alone would prove it.
+      local: this.#clientPort === 0 && !path.startsWith("<"),
+    };
+    const message = this.#role.mail(from);
+    this.#arriving = { message, header: [], headerBytes: 0, body: [], bodyBytes: 0, cut: false, whole: true };
+    return printAnswer("continue");
+  }
+
+  #data(): Bytes {
+    const answer = this.#message.message.data();
+    if (answer !== "continue") this.#arriving = undefined;
+    return printAnswer(answer);
+  }
+
+  #keepField({ name, value }: { name: string; value: string }): void {
+    const arriving = this.#message;
+    const raw = `${name}:${this.#has(STEPS.leadingSpace) ? "" : " "}${value}`;
+    arriving.headerBytes += raw.length + 1;
+    if (arriving.headerBytes > MAX_HEADER_BYTES) arriving.cut = true;
+    else arriving.header.push({ name, raw });
+  }
+
+  /** @returns whether more of the body is wanted */
+  #keepBody(data: Uint8Array): boolean {
+    const arriving = this.#message;
+    const room = this.#role.bodyBytes - arriving.bodyBytes;
+    const kept = new Uint8Array(data.subarray(0, room));
+    if (kept.length < data.length) arriving.whole = false;
+    if (kept.length > 0) arriving.body.push(kept);
+    arriving.bodyBytes += kept.length;
+    return arriving.whole;
+  }
+
+  async #end(): Promise<Bytes> {
+    const { message, header, body, cut, whole } = this.#message;
+    try {
+      const content = { header, cut, body: concat(...body), whole: whole && !cut };
+      const { answer, edits = [] } = await message.end(content);
+      const leadingSpace = this.#has(STEPS.leadingSpace);
+      return concat(...edits.map((edit) => printEdit(edit, leadingSpace)), printAnswer(answer));
+    } finally {
+      this.#arriving = undefined;
+    }
+  }
+}
+
+/** The address in a path; SMTP writes it in brackets, sendmail(1) does not. */
+function addressIn(path: string): string {
+  return latin1ToUtf8(path.replace(/^<(.*)>$/s, "$1"));
+}

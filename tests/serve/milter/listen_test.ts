@@ -1,0 +1,203 @@
+/** A role on its socket: whatever a peer does, the others are served, and everything ends in bounded time. */
+import assert from "node:assert/strict";
+import { concat } from "../../../lib/bytes.ts";
+import { LIMITS, type Limits, MilterServer } from "../../../serve/milter/listen.ts";
+import { printPacket, uint32 } from "../../../serve/milter/packet.ts";
+import type { MilterRole } from "../../../serve/milter/session.ts";
+import { message, OFFER, packetsIn, shown } from "../mta.ts";
+
+/** Accepts everything; `hold` is what an answer waits for. */
+const accepting = (hold: Promise<void> = Promise.resolve()): MilterRole => ({
+  actions: 0,
+  bodyBytes: 100,
+  mail: () => ({
+    recipient: () => "continue",
+    data: () => "continue",
+    end: async () => {
+      await hold;
+      return { answer: "accept" };
+    },
+  }),
+});
+
+/** A server in a folder of its own. */
+class Rig {
+  readonly folder = Deno.makeTempDirSync({ prefix: "countersign-milter-" });
+  readonly path = `${this.folder}/door`;
+  readonly reports: string[] = [];
+  server: MilterServer | undefined;
+
+  async start(limits: Partial<Limits> = {}, role = accepting()): Promise<MilterServer> {
+    this.server = await MilterServer.start(this.path, role, (what) => this.reports.push(what), {
+      ...LIMITS,
+      ...limits,
+    });
+    return this.server;
+  }
+
+  connect(): Promise<Deno.UnixConn> {
+    return Deno.connect({ transport: "unix", path: this.path });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.server?.close(0);
+    Deno.removeSync(this.folder, { recursive: true });
+  }
+}
+
+/** All that is sent until the connection is closed. */
+async function readToEnd(connection: Deno.Conn): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  const buffer = new Uint8Array(4096);
+  for (let size; (size = await connection.read(buffer).catch(() => null)) !== null;) parts.push(buffer.slice(0, size));
+  return concat(...parts);
+}
+
+/** Reads as many bytes, which are expected. */
+async function readBytes(connection: Deno.Conn, count: number): Promise<void> {
+  const buffer = new Uint8Array(4096);
+  for (let left = count; left > 0;) left -= await connection.read(buffer.subarray(0, left)) ?? left;
+}
+
+const SESSION = concat(printPacket("O", OFFER), ...message("a@b", ["c@d"], "A: b\n\nbody\n"), printPacket("Q"));
+const ANSWERS = ["O", "c", "c", "c", "c", "a"];
+const OPENED = concat(printPacket("O", OFFER), ...message("a@b", []));
+const OPENED_ANSWERS = 4 + 13 + 4 + 1;
+
+Deno.test("a session that is split at any byte is served", async () => {
+  await using rig = new Rig();
+  await rig.start();
+  for (let at = 1; at < SESSION.length; at++) {
+    using connection = await rig.connect();
+    await connection.write(SESSION.subarray(0, at));
+    await connection.write(SESSION.subarray(at));
+    assert.deepEqual(packetsIn(await readToEnd(connection)).map((one) => one.command), ANSWERS, `split at ${at}`);
+  }
+  assert.deepEqual(rig.reports, []);
+});
+
+Deno.test("only the owner and the group may use the socket", async () => {
+  await using rig = new Rig();
+  await rig.start();
+  assert.equal(Deno.statSync(rig.path).mode! & 0o777, 0o660);
+});
+
+Deno.test("garbage and packets that are too long end their session, and no other", async () => {
+  await using rig = new Rig();
+  await rig.start();
+  using good = await rig.connect();
+  await good.write(SESSION.subarray(0, 30));
+  const bad = [
+    uint32(0),
+    uint32(0xffffffff),
+    new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"),
+    printPacket("M", "<>\0"),
+  ];
+  for (const bytes of bad) {
+    using connection = await rig.connect();
+    await connection.write(bytes);
+    assert.equal((await readToEnd(connection)).length, 0);
+  }
+  await good.write(SESSION.subarray(30));
+  assert.deepEqual(packetsIn(await readToEnd(good)).map((one) => one.command), ANSWERS);
+  assert.equal(rig.reports.length, bad.length);
+});
+
+Deno.test("a peer that hangs in a packet, sends a byte now and then, is silent, or does not read is dropped", async () => {
+  await using rig = new Rig();
+  await rig.start({ packet: 150, idle: 300 });
+  const hangs = await rig.connect();
+  await hangs.write(SESSION.subarray(0, 3));
+  const silent = await rig.connect();
+  const slow = await rig.connect();
+  let dripping = true;
+  const drips = (async () => {
+    try {
+      for (const byte of SESSION.subarray(0, -1)) {
+        if (!dripping) return;
+        await slow.write(Uint8Array.of(byte));
+        await new Promise((resolve) => setTimeout(resolve, 60));
+      }
+    } catch {
+      // It was dropped.
+    }
+  })();
+  for (const one of [hangs, silent, slow]) await readToEnd(one);
+  dripping = false;
+  await drips;
+  for (const one of [hangs, silent, slow]) one.close();
+  assert.equal(rig.reports.length, 3);
+  assert.ok(rig.reports.every((one) => /silent/.test(one)), rig.reports.join());
+
+  using deaf = await rig.connect();
+  await deaf.write(printPacket("O", OFFER));
+  const questions = concat(...Array.from({ length: 1000 }, () => printPacket("H", "x\0")));
+  await assert.rejects(async () => {
+    for (let count = 0; count < 1000; count++) {
+      for (let at = 0; at < questions.length;) at += await deaf.write(questions.subarray(at));
+    }
+  });
+});
+
+Deno.test("sessions above the limit are closed at once", async () => {
+  await using rig = new Rig();
+  await rig.start({ sessions: 2 });
+  const opened = [await rig.connect(), await rig.connect()];
+  for (const one of opened) {
+    await one.write(OPENED);
+    await readBytes(one, OPENED_ANSWERS);
+  }
+  using third = await rig.connect();
+  assert.equal((await readToEnd(third)).length, 0);
+  for (const one of opened) one.close();
+  assert.match(rig.reports.join(), /More than 2 sessions/);
+});
+
+Deno.test("closing ends idle sessions, waits for a message on its way, and removes the socket", async () => {
+  await using rig = new Rig();
+  const held = Promise.withResolvers<void>();
+  const server = await rig.start({}, accepting(held.promise));
+  using idle = await rig.connect();
+  await idle.write(printPacket("O", OFFER));
+  await readBytes(idle, 17);
+  using busy = await rig.connect();
+  await busy.write(OPENED);
+  await readBytes(busy, OPENED_ANSWERS);
+  const closed = server.close(60_000);
+  rig.server = undefined;
+  assert.equal((await readToEnd(idle)).length, 0);
+  await assert.rejects(rig.connect());
+  assert.equal(server.sessions, 1);
+  await busy.write(concat(...message("a@b", ["c@d"], "A: b\n\nbody\n").slice(2)));
+  held.resolve();
+  const answers = packetsIn(await readToEnd(busy)).map(shown);
+  assert.deepEqual(answers, ["c", "c", "c", "a"]);
+  await closed;
+  assert.equal(server.sessions, 0);
+});
+
+Deno.test("closing ends a message that takes too long", async () => {
+  await using rig = new Rig();
+  const server = await rig.start();
+  using busy = await rig.connect();
+  await busy.write(OPENED);
+  await readBytes(busy, OPENED_ANSWERS);
+  rig.server = undefined;
+  await server.close(50);
+  assert.equal((await readToEnd(busy)).length, 0);
+});
+
+Deno.test("the socket of a process that has ended is replaced; that of another, or a file, is not", async () => {
+  await using rig = new Rig();
+  const listener = Deno.listen({ transport: "unix", path: `${rig.path}.old` });
+  Deno.renameSync(`${rig.path}.old`, rig.path);
+  listener.close(); // its name was changed, so the socket is left behind
+  await rig.start();
+  await assert.rejects(MilterServer.start(rig.path, accepting(), () => {}), {
+    kind: "config",
+    message: /Another process/,
+  });
+  Deno.writeTextFileSync(`${rig.folder}/file`, "");
+  await assert.rejects(MilterServer.start(`${rig.folder}/file`, accepting(), () => {}), { kind: "config" });
+  await assert.rejects(MilterServer.start(`${rig.folder}/none/x`, accepting(), () => {}), { kind: "config" });
+});

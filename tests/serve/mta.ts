@@ -1,0 +1,91 @@
+/** The mail server's side of a milter session, for tests. */
+import { concat, decodeLatin1, encodeLatin1 } from "../../lib/bytes.ts";
+import { type Packet, PacketReader, printPacket, readUint32s, uint32 } from "../../serve/milter/packet.ts";
+import { type MilterRole, Session } from "../../serve/milter/session.ts";
+
+/** What Postfix 3.7 offers. */
+export const OFFER = concat(uint32(6), uint32(0x1ff), uint32(0x1fffff));
+
+/** A packet as a text: its command, and its data a character per byte. */
+export const shown = ({ command, data }: Packet): string => command + decodeLatin1(data);
+
+/** The packets in these bytes. */
+export function packetsIn(bytes: Uint8Array): Packet[] {
+  const reader = new PacketReader();
+  reader.push(bytes);
+  const out: Packet[] = [];
+  for (let packet; (packet = reader.next()) !== undefined;) out.push(packet);
+  if (reader.partial) throw new Error("a packet is not whole");
+  return out;
+}
+
+/** A client that is connected to the server. */
+export interface Client {
+  login?: string;
+  /** 0: sendmail(1). */
+  port?: number;
+}
+
+/** The packets of a message: envelope, and content when there is one. */
+export function message(sender: string, recipients: string[], mail?: string, { login, port = 4711 }: Client = {}) {
+  const path = (address: string) => port === 0 ? address : `<${address}>`;
+  const out = [printPacket("C", `host\x004${String.fromCharCode(port >> 8, port & 255)}127.0.0.1\0`)];
+  if (login !== undefined) out.push(printPacket("D", `M{auth_authen}\0${login}\0`));
+  out.push(printPacket("M", `${path(sender)}\0`));
+  for (const one of recipients) out.push(printPacket("R", `${path(one)}\0`));
+  if (mail === undefined) return out;
+  out.push(printPacket("T"));
+  const [, head, body] = /^(.*?\n)\n(.*)$/s.exec(mail)!;
+  for (const [, name, value] of head!.matchAll(/^([^\s:]+):(.*(?:\n[ \t].*)*)\n/gm)) {
+    out.push(printPacket("L", `${name}\0${value}\0`));
+  }
+  out.push(printPacket("N"));
+  for (let at = 0; at < body!.length; at += 65_535) {
+    out.push(printPacket("B", body!.slice(at, at + 65_535).replace(/\n/g, "\r\n")));
+  }
+  return [...out, printPacket("E")];
+}
+
+/** What is answered to a message, a list per packet that is answered; stops where it is accepted or refused. */
+export async function talk(role: MilterRole, packets: Uint8Array[]): Promise<string[]> {
+  const session = new Session(role);
+  const out: string[] = [];
+  for (const packet of [printPacket("O", OFFER), ...packets].flatMap(packetsIn)) {
+    const answer = await session.handle(packet);
+    if (answer === undefined) break;
+    if (packet.command === "O") continue;
+    const said = packetsIn(answer);
+    out.push(...said.map((one) => shown(one)));
+    const last = said.at(-1)?.command;
+    if (last === "a" || (last === "y" && packet.command !== "R")) break;
+  }
+  return out;
+}
+
+/** The header after the changes in these answers, as Postfix makes them; its own Received is at the top. */
+export function changed(
+  mail: string,
+  answers: string[],
+): { sender: string | undefined; names: string[]; head: string } {
+  const head = /^(.*?\n)\n/s.exec(mail)![1]!;
+  const fields = ["Received: by us", ...head.split(/\n(?![ \t])/).filter((line) => line !== "")];
+  let sender: string | undefined;
+  const nameOf = (field: string) => field.slice(0, field.indexOf(":")).toLowerCase();
+  for (const answer of answers) {
+    const data = answer.slice(1);
+    const number = () => readUint32s(encodeLatin1(data), 1)[0]!;
+    if (answer[0] === "e") sender = data.split("\0")[0]!;
+    if (answer[0] === "h") fields.push(data.split("\0").slice(0, 2).join(":"));
+    if (answer[0] === "i") fields.splice(number(), 0, data.slice(4).split("\0").slice(0, 2).join(":"));
+    if (answer[0] === "m") {
+      const [name, value] = data.slice(4).split("\0") as [string, string];
+      if (value !== "") throw new Error("only removals are expected");
+      const found = fields.map((field, at) => ({ field, at })).slice(1)
+        .filter(({ field }) => nameOf(field) === name.toLowerCase())[number() - 1];
+      if (found === undefined) throw new Error(`no field ${name} ${number()}`);
+      fields.splice(found.at, 1);
+    }
+  }
+  const rest = fields.slice(1);
+  return { sender, names: rest.map((field) => field.slice(0, field.indexOf(":"))), head: rest.join("\n") + "\n" };
+}
