@@ -3,7 +3,7 @@
 # set part and program, and define parts(), which sets what is started, once $here, the launcher's folder, is known.
 name=${0##*/} config= maildir= caller=qmail forward= option= plain=1 soft=75 newline='
 '
-[ "$program" != incoming ] || for word; do
+case $program in incoming | serve) for word; do
   [ -z "$option" ] || word=--$option=$word option=
   case $word in
     --) plain= && break ;; # addresses follow, chosen by strangers
@@ -14,7 +14,7 @@ name=${0##*/} config= maildir= caller=qmail forward= option= plain=1 soft=75 new
     --forward) forward=forward ;;
   esac
   [ "${word%%=*}" = --as ] || plain= # it has other options
-done
+done ;; esac
 case $name:$caller in qmail-inject:* | *:condredirect) soft=111 ;; esac
 later() { echo "$name: $1" >&2; exit "$soft"; }
 trusted() { [ -O "$1" ] || { set -- $(ls -lnL -- "$1" 2>/dev/null) && [ "${3-}" = 0 ]; }; } # the user's own, or root's?
@@ -30,7 +30,7 @@ case $maildir in *,*) later "--maildir $maildir has a comma, so no permission ca
 site=/etc/countersign/config.toml users=${XDG_CONFIG_HOME:-${HOME-}/.config}/countersign/config.toml
 [ -n "$config" ] || [ -e "$users" ] || [ ! -e "$site" ] || config=$site
 [ -n "$config" ] || config=$users
-case $program in shim | incoming) sandbox=${config%.toml}.sandbox ;; *) sandbox= ;; esac
+case $program in shim | incoming | serve) sandbox=${config%.toml}.sandbox ;; *) sandbox= ;; esac
 allowed= ordinary= number=0 real= to=${RECIPIENT-}
 case $to in *[ABCDEFGHIJKLMNOPQRSTUVWXYZ]*) for pair in Aa Bb Cc Dd Ee Ff Gg Hh Ii Jj Kk Ll Mm Nn Oo Pp Qq Rr Ss Tt Uu \
   Vv Ww Xx Yy Zz; do
@@ -48,6 +48,7 @@ if [ -e "$sandbox" ] || [ -L "$sandbox" ]; then
       ordinary:?*@?*) [ "$flag" != "$to" ] || ordinary=1; continue ;;
       shim:--allow-read=?* | shim:--allow-write=?* | shim:--allow-run=?* | shim:--allow-net=?*) ;;
       incoming:--allow-read=?* | incoming:--allow-write=?* | incoming:--allow-run=?* | incoming:--allow-net=?*) ;;
+      serve:--allow-read=?* | serve:--allow-write=?* | serve:--allow-net=?*) ;;
       forward:--allow-read=?* | forward:--allow-write=?* | forward:--allow-run=?* | forward:--allow-net=?*) ;;
       *) later "line $number of $sandbox is not understood: countersign sandbox" ;;
     esac
@@ -56,6 +57,7 @@ if [ -e "$sandbox" ] || [ -L "$sandbox" ]; then
     case $twin$thing in *,*) later "$thing in $sandbox has a comma, so no permission can be given for it" ;; esac
     allowed=$allowed${twin:+${flag%%=*}=$twin$newline}${flag%%=*}=$thing$newline
   done <"$sandbox"
+  [ -n "$allowed" ] || [ "$program" != serve ] || allowed=--allow-read=/$newline # it says what is missing
   [ -n "$allowed" ] || later "$sandbox has nothing for $program: countersign sandbox"
   [ -z "$maildir" ] || allowed=$allowed--allow-read=$maildir$newline--allow-write=$maildir$newline
 elif [ -n "$sandbox" ] && [ -e "${config%.toml}.permissions" ]; then
@@ -114,8 +116,9 @@ done 2>/dev/null </proc/self/status
 [ -z "$allowed" ] || allowed=$allowed--allow-read=${entry%/*}$newline--allow-read=$sandbox
 IFS=$newline && set -- ${allowed:-$wide} "$entry" "$name" "$@" && unset IFS
 set -- $reset "$deno" run -q --no-prompt $flags ${manifest:+--config "$manifest"} --allow-env --allow-sys=uid "$@"
-pass_on() { hit=1; [ -z "$child" ] || kill -s TERM "$child" 2>/dev/null; }
+pass_on() { hit=1; [ -z "$child" ] || kill -s "${1:-TERM}" "$child" 2>/dev/null; }
 trap pass_on TERM INT HUP QUIT ALRM USR1 USR2 PIPE XCPU VTALRM
+[ "$program" != serve ] || trap "pass_on HUP" HUP # it reloads its settings
 if [ -n "$blocked" ]; then "$@" <&9 9<&-; status=$?; else # a signal is seen only when all is over
   "$@" <&9 9<&- & # from 9, because a shell gives /dev/null to what it runs in the background
   child=$!; exec 9<&-

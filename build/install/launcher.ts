@@ -44,6 +44,7 @@ const COMMAND_RIGHTS: readonly [commands: string, rights: string][] = [
   ["explain sign verify log help version", "read"],
   ["keys plain expire audit sandbox", "read write"],
   ["doctor", "read run net"],
+  ["serve", "read write net"],
   ["*", "read write run"],
 ];
 

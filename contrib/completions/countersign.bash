@@ -3,7 +3,7 @@ _countersign() {
   local word=${COMP_WORDS[COMP_CWORD]} former=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} words=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W "init keys sign verify shim incoming explain audit doctor sandbox log plain expire help version" -- "$word"))
+    COMPREPLY=($(compgen -W "init keys sign verify shim incoming serve explain audit doctor sandbox log plain expire help version" -- "$word"))
     return
   fi
   # bash takes --direction=in for three words.
@@ -17,7 +17,7 @@ _countersign() {
       words="command smtp maildir" command= ;;
     init:--security)
       words="tls starttls none" command= ;;
-    init:--password-file | init:--ca | init:--config | keys:--config | sign:--config | verify:--config | incoming:--config | explain:--config | audit:--sent | audit:--html | audit:--config | doctor:--hook | doctor:--postconf | doctor:--sent | doctor:--config | sandbox:--config | log:--config | plain:--config | expire:--config)
+    init:--password-file | init:--ca | init:--config | keys:--config | sign:--config | verify:--config | incoming:--config | serve:--config | explain:--config | audit:--sent | audit:--html | audit:--config | doctor:--hook | doctor:--postconf | doctor:--sent | doctor:--config | sandbox:--config | log:--config | plain:--config | expire:--config)
       compopt -o default && return ;;
     init:--maildir | init:--spam | incoming:--maildir)
       compopt -o dirnames && return ;;
@@ -48,6 +48,8 @@ _countersign() {
       words="--help" ;;
     incoming)
       words="--as --maildir --forward --config --sender --recipient --help" ;;
+    serve)
+      words="--config --help" ;;
     explain)
       compopt -o default
       words="--sender --recipient --as --out --json --config --help" ;;
@@ -66,7 +68,7 @@ _countersign() {
     expire)
       words="--config --help" ;;
     help)
-      words="init keys sign verify shim incoming explain audit doctor sandbox log plain expire help version" ;;
+      words="init keys sign verify shim incoming serve explain audit doctor sandbox log plain expire help version" ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$word"))
 }

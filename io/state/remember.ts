@@ -3,6 +3,7 @@ import type { Settings } from "../../lib/settings/parse.ts";
 import { reason } from "../../lib/fail.ts";
 import { TOKEN_FIELD } from "../../lib/entry.ts";
 import { value } from "../../lib/message.ts";
+import { noteForgotten } from "./forgotten.ts";
 import { fileLedger } from "./ledger.ts";
 import { sealedEntry } from "./seal.ts";
 import { rememberSent } from "./sent.ts";
@@ -42,6 +43,7 @@ export async function remember(
     }
     return undefined;
   } catch (error) {
+    noteForgotten(settings.state.folder, now);
     return reason(error);
   }
 }

@@ -55,6 +55,7 @@ export function loadIdentities(settings: Settings): Identity[] {
     address: parseAddress(one.address.toLowerCase()),
     also: one.also.map((pattern) => pattern.toLowerCase()),
     srsDomain: one.srs_domain.toLowerCase(),
+    logins: one.logins,
     // With `group` the key is one user's, lent to the hook of the site.
     ...(one.group ? { user: one.address.toLowerCase() } : {}),
     get keys(): readonly Key[] {

@@ -10,6 +10,8 @@ export interface Identity {
   readonly also?: readonly string[];
   /** The domain of its SRS addresses, lower case; empty when it has none. */
   readonly srsDomain: string;
+  /** The logins (SASL) of those who may send with it. */
+  readonly logins?: readonly string[];
   /** Newest first; never empty. Read when first asked for, which throws `Fail` when the file cannot be read. */
   readonly keys: readonly Key[];
   /** The user to whom it belongs where one program serves several users; undefined where there is only one. */

@@ -1,5 +1,5 @@
 /**
- * The sandbox of the two programs under an MTA: what their settings name, and no more. `countersign sandbox` writes it
+ * The sandbox of the programs under an MTA: what their settings name, and no more. `countersign sandbox` writes it
  * beside the settings, the launchers pass it to Deno as permission flags, and `countersign doctor` compares.
  */
 import { type ConfigSource, printServer, serverOf, type Settings } from "./parse.ts";
@@ -10,8 +10,8 @@ import { programOf } from "./presets.ts";
 /** A right of Deno. Environment and user id are always given. */
 export type Right = "read" | "write" | "run" | "net";
 
-/** The way out, the way in, and what the way in gets besides where it is called with `--forward`. */
-export type Program = "shim" | "incoming" | "forward";
+/** The way out, the way in, what the way in gets besides where it is called with `--forward`, and the engine. */
+export type Program = "shim" | "incoming" | "forward" | "serve";
 
 /** What one program may do with what. */
 export interface Permission {
@@ -19,7 +19,7 @@ export interface Permission {
   readonly program: Program;
   /** What it may do. */
   readonly right: Right;
-  /** A path, absolute or below `~/`; for `net` a host and port. */
+  /** A path, absolute or below `~/`; for `net` a host and port, or a unix socket. */
   readonly thing: string;
 }
 
@@ -87,6 +87,14 @@ export function permissions(
     give("forward", "write", ...out);
     give("forward", "run", ...injector);
     give("forward", "net", ...server);
+  }
+
+  // The engine runs nothing, and listens only on its sockets.
+  const { socket_folder: sockets } = settings.serve;
+  if (sockets !== "") {
+    give("serve", "read", ...settled, settings.state.folder, tag.pymsgauth, sockets);
+    give("serve", "write", settings.state.folder, sockets);
+    give("serve", "net", ...["door", "sign"].map((socket) => `unix:${sockets}/${socket}`));
   }
   return given;
 }

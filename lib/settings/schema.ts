@@ -83,6 +83,11 @@ export const REPEATED = {
       "The domain of its SRS addresses. Mail for this domain must be delivered to the hook.",
       domain,
     ),
+    logins: words(
+      [],
+      "The logins (SASL) whose mail `countersign serve` signs for this identity, spelled as the mail server reports them.",
+      logins,
+    ),
     keys: path(
       "keys",
       "Its key file, mode 0600, with one key per line: `id created secret`. Identities cannot share a key file.",
@@ -114,6 +119,11 @@ export const TABLES = {
       "~/.local/state/countersign",
       "The folder for the log and everything that must be remembered. It is created when needed.",
       notEmpty,
+    ),
+    shared: flag(
+      false,
+      "Everything that signs for the identities uses this folder. Only then may `countersign serve` refuse a bounce " +
+        "because it answers nothing that is remembered.",
     ),
   },
   srs: {
@@ -283,6 +293,23 @@ export const TABLES = {
       "Number of days after `since` during which forged bounces to your plain address are only marked.",
     ),
   },
+  serve: {
+    socket_folder: path(
+      "",
+      "The folder in which `countersign serve` creates its sockets `door` and `sign`. The group of the folder may use " +
+        "them.",
+    ),
+    contact: text(
+      "",
+      "An address or a web page for people whose mail is refused at the door; it is added to the reply.",
+      contact,
+    ),
+    sign_local: flag(
+      false,
+      "Also sign mail that Postfix receives from sendmail(1) on this machine. **Every local account can then sign as " +
+        "every identity**; `authorized_submit_users` of Postfix limits who may send.",
+    ),
+  },
 };
 
 /** A setting with its full name, such as `srs.max_age`. */
@@ -437,6 +464,19 @@ const isTexts = (given: unknown): given is readonly string[] =>
 function wrong(type: Type, given: unknown): never {
   const written = typeof given === "string" ? given : JSON.stringify(given) ?? String(given);
   throw new Fail("config", `${quote(written)} is not ${describe(type)}`);
+}
+
+function logins(list: readonly string[]): void {
+  for (const login of list) {
+    if (!/^\P{Cc}+$/u.test(login)) throw new Fail("config", `${quote(login)} is not a login`);
+  }
+}
+
+/** It becomes a line of an SMTP reply. */
+function contact(value: string): void {
+  if (!/^[ -~]{0,200}$/.test(value)) {
+    throw new Fail("config", `${quote(value)} is not printable ASCII of at most 200 characters`);
+  }
 }
 
 function domain(value: string): void {

@@ -16,7 +16,8 @@ function logged(before: string | undefined, run: (state: string) => void = add):
   }
 }
 
-const add = (state: string) => log({ ...settings(), state: { folder: state } }, { direction: "out", result: "sent" });
+const add = (state: string) =>
+  log({ ...settings(), state: { shared: false, folder: state } }, { direction: "out", result: "sent" });
 
 /** [what is in the log, with what it goes on] */
 const rows: [string | undefined, RegExp][] = [

@@ -35,7 +35,7 @@ const lists = async (state: string) => {
 Deno.test("Only mail to lists gets entries, all signed mail is in the index", async () => {
   const good = (given: Plan, challenge: string, expected: string[], sent = 1) =>
     scene(async (state) => {
-      const ours = { ...settings(challenge), state: { folder: state } };
+      const ours = { ...settings(challenge), state: { shared: false, folder: state } };
       assert.equal(await remember(given, utf8("one\n"), true, ours, now), undefined);
       assert.deepEqual(await lists(state), expected);
       assert.equal(sent === 0 ? names(state).length : filesBelow(`${state}/sent`).length, sent);
@@ -73,7 +73,7 @@ Deno.test("Without a tag only a message with a token of pymsgauth gets an entry"
         { ...given, header },
         utf8("one\n"),
         true,
-        { ...ours, tag: { ...ours.tag, pymsgauth }, state: { folder: state } },
+        { ...ours, tag: { ...ours.tag, pymsgauth }, state: { shared: false, folder: state } },
         now,
       );
       assert.deepEqual(await lists(state), expected);
@@ -86,7 +86,7 @@ Deno.test("What cannot be written is told, and the mail goes on", async () => {
     Deno.writeTextFileSync(`${state}/file`, "");
     const said = await remember(plan("jo@b.example"), utf8(""), true, {
       ...settings(),
-      state: { folder: `${state}/file` },
+      state: { shared: false, folder: `${state}/file` },
     }, now);
     assert.match(said ?? "", /\w/);
   });

@@ -103,6 +103,17 @@ const cases: [string, string[], string[]][] = [
     "incoming --allow-read=/home/greg/Maildir",
     "incoming --allow-write=/home/greg/Maildir",
   ], [`incoming --allow-read=${SPAM}`, `incoming --allow-write=${SPAM}`]],
+  [`${COMMAND}[serve]\nsocket_folder = "/run/c"\n`, [
+    "serve --allow-read=/home/greg/.config/countersign/config.toml",
+    "serve --allow-read=/home/greg/.config/countersign/keys",
+    "serve --allow-read=/home/greg/.config/countersign/plain-lists",
+    "serve --allow-read=/home/greg/.local/state/countersign",
+    "serve --allow-read=/run/c",
+    "serve --allow-write=/home/greg/.local/state/countersign",
+    "serve --allow-write=/run/c",
+    "serve --allow-net=unix:/run/c/door",
+    "serve --allow-net=unix:/run/c/sign",
+  ], []],
 ];
 for (const [settings, more, less] of cases) {
   Deno.test(`${JSON.stringify(settings)} permits ${more.join(", ")}`, { permissions: "none" }, () => {

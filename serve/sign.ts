@@ -1,0 +1,235 @@
+/**
+ * The role `sign`: signs the mail of clients that have logged in, for the identities that name their login, as the shim
+ * does for its user. In doubt it puts the message off; the client still has it.
+ */
+import { formatAddress, parseAddress } from "../lib/address.ts";
+import type { Address } from "../lib/address.ts";
+import { utf8ToLatin1 } from "../lib/bytes.ts";
+import { LEDGER_BODY_BYTES } from "../lib/entry.ts";
+import { errorText, Fail, isRejection, reason } from "../lib/fail.ts";
+import { type Event, logAddress } from "../lib/log.ts";
+import { type Header, named, valueOf } from "../lib/message.ts";
+import { messageIdBody } from "../lib/message_id.ts";
+import { canonicalAddress, type Identity, identityOf } from "../lib/settings/identity.ts";
+import { validKeys } from "../lib/settings/keys.ts";
+import { TAG_FIELD, verifyTag } from "../lib/tag.ts";
+import { alreadyRelayed, ownership } from "../outgoing/owner.ts";
+import { type Plan, plan, RANDOM_BYTES } from "../outgoing/plan.ts";
+import { noteForgotten } from "../io/state/forgotten.ts";
+import { remember } from "../io/state/remember.ts";
+import { rememberSent } from "../io/state/sent.ts";
+import { log } from "../io/system/log.ts";
+import { headerEdits } from "./edits.ts";
+import type { Engine, Loaded } from "./engine.ts";
+import { ACTIONS, type Answer, type Edit } from "./milter/protocol.ts";
+import type { Content, MailFrom, MilterMessage, MilterRole } from "./milter/session.ts";
+import { reply } from "./reply.ts";
+
+/** The role, with the settings that the engine holds when a message begins. */
+export function signRole(engine: Engine): MilterRole {
+  return {
+    actions: ACTIONS.addHeader | ACTIONS.changeHeader | ACTIONS.changeSender,
+    bodyBytes: LEDGER_BODY_BYTES,
+    mail: (from) => new OutgoingMessage(from, engine.loaded, new Date()),
+  };
+}
+
+class OutgoingMessage implements MilterMessage {
+  readonly #from: MailFrom;
+  readonly #loaded: Loaded;
+  readonly #now: Date;
+  readonly #recipients: string[] = [];
+
+  constructor(from: MailFrom, loaded: Loaded, now: Date) {
+    [this.#from, this.#loaded, this.#now] = [from, loaded, now];
+  }
+
+  recipient(address: string): Answer {
+    this.#recipients.push(address);
+    return "continue";
+  }
+
+  data(): Answer {
+    return "continue";
+  }
+
+  async end(content: Content): Promise<{ answer: Answer; edits?: Edit[] }> {
+    try {
+      const { edits, event } = await this.#sign(content);
+      this.#log({ result: "passed", ...event });
+      return { answer: "accept", edits };
+    } catch (error) {
+      // Sent again, a message that cannot be understood would not be understood either.
+      const permanent = error instanceof Fail && error.kind === "data";
+      this.#log({ result: permanent ? "refused" : "deferred", why: errorText(error) });
+      // Why a key cannot be read is no business of the client's.
+      const text = permanent ? reason(error) : "The message cannot be signed now, try again later";
+      return { answer: { reply: reply(permanent ? "554 5.6.0" : "451 4.3.0", text) } };
+    }
+  }
+
+  async #sign(content: Content): Promise<{ edits: Edit[]; event: Event }> {
+    const { settings } = this.#loaded;
+    const { header } = content;
+    const signers = this.#signers(header);
+    // A header that is longer than anything we look at could hold a second From.
+    if (content.cut) return await this.#pass(header, signers, "the header is too long");
+    const [sender, recipients] = [addressOf(this.#from.sender), this.#recipients.map(addressOf)];
+    const tags = header.filter((one) => named(one, TAG_FIELD));
+    const authors = alreadyRelayed(header) ? [] : this.#judgedAuthors(header, signers);
+    const [tag, ...others] = tags;
+    const signedBy = tag && others.length === 0 ? this.#verified(valueOf(tag), header, authors) : undefined;
+    if (signedBy !== undefined) {
+      const forgotten = await this.#rememberAs(header, signedBy, true);
+      const event = { identity: canonicalAddress(signedBy), scheme: "none", why: "already signed", forgotten };
+      return { edits: [], event };
+    }
+
+    // An address that we cannot read is not an identity's, and no rule is about it.
+    const readable = sender !== undefined && recipients.every((one) => one !== undefined);
+    if (signers.length === 0 || !readable) {
+      const why = !readable ? "an address cannot be read" : this.#notASigner();
+      return await this.#pass(header, signers, why, authors);
+    }
+    // With a login, webmail's own Received does not mean that the message comes from somebody else.
+    const hides = this.#from.login !== undefined &&
+      !header.some((one) => named(one, "Delivered-To") || /^Resent-/i.test(one.name));
+    const hidden = new Set(hides ? header.filter((one) => named(one, "Received")) : []);
+    const request = {
+      sender,
+      fullName: "",
+      recipientsFrom: "arguments",
+      recipients: recipients.filter((one) => one !== undefined),
+      dsn: {},
+    } as const;
+    const random = crypto.getRandomValues(new Uint8Array(RANDOM_BYTES));
+    const context = { settings, identities: signers, now: this.#now, random };
+    const planned = plan(request, header.filter((one) => !hidden.has(one)), context);
+    if (planned.identity === undefined) return await this.#pass(header, signers, planned.why ?? "", authors);
+
+    const body = unixLines(content.body);
+    const forgotten = await remember(planned, body, content.whole, settings, this.#now);
+    const edits = [...senderEdit(planned, this.#from.sender), ...headerEdits(header, planned.header, hidden)];
+    return { edits, event: { ...describe(planned), forgotten, result: "signed" } };
+  }
+
+  /** The identities for which this client may send. */
+  #signers(header: Header): readonly Identity[] {
+    const { settings, identities } = this.#loaded;
+    const { login, local } = this.#from;
+    if (login !== undefined) return identities.filter((one) => one.logins?.includes(login));
+    // Whatever was relayed to this machine and is passed on by a program on it is a stranger's.
+    const relayed = header.some((one) => named(one, "Received", "Delivered-To"));
+    return local && settings.serve.sign_local && !relayed ? identities : [];
+  }
+
+  /** The authors whose tags can be verified. Keys that cannot be read matter only to those who sign with them. */
+  #judgedAuthors(header: Header, signers: readonly Identity[]): readonly Identity[] {
+    const { authors } = ownership(header, { ...this.#loaded, now: this.#now });
+    return authors.filter((one) => {
+      try {
+        return one.keys.length > 0;
+      } catch (error) {
+        if (signers.includes(one)) throw error;
+        return false;
+      }
+    });
+  }
+
+  #notASigner(): string {
+    if (this.#from.login !== undefined) return "no identity names the login";
+    return this.#from.local ? "sent on this machine without a login" : "the client has not logged in";
+  }
+
+  /** Passes a message on unsigned. What comes back about it may still be recognized by its Message-ID. */
+  async #pass(
+    header: Header,
+    signers: readonly Identity[],
+    why: string,
+    authors: readonly Identity[] = [],
+  ): Promise<{ edits: Edit[]; event: Event }> {
+    const { identities } = this.#loaded;
+    const { sender } = this.#from;
+    // A tag that claims to be an identity's, and is not, would only be mistaken for one.
+    const planned = authors.length > 0 ? header.filter((one) => !named(one, TAG_FIELD)) : header;
+    const owner = sender === null ? undefined : identityOf(signers, sender) ?? identityOf(identities, sender);
+    const forgotten = owner && !alreadyRelayed(header) ? await this.#rememberAs(header, owner, false) : undefined;
+    const event = { identity: owner && canonicalAddress(owner), scheme: "none", why, forgotten };
+    return { edits: headerEdits(header, planned), event };
+  }
+
+  /** The author whose key has made this tag for this message; undefined for one that is wrong or expired. */
+  #verified(tag: string, header: Header, authors: readonly Identity[]): Identity | undefined {
+    const fields = header.filter((one) => named(one, "Message-ID"));
+    const [id] = fields;
+    if (id === undefined || fields.length > 1) return undefined;
+    return authors.find((author) => {
+      const secrets = Object.fromEntries(validKeys(author.keys, this.#now).map((key) => [key.id, key.secret]));
+      try {
+        verifyTag(tag, canonicalAddress(author), messageIdBody(id), { secrets, now: this.#now });
+        return true;
+      } catch (error) {
+        if (!isRejection(error)) throw error;
+        return false;
+      }
+    });
+  }
+
+  /** Mail matters more than memory: what goes wrong is returned for the log. */
+  async #rememberAs(header: Header, identity: Identity, signed: boolean): Promise<string | undefined> {
+    const id = header.find((one) => named(one, "Message-ID"));
+    if (id === undefined) return undefined;
+    const state = this.#loaded.settings.state.folder;
+    try {
+      await rememberSent(`${state}/sent`, identity, messageIdBody(id), signed, this.#now);
+      return undefined;
+    } catch (error) {
+      noteForgotten(state, this.#now);
+      return reason(error);
+    }
+  }
+
+  #log(event: Event): void {
+    const { settings } = this.#loaded;
+    const address = addressOf(this.#from.sender);
+    const sender = address === undefined ? "unreadable" : logAddress(address, settings.log_addresses);
+    const login = this.#from.login ?? (this.#from.local ? "local" : "none");
+    log(settings, { direction: "out", at: "sign", login, sender, recipients: this.#recipients.length, ...event });
+  }
+}
+
+function describe({ scheme, identity, envelope, notes, error, warning }: Plan): Event {
+  const { sender } = envelope;
+  return {
+    identity: identity && canonicalAddress(identity),
+    scheme,
+    sender: sender ? formatAddress(sender) : undefined,
+    note: notes.join("; "),
+    error,
+    warning,
+  };
+}
+
+function senderEdit({ envelope }: Plan, given: string | null): Edit[] {
+  const { sender } = envelope;
+  if (!sender) return [];
+  const address = formatAddress(sender);
+  return address === given ? [] : [{ kind: "sender", path: `<${utf8ToLatin1(address)}>` }];
+}
+
+/** Null for the null sender; undefined for what is not an address. */
+function addressOf(text: string | null): Address | null | undefined;
+function addressOf(text: string): Address | undefined;
+function addressOf(text: string | null): Address | null | undefined {
+  if (text === null) return null;
+  try {
+    return parseAddress(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The beginning of a body with the line ends that the ledger compares. */
+function unixLines(body: Uint8Array): Uint8Array {
+  return body.filter((byte, at) => byte !== 13 || body[at + 1] !== 10);
+}

@@ -1,0 +1,180 @@
+/** The door: what it refuses, and where; what it never refuses. */
+import assert from "node:assert/strict";
+import { noteForgotten } from "../../io/state/forgotten.ts";
+import { rememberSent } from "../../io/state/sent.ts";
+import { signTag } from "../../lib/tag.ts";
+import { doorRole } from "../../serve/door.ts";
+import { qsbmf, SECRET } from "../rig.ts";
+import { randomNonce } from "../random.ts";
+import { srsForward } from "../../mod.ts";
+import { EngineHome } from "./engine.ts";
+import { message, talk } from "./mta.ts";
+
+const PLAIN = "greg@example.org";
+const LIE = "From: greg@example.org\nMessage-ID: <lie@spam.example>\nSubject: Pills\n\nBuy!\n";
+const FORGED = qsbmf(PLAIN, LIE);
+const LETTER = "From: Jo <jo@b.example>\nSubject: Hello\nMessage-ID: <1@b.example>\n\nHow are you?\n";
+const DAY_MS = 86_400_000;
+
+const srs = (user = "greg", secret = `greg ${SECRET}`, days = 0) =>
+  srsForward(`${user}@example.org`, "srs.example.org", {
+    secrets: [secret],
+    hashLength: 8,
+    alphabet: "base64url",
+    now: new Date(Date.now() - days * DAY_MS),
+  });
+
+function tagged(): string {
+  const options = { key: "k1", secret: `greg ${SECRET}`, now: new Date(), nonce: randomNonce() };
+  const tag = signTag(PLAIN, "<mine@example.org>", options);
+  return qsbmf(PLAIN, `From: ${PLAIN}\nMessage-ID: <mine@example.org>\nX-Msgauth: ${tag}\n\nHi\n`);
+}
+
+/** The last thing that is said. */
+async function last(home: EngineHome, sender: string, recipients: string[], mail?: string): Promise<string> {
+  return (await talk(doorRole(home.engine), message(sender, recipients, mail))).at(-1)!;
+}
+
+Deno.test("at RCPT: addresses that nobody signed are refused, all others pass", async (t) => {
+  using home = new EngineHome('contact = "https://example.org/mail"');
+  const bad = srs("greg", "mallory");
+  const rows: [string, string, string, boolean][] = [
+    ["a bad hash, null sender", "", bad, true],
+    ["a bad hash, a person", "jo@b.example", bad, true],
+    ["no such address in the SRS domain", "jo@b.example", "info@srs.example.org", true],
+    ["signed with the key of another identity", "", srs("greg", `ann ${SECRET}`), true],
+    ["signed more than 180 days ago", "", srs("greg", `greg ${SECRET}`, 200), true],
+    ["the double bounce of qmail", "#@[]", bad, false],
+    ["valid", "", srs(), false],
+    ["valid, of another user of the domain", "", srs("ann", `ann ${SECRET}`), false],
+    ["expired", "", srs("greg", `greg ${SECRET}`, 40), false],
+    ["postmaster", "", "postmaster@srs.example.org", false],
+    ["abuse, in capitals", "", "ABUSE@SRS.example.org", false],
+    ["postmaster without a domain", "", "postmaster", false],
+    ["the plain address", "", PLAIN, false],
+    ["somebody else", "", "jo@b.example", false],
+    ["somebody else's SRS address", "", "SRS0=abcd=ab=b.example=jo@srs.b.example", false],
+    ["what cannot be read", "", "\xff\xfe@srs.example.org", false],
+    ["nothing", "", "", false],
+  ];
+  for (const [what, sender, recipient, refused] of rows) {
+    await t.step(what, async () => {
+      const said = await last(home, sender, [recipient]);
+      if (!refused) return assert.equal(said, "c");
+      assert.equal(said, "y550-5.1.1 No such address\r\n550 5.1.1 Contact: https://example.org/mail\0");
+      assert.match(home.log().at(-1)!, /^direction=in at=rcpt .* result=forged .* outcome=refused /);
+    });
+  }
+});
+
+Deno.test("at the end of the data: only what is certainly forged is refused", async (t) => {
+  using home = new EngineHome();
+  const state = `${home.path}/state`;
+  rememberSent(`${state}/sent`, home.identity("greg"), "<known@example.org>", false, new Date());
+  const receipt = "From: Jo <jo@b.example>\nSubject: Out of office\nAuto-Submitted: auto-replied\n\nAway.\n";
+  const rows: [string, string, string, string, boolean][] = [
+    ["forged", "", PLAIN, FORGED, true],
+    ["forged, from a daemon", "mailer-daemon@b.example", PLAIN, FORGED, true],
+    ["with a tag", "", PLAIN, tagged(), false],
+    ["of a remembered message", "", PLAIN, qsbmf(PLAIN, LIE.replace("lie@spam.example", "known@example.org")), false],
+    ["a receipt", "", PLAIN, receipt, false],
+    ["from a person", "jo@b.example", PLAIN, FORGED, false],
+    ["to somebody else", "", "jo@b.example", FORGED, false],
+    ["to the signed address", "", srs(), FORGED, false],
+    ["longer than what is looked at", "", PLAIN, FORGED + "x".repeat(70).concat("\n").repeat(8000), false],
+    ["with a header longer than what is looked at", "", PLAIN, `X: ${"x".repeat(300_000)}\n${FORGED}`, false],
+  ];
+  for (const [what, sender, recipient, mail, refused] of rows) {
+    await t.step(what, async () => {
+      const said = await last(home, sender, [recipient], mail);
+      assert.match(
+        said,
+        refused ? /^y550 5\.7\.1 This is a bounce of a message that was not sent from here\0$/ : /^a$/,
+      );
+      if (refused) assert.match(home.log().at(-1)!, /^direction=in at=data .* result=forged .* outcome=refused /);
+    });
+  }
+  await t.step("what is not ours is accepted before it arrives", async () => {
+    assert.deepEqual(await talk(doorRole(home.engine), message("jo@b.example", [PLAIN], LETTER)), ["c", "c", "a"]);
+  });
+});
+
+Deno.test("nothing is refused without all that refusing needs", async (t) => {
+  const today = new Date().toISOString().slice(0, 10);
+  const bad = srs("greg", "mallory");
+  const rows: [string, () => EngineHome, boolean][] = [
+    ["forged is spam", () => new EngineHome("", { forged: "spam" }), false],
+    ["forged is marked", () => new EngineHome("", { forged: "mark" }), false],
+    ["the state is not shared", () => new EngineHome("", { shared: false }), true],
+    ["within grace", () => {
+      const home = new EngineHome();
+      home.write("site.toml", `since = "${today}"\n${home.read("site.toml")}`);
+      assert.equal(home.engine.reload(), undefined);
+      return home;
+    }, true],
+    ["a message was not remembered", () => {
+      const home = new EngineHome();
+      noteForgotten(`${home.path}/state`, new Date());
+      return home;
+    }, true],
+    ["the index cannot be read", () => {
+      const home = new EngineHome();
+      home.write("state/sent", "not a folder");
+      return home;
+    }, true],
+    ["no key is valid any more", () => {
+      const home = new EngineHome();
+      for (const user of ["greg", "ann"]) home.write(`keys/${user}`, `k1 2020-01-01 ${user} ${SECRET}\n`, 0o600);
+      assert.equal(home.engine.reload(), undefined);
+      return home;
+    }, false],
+    ["a key is dated in the future", () => {
+      const home = new EngineHome();
+      home.write("keys/greg", `k1 2999-01-01 greg ${SECRET}\n`, 0o600);
+      assert.equal(home.engine.reload(), undefined);
+      return home;
+    }, false],
+    ["the key of this identity cannot be read", () => {
+      const home = new EngineHome();
+      home.write("keys/greg", `k1 2020-01-01 greg ${SECRET}\n`, 0o644);
+      assert.equal(home.engine.reload(), undefined);
+      return home;
+    }, false],
+  ];
+  for (const [what, make, address] of rows) {
+    await t.step(what, async () => {
+      using home = make();
+      assert.equal(await last(home, "", [PLAIN], FORGED), "a");
+      assert.equal((await last(home, "", [bad])).startsWith("y550"), address);
+    });
+  }
+});
+
+Deno.test("a second recipient of a bounce comes later, where one of them is ours and may be refused", async () => {
+  const [later, other] = ["y452 4.5.3 A bounce has one recipient at a time\0", "jo@b.example"];
+  const rows: [boolean, string, string[], string[]][] = [
+    [true, "", [PLAIN, "ann@example.org"], ["c", later]],
+    [true, "", [PLAIN, other], ["c", later]],
+    [true, "", [other, PLAIN], ["c", later]],
+    [true, "", [other, "al@b.example"], ["c", "c"]],
+    [true, other, [PLAIN, "ann@example.org"], ["c", "c"]],
+    [false, "", [PLAIN, "ann@example.org"], ["c", "c"]],
+  ];
+  for (const [shared, sender, recipients, expected] of rows) {
+    using home = new EngineHome("", { shared });
+    const said = await talk(doorRole(home.engine), message(sender, recipients));
+    assert.deepEqual(said, ["c", ...expected], `${sender} ${recipients}`);
+  }
+});
+
+Deno.test("a bounce with a signed and a plain recipient is not refused", async () => {
+  using home = new EngineHome();
+  for (const recipients of [[PLAIN, srs()], [PLAIN, "postmaster@srs.example.org"]]) {
+    assert.equal(await last(home, "", recipients, FORGED), "a");
+  }
+});
+
+Deno.test("the door never changes a message", () => {
+  using home = new EngineHome();
+  assert.equal(doorRole(home.engine).actions, 0);
+});

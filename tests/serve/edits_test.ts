@@ -1,0 +1,69 @@
+/** Changes to a header: what the mail server makes of them is what was planned. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { Field } from "../../lib/message.ts";
+import { headerEdits } from "../../serve/edits.ts";
+import { type Edit, printEdit } from "../../serve/milter/protocol.ts";
+import { changed, packetsIn, shown } from "./mta.ts";
+
+const field = (text: string): Field => ({ name: text.split(":")[0]!, raw: text });
+
+function apply(given: readonly Field[], edits: readonly Edit[]): string[] {
+  const mail = given.map((one) => `${one.raw}\n`).join("") + "\n";
+  const answers = edits.flatMap((edit) => packetsIn(printEdit(edit, true))).map(shown);
+  return changed(`X: x\n${mail}`, answers.map(below)).head.split("\n").slice(1, -1);
+}
+
+/** Positions one field further down, as an empty header cannot be written. */
+function below(answer: string): string {
+  if (answer[0] !== "i") return answer;
+  return answer.slice(0, 4) + String.fromCharCode(answer.charCodeAt(4) + 1) + answer.slice(5);
+}
+
+const rows: [string, string[], string[], string[]][] = [
+  ["nothing", ["A: 1", "B: 2"], ["A: 1", "B: 2"], []],
+  ["below a field", ["A: 1", "B: 2"], ["A: 1", "T: t", "B: 2"], ["insert"]],
+  ["on top", ["A: 1"], ["T: t", "A: 1"], ["insert"]],
+  ["at the end", ["A: 1"], ["A: 1", "T: t", "U: u"], ["append", "append"]],
+  ["two below one", ["A: 1", "B: 2"], ["A: 1", "T: t", "U: u", "B: 2"], ["insert", "insert"]],
+  ["removed", ["A: 1", "B: 2", "A: 3", "a: 4"], ["A: 1", "B: 2"], ["remove", "remove"]],
+  ["replaced", ["T: 1", "A: 1", "t: 2", "B: 2"], ["A: 1", "T: 3", "B: 2"], ["insert", "remove", "remove"]],
+  ["the same twice", ["A: 1", "A: 1"], ["A: 1", "T: t", "A: 1"], ["insert"]],
+];
+for (const [what, given, planned, kinds] of rows) {
+  Deno.test(`changes: ${what}`, () => {
+    const fields = given.map(field);
+    const edits = headerEdits(fields, planned.map(field));
+    assert.deepEqual(edits.map(({ kind }) => kind), kinds);
+    assert.deepEqual(apply(fields, edits), planned);
+  });
+}
+
+Deno.test("what is hidden stays where it is", () => {
+  const given = ["Received: a", "A: 1", "Received: b", "B: 2"].map(field);
+  const hidden = new Set([given[0]!, given[2]!]);
+  const edits = headerEdits(given, ["A: 1", "T: t", "B: 2"].map(field), hidden);
+  assert.deepEqual(apply(given, edits), ["Received: a", "A: 1", "T: t", "Received: b", "B: 2"]);
+});
+
+Deno.test("any plan is reached", () => {
+  const one = fc.tuple(fc.constantFrom("A", "a", "B", "T"), fc.constantFrom("1", "2", "3")).map(([n, v]) =>
+    `${n}: ${v}`
+  );
+  const header = fc.array(one, { maxLength: 8 });
+  const parts = fc.array(fc.tuple(fc.boolean(), fc.array(fc.constantFrom("N: new", "T: new"), { maxLength: 2 })), {
+    minLength: 9,
+    maxLength: 9,
+  });
+  fc.assert(
+    fc.property(header, parts, (texts, choices) => {
+      const given = texts.map(field);
+      const planned = [...given, undefined].flatMap((text, at) => {
+        const [keeps, more] = choices[at]!;
+        return [...more.map(field), ...keeps && text ? [text] : []];
+      });
+      assert.deepEqual(apply(given, headerEdits(given, planned)), planned.map(({ raw }) => raw));
+    }),
+    { numRuns: 1000, seed: 11 },
+  );
+});

@@ -1,0 +1,192 @@
+/** `countersign serve` as a program: options, signals, reloads, and settings that cannot be used. */
+import assert from "node:assert/strict";
+import { concat } from "../../lib/bytes.ts";
+import { permissions, printSandbox } from "../../lib/settings/sandbox.ts";
+import { parseConfig } from "../../lib/settings/parse.ts";
+import { sandboxFile } from "../../lib/paths.ts";
+import { printPacket } from "../../serve/milter/packet.ts";
+import { launcherText } from "../../build/install/launcher.ts";
+import { qsbmf, type Ran, ROOT, SECRET } from "../rig.ts";
+import { EngineHome } from "./engine.ts";
+import { message, OFFER, packetsIn, shown } from "./mta.ts";
+
+const PLAIN = "greg@example.org";
+const FORGED = qsbmf(PLAIN, "From: greg@example.org\nMessage-ID: <lie@spam.example>\n\nBuy!\n");
+
+/** The launcher of `countersign`, as it is installed, for the sources of the checkout. */
+function launcher(home: EngineHome): string {
+  const start = {
+    program: "countersign",
+    deno: "deno",
+    entry: `${ROOT}/main.ts`,
+    rights: "",
+    cache: "",
+    flags: "--frozen",
+  };
+  return home.write("bin/countersign", launcherText({ ...start, manifest: `${ROOT}/deno.json` }), 0o755);
+}
+
+/** What `countersign sandbox` writes, so that each test shows that it is enough. */
+function confine(home: EngineHome): void {
+  const { source } = home;
+  const settings = parseConfig(home.read("site.toml"), source);
+  home.write("site.sandbox", printSandbox(permissions(settings, source), []));
+  assert.equal(sandboxFile(source.file), `${home.path}/site.sandbox`);
+}
+
+const run = (home: EngineHome, ...args: string[]): Promise<Ran> => home.run([launcher(home), "serve", ...args]);
+
+/** A running engine. */
+class Running {
+  readonly #child: Deno.ChildProcess;
+  readonly #read: Promise<void>;
+  stderr = "";
+
+  constructor(readonly home: EngineHome) {
+    home.write("sockets/.keep", "");
+    confine(home);
+    const child = new Deno.Command(launcher(home), {
+      args: ["serve", "--config", home.source.file],
+      clearEnv: true,
+      env: { HOME: home.path, PATH: `${home.path}/bin:/usr/bin:/bin`, ...home.env },
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    this.#child = child;
+    this.#read = (async () => {
+      const decoder = new TextDecoder();
+      for await (const chunk of child.stderr) this.stderr += decoder.decode(chunk);
+    })();
+  }
+
+  async until(what: RegExp): Promise<void> {
+    for (let tries = 0; tries < 600 && !what.test(this.stderr); tries++) {
+      await new Promise((next) => setTimeout(next, 50));
+    }
+    assert.match(this.stderr, what);
+  }
+
+  kill(signal: Deno.Signal): void {
+    this.#child.kill(signal);
+  }
+
+  async ended(): Promise<number> {
+    const { code } = await this.#child.status;
+    await this.#read;
+    return code;
+  }
+
+  /** Sends packets and reads until so many came back, or to the end. */
+  async talk(connection: Deno.Conn, packets: Uint8Array[], count: number): Promise<string[]> {
+    await connection.write(concat(...packets));
+    const parts: Uint8Array[] = [];
+    const buffer = new Uint8Array(4096);
+    for (;;) {
+      try {
+        const said = packetsIn(concat(...parts));
+        if (said.length >= count) return said.map(shown);
+      } catch {
+        // A packet is not whole yet.
+      }
+      const size = await connection.read(buffer);
+      if (size === null) return packetsIn(concat(...parts)).map(shown);
+      parts.push(buffer.slice(0, size));
+    }
+  }
+
+  connect(role: string): Promise<Deno.UnixConn> {
+    return Deno.connect({ transport: "unix", path: `${this.home.path}/sockets/${role}` });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.kill("SIGKILL");
+    } catch {
+      // It has ended.
+    }
+    await this.ended();
+  }
+}
+
+Deno.test("serve: settings reload, broken ones are kept out, SIGTERM finishes what has begun", async () => {
+  using home = new EngineHome();
+  await using engine = new Running(home);
+  await engine.until(/Listening on .*\/sockets\/door and .*\/sockets\/sign/);
+  const bounce = [printPacket("O", OFFER), ...message("", [PLAIN], FORGED)];
+  const verdict = async () => {
+    using connection = await engine.connect("door");
+    return (await engine.talk(connection, bounce, 6)).at(-1)!;
+  };
+  assert.match(await verdict(), /^y550 5\.7\.1 /);
+
+  home.configure("", { forged: "mark" });
+  engine.kill("SIGHUP");
+  await engine.until(/Settings reloaded/);
+  assert.equal(await verdict(), "a");
+  home.configure("nonsense = 1");
+  engine.kill("SIGHUP");
+  await engine.until(/Settings not reloaded, the old ones stay: .*site\.toml:\d+: .*nonsense/);
+  assert.equal(await verdict(), "a");
+  assert.equal(home.log().filter((line) => line.startsWith("at=serve ")).length, 2);
+
+  using busy = await engine.connect("sign");
+  using idle = await engine.connect("door");
+  const mail = message(PLAIN, ["jo@b.example"], `From: ${PLAIN}\nMessage-ID: <1@example.org>\n\nHi\n`, {
+    login: "greg",
+  });
+  await engine.talk(idle, [printPacket("O", OFFER)], 1);
+  await engine.talk(busy, [printPacket("O", OFFER), ...mail.slice(0, 4)], 3);
+  engine.kill("SIGTERM");
+  assert.deepEqual(await engine.talk(idle, [], 1), []);
+  const rest = await engine.talk(busy, mail.slice(4), 6);
+  assert.equal(rest.at(-1), "a");
+  assert.equal(rest[2]![0], "e");
+  assert.equal(await engine.ended(), 0);
+  await assert.rejects(engine.connect("door"));
+});
+
+Deno.test("serve: what cannot be used is said, with a status", async (t) => {
+  const rows: [string, (home: EngineHome) => string[], number, RegExp][] = [
+    ["no settings", (home) => ["--config", `${home.path}/none.toml`], 78, /none\.toml/],
+    ["an unknown option", () => ["--frob"], 64, /Unknown option "--frob": see countersign help serve/],
+    ["an argument", (home) => ["--config", home.source.file, "x"], 64, /Unknown argument "x"/],
+    ["no value", () => ["--config"], 64, /Option --config needs a value/],
+    [
+      "no socket folder",
+      (home) => {
+        home.write("site.toml", home.read("site.toml").replace(/^socket_folder.*/m, ""));
+        return ["--config", home.source.file];
+      },
+      78,
+      /serve\.socket_folder is not set/,
+    ],
+    ["a folder that is missing", (home) => ["--config", home.source.file], 78, /Socket .*sockets\/door/],
+    [
+      "no readable key",
+      (home) => {
+        for (const user of ["greg", "ann"]) home.write(`keys/${user}`, `k1 2026-01-01 ${SECRET}\n`, 0o644);
+        return ["--config", home.source.file];
+      },
+      78,
+      /No key file can be read/,
+    ],
+  ];
+  for (const [what, prepare, code, pattern] of rows) {
+    await t.step(what, async () => {
+      using home = new EngineHome();
+      const args = prepare(home);
+      if (what !== "no settings") confine(home);
+      const ran = await run(home, ...args);
+      assert.deepEqual([ran.code, ran.stdout], [code, ""], ran.stderr);
+      assert.match(ran.stderr, pattern);
+    });
+  }
+});
+
+Deno.test("serve --help", async () => {
+  using home = new EngineHome();
+  const ran = await run(home, "--help");
+  assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+  assert.match(ran.stdout, /^Usage: countersign serve/);
+});

@@ -1,0 +1,216 @@
+/** The sign socket: whose mail it signs, what it changes, what it leaves alone, and when it puts mail off. */
+import assert from "node:assert/strict";
+import { remembersAll } from "../../io/state/forgotten.ts";
+import { sentIndex } from "../../io/state/sent.ts";
+import { signTag, verifyTag } from "../../lib/tag.ts";
+import { signRole } from "../../serve/sign.ts";
+import { fieldOf, ledgerFiles, SECRET } from "../rig.ts";
+import { randomNonce } from "../random.ts";
+import { EngineHome } from "./engine.ts";
+import { changed, type Client, message, talk } from "./mta.ts";
+
+const PLAIN = "greg@example.org";
+const SRS = /^<SRS0=[\w-]{8}=[A-Z2-7]{2}=example\.org=greg@srs\.example\.org>$/;
+const FIELDS = `From: ${PLAIN}\nTo: jo@b.example\nMessage-ID: <1@example.org>\nDate: Fri, 20 Nov 2026 10:00:00 +0000\n`;
+const MAIL = `${FIELDS}Subject: Lunch?\n\nAt one?\n`;
+const GREG = { login: "greg" };
+
+const makeTag = (user = "greg", id = "<1@example.org>", days = 0) =>
+  signTag(`${user}@example.org`, id, {
+    key: "k1",
+    secret: `${user} ${SECRET}`,
+    now: new Date(Date.now() + days * 86_400_000),
+    nonce: randomNonce(),
+  });
+
+/** What becomes of a message. */
+async function sign(home: EngineHome, mail: string, client: Client, sender = PLAIN, to = ["jo@b.example"]) {
+  const answers = await talk(signRole(home.engine), message(sender, to, mail, client));
+  return { ...changed(mail, answers), answer: answers.at(-1)!, edits: answers.filter((one) => !/^[cas]/.test(one)) };
+}
+
+function verify(head: string, user = "greg"): void {
+  verifyTag(fieldOf(head, "X-Msgauth"), `${user}@example.org`, fieldOf(head, "Message-ID"), {
+    secrets: { k1: `${user} ${SECRET}` },
+    now: new Date(),
+  });
+}
+
+/** What is remembered of a Message-ID. */
+const remembered = (home: EngineHome, id = "1@example.org", user = "greg") =>
+  sentIndex(`${home.path}/state/sent`, new Date())(home.identity(user), [id]);
+
+Deno.test("a login's own mail is signed: sender, tag below the Message-ID, index", async () => {
+  using home = new EngineHome();
+  const { sender, names, head, answer } = await sign(home, MAIL, GREG);
+  assert.match(sender!, SRS);
+  assert.deepEqual(names, ["From", "To", "Message-ID", "X-Msgauth", "Date", "Subject"]);
+  verify(head);
+  assert.equal(answer, "a");
+  assert.equal((await remembered(home))?.signed, true);
+  assert.match(home.log()[0]!, /^direction=out at=sign login=greg sender=SRS0=\S+ recipients=1 result=signed /);
+  assert.equal(home.log().length, 1);
+});
+
+Deno.test("what is missing is added, Bcc and invalid tags are removed", async (t) => {
+  const rows: [string, string, string[]][] = [
+    ["Message-ID and Date", `From: ${PLAIN}\nSubject: x\n\n`, ["From", "Subject", "Date", "Message-ID", "X-Msgauth"]],
+    ["Date", `From: ${PLAIN}\nMessage-ID: <1@a>\nTo: a@b\n\n`, ["From", "Message-ID", "X-Msgauth", "To", "Date"]],
+    ["the last field is the Message-ID", `From: ${PLAIN}\nDate: x\nMessage-ID: <1@a>\n\n`, [
+      "From",
+      "Date",
+      "Message-ID",
+      "X-Msgauth",
+    ]],
+    ["Bcc", `${FIELDS}Bcc: al@b.example\n\n`, ["From", "To", "Message-ID", "X-Msgauth", "Date"]],
+    ["nonsense", `X-Msgauth: x\n${FIELDS}x-msgauth: y\n\n`, ["From", "To", "Message-ID", "X-Msgauth", "Date"]],
+    ["another message's", `${FIELDS}X-Msgauth: ${makeTag("greg", "<2@example.org>")}\n\n`, [
+      "From",
+      "To",
+      "Message-ID",
+      "X-Msgauth",
+      "Date",
+    ]],
+    ["expired", `${FIELDS}X-Msgauth: ${makeTag("greg", "<1@example.org>", -60)}\n\n`, [
+      "From",
+      "To",
+      "Message-ID",
+      "X-Msgauth",
+      "Date",
+    ]],
+    ["a valid one beside another", `${FIELDS}X-Msgauth: ${makeTag()}\nX-Msgauth: x\n\n`, [
+      "From",
+      "To",
+      "Message-ID",
+      "X-Msgauth",
+      "Date",
+    ]],
+  ];
+  for (const [what, mail, expected] of rows) {
+    await t.step(what, async () => {
+      using home = new EngineHome();
+      const { names, head } = await sign(home, mail, GREG);
+      assert.deepEqual(names, expected);
+      verify(head);
+    });
+  }
+});
+
+Deno.test("mail whose tag verifies is left alone, and remembered", async () => {
+  using home = new EngineHome();
+  for (const client of [GREG, {}, { port: 0 }]) {
+    const mail = `${FIELDS}X-Msgauth: ${makeTag()}\n\nHi\n`;
+    const { edits, answer } = await sign(home, mail, client, "SRS0=x=y=example.org=greg@srs.example.org");
+    assert.deepEqual([edits, answer], [[], "a"]);
+  }
+  assert.equal((await remembered(home))?.signed, true);
+});
+
+Deno.test("nobody else is signed", async (t) => {
+  const from = (text: string) => MAIL.replace(`From: ${PLAIN}`, text);
+  const rows: [string, Client, string, string][] = [
+    ["ann as greg", { login: "ann" }, PLAIN, MAIL],
+    ["ann as greg, with her own sender", { login: "ann" }, "ann@example.org", MAIL],
+    ["ann with greg's sender", { login: "ann" }, PLAIN, from("From: ann@example.org")],
+    ["greg and ann as authors", GREG, PLAIN, from(`From: ${PLAIN}, ann@example.org`)],
+    ["a login that no identity names", { login: "Greg" }, PLAIN, MAIL],
+    ["without a login", {}, PLAIN, MAIL],
+    ["sendmail(1)", { port: 0 }, PLAIN, MAIL],
+    ["a stranger's author", GREG, PLAIN, from("From: jo@b.example")],
+    ["the null sender", GREG, "", MAIL],
+    ["a sender that cannot be read", GREG, "a b@@c", MAIL],
+    ["forwarded by a delivery agent", GREG, PLAIN, `Delivered-To: x@example.org\nReceived: by x\n${MAIL}`],
+    ["a header that is too long", GREG, PLAIN, `X: ${"x".repeat(300_000)}\n${MAIL}`],
+  ];
+  for (const [what, client, sender, mail] of rows) {
+    await t.step(what, async () => {
+      using home = new EngineHome();
+      const signed = await sign(home, mail, client, sender);
+      assert.deepEqual([signed.edits, signed.answer], [[], "a"]);
+      assert.match(home.log()[0]!, / result=passed .*scheme=none why=/);
+      const own = sender === PLAIN && !/^Delivered-To|^X: /.test(mail);
+      assert.equal((await remembered(home))?.signed, own ? false : undefined, "what passes unsigned is remembered so");
+    });
+  }
+});
+
+Deno.test("a tag that pretends to be an identity's is removed also from what is not signed, others stay", async () => {
+  using home = new EngineHome();
+  const lie = await sign(home, `${FIELDS}X-Msgauth: ${makeTag("ann")}\n\n`, { login: "ann" });
+  assert.deepEqual(lie.names, ["From", "To", "Message-ID", "Date"]);
+  const other = await sign(home, `From: jo@b.example\nX-Msgauth: ${makeTag()}\n\n`, { login: "ann" }, "jo@b.example");
+  assert.deepEqual(other.edits, []);
+});
+
+Deno.test("webmail's own Received does not stop a login from being signed, and stays", async () => {
+  using home = new EngineHome();
+  const { sender, names, head } = await sign(home, `Received: from [1.2.3.4] by webmail\n${MAIL}`, GREG);
+  assert.match(sender!, SRS);
+  assert.deepEqual(names, ["Received", "From", "To", "Message-ID", "X-Msgauth", "Date", "Subject"]);
+  verify(head);
+});
+
+Deno.test("of a message that a login re-sends only the sender is signed", async () => {
+  using home = new EngineHome();
+  const old = "Received: by x\nFrom: jo@b.example\nMessage-ID: <9@b.example>\nX-Msgauth: x\n\n";
+  const { sender, edits } = await sign(home, `Resent-From: ${PLAIN}\nResent-To: al@b.example\n${old}`, GREG);
+  assert.match(sender!, SRS);
+  assert.equal(edits.length, 1);
+});
+
+Deno.test("sign_local signs what sendmail(1) sends, and nothing that was relayed or came by SMTP", async () => {
+  using home = new EngineHome("sign_local = true");
+  assert.match((await sign(home, MAIL, { port: 0 })).sender!, SRS);
+  const rows: [Client, string][] = [
+    [{}, MAIL],
+    [{ port: 0 }, `Received: by x\n${MAIL}`],
+    [{ port: 0 }, `Delivered-To: x\n${MAIL}`],
+    [{ port: 0, login: "ann" }, MAIL],
+  ];
+  for (const [client, mail] of rows) {
+    assert.deepEqual((await sign(home, mail, client)).edits, [], JSON.stringify(client));
+  }
+});
+
+Deno.test("mail to a list gets a ledger entry; a plain list a plain sender", async () => {
+  using home = new EngineHome('[challenge]\nanswer = true\nlists = ["list@lists.example.net"]');
+  home.write("plain-lists", "plain@lists.example.net\n");
+  home.engine.reload();
+  const { sender } = await sign(home, MAIL, GREG, PLAIN, ["list@lists.example.net"]);
+  assert.match(sender!, SRS);
+  assert.equal(ledgerFiles(`${home.path}/state/ledger`).issued.length, 1);
+  const plain = await sign(home, MAIL, GREG, PLAIN, ["plain@lists.example.net"]);
+  assert.equal(plain.sender, undefined);
+  verify(plain.head);
+});
+
+Deno.test("a key that cannot be read puts off the mail of its logins only", async () => {
+  using home = new EngineHome();
+  Deno.chmodSync(`${home.path}/keys/greg`, 0o644);
+  assert.equal(home.engine.reload(), undefined);
+  const { answer } = await sign(home, MAIL, GREG);
+  assert.equal(answer, "y451 4.3.0 The message cannot be signed now, try again later\0");
+  assert.match(home.log()[0]!, / result=deferred why=".*keys\/greg/);
+  const ann = await sign(home, MAIL.replaceAll("greg@", "ann@"), { login: "ann" }, "ann@example.org");
+  verify(ann.head, "ann");
+  const asGreg = await sign(home, `${FIELDS}X-Msgauth: ${makeTag()}\n\n`, { login: "ann" });
+  assert.deepEqual([asGreg.edits, asGreg.answer], [[], "a"], "a tag that nobody can verify stays");
+  Deno.chmodSync(`${home.path}/keys/greg`, 0o600);
+  assert.match((await sign(home, MAIL, GREG)).sender!, SRS, "without a reload");
+});
+
+Deno.test("a message that cannot be signed at any time is refused for good", async () => {
+  using home = new EngineHome();
+  const { answer } = await sign(home, `${FIELDS}Message-ID: <2@example.org>\n\n`, GREG);
+  assert.match(answer, /^y554 5\.6\.0 The message has 2 Message-ID fields\0$/);
+});
+
+Deno.test("mail matters more than memory: what is not remembered is signed, and the door is told", async () => {
+  using home = new EngineHome();
+  const state = `${home.path}/state`;
+  home.write("state/sent", "not a folder");
+  assert.equal(remembersAll(state, new Date()), true);
+  assert.match((await sign(home, MAIL, GREG)).sender!, SRS);
+  assert.match(home.log()[0]!, / forgotten=/);
+  assert.equal(remembersAll(state, new Date()), false);
+});
