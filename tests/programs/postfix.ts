@@ -142,8 +142,20 @@ export async function until(
   throw new Error(`${what} did not come; ${more()}`);
 }
 
-/** Hands a message to an SMTP server as a stranger would. @returns the last reply */
-export async function smtp(port: number, sender: string, recipient: string, mail: string): Promise<string> {
+/**
+ * Hands a message to an SMTP server as a stranger would.
+ *
+ * @param sender parameters of MAIL may follow behind a `>`
+ * @param first a command before MAIL
+ * @returns the last reply
+ */
+export async function smtp(
+  port: number,
+  sender: string,
+  recipient: string,
+  mail: string,
+  first?: string,
+): Promise<string> {
   using connection = await Deno.connect({ hostname: "127.0.0.1", port });
   const buffer = new Uint8Array(4096);
   const reply = async () => {
@@ -159,7 +171,9 @@ export async function smtp(port: number, sender: string, recipient: string, mail
   };
   await reply();
   await say("EHLO stranger.example");
-  for (const line of [`MAIL FROM:<${sender}>`, `RCPT TO:<${recipient}>`, "DATA"]) {
+  if (first !== undefined) await say(first);
+  const path = sender.includes(">") ? `<${sender}` : `<${sender}>`;
+  for (const line of [`MAIL FROM:${path}`, `RCPT TO:<${recipient}>`, "DATA"]) {
     const answer = await say(line);
     if (!/^[23]/.test(answer)) return answer;
   }
