@@ -28,8 +28,7 @@ case $maildir in *,*) later "--maildir $maildir has a comma, so no permission ca
 # The settings, and the sandbox beside them. Without a sandbox a program may do what its user may, except connect.
 [ -n "$config" ] || config=${COUNTERSIGN_CONFIG-}
 site=/etc/countersign/config.toml users=${XDG_CONFIG_HOME:-${HOME-}/.config}/countersign/config.toml
-[ -n "$config" ] || [ -e "$users" ] || [ ! -e "$site" ] || config=$site
-[ -n "$config" ] || config=$users
+[ -n "$config" ] || [ -e "$users" ] || [ ! -e "$site" ] || config=$site; config=${config:-$users}
 case $program in shim | incoming | serve) sandbox=${config%.toml}.sandbox ;; *) sandbox= ;; esac
 allowed= ordinary= number=0 real= to=${RECIPIENT-}
 case $to in *[ABCDEFGHIJKLMNOPQRSTUVWXYZ]*) for pair in Aa Bb Cc Dd Ee Ff Gg Hh Ii Jj Kk Ll Mm Nn Oo Pp Qq Rr Ss Tt Uu \
@@ -44,8 +43,7 @@ if [ -e "$sandbox" ] || [ -L "$sandbox" ]; then
   while IFS= read -r line || [ -n "$line" ]; do # a path may end with spaces
     number=$((number + 1)) who=${line%% *} flag=${line#* } thing=${line#*=} twin=
     case $who:$flag in
-      : | '#'*) continue ;;
-      ordinary:?*@?*) [ "$flag" != "$to" ] || ordinary=1; continue ;;
+      : | '#'*) continue ;; ordinary:?*@?*) [ "$flag" != "$to" ] || ordinary=1; continue ;;
       shim:--allow-read=?* | shim:--allow-write=?* | shim:--allow-run=?* | shim:--allow-net=?*) ;;
       incoming:--allow-read=?* | incoming:--allow-write=?* | incoming:--allow-run=?* | incoming:--allow-net=?*) ;;
       serve:--allow-read=?* | serve:--allow-write=?* | serve:--allow-net=?*) ;;
@@ -116,9 +114,8 @@ done 2>/dev/null </proc/self/status
 [ -z "$allowed" ] || allowed=$allowed--allow-read=${entry%/*}$newline--allow-read=$sandbox
 IFS=$newline && set -- ${allowed:-$wide} "$entry" "$name" "$@" && unset IFS
 set -- $reset "$deno" run -q --no-prompt $flags ${manifest:+--config "$manifest"} --allow-env --allow-sys=uid "$@"
-pass_on() { hit=1; [ -z "$child" ] || kill -s "${1:-TERM}" "$child" 2>/dev/null; }
-trap pass_on TERM INT HUP QUIT ALRM USR1 USR2 PIPE XCPU VTALRM
-[ "$program" != serve ] || trap "pass_on HUP" HUP # it reloads its settings
+pass_on() { hit=1; [ -z "$child" ] || kill -s "${1:-TERM}" "$child" 2>/dev/null; } # HUP makes serve reload
+trap pass_on TERM INT HUP QUIT ALRM USR1 USR2 PIPE XCPU VTALRM; [ "$program" != serve ] || trap "pass_on HUP" HUP
 if [ -n "$blocked" ]; then "$@" <&9 9<&-; status=$?; else # a signal is seen only when all is over
   "$@" <&9 9<&- & # from 9, because a shell gives /dev/null to what it runs in the background
   child=$!; exec 9<&-

@@ -24,6 +24,7 @@ function copyCheckout(to: string): void {
     "io",
     "shim",
     "hooks",
+    "serve",
     "admin",
     "build",
     "contrib",
