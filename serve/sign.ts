@@ -76,11 +76,14 @@ class OutgoingMessage implements MilterMessage {
     if (content.cut) return await this.#pass(header, signers, "the header is too long");
     const [sender, recipients] = [addressOf(this.#from.sender), this.#recipients.map(addressOf)];
     const tags = header.filter((one) => named(one, TAG_FIELD));
-    const authors = alreadyRelayed(header) ? [] : this.#judgedAuthors(header, signers);
+    // The tag of a message that is re-sent belongs to its first sender.
+    const resent = header.some((one) => /^Resent-/i.test(one.name));
+    const authors = resent ? [] : this.#judgedAuthors(header, signers);
     const [tag, ...others] = tags;
     const signedBy = tag && others.length === 0 ? this.#verified(valueOf(tag), header, authors) : undefined;
     if (signedBy !== undefined) {
-      const forgotten = await this.#rememberAs(header, signedBy, true);
+      const own = this.#from.login !== undefined || !alreadyRelayed(header);
+      const forgotten = own ? await this.#rememberAs(header, signedBy, true) : undefined;
       const event = { identity: canonicalAddress(signedBy), scheme: "none", why: "already signed", forgotten };
       return { edits: [], event };
     }
@@ -92,8 +95,7 @@ class OutgoingMessage implements MilterMessage {
       return await this.#pass(header, signers, why, authors);
     }
     // With a login, webmail's own Received does not mean that the message comes from somebody else.
-    const hides = this.#from.login !== undefined &&
-      !header.some((one) => named(one, "Delivered-To") || /^Resent-/i.test(one.name));
+    const hides = this.#from.login !== undefined && !resent && !header.some((one) => named(one, "Delivered-To"));
     const hidden = new Set(hides ? header.filter((one) => named(one, "Received")) : []);
     const request = {
       sender,
@@ -151,7 +153,8 @@ class OutgoingMessage implements MilterMessage {
     const { identities } = this.#loaded;
     const { sender } = this.#from;
     // A tag that claims to be an identity's, and is not, would only be mistaken for one.
-    const planned = authors.length > 0 ? header.filter((one) => !named(one, TAG_FIELD)) : header;
+    const judged = authors.length > 0 && !alreadyRelayed(header);
+    const planned = judged ? header.filter((one) => !named(one, TAG_FIELD)) : header;
     const owner = sender === null ? undefined : identityOf(signers, sender) ?? identityOf(identities, sender);
     const forgotten = owner && !alreadyRelayed(header) ? await this.#rememberAs(header, owner, false) : undefined;
     const event = { identity: owner && canonicalAddress(owner), scheme: "none", why, forgotten };

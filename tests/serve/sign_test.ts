@@ -106,6 +106,19 @@ Deno.test("mail whose tag verifies is left alone, and remembered", async () => {
   assert.equal((await remembered(home))?.signed, true);
 });
 
+Deno.test("a valid tag counts also below the Received of another server; what is relayed is not remembered", async () => {
+  const mail = `Received: from home by x\n${FIELDS}X-Msgauth: ${makeTag()}\n\nHi\n`;
+  for (const [client, signed] of [[GREG, true], [{ port: 0 }, undefined]] as const) {
+    using home = new EngineHome();
+    const { edits, answer } = await sign(home, mail, client, "SRS0=x=y=example.org=greg@srs.example.org");
+    assert.deepEqual([edits, answer], [[], "a"]);
+    assert.equal((await remembered(home))?.signed, signed);
+  }
+  using home = new EngineHome();
+  const { edits } = await sign(home, mail.replace("<1@", "<2@"), { port: 0 });
+  assert.deepEqual(edits, [], "what is relayed keeps its fields");
+});
+
 Deno.test("nobody else is signed", async (t) => {
   const from = (text: string) => MAIL.replace(`From: ${PLAIN}`, text);
   const rows: [string, Client, string, string][] = [
@@ -156,6 +169,10 @@ Deno.test("of a message that a login re-sends only the sender is signed", async 
   const { sender, edits } = await sign(home, `Resent-From: ${PLAIN}\nResent-To: al@b.example\n${old}`, GREG);
   assert.match(sender!, SRS);
   assert.equal(edits.length, 1);
+  const own = `Resent-From: ${PLAIN}\nResent-To: al@b.example\nReceived: by x\n${FIELDS}X-Msgauth: ${makeTag()}\n\n`;
+  const again = await sign(home, own, GREG);
+  assert.match(again.sender!, SRS, "a message of one's own, too");
+  assert.equal(again.edits.length, 1);
 });
 
 Deno.test("sign_local signs what sendmail(1) sends, and nothing that was relayed or came by SMTP", async () => {
