@@ -10,8 +10,8 @@ import { MilterServer } from "./milter/listen.ts";
 import { signRole } from "./sign.ts";
 
 const HELP = `Usage: countersign serve [--config FILE]
-Signs and checks mail inside Postfix or Sendmail, as a milter (protocol 6). It creates two unix sockets in
-serve.socket_folder, and the socket is the role:
+Signs and checks mail inside Postfix, as a milter (protocol 6). It creates two unix sockets in serve.socket_folder, and
+the socket is the role:
 
   door  For port 25: refuses what the hook would file as forged, where incoming.forged is "refuse". Never signs
   sign  For submission: signs mail of the logins in identity.logins, as the shim does
@@ -19,14 +19,14 @@ serve.socket_folder, and the socket is the role:
   --config FILE  Settings, instead of ~/.config/countersign/config.toml
 
 SIGHUP loads settings, lists and keys again, and keeps the old ones when the new ones are wrong. SIGTERM ends the
-program when the messages on their way are done; a second one ends it at once. There is no lookup socket, no policy
-service and no shared store yet: the door needs a hook behind it.
+program when the messages in transit are done; a second one ends it at once. There is no lookup socket, no policy
+service and no shared store yet, so the door needs a hook behind it. Sendmail has not been tried.
 
 Example: countersign serve --config /etc/countersign/config.toml
 `;
 
 /** Milliseconds that open sessions have to finish their message: as long as Postfix waits for a client. */
-const PATIENCE_MS = 300_000;
+const MAX_DRAIN_MS = 300_000;
 
 /** Runs the engine. @returns the exit status */
 export async function serve(name: string, args: readonly string[]): Promise<number> {
@@ -70,7 +70,7 @@ async function run(engine: Engine): Promise<void> {
     await stop;
     Deno.addSignalListener("SIGTERM", () => Deno.exit(0));
   } finally {
-    await Promise.all(servers.map((server) => server.close(PATIENCE_MS)));
+    await Promise.all(servers.map((server) => server.close(MAX_DRAIN_MS)));
   }
 }
 
