@@ -130,3 +130,10 @@ Deno.test("the demo shows the main job: out, back, and a forgery", async () => {
   const log = forgery.split("What the log says:\n")[1]!.trimEnd().split("\n");
   assert.deepEqual(log.map((line) => /result=(\w+)/.exec(line)?.[1]), ["sent", "genuine", "forged"]);
 });
+
+Deno.test("every test that SECURITY.md names exists", () => {
+  const text = Deno.readTextFileSync(`${ROOT}/SECURITY.md`);
+  const files = new Set([...text.matchAll(/\btests\/[\w/]+\.ts\b/g)].map(([file]) => file));
+  assert.ok(files.size > 10);
+  assert.deepEqual([...files].filter((file) => !Deno.statSync(`${ROOT}/${file}`).isFile), []);
+});
