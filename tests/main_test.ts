@@ -75,3 +75,12 @@ Deno.test("a command keeps its name and its status", async () => {
   oneLine(await run(home, "countersign", ["qmail-inject", "--"], "To: <broken\n\n"), 100, /^qmail-inject: /);
   oneLine(await run(home, "countersign", ["incoming", "--as", "condredirect", "--no"], MAIL), 111, /^incoming: /);
 });
+
+Deno.test("the package's command line takes the command as its first argument", async () => {
+  using home = new Home();
+  const cli = (...args: string[]) =>
+    home.run([Deno.execPath(), "run", "-q", "-A", "--config", `${ROOT}/deno.json`, `${ROOT}/build/cli.ts`, ...args]);
+  const said = await cli("version");
+  assert.deepEqual([said.code, said.stdout], [0, `countersign ${VERSION}\n`]);
+  oneLine(await cli("doctr"), 64, /Unknown command "doctr"[^\n]*doctor/);
+});

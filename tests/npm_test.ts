@@ -31,7 +31,7 @@ test("the package signs under Node, and its types hold", async () => {
   using home = new Home();
   const folder = `${home.path}/node_modules/@countersign/countersign`;
   await makePackage(folder);
-  const { version, files, exports } = JSON.parse(Deno.readTextFileSync(`${folder}/package.json`));
+  const { version, files, exports, bin } = JSON.parse(Deno.readTextFileSync(`${folder}/package.json`));
   assert.equal(version, VERSION);
   for (const name of [...files, ...Object.values(exports["."])]) assert.ok(Deno.statSync(`${folder}/${name}`), name);
 
@@ -45,6 +45,21 @@ test("the package signs under Node, and its types hold", async () => {
   assert.equal(prvsVerify(prvs, { secrets: { 0: "a secret" }, now: new Date() }), "greg@example.org");
   verifyTag(tag, "greg@example.org", "<1@example.org>", { secrets: { k1: "a secret" }, now: new Date() });
   assert.equal(kind, "hash-invalid");
+
+  // npm installs the package deno beside it; here its place is taken by one that runs this Deno.
+  home.write("node_modules/deno/package.json", `{ "name": "deno", "version": "0.0.0" }`);
+  home.write(
+    "node_modules/deno/bin.cjs",
+    `const { status } = require("node:child_process").spawnSync(${
+      JSON.stringify(Deno.execPath())
+    }, process.argv.slice(2), { stdio: "inherit" });\nprocess.exit(status);\n`,
+  );
+  const cli = (...args: string[]) =>
+    home.run(["node", `${folder}/${bin.countersign}`, ...args], "", { PATH: Deno.env.get("PATH")! });
+  const said = await cli("version");
+  assert.deepEqual([said.code, said.stdout], [0, `countersign ${VERSION}\n`], said.stderr);
+  assert.match((await cli("doctr")).stderr, /Unknown command "doctr"[^\n]*doctor/);
+  assert.equal((await cli("doctr")).code, 64);
 
   const tsc = [Deno.execPath(), "run", "-q", "-A", "--no-lock", "--no-config", TYPESCRIPT];
   const options = ["--noEmit", "--strict", "--target", "esnext", "--module", "nodenext"];

@@ -1,7 +1,7 @@
-/** Makes the npm package of the library: one module of JavaScript, and its types. */
+/** Makes the npm package: the library as one module of JavaScript with its types, and the command line on Deno. */
 import { reason } from "../../lib/fail.ts";
 import { printError } from "../../io/system/log.ts";
-import { ROOT } from "./bundle.ts";
+import { bundle, ROOT } from "./bundle.ts";
 
 /** Deno has no way to write declarations; only a release needs it, so it is nobody's dependency. */
 export const TYPESCRIPT = "npm:typescript@6.0.3/tsc";
@@ -22,18 +22,35 @@ export async function makePackage(folder: string): Promise<void> {
     // Node's resolution knows the names that JavaScript has.
     Deno.writeTextFileSync(path, Deno.readTextFileSync(path).replace(/(from "\.[^"]*)\.ts"/g, '$1.js"'));
   }
+  await bundle(`${folder}/cli`);
+  Deno.writeTextFileSync(`${folder}/countersign.cjs`, BIN, { mode: 0o755 });
   Deno.writeTextFileSync(`${folder}/package.json`, `${JSON.stringify(manifest(), null, 2)}\n`);
   for (const name of ["README.md", "LICENSE", "CHANGELOG.md"]) Deno.copyFileSync(`${ROOT}${name}`, `${folder}/${name}`);
 }
 
-/** What npm wants to know, from deno.json where it is there. */
+/** The `bin` of the package: the programs need Deno, which npm installs beside them. */
+const BIN = `#!/usr/bin/env node
+const { spawnSync } = require("node:child_process");
+const { dirname, join } = require("node:path");
+const deno = join(dirname(require.resolve("deno/package.json")), "bin.cjs");
+const flags = ["run", "-q", "-A", "--no-config", "--no-lock", "--no-npm", "--no-remote"];
+const args = [deno, ...flags, join(__dirname, "cli/main.js"), "countersign", ...process.argv.slice(2)];
+const { status, signal, error } = spawnSync(process.execPath, args, { stdio: "inherit" });
+if (error) throw error;
+if (signal) process.kill(process.pid, signal);
+process.exit(status ?? 1);
+`;
+
+/** The manifest, from deno.json where it says so. */
 function manifest(): Record<string, unknown> {
   const { name, version, license } = JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`));
   return {
     ...{ name, version, license, type: "module", sideEffects: false },
     description: "SRS and BATV prvs addresses, bit-compatible with Mail::SRS, Exim and batv-tools, and the msgauth tag",
     exports: { ".": { types: "./types/mod.d.ts", default: "./mod.js" } },
-    files: ["mod.js", "types"],
+    bin: { countersign: "./countersign.cjs" },
+    dependencies: { deno: Deno.version.deno },
+    files: ["mod.js", "types", "cli", "countersign.cjs"],
     engines: { node: ">=20" },
   };
 }
