@@ -211,7 +211,7 @@ const breaks: Record<string, Break> = {
     return [`.procmailrc:${lineOf(text, ":0 r")} Recipe :0 r has no w`];
   },
   "procmail goes on with an EXITCODE": (home) => {
-    const text = edit(home, ".procmailrc", "EXITCODE=75\n  HOST=\n", "EXITCODE=75\n");
+    const text = edit(home, ".procmailrc", "EXITCODE=75\n    HOST=\n", "EXITCODE=75\n");
     return [`.procmailrc:${lineOf(text, "EXITCODE=75")} EXITCODE is set, but procmail does not stop there`];
   },
   "maildrop does not ask for spam": (home) => {
