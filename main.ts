@@ -1,4 +1,4 @@
-/** One program, many names: `countersign shim …`, or called by the name of a command. */
+/** The program `countersign`, which also runs a command if it is called by the name of that command. */
 import { say } from "./admin/terminal.ts";
 import { quote, reason } from "./lib/fail.ts";
 import { printError } from "./io/system/log.ts";
@@ -32,11 +32,11 @@ const COMMANDS: Record<string, Command> = {
   incoming,
   serve: async (name, args) => (await import("./serve/main.ts")).serve(name, args),
   explain: async (name, args) => {
-    const ways = {
+    const explainers = {
       hook: await import("./admin/explain/incoming.ts"),
       shim: await import("./admin/explain/outgoing.ts"),
     };
-    return (await import("./admin/explain.ts")).explain(name, args, ways);
+    return (await import("./admin/explain.ts")).explain(name, args, explainers);
   },
   audit: async (name, args) =>
     (await import("./admin/audit.ts")).audit(name, args, await import("./admin/audit/replay.ts")),
@@ -86,12 +86,12 @@ export function main(name: string, args: readonly string[]): Promise<number> | n
 function unknown(word: string): number {
   const suggestion = nearest(word, Object.keys(COMMANDS));
   const what = word === "" ? "No command given" : `Unknown command ${quote(word)}`;
-  const ask = suggestion === undefined ? "try" : `did you mean ${suggestion}? See`;
-  printError("countersign", `${what}; ${ask} countersign help`);
+  const advice = suggestion === undefined ? "try" : `did you mean ${suggestion}? See`;
+  printError("countersign", `${what}; ${advice} countersign help`);
   return 64;
 }
 
-/** Does `NAME --help` print our help? Called as mailq, the shim would run the real program instead. */
+/** Whether `NAME --help` prints our help; called as mailq, the shim would run the real program instead. */
 const knowsHelp = (name: string) =>
   Object.hasOwn(COMMANDS, name) &&
   !["sendmail", "qmail-inject", "mailq", "newaliases", "help", "version"].includes(name);

@@ -1,4 +1,4 @@
-/** The command line of the administration's commands, and how they end: one reader for all. */
+/** Parses the command line of the administrative commands, and turns their errors into an exit status. */
 import { errorText, Fail, type Kind, quote } from "../lib/fail.ts";
 import { checkArguments } from "../io/system/environment.ts";
 import { printError } from "../io/system/log.ts";
@@ -6,48 +6,48 @@ import { nearest } from "../lib/nearest.ts";
 import { sysexit } from "../lib/sysexits.ts";
 import { say } from "./terminal.ts";
 
-/** What a command takes. */
-export interface Takes {
-  /** Long options with a value, without their dashes; each may be repeated. */
+/** The options that a command accepts. */
+export interface AcceptedOptions {
+  /** Names of options with a value, without the dashes; each may be repeated. */
   readonly values?: readonly string[];
-  /** Long options without one. */
+  /** Names of options without a value. */
   readonly flags?: readonly string[];
 }
 
-/** What was given. */
+/** A parsed command line. */
 export interface Arguments {
   /** The last value of an option. */
   value(name: string): string | undefined;
   /** All values of an option, in order. */
   values(name: string): readonly string[];
-  /** Is the option without a value there? */
+  /** Whether the option was given. */
   has(name: string): boolean;
-  /** The words that are no options. */
+  /** The arguments that are not options. */
   readonly operands: readonly string[];
-  /** The words behind `--`; undefined without one. They are not among the operands. */
+  /** The arguments after `--`, which are not among the operands; undefined without `--`. */
   readonly rest: readonly string[] | undefined;
 }
 
-/** What a command says about itself, and takes. */
-export interface Usage extends Takes {
-  /** What `--help` prints: a usage line, sentences, an example. */
+/** The help text and the options of a command. */
+export interface Usage extends AcceptedOptions {
+  /** The text that `--help` prints: a usage line, a description, an example. */
   readonly help: string;
 }
 
-/** An address that is none was given by the caller. */
-const GIVEN: readonly Kind[] = ["no-at", "address-invalid"];
+/** Errors of these kinds are errors in an address on the command line. */
+const USAGE_KINDS: readonly Kind[] = ["no-at", "address-invalid"];
 
 /**
- * Runs a command: `--help` is answered, what fails becomes one line and a status.
+ * Runs a command and returns its exit status. Answers `--help`; an error is printed as one line.
  *
- * @param name what it was called by, for its complaints
- * @param body what it does; its result is the exit status, 0 when it has none
+ * @param name the name by which the command was called, for error messages
+ * @param body the command itself; returns the exit status, or nothing for 0
  */
 export async function runCommand(
   name: string,
   args: readonly string[],
   usage: Usage,
-  body: (given: Arguments) => Promise<number | void> | number | void,
+  body: (options: Arguments) => Promise<number | void> | number | void,
 ): Promise<number> {
   try {
     checkArguments(args);
@@ -59,13 +59,13 @@ export async function runCommand(
     return await body(readArguments(args, usage)) ?? 0;
   } catch (error) {
     printError(name, errorText(error));
-    return error instanceof Fail && GIVEN.includes(error.kind) ? 64 : sysexit(error);
+    return error instanceof Fail && USAGE_KINDS.includes(error.kind) ? 64 : sysexit(error);
   }
 }
 
-/** Reads the arguments; options may stand behind operands. @throws {Fail} `usage` */
-export function readArguments(args: readonly string[], { values = [], flags = [] }: Takes): Arguments {
-  const given = new Map<string, string[]>();
+/** Parses arguments; options may follow operands. @throws {Fail} `usage` */
+export function readArguments(args: readonly string[], { values = [], flags = [] }: AcceptedOptions): Arguments {
+  const found = new Map<string, string[]>();
   const operands: string[] = [];
   let rest: readonly string[] | undefined;
   for (let at = 0; at < args.length; at++) {
@@ -81,11 +81,11 @@ export function readArguments(args: readonly string[], { values = [], flags = []
     const [, name = "", attached] = /^--([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
     if (flags.includes(name)) {
       if (attached !== undefined) throw new Fail("usage", `Option --${name} takes no value`);
-      given.set(name, []);
+      found.set(name, []);
     } else if (values.includes(name)) {
       const value = attached ?? args[++at];
       if (value === undefined) throw new Fail("usage", `Option --${name} needs a value`);
-      given.set(name, [...given.get(name) ?? [], value]);
+      found.set(name, [...found.get(name) ?? [], value]);
     } else {
       const meant = nearest(name, [...values, ...flags]);
       const fix = meant === undefined ? undefined : `did you mean --${meant}?`;
@@ -93,16 +93,16 @@ export function readArguments(args: readonly string[], { values = [], flags = []
     }
   }
   return {
-    value: (name) => given.get(name)?.at(-1),
-    values: (name) => given.get(name) ?? [],
-    has: (name) => given.has(name),
+    value: (name) => found.get(name)?.at(-1),
+    values: (name) => found.get(name) ?? [],
+    has: (name) => found.has(name),
     operands,
     rest,
   };
 }
 
-/** Refuses operands beyond so many. @throws {Fail} `usage` */
-export function atMost(given: Arguments, most: number): void {
-  const over = given.operands[most] ?? given.rest?.[0];
-  if (over !== undefined) throw new Fail("usage", `Unknown argument ${quote(over)}`);
+/** Rejects more than `most` operands. @throws {Fail} `usage` */
+export function atMost(options: Arguments, most: number): void {
+  const extra = options.operands[most] ?? options.rest?.[0];
+  if (extra !== undefined) throw new Fail("usage", `Unknown argument ${quote(extra)}`);
 }

@@ -1,4 +1,4 @@
-/** `countersign audit`: what the hook would have done with the mail of the past. Changes nothing. */
+/** `countersign audit`: replays archived mail and counts the verdicts of the hook. Changes nothing. */
 import { parseAddress } from "../lib/address.ts";
 import { utf8ToLatin1 } from "../lib/bytes.ts";
 import { parseConfig, type Settings } from "../lib/settings/parse.ts";
@@ -7,9 +7,9 @@ import { abortOnSignal } from "../io/system/signals.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import type { Identity } from "../lib/settings/identity.ts";
 import { type Arguments, runCommand } from "./arguments.ts";
-import { findPlaces, Places } from "./audit/header.ts";
+import { HeaderFields, scanHeader } from "./audit/header.ts";
 import { Hashes } from "./audit/hashes.ts";
-import { extent, type Letter, letters } from "./audit/mailboxes.ts";
+import { type ArchivedMessage, extent, messagesIn } from "./audit/mailboxes.ts";
 import { auditPage } from "./audit/page.ts";
 import { RecentCount } from "./audit/passed.ts";
 import { Progress } from "./audit/progress.ts";
@@ -18,15 +18,15 @@ import { sentId } from "./audit/sent_id.ts";
 import { audited, type Judged, type Kind, Tally } from "./audit/tally.ts";
 import { json, say } from "./terminal.ts";
 
-/** admin/audit/replay.ts, handed in by main.ts. */
+/** The functions of admin/audit/replay.ts, which main.ts passes in. */
 export interface Hook {
-  judgePast(
-    past: {
+  replayMessage(
+    message: {
       prefix: Uint8Array;
       whole: boolean;
       sender: string | null | undefined;
       now: Date;
-      tail: Letter["tail"];
+      tail: ArchivedMessage["tail"];
       sent: (messageIds: readonly string[]) => boolean;
     },
     settings: Settings,
@@ -34,7 +34,7 @@ export interface Hook {
   ): Promise<{
     readonly result: Kind;
     readonly bounceSender: boolean;
-    readonly sign: string | undefined;
+    readonly evidence: string | undefined;
     readonly plain: boolean;
     readonly domain: string;
     readonly bodyStart: number;
@@ -63,72 +63,75 @@ Example: countersign audit ~/Maildir --sent ~/Maildir/.Sent --html audit.html
 Example: countersign audit --address greg@example.org ~/Mail/inbox.mbox
 `;
 
-/** How long signals and the progress line wait, in milliseconds. */
-const TURN = 50;
+/** Interval at which signals are handled and the progress bar is updated, in milliseconds. */
+const YIELD_MS = 50;
 
 /** Runs the command. @returns the exit status */
 export function audit(name: string, args: readonly string[], hook: Hook): Promise<number> {
   const takes = { values: ["sent", "address", "html", "config"], flags: ["json"] };
-  return runCommand(name, args, { help: HELP, ...takes }, async (given) => {
-    const mailboxes = [...given.operands, ...given.rest ?? []];
+  return runCommand(name, args, { help: HELP, ...takes }, async (options) => {
+    const mailboxes = [...options.operands, ...options.rest ?? []];
     if (mailboxes.length === 0) throw new Fail("usage", "No mailbox given", { fix: "countersign audit ~/Maildir" });
-    const page = given.value("html");
-    // Before a long run, not after it.
+    const page = options.value("html");
+    // Checked first, so that a long run does not end with an error.
     if (page !== undefined) checkFolder(page);
-    for (const path of given.values("sent")) checkThere(path);
-    const own = load(given);
-    const recent = given.values("sent").length > 0 && given.values("address").length === 0
-      ? new RecentCount(own.settings, own.identities, new Date())
+    for (const path of options.values("sent")) checkReadable(path);
+    const configuration = load(options);
+    const recent = options.values("sent").length > 0 && options.values("address").length === 0
+      ? new RecentCount(configuration.settings, configuration.identities, new Date())
       : undefined;
-    const scan = new Scan(own, hook, abortOnSignal(), recent);
-    for (const path of given.values("sent")) await scan.readSent(path);
+    const scan = new Scan(configuration, hook, abortOnSignal(), recent);
+    for (const path of options.values("sent")) await scan.readSent(path);
     const seconds = await scan.readMail(mailboxes);
     const result = audited(
       scan.tally,
       seconds,
-      given.values("sent").length === 0 ? null : scan.sent.size,
+      options.values("sent").length === 0 ? null : scan.sent.size,
       scan.stopped,
       recent?.counts,
     );
-    say(given.has("json") ? json(result) : auditText(result));
+    say(options.has("json") ? json(result) : auditText(result));
     if (page !== undefined) writePage(page, auditPage(result));
   });
 }
 
-interface Own {
+/** The configuration that the audit uses. */
+interface Configuration {
   readonly settings: Settings;
   readonly identities: readonly Identity[];
 }
 
-function load(given: Arguments): Own {
-  const addresses = given.values("address");
-  const place = configFile(given.value("config"));
+function load(options: Arguments): Configuration {
+  const addresses = options.values("address");
+  const source = configFile(options.value("config"));
   if (addresses.length === 0) {
-    const settings = loadSettings(place);
+    const settings = loadSettings(source);
     return { settings, identities: loadIdentities(settings) };
   }
-  if (given.value("config") !== undefined) throw new Fail("usage", "Option --address has no meaning with --config");
-  // What every setting is when nobody sets it.
+  if (options.value("config") !== undefined) throw new Fail("usage", "Option --address has no meaning with --config");
+  // With --address every setting has its default.
   const text = `[[identity]]\naddress = "nobody@invalid.invalid"\n[transport]\nvia = "maildir"\nmaildir = "/none"\n`;
   const identities = addresses.map((text) => ({ address: parseAddress(text), srsDomain: "", keys: [] }));
-  return { settings: parseConfig(text, place), identities };
+  return { settings: parseConfig(text, source), identities };
 }
 
-/** One run over all mailboxes. */
+/** One audit of all mailboxes. */
 class Scan {
   readonly tally = new Tally();
   readonly sent = new Hashes();
-  readonly #places: Places;
+  readonly #fields: HeaderFields;
   readonly #sentPaths = new Set<string>();
   readonly #progress = new Progress();
-  #own: Own;
+  #configuration: Configuration;
   #hook: Hook;
   #stop: AbortSignal;
   #recent: RecentCount | undefined;
 
-  constructor(own: Own, hook: Hook, stop: AbortSignal, recent: RecentCount | undefined) {
-    this.#own = own;
-    this.#places = new Places(own.identities.map(({ srsDomain }) => srsDomain).filter((one) => one !== ""));
+  constructor(configuration: Configuration, hook: Hook, stop: AbortSignal, recent: RecentCount | undefined) {
+    this.#configuration = configuration;
+    this.#fields = new HeaderFields(
+      configuration.identities.map(({ srsDomain }) => srsDomain).filter((one) => one !== ""),
+    );
     this.#hook = hook;
     this.#stop = stop;
     this.#recent = recent;
@@ -138,87 +141,91 @@ class Scan {
     return this.#stop.aborted;
   }
 
-  /** Remembers the Message-IDs of a mailbox. */
+  /** Adds the Message-IDs of a mailbox to those of sent mail. */
   async readSent(path: string): Promise<void> {
     try {
       this.#sentPaths.add(Deno.realPathSync(path));
     } catch {
-      // It is named as not readable below.
+      // The error is reported below, when the mailbox is read.
     }
-    const places = this.#places;
+    const fields = this.#fields;
     this.tally.done = 0;
     this.#progress.begin(() => extent([path]));
-    const turns = new Turns(this.#stop, () => this.#progress.show(this.tally.done, this.sent.size, "sent messages"));
-    for (const letter of letters([path], this.tally)) {
-      this.#look(letter, false);
-      const id = sentId(letter.bytes, letter.whole, places.idStart, places.idEnd);
+    const pauses = new Pauses(this.#stop, () => this.#progress.show(this.tally.done, this.sent.size, "sent messages"));
+    for (const message of messagesIn([path], this.tally)) {
+      this.#scan(message, false);
+      const id = sentId(message.bytes, message.whole, fields.idStart, fields.idEnd);
       if (id !== undefined) this.sent.add(id);
-      if (this.#recent !== undefined) this.#recent.add(letter);
-      if (turns.due() && !await turns.take()) break;
+      if (this.#recent !== undefined) this.#recent.add(message);
+      if (pauses.due() && !await pauses.take()) break;
     }
     this.#progress.end();
   }
 
-  /** Judges all mail. @returns the seconds it took */
+  /** Judges all messages. @returns the duration in seconds */
   async readMail(paths: readonly string[]): Promise<number> {
     const { tally } = this;
-    const places = this.#places;
+    const fields = this.#fields;
     const begun = performance.now();
     tally.done = 0;
     this.#progress.begin(() => extent(paths, this.#sentPaths));
-    const turns = new Turns(this.#stop, () => this.#progress.show(tally.done, tally.messages, "messages"));
+    const pauses = new Pauses(this.#stop, () => this.#progress.show(tally.done, tally.messages, "messages"));
     if (!this.stopped) {
-      for (const letter of letters(paths, tally, this.#sentPaths)) {
-        this.#look(letter, true);
-        if (places.person && !places.signed) tally.other(places.month);
-        else tally.add(await this.#judge(letter));
-        if (turns.due() && !await turns.take()) break;
+      for (const message of messagesIn(paths, tally, this.#sentPaths)) {
+        this.#scan(message, true);
+        if (fields.person && !fields.signed) tally.other(fields.month);
+        else tally.add(await this.#judge(message));
+        if (pauses.due() && !await pauses.take()) break;
       }
     }
     this.#progress.end();
     return (performance.now() - begun) / 1000;
   }
 
-  /** Finds the fields; reads on only where what was read does not tell all. */
-  #look(letter: Letter, sender: boolean): void {
-    const places = this.#places;
-    findPlaces(letter.bytes, places, sender);
-    const enough = sender ? places.person && places.month >= 0 : places.idEnd > 0;
-    if (enough || places.bodyStart >= 0 || letter.whole) return;
-    letter.more();
-    findPlaces(letter.bytes, places, sender);
+  /** Finds the header fields; reads more of the message only if they are not in the part that was read. */
+  #scan(message: ArchivedMessage, sender: boolean): void {
+    const fields = this.#fields;
+    scanHeader(message.bytes, fields, sender);
+    const enough = sender ? fields.person && fields.month >= 0 : fields.idEnd > 0;
+    if (enough || fields.bodyStart >= 0 || message.whole) return;
+    message.more();
+    scanHeader(message.bytes, fields, sender);
   }
 
-  async #judge(letter: Letter): Promise<Judged> {
-    letter.more();
-    // The buffer is used again, and not all who look into it may know that it is a part of a larger one.
-    const prefix = letter.bytes.slice();
-    const { whole } = letter;
-    const { month, day, lineEnd } = this.#places;
+  async #judge(message: ArchivedMessage): Promise<Judged> {
+    message.more();
+    // A copy, because the buffer is reused, and because callers may access the underlying ArrayBuffer.
+    const prefix = message.bytes.slice();
+    const { whole } = message;
+    const { month, day, lineEnd } = this.#fields;
     const now = month < 0 ? new Date() : new Date(Date.UTC(Math.floor(month / 12), month % 12, day));
-    const past = {
+    const replayed = {
       prefix,
       whole,
       sender: senderOfLine(prefix, lineEnd),
       now,
-      // In the form of bareMessageId().
-      tail: letter.tail,
+      tail: message.tail,
+      // `ids` are in the form of bareMessageId().
       sent: (ids: readonly string[]) => ids.some((id) => this.sent.has(utf8ToLatin1(id))),
     };
-    const seen = await this.#hook.judgePast(past, this.#own.settings, this.#own.identities);
-    const { result, sign } = seen;
+    const judged = await this.#hook.replayMessage(
+      replayed,
+      this.#configuration.settings,
+      this.#configuration.identities,
+    );
+    const { result, evidence } = judged;
     if (result === "forged" || result === "suspect") {
-      const domain = seen.domain === "" ? "unknown" : seen.domain;
-      return { kind: result, month, bounce: "unanswered", domain, door: seen.bounceSender && seen.plain };
+      const domain = judged.domain === "" ? "unknown" : judged.domain;
+      return { kind: result, month, bounce: "unanswered", domain, door: judged.bounceSender && judged.plain };
     }
-    if (!seen.bounceSender || sign === undefined) return { kind: result, month };
+    if (!judged.bounceSender || evidence === undefined) return { kind: result, month };
     const bounce =
       ({ genuine: "proved", late: "proved", known: "answering", unsure: "unanswered" } as const)[result as string];
     return bounce === undefined ? { kind: result, month } : { kind: result, month, bounce };
   }
 }
 
-/** `From sender date` of an mbox; undefined when it does not tell. */
+/** Returns the sender in the `From sender date` line of an mbox; undefined if there is none. */
 function senderOfLine(prefix: Uint8Array, end: number): string | null | undefined {
   if (end === 0) return undefined;
   const word = new TextDecoder().decode(prefix.subarray(5, Math.min(end, 512))).split(/\s/)[0]!;
@@ -226,8 +233,8 @@ function senderOfLine(prefix: Uint8Array, end: number): string | null | undefine
   return /[^?]@[^?]/.test(word) ? word : undefined;
 }
 
-/** Reading is synchronous; signals and the terminal get their turn now and then. */
-class Turns {
+/** Interrupts the synchronous reading at intervals, so that signals are handled and progress is shown. */
+class Pauses {
   #stop: AbortSignal;
   #show: () => Promise<void>;
   #last = performance.now();
@@ -239,10 +246,10 @@ class Turns {
   }
 
   due(): boolean {
-    return (++this.#count & 63) === 0 && performance.now() - this.#last >= TURN;
+    return (++this.#count & 63) === 0 && performance.now() - this.#last >= YIELD_MS;
   }
 
-  /** @returns false: stop */
+  /** @returns whether to continue */
   async take(): Promise<boolean> {
     await this.#show();
     await new Promise((resolve) => setTimeout(resolve, 0));
@@ -251,8 +258,8 @@ class Turns {
   }
 }
 
-/** Without what was sent, all bounces would count as forged. */
-function checkThere(path: string): void {
+/** Checks that sent mail can be read, because without it all bounces would count as forged. */
+function checkReadable(path: string): void {
   try {
     Deno.statSync(path);
   } catch (error) {

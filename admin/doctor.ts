@@ -1,4 +1,4 @@
-/** `countersign doctor`: looks at what is set up, and says what will not work, and what fixes it. */
+/** `countersign doctor`: finds configuration problems and suggests fixes. */
 import { parseAddress } from "../lib/address.ts";
 import { Fail, quote } from "../lib/fail.ts";
 import { atMost, runCommand } from "./arguments.ts";
@@ -6,10 +6,10 @@ import { filters, mutt } from "./doctor/callers.ts";
 import type { Resolver } from "./doctor/resolver.ts";
 import { printFindings } from "./doctor/finding.ts";
 import { systemDns } from "./doctor/look.ts";
-import { nobody } from "./doctor/loop.ts";
+import { nonexistentAddress } from "./doctor/loop.ts";
 import { askDns, loop } from "./doctor/network.ts";
-import { OURS } from "./doctor/installation.ts";
-import { begin } from "./doctor/context.ts";
+import { INSTALLATION_CHECKS } from "./doctor/installation.ts";
+import { createContext } from "./doctor/context.ts";
 import { isRich, json, say } from "./terminal.ts";
 
 const HELP = `Usage: countersign doctor [--json] [--hook FILE] [--postconf FILE] [--sent MAILBOX]
@@ -37,45 +37,45 @@ Exits 0 without findings, 1 with findings, and 78 if the settings cannot be read
 Example: countersign doctor --dns --host mail.example.org
 Example: countersign doctor --loop --to nobody@example.net`;
 
-/** Options that say more about another one. */
-const WITH = { host: "dns", address: "loop", to: "loop", wait: "loop" } as const;
+/** Options that require another one. */
+const REQUIRED_OPTIONS = { host: "dns", address: "loop", to: "loop", wait: "loop" } as const;
 
 /**
- * Examines.
+ * Runs the command.
  *
- * @param dns asked with `--dns`; default: the system's, where it may be asked
- * @returns 0 clean, 1 with findings, 78 when the settings cannot be read
+ * @param dns the resolver for `--dns`; by default that of the system, if the program may use the network
+ * @returns the exit status: 0 without findings, 1 with findings, 78 if the settings cannot be read
  */
 export function doctor(name: string, args: readonly string[], dns?: Resolver): Promise<number> {
-  const values = ["config", "hook", "postconf", "sent", ...Object.keys(WITH)];
+  const values = ["config", "hook", "postconf", "sent", ...Object.keys(REQUIRED_OPTIONS)];
   const usage = { help: HELP, values, flags: ["json", "dns", "loop"] };
-  return runCommand(name, args, usage, async (given) => {
-    atMost(given, 0);
-    for (const [name, needed] of Object.entries(WITH)) {
-      if (given.value(name) !== undefined && !given.has(needed)) {
+  return runCommand(name, args, usage, async (options) => {
+    atMost(options, 0);
+    for (const [name, needed] of Object.entries(REQUIRED_OPTIONS)) {
+      if (options.value(name) !== undefined && !options.has(needed)) {
         throw new Fail("usage", `Option --${name} has no meaning without --${needed}`);
       }
     }
-    const timeoutMs = secondsOf(given.value("wait"));
-    const to = given.value("to") ?? nobody();
+    const timeoutMs = parseSeconds(options.value("wait"));
+    const to = options.value("to") ?? nonexistentAddress();
     parseAddress(to);
-    const visit = begin(given);
-    const { settings, findings, notes } = visit;
+    const context = createContext(options);
+    const { settings, findings, notes } = context;
     if (settings !== undefined) {
-      for (const part of OURS) await part(visit, settings);
-      if (given.has("dns")) await askDns(visit, settings, dns ?? await systemDns(), args);
+      for (const check of INSTALLATION_CHECKS) await check(context, settings);
+      if (options.has("dns")) await askDns(context, settings, dns ?? await systemDns(), args);
     }
-    mutt(visit);
-    await filters(visit);
-    if (settings !== undefined && given.has("loop")) await loop(visit, settings, to, timeoutMs);
-    if (given.has("json")) say(json({ findings, notes }));
+    mutt(context);
+    await filters(context);
+    if (settings !== undefined && options.has("loop")) await loop(context, settings, to, timeoutMs);
+    if (options.has("json")) say(json({ findings, notes }));
     else say(printFindings(findings, notes, isRich(Deno.stdout) && !Deno.env.get("NO_COLOR")));
     return settings === undefined ? 78 : findings.length > 0 ? 1 : 0;
   });
 }
 
-/** Milliseconds. @throws {Fail} `usage` */
-function secondsOf(text = "60"): number {
+/** Parses a number of seconds. @returns milliseconds @throws {Fail} `usage` */
+function parseSeconds(text = "60"): number {
   if (/^[1-9]\d{0,4}$/.test(text)) return Number(text) * 1000;
   throw new Fail("usage", `Option --wait is ${quote(text)}, not a number of seconds such as 60`);
 }

@@ -1,4 +1,4 @@
-/** `countersign expire`: removes expired state and leftovers of killed programs, as shim and hook do once a day. */
+/** `countersign expire`: removes expired state and leftover files of killed programs, as shim and hook do once a day. */
 import { configFile, loadSettings } from "../io/system/load.ts";
 import { expireState } from "../io/state/expire.ts";
 import { cleanMaildir } from "../io/transport/leftovers.ts";
@@ -19,14 +19,14 @@ Example: countersign expire
 
 /** Runs the command. @returns the exit status */
 export function expire(name: string, args: readonly string[]): Promise<number> {
-  return runCommand(name, args, { help: HELP, values: ["config"] }, async (given) => {
-    atMost(given, 0);
-    const place = configFile(given.value("config"));
-    const { state, incoming, challenge, transport, identity, plain_lists } = loadSettings(place);
+  return runCommand(name, args, { help: HELP, values: ["config"] }, async (options) => {
+    atMost(options, 0);
+    const source = configFile(options.value("config"));
+    const { state, incoming, challenge, transport, identity, plain_lists } = loadSettings(source);
     const now = new Date();
     const { entries, periods } = await expireState(state.folder, now, Infinity);
     const maildirs = new Set([incoming.spam, incoming.inbox, challenge.answered, transport.maildir]);
-    const written = [place.file, sandboxFile(place.file), plain_lists, ...identity.map(({ keys }) => keys)];
+    const written = [source.file, sandboxFile(source.file), plain_lists, ...identity.map(({ keys }) => keys)];
     const leftovers = cleanSpool(`${state.folder}/spool`, now) + sum([...maildirs].map((one) =>
       cleanMaildir(one, now)
     )) +

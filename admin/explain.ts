@@ -1,4 +1,4 @@
-/** `countersign explain`: why a message got the verdict that it got, or what a message would leave as. Changes nothing. */
+/** `countersign explain`: explains the verdict on a message, or how a message would be sent. Changes nothing. */
 import type { Settings } from "../lib/settings/parse.ts";
 import { Fail, reason } from "../lib/fail.ts";
 import { type Input, PREFIX_BYTES, readInput, type Source } from "../io/system/input.ts";
@@ -10,14 +10,13 @@ import { parseLists } from "../lib/settings/lists.ts";
 import type { Head } from "../lib/message.ts";
 import type { RequestMessage } from "../lib/requests.ts";
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
-
-import { explainedJson, explainedText, type InspectionIn } from "./explain/explained.ts";
-import { type InspectionOut, plannedJson, plannedText } from "./explain/planned.ts";
+import { explainedJson, explainedText, type IncomingExplanation } from "./explain/explained.ts";
+import { type OutgoingExplanation, plannedJson, plannedText } from "./explain/planned.ts";
 import { refusalOf } from "./explain/refusal.ts";
 import { json, say } from "./terminal.ts";
 
-/** The two ways, handed in by main.ts: admin/explain/incoming.ts and admin/explain/outgoing.ts. */
-export interface Ways<Call> {
+/** The modules that main.ts passes in: admin/explain/incoming.ts and admin/explain/outgoing.ts. */
+export interface Explainers<Call> {
   readonly hook: {
     inspect(
       question: { sender?: string | undefined; recipient?: string | undefined; as?: string | undefined },
@@ -25,7 +24,7 @@ export interface Ways<Call> {
       settings: Settings,
       identities: readonly Identity[],
       now: Date,
-    ): Promise<InspectionIn>;
+    ): Promise<IncomingExplanation>;
   };
   readonly shim: {
     readCommand(argv: readonly string[]): { readonly real: string } | { readonly call: Call };
@@ -35,7 +34,7 @@ export interface Ways<Call> {
       settings: Settings,
       identities: readonly Identity[],
       now: Date,
-    ): InspectionOut;
+    ): OutgoingExplanation;
   };
 }
 
@@ -56,24 +55,24 @@ Example: countersign explain --out -- -f greg@example.org ann@example.net <draft
 `;
 
 /** Runs the command. @returns the exit status */
-export function explain<Call>(name: string, args: readonly string[], ways: Ways<Call>): Promise<number> {
+export function explain<Call>(name: string, args: readonly string[], explainers: Explainers<Call>): Promise<number> {
   const takes = { values: ["sender", "recipient", "as", "config"], flags: ["json", "out"] };
-  return runCommand(name, args, { help: HELP, ...takes }, async (given) => {
-    if (!given.has("out")) return await explainIn(given, ways);
+  return runCommand(name, args, { help: HELP, ...takes }, async (options) => {
+    if (!options.has("out")) return await explainIn(options, explainers);
     for (const option of ["sender", "recipient", "as"]) {
-      if (given.value(option) !== undefined) throw new Fail("usage", `Option --${option} has no meaning with --out`);
+      if (options.value(option) !== undefined) throw new Fail("usage", `Option --${option} has no meaning with --out`);
     }
-    return await explainOut(given, ways);
+    return await explainOut(options, explainers);
   });
 }
 
-async function explainIn<Call>(given: Arguments, { hook }: Ways<Call>): Promise<number> {
-  atMost(given, 1);
-  const { settings, identities } = load(given);
-  using source = open(given.operands[0]);
+async function explainIn<Call>(options: Arguments, { hook }: Explainers<Call>): Promise<number> {
+  atMost(options, 1);
+  const { settings, identities } = load(options);
+  using source = open(options.operands[0]);
   const input = await readInput(PREFIX_BYTES, false, source.from);
-  const question = { sender: given.value("sender"), recipient: given.value("recipient"), as: given.value("as") };
-  const seen = await hook.inspect(question, input, settings, identities, new Date());
+  const question = { sender: options.value("sender"), recipient: options.value("recipient"), as: options.value("as") };
+  const explanation = await hook.inspect(question, input, settings, identities, new Date());
 
   const own = identities.map(canonicalAddress);
   const refusal = refusalOf(input.head.header, input.prefix, input.head.bodyStart, own);
@@ -86,35 +85,35 @@ async function explainIn<Call>(given: Arguments, { hook }: Ways<Call>): Promise<
       ? refusal.kind.plainAlready(refusal.address!)
       : refusal.kind.advice(refusal.address ?? "ADDRESS@HOST"),
   };
-  return print(given.has("json") ? explainedJson(seen, hint) : explainedText(seen, hint));
+  return print(options.has("json") ? explainedJson(explanation, hint) : explainedText(explanation, hint));
 }
 
-async function explainOut<Call>(given: Arguments, { shim }: Ways<Call>): Promise<number> {
-  const { rest } = given;
+async function explainOut<Call>(options: Arguments, { shim }: Explainers<Call>): Promise<number> {
+  const { rest } = options;
   if (rest === undefined) throw new Fail("usage", "No shim arguments given", { fix: "explain --out -- -t" });
-  atMost({ ...given, rest: undefined }, 1);
-  const { settings, identities } = load(given);
-  const asked = shim.readCommand(rest);
-  if ("real" in asked) {
+  atMost({ ...options, rest: undefined }, 1);
+  const { settings, identities } = load(options);
+  const command = shim.readCommand(rest);
+  if ("real" in command) {
     const real = settings.transport.real.join(" ");
     const what = real === "" ? "refused: transport.real is not set" : `left to ${real}`;
     return print(
-      given.has("json") ? json({ real: asked.real, outcome: what }) : `${asked.real}: ${what}`,
+      options.has("json") ? json({ real: command.real, outcome: what }) : `${command.real}: ${what}`,
     );
   }
-  using source = open(given.operands[0]);
+  using source = open(options.operands[0]);
   const { head, prefix, whole } = await readInput(LEDGER_BODY_BYTES, true, source.from);
   const message = { ...head, body: prefix.subarray(head.bodyStart), whole };
-  const seen = shim.inspect(asked.call, message, settings, identities, new Date());
-  return print(given.has("json") ? plannedJson(seen) : plannedText(seen));
+  const explanation = shim.inspect(command.call, message, settings, identities, new Date());
+  return print(options.has("json") ? plannedJson(explanation) : plannedText(explanation));
 }
 
-function load(given: Arguments) {
-  const settings = loadSettings(configFile(given.value("config")));
+function load(options: Arguments) {
+  const settings = loadSettings(configFile(options.value("config")));
   return { settings, identities: loadIdentities(settings) };
 }
 
-/** Standard input, when no file is named. */
+/** Opens a file, or standard input if no file is named. */
 function open(path: string | undefined): { from: Source } & Disposable {
   if (path === undefined || path === "-") return { from: Deno.stdin, [Symbol.dispose]: () => {} };
   try {

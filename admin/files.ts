@@ -1,49 +1,49 @@
-/** Files that are there whole or not at all. */
+/** Creates and changes files atomically. */
 import { Fail, reason } from "../lib/fail.ts";
 import { isMissing } from "../io/system/files.ts";
 
-/** Makes a file that was not there. @returns false when it is there already: nothing is overwritten */
-export function createWhole(path: string, text: string): boolean {
-  const beside = `${path}.${crypto.randomUUID().slice(0, 8)}.new`;
+/** Creates a file atomically. @returns false if it already exists; nothing is overwritten */
+export function createAtomically(path: string, text: string): boolean {
+  const draft = `${path}.${crypto.randomUUID().slice(0, 8)}.new`;
   try {
-    Deno.openSync(beside, { write: true, createNew: true, mode: 0o600 }).close();
+    Deno.openSync(draft, { write: true, createNew: true, mode: 0o600 }).close();
     {
-      using file = Deno.openSync(beside, { write: true });
-      fill(file, text);
+      using file = Deno.openSync(draft, { write: true });
+      writeAll(file, text);
     }
-    // link, unlike rename, refuses to take the place of another.
-    Deno.linkSync(beside, path);
+    // link(2), unlike rename(2), fails if the file exists.
+    Deno.linkSync(draft, path);
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) return false;
     throw new Fail("io", `File cannot be written: ${reason(error)}`, { file: path, cause: error });
   } finally {
-    remove(beside);
+    remove(draft);
     cleanDrafts(path, new Date());
   }
 }
 
 /**
- * Changes a file at once: who reads it sees the old one or the new one. Mode and owner stay.
+ * Changes a file atomically: a reader sees either the old or the new text. Mode and owner are kept.
  *
- * @param change gets the text as it is, and gives the new one
- * @throws {Fail} `temporary` while another change is under way; what `change` throws
+ * @param change returns the new text for the current one
+ * @throws {Fail} `temporary` while another process changes the file; what `change` throws
  */
-export function changeWhole(path: string, change: (text: string) => string): void {
-  // A link to a file elsewhere stays one.
+export function changeAtomically(path: string, change: (text: string) => string): void {
+  // If the path is a symbolic link, its target is changed and the link is kept.
   const real = Deno.realPathSync(path);
-  const beside = `${real}.new`;
-  using file = locked(beside);
+  const draft = `${real}.new`;
+  using file = openLocked(draft);
   try {
     const text = change(Deno.readTextFileSync(real));
     const [now, then] = [file.statSync(), Deno.statSync(real)];
-    if (then.uid !== now.uid || then.gid !== now.gid) Deno.chownSync(beside, then.uid, then.gid);
-    Deno.chmodSync(beside, then.mode! & 0o7777);
+    if (then.uid !== now.uid || then.gid !== now.gid) Deno.chownSync(draft, then.uid, then.gid);
+    Deno.chmodSync(draft, then.mode! & 0o7777);
     file.truncateSync();
-    fill(file, text);
-    Deno.renameSync(beside, real);
+    writeAll(file, text);
+    Deno.renameSync(draft, real);
   } catch (error) {
-    remove(beside);
+    remove(draft);
     if (error instanceof Fail) throw error;
     throw new Fail("io", `File cannot be changed: ${reason(error)}`, { file: real, cause: error });
   }
@@ -51,21 +51,21 @@ export function changeWhole(path: string, change: (text: string) => string): voi
 }
 
 /**
- * The new file, which is the lock, too: of two changes at once, one would lose what the other added. The kernel gives up
- * the lock of a program that was killed, so that what it left is in nobody's way.
+ * Opens and locks the draft, because otherwise one of two concurrent changes would be lost. The kernel releases the lock
+ * of a killed program, so that its draft does not block later changes.
  */
-function locked(path: string): Deno.FsFile {
+function openLocked(path: string): Deno.FsFile {
   for (;;) {
     let file: Deno.FsFile;
     try {
-      if (isLink(path)) throw new Error("it is a link");
+      if (isLink(path)) throw new Error("it is a symbolic link");
       file = Deno.openSync(path, { read: true, write: true, create: true, mode: 0o600 });
     } catch (error) {
       throw new Fail("io", `File cannot be written: ${reason(error)}`, { file: path, cause: error });
     }
     try {
       if (!file.tryLockSync(true)) throw new Fail("temporary", "File is locked by another change", { file: path });
-      // Whoever had the lock may have put the file in its place meanwhile, or removed it.
+      // The previous holder of the lock may have renamed or removed the draft since it was opened.
       if (Deno.statSync(path).ino === file.statSync().ino) return file;
     } catch (error) {
       file.close();
@@ -76,29 +76,29 @@ function locked(path: string): Deno.FsFile {
   }
 }
 
-/** Hours after which what stands beside a file is nobody's draft any more. */
+/** Hours after which a draft was certainly left by a killed program. */
 const MAX_DRAFT_HOURS = 24;
 
-/** Removes the drafts of a file that killed programs left beside it. @returns how many */
+/** Removes the drafts of a file that killed programs left. @returns the number of removed files */
 export function cleanDrafts(path: string, now: Date): number {
   const at = path.lastIndexOf("/");
   const [folder, base] = [path.slice(0, at) || "/", path.slice(at + 1)];
-  let gone = 0;
+  let removed = 0;
   try {
     for (const { name } of Deno.readDirSync(folder)) {
       if (!name.startsWith(`${base}.`) || !/^(?:[0-9a-f]{8}\.)?new$/.test(name.slice(base.length + 1))) continue;
       const { mtime } = Deno.lstatSync(`${folder}/${name}`);
       if (mtime === null || now.getTime() - mtime.getTime() < MAX_DRAFT_HOURS * 3_600_000) continue;
       Deno.removeSync(`${folder}/${name}`);
-      gone++;
+      removed++;
     }
   } catch {
-    // There is no such folder, or another program is cleaning.
+    // The folder is missing, or another process is removing the drafts.
   }
-  return gone;
+  return removed;
 }
 
-/** When a file was last changed; undefined where that cannot be told. */
+/** Returns the time of the last change of a file; undefined if it cannot be determined. */
 export function lastChange(path: string): Date | undefined {
   try {
     return Deno.statSync(path).mtime ?? undefined;
@@ -107,16 +107,16 @@ export function lastChange(path: string): Date | undefined {
   }
 }
 
-/** Milliseconds, more than a tick of the clock by which the kernel dates files. */
+/** An upper bound of the resolution of file times, in milliseconds. */
 const TICK_MS = 10;
 
-/** Waits until a file that is written now has a later date than one that was changed then. */
+/** Waits until a file that is written now gets a later time than one that was changed at `changed`. */
 export function waitUntilLater(changed: Date): void {
   const left = changed.getTime() + TICK_MS - Date.now();
   if (left > 0 && left <= TICK_MS) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, left);
 }
 
-/** Makes a folder that only its owner may enter, and those above it. @throws {Fail} `io` */
+/** Creates a folder with mode 0700, and its parents. @throws {Fail} `io` */
 export function makeFolder(path: string): void {
   try {
     Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -125,10 +125,10 @@ export function makeFolder(path: string): void {
   }
 }
 
-/** Is there anything of this name, or could there be? Also a link that leads nowhere: what it names would be written. */
+/** Whether a path exists or may exist; true for a dangling link, because writing to it would create its target. */
 export const isThere = (path: string): boolean => !isMissing(path);
 
-/** Where a path leads in the end, through all links; what is not there yet is taken as it is. */
+/** Resolves the links in a path; components that do not exist yet are kept. */
 export function realPath(path: string): string {
   try {
     return Deno.realPathSync(path);
@@ -138,7 +138,7 @@ export function realPath(path: string): string {
   }
 }
 
-/** May the group write this file? Not if it is missing. */
+/** Whether the group may write a file; false if it is missing. */
 export function isGroupWritable(path: string): boolean {
   try {
     return (Deno.statSync(path).mode! & 0o020) !== 0;
@@ -156,10 +156,10 @@ function isLink(path: string): boolean {
   }
 }
 
-function fill(file: Deno.FsFile, text: string): void {
+function writeAll(file: Deno.FsFile, text: string): void {
   const bytes = new TextEncoder().encode(text);
   for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
-  // A name without its bytes, after a power cut, would be worse than the old file.
+  // Without it a power failure after the rename could leave an empty file.
   file.syncSync();
 }
 
@@ -167,6 +167,6 @@ function remove(path: string): void {
   try {
     Deno.removeSync(path);
   } catch {
-    // It was never made.
+    // It was not created.
   }
 }

@@ -1,15 +1,15 @@
-/** `countersign init`: settings, keys and folders for a user who has none, and the lines to paste. */
+/** `countersign init`: creates settings, keys and folders, and prints the lines to paste. */
 import { type ConfigSource, parseConfig, type Settings } from "../lib/settings/parse.ts";
 import { dayOf, printDay } from "../lib/date.ts";
 import { errorText, Fail, reason } from "../lib/fail.ts";
 import { configFile, loadIdentities } from "../io/system/load.ts";
-import { type Answers, answers, type Ask, MEANT } from "./init_questions.ts";
+import { type Answers, answers, type Ask, VIA_OPTIONS } from "./init_questions.ts";
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
-import { beside } from "./programs.ts";
-import { createWhole, isThere, lastChange, makeFolder } from "./files.ts";
+import { installedPrograms } from "./programs.ts";
+import { createAtomically, isThere, lastChange, makeFolder } from "./files.ts";
 import { newSecret, printKey } from "./keyfile.ts";
-import { type Found, here, look } from "./machine.ts";
-import { type Filling, type Paste, pastesIn, pastesOut } from "./paste.ts";
+import { type Found, inspect, thisMachine } from "./machine.ts";
+import { type Paste, pastesIn, pastesOut, type SnippetValues } from "./paste.ts";
 import { writeSandbox } from "./sandbox.ts";
 import { settingsText } from "./settings_text.ts";
 import { say } from "./terminal.ts";
@@ -44,7 +44,7 @@ Example: countersign init --address greg@example.org --srs-domain srs.example.or
 Example: countersign init --address greg@example.org --via smtp --host smtp.example.org --user greg
 `;
 
-const VALUES = ["address", "srs-domain", "via", ...Object.values(MEANT).flat(), "spam", "config"];
+const VALUES = ["address", "srs-domain", "via", ...Object.values(VIA_OPTIONS).flat(), "spam", "config"];
 
 /** Runs the command. @returns the exit status */
 export function init(name: string, args: readonly string[]): Promise<number> {
@@ -52,86 +52,92 @@ export function init(name: string, args: readonly string[]): Promise<number> {
     name,
     args,
     { help: HELP, values: VALUES, flags: ["challenges", "yes", "print"] },
-    async (given) => {
-      atMost(given, 0);
-      const { file, home } = configFile(given.value("config"), true);
+    async (options) => {
+      atMost(options, 0);
+      const { file, home } = configFile(options.value("config"), true);
       if (!home.startsWith("/")) throw new Fail("config", "HOME is not set");
-      const only = given.has("print");
-      if (!only && isThere(file)) {
+      const printOnly = options.has("print");
+      if (!printOnly && isThere(file)) {
         const fix = "use --print, or name another file with --config";
         throw new Fail("config", "Settings file already exists", { file, fix });
       }
-      const asks = isTerminal() && !given.has("yes");
-      if (!asks && !given.has("yes") && !only) {
+      const interactive = isTerminal() && !options.has("yes");
+      if (!interactive && !options.has("yes") && !printOnly) {
         throw new Fail("usage", "Standard input is not a terminal", { fix: "give --yes or --print" });
       }
-      const found = await look(here, home);
-      const known = answers(given, found, here, home, asks ? ask : undefined);
+      const found = await inspect(thisMachine, home);
+      const known = answers(options, found, thisMachine, home, interactive ? ask : undefined);
       const today = dayOf(new Date());
       const text = settingsText(known, printDay(today), home);
       const settings = parseConfig(text, { file, home });
       const keyFiles = settings.identity.map((one) => one.keys);
 
-      if (only) say(`# ${file}\n${text}`);
+      if (printOnly) say(`# ${file}\n${text}`);
       else {
-        if (asks && !confirm(`Write ${file}?`)) throw new Fail("usage", "Nothing was written");
+        if (interactive && !confirm(`Write ${file}?`)) throw new Fail("usage", "Nothing was written");
         makeFolder(file.slice(0, file.lastIndexOf("/")));
-        const made = keyFiles.filter((one) =>
-          createWhole(one, `${printKey({ id: "k1", created: today, secret: newSecret() })}\n`)
+        const created = keyFiles.filter((one) =>
+          createAtomically(one, `${printKey({ id: "k1", created: today, secret: newSecret() })}\n`)
         );
         makeFolder(settings.state.folder);
         const { spam, inbox } = settings.incoming;
         const maildirs = [spam, inbox].filter((one) => one !== "");
         for (const one of maildirs) for (const part of ["tmp", "new", "cur"]) makeFolder(`${one}/${part}`);
-        // Key files that were there are kept, and read now: an error in one must not be left to the first message.
+        // Existing key files are kept. They are read now, so that an error in one is found before the first message.
         for (const identity of loadIdentities(settings)) void identity.keys;
-        // The settings come last: with them everything is there.
-        if (!createWhole(file, text)) {
+        // The settings are written last, so that they never exist without the rest.
+        if (!createAtomically(file, text)) {
           throw new Fail("config", "Settings file was created by another program and is left as it is", { file });
         }
         const sandbox = restrict(settings, { file, home });
-        for (const one of keyFiles) say(`${made.includes(one) ? "Written" : "Kept"}: ${one}`);
+        for (const one of keyFiles) say(`${created.includes(one) ? "Written" : "Kept"}: ${one}`);
         say(
           `Written: ${file}\n${sandbox}\nFolders: ${[settings.state.folder, ...maildirs].join(", ")}`,
         );
       }
-      tell(given, known, found, filling(file, home, found.user, known));
+      printAdvice(options, known, found, snippetValues(file, home, found.user, known));
     },
   );
 }
 
-/** What was found out without being asked, and what is to be pasted. */
-function tell(given: Arguments, known: Answers, found: Found, lines: Filling): void {
-  const clue = given.has("address") ? undefined : found.addresses.find((one) => one.address === known.addresses[0]);
-  if (clue !== undefined) say(`Your address is taken from ${clue.from}: ${clue.address}`);
+/** Prints what was assumed, what remains to be done, and the lines to paste. */
+function printAdvice(options: Arguments, known: Answers, found: Found, values: SnippetValues): void {
+  const clue = options.has("address") ? undefined : found.addresses.find((one) => one.address === known.addresses[0]);
+  if (clue !== undefined) say(`Address found in ${clue.from}: ${clue.address}`);
   if (known.srsDomain === "") {
-    say("No SRS domain: envelope senders stay as they are, bounces are known by the tag alone");
+    say("No SRS domain: envelope senders are not signed, and bounces are recognized by the tag alone");
   }
-  const odd = [lines.shim, lines.hook, lines.config ?? "", lines.home].find((path) => /[^\w./+@:-]/.test(path));
+  const odd = [values.shim, values.hook, values.config ?? "", values.home].find((path) => /[^\w./+@:-]/.test(path));
   if (odd !== undefined) {
-    say(`Some programs cannot take this path as it is, look twice where it stands: ${odd}`);
+    say(`This path may need quoting in some configuration files: ${odd}`);
   }
   const password = "smtp" in known.transport ? known.transport.smtp.password_file : "";
-  if (password !== "" && !here.exists(password)) {
-    say(`Your password is to be the one line of ${password}: (umask 077; cat >${password})`);
+  if (password !== "" && !thisMachine.exists(password)) {
+    say(`Write your password to ${password}, as its only line: (umask 077; cat >${password})`);
   }
   const preset = "preset" in known.transport ? [known.transport.preset] : [];
-  show("Mail that goes out", "For the mail program that you use:", pastesOut(found.mailers, lines));
-  show("Mail that comes in", "For what delivers your mail:", pastesIn([...preset, ...found.filters], lines));
+  printPastes("Outgoing mail", "For your mail program:", pastesOut(found.mailers, values));
+  printPastes(
+    "Incoming mail",
+    "For the program that delivers your mail:",
+    pastesIn([...preset, ...found.filters], values),
+  );
 }
 
-function show(title: string, what: string, pastes: readonly Paste[]): void {
+function printPastes(title: string, use: string, pastes: readonly Paste[]): void {
   if (pastes.length === 0) {
-    say(`\n${title}: no program that is known was found; contrib/ has lines for more of them`);
+    say(`\n${title}: no known program was found; see contrib/ for other programs`);
     return;
   }
-  say(`\n${title}. ${what}`);
+  say(`\n${title}. ${use}`);
   for (const { into, text } of pastes) say(`\n--- ${into}\n${text}`);
 }
 
-function filling(file: string, home: string, user: string, known: Answers): Filling {
-  const { shim = "/usr/local/bin/shim", hook = "/usr/local/lib/countersign/hooks/incoming" } = beside(here.exists);
-  // A hook has none of the variables by which another place could be named.
+function snippetValues(file: string, home: string, user: string, known: Answers): SnippetValues {
+  const { shim = "/usr/local/bin/shim", hook = "/usr/local/lib/countersign/hooks/incoming" } = installedPrograms(
+    thisMachine.exists,
+  );
+  // Hooks run without COUNTERSIGN_CONFIG, so that another settings file must be named on their command line.
   const config = file === `${home}/.config/countersign/config.toml` ? undefined : file;
   return { shim, hook, config, home, user, address: known.addresses[0]!, srsDomain: known.srsDomain };
 }
@@ -149,10 +155,10 @@ const ask: Ask = (question, fallback, check) => {
   }
 };
 
-/** A path that cannot be expressed is no reason to have no settings. */
-function restrict(settings: Settings, place: ConfigSource): string {
+/** Writes the sandbox file. If that is impossible, because of a path that cannot be listed, `init` continues without it. */
+function restrict(settings: Settings, source: ConfigSource): string {
   try {
-    return `Written: ${writeSandbox(settings, place, lastChange(place.file))}`;
+    return `Written: ${writeSandbox(settings, source, lastChange(source.file))}`;
   } catch (error) {
     if (!(error instanceof Fail)) throw error;
     return `Shim and hook may read, write and run what you may: ${errorText(error)}`;

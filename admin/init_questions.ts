@@ -1,4 +1,4 @@
-/** What `init` must know: from its options, from what was found, or asked on the terminal. */
+/** Collects what `init` needs to know: from options, from what was found on the machine, or by asking on the terminal. */
 import { parseAddress } from "../lib/address.ts";
 import { Fail, quote } from "../lib/fail.ts";
 import type { Settings } from "../lib/settings/parse.ts";
@@ -7,84 +7,91 @@ import { choice } from "./words.ts";
 import { PRESET_NAMES, programOf } from "../lib/settings/presets.ts";
 import { type Found, type Machine, presetFor } from "./machine.ts";
 
-/** What goes into the settings. */
+/** The values for the settings. */
 export interface Answers {
   readonly addresses: readonly string[];
-  /** Empty: none. */
+  /** Empty for none. */
   readonly srsDomain: string;
   readonly transport:
     | { readonly maildir: string }
     | { readonly smtp: Smarthost }
     | { readonly preset: string; readonly command: readonly string[] };
   readonly spam: string;
-  /** Where the hook itself delivers when it is all that a dot-qmail file holds; empty: the MTA always delivers. */
+  /** The maildir for a hook that is the only line of a dot-qmail file; empty if the MTA always delivers. */
   readonly inbox: string;
-  /** Answer challenges about one's own messages: each answer is a contract, so it is asked, and "no" the default. */
+  /** Whether challenges are answered. Each answer enters into a contract, so that the default is no. */
   readonly challenges: boolean;
 }
 
-/** A submission server; empty, or 0, where the settings' own default is meant. */
+/** A submission server; empty values, or 0, stand for the default of the setting. */
 export type Smarthost = Pick<
   Settings["transport"],
   "host" | "port" | "security" | "ca" | "user" | "password_file"
 >;
 
-/** Asks for a text, the default offered; undefined: nothing is to be asked. */
+/** Asks a question on the terminal, offering a default. */
 export type Ask = (question: string, fallback: string, check: (text: string) => void) => string;
 
-/** All answers. @throws {Fail} `usage`, `config` */
-export function answers(given: Arguments, found: Found, machine: Machine, home: string, ask?: Ask): Answers {
-  const asked = (question: string, fallback: string, check: (text: string) => void): string => {
+/** Returns all answers; without `ask`, takes the defaults. @throws {Fail} `usage`, `config` */
+export function answers(options: Arguments, found: Found, machine: Machine, home: string, ask?: Ask): Answers {
+  const askOrDefault = (question: string, fallback: string, check: (text: string) => void): string => {
     if (ask !== undefined) return ask(question, fallback, check);
     check(fallback);
     return fallback;
   };
   const path = (text: string) => absolute(text, home);
 
-  const addresses = given.has("address")
-    ? given.values("address")
-    : split(asked("Your addresses, with spaces between", found.addresses[0]?.address ?? "", (text) => {
+  const addresses = options.has("address")
+    ? options.values("address")
+    : split(askOrDefault("Your addresses, separated by spaces", found.addresses[0]?.address ?? "", (text) => {
       checkAddresses(split(text));
     }));
   checkAddresses(addresses);
-  // Never a guess: mail for a domain that does not reach the hook would be lost.
-  const srsDomain = given.value("srs-domain") ??
-    asked("The domain of your SRS addresses; its mail must come to you (empty: none)", "", checkDomain(addresses));
+  // No default: bounces to a domain whose mail does not reach the hook would be lost.
+  const srsDomain = options.value("srs-domain") ??
+    askOrDefault(
+      "SRS domain, whose mail must be delivered to you (empty for none)",
+      "",
+      checkDomain(addresses),
+    );
   checkDomain(addresses)(srsDomain);
-  const transport = transportOf(given, found, machine, path, asked);
-  const spam = path(given.value("spam") ?? asked("The maildir for forged bounces", found.spam, checkPath));
-  const inbox = "preset" in transport && transport.preset === "qmail-inject" ? inboxBeside(spam, home) : "";
-  const contract = "Answer challenges of lists about your own messages? Each answer enters you into their contract";
-  const challenges = given.has("challenges") || asked(`${contract} (yes or no)`, "no", checkYesNo) === "yes";
+  const transport = transportOf(options, found, machine, path, askOrDefault);
+  const spam = path(options.value("spam") ?? askOrDefault("Maildir for forged bounces", found.spam, checkPath));
+  const inbox = "preset" in transport && transport.preset === "qmail-inject" ? inboxOf(spam, home) : "";
+  const contract =
+    "Answer challenges about messages that you sent? By each answer you accept the contract that it states";
+  const challenges = options.has("challenges") || askOrDefault(`${contract} (yes or no)`, "no", checkYesNo) === "yes";
   return { addresses, srsDomain, transport, spam, inbox, challenges };
 }
 
-/** The maildir to which a spam folder of Maildir++ belongs, else the usual one. */
-function inboxBeside(spam: string, home: string): string {
+/** Returns the maildir that a Maildir++ spam folder belongs to; otherwise ~/Maildir. */
+function inboxOf(spam: string, home: string): string {
   return /^(.+)\/\.[^/]+$/.exec(spam)?.[1] ?? `${home}/Maildir`;
 }
 
 function transportOf(
-  given: Arguments,
+  options: Arguments,
   found: Found,
   machine: Machine,
   path: (text: string) => string,
-  asked: Ask,
+  askOrDefault: Ask,
 ): Answers["transport"] {
-  const via = choice(given, "via", ["command", "smtp", "maildir"]) ?? "command";
-  for (const [needed, names] of Object.entries(MEANT)) {
-    const odd = names.find((name) => given.has(name));
+  const via = choice(options, "via", ["command", "smtp", "maildir"]) ?? "command";
+  for (const [needed, names] of Object.entries(VIA_OPTIONS)) {
+    const odd = names.find((name) => options.has(name));
     if (odd !== undefined && via !== needed) throw new Fail("usage", `Option --${odd} needs --via ${needed}`);
   }
-  if (via === "smtp") return { smtp: smarthost(given, path, asked) };
+  if (via === "smtp") return { smtp: smarthost(options, path, askOrDefault) };
   if (via === "maildir") {
-    return { maildir: path(given.value("maildir") ?? asked("The maildir for mail that leaves", "~/out", checkPath)) };
+    return { maildir: path(options.value("maildir") ?? askOrDefault("Maildir for outgoing mail", "~/out", checkPath)) };
   }
   const { injector } = found;
-  const named = given.value("preset");
-  // What was found may be another program than the one that is named.
+  const named = options.value("preset");
+  // The program that was found may not be the one that --preset names.
   const usual = () => named === undefined || named === injector?.preset ? injector?.program ?? "" : usualProgram(named);
-  const command = split(given.value("command") ?? asked("The program that takes your mail", usual(), checkCommand));
+  const command = split(
+    options.value("command") ?? askOrDefault("Program that sends your mail", usual(), checkCommand),
+  );
   checkCommand(command.join(" "));
   const own = command.length === 1 && command[0] === injector?.program ? injector?.preset : undefined;
   const preset = named ?? own ?? presetFor(command[0]!, machine);
@@ -101,29 +108,31 @@ function usualProgram(preset: string): string {
   return program;
 }
 
-/** Options that have a meaning with one way out alone. */
-export const MEANT = {
+/** The options that are valid with one value of --via only. */
+export const VIA_OPTIONS = {
   command: ["command", "preset"],
   smtp: ["host", "port", "security", "ca", "user", "password-file"],
   maildir: ["maildir"],
 };
 
-function smarthost(given: Arguments, path: (text: string) => string, asked: Ask): Smarthost {
-  const host = given.value("host") ?? asked("The server that takes your mail, as smtp.example.org", "", checkHost);
+function smarthost(options: Arguments, path: (text: string) => string, askOrDefault: Ask): Smarthost {
+  const host = options.value("host") ?? askOrDefault("Submission server, such as smtp.example.org", "", checkHost);
   checkHost(host);
-  const port = given.value("port") ?? "0";
+  const port = options.value("port") ?? "0";
   if (!/^\d{1,5}$/.test(port)) throw new Fail("usage", `Option --port is ${quote(port)}, not a number`);
-  // Nobody speaks TLS from the start there (RFC 8314 section 3.3).
+  // Port 587 uses STARTTLS (RFC 8314 section 3.3).
   const usual = port === "587" ? "starttls" : "tls";
-  const security = choice(given, "security", ["tls", "starttls", "none"]) ?? usual;
-  const ca = given.value("ca") === undefined ? "" : path(given.value("ca")!);
-  const user = given.value("user") ?? asked("Your user name there (empty: no login)", "", () => {});
-  const file = given.value("password-file");
+  const security = choice(options, "security", ["tls", "starttls", "none"]) ?? usual;
+  const ca = options.value("ca") === undefined ? "" : path(options.value("ca")!);
+  const user = options.value("user") ?? askOrDefault("Login name (empty for no login)", "", () => {});
+  const file = options.value("password-file");
   if (user === "") {
     if (file !== undefined) throw new Fail("usage", "Option --password-file needs --user");
     return { host, port: Number(port), security, ca, user, password_file: "" };
   }
-  const password_file = path(file ?? asked("The file that has, or is to have, your password", PASSWORD, checkPath));
+  const password_file = path(
+    file ?? askOrDefault("File with your password; it may be created later", PASSWORD, checkPath),
+  );
   return { host, port: Number(port), security, ca, user, password_file };
 }
 
@@ -135,7 +144,7 @@ function checkHost(text: string): void {
 
 const split = (text: string): string[] => text.split(/\s+/).filter((word) => word !== "");
 
-/** `~` is the home, what is relative is meant from where we are. */
+/** Returns an absolute path; `~` is the home directory, and relative paths start at the current one. */
 function absolute(text: string, home: string): string {
   checkPath(text);
   if (/^~(?:\/|$)/.test(text)) return home + text.slice(1);

@@ -1,7 +1,7 @@
 /**
- * The JSON that commands print for programs: the reference in countersign(1) is made from it, and the tests check what
- * the commands print against it. A change that breaks programs (a member renamed, removed or of another type) gets
- * another {@link JSON_VERSION}; new members do not.
+ * The format of the JSON that commands print. The reference in countersign(1) is generated from it, and tests check the
+ * output of the commands against it. An incompatible change (a member renamed, removed or of another type) increases
+ * {@link JSON_VERSION}; new members do not.
  */
 import { KINDS } from "./audit/tally.ts";
 
@@ -23,9 +23,9 @@ export type JsonType =
 export interface Member {
   readonly name: string;
   readonly type: JsonType;
-  /** What it says, as one or two sentences. */
+  /** Its meaning, in one or two sentences. */
   readonly help: string;
-  /** May it be absent? The help text says when. */
+  /** Whether it may be absent; the help text says when. */
   readonly optional?: true;
 }
 

@@ -1,22 +1,22 @@
-/** The text of a key file, changed: nothing that was in it is ever taken out. */
+/** Edits the text of a key file. Keys are never removed. */
 import { printDay } from "../lib/date.ts";
 import { Fail, quote } from "../lib/fail.ts";
 import type { Key } from "../lib/settings/keys.ts";
 
 export { printDay };
 
-/** A key as a line. */
+/** Formats a key as a line. */
 export function printKey({ id, created, secret }: Key): string {
   return `${id} ${printDay(created)} base64:${secret.toBase64()}`;
 }
 
-/** 256 bits from the system. */
+/** Returns 256 random bits. */
 export const newSecret = () => crypto.getRandomValues(new Uint8Array(32));
 
-/** A line of a key that is out of use. Its id is not given again: a tag names the key by it. */
+/** A retired key. Its id is not reused, because tags name the key by it. */
 const RETIRED = /^# retired (\S+): (\S+)[ \t]+(\S+)[ \t]/;
 
-/** Keys that are out of use. */
+/** Returns the retired keys. */
 export function retiredKeys(text: string): { id: string; created: string; retired: string }[] {
   return text.split(/\r?\n/).flatMap((line) => {
     const [, retired, id, created] = RETIRED.exec(line) ?? [];
@@ -24,19 +24,19 @@ export function retiredKeys(text: string): { id: string; created: string; retire
   });
 }
 
-/** `k1`, or the one behind the highest there ever was: its last digit tells it from its neighbours in prvs, too. */
+/** Returns the id after the highest one ever used, beginning with `k1`; its last digit is the key number in prvs. */
 export function nextId(text: string): string {
   const numbers = ids(text).map((id) => Number(/^k([0-9]{1,7})$/.exec(id)?.[1] ?? 0));
   return `k${Math.max(0, ...numbers) + 1}`;
 }
 
-/** All ids that are or were in use. */
+/** Returns all ids, including those of retired keys. */
 export function ids(text: string): string[] {
   const live = text.split(/\r?\n/).map(idOf).filter((id) => id !== undefined);
   return [...live, ...retiredKeys(text).map(({ id }) => id)];
 }
 
-/** Is every key that was there still there, in use or out of it? */
+/** Whether `after` has every key of `before`, in use or retired. */
 export function keepsAll(before: string, after: string): boolean {
   const lines = after.split(/\r?\n/);
   return before.split(/\r?\n/).every((line) =>
@@ -49,13 +49,13 @@ function idOf(line: string): string | undefined {
   return line.startsWith("#") ? undefined : /^(\S+)[ \t]+\S/.exec(line)?.[1];
 }
 
-/** The text with keys added behind all others: of one day, the last signs. */
+/** Returns the text with keys added at the end; of keys with the same date, the last signs. */
 export function withLast(text: string, keys: readonly Key[]): string {
   const whole = text === "" || text.endsWith("\n") ? text : `${text}\n`;
   return whole + keys.map((key) => `${printKey(key)}\n`).join("");
 }
 
-/** The text with keys added before all others. */
+/** Returns the text with keys added before all others. */
 export function withFirst(text: string, keys: readonly Key[]): string {
   const lines = text.split("\n");
   const at = lines.findIndex((line) => idOf(line) !== undefined);
@@ -63,7 +63,7 @@ export function withFirst(text: string, keys: readonly Key[]): string {
   return lines.join("\n");
 }
 
-/** The text with one key out of use, as a comment. */
+/** Returns the text with one key retired, as a comment. */
 export function withRetired(text: string, id: string, day: number): string {
   const lines = text.split("\n");
   const at = lines.findIndex((line) => idOf(line) === id);

@@ -1,4 +1,4 @@
-/** `countersign keys`: which keys there are, a new one, one out of use, those of a former program. */
+/** `countersign keys`: lists, creates, retires and imports keys. */
 import { type Bytes, timingSafeEqual } from "../lib/bytes.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import { dayOf, printDay } from "../lib/date.ts";
@@ -14,10 +14,10 @@ import {
   validKeys,
 } from "../lib/settings/keys.ts";
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
-import { changeWhole } from "./files.ts";
-import { FORMER, formerSecrets } from "./imported_secrets.ts";
+import { changeAtomically } from "./files.ts";
+import { importedSecrets, SECRET_SOURCES } from "./imported_secrets.ts";
 import { ids, keepsAll, newSecret, nextId, retiredKeys, withFirst, withLast, withRetired } from "./keyfile.ts";
-import { choice, day, identityMeant } from "./words.ts";
+import { choice, day, selectIdentity } from "./words.ts";
 import { say } from "./terminal.ts";
 
 const HELP = `Usage: countersign keys list|new|retire|import [--address ADDRESS] [--config FILE]
@@ -34,7 +34,7 @@ file as a comment.
   --config FILE      Settings file
 
 For import:
-  --from PROGRAM      Software that used the secrets: ${FORMER.join(", ")}
+  --from PROGRAM      Software that used the secrets: ${SECRET_SOURCES.join(", ")}
   --newline keep|cut  Whether the line end belongs to the secret. Default: as that software treats it.
                       Mail::SRS (srs --secretfile) and batv-tools keep it, the others cut it
   --id ID             Id of the key; its last digit is its key number in prvs addresses, 0 without a digit
@@ -48,8 +48,8 @@ Example: countersign keys import --from postsrsd /etc/postsrsd.secret
 
 const VALUES = ["address", "config", "from", "newline", "id", "created"];
 
-/** One identity, its keys and their file. */
-interface Whose {
+/** The identity whose keys are changed, their file, and the other identities. */
+interface KeyOwner {
   readonly identity: Identity;
   readonly file: string;
   readonly others: readonly Identity[];
@@ -57,34 +57,34 @@ interface Whose {
 
 /** Runs the command. @returns the exit status */
 export function keys(name: string, args: readonly string[]): Promise<number> {
-  return runCommand(name, args, { help: HELP, values: VALUES, flags: ["sign"] }, async (given) => {
-    const [verb = "", ...operands] = given.operands;
-    const does = Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined;
-    if (does === undefined) {
+  return runCommand(name, args, { help: HELP, values: VALUES, flags: ["sign"] }, async (options) => {
+    const [verb = "", ...operands] = options.operands;
+    const run = Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined;
+    if (run === undefined) {
       const what = verb === "" ? "Subcommand is missing" : `Unknown subcommand ${quote(verb)}`;
       throw new Fail("usage", what, { fix: `use one of ${Object.keys(VERBS).join(", ")}` });
     }
-    const own = ["from", "newline", "id", "created", "sign"].find((option) => given.has(option));
+    const own = ["from", "newline", "id", "created", "sign"].find((option) => options.has(option));
     if (own !== undefined && verb !== "import") throw new Fail("usage", `Option --${own} is for import only`);
-    atMost(given, verb === "retire" || verb === "import" ? 2 : 1);
-    const settings = loadSettings(configFile(given.value("config")));
-    await does(settings, loadIdentities(settings), given, operands[0]);
+    atMost(options, verb === "retire" || verb === "import" ? 2 : 1);
+    const settings = loadSettings(configFile(options.value("config")));
+    await run(settings, loadIdentities(settings), options, operands[0]);
   });
 }
 
 type Verb = (
   settings: Settings,
   identities: readonly Identity[],
-  given: Arguments,
+  options: Arguments,
   operand: string | undefined,
 ) => Promise<void> | void;
 
-const VERBS: Record<string, Verb> = { list, new: make, retire, import: take };
+const VERBS: Record<string, Verb> = { list, new: create, retire, import: importKeys };
 
-function list(settings: Settings, identities: readonly Identity[], given: Arguments): void {
-  const asked = given.value("address");
+function list(settings: Settings, identities: readonly Identity[], options: Arguments): void {
+  const asked = options.value("address");
   const now = new Date();
-  for (const identity of asked === undefined ? identities : [identityMeant(identities, asked)]) {
+  for (const identity of asked === undefined ? identities : [selectIdentity(identities, asked)]) {
     const file = fileOf(settings, identity);
     say(`${canonicalAddress(identity)}  ${file}`);
     const valid = validKeys(identity.keys, now);
@@ -96,8 +96,8 @@ function list(settings: Settings, identities: readonly Identity[], given: Argume
         : valid.includes(key)
         ? `${until}${key.secret.length < MIN_SECRET_BYTES ? "; its secret is too short to sign" : ""}`
         : key.created > dayOf(now)
-        ? "of a day that lies ahead: not used"
-        : "too old: not used";
+        ? "not used: dated in the future"
+        : "not used: expired";
       say(`  ${key.id.padEnd(8)}  ${printDay(key.created)}  ${use}`);
     }
     for (const { id, created, retired } of retiredKeys(Deno.readTextFileSync(file))) {
@@ -106,8 +106,8 @@ function list(settings: Settings, identities: readonly Identity[], given: Argume
   }
 }
 
-function make(settings: Settings, identities: readonly Identity[], given: Arguments): void {
-  const { identity, file } = whose(settings, identities, given);
+function create(settings: Settings, identities: readonly Identity[], options: Arguments): void {
+  const { identity, file } = ownerOf(settings, identities, options);
   let id = "";
   change(file, (text) => {
     id = nextId(text);
@@ -116,38 +116,38 @@ function make(settings: Settings, identities: readonly Identity[], given: Argume
   say(`${id} signs for ${canonicalAddress(identity)} from now on`);
 }
 
-function retire(settings: Settings, identities: readonly Identity[], given: Arguments, id: string | undefined): void {
+function retire(settings: Settings, identities: readonly Identity[], options: Arguments, id: string | undefined): void {
   if (id === undefined) throw new Fail("usage", "ID is missing", { fix: "countersign keys list" });
-  const { identity, file } = whose(settings, identities, given);
+  const { identity, file } = ownerOf(settings, identities, options);
   const now = new Date();
   change(file, (text) => {
     if (signingKey(parseKeys(text, file), now)?.id === id) {
       throw new Fail("usage", `Key ${id} is the one that signs`, {
-        fix: "make another one first with countersign keys new",
+        fix: "create another one first with countersign keys new",
       });
     }
     return withRetired(text, id, dayOf(now));
   });
-  say(`${id} of ${canonicalAddress(identity)} is out of use: bounces of mail that it signed count as forged`);
+  say(`${id} of ${canonicalAddress(identity)} is retired: bounces of mail that it signed count as forged`);
 }
 
-async function take(
+async function importKeys(
   settings: Settings,
   identities: readonly Identity[],
-  given: Arguments,
+  options: Arguments,
   path: string | undefined,
 ): Promise<void> {
   if (path === undefined) throw new Fail("usage", "FILE is missing");
-  const former = choice(given, "from", FORMER);
-  if (former === undefined) {
-    throw new Fail("usage", "Option --from is missing", { fix: `use one of ${FORMER.join(", ")}` });
+  const source = choice(options, "from", SECRET_SOURCES);
+  if (source === undefined) {
+    throw new Fail("usage", "Option --from is missing", { fix: `use one of ${SECRET_SOURCES.join(", ")}` });
   }
-  const newline = choice(given, "newline", ["keep", "cut"]);
-  const { identity, file, others } = whose(settings, identities, given);
-  const secrets = formerSecrets(await bytesOf(path), former, newline && newline === "keep");
-  const asked = day(given, "created");
-  const sign = given.has("sign");
-  const wanted = given.value("id");
+  const newline = choice(options, "newline", ["keep", "cut"]);
+  const { identity, file, others } = ownerOf(settings, identities, options);
+  const secrets = importedSecrets(await bytesOf(path), source, newline && newline === "keep");
+  const asked = day(options, "created");
+  const sign = options.has("sign");
+  const wanted = options.value("id");
   if (wanted !== undefined && !/^[a-z0-9]{1,8}$/.test(wanted)) {
     throw new Fail("usage", `Option --id ${quote(wanted)} is not 1 to 8 characters of a-z and 0-9`);
   }
@@ -167,7 +167,7 @@ async function take(
     if (wanted !== undefined && fresh.length > 0 && ids(text).includes(wanted)) {
       throw new Fail("usage", `Key id ${wanted} is or was the id of another key`);
     }
-    // The former program's first secret is the one that signed: of one day our last line does.
+    // The first imported secret is the one that signed; of keys with the same date, the last line signs.
     let changed = text;
     for (const secret of fresh.toReversed()) {
       const key = { id: wanted ?? freeId(changed), created, secret };
@@ -181,14 +181,16 @@ async function take(
     }
     return changed;
   });
-  if (added.length === 0) return say("Nothing is new: they are all there already");
+  if (added.length === 0) return say("Nothing was imported: the file already has these secrets");
   say(`${added.join(", ")} ${added.length > 1 ? "verify" : "verifies"} for ${canonicalAddress(identity)}`);
   if (sign && secrets.some((secret) => secret.length < MIN_SECRET_BYTES)) {
-    say(`A secret with fewer than ${MIN_SECRET_BYTES} bytes does not sign: an older key does, or mail leaves unsigned`);
+    say(
+      `A secret with fewer than ${MIN_SECRET_BYTES} bytes does not sign: an older key signs, or mail is sent unsigned`,
+    );
   }
 }
 
-/** Without a digit at its end the key has digit 0 in prvs, as batv-tools has it, and so has none of `nextId`. */
+/** Returns an unused id without a final digit, which is key number 0 in prvs, as in batv-tools; `nextId` never returns one. */
 function freeId(text: string): string {
   const taken = ids(text);
   for (let n = 0;; n++) {
@@ -197,7 +199,7 @@ function freeId(text: string): string {
   }
 }
 
-/** 1 is `b`, 26 is `ba`: letters alone. */
+/** Returns a number in letters: 1 is `b`, 26 is `ba`. */
 function letters(n: number): string {
   const last = String.fromCharCode(97 + n % 26);
   return n < 26 ? last : letters(Math.floor(n / 26)) + last;
@@ -214,20 +216,20 @@ async function bytesOf(path: string): Promise<Uint8Array> {
   }
 }
 
-function whose(settings: Settings, identities: readonly Identity[], given: Arguments): Whose {
-  const identity = identityMeant(identities, given.value("address"));
+function ownerOf(settings: Settings, identities: readonly Identity[], options: Arguments): KeyOwner {
+  const identity = selectIdentity(identities, options.value("address"));
   return { identity, file: fileOf(settings, identity), others: identities.filter((one) => one !== identity) };
 }
 
-/** Identities are in the order of the settings. */
+/** Returns the path of the key file of an identity. */
 function fileOf(settings: Settings, identity: Identity): string {
   return settings.identity.find(({ address }) => address.toLowerCase() === canonicalAddress(identity))!.keys;
 }
 
-/** Changes a key file; what comes out must be one, and hold all that was in it. */
-function change(file: string, how: (text: string) => string): void {
-  changeWhole(file, (text) => {
-    const changed = how(text);
+/** Changes a key file. The result must be a valid key file with all keys that it had, in use or retired. */
+function change(file: string, edit: (text: string) => string): void {
+  changeAtomically(file, (text) => {
+    const changed = edit(text);
     parseKeys(changed, file);
     if (!keepsAll(text, changed)) throw new Fail("system", "A key would be lost, so nothing was changed", { file });
     return changed;

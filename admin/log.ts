@@ -22,7 +22,7 @@ Example: countersign log --direction in --result forged --since 2026-11-20
 /** How often a followed log is checked for new lines. */
 const POLL_MS = 200;
 const CHUNK_BYTES = 256 * 1024;
-/** Keys of the direction of a message: today's, and that of logs written by earlier versions. */
+/** Keys of the direction of a message: the current one, and that of earlier versions. */
 const DIRECTION_KEYS = ["direction", "way"];
 /** Longest line that is kept whole; lib/log.ts truncates values, so that its lines are much shorter. */
 const MAX_LINE_LENGTH = 64 * 1024;
@@ -30,18 +30,18 @@ const MAX_LINE_LENGTH = 64 * 1024;
 /** Runs the command. @returns the exit status */
 export function log(name: string, args: readonly string[]): Promise<number> {
   const takes = { values: ["direction", "result", "since", "config"], flags: ["follow"] };
-  return runCommand(name, args, { help: HELP, ...takes }, async (given) => {
-    atMost(given, 0);
-    const [direction, since] = [given.value("direction"), given.value("since") ?? ""];
+  return runCommand(name, args, { help: HELP, ...takes }, async (options) => {
+    atMost(options, 0);
+    const [direction, since] = [options.value("direction"), options.value("since") ?? ""];
     if (direction !== undefined && direction !== "in" && direction !== "out") {
       throw new Fail("usage", `Option --direction ${quote(direction)} is not in or out`);
     }
     if (since !== "" && parseDay(since) === undefined) {
       throw new Fail("usage", `Option --since ${quote(since)} is not a date such as 2026-11-20`);
     }
-    const select = selector(direction, given.values("result"), since);
-    const { state } = loadSettings(configFile(given.value("config")));
-    const stop = given.has("follow") ? abortOnSignal() : undefined;
+    const select = selector(direction, options.values("result"), since);
+    const { state } = loadSettings(configFile(options.value("config")));
+    const stop = options.has("follow") ? abortOnSignal() : undefined;
     for await (const text of wholeLines(`${state.folder}/log`, stop)) {
       const selected = select(text);
       if (selected !== "" && !await print(selected)) break;
@@ -119,7 +119,7 @@ export function fields(line: string): Record<string, string> {
     try {
       out[key!] ??= text!.startsWith('"') ? JSON.parse(text!) : text!;
     } catch {
-      // Not written by us: left out.
+      // Not written by this program: ignored.
     }
   }
   return out;

@@ -1,24 +1,24 @@
-/** What a machine has: mail programs in front and behind, filters, addresses. Looks, and changes nothing. */
+/** Finds the mail programs, filters and addresses of this machine. Changes nothing. */
 
-/** What is looked at. */
+/** Access to the machine. */
 export interface Machine {
-  /** Is there such a file or folder? */
+  /** Whether a file or folder exists. */
   exists(path: string): boolean;
-  /** Where a path leads, links followed; the path itself when it is not there. */
+  /** The path with links resolved; the path itself if it is missing. */
   real(path: string): string;
-  /** The text of a file. */
+  /** The text of a file; undefined if it cannot be read. */
   read(path: string): string | undefined;
-  /** A variable of the environment. */
+  /** An environment variable. */
   env(name: string): Promise<string | undefined>;
 }
 
-/** An address that is probably the user's, and where it stands. */
+/** An address that is probably the user's, and where it was found. */
 export interface Clue {
   readonly address: string;
   readonly from: string;
 }
 
-/** The program that takes the mail. */
+/** The program that sends the mail. */
 export interface Injector {
   readonly preset: string;
   readonly program: string;
@@ -28,17 +28,17 @@ export interface Injector {
 export interface Found {
   readonly user: string;
   readonly addresses: readonly Clue[];
-  /** Mail programs in front, by their folders in contrib/. */
+  /** The user's mail programs, by their folders in contrib/. */
   readonly mailers: readonly string[];
   readonly injector: Injector | undefined;
-  /** maildrop, procmail. */
+  /** maildrop or procmail, as far as installed. */
   readonly filters: readonly string[];
   /** The folder for spam. */
   readonly spam: string;
 }
 
-/** The machine that we run on. */
-export const here: Machine = {
+/** The machine that this program runs on. */
+export const thisMachine: Machine = {
   exists(path) {
     try {
       return Deno.statSync(path) !== undefined;
@@ -57,13 +57,13 @@ export const here: Machine = {
     try {
       return Deno.readTextFileSync(path);
     } catch {
-      return undefined; // only a clue less
+      return undefined; // the address may be found elsewhere
     }
   },
   env: (name) => Promise.resolve(Deno.env.get(name)),
 };
 
-/** Programs in front, each with the folder of contrib/ that is for it. */
+/** Mail programs of users, each with its folder in contrib/. */
 const MAILERS: Record<string, string> = {
   mutt: "mutt",
   neomutt: "neomutt",
@@ -74,8 +74,8 @@ const MAILERS: Record<string, string> = {
   git: "git",
 };
 
-/** Looks around. */
-export async function look(machine: Machine, home: string): Promise<Found> {
+/** Searches the machine. */
+export async function inspect(machine: Machine, home: string): Promise<Found> {
   const folders = [...(await machine.env("PATH") ?? "").split(":"), "/usr/sbin", "/usr/bin", "/usr/bin/mh"];
   const has = (program: string) => folders.some((folder) => folder !== "" && machine.exists(`${folder}/${program}`));
   const user = await machine.env("USER") || await machine.env("LOGNAME") || basename(home);
@@ -90,7 +90,7 @@ export async function look(machine: Machine, home: string): Promise<Found> {
   };
 }
 
-/** Where people and programs write an address down, the surest first. */
+/** Returns the addresses in configuration files, the most reliable first. */
 async function clues(machine: Machine, home: string, user: string): Promise<Clue[]> {
   const found: Clue[] = [];
   const add = (address: string | undefined, from: string) => {
@@ -105,12 +105,12 @@ async function clues(machine: Machine, home: string, user: string): Promise<Clue
     add(/^\s*email\s*=\s*"?([^\s"]+)/m.exec(machine.read(`${home}/${name}`) ?? "")?.[1], `~/${name}`);
   }
   const host = machine.read("/etc/mailname")?.trim();
-  // A name without a dot is a machine's, not one that anybody could write to.
+  // A name without a dot is not a mail domain.
   if (host?.includes(".")) add(`${user}@${host}`, "/etc/mailname");
   return found;
 }
 
-/** By what stands where sendmail does: of two that are installed, that one is in use. */
+/** Finds the program that sends mail. If several are installed, /usr/sbin/sendmail shows which one is in use. */
 function injector(machine: Machine): Injector | undefined {
   const sendmail = "/usr/sbin/sendmail";
   const qmail = "/var/qmail/bin/qmail-inject";
@@ -120,7 +120,7 @@ function injector(machine: Machine): Injector | undefined {
     const named: Record<string, string> = { exim4: "exim", exim: "exim", dma: "dma", msmtp: "msmtp" };
     const preset = named[target];
     if (preset !== undefined) return { preset, program: machine.real(sendmail) };
-    // Ours, where another program has made room for the shim.
+    // If the shim took this path, the real program was renamed.
     if (target !== "shim" && target !== "countersign") {
       return { preset: sendmailPreset(machine), program: sendmail };
     }
@@ -131,14 +131,14 @@ function injector(machine: Machine): Injector | undefined {
   return machine.exists(msmtp) ? { preset: "msmtp", program: msmtp } : undefined;
 }
 
-/** Whose /usr/sbin/sendmail is it? */
+/** Returns the preset of the MTA that /usr/sbin/sendmail belongs to. */
 function sendmailPreset(machine: Machine): string {
   if (machine.exists("/etc/postfix/main.cf")) return "postfix";
   if (machine.exists("/etc/nullmailer") && machine.exists("/usr/sbin/nullmailer-send")) return "nullmailer";
   return "sendmail";
 }
 
-/** The preset of a program that the user names; undefined when its name does not tell. */
+/** Returns the preset of a program; undefined if its name does not show it. */
 export function presetFor(program: string, machine: Machine): string | undefined {
   const name = basename(program);
   if (/^sendmail(?:\..+)?$/.test(name)) return sendmailPreset(machine);

@@ -1,36 +1,37 @@
-/** What is pasted where: the lines of contrib/, filled in with what was found. */
+/** Returns the lines of contrib/ to paste, with the values of this installation. */
 import { SNIPPETS } from "./snippets.ts";
 
-/** What goes into the lines. */
-export interface Filling {
-  /** The shim, and the hook, absolute. */
+/** The values that replace the examples. */
+export interface SnippetValues {
+  /** Absolute paths of the shim and the hook. */
   readonly shim: string;
   readonly hook: string;
-  /** The settings, when they do not stand where the programs look for them. */
+  /** The settings file, if it is not the default one. */
   readonly config: string | undefined;
   readonly home: string;
   readonly user: string;
   readonly address: string;
-  /** Empty: there is none, and no lines for it. */
+  /** Empty for none; snippets for an SRS domain are then omitted. */
   readonly srsDomain: string;
 }
 
 /** Lines for one file. */
 export interface Paste {
-  /** Where they go. */
+  /** The file, as text for the user. */
   readonly into: string;
   readonly text: string;
 }
 
-interface Place {
+/** A snippet and the file that it belongs to. */
+interface SnippetTarget {
   readonly into: string;
   readonly name: keyof typeof SNIPPETS;
-  /** Only with an SRS domain. */
+  /** Whether the snippet is for an SRS domain only. */
   readonly srs?: true;
 }
 
-/** For programs in front: mailers by name. */
-const OUT: Record<string, Place> = {
+/** Snippets for outgoing mail, by mail program. */
+const OUT: Record<string, SnippetTarget> = {
   mutt: { into: "~/.muttrc", name: "mutt/muttrc" },
   neomutt: { into: "~/.neomuttrc", name: "neomutt/neomuttrc" },
   aerc: { into: "your account in ~/.config/aerc/accounts.conf", name: "aerc/accounts.conf" },
@@ -40,8 +41,8 @@ const OUT: Record<string, Place> = {
   git: { into: "~/.gitconfig", name: "git/gitconfig" },
 };
 
-/** For what brings the mail: injectors by preset, filters by name. */
-const IN: Record<string, readonly Place[]> = {
+/** Snippets for incoming mail, by preset or filter. */
+const IN: Record<string, readonly SnippetTarget[]> = {
   "qmail-inject": [
     {
       into: "/var/qmail/control/virtualdomains (and the domain into rcpthosts; then SIGHUP to qmail-send)",
@@ -61,30 +62,30 @@ const IN: Record<string, readonly Place[]> = {
   procmail: [{ into: "~/.procmailrc, at its top", name: "procmail/procmailrc" }],
 };
 
-/** The lines for mail that goes out. */
-export function pastesOut(mailers: readonly string[], filling: Filling): Paste[] {
-  const places = mailers.map((name) => OUT[name]!);
-  const pastes = places.map(({ into, name }) => ({ into, text: filled(name, filling) }));
-  if (filling.config === undefined) return pastes;
-  const variable = { into: "~/.profile", text: `export COUNTERSIGN_CONFIG='${filling.config}'` };
+/** Returns the lines for outgoing mail. */
+export function pastesOut(mailers: readonly string[], values: SnippetValues): Paste[] {
+  const targets = mailers.map((name) => OUT[name]!);
+  const pastes = targets.map(({ into, name }) => ({ into, text: fillIn(name, values) }));
+  if (values.config === undefined) return pastes;
+  const variable = { into: "~/.profile", text: `export COUNTERSIGN_CONFIG='${values.config}'` };
   return [variable, ...pastes];
 }
 
-/** The lines for mail that comes in; `programs` are a preset and filters. */
-export function pastesIn(programs: readonly string[], filling: Filling): Paste[] {
+/** Returns the lines for incoming mail; `programs` are a preset and filters. */
+export function pastesIn(programs: readonly string[], values: SnippetValues): Paste[] {
   return programs.flatMap((program) => IN[program] ?? [])
-    .filter(({ srs }) => srs !== true || filling.srsDomain !== "")
-    .map(({ into, name }) => ({ into, text: filled(name, filling) }));
+    .filter(({ srs }) => srs !== true || values.srsDomain !== "")
+    .map(({ into, name }) => ({ into, text: fillIn(name, values) }));
 }
 
 const HOOK = "/usr/local/lib/countersign/hooks/incoming";
 
-/** A snippet with its examples replaced, longer ones first. */
-function filled(name: keyof typeof SNIPPETS, filling: Filling): string {
-  const { shim, hook, config, home, user, address, srsDomain } = filling;
+/** Returns a snippet with its examples replaced; longer examples are listed first. */
+function fillIn(name: keyof typeof SNIPPETS, values: SnippetValues): string {
+  const { shim, hook, config, home, user, address, srsDomain } = values;
   const text = SNIPPETS[name].join("\n");
   const named = text.includes("--config ");
-  const values: Record<string, string> = {
+  const replacements: Record<string, string> = {
     "/home/greg/.config/countersign/config.toml": config ?? `${home}/.config/countersign/config.toml`,
     [HOOK]: config === undefined || named ? hook : `${hook} --config ${config}`,
     "/usr/local/bin/shim": shim,
@@ -95,7 +96,7 @@ function filled(name: keyof typeof SNIPPETS, filling: Filling): string {
     "greg-srs": `${user}-srs`,
     "/home/greg": home,
   };
-  // All at once: what was filled in is not looked at again.
-  const pattern = Object.keys(values).map((example) => example.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|");
-  return text.replace(new RegExp(pattern, "g"), (example) => values[example]!);
+  // In one pass, so that inserted values are not replaced again.
+  const pattern = Object.keys(replacements).map((example) => example.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|");
+  return text.replace(new RegExp(pattern, "g"), (example) => replacements[example]!);
 }

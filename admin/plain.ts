@@ -1,9 +1,9 @@
-/** `countersign plain`: manages the lists that get mail with the plain envelope sender. */
+/** `countersign plain`: manages the lists that get mail with the plain address as envelope sender. */
 import { Fail, quote } from "../lib/fail.ts";
 import { configFile, loadSettings, readPlainLists } from "../io/system/load.ts";
 import { listAddress, parseLists, withList, withoutList } from "../lib/settings/lists.ts";
 import { runCommand } from "./arguments.ts";
-import { changeWhole, createWhole } from "./files.ts";
+import { changeAtomically, createAtomically } from "./files.ts";
 import { say } from "./terminal.ts";
 
 const HELP = `Usage: countersign plain list [--config FILE]
@@ -19,8 +19,8 @@ Example: countersign plain add qmail@list.cr.yp.to
 
 /** Runs the command. @returns the exit status */
 export function plain(name: string, args: readonly string[]): Promise<number> {
-  return runCommand(name, args, { help: HELP, values: ["config"] }, (given) => {
-    const [word = "list", ...more] = [...given.operands, ...given.rest ?? []];
+  return runCommand(name, args, { help: HELP, values: ["config"] }, (options) => {
+    const [word = "list", ...more] = [...options.operands, ...options.rest ?? []];
     if (word !== "list" && word !== "add" && word !== "remove") {
       throw new Fail("usage", `Unknown argument ${quote(word)}`, { fix: "use list, add or remove" });
     }
@@ -29,8 +29,8 @@ export function plain(name: string, args: readonly string[]): Promise<number> {
       throw new Fail("usage", "No list given", { fix: `plain ${word} LIST@HOST` });
     }
     const named = [...new Set(more.map(address))];
-    const place = configFile(given.value("config"));
-    const settings = loadSettings(place);
+    const source = configFile(options.value("config"));
+    const settings = loadSettings(source);
     const path = settings.plain_lists;
     // A faulty file has already failed in loadSettings.
     const listed = parseLists(readPlainLists(settings), path);
@@ -38,11 +38,11 @@ export function plain(name: string, args: readonly string[]): Promise<number> {
       for (const one of [...new Set(listed)].sort()) say(one);
     } else if (word === "add") {
       const fresh = named.filter((one) => !listed.includes(one));
-      if (fresh.length > 0) add(path, fresh, place.file);
+      if (fresh.length > 0) add(path, fresh, source.file);
     } else {
       const absent = named.filter((one) => !listed.includes(one));
       if (absent.length > 0) throw new Fail("usage", `${absent.join(", ")} is not in this file`, { file: path });
-      changeWhole(path, (text) => named.reduce(withoutList, text));
+      changeAtomically(path, (text) => named.reduce(withoutList, text));
     }
   });
 }
@@ -54,8 +54,8 @@ function add(path: string, fresh: readonly string[], settingsFile: string): void
     const listed = parseLists(text, path);
     return fresh.filter((one) => !listed.includes(one)).reduce(withList, text);
   };
-  if (exists(path)) return changeWhole(path, all);
-  if (!createWhole(path, all(""))) return changeWhole(path, all);
+  if (exists(path)) return changeAtomically(path, all);
+  if (!createAtomically(path, all(""))) return changeAtomically(path, all);
   Deno.chmodSync(path, Deno.statSync(settingsFile).mode! & 0o644);
 }
 

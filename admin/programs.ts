@@ -1,18 +1,22 @@
-/** Our own programs beside what was started: in a checkout, installed, or links to the one binary. */
+/** Finds the shim and the hook of this installation: in a checkout, installed, or links to the compiled binary. */
 
-/** Where they are; undefined for one that is not there. */
-export interface Beside {
+/** Paths of the programs; undefined for a missing one. */
+export interface InstalledPrograms {
   readonly shim: string | undefined;
   readonly hook: string | undefined;
 }
 
-/** What was started: a module's URL, or a binary's path. */
-export type Started = { readonly module: string } | { readonly binary: string };
+/** The program that is running: the URL of its main module, or the path of the compiled binary. */
+export type RunningProgram = { readonly module: string } | { readonly binary: string };
 
-const started = (): Started => Deno.build.standalone ? { binary: Deno.execPath() } : { module: Deno.mainModule };
+const runningProgram = (): RunningProgram =>
+  Deno.build.standalone ? { binary: Deno.execPath() } : { module: Deno.mainModule };
 
-/** Looks for them. @param exists is there such a file? */
-export function beside(exists: (path: string) => boolean, from: Started = started()): Beside {
+/** Returns the programs that belong to the running one. @param exists whether a file exists */
+export function installedPrograms(
+  exists: (path: string) => boolean,
+  from: RunningProgram = runningProgram(),
+): InstalledPrograms {
   if ("binary" in from) {
     const folder = from.binary.slice(0, from.binary.lastIndexOf("/"));
     return { shim: [`${folder}/shim`].find(exists), hook: [`${folder}/incoming`].find(exists) };

@@ -1,11 +1,11 @@
-/** `countersign sandbox`: writes the sandbox file, by which the launchers restrict shim and hook. */
+/** `countersign sandbox`: writes the sandbox file, with which the launchers restrict shim and hook. */
 import type { ConfigSource, Settings } from "../lib/settings/parse.ts";
 import { Fail } from "../lib/fail.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import { atMost, runCommand } from "./arguments.ts";
 import {
-  changeWhole,
-  createWhole,
+  changeAtomically,
+  createAtomically,
   isGroupWritable,
   lastChange,
   makeFolder,
@@ -34,60 +34,60 @@ Example: countersign sandbox
 
 /** Runs the command. @returns the exit status */
 export function sandbox(name: string, args: readonly string[]): Promise<number> {
-  return runCommand(name, args, { help: HELP, values: ["config"], flags: ["print", "remove"] }, (given) => {
-    atMost(given, 0);
-    const [prints, removes] = [given.has("print"), given.has("remove")];
+  return runCommand(name, args, { help: HELP, values: ["config"], flags: ["print", "remove"] }, (options) => {
+    atMost(options, 0);
+    const [prints, removes] = [options.has("print"), options.has("remove")];
     if (prints && removes) throw new Fail("usage", "Options --print and --remove exclude each other");
-    const place = configFile(given.value("config"));
-    const paths = [sandboxFile(place.file), formerSandboxFile(place.file)];
-    // Also when the settings cannot be read: it is the way back.
+    const source = configFile(options.value("config"));
+    const paths = [sandboxFile(source.file), formerSandboxFile(source.file)];
+    // Before the settings are read, so that it works even if they cannot be read.
     if (removes) return remove(paths);
-    const changed = lastChange(place.file);
-    const settings = loadSettings(place);
+    const changed = lastChange(source.file);
+    const settings = loadSettings(source);
     const shared = sharedSecret(loadIdentities(settings));
     if (shared !== undefined) {
       throw new Fail("config", `${shared.join(" and ")} have the same secret in their key files`);
     }
     if (prints) {
-      const list = permissions(settings, place, realPath, isGroupWritable);
+      const list = permissions(settings, source, realPath, isGroupWritable);
       Deno.stdout.writeSync(new TextEncoder().encode(printSandbox(list, ordinaryAddresses(settings))));
-    } else say(`Written: ${writeSandbox(settings, place, changed)}`);
+    } else say(`Written: ${writeSandbox(settings, source, changed)}`);
   });
 }
 
 const LISTS =
-  "# Lists to which mail goes with your plain address as sender, one a line; countersign plain add writes here.\n";
+  "# Lists that get mail with your plain address as envelope sender, one per line. See countersign plain.\n";
 
 /**
- * Writes the sandbox file, and removes that of a former version. Makes the folders above those that may be written, which
- * is not permitted later, and an empty file of lists: to find that there is none would cost each process two
- * milliseconds.
+ * Writes the sandbox file and removes that of an earlier version. Also creates the parents of writable folders, which the
+ * sandboxed programs may not create, and an empty file of lists, because looking for a missing one takes each process
+ * two milliseconds.
  *
- * @param changed when the settings file was last changed, before it was read
- * @returns the file
+ * @param changed the time of the last change of the settings file, taken before it was read
+ * @returns the path of the sandbox file
  */
-export function writeSandbox(settings: Settings, place: ConfigSource, changed: Date | undefined): string {
-  const list = permissions(settings, place, realPath, isGroupWritable);
+export function writeSandbox(settings: Settings, source: ConfigSource, changed: Date | undefined): string {
+  const list = permissions(settings, source, realPath, isGroupWritable);
   for (const { right, thing } of list) {
     if (right !== "write" || thing.startsWith("~")) continue;
     makeFolder(thing.slice(0, thing.lastIndexOf("/")));
   }
-  const mode = Deno.statSync(place.file).mode! & 0o644;
+  const mode = Deno.statSync(source.file).mode! & 0o644;
   const create = (path: string, text: string) => {
-    const made = createWhole(path, text);
+    const made = createAtomically(path, text);
     if (made) Deno.chmodSync(path, mode);
     return made;
   };
   create(settings.plain_lists, LISTS);
-  // The launcher lets ordinary mail pass only by a sandbox file that is newer than the settings.
+  // The launcher passes ordinary mail without the hook only if the sandbox file is newer than the settings.
   if (changed !== undefined) waitUntilLater(changed);
-  const [path, text] = [sandboxFile(place.file), printSandbox(list, ordinaryAddresses(settings))];
-  if (!create(path, text)) changeWhole(path, () => text);
-  // By now the settings may be others than those that were read: then the file must not pass for newer.
-  if (changed !== undefined && lastChange(place.file)?.getTime() !== changed.getTime()) {
+  const [path, text] = [sandboxFile(source.file), printSandbox(list, ordinaryAddresses(settings))];
+  if (!create(path, text)) changeAtomically(path, () => text);
+  // If the settings were changed since they were read, the sandbox file must not be newer.
+  if (changed !== undefined && lastChange(source.file)?.getTime() !== changed.getTime()) {
     Deno.utimeSync(path, changed, changed);
   }
-  removeIfPresent(formerSandboxFile(place.file));
+  removeIfPresent(formerSandboxFile(source.file));
   return path;
 }
 
@@ -96,7 +96,7 @@ function remove(paths: readonly string[]): void {
   say(removed.length > 0 ? `Removed: ${removed.join(", ")}` : `${paths[0]} does not exist`);
 }
 
-/** @returns did it exist? */
+/** Removes a file. @returns whether it existed */
 function removeIfPresent(path: string): boolean {
   try {
     Deno.removeSync(path);

@@ -1,15 +1,15 @@
-/** The first settings file, as text. */
+/** Returns the text of the settings file that `init` creates. */
 import { stringify } from "smol-toml";
 import type { Settings } from "../lib/settings/parse.ts";
 import type { Answers } from "./init_questions.ts";
 
-/** The key file of the nth identity, beside the settings. */
+/** Returns the name of the key file of the nth identity. */
 export function keyFileName(address: string, nth: number): string {
   if (nth === 0) return "keys";
   return /^[\w.+-]+@[\w.-]+$/.test(address) ? `keys-${address.toLowerCase()}` : `keys-${nth + 1}`;
 }
 
-/** A part of a settings file: names and types are those of the schema. */
+/** A part of a settings file, with the names and types of the schema. */
 interface Part {
   readonly since?: string;
   readonly identity?: readonly Partial<Settings["identity"][number]>[];
@@ -18,7 +18,7 @@ interface Part {
   readonly challenge?: Partial<Settings["challenge"]>;
 }
 
-/** Returns the settings of these answers as TOML; what has its default is left out. */
+/** Returns the settings of these answers as TOML; settings with their default value are omitted. */
 export function settingsText(answers: Answers, since: string, home: string): string {
   const { addresses, srsDomain, transport, spam, inbox, challenges } = answers;
   const path = (text: string) => text.startsWith(`${home}/`) ? `~${text.slice(home.length)}` : text;

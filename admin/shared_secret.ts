@@ -1,11 +1,11 @@
-/** Finds a secret that two identities share. Each would then sign for the other, and everybody could see it. */
+/** Finds a secret that two identities share. Each would then sign for the other, and recipients could link them. */
 import { Fail } from "../lib/fail.ts";
 import { canonicalAddress, type Identity } from "../lib/settings/identity.ts";
 import type { Key } from "../lib/settings/keys.ts";
 
 /**
- * Two identities with the same secret; undefined when there are none. A message opens the key files of one user at
- * most, so this is asked only when a configuration is checked. Key files that cannot be read are left out.
+ * Returns two identities with the same secret; undefined if there are none. Only commands that check a configuration call
+ * it, because shim and hook read the key files of one user only. Key files that cannot be read are ignored.
  */
 export function sharedSecret(identities: readonly Identity[]): [string, string] | undefined {
   const owners = new Map<string, string>();

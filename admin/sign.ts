@@ -1,14 +1,14 @@
-/** `countersign sign`: the envelope sender that mail from an address gets today. */
+/** `countersign sign`: prints the signed envelope sender for an address. */
 import { type Address, formatAddress, parseAddress } from "../lib/address.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import { Fail } from "../lib/fail.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import type { Identity } from "../lib/settings/identity.ts";
 import { runCommand } from "./arguments.ts";
-import { choice, identityMeant, operand, time } from "./words.ts";
+import { choice, operand, selectIdentity, time } from "./words.ts";
 import { say } from "./terminal.ts";
 
-/** The shim's own way to sign, which main.ts hands in: the address, or why there is none. */
+/** The function of the shim that main.ts passes in; returns the address, or why it cannot be signed. */
 export type Sign = (
   scheme: "srs" | "prvs",
   identity: Identity,
@@ -28,16 +28,16 @@ Example: countersign sign greg@example.org --scheme srs
 
 /** Runs the command. @returns the exit status */
 export function sign(name: string, args: readonly string[], signer: Sign): Promise<number> {
-  return runCommand(name, args, { help: HELP, values: ["scheme", "now", "config"] }, (given) => {
-    const text = operand(given, "ADDRESS");
-    const [wanted, now] = [choice(given, "scheme", ["srs", "prvs"]), time(given, "now")];
-    const settings = loadSettings(configFile(given.value("config")));
+  return runCommand(name, args, { help: HELP, values: ["scheme", "now", "config"] }, (options) => {
+    const text = operand(options, "ADDRESS");
+    const [wanted, now] = [choice(options, "scheme", ["srs", "prvs"]), time(options, "now")];
+    const settings = loadSettings(configFile(options.value("config")));
     const identities = loadIdentities(settings);
-    const identity = identityMeant(identities, text);
+    const identity = selectIdentity(identities, text);
     const scheme = wanted ?? settings.sender;
     if (scheme === "plain") throw new Fail("usage", 'The settings have sender = "plain"', { fix: "give --scheme" });
     const signed = signer(scheme, identity, { settings, now }, parseAddress(text));
-    if (typeof signed === "string") throw new Fail("config", `There is no ${scheme} address: ${signed}`);
+    if (typeof signed === "string") throw new Fail("config", `No ${scheme} address can be made: ${signed}`);
     say(formatAddress(signed));
   });
 }

@@ -1,8 +1,8 @@
-/** Words on a terminal: a stranger's text must not command it. */
+/** Prints to a terminal, without control characters from untrusted text. */
 import { Fail, quote, quoteAll, reason } from "../lib/fail.ts";
 import { JSON_VERSION } from "./json_format.ts";
 
-/** Writes lines to standard output; one who reads no further needs no telling. @throws {Fail} `io` */
+/** Writes lines to standard output; a closed pipe is not an error. @throws {Fail} `io` */
 export function say(text: string): void {
   const bytes = new TextEncoder().encode(`${text}\n`);
   try {
@@ -13,24 +13,24 @@ export function say(text: string): void {
   }
 }
 
-/** Is it a terminal that can do more than write one line below the other? */
+/** Whether a stream is a terminal with cursor control and colours. */
 export function isRich(stream: { isTerminal(): boolean }): boolean {
   return stream.isTerminal() && Deno.env.get("TERM") !== "dumb";
 }
 
-/** As it is when it is printable ASCII, else quoted. */
+/** Returns printable ASCII unchanged, and other text quoted. */
 export function plain(text: string): string {
   return /^[ -~]+$/.test(text) ? text : quote(text);
 }
 
-/** Columns; all but the last are padded. */
+/** Aligns columns; all but the last are padded. */
 export function rows(table: readonly (readonly string[])[]): string {
   const wide = (at: number) => Math.max(...table.map((row) => row[at]?.length ?? 0));
   return table.map((row) => row.map((cell, at) => at === row.length - 1 ? cell : cell.padEnd(wide(at) + 2)).join(""))
     .join("\n");
 }
 
-/** The versioned JSON of a command (see json_format.ts), without anything that a terminal would obey. */
+/** Returns the versioned JSON of a command (see json_format.ts), without control characters. */
 export function json(members: object): string {
   return JSON.stringify({ version: JSON_VERSION, ...members }, null, 2).replace(
     /[\x7f-\x9f\u2028\u2029]/g,
@@ -38,7 +38,7 @@ export function json(members: object): string {
   );
 }
 
-/** Lines of a file, with nothing in them that a terminal would obey. */
+/** Returns lines with control characters replaced by U+FFFD. */
 export function cleanLines(text: string): string {
   // deno-lint-ignore no-control-regex
   return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]/g, "\ufffd");

@@ -1,4 +1,4 @@
-/** `countersign verify`: is a signed address one of ours, and still good? */
+/** `countersign verify`: checks whether a signed address is valid. */
 import type { Settings } from "../lib/settings/parse.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import type { Identity } from "../lib/settings/identity.ts";
@@ -6,7 +6,7 @@ import { runCommand } from "./arguments.ts";
 import { operand, time } from "./words.ts";
 import { say } from "./terminal.ts";
 
-/** The hook's own check, which main.ts hands in: what it says of a bounce to this address. */
+/** The check of the hook that main.ts passes in; returns its answer to a bounce to this address. */
 export type Check = (
   delivery: { sender: null; recipients: string[]; header: []; prefix: Uint8Array; bodyStart: number },
   context: { settings: Settings; identities: readonly Identity[]; now: Date },
@@ -24,9 +24,9 @@ Example: countersign verify SRS0=dIn3Rvqp=2W=example.org=greg@srs.example.org
 
 /** Runs the command. @returns the exit status: 0 for a valid address, 1 for every other */
 export function verify(name: string, args: readonly string[], check: Check): Promise<number> {
-  return runCommand(name, args, { help: HELP, values: ["now", "config"] }, (given) => {
-    const [text, now] = [operand(given, "ADDRESS"), time(given, "now")];
-    const settings = loadSettings(configFile(given.value("config")));
+  return runCommand(name, args, { help: HELP, values: ["now", "config"] }, (options) => {
+    const [text, now] = [operand(options, "ADDRESS"), time(options, "now")];
+    const settings = loadSettings(configFile(options.value("config")));
     const identities = loadIdentities(settings);
     const delivery = { sender: null, recipients: [text], header: [] as [], prefix: new Uint8Array(), bodyStart: 0 };
     const found = check(delivery, { settings, identities, now });
@@ -39,8 +39,8 @@ export function verify(name: string, args: readonly string[], check: Check): Pro
 function inWords(found: string | { result: string; reason: string }): [word: string, why: string] {
   if (typeof found === "string") return ["unsigned", found];
   const { result, reason } = found;
-  // Postmaster of the SRS domain, or the address of another user.
+  // The postmaster of the SRS domain, or the address of another user.
   if (result === "other") return ["unsigned", reason];
   const word = result === "genuine" ? "valid" : result === "late" || result === "unjudged" ? result : "forged";
-  return [word, reason.replace(/^(?:valid|expired) /, "")]; // which the word has said
+  return [word, reason.replace(/^(?:valid|expired) /, "")]; // as the word says
 }

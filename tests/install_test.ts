@@ -223,7 +223,7 @@ Deno.test("install", async (t) => {
     const { stdout } = ran;
     const hook = `${prefix}/lib/countersign/hooks/incoming --config ${work.path}/none.toml`;
     assert.ok(stdout.includes(`"|${hook} --as postfix --maildir ${work.path}/Maildir"\n`), stdout);
-    assert.ok(stdout.includes(`look twice where it stands: ${prefix}/bin/shim\n`), "a path with spaces");
+    assert.ok(stdout.includes(`need quoting in some configuration files: ${prefix}/bin/shim\n`), "a path with spaces");
     for (const [, path] of stdout.matchAll(/^set sendmail="(.*)"$/gm)) assert.equal(path, `${prefix}/bin/shim`);
   });
 

@@ -76,7 +76,7 @@ const OTHERS = [
 ];
 
 /** Spellings of an identity's plain address. */
-const OURS = [GREG, "Greg@example.org", "GREG@EXAMPLE.ORG", "greg@Example.ORG", "gREG@eXAMPLE.oRG"];
+const INSTALLATION_CHECKS = [GREG, "Greg@example.org", "GREG@EXAMPLE.ORG", "greg@Example.ORG", "gREG@eXAMPLE.oRG"];
 
 /** Recipients that the hook has to look at, or that are not listed. */
 const ELSEWHERE = [
@@ -174,13 +174,13 @@ const OTHER_ARGS = [
 
 /** Rows with which the launcher answers by itself, and rows with which it starts the hook. */
 const ANSWERED: Row[] = [
-  ...PEOPLE.flatMap((SENDER) => OURS.map((RECIPIENT) => ({ SENDER, RECIPIENT }))),
+  ...PEOPLE.flatMap((SENDER) => INSTALLATION_CHECKS.map((RECIPIENT) => ({ SENDER, RECIPIENT }))),
   ...ORDINARY_ENV,
   ...GO_ON.map((qmail) => ({ qmail })),
   ...PLAIN_ARGS.map((args) => ({ args })),
 ];
 const JUDGED: Row[] = [
-  ...OTHERS.flatMap((SENDER) => OURS.slice(0, 2).map((RECIPIENT) => ({ SENDER, RECIPIENT }))),
+  ...OTHERS.flatMap((SENDER) => INSTALLATION_CHECKS.slice(0, 2).map((RECIPIENT) => ({ SENDER, RECIPIENT }))),
   ...ELSEWHERE.flatMap((RECIPIENT) => [JO, ""].map((SENDER) => ({ SENDER, RECIPIENT }))),
   ...OTHER_ENV,
   ...HOOK_DECIDES.map((qmail) => ({ qmail })),

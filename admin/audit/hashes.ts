@@ -1,26 +1,26 @@
-/** A set of texts that keeps 64 bits of each: a million Message-IDs take 16 to 32 MB, however long they are. */
+/** A set that stores a 64-bit hash of each text: a million Message-IDs take 16 to 32 MB, whatever their length. */
 
-/** The set. Two texts that it takes for one are an accident of one in millions of millions. */
+/** The set. With a million texts, the probability that another one is wrongly found in it is below 1 in 10^13. */
 export class Hashes {
   #size = 0;
   #table = new Uint32Array(2 * 1024);
 
-  /** How many there are. */
+  /** The number of texts. */
   get size(): number {
     return this.#size;
   }
 
-  /** Adds a text: a piece of bytes, or a string of one byte a character. */
+  /** Adds a text: bytes, or a string with one byte per character. */
   add(text: Uint8Array | string): void {
     if (4 * (this.#size + 1) > this.#table.length) this.#grow();
     const [high, low] = hash(text);
     if (put(this.#table, high, low)) this.#size++;
   }
 
-  /** Is it there? */
+  /** Whether the text was added. */
   has(text: Uint8Array | string): boolean {
     const [high, low] = hash(text);
-    const at = place(this.#table, high, low);
+    const at = slotOf(this.#table, high, low);
     return this.#table[at] !== 0 || this.#table[at + 1] !== 0;
   }
 
@@ -33,8 +33,8 @@ export class Hashes {
   }
 }
 
-/** Where it stands, or the empty place where it would. */
-function place(table: Uint32Array, high: number, low: number): number {
+/** Returns the index of a hash in the table, or of the empty slot where it belongs. */
+function slotOf(table: Uint32Array, high: number, low: number): number {
   const mask = table.length - 1;
   let at = (2 * low) & mask;
   while ((table[at] !== 0 || table[at + 1] !== 0) && (table[at] !== high || table[at + 1] !== low)) {
@@ -44,14 +44,14 @@ function place(table: Uint32Array, high: number, low: number): number {
 }
 
 function put(table: Uint32Array, high: number, low: number): boolean {
-  const at = place(table, high, low);
+  const at = slotOf(table, high, low);
   const fresh = table[at] === 0 && table[at + 1] === 0;
   table[at] = high;
   table[at + 1] = low;
   return fresh;
 }
 
-/** Two multiplicative hashes of 32 bits, mixed at the end; never 0 and 0, which marks an empty place. */
+/** Two multiplicative hashes of 32 bits, mixed at the end; never both 0, which marks an empty slot. */
 function hash(text: Uint8Array | string): [number, number] {
   let a = 0x9e3779b9;
   let b = 0x85ebca6b;

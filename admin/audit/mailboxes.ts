@@ -1,99 +1,103 @@
 /**
- * All messages of mailboxes, one after the other: maildirs, mbox files, folders
- * of .eml or of MH, in each other. Only the beginning of a message is kept, in
- * buffers that are used again, so memory stays what it is for any mailbox.
+ * Reads the messages of mailboxes one by one: maildirs, mbox files, and folders of .eml files or of MH, nested to any
+ * depth. Only the beginning of a message is kept, in buffers that are reused, so that memory use does not depend on the
+ * size of a mailbox.
  */
 import { reason } from "../../lib/fail.ts";
 import { PREFIX_BYTES } from "../../io/system/input.ts";
 
-/** A message. It is good until the next one is asked for. */
-export interface Letter {
-  /** Its beginning. */
+/** A message. It is valid until the next one is read. */
+export interface ArchivedMessage {
+  /** The beginning of the message. */
   bytes: Uint8Array;
-  /** Is this all of it? */
+  /** Whether `bytes` is the whole message. */
   whole: boolean;
-  /** Reads on, up to what a hook would look into. */
+  /** Reads more of the message, up to the prefix that the hook reads. */
   more(): void;
-  /** The end of a message that is longer than that, as a hook would look into it; undefined where it is not at hand. */
+  /** Returns the end of a message that is longer than the prefix; undefined if it cannot be read. */
   tail(): Tail | undefined;
 }
 
 /** The end of a message. */
 export interface Tail {
   readonly bytes: Uint8Array;
-  /** Is there something between that and the beginning? */
+  /** Whether there are bytes between the prefix and this end. */
   readonly gap: boolean;
 }
 
-/** What happened on the way. */
+/** Receives the progress and the errors of reading. */
 export interface ReadProgress {
-  /** Names a file or folder that could not be read, and why. */
+  /** Reports a file or folder that could not be read, and the error. */
   unreadable(path: string, why: string): void;
-  /** Files that are no mail. */
+  /** Number of files that are not messages. */
   passed: number;
-  /** How far it is, in the measure of `extent`. */
+  /** The work done so far, in the units of `extent`. */
   done: number;
 }
 
-/** The first read of a file: nearly all headers are shorter. */
-const FIRST = 16 * 1024;
-/** What of an mbox is in memory. */
+/** Size of the first read of a file, which nearly all headers fit into. */
+const FIRST_READ_BYTES = 16 * 1024;
+/** Size of the part of an mbox that is in memory. */
 const WINDOW_BYTES = 2 * PREFIX_BYTES;
-/** The longest line that begins a message of an mbox. */
-const LINE = 512;
+/** Longest `From ` line of an mbox. */
+const MAX_FROM_LINE_BYTES = 512;
 
 /**
- * The messages below these paths.
+ * Yields the messages below these paths.
  *
- * @param skip real paths that are left out
+ * @param skip real paths to be skipped
  */
-export function* letters(paths: readonly string[], trail: ReadProgress, skip?: ReadonlySet<string>): Generator<Letter> {
-  const reader = new Reader(trail);
-  for (const { path, kind } of files(paths, trail, skip)) {
+export function* messagesIn(
+  paths: readonly string[],
+  progress: ReadProgress,
+  skip?: ReadonlySet<string>,
+): Generator<ArchivedMessage> {
+  const reader = new Reader(progress);
+  for (const { path, kind } of files(paths, progress, skip)) {
     yield* reader.file(path, kind);
-    trail.done++;
+    progress.done++;
   }
 }
 
-/** How much there is below these paths: one for each file, and one for each window of an mbox. */
+/** Returns the amount of work below these paths: one unit for each file, and one for each window of an mbox. */
 export function extent(paths: readonly string[], skip?: ReadonlySet<string>): number {
   let count = 0;
-  const nobody = { unreadable: () => {}, passed: 0, done: 0 };
-  for (const { path, kind } of files(paths, nobody, skip)) {
+  const ignored = { unreadable: () => {}, passed: 0, done: 0 };
+  for (const { path, kind } of files(paths, ignored, skip)) {
     count++;
     if (kind === "message") continue;
     try {
       count += Math.floor(Deno.statSync(path).size / WINDOW_BYTES);
     } catch {
-      // It is named when it cannot be read.
+      // The error is reported when the file is read.
     }
   }
   return count;
 }
 
-/** A file, and what its name says that it is; `named`: nobody but the user. */
+/** A file, and what its name says about it; `named` is a file that the user named. */
 interface Found {
   readonly path: string;
   readonly kind: "message" | "named" | "unknown";
 }
 
-function* files(paths: readonly string[], trail: ReadProgress, skip?: ReadonlySet<string>): Generator<Found> {
+function* files(paths: readonly string[], progress: ReadProgress, skip?: ReadonlySet<string>): Generator<Found> {
   for (const path of paths) {
     let info: Deno.FileInfo;
     try {
       info = Deno.statSync(path);
     } catch (error) {
-      trail.unreadable(path, reason(error));
+      progress.unreadable(path, reason(error));
       continue;
     }
-    if (info.isDirectory) yield* below(path, trail, skip);
+    if (info.isDirectory) yield* below(path, progress, skip);
     else if (info.isFile) yield { path, kind: "named" };
-    // A pipe would make us wait, perhaps for ever.
-    else trail.unreadable(path, "neither a file nor a folder");
+    // Reading from a pipe could block forever.
+    else progress.unreadable(path, "neither a file nor a folder");
   }
 }
 
-function* below(folder: string, trail: ReadProgress, skip?: ReadonlySet<string>): Generator<Found> {
+function* below(folder: string, progress: ReadProgress, skip?: ReadonlySet<string>): Generator<Found> {
   const at = folder.replace(/\/+$/, "");
   const folders: string[] = [];
   const files: string[] = [];
@@ -102,10 +106,10 @@ function* below(folder: string, trail: ReadProgress, skip?: ReadonlySet<string>)
     for (const { name, isDirectory, isFile } of Deno.readDirSync(folder)) {
       if (isDirectory) folders.push(name);
       else if (isFile) files.push(name);
-      else trail.passed++; // a link could lead in a circle
+      else progress.passed++; // a link could lead to a cycle
     }
   } catch (error) {
-    trail.unreadable(folder, reason(error));
+    progress.unreadable(folder, reason(error));
     return;
   }
   const maildir = folders.includes("cur") && folders.includes("new");
@@ -113,34 +117,34 @@ function* below(folder: string, trail: ReadProgress, skip?: ReadonlySet<string>)
   for (const name of files) {
     const path = `${at}/${name}`;
     if (skip !== undefined && skip.size > 0 && skip.has(path)) continue;
-    const message = inMaildir ? !name.startsWith(".") : /\.eml$|^\d+$/i.test(name);
-    yield { path, kind: message ? "message" : "unknown" };
+    const isMessage = inMaildir ? !name.startsWith(".") : /\.eml$|^\d+$/i.test(name);
+    yield { path, kind: isMessage ? "message" : "unknown" };
   }
-  // What lies in tmp is not delivered.
-  for (const name of folders) if (!(maildir && name === "tmp")) yield* below(`${at}/${name}`, trail, skip);
+  // Messages in tmp are not delivered yet.
+  for (const name of folders) if (!(maildir && name === "tmp")) yield* below(`${at}/${name}`, progress, skip);
 }
 
 class Reader {
-  #first = new Uint8Array(FIRST);
+  #first = new Uint8Array(FIRST_READ_BYTES);
   #prefix: Uint8Array | undefined;
   #window: Uint8Array | undefined;
   #file: Deno.FsFile | undefined;
   #path = "";
-  #trail: ReadProgress;
-  #letter: Letter;
+  #progress: ReadProgress;
+  #message: ArchivedMessage;
 
-  constructor(trail: ReadProgress) {
-    this.#trail = trail;
-    this.#letter = { bytes: this.#first, whole: true, more: () => this.#more(), tail: () => this.#tail() };
+  constructor(progress: ReadProgress) {
+    this.#progress = progress;
+    this.#message = { bytes: this.#first, whole: true, more: () => this.#more(), tail: () => this.#tail() };
   }
 
-  /** The messages of a file. What it is called by says that it is one message, or else its first line that it is many. */
-  *file(path: string, kind: Found["kind"]): Generator<Letter> {
+  /** Yields the messages of a file: one if its name says so, otherwise those of an mbox if the first line begins one. */
+  *file(path: string, kind: Found["kind"]): Generator<ArchivedMessage> {
     let file: Deno.FsFile;
     try {
       file = Deno.openSync(path);
     } catch (error) {
-      this.#trail.unreadable(path, reason(error));
+      this.#progress.unreadable(path, reason(error));
       return;
     }
     this.#path = path;
@@ -148,23 +152,23 @@ class Reader {
     try {
       const size = this.#fill(this.#first, 0);
       if (kind !== "message" && isFromLine(this.#first, 0, size)) yield* this.#mbox(size);
-      else if (kind === "unknown") this.#trail.passed++;
+      else if (kind === "unknown") this.#progress.passed++;
       else if (size > 0) {
-        const letter = this.#letter;
-        letter.bytes = size === FIRST ? this.#first : this.#first.subarray(0, size);
-        letter.whole = size < FIRST;
-        yield letter;
+        const message = this.#message;
+        message.bytes = size === FIRST_READ_BYTES ? this.#first : this.#first.subarray(0, size);
+        message.whole = size < FIRST_READ_BYTES;
+        yield message;
       }
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error;
-      this.#trail.unreadable(path, error.message);
+      this.#progress.unreadable(path, error.message);
     } finally {
       this.#file = undefined;
       file.close();
     }
   }
 
-  /** Reads until the buffer is full or the file ends. @returns how much is in the buffer then */
+  /** Reads until the buffer is full or the file ends. @returns the number of bytes in the buffer */
   #fill(buffer: Uint8Array, from: number): number {
     let size = from;
     while (size < buffer.length) {
@@ -176,75 +180,75 @@ class Reader {
       }
       if (count === null || count === 0) return size;
       size += count;
-      // A file gives all that it has: less than asked for is its end. Else one more call for each message.
-      if (size < buffer.length && count < FIRST) return size;
+      // A short read of a regular file means its end; another call would cost one more system call per message.
+      if (size < buffer.length && count < FIRST_READ_BYTES) return size;
     }
     return size;
   }
 
   #more(): void {
-    const letter = this.#letter;
-    if (letter.whole || letter.bytes.length >= PREFIX_BYTES || this.#file === undefined) return;
+    const message = this.#message;
+    if (message.whole || message.bytes.length >= PREFIX_BYTES || this.#file === undefined) return;
     this.#prefix ??= new Uint8Array(PREFIX_BYTES);
-    this.#prefix.set(letter.bytes);
-    let size = letter.bytes.length;
+    this.#prefix.set(message.bytes);
+    let size = message.bytes.length;
     try {
       size = this.#fill(this.#prefix, size);
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error;
-      this.#trail.unreadable(this.#path, error.message); // judged by what was had
+      this.#progress.unreadable(this.#path, error.message); // judged by what was read
     }
-    letter.bytes = this.#prefix.subarray(0, size);
-    letter.whole = size < PREFIX_BYTES;
+    message.bytes = this.#prefix.subarray(0, size);
+    message.whole = size < PREFIX_BYTES;
   }
 
   #tail(): Tail | undefined {
     const file = this.#file;
-    if (this.#letter.whole || file === undefined) return undefined;
+    if (this.#message.whole || file === undefined) return undefined;
     try {
       const start = file.statSync().size - PREFIX_BYTES;
       if (start < 0) return undefined;
       file.seekSync(start, Deno.SeekMode.Start);
       const bytes = new Uint8Array(PREFIX_BYTES);
-      return this.#fill(bytes, 0) < bytes.length ? undefined : { bytes, gap: start > this.#letter.bytes.length };
+      return this.#fill(bytes, 0) < bytes.length ? undefined : { bytes, gap: start > this.#message.bytes.length };
     } catch {
-      return undefined; // judged by what was had
+      return undefined; // judged by what was read
     }
   }
 
-  /** A window moves over the file; a message begins where an empty line is followed by an mbox line. */
-  *#mbox(begun: number): Generator<Letter> {
+  /** Moves a window over the file; a message begins at a `From ` line that follows an empty line. */
+  *#mbox(begun: number): Generator<ArchivedMessage> {
     const window = this.#window ??= new Uint8Array(WINDOW_BYTES);
     window.set(this.#first.subarray(0, begun));
-    const letter: Letter = { bytes: window, whole: true, more: () => {}, tail: () => undefined };
-    let size = begun < FIRST ? begun : this.#fill(window, begun);
+    const message: ArchivedMessage = { bytes: window, whole: true, more: () => {}, tail: () => undefined };
+    let size = begun < FIRST_READ_BYTES ? begun : this.#fill(window, begun);
     let ended = size < WINDOW_BYTES;
-    let start = 0; // of the message
-    let told = false; // it was longer than the window, and its beginning is given out already
-    for (let look = 1;;) {
-      const next = nextMessage(window, look, size, ended);
+    let start = 0; // offset of the message
+    let yielded = false; // the message is longer than the window, and was yielded already
+    for (let searchFrom = 1;;) {
+      const next = nextMessage(window, searchFrom, size, ended);
       if (next >= 0) {
-        if (!told) yield give(letter, window, start, next, true);
-        told = false;
+        if (!yielded) yield fillIn(message, window, start, next, true);
+        yielded = false;
         start = next;
-        look = next + 1;
+        searchFrom = next + 1;
         continue;
       }
       if (ended) {
-        if (!told && size > start) yield give(letter, window, start, size, true);
+        if (!yielded && size > start) yield fillIn(message, window, start, size, true);
         return;
       }
-      if (start === 0 && !told) {
-        yield give(letter, window, 0, size, false);
-        told = true;
+      if (start === 0 && !yielded) {
+        yield fillIn(message, window, 0, size, false);
+        yielded = true;
       }
-      // What may hold the next mbox line and the empty one before it stays.
-      const keep = told ? Math.max(0, size - LINE - 4) : start;
+      // Keep the bytes that may contain the next `From ` line and the empty line before it.
+      const keep = yielded ? Math.max(0, size - MAX_FROM_LINE_BYTES - 4) : start;
       window.copyWithin(0, keep, size);
-      look = Math.max(1, size - LINE - keep);
+      searchFrom = Math.max(1, size - MAX_FROM_LINE_BYTES - keep);
       size = this.#fill(window, size - keep);
       ended = size < WINDOW_BYTES;
-      if (!ended) this.#trail.done++;
+      if (!ended) this.#progress.done++;
       start = 0;
     }
   }
@@ -252,38 +256,44 @@ class Reader {
 
 class Unreadable extends Error {}
 
-function give(letter: Letter, window: Uint8Array, start: number, end: number, whole: boolean): Letter {
+function fillIn(
+  message: ArchivedMessage,
+  window: Uint8Array,
+  start: number,
+  end: number,
+  whole: boolean,
+): ArchivedMessage {
   const cut = Math.min(end, start + PREFIX_BYTES);
-  letter.bytes = window.subarray(start, cut);
-  letter.whole = whole && cut === end;
+  message.bytes = window.subarray(start, cut);
+  message.whole = whole && cut === end;
   const from = Math.max(start, end - PREFIX_BYTES);
-  letter.tail = () => whole && cut < end ? { bytes: window.slice(from, end), gap: from > cut } : undefined;
-  return letter;
+  message.tail = () => whole && cut < end ? { bytes: window.slice(from, end), gap: from > cut } : undefined;
+  return message;
 }
 
 const LF = 10, CR = 13, F = 70;
 
-/** Where the next message begins; -1: not here. */
+/** Returns the offset of the next message; -1 if it does not begin in the window. */
 function nextMessage(window: Uint8Array, from: number, size: number, ended: boolean): number {
   for (let at = from - 1; (at = window.indexOf(F, at + 1)) >= 0 && at < size;) {
     if (window[at - 1] !== LF) continue;
     const before = window[at - 2] === CR ? at - 3 : at - 2;
     if (window[before] !== LF) continue;
-    // Not wholly here: found again when there is more.
-    if (!ended && at + LINE > size) return -1;
+    // The line may be incomplete; it is found again when more has been read.
+    if (!ended && at + MAX_FROM_LINE_BYTES > size) return -1;
     if (isFromLine(window, at, size)) return at;
   }
   return -1;
 }
 
-/** `From sender date`: with a time and a year, because people begin sentences with From, too. */
+/** Whether a `From sender date` line begins here. A time and a year are required, because sentences begin with From, too. */
 function isFromLine(bytes: Uint8Array, at: number, size: number): boolean {
   if (
     bytes[at] !== F || bytes[at + 1] !== 114 || bytes[at + 2] !== 111 || bytes[at + 3] !== 109 || bytes[at + 4] !== 32
   ) {
     return false;
   }
-  const newline = bytes.subarray(at, Math.min(size, at + LINE)).indexOf(LF);
+  const newline = bytes.subarray(at, Math.min(size, at + MAX_FROM_LINE_BYTES)).indexOf(LF);
   if (newline < 0) return false;
   let line = "";
   for (let i = at + 5; i < at + newline; i++) line += String.fromCharCode(bytes[i]!);

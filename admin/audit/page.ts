@@ -1,8 +1,8 @@
-/** An audit as one page of XHTML: nothing is loaded, no script runs, and a stranger's text stays text. */
+/** Renders an audit as one XHTML page that loads nothing and runs no script; text from messages is escaped. */
 import { backscatterOf, kindsOf, number, sentences } from "./report.ts";
 import { type Audit, KINDS } from "./tally.ts";
 
-/** As told apart without colours, too: each colour is named where it is used. */
+/** The colours of the chart; the legend and the titles name the kinds, too. */
 const COLOURS: Record<typeof KINDS[number], string> = {
   genuine: "#2a7f3f",
   known: "#5fae57",
@@ -18,7 +18,7 @@ const COLOURS: Record<typeof KINDS[number], string> = {
 
 const [WIDTH, HEIGHT, LEFT, BOTTOM] = [960, 300, 70, 40];
 
-/** The page. */
+/** Returns the page. */
 export function auditPage(audit: Audit): string {
   const kinds = kindsOf(audit);
   const { files, count } = audit.unreadable;
@@ -55,7 +55,7 @@ ${
       ],
     )
   }
-<h2>Who sent most of the bounces that answer nothing</h2>
+<h2>Domains that sent most bounces of mail that you did not send</h2>
 ${table(["Domain", "Bounces"], audit.backscatter.map(({ domain, count }) => [domain, number(count)]))}
 </body>
 </html>
@@ -69,12 +69,12 @@ function table(head: readonly string[], body: readonly (readonly string[])[]): s
   return `<table>\n<thead>${row(head, "th")}</thead>\n<tbody>${rows || row(["none"], "td")}</tbody>\n</table>`;
 }
 
-/** Stacked bars; other mail is left out, it would make the rest too small to see. */
+/** Draws stacked bars; other mail is omitted, because it would make the rest too small to see. */
 function chart(audit: Audit): string {
   const kinds = KINDS.filter((kind) => kind !== "other" && audit.kinds[kind] > 0);
   const most = Math.max(1, ...audit.months.map((one) => kinds.reduce((sum, kind) => sum + one[kind], 0)));
   const step = (WIDTH - LEFT) / Math.max(1, audit.months.length);
-  const every = Math.ceil(60 / step); // names of months need that room
+  const every = Math.ceil(60 / step); // a label needs 60 units
   const tall = HEIGHT - BOTTOM - 30;
   const bars = audit.months.map((one, at) => {
     let y = HEIGHT - BOTTOM;
@@ -98,7 +98,7 @@ function chart(audit: Audit): string {
   });
   const forged = number(backscatterOf(audit.kinds));
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" font-size="13">
-<title>Mail from the null sender by month; ${forged} bounces answer nothing</title>
+<title>Mail from the null sender by month; ${forged} bounces of mail that you did not send</title>
 <line x1="${LEFT}" y1="${HEIGHT - BOTTOM}" x2="${WIDTH}" y2="${HEIGHT - BOTTOM}" stroke="#888"/>
 <text x="${LEFT - 8}" y="40" text-anchor="end">${number(most)}</text>
 <text x="${LEFT - 8}" y="${HEIGHT - BOTTOM}" text-anchor="end">0</text>
@@ -109,7 +109,7 @@ ${bars.join("\n")}
 
 const ENTITIES: Record<string, string> = { "<": "&lt;", ">": "&gt;", "&": "&amp;", '"': "&quot;", "'": "&#39;" };
 
-/** A stranger's text as text; what XML has no character for becomes U+FFFD. */
+/** Escapes text for XML; characters that XML does not allow become U+FFFD. */
 export function escape(text: string): string {
   // deno-lint-ignore no-control-regex
   return text.toWellFormed().replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]/g, "\ufffd")

@@ -1,6 +1,6 @@
 /**
- * Which of the mail that was sent lately has passed the shim? What a phone or a webmail sent has no tag and is not in
- * the index of sent mail, so its genuine bounces cannot be told from forged ones.
+ * Counts how much of the mail that was sent recently passed the shim. Mail sent by a phone or a webmail has no tag and
+ * is not in the index of sent mail, so that its genuine bounces cannot be distinguished from forged ones.
  */
 import { parseAddressList } from "../../lib/address.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
@@ -12,16 +12,16 @@ import { type Header, named, parseHead, value, values } from "../../lib/message.
 import { bareMessageId, messageIdBody } from "../../lib/message_id.ts";
 import { TAG_FIELD, verifyTag } from "../../lib/tag.ts";
 import { SENT_DAYS, type SentIndex, sentIndex } from "../../io/state/sent.ts";
-import { type Letter, letters, type ReadProgress } from "./mailboxes.ts";
+import { type ArchivedMessage, messagesIn, type ReadProgress } from "./mailboxes.ts";
 
 /** How the mail of the last 30 days was sent. */
 export interface RecentlySent {
   readonly total: number;
   /** With a tag. */
   readonly signed: number;
-  /** Through the shim, which left it without a tag. */
+  /** Passed the shim, which did not add a tag. */
   readonly unsigned: number;
-  /** Without a tag, and unknown to the index: not through the shim. */
+  /** Without a tag and not in the index: did not pass the shim. */
   readonly unknown: number;
 }
 
@@ -39,16 +39,16 @@ export class RecentCount {
   }
 
   /** Counts all messages of a mailbox. */
-  addMailbox(path: string, trail: ReadProgress): void {
-    for (const letter of letters([path], trail)) this.add(letter);
+  addMailbox(path: string, progress: ReadProgress): void {
+    for (const message of messagesIn([path], progress)) this.add(message);
   }
 
-  /** Counts a message of an identity whose Date is recent; all others are passed over. */
-  add(letter: Letter): void {
-    let head = parseHead(letter.bytes, letter.whole);
+  /** Counts a message of an identity whose Date is recent, and ignores all others. */
+  add(message: ArchivedMessage): void {
+    let head = parseHead(message.bytes, message.whole);
     if (head === undefined) {
-      letter.more();
-      head = parseHead(letter.bytes, letter.whole);
+      message.more();
+      head = parseHead(message.bytes, message.whole);
     }
     if (head !== undefined) this.#count(head.header);
   }
@@ -93,7 +93,7 @@ export class RecentCount {
   }
 }
 
-/** The counts in one sentence; undefined when nothing was sent lately. */
+/** Returns the counts in one sentence; undefined if nothing was sent recently. */
 export function recentSentence({ total, signed, unsigned, unknown }: RecentlySent): string | undefined {
   if (total === 0) return undefined;
   const sent = total === 1 ? "1 message that you sent" : `${total} messages that you sent`;

@@ -1,15 +1,15 @@
-/** A bar on a terminal, for runs that take long. It goes to standard error, and is gone when they are over. */
+/** A progress bar on standard error, for long runs. It is removed at the end. */
 import { isRich } from "../terminal.ts";
 import { number } from "./report.ts";
 
-/** The bar of cli-progress, as far as it is used here. */
+/** The part of cli-progress that is used here. */
 interface Bar {
   start(total: number, done: number, words: Record<string, string>): void;
   update(done: number, words: Record<string, string>): void;
   stop(): void;
 }
 
-/** Standard error, as far as the bar asks. */
+/** Standard error as the stream that the bar needs. */
 const TERMINAL = {
   isTTY: true,
   get columns(): number {
@@ -19,43 +19,43 @@ const TERMINAL = {
     try {
       Deno.stderr.writeSync(new TextEncoder().encode(text));
     } catch {
-      // Nobody looks any more.
+      // The terminal is gone; the audit goes on.
     }
     then?.();
     return true;
   },
 };
 
-/** The bar of one run at a time. */
+/** The progress bar of one run at a time. */
 export class Progress {
   #bar: Bar | undefined;
   #begun = 0;
   #total = 0;
   #count: () => number = () => 0;
 
-  /** Is there anybody to see it? */
+  /** Whether standard error is a terminal that can show the bar. */
   readonly seen = isRich(Deno.stderr);
 
   /**
-   * Begins a run; nothing is shown yet.
+   * Begins a run, without showing anything yet.
    *
-   * @param count how much there is to do: asked only when somebody sees it
+   * @param count returns the total amount of work; called only if the bar is shown
    */
   begin(count: () => number): void {
     this.#count = count;
     this.#begun = performance.now();
   }
 
-  /** Shows how far it is: `done` of what was counted, which were so many of `what`. */
+  /** Shows the work done, of the total, and the number of messages; `what` names them. */
   async show(done: number, messages: number, what: string): Promise<void> {
     if (!this.seen) return;
     const rate = messages / Math.max(0.001, (performance.now() - this.#begun) / 1000);
     const words = { words: `${number(messages)} ${what}, ${number(Math.round(rate))} a second` };
     if (this.#bar === undefined) {
-      // Only who sees a bar loads one.
+      // Loaded only if the bar is shown.
       const { default: { SingleBar } } = await import("cli-progress");
-      // Signals are ours: an audit that is interrupted prints what it has.
-      const ways = {
+      // The audit handles signals itself, and prints the results so far.
+      const settings = {
         stream: TERMINAL,
         clearOnComplete: true,
         hideCursor: true,
@@ -63,15 +63,15 @@ export class Progress {
         barsize: 30,
       };
       const format = "[{bar}] {percentage} %  {words}, {eta_formatted} left";
-      this.#bar = new SingleBar({ ...ways, format, barCompleteChar: "#", barIncompleteChar: "-" }) as Bar;
+      this.#bar = new SingleBar({ ...settings, format, barCompleteChar: "#", barIncompleteChar: "-" }) as Bar;
       this.#total = this.#count();
       this.#bar.start(this.#total, Math.min(done, this.#total), words);
     }
-    // What was counted may have grown since.
+    // The mailbox may have grown since it was counted.
     this.#bar.update(Math.min(done, this.#total), words);
   }
 
-  /** Ends the run, and takes the bar away. */
+  /** Ends the run and removes the bar. */
   end(): void {
     this.#bar?.stop();
     this.#bar = undefined;

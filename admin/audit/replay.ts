@@ -1,4 +1,4 @@
-/** What the hook would have done with a message that lies in a mailbox, for `countersign audit`. Changes nothing. */
+/** Judges an archived message as the hook would have, for `countersign audit`. Changes nothing. */
 import { formatAddress, parseAddressList } from "../../lib/address.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
 import { dayOf } from "../../lib/date.ts";
@@ -10,55 +10,59 @@ import { isBounceSender, type Result } from "../../incoming/verdict.ts";
 import { decide, type DecideContext } from "../../io/state/lookups.ts";
 import { bounceEvidence } from "../../incoming/bounce.ts";
 
-/** A message of the past. */
-export interface Past {
-  /** Its beginning. */
+/** An archived message. */
+export interface ReplayedMessage {
+  /** The beginning of the message. */
   readonly prefix: Uint8Array;
-  /** Is this all of it? */
+  /** Whether `prefix` is the whole message. */
   readonly whole: boolean;
-  /** The envelope sender when no Return-Path tells it: that of an mbox line. */
+  /** The envelope sender in the `From ` line of an mbox, used if there is no Return-Path. */
   readonly sender: string | null | undefined;
-  /** When it came in. */
+  /** The time of arrival. */
   readonly now: Date;
-  /** The end of a message that is not whole, where it can be read. */
+  /** Returns the end of a message that is not whole; undefined if it cannot be read. */
   readonly tail?: () => { readonly bytes: Uint8Array; readonly gap: boolean } | undefined;
-  /** Was one of these messages sent, as far as a mailbox tells? */
+  /** Whether one of these Message-IDs is in the sent mail. */
   readonly sent: (messageIds: readonly string[]) => boolean;
 }
 
-/** What can be said about it. */
-export interface PastVerdict {
+/** The verdict on it. */
+export interface ReplayVerdict {
   readonly result: Result;
-  /** Did it come from the null sender, or one like it? */
+  /** Whether the envelope sender is the null sender or one that bounces use. */
   readonly bounceSender: boolean;
-  /** What makes it look like a bounce. */
-  readonly sign: string | undefined;
-  /** Was it for the plain address of an identity, not for a signed one? */
+  /** What shows that the message is a bounce. */
+  readonly evidence: string | undefined;
+  /** Whether the recipient is the plain address of an identity, not a signed one. */
   readonly plain: boolean;
-  /** Domain of its author, lower case; empty when there is none. */
+  /** Domain of the author, in lower case; empty if there is none. */
   readonly domain: string;
   readonly bodyStart: number;
 }
 
-/** Judges it as of the day it came, with the keys of today. */
-export async function judgePast(past: Past, settings: Settings, identities: readonly Identity[]): Promise<PastVerdict> {
-  const { prefix, whole, now } = past;
+/** Judges a message as of the day of its arrival, with the current keys. */
+export async function replayMessage(
+  message: ReplayedMessage,
+  settings: Settings,
+  identities: readonly Identity[],
+): Promise<ReplayVerdict> {
+  const { prefix, whole, now } = message;
   const { header, bodyStart } = parseHead(prefix, whole) ??
     { ...parseHead(prefix.subarray(0, prefix.lastIndexOf(10) + 1), true)!, bodyStart: prefix.lastIndexOf(10) + 1 };
-  const told = await envelope("maildrop", header, () => Promise.resolve(undefined), {});
-  // Programs that fetch mail put lines above the Return-Path; it may lie, and here that harms nobody.
+  const recorded = await envelope("maildrop", header, () => Promise.resolve(undefined), {});
+  // Programs that fetch mail add fields above the Return-Path. It may be forged, which is harmless in an audit.
   const below = value(header, "Return-Path")?.replace(/^<(.*)>$/, "$1");
-  const sender = told.sender !== undefined ? told.sender : below === "" ? null : below ?? past.sender;
-  const sign = bounceEvidence({ header, prefix, bodyStart }, sender !== undefined);
-  // Where nobody wrote the envelope down, what looks like a bounce is taken to have come from the null sender.
-  const from = sender === undefined && sign !== undefined ? null : sender;
-  const tail = !whole && isBounceSender(from) ? past.tail?.() : undefined;
+  const sender = recorded.sender !== undefined ? recorded.sender : below === "" ? null : below ?? message.sender;
+  const evidence = bounceEvidence({ header, prefix, bodyStart }, sender !== undefined);
+  // If the envelope was not recorded, a message that looks like a bounce is assumed to have the null sender.
+  const from = sender === undefined && evidence !== undefined ? null : sender;
+  const tail = !whole && isBounceSender(from) ? message.tail?.() : undefined;
   const relayed = header.some((one) => named(one, "Received"));
   const person = relayed && typeof from === "string" && !isBounceSender(from);
   const delivery: Delivery = {
     sender: from,
-    // A person's mail is judged by the envelope alone, of which a hook sees no more than the fields on top.
-    recipients: told.recipients.length > 0 || person ? told.recipients : written(header),
+    // Ordinary mail is judged by the envelope alone, of which the hook sees only the fields at the top.
+    recipients: recorded.recipients.length > 0 || person ? recorded.recipients : recordedRecipient(header),
     header,
     prefix,
     bodyStart,
@@ -66,18 +70,18 @@ export async function judgePast(past: Past, settings: Settings, identities: read
     unread: tail?.gap ?? !whole,
     ...(tail && { tail: tail.bytes }),
   };
-  const living = identities.map((one) => agelessly(one, now));
+  const current = identities.map((one) => withoutExpiry(one, now));
   const context: DecideContext = {
     settings,
-    identities: living,
+    identities: current,
     now,
-    // Nobody knows whether it left with a tag: what it would have returned is taken for all that it could.
-    sent: (_, ids) => past.sent(ids) ? { day: dayOf(now), signed: false } : undefined,
+    // It is unknown whether the message was sent with a tag, so that a bounce without one is not held against it.
+    sent: (_, ids) => message.sent(ids) ? { day: dayOf(now), signed: false } : undefined,
   };
   let asked = delivery;
   let { verdict } = await decide(delivery, context);
   if (verdict.result === "other" && verdict.identity === undefined && isBounceSender(delivery.sender)) {
-    // Mailboxes have names of their own in Delivered-To; the header's To is who was meant.
+    // Delivered-To may have the name of a mailbox; the To field has the address that was used.
     asked = { ...delivery, recipients: namesIn(value(header, "To") ?? "") };
     ({ verdict } = await decide(asked, context));
   }
@@ -85,22 +89,22 @@ export async function judgePast(past: Past, settings: Settings, identities: read
   return {
     result: verdict.result,
     bounceSender: isBounceSender(delivery.sender),
-    sign,
+    evidence,
     plain: recipientIdentity(asked, context) !== undefined,
     domain: author === undefined ? "" : author.slice(author.lastIndexOf("@") + 1).toLowerCase(),
     bodyStart,
   };
 }
 
-/** The identity with keys that verify on any day; none is read before it is asked for. */
-function agelessly(identity: Identity, now: Date): Identity {
+/** Returns the identity with keys that verify on any day; the key file is still read only when needed. */
+function withoutExpiry(identity: Identity, now: Date): Identity {
   return Object.create(identity, {
     keys: { get: () => identity.keys.map((key) => ({ ...key, created: dayOf(now) })) },
   });
 }
 
-/** The recipient that some MTA wrote down. */
-function written(header: Header): string[] {
+/** Returns the recipient that an MTA recorded. */
+function recordedRecipient(header: Header): string[] {
   const recipient = value(header, "X-Original-To") ?? value(header, "Delivered-To");
   return recipient === undefined ? [] : [recipient];
 }

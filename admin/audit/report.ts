@@ -1,38 +1,42 @@
-/** An audit on a terminal. */
+/** Prints an audit for a terminal. */
 import { plain, rows } from "../terminal.ts";
 import { recentSentence } from "./passed.ts";
 import { type Audit, type Counts, KINDS } from "./tally.ts";
 
-/** Widest bar. */
-const BAR = 50;
+/** Width of the longest bar, in characters. */
+const BAR_WIDTH = 50;
 
-/** The kinds that there are, and `other`. */
+/** Returns the kinds that occur, and `other`. */
 export const kindsOf = ({ kinds }: Audit) => KINDS.filter((kind) => kinds[kind] > 0 || kind === "other");
 
-/** Bounces that answer nothing of ours, whatever the settings would do with them. */
+/** Returns the number of bounces of mail that the user did not send, whatever the settings do with them. */
 export const backscatterOf = (counts: Counts): number => counts.forged + counts.suspect;
 
-/** What is not in the table, in sentences. */
+/** Returns the results that are not in the tables, as sentences. */
 export function sentences(audit: Audit): string[] {
   const { bounces, door, sent, unreadable, passed } = audit;
   const recent = audit.recentlySent && recentSentence(audit.recentlySent);
   const share = (door.share * 100).toFixed(1);
   return [
-    ...(audit.interrupted ? ["Interrupted: this is what was read until then."] : []),
+    ...(audit.interrupted ? ["Interrupted: these are the results so far."] : []),
     `${count(audit.messages, "message")} in ${audit.seconds.toFixed(1)} s, ${number(audit.rate)} a second.`,
     sent === null
-      ? "Mail that was not signed is known again only with --sent: without it, bounces of it count as forged."
-      : `${count(sent, "sent message")} to compare with.`,
+      ? "Without --sent, bounces of mail that was not signed count as forged."
+      : `${count(sent, "sent message")} found.`,
     ...(recent === undefined ? [] : [recent]),
     `${count(bounces.total, "bounce")} to your addresses: ${number(bounces.proved)} proved by a signature, ` +
-    `${number(bounces.answering)} returning a message that you sent, ${number(bounces.unanswered)} answering nothing.`,
-    `Refused at the door: ${number(door.refused)}, ${share} % of all messages.`,
-    ...(passed > 0 ? [`${count(passed, "file")} passed over: no mail, or a link.`] : []),
-    ...(unreadable.count > 0 ? [`${count(unreadable.count, "file or folder", "files or folders")} not readable:`] : []),
+    `${number(bounces.answering)} of unsigned mail that you sent, ${
+      number(bounces.unanswered)
+    } of mail that you did not send.`,
+    `Could be rejected during the SMTP session: ${number(door.refused)}, ${share} % of all messages.`,
+    ...(passed > 0 ? [`${count(passed, "file")} skipped: not messages, or links.`] : []),
+    ...(unreadable.count > 0
+      ? [`${count(unreadable.count, "file or folder", "files or folders")} could not be read:`]
+      : []),
   ];
 }
 
-/** All of it as text. */
+/** Returns the whole report as text. */
 export function auditText(audit: Audit): string {
   const kinds = kindsOf(audit);
   const table = [
@@ -48,8 +52,11 @@ export function auditText(audit: Audit): string {
   const more = unread - files.length;
   return [
     ...text,
-    ...section("Bounces that answer nothing", audit.months.map((m) => [m.month ?? "unknown", backscatterOf(m)])),
-    ...section("Who sent most of them", audit.backscatter.map(({ domain, count }) => [plain(domain), count])),
+    ...section(
+      "Bounces of mail that you did not send",
+      audit.months.map((m) => [m.month ?? "unknown", backscatterOf(m)]),
+    ),
+    ...section("Domains that sent most of them", audit.backscatter.map(({ domain, count }) => [plain(domain), count])),
     "",
     ...sentences(audit),
     ...files.map(({ path, why }) => `  ${plain(path)}: ${plain(why)}`),
@@ -62,17 +69,17 @@ function line(name: string, counts: Counts, kinds: readonly (keyof Counts)[]): s
   return [name, ...kinds.map((kind) => number(counts[kind])), number(all)];
 }
 
-/** A bar for each; nothing at all when all are zero. */
+/** Returns a section with a bar for each row; empty if all are zero. */
 function section(title: string, bars: readonly [string, number][]): string[] {
   const most = Math.max(0, ...bars.map(([, count]) => count));
   if (most === 0) return [];
   const drawn = bars.map(([name, count]) => {
-    return [name, `${"#".repeat(Math.ceil(count / most * BAR))}${count > 0 ? " " : ""}${number(count)}`];
+    return [name, `${"#".repeat(Math.ceil(count / most * BAR_WIDTH))}${count > 0 ? " " : ""}${number(count)}`];
   });
   return ["", title, rows(drawn)];
 }
 
-/** With a comma at the thousands, in every language of the terminal. */
+/** Formats a number with commas between thousands, independently of the locale. */
 export const number = (n: number): string => String(n).replace(/\B(?=(?:\d{3})+$)/g, ",");
 
 function count(n: number, one: string, many = `${one}s`): string {

@@ -1,13 +1,14 @@
-/** The Message-ID of a message that was sent, as the hook compares it. */
+/** Finds the Message-ID of a sent message in the form in which the hook compares it. */
 import { utf8ToLatin1 } from "../../lib/bytes.ts";
 import { named, parseHead } from "../../lib/message.ts";
 import { bareMessageId, messageIdBody } from "../../lib/message_id.ts";
 
 /**
- * The Message-ID of a sent message in the form of `bareMessageId()`, as bytes or a binary string.
+ * Returns the Message-ID of a sent message in the form of `bareMessageId()`, as bytes or as a string with one byte per
+ * character; undefined if there is none.
  *
- * @param start where it begins behind its bracket, and `end` where the other one is; both 0 where none were found
- * @returns undefined when it has none
+ * @param start offset after the opening angle bracket; 0 if none was found
+ * @param end offset of the closing angle bracket; 0 if none was found
  */
 export function sentId(bytes: Uint8Array, whole: boolean, start: number, end: number): Uint8Array | string | undefined {
   const inside = bytes.subarray(start, end);
@@ -17,7 +18,7 @@ export function sentId(bytes: Uint8Array, whole: boolean, start: number, end: nu
   return id ? utf8ToLatin1(id) : undefined;
 }
 
-/** Is it the same however it is read? Nearly all are: no white space, comment or second bracket. */
+/** Whether the id needs no parsing. Nearly all do not: they have no white space, comment or second bracket. */
 function isPlain(id: Uint8Array): boolean {
   for (const byte of id) if (byte <= 0x20 || byte === 0x28 || byte === 0x3c || byte >= 0x7f) return false;
   return true;

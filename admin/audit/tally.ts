@@ -1,8 +1,8 @@
-/** Counts of an audit. They grow with the months and, to a limit, with the domains, never with the messages. */
+/** The counts of an audit. Memory use grows with the months and, up to a limit, with the domains, not with messages. */
 
 import type { RecentlySent } from "./passed.ts";
 
-/** What became of a message, in the words of incoming/judge.ts. */
+/** The results of incoming/judge.ts. */
 export const KINDS = [
   "genuine",
   "known",
@@ -18,33 +18,33 @@ export const KINDS = [
 export type Kind = typeof KINDS[number];
 export type Counts = Record<Kind, number>;
 
-/** What a bounce can be said to answer. */
+/** Bounces, by what shows that they answer mail of the user. */
 export interface Bounces {
-  /** To a signed address of ours, or returning a tag of ours. */
+  /** Sent to a valid signed address, or returning a valid tag. */
   proved: number;
-  /** Returning a message that was found among the sent ones, not signed. */
+  /** Returning an unsigned message that was found in the sent mail. */
   answering: number;
   /** All others. */
   unanswered: number;
 }
 
-/** A message, judged. */
+/** The verdict on a message. */
 export interface Judged {
   readonly kind: Kind;
-  /** Year * 12 + month; -1: not known. */
+  /** Year * 12 + month; -1 if unknown. */
   readonly month: number;
-  /** Undefined: no bounce to an identity. */
+  /** Undefined if the message is not a bounce to an identity. */
   readonly bounce?: keyof Bounces;
-  /** Of the sender. */
+  /** The domain of the sender. */
   readonly domain?: string;
-  /** Would it have been refused before it came in? */
+  /** Whether the message could have been rejected during the SMTP session. */
   readonly door?: boolean;
 }
 
-/** Domains that are kept apart; when there are more, the rare ones are forgotten. */
-const DOMAINS = 8192;
-/** Files that are named; more are only counted. */
-const NAMES = 100;
+/** Number of domains that are counted; beyond it the rarest ones are dropped. */
+const MAX_COUNTED_DOMAINS = 8192;
+/** Number of unreadable files that are listed; more are only counted. */
+const MAX_LISTED_FILES = 100;
 
 /** The counts. */
 export class Tally {
@@ -52,8 +52,8 @@ export class Tally {
   readonly months = new Map<number, Counts>();
   readonly bounces: Bounces = { proved: 0, answering: 0, unanswered: 0 };
   readonly domains = new Map<string, number>();
-  /** Were domains forgotten? Then their counts are the least that they can be. */
-  forgotten = false;
+  /** Whether domains were dropped, so that the counts of the others are lower bounds. */
+  dropped = false;
   door = 0;
   /** See `ReadProgress` in mailboxes.ts. */
   done = 0;
@@ -67,49 +67,49 @@ export class Tally {
     if (bounce !== undefined) this.bounces[bounce]++;
     if (door === true) this.door++;
     if (domain === undefined) return;
-    if (this.domains.size >= DOMAINS && !this.domains.has(domain)) this.#forget();
+    if (this.domains.size >= MAX_COUNTED_DOMAINS && !this.domains.has(domain)) this.#dropRare();
     this.domains.set(domain, (this.domains.get(domain) ?? 0) + 1);
   }
 
-  /** The way of nearly all messages. */
+  /** Counts a message by its kind alone, which is enough for nearly all messages. */
   other(month: number, kind: Kind = "other"): void {
     this.messages++;
     let counts = this.months.get(month);
-    if (counts === undefined) this.months.set(month, counts = none());
+    if (counts === undefined) this.months.set(month, counts = noCounts());
     counts[kind]++;
   }
 
-  /** A file that could not be read. */
+  /** Counts a file that could not be read, and lists the first ones. */
   unreadable(path: string, why: string): void {
     this.unreadableCount++;
-    if (this.unreadableFiles.length < NAMES) this.unreadableFiles.push({ path, why });
+    if (this.unreadableFiles.length < MAX_LISTED_FILES) this.unreadableFiles.push({ path, why });
   }
 
-  #forget(): void {
-    this.forgotten = true;
-    const rare = [...this.domains].sort(([, a], [, b]) => a - b).slice(0, DOMAINS / 2);
+  #dropRare(): void {
+    this.dropped = true;
+    const rare = [...this.domains].sort(([, a], [, b]) => a - b).slice(0, MAX_COUNTED_DOMAINS / 2);
     for (const [domain] of rare) this.domains.delete(domain);
   }
 }
 
-function none(): Counts {
+function noCounts(): Counts {
   return Object.fromEntries(KINDS.map((kind) => [kind, 0])) as Counts;
 }
 
-/** The result, ready to be printed. */
+/** The result of an audit, ready to be printed. */
 export interface Audit {
   readonly interrupted: boolean;
   readonly messages: number;
   readonly seconds: number;
-  /** Messages a second. */
+  /** Messages per second. */
   readonly rate: number;
   readonly kinds: Counts;
-  /** Oldest first; `month` is null where none is known. */
+  /** Oldest first; `month` is null if it is unknown. */
   readonly months: readonly ({ readonly month: string | null } & Counts)[];
   readonly bounces: Bounces & { readonly total: number };
-  /** How many messages were found among the sent ones; null: nobody said where they are. */
+  /** The number of sent messages; null without --sent. */
   readonly sent: number | null;
-  /** How the mail of the last 30 days was sent; left out where that cannot be told. */
+  /** How the mail of the last 30 days was sent; absent without settings or without --sent. */
   readonly recentlySent?: RecentlySent;
   readonly backscatter: readonly { readonly domain: string; readonly count: number }[];
   readonly backscatterCut: boolean;
@@ -121,10 +121,10 @@ export interface Audit {
   readonly passed: number;
 }
 
-/** Domains that are shown. */
-const MAX_DOMAINS = 20;
+/** Number of domains that are listed. */
+const MAX_LISTED_DOMAINS = 20;
 
-/** The sum of it all. */
+/** Returns the result of an audit. */
 export function audited(
   tally: Tally,
   seconds: number,
@@ -132,7 +132,7 @@ export function audited(
   interrupted: boolean,
   recentlySent?: RecentlySent,
 ): Audit {
-  const kinds = none();
+  const kinds = noCounts();
   for (const counts of tally.months.values()) for (const kind of KINDS) kinds[kind] += counts[kind];
   const { proved, answering, unanswered } = tally.bounces;
   return {
@@ -149,8 +149,8 @@ export function audited(
     sent,
     ...(recentlySent === undefined ? {} : { recentlySent }),
     backscatter: [...tally.domains].map(([domain, count]) => ({ domain, count }))
-      .sort((a, b) => b.count - a.count || (a.domain < b.domain ? -1 : 1)).slice(0, MAX_DOMAINS),
-    backscatterCut: tally.forgotten,
+      .sort((a, b) => b.count - a.count || (a.domain < b.domain ? -1 : 1)).slice(0, MAX_LISTED_DOMAINS),
+    backscatterCut: tally.dropped,
     door: { refused: tally.door, share: tally.messages === 0 ? 0 : tally.door / tally.messages },
     unreadable: { count: tally.unreadableCount, files: tally.unreadableFiles },
     passed: tally.passed,

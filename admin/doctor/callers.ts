@@ -1,18 +1,18 @@
-/** What calls us: the mail programs, the filters of the user, and Postfix. */
-import { beside } from "../programs.ts";
+/** Checks the callers of shim and hook: mutt, the mail filters of the user, and Postfix. */
+import { installedPrograms } from "../programs.ts";
 import { checkMaildrop } from "./maildrop.ts";
 import { hookCall } from "./hookline.ts";
 import { look, lookAt, namesIn, onPath, run, see, seeUp, userId } from "./look.ts";
 import { checkMutt } from "./mutt.ts";
 import { muttCommands } from "./muttrc.ts";
-import { checkForward, checkPostfix, type PostfixCase } from "./postfix.ts";
+import { checkForward, checkPostfix, type PostfixContext } from "./postfix.ts";
 import { checkProcmail } from "./procmail.ts";
 import { checkQmail } from "./qmail.ts";
 import { checkFolder } from "./state.ts";
 import type { Finding, TextFile } from "./finding.ts";
 import type { DoctorContext } from "./context.ts";
 
-/** The settings of mutt and neomutt. */
+/** Checks the settings of mutt and neomutt. */
 export function mutt({ home, settings, programs, findings }: DoctorContext): void {
   const read = (path: string) => look(path)?.text;
   const isFile = (path: string) => see(path).kind === "file";
@@ -21,12 +21,12 @@ export function mutt({ home, settings, programs, findings }: DoctorContext): voi
     const file = own.find(isFile);
     if (file === undefined) continue;
     const commands = [...muttCommands(site, home, read), ...muttCommands(file, home, read)];
-    const shim = beside(isFile).shim ?? onPath("shim") ?? "/usr/local/bin/shim";
+    const shim = installedPrograms(isFile).shim ?? onPath("shim") ?? "/usr/local/bin/shim";
     findings.push(...checkMutt({ file, home, commands, identities, programs, onPath, shim }));
   }
 }
 
-/** Where each mutt looks for its settings; the first that is there counts. */
+/** Returns the paths at which mutt and neomutt search for their settings; the first existing one is used. */
 function muttFiles(home: string): [string, string[]][] {
   const config = Deno.env.get("XDG_CONFIG_HOME") || `${home}/.config`;
   const mutt = [`${home}/.muttrc`, `${home}/.mutt/muttrc`, `${config}/mutt/muttrc`];
@@ -34,17 +34,17 @@ function muttFiles(home: string): [string, string[]][] {
   return [["/etc/Muttrc", mutt], ["/etc/neomuttrc", neomutt]];
 }
 
-/** What hands mail to the hook, or should. */
+/** Checks the configuration that runs the hook, or should. */
 export async function filters(
   { file, postconf, home, settings, programs, findings, notes }: DoctorContext,
 ): Promise<void> {
-  const place = settings === undefined || settings.incoming.inbox !== "" || settings.incoming.forward;
+  const hasDestination = settings === undefined || settings.incoming.inbox !== "" || settings.incoming.forward;
   const unreadable = (path: string, why: string) => void findings.push(unreadableFilter(path, why));
   const names = namesIn(home).filter((name) => /^\.qmail(-|$)/.test(name));
   const qmail = lookAt(names.map((name) => `${home}/${name}`), unreadable);
   const { kind, mode } = see(home);
   const bits = kind === "folder" ? { home: { path: home, mode } } : {};
-  findings.push(...checkQmail(qmail, { programs, place, ...bits }));
+  findings.push(...checkQmail(qmail, { programs, hasDestination, ...bits }));
   const maildrop = lookAt([`${home}/.mailfilter`], unreadable);
   for (const file of maildrop) findings.push(...checkMaildrop(file, programs));
   const procmail = lookAt([`${home}/.procmailrc`], unreadable);
@@ -52,16 +52,16 @@ export async function filters(
 
   const srsDomains = [...new Set(settings?.identity.map((one) => one.srs_domain.toLowerCase()) ?? [])];
   const local = ["postfix", "sendmail"].includes(settings?.transport.preset ?? "");
-  const context: PostfixCase = {
+  const context: PostfixContext = {
     programs,
-    place,
+    hasDestination,
     srsDomains: srsDomains.filter((domain) => domain !== ""),
     smtp: postconf.length > 0 || !local,
     config: file.file,
     stateTrouble: (user) => {
       const uid = userId(user);
       if (settings === undefined || uid === undefined) return undefined;
-      return checkFolder(seeUp(settings.state.folder), "the folder of the state", uid, true)[0];
+      return checkFolder(seeUp(settings.state.folder), "the state folder", uid, true)[0];
     },
   };
   const forward = lookAt([`${home}/.forward`], unreadable);
@@ -75,7 +75,7 @@ export async function filters(
   }
 }
 
-/** What it says is not checked, and a hook that is called from it may not see what comes behind it either. */
+/** Returns the finding for a filter that cannot be read, and is therefore not checked. */
 function unreadableFilter(file: string, why: string): Finding {
   return {
     what: `A mail filter cannot be read: ${why}`,
@@ -85,7 +85,7 @@ function unreadableFilter(file: string, why: string): Finding {
   };
 }
 
-/** The configuration of the Postfix on this machine, with the names that it gives itself. */
+/** Returns the configuration of the Postfix on this machine, with its domain and host name. */
 async function postfixFiles(): Promise<TextFile[]> {
   const postconf = ["/usr/sbin/postconf", "/usr/local/sbin/postconf"].find((path) => see(path).kind === "file");
   if (postconf === undefined) return [];

@@ -1,17 +1,17 @@
-/** The clock, against what was written by it before. */
+/** Compares the clock with the time of the last log line. */
 import type { Finding } from "./finding.ts";
 import type { LogFile } from "./logfile.ts";
 
-/** Milliseconds by which two machines may differ. */
-const LEEWAY = 24 * 60 * 60 * 1000;
+/** Difference that is tolerated, in milliseconds. */
+const CLOCK_TOLERANCE_MS = 24 * 60 * 60 * 1000;
 
-/** The last line of the log cannot have been written tomorrow. */
+/** Reports a clock that is earlier than the last line of the log. */
 export function checkClock(log: LogFile, now: Date): Finding[] {
   for (const line of log.lines()) {
     const [, stamp] = /^time=(\S+)/.exec(line.text) ?? [];
     if (stamp === undefined) continue;
     const time = Date.parse(stamp);
-    if (Number.isNaN(time) || time - now.getTime() <= LEEWAY) return [];
+    if (Number.isNaN(time) || time - now.getTime() <= CLOCK_TOLERANCE_MS) return [];
     return [{
       what: `The clock is at ${now.toISOString()}, but the last line of the log is of ${stamp}`,
       where: { file: log.file, line: log.numberOf(line) },

@@ -1,4 +1,4 @@
-/** What is known of a machine when doctor begins, and what it has found there. */
+/** The context that all checks of doctor share: options, settings, and the findings so far. */
 import type { Settings } from "../../lib/settings/parse.ts";
 import { Fail } from "../../lib/fail.ts";
 import { configFile, loadIdentities, loadSettings } from "../../io/system/load.ts";
@@ -8,12 +8,12 @@ import type { Finding, Programs, TextFile } from "./finding.ts";
 import { look, programsOf } from "./look.ts";
 import { checkSettings, findingOf } from "./settings.ts";
 
-/** Goes from part to part. */
+/** The context of a run. */
 export interface DoctorContext {
-  readonly given: Arguments;
+  readonly options: Arguments;
   readonly home: string;
   readonly now: Date;
-  /** The settings file, and what it says, when it could be read. */
+  /** The settings file, and the settings if they could be read. */
   readonly file: TextFile;
   readonly settings: Settings | undefined;
   readonly programs: Programs;
@@ -23,47 +23,47 @@ export interface DoctorContext {
   readonly notes: string[];
 }
 
-/** Reads what is needed first. @throws {Fail} `usage` for a file of --postconf that cannot be read */
-export function begin(given: Arguments): DoctorContext {
-  const postconf = given.values("postconf").map(mustLook);
-  const place = configFile(given.value("config"));
+/** Creates the context, and checks the settings. @throws {Fail} `usage` for a --postconf file that cannot be read */
+export function createContext(options: Arguments): DoctorContext {
+  const postconf = options.values("postconf").map(readRequired);
+  const source = configFile(options.value("config"));
   const findings: Finding[] = [];
   let settings: Settings | undefined;
   try {
-    const loaded = loadSettings(place);
-    void loaded.plainLists?.some; // read when first asked for
+    const loaded = loadSettings(source);
+    void loaded.plainLists?.some; // the file is read on first access
     settings = loaded;
   } catch (error) {
     if (!(error instanceof Fail)) throw error;
-    findings.push(findingOf(error, place.file));
+    findings.push(findingOf(error, source.file));
   }
   const now = new Date();
-  const file = look(place.file) ?? { file: place.file, text: "" };
+  const file = look(source.file) ?? { file: source.file, text: "" };
   if (settings !== undefined) findings.push(...checkSettings(file, settings, now));
   return {
-    given,
-    home: place.home,
+    options,
+    home: source.home,
     now,
     file,
     settings,
-    programs: programsOf(place.home),
+    programs: programsOf(source.home),
     postconf,
     findings,
     notes: [],
   };
 }
 
-function mustLook(path: string): TextFile {
+function readRequired(path: string): TextFile {
   const file = look(path);
   if (file === undefined) throw new Fail("usage", "File of --postconf cannot be read", { file: path });
   return file;
 }
 
-/** The identities, if their keys are in order: what is not is said by the part that looks at them. */
-export function soundIdentities(settings: Settings): Identity[] | undefined {
+/** Returns the identities; undefined if a key file cannot be read, which the check of the keys reports. */
+export function readableIdentities(settings: Settings): Identity[] | undefined {
   try {
     const identities = loadIdentities(settings);
-    for (const identity of identities) void identity.keys; // read when first asked for
+    for (const identity of identities) void identity.keys; // the file is read on first access
     return identities;
   } catch (error) {
     if (error instanceof Fail) return undefined;

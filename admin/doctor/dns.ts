@@ -1,4 +1,4 @@
-/** DNS of the SRS domains: MX, SPF (RFC 7208), and the alignment that DMARC asks for (RFC 7489 section 3.1). */
+/** Checks DNS for the SRS domains: MX, SPF (RFC 7208), and the alignment that DMARC requires (RFC 7489 section 3.1). */
 import type { Settings } from "../../lib/settings/parse.ts";
 import type { Finding, Where } from "./finding.ts";
 import { NoAnswer, type Resolver } from "./resolver.ts";
@@ -7,8 +7,8 @@ import { senderAllowed } from "./spf.ts";
 /**
  * Checks the domains of all identities.
  *
- * @param where the line of an identity in the settings
- * @param hosts addresses of the hosts that send, or their names
+ * @param where returns the line of an identity in the settings
+ * @param hosts addresses or names of the hosts that send
  */
 export async function checkDns(
   settings: Settings,
@@ -23,12 +23,12 @@ export async function checkDns(
     const srs = srs_domain.toLowerCase();
     const own = address.slice(address.lastIndexOf("@") + 1).toLowerCase();
     const add = (what: string, why: string, fix: string) => void findings.push({ what, where: where(nth), why, fix });
-    for (const [name, ask] of [[srs, askMx], [srs, askSpf], [own, askDmarc]] as const) {
-      const once = `${ask.name} ${name}${ask === askDmarc ? ` ${srs}` : ""}`;
+    for (const [name, check] of [[srs, checkMx], [srs, checkSpf], [own, checkDmarc]] as const) {
+      const once = `${check.name} ${name}${check === checkDmarc ? ` ${srs}` : ""}`;
       if (srs === "" || done.has(once)) continue;
       done.add(once);
       try {
-        await ask({ name, srs, hosts, dns, add });
+        await check({ name, srs, hosts, dns, add });
       } catch (error) {
         if (!(error instanceof NoAnswer)) throw error;
         notes.add(`DNS does not answer for ${name}: ${error.message}`);
@@ -38,7 +38,8 @@ export async function checkDns(
   return { findings, notes: [...notes] };
 }
 
-interface Question {
+/** A domain to be checked. */
+interface DomainCheck {
   readonly name: string;
   readonly srs: string;
   readonly hosts: readonly string[];
@@ -46,11 +47,11 @@ interface Question {
   readonly add: (what: string, why: string, fix: string) => void;
 }
 
-async function askMx({ name, dns, add }: Question): Promise<void> {
+async function checkMx({ name, dns, add }: DomainCheck): Promise<void> {
   const why = "Bounces of your mail cannot be delivered, and many servers reject a sender that cannot receive mail.";
   const hosts = await dns.mx(name);
   if (hosts.length === 0) {
-    // Without an MX mail goes to the address itself (RFC 5321 section 5.1).
+    // Without an MX record mail is delivered to the address of the domain itself (RFC 5321 section 5.1).
     if ((await dns.address(name)).length === 0) {
       add(`${name} has no MX record`, why, `${name}. IN MX 10 mail.example.org. (the host with the hook)`);
     }
@@ -64,7 +65,7 @@ async function askMx({ name, dns, add }: Question): Promise<void> {
   }
 }
 
-async function askSpf({ name, hosts, dns, add }: Question): Promise<void> {
+async function checkSpf({ name, hosts, dns, add }: DomainCheck): Promise<void> {
   const records = (await dns.txt(name)).filter((text) => /^v=spf1(?: |$)/i.test(text));
   if (records.length === 0) {
     const why = "Receivers check the domain of the signed sender, not that of your address.";
@@ -82,7 +83,7 @@ async function askSpf({ name, hosts, dns, add }: Question): Promise<void> {
       const [what, why] = result === "error"
         ? [`The SPF record of ${name} cannot be evaluated`, "Receivers treat it as an error and reject mail."]
         : [
-          `SPF of ${name} says ${result} to ${address}`,
+          `SPF of ${name} returns ${result} for ${address}`,
           "Mail from there with the signed sender is rejected or filed as spam.",
         ];
       const ip = address.includes(":") ? "ip6" : "ip4";
@@ -92,8 +93,8 @@ async function askSpf({ name, hosts, dns, add }: Question): Promise<void> {
   }
 }
 
-/** The policy of the domain, or of the nearest one above that has any. */
-async function askDmarc({ name, srs, dns, add }: Question): Promise<void> {
+/** Checks the DMARC policy of the domain, or that of its closest parent with one. */
+async function checkDmarc({ name, srs, dns, add }: DomainCheck): Promise<void> {
   const labels = name.split(".");
   for (let at = 0; at < labels.length - 1; at++) {
     const domain = labels.slice(at).join(".");
@@ -101,7 +102,7 @@ async function askDmarc({ name, srs, dns, add }: Question): Promise<void> {
     if (record === undefined) continue;
     if (/;\s*aspf\s*=\s*s\s*(?:;|$)/i.test(record)) {
       add(
-        `DMARC of ${domain} says aspf=s`,
+        `The DMARC record of ${domain} has aspf=s`,
         `SPF is then not aligned, because the signed sender is in ${srs}, not in ${name}. Only DKIM can pass.`,
         `_dmarc.${domain}. IN TXT "${record.replace(/;\s*aspf\s*=\s*s\s*(?=;|$)/i, "")}", or sign with DKIM`,
       );

@@ -1,41 +1,41 @@
-/** What doctor has to say, and how it is shown. */
+/** The findings of doctor, and their output. */
 import { placeText } from "../../lib/fail.ts";
 
-/** A text with its name: what every check of a file is given. */
+/** A file with its text, as the checks need it. */
 export interface TextFile {
   readonly file: string;
   readonly text: string;
-  /** Its permission bits, sticky and x bits among them; undefined when they are not known. */
+  /** The permission bits, including the sticky bit; undefined if unknown. */
   readonly mode?: number;
 }
 
-/** One thing that is wrong. */
+/** A problem. */
 export interface Finding {
   readonly what: string;
   readonly where: Where;
-  /** What comes of it. */
+  /** The consequence. */
   readonly why: string;
-  /** The command or the line that fixes it. */
+  /** The command to run or the change to make. */
   readonly fix: string;
 }
 
-/** A file, and the line in it, where there is one. */
+/** A file, and optionally a line in it. */
 export interface Where {
   readonly file: string;
   readonly line?: number;
 }
 
-/** What a program that is named somewhere is to us. */
+/** Access to the programs that a configuration names. */
 export interface Programs {
-  /** Why it cannot be run; undefined: it can. */
+  /** Returns why a program cannot be run; undefined if it can. */
   trouble(path: string): string | undefined;
-  /** Is it the shim, or a link to it? */
+  /** Whether a program is the shim, or a link to it. */
   isShim(path: string): boolean;
-  /** The text of a script; undefined for any other program, and where it cannot be read. */
+  /** Returns the text of a script; undefined for other programs, and if it cannot be read. */
   script?(path: string): string | undefined;
 }
 
-/** Makes the findings of one file: what, in which line, why, and what fixes it. */
+/** Collects the findings of one file. */
 export function findingsOf(file: string): {
   readonly list: Finding[];
   add(what: string, line: number | undefined, why: string, fix: string): void;
@@ -48,7 +48,7 @@ export function findingsOf(file: string): {
   };
 }
 
-/** The findings for people. */
+/** Returns the findings as text. */
 export function printFindings(findings: readonly Finding[], notes: readonly string[], colour: boolean): string {
   const [bold, red, green, off] = colour ? ["\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[0m"] : ["", "", "", ""];
   const blocks = findings.map(({ what, where, why, fix }) =>
@@ -67,7 +67,7 @@ export function printFindings(findings: readonly Finding[], notes: readonly stri
   return [...blocks, ...notes.map((note) => `Note: ${plain(note)}`), count].join("\n\n");
 }
 
-/** On one line, and nothing in it that a terminal would obey: it may come from any file. */
+/** Returns the text on one line and without control characters, because it may come from any file. */
 function plain(text: string): string {
   // deno-lint-ignore no-control-regex
   return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, " ");

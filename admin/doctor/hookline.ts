@@ -1,20 +1,20 @@
-/** Finds the hook in a line of somebody's mail filter. */
+/** Finds the call of the hook in a line of a mail filter. */
 
-/** The options of a hook, as a filter's line gives them. */
+/** A call of the hook. */
 export interface HookCall {
   /** The program, as it is written. */
   readonly program: string;
   /** The value of `--as`; undefined without one. */
   readonly as: string | undefined;
-  /** Has it a place of its own to deliver to? */
+  /** Whether an option names a destination. */
   readonly delivers: boolean;
-  /** Are the settings named? */
+  /** Whether --config is given. */
   readonly config: boolean;
-  /** Its output goes to another program. */
+  /** Whether its output is piped to another program. */
   readonly piped: boolean;
 }
 
-/** The hook's call in a command; undefined when it is not there. */
+/** Returns the call of the hook in a command; undefined if there is none. */
 export function hookCall(command: string): HookCall | undefined {
   const [, program, rest] = /(?:^|[\s|"'`=])([^\s|"'`=]*\/incoming)(?=$|[\s|"'`;&>])(.*)$/s.exec(command) ?? [];
   if (program === undefined || rest === undefined) return undefined;

@@ -1,9 +1,9 @@
-/** The program that takes the mail, and what its own configuration does to the sender. */
+/** Checks the program that sends the mail, and whether its own configuration replaces the sender. */
 import type { Settings } from "../../lib/settings/parse.ts";
 import { argumentsFor } from "../../lib/settings/presets.ts";
 import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
 
-/** Programs that the settings name: there, executable, and not ourselves. */
+/** Checks that the programs in the settings exist, are executable, and are not the shim itself. */
 export function checkPrograms({ file, text }: TextFile, settings: Settings, programs: Programs): Finding[] {
   const { list, add } = findingsOf(file);
   const line = (table: string, name: string) => {
@@ -34,14 +34,14 @@ export function checkPrograms({ file, text }: TextFile, settings: Settings, prog
   return list;
 }
 
-/** The program that is run for a message; undefined: none is. */
+/** Returns the program that sends a message; undefined if none is run. */
 export function injector({ transport }: Settings): string | undefined {
   if (transport.via !== "command") return undefined;
   return argumentsFor(transport.preset, transport.command, { sender: undefined, recipients: [], dsn: {} })[0];
 }
 
-/** Arguments with which the program looks at its own configuration and sends nothing. */
-export function harmless({ transport }: Settings): readonly string[] | undefined {
+/** Returns a command line with which the program reads its configuration and sends nothing; undefined if it has none. */
+export function versionCommand({ transport }: Settings): readonly string[] | undefined {
   const [program, ...first] = transport.command;
   const words = { exim: ["-bV"], msmtp: ["--version"] }[transport.preset];
   const found = injector({ transport } as Settings);
@@ -49,24 +49,24 @@ export function harmless({ transport }: Settings): readonly string[] | undefined
   return [program ?? found, ...first, ...words];
 }
 
-/** What came of running it so. */
-export function checkHarmless(file: string, argv: readonly string[], code: number, said: string): Finding[] {
+/** Reports a nonzero exit status of that command. */
+export function checkVersionCommand(file: string, argv: readonly string[], code: number, said: string): Finding[] {
   if (code === 0) return [];
   return [{
     what: `${argv.join(" ")} exits ${code}${said === "" ? "" : `: ${said}`}`,
     where: { file },
     why: "It cannot read its own configuration, and will not accept mail.",
-    fix: `Run ${argv.join(" ")} and fix what it complains about`,
+    fix: `Run ${argv.join(" ")} and fix the reported error`,
   }];
 }
 
-/** Where programs keep what would put another sender in the place of ours. */
+/** Files in which programs are configured to replace the sender. */
 export const INJECTOR_FILES: Record<string, readonly string[]> = {
   dma: ["/etc/dma/dma.conf"],
   nullmailer: ["/etc/nullmailer/allmailfrom"],
 };
 
-/** Configuration of dma and nullmailer that replaces every sender. */
+/** Reports configuration of dma and nullmailer that replaces every sender. */
 export function checkInjectorFile(preset: string, { file, text }: TextFile): Finding[] {
   const { list, add } = findingsOf(file);
   const why = "It replaces every signed sender: bounces return to an unsigned address, or not at all.";

@@ -1,31 +1,40 @@
-/** What is ours: keys, folders, permissions, the way out, the log, the hook. */
+/** Checks the installation: keys, folders, sandbox, shim, transport, log and hook. */
 import type { Settings } from "../../lib/settings/parse.ts";
 import { errorText, Fail } from "../../lib/fail.ts";
 import { loadIdentities } from "../../io/system/load.ts";
 import { VERSION } from "../../lib/version.ts";
 import { RecentCount, recentSentence } from "../audit/passed.ts";
-import { beside } from "../programs.ts";
+import { installedPrograms } from "../programs.ts";
 import { sharedSecret } from "../shared_secret.ts";
 import { isGroupWritable, isThere, realPath } from "../files.ts";
 import { formerSandboxFile, sandboxFile } from "../../lib/paths.ts";
 import { ordinaryAddresses, permissions, printSandbox } from "../../lib/settings/sandbox.ts";
 import { checkClock } from "./clock.ts";
-import { checkHarmless, checkInjectorFile, checkPrograms, harmless, INJECTOR_FILES } from "./injector.ts";
+import { checkInjectorFile, checkPrograms, checkVersionCommand, INJECTOR_FILES, versionCommand } from "./injector.ts";
 import { checkLogged } from "./log.ts";
 import { openLog } from "./logfile.ts";
 import { look, lookAt, ownLog, run, see, seeUp } from "./look.ts";
-import { checkSandbox, former, unreadable } from "./sandbox.ts";
-import { checkAnswer, resultIn, trials } from "./round.ts";
+import { checkSandbox, outdated, unreadable } from "./sandbox.ts";
+import { checkAnswer, resultIn, testBounces } from "./round.ts";
 import { checkKeys, findingOf, identityLine } from "./settings.ts";
 import { checkSmarthost } from "./smarthost.ts";
 import { checkFolder, checkLog } from "./state.ts";
-import { type DoctorContext, soundIdentities } from "./context.ts";
+import { type DoctorContext, readableIdentities } from "./context.ts";
 
-/** A part of the examination; without settings there is nothing to look at. */
-type Part = (visit: DoctorContext, settings: Settings) => Promise<void> | void;
+/** A check, which needs the settings. */
+type Check = (context: DoctorContext, settings: Settings) => Promise<void> | void;
 
-/** In this order: the log is looked at before the hook writes to it. */
-export const OURS: readonly Part[] = [keys, folders, sandboxed, shimItself, injectorPart, logged, sentMail, round];
+/** The checks in order: the log is checked before the hook appends to it. */
+export const INSTALLATION_CHECKS: readonly Check[] = [
+  keys,
+  folders,
+  checkSandboxFile,
+  checkShim,
+  checkTransport,
+  checkRecentLog,
+  countSentMail,
+  checkHook,
+];
 
 function keys({ file, now, findings }: DoctorContext, settings: Settings): void {
   let right = true;
@@ -62,79 +71,79 @@ function folders({ findings, notes }: DoctorContext, settings: Settings): void {
     if (path !== "") findings.push(...checkFolder(seeUp(path), purpose, user, own));
   };
   const before = findings.length;
-  check(state.folder, "the folder of the state: log, ledger, what was sent", true);
+  check(state.folder, "the state folder, with the log, the ledger and the index of sent mail", true);
   const spool = transport.spool ? ["spool"] : [];
   for (const part of ["ledger", "sent", ...spool]) {
-    // What is below it cannot be right, either.
+    // Its subfolders would only repeat the finding.
     if (findings.length > before) break;
     if (see(`${state.folder}/${part}`).kind !== "nothing") {
-      check(`${state.folder}/${part}`, "a part of the state", true);
+      check(`${state.folder}/${part}`, "part of the state", true);
     }
   }
   if (findings.length === before) findings.push(...checkLog(see(`${state.folder}/log`), user));
-  if (incoming.spam_command.length === 0) check(incoming.spam, "where forged bounces go (incoming.spam)");
-  check(incoming.inbox, "where genuine bounces go (incoming.inbox)");
-  if (challenge.answer) check(challenge.answered, "where answered challenges go (challenge.answered)");
-  if (tag.pymsgauth !== "") check(tag.pymsgauth, "where pymsgauth's tokens are (tag.pymsgauth)");
+  if (incoming.spam_command.length === 0) check(incoming.spam, "the maildir for forged bounces (incoming.spam)");
+  check(incoming.inbox, "the maildir for delivered mail (incoming.inbox)");
+  if (challenge.answer) check(challenge.answered, "the maildir for answered challenges (challenge.answered)");
+  if (tag.pymsgauth !== "") check(tag.pymsgauth, "the folder with the tokens of pymsgauth (tag.pymsgauth)");
   if (transport.via === "maildir") {
-    check(transport.maildir, "where what you send goes (transport.maildir)");
-    notes.push(`transport.via is "maildir": what you send is kept in ${transport.maildir} and goes nowhere`);
+    check(transport.maildir, "the maildir for the mail you send (transport.maildir)");
+    notes.push(`transport.via is "maildir": the mail you send is stored in ${transport.maildir} and not sent`);
   }
 }
 
-const WIDE = "Shim and hook may read, write and run what you may";
+const UNRESTRICTED = "Shim and hook may read, write and run what you may";
 
-function sandboxed({ file, home, findings, notes }: DoctorContext, settings: Settings): void {
+function checkSandboxFile({ file, home, findings, notes }: DoctorContext, settings: Settings): void {
   const path = sandboxFile(file.file);
   const there = look(path);
   try {
     const wanted = permissions(settings, { file: file.file, home }, realPath, isGroupWritable);
     if (there !== undefined) findings.push(...checkSandbox(there, printSandbox(wanted, ordinaryAddresses(settings))));
     else if (isThere(path)) findings.push(unreadable(path));
-    else if (isThere(formerSandboxFile(file.file))) findings.push(former(formerSandboxFile(file.file)));
-    else notes.push(`${WIDE}: countersign sandbox restricts them to what the settings need`);
+    else if (isThere(formerSandboxFile(file.file))) findings.push(outdated(formerSandboxFile(file.file)));
+    else notes.push(`${UNRESTRICTED}: countersign sandbox restricts them to what the settings need`);
   } catch (error) {
     if (!(error instanceof Fail)) throw error;
-    notes.push(`${WIDE}: ${errorText(error)}`);
+    notes.push(`${UNRESTRICTED}: ${errorText(error)}`);
   }
 }
 
-/** Its answer, not its text: a launcher that somebody has changed may be right. */
-async function shimItself({ findings }: DoctorContext): Promise<void> {
-  const { shim } = beside((path) => see(path).kind === "file");
+/** Runs the shim instead of comparing its text, because a modified launcher may work. */
+async function checkShim({ findings }: DoctorContext): Promise<void> {
+  const { shim } = installedPrograms((path) => see(path).kind === "file");
   if (shim === undefined) return;
   const { code, out, said } = await run([shim, "--version"]);
   if (code === 0 && out === `countersign ${VERSION}\n`) return;
-  const why = "It is unknown what becomes of outgoing mail.";
-  const what = `The shim ${shim} does not answer as version ${VERSION} does, but with ${code}${said && `: ${said}`}`;
+  const why = "Outgoing mail may be lost or sent unsigned.";
+  const what = `The shim ${shim} --version does not print version ${VERSION}; it exits ${code}${said && `: ${said}`}`;
   findings.push({ what, where: { file: shim }, why, fix: "deno task install" });
 }
 
-async function injectorPart({ file, programs, findings, notes }: DoctorContext, settings: Settings): Promise<void> {
+async function checkTransport({ file, programs, findings, notes }: DoctorContext, settings: Settings): Promise<void> {
   const wrong = checkPrograms(file, settings, programs);
   findings.push(...wrong);
   const server = await checkSmarthost(file, settings);
   findings.push(...server.findings);
   if (server.note !== undefined) notes.push(server.note);
   if (settings.transport.via !== "command") return;
-  const argv = harmless(settings);
+  const argv = versionCommand(settings);
   if (argv !== undefined && wrong.length === 0) {
     const { code, said } = await run(argv);
-    findings.push(...checkHarmless(file.file, argv, code, said));
+    findings.push(...checkVersionCommand(file.file, argv, code, said));
   }
   const { preset } = settings.transport;
   for (const one of lookAt(INJECTOR_FILES[preset] ?? [])) findings.push(...checkInjectorFile(preset, one));
 }
 
-function logged({ now, findings }: DoctorContext, settings: Settings): void {
+function checkRecentLog({ now, findings }: DoctorContext, settings: Settings): void {
   const log = openLog(`${settings.state.folder}/log`);
   if (log !== undefined) findings.push(...checkClock(log, now), ...checkLogged(log, settings, now));
 }
 
-/** Mail that a phone or a webmail sent: its bounces look like forged ones. */
-function sentMail({ given, now, findings, notes }: DoctorContext, settings: Settings): void {
-  const mailboxes = given.values("sent");
-  const identities = mailboxes.length > 0 ? soundIdentities(settings) : undefined;
+/** Counts mail that did not pass the shim, whose bounces look like forged ones. */
+function countSentMail({ options, now, findings, notes }: DoctorContext, settings: Settings): void {
+  const mailboxes = options.values("sent");
+  const identities = mailboxes.length > 0 ? readableIdentities(settings) : undefined;
   if (identities === undefined) return;
   const recent = new RecentCount(settings, identities, now);
   for (const mailbox of mailboxes) {
@@ -154,13 +163,13 @@ function sentMail({ given, now, findings, notes }: DoctorContext, settings: Sett
   }
 }
 
-async function round(
-  { given, file, now, programs, findings, notes }: DoctorContext,
+async function checkHook(
+  { options, file, now, programs, findings, notes }: DoctorContext,
   settings: Settings,
 ): Promise<void> {
-  const hook = given.value("hook") ?? beside((path) => see(path).kind === "file").hook;
+  const hook = options.value("hook") ?? installedPrograms((path) => see(path).kind === "file").hook;
   if (hook === undefined) {
-    notes.push("No hook was found beside this program; name it with --hook to check it");
+    notes.push("No hook was found with this program; use --hook to check one");
     return;
   }
   const wrong = programs.trouble(hook);
@@ -169,17 +178,17 @@ async function round(
     findings.push({ what, where: { file: hook }, why, fix: "deno task install" });
     return;
   }
-  const identities = soundIdentities(settings);
+  const identities = readableIdentities(settings);
   if (identities === undefined) return;
   await ownLog(settings.state.folder);
   for (const identity of identities) {
-    for (const trial of trials(identity, settings, now)) {
-      const argv = [hook, "--as", "filter", "--config", file.file, "--sender", "", "--recipient", trial.recipient];
-      const { code, out, said } = await run(argv, trial.message);
+    for (const bounce of testBounces(identity, settings, now)) {
+      const argv = [hook, "--as", "filter", "--config", file.file, "--sender", "", "--recipient", bounce.recipient];
+      const { code, out, said } = await run(argv, bounce.message);
       const answer = { code, result: resultIn(out), said };
-      const found = checkAnswer(hook, file.file, trial, answer);
+      const found = checkAnswer(hook, file.file, bounce, answer);
       findings.push(...found);
-      if (found.length > 0) return; // One of a kind is enough.
+      if (found.length > 0) return; // Further bounces would only repeat the finding.
     }
   }
 }

@@ -1,28 +1,28 @@
-/** The log from its end: it grows for years, and doctor asks for its last days. */
+/** Reads the log backwards, because it may be large and doctor needs only its last days. */
 
 /** A line of the log. */
 export interface LogLine {
   readonly text: string;
-  /** Where it begins, in octets. */
+  /** Offset in bytes. */
   readonly at: number;
 }
 
-/** A log to be looked at. */
+/** A log file. */
 export interface LogFile {
   readonly file: string;
-  /** Its lines, the last one first. */
+  /** Returns the lines, the last one first. */
   lines(): Iterable<LogLine>;
-  /** The number of a line. It costs reading all that is before it, so it is asked for a line that is shown. */
+  /** Returns the number of a line. Reads the whole file before it, so call it only for lines that are reported. */
   numberOf(line: LogLine): number;
 }
 
 const CHUNK_BYTES = 256 * 1024;
-/** No line is longer: lib/log.ts cuts its values. */
+/** Longest line; lib/log.ts truncates values, so that lines are shorter. */
 const MAX_LINE_BYTES = 64 * 1024;
-/** What is looked at, from the end. */
+/** Size of the part at the end that is read. */
 const MAX_BYTES = 64 * 1024 * 1024;
 
-/** Opens a log; undefined when it is not there or cannot be read. */
+/** Opens a log; returns undefined if it is missing or cannot be read. */
 export function openLog(path: string): LogFile | undefined {
   try {
     if (!Deno.statSync(path).isFile) return undefined;
@@ -37,12 +37,12 @@ function* linesFromEnd(path: string): Generator<LogLine> {
   using file = Deno.openSync(path);
   const decoder = new TextDecoder();
   const { size } = file.statSync();
-  let rest: Uint8Array = new Uint8Array(); // the end of a line that begins further in front
+  let rest: Uint8Array = new Uint8Array(); // the end of a line whose beginning is not read yet
   for (let start = size; start > 0 && size - start < MAX_BYTES;) {
     const count = Math.min(CHUNK_BYTES, start);
     start -= count;
     const bytes = new Uint8Array(count + rest.length);
-    if (!readAt(file, start, bytes.subarray(0, count))) return; // it was cut meanwhile
+    if (!readAt(file, start, bytes.subarray(0, count))) return; // the file was truncated
     bytes.set(rest, count);
     let end = bytes.length;
     for (let newline; (newline = bytes.lastIndexOf(10, end - 1)) >= 0 && end > 0; end = newline) {

@@ -1,17 +1,17 @@
-/** The one place where doctor looks at the machine: files with mode and owner, programs, and DNS. */
+/** Access to the machine for doctor: files with mode and owner, programs, and DNS. */
 import { provesMissing, reason } from "../../lib/fail.ts";
 import { isThere, realPath } from "../files.ts";
 import { NoAnswer, type Resolver } from "./resolver.ts";
 import type { Programs, TextFile } from "./finding.ts";
 import type { Seen } from "./state.ts";
 
-/** Milliseconds that a program gets. */
+/** Time limit for a program, in milliseconds. */
 const TIMEOUT_MS = 60_000;
 
-/** Bytes of a script that are looked at. */
+/** Bytes of a script that are read. */
 const SCRIPT_BYTES = 64 * 1024;
 
-/** A file with its mode; undefined when it is missing or cannot be read, of which `unreadable` is told. */
+/** Returns a file with its mode; undefined if it is missing, or cannot be read, in which case `unreadable` is called. */
 export function look(path: string, unreadable: (path: string, why: string) => void = () => {}): TextFile | undefined {
   try {
     const { isFile, mode } = Deno.statSync(path);
@@ -23,12 +23,12 @@ export function look(path: string, unreadable: (path: string, why: string) => vo
   }
 }
 
-/** Those of the files that exist. */
+/** Returns the files that exist. */
 export function lookAt(paths: readonly string[], unreadable?: (path: string, why: string) => void): TextFile[] {
   return paths.flatMap((path) => look(path, unreadable) ?? []);
 }
 
-/** What stands at a path. */
+/** Returns kind, mode and owner of a path. */
 export function see(path: string): Seen {
   try {
     const { isFile, isDirectory, mode, uid } = Deno.statSync(path);
@@ -43,11 +43,11 @@ export function see(path: string): Seen {
   }
 }
 
-/** What stands there, and above it, up to the first that is there. */
+/** Returns the same for a path and its parents, up to the first that exists. */
 export function seeUp(path: string): Seen[] {
   const seeLink = (): Seen => {
     const seen = see(path);
-    // A link that leads nowhere: no folder can be made in its place.
+    // A dangling link: no folder can be created at its path.
     return seen.kind === "nothing" && isThere(path) ? { ...seen, kind: "other" } : seen;
   };
   const out = [seeLink()];
@@ -58,22 +58,22 @@ export function seeUp(path: string): Seen[] {
   return out;
 }
 
-/** The number of a user of this machine; undefined for one that stands elsewhere. */
+/** Returns the uid of a user in /etc/passwd; undefined for other users. */
 export function userId(name: string): number | undefined {
   const line = look("/etc/passwd")?.text.split("\n").find((one) => one.startsWith(`${name}:`));
   return line === undefined ? undefined : Number(line.split(":")[2]);
 }
 
-/** As root, the hook that is tried would make a log that its own user could not write. */
+/** Creates the log as the owner of the state folder; run as root, the hook would create one that its user cannot write. */
 export async function ownLog(state: string): Promise<void> {
   const [folder, log] = [see(state), see(`${state}/log`)];
   if (Deno.uid() !== 0 || folder.kind !== "folder" || folder.uid === 0 || log.kind !== "nothing") return;
-  // We ourselves may write nothing.
+  // This program has no write permission itself.
   const owner = ["-o", String(folder.uid), "-g", String(Deno.statSync(state).gid)];
   await run(["/usr/bin/install", "-m", "600", ...owner, "/dev/null", log.path]);
 }
 
-/** Names in a folder. */
+/** Returns the names in a folder. */
 export function namesIn(folder: string): string[] {
   try {
     return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
@@ -82,7 +82,7 @@ export function namesIn(folder: string): string[] {
   }
 }
 
-/** Programs of this machine; a path may begin with `~` or `$HOME`, and is otherwise below the home. */
+/** Returns the programs of this machine; a path may begin with `~` or `$HOME`, and relative paths are below the home. */
 export function programsOf(home: string): Programs {
   const resolve = (path: string) => {
     const whole = path.replace(/^~(?=\/)|^\$\{?HOME\}?(?=\/)/, home);
@@ -91,10 +91,10 @@ export function programsOf(home: string): Programs {
   return {
     trouble(path) {
       const whole = resolve(path);
-      if (whole.includes("$")) return undefined; // only the shell of its caller knows
+      if (whole.includes("$")) return undefined; // only the calling shell can expand it
       const { kind, mode } = see(whole);
       if (kind === "closed") return "cannot be examined";
-      if (kind === "nothing") return "is not there";
+      if (kind === "nothing") return "does not exist";
       if (kind !== "file") return "is not a program";
       return (mode & 0o111) === 0 ? "is not executable" : undefined;
     },
@@ -114,7 +114,7 @@ export function programsOf(home: string): Programs {
 
 function beginning(path: string, length = 512): string {
   try {
-    if (see(path).kind !== "file") return ""; // a pipe would make us wait
+    if (see(path).kind !== "file") return ""; // opening a pipe could block
     using file = Deno.openSync(path);
     const bytes = new Uint8Array(length);
     return new TextDecoder().decode(bytes.subarray(0, file.readSync(bytes) ?? 0));
@@ -123,14 +123,14 @@ function beginning(path: string, length = 512): string {
   }
 }
 
-/** A program that is named without a path. */
+/** Finds a program in PATH. */
 export function onPath(name: string): string | undefined {
   if (name === "" || name.includes("/")) return undefined;
   const folders = (Deno.env.get("PATH") ?? "").split(":").filter((folder) => folder.startsWith("/"));
   return folders.map((folder) => `${folder}/${name}`).find((path) => see(path).kind === "file");
 }
 
-/** Runs a program. @returns its status, output, and last line of complaint; status 127 when it cannot be run */
+/** Runs a program. @returns status, output, and the last line of standard error; status 127 if it cannot be run */
 export async function run(
   argv: readonly string[],
   input = "",
@@ -156,7 +156,7 @@ export async function run(
   }
 }
 
-/** DNS as this machine asks it; undefined when nothing may be asked. */
+/** Returns the resolver of this machine; undefined if the program may not use the network. */
 export async function systemDns(): Promise<Resolver | undefined> {
   if ((await Deno.permissions.query({ name: "net" })).state !== "granted") return undefined;
   return {
@@ -170,10 +170,10 @@ export async function systemDns(): Promise<Resolver | undefined> {
   };
 }
 
-/** The line for a shell that runs one of our commands with all permissions. */
+/** Returns the shell command that runs a command with all permissions. */
 export function withNetwork(command: string, args: readonly string[]): string {
   const { standalone } = Deno.build;
-  // What was compiled keeps the permissions that it was compiled with.
+  // A compiled binary cannot get other permissions than those it was compiled with.
   const words = standalone ? ["deno", "run", "-A", "main.ts"] : [Deno.execPath(), "run", "-A", mainModule()];
   const line = [...words, "countersign", command, ...args].map((word) => {
     return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;

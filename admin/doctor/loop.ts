@@ -1,34 +1,34 @@
-/** Sends a message that nobody can get, and waits until the hook writes down that its bounce came home. */
+/** Sends undeliverable messages, and waits until the log shows that their bounces returned. */
 import type { Settings } from "../../lib/settings/parse.ts";
 import { directionOf, fields, lines, sizeOf } from "../log.ts";
 import type { Finding, Where } from "./finding.ts";
 
-/** What is tried. */
+/** The parameters of the test. */
 export interface Loop {
-  /** The addresses to send from, and the lines of the settings where they stand. */
+  /** The addresses to send from, and their lines in the settings. */
   readonly from: readonly { readonly name: string; readonly where: Where }[];
-  /** Whom nobody knows. */
+  /** A nonexistent recipient. */
   readonly to: string;
-  /** Milliseconds that the bounces get. */
+  /** Time limit for the bounces, in milliseconds. */
   readonly timeoutMs: number;
   readonly settings: Settings;
   readonly shim: string;
-  /** Runs the shim as mutt does, without a sender. */
+  /** Runs the shim as mutt does, without an envelope sender. */
   send(argv: readonly string[], message: string): Promise<{ readonly code: number; readonly said: string }>;
 }
 
-/** No server has this domain (RFC 6761 section 6.4), so that nobody is bothered, and no catch-all takes it. */
-export const nobody = (): string => `countersign-loop-${crypto.randomUUID().slice(0, 8)}@loop.invalid`;
+/** Returns an address in a domain that does not exist (RFC 6761 section 6.4), so that no server receives the message. */
+export const nonexistentAddress = (): string => `countersign-loop-${crypto.randomUUID().slice(0, 8)}@loop.invalid`;
 
-/** A message on its way. */
+/** A message that was sent. */
 interface Sent {
   readonly name: string;
   readonly where: Where;
-  /** Its Message-ID. */
+  /** The Message-ID. */
   readonly id: string;
 }
 
-/** Sends from each, then waits for all. */
+/** Sends a message from each address, then waits for all bounces. */
 export async function checkLoop(loop: Loop): Promise<{ findings: Finding[]; notes: string[] }> {
   const findings: Finding[] = [];
   const sent: Sent[] = [];
@@ -41,12 +41,12 @@ export async function checkLoop(loop: Loop): Promise<{ findings: Finding[]; note
     else findings.push(notSent(name, loop, said === "" ? `status ${code}` : said));
   }
   const notes: string[] = [];
-  const home = await waited(sent, loop, from, (name) => {
+  const returned = await waitForBounces(sent, loop, from, (name) => {
     notes.push(
       `The bounce of a message from ${name} returned after ${((performance.now() - begun) / 1000).toFixed(1)} s`,
     );
   });
-  for (const one of sent) findings.push(...judged(one, home.get(one.id), loop));
+  for (const one of sent) findings.push(...findingsAbout(one, returned.get(one.id), loop));
   return { findings, notes };
 }
 
@@ -62,30 +62,30 @@ function message(from: string, to: string, id: string): string {
   ].join("\n");
 }
 
-/** What the hook wrote about a bounce, the last word of it. */
+/** A log line about a bounce. */
 type Line = ReturnType<typeof fields>;
 
-const isHome = ({ result, outcome }: Line): boolean =>
+const hasReturned = ({ result, outcome }: Line): boolean =>
   (result === "genuine" || result === "late") && outcome !== "defer";
 
-/** What came, since the log was so long, until all are home, or time is over. */
-async function waited(
+/** Returns the log lines about the bounces after offset `from`; waits until all have returned, or the time is over. */
+async function waitForBounces(
   sent: readonly Sent[],
   loop: Loop,
   from: number,
   tell: (name: string) => void,
 ): Promise<Map<string, Line>> {
   const seen = new Map<string, Line>();
-  let open = sent.length;
-  if (open === 0) return seen;
+  let missing = sent.length;
+  if (missing === 0) return seen;
   for await (const text of lines(logOf(loop), AbortSignal.timeout(loop.timeoutMs), from)) {
     const line = fields(text);
     const one = sent.find(({ id }) => directionOf(line) === "in" && line["original"] === id);
-    if (one === undefined || isHome(seen.get(one.id) ?? {})) continue;
+    if (one === undefined || hasReturned(seen.get(one.id) ?? {})) continue;
     seen.set(one.id, line);
-    if (!isHome(line)) continue;
+    if (!hasReturned(line)) continue;
     tell(one.name);
-    if (--open === 0) break;
+    if (--missing === 0) break;
   }
   return seen;
 }
@@ -96,16 +96,16 @@ function notSent(name: string, { shim, to }: Loop, said: string): Finding {
   return {
     what: `The shim cannot send from ${name}: ${said}`,
     where: { file: shim },
-    why: "Your mail cannot be sent, either.",
+    why: "Your other mail cannot be sent, either.",
     fix: `Fix the reported error. If only ${to} is rejected: countersign doctor --loop --to ` +
       "ADDRESS, with a recipient that your mail server accepts and another rejects",
   };
 }
 
-/** What is wrong with what came, or did not. */
-function judged({ name, where, id }: Sent, line: Line | undefined, loop: Loop): Finding[] {
-  if (line === undefined) return [absent(name, where, loop)];
-  if (isHome(line)) return [];
+/** Returns the findings about a message, whose log line may be missing. */
+function findingsAbout({ name, where, id }: Sent, line: Line | undefined, loop: Loop): Finding[] {
+  if (line === undefined) return [notReturned(name, where, loop)];
+  if (hasReturned(line)) return [];
   const { result, check, outcome, why } = line;
   if (outcome === "defer") {
     return [{
@@ -129,7 +129,7 @@ function judged({ name, where, id }: Sent, line: Line | undefined, loop: Loop): 
   }];
 }
 
-function absent(name: string, where: Where, { settings, to, timeoutMs }: Loop): Finding {
+function notReturned(name: string, where: Where, { settings, to, timeoutMs }: Loop): Finding {
   const { preset, via } = settings.transport;
   const queue = via !== "command" ? undefined : QUEUES[preset];
   const [, domain = ""] = /@([^@]*)$/.exec(name) ?? [];
@@ -147,7 +147,7 @@ function absent(name: string, where: Where, { settings, to, timeoutMs }: Loop): 
   };
 }
 
-/** What shows the queue. */
+/** Commands that show the queue. */
 const QUEUES: Record<string, string> = {
   "qmail-inject": "/var/qmail/bin/qmail-qread",
   postfix: "mailq",

@@ -1,16 +1,16 @@
-/** ~/.mailfilter: ways in which maildrop loses or repeats mail when a hook is not called as it should be. */
+/** Checks ~/.mailfilter for calls of the hook with which maildrop loses or repeats mail. */
 import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
 import { hookCall } from "./hookline.ts";
 
-/** How a filter may run the hook. */
-const WAYS: readonly [RegExp, "backticks" | "xfilter" | "to" | "cc"][] = [
+/** The constructs with which a filter can run the hook. */
+const CALL_FORMS: readonly [RegExp, "backticks" | "xfilter" | "to" | "cc"][] = [
   [/^\s*xfilter\b/, "xfilter"],
   [/^\s*to\s+["']?\s*\|/, "to"],
   [/^\s*cc\s+["']?\s*\|/, "cc"],
   [/`/, "backticks"],
 ];
 
-/** Checks one filter; one without the hook has nothing to be checked. */
+/** Checks a filter, if it calls the hook. */
 export function checkMaildrop({ file, text, mode }: TextFile, programs: Programs): Finding[] {
   const { list, add } = findingsOf(file);
   const lines = text.split("\n").map((line) => /^\s*#/.test(line) ? "" : line);
@@ -28,7 +28,7 @@ export function checkMaildrop({ file, text, mode }: TextFile, programs: Programs
     const line = lines[index]!;
     const call = hookCall(line)!;
     const number = index + 1;
-    const way = WAYS.find(([shape]) => shape.test(line))?.[1];
+    const way = CALL_FORMS.find(([shape]) => shape.test(line))?.[1];
     const wrong = programs.trouble(call.program);
     if (wrong !== undefined) {
       const why = way === "backticks" ? "All mail is delivered unchecked." : "All mail stays queued or is bounced.";
@@ -66,13 +66,13 @@ export function checkMaildrop({ file, text, mode }: TextFile, programs: Programs
         "Use backticks, as in contrib/maildrop/mailfilter",
       );
     }
-    const before = reached(lines.slice(0, index));
+    const before = unconditionalTo(lines.slice(0, index));
     if (before !== undefined) {
       const why = "A to ends the filter, so that the hook never runs.";
       add("This to precedes the hook", before + 1, why, "Move the hook above it");
     }
   }
-  for (const index of loose(lines)) {
+  for (const index of unresetCopies(lines)) {
     add(
       "A cc leaves its status in EXITCODE",
       index + 1,
@@ -83,7 +83,7 @@ export function checkMaildrop({ file, text, mode }: TextFile, programs: Programs
   return list;
 }
 
-/** The statuses that the lines below must know: filed ends the filter, later must reach the MTA. */
+/** Checks that the following lines handle the statuses: 99 must end the filter, and 75 must be passed to the MTA. */
 function checkAnswer(
   below: readonly string[],
   delivers: boolean,
@@ -115,21 +115,21 @@ function checkAnswer(
   }
 }
 
-/** The line of a `to` outside of all braces. */
-function reached(lines: readonly string[]): number | undefined {
+/** Returns the index of the first unconditional `to`; undefined if there is none. */
+function unconditionalTo(lines: readonly string[]): number | undefined {
   let depth = 0;
   let conditional = false;
   for (const [index, line] of lines.entries()) {
     if (depth === 0 && !conditional && /^\s*to\s/.test(line)) return index;
     depth += (line.match(/\{/g)?.length ?? 0) - (line.match(/\}/g)?.length ?? 0);
-    // `if (…)` without braces holds for the next line.
+    // `if (…)` without braces applies to the next line.
     if (line.trim() !== "") conditional = /^\s*(?:if|elsif|else|while|foreach)\b/.test(line);
   }
   return undefined;
 }
 
-/** Lines of a cc to a program or address behind which EXITCODE is never set. */
-function loose(lines: readonly string[]): number[] {
+/** Returns the lines of a cc to a program or address that no assignment to EXITCODE follows. */
+function unresetCopies(lines: readonly string[]): number[] {
   return lines.flatMap((line, index) => {
     if (!/^\s*cc\s+["']?\s*[|!]/.test(line) || hookCall(line) !== undefined) return [];
     return lines.slice(index + 1).some((later) => /EXITCODE\s*=/.test(later)) ? [] : [index];

@@ -1,34 +1,34 @@
-/** mutt and neomutt: does what they send go through the shim, with a sender that is ours? */
+/** Checks that mutt and neomutt send through the shim, with the address of an identity as sender. */
 import { formatAddress, parseAddressList } from "../../lib/address.ts";
 import { quote } from "../../lib/fail.ts";
 import { type Finding, findingsOf, type Programs } from "./finding.ts";
 import type { MuttCommand } from "./muttrc.ts";
 
-/** What is asked for. */
-export interface MuttCase {
+/** The settings of mutt, and what is needed to check them. */
+export interface MuttContext {
   /** The file that mutt reads first. */
   readonly file: string;
   readonly home: string;
   readonly commands: readonly MuttCommand[];
-  /** Addresses of the identities, in lower case; undefined where settings could not be read. */
+  /** Addresses of the identities, in lower case; undefined if the settings could not be read. */
   readonly identities: readonly string[] | undefined;
   readonly programs: Programs;
-  /** Finds a program that is named without a path; undefined when it is nowhere. */
+  /** Finds a program in PATH; undefined if it is missing. */
   readonly onPath: (name: string) => string | undefined;
-  /** The shim, as it would be written. */
+  /** The path of the shim, for the suggested fix. */
   readonly shim: string;
 }
 
-/** A setting that is given a value, or switched. */
+/** An assignment to a setting. */
 interface Assignment {
   readonly name: string;
   readonly value: string;
   readonly command: MuttCommand;
 }
 
-/** Checks one muttrc with all that it sources. */
-export function checkMutt(given: MuttCase): Finding[] {
-  const { file, commands } = given;
+/** Checks a muttrc with the files that it sources. */
+export function checkMutt(context: MuttContext): Finding[] {
+  const { file, commands } = context;
   const found: Finding[] = [];
   const add = (what: string, at: { file: string; line?: number }, why: string, fix: string) => {
     const { list, add } = findingsOf(at.file);
@@ -37,7 +37,7 @@ export function checkMutt(given: MuttCase): Finding[] {
   };
   const all = commands.flatMap(assignments);
   const last = (name: string) => all.findLast((one) => one.name === name && !one.command.hooked);
-  const line = `set sendmail="${given.shim}"`;
+  const line = `set sendmail="${context.shim}"`;
 
   const smtp = last("smtp_url");
   if (smtp !== undefined && smtp.value !== "") {
@@ -54,7 +54,7 @@ export function checkMutt(given: MuttCase): Finding[] {
   }
   const sendmails = all.filter((one) => one.name === "sendmail" && one.command.hooked);
   for (const { value, command } of everywhere === undefined ? sendmails : [everywhere, ...sendmails]) {
-    const wrong = sendmailWrong(value, given);
+    const wrong = sendmailWrong(value, context);
     if (wrong !== undefined) add(wrong.what, command, wrong.why, line);
   }
 
@@ -67,11 +67,11 @@ export function checkMutt(given: MuttCase): Finding[] {
       "set sendmail_wait=0",
     );
   }
-  checkSenders(given, all, add);
+  checkSenders(context, all, add);
   return found;
 }
 
-function sendmailWrong(value: string, given: MuttCase): { what: string; why: string } | undefined {
+function sendmailWrong(value: string, context: MuttContext): { what: string; why: string } | undefined {
   const [word = "", second] = value.split(" ").filter((one) => one !== "");
   const why = "Mail from mutt is not signed.";
   if (/["'\\]/.test(value)) {
@@ -80,22 +80,22 @@ function sendmailWrong(value: string, given: MuttCase): { what: string; why: str
       why: "mutt would run another program and send nothing.",
     };
   }
-  const path = word.replace(/^~(?=\/)|^\$HOME(?=\/)/, given.home);
-  const program = path.startsWith("/") ? path : given.onPath(path);
-  const wrong = program === undefined ? "is not in PATH" : given.programs.trouble(program);
+  const path = word.replace(/^~(?=\/)|^\$HOME(?=\/)/, context.home);
+  const program = path.startsWith("/") ? path : context.onPath(path);
+  const wrong = program === undefined ? "is not in PATH" : context.programs.trouble(program);
   if (wrong !== undefined) return { what: `sendmail: ${word} ${wrong}`, why: "mutt cannot send mail." };
   const command = /\/countersign$/.test(program!) && second === "shim";
-  return command || given.programs.isShim(program!)
+  return command || context.programs.isShim(program!)
     ? undefined
     : { what: `sendmail is ${word}, which is not the shim`, why };
 }
 
 type Add = (what: string, at: MuttCommand, why: string, fix: string) => void;
 
-/** `from` and envelope_from_address: identities, and one of them each. */
-function checkSenders({ identities }: MuttCase, all: readonly Assignment[], add: Add): void {
+/** Checks that `from` and envelope_from_address each have one address, which is an identity. */
+function checkSenders({ identities }: MuttContext, all: readonly Assignment[], add: Add): void {
   const uses = all.filter(isUse);
-  // A hook may switch it on for some messages; elsewhere the last word counts.
+  // A hook may enable it for some messages; otherwise the last assignment counts.
   const used = uses.some(({ value, command }) => command.hooked && value === "yes") ||
     uses.findLast(({ command }) => !command.hooked)?.value === "yes";
   for (const one of all) {
@@ -137,11 +137,11 @@ function addressesIn(value: string): string[] {
   try {
     return parseAddressList(value).flatMap(({ address }) => address === null ? [] : [formatAddress(address)]);
   } catch {
-    return []; // A local name, or something that mutt alone understands.
+    return []; // A local name, or syntax that only mutt understands.
   }
 }
 
-/** What a `set`, `unset`, `toggle` or `reset` does; yes and no are switches. */
+/** Returns the assignments of a `set`, `unset`, `toggle` or `reset`; booleans have the value `yes` or an empty one. */
 function assignments(command: MuttCommand): Assignment[] {
   const [verb, ...rest] = command.words;
   if (!["set", "unset", "reset", "toggle"].includes(verb ?? "")) return [];

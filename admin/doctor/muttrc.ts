@@ -1,25 +1,25 @@
-/** Reads muttrc as mutt does: lines joined, quotes taken off, `source` followed. */
+/** Reads muttrc as mutt does: joins lines, removes quotes, and follows `source`. */
 
-/** One command, with the place where it begins. */
+/** A command, with the file and line in which it begins. */
 export interface MuttCommand {
   readonly file: string;
   readonly line: number;
   readonly words: readonly string[];
-  /** It stands in a hook and runs for some messages only. */
+  /** Whether it is in a hook, and runs for some messages only. */
   readonly hooked: boolean;
 }
 
-/** Files within files that are followed. */
-const DEEPEST = 8;
+/** Maximum depth of sourced files. */
+const MAX_DEPTH = 8;
 
-/** The commands in the order in which they run. `read` gives the text of a file, undefined when there is none. */
+/** Returns the commands in order of execution. `read` returns the text of a file, undefined if it is missing. */
 export function muttCommands(
   file: string,
   home: string,
   read: (path: string) => string | undefined,
   depth = 0,
 ): MuttCommand[] {
-  const text = depth > DEEPEST ? undefined : read(file);
+  const text = depth > MAX_DEPTH ? undefined : read(file);
   if (text === undefined) return [];
   const out: MuttCommand[] = [];
   const take = (line: number, source: string, hooked: boolean) => {
@@ -37,7 +37,7 @@ export function muttCommands(
   return out;
 }
 
-/** A line that ends in a backslash goes on in the next. */
+/** Joins lines that end in a backslash with the next one. */
 function joinedLines(text: string): { line: number; source: string }[] {
   const out: { line: number; source: string }[] = [];
   let open = false;
@@ -51,7 +51,7 @@ function joinedLines(text: string): { line: number; source: string }[] {
   return out;
 }
 
-/** Commands of a line; `;` parts them, `#` ends them. In `set`, `name = value` becomes `name=value`. */
+/** Splits a line into commands at `;`, up to a `#`. In `set`, `name = value` becomes `name=value`. */
 function splitCommands(source: string): string[][] {
   const commands: string[][] = [[]];
   const pattern = /\s+|;|#.*|(\s*[-+]?=\s*)|((?:"(?:\\.|[^"\\])*"?|'[^']*'?|`[^`]*`?|\\.|(?![-+]?=|\s|[;"'`\\]).)+)/gs;
@@ -76,7 +76,7 @@ function splitCommands(source: string): string[][] {
   return commands.filter((words) => words.length > 0);
 }
 
-/** Backticks and variables stay as they are. */
+/** Removes quotes; backticks and variables are kept. */
 function unquote(word: string): string {
   return word.replace(/"((?:\\.|[^"\\])*)"?|'([^']*)'?|\\(.)/gs, (_, double, single, escaped) => {
     return double?.replace(/\\(.)/gs, "$1") ?? single ?? escaped;

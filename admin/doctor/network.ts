@@ -1,23 +1,23 @@
-/** What goes over the network, and only when it is asked for: DNS, and a message with its bounce. */
+/** The checks that use the network, which run only with --dns and --loop. */
 import type { Settings } from "../../lib/settings/parse.ts";
 import { canonicalAddress } from "../../lib/settings/identity.ts";
-import { beside } from "../programs.ts";
-import { identityMeant } from "../words.ts";
+import { installedPrograms } from "../programs.ts";
+import { selectIdentity } from "../words.ts";
 import { checkDns } from "./dns.ts";
 import type { Resolver } from "./resolver.ts";
 import { onPath, run, see, withNetwork } from "./look.ts";
 import { checkLoop } from "./loop.ts";
 import { identityLine } from "./settings.ts";
-import { type DoctorContext, soundIdentities } from "./context.ts";
+import { type DoctorContext, readableIdentities } from "./context.ts";
 
-/** Asks DNS; what it may not ask is a note. */
+/** Checks DNS; adds a note if the program may not use the network. */
 export async function askDns(
-  visit: DoctorContext,
+  context: DoctorContext,
   settings: Settings,
   dns: Resolver | undefined,
   args: readonly string[],
 ): Promise<void> {
-  const { given, file, findings, notes } = visit;
+  const { options, file, findings, notes } = context;
   if (dns === undefined) {
     notes.push(
       `DNS was not queried, because this program may not use the network. With permission: ${
@@ -27,23 +27,23 @@ export async function askDns(
     return;
   }
   const where = (nth: number) => ({ file: file.file, line: identityLine(file.text, nth) });
-  const found = await checkDns(settings, where, given.values("host"), dns);
+  const found = await checkDns(settings, where, options.values("host"), dns);
   findings.push(...found.findings);
   notes.push(...found.notes);
 }
 
-/** The last of all: it takes its time, and what else is wrong may be why it fails. */
-export async function loop(visit: DoctorContext, settings: Settings, to: string, timeoutMs: number): Promise<void> {
-  const { given, file, findings, notes } = visit;
-  if (settings.transport.via === "maildir") return; // that it goes nowhere is said already
-  const shim = beside((path) => see(path).kind === "file").shim ?? onPath("shim");
+/** Sends the test messages. This is the last check, because it is slow and the other findings may explain a failure. */
+export async function loop(context: DoctorContext, settings: Settings, to: string, timeoutMs: number): Promise<void> {
+  const { options, file, findings, notes } = context;
+  if (settings.transport.via === "maildir") return; // a note says that mail is not sent
+  const shim = installedPrograms((path) => see(path).kind === "file").shim ?? onPath("shim");
   if (shim === undefined) {
-    notes.push("No message was sent: no shim was found beside this program or in PATH");
+    notes.push("No message was sent: no shim was found with this program or in PATH");
     return;
   }
-  const identities = soundIdentities(settings);
+  const identities = readableIdentities(settings);
   if (identities === undefined) return;
-  const asked = [...new Set(given.values("address").map((one) => identityMeant(identities, one)))];
+  const asked = [...new Set(options.values("address").map((one) => selectIdentity(identities, one)))];
   const from = (asked.length > 0 ? asked : identities).map((one) => ({
     name: canonicalAddress(one),
     where: { file: file.file, line: identityLine(file.text, identities.indexOf(one)) },

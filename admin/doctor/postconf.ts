@@ -1,7 +1,7 @@
-/** Reads main.cf and master.cf, and what postconf prints: `name = value`, and services of pipe(8), smtpd(8) and others. */
+/** Parses main.cf, master.cf and the output of postconf: parameters, and services such as pipe(8) and smtpd(8). */
 import type { TextFile } from "./finding.ts";
 
-/** Something with the place where it stands. */
+/** A text with its file and line. */
 export interface Entry {
   readonly file: string;
   readonly line: number;
@@ -13,20 +13,20 @@ export interface Parameter extends Entry {
   readonly name: string;
 }
 
-/** A line of master.cf; its text is the whole of it. */
+/** An entry of master.cf; `text` is the whole entry. */
 export interface Service extends Entry {
   readonly name: string;
   readonly program: string;
 }
 
-/** Parameters by name, `$name` in them filled in. */
+/** Access to parameters by name; `text` expands `$name`. */
 export interface Parameters {
   entry(name: string): Entry | undefined;
   text(name: string): string;
   all(): readonly Parameter[];
 }
 
-/** All that these files say, in order. */
+/** Returns the parameters and services of the files, in order. */
 export function entries(files: readonly TextFile[]): { parameters: Parameter[]; services: Service[] } {
   const parameters: Parameter[] = [];
   const services: Service[] = [];
@@ -45,7 +45,7 @@ export function entries(files: readonly TextFile[]): { parameters: Parameter[]; 
   return { parameters, services };
 }
 
-/** The last of a name counts. */
+/** Returns access to the parameters; the last one of a name counts. */
 export function parametersOf(parameters: readonly Parameter[]): Parameters {
   const entry = (name: string) => parameters.findLast((one) => one.name === name);
   const text = (name: string, depth = 0): string =>
@@ -55,7 +55,7 @@ export function parametersOf(parameters: readonly Parameter[]): Parameters {
   return { entry, text: (name) => text(name), all: () => parameters };
 }
 
-/** White space in front goes on with the line before; comments and blank lines do not part. */
+/** Joins lines that begin with white space with the previous one; comments and blank lines in between are ignored. */
 function logicalLines(text: string): { line: number; source: string }[] {
   const out: { line: number; source: string }[] = [];
   for (const [index, one] of text.split("\n").entries()) {

@@ -1,27 +1,27 @@
-/** Postfix: main.cf and master.cf, or what postconf prints of them. */
+/** Checks the configuration of Postfix: main.cf and master.cf, or the output of postconf. */
 import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
 import { type HookCall, hookCall } from "./hookline.ts";
 import { entries, type Entry, type Parameters, parametersOf, type Service } from "./postconf.ts";
 
-/** What is known besides the files. */
-export interface PostfixCase {
-  /** Domains of SRS addresses, lower case. */
+/** What the checks need besides the files. */
+export interface PostfixContext {
+  /** The SRS domains, in lower case. */
   readonly srsDomains: readonly string[];
-  /** Has the hook a place of its own in the settings: incoming.inbox or incoming.forward? */
-  readonly place: boolean;
+  /** Whether incoming.inbox or incoming.forward is set, so that the hook itself delivers. */
+  readonly hasDestination: boolean;
   readonly programs: Programs;
-  /** Does the mail reach this Postfix by SMTP, where the restrictions of smtpd hold? */
+  /** Whether mail is submitted to this Postfix by SMTP, so that the restrictions of smtpd apply. */
   readonly smtp: boolean;
-  /** The settings file: only a hook that is given this one is ours to judge. */
+  /** The settings file; hooks with other settings are not checked against them. */
   readonly config: string;
-  /** Why a user of the system cannot write the state; undefined: he can, or nobody knows. */
+  /** Returns why a system user cannot write the state folder; undefined if they can, or if it is unknown. */
   readonly stateTrouble: (user: string) => Pick<Finding, "what" | "fix"> | undefined;
 }
 
 type Add = (what: string, at: Entry, why: string, fix: string) => void;
 
-/** Checks the files together: what one says may be about the other. */
-export function checkPostfix(files: readonly TextFile[], given: PostfixCase): Finding[] {
+/** Checks the files together, because they refer to each other. */
+export function checkPostfix(files: readonly TextFile[], context: PostfixContext): Finding[] {
   const found: Finding[] = [];
   const add: Add = (what, at, why, fix) => {
     const { list, add } = findingsOf(at.file);
@@ -32,17 +32,17 @@ export function checkPostfix(files: readonly TextFile[], given: PostfixCase): Fi
   const value = parametersOf(parameters);
   for (const service of services) {
     const call = service.program === "pipe" ? hookCall(service.text) : undefined;
-    if (call !== undefined) checkPipe(service, call, value, given, add);
+    if (call !== undefined) checkPipe(service, call, value, context, add);
   }
   const [mailbox, command] = [value.entry("mailbox_command"), hookCall(value.text("mailbox_command"))];
-  if (mailbox !== undefined && command !== undefined) checkCall(mailbox, command, given, add);
-  checkMasquerade(value, given, add);
-  if (given.smtp) checkLogin(value, services, given, add);
+  if (mailbox !== undefined && command !== undefined) checkCall(mailbox, command, context, add);
+  checkMasquerade(value, context, add);
+  if (context.smtp) checkLogin(value, services, context, add);
   return found;
 }
 
-/** A line of ~/.forward, which local(8) runs. */
-export function checkForward({ file, text, mode }: TextFile, given: PostfixCase): Finding[] {
+/** Checks ~/.forward, whose commands local(8) runs. */
+export function checkForward({ file, text, mode }: TextFile, context: PostfixContext): Finding[] {
   const { list, add } = findingsOf(file);
   const lines = text.split("\n");
   if (!lines.some((line) => hookCall(line) !== undefined)) return list;
@@ -60,15 +60,15 @@ export function checkForward({ file, text, mode }: TextFile, given: PostfixCase)
     checkCall(
       { file, line: index + 1, text: line },
       call,
-      given,
+      context,
       (what, at, why, fix) => add(what, at.line, why, fix),
     );
   }
   return list;
 }
 
-/** What holds however Postfix runs the hook. */
-function checkCall(at: Entry, call: HookCall, { place, programs }: PostfixCase, add: Add): void {
+/** Checks a call of the hook by any part of Postfix. */
+function checkCall(at: Entry, call: HookCall, { hasDestination, programs }: PostfixContext, add: Add): void {
   const wrong = programs.trouble(call.program);
   if (wrong !== undefined) {
     add(
@@ -87,15 +87,15 @@ function checkCall(at: Entry, call: HookCall, { place, programs }: PostfixCase, 
       "incoming --as postfix",
     );
   }
-  if (!call.delivers && !place) {
+  if (!call.delivers && !hasDestination) {
     const why = "Nothing delivers after the hook here, so that it defers genuine mail.";
     add("The hook has no destination", at, why, "incoming --as postfix --maildir DIR");
   }
 }
 
-/** A service of pipe(8). */
-function checkPipe(service: Service, call: HookCall, value: Parameters, given: PostfixCase, add: Add): void {
-  checkCall(service, call, given, add);
+/** Checks a service of pipe(8). */
+function checkPipe(service: Service, call: HookCall, value: Parameters, context: PostfixContext, add: Add): void {
+  checkCall(service, call, context, add);
   const attribute = (name: string) => new RegExp(`\\s${name}=(\\S*)`).exec(service.text)?.[1];
   const flags = attribute("flags") ?? "";
   if (/[hu]/.test(flags)) {
@@ -124,8 +124,8 @@ function checkPipe(service: Service, call: HookCall, value: Parameters, given: P
     add(`Service ${service.name} does not name the settings`, service, why, "incoming --as postfix --config FILE");
   }
   const [user = ""] = attribute("user")?.split(":") ?? [];
-  const ours = service.text.split(/[\s=]+/).includes(given.config);
-  const trouble = ours && user !== "" ? given.stateTrouble(user) : undefined;
+  const ours = service.text.split(/[\s=]+/).includes(context.config);
+  const trouble = ours && user !== "" ? context.stateTrouble(user) : undefined;
   if (trouble !== undefined) {
     const why = "The hook cannot write its log or answer challenges.";
     add(`Service ${service.name} runs the hook as ${user}: ${trouble.what}`, service, why, trouble.fix);
@@ -137,9 +137,9 @@ function checkPipe(service: Service, call: HookCall, value: Parameters, given: P
   }
   const lists = ["relay_domains", "virtual_mailbox_domains", "virtual_alias_domains", "mydestination"];
   const open = lists.map((name) => value.text(name)).filter((text) => text !== "");
-  for (const domain of given.srsDomains) {
+  for (const domain of context.srsDomains) {
     const words = open.flatMap((text) => text.toLowerCase().split(/[\s,]+/)).filter((word) => word !== "");
-    // A domain of another service, or one that stands in a table, cannot be seen from here.
+    // A domain may also be listed in a table, which is not read.
     if (
       open.length === 0 || words.some((word) => /[:/$]/.test(word) || domain === word || domain.endsWith(`.${word}`))
     ) continue;
@@ -153,8 +153,8 @@ function checkPipe(service: Service, call: HookCall, value: Parameters, given: P
   }
 }
 
-/** postconf(5), masquerade_domains: the first that fits counts, `!` excepts. */
-function checkMasquerade(value: Parameters, { srsDomains }: PostfixCase, add: Add): void {
+/** Checks masquerade_domains; see postconf(5): the first match counts, and `!` makes an exception. */
+function checkMasquerade(value: Parameters, { srsDomains }: PostfixContext, add: Add): void {
   const entry = value.entry("masquerade_domains");
   const classes = value.text("masquerade_classes");
   if (entry === undefined || (classes !== "" && !classes.includes("envelope_sender"))) return;
@@ -173,8 +173,8 @@ function checkMasquerade(value: Parameters, { srsDomains }: PostfixCase, add: Ad
   }
 }
 
-/** Senders that must belong to the login. */
-function checkLogin(value: Parameters, services: readonly Service[], { srsDomains }: PostfixCase, add: Add): void {
+/** Checks for restrictions that require the sender to belong to the login. */
+function checkLogin(value: Parameters, services: readonly Service[], { srsDomains }: PostfixContext, add: Add): void {
   if (srsDomains.length === 0 || /\b(?:pcre|regexp):/.test(value.text("smtpd_sender_login_maps"))) return;
   const rule = /\breject_(?:authenticated_|known_)?sender_login_mismatch\b/;
   const places = [...value.all().filter(({ name }) => /^smtpd_\w+_restrictions$/.test(name)), ...services];
@@ -182,9 +182,9 @@ function checkLogin(value: Parameters, services: readonly Service[], { srsDomain
     const found = rule.exec(one.text);
     if (found === null || /\bcheck_sender_access\b/.test(one.text.slice(0, found.index))) continue;
     add(
-      `${found[0]} refuses the senders of ${srsDomains.join(", ")}`,
+      `${found[0]} rejects senders in ${srsDomains.join(", ")}`,
       one,
-      "Signed senders belong to no login: what you send is refused.",
+      "Signed senders do not belong to a login, so that the mail you send is rejected.",
       `check_sender_access inline:{${srsDomains.map((domain) => ` ${domain}=OK`).join("")} } before ${found[0]}`,
     );
   }

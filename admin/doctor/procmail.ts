@@ -1,8 +1,8 @@
-/** ~/.procmailrc: flags without which procmail loses mail when the hook dies, and statuses that nobody reads. */
+/** Checks ~/.procmailrc for missing flags, without which mail is lost if the hook crashes, and for ignored statuses. */
 import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
 import { hookCall } from "./hookline.ts";
 
-/** One recipe. */
+/** A recipe. */
 interface Recipe {
   /** The line of its colon. */
   readonly line: number;
@@ -14,7 +14,7 @@ interface Recipe {
   readonly depth: number;
 }
 
-/** Checks one rcfile; one without the hook has nothing to be checked. */
+/** Checks an rcfile, if it calls the hook. */
 export function checkProcmail({ file, text, mode }: TextFile, programs: Programs): Finding[] {
   const { list, add } = findingsOf(file);
   const lines = text.split("\n").map((line) => /^\s*#/.test(line) ? "" : line);
@@ -107,7 +107,7 @@ function checkRecipe(recipe: Recipe, lines: readonly string[], as: string | unde
   }
 }
 
-/** Does it take all mail that comes to it? */
+/** Whether a recipe delivers all mail that reaches it. */
 function delivers({ flags, conditions, action, depth }: Recipe): boolean {
   return depth === 0 && conditions.length === 0 && !/[cfAaEe]/.test(flags) && !/^\s*\{/.test(action) &&
     action.trim() !== "" &&

@@ -1,30 +1,30 @@
-/** Dot-qmail files: what dot-qmail(5) and qmail-command(8) make of a line that looks right. */
+/** Checks dot-qmail files for errors that are documented in dot-qmail(5) and qmail-command(8). */
 import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
 import { hookCall } from "./hookline.ts";
 import { wrapperIn } from "./wrapper.ts";
 
-/** What is known besides the files. */
-export interface QmailCase {
+/** What the checks need besides the files. */
+export interface QmailContext {
   readonly programs: Programs;
-  /** Has the hook a place of its own in the settings: incoming.inbox or incoming.forward? */
-  readonly place: boolean;
-  /** Permission bits of the home; undefined when they are not known. */
+  /** Whether incoming.inbox or incoming.forward is set, so that the hook itself delivers. */
+  readonly hasDestination: boolean;
+  /** Permission bits of the home directory; undefined if unknown. */
   readonly home?: { readonly path: string; readonly mode: number };
 }
 
-/** Programs that deliver, so that the hook must come before them. */
+/** Lines with programs that deliver, which the hook must precede. */
 const DELIVERS = /^\|\s*(?:\S*\/)?(?:preline\s+(?:-\w+\s+)*(?:\S*\/)?)?(?:safecat|maildir|maildrop|procmail|forward)\b/;
 
-/** Checks the files of a home; a home without the hook has nothing to be checked. */
-export function checkQmail(files: readonly TextFile[], given: QmailCase): Finding[] {
-  const runsHook = (line: string) => hookCall(line) !== undefined || wrapperIn(line, given.programs) !== undefined;
+/** Checks the files of a home directory, if one of them calls the hook. */
+export function checkQmail(files: readonly TextFile[], context: QmailContext): Finding[] {
+  const runsHook = (line: string) => hookCall(line) !== undefined || wrapperIn(line, context.programs) !== undefined;
   const hooked = files.filter(({ text }) => text.split("\n").some(runsHook));
   if (hooked.length === 0) return [];
-  const found = files.flatMap((file) => hooked.includes(file) ? checkHooked(file, given) : checkUnhooked(file));
-  return [...checkHome(given), ...found];
+  const found = files.flatMap((file) => hooked.includes(file) ? checkHooked(file, context) : checkUnhooked(file));
+  return [...checkHome(context), ...found];
 }
 
-function checkHome({ home }: QmailCase): Finding[] {
+function checkHome({ home }: QmailContext): Finding[] {
   if (home === undefined) return [];
   const { list, add } = findingsOf(home.path);
   const why = "qmail-local then delivers nothing, and all mail stays queued.";
@@ -35,7 +35,7 @@ function checkHome({ home }: QmailCase): Finding[] {
   return list;
 }
 
-/** A file beside one with the hook: mail that it takes is not judged. */
+/** Reports a file that does not call the hook although another one does. */
 function checkUnhooked({ file, text }: TextFile): Finding[] {
   const name = file.slice(file.lastIndexOf("/") + 1);
   const signed = /^\.qmail-srs-default$/.test(name);
@@ -43,7 +43,7 @@ function checkUnhooked({ file, text }: TextFile): Finding[] {
   const { list, add } = findingsOf(file);
   const lines = text.split("\n");
   const first = lines.findIndex((line) => line.trim() !== "" && !line.startsWith("#"));
-  // Its filter may call the hook; that is looked at where the filter is.
+  // The filter may call the hook; filters are checked separately.
   if (lines.some((line) => /\b(?:maildrop|procmail)\b/.test(line))) return [];
   add(
     signed
@@ -56,7 +56,7 @@ function checkUnhooked({ file, text }: TextFile): Finding[] {
   return list;
 }
 
-function checkHooked({ file, text, mode }: TextFile, given: QmailCase): Finding[] {
+function checkHooked({ file, text, mode }: TextFile, context: QmailContext): Finding[] {
   const { list, add } = findingsOf(file);
   const lines = text.split("\n").map((line, index) => ({ line, number: index + 1 }));
   if (lines[0]!.line.trim() === "") {
@@ -94,7 +94,7 @@ function checkHooked({ file, text, mode }: TextFile, given: QmailCase): Finding[
     );
   }
   const last = live.at(-1);
-  const wrapper = last && wrapperIn(last.line, given.programs);
+  const wrapper = last && wrapperIn(last.line, context.programs);
   if (wrapper !== undefined && !wrapper.delivers) {
     add(
       `No delivery instruction was found: ${wrapper.program} runs the hook, and no line follows`,
@@ -116,13 +116,17 @@ function checkHooked({ file, text, mode }: TextFile, given: QmailCase): Finding[
   }
   for (const { line, number } of live.filter(isHook)) {
     const more = live.at(-1)!.number > number;
-    for (const [what, why, fix] of lineTrouble(line, more, given)) add(what, number, why, fix);
+    for (const [what, why, fix] of lineTrouble(line, more, context)) add(what, number, why, fix);
   }
   return list;
 }
 
-/** What is wrong with the line of the hook itself: [what, why, fix]. */
-function lineTrouble(line: string, more: boolean, { programs, place }: QmailCase): [string, string, string][] {
+/** Returns the problems of a line that calls the hook, as [what, why, fix]. */
+function lineTrouble(
+  line: string,
+  more: boolean,
+  { programs, hasDestination }: QmailContext,
+): [string, string, string][] {
   if (!line.startsWith("|")) {
     const why = "qmail takes the line for an address, and forwards the message there.";
     return [["The hook's line does not begin with |", why, `|${line.trim().replace(/^\|\s*/, "")}`]];
@@ -159,7 +163,7 @@ function lineTrouble(line: string, more: boolean, { programs, place }: QmailCase
       why,
       "Put the hook on its own line, followed by a line for the other program",
     ]);
-  } else if (!more && !call.delivers && !place) {
+  } else if (!more && !call.delivers && !hasDestination) {
     const why = "For mail to be delivered the hook would exit 0 and the message would be lost, so it defers instead.";
     out.push(["No line follows the hook", why, "Add ./Maildir/ as the last line, or set incoming.inbox"]);
   }

@@ -1,10 +1,10 @@
-/** What doctor asks of DNS. */
+/** The DNS queries that doctor needs. */
 
-/** Asks DNS. An answer that does not exist is an empty list; no answer is an error. */
+/** Queries DNS. Returns an empty list if there are no such records, and throws {@link NoAnswer} if DNS does not answer. */
 export interface Resolver {
   mx(name: string): Promise<readonly string[]>;
   txt(name: string): Promise<readonly string[]>;
-  /** A and AAAA. */
+  /** Returns A and AAAA records. */
   address(name: string): Promise<readonly string[]>;
 }
 

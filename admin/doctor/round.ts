@@ -1,4 +1,4 @@
-/** Signs as the shim does, and has the installed hook say what it makes of it. */
+/** Has the installed hook judge a genuine and a forged bounce. */
 import type { Settings } from "../../lib/settings/parse.ts";
 import { canonicalAddress, type Identity } from "../../lib/settings/identity.ts";
 import { signingKey } from "../../lib/settings/keys.ts";
@@ -7,26 +7,26 @@ import { NONCE_BYTES, signTag, TAG_FIELD, tagNonce } from "../../lib/tag.ts";
 import { Fail } from "../../lib/fail.ts";
 import type { Finding } from "./finding.ts";
 
-/** A bounce that is shown to the hook. */
-export interface Trial {
+/** A bounce for the hook to judge. */
+export interface TestBounce {
   readonly identity: string;
-  /** What is signed in it. */
+  /** What is signed: the address or the tag. */
   readonly signed: string;
   readonly recipient: string;
   readonly message: string;
-  /** Did we sign it, or does it only look so? */
+  /** Whether the signature is valid. */
   readonly genuine: boolean;
 }
 
-/** What the hook said: its status, the word of its result field, and its complaint. */
+/** The answer of the hook: exit status, result, and error message. */
 export interface Answer {
   readonly code: number;
   readonly result: string;
   readonly said: string;
 }
 
-/** Two bounces an identity, one genuine and one forged. None when it cannot sign: that is said elsewhere. */
-export function trials(identity: Identity, settings: Settings, now: Date): Trial[] {
+/** Returns a genuine and a forged bounce to an identity; none if it cannot sign, which other checks report. */
+export function testBounces(identity: Identity, settings: Settings, now: Date): TestBounce[] {
   const name = canonicalAddress(identity);
   const key = signingKey(identity.keys, now);
   if (key === undefined) return [];
@@ -35,16 +35,16 @@ export function trials(identity: Identity, settings: Settings, now: Date): Trial
   const signs = identity.srsDomain !== "" && !identity.address.local.includes('"');
   if (!signs && !settings.tag.sign) return [];
   const nonce = tagNonce(crypto.getRandomValues(new Uint8Array(NONCE_BYTES)));
-  const make = (genuine: boolean): Trial => {
+  const make = (genuine: boolean): TestBounce => {
     const secret = genuine ? key.secret : crypto.getRandomValues(new Uint8Array(32));
     if (signs) {
       const options = { secrets: [secret], hashLength, alphabet, separator, now };
       const recipient = srsForward(name, identity.srsDomain, options);
-      return { identity: name, signed: "SRS address", recipient, message: bounce(recipient, ""), genuine };
+      return { identity: name, signed: "SRS address", recipient, message: bounceText(recipient, ""), genuine };
     }
     const tag = signTag(name, id, { key: key.id, secret, now, nonce });
     const original = `From: ${name}\nMessage-ID: ${id}\n${TAG_FIELD}: ${tag}\n`;
-    return { identity: name, signed: "tag", recipient: name, message: bounce(name, original), genuine };
+    return { identity: name, signed: "tag", recipient: name, message: bounceText(name, original), genuine };
   };
   try {
     return [make(true), make(false)];
@@ -54,7 +54,7 @@ export function trials(identity: Identity, settings: Settings, now: Date): Trial
   }
 }
 
-function bounce(to: string, original: string): string {
+function bounceText(to: string, original: string): string {
   return [
     "From: MAILER-DAEMON@doctor.invalid",
     `To: ${to}`,
@@ -64,7 +64,7 @@ function bounce(to: string, original: string): string {
     "--doctor",
     "Content-Type: text/plain",
     "",
-    "countersign doctor asks whether this is known.",
+    "This bounce was made by countersign doctor to test the hook.",
     "--doctor",
     "Content-Type: text/rfc822-headers",
     "",
@@ -74,14 +74,19 @@ function bounce(to: string, original: string): string {
   ].join("\n");
 }
 
-/** The word in front of the hook's result field; empty when there is none. */
+/** Returns the result in the field that the hook adds; empty if there is none. */
 export function resultIn(output: string): string {
   return /^X-Countersign: (\w+);/m.exec(output.split("\n\n")[0]!)?.[1] ?? "";
 }
 
-/** What is wrong with the answer. */
-export function checkAnswer(hook: string, settings: string, trial: Trial, { code, result, said }: Answer): Finding[] {
-  const { identity, signed, genuine } = trial;
+/** Returns the findings about an answer of the hook. */
+export function checkAnswer(
+  hook: string,
+  settings: string,
+  bounce: TestBounce,
+  { code, result, said }: Answer,
+): Finding[] {
+  const { identity, signed, genuine } = bounce;
   const where = { file: hook };
   if (code !== 0 || said !== "" || result === "") {
     return [{
@@ -104,8 +109,8 @@ export function checkAnswer(hook: string, settings: string, trial: Trial, { code
       : {
         what: `The hook returns genuine for a bounce with a forged ${signed} of ${identity}`,
         where,
-        why: "Anybody can send you mail disguised as a bounce.",
-        fix: "It is another program, or it is damaged: deno task install",
+        why: "Forged bounces are delivered like genuine ones.",
+        fix: "It may be another program, or damaged: deno task install",
       },
   ];
 }

@@ -1,29 +1,29 @@
-/** The sandbox file against the settings: does it still list what they need, and nothing else? */
+/** Checks that the sandbox file lists what the settings need, and nothing else. */
 import { type Finding, findingsOf, type TextFile } from "./finding.ts";
 
 const FIX = "countersign sandbox";
 
-/** The finding for a sandbox file that exists and cannot be read: the launchers defer all mail. */
+/** Returns the finding for a sandbox file that exists and cannot be read: the launchers defer all mail. */
 export function unreadable(file: string): Finding {
   const fix = `${FIX} --remove; ${FIX}`;
   return { what: "The sandbox file cannot be read", where: { file }, why: "All mail is deferred.", fix };
 }
 
-/** The finding for the file of a former version without a new one: the launchers defer all mail. */
-export function former(file: string): Finding {
-  const what = "The sandbox file was written by a former version";
+/** Returns the finding for the file of a earlier version without a new one: the launchers defer all mail. */
+export function outdated(file: string): Finding {
+  const what = "The sandbox file was written by an earlier version";
   return { what, where: { file }, why: "All mail is deferred.", fix: FIX };
 }
 
 /**
  * Compares the sandbox file with what the settings need.
  *
- * @param there the sandbox file
- * @param wanted what it should hold
+ * @param sandbox the sandbox file
+ * @param wanted the text that it should have
  */
-export function checkSandbox(there: TextFile, wanted: string): Finding[] {
-  const { list, add } = findingsOf(there.file);
-  const lines = there.text.split("\n");
+export function checkSandbox(sandbox: TextFile, wanted: string): Finding[] {
+  const { list, add } = findingsOf(sandbox.file);
+  const lines = sandbox.text.split("\n");
   const needed = wanted.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   for (const line of needed.filter((one) => !lines.includes(one))) {
     const why = line.startsWith("ordinary ")
@@ -38,8 +38,8 @@ export function checkSandbox(there: TextFile, wanted: string): Finding[] {
       : "The settings do not need it (any more).";
     add(`"${line}" is in the sandbox`, nth + 1, why, FIX);
   }
-  if (((there.mode ?? 0) & 0o002) !== 0) {
-    add("Everybody may write it", undefined, "Anybody could extend the sandbox.", `chmod 644 ${there.file}`);
+  if (((sandbox.mode ?? 0) & 0o002) !== 0) {
+    add("The file is world-writable", undefined, "Anybody could extend the sandbox.", `chmod 644 ${sandbox.file}`);
   }
   return list;
 }

@@ -1,4 +1,4 @@
-/** Settings and keys: what can be read, but will not do what its owner thinks. */
+/** Checks settings and keys that are valid, but do not work as intended. */
 import type { Settings } from "../../lib/settings/parse.ts";
 import { dayOf, parseDay, printDay } from "../../lib/date.ts";
 import {
@@ -13,7 +13,7 @@ import {
 import { Fail } from "../../lib/fail.ts";
 import { type Finding, findingsOf, type TextFile } from "./finding.ts";
 
-/** The finding for settings, a key or another file that cannot be used. */
+/** Returns the finding for settings, a key file or another file that cannot be used. */
 export function findingOf(fail: Fail, fallback: string): Finding {
   const { file = fallback, line, message, fix } = fail;
   return {
@@ -24,12 +24,12 @@ export function findingOf(fail: Fail, fallback: string): Finding {
   };
 }
 
-/** Settings that contradict each other. */
+/** Checks for settings that contradict each other. */
 export function checkSettings({ file, text }: TextFile, settings: Settings, now: Date): Finding[] {
   const { list, add } = findingsOf(file);
   const at = (pattern: RegExp) => lineOf(text, pattern);
   const { sender, identity, prvs, incoming, tag } = settings;
-  // Who leaves `sender` as it is may have chosen to go by the tag alone.
+  // With the default of `sender`, the user may have chosen to rely on the tag alone.
   const asked = /^\s*sender\s*=\s*["']srs["']/;
   const noDomain = identity.every((one) => one.srs_domain === "");
   if (sender === "srs" && !prvs.receive && noDomain && text.split("\n").some((line) => asked.test(line))) {
@@ -70,13 +70,13 @@ export function checkSettings({ file, text }: TextFile, settings: Settings, now:
   return list;
 }
 
-/** The line by which mail goes out plain; undefined when none does. */
+/** Returns the line that makes mail have the plain sender; undefined if there is none. */
 function plainLine({ sender, rule, plainLists }: Settings, text: string): number | undefined {
   const byRule = plainLists?.some || rule.some((one) => one.sender === "plain");
   return sender === "plain" || byRule ? lineOf(text, /^\s*(?:\S+\.)?sender\s*=\s*["']plain["']/) : undefined;
 }
 
-/** The line of the settings in which an identity is named; the file's first when it cannot be found. */
+/** Returns the line of the nth [[identity]] in the settings; 1 if it cannot be found. */
 export function identityLine(text: string, nth: number): number {
   let seen = -1;
   for (const [index, line] of text.split("\n").entries()) {
@@ -85,7 +85,7 @@ export function identityLine(text: string, nth: number): number {
   return 1;
 }
 
-/** Keys that do not sign, will soon not sign, or could be guessed. Secrets are not shown. */
+/** Checks for keys that do not sign, will soon stop signing, or could be guessed. Secrets are not shown. */
 export function checkKeys({ file, text }: TextFile, address: string, now: Date): Finding[] {
   const { list, add } = findingsOf(file);
   let keys;
@@ -138,7 +138,7 @@ export function checkKeys({ file, text }: TextFile, address: string, now: Date):
   return list;
 }
 
-/** The first line that fits, 1 when none does. */
+/** Returns the number of the first matching line; 1 if there is none. */
 function lineOf(text: string, pattern: RegExp): number {
   const index = text.split("\n").findIndex((line) => pattern.test(line));
   return index < 0 ? 1 : index + 1;

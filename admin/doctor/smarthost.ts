@@ -1,14 +1,14 @@
-/** The submission server: the files that are for it, and whether it lets us in. */
+/** Checks the submission server: the password and CA files, and the login. */
 import { printServer, serverOf, type Settings } from "../../lib/settings/parse.ts";
 import { Fail } from "../../lib/fail.ts";
 import { readCertificates, readPassword } from "../../io/system/load.ts";
 import type { Finding, TextFile } from "./finding.ts";
 import { findingOf } from "./settings.ts";
 
-/** Seconds that a server gets to let us in. */
+/** Time limit for the login, in seconds. */
 const TIMEOUT_SECONDS = 30;
 
-/** Asks the server, and sends it nothing; what we may not ask is a note. */
+/** Logs in without sending mail; adds a note if the program may not connect to the server. */
 export async function checkSmarthost(
   { file, text }: TextFile,
   { transport }: Settings,

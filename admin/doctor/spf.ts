@@ -1,15 +1,15 @@
-/** As much of RFC 7208 as a record of one's own needs: no macros, `ptr` and `exists` match nobody. */
+/** Evaluates SPF (RFC 7208) as far as needed for the user's own records: without macros; `ptr` and `exists` never match. */
 import type { Resolver } from "./resolver.ts";
 
-/** Questions that one check may ask (RFC 7208 section 4.6.4). */
+/** Limit of DNS lookups in one evaluation (RFC 7208 section 4.6.4). */
 const MAX_LOOKUPS = 10;
 
-/** What SPF of the domain says to this address. */
+/** The result of SPF for an address. */
 export type SpfResult = "pass" | "fail" | "softfail" | "neutral" | "none" | "error";
 
 const RESULTS: Record<string, SpfResult> = { "+": "pass", "-": "fail", "~": "softfail", "?": "neutral" };
 
-/** May this address send for the domain? */
+/** Returns whether an address may send for the domain. */
 export async function senderAllowed(
   domain: string,
   address: string,
@@ -61,7 +61,7 @@ async function among(hosts: readonly string[], address: string, bits: string, dn
   return false;
 }
 
-/** Is the address in the network? */
+/** Whether an address is in a network. */
 export function within(address: string, network: string): boolean {
   const [base = "", length] = network.split("/");
   const [a, b] = [bitsOf(address), bitsOf(base)];
@@ -70,7 +70,7 @@ export function within(address: string, network: string): boolean {
   return a.slice(0, count) === b.slice(0, count);
 }
 
-/** An address as zeros and ones; undefined when it is none. */
+/** Returns an address as a string of bits; undefined if it is malformed. */
 function bitsOf(address: string): string | undefined {
   if (!address.includes(":")) {
     const parts = address.split(".").map(Number);

@@ -1,7 +1,7 @@
-/** Folders that the programs write to. */
+/** Checks the folders and the log that the programs write to. */
 import { type Finding, findingsOf } from "./finding.ts";
 
-/** What stands at a path; undefined parts are not known. */
+/** Kind, mode and owner of a path. */
 export interface Seen {
   readonly path: string;
   readonly kind: "file" | "folder" | "other" | "nothing" | "closed";
@@ -9,17 +9,17 @@ export interface Seen {
   readonly uid: number;
 }
 
-/** May this user write there? A group that is allowed may be his. */
+/** Whether a user may write to a path; a group with write permission is assumed to be theirs. */
 export function writable({ mode, uid }: Seen, user: number): boolean {
   if (user === 0) return true;
   return uid === user ? (mode & 0o200) !== 0 : (mode & 0o022) !== 0;
 }
 
 /**
- * A folder that is made when it is needed.
+ * Checks a folder that is created when needed.
  *
- * @param chain what stands at the path, then at its parent, and so on up to the first that is there
- * @param purpose what it is for
+ * @param chain the path and its parents, up to the first that exists
+ * @param purpose what the folder is used for
  */
 export function checkFolder(chain: readonly Seen[], purpose: string, user: number, own: boolean): Finding[] {
   const [folder] = chain as [Seen];
@@ -48,7 +48,7 @@ export function checkFolder(chain: readonly Seen[], purpose: string, user: numbe
   return list;
 }
 
-/** The log, which is appended to. */
+/** Checks that the log can be written. */
 export function checkLog(log: Seen, user: number): Finding[] {
   const { list, add } = findingsOf(log.path);
   if (log.kind === "nothing") return list;

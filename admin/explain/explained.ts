@@ -1,13 +1,13 @@
-/** What was found out about a message that came in, for people and for programs. */
+/** Prints the explanation of an incoming message, as text or as JSON. */
 import { canonicalAddress, type Identity } from "../../lib/settings/identity.ts";
 import { json, plain, rows } from "../terminal.ts";
 
-/** What admin/explain/incoming.ts tells. */
-export interface InspectionIn {
+/** The result of admin/explain/incoming.ts. */
+export interface IncomingExplanation {
   readonly sender: string | null | undefined;
   readonly recipients: readonly string[];
   readonly bounceSender: boolean;
-  readonly sign: string | undefined;
+  readonly evidence: string | undefined;
   readonly verdict: {
     readonly action: string;
     readonly check: string;
@@ -27,16 +27,16 @@ export interface InspectionIn {
   readonly proof: boolean;
 }
 
-/** What to do when somebody refused mail because of its envelope sender. */
+/** What to do if a list or a service refused the envelope sender. */
 export interface Hint {
   readonly said: string;
-  /** Who: a list, a service. */
+  /** Who refused it, such as a mailing list. */
   readonly by: string;
   readonly advice: string;
 }
 
-/** The answer of each check: a verdict, or that the next one is asked. */
-function answers({ steps, verdict }: InspectionIn) {
+/** Returns the answer of each check: the action, or `next` if the next check was asked. */
+function answers({ steps, verdict }: IncomingExplanation) {
   return steps.map(({ check, found }, at) => ({
     check,
     answer: at === steps.length - 1 ? verdict.action : "next",
@@ -44,46 +44,46 @@ function answers({ steps, verdict }: InspectionIn) {
   }));
 }
 
-/** For people. */
-export function explainedText(seen: InspectionIn, hint: Hint | undefined): string {
-  const { sender, recipients, sign, verdict, tags } = seen;
-  const bounces = seen.bounceSender ? ", as bounces have it" : "";
-  const told = sender === undefined
-    ? "not known; tell it with --sender"
+/** Returns the explanation as text. */
+export function explainedText(explanation: IncomingExplanation, hint: Hint | undefined): string {
+  const { sender, recipients, evidence, verdict, tags } = explanation;
+  const bounces = explanation.bounceSender ? ", as in bounces" : "";
+  const senderText = sender === undefined
+    ? "unknown; use --sender"
     : sender === null
     ? `<>${bounces}`
     : `${plain(sender)}${bounces}`;
   const found: [string, string][] = tags.map(({ tag, messageId, by, identity }) => {
-    const maker = identity === undefined ? "not made by us for this message, or expired" : `made by ${identity}`;
-    return ["Returned tag", `${plain(tag)} beside <${plain(messageId)}> (found in ${by}): ${maker}`];
+    const maker = identity === undefined ? "not valid for this message, or expired" : `valid, made by ${identity}`;
+    return ["Returned tag", `${plain(tag)} with Message-ID <${plain(messageId)}> (found in ${by}): ${maker}`];
   });
-  if (tags.length === 0 && seen.returnedId !== undefined) {
-    found.push(["Returned message", `<${plain(seen.returnedId)}>, no tag beside it`]);
+  if (tags.length === 0 && explanation.returnedId !== undefined) {
+    found.push(["Returned message", `<${plain(explanation.returnedId)}>, without a tag`]);
   }
-  if (seen.proof) found.push(["Proof", "of another hook of ours"]);
+  if (explanation.proof) found.push(["Proof", "valid, added by another hook of yours"]);
   return [
     rows([
-      ["Envelope sender", told],
-      ["Recipient", recipients.map(plain).join(" or ") || "not known; tell it with --recipient"],
-      ["Sign of a bounce", sign ?? "none"],
+      ["Envelope sender", senderText],
+      ["Recipient", recipients.map(plain).join(" or ") || "unknown; use --recipient"],
+      ["Evidence of a bounce", evidence ?? "none"],
       ...found,
     ]),
     "",
-    rows(answers(seen).map(({ check, answer, evidence }) => [`  ${check}`, answer.padEnd(8), evidence])),
+    rows(answers(explanation).map((step) => [`  ${step.check}`, step.answer.padEnd(8), step.evidence])),
     "",
     rows([
       ["Verdict", `${verdict.action} (${verdict.result}): ${verdict.reason}`],
-      ["The message is", seen.outcome],
+      ["The message is", explanation.outcome],
       ...(hint ? [["Refused by", `${hint.by}, "${plain(hint.said)}": ${hint.advice}`] as const] : []),
     ]),
   ].join("\n");
 }
 
-/** For programs. The sender is null for the null sender, and left out when it is not known. */
-export function explainedJson(seen: InspectionIn, hint: Hint | undefined): string {
-  const { action, result, check, reason, identity } = seen.verdict;
-  const [first] = seen.tags;
-  const messageId = first?.messageId ?? seen.returnedId;
+/** Returns the explanation as JSON. The sender is null for the null sender, and absent if it is unknown. */
+export function explainedJson(explanation: IncomingExplanation, hint: Hint | undefined): string {
+  const { action, result, check, reason, identity } = explanation.verdict;
+  const [first] = explanation.tags;
+  const messageId = first?.messageId ?? explanation.returnedId;
   return json({
     verdict: {
       action,
@@ -91,15 +91,15 @@ export function explainedJson(seen: InspectionIn, hint: Hint | undefined): strin
       check,
       reason,
       identity: identity === undefined ? null : canonicalAddress(identity),
-      outcome: seen.outcome,
+      outcome: explanation.outcome,
     },
-    bounce: seen.bounceSender && seen.sign !== undefined,
-    envelope: { sender: seen.sender, recipients: seen.recipients },
-    evidence: seen.sign ?? null,
+    bounce: explanation.bounceSender && explanation.evidence !== undefined,
+    envelope: { sender: explanation.sender, recipients: explanation.recipients },
+    evidence: explanation.evidence ?? null,
     original: { messageId: messageId === undefined ? null : `<${messageId}>`, tag: first?.tag ?? null },
-    tags: seen.tags.map((one) => ({ ...one, identity: one.identity ?? null })),
-    proof: seen.proof,
-    checks: answers(seen),
+    tags: explanation.tags.map((one) => ({ ...one, identity: one.identity ?? null })),
+    proof: explanation.proof,
+    checks: answers(explanation),
     hint: hint?.advice ?? null,
   });
 }

@@ -1,4 +1,4 @@
-/** What the hook would do with a message, step by step, for `countersign explain`. Changes nothing. */
+/** Explains what the hook would do with a message, step by step, for `countersign explain`. Changes nothing. */
 import type { Settings } from "../../lib/settings/parse.ts";
 import { errorText, Fail, quote } from "../../lib/fail.ts";
 import { env } from "../../io/system/environment.ts";
@@ -15,49 +15,49 @@ import { decide, storesFor } from "../../io/state/lookups.ts";
 import { returnedId, returnedTags } from "../../incoming/checks/returned_header.ts";
 import { bounceEvidence } from "../../incoming/bounce.ts";
 
-/** What is asked. */
+/** The envelope and the caller, as far as the command line states them. */
 export interface Question extends Given {
-  /** Who would run the hook; its environment then tells the envelope, as it does to the hook. */
+  /** The program that would run the hook, whose environment then provides the envelope. */
   readonly as?: string | undefined;
 }
 
-/** A tag that stands in what the message returns. */
+/** A tag found in the returned message. */
 export interface FoundTag {
   readonly tag: string;
   readonly messageId: string;
-  /** How it was found. */
+  /** Where it was found. */
   readonly by: string;
-  /** The identity that made it; undefined: nobody of us, or not for this Message-ID, or too long ago. */
+  /** The identity that made the tag; undefined if it is not valid for this Message-ID, or expired. */
   readonly identity: string | undefined;
 }
 
-/** All that can be said. */
-export interface Inspection {
+/** The explanation. */
+export interface Explanation {
   readonly sender: Delivery["sender"];
   readonly recipients: readonly string[];
-  /** Does such a sender send bounces? */
+  /** Whether the envelope sender is one that bounces use. */
   readonly bounceSender: boolean;
-  /** What makes it look like a bounce. */
-  readonly sign: string | undefined;
+  /** What shows that the message is a bounce. */
+  readonly evidence: string | undefined;
   readonly verdict: Verdict;
-  /** What the hook then does, in words. */
+  /** What the hook does then, in words. */
   readonly outcome: string;
   readonly steps: readonly Step[];
   readonly tags: readonly FoundTag[];
-  /** The first Message-ID in what it returns, when no tag stands beside one. */
+  /** The first Message-ID in the returned message; used if there is no tag. */
   readonly returnedId: string | undefined;
-  /** Did another hook of ours put a proof on it? */
+  /** Whether another hook of the user added a valid proof. */
   readonly proof: boolean;
 }
 
-/** Looks at a message. @throws {Fail} `usage` for a caller that is none */
+/** Explains a message. @throws {Fail} `usage` for an unknown caller */
 export async function inspect(
   question: Question,
   input: Input,
   settings: Settings,
   identities: readonly Identity[],
   now: Date,
-): Promise<Inspection> {
+): Promise<Explanation> {
   const { as } = question;
   if (as !== undefined && !CALLERS.includes(as as Caller)) {
     throw new Fail("usage", `Option --as ${quote(as)} is not one of ${CALLERS.join(", ")}`);
@@ -73,7 +73,7 @@ export async function inspect(
     sender: delivery.sender,
     recipients: delivery.recipients,
     bounceSender: isBounceSender(delivery.sender),
-    sign: bounceEvidence(delivery),
+    evidence: bounceEvidence(delivery),
     verdict,
     outcome: await outcomeOf(caller, verdict, settings),
     steps,
@@ -83,23 +83,23 @@ export async function inspect(
   };
 }
 
-/** Told on the command line, by the caller's environment, or by what the last MTA wrote on top. */
-async function received(caller: Caller | undefined, given: Given, input: Input): Promise<Delivery> {
+/** Takes the envelope from the command line, the environment of the caller, or the fields that the last MTA added. */
+async function received(caller: Caller | undefined, stated: Given, input: Input): Promise<Delivery> {
   const { header } = input.head;
-  const top = await envelope("maildrop", header, () => Promise.resolve(undefined), given);
-  const told = caller === undefined ? top : await envelope(caller, header, env, given);
-  const recipients = told.recipients.length > 0 ? told.recipients : top.recipients;
-  const sender = told.sender === undefined ? top.sender : told.sender;
+  const top = await envelope("maildrop", header, () => Promise.resolve(undefined), stated);
+  const known = caller === undefined ? top : await envelope(caller, header, env, stated);
+  const recipients = known.recipients.length > 0 ? known.recipients : top.recipients;
+  const sender = known.sender === undefined ? top.sender : known.sender;
   return { sender, recipients, ...await contentOf(input, sender) };
 }
 
-/** What hooks/act.ts does with the verdict; tests hold the two together. */
+/** Returns what hooks/act.ts does with the verdict, in words; a test compares the two. */
 async function outcomeOf(caller: Caller | undefined, verdict: Verdict, settings: Settings): Promise<string> {
   const { action, mark } = verdict;
   if (caller === "filter") return "passed through with a result field";
   const forged = action === "spam";
   if (caller === "condredirect") return forged ? "redirected" : "left to the next line";
-  if (action === "answer") return "answered, once; then kept";
+  if (action === "answer") return "answered once, then kept";
   if (!forged) {
     const { inbox, forward } = settings.incoming;
     let last = caller === "postfix";
@@ -109,23 +109,25 @@ async function outcomeOf(caller: Caller | undefined, verdict: Verdict, settings:
       if (!(error instanceof Fail)) throw error;
       return `deferred: ${errorText(error)}`;
     }
-    const where = last && inbox === "" && !forward ? "; the hook's line or incoming.inbox must say where" : "";
-    return `delivered${mark ? ", with a mark where the hook itself delivers" : ""}${where}`;
+    const where = last && inbox === "" && !forward
+      ? "; requires a destination in the hook's line, or incoming.inbox"
+      : "";
+    return `delivered${mark ? ", with a mark if the hook itself delivers" : ""}${where}`;
   }
   const { spam, spam_command } = settings.incoming;
   return spam_command.length === 0 ? `filed into ${spam}` : `filed by ${spam_command[0]}`;
 }
 
-/** Tags that are shown when none of them is ours. */
-const MAX_SHOWN = 16;
+/** Number of tags that are shown if none of them is valid. */
+const MAX_TAGS = 16;
 
 async function foundTags(delivery: Delivery, context: JudgeContext): Promise<FoundTag[]> {
   const out: FoundTag[] = [];
   for await (const { tag, messageId, by, identity } of returnedTags(delivery, context)) {
     const found = { tag, messageId, by, identity: identity && canonicalAddress(identity) };
-    // The one that counts comes first.
+    // The valid tag comes first.
     if (identity !== undefined) return [found, ...out];
-    if (out.length < MAX_SHOWN) out.push(found);
+    if (out.length < MAX_TAGS) out.push(found);
   }
   return out;
 }

@@ -1,4 +1,4 @@
-/** What the shim would do with a message, for `countersign explain --out`. Changes nothing. */
+/** Explains how the shim would send a message, for `countersign explain --out`. Changes nothing. */
 import { formatAddress } from "../../lib/address.ts";
 import { printServer, serverOf, type Settings } from "../../lib/settings/parse.ts";
 import type { Identity } from "../../lib/settings/identity.ts";
@@ -14,33 +14,33 @@ import { isRemembered, schemeFor } from "../../outgoing/rules.ts";
 /** One recipient of a message. */
 export interface PlannedRecipient {
   readonly address: string;
-  /** What the rules say for it alone. */
+  /** The scheme that the rules give for this recipient alone. */
   readonly wanted: Scheme;
-  /** Is the message entered in the ledger, because a challenge about it would be answered? */
+  /** Whether the message is entered in the ledger, so that a challenge from this recipient will be answered. */
   readonly remembered: boolean;
 }
 
-/** What would leave. */
-export interface Inspection {
+/** The message as it would be sent. */
+export interface Explanation {
   readonly scheme: Scheme | "none";
-  /** Why the message is not signed, with the scheme `none`. */
+  /** Why the message is not signed; set if the scheme is `none`. */
   readonly why: string | undefined;
   readonly identity: string | undefined;
-  /** Null for the null sender, undefined where the program behind finds its own. */
+  /** Null for the null sender, undefined if the program that sends the mail chooses it. */
   readonly sender: string | null | undefined;
   readonly recipients: readonly PlannedRecipient[];
-  /** Header fields that are put in, and the names of those that are taken off. */
+  /** Header fields that are added, and the names of those that are removed. */
   readonly added: readonly string[];
   readonly removed: readonly string[];
   readonly notes: readonly string[];
-  /** The program that takes it, with its arguments; or the server; or the maildir. */
+  /** The program that sends the message and its arguments, or the server, or the maildir. */
   readonly transport: readonly string[];
 }
 
-/** Names by which a command line may begin. */
+/** Program names that the arguments may begin with. */
 const PROGRAMS = ["shim", "sendmail", "qmail-inject"];
 
-/** Does it need a message? `-bs`, `-bp` and `-q` are the real program's. @throws {Fail} `usage` as the shim would */
+/** Parses the arguments of the shim. `-bs`, `-bp` and `-q` are options of the real program. @throws {Fail} `usage` */
 export function readCommand(argv: readonly string[]): { real: string } | { call: Parameters<typeof plan>[0] } {
   const [first = "", ...rest] = argv;
   const name = first.slice(first.lastIndexOf("/") + 1);
@@ -50,21 +50,21 @@ export function readCommand(argv: readonly string[]): { real: string } | { call:
   return { real: invocation.mode === "real" ? invocation.what : `--${invocation.mode}` };
 }
 
-/** Plans a message. @throws {Fail} as the shim would */
+/** Explains a message. @throws {Fail} as the shim does */
 export function inspect(
   call: Parameters<typeof plan>[0],
   message: RequestMessage & Pick<Head, "headStart">,
   settings: Settings,
   identities: readonly Identity[],
   now: Date,
-): Inspection {
-  const given = message.header;
+): Explanation {
+  const original = message.header;
   const random = crypto.getRandomValues(new Uint8Array(RANDOM_BYTES));
   const mailboxLine = message.headStart > 0;
-  const planned = plan(call, given, { settings, identities, now, random, mailboxLine });
+  const planned = plan(call, original, { settings, identities, now, random, mailboxLine });
   const { envelope, header, scheme, why, identity, sent } = planned;
   const { transport } = settings;
-  const before = new Set(given.map((one) => one.raw));
+  const before = new Set(original.map((one) => one.raw));
   const after = new Set(header.map((one) => one.raw));
   return {
     scheme,
@@ -77,7 +77,7 @@ export function inspect(
       remembered: sent?.signed === true && isRemembered(one, settings, { ...message, header }),
     })),
     added: header.map((one) => one.raw).filter((raw) => !before.has(raw)),
-    removed: given.filter((one) => !after.has(one.raw)).map((one) => one.name),
+    removed: original.filter((one) => !after.has(one.raw)).map((one) => one.name),
     notes: [...planned.notes, planned.error, planned.warning].filter((one) => one !== undefined),
     transport: transport.via === "maildir"
       ? [transport.maildir]

@@ -1,8 +1,8 @@
-/** What a message would leave as, for people and for programs. */
+/** Prints how a message would be sent, as text or as JSON. */
 import { json, plain, rows } from "../terminal.ts";
 
-/** What admin/explain/outgoing.ts tells. */
-export interface InspectionOut {
+/** The result of admin/explain/outgoing.ts. */
+export interface OutgoingExplanation {
   readonly scheme: string;
   readonly why: string | undefined;
   readonly identity: string | undefined;
@@ -14,25 +14,29 @@ export interface InspectionOut {
   readonly transport: readonly string[];
 }
 
-/** For people. */
-export function plannedText(seen: InspectionOut): string {
-  const { identity, scheme, why, sender } = seen;
-  const told = sender === undefined ? "none is given" : sender === null ? "<>" : plain(sender);
+/** Returns the explanation as text. */
+export function plannedText(explanation: OutgoingExplanation): string {
+  const { identity, scheme, why, sender } = explanation;
+  const senderText = sender === undefined
+    ? "chosen by the program that sends the mail"
+    : sender === null
+    ? "<>"
+    : plain(sender);
   return rows([
     ["Signed", identity === undefined ? `no: ${why}` : `for ${identity}`],
-    ["Envelope sender", `${told} (${scheme})`],
-    ...seen.recipients.map(({ address, wanted, remembered }) => {
+    ["Envelope sender", `${senderText} (${scheme})`],
+    ...explanation.recipients.map(({ address, wanted, remembered }) => {
       const wants = identity === undefined ? "" : ` (${wanted}${remembered ? "; its challenge will be answered" : ""})`;
       return ["Recipient", `${plain(address)}${wants}`];
     }),
-    ...seen.added.map((raw) => ["Field put on", plain(raw)]),
-    ...seen.removed.map((name) => ["Field taken off", plain(name)]),
-    ...seen.notes.map((note) => ["Note", note]),
-    ["Handed to", seen.transport.map(plain).join(" ")],
+    ...explanation.added.map((raw) => ["Field added", plain(raw)]),
+    ...explanation.removed.map((name) => ["Field removed", plain(name)]),
+    ...explanation.notes.map((note) => ["Note", note]),
+    ["Sent through", explanation.transport.map(plain).join(" ")],
   ]);
 }
 
-/** For programs. */
-export function plannedJson(seen: InspectionOut): string {
-  return json({ ...seen, identity: seen.identity ?? null, why: seen.why ?? null });
+/** Returns the explanation as JSON. */
+export function plannedJson(explanation: OutgoingExplanation): string {
+  return json({ ...explanation, identity: explanation.identity ?? null, why: explanation.why ?? null });
 }

@@ -1,6 +1,6 @@
 /**
- * Did somebody refuse mail who knows people by the envelope sender: a list its subscribers, an alias service its
- * contacts? Then mail to that address is to leave with the plain one. A hint for people: nothing is decided by it.
+ * Recognizes a bounce from a recipient that identifies people by the envelope sender, as lists do with subscribers and
+ * alias services with contacts. Mail to it should have the plain sender. This is only a hint; no verdict depends on it.
  */
 import { parseAddressList } from "../../lib/address.ts";
 import { decodeLatin1 } from "../../lib/bytes.ts";
@@ -8,23 +8,23 @@ import { type Header, value } from "../../lib/message.ts";
 import { fromQuotedPrintable } from "../../lib/mime.ts";
 import { type RefusalKind, REFUSALS } from "./refusals.ts";
 
-/** Octets of the body that are looked at. */
+/** Bytes of the body that are searched. */
 const MAX_BODY_BYTES = 64 * 1024;
 
-/** Where what is returned begins: its words are the user's own. */
+/** Matches the beginning of the returned message, whose text is the user's own. */
 const RETURNED =
   /^--- (?:Below|Enclosed)|^-{2,}.{0,40}copy of .{0,20}message|^content-type:[ \t]*(?:message\/(?:rfc822|global)$|text\/rfc822-headers)/im;
 
-/** A refusal of this kind. */
+/** A refusal that was recognized. */
 export interface Refusal {
   readonly kind: RefusalKind;
-  /** The words that say so. */
+  /** The words that were recognized. */
   readonly said: string;
-  /** The list or alias that refused, as far as can be seen. */
+  /** The list or alias that refused the message; undefined if unknown. */
   readonly address: string | undefined;
 }
 
-/** The refusal; undefined when it is none. */
+/** Returns the refusal; undefined if the message is not one. */
 export function refusalOf(
   header: Header,
   prefix: Uint8Array,
@@ -41,7 +41,7 @@ export function refusalOf(
         value(header, "X-Failed-Recipients"),
         /^final-recipient:[ \t]*(?:rfc822|utf-8);[ \t]*(\S{1,320})/im.exec(body)?.[1],
         /^[ \t]{0,4}<?([^\s<>@:]{1,64}@[^\s<>@:]{1,255})>?:/m.exec(text)?.[1], // qmail
-        manager(value(header, "From")),
+        listOf(value(header, "From")),
       ];
       return {
         kind,
@@ -53,8 +53,8 @@ export function refusalOf(
   return undefined;
 }
 
-/** `list-owner@host` and its like write for `list@host`. */
-function manager(from: string | undefined): string | undefined {
+/** Returns `list@host` for an author such as `list-owner@host`; undefined for others. */
+function listOf(from: string | undefined): string | undefined {
   const written = addressOf(from, []);
   const list = written?.replace(/[-+](?:owner|bounces|request|help|admin|return.*)@/, "@");
   return list === written ? undefined : list;

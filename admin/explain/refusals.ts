@@ -1,37 +1,39 @@
 /**
- * Who refuses mail because it knows people by the envelope sender, how it says so, and what helps. A table that can
- * grow: a row is a program or a service, a pattern with bounds, and the two sentences.
+ * Programs and services that refuse mail because they identify people by the envelope sender: the words that they use,
+ * as patterns with bounded repetition, and the advice for the user.
  */
 
 /** A kind of refusal. */
 export interface RefusalKind {
-  /** Who says so. */
+  /** The program or service. */
   readonly by: string;
-  /** What it says, as the source of a pattern; letters in any case, white space as `\s+`. */
+  /** The words that it uses, as the source of a case-insensitive pattern. */
   readonly said: string;
-  /** What to do about the address that refused. */
+  /** Returns what to do about the address that refused the message. */
   readonly advice: (address: string) => string;
-  /** What to look at when mail to it already leaves with the plain sender. */
+  /** Returns what to check if mail to the address already has the plain sender. */
   readonly plainAlready: (address: string) => string;
 }
 
 const list = {
   advice: (address: string) => `countersign plain add ${address}`,
-  plainAlready: (address: string) => `posting to ${address} is plain already: is the identity subscribed?`,
+  plainAlready: (address: string) => `mail to ${address} already has the plain sender: is the identity subscribed?`,
 };
 const alias = {
   advice: (address: string) =>
-    `the service knows its contacts by the envelope sender: countersign plain add ${address}`,
-  plainAlready: (address: string) => `mail to ${address} is plain already: is the identity a contact of that alias?`,
+    `the service identifies contacts by the envelope sender: countersign plain add ${address}`,
+  plainAlready: (address: string) =>
+    `mail to ${address} already has the plain sender: is the identity a contact of that alias?`,
 };
 const group = {
-  advice: (address: string) => `the group admits senders by their address: countersign plain add ${address}`,
-  plainAlready: (address: string) => `mail to ${address} is plain already: may the identity write to that group?`,
+  advice: (address: string) => `the group accepts only certain envelope senders: countersign plain add ${address}`,
+  plainAlready: (address: string) =>
+    `mail to ${address} already has the plain sender: is the identity allowed to write to that group?`,
 };
 
-/** The first row whose words are found counts. */
+/** The first matching row is used. */
 export const REFUSALS: readonly RefusalKind[] = [
-  // Codes of an alias service for a sender that is no contact of the alias, or none of its user's own addresses.
+  // Codes of an alias service for a sender that is neither a contact of the alias nor an address of its owner.
   { by: "SimpleLogin", said: "\\b(?:SL\\s+)?E50[59]\\b[^\\n]{0,80}", ...alias },
   { by: "SimpleLogin", said: "not\\s+a\\s+(?:known\\s+)?contact\\s+of\\s+(?:this|the|your)\\s+alias", ...alias },
   {

@@ -20,7 +20,7 @@ import { parseConfig } from "../../lib/settings/parse.ts";
 const HOOK = "/opt/hooks/incoming";
 const NOW = new Date("2026-11-20T12:00:00Z");
 const programs: Programs = {
-  trouble: (path) => path.startsWith("/opt/") ? undefined : "is not there",
+  trouble: (path) => path.startsWith("/opt/") ? undefined : "does not exist",
   isShim: (path) => path === "/opt/shim",
 };
 
@@ -45,7 +45,8 @@ function table(name: string, check: (text: string) => Finding[], ...cases: Case[
   }
 }
 
-const qmail = (text: string, place = false) => checkQmail([{ file: ".qmail", text }], { programs, place });
+const qmail = (text: string, hasDestination = false) =>
+  checkQmail([{ file: ".qmail", text }], { programs, hasDestination });
 table(
   "qmail",
   qmail,
@@ -70,7 +71,7 @@ table(
   [`|${HOOK} --as maildrop\n./Maildir/\n`, "1 The hook is run with --as maildrop, but the caller is qmail"],
   [`|condredirect spam ${HOOK}\n./Maildir/\n`, "1 condredirect runs the hook without --as condredirect"],
   [`|bouncesaying 'No' ${HOOK}\n./Maildir/\n`, "1 bouncesaying or except runs the hook"],
-  ["|/nowhere/incoming\n./Maildir/\n", "1 /nowhere/incoming is not there"],
+  ["|/nowhere/incoming\n./Maildir/\n", "1 /nowhere/incoming does not exist"],
 );
 table("qmail with incoming.inbox", (text) => qmail(text, true), [`|${HOOK}\n`], [
   `|${HOOK} | cat\n`,
@@ -84,7 +85,7 @@ const scripts: Record<string, string> = {
 const wrapped = { ...programs, script: (path: string) => scripts[path] };
 table(
   "qmail with a wrapper",
-  (text) => checkQmail([{ file: ".qmail", text }], { programs: wrapped, place: false }),
+  (text) => checkQmail([{ file: ".qmail", text }], { programs: wrapped, hasDestination: false }),
   ["|~/bin/check\n./Maildir/\n"],
   ["|~/bin/deliver\n"],
   ["|preline -f ~/bin/deliver\n"],
@@ -100,7 +101,7 @@ table(
   "qmail beside a hook for SRS addresses",
   (text) => {
     const other = { file: ".qmail-srs-default", text: `|${HOOK}\n./Maildir/\n` };
-    return checkQmail([{ file: ".qmail", text }, other], { programs, place: false });
+    return checkQmail([{ file: ".qmail", text }, other], { programs, hasDestination: false });
   },
   ["|preline maildrop\n"],
   ["| vdelivermail '' bounce-no-mailbox\n"],
@@ -114,7 +115,7 @@ for (
 ) {
   Deno.test(`qmail stops a home of mode ${mode.toString(8)}`, () => {
     const files = [{ file: ".qmail", text: `|${HOOK}\n./Maildir/\n`, mode: 0o600 }];
-    const found = checkQmail(files, { programs, place: false, home: { path: "/home/greg", mode } });
+    const found = checkQmail(files, { programs, hasDestination: false, home: { path: "/home/greg", mode } });
     assert.deepEqual(found.map((one) => one.what), [what]);
   });
 }
@@ -145,7 +146,7 @@ table(
   [`cc "|${HOOK} --as maildrop"\nEXITCODE=0\n`, "1 The hook is the target of a cc"],
   [`to Maildir\nxfilter "${HOOK} --as filter"\n`, "1 This to precedes the hook"],
   [`xfilter "${HOOK} --as filter"\ncc "!ann@example.net"\nto Maildir\n`, "2 A cc leaves its status in EXITCODE"],
-  ['\nxfilter "/nowhere/incoming --as filter"\n', "2 /nowhere/incoming is not there"],
+  ['\nxfilter "/nowhere/incoming --as filter"\n', "2 /nowhere/incoming does not exist"],
 );
 
 const ASK = "C=$?\n:0\n* C ?? ^^75^^\n{\n EXITCODE=75\n HOST=\n}\n";
@@ -166,7 +167,7 @@ table(
   [`:0 W\n| ${HOOK} --as procmail\n`, "2 The hook's status is not compared with 75"],
   [`:0\n* ? ${HOOK} --as procmail\nspam/\n`, "2 The hook is run as a condition"],
   [`\n:0\nMaildir/\n\n:0 fw\n| ${HOOK} --as filter\n`, "2 This recipe precedes the hook"],
-  [":0 fw\n| /nowhere/incoming --as filter\n", "2 /nowhere/incoming is not there"],
+  [":0 fw\n| /nowhere/incoming --as filter\n", "2 /nowhere/incoming does not exist"],
 );
 
 const files: Record<string, string> = { "/home/greg/more": "set sendmail=/opt/shim\n" };
@@ -193,7 +194,7 @@ table(
   [`${SHIM}send-hook . 'unset signature'\n`],
   ["", "- mutt does not send through the shim: sendmail is not set"],
   ["# set sendmail=/opt/shim\n", "- mutt does not send through the shim: sendmail is not set"],
-  ["\nset sendmail=/nowhere/shim\n", "2 sendmail: /nowhere/shim is not there"],
+  ["\nset sendmail=/nowhere/shim\n", "2 sendmail: /nowhere/shim does not exist"],
   ["set sendmail=nothing\n", "1 sendmail: nothing is not in PATH"],
   ["set sendmail=/opt/msmtp\n", "1 sendmail is /opt/msmtp, which is not the shim"],
   [
@@ -221,7 +222,7 @@ const RIGHT =
 const RECIPIENT_LIMIT = "countersign_destination_recipient_limit = 1\n";
 const postfix = {
   programs,
-  place: false,
+  hasDestination: false,
   srsDomains: ["srs.example.org"],
   smtp: true,
   config: "/c",
@@ -247,11 +248,11 @@ table(
   ],
   [
     "smtpd_recipient_restrictions =\n  reject_authenticated_sender_login_mismatch\n",
-    "1 reject_authenticated_sender_login_mismatch refuses the senders of srs.example.org",
+    "1 reject_authenticated_sender_login_mismatch rejects senders in srs.example.org",
   ],
   [
     "submission inet n - n - - smtpd\n  -o smtpd_sender_restrictions=reject_sender_login_mismatch\n",
-    "1 reject_sender_login_mismatch refuses the senders of srs.example.org",
+    "1 reject_sender_login_mismatch rejects senders in srs.example.org",
   ],
   [
     `relay_domains = example.net\n${RECIPIENT_LIMIT}${pipe(RIGHT)}`,
@@ -277,7 +278,7 @@ table(
     "2 The hook is run with --as nothing, but the caller is Postfix",
   ],
   [`mailbox_command = ${HOOK} --maildir M\n`, "1 The hook is run with --as nothing, but the caller is Postfix"],
-  [`mailbox_command = /nowhere/incoming --as postfix --maildir M\n`, "1 /nowhere/incoming is not there"],
+  [`mailbox_command = /nowhere/incoming --as postfix --maildir M\n`, "1 /nowhere/incoming does not exist"],
 );
 table(
   "Postfix that takes no mail by SMTP",

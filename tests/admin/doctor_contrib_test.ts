@@ -19,13 +19,13 @@ const SHIM = "/usr/local/bin/shim";
 
 /** Where the instructions say that things are. */
 const programs: Programs = {
-  trouble: (path) => path === HOOK || path === SHIM || path.startsWith("/usr/") ? undefined : "is not there",
+  trouble: (path) => path === HOOK || path === SHIM || path.startsWith("/usr/") ? undefined : "does not exist",
   isShim: (path) => path === SHIM,
 };
 
 const postfix = {
   programs,
-  place: false,
+  hasDestination: false,
   srsDomains: ["srs.example.org"],
   smtp: true,
   config: "/home/greg/.config/countersign/config.toml",
@@ -62,7 +62,7 @@ function settings(path: string): Finding[] {
 const CHECKS: readonly [RegExp, ((path: string) => Finding[]) | undefined][] = [
   [/\/config\.toml$/, settings],
   [/\/(?:neo)?muttrc$/, mutt],
-  [/\/\.qmail[\w-]*$/, (path) => checkQmail([file(path)], { programs, place: false })],
+  [/\/\.qmail[\w-]*$/, (path) => checkQmail([file(path)], { programs, hasDestination: false })],
   [/^maildrop\/mailfilter[\w-]*$/, (path) => checkMaildrop(file(path), programs)],
   [/^procmail\/procmailrc[\w-]*$/, (path) => checkProcmail(file(path), programs)],
   [/^postfix\/local\/forward$/, (path) => checkForward(file(path), postfix)],

@@ -45,11 +45,13 @@ const cases: [Zone, RegExp | undefined, string[]?][] = [
   [{ "mx.example.org A": [] }, /^MX host mx\.example\.org of srs\.example\.org has no address$/],
   [{ "srs.example.org TXT": ["v=spf10 mx"] }, /^srs\.example\.org has no SPF record$/],
   [{ "srs.example.org TXT": ["v=spf1 mx", "v=spf1 -all"] }, /^srs\.example\.org has 2 SPF records$/],
-  [{}, /^SPF of srs\.example\.org says fail to 192\.0\.2\.9$/, ["192.0.2.9"]],
-  [{ "out.example.org A": ["192.0.2.8"] }, /^SPF of srs\.example\.org says fail to 192\.0\.2\.8$/, ["out.example.org"]],
-  [{ "srs.example.org TXT": ["v=spf1 ~all"] }, /says softfail to 192\.0\.2\.1$/, ["192.0.2.1"]],
+  [{}, /^SPF of srs\.example\.org returns fail for 192\.0\.2\.9$/, ["192.0.2.9"]],
+  [{ "out.example.org A": ["192.0.2.8"] }, /^SPF of srs\.example\.org returns fail for 192\.0\.2\.8$/, [
+    "out.example.org",
+  ]],
+  [{ "srs.example.org TXT": ["v=spf1 ~all"] }, /returns softfail for 192\.0\.2\.1$/, ["192.0.2.1"]],
   [{ "srs.example.org TXT": ["v=spf1 include:no.example -all"] }, /cannot be evaluated$/, ["192.0.2.1"]],
-  [{ "_dmarc.example.org TXT": ["v=DMARC1; p=none; aspf=s"] }, /^DMARC of example\.org says aspf=s$/],
+  [{ "_dmarc.example.org TXT": ["v=DMARC1; p=none; aspf=s"] }, /^The DMARC record of example\.org has aspf=s$/],
 ];
 for (const [other, expected, hosts = []] of cases) {
   Deno.test(`DNS with ${JSON.stringify(other)} for ${hosts.join(", ") || "nobody"}: ${expected ?? "right"}`, async () => {
@@ -84,7 +86,7 @@ Deno.test("the DMARC record of the nearest domain above counts", async () => {
   const text = identity("greg").replace("@example.org", "@a.example.org");
   const strict = ["v=DMARC1; p=none; aspf=s"];
   const says = async (zone: Zone) => (await ask({ ...RIGHT, ...zone }, [], text)).findings.map(({ what }) => what);
-  assert.deepEqual(await says({ [above]: strict }), ["DMARC of example.org says aspf=s"]);
+  assert.deepEqual(await says({ [above]: strict }), ["The DMARC record of example.org has aspf=s"]);
   assert.deepEqual(await says({ [above]: strict, [own]: ["v=DMARC1; p=none"] }), []);
 });
 

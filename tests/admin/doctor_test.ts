@@ -224,7 +224,7 @@ const breaks: Record<string, Break> = {
   },
   "the hook in .forward is elsewhere": (home) => {
     const text = edit(home, ".forward", HOOK, "/nowhere/hooks/incoming");
-    return [`.forward:${lineOf(text, "/nowhere")} /nowhere/hooks/incoming is not there`];
+    return [`.forward:${lineOf(text, "/nowhere")} /nowhere/hooks/incoming does not exist`];
   },
   "Postfix masquerades the SRS domain": (home) => {
     const text = edit(home, "main.cf", /$/, "masquerade_domains = $mydomain\n");
@@ -234,7 +234,7 @@ const breaks: Record<string, Break> = {
     const rule = "reject_sender_login_mismatch";
     const text = edit(home, "main.cf", /$/, `smtpd_sender_restrictions = permit_mynetworks,\n  ${rule}\n`);
     const line = lineOf(text, "smtpd_sender_restrictions");
-    return [`main.cf:${line} ${rule} refuses the senders of srs.example.org`];
+    return [`main.cf:${line} ${rule} rejects senders in srs.example.org`];
   },
   "Postfix hides the null sender": (home) => {
     const text = edit(home, "master.cf", "user=greg null_sender= ", "user=greg ");
@@ -242,7 +242,7 @@ const breaks: Record<string, Break> = {
   },
   "the program that takes the mail is gone": (home) => {
     Deno.removeSync(`${home.path}/bin/sendmail`);
-    return [`${CONFIG}:${lineOf(settings(home), "command")} transport.command: bin/sendmail is not there`];
+    return [`${CONFIG}:${lineOf(settings(home), "command")} transport.command: bin/sendmail does not exist`];
   },
   "the program that takes the mail is the shim": (home) => {
     const text = edit(home, CONFIG, `${home.path}/bin/sendmail`, `${ROOT}/shim/shim`);
@@ -382,7 +382,7 @@ for (const [name, body, says] of hooks) {
 
 Deno.test("doctor names a hook that is not there", async () => {
   using home = cleanHome();
-  assert.deepEqual(await found(home, 1, "--hook", `${home.path}/no`), ["no The hook no is not there"]);
+  assert.deepEqual(await found(home, 1, "--hook", `${home.path}/no`), ["no The hook no does not exist"]);
 });
 
 Deno.test("an identity without an SRS domain is tried by its tag", async () => {
@@ -405,7 +405,7 @@ Deno.test("with --dns the resolver is asked, and what it says is found", async (
     return [ran.code, ran.stderr, ...JSON.parse(ran.stdout).findings.map(({ what }: Finding) => what)];
   };
   assert.deepEqual(await ask("192.0.2.1"), [0, ""]);
-  assert.deepEqual(await ask("192.0.2.2"), [1, "", "SPF of srs.example.org says fail to 192.0.2.2"]);
+  assert.deepEqual(await ask("192.0.2.2"), [1, "", "SPF of srs.example.org returns fail for 192.0.2.2"]);
 });
 
 Deno.test("without the permission to ask, DNS is a note", async () => {

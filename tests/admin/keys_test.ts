@@ -1,6 +1,6 @@
 /** `countersign keys`: no key is ever lost, and no secret shown. */
 import assert from "node:assert/strict";
-import { FORMER, type Former, formerSecrets } from "../../admin/imported_secrets.ts";
+import { importedSecrets, SECRET_SOURCES, type SecretSource } from "../../admin/imported_secrets.ts";
 import { ids, keepsAll, nextId, printDay, retiredKeys, withFirst, withLast, withRetired } from "../../admin/keyfile.ts";
 import { decodeLatin1, encodeLatin1, utf8 } from "../../lib/bytes.ts";
 import { dayOf, parseDay } from "../../lib/date.ts";
@@ -82,7 +82,7 @@ Deno.test("a change that would lose a key is seen", () => {
 // What other programs take for their secret.
 
 /** [program, its file, --newline, its secrets] */
-const formers: [Former, string, boolean | undefined, string[]][] = [
+const sources: [SecretSource, string, boolean | undefined, string[]][] = [
   ["mail-srs", "# mine\nsec\n\n  \nold\n", undefined, ["sec\n", "old\n"]],
   ["mail-srs", "sec", undefined, ["sec"]],
   ["mail-srs", "sec\r\n", undefined, ["sec\r\n"]],
@@ -100,20 +100,20 @@ const formers: [Former, string, boolean | undefined, string[]][] = [
   ["pymsgauth", "[default]\nconfirm_domain = x\nsecret = sec ret \n", undefined, ["sec ret"]],
   ["pymsgauth", "secret: sec\n", undefined, ["sec"]],
 ];
-for (const [former, text, newline, expected] of formers) {
-  Deno.test(`secrets of ${former} in ${JSON.stringify(text.slice(0, 40))}, --newline ${newline}`, () => {
-    assert.deepEqual(formerSecrets(encodeLatin1(text), former, newline).map(decodeLatin1), expected);
+for (const [source, text, newline, expected] of sources) {
+  Deno.test(`secrets of ${source} in ${JSON.stringify(text.slice(0, 40))}, --newline ${newline}`, () => {
+    assert.deepEqual(importedSecrets(encodeLatin1(text), source, newline).map(decodeLatin1), expected);
   });
 }
 
 Deno.test("a file without a secret is an error, and so is a line that postsrsd would cut", () => {
-  for (const former of FORMER) {
+  for (const source of SECRET_SOURCES) {
     for (const text of ["", "\n"]) {
-      assert.throws(() => formerSecrets(encodeLatin1(text), former), { kind: "data" }, former + text);
+      assert.throws(() => importedSecrets(encodeLatin1(text), source), { kind: "data" }, source + text);
     }
   }
-  assert.throws(() => formerSecrets(encodeLatin1("# secret\n"), "mail-srs"), { kind: "data" });
-  assert.throws(() => formerSecrets(encodeLatin1("x".repeat(1024)), "postsrsd"), { kind: "data" });
+  assert.throws(() => importedSecrets(encodeLatin1("# secret\n"), "mail-srs"), { kind: "data" });
+  assert.throws(() => importedSecrets(encodeLatin1("x".repeat(1024)), "postsrsd"), { kind: "data" });
 });
 
 // The command.
@@ -130,10 +130,10 @@ Deno.test("keys list tells ids, days and uses, no secret", async () => {
   assert.equal(head, `greg@example.org  ${home.path}/${KEYS}`);
   const until = printDay(parseDay(CREATED)! + KEY_LIFETIME_DAYS - 1);
   assert.deepEqual(rows.map((row) => row.trim().split(/  +/)), [
-    ["k9", "2999-01-01", "of a day that lies ahead: not used"],
+    ["k9", "2999-01-01", "not used: dated in the future"],
     ["k2", TODAY(), `signs; verifies until ${printDay(dayOf(new Date()) + KEY_LIFETIME_DAYS - 1)}`],
     ["k1", CREATED, `verifies until ${until}`],
-    ["k0", old, "too old: not used"],
+    ["k0", old, "not used: expired"],
     ["k3", "2026-01-02", "retired 2026-02-03"],
   ]);
 });
@@ -146,7 +146,7 @@ Deno.test("keys list shows all identities, or one", async () => {
   assert.deepEqual(await names("--address", "ANN@example.org"), ["ann@example.org"]);
 });
 
-Deno.test("a new key signs, the former verifies until it is retired; mode and owner stay, nothing lies about", async () => {
+Deno.test("a new key signs, the old one verifies until it is retired; mode and owner are kept, and no draft is left", async () => {
   using home = new Home();
   const path = `${home.path}/${KEYS}`;
   const before = Deno.statSync(path);
@@ -168,7 +168,7 @@ Deno.test("a new key signs, the former verifies until it is retired; mode and ow
   const again = (await countersign(home, ["sign", "greg@example.org"])).stdout.trim();
   assert.notEqual(again, signed);
   for (const one of [signed, again]) assert.equal((await countersign(home, ["verify", one])).code, 0);
-  oneLine(await countersign(home, ["keys", "retire", "k2"]), 64, /k2 is the one that signs: make another one first/);
+  oneLine(await countersign(home, ["keys", "retire", "k2"]), 64, /k2 is the one that signs: create another one first/);
   const retired = await countersign(home, ["keys", "retire", "k1"]);
   assert.deepEqual([retired.code, retired.stderr], [0, ""]);
   assert.deepEqual(idsOf(home), ["k2"]);
@@ -219,11 +219,11 @@ Deno.test("a link in the place of a draft is not followed", async () => {
   using home = new Home();
   const other = home.write("other", "not ours");
   Deno.symlinkSync(other, `${home.path}/${KEYS}.new`);
-  oneLine(await countersign(home, ["keys", "new"]), 74, /keys\.new: File cannot be written: it is a link/);
+  oneLine(await countersign(home, ["keys", "new"]), 74, /keys\.new: File cannot be written: it is a symbolic link/);
   assert.equal(home.read("other"), "not ours");
 });
 
-Deno.test("imported secrets verify what the former program signed, and do not sign", async () => {
+Deno.test("imported secrets verify what the other software signed, and do not sign", async () => {
   const now = new Date();
   const srs = (secret: string) =>
     srsForward("greg@example.org", "srs.example.org", { secrets: [secret], hashLength: 8, now });
@@ -249,7 +249,11 @@ Deno.test("imported secrets verify what the former program signed, and do not si
     // Once more: nothing changes.
     const whole = home.read(KEYS);
     const again = await countersign(home, ["keys", "import", "-", ...args], text);
-    assert.deepEqual(again, { code: 0, stdout: "Nothing is new: they are all there already\n", stderr: "" });
+    assert.deepEqual(again, {
+      code: 0,
+      stdout: "Nothing was imported: the file already has these secrets\n",
+      stderr: "",
+    });
     assert.equal(home.read(KEYS), whole);
   }
 });
@@ -283,7 +287,7 @@ const complains: [string[], string, RegExp, number][] = [
   [["new", "--sign"], "", /--sign is for import only/, 64],
   [["new", "--forse"], "", /Unknown option "--forse"/, 64],
   [["retire", "--address", "ann@example.org"], "", /ID is missing/, 64],
-  [["retire", "k1", "--address", "ann@example.org"], "", /k1 is the one that signs: make another/, 64],
+  [["retire", "k1", "--address", "ann@example.org"], "", /k1 is the one that signs: create another/, 64],
   [["retire", "k7", "--address", "ann@example.org"], "", /Unknown key "k7"/, 64],
   [["import", "-"], "sec", /--from is missing: use one of mail-srs, postsrsd/, 64],
   [["import", "--from", "exim"], "sec", /FILE is missing/, 64],

@@ -1,6 +1,6 @@
 /** What is found on machines of all kinds. */
 import assert from "node:assert/strict";
-import { look, type Machine, presetFor } from "../../admin/machine.ts";
+import { inspect, type Machine, presetFor } from "../../admin/machine.ts";
 
 const HOME = "/home/greg";
 
@@ -40,7 +40,7 @@ const injectors: [string, Record<string, string>, [string, string] | undefined][
 ];
 for (const [name, files, expected] of injectors) {
   Deno.test(`injector: ${name}`, async () => {
-    const { injector } = await look(machine(files), HOME);
+    const { injector } = await inspect(machine(files), HOME);
     assert.deepEqual(injector && [injector.preset, injector.program], expected);
   });
 }
@@ -58,7 +58,7 @@ const written: [string, string, string | undefined][] = [
 ];
 for (const [name, text, address] of written) {
   Deno.test(`address in ${name}: ${JSON.stringify(text)}`, async () => {
-    const found = (await look(machine({ [`${HOME}/${name}`]: text }), HOME)).addresses;
+    const found = (await inspect(machine({ [`${HOME}/${name}`]: text }), HOME)).addresses;
     assert.deepEqual(found, address === undefined ? [] : [{ address, from: `~/${name}` }]);
   });
 }
@@ -69,7 +69,7 @@ Deno.test("addresses: the surest first", async () => {
     [`${HOME}/.gitconfig`]: "email = git@example.org",
     [`${HOME}/.muttrc`]: "set from=mutt@example.org",
   };
-  const { addresses, user } = await look(machine(files, { EMAIL: "env@example.org", USER: "gregory" }), HOME);
+  const { addresses, user } = await inspect(machine(files, { EMAIL: "env@example.org", USER: "gregory" }), HOME);
   assert.equal(user, "gregory");
   assert.deepEqual(addresses.map(({ address, from }) => [address, from]), [
     ["env@example.org", "EMAIL"],
@@ -80,21 +80,21 @@ Deno.test("addresses: the surest first", async () => {
 });
 
 Deno.test("a machine's name without a dot is nobody's domain; without a login the home tells it", async () => {
-  assert.deepEqual((await look(machine({ "/etc/mailname": "laptop\n" }), HOME)).addresses, []);
-  const found = await look(machine({ "/etc/mailname": "example.org\n" }), HOME);
+  assert.deepEqual((await inspect(machine({ "/etc/mailname": "laptop\n" }), HOME)).addresses, []);
+  const found = await inspect(machine({ "/etc/mailname": "example.org\n" }), HOME);
   assert.deepEqual(found.addresses, [{ address: "greg@example.org", from: "/etc/mailname" }]);
 });
 
 Deno.test("programs in front and filters are those on PATH", async () => {
   const files = { "/opt/bin/mutt": "", "/usr/bin/git": "", "/usr/bin/mh/mhmail": "", "/usr/bin/procmail": "" };
-  const found = await look(machine(files, { PATH: "/opt/bin:" }), HOME);
+  const found = await inspect(machine(files, { PATH: "/opt/bin:" }), HOME);
   assert.deepEqual([found.mailers, found.filters], [["mutt", "nmh", "git"], ["procmail"]]);
-  assert.deepEqual((await look(machine({ "/opt/bin/mutt": "" }), HOME)).mailers, []);
+  assert.deepEqual((await inspect(machine({ "/opt/bin/mutt": "" }), HOME)).mailers, []);
 });
 
 Deno.test("the spam folder that is there", async () => {
-  assert.equal((await look(machine({}), HOME)).spam, `${HOME}/Maildir/.Spam`);
-  assert.equal((await look(machine({ [`${HOME}/Maildir/.Junk`]: "" }), HOME)).spam, `${HOME}/Maildir/.Junk`);
+  assert.equal((await inspect(machine({}), HOME)).spam, `${HOME}/Maildir/.Spam`);
+  assert.equal((await inspect(machine({ [`${HOME}/Maildir/.Junk`]: "" }), HOME)).spam, `${HOME}/Maildir/.Junk`);
 });
 
 Deno.test("the preset of a program that the user names", () => {

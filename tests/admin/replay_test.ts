@@ -1,7 +1,7 @@
 /** `audit` and the hook say the same of the same message: all samples, through both. */
 import assert from "node:assert/strict";
 import { decide } from "../../io/state/lookups.ts";
-import { judgePast } from "../../admin/audit/replay.ts";
+import { replayMessage } from "../../admin/audit/replay.ts";
 import { concat, utf8 } from "../../lib/bytes.ts";
 import { dayOf } from "../../lib/date.ts";
 import { PREFIX_BYTES } from "../../io/system/input.ts";
@@ -83,8 +83,8 @@ Deno.test("audit and the hook give the same verdict", async () => {
             now,
             sent: (_, ids) => Promise.resolve(sent(ids) ? { day: dayOf(now), signed: false } : undefined),
           });
-          const past = { prefix: mail.subarray(0, PREFIX_BYTES), whole: true, sender: undefined, now, sent };
-          const audit = await judgePast(past, with_, [ours]);
+          const message = { prefix: mail.subarray(0, PREFIX_BYTES), whole: true, sender: undefined, now, sent };
+          const audit = await replayMessage(message, with_, [ours]);
           assert.equal(
             audit.result,
             hook.verdict.result,
@@ -107,9 +107,9 @@ Deno.test("a long message: what is behind the beginning counts when its end was 
   const prefix = bytes.slice(0, PREFIX_BYTES);
   const tail = bytes.slice(-PREFIX_BYTES);
   const sent = (ids: readonly string[]) => ids.includes("1@example.org");
-  const past = { prefix, whole: false, sender: undefined, now, sent };
+  const message = { prefix, whole: false, sender: undefined, now, sent };
   const { settings } = context("", "", [ours]);
-  const result = async (more: object) => (await judgePast({ ...past, ...more }, settings, [ours])).result;
+  const result = async (more: object) => (await replayMessage({ ...message, ...more }, settings, [ours])).result;
   assert.equal(await result({}), "unsure");
   assert.equal(await result({ tail: () => ({ bytes: tail, gap: true }) }), "known");
   assert.equal(await result({ tail: () => ({ bytes: tail, gap: true }), sent: () => false }), "unsure");

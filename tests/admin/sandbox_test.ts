@@ -405,7 +405,7 @@ Deno.test("the file of a former version: mail is deferred until sandbox has writ
   const says = /config\.permissions was written by a former version: countersign sandbox$/m;
   oneLine(await home.shim(["ann@example.net"], MAIL), 75, says);
   oneLine(await home.hook(["--as", "condredirect"], MAIL), 111, says);
-  assert.match((await countersign(home, ["doctor"])).stdout, /^The sandbox file was written by a former version\n/m);
+  assert.match((await countersign(home, ["doctor"])).stdout, /^The sandbox file was written by an earlier version\n/m);
   assert.equal((await countersign(home, ["sandbox"])).stdout, `Written: ${path}\n`);
   assert.throws(() => Deno.statSync(former), Deno.errors.NotFound);
   assert.equal((await home.shim(["ann@example.net"], MAIL)).code, 0);

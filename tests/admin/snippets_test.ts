@@ -1,6 +1,6 @@
 /** The lines that go with the program are those of contrib/, and what is filled in leaves nothing of the example. */
 import assert from "node:assert/strict";
-import { type Filling, pastesIn, pastesOut } from "../../admin/paste.ts";
+import { pastesIn, pastesOut, type SnippetValues } from "../../admin/paste.ts";
 import { snippetsModule } from "../../build/docs/snippets.ts";
 import { ROOT } from "../rig.ts";
 
@@ -11,7 +11,7 @@ Deno.test("admin/snippets.ts is made from contrib/ as it is now", async () => {
 
 const MAILERS = ["mutt", "neomutt", "aerc", "alpine", "s-nail", "nmh", "git"];
 const IN = ["qmail-inject", "postfix", "exim", "maildrop", "procmail"];
-const filling: Filling = {
+const filling: SnippetValues = {
   shim: "/opt/c/bin/shim",
   hook: "/opt/c/lib/countersign/hooks/incoming",
   config: undefined,

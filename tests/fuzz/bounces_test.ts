@@ -9,7 +9,7 @@ import type { Verdict } from "../../incoming/verdict.ts";
 import type { DecideContext } from "../../io/state/lookups.ts";
 import { decide } from "../../io/state/lookups.ts";
 import { withResult } from "../../hooks/result_field.ts";
-import { judgePast } from "../../admin/audit/replay.ts";
+import { replayMessage } from "../../admin/audit/replay.ts";
 import { decodeLatin1, encodeLatin1 } from "../../lib/bytes.ts";
 import { dayOf } from "../../lib/date.ts";
 import { PREFIX_BYTES } from "../../io/system/input.ts";
@@ -162,7 +162,7 @@ fuzz(
 fuzz("an audit judges whatever lies in a mailbox", fc.tuple(number, number, mutations), async ([at, beside, all]) => {
   const prefix = encodeLatin1(mutated(pick(nobodys, at), all, pick(nobodys, beside)));
   const past = { prefix, whole: at % 2 === 0, sender: undefined, now, sent: () => false };
-  const { result, domain, bodyStart } = await judgePast(past, CONTEXT.settings, CONTEXT.identities);
+  const { result, domain, bodyStart } = await replayMessage(past, CONTEXT.settings, CONTEXT.identities);
   if (result === "genuine") {
     // The plain To of a mail that lies there counts; the tag must be right all the same.
     paired({ ...arrived(decodeLatin1(prefix)), bodyStart });

@@ -25,7 +25,7 @@ function newcomer(): Home {
 function printed(ran: Ran, file: string): string {
   const parts = ran.stdout.split(/^--- /m).slice(1).filter((part) => part.startsWith(file));
   assert.equal(parts.length, 1, ran.stdout);
-  return parts[0]!.slice(parts[0]!.indexOf("\n") + 1).split("\n\nMail that comes in")[0]!.trimEnd() + "\n";
+  return parts[0]!.slice(parts[0]!.indexOf("\n") + 1).split("\n\nIncoming mail")[0]!.trimEnd() + "\n";
 }
 
 /** Sets up all that a user would, and no more. */
@@ -126,7 +126,7 @@ const TEN: Broken[] = [
     "the hook is elsewhere",
     ".mailfilter",
     (home) => change(home, ".mailfilter", /[^ `|"]*\/hooks\/incoming/, "/nowhere/hooks/incoming"),
-    /^\/nowhere\/hooks\/incoming is not there$/,
+    /^\/nowhere\/hooks\/incoming does not exist$/,
     /^All mail is delivered unchecked\.$/,
     /^deno task install/,
   ],
@@ -172,7 +172,7 @@ const TEN: Broken[] = [
       Deno.removeSync(`${home.path}/bin/sendmail`);
       return lineOf(home, CONFIG, "/bin/sendmail");
     },
-    /^transport\.command: ~\/bin\/sendmail is not there$/,
+    /^transport\.command: ~\/bin\/sendmail does not exist$/,
     /^Nothing can be sent\.$/,
     /^transport\.command = \[/,
   ],

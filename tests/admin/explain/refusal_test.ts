@@ -60,7 +60,7 @@ for (const [who, mail, list] of refusals) {
       assert.equal(found!.address, list);
       assert.ok(mail.replace(/=\n/g, "").replace(/\s+/g, " ").includes(found!.said), found!.said);
       assert.match(found!.kind.advice(LIST), /countersign plain add talk@lists\.example\.org$/);
-      assert.match(found!.kind.plainAlready(LIST), /talk@lists\.example\.org is plain already: /);
+      assert.match(found!.kind.plainAlready(LIST), /^mail to talk@lists\.example\.org already has the plain sender: /);
     },
   );
 }
