@@ -198,9 +198,11 @@ function fillLog(path: string, size: number): void {
   for (let nth = 0, written = 0; written < size;) {
     let text = "";
     for (const end = nth + 1000; nth < end; nth++) {
-      const event = nth % 2 === 0
-        ? { ...outward, route: "sendmail", result: "sent" }
-        : { ...inward, result: nth % 1000 === 1 ? "forged" : "other", why: "the envelope sender is a person's" };
+      const event = nth % 2 === 0 ? { ...outward, route: "sendmail", result: "sent" } : {
+        ...inward,
+        result: nth % 1000 === 1 ? "forged" : "other",
+        why: "not from the null sender or a mailer daemon",
+      };
       text += logLine(event, new Date(years + nth * 10_000));
     }
     const bytes = encoder.encode(text);

@@ -100,7 +100,7 @@ async function act(verdict: Verdict, place: Destination | undefined, scene: Deli
   if (action === "answer") {
     const given = await respond(verdict, scene);
     if (given === "answered") return await keep(verdict, scene);
-    verdict = { ...verdict, action: "deliver", reason: `${verdict.reason}; ${given.not}: look yourself` };
+    verdict = { ...verdict, action: "deliver", reason: `${verdict.reason}; ${given.not}: check it yourself` };
   }
   return place === undefined ? { outcome: "go-on", reason: verdict.reason } : await deliver(place, verdict, scene);
 }

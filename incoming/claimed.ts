@@ -1,12 +1,12 @@
-/** What a recipient claims to be: its two parts, and the address that an SRS local part names. Nothing is proved. */
+/** Parses recipients and the addresses that SRS local parts claim to contain. Nothing is verified here. */
 import { parseAddress } from "../lib/address.ts";
 import type { Identity } from "../lib/settings/identity.ts";
 
-/** A recipient, whatever its form. */
+/** A recipient, which need not be a valid address. */
 export interface Recipient {
-  /** Quotes taken off: `"greg"@x` and `greg@x` are one mailbox (RFC 5321 section 4.1.2). May be empty. */
+  /** Without quotes: `"greg"@x` and `greg@x` are the same mailbox (RFC 5321 section 4.1.2). May be empty. */
   readonly local: string;
-  /** Lower case, without the dot of the root; empty when there is none. */
+  /** In lower case, without a trailing dot; empty when there is no domain. */
   readonly domain: string;
 }
 
@@ -15,11 +15,11 @@ export interface Claim {
   /** The local part from its SRS tag on. */
   readonly srs: string;
   readonly address: string;
-  /** Could some SRS engine have written it? */
+  /** Whether an SRS implementation could have written it. */
   readonly wellFormed: boolean;
 }
 
-/** Takes a recipient apart. Nothing is refused: what is not an address may still be in a domain of ours. */
+/** Splits a recipient. Nothing is rejected, because a malformed address may still be in one of our domains. */
 export function recipientIn(text: string): Recipient {
   const bare = text.replace(/^<(.*)>$/s, "$1");
   const at = bare.lastIndexOf("@");
@@ -32,7 +32,7 @@ export function recipientIn(text: string): Recipient {
   };
 }
 
-/** Is it the SRS domain of an identity? Only signed addresses exist there. */
+/** Returns whether this is the SRS domain of an identity, in which only signed addresses exist. */
 export function isSrsDomain(domain: string, { identities }: { readonly identities: readonly Identity[] }): boolean {
   return domain !== "" && identities.some(({ srsDomain }) => srsDomain === domain);
 }
@@ -42,8 +42,8 @@ const BEHIND_SRS0 = new RegExp(`^[-+=]${HASH}=[A-Za-z2-7]{2}=[^=]+=.+$`, "s");
 const BEHIND_SRS1 = new RegExp(`^[-+=]${HASH}=([^=]+)=(.+)$`, "s");
 
 /**
- * What an SRS local part names: SRS0 the sender, SRS1 the SRS0 address of the first hop. The prefix that qmail puts
- * before it in a virtual domain (`alias-srs-SRS0=…`) is taken off. Undefined when it names no address.
+ * Returns the address that an SRS local part contains: the sender for SRS0, the SRS0 address of the first hop for SRS1.
+ * The prefix that qmail adds in a virtual domain (`alias-srs-SRS0=…`) is removed. Undefined when there is no address.
  */
 export function claimOf(local: string): Claim | undefined {
   const srs = /^(?:.*-)?(SRS[01][-+=].*)$/is.exec(local)?.[1];

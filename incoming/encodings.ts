@@ -1,20 +1,20 @@
 /**
- * The texts that a body may hold: as it is, and with undone what hides a returned header from a scan for its lines.
- * No MIME parser is asked: boundaries are often broken, and each text is scanned for what only we could have made.
+ * Decodes a body in every way in which a returned header may be encoded, so that its lines can be searched. No MIME
+ * parser is used, because boundaries are often broken, and a wrong guess is harmless: only a valid MAC counts.
  */
 import { htmlToText, looksLikeHtml } from "../lib/html.ts";
 
-/** A text, as a binary string with LF for line ends. */
+/** A decoded text, as a binary string with LF line endings. */
 export interface EncodedText {
   readonly text: string;
-  /** How it was found: `bytes`, `utf-16`, `quoted-printable`, `base64`, `html`; `mime` for one inside of another. */
+  /** How it was decoded: `bytes`, `utf-16`, `quoted-printable`, `base64`, `html`; `mime` for nested encodings. */
   readonly by: string;
 }
 
-/** Base64 inside of base64: a message attached to a message. */
+/** Maximum nesting of base64, which occurs when a message is attached to a message. */
 const MAX_DEPTH = 2;
 
-/** The texts of a body, the most likely first. Their sizes together are a small multiple of that of the body. */
+/** Yields the texts of a body, the most likely first. Their total size is a small multiple of the body's size. */
 export function* textsIn(body: string): Generator<EncodedText> {
   yield* expand(lineFeeds(body), "bytes", 0);
 }
@@ -31,7 +31,7 @@ function* expand(text: string, by: string, depth: number): Generator<EncodedText
   const unquoted = unquote(plain);
   if (unquoted !== undefined) yield { text: unquoted, by: nested ?? "quoted-printable" };
   for (const source of unquoted === undefined ? [plain] : [plain, unquoted]) {
-    // Only a text that names the field is worth it.
+    // HTML is only converted when it contains the name of a field.
     if (/msgauth|message-id/i.test(source) && looksLikeHtml(source)) {
       yield { text: htmlToText(source), by: outer ?? "html" };
     }
@@ -42,13 +42,13 @@ function* expand(text: string, by: string, depth: number): Generator<EncodedText
   for (const part of parts) yield* expand(lineFeeds(part), "base64", depth + 1);
 }
 
-/** CRLF, and the bare CR of old systems, as LF. A line that ends with two CRs gets an empty line behind it. */
+/** Converts CRLF, and the bare CR of old systems, to LF. A line that ends with two CRs is followed by an empty line. */
 const lineFeeds = (text: string): string => text.includes("\r") ? text.replace(/\r\n?/g, "\n") : text;
 
-/** UTF-16 of either byte order: what matters to us is ASCII, in which each second octet is NUL. */
+/** Decodes UTF-16 of either byte order as far as it is ASCII, in which every second byte is NUL. */
 const withoutNuls = (text: string): string => text.replace(/\0|\xff\xfe|\xfe\xff/g, "");
 
-/** Quoted-printable undone everywhere (RFC 2045 section 6.7); undefined where there is none. */
+/** Decodes quoted-printable everywhere (RFC 2045 section 6.7); undefined when the text contains none. */
 function unquote(text: string): string | undefined {
   if (!/=(?:[0-9A-F]{2}|[ \t]{0,76}\n)/i.test(text)) return undefined;
   return lineFeeds(
@@ -59,11 +59,11 @@ function unquote(text: string): string | undefined {
   );
 }
 
-/** Characters of base64 in a row that begin a part; behind them its lines may be shorter. */
+/** The run of base64 characters that begins a part; its further lines may be shorter. */
 const BEGIN = /[A-Za-z0-9+/]{24}/g;
 const LINE = /[>|* \t]{0,80}([A-Za-z0-9+/]{1,262144})(={0,2})[ \t]{0,80}(?:\n|$)/y;
 
-/** Runs of lines that can only be base64 (RFC 2045 section 6.8), decoded. */
+/** Yields the decoded runs of lines that can only be base64 (RFC 2045 section 6.8). */
 function* base64Parts(text: string): Generator<string> {
   BEGIN.lastIndex = 0;
   for (let found; (found = BEGIN.exec(text)) !== null;) {
@@ -78,7 +78,7 @@ function* base64Parts(text: string): Generator<string> {
     BEGIN.lastIndex = Math.max(at, lineEnd(text, found.index));
     if (lines.length === 0) continue;
     const joined = lines.join("");
-    // Of these characters any count is base64 to atob() but for one over a multiple of four.
+    // atob() accepts any number of these characters except one more than a multiple of four.
     yield atob(joined.slice(0, joined.length - (joined.length % 4 === 1 ? 1 : 0)));
   }
 }

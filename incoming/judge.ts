@@ -1,6 +1,6 @@
 /**
- * The decider of the way in: what becomes of one message for one recipient. A function of its arguments: what it needs
- * from outside it asks for, and is asked again with the answer among the facts.
+ * Judges one incoming message for one recipient. This is a pure function: when it needs to know something from outside,
+ * it returns a request, and the caller calls it again with the answer among the facts.
  */
 import { checkChallenge } from "./challenge/check.ts";
 import { checkAddressed } from "./checks/addressed.ts";
@@ -15,7 +15,7 @@ import { type Delivery, isMessage, type Received } from "./delivery.ts";
 import { type Facts, isNeed, type LookUp, type Need } from "./need.ts";
 import type { Check, JudgeContext, Judgement, Step, Verdict } from "./verdict.ts";
 
-/** What is asked about a bounce to an identity, in this order; HACKING.md tells how to add one. The last decides. */
+/** The checks of a bounce to an identity, in order. The last one always decides. HACKING.md explains how to add one. */
 const CHECKS: readonly [string, Check][] = [
   ["proof", checkProof],
   ["returned-header", checkReturned],
@@ -24,10 +24,10 @@ const CHECKS: readonly [string, Check][] = [
 ];
 
 /**
- * Judges a delivery, or as much as its envelope alone decides.
+ * Judges a delivery, or only its envelope when that is enough.
  *
- * @param facts what was looked up for it so far
- * @returns the judgement, or the one thing that it lacks
+ * @param facts what has been looked up so far
+ * @returns the judgement, or the next thing that must be looked up
  * @throws {Fail} `temporary` when no key of the identity can verify because one is dated in the future
  */
 export function judge(delivery: Delivery, context: JudgeContext, facts?: Facts): Judgement | LookUp;
@@ -41,8 +41,8 @@ export function judge(delivery: Received | Delivery, context: JudgeContext, fact
   const doubled = step("double-bounce", checkDoubleBounce(delivery, context));
   if (doubled !== undefined) return { verdict: doubled, steps };
   const recipient = checkSigned(delivery, context);
-  // An address that no identity has is decided by the envelope alone, whatever the message says. To all others
-  // challenges come, which are answered instead of delivered.
+  // Mail to an address that belongs to no identity is decided by its envelope alone. Mail to any other address may be
+  // a challenge, which is answered instead of delivered.
   if (typeof recipient === "string" || recipient.identity !== undefined) {
     const answer = checkChallenge(delivery, context, facts);
     if (isNeed(answer)) return answer;

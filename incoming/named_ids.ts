@@ -1,4 +1,4 @@
-/** The Message-IDs that a message names as those it is about, the most telling first. They prove nothing. */
+/** Collects the Message-IDs that a message refers to, the most likely first. They are not a proof of anything. */
 import { type Header, named } from "../lib/message.ts";
 import { messageIdBody, messageIdsIn } from "../lib/message_id.ts";
 import { textOf } from "./bounce.ts";
@@ -8,16 +8,16 @@ import { returnedIds } from "./checks/returned_header.ts";
 /** RFC 5322 section 3.6.4, RFC 8098 section 3.2.5, and what relays and gateways write. */
 const FIELDS = ["In-Reply-To", "Original-Message-ID", "X-Original-Message-ID", "X-Failed-Message-ID"];
 
-/** Characters of one (RFC 5322 section 2.1.1); a longer one would only cost time to look up. */
+/** Maximum length of a Message-ID in characters (RFC 5322 section 2.1.1); longer ones are ignored. */
 const MAX_ID_LENGTH = 998;
-/** As many as the index of sent mail looks up for one message. */
+/** Maximum number of Message-IDs that are looked up in the index of sent mail for one message. */
 const MAX_NAMED = 20;
-/** Characters that are read from either end of a longer field. */
+/** Of a field longer than twice this number of characters, only the beginning and the end are read. */
 const REACH_LENGTH = 32 * 1024;
 
 /**
- * Each in the form of `bareMessageId()`. So that many of one kind do not push out the others, the first of each kind
- * come first.
+ * Returns the Message-IDs in the form of `bareMessageId()`. The first few of each kind come before the rest, so that a
+ * kind with many Message-IDs does not push out the others.
  */
 export function namedMessageIds(delivery: Delivery): string[] {
   const { header } = delivery;
@@ -25,7 +25,7 @@ export function namedMessageIds(delivery: Delivery): string[] {
   const kinds: [ids: string[], first: number][] = [
     [FIELDS.flatMap((name) => idsIn(header, name)), 4],
     [returnedIds(delivery), 8],
-    // Of a long thread, the messages that it answers are the last ones, and perhaps the first.
+    // In a long thread, the reply is to one of the last messages, or to the first.
     [[...references.slice(-4).reverse(), ...references.slice(0, 1), ...references.slice(1, -4).reverse()], 5],
     [idsInText(textOf(delivery)), 3],
   ];
@@ -37,7 +37,7 @@ export function namedMessageIds(delivery: Delivery): string[] {
   ].filter((id) => id.length <= MAX_ID_LENGTH).slice(0, MAX_NAMED);
 }
 
-/** Read as the Message-ID was when it was remembered, whatever its charset. */
+/** The Message-IDs in fields of this name, decoded in the same way as when they were remembered. */
 function idsIn(header: Header, name: string): string[] {
   const fields = header.filter((one) => named(one, name)).slice(0, MAX_NAMED).map(messageIdBody);
   return fields.flatMap((body) => {
@@ -46,7 +46,7 @@ function idsIn(header: Header, name: string): string[] {
   });
 }
 
-/** In sentences: `message <1@example.org>`, `Message ID 1@example.org`. */
+/** The Message-IDs in running text, such as `message <1@example.org>` and `Message ID 1@example.org`. */
 function idsInText(text: string): string[] {
   const named = text.matchAll(
     /\bmessage[- ]?id(?:entifier)?\b[^\w<\n]{0,16}(?:\bis\b|\bwas\b)?[\s:"'(]{0,16}([^\s<>"'()]{1,250}@[^\s<>"'()]{1,250})/gi,

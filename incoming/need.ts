@@ -1,48 +1,48 @@
-/** What a decision needs from outside, and what was found there. The checks ask; the program looks it up and asks again. */
+/** What a judgement needs to look up, and what was found. The checks return a need; the program looks it up. */
 import type { Found } from "../lib/entry.ts";
 import type { Identity } from "../lib/settings/identity.ts";
 
-/** The one thing that a decision lacks. */
+/** The next thing that a judgement needs. */
 export type Need = MessageNeed | LookUp;
 
-/** Only the envelope is known, and it does not decide. */
+/** The message itself, because the envelope alone does not decide. */
 export interface MessageNeed {
   readonly need: "message";
 }
 
-/** What the folders of state tell. One judgement asks for each kind at most once. */
+/** A lookup in the state folder. One judgement needs each kind at most once. */
 export type LookUp =
-  /** Does pymsgauth hold this token? */
+  /** Whether pymsgauth has stored this token. */
   | { readonly need: "token"; readonly token: string }
-  /** The entries of the ledger for a message, with their bodies. */
+  /** The ledger entries for a message, with their bodies. */
   | { readonly need: "entries"; readonly messageId: string }
-  /** The entries of the ledger for these lists; their bodies are not asked for. */
+  /** The ledger entries for these lists, without their bodies. */
   | { readonly need: "entries"; readonly lists: readonly string[] }
-  /** Which of these Message-IDs did the identity send? */
+  /** Which of these Message-IDs the identity sent. */
   | { readonly need: "sent"; readonly identity: Identity; readonly messageIds: readonly string[] };
 
-/** The answers so far. What is given unasked is not asked for. */
+/** The results of lookups so far. A fact that is supplied in advance is not requested. */
 export interface Facts {
   readonly token?: boolean;
-  /** Entries of the ledger, in the order of their names; those of other messages and lists change nothing. */
+  /** Ledger entries, ordered by name; entries for other messages and lists are ignored. */
   readonly entries?: readonly OpenEntry[];
-  /** The latest of the messages; null when none of them was sent. */
+  /** The latest of the messages that were sent; null when there is none. */
   readonly sent?: SentMessage | null;
 }
 
-/** An entry that was found. */
+/** A ledger entry with its body. */
 export interface OpenEntry extends Found {
-  /** The beginning of the body as it was sent; undefined when no valid key of the identity opens it. */
+  /** The beginning of the body as sent; undefined when no valid key of the identity decrypts it. */
   readonly body?: string | undefined;
 }
 
-/** A message that we passed on. */
+/** A message in the index of sent mail. */
 export interface SentMessage {
-  /** The day on which it left, since 1970-01-01. */
+  /** The day on which it was sent, in days since 1970-01-01. */
   readonly day: number;
-  /** Did all of them that were found leave with a tag? Then a bounce should return one. */
+  /** Whether all messages that were found were sent with a tag, so that a bounce should return one. */
   readonly signed: boolean;
 }
 
-/** Is it a need, or an answer? */
+/** Returns whether a result is a need. */
 export const isNeed = (one: object | string): one is Need => typeof one === "object" && "need" in one;

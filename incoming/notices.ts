@@ -1,10 +1,9 @@
 /**
- * How mail systems say in words that they could not deliver. A table that can grow: each pattern is asked about the
- * notice, which is the text in front of what is returned. They run over a stranger's text, so that every repetition
- * has a bound.
+ * Recognizes the wording of non-delivery notices. Each pattern is applied to the notice, which is the text before the
+ * returned message. Every repetition is bounded, because the text is untrusted.
  */
 
-/** A mail system, and what only it writes. */
+/** A mail system, and wording that only it uses. */
 type Form = readonly [system: string, wording: RegExp];
 
 const RECIPIENTS = "(?:following|these)\\s+(?:\\S{1,20}\\s+){0,2}(?:recipient|addressee|address|destination|user)";
@@ -37,17 +36,17 @@ const FORMS: readonly Form[] = [
   ["a list of recipients", new RegExp(`\\b${RECIPIENTS}[^.]{0,100}\\b${FAILED}\\b`, "i")],
 ];
 
-/** The mail system that wrote this notice; undefined: none that is known. */
+/** Returns the mail system that wrote this notice; undefined when it is not known. */
 export function noticeOf(notice: string): string | undefined {
   const known = FORMS.find(([, wording]) => wording.test(notice))?.[0];
   if (known !== undefined) return known;
-  // RFC 3464 in the text of a system that has no MIME part for it.
+  // Some systems write the fields of RFC 3464 as plain text instead of in a MIME part.
   const fields = /^(?:Final-Recipient|Original-Recipient|Reporting-MTA):/im.test(notice) &&
     /^(?:Action:[ \t]{0,16}(?:failed|delayed|expired)|Status:[ \t]{0,16}[45]\.\d)/im.test(notice);
   return fields ? "delivery status fields" : undefined;
 }
 
-/** Does it quote an SMTP session: a reply of 4xx or 5xx, and the commands with the addresses? */
+/** Returns whether the text quotes an SMTP session: commands with addresses, and a 4xx or 5xx reply. */
 export function hasTranscript(text: string): boolean {
   return /^[ \t<>*-]{0,32}(?:MAIL FROM|RCPT TO)[ \t]{0,8}:/im.test(text) &&
     /(?:^|[^\d.])[45]\d\d(?:[ -]|$)/m.test(text);
@@ -64,7 +63,7 @@ const FAILURES = [
   "(?:送信|配信|配送|配達)(?:でき|不能|に失敗|エラー)|届けられません|退信|无法(?:投递|送达|发送)|未能(?:投递|送达)|投递失败",
   "nie\\s+(?:dotarł|został[aoy]?\\s+dostarczon|można\\s+(?:było\\s+)?dostarczyć)|nelze\\s+doručit|nebyl[ao]?\\s+doručen",
   "nem\\s+(?:sikerült\\s+kézbesíteni|kézbesíthető)|teslim\\s+edilem|배달(?:되지|할\\s+수\\s+없)|無法(?:傳遞|送達|寄送)",
-  // Of gateways that say little else.
+  // Gateways that write little else.
   "\\berror:\\s+(?:invalid|unknown|no\\s+such)|\\b(?:was|were|been)\\s+(?:rejected|refused|blocked)\\b[^\\n]{0,80}\\b[45]\\d\\d\\b",
 ].join("|");
 const FAILURE = new RegExp(FAILURES, "i");
@@ -72,15 +71,15 @@ const REASON =
   /(?:mailbox|quota)\b.{0,40}\b(?:full|exceeded)|over\s+quota|user\s+unknown|unknown\s+(?:user|recipient|host|address)|no\s+such\s+(?:user|subscriber|mailbox|recipient|address|account|person)|(?:mailbox|address|user|recipient|account|subscriber|host|domain)\b.{0,60}(?:does\s*(?:not|n't)\s+exist|not\s+found|unavailable|disabled|unknown|invalid|rejected)|invalid\s+(?:user|recipient|address|mailbox)|message\s+(?:size\s+)?(?:is\s+)?too\s+(?:large|big)|hop\s+count|timed?\s*-?out/i;
 const CODE = /(?:^|[\s<([:#"])(?:[45]\d\d[ -]\D|[45]\.\d{1,3}\.\d{1,3}\b)/m;
 
-/** Words about a failure, and what stands with them: `code` (of SMTP), `reason` in words, or neither. */
+/** Returns what accompanies failure wording: an SMTP `code`, a `reason`, or `words` alone; undefined without any. */
 export function failureIn(notice: string): "code" | "reason" | "words" | undefined {
   if (!FAILURE.test(notice)) return undefined;
   return CODE.test(notice) ? "code" : REASON.test(notice) ? "reason" : "words";
 }
 
-/** Subjects that mail systems write. A reply to one, or one that is forwarded, begins with something else. */
+/** Subjects that mail systems write. Replies to them and forwarded copies begin with a prefix. */
 const SUBJECT =
   /^\s{0,16}(?:\[[^\]]{0,40}\]\s{0,4}|\*{2,}\w{0,20}\*{2,}\s{0,4})?(?:undeliver|undelivered|unable to deliver|mail(?: message)? delivery (?:fail|status|error|report|problem)|delivery (?:status notification|fail|error|problem|has failed|incomplete|delayed|report)|failure notice|failed mail|failed to deliver|returned mail|returned to sender|return(?:ed|ing) message|mail system error|mail (?:could not|failed|failure)|message (?:status - undeliverable|not delivered|undeliverable|delayed|delivery)|non[- ]?delivery|nondeliverable|warning: (?:message|could not send)|delayed mail|notification d'?[ée]tat|unzustellbar|nicht zustellbar|zustellung fehlgeschlagen|fehler bei der (?:nachrichten)?zustellung|non remis|[ée]chec de (?:la )?remise|no se puede entregar|no entregad|devuelto|non recapitabile|mancato recapito|onbestelbaar|niet bezorgd|não é possível entregar|não entregue|olevererbart|kan ikke leveres|kunde inte levereras|недостав|не доставлен|配信不能|配信エラー|送信エラー|未送達|配送不能|无法(?:投递|送达)|未(?:传递|送达)|無法傳遞|(?:来自\S{1,60}的)?退信|系统退信|niedostarcz|nedoručiteln|kézbesíthetetlen|teslim edilem|배달되지)/i;
 
-/** Is it the Subject of a mail system? */
+/** Returns whether this is the Subject of a non-delivery notice. */
 export const isFailureSubject = (subject: string): boolean => SUBJECT.test(subject);

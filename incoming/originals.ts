@@ -1,9 +1,9 @@
 /**
- * Finds our own tag, and the Message-ID beside it, in a bounce.
+ * Finds tags in a bounce, and the Message-IDs next to them.
  *
- * What is read is the beginning, and perhaps the end, of somebody else's mail. Servers and gateways quote, indent, wrap
- * and re-encode what they return, so that only two things are asked of a text: that it has the name of the field with a
- * tag behind it, and a Message-ID in the same block of lines. Whether one was made for the other, the MAC decides.
+ * Servers and gateways quote, indent, wrap and re-encode what they return. Therefore only two things are required: the
+ * name of the field followed by a tag, and a Message-ID in the same block of lines. The MAC decides whether they belong
+ * together.
  */
 import { decodeLatin1 } from "../lib/bytes.ts";
 import { type EncodedText, textsIn } from "./encodings.ts";
@@ -11,28 +11,28 @@ import { type Block, Blocks, MAX_QUOTE, quoteBefore, unquoted } from "./header_b
 import { eightBitText, messageIdsIn, withoutBrackets } from "../lib/message_id.ts";
 import { TAG_FIELD } from "../lib/tag.ts";
 
-/** A tag and a Message-ID from one header block. */
+/** A tag and a Message-ID from the same header block. */
 export interface Original {
   readonly tag: string;
-  /** The body of the Message-ID field, folds included, without a pair of brackets around everything. */
+  /** The body of the Message-ID field, folds included, without an enclosing pair of angle brackets. */
   readonly messageId: string;
-  /** How it was found: `bytes` (as it was written), `wrapped`, `utf-16`, `quoted-printable`, `base64`, `html`, `mime`. */
+  /** How it was found: `bytes` (as written), `wrapped`, `utf-16`, `quoted-printable`, `base64`, `html`, `mime`. */
   readonly by: string;
 }
 
-/** Fields with a Message-ID that are taken from before, and from behind, a tag: the nearest ones. */
+/** Number of Message-ID fields considered before a tag and after it, the nearest first. */
 const MAX_FIELDS = 8;
-/** Message-IDs of one field: a thread may have hundreds of References, of which the last ones count. */
+/** Number of Message-IDs considered in one field. A thread may have hundreds of References; the last ones count. */
 const MAX_IDS = 8;
-/** Lines of a field, and characters of each. */
+/** Maximum number of lines of a field, and characters of each. */
 const MAX_LINES = 16;
 const MAX_LINE = 4000;
 
 /**
- * Yields the candidates in a message, the most likely first. There may be thousands: whoever verifies them counts.
+ * Yields the candidates in a message, the most likely first. There may be thousands, so the caller must set a limit.
  *
- * @param prefix header and beginning of the body
- * @param bodyStart where the body begins: our tag in the outer header proves nothing
+ * @param prefix the header and the beginning of the body
+ * @param bodyStart where the body begins; a tag in the outer header proves nothing
  * @param tail the end of the message, when it is longer than `prefix`
  */
 export function* findOriginals(prefix: Uint8Array, bodyStart: number, tail?: Uint8Array): Generator<Original> {
@@ -48,8 +48,8 @@ export function* findOriginals(prefix: Uint8Array, bodyStart: number, tail?: Uin
 }
 
 /**
- * Yields the Message-IDs that a message returns or names in its body, as `bareMessageId()` has them. They tell which
- * message it is about, and prove nothing. Those of Message-ID fields come before those of all others.
+ * Yields the Message-IDs in the body of a message, in the form of `bareMessageId()`. They tell which message it is
+ * about, but do not prove anything. Those in Message-ID fields come first.
  */
 export function* findMessageIds(prefix: Uint8Array, bodyStart: number, tail?: Uint8Array): Generator<string> {
   const seen = new Set<string>();
@@ -104,12 +104,12 @@ function* decode(prefix: Uint8Array, bodyStart: number, tail?: Uint8Array): Gene
   if (tail !== undefined) yield* textsIn(decodeLatin1(tail));
 }
 
-// Every repetition has a bound: these patterns run over a stranger's text.
-/** A line end inside of a word, made by a program that wraps at a column; the next line may be quoted, or empty. */
+// Every repetition is bounded, because the text is untrusted.
+/** A line break inside a word, made by a program that wraps at a column; the next line may be quoted or empty. */
 const WRAP = `(?:\\n[^A-Za-z0-9.\\n]{0,${MAX_QUOTE}}){0,2}`;
-/** The same, and white space, which may be a no-break space. */
+/** The same, or white space, including no-break space. */
 const GAP = `[ \\t\\xa0\\xc2]{0,${MAX_QUOTE}}${WRAP}`;
-/** The colon, before which there may be a space or markup. */
+/** The colon, which may be preceded by a space or markup. */
 const COLON = `${WRAP}[^A-Za-z0-9\\n]{0,16}?:`;
 const wrapped = (name: string): string => [...name].join(WRAP);
 const run = (characters: string, count: string): string => `(?:[${characters}]${GAP}){${count}}`;
@@ -121,13 +121,13 @@ const TAG = new RegExp(
     `${run("a-z2-7", "8")}\\.${GAP}${run("a-z2-7", "25")}[a-z2-7])(?![A-Za-z0-9])`,
   "gi",
 );
-/** Relays put a Message-ID of their own in its place and keep ours below it, in a field of theirs, or in References. */
+/** Some relays replace the Message-ID and keep the original below it, in a field of their own, or in References. */
 const ID_NAME = new RegExp(
   `(?<![A-Za-z0-9-])(?:([A-Za-z0-9-]{1,40}-)?${wrapped("Message-ID")}|(References|In-Reply-To))${COLON}`,
   "gi",
 );
 
-/** How likely a field is to hold the Message-ID that was signed. */
+/** How likely a field is to contain the Message-ID that was signed. */
 enum Rank {
   /** Message-ID */
   OWN,
@@ -141,7 +141,7 @@ function* scan(text: string): Generator<{ tag: string; messageId: string; litera
   const blocks = new Blocks(text);
   let block: Block | undefined;
   let fields: IdField[] = [];
-  let next = 0; // the first of them behind the tag
+  let next = 0; // the first field after the tag
   for (const match of text.matchAll(TAG)) {
     const [whole, value] = match as unknown as [string, string];
     const around = blocks.around(match.index, match.index + whole.length);
@@ -152,7 +152,7 @@ function* scan(text: string): Generator<{ tag: string; messageId: string; litera
     }
     while (next < fields.length && fields[next]!.start < match.index) next++;
     const tag = value.replace(/[^A-Za-z0-9.]/g, "").toLowerCase();
-    // We write it directly below the Message-ID.
+    // The shim writes the tag directly below the Message-ID.
     const above = fields.slice(Math.max(0, next - MAX_FIELDS), next).reverse();
     const near = [...above, ...fields.slice(next, next + MAX_FIELDS)].sort((a, b) => a.rank - b.rank);
     for (const field of near) {
@@ -162,19 +162,19 @@ function* scan(text: string): Generator<{ tag: string; messageId: string; litera
   }
 }
 
-/** A field that holds Message-IDs: where its name begins, where its body does, and where that ends at the latest. */
+/** A field that contains Message-IDs: the offsets of its name and its body, and where the body ends at the latest. */
 interface IdField {
   readonly start: number;
   readonly bodyStart: number;
   readonly end: number;
   readonly rank: Rank;
-  /** What a tag may have been made for; read when a tag is near. */
+  /** The Message-IDs that a tag may have signed; parsed when a tag is near. */
   messageIds?: readonly string[];
 }
 
 /**
- * The fields in a part of a text. Each ends where the next one begins, at the latest, so that all is read once; twice
- * where the next name stands in the same line, because then it may be part of the Message-ID.
+ * Returns the fields in a part of a text. Each ends where the next one begins, at the latest, so that all text is read
+ * once, or twice when the next name is on the same line, because then it may be part of the Message-ID.
  */
 function idFields(text: string, top: number, bottom: number): IdField[] {
   const matches = [...text.slice(top, bottom).matchAll(ID_NAME)];
@@ -188,14 +188,14 @@ function idFields(text: string, top: number, bottom: number): IdField[] {
   });
 }
 
-/** What a tag may have been made for, of one field. */
+/** Returns the Message-IDs in one field that a tag may have signed. */
 function messageIds(text: string, field: IdField): string[] {
   const bodies = bodiesOf(text, field).map((body) => withoutBrackets(body.trim())).filter((body) => body !== "");
   if (field.rank !== Rank.REFERENCE) return bodies;
   return [...bodies.flatMap((body) => messageIdsIn(body).slice(-MAX_IDS).reverse()), ...bodies];
 }
 
-/** The body of a field with its folds, and what it may be when lines were wrapped at a column. */
+/** Returns the possible bodies of a field: with its folds, and with lines joined that were wrapped at a column. */
 function bodiesOf(text: string, { start, bodyStart, end }: IdField): string[] {
   const lines = linesFrom(text, bodyStart, end, quoteBefore(text, start));
   let folded: string = lines.next().value ?? "";
@@ -206,7 +206,7 @@ function bodiesOf(text: string, { start, bodyStart, end }: IdField): string[] {
     if (folds) folded += `\n${line}`;
     const rest = line.replace(/^[ \t>|*#:;]{1,256}/, "");
     if (rest === "") {
-      // The closing bracket on a line of its own looks like a mark of quoting.
+      // A closing bracket on a line of its own looks like a quote mark.
       if (isComplete(wrapped) || !line.includes(">")) continue;
       wrapped += ">";
       break;
@@ -218,10 +218,10 @@ function bodiesOf(text: string, { start, bodyStart, end }: IdField): string[] {
   return [...new Set([folded, wrapped, closed])].map(eightBitText);
 }
 
-/** Does the body end here for certain? Without brackets it may go on in one more line. */
+/** Returns whether the body certainly ends here. Without brackets it may continue on one more line. */
 const isComplete = (body: string): boolean => body.includes("<") ? body.includes(">") : /\S\s{0,256}\n/.test(body);
 
-/** The lines of a part of a text, without the marks of quoting that the first one has. */
+/** Yields the lines of a part of a text, without the quote marks of the first one. */
 function* linesFrom(text: string, start: number, end: number, quote: string): Generator<string, undefined> {
   for (let at = start, count = 0; at < end && count < MAX_LINES; count++) {
     const part = text.slice(at, Math.min(end, at + MAX_LINE));

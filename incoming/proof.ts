@@ -1,9 +1,9 @@
 /**
  * The proof on a bounce that a hook forwards: `X-Countersign: v1.<key>.<expiry>.<mac>`.
  *
- * The seed's way was a guessable envelope sender (MAILER-DAEMON@…), which any
- * stranger could use. The MAC covers the recipient and what identifies the
- * bounce, so that the next hook need trust nothing else.
+ * A fixed envelope sender (MAILER-DAEMON@…) would not do, because anybody could
+ * use it. The MAC covers the recipient and the fields that identify the bounce,
+ * so that the next hook does not have to trust anything else.
  */
 import { parseAddressList } from "../lib/address.ts";
 import { base32, timingSafeEqual, utf8 } from "../lib/bytes.ts";
@@ -13,25 +13,25 @@ import { canonicalAddress, type Identity } from "../lib/settings/identity.ts";
 import { validKeys } from "../lib/settings/keys.ts";
 import { type Header, value, values } from "../lib/message.ts";
 
-/** The name of the header field; also that of the result that a hook writes. */
+/** The name of the header field, which also contains the result that a hook writes. */
 export const PROOF_FIELD = "X-Countersign";
 
-/** Days that a proof is good for: two queue lifetimes of the slowest MTA. */
+/** Number of days for which a proof is valid: twice the longest usual queue lifetime. */
 const LIFETIME = 10;
-/** Characters of a field that the MAC covers: enough to tell one bounce from another. */
+/** Number of characters of a field that the MAC covers: enough to distinguish bounces. */
 const MAX_FIELD_LENGTH = 1024;
 const FORM = /^v1\.([a-z0-9]{1,8})\.([0-9]{1,6})\.([a-z2-7]{26})$/;
 
-/** The proof for a bounce that goes on to this identity. */
+/** Returns the proof for a bounce that is forwarded to this identity; undefined when no key is valid. */
 export function makeProof(identity: Identity, header: Header, now: Date): string | undefined {
-  // Only our own next hook sees it, within days: a key that may not sign mail any more still serves.
+  // Only our own next hook verifies it, within days, so a key that no longer signs mail can be used.
   const [key] = validKeys(identity.keys, now);
   if (key === undefined) return undefined;
   const expiry = String(dayOf(now) + LIFETIME);
   return `v1.${key.id}.${expiry}.${mac(key.secret, identity, header, expiry)}`;
 }
 
-/** Does the header hold a proof for this identity that is right and not expired? */
+/** Returns whether the header contains a valid, unexpired proof for this identity. */
 export function hasProof(identity: Identity, header: Header, now: Date): boolean {
   const keys = validKeys(identity.keys, now);
   for (const given of values(header, PROOF_FIELD).slice(0, 4)) {
@@ -58,13 +58,13 @@ function mac(secret: Uint8Array, identity: Identity, header: Header, expiry: str
   return base32(purposeMac(secret, "proof", fields).subarray(0, 16));
 }
 
-/** MTAs on the way spell From anew (qmail-inject does); the address stays. */
+/** The address in From. MTAs on the way may rewrite the rest of the field (qmail-inject does). */
 function author(from: string): string {
   try {
     const [mailbox] = parseAddressList(from, { bare: true });
     if (mailbox?.address) return `${mailbox.address.local}@${mailbox.address.domain}`.toLowerCase();
   } catch {
-    // As it is, then.
+    // A field that cannot be parsed is covered as it is.
   }
   return from;
 }

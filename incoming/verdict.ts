@@ -1,4 +1,4 @@
-/** What is said about a message: the types that the judge, its checks and those who act on a verdict share. */
+/** Verdicts on incoming messages: types shared by the judge, its checks and the programs that act on a verdict. */
 import type { Address } from "../lib/address.ts";
 import type { Identity } from "../lib/settings/identity.ts";
 import type { Settings } from "../lib/settings/parse.ts";
@@ -6,40 +6,40 @@ import type { Form } from "./challenge/forms.ts";
 import { type Delivery, DOUBLE_BOUNCE, isUnreadable } from "./delivery.ts";
 import type { Facts, Need } from "./need.ts";
 
-/** What is done with the message. Refusing is for a door, which knows `incoming.forged`; behind it forged mail is filed. */
+/** What to do with the message. Only a filter during the SMTP session can reject it, depending on `incoming.forged`. */
 export type Action = "deliver" | "spam" | "answer";
 
-/** An answer to a challenge, to be given once. */
+/** An answer to a challenge, which must be sent at most once. */
 export interface Answer {
   readonly form: Form;
-  /** Whose answer it is: the address with which the message was sent. */
+  /** The author of the answer: the address from which the challenged message was sent. */
   readonly author: Address;
-  /** The entry of the ledger that it spends, and the token of pymsgauth that goes with it. */
+  /** The ledger entry that the answer spends, and the pymsgauth token that belongs to it. */
   readonly spends: { readonly entry: string; readonly token?: string };
-  /** The challenge's own Message-ID; undefined when it is not well formed. */
+  /** The Message-ID of the challenge; undefined when it is not well formed. */
   readonly inReplyTo: string | undefined;
 }
 
-/** The answer of the check that decided. */
+/** The result of the check that decided. */
 export interface Verdict {
   readonly action: Action;
-  /** The check that said so. */
+  /** The name of the check that decided. */
   readonly check: string;
-  /** One word for the result field. */
+  /** The classification, for the result field. */
   readonly result: Result;
-  /** In words, for the log and the mark. */
+  /** Why, in words, for the log and the result field. */
   readonly reason: string;
-  /** The identity that it is for, when one was found. */
+  /** The identity to which the message is addressed, if any. */
   readonly identity?: Identity;
-  /** Delivered with a result field that says why. */
+  /** Add a result field that gives the reason when the message is delivered. */
   readonly mark?: boolean;
-  /** The signed address of somebody else in a shared SRS domain: whatever comes behind the hook may know it. */
+  /** The recipient is a signed address of another user in a shared SRS domain: leave it to the next program. */
   readonly passed?: boolean;
-  /** With `answer`: what is to be said. */
+  /** The answer to send, when the action is `answer`. */
   readonly answer?: Answer;
 }
 
-/** The verdict on what is forged, as `incoming.forged` says; `marked` in the first days. */
+/** Returns the verdict on a forged message as configured by `incoming.forged`; with `marked` it is only marked. */
 export function forgedVerdict(
   check: string,
   reason: string,
@@ -53,15 +53,15 @@ export function forgedVerdict(
 
 /**
  * The classification of a message:
- * - `genuine`: an HMAC proves that it answers mail of ours
- * - `known`: it names a Message-ID that we remember, which is weaker: whoever has seen the message knows it
+ * - `genuine`: an HMAC proves that it responds to a message that the user sent
+ * - `known`: it names a remembered Message-ID, which is weaker, because whoever has seen the message knows it
  * - `late`: sent to a signed address that has expired
  * - `unsolicited`: from the null sender, but not a bounce
- * - `suspect`: forged, but delivered, by the settings or during the first days
- * - `forged`: a bounce of mail that we did not send
- * - `unsure`: a bounce longer than what was looked at, in which nothing of ours was found
- * - `unjudged`: all keys of the identity are too old to judge by
- * - `challenge`: asks about a message of ours
+ * - `suspect`: forged, but delivered because of the settings or the grace period
+ * - `forged`: a bounce of a message that the user did not send
+ * - `unsure`: a bounce that is too long to search completely and in which no message of the user was found
+ * - `unjudged`: every key of the identity is too old to verify anything
+ * - `challenge`: a challenge about a message that the user sent
  * - `other`: everything else
  */
 export type Result =
@@ -76,33 +76,33 @@ export type Result =
   | "challenge"
   | "other";
 
-/** What checks are made with. */
+/** What the checks need besides the message. */
 export interface JudgeContext {
   readonly settings: Settings;
   readonly identities: readonly Identity[];
   readonly now: Date;
-  /** Can a challenge be answered? A filter and an audit cannot. */
+  /** Whether the caller can answer challenges. A filter and an audit cannot. */
   readonly answers?: boolean;
 }
 
-/** A check: its verdict, what it found while it had none, or what it has to know first. */
+/** A check returns a verdict, a description of what it found if it does not decide, or what it needs to know first. */
 export type Check = (delivery: Delivery, context: JudgeContext, facts: Facts) => Verdict | string | Need;
 
-/** What was decided, and on the way to it. */
+/** A verdict and the steps that led to it. */
 export interface Judgement {
   readonly verdict: Verdict;
   readonly steps: readonly Step[];
 }
 
-/** A step of the way to the verdict, for `explain`. */
+/** One step towards the verdict, for `explain`. */
 export interface Step {
   readonly check: string;
   readonly found: string;
 }
 
-/** Null sender, double bounce, or a daemon: what such a sender writes is treated as a bounce. */
+/** Returns whether mail from this sender is treated as a bounce: null sender, double bounce, or a mailer daemon. */
 export function isBounceSender(sender: Delivery["sender"]): boolean {
   if (sender === null || sender === DOUBLE_BOUNCE) return true;
-  // What cannot be read counts as a person's address.
+  // A sender that cannot be parsed is treated as an ordinary address.
   return sender !== undefined && !isUnreadable(sender) && /^mailer-daemon@/i.test(sender);
 }

@@ -1,8 +1,8 @@
 /**
- * Is it a challenge about a message of ours that may be answered? An answer is
- * a contract, so all must agree: the form and the address that is answered, the
- * tag, the entry of the ledger, and what is quoted of the message, to its end.
- * Anything else is delivered.
+ * Recognizes challenges about messages that the user sent, and decides whether
+ * they may be answered. An answer is a contract, so everything must match: the
+ * form and the reply address, the tag, the ledger entry, and the quoted message
+ * to its end. Anything else is delivered.
  */
 import { type Address, canonical, parseAddress, parseAddressList, sameAddress } from "../../lib/address.ts";
 import { decodeLatin1 } from "../../lib/bytes.ts";
@@ -21,22 +21,22 @@ import { type Form, recognise } from "./forms.ts";
 import type { Answer, JudgeContext, Verdict } from "../verdict.ts";
 import { quotedMessages } from "./quoted.ts";
 
-/** The entry that a challenge is about, and who answers. */
+/** The ledger entry that a challenge is about, and the author of the answer. */
 interface About {
   readonly identity: Identity;
-  /** The address with which the message was sent, or that asked: the one that the list knows. */
+  /** The address that the list knows: the author of the message, or the subscriber that a request names. */
   readonly author: Address;
   readonly entry: OpenEntry;
-  /** The token of pymsgauth with which it left. */
+  /** The pymsgauth token with which the message was sent. */
   readonly token?: string;
-  /** Could it as well be about another recipient of the message? Then an answer could confirm what was not asked. */
+  /** Whether it could be about another recipient of the message, so that an answer might confirm the wrong thing. */
   readonly unclear?: boolean;
 }
 
-/** Octets of the body in which a challenge tells what it is about. */
+/** Number of bytes of the body in which a challenge must state what it is about. */
 const FORM_BODY_BYTES = 4096;
 
-/** Decides to answer what is about a message of ours, and delivers with a mark what only the user can decide. */
+/** Answers a challenge about a message that the user sent, or delivers it with a mark when the user must decide. */
 export function checkChallenge(
   delivery: Received | Delivery,
   context: JudgeContext,
@@ -46,15 +46,15 @@ export function checkChallenge(
   if (!isMessage(delivery)) return { need: "message" };
   const { prefix, bodyStart } = delivery;
   const form = recognise(delivery.header, decodeLatin1(prefix.subarray(bodyStart, bodyStart + FORM_BODY_BYTES)));
-  if (form === undefined) return "no challenge";
+  if (form === undefined) return "not a challenge";
   const found = form.request ? aboutRequest(form, context, facts) : aboutMessage(form, delivery, context, facts);
   if (isNeed(found)) return found;
-  if (typeof found === "string") return `a challenge of ${form.program}, but ${found}`;
+  if (typeof found === "string") return `a challenge from ${form.program}, but ${found}`;
   const { identity, author, entry, token } = found;
   const verdict = { check: "challenge", result: "challenge", identity, mark: true } as const;
-  const reason = `a challenge of ${form.program} about a message of ${canonicalAddress(identity)}`;
+  const reason = `a challenge from ${form.program} about a message from ${canonicalAddress(identity)}`;
   const doubt = doubtAbout(found);
-  if (doubt !== undefined) return { ...verdict, action: "deliver", reason: `${reason}; ${doubt}: look yourself` };
+  if (doubt !== undefined) return { ...verdict, action: "deliver", reason: `${reason}; ${doubt}: check it yourself` };
   const spends = { entry: entry.name, ...(token !== undefined && { token }) };
   const answer: Answer = { form, author, spends, inReplyTo: messageIdToName(delivery.header) };
   return { ...verdict, action: "answer", reason, answer };
@@ -63,13 +63,13 @@ export function checkChallenge(
 /** Why the user has to decide. */
 function doubtAbout({ entry: { state }, unclear = false }: About): string | undefined {
   if (unclear) return "it does not say which recipient it is about";
-  if (state === "spent") return "it was answered before";
-  return state === "claimed" ? "an answer was begun and perhaps sent" : undefined;
+  if (state === "spent") return "it was already answered";
+  return state === "claimed" ? "an answer was started and may have been sent" : undefined;
 }
 
-/** Finds the one open request that a challenge which shows nothing of the message can be about. */
+/** Finds the one open request that a challenge without a quoted message can be about. */
 function aboutRequest(form: Form, context: JudgeContext, facts: Facts): About | string | Need {
-  if (!context.settings.challenge.requests) return "it shows nothing of our message";
+  if (!context.settings.challenge.requests) return "it does not quote your message";
   const lists = [...new Set(form.lists.map((one) => one.toLowerCase()))];
   if (facts.entries === undefined) return { need: "entries", lists };
   const entries: About[] = [];
@@ -84,18 +84,18 @@ function aboutRequest(form: Form, context: JudgeContext, facts: Facts): About | 
     }
   }
   const issued = entries.filter(({ entry }) => entry.state === "issued");
-  if (issued.length > 1) return "more than one request of ours is open";
-  return issued[0] ?? entries[0] ?? "no request of ours is remembered that asks for it";
+  if (issued.length > 1) return "more than one matching request is open";
+  return issued[0] ?? entries[0] ?? "no matching request is remembered";
 }
 
-/** Is this the address that the message asked to subscribe or unsubscribe: the one it named, or the sender's? */
+/** Returns whether the message asked to subscribe or unsubscribe this address, which it names or was sent from. */
 function isSubscriber(address: string, { entry }: OpenEntry, identity: Identity): boolean {
   const wanted = entry.request?.subscriber;
   return identityOf([identity], address) !== undefined && (wanted === undefined || wanted === address.toLowerCase());
 }
 
 function aboutMessage(form: Form, delivery: Delivery, context: JudgeContext, facts: Facts): About | string | Need {
-  if (!delivery.whole) return "it is longer than what is looked at";
+  if (!delivery.whole) return "it is too long to be checked";
   const [quoted, ...more] = quotedMessages(delivery, form.separator);
   if (quoted === undefined || more.length > 0) {
     return `it returns ${more.length === 0 ? "no message" : "several messages"}`;
@@ -105,7 +105,7 @@ function aboutMessage(form: Form, delivery: Delivery, context: JudgeContext, fac
   const { identity, author, messageId, token, tagged } = ours;
   const repliedTo = form.program === "TMDA" ? delivery.header.find((one) => named(one, "In-Reply-To")) : undefined;
   if (repliedTo !== undefined && bareMessageId(messageIdBody(repliedTo)) !== messageId) {
-    return "it answers another message";
+    return "its In-Reply-To names another message";
   }
 
   if (facts.entries === undefined) return { need: "entries", messageId };
@@ -119,8 +119,8 @@ function aboutMessage(form: Form, delivery: Delivery, context: JudgeContext, fac
     return "it subscribes somebody else";
   }
   const isOwnToken = token !== undefined && hasToken(entry.entry, token);
-  if (!tagged && !isOwnToken) return "the token is that of another message";
-  // A form that is known to show headers alone, or TMDA, which its owner may have set so.
+  if (!tagged && !isOwnToken) return "the token belongs to another message";
+  // Some forms always return headers only; TMDA can be configured to do so.
   const headerOnly = form.headerOnly || (quoted.headerOnly && form.program === "TMDA");
   const why = disagreement(entry.entry, entry.body, { ...quoted, headerOnly });
   if (why !== undefined) return why;
@@ -129,18 +129,18 @@ function aboutMessage(form: Form, delivery: Delivery, context: JudgeContext, fac
   return { identity, author: addressOf(identity, author), entry, unclear, ...(isOwnToken && { token }) };
 }
 
-/** A returned message that left here. */
+/** A returned message that the user sent. */
 interface OurMessage {
   readonly identity: Identity;
   readonly author: Address;
   readonly messageId: string;
-  /** Its one token of pymsgauth. */
+  /** Its only pymsgauth token. */
   readonly token: string | undefined;
-  /** Has it our tag? Without one only a token that belongs to this very message will do. */
+  /** Whether it has a valid tag. Without one, the token must belong to this message. */
   readonly tagged: boolean;
 }
 
-/** Checks that the returned message left here: by its tag, or by a token of pymsgauth. @returns why it did not */
+/** Checks by tag or pymsgauth token that the user sent the returned message. @returns the message, or what is wrong */
 function ourMessage(
   header: Header,
   { program }: Form,
@@ -148,7 +148,7 @@ function ourMessage(
   facts: Facts,
 ): OurMessage | string | Need {
   const [id, ...moreIds] = header.filter((one) => named(one, "Message-ID")).map(messageIdBody);
-  if (id === undefined || moreIds.length > 0) return "the returned header has not one Message-ID";
+  if (id === undefined || moreIds.length > 0) return "the returned header does not have exactly one Message-ID";
   if (id.length > MAX_ID_LENGTH) return "the returned Message-ID is too long";
   const author = authorOf(header);
   const identity = author && identityOf(context.identities, author);
@@ -157,9 +157,9 @@ function ourMessage(
   const [token, ...moreTokens] = values(header, TOKEN_FIELD);
   if (moreTags.length > 0 || moreTokens.length > 0) return "the returned header has several tags or tokens";
   const tagged = tag !== undefined;
-  if (tagged && !isOurTag(tag, id, identity, context)) return "the returned tag is not ours";
+  if (tagged && !isOurTag(tag, id, identity, context)) return "the returned tag is not valid";
   if (!tagged) {
-    const none = "the returned header has no tag of ours";
+    const none = "the returned header has no tag";
     if (program !== "qsecretary" || token === undefined) return none;
     if (facts.token === undefined) return { need: "token", token };
     if (!facts.token) return none;
@@ -178,12 +178,12 @@ function isOurTag(tag: string, messageId: string, identity: Identity, { now }: J
   }
 }
 
-/** The address of an identity as the settings write it; one that belongs to it by a pattern, in lower case. */
+/** Returns the address as written in the settings, or in lower case when it matches a pattern of the identity. */
 function addressOf(identity: Identity, address: Address): Address {
   return sameAddress(identity.address, address) ? identity.address : parseAddress(canonical(address));
 }
 
-/** The one author; of several, the sender (RFC 5322 section 3.6.2). */
+/** Returns the only author, or the Sender when there are several authors (RFC 5322 section 3.6.2). */
 function authorOf(header: Header): Address | undefined {
   try {
     const [authors, senders] = ["From", "Sender"].map((name) => {
@@ -203,7 +203,7 @@ function isAmong(patterns: readonly string[], list: string): boolean {
   });
 }
 
-/** The challenge's own Message-ID, for In-Reply-To, if it is one and nothing else: it is a stranger's text. */
+/** Returns the challenge's Message-ID for In-Reply-To, if it is well formed; it is untrusted text. */
 function messageIdToName(header: Header): string | undefined {
   const [id, ...more] = values(header, "Message-ID");
   const right = id !== undefined && /^<[\w.!#$%&'*+/=?^`{|}~-]{1,200}@[A-Za-z0-9.-]{1,200}>$/.test(id);

@@ -1,43 +1,43 @@
 /**
- * The challenges that can be recognised by the outermost header alone (nested messages lie: Mailman 2 encloses one
- * whose answer would discard the post). Each form is that of the program's source, to the letter, and so is the
- * address that is answered: the list's own name, the program's word and a cookie. No other mailbox is written to.
+ * Recognizes challenges by the outermost header alone (Mailman 2, for example, encloses a message whose answer would
+ * discard the post). Each form follows the source of its program exactly, and so does the address to which an answer is
+ * sent: the list's name, the program's keyword and a cookie. No other mailbox is ever written to.
  */
 import { type Address, parseAddressList } from "../../lib/address.ts";
 import { type Header, named, value, valueOf, values } from "../../lib/message.ts";
 import type { Request } from "../../lib/requests.ts";
 
-/** A challenge, as its header presents it. */
+/** A challenge, as described by its header. */
 export interface Form {
-  /** The program behind it. */
+  /** The program that sent it. */
   readonly program: string;
-  /** Where the answer goes; that alone confirms. */
+  /** The address of the answer; mail to it confirms. */
   readonly answerTo: string;
-  /** The addresses to which our message may have gone; `*@HOST` where the challenge does not name its list. */
+  /** The addresses to which the message may have been sent; `*@HOST` when the challenge does not name its list. */
   readonly lists: readonly string[];
   /** The address that an answer subscribes or unsubscribes. */
   readonly subscriber?: string;
-  /** The Subject of the answer: ours, or the command with the cookie that the program needs there. */
+  /** The Subject of the answer: our own, or the command with a cookie if the program requires it. */
   readonly subject: string;
   /** The body of the answer. */
   readonly body: string;
-  /** May the answer say `Auto-Submitted: auto-replied`? Some programs drop such mail. */
+  /** Whether the answer may contain `Auto-Submitted: auto-replied`. Some programs discard such mail. */
   readonly autoSubmitted: boolean;
-  /** The line behind which the returned message begins where it is not a MIME part. */
+  /** The line after which the returned message begins when it is not a MIME part. */
   readonly separator?: string;
-  /** It shows headers alone: no line of the body has to agree. */
+  /** It returns headers only, so no line of the body has to match. */
   readonly headerOnly: boolean;
-  /** What it says was requested. Such a challenge shows nothing of the message; `challenge.requests` allows the answer. */
+  /** The request to confirm, when the message is not returned; answered only with `challenge.requests`. */
   readonly request?: Pick<Request, "command" | "list">;
 }
 
-/** What a form is read from: fields that must be there once, and the text of the body. */
+/** What a form is recognized by: fields that must occur exactly once, and the text of the body. */
 interface Outer {
   readonly fromName: string;
   readonly from: Address;
   readonly subject: string;
   readonly replyTo: Address | undefined;
-  /** The one mailbox in To. */
+  /** The only mailbox in To. */
   readonly to: string | undefined;
   readonly header: Header;
   readonly body: string;
@@ -45,7 +45,7 @@ interface Outer {
 
 type Recognise = (outer: Outer) => Partial<Form> & Pick<Form, "answerTo" | "lists"> | undefined;
 
-/** The kinds of challenges; the first that fits counts. */
+/** The kinds of challenges; the first match counts. */
 const FORMS: readonly [string, Recognise][] = [
   ["qsecretary", qsecretary],
   ["qconfirm", qconfirm],
@@ -61,14 +61,14 @@ const FORMS: readonly [string, Recognise][] = [
 
 const TOP_OF_MESSAGE = "--- Below this line is the top of your message.";
 
-/** The Subject of an answer where the program does not read it; no program has a command of this name. */
+/** The Subject of an answer when the program ignores it; no program has a command of this name. */
 const OWN_SUBJECT = "Confirmation";
 
 /**
- * Recognises a challenge by its outermost header.
+ * Recognizes a challenge by its outermost header.
  *
- * @param body the beginning of its body: Majordomo 2 names the list only there
- * @returns undefined for everything else
+ * @param body the beginning of its body, the only place where Majordomo 2 names the list
+ * @returns the form, or undefined when it is not a challenge
  */
 export function recognise(header: Header, body = ""): Form | undefined {
   const [from, ...moreFrom] = mailboxes(header, "From");
@@ -93,7 +93,7 @@ export function recognise(header: Header, body = ""): Form | undefined {
   return undefined;
 }
 
-/** A second field says already that there is not one mailbox; a longer one is not a program's. */
+/** A second field already means that there is more than one mailbox, and programs do not write longer fields. */
 const [MAX_FIELDS, MAX_FIELD_LENGTH] = [2, 8 * 1024];
 
 function mailboxes(header: Header, name: string) {
@@ -108,13 +108,13 @@ function mailboxes(header: Header, name: string) {
 
 const text = ({ local, domain }: Address): string => `${local}@${domain}`;
 
-/** Would a person's reply go to From, as the programs have it that put their cookie there? */
+/** Returns whether a reply would go to From, where some programs put their cookie. */
 const repliesToFrom = ({ from, replyTo }: Outer): boolean => replyTo === undefined || text(replyTo) === text(from);
 
 /**
- * A reply to From confirms (jdebp FGA), and pymsgauth compares the name exactly like this. No source shows the local
- * part, so it is pinned to the form of ezmlm and qconfirm: LIST-confirm- and a cookie, which a time and a process id may
- * precede.
+ * A reply to From confirms (jdebp FGA), and pymsgauth compares the name in the same way. The source is not available,
+ * so the local part must have the form that ezmlm and qconfirm use: LIST-confirm- and a cookie, which may be preceded
+ * by a time and a process id.
  */
 function qsecretary(outer: Outer) {
   const { fromName, from } = outer;
@@ -155,7 +155,7 @@ function ezmlmRequest({ from, subject, replyTo, to, header }: Outer) {
   };
 }
 
-/** ezmlm-idx: confirm a post. Its Return-Path would discard it. */
+/** ezmlm-idx: confirm a post. Mail to its Return-Path would discard the post. */
 function ezmlmPost({ from, subject, replyTo, header }: Outer) {
   const list = /^(.+)-confirm-\d{1,20}\.\d{1,20}\.[a-p]{20}$/.exec(replyTo?.local ?? "")?.[1];
   if (replyTo === undefined || list === undefined || !isEzmlm(header, list, replyTo.domain)) return undefined;
@@ -169,7 +169,7 @@ function isEzmlm(header: Header, list: string, host: string): boolean {
   return all.length === 1 && all[0] === `contact ${list}-help@${host}; run by ezmlm`;
 }
 
-/** TMDA: the cookie is in Reply-To; it shows the message, its header, or neither, as its owner set it. */
+/** TMDA: the cookie is in Reply-To; it can be configured to return the message, its header, or neither. */
 function tmda({ replyTo, header }: Outer) {
   const local = /^(.+)-confirm-\d{1,20}\.\d{1,20}\.[0-9a-f]{6}$/.exec(replyTo?.local ?? "")?.[1];
   const is = (name: string, pattern: RegExp) => pattern.test(value(header, name) ?? "");
@@ -189,7 +189,7 @@ function sympaConfirm(outer: Outer) {
   return { answerTo: text(outer.from), lists: [`*@${outer.from.domain}`], subject: outer.subject };
 }
 
-/** Sympa looks for the key, and compares list and command; the name behind them it does not need again. */
+/** Sympa looks up the key and compares list and command; it does not need the name after them again. */
 function sympaAuth(outer: Outer) {
   const [, key, verb, list] =
     /^AUTH ([0-9a-f]{8,64}) (subscribe|signoff|unsubscribe) ([a-z0-9][\w.+-]{0,99})(?: .*)?$/.exec(outer.subject) ?? [];
@@ -205,7 +205,7 @@ function sympaAuth(outer: Outer) {
   };
 }
 
-/** Mailman 3 does not look at Auto-Submitted; it drops Precedence. */
+/** Mailman 3 ignores Auto-Submitted but discards mail with Precedence. */
 function mailman3(outer: Outer) {
   const { from, subject, header, to } = outer;
   const list = /^(.+)-confirm\+[0-9a-f]{40}$/.exec(from.local)?.[1];
@@ -216,7 +216,7 @@ function mailman3(outer: Outer) {
   return { ...mailman(outer, list, verb[1] === "join", to), autoSubmitted: true };
 }
 
-/** With VERP_CONFIRMATIONS; without it the Subject is `confirm COOKIE` and does not tell joining from leaving. */
+/** Requires VERP_CONFIRMATIONS; without it the Subject is `confirm COOKIE` and does not say join or leave. */
 function mailman2(outer: Outer) {
   const { from, subject, header, to } = outer;
   const list = /^(.+)-confirm\+[0-9a-f]{40}$/.exec(from.local)?.[1];
@@ -224,7 +224,7 @@ function mailman2(outer: Outer) {
   const right = /^yes$/i.test(value(header, "X-List-Administrivia") ?? "") && repliesToFrom(outer) &&
     value(header, "X-BeenThere") === `${list}@${from.domain}`;
   if (list === undefined || verb === null || to === undefined || !right) return undefined;
-  if (verb[2]!.toLowerCase() !== list.toLowerCase()) return undefined; // the list's name may have capitals
+  if (verb[2]!.toLowerCase() !== list.toLowerCase()) return undefined; // the name of the list may contain capitals
   return mailman(outer, list, verb[1] === "join", to);
 }
 
@@ -237,7 +237,7 @@ function mailman({ from }: Outer, list: string, join: boolean, to: string) {
   };
 }
 
-/** Majordomo 2: the body quotes the command, and says who sent it. */
+/** Majordomo 2: the body quotes the command and names its sender. */
 function majordomo2(outer: Outer) {
   const { from, subject, body, to } = outer;
   const [, token, verb] =
@@ -262,7 +262,7 @@ function request(list: string, host: string, join: boolean): Form["request"] {
   return { command: join ? "subscribe" : "unsubscribe", list: `${list}@${host}`.toLowerCase() };
 }
 
-/** Where a person sends a request about a list. */
+/** The addresses to which subscribers send requests about a list. */
 function requestAddresses(list: string, host: string, join: boolean): string[] {
   const verbs = join ? ["join", "subscribe", "request"] : ["leave", "unsubscribe", "request"];
   return verbs.map((verb) => `${list}-${verb}@${host}`);

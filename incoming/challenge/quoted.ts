@@ -1,19 +1,19 @@
-/** The message that a challenge returns: behind its separator, or as a MIME part. */
+/** Extracts the message that a challenge returns, after a separator line or as a MIME part. */
 import { decodeLatin1, encodeLatin1 } from "../../lib/bytes.ts";
 import type { Quotation } from "../../lib/entry.ts";
 import { named, parseHead } from "../../lib/message.ts";
 import { contentType, mimeParts } from "../../lib/mime.ts";
 import type { Delivery } from "../delivery.ts";
 
-/** Multiparts inside of multiparts; lists nest less. */
+/** Maximum nesting of multiparts, more than lists use. */
 const MAX_DEPTH = 4;
 
 /**
- * All that could be the returned message; none or several are for the caller to judge. `headerOnly` says that it came
- * as text/rfc822-headers.
+ * Returns everything that could be the returned message; the caller decides what none or several mean. `headerOnly` is
+ * set for text/rfc822-headers.
  *
- * @param delivery a whole message: what lies beyond the prefix would not be compared
- * @param separator the line behind which the returned message begins where it is not a MIME part
+ * @param delivery a whole message, because anything beyond the prefix would not be compared
+ * @param separator the line after which the returned message begins when it is not a MIME part
  */
 export function quotedMessages(
   delivery: Pick<Delivery, "header" | "prefix" | "bodyStart">,
@@ -24,15 +24,15 @@ export function quotedMessages(
   if (separator === undefined) return [];
   const body = decodeLatin1(delivery.prefix.subarray(delivery.bodyStart));
   const lines = [...body.matchAll(/^---[^\r\n]*(?=\r?$)/gm)].filter((line) => line[0] === separator);
-  if (lines.length !== 1) return []; // twice could mean anything
+  if (lines.length !== 1) return []; // a second one would be ambiguous
   const after = body.slice(lines[0]!.index + separator.length).replace(/^(?:[ \t]*\r?\n)+/, "");
-  // A text may have been cut anywhere.
+  // The program may have truncated the text anywhere.
   return read(encodeLatin1(after), { headerOnly: false, ended: false });
 }
 
 /**
- * The returned messages among the parts; undefined when it is not a multipart message. Nothing may follow them: whoever
- * guesses the boundary could end the part where what was sent ends, and hide the rest behind it.
+ * Returns the messages among the parts, or undefined when it is not a multipart message. Nothing may follow them:
+ * whoever guesses the boundary could end the part where the sent message ends, and hide text after it.
  */
 function returnedParts(
   { header, prefix, bodyStart }: Pick<Delivery, "header" | "prefix" | "bodyStart">,
@@ -52,6 +52,6 @@ const isReturned = (type = ""): boolean => type === "message/rfc822" || type ===
 
 function read(bytes: Uint8Array, how: Pick<Quotation, "headerOnly" | "ended">): Quotation[] {
   const { header, headStart, bodyStart } = parseHead(bytes, true)!;
-  // A line `From ...` in front of the header would be text that nothing is compared with.
+  // A line `From ...` before the header would be text that is not compared with anything.
   return header.length === 0 || headStart > 0 ? [] : [{ header, body: bytes.subarray(bodyStart), ...how }];
 }

@@ -1,18 +1,18 @@
-/** Is it a bounce at all, and to one of our identities? What is not, is none of our business. */
+/** Checks that the message is from a bounce sender and addressed to an identity. All other mail is delivered. */
 import { type Identity, identityOf } from "../../lib/settings/identity.ts";
 import type { Received } from "../delivery.ts";
 import { isBounceSender, type JudgeContext, type Verdict } from "../verdict.ts";
 
-/** Delivered when a person sent it, or it is for nobody of ours. */
+/** Delivers mail from an ordinary sender and mail that is not addressed to an identity. */
 export function checkAddressed(delivery: Received, context: JudgeContext): Verdict | string {
   const pass = (reason: string): Verdict => ({ action: "deliver", check: "addressed", result: "other", reason });
-  if (delivery.sender === undefined) return pass("nobody told the envelope sender");
-  if (!isBounceSender(delivery.sender)) return pass("the envelope sender is a person's");
+  if (delivery.sender === undefined) return pass("the envelope sender is unknown");
+  if (!isBounceSender(delivery.sender)) return pass("not from the null sender or a mailer daemon");
   const identity = recipientIdentity(delivery, context);
-  return identity === undefined ? pass("the recipient is not an identity") : "a bounce to an identity";
+  return identity === undefined ? pass("the recipient is not an identity") : "addressed to an identity";
 }
 
-/** The identity that the message was sent to. */
+/** Returns the identity to which the message is addressed. */
 export function recipientIdentity(
   { recipients }: Pick<Received, "recipients">,
   context: JudgeContext,

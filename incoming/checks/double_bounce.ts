@@ -1,4 +1,4 @@
-/** Is it a double bounce of qmail's? Then there is nothing to prove: it reports a bounce that could not be delivered. */
+/** Recognizes double bounces of qmail. They report an undeliverable bounce and contain nothing to verify. */
 import type { Identity } from "../../lib/settings/identity.ts";
 import { recipientIdentity } from "./addressed.ts";
 import { isSrsDomain, recipientIn } from "../claimed.ts";
@@ -6,11 +6,11 @@ import { DOUBLE_BOUNCE, type Received } from "../delivery.ts";
 import { srsPostmaster } from "./signed_recipient.ts";
 import type { JudgeContext, Verdict } from "../verdict.ts";
 
-/** Delivered with a mark, whoever the recipient is: qmail-send writes them to the postmaster, strangers to anybody. */
+/** Delivers a double bounce with a mark to any recipient: qmail-send writes to the postmaster, others to anybody. */
 export function checkDoubleBounce(delivery: Received, context: JudgeContext): Verdict | string {
   if (delivery.sender !== DOUBLE_BOUNCE) return "not a double bounce";
   const identity = recipientIdentity(delivery, context) ?? postmaster(delivery, context);
-  const reason = "a double bounce of qmail";
+  const reason = "a double bounce from qmail";
   return {
     action: "deliver",
     check: "double-bounce",
@@ -21,7 +21,7 @@ export function checkDoubleBounce(delivery: Received, context: JudgeContext): Ve
   };
 }
 
-/** Nobody else reads what is sent to an SRS domain, and what is forwarded from there must go to somebody. */
+/** The identity that gets double bounces to an SRS domain, in which there are no other mailboxes. */
 function postmaster({ recipients }: Received, context: JudgeContext): Identity | undefined {
   return recipients.some((one) => isSrsDomain(recipientIn(one).domain, context)) ? srsPostmaster(context) : undefined;
 }

@@ -1,4 +1,4 @@
-/** Nothing proved that it answers our mail: what remains is a forged bounce, or no bounce at all. */
+/** Decides about mail that no other check could verify: it is a forged bounce, or not a bounce at all. */
 import { dayOf, parseDay } from "../../lib/date.ts";
 import { bounceEvidence } from "../bounce.ts";
 import type { Delivery } from "../delivery.ts";
@@ -6,19 +6,24 @@ import { forgedVerdict, type JudgeContext, type Verdict } from "../verdict.ts";
 
 const CHECK = "forged";
 
-/** Spam when it is a bounce, only marked in the first days; what is not a bounce goes by `incoming.unsolicited`. */
+/** Files a bounce as forged, or only marks it during the grace period. `incoming.unsolicited` decides otherwise. */
 export function checkForged(delivery: Delivery, context: JudgeContext): Verdict {
   const evidence = bounceEvidence(delivery);
   if (evidence === undefined) return unsolicited(context);
   const { settings } = context;
   const grace = inGrace(context);
-  const why = grace ? `; only marked in the first ${settings.incoming.grace} days` : "";
+  const why = grace ? `; only marked during the first ${settings.incoming.grace} days` : "";
   if (!(delivery.unread ?? delivery.whole === false)) {
-    return forgedVerdict(CHECK, `a bounce (${evidence}) that answers nothing of ours${why}`, context, grace);
+    return forgedVerdict(
+      CHECK,
+      `a bounce (${evidence}) that does not match any message you sent${why}`,
+      context,
+      grace,
+    );
   }
-  const reason = `a bounce (${evidence}) longer than what was looked at, where nothing of ours was found${why}`;
+  const reason = `a bounce (${evidence}) too long to search completely, with no message of yours found in it${why}`;
   const verdict = forgedVerdict(CHECK, reason, context, grace);
-  // It is filed as a forged one is, but nobody may refuse it: what was not looked at could prove it.
+  // It is filed like a forged bounce, but must not be rejected: the part that was not searched could prove it.
   return verdict.result === "forged" ? { ...verdict, result: "unsure" } : verdict;
 }
 
@@ -30,10 +35,10 @@ function unsolicited({ settings }: JudgeContext): Verdict {
   return { ...verdict, action: unsolicited === "spam" ? "spam" : "deliver", mark: true };
 }
 
-/** Is it one of the first days, in which mail comes back that was not signed yet? */
+/** Returns whether the grace period is running, during which mail may bounce that was sent before signing began. */
 function inGrace({ settings, now }: JudgeContext): boolean {
   const since = parseDay(settings.since);
   const age = since === undefined ? Infinity : dayOf(now) - since;
-  // A day that lies ahead is a typing error, not a licence for ever.
+  // A date in the future is a typing error and must not disable the check until then.
   return age >= -1 && age < settings.incoming.grace;
 }

@@ -1,4 +1,4 @@
-/** Could anything have been verified at all? Without a key that verifies, no message is called forged. */
+/** Makes sure that a message is not called forged when no key could have verified it. */
 import { Fail } from "../../lib/fail.ts";
 import { canonicalAddress, type Identity, identityOf } from "../../lib/settings/identity.ts";
 import { KEY_LIFETIME_DAYS, keyWarning, noValidKey } from "../../lib/settings/keys.ts";
@@ -7,9 +7,8 @@ import type { JudgeContext, Verdict } from "../verdict.ts";
 import { checkSigned, claimedIdentity } from "./signed_recipient.ts";
 
 /**
- * The verdict, unless it counts against the message and no key of the addressed identity can verify. Then the message
- * is delivered with a mark, or deferred when a key is dated in the future: that may be a wrong clock, which retrying
- * outlives.
+ * Returns the verdict, unless it is unfavorable and no key of the addressed identity can verify. Then the message is
+ * delivered with a mark, or deferred when a key is dated in the future, because the clock may be wrong temporarily.
  *
  * @throws {Fail} `temporary` for a key dated in the future
  */
@@ -28,9 +27,9 @@ export function needsKeys(verdict: Verdict, delivery: Received, context: JudgeCo
   return { ...verdict, action: "deliver", check: "keys", result: "unjudged", reason, identity, mark: true };
 }
 
-/** For the log: a key of the addressed identity that will soon stop signing, or that no key signs any more. */
+/** Returns a warning for the log when the identity's key will soon stop signing or no key can sign. */
 export function warningAbout(verdict: Verdict, delivery: Received, context: JudgeContext): string | undefined {
-  // What is nobody's bounce needs no key, and reads no key file.
+  // Other mail does not need a key, so no key file is read.
   if (verdict.result === "other") return undefined;
   const identity = verdict.identity ?? identityMeant(delivery, context);
   if (identity === undefined) return undefined;
@@ -38,14 +37,14 @@ export function warningAbout(verdict: Verdict, delivery: Received, context: Judg
   return warning && `${canonicalAddress(identity)}: ${warning}`;
 }
 
-/** The identity to which it was sent, or whose signed address the recipient claims to be. */
+/** The identity to which the message is addressed, or whose signed address the recipient claims to be. */
 function identityMeant({ recipients }: Received, context: JudgeContext): Identity | undefined {
   return recipients.map((one) => identityOf(context.identities, one) ?? claimedIdentity(one, context)).find((one) =>
     one !== undefined
   );
 }
 
-/** What the recipient alone says, for `countersign verify`. */
+/** Checks the recipient alone, for `countersign verify`. */
 export function checkSignedAlone(delivery: Received, context: JudgeContext): Verdict | string {
   const found = checkSigned(delivery, context);
   return typeof found === "string" ? found : needsKeys(found, delivery, context);

@@ -1,4 +1,4 @@
-/** Does the bounce return a header of ours, with a tag that only we could have made? */
+/** Verifies the tags in the headers that a bounce returns. */
 import { isRejection } from "../../lib/fail.ts";
 import { canonicalAddress, type Identity, sameUser } from "../../lib/settings/identity.ts";
 import { validKeys } from "../../lib/settings/keys.ts";
@@ -9,28 +9,28 @@ import { recipientIdentity } from "./addressed.ts";
 import type { Delivery } from "../delivery.ts";
 import type { JudgeContext, Verdict } from "../verdict.ts";
 
-/** MACs computed for one message: a stranger decides how many tags it holds. A long Message-ID counts several times. */
+/** Maximum number of MACs for one message, which may contain many tags. Long Message-IDs count several times. */
 export const MAX_MACS = 2048;
-/** Characters of a returned Message-ID that is verified; a line of a header has 998 (RFC 5322 section 2.1.1). */
+/** Maximum length of a Message-ID that is verified, in characters; a header line has 998 (RFC 5322 section 2.1.1). */
 export const MAX_ID_LENGTH = 2048;
-/** Characters of a Message-ID that count as one MAC. */
+/** Number of Message-ID characters that count as one MAC. */
 const CHARACTERS_PER_MAC = 256;
 
-/** A tag in what a message returns, and whose it is. */
+/** A returned tag, and the identity that signed it. */
 export interface ReturnedTag extends Original {
-  /** The identity that made it for this Message-ID. */
+  /** The identity that signed this Message-ID; undefined when the tag is not valid. */
   readonly identity?: Identity;
-  /** It was right once. */
+  /** The signature is correct, but the tag has expired. */
   readonly expired?: boolean;
 }
 
 /**
- * Answers by context and delivery: a judgement that needed something is asked again from its beginning, and the MACs
- * are what takes time.
+ * Caches the result by context and delivery. A judgement starts from the beginning after each lookup, and computing
+ * MACs is its slowest part.
  */
 const answers = new WeakMap<JudgeContext, WeakMap<Delivery, Verdict | string>>();
 
-/** Delivered when a tag in the body is right for the Message-ID beside it. */
+/** Delivers the message when a tag in its body is valid for the Message-ID next to it. */
 export function checkReturned(delivery: Delivery, context: JudgeContext): Verdict | string {
   const known = answers.get(context) ?? new WeakMap<Delivery, Verdict | string>();
   answers.set(context, known);
@@ -40,30 +40,30 @@ export function checkReturned(delivery: Delivery, context: JudgeContext): Verdic
 }
 
 function lookAtTags(delivery: Delivery, context: JudgeContext): Verdict | string {
-  let found = "no tag of ours in what it returns";
+  let found = "it does not return a tag";
   for (const { identity, expired, by } of returnedTags(delivery, context)) {
     if (identity !== undefined) {
-      const reason = `returns a message of ${canonicalAddress(identity)} (tag found in ${by})`;
+      const reason = `returns a message from ${canonicalAddress(identity)} (tag found in ${by})`;
       return { action: "deliver", check: "returned-header", result: "genuine", reason, identity };
     }
-    // Expired, it was ours: what is said of others counts less.
+    // An expired tag was signed by the user, so it is reported in preference to invalid ones.
     if (expired) found = EXPIRED;
-    else if (found !== EXPIRED) found = "the returned tag is not for this message";
+    else if (found !== EXPIRED) found = "the returned tag is not valid for the returned message";
   }
   return found;
 }
 
-const EXPIRED = "the returned tag is expired";
+const EXPIRED = "the returned tag has expired";
 
 /**
- * The tags in what a message returns, up to {@link MAX_MACS}. A bounce to one identity may return a message that
- * another of the same user signed. A tag of somebody else's proves nothing here: whoever got that message could send it
- * to anybody.
+ * Yields the tags that a message returns, until {@link MAX_MACS} is reached. A bounce to one identity may return a
+ * message that another identity of the same user signed. A tag of another user proves nothing: whoever received that
+ * message could send it to anybody.
  */
 export function* returnedTags(delivery: Delivery, context: JudgeContext): Generator<ReturnedTag> {
   const { identities, now } = context;
   const addressed = recipientIdentity(delivery, context);
-  // The one that it came to first: it is the likeliest, and the key files of the others may never be needed.
+  // The addressed identity comes first, because it is the most likely one and the other key files may not be needed.
   const owners = identities.filter((one) => addressed === undefined || sameUser(one, addressed))
     .sort((a, b) => Number(b === addressed) - Number(a === addressed));
   const verifiers = new Map<Identity, TagVerifier>();
@@ -108,18 +108,18 @@ function verified(
   }
 }
 
-/** Message-IDs that a message may return or name and that are looked at. */
+/** Maximum number of returned Message-IDs that are considered. */
 const MAX_RETURNED_IDS = 32;
 
 /**
- * The Message-IDs in what it returns, as `bareMessageId()` has them, those of Message-ID fields first: of which message
- * it speaks, and no proof.
+ * Returns the Message-IDs in the returned text in the form of `bareMessageId()`, those of Message-ID fields first. They
+ * tell which message it is about, but do not prove anything.
  */
 export function returnedIds({ prefix, bodyStart, tail }: Pick<Delivery, "prefix" | "bodyStart" | "tail">): string[] {
   return findMessageIds(prefix, bodyStart, tail).take(MAX_RETURNED_IDS).toArray();
 }
 
-/** The first Message-ID in what it returns. */
+/** Returns the first Message-ID in the returned text. */
 export function returnedId(delivery: Pick<Delivery, "prefix" | "bodyStart" | "tail">): string | undefined {
   const [first] = findMessageIds(delivery.prefix, delivery.bodyStart, delivery.tail).take(1);
   return first;

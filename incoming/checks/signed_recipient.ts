@@ -1,4 +1,4 @@
-/** What the recipient alone tells: a signed address of an identity, or anything else in an SRS domain of ours. */
+/** Checks the recipient: is it a signed address of an identity, or any other address in an SRS domain of the user? */
 import { type Address, canonical, formatAddress } from "../../lib/address.ts";
 import { isRejection } from "../../lib/fail.ts";
 import { canonicalAddress, type Identity, identityOf } from "../../lib/settings/identity.ts";
@@ -11,17 +11,17 @@ import { forgedVerdict, isBounceSender, type JudgeContext, type Verdict } from "
 
 /** Days after which a correct signature no longer proves anything. */
 const MAX_LATE_DAYS = 180;
-/** 40 bits, case folded: enough however long the hashes are that are written now. */
+/** Minimum length of a hash when reading: 40 bits after case folding, which is enough. */
 const MIN_HASH_LENGTH = 8;
 
-/** `late` says why it is no longer valid. */
+/** The identity that signed the address, with the reason in `late` if it is no longer valid; or what is wrong. */
 type Opened = { identity: Identity; late?: string } | { wrong: string };
 
 const CHECK = "signed-recipient";
 
 /**
- * Delivered when an identity signed the address, late with a mark; forged when it did not. Nobody but signed addresses
- * lives in an SRS domain of ours, except postmaster and abuse (RFC 2142).
+ * Delivers mail to a signed address, with a mark when it is late. Any other address in an SRS domain of the user is
+ * forged, except postmaster and abuse (RFC 2142).
  */
 export function checkSigned(delivery: Received, context: JudgeContext): Verdict | string {
   let wrong: string | undefined;
@@ -41,12 +41,12 @@ export function checkSigned(delivery: Received, context: JudgeContext): Verdict 
   const inside = delivery.recipients.map(recipientIn).filter((one) => isSrsDomain(one.domain, context));
   if (wrong === undefined && inside.length === 0) return "the recipient is not a signed address";
   return (wrong === undefined ? role(inside, context) ?? another(inside, context) : undefined) ??
-    forgedVerdict(CHECK, wrong ?? "no such address exists in the SRS domain", context);
+    forgedVerdict(CHECK, wrong ?? "unsigned address in the SRS domain", context);
 }
 
 /**
- * RFC 5321 section 4.5.1 wants postmaster@ to be read by somebody. Under qmail the local part may carry the prefix of
- * a virtual domain, which only qmail's own control files tell.
+ * RFC 5321 section 4.5.1 requires a postmaster mailbox. Under qmail the local part may begin with the prefix of a
+ * virtual domain, which is only known to qmail's control files.
  */
 function role(inside: readonly Recipient[], context: JudgeContext): Verdict | undefined {
   const found = inside.find(({ local }) => /^(?:.*-)?(?:postmaster|abuse)$/is.test(local));
@@ -56,21 +56,21 @@ function role(inside: readonly Recipient[], context: JudgeContext): Verdict | un
   return { action: "deliver", check: CHECK, result: "other", reason, identity };
 }
 
-/** The identity that `srs.postmaster` names, else the first. */
+/** Returns the identity configured as `srs.postmaster`, or the first one. */
 export function srsPostmaster({ settings, identities }: JudgeContext): Identity {
   return identityOf(identities, settings.srs.postmaster) ?? identities[0]!;
 }
 
-/** The signed address of somebody else, where `srs.others` says that the domain is shared. */
+/** Decides about a signed address of another user, as configured by `srs.others`. */
 function another(inside: readonly Recipient[], context: JudgeContext): Verdict | undefined {
   const claims = inside.map(({ local }) => claimOf(local)).filter((one) => one !== undefined);
-  // An SRS1 address may wrap one of our own SRS0 addresses, which no forwarder returns to us.
+  // An SRS1 address may contain one of our own SRS0 addresses, which no forwarder sends back to us.
   const theirs = claims.every(({ address, wellFormed }) =>
     wellFormed && identityOf(context.identities, address) === undefined &&
     !isSrsDomain(recipientIn(address).domain, context)
   );
   if (claims.length === 0 || !theirs) return undefined;
-  const reason = "the signed address names an address of none of the identities";
+  const reason = "the signed address does not belong to any identity";
   if (context.settings.srs.others === "pass") {
     return { action: "deliver", check: CHECK, result: "other", reason, passed: true };
   }
@@ -78,8 +78,8 @@ function another(inside: readonly Recipient[], context: JudgeContext): Verdict |
 }
 
 /**
- * What a correct signature of this age is worth. One that no key can have made in the past was made while the clock
- * was ahead of today's: it is ours, but no day of it can be believed.
+ * Classifies a correct signature by its age. If no key can have made it in the past, the clock was ahead when it was
+ * made: the user signed it, but its date cannot be trusted.
  */
 function ofAge(identity: Identity, age: number, valid: boolean, what: string): Opened {
   if (valid) return { identity };
@@ -88,20 +88,19 @@ function ofAge(identity: Identity, age: number, valid: boolean, what: string): O
 }
 
 /**
- * Opens an SRS address with the keys of the identity that it names; no other key file is read. qmail's prefix of a
- * virtual domain, and the second door `srs-SRS0=…@plain.domain`, are taken off: then the SRS domain is the identity's
- * own.
+ * Verifies an SRS address with the keys of the identity that it names; no other key file is read. qmail's prefix for a
+ * virtual domain is removed, as is that of `srs-SRS0=…@plain.domain`, which stands for the identity's SRS domain.
  */
 function openSrs(text: string, context: JudgeContext): Opened | undefined {
   const { settings, identities, now } = context;
   const { local, domain } = recipientIn(text);
   const claim = claimOf(local);
   if (claim === undefined) return undefined;
-  // Elsewhere than in our SRS domain it is ours to judge only when it claims to be: others sign too, and lists and
-  // sites put such addresses into theirs.
+  // Outside our SRS domains an SRS address is only judged when it names an identity: other sites sign too, and lists
+  // and forwarders embed such addresses in their own.
   const identity = identityOf(identities, claim.address);
   if (identity === undefined) return undefined;
-  if (identity.srsDomain === "") return { wrong: "SRS address is not one of ours" };
+  if (identity.srsDomain === "") return { wrong: "SRS address of an identity that has no SRS domain" };
   if (identity.srsDomain !== domain && isSrsDomain(domain, context)) {
     return { wrong: "SRS address is in the SRS domain of another identity" };
   }
@@ -110,7 +109,7 @@ function openSrs(text: string, context: JudgeContext): Opened | undefined {
     opened = srsOpen(`${claim.srs}@${identity.srsDomain}`, {
       secrets: validKeys(identity.keys, now).map((key) => key.secret),
       hashLength: settings.srs.hash_length,
-      hashMin: Math.min(MIN_HASH_LENGTH, settings.srs.hash_length), // what was written before the setting was raised
+      hashMin: Math.min(MIN_HASH_LENGTH, settings.srs.hash_length), // accept older, shorter hashes
       alphabet: settings.srs.alphabet,
       now,
     });
@@ -119,7 +118,7 @@ function openSrs(text: string, context: JudgeContext): Opened | undefined {
     return { wrong: "SRS address has a wrong hash" };
   }
   const { address, age } = opened;
-  // SRS1 gives the address of the first hop, which is never one that an identity signed.
+  // SRS1 contains the SRS0 address of the first hop, which is not an address of an identity.
   if (age === undefined || identityOf(identities, address) !== identity) {
     return { wrong: "SRS address has a bad time stamp" };
   }
@@ -127,14 +126,14 @@ function openSrs(text: string, context: JudgeContext): Opened | undefined {
   return ofAge(identity, age, inTime(age, max_age, skew), "SRS address");
 }
 
-/** The identity that a signed address names, nothing proved: its keys are the ones that could verify it. */
+/** Returns the identity that a signed address names, without verifying it. Its keys are those that could verify it. */
 export function claimedIdentity(text: string, { identities }: JudgeContext): Identity | undefined {
   const address = addressIn(text);
   const claim = claimOf(recipientIn(text).local)?.address ?? (address && withoutPrvs(address));
   return claim === undefined ? undefined : identityOf(identities, claim);
 }
 
-/** Opens a prvs address in either form. */
+/** Verifies a prvs address in either form. */
 function openPrvs(text: string, { settings, identities, now }: JudgeContext): Opened | undefined {
   if (!settings.prvs.receive) return undefined;
   const address = addressIn(text);
@@ -156,7 +155,7 @@ function openPrvs(text: string, { settings, identities, now }: JudgeContext): Op
   }
 }
 
-/** The address that a prvs address claims to be, nothing proved. */
+/** Returns the address that a prvs address contains, without verifying it. */
 function withoutPrvs({ local, domain }: Address): string | undefined {
   const claimed = /^prvs=[0-9]{4}[0-9a-f]{6}=(.+)$/i.exec(local)?.[1] ??
     /^(.+)[^A-Za-z0-9=]prvs=[0-9]{4}[0-9a-f]{6}$/i.exec(local)?.[1];

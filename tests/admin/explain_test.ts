@@ -245,7 +245,7 @@ Deno.test("a challenge is explained as often as you like, and then answered once
   assert.equal(fields(home.read(LOG).trimEnd().split("\n").at(-1)!)["outcome"], "answered");
   const again = await explained(home, args, mail, env);
   assert.deepEqual([again.verdict.action, again.verdict.check], ["deliver", "challenge"]);
-  assert.match(again.verdict.reason, /it was answered before/);
+  assert.match(again.verdict.reason, /it was already answered/);
   // A filter answers nothing.
   assert.notEqual((await explained(home, ["--as", "filter"], mail, env)).verdict.check, "challenge");
 });

@@ -154,9 +154,9 @@ Deno.test("what a signed recipient was found to be is told", { permissions: "non
     [srs(greg, { now: day(-22) })]: "expired signed address of greg@example.org",
     [srs(greg, { now: day(-180) })]: "SRS address is 180 days old",
     [srs(greg, { secret: "mallory" })]: "SRS address has a wrong hash",
-    [stranger]: "the signed address names an address of none of the identities",
+    [stranger]: "the signed address does not belong to any identity",
     [stamped("11")]: "SRS address has a bad time stamp",
-    [stamped("GA", "eve")]: "the signed address names an address of none of the identities",
+    [stamped("GA", "eve")]: "the signed address does not belong to any identity",
     [prvs(now)]: "valid signed address of greg@example.org",
     [prvs(day(-8))]: "expired signed address of greg@example.org",
     [prvs(day(-180))]: "prvs address is 187 days old",
@@ -195,7 +195,7 @@ Deno.test("two identities may share an SRS domain, and one may have none", { per
     await good(all, stranger, "other", "the recipient is not an identity");
   }
   const claims = "SRS0=abcd=JJ=plain.example=a=b@plain.example";
-  await good([none], claims, "forged", "SRS address is not one of ours");
+  await good([none], claims, "forged", "SRS address of an identity that has no SRS domain");
 });
 
 Deno.test("an SRS address whose local part has = is known by the second door", { permissions: "none" }, async () => {
@@ -466,15 +466,18 @@ Deno.test("what was found in what is returned is told", { permissions: "none" },
   const ours = returning(to, "k2", "greg new");
   const old = returning(to, "k2", "greg new", day(-31));
   const rows: [mail: string, found: string][] = [
-    [BOUNCE, "no tag of ours in what it returns"],
-    [ours, "returns a message of greg@example.org (tag found in bytes)"],
-    [returning(other, "c1", "club"), `returns a message of ${other} (tag found in bytes)`],
-    [ours.replace("<1@", "<2@"), "the returned tag is not for this message"],
-    [old, "the returned tag is expired"],
-    [returning(other, "c1", "club", day(-31)), "the returned tag is expired"],
+    [BOUNCE, "it does not return a tag"],
+    [ours, "returns a message from greg@example.org (tag found in bytes)"],
+    [returning(other, "c1", "club"), `returns a message from ${other} (tag found in bytes)`],
+    [ours.replace("<1@", "<2@"), "the returned tag is not valid for the returned message"],
+    [old, "the returned tag has expired"],
+    [returning(other, "c1", "club", day(-31)), "the returned tag has expired"],
     // The first tag that is right counts, whatever stands before it.
-    [`${old}\n${ours.slice(ours.indexOf("Message-ID"))}`, "returns a message of greg@example.org (tag found in bytes)"],
-    [`${old}\n${ours.slice(ours.indexOf("Message-ID")).replace("<1@", "<2@")}`, "the returned tag is expired"],
+    [
+      `${old}\n${ours.slice(ours.indexOf("Message-ID"))}`,
+      "returns a message from greg@example.org (tag found in bytes)",
+    ],
+    [`${old}\n${ours.slice(ours.indexOf("Message-ID")).replace("<1@", "<2@")}`, "the returned tag has expired"],
   ];
   for (const [mail, found] of rows) {
     const { steps } = await decide(delivery(null, to, mail), context());
@@ -549,7 +552,7 @@ Deno.test("the null sender without proof: marked when it is no bounce, else as t
       given,
       ...bad,
       action: "spam",
-      reason: "a bounce (QSBMF) that answers nothing of ours",
+      reason: "a bounce (QSBMF) that does not match any message you sent",
     },
     { what: "refuse", given, context: context('[incoming]\nforged = "refuse"'), ...bad, action: "spam" },
     {
@@ -567,7 +570,7 @@ Deno.test("the null sender without proof: marked when it is no bounce, else as t
       ...bad,
       action: "deliver",
       result: "suspect",
-      reason: "a bounce (QSBMF) that answers nothing of ours; only marked in the first 3 days",
+      reason: "a bounce (QSBMF) that does not match any message you sent; only marked during the first 3 days",
     },
     {
       what: "grace, last day",

@@ -209,7 +209,7 @@ const TABLE: readonly Row[] = [
     expect: ["unsolicited", "spam", true],
   },
   {
-    row: "a bounce longer than what was looked at: unsure, filed",
+    row: "a bounce too long to search completely: unsure, filed",
     senders: NULLS,
     recipients: [GREG],
     mails: [BOUNCE, CARRIER],
@@ -217,7 +217,7 @@ const TABLE: readonly Row[] = [
     expect: ["unsure", "spam", true],
   },
   {
-    row: "a bounce longer than what was looked at, forged = refuse: never refused",
+    row: "a bounce too long to search completely, forged = refuse: never refused",
     senders: NULLS,
     recipients: [GREG],
     mails: [BOUNCE],
@@ -226,7 +226,7 @@ const TABLE: readonly Row[] = [
     expect: ["unsure", "spam", true],
   },
   {
-    row: "a bounce longer than what was looked at, forged = mark",
+    row: "a bounce too long to search completely, forged = mark",
     senders: NULLS,
     recipients: [GREG],
     mails: [BOUNCE],
@@ -235,7 +235,7 @@ const TABLE: readonly Row[] = [
     expect: ["suspect", "deliver", true],
   },
   {
-    row: "a bounce longer than what was looked at, in the first days",
+    row: "a bounce too long to search completely, in the first days",
     senders: NULLS,
     recipients: [GREG],
     mails: [BOUNCE],

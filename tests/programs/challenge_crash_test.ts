@@ -23,7 +23,7 @@ async function toldWhy(home: Member, challenge: Challenge, form: string, why: Re
   assert.equal(home.injected().length, left, "nothing left");
   assert.equal(home.inbox().length, before + 1);
   assert.match(home.logged, why);
-  assert.match(home.logged, /look yourself/);
+  assert.match(home.logged, /check it yourself/);
   if (form === MARKS) assert.match(fieldOf(home.inbox().at(-1)!, "X-Countersign"), why);
 }
 
@@ -80,7 +80,9 @@ Deno.test("a hook is killed: what it has begun is never answered again", async (
         assert.deepEqual([home.inbox(), home.kept()], [[], []]);
         assert.equal(answers(home, challenge), sent);
         home.injector("");
-        for (const _again of [1, 2]) await toldWhy(home, challenge, form, /an answer was begun and perhaps sent/);
+        for (const _again of [1, 2]) {
+          await toldWhy(home, challenge, form, /an answer was started and may have been sent/);
+        }
         await nextIsAnswered(home, challenge);
         assert.equal(answers(home, challenge), sent);
       });
@@ -104,7 +106,7 @@ Deno.test("a hook is killed as soon as its claim is seen", async () => {
   assert.equal((await delivery).end, "defer");
   await quiet(home);
   home.injector("");
-  await toldWhy(home, challenge, GO_ON, /an answer was begun and perhaps sent/);
+  await toldWhy(home, challenge, GO_ON, /an answer was started and may have been sent/);
   await nextIsAnswered(home, challenge);
   assert.ok(answers(home, challenge) <= 1);
 });
@@ -132,7 +134,7 @@ Deno.test("it is not certain whether the answer left: never again", async (t) =>
       assert.equal(home.ledger()["claimed"], 1, what);
       assert.ok(answers(home, challenge) <= 1, what);
       home.injector("");
-      await toldWhy(home, challenge, form, /an answer was begun and perhaps sent/);
+      await toldWhy(home, challenge, form, /an answer was started and may have been sent/);
     }
   }));
   await t.step("the answer was sent, its challenge cannot be kept", async () => {
@@ -141,7 +143,7 @@ Deno.test("it is not certain whether the answer left: never again", async (t) =>
     home.write("Maildir/.Answered", "no folder");
     assert.equal((await home.deliver(challenge)).end, "defer");
     assert.deepEqual(home.ledger(), { issued: 0, claimed: 0, spent: 1 });
-    await toldWhy(home, challenge, MARKS, /it was answered before/);
+    await toldWhy(home, challenge, MARKS, /it was already answered/);
     assert.equal(answers(home, challenge), 1);
   });
 });

@@ -126,6 +126,6 @@ Deno.test("pymsgauth: refused is another time, what was begun is never again", a
     await home.deliver(challenge);
     assert.deepEqual(home.carry().left, []);
     assert.equal(home.inbox().length, 1);
-    assert.match(home.logged, /an answer was begun and perhaps sent: look yourself/);
+    assert.match(home.logged, /an answer was started and may have been sent: check it yourself/);
   });
 });

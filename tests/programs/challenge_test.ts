@@ -98,10 +98,13 @@ for (const { name, marks, test, deliver } of WAYS) {
         assert.match(home.logged, new RegExp(`\\bresult=${result}\\b`));
       }
     });
-    await t.step("the same again is delivered", () => delivered(home, challenge!, /answered before: look yourself/));
+    await t.step(
+      "the same again is delivered",
+      () => delivered(home, challenge!, /already answered: check it yourself/),
+    );
     await t.step("and about the same message, from another address", async () => {
       const again = home.secretaries[0]!.take(challenge!.to, home.released[0]!);
-      await delivered(home, again, /answered before: look yourself/);
+      await delivered(home, again, /already answered: check it yourself/);
     });
     await t.step("the next post is another matter", async () => {
       const [next] = await home.post("Another patch");
@@ -116,7 +119,7 @@ for (const { name, marks, test, deliver } of WAYS) {
     const [challenge] = await home.post("A patch");
     const { mail } = home.injected()[0]!;
     // The forger has seen greg's post, in an archive.
-    const returned = /returns a message of greg@example\.org/;
+    const returned = /returns a message from greg@example\.org/;
     const table: [what: string, mail: string, why: RegExp][] = [
       [
         "in his name",
@@ -205,7 +208,7 @@ for (const { name, marks, test, deliver } of WAYS) {
       using home = new Member(challenges(`lists = ["${LIST}", "${other}"]`), [LIST, other]);
       const both = await home.post("A patch");
       for (const one of both) await answered(home, one);
-      for (const one of both) await delivered(home, one, /answered before: look yourself/);
+      for (const one of both) await delivered(home, one, /already answered: check it yourself/);
     });
   });
 }

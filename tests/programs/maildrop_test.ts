@@ -57,7 +57,7 @@ for (const name of ALL) {
       ["a forged SRS address", FORGED, told("", FORGED_SRS), 0, 1],
       ["a person's mail", ORDINARY, told("friend@friend.example"), 1, 0],
       ["a person's mail to the SRS address", ORDINARY, told("friend@friend.example", sender), 1, 0],
-      ["nobody told the envelope", ORDINARY, {}, 1, 0],
+      ["no envelope sender", ORDINARY, {}, 1, 0],
       ["a megabyte", ORDINARY + MEGABYTE, told("friend@friend.example"), 1, 0],
       ["a forged megabyte", FORGED + MEGABYTE, told(""), 0, 1],
     ];

@@ -67,7 +67,7 @@ for (const name of BOTH) {
       ["a forged SRS address", withEnvelope(FORGED, "", FORGED_SRS), 0, 1],
       ["a person's mail", withEnvelope(ORDINARY, "friend@friend.example"), 1, 0],
       ["a person's mail to the SRS address", withEnvelope(ORDINARY, "friend@friend.example", sender), 1, 0],
-      ["nobody told the envelope", ORDINARY, 1, 0],
+      ["no envelope sender", ORDINARY, 1, 0],
       ["a megabyte", withEnvelope(ORDINARY, "friend@friend.example") + MEGABYTE, 1, 0],
       ["a forged megabyte", withEnvelope(FORGED) + MEGABYTE, 0, 1],
     ];

@@ -245,7 +245,7 @@ Deno.test("What shows nothing of our message is answered for the one request tha
     spent.ledger.add(entries[0]!, "spent");
     const { verdict: second } = await decide(delivery(mail), spent);
     notAnswered(second, name);
-    assert.match(second.reason, /answered before/);
+    assert.match(second.reason, /already answered/);
   }
 });
 
@@ -273,13 +273,13 @@ Deno.test("Each attack fails for its own reason", async () => {
     const { steps } = await decide(delivery(mail), context(sent.entries));
     return steps.find(({ check }) => check === "challenge")!.found;
   };
-  assert.match(await why("attack-qsecretary-replayed-tag"), /the returned tag is not ours/);
+  assert.match(await why("attack-qsecretary-replayed-tag"), /the returned tag is not valid/);
   assert.match(await why("attack-qsecretary-tag-in-quoted-body"), /not one Message-ID/);
   assert.match(await why("attack-qsecretary-wrong-domain"), /no message to that list is remembered/);
   assert.match(await why("qsecretary-no-tag"), /no tag of ours/);
-  assert.equal(await why("ezmlm-idx-mod-post"), "no challenge");
-  assert.equal(await why("mailman2-held-moderator"), "no challenge");
-  assert.equal(await why("pmjacookie-challenge"), "no challenge");
+  assert.equal(await why("ezmlm-idx-mod-post"), "not a challenge");
+  assert.equal(await why("mailman2-held-moderator"), "not a challenge");
+  assert.equal(await why("pmjacookie-challenge"), "not a challenge");
 });
 
 Deno.test("TMDA: answered where it shows the message or its header, delivered where it shows neither", async () => {
@@ -295,7 +295,7 @@ Deno.test("TMDA: answered where it shows the message or its header, delivered wh
   notAnswered(await verdict(level0), "level 0");
   const other = (what: string, from: string | RegExp, to: string) =>
     verdict(mail.replace(from, to)).then((found) => notAnswered(found, what));
-  await other("it answers another message", /^In-Reply-To: .*$/m, "In-Reply-To: <other@example.net>");
+  await other("its In-Reply-To names another message", /^In-Reply-To: .*$/m, "In-Reply-To: <other@example.net>");
   await other("no In-Reply-To", /^In-Reply-To: .*\n/m, "");
   await other("another person", "Reply-To: ann-", "Reply-To: bob-");
   await other("not by TMDA", "X-Delivery-Agent: TMDA", "X-Delivery-Agent: MDA");
@@ -365,13 +365,15 @@ Deno.test("The entry decides: its list, its time, whose it is, whether it was an
     const lastDay = await decide(given, context([{ ...entry!, expires: dayOf(now) }]));
     assert.notEqual(answerOf(lastDay.verdict), undefined, `${name}: the last day`);
 
-    for (const [state, why] of [["spent", /answered before/], ["claimed", /begun and perhaps sent/]] as const) {
+    for (
+      const [state, why] of [["spent", /already answered/], ["claimed", /started and may have been sent/]] as const
+    ) {
       const ours = context([]);
       ours.ledger.add(entry!, state);
       const { verdict } = await decide(given, ours);
       notAnswered(verdict, `${name}: ${state}`);
       assert.match(verdict.reason, why);
-      assert.match(verdict.reason, /look yourself$/);
+      assert.match(verdict.reason, /check it yourself$/);
       assert.deepEqual([verdict.check, verdict.result, verdict.mark], ["challenge", "challenge", true]);
     }
   }
@@ -451,7 +453,7 @@ Deno.test("A challenge that does not name its list is delivered with a mark wher
       assert.equal(answerOf(verdict) !== undefined, answered && spent === 0, `${all}: ${verdict.reason}`);
       if (answered) continue;
       assert.deepEqual([verdict.action, verdict.result, verdict.mark], ["deliver", "challenge", true], all);
-      assert.match(verdict.reason, /does not say which recipient it is about: look yourself/);
+      assert.match(verdict.reason, /does not say which recipient it is about: check it yourself/);
     }
   }
 });
@@ -573,7 +575,7 @@ Deno.test("What is longer than what is looked at is delivered: the rest could be
     const { mail, sent } = await genuine(name);
     const { verdict, steps } = await decide({ ...delivery(mail), whole: false }, context(sent.entries));
     notAnswered(verdict, name);
-    assert.match(steps.find(({ check }) => check === "challenge")!.found, /longer than what is looked at/);
+    assert.match(steps.find(({ check }) => check === "challenge")!.found, /too long to be checked/);
   }
 });
 

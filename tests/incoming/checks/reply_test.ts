@@ -56,7 +56,7 @@ Deno.test("What answers a message that we sent is delivered without a mark", asy
   const good = async (what: string, mail: string, when = now) => {
     const { action, check, result, reason, mark, identity } = await verdict(mail, { sent: sent.path, when });
     assert.deepEqual([action, check, result, mark, identity], ["deliver", "reply", "known", undefined, joe], what);
-    assert.equal(reason, `an answer to your message of ${SENT.toISOString().slice(0, 10)}`, what);
+    assert.equal(reason, `a reply to your message of ${SENT.toISOString().slice(0, 10)}`, what);
   };
   await good("vacation", VACATION);
   await good("calendar", CALENDAR);
@@ -137,8 +137,8 @@ Deno.test("A bounce that only names a message that left signed is known, and mar
   const good = async (what: string, mail: string) => {
     for (
       const [id, mark, reason] of [
-        [ID, true, /^a bounce that names your message of .*, but does not return its tag$/],
-        ["<unsigned@example.net>", undefined, /^a bounce of your message of .*, which left without a tag$/],
+        [ID, true, /^a bounce that names your message of .* but does not return its tag$/],
+        ["<unsigned@example.net>", undefined, /^a bounce of your message of .*, which was sent without a tag$/],
       ] as const
     ) {
       const found = await verdict(mail.replaceAll(ID, id), { sent: sent.path });

@@ -40,7 +40,7 @@ for (const [what, permissions] of may) {
     assert.deepEqual(
       [home.mails("Maildir"), home.mails("Maildir/.Spam")].map((mails) => mails.map((mail) => mail.split("\n")[0])),
       [
-        [`X-Countersign: other; check=addressed; reason="the envelope sender is a person's"`],
+        [`X-Countersign: other; check=addressed; reason="not from the null sender or a mailer daemon"`],
         [`X-Countersign: forged; check=signed-recipient; reason="SRS address has a wrong hash"`],
       ],
     );
