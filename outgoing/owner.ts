@@ -1,6 +1,6 @@
 /**
- * Whose message is it? Decides whether it may be signed, and for whom it is remembered. What a delivery agent forwards
- * comes through the shim too: to sign that would give a stranger valid signatures for mail of their own.
+ * Determines the owner of a message, which decides whether it may be signed and for whom it is remembered. Mail that a
+ * delivery agent forwards also passes through the shim; signing it would give strangers valid signatures.
  */
 import { type Address, formatAddress, parseAddress, parseAddressList } from "../lib/address.ts";
 import type { Settings } from "../lib/settings/parse.ts";
@@ -19,27 +19,27 @@ export interface OwnAddress {
 
 /** What the envelope sender and the header say about the sender of a message. */
 export interface Ownership {
-  /** The author to sign for, or who re-sends the message; undefined when it is not, or not only, ours. */
+  /** The author to sign for, or whoever re-sends the message; undefined when not every author is an identity. */
   readonly author: OwnAddress | undefined;
-  /** All authors that are identities, the one that counts first. */
+  /** All authors that are identities, the one to sign for first. */
   readonly authors: readonly Identity[];
 }
 
-/** What is known about addresses. */
+/** The settings and identities with which addresses are compared. */
 interface Known {
   readonly settings: Settings;
   readonly identities: readonly Identity[];
   readonly now: Date;
 }
 
-/** Does the header show that the message was sent before? */
+/** Returns whether the header shows that the message was already relayed. */
 export function alreadyRelayed(header: Header): boolean {
   return header.some((one) => named(one, "Received", "Delivered-To") || /^Resent-/i.test(one.name));
 }
 
 /**
- * The fields above everything that a mail server or a delivery agent writes. Only there can a mail program have put
- * the Resent fields of the user (RFC 5322 section 3.6.6); `!` of procmail and maildrop passes on those of strangers.
+ * Returns the fields above the first one that a mail server or delivery agent added. The user's own Resent fields can
+ * only be there (RFC 5322 section 3.6.6); below may be those of others, which procmail and maildrop forward with `!`.
  */
 export function firstBlock(header: Header): Header {
   const end = header.findIndex((one) => named(one, "Received", "Return-Path", "Delivered-To"));
@@ -47,11 +47,11 @@ export function firstBlock(header: Header): Header {
 }
 
 /**
- * Who wrote the message, or with the prefix `Resent-` who re-sent it: the author, of several authors the Sender
- * (RFC 5322 section 3.6.2), and without one all of them must be identities.
+ * Determines who wrote the message or, with the prefix `Resent-`, who re-sent it: the author, or the Sender when there
+ * are several authors (RFC 5322 section 3.6.2). Without a Sender, all authors must be identities.
  */
 export function ownership(header: Header, known: Known, prefix: "" | "Resent-" = ""): Ownership {
-  // A message that is re-sent twice has two blocks, the newer one on top.
+  // A message that was re-sent twice has two blocks, the newer one first.
   const from = values(header, `${prefix}From`).slice(0, prefix === "" ? undefined : 1);
   const authors = addresses(from).map((address) => own(address, known));
   const sender = values(header, `${prefix}Sender`).slice(0, prefix === "" ? undefined : 1);
@@ -65,7 +65,7 @@ export function ownership(header: Header, known: Known, prefix: "" | "Resent-" =
   return { author, authors: [...new Set(identities)] };
 }
 
-/** The addresses in these fields; one undefined for a null address or a field that cannot be read. */
+/** Returns the addresses in these fields, with undefined for a null address or a field that cannot be parsed. */
 function addresses(fields: readonly string[]): (Address | undefined)[] {
   return fields.flatMap((value) => {
     try {
@@ -85,8 +85,8 @@ function own(address: Address | undefined, { settings, identities }: Known): Own
 }
 
 /**
- * The identity of a given envelope sender. A mail program may be configured with a signed address of ours: then the
- * address inside counts, however long ago it was signed.
+ * Returns the identity of an envelope sender. If a mail program is configured with a signed address, the address inside
+ * counts, however long ago it was signed.
  */
 export function ownSender(address: Address, known: Known): OwnAddress | undefined {
   return own(address, known) ?? own(insideSrs(address, known) ?? insidePrvs(address, known), known);
@@ -100,7 +100,7 @@ function insideSrs(address: Address, known: Known): Address | undefined {
   }
   const secrets = identity.keys.map((key) => key.secret);
   const { hash_length: hashLength, alphabet } = known.settings.srs;
-  // Whoever may call the shim may also name the plain address: the hash tells what is ours, it protects nothing here.
+  // Callers of the shim could as well use the plain address, so the hash only identifies our addresses here.
   const options = { secrets, hashMin: Math.min(4, hashLength), hashLength, alphabet, now: known.now };
   return inside(() => srsOpen(formatAddress(address), options).address);
 }
@@ -115,7 +115,7 @@ function insidePrvs(address: Address, known: Known): Address | undefined {
 
 const PRVS = [/^prvs=[0-9]{4}[0-9a-f]{6}=(.+)$/is, /^(.+)[^A-Za-z0-9=]prvs=[0-9]{4}[0-9a-f]{6}$/is];
 
-/** The address inside of a signed one; undefined when it does not verify. */
+/** Returns the address inside a signed one; undefined when it cannot be verified. */
 function inside(open: () => string): Address | undefined {
   try {
     return parseAddress(open());

@@ -1,4 +1,4 @@
-/** Decides what becomes of a message that is sent: its envelope sender, its tag, what is remembered. Does no I/O. */
+/** Plans an outgoing message: its envelope sender, its tag, and what to remember about it. Does no I/O. */
 import { type Address, formatMailbox, parseAddressList } from "../lib/address.ts";
 import { base32 } from "../lib/bytes.ts";
 import type { Settings } from "../lib/settings/parse.ts";
@@ -15,62 +15,62 @@ import type { OutgoingRequest } from "./request.ts";
 import { alreadyRelayed, firstBlock, type OwnAddress, ownership, ownSender } from "./owner.ts";
 import { chooseSender } from "./sender.ts";
 
-/** What is looked up before planning. */
+/** What must be known before planning. */
 export interface PlanContext {
   readonly settings: Settings;
   readonly identities: readonly Identity[];
   readonly now: Date;
   /** {@link RANDOM_BYTES} random bytes, used for this message alone. */
   readonly random: Uint8Array;
-  /** Was there a line `From sender date` above the header? Then the message comes from a delivery agent or a mailbox. */
+  /** Whether a line `From sender date` preceded the header, so the message is from a delivery agent or a mailbox. */
   readonly mailboxLine?: boolean;
 }
 
-/** Random bytes of a Message-ID that the message lacks. */
+/** Number of random bytes in a Message-ID that is added. */
 const ID_BYTES = 15;
-/** Random bytes that a plan takes. */
+/** Number of random bytes that a plan needs. */
 export const RANDOM_BYTES = ID_BYTES + NONCE_BYTES;
 
-/** What is handed over, and why. */
+/** What to send, and why. */
 export interface Plan {
   readonly envelope: Envelope;
   readonly header: Header;
-  /** The scheme of the envelope sender; `none` for a message that is not ours to sign. */
+  /** The scheme of the envelope sender; `none` when the message must not be signed. */
   readonly scheme: Scheme | "none";
-  /** Why the message is not ours to sign, in words; only with the scheme `none`. */
+  /** Why the message must not be signed, in words; only with the scheme `none`. */
   readonly why?: string;
-  /** The identity for which it is sent; undefined for a message that is not ours to sign. */
+  /** The identity that sends the message; undefined when it must not be signed. */
   readonly identity: Identity | undefined;
-  /** What the index of sent mail is to hold; undefined for a message of strangers, or one that was relayed before. */
+  /** What to add to the index of sent mail; undefined for messages of others and already relayed ones. */
   readonly sent: SentRecord | undefined;
-  /** Sentences for the log: what was chosen against expectation. */
+  /** Notes for the log about unexpected choices. */
   readonly notes: readonly string[];
-  /** Why our own message leaves unsigned, when no key can sign. */
+  /** Why the user's own message is sent unsigned, when no key can sign. */
   readonly error?: string;
-  /** Which key will soon stop signing. */
+  /** Warning that a key will soon stop signing. */
   readonly warning?: string;
 }
 
-/** A message as the index of sent mail remembers it. */
+/** A message in the index of sent mail. */
 export interface SentRecord {
-  /** The identities to which anything about the message may come back: its envelope sender and its authors. */
+  /** The identities to which bounces and replies may be sent: the envelope sender and the authors. */
   readonly identities: readonly Identity[];
   readonly messageId: string;
-  /** Does it leave with a tag? */
+  /** Whether it is sent with a tag. */
   readonly signed: boolean;
 }
 
 /**
  * Plans one message.
  *
- * @throws {Fail} `usage` without recipients, `data` for a header that cannot be understood
+ * @throws {Fail} `usage` without recipients, `data` for a header that cannot be parsed
  */
 export function plan(request: OutgoingRequest, given: Header, context: PlanContext): Plan {
   const recipients = findRecipients(request, given);
   const givenSender = request.sender ? ownSender(request.sender, context) : undefined;
   const open = without(given, "Bcc", "Resent-Bcc", "Return-Path");
-  // The header as it came is asked: a Resent-Bcc alone says that the message was relayed. Then it is not ours to
-  // complete, either: our From on a stranger's mail would make it look like ours.
+  // The original header is examined, because a Resent-Bcc field alone shows that the message was already relayed. Then
+  // no missing fields are added, either: the user's From would make the message of a stranger look like their own.
   const relayed = alreadyRelayed(given);
   const header = relayed ? open : addMissingFields(request, open, context, givenSender);
   const block = !relayed ? header : context.mailboxLine ? [] : firstBlock(given);
@@ -116,7 +116,7 @@ export function plan(request: OutgoingRequest, given: Header, context: PlanConte
   };
 }
 
-/** An envelope sender that looks signed by us, but is not: its bounces will be taken for forged ones. */
+/** Notes an envelope sender in an SRS domain of the user that no key signed: its bounces will be treated as forged. */
 function pretends(
   sender: Address | null | undefined,
   envelope: OwnAddress | undefined,
@@ -124,10 +124,10 @@ function pretends(
 ): string[] {
   const domain = sender?.domain.toLowerCase();
   const looks = envelope === undefined && identities.some((one) => one.srsDomain !== "" && one.srsDomain === domain);
-  return looks ? ["the envelope sender is in our SRS domain, but no key has signed it"] : [];
+  return looks ? ["the envelope sender is in your SRS domain, but no key signed it"] : [];
 }
 
-/** What the log says about the keys that sign, or should. */
+/** The errors and warnings for the log about the keys with which the message should be signed. */
 function aboutKeys(identities: Iterable<Identity>, now: Date): Pick<Plan, "error" | "warning"> {
   const errors: string[] = [];
   const warnings: string[] = [];
@@ -146,7 +146,7 @@ function aboutKeys(identities: Iterable<Identity>, now: Date): Pick<Plan, "error
 function findRecipients(call: OutgoingRequest, header: Header): Address[] {
   const found = [...call.recipients];
   if (call.recipientsFrom !== "arguments") {
-    // RFC 5322 section 3.6.6: a resent message goes where the Resent- fields say.
+    // RFC 5322 section 3.6.6: the recipients of a resent message are in its Resent- fields.
     const resent = header.some((one) => named(one, "Resent-To", "Resent-Cc", "Resent-Bcc"));
     for (const name of resent ? ["Resent-To", "Resent-Cc", "Resent-Bcc"] : ["To", "Cc", "Bcc"]) {
       for (const value of values(header, name)) {
@@ -168,7 +168,7 @@ function headerAddresses(name: string, value: string) {
   }
 }
 
-/** What cron and small scripts leave out (RFC 5322 section 3.6), added before the tag is made over it. */
+/** Adds fields that cron and small scripts leave out (RFC 5322 section 3.6), before the message is tagged. */
 function addMissingFields(
   call: OutgoingRequest,
   header: Header,
@@ -176,7 +176,7 @@ function addMissingFields(
   sender: OwnAddress | undefined,
 ): Header {
   const has = (name: string) => header.some((one) => named(one, name));
-  const out = header.filter((one) => !named(one, "Message-ID") || valueOf(one) !== ""); // an empty one is none
+  const out = header.filter((one) => !named(one, "Message-ID") || valueOf(one) !== ""); // empty counts as missing
   const author = call.sender === undefined ? context.identities[0]?.address : sender?.address ?? call.sender;
   if (!has("From") && author) out.push(field("From", formatMailbox(call.fullName, author)));
   if (!has("Date")) out.push(field("Date", rfc5322Date(context.now)));
@@ -189,8 +189,8 @@ function addMissingFields(
 }
 
 /**
- * The header with exactly one tag, directly below the Message-ID, so that a header that is cut short keeps both. A
- * former tag, from a draft or a template, is removed. Undefined when no key can sign.
+ * Returns the header with exactly one tag, directly below the Message-ID, so that a truncated header keeps both. An old
+ * tag, from a draft or a template, is removed. Undefined when no key can sign.
  *
  * @throws {Fail} `data` for a Message-ID that could not be recognized when it comes back
  */
@@ -205,7 +205,7 @@ function withTag(header: Header, identity: Identity, { now, random }: PlanContex
   return clean.toSpliced(below, 0, field(TAG_FIELD, tag));
 }
 
-/** Lines of nothing but white space are obsolete (RFC 5322 section 4.2), and in a bounce they end the header. */
+/** Removes lines of white space only: they are obsolete (RFC 5322 section 4.2), and in a bounce they end the header. */
 function withoutBlankLines(one: Field): Field {
   return { ...one, raw: one.raw.replace(/\n[ \t]*(?=\n|$)/g, "") };
 }

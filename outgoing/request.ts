@@ -1,14 +1,14 @@
-/** What a mail program asks for: who sends a message, and to whom. */
+/** Requests by mail programs to send a message. */
 import type { Address } from "../lib/address.ts";
 import type { Dsn } from "../lib/envelope.ts";
 
-/** A message to be sent. */
+/** A request to send a message. */
 export interface OutgoingRequest {
-  /** `-f`: null for the null sender, undefined when it is not there. */
+  /** `-f`: null for the null sender, undefined when the option is missing. */
   readonly sender: Address | null | undefined;
-  /** `-F`: the name for a From field that is missing. */
+  /** `-F`: the display name, used when the From field is missing. */
   readonly fullName: string;
-  /** Where the recipients stand. */
+  /** Where the recipients are listed. */
   readonly recipientsFrom: "arguments" | "header" | "both";
   readonly recipients: readonly Address[];
   readonly dsn: Dsn;

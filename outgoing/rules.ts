@@ -1,11 +1,11 @@
-/** Which envelope sender a recipient gets. */
+/** Chooses the envelope sender scheme of each recipient, and which mail is remembered for challenges. */
 import { type Address, canonical } from "../lib/address.ts";
 import type { Rule, Settings } from "../lib/settings/parse.ts";
 import { glob } from "../lib/glob.ts";
 import { requestIn, type RequestMessage } from "../lib/requests.ts";
 import type { Scheme } from "../lib/settings/schema.ts";
 
-/** The scheme of one recipient: list commands and plain lists, then the first rule that matches, then the setting. */
+/** Returns the scheme for a recipient: `plain` for list commands and lists, or that of the first rule, or `sender`. */
 export function schemeFor(recipient: Address, settings: Pick<Settings, "rule" | "sender" | "plainLists">): Scheme {
   if (isListCommand(recipient) || settings.plainLists?.has(canonical(recipient))) return "plain";
   const rule = settings.rule.find((one) => matches(one, recipient));
@@ -21,7 +21,7 @@ function isAmong(patterns: readonly string[], recipient: Address): boolean {
   return patterns.some((pattern) => glob(pattern.toLowerCase(), address));
 }
 
-/** Is mail to this recipient remembered, since a challenge about it is to be answered? */
+/** Returns whether mail to this recipient is remembered, so that a challenge about it can be answered. */
 export function isRemembered(
   recipient: Address,
   settings: Pick<Settings, "rule" | "challenge">,
@@ -37,14 +37,14 @@ const SUBSCRIPTION = /^.+[-+](?:un)?subscribe(?:[-+][^=]+=[^=]+)?$/i;
 
 // ezmlm: list-subscribe, list-subscribe-user=host, list-sc.TIME.COOKIE-user=host, list-confirm-…, list-accept-…;
 // Mailman and Sympa: list-join, list-confirm+COOKIE, list-request; mlmmj writes + where ezmlm writes -.
-// The software behind them looks at the envelope sender, so it must be the subscriber's own address.
+// List software uses the envelope sender to identify the subscriber, so it must be the subscriber's own address.
 const VERB = /^.+[-+](?:subscribe|unsubscribe|confirm|join|leave|request|help|owner)$/i;
 const FOR_ANOTHER = /^.+[-+](?:subscribe|unsubscribe)[-+][^=]+=[^=]+$/i;
 const EZMLM_COOKIE = /^.+-(?:sc|uc|accept|confirm)[-.]\d+\.(?:\d+\.)?[a-p]{20}(?:-[^=]+=[^=]+)?$/i;
 const MAILMAN_COOKIE = /^.+-confirm\+[0-9a-f]{40}$/i;
 const PROGRAMS = new Set(["majordomo", "sympa", "listserv", "mailer-daemon"]);
 
-/** Is this an address to which commands for list software are sent? The whole shape must be right. */
+/** Returns whether commands to list software are sent to this address. The whole local part must match. */
 export function isListCommand({ local }: Address): boolean {
   return PROGRAMS.has(local.toLowerCase()) ||
     [VERB, FOR_ANOTHER, EZMLM_COOKIE, MAILMAN_COOKIE].some((shape) => shape.test(local));

@@ -1,4 +1,4 @@
-/** The envelope sender of a message that is ours: by which scheme, and how it is signed. */
+/** Chooses and signs the envelope sender of a message from an identity. */
 import { type Address, canonical, parseAddress, sameAddress } from "../lib/address.ts";
 import { utf8ToLatin1 } from "../lib/bytes.ts";
 import type { Settings } from "../lib/settings/parse.ts";
@@ -11,23 +11,23 @@ import { srsForward } from "../lib/srs.ts";
 import type { OwnAddress } from "./owner.ts";
 import { schemeFor } from "./rules.ts";
 
-/** Octets that a local part may have (RFC 5321 section 4.5.3.1.1). */
+/** Maximum length of a local part in octets (RFC 5321 section 4.5.3.1.1). */
 const MAX_LOCAL_OCTETS = 64;
 
-/** What signing needs. */
+/** What is needed for signing, besides the identity. */
 interface Signing {
   readonly settings: Settings;
   readonly now: Date;
 }
 
-/** An envelope sender, and what was chosen against expectation. */
+/** An envelope sender, with notes for the log about unexpected choices. */
 export interface ChosenSender {
   readonly scheme: Scheme;
   readonly sender: Address;
   readonly notes: readonly string[];
 }
 
-/** Chooses the envelope sender for these recipients. What cannot be signed leaves with the plain address. */
+/** Chooses the envelope sender for these recipients. It is the plain address when it cannot be signed. */
 export function chooseSender(
   own: OwnAddress,
   recipients: readonly Address[],
@@ -38,9 +38,9 @@ export function chooseSender(
   const order: Scheme[] = settings.mixed === "plain" ? ["plain", "prvs", "srs"] : ["srs", "prvs", "plain"];
   const wanted = new Set(recipients.map((one) => schemeFor(one, settings)));
   const chosen = order.find((scheme) => wanted.has(scheme))!;
-  if (wanted.size > 1) notes.push(`recipients disagree (${[...wanted].sort().join(", ")}): ${chosen}`);
+  if (wanted.size > 1) notes.push(`recipients match different schemes (${[...wanted].sort().join(", ")}): ${chosen}`);
 
-  // What cannot be had becomes the next weaker thing, never an address that would not come home.
+  // A scheme that cannot be used is replaced by the next weaker one, never by an address that would lose bounces.
   const schemes = { srs: ["srs", "prvs"], prvs: ["prvs"], plain: [] } as const;
   if (signingKey(own.identity.keys, now) !== undefined) {
     for (const scheme of schemes[chosen]) {
@@ -54,9 +54,9 @@ export function chooseSender(
 }
 
 /**
- * The signed address, or why there is none.
+ * Returns the signed address, or why this scheme cannot be used.
  *
- * @param used the address of the identity that is put into it
+ * @param used the address of the identity that is signed
  * @throws {Fail} `config` when no key can sign
  */
 export function sign(
@@ -71,10 +71,10 @@ export function sign(
     const why = noSigningKey(identity.keys, now);
     throw new Fail("config", `No key of ${canonicalAddress(identity)} can sign today: ${why}`);
   }
-  if (scheme === "prvs" && !settings.prvs.receive) return "prvs is not receivable";
+  if (scheme === "prvs" && !settings.prvs.receive) return "prvs.receive is off";
   if (scheme === "srs" && identity.srsDomain === "") return `${name} has no srs_domain`;
-  // SRS0=…="a b"@x is no address (RFC 5321 section 4.1.2): MTAs would repair it, each in its way.
-  if (used.local.includes('"')) return `${name} has a quoted local part, ${scheme} cannot hold it`;
+  // SRS0=…="a b"@x is not a valid address (RFC 5321 section 4.1.2), and MTAs differ in how they repair it.
+  if (used.local.includes('"')) return `${name} has a quoted local part, which ${scheme} cannot contain`;
   const signed = parseAddress(
     scheme === "srs"
       ? srsForward(name, identity.srsDomain, {

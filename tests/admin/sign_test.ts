@@ -87,7 +87,7 @@ Deno.test("verify says why", async () => {
     [one.replace("=greg@", "=eve@"), /^forged: .*none of the identities$/m],
     ["prvs=1331000000=greg@example.org", /^forged: .*wrong signature$/m],
     ["greg@example.org", /^unsigned: .*not a signed address$/m],
-    ["greg@srs.example.org", /^forged: no such address exists in the SRS domain$/m],
+    ["greg@srs.example.org", /^forged: unsigned address in the SRS domain$/m],
     ["postmaster@srs.example.org", /^unsigned: postmaster of the SRS domain$/m],
     ["SRS0=aaaaaaaa=JJ=other.example=x@elsewhere.example", /^unsigned: /],
     ["no address at all", /^unsigned: /],
@@ -126,7 +126,7 @@ for (const [args, pattern, status] of complains) {
 
 Deno.test("sign: what cannot be had is said", async () => {
   using home = new Home();
-  oneLine(await countersign(home, ["sign", "greg@example.org", "--scheme", "prvs"]), 78, /not receivable/);
+  oneLine(await countersign(home, ["sign", "greg@example.org", "--scheme", "prvs"]), 78, /prvs\.receive is off/);
 });
 
 Deno.test("--help has an example", async () => {

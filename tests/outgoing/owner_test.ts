@@ -372,7 +372,7 @@ Deno.test("a signed address of ours as -f, valid or expired, is signed anew with
   ) {
     const out = planned([FROM, ID], ["-f", address], "");
     assert.deepEqual([out.scheme, out.envelope.sender], ["none", out.given], address);
-    assert.deepEqual(out.notes, ["the envelope sender is in our SRS domain, but no key has signed it"]);
+    assert.deepEqual(out.notes, ["the envelope sender is in your SRS domain, but no key signed it"]);
     assert.equal(out.sent?.signed, false);
   }
 });

@@ -353,7 +353,7 @@ test("Recipients that disagree get one sender, with a note", () => {
     for (const [at, mixed] of ["plain", "srs"].entries()) {
       const planned = run(COMPLETE, { to }, context(`mixed = "${mixed}"\n${RECEIVE}${RULES}`));
       assert.equal(planned.scheme, expected[at], `${to} ${mixed}`);
-      assert.deepEqual(planned.notes, [`recipients disagree (${who}): ${expected[at]}`]);
+      assert.deepEqual(planned.notes, [`recipients match different schemes (${who}): ${expected[at]}`]);
     }
   }
 });
@@ -372,7 +372,7 @@ test("prvs verifies, and is used only where it can be received", () => {
   const planned = run(COMPLETE, {}, context(prvs));
   assert.equal(planned.scheme, "plain");
   assert.deepEqual(planned.envelope.sender, GREG.address);
-  assert.deepEqual(planned.notes, ["prvs is not receivable"]);
+  assert.deepEqual(planned.notes, ["prvs.receive is off"]);
   verifyOwn(planned, GREG);
 });
 
@@ -381,7 +381,7 @@ test("Without an SRS domain the next weaker thing is used, with a note", () => {
   const plain = run(COMPLETE, {}, context("", [none]));
   assert.equal(plain.scheme, "plain");
   assert.deepEqual(plain.envelope.sender, none.address);
-  assert.deepEqual(plain.notes, ["greg@example.org has no srs_domain", "prvs is not receivable"]);
+  assert.deepEqual(plain.notes, ["greg@example.org has no srs_domain", "prvs.receive is off"]);
   const prvs = run(COMPLETE, {}, context(RECEIVE, [none]));
   assert.equal(prvs.scheme, "prvs");
   assert.deepEqual(prvs.notes, ["greg@example.org has no srs_domain"]);
@@ -401,7 +401,7 @@ test("A local part that would be over 64 octets becomes the next weaker thing, w
   const over = sent(long(most + 1));
   assert.equal(over.scheme, "plain");
   assert.deepEqual(over.envelope.sender, long(most + 1).address);
-  assert.deepEqual(over.notes, ["srs local part would have 65 octets", "prvs is not receivable"]);
+  assert.deepEqual(over.notes, ["srs local part would have 65 octets", "prvs.receive is off"]);
   verifyOwn(over, long(most + 1));
 
   const prvs = sent(long(most + 1), RECEIVE);
@@ -422,7 +422,7 @@ test("A quoted local part is not put into another one", () => {
   const planned = run(COMPLETE.replace("greg@example.org", '"a b"@example.org'), {}, context(RECEIVE, [quoted]));
   assert.equal(planned.scheme, "plain");
   assert.deepEqual(planned.envelope.sender, quoted.address);
-  const why = (scheme: string) => `"a b"@example.org has a quoted local part, ${scheme} cannot hold it`;
+  const why = (scheme: string) => `"a b"@example.org has a quoted local part, which ${scheme} cannot contain`;
   assert.deepEqual(planned.notes, [why("srs"), why("prvs")]);
   verifyOwn(planned, quoted);
 });

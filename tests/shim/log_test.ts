@@ -55,7 +55,10 @@ Deno.test("the note says what was chosen against expectation", async (t) => {
     using home = new Home();
     home.settings(`${byStub(home)}\n[[rule]]\nto = ["*@lists.example.com"]\nsender = "plain"\n`);
     const line = await logged(home, ["ann@example.net", "all@lists.example.com"]);
-    assert.match(line, / scheme=plain sender=greg@example\.org .* note="recipients disagree \(plain, srs\): plain" /);
+    assert.match(
+      line,
+      / scheme=plain sender=greg@example\.org .* note="recipients match different schemes \(plain, srs\): plain" /,
+    );
     assert.equal(words(home)[words(home).indexOf("-f") + 1], "greg@example.org");
   });
   await t.step("a local part over 64 octets", async () => {
@@ -69,7 +72,7 @@ Deno.test("the note says what was chosen against expectation", async (t) => {
       home.write(LOG, "", 0o600);
       const line = await logged(home, ["ann@example.net"], 0, `From: ${address}\n\n`);
       assert.match(line, new RegExp(` scheme=${scheme} `));
-      assert.equal(line.includes(`note="srs local part would have 65 octets; prvs is not receivable"`), over === 1);
+      assert.equal(line.includes(`note="srs local part would have 65 octets; prvs.receive is off"`), over === 1);
       const sender = words(home)[words(home).indexOf("-f") + 1]!;
       assert.equal(sender === address, over === 1, sender);
       assert.match(fieldOf(got(home), "X-Msgauth"), /^v1\.k1\./, "the tag is there all the same");
