@@ -1,10 +1,10 @@
 /**
- * The library of Countersign: SRS and prvs addresses, the msgauth tag, mail addresses.
+ * The Countersign library: signs and verifies SRS and prvs addresses and msgauth tags, and parses mail addresses.
  *
- * All functions are synchronous, and depend on nothing but their arguments: addresses are strings, the time is a `Date`,
- * a nonce is random text of the caller's. Every failure is a {@link Fail} with a `kind`.
+ * All functions are synchronous and pure: addresses are strings, the time is a `Date`, and the caller supplies the
+ * random nonce of a tag. Every error is a {@link Fail} with a `kind`.
  *
- * @example Sign an envelope sender, and know it again when it comes back
+ * @example Sign an envelope sender, and verify it when a bounce arrives
  * ```ts
  * import { srsForward, srsReverse } from "@countersign/countersign";
  * import assert from "node:assert/strict";

@@ -1,44 +1,45 @@
-/** Mail addresses (RFC 5321 section 4.1.2) and lists of them as headers hold them (RFC 5322 section 3.4). */
+/** Parses mail addresses (RFC 5321 section 4.1.2) and the address lists of header fields (RFC 5322 section 3.4). */
 import { Fail, quote } from "./fail.ts";
 
 /** A mail address. */
 export interface Address {
   /** The part before the last `@`, as written (quotes kept). */
   readonly local: string;
-  /** The part after it, as written. Empty only for a local user without a domain, where a caller allows it. */
+  /** The part after it, as written. Empty only for a local user without a domain, if the caller allows it. */
   readonly domain: string;
 }
 
-/** One entry of an address list: a display name, and the address or null for `<>`. */
+/** An entry of an address list: a display name, and the address or null for `<>`. */
 export interface Mailbox {
   readonly name: string;
   readonly address: Address | null;
 }
 
-/** `local@domain`, or the local part alone where there is no domain. */
+/** Formats an address as `local@domain`, or as the local part alone when there is no domain. */
 export function formatAddress(address: Address): string {
   return address.domain === "" ? address.local : `${address.local}@${address.domain}`;
 }
 
-/** The address in lower case: what identities are compared and signed by. */
+/** Formats an address in lower case, the form in which identities are compared and signed. */
 export function canonical(address: Address): string {
   return formatAddress(address).toLowerCase();
 }
 
-/** Do both name the same mailbox, upper and lower case ignored? */
+/** Returns whether both name the same mailbox, ignoring case. */
 export function sameAddress(a: Address, b: Address): boolean {
   return canonical(a) === canonical(b);
 }
 
 /**
- * Reads one bare address, `local@domain`. Quoted local parts, address literals
- * and UTF-8 are taken; display names, comments and white space are not.
+ * Parses one bare address, `local@domain` (RFC 5321 section 4.1.2). Quoted local
+ * parts, address literals and UTF-8 are accepted; display names, comments and
+ * white space are not.
  *
  * @param text the address
  * @returns its two parts, as written
- * @throws {Fail} `no-at` when there is no `@` with text behind it, `address-invalid` when a part is not well formed
+ * @throws {Fail} `no-at` when there is no `@` followed by text, `address-invalid` when a part is not well formed
  *
- * @example The parts
+ * @example Split an address
  * ```ts
  * import { parseAddress } from "@countersign/countersign";
  * import assert from "node:assert/strict";
@@ -46,8 +47,6 @@ export function sameAddress(a: Address, b: Address): boolean {
  * assert.deepEqual(parseAddress("greg@example.org"), { local: "greg", domain: "example.org" });
  * assert.throws(() => parseAddress("greg"), { kind: "no-at" });
  * ```
- *
- * RFC 5321 section 4.1.2
  */
 export function parseAddress(text: string): Address {
   const at = text.lastIndexOf("@");
@@ -61,12 +60,12 @@ export function parseAddress(text: string): Address {
 }
 
 /**
- * Reads an address list as a header or an argument holds it: commas, groups,
- * `Name <a@b>`, comments, `<>`.
+ * Parses the address list of a header field or an argument, with commas, groups,
+ * `Name <a@b>`, comments and `<>`.
  *
  * @param text the list, unfolded
- * @param options `bare`: take a word without `@` as a local user (an argument may be `root`)
- * @throws {Fail} `address-invalid`: nothing of a list that is not understood is used
+ * @param options `bare`: accept a word without `@` as a local user (an argument may be `root`)
+ * @throws {Fail} `address-invalid` when any part of the list cannot be parsed
  */
 export function parseAddressList(text: string, options: { bare?: boolean } = {}): Mailbox[] {
   const scan = new Scan(text);
@@ -95,7 +94,7 @@ export function parseAddressList(text: string, options: { bare?: boolean } = {})
   return out;
 }
 
-/** Writes a display name and an address for a header; the name is quoted when it must be. */
+/** Formats a display name and an address for a header; the name is quoted if necessary. */
 export function formatMailbox(name: string, address: Address): string {
   if (name === "") return formatAddress(address);
   const atoms = /^[\w!#$%&'*+/=?^`{|}~-]+(?: [\w!#$%&'*+/=?^`{|}~-]+)*$/.test(name);
@@ -107,13 +106,13 @@ function invalid(text: string): Fail {
   return new Fail("address-invalid", `Address ${quote(text)} is not well formed`);
 }
 
-/** U+FFFD stands for bytes that were not UTF-8: harmless in a display name, in an address another mailbox. */
+/** Whether the address contains U+FFFD, which replaces invalid UTF-8: in an address it would be another mailbox. */
 function garbled(address: Address): boolean {
   return formatAddress(address).includes("\ufffd");
 }
 
-// Everything but the specials of RFC 5322 section 3.2.3, white space and control characters. The dot
-// is let through anywhere: dot-atoms with two dots in a row exist, and are not ours to repair.
+// Everything but the specials of RFC 5322 section 3.2.3, white space and control characters. The dot is
+// accepted anywhere, because addresses with two consecutive dots are in use.
 // deno-lint-ignore no-control-regex
 const ATOM = /[^\x00-\x20\x7f-\x9f()<>[\]:;@\\,"]+/y;
 // deno-lint-ignore no-control-regex
@@ -142,7 +141,7 @@ class Scan {
     return found;
   }
 
-  /** White space and comments, which nest (RFC 5322 section 3.2.2). */
+  /** Skips white space and comments, which nest (RFC 5322 section 3.2.2). */
   skip(): void {
     let depth = 0;
     for (; !this.done; this.#at++) {
@@ -155,14 +154,14 @@ class Scan {
     if (depth > 0) throw invalid(this.text);
   }
 
-  /** A run of atoms and quoted strings without white space: a local part, or one word of a name. */
+  /** Reads atoms and quoted strings up to white space: a local part, or one word of a name. */
   word(): string {
     let out = "";
     for (let part; (part = this.match(ATOM) ?? this.match(QUOTED)) !== undefined;) out += part;
     return out;
   }
 
-  /** `local@domain`; with no `@`, the local part alone. */
+  /** Reads `local@domain`, or a local part without `@`. */
   address(): Address | undefined {
     const local = this.word();
     if (local === "") return undefined;
@@ -189,7 +188,7 @@ class Scan {
     return bare && words.length === 1 ? { name: "", address: { local: words[0]!, domain: "" } } : undefined;
   }
 
-  /** `<a@b>`, `<>`, and the source route of old `<@x,@y:a@b>`, which is dropped (RFC 5321 appendix C). */
+  /** Reads `<a@b>`, `<>`, or `<@x,@y:a@b>`, whose obsolete source route is dropped (RFC 5321 appendix C). */
   angle(bare: boolean): Address | null | undefined {
     this.take("<");
     this.skip();
@@ -206,7 +205,7 @@ class Scan {
   }
 }
 
-/** The words of a display name, quotes taken off. */
+/** Joins the words of a display name without their quotes. */
 function plain(words: string[]): string {
   return words.map((word) => word.replace(/^"(.*)"$/s, "$1").replace(/\\(.)/g, "$1")).join(" ");
 }

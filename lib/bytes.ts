@@ -1,27 +1,27 @@
 /**
- * Bytes and text. Mail is bytes: where it is handled as a string here, the
- * string is "binary", one character a byte (0 to 255), so that nothing a
- * stranger wrote is changed on its way through.
+ * Bytes and text. Where mail is handled as a string, it is a "binary string"
+ * with one character per byte (0 to 255), so that it passes through unchanged
+ * whatever its charset.
  */
 
-/** Bytes on a plain ArrayBuffer, as Web Crypto and streams want them. */
+/** Bytes in a plain ArrayBuffer, as Web Crypto and streams require. */
 export type Bytes = Uint8Array<ArrayBuffer>;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Text as UTF-8 bytes. */
+/** Encodes text as UTF-8. */
 export const utf8 = (text: string): Bytes => encoder.encode(text);
 
-/** Bytes as text; what is not UTF-8 becomes U+FFFD, and so equals nothing that we signed. */
+/** Decodes UTF-8. Invalid sequences become U+FFFD, which no signed text contains. */
 export const text = (bytes: Uint8Array): string => decoder.decode(bytes);
 
-/** Bytes as a binary string. (`TextDecoder("latin1")` is windows-1252 and changes 0x80 to 0x9f.) */
+/** Decodes bytes to a binary string. (`TextDecoder("latin1")` is windows-1252 and changes 0x80 to 0x9f.) */
 export function decodeLatin1(bytes: Uint8Array): string {
   let out = "";
   for (let i = 0; i < bytes.length; i += 8192) {
     const part = bytes.subarray(i, i + 8192);
-    // Most mail is ASCII, which a decoder reads in a fraction of the time.
+    // Most mail is ASCII, for which a decoder is many times faster.
     const text = windows1252.decode(part);
     out += ASCII.test(text) ? text : String.fromCharCode(...part);
   }
@@ -32,20 +32,20 @@ const windows1252 = new TextDecoder("windows-1252");
 // deno-lint-ignore no-control-regex
 const ASCII = /^[\x00-\x7f]*$/;
 
-/** A binary string as bytes. */
+/** Encodes a binary string as bytes. */
 export function encodeLatin1(string: string): Bytes {
   const out = new Uint8Array(string.length);
   for (let i = 0; i < string.length; i++) out[i] = string.charCodeAt(i);
   return out;
 }
 
-/** A binary string read as UTF-8 text. */
+/** Decodes a binary string as UTF-8. */
 export const latin1ToUtf8 = (string: string): string => text(encodeLatin1(string));
 
-/** Text as the binary string of its UTF-8 bytes. */
+/** Encodes text as UTF-8, in a binary string. */
 export const utf8ToLatin1 = (string: string): string => decodeLatin1(utf8(string));
 
-/** All parts in one. */
+/** Joins byte arrays. */
 export function concat(...parts: Uint8Array[]): Bytes {
   const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
@@ -56,7 +56,7 @@ export function concat(...parts: Uint8Array[]): Bytes {
   return out;
 }
 
-/** Are both the same? The time taken depends on the lengths alone. */
+/** Returns whether both are equal, in a time that depends only on their lengths. */
 export function timingSafeEqual(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   let difference = 0;
@@ -66,7 +66,7 @@ export function timingSafeEqual(a: Uint8Array, b: Uint8Array): boolean {
 
 const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
 
-/** Base32 of RFC 4648 section 6 in lower case, without padding. */
+/** Encodes base32 (RFC 4648 section 6) in lower case, without padding. */
 export function base32(bytes: Uint8Array): string {
   let out = "";
   let bits = 0;
@@ -82,6 +82,6 @@ export function base32(bytes: Uint8Array): string {
   return bits > 0 ? out + BASE32[(value << (5 - bits)) & 31] : out;
 }
 
-/** Lower case for A to Z only, as all SRS engines do it. */
+/** Converts A to Z to lower case, but no other letters, as all SRS implementations do. */
 export const lower = (text: string): string =>
   ASCII.test(text) ? text.toLowerCase() : text.replace(/[A-Z]+/g, (run) => run.toLowerCase());

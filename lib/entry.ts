@@ -1,6 +1,6 @@
 /**
- * What is remembered of a message to a list, so that a challenge about it can
- * be compared with what was really sent. Pure; io/state/ledger.ts keeps the files.
+ * Ledger entries: what is remembered about a message to a list, so that a challenge can be compared with the message
+ * that was really sent. This module is pure; io/state/ledger.ts stores the entries.
  */
 import { type Address, canonical } from "./address.ts";
 import { type Bytes, decodeLatin1, encodeLatin1 } from "./bytes.ts";
@@ -13,53 +13,53 @@ import { type Header, named, value } from "./message.ts";
 import { bareMessageId, messageIdBody } from "./message_id.ts";
 import { type Request, requestIn } from "./requests.ts";
 
-/** Octets of a body that are remembered. */
+/** Number of bytes of a body that are remembered. */
 export const LEDGER_BODY_BYTES = 64 * 1024;
-/** The header field of a pymsgauth token. */
+/** The name of the header field with a pymsgauth token. */
 export const TOKEN_FIELD = "X-pymsgauth-token";
-/** Days for which an entry can be answered. */
+/** Number of days for which challenges about an entry are answered. */
 export const LEDGER_DAYS = 7;
 
-/** One message to one list. */
+/** An entry for one message to one list. */
 export interface Entry {
-  /** What stands between the brackets of the Message-ID; empty for a request, about which a challenge shows nothing. */
+  /** The Message-ID without brackets; empty for a request whose challenge does not return the message. */
   readonly messageId: string;
-  /** The address that it was sent to, lower case. */
+  /** The address of the list, in lower case. */
   readonly list: string;
-  /** The identity that sent it, lower case. */
+  /** The identity that sent it, in lower case. */
   readonly from: string;
-  /** The last day on which a challenge is answered. */
+  /** The last day on which a challenge is answered, in days since 1970-01-01. */
   readonly expires: number;
-  /** Did it go to nobody else in the list's domain? A challenge that names no list can then be about no other. */
+  /** Whether it had no other recipient in the list's domain, so that a challenge without a list name is unambiguous. */
   readonly alone: boolean;
-  /** What it asks of list software; undefined: nothing, or nothing that is certain. */
+  /** The request to list software that it contains; undefined when there is none or it is ambiguous. */
   readonly request?: Request;
-  /** Digest of the token of pymsgauth that it carries. */
+  /** The digest of its pymsgauth token. */
   readonly token?: string;
-  /** Digests of {@link COMPARED_FIELDS}, in that order. */
+  /** The digests of {@link COMPARED_FIELDS}, in that order. */
   readonly fields: readonly string[];
   /** The beginning of its body. */
   readonly body: RememberedBody;
 }
 
-/** The beginning of a body, readable only with the key. */
+/** The encrypted beginning of a body. */
 export interface RememberedBody {
   /** The id of the key. */
   readonly key: string;
   readonly sealed: string;
-  /** Is this all of the body? */
+  /** Whether this is the entire body. */
   readonly whole: boolean;
 }
 
-/** An entry whose body is still to be sealed. */
+/** An entry whose body is not encrypted yet. */
 export type Draft = Omit<Entry, "body"> & {
   readonly body: { readonly key: Key; readonly text: Bytes; readonly whole: boolean };
 };
 
-/** An entry's states; each is left by renaming, once. */
+/** The state of an entry, which changes by renaming its file. */
 export type State = "issued" | "claimed" | "spent";
 
-/** An entry that was found. */
+/** An entry in the store. */
 export interface Found {
   /** Its name in the store. */
   readonly name: string;
@@ -67,43 +67,43 @@ export interface Found {
   readonly entry: Entry;
 }
 
-/** The part of a ledger that a check may use: it only looks. */
+/** The read-only view of a ledger that checks use. */
 export interface LedgerView {
-  /** The entries of a Message-ID, or of a list address; in the order of their names. */
+  /** Finds the entries for a Message-ID or a list address, ordered by name. */
   find(by: { messageId: string } | { list: string }): Promise<Found[]>;
 }
 
 /** A store of entries. */
 export interface Ledger extends LedgerView {
-  /** Records an entry; when it returns, the entry is on the disk. One that is there already stays as it is. */
+  /** Adds an entry, which is on the disk when the promise resolves. An entry that exists already is not changed. */
   issue(entry: Entry): Promise<void>;
-  /** Takes an issued entry for oneself. Of many at once one gets a claim, the others undefined. */
+  /** Claims an issued entry. Of several concurrent callers one gets a claim, the others get undefined. */
   claim(name: string): Promise<string | undefined>;
-  /** Ends a claim: `spent`, or `issued` again when it is certain that nothing was answered. */
+  /** Ends a claim: `spent`, or `issued` again when it is certain that no answer was sent. */
   settle(claim: string, state: "spent" | "issued"): Promise<void>;
-  /** Removes at most so many expired entries. */
+  /** Removes up to `most` expired entries and returns how many. */
   clean(today: number, most: number): Promise<number>;
 }
 
-/** A message as it leaves. */
+/** A message as it is sent. */
 export interface Outgoing {
   readonly identity: Identity;
   readonly recipients: readonly Address[];
   readonly header: Header;
   /** The body, or its beginning. */
   readonly body: Uint8Array;
-  /** Is this all of the body? */
+  /** Whether this is the entire body. */
   readonly whole: boolean;
 }
 
-/** The entry for a message to this list; undefined when no key signs, because then no challenge is answered. */
+/** Creates the entry for a message to this list. Returns undefined when no key can sign: then nothing is answered. */
 export function makeEntry(list: Address, message: Outgoing, now: Date): Draft | undefined {
   const { identity, recipients, header, whole } = message;
   const key = signingKey(identity.keys, now);
   if (key === undefined) return undefined;
   const complete = whole && message.body.length <= LEDGER_BODY_BYTES;
   const begun = unixText(message.body.subarray(0, LEDGER_BODY_BYTES));
-  const body = complete ? ended(begun) : begun.replace(/\r$/, ""); // its LF may be what was cut off
+  const body = complete ? ended(begun) : begun.replace(/\r$/, ""); // the LF after it may have been cut off
   const request = requestIn(list, message);
   const token = value(header, TOKEN_FIELD);
   const domain = list.domain.toLowerCase();
@@ -121,86 +121,86 @@ export function makeEntry(list: Address, message: Outgoing, now: Date): Draft | 
   };
 }
 
-/** What a challenge quotes of a message. */
+/** The part of a message that a challenge quotes. */
 export interface Quotation {
   readonly header: Header;
-  /** What it quotes of the body, to the end of the quotation. */
+  /** The quoted part of the body, to the end of the quotation. */
   readonly body: Uint8Array;
-  /** Does a last line without a line end stand as it was sent? Else it may have been cut. */
+  /** Whether a last line without a line ending is complete; otherwise it may have been truncated. */
   readonly ended: boolean;
-  /** Does this kind of challenge show headers alone? Else at least one line of the body must agree. */
+  /** Whether this kind of challenge quotes headers only. Otherwise at least one line of the body must match. */
   readonly headerOnly: boolean;
 }
 
 /**
- * Does what a challenge quotes agree with the entry, to its end?
+ * Compares the message that a challenge quotes with the entry, to the end of the quotation.
  *
- * @param sent the remembered body; undefined when no valid key of the identity opens it
- * @returns why not; undefined when it does
+ * @param sent the remembered body; undefined when no valid key of the identity decrypts it
+ * @returns how they differ; undefined when they match
  */
 export function disagreement(entry: Entry, sent: string | undefined, quoted: Quotation): string | undefined {
   const given = fieldDigests(quoted.header);
   const other = COMPARED_FIELDS.find((_, nth) => given[nth] === TOO_LONG || given[nth] !== entry.fields[nth]);
-  if (other !== undefined) return `the quoted ${other} is not what was sent`;
-  if (sent === undefined) return "the ledger's entry was not made with a valid key of this identity";
+  if (other !== undefined) return `the quoted ${other} differs from what was sent`;
+  if (sent === undefined) return "the ledger entry was not encrypted with a valid key of this identity";
   return bodyDisagreement(sent, entry.body.whole, quoted);
 }
 
 function bodyDisagreement(sent: string, whole: boolean, quoted: Quotation): string | undefined {
   const all = quoted.ended ? ended(unixText(quoted.body)) : unixText(quoted.body);
-  // Empty lines at the end may be the frame's. A line that is ended was quoted whole.
+  // Empty lines at the end may belong to the challenge. A line with a line ending was quoted completely.
   const text = withoutEmptyLines(all);
   const lastLine = text.length < all.length ? "\n" : "";
   if (!sent.startsWith(text + (text === "" ? "" : lastLine))) {
     const beyond = !whole && text.startsWith(sent);
-    return beyond ? "more of the body is quoted than is remembered" : "the quoted body is not what was sent";
+    return beyond ? "it quotes more of the body than is remembered" : "the quoted body differs from what was sent";
   }
   const lines = text === "" ? all !== "" && sent.startsWith("\n") : `${text}${lastLine}`.includes("\n");
   const nothingElse = withoutEmptyLines(sent) === text;
   return lines || nothingElse || quoted.headerOnly ? undefined : "no line of the body is quoted";
 }
 
-/** The text with LF as its line ends. */
+/** Decodes text and converts its line endings to LF. */
 const unixText = (bytes: Uint8Array): string => decodeLatin1(bytes).replaceAll("\r\n", "\n");
 
-/** The text with its last line ended, as mail travels. */
+/** Adds the line ending that the last line gets in transit. */
 const ended = (text: string): string => text === "" || text.endsWith("\n") ? text : `${text}\n`;
 
 function withoutEmptyLines(text: string): string {
-  let end = text.length; // not by pattern, which tries each run of line ends from each of its places
+  let end = text.length; // a regular expression would take quadratic time
   while (text[end - 1] === "\n") end--;
   return text.slice(0, end);
 }
 
-/** Characters of a field that can be compared: under `--lite-mode` a digest takes time, and a stranger may write more. */
+/** Maximum length of a field that is compared, in characters: digests are slow under `--lite-mode`. */
 const MAX_COMPARED_LENGTH = 16 * 1024;
-/** In the place of the digest of a longer field, which agrees with nothing. */
+/** Replaces the digest of a longer field, and matches nothing. */
 const TOO_LONG = "";
 
 function fieldDigests(header: Header): string[] {
   return comparedFields(header).map((text) => text.length > MAX_COMPARED_LENGTH ? TOO_LONG : digest(text));
 }
 
-/** Did the message leave with this token of pymsgauth? */
+/** Returns whether the message was sent with this pymsgauth token. */
 export function hasToken(entry: Entry, token: string): boolean {
   return entry.token !== undefined && entry.token === digest(token);
 }
 
-/** The digest of a Message-ID, by which entries are named: nothing that a stranger wrote. */
+/** Returns the digest of a Message-ID, so that the names of entries contain no untrusted text. */
 export const messageDigest = (messageId: string): string => digest(messageId);
 
-/** The digest of a list's address. */
+/** Returns the digest of a list address. */
 export const listDigest = (list: string): string => digest(list.toLowerCase());
 
-/** The name of an entry: both digests. */
+/** Returns the name of an entry, which consists of both digests. */
 export function entryName({ messageId, list }: Pick<Entry, "messageId" | "list">): string {
   return `${messageDigest(messageId)}-${listDigest(list)}`;
 }
 
-/** An entry as it is written. */
+/** Serializes an entry. */
 export const printEntry = (entry: Entry): string => JSON.stringify(entry) + "\n";
 
-/** An entry as it was written; undefined for a text that is none: then nothing is answered. */
+/** Parses an entry. Returns undefined when the text is not an entry; then nothing is answered. */
 export function parseEntry(text: string): Entry | undefined {
   let entry: Entry | null;
   try {

@@ -1,5 +1,5 @@
 /**
- * What went wrong, as a word for programs and a sentence for people.
+ * The kind of an error, for programs.
  *
  * - Addresses: `address-invalid`, `no-at`, `at-in-user`
  * - SRS and prvs: `not-srs`, `not-prvs`, `hash-invalid`, `stamp-expired`, `no-secret`, `option-invalid`
@@ -28,7 +28,7 @@ export type Kind =
   | "permission"
   | "config";
 
-/** What an error is about, and what to do: the message itself names neither. */
+/** Where an error occurred and how to fix it. The message contains neither. */
 export interface FailData {
   /** The file or folder, as a path. */
   readonly file?: string | undefined;
@@ -36,15 +36,14 @@ export interface FailData {
   readonly line?: number | undefined;
   /** The command to run or the change to make. */
   readonly fix?: string | undefined;
-  /** What was thrown underneath. */
+  /** The underlying error. */
   readonly cause?: unknown;
 }
 
 /**
- * The one error class: every failure that a caller is expected to meet.
+ * The error class of all failures that a caller must expect; anything else that is thrown is a bug.
  *
- * The message is one line in sentence case without a full stop. {@link errorText} prints it with file, line and fix.
- * The program decides which exit status a kind becomes (lib/sysexits.ts and hooks/exits.ts).
+ * The message is one line in sentence case without a full stop and contains neither file nor fix.
  *
  * @example
  * ```ts
@@ -66,10 +65,10 @@ export class Fail extends Error {
   readonly fix: string | undefined;
 
   /**
-   * Makes one.
+   * Creates an error.
    *
    * @param kind what went wrong
-   * @param message one line in plain words, which names neither the file nor the fix
+   * @param message one line, without file and fix
    * @param data file, line, fix and cause
    */
   constructor(kind: Kind, message: string, { file, line, fix, cause }: FailData = {}) {
@@ -85,18 +84,18 @@ export class Fail extends Error {
 /** Updates what the sandbox allows. */
 const SANDBOX_FIX = "countersign sandbox";
 
-/** Was this refused by Deno's sandbox? */
+/** Returns whether Deno's sandbox denied the operation. */
 const isDenied = (error: unknown): boolean => error instanceof Error && error.name === "NotCapable";
 
 /**
- * The error as it is printed: `FILE:LINE: message: fix`, without the parts that it lacks. Anything but a {@link Fail}
- * is a bug.
+ * Formats an error as `FILE:LINE: message: fix`, without the parts that are missing. Anything but a {@link Fail} is
+ * reported as a bug.
  */
 export function errorText(error: unknown): string {
   return error instanceof Fail ? placed(error.message, error) : `Bug: ${reason(error)}`;
 }
 
-/** `FILE:LINE: message: fix`, without the parts that are missing. */
+/** Formats a message as `FILE:LINE: message: fix`, without the parts that are missing. */
 export function placed(message: string, { file, line, fix }: Pick<FailData, "file" | "line" | "fix">): string {
   const place = file === undefined ? undefined : placeText({ file, line });
   return [place, message, fix].filter((part) => part !== undefined).join(": ");
@@ -105,60 +104,60 @@ export function placed(message: string, { file, line, fix }: Pick<FailData, "fil
 // deno-lint-ignore no-control-regex
 const CONTROL = /[\x00-\x1f\x7f-\x9f\u2028\u2029]/;
 
-/** `FILE:LINE`, as editors and compilers write it. */
+/** Formats a position as `FILE:LINE`, as compilers do. */
 export function placeText({ file, line }: { readonly file: string; readonly line?: number | undefined }): string {
-  // A terminal would obey control characters in a name.
+  // Control characters in a file name could control the terminal.
   const name = CONTROL.test(file) ? quoteAll(file) : file;
   return line === undefined ? name : `${name}:${line}`;
 }
 
-/** The kinds that say something about this machine; all others are findings about an address or a signature. */
-const OURS: readonly Kind[] = ["usage", "data", "refused", "system", "io", "temporary", "permission", "config"];
+/** The kinds that concern this machine. All others concern an address or a signature. */
+const LOCAL_KINDS: readonly Kind[] = ["usage", "data", "refused", "system", "io", "temporary", "permission", "config"];
 
 /**
- * Was a stranger's address or signature found to be wrong? A check that goes on
- * after it must not go on after a key file that cannot be read.
+ * Returns whether an address or signature was found to be invalid. After such an
+ * error a check may continue; after any other, such as an unreadable key file, it must not.
  */
 export function isRejection(error: unknown): error is Fail {
-  return error instanceof Fail && !OURS.includes(error.kind);
+  return error instanceof Fail && !LOCAL_KINDS.includes(error.kind);
 }
 
 /**
- * The kind of a failure of the system: what is only not permitted waits for `countersign sandbox`.
+ * Returns `temporary` when Deno's sandbox denied the operation, because `countersign sandbox` can fix that.
  *
  * @param error what was thrown
- * @param kind what it is otherwise
+ * @param kind the kind of any other error
  */
 export function temporaryIfDenied(error: unknown, kind: Kind): Kind {
   return isDenied(error) ? "temporary" : kind;
 }
 
 /**
- * Does this failure of the system prove that there is no such file? Whatever else went wrong, a file that exists may
- * not have been looked at. (A name that is too long cannot exist.)
+ * Returns whether this system error proves that the file does not exist. After any other error the file may exist.
+ * (A name that is too long cannot exist.)
  */
 export function provesMissing(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   return ["NotFound", "NotADirectory"].includes(error.name) || (error as { code?: unknown }).code === "ENAMETOOLONG";
 }
 
-/** A stranger's text in double quotes: one line, no control characters, at most 120 characters. */
+/** Quotes untrusted text: on one line, without control characters, at most 120 characters. */
 export function quote(text: string): string {
   return quoteAll(text.length > 120 ? `${text.slice(0, 119)}…` : text);
 }
 
-/** All of a text in double quotes, on one line and without control characters. */
+/** Quotes a text in full, on one line and without control characters. */
 export function quoteAll(text: string): string {
-  // JSON leaves DEL and C1 alone; a terminal would obey them.
+  // JSON does not escape DEL and C1 characters, which could control the terminal.
   return JSON.stringify(text).replace(/[\x7f-\x9f\u2028\u2029]/g, (c) => {
     return `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`;
   });
 }
 
-/** The message of anything that was thrown, on one line. A {@link Fail} has its file, line and fix around it. */
+/** Returns the message of anything that was thrown, on one line; for a {@link Fail} with file, line and fix. */
 export function reason(error: unknown): string {
   const text = error instanceof Fail ? errorText(error) : error instanceof Error ? error.message : String(error);
   const line = text.replace(/\s+/g, " ").trim();
-  // Deno recommends a flag, but the flags are made from the settings.
+  // Deno suggests a permission flag, but the launchers generate these from the settings.
   return isDenied(error) ? line.replace(/^Requires (.*), run again .*$/, "$1 is not permitted") : line;
 }

@@ -1,6 +1,6 @@
 /**
- * Keyed hashes. They are synchronous, so that every decision is a plain function of its arguments; under
- * `--lite-mode` they are slow, so what is hashed here must have a bound.
+ * Keyed hashes. They are synchronous, so that every decision is a pure function; because they are slow under
+ * `--lite-mode`, the length of their input must be bounded.
  */
 import { hmac as prepare } from "@noble/hashes/hmac.js";
 import { sha1 } from "@noble/hashes/legacy.js";
@@ -8,10 +8,10 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { type Bytes, concat, decodeLatin1, utf8 } from "./bytes.ts";
 import { Fail } from "./fail.ts";
 
-/** A secret: text (used as its UTF-8 bytes) or bytes. */
+/** A secret: bytes, or text that is encoded as UTF-8. */
 export type Secret = string | Uint8Array;
 
-/** SHA-1 is what the formats of SRS and prvs require; our own formats use SHA-256. */
+/** SRS and prvs require SHA-1; our own formats use SHA-256. */
 export type HashName = "SHA-1" | "SHA-256";
 
 const HASHES = { "SHA-1": sha1, "SHA-256": sha256 };
@@ -20,12 +20,12 @@ type Hmac = ReturnType<typeof prepare.create>;
 
 /** A key that is prepared for many MACs. */
 export class HmacKey {
-  /** The state after the padded key (RFC 2104 section 4); it is only copied. */
+  /** The state after hashing the padded key (RFC 2104 section 4), which is only copied. */
   readonly #keyed: Hmac;
-  /** The state that takes the data, made once because making it costs as much as a MAC. */
+  /** The state for hashing data, created once because that costs as much as a MAC. */
   readonly #working: Hmac;
 
-  /** @throws {Fail} `no-secret` for an empty secret: it would sign for everybody */
+  /** @throws {Fail} `no-secret` for an empty secret, with which anybody could sign */
   constructor(hash: HashName, secret: Secret) {
     const key = typeof secret === "string" ? utf8(secret) : secret;
     if (key.length === 0) throw new Fail("no-secret", "The secret is empty");
@@ -33,18 +33,18 @@ export class HmacKey {
     this.#working = prepare.create(HASHES[hash], key);
   }
 
-  /** The MAC of RFC 2104 over these bytes. */
+  /** Computes the MAC (RFC 2104) of these bytes. */
   sign(data: Uint8Array): Bytes {
     return this.#keyed._cloneInto(this.#working).update(data).digest() as Bytes;
   }
 }
 
-/** Keys that are kept prepared. A program has a few; a caller of the library may have any number. */
+/** Maximum number of cached keys. A program uses a few; a caller of the library may use any number. */
 const MAX_KEYS = 64;
 const prepared: Record<HashName, Map<string, HmacKey>> = { "SHA-1": new Map(), "SHA-256": new Map() };
 
 /**
- * HMAC of RFC 2104.
+ * Computes an HMAC (RFC 2104).
  *
  * @throws {Fail} `no-secret` for an empty secret
  */
@@ -53,7 +53,7 @@ export function hmac(hash: HashName, secret: Secret, data: Uint8Array): Bytes {
 }
 
 function keyOf(hash: HashName, secret: Secret): HmacKey {
-  // By value: after a caller has changed the bytes of a secret, it is another secret.
+  // The cache compares by value, because a caller may change the bytes of a secret.
   const name = typeof secret === "string" ? `text ${secret}` : `bytes ${decodeLatin1(secret)}`;
   const keys = prepared[hash];
   const found = keys.get(name);
@@ -64,24 +64,24 @@ function keyOf(hash: HashName, secret: Secret): HmacKey {
   return key;
 }
 
-/** What derived keys are for; a MAC for one purpose is worth nothing for another. */
+/** The purpose of a derived key. A MAC for one purpose is not valid for another. */
 export type Purpose = "tag" | "proof" | "sent" | "ledger";
 
-/** The key that a secret yields for a purpose. */
+/** Derives the key for a purpose from a secret. */
 export function purposeKey(secret: Secret, purpose: Purpose): HmacKey {
   return keyOf("SHA-256", hmac("SHA-256", secret, utf8(`countersign/v1/${purpose}`)));
 }
 
-/** {@link fieldsMac} with the key that the secret yields for this purpose. */
+/** Computes {@link fieldsMac} with the key that is derived for this purpose. */
 export function purposeMac(secret: Secret, purpose: Purpose, fields: readonly string[]): Bytes {
   return fieldsMac(purposeKey(secret, purpose), fields);
 }
 
 /**
- * MAC over fields.
+ * Computes the MAC of several fields.
  *
- * Each field goes in after its length, so that no text of a stranger can
- * reach across a border: ("ab", "c") and ("a", "bc") have different MACs.
+ * Each field is preceded by its length, so that text cannot be moved from one
+ * field to the next: ("ab", "c") and ("a", "bc") have different MACs.
  */
 export function fieldsMac(key: HmacKey, fields: readonly string[]): Bytes {
   const parts: Uint8Array[] = [];

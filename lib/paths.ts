@@ -1,20 +1,20 @@
-/** Files of the system that our programs use beyond what the settings name, and the sandbox file of a settings file. */
+/** System files that the programs use in addition to those in the settings, and the path of the sandbox file. */
 
-/** Tells what a variable holds that is not UTF-8. */
+/** Prints environment variables whose value is not UTF-8, which Deno cannot read. */
 export const PRINTENV = "/usr/bin/printenv";
 
-/** Kills a group, which Deno itself does for nobody who may run only some programs. */
+/** Kills a process group, which Deno itself only does with permission to run all programs. */
 export const KILL = "/bin/kill";
 
-/** Where accounts and groups are listed: read only for a file that its group may write. */
+/** The lists of accounts and groups, which are only read for a file that its group can write. */
 export const [PASSWD, GROUP] = ["/etc/passwd", "/etc/group"];
 
-/** The sandbox file of a settings file: `config.sandbox` beside `config.toml`. */
+/** Returns the sandbox file of a settings file: `config.sandbox` next to `config.toml`. */
 export function sandboxFile(config: string): string {
   return `${config.replace(/\.toml$/, "")}.sandbox`;
 }
 
-/** Where a former version kept it, in another format. */
+/** Returns the file in which an earlier version stored the permissions, in another format. */
 export function formerSandboxFile(config: string): string {
   return `${config.replace(/\.toml$/, "")}.permissions`;
 }

@@ -1,5 +1,5 @@
 /**
- * BATV private signatures, as Exim writes them and as batv-tools reads them:
+ * BATV private signatures (prvs), compatible with Exim and batv-tools:
  * J. Levine et al., draft-levine-smtp-batv-01.
  */
 import { lower, timingSafeEqual, utf8 } from "./bytes.ts";
@@ -7,47 +7,48 @@ import { dayOf } from "./date.ts";
 import { Fail, quote } from "./fail.ts";
 import { hmac, type Secret } from "./hmac.ts";
 
-/** How a prvs address is written. */
+/** Options of {@link prvsSign}. */
 export interface PrvsSignOptions {
-  /** The secret of this key number. */
+  /** The secret that belongs to the key number. */
   secret: Secret;
   /** The key digit, 0 to 9. Default 0. */
   keyNumber?: number;
-  /** Days that the address is good for, 1 to 999. Default 7. */
+  /** Number of days for which the address is valid, 1 to 999. Default 7. */
   lifetime?: number;
   /** Writes `local+prvs=…@domain` with this delimiter (`-` under qmail) instead of `prvs=…=local@domain`. */
   delimiter?: string;
-  /** The time. */
+  /** The current time. */
   now: Date;
 }
 
-/** How a prvs address is read. */
+/** Options of {@link prvsVerify}. */
 export interface PrvsVerifyOptions {
-  /** Secrets by key digit; several under one digit are all tried. */
+  /** The secrets by key digit. All secrets of a digit are tried. */
   secrets: Record<number, Secret | Secret[]>;
-  /** Days that an address is good for; must be the signer's. Default 7. */
+  /** Number of days for which an address is valid; must be the same as when signing. Default 7. */
   lifetime?: number;
-  /** The time. */
+  /** The current time. */
   now: Date;
 }
 
-/** What a prvs address holds, its signature verified, its age not judged. */
+/** The contents of a prvs address whose signature was verified, but not its age. */
 export interface PrvsOpened {
-  /** The address inside, in the spelling that was signed. */
+  /** The address inside, as it was signed. */
   readonly address: string;
-  /** Days since it was signed (the day of expiry less the lifetime), 0 to 999. One signed tomorrow is 999 days old. */
+  /** Days since it was signed (day of expiry minus lifetime), 0 to 999. If it was signed tomorrow, its age is 999. */
   readonly age: number;
 }
 
-/** Days after which the day numbers of prvs repeat. */
+/** Number of days after which the day numbers of prvs repeat. */
 export const PRVS_CYCLE = 1000;
 
 /**
  * Signs an address with the day on which it expires.
  *
- * @param address the address; nothing of it is changed before hashing, so give the domain in lower case
- * @returns `prvs=KDDDSSSSSS=local@domain`, or the sub-address form
- * @throws {Fail} `no-at`, `no-secret`, `option-invalid`
+ * @param address the address, which is hashed unchanged, so the domain should be in lower case
+ * @returns `prvs=KDDDSSSSSS=local@domain`, or the subaddress form
+ * @throws {Fail} `no-at` when the address has no local part or no domain, `no-secret` when the secret is empty,
+ *   `option-invalid`
  *
  * @example
  * ```ts
@@ -71,16 +72,17 @@ export function prvsSign(address: string, options: PrvsSignOptions): string {
 }
 
 /**
- * Takes the address out of a prvs address, in either form and with any delimiter.
+ * Verifies a prvs address, in either form and with any delimiter, and returns the address inside.
  *
- * The signature is read in any case; the address is tried as it arrived, then
- * with the domain in lower case, then all in lower case, since some systems
- * change it. The window is the right one: an address is good from the day of
- * signing to the day of expiry and not again (Exim's own check has no lower end).
+ * The signature may be in upper or lower case. Because some systems change the
+ * case of an address, it is verified as it arrived, then with the domain in
+ * lower case, then entirely in lower case. An address is valid from the day of
+ * signing to the day of expiry (Exim does not check the day of signing).
  *
  * @param address the prvs address
- * @returns the address inside, in the spelling that was signed
- * @throws {Fail} `no-at`, `not-prvs`, `no-secret` (none for that key digit), `hash-invalid`, `stamp-expired`, `option-invalid`
+ * @returns the address inside, as it was signed
+ * @throws {Fail} `no-at`, `not-prvs`, `no-secret` when there is no secret for its key digit, `hash-invalid`,
+ *   `stamp-expired`, `option-invalid`
  *
  * @example
  * ```ts
@@ -101,7 +103,7 @@ export function prvsVerify(address: string, options: PrvsVerifyOptions): string 
   return opened.address;
 }
 
-/** As {@link prvsVerify}, but returns the age instead of judging it. */
+/** Like {@link prvsVerify}, but returns the age instead of checking it. */
 export function prvsOpen(address: string, options: PrvsVerifyOptions): PrvsOpened {
   const { lifetime = 7, now } = options;
   checkLifetime(lifetime);
@@ -130,10 +132,10 @@ export function prvsOpen(address: string, options: PrvsVerifyOptions): PrvsOpene
 
 const TAG = "prvs=(?<stamp>[0-9]{4})(?<hash>[0-9a-f]{6})";
 const FRONT = new RegExp(`^${TAG}=(?<local>.+)$`, "is");
-// The delimiter is not given: one character that no tag can hold, the last such place counts.
+// The delimiter may be any character that cannot be part of a tag; the last match counts.
 const BEHIND = new RegExp(`^(?<local>.+)[^A-Za-z0-9=]${TAG}$`, "is");
 
-/** The first three bytes of HMAC-SHA-1 over key digit, day and address, in hexadecimal. */
+/** Returns the first three bytes of HMAC-SHA-1 over key digit, day and address, in hexadecimal. */
 function digest(secret: Secret, stamp: string, address: string): string {
   const mac = hmac("SHA-1", secret, utf8(stamp + address));
   return Array.from(mac.subarray(0, 3), (byte) => byte.toString(16).padStart(2, "0")).join("");

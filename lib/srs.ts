@@ -1,56 +1,58 @@
 /**
- * The Sender Rewriting Scheme, bit for bit as Mail::SRS (Guarded) does it.
+ * The Sender Rewriting Scheme, fully compatible with Mail::SRS (Guarded).
  *
- * There is no RFC. The paper is M. Wong, "The Sender Rewriting Scheme", 2003;
- * where engines differ, Mail::SRS 0.31 is followed (tests/vectors/srs.json).
+ * There is no RFC. SRS is described in M. Wong, "The Sender Rewriting Scheme",
+ * 2003; where implementations differ, this one follows Mail::SRS 0.31
+ * (tests/vectors/srs.json).
  */
 import { lower, timingSafeEqual, utf8 } from "./bytes.ts";
 import { dayOf } from "./date.ts";
 import { Fail, quote } from "./fail.ts";
 import { hmac, type Secret } from "./hmac.ts";
 
-/** How SRS addresses are written and read. The defaults are those of Mail::SRS. */
+/** Options of {@link srsForward} and {@link srsReverse}. The defaults are those of Mail::SRS. */
 export interface SrsOptions {
-  /** The first signs, all verify. */
+  /** The secrets. The first one signs; all of them verify. */
   secrets: Secret[];
-  /** Characters of hash written, 1 to 28 (28 gives 27, as in Mail::SRS). Default 4. */
+  /** Number of hash characters to write, 1 to 28 (28 gives 27, as in Mail::SRS). Default 4. */
   hashLength?: number;
-  /** Fewest characters of hash read. Default `hashLength`. */
+  /** Minimum number of hash characters when reading. Default `hashLength`. */
   hashMin?: number;
-  /** Days that an address is good for. Default 21. */
+  /** Number of days for which an address is valid. Default 21. */
   maxAge?: number;
-  /** The character behind `SRS0` and `SRS1`; all three are read. Default `=`. */
+  /** The character to write after `SRS0` and `SRS1`; all three are accepted when reading. Default `=`. */
   separator?: "=" | "+" | "-";
-  /** Alphabet of the hash: `base64` reads and writes only `+/`; `base64url` writes `-_` and reads both. Default `base64`. */
+  /** The alphabet of the hash: `base64` uses `+/` only; `base64url` writes `-_` and reads both. Default `base64`. */
   alphabet?: "base64" | "base64url";
-  /** Days by which a stamp may lie in the future. Default 0. */
+  /** Number of days by which a time stamp may be in the future. Default 0. */
   skew?: number;
-  /** The time. */
+  /** The current time. */
   now: Date;
 }
 
-/** What an SRS address holds, its hash proved right, its age not judged. */
+/** The contents of an SRS address whose hash was verified, but not its age. */
 export interface SrsOpened {
   /** The address inside, as it arrived. */
   readonly address: string;
-  /** Days since the stamp, 0 to 1023; undefined for SRS1 (no stamp) and for a stamp that is none. */
+  /** Days since the time stamp, 0 to 1023; undefined for SRS1, which has none, and for an invalid time stamp. */
   readonly age: number | undefined;
 }
 
 const STAMP = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-/** Days after which stamps come round again. */
+/** Number of days after which time stamps repeat. */
 export const STAMP_CYCLE = 1024;
 
 /**
- * Rewrites a sender so that its bounces come to `alias`.
+ * Rewrites a sender to an SRS address, so that bounces are sent to the SRS domain.
  *
- * A sender that is SRS0 already becomes SRS1, and SRS1 stays SRS1 with a new
- * hash: never more than two hops are kept.
+ * An SRS0 sender becomes SRS1, and SRS1 remains SRS1 with a new hash, so that
+ * an address never contains more than two hops.
  *
- * @param sender the address to be rewritten
+ * @param sender the address to rewrite
  * @param alias the SRS domain, or an address in it
- * @returns the SRS address; the sender itself when it is in the SRS domain already
- * @throws {Fail} `no-at`, `at-in-user`, `no-secret`, `option-invalid`
+ * @returns the SRS address; the sender itself when it is already in the SRS domain
+ * @throws {Fail} `no-at` when the sender has no domain, `at-in-user` when its local part contains an `@`,
+ *   `no-secret`, `option-invalid`
  *
  * @example
  * ```ts
@@ -92,11 +94,11 @@ export function srsForward(sender: string, alias: string, options: SrsOptions): 
 }
 
 /**
- * Takes the sender out of an SRS address: SRS0 gives the original address,
- * SRS1 the SRS0 address of the first hop.
+ * Verifies an SRS address and returns the address inside: for SRS0 the original
+ * sender, for SRS1 the SRS0 address of the first hop.
  *
- * Every character of hash that is given must be right, upper and lower case
- * ignored; all secrets are tried. The domain of the address is not looked at.
+ * All hash characters of the address must match, ignoring case; all secrets are
+ * tried. The domain of the address is not checked.
  *
  * @param address the SRS address
  * @returns the address inside, in the case in which it arrived
@@ -125,12 +127,12 @@ export function srsReverse(address: string, options: SrsOptions): string {
   throw new Fail("stamp-expired", `SRS address ${quote(address)} ${age}; it is good for ${maxAge}`);
 }
 
-/** Is a stamp of this age (0 to 1023, wrapped) good? A stamp from tomorrow is 1023 days old. */
+/** Returns whether a time stamp of this age (0 to 1023, cyclic) is valid. A time stamp from tomorrow has age 1023. */
 export function inTime(age: number, maxAge: number, skew: number): boolean {
   return age <= maxAge || age >= STAMP_CYCLE - skew;
 }
 
-/** As {@link srsReverse}, but tells the age instead of judging it. */
+/** Like {@link srsReverse}, but returns the age instead of checking it. */
 export function srsOpen(address: string, options: SrsOptions): SrsOpened {
   check(options);
   const [user] = split(address);
@@ -159,14 +161,14 @@ function verify(address: string, given: string, hashed: string[], options: SrsOp
   if (hash.length >= (options.hashMin ?? options.hashLength ?? 4)) {
     for (const secret of options.secrets) {
       const whole = digest(secret, hashed);
-      // A hash longer than ours is compared with what it cannot equal; none is skipped, none ends the loop.
+      // Every secret is compared, even after a match and for a hash of the wrong length.
       right = timingSafeEqual(utf8(lower(whole.slice(0, hash.length))), utf8(lower(hash))) || right;
     }
   }
   if (!right) throw new Fail("hash-invalid", `SRS address ${quote(address)} has a wrong hash`);
 }
 
-/** 27 characters of base64: HMAC-SHA-1 over the lower-cased fields, which are simply joined. */
+/** Returns 27 characters of base64: HMAC-SHA-1 over the concatenated fields in lower case. */
 function digest(secret: Secret, fields: string[]): string {
   const mac = hmac("SHA-1", secret, utf8(lower(fields.join(""))));
   return btoa(String.fromCharCode(...mac)).slice(0, -1); // without the padding
@@ -180,7 +182,7 @@ function split(address: string): [user: string, host: string] {
   return [address.slice(0, at), address.slice(at + 1)];
 }
 
-/** Two to `count` fields; what is over belongs to the last. */
+/** Splits a text into two to `count` fields; the last one contains the rest. */
 function fields(text: string, count: number): [string, ...string[], string] {
   const [first, ...parts] = text.split("=") as [string, ...string[]];
   return [first, ...parts.slice(0, count - 2), parts.slice(count - 2).join("=")];

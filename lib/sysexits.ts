@@ -1,4 +1,4 @@
-/** Exit statuses of failed programs: sysexits(3), which every mail program knows. Hooks have a table of their own. */
+/** Exit statuses from sysexits.h, which mail programs understand. Hooks use a different table. */
 import { Fail, type Kind } from "./fail.ts";
 
 const STATUS: Partial<Record<Kind, number>> = {
@@ -11,7 +11,7 @@ const STATUS: Partial<Record<Kind, number>> = {
   permission: 77,
 };
 
-/** The status for what was thrown: what is left of our own kinds is a matter of the settings, all else a bug. */
+/** Returns the exit status for an error: 78 for kinds that are not in the table, 70 for a bug. */
 export function sysexit(error: unknown): number {
   return error instanceof Fail ? STATUS[error.kind] ?? 78 : 70;
 }

@@ -1,9 +1,10 @@
 /**
- * The msgauth tag: a header field that only the owner of an identity could
- * have written for this Message-ID, and that they recognize in a bounce.
+ * The msgauth tag: a header field that only the owner of an identity can
+ * create for a Message-ID, and by which they recognize a returned message.
  *
- * `X-Msgauth: v1.<key>.<expiry>.<nonce>.<mac>`: no `=`, lower case, under 70
- * characters, because bounces come back quoted-printable and re-folded.
+ * `X-Msgauth: v1.<key>.<expiry>.<nonce>.<mac>` is in lower case, under 70
+ * characters and without `=`, because bounces are often re-folded and encoded
+ * as quoted-printable.
  */
 import { base32, timingSafeEqual, utf8 } from "./bytes.ts";
 import { dayOf } from "./date.ts";
@@ -14,48 +15,53 @@ import { messageIdReadings, signedMessageId } from "./message_id.ts";
 /** The name of the header field. */
 export const TAG_FIELD = "X-Msgauth";
 
-/** How a tag is made. */
+/** Options of {@link signTag}. */
 export interface TagSignOptions {
-  /** The id of the key, as the tag shows it: 1 to 8 of `a-z0-9`. */
+  /** The id of the key, which is part of the tag: 1 to 8 characters of `a-z0-9`. */
   key: string;
-  /** Its secret. */
+  /** The secret of the key. */
   secret: Secret;
-  /** Days that the tag is good for. Default 30. */
+  /** Number of days for which the tag is valid. Default 30. */
   lifetime?: number;
-  /** The time. */
+  /** The current time. */
   now: Date;
-  /** Eight random characters of `a-z2-7`, different for each tag; {@link tagNonce} makes them. */
+  /** Eight random characters of `a-z2-7`, different for each tag; {@link tagNonce} creates them. */
   nonce: string;
 }
 
-/** How a tag is checked. */
+/** Options of {@link verifyTag}. */
 export interface TagVerifyOptions {
-  /** Secrets by key id. */
+  /** The secrets by key id. */
   secrets: Record<string, Secret>;
-  /** The time. */
+  /** The current time. */
   now: Date;
 }
 
 const FORM = /^v1\.([a-z0-9]{1,8})\.([0-9]{1,6})\.([a-z2-7]{8})\.([a-z2-7]{26})$/;
 
-/** Random bytes that a nonce takes. */
+/** Number of random bytes in a nonce. */
 export const NONCE_BYTES = 5;
 
-/** The nonce of a tag. @param random {@link NONCE_BYTES} random bytes */
+/**
+ * Encodes the nonce of a tag: eight characters of `a-z2-7`.
+ *
+ * @param random five random bytes
+ */
 export const tagNonce = (random: Uint8Array): string => base32(random);
 
 /**
- * Makes the tag of a message.
+ * Creates the tag of a message.
  *
- * The MAC (HMAC-SHA-256, 128 bits kept) covers the address in lower case, the
- * Message-ID, the nonce and the day of expiry, each behind its length. Subject,
- * Date and From are left out: gateways rewrite them in bounces.
+ * The MAC (HMAC-SHA-256, truncated to 128 bits) covers the address in lower
+ * case, the Message-ID, the nonce and the day of expiry, each preceded by its
+ * length. Subject, Date and From are not covered, because gateways rewrite them
+ * in bounces.
  *
  * @param address the identity that sends the message
- * @param messageId the body of its Message-ID field as written, folds included; one pair of angle brackets around
- *   everything may be left out
- * @returns the value of the field
- * @throws {Fail} `data` for a Message-ID that is empty, holds control characters or is more than one;
+ * @param messageId the body of its Message-ID field as written, folds included; an enclosing pair of angle brackets may
+ *   be omitted
+ * @returns the value of the header field
+ * @throws {Fail} `data` when the Message-ID is empty, contains control characters or is more than one;
  *   `option-invalid`, `no-secret`
  *
  * @example
@@ -82,15 +88,15 @@ export function signTag(address: string, messageId: string, options: TagSignOpti
 }
 
 /**
- * Checks the tag of a message that came back.
+ * Verifies the tag of a returned message; throws when it is not valid.
  *
- * Servers fold the Message-ID field differently, add white space or a comment, and escape it for HTML. What it may
- * have been before is tried as well, at most eight readings.
+ * Servers may fold the Message-ID field differently, add white space or a comment, or escape it for HTML. Up to eight
+ * possible original forms are tried.
  *
- * @param tag the value of the field
- * @param address the identity that is said to have sent the message
- * @param messageId the body of the Message-ID field beside the tag as it came back, folds included
- * @throws {Fail} `not-tag`, `no-secret` (no such key), `tag-invalid`, `tag-expired`
+ * @param tag the value of the header field
+ * @param address the identity that is claimed to have sent the message
+ * @param messageId the body of the Message-ID field next to the tag as it was returned, folds included
+ * @throws {Fail} `not-tag`, `no-secret` when the key is unknown, `tag-invalid`, `tag-expired`
  *
  * @example
  * ```ts
@@ -112,25 +118,25 @@ export function verifyTag(
   new TagVerifier(options.secrets, options.now).verify(tag, address, messageId);
 }
 
-/** Verifies many tags with the same secrets, each of which is prepared once. */
+/** Verifies many tags with the same secrets; each key is derived once. */
 export class TagVerifier {
   readonly #secrets: Record<string, Secret>;
   readonly #now: Date;
   readonly #keys = new Map<string, HmacKey>();
 
-  /** With these secrets by key id, at this time. */
+  /** Takes the secrets by key id and the current time. */
   constructor(secrets: Record<string, Secret>, now: Date) {
     this.#secrets = secrets;
     this.#now = now;
   }
 
-  /** Is there a secret for the key that a tag names? If not, to verify it costs nothing. */
+  /** Returns whether there is a secret for the key that a tag names. If not, verifying the tag computes no MAC. */
   knows(tag: string): boolean {
     const [, key] = FORM.exec(tag.trim()) ?? [];
     return key !== undefined && Object.hasOwn(this.#secrets, key);
   }
 
-  /** As {@link verifyTag}; a MAC for each of the `messageIdReadings()`. */
+  /** Verifies like {@link verifyTag}, computing one MAC for each of the `messageIdReadings()`. */
   verify(tag: string, address: string, messageId: string): void {
     const parts = FORM.exec(tag.trim());
     if (parts === null) throw new Fail("not-tag", `${quote(tag)} is not a tag`);

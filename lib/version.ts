@@ -1,2 +1,2 @@
-/** The version of this program; deno.json says the same, and a test compares them. */
+/** The version of this program, the same as in deno.json. */
 export const VERSION = "0.1.0";

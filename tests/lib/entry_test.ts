@@ -156,7 +156,7 @@ Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-print
     const entry = await made(full);
     assert.equal(await quote(entry, "one\n", { header: full }), undefined);
     for (const name of COMPARED_FIELDS) {
-      const why = `the quoted ${name} is not what was sent`;
+      const why = `the quoted ${name} differs from what was sent`;
       const line = new RegExp(`^${name}: .*\n`, "m");
       assert.match(full, line, name);
       assert.equal(await quote(entry, "one\n", { header: full.replace(line, "") }), why);
@@ -177,7 +177,7 @@ Deno.test(
   async () => {
     const good = async (sent: string, quoted: string, how = {}) =>
       assert.equal(await quote(await made(HEADER, sent), quoted, how), undefined, JSON.stringify([sent, quoted]));
-    const bad = async (sent: string, quoted: string, why = /body is not what was sent/, how = {}) =>
+    const bad = async (sent: string, quoted: string, why = /body differs from what was sent/, how = {}) =>
       assert.match(await quote(await made(HEADER, sent), quoted, how) ?? "", why, JSON.stringify([sent, quoted]));
     const many = (count: number) => Array.from({ length: count }, (_, nth) => `line ${nth}\n`).join("");
     await good("one\ntwo\n", "one\ntwo\n");
@@ -250,7 +250,7 @@ Deno.test("64 KB of a body are remembered; what quotes more does not agree", { p
     const why = (quoted: string) => quote(entry, quoted);
     assert.equal(await why(long.slice(0, 60_000)), undefined);
     assert.equal(await why(long.slice(0, LEDGER_BODY_BYTES)), undefined);
-    assert.match(await why(long) ?? "", /more of the body is quoted than is remembered/);
+    assert.match(await why(long) ?? "", /it quotes more of the body than is remembered/);
     assert.match(await why(`${long.slice(0, LEDGER_BODY_BYTES)}BUY NOW\n`) ?? "", /more .* than is remembered/);
     assert.match(await why(`${long.slice(0, LEDGER_BODY_BYTES - 9)}BUY NOW\n`) ?? "", /not what was sent/);
   }

@@ -91,8 +91,8 @@ Deno.test("Control characters, and an empty or ambiguous Message-ID, are refused
   const bad = (text: string, message: RegExp) =>
     assert.throws(() => messageIdOf(field(text)), { kind: "data", message }, JSON.stringify(text));
   for (const control of ["\0", "\x01", "\x1b[2J", "\x7f", "\r"]) {
-    bad(`Message-ID: <1${control}@example.org>`, /holds a control character$/);
-    bad(`Message-ID: ${control}<1@example.org>`, /holds a control character$/);
+    bad(`Message-ID: <1${control}@example.org>`, /contains a control character$/);
+    bad(`Message-ID: ${control}<1@example.org>`, /contains a control character$/);
   }
   for (const empty of ["", " ", "<>", "< >", "<\n >", "()", "(a@b)", "<<>>", ">", "\n\t"]) {
     bad(`Message-ID: ${empty}`, /^The Message-ID is empty$/);
@@ -109,7 +109,7 @@ Deno.test("Control characters, and an empty or ambiguous Message-ID, are refused
       "<1@x <2@x>",
       "<1> <2>",
     ]
-  ) bad(`Message-ID: ${several}`, /holds several Message-IDs$/);
+  ) bad(`Message-ID: ${several}`, /contains several Message-IDs$/);
   bad("Message-ID: <1@x>\nMessage-Id: <1@x>", /^The message has 2 Message-ID fields$/);
   bad("Subject: x", /^The message has 0 Message-ID fields$/);
 });
