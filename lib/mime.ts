@@ -212,7 +212,7 @@ export function decodeWords(text: string): string {
     let held = "";
     let last = "";
     for (const [, label, encoding, word] of run.matchAll(new RegExp(WORD, "g"))) {
-      const charset = label!.split("*")[0]!.toLowerCase(); // behind the star stands a language (RFC 2231 section 5)
+      const charset = label!.split("*")[0]!.toLowerCase(); // the language follows the asterisk (RFC 2231 section 5)
       if (charset !== last) [out, held, last] = [out + decodeCharset(last, held), "", charset];
       held += /b/i.test(encoding!) ? decodeLatin1(fromBase64(word!)) : fromQuotedPrintable(word!.replaceAll("_", " "));
     }
@@ -225,6 +225,6 @@ function decodeCharset(charset: string, bytes: string): string {
   try {
     return new TextDecoder(charset).decode(encodeLatin1(bytes));
   } catch {
-    return new TextDecoder("windows-1252").decode(encodeLatin1(bytes)); // a name that nobody knows
+    return new TextDecoder("windows-1252").decode(encodeLatin1(bytes)); // unknown charset
   }
 }

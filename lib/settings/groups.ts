@@ -1,16 +1,16 @@
-/** Whether a group is a user's private one, by passwd(5) and group(5), as OpenSSH decides it. */
+/** Decides from passwd(5) and group(5) whether a group is private, as OpenSSH does. */
 
-/** The fields of each line. */
+/** Splits the lines into fields. */
 const rows = (text: string): string[][] =>
   text.split("\n").filter((line) => line !== "").map((line) => line.split(":"));
 
 /**
- * Is everybody in this group one of these users?
+ * Returns whether all members of this group are among these users.
  *
- * A group without members is not private: such groups are those of setgid programs. Nor can anything be said where
- * further accounts are kept elsewhere (a line with `+`, NIS).
+ * A group without members is not private, because setgid programs use such groups. No group is private when further
+ * accounts are stored elsewhere (a line with `+`, NIS).
  *
- * @param gid the group
+ * @param gid the group id
  * @param users user ids
  * @param accounts the text of /etc/passwd
  * @param groups the text of /etc/group

@@ -1,4 +1,4 @@
-/** An address of one's own, with the keys that sign for it and for no other. */
+/** Identities: the user's addresses, each with its own keys. */
 import { type Address, canonical } from "../address.ts";
 import { glob } from "../glob.ts";
 import type { Key } from "./keys.ts";
@@ -6,19 +6,19 @@ import type { Key } from "./keys.ts";
 /** One of the user's addresses. */
 export interface Identity {
   readonly address: Address;
-  /** Patterns of further addresses that belong to it, lower case: `greg+*@example.org`. */
+  /** Patterns of further addresses that belong to it, in lower case, such as `greg+*@example.org`. */
   readonly also?: readonly string[];
-  /** The domain of its SRS addresses, lower case; empty when it has none. */
+  /** The domain of its SRS addresses, in lower case; empty when it has none. */
   readonly srsDomain: string;
   /** The logins (SASL) of those who may send with it. */
   readonly logins?: readonly string[];
-  /** Newest first; never empty. Read when first asked for, which throws `Fail` when the file cannot be read. */
+  /** The keys, newest first; never empty. The file is read on first use, which throws `Fail` if that is not possible. */
   readonly keys: readonly Key[];
-  /** The user to whom it belongs where one program serves several users; undefined where there is only one. */
+  /** The user to whom it belongs, if one program serves several users; undefined if there is only one. */
   readonly user?: string;
 }
 
-/** The identity to which this address belongs, case ignored: one's own address first, then the patterns in `also`. */
+/** Returns the identity to which this address belongs, ignoring case: by its own address first, then by `also`. */
 export function identityOf(identities: readonly Identity[], address: Address | string): Identity | undefined {
   const wanted = withoutNeedlessQuotes(typeof address === "string" ? address.toLowerCase() : canonical(address));
   return identities.find((identity) => canonical(identity.address) === wanted) ??
@@ -30,12 +30,12 @@ function withoutNeedlessQuotes(address: string): string {
   return address.replace(/^"([\w!#$%&'*+/=?^`{|}~.-]+)"(?=@[^@]*$)/, "$1");
 }
 
-/** The address of an identity in lower case: what its tags and proofs name. */
+/** Returns the address of an identity in lower case, as its tags and proofs contain it. */
 export function canonicalAddress(identity: Identity): string {
   return canonical(identity.address);
 }
 
-/** Do both belong to the same user? Then what one signed may come back to the other. */
+/** Returns whether both belong to the same user, so that a message signed by one may be returned to the other. */
 export function sameUser(a: Identity, b: Identity): boolean {
   return a === b || a.user === b.user;
 }

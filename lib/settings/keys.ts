@@ -1,39 +1,39 @@
 /**
- * A key file: one key a line, `id created secret`.
+ * Key files, with one key per line: `id created secret`.
  *
  *     # made on the laptop
  *     k1 2026-11-20 base64:q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=
  *
- * The newest key signs, for 720 days; all younger than 900 days verify (SRS stamps repeat after 1024 days, prvs
- * stamps after 1000). A signature that seems to be at least 900 days old was therefore made on a day that lies ahead.
+ * The newest key signs, for 720 days. Keys under 900 days verify, because SRS time stamps repeat after 1024 days and
+ * those of prvs after 1000. A signature that appears to be 900 days old or more is therefore dated in the future.
  */
 import { type Bytes, utf8 } from "../bytes.ts";
 import { dayOf, parseDay, printDay } from "../date.ts";
 import { Fail, quote } from "../fail.ts";
 
-/** One key. */
+/** A key. */
 export interface Key {
-  /** 1 to 8 of `a-z0-9`; its last digit, or 0, is the key digit of prvs. */
+  /** 1 to 8 characters of `a-z0-9`. If the last one is a digit, it is the key digit of prvs, which is 0 otherwise. */
   readonly id: string;
-  /** The day of creation, since 1970-01-01. */
+  /** The day of creation, in days since 1970-01-01. */
   readonly created: number;
   readonly secret: Bytes;
 }
 
-/** Days for which a key signs. What it signs on its last day must still verify when its bounce comes back. */
+/** Number of days for which a key signs. It verifies for longer, so that bounces of the last messages are recognized. */
 export const KEY_SIGNING_DAYS = 720;
-/** Days for which a key verifies. */
+/** Number of days for which a key verifies. */
 export const KEY_LIFETIME_DAYS = 900;
-/** Age in days from which `doctor` and the log ask for a new key. */
+/** Age in days from which `doctor` and the log recommend a new key. */
 export const KEY_WARNING_DAYS = 690;
-/** Octets that a secret needs to sign; a shorter one could be guessed, so it only verifies. */
+/** Minimum length of a secret for signing, in bytes. A shorter one could be guessed, so it is only used to verify. */
 export const MIN_SECRET_BYTES = 16;
 
 /**
- * Reads a key file.
+ * Parses a key file.
  *
- * @param name the file, for messages; a secret is never in one
- * @returns the keys, newest first; of one day, the later line first
+ * @param name the name of the file, for errors, which never contain a secret
+ * @returns the keys, newest first; for the same day, the later line first
  * @throws {Fail} `config` with file and line
  */
 export function parseKeys(text: string, name: string): Key[] {
@@ -58,12 +58,12 @@ export function parseKeys(text: string, name: string): Key[] {
   return keys.sort((a, b) => b.created - a.created);
 }
 
-/** The keys that verify on this day. A clock may be a day behind; a key dated further ahead does not count. */
+/** Returns the keys that verify on this day. A key may be dated one day ahead, in case the clock is slow. */
 export function validKeys(keys: readonly Key[], now: Date): Key[] {
   return keys.filter((key) => ageOf(key, now) < KEY_LIFETIME_DAYS && !isAhead(key, now));
 }
 
-/** The key that signs on this day: the newest one under 720 days with a secret of at least 16 octets. */
+/** Returns the key that signs on this day: the newest one under 720 days with a secret of at least 16 bytes. */
 export function signingKey(keys: readonly Key[], now: Date): Key | undefined {
   return validKeys(keys, now).find((key) =>
     ageOf(key, now) < KEY_SIGNING_DAYS && key.secret.length >= MIN_SECRET_BYTES
@@ -71,15 +71,15 @@ export function signingKey(keys: readonly Key[], now: Date): Key | undefined {
 }
 
 /**
- * Why no key verifies: `future` when at least one is dated ahead (the clock of this machine may be wrong, so nothing
- * can be judged), `expired` when all are too old; undefined when a key verifies, and where there are no keys at all.
+ * Returns why no key verifies: `future` when at least one is dated in the future (the clock may be wrong), `expired`
+ * when all are too old; undefined when a key verifies, and when there are no keys.
  */
 export function noValidKey(keys: readonly Key[], now: Date): "future" | "expired" | undefined {
   if (keys.length === 0 || validKeys(keys, now).length > 0) return undefined;
   return keys.some((key) => isAhead(key, now)) ? "future" : "expired";
 }
 
-/** Why none of these keys can sign, as the end of a sentence; undefined when one can. */
+/** Returns why none of these keys can sign, as the end of a sentence; undefined when one can. */
 export function noSigningKey(keys: readonly Key[], now: Date): string | undefined {
   if (signingKey(keys, now) !== undefined) return undefined;
   const young = validKeys(keys, now).filter((key) => ageOf(key, now) < KEY_SIGNING_DAYS);
@@ -88,7 +88,7 @@ export function noSigningKey(keys: readonly Key[], now: Date): string | undefine
   return `it is older than ${KEY_SIGNING_DAYS} days`;
 }
 
-/** What the log says about the keys of an identity: none can sign, or the one that does will soon stop. */
+/** Returns a warning for the log when no key can sign or the signing key will soon stop; undefined otherwise. */
 export function keyWarning(keys: readonly Key[], now: Date): string | undefined {
   const key = signingKey(keys, now);
   if (key === undefined) return `no key can sign: ${noSigningKey(keys, now)}`;
@@ -99,12 +99,12 @@ export function keyWarning(keys: readonly Key[], now: Date): string | undefined 
 const ageOf = (key: Key, now: Date): number => dayOf(now) - key.created;
 const isAhead = (key: Key, now: Date): boolean => ageOf(key, now) < -1;
 
-/** The key digit of prvs that a key signs with. */
+/** Returns the prvs key digit of a key. */
 export function keyDigit(key: Key): number {
   return Number(/[0-9]$/.exec(key.id)?.[0] ?? 0);
 }
 
-/** The secrets of keys by prvs digit, as prvsVerify takes them. */
+/** Returns the secrets by prvs key digit, as `prvsVerify` expects them. */
 export function secretsByDigit(keys: readonly Key[]): Record<number, Bytes[]> {
   const out: Record<number, Bytes[]> = {};
   for (const key of keys) (out[keyDigit(key)] ??= []).push(key.secret);

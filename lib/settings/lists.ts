@@ -1,11 +1,11 @@
-/** The file of lists to which mail goes with the plain sender: one address a line, comments behind `#`. */
+/** The file of lists that get the plain sender: one address per line, comments after `#`. */
 import { canonical, parseAddress } from "../address.ts";
 import { Fail, quote } from "../fail.ts";
 
 /**
- * The lists in the text, in lower case.
+ * Parses the file and returns the lists in lower case.
  *
- * @param path the file's name, for what is wrong
+ * @param path the name of the file, for errors
  * @throws {Fail} `config`, naming the line
  */
 export function parseLists(text: string, path: string): string[] {
@@ -21,24 +21,24 @@ export function parseLists(text: string, path: string): string[] {
   });
 }
 
-/** The file of lists, as the shim asks it. */
+/** The lookups that the shim makes in the file of lists. */
 export interface PlainLists {
-  /** Is there any list in it? */
+  /** Whether the file contains any list. */
   readonly some: boolean;
-  /** Is this address, in lower case, one of them? */
+  /** Returns whether this address, in lower case, is in the file. */
   has(address: string): boolean;
 }
 
-/** Lookups that are searches of the text; for more it is taken apart, once. */
+/** Number of lookups that search the text; after that, it is parsed once. */
 const MAX_SEARCHES = 16;
 
 /**
- * The lists in a text that is read when they are first asked for. A message has few recipients and a file may have many
- * lists, so the text is searched, not taken apart.
+ * Returns lookups in a text that is read on first use. A message has few recipients and a file may contain many lists,
+ * so the text is searched instead of parsed.
  *
- * Asking throws what `read` throws, and {@link Fail} `config` for a line that is no list.
+ * Lookups throw what `read` throws, and {@link Fail} `config` for a line that is not a list.
  *
- * @param path the file's name, for what is wrong
+ * @param path the name of the file, for errors
  */
 export function plainLists(read: () => string, path: string): PlainLists {
   let lists: string | undefined;
@@ -64,7 +64,7 @@ export function plainLists(read: () => string, path: string): PlainLists {
   };
 }
 
-/** A line that is neither plainly a list nor empty: it is looked at closely. */
+/** A line that is not obviously a list, a comment or empty, so that the file must be parsed. */
 const ODD_LINE = /^(?![ \t]*(?:[\w.+=%~-]+@[\w-]+(?:\.[\w-]+)*)?[ \t]*(?:#.*)?\r?$)/m;
 
 function hasLine(text: string, list: string): boolean {
@@ -77,22 +77,22 @@ function hasLine(text: string, list: string): boolean {
   return false;
 }
 
-/** A list's address as it is compared. @throws {Fail} when it is none */
+/** Returns a list address in the form in which it is compared. @throws {Fail} when it is not an address */
 export function listAddress(text: string): string {
   const address = parseAddress(text);
-  // A rule would take it for a pattern; and behind a # nothing is read.
+  // An asterisk would be a pattern in a rule, and a # begins a comment.
   if (/[*#\s]/.test(text)) {
     throw new Fail("usage", `${quote(text)} is not the address of a list`, { fix: "use a [[rule]] for patterns" });
   }
   return canonical(address);
 }
 
-/** The text with one more line. */
+/** Returns the text with another list. */
 export function withList(text: string, list: string): string {
   return `${text}${text === "" || text.endsWith("\n") ? "" : "\n"}${list}\n`;
 }
 
-/** The text without the lines of this list; all else stays as the user wrote it. */
+/** Returns the text without the lines of this list and otherwise unchanged. */
 export function withoutList(text: string, list: string): string {
   return text.split("\n").filter((line) => listOn(line).toLowerCase() !== list).join("\n");
 }

@@ -1,4 +1,4 @@
-/** The settings file: TOML in, checked settings out; everything wrong is named with its line. */
+/** Parses and checks the settings file, which is TOML. Errors name the line. */
 import { parse, stringify, TomlDate, TomlError } from "smol-toml";
 import { Fail, quote, reason } from "../fail.ts";
 import type { PlainLists } from "./lists.ts";
@@ -21,17 +21,17 @@ export interface Settings extends Values<typeof TOP>, TableValues<typeof TABLES>
 
 type TableValues<T> = { readonly [N in keyof T]: Values<T[N]> };
 
-/** The submission server: its host, and the port that is meant. */
+/** Returns host and port of the submission server, with the default port for its security. */
 export function serverOf({ host, port, security }: Settings["transport"]): { hostname: string; port: number } {
   return { hostname: host, port: port || { tls: 465, starttls: 587, none: 25 }[security] };
 }
 
-/** A server as it is written, and as Deno names what may be reached: `host:port`. */
+/** Formats a server as `host:port`, as in Deno's permission flags. */
 export function printServer({ hostname, port }: ReturnType<typeof serverOf>): string {
   return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
 }
 
-/** Where the file stands and whose home `~` is. */
+/** The location of the settings file, and the home folder that `~` means. */
 export interface ConfigSource {
   /** The settings file, absolute. */
   readonly file: string;
@@ -39,9 +39,9 @@ export interface ConfigSource {
 }
 
 /**
- * Reads and checks the settings.
+ * Parses and checks the settings.
  *
- * @param text the file
+ * @param text the contents of the file
  * @throws {Fail} `config`, with file and line
  */
 export function parseConfig(text: string, place: ConfigSource): Settings {
@@ -100,10 +100,10 @@ export function parseConfig(text: string, place: ConfigSource): Settings {
   return settings;
 }
 
-/** Makes the error about one setting: table, name, the number of a repeated table, what is wrong, what fixes it. */
+/** Creates an error about a setting: table, name, index of a repeated table, message, fix. */
 type Wrong = (table: string, name: string, nth: number, what: string, fix?: string) => Fail;
 
-/** An unknown setting, with the one that was probably meant. */
+/** Creates the error for an unknown setting, which suggests a similar name. */
 function unknown(wrong: Wrong, table: string, name: string, nth: number): Fail {
   const prefix = table === "" ? "" : `${table}.`;
   const inTable = SETTINGS.filter((one) => one.table === table).map((one) => one.name.slice(prefix.length));
@@ -116,7 +116,7 @@ function parseToml(text: string, { file }: ConfigSource): Record<string, unknown
     return parse(text);
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
-    // The quoted lines of the file come after the first line of the message.
+    // The first line of the message is followed by an excerpt of the file.
     const [what] = error.message.split("\n");
     throw new Fail("config", what!, { file, line: error.line, cause: error });
   }
@@ -135,7 +135,7 @@ function together(settings: Settings, wrong: Wrong): void {
     if (addresses.has(address)) {
       throw wrong("identity", "address", nth, `Address ${quote(one.address)} is configured twice`);
     }
-    // A shared key file would link two addresses for everybody who sees the key id.
+    // With a shared key file, everybody who sees the key id could link the two addresses.
     const other = files.get(one.keys);
     if (other !== undefined) {
       const what = `The key file of ${one.address} is also that of ${other}`;
@@ -152,7 +152,7 @@ function together(settings: Settings, wrong: Wrong): void {
   }
   const srsDomains = new Set(identity.map((one) => one.srs_domain.toLowerCase()));
   for (const [nth, one] of identity.entries()) {
-    // Whatever is in an SRS domain and is not signed is forged: an ordinary address there would get no mail.
+    // Mail to an unsigned address in an SRS domain is treated as forged, so an ordinary address would get none.
     if (srsDomains.has(domainOf(one.address))) {
       throw wrong("identity", "address", nth, "identity.address is in the srs_domain of an identity");
     }
@@ -173,7 +173,7 @@ function together(settings: Settings, wrong: Wrong): void {
 
 const domainOf = (address: string): string => address.slice(address.lastIndexOf("@") + 1).toLowerCase();
 
-/** What a submission server needs: no password without TLS, and no plain text over a network. */
+/** Checks the settings of a submission server: no password without TLS, and no cleartext over a network. */
 function smarthost(
   transport: Settings["transport"],
   wrong: (name: string, what: string, fix?: string) => Fail,
@@ -201,7 +201,7 @@ function eachTable<V>(
   return complete(tables, out);
 }
 
-/** All values, when each name of the table has one. */
+/** Returns the values after checking that each setting of the table has one. */
 function complete<V>(table: { readonly [N in keyof V]: unknown }, out: Partial<V>): V {
   const isComplete = (some: Partial<V>): some is V => Object.keys(table).every((name) => name in some);
   if (isComplete(out)) return out;
@@ -211,7 +211,7 @@ function complete<V>(table: { readonly [N in keyof V]: unknown }, out: Partial<V
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Absolute, and in one spelling: two of the same file must be seen to be so. */
+/** Returns the normalized absolute path, so that two paths of the same file are equal. */
 function absolutePath(path: string, place: ConfigSource): string {
   if (path === "") return path;
   const folder = place.file.slice(0, place.file.lastIndexOf("/") + 1);
@@ -224,7 +224,7 @@ function absolutePath(path: string, place: ConfigSource): string {
   return `/${parts.join("/")}`;
 }
 
-/** The line of `name` in the nth table `prefix`, the table's own line when there is no such name, else 1. */
+/** Returns the line of `name` in the nth table `prefix`, or the line of the table, or 1. */
 function lineOf(text: string, prefix: string, name: string, nth: number): number {
   let current = "";
   let count = -1;

@@ -1,28 +1,28 @@
 /**
- * What each mail program can and cannot take. Measured on Sendmail 8.17.1.9,
+ * What each mail program supports. Tested with Sendmail 8.17.1.9,
  * Postfix 3.7.11, Exim 4.96, msmtp 1.8.23, nullmailer 2.2, dma 0.13, notqmail 1.09.
  */
 import { formatAddress } from "../address.ts";
 import type { Dsn, Envelope } from "../envelope.ts";
 import { Fail, quote } from "../fail.ts";
 
-/** What one program takes. */
+/** The properties of a mail program. */
 interface Preset {
-  /** The program where `transport.command` names none. */
+  /** The program to use when `transport.command` is not set. */
   readonly program: string;
   /** Arguments before the sender. */
   readonly options: readonly string[];
-  /** How the null sender is spelt; undefined: it cannot be sent with it. */
+  /** How the null sender is written; undefined when the program cannot send with it. */
   readonly nullSender: string | undefined;
-  /** DSN arguments that it acts on; others break it or are not understood. */
+  /** The DSN options that it supports. Others are ignored or cause errors. */
   readonly dsn: readonly (keyof Dsn)[];
-  /** Does `"a b"@x` arrive whole? */
+  /** Whether `"a b"@x` is passed on unchanged. */
   readonly quotedLocal: boolean;
-  /** Does a recipient that begins with `-` survive? */
+  /** Whether a recipient may begin with `-`. */
   readonly dash: boolean;
-  /** Does a NUL in the body survive? */
+  /** Whether a NUL in the body is preserved. */
   readonly nul: boolean;
-  /** Statuses that sysexits(3) calls permanent, and that it gives for troubles that pass, too. */
+  /** Exit statuses that are permanent according to sysexits.h, but that the program also uses for temporary errors. */
   readonly soft?: readonly number[];
 }
 
@@ -37,7 +37,7 @@ const sendmail: Preset = {
 };
 
 const PRESETS: Record<string, Preset> = {
-  // -a: recipients are the arguments alone. An empty -f is the null sender; "<>" would become <"<>"@host>.
+  // -a takes recipients from the arguments only. An empty -f is the null sender; "<>" would become <"<>"@host>.
   "qmail-inject": {
     ...sendmail,
     program: "/var/qmail/bin/qmail-inject",
@@ -49,7 +49,7 @@ const PRESETS: Record<string, Preset> = {
   postfix: sendmail,
   // Exim reads -N as "do not deliver" and -R as a queue run.
   exim: { ...sendmail, program: "/usr/sbin/exim4", dsn: [] },
-  // -V is refused; "a b"@x is mangled. 68: no DNS, as on a train; 69: also for every answer 4xx; 76: also a greeting 421.
+  // -V is rejected; "a b"@x is mangled. 68 is also used without network, 69 for 4xx replies, 76 for a 421 greeting.
   msmtp: {
     ...sendmail,
     program: "/usr/bin/msmtp",
@@ -57,9 +57,9 @@ const PRESETS: Record<string, Preset> = {
     quotedLocal: false,
     soft: [68, 69, 76],
   },
-  // Its sendmail swallows "--" and breaks on -x@y; the quotes of a local part are lost.
+  // Its sendmail drops "--" and fails for -x@y; the quotes of a local part are lost.
   nullmailer: { ...sendmail, dsn: [], quotedLocal: false, dash: false },
-  // Three spellings of the null sender, none of which it sends; "a,b"@x is cut at its comma; so is a line at a NUL.
+  // It cannot send with the null sender; "a,b"@x is cut at the comma, and a line at a NUL.
   dma: {
     ...sendmail,
     program: "/usr/sbin/dma",
@@ -74,10 +74,10 @@ const PRESETS: Record<string, Preset> = {
 export const PRESET_NAMES: readonly string[] = Object.keys(PRESETS);
 
 /**
- * The argument vector for this program.
+ * Returns the argument vector for a mail program.
  *
- * @param command the user's program and first arguments; empty: the preset's
- * @throws {Fail} `refused`: the program would send something else than was asked
+ * @param command the user's program and first arguments; empty for the program of the preset
+ * @throws {Fail} `refused` when the program cannot send the message as requested
  */
 export function argumentsFor(preset: string, command: readonly string[], envelope: Envelope): string[] {
   const takes = presetOf(preset);
@@ -101,17 +101,17 @@ export function argumentsFor(preset: string, command: readonly string[], envelop
   return [...argv, "--", ...recipients.map(formatAddress)];
 }
 
-/** The program that takes the mail: the user's, or the preset's own. */
+/** Returns the program that sends the mail: the user's, or that of the preset. */
 export function programOf(preset: string, command: readonly string[]): string {
   return command[0] ?? presetOf(preset).program;
 }
 
-/** The program's status, 75 where it does not tell permanent from temporary. */
+/** Returns the exit status of the program, or 75 if it may mean a temporary error. */
 export function statusFor(preset: string, status: number): number {
   return presetOf(preset).soft?.includes(status) ? 75 : status;
 }
 
-/** Refuses what the program would send in another form. */
+/** Returns a check for each chunk that rejects what the program would change; undefined when there is nothing to check. */
 export function inspectorFor(preset: string): ((chunk: Uint8Array) => void) | undefined {
   if (presetOf(preset).nul) return undefined;
   return (chunk) => {

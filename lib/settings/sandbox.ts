@@ -1,38 +1,40 @@
 /**
- * The sandbox of the programs under an MTA: what their settings name, and no more. `countersign sandbox` writes it
- * beside the settings, the launchers pass it to Deno as permission flags, and `countersign doctor` compares.
+ * The sandbox of the programs that an MTA runs, which is limited to what their settings require. `countersign sandbox`
+ * writes it to a file next to the settings, the launchers pass it to Deno as permission flags, and `countersign doctor`
+ * checks it.
  */
 import { type ConfigSource, printServer, serverOf, type Settings } from "./parse.ts";
 import { Fail, quote } from "../fail.ts";
 import { GROUP, KILL, PASSWD, PRINTENV, sandboxFile } from "../paths.ts";
 import { programOf } from "./presets.ts";
 
-/** A right of Deno. Environment and user id are always given. */
+/** A kind of Deno permission. Access to environment and user id is always granted. */
 export type Right = "read" | "write" | "run" | "net";
 
-/** The way out, the way in, what the way in gets besides where it is called with `--forward`, and the engine. */
+/** The shim, the hook, the additional permissions of the hook with `--forward`, and `countersign serve`. */
 export type Program = "shim" | "incoming" | "forward" | "serve";
 
-/** What one program may do with what. */
+/** A permission of a program. */
 export interface Permission {
-  /** Who. */
+  /** The program that gets the permission. */
   readonly program: Program;
-  /** What it may do. */
+  /** The kind of access. */
   readonly right: Right;
   /** A path, absolute or below `~/`; for `net` a host and port, or a unix socket. */
   readonly thing: string;
 }
 
 /**
- * What the settings need. Folders are given with all that is below them.
+ * Returns the permissions that the settings require. A permission for a folder includes everything below it.
  *
- * Environment variables are not narrowed: a program that is run gets all of them in any case.
+ * Environment variables are not restricted, because every child process gets all of them anyway.
  *
- * @param place the settings file, and the home: `~` where the file is not below it, but that of a site
- * @param real where a path leads through links: Deno asks for both names
- * @param groupWritable may the group of a file write it? Then it must be seen to be the user's private one
- * @returns in the order of programs, rights and things; each once
- * @throws {Fail} `config` for a path with a comma, which Deno cannot tell from two
+ * @param place the settings file and the home folder; paths below home are written with `~` if the file is that of a
+ *   site, outside the home folder
+ * @param real resolves symbolic links; Deno requires permission for both names
+ * @param groupWritable returns whether the group of a file can write it; then the group must be checked
+ * @returns the permissions without duplicates, ordered by program, right and thing
+ * @throws {Fail} `config` for a path with a comma, which Deno would take for two paths
  */
 export function permissions(
   settings: Settings,
@@ -42,15 +44,15 @@ export function permissions(
 ): Permission[] {
   const { transport, incoming, challenge, tag } = settings;
   const given: Permission[] = [];
-  // Settings of the whole site mean each user's own home; a user's own are his wherever HOME points.
+  // In the settings of a site, paths below home refer to the home folder of each user.
   const shared = home !== "" && !file.startsWith(`${home}/`);
-  // What is below each user's home the launcher looks up.
+  // The launcher resolves paths below each user's home folder.
   const bothNames = (path: string) => [path, shared && path !== below(path, home) ? path : real(path)];
   const give = (program: Permission["program"], right: Right, ...things: string[]) => {
     const named = things.filter((thing) => thing !== "");
     const paths = [...new Set(right === "read" || right === "write" ? named.flatMap(bothNames) : named)];
     for (const thing of paths) {
-      if (paths.some((other) => thing.startsWith(`${other}/`))) continue; // given with its folder
+      if (paths.some((other) => thing.startsWith(`${other}/`))) continue; // included in its folder
       if (/[,\n]/.test(thing)) {
         throw new Fail("config", `Path ${quote(thing)} contains a comma, which the sandbox cannot express`);
       }
@@ -58,10 +60,9 @@ export function permissions(
     }
   };
   const settled = [file, settings.plain_lists, ...settings.identity.map((one) => one.keys)];
-  // Before those of the site each user's own are looked for.
+  // The settings of each user are looked up before those of the site.
   if (shared) settled.push(`${home}/.config/countersign/config.toml`);
   if ([...settled, transport.ca, sandboxFile(file)].some(groupWritable)) settled.push(PASSWD, GROUP);
-  /** The way out: what the injector, or the maildir, takes. */
   const out = transport.via === "maildir" ? [transport.maildir] : [];
   const injector = transport.via === "command" ? [programOf(transport.preset, transport.command), KILL] : [];
 
@@ -99,31 +100,32 @@ export function permissions(
   return given;
 }
 
-/** An address that every MTA writes in one way, so that a launcher can compare it as text; never a signed one. */
+/** An address that all MTAs write in the same way, so that a launcher can compare it as text; never a signed one. */
 const SIMPLE_ADDRESS = /^[a-z0-9_][a-z0-9._+-]*@[a-z0-9][a-z0-9.-]*[a-z0-9]$/;
 
 /**
- * The addresses to which a person's mail needs no look at its content. Under qmail the launcher lets it pass without
- * Deno.
+ * Returns the addresses whose mail from ordinary senders is delivered without examining its content. Under qmail the
+ * launcher passes it on without starting Deno.
  *
- * @returns in lower case; none where challenges or pymsgauth's tokens are answered, because people's mail holds them
+ * @returns the addresses in lower case; none when challenges are answered or pymsgauth is used, because ordinary mail
+ *   may contain challenges
  */
 export function ordinaryAddresses({ identity, challenge, tag }: Settings): string[] {
   if (challenge.answer || tag.pymsgauth !== "") return [];
   return identity.map((one) => one.address.toLowerCase()).filter((one) => SIMPLE_ADDRESS.test(one));
 }
 
-/** A permission as a line of the sandbox file. */
+/** Formats a permission as a line of the sandbox file. */
 export function printPermission({ program, right, thing }: Permission): string {
   return `${program} --allow-${right}=${thing}`;
 }
 
-/** An ordinary address as a line of the sandbox file. */
+/** Formats an ordinary address as a line of the sandbox file. */
 export function printOrdinary(address: string): string {
   return `ordinary ${address}`;
 }
 
-/** The text of the sandbox file, as a launcher reads it. */
+/** Formats the sandbox file. */
 export function printSandbox(permissions: readonly Permission[], ordinary: readonly string[]): string {
   const comment = "# Written by countersign sandbox: run it again after changing the settings.";
   const lines = [comment, ...ordinary.map(printOrdinary), ...permissions.map(printPermission)];

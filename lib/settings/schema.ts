@@ -7,30 +7,30 @@ import { parseAddress } from "../address.ts";
 import { parseDay } from "../date.ts";
 import { PRESET_NAMES } from "./presets.ts";
 
-/** How a value is written; an array: one of these words. */
+/** The type of a value in the file; an array lists the possible words. */
 export type Type = "text" | "number" | "flag" | "date" | "path" | "words" | "list" | "program" | readonly string[];
 
 /** One setting. */
 export interface Setting<V> {
   readonly type: Type;
   /**
-   * Returns the value.
+   * Checks and returns the value.
    *
-   * @param given what the file says, or the default
+   * @param given the value in the file, or the default
    * @param absolute makes a path absolute
    * @throws {Fail} `config`, without the name of the setting
    */
   readonly read: (given: unknown, absolute: (path: string) => string) => V;
-  /** The default, as it would be written in the file; absent where the setting is required. */
+  /** The default, as written in the file; absent when the setting is required. */
   readonly fallback?: V;
   /** One or two sentences for the user. */
   readonly help: string;
 }
 
-/** The settings of one table; `V` is what reading it gives. */
+/** The settings of a table; `V` is the type of its values. */
 export type Table<V> = { readonly [N in keyof V]: Setting<V[N]> };
 
-/** What reading a table gives. */
+/** The values of a table. */
 export type Values<T> = { readonly [N in keyof T]: T[N] extends Setting<infer V> ? V : never };
 
 /** Envelope sender schemes, from the weakest to the strongest. */
@@ -331,7 +331,7 @@ function namedIn(table: string, settings: Readonly<Record<string, Setting<unknow
   });
 }
 
-/** What a value of this type is, in words. */
+/** Describes a type in words. */
 export function describe(type: Type): string {
   if (typeof type !== "string") return `one of ${type.map((word) => `"${word}"`).join(", ")}`;
   return {
@@ -368,7 +368,7 @@ function path(fallback: string, help: string, check?: (value: string) => void): 
   };
 }
 
-/** A date, or nothing. */
+/** A date, or an empty string. */
 function date(help: string): Setting<string> {
   return {
     type: "date",
@@ -426,7 +426,7 @@ function words(
   };
 }
 
-/** A program by its absolute path, and its first arguments; empty: none. */
+/** The absolute path of a program and its first arguments, or an empty list. */
 function program(help: string): Setting<readonly string[]> {
   return {
     type: "program",
@@ -444,7 +444,7 @@ function program(help: string): Setting<readonly string[]> {
   };
 }
 
-/** A list that must be given, with at least one word. */
+/** A required list with at least one word. */
 function list(help: string, check: (value: readonly string[]) => void): Setting<readonly string[]> {
   return {
     type: "list",
@@ -487,21 +487,21 @@ function addressOrNothing(value: string): void {
   if (value !== "") parseAddress(value);
 }
 
-/** A name or an address, as the system resolves it; the port is a setting of its own. */
+/** Checks a host name or IP address; the port is a separate setting. */
 function host(value: string): void {
   if (!/^[\w.-]*$/.test(value) && !URL.canParse(`http://[${value}]/`)) {
     throw new Fail("config", `${quote(value)} is not a host name`);
   }
 }
 
-/** A name or an address literal (RFC 5321 section 4.1.4). */
+/** Checks a name or an address literal (RFC 5321 section 4.1.4). */
 function helo(value: string): void {
   if (!/^(?:[\w.-]+|\[[\w.:]+\])$/.test(value)) throw new Fail("config", `${quote(value)} is not a host name`);
 }
 
 function patterns(all: readonly string[]): void {
   for (const pattern of all) {
-    // A pattern is an address with stars: with a letter in place of each it must be one.
+    // With a letter in place of each asterisk, a pattern must be an address.
     try {
       if (pattern !== "*") parseAddress(pattern.replaceAll("*", "x"));
     } catch {
