@@ -1,18 +1,18 @@
-/** The real bounces of tests/samples/bounces, made to return a message of ours. */
+/** The recorded bounces in tests/samples/bounces, changed to return a sent message. */
 import { parseHead } from "../lib/message.ts";
 import { signTag } from "../lib/tag.ts";
 import { ROOT, SECRET } from "./rig.ts";
 import { randomNonce } from "./random.ts";
 
-/** The mail systems' names, as the sample files have them. */
+/** The names of the mail systems, as in the names of the sample files. */
 export const SAMPLES: string[] = [...Deno.readDirSync(`${ROOT}/tests/samples/bounces`)]
   .filter((entry) => entry.name.endsWith(".eml")).map((entry) => entry.name).sort();
 
-/** What the samples were made with, in place of which our own field is put. */
+/** The fields in the samples that are replaced by our own. */
 const PLACEHOLDER = /X-Msgauth-Tag: 0123456789abcdef/g;
 const ID = /^\s*Message-ID: <(av_[^>]+)>/im;
 
-/** A sample whose returned header carries a tag of `address`, made with SECRET as key k1. */
+/** A sample whose returned header contains a tag of `address`, signed with SECRET as key k1. */
 export function bounceOfOurs(
   name: string,
   address: string,
@@ -27,7 +27,7 @@ export function bounceOfOurs(
   return { mail: mail.replace(PLACEHOLDER, `X-Msgauth: ${tag}`), messageId, tag };
 }
 
-/** Quoted-printable of RFC 2045 section 6.7, soft breaks at 76. */
+/** Encodes quoted-printable (RFC 2045 section 6.7) with soft line breaks at 76. */
 export function quotedPrintable(text: string): string {
   return text.split("\n").map((line) => {
     const encoded = line.replace(

@@ -1,6 +1,6 @@
 /**
- * The messages of tests/cases, and three variants of each, through the shim's plan and the judge: what was sent is
- * signed and remembered, `@TAG@` and `@SRS@` are what the shim wrote.
+ * Runs the messages in tests/cases, and three variants of each, through the shim's plan and the judge. Sent messages are
+ * signed and remembered; `@TAG@` and `@SRS@` stand for the tag and sender that the shim wrote.
  */
 import assert from "node:assert/strict";
 import { refusalOf } from "../admin/explain/refusal.ts";
@@ -29,7 +29,7 @@ interface Case {
 }
 const CASES: readonly Case[] = JSON.parse(Deno.readTextFileSync(`${ROOT}/tests/cases/index.json`));
 
-/** A message as it left: its envelope sender, its tag, and a context in which it is remembered. */
+/** A message as sent: its envelope sender, its tag, and a context in which it is remembered. */
 async function send(
   sent: Case["sent"],
   state: string,
@@ -64,7 +64,7 @@ async function verdictOf(one: Case, mail: string, others?: Case["sent"]): Promis
   }
 }
 
-/** What is right about a verdict of this result, whatever the message is. */
+/** Checks that a verdict is consistent with its result, whatever the message. */
 function sound({ result, action, mark, reason }: Verdict, one: Case): void {
   assert.ok(one.expect.includes(result), `${one.file}: ${result} (${reason})`);
   if (result === "forged") assert.equal(action, "spam", one.file);
@@ -80,7 +80,7 @@ for (const one of CASES) {
   Deno.test(`${one.file}: ${one.why}`, async () => sound(await verdictOf(one, read(one)), one));
 }
 
-/** Replaces, and says so when there was nothing to replace. */
+/** Replaces text, and fails when it does not occur. */
 function swap(mail: string, ...pairs: readonly [from: string | RegExp, to: string][]): string {
   for (const [from, to] of pairs) {
     const out = typeof from === "string" ? mail.replace(from, () => to) : mail.replace(from, to);
@@ -90,11 +90,11 @@ function swap(mail: string, ...pairs: readonly [from: string | RegExp, to: strin
   return mail;
 }
 
-/** The last part of a message, its content encoded. */
+/** Encodes the content of the last part of a message. */
 function encodeLast(mail: string, encoding: "base64" | "quoted-printable"): string {
   const start = mail.indexOf("\n\n", mail.lastIndexOf("\n--BB\nContent-Type:")) + 2;
   const end = mail.lastIndexOf("\n--BB--");
-  // Filled in first: it is the tag that is encoded.
+  // The placeholders are replaced first, so that the tag is encoded.
   return `${mail.slice(0, start - 1)}Content-Transfer-Encoding: ${encoding}\n\n@${encoding}@${
     mail.slice(start, end)
   }@end@${mail.slice(end)}`;
@@ -352,7 +352,7 @@ const VARIANTS: Readonly<Record<string, readonly Variant[]>> = {
   ],
 };
 
-/** Encodes what the edits have marked. */
+/** Encodes the text that the edits have marked. */
 function encoded(mail: string): string {
   return mail.replace(
     /@(base64|quoted-printable)@([^]*?)@end@/g,
@@ -373,7 +373,7 @@ for (const one of CASES) {
   }
 }
 
-Deno.test("where another message was sent, nothing is known or genuine but a signed address", async () => {
+Deno.test("when another message was sent, nothing is known or genuine except a signed address", async () => {
   for (const one of CASES) {
     for (
       const { what, edit = (mail: string) => mail, case: changed } of [
@@ -392,7 +392,7 @@ Deno.test("where another message was sent, nothing is known or genuine but a sig
   }
 });
 
-Deno.test("a service that knows its contacts by the envelope sender is hinted at", () => {
+Deno.test("services that identify senders by the envelope sender are reported", () => {
   const mail = utf8(read({ file: "alias-service-refusal.eml" }));
   const { header, bodyStart } = parseHead(mail, true)!;
   const refusal = refusalOf(header, mail, bodyStart, ["greg@example.org"]);

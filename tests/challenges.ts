@@ -1,7 +1,7 @@
 /**
- * The challenges of tests/samples/challenges, made to be about a message of ours:
- * what they quote goes through the shim's plan and is put back as it left, the
- * frame around it untouched. No process and no file.
+ * The challenges in tests/samples/challenges, changed to be about a sent message:
+ * the quoted message goes through the shim's plan and replaces the original, and
+ * the text around it is unchanged. No processes and no files.
  */
 import type { Delivery } from "../incoming/delivery.ts";
 import type { Verdict } from "../incoming/verdict.ts";
@@ -30,18 +30,18 @@ import { ROOT, SECRET } from "./rig.ts";
 import { randomBytes } from "./random.ts";
 
 const FOLDER = `${ROOT}/tests/samples/challenges`;
-/** The samples as they are, as binary strings, by name without `.eml`. */
+/** The unchanged samples as binary strings, by name without `.eml`. */
 export const SAMPLES: ReadonlyMap<string, string> = new Map(
   [...Deno.readDirSync(FOLDER)].filter(({ name }) => name.endsWith(".eml")).sort((a, b) => a.name < b.name ? -1 : 1)
     .map(({ name }) => [name.slice(0, -".eml".length), decodeLatin1(Deno.readFileSync(`${FOLDER}/${name}`))]),
 );
 
-/** What stands in the samples where the tag of ours belongs. */
+/** The placeholder for the tag in the samples. */
 export const PLACEHOLDER = "X-Msgauth-Tag: 7a08f934bd27cb376958ca060ebb69e3080187d0\n";
 
-/** When the samples were made, later in the day. */
+/** The end of the day on which the samples were made. */
 export const now: Date = new Date("2026-11-20T12:00:00Z");
-/** So many days later. */
+/** The time that many days later. */
 export const day = (days: number): Date => new Date(now.getTime() + days * 86_400_000);
 
 const identity = (address: string, secret: string): Identity => ({
@@ -49,15 +49,15 @@ const identity = (address: string, secret: string): Identity => ({
   srsDomain: "",
   keys: [{ id: "k1", created: dayOf(day(-100)), secret: new TextEncoder().encode(secret) }],
 });
-/** To whom the samples are. */
+/** The recipient of the samples. */
 export const joe: Identity = identity("joe@example.net", SECRET);
 /** Another identity of the same user. */
 export const chair: Identity = identity("chair@club.example", `${SECRET}, of the club`);
 
-/** The lists and people of the samples, remembered. */
+/** The lists and people in the samples, to which mail is remembered. */
 export const LISTS = ["qmail@list.cr.yp.to", "test@lists.example.org", "dev@lists.example.org"];
 
-/** Settings with challenges on, the samples' lists and people among the remembered. */
+/** Settings that answer challenges from the lists and people in the samples. */
 export function settings(challenge = "answer = true", more = ""): Settings {
   const lists = JSON.stringify(LISTS);
   return parseConfig(
@@ -68,7 +68,7 @@ export function settings(challenge = "answer = true", more = ""): Settings {
   );
 }
 
-/** A ledger in memory, to be looked at; what was claimed or spent says so itself. */
+/** A ledger in memory that tests can inspect. */
 export class Memory implements LedgerView {
   found: Found[] = [];
   add(entry: Entry, state: Found["state"] = "issued"): string {
@@ -82,7 +82,7 @@ export class Memory implements LedgerView {
   }
 }
 
-/** An entry for tests of what keeps entries: nothing reads its digests. */
+/** An entry for tests of stores, which do not read its digests. */
 export const someEntry = (change: Partial<Entry> = {}): Entry => ({
   messageId: "1@example.net",
   list: "test@lists.example.org",
@@ -94,17 +94,17 @@ export const someEntry = (change: Partial<Entry> = {}): Entry => ({
   ...change,
 });
 
-/** A message as it left, and what is remembered of it. */
+/** A message as sent, and what is remembered about it. */
 export interface Sent {
   /** Header and body, a binary string. */
   readonly mail: string;
   readonly entries: readonly Entry[];
-  /** The tag's line, with its line end. */
+  /** The line of the tag, with its line ending. */
   readonly tagLine: string;
   readonly messageId: string;
 }
 
-/** Sends a message to whom its header says, as the shim does it. */
+/** Sends a message to the recipients in its header, as the shim does. */
 export async function send(
   message: string,
   when: Date = now,
@@ -134,17 +134,17 @@ export async function send(
   };
 }
 
-/** A sample cut where it quotes a message: before, the message, behind. */
+/** Splits a sample at the quoted message: text before, message, text after. */
 export function cut(sample: string): [frame: string, quoted: string, rest: string] {
   const start = sample.lastIndexOf(PLACEHOLDER);
   if (start < 0) throw new Error("the sample quotes no tag");
   const boundary = /^Content-Type: multipart\/mixed; boundary="?([^"\n]+)"?$/im.exec(sample)?.[1];
-  // The line end in front of a boundary is the boundary's (RFC 2046 section 5.1.1).
+  // The line ending before a boundary belongs to the boundary (RFC 2046 section 5.1.1).
   const end = boundary === undefined ? sample.length : sample.lastIndexOf(`\n--${boundary}--`);
   return [sample.slice(0, start), sample.slice(start + PLACEHOLDER.length, end), sample.slice(end)];
 }
 
-/** A challenge about a message of ours, taken apart. */
+/** A challenge about a sent message, in its parts. */
 export interface Challenge {
   readonly frame: string;
   readonly sent: Sent;
@@ -152,7 +152,7 @@ export interface Challenge {
   readonly mail: string;
 }
 
-/** The sample, about a message that was really sent; `edit` is done to the message before. */
+/** The sample, changed to be about a message that was really sent; `edit` changes the message before. */
 export async function genuine(
   name: string,
   edit: (message: string) => string = (message) => message,
@@ -162,7 +162,7 @@ export async function genuine(
   return { frame, sent, rest, mail: frame + sent.mail + rest };
 }
 
-/** A challenge as a hook gets it. */
+/** A challenge as a hook receives it. */
 export function delivery(mail: string, recipient = "joe@example.net"): Delivery {
   const prefix = encodeLatin1(mail);
   const { header, bodyStart } = parseHead(prefix, true)!;
@@ -180,7 +180,7 @@ export function context(
   return { settings: with_, identities: [joe, chair], now, ledger };
 }
 
-/** What an answer does, in short; undefined when there is none. */
+/** A summary of an answer; undefined when there is none. */
 export function answerOf({ action, answer, identity }: Verdict): Record<string, unknown> | undefined {
   if (action !== "answer" || answer === undefined || identity === undefined) return undefined;
   const { answerTo, subject, body } = answer.form;

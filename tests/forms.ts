@@ -1,4 +1,4 @@
-/** The forms in which gateways, mail programs and ticket systems show a returned message. Binary strings, LF. */
+/** The forms in which gateways, mail programs and ticket systems return a message, as binary strings with LF. */
 import { quotedPrintable } from "./bounces.ts";
 
 const lines = (text: string, change: (line: string) => string): string => text.split("\n").map(change).join("\n");
@@ -10,7 +10,7 @@ const named = (text: string): string =>
 export const base64 = (text: string, length = 76): string =>
   btoa(text).replace(new RegExp(`.{${length}}`, "g"), "$&\n") + "\n";
 
-/** Lines that are longer are cut there, also within a word. */
+/** Wraps longer lines at this column, even inside a word. */
 export function hardWrap(text: string, column: number, indent = ""): string {
   return lines(text, (line) => {
     const pieces = [line.slice(0, column)];
@@ -21,7 +21,7 @@ export function hardWrap(text: string, column: number, indent = ""): string {
 
 const utf16 = (text: string, big: boolean): string => [...text].map((char) => big ? `\0${char}` : `${char}\0`).join("");
 
-/** What is done to each body, by name. */
+/** The transformations of a body, by name. */
 export const FORMS: Record<string, (body: string) => string> = {
   "as it is": (body) => body,
   "with CRLF": (body) => body.replaceAll("\n", "\r\n"),
@@ -122,7 +122,7 @@ export const FORMS: Record<string, (body: string) => string> = {
 
 const then = (...names: string[]) => (body: string) => names.reduce((text, name) => FORMS[name]!(text), body);
 
-/** One form after the other, the first one first. */
+/** Applies the forms in order. */
 export const COMBINED: Record<string, (body: string) => string> = Object.fromEntries(
   [
     ["HTML, <br>", "quoted-printable"],

@@ -1,4 +1,4 @@
-/** What tests of the judge share: two identities, deliveries, and the signed addresses of that day. */
+/** Helpers for tests of the judge: two identities, deliveries and signed addresses. */
 import type { Delivery } from "../incoming/delivery.ts";
 import type { DecideContext } from "../io/state/lookups.ts";
 import { parseAddress } from "../lib/address.ts";
@@ -13,10 +13,10 @@ import type { SentView } from "../io/state/lookups.ts";
 
 /** The day of the tests. */
 export const now: Date = new Date("2026-11-26T12:00:00Z");
-/** So many days later. */
+/** The time that many days later. */
 export const day = (days: number): Date => new Date(now.getTime() + days * 86_400_000);
 
-/** An identity with one key of 16 octets and more, 100 days old. */
+/** An identity with one key of at least 16 bytes that is 100 days old. */
 export function identity(address: string, srsDomain: string, more: Partial<Identity> = {}): Identity {
   const { local } = parseAddress(address);
   const key = { id: "k1", created: dayOf(day(-100)), secret: utf8(`not a real secret of ${local}'s`) };
@@ -28,7 +28,7 @@ export const greg: Identity = identity("greg@example.org", "srs.example.org");
 /** Another identity of the user, with an SRS domain of its own. */
 export const chair: Identity = identity("chair@club.example", "srs.club.example");
 
-/** Settings and identities; `more` is TOML behind the tables that all tests need, `top` goes before. */
+/** Settings and identities; `more` is TOML after the tables that all tests need, `top` before them. */
 export function context(more = "", top = "", identities: readonly Identity[] = [greg, chair]): DecideContext {
   const tables = identities.map((one, nth) =>
     `[[identity]]\naddress = "${canonicalAddress(one)}"\nsrs_domain = "${one.srsDomain}"\nkeys = "keys${nth}"\n`
@@ -37,7 +37,7 @@ export function context(more = "", top = "", identities: readonly Identity[] = [
   return { settings: parseConfig(text, { file: "/etc/c.toml", home: "/home/greg" }), identities, now };
 }
 
-/** A message as a hook gets it; a string is a binary one. */
+/** A message as a hook receives it, from a binary string. */
 export function delivery(
   sender: Delivery["sender"],
   recipient: string | string[],
@@ -49,7 +49,7 @@ export function delivery(
   return { sender, recipients: [recipient].flat(), header, prefix, bodyStart, whole };
 }
 
-/** A signed address of this identity, or of `address` made with its key. */
+/** A signed address of this identity, or of `address` signed with its key. */
 export function signedAddress(by: Identity, address = canonicalAddress(by), when = now): string {
   const options = { secrets: [by.keys[0]!.secret], hashLength: 8, alphabet: "base64url" as const, now: when };
   return srsForward(address, by.srsDomain, options);

@@ -1,9 +1,9 @@
-/** Random bytes as the programs take them, for tests to which they do not matter. */
+/** Random bytes for tests in which their value does not matter. */
 import { NONCE_BYTES, tagNonce } from "../lib/tag.ts";
 import { RANDOM_BYTES } from "../outgoing/plan.ts";
 
-/** What a plan takes, different each time. */
+/** Random bytes for a plan, different each time. */
 export const randomBytes = (): Uint8Array => crypto.getRandomValues(new Uint8Array(RANDOM_BYTES));
 
-/** The nonce of a tag, different each time. */
+/** A nonce for a tag, different each time. */
 export const randomNonce = (): string => tagNonce(crypto.getRandomValues(new Uint8Array(NONCE_BYTES)));

@@ -1,8 +1,8 @@
-/** Asks functions that throw for an answer. */
+/** Turns the errors of functions into return values. */
 import { Fail } from "../lib/fail.ts";
 import { verifyTag } from "../lib/tag.ts";
 
-/** Does {@link verifyTag} accept it? */
+/** Returns whether {@link verifyTag} accepts the tag. */
 export function doesVerify(...asked: Parameters<typeof verifyTag>): boolean {
   try {
     verifyTag(...asked);
@@ -13,7 +13,7 @@ export function doesVerify(...asked: Parameters<typeof verifyTag>): boolean {
   }
 }
 
-/** What it returns, or the kind of the `Fail` that it throws. */
+/** Returns the result of a function, or the kind of the `Fail` that it throws. */
 export function orKind(run: () => string): string {
   try {
     return run();

@@ -20,13 +20,13 @@ const STATUS =
   "Content-Type: message/delivery-status\n\nReporting-MTA: dns; mx.b.example\n\nAction: failed\nStatus: 5.1.1\n";
 const base64 = (text: string) => utf8(text).toBase64().replace(/.{76}/g, "$&\n");
 
-Deno.test("every real bounce is one", () => {
+Deno.test("every recorded bounce is recognized", () => {
   for (const name of SAMPLES) {
     assert.notEqual(evidence(Deno.readFileSync(`${ROOT}/tests/samples/bounces/${name}`)), undefined, name);
   }
 });
 
-Deno.test("no challenge is one", () => {
+Deno.test("challenges are not bounces", () => {
   for (const { name } of Deno.readDirSync(`${ROOT}/tests/samples/challenges`)) {
     if (!name.endsWith(".eml")) continue;
     assert.equal(evidence(Deno.readFileSync(`${ROOT}/tests/samples/challenges/${name}`)), undefined, name);
@@ -197,7 +197,7 @@ const BOUNCES: Record<string, string> = {
     }`,
 };
 
-Deno.test("bounces of many systems are bounces", () => {
+Deno.test("bounces of many mail systems are recognized", () => {
   for (const [what, mail] of Object.entries(BOUNCES)) {
     assert.notEqual(evidence(unbinaryIfPossible(mail)), undefined, what);
     assert.notEqual(evidence(unbinaryIfPossible(mail.replaceAll("\n", "\r\n"))), undefined, `${what}, CRLF`);

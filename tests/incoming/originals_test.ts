@@ -57,7 +57,7 @@ for (const [name, change] of Object.entries({ ...FORMS, ...COMBINED })) {
   });
 }
 
-Deno.test("our tag is found in any form, and is called by how it was found", () => {
+Deno.test("the tag is found in any form, and how it was found is reported", () => {
   const body = returned();
   for (const [name, change] of Object.entries({ ...FORMS, ...COMBINED })) {
     assert.notEqual(foundBy(OUTER + change(body)), undefined, name);
@@ -128,7 +128,7 @@ Deno.test("a header that was wrapped at any column is found", () => {
   }
 });
 
-Deno.test("each Message-ID of the block is tried, whatever a relay has put beside ours", () => {
+Deno.test("each Message-ID of the block is tried, whatever a relay has added", () => {
   const body = returned("<1@wooledge.test>");
   const ours = "Message-ID: <1@wooledge.test>";
   const theirs = "Message-ID: <0100018d-0@relay.example>";
@@ -150,7 +150,7 @@ Deno.test("each Message-ID of the block is tried, whatever a relay has put besid
   ) assert.notEqual(foundBy(OUTER + block), undefined, block);
 });
 
-Deno.test("our tag is found behind others, and far from its Message-ID", () => {
+Deno.test("the tag is found after others, and far from its Message-ID", () => {
   const bogus = (n: number) =>
     `Message-ID: <${n}@spam.example>\nX-Msgauth: v1.k1.20807.${"a".repeat(8)}.${
       String(n).replace(/\D/g, "").padStart(26, "a").replace(/[0189]/g, "b")
@@ -192,7 +192,7 @@ Deno.test("a line that quoted-printable has split is joined before the scan", ()
   assert.deepEqual([found?.by, found?.tag], ["quoted-printable", tag]);
 });
 
-Deno.test("what is nested deeper is found by MIME", () => {
+Deno.test("deeper nested texts are reported as mime", () => {
   const { mail, tag } = bounceOfOurs("exim4-remote-550.eml", "greg@wooledge.test", now);
   const inner = "Content-Type: text/plain\nContent-Transfer-Encoding: quoted-printable\n\n" +
     quotedPrintable(apart(mail).body).replaceAll(tag, `${tag.slice(0, 30)}=\n${tag.slice(30)}`);
@@ -202,7 +202,7 @@ Deno.test("what is nested deeper is found by MIME", () => {
   assert.deepEqual(found.map((one) => [one.by, one.tag]), [["mime", tag]]);
 });
 
-Deno.test("tag and Message-ID must stand in one block; the outer header proves nothing", () => {
+Deno.test("tag and Message-ID must be in one block; the outer header proves nothing", () => {
   const tag = `v1.k1.20807.${"a".repeat(8)}.${"b".repeat(26)}`;
   assert.deepEqual(find(`X-Msgauth: ${tag}\nMessage-ID: <a@b>\n\nbody\n`), []);
   assert.deepEqual(find(`Subject: x\n\ntext\n\nX-Msgauth: ${tag}\n\nMessage-ID: <a@b>\n`), []);

@@ -35,7 +35,7 @@ function proved(header: Header, to = GREG, now = NOW): Header {
 const changed = (header: Header, name: string, value: string): Header =>
   header.map((one) => one.name === name ? field(name, value) : one);
 
-Deno.test("A proof is good for the header that it was made over", () => {
+Deno.test("A proof is valid for the header for which it was made", () => {
   const header = proved(BOUNCE);
   assert.ok(hasProof(GREG, header, NOW));
   assert.ok(hasProof(identity("Greg@Example.ORG"), header, NOW), "case of the identity");
@@ -70,7 +70,7 @@ Deno.test("What identifies the bounce cannot be changed", async () => {
   }
 });
 
-Deno.test("Nothing can move from one field to the next", () => {
+Deno.test("Text cannot be moved from one field to the next", () => {
   const header = proved(BOUNCE);
   const moved = changed(changed(header, "Date", ""), "Message-ID", "<1@mx.example.net>Fri, 20 Nov 2026 05:32:58 +0000");
   assert.ok(!hasProof(GREG, moved, NOW));
@@ -87,7 +87,7 @@ Deno.test("A proof is for one identity and its keys", () => {
   assert.ok(!hasProof(GREG, proved(BOUNCE, more), NOW));
 });
 
-Deno.test("A bounce without a Message-ID, Date or From can be proved, too", () => {
+Deno.test("A bounce without a Message-ID, Date or From can have a proof", () => {
   for (const name of ["Message-ID", "Date", "From", "Subject"]) {
     const less = without(BOUNCE, name);
     const header = proved(less);
@@ -99,7 +99,7 @@ Deno.test("A bounce without a Message-ID, Date or From can be proved, too", () =
   }
 });
 
-Deno.test("A proof is good to the end of its last day", () => {
+Deno.test("A proof is valid to the end of its last day", () => {
   const header = proved(BOUNCE);
   const expiry = Number(/v1\.k1\.(\d+)\./.exec(header[0]!.raw)![1]);
   assert.equal(expiry, dayOf(NOW) + 10);

@@ -306,7 +306,7 @@ for (const { row, senders, recipients, mails, context: given = context(), whole 
   });
 }
 
-Deno.test("no key can verify: deferred when one is dated ahead, unjudged when all are too old, never forged", async () => {
+Deno.test("no key can verify: deferred when one is dated in the future, unjudged when all are too old, never forged", async () => {
   const aged = (days: number) => ({ ...greg, keys: greg.keys.map((key) => ({ ...key, created: dayOf(day(days)) })) });
   for (const recipient of [GREG, valid[0]!]) {
     const old = context("", "", [aged(-901), chair]);

@@ -9,7 +9,7 @@ import {
 } from "../../lib/address.ts";
 import { Fail } from "../../lib/fail.ts";
 
-Deno.test("parseAddress takes an address apart", () => {
+Deno.test("parseAddress splits an address", () => {
   const good = (text: string, local: string, domain: string) => {
     const found = parseAddress(text);
     assert.deepEqual(found, { local, domain }, text);
@@ -34,7 +34,7 @@ Deno.test("parseAddress takes an address apart", () => {
   good("greg@localhost", "greg", "localhost");
 });
 
-Deno.test("parseAddress refuses what is not one bare address", () => {
+Deno.test("parseAddress rejects anything but one bare address", () => {
   const bad = (text: string, kind: string) => assert.throws(() => parseAddress(text), { name: "Fail", kind }, text);
   bad("", "no-at");
   bad("greg", "no-at");
@@ -69,7 +69,7 @@ Deno.test("parseAddress refuses what is not one bare address", () => {
   bad('"a\\\ufffd"@example.org', "address-invalid");
 });
 
-Deno.test("No control character passes, at any place of an address", () => {
+Deno.test("Control characters are rejected anywhere in an address", () => {
   // Tab may stand in a quoted string and between words (RFC 5322 section 3.2.4).
   const controls = [...Array(0xa0).keys()].filter((code) => code < 0x20 || code > 0x7e).filter((code) => code !== 9)
     .map((code) => String.fromCharCode(code));
@@ -84,7 +84,7 @@ Deno.test("No control character passes, at any place of an address", () => {
   }
 });
 
-Deno.test("The message of an error is one line and shows no control character", () => {
+Deno.test("An error message is one line without control characters", () => {
   const hostile = `a\r\nBcc: b@example.org\u009b\u2028\0${"x".repeat(10_000)}@`;
   assert.throws(() => parseAddress(`${hostile}example.org`), ({ message }: Error) => {
     // deno-lint-ignore no-control-regex
@@ -94,7 +94,7 @@ Deno.test("The message of an error is one line and shows no control character", 
   });
 });
 
-Deno.test("parseAddressList reads what headers hold", () => {
+Deno.test("parseAddressList parses the lists of header fields", () => {
   /** Each entry as `name|address`, `name|` for `<>`. */
   const good = (text: string, ...entries: string[]) => {
     const found = parseAddressList(text).map(({ name, address }) => `${name}|${address ? formatAddress(address) : ""}`);
@@ -138,7 +138,7 @@ Deno.test("parseAddressList reads what headers hold", () => {
   good("a@[192.0.2.1], <b@[IPv6:::1]>", "|a@[192.0.2.1]", "|b@[IPv6:::1]");
 });
 
-Deno.test("A display name in another character set costs no address", () => {
+Deno.test("A display name in another charset does not lose the address", () => {
   // Latin-1 in a header arrives as U+FFFD; the name is only shown, the address is used.
   assert.deepEqual(parseAddressList('J\ufffdrg <a@x>, "M\ufffdller" <b@y>, Caf\ufffd: c@z;'), [
     { name: "J\ufffdrg", address: { local: "a", domain: "x" } },
@@ -147,7 +147,7 @@ Deno.test("A display name in another character set costs no address", () => {
   ]);
 });
 
-Deno.test("parseAddressList takes bare words only where it is told so", () => {
+Deno.test("parseAddressList accepts bare words only on request", () => {
   const good = (text: string, ...entries: string[]) => {
     const found = parseAddressList(text, { bare: true }).map(({ address }) => address && formatAddress(address));
     assert.deepEqual(found, entries, text);
@@ -170,7 +170,7 @@ Deno.test("parseAddressList takes bare words only where it is told so", () => {
   bad("Root <r\ufffdot>");
 });
 
-Deno.test("parseAddressList uses nothing of a list that it does not understand", () => {
+Deno.test("parseAddressList rejects a list of which it cannot parse any part", () => {
   const bad = (text: string) => assert.throws(() => parseAddressList(text), { kind: "address-invalid" }, text);
   for (
     const text of [
@@ -215,7 +215,7 @@ Deno.test("parseAddressList uses nothing of a list that it does not understand",
   ) bad(text);
 });
 
-Deno.test("Long hostile lists come to an end, and only in a Fail", () => {
+Deno.test("Long hostile lists are parsed in bounded time or cause a Fail", () => {
   const pieces = [
     ...'()"<>,:;@\\[] a=',
     '\\"',
@@ -247,7 +247,7 @@ Deno.test("Long hostile lists come to an end, and only in a Fail", () => {
   }
 });
 
-Deno.test("A header's worth of one address is read", () => {
+Deno.test("An address as long as a header is parsed", () => {
   const long = "x".repeat(1024 * 1024);
   assert.equal(parseAddress(`"${long}"@x`).local, `"${long}"`);
   assert.equal(parseAddress(`${long}@x`).local, long);
@@ -255,7 +255,7 @@ Deno.test("A header's worth of one address is read", () => {
   assert.equal(parseAddressList(`${"a@x,".repeat(long.length / 4)}`).length, long.length / 4);
 });
 
-Deno.test("formatMailbox quotes a name when it must be", () => {
+Deno.test("formatMailbox quotes a name if necessary", () => {
   const address = { local: "a", domain: "x" };
   assert.equal(formatMailbox("", address), "a@x");
   assert.equal(formatMailbox("CronDaemon", address), "CronDaemon <a@x>");

@@ -114,13 +114,13 @@ const OTHER: readonly [sent: string, ...returned: string[]][] = [
   ],
 ];
 
-Deno.test("What is only written differently is the same", { permissions: "none" }, () => {
+Deno.test("Fields that differ only in form are equal", { permissions: "none" }, () => {
   for (const [sent, ...returned] of SAME) {
     for (const one of returned) assert.equal(compared(one), compared(sent), JSON.stringify([sent, one]));
   }
 });
 
-Deno.test("What says something else is not the same", { permissions: "none" }, () => {
+Deno.test("Fields with different contents are not equal", { permissions: "none" }, () => {
   for (const [sent, ...returned] of OTHER) {
     for (const one of returned) assert.notEqual(compared(one), compared(sent), JSON.stringify([sent, one]));
   }

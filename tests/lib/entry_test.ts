@@ -53,7 +53,7 @@ async function quote(
   return disagreement(entry, await openBody(entry, identity, now), quoted);
 }
 
-Deno.test("An entry shows nothing of the text", { permissions: "none" }, async () => {
+Deno.test("An entry contains nothing of the text", { permissions: "none" }, async () => {
   const { fields, body, ...entry } = await made();
   assert.deepEqual(entry, {
     from: "joe@example.net",
@@ -102,7 +102,7 @@ Deno.test("Without a key that signs there is no entry", { permissions: "none" },
   assert.equal(await made(HEADER, "", { keys: [{ ...key!, secret: new Uint8Array(1) }] }), undefined);
 });
 
-Deno.test("The token of pymsgauth is remembered, and no other is it", { permissions: "none" }, async () => {
+Deno.test("The pymsgauth token is remembered, and no other matches", { permissions: "none" }, async () => {
   const token = "90587d9fd8e756fbb1cc1de91d5ff64933e32b40";
   const entry = await made(`X-pymsgauth-token: ${token}\n${HEADER}`);
   assert.ok(!printEntry(entry).includes(token));
@@ -112,12 +112,12 @@ Deno.test("The token of pymsgauth is remembered, and no other is it", { permissi
   assert.equal(hasToken(await made(), ""), false);
 });
 
-Deno.test("An entry is read with the key that made it, and with no other", { permissions: "none" }, async () => {
+Deno.test("An entry is decrypted with its key, and with no other", { permissions: "none" }, async () => {
   const [key] = joe.keys;
   const entry = await made();
   const why = (keys: typeof joe.keys, sealed = entry) => quote(sealed, "one\n", { identity: { ...joe, keys } });
   assert.equal(await why([{ ...key!, id: "k2", created: key!.created + 1 }, key!]), undefined, "a newer key signs");
-  const gone = /not made with a valid key/;
+  const gone = /not encrypted with a valid key/;
   assert.match(await why([{ ...key!, id: "k2" }]) ?? "", gone);
   assert.match(await why([{ ...key!, secret: encodeLatin1("another secret of 16") }]) ?? "", gone);
   assert.match(await why([{ ...key!, created: dayOf(now) - 1000 }]) ?? "", gone);
@@ -242,7 +242,7 @@ Deno.test(
   },
 );
 
-Deno.test("64 KB of a body are remembered; what quotes more does not agree", { permissions: "none" }, async () => {
+Deno.test("64 KB of a body are remembered; a longer quotation does not match", { permissions: "none" }, async () => {
   const long = "a line of some length\n".repeat(4000);
   for (const [text, whole] of [[long, true], [long.slice(0, LEDGER_BODY_BYTES), false]] as const) {
     const entry = await made(HEADER, text, { whole });
@@ -252,7 +252,7 @@ Deno.test("64 KB of a body are remembered; what quotes more does not agree", { p
     assert.equal(await why(long.slice(0, LEDGER_BODY_BYTES)), undefined);
     assert.match(await why(long) ?? "", /it quotes more of the body than is remembered/);
     assert.match(await why(`${long.slice(0, LEDGER_BODY_BYTES)}BUY NOW\n`) ?? "", /more .* than is remembered/);
-    assert.match(await why(`${long.slice(0, LEDGER_BODY_BYTES - 9)}BUY NOW\n`) ?? "", /not what was sent/);
+    assert.match(await why(`${long.slice(0, LEDGER_BODY_BYTES - 9)}BUY NOW\n`) ?? "", /differs from what was sent/);
   }
   const exact = "x".repeat(LEDGER_BODY_BYTES - 1) + "\n";
   assert.equal(await quote(await made(HEADER, exact), exact), undefined);
@@ -262,7 +262,7 @@ Deno.test("64 KB of a body are remembered; what quotes more does not agree", { p
   assert.match(await quote(await made(HEADER, border), border) ?? "", /more .* than is remembered/);
 });
 
-Deno.test("Any beginning agrees, any other line does not", { permissions: "none" }, async () => {
+Deno.test("Any beginning matches, any other line does not", { permissions: "none" }, async () => {
   const texts = fc.array(
     fc.string({ unit: "binary-ascii", maxLength: 20 }).map((line) => line.replace(/[\r\n]/g, "")),
     { minLength: 1, maxLength: 100 },
@@ -273,13 +273,15 @@ Deno.test("Any beginning agrees, any other line does not", { permissions: "none"
     const quoted = body.slice(0, 1 + cut % body.length);
     assert.equal(await quote(entry, text(quoted)), undefined);
     const other = quoted.with(at % quoted.length, `${quoted[at % quoted.length]}x`);
-    assert.match(await quote(entry, text(other), { headerOnly: true }) ?? "", /not what was sent/);
+    assert.match(await quote(entry, text(other), { headerOnly: true }) ?? "", /differs from what was sent/);
     const piece = text(body).slice(0, cut % text(body).length);
-    if (/[^\n]/.test(piece)) assert.match(await quote(entry, `${piece}\x01x`, { headerOnly: true }) ?? "", /not what/);
+    if (/[^\n]/.test(piece)) {
+      assert.match(await quote(entry, `${piece}\x01x`, { headerOnly: true }) ?? "", /differs from what/);
+    }
   }));
 });
 
-Deno.test("An entry is read as it was written, and nothing else is one", { permissions: "none" }, async () => {
+Deno.test("A serialized entry is parsed, and nothing else", { permissions: "none" }, async () => {
   const entry = await made();
   assert.deepEqual(parseEntry(printEntry(entry)), entry);
   const bad = (text: string) => assert.equal(parseEntry(text), undefined, text);

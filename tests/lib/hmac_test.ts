@@ -48,7 +48,7 @@ Deno.test("text is its UTF-8, and bytes that look like a text are the same secre
   assert.notDeepEqual(hmac("SHA-256", "\x80", utf8("x")), hmac("SHA-256", Uint8Array.of(0x80), utf8("x")));
 });
 
-Deno.test("an empty secret is an error, also after others", { permissions: "none" }, () => {
+Deno.test("an empty secret is an error, even after others", { permissions: "none" }, () => {
   for (const secret of ["", new Uint8Array(), "a", ""] as Secret[]) {
     const run = () => hmac("SHA-1", secret, utf8("x"));
     if (secret.length === 0) assert.throws(run, { kind: "no-secret" });
@@ -57,7 +57,7 @@ Deno.test("an empty secret is an error, also after others", { permissions: "none
   assert.throws(() => purposeMac("", "tag", []), { kind: "no-secret" });
 });
 
-Deno.test("what fails leaves nothing behind for the next MAC", { permissions: "none" }, () => {
+Deno.test("a failure does not affect the next MAC", { permissions: "none" }, () => {
   const before = hmac("SHA-256", "a secret", utf8("data"));
   assert.throws(() => hmac("SHA-256", "a secret", "no bytes" as unknown as Uint8Array));
   assert.deepEqual(hmac("SHA-256", "a secret", utf8("data")), before);

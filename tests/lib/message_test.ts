@@ -80,13 +80,13 @@ Deno.test("parseHead waits for more while the header may go on", () => {
   }
 });
 
-Deno.test("Every byte of a header survives", () => {
+Deno.test("Every byte of a header is preserved", () => {
   const all = [...Array(256).keys()].map((code) => String.fromCharCode(code)).join("").replace(/[\r\n]/g, "");
   const mail = `Subject: ${all}\n ${all}\n\n`;
   assert.equal(decodeLatin1(printHead(head(mail)!.header)), mail);
 });
 
-Deno.test("field never lets a line end or NUL through", () => {
+Deno.test("field never accepts a line ending or NUL", () => {
   const good = (given: string, raw: string) => assert.equal(field("Subject", given).raw, `Subject: ${raw}`);
   good("plain", "plain");
   good("", "");
@@ -110,7 +110,7 @@ Deno.test("Values are unfolded, trimmed and read as UTF-8", () => {
   good("A:", "");
 });
 
-Deno.test("Fields are found by name, upper and lower case ignored", () => {
+Deno.test("Fields are found by name, ignoring case", () => {
   const { header } = head("To: a\nCC: b\ntO: c\nTop: d\n\n")!;
   assert.deepEqual(values(header, "TO"), ["a", "c"]);
   assert.deepEqual(values(header, "Bcc"), []);
@@ -144,7 +144,7 @@ function* cuts(whole: string): Generator<string[]> {
   }
 }
 
-Deno.test("unixLines makes LF of every CRLF, however the text is cut", async () => {
+Deno.test("unixLines converts every CRLF to LF, however the text is split", async () => {
   const texts = ["", "\r\n", "\r\r\n\n", "a\r\nb\r\n", "\ra\r\n\r", "a\r\r\r\nb", "\n\r\n\r\n", "ab\r", "\r\n.\r\n"];
   for (const whole of texts) {
     const expected = whole.replaceAll("\r\n", "\n");
@@ -152,7 +152,7 @@ Deno.test("unixLines makes LF of every CRLF, however the text is cut", async () 
   }
 });
 
-Deno.test("unixLines passes a piece without a CR on as it is", async () => {
+Deno.test("unixLines passes on a chunk without a CR unchanged", async () => {
   const chunk = encodeLatin1("no such thing\n");
   for await (
     const out of unixLines((async function* () {
@@ -161,7 +161,7 @@ Deno.test("unixLines passes a piece without a CR on as it is", async () => {
   ) assert.equal(out, chunk);
 });
 
-Deno.test("unixLines makes one buffer for all pieces of a size", async () => {
+Deno.test("unixLines allocates one buffer for all chunks of a size", async () => {
   const [piece, count] = ["line\r\n", 100];
   const buffers = new Set<ArrayBufferLike>();
   let size = 0;

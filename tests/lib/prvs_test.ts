@@ -50,7 +50,7 @@ function expected({ op, expect }: Case): "error" | { ok: string } {
 }
 
 for (const engine of new Set(cases.map((one) => one.engine as string))) {
-  Deno.test(`prvs answers as ${engine} does`, { permissions: "none" }, async () => {
+  Deno.test(`prvs gives the same results as ${engine}`, { permissions: "none" }, async () => {
     for (const one of cases.filter((one) => one.engine === engine && !(one.id in EXCEPTIONS))) {
       const wanted = expected(one);
       const got = await answer(one);
@@ -61,7 +61,7 @@ for (const engine of new Set(cases.map((one) => one.engine as string))) {
   });
 }
 
-Deno.test("every exception is one: it differs from the engine", { permissions: "none" }, async () => {
+Deno.test("every listed exception differs from the engine", { permissions: "none" }, async () => {
   for (const id of Object.keys(EXCEPTIONS)) {
     const one = cases.find((one) => one.id === id);
     assert.ok(one, `${id} is a vector`);
@@ -70,7 +70,7 @@ Deno.test("every exception is one: it differs from the engine", { permissions: "
   }
 });
 
-Deno.test("an address is good from signing to expiry, and not again a thousand days later", () => {
+Deno.test("an address is valid from signing to expiry, and not again a thousand days later", () => {
   const secret = "secret";
   for (const start of [0, 5, 675, 992, 993, 999].map((day) => 20_000 + day)) { // days of the cycle
     const on = (day: number) => new Date((start + day) * 86_400_000);
@@ -93,7 +93,7 @@ Deno.test("the key digit chooses the secret; several under one digit are tried",
   assert.throws(() => prvsVerify(address, { secrets: { 0: "new" }, now: new Date() }), { kind: "no-secret" });
 });
 
-Deno.test("options that make no sense are refused", () => {
+Deno.test("invalid options are rejected", () => {
   for (const keyNumber of [-1, 10, 0.5, NaN]) {
     const message = `Option keyNumber is ${keyNumber}, not a single digit`;
     assert.throws(() => prvsSign("a@b", { secret: "x", keyNumber, now: new Date() }), {
@@ -118,7 +118,7 @@ Deno.test("options that make no sense are refused", () => {
   }
 });
 
-Deno.test("errors name the address and what is wrong with it", () => {
+Deno.test("errors contain the address and what is wrong with it", () => {
   const now = new Date("2026-11-20T12:00:00Z");
   const bad = (run: () => string, kind: string, message: string) => assert.throws(run, { kind, message });
   for (const address of ["a", "@b", "a@", "@", ""]) {
@@ -135,13 +135,13 @@ Deno.test("errors name the address and what is wrong with it", () => {
   bad(late, "stamp-expired", `Prvs address "${address}" is expired`);
 });
 
-Deno.test("a domain that was changed to upper case is known again, its local part as it was signed", () => {
+Deno.test("a domain in upper case is accepted, and the local part is returned as signed", () => {
   const address = prvsSign("Ann.Lee@example.org", { secret: "x", now: new Date() });
   const upper = address.replace("@example.org", "@EXAMPLE.ORG");
   assert.equal(prvsVerify(upper, { secrets: { 0: "x" }, now: new Date() }), "Ann.Lee@example.org");
 });
 
-Deno.test("the sub-address form is read with any delimiter", () => {
+Deno.test("the subaddress form is accepted with any delimiter", () => {
   for (const delimiter of ["+", "-", "_", "."]) {
     const address = prvsSign("a+b-c@example.org", { secret: "s", delimiter, now: new Date() });
     assert.match(address, /^a\+b-c[-+_.]prvs=\d{4}[0-9a-f]{6}@example\.org$/);

@@ -40,7 +40,7 @@ function outcome(one: Case): { ok: string } | { error: string } {
 }
 
 for (const group of new Set(cases.filter((one) => !outOfScope(one)).map((one) => one.group as string))) {
-  Deno.test(`SRS answers as Mail::SRS does: ${group}`, { permissions: "none" }, () => {
+  Deno.test(`SRS gives the same results as Mail::SRS: ${group}`, { permissions: "none" }, () => {
     for (const one of cases) {
       if (one.group !== group || outOfScope(one) || one.id in EXCEPTIONS) continue;
       const { ok, error } = one.expect.mailsrs;
@@ -50,7 +50,7 @@ for (const group of new Set(cases.filter((one) => !outOfScope(one)).map((one) =>
   });
 }
 
-Deno.test("the vectors that are out of scope are a known few", { permissions: "none" }, () => {
+Deno.test("only a few known vectors are out of scope", { permissions: "none" }, () => {
   const groups = cases.filter(outOfScope).map((one) => one.group);
   assert.deepEqual([...new Set(groups)].sort(), [
     "class-Reversible",
@@ -77,7 +77,7 @@ const secrets = ["a secret", "an older one"];
 const noon = new Date("2026-11-20T12:00:00Z");
 const later = (days: number) => new Date(noon.getTime() + days * 86_400_000);
 
-Deno.test("an address is good from its day to maxAge, at the edges of days, also over the turn of the cycle", () => {
+Deno.test("an address is valid from its day to maxAge, to the end of the day, and across the end of the cycle", () => {
   for (const start of ["2026-11-20", "2026-01-26", "2026-01-27"]) { // AA is on 2026-01-27
     const first = new Date(`${start}T00:00:00Z`);
     const last = new Date(first.getTime() + 22 * 86_400_000 - 1);
@@ -92,7 +92,7 @@ Deno.test("an address is good from its day to maxAge, at the edges of days, also
   }
 });
 
-Deno.test("srsOpen() tells the age that srsReverse() judges", () => {
+Deno.test("srsOpen() returns the age that srsReverse() checks", () => {
   const address = srsForward("a@b.example", "s.example", { secrets, now: noon });
   for (const age of [0, 1, 21, 22, 179, 1023]) {
     const opened = srsOpen(address, { secrets, now: later(age) });
@@ -102,7 +102,7 @@ Deno.test("srsOpen() tells the age that srsReverse() judges", () => {
   assert.equal(srsOpen(address, { secrets, now: later(STAMP_CYCLE) }).age, 0, "the cycle is 1024 days");
 });
 
-Deno.test("no one-character change of hash, stamp or address is taken", () => {
+Deno.test("one changed character of hash, time stamp or address is rejected", () => {
   const address = srsForward("greg@example.org", "s.example", { secrets, hashLength: 8, now: noon });
   const options = { secrets, hashLength: 8, now: noon };
   const end = address.indexOf("@");
@@ -127,7 +127,7 @@ Deno.test("the first secret signs and all verify", () => {
   assert.equal(srsForward("a@b.example", "s.example", { secrets: [...secrets].reverse(), now: new Date() }), old);
 });
 
-Deno.test("options that make no sense are refused", () => {
+Deno.test("invalid options are rejected", () => {
   const ranges = { hashLength: [1, 28], hashMin: [1, 28], maxAge: [0, STAMP_CYCLE - 1], skew: [0, 30] };
   for (const [name, [low, high]] of Object.entries(ranges) as [string, [number, number]][]) {
     const message = (value: number) => `Option ${name} is ${value}, not a whole number from ${low} to ${high}`;
@@ -154,7 +154,7 @@ function made(tag: string, parts: string[]): string {
   return `${tag}=${[mac.toBase64().slice(0, 4), ...parts].join("=")}@s.example`;
 }
 
-Deno.test("fields that are missing are empty", () => {
+Deno.test("missing fields are empty", () => {
   const parts = ["GA", "b.example", "a"];
   for (const count of parts.keys()) {
     const [, host = "", local = ""] = parts.slice(0, count);
@@ -170,7 +170,7 @@ Deno.test("fields that are missing are empty", () => {
   }
 });
 
-Deno.test("a stamp is two characters of its alphabet", () => {
+Deno.test("a time stamp is two characters of its alphabet", () => {
   const age = (stamp: string) => srsOpen(made("SRS0", [stamp, "b.example", "a"]), { secrets, now: noon }).age;
   const today = dayOf(noon) % STAMP_CYCLE;
   for (const [stamp, day] of [["AA", 0], ["aa", 0], ["A7", 31], ["7A", 31 * 32], ["77", STAMP_CYCLE - 1]] as const) {
@@ -181,7 +181,7 @@ Deno.test("a stamp is two characters of its alphabet", () => {
   }
 });
 
-Deno.test("what only looks like SRS further on is not SRS", () => {
+Deno.test("SRS not at the beginning of the address is not SRS", () => {
   const options = { secrets, now: noon };
   for (const tag of ["SRS0", "SRS1"]) {
     for (const sender of [`my${tag}=x=y=z@b.example`, `my-${tag}=x@b.example`]) {
@@ -200,7 +200,7 @@ Deno.test("a second hop drops the hash of the first, whatever it was", () => {
   assert.equal(srsReverse(forward(""), { secrets, now: new Date() }), "SRS0=x=y=z=a@b.example");
 });
 
-Deno.test("the defaults are those of Mail::SRS: 4 characters of hash, none fewer read, 21 days", () => {
+Deno.test("the defaults are those of Mail::SRS: 4 hash characters at least, 21 days", () => {
   const [now, options] = [noon, { secrets, now: noon }];
   const address = srsForward("a@b.example", "s.example", options);
   assert.equal(
@@ -214,7 +214,7 @@ Deno.test("the defaults are those of Mail::SRS: 4 characters of hash, none fewer
   assert.equal(longest, srsForward("a@b.example", "s.example", { secrets, now, hashLength: 27 }));
 });
 
-Deno.test("errors name the address and what is wrong with it", () => {
+Deno.test("errors contain the address and what is wrong with it", () => {
   const options = { secrets, now: noon };
   const bad = (run: () => string, kind: string, message: string) => assert.throws(run, { kind, message });
   bad(() => srsForward("a@b@c", "s", options), "at-in-user", 'Sender "a@b@c" has an @ in its local part');

@@ -26,7 +26,7 @@ const sign = (lifetime?: number) =>
   });
 const days = (count: number) => new Date(NOW.getTime() + count * 86_400_000);
 
-Deno.test("Property: what is signed verifies", () => {
+Deno.test("Property: signed tags verify", () => {
   const texts = fc.string({ unit: "binary" });
   fc.assert(fc.property(texts, texts, fc.uint8Array({ minLength: 1 }), (address, id, secret) => {
     const signing = () => signTag(address, id, { key: "k1", secret, now: NOW, nonce: randomNonce() });
@@ -62,7 +62,7 @@ function refused(tag: string, address: string, id: string): void {
   assert.throws(() => verifyTag(tag, address, id, { secrets, now: NOW }), Fail, what);
 }
 
-Deno.test("One changed character of the tag is refused", () => {
+Deno.test("One changed character of the tag is rejected", () => {
   const tag = sign();
   let count = 0;
   for (const other of new Set(near(tag))) {
@@ -73,14 +73,14 @@ Deno.test("One changed character of the tag is refused", () => {
   assert.ok(count > 10 * tag.length);
 });
 
-Deno.test("One changed character of the address is refused", () => {
+Deno.test("One changed character of the address is rejected", () => {
   const tag = sign();
   for (const other of new Set(near(ADDRESS))) {
     if (other.toLowerCase() !== ADDRESS) refused(tag, other, ID);
   }
 });
 
-Deno.test("One changed character of the Message-ID is refused", () => {
+Deno.test("One changed character of the Message-ID is rejected", () => {
   const tag = sign();
   // Only what stands between the brackets counts, and blanks at its ends do not.
   for (const other of new Set(near(ID))) {
@@ -91,7 +91,7 @@ Deno.test("One changed character of the Message-ID is refused", () => {
   }
 });
 
-Deno.test("Upper and lower case of the address do not count, those of the tag do", () => {
+Deno.test("The case of the address is ignored, that of the tag is not", () => {
   const tag = sign();
   verifyTag(tag, ADDRESS.toUpperCase(), ID, { secrets, now: NOW });
   const upper = () => verifyTag(tag.toUpperCase(), ADDRESS, ID, { secrets, now: NOW });
@@ -99,14 +99,14 @@ Deno.test("Upper and lower case of the address do not count, those of the tag do
   assert.equal(tag, tag.toLowerCase());
 });
 
-Deno.test("Nothing can move from one field of a tag to the next", () => {
+Deno.test("Text cannot be moved from one field of a tag to the next", () => {
   const [address, id] = ["greg@example.org1", "2@example.org"];
   const tag = signTag(address, `<${id}>`, { key: "k1", secret: SECRET, now: NOW, nonce: randomNonce() });
   verifyTag(tag, address, id, { secrets, now: NOW });
   refused(tag, address.slice(0, -1), `1${id}`);
 });
 
-Deno.test("A tag is good to the end of its last day, and not on the next", () => {
+Deno.test("A tag is valid to the end of its last day, and not on the next", () => {
   for (const lifetime of [0, 1, 30, 400]) {
     const tag = sign(lifetime);
     const verify = (now: Date) => verifyTag(tag, ADDRESS, ID, { secrets, now });
@@ -119,7 +119,7 @@ Deno.test("A tag is good to the end of its last day, and not on the next", () =>
   assert.equal(sign().split(".")[2], String(dayOf(NOW) + 30), "30 days unless said otherwise");
 });
 
-Deno.test("A later expiry cannot be written in", () => {
+Deno.test("The expiry cannot be changed to a later day", () => {
   const tag = sign();
   const [version, key, expiry, nonce, mac] = tag.split(".");
   for (const other of [Number(expiry) + 1, `0${expiry}`, "999999"]) {
@@ -137,7 +137,7 @@ Deno.test("The field is a line under 70 characters without =, for the longest ke
   }
 });
 
-Deno.test("A tag is what the format says", () => {
+Deno.test("A tag has the documented format", () => {
   assert.equal(TAG_FIELD, "X-Msgauth");
   const nonce = "abcdefg7";
   for (const [key, lifetime] of [["k1", 30], ["9", 0], ["z0000009", 400]] as const) {
@@ -160,7 +160,7 @@ Deno.test("The day of expiry has one to six digits", () => {
   assert.throws(() => made(1_000_000), { kind: "option-invalid" });
 });
 
-Deno.test("Errors name the tag and what is wrong with it", () => {
+Deno.test("Errors contain the tag and what is wrong with it", () => {
   const tag = sign();
   const bad = (run: () => unknown, kind: string, message: string) => assert.throws(run, { kind, message });
   const options = { key: "K", secret: SECRET, lifetime: 3, nonce: "x" };
@@ -194,7 +194,7 @@ Deno.test("Each key verifies its own tags", () => {
   assert.throws(() => verifyTag(inherited, ADDRESS, ID, { secrets, now: NOW }), { kind: "no-secret" });
 });
 
-Deno.test("What has not the form of a tag is none", () => {
+Deno.test("Text without the form of a tag is rejected", () => {
   const tag = sign();
   for (
     const wrong of [
@@ -206,7 +206,7 @@ Deno.test("What has not the form of a tag is none", () => {
   }
 });
 
-Deno.test("signTag refuses what could not be verified", () => {
+Deno.test("signTag rejects what could not be verified", () => {
   const bad = (options: Record<string, unknown>, kind: string) => {
     const made = () => signTag(ADDRESS, ID, { key: "k1", secret: SECRET, now: NOW, nonce: randomNonce(), ...options });
     assert.throws(made, { kind }, JSON.stringify(options));
@@ -224,13 +224,13 @@ Deno.test("A secret is the same as text and as bytes", () => {
   verifyTag(sign(), ADDRESS, ID, { secrets: { k1: utf8(SECRET) }, now: NOW });
 });
 
-Deno.test("A MAC of one purpose is worth nothing for another", () => {
+Deno.test("A MAC for one purpose is not valid for another", () => {
   assert.notDeepEqual(purposeMac(SECRET, "tag", ["a"]), purposeMac(SECRET, "proof", ["a"]));
   assert.notDeepEqual(purposeMac(SECRET, "tag", ["ab", "c"]), purposeMac(SECRET, "tag", ["a", "bc"]));
   assert.notDeepEqual(purposeMac(SECRET, "tag", ["a"]), purposeMac(SECRET, "tag", ["a", ""]));
 });
 
-Deno.test("signTag refuses a Message-ID that cannot be read in one way", () => {
+Deno.test("signTag rejects an ambiguous Message-ID", () => {
   for (const id of ["", " ", "<>", "< >", "(only a comment)", "<a@b>\0", "<a@b> <c@d>", "a@b, c@d"]) {
     assert.throws(() => signTag(ADDRESS, id, { key: "k1", secret: SECRET, now: NOW, nonce: randomNonce() }), {
       kind: "data",

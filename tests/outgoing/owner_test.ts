@@ -90,7 +90,7 @@ Deno.test("mail from an identity, by an identity, is signed", () => {
   own([FROM, "X-Msgauth: v1.old.1.x.y", "X-MSGAUTH: v1.older.1.x.y"]);
 });
 
-Deno.test("a From field with one address that is not ours is not signed", () => {
+Deno.test("a From field with an address that is not an identity is not signed", () => {
   for (
     const from of ["x@y.example", "me@example.org, x@y.example", "x@y.example, me@example.org", "<>", "", "me@", "("]
   ) {
@@ -102,14 +102,14 @@ Deno.test("a From field with one address that is not ours is not signed", () => 
   strange(['From: "me@example.org" <x@y.example>']);
 });
 
-Deno.test("a sender that is not ours is not signed", () => {
+Deno.test("a sender that is not an identity is not signed", () => {
   for (const sender of ["x@y.example", "", "<>", "@", "Me", "bounce+me@example.org", "me@srs.example.org"]) {
     strange([FROM], ["-f", sender]);
     strange([], ["-f", sender]);
   }
 });
 
-Deno.test("a message that was under way before is not signed", () => {
+Deno.test("an already relayed message is not signed", () => {
   const signs = ["Received: from a by b; x", "Delivered-To: me@example.org", "RECEIVED: x", "delivered-to: x"];
   const resent = ["From", "To", "Cc", "Bcc", "Date", "Message-ID", "Sender"].map((name) =>
     `Resent-${name}: x@y.example`
@@ -120,7 +120,7 @@ Deno.test("a message that was under way before is not signed", () => {
   }
 });
 
-Deno.test("an unqualified From is ours only where the domain is set", () => {
+Deno.test("an unqualified From is an identity only if the domain is configured", () => {
   strange(["From: me"]);
   strange(["From: me (Cron Daemon)"], ["-f", "me"]);
   own(["From: me"], [], "k0", ME.srs_domain, "example.org");
@@ -155,7 +155,7 @@ const ID = "Message-ID: <1@example.org>";
 const RECEIVED = ["Received: from a by b; x", "From: Eve <eve@evil.example>", "Message-ID: <e@evil.example>"];
 const RESENT = ["Resent-From: Me <me@example.org>", "Resent-Message-ID: <r@example.org>", "Resent-To: to@a.example"];
 
-Deno.test("a message that is re-sent: only the envelope sender is signed, the header stays", () => {
+Deno.test("a re-sent message: only the envelope sender is signed, the header is unchanged", () => {
   const good = "srs(me@example.org), me@example.org r@example.org";
   const other = "other@example.net";
   table([
@@ -271,7 +271,7 @@ Deno.test("several authors: the Sender counts when there is one, else all must b
   ]);
 });
 
-Deno.test("patterns: the signed address holds the address that is used", () => {
+Deno.test("patterns: the signed address contains the address in use", () => {
   const also = ["me+*@example.org", "*@me.example.org"];
   table([
     [
@@ -309,7 +309,7 @@ Deno.test("patterns: the signed address holds the address that is used", () => {
   ], { also, top: 'sender = "plain"\n' });
 });
 
-Deno.test("what is passed on unsigned for an identity is remembered so", () => {
+Deno.test("mail passed on unsigned for an identity is remembered as unsigned", () => {
   const mine = "me@example.org 1@example.org";
   table([
     ["the null sender", [FROM, ID], ["-f", "<>"], `<>, ${mine}`],
@@ -335,7 +335,7 @@ Deno.test("what is passed on unsigned for an identity is remembered so", () => {
   });
 });
 
-Deno.test("a signed address of ours as -f, valid or expired, is signed anew with the plain address inside", () => {
+Deno.test("a signed address of an identity as -f, valid or expired, is signed again from the plain address", () => {
   const day = (days: number) => new Date(now.getTime() + days * 86_400_000);
   const secret = "secret 0, for tests only";
   const srs = (when: Date, by = secret, address = "me@example.org") =>
@@ -392,7 +392,7 @@ Deno.test("the tag is directly below the Message-ID, wherever that is", () => {
   }
 });
 
-Deno.test("a Message-ID with lines of white space is written without them: in a bounce they would end the header", () => {
+Deno.test("lines of white space in a Message-ID are removed, because in a bounce they would end the header", () => {
   for (
     const id of [
       "Message-ID: <1@example.org>\n ",

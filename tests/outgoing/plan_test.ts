@@ -83,7 +83,7 @@ function verifyOwn(planned: Plan, by: Identity): void {
 const raws = (list: Header) => list.map((one) => one.raw);
 const recipientsOf = (planned: Plan) => planned.envelope.recipients.map(formatAddress);
 
-test("Our own mail gets an SRS sender and a tag, and nothing else is changed", () => {
+test("The user's mail gets an SRS sender and a tag, and nothing else is changed", () => {
   for (const f of [undefined, "greg@example.org", "Greg@Example.ORG"]) {
     const planned = run(COMPLETE, f === undefined ? {} : { f });
     assert.equal(planned.scheme, "srs");
@@ -99,7 +99,7 @@ test("Our own mail gets an SRS sender and a tag, and nothing else is changed", (
   }
 });
 
-test("The settings shape the SRS address", () => {
+test("The settings determine the form of the SRS address", () => {
   const { envelope } = run(
     COMPLETE,
     {},
@@ -108,13 +108,13 @@ test("The settings shape the SRS address", () => {
   assert.match(envelope.sender!.local, /^SRS0\+[A-Za-z0-9+/]{12}=[A-Z2-7]{2}=example\.org=greg$/);
 });
 
-test("With tag.sign = false the sender is signed and the header left alone", () => {
+test("With tag.sign = false the sender is signed and the header is unchanged", () => {
   const planned = run(COMPLETE, {}, context("[tag]\nsign = false"));
   assert.equal(planned.scheme, "srs");
   assert.deepEqual(planned.header, header(COMPLETE));
 });
 
-test("Mail that is not our own passes through: sender as given, no tag", () => {
+test("Other mail passes through: sender as given, no tag", () => {
   const foreign = (text: string, wanted: Wanted = {}, given = context()) => {
     const planned = run(text, wanted, given);
     assert.equal(planned.scheme, "none", text);
@@ -169,7 +169,7 @@ test("The null sender stays null, whoever wrote the message", () => {
   }
 });
 
-test("No identity signs with another's key", () => {
+test("No identity signs with the key of another", () => {
   const text = COMPLETE.replace("Greg <greg@example.org>", "Joe <joe@example.net>");
   const joe = run(text);
   assert.equal(joe.identity, JOE);
@@ -198,7 +198,7 @@ test("Two identities in From: the first one signs", () => {
   }
 });
 
-test("A From without a domain is taken to have the set one", () => {
+test("A From without a domain gets the configured one", () => {
   const text = COMPLETE.replace("Greg <greg@example.org>", "greg (Cron Daemon)");
   assert.equal(run(text).scheme, "none");
   const planned = run(text, {}, context('domain = "example.org"'));
@@ -236,7 +236,7 @@ test("A key signs for 720 days, with a warning from day 690", () => {
   }
 });
 
-test("Without a key that can sign mail leaves unsigned, is remembered so, and the log says why", () => {
+test("Without a signing key mail is sent unsigned, is remembered as unsigned, and the log says why", () => {
   const why = (what: string) => `No key of greg@example.org can sign: ${what}`;
   const old = why("it is older than 720 days");
   const future = why("it is dated in the future");
@@ -267,7 +267,7 @@ test("Without a key that can sign mail leaves unsigned, is remembered so, and th
   assert.equal(opened(planned.envelope.sender, aged([10, SECRET])), "greg@example.org");
 });
 
-test("What is missing is added before the tag, which holds over it", () => {
+test("Missing fields are added before the tag, which is valid for them", () => {
   for (const missing of ["From", "Date", "Message-ID"]) {
     const text = COMPLETE.split("\n").filter((line) => !line.startsWith(`${missing}:`)).join("\n");
     const planned = run(text, { f: "greg@example.org", fullName: "Greg Ü." });
@@ -284,7 +284,7 @@ test("What is missing is added before the tag, which holds over it", () => {
   assert.notEqual(value(again.header, "Message-ID"), value(bare.header, "Message-ID"));
 });
 
-test("A missing From becomes the given sender, foreign or own", () => {
+test("A missing From becomes the envelope sender, even of others", () => {
   const own = run("Subject: hello", { f: "joe@example.net" });
   assert.equal(value(own.header, "From"), "joe@example.net");
   assert.equal(own.identity, JOE);
@@ -332,7 +332,7 @@ test("The first rule that matches counts", () => {
   good("dev-subscribe@lists.example", "plain", /^greg@example\.org$/);
 });
 
-test("Recipients that agree get what they want, whatever is said of others", () => {
+test("Recipients with the same scheme get it, whatever the other rules", () => {
   for (const mixed of ["plain", "srs"]) {
     for (const [name, scheme] of [["plain", "plain"], ["prvs", "prvs"], ["ann", "srs"]] as const) {
       const to = `${name}@example.com, ${name}@EXAMPLE.com`;
@@ -342,7 +342,7 @@ test("Recipients that agree get what they want, whatever is said of others", () 
   }
 });
 
-test("Recipients that disagree get one sender, with a note", () => {
+test("Recipients with different schemes get one sender, with a note", () => {
   const cases: [to: string, who: string, plain: string, srs: string][] = [
     ["ann@example.com, plain@example.com", "plain, srs", "plain", "srs"],
     ["ann@example.com, prvs@example.com", "prvs, srs", "prvs", "srs"],
@@ -376,7 +376,7 @@ test("prvs verifies, and is used only where it can be received", () => {
   verifyOwn(planned, GREG);
 });
 
-test("Without an SRS domain the next weaker thing is used, with a note", () => {
+test("Without an SRS domain the next weaker scheme is used, with a note", () => {
   const none = identity("greg@example.org", "", `k1 2026-11-01 ${SECRET}`);
   const plain = run(COMPLETE, {}, context("", [none]));
   assert.equal(plain.scheme, "plain");
@@ -387,7 +387,7 @@ test("Without an SRS domain the next weaker thing is used, with a note", () => {
   assert.deepEqual(prvs.notes, ["greg@example.org has no srs_domain"]);
 });
 
-test("A local part that would be over 64 octets becomes the next weaker thing, with a note", () => {
+test("If a local part would be over 64 octets, the next weaker scheme is used, with a note", () => {
   const long = (count: number, domain = "example.org", letter = "x") =>
     identity(`${letter.repeat(count)}@${domain}`, "srs.example.org", `k1 2026-11-01 ${SECRET}`);
   const sent = (one: Identity, more = "") =>
@@ -416,7 +416,7 @@ test("A local part that would be over 64 octets becomes the next weaker thing, w
   assert.equal(umlauts.notes[0], `srs local part would have ${short + 2 * (most - 2)} octets`);
 });
 
-test("A quoted local part is not put into another one", () => {
+test("A quoted local part is not signed", () => {
   // SRS0=…="a b"@srs.example.org is no address (RFC 5321 section 4.1.2).
   const quoted = identity('"a b"@example.org', "srs.example.org", `k1 2026-11-01 ${SECRET}`);
   const planned = run(COMPLETE.replace("greg@example.org", '"a b"@example.org'), {}, context(RECEIVE, [quoted]));
@@ -427,7 +427,7 @@ test("A quoted local part is not put into another one", () => {
   verifyOwn(planned, quoted);
 });
 
-test("Bcc, Resent-Bcc and Return-Path go, whoever sends and wherever recipients stand", () => {
+test("Bcc, Resent-Bcc and Return-Path are removed, whoever sends and wherever the recipients are listed", () => {
   const secret =
     "Bcc: b@example.com\nBCC: c@example.com,\n d@example.com\nresent-bcc: e@example.com\nReturn-Path: <x@y>\n";
   for (const recipientsFrom of ["arguments", "header", "both"] as const) {
@@ -440,14 +440,14 @@ test("Bcc, Resent-Bcc and Return-Path go, whoever sends and wherever recipients 
   }
 });
 
-test("A former tag is removed, exactly one remains", () => {
+test("An old tag is removed, exactly one remains", () => {
   const former = `${TAG_FIELD}: v1.k1.20800.aaaaaaaa.${"a".repeat(26)}\nx-msgauth: junk\n folded\n`;
   const planned = run(`${former}${COMPLETE}\nX-MSGAUTH: again`);
   verifyOwn(planned, GREG);
   assert.doesNotMatch(decodeLatin1(printHead(planned.header)), /junk|folded|again/);
 });
 
-test("The Message-ID must be one, and plain", async () => {
+test("There must be exactly one valid Message-ID", async () => {
   const bad = (id: string) =>
     assert.throws(() => run(COMPLETE.replace("<1@example.org>", id)), { kind: "data", message: /Message-ID/ }, id);
   await bad("<1@example.org>\nMessage-ID: <2@example.org>");
@@ -458,7 +458,7 @@ test("The Message-ID must be one, and plain", async () => {
   verifyOwn(run(COMPLETE.replace("<1@example.org>", "\n\t<1@example.org>")), GREG);
 });
 
-test("What is planned is found again in a bounce", async () => {
+test("The planned tag is found in a bounce", async () => {
   for (const id of ["<1@example.org>", "\n <1@example.org>", "<1@bücher.example>", "<a$b%c=d@example.org> (comment)"]) {
     const planned = run(utf8ToLatin1(COMPLETE.replace("<1@example.org>", id)));
     const front = "From: MAILER-DAEMON@example.com\n\n";
@@ -469,7 +469,7 @@ test("What is planned is found again in a bounce", async () => {
   }
 });
 
-test("Recipients come from where the caller says", async () => {
+test("Recipients are taken from where the caller says", async () => {
   const fields =
     "To: Ann <ann@example.com>, Team: bob@example.com;\nCc: cid@example.com\nBcc: dan@example.com,\n eva@example.com\n";
   const text = fields + COMPLETE.replace(/^To:.*\n/m, "");
@@ -481,7 +481,7 @@ test("Recipients come from where the caller says", async () => {
   await good({ to: "", recipientsFrom: "both" }, ...all);
 });
 
-test("A resent message goes where its Resent- fields say, and nowhere else", () => {
+test("A resent message goes to the recipients in its Resent- fields only", () => {
   const good = (fields: string, ...expected: string[]) => {
     const planned = run(fields + COMPLETE, { to: "", recipientsFrom: "header" });
     assert.deepEqual(recipientsOf(planned), expected, fields);
@@ -498,7 +498,7 @@ test("A resent message goes where its Resent- fields say, and nowhere else", () 
   good("Resent-From: greg@example.org\n", "ann@example.com");
 });
 
-test("Nobody gets a message twice", () => {
+test("Duplicate recipients are removed", () => {
   const to = "ann@example.com, bob@example.com, ann@EXAMPLE.com, Ann@example.com, bob@example.com";
   const planned = run(COMPLETE, { to, recipientsFrom: "both" });
   const seen = recipientsOf(planned).map((one) => one.replace(/@.*/, (domain) => domain.toLowerCase()));
@@ -506,7 +506,7 @@ test("Nobody gets a message twice", () => {
   assert.deepEqual(seen, ["ann@example.com", "bob@example.com", "Ann@example.com"]);
 });
 
-test("No recipients is a usage error, never a success", async () => {
+test("A message without recipients is a usage error, never a success", async () => {
   const bad = (text: string, wanted: Wanted) =>
     assert.throws(() => run(text, { to: "", ...wanted }), { kind: "usage", message: "No recipients given" });
   await bad(COMPLETE, {});
@@ -516,7 +516,7 @@ test("No recipients is a usage error, never a success", async () => {
   await bad("Resent-To: Nobody:;\nTo: ann@example.com", { recipientsFrom: "header" });
 });
 
-test("A recipient field that is not understood stops the message, when it is needed", () => {
+test("A recipient field that cannot be parsed stops the message, if it is needed", () => {
   for (const to of ["a@b@c", "ann@example.com bob@example.com", "ann@example.com <x", "a\0@b", "a\r@b", "a\xff@b"]) {
     for (const name of ["To", "Cc", "Bcc"]) {
       const text = `${name}: ${to}\n${COMPLETE}`;
@@ -531,19 +531,19 @@ test("A recipient field that is not understood stops the message, when it is nee
   assert.deepEqual(recipientsOf(latin1), ["ann@example.com", "j@example.com"], "a name is nobody's address");
 });
 
-test("A name in Latin-1 does not leave our own mail unsigned", () => {
+test("A name in Latin-1 does not prevent signing", () => {
   const planned = run(COMPLETE.replace("Greg", "Gr\xe9g"));
   assert.equal(planned.identity, GREG);
   assert.match(decodeLatin1(printHead(planned.header)), /^From: Gr\xe9g <greg@example\.org>$/m);
 });
 
-test("Delivery status notifications are passed on as they were asked for", () => {
+test("DSN requests are passed on unchanged", () => {
   const dsn = { notify: "never", ret: "hdrs", envid: "x" };
   assert.deepEqual(run(COMPLETE, { dsn }).envelope.dsn, dsn);
   assert.deepEqual(run(`Received: x\n${COMPLETE}`, { dsn }).envelope.dsn, dsn);
 });
 
-test("The header that was given is not changed in place", () => {
+test("The given header is not modified", () => {
   const given = Object.freeze([...header(`Bcc: b@example.com\n${COMPLETE}`), field(TAG_FIELD, "old")]);
   const call: OutgoingRequest = {
     sender: undefined,
@@ -555,7 +555,7 @@ test("The header that was given is not changed in place", () => {
   verifyOwn(plan(Object.freeze(call), given, context()), GREG);
 });
 
-test("recipients of the header: a user's bare name, what a field of Resent alone says, and no CR", () => {
+test("recipients from the header: a bare user name, a single Resent field, and no CR", () => {
   const fromHeader = (text: string) => {
     const { envelope } = run(text, { to: "", recipientsFrom: "header" });
     return envelope.recipients.map(formatAddress);
@@ -569,7 +569,7 @@ test("recipients of the header: a user's bare name, what a field of Resent alone
   }
 });
 
-test("nothing is added to a message that was under way", () => {
+test("nothing is added to an already relayed message", () => {
   for (const name of ["Received", "Delivered-To", "Resent-From", "resent-date"]) {
     const text = `${name}: x\nTo: ann@example.com\nMessage-ID:`;
     const planned = run(text);
@@ -578,7 +578,7 @@ test("nothing is added to a message that was under way", () => {
   assert.equal(run(`${COMPLETE}\nX-Resent-To: x`).scheme, "srs", "only a name like it");
 });
 
-test("a Message-ID that is empty is none; a new one has the author's domain, else ours, else none", () => {
+test("an empty Message-ID is replaced; the new one has the author's domain, else that of an identity, else localhost", () => {
   const idOf = (text: string, f?: string | null, identities = [GREG, JOE]) => {
     const { header } = run(text, f === undefined ? {} : { f }, context("", identities));
     const [id, ...more] = values(header, "Message-ID");
@@ -597,7 +597,7 @@ test("a Message-ID that is empty is none; a new one has the author's domain, els
   assert.throws(() => run(`${COMPLETE}\nMessage-ID: <2@example.org>`), two);
 });
 
-test("one From that nobody can read makes it nobody's", () => {
+test("a message with a From that cannot be parsed is not signed", () => {
   for (const text of [`${COMPLETE}\nFrom: <<`, `From: <<\n${COMPLETE}`]) {
     assert.equal(run(text).scheme, "none", text);
   }

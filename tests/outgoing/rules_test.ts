@@ -10,7 +10,7 @@ import { isListCommand, isRemembered, schemeFor } from "../../outgoing/rules.ts"
 // The same cases each time: hunting is for `deno task fuzz`.
 fc.configureGlobal({ seed: 1 });
 
-Deno.test("glob: a star stands for any characters, also none", () => {
+Deno.test("glob: an asterisk matches any characters, or none", () => {
   const good = (pattern: string, text: string) => assert.ok(glob(pattern, text), `${pattern} ${text}`);
   const bad = (pattern: string, text: string) => assert.ok(!glob(pattern, text), `${pattern} ${text}`);
   good("", "");
@@ -46,7 +46,7 @@ Deno.test("glob: a star stands for any characters, also none", () => {
   good("a+[b](c)$", "a+[b](c)$");
 });
 
-Deno.test("Property: glob says what a regular expression says", () => {
+Deno.test("Property: glob matches like a regular expression", () => {
   const texts = fc.string({ unit: fc.constantFrom("a", "b", "."), maxLength: 8 });
   const patterns = fc.string({ unit: fc.constantFrom("a", "b", ".", "*", "*"), maxLength: 8 });
   let taken = 0;
@@ -64,7 +64,7 @@ Deno.test("Property: glob says what a regular expression says", () => {
 const COOKIE = "abcdefghijklmnopabcd";
 const HEX = "0123456789abcdef0123456789abcdef01234567";
 
-Deno.test("Addresses to which list commands are sent are known by their whole shape", () => {
+Deno.test("Addresses for list commands are recognized by the whole local part", () => {
   const good = (local: string) => {
     assert.ok(isListCommand({ local, domain: "lists.example.org" }), local);
     assert.ok(isListCommand({ local: local.toUpperCase(), domain: "lists.example.org" }), local.toUpperCase());
@@ -90,7 +90,7 @@ Deno.test("Addresses to which list commands are sent are known by their whole sh
   for (const program of ["majordomo", "sympa", "listserv", "mailer-daemon"]) good(program);
 });
 
-Deno.test("What only looks like a list command is a person", () => {
+Deno.test("Addresses that only resemble list commands are ordinary", () => {
   const bad = (local: string) => assert.ok(!isListCommand({ local, domain: "example.org" }), local);
   bad("greg");
   bad("dev");
@@ -149,7 +149,7 @@ Deno.test("The scheme: a list command is plain, else the first rule that matches
   assert.equal(schemeFor({ local: "root", domain: "" }, { rule: [rule("plain", "*")], sender: "srs" }), "plain");
 });
 
-Deno.test("Remembered is what is sent to lists, by a rule, or to subscribe somebody", () => {
+Deno.test("Mail to lists, by a rule, and subscriptions are remembered", () => {
   const rules: Rule[] = [
     { to: ["bob@*"], sender: "", confirm: false },
     { to: ["ann@*", "*@people.example"], sender: "", confirm: true },

@@ -141,12 +141,12 @@ function notAnswered(verdict: Verdict, what: string): void {
   assert.equal(verdict.action, "deliver", `${what}: ${verdict.reason}`);
 }
 
-Deno.test("Every sample stands in one table of this file", () => {
+Deno.test("Every sample is in exactly one table of this file", () => {
   const named = [...GENUINE.map(({ name }) => name), ...REQUESTS.map(({ name }) => name), ...NEVER];
   assert.deepEqual(named.sort(), [...SAMPLES.keys()].sort());
 });
 
-Deno.test("A challenge about a message of ours is answered: to the right address, with the right entry", async () => {
+Deno.test("A challenge about a sent message is answered: to the right address, with the right entry", async () => {
   for (const { name, to, subject, list } of GENUINE) {
     const { mail, sent } = await genuine(name);
     assert.equal(sent.entries.length, 1, name);
@@ -193,7 +193,7 @@ Deno.test("With challenge.answer off, and by default, nothing is answered", asyn
   }
 });
 
-Deno.test("Only three of its kinds may say that a program answered", async () => {
+Deno.test("Only answers to three kinds of challenges contain Auto-Submitted", async () => {
   const said: string[] = [];
   for (const { name } of GENUINE) {
     const { mail, sent } = await genuine(name);
@@ -208,7 +208,7 @@ Deno.test("Only three of its kinds may say that a program answered", async () =>
   assert.deepEqual(said, ["qsecretary-challenge", "qconfirm-check", "mailman3-subscribe"]);
 });
 
-Deno.test("What shows nothing of our message is answered for the one request that is open", async () => {
+Deno.test("A challenge that does not quote the message is answered for the only open request", async () => {
   for (const { name, to, subject, list, body = "", ask = "subscribe" } of REQUESTS) {
     const mail = SAMPLES.get(name)!;
     const { entries } = await request(list, "r1", ask);
@@ -249,7 +249,7 @@ Deno.test("What shows nothing of our message is answered for the one request tha
   }
 });
 
-Deno.test("What can never be answered is delivered, whatever we sent", async () => {
+Deno.test("Challenges that can never be answered are delivered, whatever was sent", async () => {
   const announce = cut(SAMPLES.get("qsecretary-challenge")!)[1];
   const sent = await send(announce);
   // All that the samples could be about, besides.
@@ -274,9 +274,9 @@ Deno.test("Each attack fails for its own reason", async () => {
     return steps.find(({ check }) => check === "challenge")!.found;
   };
   assert.match(await why("attack-qsecretary-replayed-tag"), /the returned tag is not valid/);
-  assert.match(await why("attack-qsecretary-tag-in-quoted-body"), /not one Message-ID/);
+  assert.match(await why("attack-qsecretary-tag-in-quoted-body"), /not have exactly one Message-ID/);
   assert.match(await why("attack-qsecretary-wrong-domain"), /no message to that list is remembered/);
-  assert.match(await why("qsecretary-no-tag"), /no tag of ours/);
+  assert.match(await why("qsecretary-no-tag"), /the returned header has no tag/);
   assert.equal(await why("ezmlm-idx-mod-post"), "not a challenge");
   assert.equal(await why("mailman2-held-moderator"), "not a challenge");
   assert.equal(await why("pmjacookie-challenge"), "not a challenge");
@@ -307,7 +307,7 @@ Deno.test("TMDA: answered where it shows the message or its header, delivered wh
   );
 });
 
-Deno.test("A form that shows the body must agree with at least one line of it", async () => {
+Deno.test("A challenge that quotes the body must match at least one line", async () => {
   for (const name of ["qsecretary-challenge", "qconfirm-check", "ezmlm-idx-post-confirm", "sympa-send-auth"]) {
     const { frame, sent, rest } = await genuine(name, (message) => `${message}second\nthird\n`);
     const [header, body] = [sent.mail.slice(0, sent.mail.indexOf("\n\n") + 2), sent.mail.split("\n\n")[1]!];
@@ -336,7 +336,7 @@ Deno.test("A form that shows the body must agree with at least one line of it", 
   notAnswered((await decide(delivery(mail), context(sent.entries))).verdict, "only half a line");
 });
 
-Deno.test("A message without a body needs no line of it", async () => {
+Deno.test("A message without a body is matched without a line", async () => {
   const noBody = (message: string) => message.slice(0, message.indexOf("\n\n") + 2);
   const { mail, sent } = await genuine("qsecretary-challenge", noBody);
   const { verdict } = await decide(delivery(mail), context(sent.entries));
@@ -344,7 +344,7 @@ Deno.test("A message without a body needs no line of it", async () => {
   notAnswered((await decide(delivery(`${mail}BUY NOW\n`), context(sent.entries))).verdict, "a body was added");
 });
 
-Deno.test("The entry decides: its list, its time, whose it is, whether it was answered", async () => {
+Deno.test("The entry must match: list, time, identity, and not answered yet", async () => {
   for (const { name } of GENUINE) {
     const { mail, sent } = await genuine(name);
     const [entry] = sent.entries as [typeof sent.entries[0]];
@@ -386,7 +386,7 @@ Deno.test("The time of an entry runs from the day on which it was sent", async (
   notAnswered(await at(day(LEDGER_DAYS + 1)), "a day later");
 });
 
-Deno.test("The tag decides: ours, for this message, in time", async () => {
+Deno.test("The tag must be valid for this message and not expired", async () => {
   const { frame, sent } = await genuine("qsecretary-challenge");
   const lasting = sent.entries.map((entry) => ({ ...entry, expires: entry.expires + 100 }));
   const made = async (address: string, id: string, options: Partial<Parameters<typeof signTag>[2]>) => {
@@ -404,7 +404,7 @@ Deno.test("The tag decides: ours, for this message, in time", async () => {
   notAnswered(await made("chair@club.example", id, { secret: chair.keys[0]!.secret }), "another identity's");
 });
 
-Deno.test("A message of another identity is answered as that one, with its own entry alone", async () => {
+Deno.test("A message from another identity is answered as that identity, with its own entry only", async () => {
   const asChair = (message: string) => message.replace("Joe <joe@example.net>", "Chair <Chair@Club.example>");
   const { mail, sent } = await genuine("qsecretary-challenge", asChair);
   const { verdict } = await decide(delivery(mail), context(sent.entries));
@@ -436,7 +436,7 @@ Deno.test("A challenge is about one list: that list's entry is spent, once, and 
   }
 });
 
-Deno.test("A challenge that does not name its list is delivered with a mark where several could be meant", async () => {
+Deno.test("A challenge that does not name its list is delivered with a mark when several lists are possible", async () => {
   const rows: [to: string, others: string, answered: boolean][] = [
     ["dev@lists.example.org", "", true],
     ["dev@lists.example.org", "ann@example.org", true],
@@ -458,7 +458,7 @@ Deno.test("A challenge that does not name its list is delivered with a mark wher
   }
 });
 
-Deno.test("ezmlm: who is to be subscribed must be one of ours, and the challenge addressed to him", async () => {
+Deno.test("ezmlm: the subscriber must be an identity, and the challenge addressed to them", async () => {
   for (const name of ["ezmlm-idx-sub-confirm", "ezmlm-idx-unsub-confirm", "ezmlm053-sub-confirm"]) {
     const { mail, sent } = await genuine(name);
     const verdict = async (one: string) => (await decide(delivery(one), context(sent.entries))).verdict;
@@ -470,7 +470,7 @@ Deno.test("ezmlm: who is to be subscribed must be one of ours, and the challenge
   }
 });
 
-Deno.test("A subscription for an address of ours that is named in full is answered too", async () => {
+Deno.test("A subscription that names an identity's address is answered, too", async () => {
   const named = (message: string) => message.replace("test-subscribe@", "test-subscribe-joe=example.net@");
   const { mail, sent } = await genuine("ezmlm-idx-sub-confirm", named);
   const { verdict } = await decide(delivery(mail), context(sent.entries));
@@ -496,7 +496,7 @@ Deno.test("A returned message may be quoted-printable or base64, long lines and 
   }
 });
 
-Deno.test("A challenge is one whoever hands it in: the envelope is not asked", async () => {
+Deno.test("Challenges are recognized whatever their envelope", async () => {
   const { mail, sent } = await genuine("qsecretary-challenge");
   for (const sender of [null, undefined, "eve@evil.example", "MAILER-DAEMON@mx.example"]) {
     const { verdict } = await decide({ ...delivery(mail), sender }, context(sent.entries));
@@ -535,7 +535,7 @@ const OPENS: readonly [to: string, text: string, join: string, leave: string][] 
   ["majordomo", "subscribe dev joe@example.net", "majordomo", ""],
 ];
 
-Deno.test("A request opens what it asks, for its list and its sender, and nothing else", async () => {
+Deno.test("A request allows answers for its list, its sender and its command only", async () => {
   const join = {
     mailman: SAMPLES.get("mailman3-subscribe")!,
     sympa: SAMPLES.get("sympa-auth")!,
@@ -570,7 +570,7 @@ Deno.test("ezmlm: a request for one identity does not subscribe another", async 
   assert.match(steps.find(({ check }) => check === "challenge")!.found, /it subscribes somebody else/);
 });
 
-Deno.test("What is longer than what is looked at is delivered: the rest could be anything", async () => {
+Deno.test("A challenge too long to be checked is delivered", async () => {
   for (const { name } of GENUINE) {
     const { mail, sent } = await genuine(name);
     const { verdict, steps } = await decide({ ...delivery(mail), whole: false }, context(sent.entries));
@@ -579,7 +579,7 @@ Deno.test("What is longer than what is looked at is delivered: the rest could be
   }
 });
 
-Deno.test("All lines of a long message agree, or it is delivered", async () => {
+Deno.test("All lines of a long message must match, or it is delivered", async () => {
   const lines = Array.from({ length: 1000 }, (_, nth) => `line ${nth} of a long message\n`).join("");
   for (const name of ["qsecretary-challenge", "ezmlm-idx-post-confirm", "tmda-confirm", "sympa-send-auth"]) {
     const { mail, sent } = await genuine(name, (message) => message + lines);
@@ -599,7 +599,7 @@ Deno.test("All lines of a long message agree, or it is delivered", async () => {
   notAnswered((await decide(delivery(mail), context(sent.entries))).verdict, "more than is remembered");
 });
 
-Deno.test("In-Reply-To is the challenge's Message-ID, where that is one and nothing else", async () => {
+Deno.test("In-Reply-To is the Message-ID of the challenge if that is well formed", async () => {
   const { mail, sent } = await genuine("qsecretary-challenge");
   const named = async (field: string) => {
     const changed = mail.replace(/^Message-ID: .*\n/m, () => field);
@@ -622,7 +622,7 @@ Deno.test("The answer comes from the address that sent the message", async () =>
   notAnswered((await decide(delivery(plus), ours)).verdict, "another From than was sent");
 });
 
-Deno.test("With two authors the sender signs, and the challenge is about that identity's message", async () => {
+Deno.test("With two authors, the Sender signs and answers challenges", async () => {
   const authors = (message: string) =>
     message.replace(/^From: .*$/m, "From: Joe <joe@example.net>, Chair <chair@club.example>\nSender: joe@example.net");
   const { mail, sent } = await genuine("qsecretary-challenge", authors);

@@ -20,7 +20,7 @@ const JOE_JOINS = {
 } as const;
 const BASE = { subscriber: undefined, separator: undefined, subject: "Confirmation", body: "", headerOnly: false };
 
-Deno.test("Each sample is known for what it is", { permissions: "none" }, () => {
+Deno.test("Each sample is recognized", { permissions: "none" }, () => {
   const seen = new Set<string>();
   const good = (name: string, form: Partial<Form> & Pick<Form, "program" | "answerTo" | "lists">) => {
     const { autoSubmitted: _, ...rest } = { ...BASE, ...formOf(sample(name)) };
@@ -203,7 +203,7 @@ const MAILMAN2 = sample("mailman2-join").replaceAll(
 )
   .replace(/^Subject: .*$/m, "Subject: Your confirmation is required to join the Dev mailing list");
 
-Deno.test("Mailman 2 says what it is about when the cookie is in its address", { permissions: "none" }, () => {
+Deno.test("Mailman 2 is recognized when the cookie is in its address", { permissions: "none" }, () => {
   assert.deepEqual(formOf(MAILMAN2), {
     ...JOE_JOINS,
     program: "Mailman 2",
@@ -229,7 +229,7 @@ Deno.test("Mailman 2 says what it is about when the cookie is in its address", {
   }
 });
 
-Deno.test("What asks to leave is told from what asks to join", { permissions: "none" }, () => {
+Deno.test("Requests to join and to leave are distinguished", { permissions: "none" }, () => {
   const leave: [name: string, from: string, to: string][] = [
     ["mailman3-subscribe", "to join the", "to leave the"],
     ["sympa-auth", "subscribe dev Joe", "signoff dev"],
@@ -266,7 +266,7 @@ const MAILBOXES = [
   "sympa",
 ];
 
-Deno.test("Only the address with the cookie is one that confirms", { permissions: "none" }, () => {
+Deno.test("Answers go only to the address with the cookie", { permissions: "none" }, () => {
   const rows: [name: string, field: string, local: string][] = [
     ["qsecretary-challenge", "From", "qmail-confirm-1795150800.12345.kjfhdmcoapngbleiabcd"],
     ["qconfirm-check", "From", "ann-qconfirm-1795150800.4711.654321"],
@@ -297,7 +297,7 @@ Deno.test("Only the address with the cookie is one that confirms", { permissions
   }
 });
 
-Deno.test("Nothing of a stranger's text is in Subject and body of an answer but the cookie that is needed", {
+Deno.test("Subject and body of an answer contain no text of the challenge except the cookie", {
   permissions: "none",
 }, () => {
   for (const [name, mail] of SAMPLES) {
@@ -308,7 +308,7 @@ Deno.test("Nothing of a stranger's text is in Subject and body of an answer but 
   }
 });
 
-Deno.test("One thing that is not as it should be makes it no challenge", { permissions: "none" }, () => {
+Deno.test("A single deviation from the form is not a challenge", { permissions: "none" }, () => {
   for (const [name, from, to] of CHANGED) {
     const mail = sample(name);
     const end = mail.indexOf("\n\n") + 1;
@@ -319,7 +319,7 @@ Deno.test("One thing that is not as it should be makes it no challenge", { permi
   }
 });
 
-Deno.test("Majordomo 2: the command in the body, from whom it came, and only one", { permissions: "none" }, () => {
+Deno.test("Majordomo 2: the body must contain one command and its sender", { permissions: "none" }, () => {
   const mail = sample("majordomo2-confirm");
   const bad = (from: string, to: string) => {
     assert.ok(mail.includes(from), from);
@@ -337,7 +337,7 @@ Deno.test("Majordomo 2: the command in the body, from whom it came, and only one
   assert.equal(formOf(mail.replaceAll("subscribe dev", "subscribe users"))?.request?.list, "users@lists.example.org");
 });
 
-Deno.test("A From or Reply-To that no program writes makes it no challenge", { permissions: "none" }, () => {
+Deno.test("A From or Reply-To that no program writes is not a challenge", { permissions: "none" }, () => {
   const mail = sample("qsecretary-challenge");
   assert.notEqual(formOf(mail), undefined);
   const comment = `(${"a".repeat(8 * 1024)}) `;
@@ -351,7 +351,7 @@ Deno.test("A From or Reply-To that no program writes makes it no challenge", { p
   ) assert.equal(formOf(lies), undefined, lies.slice(0, 200));
 });
 
-Deno.test("Only the outermost header is looked at", { permissions: "none" }, () => {
+Deno.test("Only the outermost header is examined", { permissions: "none" }, () => {
   for (const [name, mail] of SAMPLES) {
     assert.equal(formOf(`From: eve@evil.example\nSubject: fwd\n\n${mail}`), undefined, name);
     const nested = `Content-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: message/rfc822\n\n${mail}\n--x--\n`;
@@ -359,7 +359,7 @@ Deno.test("Only the outermost header is looked at", { permissions: "none" }, () 
   }
 });
 
-Deno.test("Whatever the Return-Path says, the answer goes elsewhere", { permissions: "none" }, () => {
+Deno.test("The answer never goes to the Return-Path", { permissions: "none" }, () => {
   for (const [name, mail] of SAMPLES) {
     const other = formOf(mail.replace(/^Return-Path: .*$/m, "Return-Path: <list-discard-1@evil.example>"));
     assert.deepEqual(other, formOf(mail), name);

@@ -232,7 +232,7 @@ Deno.test("The list's name is changed everywhere in the frame: no answer", async
   }
 });
 
-/** The quoted message with a change that is none of form: never answered. */
+/** The quoted message with a change of contents: never answered. */
 const WRONG: Record<string, (challenge: Challenge) => string | undefined> = {
   "tag twice": ({ sent }) => sent.mail.replace(sent.tagLine, sent.tagLine + sent.tagLine),
   "another tag in front": ({ sent }) => sent.tagLine.replace(/.\n/, "\n") + sent.mail,

@@ -22,7 +22,7 @@ const part = (content: string, type = "message/rfc822", more = "") =>
 const mime = (...parts: string[]) =>
   `Content-Type: multipart/mixed; boundary=b\n\n--b\n\nPlease confirm.\n${parts.join("")}--b--\n`;
 
-Deno.test("Behind the separator: header, and all that follows, to its end", () => {
+Deno.test("After the separator: the header and everything to the end", () => {
   const good = (mail: string, expected: string) => assert.deepEqual(found(mail), [expected], JSON.stringify(mail));
   good(text("A: 1\nB: 2\n\none\ntwo\n"), "A,B/one|two|");
   good(text("A: 1\nB: 2\n\none\ntw"), "A,B/one|tw");
@@ -38,7 +38,7 @@ Deno.test("Behind the separator: header, and all that follows, to its end", () =
   good(text("A: 1\n\none\n").replace("Please", "--- Administrative commands ---\nPlease"), "A/one|");
 });
 
-Deno.test("No separator, two, or one that is not to the letter: nothing", () => {
+Deno.test("Without exactly one exact separator nothing is returned", () => {
   const bad = (mail: string) => assert.deepEqual(found(mail), [], JSON.stringify(mail));
   bad("Subject: s\n\nA: 1\n\none\n");
   bad(text(""));
@@ -60,11 +60,11 @@ Deno.test("No separator, two, or one that is not to the letter: nothing", () => 
   assert.deepEqual(quotedMessages({ prefix, ...parseHead(prefix, true)! }, undefined), []);
 });
 
-Deno.test("The separator in the header is none", () => {
+Deno.test("A separator in the header does not count", () => {
   assert.deepEqual(found(`Subject: s\n ${SEPARATOR}\n\nA: 1\n\n`), []);
 });
 
-Deno.test("A part: message/rfc822, or the header alone; in any encoding", () => {
+Deno.test("A part: message/rfc822, or the header only; in any encoding", () => {
   const inner = `A: 1\nB: 2\n\ncaf\xe9 = ${"long ".repeat(30)}end\n.\n`;
   const body = `caf\xe9 = ${"long ".repeat(30)}end|.|`;
   // Plain, postal-mime leaves the boundary's line end in front of it: an empty line more, which the ledger knows.
@@ -87,7 +87,7 @@ Deno.test("A part: message/rfc822, or the header alone; in any encoding", () => 
   good(mime(part(inner)).replace("Please confirm.", `${SEPARATOR}\n\nC: 3\n`), `A,B/${body}.`);
 });
 
-Deno.test("Several parts are all told; none falls back to the separator", () => {
+Deno.test("All of several parts are returned; without any the separator counts", () => {
   assert.equal((found(mime(part("A: 1\n\n"), part("B: 2\n\n")))).length, 2);
   assert.equal((found(mime(part("A: 1\n\n"), part("B: 2\n", "text/rfc822-headers")))).length, 2);
   assert.deepEqual(found(mime()), []);
@@ -97,7 +97,7 @@ Deno.test("Several parts are all told; none falls back to the separator", () => 
   assert.deepEqual(found(attached), []);
 });
 
-Deno.test("A multipart message returns a part, or nothing: what shows as text in it is not searched", () => {
+Deno.test("A multipart message returns a part or nothing: its text is not searched", () => {
   const hidden = mime(part("A: 1\n\none\n", "text/plain")).replace("Please confirm.", `${SEPARATOR}\n\nC: 3\n\none\n`);
   assert.deepEqual(found(hidden), []);
   const many = "--b\nContent-Type: message/rfc822\n\nA: 1\n\n".repeat(2000);
@@ -108,7 +108,7 @@ Deno.test("A multipart message returns a part, or nothing: what shows as text in
   );
 });
 
-Deno.test("Nothing follows the returned message: neither a part nor text behind the last delimiter", () => {
+Deno.test("Nothing may follow the returned message: neither a part nor text after the last delimiter", () => {
   const mail = mime(part("A: 1\n\none\n"));
   assert.deepEqual(found(mail).length, 1);
   assert.deepEqual(found(`${mail}\n \n`).length, 1);
@@ -117,7 +117,7 @@ Deno.test("Nothing follows the returned message: neither a part nor text behind 
   assert.deepEqual(found(mail.replace("--b--", "--b--\nI agree to pay.\n\n--b--")), []);
 });
 
-Deno.test("What is nested too deep, or broken, is nothing and no error", () => {
+Deno.test("Broken or too deeply nested messages return nothing and cause no error", () => {
   let deep = "A: 1\n\none\n";
   for (let nth = 0; nth < 40; nth++) {
     deep = `Content-Type: multipart/mixed; boundary=b${nth}\n\n--b${nth}\n${deep}\n--b${nth}--\n`;
@@ -127,7 +127,7 @@ Deno.test("What is nested too deep, or broken, is nothing and no error", () => {
   assert.deepEqual(found("Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822"), []);
 });
 
-Deno.test("A part ends with its delimiter, whose line end is not the message's", () => {
+Deno.test("The line ending before a delimiter is not part of the message", () => {
   const mail = mime(part("A: 1\n\none"));
   assert.deepEqual(found(mail), ["A/one."], "its last line is whole");
   assert.deepEqual(found(mail.replace("--b--\n", "")), ["A/one|."]);

@@ -110,7 +110,7 @@ for (const [keys, verdict] of ages) {
   });
 }
 
-Deno.test("what was signed in time is known as long as its key verifies", { permissions: "none" }, async () => {
+Deno.test("a signature made in time is recognized as long as its key verifies", { permissions: "none" }, async () => {
   for (const age of [0, 719, 721, 899]) {
     const one = greg(age);
     const { id, secret } = one.keys[0]!;

@@ -51,7 +51,7 @@ async function verdict(
   return (await decide(given, { ...context([]), now: when, sent: sentIndex(sent, when) })).verdict;
 }
 
-Deno.test("What answers a message that we sent is delivered without a mark", async () => {
+Deno.test("A reply to a sent message is delivered without a mark", async () => {
   using sent = index();
   const good = async (what: string, mail: string, when = now) => {
     const { action, check, result, reason, mark, identity } = await verdict(mail, { sent: sent.path, when });
@@ -88,7 +88,7 @@ Deno.test("What answers a message that we sent is delivered without a mark", asy
   await good("twenty in References", references(`${"<x@b.example> ".repeat(19)}${ID}`));
 });
 
-Deno.test("A reply names a Message-ID as it was written, whatever that holds", async () => {
+Deno.test("A reply names a Message-ID as it was written, whatever it contains", async () => {
   for (
     const id of [
       "<a(b)c@example.net>",
@@ -115,7 +115,7 @@ Deno.test("A reply names a Message-ID as it was written, whatever that holds", a
   }
 });
 
-Deno.test("What names no message of ours, too late, to another, is marked as ever", async () => {
+Deno.test("Mail that names no remembered message of this identity is marked", async () => {
   using sent = index();
   const bad = async (what: string, mail: string, more: { when?: Date; to?: string } = {}) => {
     const { action, check, result, mark } = await verdict(mail, { sent: sent.path, ...more });
@@ -131,7 +131,7 @@ Deno.test("What names no message of ours, too late, to another, is marked as eve
   await bad("in a text too far below", `${UNNAMED}${"x ".repeat(8 * 1024)}${ID}\n`);
 });
 
-Deno.test("A bounce that only names a message that left signed is known, and marked", async () => {
+Deno.test("A bounce that only names a message that was sent with a tag is known, and marked", async () => {
   using sent = index();
   rememberSent(sent.path, joe, "<unsigned@example.net>", false, SENT);
   const good = async (what: string, mail: string) => {
@@ -168,7 +168,7 @@ Deno.test("Where nothing is remembered, nothing is known", async () => {
   assert.equal((await decide(given, context([]))).verdict.result, "unsolicited");
 });
 
-Deno.test("Mail of a person is not asked, nor mail to nobody of ours", async () => {
+Deno.test("Mail from ordinary senders and to other recipients causes no lookup", async () => {
   using sent = index();
   const given = { ...delivery(VACATION), sender: "jo@b.example" };
   const ours = { ...context([]), sent: sentIndex(sent.path, now) };

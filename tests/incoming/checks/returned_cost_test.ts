@@ -47,7 +47,7 @@ const many = (line: (n: number) => string): string => {
   return OUTER + text;
 };
 
-Deno.test("a bounce full of tags costs a bounded number of MACs, whatever is beside them", async () => {
+Deno.test("a bounce full of tags costs a bounded number of MACs, whatever is next to them", async () => {
   const hostile: Record<string, (n: number) => string> = {
     "a block for each": (n) => `Message-ID: <${n}@x>\nX-Msgauth: ${bogus(n)}\n\n`,
     "one block": (n) => `Message-ID: <${n}@x>\nX-Msgauth: ${bogus(n)}\n`,
@@ -71,7 +71,7 @@ Deno.test("a bounce full of tags costs a bounded number of MACs, whatever is bes
   assert.ok(others.count < 8, `a key that is not ours costs no MAC: ${others.count}`);
 });
 
-Deno.test("the tag that is ours is found behind a thousand others", async () => {
+Deno.test("the valid tag is found after a thousand others", async () => {
   const tag = signTag("joe@example.net", "<ours@example.net>", {
     key: key.id,
     secret: key.secret,

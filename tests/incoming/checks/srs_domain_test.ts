@@ -26,7 +26,7 @@ function locked(address: string, srsDomain: string): Identity {
   };
 }
 
-Deno.test("whatever is no signed address in an SRS domain of ours is forged, whoever sends", async () => {
+Deno.test("any address in an SRS domain that is not signed is forged, whatever the sender", async () => {
   const [local] = signedAddress(greg).split("@") as [string];
   const wrong = local.replace(/=.{8}=/, "=aaaaaaaa=");
   const locals = [
@@ -86,7 +86,7 @@ Deno.test("whatever is no signed address in an SRS domain of ours is forged, who
   }
 });
 
-Deno.test("a valid signed address is one in any spelling", async () => {
+Deno.test("a valid signed address is recognized in any spelling", async () => {
   const mine = signedAddress(greg);
   const [local] = mine.split("@") as [string];
   const spellings = [
@@ -109,7 +109,7 @@ Deno.test("a valid signed address is one in any spelling", async () => {
   assert.equal((await verdict(`${local}@srs.club.example`, context())).result, "forged");
 });
 
-Deno.test("what is not in an SRS domain of ours is not judged by it", async () => {
+Deno.test("addresses outside the SRS domains are not judged by them", async () => {
   const recipients = [
     "greg@sub.srs.example.org",
     "greg@xsrs.example.org",
@@ -125,7 +125,7 @@ Deno.test("what is not in an SRS domain of ours is not judged by it", async () =
   for (const text of recipients) assert.equal((await verdict(text, context())).check, "addressed", text);
 });
 
-Deno.test("an identity without an SRS domain makes no domain an SRS domain", async () => {
+Deno.test("an identity without an SRS domain does not turn any domain into one", async () => {
   const none = identity("greg@example.org", "");
   assert.equal((await verdict(["greg@", "x"], context("", "", [none]))).check, "addressed");
 });
@@ -153,7 +153,7 @@ Deno.test("only the keys of the identity that the address names are read", async
   await assert.rejects(verdict("SRS0=aaaaaaaa=JJ=example.org=ann@srs.example.org", shared), /the keys of ann@/);
 });
 
-Deno.test("a key file that cannot be read is no wrong hash", async () => {
+Deno.test("a key file that cannot be read is not reported as a wrong hash", async () => {
   const [none] = [locked("greg@example.org", "srs.example.org")];
   const prvs = context("[prvs]\nreceive = true", "", [none]);
   for (const text of [signedAddress(greg), "prvs=1331000000=greg@example.org"]) {
@@ -172,7 +172,7 @@ const OTHERS = [
   "alias-srs-SRS0=abcd=JJ=other.example=bob@srs.example.org",
 ];
 
-Deno.test("srs.others says what becomes of the signed address of somebody else", async () => {
+Deno.test("srs.others decides about signed addresses of other users", async () => {
   const ann = signedAddress(identity("ann@example.org", "srs.example.org"));
   for (const text of [ann, ...OTHERS]) {
     for (const sender of SENDERS) {
@@ -204,7 +204,7 @@ Deno.test("srs.others says what becomes of the signed address of somebody else",
   }
 });
 
-Deno.test("postmaster and abuse of an SRS domain are an identity's", async () => {
+Deno.test("postmaster and abuse of an SRS domain belong to an identity", async () => {
   const shape = ({ action, result, check, mark, identity }: Verdict) => ({
     action,
     result,

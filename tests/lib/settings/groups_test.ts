@@ -41,12 +41,12 @@ for (const [gid, is, why] of groups) {
   });
 }
 
-Deno.test("where more accounts or groups are kept elsewhere, no group is private", () => {
+Deno.test("when accounts or groups are also stored elsewhere, no group is private", () => {
   assert.equal(isGroupOf(1000, [1000, 0], `${PASSWD}+::::::\n`, GROUP), false);
   assert.equal(isGroupOf(1000, [1000, 0], PASSWD, `${GROUP}+:::\n`), false);
 });
 
-Deno.test("a member that was added makes a private group another's too", () => {
+Deno.test("a group with an added member is not private", () => {
   assert.equal(isGroupOf(1000, [1000, 0], PASSWD, GROUP.replace("greg:x:1000:", "greg:x:1000:ann")), false);
   assert.equal(isGroupOf(1000, [1000, 0], `${PASSWD}eve:x:1003:1000::/:/bin/sh\n`, GROUP), false);
 });

@@ -16,7 +16,7 @@ import { parseDay } from "../../../lib/date.ts";
 // The same cases each time: hunting is for `deno task fuzz`.
 fc.configureGlobal({ seed: 1 });
 
-Deno.test("parseKeys reads a key file", () => {
+Deno.test("parseKeys parses a key file", () => {
   /** Each key as `id day secret`, newest first. */
   const good = (file: string, ...expected: string[]) => {
     const found = parseKeys(file, "keys").map(({ id, created, secret }) => {
@@ -47,7 +47,7 @@ Deno.test("parseKeys reads a key file", () => {
   good("a 2026-01-02 A\nb 2026-01-02 B\nc 2026-01-02 C", "c 2026-01-02 C", "b 2026-01-02 B", "a 2026-01-02 A");
 });
 
-Deno.test("parseKeys names file and line of what is wrong, and never shows a secret", () => {
+Deno.test("parseKeys reports file and line of an error, and never a secret", () => {
   const SECRET = "tick-tock-hush";
   const bad = (file: string, line: number, pattern: RegExp) =>
     assert.throws(() => parseKeys(file, "/home/greg/keys"), (error: Fail) => {
@@ -85,7 +85,7 @@ Deno.test("A file without a key is an error", () => {
   }
 });
 
-Deno.test("A key verifies on every day of its life, and on none after", () => {
+Deno.test("A key verifies on every day of its lifetime, and not after it", () => {
   const [key] = parseKeys("k1 2026-11-20 s", "keys");
   const day = (age: number) => new Date((key!.created + age) * 86_400_000);
   const alive = (now: Date) => validKeys([key!], now).length === 1;
@@ -122,14 +122,14 @@ Deno.test("Keys that share a digit are all tried, the newest first", () => {
   assert.deepEqual(byDigit, [["0", ["B"]], ["1", ["C", "A"]]]);
 });
 
-Deno.test("Property: a day written and read again is the same", () => {
+Deno.test("Property: a formatted day is parsed to the same day", () => {
   const range = { min: new Date("1970-01-01"), max: new Date("9999-12-31"), noInvalidDate: true };
   fc.assert(fc.property(fc.date(range), (date) => {
     assert.equal(parseDay(date.toISOString().slice(0, 10)), dayOf(date));
   }));
 });
 
-Deno.test("parseDay refuses what is no day", () => {
+Deno.test("parseDay rejects text that is not a date", () => {
   for (
     const wrong of [
       "",

@@ -31,7 +31,7 @@ for (const [text, line] of bad) {
   });
 }
 
-Deno.test("what was added can be removed, and all else is as before", { permissions: "none" }, () => {
+Deno.test("an added list can be removed, and nothing else changes", { permissions: "none" }, () => {
   const list = listAddress("Talk@Lists.example.org");
   assert.equal(list, "talk@lists.example.org");
   for (const text of ["", "x@y.example\n", "# none\n\n  X@y.example # mine\n"]) {

@@ -156,13 +156,13 @@ Deno.test("Every setting has its default", () => {
   }
 });
 
-Deno.test("Every default is a value that could be given", () => {
+Deno.test("Every default is a valid value", () => {
   for (const { name, fallback, read } of SETTINGS) {
     if (fallback !== undefined) assert.deepEqual(read(fallback, (path) => path), fallback, name);
   }
 });
 
-Deno.test("A setting without a default must be given", () => {
+Deno.test("A setting without a default is required", () => {
   const required = SETTINGS.filter((setting) => setting.fallback === undefined);
   assert.ok(required.length > 0);
   for (const setting of required) {
@@ -177,7 +177,7 @@ Deno.test("A setting without a default must be given", () => {
 for (const setting of SETTINGS) {
   const { good, is, bad, with: more = {} } = VALUES[setting.name] ?? { good: "", is: "", bad: "" };
 
-  Deno.test(`${setting.name}: a good value is taken, a bad one is named with file and line`, () => {
+  Deno.test(`${setting.name}: a valid value is accepted, an invalid one is reported with file and line`, () => {
     const settings = parse(withValue(setting, good, more).text);
     assert.deepEqual(read(settings, setting), is);
     assert.notDeepEqual(is, setting.fallback, "another than the default");
@@ -186,7 +186,7 @@ for (const setting of SETTINGS) {
     assert.ok(message.startsWith(`${line}: ${setting.name}: `), message);
   });
 
-  Deno.test(`${setting.name}: every value of a wrong type is refused`, () => {
+  Deno.test(`${setting.name}: every value of a wrong type is rejected`, () => {
     const samples = ['"text"', "7", "7.5", "true", "2026-11-20", "2026-11-20T10:00:00Z", "10:00:00", '["a"]', "[1]"];
     samples.push(
       '["2026-11-20"]',
@@ -231,7 +231,7 @@ const bad = (text: string, message: string | RegExp) => {
   else assert.match(found, message, text);
 };
 
-Deno.test("What is not known is named with its line", () => {
+Deno.test("Unknown settings are reported with their line", () => {
   bad(`sendr = "srs"\n${IDENTITY}`, "1: Unknown setting sendr: did you mean sender?");
   bad(`\n# hm\n  "sendr" = "srs"\n${IDENTITY}`, "3: Unknown setting sendr: did you mean sender?");
   bad(`${IDENTITY}\n[nothing]\na = 1\n`, "4: Unknown setting nothing");
@@ -266,7 +266,7 @@ Deno.test("The old setting state is an error with its line and the new table", (
   assert.equal(good("").state.folder, "/home/greg/.local/state/countersign");
 });
 
-Deno.test("A table is a table, a repeated one is repeated", () => {
+Deno.test("Tables and repeated tables cannot be exchanged", () => {
   bad(`\nsrs = 3\n`, "2: Setting srs is not a table: write [srs]");
   bad(`\ntransport = "sendmail"\n`, "2: Setting transport is not a table: write [transport]");
   bad(`\n[[srs]]\nmax_age = 3\n`, "2: Setting srs is not a table: write [srs]");
@@ -364,7 +364,7 @@ Deno.test("An error of TOML is one line with the line's number, without the code
   }
 });
 
-Deno.test("Settings are judged together", () => {
+Deno.test("Combinations of settings are checked", () => {
   bad("", "1: No identity is configured: add [[identity]] with one of your addresses");
   bad("identity = []\n", /^1: No identity is configured: /);
   bad(IDENTITY, "1: transport.preset is not set: name the program that sends your mail");
@@ -429,7 +429,7 @@ const many: [string, (count: number) => string][] = [
     Array.from({ length: count }, (_, nth) => `[[rule]]\nto = ["a${nth}@example.com"]\n`).join("")],
 ];
 for (const [what, text] of many) {
-  Deno.test(`twice the ${what} are at most two and a half times the work`, async () => {
+  Deno.test(`twice the ${what} take at most two and a half times the work`, async () => {
     const cost = (count: number) => work(() => parse(text(count)));
     await cost(1); // what is loaded, is loaded
     const [less, more] = [await cost(500), await cost(1000)];

@@ -109,7 +109,7 @@ for (const [preset, { front, nullSender, dsn, quoted, dash, nul }] of Object.ent
     }
   });
 
-  Deno.test(`${preset}: recipients always stand behind --, and never as an option`, () => {
+  Deno.test(`${preset}: recipients are always after --, and never an option`, () => {
     if (!dash) return;
     for (const hostile of ["-f@x", "--@x", "-bs@x", "-t@x"]) {
       const argv = argumentsFor(preset, [], envelope([hostile]));
@@ -119,7 +119,7 @@ for (const [preset, { front, nullSender, dsn, quoted, dash, nul }] of Object.ent
   });
 }
 
-Deno.test("No program is ever asked to read recipients from the header, or to stop at a dot", () => {
+Deno.test("No program ever reads recipients from the header or stops at a dot", () => {
   for (const preset of Object.keys(TABLE)) {
     const argv = argumentsFor(preset, [], envelope(["a@x"]));
     assert.ok(!argv.includes("-t") && !argv.includes("-H") && !argv.includes("-h"), preset);
@@ -127,7 +127,7 @@ Deno.test("No program is ever asked to read recipients from the header, or to st
   }
 });
 
-Deno.test("Some notifications are none of the others", () => {
+Deno.test("Each DSN option is passed on by itself", () => {
   const one = (dsn: Dsn, ...expected: string[]) => {
     assert.deepEqual(argumentsFor("postfix", [], envelope(["a@x"], { dsn })).slice(4, -2), expected);
   };
@@ -137,7 +137,7 @@ Deno.test("Some notifications are none of the others", () => {
   one({ notify: "never" }, "-N", "never");
 });
 
-Deno.test("Statuses that could mean anything become 75", () => {
+Deno.test("Ambiguous exit statuses become 75", () => {
   const soft: Record<string, number[]> = { msmtp: [68, 69, 76] };
   for (const preset of Object.keys(TABLE)) {
     for (let status = 0; status < 256; status++) {
@@ -147,7 +147,7 @@ Deno.test("Statuses that could mean anything become 75", () => {
   }
 });
 
-Deno.test("An unknown preset is an error of the settings", () => {
+Deno.test("An unknown preset is a configuration error", () => {
   for (const name of ["", "qmail", "constructor", "__proto__"]) {
     assert.throws(() => argumentsFor(name, ["/bin/x"], envelope(["a@x"])), { kind: "config" }, name);
     assert.throws(() => statusFor(name, 0), { kind: "config" }, name);

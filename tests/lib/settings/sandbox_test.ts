@@ -22,7 +22,7 @@ const SETTLED = [...["config.toml", "plain-lists", "keys"].map((name) => `${FOLD
 const SPAM = "/home/greg/Maildir/.Spam";
 const COMMAND = `[transport]\npreset = "sendmail"\n`;
 
-Deno.test("settings by default: three files and the state, one program out, none in but by --forward", () => {
+Deno.test("default settings: three files and the state, one program for the shim, none for the hook without --forward", () => {
   assert.deepEqual(lines(COMMAND), [
     ...SETTLED.map((path) => `shim --allow-read=${path}`),
     `shim --allow-write=${STATE}`,
@@ -182,20 +182,20 @@ Deno.test("each setting that names a path or a program has its permission", { pe
   }
 });
 
-Deno.test("keys and lists elsewhere are read there; nothing else of those folders of keys", () => {
+Deno.test("keys and lists in other folders can be read there, but nothing else in those folders", () => {
   const text = `[[identity]]\naddress = "greg@example.org"\nkeys = "/etc/keys/greg"\n`;
   const settings = parseConfig(`plain_lists = "/srv/lists/mine"\n${text}${COMMAND}`, PLACE);
   const read = permissions(settings, PLACE).filter(({ right }) => right === "read").map(({ thing }) => thing);
   assert.ok(read.includes("/etc/keys/greg") && read.includes("/srv/lists/mine") && !read.includes("/etc/keys"));
 });
 
-Deno.test("settings of a site leave the home to each user; a user's own are his wherever HOME points", () => {
+Deno.test("settings of a site use each user's home; a user's own settings use theirs wherever HOME points", () => {
   const site = { file: "/etc/countersign/config.toml", home: "/home/greg" };
   assert.ok(lines(COMMAND, "", site).includes("incoming --allow-write=~/Maildir/.Spam"));
   assert.ok(!lines(COMMAND).some((line) => line.includes("~")));
 });
 
-Deno.test("what stands behind a link is given by both of its names", { permissions: "none" }, () => {
+Deno.test("the target of a link is permitted by both names", { permissions: "none" }, () => {
   const real = (path: string) => path.endsWith("/keys") ? "/safe/keys" : path.replace(/^\/home\//, "/data/home/");
   const given = (place: typeof PLACE) => {
     const settings = parseConfig(`${IDENTITY}${COMMAND}command = ["/home/run"]\n`, place);
@@ -228,7 +228,7 @@ Deno.test("what stands behind a link is given by both of its names", { permissio
   );
 });
 
-Deno.test("Deno takes a comma for the end of a path: that is refused, not widened", { permissions: "none" }, () => {
+Deno.test("a path with a comma, which Deno would split, is rejected", { permissions: "none" }, () => {
   for (const path of ["~/a,b", "/x,/"]) {
     assert.throws(() => lines(`${COMMAND}[incoming]\nspam = "${path}"\n`), {
       kind: "config",
@@ -237,7 +237,7 @@ Deno.test("Deno takes a comma for the end of a path: that is refused, not widene
   }
 });
 
-Deno.test("the file stands beside the settings", { permissions: "none" }, () => {
+Deno.test("the sandbox file is next to the settings", { permissions: "none" }, () => {
   assert.equal(sandboxFile("/x/config.toml"), "/x/config.sandbox");
   assert.equal(sandboxFile("/x/greg.toml.toml"), "/x/greg.toml.sandbox");
   assert.equal(sandboxFile("/x/conf"), "/x/conf.sandbox");
