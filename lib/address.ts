@@ -51,7 +51,7 @@ export function sameAddress(a: Address, b: Address): boolean {
 export function parseAddress(text: string): Address {
   const at = text.lastIndexOf("@");
   if (at < 0 || at === text.length - 1) {
-    throw new Fail("no-at", `Address ${quote(text)} has no @ with a domain behind it`);
+    throw new Fail("no-at", `Address ${quote(text)} has no @ followed by a domain`);
   }
   const scan = new Scan(text);
   const address = scan.address();

@@ -177,7 +177,7 @@ function digest(secret: Secret, fields: string[]): string {
 function split(address: string): [user: string, host: string] {
   const at = address.lastIndexOf("@");
   if (at < 0 || at === address.length - 1) {
-    throw new Fail("no-at", `Address ${quote(address)} has no @ with a domain behind it`);
+    throw new Fail("no-at", `Address ${quote(address)} has no @ followed by a domain`);
   }
   return [address.slice(0, at), address.slice(at + 1)];
 }

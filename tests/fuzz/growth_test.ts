@@ -159,7 +159,7 @@ const long = ([, front, piece, back]: [string, string, string, string], size: nu
 fuzz("twice the text is at most two and a half times the work", shapes, async (shape) => {
   const read = READERS[shape[0]]!;
   const [once, twice] = [long(shape, SIZE), long(shape, 2 * SIZE)];
-  await work(() => read(once)); // what is loaded, is loaded
+  await work(() => read(once)); // warm up
   const [less, more] = [await work(() => read(once)), await work(() => read(twice))];
   assert.ok(more <= 2.5 * less + 10_000, `${less} for ${once.length} bytes, ${more} for ${twice.length}`);
   // And not much for each byte.

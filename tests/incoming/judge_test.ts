@@ -213,7 +213,7 @@ Deno.test(
 );
 
 Deno.test("a local error is thrown instead of a verdict, so the message is deferred", async () => {
-  // A key that no HMAC takes stands for whatever may break.
+  // A key that no HMAC accepts represents any local error.
   const keys = greg.keys.map((key) => ({ ...key, secret: Symbol() as unknown as Key["secret"] }));
   const broken = { ...context(), identities: [{ ...greg, keys }] };
   const recipients = {
@@ -476,7 +476,7 @@ Deno.test("what was found in what is returned is told", { permissions: "none" },
     [ours.replace("<1@", "<2@"), "the returned tag is not valid for the returned message"],
     [old, "the returned tag has expired"],
     [returning(other, "c1", "club", day(-31)), "the returned tag has expired"],
-    // The first tag that is right counts, whatever stands before it.
+    // The first valid tag counts, whatever precedes it.
     [
       `${old}\n${ours.slice(ours.indexOf("Message-ID"))}`,
       "returns a message from greg@example.org (tag found in bytes)",

@@ -28,7 +28,7 @@ function foundBy(mail: string, tail?: string): string | undefined {
   return undefined;
 }
 
-/** A header as it is returned, with a tag of ours. */
+/** A returned header with a valid tag. */
 function returned(messageId = "<20261120053258.4711@wooledge.test>", between = ""): string {
   const tag = signTag(ADDRESS, messageId, { key: "k1", secret: SECRET, now, nonce: randomNonce() });
   return [
@@ -181,7 +181,7 @@ Deno.test("a Message-ID in a body is found in any form", () => {
     const found = [...findMessageIds(mail, OUTER.indexOf("\n\n") + 2)];
     assert.ok(found.includes(id), `${name}: ${found.join(" ")}`);
   }
-  const twice = returned().replaceAll("<", "&amp;lt;").replaceAll(">", "&amp;gt;"); // and no markup beside it
+  const twice = returned().replaceAll("<", "&amp;lt;").replaceAll(">", "&amp;gt;"); // without other markup
   assert.ok([...findMessageIds(encodeLatin1(OUTER + twice), OUTER.indexOf("\n\n") + 2)].includes(id));
 });
 

@@ -89,7 +89,7 @@ const OTHER: readonly [sent: string, ...returned: string[]][] = [
   ],
   ["Subject: hellothere\n", "Subject: hello\nSubject: there\n"],
   [`Subject: ${SUBJECT}\n`, `Subject: ${SUBJECT.replace("\xbc", "\xbd")}\n`],
-  // Bytes that are not UTF-8 are compared as bytes, not as so many U+FFFD.
+  // Bytes that are not UTF-8 are compared as bytes, not as U+FFFD.
   ["Subject: Gr\xfc\xdfe\n", "Subject: Gr\xe4\xe4e\n"],
   ["To: dev@lists.example.org\n", "", "To: users@lists.example.org\n", "To: dev@lists.example.org, x@evil.example\n"],
   ["To: a@x, b@x\n", "To: b@x, a@x\n", "To: a@x\nCc: b@x\n"],

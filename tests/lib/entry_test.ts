@@ -211,7 +211,7 @@ Deno.test(
     await bad("one\ntwo three\n", "one\ntwo tr");
     await bad("one\ntwo three\n", "one\ntwo three four");
     await bad("one\ntwo three\n", "one\nBUY NOW");
-    // A line that is ended was quoted whole, and in a MIME part the end is the end.
+    // A line with a line ending was quoted completely, and a MIME part is complete.
     await bad("one\ntwo three\n", "one\ntwo th\n");
     await bad("one\ntwo three\n", "one\ntwo th", undefined, { ended: true });
     await good("one\ntwo three\n", "one\ntwo three", { ended: true });
@@ -227,7 +227,7 @@ Deno.test(
     await bad("", "BUY NOW\n");
     await bad("", "BUY NOW");
     await bad("caf\xe9\n", "caf\xe8\n");
-    // What was added behind is seen, however far behind.
+    // Text added at the end is noticed, however far away.
     for (const empty of [1, 2, 63, 64, 128, 70_000]) {
       await bad("one\n", `one\n${"\n".repeat(empty)}BUY NOW\n`);
       await bad("one\n", `one\n${"\n".repeat(empty)}BUY NOW`);

@@ -11,7 +11,7 @@ const printed: [FailData, string][] = [
   [{ file: "/f", line: 3, fix: "did you mean srs?" }, "/f:3: Message: did you mean srs?"],
   // A line without its file says nothing.
   [{ line: 3 }, "Message"],
-  // A terminal would obey what is in a name.
+  // Control characters in a name could control the terminal.
   [{ file: "/a\x1b[2J\nb", line: 1 }, '"/a\\u001b[2J\\nb":1: Message'],
   [{ file: "/a\x9bb" }, '"/a\\u009bb": Message'],
 ];

@@ -4,7 +4,7 @@ import { fields } from "../../admin/log.ts";
 import { log } from "../../io/system/log.ts";
 import { settings } from "../challenges.ts";
 
-/** Runs with a state folder whose log holds this; undefined: it has none. @returns the log afterwards */
+/** Runs with a state folder whose log has these contents; undefined for no log. @returns the log afterwards */
 function logged(before: string | undefined, run: (state: string) => void = add): string {
   const state = Deno.makeTempDirSync({ prefix: "countersign-" });
   try {
@@ -19,7 +19,7 @@ function logged(before: string | undefined, run: (state: string) => void = add):
 const add = (state: string) =>
   log({ ...settings(), state: { shared: false, folder: state } }, { direction: "out", result: "sent" });
 
-/** [what is in the log, with what it goes on] */
+/** [contents of the log, how it continues] */
 const rows: [string | undefined, RegExp][] = [
   [undefined, /^time=\S+ direction=out result=sent\n$/],
   ["", /^time=\S+ direction=out result=sent\n$/],

@@ -11,11 +11,11 @@ import { orKind } from "../verified.ts";
 type Case = any;
 const cases = vectors.cases as Case[];
 
-/** What is not offered: other classes of Mail::SRS than Guarded, and switches that turn its checks off. */
+/** Unsupported: classes of Mail::SRS other than Guarded, and options that disable its checks. */
 const outOfScope = (one: Case) =>
   one.group.startsWith("class-") || one.ignoreTimestamp || one.alwaysRewrite || one.allowUnsafeSrs;
 
-/** The reference's names for errors, in ours. */
+/** Maps error names of the reference implementation to ours. */
 const KINDS: Record<string, string> = { expired: "stamp-expired" };
 
 /** Cases where we differ from Mail::SRS on purpose, with the reason. None is known. */
@@ -218,7 +218,7 @@ Deno.test("errors contain the address and what is wrong with it", () => {
   const options = { secrets, now: noon };
   const bad = (run: () => string, kind: string, message: string) => assert.throws(run, { kind, message });
   bad(() => srsForward("a@b@c", "s", options), "at-in-user", 'Sender "a@b@c" has an @ in its local part');
-  bad(() => srsForward("a@", "s", options), "no-at", 'Address "a@" has no @ with a domain behind it');
+  bad(() => srsForward("a@", "s", options), "no-at", 'Address "a@" has no @ followed by a domain');
   bad(() => srsReverse("a@b", options), "not-srs", 'Address "a@b" is not an SRS address');
   const wrong = "SRS0=xxxx=AA=b=a@s";
   bad(() => srsReverse(wrong, options), "hash-invalid", `SRS address "${wrong}" has a wrong hash`);

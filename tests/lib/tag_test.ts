@@ -82,7 +82,7 @@ Deno.test("One changed character of the address is rejected", () => {
 
 Deno.test("One changed character of the Message-ID is rejected", () => {
   const tag = sign();
-  // Only what stands between the brackets counts, and blanks at its ends do not.
+  // Only the text between the brackets counts, without blanks at its ends.
   for (const other of new Set(near(ID))) {
     if (bareMessageId(other) !== bareMessageId(ID)) refused(tag, ADDRESS, other);
   }
@@ -189,7 +189,7 @@ Deno.test("Each key verifies its own tags", () => {
   assert.throws(() => verify({ k1: "other" }), { kind: "tag-invalid" });
   assert.throws(() => verify({ k2: SECRET }), { kind: "no-secret" });
   assert.throws(() => verify({}), { kind: "no-secret" });
-  // A name that every object has is no key.
+  // A property name of every object is not a key.
   const inherited = tag.replace("v1.k1.", "v1.valueof.");
   assert.throws(() => verifyTag(inherited, ADDRESS, ID, { secrets, now: NOW }), { kind: "no-secret" });
 });

@@ -1,6 +1,6 @@
 /**
  * Which messages are our own, and so are signed. What real clients sent (clients_test.ts) is a stranger's in several
- * ways at once; here each sign that a message is not ours stands alone.
+ * ways at once; here each sign that a message must not be signed is tested alone.
  */
 import assert from "node:assert/strict";
 import { formatAddress, parseAddress } from "../../lib/address.ts";
@@ -22,7 +22,7 @@ const now = new Date("2026-11-20T05:32:58Z");
 /** Settings of ME that a row changes. */
 interface Mine {
   also: string[];
-  /** Lines before the identities, and tables behind them. */
+  /** Lines before the identities, and tables after them. */
   top: string;
   tables: string;
   mailboxLine: boolean;
@@ -63,7 +63,7 @@ function own(lines: string[], args: string[] = [], key = "k0", srs = ME.srs_doma
   assert.deepEqual(values(out.header, "X-Msgauth").map((tag) => tag.split(".")[1]), [key], shown);
 }
 
-/** Not signed: no tag of ours is added, and the sender goes on as it was given. */
+/** Not signed: no tag is added, and the sender is passed on unchanged. */
 function strange(lines: string[], args: string[] = [], domain = "") {
   const out = planned(lines, args, domain);
   const shown = [...lines, ...args].join(" | ");
@@ -129,7 +129,7 @@ Deno.test("an unqualified From is an identity only if the domain is configured",
   strange(["From: me"], [], "example.com");
 });
 
-/** What leaves: its envelope sender with signatures opened, whether it is tagged, and what is remembered. */
+/** What is sent: the envelope sender without signature, whether it is tagged, and what is remembered. */
 function outcome(lines: string[], args: string[] = [], more: Partial<Mine> = {}): string {
   const out = planned(lines, args, "", more);
   const { sender } = out.envelope;
@@ -366,7 +366,7 @@ Deno.test("a signed address of an identity as -f, valid or expired, is signed ag
   const { header } = planned([ID], ["-f", srs(now)], "");
   assert.deepEqual(values(header, "From"), ["me@example.org"]);
 
-  // What no key of ours has signed is a stranger's.
+  // An address that no key signed belongs to a stranger.
   for (
     const address of [srs(now, "mallory"), srs(now, secret, "eve@evil.example"), "SRS0=@srs.example.org"]
   ) {

@@ -28,7 +28,7 @@ function identity(address: string, srsDomain: string, keys: string): Identity {
 const GREG = identity("greg@example.org", "srs.example.org", `k1 2026-11-01 ${SECRET}`);
 const JOE = identity("joe@example.net", "srs.example.net", `j7 2026-11-02 another ${SECRET}`);
 
-/** Settings as the file would give them; identities come beside. */
+/** Settings as parsed from a file; identities are separate. */
 function context(more = "", identities = [GREG, JOE]): PlanContext {
   const text = `${more}\n[[identity]]\naddress = "greg@example.org"\n[transport]\npreset = "sendmail"\n`;
   return {
@@ -72,7 +72,7 @@ const opened = (sender: Address | null | undefined, by: Identity) =>
     now: NOW,
   });
 
-/** Verifies the one tag of the message for this identity, over what stands in the message. */
+/** Verifies the only tag of the message for this identity and its Message-ID. */
 function verifyOwn(planned: Plan, by: Identity): void {
   const tags = values(planned.header, TAG_FIELD);
   assert.equal(tags.length, 1);
@@ -156,7 +156,7 @@ test("Other mail passes through: sender as given, no tag", () => {
   for (const f of ["ann@example.com", "greg@example.com", "root", "x@srs.example.org"]) foreign(COMPLETE, { f });
   foreign(COMPLETE, { f: "SRS0=abcdefgh=G3=example.com=ann@srs.example.org" });
   foreign(COMPLETE, {}, context("", [JOE]));
-  // A tag of somebody else's is not ours to remove.
+  // The tag of somebody else is not removed.
   foreign(`${TAG_FIELD}: v1.k1.20800.aaaaaaaa.${"a".repeat(26)}\nReceived: x\n${COMPLETE}`);
 });
 
@@ -417,7 +417,7 @@ test("If a local part would be over 64 octets, the next weaker scheme is used, w
 });
 
 test("A quoted local part is not signed", () => {
-  // SRS0=…="a b"@srs.example.org is no address (RFC 5321 section 4.1.2).
+  // SRS0=…="a b"@srs.example.org is not an address (RFC 5321 section 4.1.2).
   const quoted = identity('"a b"@example.org', "srs.example.org", `k1 2026-11-01 ${SECRET}`);
   const planned = run(COMPLETE.replace("greg@example.org", '"a b"@example.org'), {}, context(RECEIVE, [quoted]));
   assert.equal(planned.scheme, "plain");
@@ -494,7 +494,7 @@ test("A resent message goes to the recipients in its Resent- fields only", () =>
     "d@example.com",
     "c@example.com",
   );
-  // Resent-From alone names nobody.
+  // Resent-From alone does not name a recipient.
   good("Resent-From: greg@example.org\n", "ann@example.com");
 });
 

@@ -193,7 +193,7 @@ Deno.test("Mail to lists, by a rule, and subscriptions are remembered", () => {
     bad(`${local}@a.example`);
     assert.ok(remembered(`${local}@a.example`, { requests: true, text: text ?? "" }), local);
   }
-  // What asks to subscribe nobody opens nothing.
+  // Mail that is not a subscription request is not remembered.
   for (const local of ["dev-request", "dev-help", "dev-owner", "dev-confirm", "majordomo", "mailer-daemon"]) {
     for (const text of ["", "help\n", "lists\n"]) {
       assert.ok(!remembered(`${local}@a.example`, { requests: true, text }), `${local}: ${text}`);

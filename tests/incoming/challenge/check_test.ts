@@ -152,7 +152,7 @@ Deno.test("A challenge about a sent message is answered: to the right address, w
     assert.equal(sent.entries.length, 1, name);
     const entry = entryName({ messageId: sent.messageId.slice(1, -1), list });
     const expected = { to, subject, body: "", from: "joe@example.net", entry };
-    // A stranger's Return-Path stands there under qmail's preline alone.
+    // Only qmail's preline passes on the Return-Path of a stranger.
     for (const one of [mail, mail.replace(/^Return-Path: .*\n/, "")]) {
       for (const with_ of [settings(), EVERYTHING]) {
         const { verdict } = await decide(delivery(one), context(sent.entries, with_));
@@ -252,7 +252,7 @@ Deno.test("A challenge that does not quote the message is answered for the only 
 Deno.test("Challenges that can never be answered are delivered, whatever was sent", async () => {
   const announce = cut(SAMPLES.get("qsecretary-challenge")!)[1];
   const sent = await send(announce);
-  // All that the samples could be about, besides.
+  // Everything else that the samples could be about.
   const more = ["test@lists.example.org", "test-subscribe@lists.example.org", "dev-join@lists.example.org"];
   const others = ["majordomo@lists.example.org", "joe@x.example", "dev@lists.example.org"];
   const entries = [...sent.entries];

@@ -63,7 +63,7 @@ function fieldIn(text: string, name: string): { at: number; value: string } {
   return { at: match.index + match[0].length - match[1]!.length, value: match[1]! };
 }
 
-/** One byte replaced by another, put in, or taken out; not by white space, and no line end. */
+/** One byte replaced, inserted or removed; not by white space, and not a line ending. */
 interface Edit {
   readonly kind: "replace" | "insert" | "delete";
   readonly at: number;
@@ -141,7 +141,7 @@ const ADDRESSES: Record<string, string> = { from: "From", to: "To", cc: "Cc", re
 const sameId = (mail: string, { sent }: Challenge): boolean =>
   bareMessageId(fieldIn(mail, "Message-ID").value) === bareMessageId(sent.messageId);
 
-Deno.test("One byte of what is quoted is changed: no answer", async () => {
+Deno.test("One byte of the quoted message is changed: no answer", async () => {
   const given = fc.tuple(fc.constantFrom(...NAMES), fc.constantFrom(...Object.keys(PARTS)), edits);
   await check(given, async ([name, part, edit]) => {
     const challenge = GENUINE.get(name)!;
@@ -160,7 +160,7 @@ Deno.test("One byte of what is quoted is changed: no answer", async () => {
   }, 600);
 });
 
-Deno.test("One byte anywhere is changed: the very same answer or none", async () => {
+Deno.test("One byte anywhere is changed: the same answer or none", async () => {
   await check(fc.tuple(fc.constantFrom(...NAMES), edits), async ([name, edit]) => {
     const challenge = GENUINE.get(name)!;
     const answer = await answerTo(edited(challenge.mail, edit), challenge);
@@ -174,7 +174,7 @@ Deno.test("One byte anywhere is changed: the very same answer or none", async ()
   }, 800);
 });
 
-/** What is answered but for time, process and cookie. */
+/** The answer without time, process id and cookie. */
 const withoutCookie = (text: unknown): string =>
   String(text).toLowerCase().replace(/(?<=-confirm-|-qconfirm-|-[su]c\.|^confirm )(?:[0-9a-z]+\.?)+/, "COOKIE");
 
@@ -215,7 +215,7 @@ Deno.test("One byte of the list's name or host in the frame is changed: no answe
     const mail = splice(challenge.mail, at + found.index, found[0], changed);
     const answer = await answerTo(mail, challenge);
     if (answer === undefined) return;
-    // A byte that is no part of the address to whoever reads it, as a comma at its end.
+    // A byte that a parser does not take as part of the address, such as a comma at its end.
     assert.deepEqual(answer, challenge.answer, mail);
     assert.match(changed, /^[^a-z0-9]*[a-z.=@0-9-]+[^a-z0-9]*$/i);
   }, 500);
@@ -369,7 +369,7 @@ const shapes: fc.Arbitrary<Shape> = fc.record({
   crlf: fc.boolean(),
 });
 
-Deno.test("What is only written in another way gets the very same answer", async () => {
+Deno.test("Differences in form only get the same answer", async () => {
   await check(shapes, async (shape) => {
     const challenge = GENUINE.get(shape.name)!;
     let { mail: quoted } = challenge.sent;
@@ -412,7 +412,7 @@ Deno.test("The frame's own header may be folded and its names in upper case", as
   }
 });
 
-Deno.test("A challenge that is cut anywhere: the very same answer or none", async () => {
+Deno.test("A challenge that is truncated anywhere: the same answer or none", async () => {
   const given = fc.tuple(fc.constantFrom(...NAMES), fc.nat(10_000), fc.boolean());
   await check(given, async ([name, at, whole]) => {
     const challenge = GENUINE.get(name)!;

@@ -6,7 +6,7 @@ import { quotedPrintable } from "../../bounces.ts";
 
 const SEPARATOR = "--- Below this line is the top of your message.";
 
-/** What is found, in short: names of fields, `/`, the body with `|` for a line end; H for a header that came alone. */
+/** A summary of what is found: names of fields, `/`, the body with `|` as line ending; H for a header only. */
 function found(mail: string, separator: string | undefined = SEPARATOR): string[] {
   const prefix = encodeLatin1(mail);
   const all = quotedMessages({ prefix, ...parseHead(prefix, true)! }, separator);
@@ -93,7 +93,7 @@ Deno.test("All of several parts are returned; without any the separator counts",
   assert.deepEqual(found(mime()), []);
   assert.deepEqual(found(mime(part("A: 1\n\n", "text/plain"))), []);
   assert.deepEqual(found(mime(part("A: 1\n\n", "application/octet-stream"))), []);
-  const attached = "Content-Type: message/rfc822\n\nA: 1\n\none\n"; // no multipart: nobody's form
+  const attached = "Content-Type: message/rfc822\n\nA: 1\n\none\n"; // not a multipart, so not a known form
   assert.deepEqual(found(attached), []);
 });
 

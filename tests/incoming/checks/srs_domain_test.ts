@@ -242,7 +242,7 @@ function tells(caller: Caller, local: string): { env: Record<string, string>; he
     case "postfix":
       return { ...none, env: { SENDER: "", ORIGINAL_RECIPIENT: recipient, RECIPIENT: "greg@example.org" } };
     case "maildrop":
-      // Behind preline: RECIPIENT keeps qmail's prefix, DEFAULT is a mailbox.
+      // After preline: RECIPIENT keeps qmail's prefix, DEFAULT is a mailbox.
       return { ...none, env: { ...own, DEFAULT: "/var/mail/greg", RECIPIENT: `alias-srs-${recipient}` } };
     default: {
       const env = { HOST: "mx", DEFAULT: "/var/mail/greg", SENDER: "" };

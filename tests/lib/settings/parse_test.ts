@@ -67,7 +67,7 @@ function messageOf(text: string): string {
   throw new Error(`Taken, but wrong:\n${text}`);
 }
 
-/** For each setting a good value with what it becomes, and one of the right type that is refused. */
+/** For each setting a valid value with its result, and an invalid one of the right type. */
 const VALUES: Record<string, { good: string; is: unknown; bad: string; with?: Tables }> = {
   since: { good: "2026-11-20", is: "2026-11-20", bad: '"2026-02-30"' },
   sender: { good: '"plain"', is: "plain", bad: '"SRS"' },
@@ -222,9 +222,9 @@ for (const setting of SETTINGS) {
 const IDENTITY = '[[identity]]\naddress = "greg@example.org"\n';
 const TRANSPORT = '[transport]\npreset = "sendmail"\n';
 
-/** `before` stands at the top of a file that is complete, `after` behind it. */
+/** `before` is at the top of a complete file, `after` at its end. */
 const good = (before: string, after = "") => parse(`${before}\n${IDENTITY}${TRANSPORT}${after}`);
-/** What is wrong, with its line in this text; nothing is added. */
+/** The error, with its line in this text, to which nothing is added. */
 const bad = (text: string, message: string | RegExp) => {
   const found = messageOf(text);
   if (typeof message === "string") assert.equal(found, message, text);
@@ -244,7 +244,7 @@ Deno.test("Unknown settings are reported with their line", () => {
   bad(`[srs]\n[srs.more]\na = 1\n`, "2: Unknown setting srs.more");
   bad(`${IDENTITY}${IDENTITY}key = "x"\n`, "5: Unknown setting identity.key: did you mean identity.keys?");
   bad(`${IDENTITY}${IDENTITY}\n[identity.more]\na = 1\n`, "6: Unknown setting identity.more");
-  // A setting of one table is none of another.
+  // A setting of one table is unknown in another.
   bad(`max_age = 3\n`, "1: Unknown setting max_age");
   bad(`[prvs]\nmax_age = 3\n`, "2: Unknown setting prvs.max_age");
   bad(`[srs]\nsender = "srs"\n`, "2: Unknown setting srs.sender");
@@ -309,7 +309,7 @@ Deno.test("Repeated tables keep their order, and errors name the line of the rig
     const line = text.slice(0, text.indexOf('"none"')).split("\n").length;
     bad(text, new RegExp(`^${line}: rule.sender: "none" is not one of`));
   }
-  // What is missing is reported at the table that lacks it.
+  // A missing setting is reported with the line of its table.
   for (const [nth] of rules.entries()) {
     const text = IDENTITY + rules.map((rule, at) => at === nth ? rule.replace(/^to.*\n/m, "") : rule).join("");
     bad(text, `${IDENTITY.split("\n").length + 3 * nth}: Setting rule.to is missing`);
@@ -385,7 +385,7 @@ Deno.test("Combinations of settings are checked", () => {
   for (const host of ["localhost", "127.0.0.1", "127.1.2.3", "::1"]) {
     assert.equal(parse(smtp(`host = "${host}"\nsecurity = "none"\n`)).transport.host, host);
   }
-  // The port stands elsewhere: Deno would take what is left for an address of IPv6.
+  // The port is a separate setting: Deno would take the rest for an IPv6 address.
   for (const host of ["smtp.example.org:587", "127.0.0.1:25", "[::1]", "[::1]:25", "::1:x", "cafe:25", "http://h"]) {
     bad(smtp(`host = "${host}"\n`), `5: transport.host: "${host}" is not a host name`);
   }
@@ -416,7 +416,7 @@ Deno.test("Combinations of settings are checked", () => {
   assert.equal(parse(`${IDENTITY}[transport]\nvia = "maildir"\nmaildir = "/m"\n`).transport.via, "maildir");
 });
 
-/** [what there are many of, the file with so many] */
+/** [what is repeated, the file with that many] */
 const many: [string, (count: number) => string][] = [
   [
     "identities",
@@ -431,7 +431,7 @@ const many: [string, (count: number) => string][] = [
 for (const [what, text] of many) {
   Deno.test(`twice the ${what} take at most two and a half times the work`, async () => {
     const cost = (count: number) => work(() => parse(text(count)));
-    await cost(1); // what is loaded, is loaded
+    await cost(1); // warm up
     const [less, more] = [await cost(500), await cost(1000)];
     assert.ok(more <= 2.5 * less, `${less}, ${more}`);
   });

@@ -9,7 +9,7 @@ const NOTIFY = ["-N", "success,failure"];
 const RET = ["-R", "hdrs"];
 const ENVID = ["-V", "x1"];
 
-/** One row a program: what was measured. `null` and the like: what stands behind -f; undefined: cannot be sent. */
+/** One row per program, as measured. `null` and the like: the argument of -f; undefined: cannot be sent. */
 const TABLE: Record<
   string,
   { front: string[]; nullSender?: string; dsn: string[]; quoted: boolean; dash: boolean; nul: boolean }

@@ -98,7 +98,7 @@ const cases: [string, string[], string[]][] = [
     "incoming --allow-read=/home/greg/Maildir",
     "incoming --allow-write=/home/greg/Maildir",
   ], [`incoming --allow-read=${SPAM}`, `incoming --allow-write=${SPAM}`]],
-  // What a folder holds is given with it.
+  // A permission for a folder includes its contents.
   [`${COMMAND}[incoming]\ninbox = "~/Maildir"\n`, [
     "incoming --allow-read=/home/greg/Maildir",
     "incoming --allow-write=/home/greg/Maildir",
