@@ -75,7 +75,7 @@ export const JSON_FORMATS = {
       type: {
         members: [
           { name: "messageId", type: "string or null", help: "Its Message-ID, with angle brackets." },
-          { name: "tag", type: "string or null", help: "The tag found beside it." },
+          { name: "tag", type: "string or null", help: "The tag in the same header." },
         ],
       },
     },
@@ -85,7 +85,7 @@ export const JSON_FORMATS = {
       type: {
         each: [
           { name: "tag", type: "string", help: "The value of the X-Msgauth field." },
-          { name: "messageId", type: "string", help: "The Message-ID beside it, without angle brackets." },
+          { name: "messageId", type: "string", help: "The Message-ID in the same header, without angle brackets." },
           { name: "by", type: "string", help: "How it was found." },
           {
             name: "identity",

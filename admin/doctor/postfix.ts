@@ -124,8 +124,8 @@ function checkPipe(service: Service, call: HookCall, value: Parameters, context:
     add(`Service ${service.name} does not name the settings`, service, why, "incoming --as postfix --config FILE");
   }
   const [user = ""] = attribute("user")?.split(":") ?? [];
-  const ours = service.text.split(/[\s=]+/).includes(context.config);
-  const trouble = ours && user !== "" ? context.stateTrouble(user) : undefined;
+  const sameSettings = service.text.split(/[\s=]+/).includes(context.config);
+  const trouble = sameSettings && user !== "" ? context.stateTrouble(user) : undefined;
   if (trouble !== undefined) {
     const why = "The hook cannot write its log or answer challenges.";
     add(`Service ${service.name} runs the hook as ${user}: ${trouble.what}`, service, why, trouble.fix);

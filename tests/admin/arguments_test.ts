@@ -3,7 +3,7 @@ import { atMost, readArguments } from "../../admin/arguments.ts";
 
 const TAKES = { values: ["since", "way"], flags: ["follow"] };
 
-/** [arguments, last values, all values of --way, --follow, operands, behind --] */
+/** [arguments, last values, all values of --way, --follow, operands, arguments after --] */
 const good: [string[], Record<string, string>, string[], boolean, string[], string[] | undefined][] = [
   [[], {}, [], false, [], undefined],
   [["a", "--follow", "b"], {}, [], true, ["a", "b"], undefined],
@@ -22,7 +22,7 @@ for (const [args, last, ways, follow, operands, rest] of good) {
   });
 }
 
-/** [arguments, what is said] */
+/** [arguments, error message] */
 const bad: [string[], RegExp, fix?: string][] = [
   [["--nothing"], /^Unknown option "--nothing"$/],
   [["--sinse", "x"], /^Unknown option "--sinse"$/, "did you mean --since?"],
@@ -33,12 +33,12 @@ const bad: [string[], RegExp, fix?: string][] = [
   [["--two\nlines"], /^Unknown option "--two\\nlines"$/],
 ];
 for (const [args, message, fix] of bad) {
-  Deno.test(`arguments ${JSON.stringify(args)} are refused`, () => {
+  Deno.test(`arguments ${JSON.stringify(args)} are rejected`, () => {
     assert.throws(() => readArguments(args, TAKES), { kind: "usage", message, fix });
   });
 }
 
-Deno.test("no more operands than are taken", () => {
+Deno.test("surplus operands are rejected", () => {
   for (const [args, most] of [[[], 0], [["a"], 1], [["a", "--"], 1]] as const) {
     atMost(readArguments(args, TAKES), most);
   }

@@ -1,4 +1,4 @@
-/** audit: each message of a mailbox of any kind is counted once, as what the hook would have made of it. */
+/** audit: each message of a mailbox of any kind is counted once, with the verdict of the hook. */
 import assert from "node:assert/strict";
 import { Hashes } from "../../admin/audit/hashes.ts";
 import { conforms } from "./json.ts";
@@ -11,7 +11,7 @@ import { Home, oneLine, qsbmf, ROOT, SECRET } from "../rig.ts";
 import { countersign, snapshot } from "./home.ts";
 
 const GREG = "greg@example.org";
-/** What an MTA writes on top of what it delivers. */
+/** The fields that an MTA adds at the top. */
 const top = (sender: string, recipient = GREG) => `Return-Path: <${sender}>\nDelivered-To: ${recipient}\n`;
 const received = (date: string) =>
   `Received: from a.example\n\tby mx.example.org with SMTP; Fri, ${date} 05:32:58 +0000 (UTC)\n`;
@@ -87,7 +87,7 @@ for (const [kind, write] of Object.entries(BOXES)) {
     home.write("Sent", `From - Fri Nov 20 05:32:58 2026\n${returning("sent1@example.org")}`);
     const before = snapshot(home.path);
     const audit = await run(home, "box", "--sent", "Sent");
-    // The SRS domain's bounce with a wrong hash is forged, too; ann is nobody of ours.
+    // The SRS domain's bounce with a wrong hash is forged, too; ann is not an identity.
     assert.deepEqual(found(audit), { genuine: 1, known: 2, unsolicited: 1, forged: 2, other: 3 });
     assert.equal(audit.messages, all.length);
     assert.deepEqual(audit.bounces, { total: 4, proved: 1, answering: 1, unanswered: 2 });
@@ -103,7 +103,7 @@ for (const [kind, write] of Object.entries(BOXES)) {
   });
 }
 
-Deno.test("real bounces: proved by our tag, known by a Message-ID of the Sent folder, or neither", async () => {
+Deno.test("real bounces: proved by a tag, known by a Message-ID in the Sent folder, or neither", async () => {
   using home = new Home();
   const now = new Date("2026-11-20T12:00:00Z");
   const ours: { mail: string; messageId: string }[] = [];
@@ -111,7 +111,7 @@ Deno.test("real bounces: proved by our tag, known by a Message-ID of the Sent fo
     try {
       ours.push(bounceOfOurs(name, GREG, now));
     } catch {
-      // It returns no header.
+      // This sample does not return a header.
     }
   }
   assert.ok(ours.length >= 10);
@@ -204,19 +204,19 @@ for (const [what, mail, kind] of one) {
   });
 }
 
-Deno.test("an mbox is cut where messages begin, wherever its pieces end", async () => {
+Deno.test("an mbox is split where messages begin, wherever a read ends", async () => {
   using home = new Home();
   const line = "From MAILER-DAEMON Fri Nov 20 05:32:58 2026\n";
   const body = "\nFrom here on it is text.\n\nFrom now on, too.\nFrom x@y.example Fri Nov 20 05:32:58 2026\n";
   const long = (size: number) => `${line}${ordinary(1)}${body}${`${"F".repeat(70)}\n`.repeat(size)}\n`;
-  // Messages of many sizes around that of the window: the border falls on every part of a line in turn.
+  // Messages of many sizes around that of the window: so that the window ends at every part of a line.
   const sizes = Array.from({ length: 60 }, (_, n) => n % 6 === 0 ? 7200 + n : n % 6 === 3 ? 20_000 + n : n);
   home.write("box", sizes.map(long).join("") + `${line}${bounce("x@x")}`);
   const audit = await run(home, "box");
   assert.deepEqual(found(audit), { forged: 1, other: sizes.length });
 });
 
-Deno.test("every place where a window can end", async () => {
+Deno.test("an mbox with the window ending at every offset", async () => {
   using home = new Home();
   const window = 512 * 1024;
   const [one, two] = [`From a@b.example Fri Nov 20 05:32:58 2026\n${ordinary(1)}`, bounce("x@x")];
@@ -231,7 +231,7 @@ Deno.test("every place where a window can end", async () => {
   assert.deepEqual(found(await run(home, "box")), { forged: files, other: files });
 });
 
-Deno.test("what cannot be read is named and stops nothing; links and pipes are not followed", async () => {
+Deno.test("unreadable files are reported and do not stop the audit; links and pipes are not followed", async () => {
   using home = new Home();
   home.write("box/1.eml", ordinary(1));
   Deno.symlinkSync("..", `${home.path}/box/circle`);
@@ -252,7 +252,7 @@ Deno.test("what cannot be read is named and stops nothing; links and pipes are n
   assert.equal(audit.unreadable.files[0]!.path, evil);
 });
 
-Deno.test("sent mail inside of the mailbox is not judged", async () => {
+Deno.test("sent mail within the mailbox is not judged", async () => {
   using home = new Home();
   home.write("box/cur/1", ordinary(1));
   home.write("box/.Sent/cur/1", returning("sent1@example.org"));
@@ -263,7 +263,7 @@ Deno.test("sent mail inside of the mailbox is not judged", async () => {
   assert.deepEqual([audit.messages, audit.sent], [1, 2]);
 });
 
-Deno.test("before there are settings: --address", async () => {
+Deno.test("--address works without settings", async () => {
   using home = new Home();
   home.settings("nonsense = [");
   home.write("box/1.eml", bounce("x@x", "jo@b.example"));
@@ -272,10 +272,10 @@ Deno.test("before there are settings: --address", async () => {
   assert.deepEqual(found(audit), { forged: 1, other: 1 });
 });
 
-Deno.test("judged as of the day it came, and as the settings say", async () => {
+Deno.test("messages are judged as of the day of arrival, and according to the settings", async () => {
   using home = new Home();
   const options = { secrets: [SECRET], hashLength: 8 };
-  // The key is younger than the last one: keys are imported from programs that signed before.
+  // The key is newer than the last message, as an imported key may be.
   const dates = [["2026-08-01", "20 Nov 2026"], ["2026-11-19", "20 Nov 2026"], ["2025-01-01", "20 Nov 2026"]];
   for (const [n, [made, came]] of [...dates, ["2025-06-01", "2 Jun 2025"]].entries()) {
     const signed = srsForward(GREG, "srs.example.org", { ...options, now: new Date(made!) });
@@ -286,11 +286,11 @@ Deno.test("judged as of the day it came, and as the settings say", async () => {
   const marked = await run(home, "box");
   assert.deepEqual(found(marked), { genuine: 2, late: 1, suspect: 1 });
   assert.deepEqual(marked.bounces, { total: 4, proved: 3, answering: 0, unanswered: 1 });
-  // A wrong signed address is no plain one.
+  // An invalid signed address is not a plain one.
   assert.equal(marked.door.refused, 0);
 });
 
-Deno.test("a header that is longer than what is read first is read on", async () => {
+Deno.test("a header that is longer than the first read is read completely", async () => {
   using home = new Home();
   const long = `X-Long: ${"x".repeat(70_000)}\n`;
   home.write("Sent/1.eml", long + returning("sent1@example.org"));
@@ -301,7 +301,7 @@ Deno.test("a header that is longer than what is read first is read on", async ()
   assert.ok(audit.months.some((one) => one.month === "2026-10" && one.other === 1));
 });
 
-Deno.test("a set of hashes holds what was added, and nothing else", () => {
+Deno.test("a set of hashes contains what was added, and nothing else", () => {
   const set = new Hashes();
   const count = 50_000;
   for (let n = 0; n < count; n++) set.add(`${n}@example.org`);
@@ -336,7 +336,7 @@ Deno.test("JSON of an audit of one message", async () => {
   });
 });
 
-/** A tally with what strangers may write. */
+/** A tally with text as messages may contain it. */
 function hostile(): Audit {
   const tally = new Tally();
   const domains = [
@@ -364,7 +364,7 @@ function hostile(): Audit {
   return audited(tally, 2, 0, true);
 }
 
-Deno.test("the page is well formed, whatever strangers write", async () => {
+Deno.test("the page is well-formed, whatever text messages contain", async () => {
   using home = new Home();
   for (const audit of [hostile(), audited(new Tally(), 0, null, false)]) {
     const page = auditPage(audit);
@@ -383,7 +383,7 @@ Deno.test("the page is well formed, whatever strangers write", async () => {
   assert.equal(page.match(/<rect [^>]*><title>/g)!.length, hostile().months.filter((one) => one.month !== null).length);
 });
 
-Deno.test("the terminal's table and bars", () => {
+Deno.test("the table and the bars on a terminal", () => {
   const text = auditText(hostile());
   // deno-lint-ignore no-control-regex
   assert.doesNotMatch(text, /[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
@@ -397,7 +397,7 @@ Deno.test("the terminal's table and bars", () => {
   assert.deepEqual([0, 999, 1000, 1234567].map(number), ["0", "999", "1,000", "1,234,567"]);
 });
 
-Deno.test("rare domains are forgotten before there are too many", () => {
+Deno.test("rare domains are dropped when there are too many", () => {
   const tally = new Tally();
   const add = (domain: string) => tally.add({ kind: "forged", month: 0, bounce: "unanswered", domain });
   for (let n = 0; n < 50_000; n++) {
@@ -413,7 +413,7 @@ Deno.test({ name: interrupted, ignore: Deno.build.os !== "linux" }, async () => 
   using home = new Home();
   const count = 500;
   for (let n = 0; n < count; n++) home.write(`box/${n}.eml`, ordinary(n));
-  // The same box so often that nobody waits for its end.
+  // The same mailbox is listed so often that the audit cannot finish before the signal.
   const boxes = Array<string>(20_000).fill("box");
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-q", "-A", "--config", `${ROOT}/deno.json`, `${ROOT}/main.ts`, "audit", "--json", ...boxes],
@@ -439,7 +439,7 @@ function status(pid: number): string {
   return Deno.readTextFileSync(`/proc/${pid}/status`);
 }
 
-/** [arguments, status, what is said] */
+/** [arguments, status, error message] */
 const wrong: [string[], number, RegExp][] = [
   [[], 64, /^audit: No mailbox given: countersign audit/],
   [["box", "--htlm", "x"], 64, /Unknown option "--htlm": did you mean --html\?/],
@@ -450,7 +450,7 @@ const wrong: [string[], number, RegExp][] = [
   [["box", "--config", "none.toml"], 78, /none\.toml: Settings file does not exist/],
 ];
 for (const [args, code, says] of wrong) {
-  Deno.test(`audit ${args.join(" ")} is refused`, async () => {
+  Deno.test(`audit ${args.join(" ")} is rejected`, async () => {
     using home = new Home();
     home.write("box/1.eml", ordinary(1));
     const ran = await countersign(home, ["audit", ...args]);

@@ -1,4 +1,4 @@
-/** The checks of doctor, one table each: what is found where, and what is let through. */
+/** The checks of doctor, one table each: the problems that are found, and correct files. */
 import assert from "node:assert/strict";
 import { checkClock } from "../../admin/doctor/clock.ts";
 import { placeText } from "../../lib/fail.ts";
@@ -24,16 +24,16 @@ const programs: Programs = {
   isShim: (path) => path === "/opt/shim",
 };
 
-/** A log of this text. */
+/** A log with this text. */
 function logOf(text: string): LogFile {
   const lines = text.split("\n").map((text, at) => ({ text, at })).reverse();
   return { file: "log", lines: () => lines, numberOf: ({ at }) => at + 1 };
 }
 
-/** [text, what is found as `line what`] */
+/** [text, the finding as `line what`] */
 type Case = [string, ...string[]];
 
-/** One test a row; `check` finds something in the text. */
+/** Registers a test for each row; `check` returns the findings of a text. */
 function table(name: string, check: (text: string) => Finding[], ...cases: Case[]) {
   for (const [text, ...expected] of cases) {
     const verb = expected.length === 0 ? "lets through" : "stops";
@@ -259,7 +259,7 @@ table(
     "1 Postfix does not accept mail for srs.example.org",
   ],
   [pipe(RIGHT), "1 countersign_destination_recipient_limit is not 1"],
-  // The state of another's settings is not ours.
+  // The hook has other settings, whose state folder is not checked.
   [RECIPIENT_LIMIT + pipe(RIGHT.replace("user=greg", "user=ann").replace("/c ", "/home/ann/c "))],
   [
     RECIPIENT_LIMIT + pipe(RIGHT.replace("user=greg", "user=ann:mail")),
@@ -318,7 +318,7 @@ table(
   ],
 );
 
-/** The day so many days before now. */
+/** The date this many days ago. */
 function aged(days: number): string {
   return new Date(NOW.getTime() - days * 86_400_000).toISOString().slice(0, 10);
 }
@@ -388,8 +388,8 @@ table("nullmailer", (text) => checkInjectorFile("nullmailer", { file: "/n", text
 ]);
 
 const seen = (path: string, kind: Seen["kind"], mode = 0o700, uid = 1000): Seen => ({ path, kind, mode, uid });
-/** [what stands there and above, the user, what is found] */
-const stands: [Seen[], number, string | undefined][] = [
+/** [the path and its parents, the user, the finding] */
+const FOLDERS: [Seen[], number, string | undefined][] = [
   [[seen("/s", "folder")], 1000, undefined],
   [[seen("/s", "folder")], 0, undefined],
   [[seen("/s", "folder", 0o770, 1001)], 1000, "/s belongs to user 1001, not to 1000"],
@@ -400,8 +400,8 @@ const stands: [Seen[], number, string | undefined][] = [
   [[seen("/s", "closed")], 1000, "/s cannot be examined"],
   [[seen("/s", "folder", 0o777)], 1000, "/s is world-writable"],
 ];
-for (const [chain, user, expected] of stands) {
-  Deno.test(`state ${JSON.stringify(chain)} for ${user}: ${expected ?? "right"}`, () => {
+for (const [chain, user, expected] of FOLDERS) {
+  Deno.test(`state ${JSON.stringify(chain)} for ${user}: ${expected ?? "no finding"}`, () => {
     assert.deepEqual(
       checkFolder(chain, "the state", user, true).map(({ what }) => what),
       expected === undefined ? [] : [expected],
@@ -409,7 +409,7 @@ for (const [chain, user, expected] of stands) {
   });
 }
 
-Deno.test("the log is a file, or not there yet, that the user may write", () => {
+Deno.test("the log is a writable file, or does not exist yet", () => {
   const says = (log: Seen) => checkLog(log, 1000).map(({ what }) => what);
   assert.deepEqual(says(seen("/l", "nothing")), []);
   assert.deepEqual(says(seen("/l", "file", 0o600)), []);
@@ -437,7 +437,7 @@ for (const [line, program, as, delivers = false, piped = false] of calls) {
   });
 }
 
-Deno.test("muttrc is read as mutt reads it", () => {
+Deno.test("muttrc is parsed as mutt parses it", () => {
   const text = `set a="b c" d = 'e;f' # g\nset h=i\\\nj; unset k\nsend-hook "~t x" "set l=\\"m n\\""\nsource more\n`;
   const read = (path: string) => ({ "/m/rc": text, "/m/more": "set o=p\nsource rc\n" })[path];
   const [first, ...rest] = muttCommands("/m/rc", "/h", read).slice(0, 7);
@@ -453,7 +453,7 @@ Deno.test("muttrc is read as mutt reads it", () => {
   ]);
 });
 
-Deno.test("findings are shown with colours only when asked, and command no terminal", () => {
+Deno.test("findings have colours only on request, and no control characters from files", () => {
   const finding = { what: "A\x1b[2J", where: { file: "/f", line: 3 }, why: "B\nC", fix: "D" };
   const text = "A [2J\n  where  /f:3\n  why    B C\n  fix    D\n\nNote: E\n\n2 problems found.";
   assert.equal(printFindings([finding, finding], ["E"], false), `${text.split("\n\n")[0]}\n\n${text}`);

@@ -1,4 +1,4 @@
-/** doctor finds nothing in what contrib/ tells people to write. */
+/** doctor finds no problems in the files of contrib/. */
 import assert from "node:assert/strict";
 import { checkInjectorFile, checkPrograms } from "../../admin/doctor/injector.ts";
 import type { Finding, Programs, TextFile } from "../../admin/doctor/finding.ts";
@@ -17,7 +17,7 @@ const CONTRIB = `${ROOT}/contrib`;
 const HOOK = "/usr/local/lib/countersign/hooks/incoming";
 const SHIM = "/usr/local/bin/shim";
 
-/** Where the instructions say that things are. */
+/** The paths in the instructions. */
 const programs: Programs = {
   trouble: (path) => path === HOOK || path === SHIM || path.startsWith("/usr/") ? undefined : "does not exist",
   isShim: (path) => path === SHIM,
@@ -45,7 +45,7 @@ function mutt(path: string): Finding[] {
   return checkMutt({ file: path, home: "/home/greg", commands, identities, programs, onPath, shim: SHIM });
 }
 
-/** Settings of contrib are parts: what is missing is filled in. */
+/** Completes the settings in contrib, which are fragments. */
 function settings(path: string): Finding[] {
   const { file: name, text } = file(path);
   const identity = /\[\[identity\]\]/.test(text)
@@ -58,7 +58,7 @@ function settings(path: string): Finding[] {
   return [...checkSettings(one, parsed, new Date("2026-11-20")), ...checkPrograms(one, parsed, programs)];
 }
 
-/** The check for each file, by its path; undefined: doctor does not look at such files. */
+/** The check for each file, by its path; undefined if doctor does not check such files. */
 const CHECKS: readonly [RegExp, ((path: string) => Finding[]) | undefined][] = [
   [/\/config\.toml$/, settings],
   [/\/(?:neo)?muttrc$/, mutt],
@@ -95,7 +95,7 @@ for (const path of below(CONTRIB)) {
   });
 }
 
-Deno.test("doctor sees the hook in contrib's filters", () => {
+Deno.test("doctor recognizes the hook in the filters in contrib", () => {
   const calling = below(CONTRIB).filter((path) =>
     CHECKS.find(([shape]) => shape.test(path))?.[1] !== undefined && file(path).text.includes(HOOK)
   );
@@ -103,7 +103,7 @@ Deno.test("doctor sees the hook in contrib's filters", () => {
   for (const path of calling) assert.equal(hookCall(file(path).text)?.program, HOOK, path);
 });
 
-Deno.test("each kind of file of contrib was looked at", () => {
+Deno.test("each kind of file in contrib was checked", () => {
   for (const [shape, check] of CHECKS) {
     if (check !== undefined) assert.ok(below(CONTRIB).some((path) => shape.test(path)), `${shape} fits nothing`);
   }

@@ -1,11 +1,11 @@
-/** What doctor makes of DNS, by a resolver that is a table. */
+/** doctor and DNS, with a table as resolver. */
 import assert from "node:assert/strict";
 import { checkDns } from "../../admin/doctor/dns.ts";
 import { NoAnswer, type Resolver } from "../../admin/doctor/resolver.ts";
 import { senderAllowed, within } from "../../admin/doctor/spf.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
 
-/** `name TYPE` to its records; `!`: no answer. */
+/** `name TYPE` to its records; `!` for no answer. */
 type Zone = Record<string, readonly string[] | "!">;
 
 function resolver(zone: Zone, asked: string[] = []): Resolver {
@@ -34,7 +34,7 @@ async function ask(zone: Zone, hosts: readonly string[] = [], identities = ident
   return await checkDns(settings, where, hosts, resolver(zone, asked));
 }
 
-/** [what of the zone is otherwise, what is found, the hosts that send] */
+/** [the difference in the zone, the finding, the hosts that send] */
 const cases: [Zone, RegExp | undefined, string[]?][] = [
   [{}, undefined],
   [{}, undefined, ["192.0.2.1", "2001:db8::1", "mx.example.org"]],
@@ -54,7 +54,7 @@ const cases: [Zone, RegExp | undefined, string[]?][] = [
   [{ "_dmarc.example.org TXT": ["v=DMARC1; p=none; aspf=s"] }, /^The DMARC record of example\.org has aspf=s$/],
 ];
 for (const [other, expected, hosts = []] of cases) {
-  Deno.test(`DNS with ${JSON.stringify(other)} for ${hosts.join(", ") || "nobody"}: ${expected ?? "right"}`, async () => {
+  Deno.test(`DNS with ${JSON.stringify(other)} for ${hosts.join(", ") || "no host"}: ${expected ?? "no finding"}`, async () => {
     const { findings, notes } = await ask({ ...RIGHT, ...other }, hosts);
     assert.deepEqual(notes, []);
     assert.equal(findings.length, expected === undefined ? 0 : 1, findings.map(({ what }) => what).join("\n"));
@@ -66,13 +66,13 @@ for (const [other, expected, hosts = []] of cases) {
   });
 }
 
-Deno.test("DNS that does not answer is a note, and the rest is asked", async () => {
+Deno.test("if DNS does not answer there is a note, and the other queries continue", async () => {
   const { findings, notes } = await ask({ ...RIGHT, "srs.example.org TXT": "!", "mx.example.org A": [] });
   assert.deepEqual(notes, ["DNS does not answer for srs.example.org: timed out"]);
   assert.deepEqual(findings.map(({ what }) => what), ["MX host mx.example.org of srs.example.org has no address"]);
 });
 
-Deno.test("DNS is asked once for a domain of several identities, and nothing for one without", async () => {
+Deno.test("a domain of several identities is queried once, and an identity without one not at all", async () => {
   const asked: string[] = [];
   const three = identity("ann", "") + identity("greg") + identity("eve");
   const { findings } = await ask({ ...RIGHT, "srs.example.org MX": [] }, [], three, asked);
@@ -81,7 +81,7 @@ Deno.test("DNS is asked once for a domain of several identities, and nothing for
   assert.deepEqual(asked.filter((one) => one.startsWith("_dmarc")), ["_dmarc.example.org TXT"]);
 });
 
-Deno.test("the DMARC record of the nearest domain above counts", async () => {
+Deno.test("the DMARC record of the closest parent domain is used", async () => {
   const [own, above] = ["_dmarc.a.example.org TXT", "_dmarc.example.org TXT"];
   const text = identity("greg").replace("@example.org", "@a.example.org");
   const strict = ["v=DMARC1; p=none; aspf=s"];
@@ -113,7 +113,7 @@ const records: [string, string, string?][] = [
   ["v=spf2 +all", "none"],
 ];
 for (const [record, expected, address = "192.0.2.7"] of records) {
-  Deno.test(`SPF ${record} says ${expected} to ${address}`, async () => {
+  Deno.test(`SPF ${record} returns ${expected} for ${address}`, async () => {
     const zone: Zone = {
       "a.example TXT": [record],
       "a.example A": ["192.0.2.7"],
@@ -126,7 +126,7 @@ for (const [record, expected, address = "192.0.2.7"] of records) {
   });
 }
 
-Deno.test("networks", () => {
+Deno.test("an address is in a network", () => {
   assert.ok(within("10.1.2.3", "10.0.0.0/8") && within("::1", "0:0:0:0:0:0:0:1") && within("192.0.2.1", "0.0.0.0/0"));
   assert.ok(!within("10.1.2.3", "11.0.0.0/8") && !within("::1", "10.0.0.0/0"));
   for (const none of ["10.0.0", "10.0.0.256", "1::2::3:4:5:6:7:8:9", "x::"]) assert.ok(!within(none, none), none);

@@ -1,4 +1,4 @@
-/** `countersign doctor --loop`, where a program stands for the two mail servers between the shim and the hook. */
+/** `countersign doctor --loop`, with a program in place of the two mail servers between the shim and the hook. */
 import assert from "node:assert/strict";
 import { nonexistentAddress } from "../../admin/doctor/loop.ts";
 import type { Finding } from "../../admin/doctor/finding.ts";
@@ -11,11 +11,11 @@ const CONFIG = ".config/countersign/config.toml";
 const ANN = '[[identity]]\naddress = "ann@example.org"\nsrs_domain = "srs.example.org"\nkeys = "keys-ann"\n';
 const BOUNCE = "From: MAILER-DAEMON@mx.example\\nSubject: failure notice\\n\\n--- Below this line is a copy.\\n\\n";
 
-/** What the servers do with the message in `mail`, that was sent by `$sender`; before it, nothing is wrong. */
+/** A home without problems, in which the servers run this script for the message in `mail` from `$sender`. */
 function loopHome(servers: string, incoming = ""): Home {
   const home = new Home();
   Deno.mkdirSync(`${home.path}/Maildir`);
-  // The envelope is "-i -f SENDER -- RECIPIENT"; what is sent comes back from another process, later.
+  // The envelope is "-i -f SENDER -- RECIPIENT"; the bounce comes later, from another process.
   const program = `#!/bin/sh
 sender=$3 to=$5
 cat >"$HOME/mail"
@@ -32,14 +32,14 @@ ${servers}
   return home;
 }
 
-/** Everything is returned. */
+/** The whole message is returned. */
 const HOME = 'bounce cat "$HOME/mail"';
-/** The sender is rewritten on the way, and what would prove the message is lost. */
+/** The sender is rewritten on the way, and the proof of the message is lost. */
 const REWRITTEN = 'sender=greg@example.org; bounce grep -v "^X-Msgauth:" "$HOME/mail"';
 
 const doctor = (home: Home, ...args: string[]): Promise<Ran> => countersign(home, ["doctor", "--loop", ...args]);
 
-/** The only finding, the home left out. */
+/** Returns the only finding, without the path of the home. */
 function only(home: Home, ran: Ran): Finding {
   assert.deepEqual([ran.code, ran.stderr], [1, ""], ran.stdout);
   const { findings } = JSON.parse(ran.stdout.replaceAll(home.path, "~")) as { findings: Finding[] };
@@ -47,7 +47,7 @@ function only(home: Home, ran: Ran): Finding {
   return findings[0]!;
 }
 
-Deno.test("each identity sends, and each bounce comes home", async () => {
+Deno.test("each identity sends, and each bounce returns", async () => {
   using home = loopHome(HOME);
   const ran = await doctor(home, "--json");
   assert.deepEqual([ran.code, ran.stderr], [0, ""], ran.stdout);
@@ -66,7 +66,7 @@ Deno.test("each identity sends, and each bounce comes home", async () => {
   ]);
 });
 
-Deno.test("--address says who sends, --to to whom, --config by which settings", async () => {
+Deno.test("--address selects the sender, --to the recipient, --config the settings", async () => {
   using home = loopHome(HOME.replaceAll("--as", "--config $HOME/my.toml --as"));
   const config = home.write("my.toml", home.read(CONFIG).replaceAll('keys-ann"', `${home.path}/keys-ann"`));
   home.write("keys", home.read(".config/countersign/keys"), 0o600);
@@ -89,12 +89,12 @@ Deno.test("--address says who sends, --to to whom, --config by which settings", 
   assert.equal(home.read("sent-to"), "nobody@far.example\n");
 });
 
-Deno.test("what is sent to by default is nobody's", () => {
+Deno.test("the default recipient does not exist", () => {
   assert.match(nonexistentAddress(), /^countersign-loop-[0-9a-f]{8}@loop\.invalid$/);
   assert.notEqual(nonexistentAddress(), nonexistentAddress());
 });
 
-/** [what is wrong, what the servers do, settings of incoming, what is found, what is to be looked at, where] */
+/** [the problem, the script of the servers, settings of incoming, what, fix, where] */
 const WRONG: [string, string, string, RegExp, RegExp, RegExp][] = [
   [
     "nothing comes back",
@@ -151,7 +151,7 @@ for (const [what, servers, incoming, says, fixes, file] of WRONG) {
   });
 }
 
-Deno.test("another bounce of that hour is not taken for ours", async () => {
+Deno.test("a bounce of another message is ignored", async () => {
   using home = loopHome('bounce sed "s/^Message-ID: .*/Message-ID: <1@example.org>/" "$HOME/mail"');
   const { what, where } = only(home, await doctor(home, "--json", "--address", "greg@example.org", "--wait", "1"));
   assert.match(what, /did not return within 1 s$/);
@@ -160,7 +160,7 @@ Deno.test("another bounce of that hour is not taken for ours", async () => {
   assert.match(home.read(LOG), / result=genuine .* original=<1@example\.org>/);
 });
 
-Deno.test("without a way out there is no loop", async () => {
+Deno.test("with via = maildir nothing is sent", async () => {
   using home = loopHome("true");
   home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n`);
   const ran = await doctor(home);
@@ -168,7 +168,7 @@ Deno.test("without a way out there is no loop", async () => {
   assert.match(ran.stdout, /^Note: .*the mail you send is stored in .* and not sent$/m);
 });
 
-/** [arguments behind doctor, complaint] */
+/** [arguments of doctor, error message] */
 const USAGE: [string[], RegExp][] = [
   [["--to", "x@example.net"], /^doctor: Option --to has no meaning without --loop$/m],
   [["--wait", "5"], /^doctor: Option --wait has no meaning without --loop$/m],
@@ -184,7 +184,7 @@ const USAGE: [string[], RegExp][] = [
   ],
 ];
 for (const [args, says] of USAGE) {
-  Deno.test(`doctor ${args.join(" ")} is refused with one line, and nothing is sent`, async () => {
+  Deno.test(`doctor ${args.join(" ")} is rejected with one line, and nothing is sent`, async () => {
     using home = loopHome(HOME);
     const ran = await countersign(home, ["doctor", ...args]);
     oneLine(ran, 64, says);

@@ -1,4 +1,4 @@
-/** doctor and the submission server: its files, and a visit that sends nothing. */
+/** doctor and the submission server: its files, and a login that sends nothing. */
 import assert from "node:assert/strict";
 import { checkSmarthost } from "../../admin/doctor/smarthost.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
@@ -11,7 +11,7 @@ const test = await need("openssl");
 const FILE = "/home/greg/.config/countersign/config.toml";
 const HEAD = '[[identity]]\naddress = "greg@example.org"\n\n[transport]\n';
 
-/** What is found: file and line, then what; and the note. */
+/** Returns the findings, as file and line, then what; and the note. */
 async function examined(transport: string): Promise<string[]> {
   const text = `${HEAD}${transport}\n`;
   const settings = parseConfig(text, { file: FILE, home: "/home/greg" });
@@ -26,7 +26,7 @@ async function examined(transport: string): Promise<string[]> {
 const line = `${FILE}:${(HEAD + "via\nhost").split("\n").length}`;
 const smtp = (port: number, more = 'security = "none"') => `via = "smtp"\nhost = "127.0.0.1"\nport = ${port}\n${more}`;
 
-Deno.test("a server that answers, one that does not, one that is not asked", async () => {
+Deno.test("a server that answers, one that does not, and one that is not contacted", async () => {
   assert.deepEqual(await examined('preset = "exim"'), []);
   await using sink = new Sink();
   assert.deepEqual(await examined(smtp(sink.port)), []);
@@ -50,7 +50,7 @@ Deno.test({
   },
 });
 
-test("the password, and what is wrong with it or its file", async () => {
+test("a wrong password, and problems with its file", async () => {
   using authority = await Authority.make();
   const leaf = await authority.leaf("IP:127.0.0.1");
   await using sink = new Sink({ extensions: ["AUTH PLAIN"] }, leaf);

@@ -1,4 +1,4 @@
-/** A home in which all is right, and what doctor says when one thing in it is broken. */
+/** A home without problems, and the finding of doctor when one thing in it is broken. */
 import assert from "node:assert/strict";
 import type { Finding } from "../../admin/doctor/finding.ts";
 import { conforms } from "./json.ts";
@@ -12,10 +12,10 @@ const [CONFIG, KEYS, STATE] = [
 ];
 const DAY = 86_400_000;
 
-/** The day so many days from now. */
+/** The date this many days from now. */
 const day = (ahead: number): string => new Date(Date.now() + ahead * DAY).toISOString().slice(0, 10);
 
-/** What contrib says, with the hook of the checkout. */
+/** A file of contrib, with the hook of the checkout. */
 function contrib(name: string): string {
   const text = Deno.readTextFileSync(`${ROOT}/contrib/${name}`);
   return text.replaceAll("/usr/local/lib/countersign/hooks/incoming", HOOK);
@@ -36,7 +36,7 @@ function settings(home: Home): string {
   ].join("\n");
 }
 
-/** All is right in it. */
+/** A home without problems. */
 function cleanHome(): Home {
   const home = new Home();
   home.write("bin/sendmail", "#!/bin/sh\ncat >/dev/null\n", 0o755);
@@ -66,7 +66,7 @@ function command(home: Home, ...args: string[]): Promise<Ran> {
   return home.run([...deno, "--config", `${ROOT}/deno.json`, `${ROOT}/main.ts`, "countersign", ...args]);
 }
 
-/** `file:line what`, the home left out. */
+/** Returns the findings as `file:line what`, without the path of the home. */
 async function found(home: Home, code: number, ...args: string[]): Promise<string[]> {
   const ran = await doctor(home, "--json", ...POSTCONF, ...args);
   assert.deepEqual([ran.code, ran.stderr], [code, ""], ran.stdout);
@@ -78,14 +78,14 @@ async function found(home: Home, code: number, ...args: string[]): Promise<strin
   );
 }
 
-/** The number of the line that holds this. */
+/** Returns the number of the line that contains `part`. */
 function lineOf(text: string, part: string): number {
   const index = text.split("\n").findIndex((line) => line.includes(part));
   assert.ok(index >= 0, `${part} is there`);
   return index + 1;
 }
 
-/** Changes a file that is there, keeping its mode. */
+/** Changes an existing file, keeping its mode. */
 function edit(home: Home, name: string, from: string | RegExp, to: string): string {
   const [before, { mode }] = [home.read(name), Deno.statSync(`${home.path}/${name}`)];
   const after = before.replace(from, to);
@@ -94,14 +94,14 @@ function edit(home: Home, name: string, from: string | RegExp, to: string): stri
   return after;
 }
 
-Deno.test("doctor finds nothing where all is right", async () => {
+Deno.test("doctor finds nothing in a correct setup", async () => {
   using home = cleanHome();
   assert.deepEqual(await found(home, 0), []);
   const ran = await doctor(home, ...POSTCONF);
   assert.deepEqual([ran.code, ran.stderr, ran.stdout], [0, "", "No problems found.\n"]);
 });
 
-/** What init prints to be pasted: file, and its text. */
+/** Returns the lines that init prints for pasting, by file. */
 function toPaste(said: string): [string, string][] {
   return said.split(/^--- /m).slice(1).flatMap((part) => {
     const [, name, text] = /^~\/(\.[\w.-]+)\b.*\n([^]*)$/.exec(part) ?? [];
@@ -109,7 +109,7 @@ function toPaste(said: string): [string, string][] {
   });
 }
 
-Deno.test("doctor finds nothing after init, with all that it prints pasted", async () => {
+Deno.test("doctor finds nothing after init, with all printed lines pasted", async () => {
   using home = new Home();
   Deno.removeSync(`${home.path}/.config`, { recursive: true });
   const program = home.write("bin/sendmail", "#!/bin/sh\ncat >/dev/null\n", 0o755);
@@ -125,7 +125,7 @@ Deno.test("doctor finds nothing after init, with all that it prints pasted", asy
   assert.deepEqual([ran.code, ran.stderr, ran.stdout], [0, "", "No problems found.\n"]);
 });
 
-Deno.test("doctor changes nothing but the hook's log", async () => {
+Deno.test("doctor changes only the log of the hook", async () => {
   using home = cleanHome();
   const before = below(home.path).sort();
   await found(home, 0);
@@ -143,7 +143,7 @@ function below(folder: string): string[] {
   });
 }
 
-/** Breaks one thing. @returns what is found, `file:line what` */
+/** Each breaks one thing and returns the findings, as `file:line what`. */
 type Break = (home: Home) => (string | RegExp)[];
 
 const breaks: Record<string, Break> = {
@@ -159,7 +159,7 @@ const breaks: Record<string, Break> = {
     const text = edit(home, KEYS, /^k1 \S+/m, "k1 yesterday");
     return [new RegExp(`^${KEYS}:${lineOf(text, "yesterday")} Key "k1" needs a date`)];
   },
-  "a key is of a day to come": (home) => {
+  "a key is dated in the future": (home) => {
     const text = edit(home, KEYS, /$/, `k2 ${day(30)} another secret, for tests only\n`);
     return [`${KEYS}:${lineOf(text, "k2")} Key k2 of greg@example.org is dated in the future`];
   },
@@ -171,7 +171,7 @@ const breaks: Record<string, Break> = {
     Deno.chmodSync(`${home.path}/.qmail`, 0o666);
     return [".qmail The file is world-writable"];
   },
-  // As one that the user may not read, which root always may.
+  // As if the user could not read it; root always can.
   "the dot-qmail file cannot be read": (home) => {
     Deno.removeSync(`${home.path}/.qmail`);
     Deno.symlinkSync(".qmail", `${home.path}/.qmail`);
@@ -210,15 +210,15 @@ const breaks: Record<string, Break> = {
     const text = edit(home, ".procmailrc", ":0 Wr", ":0 r");
     return [`.procmailrc:${lineOf(text, ":0 r")} Recipe :0 r has no w`];
   },
-  "procmail goes on with an EXITCODE": (home) => {
+  "procmail continues after EXITCODE": (home) => {
     const text = edit(home, ".procmailrc", "EXITCODE=75\n    HOST=\n", "EXITCODE=75\n");
     return [`.procmailrc:${lineOf(text, "EXITCODE=75")} EXITCODE is set, but procmail does not stop there`];
   },
-  "maildrop does not ask for spam": (home) => {
+  "maildrop ignores status 99": (home) => {
     const text = edit(home, ".mailfilter", "RETURNCODE == 99", "RETURNCODE == 98");
     return [`.mailfilter:${lineOf(text, HOOK)} RETURNCODE is not compared with 99`];
   },
-  "maildrop's filter is open": (home) => {
+  "the filter of maildrop is accessible to others": (home) => {
     Deno.chmodSync(`${home.path}/.mailfilter`, 0o644);
     return [".mailfilter The filter is accessible to others"];
   },
@@ -230,7 +230,7 @@ const breaks: Record<string, Break> = {
     const text = edit(home, "main.cf", /$/, "masquerade_domains = $mydomain\n");
     return [`main.cf:${lineOf(text, "masquerade")} masquerade_domains changes srs.example.org to example.org`];
   },
-  "Postfix refuses foreign senders": (home) => {
+  "Postfix rejects foreign senders": (home) => {
     const rule = "reject_sender_login_mismatch";
     const text = edit(home, "main.cf", /$/, `smtpd_sender_restrictions = permit_mynetworks,\n  ${rule}\n`);
     const line = lineOf(text, "smtpd_sender_restrictions");
@@ -292,7 +292,7 @@ const breaks: Record<string, Break> = {
   },
 };
 
-/** Likewise, where nothing can be made of the settings. */
+/** The same, with settings that cannot be read. */
 const unreadable: Record<string, Break> = {
   "a line of the settings is wrong": (home) => {
     const text = edit(home, CONFIG, "preset =", "prest =");
@@ -323,7 +323,7 @@ for (const [code, table] of [[1, breaks], [78, unreadable]] as const) {
   }
 }
 
-Deno.test("doctor looks at the rest when the settings cannot be read", async () => {
+Deno.test("doctor continues if the settings cannot be read", async () => {
   using home = cleanHome();
   edit(home, CONFIG, "[transport]", "[transprt]");
   const line = lineOf(home.read(CONFIG), "[transprt]");
@@ -334,7 +334,7 @@ Deno.test("doctor looks at the rest when the settings cannot be read", async () 
   assert.match(findings[1]!, /^\.procmailrc:\d+ Recipe :0 r has no w$/);
 });
 
-Deno.test("doctor says what, where, why, and what fixes it", async () => {
+Deno.test("doctor prints what, where, why and the fix", async () => {
   using home = cleanHome();
   Deno.chmodSync(`${home.path}/${KEYS}`, 0o644);
   const ran = await doctor(home, ...POSTCONF);
@@ -354,7 +354,7 @@ Deno.test("doctor says what, where, why, and what fixes it", async () => {
   );
 });
 
-/** [what it does, the hook, what doctor says] */
+/** [the behaviour, the hook, the finding] */
 const hooks: [string, string, RegExp][] = [
   [
     "finds everything genuine",
@@ -370,7 +370,7 @@ const hooks: [string, string, RegExp][] = [
   ["dies", "echo Broken >&2; exit 75", /fails to judge a bounce to greg@example.org: Broken$/],
 ];
 for (const [name, body, says] of hooks) {
-  Deno.test(`doctor names a hook that ${name}`, async () => {
+  Deno.test(`doctor reports a hook that ${name}`, async () => {
     using home = cleanHome();
     const hook = home.write("bin/incoming", `#!/bin/sh\n${body}\n`, 0o755);
     const findings = await found(home, 1, "--hook", hook);
@@ -380,12 +380,12 @@ for (const [name, body, says] of hooks) {
   });
 }
 
-Deno.test("doctor names a hook that is not there", async () => {
+Deno.test("doctor reports a hook that does not exist", async () => {
   using home = cleanHome();
   assert.deepEqual(await found(home, 1, "--hook", `${home.path}/no`), ["no The hook no does not exist"]);
 });
 
-Deno.test("an identity without an SRS domain is tried by its tag", async () => {
+Deno.test("an identity without an SRS domain is tested with a tag", async () => {
   using home = cleanHome();
   edit(home, CONFIG, 'srs_domain = "srs.example.org"\n', "");
   assert.deepEqual(await found(home, 0), []);
@@ -393,7 +393,7 @@ Deno.test("an identity without an SRS domain is tried by its tag", async () => {
   assert.deepEqual([...log.matchAll(/ check=([\w-]+)/g)].map(([, check]) => check), ["returned-header", "forged"]);
 });
 
-Deno.test("with --dns the resolver is asked, and what it says is found", async () => {
+Deno.test("with --dns the resolver is queried, and problems are reported", async () => {
   using home = cleanHome();
   const script = `import { doctor } from "${ROOT}/admin/doctor.ts";
     const txt = (name) => Promise.resolve(name === "srs.example.org" ? ["v=spf1 ip4:192.0.2.1 -all"] : []);
@@ -408,7 +408,7 @@ Deno.test("with --dns the resolver is asked, and what it says is found", async (
   assert.deepEqual(await ask("192.0.2.2"), [1, "", "SPF of srs.example.org returns fail for 192.0.2.2"]);
 });
 
-Deno.test("without the permission to ask, DNS is a note", async () => {
+Deno.test("without network permission --dns adds a note", async () => {
   using home = cleanHome();
   const ran = await doctor(home, "--dns", "--host", "it's", ...POSTCONF);
   const [, line = ""] =
@@ -416,7 +416,7 @@ Deno.test("without the permission to ask, DNS is a note", async () => {
       ran.stdout,
     ) ?? [];
   assert.deepEqual([ran.code, ran.stdout.split("\n\n").at(-1)], [0, "No problems found.\n"]);
-  // Here there may be no network at all; but it is asked now, and all arguments are what they were.
+  // There may be no network here, but DNS is queried, with all arguments kept.
   const again = await home.run(["/bin/sh", "-c", line]);
   assert.ok([0, 1].includes(again.code) && again.stderr === "", again.stderr);
   assert.doesNotMatch(again.stdout, /DNS was not asked/);
@@ -433,7 +433,7 @@ Deno.test("a home without a filter gets a note", async () => {
   assert.match(ran.stdout, /^Note: No mail filter found here calls the hook/);
 });
 
-/** [arguments, complaint] */
+/** [arguments, error message] */
 const usage: [string[], RegExp][] = [
   [["--jason"], /^doctor: Unknown option "--jason": did you mean --json\?$/m],
   [["--config"], /^doctor: Option --config needs a value$/m],
@@ -442,7 +442,7 @@ const usage: [string[], RegExp][] = [
   [["--postconf", "nowhere.cf"], /^doctor: nowhere\.cf: File of --postconf cannot be read$/m],
 ];
 for (const [args, says] of usage) {
-  Deno.test(`doctor ${args.join(" ")} is refused with one line`, async () => {
+  Deno.test(`doctor ${args.join(" ")} is rejected with one line`, async () => {
     using home = cleanHome();
     const ran = await doctor(home, ...args);
     oneLine(ran, 64, says);

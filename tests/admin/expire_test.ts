@@ -12,13 +12,13 @@ const HOUR = 3_600_000;
 
 const entry = (messageId: string, expires: number): Entry => someEntry({ messageId, expires });
 
-/** Writes a file of this age. */
+/** Writes a file with this age. */
 function aged(home: Home, name: string, hours: number): void {
   const then = new Date(Date.now() - hours * HOUR);
   Deno.utimeSync(home.write(name, "", 0o600), then, then);
 }
 
-/** Those that are there. */
+/** Returns the paths that exist. */
 function there(home: Home, names: readonly string[]): string[] {
   return names.filter((name) => {
     try {
@@ -29,13 +29,13 @@ function there(home: Home, names: readonly string[]): string[] {
   });
 }
 
-/** Where the ledger has an entry. */
+/** Returns the path of a ledger entry. */
 function pathOf(one: Entry, state: string): string {
   const [message, list] = entryName(one).split("-");
   return `${STATE}/ledger/${one.expires}/messages/${message}/${list}${state}`;
 }
 
-Deno.test("expire removes expired entries in each state, and expired months; nothing else", async () => {
+Deno.test("expire removes expired entries in each state, expired months, and nothing else", async () => {
   using home = new Home();
   const today = dayOf(new Date());
   const period = (day: number) => Math.floor(day / SENT_DAYS);
@@ -45,7 +45,7 @@ Deno.test("expire removes expired entries in each state, and expired months; not
     home.write(name, text, 0o600);
   };
   for (const state of ["", ".claimed.host.4711.x", ".spent"]) {
-    // The day may end while the test runs: two days of it are left out.
+    // Two days are omitted, because the day may end while the test runs.
     for (const [into, expires] of [[entries, today - 1], [kept, today + 2], [kept, today + LEDGER_DAYS]] as const) {
       const one = entry(`${state}${expires}@example.org`, expires);
       put(into, pathOf(one, state), printEntry(one));
@@ -73,7 +73,7 @@ Deno.test("expire removes expired entries in each state, and expired months; not
   assert.deepEqual(snapshot(home.path), before);
 });
 
-Deno.test("one is one; and nothing is made where nothing is", async () => {
+Deno.test("counts are singular or plural, and no folders are created", async () => {
   using home = new Home();
   const before = snapshot(home.path);
   assert.equal((await countersign(home, ["expire"])).code, 0);
@@ -86,7 +86,7 @@ Deno.test("one is one; and nothing is made where nothing is", async () => {
   assert.equal((await countersign(home, ["expire"])).stdout, said);
 });
 
-Deno.test("expire removes leftovers of killed programs when they are old, and only those with our names", async () => {
+Deno.test("expire removes old leftovers of killed programs, and no other files", async () => {
   using home = new Home();
   home.settings(
     `[transport]\nvia = "maildir"\nmaildir = "~/out"\n[incoming]\nspam = "~/spam"\ninbox = "~/inbox"\n` +

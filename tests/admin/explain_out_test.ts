@@ -1,4 +1,4 @@
-/** explain --out: what it says is what the shim then hands over. */
+/** explain --out: its output is what the shim then sends. */
 import assert from "node:assert/strict";
 import { fieldOf, Home, ledgerFiles, oneLine } from "../rig.ts";
 import { byStub, nothingSent, runs, stub, words } from "../stub.ts";
@@ -39,7 +39,7 @@ async function planned(home: Home, argv: readonly string[], mail: string, file?:
 const RULES = `[[rule]]\nto = ["*@lists.example.org"]\nsender = "plain"\n`;
 const lines = (header: string, name: string) => header.split("\n").filter((line) => line.startsWith(`${name}:`)).length;
 
-/** [what, settings behind the identity, arguments, message] */
+/** [what, settings after the identity, arguments, message] */
 const table: [string, string, string[], string][] = [
   ["recipients of the header", "", ["-t"], MAIL],
   ["a complete message", "", ["ann@example.net"], COMPLETE],
@@ -54,13 +54,13 @@ const table: [string, string, string[], string][] = [
   ["no tag", "[tag]\nsign = false\n", ["ann@example.net"], COMPLETE],
 ];
 for (const [what, more, argv, mail] of table) {
-  Deno.test(`explain --out says what the shim hands over: ${what}`, async () => {
+  Deno.test(`explain --out prints what the shim sends: ${what}`, async () => {
     using home = new Home();
     home.settings(`${byStub(home)}${more}`);
     const said = await planned(home, argv, mail);
     const ran = await home.shim(argv, mail);
     assert.equal(ran.code, 0, ran.stderr);
-    // Stamp and hash of SRS change with the day alone, which may end between the two.
+    // Timestamp and hash of SRS change with the day, which may end between the two runs.
     const day = (text: string) => text.replace(/SRS0=[^=]+=[^=]+=/, "SRS0=");
     assert.deepEqual(said.transport.map(day), [`${home.path}/stub`, ...words(home)].map(day));
     assert.equal(said.sender === undefined, !words(home).includes("-f"));
@@ -80,7 +80,7 @@ for (const [what, more, argv, mail] of table) {
   });
 }
 
-Deno.test("a list that was added is plain, and is so in what leaves", async () => {
+Deno.test("a list that was added gets the plain sender, as explain says", async () => {
   using home = new Home();
   const argv = ["--", LIST];
   assert.equal((await planned(home, argv, MAIL)).scheme, "srs");
@@ -95,7 +95,7 @@ Deno.test("a list that was added is plain, and is so in what leaves", async () =
   assert.equal(fieldOf(home.mails("out")[0]!, "Return-Path"), `<${PLAIN}>`);
 });
 
-Deno.test("what is remembered for its challenge is said", async () => {
+Deno.test("explain says which challenges will be answered", async () => {
   using home = new Home();
   home.settings(`${byStub(home)}[challenge]\nanswer = true\nlists = ["${LIST}"]\n`);
   const said = await planned(home, ["-t"], MAIL);
@@ -104,7 +104,7 @@ Deno.test("what is remembered for its challenge is said", async () => {
   assert.equal(ledgerFiles(`${home.path}/.local/state/countersign/ledger`).issued.length, 1);
 });
 
-Deno.test("a command line may begin with the program, and the message be a file", async () => {
+Deno.test("the arguments may begin with the program, and the message may be a file", async () => {
   using home = new Home();
   home.settings(byStub(home));
   const file = home.write("draft", COMPLETE);
@@ -112,12 +112,12 @@ Deno.test("a command line may begin with the program, and the message be a file"
     const said = await planned(home, [...first, "-oi", "ann@example.net"], "", file);
     assert.deepEqual(said.recipients.map(({ address }) => address), ["ann@example.net"]);
   }
-  // As qmail-inject it has other flags.
+  // qmail-inject has other flags.
   const injected = await planned(home, ["/var/qmail/bin/qmail-inject", "-h"], "", file);
   assert.deepEqual(injected.recipients.map(({ address }) => address), ["ann@example.net", LIST, "secret@example.com"]);
 });
 
-Deno.test("what only the real sendmail can do is left to it", async () => {
+Deno.test("options of the real sendmail are left to it", async () => {
   using home = new Home();
   const real = async () => (await countersign(home, ["explain", "--out", "--", "-bs"])).stdout;
   assert.equal(await real(), "-bs: refused: transport.real is not set\n");
@@ -129,7 +129,7 @@ Deno.test("what only the real sendmail can do is left to it", async () => {
   assert.equal(runs(home), 0);
 });
 
-/** [arguments behind --, message]: the shim's own status and words */
+/** [arguments after --, message]: status and error are those of the shim */
 const refused: [string[], string][] = [
   [["-t"], "From: greg@example.org\n\nHi.\n"],
   [["-t"], `From: greg@example.org\nTo: <broken\n\nHi.\n`],
@@ -138,7 +138,7 @@ const refused: [string[], string][] = [
   [["ann@example.net"], MAIL.replace("Subject", "Message-ID: <1@x>\nMessage-ID: <2@x>\nSubject")],
 ];
 for (const [argv, mail] of refused) {
-  Deno.test(`explain --out refuses what the shim refuses: ${argv.join(" ")}`, async () => {
+  Deno.test(`explain --out rejects what the shim rejects: ${argv.join(" ")}`, async () => {
     using home = new Home();
     const said = await countersign(home, ["explain", "--out", "--", ...argv], mail);
     const ran = await home.shim(argv, mail);

@@ -1,4 +1,4 @@
-/** explain: what it says is what the hook does; and nothing changes. */
+/** explain: its output is what the hook does, and nothing is changed. */
 import assert from "node:assert/strict";
 import { fields } from "../../admin/log.ts";
 import { apart, bounceOfOurs, quotedPrintable, SAMPLES } from "../bounces.ts";
@@ -13,7 +13,7 @@ const PLAIN = "greg@example.org";
 const FRIEND = "friend@friend.example";
 const LOG = ".local/state/countersign/log";
 
-/** The shape of `--json`, as far as programs may rely on it. */
+/** The type of the output of `--json`. */
 interface Explained {
   verdict: { action: string; result: string; check: string; reason: string; identity: string | null; outcome: string };
   bounce: boolean;
@@ -26,7 +26,7 @@ interface Explained {
   hint: string | null;
 }
 
-/** Explains, holds the answer against its shape and the home against what it was. */
+/** Explains a message; checks the format of the answer, and that the home is unchanged. */
 async function explained(
   home: Home,
   args: readonly string[],
@@ -41,7 +41,7 @@ async function explained(
   assert.deepEqual(snapshot(home.path), before, "explain changed something");
 
   const all: Explained = conforms("explain --json", JSON.parse(ran.stdout));
-  // The last check is the one that decided; all before it knew nothing.
+  // The last check decided; all before it answered next.
   const last = all.checks.at(-1)!;
   assert.deepEqual([last.check, last.answer, last.evidence], [
     all.verdict.check,
@@ -49,7 +49,7 @@ async function explained(
     all.verdict.reason,
   ]);
   assert.ok(all.checks.slice(0, -1).every(({ answer }) => answer === "next"));
-  // The words say the same, in the same order.
+  // The text has the same checks in the same order.
   const { action, result, reason, outcome } = all.verdict;
   assert.ok(words.stdout.includes(`${action} (${result}): ${reason}\n`), words.stdout);
   assert.ok(words.stdout.endsWith(`${outcome}\n`) || all.hint !== null, words.stdout);
@@ -63,7 +63,7 @@ async function explained(
 }
 
 for (const name of SAMPLES) {
-  Deno.test(`${name}: forged as it is, and proved by a tag of ours in it`, async () => {
+  Deno.test(`${name}: forged without a valid tag, genuine with one`, async () => {
     using home = gregsHome();
     const to = ["--sender", "<>", "--recipient", PLAIN];
     const { mail, messageId, tag } = bounceOfOurs(name, PLAIN, new Date());
@@ -95,7 +95,7 @@ for (const name of SAMPLES) {
   });
 }
 
-Deno.test("a tag is told with the way in which it was found", async () => {
+Deno.test("a tag is printed with the place in which it was found", async () => {
   using home = gregsHome();
   const { mail } = bounceOfOurs("qmail-remote-550.eml", PLAIN, new Date());
   const { header, body } = apart(mail);
@@ -107,7 +107,7 @@ Deno.test("a tag is told with the way in which it was found", async () => {
   assert.deepEqual((await explained(home, args, encoded)).tags.map(({ by }) => by), ["quoted-printable"]);
 });
 
-/** What the log calls an outcome, by the first words that explain has for it. */
+/** The outcome in the log, by the first words of the outcome of explain. */
 const OUTCOMES: [string, string[]][] = [
   ["filed into ", ["filed"]],
   ["filed by ", ["filed"]],
@@ -118,7 +118,7 @@ const OUTCOMES: [string, string[]][] = [
   ["delivered", ["go-on", "delivered", "forwarded"]],
 ];
 
-/** The settings' `[incoming]`, or all behind the identity. */
+/** The settings of `[incoming]`, or all settings after the identity. */
 type Row = [what: string, home: () => Home, args: string[], sender: string, recipient: string, mail: string];
 
 function deliveries(): Row[] {
@@ -142,7 +142,7 @@ function deliveries(): Row[] {
   const rows: Row[] = [];
   for (const caller of ["qmail", "maildrop", "procmail", "postfix", "filter", "condredirect"]) {
     const as = ["--as", caller];
-    // What nothing delivers behind them is deferred when they are not told where.
+    // If nothing delivers after them and they have no destination, they defer.
     const into = caller === "postfix" || caller === "qmail" ? ["--maildir", "Maildir"] : [];
     rows.push(
       [`${caller}: forged`, plain, as, "", PLAIN, FORGED],
@@ -170,7 +170,7 @@ function deliveries(): Row[] {
 
 const ALONE = "|/usr/local/lib/countersign/hooks/incoming\n";
 
-/** [caller, sender, recipient, `[incoming]`, .qmail, is a place still wanted?] */
+/** [caller, sender, recipient, `[incoming]`, .qmail, whether a destination is missing] */
 const places: [string, string, "signed" | "plain", string, string, boolean][] = [
   ["qmail", "", "signed", "", ALONE, true],
   ["qmail", FRIEND, "plain", "", ALONE, true],
@@ -183,7 +183,7 @@ const places: [string, string, "signed" | "plain", string, string, boolean][] = 
   ["maildrop", "", "signed", "", ALONE, false],
 ];
 for (const [caller, sender, to, incoming, file, wanted] of places) {
-  Deno.test(`explain says whether a place is wanted, as the hook does: ${caller} ${to} ${incoming} ${file}`, async () => {
+  Deno.test(`explain says whether the hook needs a destination: ${caller} ${to} ${incoming} ${file}`, async () => {
     using home = gregsHome(incoming);
     if (file !== "") home.write(".qmail", file);
     const env = { SENDER: sender, RECIPIENT: to === "plain" ? PLAIN : signed() };
@@ -194,7 +194,7 @@ for (const [caller, sender, to, incoming, file, wanted] of places) {
   });
 }
 
-Deno.test("explain says that the hook defers where it cannot see what comes behind it", async () => {
+Deno.test("explain says that the hook defers if it cannot read the dot-qmail file", async () => {
   using home = gregsHome();
   Deno.symlinkSync(".qmail", `${home.path}/.qmail`);
   const env = { SENDER: "", RECIPIENT: signed() };
@@ -204,12 +204,12 @@ Deno.test("explain says that the hook defers where it cannot see what comes behi
 });
 
 for (const [what, make, args, sender, recipient, mail] of deliveries()) {
-  Deno.test(`explain says what the hook then does: ${what}`, async () => {
+  Deno.test(`explain prints the action of the hook: ${what}`, async () => {
     using home = make();
     const env = { SENDER: sender, RECIPIENT: recipient };
     const as = args.slice(0, 2);
     const said = await explained(home, as, mail, env);
-    // Told on the command line, it is the same.
+    // The same with the envelope on the command line.
     const told = await explained(home, [...as, "--sender", sender, "--recipient", recipient], mail);
     assert.deepEqual(told.verdict, said.verdict);
 
@@ -227,7 +227,7 @@ for (const [what, make, args, sender, recipient, mail] of deliveries()) {
   });
 }
 
-Deno.test("a challenge is explained as often as you like, and then answered once; the entry is not touched", async () => {
+Deno.test("explaining a challenge repeatedly does not change its entry, and it is answered once", async () => {
   using home = gregsHome();
   const [, list] = ["greg", "test@lists.example.org"];
   home.settings(`${byStub(home)}[challenge]\nanswer = true\nlists = ["${list}"]\nanswered = "~/kept"\n`);
@@ -246,11 +246,11 @@ Deno.test("a challenge is explained as often as you like, and then answered once
   const again = await explained(home, args, mail, env);
   assert.deepEqual([again.verdict.action, again.verdict.check], ["deliver", "challenge"]);
   assert.match(again.verdict.reason, /it was already answered/);
-  // A filter answers nothing.
+  // As a filter the hook does not answer challenges.
   assert.notEqual((await explained(home, ["--as", "filter"], mail, env)).verdict.check, "challenge");
 });
 
-Deno.test("an answer to a message that was sent is known by the index of sent mail", async () => {
+Deno.test("a reply to a sent message is known by the index of sent mail", async () => {
   using home = gregsHome();
   const sent = await home.shim(["--", FRIEND], `From: ${PLAIN}\nTo: ${FRIEND}\n\nHi.\n`);
   assert.equal(sent.code, 0, sent.stderr);
@@ -261,7 +261,7 @@ Deno.test("an answer to a message that was sent is known by the index of sent ma
   assert.equal((await explained(home, args, away("<other@example.org>"))).verdict.check, "forged");
 });
 
-/** [what the last MTA wrote on top, sender, recipients] */
+/** [the fields that the last MTA added, sender, recipients] */
 const tops: [string, string | null | undefined, string[]][] = [
   ["", undefined, []],
   ["Return-Path: <>\n", null, []],
@@ -271,11 +271,11 @@ const tops: [string, string | null | undefined, string[]][] = [
   ]],
 ];
 for (const [top, sender, recipients] of tops) {
-  Deno.test(`the envelope is read on top of a message: ${JSON.stringify(top)}`, async () => {
+  Deno.test(`the envelope is read from the first fields of a message: ${JSON.stringify(top)}`, async () => {
     using home = gregsHome();
     const { envelope } = await explained(home, [], `${top}${FORGED}`);
     assert.deepEqual([envelope.sender, envelope.recipients], [sender, recipients]);
-    // Without --as the environment has no say; a stranger's field below Received has none at all.
+    // Without --as the environment is ignored; fields below Received always are.
     const other = await explained(
       home,
       [],
@@ -289,7 +289,7 @@ for (const [top, sender, recipients] of tops) {
   });
 }
 
-Deno.test("a stranger's text does not command the terminal", async () => {
+Deno.test("text from messages does not reach the terminal unescaped", async () => {
   using home = gregsHome();
   const evil = "\x1b]0;x\x07\x9b31m";
   const mail = qsbmf(PLAIN, `Message-ID: <${evil}>\nX-Msgauth: v1.k1.20000.${"a".repeat(8)}.${"b".repeat(26)}\n\nhi\n`);
@@ -300,7 +300,7 @@ Deno.test("a stranger's text does not command the terminal", async () => {
   assert.doesNotMatch(ran.stdout, /[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
 });
 
-Deno.test("a list's refusal names the list, and what to do", async () => {
+Deno.test("a refusal by a list is explained with the list and the advice", async () => {
   using home = gregsHome();
   const list = "talk@lists.example.org";
   const args = ["--sender", "", "--recipient", signed()];
@@ -317,7 +317,7 @@ Deno.test("a list's refusal names the list, and what to do", async () => {
   assert.equal((await explained(home, args, FORGED)).hint, null);
 });
 
-/** [arguments, status, what is said] */
+/** [arguments, status, error message] */
 const wrong: [string[], number, RegExp][] = [
   [["--frob"], 64, /Unknown option "--frob"/],
   [["--jsn"], 64, /Unknown option "--jsn": did you mean --json\?/],

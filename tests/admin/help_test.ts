@@ -1,14 +1,14 @@
-/** Each command says how it is used, with an example, whatever else is wrong. */
+/** Each command prints its usage with an example, whatever the settings are. */
 import assert from "node:assert/strict";
 import { commands } from "../../build/docs/commands.ts";
 import { Home } from "../rig.ts";
 import { countersign, snapshot } from "./home.ts";
 
-/** Mail programs, which are not for people, and what has no arguments. */
+/** Commands that mail programs call, and those without arguments. */
 const OTHERS = ["shim", "incoming", "help", "version"];
 const NAMES = (await commands()).map(({ name }) => name).filter((name) => !OTHERS.includes(name));
 
-Deno.test("these are the commands", () => {
+Deno.test("the commands are listed", () => {
   for (const name of ["init", "keys", "sign", "verify", "explain", "audit", "doctor", "log", "plain", "expire"]) {
     assert.ok(NAMES.includes(name), name);
   }
@@ -17,7 +17,7 @@ Deno.test("these are the commands", () => {
 for (const name of NAMES) {
   Deno.test(`countersign ${name} --help`, async () => {
     using home = new Home();
-    home.settings("nonsense = ["); // help is wanted most where nothing works
+    home.settings("nonsense = ["); // --help must work without valid settings
     const before = snapshot(home.path);
     const ran = await countersign(home, [name, "--help"]);
     assert.deepEqual([ran.code, ran.stderr], [0, ""]);
@@ -32,7 +32,7 @@ for (const name of NAMES) {
   });
 }
 
-Deno.test("behind -- it is no question for help", async () => {
+Deno.test("--help after -- is an operand", async () => {
   using home = new Home();
   const ran = await countersign(home, ["expire", "--", "--help"]);
   assert.deepEqual([ran.code, ran.stdout], [64, ""]);

@@ -1,8 +1,8 @@
-/** What the tests of commands that change nothing share. */
+/** Shared by the tests of commands that change nothing. */
 import type { Home, Ran } from "../rig.ts";
 import { COUNTERSIGN } from "./run.ts";
 
-/** Runs main.ts as `countersign …`, with more in its environment. */
+/** Runs main.ts as `countersign`, with additional environment variables. */
 export function countersign(
   home: Home,
   args: readonly string[],
@@ -12,7 +12,7 @@ export function countersign(
   return home.run([...COUNTERSIGN, ...args], input, env);
 }
 
-/** All below a folder: names, kinds, modes, sizes, times of change, and what is in the files. */
+/** Returns everything below a folder: names, types, modes, sizes, times and contents. */
 export function snapshot(folder: string): string[] {
   return [...Deno.readDirSync(folder)].sort((a, b) => a.name < b.name ? -1 : 1).flatMap(({ name }) => {
     const path = `${folder}/${name}`;

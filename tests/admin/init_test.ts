@@ -1,4 +1,4 @@
-/** `countersign init`: from an empty home to mail that is signed and bounces that are judged. */
+/** `countersign init`: from an empty home to signed mail and judged bounces. */
 import assert from "node:assert/strict";
 import { parseConfig } from "../../lib/settings/parse.ts";
 import { dayOf } from "../../lib/date.ts";
@@ -14,7 +14,7 @@ const TRY = ["--via", "maildir", "--maildir", "~/out"];
 const SMTP = ["--via", "smtp", "--host", "smtp.example.org"];
 const MAIL = "From: greg@example.org\nTo: ann@example.net\nSubject: x\n\nHi.\n";
 
-/** A home with nothing in it but Deno. */
+/** A home that contains only Deno. */
 function emptyHome(): Home {
   const home = new Home();
   Deno.removeSync(`${home.path}/.config`, { recursive: true });
@@ -26,7 +26,7 @@ const below = (folder: string): string[] =>
     isDirectory ? [name, ...below(`${folder}/${name}`).map((one) => `${name}/${one}`)] : [name]
   ).sort();
 
-/** What is to be pasted, by where. */
+/** Returns the lines to paste, by file. */
 function pastes(stdout: string): Record<string, string> {
   const [, ...parts] = stdout.split(/^--- /m);
   return Object.fromEntries(parts.map((part) => {
@@ -55,13 +55,13 @@ Deno.test("from an empty home to a bounce that is judged", async () => {
   assert.equal(settingsOf(home).since, new Date(key!.created * 86_400_000).toISOString().slice(0, 10));
   assert.ok(!made.stdout.includes(key!.secret.toBase64()), "a secret is shown");
 
-  // Out with what was written.
+  // Send with the written settings.
   assert.deepEqual(await home.shim(["ann@example.net"], MAIL), { code: 0, stdout: "", stderr: "" });
   const [out] = home.mails("out") as [string];
   const sender = fieldOf(out, "Return-Path").replace(/[<>]/g, "");
   assert.match(sender, /^SRS0=[\w-]{8}=[A-Z2-7]{2}=example\.org=greg@srs\.example\.org$/);
 
-  // And back: to the signed address, to one that was made up, and a forgery in the first days.
+  // Bounces to the signed address, to an invented one, and a forged one in the grace period.
   const judge = async (recipient: string, original: string): Promise<number> =>
     (await home.hook(["--maildir", `${home.path}/in`], qsbmf(recipient, original), {
       SENDER: "",
@@ -81,7 +81,7 @@ Deno.test("from an empty home to a bounce that is judged", async () => {
   ]);
 });
 
-Deno.test("a second time, nothing is overwritten", async () => {
+Deno.test("init does not overwrite existing files", async () => {
   using home = emptyHome();
   assert.equal((await countersign(home, ["init", "--yes", ...GREG, ...TRY])).code, 0);
   const files = () => ["config.toml", "keys"].map((name) => home.read(`${FOLDER}/${name}`));
@@ -94,13 +94,13 @@ Deno.test("a second time, nothing is overwritten", async () => {
     );
   }
   assert.deepEqual(files(), before);
-  // Not even what a link leads to that is not there.
+  // Nor is the missing target of a link created.
   Deno.symlinkSync(`${home.path}/elsewhere`, `${home.path}/link.toml`);
   oneLine(await countersign(home, ["init", "--yes", ...GREG, ...TRY, "--config", "link.toml"]), 78, /already/);
   assert.ok(!below(home.path).includes("elsewhere"));
 });
 
-Deno.test("keys that are there stay; bad ones are named, and no settings are written", async () => {
+Deno.test("existing keys are kept; if one is damaged, it is reported and no settings are written", async () => {
   using home = emptyHome();
   const line = `k7 ${CREATED} not a real secret\n`;
   home.write(`${FOLDER}/keys`, line, 0o600);
@@ -114,7 +114,7 @@ Deno.test("keys that are there stay; bad ones are named, and no settings are wri
   assert.deepEqual(below(`${other.path}/${FOLDER}`), ["keys"]);
 });
 
-Deno.test("--print writes nothing, shows the settings and no key", async () => {
+Deno.test("--print writes nothing, and prints the settings but no key", async () => {
   using home = emptyHome();
   const before = below(home.path);
   const ran = await countersign(home, ["init", "--print", ...GREG, ...TRY]);
@@ -126,7 +126,7 @@ Deno.test("--print writes nothing, shows the settings and no key", async () => {
   assert.ok(!ran.stdout.includes("base64:"));
 });
 
-Deno.test("for qmail an inbox is set and made, where a hook alone in a dot-qmail file delivers", async () => {
+Deno.test("for qmail an inbox is set and created, for a hook that is the only line of a dot-qmail file", async () => {
   const rows: [args: string[], inbox: string][] = [
     [["--preset", "qmail-inject", "--command", "/bin/true"], "Maildir"],
     [["--preset", "qmail-inject", "--command", "/bin/true", "--spam", "~/Mail/.Junk"], "Mail"],
@@ -168,11 +168,11 @@ Deno.test("each address gets a key file of its own, and options reach the settin
   ]]);
   assert.equal(settings.incoming.spam, `${home.path}/junk`);
   assert.match(made.stdout, /^No SRS domain: /m);
-  // The programs would not find them there.
+  // The programs do not search that path.
   assert.equal(pastes(made.stdout)["~/.profile"], `export COUNTERSIGN_CONFIG='${config}'\n`);
 });
 
-Deno.test("a submission server: its settings, and where the password is to be", async () => {
+Deno.test("a submission server: its settings and its password file", async () => {
   const table: [string[], Partial<ReturnType<typeof settingsOf>["transport"]>][] = [
     [[], { host: "smtp.example.org", port: 0, security: "tls", ca: "", user: "", password_file: "" }],
     [["--port", "587"], { port: 587, security: "starttls" }],
@@ -196,7 +196,7 @@ Deno.test("a submission server: its settings, and where the password is to be", 
   }
 });
 
-/** [arguments, complaint, status] */
+/** [arguments, error message, status] */
 const complains: [string[], RegExp, number][] = [
   [[...GREG, ...TRY], /not a terminal: give --yes/, 64],
   [["--yes", "--via", "pigeon", ...GREG], /--via is "pigeon", not one of: command, smtp, maildir/, 64],
@@ -228,7 +228,7 @@ const complains: [string[], RegExp, number][] = [
   [["--yes", ...GREG, ...TRY, "--spam", "a\nb"], /incoming\.spam/, 78],
 ];
 for (const [args, pattern, status] of complains) {
-  Deno.test(`init ${JSON.stringify(args)} is refused with one line, and writes nothing`, async () => {
+  Deno.test(`init ${JSON.stringify(args)} is rejected with one line, and writes nothing`, async () => {
     using home = emptyHome();
     oneLine(await countersign(home, ["init", ...args]), status, pattern);
     assert.ok(!below(home.path).some((name) => name.startsWith(".config") || name.startsWith("Maildir")));
@@ -260,7 +260,7 @@ onMaildrop("maildrop judges with the lines that init prints", async () => {
   using home = emptyHome();
   const made = await countersign(home, ["init", "--yes", ...GREG, ...TRY]);
   const lines = Object.entries(pastes(made.stdout)).find(([into]) => into.startsWith("~/.mailfilter"))![1];
-  // maildrop takes HOME and PATH from elsewhere.
+  // maildrop does not use HOME and PATH of its caller.
   const top = `HOME="${home.path}"\nPATH="${home.path}/bin:/usr/bin:/bin"\n`;
   const file = home.write(".mailfilter", `${top}${lines}to "$HOME/in"\n`, 0o600);
   for (const part of ["", "/tmp", "/new", "/cur"]) Deno.mkdirSync(`${home.path}/in${part}`);
@@ -276,11 +276,11 @@ onMaildrop("maildrop judges with the lines that init prints", async () => {
 });
 
 const onTerminal = await needOnTerminal("sed");
-onTerminal("on a terminal it asks, again when the answer is wrong, and before it writes", async () => {
+onTerminal("on a terminal init asks, repeats a question after a wrong answer, and asks before writing", async () => {
   using home = emptyHome();
   home.write(".muttrc", "set from=greg@example.org\n");
   await using terminal = await Terminal.open(home, [...COUNTERSIGN, "init", "--via", "maildir"]);
-  // What was found stands there, to be changed.
+  // The address that was found is the default.
   await terminal.shows(/Your addresses, separated by spaces: greg@example\.org/);
   await terminal.press("Enter");
   await terminal.shows(/SRS domain, whose mail must be delivered to you.*: *$/m);
@@ -308,7 +308,7 @@ onTerminal("on a terminal it asks, again when the answer is wrong, and before it
   assert.equal(incoming.spam, `${home.path}/Maildir/.Spam`);
 });
 
-onTerminal("on a terminal it asks for the server, who we are there, and where the password is", async () => {
+onTerminal("on a terminal init asks for the server, the login name and the password file", async () => {
   using home = emptyHome();
   const args = ["init", ...GREG, "--via", "smtp", "--spam", "~/Spam", "--challenges"];
   await using terminal = await Terminal.open(home, [...COUNTERSIGN, ...args]);
@@ -334,7 +334,7 @@ onTerminal("on a terminal it asks for the server, who we are there, and where th
   ]);
 });
 
-onTerminal("on a terminal, who does not say yes gets nothing", async () => {
+onTerminal("on a terminal nothing is written without a yes", async () => {
   using home = emptyHome();
   await using terminal = await Terminal.open(home, [...COUNTERSIGN, "init", ...GREG, ...TRY, "--spam", "~/Spam"]);
   await terminal.shows(/contract.*: no/s);

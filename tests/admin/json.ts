@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { JSON_FORMATS, JSON_VERSION, type JsonType, type Member } from "../../admin/json_format.ts";
 
-/** Returns the object of this command when it has exactly the documented members, of the documented types. */
+/** Returns the object of a command if it has exactly the documented members and types. */
 // deno-lint-ignore no-explicit-any
 export function conforms(command: keyof typeof JSON_FORMATS, given: any): any {
   checkMembers(JSON_FORMATS[command], given, command);
@@ -10,7 +10,7 @@ export function conforms(command: keyof typeof JSON_FORMATS, given: any): any {
   return given;
 }
 
-/** @throws {Error} when a member is missing, unknown or of another type */
+/** @throws {Error} if a member is missing, unknown or of another type */
 export function checkMembers(members: readonly Member[], given: unknown, where: string): void {
   assert.ok(typeof given === "object" && given !== null && !Array.isArray(given), `${where} is not an object`);
   const values = new Map(Object.entries(given));

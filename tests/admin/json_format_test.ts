@@ -14,13 +14,13 @@ const members: readonly Member[] = [
 ];
 const right = { a: "", b: null, c: [{ d: { e: true } }], f: ["x"] };
 
-Deno.test("what has the documented members conforms", { permissions: "none" }, () => {
+Deno.test("an object with the documented members conforms", { permissions: "none" }, () => {
   checkMembers(members, right, "x");
   checkMembers(members, { ...right, b: 1 }, "x");
   checkMembers(members, { a: "", c: [], f: [] }, "x");
 });
 
-/** [what is printed, where it differs] */
+/** [the output, the path of the difference] */
 const differs: [unknown, RegExp][] = [
   [null, /x is not an object/],
   [[], /x is not an object/],
@@ -49,7 +49,7 @@ Deno.test("another version does not conform", { permissions: "none" }, () => {
   assert.throws(() => conforms("doctor --json", doctor), /version is missing/);
 });
 
-Deno.test("every member is described by sentences, and named once", { permissions: "none" }, () => {
+Deno.test("every member has a description in sentences, and a unique name", { permissions: "none" }, () => {
   const check = (all: readonly Member[], where: string) => {
     assert.equal(new Set(all.map(({ name }) => name)).size, all.length, where);
     for (const { name, type, help } of all) {

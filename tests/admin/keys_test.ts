@@ -1,4 +1,4 @@
-/** `countersign keys`: no key is ever lost, and no secret shown. */
+/** `countersign keys`: no key is lost, and no secret is printed. */
 import assert from "node:assert/strict";
 import { importedSecrets, SECRET_SOURCES, type SecretSource } from "../../admin/imported_secrets.ts";
 import { ids, keepsAll, nextId, printDay, retiredKeys, withFirst, withLast, withRetired } from "../../admin/keyfile.ts";
@@ -56,10 +56,10 @@ const changes: [string, string, string][] = [
   ],
 ];
 for (const [what, text, expected] of changes) {
-  Deno.test(`a key file, changed: ${what}`, () => assert.equal(text, expected));
+  Deno.test(`an edited key file: ${what}`, () => assert.equal(text, expected));
 }
 
-Deno.test("retired keys are known, and their ids not given again", () => {
+Deno.test("retired keys are listed, and their ids are not reused", () => {
   const text = withRetired("k1 2026-01-01 x\nk9\t2026-01-02 y\nother 2026-01-03 z\n", "k9", parseDay("2026-11-20")!);
   assert.deepEqual(retiredKeys(text), [{ id: "k9", created: "2026-01-02", retired: "2026-11-20" }]);
   assert.deepEqual(ids(text), ["k1", "other", "k9"]);
@@ -68,7 +68,7 @@ Deno.test("retired keys are known, and their ids not given again", () => {
   assert.throws(() => withRetired(text, "k9", 0), { kind: "usage" });
 });
 
-Deno.test("a change that would lose a key is seen", () => {
+Deno.test("a change that would lose a key is detected", () => {
   const text = "# mine\n# retired 2026-01-01: k0 2025-01-01 w\nk1 2026-01-01 x\nk2 2026-01-02 y\n";
   const kept = [text, withFirst(text, [key("k3")]), withLast(text, [key("k3")]), withRetired(text, "k1", 20_000)];
   for (const after of [...kept, text.replace("# mine\n", "")]) assert.ok(keepsAll(text, after), after);
@@ -79,7 +79,7 @@ Deno.test("a change that would lose a key is seen", () => {
   }
 });
 
-// What other programs take for their secret.
+// The secrets of other software.
 
 /** [program, its file, --newline, its secrets] */
 const sources: [SecretSource, string, boolean | undefined, string[]][] = [
@@ -106,7 +106,7 @@ for (const [source, text, newline, expected] of sources) {
   });
 }
 
-Deno.test("a file without a secret is an error, and so is a line that postsrsd would cut", () => {
+Deno.test("a file without a secret is an error, and so is a line that postsrsd would split", () => {
   for (const source of SECRET_SOURCES) {
     for (const text of ["", "\n"]) {
       assert.throws(() => importedSecrets(encodeLatin1(text), source), { kind: "data" }, source + text);
@@ -118,7 +118,7 @@ Deno.test("a file without a secret is an error, and so is a line that postsrsd w
 
 // The command.
 
-Deno.test("keys list tells ids, days and uses, no secret", async () => {
+Deno.test("keys list prints ids, dates and uses, but no secret", async () => {
   using home = new Home();
   const old = printDay(dayOf(new Date()) - KEY_LIFETIME_DAYS);
   const text = `k0 ${old} zero ${SECRET}\nk1 ${CREATED} ${SECRET}\nk2 ${TODAY()} two ${SECRET}\nk9 2999-01-01 nine\n`;
@@ -138,7 +138,7 @@ Deno.test("keys list tells ids, days and uses, no secret", async () => {
   ]);
 });
 
-Deno.test("keys list shows all identities, or one", async () => {
+Deno.test("keys list prints all identities, or one", async () => {
   using home = twoOfUs();
   const names = async (...args: string[]) =>
     (await countersign(home, ["keys", "list", ...args])).stdout.match(/^\S+@\S+/gm);
@@ -178,7 +178,7 @@ Deno.test("a new key signs, the old one verifies until it is retired; mode and o
   oneLine(await countersign(home, ["keys", "retire", "k1"]), 64, /Unknown key "k1"/);
 });
 
-Deno.test("a key file that the group may read stays so, and a link stays a link", async () => {
+Deno.test("a group-readable key file keeps its mode, and a link is kept", async () => {
   using home = new Home();
   home.settings(`keys = "link"\ngroup = true\n[transport]\nvia = "maildir"\nmaildir = "~/out"`);
   home.write("real-keys", `k1 ${CREATED} ${SECRET}\n`, 0o640);
@@ -189,7 +189,7 @@ Deno.test("a key file that the group may read stays so, and a link stays a link"
   assert.deepEqual(idsOf(home, "real-keys"), ["k2", "k1"]);
 });
 
-Deno.test("many at once: each says whether its key is there, and it is", async () => {
+Deno.test("concurrent changes: every reported key is in the file", async () => {
   using home = new Home();
   const ran = await Promise.all(Array.from({ length: 6 }, () => countersign(home, ["keys", "new"])));
   for (const one of ran.filter(({ code }) => code !== 0)) oneLine(one, 75, /File is locked by another change/);
@@ -198,7 +198,7 @@ Deno.test("many at once: each says whether its key is there, and it is", async (
   assert.deepEqual(idsOf(home).sort(), ["k1", ...made].sort());
 });
 
-Deno.test("a change that broke off is in nobody's way; one that is under way is, and loses nothing", async () => {
+Deno.test("an aborted change does not block others; a concurrent one does, and nothing is lost", async () => {
   using home = new Home();
   const draft = home.write(`${KEYS}.new`, "half a ke", 0o600);
   const before = home.read(KEYS);
@@ -215,7 +215,7 @@ Deno.test("a change that broke off is in nobody's way; one that is under way is,
   assert.throws(() => Deno.lstatSync(draft), Deno.errors.NotFound);
 });
 
-Deno.test("a link in the place of a draft is not followed", async () => {
+Deno.test("a symbolic link at the path of the draft is not followed", async () => {
   using home = new Home();
   const other = home.write("other", "not ours");
   Deno.symlinkSync(other, `${home.path}/${KEYS}.new`);
@@ -246,7 +246,7 @@ Deno.test("imported secrets verify what the other software signed, and do not si
     assert.deepEqual([ran.code, ran.stderr], [0, ""], args.join(" "));
     assert.equal((await countersign(home, ["verify", signed])).code, 0, args.join(" "));
     assert.equal((await countersign(home, ["sign", "greg@example.org"])).stdout, before);
-    // Once more: nothing changes.
+    // A second import changes nothing.
     const whole = home.read(KEYS);
     const again = await countersign(home, ["keys", "import", "-", ...args], text);
     assert.deepEqual(again, {
@@ -258,7 +258,7 @@ Deno.test("imported secrets verify what the other software signed, and do not si
   }
 });
 
-Deno.test("with --sign the first of them signs", async () => {
+Deno.test("with --sign the first imported secret signs", async () => {
   using home = new Home();
   const ran = await countersign(home, ["keys", "import", "-", "--from", "postsrsd", "--sign"], "first\nsecond\n");
   assert.deepEqual([ran.code, ran.stderr], [0, ""]);
@@ -267,7 +267,7 @@ Deno.test("with --sign the first of them signs", async () => {
   assert.ok(ran.stdout.includes(signs!.id) && !ran.stdout.includes("second"));
 });
 
-Deno.test("many imported keys all have prvs digit 0, and ids of their own", async () => {
+Deno.test("imported keys have key number 0 in prvs, and unique ids", async () => {
   using home = new Home();
   const secrets = Array.from({ length: 30 }, (_, nth) => `secret ${nth}`);
   const ran = await countersign(home, ["keys", "import", "-", "--from", "postsrsd"], secrets.join("\n"));
@@ -277,7 +277,7 @@ Deno.test("many imported keys all have prvs digit 0, and ids of their own", asyn
   for (const { id } of imported) assert.match(id, /^old[a-z]*$/);
 });
 
-/** [arguments, standard input, complaint, status] */
+/** [arguments, standard input, error message, status] */
 const complains: [string[], string, RegExp, number][] = [
   [[], "", /Subcommand is missing: use one of list, new, retire, import/, 64],
   [["constructor"], "", /Unknown subcommand "constructor"/, 64],
@@ -329,7 +329,7 @@ const complains: [string[], string, RegExp, number][] = [
   ],
 ];
 for (const [args, input, pattern, status] of complains) {
-  Deno.test(`keys ${JSON.stringify(args)} is refused with one line, and changes nothing`, async () => {
+  Deno.test(`keys ${JSON.stringify(args)} is rejected with one line, and changes nothing`, async () => {
     using home = twoOfUs();
     const files = () => [home.read(KEYS), home.read(`${KEYS}-ann`)];
     const before = files();

@@ -1,4 +1,4 @@
-/** log: the lines that were asked for, whole, in order; with --follow those to come, too. */
+/** log: prints the matching lines completely and in order; with --follow also new ones. */
 import assert from "node:assert/strict";
 import { fields, filter, selector } from "../../admin/log.ts";
 import { type Event, logLine } from "../../lib/log.ts";
@@ -43,7 +43,7 @@ for (const [args, wanted] of asked) {
   });
 }
 
-Deno.test("values are read as they were written", () => {
+Deno.test("values are parsed as they were written", () => {
   for (const [at, [, event]] of EVENTS.entries()) {
     const { time, ...rest } = fields(LINES[at]!.trimEnd());
     assert.equal(time, EVENTS[at]![0]);
@@ -53,14 +53,14 @@ Deno.test("values are read as they were written", () => {
   assert.deepEqual(Object.entries(strange), [["a", "1"], ["c", "y"], ["__proto__", "z"]]);
 });
 
-Deno.test("a line that is none fits only when nothing is asked", () => {
+Deno.test("a malformed line matches only without options", () => {
   assert.ok(filter(undefined, [], "")("nonsense"));
   for (const asks of [filter("in", [], ""), filter(undefined, ["sent"], ""), filter(undefined, [], "2026-01-01")]) {
     assert.ok(!asks("nonsense"));
   }
 });
 
-/** [line, direction, `result` that it has]: keys in values, behind them, at the ends, twice, cut. */
+/** [line, direction, `result` that it has]: keys in values, after them, at the ends, repeated, truncated. */
 const values: [string, string, string][] = [
   ["time=2026-11-20T00:00:00Z direction=in result=late", "in", "late"],
   ["direction=in", "in", ""],
@@ -86,7 +86,7 @@ for (const [line, direction, result] of values) {
   });
 }
 
-Deno.test("what is selected from a text is what fits line by line", () => {
+Deno.test("selecting from a text and matching line by line agree", () => {
   const text = [...values, ...values.toReversed()].map(([line]) => `${line}\n`).join("") + "\n\ndirection=in\nway=in\n";
   const directions = [undefined, "in", "out"];
   for (const direction of directions) {
@@ -100,7 +100,7 @@ Deno.test("what is selected from a text is what fits line by line", () => {
   }
 });
 
-Deno.test("long, unended and strange lines, more than are read at once", async () => {
+Deno.test("long, incomplete and malformed lines, longer than one read", async () => {
   using home = new Home();
   const many = Array.from(
     { length: 12_000 },
@@ -111,7 +111,7 @@ Deno.test("long, unended and strange lines, more than are read at once", async (
   assert.equal(ran.stdout, `${many.join("")}\ufffd[2Jtime=2026 direction=in\ufffd \ufffd\nlast\n`);
 });
 
-Deno.test("no log, no lines; and what the programs really write is understood", async () => {
+Deno.test("a missing log is empty, and the lines that the programs write are parsed", async () => {
   using home = gregsHome();
   assert.deepEqual(await countersign(home, ["log"]), { code: 0, stdout: "", stderr: "" });
   assert.equal(home.read(LOG), "");
@@ -128,7 +128,7 @@ Deno.test("no log, no lines; and what the programs really write is understood", 
   }
 });
 
-/** [arguments, status, what is said] */
+/** [arguments, status, error message] */
 const wrong: [string[], number, RegExp][] = [
   [["--direction", "up"], 64, /^log: Option --direction "up" is not in or out$/m],
   [["--since", "yesterday"], 64, /^log: Option --since "yesterday" is not a date/],
@@ -137,7 +137,7 @@ const wrong: [string[], number, RegExp][] = [
   [["x"], 64, /Unknown argument "x"/],
 ];
 for (const [args, code, says] of wrong) {
-  Deno.test(`log ${args.join(" ")} is refused`, async () => {
+  Deno.test(`log ${args.join(" ")} is rejected`, async () => {
     using home = new Home();
     home.write(LOG, LINES.join(""));
     const ran = await countersign(home, ["log", ...args]);
@@ -146,7 +146,7 @@ for (const [args, code, says] of wrong) {
   });
 }
 
-/** A followed log: lines as they come. */
+/** A followed log. */
 class Follower {
   #child: Deno.ChildProcess;
   #reader: ReadableStreamDefaultReader<string>;
@@ -162,7 +162,7 @@ class Follower {
     this.#reader = this.#child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   }
 
-  /** The next line, however long it takes. */
+  /** Waits for the next line. */
   async line(): Promise<string> {
     while (!this.#got.includes("\n")) {
       const { value, done } = await this.#reader.read();
@@ -175,7 +175,7 @@ class Follower {
     return line;
   }
 
-  /** Interrupts it. @returns what was still printed, and its status */
+  /** Interrupts it. @returns the remaining output, and the status */
   async stop(): Promise<[string, number]> {
     this.#child.kill("SIGINT");
     for (let part; !(part = await this.#reader.read()).done;) this.#got += part.value;
@@ -200,21 +200,21 @@ class Follower {
 
 const append = (home: Home, text: string) => Deno.writeTextFileSync(`${home.path}/${LOG}`, text, { append: true });
 
-Deno.test("--follow prints what comes, filtered, until it is interrupted", async () => {
+Deno.test("--follow prints new matching lines until it is interrupted", async () => {
   using home = new Home();
   home.write(LOG, LINES[1]! + LINES[0]!);
   await using follower = new Follower(home, ["--direction", "in"]);
   assert.equal(await follower.line(), LINES[1]);
   append(home, LINES[3]! + LINES[2]!);
   assert.equal(await follower.line(), LINES[2]);
-  // A line is printed when it is whole.
+  // A line is printed once it is complete.
   append(home, LINES[4]!.slice(0, 20));
   append(home, LINES[4]!.slice(20));
   assert.equal(await follower.line(), LINES[4]);
   assert.deepEqual(await follower.stop(), ["", 0]);
 });
 
-Deno.test("--follow waits for a log that is not there, and goes on with a new one, or one that was cut", async () => {
+Deno.test("--follow waits for a missing log, and continues after rotation or truncation", async () => {
   using home = new Home();
   Deno.mkdirSync(`${home.path}/.local/state/countersign`, { recursive: true });
   await using follower = new Follower(home, []);
@@ -224,14 +224,14 @@ Deno.test("--follow waits for a log that is not there, and goes on with a new on
   append(home, LINES[1]!);
   assert.equal(await follower.line(), LINES[1]);
   Deno.writeTextFileSync(`${home.path}/${LOG}`, "");
-  // Cut and written to at once, it is not known from one that has grown: a shorter line it must be.
+  // The new line must be shorter; otherwise a truncated file looks like one that has grown.
   const short = "way=in\n";
   append(home, short);
   assert.equal(await follower.line(), short);
   assert.deepEqual(await follower.stop(), ["", 0]);
 });
 
-Deno.test("a reader that goes away ends it without a word", async () => {
+Deno.test("a closed pipe ends it without an error", async () => {
   using home = new Home();
   home.write(LOG, LINES.join(""));
   await using follower = new Follower(home, []);

@@ -14,7 +14,7 @@ function withFile(text: string | Uint8Array<ArrayBuffer>, run: (path: string) =>
   }
 }
 
-/** [what is in the log, its lines from the end] */
+/** [the text of the log, its lines from the end] */
 const logs: [string, string[]][] = [
   ["", []],
   ["\n\n", []],
@@ -23,7 +23,7 @@ const logs: [string, string[]][] = [
   ["a\n\ncafé\nb", ["b", "café", "a"]],
 ];
 for (const [text, expected] of logs) {
-  Deno.test(`a log of ${JSON.stringify(text)} from its end`, () => {
+  Deno.test(`a log of ${JSON.stringify(text)} read backwards`, () => {
     withFile(text, (path) => {
       const log = openLog(path)!;
       const lines = [...log.lines()];
@@ -34,7 +34,7 @@ for (const [text, expected] of logs) {
   });
 }
 
-Deno.test("lines across the borders of what is read at once are whole, and have their numbers", () => {
+Deno.test("lines that span two reads are whole, and have the right numbers", () => {
   const lines = Array.from({ length: 20_000 }, (_, nth) => `time=${nth} ${"é".repeat(nth % 50)}`);
   withFile(`${lines.join("\n")}\n`, (path) => {
     const log = openLog(path)!;
@@ -44,7 +44,7 @@ Deno.test("lines across the borders of what is read at once are whole, and have 
   });
 });
 
-Deno.test("of a large log its end is read, and no more than a limit", () => {
+Deno.test("of a large log only the end is read, up to a limit", () => {
   const { readSync } = Deno.FsFile.prototype;
   let read = 0;
   Deno.FsFile.prototype.readSync = function (into: Uint8Array) {
@@ -55,7 +55,7 @@ Deno.test("of a large log its end is read, and no more than a limit", () => {
   try {
     const path = Deno.makeTempFileSync({ prefix: "countersign-" });
     try {
-      // Sparse: 500 MB of NULs, which are no lines, and one behind them.
+      // A sparse file: 500 MB of NULs without a line, followed by one line.
       Deno.truncateSync(path, 500 * MB);
       Deno.writeTextFileSync(path, "\ntime=2026-11-20T00:00:00Z direction=in\n", { append: true });
       assert.deepEqual(checkClock(openLog(path)!, new Date("2026-11-20T12:00:00Z")), []);
@@ -71,7 +71,7 @@ Deno.test("of a large log its end is read, and no more than a limit", () => {
   }
 });
 
-Deno.test("what is no log is none", () => {
+Deno.test("a folder or a missing file is not a log", () => {
   assert.equal(openLog("/nonexistent/log"), undefined);
   assert.equal(openLog("/"), undefined);
 });

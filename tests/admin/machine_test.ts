@@ -1,4 +1,4 @@
-/** What is found on machines of all kinds. */
+/** What init finds on various machines. */
 import assert from "node:assert/strict";
 import { inspect, type Machine, presetFor } from "../../admin/machine.ts";
 
@@ -16,7 +16,7 @@ function machine(files: Record<string, string>, variables: Record<string, string
 }
 
 const sendmail = "/usr/sbin/sendmail";
-/** [what is there, the preset and program] */
+/** [the files, the preset and program] */
 const injectors: [string, Record<string, string>, [string, string] | undefined][] = [
   ["nothing", {}, undefined],
   ["Sendmail", { [sendmail]: "" }, ["sendmail", sendmail]],
@@ -63,7 +63,7 @@ for (const [name, text, address] of written) {
   });
 }
 
-Deno.test("addresses: the surest first", async () => {
+Deno.test("addresses: the most reliable first", async () => {
   const files = {
     "/etc/mailname": "mail.example.org\n",
     [`${HOME}/.gitconfig`]: "email = git@example.org",
@@ -79,25 +79,25 @@ Deno.test("addresses: the surest first", async () => {
   ]);
 });
 
-Deno.test("a machine's name without a dot is nobody's domain; without a login the home tells it", async () => {
+Deno.test("a host name without a dot is not a domain; without USER the name of the home is used", async () => {
   assert.deepEqual((await inspect(machine({ "/etc/mailname": "laptop\n" }), HOME)).addresses, []);
   const found = await inspect(machine({ "/etc/mailname": "example.org\n" }), HOME);
   assert.deepEqual(found.addresses, [{ address: "greg@example.org", from: "/etc/mailname" }]);
 });
 
-Deno.test("programs in front and filters are those on PATH", async () => {
+Deno.test("mail programs and filters are those in PATH", async () => {
   const files = { "/opt/bin/mutt": "", "/usr/bin/git": "", "/usr/bin/mh/mhmail": "", "/usr/bin/procmail": "" };
   const found = await inspect(machine(files, { PATH: "/opt/bin:" }), HOME);
   assert.deepEqual([found.mailers, found.filters], [["mutt", "nmh", "git"], ["procmail"]]);
   assert.deepEqual((await inspect(machine({ "/opt/bin/mutt": "" }), HOME)).mailers, []);
 });
 
-Deno.test("the spam folder that is there", async () => {
+Deno.test("the existing spam folder", async () => {
   assert.equal((await inspect(machine({}), HOME)).spam, `${HOME}/Maildir/.Spam`);
   assert.equal((await inspect(machine({ [`${HOME}/Maildir/.Junk`]: "" }), HOME)).spam, `${HOME}/Maildir/.Junk`);
 });
 
-Deno.test("the preset of a program that the user names", () => {
+Deno.test("the preset of a named program", () => {
   const postfix = machine({ "/etc/postfix/main.cf": "" });
   const presets = ["/usr/bin/msmtp", "/usr/sbin/exim4", "/opt/exim", "/x/qmail-inject", "/usr/sbin/dma", "/bin/cat"];
   const expected = ["msmtp", "exim", "exim", "qmail-inject", "dma", undefined];

@@ -1,9 +1,9 @@
-/** Where what a command prints cannot go: a full disk is told in one line, a reader that has gone in none. */
+/** Output that cannot be written: a full disk is reported in one line, a closed pipe is not. */
 import assert from "node:assert/strict";
 import { Home, oneLine } from "../rig.ts";
 import { COUNTERSIGN } from "./run.ts";
 
-/** Each of the commands that print, with an address that is ours, and an empty message. */
+/** Each command that prints, with an address of an identity, and an empty message. */
 const COMMANDS = [
   "help",
   "doctor --help",
@@ -19,7 +19,7 @@ const COMMANDS = [
   "expire",
 ];
 
-/** A home in which each of them has something to say. */
+/** A home in which each of them prints something. */
 function home(): Home {
   const one = new Home();
   one.write(".local/state/countersign/log", "time=2026-11-20T00:00:00Z direction=in result=other\n");
@@ -37,9 +37,9 @@ for (const command of COMMANDS) {
     oneLine(ran, 74, /^\w+: Standard output cannot be written: No space left on device/);
   });
 
-  Deno.test(`countersign ${command}, to nobody`, async () => {
+  Deno.test(`countersign ${command}, to a closed pipe`, async () => {
     using there = home();
-    // The reader of the pipe has gone before anything is written.
+    // The pipe is closed before anything is written.
     const line = 'mkfifo pipe && { exec 3<>pipe 4>pipe 3<&-; "$@" >&4 4>&-; echo $? >status; }';
     const ran = await there.run(["/bin/sh", "-c", line, "sh", ...COUNTERSIGN, ...command.split(" ")]);
     assert.deepEqual([ran.stdout, ran.stderr, there.read("status")], ["", "", "0\n"]);

@@ -1,4 +1,4 @@
-/** audit --sent and doctor --sent: how much of the mail of the last 30 days has passed the shim, in numbers. */
+/** audit --sent and doctor --sent: how much of the mail of the last 30 days passed the shim. */
 import assert from "node:assert/strict";
 import { rfc5322Date } from "../../lib/date.ts";
 import { Home } from "../rig.ts";
@@ -10,7 +10,7 @@ const dated = (days: number) => rfc5322Date(new Date(Date.now() + days * 86_400_
 const letter = (id: string, days = 0, from = "greg@example.org") =>
   `From: ${from}\nTo: ann@example.net\nDate: ${dated(days)}\nMessage-ID: <${id}@example.org>\nSubject: x\n\nHi.\n`;
 
-/** A mailbox of sent mail: what mutt keeps is the message as the shim got it, without a tag. */
+/** A mailbox of sent mail: the copy of mutt is the message before the shim, without a tag. */
 async function sentMail(): Promise<Home> {
   const home = new Home();
   home.settings(OUT);
@@ -23,7 +23,7 @@ async function sentMail(): Promise<Home> {
     assert.equal((await home.shim(["ann@example.net"], letter(id))).code, 0);
     home.write(`Sent/cur/${id}`, letter(id));
   }
-  // A server's copy has the tag; then the index is not needed.
+  // The copy on a server has the tag, so that the index is not needed.
   const tagged = home.mails("out").find((mail) => mail.includes("<tagged@"))!;
   home.write("Sent/cur/tagged", tagged.replaceAll("Message-ID: <tagged@", "Message-ID:  <tagged@"));
   home.settings(`${OUT}[tag]\nsign = false\n`);
@@ -38,7 +38,7 @@ const COUNTS = { total: 5, signed: 2, unsigned: 1, unknown: 2 };
 const SENTENCE =
   "Of 5 messages that you sent in the last 30 days, 2 left with a tag, 1 without one, and 2 did not pass the shim.";
 
-Deno.test("audit --sent counts what did not pass the shim", async () => {
+Deno.test("audit --sent counts mail that did not pass the shim", async () => {
   using home = await sentMail();
   const before = snapshot(home.path);
   const json = await countersign(home, ["audit", "--json", "--sent", "Sent", "box"]);
@@ -47,14 +47,14 @@ Deno.test("audit --sent counts what did not pass the shim", async () => {
   const text = await countersign(home, ["audit", "--sent", "Sent", "box"]);
   assert.ok(text.stdout.includes(`\n${SENTENCE}\n`), text.stdout);
   assert.deepEqual(snapshot(home.path), before);
-  // Without settings or sent mail there is nothing to compare with.
+  // Without settings or sent mail nothing is counted.
   for (const args of [["box"], ["--sent", "Sent", "--address", "greg@example.org", "box"]]) {
     const ran = await countersign(home, ["audit", "--json", ...args]);
     assert.equal(JSON.parse(ran.stdout).recentlySent, undefined);
   }
 });
 
-Deno.test("doctor --sent counts it, too, and only then it is a finding", async () => {
+Deno.test("doctor --sent counts it too, and reports it only then", async () => {
   using home = await sentMail();
   const ask = async (...args: string[]) => {
     const { findings, notes } = JSON.parse((await countersign(home, ["doctor", "--json", ...args])).stdout);

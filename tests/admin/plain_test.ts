@@ -1,4 +1,4 @@
-/** plain: lists are added, shown, removed; the file stays the user's, and the shim follows it. */
+/** plain: lists are added, printed and removed; the user's own lines are kept, and the shim uses the file. */
 import assert from "node:assert/strict";
 import { fieldOf, Home, ledgerFiles, oneLine } from "../rig.ts";
 import { countersign, snapshot } from "./home.ts";
@@ -12,7 +12,7 @@ async function ok(home: Home, ...args: string[]): Promise<string> {
   return ran.stdout;
 }
 
-/** The envelope sender's scheme of a message to this recipient, by the shim itself. */
+/** Returns the scheme that the shim uses for a recipient. */
 async function scheme(home: Home, to: string): Promise<"plain" | "srs"> {
   const ran = await home.shim(["--", to], "From: greg@example.org\n\nHi.\n");
   assert.equal(ran.code, 0, ran.stderr);
@@ -21,7 +21,7 @@ async function scheme(home: Home, to: string): Promise<"plain" | "srs"> {
   return sender === "<greg@example.org>" ? "plain" : /^<SRS0=/.test(sender) ? "srs" : assert.fail(sender);
 }
 
-Deno.test("a list is added, and then its mail is plain; removed, and it is signed again", async () => {
+Deno.test("mail to a list has the plain sender after add, and a signed one after remove", async () => {
   using home = new Home();
   assert.equal(await ok(home), "");
   assert.equal(home.read(FILE), "");
@@ -39,7 +39,7 @@ Deno.test("a list is added, and then its mail is plain; removed, and it is signe
   assert.equal(home.read(FILE), "");
 });
 
-Deno.test("the list comes before the rules of the settings, which still say what is confirmed", async () => {
+Deno.test("the lists take precedence over the rules of the settings, except for confirmation", async () => {
   using home = new Home();
   home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n
 [[rule]]\nto = ["*@lists.example.org"]\nsender = "srs"\nconfirm = true\n\n[challenge]\nanswer = true\n`);
@@ -48,7 +48,7 @@ Deno.test("the list comes before the rules of the settings, which still say what
   assert.equal(ledgerFiles(`${home.path}/.local/state/countersign/ledger`).issued.length, 2);
 });
 
-Deno.test("what the user wrote stays; adding twice writes once", async () => {
+Deno.test("the user's own lines are kept, and adding a list twice writes it once", async () => {
   using home = new Home();
   const own = `# my lists\n\n  ${TALK}   # since May`;
   home.write(FILE, own, 0o640);
@@ -67,7 +67,7 @@ Deno.test("what the user wrote stays; adding twice writes once", async () => {
   ], "nothing is left beside it");
 });
 
-Deno.test("the new file may be read by those who may read the settings", async () => {
+Deno.test("the new file is as readable as the settings", async () => {
   for (const mode of [0o600, 0o644]) {
     using home = new Home();
     Deno.chmodSync(`${home.path}/.config/countersign/config.toml`, mode);
@@ -76,7 +76,7 @@ Deno.test("the new file may be read by those who may read the settings", async (
   }
 });
 
-Deno.test("the setting and --config say which file it is", async () => {
+Deno.test("the setting and --config select the file", async () => {
   using home = new Home();
   const other = home.write("other/c.toml", home.read(".config/countersign/config.toml"));
   home.write("other/keys", home.read(".config/countersign/keys"), 0o600);
@@ -88,14 +88,14 @@ Deno.test("the setting and --config say which file it is", async () => {
   assert.equal(home.read("lists.txt"), `${NEWS}\n`);
 });
 
-/** [what is in the file, its mode, what is said] */
+/** [the text of the file, its mode, the error message] */
 const broken: [string, number, RegExp, number][] = [
   [`${TALK}\nno address\n`, 0o600, /plain-lists:2: Address "no address" /, 78],
   [`*@lists.example.org\n`, 0o600, /plain-lists:1: .*\[\[rule\]\]/, 78],
   [`${TALK}\n`, 0o666, /plain-lists: File of lists is writable by others \(mode 0666\): chmod 644 /, 77],
 ];
 for (const [text, mode, says, code] of broken) {
-  Deno.test(`a broken file is told by all, and nothing is sent: ${JSON.stringify(text)} ${mode.toString(8)}`, async () => {
+  Deno.test(`a damaged file is reported by all commands, and nothing is sent: ${JSON.stringify(text)} ${mode.toString(8)}`, async () => {
     using home = new Home();
     home.write(FILE, text, mode);
     const before = snapshot(home.path);
@@ -107,7 +107,7 @@ for (const [text, mode, says, code] of broken) {
   });
 }
 
-/** [arguments, what is said] */
+/** [arguments, error message] */
 const wrong: [string[], RegExp][] = [
   [["ad", TALK], /Unknown argument "ad": use list, add or remove/],
   [["add"], /No list given: plain add LIST@HOST/],
@@ -121,7 +121,7 @@ const wrong: [string[], RegExp][] = [
   [["--all"], /Unknown option "--all"/],
 ];
 for (const [args, says] of wrong) {
-  Deno.test(`plain ${JSON.stringify(args)} is refused, and nothing is written`, async () => {
+  Deno.test(`plain ${JSON.stringify(args)} is rejected, and nothing is written`, async () => {
     using home = new Home();
     const before = snapshot(home.path);
     oneLine(await countersign(home, ["plain", ...args]), 64, says);
@@ -135,14 +135,14 @@ Deno.test("a file of lists may be long", async () => {
   assert.deepEqual([await scheme(home, TALK), await scheme(home, NEWS)], ["plain", "srs"]);
 });
 
-Deno.test("a hook does not ask for the lists", async () => {
+Deno.test("the hook does not read the lists", async () => {
   using home = new Home();
   home.write(FILE, "no list\n");
   const env = { SENDER: "jo@b.example", RECIPIENT: "greg@example.org" };
   assert.deepEqual(await home.hook([], "Subject: x\n\nHi.\n", env), { code: 0, stdout: "", stderr: "" });
 });
 
-Deno.test("a folder for the lists that is not there is a list of nobody", async () => {
+Deno.test("a missing folder of the list file means an empty list", async () => {
   using home = new Home();
   home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n`, 'plain_lists = "~/nowhere/lists"\n');
   const ran = await home.shim(["ann@example.net"], "From: greg@example.org\n\nhi\n");

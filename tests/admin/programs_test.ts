@@ -1,8 +1,8 @@
-/** Our programs are found from each way in which we can be started. */
+/** The shim and the hook are found in each kind of installation. */
 import assert from "node:assert/strict";
 import { installedPrograms, type RunningProgram } from "../../admin/programs.ts";
 
-/** [what was started, the shim, the hook], both of which are there */
+/** [the running program, the shim, the hook]; both exist */
 const finds: [RunningProgram, string, string][] = [
   [{ module: "file:///src/my%20copy/main.ts" }, "/src/my copy/shim/shim", "/src/my copy/hooks/incoming"],
   [{ module: "file:///p/lib/countersign/main.js" }, "/p/bin/shim", "/p/lib/countersign/hooks/incoming"],

@@ -1,4 +1,4 @@
-/** `audit` and the hook say the same of the same message: all samples, through both. */
+/** `audit` and the hook give the same verdict on each sample. */
 import assert from "node:assert/strict";
 import { decide } from "../../io/state/lookups.ts";
 import { replayMessage } from "../../admin/audit/replay.ts";
@@ -29,20 +29,20 @@ function* files(): Generator<[name: string, bytes: Uint8Array<ArrayBuffer>]> {
   }
 }
 
-/** All messages, without what other servers put on top: the envelope is given. */
+/** All messages, without the fields of other servers at the top; the envelope is passed separately. */
 function messages(): [name: string, bytes: Uint8Array<ArrayBuffer>][] {
   const tagged: [string, Uint8Array<ArrayBuffer>][] = [];
   for (const name of SAMPLES) {
     try {
       tagged.push([`${name}, tagged`, utf8(bounceOfOurs(name, "greg@example.org", now).mail)]);
     } catch {
-      // It returns no header.
+      // This sample does not return a header.
     }
   }
   return [...files(), ...tagged];
 }
 
-/** The message below the fields that our own MTA writes. */
+/** Returns the message below the fields that the receiving MTA adds. */
 function arrived(sender: string | null, recipient: string, mail: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   const { headStart } = parseHead(mail, true)!;
   const top = `Return-Path: <${sender ?? ""}>\nDelivered-To: ${recipient}\nReceived: by mx.example.org\n`;
@@ -98,7 +98,7 @@ Deno.test("audit and the hook give the same verdict", async () => {
   for (const result of ["genuine", "known", "unsolicited", "forged", "other"]) assert.ok(seen.has(result), result);
 });
 
-Deno.test("a long message: what is behind the beginning counts when its end was read", async () => {
+Deno.test("a long message: a tag near its end is found if the end can be read", async () => {
   const mail = utf8(
     `From: MAILER-DAEMON@b.example\n\nHi. This is the qmail-send program at b.example.\n${"x\n".repeat(300 * 1024)}\n` +
       "--- Below this line is a copy of the message.\n\nMessage-ID: <1@example.org>\n\nhi\n",

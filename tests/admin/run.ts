@@ -3,7 +3,7 @@ import { type Home, type Ran, ROOT } from "../rig.ts";
 
 const PERMISSIONS = ["--no-prompt", "--allow-read", "--allow-write", "--allow-env", "--allow-run", "--allow-sys=uid"];
 
-/** The words that start it. */
+/** The command line that starts it. */
 export const COUNTERSIGN = [
   ...[Deno.execPath(), "run", "-q", "--frozen", ...PERMISSIONS, "--config", `${ROOT}/deno.json`],
   ...[`${ROOT}/main.ts`, "countersign"],

@@ -1,4 +1,4 @@
-/** `countersign sandbox`, and launchers that hold the programs to it. */
+/** `countersign sandbox`, and the launchers that enforce it. */
 import assert from "node:assert/strict";
 import { sandboxFile } from "../../lib/paths.ts";
 import { CREATED, fieldOf, Home, oneLine, qsbmf, ROOT } from "../rig.ts";
@@ -16,13 +16,13 @@ function unlimited(): Home {
   return home;
 }
 
-/** Puts in place of Deno what tells how it was started. */
+/** Replaces Deno by a script that prints its arguments. */
 function tellArguments(home: Home): void {
   Deno.removeSync(`${home.path}/bin/deno`); // a link to the real one
   home.write("bin/deno", `#!/bin/sh\nprintf '%s\\n' "$@"\n`, 0o755);
 }
 
-Deno.test("sandbox writes, writes again, shows and removes", async () => {
+Deno.test("sandbox writes, rewrites, prints and removes the file", async () => {
   using home = unlimited();
   const path = `${home.path}/${FILE}`;
   const shown = await countersign(home, ["sandbox", "--print"]);
@@ -39,7 +39,7 @@ Deno.test("sandbox writes, writes again, shows and removes", async () => {
     "keys",
     "plain-lists",
   ]);
-  // The way back is open when the settings are not.
+  // --remove works even if the settings cannot be read.
   home.settings("nonsense = [");
   assert.equal((await countersign(home, ["sandbox", "--remove"])).stdout, `Removed: ${path}\n`);
   assert.equal((await countersign(home, ["sandbox", "--remove"])).stdout, `${path} does not exist\n`);
@@ -47,7 +47,7 @@ Deno.test("sandbox writes, writes again, shows and removes", async () => {
   oneLine(await countersign(home, ["sandbox", "--print", "--remove"]), 64, /exclude each other/);
 });
 
-Deno.test("the folders above those that may be written are made: later that is not permitted", async () => {
+Deno.test("the parents of writable folders are created, because the programs may not create them", async () => {
   using home = unlimited();
   home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[incoming]\nspam = "~/a/b/Spam"\n`);
   assert.equal((await countersign(home, ["sandbox"])).code, 0);
@@ -56,7 +56,7 @@ Deno.test("the folders above those that may be written are made: later that is n
   assert.deepEqual([ran.code, ran.stderr, home.mails("a/b/Spam").length], [0, "", 1]);
 });
 
-Deno.test("settings of a site: the folders of each user are made where they are not there", async () => {
+Deno.test("settings of a site: missing folders of each user are created", async () => {
   using site = new Home();
   using home = new Home();
   const config = `${site.path}/.config/countersign/config.toml`;
@@ -67,7 +67,7 @@ Deno.test("settings of a site: the folders of each user are made where they are 
   assert.deepEqual([ran.code, ran.stderr, home.mails("Maildir/.Spam").length], [0, "", 1]);
 });
 
-Deno.test("what the settings newly name waits, with a line that says what to do, until sandbox", async () => {
+Deno.test("mail that needs newly named paths is deferred with advice, until sandbox is run", async () => {
   using home = new Home();
   const old = home.read(FILE);
   home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/elsewhere"\n[incoming]\nspam = "~/Other"\n`);
@@ -82,7 +82,7 @@ Deno.test("what the settings newly name waits, with a line that says what to do,
   assert.deepEqual([home.mails("elsewhere").length, home.mails("Other").length], [1, 1]);
 });
 
-Deno.test("a file of lists that is newly named is not passed over: its lists would get another sender", async () => {
+Deno.test("a newly named list file is not ignored, because its lists would get another sender", async () => {
   using home = new Home();
   const old = home.read(FILE);
   home.write("lists", "ann@example.net\n");
@@ -96,7 +96,7 @@ Deno.test("a file of lists that is newly named is not passed over: its lists wou
   assert.equal(fieldOf(home.mails("out")[0]!, "Return-Path"), "<greg@example.org>");
 });
 
-/** [what stands there, what the launcher says] */
+/** [the text of the file, the error of the launcher] */
 const broken: [string, RegExp][] = [
   ["", /config\.sandbox has nothing for shim: countersign sandbox$/m],
   ["incoming --allow-read=/\n", /has nothing for shim/],
@@ -126,7 +126,7 @@ const broken: [string, RegExp][] = [
   ]),
 ];
 for (const [text, says] of broken) {
-  Deno.test(`sandbox ${JSON.stringify(text)}: later, and nothing is sent`, async () => {
+  Deno.test(`sandbox ${JSON.stringify(text)}: mail is deferred, and nothing is sent`, async () => {
     using home = new Home();
     home.write(FILE, text);
     oneLine(await home.shim(["ann@example.net"], MAIL), 75, says);
@@ -134,14 +134,14 @@ for (const [text, says] of broken) {
   });
 }
 
-/** [what stands there instead of a file, how it is made] */
+/** [the problem, how it is made] */
 const noFile: [string, (path: string) => unknown][] = [
   ["a folder", (path) => Deno.mkdirSync(path)],
   ["a FIFO", (path) => new Deno.Command("mkfifo", { args: [path] }).outputSync()],
   ["a link that leads nowhere", (path) => Deno.symlinkSync("/nonexistent/permissions", path)],
 ];
 for (const [what, make] of noFile) {
-  Deno.test(`permissions that are ${what}: later; doctor names it, and what fixes it`, async () => {
+  Deno.test(`a sandbox file that is ${what}: mail is deferred; doctor reports it with the fix`, async () => {
     using home = unlimited();
     make(`${home.path}/${FILE}`);
     oneLine(await home.shim(["ann@example.net"], MAIL), 75, /config\.sandbox cannot be read$/m);
@@ -153,21 +153,21 @@ for (const [what, make] of noFile) {
   });
 }
 
-Deno.test("a folder that cannot be made is named", async () => {
+Deno.test("a folder that cannot be created is reported", async () => {
   using home = unlimited();
   Deno.symlinkSync("/nonexistent/share", `${home.path}/.local`);
   oneLine(await countersign(home, ["sandbox"]), 74, /^sandbox: \S+\/\.local\/state: Folder cannot be created: /);
   assert.equal(home.read(FILE), "");
 });
 
-/** Other hands than ours have been at the file. [what they did, to its lines] */
+/** Edited sandbox files: [the edit, applied to the lines] */
 const edited: [string, (lines: string[]) => string][] = [
   ["have CRLF", (lines) => lines.map((line) => `${line}\r\n`).join("")],
   ["have empty lines", (lines) => lines.map((line) => `\n${line}\n`).join("\n")],
   ["have no newline at their end", (lines) => lines.filter((line) => !line.startsWith("#")).reverse().join("\n")],
 ];
 for (const [what, change] of edited) {
-  Deno.test(`permissions that ${what} are read`, async () => {
+  Deno.test(`a sandbox file that ${what} is read`, async () => {
     using home = new Home();
     home.write(FILE, change(home.read(FILE).trimEnd().split("\n")));
     const ran = await home.shim(["ann@example.net"], MAIL);
@@ -175,7 +175,7 @@ for (const [what, change] of edited) {
   });
 }
 
-Deno.test("a path that ends with a space is permitted as it is", async () => {
+Deno.test("a path that ends with a space is permitted unchanged", async () => {
   using home = new Home();
   home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out "\n`);
   const ran = await home.shim(["ann@example.net"], MAIL);
@@ -192,11 +192,11 @@ function elsewhere(home: Home, name: string): void {
 
 for (const names of [["/config.toml"], ["/keys"], ["/config.toml", "/keys"], [""]]) {
   const links = names.map((name) => `.config/countersign${name}`);
-  Deno.test(`with links at ${links.join(" and ")} the programs may read what they lead to`, async () => {
+  Deno.test(`with links at ${links.join(" and ")} the programs may read the targets`, async () => {
     using home = new Home();
     const old = home.read(FILE);
     for (const link of links) elsewhere(home, link);
-    // Until sandbox has seen them: later.
+    // Deferred until sandbox is run.
     home.write(FILE, old);
     oneLine(await home.shim(["ann@example.net"], MAIL), 75, /elsewhere\/.* is not permitted: countersign sandbox$/m);
     assert.equal((await countersign(home, ["sandbox"])).code, 0);
@@ -215,7 +215,7 @@ Deno.test("a home that is a link, with settings of its own and with those of a s
   const identity = `[[identity]]\naddress = "greg@example.org"\nsrs_domain = "srs.example.org"\n${keys}\n`;
   const config = site.write("site.toml", `${identity}[transport]\nvia = "maildir"\nmaildir = "~/out"\n`);
   for (const place of [{}, { COUNTERSIGN_CONFIG: config }]) {
-    // Who writes the permissions of a site has another home.
+    // The user who writes the sandbox file of a site has another home.
     const writer = "COUNTERSIGN_CONFIG" in place ? { HOME: home.path, ...place } : env;
     assert.equal((await countersign(home, ["sandbox"], "", writer)).code, 0);
     const ran = await home.shim(["ann@example.net"], MAIL, { ...env, ...place });
@@ -225,14 +225,14 @@ Deno.test("a home that is a link, with settings of its own and with those of a s
   }
   assert.match(site.read("site.sandbox"), /^shim --allow-write=~\/out$/m);
   assert.equal(home.mails("out").length, 2);
-  // Deno would take a comma for the end of one path and the beginning of another.
+  // Deno separates paths at commas.
   const comma = `${site.path}/a,b`;
   Deno.symlinkSync(home.path, comma);
   const ran = await home.shim(["ann@example.net"], MAIL, { HOME: comma, COUNTERSIGN_CONFIG: config });
   oneLine(ran, 75, /a,b\/\S+ in .*site\.sandbox has a comma, so no permission can be given for it$/m);
 });
 
-Deno.test("a program or a key file that the settings newly name waits for sandbox, too", async () => {
+Deno.test("a newly named program or key file is denied until sandbox is run", async () => {
   using home = new Home();
   const old = home.read(FILE);
   home.write("bin/taker", "#!/bin/sh\ncat >taken\n", 0o755);
@@ -245,7 +245,7 @@ Deno.test("a program or a key file that the settings newly name waits for sandbo
   }
 });
 
-Deno.test("--maildir on the line of a filter is permitted with it, one in an address is not", async () => {
+Deno.test("--maildir in the line of a filter is permitted, but not in an address", async () => {
   using home = new Home();
   const [a, b, c] = ["a", "b", "c"].map((name) => `${home.path}/${name}`);
   for (const args of [["--maildir", a!], [`--maildir=${b}`]]) {
@@ -261,10 +261,10 @@ Deno.test("--maildir on the line of a filter is permitted with it, one in an add
   assert.ok((await probe("--maildir", c!)).includes(`--allow-write=${c}`));
 });
 
-Deno.test("the hook of qmail may read the dot-qmail file that called it, no others of the home", async () => {
+Deno.test("under qmail the hook may read the dot-qmail file that runs it, and no other file of the home", async () => {
   using home = new Home();
   const there = [".qmail", ".qmail-a:b", ".qmail-default", ".qmail-lists", ".qmail-lists-default"];
-  // With a comma Deno would see two paths, or one without a name, and not start at all.
+  // With a comma Deno would see two paths, or an empty one, and not start.
   for (const name of [...there, ".qmail-a,b", ".qmail-,", ".netrc"]) home.write(name, "");
   tellArguments(home);
   const reads = async (env: Record<string, string>, ...args: string[]) =>
@@ -279,14 +279,14 @@ Deno.test("the hook of qmail may read the dot-qmail file that called it, no othe
     [{ EXT: "anything", DEFAULT: "anything" }, [".qmail-default"]],
     [{ EXT: "", DEFAULT: "" }, [".qmail-default"]],
     [{ EXT: "a/b" }, [".qmail-a/b"]],
-    // qmail-local looks for these by another name than they have.
+    // qmail-local opens these by another name.
     ...["Lists", "a.b", "a,b", "*", "../x", "é"].map((EXT): typeof calls[number] => [{ EXT }, there]),
   ];
   for (const [env, files] of calls) assert.deepEqual((await reads(env)).sort(), files, JSON.stringify(env));
   assert.deepEqual(await reads({}, "--as", "maildrop"), []);
 });
 
-Deno.test("where the home, the folder above it, or the dot-qmail file is a link, the hook may read it by both names", async () => {
+Deno.test("if the home, its parent or the dot-qmail file is a link, the hook may read it by both paths", async () => {
   using home = new Home();
   home.write("data/greg/.qmail", "");
   home.write("dots/qmail-lists", "");
@@ -311,7 +311,7 @@ Deno.test("where the home, the folder above it, or the dot-qmail file is a link,
   }
 });
 
-Deno.test("the launcher looks for the settings where the hook does", async () => {
+Deno.test("the launcher and the hook search the same path for the settings", async () => {
   using home = new Home();
   const at = (name: string) => `${home.path}/${name}`;
   const files = ["given/config.toml", "named.toml", "xdg/countersign/config.toml", ".config/countersign/config.toml"];
@@ -352,7 +352,7 @@ console.log(configFile(parseOptions(Deno.args).config).file);\n`,
   assert.ok(files.every((file) => seen.has(file)) && seen.size > files.length, "each is meant once, and one without");
 });
 
-/** [the command, may it write, may it run programs, may it connect] */
+/** [the command, whether it may write, run programs, and connect] */
 const commands: [string, boolean, boolean, boolean][] = [
   ["explain", false, false, false],
   ["verify", false, false, false],
@@ -389,7 +389,7 @@ for (const [command, write, run, net] of commands) {
   });
 }
 
-Deno.test("sandbox --print and doctor leave everything as it is", async () => {
+Deno.test("sandbox --print and doctor change nothing", async () => {
   using home = new Home();
   const before = snapshot(`${home.path}/.config`);
   for (const args of [["sandbox", "--print"], ["doctor", "--hook", `${ROOT}/hooks/incoming`]]) {
@@ -398,7 +398,7 @@ Deno.test("sandbox --print and doctor leave everything as it is", async () => {
   assert.deepEqual(snapshot(`${home.path}/.config`), before);
 });
 
-Deno.test("the file of a former version: mail is deferred until sandbox has written a new one", async () => {
+Deno.test("the file of an earlier version: mail is deferred until sandbox writes a new one", async () => {
   using home = unlimited();
   const [former, path] = [`${home.path}/.config/countersign/config.permissions`, `${home.path}/${FILE}`];
   Deno.writeTextFileSync(former, "shim read /\nincoming read /\n");
@@ -409,7 +409,7 @@ Deno.test("the file of a former version: mail is deferred until sandbox has writ
   assert.equal((await countersign(home, ["sandbox"])).stdout, `Written: ${path}\n`);
   assert.throws(() => Deno.statSync(former), Deno.errors.NotFound);
   assert.equal((await home.shim(["ann@example.net"], MAIL)).code, 0);
-  // And the way back takes both.
+  // --remove removes both files.
   Deno.writeTextFileSync(former, "");
   assert.equal((await countersign(home, ["sandbox", "--remove"])).stdout, `Removed: ${path}, ${former}\n`);
   assert.equal((await home.shim(["ann@example.net"], MAIL)).code, 0);

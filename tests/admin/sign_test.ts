@@ -1,4 +1,4 @@
-/** `countersign sign` and `verify`: what the shim would write, and what the hook would find. */
+/** `countersign sign` and `verify`: the sender of the shim, and the verdict of the hook. */
 import assert from "node:assert/strict";
 import { launcherText } from "../../build/install/launcher.ts";
 import { dayOf } from "../../lib/date.ts";
@@ -10,7 +10,7 @@ const DAY = 86_400_000;
 const iso = (day: number) => new Date(day * DAY).toISOString().slice(0, 10);
 const SIGNED = dayOf(new Date("2026-11-20"));
 
-/** greg's home; mail goes into a maildir, prvs comes back. */
+/** greg's home, with a maildir as transport, and prvs enabled. */
 function gregs(top = ""): Home {
   const home = new Home();
   home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[prvs]\nreceive = true\n`, top);
@@ -24,13 +24,13 @@ async function signed(home: Home, ...args: string[]): Promise<string> {
   return ran.stdout.trim();
 }
 
-Deno.test("sign gives the sender that the shim gives", async () => {
+Deno.test("sign prints the sender that the shim uses", async () => {
   using home = gregs();
   assert.equal((await home.shim(["ann@example.net"], "From: greg@example.org\n\nHi.\n")).code, 0);
   assert.equal(fieldOf(home.mails("out")[0]!, "Return-Path"), `<${await signed(home)}>`);
 });
 
-Deno.test("sign: schemes and days", async () => {
+Deno.test("sign: schemes and dates", async () => {
   using home = gregs();
   const now = new Date(SIGNED * DAY);
   const srs = await signed(home, "--now", iso(SIGNED));
@@ -42,7 +42,7 @@ Deno.test("sign: schemes and days", async () => {
   assert.equal(prvsVerify(prvs, { secrets: { 1: SECRET }, lifetime: 14, now }), "greg@example.org");
 });
 
-Deno.test("sign: the settings say which scheme", async () => {
+Deno.test("sign: the settings select the scheme", async () => {
   using prvs = gregs('sender = "prvs"');
   assert.match(await signed(prvs), /^prvs=/);
   using plain = gregs('sender = "plain"');
@@ -77,7 +77,7 @@ for (const [scheme, days, word, status] of ages) {
   });
 }
 
-Deno.test("verify says why", async () => {
+Deno.test("verify prints the reason", async () => {
   using home = gregs();
   const one = await signed(home, "--now", iso(SIGNED));
   const cases: [string, RegExp][] = [
@@ -97,13 +97,13 @@ Deno.test("verify says why", async () => {
     assert.match(ran.stdout, says, text);
     assert.equal(ran.code, ran.stdout.startsWith("valid") ? 0 : 1);
   }
-  // What the hook does with forgeries changes nothing of what they are.
+  // incoming.forged does not change the result.
   home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[incoming]\nforged = "mark"\n`);
   const ran = await countersign(home, ["verify", one.replace(/=.{8}=/, "=aaaaaaaa=")]);
   assert.match(ran.stdout, /^forged: /);
 });
 
-/** [arguments, complaint, status] */
+/** [arguments, error message, status] */
 const complains: [string[], RegExp, number][] = [
   [["sign"], /ADDRESS is missing/, 64],
   [["sign", "a@example.org", "b@example.org"], /Unknown argument "b@example\.org"/, 64],
@@ -118,13 +118,13 @@ const complains: [string[], RegExp, number][] = [
   [["verify", "x@example.org", "--scheme", "srs"], /Unknown option "--scheme"/, 64],
 ];
 for (const [args, pattern, status] of complains) {
-  Deno.test(`${JSON.stringify(args)} is refused with one line`, async () => {
+  Deno.test(`${JSON.stringify(args)} is rejected with one line`, async () => {
     using home = gregs();
     oneLine(await countersign(home, args), status, pattern);
   });
 }
 
-Deno.test("sign: what cannot be had is said", async () => {
+Deno.test("sign: an impossible scheme is an error", async () => {
   using home = new Home();
   oneLine(await countersign(home, ["sign", "greg@example.org", "--scheme", "prvs"]), 78, /prvs\.receive is off/);
 });
@@ -138,7 +138,7 @@ Deno.test("--help has an example", async () => {
   }
 });
 
-Deno.test("a launcher lets 1 through from verify, and from no mail program", async () => {
+Deno.test("the launcher passes exit status 1 of verify, but not of mail programs", async () => {
   using home = gregs();
   const config = `--config "${ROOT}/deno.json"`;
   const launcher = (entry: string) =>
@@ -149,7 +149,7 @@ Deno.test("a launcher lets 1 through from verify, and from no mail program", asy
   assert.equal((await run("countersign", ours, ["verify", await signed(home)])).code, 0);
   assert.equal((await run("countersign", ours, ["verify", "x@example.org"])).code, 1);
   assert.equal((await run("verify", ours, ["x@example.org"])).code, 1);
-  // A crash of Deno itself is 1, too.
+  // Deno itself also exits 1 when it crashes.
   const dies = home.write("dies/main.ts", "Deno.exit(1);\n");
   for (const args of [["shim", "ann@example.net"], ["incoming"], ["sign", "greg@example.org"]]) {
     assert.equal((await run("countersign", dies, args)).code, 75, args[0]);

@@ -1,10 +1,10 @@
-/** The lines that go with the program are those of contrib/, and what is filled in leaves nothing of the example. */
+/** The snippets are those of contrib/, and filling them in replaces all examples. */
 import assert from "node:assert/strict";
 import { pastesIn, pastesOut, type SnippetValues } from "../../admin/paste.ts";
 import { snippetsModule } from "../../build/docs/snippets.ts";
 import { ROOT } from "../rig.ts";
 
-Deno.test("admin/snippets.ts is made from contrib/ as it is now", async () => {
+Deno.test("admin/snippets.ts is up to date with contrib/", async () => {
   const text = Deno.readTextFileSync(`${ROOT}/admin/snippets.ts`);
   assert.equal(text, await snippetsModule(), "run build/docs/snippets.ts");
 });
@@ -43,7 +43,7 @@ Deno.test("each mail program gets the shim, each filter the hook", () => {
   assert.deepEqual(pastesIn(["msmtp", "sendmail"], filling), []);
 });
 
-Deno.test("without an SRS domain no lines for it", () => {
+Deno.test("without an SRS domain its snippets are omitted", () => {
   const whole = pastesIn(IN, filling);
   const less = pastesIn(IN, { ...filling, srsDomain: "" });
   assert.deepEqual(whole.length - less.length, 4); // virtualdomains, .qmail-srs-default, main.cf, master.cf
@@ -51,7 +51,7 @@ Deno.test("without an SRS domain no lines for it", () => {
   for (const { into, text } of less) assert.doesNotMatch(text, /srs(?!\[01\])|countersign unix/, into);
 });
 
-Deno.test("settings elsewhere are named to each program, once", () => {
+Deno.test("a settings file elsewhere is named once for each program", () => {
   const there = { ...filling, config: "/srv/c.toml" };
   const [variable, ...out] = pastesOut(["mutt"], there);
   assert.equal(variable!.text, "export COUNTERSIGN_CONFIG='/srv/c.toml'");

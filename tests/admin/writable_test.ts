@@ -1,4 +1,4 @@
-/** Files that name programs, lists or keys, and that others could write: nothing is sent by what they say. */
+/** Files with programs, lists or keys that others can write are not used. */
 import assert from "node:assert/strict";
 import { launcherText } from "../../build/install/launcher.ts";
 import { isGroupOf } from "../../lib/settings/groups.ts";
@@ -9,13 +9,13 @@ const MAIL = "From: greg@example.org\nTo: ann@example.net\nSubject: Hello\nMessa
 const FOLDER = ".config/countersign";
 const root = Deno.uid() === 0;
 
-/** Is the group of this file the user's private one, as the machine's own files say? */
+/** Whether the group of a file is the private group of the user. */
 function isPrivate(path: string): boolean {
   const [passwd, group] = ["/etc/passwd", "/etc/group"].map((one) => Deno.readTextFileSync(one));
   return isGroupOf(Deno.statSync(path).gid!, [Deno.uid()!, 0], passwd!, group!);
 }
 
-/** A home with a file of lists. */
+/** A home with a list file. */
 function withLists(): Home {
   const home = new Home();
   home.write(`${FOLDER}/plain_lists`, "list@example.net\n");
@@ -23,14 +23,14 @@ function withLists(): Home {
   return home;
 }
 
-/** A message to a list, which needs every file. */
+/** Sends a message to a list, which needs all files. */
 const send = (home: Home) => home.shim(["list@example.net"], MAIL);
 
 const files = ["config.toml", "config.sandbox", "plain_lists"];
 
 for (const file of files) {
   for (const mode of [0o666, 0o646, 0o602, 0o662]) {
-    Deno.test(`${file} with mode 0${mode.toString(8)}: refused, with what fixes it`, async () => {
+    Deno.test(`${file} with mode 0${mode.toString(8)}: rejected, with the fix`, async () => {
       using home = withLists();
       const path = `${home.path}/${FOLDER}/${file}`;
       Deno.chmodSync(path, mode);
@@ -49,11 +49,11 @@ for (const file of files) {
     });
   }
 
-  Deno.test(`${file} that its group may write: only where it is the user's private group`, async () => {
+  Deno.test(`a group-writable ${file}: accepted only for the private group of the user`, async () => {
     using home = withLists();
     const path = `${home.path}/${FOLDER}/${file}`;
     Deno.chmodSync(path, 0o664);
-    // Held to what the settings need, the shim may look at no accounts before sandbox has seen the mode.
+    // In the sandbox the shim may not read the accounts until sandbox is run with the new mode.
     oneLine(await send(home), 77, / is writable by others \(mode 0664\): chmod 644 \S+$/m);
     const permitted = await countersign(home, ["sandbox"]);
     if (!isPrivate(path)) return oneLine(permitted, 77, / is writable by others \(mode 0664\)/);
@@ -62,7 +62,7 @@ for (const file of files) {
     assert.deepEqual([sent.code, sent.stderr], [0, ""]);
   });
 
-  Deno.test({ name: `${file} whose group has other members: refused`, ignore: !root }, async () => {
+  Deno.test({ name: `${file} whose group has other members: rejected`, ignore: !root }, async () => {
     using home = withLists();
     const path = `${home.path}/${FOLDER}/${file}`;
     Deno.removeSync(`${home.path}/${FOLDER}/config.sandbox`);
@@ -75,7 +75,7 @@ for (const file of files) {
     }
   });
 
-  Deno.test({ name: `${file} of another user: refused`, ignore: !root }, async () => {
+  Deno.test({ name: `${file} of another user: rejected`, ignore: !root }, async () => {
     using home = withLists();
     Deno.chownSync(`${home.path}/${FOLDER}/${file}`, 12345, 12345);
     const [status, says] = file === "config.sandbox"
@@ -86,7 +86,7 @@ for (const file of files) {
   });
 }
 
-/** [whose the permissions are, what the launcher says when another user runs it] */
+/** [the owner of the sandbox file, the error of the launcher run by another user] */
 const owners: [number, RegExp][] = [
   [0, /^run -q .*--allow-read=.* hook-in-place-of-ours incoming$/m],
   [12345, /^run -q .*--allow-read=.* hook-in-place-of-ours incoming$/m],

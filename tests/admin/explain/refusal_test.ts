@@ -1,4 +1,4 @@
-/** Refusals of lists and alias services that know people by the envelope sender. */
+/** Refusals of lists and alias services that identify people by the envelope sender. */
 import assert from "node:assert/strict";
 import { refusalOf } from "../../../admin/explain/refusal.ts";
 import { parseHead } from "../../../lib/message.ts";
@@ -48,11 +48,11 @@ const refusals: [string, string, string | undefined][] = [
     `From: talk-owner@lists.example.org\n\n${qmail("Sorry, only sub=\nscribers may post.")}`,
     LIST,
   ],
-  ["no list to be seen", "From: d@x.example\n\nYou may not have permission to post.\n", undefined],
+  ["no recognizable list", "From: d@x.example\n\nYou may not have permission to post.\n", undefined],
 ];
 for (const [who, mail, list] of refusals) {
   Deno.test(
-    `${who} refuses what it does not know: ${mail.replace(/\s+/g, " ").slice(-60)}`,
+    `${who} refuses an unknown sender: ${mail.replace(/\s+/g, " ").slice(-60)}`,
     { permissions: "none" },
     () => {
       const found = look(mail);
@@ -65,7 +65,7 @@ for (const [who, mail, list] of refusals) {
   );
 }
 
-Deno.test("words of the user's own that come back are not the list's", { permissions: "none" }, () => {
+Deno.test("words in the returned message are not taken for those of the list", { permissions: "none" }, () => {
   const own = "Only subscribers may post, I hear.";
   for (const before of ["--- Below this line is a copy of the message.", "Content-Type: message/rfc822"]) {
     assert.equal(look(`${qmail("No such mailbox.")}\n${before}\n\nSubject: x\n\n${own}\n`), undefined);
@@ -73,7 +73,7 @@ Deno.test("words of the user's own that come back are not the list's", { permiss
   }
 });
 
-Deno.test("other bounces are none", () => {
+Deno.test("other bounces are not refusals", () => {
   assert.equal(look(sl("E502", "Email not exist")), undefined);
   for (const name of SAMPLES) {
     const { mail } = bounceOfOurs(name, OWN, new Date());
@@ -82,7 +82,7 @@ Deno.test("other bounces are none", () => {
   assert.ok(SAMPLES.length > 0);
 });
 
-Deno.test("64 KB of beginnings of what is looked for are no refusal", { permissions: "none" }, () => {
+Deno.test("64 KB of partial matches are not a refusal", { permissions: "none" }, () => {
   for (const filler of ["only ", "a@", "-", " ", "\n", "<", "copy of "]) {
     const mail = `From: d@x.example\n\n${filler.repeat(64 * 1024)}`;
     assert.equal(look(mail), undefined);
