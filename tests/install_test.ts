@@ -446,7 +446,7 @@ Deno.test("an installed program has a cache that is ready, and keeps it from wha
   const whats = async () => (await doctor()).findings.map(({ what }: { what: string }) => what);
   assert.deepEqual(await whats(), []);
   home.write("there/bin/shim", "#!/bin/sh\ncat >/dev/null\n", 0o755);
-  const said = `The shim ${prefix}/bin/shim does not answer as version ${VERSION} does, but with 0`;
+  const said = `The shim ${prefix}/bin/shim --version does not print version ${VERSION}; it exits 0`;
   assert.deepEqual(await whats(), [said]);
   // Taken away, it is not made again by whoever comes first, as wide as his umask.
   Deno.removeSync(`${prefix}/lib/countersign/cache`, { recursive: true });
