@@ -1,7 +1,7 @@
 /**
- * The main job in a temporary folder: a message goes out through the shim, a
- * genuine bounce and a forged one come in through the hook. Mail leaves into a
- * maildir; no mail server, no set-up.
+ * Demonstrates the programs in a temporary folder: the shim sends a message,
+ * and the hook receives a genuine bounce and a forged one. Mail is sent to a
+ * maildir, so that neither a mail server nor configuration is needed.
  */
 import { qmailLocal } from "../tests/qmail.ts";
 import { fieldOf, Home, qsbmf } from "../tests/rig.ts";
@@ -15,7 +15,7 @@ maildir = "~/out"
 spam = "~/Maildir/.Spam"
 `);
 Deno.mkdirSync(`${home.path}/Maildir`);
-// What contrib/qmail says: the SRS domain is a virtual domain of the user's own, srs.example.org:greg-srs
+// As in contrib/qmail: the SRS domain is a virtual domain of the user, srs.example.org:greg-srs
 const hook = new URL("../hooks/incoming", import.meta.url).pathname;
 home.write(".qmail-srs-default", `|${hook}\n./Maildir/\n`);
 home.write(".qmail", `|${hook}\n./Maildir/\n`);
@@ -28,18 +28,18 @@ const expect = (right: boolean, what: string) => {
   Deno.exit(1);
 };
 
-say("1. Out: greg@example.org writes to nobody@mx.example.net; mutt would call the shim like this:");
+say("1. Outgoing: greg@example.org writes to nobody@mx.example.net. mutt would run this command:");
 say("     shim -- nobody@mx.example.net");
 const written = "From: Greg <greg@example.org>\nTo: nobody@mx.example.net\nSubject: Lunch?\n\nAt one?\n";
 const sent = await home.shim(["--", "nobody@mx.example.net"], written);
 expect(sent.code === 0, sent.stderr);
 const [out] = home.mails("out") as [string];
-say("   It left with an envelope sender and a tag that only greg could have made:");
+say("   The message was sent with an envelope sender and a tag that only the holder of greg's key can create:");
 show(out, "Return-Path", "X-Msgauth");
 const sender = fieldOf(out, "Return-Path").replace(/[<>]/g, "");
 
 say();
-say("2. In: there is no such mailbox, and the bounce comes to that sender:");
+say("2. Incoming: the mailbox does not exist, and the bounce is sent to that address:");
 say(`     MAIL FROM:<>  RCPT TO:<${sender}>`);
 const bounce = qsbmf(sender, out);
 const genuine = await qmailLocal(
@@ -48,11 +48,11 @@ const genuine = await qmailLocal(
   bounce,
 );
 expect(genuine.end === "success" && home.mails("Maildir").length === 1, "the genuine bounce is not in the inbox");
-say("   It is genuine, and in the inbox: Maildir/new");
+say("   It is genuine and was delivered to the inbox, Maildir/new:");
 show(home.mails("Maildir")[0]!, "Subject", "To");
 
 say();
-say("3. In: a bounce of something that greg never wrote comes to his plain address:");
+say("3. Incoming: a bounce of a message that greg never sent arrives at the plain address:");
 say("     MAIL FROM:<>  RCPT TO:<greg@example.org>");
 const lie = qsbmf(
   "greg@example.org",
@@ -64,9 +64,9 @@ expect(
   "the forged bounce is not in the spam maildir",
 );
 expect(home.mails("Maildir").length === 1, "the forged bounce is in the inbox");
-say("   It answers nothing of his, and is in the spam folder: Maildir/.Spam/new");
+say("   It is forged and was delivered to the spam folder, Maildir/.Spam/new:");
 show(home.mails("Maildir/.Spam")[0]!, "X-Countersign");
 
 say();
-say("What the log says:");
+say("The log:");
 say(home.read(".local/state/countersign/log").trimEnd().split("\n").map((line) => `   ${line}`).join("\n"));

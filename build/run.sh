@@ -1,31 +1,31 @@
-# Starts a program in Deno, restricted to what "countersign sandbox" wrote; a status that is not the program's own
-# becomes a temporary failure. The lines before these (those of shim/shim and hooks/incoming, or of what is installed)
-# set part and program, and define parts(), which sets what is started, once $here, the launcher's folder, is known.
+# Starts a program in Deno with the permissions that "countersign sandbox" wrote. A status that is not one of the
+# program's becomes a temporary failure. The launcher's own lines come first (see build/install/launcher.ts): they set
+# part and program, and define parts(), which sets Deno and the module, relative to $here, the launcher's folder.
 name=${0##*/} config= maildir= caller=qmail forward= option= plain=1 soft=75 newline='
 '
 case $program in incoming | serve) for word; do
   [ -z "$option" ] || word=--$option=$word option=
   case $word in
-    --) plain= && break ;; # addresses follow, chosen by strangers
+    --) plain= && break ;; # addresses follow, and a sender may choose them
     --as | --config | --maildir | --sender | --recipient) option=${word#--} ;;
     --as=*) caller=${word#*=} ;;
     --config=*) config=${word#*=} ;;
     --maildir=*) maildir=${word#*=} ;;
     --forward) forward=forward ;;
   esac
-  [ "${word%%=*}" = --as ] || plain= # it has other options
+  [ "${word%%=*}" = --as ] || plain= # it has options besides --as
 done ;; esac
 case $name:$caller in qmail-inject:* | *:condredirect) soft=111 ;; esac
 later() { echo "$name: $1" >&2; exit "$soft"; }
-trusted() { [ -O "$1" ] || { set -- $(ls -lnL -- "$1" 2>/dev/null) && [ "${3-}" = 0 ]; }; } # the user's own, or root's?
+trusted() { [ -O "$1" ] || { set -- $(ls -lnL -- "$1" 2>/dev/null) && [ "${3-}" = 0 ]; }; } # the user's or root's?
 { command exec 9<&0; } 2>/dev/null || later "standard input is closed"
 [ -n "${PWD-}" ] || later "the working folder is gone"
 case $maildir in *,*) later "--maildir $maildir has a comma, so no permission can be given for it" ;; esac
-# Debian's cron, started by the system, hands down no home. In one that is not a folder Deno would look for an .npmrc.
+# Debian's system cron sets no HOME. Deno looks for .npmrc in HOME, and fails if it is not a folder.
 [ -n "${HOME-}" ] || { line=$(getent passwd "$(id -u)" 2>/dev/null) && line=${line%:*} && export HOME="${line##*:}"; }
 [ ! -e "${HOME-}" ] || [ -d "$HOME" ] || HOME=/nonexistent
 
-# The settings, and the sandbox beside them. Without a sandbox a program may do what its user may, except connect.
+# The settings and the sandbox file beside them. Without one a program may do what its user may, except connect.
 [ -n "$config" ] || config=${COUNTERSIGN_CONFIG-}
 site=/etc/countersign/config.toml users=${XDG_CONFIG_HOME:-${HOME-}/.config}/countersign/config.toml
 [ -n "$config" ] || [ -e "$users" ] || [ ! -e "$site" ] || config=$site; config=${config:-$users}
@@ -33,9 +33,9 @@ case $program in shim | incoming | serve) sandbox=${config%.toml}.sandbox ;; *) 
 allowed= ordinary= number=0 real= to=${RECIPIENT-}
 case $to in *[ABCDEFGHIJKLMNOPQRSTUVWXYZ]*) for pair in Aa Bb Cc Dd Ee Ff Gg Hh Ii Jj Kk Ll Mm Nn Oo Pp Qq Rr Ss Tt Uu \
   Vv Ww Xx Yy Zz; do
-  while [ "$to" != "${to#*"${pair%?}"}" ]; do to=${to%%"${pair%?}"*}${pair#?}${to#*"${pair%?}"}; done # in lower case
+  while [ "$to" != "${to#*"${pair%?}"}" ]; do to=${to%%"${pair%?}"*}${pair#?}${to#*"${pair%?}"}; done # to lower case
 done ;; esac
-# Where the home is a link Deno asks for both of its names.
+# If the home directory is a link, Deno needs permissions for both of its names.
 real_home() { [ -n "$real" ] || real=$(cd -P -- "$HOME" 2>/dev/null && pwd -P) || real=$HOME; }
 if [ -e "$sandbox" ] || [ -L "$sandbox" ]; then
   { [ -f "$sandbox" ] && [ -r "$sandbox" ]; } || later "$sandbox cannot be read"
@@ -61,7 +61,7 @@ if [ -e "$sandbox" ] || [ -L "$sandbox" ]; then
 elif [ -n "$sandbox" ] && [ -e "${config%.toml}.permissions" ]; then
   later "${config%.toml}.permissions was written by a former version: countersign sandbox"
 fi
-# Under qmail a person's mail to an ordinary address needs no hook where a line of .qmail behind the hook's delivers it.
+# Under qmail, mail from a person to an ordinary address passes if a line after the hook's in .qmail delivers it.
 if [ "$caller$option$plain$ordinary" = qmail11 ] && [ -z "${EXT-}${DEFAULT+set}" ] && [ "$sandbox" -nt "$config" ] &&
   [ -r "$config" ] && [ -f "$HOME/.qmail" ] && [ -r "$HOME/.qmail" ]; then
   called= found=
@@ -73,7 +73,7 @@ if [ "$caller$option$plain$ordinary" = qmail11 ] && [ -z "${EXT-}${DEFAULT+set}"
   esac
   [ -z "$found" ] || exit 0
 fi
-if [ "$program$caller" = incomingqmail ] && [ -n "$allowed" ] && real_home; then # it reads the file that called it
+if [ "$program$caller" = incomingqmail ] && [ -n "$allowed" ] && real_home; then # it reads the file that calls it
   front=; [ -z "${EXT-}${DEFAULT+default}" ] || front=-${EXT%"${DEFAULT-}"}${DEFAULT+default}
   case $front in *[!abcdefghijklmnopqrstuvwxyz0123456789=_/-]*) front=* ;; esac
   for file in "$HOME"/.qmail$front; do
@@ -83,29 +83,29 @@ if [ "$program$caller" = incomingqmail ] && [ -n "$allowed" ] && real_home; then
     allowed=$allowed--allow-read=$file$newline
   done
 fi
-# Before it delivers the program makes sure that its parent is still this process, which waits to report it.
+# Before it delivers, the program checks that its parent is still this process, which waits for its status.
 export COUNTERSIGN_LAUNCHER=$$ DENO_NO_UPDATE_CHECK=1
 self=$(readlink -f -- "$0" 2>/dev/null) || later "cannot find itself"
 here=${self%/*} && parts
 [ -s "$entry" ] || later "$entry is not there, or empty"
-raise() { # a soft limit to the hard one, which must hold what Deno needs
+raise() { # raises a soft limit to the hard limit, which must be large enough for Deno
   ulimit -S "-$1" unlimited 2>/dev/null && return
   hard=$(ulimit -H "-$1" 2>/dev/null) && ulimit -S "-$1" "$hard" 2>/dev/null
   case $hard in '' | *[!0-9]*) return ;; esac
   [ "$hard" -ge "$2" ] || later "the hard limit of $3 is $hard KB, and Deno needs $2 KB: raise it where this is started"
 }
 raise v 41000000 "address space"; raise d "$data" data
-set -f; for word in $(export -p); do case ${word%%=*} in # what the dynamic linker, Deno and its Node layer would obey
+set -f; for word in $(export -p); do case ${word%%=*} in # variables of the dynamic linker, Deno and its Node layer
   DENO_DIR | DENO_NO_UPDATE_CHECK | *[!A-Z0-9_]*) ;;
   LD_* | DENO_* | NODE_* | OTEL_* | RUST_* | TOKIO_* | SSLKEYLOGFILE) unset "${word%%=*}" ;;
 esac done
-for word in "${LC_ALL-}" "${LC_MESSAGES-}" "${LANG-}"; do case $word in # Deno stops where one is no locale's name
+for word in "${LC_ALL-}" "${LC_MESSAGES-}" "${LANG-}"; do case $word in # Deno fails if one is not the name of a locale
   '' | C | C.* | POSIX | [a-z][a-z] | [a-z][a-z][_.@]* | [a-z][a-z][a-z] | [a-z][a-z][a-z][_.@]*) ;;
   *) unset LC_ALL LC_MESSAGES LANG ;;
 esac done
-[ ! -e "${DENO_DIR-}" ] || trusted "$DENO_DIR" || unset DENO_DIR # V8 runs the code that it finds there
+[ ! -e "${DENO_DIR-}" ] || trusted "$DENO_DIR" || unset DENO_DIR # V8 runs cached code
 [ -n "${DENO_DIR-}" ] || [ ! -d "$cache" ] || export DENO_DIR="$cache"
-# bash and mksh hand on an ignored SIGCHLD, which loses statuses; where it is blocked dash would wait for ever.
+# bash and mksh pass on an ignored SIGCHLD, which loses exit statuses. If it is blocked, dash waits forever.
 reset= blocked= child= hit=
 [ -z "${BASH_VERSION-}${KSH_VERSION-}" ] || ! grep -q '^SigIgn:.*[13579bdf]....$' /proc/self/status 2>/dev/null ||
   reset="env --default-signal=CHLD"
@@ -116,12 +116,12 @@ IFS=$newline && set -- ${allowed:-$wide} "$entry" "$name" "$@" && unset IFS
 set -- $reset "$deno" run -q --no-prompt $flags ${manifest:+--config "$manifest"} --allow-env --allow-sys=uid "$@"
 pass_on() { hit=1; [ -z "$child" ] || kill -s "${1:-TERM}" "$child" 2>/dev/null; } # HUP makes serve reload
 trap pass_on TERM INT HUP QUIT ALRM USR1 USR2 PIPE XCPU VTALRM; [ "$program" != serve ] || trap "pass_on HUP" HUP
-if [ -n "$blocked" ]; then "$@" <&9 9<&-; status=$?; else # a signal is seen only when all is over
-  "$@" <&9 9<&- & # from 9, because a shell gives /dev/null to what it runs in the background
+if [ -n "$blocked" ]; then "$@" <&9 9<&-; status=$?; else # signals are handled only after the program has ended
+  "$@" <&9 9<&- & # from 9, because a shell connects background commands to /dev/null
   child=$!; exec 9<&-
-  [ -z "$hit" ] || pass_on # a signal that came before there was anybody to tell
+  [ -z "$hit" ] || pass_on # a signal that arrived before the program was started
   wait "$child"; status=$?
-  while [ -n "$hit" ]; do # a signal ends wait before the child has ended
+  while [ -n "$hit" ]; do # a signal interrupts wait before the child has ended
     hit=; wait "$child"; again=$?; [ "$again" = 127 ] || status=$again
   done
 fi

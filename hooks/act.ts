@@ -92,8 +92,10 @@ export async function fileSpam(verdict: Verdict, context: DeliveryContext): Prom
     signal: context.abort,
     ...spoolIn(context.settings.transport, context.settings.state.folder),
   };
-  const { code, said } = await inject(call, message);
-  if (code !== 0) throw new Fail("temporary", `${spam_command[0]} ended with status ${code}${said && `: ${said}`}`);
+  const { code, lastLine } = await inject(call, message);
+  if (code !== 0) {
+    throw new Fail("temporary", `${spam_command[0]} ended with status ${code}${lastLine && `: ${lastLine}`}`);
+  }
   return filed;
 }
 

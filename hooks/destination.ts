@@ -33,14 +33,14 @@ export async function chooseDestination(
   env: Env,
   readFile: (path: string) => string | undefined,
 ): Promise<Destination | undefined> {
-  const behind = async (): Promise<Following> => {
+  const following = async (): Promise<Following> => {
     if (options.caller === "qmail") return await whatFollows(name, env, readFile);
     return options.caller === "postfix" ? "last" : "more";
   };
   // With a destination on its command line, the hook is maildrop's last deliverer: nothing follows.
-  const given = options.forward || options.maildir !== undefined;
-  const others = verdict.passed === true && !(given && options.caller === "maildrop");
-  if (others && await behind() === "more") return undefined;
+  const explicit = options.forward || options.maildir !== undefined;
+  const passedOn = verdict.passed === true && !(explicit && options.caller === "maildrop");
+  if (passedOn && await following() === "more") return undefined;
   if (options.maildir !== undefined) return { maildir: options.maildir };
   if (options.forward && !plain) return "forward";
   // A challenge that cannot be answered is delivered.
@@ -50,7 +50,7 @@ export async function chooseDestination(
     const what = "Mail to an identity's own address cannot be forwarded to it";
     throw new Fail("config", what, { fix: "use --forward for the SRS domain only, or set incoming.inbox" });
   }
-  if (verdict.action === "spam" || await behind() !== "last") return undefined;
+  if (verdict.action === "spam" || await following() !== "last") return undefined;
   if (settings.incoming.forward && !plain) return "forward";
   if (settings.incoming.inbox !== "") return { maildir: settings.incoming.inbox };
   throw new Fail("config", "Nothing delivers behind this hook", { fix: "give it --maildir, or set incoming.inbox" });

@@ -38,7 +38,7 @@ export async function incoming(name: string, args: readonly string[]): Promise<n
       console.log(options.ask === "help" ? HELP.trimEnd() : `countersign ${VERSION}`);
       return 0;
     }
-    // A stranger chooses the envelope: an unreadable address belongs to nobody, and is no reason to defer.
+    // Check only options that the user wrote. A sender chooses the envelope, and an unreadable address must not defer.
     checkArguments([options.config ?? "", options.maildir ?? ""]);
     if (caller === "filter") return await filter(name, options);
     const { outcome, last } = await handle(name, options);
@@ -60,7 +60,7 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   const context = { settings, identities, now };
   const { verdict } = await decide(delivery, { ...context, ...storesFor(options.caller, settings, now) });
   // Created late and only if needed, because signal listeners cost time.
-  const scene = (): DeliveryContext => {
+  const deliveryContext = (): DeliveryContext => {
     const abort = abortOnSignal();
     const ledger = fileLedger(`${settings.state.folder}/ledger`);
     const body = () => untilAborted(bodyOf(input), abort);
@@ -68,47 +68,57 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   };
 
   const plain = recipientIdentity(delivery, context) !== undefined;
-  let place: Destination | undefined;
-  let ended: HookResult;
+  let destination: Destination | undefined;
+  let result: HookResult;
   try {
-    place = await chooseDestination({ name, options, settings, verdict, plain }, env, readBelowHome);
-    ended = leave(options.caller, verdict, place) ?? await act(verdict, place, scene());
+    destination = await chooseDestination({ name, options, settings, verdict, plain }, env, readBelowHome);
+    result = leave(options.caller, verdict, destination) ?? await act(verdict, destination, deliveryContext());
   } catch (error) {
     record(context, delivery, verdict, { outcome: "defer", reason: failureReason(error, settings.log_addresses) });
     throw error;
   }
-  record(context, delivery, verdict, ended);
-  await tidy(settings, place, now);
-  const { outcome } = ended;
+  record(context, delivery, verdict, result);
+  await tidy(settings, destination, now);
+  const { outcome } = result;
   // qmail passes a file; for other callers a pipe that is closed early is an error.
   if (!DONE.includes(outcome) && options.caller !== "qmail") await drain(input.body());
-  return { outcome, last: place !== undefined };
+  return { outcome, last: destination !== undefined };
 }
 
-/** The result if the caller does the rest. */
-function leave(caller: Caller, { action, reason }: Verdict, place: Destination | undefined): HookResult | undefined {
-  // condredirect redirects the message itself, and needs only the status.
+/** Returns the result if the caller delivers or redirects the message itself. */
+function leave(
+  caller: Caller,
+  { action, reason }: Verdict,
+  destination: Destination | undefined,
+): HookResult | undefined {
+  // condredirect redirects the message itself and needs only the status.
   if (caller === "condredirect") {
     return { outcome: action === "spam" ? "redirected" : "go-on", reason };
   }
-  return action === "deliver" && place === undefined ? { outcome: "go-on", reason } : undefined;
+  return action === "deliver" && destination === undefined ? { outcome: "go-on", reason } : undefined;
 }
 
-async function act(verdict: Verdict, place: Destination | undefined, scene: DeliveryContext): Promise<HookResult> {
+async function act(
+  verdict: Verdict,
+  destination: Destination | undefined,
+  context: DeliveryContext,
+): Promise<HookResult> {
   const { action } = verdict;
-  if (action === "spam") return await fileSpam(verdict, scene);
+  if (action === "spam") return await fileSpam(verdict, context);
   if (action === "answer") {
-    const given = await respond(verdict, scene);
-    if (given === "answered") return await keep(verdict, scene);
-    verdict = { ...verdict, action: "deliver", reason: `${verdict.reason}; ${given.not}: check it yourself` };
+    const response = await respond(verdict, context);
+    if (response === "answered") return await keep(verdict, context);
+    verdict = { ...verdict, action: "deliver", reason: `${verdict.reason}; ${response.reason}: check it yourself` };
   }
-  return place === undefined ? { outcome: "go-on", reason: verdict.reason } : await deliver(place, verdict, scene);
+  return destination === undefined
+    ? { outcome: "go-on", reason: verdict.reason }
+    : await deliver(destination, verdict, context);
 }
 
-/** Copies the message with one result field added. The message passes through on every error. */
+/** Copies the message and adds a result field. On any error the message is copied without the field. */
 async function filter(name: string, options: Options): Promise<number> {
   const input = await readInput(PREFIX_BYTES, false);
-  // Remove result fields of strangers in every case.
+  // Remove forged result fields even if the message cannot be judged.
   const { header, headStart, cut } = input.head;
   const mbox = input.prefix.subarray(0, headStart); // keep procmail's `From ` line
   let head = concat(mbox, printHead(withoutResults(header), cut));
@@ -128,7 +138,7 @@ async function filter(name: string, options: Options): Promise<number> {
   return exitStatus("filter", "go-on", false);
 }
 
-/** The body to write; if the header was cut, result fields of strangers are removed from the rest of it. */
+/** Returns the body to write. If the header was cut, forged result fields are removed from the rest of it. */
 function bodyOf({ head, body }: Input): AsyncIterable<Uint8Array> {
   return head.cut ? withoutResultsInRest(head.header, body()) : body();
 }
@@ -139,11 +149,11 @@ function load(options: Options) {
 }
 
 async function received(options: Options, input: Input): Promise<Delivery> {
-  const told = await envelope(options.caller, input.head.header, env, options);
-  return { ...told, ...await contentOf(input, told.sender) };
+  const found = await envelope(options.caller, input.head.header, env, options);
+  return { ...found, ...await contentOf(input, found.sender) };
 }
 
-function record(context: JudgeContext, delivery: Delivery, verdict: Verdict, ended: HookResult): void {
+function record(context: JudgeContext, delivery: Delivery, verdict: Verdict, result: HookResult): void {
   const { settings } = context;
   const sender = typeof delivery.sender === "string" ? addressIn(delivery.sender) : null;
   const original = isBounceSender(delivery.sender) ? returnedId(delivery) : undefined;
@@ -157,9 +167,9 @@ function record(context: JudgeContext, delivery: Delivery, verdict: Verdict, end
     identity: verdict.identity && canonicalAddress(verdict.identity),
     result: verdict.result,
     check: verdict.check,
-    outcome: ended.outcome,
+    outcome: result.outcome,
     original: original && `<${original}>`, // the message that bounced
-    why: ended.reason,
+    why: result.reason,
     warning: warningAbout(verdict, delivery, context),
   });
 }

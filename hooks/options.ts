@@ -40,7 +40,7 @@ export function callerIn(args: readonly string[]): Caller {
 
 /** Reads the arguments. @throws {Fail} `usage` */
 export function parseOptions(args: readonly string[]): Options {
-  const given: Record<string, string> = {};
+  const values: Record<string, string> = {};
   const operands: string[] = [];
   let forward = false;
   for (let at = 0; at < args.length; at++) {
@@ -51,14 +51,14 @@ export function parseOptions(args: readonly string[]): Options {
     } else if (name !== undefined && ["as", "config", "maildir", "sender", "recipient"].includes(name)) {
       const value = attached ?? args[++at];
       if (value === undefined) throw new Fail("usage", `Option --${name} needs an argument`);
-      given[name] = value;
+      values[name] = value;
     } else if (args[at] === "--") {
       operands.push(...args.slice(at + 1));
       break;
     } else if (!args[at]!.startsWith("--")) operands.push(args[at]!);
     else throw new Fail("usage", `Unknown argument ${quote(args[at]!)}`);
   }
-  const { as = "qmail", ...rest } = given;
+  const { as = "qmail", ...rest } = values;
   if (as === "postfix" && operands.length === 2) [rest.sender, rest.recipient] = operands as [string, string];
   else if (as === "postfix" && operands.length > 2) {
     const what = `${operands.length - 1} recipients in one delivery`;

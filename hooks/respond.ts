@@ -17,22 +17,22 @@ import { Fail } from "../lib/fail.ts";
 import type { DeliveryContext } from "./act.ts";
 import type { Answer, Verdict } from "../incoming/verdict.ts";
 
-/** Answered, or the reason why not; then the user should look at the challenge. */
-export type Given = "answered" | { readonly not: string };
+/** Answered, or the reason why not; then the user should read the challenge. */
+export type Response = "answered" | { readonly reason: string };
 
 /**
- * Answers.
+ * Answers a challenge.
  *
  * @param verdict a verdict with the action `answer`
  * @throws {Fail} when it is uncertain whether the answer was sent: the entry stays claimed
  */
-export async function respond({ answer, identity }: Verdict, context: DeliveryContext): Promise<Given> {
+export async function respond({ answer, identity }: Verdict, context: DeliveryContext): Promise<Response> {
   if (answer === undefined || identity === undefined) throw new Error("nothing to answer");
   const { settings, ledger, now, abort } = context;
   const { entry, token } = answer.spends;
   checkLauncher();
   const claim = await ledger.claim(entry);
-  if (claim === undefined) return { not: "another hook is answering it" };
+  if (claim === undefined) return { reason: "another hook is answering it" };
   const messageId = `<${crypto.randomUUID()}@${answer.author.domain}>`;
   remember(messageId, identity, context);
   try {
@@ -45,7 +45,7 @@ export async function respond({ answer, identity }: Verdict, context: DeliveryCo
       (error instanceof Fail && error.kind !== "temporary");
     if (!certain || !(error instanceof Fail)) throw error;
     await ledger.settle(claim, "issued");
-    return { not: `the answer could not be sent: ${error.kind}` };
+    return { reason: `the answer could not be sent: ${error.kind}` };
   }
   await ledger.settle(claim, "spent");
   if (token !== undefined) removeToken(settings.tag.pymsgauth, token);
@@ -57,7 +57,7 @@ function remember(messageId: string, identity: Identity, { settings, now }: Deli
   try {
     rememberSent(`${settings.state.folder}/sent`, identity, messageId, false, now);
   } catch {
-    // Answer nevertheless.
+    // Answering has priority.
   }
 }
 

@@ -1,30 +1,30 @@
 /**
- * The X-Countersign field of messages that a hook writes: one result of ours,
- * none of a stranger's. Readers disagree about what a header line is, so a
- * stranger's field is removed wherever one of them could see it: also behind a
- * bare CR, and in a header too long to be held as a whole.
+ * Writes the X-Countersign field, which contains the hook's result, and removes
+ * such fields that a sender has forged. Mail programs disagree about what ends a
+ * header line, so that a forged field is also removed after a bare CR, and in a
+ * header that is too long to be held in memory.
  */
 import type { Field, Header } from "../lib/message.ts";
 import { field, named } from "../lib/message.ts";
 import { PROOF_FIELD } from "../incoming/proof.ts";
 
-/** The name in lower case, as bytes. */
+/** The field name in lower case, as bytes. */
 const NAME = new TextEncoder().encode(PROOF_FIELD.toLowerCase());
-/** Bytes of a line's beginning that are held back. */
+/** Maximum bytes of a line that are held back until the line is recognized. */
 const MAX_HELD_BYTES = 256;
 const [TAB, LF, CR, SPACE, COLON] = [9, 10, 13, 32, 58];
 
-/** The header without any X-Countersign field, also where only a reader that ends lines at a bare CR would find it. */
+/** Returns the header without X-Countersign fields, including those that begin after a bare CR. */
 export function withoutResults(header: Header): Header {
   return header.filter((one) => !named(one, PROOF_FIELD)).map(withoutHidden);
 }
 
-/** The header with one result field, all others removed. It is for people; programs go by the exit status. */
+/** Returns the header with exactly one result field, which is for people. Programs use the exit status. */
 export function withResult(header: Header, { result, check, reason }: Result): Header {
   return [field(PROOF_FIELD, `${result}; check=${check}; reason="${reason}"`), ...withoutResults(header)];
 }
 
-/** What the result field says of a verdict. */
+/** The parts of a verdict that the result field contains. */
 interface Result {
   readonly result: string;
   readonly check: string;
@@ -38,11 +38,11 @@ function withoutHidden(one: Field): Field {
 }
 
 /**
- * Removes X-Countersign fields from the rest of a header that was cut: what
- * follows up to the first empty line. The body passes unchanged.
+ * Removes X-Countersign fields from the rest of a header that was cut, up to the
+ * first empty line. The body is not changed.
  *
- * @param header the part before
- * @param rest the message from the beginning of a header line on
+ * @param header the first part of the header
+ * @param rest the rest of the message, which starts at the beginning of a header line
  */
 export async function* withoutResultsInRest(
   header: Header,
@@ -58,26 +58,26 @@ export async function* withoutResultsInRest(
   if (held.length > 0) yield held;
 }
 
-/** Passes header lines on, less those of the field; holds back no more than the beginning of one line. */
+/** Copies header lines except those of the field. Holds back at most the beginning of one line. */
 class FieldFilter {
   /** Has the empty line passed? Then everything else is body. */
   inBody = false;
   #out: number[] = [];
-  /** The beginning of a line of which it is not certain yet whether it is the field's. */
+  /** The beginning of a line that may still be the field. */
   #held: number[] = [];
   #state: "start" | "pass" | "drop" = "start";
-  /** Did the line before end at a CR? Then an LF belongs to that line end. */
+  /** Did the previous line end at a CR? Then an LF belongs to that line end. */
   #afterCr = false;
-  /** Did the line that is dropped begin behind a bare CR? Then its LF ends the line before. */
+  /** Does the dropped line begin after a bare CR? Then its LF ends the previous line. */
   #keepLf = false;
-  /** Was the line before dropped? Then its continuation lines (RFC 5322 section 2.2.3) are, too. */
+  /** Was the previous line dropped? Then its continuation lines (RFC 5322 section 2.2.3) are dropped, too. */
   #dropped: boolean;
 
   constructor(dropped: boolean) {
     this.#dropped = dropped;
   }
 
-  /** What passes of these bytes, and of those held back before. */
+  /** Filters these bytes and those held back. @returns the bytes to write */
   push(chunk: Uint8Array): Uint8Array {
     this.#out = [];
     for (let at = 0; at < chunk.length; at++) {
@@ -87,7 +87,7 @@ class FieldFilter {
     return Uint8Array.from(this.#out);
   }
 
-  /** What was still held back when the message ended. */
+  /** Returns the bytes held back at the end of the message. */
   end(): Uint8Array {
     return Uint8Array.from(this.#held);
   }
@@ -112,7 +112,7 @@ class FieldFilter {
     this.#afterCr = afterCr;
   }
 
-  /** Looks at the beginning of a line. @returns false: more is needed */
+  /** Decides about a line by its beginning. @returns false if more bytes are needed */
   #decide(): boolean {
     const held = this.#held;
     const [first] = held as [number];
@@ -130,7 +130,7 @@ class FieldFilter {
       if (nth < NAME.length ? lower(byte) === NAME[nth] : byte === SPACE || byte === TAB) continue;
       return nth >= NAME.length && byte === COLON ? this.#drop() : this.#pass();
     }
-    // Nobody writes so many spaces before a colon.
+    // So many spaces before a colon occur only in a forged field.
     return held.length > MAX_HELD_BYTES && this.#drop();
   }
 

@@ -9,13 +9,13 @@ import type { Destination } from "./destination.ts";
 /** Runs after the message has been handled. */
 export async function tidy(
   { state, incoming, challenge }: Settings,
-  place: Destination | undefined,
+  destination: Destination | undefined,
   now: Date,
 ): Promise<void> {
   const own = [incoming.spam, incoming.inbox, challenge.answered];
   await expireDaily(state.folder, "incoming", now, () => own.forEach((maildir) => cleanMaildir(maildir, now)));
-  if (place === undefined || place === "forward" || own.includes(place.maildir)) return;
-  const { maildir } = place;
+  if (destination === undefined || destination === "forward" || own.includes(destination.maildir)) return;
+  const { maildir } = destination;
   // Programs of one site may share the state, and each user has a maildir.
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(maildir))).toHex();
   await daily(state.folder, `maildir-${digest.slice(0, 32)}`, now, () => cleanMaildir(maildir, now) >= 0);

@@ -115,12 +115,12 @@ function describe(planned: ReturnType<typeof plan>, settings: Settings) {
 /** Runs the real program for `-bs`, `-bp` and `-q`. Without one, `-q` succeeds, because there is no queue. */
 async function runReal(what: string, args: readonly string[]): Promise<number> {
   await checkLoop("transport.real");
-  const place = configFile();
-  const real = loadSettings(place).transport.real;
+  const source = configFile();
+  const real = loadSettings(source).transport.real;
   if (real.length === 0) {
     if (what === "-q") return 0;
     throw new Fail("usage", `Option ${what} requires the real sendmail`, {
-      file: place.file,
+      file: source.file,
       fix: "set transport.real",
     });
   }

@@ -36,10 +36,10 @@ const SAYS = "/usr/bin/printenv";
 
 /** [what stands in the place of Deno's runtime, which is this, what the environment says, what the line says of it] */
 const FALSE: [string, string, string, RegExp][] = [
-  ["Deno itself", Deno.execPath(), "", /not countersign, for it says "error: .*: DENORT_BIN=.*deno is no denort/],
-  ["another program", SAYS, "other 1.0", /it says "other 1\.0"/],
-  ["another version", SAYS, "countersign 0", /it says "countersign 0"/],
-  ["what says nothing", SAYS, "", /it says ""/],
+  ["Deno itself", Deno.execPath(), "", /not countersign: it prints "error: .*: DENORT_BIN=.*deno is not the denort/],
+  ["another program", SAYS, "other 1.0", /it prints "other 1\.0"/],
+  ["another version", SAYS, "countersign 0", /it prints "countersign 0"/],
+  ["what says nothing", SAYS, "", /it prints ""/],
   ["nothing", "/nonexistent/denort", "", /^compile: deno compile failed: /],
 ];
 for (const [what, denort, version, text] of FALSE) {

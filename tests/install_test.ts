@@ -291,7 +291,7 @@ Deno.test("install", async (t) => {
   await t.step("without its Deno: later", async () => {
     const moved = `${work.path}/moved`;
     Deno.removeSync(`${moved}/lib/countersign/deno`);
-    oneLine(await home.run([`${moved}/bin/shim`, "ann@example.net"], MAIL, bare(home)), 75, /deno\) is not there/);
+    oneLine(await home.run([`${moved}/bin/shim`, "ann@example.net"], MAIL, bare(home)), 75, /deno\) is missing/);
   });
 });
 
@@ -354,7 +354,7 @@ for (const name of PROGRAMS.slice(0, 2)) {
     oneLine(
       await script(home, "install", "--prefix", prefix),
       64,
-      new RegExp(`/there/${name} is there, and not ours$`, "m"),
+      new RegExp(`/there/${name} exists and belongs to another program$`, "m"),
     );
     assert.deepEqual(below(prefix), [`${prefix}/bin`, theirs]);
   });
@@ -387,11 +387,11 @@ Deno.test("what was installed twice is taken away at once, and nothing else", as
 
   const gone = await script(home, "uninstall", "--prefix", prefix);
   assert.deepEqual([gone.code, gone.stderr], [0, ""]);
-  assert.deepEqual(gone.stdout, [mailq, changed].map((path) => `Left, for it was changed: ${path}\n`).join(""));
+  assert.deepEqual(gone.stdout, [mailq, changed].map((path) => `Kept, because it was changed: ${path}\n`).join(""));
   assert.deepEqual(below(prefix).sort(), [...before, `${prefix}/bin`, mailq, changed].sort());
-  oneLine(await script(home, "uninstall", "--prefix", prefix), 64, /^uninstall: Nothing of ours is installed below/);
-  oneLine(await script(home, "uninstall", "--prefix="), 64, /^uninstall: Say where: --prefix/);
-  oneLine(await script(home, "uninstall", "--prefix", prefix, "more"), 64, /^uninstall: Say where/);
+  oneLine(await script(home, "uninstall", "--prefix", prefix), 64, /^uninstall: Countersign is not installed below/);
+  oneLine(await script(home, "uninstall", "--prefix="), 64, /^uninstall: Prefix is missing: use --prefix/);
+  oneLine(await script(home, "uninstall", "--prefix", prefix, "more"), 64, /^uninstall: Unexpected argument/);
 });
 
 Deno.test("an installed program has a cache that is ready, and keeps it from what it runs", async () => {

@@ -129,7 +129,7 @@ for (const [what, program, args, status] of withoutDeno) {
     const path = program.startsWith("/") ? program : `${home.path}/${program}`;
     const name = path.slice(path.lastIndexOf("/") + 1);
     const ran = await home.run([path, ...args], MAIL, { PATH: `${home.path}/tools` });
-    oneLine(ran, status, new RegExp(`^${name}: Deno \\(deno\\) is not there$`, "m"));
+    oneLine(ran, status, new RegExp(`^${name}: Deno \\(deno\\) is missing$`, "m"));
     assert.deepEqual(home.mails("out"), []);
   });
 }

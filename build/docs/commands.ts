@@ -1,8 +1,8 @@
-/** What `countersign help` and `countersign help NAME` say, taken apart: for the manual page and the completions. */
+/** Parses the output of `countersign help` and `countersign help NAME` for the manual page and the completions. */
 
-/** A line of a list in a help text: an option, or a word, and what it is for. */
+/** An entry of a list in a help text: an option or a word, and its description. */
 export interface Entry {
-  /** As it is written: `--address ADDRESS`. */
+  /** The option as written: `--address ADDRESS`. */
   readonly term: string;
   readonly text: string;
 }
@@ -11,7 +11,7 @@ export interface Entry {
 export interface Option {
   /** Without its dashes. */
   readonly name: string;
-  /** What stands for its value, as `FILE` or `in|out`; undefined when it takes none. */
+  /** The placeholder of its value, such as `FILE` or `in|out`; undefined if it takes none. */
   readonly value: string | undefined;
   readonly text: string;
 }
@@ -31,7 +31,7 @@ export interface Command {
 
 const MAIN = new URL("../../main.ts", import.meta.url);
 
-/** All commands of the list, in its order. */
+/** Returns all commands in the order of the list. */
 export async function commands(): Promise<Command[]> {
   const listed = parts((await help()).replace(/^Usage: .*\n/, "")).flatMap((part) =>
     typeof part === "string" ? [] : part
@@ -49,13 +49,13 @@ async function help(...words: string[]): Promise<string> {
   return new TextDecoder().decode(stdout);
 }
 
-/** A help text taken apart. */
+/** Parses a help text. */
 export function command(name: string, summary: string, text: string): Command {
   const lines = text.trim().split("\n");
   const end = lines.findIndex((line) => !/^(?:Usage:| {7})/.test(line));
   const usage = lines.slice(0, end < 0 ? lines.length : end).map((line) => line.slice("Usage: ".length));
   const rest = end < 0 ? [] : lines.slice(end);
-  // An example may go on in the next line.
+  // An example may continue on the next line.
   const first = rest.findIndex((line) => line.startsWith("Example: "));
   const examples = first < 0 ? [] : rest.slice(first).join("\n").split(/^Example: /m).slice(1).map((one) => one.trim());
   const body = parts((first < 0 ? rest : rest.slice(0, first)).join("\n"));
@@ -63,10 +63,10 @@ export function command(name: string, summary: string, text: string): Command {
   return { name, summary, usage, parts: body, examples, options: optionsIn(usage, entries) };
 }
 
-/** Columns of words that belong below each other. */
+/** Matches lines with aligned columns. */
 const COLUMNS = /\S {2,}\S/;
 
-/** Paragraphs (lines only where there are columns in them), and lists of lines as `  --term  text`. */
+/** Splits a text into paragraphs, which keep their lines only if they have columns, and lists of `  --term  text`. */
 function parts(text: string): (string | readonly Entry[])[] {
   const found: (string | Entry[])[] = [];
   let open = false;
@@ -91,20 +91,20 @@ function parts(text: string): (string | readonly Entry[])[] {
   return found;
 }
 
-/** Long options of the list; one that the usage line shows and the list does not, too. The value may stand in either. */
+/** Returns the long options of the usage lines and the list. Either may name the value. */
 function optionsIn(usage: readonly string[], entries: readonly Entry[]): Option[] {
   const found = new Map<string, Option>();
   const add = (text: string, meaning: string) => {
     for (const [, name, value] of text.matchAll(/--([a-z][a-z-]*)(?: ('?[A-Za-z|]+'?))?/g)) {
       const former = found.get(name!);
-      // in|out of a usage line says more than the word of the list.
+      // in|out in a usage line is more precise than the placeholder in the list.
       const better = former?.value?.includes("|") ? former.value : value?.replaceAll("'", "") ?? former?.value;
       found.set(name!, { name: name!, value: better, text: former?.text || meaning });
     }
   };
   for (const line of usage) add(line, "");
   for (const { term, text } of entries) if (term.startsWith("--")) add(term, text);
-  // Where only the usage line has it, it is what it always is.
+  // --config may be missing in the list, because it means the same for every command.
   return [...found.values()].map((option) => {
     return option.text === "" && option.name === "config" ? { ...option, text: "Settings file" } : option;
   });

@@ -1,24 +1,24 @@
 /**
- * Writes contrib/completions/, what shells offer behind `countersign`:
+ * Writes the shell completions in contrib/completions/:
  *
  *     deno run -A build/docs/completions.ts
  *
- * Commands and options come from the programs' own help; tests/programs/completions_test.ts compares them.
+ * Commands and options are taken from the help texts; tests/programs/completions_test.ts compares them.
  */
 import { type Command, commands, type Option } from "./commands.ts";
 
 const NOTE = "# Made by build/docs/completions.ts; change the commands' help instead.";
 
-/** The files, by their names in contrib/completions/. */
+/** Returns the text of each file in contrib/completions/. */
 export async function completions(): Promise<Record<string, string>> {
   const all = await commands();
   return { "countersign.bash": bash(all), "_countersign": zsh(all), "countersign.fish": fish(all) };
 }
 
-/** Three words or more that a help text tells as all that there are: `who runs it: qmail, maildrop, procmail`. */
+/** Matches three or more words that a help text lists as choices: `who runs it: qmail, maildrop, procmail`. */
 const CHOICES = /(?:^|: )([a-z][a-z-]*(?:[,;] [a-z][a-z-]*){2,})(?= \(|;|$)/;
 
-/** What may stand in the place of a value: words, files, folders, or something that no shell knows. */
+/** What a shell can offer for a value: words, files, folders, or nothing. */
 type Value = readonly string[] | "file" | "folder" | "none";
 
 function valueOf({ value = "", text }: Option): Value {
@@ -27,21 +27,21 @@ function valueOf({ value = "", text }: Option): Value {
   return value === "FILE" || value === "MAILBOX" ? "file" : value === "DIR" ? "folder" : "none";
 }
 
-/** Words that a command takes first, as `keys list|new`; those of `help` are the commands. */
+/** Returns the words that a command accepts first, as in `keys list|new`; those of `help` are the commands. */
 function wordsOf({ name, usage }: Command, all: readonly Command[]): string[] {
   if (name === "help") return all.map((one) => one.name);
   const first = new RegExp(`^countersign ${name} ([a-z|]+)(?= |$)`);
   return [...new Set(usage.flatMap((line) => first.exec(line)?.[1]?.split("|") ?? []))];
 }
 
-/** Does it take files as operands? */
+/** Does the command accept files as operands? */
 function takesFiles({ usage, parts }: Command): boolean {
   const terms = parts.flatMap((part) => typeof part === "string" ? [] : part.map(({ term }) => term));
   const operands = [...usage, ...terms].map((line) => line.replace(/--[a-z-]+[ =]\S+/g, ""));
   return operands.some((line) => /\b(?:FILE|MAILBOX)\b/.test(line));
 }
 
-/** `--help` is everybody's. */
+/** All commands accept `--help`. */
 const HELP: Option = { name: "help", value: undefined, text: "Print the usage" };
 const optionsOf = (command: Command) => ["help", "version"].includes(command.name) ? [] : [...command.options, HELP];
 
@@ -69,7 +69,7 @@ _countersign() {
     COMPREPLY=($(compgen -W "${all.map(({ name }) => name).join(" ")}" -- "$word"))
     return
   fi
-  # bash takes --direction=in for three words.
+  # bash splits --direction=in into three words.
   if [ "$word" = = ]; then word=
   elif [ "$former" = = ]; then former=\${COMP_WORDS[COMP_CWORD - 2]}
   fi
@@ -93,7 +93,7 @@ complete -F _countersign countersign
 
 function zsh(all: readonly Command[]): string {
   const quote = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
-  // In a specification of _arguments these end what they stand in.
+  // These characters are delimiters in a specification of _arguments.
   const plain = (text: string) => first(text).replace(/[[\]:\\]/g, "\\$&");
   const action = (option: Option): string => {
     if (option.value === undefined) return "";
@@ -168,7 +168,7 @@ function fish(all: readonly Command[]): string {
   return lines.join("\n") + "\n";
 }
 
-/** What fits into a line beside a word. */
+/** Returns the first clause of a text, which fits on a line beside a word. */
 function first(text: string): string {
   return text.replace(/^[Ww]ith --[a-z-]+: /, "").split(/[;.:] | \(/)[0]!.replace(/[`.]+$|`/g, "");
 }

@@ -1,36 +1,35 @@
 /**
- * Writes the parts of contrib/man/ that are told elsewhere:
+ * Writes the generated parts of contrib/man/:
  *
  *     deno run -A build/docs/manual.ts
  *
- * The settings of countersign.conf.5 come from lib/settings/schema.ts, the commands of countersign.1 from their own help
- * and the reference of their JSON from admin/json_format.ts;
- * tests/programs/man_test.ts compares them.
+ * The settings in countersign.conf.5 are taken from lib/settings/schema.ts, the commands in countersign.1 from the help
+ * texts, and the reference of their JSON from admin/json_format.ts. tests/programs/man_test.ts compares them.
  */
 import { describe, type NamedSetting, SETTINGS } from "../../lib/settings/schema.ts";
 import { JSON_FORMATS, type JsonType, type Member } from "../../admin/json_format.ts";
 import { type Command, commands, type Entry } from "./commands.ts";
 import { literal, prose } from "./mdoc.ts";
 
-/** Where the part begins and ends. */
+/** The markers around the generated part. */
 const [BEGIN, END] = [
   '.\\" What follows is made by build/docs/manual.ts',
   '.\\" This was made by build/docs/manual.ts',
 ];
 
-/** These have pages of their own. */
+/** Commands with their own manual pages. */
 const PAGES: Record<string, string> = { shim: "shim 1", incoming: "incoming 8" };
 
-/** The tables that may stand there several times. */
+/** Tables that may be repeated. */
 const REPEATED = ["identity", "rule"];
 
-/** The pages with such a part, and what makes it. */
+/** The pages with a generated part, and the functions that generate it. */
 export const MADE: Record<string, () => Promise<string[]> | string[]> = {
   "countersign.1": async () => [...(await commands()).flatMap(section), ...jsonReference()],
   "countersign.conf.5": settings,
 };
 
-/** The text of a page with its part as it is now. */
+/** Returns the text of a page with its part generated anew. */
 export async function page(name: string): Promise<string> {
   const text = Deno.readTextFileSync(new URL(`../../contrib/man/${name}`, import.meta.url));
   const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)];
@@ -60,7 +59,7 @@ function list(entries: readonly Entry[]): string[] {
   return [".Bl -tag -width Ds", ...items, ".El"];
 }
 
-/** `--sender ADDRESS, --recipient ADDRESS` with its macros. */
+/** Formats a term such as `--sender ADDRESS, --recipient ADDRESS` with macros. */
 function item(term: string): string {
   return term.replaceAll("'", "").split(/,? +/).map((word, at) => {
     if (word.startsWith("-")) return `${at > 0 ? ", " : ""}Fl ${word.slice(1)}`;
@@ -69,7 +68,7 @@ function item(term: string): string {
   }).join(" ");
 }
 
-/** The members of each JSON object, below each other as `verdict.action` and `tags[].by`. */
+/** Lists the members of each JSON object with their paths, such as `verdict.action` and `tags[].by`. */
 function jsonReference(): string[] {
   const lines = [
     ".Sh JSON",

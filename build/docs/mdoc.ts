@@ -1,8 +1,8 @@
-/** Text as mdoc(7) wants it. */
+/** Formats text as mdoc(7). */
 
 const WIDTH = 100;
 
-/** Sentences, each on lines of its own; `code` stands in quotes, **this** in bold. */
+/** Formats sentences, each on its own lines; `code` is quoted, **this** becomes bold. */
 export function prose(text: string): string[] {
   const marked = escaped(text)
     .replace(/`([^`]+)`/g, "\\(oq$1\\(cq")
@@ -11,7 +11,7 @@ export function prose(text: string): string[] {
   return sentences.flatMap(wrapped).map((line) => line.replace(/^(?=[.'])/, "\\&"));
 }
 
-/** Words for a line of a macro, none of them taken for a macro or a quote. */
+/** Escapes the words of a macro line, so that none is interpreted as a macro or a quote. */
 export function literal(text: string): string {
   return escaped(text).replaceAll('"', "\\(dq").replace(/(?<=^| )(?=[A-Z%][a-z0-9]{1,2}(?: |$))/g, "\\&");
 }

@@ -7,10 +7,10 @@
  */
 import { describe, type NamedSetting, SETTINGS } from "../../lib/settings/schema.ts";
 
-/** Where the table begins and ends. */
+/** The markers around the table. */
 export const [BEGIN, END] = ["<!-- settings -->", "<!-- /settings -->"] as const;
 
-/** The table as Markdown. deno fmt would pad every row to the longest sentence, so it is told not to. */
+/** Returns the table as Markdown. deno fmt ignores it, because it would pad every row to the longest sentence. */
 export function settingsTable(): string {
   return [
     "<!-- deno-fmt-ignore-start -->",
@@ -27,13 +27,13 @@ function row({ name, type, fallback, help }: NamedSetting): string {
   return `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
 }
 
-/** The default as it would stand in the file. */
+/** Formats the default as in the settings file. */
 function defaultOf(fallback: unknown): string {
   if (fallback === undefined) return "must be given";
   return fallback === "" ? "none" : `\`${JSON.stringify(fallback)}\``;
 }
 
-/** The text with the table of now between its markers. */
+/** Returns the text with the current table between its markers. */
 export function withTable(text: string): string {
   const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)];
   if (begin < 0 || end < begin) throw new Error(`No ${BEGIN} … ${END} in the text`);

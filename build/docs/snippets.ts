@@ -1,19 +1,19 @@
 /**
- * Writes admin/snippets.ts, so that the lines of contrib/ go with the program:
+ * Writes admin/snippets.ts, which makes the samples in contrib/ part of the program:
  *
  *     deno run -A build/docs/snippets.ts
  *
- * contrib/ is the one place where they are kept; tests/admin/snippets_test.ts compares the two.
+ * Edit the samples only in contrib/; tests/admin/snippets_test.ts compares the two.
  */
 
-/** Files of contrib/ that `countersign init` shows, and which lines of them: all, the first paragraph, or one line. */
+/** The files in contrib/ that `countersign init` shows, and which lines: all, the first paragraph, or one line. */
 const FILES: Record<string, "all" | "first" | RegExp> = {
   "aerc/accounts.conf": /^outgoing/,
   "alpine/pinerc": "all",
   "exim/exim.conf": "all",
   "git/gitconfig": "all",
   "maildrop/mailfilter": "all",
-  "mutt/muttrc": "first", // the send-hooks are an example with addresses of somebody else
+  "mutt/muttrc": "first", // the send-hooks contain example addresses
   "neomutt/neomuttrc": "first",
   "nmh/mh_profile": "all",
   "postfix/local/forward": "all",
@@ -28,7 +28,7 @@ const FILES: Record<string, "all" | "first" | RegExp> = {
 
 const CONTRIB = new URL("../../contrib/", import.meta.url);
 
-/** The text of admin/snippets.ts as contrib/ is now. */
+/** Returns the text of admin/snippets.ts, generated from contrib/. */
 export async function snippetsModule(): Promise<string> {
   const entries = Object.entries(FILES).map(([name, part]) => {
     const lines = linesOf(Deno.readTextFileSync(new URL(name, CONTRIB)), part);
@@ -47,7 +47,7 @@ function linesOf(text: string, part: "all" | "first" | RegExp): string[] {
   return part === "first" ? lines.slice(0, end < 0 ? lines.length : end) : lines.filter((line) => part.test(line));
 }
 
-/** As deno fmt wants it. */
+/** Formats code with deno fmt. */
 async function formatted(text: string): Promise<string> {
   const args = ["fmt", "--ext=ts", "--line-width=120", "-"];
   const child = new Deno.Command(Deno.execPath(), { args, stdin: "piped", stdout: "piped" }).spawn();

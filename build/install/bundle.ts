@@ -1,19 +1,18 @@
-/** Bundles the programs: JavaScript that starts fast and needs neither npm nor a cache. */
+/** Bundles the programs into JavaScript that starts fast and needs neither npm nor a cache. */
 import { printError } from "../../io/system/log.ts";
 
-/** The checkout. */
+/** The root folder of the checkout. */
 export const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
 
-/** One entry a program, and the folder that it gets with its late parts; main.ts is all of them. */
+/** The entry module of each program, and the folder for its chunks. main.ts contains all programs. */
 const ENTRIES = [["main.ts", ""], ["shim/main.ts", "/shim"], ["hooks/incoming.ts", "/hooks"]] as const;
 
 /**
- * Bundles into a folder: each program in a file of its own, and small, because
- * Deno parses a file anew for whoever cannot write its cache. Only what is
- * loaded late stands beside it: in the same file it would not be late, and what
- * programs share would be loaded with all that any of them needs.
+ * Bundles into a folder. Each program gets its own small file, because Deno
+ * parses the file at every start if it cannot write its cache. Modules that are
+ * loaded on demand stay in separate chunks.
  *
- * @throws {Error} with what Deno said
+ * @throws {Error} with the output of Deno
  */
 export async function bundle(folder: string): Promise<void> {
   for (const [entry, below] of ENTRIES) {
@@ -35,8 +34,8 @@ export async function bundle(folder: string): Promise<void> {
 }
 
 /**
- * What is loaded late by a name that Deno cannot know before: a name that it
- * can see it would read, and parse, at every start.
+ * Replaces literal names in import() by computed ones. Deno would read and
+ * parse a module with a literal name at every start.
  */
 function late(script: string): string {
   return script.replace(/\bimport\(("\.[^"]*")\)/g, "import(import.meta.resolve($1))");

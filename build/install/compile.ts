@@ -1,20 +1,20 @@
-/** Compiles all commands into one binary, and runs it: not everything that deno compile calls a success is ours. */
+/** Compiles all commands into one binary. Runs it afterwards, because deno compile may succeed with a wrong runtime. */
 import { Fail, quote, reason } from "../../lib/fail.ts";
 import { printError } from "../../io/system/log.ts";
 import { VERSION } from "../../lib/version.ts";
 import { ROOT } from "./bundle.ts";
 
 const HELP = `Usage: deno task compile [FILE]
-Compiles all commands into one binary, dist/countersign or FILE, which needs neither Deno nor this checkout. A link to it
-with the name of a command (shim, incoming, sendmail) is that command.`;
+Compile all commands into one binary, dist/countersign or FILE, which needs neither Deno nor this checkout.
+A link to the binary with the name of a command (shim, incoming, sendmail) runs that command.`;
 
-/** What any command could need: nothing can narrow a binary later. */
+/** All permissions that any command needs, because those of a binary cannot be changed later. */
 const PERMISSIONS = ["read", "write", "env", "run", "net", "sys=uid"].map((right) => `--allow-${right}`);
 
-/** After so many milliseconds it is no program of ours that runs. */
+/** Milliseconds after which the binary is assumed to be a different program. */
 const TIMEOUT_MS = 60_000;
 
-/** Compiles, and leaves nothing behind that is not ours; a former binary works until then. @throws {Error} what to do */
+/** Compiles the binary, and replaces an earlier one only if the new one works. @throws {Error} what to do */
 async function compile(wanted: string): Promise<void> {
   const product = `${wanted}.new`;
   try {
@@ -35,9 +35,9 @@ async function compile(wanted: string): Promise<void> {
       stdout: "null",
     }).output();
     if (!success) throw new Error(failure(new TextDecoder().decode(stderr)));
-    const said = await versionOf(product);
-    if (said !== `countersign ${VERSION}`) {
-      throw new Error(`What was compiled is not countersign, for it says ${quote(said)}${becauseOf()}`);
+    const printed = await versionOf(product);
+    if (printed !== `countersign ${VERSION}`) {
+      throw new Error(`The compiled binary is not countersign: it prints ${quote(printed)}${becauseOf()}`);
     }
     Deno.renameSync(product, wanted);
   } finally {
@@ -45,23 +45,23 @@ async function compile(wanted: string): Promise<void> {
   }
 }
 
-/** Which setting of the environment may be wrong. */
+/** Names the environment variable that may be wrong. */
 function becauseOf(): string {
   const denort = Deno.env.get("DENORT_BIN");
-  return denort === undefined ? "" : `: DENORT_BIN=${denort} is no denort of Deno ${Deno.version.deno}`;
+  return denort === undefined ? "" : `: DENORT_BIN=${denort} is not the denort of Deno ${Deno.version.deno}`;
 }
 
-/** In one line what deno compile said, or what to do. */
-function failure(said: string): string {
+/** Returns the output of deno compile on one line, or what to do. */
+function failure(output: string): string {
   const name = `denort-${Deno.build.target}.zip`;
-  if (said.includes(name) || said.includes("dl.deno.land")) {
-    return `Deno's runtime cannot be downloaded: fetch ${name} of Deno ${Deno.version.deno} elsewhere, unpack it and ` +
-      "set DENORT_BIN to it; or use deno task install, which needs none";
+  if (output.includes(name) || output.includes("dl.deno.land")) {
+    return `Deno's runtime cannot be downloaded: get ${name} of Deno ${Deno.version.deno} elsewhere, unpack it and ` +
+      "set DENORT_BIN to its path; or run deno task install, which does not need it";
   }
-  return `deno compile failed: ${said.trim().split("\n").map((line) => line.trim()).filter(Boolean).join("; ")}`;
+  return `deno compile failed: ${output.trim().split("\n").map((line) => line.trim()).filter(Boolean).join("; ")}`;
 }
 
-/** What the product says when it is asked. */
+/** Runs `version`. @returns the first line of output */
 async function versionOf(product: string): Promise<string> {
   const { stdout, stderr } = await new Deno.Command(product, {
     args: ["version"],

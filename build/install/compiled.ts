@@ -1,11 +1,11 @@
 /**
- * What `deno task compile` compiles: main.ts, which takes its name from a launcher, takes it here from what the binary
- * is called by. So a link named shim or sendmail is that command; by any other name the first word is it.
+ * The entry module of the compiled binary. The name by which the binary was called selects the command: a link named
+ * shim or sendmail runs that command; otherwise the first argument is the command.
  */
 import process from "node:process";
 import { main } from "../../main.ts";
 
-// The path of the binary would not do: that is where a link leads.
+// Deno.execPath() would be the target of a link.
 const name = process.argv0;
 
 Deno.exit(await main(name.slice(name.lastIndexOf("/") + 1), Deno.args));

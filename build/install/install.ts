@@ -1,7 +1,7 @@
 /**
- * Installs below a prefix: bundled programs, Deno's binary beside them, and the
- * launchers. Everything finds the rest by its own place, so that the prefix may
- * be moved, and needs nothing of the checkout.
+ * Installs the bundled programs, Deno's binary and the launchers below a prefix.
+ * All paths between them are relative, so that the prefix may be moved. The
+ * checkout is not needed afterwards.
  */
 import { readArguments } from "../../admin/arguments.ts";
 import { isThere } from "../../admin/files.ts";
@@ -14,28 +14,28 @@ import { launcherText, LEAN } from "./launcher.ts";
 import { prove } from "./prove.ts";
 
 const HELP = `Usage: deno task install [--prefix DIR] [--link NAME]
-Installs, below /usr/local for root and ~/.local for others when no DIR is named,
+Install below DIR (default: /usr/local for root, ~/.local for others):
   DIR/bin/shim                           for mutt and others: set sendmail="DIR/bin/shim"
-  DIR/bin/countersign                    all commands in one
+  DIR/bin/countersign                    all commands
   DIR/lib/countersign/hooks/incoming     for .qmail, maildrop, procmail
-  DIR/lib/countersign/                   what they need, Deno too
+  DIR/lib/countersign/                   the files that they need, including Deno
   DIR/share/                             manual pages, and completions for bash, zsh and fish
 
-The shim goes by the name that it is called by: sendmail, qmail-inject, mailq or newaliases. --link NAME makes such a link
-in DIR/bin; it may be repeated, and takes the place of nobody's program.
-Installing over a former version is safe while mail is under way. deno task uninstall [--prefix DIR] takes it all away.`;
+The shim behaves according to the name by which it is called: sendmail, qmail-inject, mailq or newaliases.
+--link NAME creates such a link in DIR/bin. It may be repeated, and never replaces another program.
+A new version can be installed while mail is being processed. deno task uninstall [--prefix DIR] removes all files.`;
 
 /** Names by which the shim may be called. */
 const NAMES = ["sendmail", "qmail-inject", "mailq", "newaliases"];
 
-/** From its launcher: where Deno is, and the module. */
+/** The launchers, with the paths from each to Deno and to its module. */
 const LAUNCHERS = [
   { at: "bin/shim", rights: "shim", up: "../lib/countersign", entry: "shim/main.js" },
   { at: "bin/countersign", rights: "", up: "../lib/countersign", entry: "main.js" },
   { at: "lib/countersign/hooks/incoming", rights: "incoming", up: "..", entry: "hooks/incoming.js" },
 ] as const;
 
-/** What is only read: where, and from which folder of contrib/. */
+/** Documents: where they are installed, and their source in contrib/. */
 const DOCUMENTS: Record<string, string> = {
   "share/bash-completion/completions/countersign": "completions/countersign.bash",
   "share/zsh/site-functions/_countersign": "completions/_countersign",
@@ -47,16 +47,16 @@ const DOCUMENTS: Record<string, string> = {
   ),
 };
 
-/** Only what stands beside it is run: no settings of Deno from the working folder, nothing fetched. */
+/** Deno's flags: ignore a configuration file in the working directory, and download nothing. */
 const FLAGS = "--no-config --no-lock --no-npm --no-remote --cached-only";
 
-/** A former version's late parts are left for this long: who started before may still load them. */
+/** Milliseconds for which chunks of an earlier version are kept, because running programs may still load them. */
 const STALE_AFTER_MS = 24 * 60 * 60 * 1000;
 
-/** Installs. @throws {Fail} `usage`; what the file system says */
+/** Installs. @throws {Fail} `usage`; errors of the file system */
 async function install(args: readonly string[]): Promise<void> {
   const given = readArguments(args, { values: ["prefix", "link"] });
-  if (given.operands.length > 0) throw new Fail("usage", "Say where: --prefix /usr/local");
+  if (given.operands.length > 0) throw new Fail("usage", "Unexpected argument: use --prefix /usr/local");
   const prefix = checkPrefix(given.value("prefix"));
   const former = readInstalled(prefix);
   for (const { at } of LAUNCHERS) checkOurs(`${prefix}/${at}`);
@@ -72,16 +72,16 @@ async function install(args: readonly string[]): Promise<void> {
     for (const path of [`${prefix}/bin`, ...own]) folder(path);
     for (const path of own) Deno.chmodSync(path, 0o755);
     replace(`${home}/deno`, 0o755, (path) => Deno.copyFileSync(Deno.realPathSync(Deno.execPath()), path));
-    // Those that are loaded first, those that load them last: whoever starts now finds all of its parts.
+    // Copy the entry modules last, so that a program that starts now finds all of its chunks.
     const entries = ["main.js", "shim/main.js", "hooks/incoming.js"];
     for (const name of [...modules.filter((one) => !entries.includes(one)), ...entries]) {
       replace(`${home}/${name}`, 0o644, (path) => Deno.copyFileSync(`${made}/${name}`, path));
     }
     for (const { at, rights, up, entry } of LAUNCHERS) {
-      const lean = entry !== "main.js"; // an audit lives long
+      const lean = entry !== "main.js"; // an audit runs long
       const [deno, module] = [`$here/${up}/deno`, `$here/${up}/${entry}`];
       const flags = lean ? `${LEAN} ${FLAGS}` : FLAGS;
-      // What V8 compiles with other flags would take the place of what is there.
+      // Code that V8 compiles with other flags would replace the cached code.
       const cache = lean ? `$here/${up}/cache` : "";
       const text = launcherText({ program: at, rights, deno, entry: module, flags, cache });
       replace(`${prefix}/${at}`, 0o755, (path) => Deno.writeTextFileSync(path, text));
@@ -110,23 +110,27 @@ async function install(args: readonly string[]): Promise<void> {
   console.log(LAUNCHERS.map(({ at }) => `${prefix}/${at}`).join("\n"));
 }
 
-/** @throws {Fail} `usage` where a program of somebody else has the name of one of ours */
+/** Checks that no other program has this name. @throws {Fail} `usage` */
 function checkOurs(path: string): void {
   const ours = "Made from build/run.sh";
-  if (isThere(path) && !readIfPresent(path)?.includes(ours)) throw new Fail("usage", `${path} is there, and not ours`);
+  if (isThere(path) && !readIfPresent(path)?.includes(ours)) {
+    throw new Fail("usage", `${path} exists and belongs to another program`);
+  }
 }
 
-/** The links that are wanted. @throws {Fail} `usage` where something else has the name */
+/** Returns the links to create. @throws {Fail} `usage` if another program has the name */
 function linksFor(prefix: string, names: readonly string[]): Record<string, string> {
   for (const name of names) {
     if (!NAMES.includes(name)) throw new Fail("usage", `Link ${quote(name)} is not one of ${NAMES.join(", ")}`);
     const path = `${prefix}/bin/${name}`;
-    if (isThere(path) && linkAt(path) !== "shim") throw new Fail("usage", `${path} is there, and not ours`);
+    if (isThere(path) && linkAt(path) !== "shim") {
+      throw new Fail("usage", `${path} exists and belongs to another program`);
+    }
   }
   return Object.fromEntries(names.map((name) => [`bin/${name}`, "shim"]));
 }
 
-/** A folder that everybody may enter, whatever the umask; one that is there is left as it is. */
+/** Creates a folder with mode 0755, whatever the umask. An existing folder is not changed. */
 function makeFolder(path: string, made: Set<string>): void {
   try {
     if (Deno.statSync(path).isDirectory) return;
@@ -139,14 +143,14 @@ function makeFolder(path: string, made: Set<string>): void {
   Deno.chmodSync(path, 0o755);
 }
 
-/** Puts a file in place of another at once; who has the old one open keeps it. */
+/** Replaces a file atomically. Programs that have the old file open keep it. */
 function replace(path: string, mode: number, make: (path: string) => void): void {
   const beside = `${path}.${Deno.pid}.new`;
   try {
     make(beside);
     Deno.chmodSync(beside, mode);
     {
-      // A name without its bytes, after a power cut, would be worse than the old version.
+      // Without this, the file could be empty after a power failure.
       using file = Deno.openSync(beside, { read: true });
       file.syncSync();
     }
@@ -155,7 +159,7 @@ function replace(path: string, mode: number, make: (path: string) => void): void
     try {
       Deno.removeSync(beside);
     } catch {
-      // It was never made.
+      // The file was not created.
     }
     throw error;
   }
@@ -175,8 +179,8 @@ function removeFormer(home: string, modules: readonly string[]): void {
 }
 
 /**
- * Fills a cache and puts it in place of the former one, which would keep what V8 made of all versions before. Whoever
- * starts in between starts without a cache, which only takes longer.
+ * Fills a new cache and replaces the former one with it, which would otherwise keep the code of all earlier versions. A
+ * program that starts in between has no cache and only starts more slowly.
  */
 async function replaceCache(path: string, fill: (cache: string) => Promise<void>): Promise<void> {
   const [made, former] = [`${path}.${Deno.pid}.new`, `${path}.${Deno.pid}.old`];
@@ -192,7 +196,7 @@ async function replaceCache(path: string, fill: (cache: string) => Promise<void>
   }
 }
 
-/** What an installation that was killed has left beside these. */
+/** Removes temporary files that a killed installation left beside these paths. */
 function removeDrafts(paths: readonly string[]): void {
   const folders = Map.groupBy(paths, (path) => path.slice(0, path.lastIndexOf("/")));
   for (const [folder, all] of folders) {

@@ -1,22 +1,22 @@
-/** What was installed below a prefix, written down there, so that it can be taken away again and nothing else with it. */
+/** Records which files were installed below a prefix, so that uninstalling removes these and no others. */
 import { Fail } from "../../lib/fail.ts";
 
-/** What stands in the list. */
+/** The contents of the record. */
 export interface Installed {
-  /** Files outside of our own folder, by their digest: one that was changed since is somebody else's. */
+  /** Files outside of the program's folder with their digests. A file that was changed since is not removed. */
   readonly files: Readonly<Record<string, string>>;
-  /** Links, and what they lead to. */
+  /** Links and their targets. */
   readonly links: Readonly<Record<string, string>>;
-  /** Folders that were made, the inner ones last. */
+  /** Created folders, inner ones last. */
   readonly folders: readonly string[];
 }
 
-/** Our own folder below the prefix; all in it is ours. */
+/** The program's folder below the prefix. Everything in it belongs to the program. */
 export const HOME = "lib/countersign";
 
 const list = (prefix: string) => `${prefix}/${HOME}/installed.json`;
 
-/** What was installed; nothing, where nothing was. */
+/** Reads the record; undefined if nothing was installed. */
 export function readInstalled(prefix: string): Installed | undefined {
   try {
     return JSON.parse(Deno.readTextFileSync(list(prefix)));
@@ -27,12 +27,12 @@ export function readInstalled(prefix: string): Installed | undefined {
   }
 }
 
-/** The text of the list, and its name. */
+/** Returns the path and the text of the record. */
 export function listOf(prefix: string, installed: Installed): [string, string] {
   return [list(prefix), `${JSON.stringify(installed, null, 2)}\n`];
 }
 
-/** A digest of a file, empty when it is not there. */
+/** Returns the digest of a file; empty if it is missing. */
 export async function digestOf(path: string): Promise<string> {
   try {
     return new Uint8Array(await crypto.subtle.digest("SHA-256", Deno.readFileSync(path))).toHex();
@@ -42,7 +42,7 @@ export async function digestOf(path: string): Promise<string> {
   }
 }
 
-/** Where a link leads; undefined when there is no link. */
+/** Returns the target of a link; undefined if there is no link. */
 export function linkAt(path: string): string | undefined {
   try {
     return Deno.readLinkSync(path);
@@ -51,17 +51,17 @@ export function linkAt(path: string): string | undefined {
   }
 }
 
-/** Where programs go when nobody says where: for all by root, else for the user. */
+/** Returns the default prefix: /usr/local for root, otherwise ~/.local. */
 export function usualPrefix(user: number | null, home = ""): string {
   return user === 0 ? "/usr/local" : home === "" ? "" : `${home}/.local`;
 }
 
-/** The value of `--prefix`, absolute and without a slash at its end. @throws {Fail} `usage` */
+/** Checks the value of `--prefix`. @returns it without a trailing slash @throws {Fail} `usage` */
 export function checkPrefix(prefix = usualPrefix(Deno.uid(), Deno.env.get("HOME"))): string {
-  if (prefix === "") throw new Fail("usage", "Say where: --prefix /usr/local");
+  if (prefix === "") throw new Fail("usage", "Prefix is missing: use --prefix /usr/local");
   if (!prefix.startsWith("/")) throw new Fail("usage", `Prefix ${JSON.stringify(prefix)} does not begin with /`);
   if (prefix.includes(",")) {
-    throw new Fail("usage", `Prefix ${prefix} has a comma, which Deno takes for the end of a path`);
+    throw new Fail("usage", `Prefix ${prefix} contains a comma, which separates paths for Deno`);
   }
   return prefix.replace(/\/+$/, "");
 }

@@ -1,45 +1,45 @@
 /**
- * What comes before build/run.sh: in a checkout a stub that reads it in, in an installed program the same lines with its
- * text behind them.
+ * Generates launchers. In a checkout a launcher is a stub that sources build/run.sh; in an installation it contains the
+ * same lines followed by the text of build/run.sh.
  */
 
-/** What a launcher starts. */
+/** The parameters of a launcher. */
 export interface Start {
-  /** The program, for the comment. */
+  /** The program's name, for the comment. */
   readonly program: string;
-  /** Deno: a name on PATH or an absolute path; `$here` is the folder of the launcher. */
+  /** Deno: a name on PATH, or an absolute path; `$here` is the folder of the launcher. */
   readonly deno: string;
   /** The module, likewise. */
   readonly entry: string;
-  /** Whose permissions it gets: `shim`, `incoming`; empty: by its name, or the first argument. */
+  /** Which permissions it gets: `shim` or `incoming`; empty: selected by its name or first argument. */
   readonly rights: string;
-  /** The folder of Deno's cache; empty: the user's. */
+  /** The folder of Deno's cache; empty for the user's cache. */
   readonly cache: string;
-  /** Deno's flags that say where code may come from, as words. */
+  /** Deno's flags, separated by spaces. */
   readonly flags: string;
-  /** The settings of Deno, a path. */
+  /** The path of Deno's configuration file. */
   readonly manifest?: string;
 }
 
-/** The programs that have a launcher, where they stand in the checkout, and their modules. */
+/** The programs with a launcher, their paths in the checkout, and their modules. */
 export const PROGRAMS = [
   { launcher: "shim/shim", rights: "shim", entry: "shim/main.ts", up: ".." },
   { launcher: "hooks/incoming", rights: "incoming", entry: "hooks/incoming.ts", up: ".." },
 ] as const;
 
 /**
- * For programs that live for a message. V8's optimising compilers gain them nothing and cost memory. All of the code is
- * compiled when it is first seen, so that Deno's cache has it all the next time. No garbage is collected on the way.
+ * V8 flags for programs that handle one message. Optimizing compilers would cost memory and save no time. All code is
+ * compiled when it is loaded, so that Deno's cache contains it. The larger semi-space avoids garbage collection.
  */
 export const LEAN = "--v8-flags=--lite-mode,--no-lazy,--min-semi-space-size=8";
 
 /**
- * KB of data with and without {@link LEAN} under which Deno 2.9.6 does not start, measured with `ulimit`, and some more:
- * V8 reserves memory for compiled code only where it compiles. The 41 GB of address space in run.sh are measured, too.
+ * KB of data that Deno 2.9.6 needs to start with and without {@link LEAN}, measured with `ulimit`, plus a margin. They
+ * differ because V8 reserves memory for optimized code. The 41 GB of address space in run.sh were measured, too.
  */
 const [DATA_LEAN, DATA] = [50_000, 600_000];
 
-/** What each command of `countersign` may do that is not under an MTA. */
+/** The permissions of each command of `countersign` that is not run by an MTA. */
 const COMMAND_RIGHTS: readonly [commands: string, rights: string][] = [
   ["explain sign verify log help version", "read"],
   ["keys plain expire audit sandbox", "read write"],
@@ -48,61 +48,61 @@ const COMMAND_RIGHTS: readonly [commands: string, rights: string][] = [
   ["*", "read write run"],
 ];
 
-/** Permission flags in the form in which run.sh holds them: one a line. */
+/** Formats permission flags for run.sh: one per line. */
 const flagLines = (rights: string) => rights.split(" ").map((one) => `--allow-${one}`).join("$newline");
 
-/** The launcher of a checkout: Deno from PATH, sources beside it. */
+/** Returns the parameters of a launcher in the checkout, which uses Deno on PATH and the sources. */
 export function checkoutStart({ launcher, rights, entry, up }: typeof PROGRAMS[number]): Start {
   return {
     program: launcher,
     rights,
     deno: "deno",
-    cache: "", // sources are compiled once for all runs: the user must be able to write there
+    cache: "", // compiled sources are cached there, so the user must have write permission
     flags: `${LEAN} --frozen`,
     manifest: `$here/${up}/deno.json`,
     entry: `$here/${up}/${entry}`,
   };
 }
 
-/** Which program it is: `countersign` goes by its name, or by its first argument. */
+/** Returns lines that select the program; `countersign` by its name or its first argument. */
 function programLines(rights: string): string {
   if (rights !== "") return `part=${rights} program=${rights} finds=none\n`;
   return `part=countersign program=\${0##*/} finds=none
 [ "$program" != countersign ] || program=\${1-}
 case $program in
   sendmail | qmail-inject | mailq | newaliases) program=shim ;;
-  doctor | verify) finds=1 ;; # they say 1 for what they found; from all others 1 is Deno's own status
+  doctor | verify) finds=1 ;; # 1 is their status for findings, and Deno's own status in all other programs
 esac
 `;
 }
 
-/** The permissions without a sandbox. */
+/** Returns lines that set the permissions without a sandbox. */
 function wideLines(rights: string): string {
   const lines = COMMAND_RIGHTS.map(([commands, given]) => {
     return `    ${commands.replaceAll(" ", " | ")}) wide=${flagLines(given)} ;;\n`;
   });
   return rights === ""
     ? `  case $program in\n${lines.join("")}  esac\n  [ "$name" = countersign ] || export NO_COLOR=1\n`
-    : `  wide=${flagLines("read write run")}\n  export NO_COLOR=1 # what it says goes into logs and bounces\n`;
+    : `  wide=${flagLines("read write run")}\n  export NO_COLOR=1 # the output is copied into logs and bounces\n`;
 }
 
-/** Looks at Deno: a file of its own, or a name on PATH, behind which a script may stand, as npm writes it. */
+/** Returns lines that check Deno: a file, or a name on PATH, which may be a script as installed by npm. */
 function denoLines(deno: string): string {
-  const missing = `  command -v "$deno" >/dev/null 2>&1 || later "Deno ($deno) is not there"\n`;
+  const missing = `  command -v "$deno" >/dev/null 2>&1 || later "Deno ($deno) is missing"\n`;
   if (deno.includes("/")) {
-    return `${missing}  [ -s "$deno" ] || later "Deno ($deno) is empty" # a shell would run it, and call it a success\n`;
+    return `${missing}  [ -s "$deno" ] || later "Deno ($deno) is empty" # a shell would run it with status 0\n`;
   }
   return `${missing}  { IFS= read -r first <"$(command -v "$deno")"; } 2>/dev/null
-  case $first in "#!"*) unset COUNTERSIGN_LAUNCHER ;; esac # a script is another parent of the program
+  case $first in "#!"*) unset COUNTERSIGN_LAUNCHER ;; esac # the script becomes the parent of the program
 `;
 }
 
-/** The lines that come first: what is started, and how. */
+/** Returns the first lines of a launcher, which set its parameters. */
 function headLines(start: Start): string {
   const { program, rights, deno, entry, flags, manifest = "", cache } = start;
   const data = flags.includes(LEAN) ? DATA_LEAN : DATA;
   return `#!/bin/sh
-# Starts ${program}. Made from build/run.sh by build/install/launcher.ts: change it there.
+# Starts ${program}. Made from build/run.sh by build/install/launcher.ts: edit these.
 ${programLines(rights)}parts() {
   deno="${deno}" entry="${entry}" manifest="${manifest}"
   cache="${cache}" data=${data} first=
@@ -113,12 +113,12 @@ ${wideLines(rights)}${denoLines(deno)}}
 
 const FROM = new URL("../run.sh", import.meta.url);
 
-/** The text of a launcher that is installed: it finds everything by its own place. */
+/** Returns the text of an installed launcher. Its paths are relative to its own folder. */
 export function launcherText(start: Start): string {
   return `${headLines(start)}${Deno.readTextFileSync(FROM)}`;
 }
 
-/** The text of a launcher in the checkout, which reads build/run.sh in. */
+/** Returns the text of a launcher in the checkout, which sources build/run.sh. */
 export function stubText(start: Start): string {
   return `${headLines(start)}self=$0
 [ ! -L "$self" ] || self=$(readlink -f -- "$self")

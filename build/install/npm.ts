@@ -3,13 +3,13 @@ import { reason } from "../../lib/fail.ts";
 import { printError } from "../../io/system/log.ts";
 import { bundle, ROOT } from "./bundle.ts";
 
-/** Deno has no way to write declarations; only a release needs it, so it is nobody's dependency. */
+/** Writes the type declarations, which Deno cannot. Only a release needs it, so it is not a dependency. */
 export const TYPESCRIPT = "npm:typescript@6.0.3/tsc";
 // `deno check` has checked the types, and only Deno finds the npm packages that the library imports.
 const TSC = ["--declaration", "--emitDeclarationOnly", "--allowImportingTsExtensions", "--skipLibCheck", "--noCheck"];
 const TARGET = ["--target", "esnext", "--module", "esnext", "--moduleResolution", "bundler", "--lib", "esnext,dom"];
 
-/** Makes it in `folder`, which is emptied first. @throws {Error} with what Deno or tsc said */
+/** Builds the package in `folder`, which is emptied first. @throws {Error} with the output of Deno or tsc */
 export async function makePackage(folder: string): Promise<void> {
   await Deno.remove(folder, { recursive: true }).catch((error) => {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
@@ -19,7 +19,7 @@ export async function makePackage(folder: string): Promise<void> {
   const tsc = ["run", "-q", "-A", "--no-lock", "--no-config", TYPESCRIPT];
   await deno(...tsc, "mod.ts", "--outDir", `${folder}/types`, ...TSC, ...TARGET);
   for (const path of declarations(`${folder}/types`)) {
-    // Node's resolution knows the names that JavaScript has.
+    // Node resolves names with the extension .js.
     Deno.writeTextFileSync(path, Deno.readTextFileSync(path).replace(/(from "\.[^"]*)\.ts"/g, '$1.js"'));
   }
   await bundle(`${folder}/cli`);
@@ -64,8 +64,8 @@ function declarations(folder: string): string[] {
 async function deno(...args: string[]): Promise<void> {
   const options = { args, cwd: ROOT, env: { NO_COLOR: "1" }, stdin: "null" } as const;
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), options).output();
-  const said = new TextDecoder().decode(stderr) + new TextDecoder().decode(stdout);
-  if (!success) throw new Error(`deno ${args[0]} failed: ${said}`);
+  const output = new TextDecoder().decode(stderr) + new TextDecoder().decode(stdout);
+  if (!success) throw new Error(`deno ${args[0]} failed: ${output}`);
 }
 
 if (import.meta.main) {

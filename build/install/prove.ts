@@ -1,11 +1,10 @@
 /**
- * What was installed does its work, before it is said to be installed: a message
- * goes out, its bounce comes in, a forged one is filed. On the way Deno fills
- * the cache that all users read.
+ * Tests an installation: sends a message, delivers its bounce, and files a
+ * forged one. Meanwhile Deno fills the cache that all users read.
  */
 import { VERSION } from "../../lib/version.ts";
 
-/** What is tried. */
+/** The programs to test. */
 export interface Programs {
   readonly shim: string;
   readonly countersign: string;
@@ -24,7 +23,7 @@ command = ["/bin/sh", "-c", "exec cat >out", "sh"]
 `;
 const MAIL = "From: you@example.org\nTo: somebody@example.net\n\nHello.\n";
 
-/** @throws {Error} with the program that does not do what it should, and what it said */
+/** Runs the programs. @throws {Error} with the path and the output of a program that fails */
 export async function prove({ shim, countersign, hook, cache }: Programs): Promise<void> {
   const home = Deno.makeTempDirSync({ prefix: "countersign-" });
   const at = (name: string) => `${home}/${name}`;
@@ -41,15 +40,15 @@ export async function prove({ shim, countersign, hook, cache }: Programs): Promi
     const piped = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
     const child = new Deno.Command(program, { args, env: mine, cwd: home, ...piped }).spawn();
     const writer = child.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(input)).then(() => writer.close()).catch(() => {}); // it says why itself
+    await writer.write(new TextEncoder().encode(input)).then(() => writer.close()).catch(() => {}); // reported by its status
     const { code, stdout, stderr } = await child.output();
-    const said = new TextDecoder().decode(stdout);
-    if (code !== expected) throw new Error(`${program} does not run: ${said}${new TextDecoder().decode(stderr)}`);
-    return said;
+    const output = new TextDecoder().decode(stdout);
+    if (code !== expected) throw new Error(`${program} does not work: ${output}${new TextDecoder().decode(stderr)}`);
+    return output;
   };
   try {
-    const said = await run([countersign, "version"], 0);
-    if (said !== `countersign ${VERSION}\n`) throw new Error(`${countersign} is not what was installed: ${said}`);
+    const version = await run([countersign, "version"], 0);
+    if (version !== `countersign ${VERSION}\n`) throw new Error(`${countersign} is a different version: ${version}`);
     Deno.mkdirSync(at("config/countersign"), { recursive: true });
     Deno.writeTextFileSync(at("config/countersign/keys"), keyOfToday(), { mode: 0o600 });
     Deno.writeTextFileSync(at("config/countersign/config.toml"), SETTINGS);
@@ -68,7 +67,7 @@ export async function prove({ shim, countersign, hook, cache }: Programs): Promi
 
 const keyOfToday = () => `k1 ${new Date().toISOString().slice(0, 10)} ${crypto.randomUUID()}\n`;
 
-/** A bounce as qmail writes it. */
+/** Returns a bounce in the format of qmail. */
 const bounce = (mail: string) =>
   `From: MAILER-DAEMON@example.net\nTo: you@example.org\nSubject: failure notice\n\n` +
   `Hi. This is the qmail-send program at example.net.\n\n<somebody@example.net>:\nNobody is here.\n\n` +

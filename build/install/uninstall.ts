@@ -1,4 +1,4 @@
-/** Takes away what `deno task install` has put below a prefix, and nothing that is not as it was put there. */
+/** Removes the files that `deno task install` installed below a prefix, unless they were changed since. */
 import { Fail, reason } from "../../lib/fail.ts";
 import { printError } from "../../io/system/log.ts";
 import { readArguments } from "../../admin/arguments.ts";
@@ -6,15 +6,15 @@ import { isThere } from "../../admin/files.ts";
 import { checkPrefix, digestOf, HOME, linkAt, readInstalled } from "./installed.ts";
 
 const HELP = `Usage: deno task uninstall [--prefix DIR]
-Removes what was installed below DIR. What was changed there since is left and named. Settings, keys and state of users
-(~/.config/countersign, ~/.local/state/countersign) stay: without its key, nobody knows what comes back of late.
-First take the shim out of muttrc and the hook out of .qmail and the rest: what is not there cannot take mail.`;
+Remove the files installed below DIR. Files that were changed since are kept and listed.
+Settings, keys and state of users (~/.config/countersign, ~/.local/state/countersign) are kept: late bounces can only be
+verified with the keys. First remove the shim from muttrc and the hook from .qmail, or mail will be deferred.`;
 
 async function uninstall(prefix: string): Promise<string[]> {
   const installed = readInstalled(prefix);
-  if (installed === undefined) throw new Fail("usage", `Nothing of ours is installed below ${prefix}`);
+  if (installed === undefined) throw new Fail("usage", `Countersign is not installed below ${prefix}`);
   const kept: string[] = [];
-  // The programs go first: half of them gone, none may still be called.
+  // Remove links and launchers first, so that no program is called without its files.
   for (const [at, to] of Object.entries(installed.links)) {
     if (linkAt(`${prefix}/${at}`) === to) Deno.removeSync(`${prefix}/${at}`);
     else if (isThere(`${prefix}/${at}`)) kept.push(`${prefix}/${at}`);
@@ -29,7 +29,7 @@ async function uninstall(prefix: string): Promise<string[]> {
     try {
       Deno.removeSync(folder);
     } catch {
-      // Somebody else has put something there.
+      // The folder contains other files.
     }
   }
   return kept;
@@ -40,9 +40,9 @@ if (import.meta.main) {
     if (Deno.args.includes("--help")) console.log(HELP);
     else {
       const given = readArguments(Deno.args, { values: ["prefix"] });
-      if (given.operands.length > 0) throw new Fail("usage", "Say where: --prefix /usr/local");
+      if (given.operands.length > 0) throw new Fail("usage", "Unexpected argument: use --prefix /usr/local");
       const prefix = checkPrefix(given.value("prefix"));
-      for (const path of await uninstall(prefix)) console.log(`Left, for it was changed: ${path}`);
+      for (const path of await uninstall(prefix)) console.log(`Kept, because it was changed: ${path}`);
     }
   } catch (error) {
     printError("uninstall", reason(error));

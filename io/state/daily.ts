@@ -1,4 +1,4 @@
-/** Daily work. The time of a file in `daily` records the last run, so that a message costs only one stat of it. */
+/** Daily work. The mtime of a file in `daily` records the last run, so that the check costs each message one stat. */
 import { dayOf } from "../../lib/date.ts";
 
 /**
@@ -20,7 +20,7 @@ export async function daily(
     Deno.openSync(stamp, { write: true, create: true, mode: 0o600 }).close();
     Deno.utimeSync(stamp, now, now);
   } catch {
-    // The message matters more.
+    // Delivering the message has priority.
   }
 }
 

@@ -4,7 +4,7 @@ import { daily } from "./daily.ts";
 import { fileLedger } from "./ledger.ts";
 import { cleanSent, SENT_DAYS } from "./sent.ts";
 
-/** Numbers of removed items. */
+/** How many items were removed. */
 export interface Expired {
   /** Entries of the ledger. */
   readonly entries: number;
@@ -25,13 +25,13 @@ export async function expireState(state: string, now: Date, most: number): Promi
   return { entries, periods };
 }
 
-/** Entries removed by one message, which must not wait for the leftovers of a busy day. */
+/** Entries removed while one message is handled, so that it does not wait for the entries of a busy day. */
 const MAX_ENTRIES = 200;
 
 /**
- * Does the same with the first messages of a day, until nothing is left.
+ * Removes expired state while the first messages of a day are handled, {@link MAX_ENTRIES} entries at a time.
  *
- * @param more what else is to be removed once a day
+ * @param more removes what else has expired, once a day
  */
 export async function expireDaily(state: string, program: string, now: Date, more: () => void): Promise<void> {
   await daily(state, program, now, async () => {
@@ -42,7 +42,7 @@ export async function expireDaily(state: string, program: string, now: Date, mor
   });
 }
 
-/** The stamps of what is not done any more. */
+/** Removes stamps of daily work that has not run for {@link SENT_DAYS} days. */
 function cleanStamps(folder: string, now: Date): void {
   try {
     for (const { name } of Deno.readDirSync(folder)) {
@@ -50,6 +50,6 @@ function cleanStamps(folder: string, now: Date): void {
       if (mtime !== null && dayOf(now) - dayOf(mtime) > SENT_DAYS) Deno.removeSync(`${folder}/${name}`);
     }
   } catch {
-    // None was made yet, or another is cleaning.
+    // The folder does not exist yet, or another process is cleaning.
   }
 }

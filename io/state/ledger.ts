@@ -6,9 +6,9 @@
  *     DAY/messages/MESSAGE/LIST.spent                       spent
  *     DAY/lists/LIST/MESSAGE                                empty: where to look for the entries of a list
  *
- * MESSAGE and LIST are digests. A state is left by a rename, the one thing that many processes, and machines on a
- * shared disk, can do at once and only one of them has done. Looking up a message or a list reads the folders of these
- * alone, and a day that is over is removed without looking into its entries, however many there are.
+ * MESSAGE and LIST are digests. An entry changes its state by a rename, because when several processes, or machines on
+ * a shared disk, rename the same file, exactly one of them succeeds. Looking up a message or a list reads only its own
+ * folders, and expiring a day does not read its entries.
  */
 import { Fail, reason } from "../../lib/fail.ts";
 import {
@@ -23,7 +23,7 @@ import {
   type State,
 } from "../../lib/entry.ts";
 
-/** The ledger in this folder, which is made when something is issued. */
+/** Returns the ledger in this folder. The folder is created when the first entry is issued. */
 export function fileLedger(folder: string): Ledger {
   return {
     find: (by) => Promise.try(() => find(folder, by)),
@@ -63,10 +63,10 @@ function issue(folder: string, entry: Entry): void {
   const [at, index] = [`${day}/messages/${message}`, `${day}/lists/${list}`];
   try {
     for (const path of [at, index]) Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
-    // What was answered once is not issued again, nor what was issued on a former day.
+    // Do not issue an entry again that was answered, or that was issued on an earlier day.
     if (daysIn(folder).some((one) => filesOf(`${folder}/${one}/messages/${message}`, list).length > 0)) return;
     Deno.openSync(`${index}/${message}`, { write: true, create: true, mode: 0o600 }).close();
-    // Under its final name it is whole: a hook could look at any moment.
+    // Write a draft and link it into place, because a hook may read the entry at any moment.
     const draft = `${at}/.${list}.${Deno.pid}.${crypto.randomUUID()}`;
     try {
       {
@@ -94,16 +94,16 @@ function claim(folder: string, name: string): string | undefined {
   );
   const [first] = found;
   if (first === undefined || found.some(({ state }) => state !== "issued")) return undefined;
-  // Process ids come again, and containers share them: what a dead hook left must not look like one's own.
+  // Process ids are reused, and containers have the same ones: the claim of a dead hook must not look like ours.
   const mine = `${first.at}/${list}.claimed.${host()}.${Deno.pid}.${crypto.randomUUID()}`;
   try {
     Deno.renameSync(`${folder}/${first.at}/${list}`, `${folder}/${mine}`);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw trouble(folder, error);
-    // Over NFS the answer to a rename may be lost and asked for again: then ours is there.
+    // NFS may lose the reply to a rename and repeat the request. Then our file exists although the rename failed.
     if (readText(`${folder}/${mine}`) === undefined) return undefined;
   }
-  // What is answered must stay claimed if the machine stops now.
+  // The entry must still be claimed after a crash of the machine, or the challenge could be answered twice.
   sync(`${folder}/${first.at}`);
   return mine;
 }
@@ -118,7 +118,7 @@ function settle(folder: string, mine: string, state: "spent" | "issued"): void {
   }
 }
 
-/** Removes what is ours in the days that are over, also what killed programs left there, and nothing else. */
+/** Removes expired entries, and drafts of killed programs. Files that this program did not create stay. */
 function clean(folder: string, today: number, most: number): number {
   let gone = 0;
   for (const day of daysIn(folder)) {
@@ -141,7 +141,7 @@ function clean(folder: string, today: number, most: number): number {
   return gone + removeFormer(folder, most - gone);
 }
 
-/** What was indexed, but never issued, because the program was killed in between. */
+/** Removes index files without an entry, left by a program that was killed before it issued the entry. */
 function removeIndex(folder: string): void {
   for (const list of namesIn(folder)) {
     for (const message of namesIn(`${folder}/${list}`)) {
@@ -151,7 +151,7 @@ function removeIndex(folder: string): void {
   }
 }
 
-/** Version 0 had a folder for each state, of which this one reads nothing. */
+/** Removes the entries of version 0, which had a folder for each state. This version does not read them. */
 function removeFormer(folder: string, most: number): number {
   let gone = 0;
   for (const state of ["issued", "claimed", "spent"]) {
@@ -168,12 +168,12 @@ function removeFormer(folder: string, most: number): number {
 const DIGEST = /^[0-9a-f]{32}$/;
 const FILE = /^([0-9a-f]{32})(?:\.(claimed)\.[^/]+|\.(spent))?$/;
 
-/** The days on which entries expire. */
+/** Returns the days on which entries expire. */
 function daysIn(folder: string): string[] {
   return namesIn(folder).filter((name) => /^\d{1,9}$/.test(name));
 }
 
-/** The entries in the folder of a message. */
+/** Returns the entries in the folder of a message. */
 function entriesIn(folder: string): { name: string; list: string; state: State }[] {
   return namesIn(folder).flatMap((name) => {
     const [, list, claimed, spent] = FILE.exec(name) ?? [];
@@ -211,11 +211,11 @@ function remove(path: string): void {
   try {
     Deno.removeSync(path);
   } catch {
-    // Another has done it.
+    // Another process has removed it.
   }
 }
 
-/** Removes a folder; one that holds something stays. */
+/** Removes a folder if it is empty. */
 const removeEmpty = remove;
 
 function sync(folder: string): void {
@@ -223,7 +223,7 @@ function sync(folder: string): void {
   opened.syncSync();
 }
 
-/** A name that two machines on one disk do not share; a process id alone would be. */
+/** Returns a name of this machine, because machines that share a disk may have processes with the same id. */
 function host(): string {
   try {
     return Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim().replaceAll("-", "");

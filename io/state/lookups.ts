@@ -1,4 +1,4 @@
-/** Answers what a judgement asks for from the folders of state. Looking changes nothing. */
+/** Looks up what a judgement needs in the state folder. Read-only. */
 import type { LedgerView } from "../../lib/entry.ts";
 import { type Identity, identityOf } from "../../lib/settings/identity.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
@@ -11,7 +11,7 @@ import { holdsToken } from "./pymsgauth.ts";
 import { openBody } from "./seal.ts";
 import { sentIndex } from "./sent.ts";
 
-/** What can be looked at. Without a ledger no challenge is answered; without an index nothing was sent. */
+/** The stores to look in. Without a ledger no challenge is answered; without an index no message counts as sent. */
 export interface Stores {
   readonly ledger?: LedgerView;
   /** Does pymsgauth hold this token? */
@@ -22,17 +22,17 @@ export interface Stores {
 /**
  * Looks up Message-IDs, at most 20 of them.
  *
- * @returns the latest of those that this identity sent; not `signed` where any of them left without a tag
+ * @returns the latest of those that this identity sent; `signed` is false if any of them left without a tag
  */
 export type SentView = (
   identity: Identity,
   messageIds: readonly string[],
 ) => Promise<SentMessage | undefined> | SentMessage | undefined;
 
-/** What a program judges with: whether challenges can be answered, its ledger tells. */
+/** What a program judges with. Challenges can be answered if there is a ledger. */
 export type DecideContext = Omit<JudgeContext, "answers"> & Stores;
 
-/** The stores for this caller: a filter answers no challenge, so it has no ledger. */
+/** Returns the stores for this caller. A filter does not answer challenges, so it has no ledger. */
 export function storesFor(caller: Caller, settings: Settings, now: Date): Stores {
   const sent = sentIndex(`${settings.state.folder}/sent`, now);
   if (caller === "filter") return { sent };
@@ -41,7 +41,7 @@ export function storesFor(caller: Caller, settings: Settings, now: Date): Stores
 }
 
 /**
- * Judges a delivery: only what a check needs is read.
+ * Judges a delivery. Reads only what the checks need.
  *
  * @throws {Fail} `temporary` when a store cannot be read
  */
@@ -73,7 +73,7 @@ async function ofLists(lists: readonly string[], { ledger }: Stores): Promise<Op
   return entries;
 }
 
-/** A body is opened with the keys of the identity that sent it. */
+/** Finds the entries of a message, and decrypts each body with the keys of the identity that sent it. */
 async function ofMessage(messageId: string, context: DecideContext): Promise<OpenEntry[]> {
   const entries: OpenEntry[] = [];
   for (const found of await context.ledger?.find({ messageId }) ?? []) {

@@ -1,13 +1,13 @@
 /**
- * Tokens of pymsgauth: an empty file `.TOKEN` for each message that is still to be confirmed. A token names no message
- * and no list, so it only shows that a message left here; which one it was, the ledger knows. pymsgauth let a token
- * name any file; here it is 40 hexadecimal digits or nothing.
+ * Tokens of pymsgauth: an empty file `.TOKEN` for each message that is still to be confirmed. A token names neither the
+ * message nor the list. It only proves that a message was sent from here; the ledger knows which one. pymsgauth accepts
+ * any file name as a token; only 40 hexadecimal digits are accepted here.
  */
 import { Fail, provesMissing, reason } from "../../lib/fail.ts";
 
 const FORM = /^[0-9a-f]{40}$/;
 
-/** Is this the token of a message that is still to be confirmed? @throws {Fail} `temporary` when that cannot be seen */
+/** Is this the token of a message still to be confirmed? @throws {Fail} `temporary` when the folder cannot be read */
 export function holdsToken(folder: string, token: string): boolean {
   if (folder === "" || !FORM.test(token)) return false;
   try {
@@ -18,11 +18,11 @@ export function holdsToken(folder: string, token: string): boolean {
   }
 }
 
-/** Removes the token of a message that was confirmed, as pymsgauth does. The answer is out, so nothing may fail here. */
+/** Removes the token of a confirmed message, as pymsgauth does. Never throws, because the answer has been sent. */
 export function removeToken(folder: string, token: string): void {
   try {
     if (FORM.test(token)) Deno.removeSync(`${folder}/.${token}`);
   } catch {
-    // pymsgauth removes it when it expires, and the spent entry of the ledger keeps it from counting again.
+    // pymsgauth removes it when it expires. The spent entry in the ledger prevents a second answer.
   }
 }

@@ -12,8 +12,8 @@ import type { Plan } from "../../outgoing/plan.ts";
 import { isRemembered } from "../../outgoing/rules.ts";
 
 /**
- * Remembers a message before it is sent. Errors are only logged, because mail has priority; what comes back about the
- * message is then judged without the record.
+ * Remembers a message before it is sent. Errors are only logged, because mail has priority; bounces and challenges
+ * about the message are then judged without the record.
  *
  * @param body the beginning of the body as sent
  * @returns the error, if any
@@ -29,7 +29,7 @@ export async function remember(
   try {
     const folder = `${settings.state.folder}/sent`;
     for (const one of sent.identities) rememberSent(folder, one, sent.messageId, sent.signed, now);
-    // A challenge is answered only about a message with a tag, or with a token of pymsgauth.
+    // A challenge is answered only if the message has a tag, or a token of pymsgauth.
     const hasToken = settings.tag.pymsgauth !== "" && value(header, TOKEN_FIELD) !== undefined &&
       !alreadyRelayed(header);
     if (identity === undefined || !(sent.signed || hasToken)) return undefined;

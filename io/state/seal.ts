@@ -1,6 +1,6 @@
 /**
- * The bodies of the ledger's entries: text that only the holder of a key can read again or change unnoticed. AES-256-GCM,
- * by Web Crypto, because a body has 64 KB.
+ * Encrypts the bodies of ledger entries, so that only the holder of a key can read them or change them undetected. This
+ * uses AES-256-GCM of Web Crypto, because a body may have 64 KB.
  */
 import type { Address } from "../../lib/address.ts";
 import { type Bytes, concat, decodeLatin1 } from "../../lib/bytes.ts";
@@ -12,7 +12,7 @@ import { validKeys } from "../../lib/settings/keys.ts";
 /** Octets of the nonce in front of the ciphertext (NIST SP 800-38D section 8.2.2: random, 96 bits). */
 const NONCE_BYTES = 12;
 
-/** The entry for a message to this list, its body sealed; undefined when no key signs. */
+/** Returns the entry for a message to this list, with its body sealed; undefined if there is no signing key. */
 export async function sealedEntry(list: Address, message: Outgoing, now: Date): Promise<Entry | undefined> {
   const draft = makeEntry(list, message, now);
   if (draft === undefined) return undefined;
@@ -20,14 +20,14 @@ export async function sealedEntry(list: Address, message: Outgoing, now: Date): 
   return { ...draft, body: { key: key.id, sealed: await seal(key.secret, text), whole } };
 }
 
-/** The remembered body; undefined when no key that verifies today opens it. */
+/** Returns the remembered body; undefined if no valid key decrypts it. */
 export async function openBody({ body }: Entry, { keys }: Identity, now: Date): Promise<string | undefined> {
   const key = validKeys(keys, now).find(({ id }) => id === body.key);
   const text = key && await unseal(key.secret, body.sealed);
   return text && decodeLatin1(text);
 }
 
-/** Encrypts with the key that this secret yields for the ledger. @returns nonce and ciphertext in base64 */
+/** Encrypts with a key derived from this secret. @returns nonce and ciphertext in base64 */
 export async function seal(secret: Secret, plain: Uint8Array): Promise<string> {
   const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
   const key = await sealingKey(secret, "encrypt");
@@ -35,7 +35,7 @@ export async function seal(secret: Secret, plain: Uint8Array): Promise<string> {
   return concat(nonce, new Uint8Array(sealed)).toBase64();
 }
 
-/** Decrypts. @returns undefined for what was sealed with another key, or changed since */
+/** Decrypts. @returns undefined if the text was sealed with another key or has been changed */
 export async function unseal(secret: Secret, sealed: string): Promise<Bytes | undefined> {
   const key = await sealingKey(secret, "decrypt");
   try {

@@ -1,9 +1,9 @@
 /**
- * Which Message-IDs we passed on, as files of keyed hashes: `PERIOD/BUCKET`, a period of 30 days and a bucket for the
- * first 12 bits of the hash. However much is remembered, looking one up reads three small files.
+ * The Message-IDs of sent mail, as files of keyed hashes: `PERIOD/BUCKET`, where a period has 30 days and a bucket holds
+ * the hashes with the same first 12 bits. Looking one up reads three small files, however many are remembered.
  *
- * Records are appended without a lock, each with one write. A full disk may cut one, so a hash is looked for at every
- * offset, and the day behind it must be one of the file's period.
+ * Records are appended without a lock, each with one write. A full disk may truncate one, so a hash is searched for at
+ * every offset, and the day after it must be within the file's period.
  */
 import type { SentMessage } from "../../incoming/need.ts";
 import { dayOf } from "../../lib/date.ts";
@@ -14,13 +14,13 @@ import { bareMessageId, withoutBrackets } from "../../lib/message_id.ts";
 
 /** Days for which a Message-ID is remembered. */
 export const SENT_DAYS = 30;
-/** Message-IDs looked up for one message: a stranger decides how many it names. */
+/** Message-IDs looked up for one message. It may name any number of them. */
 const MAX_CANDIDATES = 20;
 const HASH_BYTES = 16;
-/** A record: the hash, then twice the day, plus one for a message that left with a tag. */
+/** A record is the hash, then twice the day, plus one if the message left with a tag. */
 const RECORD_BYTES = HASH_BYTES + 4;
 
-/** Remembers that this identity sent this message. @throws what the file system says */
+/** Remembers that this identity sent this message. @throws {Fail} `io`; errors of the file system */
 export function rememberSent(
   folder: string,
   identity: Identity,
@@ -39,19 +39,19 @@ export function rememberSent(
   if (file.writeSync(record) < RECORD_BYTES) throw new Fail("io", "File was not written completely", { file: path });
 }
 
-/** Looks up Message-IDs: the latest of those that this identity sent; not `signed` where any left without a tag. */
+/** Returns the latest of the messages that this identity sent; `signed` is false if any of them left without a tag. */
 export type SentIndex = (identity: Identity, messageIds: readonly string[]) => SentMessage | undefined;
 
-/** The index in this folder. Throws `Fail` `temporary` when it cannot be read. */
+/** Returns the index in this folder. It throws `Fail` `temporary` when a file cannot be read. */
 export function sentIndex(folder: string, now: Date): SentIndex {
   return (identity, messageIds) => {
     const today = dayOf(now);
-    // What was remembered under a clock that is ahead of ours, or before ours was set back, was sent nevertheless.
+    // Include the next period: the clock may have been set back since, or be ahead on another machine.
     const [first, last] = [periodOf(today - SENT_DAYS + 1), periodOf(today) + 1];
     let found: SentMessage | undefined;
     for (const id of [...new Set(messageIds)].slice(0, MAX_CANDIDATES)) {
       for (const { secret } of identity.keys) {
-        // Not read as a field again: that would drop what looks like a comment.
+        // bareMessageId() would remove parts that look like a comment.
         const hash = hashOf(secret, withoutBrackets(id));
         for (let period = first; period <= last; period++) {
           for (const one of matches(readBucket(bucketPath(folder, period, hash)), hash, period)) {
@@ -68,7 +68,7 @@ export function sentIndex(folder: string, now: Date): SentIndex {
   };
 }
 
-/** Removes the periods that are over, and the files of a former version, one for each day. @returns how many */
+/** Removes expired periods, and the files of an earlier version, which had one for each day. @returns how many */
 export function cleanSent(folder: string, now: Date): number {
   const first = periodOf(dayOf(now) - SENT_DAYS + 1);
   let gone = 0;
@@ -79,7 +79,7 @@ export function cleanSent(folder: string, now: Date): number {
       Deno.removeSync(`${folder}/${name}`, { recursive: over });
       gone++;
     } catch {
-      // Another process is cleaning, or what is in it is not ours to remove.
+      // Another process is cleaning, or the folder belongs to another user.
     }
   }
   return gone;
@@ -89,7 +89,7 @@ function entriesIn(folder: string): Deno.DirEntry[] {
   try {
     return [...Deno.readDirSync(folder)];
   } catch {
-    return []; // nothing was sent yet; what cannot be read cannot be cleaned
+    return []; // missing, or unreadable and so impossible to clean
   }
 }
 

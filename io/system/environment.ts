@@ -1,13 +1,13 @@
-/** The environment: reading it, and the part that a child gets. */
+/** Reads the environment, and makes the environment of a child process. */
 import { PRINTENV } from "../../lib/paths.ts";
 import { type Bytes, text } from "../../lib/bytes.ts";
 import { Fail, quote } from "../../lib/fail.ts";
 
 /**
- * The bytes of an environment variable, undefined when it is not there.
+ * Returns the bytes of an environment variable; undefined if it is not set.
  *
- * qmail puts a stranger's bytes into SENDER and others. Deno refuses to read
- * what is not UTF-8; printenv is asked then.
+ * qmail copies bytes of the SMTP session into SENDER and other variables. Deno cannot read a value that is not UTF-8,
+ * so this function runs printenv for it.
  */
 export async function envBytes(name: string): Promise<Bytes | undefined> {
   try {
@@ -19,19 +19,19 @@ export async function envBytes(name: string): Promise<Bytes | undefined> {
       const { code, stdout } = await new Deno.Command(PRINTENV, { args: [name], stderr: "null" }).output();
       if (code === 0) return new Uint8Array(stdout.subarray(0, -1));
     } catch {
-      // It is missing, or not permitted. Only what the bytes are remains unknown.
+      // printenv is missing, or not permitted by the sandbox. The variable is set, but its bytes remain unknown.
     }
-    return new TextEncoder().encode("\ufffd"); // set, but unreadable: nobody's address
+    return new TextEncoder().encode("\ufffd"); // never equals an address
   }
 }
 
-/** An environment variable as text; bytes that are not UTF-8 become U+FFFD. */
+/** Returns an environment variable as text; bytes that are not UTF-8 become U+FFFD. */
 export async function env(name: string): Promise<string | undefined> {
   const bytes = await envBytes(name);
   return bytes && text(bytes);
 }
 
-/** A variable that is the user's own doing, empty when it is not set. */
+/** Returns a variable that the user sets; empty if it is not set. @throws {Fail} `config` if it is not UTF-8 */
 export function plainEnv(name: string): string {
   try {
     return Deno.env.get(name) ?? "";
@@ -40,21 +40,21 @@ export function plainEnv(name: string): string {
   }
 }
 
-/** Refuses an argument that was not UTF-8: Deno has put U+FFFD in its place, silently. */
+/** Rejects arguments that were not UTF-8, in which Deno silently put U+FFFD. @throws {Fail} `usage` */
 export function checkArguments(args: readonly string[]): void {
   for (const argument of args) {
     if (argument.includes("\ufffd")) throw new Fail("usage", `Argument ${quote(argument)} is not UTF-8`);
   }
 }
 
-/** Holds the launcher's process id: it is the parent of this process for as long as it lives. */
+/** Holds the process id of the launcher, which is the parent of this process as long as it lives. */
 export const LAUNCHER = "COUNTERSIGN_LAUNCHER";
 
 /**
- * The environment for a program that we run, less what was meant for us alone.
+ * Returns the environment for a child process, without the variables that are meant only for this program.
  *
- * Variables of the dynamic linker are removed from our own as well: with limited permissions Deno starts no program
- * while one is set, whatever its value.
+ * Also removes variables of the dynamic linker from the environment of this process, because with limited permissions
+ * Deno does not start a program while one is set.
  */
 export function childEnvironment(): Record<string, string> {
   const all = Deno.env.toObject();
@@ -63,12 +63,12 @@ export function childEnvironment(): Record<string, string> {
     Deno.env.delete(name);
     delete all[name];
   }
-  if (all.DENO_DIR?.endsWith("/countersign/cache")) delete all.DENO_DIR; // a launcher's, of no use to others
+  if (all.DENO_DIR?.endsWith("/countersign/cache")) delete all.DENO_DIR; // set by the launcher
   delete all[LAUNCHER];
   return all;
 }
 
-/** The same, less the variables that would change what a mail program does with our arguments. */
+/** Returns the same, without the variables that would change how a mail program interprets its arguments. */
 export function cleanEnvironment(): Record<string, string> {
   const all = childEnvironment();
   for (const name of Object.keys(all)) {

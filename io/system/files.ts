@@ -1,13 +1,13 @@
-/** Files with their owner and mode. Missing, unreadable and forbidden are three different things. */
+/** Reads files and checks their owner and mode. Missing, unreadable and forbidden are different errors. */
 import { GROUP, PASSWD } from "../../lib/paths.ts";
 import { Fail, provesMissing, reason, temporaryIfDenied } from "../../lib/fail.ts";
 import { isGroupOf } from "../../lib/settings/groups.ts";
 import { plainEnv } from "./environment.ts";
 
-/** Longest settings or key file. */
+/** Maximum size of a settings or key file. */
 const MAX_FILE_BYTES = 256 * 1024;
 
-/** A small text file; undefined where it is missing. @throws {Fail} `temporary` when it cannot be read */
+/** Returns the text of a small file; undefined if it is missing. @throws {Fail} `temporary` when it cannot be read */
 export function readIfPresent(path: string): string | undefined {
   try {
     return Deno.readTextFileSync(path);
@@ -17,11 +17,12 @@ export function readIfPresent(path: string): string | undefined {
   }
 }
 
-/** The same of a file below the home, by the name that HOME has for it: a wrapper may have changed the folder. */
+/** Reads a file in the home directory. Uses HOME, because a wrapper may have changed the working directory. */
 export function readBelowHome(name: string): string | undefined {
   return readIfPresent(`${plainEnv("HOME") || Deno.cwd()}/${name}`);
 }
 
+/** Is it a regular file, or missing? */
 export function isFileOrNothing(path: string): boolean {
   try {
     return Deno.lstatSync(path).isFile;
@@ -30,7 +31,7 @@ export function isFileOrNothing(path: string): boolean {
   }
 }
 
-/** Does this name not exist? One that we may not look at could, and so does a link that leads nowhere at present. */
+/** Is this name missing? A name that must not be looked at may exist, and a dangling link does. */
 export function isMissing(path: string): boolean {
   try {
     Deno.lstatSync(path);
@@ -40,10 +41,10 @@ export function isMissing(path: string): boolean {
   }
 }
 
-/** Mode bits by which others than the owner may write. That of the group does no harm where it is a private one. */
+/** Mode bits that allow others than the owner to write. Group write permission is harmless for a private group. */
 export const WRITABLE = 0o022;
 
-/** @throws {Fail} `permission` for a file with these bits, or one that is neither the user's nor root's */
+/** Checks mode and owner. @throws {Fail} `permission` if a forbidden bit is set, or the owner is not the user or root */
 export function checkOwn(what: string, path: string, info: Deno.FileInfo, forbidden: number, lent = false): void {
   const mode = (info.mode ?? 0) & 0o777;
   const others = mode & forbidden;
@@ -59,7 +60,7 @@ export function checkOwn(what: string, path: string, info: Deno.FileInfo, forbid
   }
 }
 
-/** Is nobody in this group but the user, and root? Where we may not look, somebody could be. */
+/** Are the user and root the only members of this group? False if the group database cannot be read. */
 function isPrivateGroup(gid: number | null): boolean {
   try {
     const users = [Deno.uid() ?? 0, 0];
@@ -69,20 +70,21 @@ function isPrivateGroup(gid: number | null): boolean {
   }
 }
 
-/** What may be different with a file that is read. */
+/** Options for reading a file. */
 interface Reading {
-  /** May it belong to somebody else? */
+  /** May the file belong to another user? */
   readonly lent?: boolean;
-  /** How long may it be? */
+  /** Maximum size in bytes. */
   readonly limit?: number;
-  /** What to do where it is missing. */
+  /** What to do if it is missing. */
   readonly fix?: string;
 }
 
 /**
- * Reads a file that is the user's own, or root's.
+ * Reads a file that belongs to the user or root.
  *
  * @param forbidden mode bits that must not be set
+ * @throws {Fail} `permission` for its owner or mode; `config` or `temporary` when it cannot be read
  */
 export function readPrivateFile(
   what: string,
@@ -94,7 +96,7 @@ export function readPrivateFile(
   let info: Deno.FileInfo;
   try {
     file = Deno.openSync(path);
-    // The open file is asked, not the name: it may be another one by now. Deno wants a permission for its real name.
+    // Check the open file, because the name may refer to another file by now.
     info = file.statSync();
   } catch (error) {
     throw unreadable(what, path, error, fix);
@@ -113,7 +115,7 @@ export function readPrivateFile(
   }
 }
 
-/** The error for a file that is missing, or cannot be looked at. */
+/** Returns the error for a file that is missing or cannot be read. */
 export function unreadable(what: string, path: string, error: unknown, fix?: string): Fail {
   if (error instanceof Deno.errors.NotFound) {
     return new Fail("config", `${what} does not exist`, { file: path, fix, cause: error });

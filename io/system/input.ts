@@ -1,18 +1,17 @@
-/** Standard input as a message, and standard output. One buffer serves all reading: 1 GB takes the memory of 1 KB. */
+/** Reads a message from standard input, and writes to standard output. Memory does not grow with the message. */
 import { type Bytes, concat } from "../../lib/bytes.ts";
 import { Fail, reason } from "../../lib/fail.ts";
 import { type Head, parseHead } from "../../lib/message.ts";
 
-/** Longest header that is taken. */
+/** Maximum size of a header. */
 export const MAX_HEADER_BYTES = 1024 * 1024;
 
-/** What a hook looks into: header and beginning of the body. */
+/** Bytes that a hook examines: the header and the beginning of the body. */
 export const PREFIX_BYTES = 256 * 1024;
 
-/** What a pipe takes at once. */
+/** Capacity of a pipe. */
 export const PIPE_BYTES = 64 * 1024;
 
-/** One buffer for all reading: memory for 1 GB is that for 1 KB. */
 const CHUNK = 256 * 1024;
 
 const FILE_CHUNK = 64 * 1024;
@@ -20,24 +19,24 @@ const FILE_CHUNK = 64 * 1024;
 /** Where a message is read from. */
 export type Source = Pick<Deno.FsFile, "read" | "readSync">;
 
-/** Standard input as a message: its beginning, and the rest still to come. */
+/** A message of which the beginning has been read. */
 export interface Input {
-  /** What was read so far. */
+  /** The bytes read so far. */
   readonly prefix: Bytes;
   readonly head: Head;
-  /** Did it end within `prefix`? */
+  /** Is the whole message in `prefix`? */
   readonly whole: boolean;
-  /** The body: what of it is in `prefix`, then the rest. Can be read once. */
+  /** Returns the body: the part in `prefix`, then the rest. Can be read once. */
   body(): AsyncIterable<Uint8Array>;
-  /** Where it was read from; `body()` reads on there. */
+  /** The source; `body()` continues reading from it. */
   readonly from: Source;
 }
 
 /**
- * Reads standard input, or another source, until the header is there, and at least `prefix` bytes.
+ * Reads standard input, or another source, until the header is complete and at least `prefix` bytes were read.
  *
- * @param strict is a header over {@link MAX_HEADER_BYTES} an error? Else what is over belongs to the body
- * @throws {Fail} `data` for such a header, `io` when reading fails
+ * @param strict is a header over {@link MAX_HEADER_BYTES} an error? Otherwise the excess is treated as body
+ * @throws {Fail} `data` for such a header; `io` when reading fails
  */
 export async function readInput(prefix: number, strict: boolean, from: Source = Deno.stdin): Promise<Input> {
   const parts: Bytes[] = [];
@@ -52,7 +51,7 @@ export async function readInput(prefix: number, strict: boolean, from: Source = 
       parts.push(buffer.subarray(0, count));
       size += count;
     }
-    // Parsed anew only when it has doubled: a long header in small pieces would take the square of its time.
+    // Parse again only when the size has doubled, or a long header in small pieces would take quadratic time.
     const over = size >= MAX_HEADER_BYTES;
     if (!whole && !over && (size < prefix || size < 2 * tried)) continue;
     tried = size;
@@ -70,7 +69,7 @@ export async function readInput(prefix: number, strict: boolean, from: Source = 
   }
 }
 
-/** The header of a message that has too much of it: what is over its last whole line goes on in the body. */
+/** Cuts a header that is too long after its last complete line; the rest is treated as body. */
 function cutHead(bytes: Bytes, strict: boolean): Head {
   if (strict) throw new Fail("data", `The header is longer than ${MAX_HEADER_BYTES} bytes`);
   const bodyStart = bytes.lastIndexOf(10) + 1;
@@ -83,12 +82,13 @@ async function* rest(from: Source, first: Uint8Array, whole: boolean): AsyncGene
   const buffer = new Uint8Array(CHUNK);
   for (let count; (count = await read(from, buffer)) !== null;) {
     yield buffer.subarray(0, count);
-    // No pipe gives so much at once: it is a file, which never makes us wait, and signals are heard between writes.
+    // A pipe never returns this much at once, so this is a file. Reading it does not block, and signals are handled
+    // between writes.
     if (count === CHUNK) return yield* restOfFile(from, buffer.subarray(0, FILE_CHUNK));
   }
 }
 
-/** Twice as fast as the asynchronous way, and with pieces of the size of a pipe fastest. */
+/** Reads synchronously, which takes half the time; chunks of the size of a pipe are fastest. */
 function* restOfFile(from: Source, buffer: Uint8Array): Generator<Uint8Array> {
   for (;;) {
     let count: number | null;
@@ -102,7 +102,7 @@ function* restOfFile(from: Source, buffer: Uint8Array): Generator<Uint8Array> {
   }
 }
 
-/** Asynchronous on purpose: a synchronous read that has to wait would starve the signal handlers. */
+/** Reads asynchronously, because a blocking read would delay the signal handlers. @throws {Fail} `io` */
 export async function read(from: Source, buffer: Uint8Array): Promise<number | null> {
   try {
     return await from.read(buffer);
@@ -116,12 +116,12 @@ function unreadable(from: Source, error: unknown): Fail {
   return new Fail("io", `${what} cannot be read: ${reason(error)}`, { cause: error });
 }
 
-/** Reads standard input to its end: a pipe that is closed early is an error to some callers. */
+/** Reads the body to its end, because some callers report an error if the pipe is closed early. */
 export async function drain(body: AsyncIterable<Uint8Array>): Promise<void> {
   for await (const _ of body);
 }
 
-/** Writes all of it to standard output. @throws {Fail} `io` */
+/** Writes all bytes to standard output. @throws {Fail} `io` */
 export async function writeOut(bytes: Uint8Array): Promise<void> {
   try {
     for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));

@@ -9,46 +9,46 @@ import { parseConfig, type Settings } from "../../lib/settings/parse.ts";
 import { plainEnv } from "./environment.ts";
 import { checkOwn, isMissing, readPrivateFile, unreadable, WRITABLE } from "./files.ts";
 
-/** Longest file of lists: some two million. */
+/** Maximum size of the file of plain lists: about two million lists. */
 const MAX_LISTS_BYTES = 64 * 1024 * 1024;
 
 /**
- * The settings file: `given`, or COUNTERSIGN_CONFIG, or that of the user, or that of the system.
+ * Returns the settings file: `path`, or COUNTERSIGN_CONFIG, or the user's, or the system's.
  *
- * @param own never that of the system: a user is about to make his
+ * @param own never the system's file, because the user is about to create their own
  */
-export function configFile(given?: string, own = false): { file: string; home: string } {
+export function configFile(path?: string, own = false): { file: string; home: string } {
   const home = plainEnv("HOME");
-  const named = given || plainEnv("COUNTERSIGN_CONFIG");
+  const named = path || plainEnv("COUNTERSIGN_CONFIG");
   if (named !== "") return { file: named.startsWith("/") ? named : `${Deno.cwd()}/${named}`, home };
   const users = `${plainEnv("XDG_CONFIG_HOME") || `${home}/.config`}/countersign/config.toml`;
   const site = "/etc/countersign/config.toml";
   if (own || !isMissing(users) || isMissing(site)) return { file: users, home };
-  // The sandbox of a user's own settings does not include the site's: then the user's are the ones that are gone.
+  // The sandbox of a user's own settings does not permit the system's file. Report the user's file as missing then.
   const { state } = Deno.permissions.querySync({ name: "read", path: site });
   return { file: state === "granted" ? site : users, home };
 }
 
-/** Reads and checks the settings; the plain lists when they are first asked for. @throws {Fail} `config`, naming the file */
-export function loadSettings(place: { file: string; home: string }): Settings {
-  checkSandboxFile(sandboxFile(place.file));
-  // It names programs that we run: nobody else may write it.
+/** Reads and checks the settings; the plain lists are read on first use. @throws {Fail} `config`, naming the file */
+export function loadSettings(source: { file: string; home: string }): Settings {
+  checkSandboxFile(sandboxFile(source.file));
+  // The file names programs to run, so only its owner may write it.
   const settings = parseConfig(
-    readPrivateFile("Settings file", place.file, WRITABLE, { fix: "countersign init" }),
-    place,
+    readPrivateFile("Settings file", source.file, WRITABLE, { fix: "countersign init" }),
+    source,
   );
   return { ...settings, plainLists: plainLists(() => readPlainLists(settings), settings.plain_lists) };
 }
 
-/** The text of the file of plain lists; empty when there is none. @throws {Fail} `config`, `permission` */
+/** Returns the text of the file of plain lists; empty if it is missing. @throws {Fail} `config`, `permission` */
 export function readPlainLists({ plain_lists: path }: Settings): string {
   return isMissing(path) ? "" : readPrivateFile("File of lists", path, WRITABLE, { limit: MAX_LISTS_BYTES });
 }
 
 /**
- * The identities. A key file is read when a message first needs it: a site may have a thousand.
+ * Returns the identities. Each key file is read on first use, because a site may have a thousand.
  *
- * Reading one throws {@link Fail} `config`, or `permission` for a key file that others can read.
+ * Reading one throws {@link Fail} `config`, or `permission` if others can read the key file.
  */
 export function loadIdentities(settings: Settings): Identity[] {
   return settings.identity.map((one) => ({
@@ -56,7 +56,7 @@ export function loadIdentities(settings: Settings): Identity[] {
     also: one.also.map((pattern) => pattern.toLowerCase()),
     srsDomain: one.srs_domain.toLowerCase(),
     logins: one.logins,
-    // With `group` the key is one user's, lent to the hook of the site.
+    // With `group` the key belongs to one user, and the hook of the site may read it.
     ...(one.group ? { user: one.address.toLowerCase() } : {}),
     get keys(): readonly Key[] {
       const keys = parseKeys(
@@ -72,7 +72,7 @@ export function loadIdentities(settings: Settings): Identity[] {
   }));
 }
 
-/** The password in a file: its one line. @throws {Fail} `config`; `permission` for a file that others can read */
+/** Returns the password in a file, its only line. @throws {Fail} `config`; `permission` if others can read the file */
 export function readPassword(path: string): string {
   const fix = "write the password to it, on a single line";
   const password = readPrivateFile("Password file", path, 0o077, { fix }).replace(/\r?\n$/, "");
@@ -80,7 +80,11 @@ export function readPassword(path: string): string {
   throw new Fail("config", "Password file does not contain exactly one line", { file: path, fix });
 }
 
-/** Certificates in PEM. Whoever may write the file could be the server. @throws {Fail} `config`, `permission` */
+/**
+ * Returns certificates in PEM. The file must not be writable by others, who could then impersonate the server.
+ *
+ * @throws {Fail} `config`, `permission`
+ */
 export function readCertificates(path: string): string {
   const fix = "write the certificate of the CA to it, or remove transport.ca";
   const pem = readPrivateFile("CA file", path, WRITABLE, { fix });
@@ -88,7 +92,11 @@ export function readCertificates(path: string): string {
   throw new Fail("config", "CA file contains no certificate in PEM format", { file: path, fix });
 }
 
-/** Without the file the launcher permits what the user may do. @throws {Fail} as for all files that the user must own */
+/**
+ * Checks owner and mode of the sandbox file, if it exists. Without it the launcher permits what the user may do.
+ *
+ * @throws {Fail} `permission`; `config` or `temporary` when it cannot be looked at
+ */
 function checkSandboxFile(path: string): void {
   const what = "Sandbox file";
   let info: Deno.FileInfo;

@@ -1,4 +1,4 @@
-/** The log file, and the one line on standard error. */
+/** Writes the log file and messages on standard error. */
 import { type Event, logLine } from "../../lib/log.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
 import { isFileOrNothing } from "./files.ts";
@@ -32,6 +32,6 @@ export function printError(program: string, what: string): void {
   try {
     Deno.stderr.writeSync(new TextEncoder().encode(`${program}: ${what.replace(/[\r\n]+/g, " ")}\n`));
   } catch {
-    // No reader.
+    // Standard error is closed.
   }
 }

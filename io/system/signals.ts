@@ -1,9 +1,9 @@
-/** Termination signals as an abort signal, and a body that fails when one arrives. */
+/** Turns termination signals into an abort signal, and aborts reading a message when one arrives. */
 import { Fail } from "../../lib/fail.ts";
 
 /**
- * Signals that would terminate the process at once. Its injector would then see the end of its input, and send the part
- * of the message that it has as if it were the whole.
+ * Signals that would terminate the process at once. The injector would then see the end of its input and send a
+ * truncated message.
  */
 const SIGNALS = [
   "SIGTERM",
@@ -26,13 +26,13 @@ export function abortOnSignal(): AbortSignal {
   return controller.signal;
 }
 
-/** Passes on the body until `signal` is aborted, and then throws, so that nobody takes a part for the whole. */
+/** Yields the body until `signal` is aborted, then throws, so that a truncated message is never sent. */
 export async function* untilAborted(
   body: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   const failure = () => new Fail("temporary", "Stopped by a signal; nothing is sent");
-  // Not Promise.race with one shared promise: that promise would keep every chunk reachable until the end.
+  // Promise.race with one shared promise would keep every chunk in memory until the end.
   let reject: (error: Fail) => void = () => {};
   signal.addEventListener("abort", () => reject(failure()));
   const chunks = body[Symbol.asyncIterator]();

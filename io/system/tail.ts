@@ -1,28 +1,28 @@
 /**
- * The end of a message, when it comes from a file, as it does under qmail. Loaded late: node:fs, which alone can read
- * standard input at a place, doubles the time to start, and only long bounces need it.
+ * Reads the end of a message that comes from a file, as under qmail. This module is loaded on demand, because node:fs,
+ * which is needed to read standard input at an offset, doubles the startup time, and only long bounces need it.
  */
 import { fstatSync, readSync } from "node:fs";
 import type { Bytes } from "../../lib/bytes.ts";
 import type { Source } from "./input.ts";
 
-/** Bytes at the end of a message that are looked into. */
+/** Bytes at the end of a message that are examined. */
 export const TAIL_BYTES = 256 * 1024;
 
 /** The end of a message. */
 export interface Tail {
   /** {@link TAIL_BYTES} bytes, which may overlap what was read from the beginning. */
   readonly bytes: Bytes;
-  /** Are there bytes between that and these? */
+  /** Are there unread bytes between the two? */
   readonly gap: boolean;
 }
 
 /**
- * Reads the end of a file and leaves its offset where it is: the body is still to be streamed from there, and a caller
- * may hand the same open file to another program.
+ * Reads the end of a file without moving its offset, because the body is still to be streamed from there, and a caller
+ * may pass the same open file to another program.
  *
- * @param prefix how many bytes were read from the beginning
- * @returns undefined for what is not a file, or cannot be read: nothing is known about the end then
+ * @param prefix number of bytes read from the beginning
+ * @returns undefined if the source is not a file or cannot be read
  */
 export function readTail(from: Source, prefix: number): Tail | undefined {
   try {
@@ -32,7 +32,7 @@ export function readTail(from: Source, prefix: number): Tail | undefined {
     const start = file.size - TAIL_BYTES;
     for (let filled = 0; filled < bytes.length;) {
       const count = file.read(bytes.subarray(filled), start + filled);
-      if (count === 0) return undefined; // it has become shorter
+      if (count === 0) return undefined; // the file has been truncated
       filled += count;
     }
     return { bytes, gap: start > prefix };
@@ -43,7 +43,7 @@ export function readTail(from: Source, prefix: number): Tail | undefined {
 
 interface PositionedFile {
   readonly size: number;
-  /** Reads from a place. @returns how many bytes; 0 at the end */
+  /** Reads at an offset. @returns number of bytes; 0 at the end */
   read(into: Uint8Array, at: number): number;
 }
 

@@ -1,6 +1,6 @@
-/** A program that is run with a message on its standard input: how to start it, and the running process. */
+/** A program that reads a message on its standard input: how to start it, and the running process. */
 
-/** A program to be run, and for how long. */
+/** A program to run, and its timeout. */
 export interface SpawnOptions {
   /** Absolute path and arguments; no shell. */
   readonly argv: readonly string[];
@@ -12,7 +12,7 @@ export interface SpawnOptions {
   readonly signal?: AbortSignal;
   /** Inspects each chunk before it is written; may throw. */
   readonly inspect?: (chunk: Uint8Array) => void;
-  /** A folder: the message goes into a file there first. A program that exits 0 is assumed to have read all of it. */
+  /** Folder in which the message is spooled first. A program that exits 0 is then assumed to have read all of it. */
   readonly spool?: string;
 }
 
@@ -26,5 +26,5 @@ export interface Running {
   kill(signal: "SIGKILL"): void;
 }
 
-/** Real-time signals have no name in Deno. */
-export const UNNAMED = "a signal without a name";
+/** Stands for a real-time signal, for which Deno has no name. */
+export const UNNAMED = "an unknown signal";

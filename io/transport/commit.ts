@@ -8,12 +8,13 @@ import { LAUNCHER } from "../system/environment.ts";
 import { Rejected } from "./rejected.ts";
 
 /**
- * Call this directly before each step that cannot be undone: link or rename into place, end of input, final dot.
+ * Checks that the launcher is still alive. Call this directly before each step that cannot be undone: link or rename
+ * into place, end of input, final dot.
  *
- * The kernel gives an orphan another parent at once, so this needs no signal and cannot come too late by itself. Without
- * a launcher, as in the compiled program, there is nothing to check.
+ * The kernel gives an orphan another parent at once, so comparing the parent's process id is sufficient. Without a
+ * launcher, as in the compiled program, there is nothing to check.
  *
- * @throws {Rejected} nothing has been sent or delivered then
+ * @throws {Rejected} the launcher was killed; nothing has been sent or delivered
  */
 export function checkLauncher(): void {
   const launcher = Deno.env.get(LAUNCHER);

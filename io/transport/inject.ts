@@ -1,10 +1,11 @@
 /**
  * Passes a message to another program on its standard input.
  *
- * End of input is that program's commit. So on any failure or signal it is
- * killed and reaped before its input closes: half a message is never taken for
- * a whole one. Only SIGKILL of our own self leaves us no time for that; with a
- * spool the program does not start before the message is whole.
+ * The program sends the message when it reaches the end of its input. On any
+ * failure or signal it is therefore killed and reaped before its input closes,
+ * so that a truncated message is never sent. Only SIGKILL of this process
+ * prevents that; with a spool the program does not start before the message is
+ * complete.
  */
 import { KILL } from "../../lib/paths.ts";
 import { Fail, quote, reason, temporaryIfDenied } from "../../lib/fail.ts";
@@ -14,39 +15,39 @@ import { type Running, type SpawnOptions, UNNAMED } from "./child.ts";
 import { spawnSpooled } from "./spool.ts";
 
 /** Milliseconds that a program or server has to finish after a signal, once it has the whole message. */
-export const GRACE = 3000;
-/** Milliseconds within which a pipe reports that its reader is gone. */
-const SETTLE = 1000;
-/** Bytes of standard error that are kept, and characters of its last line that are told. */
-const [KEPT, TOLD] = [4096, 200];
+export const GRACE_MS = 3000;
+/** Milliseconds within which a pipe reports that its reader has exited. */
+const SETTLE_MS = 1000;
+/** Characters of standard error that are kept, and characters of its last line that are reported. */
+const [MAX_KEPT, MAX_LINE] = [4096, 200];
 
 /** The exit of a program. */
 export interface ChildExit {
   /** Its exit status. */
   readonly code: number;
   /** The last line that it wrote to standard error, cut to 200 characters. */
-  readonly said: string;
+  readonly lastLine: string;
 }
 
 /**
  * Runs the program with the message as its input.
  *
- * @returns its exit, if it exited by itself
- * @throws {Fail} `system` when it cannot be run; `temporary` when it was killed, did not take the whole message, or
- *   ran out of time; what reading the message throws
+ * @returns its exit status, unless it was killed
+ * @throws {Fail} `system` when it cannot be run; `temporary` when it was killed, did not read the whole message, or
+ *   timed out; errors of reading the message
  */
 export async function inject(call: SpawnOptions, message: Message): Promise<ChildExit> {
   const name = call.argv[0]!;
   const whole = call.spool === undefined && message.whole === true;
-  const given = whole ? await inOnePiece(message) : message;
-  if (whole) call.inspect?.(given.head);
+  const input = whole ? await inOnePiece(message) : message;
+  if (whole) call.inspect?.(input.head);
   const child = call.spool === undefined ? spawn(call) : await spawnSpooled(call.spool, call, message);
-  // At once: if we were killed between start and first write, an empty message would be sent.
+  // Write at once: if this process were killed before the first write, an empty message would be sent.
   const inspect = whole ? undefined : call.inspect;
-  const written = child.stdin ? write(child.stdin.getWriter(), given, inspect) : Promise.resolve(true);
+  const written = child.stdin ? write(child.stdin.getWriter(), input, inspect) : Promise.resolve(true);
   written.catch(() => {});
-  const said = new Tail(child.stderr);
-  const ended = child.status;
+  const stderr = new Tail(child.stderr);
+  const exited = child.status;
 
   const stop = Promise.withResolvers<never>();
   stop.promise.catch(() => {});
@@ -59,30 +60,31 @@ export async function inject(call: SpawnOptions, message: Message): Promise<Chil
   try {
     let taken = false;
     try {
-      // A grandchild may hold the pipe of a program that has ended: then the pipe never breaks.
-      const orphaned = ended.then(() => after(SETTLE)).then(() => false);
+      // A grandchild may keep the pipe open after the program has exited; then the pipe never breaks.
+      const orphaned = exited.then(() => after(SETTLE_MS)).then(() => false);
       taken = await Promise.race([written, stop.promise, orphaned]);
     } catch (error) {
       await kill(child);
       throw error;
     }
-    // It has the whole message and may be about to commit: wait a moment, so as not to report a sent message as failed.
-    const status = await Promise.race([ended, stop.promise]).catch(async (error) => {
-      const settled = await Promise.race([ended, after(GRACE)]);
+    // The program has the whole message and may be about to send it. Wait, so that a sent message is not reported as
+    // failed.
+    const status = await Promise.race([exited, stop.promise]).catch(async (error) => {
+      const settled = await Promise.race([exited, after(GRACE_MS)]);
       if (settled !== undefined) return settled;
       await kill(child);
       throw error;
     });
     if (status.signal !== null) throw new Fail("temporary", `${name} was killed by ${status.signal}`);
-    const line = status.code === 0 ? "" : await said.line();
+    const line = status.code === 0 ? "" : await stderr.line();
     if (!taken && status.code === 0) {
-      throw new Fail("temporary", `${name} ended with success but did not read the whole message`);
+      throw new Fail("temporary", `${name} ended with status 0 but did not read the whole message`);
     }
-    return { code: status.code, said: line };
+    return { code: status.code, lastLine: line };
   } finally {
     call.signal?.removeEventListener("abort", abort);
     clock?.removeEventListener("abort", late);
-    said.cancel();
+    stderr.cancel();
   }
 }
 
@@ -98,7 +100,7 @@ function spawn(call: SpawnOptions): Running {
       stdin: "piped",
       stdout: "null",
       stderr: "piped",
-      detached: true, // its own process group, so that all of it can be killed
+      detached: true, // own process group, so that its children can be killed, too
     }).spawn();
     const status = child.status.catch((error) => {
       if (!/^Invalid signal/.test(reason(error))) throw error;
@@ -112,8 +114,8 @@ function spawn(call: SpawnOptions): Running {
 }
 
 /**
- * Kills the program with all that it has started, and reaps it: a child of a
- * wrapper, too, would take the end of our pipe for the end of the message.
+ * Kills the program and its children, and reaps it. A child of a wrapper, too,
+ * would take the end of the pipe for the end of the message.
  */
 async function kill(child: Running): Promise<void> {
   const group = async () => {
@@ -134,14 +136,14 @@ async function kill(child: Running): Promise<void> {
   await child.status;
 }
 
-/** Milliseconds, by AbortSignal: setTimeout would cost a process 4 ms to load. */
+/** Waits for so many milliseconds. Uses AbortSignal, because loading setTimeout takes 4 ms. */
 export function after(milliseconds: number): Promise<undefined> {
   const { promise, resolve } = Promise.withResolvers<undefined>();
   AbortSignal.timeout(milliseconds).addEventListener("abort", () => resolve(undefined));
   return promise;
 }
 
-/** Writes everything and closes. @returns false if the program closed its input first; its status tells why */
+/** Writes everything and closes. @returns false if the program closed its input first */
 async function write(
   writer: WritableStreamDefaultWriter<Uint8Array>,
   message: Message,
@@ -170,7 +172,7 @@ async function write(
   return true;
 }
 
-/** The last line of a program's output. A grandchild may keep the pipe open, so nothing waits for its end. */
+/** Keeps the last line of a program's output. A grandchild may keep the pipe open, so this does not wait for its end. */
 class Tail {
   #text = "";
   #reader: ReadableStreamDefaultReader<Uint8Array>;
@@ -185,7 +187,7 @@ class Tail {
     const decoder = new TextDecoder();
     try {
       for (let part; !(part = await this.#reader.read()).done;) {
-        this.#text = (this.#text + decoder.decode(part.value, { stream: true })).slice(-KEPT);
+        this.#text = (this.#text + decoder.decode(part.value, { stream: true })).slice(-MAX_KEPT);
       }
     } catch {
       // Cancelled.
@@ -193,9 +195,9 @@ class Tail {
   }
 
   async line(): Promise<string> {
-    await Promise.race([this.#read, after(SETTLE)]);
+    await Promise.race([this.#read, after(SETTLE_MS)]);
     // deno-lint-ignore no-control-regex
-    return (this.#text.trim().split("\n").at(-1) ?? "").replace(/[\x00-\x1f\x7f]/g, " ").trim().slice(0, TOLD);
+    return (this.#text.trim().split("\n").at(-1) ?? "").replace(/[\x00-\x1f\x7f]/g, " ").trim().slice(0, MAX_LINE);
   }
 
   cancel(): void {

@@ -1,8 +1,8 @@
 /** Removes files that killed programs left in the tmp folder of a maildir. */
 
-/** maildir(5): a file in tmp that is older than 36 hours is abandoned. */
+/** A file in tmp that is older than 36 hours is abandoned (maildir(5)). */
 const MAX_AGE_HOURS = 36;
-/** Names that deliverToMaildir() creates; other programs remove their own files. */
+/** File names that deliverToMaildir() creates. Other programs remove their own files. */
 const OURS = /^\d+\.P\d+R[0-9a-f]{20}\.countersign$/;
 
 /** Removes the files. @returns their number */

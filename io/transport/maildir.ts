@@ -1,17 +1,17 @@
-/** Delivery into a maildir as maildir(5) has it: tmp, fsync, link to new. */
+/** Delivers into a maildir as described in maildir(5): write to tmp, fsync, link to new. */
 import { Fail, reason } from "../../lib/fail.ts";
 import type { Message } from "../../lib/message.ts";
 import { checkLauncher } from "./commit.ts";
 import { Rejected } from "./rejected.ts";
 
 /**
- * Writes a message into a maildir; when this returns, it is on the disk.
+ * Writes a message into a maildir. When this returns, the message is on disk.
  *
  * A missing maildir is created if its parent exists. File names are random, and
- * link() fails for a name that exists.
+ * link() fails if the name exists.
  *
  * @returns the file in new/
- * @throws {Fail} `temporary`; nothing is left in new/ then
+ * @throws {Fail} `temporary`; then new/ is unchanged
  */
 export async function deliverToMaildir(maildir: string, message: Message): Promise<string> {
   const random = crypto.getRandomValues(new Uint8Array(10)).toHex();
@@ -25,7 +25,7 @@ export async function deliverToMaildir(maildir: string, message: Message): Promi
     Deno.linkSync(temporary, final);
     linked = true;
     syncFolder(`${maildir}/new`);
-    checkLauncher(); // writing to the disk took time
+    checkLauncher(); // syncing took time
   } catch (error) {
     if (linked) remove(final); // otherwise a retry would deliver it twice
     if (error instanceof Rejected) throw error;
@@ -43,7 +43,7 @@ async function write(path: string, message: Message): Promise<void> {
   file.syncSync();
 }
 
-/** Makes the folder of a maildir and those above it: to make these on the way is permitted, by themselves it is not. */
+/** Creates the folder of a maildir and its parents in one call, because the sandbox does not permit the parents alone. */
 export function makeFolders(maildir: string): void {
   try {
     Deno.mkdirSync(maildir, { recursive: true, mode: 0o700 });
@@ -52,7 +52,7 @@ export function makeFolders(maildir: string): void {
   }
 }
 
-/** Writes everything; a full disk first causes a short write. */
+/** Writes everything. A full disk first causes a short write. */
 export function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length;) {
     const count = file.writeSync(bytes.subarray(at));
@@ -71,7 +71,7 @@ function makeMaildir(maildir: string): void {
   }
 }
 
-/** Syncs the folder: the name must be on the disk, too, before we report success. */
+/** Syncs the folder: the name must be on disk, too, before success is reported. */
 function syncFolder(path: string): void {
   using folder = Deno.openSync(path, { read: true });
   folder.syncSync();
@@ -81,6 +81,6 @@ function remove(path: string): void {
   try {
     Deno.removeSync(path);
   } catch {
-    // It was never made, or the cleaner of the maildir takes it (36 hours, maildir(5)).
+    // The file was not created, or it will be removed as abandoned after 36 hours (maildir(5)).
   }
 }

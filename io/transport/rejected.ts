@@ -1,14 +1,14 @@
 /** The only failure after which a retry cannot deliver twice. */
 import { Fail, type Kind } from "../../lib/fail.ts";
 
-/** A program exited with a status other than 0, or a server refused the message: nothing was sent, for certain. */
+/** A program exited with a nonzero status, or a server rejected the message. Nothing was sent. */
 export class Rejected extends Fail {
   /**
-   * Makes one.
+   * Creates the error.
    *
-   * @param code the program's exit status, or the one from sysexits.h that the server's reply amounts to; 75 where the
-   *   status could mean anything
-   * @param kind what it means to callers that have no use for the status
+   * @param code the program's exit status, or the status from sysexits.h that matches the server's reply; 75 if the
+   *   meaning of the status is unknown
+   * @param kind what it means to callers that ignore the status
    */
   constructor(
     readonly code: number,
@@ -19,7 +19,7 @@ export class Rejected extends Fail {
     super(kind, message, options);
   }
 
-  /** The error without addresses, for the log. */
+  /** Describes the error without addresses, for the log. */
   get summary(): string {
     return `status ${this.code}`;
   }

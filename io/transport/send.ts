@@ -12,16 +12,16 @@ import type { Envelope } from "../../lib/envelope.ts";
 import { argumentsFor, inspectorFor, statusFor } from "../../lib/settings/presets.ts";
 import { Rejected } from "./rejected.ts";
 
-/** Set in the environment of every injector: a shim that finds it was called by itself. */
+/** Set in the environment of every injector. A shim that finds it set was called by another shim. */
 export const LOOP_MARK = "COUNTERSIGN_INJECTING";
 
-/** Is it certain that a retry would fail, too? (65: EX_DATAERR in sysexits.h) */
+/** Would a retry certainly fail, too? Status 65 is EX_DATAERR in sysexits.h. */
 export function isPermanent(error: unknown): boolean {
   if (error instanceof Rejected && error.code === 65) return true;
   return error instanceof Fail && (error.kind === "refused" || error.kind === "data");
 }
 
-/** The error for the log: a program's message may contain other people's addresses. */
+/** Returns the error for the log; without `whole` as a category, because the message may contain addresses. */
 export function failureReason(error: unknown, whole: boolean): string {
   if (whole) return reason(error);
   if (error instanceof Rejected) return error.summary;
@@ -31,8 +31,8 @@ export function failureReason(error: unknown, whole: boolean): string {
 /**
  * Sends a message. When this returns, another program is responsible for it.
  *
- * @returns where it went, for the log
- * @throws {Rejected} the program's own exit status; {Fail} else
+ * @returns the program, server or file that received it, for the log
+ * @throws {Rejected} with the program's exit status; otherwise {Fail}
  */
 export async function send(
   { transport: settings, state }: Pick<Settings, "transport" | "state">,
@@ -43,7 +43,7 @@ export async function send(
   if (settings.via === "maildir") {
     return await deliverToMaildir(settings.maildir, { head: withEnvelope(envelope, message.head), body: message.body });
   }
-  // Loaded late: most messages are sent through a program and do not need it.
+  // Loaded on demand, because most messages are sent through a program.
   if (settings.via === "smtp") {
     return await (await import("./smtp.ts")).submit(settings, envelope, message, signal, checkLauncher);
   }
@@ -55,13 +55,13 @@ export async function send(
   environment[LOOP_MARK] = "1";
   const inspect = inspectorFor(settings.preset);
   const call = { argv, environment, timeout: settings.timeout, ...spoolIn(settings, state.folder) };
-  const ended = await inject({ ...call, ...(signal && { signal }), ...(inspect && { inspect }) }, message);
-  if (ended.code === 0) return argv[0]!;
-  const said = ended.said === "" ? "" : `: ${ended.said}`;
-  throw new Rejected(statusFor(settings.preset, ended.code), `${argv[0]} ended with status ${ended.code}${said}`);
+  const exit = await inject({ ...call, ...(signal && { signal }), ...(inspect && { inspect }) }, message);
+  if (exit.code === 0) return argv[0]!;
+  const line = exit.lastLine === "" ? "" : `: ${exit.lastLine}`;
+  throw new Rejected(statusFor(settings.preset, exit.code), `${argv[0]} ended with status ${exit.code}${line}`);
 }
 
-/** The spool folder, if a spool is configured. */
+/** Returns the spool folder, if `transport.spool` is set. */
 export function spoolIn({ spool }: Settings["transport"], state: string): { spool?: string } {
   return spool ? { spool: `${state}/spool` } : {};
 }

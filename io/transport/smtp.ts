@@ -1,6 +1,6 @@
 /**
- * Hands a message to one submission server and waits for its answer, as msmtp
- * does: to all recipients or to none.
+ * Submits a message to a submission server and waits for its reply. Like msmtp,
+ * it sends to all recipients or to none.
  */
 import { formatAddress } from "../../lib/address.ts";
 import { printServer, serverOf, type Settings } from "../../lib/settings/parse.ts";
@@ -20,10 +20,10 @@ type Transport = Settings["transport"];
 /**
  * Submits a message. When this returns, the server is responsible for it.
  *
- * @param beforeCommit is called directly before the final dot; what it throws ends the session, and nothing is sent
+ * @param beforeCommit called directly before the final dot; if it throws, the session ends and nothing is sent
  * @returns the server, for the log
- * @throws {Fail} `SmtpRejected`, `Unconfirmed`; `usage` without an envelope sender; `config` or `permission` for what is
- *   wrong on our side
+ * @throws {Fail} `SmtpRejected`, `Unconfirmed`; `usage` without an envelope sender; `config` or `permission` for
+ *   local errors
  */
 export async function submit(
   transport: Transport,
@@ -32,18 +32,18 @@ export async function submit(
   signal?: AbortSignal,
   beforeCommit?: BeforeCommit,
 ): Promise<string> {
-  const given = message.whole ? await inOnePiece(message) : message;
-  // The size of a longer one shows when it is sent.
-  const size = message.whole ? { size: sizeWithCrlf(given.head) } : {};
-  const asked = { ...envelopeOf(envelope, message.head), ...size };
+  const input = message.whole ? await inOnePiece(message) : message;
+  // The size of a message that is not in memory is unknown until it has been sent.
+  const size = message.whole ? { size: sizeWithCrlf(input.head) } : {};
+  const smtpEnvelope = { ...envelopeOf(envelope, message.head), ...size };
   return await session(transport, signal, async (client) => {
-    const replies = await client.envelope(asked);
-    const refused = asked.recipients.flatMap(({ address: recipient }, nth) => {
+    const replies = await client.envelope(smtpEnvelope);
+    const refused = smtpEnvelope.recipients.flatMap(({ address: recipient }, nth) => {
       const reply = replies[nth]!;
       return isPositive(reply) ? [] : [{ recipient, reply }];
     });
     if (refused.length > 0) throw client.failures.refusedRecipients(refused);
-    await client.send(given, beforeCommit);
+    await client.send(input, beforeCommit);
     await client.end(true);
   });
 }
@@ -73,7 +73,7 @@ async function session(
   }
 }
 
-/** Reads the files before it connects, so that errors in them are found without a network. */
+/** Reads the password and CA files before connecting, so that errors in them are found without a network. */
 function serverIn(transport: Transport): Server {
   const endpoint = serverOf(transport);
   const name = printServer(endpoint);
@@ -86,7 +86,7 @@ function serverIn(transport: Transport): Server {
 }
 
 function envelopeOf({ sender, recipients, dsn }: Envelope, head: Uint8Array): SmtpEnvelope {
-  // A program knows who runs it; a server does not.
+  // A mail program uses the user who runs it as the default sender; a server has no default.
   if (sender === undefined) {
     throw new Fail("usage", "Envelope sender unknown", { fix: "give one with -f, or write as an identity" });
   }
@@ -96,16 +96,16 @@ function envelopeOf({ sender, recipients, dsn }: Envelope, head: Uint8Array): Sm
     recipients: recipients.map((one) => ({ address: formatAddress(one), ...(notify !== undefined && { notify }) })),
     ...(ret !== undefined && { ret }),
     ...(envid !== undefined && { envid: fromXtext(envid) }),
-    eightBit: true, // whether it is 8-bit shows only when it has been sent
+    eightBit: true, // unknown until the message has been sent
     utf8Header: isUtf8(head),
   };
 }
 
-/** A command line has it in xtext (RFC 3461 section 4). */
+/** Decodes xtext (RFC 3461 section 4), in which ENVID is given on a command line. */
 const fromXtext = (text: string): string =>
   text.replace(/\+([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
 
-/** Does the header have UTF-8 as it is (RFC 6532)? Bytes that are not UTF-8 no extension makes right. */
+/** Does the header contain UTF-8 (RFC 6532)? No extension permits other bytes over 127. */
 function isUtf8(head: Uint8Array): boolean {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(head).length < head.length;

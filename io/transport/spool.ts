@@ -1,11 +1,11 @@
 /**
- * The message as a file: whole before the program behind starts, which gets it
- * as its standard input. Nothing that happens to us can then make it take a
- * part for the whole.
+ * Spools a message: writes it to a file completely before the injector starts
+ * with this file as its standard input. The injector can then never send a
+ * truncated message, even if this process is killed.
  *
- * By node:child_process, which costs a process 20 ms: Deno.Command cannot hand
- * down an open file. A shell that redirects would cost 1 ms, but who may run a
- * shell may run everything.
+ * This uses node:child_process, which takes 20 ms to load, because Deno.Command
+ * cannot pass an open file. A shell that redirects would take 1 ms, but the
+ * permission to run a shell is the permission to run everything.
  */
 import { Fail, quote, reason, temporaryIfDenied } from "../../lib/fail.ts";
 import type { Message } from "../../lib/message.ts";
@@ -14,14 +14,14 @@ import { checkLauncher } from "./commit.ts";
 import { type Running, type SpawnOptions, UNNAMED } from "./child.ts";
 import { writeAll } from "./maildir.ts";
 
-/** Milliseconds after which a file that still has its name is one that nobody writes any more. */
+/** Milliseconds after which a file that still has a name is abandoned. */
 const STALE_AFTER_MS = 24 * 60 * 60 * 1000;
 
 /**
  * Runs the program with the whole message as its standard input.
  *
- * @throws {Fail} `temporary` when the file cannot be written, or a signal came before; `system` when the program cannot
- *   be run; what reading the message throws
+ * @throws {Fail} `temporary` when the file cannot be written or a signal arrived; `system` when the program cannot be
+ *   run; errors of reading the message
  */
 export async function spawnSpooled(folder: string, call: SpawnOptions, message: Message): Promise<Running> {
   const node = await nodeModules();
@@ -36,14 +36,14 @@ export async function spawnSpooled(folder: string, call: SpawnOptions, message: 
 
 type Node = Awaited<ReturnType<typeof nodeModules>>;
 
-/** Loaded by those alone who spool. */
+/** Loads the node modules on demand, only for `transport.spool`. */
 async function nodeModules() {
   const { closeSync, openSync } = await import("node:fs");
   const { spawn } = await import("node:child_process");
   return { closeSync, openSync, spawn };
 }
 
-/** Writes the message. @returns the number of the open file, at its beginning */
+/** Writes the message. @returns the descriptor of the file, open for reading at its beginning */
 async function spool(
   folder: string,
   call: SpawnOptions,
@@ -67,7 +67,7 @@ async function spool(
   try {
     put(message.head);
     for await (const chunk of signal ? untilAborted(message.body, signal) : message.body) put(chunk);
-    // A server of files may say only now that it has no room: what it has not kept would be missing in the middle.
+    // A file server may report a full disk only now; without this check part of the message could be missing.
     attempt(() => written.syncSync());
   } catch (error) {
     closeSync(input);
@@ -76,7 +76,7 @@ async function spool(
   return input;
 }
 
-/** An empty file, open twice: to write it and to read it. Its name is gone already, so nothing is left of us. */
+/** Creates a file, open for writing and for reading, and unlinks it at once, so that a killed process leaves none. */
 function make(folder: string, read: (path: string) => number): { file: Deno.FsFile; input: number } {
   Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
   cleanSpool(folder, new Date());
@@ -95,7 +95,7 @@ function make(folder: string, read: (path: string) => number): { file: Deno.FsFi
 async function spawnOn(input: number, { argv, environment }: SpawnOptions, { spawn }: Node): Promise<Running> {
   const [program, ...args] = argv;
   const { promise: status, resolve } = Promise.withResolvers<{ code: number; signal: string | null }>();
-  // What is thrown at a signal without a name is nobody's to catch.
+  // Node's compatibility layer throws for a signal that it does not know, where no caller can catch the error.
   const unnamed = (event: PromiseRejectionEvent) => {
     if (!/^Invalid signal/.test(reason(event.reason))) return;
     event.preventDefault();
@@ -108,13 +108,13 @@ async function spawnOn(input: number, { argv, environment }: SpawnOptions, { spa
     const child = spawn(program!, args, { env: environment, stdio: [input, "ignore", "pipe"], detached: true });
     child.once("exit", (code, signal) => resolve({ code: code ?? 1, signal }));
     await new Promise((done, failed) => child.once("spawn", done).once("error", failed));
-    child.on("error", () => {}); // it has ended before it could be killed
-    const said = child.stderr!;
+    child.on("error", () => {}); // killing a program that has exited fails
+    const output = child.stderr!;
     const stderr = new ReadableStream<Uint8Array>({
       start(to) {
-        said.on("data", (part) => to.enqueue(part)).on("error", () => {}).once("end", () => to.close());
+        output.on("data", (part) => to.enqueue(part)).on("error", () => {}).once("end", () => to.close());
       },
-      cancel: () => void said.removeAllListeners("data").removeAllListeners("end").destroy(),
+      cancel: () => void output.removeAllListeners("data").removeAllListeners("end").destroy(),
     });
     return { pid: child.pid!, status, stderr, kill: (signal) => void child.kill(signal) };
   } catch (error) {
@@ -124,7 +124,7 @@ async function spawnOn(input: number, { argv, environment }: SpawnOptions, { spa
   }
 }
 
-/** Removes what killed ones left: a name without a message, a day old. @returns how many */
+/** Removes files older than a day, which killed processes left. @returns their number */
 export function cleanSpool(folder: string, now: Date): number {
   let gone = 0;
   try {
@@ -135,7 +135,7 @@ export function cleanSpool(folder: string, now: Date): number {
       gone++;
     }
   } catch {
-    // Nothing was spooled yet, or another is cleaning.
+    // The folder does not exist yet, or another process is cleaning.
   }
   return gone;
 }

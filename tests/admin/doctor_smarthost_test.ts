@@ -63,7 +63,7 @@ test("a wrong password, and problems with its file", async () => {
 
   sink.answers.auth = "535 5.7.8 Bad password";
   assert.deepEqual(await examined(transport), [
-    `${line} 127.0.0.1:${sink.port} does not let "greg" in: "535 5.7.8 Bad password" | ` +
+    `${line} 127.0.0.1:${sink.port} rejected the login of "greg": "535 5.7.8 Bad password" | ` +
     `Check transport.user and the password in ${secret}`,
   ]);
 

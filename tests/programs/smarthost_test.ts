@@ -49,8 +49,8 @@ test("smarthost: what arrives", async (t) => {
 
 /** [what, the server's answers, what the shim ends with, what it says] */
 const ANSWERS: [string, Answers, number, RegExp][] = [
-  ["the login", { auth: "535 5.7.8 No" }, 77, /does not let "greg" in: "535 5\.7\.8 No"$/],
-  ["the sender", { from: REFUSED }, 69, /refuses the sender/],
+  ["the login", { auth: "535 5.7.8 No" }, 77, /rejected the login of "greg": "535 5\.7\.8 No"$/],
+  ["the sender", { from: REFUSED }, 69, /rejected the sender/],
   [
     "one of two recipients",
     { to: (one) => one.startsWith("copy@") ? REFUSED : undefined },
@@ -58,8 +58,8 @@ const ANSWERS: [string, Answers, number, RegExp][] = [
     /"copy@mx\.example\.net"/,
   ],
   ["one for now", { to: (one) => one.startsWith("copy@") ? LATER : undefined }, 75, /"copy@mx\.example\.net"/],
-  ["the message", { end: REFUSED }, 69, /refuses the message/],
-  ["to say what it did", { end: HANG_UP }, 75, /it may be sent$/],
+  ["the message", { end: REFUSED }, 69, /rejected the message/],
+  ["to say what it did", { end: HANG_UP }, 75, /it may have been sent$/],
   ["to talk", { greeting: "554 No" }, 75, /cannot be used: "554 No"$/],
 ];
 
@@ -83,7 +83,7 @@ test("smarthost: the server refuses, and the shim says so", async (t) => {
     for (const [to, status] of [[REFUSED, 100], [LATER, 111]] as const) {
       sink.answers = { extensions: EXTENSIONS, to };
       const argv = [`${home.path}/bin/qmail-inject`, "-a", "nobody@mx.example.net"];
-      oneLine(await home.run(argv, "From: greg@example.org\n\nHi.\n"), status, /refuses "nobody/);
+      oneLine(await home.run(argv, "From: greg@example.org\n\nHi.\n"), status, /rejected "nobody/);
     }
   });
 });
@@ -196,7 +196,7 @@ tlsmgr unix - - n 1000? 1 tlsmgr\n`;
     await t.step(`${security}: it refuses one of two, and nobody gets it`, async () => {
       using home = await asGreg(security, port);
       const ran = await write(home, "nobody@mx.example.net", "gone@mx.example.net");
-      oneLine(ran, 69, /refuses "gone@mx\.example\.net": "550 5\.1\.1 .*Gone"; nothing is sent$/m);
+      oneLine(ran, 69, /rejected "gone@mx\.example\.net": "550 5\.1\.1 .*Gone"; nothing is sent$/m);
       await until("the end of the session", () => /disconnect from .* rcpt=1\/2/.test(postfix.log), () => postfix.log);
       assert.equal(await postfix.queued(), 0);
       assert.deepEqual(sink.taken, []);

@@ -155,7 +155,7 @@ tlsmgr unix - - n 1000? 1 tlsmgr
     const error = await fails(send(server, { recipients: [{ address: "josé@mx.example.net" }] }));
     assert.deepEqual([error.kind, error.message], [
       "refused",
-      'mx has no SMTPUTF8, which address "josé@mx.example.net" needs',
+      'mx does not offer SMTPUTF8, which address "josé@mx.example.net" requires',
     ]);
     assert.equal((await fails(send({ ...server, security: "starttls", ca }, {}))).kind, "temporary");
   });
@@ -245,7 +245,7 @@ onDovecot("SMTP client: Dovecot's submission service", async (t) => {
       assert.deepEqual([error.kind, error.reply?.code], ["permission", 530]);
       const { port } = dovecot.ports.starttls === server.port ? server : { port: dovecot.ports.starttls };
       const clear = await fails(send({ port: port!, login: byPlain }, {}));
-      assert.equal(clear.message, "No password is sent without TLS");
+      assert.equal(clear.message, "A password is not sent without TLS");
     });
     await t.step(`${what}: a recipient that is refused behind it, a message that is too large`, async () => {
       sink.answers = { extensions: EXTENSIONS, to: (one) => one === GONE.address ? "550 5.1.1 Gone" : undefined };

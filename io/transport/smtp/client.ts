@@ -1,15 +1,14 @@
 /**
- * An SMTP client (RFC 5321) for submission (RFC 6409): TLS, login, and messages
- * that are streamed.
+ * An SMTP client (RFC 5321) for submission (RFC 6409) with TLS and
+ * authentication. It streams messages.
  *
- * DATA is sent only when all replies about the recipients are known, also with
- * PIPELINING (RFC 2920): the caller decides whether those who are accepted get
- * the message although others are refused.
+ * DATA is sent only after the replies to all recipients, also with PIPELINING
+ * (RFC 2920), so that the caller can decide whether to send the message if some
+ * recipients were rejected.
  *
- * The final dot is the server's commit. Before it, on any failure, the
- * connection is cut, so that half a message is never taken for a whole one.
- * After it only the server knows; without its reply nobody says that nothing
- * was sent.
+ * The server commits at the final dot. On any failure before it, the client
+ * closes the connection, so that a truncated message is never accepted. After
+ * it, a missing reply means that the message may have been sent.
  */
 import { utf8 } from "../../../lib/bytes.ts";
 import { Fail, quote } from "../../../lib/fail.ts";
@@ -22,34 +21,34 @@ import { type Limits, Stopped, type Timeouts } from "./limits.ts";
 import { SmtpLines } from "./lines.ts";
 import { isPositive, NotReply, type Reply } from "./reply.ts";
 
-/** A server and how to talk to it. */
+/** A server, and how to connect to it. */
 export interface Server extends Endpoint {
-  /** As it is called in messages. */
+  /** The name for messages. */
   readonly name: string;
-  /** TLS from the start (RFC 8314), by STARTTLS (RFC 3207), which then must succeed, or none. */
+  /** TLS from the start (RFC 8314), mandatory STARTTLS (RFC 3207), or no TLS. */
   readonly security: "tls" | "starttls" | "none";
-  /** Certificates of authorities to be trusted besides the usual ones, in PEM. */
+  /** Additional trusted CA certificates in PEM. */
   readonly ca: readonly string[];
-  /** The name that we give in EHLO. */
+  /** The client's name in EHLO. */
   readonly helo: string;
-  /** Who logs in, by the first of these mechanisms that the server offers; only over TLS. */
+  /** Login name, and mechanisms in order of preference; used only over TLS. */
   readonly login?: { readonly user: string; readonly mechanisms: readonly Mechanism[] };
 }
 
 /** Called directly before the final dot. If it throws, the session ends and nothing is sent. */
 export type BeforeCommit = () => void | Promise<void>;
 
-/** Which time applies to a command. */
+/** Which timeout applies to a command. */
 const TIMES: Partial<Record<Step, keyof Timeouts>> = { MAIL: "mail", RCPT: "rcpt", DATA: "data" };
 
-/** Challenges that a server may send in one login. */
+/** Maximum number of challenges in one login. */
 const MAX_CHALLENGES = 8;
 
 /** A session with a server. */
 export class Client {
-  /** What the server offers: since TLS began, where it did. */
+  /** The extensions that the server offers; after the TLS handshake, if there was one. */
   extensions: Extensions = new Map();
-  /** Does the server wait for a command? */
+  /** Is the server waiting for a command? */
   #ready = false;
   /** The current step, for error messages. */
   #step: Step = "greeting";
@@ -60,7 +59,7 @@ export class Client {
   }
 
   /**
-   * Connects, begins TLS and logs in.
+   * Connects, starts TLS and logs in.
    *
    * @throws {Fail} `SmtpRejected`
    */
@@ -91,7 +90,7 @@ export class Client {
       if (!this.extensions.has("STARTTLS")) throw this.failures.broken("STARTTLS", "it does not offer STARTTLS");
       await this.#command("STARTTLS", "STARTTLS", isPositive);
       this.#ready = false;
-      // RFC 3207 section 6: an attacker could have injected this, to be read as if it had come over TLS (CVE-2011-0411).
+      // RFC 3207 section 6: an attacker could have injected data that would be read as if sent over TLS (CVE-2011-0411).
       if (connection.pending) {
         throw this.failures.broken("STARTTLS", "it sent data between its reply to STARTTLS and the handshake");
       }
@@ -110,41 +109,44 @@ export class Client {
       return;
     }
     if (reply.code < 500) throw this.failures.refused("EHLO", reply);
-    // RFC 5321 section 3.2: a server that does not know EHLO. Then it has no extensions.
+    // RFC 5321 section 3.2: the server does not know EHLO, so it has no extensions.
     this.extensions = new Map();
     await this.#command("EHLO", `HELO ${helo}`, isPositive);
   }
 
   async #login(mechanisms: readonly Mechanism[]): Promise<void> {
-    // The settings exclude this. It is checked here as well, because a password cannot be unsent.
-    if (!this.connection.secure) throw new Fail("config", "No password is sent without TLS");
+    // parseConfig() rejects such settings. This is a second check, because a password in the clear is compromised.
+    if (!this.connection.secure) throw new Fail("config", "A password is not sent without TLS");
     const offered = this.extensions.get("AUTH");
     const mechanism = choose(offered ?? "", mechanisms);
     if (mechanism === undefined) {
       const known = mechanisms.map(({ name }) => name).join(", ");
       const offer = offered === undefined ? "no AUTH" : `AUTH ${quote(offered)}`;
-      throw new Fail("permission", `${this.server.name} offers ${offer}, but we need one of ${known}`);
+      throw new Fail("permission", `${this.server.name} offers ${offer}, but this program supports only ${known}`);
     }
     const { name, initial } = mechanism;
     const first = initial === undefined ? [] : [initial.length === 0 ? "=" : initial.toBase64()];
     let reply = await this.#command("AUTH", ["AUTH", name, ...first].join(" "));
-    let said = "";
+    let explanation = "";
     for (let nth = 0; reply.code === 334 && nth < MAX_CHALLENGES; nth++) {
       const challenge = fromBase64(reply.lines[0]!);
-      if (challenge?.length) said = mechanism.explain?.(challenge) ?? "";
+      if (challenge?.length) explanation = mechanism.explain?.(challenge) ?? "";
       // RFC 4954 section 4: a lone asterisk cancels.
       const response = challenge && await mechanism.respond(challenge, nth);
       reply = await this.#command("AUTH", response?.toBase64() ?? "*");
     }
     if (isPositive(reply)) return;
-    throw this.failures.refused("AUTH", said === "" ? reply : { ...reply, lines: [...reply.lines, said] });
+    throw this.failures.refused(
+      "AUTH",
+      explanation === "" ? reply : { ...reply, lines: [...reply.lines, explanation] },
+    );
   }
 
   /**
-   * Begins a transaction: MAIL and RCPT.
+   * Starts a transaction: sends MAIL and RCPT.
    *
-   * @returns the reply about each recipient. Where one is accepted, {@link send} may follow
-   * @throws {Fail} `SmtpRejected` where the sender is refused; `refused` where the server cannot be told this envelope
+   * @returns the reply to each recipient. If one is accepted, {@link send} may follow
+   * @throws {Fail} `SmtpRejected` if the server rejects the sender; `refused` if it lacks an extension for this envelope
    */
   async envelope(envelope: SmtpEnvelope): Promise<Reply[]> {
     const lines = commands(this.server.name, envelope, this.extensions);
@@ -160,7 +162,7 @@ export class Client {
     return replies;
   }
 
-  /** Writes and reads at the same time: otherwise both sides could block on full buffers (RFC 2920 section 3.1). */
+  /** Writes and reads concurrently, because both sides could otherwise block on full buffers (RFC 2920 section 3.1). */
   async #pipelined(lines: string[]): Promise<Reply[]> {
     this.#begins("MAIL");
     const written = this.connection.write(utf8(lines.join("\r\n") + "\r\n"));
@@ -171,7 +173,7 @@ export class Client {
       this.#step = step;
       const reply = await this.connection.reply(TIMES[step]!, step);
       replies.push(reply);
-      if (reply.code === 421) break; // RFC 5321 section 3.8: it closes, and no more replies come
+      if (reply.code === 421) break; // RFC 5321 section 3.8: the server closes the connection
     }
     const [mail, last] = [replies[0]!, replies.at(-1)!];
     this.#heard(last);
@@ -182,17 +184,17 @@ export class Client {
   }
 
   /**
-   * Sends the message to the recipients that were accepted.
+   * Sends the message to the accepted recipients.
    *
-   * @returns the server's reply: it has taken the message
-   * @throws {Fail} `SmtpRejected`; `Unconfirmed` where the server did not confirm it; what reading the message, or
-   *   `beforeCommit`, throws
+   * @returns the server's reply, which is positive
+   * @throws {Fail} `SmtpRejected`; `Unconfirmed` if the server did not confirm the message; errors of reading the
+   *   message and of `beforeCommit`
    */
   send(message: Message, beforeCommit?: BeforeCommit): Promise<Reply> {
     return this.#attempt(async () => {
       const go = await this.#command("DATA", "DATA");
-      this.#ready = false; // for what follows is no command
-      // 2yz would be the answer to another command, and then so would what follows the final dot.
+      this.#ready = false; // what follows is not a command
+      // 2yz would be the reply to another command, and so would be the reply after the final dot.
       if (isPositive(go)) throw this.failures.broken("DATA", this.failures.say(go));
       if (go.code !== 354) {
         this.#heard(go);
@@ -209,13 +211,13 @@ export class Client {
 
   async #message(message: Message, beforeCommit?: BeforeCommit): Promise<Reply> {
     const { connection, limits, failures } = this;
-    // A server may refuse before it has everything; do not send it the rest of a gigabyte then.
+    // A server may reject the message before the final dot. Do not send the rest then.
     const answer = connection.replyAtAnyTime();
     answer.then((reply) => {
       if (limits.committed) return;
       connection.stop(
         isPositive(reply)
-          ? failures.broken("message", `it answers before it has the message: ${failures.say(reply)}`)
+          ? failures.broken("message", `it replied before the end of the message: ${failures.say(reply)}`)
           : failures.refused("message", reply),
       );
     }, (error) => limits.committed || connection.stop(error));
@@ -236,14 +238,14 @@ export class Client {
       await connection.unlessStopped(Promise.resolve(beforeCommit?.()));
       connection.checkOpen();
     } catch (error) {
-      // A server may reply and close the connection, and the failed write may be seen before the reply.
+      // The server may have replied and closed the connection. Then the write may fail before the reply is read.
       const fromServer = !(error instanceof Fail || error instanceof Stopped);
       if (fromServer) await Promise.race([answer.catch(() => {}), seconds(1)]);
       body.return?.()?.catch(() => {}); // not awaited: it may be blocked on input
       throw connection.stop(error);
     }
     limits.committed = true;
-    // The reply decides, even if this write fails: the server may have replied before it closed.
+    // Ignore an error of this write, because the server may have replied before it closed the connection.
     await this.#progress(connection.write(lines.end())).catch(() => {});
     limits.wait("end", "reply to the message");
     const reply = await answer;
@@ -251,18 +253,18 @@ export class Client {
     return reply;
   }
 
-  /** Waits until the system has taken what is being sent. */
+  /** Waits until the kernel has accepted the data. */
   async #progress(written: Promise<void>): Promise<void> {
     this.limits.wait("block", "progress in sending");
     await written;
     this.limits.relax();
   }
 
-  /** Sends a command and waits for its reply. @param wanted replies other than these are refusals */
+  /** Sends a command and waits for its reply. @param wanted all other replies are treated as rejections */
   async #command(step: Step, line: string, wanted?: (reply: Reply) => boolean): Promise<Reply> {
     this.#begins(step);
     const { connection } = this;
-    // A server that closes the connection may have sent the reason before.
+    // A server that closed the connection may have sent the reason first.
     const failed = await connection.write(utf8(`${line}\r\n`)).then(() => undefined, (error) => ({ error }));
     const verb = line.split(/[ :]/, 1)[0]!;
     const reply = await connection.reply(TIMES[step] ?? "command", step === "AUTH" ? step : verb).catch((error) => {
@@ -273,7 +275,7 @@ export class Client {
     return reply;
   }
 
-  /** @throws {NotReply} for an unsolicited reply, which would be taken for the reply to the next command */
+  /** Begins a step. @throws {NotReply} for an unsolicited reply, which would be taken for the reply to the next command */
   #begins(step: Step): void {
     this.#step = step;
     this.#ready = false;
@@ -286,7 +288,7 @@ export class Client {
     return reply;
   }
 
-  /** On failure, closes the connection unless the server waits for a command. */
+  /** Runs `work`. If it fails, closes the connection unless the server is waiting for a command. */
   async #attempt<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
@@ -296,7 +298,7 @@ export class Client {
     }
   }
 
-  /** Sends QUIT where the server waits for a command, and closes. @param hurry do not wait for the reply to QUIT */
+  /** Sends QUIT if the server is waiting for a command, and closes. @param hurry do not wait for the reply to QUIT */
   async end(hurry = false): Promise<void> {
     if (this.#ready) {
       this.#ready = false;

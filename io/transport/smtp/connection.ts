@@ -1,14 +1,14 @@
-/** The bytes of a session: a TCP connection that may become a TLS one. */
+/** The connection of a session: TCP, then TLS if it is started. */
 import type { Limits, Timeouts } from "./limits.ts";
 import { type Reply, ReplyReader } from "./reply.ts";
 
-/** Where a server listens. */
+/** Host and port of a server. */
 export interface Endpoint {
   readonly hostname: string;
   readonly port: number;
 }
 
-/** A connection that ends when its {@link Limits} say so. */
+/** A connection that is closed when its {@link Limits} expire. */
 export class Connection {
   #stream: Deno.Conn;
   #replies = this.#reader();
@@ -19,11 +19,11 @@ export class Connection {
 
   private constructor(stream: Deno.Conn, readonly limits: Limits) {
     this.#stream = stream;
-    // Closing it ends all reads and writes that are under way.
+    // Closing the connection ends all pending reads and writes.
     limits.signal.addEventListener("abort", () => this.stop());
   }
 
-  /** Connects, to whichever of the server's addresses answers first. */
+  /** Connects to the first of the server's addresses that responds. */
   static async open({ hostname, port }: Endpoint, limits: Limits): Promise<Connection> {
     const { signal } = limits;
     signal.throwIfAborted();
@@ -37,21 +37,21 @@ export class Connection {
     }
   }
 
-  /** Is it encrypted, and the server's certificate verified? */
+  /** Is the connection encrypted, with a verified certificate? */
   get secure(): boolean {
     return this.#secure;
   }
 
-  /** Has the server sent more than was parsed? */
+  /** Has the server sent data that has not been parsed? */
   get pending(): boolean {
     return this.#replies.pending;
   }
 
   /**
-   * Begins TLS and verifies the certificate.
+   * Starts TLS and verifies the certificate.
    *
-   * @param hostname the name that it must have
-   * @param ca certificates of authorities to be trusted besides the usual ones, in PEM
+   * @param hostname the name that the certificate must contain
+   * @param ca additional trusted CA certificates in PEM
    */
   async startTls(hostname: string, ca: readonly string[]): Promise<void> {
     this.limits.wait("connect", "TLS handshake");
@@ -61,12 +61,17 @@ export class Connection {
       if (this.#closed) secured.close();
       await secured.handshake();
     });
-    // Whatever was received in the clear is discarded.
+    // Discard what was received in the clear.
     this.#replies = this.#reader();
     this.#secure = true;
   }
 
-  /** Waits for a reply. @param what it answers, for the message when it does not come. @throws {NotReply}; what the system or the limits say */
+  /**
+   * Waits for a reply.
+   *
+   * @param what the command, for the error message
+   * @throws {NotReply}; errors of the system; the reason of the limits
+   */
   reply(step: keyof Timeouts, what: string): Promise<Reply> {
     this.limits.wait(step, `reply to ${what}`);
     return this.#io(() => this.#replies.next()).finally(() => this.limits.relax());
@@ -77,14 +82,14 @@ export class Connection {
     return this.#io(() => this.#replies.next());
   }
 
-  /** Sends all of it. */
+  /** Sends all bytes. */
   write(bytes: Uint8Array): Promise<void> {
     return this.#io(async () => {
       for (let at = 0; at < bytes.length;) at += await this.#stream.write(bytes.subarray(at));
     });
   }
 
-  /** Waits for work that is not the connection's, or until the session ends. One at a time. */
+  /** Waits for other work, or until the session ends. Only one call may be pending. */
   unlessStopped<T>(work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#interrupt = reject;
@@ -93,7 +98,7 @@ export class Connection {
     });
   }
 
-  /** @throws the reason for which the session was ended, if it was */
+  /** Does nothing while the session is open. @throws the reason why the session ended */
   checkOpen(): void {
     if (this.#closed) throw this.#reason;
   }
@@ -101,8 +106,8 @@ export class Connection {
   /**
    * Ends the session at once.
    *
-   * @param reason what pending operations reject with, unless the limits give a reason
-   * @returns the reason for which it was ended, now or before
+   * @param reason the error of pending operations, unless the limits give a reason
+   * @returns the reason why the session ended, now or before
    */
   stop(reason: unknown = new Deno.errors.Interrupted("connection closed")): unknown {
     if (this.#closed) return this.#reason;
@@ -112,7 +117,7 @@ export class Connection {
     try {
       this.#stream.close();
     } catch {
-      // It is taken over by a TLS handshake that has not begun.
+      // A TLS handshake that has not started yet owns the stream.
     }
     return this.#reason;
   }

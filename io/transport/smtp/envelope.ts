@@ -1,20 +1,20 @@
-/** MAIL and RCPT with the parameters that a server takes. Pure. */
+/** Formats MAIL and RCPT with the parameters that the server supports. */
 import { utf8 } from "../../../lib/bytes.ts";
 import { Fail, quote } from "../../../lib/fail.ts";
 
-/** The extensions that a server has named, in capitals, with their parameters (RFC 5321 section 4.1.1.1). */
+/** The extensions that a server offers, in upper case, with their parameters (RFC 5321 section 4.1.1.1). */
 export type Extensions = ReadonlyMap<string, string>;
 
-/** A recipient, with what DSN can ask for (RFC 3461 section 4). */
+/** A recipient and its DSN parameters (RFC 3461 section 4). */
 export interface Recipient {
   readonly address: string;
-  /** As `FAILURE,DELAY`. */
+  /** For example `FAILURE,DELAY`. */
   readonly notify?: string;
   /** The original recipient. */
   readonly orcpt?: string;
 }
 
-/** Who sends to whom. What a server does not offer is left out, except where the message would not be the same. */
+/** An envelope. Parameters that the server does not support are omitted, unless the message would have to change. */
 export interface SmtpEnvelope {
   /** Empty for the null sender. */
   readonly sender: string;
@@ -22,15 +22,15 @@ export interface SmtpEnvelope {
   /** FULL or HDRS, and an identifier for notifications, as plain text. */
   readonly ret?: string;
   readonly envid?: string;
-  /** May the body have bytes over 127? A server without 8BITMIME gets them unannounced: we do not rewrite bodies. */
+  /** May the body have bytes over 127? Without 8BITMIME they are sent undeclared, because bodies are not rewritten. */
   readonly eightBit?: boolean;
-  /** Does the header have UTF-8 (RFC 6532)? */
+  /** Does the header contain UTF-8 (RFC 6532)? */
   readonly utf8Header?: boolean;
-  /** Bytes of the message with CRLF, where they are known. */
+  /** Size of the message with CRLF line ends in bytes, if known. */
   readonly size?: number;
 }
 
-/** Reads the lines of a reply to EHLO, of which the first is a greeting. `AUTH=` is an old spelling. */
+/** Parses the reply to EHLO, whose first line is a greeting. `AUTH=` is an old spelling of `AUTH`. */
 export function extensionsIn(lines: readonly string[]): Extensions {
   const found = new Map<string, string>();
   for (const line of lines.slice(1)) {
@@ -42,37 +42,37 @@ export function extensionsIn(lines: readonly string[]): Extensions {
   return found;
 }
 
-/** The size above which the server takes no message (RFC 1870); undefined: it names none. */
+/** Returns the maximum message size (RFC 1870); undefined if the server does not declare one. */
 export function sizeLimit(extensions: Extensions): number | undefined {
   const limit = /^\d{1,15}$/.exec(extensions.get("SIZE") ?? "")?.[0];
   return limit === undefined || Number(limit) === 0 ? undefined : Number(limit);
 }
 
 /**
- * The commands that begin a transaction: MAIL, then RCPT for each recipient.
+ * Returns the commands that start a transaction: MAIL, then RCPT for each recipient.
  *
- * @throws {Fail} `refused`: the server cannot be told this envelope
+ * @throws {Fail} `refused` if the envelope cannot be expressed with the server's extensions
  */
 export function commands(server: string, envelope: SmtpEnvelope, extensions: Extensions): string[] {
   const { sender, recipients, size } = envelope;
   for (const address of [sender, ...recipients.map((one) => one.address)]) {
-    // RFC 6531 section 3.2: without the extension there is no way to name it.
+    // RFC 6531 section 3.2: only SMTPUTF8 permits such an address.
     if (!isAscii(address) && !extensions.has("SMTPUTF8")) {
-      throw new Fail("refused", `${server} has no SMTPUTF8, which address ${quote(address)} needs`);
+      throw new Fail("refused", `${server} does not offer SMTPUTF8, which address ${quote(address)} requires`);
     }
   }
   const limit = sizeLimit(extensions);
   if (size !== undefined && limit !== undefined && size > limit) throw tooLarge(server, limit);
   const mail = [`MAIL FROM:<${sender}>`, ...mailParameters(envelope, extensions)];
   const lines = [mail.join(" "), ...recipients.map((one) => rcptCommand(one, extensions))];
-  // A line end would begin another command.
+  // A line end would inject another command.
   // deno-lint-ignore no-control-regex
   const bad = lines.find((line) => /[\0-\x1f\x7f]/.test(line));
-  if (bad !== undefined) throw new Fail("refused", `${quote(bad)} has a control character`);
+  if (bad !== undefined) throw new Fail("refused", `${quote(bad)} contains a control character`);
   return lines;
 }
 
-/** The failure for a message over the server's limit. */
+/** Returns the error for a message over the server's limit. */
 export function tooLarge(server: string, limit: number): Fail {
   return new Fail("refused", `${server} accepts messages of at most ${limit} bytes, and this one is larger`);
 }
@@ -103,7 +103,7 @@ function rcptCommand({ address, notify, orcpt }: Recipient, extensions: Extensio
 
 const isAscii = (text: string): boolean => !/[^\0-\x7f]/.test(text);
 
-/** xtext of RFC 3461 section 4: what is no visible ASCII, `+` and `=` by their code. */
+/** Encodes as xtext (RFC 3461 section 4): `+`, `=` and all but visible ASCII become hexadecimal codes. */
 function xtext(text: string): string {
   return Array.from(utf8(text), (byte) => {
     const plain = byte > 0x20 && byte < 0x7f && byte !== 0x2b && byte !== 0x3d;
@@ -111,7 +111,7 @@ function xtext(text: string): string {
   }).join("");
 }
 
-/** Type and address; with UTF-8 in the form that a server without SMTPUTF8 can pass on (RFC 6533 section 3). */
+/** Returns type and address. UTF-8 is encoded so that servers without SMTPUTF8 can relay it (RFC 6533 section 3). */
 function originalRecipient(address: string): string {
   if (isAscii(address)) return `rfc822;${xtext(address)}`;
   const coded = address.replace(

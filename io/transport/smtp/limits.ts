@@ -1,8 +1,8 @@
-/** How long a session may take: each step, all of them together, and until the caller aborts. */
+/** Limits the duration of a session: a timeout for each step, one for the whole session, and the caller's abort signal. */
 
-/** Seconds for each step. */
+/** Timeouts in seconds. */
 export interface Timeouts {
-  /** The TCP connection, and the TLS handshake. */
+  /** TCP connection, and TLS handshake. */
   readonly connect: number;
   readonly greeting: number;
   /** EHLO, STARTTLS, AUTH. */
@@ -10,17 +10,17 @@ export interface Timeouts {
   readonly mail: number;
   readonly rcpt: number;
   readonly data: number;
-  /** Until the system has taken a piece of the message. */
+  /** Until the kernel has accepted a chunk of the message. */
   readonly block: number;
-  /** Until the server has answered the final dot. */
+  /** The reply to the final dot. */
   readonly end: number;
   /** The reply to QUIT. */
   readonly quit: number;
-  /** All of it; 0: unlimited. */
+  /** The whole session; 0 means unlimited. */
   readonly total: number;
 }
 
-/** The timeouts of RFC 5321 section 4.5.3.2; `connect`, `command` and `quit` are not in it. */
+/** The timeouts of RFC 5321 section 4.5.3.2, which does not specify `connect`, `command` and `quit`. */
 export const TIMEOUTS: Timeouts = {
   connect: 60,
   greeting: 300,
@@ -34,8 +34,8 @@ export const TIMEOUTS: Timeouts = {
   total: 0,
 };
 
-/** Seconds that the server has to confirm the message when time is up, or the caller aborts, after the final dot. */
-const GRACE = 3;
+/** Seconds that the server has to confirm the message if the session times out or is aborted after the final dot. */
+const GRACE_SECONDS = 3;
 
 /** The caller aborted, or its total timeout expired. */
 export class Stopped extends Error {
@@ -45,13 +45,13 @@ export class Stopped extends Error {
   }
 }
 
-/** The clock of one session. */
+/** The timers of one session. */
 export class Limits {
   #controller = new AbortController();
-  /** Has the final dot been sent, and not been answered? If the session ends now, the outcome is unknown. */
+  /** Is the reply to the final dot pending? If the session ends now, the outcome is unknown. */
   committed = false;
   #ended = false;
-  /** What is said when time is up, which is at `at` (milliseconds of `performance.now()`). */
+  /** The error message of a timeout at `at` (milliseconds of `performance.now()`). */
   #due: { why: string; at: number } | undefined;
   /** When the next timer fires. */
   #alarm = Infinity;
@@ -65,24 +65,24 @@ export class Limits {
     if (total > 0) after(total, () => this.#stop(new Stopped(`the server took longer than ${total} s`)));
   }
 
-  /** Aborted when the session is to end; its reason says why. */
+  /** Aborted when the session must end; its reason is the error. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
-  /** From now on the server has the time of this step. @param what will be missing then, as `reply to EHLO` */
+  /** Starts the timeout of a step. @param what is expected, for the error message: `reply to EHLO` */
   wait(step: keyof Timeouts, what: string): void {
     const seconds = this.timeouts[step];
     this.#due = { why: `no ${what} within ${seconds} s`, at: performance.now() + seconds * 1000 };
     this.#arm();
   }
 
-  /** Nothing is expected from the server, as while the message is being read. */
+  /** Stops the timeout, for example while the message is being read. */
   relax(): void {
     this.#due = undefined;
   }
 
-  /** The session is over. */
+  /** Stops all timeouts at the end of the session. */
   end(): void {
     this.#ended = true;
     this.#due = undefined;
@@ -94,11 +94,11 @@ export class Limits {
   #stop(why: Error): void {
     if (this.#ended) return;
     const abort = () => this.#ended || this.#controller.abort(why);
-    if (this.committed) after(GRACE, abort);
+    if (this.committed) after(GRACE_SECONDS, abort);
     else abort();
   }
 
-  /** One timer for many steps: AbortSignal.timeout, which is quick to load, cannot be cleared. */
+  /** Uses one timer for many steps, because AbortSignal.timeout cannot be cleared. */
   #arm(): void {
     if (this.#due === undefined || this.#alarm <= this.#due.at) return;
     this.#alarm = this.#due.at;
@@ -111,7 +111,7 @@ export class Limits {
   }
 }
 
-/** Unlike setTimeout, this keeps no process alive and costs none 4 ms to load. */
+/** Calls `work` later. Unlike setTimeout, this does not keep the process alive, nor take 4 ms to load. */
 function after(seconds: number, work: () => void): void {
   AbortSignal.timeout(Math.max(0, Math.ceil(seconds * 1000))).addEventListener("abort", work);
 }

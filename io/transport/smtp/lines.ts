@@ -1,47 +1,47 @@
 /**
- * A message as SMTP sends it: every line ends with CRLF, and a line that begins
- * with a dot gets a second one (RFC 5321 section 4.5.2).
+ * Encodes a message for SMTP: every line ends with CRLF, and a line that begins
+ * with a dot gets another one (RFC 5321 section 4.5.2).
  *
- * RFC 5321 section 2.3.8 allows CR and LF only as a pair. A bare LF is the line
- * end of Unix; a bare CR is taken for a line end as well, because a server that
- * does so would otherwise see lines that we did not: `CR . CR` must not end the
- * message there, nor hide a command in it. What we send has neither, so that no
- * two servers can disagree about where the message ends.
+ * RFC 5321 section 2.3.8 allows CR and LF only as a pair. A bare LF is a Unix
+ * line end. A bare CR is treated as a line end, too, because some servers do
+ * so: for them `CR . CR` would end the message, and the rest would be commands
+ * (SMTP smuggling). Both are sent as CRLF, so that all servers agree where the
+ * message ends.
  */
 
-/** Bytes that are encoded in one go, and bytes that are collected before they are sent. */
-const [PIECE, ENOUGH] = [64 * 1024, 64 * 1024];
+/** Bytes that are encoded at a time, and bytes that are buffered before they are sent. */
+const [PIECE_BYTES, BUFFERED_BYTES] = [64 * 1024, 64 * 1024];
 
 const [LF, CR, DOT] = [10, 13, 46];
 
-/** Encodes a message piece by piece, in one buffer that is used again. */
+/** Encodes a message piece by piece in a reused buffer. */
 export class SmtpLines {
   /**
-   * What was encoded grows from the front, and the piece being encoded is at the back. Each byte becomes two at most, so
-   * that the first never reaches what is left of the second.
+   * Encoded data starts at the front, and the piece being encoded is at the end. A byte becomes at most two, so the
+   * encoded data never overwrites the rest of the piece.
    */
-  #buffer = new Uint8Array(ENOUGH + 2 * PIECE);
+  #buffer = new Uint8Array(BUFFERED_BYTES + 2 * PIECE_BYTES);
   #size = 0;
   #lineStart = true;
-  /** Was the last byte a CR, whose CRLF is already written? */
+  /** Was the last byte a CR, for which CRLF has been written? */
   #afterCr = false;
   #dots = 0;
   #sent = 0;
 
-  /** The size of the message so far, as the SIZE extension counts it: without the dots that were added (RFC 1870). */
+  /** Size of the message so far as counted by the SIZE extension, without the added dots (RFC 1870). */
   get messageSize(): number {
     return this.#sent + this.#size - this.#dots;
   }
 
-  /** Encodes a part of the message. @returns pieces to be sent, each valid until the next one is asked for */
+  /** Encodes a part of the message. @returns pieces to send, each valid until the next iteration */
   *encode(part: Uint8Array): Generator<Uint8Array> {
-    for (let at = 0; at < part.length; at += PIECE) {
-      this.#encode(part.subarray(at, at + PIECE));
-      if (this.#size >= ENOUGH) yield this.#take();
+    for (let at = 0; at < part.length; at += PIECE_BYTES) {
+      this.#encode(part.subarray(at, at + PIECE_BYTES));
+      if (this.#size >= BUFFERED_BYTES) yield this.#take();
     }
   }
 
-  /** Ends the last line. @returns what is left to be sent, with the final dot at its end */
+  /** Ends the last line. @returns the rest of the message and the final dot */
   end(): Uint8Array {
     if (!this.#lineStart) this.#endLine();
     this.#buffer[this.#size++] = DOT;
@@ -57,7 +57,7 @@ export class SmtpLines {
     return piece;
   }
 
-  /** Searching and moving are left to the engine: byte by byte, the loop takes ten times as long in lite mode. */
+  /** Encodes one piece. Uses indexOf and copyWithin, because a loop over bytes takes ten times as long in lite mode. */
   #encode(piece: Uint8Array): void {
     const buffer = this.#buffer;
     const back = buffer.length - piece.length;
@@ -95,7 +95,7 @@ export class SmtpLines {
   }
 }
 
-/** Bytes of a message with CRLF line ends, as SMTP counts them (RFC 1870 section 3); a bare CR is sent as CRLF, too. */
+/** Returns the size of a message with CRLF line ends (RFC 1870 section 3); a bare CR is sent as CRLF, too. */
 export function sizeWithCrlf(message: Uint8Array): number {
   let size = message.length;
   for (let at = -1; (at = message.indexOf(LF, at + 1)) >= 0;) if (message[at - 1] !== CR) size++;
@@ -104,7 +104,7 @@ export function sizeWithCrlf(message: Uint8Array): number {
   return last === LF || last === CR ? size : size + 2;
 }
 
-/** Where the byte is, or the end. */
+/** Returns the index of the byte, or the length. */
 function find(bytes: Uint8Array, byte: number, from: number): number {
   const at = bytes.indexOf(byte, from);
   return at < 0 ? bytes.length : at;

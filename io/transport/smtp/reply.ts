@@ -1,24 +1,24 @@
-/** Replies of an SMTP server (RFC 5321 section 4.2), read within bounds. */
+/** Reads replies of an SMTP server (RFC 5321 section 4.2). Their size is limited. */
 import { text } from "../../../lib/bytes.ts";
 import { quote } from "../../../lib/fail.ts";
 
-/** One reply, all of its lines. */
+/** A reply of one or more lines. */
 export interface Reply {
   /** The three digits. */
   readonly code: number;
-  /** The enhanced status code (RFC 3463), as `5.1.1`; undefined when the text does not begin with one. */
+  /** The enhanced status code (RFC 3463), such as `5.1.1`; undefined if the text does not begin with one. */
   readonly enhanced?: string;
-  /** The text of each line, without the code of three digits. */
+  /** The text of each line, without the code. */
   readonly lines: readonly string[];
 }
 
-/** The code decides by its first digit: 2, 3, 4 or 5. */
+/** Is the first digit of the code 2? */
 export const isPositive = ({ code }: Reply): boolean => code < 300;
 
-/** The reply on one line, as the server wrote it. */
+/** Returns the reply on one line. */
 export const printReply = ({ code, lines }: Reply): string => [code, ...lines].join(" ").trimEnd();
 
-/** What the server sent is not an SMTP reply, so that nothing it sends from here on can be interpreted. */
+/** The server sent something that is not an SMTP reply. Further data cannot be interpreted. */
 export class NotReply extends Error {
   constructor(message: string) {
     super(message);
@@ -27,22 +27,22 @@ export class NotReply extends Error {
 }
 
 /**
- * Bytes of one line, and lines of one reply, that are read. RFC 5321 section 4.5.3.1.5 allows 512 bytes, which servers
- * exceed when they quote a URL. A server that sends more ends the session.
+ * Maximum bytes of a line, and lines of a reply. RFC 5321 section 4.5.3.1.5 allows 512 bytes, which servers exceed when
+ * they include a URL. The session ends if a server exceeds these.
  */
 export const [MAX_LINE_BYTES, MAX_LINES] = [4096, 128];
 
 /** Reads replies from a stream of bytes. */
 export class ReplyReader {
   #buffer = new Uint8Array(MAX_LINE_BYTES);
-  /** The part of the buffer that has been received and not yet parsed. */
+  /** The part of the buffer that has not been parsed yet. */
   #start = 0;
   #end = 0;
 
   /** @param receive reads into the buffer, as `Deno.Conn.read` does */
   constructor(readonly receive: (into: Uint8Array) => Promise<number | null>) {}
 
-  /** Has the server sent more than was parsed? */
+  /** Has the server sent data that has not been parsed? */
   get pending(): boolean {
     return this.#start < this.#end;
   }
@@ -60,7 +60,7 @@ export class ReplyReader {
       const [, digits, separator, rest] = /^([2-5]\d\d)(?:([ -])(.*))?$/s.exec(line) ?? [];
       if (digits === undefined) throw new NotReply(quote(line));
       const code = Number(digits);
-      // RFC 5321 section 4.2.1: the code is the same on every line. If they differ, neither can be trusted.
+      // RFC 5321 section 4.2.1: the code must be the same on every line.
       if (first !== undefined && code !== first) throw new NotReply(`${first} and ${code} in one reply`);
       first = code;
       lines.push(rest ?? "");
@@ -69,7 +69,7 @@ export class ReplyReader {
     }
   }
 
-  /** A line without its end; a bare LF ends one, too. */
+  /** Returns a line without its end. A bare LF ends a line, too. */
   async #line(): Promise<string> {
     let searched = this.#start;
     for (;;) {
@@ -91,7 +91,7 @@ export class ReplyReader {
   }
 }
 
-/** Only a status of the same class counts (RFC 2034 section 4). */
+/** Returns the enhanced status code if it has the same class as the code (RFC 2034 section 4). */
 function enhancedIn(code: number, line: string): { enhanced?: string } {
   const [enhanced] = /^[245]\.\d{1,3}\.\d{1,3}(?=\s|$)/.exec(line) ?? [];
   return enhanced !== undefined && Number(enhanced[0]) === Math.floor(code / 100) ? { enhanced } : {};

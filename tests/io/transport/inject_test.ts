@@ -69,7 +69,7 @@ Deno.test("The whole message arrives, byte for byte, from one buffer that is use
       buffer.fill(0);
     }
   };
-  assert.deepEqual(await inject(call(folder, COMMITS), { head: HEAD, body: body() }), { code: 0, said: "" });
+  assert.deepEqual(await inject(call(folder, COMMITS), { head: HEAD, body: body() }), { code: 0, lastLine: "" });
   const got = folder.read("mail")!;
   assert.equal(decodeLatin1(got.subarray(0, HEAD.length)), decodeLatin1(HEAD));
   assert.equal(decodeLatin1(got.subarray(HEAD.length)), decodeLatin1(all));
@@ -78,9 +78,9 @@ Deno.test("The whole message arrives, byte for byte, from one buffer that is use
 
 Deno.test("The status and the last line of a program are told", async () => {
   using folder = new Folder();
-  const good = async (script: string, code: number, said: string) => {
+  const good = async (script: string, code: number, lastLine: string) => {
     const ended = await inject(call(folder, `cat >"$D/mail"; ${script}`), message("body\n"));
-    assert.deepEqual(ended, { code, said }, script);
+    assert.deepEqual(ended, { code, lastLine }, script);
   };
   await good("exit 1", 1, "");
   await good("exit 75", 75, "");
@@ -202,7 +202,7 @@ Deno.test("A program that commits after the signal has committed: its own status
   await folder.pid();
   controller.abort();
   Deno.writeTextFileSync(`${folder.path}/go`, "");
-  assert.deepEqual(await ended, { code: 0, said: "" });
+  assert.deepEqual(await ended, { code: 0, lastLine: "" });
   assert.ok(folder.read("committed"));
 });
 
@@ -232,7 +232,7 @@ Deno.test("What a wrapper has started is killed with it", async () => {
 Deno.test("A program that ends while its child holds the pipe is not waited for", async () => {
   using folder = new Folder();
   const script = 'sleep 1000 <&0 >/dev/null 2>&1 & echo $! >"$D/pid"; exit 75';
-  assert.deepEqual(await inject(call(folder, script), message(LARGE)), { code: 75, said: "" });
+  assert.deepEqual(await inject(call(folder, script), message(LARGE)), { code: 75, lastLine: "" });
   Deno.kill(await folder.pid(), "SIGKILL");
 });
 
@@ -282,7 +282,7 @@ Deno.test("Success before the whole message was read is none", async () => {
 Deno.test("Failure before the whole message was read is the program's own", async () => {
   using folder = new Folder();
   for (const script of ["echo 'no such user' >&2; exit 67", "exec <&-; echo 'no such user' >&2; exit 67"]) {
-    assert.deepEqual(await inject(call(folder, script), message(LARGE)), { code: 67, said: "no such user" });
+    assert.deepEqual(await inject(call(folder, script), message(LARGE)), { code: 67, lastLine: "no such user" });
   }
 });
 
@@ -310,13 +310,13 @@ Deno.test("A program killed by somebody else is a temporary failure", async () =
 });
 
 Deno.test("A grandchild that holds standard error open holds up nobody", async () => {
-  for (const [status, said] of [[0, ""], [67, "no such user"]] as const) {
+  for (const [status, lastLine] of [[0, ""], [67, "no such user"]] as const) {
     using folder = new Folder();
     const script = `cat >"$D/mail"; echo 'no such user' >&2; sleep 1000 & echo $! >"$D/pid"; exit ${status}`;
     const ended = await inject(call(folder, script), message("body"));
     const pid = await folder.pid();
     assert.ok(runs(pid), "the grandchild is still there");
     Deno.kill(pid, "SIGKILL");
-    assert.deepEqual(ended, { code: status, said });
+    assert.deepEqual(ended, { code: status, lastLine });
   }
 });

@@ -60,7 +60,7 @@ Deno.test("The whole message is the program's input, byte for byte, from its beg
   const all = Uint8Array.from({ length: 3 * 256 * 1024 + 7 }, (_, at) => (at * 31) % 256);
   assert.deepEqual(await inject(folder.call('cat >"$D/got"'), message(all.slice(0, 1000), all.slice(1000))), {
     code: 0,
-    said: "",
+    lastLine: "",
   });
   assert.equal(folder.read("got"), decodeLatin1(HEAD) + decodeLatin1(all));
   assert.deepEqual(folder.left(), []);
@@ -104,8 +104,8 @@ Deno.test("The status and the last line of a program are told", async () => {
     // What streaming would see by the broken pipe nobody sees here.
     ["head -c 10 >/dev/null; exit 0", 0, ""],
   ];
-  for (const [script, code, said] of rows) {
-    assert.deepEqual(await inject(folder.call(script), message(LARGE)), { code, said }, script);
+  for (const [script, code, lastLine] of rows) {
+    assert.deepEqual(await inject(folder.call(script), message(LARGE)), { code, lastLine }, script);
   }
 });
 
@@ -195,7 +195,7 @@ Deno.test("A program that commits after the signal has committed", async () => {
   await folder.pid();
   controller.abort();
   Deno.writeTextFileSync(`${folder.path}/go`, "");
-  assert.deepEqual(await ended, { code: 0, said: "" });
+  assert.deepEqual(await ended, { code: 0, lastLine: "" });
 });
 
 Deno.test("A program that takes too long is killed", async () => {
@@ -220,7 +220,7 @@ Deno.test("A program that cannot be run is an error of the system", async () => 
 });
 
 Deno.test("A program killed by somebody else is a temporary failure, by whatever signal", async () => {
-  const rows = [["TERM", "SIGTERM"], ["KILL", "SIGKILL"], ["34", "a signal without a name"]] as const;
+  const rows = [["TERM", "SIGTERM"], ["KILL", "SIGKILL"], ["34", "an unknown signal"]] as const;
   for (const [signal, named] of rows) {
     using folder = new Folder();
     for (const spool of [folder.spool, undefined]) {
@@ -238,7 +238,7 @@ Deno.test("A grandchild that holds everything open holds up nobody", async () =>
   const pid = await folder.pid();
   assert.ok(runs(pid), "the grandchild is still there");
   Deno.kill(pid, "SIGKILL");
-  assert.deepEqual(ended, { code: 67, said: "no such user" });
+  assert.deepEqual(ended, { code: 67, lastLine: "no such user" });
 });
 
 Deno.test("A spool that takes nothing is a temporary failure that names it", async () => {
