@@ -122,12 +122,16 @@ Deno.test("the demo shows the main job: out, back, and a forgery", async () => {
   const ran = await home.run([...argv, `${ROOT}/build/demo.ts`]);
   assert.equal(ran.code, 0, ran.stderr);
   assert.equal(ran.stderr, "");
-  assert.deepEqual(ran.stdout.match(/^[1-9]\. (?:Out|In): /gm), ["1. Out: ", "2. In: ", "3. In: "]);
+  assert.deepEqual(ran.stdout.match(/^[1-9]\. (?:Outgoing|Incoming): /gm), [
+    "1. Outgoing: ",
+    "2. Incoming: ",
+    "3. Incoming: ",
+  ]);
   const [, out = "", back = "", forgery = ""] = ran.stdout.split(/^[1-3]\. /m);
   assert.match(out, /^ {5}Return-Path: <SRS0=\S+@srs\.example\.org>\n {5}X-Msgauth: v1\.k1\.\S+$/m);
-  assert.match(back, /inbox: Maildir\/new\n {5}Subject: failure notice$/m);
+  assert.match(back, /inbox, Maildir\/new:\n {5}Subject: failure notice$/m);
   assert.match(forgery, /^ {5}X-Countersign: forged; check=forged; /m);
-  const log = forgery.split("What the log says:\n")[1]!.trimEnd().split("\n");
+  const log = forgery.split("The log:\n")[1]!.trimEnd().split("\n");
   assert.deepEqual(log.map((line) => /result=(\w+)/.exec(line)?.[1]), ["sent", "genuine", "forged"]);
 });
 
