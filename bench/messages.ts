@@ -41,9 +41,10 @@ export function genuine(home: Home, size: number): string {
   return fill(home, `in-${size}`, qsbmf("greg@example.org", `${OURS}X-Msgauth: ${tag}\n\n`), size);
 }
 
-/** A bounce that answers nothing. */
+/** A bounce of a message that was not sent. */
 export function forged(home: Home, size: number): string {
-  return fill(home, `forged-${size}`, qsbmf("greg@example.org", `${OURS}\n`), size);
+  const head = "From: greg@example.org\nMessage-ID: <lie@spam.example>\n\n";
+  return fill(home, `forged-${size}`, qsbmf("greg@example.org", head), size);
 }
 
 const HEAD = "From: MAILER-DAEMON@mx.example.net\nTo: greg@example.org\nSubject: failure notice\n" +
