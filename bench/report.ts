@@ -1,4 +1,4 @@
-/** Tables of what was measured, as they stand in README.md. */
+/** Tables of what was measured, as README.md contains them. */
 import type { Judged } from "./budget.ts";
 import type { Measured } from "./measure.ts";
 

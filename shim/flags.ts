@@ -132,7 +132,7 @@ function parseRecipients(operands: readonly string[]): Address[] {
       // are operands: a bare word with a dash is not a mailbox.
       const misplaced = address?.domain === "" && address.local.startsWith("-");
       if (address === null || misplaced) {
-        throw new Fail("usage", `Recipient ${quote(operand)} is no address`);
+        throw new Fail("usage", `Recipient ${quote(operand)} is not an address`);
       }
       return address;
     })

@@ -130,7 +130,7 @@ Deno.test("install", async (t) => {
       const { isDirectory, mode } = Deno.lstatSync(path);
       assert.equal(octal(mode), isDirectory || runs.includes(path) ? "755" : "644", path);
     }
-    for (const path of runs) assert.ok(Deno.lstatSync(path).isFile, `${path} is no file`);
+    for (const path of runs) assert.ok(Deno.lstatSync(path).isFile, `${path} is not a file`);
   });
 
   await t.step("manual pages and completions stand where they are looked for", async () => {
@@ -189,7 +189,7 @@ Deno.test("install", async (t) => {
     assert.ok(!made.includes("stale.js"));
     for (const [entry, late] of [["shim/main", "smtp"], ["hooks/incoming", "smtp"], ["main", "doctor"]]) {
       const folder = entry!.slice(0, entry!.lastIndexOf("/") + 1);
-      assert.ok(made.some((name) => name.startsWith(`${folder}${late}-`)), `${late} is no file of its own`);
+      assert.ok(made.some((name) => name.startsWith(`${folder}${late}-`)), `${late} is not a file of its own`);
       const told = await work.run([Deno.execPath(), "info", "--json", `${checkout}/dist/${entry}.js`]);
       const loaded: string[] = JSON.parse(told.stdout).modules.map((one: { specifier: string }) => one.specifier);
       assert.ok(loaded.some((one) => one.endsWith(`/${entry}.js`)), told.stdout);

@@ -248,7 +248,7 @@ const breaks: Record<string, Break> = {
     const text = edit(home, CONFIG, `${home.path}/bin/sendmail`, `${ROOT}/shim/shim`);
     return [`${CONFIG}:${lineOf(text, "command")} transport.command: ${ROOT}/shim/shim is the shim itself`];
   },
-  "the state is no folder": (home) => {
+  "the state is not a folder": (home) => {
     home.write(STATE, "");
     return [`${STATE} ${STATE} is not a folder`];
   },
@@ -257,11 +257,11 @@ const breaks: Record<string, Break> = {
     Deno.symlinkSync("/nonexistent/state", `${home.path}/${STATE}`);
     return [`${STATE} ${STATE} is not a folder`];
   },
-  "the ledger is no folder": (home) => {
+  "the ledger is not a folder": (home) => {
     home.write(`${STATE}/ledger`, "");
     return [`${STATE}/ledger ${STATE}/ledger is not a folder`];
   },
-  "the spool is no folder": (home) => {
+  "the spool is not a folder": (home) => {
     edit(home, CONFIG, "preset =", "spool = true\npreset =");
     home.write(`${STATE}/spool`, "");
     return [`${STATE}/spool ${STATE}/spool is not a folder`];

@@ -45,7 +45,7 @@ Deno.test("There are challenges to be changed", () => assert.ok(answerable.lengt
 const number = fc.nat(10_000);
 const pick = <T>(all: readonly T[], at: number): T => all[at % all.length]!;
 const arrived = (mail: string) => ({ ...delivery(mail), sender: null, recipients: ["joe@example.net"] });
-/** What stands in front of the cookie. */
+/** The text before the cookie. */
 const front = (address: unknown) =>
   String(address).replace(/[0-9a-z.]+(?:-joe=example\.net)?@[^@]*$/s, "").toLowerCase();
 const host = (address: unknown) => String(address).replace(/^.*@/s, "").toLowerCase();

@@ -1,4 +1,4 @@
-/** What the hook does itself: filing, delivering, and what stands in front of what it writes. */
+/** What the hook does itself: filing, delivering, and the lines before what it writes. */
 import assert from "node:assert/strict";
 import { FORGED, FORGED_SRS, gregsHome, ORDINARY } from "../programs/letters.ts";
 import { fieldOf, Home, oneLine } from "../rig.ts";
@@ -74,7 +74,7 @@ Deno.test("a hook that delivers itself marks what it is not sure of", async () =
 const RPLINE = "Return-Path: <friend@friend.example>\n";
 const DTLINE = "Delivered-To: greg@example.org\n";
 
-Deno.test("qmail's lines stand in front of what is delivered and filed, each when it is one line", async () => {
+Deno.test("qmail's lines are written before what is delivered and filed, if each is one line", async () => {
   const rows: [rpline: string | undefined, dtline: string | undefined, front: string][] = [
     [RPLINE, DTLINE, RPLINE + DTLINE],
     [RPLINE, undefined, RPLINE],

@@ -70,7 +70,7 @@ Deno.test("parseAddress rejects anything but one bare address", () => {
 });
 
 Deno.test("Control characters are rejected anywhere in an address", () => {
-  // Tab may stand in a quoted string and between words (RFC 5322 section 3.2.4).
+  // Tab is allowed in a quoted string and between words (RFC 5322 section 3.2.4).
   const controls = [...Array(0xa0).keys()].filter((code) => code < 0x20 || code > 0x7e).filter((code) => code !== 9)
     .map((code) => String.fromCharCode(code));
   for (const whole of ["ab@cd", '"ab"@cd', '"a\\b"@cd', "ab@[1.2]"]) {

@@ -4,7 +4,7 @@ import plugin from "./direction.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** The rules that complain about this source, as it would stand in this file. */
+/** The rules that complain about this source, as a part of this file. */
 function complaints(file: string, source: string): string[] {
   return Deno.lint.runPlugin(plugin, file, source).map((found) => found.id);
 }

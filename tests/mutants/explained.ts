@@ -43,7 +43,7 @@ export function change(file: string, source: string, from: number, to: number, t
   return { file, before, after: flat(source.slice(start, from) + text + source.slice(to, end)) };
 }
 
-/** Do the lines of a change stand in this source? */
+/** Does this source contain the lines of a change? */
 export function stands({ before }: Change, source: string): boolean {
   const lines = new Set(source.split("\n").map(flat));
   return before.split(BETWEEN).every((line) => lines.has(line));

@@ -7,7 +7,7 @@ import { numberMutants } from "./numbers.ts";
 const source = (file: string) => Deno.readTextFileSync(`${ROOT}/${file}`);
 const TEXT = source(EXPLAINED);
 
-Deno.test("MUTANTS.md explains lines that stand in the source, each once", () => {
+Deno.test("MUTANTS.md explains lines that the source contains, each once", () => {
   const all = parseExplained(TEXT);
   assert.equal(all.length, TEXT.match(/^\+ /gm)?.length ?? 0, "every change is read");
   assert.equal(new Set(all.map(keyOf)).size, all.length);

@@ -1,7 +1,7 @@
 /**
  * `deno task mutants [MODULE…]`: breaks the modules that sign, one small change at
  * a time, in a copy of the tree, and runs their tests. A change that no test sees
- * must stand in tests/MUTANTS.md with its reason, and what stands there must be
+ * must be explained in tests/MUTANTS.md, and what is explained there must be
  * one. Stryker makes the changes, numbers.ts those that it does not know.
  */
 import { ROOT } from "../rig.ts";

@@ -219,7 +219,7 @@ Deno.test("A challenge that does not quote the message is answered for the only 
     const good = context(entries, EVERYTHING);
     const { verdict } = await decide(delivery(mail), good);
     assert.deepEqual(answerOf(verdict), expected, `${name}: ${verdict.reason}`);
-    // One that is answered does not stand in the way of the next.
+    // One that was answered does not prevent the next.
     const again = context(entries, EVERYTHING);
     again.ledger.add((await request(list, "r0", ask)).entries[0]!, "spent");
     assert.deepEqual(answerOf((await decide(delivery(mail), again)).verdict), expected, name);

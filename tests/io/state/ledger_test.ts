@@ -399,7 +399,7 @@ Deno.test("Short writes are continued", async () => {
   assert.deepEqual((await folder.ledger.find({ messageId: "1@example.net" })).map((one) => one.entry), [entry()]);
 });
 
-Deno.test("A ledger that is no folder is a temporary failure", async () => {
+Deno.test("A ledger that is not a folder is a temporary failure", async () => {
   using folder = new Folder();
   Deno.writeTextFileSync(`${folder.path}/ledger`, "");
   await assert.rejects(folder.ledger.issue(entry()), { kind: "temporary" });

@@ -117,7 +117,7 @@ Deno.test("Looking one up reads three files, of however many", () => {
   assert.equal(read.length, 3, read.join());
 });
 
-/** [what stands in the bucket, by the record, is it found?] */
+/** [the content of the bucket, by the record, is it found?] */
 const torn: [string, (record: Uint8Array) => Uint8Array, boolean][] = [
   ["nothing", () => Uint8Array.of(), false],
   ["a record", (record) => record, true],

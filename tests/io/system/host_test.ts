@@ -188,7 +188,7 @@ Deno.test("missing, unreadable and forbidden are three things", async (t) => {
     ["loop", /^File cannot be read: /, false],
     ["loop/below", /^File cannot be read: /, false],
     ["folder", /^File cannot be read: /, false],
-    // To qmail-local and the system a link that leads nowhere is no file; a name that leads there may mean one.
+    // To qmail-local and the system a dangling link is a missing file, but its name may be meant.
     ["dangling", undefined, false],
   ];
   try {
