@@ -30,7 +30,7 @@ test("a bar grows, and Ctrl-C prints what there is in its place", async () => {
   await terminal.shows(/^\[#+-*\] /m);
   assert.ok(await percent() >= first);
   await terminal.press("C-c");
-  const screen = await terminal.shows(/^Interrupted: this is what was read until then\.$/m);
+  const screen = await terminal.shows(/^Interrupted: these are the results so far\.$/m);
   assert.doesNotMatch(screen, BAR);
   const [, read = ""] = /^([\d,]+) messages in /m.exec(screen) ?? [];
   const count = Number(read.replaceAll(",", ""));
