@@ -6,7 +6,7 @@ _countersign() {
     COMPREPLY=($(compgen -W "init keys sign verify shim incoming serve explain audit doctor sandbox log plain expire help version" -- "$word"))
     return
   fi
-  # bash takes --direction=in for three words.
+  # bash splits --direction=in into three words.
   if [ "$word" = = ]; then word=
   elif [ "$former" = = ]; then former=${COMP_WORDS[COMP_CWORD - 2]}
   fi
