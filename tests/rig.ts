@@ -149,7 +149,7 @@ export function ledgerFiles(folder: string): Record<"issued" | "claimed" | "spen
   return out;
 }
 
-/** The files below a folder, sorted; none where there is no folder. */
+/** The files below a folder, sorted; an empty list if the folder does not exist. */
 export function filesBelow(folder: string): string[] {
   try {
     return [...Deno.readDirSync(folder)].flatMap(({ name, isDirectory }) =>
