@@ -30,7 +30,7 @@ case $maildir in *,*) later "--maildir $maildir has a comma, so no permission ca
 site=/etc/countersign/config.toml users=${XDG_CONFIG_HOME:-${HOME-}/.config}/countersign/config.toml
 [ -n "$config" ] || [ -e "$users" ] || [ ! -e "$site" ] || config=$site; config=${config:-$users}
 case $program in shim | incoming | serve) sandbox=${config%.toml}.sandbox ;; *) sandbox= ;; esac
-allowed= ordinary= number=0 real= to=${RECIPIENT-}
+allowed= ordinary= number=0 real= called= found= to=${RECIPIENT-}
 case $to in *[ABCDEFGHIJKLMNOPQRSTUVWXYZ]*) for pair in Aa Bb Cc Dd Ee Ff Gg Hh Ii Jj Kk Ll Mm Nn Oo Pp Qq Rr Ss Tt Uu \
   Vv Ww Xx Yy Zz; do
   while [ "$to" != "${to#*"${pair%?}"}" ]; do to=${to%%"${pair%?}"*}${pair#?}${to#*"${pair%?}"}; done # to lower case
@@ -64,11 +64,11 @@ fi
 # Under qmail, mail from a person to an ordinary address passes if a line after the hook's in .qmail delivers it.
 if [ "$caller$option$plain$ordinary" = qmail11 ] && [ -z "${EXT-}${DEFAULT+set}" ] && [ "$sandbox" -nt "$config" ] &&
   [ -r "$config" ] && [ -f "$HOME/.qmail" ] && [ -r "$HOME/.qmail" ]; then
-  called= found=
   case ${SENDER-} in
     *[!a-zA-Z0-9.+_@=/~#-]* | *[Dd][Aa][Ee][Mm][Oo][Nn]*) ;;
     ?*@?*) while IFS= read -r line || [ -n "$line" ]; do
-      case $line in '|'*"$name"*) called=1 found= ;; [./\&\|a-zA-Z0-9]*) found=$called ;; esac
+      case "$line " in [./\&a-zA-Z0-9]*) found=$called ;; [!\|]*) ;; # the name: a word, or the last part of a path
+        *[!a-zA-Z0-9_.-]"$name"[!a-zA-Z0-9_./-]*) called=1 found= ;; *) found=$called ;; esac
     done <"$HOME/.qmail" ;;
   esac
   [ -z "$found" ] || exit 0

@@ -305,13 +305,19 @@ Deno.test("a sender or recipient with bytes that are not UTF-8 is left to the ho
   }
 });
 
-Deno.test("the hook by another name: its lines are those that hold that name", async () => {
+Deno.test("the hook by another name: its lines are those that call it by that name", async () => {
   using launcher = home(false);
   Deno.symlinkSync(HOOK, `${launcher.path}/bin/check`);
   const rows: [string, number][] = [
     ["|$HOME/bin/check\n./Maildir/\n", 0],
     [`|${HOOK}\n./Maildir/\n`, STARTED],
     [`./Maildir/\n|$HOME/bin/check\n`, STARTED],
+    [`|check\n./Maildir/\n`, 0],
+    [`|"$HOME/bin/check" --as qmail\n./Maildir/\n`, 0],
+    [`|$HOME/check/filter\n./Maildir/\n`, STARTED],
+    [`|$HOME/bin/pre-check\n./Maildir/\n`, STARTED],
+    [`|$HOME/bin/check.sh\n./Maildir/\n`, STARTED],
+    [`&check@example.com\n./Maildir/\n`, STARTED],
   ];
   for (const [qmail, status] of rows) {
     launcher.write(".qmail", qmail);
