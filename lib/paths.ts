@@ -18,3 +18,6 @@ export function sandboxFile(config: string): string {
 export function formerSandboxFile(config: string): string {
   return `${config.replace(/\.toml$/, "")}.permissions`;
 }
+
+/** The sockets of `countersign serve` in `serve.socket_folder`; each is for one role. */
+export const SERVE_SOCKETS = ["door", "sign"] as const;

@@ -1,13 +1,17 @@
 /** `countersign serve`: listens on a socket for each role until it is told to stop. */
 import { errorText, Fail, quote } from "../lib/fail.ts";
+import { SERVE_SOCKETS } from "../lib/paths.ts";
 import { sysexit } from "../lib/sysexits.ts";
 import { checkArguments } from "../io/system/environment.ts";
 import { configFile } from "../io/system/load.ts";
 import { log, printError } from "../io/system/log.ts";
 import { doorRole } from "./door.ts";
 import { Engine } from "./engine.ts";
-import { MilterServer } from "./milter/listen.ts";
+import { milterSessions } from "./milter/conversation.ts";
 import { signRole } from "./sign.ts";
+import { inheritedSockets, listenOn } from "./sockets/inherited.ts";
+import { listenAt, type Listener } from "./sockets/listen.ts";
+import { type Converse, SocketServer } from "./sockets/server.ts";
 
 const HELP = `Usage: countersign serve [--config FILE]
 Signs and checks mail inside Postfix, as a milter (protocol 6). It creates two unix sockets in serve.socket_folder, and
@@ -56,21 +60,65 @@ function parseOptions(args: readonly string[]): "help" | { config?: string } {
   return { config: value };
 }
 
+/** What is served on each socket. */
+const CONVERSATIONS: Record<typeof SERVE_SOCKETS[number], (engine: Engine) => Converse> = {
+  door: (engine) => milterSessions(doorRole(engine)),
+  sign: (engine) => milterSessions(signRole(engine)),
+};
+
 async function run(engine: Engine): Promise<void> {
   const folder = engine.loaded.settings.serve.socket_folder;
   if (folder === "") throw new Fail("config", "serve.socket_folder is not set");
   const stop = signalled("SIGTERM", "SIGINT");
   Deno.addSignalListener("SIGHUP", () => reload(engine));
-  const servers: MilterServer[] = [];
+  const servers: SocketServer[] = [];
   try {
-    for (const [socket, role] of [["door", doorRole(engine)], ["sign", signRole(engine)]] as const) {
-      servers.push(await MilterServer.start(`${folder}/${socket}`, role, (what) => printError(socket, what)));
+    const listeners = await openSockets(folder);
+    for (const { name, listener } of listeners) {
+      servers.push(new SocketServer(listener, CONVERSATIONS[name](engine), (what) => printError(name, what)));
     }
-    printError("serve", `Listening on ${folder}/door and ${folder}/sign`);
+    printError("serve", `Listening on ${listeners.map(({ where }) => where).join(" and ")}`);
     await stop;
     Deno.addSignalListener("SIGTERM", () => Deno.exit(0));
   } finally {
     await Promise.all(servers.map((server) => server.close(MAX_DRAIN_MS)));
+  }
+}
+
+/** A socket with its name, and where it is for messages. */
+interface OpenSocket {
+  readonly name: typeof SERVE_SOCKETS[number];
+  readonly where: string;
+  readonly listener: Listener;
+}
+
+/** Takes over the sockets of systemd; without any, creates them in the folder. All are closed if one fails. */
+async function openSockets(folder: string): Promise<OpenSocket[]> {
+  const inherited = inheritedSockets((name) => Deno.env.get(name), [
+    Deno.pid,
+    Deno.env.get("COUNTERSIGN_LAUNCHER") ?? "",
+  ]);
+  const open: OpenSocket[] = [];
+  try {
+    for (const socket of inherited) {
+      const name = SERVE_SOCKETS.find((one) => one === socket.name);
+      if (name === undefined) {
+        const known = SERVE_SOCKETS.join(", ");
+        throw new Fail("config", `Socket ${quote(socket.name)} is not one of ${known}`, {
+          fix: "set FileDescriptorName=",
+        });
+      }
+      open.push({ name, where: `${name} (descriptor ${socket.fd})`, listener: await listenOn(socket) });
+    }
+    if (inherited.length > 0) return open;
+    for (const name of SERVE_SOCKETS) {
+      const where = `${folder}/${name}`;
+      open.push({ name, where, listener: await listenAt(where) });
+    }
+    return open;
+  } catch (error) {
+    for (const { listener } of open) listener.close();
+    throw error;
   }
 }
 

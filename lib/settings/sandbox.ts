@@ -5,7 +5,7 @@
  */
 import { type ConfigSource, printServer, serverOf, type Settings } from "./parse.ts";
 import { Fail, quote } from "../fail.ts";
-import { GROUP, KILL, PASSWD, PRINTENV, sandboxFile } from "../paths.ts";
+import { GROUP, KILL, PASSWD, PRINTENV, sandboxFile, SERVE_SOCKETS } from "../paths.ts";
 import { programOf } from "./presets.ts";
 
 /** A kind of Deno permission. Access to environment and user id is always granted. */
@@ -95,7 +95,7 @@ export function permissions(
   if (sockets !== "") {
     give("serve", "read", ...settled, settings.state.folder, tag.pymsgauth, sockets);
     give("serve", "write", settings.state.folder, sockets);
-    give("serve", "net", ...["door", "sign"].map((socket) => `unix:${sockets}/${socket}`));
+    give("serve", "net", ...SERVE_SOCKETS.map((socket) => `unix:${sockets}/${socket}`));
   }
   return given;
 }

@@ -22,7 +22,12 @@ const LAYERS: readonly (readonly string[])[] = [
 const PURE = LAYERS.slice(0, 2).flat();
 
 /** Loaded late, by `import("…")`: these may import Node's modules, which would double the start of everything else. */
-const LAZY_NODE_FILES = ["io/system/tail.ts", "io/transport/spool.ts", "io/transport/smtp/md5.ts"];
+const LAZY_NODE_FILES = [
+  "io/system/tail.ts",
+  "io/transport/spool.ts",
+  "io/transport/smtp/md5.ts",
+  "serve/sockets/inherited.ts",
+];
 
 /** Names that deno.json gives to npm packages; an alias for a folder of ours would be a way around. */
 const PACKAGES = Object.entries(config.imports).filter(([, to]) => to.startsWith("npm:")).map(([name]) => name);

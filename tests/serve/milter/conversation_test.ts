@@ -1,9 +1,11 @@
-/** A role on its socket: whatever a peer does, the others are served, and everything ends in bounded time. */
+/** Milter sessions on a socket: whatever a peer does, the others are served, and everything ends in bounded time. */
 import assert from "node:assert/strict";
 import { concat } from "../../../lib/bytes.ts";
-import { LIMITS, type Limits, MilterServer } from "../../../serve/milter/listen.ts";
+import { LIMITS, type Limits, milterSessions } from "../../../serve/milter/conversation.ts";
 import { printPacket, uint32 } from "../../../serve/milter/packet.ts";
 import type { MilterRole } from "../../../serve/milter/session.ts";
+import { listenAt } from "../../../serve/sockets/listen.ts";
+import { SocketServer } from "../../../serve/sockets/server.ts";
 import { message, OFFER, packetsIn, shown } from "../mta.ts";
 
 /** Accepts everything; `hold` is what an answer waits for. */
@@ -25,14 +27,12 @@ class Rig {
   readonly folder = Deno.makeTempDirSync({ prefix: "countersign-milter-" });
   readonly path = `${this.folder}/door`;
   readonly reports: string[] = [];
-  server: MilterServer | undefined;
+  server: SocketServer | undefined;
 
-  async start(limits: Partial<Limits> = {}, role = accepting()): Promise<MilterServer> {
-    this.server = await MilterServer.start(this.path, role, (what) => this.reports.push(what), {
-      ...LIMITS,
-      ...limits,
-    });
-    return this.server;
+  async start(limits: Partial<Limits & { connections: number }> = {}, role = accepting()): Promise<SocketServer> {
+    const report = (what: string) => void this.reports.push(what);
+    const sessions = milterSessions(role, { ...LIMITS, ...limits });
+    return this.server = new SocketServer(await listenAt(this.path), sessions, report, limits.connections);
   }
 
   connect(): Promise<Deno.UnixConn> {
@@ -74,12 +74,6 @@ Deno.test("a session that is split at any byte is served", async () => {
     assert.deepEqual(packetsIn(await readToEnd(connection)).map((one) => one.command), ANSWERS, `split at ${at}`);
   }
   assert.deepEqual(rig.reports, []);
-});
-
-Deno.test("only the owner and the group may use the socket", async () => {
-  await using rig = new Rig();
-  await rig.start();
-  assert.equal(Deno.statSync(rig.path).mode! & 0o777, 0o660);
 });
 
 Deno.test("garbage and packets that are too long end their session, and no other", async () => {
@@ -141,7 +135,7 @@ Deno.test("a peer that hangs in a packet, sends a byte now and then, is silent, 
 
 Deno.test("sessions above the limit are closed at once", async () => {
   await using rig = new Rig();
-  await rig.start({ sessions: 2 });
+  await rig.start({ connections: 2 });
   const opened = [await rig.connect(), await rig.connect()];
   for (const one of opened) {
     await one.write(OPENED);
@@ -150,7 +144,7 @@ Deno.test("sessions above the limit are closed at once", async () => {
   using third = await rig.connect();
   assert.equal((await readToEnd(third)).length, 0);
   for (const one of opened) one.close();
-  assert.match(rig.reports.join(), /More than 2 sessions/);
+  assert.match(rig.reports.join(), /More than 2 connections/);
 });
 
 Deno.test("closing ends idle sessions, waits for a message on its way, and removes the socket", async () => {
@@ -167,13 +161,13 @@ Deno.test("closing ends idle sessions, waits for a message on its way, and remov
   rig.server = undefined;
   assert.equal((await readToEnd(idle)).length, 0);
   await assert.rejects(rig.connect());
-  assert.equal(server.sessions, 1);
+  assert.equal(server.connections, 1);
   await busy.write(concat(...message("a@b", ["c@d"], "A: b\n\nbody\n").slice(2)));
   held.resolve();
   const answers = packetsIn(await readToEnd(busy)).map(shown);
   assert.deepEqual(answers, ["c", "c", "c", "a"]);
   await closed;
-  assert.equal(server.sessions, 0);
+  assert.equal(server.connections, 0);
 });
 
 Deno.test("closing ends a message that takes too long", async () => {
@@ -185,19 +179,4 @@ Deno.test("closing ends a message that takes too long", async () => {
   rig.server = undefined;
   await server.close(50);
   assert.equal((await readToEnd(busy)).length, 0);
-});
-
-Deno.test("the socket of a process that has ended is replaced; that of another, or a file, is not", async () => {
-  await using rig = new Rig();
-  const listener = Deno.listen({ transport: "unix", path: `${rig.path}.old` });
-  Deno.renameSync(`${rig.path}.old`, rig.path);
-  listener.close(); // its name was changed, so the socket is left behind
-  await rig.start();
-  await assert.rejects(MilterServer.start(rig.path, accepting(), () => {}), {
-    kind: "config",
-    message: /Another process/,
-  });
-  Deno.writeTextFileSync(`${rig.folder}/file`, "");
-  await assert.rejects(MilterServer.start(`${rig.folder}/file`, accepting(), () => {}), { kind: "config" });
-  await assert.rejects(MilterServer.start(`${rig.folder}/none/x`, accepting(), () => {}), { kind: "config" });
 });

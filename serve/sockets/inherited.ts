@@ -1,0 +1,131 @@
+/**
+ * Socket activation (sd_listen_fds(3)): takes over sockets that systemd has opened. Only Node's API listens on a file
+ * descriptor; Deno's does not.
+ */
+import { Fail, quote } from "../../lib/fail.ts";
+import type { Connection, Listener } from "./listen.ts";
+
+/** The first file descriptor that is passed (SD_LISTEN_FDS_START). */
+const FIRST_FD = 3;
+/** More sockets than anybody configures. */
+const MAX_SOCKETS = 64;
+
+/** A socket that was passed to this process. */
+export interface InheritedSocket {
+  /** FileDescriptorName= of the socket unit. */
+  readonly name: string;
+  readonly fd: number;
+}
+
+/**
+ * Returns the sockets that were passed to this process; an empty list without socket activation.
+ *
+ * @param env looks up an environment variable
+ * @param pids process ids of this process and of its launcher, to whom the sockets may be addressed
+ * @throws {Fail} `config` when the variables contradict each other
+ */
+export function inheritedSockets(
+  env: (name: string) => string | undefined,
+  pids: readonly (number | string)[],
+): InheritedSocket[] {
+  const pid = env("LISTEN_PID");
+  if (pid === undefined || !pids.map(String).includes(pid)) return []; // they are for another process
+  const count = env("LISTEN_FDS") ?? "";
+  if (!/^\d{1,4}$/.test(count) || Number(count) > MAX_SOCKETS) {
+    throw new Fail("config", `LISTEN_FDS is ${quote(count)}, not a number of sockets`);
+  }
+  const names = (env("LISTEN_FDNAMES") ?? "").split(":");
+  return Array.from({ length: Number(count) }, (_, at) => {
+    const name = names[at] ?? "";
+    if (name === "") {
+      throw new Fail("config", `Socket ${FIRST_FD + at} has no name`, { fix: "set FileDescriptorName=" });
+    }
+    return { name, fd: FIRST_FD + at };
+  });
+}
+
+/** Listens on a file descriptor. @throws {Fail} `config` when it is not a listening socket */
+export async function listenOn({ name, fd }: InheritedSocket): Promise<Listener> {
+  const { createServer } = await import("node:net");
+  const waiting: import("node:net").Socket[] = [];
+  let wake: () => void = () => {};
+  let closed = false;
+  const server = createServer((socket) => {
+    waiting.push(socket);
+    wake();
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error) => {
+      reject(new Fail("config", `Socket ${quote(name)} cannot be used: ${error.message}`, { cause: error }));
+    });
+    server.listen({ fd }, resolve);
+  });
+  return {
+    async accept() {
+      for (;;) {
+        const socket = waiting.shift();
+        if (socket !== undefined) return new NodeConnection(socket);
+        if (closed) throw new Error("The listener is closed");
+        await new Promise<void>((resolve) => wake = resolve);
+      }
+    },
+    // The socket itself belongs to systemd, which keeps new connections until the next start.
+    close() {
+      closed = true;
+      server.close();
+      wake();
+    },
+  };
+}
+
+/** A socket of Node with the interface of Deno's. */
+class NodeConnection implements Connection {
+  readonly #socket: import("node:net").Socket;
+  #rest: Uint8Array | null = null;
+  #ended = false;
+  #error: Error | undefined;
+  #wake: () => void = () => {};
+
+  constructor(socket: import("node:net").Socket) {
+    this.#socket = socket;
+    const over = () => {
+      this.#ended = true;
+      this.#wake();
+    };
+    socket.on("readable", () => this.#wake());
+    socket.on("end", over);
+    socket.on("close", over);
+    socket.on("error", (error) => {
+      this.#error = error;
+      over();
+    });
+  }
+
+  async read(buffer: Uint8Array): Promise<number | null> {
+    for (;;) {
+      const bytes: Uint8Array | null = this.#rest ?? this.#socket.read();
+      if (bytes !== null) {
+        const size = Math.min(bytes.length, buffer.length);
+        buffer.set(bytes.subarray(0, size));
+        this.#rest = size < bytes.length ? bytes.subarray(size) : null;
+        return size;
+      }
+      if (this.#error !== undefined) throw this.#error;
+      if (this.#ended) return null;
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+  }
+
+  async write(bytes: Uint8Array): Promise<number> {
+    if (this.#error !== undefined) throw this.#error;
+    if (bytes.length === 0) return 0;
+    await new Promise<void>((resolve, reject) => {
+      this.#socket.write(bytes, (error) => error ? reject(error) : resolve());
+    });
+    return bytes.length;
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+}

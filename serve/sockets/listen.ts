@@ -1,0 +1,71 @@
+/** Unix sockets on which the roles listen: created here, or taken over from systemd (inherited.ts). */
+import { Fail, provesMissing, reason } from "../../lib/fail.ts";
+
+/** A connection; `Deno.Conn` is one. */
+export interface Connection {
+  /** Reads some bytes. @returns their number; null at the end */
+  read(buffer: Uint8Array): Promise<number | null>;
+  /** Writes some of the bytes. @returns their number */
+  write(bytes: Uint8Array): Promise<number>;
+  close(): void;
+}
+
+/** A socket that accepts connections. */
+export interface Listener {
+  /** Waits for a connection. @throws when the listener is closed, or a connection cannot be accepted */
+  accept(): Promise<Connection>;
+  /** Stops listening. A socket that was created here is removed. */
+  close(): void;
+}
+
+/**
+ * Creates a socket that the owner and the group may use, and listens on it.
+ *
+ * @throws {Fail} `config` when another process listens there, or the socket cannot be created
+ */
+export async function listenAt(path: string): Promise<Listener> {
+  await removeStale(path);
+  let listener: Deno.UnixListener;
+  try {
+    listener = Deno.listen({ transport: "unix", path });
+    Deno.chmodSync(path, 0o660);
+  } catch (error) {
+    throw new Fail("config", `Socket ${path} cannot be created: ${reason(error)}`, { cause: error });
+  }
+  return {
+    accept: () => listener.accept(),
+    close() {
+      listener.close();
+      remove(path);
+    },
+  };
+}
+
+/** Removes the socket of a process that has ended. */
+async function removeStale(path: string): Promise<void> {
+  let info: Deno.FileInfo;
+  try {
+    info = Deno.lstatSync(path);
+  } catch (error) {
+    if (provesMissing(error)) return;
+    throw new Fail("config", `Socket ${path} cannot be examined: ${reason(error)}`, { cause: error });
+  }
+  if (!info.isSocket) throw new Fail("config", `${path} exists and is not a socket`);
+  let connection: Deno.UnixConn;
+  try {
+    connection = await Deno.connect({ transport: "unix", path });
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionRefused) return remove(path);
+    throw new Fail("config", `Socket ${path} cannot be tried: ${reason(error)}`, { cause: error });
+  }
+  connection.close();
+  throw new Fail("config", `Another process listens on ${path}`);
+}
+
+function remove(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!provesMissing(error)) throw error;
+  }
+}
