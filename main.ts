@@ -16,14 +16,8 @@ const incoming: Command = async (name, args) => (await import("./hooks/incoming.
 const COMMANDS: Record<string, Command> = {
   init: async (name, args) => (await import("./admin/init.ts")).init(name, args),
   keys: async (name, args) => (await import("./admin/keys.ts")).keys(name, args),
-  sign: async (name, args) =>
-    (await import("./admin/sign.ts")).sign(name, args, (await import("./outgoing/sender.ts")).sign),
-  verify: async (name, args) =>
-    (await import("./admin/verify.ts")).verify(
-      name,
-      args,
-      (await import("./incoming/checks/keys.ts")).checkSignedAlone,
-    ),
+  sign: async (name, args) => (await import("./admin/sign.ts")).sign(name, args),
+  verify: async (name, args) => (await import("./admin/verify.ts")).verify(name, args),
   shim,
   sendmail: shim,
   "qmail-inject": shim,
@@ -31,15 +25,8 @@ const COMMANDS: Record<string, Command> = {
   newaliases: shim,
   incoming,
   serve: async (name, args) => (await import("./serve/main.ts")).serve(name, args),
-  explain: async (name, args) => {
-    const explainers = {
-      hook: await import("./admin/explain/incoming.ts"),
-      shim: await import("./admin/explain/outgoing.ts"),
-    };
-    return (await import("./admin/explain.ts")).explain(name, args, explainers);
-  },
-  audit: async (name, args) =>
-    (await import("./admin/audit.ts")).audit(name, args, await import("./admin/audit/replay.ts")),
+  explain: async (name, args) => (await import("./admin/explain.ts")).explain(name, args),
+  audit: async (name, args) => (await import("./admin/audit.ts")).audit(name, args),
   doctor: async (name, args) => (await import("./admin/doctor.ts")).doctor(name, args),
   log: async (name, args) => (await import("./admin/log.ts")).log(name, args),
   sandbox: async (name, args) => (await import("./admin/sandbox.ts")).sandbox(name, args),

@@ -4,6 +4,7 @@ import { utf8ToLatin1 } from "../lib/bytes.ts";
 import { parseConfig, type Settings } from "../lib/settings/parse.ts";
 import { Fail, quote, reason } from "../lib/fail.ts";
 import { abortOnSignal } from "../io/system/signals.ts";
+import type { Result } from "../incoming/verdict.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import type { Identity } from "../lib/settings/identity.ts";
 import { type Arguments, runCommand } from "./arguments.ts";
@@ -11,35 +12,13 @@ import { HeaderFields, scanHeader } from "./audit/header.ts";
 import { Hashes } from "./audit/hashes.ts";
 import { type ArchivedMessage, extent, messagesIn } from "./audit/mailboxes.ts";
 import { auditPage } from "./audit/page.ts";
-import { RecentCount } from "./audit/passed.ts";
+import { RecentCount } from "./audit/recent.ts";
 import { Progress } from "./audit/progress.ts";
+import { replayMessage } from "./audit/replay.ts";
 import { auditText } from "./audit/report.ts";
 import { sentId } from "./audit/sent_id.ts";
-import { audited, type Judged, type Kind, Tally } from "./audit/tally.ts";
+import { audited, type Bounces, type Judged, Tally } from "./audit/tally.ts";
 import { json, say } from "./terminal.ts";
-
-/** The functions of admin/audit/replay.ts, which main.ts passes in. */
-export interface Hook {
-  replayMessage(
-    message: {
-      prefix: Uint8Array;
-      whole: boolean;
-      sender: string | null | undefined;
-      now: Date;
-      tail: ArchivedMessage["tail"];
-      sent: (messageIds: readonly string[]) => boolean;
-    },
-    settings: Settings,
-    identities: readonly Identity[],
-  ): Promise<{
-    readonly result: Kind;
-    readonly bounceSender: boolean;
-    readonly evidence: string | undefined;
-    readonly plain: boolean;
-    readonly domain: string;
-    readonly bodyStart: number;
-  }>;
-}
 
 const HELP = `Usage: countersign audit MAILBOX... [--sent MAILBOX] [--address ADDRESS] [--json] [--html FILE]
 Replays your archive: reads mailboxes (maildirs, mbox files, folders of .eml files, and everything below them) and
@@ -63,11 +42,19 @@ Example: countersign audit ~/Maildir --sent ~/Maildir/.Sent --html audit.html
 Example: countersign audit --address greg@example.org ~/Mail/inbox.mbox
 `;
 
+/** How bounces with these results are counted; those with other results are counted as forged, or not at all. */
+const BOUNCES: Partial<Record<Result, keyof Bounces>> = {
+  genuine: "verified",
+  late: "verified",
+  known: "known",
+  unsure: "unrecognized",
+};
+
 /** Interval at which signals are handled and the progress bar is updated, in milliseconds. */
 const YIELD_MS = 50;
 
 /** Runs the command. @returns the exit status */
-export function audit(name: string, args: readonly string[], hook: Hook): Promise<number> {
+export function audit(name: string, args: readonly string[]): Promise<number> {
   const takes = { values: ["sent", "address", "html", "config"], flags: ["json"] };
   return runCommand(name, args, { help: HELP, ...takes }, async (options) => {
     const mailboxes = [...options.operands, ...options.rest ?? []];
@@ -80,7 +67,7 @@ export function audit(name: string, args: readonly string[], hook: Hook): Promis
     const recent = options.values("sent").length > 0 && options.values("address").length === 0
       ? new RecentCount(configuration.settings, configuration.identities, new Date())
       : undefined;
-    const scan = new Scan(configuration, hook, abortOnSignal(), recent);
+    const scan = new Scan(configuration, abortOnSignal(), recent);
     for (const path of options.values("sent")) await scan.readSent(path);
     const seconds = await scan.readMail(mailboxes);
     const result = audited(
@@ -123,16 +110,14 @@ class Scan {
   readonly #sentPaths = new Set<string>();
   readonly #progress = new Progress();
   #configuration: Configuration;
-  #hook: Hook;
   #stop: AbortSignal;
   #recent: RecentCount | undefined;
 
-  constructor(configuration: Configuration, hook: Hook, stop: AbortSignal, recent: RecentCount | undefined) {
+  constructor(configuration: Configuration, stop: AbortSignal, recent: RecentCount | undefined) {
     this.#configuration = configuration;
     this.#fields = new HeaderFields(
       configuration.identities.map(({ srsDomain }) => srsDomain).filter((one) => one !== ""),
     );
-    this.#hook = hook;
     this.#stop = stop;
     this.#recent = recent;
   }
@@ -173,7 +158,7 @@ class Scan {
     if (!this.stopped) {
       for (const message of messagesIn(paths, tally, this.#sentPaths)) {
         this.#scan(message, true);
-        if (fields.person && !fields.signed) tally.other(fields.month);
+        if (fields.person && !fields.signed) tally.count(fields.month, "other");
         else tally.add(await this.#judge(message));
         if (pauses.due() && !await pauses.take()) break;
       }
@@ -208,20 +193,16 @@ class Scan {
       // `ids` are in the form of bareMessageId().
       sent: (ids: readonly string[]) => ids.some((id) => this.sent.has(utf8ToLatin1(id))),
     };
-    const judged = await this.#hook.replayMessage(
-      replayed,
-      this.#configuration.settings,
-      this.#configuration.identities,
-    );
+    const { settings, identities } = this.#configuration;
+    const judged = await replayMessage(replayed, settings, identities);
     const { result, evidence } = judged;
     if (result === "forged" || result === "suspect") {
       const domain = judged.domain === "" ? "unknown" : judged.domain;
-      return { kind: result, month, bounce: "unanswered", domain, door: judged.bounceSender && judged.plain };
+      return { result, month, bounce: "unrecognized", domain, rejectable: judged.bounceSender && judged.plain };
     }
-    if (!judged.bounceSender || evidence === undefined) return { kind: result, month };
-    const bounce =
-      ({ genuine: "proved", late: "proved", known: "answering", unsure: "unanswered" } as const)[result as string];
-    return bounce === undefined ? { kind: result, month } : { kind: result, month, bounce };
+    const bounce = BOUNCES[result];
+    const isBounce = bounce !== undefined && judged.bounceSender && evidence !== undefined;
+    return isBounce ? { result, month, bounce } : { result, month };
   }
 }
 

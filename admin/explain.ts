@@ -1,42 +1,17 @@
 /** `countersign explain`: explains the verdict on a message, or how a message would be sent. Changes nothing. */
-import type { Settings } from "../lib/settings/parse.ts";
 import { Fail, reason } from "../lib/fail.ts";
-import { type Input, PREFIX_BYTES, readInput, type Source } from "../io/system/input.ts";
+import { PREFIX_BYTES, readInput, type Source } from "../io/system/input.ts";
 import { configFile, loadIdentities, loadSettings, readPlainLists } from "../io/system/load.ts";
-import type { Identity } from "../lib/settings/identity.ts";
 import { canonicalAddress } from "../lib/settings/identity.ts";
 import { LEDGER_BODY_BYTES } from "../lib/entry.ts";
 import { parseLists } from "../lib/settings/lists.ts";
-import type { Head } from "../lib/message.ts";
-import type { RequestMessage } from "../lib/requests.ts";
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
-import { explainedJson, explainedText, type IncomingExplanation } from "./explain/explained.ts";
-import { type OutgoingExplanation, plannedJson, plannedText } from "./explain/planned.ts";
+import { explainedJson, explainedText } from "./explain/explained.ts";
+import { explainIncoming } from "./explain/incoming.ts";
+import { explainOutgoing, readCommand } from "./explain/outgoing.ts";
+import { plannedJson, plannedText } from "./explain/planned.ts";
 import { refusalOf } from "./explain/refusal.ts";
 import { json, say } from "./terminal.ts";
-
-/** The modules that main.ts passes in: admin/explain/incoming.ts and admin/explain/outgoing.ts. */
-export interface Explainers<Call> {
-  readonly hook: {
-    inspect(
-      question: { sender?: string | undefined; recipient?: string | undefined; as?: string | undefined },
-      input: Input,
-      settings: Settings,
-      identities: readonly Identity[],
-      now: Date,
-    ): Promise<IncomingExplanation>;
-  };
-  readonly shim: {
-    readCommand(argv: readonly string[]): { readonly real: string } | { readonly call: Call };
-    inspect(
-      call: Call,
-      message: RequestMessage & Pick<Head, "headStart">,
-      settings: Settings,
-      identities: readonly Identity[],
-      now: Date,
-    ): OutgoingExplanation;
-  };
-}
 
 const HELP = `Usage: countersign explain [FILE] [--sender ADDRESS] [--recipient ADDRESS] [--as CALLER]
        countersign explain --out [FILE] -- [sendmail option ...] [recipient ...]
@@ -55,24 +30,24 @@ Example: countersign explain --out -- -f greg@example.org ann@example.net <draft
 `;
 
 /** Runs the command. @returns the exit status */
-export function explain<Call>(name: string, args: readonly string[], explainers: Explainers<Call>): Promise<number> {
+export function explain(name: string, args: readonly string[]): Promise<number> {
   const takes = { values: ["sender", "recipient", "as", "config"], flags: ["json", "out"] };
   return runCommand(name, args, { help: HELP, ...takes }, async (options) => {
-    if (!options.has("out")) return await explainIn(options, explainers);
+    if (!options.has("out")) return await explainIn(options);
     for (const option of ["sender", "recipient", "as"]) {
       if (options.value(option) !== undefined) throw new Fail("usage", `Option --${option} has no meaning with --out`);
     }
-    return await explainOut(options, explainers);
+    return await explainOut(options);
   });
 }
 
-async function explainIn<Call>(options: Arguments, { hook }: Explainers<Call>): Promise<number> {
+async function explainIn(options: Arguments): Promise<number> {
   atMost(options, 1);
   const { settings, identities } = load(options);
   using source = open(options.operands[0]);
   const input = await readInput(PREFIX_BYTES, false, source.from);
   const question = { sender: options.value("sender"), recipient: options.value("recipient"), as: options.value("as") };
-  const explanation = await hook.inspect(question, input, settings, identities, new Date());
+  const explanation = await explainIncoming(question, input, settings, identities, new Date());
 
   const own = identities.map(canonicalAddress);
   const refusal = refusalOf(input.head.header, input.prefix, input.head.bodyStart, own);
@@ -88,12 +63,12 @@ async function explainIn<Call>(options: Arguments, { hook }: Explainers<Call>): 
   return print(options.has("json") ? explainedJson(explanation, hint) : explainedText(explanation, hint));
 }
 
-async function explainOut<Call>(options: Arguments, { shim }: Explainers<Call>): Promise<number> {
+async function explainOut(options: Arguments): Promise<number> {
   const { rest } = options;
   if (rest === undefined) throw new Fail("usage", "No shim arguments given", { fix: "explain --out -- -t" });
   atMost({ ...options, rest: undefined }, 1);
   const { settings, identities } = load(options);
-  const command = shim.readCommand(rest);
+  const command = readCommand(rest);
   if ("real" in command) {
     const real = settings.transport.real.join(" ");
     const what = real === "" ? "refused: transport.real is not set" : `left to ${real}`;
@@ -104,7 +79,7 @@ async function explainOut<Call>(options: Arguments, { shim }: Explainers<Call>):
   using source = open(options.operands[0]);
   const { head, prefix, whole } = await readInput(LEDGER_BODY_BYTES, true, source.from);
   const message = { ...head, body: prefix.subarray(head.bodyStart), whole };
-  const explanation = shim.inspect(command.call, message, settings, identities, new Date());
+  const explanation = explainOutgoing(command.call, message, settings, identities, new Date());
   return print(options.has("json") ? plannedJson(explanation) : plannedText(explanation));
 }
 

@@ -3,7 +3,7 @@
  * output of the commands against it. An incompatible change (a member renamed, removed or of another type) increases
  * {@link JSON_VERSION}; new members do not.
  */
-import { KINDS } from "./audit/tally.ts";
+import { RESULTS } from "../incoming/verdict.ts";
 
 /** The value of `version` in every object that a command prints. */
 export const JSON_VERSION = 1;
@@ -30,8 +30,8 @@ export interface Member {
 }
 
 const version: Member = { name: "version", type: "number", help: `The version of this format: ${JSON_VERSION}.` };
-const counts: readonly Member[] = KINDS.map((kind) => {
-  return { name: kind, type: "number", help: `Messages with the result ${kind}.` };
+const counts: readonly Member[] = RESULTS.map((result) => {
+  return { name: result, type: "number", help: `Messages with the result ${result}.` };
 });
 
 /** The objects, by the command line that prints them. */
@@ -181,7 +181,7 @@ export const JSON_FORMATS = {
     { name: "messages", type: "number", help: "Messages that were read." },
     { name: "seconds", type: "number", help: "Duration in seconds." },
     { name: "rate", type: "number", help: "Messages per second." },
-    { name: "kinds", type: { members: counts }, help: "Messages by result." },
+    { name: "results", type: { members: counts }, help: "Messages by result." },
     {
       name: "months",
       help: "The same for each month, oldest first.",
@@ -198,13 +198,9 @@ export const JSON_FORMATS = {
       type: {
         members: [
           { name: "total", type: "number", help: "All of them." },
-          { name: "proved", type: "number", help: "Those that a signature proves." },
-          {
-            name: "answering",
-            type: "number",
-            help: "Those that return an unsigned message found among the sent mail.",
-          },
-          { name: "unanswered", type: "number", help: "All others." },
+          { name: "verified", type: "number", help: "Those with a valid signature of the user, and late ones." },
+          { name: "known", type: "number", help: "Those that return or name a message found in the sent mail." },
+          { name: "unrecognized", type: "number", help: "All others." },
         ],
       },
     },
@@ -232,13 +228,13 @@ export const JSON_FORMATS = {
         ],
       },
     },
-    { name: "backscatterCut", type: "boolean", help: "Whether there were too many domains to count them all." },
+    { name: "backscatterTruncated", type: "boolean", help: "Whether there were too many domains to count them all." },
     {
-      name: "door",
+      name: "rejectable",
       help: "Messages that could be rejected during the SMTP session.",
       type: {
         members: [
-          { name: "refused", type: "number", help: "Their number." },
+          { name: "count", type: "number", help: "Their number." },
           { name: "share", type: "number", help: "Their share of all messages, from 0 to 1." },
         ],
       },
@@ -262,6 +258,6 @@ export const JSON_FORMATS = {
         ],
       },
     },
-    { name: "passed", type: "number", help: "Files that are not messages, and links, which are not followed." },
+    { name: "skipped", type: "number", help: "Files that are not messages, and links, which are not followed." },
   ],
 } satisfies Record<string, readonly Member[]>;

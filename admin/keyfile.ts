@@ -3,8 +3,6 @@ import { printDay } from "../lib/date.ts";
 import { Fail, quote } from "../lib/fail.ts";
 import type { Key } from "../lib/settings/keys.ts";
 
-export { printDay };
-
 /** Formats a key as a line. */
 export function printKey({ id, created, secret }: Key): string {
   return `${id} ${printDay(created)} base64:${secret.toBase64()}`;

@@ -1,11 +1,12 @@
 /** `countersign log`: prints the log, filtered; with `--follow` also new lines as they are written. */
-import { parseDay } from "../lib/date.ts";
-import { Fail, quote, reason } from "../lib/fail.ts";
+import { printDay } from "../lib/date.ts";
+import { Fail, reason } from "../lib/fail.ts";
 import { configFile, loadSettings } from "../io/system/load.ts";
 import { abortOnSignal } from "../io/system/signals.ts";
 import { writeOut } from "../io/system/input.ts";
 import { atMost, runCommand } from "./arguments.ts";
 import { cleanLines } from "./terminal.ts";
+import { choice, day } from "./words.ts";
 
 const HELP = `Usage: countersign log [--direction in|out] [--result WORD] [--since DATE] [--follow] [--config FILE]
 Prints the lines of the log that match all options.
@@ -32,14 +33,9 @@ export function log(name: string, args: readonly string[]): Promise<number> {
   const takes = { values: ["direction", "result", "since", "config"], flags: ["follow"] };
   return runCommand(name, args, { help: HELP, ...takes }, async (options) => {
     atMost(options, 0);
-    const [direction, since] = [options.value("direction"), options.value("since") ?? ""];
-    if (direction !== undefined && direction !== "in" && direction !== "out") {
-      throw new Fail("usage", `Option --direction ${quote(direction)} is not in or out`);
-    }
-    if (since !== "" && parseDay(since) === undefined) {
-      throw new Fail("usage", `Option --since ${quote(since)} is not a date such as 2026-11-20`);
-    }
-    const select = selector(direction, options.values("result"), since);
+    const direction = choice(options, "direction", ["in", "out"]);
+    const since = day(options, "since");
+    const select = selector(direction, options.values("result"), since === undefined ? "" : printDay(since));
     const { state } = loadSettings(configFile(options.value("config")));
     const stop = options.has("follow") ? abortOnSignal() : undefined;
     for await (const text of wholeLines(`${state.folder}/log`, stop)) {

@@ -1,20 +1,11 @@
 /** `countersign sign`: prints the signed envelope sender for an address. */
-import { type Address, formatAddress, parseAddress } from "../lib/address.ts";
-import type { Settings } from "../lib/settings/parse.ts";
+import { formatAddress, parseAddress } from "../lib/address.ts";
 import { Fail } from "../lib/fail.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
-import type { Identity } from "../lib/settings/identity.ts";
+import { sign as signSender } from "../outgoing/sender.ts";
 import { runCommand } from "./arguments.ts";
 import { choice, operand, selectIdentity, time } from "./words.ts";
 import { say } from "./terminal.ts";
-
-/** The function of the shim that main.ts passes in; returns the address, or why it cannot be signed. */
-export type Sign = (
-  scheme: "srs" | "prvs",
-  identity: Identity,
-  context: { settings: Settings; now: Date },
-  used: Address,
-) => Address | string;
 
 const HELP = `Usage: countersign sign ADDRESS [--scheme srs|prvs] [--now DATE] [--config FILE]
 Prints the signed envelope sender that mail from one of your addresses gets.
@@ -27,7 +18,7 @@ Example: countersign sign greg@example.org --scheme srs
 `;
 
 /** Runs the command. @returns the exit status */
-export function sign(name: string, args: readonly string[], signer: Sign): Promise<number> {
+export function sign(name: string, args: readonly string[]): Promise<number> {
   return runCommand(name, args, { help: HELP, values: ["scheme", "now", "config"] }, (options) => {
     const text = operand(options, "ADDRESS");
     const [wanted, now] = [choice(options, "scheme", ["srs", "prvs"]), time(options, "now")];
@@ -36,7 +27,7 @@ export function sign(name: string, args: readonly string[], signer: Sign): Promi
     const identity = selectIdentity(identities, text);
     const scheme = wanted ?? settings.sender;
     if (scheme === "plain") throw new Fail("usage", 'The settings have sender = "plain"', { fix: "give --scheme" });
-    const signed = signer(scheme, identity, { settings, now }, parseAddress(text));
+    const signed = signSender(scheme, identity, { settings, now }, parseAddress(text));
     if (typeof signed === "string") throw new Fail("config", `No ${scheme} address can be made: ${signed}`);
     say(formatAddress(signed));
   });

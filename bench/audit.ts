@@ -60,8 +60,8 @@ export async function audit(ground: BenchHome): Promise<Table[]> {
   for (const { argv, env } of subjects.slice(1)) {
     const ran = await ground.run([...argv], "", env);
     assert.equal(ran.code, 0, ran.stderr);
-    const { messages, kinds } = JSON.parse(ran.stdout);
-    assert.deepEqual([messages, kinds.forged], [MESSAGES, Math.ceil(MESSAGES / 100)]);
+    const { messages, results } = JSON.parse(ran.stdout);
+    assert.deepEqual([messages, results.forged], [MESSAGES, Math.ceil(MESSAGES / 100)]);
   }
   const rows = (await measure(subjects, few(6))).map(({ name, ms }) => ({
     name,

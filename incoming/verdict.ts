@@ -64,17 +64,21 @@ export function forgedVerdict(
  * - `challenge`: a challenge about a message that the user sent
  * - `other`: everything else
  */
-export type Result =
-  | "genuine"
-  | "known"
-  | "late"
-  | "unsolicited"
-  | "suspect"
-  | "forged"
-  | "unsure"
-  | "unjudged"
-  | "challenge"
-  | "other";
+export type Result = typeof RESULTS[number];
+
+/** All classifications, in the order in which reports list them. */
+export const RESULTS = [
+  "genuine",
+  "known",
+  "late",
+  "unsolicited",
+  "suspect",
+  "forged",
+  "unsure",
+  "unjudged",
+  "challenge",
+  "other",
+] as const;
 
 /** What the checks need besides the message. */
 export interface JudgeContext {

@@ -30,7 +30,7 @@ export interface ReadProgress {
   /** Reports a file or folder that could not be read, and the error. */
   unreadable(path: string, why: string): void;
   /** Number of files that are not messages. */
-  passed: number;
+  skipped: number;
   /** The work done so far, in the units of `extent`. */
   done: number;
 }
@@ -62,7 +62,7 @@ export function* messagesIn(
 /** Returns the amount of work below these paths: one unit for each file, and one for each window of an mbox. */
 export function extent(paths: readonly string[], skip?: ReadonlySet<string>): number {
   let count = 0;
-  const ignored = { unreadable: () => {}, passed: 0, done: 0 };
+  const ignored = { unreadable: () => {}, skipped: 0, done: 0 };
   for (const { path, kind } of files(paths, ignored, skip)) {
     count++;
     if (kind === "message") continue;
@@ -106,7 +106,7 @@ function* below(folder: string, progress: ReadProgress, skip?: ReadonlySet<strin
     for (const { name, isDirectory, isFile } of Deno.readDirSync(folder)) {
       if (isDirectory) folders.push(name);
       else if (isFile) files.push(name);
-      else progress.passed++; // a link could lead to a cycle
+      else progress.skipped++; // a link could lead to a cycle
     }
   } catch (error) {
     progress.unreadable(folder, reason(error));
@@ -152,7 +152,7 @@ class Reader {
     try {
       const size = this.#fill(this.#first, 0);
       if (kind !== "message" && isFromLine(this.#first, 0, size)) yield* this.#mbox(size);
-      else if (kind === "unknown") this.#progress.passed++;
+      else if (kind === "unknown") this.#progress.skipped++;
       else if (size > 0) {
         const message = this.#message;
         message.bytes = size === FIRST_READ_BYTES ? this.#first : this.#first.subarray(0, size);

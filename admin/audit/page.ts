@@ -1,9 +1,10 @@
 /** Renders an audit as one XHTML page that loads nothing and runs no script; text from messages is escaped. */
-import { backscatterOf, kindsOf, number, sentences } from "./report.ts";
-import { type Audit, KINDS } from "./tally.ts";
+import { type Result, RESULTS } from "../../incoming/verdict.ts";
+import { backscatterOf, number, resultsOf, sentences } from "./report.ts";
+import type { Audit } from "./tally.ts";
 
-/** The colours of the chart; the legend and the titles name the kinds, too. */
-const COLOURS: Record<typeof KINDS[number], string> = {
+/** The colours of the chart; the legend and the titles name the results, too. */
+const COLOURS: Record<Result, string> = {
   genuine: "#2a7f3f",
   known: "#5fae57",
   late: "#8bbf6a",
@@ -20,7 +21,7 @@ const [WIDTH, HEIGHT, LEFT, BOTTOM] = [960, 300, 70, 40];
 
 /** Returns the page. */
 export function auditPage(audit: Audit): string {
-  const kinds = kindsOf(audit);
+  const results = resultsOf(audit);
   const { files, count } = audit.unreadable;
   return `<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE html>
@@ -48,10 +49,10 @@ ${chart(audit)}
 <h2>All mail, by month</h2>
 ${
     table(
-      ["Month", ...kinds],
+      ["Month", ...results],
       [
-        ...audit.months.map((one) => [one.month ?? "unknown", ...kinds.map((kind) => number(one[kind]))]),
-        ["All", ...kinds.map((kind) => number(audit.kinds[kind]))],
+        ...audit.months.map((one) => [one.month ?? "unknown", ...results.map((result) => number(one[result]))]),
+        ["All", ...results.map((result) => number(audit.results[result]))],
       ],
     )
   }
@@ -71,8 +72,8 @@ function table(head: readonly string[], body: readonly (readonly string[])[]): s
 
 /** Draws stacked bars; other mail is omitted, because it would make the rest too small to see. */
 function chart(audit: Audit): string {
-  const kinds = KINDS.filter((kind) => kind !== "other" && audit.kinds[kind] > 0);
-  const most = Math.max(1, ...audit.months.map((one) => kinds.reduce((sum, kind) => sum + one[kind], 0)));
+  const results = RESULTS.filter((result) => result !== "other" && audit.results[result] > 0);
+  const most = Math.max(1, ...audit.months.map((one) => results.reduce((sum, result) => sum + one[result], 0)));
   const step = (WIDTH - LEFT) / Math.max(1, audit.months.length);
   const every = Math.ceil(60 / step); // a label needs 60 units
   const tall = HEIGHT - BOTTOM - 30;
@@ -80,23 +81,23 @@ function chart(audit: Audit): string {
     let y = HEIGHT - BOTTOM;
     const x = LEFT + at * step;
     const name = one.month ?? "unknown";
-    const parts = kinds.filter((kind) => one[kind] > 0).map((kind) => {
-      const height = one[kind] / most * tall;
+    const parts = results.filter((result) => one[result] > 0).map((result) => {
+      const height = one[result] / most * tall;
       y -= height;
-      const title = `<title>${name}: ${number(one[kind])} ${kind}</title>`;
+      const title = `<title>${name}: ${number(one[result])} ${result}</title>`;
       const size = `width="${Math.max(step * 0.8, 0.5).toFixed(1)}" height="${height.toFixed(1)}"`;
-      return `<rect x="${x.toFixed(1)}" y="${y.toFixed(1)}" ${size} fill="${COLOURS[kind]}">${title}</rect>`;
+      return `<rect x="${x.toFixed(1)}" y="${y.toFixed(1)}" ${size} fill="${COLOURS[result]}">${title}</rect>`;
     });
     const label = at % every === 0 ? `<text x="${x.toFixed(1)}" y="${HEIGHT - BOTTOM + 18}">${name}</text>` : "";
     return parts.join("") + label;
   });
-  const legend = kinds.map((kind, at) => {
+  const legend = results.map((result, at) => {
     const x = LEFT + at * 130;
-    return `<rect x="${x}" y="2" width="12" height="12" fill="${COLOURS[kind]}"/><text x="${
+    return `<rect x="${x}" y="2" width="12" height="12" fill="${COLOURS[result]}"/><text x="${
       x + 18
-    }" y="13">${kind}</text>`;
+    }" y="13">${result}</text>`;
   });
-  const forged = number(backscatterOf(audit.kinds));
+  const forged = number(backscatterOf(audit.results));
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" font-size="13">
 <title>Mail from the null sender by month; ${forged} bounces of mail that you did not send</title>
 <line x1="${LEFT}" y1="${HEIGHT - BOTTOM}" x2="${WIDTH}" y2="${HEIGHT - BOTTOM}" stroke="#888"/>

@@ -1,22 +1,23 @@
 /** Prints an audit for a terminal. */
+import { RESULTS } from "../../incoming/verdict.ts";
 import { plain, rows } from "../terminal.ts";
-import { recentSentence } from "./passed.ts";
-import { type Audit, type Counts, KINDS } from "./tally.ts";
+import { recentSentence } from "./recent.ts";
+import type { Audit, Counts } from "./tally.ts";
 
 /** Width of the longest bar, in characters. */
 const BAR_WIDTH = 50;
 
-/** Returns the kinds that occur, and `other`. */
-export const kindsOf = ({ kinds }: Audit) => KINDS.filter((kind) => kinds[kind] > 0 || kind === "other");
+/** Returns the results that occur, and `other`. */
+export const resultsOf = ({ results }: Audit) => RESULTS.filter((result) => results[result] > 0 || result === "other");
 
 /** Returns the number of bounces of mail that the user did not send, whatever the settings do with them. */
 export const backscatterOf = (counts: Counts): number => counts.forged + counts.suspect;
 
 /** Returns the results that are not in the tables, as sentences. */
 export function sentences(audit: Audit): string[] {
-  const { bounces, door, sent, unreadable, passed } = audit;
+  const { bounces, rejectable, sent, unreadable, skipped } = audit;
   const recent = audit.recentlySent && recentSentence(audit.recentlySent);
-  const share = (door.share * 100).toFixed(1);
+  const share = (rejectable.share * 100).toFixed(1);
   return [
     ...(audit.interrupted ? ["Interrupted: these are the results so far."] : []),
     `${count(audit.messages, "message")} in ${audit.seconds.toFixed(1)} s, ${number(audit.rate)} a second.`,
@@ -24,12 +25,10 @@ export function sentences(audit: Audit): string[] {
       ? "Without --sent, bounces of mail that was not signed count as forged."
       : `${count(sent, "sent message")} found.`,
     ...(recent === undefined ? [] : [recent]),
-    `${count(bounces.total, "bounce")} to your addresses: ${number(bounces.proved)} proved by a signature, ` +
-    `${number(bounces.answering)} of unsigned mail that you sent, ${
-      number(bounces.unanswered)
-    } of mail that you did not send.`,
-    `Could be rejected during the SMTP session: ${number(door.refused)}, ${share} % of all messages.`,
-    ...(passed > 0 ? [`${count(passed, "file")} skipped: not messages, or links.`] : []),
+    `${count(bounces.total, "bounce")} to your addresses: ${number(bounces.verified)} verified by a signature, ` +
+    `${number(bounces.known)} known by a Message-ID, ${number(bounces.unrecognized)} not recognized.`,
+    `Could be rejected during the SMTP session: ${number(rejectable.count)}, ${share} % of all messages.`,
+    ...(skipped > 0 ? [`${count(skipped, "file")} skipped: not messages, or links.`] : []),
     ...(unreadable.count > 0
       ? [`${count(unreadable.count, "file or folder", "files or folders")} could not be read:`]
       : []),
@@ -38,11 +37,11 @@ export function sentences(audit: Audit): string[] {
 
 /** Returns the whole report as text. */
 export function auditText(audit: Audit): string {
-  const kinds = kindsOf(audit);
+  const results = resultsOf(audit);
   const table = [
-    ["Month", ...kinds, "all"],
-    ...audit.months.map((counts) => line(counts.month ?? "unknown", counts, kinds)),
-    line("All", audit.kinds, kinds),
+    ["Month", ...results, "all"],
+    ...audit.months.map((counts) => line(counts.month ?? "unknown", counts, results)),
+    line("All", audit.results, results),
   ];
   const wide = table[0]!.map((_, at) => Math.max(...table.map((row) => row[at]!.length)));
   const text = table.map((row) => {
@@ -64,9 +63,9 @@ export function auditText(audit: Audit): string {
   ].join("\n");
 }
 
-function line(name: string, counts: Counts, kinds: readonly (keyof Counts)[]): string[] {
-  const all = KINDS.reduce((sum, kind) => sum + counts[kind], 0);
-  return [name, ...kinds.map((kind) => number(counts[kind])), number(all)];
+function line(name: string, counts: Counts, results: readonly (keyof Counts)[]): string[] {
+  const all = RESULTS.reduce((sum, result) => sum + counts[result], 0);
+  return [name, ...results.map((result) => number(counts[result])), number(all)];
 }
 
 /** Returns a section with a bar for each row; empty if all are zero. */

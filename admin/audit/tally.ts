@@ -1,36 +1,23 @@
 /** The counts of an audit. Memory use grows with the months and, up to a limit, with the domains, not with messages. */
+import { type Result, RESULTS } from "../../incoming/verdict.ts";
+import type { RecentlySent } from "./recent.ts";
 
-import type { RecentlySent } from "./passed.ts";
+/** Number of messages by result. */
+export type Counts = Record<Result, number>;
 
-/** The results of incoming/judge.ts. */
-export const KINDS = [
-  "genuine",
-  "known",
-  "late",
-  "unsolicited",
-  "suspect",
-  "forged",
-  "unsure",
-  "unjudged",
-  "challenge",
-  "other",
-] as const;
-export type Kind = typeof KINDS[number];
-export type Counts = Record<Kind, number>;
-
-/** Bounces, by what shows that they answer mail of the user. */
+/** Bounces, by what shows that they respond to mail of the user. */
 export interface Bounces {
-  /** Sent to a valid signed address, or returning a valid tag. */
-  proved: number;
-  /** Returning an unsigned message that was found in the sent mail. */
-  answering: number;
+  /** Sent to a signed address, valid or expired, or returning a valid tag. */
+  verified: number;
+  /** Returning or naming a message that was found in the sent mail. */
+  known: number;
   /** All others. */
-  unanswered: number;
+  unrecognized: number;
 }
 
 /** The verdict on a message. */
 export interface Judged {
-  readonly kind: Kind;
+  readonly result: Result;
   /** Year * 12 + month; -1 if unknown. */
   readonly month: number;
   /** Undefined if the message is not a bounce to an identity. */
@@ -38,7 +25,7 @@ export interface Judged {
   /** The domain of the sender. */
   readonly domain?: string;
   /** Whether the message could have been rejected during the SMTP session. */
-  readonly door?: boolean;
+  readonly rejectable?: boolean;
 }
 
 /** Number of domains that are counted; beyond it the rarest ones are dropped. */
@@ -50,33 +37,33 @@ const MAX_LISTED_FILES = 100;
 export class Tally {
   messages = 0;
   readonly months = new Map<number, Counts>();
-  readonly bounces: Bounces = { proved: 0, answering: 0, unanswered: 0 };
+  readonly bounces: Bounces = { verified: 0, known: 0, unrecognized: 0 };
   readonly domains = new Map<string, number>();
   /** Whether domains were dropped, so that the counts of the others are lower bounds. */
   dropped = false;
-  door = 0;
+  rejectable = 0;
   /** See `ReadProgress` in mailboxes.ts. */
   done = 0;
-  passed = 0;
+  skipped = 0;
   unreadableCount = 0;
   readonly unreadableFiles: { path: string; why: string }[] = [];
 
   /** Counts a message. */
-  add({ kind, month, bounce, domain, door }: Judged): void {
-    this.other(month, kind);
+  add({ result, month, bounce, domain, rejectable }: Judged): void {
+    this.count(month, result);
     if (bounce !== undefined) this.bounces[bounce]++;
-    if (door === true) this.door++;
+    if (rejectable === true) this.rejectable++;
     if (domain === undefined) return;
     if (this.domains.size >= MAX_COUNTED_DOMAINS && !this.domains.has(domain)) this.#dropRare();
     this.domains.set(domain, (this.domains.get(domain) ?? 0) + 1);
   }
 
-  /** Counts a message by its kind alone, which is enough for nearly all messages. */
-  other(month: number, kind: Kind = "other"): void {
+  /** Counts a message by its result alone, which is enough for nearly all messages. */
+  count(month: number, result: Result): void {
     this.messages++;
     let counts = this.months.get(month);
     if (counts === undefined) this.months.set(month, counts = noCounts());
-    counts[kind]++;
+    counts[result]++;
   }
 
   /** Counts a file that could not be read, and lists the first ones. */
@@ -93,7 +80,7 @@ export class Tally {
 }
 
 function noCounts(): Counts {
-  return Object.fromEntries(KINDS.map((kind) => [kind, 0])) as Counts;
+  return Object.fromEntries(RESULTS.map((result) => [result, 0])) as Counts;
 }
 
 /** The result of an audit, ready to be printed. */
@@ -103,7 +90,7 @@ export interface Audit {
   readonly seconds: number;
   /** Messages per second. */
   readonly rate: number;
-  readonly kinds: Counts;
+  readonly results: Counts;
   /** Oldest first; `month` is null if it is unknown. */
   readonly months: readonly ({ readonly month: string | null } & Counts)[];
   readonly bounces: Bounces & { readonly total: number };
@@ -112,13 +99,15 @@ export interface Audit {
   /** How the mail of the last 30 days was sent; absent without settings or without --sent. */
   readonly recentlySent?: RecentlySent;
   readonly backscatter: readonly { readonly domain: string; readonly count: number }[];
-  readonly backscatterCut: boolean;
-  readonly door: { readonly refused: number; readonly share: number };
+  readonly backscatterTruncated: boolean;
+  /** Messages that could be rejected during the SMTP session. */
+  readonly rejectable: { readonly count: number; readonly share: number };
   readonly unreadable: {
     readonly count: number;
     readonly files: readonly { readonly path: string; readonly why: string }[];
   };
-  readonly passed: number;
+  /** Files that are not messages, and links. */
+  readonly skipped: number;
 }
 
 /** Number of domains that are listed. */
@@ -132,28 +121,31 @@ export function audited(
   interrupted: boolean,
   recentlySent?: RecentlySent,
 ): Audit {
-  const kinds = noCounts();
-  for (const counts of tally.months.values()) for (const kind of KINDS) kinds[kind] += counts[kind];
-  const { proved, answering, unanswered } = tally.bounces;
+  const results = noCounts();
+  for (const counts of tally.months.values()) for (const result of RESULTS) results[result] += counts[result];
+  const { verified, known, unrecognized } = tally.bounces;
   return {
     interrupted,
     messages: tally.messages,
     seconds: Math.round(seconds * 1000) / 1000,
     rate: seconds > 0 ? Math.round(tally.messages / seconds) : 0,
-    kinds,
+    results,
     months: [...tally.months].sort(([a], [b]) => a - b).map(([month, counts]) => ({
       month: monthName(month),
       ...counts,
     })),
-    bounces: { total: proved + answering + unanswered, proved, answering, unanswered },
+    bounces: { total: verified + known + unrecognized, verified, known, unrecognized },
     sent,
     ...(recentlySent === undefined ? {} : { recentlySent }),
     backscatter: [...tally.domains].map(([domain, count]) => ({ domain, count }))
       .sort((a, b) => b.count - a.count || (a.domain < b.domain ? -1 : 1)).slice(0, MAX_LISTED_DOMAINS),
-    backscatterCut: tally.dropped,
-    door: { refused: tally.door, share: tally.messages === 0 ? 0 : tally.door / tally.messages },
+    backscatterTruncated: tally.dropped,
+    rejectable: {
+      count: tally.rejectable,
+      share: tally.messages === 0 ? 0 : tally.rejectable / tally.messages,
+    },
     unreadable: { count: tally.unreadableCount, files: tally.unreadableFiles },
-    passed: tally.passed,
+    skipped: tally.skipped,
   };
 }
 

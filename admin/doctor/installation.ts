@@ -3,7 +3,7 @@ import type { Settings } from "../../lib/settings/parse.ts";
 import { errorText, Fail } from "../../lib/fail.ts";
 import { loadIdentities } from "../../io/system/load.ts";
 import { VERSION } from "../../lib/version.ts";
-import { RecentCount, recentSentence } from "../audit/passed.ts";
+import { RecentCount, recentSentence } from "../audit/recent.ts";
 import { installedPrograms } from "../programs.ts";
 import { sharedSecret } from "../shared_secret.ts";
 import { isGroupWritable, isThere, realPath } from "../files.ts";
@@ -148,7 +148,7 @@ function countSentMail({ options, now, findings, notes }: DoctorContext, setting
   const recent = new RecentCount(settings, identities, now);
   for (const mailbox of mailboxes) {
     const unreadable = (path: string, why: string) => void notes.push(`${path} is not counted: ${why}`);
-    recent.addMailbox(mailbox, { unreadable, passed: 0, done: 0 });
+    recent.addMailbox(mailbox, { unreadable, skipped: 0, done: 0 });
   }
   const sentence = recentSentence(recent.counts);
   if (sentence === undefined) return;

@@ -9,7 +9,7 @@ export function unreadable(file: string): Finding {
   return { what: "The sandbox file cannot be read", where: { file }, why: "All mail is deferred.", fix };
 }
 
-/** Returns the finding for the file of a earlier version without a new one: the launchers defer all mail. */
+/** Returns the finding for the file of an earlier version without a new one: the launchers defer all mail. */
 export function outdated(file: string): Finding {
   const what = "The sandbox file was written by an earlier version";
   return { what, where: { file }, why: "All mail is deferred.", fix: FIX };
@@ -27,15 +27,15 @@ export function checkSandbox(sandbox: TextFile, wanted: string): Finding[] {
   const needed = wanted.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   for (const line of needed.filter((one) => !lines.includes(one))) {
     const why = line.startsWith("ordinary ")
-      ? "Each message to it starts the hook."
+      ? "Each message to this address starts the hook."
       : "The settings need it: mail is deferred.";
     add(`"${line}" is missing from the sandbox`, undefined, why, FIX);
   }
   for (const [nth, line] of lines.entries()) {
     if (line === "" || line.startsWith("#") || needed.includes(line)) continue;
     const why = line.startsWith("ordinary ")
-      ? "The hook has to judge mail to it."
-      : "The settings do not need it (any more).";
+      ? "The hook must judge mail to this address."
+      : "The settings no longer need it.";
     add(`"${line}" is in the sandbox`, nth + 1, why, FIX);
   }
   if (((sandbox.mode ?? 0) & 0o002) !== 0) {

@@ -1,31 +1,7 @@
 /** Prints the explanation of an incoming message, as text or as JSON. */
-import { canonicalAddress, type Identity } from "../../lib/settings/identity.ts";
+import { canonicalAddress } from "../../lib/settings/identity.ts";
 import { json, plain, rows } from "../terminal.ts";
-
-/** The result of admin/explain/incoming.ts. */
-export interface IncomingExplanation {
-  readonly sender: string | null | undefined;
-  readonly recipients: readonly string[];
-  readonly bounceSender: boolean;
-  readonly evidence: string | undefined;
-  readonly verdict: {
-    readonly action: string;
-    readonly check: string;
-    readonly result: string;
-    readonly reason: string;
-    readonly identity?: Identity;
-  };
-  readonly outcome: string;
-  readonly steps: readonly { readonly check: string; readonly found: string }[];
-  readonly tags: readonly {
-    readonly tag: string;
-    readonly messageId: string;
-    readonly by: string;
-    readonly identity: string | undefined;
-  }[];
-  readonly returnedId: string | undefined;
-  readonly proof: boolean;
-}
+import type { IncomingExplanation } from "./incoming.ts";
 
 /** What to do if a list or a service refused the envelope sender. */
 export interface Hint {

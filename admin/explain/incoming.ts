@@ -32,7 +32,7 @@ export interface FoundTag {
 }
 
 /** The explanation. */
-export interface Explanation {
+export interface IncomingExplanation {
   readonly sender: Delivery["sender"];
   readonly recipients: readonly string[];
   /** Whether the envelope sender is one that bounces use. */
@@ -51,13 +51,13 @@ export interface Explanation {
 }
 
 /** Explains a message. @throws {Fail} `usage` for an unknown caller */
-export async function inspect(
+export async function explainIncoming(
   question: Question,
   input: Input,
   settings: Settings,
   identities: readonly Identity[],
   now: Date,
-): Promise<Explanation> {
+): Promise<IncomingExplanation> {
   const { as } = question;
   if (as !== undefined && !CALLERS.includes(as as Caller)) {
     throw new Fail("usage", `Option --as ${quote(as)} is not one of ${CALLERS.join(", ")}`);

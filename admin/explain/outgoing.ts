@@ -21,7 +21,7 @@ export interface PlannedRecipient {
 }
 
 /** The message as it would be sent. */
-export interface Explanation {
+export interface OutgoingExplanation {
   readonly scheme: Scheme | "none";
   /** Why the message is not signed; set if the scheme is `none`. */
   readonly why: string | undefined;
@@ -51,13 +51,13 @@ export function readCommand(argv: readonly string[]): { real: string } | { call:
 }
 
 /** Explains a message. @throws {Fail} as the shim does */
-export function inspect(
+export function explainOutgoing(
   call: Parameters<typeof plan>[0],
   message: RequestMessage & Pick<Head, "headStart">,
   settings: Settings,
   identities: readonly Identity[],
   now: Date,
-): Explanation {
+): OutgoingExplanation {
   const original = message.header;
   const random = crypto.getRandomValues(new Uint8Array(RANDOM_BYTES));
   const mailboxLine = message.headStart > 0;

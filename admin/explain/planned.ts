@@ -1,18 +1,6 @@
 /** Prints how a message would be sent, as text or as JSON. */
 import { json, plain, rows } from "../terminal.ts";
-
-/** The result of admin/explain/outgoing.ts. */
-export interface OutgoingExplanation {
-  readonly scheme: string;
-  readonly why: string | undefined;
-  readonly identity: string | undefined;
-  readonly sender: string | null | undefined;
-  readonly recipients: readonly { readonly address: string; readonly wanted: string; readonly remembered: boolean }[];
-  readonly added: readonly string[];
-  readonly removed: readonly string[];
-  readonly notes: readonly string[];
-  readonly transport: readonly string[];
-}
+import type { OutgoingExplanation } from "./outgoing.ts";
 
 /** Returns the explanation as text. */
 export function plannedText(explanation: OutgoingExplanation): string {

@@ -4,7 +4,8 @@ import { Hashes } from "../../admin/audit/hashes.ts";
 import { conforms } from "./json.ts";
 import { auditPage } from "../../admin/audit/page.ts";
 import { auditText, number } from "../../admin/audit/report.ts";
-import { type Audit, audited, KINDS, Tally } from "../../admin/audit/tally.ts";
+import { type Audit, audited, Tally } from "../../admin/audit/tally.ts";
+import { RESULTS } from "../../incoming/verdict.ts";
 import { srsForward } from "../../mod.ts";
 import { bounceOfOurs, quotedPrintable, SAMPLES } from "../bounces.ts";
 import { Home, oneLine, qsbmf, ROOT, SECRET } from "../rig.ts";
@@ -28,8 +29,8 @@ async function run(home: Home, ...args: string[]): Promise<Audit> {
   return conforms("audit --json", JSON.parse(ran.stdout));
 }
 
-/** The kinds that were found. */
-const found = ({ kinds }: Audit) => Object.fromEntries(Object.entries(kinds).filter(([, count]) => count > 0));
+/** The results that were found. */
+const found = ({ results }: Audit) => Object.fromEntries(Object.entries(results).filter(([, count]) => count > 0));
 
 /** Ways to keep messages below a home. */
 const BOXES: Record<string, (home: Home, mails: readonly string[]) => void> = {
@@ -90,9 +91,9 @@ for (const [kind, write] of Object.entries(BOXES)) {
     // The SRS domain's bounce with a wrong hash is forged, too; ann is not an identity.
     assert.deepEqual(found(audit), { genuine: 1, known: 2, unsolicited: 1, forged: 2, other: 3 });
     assert.equal(audit.messages, all.length);
-    assert.deepEqual(audit.bounces, { total: 4, proved: 1, answering: 1, unanswered: 2 });
+    assert.deepEqual(audit.bounces, { total: 4, verified: 1, known: 1, unrecognized: 2 });
     assert.deepEqual(audit.backscatter, [{ domain: "d.example", count: 2 }]);
-    assert.deepEqual(audit.door, { refused: 1, share: 1 / all.length });
+    assert.deepEqual(audit.rejectable, { count: 1, share: 1 / all.length });
     assert.equal(audit.sent, 1);
     const months = Object.fromEntries(audit.months.map((one) => [one.month, one.other + one.forged + one.unsolicited]));
     assert.deepEqual(months, { "2026-10": 2, "2026-11": 4 });
@@ -120,15 +121,15 @@ Deno.test("real bounces: proved by a tag, known by a Message-ID in the Sent fold
   ours.forEach(({ messageId }, n) => home.write(`Sent/cur/${n}`, returning(messageId)));
   assert.deepEqual((await run(home, "tagged")).bounces, {
     total: ours.length,
-    proved: ours.length,
-    answering: 0,
-    unanswered: 0,
+    verified: ours.length,
+    known: 0,
+    unrecognized: 0,
   });
   const [unsigned, other] = [await run(home, "old", "--sent", "Sent"), await run(home, "old")];
-  assert.equal(unsigned.bounces.answering, ours.length);
-  assert.equal(unsigned.kinds.known, ours.length);
-  assert.equal(other.bounces.unanswered, ours.length);
-  assert.equal(other.door.refused, ours.length);
+  assert.equal(unsigned.bounces.known, ours.length);
+  assert.equal(unsigned.results.known, ours.length);
+  assert.equal(other.bounces.unrecognized, ours.length);
+  assert.equal(other.rejectable.count, ours.length);
 });
 
 /** [what, message, kind]; sent1@example.org is the only Message-ID that was sent */
@@ -248,7 +249,7 @@ Deno.test("unreadable files are reported and do not stop the audit; links and pi
   assert.match(ran.stdout, /^3 files skipped/m);
   assert.ok(!home.read("page.html").includes("<b>"));
   const audit = await run(home, "box", evil, "pipe");
-  assert.deepEqual([audit.messages, audit.passed, audit.unreadable.count], [1, 3, 2]);
+  assert.deepEqual([audit.messages, audit.skipped, audit.unreadable.count], [1, 3, 2]);
   assert.equal(audit.unreadable.files[0]!.path, evil);
 });
 
@@ -285,9 +286,9 @@ Deno.test("messages are judged as of the day of arrival, and according to the se
   home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[incoming]\nforged = "mark"\n`);
   const marked = await run(home, "box");
   assert.deepEqual(found(marked), { genuine: 2, late: 1, suspect: 1 });
-  assert.deepEqual(marked.bounces, { total: 4, proved: 3, answering: 0, unanswered: 1 });
+  assert.deepEqual(marked.bounces, { total: 4, verified: 3, known: 0, unrecognized: 1 });
   // An invalid signed address is not a plain one.
-  assert.equal(marked.door.refused, 0);
+  assert.equal(marked.rejectable.count, 0);
 });
 
 Deno.test("a header that is longer than the first read is read completely", async () => {
@@ -319,20 +320,20 @@ Deno.test("JSON of an audit of one message", async () => {
   home.write("box/1.eml", ordinary(1));
   const { seconds, rate, ...rest } = await run(home, "box");
   assert.ok(seconds > 0 && rate > 0, `${seconds} ${rate}`);
-  const kinds = Object.fromEntries(KINDS.map((kind) => [kind, kind === "other" ? 1 : 0]));
+  const results = Object.fromEntries(RESULTS.map((result) => [result, result === "other" ? 1 : 0]));
   assert.deepEqual(rest, {
     version: 1,
     interrupted: false,
     messages: 1,
-    kinds,
-    months: [{ month: "2026-11", ...kinds }],
-    bounces: { total: 0, proved: 0, answering: 0, unanswered: 0 },
+    results,
+    months: [{ month: "2026-11", ...results }],
+    bounces: { total: 0, verified: 0, known: 0, unrecognized: 0 },
     sent: null,
     backscatter: [],
-    backscatterCut: false,
-    door: { refused: 0, share: 0 },
+    backscatterTruncated: false,
+    rejectable: { count: 0, share: 0 },
     unreadable: { count: 0, files: [] },
-    passed: 0,
+    skipped: 0,
   });
 });
 
@@ -351,15 +352,15 @@ function hostile(): Audit {
   for (const [n, domain] of domains.entries()) {
     for (let i = 0; i <= n; i++) {
       tally.add({
-        kind: n % 2 ? "forged" : "suspect",
+        result: n % 2 ? "forged" : "suspect",
         month: 24_322 + n * 7,
-        bounce: "unanswered",
+        bounce: "unrecognized",
         domain,
-        door: true,
+        rejectable: true,
       });
     }
   }
-  for (let n = 0; n < 3000; n++) tally.other(-1);
+  for (let n = 0; n < 3000; n++) tally.count(-1, "other");
   tally.unreadable("</td><svg onload=x>", '<why> & "how"');
   return audited(tally, 2, 0, true);
 }
@@ -399,7 +400,7 @@ Deno.test("the table and the bars on a terminal", () => {
 
 Deno.test("rare domains are dropped when there are too many", () => {
   const tally = new Tally();
-  const add = (domain: string) => tally.add({ kind: "forged", month: 0, bounce: "unanswered", domain });
+  const add = (domain: string) => tally.add({ result: "forged", month: 0, bounce: "unrecognized", domain });
   for (let n = 0; n < 50_000; n++) {
     add(`d${n}.example`);
     if (n % 2 === 0) add("most.example");
@@ -432,7 +433,7 @@ Deno.test({ name: interrupted, ignore: Deno.build.os !== "linux" }, async () => 
   assert.deepEqual([code, new TextDecoder().decode(stderr)], [0, ""]);
   const audit: Audit = JSON.parse(new TextDecoder().decode(stdout));
   assert.ok(audit.interrupted && audit.messages < boxes.length * count);
-  assert.equal(audit.kinds.other, audit.messages);
+  assert.equal(audit.results.other, audit.messages);
 });
 
 function status(pid: number): string {

@@ -1,9 +1,9 @@
 /** `countersign keys`: no key is lost, and no secret is printed. */
 import assert from "node:assert/strict";
 import { importedSecrets, SECRET_SOURCES, type SecretSource } from "../../admin/imported_secrets.ts";
-import { ids, keepsAll, nextId, printDay, retiredKeys, withFirst, withLast, withRetired } from "../../admin/keyfile.ts";
+import { ids, keepsAll, nextId, retiredKeys, withFirst, withLast, withRetired } from "../../admin/keyfile.ts";
 import { decodeLatin1, encodeLatin1, utf8 } from "../../lib/bytes.ts";
-import { dayOf, parseDay } from "../../lib/date.ts";
+import { dayOf, parseDay, printDay } from "../../lib/date.ts";
 import { KEY_LIFETIME_DAYS, parseKeys } from "../../lib/settings/keys.ts";
 import { prvsSign, srsForward } from "../../mod.ts";
 import { CREATED, Home, oneLine, SECRET } from "../rig.ts";

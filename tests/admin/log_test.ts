@@ -130,9 +130,9 @@ Deno.test("a missing log is empty, and the lines that the programs write are par
 
 /** [arguments, status, error message] */
 const wrong: [string[], number, RegExp][] = [
-  [["--direction", "up"], 64, /^log: Option --direction "up" is not in or out$/m],
-  [["--since", "yesterday"], 64, /^log: Option --since "yesterday" is not a date/],
-  [["--since", "2026-02-30"], 64, /is not a date/],
+  [["--direction", "up"], 64, /^log: Option --direction is "up", not one of: in, out$/m],
+  [["--since", "yesterday"], 64, /^log: Option --since is "yesterday", not a date/],
+  [["--since", "2026-02-30"], 64, /not a date/],
   [["--folow"], 64, /Unknown option "--folow": did you mean --follow\?/],
   [["x"], 64, /Unknown argument "x"/],
 ];
