@@ -20,6 +20,8 @@ export interface Setup {
   /** More lines of main.cf; of master.cf. */
   main?: string;
   master?: string;
+  /** Do smtpd and cleanup run in the queue directory? */
+  chroot?: boolean;
 }
 
 /** master.cf without the smtpd: service type private unprivileged chroot wakeup maxproc command. */
@@ -59,7 +61,7 @@ export class Postfix {
     return one;
   }
 
-  async #start({ main = "", master = "" }: Setup): Promise<void> {
+  async #start({ main = "", master = "", chroot = false }: Setup): Promise<void> {
     const { folder } = this;
     // Postfix runs as a user of its own and must be able to walk in.
     Deno.chmodSync(folder, 0o755);
@@ -88,10 +90,11 @@ disable_dns_lookups = yes
 ${main}
 `,
     );
-    const smtpd = `127.0.0.1:${this.port} inet n - n - - smtpd`;
+    const smtpd = `127.0.0.1:${this.port} inet n - ${chroot ? "y" : "n"} - - smtpd`;
+    const services = chroot ? SERVICES.replace("cleanup unix n - n", "cleanup unix n - y") : SERVICES;
     Deno.writeTextFileSync(
       `${this.config}/master.cf`,
-      `${smtpd}${SERVICES}${master}
+      `${smtpd}${services}${master}
 `,
     );
     await run(["postfix", "-c", this.config, "start"]);
@@ -145,7 +148,7 @@ export async function until(
 /**
  * Hands a message to an SMTP server as a stranger would.
  *
- * @param sender parameters of MAIL may follow behind a `>`
+ * @param sender parameters of MAIL may follow behind a `>`; those of RCPT behind the recipient's
  * @param first a command before MAIL
  * @returns the last reply
  */
@@ -172,8 +175,8 @@ export async function smtp(
   await reply();
   await say("EHLO stranger.example");
   if (first !== undefined) await say(first);
-  const path = sender.includes(">") ? `<${sender}` : `<${sender}>`;
-  for (const line of [`MAIL FROM:${path}`, `RCPT TO:<${recipient}>`, "DATA"]) {
+  const path = (address: string) => address.includes(">") ? `<${address}` : `<${address}>`;
+  for (const line of [`MAIL FROM:${path(sender)}`, `RCPT TO:${path(recipient)}`, "DATA"]) {
     const answer = await say(line);
     if (!/^[23]/.test(answer)) return answer;
   }

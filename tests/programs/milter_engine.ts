@@ -1,0 +1,123 @@
+/** `countersign serve` as it is installed, run by a user of its own, with the settings of contrib/postfix/milter. */
+import assert from "node:assert/strict";
+import { CREATED, type Home, SECRET } from "../rig.ts";
+import { type Installed, until } from "./postfix.ts";
+import { ANN, GREG, own, plainSnippet, SITE } from "./site.ts";
+
+/** An engine. Its home is that of root, who alone can change its settings and keys. */
+export class Engine {
+  readonly config: string;
+  readonly state: string;
+  #child: Deno.ChildProcess | undefined;
+
+  constructor(readonly installed: Installed, readonly home: Home, readonly sockets: string, state?: string) {
+    this.config = `${home.path}/site/config.toml`;
+    this.state = state ?? `${home.path}/site/state`;
+    Deno.chmodSync(home.path, 0o755);
+    Deno.mkdirSync(`${home.path}/site`);
+    Deno.mkdirSync(this.state, { recursive: true });
+    own(SITE, this.state);
+  }
+
+  /** Writes keys for both users, and settings. */
+  configure(edit: (text: string) => string, shared: boolean): void {
+    for (const user of [GREG, ANN]) this.key(user, `k1 ${CREATED} ${user} ${SECRET}\n`);
+    const text = plainSnippet("milter/config.toml");
+    const folder = `${this.home.path}/site`;
+    const [identity] = /^\[\[identity\]\](?:\n(?!\[).*)*\n/m.exec(text)!;
+    const of = (user: string) => identity.replaceAll("greg", user).trimEnd() + "\n\n";
+    const here = {
+      [identity]: of(GREG) + of(ANN),
+      "/etc/countersign": folder,
+      '/var/lib/countersign"\n': `${this.state}"\nshared = ${shared}\n`,
+      "/var/spool/postfix/countersign": this.sockets,
+    };
+    let settings = text.replace(/^#.*\n/gm, "");
+    for (const [from, to] of Object.entries(here)) {
+      assert.ok(settings.includes(from), from);
+      settings = settings.replaceAll(from, to);
+    }
+    this.settings(edit(settings));
+  }
+
+  /** Writes a user's key file. */
+  key(user: string, text: string): void {
+    const path = this.home.write(`site/keys/${user}`, text, 0o600);
+    own(SITE, path);
+  }
+
+  /** Writes settings, and what the sandbox allows with them. */
+  settings(text: string): void {
+    this.home.write("site/config.toml", text);
+  }
+
+  /** Changes the settings, and waits until they are loaded. */
+  async change(edit: (text: string) => string): Promise<void> {
+    this.settings(edit(this.home.read("site/config.toml")));
+    await this.reload("reloaded");
+  }
+
+  /** Makes it load its files again. */
+  async reload(result: "reloaded" | "kept"): Promise<void> {
+    const loads = () => this.log().match(/ at=serve result=/g)?.length ?? 0;
+    const before = loads();
+    this.kill("SIGHUP");
+    await until("the reload", () => loads() > before, () => this.log());
+    assert.match(this.log().trimEnd().split("\n").findLast((line) => line.includes(" at=serve "))!, RegExp(result));
+  }
+
+  /** Starts it, and waits until it listens. */
+  async start(): Promise<void> {
+    this.#child = new Deno.Command("setpriv", {
+      args: [
+        `--reuid=${SITE}`,
+        `--regid=${SITE}`,
+        "--clear-groups",
+        `${this.installed.home.path}/prefix/bin/countersign`,
+        "serve",
+        "--config",
+        this.config,
+      ],
+      clearEnv: true,
+      env: { HOME: this.state, PATH: "/usr/bin:/bin" },
+      stdin: "null",
+      stdout: "inherit",
+      stderr: "inherit",
+    }).spawn();
+    await until("the sockets", async () => await this.listens("door") && await this.listens("sign"));
+  }
+
+  /** Is there a socket with a process behind it? */
+  async listens(role: "door" | "sign"): Promise<boolean> {
+    try {
+      (await Deno.connect({ transport: "unix", path: `${this.sockets}/${role}` })).close();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  kill(signal: Deno.Signal): void {
+    this.#child?.kill(signal);
+  }
+
+  /** Ends it. @returns its exit status */
+  async stop(signal: Deno.Signal = "SIGTERM"): Promise<number> {
+    try {
+      this.kill(signal);
+    } catch {
+      // It has ended.
+    }
+    const { code } = await this.#child!.status;
+    return code;
+  }
+
+  /** What it logged. */
+  log(): string {
+    try {
+      return Deno.readTextFileSync(`${this.state}/log`);
+    } catch {
+      return "";
+    }
+  }
+}

@@ -1,0 +1,138 @@
+/** A host of the tests: Postfix with `countersign serve` as its milter, by the files of contrib/postfix/milter. */
+import assert from "node:assert/strict";
+import { verifyTag } from "../../lib/tag.ts";
+import { CREATED, fieldOf, Home, type Ran, SECRET } from "../rig.ts";
+import { Sink } from "../smtp_sink.ts";
+import { Engine } from "./milter_engine.ts";
+import { freePort, type Installed, Postfix, smtp } from "./postfix.ts";
+import { ANN, GREG, lines, MAIN, own, plainSnippet, SITE, Site } from "./site.ts";
+
+/** What differs from one host to the next. */
+export interface HostSetup {
+  /** Does everything that signs share the state? */
+  readonly shared?: boolean;
+  /** More lines of main.cf; of master.cf. */
+  readonly main?: string;
+  readonly master?: string;
+  /** More destinations in transport_maps. */
+  readonly transports?: string;
+  /** Changes the lines of contrib before they are used. */
+  readonly edit?: (name: "main" | "master" | "config", text: string) => string;
+  /** Lines that replace those which send the SRS domain to the hook. */
+  readonly incoming?: string;
+  /** Do smtpd and cleanup run in the queue directory, as in Debian's master.cf? */
+  readonly chroot?: boolean;
+  /** The port of its smtpd, where others have been told about it before. */
+  readonly port?: number;
+  /** The folder for the state of the engine, where hosts share one. */
+  readonly state?: string;
+}
+
+/** A host: Postfix with the door on one port and submission on another, hooks for its users, and the engine. */
+export class MilterHost {
+  private constructor(
+    readonly home: Home,
+    readonly site: Site,
+    readonly sink: Sink,
+    readonly postfix: Postfix,
+    readonly submission: number,
+    readonly engine: Engine,
+  ) {}
+
+  static async start(installed: Installed, setup: HostSetup = {}): Promise<MilterHost> {
+    const [home, site, sink, submission] = [new Home(), new Site(), new Sink(), freePort()];
+    const { shared = true, edit = (_name, text) => text } = setup;
+    for (const user of [GREG, ANN]) {
+      const forward = `${site.folder}/${user}/.forward`;
+      const hook = `${installed.hook} --config ${site.folder}/${user}/.config/countersign/config.toml`;
+      const here = { "/home/greg": `${site.folder}/${user}` };
+      Deno.writeTextFileSync(forward, lines("local/forward", site, hook, here));
+      own(user, forward);
+    }
+    const transports = `far.example=smtp:[127.0.0.1]:${sink.port}${setup.transports ? `, ${setup.transports}` : ""}`;
+    const snippet = plainSnippet("milter/main.cf");
+    const ours = /^relay_domains = .*\n(?:.*\n)*/m;
+    assert.match(snippet, ours);
+    const main = setup.incoming === undefined
+      ? snippet.replace("countersign: }", `countersign:, ${transports} }`)
+      : snippet.replace(ours, `${setup.incoming}\ntransport_maps = inline:{ ${transports} }\n`);
+    // XCLIENT (XCLIENT_README) says who has logged in, without a SASL server.
+    const master = edit("master", plainSnippet("milter/master.cf"))
+      .replace(/^submission /m, `127.0.0.1:${submission} `)
+      .replace(/^ {2}-o (?:smtpd_sasl_auth_enable|smtpd_tls_security_level)=.*\n/gm, "")
+      .replace("permit_sasl_authenticated,", "permit_mynetworks,") +
+      "  -o smtpd_authorized_xclient_hosts=127.0.0.0/8\n  -o local_header_rewrite_clients=\n";
+    const logins = [GREG, ANN].map((user) => `${user}@example.org=${user}`).join(", ");
+    const postfix = await Postfix.start({
+      main: `${MAIN}${edit("main", main)}\nforward_path = ${site.folder}/$user/.forward\n` +
+        `smtpd_sender_login_maps = inline:{ ${logins} }\n${setup.main ?? ""}\n`,
+      master: `${lines("pipe/master.cf", site, installed.hook)}\n${master}${setup.master ?? ""}`,
+      chroot: setup.chroot ?? false,
+    }, setup.port);
+    const sockets = `${postfix.folder}/queue/countersign`;
+    Deno.mkdirSync(sockets);
+    run("chown", `${SITE}:postfix`, sockets);
+    Deno.chmodSync(sockets, 0o2750);
+    const engine = new Engine(installed, home, sockets, setup.state);
+    engine.configure((text) => edit("config", text), shared);
+    const host = new MilterHost(home, site, sink, postfix, submission, engine);
+    await engine.start();
+    return host;
+  }
+
+  /** Submits a message as this login, or without one. @returns the last reply */
+  async submit(login: string | undefined, sender: string, mail: string, recipient = "jo@far.example"): Promise<string> {
+    return await smtp(this.submission, sender, recipient, mail, login && `XCLIENT LOGIN=${login}`);
+  }
+
+  /** Runs a program as a user for whom this Postfix is the machine's. */
+  run(user: string, argv: string[], input: string): Promise<Ran> {
+    const script = 'mount --bind "$1" /etc/postfix; shift; exec setpriv --init-groups "$@"';
+    const ids = [`--reuid=${user}`, `--regid=${user}`];
+    return this.home.run(["unshare", "-m", "sh", "-ec", script, "sh", this.postfix.config, ...ids, ...argv], input);
+  }
+
+  log = (): string => this.engine.log();
+  inbox = (user = GREG) => this.site.mails(user);
+  trouble = () => `${this.postfix.log}\n${this.log()}\n${this.site.log(GREG)}`;
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.engine.stop();
+    await this.postfix[Symbol.asyncDispose]();
+    await this.sink[Symbol.asyncDispose]();
+    for (const one of [this.home, this.site]) one[Symbol.dispose]();
+  }
+}
+
+export function run(...argv: [string, ...string[]]): void {
+  const { success, stderr } = new Deno.Command(argv[0], { args: argv.slice(1) }).outputSync();
+  assert.ok(success, new TextDecoder().decode(stderr));
+}
+
+/** A letter of this user to jo. */
+export const letter = (from: string, id: string, more = "") =>
+  `From: ${from}@example.org\nTo: jo@far.example\nMessage-ID: <${id}@example.org>\n${more}Subject: Lunch?\n\nAt one?\n`;
+
+/** The names of the fields, without what the mail server itself adds on top. */
+export const names = (mail: string): string[] =>
+  [...mail.slice(0, mail.indexOf("\n\n")).matchAll(/^([\w-]+):/gm)].map(([, name]) => name!)
+    .filter((name) => name !== "Received");
+
+/** Fails unless this user signed the message, once. */
+export function isSigned({ from, mail }: { from: string; mail: string }, user = GREG): void {
+  assert.match(from, new RegExp(`^SRS0=[\\w-]{8}=..=example\\.org=${user}@srs\\.example\\.org$`));
+  assert.equal(mail.match(/^X-Msgauth:/gm)?.length, 1);
+  verifyTag(fieldOf(mail, "X-Msgauth"), `${user}@example.org`, fieldOf(mail, "Message-ID"), {
+    secrets: { k1: `${user} ${SECRET}` },
+    now: new Date(),
+  });
+}
+
+/** Fails if anybody has signed the message. */
+export function isPlain({ from, mail }: { from: string; mail: string }, sender = `${GREG}@example.org`): void {
+  assert.equal(from, sender);
+  assert.doesNotMatch(mail, /^X-Msgauth:/m);
+}
+
+/** The line of a key file that makes this user's signatures. */
+export const keyLine = (user: string, id = "k1", created = CREATED) => `${id} ${created} ${user} ${SECRET}\n`;

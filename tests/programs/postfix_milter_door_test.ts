@@ -1,0 +1,171 @@
+/** The door of a real Postfix, with the files of contrib/postfix/milter: what is refused, and what reaches the hook. */
+import assert from "node:assert/strict";
+import { fieldOf, qsbmf, ROOT } from "../rig.ts";
+import { REFUSED } from "../smtp_sink.ts";
+import { freePort, Installed, needPostfix, Postfix, smtp, until } from "./postfix.ts";
+import { isPlain, isSigned, letter, MilterHost } from "./postfix_milter.ts";
+import { ANN, GREG, LETTER, LIE, plainSnippet, returning, srs } from "./site.ts";
+
+const test = await needPostfix();
+const plain = `${GREG}@example.org`;
+const forged = qsbmf(plain, LIE);
+const results = (mails: string[]) => mails.map((mail) => fieldOf(mail, "X-Countersign").replace(/;.*/, ""));
+
+/** A receipt (RFC 8098) for a message that nobody here has sent. */
+const RECEIPT = `From: Jo <jo@far.example>
+To: ${plain}
+Subject: Read: Lunch?
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=disposition-notification; boundary=b
+
+--b
+
+Your message was displayed.
+--b
+Content-Type: message/disposition-notification
+
+Final-Recipient: rfc822; jo@far.example
+Original-Message-ID: <unknown@example.org>
+Disposition: manual-action/MDN-sent-manually; displayed
+
+--b--
+`;
+
+/** Another site, whose Postfix knows where mail for ours goes. */
+function farAway(port: number): Promise<Postfix> {
+  return Postfix.start({
+    main: `myhostname = mx.far.example
+mydestination =
+relay_domains = far.example
+mynetworks = 127.0.0.0/8
+smtpd_reject_unlisted_recipient = no
+minimal_backoff_time = 1s
+queue_run_delay = 1s
+transport_maps = inline:{ far.example=error:5.1.1:nobody-here, example.org=smtp:[127.0.0.1]:${port}, srs.example.org=smtp:[127.0.0.1]:${port} }
+`,
+  });
+}
+
+test("the door of Postfix refuses what is forged, and what it cannot refuse reaches the hook", async (t) => {
+  using installed = await Installed.make(ROOT);
+  const near = freePort();
+  await using far = await farAway(near);
+  await using host = await MilterHost.start(installed, {
+    port: near,
+    transports: `away.example=smtp:[127.0.0.1]:${far.port}`,
+  });
+  let count = 0;
+  const arrives = async (result: string) => {
+    await until("the message", () => host.inbox().length > count, host.trouble);
+    count++;
+    const last = host.inbox().at(-1)!;
+    assert.equal(host.inbox().length, count);
+    assert.ok(results(host.inbox()).includes(result), `${results(host.inbox())}`);
+    return last;
+  };
+
+  await t.step("an SRS address with a bad hash is refused at RCPT", async () => {
+    for (const sender of ["", "jo@far.example"]) {
+      const answer = await smtp(near, sender, srs(GREG, new Date(), "mallory"), LETTER);
+      assert.equal(answer, "550-5.1.1 No such address\r\n550 5.1.1 Contact: https://example.org/mail\r\n");
+    }
+    assert.match(host.log(), / direction=in at=rcpt sender=<> result=forged check=signed-recipient outcome=refused /);
+  });
+
+  await t.step("a genuine bounce of another Postfix reaches the mailbox by way of the hook", async () => {
+    assert.match(await host.submit(GREG, plain, letter(GREG, "away"), "nobody@away.example"), /^250/);
+    const mail = await arrives("genuine");
+    assert.match(fieldOf(mail, "X-Countersign"), /^genuine; check=signed-recipient;/);
+    assert.match(fieldOf(mail, "From"), /MAILER-DAEMON@mx\.far\.example/);
+    assert.match(mail, /^X-Msgauth: /m, "it returns the header that was signed");
+  });
+
+  await t.step("this host's own bounce comes home, though Postfix shows it to no milter", async () => {
+    host.sink.answers = { to: (one) => one.startsWith("nobody@") ? REFUSED : undefined };
+    assert.match(await host.submit(GREG, plain, letter(GREG, "own"), "nobody@far.example"), /^250/);
+    assert.match(await arrives("genuine"), /Nobody here by that name/);
+  });
+
+  await t.step("at the end of the data only a forged bounce is refused", async () => {
+    assert.match(
+      await smtp(near, "", plain, forged),
+      /^550-5\.7\.1 This is a bounce of a message that was not sent from here\r\n550 5\.7\.1 Contact: /,
+    );
+    assert.match(host.log(), / at=data .* result=forged check=forged outcome=refused /);
+    assert.match(await smtp(near, "", plain, returning(GREG)), /^250/);
+    await arrives("genuine");
+    assert.match(await smtp(near, "", plain, RECEIPT), /^250/);
+    await arrives("unsolicited");
+  });
+
+  await t.step("postmaster and abuse pass through door and hook", async () => {
+    for (const role of ["postmaster", "abuse", "Postmaster"]) {
+      assert.match(await smtp(near, "", `${role}@srs.example.org`, forged), /^250/);
+      await until(role, () => host.inbox().length > count, host.trouble);
+      count++;
+    }
+    assert.deepEqual(host.site.mails(GREG, "Maildir/.Spam"), []);
+  });
+
+  await t.step("two recipients from the null sender: the client sends the message twice", async () => {
+    const argv = ["/usr/sbin/sendmail", "-C", far.config, "-f", "<>", plain, `${ANN}@example.org`];
+    assert.deepEqual(await host.home.run(argv, `To: both@example.org\n${RECEIPT}`), {
+      code: 0,
+      stdout: "",
+      stderr: "",
+    });
+    await until("greg's", () => host.inbox().length > count, () => host.trouble() + far.log);
+    await until("ann's", () => host.inbox(ANN).length === 1, () => host.trouble() + far.log);
+    count++;
+    assert.match(far.log, /452 4\.5\.3 A bounce has one recipient at a time/);
+    await until("the end", async () => await far.queued() === 0, () => far.log);
+    assert.deepEqual([host.inbox().length, host.inbox(ANN).length], [count, 1]);
+  });
+
+  await t.step("an outsider who writes as greg on port 25 is not signed", async () => {
+    assert.match(await smtp(near, plain, "jo@far.example", letter(GREG, "outside")), /^250/);
+    isPlain((await host.sink.until(1))[0]!);
+  });
+
+  const passes = async (what: string, edit: (text: string) => string) => {
+    const before = host.engine.home.read("site/config.toml");
+    const spam = host.site.mails(GREG, "Maildir/.Spam").length;
+    await host.engine.change(edit);
+    assert.match(await smtp(near, "", plain, forged), /^250/, what);
+    await until("the hook", () => host.site.mails(GREG, "Maildir/.Spam").length === spam + 1, host.trouble);
+    await host.engine.change(() => before);
+    assert.match(await smtp(near, "", plain, forged), /^550/, what);
+  };
+  await t.step(
+    "a host that does not share the state leaves it to the hook",
+    () => passes("not shared", (text) => text.replace("shared = true", "shared = false")),
+  );
+  await t.step(
+    "within the grace period too",
+    () => passes("grace", (text) => `since = ${new Date().toISOString().slice(0, 10)}\n${text}`),
+  );
+  await t.step("and where forged mail is only filed", async () => {
+    await passes("spam", (text) => text.replace('forged = "refuse"', 'forged = "spam"'));
+    await host.engine.change((text) => text.replace('forged = "refuse"', 'forged = "spam"'));
+    assert.match(await smtp(near, "", srs(GREG, new Date(), "mallory"), forged), /^250/);
+  });
+});
+
+test("two users share an SRS domain, whose addresses Postfix splits by map", async () => {
+  using installed = await Installed.make(ROOT);
+  const maps = `${installed.home.path}/countersign.regexp`;
+  Deno.writeTextFileSync(maps, plainSnippet("site/countersign.regexp"));
+  const incoming = plainSnippet("site/main.cf").replace("/etc/postfix/countersign.regexp", maps);
+  await using host = await MilterHost.start(installed, { incoming });
+  for (const [user, other] of [[GREG, ANN], [ANN, GREG]] as const) {
+    assert.match(await smtp(host.postfix.port, "", srs(user), qsbmf("x", LIE)), /^250/);
+    await until(user, () => host.inbox(user).length === 1, host.trouble);
+    assert.match(fieldOf(host.inbox(user)[0]!, "X-Countersign"), /^genuine; check=signed-recipient;/);
+    const wrong = srs(user, new Date(), `${other} not a real secret, for tests only`);
+    assert.match(await smtp(host.postfix.port, "", wrong, qsbmf("x", LIE)), /^550-5\.1\.1 /);
+    assert.match(await host.submit(user, `${user}@example.org`, letter(user, user)), /^250/);
+  }
+  const [first, second] = await host.sink.until(2);
+  isSigned(first!, GREG);
+  isSigned(second!, ANN);
+});
