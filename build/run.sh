@@ -59,7 +59,7 @@ if [ -e "$sandbox" ] || [ -L "$sandbox" ]; then
   [ -n "$allowed" ] || later "$sandbox has nothing for $program: countersign sandbox"
   [ -z "$maildir" ] || allowed=$allowed--allow-read=$maildir$newline--allow-write=$maildir$newline
 elif [ -n "$sandbox" ] && [ -e "${config%.toml}.permissions" ]; then
-  later "${config%.toml}.permissions was written by a former version: countersign sandbox"
+  later "${config%.toml}.permissions was written by an earlier version: countersign sandbox"
 fi
 # Under qmail, mail from a person to an ordinary address passes if a line after the hook's in .qmail delivers it.
 if [ "$caller$option$plain$ordinary" = qmail11 ] && [ -z "${EXT-}${DEFAULT+set}" ] && [ "$sandbox" -nt "$config" ] &&
@@ -87,7 +87,7 @@ fi
 export COUNTERSIGN_LAUNCHER=$$ DENO_NO_UPDATE_CHECK=1
 self=$(readlink -f -- "$0" 2>/dev/null) || later "cannot find itself"
 here=${self%/*} && parts
-[ -s "$entry" ] || later "$entry is not there, or empty"
+[ -s "$entry" ] || later "$entry is missing or empty"
 raise() { # raises a soft limit to the hard limit, which must be large enough for Deno
   ulimit -S "-$1" unlimited 2>/dev/null && return
   hard=$(ulimit -H "-$1" 2>/dev/null) && ulimit -S "-$1" "$hard" 2>/dev/null
@@ -127,4 +127,4 @@ if [ -n "$blocked" ]; then "$@" <&9 9<&-; status=$?; else # signals are handled 
 fi
 case $part.$status in *.0 | *.75 | *.111 | *.$finds | [!s]*.10 | [!s]*.99 | [!i]*.6[4-9] | [!i]*.7[0-8] | \
   [!i]*.100) exit "$status" ;; esac
-later "ended with status $status"
+later "exited with status $status"

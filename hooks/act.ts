@@ -94,7 +94,7 @@ export async function fileSpam(verdict: Verdict, context: DeliveryContext): Prom
   };
   const { code, lastLine } = await inject(call, message);
   if (code !== 0) {
-    throw new Fail("temporary", `${spam_command[0]} ended with status ${code}${lastLine && `: ${lastLine}`}`);
+    throw new Fail("temporary", `${spam_command[0]} exited with status ${code}${lastLine && `: ${lastLine}`}`);
   }
   return filed;
 }

@@ -78,7 +78,7 @@ export async function inject(call: SpawnOptions, message: Message): Promise<Chil
     if (status.signal !== null) throw new Fail("temporary", `${name} was killed by ${status.signal}`);
     const line = status.code === 0 ? "" : await stderr.line();
     if (!taken && status.code === 0) {
-      throw new Fail("temporary", `${name} ended with status 0 but did not read the whole message`);
+      throw new Fail("temporary", `${name} exited with status 0 but did not read the whole message`);
     }
     return { code: status.code, lastLine: line };
   } finally {

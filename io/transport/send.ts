@@ -58,7 +58,7 @@ export async function send(
   const exit = await inject({ ...call, ...(signal && { signal }), ...(inspect && { inspect }) }, message);
   if (exit.code === 0) return argv[0]!;
   const line = exit.lastLine === "" ? "" : `: ${exit.lastLine}`;
-  throw new Rejected(statusFor(settings.preset, exit.code), `${argv[0]} ended with status ${exit.code}${line}`);
+  throw new Rejected(statusFor(settings.preset, exit.code), `${argv[0]} exited with status ${exit.code}${line}`);
 }
 
 /** Returns the spool folder, if `transport.spool` is set. */

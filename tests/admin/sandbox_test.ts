@@ -402,7 +402,7 @@ Deno.test("the file of an earlier version: mail is deferred until sandbox writes
   using home = unlimited();
   const [former, path] = [`${home.path}/.config/countersign/config.permissions`, `${home.path}/${FILE}`];
   Deno.writeTextFileSync(former, "shim read /\nincoming read /\n");
-  const says = /config\.permissions was written by a former version: countersign sandbox$/m;
+  const says = /config\.permissions was written by an earlier version: countersign sandbox$/m;
   oneLine(await home.shim(["ann@example.net"], MAIL), 75, says);
   oneLine(await home.hook(["--as", "condredirect"], MAIL), 111, says);
   assert.match((await countersign(home, ["doctor"])).stdout, /^The sandbox file was written by an earlier version\n/m);

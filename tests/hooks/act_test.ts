@@ -141,7 +141,7 @@ Deno.test("a program that files spam and fails: later, its words are told", asyn
     home.settings(`${MAILDIR}[incoming]\nspam_command = ["${stub(home, `echo full >&2; exit ${status}`)}", "a b"]\n`);
     const ran = await home.hook(["--as", "maildrop"], FORGED, { SENDER: "", RECIPIENT: PLAIN });
     if (status === 0) assert.deepEqual(ran, { code, stdout: "", stderr: "" });
-    else oneLine(ran, code, new RegExp(`stub ended with status ${status}: full$`, "m"));
+    else oneLine(ran, code, new RegExp(`stub exited with status ${status}: full$`, "m"));
     assert.match(home.read("stub.got"), /^X-Countersign: forged; /);
     assert.equal(home.read("stub.args"), "a b\n");
   }

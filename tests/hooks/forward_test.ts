@@ -223,7 +223,7 @@ Deno.test("forged = mark forwards nothing: nobody knows to whom", async () => {
 Deno.test("an injector that does not take it: later, and it is nowhere", async () => {
   for (const status of [1, 67, 75, 77, 111]) {
     using home = forwardingHome("", `exit ${status}`);
-    oneLine(await forward(home, "", signed(), BOUNCE), 75, new RegExp(`ended with status ${status}$`, "m"));
+    oneLine(await forward(home, "", signed(), BOUNCE), 75, new RegExp(`exited with status ${status}$`, "m"));
     assert.deepEqual(where(home), [1, 0, 0]);
   }
 });
@@ -239,7 +239,7 @@ Deno.test("an injector that will never take it: the message is kept here, in the
       assert.match(mail!, new RegExp(`^X-Countersign: genuine; .*"it cannot be forwarded: status ${status}"$`, "m"));
       assert.ok(mail!.endsWith(BOUNCE.slice(BOUNCE.indexOf("\n\n"))), "whole");
       // What is longer than the prefix cannot be read a second time.
-      oneLine(await forward(home, "", signed(), large), 75, new RegExp(`ended with status ${status}$`, "m"));
+      oneLine(await forward(home, "", signed(), large), 75, new RegExp(`exited with status ${status}$`, "m"));
       assert.deepEqual(where(home), [2, ...kept.slice(1)]);
     }
   }

@@ -64,7 +64,7 @@ export const FAILURES: { what: string; code: number; said: RegExp; reached: bool
   {
     what: "the injector says 75",
     code: 75,
-    said: /shim: \S*injector ended with status 75/,
+    said: /shim: \S*injector exited with status 75/,
     reached: true,
     fail: (desk) => {
       desk.write("injector-status", "75\n");

@@ -64,12 +64,12 @@ test("dma: what fails at once", async (t) => {
     await using root = await unpack();
     using home = dmaHome(root, deadPort());
     Deno.removeSync(`${root.path}/var/spool/dma`, { recursive: true });
-    oneLine(await write(home, "nobody@mx.example.net"), 73, /ended with status 73: dma: can not create/);
+    oneLine(await write(home, "nobody@mx.example.net"), 73, /exited with status 73: dma: can not create/);
   });
   await t.step("a broken configuration: 78", async () => {
     await using root = await unpack();
     using home = dmaHome(root, deadPort(), "NONSENSE\n");
-    oneLine(await write(home, "nobody@mx.example.net"), 78, /ended with status 78: dma: /);
+    oneLine(await write(home, "nobody@mx.example.net"), 78, /exited with status 78: dma: /);
   });
 });
 

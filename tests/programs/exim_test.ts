@@ -100,7 +100,7 @@ test("Exim: a broken configuration, no spool: later", async (t) => {
     configure(root, deadPort(), "nonsense\n");
     const ran = await write(home, "nobody@mx.example.net");
     assert.equal(ran.code, 75, ran.stderr);
-    assert.match(ran.stderr, /ended with status 1/);
+    assert.match(ran.stderr, /exited with status 1/);
   });
   await t.step("spool", async () => {
     await using root = await unpack();
@@ -109,7 +109,7 @@ test("Exim: a broken configuration, no spool: later", async (t) => {
     root.write("var/spool/exim4", "a file");
     const ran = await write(home, "nobody@mx.example.net");
     assert.equal(ran.code, 75, ran.stderr);
-    assert.match(ran.stderr, /ended with status 1/);
+    assert.match(ran.stderr, /exited with status 1/);
   });
 });
 

@@ -62,7 +62,7 @@ test("msmtp: the server refuses, and the shim says so", async (t) => {
     await t.step(`${what}: ${msmtp} becomes ${shim}`, async () => {
       sink.answers = answers;
       const ran = await write(home, "nobody@mx.example.net", "copy@mx.example.net");
-      oneLine(ran, shim, new RegExp(`^shim: /usr/bin/msmtp ended with status ${msmtp}: `));
+      oneLine(ran, shim, new RegExp(`^shim: /usr/bin/msmtp exited with status ${msmtp}: `));
       assert.deepEqual(sink.taken, [], "nobody got it");
     });
   }
@@ -71,18 +71,18 @@ test("msmtp: the server refuses, and the shim says so", async (t) => {
 test("msmtp: no server, no name, no configuration", async (t) => {
   await t.step("nobody listens: 75", async () => {
     using home = msmtpHome(deadPort());
-    oneLine(await write(home, "nobody@mx.example.net"), 75, /ended with status 75: /);
+    oneLine(await write(home, "nobody@mx.example.net"), 75, /exited with status 75: /);
   });
   await t.step("the name is unknown, as without a network: 68 becomes 75", async () => {
     using home = msmtpHome(0);
     const name = home.read(".msmtprc").replace("127.0.0.1", "nowhere.invalid").replace("port 0", "port 25");
     home.write(".msmtprc", name, 0o600);
-    oneLine(await write(home, "nobody@mx.example.net"), 75, /ended with status 68: /);
+    oneLine(await write(home, "nobody@mx.example.net"), 75, /exited with status 68: /);
   });
   await t.step("no configuration: 78", async () => {
     using home = msmtpHome(0);
     home.write(".msmtprc", "", 0o600);
-    oneLine(await write(home, "nobody@mx.example.net"), 78, /ended with status 78: /);
+    oneLine(await write(home, "nobody@mx.example.net"), 78, /exited with status 78: /);
   });
 });
 

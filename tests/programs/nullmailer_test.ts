@@ -73,7 +73,7 @@ test("nullmailer: it cannot write its queue: later", async () => {
   using home = nullmailerHome(root, deadPort());
   Deno.removeSync(`${root.path}/var/spool/nullmailer/tmp`, { recursive: true });
   // The second when its own queue program is gone before it has written to it.
-  const said = /ended with status 1: nullmailer-inject: |was killed by SIGPIPE/;
+  const said = /exited with status 1: nullmailer-inject: |was killed by SIGPIPE/;
   oneLine(await write(home, "nobody@mx.example.net"), 75, said);
 });
 

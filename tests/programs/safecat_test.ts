@@ -46,7 +46,7 @@ test("safecat: when it cannot write, the message stays in the queue", async () =
   Deno.removeSync(`${home.path}/Maildir/.Spam/tmp`);
   const forged = await qmailLocal(home, { sender: "", ...PLAIN }, FORGED);
   assert.deepEqual([forged.end, forged.runs.map(({ code }) => code)], ["defer", [75]]);
-  assert.match(forged.runs[0]!.stdout, /safecat ended with status 111/);
+  assert.match(forged.runs[0]!.stdout, /safecat exited with status 111/);
   counts(home, 0, 0);
 
   Deno.removeSync(`${home.path}/Maildir/tmp`);

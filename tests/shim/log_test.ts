@@ -89,7 +89,7 @@ Deno.test("what a program says about others is not logged by default", async () 
       home.settings(transport, whole ? "log_addresses = true" : "");
       const ran = await home.shim(["bob@victim.example"], MAIL);
       oneLine(ran, { 69: 69, 100: 69, 1: 75 }[status], /: 550 bob@victim\.example is unknown$/m);
-      const said = `${home.path}/stub ended with status ${status}: 550 bob@victim.example is unknown`;
+      const said = `${home.path}/stub exited with status ${status}: 550 bob@victim.example is unknown`;
       assert.ok(home.read(LOG).endsWith(` result=failed why="${whole ? said : why}"\n`), home.read(LOG));
       assert.equal(home.read(LOG).includes("bob"), whole);
     }
