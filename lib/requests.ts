@@ -117,5 +117,5 @@ function isPlainText(header: Header): boolean {
   const bodies = (name: string) =>
     header.filter((one) => named(one, name)).map(({ raw }) => raw.replace(/^[^:]*:\s*/, ""));
   return bodies("Content-Type").every((type) => /^text\/plain\s*(?:;|$)/i.test(type)) &&
-    bodies("Content-Transfer-Encoding").every((encoding) => /^(?:7bit|8bit|decodeLatin1)\s*$/i.test(encoding));
+    bodies("Content-Transfer-Encoding").every((encoding) => /^(?:7bit|8bit|binary)\s*$/i.test(encoding));
 }

@@ -74,6 +74,7 @@ const ROWS: readonly [to: string, text: string, asks: string][] = [
   ["majordomo", "\n\nsubscribe dev joe@example.net eve@evil.example\n", "nothing"],
   // What a program would not read as these lines.
   ["majordomo", "Content-Type: text/plain; charset=utf-8\n\nsubscribe dev\n", "+dev"],
+  ["majordomo", "Content-Transfer-Encoding: Binary\n\nsubscribe dev\n", "+dev"],
   ["majordomo", "Content-Type: text/html\n\nsubscribe dev\n", "nothing"],
   ["majordomo", "Content-Type: multipart/alternative; boundary=b\n\nsubscribe dev\n", "nothing"],
   ["majordomo", "Content-Transfer-Encoding: base64\n\nsubscribe dev\n", "nothing"],
