@@ -2,7 +2,7 @@
  * Decodes a body in every way in which a returned header may be encoded, so that its lines can be searched. No MIME
  * parser is used, because boundaries are often broken, and a wrong guess is harmless: only a valid MAC counts.
  */
-import { htmlToText, looksLikeHtml } from "../lib/html.ts";
+import { htmlToText, looksLikeHtml, unescapeHtml } from "../lib/html.ts";
 
 /** A decoded text, as a binary string with LF line endings. */
 export interface EncodedText {
@@ -33,7 +33,10 @@ function* expand(text: string, by: string, depth: number): Generator<EncodedText
   for (const source of unquoted === undefined ? [plain] : [plain, unquoted]) {
     // HTML is only converted when it contains the name of a field.
     if (/msgauth|message-id/i.test(source) && looksLikeHtml(source)) {
-      yield { text: htmlToText(source), by: outer ?? "html" };
+      const page = htmlToText(source, true);
+      yield { text: page, by: outer ?? "html" };
+      const again = unescapeHtml(page, true); // some gateways escape twice
+      if (again !== page) yield { text: again, by: outer ?? "html" };
     }
   }
   if (depth === MAX_DEPTH) return;

@@ -10,7 +10,7 @@ const INLINE = new Set("a b big code em font i s samp small span strong td th tt
 /** Matches a tag. `<1@example.org>` is not one: the name is followed by white space, `/` or `>`. */
 const TAG = /<(\/?)([a-z][a-z0-9]{0,9})(?:\s[^<>]{0,2000})?\/?>(\n?)/gi;
 
-/** Does the text contain anything that {@link htmlToText} would change? */
+/** Returns whether the text contains anything that {@link htmlToText} would change. */
 export function looksLikeHtml(text: string): boolean {
   return /<(?:br|p|pre|div|li|tr|td|span)\b|&(?:amp;)?(?:lt|#0{0,4}60|#x0{0,4}3c);/i.test(text);
 }
@@ -19,9 +19,9 @@ export function looksLikeHtml(text: string): boolean {
  * Converts a page to lines: `<br>` ends a line, a block begins one. Line ends of the source are kept, because headers are
  * often in `<pre>`, or wrapped in a way that a browser would not show.
  *
- * @param html a Latin-1 string; character references outside ASCII become UTF-8
+ * @param latin1 whether this is a Latin-1 string; see {@link unescapeHtml}
  */
-export function htmlToText(html: string): string {
+export function htmlToText(html: string, latin1 = false): string {
   const out: string[] = [];
   let fresh = true; // at the beginning of a line
   let from = 0;
@@ -44,28 +44,23 @@ export function htmlToText(html: string): string {
     } else if (!block) write(/^t[dh]$/.test(element) ? ` ${newline}` : newline);
   }
   write(html.slice(from));
-  return unescapeHtml(out.join(""), true);
+  return unescapeHtml(out.join(""), latin1);
 }
 
 /** The named character references that escaping functions write. */
 const NAMED: Record<string, string> = { lt: "<", gt: ">", amp: "&", quot: '"', apos: "'", nbsp: " " };
 
 /**
- * Replaces character references by their characters, also where they were escaped twice.
+ * Replaces character references by their characters, once: a text that was escaped twice still contains references.
  *
- * @param eightBit is the text a Latin-1 string? Then characters outside ASCII become UTF-8
+ * @param latin1 whether this is a Latin-1 string; then characters outside ASCII become UTF-8
  */
-export function unescapeHtml(text: string, eightBit = false): string {
-  const once = unescapeOnce(text, eightBit);
-  return /&amp;(?:[a-z]{2,4}|#x?[0-9a-f]{1,7});/i.test(text) ? unescapeOnce(once, eightBit) : once;
-}
-
-function unescapeOnce(text: string, eightBit: boolean): string {
+export function unescapeHtml(text: string, latin1 = false): string {
   return text.replace(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|([a-z]{2,4}));/gi, (whole, decimal, hex, name) => {
     if (name !== undefined) return NAMED[name.toLowerCase()] ?? whole;
     const code = decimal === undefined ? parseInt(hex, 16) : Number(decimal);
     if (code === 0 || code > 0x10ffff) return whole;
     const char = code === 0xa0 ? " " : String.fromCodePoint(code);
-    return eightBit && code > 0x7f ? utf8ToLatin1(char) : char;
+    return latin1 && code > 0x7f ? utf8ToLatin1(char) : char;
   });
 }

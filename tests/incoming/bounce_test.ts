@@ -107,6 +107,11 @@ const BOUNCES: Record<string, string> = {
         "<p>Your message to x@b.example couldn't be delivered.</p><p>x wasn't found at b.example.</p><p>550 5.1.10 RESOLVER.ADR.RecipientNotFound</p>",
       )
     }\n`,
+  "HTML, with character references":
+    "From: a@b.example\nContent-Type: text/html\n\n<p>送信でき</p><p>550 no such user</p>\n".replace(
+      /[^\0-\x7f]/g,
+      (char) => `&#${char.codePointAt(0)};`,
+    ),
   Gmail:
     "From: x@b.example\n\n** Address not found **\n\nYour message wasn't delivered to x@b.example because the address couldn't be found.\n",
   "old Gmail":

@@ -73,6 +73,10 @@ const USES: Record<string, () => Promise<void>> = {
       { type: "text/plain", bytes: Uint8Array.of(65), ended: false },
     ]);
   },
+  async encoded_words() {
+    const { decodeWords } = await import("../../lib/encoded_words.ts");
+    assert.equal(decodeWords("=?utf-8?b?w6k=?="), "é");
+  },
   async message_id() {
     const { bareMessageId, signedMessageId } = await import("../../lib/message_id.ts");
     assert.equal(signedMessageId("<1@x> (c)"), "<1@x> (c)");
@@ -80,7 +84,7 @@ const USES: Record<string, () => Promise<void>> = {
   },
   async html() {
     const { htmlToText } = await import("../../lib/html.ts");
-    assert.equal(htmlToText("<p>a&lt;b&#233;<br>\nc"), "a<b\xc3\xa9\nc");
+    assert.equal(htmlToText("<p>a&lt;b&#233;<br>\nc", true), "a<b\xc3\xa9\nc");
   },
   async encodings() {
     const { textsIn } = await import("../../incoming/encodings.ts");
