@@ -9,7 +9,8 @@ import { parseAddressList } from "../lib/address.ts";
 import { decodeLatin1 } from "../lib/bytes.ts";
 import { htmlToText } from "../lib/html.ts";
 import { type Header, named, value, values } from "../lib/message.ts";
-import { contentType, decodeWords, mimeParts } from "../lib/mime.ts";
+import { decodeWords } from "../lib/encoded_words.ts";
+import { contentType, mimeParts } from "../lib/mime.ts";
 import type { Delivery } from "./delivery.ts";
 import { failureIn, hasTranscript, isFailureSubject, noticeOf } from "./notices.ts";
 

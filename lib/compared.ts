@@ -4,8 +4,8 @@
  */
 import { parseAddressList } from "./address.ts";
 import { type Field, type Header, named } from "./message.ts";
+import { decodeWords } from "./encoded_words.ts";
 import { eightBitText } from "./message_id.ts";
-import { decodeWords } from "./mime.ts";
 
 /** Converts the body of a field to its canonical form. */
 type Spelling = (body: string) => string;

@@ -3,6 +3,7 @@
  * and when a reply refers to it. Mail programs often write what the grammar does not allow, so parsing is lenient.
  */
 import { latin1ToUtf8, utf8ToLatin1 } from "./bytes.ts";
+import { decodeWords } from "./encoded_words.ts";
 import { Fail, quote } from "./fail.ts";
 import { unescapeHtml } from "./html.ts";
 import { type Field, type Header, named } from "./message.ts";
@@ -68,7 +69,8 @@ export function messageIdReadings(body: string): string[] {
     const reading = withoutBrackets(unfold(text).trim());
     if (reading !== "" && readings.size < MAX_READINGS) readings.add(reading);
   };
-  const texts = body.includes("&") ? [body, unescapeHtml(body)] : [body];
+  const once = unescapeHtml(body);
+  const texts = new Set([body, unescapeHtml(once), once]); // some gateways escape twice
   for (const text of texts) {
     add(text);
     add(text.replace(/\s+/g, " "));
@@ -154,27 +156,3 @@ function endOf(text: string, start: number): number {
   }
   return -1;
 }
-
-/** Decodes encoded words (RFC 2047 section 2), which some libraries write in every long field. */
-function decodeWords(text: string): string {
-  if (!text.includes("=?")) return text;
-  // White space between two encoded words is not part of the text (section 6.2).
-  return text.replace(/(\?=)\s{1,998}(?==\?)/g, "$1").replace(
-    /=\?([^?*\s]{1,40})(?:\*[^?\s]{0,40})?\?([bq])\?([^?\s]{0,998})\?=/gi,
-    (word, charset, encoding, encoded) => decodeWord(charset, encoding.toLowerCase(), encoded) ?? word,
-  );
-}
-
-function decodeWord(charset: string, encoding: string, encoded: string): string | undefined {
-  try {
-    const octets = encoding === "b"
-      ? Uint8Array.fromBase64(encoded)
-      : Uint8Array.from(unquote(encoded), (char) => char.charCodeAt(0));
-    return new TextDecoder(charset).decode(octets);
-  } catch {
-    return undefined;
-  }
-}
-
-const unquote = (text: string): string =>
-  text.replaceAll("_", " ").replace(/=([0-9A-F]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16)));

@@ -1,11 +1,12 @@
 /**
- * MIME parts (RFC 2045, RFC 2046) and encoded words (RFC 2047), as far as bounces need them.
+ * MIME parts (RFC 2045, RFC 2046), as far as bounces need them.
  *
  * This is deliberately not a general parser. postal-mime takes 10 seconds for a To field of 1 MB, and up to 3 seconds for
  * 256 KB of padded base64 or short lines. Here addresses are not parsed, each level of the body is scanned once, and
  * everything that a stranger can repeat is bounded.
  */
-import { type Bytes, decodeLatin1, encodeLatin1, utf8 } from "./bytes.ts";
+import { decodeLatin1, encodeLatin1, utf8 } from "./bytes.ts";
+import { fromBase64, fromQuotedPrintable } from "./encoded_words.ts";
 import { type Header, named, parseHead } from "./message.ts";
 
 /** A part that is not a multipart, decoded. */
@@ -29,8 +30,6 @@ export interface ContentType {
 const MAX_PARTS = 1000;
 /** The longest field that is parsed, in octets. No valid Content-Type is longer. */
 const MAX_FIELD_BYTES = 8 * 1024;
-/** The longest text whose encoded words are decoded. Names and Subjects are shorter. */
-const MAX_TEXT_LENGTH = 8 * 1024;
 
 /**
  * Returns the leaf parts of a message, in order. An attached message is one part, and HTML stays HTML.
@@ -76,22 +75,23 @@ interface Slice {
 /** Yields what is between the delimiters. The line end before a delimiter belongs to it (RFC 2046 section 5.1.1). */
 function* bodyParts(text: string, { start, end, ended }: Slice, boundary: string): Generator<Slice> {
   const mark = `--${boundary}`;
+  const inside = text.slice(start, end); // searching beyond the end would take quadratic time in all
   let from: number | undefined;
-  let at = text.startsWith(mark, start) ? start : nextLine(text, mark, start);
-  for (; at >= 0 && at < end; at = nextLine(text, mark, at + mark.length)) {
-    const closing = text.startsWith("--", at + mark.length);
-    const behind = at + mark.length + (closing ? 2 : 0);
-    const newline = text.indexOf("\n", behind);
-    const lineEnd = newline < 0 || newline >= end ? end : newline;
-    if (text.slice(behind, lineEnd).trim() !== "") continue; // a longer boundary that begins as this one does
+  let at = inside.startsWith(mark) ? 0 : nextLine(inside, mark, 0);
+  for (; at >= 0; at = nextLine(inside, mark, at + mark.length)) {
+    const closing = inside.startsWith("--", at + mark.length);
+    const after = at + mark.length + (closing ? 2 : 0);
+    const newline = inside.indexOf("\n", after);
+    const lineEnd = newline < 0 ? inside.length : newline;
+    if (inside.slice(after, lineEnd).trim() !== "") continue; // a longer boundary that begins with this one
     if (from !== undefined) {
-      const before = text[at - 2] === "\r" ? at - 2 : at - 1;
-      yield { start: from, end: Math.max(from, before), ended: true };
+      const before = inside[at - 2] === "\r" ? at - 2 : at - 1;
+      yield { start: start + from, end: start + Math.max(from, before), ended: true };
     }
     if (closing) return;
-    from = Math.min(lineEnd + 1, end);
+    from = Math.min(lineEnd + 1, inside.length);
   }
-  if (from !== undefined) yield { start: from, end, ended };
+  if (from !== undefined) yield { start: start + from, end, ended };
 }
 
 /** The offset of the next line that begins with the mark, or -1. */
@@ -174,21 +174,6 @@ function decoded(header: Header, bytes: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** Decodes base64 as it occurs in mail: in lines, each possibly padded. */
-function fromBase64(text: string): Bytes {
-  const units = text.replace(/[^A-Za-z0-9+/=]+/g, "").split(/=+/);
-  // atob() accepts any number of these characters except one more than a multiple of four.
-  return encodeLatin1(units.map((unit) => atob(unit.length % 4 === 1 ? unit.slice(0, -1) : unit)).join(""));
-}
-
-/** Decodes quoted-printable (RFC 2045 section 6.7) to a Latin-1 string. Other text changes only where it contains `=`. */
-export function fromQuotedPrintable(text: string): string {
-  return text.replace(/=[ \t]*\r?\n/g, "").replace(
-    /=([0-9A-F]{2})/gi,
-    (_, hex: string) => String.fromCharCode(parseInt(hex, 16)),
-  );
-}
-
 /** Converts UTF-16, which would hide everything from a scan for ASCII. Other charsets hide nothing of ours. */
 function asUtf8(bytes: Uint8Array, parameters: ContentType["parameters"]): Uint8Array {
   const charset = parameters.get("charset")?.toLowerCase() ?? "";
@@ -196,35 +181,4 @@ function asUtf8(bytes: Uint8Array, parameters: ContentType["parameters"]): Uint8
   if (!marked && !/^utf-?16(?:be|le)?$/.test(charset)) return bytes;
   const big = bytes[0] === 0xfe || (!marked && /be$/.test(charset));
   return utf8(new TextDecoder(big ? "utf-16be" : "utf-16le").decode(bytes));
-}
-
-const WORD = "=\\?([^?\\s]+)\\?([QqBb])\\?([^?]*)\\?=";
-const WORDS = new RegExp(`${WORD}(?:[ \\t\\r\\n]+${WORD.replaceAll("(", "(?:")})*`, "g");
-
-/**
- * Decodes encoded words (RFC 2047). White space between two of them is dropped, and words in one charset are decoded
- * together, because a character may be split between them. A text that is too long is returned unchanged.
- */
-export function decodeWords(text: string): string {
-  if (!text.includes("=?") || text.length > MAX_TEXT_LENGTH) return text;
-  return text.replace(WORDS, (run: string) => {
-    let out = "";
-    let held = "";
-    let last = "";
-    for (const [, label, encoding, word] of run.matchAll(new RegExp(WORD, "g"))) {
-      const charset = label!.split("*")[0]!.toLowerCase(); // the language follows the asterisk (RFC 2231 section 5)
-      if (charset !== last) [out, held, last] = [out + decodeCharset(last, held), "", charset];
-      held += /b/i.test(encoding!) ? decodeLatin1(fromBase64(word!)) : fromQuotedPrintable(word!.replaceAll("_", " "));
-    }
-    return out + decodeCharset(last, held);
-  });
-}
-
-function decodeCharset(charset: string, bytes: string): string {
-  if (bytes === "") return "";
-  try {
-    return new TextDecoder(charset).decode(encodeLatin1(bytes));
-  } catch {
-    return new TextDecoder("windows-1252").decode(encodeLatin1(bytes)); // unknown charset
-  }
 }

@@ -5,7 +5,7 @@
 import { parseAddressList } from "../../lib/address.ts";
 import { decodeLatin1 } from "../../lib/bytes.ts";
 import { type Header, value } from "../../lib/message.ts";
-import { fromQuotedPrintable } from "../../lib/mime.ts";
+import { fromQuotedPrintable } from "../../lib/encoded_words.ts";
 import { type RefusalKind, REFUSALS } from "./refusals.ts";
 
 /** Bytes of the body that are searched. */

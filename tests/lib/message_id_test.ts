@@ -33,7 +33,7 @@ const WRITTEN: [field: string, signed: string, bare: string][] = [
     "=?utf-8?q?=3C1=40exam?= =?utf-8?q?ple=2Eorg=3E?=",
     "1@example.org",
   ],
-  ["Message-ID: =?x-none?q?=3C1?=", "=?x-none?q?=3C1?=", "=?x-none?q?=3C1?="],
+  ["Message-ID: =?x-none?q?=3C1?=", "=?x-none?q?=3C1?=", "1"],
   // Folded inside of the brackets
   ["Message-ID: <1234567890\n @example.org>", "1234567890 @example.org", "1234567890@example.org"],
   ["Message-ID: <1234567890\n\t@example.org>", "1234567890\t@example.org", "1234567890@example.org"],
@@ -129,6 +129,11 @@ const CHANGED: [signed: string, returned: string][] = [
   ["<1@example.org>", "&#60;1&#64;example.org&#x3E;"],
   ['<"a b"@example.org>', "&lt;&quot;a b&quot;@example.org&gt;"],
   ["<a&b@example.org>", "&lt;a&amp;b@example.org&gt;"],
+  // A reference that is part of the Message-ID itself is escaped once, and must not be replaced twice.
+  ["<a&amp;b@example.org>", "&lt;a&amp;amp;b@example.org&gt;"],
+  ["<a&lt;b@example.org>", "&lt;a&amp;lt;b@example.org&gt;"],
+  ["<a&amp;lt;b@example.org>", "&lt;a&amp;amp;lt;b@example.org&gt;"],
+  ["<1@example.org>", "&amp;lt;1@example.org&amp;gt;"],
   ["<1@example.org>", "<1@example.org> (added on the way)"],
   ["<1@example.org>", "<other@relay.example> <1@example.org>"],
   ["<1@example.org>", "<1@example.org>;"],

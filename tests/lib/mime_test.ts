@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { decodeLatin1, encodeLatin1, utf8 } from "../../lib/bytes.ts";
 import { parseHead } from "../../lib/message.ts";
-import { contentType, decodeWords, mimeParts } from "../../lib/mime.ts";
+import { decodeWords } from "../../lib/encoded_words.ts";
+import { contentType, mimeParts } from "../../lib/mime.ts";
 import { work } from "../fuzz/work.ts";
 
 const parts = (mail: string, depth = 16) => {
@@ -130,6 +131,20 @@ for (const [name, piece] of FIELDS) {
     assert.ok(withIt <= without + 100, `${withIt}, ${without} without it`);
   });
 }
+
+Deno.test("Nested multiparts whose delimiters never follow are each searched only to their own end", async () => {
+  const cost = (boundary: (nth: number) => string) => {
+    const inner = Array.from(
+      { length: 400 },
+      (_, nth) => `--b\nContent-Type: multipart/x; boundary=${boundary(nth)}\n\n--x${nth}\n\n`,
+    ).join("");
+    const body = encodeLatin1(inner.padEnd(100_000, "\n"));
+    const { header } = parseHead(encodeLatin1(`${MIXED}\n`), true)!;
+    return work(() => mimeParts(header, body, 4));
+  };
+  const [flat, nested] = [await cost(() => '""'), await cost((nth) => `x${nth}`)];
+  assert.ok(nested < 3 * flat, `${nested}, ${flat} without the nested ones`);
+});
 
 /** [encoded, decoded] */
 const words: [string, string][] = [
