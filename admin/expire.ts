@@ -27,10 +27,11 @@ export function expire(name: string, args: readonly string[]): Promise<number> {
     const { entries, periods } = await expireState(state.folder, now, Infinity);
     const maildirs = new Set([incoming.spam, incoming.inbox, challenge.answered, transport.maildir]);
     const written = [source.file, sandboxFile(source.file), plain_lists, ...identity.map(({ keys }) => keys)];
-    const leftovers = cleanSpool(`${state.folder}/spool`, now) + sum([...maildirs].map((one) =>
-      cleanMaildir(one, now)
-    )) +
-      sum(written.map((path) => cleanDrafts(path, now)));
+    const leftovers = sum([
+      cleanSpool(`${state.folder}/spool`, now),
+      ...[...maildirs].map((maildir) => cleanMaildir(maildir, now)),
+      ...written.map((path) => cleanDrafts(path, now)),
+    ]);
     const removed = [
       `${count(entries, "entry", "entries")} of the ledger`,
       `${count(periods, "month", "months")} of sent mail`,

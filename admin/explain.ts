@@ -18,8 +18,9 @@ const HELP = `Usage: countersign explain [FILE] [--sender ADDRESS] [--recipient 
 Explains the verdict on an incoming message (a file or standard input), with the answer of each check. With --out,
 explains how the shim would send a message. Nothing is changed, written or sent.
 
-  --sender ADDRESS     Envelope sender; <> for the null sender. Default: the first Return-Path of the message
-  --recipient ADDRESS  Envelope recipient. Default: the first X-Original-To or Delivered-To of the message
+  --sender ADDRESS     Envelope sender; <> for the null sender. Default: the Return-Path above the first Received
+                       field, as the last MTA wrote it
+  --recipient ADDRESS  Envelope recipient. Default: the X-Original-To or Delivered-To there
   --as CALLER          Calling program (qmail, maildrop, ...), whose environment provides the envelope
   --out                Explain an outgoing message; the arguments of the shim follow --
   --json               Print JSON, as documented in countersign(1)

@@ -10,9 +10,9 @@ import { say } from "./terminal.ts";
 const HELP = `Usage: countersign sign ADDRESS [--scheme srs|prvs] [--now DATE] [--config FILE]
 Prints the signed envelope sender that mail from one of your addresses gets.
 
-  --scheme  Scheme, srs or prvs. Default: the setting \`sender\`
-  --now     Sign as of this day, such as 2026-11-20
-  --config  Settings file
+  --scheme srs|prvs  Scheme of the address. Default: the setting \`sender\`
+  --now DATE         Sign as of this day, such as 2026-11-20
+  --config FILE      Settings file. Default: ~/.config/countersign/config.toml
 
 Example: countersign sign greg@example.org --scheme srs
 `;

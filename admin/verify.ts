@@ -10,8 +10,8 @@ const HELP = `Usage: countersign verify ADDRESS [--now DATE] [--config FILE]
 Prints the result that a bounce to this address would get, valid, late, forged or unjudged, and the reason.
 Exits 0 if the address is valid, and 1 if it is not.
 
-  --now     Judge as of this day, such as 2026-11-20
-  --config  Settings file
+  --now DATE     Judge as of this day, such as 2026-11-20
+  --config FILE  Settings file. Default: ~/.config/countersign/config.toml
 
 Example: countersign verify SRS0=dIn3Rvqp=2W=example.org=greg@srs.example.org
 `;

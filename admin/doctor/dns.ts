@@ -77,6 +77,9 @@ async function checkSpf({ name, hosts, dns, add }: DomainCheck): Promise<void> {
   }
   for (const host of hosts) {
     const addresses = /^[\d.]+$|:/.test(host) ? [host] : await dns.address(host);
+    if (addresses.length === 0) {
+      add(`Host ${host} has no address`, "It cannot be checked against SPF.", "Correct the name after --host");
+    }
     for (const address of addresses) {
       const result = await senderAllowed(name, address, dns);
       if (result === "pass") continue;
@@ -87,7 +90,8 @@ async function checkSpf({ name, hosts, dns, add }: DomainCheck): Promise<void> {
           "Mail from there with the signed sender is rejected or filed as spam.",
         ];
       const ip = address.includes(":") ? "ip6" : "ip4";
-      add(what, why, result === "error" ? records[0]! : records[0]!.replace(/^v=spf1/i, `v=spf1 ${ip}:${address}`));
+      const fixed = records[0]!.replace(/^v=spf1/i, `v=spf1 ${ip}:${address}`);
+      add(what, why, result === "error" ? `Correct it: "${records[0]}"` : `${name}. IN TXT "${fixed}"`);
       if (result === "error") return;
     }
   }

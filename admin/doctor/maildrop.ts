@@ -28,10 +28,10 @@ export function checkMaildrop({ file, text, mode }: TextFile, programs: Programs
     const line = lines[index]!;
     const call = hookCall(line)!;
     const number = index + 1;
-    const way = CALL_FORMS.find(([shape]) => shape.test(line))?.[1];
+    const form = CALL_FORMS.find(([pattern]) => pattern.test(line))?.[1];
     const wrong = programs.trouble(call.program);
     if (wrong !== undefined) {
-      const why = way === "backticks" ? "All mail is delivered unchecked." : "All mail stays queued or is bounced.";
+      const why = form === "backticks" ? "All mail is delivered unchecked." : "All mail stays queued or is bounced.";
       add(`${call.program} ${wrong}`, number, why, "deno task install, or fix the path");
     }
     const as = (word: string, why: string) => {
@@ -42,15 +42,15 @@ export function checkMaildrop({ file, text, mode }: TextFile, programs: Programs
         : line.replace(/--as[=\s]\s*[\w-]+/, `--as ${word}`);
       add(`The hook ${told}`, number, why, fix.trim());
     };
-    if (way === "xfilter") {
+    if (form === "xfilter") {
       as("filter", "Only --as filter outputs the message; without output, maildrop loses it.");
-    } else if (way === "backticks") {
+    } else if (form === "backticks") {
       as("maildrop", "The lines below it then misinterpret its statuses.");
     }
-    if (way === "backticks") {
+    if (form === "backticks") {
       checkAnswer(lines.slice(index + 1), call.delivers, (what, why, fix) => add(what, number, why, fix));
     }
-    if (way === "to") {
+    if (form === "to") {
       add(
         "The hook is the target of a to",
         number,
@@ -58,7 +58,7 @@ export function checkMaildrop({ file, text, mode }: TextFile, programs: Programs
         "Use backticks and set EXITCODE, as in contrib/maildrop/mailfilter-last",
       );
     }
-    if (way === "cc") {
+    if (form === "cc") {
       add(
         "The hook is the target of a cc",
         number,

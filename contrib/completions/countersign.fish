@@ -45,7 +45,7 @@ complete -c countersign -n 'contains -- keys (commandline -opc)[2]' -l created -
 complete -c countersign -n 'contains -- keys (commandline -opc)[2]' -l sign -d 'Sign with the first imported secret from now on'
 complete -c countersign -n 'contains -- keys (commandline -opc)[2]' -l help -d 'Print the usage'
 complete -c countersign -n 'contains -- sign (commandline -opc)[2]' -f
-complete -c countersign -n 'contains -- sign (commandline -opc)[2]' -l scheme -x -a 'srs prvs' -d 'Scheme, srs or prvs'
+complete -c countersign -n 'contains -- sign (commandline -opc)[2]' -l scheme -x -a 'srs prvs' -d 'Scheme of the address'
 complete -c countersign -n 'contains -- sign (commandline -opc)[2]' -l now -x -d 'Sign as of this day, such as 2026-11-20'
 complete -c countersign -n 'contains -- sign (commandline -opc)[2]' -l config -r -F -d 'Settings file'
 complete -c countersign -n 'contains -- sign (commandline -opc)[2]' -l help -d 'Print the usage'

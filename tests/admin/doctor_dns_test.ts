@@ -49,6 +49,7 @@ const cases: [Zone, RegExp | undefined, string[]?][] = [
   [{ "out.example.org A": ["192.0.2.8"] }, /^SPF of srs\.example\.org returns fail for 192\.0\.2\.8$/, [
     "out.example.org",
   ]],
+  [{}, /^Host typo\.example\.org has no address$/, ["typo.example.org"]],
   [{ "srs.example.org TXT": ["v=spf1 ~all"] }, /returns softfail for 192\.0\.2\.1$/, ["192.0.2.1"]],
   [{ "srs.example.org TXT": ["v=spf1 include:no.example -all"] }, /cannot be evaluated$/, ["192.0.2.1"]],
   [{ "_dmarc.example.org TXT": ["v=DMARC1; p=none; aspf=s"] }, /^The DMARC record of example\.org has aspf=s$/],
@@ -65,6 +66,11 @@ for (const [other, expected, hosts = []] of cases) {
     }
   });
 }
+
+Deno.test("the fix for SPF is the record to publish", async () => {
+  const { findings } = await ask(RIGHT, ["192.0.2.9"]);
+  assert.deepEqual(findings.map(({ fix }) => fix), ['srs.example.org. IN TXT "v=spf1 ip4:192.0.2.9 mx -all"']);
+});
 
 Deno.test("if DNS does not answer there is a note, and the other queries continue", async () => {
   const { findings, notes } = await ask({ ...RIGHT, "srs.example.org TXT": "!", "mx.example.org A": [] });
