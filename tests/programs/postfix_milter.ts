@@ -14,6 +14,8 @@ export interface HostSetup {
   /** More lines of main.cf; of master.cf. */
   readonly main?: string;
   readonly master?: string;
+  /** Lines of master.cf for logins with passwords; without them XCLIENT names the login. */
+  readonly sasl?: string;
   /** More destinations in transport_maps. */
   readonly transports?: string;
   /** Changes the lines of contrib before they are used. */
@@ -56,16 +58,11 @@ export class MilterHost {
     const main = setup.incoming === undefined
       ? snippet.replace("countersign: }", `countersign:, ${transports} }`)
       : snippet.replace(ours, `${setup.incoming}\ntransport_maps = inline:{ ${transports} }\n`);
-    // XCLIENT (XCLIENT_README) says who has logged in, without a SASL server.
-    const master = edit("master", plainSnippet("milter/master.cf"))
-      .replace(/^submission /m, `127.0.0.1:${submission} `)
-      .replace(/^ {2}-o (?:smtpd_sasl_auth_enable|smtpd_tls_security_level)=.*\n/gm, "")
-      .replace("permit_sasl_authenticated,", "permit_mynetworks,") +
-      "  -o smtpd_authorized_xclient_hosts=127.0.0.0/8\n  -o local_header_rewrite_clients=\n";
-    const logins = [GREG, ANN].map((user) => `${user}@example.org=${user}`).join(", ");
+    const submits = plainSnippet("milter/master.cf").replace(/^submission /m, `127.0.0.1:${submission} `);
+    const master = edit("master", setup.sasl === undefined ? withoutSasl(submits) : `${submits}${setup.sasl}\n`);
     const postfix = await Postfix.start({
       main: `${MAIN}${edit("main", main)}\nforward_path = ${site.folder}/$user/.forward\n` +
-        `smtpd_sender_login_maps = inline:{ ${logins} }\n${setup.main ?? ""}\n`,
+        `${setup.main ?? ""}\n`,
       master: `${lines("pipe/master.cf", site, installed.hook)}\n${master}${setup.master ?? ""}`,
       chroot: setup.chroot ?? false,
     }, setup.port);
@@ -104,6 +101,15 @@ export class MilterHost {
   }
 }
 
+/** XCLIENT (XCLIENT_README) says who has logged in, without a SASL server. */
+function withoutSasl(master: string): string {
+  return master
+    .replace(/^ {2}-o (?:smtpd_sasl_auth_enable|smtpd_tls_security_level|smtpd_sender_restrictions)=.*\n/gm, "")
+    .replace("permit_sasl_authenticated,", "permit_mynetworks,") +
+    "  -o smtpd_authorized_xclient_hosts=127.0.0.0/8\n  -o local_header_rewrite_clients=\n";
+}
+
+/** Runs a program to its end. */
 export function run(...argv: [string, ...string[]]): void {
   const { success, stderr } = new Deno.Command(argv[0], { args: argv.slice(1) }).outputSync();
   assert.ok(success, new TextDecoder().decode(stderr));
