@@ -19,7 +19,10 @@ export interface Identity {
 }
 
 /** Returns the identity to which this address belongs, ignoring case: by its own address first, then by `also`. */
-export function identityOf(identities: readonly Identity[], address: Address | string): Identity | undefined {
+export function identityOf<I extends Pick<Identity, "address" | "also">>(
+  identities: readonly I[],
+  address: Address | string,
+): I | undefined {
   const wanted = withoutNeedlessQuotes(typeof address === "string" ? address.toLowerCase() : canonical(address));
   return identities.find((identity) => canonical(identity.address) === wanted) ??
     identities.find(({ also = [] }) => also.some((pattern) => glob(pattern, wanted)));

@@ -1,6 +1,8 @@
 /** Parses and checks the settings file, which is TOML. Errors name the line. */
 import { parse, stringify, TomlDate, TomlError } from "smol-toml";
+import { parseAddress } from "../address.ts";
 import { Fail, quote, reason } from "../fail.ts";
+import { identityOf } from "./identity.ts";
 import type { PlainLists } from "./lists.ts";
 import { nearest } from "../nearest.ts";
 import { REPEATED, SETTINGS, type Table, TABLES, TOP, type Values } from "./schema.ts";
@@ -124,7 +126,7 @@ function parseToml(text: string, { file }: ConfigSource): Record<string, unknown
 
 /** Checks that involve several settings. */
 function together(settings: Settings, wrong: Wrong): void {
-  const { identity, incoming, transport } = settings;
+  const { identity, incoming, srs, transport } = settings;
   if (identity.length === 0) {
     throw wrong("", "", 0, "No identity is configured", "add [[identity]] with one of your addresses");
   }
@@ -155,6 +157,14 @@ function together(settings: Settings, wrong: Wrong): void {
     // Mail to an unsigned address in an SRS domain is treated as forged, so an ordinary address would get none.
     if (srsDomains.has(domainOf(one.address))) {
       throw wrong("identity", "address", nth, "identity.address is in the srs_domain of an identity");
+    }
+  }
+  if (srs.postmaster !== "") {
+    const known = identity.map(({ address, also }) => {
+      return { address: parseAddress(address), also: also.map((pattern) => pattern.toLowerCase()) };
+    });
+    if (identityOf(known, srs.postmaster) === undefined) {
+      throw wrong("srs", "postmaster", 0, "srs.postmaster is not an identity", "use the address of an [[identity]]");
     }
   }
   const { via, preset, command, maildir } = transport;

@@ -413,6 +413,14 @@ Deno.test("Combinations of settings are checked", () => {
     '"greg@example.org"\nsrs_domain = "srs.example.net"\n',
   );
   bad(inSrs, "7: identity.address is in the srs_domain of an identity");
+  const postmaster = (address: string) =>
+    `${TRANSPORT}${IDENTITY}also = ["Greg+*@Example.net"]\n[srs]\npostmaster = "${address}"\n`;
+  for (const address of ["", "greg@example.org", "GREG@Example.Org", "greg+x@example.net"]) {
+    assert.equal(parse(postmaster(address)).srs.postmaster, address);
+  }
+  for (const address of ["joe@example.org", "postmaster@example.org", "greg+x@example.org"]) {
+    bad(postmaster(address), "7: srs.postmaster is not an identity: use the address of an [[identity]]");
+  }
   assert.equal(parse(`${IDENTITY}[transport]\nvia = "maildir"\nmaildir = "/m"\n`).transport.via, "maildir");
 });
 
