@@ -58,7 +58,6 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
     throw new Fail("temporary", "SENDER is not set", { fix: "run the hook by qmail-local, or give --as" });
   }
   const context = { settings, identities, now };
-  const { verdict } = await decide(delivery, { ...context, ...storesFor(options.caller, settings, now) });
   // Created late and only if needed, because signal listeners cost time.
   const deliveryContext = (): DeliveryContext => {
     const abort = abortOnSignal();
@@ -68,9 +67,11 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   };
 
   const plain = recipientIdentity(delivery, context) !== undefined;
+  let verdict: Verdict | undefined;
   let destination: Destination | undefined;
   let result: HookResult;
   try {
+    ({ verdict } = await decide(delivery, { ...context, ...storesFor(options.caller, settings, now) }));
     destination = await chooseDestination({ name, options, settings, verdict, plain }, env, readBelowHome);
     result = leave(options.caller, verdict, destination) ?? await act(verdict, destination, deliveryContext());
   } catch (error) {
@@ -153,7 +154,13 @@ async function received(options: Options, input: Input): Promise<Delivery> {
   return { ...found, ...await contentOf(input, found.sender) };
 }
 
-function record(context: JudgeContext, delivery: Delivery, verdict: Verdict, result: HookResult): void {
+/** Writes the log line. Without a verdict the message was deferred before it could be judged. */
+function record(
+  context: JudgeContext,
+  delivery: Delivery,
+  verdict: Verdict | undefined,
+  { outcome, reason }: HookResult,
+): void {
   const { settings } = context;
   const sender = typeof delivery.sender === "string" ? addressIn(delivery.sender) : null;
   const original = isBounceSender(delivery.sender) ? returnedId(delivery) : undefined;
@@ -164,14 +171,23 @@ function record(context: JudgeContext, delivery: Delivery, verdict: Verdict, res
       : sender === undefined
       ? "unreadable"
       : logAddress(sender, settings.log_addresses),
-    identity: verdict.identity && canonicalAddress(verdict.identity),
-    result: verdict.result,
-    check: verdict.check,
-    outcome: result.outcome,
+    identity: verdict?.identity && canonicalAddress(verdict.identity),
+    result: verdict?.result,
+    check: verdict?.check,
+    outcome,
     original: original && `<${original}>`, // the message that bounced
-    why: result.reason,
-    warning: warningAbout(verdict, delivery, context),
+    why: reason,
+    warning: warningFor(context, delivery, verdict),
   });
+}
+
+/** Returns the warning about keys. A key file that cannot be read is the reason why the message is deferred. */
+function warningFor(context: JudgeContext, delivery: Delivery, verdict: Verdict | undefined): string | undefined {
+  try {
+    return warningAbout(verdict, delivery, context);
+  } catch {
+    return undefined;
+  }
 }
 
 if (import.meta.main) Deno.exit(await incoming(Deno.args[0] ?? "incoming", Deno.args.slice(1)));

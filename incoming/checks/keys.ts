@@ -27,11 +27,19 @@ export function needsKeys(verdict: Verdict, delivery: Received, context: JudgeCo
   return { ...verdict, action: "deliver", check: "keys", result: "unjudged", reason, identity, mark: true };
 }
 
-/** Returns a warning for the log when the identity's key will soon stop signing or no key can sign. */
-export function warningAbout(verdict: Verdict, delivery: Received, context: JudgeContext): string | undefined {
+/**
+ * Returns a warning for the log when the identity's key will soon stop signing or no key can sign.
+ *
+ * @param verdict undefined for a message that could not be judged
+ */
+export function warningAbout(
+  verdict: Verdict | undefined,
+  delivery: Received,
+  context: JudgeContext,
+): string | undefined {
   // Other mail does not need a key, so no key file is read.
-  if (verdict.result === "other") return undefined;
-  const identity = verdict.identity ?? identityMeant(delivery, context);
+  if (verdict?.result === "other") return undefined;
+  const identity = verdict?.identity ?? identityMeant(delivery, context);
   if (identity === undefined) return undefined;
   const warning = keyWarning(identity.keys, context.now);
   return warning && `${canonicalAddress(identity)}: ${warning}`;

@@ -235,3 +235,10 @@ Deno.test("the log of the way in names other people by their domains only, unles
     assert.match(home.read(LOG), whole ? / sender=friend@friend\.example / : / sender=@friend\.example /);
   }
 });
+
+Deno.test("a message that is deferred before it is judged is in the log", async () => {
+  using home = gregsHome();
+  Deno.chmodSync(`${home.path}/.config/countersign/keys`, 0o644);
+  oneLine(await home.hook([], FORGED, { SENDER: "", RECIPIENT: PLAIN }), 75, /Key file is readable by others/);
+  assert.match(home.read(LOG), /^time=\S+ direction=in sender=<> outcome=defer (?:original=\S+ )?why=permission\n$/);
+});

@@ -129,6 +129,9 @@ Deno.test("a key of the day after tomorrow neither signs nor verifies; one of to
     const hook = await home.hook(["--maildir", `${home.path}/Maildir`], FORGED, env);
     if (good) assert.equal(hook.code, 99);
     else oneLine(hook, 75, /^incoming: No key of greg@example\.org can verify today/m);
+    const deferred =
+      /^time=\S+ direction=in sender=<> outcome=defer .*why=temporary warning="greg@example\.org: no key can sign: it is dated in the future"$/m;
+    assert.equal(deferred.test(home.read(".local/state/countersign/log")), !good);
     assert.deepEqual([home.mails("Maildir").length, home.mails("Maildir/.Spam").length], good ? [1, 0] : [0, 0]);
   }
 });
