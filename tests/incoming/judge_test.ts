@@ -40,7 +40,9 @@ const identities = [greg, club];
 
 function context(more = "", top = ""): DecideContext {
   const prvs = more.includes("[prvs]") ? "" : "[prvs]\nreceive = true\n";
-  const base = '[[identity]]\naddress = "greg@example.org"\n[transport]\nvia = "maildir"\nmaildir = "/out"\n' + prvs;
+  const base =
+    '[[identity]]\naddress = "greg@example.org"\n[[identity]]\naddress = "chair@club.example"\nkeys = "club"\n' +
+    `[transport]\nvia = "maildir"\nmaildir = "/out"\n${prvs}`;
   return {
     settings: parseConfig(`${top}\n${base}${more}`, { file: "/etc/c.toml", home: "/home/greg" }),
     identities,
