@@ -116,12 +116,8 @@ function printAdvice(options: Arguments, known: Answers, found: Found, values: S
     say(`Write your password to ${password}, as its only line: (umask 077; cat >${password})`);
   }
   const preset = "preset" in known.transport ? [known.transport.preset] : [];
-  printPastes("Outgoing mail", "For your mail program:", pastesOut(found.mailers, values));
-  printPastes(
-    "Incoming mail",
-    "For the program that delivers your mail:",
-    pastesIn([...preset, ...found.filters], values),
-  );
+  printPastes("Outgoing mail", "For the programs that send it:", pastesOut([...found.mailers, ...preset], values));
+  printPastes("Incoming mail", "For the programs that deliver it:", pastesIn([...preset, ...found.filters], values));
 }
 
 function printPastes(title: string, use: string, pastes: readonly Paste[]): void {

@@ -30,7 +30,7 @@ interface SnippetTarget {
   readonly srs?: true;
 }
 
-/** Snippets for outgoing mail, by mail program. */
+/** Snippets for outgoing mail, by mail program or preset. */
 const OUT: Record<string, SnippetTarget> = {
   mutt: { into: "~/.muttrc", name: "mutt/muttrc" },
   neomutt: { into: "~/.neomuttrc", name: "neomutt/neomuttrc" },
@@ -39,6 +39,7 @@ const OUT: Record<string, SnippetTarget> = {
   "s-nail": { into: "~/.mailrc", name: "s-nail/mailrc" },
   nmh: { into: "~/.mh_profile", name: "nmh/mh_profile" },
   git: { into: "~/.gitconfig", name: "git/gitconfig" },
+  exim: { into: "the main section of exim.conf", name: "exim/exim.conf" },
 };
 
 /** Snippets for incoming mail, by preset or filter. */
@@ -57,14 +58,13 @@ const IN: Record<string, readonly SnippetTarget[]> = {
     { into: "/etc/postfix/master.cf", name: "postfix/pipe/master.cf", srs: true },
     { into: "~/.forward (unless maildrop or procmail delivers)", name: "postfix/local/forward" },
   ],
-  exim: [{ into: "the main section of exim.conf", name: "exim/exim.conf" }],
   maildrop: [{ into: "~/.mailfilter, mode 0600, at its top", name: "maildrop/mailfilter" }],
   procmail: [{ into: "~/.procmailrc, at its top", name: "procmail/procmailrc" }],
 };
 
-/** Returns the lines for outgoing mail. */
-export function pastesOut(mailers: readonly string[], values: SnippetValues): Paste[] {
-  const targets = mailers.map((name) => OUT[name]!);
+/** Returns the lines for outgoing mail; `programs` are mail programs and a preset. */
+export function pastesOut(programs: readonly string[], values: SnippetValues): Paste[] {
+  const targets = programs.flatMap((program) => OUT[program] ?? []);
   const pastes = targets.map(({ into, name }) => ({ into, text: fillIn(name, values) }));
   if (values.config === undefined) return pastes;
   const variable = { into: "~/.profile", text: `export COUNTERSIGN_CONFIG='${values.config}'` };

@@ -50,7 +50,7 @@ export function sandbox(name: string, args: readonly string[]): Promise<number> 
     }
     if (prints) {
       const list = permissions(settings, source, realPath, isGroupWritable);
-      Deno.stdout.writeSync(new TextEncoder().encode(printSandbox(list, ordinaryAddresses(settings))));
+      say(printSandbox(list, ordinaryAddresses(settings)).trimEnd());
     } else say(`Written: ${writeSandbox(settings, source, changed)}`);
   });
 }

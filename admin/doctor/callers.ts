@@ -1,7 +1,7 @@
 /** Checks the callers of shim and hook: mutt, the mail filters of the user, and Postfix. */
 import { installedPrograms } from "../programs.ts";
 import { checkMaildrop } from "./maildrop.ts";
-import { hookCall } from "./hookline.ts";
+import { callsHook } from "./hookline.ts";
 import { look, lookAt, namesIn, onPath, run, see, seeUp, userId } from "./look.ts";
 import { checkMutt } from "./mutt.ts";
 import { muttCommands } from "./muttrc.ts";
@@ -70,7 +70,7 @@ export async function filters(
   findings.push(...checkPostfix(postfix, context));
 
   const all = [...qmail, ...maildrop, ...procmail, ...forward, ...postfix];
-  if (!all.some(({ text }) => hookCall(text) !== undefined)) {
+  if (!all.some(({ text }) => callsHook(text))) {
     notes.push("No mail filter found here calls the hook; see contrib/ for the lines to add");
   }
 }

@@ -26,3 +26,8 @@ export function hookCall(command: string): HookCall | undefined {
     piped: /^[^|"'`]*\|(?!\|)/.test(rest),
   };
 }
+
+/** Whether a file has a line that calls the hook and is not a comment. */
+export function callsHook(text: string): boolean {
+  return text.split("\n").some((line) => !/^\s*#/.test(line) && hookCall(line) !== undefined);
+}

@@ -1,6 +1,6 @@
 /** Checks the configuration of Postfix: main.cf and master.cf, or the output of postconf. */
 import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
-import { type HookCall, hookCall } from "./hookline.ts";
+import { callsHook, type HookCall, hookCall } from "./hookline.ts";
 import { entries, type Entry, type Parameters, parametersOf, type Service } from "./postconf.ts";
 
 /** What the checks need besides the files. */
@@ -45,7 +45,7 @@ export function checkPostfix(files: readonly TextFile[], context: PostfixContext
 export function checkForward({ file, text, mode }: TextFile, context: PostfixContext): Finding[] {
   const { list, add } = findingsOf(file);
   const lines = text.split("\n");
-  if (!lines.some((line) => hookCall(line) !== undefined)) return list;
+  if (!callsHook(text)) return list;
   if (mode !== undefined && (mode & 0o002) !== 0) {
     add(
       "The file is world-writable",

@@ -1,6 +1,6 @@
 /** Checks ~/.procmailrc for missing flags, without which mail is lost if the hook crashes, and for ignored statuses. */
 import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
-import { hookCall } from "./hookline.ts";
+import { callsHook, hookCall } from "./hookline.ts";
 
 /** A recipe. */
 interface Recipe {
@@ -18,7 +18,7 @@ interface Recipe {
 export function checkProcmail({ file, text, mode }: TextFile, programs: Programs): Finding[] {
   const { list, add } = findingsOf(file);
   const lines = text.split("\n").map((line) => /^\s*#/.test(line) ? "" : line);
-  if (!lines.some((line) => hookCall(line) !== undefined)) return list;
+  if (!callsHook(text)) return list;
   if (mode !== undefined && (mode & 0o002) !== 0) {
     add(
       "The rcfile is world-writable",

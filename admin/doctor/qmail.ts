@@ -1,6 +1,6 @@
 /** Checks dot-qmail files for errors that are documented in dot-qmail(5) and qmail-command(8). */
 import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
-import { hookCall } from "./hookline.ts";
+import { callsHook, hookCall } from "./hookline.ts";
 import { wrapperIn } from "./wrapper.ts";
 
 /** What the checks need besides the files. */
@@ -17,8 +17,8 @@ const DELIVERS = /^\|\s*(?:\S*\/)?(?:preline\s+(?:-\w+\s+)*(?:\S*\/)?)?(?:safeca
 
 /** Checks the files of a home directory, if one of them calls the hook. */
 export function checkQmail(files: readonly TextFile[], context: QmailContext): Finding[] {
-  const runsHook = (line: string) => hookCall(line) !== undefined || wrapperIn(line, context.programs) !== undefined;
-  const hooked = files.filter(({ text }) => text.split("\n").some(runsHook));
+  const wraps = (line: string) => wrapperIn(line, context.programs) !== undefined;
+  const hooked = files.filter(({ text }) => callsHook(text) || text.split("\n").some(wraps));
   if (hooked.length === 0) return [];
   const found = files.flatMap((file) => hooked.includes(file) ? checkHooked(file, context) : checkUnhooked(file));
   return [...checkHome(context), ...found];

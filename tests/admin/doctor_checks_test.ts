@@ -105,6 +105,7 @@ table(
   },
   ["|preline maildrop\n"],
   ["| vdelivermail '' bounce-no-mailbox\n"],
+  [`#|${HOOK}\n./Maildir/\n`, "2 Mail to the plain address does not pass through the hook"],
   ["# none\n./Maildir/\n", "2 Mail to the plain address does not pass through the hook"],
 );
 for (

@@ -17,6 +17,7 @@ const COMMANDS = [
   "log",
   "plain",
   "expire",
+  "sandbox --print",
 ];
 
 /** A home in which each of them prints something. */
