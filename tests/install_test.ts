@@ -336,7 +336,7 @@ Deno.test("a link takes the place of nobody's program, and nothing is installed 
   oneLine(
     await script(home, "install", "--prefix", prefix, "--link", "sendmail"),
     64,
-    /bin\/sendmail exists and belongs to/,
+    /bin\/sendmail: File exists and belongs to/,
   );
   oneLine(
     await script(home, "install", "--prefix", prefix, "--link", "../x"),
@@ -354,7 +354,7 @@ for (const name of PROGRAMS.slice(0, 2)) {
     oneLine(
       await script(home, "install", "--prefix", prefix),
       64,
-      new RegExp(`/there/${name} exists and belongs to another program$`, "m"),
+      new RegExp(`/there/${name}: File exists and belongs to another program$`, "m"),
     );
     assert.deepEqual(below(prefix), [`${prefix}/bin`, theirs]);
   });
@@ -365,7 +365,7 @@ Deno.test("a list of what was installed that is broken is named", async () => {
   home.write("there/lib/countersign/installed.json", "{");
   for (const name of ["install", "uninstall"]) {
     const ran = await script(home, name, "--prefix", `${home.path}/there`);
-    oneLine(ran, 73, /installed\.json is broken: remove it and install again$/m);
+    oneLine(ran, 73, /installed\.json: File is not valid JSON: remove it and install again$/m);
   }
 });
 
@@ -391,7 +391,7 @@ Deno.test("what was installed twice is taken away at once, and nothing else", as
   assert.deepEqual(below(prefix).sort(), [...before, `${prefix}/bin`, mailq, changed].sort());
   oneLine(await script(home, "uninstall", "--prefix", prefix), 64, /^uninstall: Countersign is not installed below/);
   oneLine(await script(home, "uninstall", "--prefix="), 64, /^uninstall: Prefix is missing: use --prefix/);
-  oneLine(await script(home, "uninstall", "--prefix", prefix, "more"), 64, /^uninstall: Unexpected argument/);
+  oneLine(await script(home, "uninstall", "--prefix", prefix, "more"), 64, /^uninstall: Unknown argument "more"/);
 });
 
 Deno.test("an installed program has a cache that is ready, and keeps it from what it runs", async () => {

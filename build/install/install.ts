@@ -9,7 +9,7 @@ import { Fail, quote, reason } from "../../lib/fail.ts";
 import { printError } from "../../io/system/log.ts";
 import { readIfPresent } from "../../io/system/files.ts";
 import { bundle, ROOT } from "./bundle.ts";
-import { checkPrefix, digestOf, HOME, linkAt, listOf, readInstalled } from "./installed.ts";
+import { digestOf, HOME, linkAt, listOf, prefixOf, readInstalled } from "./installed.ts";
 import { launcherText, LEAN } from "./launcher.ts";
 import { prove } from "./prove.ts";
 
@@ -56,8 +56,7 @@ const STALE_AFTER_MS = 24 * 60 * 60 * 1000;
 /** Installs. @throws {Fail} `usage`; errors of the file system */
 async function install(args: readonly string[]): Promise<void> {
   const given = readArguments(args, { values: ["prefix", "link"] });
-  if (given.operands.length > 0) throw new Fail("usage", "Unexpected argument: use --prefix /usr/local");
-  const prefix = checkPrefix(given.value("prefix"));
+  const prefix = prefixOf(given);
   const former = readInstalled(prefix);
   for (const { at } of LAUNCHERS) checkOurs(`${prefix}/${at}`);
   const links = { ...former?.links, ...linksFor(prefix, given.values("link")) };
@@ -114,7 +113,7 @@ async function install(args: readonly string[]): Promise<void> {
 function checkOurs(path: string): void {
   const ours = "Made from build/run.sh";
   if (isThere(path) && !readIfPresent(path)?.includes(ours)) {
-    throw new Fail("usage", `${path} exists and belongs to another program`);
+    throw new Fail("usage", "File exists and belongs to another program", { file: path });
   }
 }
 
@@ -124,7 +123,7 @@ function linksFor(prefix: string, names: readonly string[]): Record<string, stri
     if (!NAMES.includes(name)) throw new Fail("usage", `Link ${quote(name)} is not one of ${NAMES.join(", ")}`);
     const path = `${prefix}/bin/${name}`;
     if (isThere(path) && linkAt(path) !== "shim") {
-      throw new Fail("usage", `${path} exists and belongs to another program`);
+      throw new Fail("usage", "File exists and belongs to another program", { file: path });
     }
   }
   return Object.fromEntries(names.map((name) => [`bin/${name}`, "shim"]));
@@ -223,6 +222,6 @@ if (import.meta.main) {
     else await install(Deno.args);
   } catch (error) {
     printError("install", reason(error));
-    Deno.exit(error instanceof Fail ? 64 : 73);
+    Deno.exit(error instanceof Fail && error.kind === "usage" ? 64 : 73);
   }
 }

@@ -1,5 +1,6 @@
 /** Records which files were installed below a prefix, so that uninstalling removes these and no others. */
-import { Fail } from "../../lib/fail.ts";
+import type { Arguments } from "../../admin/arguments.ts";
+import { Fail, quote } from "../../lib/fail.ts";
 
 /** The contents of the record. */
 export interface Installed {
@@ -16,13 +17,15 @@ export const HOME = "lib/countersign";
 
 const list = (prefix: string) => `${prefix}/${HOME}/installed.json`;
 
-/** Reads the record; undefined if nothing was installed. */
+/** Reads the record; undefined if nothing was installed. @throws {Fail} `data` */
 export function readInstalled(prefix: string): Installed | undefined {
   try {
     return JSON.parse(Deno.readTextFileSync(list(prefix)));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    if (error instanceof SyntaxError) throw new Error(`${list(prefix)} is broken: remove it and install again`);
+    if (error instanceof SyntaxError) {
+      throw new Fail("data", "File is not valid JSON", { file: list(prefix), fix: "remove it and install again" });
+    }
     throw error;
   }
 }
@@ -56,12 +59,16 @@ export function usualPrefix(user: number | null, home = ""): string {
   return user === 0 ? "/usr/local" : home === "" ? "" : `${home}/.local`;
 }
 
-/** Checks the value of `--prefix`. @returns it without a trailing slash @throws {Fail} `usage` */
-export function checkPrefix(prefix = usualPrefix(Deno.uid(), Deno.env.get("HOME"))): string {
-  if (prefix === "") throw new Fail("usage", "Prefix is missing: use --prefix /usr/local");
-  if (!prefix.startsWith("/")) throw new Fail("usage", `Prefix ${JSON.stringify(prefix)} does not begin with /`);
+/** Returns the value of `--prefix` without a trailing slash. @throws {Fail} `usage` */
+export function prefixOf(options: Arguments): string {
+  const [extra] = options.operands;
+  const fix = "use --prefix /usr/local";
+  if (extra !== undefined) throw new Fail("usage", `Unknown argument ${quote(extra)}`, { fix });
+  const prefix = options.value("prefix") ?? usualPrefix(Deno.uid(), Deno.env.get("HOME"));
+  if (prefix === "") throw new Fail("usage", "Prefix is missing", { fix });
+  if (!prefix.startsWith("/")) throw new Fail("usage", `Prefix ${quote(prefix)} is not an absolute path`);
   if (prefix.includes(",")) {
-    throw new Fail("usage", `Prefix ${prefix} contains a comma, which separates paths for Deno`);
+    throw new Fail("usage", `Prefix ${quote(prefix)} contains a comma, which separates paths for Deno`);
   }
   return prefix.replace(/\/+$/, "");
 }

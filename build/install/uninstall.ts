@@ -3,7 +3,7 @@ import { Fail, reason } from "../../lib/fail.ts";
 import { printError } from "../../io/system/log.ts";
 import { readArguments } from "../../admin/arguments.ts";
 import { isThere } from "../../admin/files.ts";
-import { checkPrefix, digestOf, HOME, linkAt, readInstalled } from "./installed.ts";
+import { digestOf, HOME, linkAt, prefixOf, readInstalled } from "./installed.ts";
 
 const HELP = `Usage: deno task uninstall [--prefix DIR]
 Remove the files installed below DIR. Files that were changed since are kept and listed.
@@ -40,12 +40,11 @@ if (import.meta.main) {
     if (Deno.args.includes("--help")) console.log(HELP);
     else {
       const given = readArguments(Deno.args, { values: ["prefix"] });
-      if (given.operands.length > 0) throw new Fail("usage", "Unexpected argument: use --prefix /usr/local");
-      const prefix = checkPrefix(given.value("prefix"));
+      const prefix = prefixOf(given);
       for (const path of await uninstall(prefix)) console.log(`Kept, because it was changed: ${path}`);
     }
   } catch (error) {
     printError("uninstall", reason(error));
-    Deno.exit(error instanceof Fail ? 64 : 73);
+    Deno.exit(error instanceof Fail && error.kind === "usage" ? 64 : 73);
   }
 }
