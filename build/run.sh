@@ -30,13 +30,18 @@ case $maildir in *,*) later "--maildir $maildir has a comma, so no permission ca
 site=/etc/countersign/config.toml users=${XDG_CONFIG_HOME:-${HOME-}/.config}/countersign/config.toml
 [ -n "$config" ] || [ -e "$users" ] || [ ! -e "$site" ] || config=$site; config=${config:-$users}
 case $program in shim | incoming | serve) sandbox=${config%.toml}.sandbox ;; *) sandbox= ;; esac
-allowed= ordinary= number=0 real= called= found= to=${RECIPIENT-}
+allowed= ordinary= number=0 home= called= found= reset= child= hit= to=${RECIPIENT-}
 case $to in *[ABCDEFGHIJKLMNOPQRSTUVWXYZ]*) for pair in Aa Bb Cc Dd Ee Ff Gg Hh Ii Jj Kk Ll Mm Nn Oo Pp Qq Rr Ss Tt Uu \
   Vv Ww Xx Yy Zz; do
   while [ "$to" != "${to#*"${pair%?}"}" ]; do to=${to%%"${pair%?}"*}${pair#?}${to#*"${pair%?}"}; done # to lower case
 done ;; esac
+real_path() { # sets real to the name of $1 without symbolic links; only if there are any, it starts a process
+  real=$1 up=$1
+  case $1/ in [!/]* | *//* | */./* | */../*) ;; *) until [ -z "$up" ] || [ -L "$up" ]; do up=${up%/*}; done ;; esac
+  [ -z "$up" ] || { real=$(readlink -f -- "$1" 2>/dev/null) && [ -n "$real" ]; }
+}
 # If the home directory is a link, Deno needs permissions for both of its names.
-real_home() { [ -n "$real" ] || real=$(cd -P -- "$HOME" 2>/dev/null && pwd -P) || real=$HOME; }
+real_home() { [ -n "$home" ] || { real_path "$HOME" && home=$real; } || home=$HOME; }
 if [ -e "$sandbox" ] || [ -L "$sandbox" ]; then
   { [ -f "$sandbox" ] && [ -r "$sandbox" ]; } || later "$sandbox cannot be read"
   trusted "$sandbox" || later "$sandbox belongs to another user"
@@ -44,14 +49,12 @@ if [ -e "$sandbox" ] || [ -L "$sandbox" ]; then
     number=$((number + 1)) who=${line%% *} flag=${line#* } thing=${line#*=} twin=
     case $who:$flag in
       : | '#'*) continue ;; ordinary:?*@?*) [ "$flag" != "$to" ] || ordinary=1; continue ;;
-      shim:--allow-read=?* | shim:--allow-write=?* | shim:--allow-run=?* | shim:--allow-net=?*) ;;
-      incoming:--allow-read=?* | incoming:--allow-write=?* | incoming:--allow-run=?* | incoming:--allow-net=?*) ;;
-      serve:--allow-read=?* | serve:--allow-write=?* | serve:--allow-net=?*) ;;
-      forward:--allow-read=?* | forward:--allow-write=?* | forward:--allow-run=?* | forward:--allow-net=?*) ;;
-      *) later "line $number of $sandbox is not understood: countersign sandbox" ;;
+      serve:--allow-run=*) flag= ;; shim:* | incoming:* | forward:* | serve:*) ;; *) flag= ;;
     esac
+    case $flag in --allow-read=?* | --allow-write=?* | --allow-run=?* | --allow-net=?*) ;;
+      *) later "line $number of $sandbox is not understood: countersign sandbox" ;; esac
     [ "$who" = "$program" ] || [ "$who" = "${forward:-$program}" ] || continue
-    case $thing in '~/'*) real_home && twin=$real/${thing#'~/'} thing=$HOME/${thing#'~/'} ;; esac
+    case $thing in '~/'*) real_home && twin=$home/${thing#'~/'} thing=$HOME/${thing#'~/'} ;; esac
     case $twin$thing in *,*) later "$thing in $sandbox has a comma, so no permission can be given for it" ;; esac
     allowed=$allowed${twin:+${flag%%=*}=$twin$newline}${flag%%=*}=$thing$newline
   done <"$sandbox"
@@ -77,7 +80,7 @@ if [ "$program$caller" = incomingqmail ] && [ -n "$allowed" ] && real_home; then
   front=; [ -z "${EXT-}${DEFAULT+default}" ] || front=-${EXT%"${DEFAULT-}"}${DEFAULT+default}
   case $front in *[!abcdefghijklmnopqrstuvwxyz0123456789=_/-]*) front=* ;; esac
   for file in "$HOME"/.qmail$front; do
-    target=$real/${file#"$HOME/"}
+    target=$home/${file#"$HOME/"}
     [ ! -L "$file" ] || target=$(readlink -f -- "$file") || target=$file
     case $file$target in *,*) continue ;; "$file$file") ;; *) allowed=$allowed--allow-read=$target$newline ;; esac
     allowed=$allowed--allow-read=$file$newline
@@ -85,8 +88,8 @@ if [ "$program$caller" = incomingqmail ] && [ -n "$allowed" ] && real_home; then
 fi
 # Before it delivers, the program checks that its parent is still this process, which waits for its status.
 export COUNTERSIGN_LAUNCHER=$$ DENO_NO_UPDATE_CHECK=1
-self=$(readlink -f -- "$0" 2>/dev/null) || later "cannot find itself"
-here=${self%/*} && parts
+real_path "$0" || later "cannot find itself"
+here=${real%/*} && parts
 [ -s "$entry" ] || later "$entry is missing or empty"
 raise() { # raises a soft limit to the hard limit, which must be large enough for Deno
   ulimit -S "-$1" unlimited 2>/dev/null && return
@@ -106,24 +109,21 @@ esac done
 [ ! -e "${DENO_DIR-}" ] || trusted "$DENO_DIR" || unset DENO_DIR # V8 runs cached code
 [ -n "${DENO_DIR-}" ] || [ ! -d "$cache" ] || export DENO_DIR="$cache"
 # bash and mksh pass on an ignored SIGCHLD, which loses exit statuses. If it is blocked, dash waits forever.
-reset= blocked= child= hit=
 [ -z "${BASH_VERSION-}${KSH_VERSION-}" ] || ! grep -q '^SigIgn:.*[13579bdf]....$' /proc/self/status 2>/dev/null ||
   reset="env --default-signal=CHLD"
-while read -r key word; do case $key$word in SigBlk:*[13579bdf]????) blocked=1 ;; SigIgn:*) break ;; esac
-done 2>/dev/null </proc/self/status
+# The signals that are blocked are field 32 of proc(5).
+is_blocked() { read -r line </proc/self/stat && set -- ${line##*) } && [ $((${30:-0} >> 16 & 1)) = 1 ]; } 2>/dev/null
 [ -z "$allowed" ] || allowed=$allowed--allow-read=${entry%/*}$newline--allow-read=$sandbox
 IFS=$newline && set -- ${allowed:-$wide} "$entry" "$name" "$@" && unset IFS
 set -- $reset "$deno" run -q --no-prompt $flags ${manifest:+--config "$manifest"} --allow-env --allow-sys=uid "$@"
 pass_on() { hit=1; [ -z "$child" ] || kill -s "${1:-TERM}" "$child" 2>/dev/null; } # HUP makes serve reload
 trap pass_on TERM INT HUP QUIT ALRM USR1 USR2 PIPE XCPU VTALRM; [ "$program" != serve ] || trap "pass_on HUP" HUP
-if [ -n "$blocked" ]; then "$@" <&9 9<&-; status=$?; else # signals are handled only after the program has ended
+if is_blocked; then "$@" <&9 9<&-; status=$?; else # signals are handled only after the program has ended
   "$@" <&9 9<&- & # from 9, because a shell connects background commands to /dev/null
   child=$!; exec 9<&-
   [ -z "$hit" ] || pass_on # a signal that arrived before the program was started
-  wait "$child"; status=$?
-  while [ -n "$hit" ]; do # a signal interrupts wait before the child has ended
-    hit=; wait "$child"; again=$?; [ "$again" = 127 ] || status=$again
-  done
+  wait "$child"; status=$? # a signal interrupts wait before the child has ended
+  while [ -n "$hit" ]; do hit=; wait "$child"; again=$?; [ "$again" = 127 ] || status=$again; done
 fi
 case $part.$status in *.0 | *.75 | *.111 | *.$finds | [!s]*.10 | [!s]*.99 | [!i]*.6[4-9] | [!i]*.7[0-8] | \
   [!i]*.100) exit "$status" ;; esac
