@@ -31,6 +31,8 @@ export interface Verdict {
   readonly reason: string;
   /** The identity to which the message is addressed, if any. */
   readonly identity?: Identity;
+  /** The Message-ID of the returned message that the user has signed, in the form of `bareMessageId()`. */
+  readonly original?: string;
   /** Add a result field that gives the reason when the message is delivered. */
   readonly mark?: boolean;
   /** The recipient is a signed address of another user in a shared SRS domain: leave it to the next program. */

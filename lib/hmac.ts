@@ -22,20 +22,21 @@ type Hmac = ReturnType<typeof prepare.create>;
 export class HmacKey {
   /** The state after hashing the padded key (RFC 2104 section 4), which is only copied. */
   readonly #keyed: Hmac;
-  /** The state for hashing data, created once because that costs as much as a MAC. */
-  readonly #working: Hmac;
+  /** The state for hashing data, kept because creating one costs as much as a MAC. */
+  #working: Hmac | undefined;
 
   /** @throws {Fail} `no-secret` for an empty secret, with which anybody could sign */
   constructor(hash: HashName, secret: Secret) {
     const key = typeof secret === "string" ? utf8(secret) : secret;
     if (key.length === 0) throw new Fail("no-secret", "The secret is empty");
     this.#keyed = prepare.create(HASHES[hash], key);
-    this.#working = prepare.create(HASHES[hash], key);
   }
 
   /** Computes the MAC (RFC 2104) of these bytes. */
   sign(data: Uint8Array): Bytes {
-    return this.#keyed._cloneInto(this.#working).update(data).digest() as Bytes;
+    const working = this.#keyed._cloneInto(this.#working) as Hmac;
+    this.#working = working;
+    return working.update(data).digest() as Bytes;
   }
 }
 

@@ -2,7 +2,7 @@
 import { isRejection } from "../../lib/fail.ts";
 import { canonicalAddress, type Identity, sameUser } from "../../lib/settings/identity.ts";
 import { validKeys } from "../../lib/settings/keys.ts";
-import { messageIdReadings } from "../../lib/message_id.ts";
+import { bareMessageId, messageIdReadings } from "../../lib/message_id.ts";
 import { findMessageIds, findOriginals, type Original } from "../originals.ts";
 import { TagVerifier } from "../../lib/tag.ts";
 import { recipientIdentity } from "./addressed.ts";
@@ -41,10 +41,11 @@ export function checkReturned(delivery: Delivery, context: JudgeContext): Verdic
 
 function lookAtTags(delivery: Delivery, context: JudgeContext): Verdict | string {
   let found = "it does not return a tag";
-  for (const { identity, expired, by } of returnedTags(delivery, context)) {
+  for (const { identity, expired, by, messageId } of returnedTags(delivery, context)) {
     if (identity !== undefined) {
       const reason = `returns a message from ${canonicalAddress(identity)} (tag found in ${by})`;
-      return { action: "deliver", check: "returned-header", result: "genuine", reason, identity };
+      const original = bareMessageId(messageId);
+      return { action: "deliver", check: "returned-header", result: "genuine", reason, identity, original };
     }
     // An expired tag was signed by the user, so it is reported in preference to invalid ones.
     if (expired) found = EXPIRED;

@@ -33,19 +33,20 @@ export interface Input {
 }
 
 /**
- * Reads standard input, or another source, until the header is complete and at least `prefix` bytes were read.
+ * Reads standard input, or another source, until the header is complete and at least `prefix` bytes were read. It
+ * reads synchronously, which is faster, because programs listen for signals only afterwards.
  *
  * @param strict is a header over {@link MAX_HEADER_BYTES} an error? Otherwise the excess is treated as body
  * @throws {Fail} `data` for such a header; `io` when reading fails
  */
-export async function readInput(prefix: number, strict: boolean, from: Source = Deno.stdin): Promise<Input> {
+export function readInput(prefix: number, strict: boolean, from: Source = Deno.stdin): Input {
   const parts: Bytes[] = [];
   let size = 0;
   let tried = 0;
   let whole = false;
   for (;;) {
     const buffer = new Uint8Array(Math.min(Math.max(prefix - size, 16 * 1024), CHUNK));
-    const count = await read(from, buffer);
+    const count = readSync(from, buffer);
     if (count === null) whole = true;
     else {
       parts.push(buffer.subarray(0, count));
@@ -90,15 +91,14 @@ async function* rest(from: Source, first: Uint8Array, whole: boolean): AsyncGene
 
 /** Reads synchronously, which takes half the time; chunks of the size of a pipe are fastest. */
 function* restOfFile(from: Source, buffer: Uint8Array): Generator<Uint8Array> {
-  for (;;) {
-    let count: number | null;
-    try {
-      count = from.readSync(buffer);
-    } catch (error) {
-      throw unreadable(from, error);
-    }
-    if (count === null) return;
-    yield buffer.subarray(0, count);
+  for (let count; (count = readSync(from, buffer)) !== null;) yield buffer.subarray(0, count);
+}
+
+function readSync(from: Source, buffer: Uint8Array): number | null {
+  try {
+    return from.readSync(buffer);
+  } catch (error) {
+    throw unreadable(from, error);
   }
 }
 
