@@ -6,23 +6,23 @@ import { parseConfig } from "../../lib/settings/parse.ts";
 import { Fail } from "../../lib/fail.ts";
 
 const ACTIONS: Action[] = ["deliver", "spam", "answer"];
-/** What a hook files on its own; the rest must get somewhere. */
-const ENDS: Action[] = ["spam"];
+/** Actions that the hook completes by filing the message; for the others it needs a destination. */
+const FILED: Action[] = ["spam"];
 
-interface Wanted {
+interface Situation {
   caller: Caller;
   action: Action;
   forward?: boolean;
   maildir?: string;
   plain?: boolean;
   passed?: boolean;
-  /** Of `[incoming]`. */
+  /** The lines of the table `[incoming]`. */
   incoming?: string;
-  /** The dot-qmail file; without it there is none, and an error is thrown when it is read. */
-  file?: string | Error;
+  /** The content of the dot-qmail file, or the error that reading it throws; by default the file does not exist. */
+  dotQmail?: string | Error;
 }
 
-function place({ caller, action, file, ...more }: Wanted): Promise<Destination | undefined> {
+function destination({ caller, action, dotQmail, ...more }: Situation): Promise<Destination | undefined> {
   const settings = parseConfig(
     `[[identity]]\naddress = "greg@example.org"\n[transport]\nvia = "maildir"\nmaildir = "/out"\n` +
       `[incoming]\n${more.incoming ?? ""}`,
@@ -44,121 +44,130 @@ function place({ caller, action, file, ...more }: Wanted): Promise<Destination |
     { name: "incoming", options, settings, verdict, plain: more.plain ?? false },
     (name) => Promise.resolve(name === "EXT" ? "" : undefined),
     (path) => {
-      if (file instanceof Error) throw file;
-      return path === ".qmail" ? file : undefined;
+      if (dotQmail instanceof Error) throw dotQmail;
+      return path === ".qmail" ? dotQmail : undefined;
     },
   );
 }
 
-const good = async (wanted: Wanted, expected: Destination | undefined) =>
-  assert.deepEqual(await place(wanted), expected, JSON.stringify(wanted));
-const bad = async (wanted: Wanted, message: RegExp) =>
-  await assert.rejects(place(wanted), { kind: "config", message }, JSON.stringify(wanted));
+const chooses = async (situation: Situation, expected: Destination | undefined) =>
+  assert.deepEqual(await destination(situation), expected, JSON.stringify(situation));
+const rejects = async (situation: Situation, message: RegExp) =>
+  await assert.rejects(destination(situation), { kind: "config", message }, JSON.stringify(situation));
 
 const INBOX = 'inbox = "/in"\n';
-const BOTH = `${INBOX}forward = true\n`;
+const INBOX_AND_FORWARD = `${INBOX}forward = true\n`;
 const inbox: Destination = { maildir: "/in" };
 const HOOK = "|/usr/local/lib/countersign/hooks/incoming\n";
-const NOTHING = /^Nothing delivers behind this hook$/;
+const NO_DELIVERY = /^Nothing delivers behind this hook$/;
 
-Deno.test("the command line comes before all else", { permissions: "none" }, async () => {
+Deno.test("options on the command line override the settings and the caller", { permissions: "none" }, async () => {
   for (const caller of CALLERS) {
     for (const action of ACTIONS) {
-      for (const incoming of ["", BOTH]) {
+      for (const incoming of ["", INBOX_AND_FORWARD]) {
         for (const plain of [false, true]) {
-          await good({ caller, action, plain, incoming, maildir: "/m" }, { maildir: "/m" });
+          await chooses({ caller, action, plain, incoming, maildir: "/m" }, { maildir: "/m" });
         }
-        await good({ caller, action, incoming, forward: true }, "forward");
-        // To oneself it would be a loop; what is filed goes nowhere.
-        const loop: Wanted = { caller, action, incoming, forward: true, plain: true };
-        if (ENDS.includes(action)) await good(loop, undefined);
-        else if (incoming === BOTH) await good(loop, inbox);
-        else await bad(loop, /^Mail to an identity's own address cannot be forwarded to it$/);
+        await chooses({ caller, action, incoming, forward: true }, "forward");
+        // Forwarding to the identity's own address would be a loop. Filed mail is not forwarded.
+        const loop: Situation = { caller, action, incoming, forward: true, plain: true };
+        if (FILED.includes(action)) await chooses(loop, undefined);
+        else if (incoming === INBOX_AND_FORWARD) await chooses(loop, inbox);
+        else await rejects(loop, /^Mail to an identity's own address cannot be forwarded to it$/);
       }
     }
   }
 });
 
-Deno.test("a caller that delivers itself is left to it", { permissions: "none" }, async () => {
-  for (const caller of CALLERS.filter((one) => one !== "qmail" && one !== "postfix")) {
+Deno.test("a caller that delivers by itself keeps the message", { permissions: "none" }, async () => {
+  for (const caller of CALLERS.filter((name) => name !== "qmail" && name !== "postfix")) {
     for (const action of ACTIONS) {
-      for (const incoming of ["", BOTH]) {
-        await good({ caller, action, incoming, file: HOOK }, undefined);
+      for (const incoming of ["", INBOX_AND_FORWARD]) {
+        await chooses({ caller, action, incoming, dotQmail: HOOK }, undefined);
       }
     }
   }
   for (const action of ACTIONS) {
-    const file = `${HOOK}./Maildir/\n`;
-    await good({ caller: "qmail", action, incoming: BOTH, file }, undefined);
+    const dotQmail = `${HOOK}./Maildir/\n`;
+    await chooses({ caller: "qmail", action, incoming: INBOX_AND_FORWARD, dotQmail }, undefined);
   }
 });
 
-Deno.test("the last one takes the place of the settings, or none", { permissions: "none" }, async () => {
-  const last: Pick<Wanted, "caller" | "file">[] = [
-    { caller: "postfix" },
-    { caller: "qmail", file: HOOK },
-  ];
-  for (const one of last) {
-    for (const action of ACTIONS.filter((action) => !ENDS.includes(action))) {
-      await good({ ...one, action, incoming: INBOX }, inbox);
-      await good({ ...one, action, incoming: BOTH }, "forward");
-      await good({ ...one, action, incoming: BOTH, plain: true }, inbox);
-      await good({ ...one, action, incoming: "forward = true\n" }, "forward");
-      for (const none of [{ incoming: "" }, { incoming: "forward = true\n", plain: true }]) {
-        await bad({ ...one, action, ...none }, NOTHING);
+Deno.test(
+  "the last hook delivers as the settings say, or fails",
+  { permissions: "none" },
+  async () => {
+    const last: Pick<Situation, "caller" | "dotQmail">[] = [
+      { caller: "postfix" },
+      { caller: "qmail", dotQmail: HOOK },
+    ];
+    for (const situation of last) {
+      for (const action of ACTIONS.filter((action) => !FILED.includes(action))) {
+        await chooses({ ...situation, action, incoming: INBOX }, inbox);
+        await chooses({ ...situation, action, incoming: INBOX_AND_FORWARD }, "forward");
+        await chooses({ ...situation, action, incoming: INBOX_AND_FORWARD, plain: true }, inbox);
+        await chooses({ ...situation, action, incoming: "forward = true\n" }, "forward");
+        for (const nowhere of [{ incoming: "" }, { incoming: "forward = true\n", plain: true }]) {
+          await rejects({ ...situation, action, ...nowhere }, NO_DELIVERY);
+        }
+      }
+      for (const action of FILED) {
+        for (const incoming of ["", INBOX, INBOX_AND_FORWARD]) {
+          await chooses(
+            { ...situation, action, incoming },
+            undefined,
+          );
+        }
       }
     }
-    for (const action of ENDS) {
-      for (const incoming of ["", INBOX, BOTH]) await good({ ...one, action, incoming }, undefined);
-    }
-  }
-});
+  },
+);
 
-Deno.test("a wrapper is left to deliver itself: its file is missing, or has no line of ours", {
+Deno.test("a wrapper delivers by itself: the dot-qmail file is missing, or has no line for the hook", {
   permissions: "none",
 }, async () => {
   for (const action of ACTIONS) {
-    for (const file of [undefined, "|/home/greg/bin/check\n", "| vdelivermail '' bounce-no-mailbox\n", ""]) {
-      for (const incoming of ["", INBOX, BOTH]) {
-        await good({ caller: "qmail", action, incoming, ...file !== undefined && { file } }, undefined);
+    for (const dotQmail of [undefined, "|/home/greg/bin/check\n", "| vdelivermail '' bounce-no-mailbox\n", ""]) {
+      for (const incoming of ["", INBOX, INBOX_AND_FORWARD]) {
+        await chooses({ caller: "qmail", action, incoming, ...dotQmail !== undefined && { dotQmail } }, undefined);
       }
     }
   }
 });
 
-Deno.test("a file that cannot be read may hold the hook alone: what must be delivered is deferred", {
+Deno.test("an unreadable dot-qmail file might contain only the hook: mail that must be delivered is deferred", {
   permissions: "none",
 }, async () => {
-  const file = new Fail("temporary", "File .qmail cannot be read: Permission denied (os error 13)");
-  for (const incoming of ["", INBOX, BOTH]) {
+  const unreadable = new Fail("temporary", "File .qmail cannot be read: Permission denied (os error 13)");
+  for (const incoming of ["", INBOX, INBOX_AND_FORWARD]) {
     for (const action of ACTIONS) {
-      const given: Wanted = { caller: "qmail", action, incoming, file };
-      // What is filed needs no place.
-      if (ENDS.includes(action)) await good(given, undefined);
-      else await assert.rejects(place(given), file);
-      await good({ ...given, maildir: "/m" }, { maildir: "/m" });
-      for (const caller of CALLERS.filter((one) => one !== "qmail" && one !== "postfix")) {
-        await good({ ...given, caller }, undefined);
+      const situation: Situation = { caller: "qmail", action, incoming, dotQmail: unreadable };
+      // Filed mail needs no destination.
+      if (FILED.includes(action)) await chooses(situation, undefined);
+      else await assert.rejects(destination(situation), unreadable);
+      await chooses({ ...situation, maildir: "/m" }, { maildir: "/m" });
+      for (const caller of CALLERS.filter((name) => name !== "qmail" && name !== "postfix")) {
+        await chooses({ ...situation, caller }, undefined);
       }
     }
   }
 });
 
-Deno.test("another user's signed address is left to what comes behind, whatever the command line says", {
+Deno.test("mail to another user's signed address is left to the next delivery, whatever the options say", {
   permissions: "none",
 }, async () => {
-  const file = `${HOOK}|/usr/local/lib/countersign/hooks/incoming --config ann.toml --forward\n./Maildir/\n`;
-  const passed: Wanted = { caller: "qmail", action: "deliver", passed: true };
-  for (const incoming of ["", BOTH]) {
+  const dotQmail = `${HOOK}|/usr/local/lib/countersign/hooks/incoming --config ann.toml --forward\n./Maildir/\n`;
+  const passed: Situation = { caller: "qmail", action: "deliver", passed: true };
+  for (const incoming of ["", INBOX_AND_FORWARD]) {
     for (const more of [{}, { forward: true }, { maildir: "/m" }]) {
-      await good({ ...passed, file, incoming, ...more }, undefined);
-      await good({ ...passed, caller: "procmail", incoming, ...more }, undefined);
+      await chooses({ ...passed, dotQmail, incoming, ...more }, undefined);
+      await chooses({ ...passed, caller: "procmail", incoming, ...more }, undefined);
     }
-    await good({ ...passed, caller: "maildrop", incoming }, undefined);
-    // Nothing comes behind these.
-    await good({ ...passed, caller: "maildrop", incoming, maildir: "/m" }, { maildir: "/m" });
-    await good({ ...passed, file: HOOK, incoming, maildir: "/m" }, { maildir: "/m" });
-    await good({ ...passed, caller: "postfix", incoming, maildir: "/m" }, { maildir: "/m" });
-    await good({ ...passed, caller: "postfix", incoming, forward: true }, "forward");
+    await chooses({ ...passed, caller: "maildrop", incoming }, undefined);
+    // Nothing follows the hook in these cases.
+    await chooses({ ...passed, caller: "maildrop", incoming, maildir: "/m" }, { maildir: "/m" });
+    await chooses({ ...passed, dotQmail: HOOK, incoming, maildir: "/m" }, { maildir: "/m" });
+    await chooses({ ...passed, caller: "postfix", incoming, maildir: "/m" }, { maildir: "/m" });
+    await chooses({ ...passed, caller: "postfix", incoming, forward: true }, "forward");
   }
 });

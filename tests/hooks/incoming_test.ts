@@ -1,4 +1,4 @@
-/** The whole hook: what is wrong with it in one line, in the number of each caller; and its log. */
+/** The whole hook: its one-line error messages, the exit status for each caller, and its log. */
 import assert from "node:assert/strict";
 import { type Caller, CALLERS } from "../../incoming/delivery.ts";
 import { FORGED, FORGED_SRS, gregsHome, ORDINARY } from "../programs/letters.ts";
@@ -10,8 +10,8 @@ const LOG = ".local/state/countersign/log";
 const FRIEND = "friend@friend.example";
 const PLAIN = "greg@example.org";
 
-/** "Later", as each caller takes it; the filter lets the message through. */
-const LATER: Record<Caller, number> = {
+/** The status that makes each caller retry; the filter lets the message through. */
+const DEFER_STATUS: Record<Caller, number> = {
   qmail: 75,
   maildrop: 75,
   procmail: 75,
@@ -20,17 +20,17 @@ const LATER: Record<Caller, number> = {
   condredirect: 111,
 };
 
-/** One thing wrong with the settings, and what the line says. */
-const wrong: [what: string, prepare: (home: Home) => void, says: (home: Home) => string][] = [
+/** Configuration problems, and the error message for each. */
+const problems: [what: string, prepare: (home: Home) => void, message: (home: Home) => string][] = [
   ["an unknown setting", (home) => home.settings("\n[incoming]\nspan = 1\n"), (home) => {
     const line = home.read(CONFIG).split("\n").indexOf("span = 1") + 1;
     return `${home.path}/${CONFIG}:${line}: Unknown setting incoming.span: did you mean incoming.spam?`;
   }],
-  ["no TOML", (home) => home.settings("nonsense = ["), (home) => {
+  ["invalid TOML", (home) => home.settings("nonsense = ["), (home) => {
     const line = home.read(CONFIG).split("\n").indexOf("nonsense = [") + 1;
     return `${home.path}/${CONFIG}:${line}: Invalid TOML document: `;
   }],
-  ["a wrong value", (home) => home.settings('\n[incoming]\nforged = "drop"\n'), (home) => {
+  ["an invalid value", (home) => home.settings('\n[incoming]\nforged = "drop"\n'), (home) => {
     const line = home.read(CONFIG).split("\n").indexOf('forged = "drop"') + 1;
     return `${home.path}/${CONFIG}:${line}: incoming.forged: "drop" is not one of`;
   }],
@@ -48,16 +48,16 @@ const wrong: [what: string, prepare: (home: Home) => void, says: (home: Home) =>
     },
   ],
 ];
-for (const [what, prepare, says] of wrong) {
-  Deno.test(`${what}: one line that names the place, and later, for each caller`, async () => {
+for (const [what, prepare, message] of problems) {
+  Deno.test(`${what}: one line that names file and line, and each caller retries`, async () => {
     for (const caller of CALLERS) {
       for (const [mail, recipient] of [[FORGED, PLAIN], [ORDINARY, PLAIN], [FORGED, FORGED_SRS]] as const) {
         using home = gregsHome();
         prepare(home);
         const env = { SENDER: "", RECIPIENT: recipient };
         const ran = await home.hook(["--as", caller], mail, env);
-        oneLine(ran, LATER[caller], /^incoming: /);
-        assert.ok(ran.stderr.includes(says(home)), `${caller}: ${says(home)} is not in: ${ran.stderr}`);
+        oneLine(ran, DEFER_STATUS[caller], /^incoming: /);
+        assert.ok(ran.stderr.includes(message(home)), `${caller}: ${message(home)} is not in: ${ran.stderr}`);
         assert.equal(ran.stdout, caller === "filter" ? mail : "");
         assert.deepEqual([home.mails("Maildir"), home.mails("Maildir/.Spam")], [[], []]);
       }
@@ -65,7 +65,7 @@ for (const [what, prepare, says] of wrong) {
   });
 }
 
-Deno.test("settings that --config or COUNTERSIGN_CONFIG name are those that are meant", async () => {
+Deno.test("--config and COUNTERSIGN_CONFIG choose the settings file, also if it does not exist", async () => {
   using home = new Home();
   const env = { SENDER: "", RECIPIENT: PLAIN };
   oneLine(
@@ -80,24 +80,28 @@ Deno.test("settings that --config or COUNTERSIGN_CONFIG name are those that are 
   );
 });
 
-Deno.test("under qmail somebody must have told the sender", async () => {
-  const says = /^incoming: SENDER is not set: run the hook by qmail-local, or give --as$/m;
+Deno.test("under qmail SENDER must be set", async () => {
+  const message = /^incoming: SENDER is not set: run the hook by qmail-local, or give --as$/m;
   for (const mail of [FORGED, ORDINARY, `Return-Path: <>\nDelivered-To: ${PLAIN}\n${FORGED}`]) {
     for (const recipient of [PLAIN, FORGED_SRS, signed()]) {
       for (const args of [[], ["--maildir", "Maildir"]]) {
         using home = gregsHome();
-        oneLine(await home.hook(args, mail, { RECIPIENT: recipient }), 75, says);
+        oneLine(await home.hook(args, mail, { RECIPIENT: recipient }), 75, message);
         assert.deepEqual([home.mails("Maildir"), home.mails("Maildir/.Spam")], [[], []]);
       }
     }
   }
   using home = gregsHome();
-  assert.equal((await home.hook([], ORDINARY, { SENDER: "", RECIPIENT: "x@y.example" })).code, 0, "empty is told");
+  assert.equal(
+    (await home.hook([], ORDINARY, { SENDER: "", RECIPIENT: "x@y.example" })).code,
+    0,
+    "an empty SENDER is set",
+  );
 });
 
-/** [what, arguments and environment as a shell writes them: \377 is no UTF-8, and U+FFFD itself is in an address, too] */
-const unreadable: [what: string, args: string, env: string][] = ["\\377", "\\357\\277\\275"].flatMap(
-  (byte): typeof unreadable => {
+/** Arguments and environment in shell syntax. \377 is not valid UTF-8; U+FFFD itself also makes an address invalid. */
+const undecodable: [what: string, args: string, env: string][] = ["\\377", "\\357\\277\\275"].flatMap(
+  (byte): typeof undecodable => {
     const person = `"$(printf 's${byte}r@x.example')"`;
     const daemon = `"$(printf 'mailer-daemon@x${byte}.example')"`;
     const srs = `"$(printf 'SRS0=${byte}=JJ=example.org=greg@srs.example.org')"`;
@@ -113,7 +117,7 @@ const unreadable: [what: string, args: string, env: string][] = ["\\377", "\\357
       [`${byte} in RECIPIENT`, "--as procmail", `SENDER= RECIPIENT=${srs}`],
       [`${byte} in ORIGINAL_RECIPIENT`, "--as postfix", `SENDER= RECIPIENT=${PLAIN} ORIGINAL_RECIPIENT=${srs}`],
       [
-        `${byte} in all that qmail tells`,
+        `${byte} in all variables of qmail`,
         "",
         `SENDER= HOST=srs.example.org DEFAULT=${srs} EXT=${srs} RECIPIENT=${srs}`,
       ],
@@ -121,8 +125,8 @@ const unreadable: [what: string, args: string, env: string][] = ["\\377", "\\357
     ];
   },
 );
-for (const [what, args, env] of unreadable) {
-  Deno.test(`an address that cannot be read is a person's, and nobody's of ours: ${what}`, async () => {
+for (const [what, args, env] of undecodable) {
+  Deno.test(`an invalid sender counts as a person, an invalid recipient as not an identity: ${what}`, async () => {
     using home = gregsHome();
     const script = `${env} exec "$0" ${args.replace(/^/, '--maildir "$HOME/Maildir" ')}`;
     const ran = await home.run(["sh", "-c", script, `${ROOT}/hooks/incoming`], FORGED);
@@ -133,7 +137,7 @@ for (const [what, args, env] of unreadable) {
   });
 }
 
-Deno.test("what the user wrote must be readable: settings and maildir", async () => {
+Deno.test("the paths of --config and --maildir must be valid UTF-8", async () => {
   for (const args of ["--config", "--maildir"]) {
     using home = gregsHome();
     const script = `exec "$0" --as maildrop ${args} "$(printf '/tmp/\\377')"`;
@@ -141,32 +145,40 @@ Deno.test("what the user wrote must be readable: settings and maildir", async ()
   }
 });
 
-Deno.test("the log says what happened", async (t) => {
+Deno.test("the log records the result and the outcome", async (t) => {
   const inbox = (home: Home) => ["--maildir", `${home.path}/Maildir`];
-  const stranger = "nobody@srs.example.org";
-  /** Settings of the way out, arguments, sender, recipient, status, the end of the line. */
+  const unsignedSrs = "nobody@srs.example.org";
+  /** Home, arguments, sender, recipient, exit status, and a pattern for the log line. */
   type Row = [what: string, home: () => Home, args: (home: Home) => string[], string, string, number, RegExp];
-  const plain = () => gregsHome();
+  const defaults = () => gregsHome();
   const refusing = () => gregsHome('forged = "refuse"');
   const forwarding = (then?: string) => () => {
     const home = gregsHome();
     home.settings(byStub(home, then));
     return home;
   };
-  /** A maildir that cannot be made, for inbox and spam. */
-  const closed = () => {
+  /** The spam maildir cannot be created. */
+  const unwritable = () => {
     const home = gregsHome();
-    home.write("file", "no folder");
+    home.write("file", "not a folder");
     home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[incoming]\nspam = "~/file/Spam"\n`);
     return home;
   };
   const as = (caller: string) => () => ["--as", caller];
   const forward = () => ["--forward"];
   const table: Row[] = [
-    ["go-on", plain, as("maildrop"), FRIEND, PLAIN, 0, /result=other check=addressed outcome=go-on /],
-    ["delivered", plain, inbox, FRIEND, PLAIN, 99, /result=other check=addressed outcome=delivered /],
-    ["filed", plain, as("maildrop"), "", PLAIN, 99, /result=forged check=forged outcome=filed /],
-    ["filed by the filter is not ours to know", plain, as("filter"), "", PLAIN, 0, /result=forged .* outcome=go-on /],
+    ["go-on", defaults, as("maildrop"), FRIEND, PLAIN, 0, /result=other check=addressed outcome=go-on /],
+    ["delivered", defaults, inbox, FRIEND, PLAIN, 99, /result=other check=addressed outcome=delivered /],
+    ["filed", defaults, as("maildrop"), "", PLAIN, 99, /result=forged check=forged outcome=filed /],
+    [
+      "filter: its caller files the message",
+      defaults,
+      as("filter"),
+      "",
+      PLAIN,
+      0,
+      /result=forged .* outcome=go-on /,
+    ],
     [
       "a person, filed",
       refusing,
@@ -177,7 +189,7 @@ Deno.test("the log says what happened", async (t) => {
       /result=forged check=signed-recipient outcome=filed /,
     ],
     ["filed, not refused", refusing, as("qmail"), "", FORGED_SRS, 99, /result=forged .* outcome=filed /],
-    ["redirected", plain, as("condredirect"), "", PLAIN, 0, /result=forged .* outcome=redirected /],
+    ["redirected", defaults, as("condredirect"), "", PLAIN, 0, /result=forged .* outcome=redirected /],
     [
       "forwarded",
       forwarding(),
@@ -187,7 +199,7 @@ Deno.test("the log says what happened", async (t) => {
       99,
       /identity=greg@example\.org result=genuine .* outcome=forwarded /,
     ],
-    ["forged when forwarding", forwarding(), forward, FRIEND, stranger, 99, /result=forged .* outcome=filed /],
+    ["forged when forwarding", forwarding(), forward, FRIEND, unsignedSrs, 99, /result=forged .* outcome=filed /],
     [
       "defer: the program fails",
       forwarding("exit 67"),
@@ -206,12 +218,20 @@ Deno.test("the log says what happened", async (t) => {
       75,
       /result=other .* outcome=defer /,
     ],
-    ["defer: no spam maildir", closed, as("maildrop"), "", PLAIN, 75, /result=forged .* outcome=defer /],
-    ["defer: no maildir", closed, () => ["--maildir", "file/x"], FRIEND, PLAIN, 75, /result=other .* outcome=defer /],
+    ["defer: no spam maildir", unwritable, as("maildrop"), "", PLAIN, 75, /result=forged .* outcome=defer /],
+    [
+      "defer: no inbox maildir",
+      unwritable,
+      () => ["--maildir", "file/x"],
+      FRIEND,
+      PLAIN,
+      75,
+      /result=other .* outcome=defer /,
+    ],
   ];
-  for (const [what, make, args, sender, recipient, status, line] of table) {
+  for (const [what, makeHome, args, sender, recipient, status, line] of table) {
     await t.step(what, async () => {
-      using home = make();
+      using home = makeHome();
       const ran = await home.hook(args(home), FORGED, {
         SENDER: sender,
         RECIPIENT: recipient,
@@ -227,12 +247,12 @@ Deno.test("the log says what happened", async (t) => {
   }
 });
 
-Deno.test("the log of the way in names other people by their domains only, unless set otherwise", async () => {
-  for (const whole of [false, true]) {
+Deno.test("the hook's log has only the domains of other people unless log_addresses is set", async () => {
+  for (const logAddresses of [false, true]) {
     using home = new Home();
-    home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n`, whole ? "log_addresses = true" : "");
+    home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n`, logAddresses ? "log_addresses = true" : "");
     assert.equal((await home.hook([], ORDINARY, { SENDER: FRIEND, RECIPIENT: PLAIN, EXT: "" })).code, 0);
-    assert.match(home.read(LOG), whole ? / sender=friend@friend\.example / : / sender=@friend\.example /);
+    assert.match(home.read(LOG), logAddresses ? / sender=friend@friend\.example / : / sender=@friend\.example /);
   }
 });
 

@@ -19,17 +19,17 @@ Deno.test("the command line of a hook", { permissions: "none" }, () => {
     },
   );
   assert.equal(parseOptions(["--forward"]).forward, true);
-  // Following "--" nothing that a stranger chose as his address is an option.
+  // After "--" an address that a stranger chose is never read as an option.
   const [sender, recipient] = ["--maildir=/tmp/x@b.example", "--as=qmail"];
-  const words = ["--as", "postfix", "--", sender, recipient];
-  assert.deepEqual(parseOptions(words), { caller: "postfix", forward: false, sender, recipient });
-  assert.equal(callerIn(words), "postfix");
+  const args = ["--as", "postfix", "--", sender, recipient];
+  assert.deepEqual(parseOptions(args), { caller: "postfix", forward: false, sender, recipient });
+  assert.equal(callerIn(args), "postfix");
   assert.equal(parseOptions(["--help"]).ask, "help");
   assert.equal(parseOptions(["--version"]).ask, "version");
 });
 
-Deno.test("what is not understood is named", { permissions: "none" }, () => {
-  const bad: [string[], RegExp][] = [
+Deno.test("error messages quote the argument that is not understood", { permissions: "none" }, () => {
+  const rows: [args: string[], message: RegExp][] = [
     [["--as", "sendmail"], /--as "sendmail" is not one of qmail, /],
     [["--as"], /--as needs an argument/],
     [["--nonsense"], /Unknown argument "--nonsense"/],
@@ -40,15 +40,15 @@ Deno.test("what is not understood is named", { permissions: "none" }, () => {
     [["--as", "qmail\nx"], /"qmail\\nx"/],
     [["--as", "postfix", "--", "a@b", "c@d", "e@f"], /^2 recipients in one delivery$/],
   ];
-  for (const [args, message] of bad) {
+  for (const [args, message] of rows) {
     assert.throws(() => parseOptions(args), { kind: "usage", message }, args.join(" "));
   }
 });
 
-/** What the caller makes of it. */
+/** How the caller interprets an exit status. */
 type Reading = "go-on" | "done" | "refuse" | "defer";
 
-const WANTED: Record<Outcome, Reading> = {
+const EXPECTED: Record<Outcome, Reading> = {
   "go-on": "go-on",
   delivered: "done",
   forwarded: "done",
@@ -58,12 +58,12 @@ const WANTED: Record<Outcome, Reading> = {
   defer: "defer",
 };
 
-// Postfix's pipe(8), and the MTA behind maildrop's `to "|…"`.
-const byMta = (status: number): Reading => status === 0 ? "done" : [71, 75].includes(status) ? "defer" : "refuse";
+// Postfix's pipe(8), and the MTA that runs maildrop with `to "|…"`.
+const readByMta = (status: number): Reading => status === 0 ? "done" : [71, 75].includes(status) ? "defer" : "refuse";
 
-/** By its manual, or by the lines in contrib. */
-const READS: Record<Caller, (status: number) => Reading> = {
-  // qmail-command(8): these are permanent, 0 goes on, 99 stops; all others are temporary.
+/** How each caller reads a status, according to its manual or to the snippet in contrib. */
+const READ_BY: Record<Caller, (status: number) => Reading> = {
+  // qmail-command(8): these are permanent errors, 0 continues, 99 stops; all others are temporary errors.
   qmail: (status) =>
     [100, 64, 65, 70, 76, 77, 78, 112].includes(status)
       ? "refuse"
@@ -74,54 +74,62 @@ const READS: Record<Caller, (status: number) => Reading> = {
       : "defer",
   maildrop: (status) => ({ 99: "done", 75: "defer" } as const)[status] ?? "go-on",
   procmail: (status) => ({ 0: "done", 75: "defer" } as const)[status] ?? "go-on",
-  postfix: byMta,
-  // Its exit status is for the message that came out.
+  postfix: readByMta,
+  // Its exit status is about the message on standard output.
   filter: (status) => status === 0 ? "go-on" : "defer",
   condredirect: (status) => ({ 0: "done", 111: "defer" } as const)[status] ?? "go-on",
 };
 
-/** What cannot be had becomes something by which nothing is lost. */
-const INSTEAD: Partial<Record<Caller, Partial<Record<Reading, Reading>>>> = {
+/** Where a caller has no such status, one is used with which no mail is lost. */
+const SUBSTITUTES: Partial<Record<Caller, Partial<Record<Reading, Reading>>>> = {
   postfix: { "go-on": "defer" },
   filter: { done: "go-on" },
 };
 
-Deno.test("each caller reads a status its own way", { permissions: "none" }, () => {
-  for (const [name, wanted] of Object.entries(WANTED)) {
+Deno.test("each caller gets a status that means the outcome to it", { permissions: "none" }, () => {
+  for (const [name, expected] of Object.entries(EXPECTED)) {
     const outcome = name as Outcome;
-    assert.equal(DONE.includes(outcome), wanted === "done", outcome);
+    assert.equal(DONE.includes(outcome), expected === "done", outcome);
     for (const caller of CALLERS) {
       const status = exitStatus(caller, outcome, false);
-      assert.equal(READS[caller](status), INSTEAD[caller]?.[wanted] ?? wanted, `${caller} ${outcome}: ${status}`);
+      assert.equal(
+        READ_BY[caller](status),
+        SUBSTITUTES[caller]?.[expected] ?? expected,
+        `${caller} ${outcome}: ${status}`,
+      );
       if (caller !== "maildrop") assert.equal(exitStatus(caller, outcome, true), status, `${caller} ${outcome}`);
     }
-    // A hook with a place of its own never leaves it to maildrop to go on.
-    if (outcome !== "go-on") assert.equal(byMta(exitStatus("maildrop", outcome, true)), wanted, outcome);
+    // A hook with its own destination never leaves the delivery to maildrop.
+    if (outcome !== "go-on") assert.equal(readByMta(exitStatus("maildrop", outcome, true)), expected, outcome);
   }
 });
 
-/** Does a pattern of the shell match? */
+/** Whether a pattern of the shell's `case` matches. */
 function matches(pattern: string, text: string): boolean {
   const source = pattern.replaceAll(".", "\\.").replaceAll("*", ".*").replaceAll("[!", "[^").replaceAll("$", "\\$");
   return new RegExp(`^${source}$`).test(text);
 }
 
-Deno.test("the launcher lets every status through", { permissions: { read: true } }, () => {
-  const text = Deno.readTextFileSync(`${ROOT}/build/run.sh`).replaceAll("\\\n", "");
-  const list = /^case \$part\.\$status in (.*)\) exit "\$status" ;; esac$/m.exec(text)![1]!;
-  const through = new Set(
-    Array.from({ length: 256 }, (_, status) => status).filter((status) =>
-      list.split(/ *\| */).some((pattern) => matches(pattern, `incoming.${status}`))
-    ),
-  );
-  const used = new Set(
-    CALLERS.flatMap((caller) =>
-      Object.keys(WANTED).flatMap((outcome) =>
-        [true, false].map((last) => exitStatus(caller, outcome as Outcome, last))
-      )
-    ),
-  );
-  assert.deepEqual([...used].sort(), [...through].sort());
-  // By any of these our own server would send a bounce.
-  for (const status of through) assert.notEqual(READS.qmail(status), "refuse", String(status));
-});
+Deno.test(
+  "the launcher passes through the hook's statuses only",
+  { permissions: { read: true } },
+  () => {
+    const text = Deno.readTextFileSync(`${ROOT}/build/run.sh`).replaceAll("\\\n", "");
+    const list = /^case \$part\.\$status in (.*)\) exit "\$status" ;; esac$/m.exec(text)![1]!;
+    const passedThrough = new Set(
+      Array.from({ length: 256 }, (_, status) => status).filter((status) =>
+        list.split(/ *\| */).some((pattern) => matches(pattern, `incoming.${status}`))
+      ),
+    );
+    const used = new Set(
+      CALLERS.flatMap((caller) =>
+        Object.keys(EXPECTED).flatMap((outcome) =>
+          [true, false].map((last) => exitStatus(caller, outcome as Outcome, last))
+        )
+      ),
+    );
+    assert.deepEqual([...used].sort(), [...passedThrough].sort());
+    // A status that qmail reads as permanent would make our own server send a bounce.
+    for (const status of passedThrough) assert.notEqual(READ_BY.qmail(status), "refuse", String(status));
+  },
+);

@@ -1,4 +1,4 @@
-/** A stranger's X-Countersign never passes for ours, whatever a reader takes for a line of the header. */
+/** A forged X-Countersign field never survives, whatever a mail reader takes for a header line. */
 import assert from "node:assert/strict";
 import { concat, decodeLatin1, encodeLatin1, utf8 } from "../../lib/bytes.ts";
 import { MAX_HEADER_BYTES } from "../../io/system/input.ts";
@@ -6,76 +6,77 @@ import { parseHead, printHead } from "../../lib/message.ts";
 import { withoutResults, withoutResultsInRest } from "../../hooks/result_field.ts";
 import { Home } from "../rig.ts";
 
-/** The rest of a header that was cut, fed in pieces of this size. */
-async function passed(text: string, size: number, front = "Subject: x\n"): Promise<string> {
+/** What remains of the rest of a truncated header that arrives in pieces of this size. */
+async function filterRest(text: string, size: number, start = "Subject: x\n"): Promise<string> {
   const bytes = encodeLatin1(text);
   async function* pieces() {
     for (let at = 0; at < bytes.length; at += size) yield await Promise.resolve(bytes.subarray(at, at + size));
   }
   const out: Uint8Array[] = [];
-  for await (const piece of withoutResultsInRest(parseHead(utf8(front), true)!.header, pieces())) {
+  for await (const piece of withoutResultsInRest(parseHead(utf8(start), true)!.header, pieces())) {
     out.push(piece.slice());
   }
   return decodeLatin1(concat(...out));
 }
 
-// what, the rest of the header and the body, what is left of it
-const REST: [what: string, given: string, left: string][] = [
-  ["none", "A: b\nC: d\n\nbody\n", "A: b\nC: d\n\nbody\n"],
-  ["first", "X-Countersign: genuine\nC: d\n\nbody", "C: d\n\nbody"],
-  ["last", "A: b\nX-Countersign: genuine\n\nbody", "A: b\n\nbody"],
-  ["folded", "A: b\nX-Countersign:\n genuine;\n\tx\nC: d\n\n", "A: b\nC: d\n\n"],
-  ["another's folds stay", "A: b\n genuine\nC: d\n\n", "A: b\n genuine\nC: d\n\n"],
-  ["in any case, with spaces", "x-COUNTERSIGN \t : genuine\nA: b\n\n", "A: b\n\n"],
-  ["with more spaces than are held", `X-Countersign${" ".repeat(999)}: genuine\nA: b\n\n`, "A: b\n\n"],
+// The rest of the header with the body, and what remains of it.
+const REST: [what: string, input: string, output: string][] = [
+  ["no such field", "A: b\nC: d\n\nbody\n", "A: b\nC: d\n\nbody\n"],
+  ["the first field", "X-Countersign: genuine\nC: d\n\nbody", "C: d\n\nbody"],
+  ["the last field", "A: b\nX-Countersign: genuine\n\nbody", "A: b\n\nbody"],
+  ["a folded field", "A: b\nX-Countersign:\n genuine;\n\tx\nC: d\n\n", "A: b\nC: d\n\n"],
+  ["continuation lines of other fields are kept", "A: b\n genuine\nC: d\n\n", "A: b\n genuine\nC: d\n\n"],
+  ["the name in any case, with spaces before the colon", "x-COUNTERSIGN \t : genuine\nA: b\n\n", "A: b\n\n"],
+  ["more spaces than are buffered", `X-Countersign${" ".repeat(999)}: genuine\nA: b\n\n`, "A: b\n\n"],
   ["CRLF", "A: b\r\nX-Countersign: genuine\r\nC: d\r\n\r\nbody\r\n", "A: b\r\nC: d\r\n\r\nbody\r\n"],
-  ["behind a bare CR", "A: b\rX-Countersign: genuine\nC: d\n\n", "A: b\r\nC: d\n\n"],
-  ["behind two", "A: b\r\rX-Countersign: genuine\r\nC: d\n\n", "A: b\r\r\nC: d\n\n"],
-  ["its own CR ends nothing", "X-Countersign: a\rX-Countersign: b\rC: d\nE: f\n\n", "E: f\n\n"],
-  ["longer names stay", "X-Countersigned: a\nX-Counter: b\n\n", "X-Countersigned: a\nX-Counter: b\n\n"],
-  ["a name alone stays", "X-Countersign\n\n", "X-Countersign\n\n"],
-  ["a body stays", "\nX-Countersign: genuine\n", "\nX-Countersign: genuine\n"],
-  ["a body behind CRLF stays", "A: b\r\n\r\nX-Countersign: genuine\n", "A: b\r\n\r\nX-Countersign: genuine\n"],
-  ["no end", "A: b\nX-Counter", "A: b\nX-Counter"],
-  ["nothing", "", ""],
+  ["after a bare CR", "A: b\rX-Countersign: genuine\nC: d\n\n", "A: b\r\nC: d\n\n"],
+  ["after two bare CRs", "A: b\r\rX-Countersign: genuine\r\nC: d\n\n", "A: b\r\r\nC: d\n\n"],
+  ["a bare CR within the field does not end it", "X-Countersign: a\rX-Countersign: b\rC: d\nE: f\n\n", "E: f\n\n"],
+  ["longer names are kept", "X-Countersigned: a\nX-Counter: b\n\n", "X-Countersigned: a\nX-Counter: b\n\n"],
+  ["a name without a colon is kept", "X-Countersign\n\n", "X-Countersign\n\n"],
+  ["the body is kept", "\nX-Countersign: genuine\n", "\nX-Countersign: genuine\n"],
+  ["the body after CRLF is kept", "A: b\r\n\r\nX-Countersign: genuine\n", "A: b\r\n\r\nX-Countersign: genuine\n"],
+  ["a truncated name", "A: b\nX-Counter", "A: b\nX-Counter"],
+  ["empty input", "", ""],
 ];
-for (const [what, given, left] of REST) {
+for (const [what, input, output] of REST) {
   Deno.test(`the rest of a header: ${what}`, async () => {
-    for (const size of [1, 2, 7, 4096]) assert.equal(await passed(given, size), left, `pieces of ${size}`);
+    for (const size of [1, 2, 7, 4096]) assert.equal(await filterRest(input, size), output, `pieces of ${size}`);
   });
 }
 
-Deno.test("a field that the cut divides is removed with its continuation lines", async () => {
-  const front = "Subject: x\nX-Countersign: genuine;\n";
-  assert.equal(await passed(" check=proof\n\tx\nA: b\n\n", 3, front), "A: b\n\n");
+Deno.test("a field across the point of truncation is removed with its continuation lines", async () => {
+  const start = "Subject: x\nX-Countersign: genuine;\n";
+  assert.equal(await filterRest(" check=proof\n\tx\nA: b\n\n", 3, start), "A: b\n\n");
 });
 
-Deno.test("a field behind a bare CR is removed from the header that is held", () => {
+Deno.test("a field after a bare CR is removed from the buffered header", () => {
   const header = (text: string) => decodeLatin1(printHead(withoutResults(parseHead(encodeLatin1(text), true)!.header)));
   assert.equal(header("A: b\rX-Countersign: genuine\nC: d\n\n"), "A: b\nC: d\n\n");
   assert.equal(header("A: b\r x-countersign : genuine\rX: y\n\te\n\n"), "A: b\n\te\n\n");
   assert.equal(header("A: b\rc\nX-Countersign: d\n\n"), "A: b\rc\n\n");
 });
 
-const LIE = "X-Countersign: genuine; check=proof\n";
+const FORGED_FIELD = "X-Countersign: genuine; check=proof\n";
 const FILLER = "X-Filler: 0123456789\n".repeat(MAX_HEADER_BYTES / 20);
 const HIDDEN: [what: string, mail: string][] = [
-  ["behind 1 MB of header", `From: jo@b.example\n${FILLER}${LIE}\nbody\n`],
-  ["behind 1 MB of header and a bare CR", `From: jo@b.example\n${FILLER}A: b\r${LIE}\nbody\n`],
-  ["behind a bare CR", `From: jo@b.example\rX-A: b\r${LIE}\nbody\n`],
+  ["after 1 MB of header", `From: jo@b.example\n${FILLER}${FORGED_FIELD}\nbody\n`],
+  ["after 1 MB of header and a bare CR", `From: jo@b.example\n${FILLER}A: b\r${FORGED_FIELD}\nbody\n`],
+  ["after a bare CR", `From: jo@b.example\rX-A: b\r${FORGED_FIELD}\nbody\n`],
 ];
 for (const [what, mail] of HIDDEN) {
-  Deno.test(`a stranger's result is in no message that a hook writes: ${what}`, async () => {
+  Deno.test(`no message that the hook writes contains a forged result: ${what}`, async () => {
     using home = new Home();
     Deno.mkdirSync(`${home.path}/Maildir`);
     const env = { SENDER: "jo@b.example", RECIPIENT: "greg@example.org", HOST: "example.org" };
-    const inHeader = (text: string) => text.slice(0, text.indexOf("\n\n")).match(/X-Countersign[ \t]*:[^;]*/gi) ?? [];
+    const resultFields = (text: string) =>
+      text.slice(0, text.indexOf("\n\n")).match(/X-Countersign[ \t]*:[^;]*/gi) ?? [];
     const filtered = await home.hook(["--as", "filter"], mail, env);
     assert.equal(filtered.code, 0, filtered.stderr);
-    assert.deepEqual(inHeader(filtered.stdout), ["X-Countersign: other"]);
+    assert.deepEqual(resultFields(filtered.stdout), ["X-Countersign: other"]);
     assert.ok(filtered.stdout.endsWith("\n\nbody\n"));
-    const kept = await home.hook(["--maildir", `${home.path}/Maildir`], mail, env);
-    assert.equal(kept.code, 99, kept.stderr);
-    assert.deepEqual(inHeader(home.mails("Maildir")[0]!), ["X-Countersign: other"]);
+    const delivered = await home.hook(["--maildir", `${home.path}/Maildir`], mail, env);
+    assert.equal(delivered.code, 99, delivered.stderr);
+    assert.deepEqual(resultFields(home.mails("Maildir")[0]!), ["X-Countersign: other"]);
   });
 }
