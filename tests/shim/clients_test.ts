@@ -1,6 +1,6 @@
 /**
- * Every recorded call of a real mail client, made again: the launcher under the recorded name, the recorded
- * arguments, environment and standard input, and a stub of a mail program behind it that writes down what it gets.
+ * Replays every recorded call of a real mail client: the launcher runs under the recorded name with the recorded
+ * arguments, environment and standard input, and a stub of a mail program records what it gets.
  */
 import assert from "node:assert/strict";
 import { decodeLatin1, encodeLatin1 } from "../../lib/bytes.ts";
@@ -10,7 +10,7 @@ import { EXPECTED, type Row, type Sent } from "./clients_expected.ts";
 
 const OWN = "me@example.org";
 
-/** One call as it was recorded. */
+/** A recorded call. */
 interface Recorded {
   argv: string[];
   env?: Record<string, string>;
@@ -19,17 +19,17 @@ interface Recorded {
   stdin_head?: string;
 }
 
-/** A call, made again. */
+/** A replayed call. */
 interface Replayed {
   key: string;
   call: Recorded;
-  /** What it read, as a binary string. */
+  /** Its standard input, a character per byte. */
   input: string;
   ran: Ran;
-  /** What the mail program got; undefined when it was not run. */
+  /** What the mail program got; undefined if it was not run. */
   argv: string[] | undefined;
   output: string | undefined;
-  /** Files that lie in the working folder afterwards. */
+  /** The files in the working folder afterwards. */
   files: string[];
 }
 
@@ -38,23 +38,23 @@ const RECORDING = `${ROOT}/tests/recorded/clients.json`;
 for (const run of JSON.parse(Deno.readTextFileSync(RECORDING)) as { label: string; calls: Recorded[] }[]) {
   run.calls.forEach((call, index) => {
     const key = `${run.label} #${index}`;
-    assert.ok(!recorded.has(key), `two calls are called ${key}`);
+    assert.ok(!recorded.has(key), `two calls have the label ${key}`);
     recorded.set(key, call);
   });
 }
 
 const rows = new Map<string, Row>();
 for (const [label, row] of Object.entries(EXPECTED)) {
-  [row].flat().forEach((one, index) => rows.set(`${label} #${index}`, one));
+  [row].flat().forEach((single, index) => rows.set(`${label} #${index}`, single));
 }
 
-/** Where no message was recorded. A line with a dot alone is in it: nobody may take it for the end. */
-const PLAIN = `From: Me <${OWN}>\nTo: to@a.example\nSubject: s\nDate: Fri, 20 Nov 2026 05:00:00 +0000\n` +
+/** The message where none was recorded. Its lone dot must not end it. */
+const DEFAULT_INPUT = `From: Me <${OWN}>\nTo: to@a.example\nSubject: s\nDate: Fri, 20 Nov 2026 05:00:00 +0000\n` +
   `Message-ID: <plain@example.org>\n\nbody\n.\nafter dot\n`;
 
-/** The bytes that the client wrote. The recording has 8-bit bytes as \xe9, and lost CRs where no header shows one. */
+/** The bytes that the client wrote. Recordings show 8-bit bytes as \xe9, and some lost the CRs. */
 function inputOf({ stdin_head: text, stdin_bytes: bytes, stdin_crlf: crlf }: Recorded): string {
-  if (text === undefined) return PLAIN;
+  if (text === undefined) return DEFAULT_INPUT;
   let input = decodeLatin1(new TextEncoder().encode(text));
   if (crlf && !input.includes("\r")) input = input.replaceAll("\n", "\r\n");
   if (typeof bytes === "number" && bytes !== input.length) {
@@ -63,13 +63,13 @@ function inputOf({ stdin_head: text, stdin_bytes: bytes, stdin_crlf: crlf }: Rec
   return input;
 }
 
-/** Writes down its arguments and its input; `>>`, so that a second run would show. */
+/** Records its arguments and its input, with `>>` so that a second run would be noticed. */
 const STUB = `#!/bin/sh
 printf '%s\\n' "$@" >>"\${0%/*}/argv"
 exec cat >>"\${0%/*}/stdin"
 `;
 
-/** One home makes its calls one after the other. */
+/** Replays calls one after the other in one home. */
 async function replay(calls: Iterable<[string, Recorded]>): Promise<Replayed[]> {
   using home = new Home();
   const stub = home.write("stub/run", STUB, 0o755);
@@ -97,7 +97,7 @@ function nameOf(call: Recorded): string {
   return call.argv[0]!.replace(/^.*\//, "");
 }
 
-/** The bytes of a file, which is gone then; undefined when there is none. */
+/** Reads and removes a file. @returns its bytes, a character per byte; undefined if it does not exist */
 function take(path: string): string | undefined {
   try {
     const content = decodeLatin1(Deno.readFileSync(path));
@@ -112,7 +112,7 @@ function lines(text: string): string[] {
   return text.replace(/\n$/, "").split("\n");
 }
 
-/** Header fields with their folds, and the body, of a message with LF. Written anew, so as not to ask the source. */
+/** The header fields and the body of a message with LF. Deliberately independent of the parser under test. */
 function split(message: string): { fields: string[]; body: string } {
   const end = `\n${message}`.indexOf("\n\n");
   assert.ok(end >= 0 || message === "", `no empty line in ${JSON.stringify(message)}`);
@@ -120,9 +120,9 @@ function split(message: string): { fields: string[]; body: string } {
   return { fields: header === "" ? [] : lines(header).join("\n").split(/\n(?![ \t])/), body: message.slice(end + 1) };
 }
 
-const name = (field: string) => field.slice(0, field.indexOf(":")).trim().toLowerCase();
+const nameOfField = (field: string) => field.slice(0, field.indexOf(":")).trim().toLowerCase();
 const value = (fields: string[], wanted: string) => {
-  const found = fields.find((field) => name(field) === wanted) ?? "";
+  const found = fields.find((field) => nameOfField(field) === wanted) ?? "";
   return found.slice(found.indexOf(":") + 1).trim();
 };
 
@@ -131,8 +131,8 @@ function checkSent(row: Sent, { input, ran, argv = [], output = "" }: Replayed):
 
   // The envelope.
   const sender = argv[1] === "-f" ? argv[2] : undefined;
-  const given = sender === undefined ? [] : ["-f", sender];
-  assert.deepEqual(argv, ["-i", ...given, ...row.dsn, "--", ...row.to], "the arguments");
+  const senderOption = sender === undefined ? [] : ["-f", sender];
+  assert.deepEqual(argv, ["-i", ...senderOption, ...row.dsn, "--", ...row.to], "the arguments");
   if (row.scheme === "none") assert.equal(sender, row.sender, "the sender");
   else {
     assert.match(sender ?? "", /^SRS0=[^@]+@srs\.example\.org$/);
@@ -142,21 +142,23 @@ function checkSent(row: Sent, { input, ran, argv = [], output = "" }: Replayed):
     );
   }
 
-  // The message: CRLF, the mbox line and three fields are removed, what was missing is added at the end, the tag below
-  // the Message-ID; the rest is as it was.
+  // The message: CRs, the mbox line and three fields are removed, missing fields are added at the end and the tag below
+  // the Message-ID. Nothing else changes.
   assert.ok(!output.includes("\r"), "no CR is left");
   const before = split(input.replaceAll("\r\n", "\n").replace(/^From .*\n/, ""));
   const after = split(output);
-  const kept = before.fields.filter((field) => !["bcc", "resent-bcc", "return-path"].includes(name(field)));
-  const untagged = row.tagged ? after.fields.filter((field) => name(field) !== "x-msgauth") : after.fields;
-  assert.deepEqual(untagged.slice(0, kept.length), kept, "fields that were there");
-  const missing = ["from", "date", "message-id"].filter((wanted) => !kept.some((field) => name(field) === wanted));
-  assert.deepEqual(untagged.slice(kept.length).map(name), missing, "fields that are new");
-  const below = after.fields[after.fields.findIndex((field) => name(field) === "message-id") + 1];
-  assert.equal(name(below ?? ":") === "x-msgauth", row.tagged, "the tag");
-  for (const one of ["from", "date", "message-id"]) {
-    assert.equal(after.fields.filter((field) => name(field) === one).length, 1, `${one} is there once`);
-    assert.notEqual(value(after.fields, one), "");
+  const kept = before.fields.filter((field) => !["bcc", "resent-bcc", "return-path"].includes(nameOfField(field)));
+  const untagged = row.tagged ? after.fields.filter((field) => nameOfField(field) !== "x-msgauth") : after.fields;
+  assert.deepEqual(untagged.slice(0, kept.length), kept, "existing fields");
+  const missing = ["from", "date", "message-id"].filter((wanted) =>
+    !kept.some((field) => nameOfField(field) === wanted)
+  );
+  assert.deepEqual(untagged.slice(kept.length).map(nameOfField), missing, "added fields");
+  const below = after.fields[after.fields.findIndex((field) => nameOfField(field) === "message-id") + 1];
+  assert.equal(nameOfField(below ?? ":") === "x-msgauth", row.tagged, "the tag");
+  for (const name of ["from", "date", "message-id"]) {
+    assert.equal(after.fields.filter((field) => nameOfField(field) === name).length, 1, `exactly one ${name}`);
+    assert.notEqual(value(after.fields, name), "");
   }
   if (missing.includes("from")) assert.equal(value(after.fields, "from"), row.sender ?? OWN);
   if (row.tagged) {
@@ -166,26 +168,26 @@ function checkSent(row: Sent, { input, ran, argv = [], output = "" }: Replayed):
   assert.equal(after.body, before.body, "the body");
 }
 
-function check(one: Replayed): void {
-  const row = rows.get(one.key);
+function check(replayed: Replayed): void {
+  const row = rows.get(replayed.key);
   assert.ok(row, "it has no row");
-  if (row.exit === 0) checkSent(row, one);
+  if (row.exit === 0) checkSent(row, replayed);
   else {
-    oneLine(one.ran, row.exit, row.says);
-    assert.ok(one.ran.stderr.startsWith(`${nameOf(one.call)}: `), one.ran.stderr);
-    assert.equal(one.ran.stdout, "");
-    assert.equal(one.argv, undefined, "nothing is sent");
+    oneLine(replayed.ran, row.exit, row.says);
+    assert.ok(replayed.ran.stderr.startsWith(`${nameOf(replayed.call)}: `), replayed.ran.stderr);
+    assert.equal(replayed.ran.stdout, "");
+    assert.equal(replayed.argv, undefined, "nothing is sent");
   }
-  // -X, -O and their like open no file.
-  const ours = [".config", ".local", "as", "bin", "stub"];
-  assert.deepEqual(one.files.filter((file) => !ours.includes(file)), []);
+  // -X, -O and similar options must not create files.
+  const ownFiles = [".config", ".local", "as", "bin", "stub"];
+  assert.deepEqual(replayed.files.filter((file) => !ownFiles.includes(file)), []);
 }
 
-Deno.test("each recorded call has a row, each row a call", () => {
+Deno.test("every recorded call has a row, and every row a call", () => {
   assert.deepEqual([...rows.keys()].sort(), [...recorded.keys()].sort());
 });
 
-Deno.test("what was recorded is put together again byte by byte", () => {
+Deno.test("the recorded input is reconstructed byte for byte", () => {
   for (const [key, call] of recorded) {
     if (typeof call.stdin_bytes !== "number") continue;
     const input = inputOf(call);
@@ -194,18 +196,18 @@ Deno.test("what was recorded is put together again byte by byte", () => {
   }
 });
 
-Deno.test("recorded calls of mail clients, made again", async () => {
-  // One iterator for all: each home takes the next call when it is done with one.
+Deno.test("recorded calls of mail clients are replayed", async () => {
+  // All homes share one iterator, so each takes the next call when it has finished one.
   const queue = recorded.entries();
-  const done = (await Promise.all([1, 2, 3, 4].map(() => replay(queue)))).flat();
-  assert.equal(done.length, recorded.size);
-  const wrong: string[] = [];
-  for (const one of done) {
+  const replayed = (await Promise.all([1, 2, 3, 4].map(() => replay(queue)))).flat();
+  assert.equal(replayed.length, recorded.size);
+  const failures: string[] = [];
+  for (const one of replayed) {
     try {
       check(one);
     } catch (error) {
-      wrong.push(`${one.key}: ${(error as Error).message}`);
+      failures.push(`${one.key}: ${(error as Error).message}`);
     }
   }
-  assert.equal(wrong.join("\n"), "");
+  assert.equal(failures.join("\n"), "");
 });

@@ -1,4 +1,4 @@
-/** What the log of the way out says, whom it names, and that it never stops mail. */
+/** What the shim logs, which addresses it includes, and that log problems never stop mail. */
 import assert from "node:assert/strict";
 import { fieldOf, Home, oneLine } from "../rig.ts";
 import { byStub, got, nothingSent, runs, words } from "../stub.ts";
@@ -7,19 +7,19 @@ const LOG = ".local/state/countersign/log";
 const MAIL = "From: greg@example.org\nTo: ann@example.net\nSubject: a secret plan\n\nThe body.\n";
 const mode = (path: string) => (Deno.statSync(path).mode! & 0o777).toString(8);
 
-/** Writes to them, and gives the one line of the log. */
-async function logged(home: Home, recipients: string[], status = 0, mail = MAIL): Promise<string> {
+/** Sends a message to these recipients. @returns the only line of the log */
+async function logLine(home: Home, recipients: string[], status = 0, mail = MAIL): Promise<string> {
   const ran = await home.shim(["--", ...recipients], mail);
   assert.equal(ran.code, status, ran.stderr);
   const lines = home.read(LOG).split("\n");
-  assert.equal(lines.length, 2, "one line a message");
+  assert.equal(lines.length, 2, "one line per message");
   return lines[0]!;
 }
 
-Deno.test("a message that is sent: who signed, how, to whom, by which program; no subject and no body", async () => {
+Deno.test("a sent message is logged with identity, scheme, recipients and program, without subject or body", async () => {
   using home = new Home();
   home.settings(byStub(home));
-  const line = await logged(home, ["ann@example.net", "bob@victim.example"]);
+  const line = await logLine(home, ["ann@example.net", "bob@victim.example"]);
   const sender = words(home)[words(home).indexOf("-f") + 1]!;
   assert.match(sender, /^SRS0=/);
   const rest = `direction=out identity=greg@example.org scheme=srs sender=${sender} to=@example.net,@victim.example ` +
@@ -27,34 +27,34 @@ Deno.test("a message that is sent: who signed, how, to whom, by which program; n
   assert.equal(line.replace(/^time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ /, ""), rest);
 });
 
-Deno.test("other people's addresses are whole with log_addresses only", async () => {
-  for (const whole of [false, true]) {
+Deno.test("other people's addresses are logged in full only with log_addresses", async () => {
+  for (const logAddresses of [false, true]) {
     using home = new Home();
-    home.settings(byStub(home), whole ? "log_addresses = true" : "");
+    home.settings(byStub(home), logAddresses ? "log_addresses = true" : "");
     const stranger = MAIL.replace("greg@example.org", "carl@other.example");
     const ran = await home.shim(["-f", "carl@other.example", "--", "ann@example.net"], stranger);
     assert.equal(ran.code, 0, ran.stderr);
-    const [sender, to] = whole ? ["carl@other.example", "ann@example.net"] : ["@other.example", "@example.net"];
+    const [sender, to] = logAddresses ? ["carl@other.example", "ann@example.net"] : ["@other.example", "@example.net"];
     assert.match(
       home.read(LOG),
       new RegExp(` scheme=none sender=${sender} to=${to} recipients=1 .*why="the author is not an identity"$`, "m"),
     );
-    assert.equal(/carl|ann/.test(home.read(LOG)), whole);
+    assert.equal(/carl|ann/.test(home.read(LOG)), logAddresses);
   }
 });
 
-Deno.test("twenty recipients are named, all are counted", async () => {
+Deno.test("at most twenty recipients are listed, but all are counted", async () => {
   using home = new Home();
-  const all = Array.from({ length: 25 }, (_, at) => `x@d${at}.example`);
-  const line = await logged(home, all);
-  assert.match(line, new RegExp(` to=${all.slice(0, 20).map((one) => one.slice(1)).join(",")} recipients=25 `));
+  const recipients = Array.from({ length: 25 }, (_, at) => `x@d${at}.example`);
+  const line = await logLine(home, recipients);
+  assert.match(line, new RegExp(` to=${recipients.slice(0, 20).map((one) => one.slice(1)).join(",")} recipients=25 `));
 });
 
-Deno.test("the note says what was chosen against expectation", async (t) => {
+Deno.test("the note explains an unexpected choice of scheme", async (t) => {
   await t.step("recipients that disagree", async () => {
     using home = new Home();
     home.settings(`${byStub(home)}\n[[rule]]\nto = ["*@lists.example.com"]\nsender = "plain"\n`);
-    const line = await logged(home, ["ann@example.net", "all@lists.example.com"]);
+    const line = await logLine(home, ["ann@example.net", "all@lists.example.com"]);
     assert.match(
       line,
       / scheme=plain sender=greg@example\.org .* note="recipients match different schemes \(plain, srs\): plain" /,
@@ -63,35 +63,35 @@ Deno.test("the note says what was chosen against expectation", async (t) => {
   });
   await t.step("a local part over 64 octets", async () => {
     using home = new Home();
-    // What SRS puts around it is 32 octets here; one octet too many makes it plain, and one less does not.
-    const around = "SRS0=12345678=AB=long.example.org=".length;
+    // SRS adds this many octets to the local part. At 65 octets the sender stays plain, at 64 it is signed.
+    const added = "SRS0=12345678=AB=long.example.org=".length;
     for (const [over, scheme] of [[0, "srs"], [1, "plain"]] as const) {
-      const address = `${"x".repeat(64 - around + over)}@long.example.org`;
+      const address = `${"x".repeat(64 - added + over)}@long.example.org`;
       const settings = `[[identity]]\naddress = "${address}"\nsrs_domain = "srs.example.org"\n${byStub(home)}`;
       home.write(".config/countersign/config.toml", settings);
       home.write(LOG, "", 0o600);
-      const line = await logged(home, ["ann@example.net"], 0, `From: ${address}\n\n`);
+      const line = await logLine(home, ["ann@example.net"], 0, `From: ${address}\n\n`);
       assert.match(line, new RegExp(` scheme=${scheme} `));
       assert.equal(line.includes(`note="srs local part would have 65 octets; prvs.receive is off"`), over === 1);
       const sender = words(home)[words(home).indexOf("-f") + 1]!;
       assert.equal(sender === address, over === 1, sender);
-      assert.match(fieldOf(got(home), "X-Msgauth"), /^v1\.k1\./, "the tag is there all the same");
+      assert.match(fieldOf(got(home), "X-Msgauth"), /^v1\.k1\./, "the tag is added in either case");
     }
   });
 });
 
-Deno.test("what a program says about others is not logged by default", async () => {
+Deno.test("a program's error message about other people is not logged by default", async () => {
   const rows = [[69, "status 69"], [100, "status 100"], [1, "status 1"]] as const;
   for (const [status, why] of rows) {
-    for (const whole of [false, true]) {
+    for (const logAddresses of [false, true]) {
       using home = new Home();
       const transport = byStub(home, `echo '550 bob@victim.example is unknown' >&2; exit ${status}`);
-      home.settings(transport, whole ? "log_addresses = true" : "");
+      home.settings(transport, logAddresses ? "log_addresses = true" : "");
       const ran = await home.shim(["bob@victim.example"], MAIL);
       oneLine(ran, { 69: 69, 100: 69, 1: 75 }[status], /: 550 bob@victim\.example is unknown$/m);
-      const said = `${home.path}/stub exited with status ${status}: 550 bob@victim.example is unknown`;
-      assert.ok(home.read(LOG).endsWith(` result=failed why="${whole ? said : why}"\n`), home.read(LOG));
-      assert.equal(home.read(LOG).includes("bob"), whole);
+      const errorText = `${home.path}/stub exited with status ${status}: 550 bob@victim.example is unknown`;
+      assert.ok(home.read(LOG).endsWith(` result=failed why="${logAddresses ? errorText : why}"\n`), home.read(LOG));
+      assert.equal(home.read(LOG).includes("bob"), logAddresses);
     }
   }
   using home = new Home();
@@ -100,21 +100,21 @@ Deno.test("what a program says about others is not logged by default", async () 
   assert.match(home.read(LOG), / result=failed why=system\n$/);
 });
 
-Deno.test("the log and its folder are the owner's alone", async () => {
+Deno.test("only the owner may read the log and its folder", async () => {
   using home = new Home();
-  await logged(home, ["ann@example.net"]);
+  await logLine(home, ["ann@example.net"]);
   assert.equal(mode(`${home.path}/${LOG}`), "600");
   assert.equal(mode(`${home.path}/.local/state/countersign`), "700");
 });
 
-Deno.test("a second message is a second line", async () => {
+Deno.test("a second message adds a second line", async () => {
   using home = new Home();
-  await logged(home, ["ann@example.net"]);
+  await logLine(home, ["ann@example.net"]);
   assert.equal((await home.shim(["ann@example.net"], MAIL)).code, 0);
   assert.equal(home.read(LOG).split("\n").length, 3);
 });
 
-// A log that cannot be written, or would hold whoever opens it.
+// Logs that cannot be written, or block the program that opens them.
 const broken: Record<string, (home: Home) => void> = {
   "the log is a FIFO": (home) => {
     Deno.mkdirSync(`${home.path}/.local/state/countersign`, { recursive: true });
@@ -130,7 +130,7 @@ const broken: Record<string, (home: Home) => void> = {
   "the state folder is a file": (home) => void home.write(".local/state/countersign", "a file"),
 };
 for (const [what, breakIt] of Object.entries(broken)) {
-  Deno.test(`${what}: mail goes out, and comes in`, async () => {
+  Deno.test(`${what}: the shim sends and the hook delivers`, async () => {
     using home = new Home();
     home.settings(byStub(home));
     breakIt(home);
@@ -141,7 +141,7 @@ for (const [what, breakIt] of Object.entries(broken)) {
     assert.deepEqual(ran, { code: 99, stdout: "", stderr: "" });
     assert.equal(home.mails("Maildir").length, 1);
   });
-  Deno.test(`${what}: a failure keeps its status`, async () => {
+  Deno.test(`${what}: failures keep their exit status`, async () => {
     using home = new Home();
     home.settings(byStub(home, "exit 67"));
     breakIt(home);

@@ -1,4 +1,4 @@
-/** The whole program: the real sendmail behind it, loops, and the statuses of each name. */
+/** The whole program: running the real sendmail, loops, and the exit status under each name. */
 import assert from "node:assert/strict";
 import { Home, oneLine, ROOT } from "../rig.ts";
 import { byStub, got, nothingSent, runs, stub, words } from "../stub.ts";
@@ -8,21 +8,21 @@ const SHIM = `${ROOT}/shim/shim`;
 const MAILDIR = `[transport]\nvia = "maildir"\nmaildir = "~/out"\n`;
 
 /** Runs the shim under another name. */
-function called(home: Home, name: string, args: string[], input = MAIL) {
+function runAs(home: Home, name: string, args: string[], input = MAIL) {
   const link = `${home.path}/bin/${name}`;
   Deno.symlinkSync(SHIM, link);
   return home.run([link, ...args], input);
 }
 
-/** A home whose real sendmail is the stub, with words of its own in front. */
-function realHome(then: string, ...first: string[]): Home {
+/** A home whose real sendmail is the stub, with these arguments first. */
+function realHome(then: string, ...firstArgs: string[]): Home {
   const home = new Home();
-  home.settings(`${MAILDIR}real = ${JSON.stringify([stub(home, then), ...first])}\n`);
+  home.settings(`${MAILDIR}real = ${JSON.stringify([stub(home, then), ...firstArgs])}\n`);
   return home;
 }
 
-// What only the real sendmail can do, it does, with our words behind those of the settings.
-const asked: [name: string, args: string[], words: string[]][] = [
+// Requests that only the real sendmail can serve. Our arguments follow those of the settings.
+const requests: [name: string, args: string[], words: string[]][] = [
   ["shim", ["-bs"], ["-bs"]],
   ["shim", ["-bp"], ["-bp"]],
   ["shim", ["-q"], ["-q"]],
@@ -32,10 +32,10 @@ const asked: [name: string, args: string[], words: string[]][] = [
   ["mailq", ["-v", "-Ac"], ["-bp", "-v", "-Ac"]],
   ["mailq", ["--", "x y"], ["-bp", "--", "x y"]],
 ];
-for (const [name, args, expected] of asked) {
+for (const [name, args, expected] of requests) {
   Deno.test(`${[name, ...args].join(" ")} runs the real sendmail with ${expected.join(" ")}`, async () => {
     using home = realHome("echo the queue; echo a warning >&2; exit 0", "-C", "x.cf");
-    const ran = name === "shim" ? await home.shim(args, "QUIT\n") : await called(home, name, args, "QUIT\n");
+    const ran = name === "shim" ? await home.shim(args, "QUIT\n") : await runAs(home, name, args, "QUIT\n");
     assert.deepEqual(ran, { code: 0, stdout: "the queue\n", stderr: "a warning\n" });
     assert.deepEqual(words(home), ["-C", "x.cf", ...expected]);
     assert.equal(got(home), "QUIT\n");
@@ -44,7 +44,7 @@ for (const [name, args, expected] of asked) {
   });
 }
 
-Deno.test("the status of the real sendmail comes through", async () => {
+Deno.test("the exit status of the real sendmail is passed through", async () => {
   for (const status of [64, 69, 75, 78]) {
     for (const args of [["-bs"], ["-bp"], ["-q"]]) {
       using home = realHome(`echo no >&2; exit ${status}`);
@@ -53,9 +53,9 @@ Deno.test("the status of the real sendmail comes through", async () => {
   }
 });
 
-Deno.test("a real sendmail that is not there, or cannot be run", async () => {
+Deno.test("a real sendmail that is missing or cannot be run: exit 71", async () => {
   using home = new Home();
-  home.write("plain", "no program\n");
+  home.write("plain", "not a program\n");
   for (const program of [`${home.path}/missing`, `${home.path}/plain`, home.path]) {
     home.settings(`${MAILDIR}real = ["${program}"]\n`);
     for (const args of [["-bs"], ["-bp"], ["-q"]]) {
@@ -64,39 +64,41 @@ Deno.test("a real sendmail that is not there, or cannot be run", async () => {
   }
 });
 
-Deno.test("without transport.real an empty queue needs no run, the rest is refused", async () => {
+Deno.test("without transport.real -q does nothing, and -bs and -bp are errors", async () => {
   using home = new Home();
   assert.deepEqual(await home.shim(["-q"], ""), { code: 0, stdout: "", stderr: "" });
   const missing = new RegExp(
     `${home.path}/.config/countersign/config.toml: Option \\S+ requires the real sendmail: set transport.real$`,
     "m",
   );
-  for (const what of ["-bs", "-bp"]) oneLine(await home.shim([what], ""), 64, missing);
-  oneLine(await called(home, "mailq", []), 64, missing);
+  for (const flag of ["-bs", "-bp"]) oneLine(await home.shim([flag], ""), 64, missing);
+  oneLine(await runAs(home, "mailq", []), 64, missing);
   nothingSent(home);
 });
 
-// Whoever installs the shim as sendmail and then names sendmail in the settings calls the shim by the shim.
-/** A link to the shim that writes down how often it is run: a storm would show. */
-function counted(home: Home): string {
+/**
+ * A link to the shim that counts how often it is run. Where the shim is installed as sendmail and the settings name
+ * sendmail, the shim would run itself again and again.
+ */
+function countingLink(home: Home): string {
   Deno.symlinkSync(SHIM, `${home.path}/bin/itself`);
   return home.write("bin/sendmail", `#!/bin/sh\necho run >>"$HOME/stub.runs"\nexec "$HOME/bin/itself" "$@"\n`, 0o755);
 }
 
 for (const args of [["-bs"], ["-bp"], ["-q"]]) {
-  Deno.test(`transport.real that is the shim itself: ${args} ends with 78`, async () => {
+  Deno.test(`if transport.real is the shim itself, ${args} exits 78`, async () => {
     using home = new Home();
-    home.settings(`${MAILDIR}real = ["${counted(home)}"]\n`);
+    home.settings(`${MAILDIR}real = ["${countingLink(home)}"]\n`);
     oneLine(await home.shim(args, ""), 78, /transport\.real calls this program again$/m);
     assert.equal(runs(home), 1);
   });
 }
 
-Deno.test("transport.command that is the shim itself ends with 78, and sends nothing", async () => {
+Deno.test("if transport.command is the shim itself, it exits 78 and sends nothing", async () => {
   for (const preset of ["sendmail", "qmail-inject", "msmtp"]) {
     using home = new Home();
-    home.settings(`[transport]\npreset = "${preset}"\ncommand = ["${counted(home)}"]\n`);
-    // The second one speaks qmail-inject's options only under that name.
+    home.settings(`[transport]\npreset = "${preset}"\ncommand = ["${countingLink(home)}"]\n`);
+    // The second shim understands qmail-inject's options only under that name.
     const expected = preset === "qmail-inject" ? /unknown option|Unknown option/ : /transport\.command calls this/;
     oneLine(await home.shim(["ann@example.net"], MAIL), preset === "qmail-inject" ? 64 : 78, expected);
     assert.equal(runs(home), 1, preset);
@@ -105,48 +107,59 @@ Deno.test("transport.command that is the shim itself ends with 78, and sends not
   using home = new Home();
   Deno.symlinkSync(SHIM, `${home.path}/bin/qmail-inject`);
   home.settings(`[transport]\npreset = "qmail-inject"\ncommand = ["${home.path}/bin/qmail-inject"]\n`);
-  // qmail-inject has no word for a wrong setting but 111.
+  // For a configuration error qmail-inject has only status 111.
   oneLine(await home.shim(["ann@example.net"], MAIL), 75, /transport\.command calls this program again$/m);
 });
 
-Deno.test("called as qmail-inject it ends with 100 for good and 111 for now", async (t) => {
+Deno.test("as qmail-inject it exits 100 for permanent and 111 for temporary errors", async (t) => {
   const permanent = [64, 65, 67, 68, 69];
   for (const status of [1, 2, ...Array.from({ length: 15 }, (_, at) => 64 + at), 99, 100, 111, 112]) {
-    await t.step(`the program behind ends with ${status}`, async () => {
+    await t.step(`the transport program exits ${status}`, async () => {
       using home = new Home();
       home.settings(byStub(home, `exit ${status}`));
       const expected = permanent.includes(status) || status === 100 ? 100 : 111;
-      oneLine(await called(home, "qmail-inject", ["ann@example.net"]), expected, /^qmail-inject: .*stub ended with/);
+      oneLine(await runAs(home, "qmail-inject", ["ann@example.net"]), expected, /^qmail-inject: .*stub ended with/);
       assert.equal(runs(home), 1);
     });
   }
-  /** Prepares; args; status; what is said. */
-  const own: [string, (home: Home) => void, string[], number, RegExp][] = [
-    ["an option", () => {}, ["-n"], 100, /Unknown option "-n"/],
+  const ownErrors: [
+    what: string,
+    prepare: (home: Home) => void,
+    args: string[],
+    status: number,
+    message: RegExp,
+  ][] = [
+    ["an invalid option", () => {}, ["-n"], 100, /Unknown option "-n"/],
     ["no recipients", () => {}, ["-a"], 100, /No recipients/],
-    ["the settings", (home) => home.settings("nonsense = 1\n"), ["ann@example.net"], 111, /nonsense/],
+    ["invalid settings", (home) => home.settings("nonsense = 1\n"), ["ann@example.net"], 111, /nonsense/],
     [
-      "the key",
+      "a key file that others can read",
       (home) => Deno.chmodSync(`${home.path}/.config/countersign/keys`, 0o644),
       ["ann@example.net"],
       111,
       /keys/,
     ],
-    ["no program", (home) => Deno.removeSync(`${home.path}/stub`), ["ann@example.net"], 111, /stub" cannot be run/],
+    [
+      "no transport program",
+      (home) => Deno.removeSync(`${home.path}/stub`),
+      ["ann@example.net"],
+      111,
+      /stub" cannot be run/,
+    ],
   ];
-  for (const [what, prepare, args, status, pattern] of own) {
-    await t.step(`what is wrong is ${what}`, async () => {
+  for (const [what, prepare, args, status, message] of ownErrors) {
+    await t.step(what, async () => {
       using home = new Home();
       home.settings(byStub(home));
       prepare(home);
-      oneLine(await called(home, "qmail-inject", args), status, pattern);
+      oneLine(await runAs(home, "qmail-inject", args), status, message);
       nothingSent(home);
     });
   }
-  await t.step("what is wrong is the header", async () => {
+  await t.step("an invalid header", async () => {
     using home = new Home();
     home.settings(byStub(home));
-    oneLine(await called(home, "qmail-inject", [], "From: greg@example.org\nTo: (\n\n"), 100, /Field To/);
+    oneLine(await runAs(home, "qmail-inject", [], "From: greg@example.org\nTo: (\n\n"), 100, /Field To/);
     nothingSent(home);
   });
 });
