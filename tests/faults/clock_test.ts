@@ -1,6 +1,6 @@
 /**
- * A clock that is wrong: a message goes out whole, signed or remembered as unsigned; nothing is accepted that was not
- * signed in its time, least of all when the stamps repeat; and no bounce is filed for want of a key.
+ * A wrong clock: a message is sent whole, either signed or remembered as unsigned; only addresses whose signature is
+ * current are accepted, also when SRS timestamps wrap around; and no bounce is filed because a key is missing.
  */
 import assert from "node:assert/strict";
 import { decide } from "../../io/state/lookups.ts";
@@ -26,14 +26,14 @@ const settings = parseConfig(
 );
 const { max_age, skew } = settings.srs;
 
-/** greg, with a key of this day. */
+/** greg with a key created on this day. */
 const identity = (created: number): Identity => ({
   address: parseAddress("greg@example.org"),
   srsDomain: "srs.example.org",
   keys: [{ id: "k1", created, secret: new TextEncoder().encode(SECRET) }],
 });
 
-/** The envelope sender that a message gets at this time. */
+/** The envelope sender of a message that is sent at this time. */
 function senderAt(now: Date, key: Identity): string {
   const { header } = parseHead(new TextEncoder().encode(letter("ann@example.net")), true)!;
   const call = {
@@ -48,7 +48,7 @@ function senderAt(now: Date, key: Identity): string {
   return formatAddress(envelope.sender!);
 }
 
-/** What becomes of a bounce to this address at this time. */
+/** The result of a bounce to this address at this time. */
 async function resultAt(recipient: string, now: Date, key: Identity): Promise<string> {
   const prefix = new TextEncoder().encode("From: MAILER-DAEMON@example.net\nSubject: failure\n\nno\n");
   const { header, bodyStart } = parseHead(prefix, true)!;
@@ -68,24 +68,25 @@ async function resultAt(recipient: string, now: Date, key: Identity): Promise<st
   }
 }
 
-Deno.test("a clock that is set between a message and its bounce", async () => {
+Deno.test("the clock changes between a message and its bounce", async () => {
   const signed = new Date("2026-11-20T12:00:00Z");
   const key = identity(dayOf(signed));
   const address = senderAt(signed, key);
-  const on = (days: number) => resultAt(address, new Date(signed.getTime() + days * DAY), key);
-  // The key is dated in the future; it verifies; it is too old. Stamps repeat after 1024 days, when no key is left.
+  const resultAfter = (days: number) => resultAt(address, new Date(signed.getTime() + days * DAY), key);
+  // The key is first dated in the future, then valid, then too old. Timestamps wrap after 1024 days, when no key is
+  // valid any more.
   const expected = (days: number) => {
     if (days < -1) return "deferred";
     if (days <= max_age) return days < 0 && skew === 0 ? "late" : "genuine";
     return days < 180 ? "late" : days < KEY_LIFETIME_DAYS ? "forged" : "unjudged";
   };
   for (let days = -2 * STAMP_CYCLE - 30; days <= 3 * STAMP_CYCLE + 30; days++) {
-    assert.equal(await on(days), expected(days), `day ${days}`);
+    assert.equal(await resultAfter(days), expected(days), `day ${days}`);
   }
   assert.ok(KEY_LIFETIME_DAYS < STAMP_CYCLE);
 });
 
-Deno.test("times at which other clocks end are times like others", async () => {
+Deno.test("signing works at times where other clocks overflow", async () => {
   for (const time of ["2038-01-19T03:14:07Z", "2038-01-19T03:14:08Z", "2100-03-01T00:00:00Z", "1971-01-01T00:00:00Z"]) {
     const now = new Date(time);
     const key = identity(dayOf(now));
@@ -96,7 +97,7 @@ Deno.test("times at which other clocks end are times like others", async () => {
   }
 });
 
-Deno.test("a clock that jumps at any step of the shim: whole and once", async () => {
+Deno.test("the clock jumps at any step of the shim: the message is sent whole and once", async () => {
   using home = new FaultHome();
   const now = Date.now();
   const clocks: Record<string, number> = {
@@ -104,60 +105,63 @@ Deno.test("a clock that jumps at any step of the shim: whole and once", async ()
     "a year back": now - 365 * DAY,
     "1970": 0,
     "2038": Date.UTC(2038, 0, 19, 3, 14, 8),
-    "past the wrap": now + (STAMP_CYCLE + 1) * DAY,
+    "after timestamps wrap around": now + (STAMP_CYCLE + 1) * DAY,
   };
   const files = {
     [CONFIG]: home.config("", `[challenge]\nanswer = true\nlists = ["*@example.net"]\n`),
     [KEYS]: home.keys,
   };
   const job = (name: string): Job => ({ program: "shim", args: [name], input: letter(name), files });
-  const { results: [plain] } = await home.drive([job("first@example.net")]);
+  const { results: [undisturbed] } = await home.drive([job("first@example.net")]);
   const jobs: Job[] = [];
-  const told: string[] = [];
+  const labels: string[] = [];
   for (const [what, clock] of Object.entries(clocks)) {
-    for (let step = 0; step < plain!.steps.length; step += 3) {
+    for (let step = 0; step < undisturbed!.steps.length; step += 3) {
       jobs.push({ ...job(`c${jobs.length}@example.net`), clock, fault: [step, "disk"] });
-      told.push(`${what}, from step ${step}, ${plain!.steps[step]}`);
+      labels.push(`${what}, from step ${step}, ${undisturbed!.steps[step]}`);
     }
   }
   const { results } = await home.drive(jobs);
   assert.equal(results.length, jobs.length);
-  // Where no key can sign, the message leaves without a signature.
+  // Where no key can sign, the message is sent unsigned.
   for (const [at, { status }] of results.entries()) {
     const taken = home.taken(`c${at}@example.net`);
-    assert.deepEqual([status, taken.length], [0, 1], told[at]);
-    assert.ok(taken[0]!.endsWith(`\n\n${BODY}`), told[at]);
-    if (told[at]!.startsWith("a day back")) assert.ok(isTagged(taken[0]!), told[at]);
+    assert.deepEqual([status, taken.length], [0, 1], labels[at]);
+    assert.ok(taken[0]!.endsWith(`\n\n${BODY}`), labels[at]);
+    if (labels[at]!.startsWith("a day back")) assert.ok(isTagged(taken[0]!), labels[at]);
   }
 });
 
-(await need("faketime"))("under a real clock that is wrong: whole and once, signed where a key can", async () => {
-  using home = new FaultHome();
-  home.write(CONFIG, home.config());
-  const now = Date.now();
-  const rows: [number, boolean][] = [
-    [now, true],
-    [now - DAY, true],
-    [now - 365 * DAY, false], // before the day of the key
-    [DAY, false],
-    [Date.UTC(2038, 0, 19, 3, 14, 8), false], // it is too old
-    [now + (STAMP_CYCLE + 1) * DAY, false],
-  ];
-  for (const [at, [time, signed]] of rows.entries()) {
-    const to = `f${at}@example.net`;
-    const date = new Date(time).toISOString().slice(0, 19).replace("T", " ");
-    // Not by the launcher: it takes LD_PRELOAD away.
-    const deno = ["deno", "run", "-q", "--frozen", "-A", "--config", `${ROOT}/deno.json`, `${ROOT}/shim/main.ts`];
-    const { code, stderr } = await home.run(["/usr/bin/faketime", date, ...deno, "shim", to], letter(to));
-    assert.equal(code, 0, `${date}: ${stderr}`);
-    const [mail = "", ...more] = home.taken(to);
-    assert.deepEqual([mail.endsWith(`\n\n${BODY}`), isTagged(mail), more], [true, signed, []], date);
-    const log = home.read(`${STATE}/log`).trimEnd().split("\n").at(-1)!;
-    assert.equal(/ scheme=plain .* error="No key of greg@example\.org can sign: /.test(log), !signed, log);
-  }
-});
+(await need("faketime"))(
+  "with faketime the shim sends each message whole and once, signed if a key can sign",
+  async () => {
+    using home = new FaultHome();
+    home.write(CONFIG, home.config());
+    const now = Date.now();
+    const rows: [number, boolean][] = [
+      [now, true],
+      [now - DAY, true],
+      [now - 365 * DAY, false], // before the key was created
+      [DAY, false],
+      [Date.UTC(2038, 0, 19, 3, 14, 8), false], // the key is too old
+      [now + (STAMP_CYCLE + 1) * DAY, false],
+    ];
+    for (const [at, [time, signed]] of rows.entries()) {
+      const to = `f${at}@example.net`;
+      const date = new Date(time).toISOString().slice(0, 19).replace("T", " ");
+      // Without the launcher, which removes LD_PRELOAD from the environment.
+      const deno = ["deno", "run", "-q", "--frozen", "-A", "--config", `${ROOT}/deno.json`, `${ROOT}/shim/main.ts`];
+      const { code, stderr } = await home.run(["/usr/bin/faketime", date, ...deno, "shim", to], letter(to));
+      assert.equal(code, 0, `${date}: ${stderr}`);
+      const [mail = "", ...more] = home.taken(to);
+      assert.deepEqual([mail.endsWith(`\n\n${BODY}`), isTagged(mail), more], [true, signed, []], date);
+      const log = home.read(`${STATE}/log`).trimEnd().split("\n").at(-1)!;
+      assert.equal(/ scheme=plain .* error="No key of greg@example\.org can sign: /.test(log), !signed, log);
+    }
+  },
+);
 
-(await need("faketime"))("a bounce under a real clock that is wrong is never filed for want of a key", async () => {
+(await need("faketime"))("with faketime a bounce is never filed because no key is valid", async () => {
   using home = new FaultHome();
   const inbox = `[incoming]\ninbox = "~/Maildir"\nspam = "~/Maildir/.Spam"\n`;
   home.write(CONFIG, home.config("", inbox));
@@ -171,7 +175,7 @@ Deno.test("a clock that jumps at any step of the shim: whole and once", async ()
   const rows: [number, string, number, string][] = [
     [now, mail, 99, "genuine"],
     [now, unsigned, 99, "forged"],
-    [now - 365 * DAY, mail, 75, ""], // the key is dated in the future: the message waits
+    [now - 365 * DAY, mail, 75, ""], // the key is dated in the future: the message is deferred
     [now - 365 * DAY, unsigned, 75, ""],
     [DAY, mail, 75, ""],
     [now + 801 * DAY, mail, 99, "unjudged"], // the key is too old

@@ -1,14 +1,14 @@
 /**
- * Runs the shim or the hook with one fault at one step, as often as it is told, in one process. A step is a call into
- * the system: a file, a folder, standard input, the program behind. Everything else is the real thing.
+ * Runs the shim or the hook many times in one process, each time with one fault at one step. A step is a system call:
+ * on a file, a folder, standard input or the transport program. Everything else is real.
  *
- * The jobs come in a file, the results go out as JSON lines. Deno.args: the file.
+ * Reads the jobs from the file in Deno.args[0] and prints the results as JSON lines.
  */
 import { incoming } from "../../hooks/incoming.ts";
 import { LAUNCHER } from "../../io/system/environment.ts";
 import { shim } from "../../shim/main.ts";
 
-/** What happens in place of a step, or before it. */
+/** What happens instead of a step, or before it. */
 export type Fault =
   | "kill"
   | "term"
@@ -24,22 +24,22 @@ export type Fault =
 /** One run. */
 export interface Job {
   readonly program: "shim" | "incoming";
-  /** The name it is called by; its own otherwise. */
+  /** The name under which it is called, by default its own. */
   readonly name?: string;
   readonly args: readonly string[];
   readonly input: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** Files that are written before, below HOME. */
+  /** Files below HOME that are written first. */
   readonly files?: Readonly<Record<string, string>>;
-  /** A folder below HOME that is removed before, so that each run takes the same steps. */
+  /** A folder below HOME that is removed first, so that each run takes the same steps. */
   readonly without?: string;
-  /** Step, from 0, and what happens there; none: only counting. */
+  /** The number of the step, from 0, and the fault. Without one the steps are only counted. */
   readonly fault?: readonly [step: number, what: Fault];
-  /** Milliseconds since 1970 that the clock says, at the step of the fault and after. */
+  /** The time in milliseconds since 1970 that the clock returns from the step of the fault on. */
   readonly clock?: number;
 }
 
-/** How it ended. */
+/** The result of a run. */
 export interface Result {
   readonly status: number;
   /** The names of its steps. */
@@ -61,35 +61,35 @@ const ERRORS: Record<string, () => Error> = {
 
 let job: Job;
 let steps: string[] = [];
-/** After a short write the disk is full. */
+/** Whether the disk is full, as it is after a short write. */
 let full = false;
 
-/** Counts a step and lets its fault happen; may throw. @returns true for a short write */
+/** Counts a step and triggers its fault, which may throw. @returns true for a short write */
 function step(name: string): boolean {
   const at = steps.push(name) - 1;
   if (full && name === "write") throw ERRORS.disk!();
-  const [when, what] = job.fault ?? [-1, ""];
-  if (at !== when) return false;
+  const [faultStep, what] = job.fault ?? [-1, ""];
+  if (at !== faultStep) return false;
   if (job.clock !== undefined) return false;
   if (what === "kill") real.kill(Deno.pid, "SIGKILL");
   if (what === "term") real.kill(Deno.pid, "SIGTERM");
-  // As if the launcher had just been killed: its process is not our parent any more.
+  // As if the launcher had just been killed: the parent is now another process.
   if (what === "orphan") Deno.env.set(LAUNCHER, String(Deno.pid));
   const [verb, path] = what.split(" ");
   if (verb === "remove") real.remove(path!, { recursive: true });
   if (verb === "cut") truncate(path!, 20);
-  // A pipe breaks when its reader has gone, and not by itself: program_test.ts does it for real.
+  // A pipe breaks only when its reader has closed it: program_test.ts tests this with real programs.
   if (Object.hasOwn(ERRORS, what) && name !== "pipe") throw ERRORS[what]!();
   return full = what === "short" && name === "write";
 }
 
-/** Puts a step before a function of an object. */
-// deno-lint-ignore no-explicit-any -- whatever function it is
-function before(object: any, name: string, called: string): void {
-  const was = object[name];
+/** Makes a method of an object count a step before it runs. */
+// deno-lint-ignore no-explicit-any -- any kind of method
+function countCalls(object: any, name: string, stepName: string): void {
+  const original = object[name];
   object[name] = function (...args: unknown[]) {
-    step(called);
-    return was.apply(this, args);
+    step(stepName);
+    return original.apply(this, args);
   };
 }
 
@@ -105,22 +105,22 @@ const CALLS = {
   linkSync: "link",
   removeSync: "remove",
 };
-for (const [name, called] of Object.entries(CALLS)) before(Deno, name, called);
-before(Deno.FsFile.prototype, "syncSync", "sync");
-before(Deno.Command.prototype, "spawn", "spawn");
+for (const [name, stepName] of Object.entries(CALLS)) countCalls(Deno, name, stepName);
+countCalls(Deno.FsFile.prototype, "syncSync", "sync");
+countCalls(Deno.Command.prototype, "spawn", "spawn");
 const write = Deno.FsFile.prototype.writeSync;
 Deno.FsFile.prototype.writeSync = function (bytes) {
   return write.call(this, step("write") ? bytes.subarray(0, bytes.length >> 1) : bytes);
 };
 for (const name of ["write", "close"] as const) {
-  const was = WritableStreamDefaultWriter.prototype[name];
+  const original = WritableStreamDefaultWriter.prototype[name];
   WritableStreamDefaultWriter.prototype[name] = async function (...args: []) {
     step("pipe");
-    return await was.apply(this, args);
+    return await original.apply(this, args);
   };
 }
 
-/** The message in two pieces, as a slow writer would send it. */
+/** Standard input that returns the message in two pieces, as from a slow writer. */
 function source(input: string) {
   const bytes = new TextEncoder().encode(input);
   const body = input.indexOf("\n\n") + 10;
@@ -137,7 +137,7 @@ function source(input: string) {
   return { read: async (buffer: Uint8Array) => await Promise.resolve().then(() => read(buffer)), readSync: read };
 }
 
-/** Another clock, from the step of the fault on. */
+// Returns the job's time from the step of the fault on.
 const TrueDate = Date;
 globalThis.Date = class extends TrueDate {
   // deno-lint-ignore no-explicit-any -- all forms of the constructor
@@ -153,7 +153,7 @@ globalThis.Date = class extends TrueDate {
 
 const home = Deno.env.get("HOME")!;
 const jobs: Job[] = JSON.parse(readText(Deno.args[0]!));
-Deno.stderr.writeSync = (bytes) => bytes.length; // what is said is not looked at here
+Deno.stderr.writeSync = (bytes) => bytes.length; // error messages are not tested here
 for (const next of jobs) {
   job = { ...next, fault: undefined } as unknown as Job;
   if (next.without !== undefined) rmdir(`${home}/${next.without}`);

@@ -1,34 +1,34 @@
-/** What the tests of faults share: a home whose injector commits at the end of input, and what must be true then. */
+/** Shared by the fault tests: a home whose injector commits at the end of its input, and assertions about the result. */
 import assert from "node:assert/strict";
 import { Home, ROOT, SECRET } from "../rig.ts";
 import type { Job, Result } from "./driver.ts";
 
-/** Takes everything, then commits at once: under the name of the recipient, a file a message. */
+/** Reads the whole message and commits it by renaming it to a file with the name of the recipient. */
 const INJECTOR = `#!/bin/sh
 for to; do :; done
 cat >"$HOME/taken/.$to.$$" && mv "$HOME/taken/.$to.$$" "$HOME/taken/$to.$$"
 `;
 
-/** A body whose end can be seen. */
+/** A body whose end is recognizable. */
 export const BODY = "Dear list,\nthere is a beginning,\nand an end.\n";
 
-/** A message of greg's. */
+/** A message from greg. */
 export const letter = (to: string, body = BODY): string =>
   `From: greg@example.org\nTo: ${to}\nSubject: Faults\nMessage-ID: <${to}.${crypto.randomUUID()}>\n\n${body}`;
 
-/** Where settings, keys and state stand below the home. */
+/** Settings, keys and state, below the home. */
 export const CONFIG = ".config/countersign/config.toml";
 export const KEYS = ".config/countersign/keys";
 export const STATE = ".local/state/countersign";
 
-/** Flags of Deno for a program that lives for a message. */
+/** Deno's flags for a program that handles one message. */
 const DENO = ["run", "-q", "--frozen", "--config", `${ROOT}/deno.json`, "-A", "--v8-flags=--lite-mode"];
 
 /** How a process ended. */
 export type End = Pick<Deno.CommandStatus, "code" | "signal">;
 
 export class FaultHome extends Home {
-  /** Key of a hundred days ago, so that every test has a good one. */
+  /** A valid key file: the key is a hundred days old. */
   readonly keys = `k1 ${new Date(Date.now() - 100 * 86_400_000).toISOString().slice(0, 10)} ${SECRET}\n`;
 
   constructor() {
@@ -38,20 +38,20 @@ export class FaultHome extends Home {
     this.write(KEYS, this.keys, 0o600);
   }
 
-  /** Settings; `transport` goes into its table, which names the injector if it names nothing. */
+  /** The text of the settings. The table `transport` has these lines, and the injector unless they name a transport. */
   config(transport = "", more = ""): string {
     const command = /^(?:command|via) =/m.test(transport) ? "" : `command = ["${this.path}/bin/injector"]\n`;
     return `[[identity]]\naddress = "greg@example.org"\nsrs_domain = "srs.example.org"\n` +
       `[transport]\npreset = "sendmail"\n${command}${transport}\n${more}`;
   }
 
-  /** What was taken for this recipient. */
+  /** The messages that the injector took for this recipient. */
   taken(to: string): string[] {
     const names = [...Deno.readDirSync(`${this.path}/taken`)].map(({ name }) => name);
     return names.filter((name) => name.startsWith(`${to}.`)).map((name) => this.read(`taken/${name}`));
   }
 
-  /** Starts the shim, called with this recipient; the message is still to be written. */
+  /** Starts the shim for this recipient. The caller writes the message. */
   start(to: string): Deno.ChildProcess {
     return new Deno.Command(`${this.path}/bin/deno`, {
       args: [...DENO, `${ROOT}/shim/main.ts`, "shim", to],
@@ -63,11 +63,11 @@ export class FaultHome extends Home {
     }).spawn();
   }
 
-  /** Runs the jobs in one process. @returns their results, fewer when it was killed, and how it ended */
+  /** Runs the jobs in one process. @returns their results, fewer if it was killed, and how it ended */
   async drive(jobs: readonly Job[]): Promise<{ results: Result[]; end: End }> {
     const file = Deno.makeTempFileSync({ dir: this.path });
     Deno.writeTextFileSync(file, JSON.stringify(jobs));
-    // A fault must not make us wait for ever, either.
+    // A fault must not make the test wait forever.
     const ran = await new Deno.Command("/usr/bin/timeout", {
       args: ["-s", "KILL", "60", Deno.execPath(), ...DENO, `${ROOT}/tests/faults/driver.ts`, file],
       cwd: this.path,
@@ -81,43 +81,43 @@ export class FaultHome extends Home {
     return { results: lines.map((line) => JSON.parse(line)), end: { code: ran.code, signal: ran.signal } };
   }
 
-  /** Waits until nothing runs in this home any more: an injector outlives a shim that is killed. */
+  /** Waits until no program with this home runs any more: an injector outlives a killed shim. */
   async quiet(): Promise<void> {
     const end = Date.now() + 30_000;
-    const runs = ({ name }: Deno.DirEntry) => {
+    const hasThisHome = ({ name }: Deno.DirEntry) => {
       try {
         return /^\d+$/.test(name) && Deno.readTextFileSync(`/proc/${name}/environ`).includes(`HOME=${this.path}\0`);
       } catch {
-        return false; // It has ended, or is somebody else's.
+        return false; // It has ended, or belongs to another user.
       }
     };
-    while ([...Deno.readDirSync("/proc")].some(runs)) {
-      assert.ok(Date.now() < end, "something still runs");
+    while ([...Deno.readDirSync("/proc")].some(hasThisHome)) {
+      assert.ok(Date.now() < end, "a program still runs");
       await new Promise((done) => setTimeout(done, 2));
     }
   }
 }
 
-/** Whole: the body to its end, and the header with our tag. */
+/** Whether the message has its complete body and a tag. */
 export function isWhole(mail: string, body = BODY): boolean {
   return isTagged(mail) && mail.endsWith(`\n\n${body}`);
 }
 
-/** Does its header have our tag? */
+/** Whether the header has a tag. */
 export function isTagged(mail: string): boolean {
   return /^X-Msgauth: v1\.k1\./m.test(mail.split("\n\n")[0]!);
 }
 
-/** Handed over exactly once, whole, or kept by the caller. */
+/** Asserts that the message was sent whole and exactly once, or not at all if the status is not 0. */
 export function onceOrKept(status: number, mails: readonly string[], what: string, body = BODY): void {
   const expected = status === 0 ? 1 : 0;
-  assert.equal(mails.length, expected, `${what}: status ${status}, handed over ${mails.length} times`);
+  assert.equal(mails.length, expected, `${what}: status ${status}, sent ${mails.length} times`);
   for (const mail of mails) assert.ok(isWhole(mail, body), `${what}: not whole: ${mail}`);
 }
 
-/** Does the work for all of them, two at a time. */
-export async function byTwo<T>(all: readonly T[], work: (one: T, at: number) => Promise<void>): Promise<void> {
-  const left = [...all.entries()];
+/** Does the work for all items, two at a time. */
+export async function inPairs<T>(items: readonly T[], work: (item: T, at: number) => Promise<void>): Promise<void> {
+  const left = [...items.entries()];
   const worker = async () => {
     for (let next; (next = left.shift()) !== undefined;) await work(next[1], next[0]);
   };

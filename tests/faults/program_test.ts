@@ -1,19 +1,22 @@
-/** An injector that is missing, may not be run, is slow, hangs, or closes its input early: whole and once, or kept. */
+/**
+ * An injector that is missing, not executable or slow, hangs, or closes its input early: the message is sent whole and
+ * once, or kept.
+ */
 import assert from "node:assert/strict";
 import type { Job } from "./driver.ts";
 import { BODY, CONFIG, FaultHome, isWhole, KEYS, letter, onceOrKept } from "./home.ts";
 
 const TO = "ann@example.net";
-/** More than any pipe holds. */
+/** Larger than the buffer of a pipe. */
 const LARGE = "a line of the body, as many others are\n".repeat(8000);
 
-/** Takes it all; `$1` is the recipient's. */
+/** Reads the whole message and stores it under the last argument, the recipient. */
 const TAKES = `for to; do :; done
 cat >"$HOME/taken/.$to.$$" && mv "$HOME/taken/.$to.$$" "$HOME/taken/$to.$$"
 `;
 
-/** Runs the shim once with this program, if it is one, in front of it. */
-async function once(
+/** Runs the shim once with this script, or the program that the function creates, as its injector. */
+async function runOnce(
   program: string | ((home: FaultHome) => string),
   { spool = false, body = BODY, more = "" }: { spool?: boolean; body?: string; more?: string } = {},
 ): Promise<{ status: number; mails: string[] }> {
@@ -27,7 +30,7 @@ async function once(
 }
 
 for (const spool of [false, true]) {
-  Deno.test(`a program that cannot be run, spool = ${spool}: kept, 71`, async () => {
+  Deno.test(`a program that cannot be run, spool = ${spool}: exit 71, kept`, async () => {
     const rows: [string, (home: FaultHome) => string][] = [
       ["missing", () => "/nonexistent/program"],
       ["not executable", (home) => home.write("bin/plain", `#!/bin/sh\n${TAKES}`, 0o644)],
@@ -35,15 +38,15 @@ for (const spool of [false, true]) {
       ["without its interpreter", (home) => home.write("bin/odd", "#!/nonexistent/sh\n", 0o755)],
     ];
     for (const [what, program] of rows) {
-      const { status, mails } = await once(program, { spool });
+      const { status, mails } = await runOnce(program, { spool });
       assert.deepEqual([status, mails], [71, []], what);
     }
   });
 
-  Deno.test(`a slow program, spool = ${spool}: handed over`, async () => {
+  Deno.test(`a slow program, spool = ${spool}: sent`, async () => {
     const rows = [`sleep 0.3\n${TAKES}`, `${TAKES}sleep 0.3\n`, `head -c 0 >/dev/null; sleep 0.1; ${TAKES}`];
     for (const program of rows) {
-      const { status, mails } = await once(program, { spool, body: LARGE });
+      const { status, mails } = await runOnce(program, { spool, body: LARGE });
       assert.equal(status, 0);
       onceOrKept(status, mails, program, LARGE);
     }
@@ -56,18 +59,20 @@ for (const spool of [false, true]) {
       "cat >/dev/null; exec sleep 1000",
       "(cat >/dev/null; exec sleep 1000); exit 0",
     ];
-    const all = await Promise.all(rows.map((program) => once(program, { spool, body: LARGE, more: "timeout = 1\n" })));
+    const all = await Promise.all(
+      rows.map((program) => runOnce(program, { spool, body: LARGE, more: "timeout = 1\n" })),
+    );
     for (const [at, { status, mails }] of all.entries()) assert.deepEqual([status, mails], [75, []], rows[at]);
   });
 
   Deno.test(`a program that closes its input early, spool = ${spool}`, async () => {
-    const head = letter(TO, "").length; // ours is longer: it is closed within what we have added, too
+    const head = letter(TO, "").length; // the shim adds fields, so input is also closed within those
     const cuts = [0, 1, head, head + LARGE.length / 2];
     for (const bytes of cuts) {
       for (const status of [0, 67, 75]) {
         const reads = bytes === 0 ? "" : `head -c ${bytes} >/dev/null\n`;
-        const got = await once(`${reads}exec <&-\nexit ${status}\n`, { spool, body: LARGE });
-        // A pipe says that it is broken. Of a file nobody knows what was read: success is believed, as sendmail's is.
+        const got = await runOnce(`${reads}exec <&-\nexit ${status}\n`, { spool, body: LARGE });
+        // A broken pipe is noticed. How much of a file was read is unknown, so the program's success is believed.
         const expected = status === 0 && !spool ? 75 : status;
         assert.deepEqual([got.status, got.mails], [expected, []], `byte ${bytes}, status ${status}`);
       }
@@ -75,7 +80,7 @@ for (const spool of [false, true]) {
   });
 }
 
-/** Kills the shim in mid-body, when the program has begun to read. */
+/** Kills the shim in mid-body, after the program has begun to read. @returns what the program took */
 async function killedInMidBody(spool: boolean): Promise<string[]> {
   using home = new FaultHome();
   home.write("bin/injector", `#!/bin/sh\n: >"$HOME/reads"\n${TAKES}`, 0o755);
@@ -83,7 +88,7 @@ async function killedInMidBody(spool: boolean): Promise<string[]> {
   const child = home.start(TO);
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode(letter(TO, LARGE)));
-  // All but the end is written. Streaming, the program reads by now; with a spool the shim waits for the end.
+  // All but the end is written. When streaming, the program reads now; with a spool the shim waits for the end.
   const begun = () => {
     try {
       return spool ? [...Deno.readDirSync(`/proc/${child.pid}/fd`)].some(({ name }) => isSpool(child.pid, name)) : [
@@ -95,7 +100,7 @@ async function killedInMidBody(spool: boolean): Promise<string[]> {
   };
   const end = Date.now() + 30_000;
   while (!begun()) {
-    assert.ok(Date.now() < end, "it does not begin");
+    assert.ok(Date.now() < end, "the shim does not start");
     await new Promise((done) => setTimeout(done, 5));
   }
   child.kill("SIGKILL");
@@ -114,10 +119,10 @@ function isSpool(pid: number, fd: string): boolean {
   }
 }
 
-Deno.test("SIGKILL in mid-body: streaming, the program takes the part for the whole; with a spool it never starts", async () => {
+Deno.test("SIGKILL in mid-body: when streaming, a partial message is sent; with a spool, none", async () => {
   const parts = await killedInMidBody(false);
-  assert.equal(parts.length, 1, "the gap that is documented");
-  // All that we had sent, without the end that was still to come.
+  assert.equal(parts.length, 1, "the documented gap");
+  // The injector got what had been written by then, without the end.
   assert.ok(!isWhole(parts[0]!, `${LARGE}the end\n`));
   assert.deepEqual(await killedInMidBody(true), []);
 });

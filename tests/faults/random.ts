@@ -1,5 +1,5 @@
-/** Numbers from 0 to 1 that a seed fixes (mulberry32). */
-export function randomly(seed: number): () => number {
+/** A generator of numbers from 0 to 1 that are determined by the seed (mulberry32). */
+export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

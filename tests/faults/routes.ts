@@ -1,17 +1,18 @@
-/** The ways that a message can take, out and in, for the tests that break something at each of them. */
+/** The routes of outgoing and incoming messages, for the tests that cause faults in each of them. */
 import { signed } from "../stub.ts";
 import type { Job } from "./driver.ts";
 import { BODY, CONFIG, type FaultHome, isWhole, KEYS, letter } from "./home.ts";
 
-/** A way of a message, with all that is remembered of it. */
-export interface Way {
+/** A route of a message, and how to find out whether it arrived. */
+export interface Route {
   readonly what: string;
   /** The job for the message with this name. */
   job(home: FaultHome, name: string): Job;
-  /** Copies of it that somebody else is responsible for. */
+  /** The copies that were sent or delivered. */
   arrived(home: FaultHome, name: string): string[];
-  /** The status that says so, and a message that is whole. */
+  /** The exit status for success. */
   readonly done: number;
+  /** Whether a copy is complete. */
   whole(mail: string): boolean;
 }
 
@@ -20,8 +21,12 @@ const files = (home: FaultHome, transport: string, more = "") => ({
   [KEYS]: home.keys,
 });
 
-/** Out: signed, remembered in the ledger and among what was sent. */
-const out = (what: string, transport: string, arrived: Way["arrived"] = (home, name) => home.taken(name)): Way => ({
+/** Outgoing: a message that is signed and remembered in the ledger and the index of sent mail. */
+const outgoing = (
+  what: string,
+  transport: string,
+  arrived: Route["arrived"] = (home, name) => home.taken(name),
+): Route => ({
   what: `shim, ${what}`,
   job: (home, name) => ({
     program: "shim",
@@ -34,15 +39,15 @@ const out = (what: string, transport: string, arrived: Way["arrived"] = (home, n
   whole: (mail) => isWhole(mail),
 });
 
-/** In: a bounce to this address. */
-const back = (
+/** Incoming: a bounce to this address. */
+const incoming = (
   what: string,
   done: number,
   args: string[],
   to: () => string,
   transport: string,
   byProgram = false,
-): Way => ({
+): Route => ({
   what: `hook, ${what}`,
   job: (home, name) => ({
     program: "incoming",
@@ -67,14 +72,14 @@ const back = (
 const FORGED = () => "SRS0=AAAAAAAA=AA=example.org=greg@srs.example.org";
 const inMaildir = (home: FaultHome, name: string) =>
   home.mails("out").filter((mail) => mail.includes(`\nTo: ${name}\n`));
-/** All of them. */
-export const WAYS: readonly Way[] = [
-  out("streaming", ""),
-  out("with a spool", "spool = true\n"),
-  out("into a maildir", 'via = "maildir"\nmaildir = "~/out"\n', inMaildir),
-  back("filing a forgery", 99, [], FORGED, ""),
-  back("filing by a program with a spool", 99, [], FORGED, "spool = true\n", true),
-  back("delivering a bounce", 0, ["--maildir", "Inbox"], signed, ""),
-  back("forwarding a bounce", 0, ["--forward"], signed, ""),
-  back("forwarding with a spool", 0, ["--forward"], signed, "spool = true\n"),
+/** All routes. */
+export const ROUTES: readonly Route[] = [
+  outgoing("streaming", ""),
+  outgoing("with a spool", "spool = true\n"),
+  outgoing("into a maildir", 'via = "maildir"\nmaildir = "~/out"\n', inMaildir),
+  incoming("filing a forgery", 99, [], FORGED, ""),
+  incoming("filing by a program with a spool", 99, [], FORGED, "spool = true\n", true),
+  incoming("delivering a bounce", 0, ["--maildir", "Inbox"], signed, ""),
+  incoming("forwarding a bounce", 0, ["--forward"], signed, ""),
+  incoming("forwarding with a spool", 0, ["--forward"], signed, "spool = true\n"),
 ];

@@ -1,15 +1,15 @@
 /**
- * Messages through the shim, two callers at once, with random kills: of the shim with SIGKILL or SIGTERM, at a random
- * moment. A caller tries again until it is told 0, as every queue does. Nothing is lost; nothing is doubled but what
- * an injector had taken when its shim was killed; with a spool nothing is taken in part.
+ * Sends messages through the shim from two callers at once and kills the shim with SIGKILL or SIGTERM at random
+ * moments. A caller retries until the shim exits 0, as a queue does. No message is lost; a message is duplicated only
+ * if the injector had taken it when its shim was killed; with a spool no partial message is sent.
  *
- * deno task soak [messages [seed]]: 10,000 by default, with and without a spool; then an eighth of them by each way of
- * soak_launcher.ts, out and in.
+ * deno task soak [messages [seed]]: 10,000 by default, with and without a spool; then an eighth of them through each
+ * route of soak_launcher.ts.
  */
 import { CONFIG, FaultHome, isWhole, letter } from "./home.ts";
-import { randomly } from "./random.ts";
+import { seededRandom } from "./random.ts";
 
-/** What came of it. */
+/** The result of a soak test. */
 export interface Figures {
   readonly messages: number;
   readonly attempts: number;
@@ -17,47 +17,47 @@ export interface Figures {
   readonly sigterm: number;
   /** Messages that never arrived whole. */
   readonly lost: number;
-  /** Copies beyond the first of a message, each taken from a shim that was killed with SIGKILL. */
-  readonly doubled: number;
-  /** Copies that cannot be explained so. */
+  /** Copies beyond the first of a message, each from a shim that was killed with SIGKILL. */
+  readonly duplicated: number;
+  /** Copies without this explanation. */
   readonly wrong: number;
-  /** Parts that were taken for a message. */
+  /** Partial messages that were sent. */
   readonly parts: number;
 }
 
-/** Every attempt has a recipient of its own, so that the injector tells which it took. */
+/** Every attempt has its own recipient, which identifies it in the injector's files. */
 const nameOf = (message: number, attempt: number) => `m${message}.${attempt}@example.net`;
 
-/** The part of the attempts that are killed, if they have not ended by then. */
-const KILLED = 0.3;
+/** The fraction of attempts that are killed, unless they have ended before. */
+const KILL_FRACTION = 0.3;
 
 function kill(child: Deno.ChildProcess, signal: Deno.Signal): void {
   try {
     child.kill(signal);
   } catch {
-    // It has ended just now.
+    // It has just ended.
   }
 }
 
-/** Runs it. */
+/** Sends so many messages, with or without a spool. */
 export async function soak(messages: number, spool: boolean, seed: number): Promise<Figures> {
   using home = new FaultHome();
   home.write(CONFIG, home.config(spool ? "spool = true\n" : ""));
-  const random = randomly(seed);
+  const random = seededRandom(seed);
   const bodies = [1, 10, 100].map((kilobytes) => "a line of the body, as many others are\n".repeat(kilobytes * 26));
-  const ends = new Map<string, { told: "sent" | "kept" | "killed"; body: string }>();
+  const ends = new Map<string, { outcome: "sent" | "kept" | "killed"; body: string }>();
   let [next, attempts, sigkill, sigterm, longest] = [0, 0, 0, 0, 60];
 
-  const one = async (message: number, attempt: number): Promise<boolean> => {
+  const send = async (message: number, attempt: number): Promise<boolean> => {
     const body = bodies[Math.floor(random() * bodies.length)]!;
     const name = nameOf(message, attempt);
     const child = home.start(name);
     attempts++;
     const began = performance.now();
-    const signal = random() < KILLED ? random() < 0.7 ? "SIGKILL" as const : "SIGTERM" as const : undefined;
+    const signal = random() < KILL_FRACTION ? random() < 0.7 ? "SIGKILL" as const : "SIGTERM" as const : undefined;
     const timer = setTimeout(() => signal && kill(child, signal), random() * longest);
     const writer = child.stdin.getWriter();
-    // The end comes late now and then, as from a slow mail program; a kill meets all of the way.
+    // The message is written in two parts, as by a slow mail program, so that kills hit every stage.
     const bytes = new TextEncoder().encode(letter(name, body));
     const half = bytes.length >> 1;
     const fed = writer.write(bytes.subarray(0, half)).then(() => writer.write(bytes.subarray(half))).then(() =>
@@ -67,21 +67,21 @@ export async function soak(messages: number, spool: boolean, seed: number): Prom
     clearTimeout(timer);
     await fed;
     if (signal === undefined) longest = 0.9 * longest + 0.1 * 1.1 * (performance.now() - began);
-    const told = end.signal === "SIGKILL" ? "killed" : end.success ? "sent" : "kept";
-    if (told === "killed") sigkill++;
-    else if (signal === "SIGTERM" && told === "kept") sigterm++;
-    ends.set(name, { told, body });
-    return told === "sent";
+    const outcome = end.signal === "SIGKILL" ? "killed" : end.success ? "sent" : "kept";
+    if (outcome === "killed") sigkill++;
+    else if (signal === "SIGTERM" && outcome === "kept") sigterm++;
+    ends.set(name, { outcome, body });
+    return outcome === "sent";
   };
   const caller = async () => {
     for (let message; (message = next++) < messages;) {
-      for (let attempt = 0; !await one(message, attempt); attempt++);
+      for (let attempt = 0; !await send(message, attempt); attempt++);
     }
   };
   await Promise.all([caller(), caller()]);
   await home.quiet();
 
-  // What the injectors took, a file each, by its attempt.
+  // The files that the injectors wrote, by attempt.
   const taken = new Map<string, string[]>();
   for (const { name } of Deno.readDirSync(`${home.path}/taken`)) {
     const to = name.replace(/\.\d+$/, "");
@@ -89,16 +89,16 @@ export async function soak(messages: number, spool: boolean, seed: number): Prom
   }
   const arrived = new Array<number>(messages).fill(0);
   let [wrong, parts] = [0, 0];
-  for (const [name, { told, body }] of ends) {
+  for (const [name, { outcome, body }] of ends) {
     const copies = taken.get(name) ?? [];
     const whole = copies.filter((copy) => isWhole(home.read(`taken/${copy}`), body)).length;
     parts += copies.length - whole;
-    if (told === "sent" ? whole !== 1 : told === "kept" ? copies.length !== 0 : copies.length > 1) wrong++;
+    if (outcome === "sent" ? whole !== 1 : outcome === "kept" ? copies.length !== 0 : copies.length > 1) wrong++;
     arrived[Number(/^m(\d+)\./.exec(name)![1])]! += whole;
   }
   const lost = arrived.filter((count) => count === 0).length;
-  const doubled = arrived.reduce((sum, count) => sum + Math.max(0, count - 1), 0);
-  return { messages, attempts, sigkill, sigterm, lost, doubled, wrong, parts };
+  const duplicated = arrived.reduce((sum, count) => sum + Math.max(0, count - 1), 0);
+  return { messages, attempts, sigkill, sigterm, lost, duplicated, wrong, parts };
 }
 
 if (import.meta.main) {
@@ -117,6 +117,6 @@ if (import.meta.main) {
   }
   const { soakLaunchers } = await import("./soak_launcher.ts");
   good = await soakLaunchers(Math.ceil(messages / 8), seed) && good;
-  console.log(good ? "None lost, none doubled but by SIGKILL" : "FAILED");
+  console.log(good ? "No message lost, none duplicated except by SIGKILL" : "FAILED");
   Deno.exit(good ? 0 : 1);
 }

@@ -1,10 +1,10 @@
 /** A short soak; `deno task soak` runs the long one. */
 import assert from "node:assert/strict";
-import { randomly } from "./random.ts";
+import { seededRandom } from "./random.ts";
 import { soak } from "./soak.ts";
 
 for (const spool of [false, true]) {
-  Deno.test(`messages by two callers with random kills, spool = ${spool}: none lost, none doubled by us`, async () => {
+  Deno.test(`messages by two callers with random kills, spool = ${spool}: none lost, none duplicated`, async () => {
     const seed = crypto.getRandomValues(new Uint32Array(1))[0]!;
     const { messages, attempts, sigkill, lost, wrong, parts } = await soak(30, spool, seed);
     const what = `seed ${seed}`;
@@ -14,8 +14,8 @@ for (const spool of [false, true]) {
   });
 }
 
-Deno.test("a seed fixes the numbers", () => {
-  const [one, two, other] = [randomly(1), randomly(1), randomly(2)];
+Deno.test("a seed determines the random numbers", () => {
+  const [one, two, other] = [seededRandom(1), seededRandom(1), seededRandom(2)];
   const numbers = Array.from({ length: 1000 }, one);
   assert.deepEqual(Array.from({ length: 1000 }, two), numbers);
   assert.notDeepEqual(Array.from({ length: 1000 }, other), numbers);

@@ -1,4 +1,4 @@
-/** Every exit status and every signal of the injector, and what the shim makes of it: by the tables, not by hand. */
+/** The shim's exit status for every exit status and every signal of the injector, as its tables say. */
 import assert from "node:assert/strict";
 import { sysexit } from "../../lib/sysexits.ts";
 import { Rejected } from "../../io/transport/rejected.ts";
@@ -6,8 +6,8 @@ import { statusFor } from "../../lib/settings/presets.ts";
 import type { Job } from "./driver.ts";
 import { CONFIG, FaultHome, KEYS, letter } from "./home.ts";
 
-/** Reads everything by itself, then ends as it is told. */
-const ENDS = `#!/bin/sh
+/** Reads its whole input, then exits with the status or by the signal in its first argument. */
+const INJECTOR = `#!/bin/sh
 while read -r line; do :; done
 case $1 in
   SIG*) kill "-\${1#SIG}" $$ ;;
@@ -15,16 +15,16 @@ case $1 in
 esac
 `;
 
-/** What a status of the program behind becomes; believed when it is a sysexit. */
+/** The shim's status for a status of the injector. Statuses of sysexits.h are passed through. */
 function expected(preset: string, status: number): number {
   if (status === 0) return 0;
-  const said = statusFor(preset, status);
-  return said >= 64 && said <= 78 ? said : sysexit(new Rejected(said, ""));
+  const meaning = statusFor(preset, status);
+  return meaning >= 64 && meaning <= 78 ? meaning : sysexit(new Rejected(meaning, ""));
 }
 
-/** Runs the shim once an end. @returns its statuses */
+/** Runs the shim once for each status or signal. @returns its statuses */
 async function run(home: FaultHome, preset: string, spool: boolean, ends: readonly string[]): Promise<number[]> {
-  const path = home.write("bin/ends", ENDS, 0o755);
+  const path = home.write("bin/ends", INJECTOR, 0o755);
   const jobs = ends.map((end): Job => {
     const config = home.config(`command = ["${path}", "${end}"]\nspool = ${spool}\n`);
     const files = { [CONFIG]: config.replace('"sendmail"', `"${preset}"`), [KEYS]: home.keys };
@@ -36,7 +36,7 @@ async function run(home: FaultHome, preset: string, spool: boolean, ends: readon
 }
 
 const ALL = Array.from({ length: 256 }, (_, status) => status);
-/** All that sysexits(3) and qmail know, and their neighbours. */
+/** The statuses of sysexits(3) and qmail, and their neighbours. */
 const KNOWN = [0, 1, 2, ...ALL.slice(63, 80), 99, 100, 101, 110, 111, 112, 126, 127, 128, 255];
 const ROWS = [["sendmail", false, ALL], ["sendmail", true, KNOWN], ["msmtp", false, KNOWN], [
   "qmail-inject",
@@ -49,16 +49,16 @@ for (const [preset, spool, statuses] of ROWS) {
     using home = new FaultHome();
     const got = await run(home, preset, spool, statuses.map(String));
     assert.deepEqual(got, statuses.map((status) => expected(preset, status)));
-    // Only 0 is success, and the launcher lets all of these through.
+    // Only 0 is success, and the launcher passes all of these through.
     assert.deepEqual(got.map((status) => status === 0), statuses.map((status) => status === 0));
     assert.ok(got.every((status) => status === 0 || (status >= 64 && status <= 78)));
   });
 }
 
-/** Signals that end a process which has not asked for them: all but those that stop it or do nothing. */
+/** Signals that do not end a process by default: they stop it or are ignored. */
 const HARMLESS = ["CHLD", "CONT", "URG", "WINCH", "STOP", "TSTP", "TTIN", "TTOU"];
 
-Deno.test("every signal of the injector is a temporary failure, also those without a name", async () => {
+Deno.test("an injector killed by any signal, also one without a name, is a temporary failure", async () => {
   using home = new FaultHome();
   const { stdout } = await home.run(["/bin/bash", "-c", "for n in {1..64}; do kill -l $n 2>/dev/null; done"]);
   const names = stdout.trim().split("\n").filter((name) => !HARMLESS.includes(name));

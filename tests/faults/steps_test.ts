@@ -1,159 +1,163 @@
 /**
- * A fault at each step of the shim and of the hook: the disk is full, a file may not be touched, keys, state or
- * settings vanish in mid-run, SIGTERM, SIGKILL. Exactly once and whole, or the caller keeps it.
+ * A fault at each step of the shim and the hook: the disk is full, access is denied, keys, state or settings are
+ * removed during the run, SIGTERM, SIGKILL. The message is sent whole and exactly once, or the caller keeps it.
  */
 import assert from "node:assert/strict";
 import type { Fault, Job, Result } from "./driver.ts";
-import { BODY, byTwo, CONFIG, type End, FaultHome, KEYS, STATE } from "./home.ts";
-import { type Way, WAYS } from "./ways.ts";
+import { BODY, CONFIG, type End, FaultHome, inPairs, KEYS, STATE } from "./home.ts";
+import { type Route, ROUTES } from "./routes.ts";
 
 /** The steps of a run without a fault. */
-async function stepsOf(way: Way, home: FaultHome): Promise<readonly string[]> {
-  // The first run makes the folders, which is what a walk begins with each time.
-  const { results: [first] } = await home.drive([way.job(home, "first@example.net")]);
-  assert.equal(first!.status, way.done, way.what);
-  assert.equal(way.arrived(home, "first@example.net").filter(way.whole).length, 1, way.what);
+async function stepsOf(route: Route, home: FaultHome): Promise<readonly string[]> {
+  // The first run creates the folders, as each run in a fresh home does.
+  const { results: [first] } = await home.drive([route.job(home, "first@example.net")]);
+  assert.equal(first!.status, route.done, route.what);
+  assert.equal(route.arrived(home, "first@example.net").filter(route.whole).length, 1, route.what);
   return first!.steps;
 }
 
-/** What is done at a step, by its name. */
-function faultsAt(step: string, home: FaultHome, way: Way): Fault[] {
-  // What is found missing later does not depend on the way out.
-  const vanishes = way === WAYS[0];
+/** The faults to try at a step. */
+function faultsAt(step: string, home: FaultHome, route: Route): Fault[] {
+  // How the shim handles missing files does not depend on the route, so one is enough.
+  const removesFiles = route === ROUTES[0];
   const paths = [KEYS, CONFIG, STATE].map((name) => `${home.path}/${name}`);
   return [
     "disk",
-    ...(vanishes ? ["denied" as const] : []),
+    ...(removesFiles ? ["denied" as const] : []),
     ...(step === "input" ? ["io" as const] : []),
     ...(step === "write" ? ["short" as const] : []),
-    ...(vanishes ? [`cut ${paths[0]}` as const, ...paths.map((path): Fault => `remove ${path}`)] : []),
+    ...(removesFiles ? [`cut ${paths[0]}` as const, ...paths.map((path): Fault => `remove ${path}`)] : []),
   ];
 }
 
-Deno.test("errors at each step: exactly once and whole, or kept", async (t) => {
-  for (const way of WAYS) {
-    await t.step(way.what, async () => {
+Deno.test("errors at each step: the message is sent whole and exactly once, or kept", async (t) => {
+  for (const route of ROUTES) {
+    await t.step(route.what, async () => {
       using home = new FaultHome();
       Deno.mkdirSync(`${home.path}/Inbox`);
-      const steps = await stepsOf(way, home);
+      const steps = await stepsOf(route, home);
       const jobs: (Job & { what: string; name: string })[] = [];
       for (const [at, step] of steps.entries()) {
-        for (const fault of faultsAt(step, home, way)) {
+        for (const fault of faultsAt(step, home, route)) {
           const name = `j${jobs.length}@example.net`;
-          // What is removed must be there: each run makes the state anew.
-          const job = way.job(home, name);
-          const there = { ...job.files, [`${STATE}/log`]: "" };
-          jobs.push({ ...job, files: there, fault: [at, fault], what: `${fault} at step ${at}, ${step}`, name });
+          // The files to remove must exist, so they are written before each run.
+          const job = route.job(home, name);
+          const files = { ...job.files, [`${STATE}/log`]: "" };
+          jobs.push({ ...job, files, fault: [at, fault], what: `${fault} at step ${at}, ${step}`, name });
         }
       }
       const { results, end } = await home.drive(jobs);
-      assert.deepEqual([results.length, end.code], [jobs.length, 0], "the driver came to its end");
+      assert.deepEqual([results.length, end.code], [jobs.length, 0], "the driver finished all jobs");
       for (const [at, { what, name }] of jobs.entries()) {
         const { status } = results[at]!;
-        const mails = way.arrived(home, name);
-        assert.equal(mails.length, status === way.done ? 1 : 0, `${what}: status ${status}`);
-        // A key that is cut is too short to sign: the message goes out unsigned.
+        const mails = route.arrived(home, name);
+        assert.equal(mails.length, status === route.done ? 1 : 0, `${what}: status ${status}`);
+        // A truncated key is too short to sign, so the message is sent unsigned.
         const unsigned = what.startsWith("cut") && mails.every((mail) => !/^X-Msgauth:/m.test(mail));
-        assert.ok(unsigned ? mails.every((mail) => mail.endsWith(BODY)) : mails.every(way.whole), `${what}: ${mails}`);
+        assert.ok(
+          unsigned ? mails.every((mail) => mail.endsWith(BODY)) : mails.every(route.whole),
+          `${what}: ${mails}`,
+        );
       }
       const statuses = new Set(results.map(({ status }) => status));
-      assert.ok(statuses.has(way.done) && statuses.size > 1, "some faults stop a message, some do not");
+      assert.ok(statuses.has(route.done) && statuses.size > 1, "some faults stop a message, some do not");
     });
   }
 });
 
-Deno.test("the launcher is gone at each step: nothing is handed over, up to the commit itself", async (t) => {
-  for (const way of WAYS) {
-    await t.step(way.what, async () => {
+Deno.test("the launcher is killed at each step: nothing is sent up to and including the commit", async (t) => {
+  for (const route of ROUTES) {
+    await t.step(route.what, async () => {
       using home = new FaultHome();
       Deno.mkdirSync(`${home.path}/Inbox`);
-      const steps = await stepsOf(way, home);
+      const steps = await stepsOf(route, home);
       const jobs: (Job & { name: string })[] = [];
       for (const at of steps.keys()) {
         const name = `o${at}@example.net`;
-        const job = way.job(home, name);
+        const job = route.job(home, name);
         jobs.push({ ...job, without: STATE, fault: [at, "orphan"], name });
       }
       const { results } = await home.drive(jobs);
-      const handedOver = jobs.map(({ name }, at) => {
-        const mails = way.arrived(home, name);
-        assert.equal(mails.length, results[at]?.status === way.done ? 1 : 0, `step ${at}, ${steps[at]}`);
+      const sent = jobs.map(({ name }, at) => {
+        const mails = route.arrived(home, name);
+        assert.equal(mails.length, results[at]?.status === route.done ? 1 : 0, `step ${at}, ${steps[at]}`);
         return mails.length === 1;
       });
-      const commit = handedOver.indexOf(true);
-      // Of a maildir all is undone until the message is on the disk. A pipe's end is a step of the driver's own.
-      const ways = [[/maildir|filing a|delivering/, "remove"], [/spool/, "mkdir"], [/./, "pipe"]] as const;
-      assert.equal(results[commit]?.steps[commit], ways.find(([some]) => some.test(way.what))![1]);
+      const commit = sent.indexOf(true);
+      // The first step where killing the launcher is too late: a delivery to a maildir can be undone until it is synced,
+      // and closing a pipe is a step of the driver.
+      const lateSteps = [[/maildir|filing a|delivering/, "remove"], [/spool/, "mkdir"], [/./, "pipe"]] as const;
+      assert.equal(results[commit]?.steps[commit], lateSteps.find(([pattern]) => pattern.test(route.what))![1]);
     });
   }
 });
 
-/** Before these last steps nobody listens to SIGTERM, which ends a process then as SIGKILL does. */
-const HEARD = 15;
+/** The number of last steps in which SIGTERM is handled. Before these it ends the process as SIGKILL does. */
+const STEPS_WITH_HANDLER = 15;
 
-/** Runs a process for each step that is hit there. */
-async function walk(way: Way, fault: "kill" | "term", look: (run: Run) => void): Promise<void> {
+/** Runs one process for each step, which is killed at this step, and checks the result. */
+async function killAtEachStep(route: Route, fault: "kill" | "term", check: (run: Run) => void): Promise<void> {
   using first = new FaultHome();
   Deno.mkdirSync(`${first.path}/Inbox`);
-  const steps = [...await stepsOf(way, first), "after all"];
-  // Each in a home of its own: what a former one left would be more steps.
-  await byTwo(steps, async (step, at) => {
-    if (fault === "term" && at > 0 && at < steps.length - HEARD) return;
+  const steps = [...await stepsOf(route, first), "after all"];
+  // Each run has its own home, because files of earlier runs would cause more steps.
+  await inPairs(steps, async (step, at) => {
+    if (fault === "term" && at > 0 && at < steps.length - STEPS_WITH_HANDLER) return;
     using home = new FaultHome();
     Deno.mkdirSync(`${home.path}/Inbox`);
     const name = `${fault}@example.net`;
-    const { results, end } = await home.drive([{ ...way.job(home, name), fault: [at, fault] }]);
+    const { results, end } = await home.drive([{ ...route.job(home, name), fault: [at, fault] }]);
     await home.quiet();
-    // What came without its first byte has no name.
+    // A message that was cut before its first byte has no subject to recognize it by.
     const empty = home.taken("greg@example.org").filter((mail) => mail === "");
-    look({ at, step, result: results[0], end, mails: [...way.arrived(home, name), ...empty] });
+    check({ at, step, result: results[0], end, mails: [...route.arrived(home, name), ...empty] });
   });
 }
 
 interface Run {
   readonly at: number;
   readonly step: string;
-  /** None when the process did not come so far. */
+  /** Undefined if the process was killed before. */
   readonly result: Result | undefined;
   readonly end: End;
   readonly mails: readonly string[];
 }
 
-/** Steps at which the message is on its way through a pipe. */
+/** The step that writes the message into a pipe. */
 const STREAMING = "pipe";
 
-// The maildirs are one mechanism, and so are the two ways to run a program: one of each, out and in.
-const WALKED = WAYS.filter(({ what }) => !/maildir|delivering|by a program/.test(what));
-for (const way of WALKED) {
-  Deno.test(`SIGTERM at each step, ${way.what}: exactly once and whole, or kept`, async () => {
+// All maildirs use the same code, and so do the routes that run a program: one of each is enough.
+const TESTED = ROUTES.filter(({ what }) => !/maildir|delivering|by a program/.test(what));
+for (const route of TESTED) {
+  Deno.test(`SIGTERM at each step, ${route.what}: sent whole and exactly once, or kept`, async () => {
     let [killed, stopped, done] = [0, 0, 0];
-    await walk(way, "term", ({ step, at, result, mails, end }) => {
+    await killAtEachStep(route, "term", ({ step, at, result, mails, end }) => {
       const what = `step ${at}, ${step}: ${JSON.stringify(result ?? end)}`;
       const status = result?.status ?? end.signal;
-      if (status === way.done) done++;
+      if (status === route.done) done++;
       else if (result === undefined) killed++;
       else stopped++;
       assert.notEqual(status, null, what);
-      assert.equal(mails.length, status === way.done ? 1 : 0, what);
-      assert.ok(mails.every(way.whole), what);
+      assert.equal(mails.length, status === route.done ? 1 : 0, what);
+      assert.ok(mails.every(route.whole), what);
     });
-    assert.ok(killed > 0 && done > 0, `${killed} killed before anything was begun, ${stopped} undone, ${done} done`);
+    assert.ok(killed > 0 && done > 0, `${killed} killed before the start, ${stopped} undone, ${done} done`);
   });
 
-  Deno.test(`SIGKILL at each step, ${way.what}: nobody takes a part for the whole`, async () => {
+  Deno.test(`SIGKILL at each step, ${route.what}: no partial message is delivered, except when streaming`, async () => {
     let [taken, parts] = [0, 0];
-    await walk(way, "kill", ({ step, at, result, mails, end }) => {
+    await killAtEachStep(route, "kill", ({ step, at, result, mails, end }) => {
       const what = `step ${at}, ${step}: ${JSON.stringify(result ?? end)}`;
-      if (step === "after all") return assert.equal(result?.status, way.done, what);
+      if (step === "after all") return assert.equal(result?.status, route.done, what);
       assert.equal(end.signal, "SIGKILL", what);
       assert.ok(mails.length <= 1, what);
       taken += mails.length;
-      if (mails.every(way.whole)) return;
+      if (mails.every(route.whole)) return;
       assert.equal(step, STREAMING, what);
       parts++;
     });
-    assert.ok(taken > 0, "killed after it was handed over");
-    const streams = /streaming|forwarding a/.test(way.what);
-    assert.equal(parts > 0, streams, `${parts} parts: the gap that a spool closes`);
+    assert.ok(taken > 0, "some are killed after the message was sent");
+    const streams = /streaming|forwarding a/.test(route.what);
+    assert.equal(parts > 0, streams, `${parts} partial messages: the gap that a spool closes`);
   });
 }
