@@ -1,13 +1,13 @@
-/** How many messages `countersign audit` reads in a second, from page cache; one in a hundred is a bounce. */
+/** How many messages per second `countersign audit` reads from the page cache. One in a hundred is a bounce. */
 import assert from "node:assert/strict";
 import { type Home, qsbmf } from "../tests/rig.ts";
-import { type BenchHome, few } from "./home.ts";
+import { type BenchHome, fewer } from "./home.ts";
 import { measure } from "./measure.ts";
 import type { Table } from "./report.ts";
 
 const MESSAGES = Number(Deno.env.get("BENCH_MESSAGES") ?? 20_000);
 
-/** As it lies in a maildir behind an MTA: some 1.5 KB of header, 2 KB of text. */
+/** A message as an MTA delivers it to a maildir: about 1.5 KB of header and 2 KB of text. */
 function ordinary(n: number): string {
   const day = `${n % 28 + 1} ${["Sep", "Oct", "Nov"][n % 3]} 2026 05:32:58 +0000`;
   const received = (host: string) =>
@@ -40,30 +40,30 @@ function fillBoxes(home: Home): void {
 }
 
 /**
- * Measures it as installed and with all permissions: with those of a launcher Deno looks at the path of each file that
- * is opened. The limit for a maildir is what find and head need to read the beginning of each file.
+ * Measures audit as installed and with all permissions: with the permissions of a launcher, Deno checks the path of
+ * each file that it opens. For a maildir the reference is find and head, which read the beginning of each file.
  */
-export async function audit(ground: BenchHome): Promise<Table[]> {
-  fillBoxes(ground);
-  const installed = [`${await ground.installed()}/bin/countersign`];
-  const all = [Deno.execPath(), "run", "-q", "-A", `${await ground.bundled()}/main.js`, "countersign"];
-  const of = (name: string, program: string[], box: string) =>
-    ground.subject(name, [...program, "audit", "--json", `${ground.path}/${box}`], "/dev/null");
-  const head = ["find", `${ground.path}/Maildir`, "-type", "f", "-exec", "head", "-q", "-c", "4096", "{}", "+"];
+export async function audit(home: BenchHome): Promise<Table[]> {
+  fillBoxes(home);
+  const installed = [`${await home.installed()}/bin/countersign`];
+  const all = [Deno.execPath(), "run", "-q", "-A", `${await home.bundled()}/main.js`, "countersign"];
+  const subject = (name: string, program: string[], box: string) =>
+    home.subject(name, [...program, "audit", "--json", `${home.path}/${box}`], "/dev/null");
+  const head = ["find", `${home.path}/Maildir`, "-type", "f", "-exec", "head", "-q", "-c", "4096", "{}", "+"];
   const subjects = [
-    ground.subject("find and head, maildir", head, "/dev/null"),
-    of("audit, maildir, installed", installed, "Maildir"),
-    of("audit, maildir, all permissions", all, "Maildir"),
-    of("audit, mbox, installed", installed, "mbox"),
-    of("audit, mbox, all permissions", all, "mbox"),
+    home.subject("find and head, maildir", head, "/dev/null"),
+    subject("audit, maildir, installed", installed, "Maildir"),
+    subject("audit, maildir, all permissions", all, "Maildir"),
+    subject("audit, mbox, installed", installed, "mbox"),
+    subject("audit, mbox, all permissions", all, "mbox"),
   ];
   for (const { argv, env } of subjects.slice(1)) {
-    const ran = await ground.run([...argv], "", env);
+    const ran = await home.run([...argv], "", env);
     assert.equal(ran.code, 0, ran.stderr);
     const { messages, results } = JSON.parse(ran.stdout);
     assert.deepEqual([messages, results.forged], [MESSAGES, Math.ceil(MESSAGES / 100)]);
   }
-  const rows = (await measure(subjects, few(6))).map(({ name, ms }) => ({
+  const rows = (await measure(subjects, fewer(6))).map(({ name, ms }) => ({
     name,
     rate: Math.round(MESSAGES / ms * 1000),
   }));

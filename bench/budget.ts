@@ -1,23 +1,23 @@
-/** A budget, and how it was judged. */
+/** A budget and its result. */
 
-/** One budget: a figure of a row, in relation to that of another row of the same run. */
+/** A limit for the ratio of a figure of one row to that of another row. */
 export interface Budget {
   readonly name: string;
-  /** What is compared, in words. */
+  /** A description of what is compared. */
   readonly compares: string;
-  /** Wall time, memory, or how often in a second. */
+  /** Wall-clock time, memory, or a rate per second. */
   readonly figure: "ms" | "mb" | "rate";
-  /** Table and row that are judged. */
-  readonly of: readonly [table: string, row: string];
-  /** Table and row of the same group that it is divided by. */
-  readonly to: readonly [table: string, row: string];
-  readonly most?: number;
-  readonly least?: number;
+  /** Table and row that the budget limits. */
+  readonly row: readonly [table: string, row: string];
+  /** Table and row that its figure is divided by. */
+  readonly baseline: readonly [table: string, row: string];
+  readonly maximum?: number;
+  readonly minimum?: number;
 }
 
-/** A budget and what came of it; undefined where one of its rows was not measured on this machine. */
+/** A budget and its result, which is undefined if one of its rows was not measured on this machine. */
 export interface Judged {
   readonly budget: Budget;
-  readonly is: number | undefined;
+  readonly ratio: number | undefined;
   readonly holds: boolean | undefined;
 }

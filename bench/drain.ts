@@ -1,6 +1,6 @@
-/** A mail server that takes everything and keeps nothing, for messages of any size. */
+/** A mail server that accepts messages of any size and discards them. */
 
-/** Listens on a free port of the loopback until it is disposed of. */
+/** Listens on a free port of the loopback interface until it is disposed. */
 export class Drain {
   #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   #done: Promise<void> = this.#serve();
@@ -10,16 +10,16 @@ export class Drain {
   }
 
   async #serve(): Promise<void> {
-    const talks: Promise<void>[] = [];
+    const sessions: Promise<void>[] = [];
     try {
       for await (const connection of this.#listener) {
-        // A client that hangs up without waiting for the last word is no matter of ours: its status says how it went.
-        talks.push(talk(connection).catch(() => {}));
+        // A client may hang up without waiting for the last reply. Its exit status shows whether it failed.
+        sessions.push(serve(connection).catch(() => {}));
       }
     } catch {
-      // Closed.
+      // The listener was closed.
     }
-    await Promise.all(talks);
+    await Promise.all(sessions);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -30,13 +30,13 @@ export class Drain {
 
 const END = "\r\n.\r\n";
 
-async function talk(connection: Deno.Conn): Promise<void> {
+async function serve(connection: Deno.Conn): Promise<void> {
   using open = connection;
-  const say = (text: string) => open.write(new TextEncoder().encode(`${text}\r\n`));
-  await say("220 drain.example ESMTP");
+  const reply = (text: string) => open.write(new TextEncoder().encode(`${text}\r\n`));
+  await reply("220 drain.example ESMTP");
   const buffer = new Uint8Array(256 * 1024);
   let data = false;
-  let last = ""; // what came last, so that an end in two pieces is seen
+  let last = ""; // the last bytes, to recognize an end of data that arrives in two pieces
   for (let count; (count = await open.read(buffer)) !== null;) {
     const part = buffer.subarray(0, count);
     const text = last + new TextDecoder("latin1").decode(data ? part.subarray(-END.length) : part);
@@ -44,13 +44,13 @@ async function talk(connection: Deno.Conn): Promise<void> {
       last = text.slice(-END.length);
       if (last !== END) continue;
       data = false;
-      await say("250 Taken");
+      await reply("250 Accepted");
     } else {
       const lines = text.split("\r\n");
       last = lines.pop()!;
       for (const line of lines) {
         data ||= /^data$/i.test(line);
-        await say(data ? "354 Go on" : /^quit$/i.test(line) ? "221 Bye" : "250 Yes");
+        await reply(data ? "354 Continue" : /^quit$/i.test(line) ? "221 Bye" : "250 OK");
       }
       if (data) last = "";
     }

@@ -1,47 +1,47 @@
-/** What all groups stand on: a user's home with an injector, the programs bundled and installed, and a clean start. */
+/** Shared by all groups: a user's home with an injector, the bundled and installed programs, and an environment. */
 import { bundle } from "../build/install/bundle.ts";
 import { LEAN } from "../build/install/launcher.ts";
 import { Home, ROOT } from "../tests/rig.ts";
 import type { Subject } from "./measure.ts";
 
-/** How an installed launcher starts Deno. */
+/** Deno's arguments, as an installed launcher passes them. */
 const DENO = ["run", LEAN, "-q", "--no-prompt", "--no-config", "--no-lock", "--no-npm", "--no-remote", "--cached-only"];
 const ALLOW = ["--allow-read", "--allow-write", "--allow-env", "--allow-run", "--allow-sys=uid"];
 
-/** Runs of each small process; of the large ones fewer. */
+/** The number of runs of each small process; large ones have fewer. */
 export const TIMES = Number(Deno.env.get("BENCH_TIMES") ?? 40);
 
-/** Fewer runs, for what takes long. */
-export const few = (part: number): number => Math.max(2, Math.ceil(TIMES / part));
+/** A fraction of these runs, for processes that take long. */
+export const fewer = (part: number): number => Math.max(2, Math.ceil(TIMES / part));
 
-/** A place to measure in. */
+/** A home for the measured programs. */
 export class BenchHome extends Home {
-  /** A program that reads its input and forgets it: the injector, and where spam goes. */
+  /** A program that discards its input. It serves as the injector and as spam_command. */
   readonly reader: string = this.write("bin/reader", "#!/bin/sh\nexec cat >/dev/null\n", 0o755);
-  /** A script with nothing in it. */
+  /** An empty script. */
   readonly empty: string = this.write("empty.js", "");
   #installed: Promise<string> | undefined;
   #bundled: Promise<string> | undefined;
 
   constructor() {
     super();
-    this.settings(this.way());
-    this.write(".config/countersign/plain-lists", ""); // as `countersign init` makes it
+    this.settings(this.transports());
+    this.write(".config/countersign/plain-lists", ""); // as `countersign init` does
   }
 
-  /** The settings of both ways: out to the reader; spam to it, too, so that no disk is measured. */
-  way(more = ""): string {
+  /** Settings that send outgoing mail and spam to the reader, so that no disk is measured. */
+  transports(more = ""): string {
     return `[transport]\npreset = "sendmail"\ncommand = ["${this.reader}"]\n${more}` +
       `[incoming]\nspam_command = ["${this.reader}"]\n`;
   }
 
-  /** The environment of a user; not that of whoever runs this. */
+  /** The environment of the measured programs, which is independent of the benchmark's own. */
   variables(more: Record<string, string> = {}): Record<string, string> {
     const path = `${this.path}/bin:/usr/sbin:/usr/bin:/bin`;
     return { ...this.env, HOME: this.path, PATH: path, INJECTOR: this.reader, TOKENS: this.folder("tokens"), ...more };
   }
 
-  /** The environment of who has no cache of Deno: an installed program brings its own. */
+  /** The environment without Deno's cache: an installed program has its own. */
   withoutCache(more: Record<string, string> = {}): { env: Record<string, string> } {
     const { DENO_DIR: _, ...env } = this.variables(more);
     return { env };
@@ -53,12 +53,12 @@ export class BenchHome extends Home {
     return `${this.path}/${name}`;
   }
 
-  /** A script under the flags of a launcher. */
+  /** A script run with the flags of a launcher. */
   deno(script: string, ...args: string[]): string[] {
     return [Deno.execPath(), ...DENO, ...ALLOW, script, ...args];
   }
 
-  /** Where the bundled programs are. */
+  /** The folder with the bundled programs. */
   bundled(): Promise<string> {
     const folder = `${this.path}/dist`;
     return this.#bundled ??= bundle(folder).then(() => folder);
@@ -77,12 +77,12 @@ export class BenchHome extends Home {
     return prefix;
   }
 
-  /** What is to be measured, as this user. */
+  /** A process to measure in this home. */
   subject(name: string, argv: readonly string[], input: string, more: Partial<Subject> = {}): Subject {
     return { name, argv, input, env: this.variables(), ...more };
   }
 
-  /** An empty script, which reads nothing: Deno alone. */
+  /** An empty script that does not read its input, to measure Deno alone. */
   nothing(): Subject {
     return this.subject("an empty Deno script", this.deno(this.empty), "/dev/null");
   }

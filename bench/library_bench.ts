@@ -15,8 +15,8 @@ const signed = {
   tag: signTag(sender, id, { ...key, nonce: nonce() }),
 };
 
-/** [name, one call, its answer]; the answers are looked at, so that no error is measured. */
-const CALLS: [string, () => unknown, unknown][] = [
+/** Calls and their results, which are checked so that no error is measured. */
+const CALLS: [name: string, call: () => unknown, result: unknown][] = [
   ["SRS, sign", () => srsForward(sender, alias, srs), signed.srs],
   ["SRS, verify", () => srsReverse(signed.srs, srs), sender],
   ["prvs, sign", () => prvsSign(sender, { secret, now }), signed.prvs],
@@ -25,8 +25,8 @@ const CALLS: [string, () => unknown, unknown][] = [
   ["tag, verify", () => verifyTag(signed.tag, sender, id, { secrets: { k1: secret }, now }), undefined],
 ];
 
-for (const [name, call, answer] of CALLS) {
-  const got = call();
-  if (answer !== undefined && got !== answer) throw new Error(`${name} gave ${got}`);
+for (const [name, call, expected] of CALLS) {
+  const result = call();
+  if (expected !== undefined && result !== expected) throw new Error(`${name} returned ${result}`);
   Deno.bench(name, () => void call());
 }

@@ -1,30 +1,29 @@
-/** Whole processes, run in turns so that what disturbs one disturbs all: medians, and the peak of memory. */
+/** Measures whole processes: median time and peak memory. They run in turns, so that disturbances affect all alike. */
 
-/** A process to be measured. */
+/** A process to measure. */
 export interface Subject {
   readonly name: string;
   readonly argv: readonly string[];
-  /** Standard input: a file, or nothing. */
+  /** The file to use as standard input. */
   readonly input: string;
-  /** Its whole environment. */
+  /** Its complete environment. */
   readonly env: Record<string, string>;
-  /** How it must end, lest a crash be measured. Default 0. */
+  /** The exit status that it must have, so that no crash is measured. Default 0. */
   readonly status?: number;
 }
 
-/** What was measured. */
+/** The result for one process. */
 export interface Measured {
   readonly name: string;
-  /** Median wall-clock time, milliseconds. */
+  /** Median wall-clock time in milliseconds. */
   readonly ms: number;
-  /** Largest resident set of the process or a child it waited for, megabytes. */
+  /** Largest resident set of the process or a child that it waited for, in megabytes. */
   readonly mb: number;
 }
 
 /**
- * Runs all of them `times` times, in turns, the first turn uncounted. From the
- * times that of /bin/true, started the same way, is taken off. Memory is the
- * kernel's figure, which GNU time reads.
+ * Runs all subjects `times` times in turns, after one turn that is not counted. The time of /bin/true, started the same
+ * way, is subtracted. Memory is the kernel's figure, as GNU time reports it.
  */
 export async function measure(subjects: readonly Subject[], times: number): Promise<Measured[]> {
   const nothing: Subject = { name: "nothing", argv: ["/bin/true"], input: "/dev/null", env: {} };
@@ -32,11 +31,11 @@ export async function measure(subjects: readonly Subject[], times: number): Prom
   const peak = Deno.makeTempFileSync();
   try {
     for (let turn = 0; turn <= times; turn++) {
-      for (const one of all) {
+      for (const measurement of all) {
         const started = performance.now();
-        await run(one.subject, peak);
-        if (turn > 0) one.ms.push(performance.now() - started);
-        one.mb = Math.max(one.mb, Number(Deno.readTextFileSync(peak)) / 1024);
+        await run(measurement.subject, peak);
+        if (turn > 0) measurement.ms.push(performance.now() - started);
+        measurement.mb = Math.max(measurement.mb, Number(Deno.readTextFileSync(peak)) / 1024);
       }
     }
   } finally {
@@ -52,7 +51,7 @@ export async function measure(subjects: readonly Subject[], times: number): Prom
 
 const tenth = (value: number) => Math.round(value * 10) / 10;
 
-/** The redirections are a shell's, which then gives way to the program. */
+/** Runs a subject once: a shell sets up the redirections and then executes the program. */
 async function run({ name, argv, input, env, status = 0 }: Subject, peak: string): Promise<void> {
   const line = 'exec /usr/bin/time -q -f %M -o "$PEAK" "$@" <"$INPUT" >/dev/null';
   const { code, stderr } = await new Deno.Command("/bin/sh", {
@@ -64,11 +63,11 @@ async function run({ name, argv, input, env, status = 0 }: Subject, peak: string
     stderr: "piped",
   }).output();
   if (code !== status) {
-    throw new Error(`${name} ended with ${code}, not ${status}: ${new TextDecoder().decode(stderr)}`);
+    throw new Error(`${name} exited ${code}, not ${status}: ${new TextDecoder().decode(stderr)}`);
   }
 }
 
-/** The middle of the figures. */
+/** The median of the figures. */
 export function median(figures: readonly number[]): number {
   const sorted = [...figures].sort((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);

@@ -3,15 +3,15 @@ import { signTag } from "../mod.ts";
 import { type Home, qsbmf, SECRET } from "../tests/rig.ts";
 import { randomNonce } from "../tests/random.ts";
 
-/** Sizes of messages, by the name that a table has for them. */
+/** Sizes of messages in bytes, by their names in the tables. */
 export const SIZES = { "2 KB": 2048, "1 MB": 1_000_000, "100 MB": 100_000_000, "1 GB": 1_000_000_000 } as const;
 
-const OURS = "From: greg@example.org\nMessage-ID: <1@example.org>\n";
+const SENT_HEADER = "From: greg@example.org\nMessage-ID: <1@example.org>\n";
 
-/** Words: without spaces it would be taken for base64, and looked into. */
+/** Words with spaces, because text without spaces would be decoded as possible base64. */
 const LINE = `${"x ".repeat(35)}\n`;
 
-/** Writes a file that begins so and goes on with this piece until it has its size. */
+/** Writes a file that begins with `head` and repeats `piece` up to this size. @returns its path */
 export function fill(home: Home, name: string, head: string, size: number, piece = LINE): string {
   const path = home.write(name, head);
   const bytes = new TextEncoder().encode(piece);
@@ -24,13 +24,13 @@ export function fill(home: Home, name: string, head: string, size: number, piece
   return path;
 }
 
-/** A message of ours that goes out. */
+/** An outgoing message. */
 export function outgoing(home: Home, size: number): string {
-  const head = `${OURS}To: ann@example.net\nSubject: x\nDate: Fri, 20 Nov 2026 05:32:58 +0000\n\n`;
+  const head = `${SENT_HEADER}To: ann@example.net\nSubject: x\nDate: Fri, 20 Nov 2026 05:32:58 +0000\n\n`;
   return fill(home, `out-${size}`, head, size);
 }
 
-/** A bounce that returns a message with our tag. */
+/** A bounce that returns a message with a valid tag. */
 export function genuine(home: Home, size: number): string {
   const tag = signTag("greg@example.org", "<1@example.org>", {
     key: "k1",
@@ -38,7 +38,7 @@ export function genuine(home: Home, size: number): string {
     now: new Date(),
     nonce: randomNonce(),
   });
-  return fill(home, `in-${size}`, qsbmf("greg@example.org", `${OURS}X-Msgauth: ${tag}\n\n`), size);
+  return fill(home, `in-${size}`, qsbmf("greg@example.org", `${SENT_HEADER}X-Msgauth: ${tag}\n\n`), size);
 }
 
 /** A bounce of a message that was not sent. */
@@ -52,7 +52,7 @@ const HEAD = "From: MAILER-DAEMON@mx.example.net\nTo: greg@example.org\nSubject:
 const REPORT = `${HEAD}Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\n\n`;
 const PARTS = 10_000;
 
-/** [what it is, its file], each made to take a reader's time or memory; all of them are forged bounces. */
+/** Forged bounces crafted to take much time or memory. */
 export function hostile(home: Home): [name: string, file: string][] {
   const nested = Array.from(
     { length: PARTS },
@@ -66,7 +66,7 @@ export function hostile(home: Home): [name: string, file: string][] {
     ["100 MB of bare newlines", fill(home, "newlines-100", REPORT, 100_000_000, "\n")],
     ["a header line of 64 MB", fill(home, "line", `${HEAD}X-Long: `, 64_000_000, "x")],
     ["100,000 header fields", home.write("fields", `${HEAD}${fields}\nx\n`)],
-    ["10,000 MIME parts, one in the other", home.write("nested", mixed("b0") + nested)],
+    ["10,000 nested MIME parts", home.write("nested", mixed("b0") + nested)],
     ["10,000 MIME parts, side by side", home.write("side", mixed("b") + side.repeat(PARTS))],
     ["10 MB of NULs", fill(home, "nuls", REPORT, 10_000_000, "\0")],
     ["10 MB of NULs in a header line", fill(home, "nul-line", `${HEAD}X-Nul: `, 10_000_000, "\0")],

@@ -1,13 +1,13 @@
-/** What others do for one message, as small as it can be written in their way. */
+/** Minimal implementations of other approaches, for comparison. */
 
-/** Mail::SRS as the seed of this project used it: sign the sender, run the mail program. */
+/** A wrapper with Mail::SRS, as this project's predecessor was: signs the sender and runs the mail program. */
 export const PERL = `use Mail::SRS;
 my $srs = Mail::SRS->new(Secret => 'tick-tock-secret', HashLength => 8);
 my $sender = $srs->forward('greg@example.org', 'srs.example.org');
 exec $ENV{INJECTOR}, '-i', '-f', $sender, '--', @ARGV;
 `;
 
-/** The steps of a tagging wrapper in Python: whole message read and parsed, a token filed, the mail program run. */
+/** A tagging wrapper in Python: reads and parses the whole message, stores a token, and runs the mail program. */
 export const PYTHON = `import email, hashlib, os, subprocess, sys, time
 data = sys.stdin.buffer.read()
 message = email.message_from_bytes(data)
@@ -19,7 +19,7 @@ child.communicate(b"X-Token: " + token.encode() + b"\\n" + data)
 sys.exit(child.returncode)
 `;
 
-/** What a Deno program cannot do without that runs another and feeds it. */
+/** The minimum for a Deno program that runs another and writes to its input. */
 export const SPAWN = `const child = new Deno.Command(Deno.env.get("INJECTOR"), {
   stdin: "piped",
   stdout: "null",
@@ -31,7 +31,7 @@ await writer.close();
 Deno.exit((await child.status).code);
 `;
 
-/** Mail::SRS in process: calls a second, of each half a second, the answer looked at. */
+/** Mail::SRS in process: calls per second, each measured for half a second and its result checked. */
 export const SRS_LOOP = `use Mail::SRS; use Time::HiRes 'time';
 my $srs = Mail::SRS->new(Secret => 'tick-tock-secret', HashLength => 8);
 my ($sender, $alias) = ('greg@example.org', 'srs.example.org');

@@ -1,28 +1,28 @@
-/** Tables of what was measured, as README.md contains them. */
+/** Prints the results as the tables in README.md. */
 import type { Judged } from "./budget.ts";
 import type { Measured } from "./measure.ts";
 
-/** What was measured beside each other. */
+/** Subjects that were measured together. */
 export interface Table {
   /** Also its name in budgets.json. */
   readonly title: string;
-  /** The first is what the ratios are of. */
-  readonly rows: readonly (Measured | Rated)[];
+  /** The ratios are relative to the first row. */
+  readonly rows: readonly (Measured | Rate)[];
 }
 
-/** How often in a second. */
-export interface Rated {
+/** A rate per second. */
+export interface Rate {
   readonly name: string;
   readonly rate: number;
 }
 
-/** bench/results.json: the tables of each group, and of how many runs. */
+/** bench/results.json: the tables of each group, and the number of runs. */
 export interface Results {
   readonly [group: string]: { readonly times: number; readonly tables: readonly Table[] };
 }
 
-/** A ratio, as it is printed and compared with its budget. */
-export const ratio = (a: number, b: number): number => Math.round((a / b) * 100) / 100;
+/** A ratio with two decimals, as it is printed and compared with its budget. */
+export const roundedRatio = (a: number, b: number): number => Math.round((a / b) * 100) / 100;
 
 const cell = (text: string) => text.replaceAll("|", "\\|");
 const thousands = (value: number) => String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ",");
@@ -30,36 +30,40 @@ const thousands = (value: number) => String(Math.round(value)).replace(/\B(?=(\d
 function printTable({ title, rows }: Table): string {
   const [base] = rows;
   const lines = rows.map((row) => {
-    if ("rate" in row) return `| ${cell(row.name)} | ${thousands(row.rate)} | ${times(row.rate, base, "rate")} |`;
-    return `| ${cell(row.name)} | ${row.ms.toFixed(1)} | ${times(row.ms, base, "ms")} | ${Math.round(row.mb)} |`;
+    if ("rate" in row) return `| ${cell(row.name)} | ${thousands(row.rate)} | ${ratioTo(base, "rate", row.rate)} |`;
+    return `| ${cell(row.name)} | ${row.ms.toFixed(1)} | ${ratioTo(base, "ms", row.ms)} | ${Math.round(row.mb)} |`;
   });
   const head = base !== undefined && "rate" in base
-    ? ["a second | ratio", "-: | -:"]
+    ? ["per second | ratio", "-: | -:"]
     : ["ms | ratio | MB", "-: | -: | -:"];
   return [`| ${cell(title)} | ${head[0]} |`, `| - | ${head[1]} |`, ...lines].join("\n");
 }
 
-function times(value: number, base: unknown, figure: string): string {
-  return ratio(value, (base as Record<string, number>)[figure]!).toFixed(2);
+function ratioTo(base: unknown, figure: string, value: number): string {
+  return roundedRatio(value, (base as Record<string, number>)[figure]!).toFixed(2);
 }
 
-function printBudget({ budget, is, holds }: Judged): string {
-  const bound = budget.most === undefined ? `at least ${budget.least}` : `at most ${budget.most}`;
-  const word = holds === undefined ? "not measured" : holds ? "holds" : "**missed**";
-  return `| ${cell(budget.name)} | ${is ?? ""} | ${bound} | ${word} | ${cell(budget.compares)} |`;
+function printBudget({ budget, ratio, holds }: Judged): string {
+  const limit = budget.maximum === undefined ? `at least ${budget.minimum}` : `at most ${budget.maximum}`;
+  const result = holds === undefined ? "not measured" : holds ? "met" : "**missed**";
+  return `| ${cell(budget.name)} | ${ratio ?? ""} | ${limit} | ${result} | ${cell(budget.compares)} |`;
 }
 
-/** All of it, as it stands between the marks of README.md. */
+/** All tables, as README.md contains them between its markers. */
 export function print(results: Results, judged: readonly Judged[]): string {
   const tables = Object.values(results).flatMap(({ tables }) => tables.map(printTable));
-  const budgets = ["| Budget | is | may be | | compares |", "| - | -: | -: | - | - |", ...judged.map(printBudget)];
+  const budgets = [
+    "| Budget | ratio | limit | result | compares |",
+    "| - | -: | -: | - | - |",
+    ...judged.map(printBudget),
+  ];
   return [...tables, budgets.join("\n")].join("\n\n");
 }
 
-const MARKS = /(<!-- results -->)[^]*(<!-- \/results -->)/;
+const MARKERS = /(<!-- results -->)[^]*(<!-- \/results -->)/;
 
-/** README.md with these tables in it. */
-export function intoReadme(readme: string, printed: string): string {
+/** README.md with these tables. */
+export function insertTables(readme: string, printed: string): string {
   const body = `\n\n<!-- deno-fmt-ignore-start -->\n${printed}\n<!-- deno-fmt-ignore-end -->\n\n`;
-  return readme.replace(MARKS, (_, open, close) => `${open}${body}${close}`);
+  return readme.replace(MARKERS, (_, open, close) => `${open}${body}${close}`);
 }

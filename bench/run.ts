@@ -1,8 +1,8 @@
 /**
- * What one message costs: `deno task bench [--check | --tables] [GROUP ...]`. Writes bench/results.json and the tables
- * of bench/README.md; with --check it writes nothing, names the budgets that are missed, and ends with 1 when there are
- * any; with --tables it measures nothing and writes the tables anew, for when budgets.json has changed. Ratios count;
- * the milliseconds are this machine's. BENCH_TIMES: runs of a small process, 40 if not set.
+ * Measures the cost of one message: `deno task bench [--check | --tables] [GROUP ...]`. Writes bench/results.json and
+ * the tables of bench/README.md. With --check it writes nothing, prints the missed budgets, and exits 1 if there are
+ * any. With --tables it only rewrites the tables, for example after a change of budgets.json. The ratios matter; the
+ * milliseconds depend on the machine. BENCH_TIMES is the number of runs of a small process (default 40).
  */
 import { ROOT } from "../tests/rig.ts";
 import { audit } from "./audit.ts";
@@ -15,9 +15,9 @@ import { library } from "./library.ts";
 import { load } from "./load.ts";
 import { nobody } from "./nobody.ts";
 import { out } from "./out.ts";
-import { intoReadme, print, type Results, type Table } from "./report.ts";
+import { insertTables, print, type Results, type Table } from "./report.ts";
 
-const GROUPS: Record<string, (ground: BenchHome) => Promise<Table[]>> = {
+const GROUPS: Record<string, (home: BenchHome) => Promise<Table[]>> = {
   out,
   in: incoming,
   nobody,
@@ -34,40 +34,41 @@ const [RESULTS, README] = ["bench/results.json", "bench/README.md"].map((name) =
   string,
 ];
 
-const [check, tables] = ["--check", "--tables"].map((one) => Deno.args.includes(one)) as [boolean, boolean];
-const wanted = Deno.args.filter((one) => one !== "--check" && one !== "--tables");
-const unknown = wanted.find((one) => !Object.hasOwn(GROUPS, one));
-if (unknown !== undefined) stop(64, `no group ${unknown}; there are ${Object.keys(GROUPS).join(", ")}`);
-for (const [program, from] of Object.entries(NEEDED)) {
-  if (!isThere(`/usr/bin/${program}`)) stop(69, `/usr/bin/${program} is not there: apt-get install ${from}`);
+const [check, tables] = ["--check", "--tables"].map((option) => Deno.args.includes(option)) as [boolean, boolean];
+const requested = Deno.args.filter((argument) => argument !== "--check" && argument !== "--tables");
+const unknown = requested.find((group) => !Object.hasOwn(GROUPS, group));
+if (unknown !== undefined) stop(64, `Unknown group ${unknown}: choose from ${Object.keys(GROUPS).join(", ")}`);
+for (const [program, packageName] of Object.entries(NEEDED)) {
+  if (!exists(`/usr/bin/${program}`)) stop(69, `/usr/bin/${program} is missing: apt-get install ${packageName}`);
 }
-if (!isThere("/usr/share/perl5/Mail/SRS.pm")) stop(69, "Mail::SRS is not there: apt-get install libmail-srs-perl");
+if (!exists("/usr/share/perl5/Mail/SRS.pm")) stop(69, "Mail::SRS is missing: apt-get install libmail-srs-perl");
 
-const groups = tables ? [] : wanted.length > 0 ? wanted : Object.keys(GROUPS);
+const groups = tables ? [] : requested.length > 0 ? requested : Object.keys(GROUPS);
 const measured: Record<string, Results[string]> = {};
 if (groups.length > 0) {
-  using ground = new BenchHome();
+  using home = new BenchHome();
   for (const group of groups) {
     console.error(`${group} …`);
-    measured[group] = { times: TIMES, tables: await GROUPS[group]!(ground) };
+    measured[group] = { times: TIMES, tables: await GROUPS[group]!(home) };
   }
 }
 const judged = judgeBudgets(measured, readBudgets()).filter(({ holds }) => holds !== undefined);
 if (!tables) console.log(print(measured, judged));
 if (!check) {
-  const former: Results = isThere(RESULTS) ? JSON.parse(Deno.readTextFileSync(RESULTS)) : {};
-  const results: Results = { ...former, ...measured };
+  const earlier: Results = exists(RESULTS) ? JSON.parse(Deno.readTextFileSync(RESULTS)) : {};
+  const results: Results = { ...earlier, ...measured };
   Deno.writeTextFileSync(RESULTS, `${JSON.stringify(results, null, 2)}\n`);
   const printed = print(results, judgeBudgets(results, readBudgets()));
-  Deno.writeTextFileSync(README, intoReadme(Deno.readTextFileSync(README), printed));
+  Deno.writeTextFileSync(README, insertTables(Deno.readTextFileSync(README), printed));
 }
 const missed = judged.filter(({ holds }) => holds === false);
-for (const { budget, is } of missed) {
-  console.error(`bench: missed: ${budget.name}: ${is}, not ${budget.most ?? `at least ${budget.least}`}`);
+for (const { budget, ratio } of missed) {
+  const limit = budget.maximum === undefined ? `at least ${budget.minimum}` : `at most ${budget.maximum}`;
+  console.error(`bench: Budget missed: ${budget.name}: ${ratio}, must be ${limit}`);
 }
 Deno.exit(check && missed.length > 0 ? 1 : 0);
 
-function isThere(path: string): boolean {
+function exists(path: string): boolean {
   try {
     return Deno.statSync(path) !== undefined;
   } catch {
@@ -75,7 +76,7 @@ function isThere(path: string): boolean {
   }
 }
 
-function stop(status: number, why: string): never {
-  console.error(`bench: ${why}`);
+function stop(status: number, message: string): never {
+  console.error(`bench: ${message}`);
   Deno.exit(status);
 }

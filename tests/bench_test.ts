@@ -1,37 +1,37 @@
-/** bench/: the budgets are about what was measured, README.md tells what results.json holds and why a budget is missed. */
+/** bench/: budgets refer to measured rows; README.md has the tables of results.json, and a reason per missed budget. */
 import assert from "node:assert/strict";
 import type { Budget } from "../bench/budget.ts";
 import { figureOf, judgeBudgets, readBudgets } from "../bench/budgets.ts";
-import { intoReadme, print, type Results } from "../bench/report.ts";
+import { insertTables, print, type Results } from "../bench/report.ts";
 import { ROOT } from "./rig.ts";
 
 const budgets = readBudgets();
 const results: Results = JSON.parse(Deno.readTextFileSync(`${ROOT}/bench/results.json`));
 const readme = Deno.readTextFileSync(`${ROOT}/bench/README.md`);
 
-/** Why a budget is missed, as README.md tells it: an item that begins with its name. */
+/** The reasons for missed budgets in README.md: items that begin with the name of the budget. */
 const reasons = new Map(
   [...readme.matchAll(/^- \*\*(.+?)\*\*: (.+(?:\n {2}.+)*)$/gm)].map(([, name, text]) => [name!, text!]),
 );
 
-for (const { name, figure, of, to, most, least } of budgets) {
-  Deno.test(`budget ${name} is about rows that were measured`, () => {
-    for (const row of [of, to]) {
-      assert.ok(figureOf(results, row, figure)! > 0, `results.json has no ${figure} of ${row.join(", ")}`);
+for (const { name, figure, row, baseline, maximum, minimum } of budgets) {
+  Deno.test(`budget ${name} refers to measured rows`, () => {
+    for (const path of [row, baseline]) {
+      assert.ok(figureOf(results, path, figure)! > 0, `results.json has no ${figure} of ${path.join(", ")}`);
     }
-    assert.notEqual(most === undefined, least === undefined, "one bound, not two");
+    assert.notEqual(maximum === undefined, minimum === undefined, "exactly one limit");
   });
 }
 
-Deno.test("names of budgets, tables and rows are there once", () => {
+Deno.test("names of budgets, tables and rows are unique", () => {
   const tables = Object.values(results).flatMap((group) => group.tables);
-  const once = (names: string[]) => assert.deepEqual(names, [...new Set(names)]);
-  once(budgets.map(({ name }) => name));
-  once(tables.map(({ title }) => title));
-  for (const { rows } of tables) once(rows.map(({ name }) => name));
+  const assertUnique = (names: string[]) => assert.deepEqual(names, [...new Set(names)]);
+  assertUnique(budgets.map(({ name }) => name));
+  assertUnique(tables.map(({ title }) => title));
+  for (const { rows } of tables) assertUnique(rows.map(({ name }) => name));
 });
 
-Deno.test("each missed budget has its reason in README.md, and no other name has one", () => {
+Deno.test("README.md explains each missed budget, and no unknown one", () => {
   const missed = judgeBudgets(results, budgets).filter(({ holds }) => holds === false).map(({ budget }) => budget.name);
   for (const name of missed) {
     const words = reasons.get(name)?.split(/\s+/).length ?? 0;
@@ -42,8 +42,8 @@ Deno.test("each missed budget has its reason in README.md, and no other name has
 });
 
 Deno.test("README.md has the tables of results.json", () => {
-  assert.equal(readme, intoReadme(readme, print(results, judgeBudgets(results, budgets))));
-  assert.notEqual(intoReadme(readme, "x"), readme, "the marks are gone");
+  assert.equal(readme, insertTables(readme, print(results, judgeBudgets(results, budgets))));
+  assert.notEqual(insertTables(readme, "x"), readme, "the markers are missing");
 });
 
 const measured: Results = {
@@ -54,31 +54,33 @@ const budget = (more: Partial<Budget>): Budget => ({
   name: "n",
   compares: "c",
   figure: "ms",
-  of: ["t", "x|y"],
-  to: ["t", "base"],
+  row: ["t", "x|y"],
+  baseline: ["t", "base"],
   ...more,
 });
 
-/** [budget, what it is, does it hold] */
-const judged: [Partial<Budget>, number | undefined, boolean | undefined][] = [
-  [{ most: 2.5 }, 2.5, true],
-  [{ most: 2.49 }, 2.5, false],
-  [{ figure: "mb", most: 1.5 }, 1.5, true],
-  [{ figure: "rate", of: ["r", "z"], to: ["r", "base"], least: 1234.57 }, 1234.57, true],
-  [{ figure: "rate", of: ["r", "z"], to: ["r", "base"], least: 1235 }, 1234.57, false],
-  [{ of: ["t", "nobody"], most: 1 }, undefined, undefined],
-  [{ of: ["nowhere", "x|y"], most: 1 }, undefined, undefined],
-  [{ figure: "rate", most: 1 }, undefined, undefined],
+const judged: [budget: Partial<Budget>, ratio: number | undefined, holds: boolean | undefined][] = [
+  [{ maximum: 2.5 }, 2.5, true],
+  [{ maximum: 2.49 }, 2.5, false],
+  [{ figure: "mb", maximum: 1.5 }, 1.5, true],
+  [{ figure: "rate", row: ["r", "z"], baseline: ["r", "base"], minimum: 1234.57 }, 1234.57, true],
+  [{ figure: "rate", row: ["r", "z"], baseline: ["r", "base"], minimum: 1235 }, 1234.57, false],
+  [{ row: ["t", "nobody"], maximum: 1 }, undefined, undefined],
+  [{ row: ["nowhere", "x|y"], maximum: 1 }, undefined, undefined],
+  [{ figure: "rate", maximum: 1 }, undefined, undefined],
 ];
-for (const [more, is, holds] of judged) {
-  Deno.test(`budget ${JSON.stringify(more)} is ${is}`, () => {
-    const [one] = judgeBudgets(measured, [budget(more)]);
-    assert.deepEqual([one!.is, one!.holds], [is, holds]);
+for (const [more, ratio, holds] of judged) {
+  Deno.test(`budget ${JSON.stringify(more)} has the ratio ${ratio}`, () => {
+    const [result] = judgeBudgets(measured, [budget(more)]);
+    assert.deepEqual([result!.ratio, result!.holds], [ratio, holds]);
   });
 }
 
-Deno.test("tables and budgets are printed so that a name cannot break them", () => {
-  const rows = print(measured, judgeBudgets(measured, [budget({ most: 2 }), budget({ of: ["t", "no"], most: 2 })]));
+Deno.test("a bar in a name is escaped in the printed tables", () => {
+  const rows = print(
+    measured,
+    judgeBudgets(measured, [budget({ maximum: 2 }), budget({ row: ["t", "no"], maximum: 2 })]),
+  );
   assert.deepEqual(rows.split("\n").filter((line) => /^\| (x|z|n) ?/.test(line.replace("\\|y", ""))), [
     "| x\\|y | 25.0 | 2.50 | 45 |",
     "| z | 1,234,567 | 1234.57 |",
@@ -87,12 +89,12 @@ Deno.test("tables and budgets are printed so that a name cannot break them", () 
   ]);
 });
 
-/** [arguments, the message] that end with 64 before anything is measured */
-const wrong: [string[], RegExp][] = [
-  [["nothing"], /^bench: no group nothing; there are out, in, /],
-  [["--check", "out", "--chekc"], /^bench: no group --chekc; /],
+/** Usage errors, which are found before anything is measured. */
+const usageErrors: [args: string[], message: RegExp][] = [
+  [["nothing"], /^bench: Unknown group nothing: choose from out, in, /],
+  [["--check", "out", "--chekc"], /^bench: Unknown group --chekc: /],
 ];
-for (const [args, message] of wrong) {
+for (const [args, message] of usageErrors) {
   Deno.test(`bench ${args.join(" ")} is a usage error`, async () => {
     const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: ["run", "-q", "--no-check", "-A", `${ROOT}/bench/run.ts`, ...args],
