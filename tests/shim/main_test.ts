@@ -118,7 +118,7 @@ Deno.test("as qmail-inject it exits 100 for permanent and 111 for temporary erro
       using home = new Home();
       home.settings(byStub(home, `exit ${status}`));
       const expected = permanent.includes(status) || status === 100 ? 100 : 111;
-      oneLine(await runAs(home, "qmail-inject", ["ann@example.net"]), expected, /^qmail-inject: .*stub ended with/);
+      oneLine(await runAs(home, "qmail-inject", ["ann@example.net"]), expected, /^qmail-inject: .*stub exited with/);
       assert.equal(runs(home), 1);
     });
   }
