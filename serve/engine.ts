@@ -1,61 +1,84 @@
-/** What both roles work with: the settings and identities of the moment, which a reload replaces as a whole. */
+/** Holds the settings of the moment, which are replaced as a whole: at SIGHUP, or when a file has changed. */
 import { errorText, Fail } from "../lib/fail.ts";
-import { canonicalAddress, type Identity } from "../lib/settings/identity.ts";
-import type { ConfigSource, Settings } from "../lib/settings/parse.ts";
-import { loadIdentities, loadSettings } from "../io/system/load.ts";
-import { printError } from "../io/system/log.ts";
-
-/** Settings, and the identities in them. */
-export interface Loaded {
-  readonly settings: Settings;
-  readonly identities: readonly Identity[];
-}
+import type { ConfigSource } from "../lib/settings/parse.ts";
+import { log, printError } from "../io/system/log.ts";
+import { filesOf, keyProblems, load, type Loaded } from "./loaded.ts";
+import { Watch, WATCH_TIMES, type WatchTimes } from "./watch.ts";
 
 /** Holds what was loaded last without an error. */
 export class Engine {
   readonly #source: ConfigSource;
+  readonly #report: (what: string) => void;
+  readonly #times: WatchTimes;
   #loaded: Loaded;
+  #watch: Watch;
+  #problems = "";
 
-  /** @throws {Fail} for settings that cannot be used, and when no key can be read */
-  constructor(source: ConfigSource) {
-    this.#source = source;
+  /**
+   * @param source the settings file
+   * @param report is told of reloads, and of keys that cannot be read
+   * @throws {Fail} for settings that cannot be used, and when no key can be read
+   */
+  constructor(
+    source: ConfigSource,
+    report: (what: string) => void = (what) => printError("serve", what),
+    times: WatchTimes = WATCH_TIMES,
+  ) {
+    [this.#source, this.#report, this.#times] = [source, report, times];
+    // Files are looked at before they are read, so that no change in between is missed.
+    const before = new Watch([source.file], Date.now(), times);
     this.#loaded = load(source);
+    this.#watch = new Watch(filesOf(source, this.#loaded), Date.now(), times, before);
+    this.#reportKeys();
   }
 
-  /** The settings and identities; a message keeps those with which it began. */
+  /** The settings and files of the moment. A message keeps those with which it began. */
   get loaded(): Loaded {
+    if (this.#watch.changed(Date.now())) this.update();
     return this.#loaded;
   }
 
-  /** Loads all files again. What was loaded before is kept when that fails. @returns why it failed */
+  /** Loads all files again, and reports and logs whether that succeeded. */
+  update(): void {
+    const problem = this.reload();
+    const said = problem === undefined ? "Settings reloaded" : `Settings not reloaded, the old ones stay: ${problem}`;
+    this.#report(said);
+    log(this.#loaded.settings, { at: "serve", result: problem === undefined ? "reloaded" : "kept", error: problem });
+    if (problem === undefined) this.#reportKeys();
+  }
+
+  /** Loads all files again, and keeps what was loaded before when that fails. @returns why it failed */
   reload(): string | undefined {
+    const before = new Watch(filesOf(this.#source, this.#loaded), Date.now(), this.#times);
+    // A broken file is reported once, and tried again after it has changed again.
+    this.#watch = before;
     try {
       const loaded = load(this.#source);
-      // The sockets stay where they are until the next start.
-      const { socket_folder } = this.#loaded.settings.serve;
-      if (loaded.settings.serve.socket_folder !== socket_folder) {
-        throw new Fail("config", "serve.socket_folder was changed, which needs a restart");
-      }
+      checkPermitted(this.#loaded, loaded);
       this.#loaded = loaded;
+      this.#watch = new Watch(filesOf(this.#source, loaded), Date.now(), this.#times, before);
       return undefined;
     } catch (error) {
       return errorText(error);
     }
   }
+
+  /** Reports keys that cannot be read, unless they were reported before. */
+  #reportKeys(): void {
+    const problems = keyProblems(this.#loaded);
+    if (problems.join("\n") !== this.#problems) { for (const one of problems) this.#report(one); }
+    this.#problems = problems.join("\n");
+  }
 }
 
-/** Reads every key file now. One that cannot be read is tried again whenever it is needed, until it can be. */
-function load(source: ConfigSource): Loaded {
-  const settings = loadSettings(source);
-  const identities = loadIdentities(settings);
-  let readable = 0;
-  for (const identity of identities) {
-    try {
-      readable += identity.keys.length;
-    } catch (error) {
-      printError("serve", `${canonicalAddress(identity)} is neither signed for nor judged: ${errorText(error)}`);
-    }
+/** Checks for changes that a running program cannot follow. @throws {Fail} `config` */
+function checkPermitted({ settings: old }: Loaded, { settings: next }: Loaded): void {
+  if (next.serve.socket_folder !== old.serve.socket_folder) {
+    throw new Fail("config", "serve.socket_folder was changed, which needs a restart");
   }
-  if (readable === 0) throw new Fail("config", "No key file can be read");
-  return { settings, identities };
+  const { folder } = next.state;
+  const { state } = Deno.permissions.querySync({ name: "write", path: folder });
+  if (folder !== old.state.folder && state !== "granted") {
+    throw new Fail("config", "state.folder was changed, which needs a restart", { fix: "countersign sandbox" });
+  }
 }

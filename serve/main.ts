@@ -4,7 +4,7 @@ import { SERVE_SOCKETS } from "../lib/paths.ts";
 import { sysexit } from "../lib/sysexits.ts";
 import { checkArguments } from "../io/system/environment.ts";
 import { configFile } from "../io/system/load.ts";
-import { log, printError } from "../io/system/log.ts";
+import { printError } from "../io/system/log.ts";
 import { doorRole } from "./door.ts";
 import { Engine } from "./engine.ts";
 import { milterSessions } from "./milter/conversation.ts";
@@ -70,7 +70,7 @@ async function run(engine: Engine): Promise<void> {
   const folder = engine.loaded.settings.serve.socket_folder;
   if (folder === "") throw new Fail("config", "serve.socket_folder is not set");
   const stop = signalled("SIGTERM", "SIGINT");
-  Deno.addSignalListener("SIGHUP", () => reload(engine));
+  Deno.addSignalListener("SIGHUP", () => engine.update());
   const servers: SocketServer[] = [];
   try {
     const listeners = await openSockets(folder);
@@ -120,13 +120,6 @@ async function openSockets(folder: string): Promise<OpenSocket[]> {
     for (const { listener } of open) listener.close();
     throw error;
   }
-}
-
-function reload(engine: Engine): void {
-  const error = engine.reload();
-  const said = error === undefined ? "Settings reloaded" : `Settings not reloaded, the old ones stay: ${error}`;
-  printError("serve", said);
-  log(engine.loaded.settings, { at: "serve", result: error === undefined ? "reloaded" : "kept", error });
 }
 
 /** Resolves with the first of these signals. */

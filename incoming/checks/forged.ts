@@ -36,7 +36,7 @@ function unsolicited({ settings }: JudgeContext): Verdict {
 }
 
 /** Returns whether the grace period is running, during which mail may bounce that was sent before signing began. */
-function inGrace({ settings, now }: JudgeContext): boolean {
+export function inGrace({ settings, now }: Pick<JudgeContext, "settings" | "now">): boolean {
   const since = parseDay(settings.since);
   const age = since === undefined ? Infinity : dayOf(now) - since;
   // A date in the future is a typing error and must not disable the check until then.

@@ -14,8 +14,11 @@ const MAX_LATE_DAYS = 180;
 /** Minimum length of a hash when reading: 40 bits after case folding, which is enough. */
 const MIN_HASH_LENGTH = 8;
 
-/** The identity that signed the address, with the reason in `late` if it is no longer valid; or what is wrong. */
-type Opened = { identity: Identity; late?: string } | { wrong: string };
+/**
+ * The identity that signed the address, with the reason in `late` if it is no longer valid; or what is wrong. `plain` is
+ * the address inside, if the signature is correct.
+ */
+type Opened = { identity: Identity; plain: string; late?: string } | { wrong: string; plain?: string };
 
 const CHECK = "signed-recipient";
 
@@ -25,23 +28,26 @@ const CHECK = "signed-recipient";
  */
 export function checkSigned(delivery: Received, context: JudgeContext): Verdict | string {
   let wrong: string | undefined;
+  let old: string | undefined;
   for (const text of delivery.recipients) {
     const opened = openSrs(text, context) ?? openPrvs(text, context);
     if (opened === undefined) continue;
     if ("wrong" in opened) {
       wrong ??= opened.wrong;
+      old ??= opened.plain;
       continue;
     }
-    const { identity, late } = opened;
+    const { identity, late, plain } = opened;
     const mark = late !== undefined;
     const reason = `${late ?? "valid"} signed address of ${canonicalAddress(identity)}`;
     const result = !isBounceSender(delivery.sender) ? "other" : mark ? "late" : "genuine";
-    return { action: "deliver", check: CHECK, result, reason, identity, mark };
+    return { action: "deliver", check: CHECK, result, reason, identity, mark, ...(mark && { expired: plain }) };
   }
   const inside = delivery.recipients.map(recipientIn).filter((one) => isSrsDomain(one.domain, context));
   if (wrong === undefined && inside.length === 0) return "the recipient is not a signed address";
-  return (wrong === undefined ? role(inside, context) ?? another(inside, context) : undefined) ??
+  const verdict = (wrong === undefined ? role(inside, context) ?? another(inside, context) : undefined) ??
     forgedVerdict(CHECK, wrong ?? "unsigned address in the SRS domain", context);
+  return old === undefined ? verdict : { ...verdict, expired: old };
 }
 
 /**
@@ -81,10 +87,11 @@ function another(inside: readonly Recipient[], context: JudgeContext): Verdict |
  * Classifies a correct signature by its age. If no key can have made it in the past, the clock was ahead when it was
  * made: the user signed it, but its date cannot be trusted.
  */
-function ofAge(identity: Identity, age: number, valid: boolean, what: string): Opened {
-  if (valid) return { identity };
-  if (age >= KEY_LIFETIME_DAYS) return { identity, late: "post-dated" };
-  return age < MAX_LATE_DAYS ? { identity, late: "expired" } : { wrong: `${what} is ${age} days old` };
+function ofAge(identity: Identity, plain: string, age: number, valid: boolean, what: string): Opened {
+  if (valid) return { identity, plain };
+  if (age >= KEY_LIFETIME_DAYS) return { identity, plain, late: "post-dated" };
+  if (age < MAX_LATE_DAYS) return { identity, plain, late: "expired" };
+  return { wrong: `${what} is ${age} days old`, plain };
 }
 
 /**
@@ -123,7 +130,7 @@ function openSrs(text: string, context: JudgeContext): Opened | undefined {
     return { wrong: "SRS address has a bad time stamp" };
   }
   const { max_age, skew } = settings.srs;
-  return ofAge(identity, age, inTime(age, max_age, skew), "SRS address");
+  return ofAge(identity, address, age, inTime(age, max_age, skew), "SRS address");
 }
 
 /** Returns the identity that a signed address names, without verifying it. Its keys are those that could verify it. */
@@ -148,7 +155,7 @@ function openPrvs(text: string, { settings, identities, now }: JudgeContext): Op
       lifetime,
       now,
     });
-    return ofAge(identity, opened.age, opened.age <= lifetime, "prvs address");
+    return ofAge(identity, opened.address, opened.age, opened.age <= lifetime, "prvs address");
   } catch (error) {
     if (!isRejection(error)) throw error;
     return { wrong: "prvs address has a wrong signature" };

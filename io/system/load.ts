@@ -5,6 +5,7 @@ import { Fail, provesMissing } from "../../lib/fail.ts";
 import type { Identity } from "../../lib/settings/identity.ts";
 import { type Key, parseKeys } from "../../lib/settings/keys.ts";
 import { plainLists } from "../../lib/settings/lists.ts";
+import { type Moved, parseMoved } from "../../lib/settings/moved.ts";
 import { parseConfig, type Settings } from "../../lib/settings/parse.ts";
 import { plainEnv } from "./environment.ts";
 import { checkOwn, isMissing, readPrivateFile, unreadable, WRITABLE } from "./files.ts";
@@ -45,6 +46,12 @@ export function readPlainLists({ plain_lists: path }: Settings): string {
   return isMissing(path) ? "" : readPrivateFile("File of lists", path, WRITABLE, { limit: MAX_LISTS_BYTES });
 }
 
+/** Returns the addresses that have moved. @throws {Fail} `config`, `permission` */
+export function readMoved({ serve: { moved: path } }: Settings): Moved {
+  if (path === "") return new Map();
+  return parseMoved(readPrivateFile("File of moved addresses", path, WRITABLE, { limit: MAX_LISTS_BYTES }), path);
+}
+
 /**
  * Returns the identities. Each key file is read on first use, because a site may have a thousand.
  *
@@ -56,6 +63,7 @@ export function loadIdentities(settings: Settings): Identity[] {
     also: one.also.map((pattern) => pattern.toLowerCase()),
     srsDomain: one.srs_domain.toLowerCase(),
     logins: one.logins,
+    refuseUnsigned: one.refuse_unsigned,
     // With `group` the key belongs to one user, and the hook of the site may read it.
     ...(one.group ? { user: one.address.toLowerCase() } : {}),
     get keys(): readonly Key[] {

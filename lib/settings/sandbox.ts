@@ -62,7 +62,9 @@ export function permissions(
   const settled = [file, settings.plain_lists, ...settings.identity.map((one) => one.keys)];
   // The settings of each user are looked up before those of the site.
   if (shared) settled.push(`${home}/.config/countersign/config.toml`);
-  if ([...settled, transport.ca, sandboxFile(file)].some(groupWritable)) settled.push(PASSWD, GROUP);
+  if ([...settled, transport.ca, settings.serve.moved, sandboxFile(file)].some(groupWritable)) {
+    settled.push(PASSWD, GROUP);
+  }
   const out = transport.via === "maildir" ? [transport.maildir] : [];
   const injector = transport.via === "command" ? [programOf(transport.preset, transport.command), KILL] : [];
 
@@ -93,7 +95,7 @@ export function permissions(
   // The engine runs nothing, and listens only on its sockets.
   const { socket_folder: sockets } = settings.serve;
   if (sockets !== "") {
-    give("serve", "read", ...settled, settings.state.folder, tag.pymsgauth, sockets);
+    give("serve", "read", ...settled, settings.serve.moved, settings.state.folder, tag.pymsgauth, sockets);
     give("serve", "write", settings.state.folder, sockets);
     give("serve", "net", ...SERVE_SOCKETS.map((socket) => `unix:${sockets}/${socket}`));
   }

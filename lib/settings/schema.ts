@@ -93,6 +93,12 @@ export const REPEATED = {
       "Its key file, mode 0600, with one key per line: `id created secret`. Identities cannot share a key file.",
       notEmpty,
     ),
+    refuse_unsigned: flag(
+      false,
+      "`countersign serve` rejects all mail from the null sender to the plain address, before its content is sent: " +
+        "genuine bounces come to the signed address. **This also rejects receipts, vacation replies and sender " +
+        "callouts.** It has no effect during the grace period.",
+    ),
     group: flag(
       false,
       "Allow the group of the key file to read it (mode 0640), for a site whose hook runs as a separate user.",
@@ -303,6 +309,11 @@ export const TABLES = {
       "",
       "An address or a web page for people whose mail is refused at the door; it is added to the reply.",
       contact,
+    ),
+    moved: path(
+      "",
+      "A file of addresses that have moved, with an old and a new one on each line. Mail to an old address is rejected " +
+        "with a reply that names the new one. The mail server must still accept the old address.",
     ),
     sign_local: flag(
       false,

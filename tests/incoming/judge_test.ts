@@ -651,3 +651,25 @@ Deno.test("a key older than 900 days verifies no more", { permissions: "none" },
   const younger: Identity = { ...greg, keys: [greg.keys[0]!, { ...greg.keys[1]!, created: created + 100 - 899 }] };
   assert.equal((await decide(given, { ...context(), identities: [younger] })).verdict.result, "genuine");
 });
+
+Deno.test("an address that has expired names the one to write to, if its signature is correct", async () => {
+  const prvs = (days: number) =>
+    prvsSign("greg@example.org", { secret: greg.keys[0]!.secret, keyNumber: 2, lifetime: 14, now: day(-days) });
+  const rows: [string, string | undefined][] = [
+    [srs(greg), undefined],
+    [srs(greg, { now: day(-22) }), "greg@example.org"],
+    [srs(greg, { now: day(-180) }), "greg@example.org"],
+    [srs(greg, { now: day(-22), secret: "mallory" }), undefined],
+    [prvs(14), undefined],
+    [prvs(15), "greg@example.org"],
+    [prvs(180), "greg@example.org"],
+    [prvs(15).replace(/......=greg/, "000000=greg"), undefined],
+    ["info@srs.example.org", undefined],
+  ];
+  for (const [recipient, expired] of rows) {
+    for (const sender of [null, "jo@b.example"]) {
+      const { verdict } = await decide(delivery(sender, recipient, LETTER), context());
+      assert.equal(verdict.expired, expired, recipient);
+    }
+  }
+});

@@ -6,33 +6,14 @@ import { signTag } from "../../lib/tag.ts";
 import { doorRole } from "../../serve/door.ts";
 import { qsbmf, SECRET } from "../rig.ts";
 import { randomNonce } from "../random.ts";
-import { srsForward } from "../../mod.ts";
 import { EngineHome } from "./engine.ts";
+import { FORGED, last, LETTER, LIE, PLAIN, srs, unreadable } from "./at_door.ts";
 import { message, talk } from "./mta.ts";
-
-const PLAIN = "greg@example.org";
-const LIE = "From: greg@example.org\nMessage-ID: <lie@spam.example>\nSubject: Pills\n\nBuy!\n";
-const FORGED = qsbmf(PLAIN, LIE);
-const LETTER = "From: Jo <jo@b.example>\nSubject: Hello\nMessage-ID: <1@b.example>\n\nHow are you?\n";
-const DAY_MS = 86_400_000;
-
-const srs = (user = "greg", secret = `greg ${SECRET}`, days = 0) =>
-  srsForward(`${user}@example.org`, "srs.example.org", {
-    secrets: [secret],
-    hashLength: 8,
-    alphabet: "base64url",
-    now: new Date(Date.now() - days * DAY_MS),
-  });
 
 function tagged(): string {
   const options = { key: "k1", secret: `greg ${SECRET}`, now: new Date(), nonce: randomNonce() };
   const tag = signTag(PLAIN, "<mine@example.org>", options);
   return qsbmf(PLAIN, `From: ${PLAIN}\nMessage-ID: <mine@example.org>\nX-Msgauth: ${tag}\n\nHi\n`);
-}
-
-/** The last thing that is said. */
-async function last(home: EngineHome, sender: string, recipients: string[], mail?: string): Promise<string> {
-  return (await talk(doorRole(home.engine), message(sender, recipients, mail))).at(-1)!;
 }
 
 Deno.test("at RCPT: addresses that nobody signed are refused, all others pass", async (t) => {
@@ -134,12 +115,7 @@ Deno.test("nothing is refused without all that refusing needs", async (t) => {
       assert.equal(home.engine.reload(), undefined);
       return home;
     }, false],
-    ["the key of this identity cannot be read", () => {
-      const home = new EngineHome();
-      home.write("keys/greg", `k1 2020-01-01 greg ${SECRET}\n`, 0o644);
-      assert.equal(home.engine.reload(), undefined);
-      return home;
-    }, false],
+    ["the key of this identity cannot be read", () => unreadable("greg"), false],
   ];
   for (const [what, make, address] of rows) {
     await t.step(what, async () => {

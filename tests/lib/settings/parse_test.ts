@@ -80,6 +80,7 @@ const VALUES: Record<string, { good: string; is: unknown; bad: string; with?: Ta
   "state.shared": { good: "true", is: true, bad: "1" },
   "serve.socket_folder": { good: '"/run/countersign"', is: "/run/countersign", bad: '"a\\u0000"' },
   "serve.contact": { good: '"https://example.org/mail"', is: "https://example.org/mail", bad: '"ü"' },
+  "serve.moved": { good: '"moved"', is: `${FOLDER}/moved`, bad: '"a\\u0000"' },
   "serve.sign_local": { good: "true", is: true, bad: '"yes"' },
   "state.folder": { good: '"/var/lib/c"', is: "/var/lib/c", bad: '""' },
   log_addresses: { good: "true", is: true, bad: "1" },
@@ -90,6 +91,7 @@ const VALUES: Record<string, { good: string; is: unknown; bad: string; with?: Ta
     bad: '["greg+*"]',
   },
   "identity.srs_domain": { good: '"srs.example.org"', is: "srs.example.org", bad: '"srs example"' },
+  "identity.refuse_unsigned": { good: "true", is: true, bad: '"yes"' },
   "identity.group": { good: "true", is: true, bad: '"yes"' },
   "identity.keys": { good: '"greg.keys"', is: `${FOLDER}/greg.keys`, bad: '""' },
   "rule.to": {

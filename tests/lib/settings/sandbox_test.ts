@@ -160,7 +160,8 @@ function givenBy({ name, type }: NamedSetting): string[] {
   const own = name.startsWith("identity.");
   return WAYS.flatMap((way) => {
     const others = way.split("\n").filter((line) => !line.startsWith(`${name} =`)).join("\n");
-    const top = `${others}\nchallenge.answer = true\n${own ? "" : `${name} = ${value}`}\n`;
+    const sockets = name === "serve.socket_folder" ? "" : `serve.socket_folder = "/run/c"`;
+    const top = `${others}\nchallenge.answer = true\n${sockets}\n${own ? "" : `${name} = ${value}`}\n`;
     const text = `${top}${IDENTITY}${own ? `${name.slice("identity.".length)} = ${value}\n` : ""}`;
     try {
       return permissions(parseConfig(text, PLACE), PLACE).map(({ thing }) => thing);
