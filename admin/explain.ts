@@ -38,7 +38,7 @@ export function explain(name: string, args: readonly string[]): Promise<number> 
     for (const option of ["sender", "recipient", "as"]) {
       if (options.value(option) !== undefined) throw new Fail("usage", `Option --${option} has no meaning with --out`);
     }
-    return explainOut(options);
+    return await explainOut(options);
   });
 }
 
@@ -46,7 +46,7 @@ async function explainIn(options: Arguments): Promise<number> {
   atMost(options, 1);
   const { settings, identities } = load(options);
   using source = open(options.operands[0]);
-  const input = readInput(PREFIX_BYTES, false, source.from);
+  const input = await readInput(PREFIX_BYTES, false, source.from);
   const question = { sender: options.value("sender"), recipient: options.value("recipient"), as: options.value("as") };
   const explanation = await explainIncoming(question, input, settings, identities, new Date());
 
@@ -64,7 +64,7 @@ async function explainIn(options: Arguments): Promise<number> {
   return print(options.has("json") ? explainedJson(explanation, hint) : explainedText(explanation, hint));
 }
 
-function explainOut(options: Arguments): number {
+async function explainOut(options: Arguments): Promise<number> {
   const { rest } = options;
   if (rest === undefined) throw new Fail("usage", "No shim arguments given", { fix: "explain --out -- -t" });
   atMost({ ...options, rest: undefined }, 1);
@@ -78,7 +78,7 @@ function explainOut(options: Arguments): number {
     );
   }
   using source = open(options.operands[0]);
-  const { head, prefix, whole } = readInput(LEDGER_BODY_BYTES, true, source.from);
+  const { head, prefix, whole } = await readInput(LEDGER_BODY_BYTES, true, source.from);
   const message = { ...head, body: prefix.subarray(head.bodyStart), whole };
   const explanation = explainOutgoing(command.call, message, settings, identities, new Date());
   return print(options.has("json") ? plannedJson(explanation) : plannedText(explanation));

@@ -51,7 +51,7 @@ export async function incoming(name: string, args: readonly string[]): Promise<n
 
 async function handle(name: string, options: Options): Promise<{ outcome: Outcome; last: boolean }> {
   const { settings, identities } = load(options);
-  const input = readInput(PREFIX_BYTES, false);
+  const input = await readInput(PREFIX_BYTES, false);
   const now = new Date();
   const delivery = await received(options, input);
   if (delivery.sender === undefined && options.caller === "qmail") {
@@ -118,7 +118,7 @@ async function act(
 
 /** Copies the message and adds a result field. On any error the message is copied without the field. */
 async function filter(name: string, options: Options): Promise<number> {
-  const input = readInput(PREFIX_BYTES, false);
+  const input = await readInput(PREFIX_BYTES, false);
   // Remove forged result fields even if the message cannot be judged.
   const { header, headStart, cut } = input.head;
   const mbox = input.prefix.subarray(0, headStart); // keep procmail's `From ` line

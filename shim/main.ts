@@ -68,7 +68,7 @@ async function sendMessage(call: SendCall): Promise<number> {
   const identities = loadIdentities(settings);
   const now = new Date();
   // A message that fits into a pipe is read to its end first, so that a killed shim never sends part of it.
-  const input = readInput(Math.max(LEDGER_BODY_BYTES, PIPE_BYTES), true);
+  const input = await readInput(Math.max(LEDGER_BODY_BYTES, PIPE_BYTES), true);
   const random = crypto.getRandomValues(new Uint8Array(RANDOM_BYTES));
   const mailboxLine = input.head.headStart > 0;
   const planned = plan(call, input.head.header, { settings, identities, now, random, mailboxLine });

@@ -1,5 +1,6 @@
 /** Really installs, throws the checkout away, and runs what was installed as users have it. */
 import assert from "node:assert/strict";
+import { decodeLatin1 } from "../lib/bytes.ts";
 import { CREATED, fieldOf, Home, oneLine, qsbmf, type Ran, ROOT } from "./rig.ts";
 import { usualPrefix } from "../build/install/installed.ts";
 import { VERSION } from "../lib/version.ts";
@@ -401,6 +402,11 @@ Deno.test("an installed program has a cache that is ready, and keeps it from wha
   const files = () => [...Deno.readDirSync(`${prefix}/lib/countersign/cache`)].map(({ name }) => name).sort();
   const made = files();
   assert.ok(made.length > 0);
+  const code = made.filter((name) => name.startsWith("v8_code_cache"))
+    .map((name) => decodeLatin1(Deno.readFileSync(`${prefix}/lib/countersign/cache/${name}`))).join("");
+  for (const program of ["shim/main.js", "hooks/incoming.js"]) {
+    assert.ok(code.includes(`file://${prefix}/lib/countersign/${program}`), `compiled code of ${program}`);
+  }
   home.settings(byStub(home));
   delete home.env.DENO_DIR;
   const line = [`${prefix}/bin/shim`, "ann@example.net"];

@@ -66,7 +66,7 @@ fuzz(
       return piece.length;
     };
     const from = { readSync: read, read: (buffer: Uint8Array) => Promise.resolve(read(buffer)) };
-    const input = readInput(Math.min(n, PREFIX_BYTES), true, from);
+    const input = await readInput(Math.min(n, PREFIX_BYTES), true, from);
     assert.deepEqual(input.head, head(mail));
     let rest = "";
     for await (const chunk of input.body()) rest += decodeLatin1(chunk);
