@@ -62,14 +62,14 @@ Deno.test("parseAddress rejects anything but one bare address", () => {
   bad("a@[[]", "address-invalid");
   bad("a@b:c", "address-invalid");
   bad("a;b@example.org", "address-invalid");
-  // What bytes that are not UTF-8 became: another mailbox, perhaps somebody's.
+  // U+FFFD stands for bytes that were not UTF-8: the address would name another mailbox.
   bad("a\ufffd@example.org", "address-invalid");
   bad("a@\ufffd.example", "address-invalid");
   bad('"a\ufffd"@example.org', "address-invalid");
   bad('"a\\\ufffd"@example.org', "address-invalid");
 });
 
-Deno.test("Control characters are rejected anywhere in an address", () => {
+Deno.test("parseAddress rejects control characters anywhere in an address", () => {
   // Tab is allowed in a quoted string and between words (RFC 5322 section 3.2.4).
   const controls = [...Array(0xa0).keys()].filter((code) => code < 0x20 || code > 0x7e).filter((code) => code !== 9)
     .map((code) => String.fromCharCode(code));
@@ -170,7 +170,7 @@ Deno.test("parseAddressList accepts bare words only on request", () => {
   bad("Root <r\ufffdot>");
 });
 
-Deno.test("parseAddressList rejects a list of which it cannot parse any part", () => {
+Deno.test("parseAddressList rejects the whole list if any part of it cannot be parsed", () => {
   const bad = (text: string) => assert.throws(() => parseAddressList(text), { kind: "address-invalid" }, text);
   for (
     const text of [
@@ -247,7 +247,7 @@ Deno.test("Long hostile lists are parsed in bounded time or cause a Fail", () =>
   }
 });
 
-Deno.test("An address as long as a header is parsed", () => {
+Deno.test("Addresses and lists of 1 MB are parsed", () => {
   const long = "x".repeat(1024 * 1024);
   assert.equal(parseAddress(`"${long}"@x`).local, `"${long}"`);
   assert.equal(parseAddress(`${long}@x`).local, long);
@@ -266,7 +266,7 @@ Deno.test("formatMailbox quotes a name if necessary", () => {
   assert.equal(formatMailbox("two  spaces", address), '"two  spaces" <a@x>');
 });
 
-Deno.test("Upper and lower case name the same mailbox", () => {
+Deno.test("Addresses are compared ignoring case", () => {
   const [a, b] = [parseAddress("Greg@Example.ORG"), parseAddress("greg@example.org")];
   assert.equal(canonical(a), "greg@example.org");
   assert.ok(sameAddress(a, b));

@@ -1,4 +1,4 @@
-/** Which header fields agree however they are written, and which say something else. */
+/** Comparing header fields with what was sent: differences of form do not count, differences of content do. */
 import assert from "node:assert/strict";
 import { encodeLatin1, utf8ToLatin1 } from "../../lib/bytes.ts";
 import { COMPARED_FIELDS, comparedFields } from "../../lib/compared.ts";
@@ -8,8 +8,8 @@ const compared = (text: string) => comparedFields(parseHead(encodeLatin1(`${text
 
 const SUBJECT = utf8ToLatin1("Gr\u00fc\u00dfe an alle");
 
-/** What was sent, and what comes back that says the same. */
-const SAME: readonly [sent: string, ...returned: string[]][] = [
+/** A field as sent, and returned forms of it with the same content. */
+const EQUAL: readonly [sent: string, ...returned: string[]][] = [
   [
     "From: Joe <joe@example.net>\n",
     'From: "Joe" <Joe@Example.NET> (at home)\n',
@@ -32,7 +32,7 @@ const SAME: readonly [sent: string, ...returned: string[]][] = [
     'To: dev@lists.example.org,\n\t"Ann Lee" <ann@example.org>\n',
     "to: <dev@LISTS.example.org> , Ann Lee<ann@example.org>\n",
   ],
-  // qmail-inject and Postfix add them where no recipient is named.
+  // qmail-inject and Postfix add these to a message without recipient fields.
   [
     "",
     "To: undisclosed-recipients:;\n",
@@ -58,8 +58,8 @@ const SAME: readonly [sent: string, ...returned: string[]][] = [
   ["Content-Transfer-Encoding: base64\n", "CONTENT-TRANSFER-ENCODING: BASE64\n"],
 ];
 
-/** What was sent, and what says something else. */
-const OTHER: readonly [sent: string, ...returned: string[]][] = [
+/** A field as sent, and returned fields with other content. */
+const DIFFERENT: readonly [sent: string, ...returned: string[]][] = [
   [
     "From: Joe <joe@example.net>\n",
     "",
@@ -115,18 +115,18 @@ const OTHER: readonly [sent: string, ...returned: string[]][] = [
 ];
 
 Deno.test("Fields that differ only in form are equal", { permissions: "none" }, () => {
-  for (const [sent, ...returned] of SAME) {
-    for (const one of returned) assert.equal(compared(one), compared(sent), JSON.stringify([sent, one]));
+  for (const [sent, ...returned] of EQUAL) {
+    for (const form of returned) assert.equal(compared(form), compared(sent), JSON.stringify([sent, form]));
   }
 });
 
 Deno.test("Fields with different contents are not equal", { permissions: "none" }, () => {
-  for (const [sent, ...returned] of OTHER) {
-    for (const one of returned) assert.notEqual(compared(one), compared(sent), JSON.stringify([sent, one]));
+  for (const [sent, ...returned] of DIFFERENT) {
+    for (const form of returned) assert.notEqual(compared(form), compared(sent), JSON.stringify([sent, form]));
   }
 });
 
-Deno.test("There is one text for each field", { permissions: "none" }, () => {
+Deno.test("comparedFields returns one text per field, in the order of COMPARED_FIELDS", { permissions: "none" }, () => {
   const all = COMPARED_FIELDS.map((name) => `${name}: x${name}\n`).join("");
   const texts = comparedFields(parseHead(encodeLatin1(`${all}\n`), true)!.header);
   assert.deepEqual(

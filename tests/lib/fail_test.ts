@@ -9,7 +9,7 @@ const printed: [FailData, string][] = [
   [{ fix: "chmod 600 /f" }, "Message: chmod 600 /f"],
   [{ file: "/f", fix: "chmod 600 /f" }, "/f: Message: chmod 600 /f"],
   [{ file: "/f", line: 3, fix: "did you mean srs?" }, "/f:3: Message: did you mean srs?"],
-  // A line without its file says nothing.
+  // A line number without its file is useless.
   [{ line: 3 }, "Message"],
   // Control characters in a name could control the terminal.
   [{ file: "/a\x1b[2J\nb", line: 1 }, '"/a\\u001b[2J\\nb":1: Message'],
@@ -27,12 +27,12 @@ for (const [data, text] of printed) {
       data.line,
       data.fix,
     ]);
-    assert.equal(reason(fail), text, "also as a part of another message");
+    assert.equal(reason(fail), text, "within another message too");
   });
 }
 
 Deno.test(
-  "what the sandbox denies is fixed by the sandbox, unless the error says otherwise",
+  "the suggested fix for a denied permission is countersign sandbox, unless the error names another",
   { permissions: "none" },
   () => {
     let denied: unknown;

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { hmac, purposeMac, type Secret } from "../../lib/hmac.ts";
 import { utf8 } from "../../lib/bytes.ts";
 
-/** The same by Web Crypto, which is somebody else's code. */
+/** An independent implementation. */
 async function byWebCrypto(hash: "SHA-1" | "SHA-256", secret: Uint8Array, data: Uint8Array): Promise<Uint8Array> {
   const raw = new Uint8Array(secret);
   const key = await crypto.subtle.importKey("raw", raw, { name: "HMAC", hash }, false, ["sign"]);
@@ -12,7 +12,7 @@ async function byWebCrypto(hash: "SHA-1" | "SHA-256", secret: Uint8Array, data: 
 
 const bytes = fc.uint8Array({ minLength: 1, maxLength: 200 });
 
-Deno.test("MACs are those of RFC 2104, for secrets and data of any length", { permissions: "none" }, async () => {
+Deno.test("hmac agrees with Web Crypto for secrets and data of any length", { permissions: "none" }, async () => {
   await fc.assert(fc.asyncProperty(bytes, fc.uint8Array({ maxLength: 300 }), async (secret, data) => {
     for (const hash of ["SHA-1", "SHA-256"] as const) {
       assert.deepEqual(hmac(hash, secret, data), await byWebCrypto(hash, secret, data));
@@ -20,7 +20,7 @@ Deno.test("MACs are those of RFC 2104, for secrets and data of any length", { pe
   }));
 });
 
-Deno.test("a secret that is changed in place gives the MACs of the new secret", { permissions: "none" }, async () => {
+Deno.test("a secret changed in place is not served from the cache", { permissions: "none" }, async () => {
   const [secret, data] = [utf8("a secret that is wiped after use"), utf8("data")];
   const before = hmac("SHA-256", secret, data);
   secret[0]! ^= 1;
@@ -31,7 +31,7 @@ Deno.test("a secret that is changed in place gives the MACs of the new secret", 
 });
 
 Deno.test(
-  "more secrets than are kept prepared, in any order, and calls that interleave",
+  "more secrets than the cache holds, in any order, get their own MACs",
   { permissions: "none" },
   () => {
     const secrets = Array.from({ length: 200 }, (_, nth) => utf8(`secret ${nth}`));
@@ -41,14 +41,14 @@ Deno.test(
   },
 );
 
-Deno.test("text is its UTF-8, and bytes that look like a text are the same secret", { permissions: "none" }, () => {
+Deno.test("a secret as text is the same as its UTF-8 bytes", { permissions: "none" }, () => {
   for (const text of ["a", "ü", "\ud800", "text a", "bytes a", "\x80"]) {
     assert.deepEqual(hmac("SHA-256", text, utf8("x")), hmac("SHA-256", utf8(text), utf8("x")), JSON.stringify(text));
   }
   assert.notDeepEqual(hmac("SHA-256", "\x80", utf8("x")), hmac("SHA-256", Uint8Array.of(0x80), utf8("x")));
 });
 
-Deno.test("an empty secret is an error, even after others", { permissions: "none" }, () => {
+Deno.test("an empty secret is an error, also after other secrets were used", { permissions: "none" }, () => {
   for (const secret of ["", new Uint8Array(), "a", ""] as Secret[]) {
     const run = () => hmac("SHA-1", secret, utf8("x"));
     if (secret.length === 0) assert.throws(run, { kind: "no-secret" });

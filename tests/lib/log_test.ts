@@ -5,7 +5,7 @@ import { type Event, logAddress, logLine } from "../../lib/log.ts";
 const NOW = new Date("2026-11-20T05:32:58.123Z");
 const TIME = "time=2026-11-20T05:32:58Z";
 
-Deno.test("A line of the log is key=value, in the order given", () => {
+Deno.test("A log line has key=value pairs in the given order", () => {
   const good = (event: Event, rest: string) => assert.equal(logLine(event, NOW), `${TIME}${rest}\n`);
   good({}, "");
   good({ direction: "out", recipients: 2 }, " direction=out recipients=2");
@@ -22,7 +22,7 @@ Deno.test("A line of the log is key=value, in the order given", () => {
   good({ why: "\u001b[2J\u009b2J\u007f\u2028" }, ' why="\\u001b[2J\\u009b2J\\u007f\\u2028"');
 });
 
-Deno.test("Of other people's addresses only the domain is logged, unless set otherwise", () => {
+Deno.test("Only the domain of other people's addresses is logged unless log_addresses is set", () => {
   const address = parseAddress("joe@example.com");
   assert.equal(logAddress(address, false), "@example.com");
   assert.equal(logAddress(address, true), "joe@example.com");

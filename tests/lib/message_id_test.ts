@@ -19,7 +19,7 @@ const sign = (id: string) =>
   signTag("greg@example.org", id, { key: "k1", secret: secrets.k1, now: new Date(), nonce: randomNonce() });
 const verify = (tag: string, id: string) => verifyTag(tag, "greg@example.org", id, { secrets, now: new Date() });
 
-/** A field as programs write it, what a tag covers of it, and the Message-ID for comparing. */
+/** A field as programs write it, the text that a tag covers, and the Message-ID used in comparisons. */
 const WRITTEN: [field: string, signed: string, bare: string][] = [
   ["Message-ID: <1@example.org>", "1@example.org", "1@example.org"],
   ["MESSAGE-ID:<1@example.org>", "1@example.org", "1@example.org"],
@@ -66,7 +66,7 @@ const WRITTEN: [field: string, signed: string, bare: string][] = [
   ["Message-ID: <1@[192.0.2.1]>", "1@[192.0.2.1]", "1@[192.0.2.1]"],
 ];
 
-Deno.test("A Message-ID is read as written, and verifies when it comes back as it was", () => {
+Deno.test("A Message-ID verifies when it is returned unchanged", () => {
   for (const [written, signed, bare] of WRITTEN) {
     const header = field(written);
     const returned = messageIdBody(header[1]!);
@@ -77,7 +77,7 @@ Deno.test("A Message-ID is read as written, and verifies when it comes back as i
   }
 });
 
-Deno.test("A Message-ID in eight bits that are not UTF-8 is read octet by octet", () => {
+Deno.test("A Message-ID that is not UTF-8 is read as Latin-1", () => {
   const latin1 = (octet: number) =>
     headerOf(Uint8Array.of(...utf8("Message-ID: <"), octet, ...utf8("@example.org>\n\n")));
   const [one, other] = [latin1(0xe9), latin1(0xe8)];
@@ -87,7 +87,7 @@ Deno.test("A Message-ID in eight bits that are not UTF-8 is read octet by octet"
   assert.equal(messageIdOf(field("Message-ID: <\ufffd@example.org>")), "\ufffd@example.org");
 });
 
-Deno.test("Control characters, and an empty or ambiguous Message-ID, are refused", () => {
+Deno.test("A Message-ID that is empty, ambiguous or contains control characters is rejected", () => {
   const bad = (text: string, message: RegExp) =>
     assert.throws(() => messageIdOf(field(text)), { kind: "data", message }, JSON.stringify(text));
   for (const control of ["\0", "\x01", "\x1b[2J", "\x7f", "\r"]) {
@@ -114,7 +114,7 @@ Deno.test("Control characters, and an empty or ambiguous Message-ID, are refused
   bad("Subject: x", /^The message has 0 Message-ID fields$/);
 });
 
-/** What servers and gateways do to a field that was signed. */
+/** Changes that servers and gateways make to a signed field. */
 const CHANGED: [signed: string, returned: string][] = [
   ["<1@example.org>", "1@example.org"],
   ["1@example.org", "<1@example.org>"],
@@ -139,11 +139,11 @@ const CHANGED: [signed: string, returned: string][] = [
   ["<1@example.org>", "<1@example.org>;"],
 ];
 
-Deno.test("A Message-ID that was rewritten harmlessly on the way verifies", () => {
+Deno.test("A Message-ID that was rewritten harmlessly in transit verifies", () => {
   for (const [signed, returned] of CHANGED) verify(sign(signed), returned);
 });
 
-Deno.test("Another Message-ID does not verify, and a long one costs no more readings", () => {
+Deno.test("Another Message-ID does not verify, and the number of readings of a long one is bounded", () => {
   const tag = sign("<1@example.org>");
   for (const other of ["", "<>", "<2@example.org>", "<1@example.org.x>", "<1@example.orG>", "1", "example.org"]) {
     assert.throws(() => verify(tag, other), { kind: "tag-invalid" }, other);
@@ -153,7 +153,7 @@ Deno.test("Another Message-ID does not verify, and a long one costs no more read
   }
 });
 
-Deno.test("Fields that name messages are read as the Message-ID itself is", () => {
+Deno.test("messageIdsIn finds the Message-IDs in References and similar fields", () => {
   const good = (body: string, ...ids: string[]) => assert.deepEqual(messageIdsIn(body), ids, body);
   good("<1@x>", "1@x");
   good("<1@x>\n\t<2@x>\r\n <1@x>", "1@x", "2@x");

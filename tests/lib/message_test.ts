@@ -16,10 +16,10 @@ import {
 const head = (mail: string, whole = true): Head | undefined => parseHead(encodeLatin1(mail), whole);
 
 Deno.test("parseHead finds the fields and where the body begins", () => {
-  /** Fields as they are kept, and the body. */
+  /** Expected fields, and the body. */
   const good = (mail: string, raw: string[], body: string) => {
     const found = head(mail)!;
-    assert.deepEqual(found.header.map((one) => one.raw), raw, JSON.stringify(mail));
+    assert.deepEqual(found.header.map((field) => field.raw), raw, JSON.stringify(mail));
     assert.equal(mail.slice(found.bodyStart), body, JSON.stringify(mail));
   };
   good("A: 1\nB: 2\n\nbody\n", ["A: 1", "B: 2"], "body\n");
@@ -37,20 +37,20 @@ Deno.test("parseHead finds the fields and where the body begins", () => {
   good("A:\nB:2\nC : 3\nD\t: 4\n\n", ["A:", "B:2", "C : 3", "D\t: 4"], "");
   good("A: b: c\n\n", ["A: b: c"], "");
   good("A: 1\nA: 2\n\n", ["A: 1", "A: 2"], "");
-  // Folds stay as they are, odd ones too: a line of blanks is a fold, not the end.
+  // Folds are preserved. A line of blanks only is a fold, not the end of the header.
   good("A: 1\n 2\n\t3\nB: 4\n\n", ["A: 1\n 2\n\t3", "B: 4"], "");
   good("A: 1\r\n 2\r\n\r\n", ["A: 1\n 2"], "");
   good("A: 1\n \n 2\n\nbody", ["A: 1\n \n 2"], "body");
   good("A:\n 1\n\n", ["A:\n 1"], "");
   good("A: 1\n 2", ["A: 1\n 2"], "");
   good("A: 1\n B: 2\n\n", ["A: 1\n B: 2"], "");
-  // mbox lines are dropped, but only in front.
+  // mbox "From " lines are removed at the beginning only.
   good("From greg@example.org Fri Nov 20 05:32:58 2026\nA: 1\n\nbody", ["A: 1"], "body");
   good(">From greg@example.org Fri Nov 20 05:32:58 2026\r\nA: 1\r\n\r\n", ["A: 1"], "");
   good("From : greg@example.org\n\n", ["From : greg@example.org"], "");
   good("A: 1\nFrom greg Fri\nB: 2\n\n", ["A: 1"], "From greg Fri\nB: 2\n\n");
   good("From greg Fri\n>From greg Fri\nA: 1\n", ["A: 1"], "");
-  // A line that can be part of no header begins the body: nothing of it is lost.
+  // A line that cannot belong to a header begins the body, so that nothing is lost.
   good("A: 1\nno field\nB: 2\n\n", ["A: 1"], "no field\nB: 2\n\n");
   good("no field at all\nA: 1\n", [], "no field at all\nA: 1\n");
   good(" fold of nothing\nA: 1\n\n", [], " fold of nothing\nA: 1\n\n");
@@ -59,14 +59,14 @@ Deno.test("parseHead finds the fields and where the body begins", () => {
   good("A: 1\nÄ: 2\n\n", ["A: 1"], "Ä: 2\n\n");
   good("A: 1\nB\0: 2\n\n", ["A: 1"], "B\0: 2\n\n");
   good("just text", [], "just text");
-  // NUL and a lone CR in a value are kept for whoever judges them; at its end, a CR would be a line end when written.
+  // NUL and a lone CR in a value are preserved; a CR at its end would be part of a line ending when written.
   good("A: a\0b\n\n", ["A: a\0b"], "");
   good("A: a\rb\n\n", ["A: a\rb"], "");
   good("A: a\r\r\n\n", ["A: a"], "");
   good("A: 1\n\nbo\0dy\r", ["A: 1"], "bo\0dy\r");
 });
 
-Deno.test("parseHead waits for more while the header may go on", () => {
+Deno.test("parseHead returns undefined until the header is complete", () => {
   const mail = "From greg Fri\nA: 1\r\n 2\nB: 3\n\nbody";
   const end = mail.indexOf("body");
   const expected = head(mail)!;
@@ -86,7 +86,7 @@ Deno.test("Every byte of a header is preserved", () => {
   assert.equal(decodeLatin1(printHead(head(mail)!.header)), mail);
 });
 
-Deno.test("field never accepts a line ending or NUL", () => {
+Deno.test("field replaces line endings and NUL with a space", () => {
   const good = (given: string, raw: string) => assert.equal(field("Subject", given).raw, `Subject: ${raw}`);
   good("plain", "plain");
   good("", "");
@@ -94,11 +94,11 @@ Deno.test("field never accepts a line ending or NUL", () => {
   good("a\nb\rc\0d", "a b c d");
   good("a\r\n\r\n\0b", "a b");
   good("Jörg", `${utf8ToLatin1("Jörg")}`);
-  // U+0A0D and its like end in the bytes of line ends, but are none.
+  // The low bytes of these characters are CR and LF.
   assert.equal(text(printHead([field("A", "\u0a0d\u0d0a\u0a00")])), "A: \u0a0d\u0d0a\u0a00\n\n");
 });
 
-Deno.test("Values are unfolded, trimmed and read as UTF-8", () => {
+Deno.test("Values are unfolded, trimmed and decoded as UTF-8", () => {
   const good = (raw: string, expected: string) => assert.equal(valueOf({ name: "A", raw }), expected, raw);
   good("A: b", "b");
   good("A:b", "b");
@@ -116,13 +116,13 @@ Deno.test("Fields are found by name, ignoring case", () => {
   assert.deepEqual(values(header, "Bcc"), []);
   assert.equal(value(header, "to"), "a");
   assert.equal(value(header, "Bcc"), undefined);
-  assert.deepEqual(without(header, "to", "Bcc").map((one) => one.name), ["CC", "Top"]);
+  assert.deepEqual(without(header, "to", "Bcc").map((field) => field.name), ["CC", "Top"]);
   assert.ok(named(header[1]!, "To", "Cc"));
   assert.ok(!named(header[3]!, "To", "Cc"));
 });
 
-async function* pieces(parts: string[]): AsyncGenerator<Uint8Array> {
-  // One buffer for all, as the reader of standard input has it.
+async function* chunks(parts: string[]): AsyncGenerator<Uint8Array> {
+  // One buffer is reused for all chunks, as it is when reading standard input.
   const buffer = new Uint8Array(64);
   for (const part of parts) {
     buffer.fill(0xee);
@@ -133,12 +133,12 @@ async function* pieces(parts: string[]): AsyncGenerator<Uint8Array> {
 
 async function unix(parts: string[]): Promise<string> {
   let out = "";
-  for await (const chunk of unixLines(pieces(parts))) out += decodeLatin1(chunk);
+  for await (const chunk of unixLines(chunks(parts))) out += decodeLatin1(chunk);
   return out;
 }
 
-/** Every way to cut a text in pieces. */
-function* cuts(whole: string): Generator<string[]> {
+/** Every way to split a text into chunks. */
+function* splits(whole: string): Generator<string[]> {
   for (let mask = 0; mask < 2 ** Math.max(0, whole.length - 1); mask++) {
     yield [...whole].map((c, at) => mask & (1 << at) ? `${c}|` : c).join("").split("|");
   }
@@ -148,7 +148,7 @@ Deno.test("unixLines converts every CRLF to LF, however the text is split", asyn
   const texts = ["", "\r\n", "\r\r\n\n", "a\r\nb\r\n", "\ra\r\n\r", "a\r\r\r\nb", "\n\r\n\r\n", "ab\r", "\r\n.\r\n"];
   for (const whole of texts) {
     const expected = whole.replaceAll("\r\n", "\n");
-    for (const parts of cuts(whole)) assert.equal(await unix(parts), expected, JSON.stringify(parts));
+    for (const parts of splits(whole)) assert.equal(await unix(parts), expected, JSON.stringify(parts));
   }
 });
 
@@ -165,10 +165,10 @@ Deno.test("unixLines allocates one buffer for all chunks of a size", async () =>
   const [piece, count] = ["line\r\n", 100];
   const buffers = new Set<ArrayBufferLike>();
   let size = 0;
-  for await (const out of unixLines(pieces(Array(count).fill(piece)))) {
+  for await (const out of unixLines(chunks(Array(count).fill(piece)))) {
     buffers.add(out.buffer);
     size += out.length;
   }
   assert.equal(size, count * "line\n".length);
-  assert.equal(buffers.size, 1, "memory for a long message is that for a short one");
+  assert.equal(buffers.size, 1, "a long message takes no more memory than a short one");
 });

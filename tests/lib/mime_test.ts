@@ -11,14 +11,14 @@ const parts = (mail: string, depth = 16) => {
   return mimeParts(header, bytes.subarray(bodyStart), depth);
 };
 const MIXED = 'Content-Type: multipart/mixed; boundary="b"\n';
-/** A message with one part, of these fields and this content. */
+/** A multipart message with one part. */
 const mail = (outer: string, fields: string, content: string) =>
   `${outer}${MIXED}\n--b\n${fields}\n${content}\n--b--\n`;
 
-/** [what, message, type of each part and its content; `…` behind one whose end is not seen] */
+/** [what, message, type and content of each part, with `…` after a part that is not terminated] */
 const read: [string, string, string[]][] = [
   ["plain text", "Subject: x\n\nHi.\n", ["text/plain Hi.|…"]],
-  ["a part, without the line end of its delimiter", mail("", "", "Hi.\n"), ["text/plain Hi.|"]],
+  ["a part without the line ending before its delimiter", mail("", "", "Hi.\n"), ["text/plain Hi.|"]],
   ["a part in base64", mail("", "Content-Type: TEXT/X-Y\nContent-Transfer-Encoding: base64\n", "SGkuCg=="), [
     "text/x-y Hi.|",
   ]],
@@ -30,30 +30,42 @@ const read: [string, string, string[]][] = [
     "text/plain Hi.=|=xy",
   ]],
   ["an encoding with a comment", mail("", "Content-Transfer-Encoding: (x) base64\n", "SGku"), ["text/plain Hi."]],
-  ["a message as a part, which is not opened", mail("", "Content-Type: message/rfc822\n", "To: a@b.example\n\nHi."), [
-    "message/rfc822 To: a@b.example||Hi.",
-  ]],
-  ["a message in quoted-printable itself", "Content-Transfer-Encoding: quoted-printable\n\n=48i.\n", [
+  [
+    "a part of type message/rfc822 without parsing it",
+    mail("", "Content-Type: message/rfc822\n", "To: a@b.example\n\nHi."),
+    [
+      "message/rfc822 To: a@b.example||Hi.",
+    ],
+  ],
+  ["a message with the encoding quoted-printable", "Content-Transfer-Encoding: quoted-printable\n\n=48i.\n", [
     "text/plain Hi.|…",
   ]],
-  ["the first of two fields", `${MIXED}Content-Type: text/plain\n\n--b\n\nHi.\n--b--\n`, ["text/plain Hi."]],
-  ["no more than the delimiters hold", `${MIXED}\nbefore\n--b\n\nHi.\n--b--\nbehind\n--b\n\nx\n`, ["text/plain Hi."]],
-  ["parts by CRLF", mail("", "", "Hi.").replaceAll("\n", "\r\n"), ["text/plain Hi."]],
-  ["a delimiter with spaces behind it", `${MIXED}\n--b \t\n\nHi.\n--b-- \n`, ["text/plain Hi."]],
-  ["no delimiter in a longer line", `${MIXED}\n--b\n\n--bc\n--b-\n x--b\n--b--\n`, ["text/plain --bc|--b-| x--b"]],
-  ["a part that is cut", `${MIXED}\n--b\n\nHi.\n--b\n\nHo.\n`, ["text/plain Hi.", "text/plain Ho.|…"]],
-  ["a part that is cut within its header", `${MIXED}\n--b\nContent-Type: text/x-y`, ["text/x-y …"]],
-  ["a part inside of one that ends", `${MIXED}\n--b\nContent-Type: multipart/x; boundary=c\n\n--c\n\nHi.\n--b--\n`, [
+  ["the first of two Content-Type fields", `${MIXED}Content-Type: text/plain\n\n--b\n\nHi.\n--b--\n`, [
     "text/plain Hi.",
   ]],
+  ["no text outside the delimiters", `${MIXED}\nbefore\n--b\n\nHi.\n--b--\nbehind\n--b\n\nx\n`, ["text/plain Hi."]],
+  ["parts with CRLF line endings", mail("", "", "Hi.").replaceAll("\n", "\r\n"), ["text/plain Hi."]],
+  ["a delimiter followed by spaces", `${MIXED}\n--b \t\n\nHi.\n--b-- \n`, ["text/plain Hi."]],
+  ["no delimiter in a line that only begins like one", `${MIXED}\n--b\n\n--bc\n--b-\n x--b\n--b--\n`, [
+    "text/plain --bc|--b-| x--b",
+  ]],
+  ["a truncated part", `${MIXED}\n--b\n\nHi.\n--b\n\nHo.\n`, ["text/plain Hi.", "text/plain Ho.|…"]],
+  ["a part truncated within its header", `${MIXED}\n--b\nContent-Type: text/x-y`, ["text/x-y …"]],
+  [
+    "a nested part terminated by the outer delimiter",
+    `${MIXED}\n--b\nContent-Type: multipart/x; boundary=c\n\n--c\n\nHi.\n--b--\n`,
+    [
+      "text/plain Hi.",
+    ],
+  ],
   ["parts of a digest", `Content-Type: multipart/digest; boundary=b\n\n--b\n\nA: 1\n\nHi.\n--b--\n`, [
     "message/rfc822 A: 1||Hi.",
   ]],
-  ["nothing of a multipart without boundary", "Content-Type: multipart/mixed\n\n--b\n\nHi.\n--b--\n", []],
-  ["nothing where the delimiter is missing", `${MIXED}\nHi.\n`, []],
+  ["no part of a multipart without boundary", "Content-Type: multipart/mixed\n\n--b\n\nHi.\n--b--\n", []],
+  ["no part if the delimiter is missing", `${MIXED}\nHi.\n`, []],
   ["UTF-16 by its charset", mail("", 'Content-Type: text/x; charset="UTF-16LE"\n', "H\0i\0"), ["text/x Hi"]],
-  ["UTF-16 by its mark", mail("", "Content-Type: text/x\n", "\xfe\xff\0H\0i"), ["text/x Hi"]],
-  ["no UTF-16 in what is no text", mail("", "Content-Type: image/x\n", "\xfe\xff\0H"), ["image/x \xfe\xff\0H"]],
+  ["UTF-16 by its byte order mark", mail("", "Content-Type: text/x\n", "\xfe\xff\0H\0i"), ["text/x Hi"]],
+  ["parts other than text as bytes", mail("", "Content-Type: image/x\n", "\xfe\xff\0H"), ["image/x \xfe\xff\0H"]],
 ];
 for (const [what, message, expected] of read) {
   Deno.test(`mimeParts reads ${what}`, () => {
@@ -71,16 +83,16 @@ const nested = (depth: number): string =>
 /** [what, message within the bound, message beyond it] */
 const bounds: [string, string, string][] = [
   ["1,000 parts", `${MIXED}\n${"--b\n\nx\n".repeat(1000)}`, `${MIXED}\n${"--b\n\nx\n".repeat(1001)}`],
-  ["16 multiparts, one in the other", nested(16), nested(17)],
+  ["16 nested multiparts", nested(16), nested(17)],
 ];
 for (const [what, within, beyond] of bounds) {
-  Deno.test(`mimeParts reads a message of ${what}, and says when there is more`, () => {
+  Deno.test(`mimeParts reads a message of ${what} and returns undefined for one more`, () => {
     assert.notEqual(parts(within), undefined);
     assert.equal(parts(beyond), undefined);
   });
 }
 
-Deno.test("a Content-Type of more than 8 KB describes nothing", () => {
+Deno.test("a Content-Type longer than 8 KB is ignored", () => {
   const type = (bytes: number) => parts(`Content-Type: text/x;${"y".repeat(bytes)}\n\nHi.\n`)![0]!.type;
   assert.deepEqual([type(8000), type(8200)], ["text/x", ""]);
 });
@@ -110,7 +122,7 @@ for (const [value, type, parameters] of types) {
   });
 }
 
-/** Fields of a stranger that describe no MIME: a parser of everything took more than linear time for some of them. */
+/** Hostile fields that mimeParts need not parse: a general MIME parser takes more than linear time for some of them. */
 const FIELDS: [name: string, piece: string][] = [
   ["To", "a:"],
   ["Cc", "a@b.example,"],
@@ -122,13 +134,13 @@ const FIELDS: [name: string, piece: string][] = [
   ["X", "\\"],
 ];
 for (const [name, piece] of FIELDS) {
-  Deno.test(`a field ${name} of ${JSON.stringify(piece)} again and again costs nothing`, async () => {
+  Deno.test(`a field ${name} that repeats ${JSON.stringify(piece)} costs nothing`, async () => {
     const long = mail(`${name}: ${piece.repeat(100_000 / piece.length)}\n`, "", "Hi.");
     const { header, bodyStart } = parseHead(encodeLatin1(long), true)!;
     const body = encodeLatin1(long).subarray(bodyStart);
     const cost = (fields: typeof header) => work(() => mimeParts(fields, body, 16));
-    const [without, withIt] = [await cost(header.slice(1)), await cost(header)];
-    assert.ok(withIt <= without + 100, `${withIt}, ${without} without it`);
+    const [without, included] = [await cost(header.slice(1)), await cost(header)];
+    assert.ok(included <= without + 100, `${included}, ${without} without the field`);
   });
 }
 
@@ -165,7 +177,7 @@ for (const [encoded, expected] of words) {
   Deno.test(`decodeWords decodes ${encoded}`, () => assert.equal(decodeWords(encoded), expected));
 }
 
-Deno.test("Encoded words are decoded in texts of a length that names and Subjects have", () => {
+Deno.test("Encoded words are decoded in texts of at most 8 KB", () => {
   const text = (bytes: number) => "=?utf-8?q?a?=".padEnd(bytes, " x");
   assert.match(decodeWords(text(8192)), /^a x/);
   assert.equal(decodeWords(text(8193)), text(8193));

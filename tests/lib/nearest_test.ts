@@ -10,7 +10,10 @@ function good(word: string, meant: string) {
 }
 
 function bad(word: string, words = WORDS) {
-  Deno.test({ name: `nearest() of ${word || "nothing"} is none of ${words.length}`, permissions: "none" }, () => {
+  Deno.test({
+    name: `nearest() finds nothing for ${word || "the empty word"} among ${words.length} words`,
+    permissions: "none",
+  }, () => {
     assert.equal(nearest(word, words), undefined);
   });
 }

@@ -3,10 +3,10 @@ import { randomNonce } from "../random.ts";
 
 const SECRET = "not a real secret";
 const NOW = new Date("2026-11-20T05:32:58Z");
-const PLACE = { file: "/etc/config.toml", home: "/home/greg" };
+const SOURCE = { file: "/etc/config.toml", home: "/home/greg" };
 const KEYS = `k1 2026-11-01 ${SECRET}`;
 
-/** One use of each module. It is imported here, so that its top level, too, runs without any permission. */
+/** One use of each module, imported here so that its top level also runs without any permission. */
 const USES: Record<string, () => Promise<void>> = {
   async address() {
     const { parseAddress } = await import("../../lib/address.ts");
@@ -16,10 +16,10 @@ const USES: Record<string, () => Promise<void>> = {
     const { base32, utf8 } = await import("../../lib/bytes.ts");
     assert.equal(base32(utf8("foobar")), "mzxw6ytboi");
   },
-  async config() {
+  async parse() {
     const { parseConfig } = await import("../../lib/settings/parse.ts");
     const text = '[[identity]]\naddress = "greg@example.org"\n[transport]\npreset = "exim"\n';
-    assert.equal(parseConfig(text, PLACE).transport.preset, "exim");
+    assert.equal(parseConfig(text, SOURCE).transport.preset, "exim");
   },
   async compared() {
     const { COMPARED_FIELDS, comparedFields } = await import("../../lib/compared.ts");
@@ -27,7 +27,7 @@ const USES: Record<string, () => Promise<void>> = {
     const texts = comparedFields([field("Subject", "=?utf-8?q?x?=")]);
     assert.equal(texts[COMPARED_FIELDS.indexOf("Subject")], "x");
   },
-  async day() {
+  async date() {
     const { dayOf } = await import("../../lib/date.ts");
     assert.equal(dayOf(new Date(86_400_000)), 1);
   },
@@ -99,7 +99,7 @@ const USES: Record<string, () => Promise<void>> = {
     assert.equal(nearest("sendre", ["mixed", "sender"]), "sender");
     assert.equal(nearest("quite", ["mixed", "sender"]), undefined);
   },
-  async original() {
+  async originals() {
     const { findOriginals } = await import("../../incoming/originals.ts");
     const { utf8 } = await import("../../lib/bytes.ts");
     const mail = 'Content-Type: multipart/report; boundary="b"\n\n--b\n\nhello\n--b--\n';
@@ -109,7 +109,7 @@ const USES: Record<string, () => Promise<void>> = {
     const { digest } = await import("../../lib/digest.ts");
     assert.equal(digest("abc"), "ba7816bf8f01cfea414140de5dae2223"); // FIPS 180-4
   },
-  async ledger() {
+  async entry() {
     const { disagreement, makeEntry, parseEntry, printEntry } = await import("../../lib/entry.ts");
     const { field } = await import("../../lib/message.ts");
     const header = [field("From", "greg@example.org"), field("Subject", "=?utf-8?q?x?=")];
@@ -119,8 +119,8 @@ const USES: Record<string, () => Promise<void>> = {
     const identity = { address, srsDomain: "", keys: [{ id: "k1", created: dayOf(NOW), secret: new Uint8Array(16) }] };
     const body = Uint8Array.of(65);
     const message = { identity, recipients: [], header, body, whole: true };
-    const made = makeEntry(parseAddress("l@x"), message, NOW)!;
-    const entry = { ...made, body: { key: "k1", sealed: "", whole: true } };
+    const unsealed = makeEntry(parseAddress("l@x"), message, NOW)!;
+    const entry = { ...unsealed, body: { key: "k1", sealed: "", whole: true } };
     assert.deepEqual(parseEntry(printEntry(entry)), entry);
     assert.equal(disagreement(entry, "A\n", { header, body, ended: true, headerOnly: false }), undefined);
   },
@@ -158,7 +158,7 @@ const USES: Record<string, () => Promise<void>> = {
     const message = { header: [], body: new Uint8Array(), whole: true };
     assert.equal(requestIn({ local: "dev-join", domain: "x" }, message)?.list, "dev@x");
   },
-  async settings() {
+  async schema() {
     const { SETTINGS } = await import("../../lib/settings/schema.ts");
     assert.equal(SETTINGS.find(({ name }) => name === "tag.sign")!.read(false, String), false);
   },
@@ -167,7 +167,7 @@ const USES: Record<string, () => Promise<void>> = {
     const signed = srsForward("greg@example.org", "srs.example.org", { secrets: [SECRET], now: NOW });
     assert.equal(srsReverse(signed, { secrets: [SECRET], now: NOW }), "greg@example.org");
   },
-  async stop() {
+  async signals() {
     const { untilAborted } = await import("../../io/system/signals.ts");
     const body = async function* () {
       yield await Promise.resolve(Uint8Array.of(1));
@@ -201,17 +201,17 @@ Deno.test("Every module of lib is used here", () => {
   const modules = ["lib", "lib/settings"].flatMap((folder) =>
     [...Deno.readDirSync(new URL(folder, root))].filter(({ isFile }) => isFile).map(({ name }) => `${folder}/${name}`)
   );
-  // Only types: nothing runs.
+  // Contains only types.
   const types = ["lib/envelope.ts"];
   const missing = modules.filter((path) => !types.includes(path) && !source.includes(`import("../../${path}")`));
   assert.deepEqual(missing, []);
 });
 
 Deno.test({
-  name: "The front of the library needs no permission",
+  name: "mod.ts needs no permission",
   permissions: "none",
   async fn() {
-    const front = await import("../../mod.ts");
-    assert.equal(front.parseAddress("greg@example.org").domain, "example.org");
+    const library = await import("../../mod.ts");
+    assert.equal(library.parseAddress("greg@example.org").domain, "example.org");
   },
 });

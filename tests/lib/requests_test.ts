@@ -1,25 +1,27 @@
-/** What mail to list software asks, and what asks nothing for certain. */
+/** Commands to list software: which messages certainly contain one. */
 import assert from "node:assert/strict";
 import { parseAddress } from "../../lib/address.ts";
 import { encodeLatin1 } from "../../lib/bytes.ts";
 import { parseHead } from "../../lib/message.ts";
 import { requestIn } from "../../lib/requests.ts";
 
-const H = "lists.example.org";
+const HOST = "lists.example.org";
 
-/** The request in short: `+` for subscribe, `-` for unsubscribe, the list, and the subscriber if one is named. */
-function asked(to: string, text = "", whole = true): string {
+/** The request: `+` (subscribe) or `-` (unsubscribe), the list, and the subscriber if one is named. */
+function requested(to: string, text = "", whole = true): string {
   const bytes = encodeLatin1(text.includes("\n\n") ? text : `${text}\n\n`);
   const { header, bodyStart } = parseHead(bytes, true)!;
   const found = requestIn(parseAddress(to), { header, body: bytes.subarray(bodyStart), whole });
   if (found === undefined) return "nothing";
   const { command, list, subscriber } = found;
-  return [`${command === "subscribe" ? "+" : "-"}${list.replace(`@${H}`, "")}`, subscriber].filter(Boolean).join(" ");
+  return [`${command === "subscribe" ? "+" : "-"}${list.replace(`@${HOST}`, "")}`, subscriber].filter(Boolean).join(
+    " ",
+  );
 }
 
-/** Mail to these addresses, with this text, asks this. */
-const ROWS: readonly [to: string, text: string, asks: string][] = [
-  // The address says it; the text does not matter.
+/** A recipient, the text sent to it, and the request. */
+const ROWS: readonly [to: string, text: string, request: string][] = [
+  // The address is the command, whatever the text.
   ["dev-join", "", "+dev"],
   ["dev-subscribe", "Subject: help\n\nhelp\n", "+dev"],
   ["Dev-SUBSCRIBE", "", "+dev"],
@@ -29,7 +31,7 @@ const ROWS: readonly [to: string, text: string, asks: string][] = [
   ["dev-subscribe-joe=example.net", "", "+dev joe@example.net"],
   ["dev+unsubscribe+Joe=Example.net", "", "-dev joe@example.net"],
   ["dev-announce-join", "", "+dev-announce"],
-  // LIST-request: one command, in Subject or body.
+  // LIST-request: one command in the Subject or body.
   ["dev-request", "Subject: subscribe\n\n", "+dev"],
   ["dev-request", "Subject: Join\n\n", "+dev"],
   ["dev-request", "\n\nunsubscribe\n", "-dev"],
@@ -51,11 +53,11 @@ const ROWS: readonly [to: string, text: string, asks: string][] = [
   ["dev-request", "\n\nconfirm 0123456789\n", "nothing"],
   ["dev-request", "\n\nsubscribe address=x\n", "nothing"],
   ["dev-request", "\n\nconstructor\n", "nothing"],
-  // The programs are told the list.
+  // The command names the list.
   ["majordomo", "\n\nsubscribe dev\n", "+dev"],
   ["Majordomo", "\n\nSUBSCRIBE Dev joe@example.net\n", "+dev joe@example.net"],
   ["majordomo", "\n\nunsubscribe dev\nend\n", "-dev"],
-  ["majordomo", `\n\nsubscribe dev@${H}\n`, "+dev"],
+  ["majordomo", `\n\nsubscribe dev@${HOST}\n`, "+dev"],
   ["sympa", "Subject: subscribe dev Joe Example\n\n", "+dev"],
   ["sympa", "Subject: SUB dev\n\n", "+dev"],
   ["sympa", "\n\nsig dev\n", "-dev"],
@@ -72,7 +74,7 @@ const ROWS: readonly [to: string, text: string, asks: string][] = [
   ["majordomo", "\n\nsubscribe dev@other.example\n", "nothing"],
   ["majordomo", "\n\nsubscribe dev joe@\n", "nothing"],
   ["majordomo", "\n\nsubscribe dev joe@example.net eve@evil.example\n", "nothing"],
-  // What a program would not read as these lines.
+  // The program would read something else than these lines.
   ["majordomo", "Content-Type: text/plain; charset=utf-8\n\nsubscribe dev\n", "+dev"],
   ["majordomo", "Content-Transfer-Encoding: Binary\n\nsubscribe dev\n", "+dev"],
   ["majordomo", "Content-Type: text/html\n\nsubscribe dev\n", "nothing"],
@@ -81,7 +83,7 @@ const ROWS: readonly [to: string, text: string, asks: string][] = [
   ["majordomo", "Content-Transfer-Encoding: quoted-printable\n\nsubscribe dev\n", "nothing"],
   ["majordomo", `\n\nsubscribe dev ${"x".repeat(300)}\n`, "nothing"],
   ["majordomo", `\n\nsubscribe dev\n${"\n".repeat(5000)}`, "nothing"],
-  // Other addresses ask nothing, whatever they are sent.
+  // Mail to other addresses is not a request.
   ["dev-help", "\n\nsubscribe dev\n", "nothing"],
   ["dev-owner", "\n\nsubscribe dev\n", "nothing"],
   ["dev-confirm", "\n\nsubscribe dev\n", "nothing"],
@@ -91,11 +93,13 @@ const ROWS: readonly [to: string, text: string, asks: string][] = [
   ["mailer-daemon", "\n\nsubscribe dev\n", "nothing"],
 ];
 
-Deno.test("What a message asks of list software", { permissions: "none" }, () => {
-  for (const [to, text, asks] of ROWS) assert.equal(asked(`${to}@${H}`, text), asks, `${to}: ${JSON.stringify(text)}`);
+Deno.test("requestIn finds the command in a message to list software", { permissions: "none" }, () => {
+  for (const [to, text, request] of ROWS) {
+    assert.equal(requested(`${to}@${HOST}`, text), request, `${to}: ${JSON.stringify(text)}`);
+  }
 });
 
-Deno.test("A body that goes on may hold a second command", { permissions: "none" }, () => {
-  assert.equal(asked(`majordomo@${H}`, "\n\nsubscribe dev\n", false), "nothing");
-  assert.equal(asked(`dev-join@${H}`, "\n\nsubscribe dev\n", false), "+dev");
+Deno.test("A truncated body may contain a second command, so that it is not a request", { permissions: "none" }, () => {
+  assert.equal(requested(`majordomo@${HOST}`, "\n\nsubscribe dev\n", false), "nothing");
+  assert.equal(requested(`dev-join@${HOST}`, "\n\nsubscribe dev\n", false), "+dev");
 });

@@ -61,9 +61,9 @@ Deno.test("only a few known vectors are out of scope", { permissions: "none" }, 
   ]);
 });
 
-Deno.test("base64url is written without + and /, and both are read", { permissions: "none" }, () => {
+Deno.test("base64url writes no + and /, but both alphabets are read", { permissions: "none" }, () => {
   for (const one of cases.filter((one) => one.group === "b64" && one.op === "reverse")) {
-    const expected = one.expect.postsrsd24; // the engine that reads both
+    const expected = one.expect.postsrsd24; // this engine reads both
     const options: SrsOptions = { secrets: one.secrets, alphabet: "base64url", now: new Date(one.now * 1000) };
     assert.equal(srsReverse(one.input, options), expected.ok, one.id);
   }
@@ -114,7 +114,8 @@ Deno.test("one changed character of hash, time stamp or address is rejected", ()
       tried++;
       const result = orKind(() => srsReverse(changed, options));
       assert.notEqual(result, "greg@example.org", changed);
-      // A border that moves keeps the joined text: Mail::SRS takes it too, and the hook then finds no identity.
+      // The hash covers the joined fields, so it stays valid when a separator moves. Mail::SRS accepts this too;
+      // the hook then finds no identity.
       assert.ok(["hash-invalid", "stamp-expired"].includes(result), `${changed} gives ${result}`);
     }
   }
@@ -140,16 +141,16 @@ Deno.test("invalid options are rejected", () => {
       srsForward("a@b.example", "s.example", { secrets, [name]: value, now: new Date() });
     }
   }
-  const none = { kind: "no-secret", message: "No secret is given" };
-  assert.throws(() => srsForward("a@b.example", "s.example", { secrets: [], now: new Date() }), none);
-  assert.throws(() => srsReverse("SRS0=x=y=z=u@s", { secrets: [], now: new Date() }), none);
+  const noSecret = { kind: "no-secret", message: "No secret is given" };
+  assert.throws(() => srsForward("a@b.example", "s.example", { secrets: [], now: new Date() }), noSecret);
+  assert.throws(() => srsReverse("SRS0=x=y=z=u@s", { secrets: [], now: new Date() }), noSecret);
   assert.throws(() => srsForward("a@b.example", "s.example", { secrets: [""], now: new Date() }), {
     kind: "no-secret",
   });
 });
 
-/** What only the owner of the secret can make: an address with these fields, whatever they are. */
-function made(tag: string, parts: string[]): string {
+/** An address with these fields, valid or not, and a correct hash. */
+function signed(tag: string, parts: string[]): string {
   const mac = hmac("SHA-1", secrets[0]!, utf8(parts.join("").toLowerCase()));
   return `${tag}=${[mac.toBase64().slice(0, 4), ...parts].join("=")}@s.example`;
 }
@@ -159,19 +160,19 @@ Deno.test("missing fields are empty", () => {
   for (const count of parts.keys()) {
     const [, host = "", local = ""] = parts.slice(0, count);
     assert.equal(
-      srsOpen(made("SRS0", parts.slice(0, count)), { secrets, now: new Date() }).address,
+      srsOpen(signed("SRS0", parts.slice(0, count)), { secrets, now: new Date() }).address,
       `${local}@${host}`,
     );
     const [first = "", rest = ""] = parts.slice(1, 1 + count);
     assert.equal(
-      srsOpen(made("SRS1", parts.slice(1, 1 + count)), { secrets, now: new Date() }).address,
+      srsOpen(signed("SRS1", parts.slice(1, 1 + count)), { secrets, now: new Date() }).address,
       `SRS0${rest}@${first}`,
     );
   }
 });
 
 Deno.test("a time stamp is two characters of its alphabet", () => {
-  const age = (stamp: string) => srsOpen(made("SRS0", [stamp, "b.example", "a"]), { secrets, now: noon }).age;
+  const age = (stamp: string) => srsOpen(signed("SRS0", [stamp, "b.example", "a"]), { secrets, now: noon }).age;
   const today = dayOf(noon) % STAMP_CYCLE;
   for (const [stamp, day] of [["AA", 0], ["aa", 0], ["A7", 31], ["7A", 31 * 32], ["77", STAMP_CYCLE - 1]] as const) {
     assert.equal(age(stamp), (today - day + STAMP_CYCLE) % STAMP_CYCLE, stamp);
@@ -193,7 +194,7 @@ Deno.test("SRS not at the beginning of the address is not SRS", () => {
   }
 });
 
-Deno.test("a second hop drops the hash of the first, whatever it was", () => {
+Deno.test("a second hop drops the hash of the first, whatever its value", () => {
   const forward = (hash: string) =>
     srsForward(`SRS1=${hash}=b.example==x=y=z=a@c.example`, "s.example", { secrets, now: new Date() });
   assert.equal(forward(""), forward("abcd"));
@@ -225,7 +226,7 @@ Deno.test("errors contain the address and what is wrong with it", () => {
   const old = srsForward("a@b", "s", options);
   const days = `is 30 days old on day ${dayOf(later(30))}; it is good for 9`;
   bad(() => srsReverse(old, { secrets, maxAge: 9, now: later(30) }), "stamp-expired", `SRS address "${old}" ${days}`);
-  const none = made("SRS0", ["A1", "b", "a"]);
+  const badStamp = signed("SRS0", ["A1", "b", "a"]);
   const stamp = "has a bad time stamp; it is good for 21";
-  bad(() => srsReverse(none, options), "stamp-expired", `SRS address "${none}" ${stamp}`);
+  bad(() => srsReverse(badStamp, options), "stamp-expired", `SRS address "${badStamp}" ${stamp}`);
 });

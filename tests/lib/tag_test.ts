@@ -9,7 +9,7 @@ import { signTag, TAG_FIELD, verifyTag } from "../../lib/tag.ts";
 import { SECRET } from "../rig.ts";
 import { randomNonce } from "../random.ts";
 
-// The same cases each time: hunting is for `deno task fuzz`.
+// A fixed seed makes failures reproducible; `deno task fuzz` explores new cases.
 fc.configureGlobal({ seed: 1 });
 
 const ADDRESS = "greg@example.org";
@@ -46,8 +46,8 @@ function canBeSigned(id: string): boolean {
   }
 }
 
-/** Every text that differs in one character: changed, left out, put in. */
-function* near(text: string): Generator<string> {
+/** Every text that differs in one character: replaced, deleted or inserted. */
+function* variants(text: string): Generator<string> {
   for (let at = 0; at <= text.length; at++) {
     for (const one of "a2z.@<>X0 =") {
       if (at < text.length && text[at] !== one) yield text.slice(0, at) + one + text.slice(at + 1);
@@ -57,7 +57,7 @@ function* near(text: string): Generator<string> {
   }
 }
 
-function refused(tag: string, address: string, id: string): void {
+function rejects(tag: string, address: string, id: string): void {
   const what = JSON.stringify([tag, address, id]);
   assert.throws(() => verifyTag(tag, address, id, { secrets, now: NOW }), Fail, what);
 }
@@ -65,9 +65,9 @@ function refused(tag: string, address: string, id: string): void {
 Deno.test("One changed character of the tag is rejected", () => {
   const tag = sign();
   let count = 0;
-  for (const other of new Set(near(tag))) {
+  for (const other of new Set(variants(tag))) {
     if (other.trim() === tag) continue;
-    refused(other, ADDRESS, ID);
+    rejects(other, ADDRESS, ID);
     count++;
   }
   assert.ok(count > 10 * tag.length);
@@ -75,16 +75,16 @@ Deno.test("One changed character of the tag is rejected", () => {
 
 Deno.test("One changed character of the address is rejected", () => {
   const tag = sign();
-  for (const other of new Set(near(ADDRESS))) {
-    if (other.toLowerCase() !== ADDRESS) refused(tag, other, ID);
+  for (const other of new Set(variants(ADDRESS))) {
+    if (other.toLowerCase() !== ADDRESS) rejects(tag, other, ID);
   }
 });
 
 Deno.test("One changed character of the Message-ID is rejected", () => {
   const tag = sign();
-  // Only the text between the brackets counts, without blanks at its ends.
-  for (const other of new Set(near(ID))) {
-    if (bareMessageId(other) !== bareMessageId(ID)) refused(tag, ADDRESS, other);
+  // Only the text between the angle brackets counts, without surrounding blanks.
+  for (const other of new Set(variants(ID))) {
+    if (bareMessageId(other) !== bareMessageId(ID)) rejects(tag, ADDRESS, other);
   }
   for (const same of [` ${ID}`, `${ID} (comment)`, ID.slice(1, -1), `\t< ${ID.slice(1, -1)} >`]) {
     verifyTag(tag, ADDRESS, same, { secrets, now: NOW });
@@ -103,7 +103,7 @@ Deno.test("Text cannot be moved from one field of a tag to the next", () => {
   const [address, id] = ["greg@example.org1", "2@example.org"];
   const tag = signTag(address, `<${id}>`, { key: "k1", secret: SECRET, now: NOW, nonce: randomNonce() });
   verifyTag(tag, address, id, { secrets, now: NOW });
-  refused(tag, address.slice(0, -1), `1${id}`);
+  rejects(tag, address.slice(0, -1), `1${id}`);
 });
 
 Deno.test("A tag is valid to the end of its last day, and not on the next", () => {
@@ -116,18 +116,18 @@ Deno.test("A tag is valid to the end of its last day, and not on the next", () =
     verify(last);
     assert.throws(() => verify(new Date(last.getTime() + 1)), { kind: "tag-expired" }, `${lifetime}`);
   }
-  assert.equal(sign().split(".")[2], String(dayOf(NOW) + 30), "30 days unless said otherwise");
+  assert.equal(sign().split(".")[2], String(dayOf(NOW) + 30), "30 days by default");
 });
 
 Deno.test("The expiry cannot be changed to a later day", () => {
   const tag = sign();
   const [version, key, expiry, nonce, mac] = tag.split(".");
   for (const other of [Number(expiry) + 1, `0${expiry}`, "999999"]) {
-    refused([version, key, other, nonce, mac].join("."), ADDRESS, ID);
+    rejects([version, key, other, nonce, mac].join("."), ADDRESS, ID);
   }
 });
 
-Deno.test("The field is a line under 70 characters without =, for the longest key id", () => {
+Deno.test("With the longest key id the field is still shorter than 70 characters and contains no =", () => {
   for (const now of [NOW, new Date("2400-01-01")]) {
     const tag = signTag(ADDRESS, ID, { key: "abcdefg8", secret: SECRET, now, nonce: randomNonce() });
     const line = `${TAG_FIELD}: ${tag}`;
@@ -184,12 +184,12 @@ Deno.test("No two tags of one message are equal", () => {
 
 Deno.test("Each key verifies its own tags", () => {
   const tag = sign();
-  const verify = (given: Record<string, string>) => verifyTag(tag, ADDRESS, ID, { secrets: given, now: NOW });
+  const verify = (secrets: Record<string, string>) => verifyTag(tag, ADDRESS, ID, { secrets, now: NOW });
   verify({ k1: SECRET, k2: "other" });
   assert.throws(() => verify({ k1: "other" }), { kind: "tag-invalid" });
   assert.throws(() => verify({ k2: SECRET }), { kind: "no-secret" });
   assert.throws(() => verify({}), { kind: "no-secret" });
-  // A property name of every object is not a key.
+  // Inherited properties of the object are not keys.
   const inherited = tag.replace("v1.k1.", "v1.valueof.");
   assert.throws(() => verifyTag(inherited, ADDRESS, ID, { secrets, now: NOW }), { kind: "no-secret" });
 });

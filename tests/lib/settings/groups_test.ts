@@ -1,4 +1,4 @@
-/** Private groups, by tables of accounts and groups. */
+/** Which groups are a user's private group, by the account and group files. */
 import assert from "node:assert/strict";
 import { isGroupOf } from "../../../lib/settings/groups.ts";
 
@@ -21,27 +21,27 @@ twice:x:2005:greg
 also:x:2005:ann
 `;
 
-/** [group, is it greg's private one, why] */
-const groups: [number, boolean, string][] = [
+/** [group, whether it is greg's private group, why] */
+const GROUPS: [number, boolean, string][] = [
   [1000, true, "the primary group of greg alone"],
   [2001, true, "greg is its one member"],
-  [2002, true, "root could write it anyhow"],
-  [0, true, "root's own"],
+  [2002, true, "root can write anything anyway"],
+  [0, true, "root's private group"],
   [100, false, "the primary group of others"],
   [2000, false, "ann is a member"],
   [2003, false, "a member without an account here"],
-  [2004, false, "a group of nobody is that of a program"],
-  [2005, false, "a second line has another member"],
+  [2004, false, "a group without members belongs to a setgid program"],
+  [2005, false, "another line with the same number has another member"],
   [500, false, "the primary group of a system account"],
   [9999, false, "no such group"],
 ];
-for (const [gid, is, why] of groups) {
-  Deno.test(`group ${gid} ${is ? "is" : "is not"} private: ${why}`, () => {
-    assert.equal(isGroupOf(gid, [1000, 0], PASSWD, GROUP), is);
+for (const [gid, expected, why] of GROUPS) {
+  Deno.test(`group ${gid} ${expected ? "is" : "is not"} private: ${why}`, () => {
+    assert.equal(isGroupOf(gid, [1000, 0], PASSWD, GROUP), expected);
   });
 }
 
-Deno.test("when accounts or groups are also stored elsewhere, no group is private", () => {
+Deno.test("when accounts or groups also come from NIS, no group is private", () => {
   assert.equal(isGroupOf(1000, [1000, 0], `${PASSWD}+::::::\n`, GROUP), false);
   assert.equal(isGroupOf(1000, [1000, 0], PASSWD, `${GROUP}+:::\n`), false);
 });

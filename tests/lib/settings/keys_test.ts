@@ -13,7 +13,7 @@ import {
 } from "../../../lib/settings/keys.ts";
 import { parseDay } from "../../../lib/date.ts";
 
-// The same cases each time: hunting is for `deno task fuzz`.
+// A fixed seed makes failures reproducible; `deno task fuzz` explores new cases.
 fc.configureGlobal({ seed: 1 });
 
 Deno.test("parseKeys parses a key file", () => {
@@ -37,7 +37,7 @@ Deno.test("parseKeys parses a key file", () => {
   good("abcdefg8 2026-11-20 s", "abcdefg8 2026-11-20 s");
   good("1 2026-11-20 s", "1 2026-11-20 s");
   good("a 2024-02-29 s", "a 2024-02-29 s");
-  // The newest is first; of one day, the later line.
+  // The newest key is first; of keys made on one day, the one on the later line.
   good(
     "a 2026-01-02 A\nb 2026-03-04 B\nc 2025-12-31 C\n",
     "b 2026-03-04 B",
@@ -88,16 +88,16 @@ Deno.test("A file without a key is an error", () => {
 Deno.test("A key verifies on every day of its lifetime, and not after it", () => {
   const [key] = parseKeys("k1 2026-11-20 s", "keys");
   const day = (age: number) => new Date((key!.created + age) * 86_400_000);
-  const alive = (now: Date) => validKeys([key!], now).length === 1;
-  assert.ok(alive(day(0)));
-  assert.ok(alive(day(KEY_LIFETIME_DAYS - 1)));
-  assert.ok(alive(new Date(day(KEY_LIFETIME_DAYS).getTime() - 1)), "the last millisecond");
-  assert.ok(!alive(day(KEY_LIFETIME_DAYS)));
-  assert.ok(!alive(day(10 * KEY_LIFETIME_DAYS)));
-  assert.ok(alive(day(-1)), "a clock that is behind");
-  assert.ok(!alive(new Date(day(-1).getTime() - 1)), "a millisecond before that");
-  assert.ok(!alive(day(-2)));
-  // A stamp of prvs comes round again after 1000 days, one of SRS after 1024: no key may live that long.
+  const isValid = (now: Date) => validKeys([key!], now).length === 1;
+  assert.ok(isValid(day(0)));
+  assert.ok(isValid(day(KEY_LIFETIME_DAYS - 1)));
+  assert.ok(isValid(new Date(day(KEY_LIFETIME_DAYS).getTime() - 1)), "the last millisecond");
+  assert.ok(!isValid(day(KEY_LIFETIME_DAYS)));
+  assert.ok(!isValid(day(10 * KEY_LIFETIME_DAYS)));
+  assert.ok(isValid(day(-1)), "a clock that is behind");
+  assert.ok(!isValid(new Date(day(-1).getTime() - 1)), "a millisecond before that");
+  assert.ok(!isValid(day(-2)));
+  // A prvs day number recurs after 1000 days, an SRS time stamp after 1024: no key may be valid that long.
   assert.ok(KEY_LIFETIME_DAYS + 99 < 1000);
 });
 

@@ -4,11 +4,11 @@ import { parseConfig, type Settings } from "../../../lib/settings/parse.ts";
 import { type NamedSetting, SETTINGS } from "../../../lib/settings/schema.ts";
 import { work } from "../../fuzz/work.ts";
 
-const PLACE = { file: "/home/greg/.config/countersign/config.toml", home: "/home/greg" };
+const SOURCE = { file: "/home/greg/.config/countersign/config.toml", home: "/home/greg" };
 const FOLDER = "/home/greg/.config/countersign";
 
 type Tables = Record<string, Record<string, string>>;
-/** Enough to be complete; values are TOML. */
+/** The smallest complete settings; values are TOML. */
 const BASE: Tables = {
   identity: { address: '"greg@example.org"' },
   transport: { preset: '"sendmail"' },
@@ -17,7 +17,7 @@ const BASE: Tables = {
 const REPEATED = ["identity", "rule"];
 const shortName = (setting: NamedSetting) => setting.name.split(".").at(-1)!;
 
-/** The file with these tables, and the line of one name in it. */
+/** The settings file with these tables, and the line of this setting in it. */
 function write(tables: Tables, setting: NamedSetting): { text: string; line: number } {
   const lines: string[] = ["# settings"];
   let line = 0;
@@ -47,24 +47,24 @@ function read(settings: Settings, setting: NamedSetting): unknown {
   return table[shortName(setting)];
 }
 
-const parse = (text: string) => parseConfig(text, PLACE);
+const parse = (text: string) => parseConfig(text, SOURCE);
 
-/** The one error as `LINE: message: fix`, checked for what all of them have. */
+/** The error as `LINE: message: fix`, after checking what all errors have in common. */
 function messageOf(text: string): string {
   try {
     parse(text);
   } catch (error) {
     assert.ok(error instanceof Fail && error.kind === "config", `${error}`);
-    assert.equal(error.file, PLACE.file);
+    assert.equal(error.file, SOURCE.file);
     assert.ok(error.line !== undefined);
     assert.ok(!error.message.includes(error.file) && !error.message.endsWith("."), error.message);
     const printed = errorText(error);
     // deno-lint-ignore no-control-regex
     assert.doesNotMatch(printed, /[\x00-\x1f]/, "one line");
-    assert.ok(printed.startsWith(`${PLACE.file}:${error.line}: ${error.message}`), printed);
-    return printed.slice(PLACE.file.length + 1);
+    assert.ok(printed.startsWith(`${SOURCE.file}:${error.line}: ${error.message}`), printed);
+    return printed.slice(SOURCE.file.length + 1);
   }
-  throw new Error(`Taken, but wrong:\n${text}`);
+  throw new Error(`Accepted, but invalid:\n${text}`);
 }
 
 /** For each setting a valid value with its result, and an invalid one of the right type. */
@@ -140,7 +140,7 @@ const VALUES: Record<string, { good: string; is: unknown; bad: string; with?: Ta
   "incoming.grace": { good: "0", is: 0, bad: "366" },
 };
 
-Deno.test("The table of this test has every setting", () => {
+Deno.test("The table in this test has every setting", () => {
   assert.deepEqual(Object.keys(VALUES).sort(), SETTINGS.map((setting) => setting.name).sort());
 });
 
@@ -152,7 +152,7 @@ Deno.test("Every setting has its default", () => {
     const settings = setting.name === "transport.preset" ? filed : commanded;
     let expected = setting.fallback;
     if (setting.type === "path" && expected !== "") {
-      expected = `${expected}`.startsWith("~") ? `${expected}`.replace("~", PLACE.home) : `${FOLDER}/${expected}`;
+      expected = `${expected}`.startsWith("~") ? `${expected}`.replace("~", SOURCE.home) : `${FOLDER}/${expected}`;
     }
     assert.deepEqual(read(settings, setting), expected, setting.name);
   }
@@ -182,7 +182,7 @@ for (const setting of SETTINGS) {
   Deno.test(`${setting.name}: a valid value is accepted, an invalid one is reported with file and line`, () => {
     const settings = parse(withValue(setting, good, more).text);
     assert.deepEqual(read(settings, setting), is);
-    assert.notDeepEqual(is, setting.fallback, "another than the default");
+    assert.notDeepEqual(is, setting.fallback, "the sample value must differ from the default");
     const { text, line } = withValue(setting, bad, more);
     const message = messageOf(text);
     assert.ok(message.startsWith(`${line}: ${setting.name}: `), message);
@@ -224,9 +224,9 @@ for (const setting of SETTINGS) {
 const IDENTITY = '[[identity]]\naddress = "greg@example.org"\n';
 const TRANSPORT = '[transport]\npreset = "sendmail"\n';
 
-/** `before` is at the top of a complete file, `after` at its end. */
+/** Parses a complete file with `before` at its top and `after` at its end. */
 const good = (before: string, after = "") => parse(`${before}\n${IDENTITY}${TRANSPORT}${after}`);
-/** The error, with its line in this text, to which nothing is added. */
+/** Expects this error; line numbers are those of this text. */
 const bad = (text: string, message: string | RegExp) => {
   const found = messageOf(text);
   if (typeof message === "string") assert.equal(found, message, text);
@@ -268,7 +268,7 @@ Deno.test("The old setting state is an error with its line and the new table", (
   assert.equal(good("").state.folder, "/home/greg/.local/state/countersign");
 });
 
-Deno.test("Tables and repeated tables cannot be exchanged", () => {
+Deno.test("A table cannot be written as a list of tables, nor the other way round", () => {
   bad(`\nsrs = 3\n`, "2: Setting srs is not a table: write [srs]");
   bad(`\ntransport = "sendmail"\n`, "2: Setting transport is not a table: write [transport]");
   bad(`\n[[srs]]\nmax_age = 3\n`, "2: Setting srs is not a table: write [srs]");
@@ -287,7 +287,7 @@ Deno.test("Tables and repeated tables cannot be exchanged", () => {
   bad(`${IDENTITY}[rule]\nto = ["*"]\n`, "3: Setting rule is not a list of tables: write [[rule]] before each");
 });
 
-Deno.test("Dotted and inline spellings of TOML are the same settings", () => {
+Deno.test("Dotted keys and inline tables of TOML give the same settings", () => {
   const spellings = ["[srs]\nmax_age = 3", "srs.max_age = 3", "srs = { max_age = 3 }", '["srs"]\n"max_age" = 3'];
   for (const spelling of spellings) {
     const text = spelling.startsWith("[") ? good("", spelling) : good(spelling);
@@ -299,7 +299,7 @@ Deno.test("Dotted and inline spellings of TOML are the same settings", () => {
   assert.equal(good("srs.max_age = 0x10\r").srs.max_age, 16);
 });
 
-Deno.test("Repeated tables keep their order, and errors name the line of the right one", () => {
+Deno.test("Repeated tables keep their order, and an error names the line in the table at fault", () => {
   const rules = ["a", "b", "c"].map((name) => `[[rule]]\nto = ["${name}@example.com"]\nsender = "plain"\n`);
   assert.deepEqual(good("", rules.join("")).rule.map((rule) => rule.to), [
     ["a@example.com"],
@@ -319,7 +319,7 @@ Deno.test("Repeated tables keep their order, and errors name the line of the rig
   assert.deepEqual(good("").rule, []);
 });
 
-Deno.test("Paths are absolute, from the folder of the file or the home", () => {
+Deno.test("Paths are resolved from the folder of the settings file or from the home directory", () => {
   const path = (given: string, expected: string) => {
     assert.equal(good(`state.folder = "${given}"`).state.folder, expected, given);
   };
@@ -328,13 +328,13 @@ Deno.test("Paths are absolute, from the folder of the file or the home", () => {
   path("./a", `${FOLDER}/a`);
   path("a//b/../c", `${FOLDER}/a/c`);
   path("../a", `${FOLDER.slice(0, FOLDER.lastIndexOf("/"))}/a`);
-  path("~", PLACE.home);
-  path("~/a", `${PLACE.home}/a`);
+  path("~", SOURCE.home);
+  path("~/a", `${SOURCE.home}/a`);
   path("~joe/a", `${FOLDER}/~joe/a`);
-  assert.equal(good("").transport.maildir, "", "none stays none");
+  assert.equal(good("").transport.maildir, "", "an empty path stays empty");
 });
 
-Deno.test("An error of TOML is one line with the line's number, without the code", () => {
+Deno.test("A TOML syntax error is reported on one line with its line number, without an excerpt", () => {
   for (
     const wrong of [
       "sender",
@@ -359,14 +359,14 @@ Deno.test("An error of TOML is one line with the line's number, without the code
     const message = messageOf(text);
     const [, number, what] = /^(\d+): Invalid TOML document: (.*)$/.exec(message)!;
     assert.doesNotMatch(what!, /\^|\d: |# one/, wrong);
-    // Where the number of the line has one digit more than that of the line before.
+    // The line number has one digit more than that of the line before.
     assert.equal(messageOf(`${"\n".repeat(6)}${text}`).replace(/^\d+: Invalid TOML document: /, ""), what, wrong);
     const line = Number(number);
     assert.ok(line >= 4 && line <= text.split("\n").length, `${line} in ${JSON.stringify(wrong)}`);
   }
 });
 
-Deno.test("Combinations of settings are checked", () => {
+Deno.test("Contradictory or incomplete combinations of settings are reported", () => {
   bad("", "1: No identity is configured: add [[identity]] with one of your addresses");
   bad("identity = []\n", /^1: No identity is configured: /);
   bad(IDENTITY, "1: transport.preset is not set: name the program that sends your mail");
@@ -387,7 +387,7 @@ Deno.test("Combinations of settings are checked", () => {
   for (const host of ["localhost", "127.0.0.1", "127.1.2.3", "::1"]) {
     assert.equal(parse(smtp(`host = "${host}"\nsecurity = "none"\n`)).transport.host, host);
   }
-  // The port is a separate setting: Deno would take the rest for an IPv6 address.
+  // The port is a separate setting; Deno would read host:port as an IPv6 address.
   for (const host of ["smtp.example.org:587", "127.0.0.1:25", "[::1]", "[::1]:25", "::1:x", "cafe:25", "http://h"]) {
     bad(smtp(`host = "${host}"\n`), `5: transport.host: "${host}" is not a host name`);
   }
@@ -426,8 +426,8 @@ Deno.test("Combinations of settings are checked", () => {
   assert.equal(parse(`${IDENTITY}[transport]\nvia = "maildir"\nmaildir = "/m"\n`).transport.via, "maildir");
 });
 
-/** [what is repeated, the file with that many] */
-const many: [string, (count: number) => string][] = [
+/** [what is repeated, a settings file with that many] */
+const REPETITIONS: [string, (count: number) => string][] = [
   [
     "identities",
     (count) =>
@@ -438,11 +438,11 @@ const many: [string, (count: number) => string][] = [
     '[[identity]]\naddress = "greg@example.org"\n[transport]\npreset = "exim"\n' +
     Array.from({ length: count }, (_, nth) => `[[rule]]\nto = ["a${nth}@example.com"]\n`).join("")],
 ];
-for (const [what, text] of many) {
-  Deno.test(`twice the ${what} take at most two and a half times the work`, async () => {
+for (const [what, text] of REPETITIONS) {
+  Deno.test(`parsing twice as many ${what} takes at most 2.5 times the work`, async () => {
     const cost = (count: number) => work(() => parse(text(count)));
     await cost(1); // warm up
-    const [less, more] = [await cost(500), await cost(1000)];
-    assert.ok(more <= 2.5 * less, `${less}, ${more}`);
+    const [half, full] = [await cost(500), await cost(1000)];
+    assert.ok(full <= 2.5 * half, `${half}, ${full}`);
   });
 }

@@ -9,7 +9,7 @@ const NOTIFY = ["-N", "success,failure"];
 const RET = ["-R", "hdrs"];
 const ENVID = ["-V", "x1"];
 
-/** One row per program, as measured. `null` and the like: the argument of -f; undefined: cannot be sent. */
+/** One row per program, as measured. `nullSender` is the argument of -f for the null sender; undefined if impossible. */
 const TABLE: Record<
   string,
   { front: string[]; nullSender?: string; dsn: string[]; quoted: boolean; dash: boolean; nul: boolean }
@@ -59,7 +59,7 @@ const envelope = (to: string[], more: Partial<Envelope> = {}): Envelope => ({
   ...more,
 });
 const F = ["-f", formatAddress(SENDER)];
-const refused = (preset: string, given: Envelope) => {
+const rejected = (preset: string, given: Envelope) => {
   const message = new RegExp(`^${preset} cannot take `);
   assert.throws(() => argumentsFor(preset, [], given), { kind: "refused", message });
 };
@@ -79,19 +79,19 @@ for (const [preset, { front, nullSender, dsn, quoted, dash, nul }] of Object.ent
     good(envelope(["a@x"], { dsn: DSN }), ...front, ...F, ...dsn, "--", "a@x");
 
     const bounce = envelope(["a@x"], { sender: null });
-    if (nullSender === undefined) refused(preset, bounce);
+    if (nullSender === undefined) rejected(preset, bounce);
     else good(bounce, ...front, "-f", nullSender, "--", "a@x");
 
     const spaces = envelope(["a@x", '"a b"@x']);
     if (quoted) good(spaces, ...front, ...F, "--", "a@x", '"a b"@x');
-    else refused(preset, spaces);
+    else rejected(preset, spaces);
 
     const dashes = envelope(["a@x", "-oQ/tmp@x"]);
     if (dash) good(dashes, ...front, ...F, "--", "a@x", "-oQ/tmp@x");
-    else refused(preset, dashes);
+    else rejected(preset, dashes);
   });
 
-  Deno.test(`${preset}: the user's own program and words come first`, () => {
+  Deno.test(`${preset}: a configured command and its arguments come first`, () => {
     const command = ["/opt/bin/x", "-C", "a file"];
     const expected = [...command, ...front.slice(1), ...F, ...dsn, "--", "a@x"];
     assert.deepEqual(argumentsFor(preset, command, envelope(["a@x"], { dsn: DSN })), expected);
@@ -119,7 +119,7 @@ for (const [preset, { front, nullSender, dsn, quoted, dash, nul }] of Object.ent
   });
 }
 
-Deno.test("No program ever reads recipients from the header or stops at a dot", () => {
+Deno.test("No program is told to read recipients from the header or to end the message at a dot", () => {
   for (const preset of Object.keys(TABLE)) {
     const argv = argumentsFor(preset, [], envelope(["a@x"]));
     assert.ok(!argv.includes("-t") && !argv.includes("-H") && !argv.includes("-h"), preset);
@@ -127,7 +127,7 @@ Deno.test("No program ever reads recipients from the header or stops at a dot", 
   }
 });
 
-Deno.test("Each DSN option is passed on by itself", () => {
+Deno.test("Each DSN option is passed on independently", () => {
   const one = (dsn: Dsn, ...expected: string[]) => {
     assert.deepEqual(argumentsFor("postfix", [], envelope(["a@x"], { dsn })).slice(4, -2), expected);
   };

@@ -1,4 +1,4 @@
-/** What shim and hook may touch: a table of settings, and nothing that they do not name. */
+/** The sandbox file: each program may access what its settings name, and nothing else. */
 import assert from "node:assert/strict";
 import { sandboxFile } from "../../../lib/paths.ts";
 import { ordinaryAddresses, permissions, printSandbox } from "../../../lib/settings/sandbox.ts";
@@ -6,30 +6,30 @@ import { parseConfig } from "../../../lib/settings/parse.ts";
 import { Fail } from "../../../lib/fail.ts";
 import { type NamedSetting, SETTINGS } from "../../../lib/settings/schema.ts";
 
-const PLACE = { file: "/home/greg/.config/countersign/config.toml", home: "/home/greg" };
+const SOURCE = { file: "/home/greg/.config/countersign/config.toml", home: "/home/greg" };
 const IDENTITY = `[[identity]]\naddress = "greg@example.org"\nsrs_domain = "srs.example.org"\n`;
 
-/** The lines for these settings, without the comment. */
-function lines(more: string, top = "", place = PLACE): string[] {
-  const text = printSandbox(permissions(parseConfig(`${top}\n${IDENTITY}\n${more}`, place), place), []);
+/** The sandbox file for these settings, without its comment. */
+function lines(more: string, top = "", source = SOURCE): string[] {
+  const text = printSandbox(permissions(parseConfig(`${top}\n${IDENTITY}\n${more}`, source), source), []);
   assert.match(text, /^# .*\n/);
   return text.split("\n").slice(1, -1);
 }
 
 const FOLDER = "/home/greg/.config/countersign";
 const STATE = "/home/greg/.local/state/countersign";
-const SETTLED = [...["config.toml", "plain-lists", "keys"].map((name) => `${FOLDER}/${name}`), STATE];
+const ALWAYS_READ = [...["config.toml", "plain-lists", "keys"].map((name) => `${FOLDER}/${name}`), STATE];
 const SPAM = "/home/greg/Maildir/.Spam";
 const COMMAND = `[transport]\npreset = "sendmail"\n`;
 
-Deno.test("default settings: three files and the state, one program for the shim, none for the hook without --forward", () => {
+Deno.test("default settings permit three files and the state, the injector for the shim, and for the hook only with --forward", () => {
   assert.deepEqual(lines(COMMAND), [
-    ...SETTLED.map((path) => `shim --allow-read=${path}`),
+    ...ALWAYS_READ.map((path) => `shim --allow-read=${path}`),
     `shim --allow-write=${STATE}`,
     "shim --allow-run=/usr/bin/printenv",
     "shim --allow-run=/usr/sbin/sendmail",
     "shim --allow-run=/bin/kill",
-    ...[...SETTLED, SPAM].map((path) => `incoming --allow-read=${path}`),
+    ...[...ALWAYS_READ, SPAM].map((path) => `incoming --allow-read=${path}`),
     `incoming --allow-write=${STATE}`,
     `incoming --allow-write=${SPAM}`,
     "incoming --allow-run=/usr/bin/printenv",
@@ -39,12 +39,12 @@ Deno.test("default settings: three files and the state, one program for the shim
 });
 
 const SMTP = `[transport]\nvia = "smtp"\nhost = "smtp.example.org"\nca = "/etc/ca.pem"\n`;
-/** What goes with a way out that runs none. */
+/** Lines that a transport without a program removes. */
 const NO_PROGRAM = ["shim", "forward"].flatMap((
   one,
 ) => [`${one} --allow-run=/usr/sbin/sendmail`, `${one} --allow-run=/bin/kill`]);
 
-/** [settings, lines that they add to those of the default, lines that they take away] */
+/** [settings, lines they add to those of the default settings, lines they remove] */
 const cases: [string, string[], string[]][] = [
   [`${COMMAND}command = ["/opt/my injector", "-x"]\n`, [
     "shim --allow-run=/opt/my injector",
@@ -115,12 +115,12 @@ const cases: [string, string[], string[]][] = [
     "serve --allow-net=unix:/run/c/sign",
   ], []],
 ];
-for (const [settings, more, less] of cases) {
-  Deno.test(`${JSON.stringify(settings)} permits ${more.join(", ")}`, { permissions: "none" }, () => {
-    const [usual, these] = [lines(COMMAND), lines(settings)];
-    assert.deepEqual(these.filter((line) => !usual.includes(line)).sort(), more.sort());
-    assert.deepEqual(usual.filter((line) => !these.includes(line)).sort(), less.sort());
-    assert.equal(new Set(these).size, these.length, "a line twice");
+for (const [settings, added, removed] of cases) {
+  Deno.test(`${JSON.stringify(settings)} permits ${added.join(", ")}`, { permissions: "none" }, () => {
+    const [defaults, actual] = [lines(COMMAND), lines(settings)];
+    assert.deepEqual(actual.filter((line) => !defaults.includes(line)).sort(), added.sort());
+    assert.deepEqual(defaults.filter((line) => !actual.includes(line)).sort(), removed.sort());
+    assert.equal(new Set(actual).size, actual.length, "a line is repeated");
   });
 }
 
@@ -131,42 +131,44 @@ const ordinary: [string, string, string[]][] = [
   [IDENTITY, '[tag]\npymsgauth = "~/.pymsgauth"\n', []],
   [IDENTITY.replace("greg@example.org", "Greg.W+x@EXAMPLE.org"), "", ["greg.w+x@example.org"]],
   [`${IDENTITY}[[identity]]\naddress = "ann@example.net"\nkeys = "~/k"\n`, "", ["greg@example.org", "ann@example.net"]],
-  // What MTAs write in several ways, and what looks signed.
+  // Addresses that MTAs write in several ways, and addresses that look signed.
   [IDENTITY.replace("greg@", "o'greg@"), "", []],
   [IDENTITY.replace("greg@", "SRS0=a=b=c=greg@"), "", []],
   [IDENTITY.replace("greg@", "prvs=0123abcdef=greg@"), "", []],
   [`${IDENTITY}also = ["greg+*@example.org"]\n`, "", ["greg@example.org"]],
 ];
 for (const [identities, more, addresses] of ordinary) {
-  Deno.test(`${JSON.stringify(identities + more)}: ordinary are ${addresses}`, { permissions: "none" }, () => {
-    const settings = parseConfig(`${identities}${COMMAND}${more}`, PLACE);
+  Deno.test(`${JSON.stringify(identities + more)}: the ordinary addresses are ${addresses.join(", ") || "none"}`, {
+    permissions: "none",
+  }, () => {
+    const settings = parseConfig(`${identities}${COMMAND}${more}`, SOURCE);
     assert.deepEqual(ordinaryAddresses(settings), addresses);
     const text = printSandbox([], addresses).split("\n").slice(1, -1);
     assert.deepEqual(text, addresses.map((one) => `ordinary ${one}`));
   });
 }
 
-/** With each of them settings have a meaning that have none with the others. */
-const WAYS = [
+/** Some settings are valid with one of these transports only. */
+const TRANSPORTS = [
   `transport.preset = "sendmail"\n`,
   `transport.via = "maildir"\ntransport.maildir = "/box"\n`,
   `transport.via = "smtp"\ntransport.host = "mx.example"\ntransport.user = "greg"\ntransport.password_file = "/pw"\n`,
 ];
-const NAMED = "/named/by/it";
+const NAMED = "/named/by/setting";
 
-/** All that is permitted when the setting names this, whatever goes with it. */
-function givenBy({ name, type }: NamedSetting): string[] {
+/** Everything permitted when this setting names NAMED, with any transport. */
+function permittedBy({ name, type }: NamedSetting): string[] {
   const value = type === "path" ? `"${NAMED}"` : `["${NAMED}"]`;
-  const own = name.startsWith("identity.");
-  return WAYS.flatMap((way) => {
-    const others = way.split("\n").filter((line) => !line.startsWith(`${name} =`)).join("\n");
+  const ofIdentity = name.startsWith("identity.");
+  return TRANSPORTS.flatMap((transport) => {
+    const others = transport.split("\n").filter((line) => !line.startsWith(`${name} =`)).join("\n");
     const sockets = name === "serve.socket_folder" ? "" : `serve.socket_folder = "/run/c"`;
-    const top = `${others}\nchallenge.answer = true\n${sockets}\n${own ? "" : `${name} = ${value}`}\n`;
-    const text = `${top}${IDENTITY}${own ? `${name.slice("identity.".length)} = ${value}\n` : ""}`;
+    const top = `${others}\nchallenge.answer = true\n${sockets}\n${ofIdentity ? "" : `${name} = ${value}`}\n`;
+    const text = `${top}${IDENTITY}${ofIdentity ? `${name.slice("identity.".length)} = ${value}\n` : ""}`;
     try {
-      return permissions(parseConfig(text, PLACE), PLACE).map(({ thing }) => thing);
+      return permissions(parseConfig(text, SOURCE), SOURCE).map(({ thing }) => thing);
     } catch (error) {
-      if (error instanceof Fail) return []; // it does not go with this way
+      if (error instanceof Fail) return []; // The setting cannot be used with this transport.
       throw error;
     }
   });
@@ -178,31 +180,31 @@ Deno.test("each setting that names a path or a program has its permission", { pe
     assert.ok(naming.some(({ name }) => name === known), known);
   }
   for (const setting of naming) {
-    const things = givenBy(setting);
+    const things = permittedBy(setting);
     assert.ok(things.some((thing) => `${NAMED}/`.startsWith(`${thing}/`)), setting.name);
   }
 });
 
-Deno.test("keys and lists in other folders can be read there, but nothing else in those folders", () => {
+Deno.test("keys and lists may be in other folders, whose other files stay inaccessible", () => {
   const text = `[[identity]]\naddress = "greg@example.org"\nkeys = "/etc/keys/greg"\n`;
-  const settings = parseConfig(`plain_lists = "/srv/lists/mine"\n${text}${COMMAND}`, PLACE);
-  const read = permissions(settings, PLACE).filter(({ right }) => right === "read").map(({ thing }) => thing);
+  const settings = parseConfig(`plain_lists = "/srv/lists/mine"\n${text}${COMMAND}`, SOURCE);
+  const read = permissions(settings, SOURCE).filter(({ right }) => right === "read").map(({ thing }) => thing);
   assert.ok(read.includes("/etc/keys/greg") && read.includes("/srv/lists/mine") && !read.includes("/etc/keys"));
 });
 
-Deno.test("settings of a site use each user's home; a user's own settings use theirs wherever HOME points", () => {
+Deno.test("settings of a site refer to each user's home directory; a user's own settings to theirs, whatever HOME is", () => {
   const site = { file: "/etc/countersign/config.toml", home: "/home/greg" };
   assert.ok(lines(COMMAND, "", site).includes("incoming --allow-write=~/Maildir/.Spam"));
   assert.ok(!lines(COMMAND).some((line) => line.includes("~")));
 });
 
-Deno.test("the target of a link is permitted by both names", { permissions: "none" }, () => {
+Deno.test("a symbolic link is permitted by its own path and by its target", { permissions: "none" }, () => {
   const real = (path: string) => path.endsWith("/keys") ? "/safe/keys" : path.replace(/^\/home\//, "/data/home/");
-  const given = (place: typeof PLACE) => {
-    const settings = parseConfig(`${IDENTITY}${COMMAND}command = ["/home/run"]\n`, place);
-    return printSandbox(permissions(settings, place, real), []).split("\n").filter((line) => line.startsWith("shim"));
+  const shimLines = (source: typeof SOURCE) => {
+    const settings = parseConfig(`${IDENTITY}${COMMAND}command = ["/home/run"]\n`, source);
+    return printSandbox(permissions(settings, source, real), []).split("\n").filter((line) => line.startsWith("shim"));
   };
-  assert.deepEqual(given(PLACE), [
+  assert.deepEqual(shimLines(SOURCE), [
     ...["config.toml", "plain-lists"].flatMap((name) => [
       `shim --allow-read=${FOLDER}/${name}`,
       `shim --allow-read=/data${FOLDER}/${name}`,
@@ -217,8 +219,8 @@ Deno.test("the target of a link is permitted by both names", { permissions: "non
     "shim --allow-run=/home/run",
     "shim --allow-run=/bin/kill",
   ]);
-  // The home of each user is the launcher's to look up; the rest of a site is not.
-  const site = given({ file: "/home/site/config.toml", home: "/home/greg" });
+  // The launcher resolves each user's home directory; the other paths of a site are resolved here.
+  const site = shimLines({ file: "/home/site/config.toml", home: "/home/greg" });
   assert.ok(
     site.includes("shim --allow-read=/home/site/config.toml") &&
       site.includes("shim --allow-read=/data/home/site/config.toml"),

@@ -1,11 +1,11 @@
-/** The log as a file: lines are whole, or can be seen not to be. */
+/** Writing the log file: every line is complete, or visibly cut. */
 import assert from "node:assert/strict";
-import { fields } from "../../admin/log.ts";
-import { log } from "../../io/system/log.ts";
-import { settings } from "../challenges.ts";
+import { fields } from "../../../admin/log.ts";
+import { log } from "../../../io/system/log.ts";
+import { settings } from "../../challenges.ts";
 
-/** Runs with a state folder whose log has these contents; undefined for no log. @returns the log afterwards */
-function logged(before: string | undefined, run: (state: string) => void = add): string {
+/** Calls `run` with a state folder whose log has these contents (undefined: no log). @returns the log afterwards */
+function logged(before: string | undefined, run: (state: string) => void = append): string {
   const state = Deno.makeTempDirSync({ prefix: "countersign-" });
   try {
     if (before !== undefined) Deno.writeTextFileSync(`${state}/log`, before);
@@ -16,7 +16,7 @@ function logged(before: string | undefined, run: (state: string) => void = add):
   }
 }
 
-const add = (state: string) =>
+const append = (state: string) =>
   log({ ...settings(), state: { shared: false, folder: state } }, { direction: "out", result: "sent" });
 
 /** [contents of the log, how it continues] */
@@ -29,10 +29,10 @@ const rows: [string | undefined, RegExp][] = [
   ["t", /^t…\ntime=\S+ direction=out result=sent\n$/],
 ];
 for (const [before, after] of rows) {
-  Deno.test(`a line behind ${JSON.stringify(before)}`, () => assert.match(logged(before), after));
+  Deno.test(`a line is appended after ${JSON.stringify(before)}`, () => assert.match(logged(before), after));
 }
 
-Deno.test("a full disk cuts a line anywhere: the next one is whole, and no value of the cut one is another", () => {
+Deno.test("a line cut by a full disk is marked, contains no wrong value, and the next line is complete", () => {
   const { writeSync } = Deno.FsFile.prototype;
   const whole = logged(undefined).length;
   for (let cut = 0; cut < whole; cut++) {
@@ -45,30 +45,30 @@ Deno.test("a full disk cuts a line anywhere: the next one is whole, and no value
         return count;
       };
       try {
-        add(state);
+        append(state);
       } finally {
         Deno.FsFile.prototype.writeSync = writeSync;
       }
-      add(state);
+      append(state);
     });
     const lines = text.trimEnd().split("\n");
     assert.equal(lines.length, cut === 0 ? 1 : 2, text);
     assert.equal(fields(lines.at(-1)!)["result"], "sent");
     if (cut === 0) continue;
-    const { way, result } = fields(lines[0]!);
-    assert.ok(way === undefined || way === "out" || way.endsWith("…"), text);
+    const { direction, result } = fields(lines[0]!);
+    assert.ok(direction === undefined || direction === "out" || direction.endsWith("…"), text);
     assert.notEqual(result, "sent", text);
   }
 });
 
-Deno.test("short writes are continued", () => {
+Deno.test("a short write is continued until the line is complete", () => {
   const { writeSync } = Deno.FsFile.prototype;
   const text = logged("", (state) => {
     Deno.FsFile.prototype.writeSync = function (bytes: Uint8Array) {
       return writeSync.call(this, bytes.subarray(0, 3));
     };
     try {
-      add(state);
+      append(state);
     } finally {
       Deno.FsFile.prototype.writeSync = writeSync;
     }
