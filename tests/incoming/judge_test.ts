@@ -69,7 +69,7 @@ const srs = (identity: Identity, options: { now?: Date; alias?: string; secret?:
     now: options.now ?? now,
   });
 
-/** An address of greg's with any stamp, its hash right: which only they can make. */
+/** An address of greg's with this time stamp, valid or not, and a correct hash. */
 function stamped(stamp: string, local = "greg"): string {
   const mac = hmac("SHA-1", greg.keys[0]!.secret, secret(`${stamp}example.org${local}`.toLowerCase()));
   const hash = mac.toBase64({ alphabet: "base64url" }).slice(0, 8);
@@ -102,34 +102,38 @@ async function table(rows: Row[]): Promise<void> {
       `${row.what}: ${verdict.reason}`,
     );
     if (row.reason !== undefined) assert.equal(verdict.reason, row.reason, row.what);
-    assert.equal(steps.at(-1)?.check, check, "the last step is the one that decided");
+    assert.equal(steps.at(-1)?.check, check, "the last step gives the verdict");
   }
 }
 
-Deno.test("a signed recipient proves the bounce", { permissions: "none" }, async () => {
+Deno.test("a bounce to a valid signed address is genuine", { permissions: "none" }, async () => {
   const good = { action: "deliver", result: "genuine", check: "signed-recipient" } as const;
-  const mine = srs(greg);
-  const [local] = mine.split("@") as [string];
+  const address = srs(greg);
+  const [local] = address.split("@") as [string];
   const prvs = (delimiter: string, number = 2) =>
     prvsSign("greg@example.org", { secret: greg.keys[0]!.secret, keyNumber: number, delimiter, now });
   await table([
-    { what: "SRS", given: delivery(null, mine, BOUNCE), ...good },
-    { what: "SRS in upper case", given: delivery(null, mine.toUpperCase(), BOUNCE), ...good },
-    { what: "SRS in lower case", given: delivery(null, mine.toLowerCase(), BOUNCE), ...good },
+    { what: "SRS", given: delivery(null, address, BOUNCE), ...good },
+    { what: "SRS in upper case", given: delivery(null, address.toUpperCase(), BOUNCE), ...good },
+    { what: "SRS in lower case", given: delivery(null, address.toLowerCase(), BOUNCE), ...good },
     { what: "older key", given: delivery(null, srs(greg, { secret: "greg old" }), BOUNCE), ...good },
     { what: "day 21", given: delivery(null, srs(greg, { now: day(-21) }), BOUNCE), ...good },
     { what: "a clock a day ahead", given: delivery(null, srs(greg, { now: day(1) }), BOUNCE), ...good },
-    { what: "daemon", given: delivery("MAILER-DAEMON@mx.example.net", mine, BOUNCE), ...good },
-    { what: "not a bounce", given: delivery(null, mine, RECEIPT), ...good },
-    { what: "another spelling first", given: delivery(null, ["x@srs.example.org", mine], BOUNCE), ...good },
-    { what: "qmail's prefix", given: delivery(null, `greg-srs-${mine}`, BOUNCE), ...good },
-    { what: "the second door", given: delivery(null, `srs-${local}@example.org`, BOUNCE), ...good },
-    { what: "the second door, RECIPIENT", given: delivery(null, `greg-srs-${local}@example.org`, BOUNCE), ...good },
+    { what: "daemon", given: delivery("MAILER-DAEMON@mx.example.net", address, BOUNCE), ...good },
+    { what: "not a bounce", given: delivery(null, address, RECEIPT), ...good },
+    { what: "another spelling first", given: delivery(null, ["x@srs.example.org", address], BOUNCE), ...good },
+    { what: "qmail's prefix", given: delivery(null, `greg-srs-${address}`, BOUNCE), ...good },
+    { what: "in the plain domain", given: delivery(null, `srs-${local}@example.org`, BOUNCE), ...good },
+    {
+      what: "in the plain domain, with qmail's prefix",
+      given: delivery(null, `greg-srs-${local}@example.org`, BOUNCE),
+      ...good,
+    },
     { what: "the other identity", given: delivery(null, srs(club), BOUNCE), ...good },
     { what: "prvs", given: delivery(null, prvs(""), BOUNCE), ...good },
     { what: "prvs with -", given: delivery(null, prvs("-"), BOUNCE), ...good },
     { what: "prvs with +", given: delivery(null, prvs("+"), BOUNCE), ...good },
-    { what: "an ordinary sender", given: delivery("jo@b.example", mine, LETTER), ...good, result: "other" },
+    { what: "an ordinary sender", given: delivery("jo@b.example", address, LETTER), ...good, result: "other" },
     {
       what: "late",
       given: delivery(null, srs(greg, { now: day(-22) }), BOUNCE),
@@ -147,12 +151,12 @@ Deno.test("a signed recipient proves the bounce", { permissions: "none" }, async
   ]);
 });
 
-Deno.test("the step of a signed recipient says what was found", { permissions: "none" }, async () => {
-  const mine = srs(greg);
-  const stranger = mine.replace("=greg@", "=eve@");
+Deno.test("the step of a signed recipient reports what was found", { permissions: "none" }, async () => {
+  const address = srs(greg);
+  const stranger = address.replace("=greg@", "=eve@");
   const prvs = (when: Date) => prvsSign("greg@example.org", { secret: "greg new", keyNumber: 2, now: when });
   const rows: Record<string, string> = {
-    [mine]: "valid signed address of greg@example.org",
+    [address]: "valid signed address of greg@example.org",
     [srs(greg, { now: day(-22) })]: "expired signed address of greg@example.org",
     [srs(greg, { now: day(-180) })]: "SRS address is 180 days old",
     [srs(greg, { secret: "mallory" })]: "SRS address has a wrong hash",
@@ -177,17 +181,17 @@ Deno.test("the step of a signed recipient says what was found", { permissions: "
 
 Deno.test("two identities may share an SRS domain, and one may have none", { permissions: "none" }, async () => {
   const ann: Identity = { ...club, address: parseAddress("ann@example.org"), srsDomain: greg.srsDomain };
-  const none: Identity = { ...club, address: parseAddress("a=b@plain.example"), srsDomain: "" };
+  const withoutDomain: Identity = { ...club, address: parseAddress("a=b@plain.example"), srsDomain: "" };
   const good = async (all: Identity[], recipient: string, result: Result, reason: string, identity?: Identity) => {
     const { verdict } = await decide(delivery(null, recipient, BOUNCE), { ...context(), identities: all });
     assert.deepEqual([verdict.result, verdict.reason, verdict.identity], [result, reason, identity], recipient);
   };
-  for (const all of [[greg, ann, none], [none, ann, greg]]) {
+  for (const all of [[greg, ann, withoutDomain], [withoutDomain, ann, greg]]) {
     for (const one of [greg, ann]) {
       const name = `${one.address.local}@example.org`;
       await good(all, srs(one), "genuine", `valid signed address of ${name}`, one);
       await good(all, srs(one, { now: day(-22) }), "late", `expired signed address of ${name}`, one);
-      // The hash was right: what the other's key says of it counts less.
+      // The hash is correct for one key, so the other key's "wrong hash" is not reported.
       await good(all, srs(one, { now: day(-180) }), "forged", "SRS address is 180 days old");
     }
     const byOther = srs(greg, { secret: "club" });
@@ -197,20 +201,20 @@ Deno.test("two identities may share an SRS domain, and one may have none", { per
     await good(all, stranger, "other", "the recipient is not an identity");
   }
   const claims = "SRS0=abcd=JJ=plain.example=a=b@plain.example";
-  await good([none], claims, "forged", "SRS address of an identity that has no SRS domain");
+  await good([withoutDomain], claims, "forged", "SRS address of an identity that has no SRS domain");
 });
 
 Deno.test(
-  "an SRS address with = in the local part is recognized in the plain domain",
+  "an SRS address in the plain domain may have = in its local part",
   { permissions: "none" },
   async () => {
-    const sum: Identity = { ...club, address: parseAddress("a=b@club.example") };
-    const [local] = srs(sum).split("@");
+    const withEquals: Identity = { ...club, address: parseAddress("a=b@club.example") };
+    const [local] = srs(withEquals).split("@");
     const { verdict } = await decide(delivery(null, `${local}@club.example`, BOUNCE), {
       ...context(),
-      identities: [greg, sum],
+      identities: [greg, withEquals],
     });
-    assert.deepEqual([verdict.result, verdict.identity], ["genuine", sum]);
+    assert.deepEqual([verdict.result, verdict.identity], ["genuine", withEquals]);
   },
 );
 
@@ -233,7 +237,7 @@ Deno.test("a local error is thrown instead of a verdict, so the message is defer
   }
 });
 
-Deno.test("as many hash characters are required as are written, but at most 8", async () => {
+Deno.test("the hash must have hash_length characters, but at most 8 are required", async () => {
   for (const written of [4, 7, 8, 9, 12, 27]) {
     const settings = context(`[srs]\nhash_length = ${written}\n`);
     for (const given of [4, 6, 7, 8, 9, 12, 27]) {
@@ -245,7 +249,7 @@ Deno.test("as many hash characters are required as are written, but at most 8", 
   }
 });
 
-Deno.test("prvs is recognized in either form on every day, whatever its digits", async () => {
+Deno.test("both forms of prvs are recognized on every day", async () => {
   for (let nth = 0; nth < 250; nth++) {
     const today = { ...context(), now: day(nth) };
     for (const delimiter of ["", "-"]) {
@@ -257,7 +261,7 @@ Deno.test("prvs is recognized in either form on every day, whatever its digits",
   }
 });
 
-Deno.test("a time stamp is only rejected after its hash was verified", { permissions: "none" }, async () => {
+Deno.test("a bad time stamp is reported only if the hash is correct", { permissions: "none" }, async () => {
   const today = /^SRS0=[^=]+=(..)=/.exec(srs(greg))![1]!;
   assert.equal(stamped(today), srs(greg));
   const { verdict } = await decide(delivery(null, stamped("11"), BOUNCE), context());
@@ -266,26 +270,30 @@ Deno.test("a time stamp is only rejected after its hash was verified", { permiss
 
 Deno.test("an invalid signed recipient is forged, whatever the sender", { permissions: "none" }, async () => {
   const bad = { action: "spam", result: "forged", check: "signed-recipient", mark: true } as const;
-  const mine = srs(greg);
-  const [local] = mine.split("@") as [string];
+  const address = srs(greg);
+  const [local] = address.split("@") as [string];
   const stranger = srsForward("eve@evil.example", "srs.example.org", {
     secrets: [greg.keys[0]!.secret],
     hashLength: 8,
     alphabet: "base64url",
     now,
   });
-  const first = mine[5] === "A" ? "B" : "A";
+  const first = address[5] === "A" ? "B" : "A";
   await table([
-    { what: "one character", given: delivery(null, mine.replace(/^(.{5})./, `$1${first}`), BOUNCE), ...bad },
+    { what: "one changed character", given: delivery(null, address.replace(/^(.{5})./, `$1${first}`), BOUNCE), ...bad },
     { what: "a short hash", given: delivery(null, srs(greg, { hashLength: 4 }), BOUNCE), ...bad },
-    { what: "somebody's key", given: delivery(null, srs(greg, { secret: "mallory" }), BOUNCE), ...bad },
+    { what: "a stranger's key", given: delivery(null, srs(greg, { secret: "mallory" }), BOUNCE), ...bad },
     { what: "the other identity's key", given: delivery(null, srs(greg, { secret: "club" }), BOUNCE), ...bad },
     {
       what: "the other identity's domain",
       given: delivery(null, srs(greg, { alias: "srs.club.example" }), BOUNCE),
       ...bad,
     },
-    { what: "a stranger inside: no relaying", given: delivery("jo@b.example", stranger, LETTER), ...bad },
+    {
+      what: "a stranger's address in a valid signature: no relaying",
+      given: delivery("jo@b.example", stranger, LETTER),
+      ...bad,
+    },
     { what: "180 days", given: delivery(null, srs(greg, { now: day(-180) }), BOUNCE), ...bad },
     {
       what: "SRS1",
@@ -295,12 +303,12 @@ Deno.test("an invalid signed recipient is forged, whatever the sender", { permis
     { what: "no hash", given: delivery(null, "SRS0=@srs.example.org", BOUNCE), ...bad },
     { what: "our hash over an invalid time stamp", given: delivery(null, stamped("11"), BOUNCE), ...bad },
     {
-      what: "no hash, the second door",
+      what: "no hash, in the plain domain",
       given: delivery(null, "SRS0==GA=example.org=greg@example.org", BOUNCE),
       ...bad,
     },
     { what: "our hash over an empty time stamp", given: delivery(null, stamped(""), BOUNCE), ...bad },
-    { what: "a person", given: delivery("jo@b.example", mine.replace("=JJ=", "=JK="), LETTER), ...bad },
+    { what: "a person", given: delivery("jo@b.example", address.replace("=JJ=", "=JK="), LETTER), ...bad },
     { what: "prvs, wrong", given: delivery(null, "prvs=2807abcdef=greg@example.org", BOUNCE), ...bad },
     {
       what: "prvs, long expired",
@@ -312,13 +320,13 @@ Deno.test("an invalid signed recipient is forged, whatever the sender", { permis
       ...bad,
     },
     {
-      what: "to be refused at the door: filed behind it",
+      what: "forged = refuse: a hook files it as spam",
       given: delivery(null, "SRS0=a@srs.example.org", BOUNCE),
       context: context('[incoming]\nforged = "refuse"'),
       ...bad,
     },
     {
-      what: "to be marked",
+      what: "forged = mark",
       given: delivery(null, "SRS0=a@srs.example.org", BOUNCE),
       context: context('[incoming]\nforged = "mark"'),
       ...bad,
@@ -326,7 +334,7 @@ Deno.test("an invalid signed recipient is forged, whatever the sender", { permis
       result: "suspect",
     },
     {
-      what: "no grace for signed addresses",
+      what: "during the grace period, which does not apply to signed addresses",
       given: delivery(null, "SRS0=a@srs.example.org", BOUNCE),
       context: context("", "since = 2026-11-19"),
       ...bad,
@@ -335,20 +343,20 @@ Deno.test("an invalid signed recipient is forged, whatever the sender", { permis
 });
 
 Deno.test("a double bounce is delivered with a mark to any recipient", { permissions: "none" }, async () => {
-  const mine = srs(greg);
+  const address = srs(greg);
   const recipients = [
     "greg@example.org",
     "postmaster@example.org",
     "ann@other.example",
-    mine,
-    mine.replace("SRS0=", "SRS0=x"),
+    address,
+    address.replace("SRS0=", "SRS0=x"),
     "greg@srs.example.org",
     srs(greg, { now: day(-200) }),
     [],
   ];
-  const given = recipients.map((recipient) => [recipient, delivery("#@[]", recipient, BOUNCE)] as const);
+  const deliveries = recipients.map((recipient) => [recipient, delivery("#@[]", recipient, BOUNCE)] as const);
   for (const forged of ["spam", "refuse", "mark"]) {
-    await table(given.map(([recipient, given]) => ({
+    await table(deliveries.map(([recipient, given]) => ({
       what: `${forged}, to ${recipient}`,
       given,
       context: context(`[incoming]\nforged = "${forged}"`),
@@ -360,7 +368,7 @@ Deno.test("a double bounce is delivered with a mark to any recipient", { permiss
   }
 });
 
-Deno.test("a double bounce in an SRS domain is for its postmaster", { permissions: "none" }, async () => {
+Deno.test("a double bounce in an SRS domain belongs to its postmaster", { permissions: "none" }, async () => {
   const rows: [recipient: string, srs: string, identity: string | undefined][] = [
     ["chair@club.example", "", "chair@club.example"],
     ["x@srs.example.org", "", "greg@example.org"],
@@ -385,13 +393,17 @@ Deno.test("mail that is not a bounce to an identity is delivered", { permissions
   const pass = { action: "deliver", result: "other", check: "addressed" } as const;
   await table([
     { what: "a letter", given: delivery("jo@b.example", "greg@example.org", LETTER), ...pass },
-    { what: "looks like a bounce, has a sender", given: delivery("jo@b.example", "greg@example.org", BOUNCE), ...pass },
+    { what: "a bounce with an ordinary sender", given: delivery("jo@b.example", "greg@example.org", BOUNCE), ...pass },
     { what: "a bounce to somebody else", given: delivery(null, "postmaster@example.org", BOUNCE), ...pass },
-    { what: "not quite a daemon", given: delivery("no-mailer-daemon@x.example", "greg@example.org", BOUNCE), ...pass },
+    {
+      what: "a sender that only resembles a daemon",
+      given: delivery("no-mailer-daemon@x.example", "greg@example.org", BOUNCE),
+      ...pass,
+    },
     { what: "an unknown sender", given: delivery(undefined, "greg@example.org", BOUNCE), ...pass },
     { what: "an unreadable sender", given: delivery("s\ufffdr@x.example", "greg@example.org", LETTER), ...pass },
     {
-      what: "an unreadable sender that begins as a daemon's",
+      what: "an unreadable sender that begins like a daemon's",
       given: delivery("mailer-daemon@x\ufffd.example", "greg@example.org", BOUNCE),
       ...pass,
     },
@@ -417,14 +429,18 @@ Deno.test("mail that is not a bounce to an identity is delivered", { permissions
       ),
       ...pass,
     },
-    { what: "something like SRS", given: delivery("jo@b.example", "my-srs1-notes@friend.example", LETTER), ...pass },
     {
-      what: "a site's SRS address in our domain",
+      what: "a recipient that resembles an SRS address",
+      given: delivery("jo@b.example", "my-srs1-notes@friend.example", LETTER),
+      ...pass,
+    },
+    {
+      what: "another site's SRS address in our domain",
       given: delivery(null, "SRS0=abcd=JJ=other.example=bob@example.org", BOUNCE),
       ...pass,
     },
     {
-      what: "prvs that is not received",
+      what: "prvs with prvs.receive = false",
       given: delivery(null, "prvs=2807abcdef=greg@example.org", BOUNCE),
       context: context("[prvs]\nreceive = false"),
       ...pass,
@@ -432,16 +448,16 @@ Deno.test("mail that is not a bounce to an identity is delivered", { permissions
   ]);
 });
 
-Deno.test("a tag in what is returned proves a bounce to the plain address", { permissions: "none" }, async () => {
+Deno.test("a valid returned tag makes a bounce to the plain address genuine", { permissions: "none" }, async () => {
   const good = { action: "deliver", result: "genuine", check: "returned-header" } as const;
   const bad = { action: "spam", result: "forged", check: "forged", mark: true } as const;
   const to = "greg@example.org";
-  const ours = returning(to, "k2", "greg new");
+  const valid = returning(to, "k2", "greg new");
   await table([
-    { what: "newest key", given: delivery(null, to, ours), ...good },
+    { what: "newest key", given: delivery(null, to, valid), ...good },
     { what: "older key", given: delivery(null, to, returning(to, "k1", "greg old")), ...good },
-    { what: "upper case recipient", given: delivery(null, "Greg@Example.ORG", ours), ...good },
-    { what: "daemon sender", given: delivery("mailer-daemon@mx.example.net", to, ours), ...good },
+    { what: "upper case recipient", given: delivery(null, "Greg@Example.ORG", valid), ...good },
+    { what: "daemon sender", given: delivery("mailer-daemon@mx.example.net", to, valid), ...good },
     {
       what: "a message of the other identity",
       given: delivery(null, to, returning("chair@club.example", "c1", "club")),
@@ -449,8 +465,8 @@ Deno.test("a tag in what is returned proves a bounce to the plain address", { pe
     },
     { what: "last day", given: delivery(null, to, returning(to, "k2", "greg new", day(-30))), ...good },
     { what: "expired", given: delivery(null, to, returning(to, "k2", "greg new", day(-31))), ...bad },
-    { what: "another Message-ID", given: delivery(null, to, ours.replace("<1@", "<2@")), ...bad },
-    { what: "somebody's key", given: delivery(null, to, returning(to, "k2", "mallory")), ...bad },
+    { what: "another Message-ID", given: delivery(null, to, valid.replace("<1@", "<2@")), ...bad },
+    { what: "a stranger's key", given: delivery(null, to, returning(to, "k2", "mallory")), ...bad },
     { what: "no such key", given: delivery(null, to, returning(to, "k9", "greg new")), ...bad },
     {
       what: "another address with greg's key",
@@ -459,31 +475,31 @@ Deno.test("a tag in what is returned proves a bounce to the plain address", { pe
     },
     {
       what: "the tag in the outer header",
-      given: delivery(null, to, `X-Msgauth: ${/v1\.\S+/.exec(ours)![0]}\nMessage-ID: <1@example.org>\n${BOUNCE}`),
+      given: delivery(null, to, `X-Msgauth: ${/v1\.\S+/.exec(valid)![0]}\nMessage-ID: <1@example.org>\n${BOUNCE}`),
       ...bad,
     },
     { what: "nothing returned", given: delivery(null, to, BOUNCE), ...bad },
   ]);
 });
 
-Deno.test("what was found in what is returned is told", { permissions: "none" }, async () => {
+Deno.test("the step of the returned header reports what was found", { permissions: "none" }, async () => {
   const to = "greg@example.org";
   const other = "chair@club.example";
-  const ours = returning(to, "k2", "greg new");
-  const old = returning(to, "k2", "greg new", day(-31));
+  const valid = returning(to, "k2", "greg new");
+  const expired = returning(to, "k2", "greg new", day(-31));
   const rows: [mail: string, found: string][] = [
     [BOUNCE, "it does not return a tag"],
-    [ours, "returns a message from greg@example.org (tag found in bytes)"],
+    [valid, "returns a message from greg@example.org (tag found in bytes)"],
     [returning(other, "c1", "club"), `returns a message from ${other} (tag found in bytes)`],
-    [ours.replace("<1@", "<2@"), "the returned tag is not valid for the returned message"],
-    [old, "the returned tag has expired"],
+    [valid.replace("<1@", "<2@"), "the returned tag is not valid for the returned message"],
+    [expired, "the returned tag has expired"],
     [returning(other, "c1", "club", day(-31)), "the returned tag has expired"],
     // The first valid tag counts, whatever precedes it.
     [
-      `${old}\n${ours.slice(ours.indexOf("Message-ID"))}`,
+      `${expired}\n${valid.slice(valid.indexOf("Message-ID"))}`,
       "returns a message from greg@example.org (tag found in bytes)",
     ],
-    [`${old}\n${ours.slice(ours.indexOf("Message-ID")).replace("<1@", "<2@")}`, "the returned tag has expired"],
+    [`${expired}\n${valid.slice(valid.indexOf("Message-ID")).replace("<1@", "<2@")}`, "the returned tag has expired"],
   ];
   for (const [mail, found] of rows) {
     const { steps } = await decide(delivery(null, to, mail), context());
@@ -491,7 +507,7 @@ Deno.test("what was found in what is returned is told", { permissions: "none" },
   }
 });
 
-Deno.test("the Message-ID of what is returned is the first one in the body", { permissions: "none" }, () => {
+Deno.test("returnedId finds the first Message-ID in the body", { permissions: "none" }, () => {
   const good = (body: string, expected: string | undefined) =>
     assert.equal(returnedId(delivery(null, "greg@example.org", `Message-ID: <0@x>\n\n${body}`)), expected, body);
   for (const front of ["", "> ", "| ", " ".repeat(16), "text\n"]) {
@@ -511,7 +527,7 @@ Deno.test("the Message-ID of what is returned is the first one in the body", { p
   }
 });
 
-Deno.test("a proof of another hook lets a forwarded bounce through", { permissions: "none" }, async () => {
+Deno.test("a bounce forwarded with another hook's proof is genuine", { permissions: "none" }, async () => {
   const head = (mail: string) => parseHead(new TextEncoder().encode(mail), true)!.header;
   const proof = (identity: Identity, mail = BOUNCE, when = now) =>
     `X-Countersign: ${makeProof(identity, head(mail), when)}\n${BOUNCE}`;
@@ -519,7 +535,7 @@ Deno.test("a proof of another hook lets a forwarded bounce through", { permissio
   const bad = { action: "spam", result: "forged", check: "forged", mark: true } as const;
   const to = "greg@example.org";
   await table([
-    { what: "right", given: delivery(null, to, proof(greg)), ...good },
+    { what: "valid", given: delivery(null, to, proof(greg)), ...good },
     { what: "last day", given: delivery(null, to, proof(greg, BOUNCE, day(-10))), ...good },
     { what: "expired", given: delivery(null, to, proof(greg, BOUNCE, day(-11))), ...bad },
     { what: "for the other identity", given: delivery(null, to, proof(club)), ...bad },
@@ -537,7 +553,7 @@ Deno.test("a proof of another hook lets a forwarded bounce through", { permissio
   assert.ok(field("X-Countersign", makeProof(greg, head(BOUNCE), now)!).raw.length < 78);
 });
 
-Deno.test("the null sender without proof: marked when it is not a bounce, otherwise as configured", {
+Deno.test("unproven mail from the null sender is marked if it is not a bounce, otherwise treated as configured", {
   permissions: "none",
 }, async () => {
   const to = "greg@example.org";
@@ -587,15 +603,15 @@ Deno.test("the null sender without proof: marked when it is not a bounce, otherw
       result: "suspect",
     },
     {
-      what: "written where it is a day later",
+      what: "since is tomorrow: a time zone that is a day ahead",
       given,
       context: context("", "since = 2026-11-21"),
       ...bad,
       action: "deliver",
       result: "suspect",
     },
-    { what: "a day that lies ahead", given, context: context("", "since = 2026-11-22"), ...bad, action: "spam" },
-    { what: "a year that lies ahead", given, context: context("", "since = 2062-11-20"), ...bad, action: "spam" },
+    { what: "since is in the future", given, context: context("", "since = 2026-11-22"), ...bad, action: "spam" },
+    { what: "since is years in the future", given, context: context("", "since = 2062-11-20"), ...bad, action: "spam" },
     { what: "grace is over", given, context: context("", "since = 2026-11-06"), ...bad, action: "spam" },
     {
       what: "no grace",
@@ -607,7 +623,7 @@ Deno.test("the null sender without proof: marked when it is not a bounce, otherw
   ]);
 });
 
-Deno.test("every check is asked in its order, and says what it found", { permissions: "none" }, async () => {
+Deno.test("the checks run in their order, and each reports what it found", { permissions: "none" }, async () => {
   const { verdict, steps } = await decide(delivery(null, "greg@example.org", BOUNCE), context());
   const order = [
     "double-bounce",
@@ -624,7 +640,7 @@ Deno.test("every check is asked in its order, and says what it found", { permiss
   assert.equal(steps.at(-1)!.found, verdict.reason);
 });
 
-Deno.test("a key file that cannot be read makes nothing forged", { permissions: "none" }, async () => {
+Deno.test("an unreadable key file is an error, not a verdict", { permissions: "none" }, async () => {
   const locked: Identity = {
     ...greg,
     get keys(): never {
@@ -644,10 +660,10 @@ Deno.test("a key file that cannot be read makes nothing forged", { permissions: 
   }
 });
 
-Deno.test("a key older than 900 days verifies no more", { permissions: "none" }, async () => {
-  const aged: Identity = { ...greg, keys: [greg.keys[0]!, { ...greg.keys[1]!, created: created + 100 - 900 }] };
+Deno.test("a key verifies for 900 days", { permissions: "none" }, async () => {
+  const old: Identity = { ...greg, keys: [greg.keys[0]!, { ...greg.keys[1]!, created: created + 100 - 900 }] };
   const given = delivery(null, srs(greg, { secret: "greg old" }), BOUNCE);
-  assert.equal((await decide(given, { ...context(), identities: [aged] })).verdict.result, "forged");
+  assert.equal((await decide(given, { ...context(), identities: [old] })).verdict.result, "forged");
   const younger: Identity = { ...greg, keys: [greg.keys[0]!, { ...greg.keys[1]!, created: created + 100 - 899 }] };
   assert.equal((await decide(given, { ...context(), identities: [younger] })).verdict.result, "genuine");
 });

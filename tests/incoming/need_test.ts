@@ -1,4 +1,4 @@
-/** What a judgement asks for: each thing once, in which order, and nothing that no check needs. */
+/** The needs that judge() returns: each at most once, and none that no check requires. */
 import assert from "node:assert/strict";
 import type { Delivery } from "../../incoming/delivery.ts";
 import { judge } from "../../incoming/judge.ts";
@@ -25,18 +25,18 @@ const tag = signTag(GREG, "<1@example.org>", {
 });
 const RETURNED = `${FROM}\n--- Below\n\nMessage-ID: <1@example.org>\nX-Msgauth: ${tag}\n\n`;
 
-/** Asks until it is decided, as a program does. */
-function ask(given: Delivery, with_: JudgeContext, answers: Facts): { asked: Need[]; result: string } {
-  const asked: Need[] = [];
+/** Calls judge() with the requested facts until it returns a verdict, as a program does. */
+function decide(received: Delivery, context: JudgeContext, available: Facts): { needs: Need[]; result: string } {
+  const needs: Need[] = [];
   for (let facts: Facts = {};;) {
-    const judged = judge(given, with_, facts);
-    if (!isNeed(judged)) return { asked, result: judged.verdict.result };
-    asked.push(judged);
-    assert.ok(asked.length < 5, "it asks again for what it was told");
-    assert.ok(!Object.hasOwn(facts, judged.need), `it asks for ${judged.need} twice`);
-    const answer = answers[judged.need];
-    assert.notEqual(answer, undefined, `it asks for ${judged.need}`);
-    facts = { ...facts, [judged.need]: answer };
+    const judged = judge(received, context, facts);
+    if (!isNeed(judged)) return { needs, result: judged.verdict.result };
+    needs.push(judged);
+    assert.ok(needs.length < 5, "too many needs");
+    assert.ok(!Object.hasOwn(facts, judged.need), `it needs ${judged.need} twice`);
+    const fact = available[judged.need];
+    assert.notEqual(fact, undefined, `unexpected need ${judged.need}`);
+    facts = { ...facts, [judged.need]: fact };
   }
 }
 
@@ -47,9 +47,9 @@ interface Row {
   readonly mail: string;
   readonly answers?: boolean;
   readonly facts?: Facts;
-  readonly asked: readonly string[];
+  readonly needs: readonly string[];
   readonly result: string;
-  /** What the envelope alone gives, where challenges are answered and where they are not. */
+  /** The result or need for the envelope alone, with challenges answered and not answered. */
   readonly envelope: readonly [answering: string, otherwise: string];
 }
 const signed = signedAddress(greg);
@@ -57,81 +57,89 @@ const sent = { day: dayOf(day(-1)), signed: false };
 const ROWS: readonly Row[] = [
   {
     what: "a double bounce",
-    ...{ sender: "#@[]", to: GREG, mail: NAMED, asked: [], result: "other", envelope: ["other", "other"] },
+    ...{ sender: "#@[]", to: GREG, mail: NAMED, needs: [], result: "other", envelope: ["other", "other"] },
   },
   {
     what: "a wrong address in the SRS domain",
-    ...{ sender: null, to: WRONG, mail: NAMED, answers: true, asked: [], result: "forged" },
+    ...{ sender: null, to: WRONG, mail: NAMED, answers: true, needs: [], result: "forged" },
     envelope: ["forged", "forged"],
   },
   {
     what: "a valid signed address",
-    ...{ sender: null, to: signed, mail: NAMED, answers: true, asked: [], result: "genuine" },
+    ...{ sender: null, to: signed, mail: NAMED, answers: true, needs: [], result: "genuine" },
     envelope: ["message", "genuine"],
   },
   {
     what: "a person's letter",
-    ...{ sender: "jo@b.example", to: GREG, mail: LETTER, answers: true, asked: [], result: "other" },
+    ...{ sender: "jo@b.example", to: GREG, mail: LETTER, answers: true, needs: [], result: "other" },
     envelope: ["message", "other"],
   },
   {
     what: "a bounce to somebody else",
-    ...{ sender: null, to: "ann@example.org", mail: NAMED, asked: [], result: "other", envelope: ["message", "other"] },
+    ...{ sender: null, to: "ann@example.org", mail: NAMED, needs: [], result: "other", envelope: ["message", "other"] },
   },
   {
     what: "a bounce that returns our tag",
-    ...{ sender: null, to: GREG, mail: RETURNED, asked: [], result: "genuine", envelope: ["message", "message"] },
+    ...{ sender: null, to: GREG, mail: RETURNED, needs: [], result: "genuine", envelope: ["message", "message"] },
   },
   {
-    what: "a bounce that names nothing",
-    ...{ sender: null, to: GREG, mail: `${FROM}\nsorry\n`, asked: [], result: "forged" },
+    what: "a bounce that names no message",
+    ...{ sender: null, to: GREG, mail: `${FROM}\nsorry\n`, needs: [], result: "forged" },
     envelope: ["message", "message"],
   },
   {
-    what: "a bounce that names what was sent",
-    ...{ sender: null, to: GREG, mail: NAMED, facts: { sent }, asked: ["sent"], result: "known" },
+    what: "a bounce that names a sent message",
+    ...{ sender: null, to: GREG, mail: NAMED, facts: { sent }, needs: ["sent"], result: "known" },
     envelope: ["message", "message"],
   },
   {
-    what: "a bounce that names what was not sent",
-    ...{ sender: null, to: GREG, mail: NAMED, facts: { sent: null }, asked: ["sent"], result: "forged" },
+    what: "a bounce that names a message that was not sent",
+    ...{ sender: null, to: GREG, mail: NAMED, facts: { sent: null }, needs: ["sent"], result: "forged" },
     envelope: ["message", "message"],
   },
 ];
 
-for (const { what, sender, to, mail, answers = false, facts = {}, asked, result, envelope } of ROWS) {
-  Deno.test(`${what} asks for ${asked.join(", ") || "nothing"}`, { permissions: "none" }, () => {
-    const one = delivery(sender, to, mail);
-    const with_ = { ...context(ANSWERING), answers };
-    const found = ask(one, with_, facts);
-    assert.deepEqual([found.asked.map(({ need }) => need), found.result], [asked, result]);
-    const unasked = judge(one, with_, { sent: null, entries: [], token: false, ...facts });
-    assert.equal("verdict" in unasked && unasked.verdict.result, result, "facts given up front cost no question");
+for (const { what, sender, to, mail, answers = false, facts = {}, needs, result, envelope } of ROWS) {
+  Deno.test(`${what} needs ${needs.join(", ") || "nothing"}`, { permissions: "none" }, () => {
+    const received = delivery(sender, to, mail);
+    const given = { ...context(ANSWERING), answers };
+    const found = decide(received, given, facts);
+    assert.deepEqual([found.needs.map(({ need }) => need), found.result], [needs, result]);
+    const complete = judge(received, given, { sent: null, entries: [], token: false, ...facts });
+    assert.equal(
+      "verdict" in complete && complete.verdict.result,
+      result,
+      "facts given in advance are not needed again",
+    );
     for (const [nth, answering] of [true, false].entries()) {
-      const early = judge({ sender, recipients: [to] }, { ...with_, answers: answering });
+      const early = judge({ sender, recipients: [to] }, { ...given, answers: answering });
       assert.equal(isNeed(early) ? early.need : early.verdict.result, envelope[nth], "at RCPT");
     }
   });
 }
 
-Deno.test("a challenge asks for the entries of its message once, and for nothing where none is answered", async () => {
+Deno.test("a challenge needs the entries of its message once, and nothing if challenges are not answered", async () => {
   const challenge = await genuine("qsecretary-challenge");
-  const with_ = { settings: settings(), identities: [joe], now, answers: true };
-  const one = toJoe(challenge.mail);
-  const first = judge(one, with_);
+  const given = { settings: settings(), identities: [joe], now, answers: true };
+  const received = toJoe(challenge.mail);
+  const first = judge(received, given);
   const messageId = challenge.sent.entries[0]!.messageId;
   assert.deepEqual(first, { need: "entries", messageId });
-  const { result, asked } = ask(one, with_, { entries: [], sent: null });
-  assert.equal(asked.filter(({ need }) => need === "entries").length, 1);
+  const { result, needs } = decide(received, given, { entries: [], sent: null });
+  assert.equal(needs.filter(({ need }) => need === "entries").length, 1);
   assert.notEqual(result, "challenge");
   const [entry] = challenge.sent.entries;
   const others = [{ ...entry!, messageId: "other@example.net" }, { ...entry!, list: "other@example.net" }];
   for (const wrong of others) {
     const entries = [{ name: "x", state: "issued" as const, entry: wrong }];
-    assert.notEqual(ask(one, with_, { entries, sent: null }).result, "challenge", "an entry of something else");
+    assert.notEqual(
+      decide(received, given, { entries, sent: null }).result,
+      "challenge",
+      "an entry of another message or list",
+    );
   }
   const late = [{ name: "x", state: "issued" as const, entry: { ...entry!, expires: dayOf(now) - LEDGER_DAYS } }];
-  assert.notEqual(ask(one, with_, { entries: late, sent: null }).result, "challenge");
-  const silent = ask(one, { ...with_, answers: false }, { sent: null }).asked;
-  assert.ok(silent.every(({ need }) => need !== "entries"));
+  assert.notEqual(decide(received, given, { entries: late, sent: null }).result, "challenge");
+  const notAnswering = decide(received, { ...given, answers: false }, { sent: null }).needs;
+  assert.ok(notAnswering.every(({ need }) => need !== "entries"));
 });

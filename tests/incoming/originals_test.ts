@@ -19,16 +19,16 @@ function find(mail: string, tail?: string): Original[] {
   return [...findOriginals(bytes, parseHead(bytes, true)!.bodyStart, end)];
 }
 
-const isOurs = ({ tag, messageId }: Pick<Original, "tag" | "messageId">): boolean =>
+const isValid = ({ tag, messageId }: Pick<Original, "tag" | "messageId">): boolean =>
   doesVerify(tag, ADDRESS, messageId, { secrets: { k1: SECRET }, now });
 
-/** How the tag was found that is right for its Message-ID; undefined: none was. */
+/** How the first valid tag was found; undefined if there is none. */
 function foundBy(mail: string, tail?: string): string | undefined {
-  for (const one of find(mail, tail)) if (isOurs(one)) return one.by;
+  for (const one of find(mail, tail)) if (isValid(one)) return one.by;
   return undefined;
 }
 
-/** A returned header with a valid tag. */
+/** A returned message with a valid tag in its header. */
 function returned(messageId = "<20261120053258.4711@wooledge.test>", between = ""): string {
   const tag = signTag(ADDRESS, messageId, { key: "k1", secret: SECRET, now, nonce: randomNonce() });
   return [
@@ -57,7 +57,7 @@ for (const [name, change] of Object.entries({ ...FORMS, ...COMBINED })) {
   });
 }
 
-Deno.test("the tag is found in any form, and how it was found is reported", () => {
+Deno.test("the tag is found in any form, and the result names the encoding", () => {
   const body = returned();
   for (const [name, change] of Object.entries({ ...FORMS, ...COMBINED })) {
     assert.notEqual(foundBy(OUTER + change(body)), undefined, name);
@@ -79,7 +79,7 @@ Deno.test("the tag is found in any form, and how it was found is reported", () =
   assert.equal(foundBy(OUTER + FORMS["quoted-printable"]!(returned("<a=b@x>"))), "quoted-printable");
 });
 
-Deno.test("whatever Message-ID was signed, its tag is found when it comes back", () => {
+Deno.test("the tag is found whatever Message-ID was signed", () => {
   const ids = [
     "=?utf-8?q?=3Ccase40=40example=2Eorg=3E?=",
     "=?utf-8?q?=3Ccase40=40exam?=\n =?utf-8?q?ple=2Eorg=3E?=",
@@ -118,7 +118,7 @@ Deno.test("whatever Message-ID was signed, its tag is found when it comes back",
   }
 });
 
-Deno.test("a header that was wrapped at any column is found", () => {
+Deno.test("the tag is found in a header wrapped at any column", () => {
   const body = returned();
   for (let column = 8; column <= 80; column++) {
     for (const indent of ["", " ", "> ", "\t"]) {
@@ -131,36 +131,36 @@ Deno.test("a header that was wrapped at any column is found", () => {
   }
 });
 
-Deno.test("each Message-ID of the block is tried, whatever a relay has added", () => {
+Deno.test("each Message-ID in the header is tried, whatever a relay added", () => {
   const body = returned("<1@wooledge.test>");
-  const ours = "Message-ID: <1@wooledge.test>";
-  const theirs = "Message-ID: <0100018d-0@relay.example>";
+  const original = "Message-ID: <1@wooledge.test>";
+  const added = "Message-ID: <0100018d-0@relay.example>";
   for (
     const block of [
-      body.replace(/^/, `${theirs}\n`),
-      body.replace(ours, `${theirs}\n${ours}`),
-      body.replace(ours, `${ours}\n${theirs}`),
-      body.replace(ours, theirs).replace("\nTo:", `\n${ours}\nTo:`),
-      body.replace(ours, `${theirs}\nReferences: <1@wooledge.test>`),
-      body.replace(ours, `${theirs}\nReferences: <0@a>\n <2@b>\n <1@wooledge.test>`),
-      body.replace(ours, `${theirs}\nReferences: ${"<0@a> ".repeat(300)}\n <1@wooledge.test>`),
-      body.replace(ours, `${theirs}\nIn-Reply-To: 1@wooledge.test`),
+      body.replace(/^/, `${added}\n`),
+      body.replace(original, `${added}\n${original}`),
+      body.replace(original, `${original}\n${added}`),
+      body.replace(original, added).replace("\nTo:", `\n${original}\nTo:`),
+      body.replace(original, `${added}\nReferences: <1@wooledge.test>`),
+      body.replace(original, `${added}\nReferences: <0@a>\n <2@b>\n <1@wooledge.test>`),
+      body.replace(original, `${added}\nReferences: ${"<0@a> ".repeat(300)}\n <1@wooledge.test>`),
+      body.replace(original, `${added}\nIn-Reply-To: 1@wooledge.test`),
       ...["X-Original-Message-ID", "X-Google-Original-Message-ID", "Original-Message-Id", "X-SES-Message-ID"].map(
-        (name) => body.replace(ours, `${theirs}\n${name}: <1@wooledge.test>`),
+        (name) => body.replace(original, `${added}\n${name}: <1@wooledge.test>`),
       ),
-      body.replace(ours, "Message-ID: <0100018d-0@relay.example> <1@wooledge.test>"),
+      body.replace(original, "Message-ID: <0100018d-0@relay.example> <1@wooledge.test>"),
     ]
   ) assert.notEqual(foundBy(OUTER + block), undefined, block);
 });
 
-Deno.test("the tag is found after others, and far from its Message-ID", () => {
-  const bogus = (n: number) =>
+Deno.test("the tag is found after invalid ones, and far from its Message-ID", () => {
+  const invalid = (n: number) =>
     `Message-ID: <${n}@spam.example>\nX-Msgauth: v1.k1.20807.${"a".repeat(8)}.${
       String(n).replace(/\D/g, "").padStart(26, "a").replace(/[0189]/g, "b")
     }\n\n`;
   for (const count of [16, 17, 100, 1500]) {
-    const many = Array.from({ length: count }, (_, n) => bogus(n + 1000)).join("");
-    assert.equal(foundBy(OUTER + many + returned()), "bytes", `${count}`);
+    const others = Array.from({ length: count }, (_, n) => invalid(n + 1000)).join("");
+    assert.equal(foundBy(OUTER + others + returned()), "bytes", `${count}`);
   }
   const long = returned(undefined, `X-Filler: ${"x".repeat(60)}\n`.repeat(1000));
   assert.ok(long.length > 70_000);
@@ -184,18 +184,19 @@ Deno.test("a Message-ID in a body is found in any form", () => {
     const found = [...findMessageIds(mail, OUTER.indexOf("\n\n") + 2)];
     assert.ok(found.includes(id), `${name}: ${found.join(" ")}`);
   }
-  const twice = returned().replaceAll("<", "&amp;lt;").replaceAll(">", "&amp;gt;"); // without other markup
+  // Escaped twice, without other markup.
+  const twice = returned().replaceAll("<", "&amp;lt;").replaceAll(">", "&amp;gt;");
   assert.ok([...findMessageIds(encodeLatin1(OUTER + twice), OUTER.indexOf("\n\n") + 2)].includes(id));
 });
 
-Deno.test("a line that quoted-printable has split is joined before the scan", () => {
+Deno.test("a line split by quoted-printable is joined before the scan", () => {
   const { mail, tag } = bounceOfOurs("postfix-remote-550.eml", "greg@wooledge.test", now);
   const split = mail.replace(tag, `${tag.slice(0, 30)}=\n${tag.slice(30)}`);
   const [found] = find(split);
   assert.deepEqual([found?.by, found?.tag], ["quoted-printable", tag]);
 });
 
-Deno.test("deeper nested texts are reported as mime", () => {
+Deno.test("a tag in a nested encoding is found by the MIME parser", () => {
   const { mail, tag } = bounceOfOurs("exim4-remote-550.eml", "greg@wooledge.test", now);
   const inner = "Content-Type: text/plain\nContent-Transfer-Encoding: quoted-printable\n\n" +
     quotedPrintable(apart(mail).body).replaceAll(tag, `${tag.slice(0, 30)}=\n${tag.slice(30)}`);
@@ -205,7 +206,7 @@ Deno.test("deeper nested texts are reported as mime", () => {
   assert.deepEqual(found.map((one) => [one.by, one.tag]), [["mime", tag]]);
 });
 
-Deno.test("tag and Message-ID must be in one block; the outer header proves nothing", () => {
+Deno.test("tag and Message-ID must be in the same header, and not in the outer one", () => {
   const tag = `v1.k1.20807.${"a".repeat(8)}.${"b".repeat(26)}`;
   assert.deepEqual(find(`X-Msgauth: ${tag}\nMessage-ID: <a@b>\n\nbody\n`), []);
   assert.deepEqual(find(`Subject: x\n\ntext\n\nX-Msgauth: ${tag}\n\nMessage-ID: <a@b>\n`), []);
@@ -214,7 +215,7 @@ Deno.test("tag and Message-ID must be in one block; the outer header proves noth
   assert.deepEqual(found, { tag, messageId: "a@b", by: "bytes" });
 });
 
-Deno.test("hostile prefixes of 256 KB are read to the end", () => {
+Deno.test("hostile prefixes of 256 KB are searched without an error", () => {
   const head = "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Transfer-Encoding: base64\n\n";
   const size = 256 * 1024;
   for (
@@ -239,7 +240,7 @@ Deno.test("hostile prefixes of 256 KB are read to the end", () => {
 });
 
 const corpus = `${ROOT}/../shared/corpus`;
-const there = (() => {
+const corpusExists = (() => {
   try {
     return Deno.statSync(corpus).isDirectory;
   } catch {
@@ -248,8 +249,8 @@ const there = (() => {
 })();
 
 Deno.test({
-  name: "our tag is found where other people's bounces return a header, in any form (corpus of other projects)",
-  ignore: !there,
+  name: "our tag is found in returned headers of other projects' bounces, in any form",
+  ignore: !corpusExists,
   fn: () => {
     const missed: string[] = [];
     let tried = 0;
@@ -263,8 +264,8 @@ Deno.test({
       const indent = /^[> \t|]*/.exec(line)![0];
       const start = at - line.length;
       const tag = signTag(ADDRESS, entry.original_message_id, { key: "k1", secret: SECRET, now, nonce: randomNonce() });
-      const ours = mail.slice(0, start) + `${indent}X-Msgauth: ${tag}\n` + mail.slice(start);
-      const { header, body } = apart(ours);
+      const withTag = mail.slice(0, start) + `${indent}X-Msgauth: ${tag}\n` + mail.slice(start);
+      const { header, body } = apart(withTag);
       for (const [name, change] of Object.entries({ ...FORMS, ...COMBINED })) {
         const changed = header + change(body.replaceAll("\r\n", "\n"));
         if (foundBy(changed) === undefined) missed.push(`${entry.file}: ${name}`);

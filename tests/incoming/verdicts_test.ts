@@ -1,4 +1,4 @@
-/** The table of verdicts: what becomes of incoming mail, row by row. */
+/** The table of verdicts in the design, row by row. */
 import assert from "node:assert/strict";
 import type { DecideContext } from "../../io/state/lookups.ts";
 import { decide } from "../../io/state/lookups.ts";
@@ -23,7 +23,7 @@ const returned = (header: string) =>
 const BOUNCE = returned("From: greg@example.org\n");
 const RETURNING = returned(`From: greg@example.org\nMessage-ID: <${ID}>\n`);
 const NAMING = BOUNCE.replace("Subject:", `In-Reply-To: <${ID}>\nSubject:`);
-const CARRIER =
+const CARRIER_NOTICE =
   `From: info@carrier.example\nReferences: <${ID}>\nSubject: Re: Hello\n\nError: no such subscriber\n550 no such user\n  RCPT TO: 5@carrier.example\n`;
 const VACATION =
   `From: Kay <kay@example.net>\nAuto-Submitted: auto-replied\nIn-Reply-To: <${ID}>\nSubject: Away\n\nI am away.\n`;
@@ -31,11 +31,11 @@ const RECEIPT =
   "From: Kay <kay@example.net>\nContent-Type: multipart/report; report-type=disposition-notification; boundary=b\n\n" +
   `--b\n\nread\n--b\nContent-Type: message/disposition-notification\n\nOriginal-Message-ID: <${ID}>\n--b--\n`;
 const CALENDAR = "From: Kay <kay@example.net>\nContent-Type: text/calendar; method=REPLY\n\nBEGIN:VCALENDAR\n";
-const NULLS = [null, DAEMON, "mailer-daemon@b.example"];
-const ANYBODY = [...NULLS, "kay@example.net", undefined];
+const NULL_OR_DAEMON = [null, DAEMON, "mailer-daemon@b.example"];
+const ANY_SENDER = [...NULL_OR_DAEMON, "kay@example.net", undefined];
 
 interface Row {
-  /** The row of the table, in short. */
+  /** The row of the table, shortened. */
   readonly row: string;
   readonly senders: readonly Delivery["sender"][];
   readonly recipients: readonly string[];
@@ -49,84 +49,84 @@ const tag = signTag(GREG, ID, { key: "k1", secret: greg.keys[0]!.secret, now, no
 const TAGGED = returned(`Message-ID: <${ID}>\nX-Msgauth: ${tag}\n`);
 const proof = makeProof(greg, parseHead(utf8(BOUNCE), true)!.header, now);
 const prvs = (when: Date) => prvsSign(GREG, { secret: greg.keys[0]!.secret, keyNumber: 1, lifetime: 14, now: when });
-const PRVS = "[prvs]\nreceive = true\n";
+const PRVS_SETTINGS = "[prvs]\nreceive = true\n";
 const withSent = (signed: boolean): DecideContext => ({
   ...context(),
   sent: remembered(greg, { [ID]: { day: dayOf(day(-3)), signed } }),
 });
-const valid = [signedAddress(greg), prvs(now)];
-const late = [
+const validAddresses = [signedAddress(greg), prvs(now)];
+const lateAddresses = [
   signedAddress(greg, GREG, day(-22)),
   signedAddress(greg, GREG, day(-179)),
   prvs(day(-15)),
 ];
-const long = [signedAddress(greg, GREG, day(-180)), prvs(day(-180))];
+const expiredAddresses = [signedAddress(greg, GREG, day(-180)), prvs(day(-180))];
 const ann = signedAddress(identity("ann@example.org", "srs.example.org"));
-const NOBODY = [
+const NONEXISTENT = [
   "greg@srs.example.org",
   "SRS2=x@srs.example.org",
   "@srs.example.org",
-  valid[0]!.replace(/=.{8}=/, "=aaaaaaaa="),
+  validAddresses[0]!.replace(/=.{8}=/, "=aaaaaaaa="),
 ];
-const both = (mode: string) => context(`[incoming]\nforged = "${mode}"\n`);
+const whenForged = (mode: string) => context(`[incoming]\nforged = "${mode}"\n`);
 
 const TABLE: readonly Row[] = [
   {
     row: "#@[] to anybody: delivered, with a mark; never forged",
     senders: ["#@[]"],
-    recipients: [GREG, ann, ...NOBODY, "x@example.net"],
+    recipients: [GREG, ann, ...NONEXISTENT, "x@example.net"],
     mails: [BOUNCE, LETTER],
     expect: ["other", "deliver", true],
   },
   {
-    row: "a valid signed address: delivered, a bounce is genuine",
-    senders: NULLS,
-    recipients: valid,
+    row: "a validAddresses signed address: delivered, a bounce is genuine",
+    senders: NULL_OR_DAEMON,
+    recipients: validAddresses,
     mails: [BOUNCE, LETTER, RECEIPT],
-    context: context(PRVS),
+    context: context(PRVS_SETTINGS),
     expect: ["genuine", "deliver", false],
   },
   {
-    row: "a valid signed address, from a person",
+    row: "a valid signed address, from a person: delivered",
     senders: ["kay@example.net"],
-    recipients: valid,
+    recipients: validAddresses,
     mails: [LETTER],
-    context: context(PRVS),
+    context: context(PRVS_SETTINGS),
     expect: ["other", "deliver", false],
   },
   {
     row: "a signed address, expired, under 180 days: late",
-    senders: NULLS,
-    recipients: late,
+    senders: NULL_OR_DAEMON,
+    recipients: lateAddresses,
     mails: [BOUNCE],
-    context: context(PRVS),
+    context: context(PRVS_SETTINGS),
     expect: ["late", "deliver", true],
   },
   {
-    row: "a signed address of 180 days",
-    senders: ANYBODY,
-    recipients: long,
+    row: "a signed address expired for 180 days or more: forged",
+    senders: ANY_SENDER,
+    recipients: expiredAddresses,
     mails: [BOUNCE],
-    context: context(PRVS),
+    context: context(PRVS_SETTINGS),
     expect: ["forged", "spam", true],
   },
   {
     row: "postmaster@ and abuse@ an SRS domain: srs.postmaster",
-    senders: ANYBODY,
+    senders: ANY_SENDER,
     recipients: ["postmaster@srs.example.org", "Abuse@srs.club.example"],
     mails: [LETTER, BOUNCE],
     expect: ["other", "deliver", false],
   },
   {
-    row: "somebody else's signed address, srs.others = forged",
-    senders: ANYBODY,
+    row: "another user's signed address, srs.others = forged",
+    senders: ANY_SENDER,
     recipients: [ann],
     mails: [BOUNCE, LETTER],
     expect: ["forged", "spam", true],
   },
   {
-    row: "somebody else's signed address, srs.others = pass",
-    senders: ANYBODY,
+    row: "another user's signed address, srs.others = pass",
+    senders: ANY_SENDER,
     recipients: [ann],
     mails: [BOUNCE, LETTER],
     context: context('[srs]\nothers = "pass"'),
@@ -134,52 +134,52 @@ const TABLE: readonly Row[] = [
   },
   {
     row: "anything else in an SRS domain: forged",
-    senders: ANYBODY,
-    recipients: NOBODY,
+    senders: ANY_SENDER,
+    recipients: NONEXISTENT,
     mails: [BOUNCE, LETTER, TAGGED],
     expect: ["forged", "spam", true],
   },
   {
-    row: "anything else in an SRS domain, a remembered Message-ID",
-    senders: ANYBODY,
-    recipients: NOBODY,
+    row: "anything else in an SRS domain, naming a remembered Message-ID: forged",
+    senders: ANY_SENDER,
+    recipients: NONEXISTENT,
     mails: [VACATION],
     context: withSent(true),
     expect: ["forged", "spam", true],
   },
   {
-    row: "returning a valid tag: genuine",
-    senders: NULLS,
+    row: "returning a validAddresses tag: genuine",
+    senders: NULL_OR_DAEMON,
     recipients: [GREG, "Greg@Example.ORG"],
     mails: [TAGGED],
     expect: ["genuine", "deliver", false],
   },
   {
     row: "with another hook's proof: genuine",
-    senders: NULLS,
+    senders: NULL_OR_DAEMON,
     recipients: [GREG],
     mails: [`X-Countersign: ${proof}\n${BOUNCE}`],
     expect: ["genuine", "deliver", false],
   },
   {
     row: "a bounce of a remembered message, sent unsigned: known",
-    senders: NULLS,
+    senders: NULL_OR_DAEMON,
     recipients: [GREG],
-    mails: [RETURNING, NAMING, CARRIER],
+    mails: [RETURNING, NAMING, CARRIER_NOTICE],
     context: withSent(false),
     expect: ["known", "deliver", false],
   },
   {
     row: "a bounce of a remembered message, sent signed, no tag: known, marked",
-    senders: NULLS,
+    senders: NULL_OR_DAEMON,
     recipients: [GREG],
-    mails: [RETURNING, NAMING, CARRIER],
+    mails: [RETURNING, NAMING, CARRIER_NOTICE],
     context: withSent(true),
     expect: ["known", "deliver", true],
   },
   {
     row: "not a bounce, answering a remembered message: known",
-    senders: NULLS,
+    senders: NULL_OR_DAEMON,
     recipients: [GREG],
     mails: [VACATION, RECEIPT],
     context: withSent(true),
@@ -187,14 +187,14 @@ const TABLE: readonly Row[] = [
   },
   {
     row: "not a bounce, unsolicited = mark",
-    senders: NULLS,
+    senders: NULL_OR_DAEMON,
     recipients: [GREG],
     mails: [VACATION, RECEIPT, CALENDAR, LETTER],
     expect: ["unsolicited", "deliver", true],
   },
   {
     row: "not a bounce, unsolicited = deliver",
-    senders: NULLS,
+    senders: NULL_OR_DAEMON,
     recipients: [GREG],
     mails: [VACATION, RECEIPT, CALENDAR],
     context: context('[incoming]\nunsolicited = "deliver"'),
@@ -202,7 +202,7 @@ const TABLE: readonly Row[] = [
   },
   {
     row: "not a bounce, unsolicited = spam",
-    senders: NULLS,
+    senders: NULL_OR_DAEMON,
     recipients: [GREG],
     mails: [VACATION, RECEIPT, CALENDAR],
     context: context('[incoming]\nunsolicited = "spam"'),
@@ -210,33 +210,33 @@ const TABLE: readonly Row[] = [
   },
   {
     row: "a bounce too long to search completely: unsure, filed",
-    senders: NULLS,
+    senders: NULL_OR_DAEMON,
     recipients: [GREG],
-    mails: [BOUNCE, CARRIER],
+    mails: [BOUNCE, CARRIER_NOTICE],
     whole: false,
     expect: ["unsure", "spam", true],
   },
   {
     row: "a bounce too long to search completely, forged = refuse: never refused",
-    senders: NULLS,
+    senders: NULL_OR_DAEMON,
     recipients: [GREG],
     mails: [BOUNCE],
     whole: false,
-    context: both("refuse"),
+    context: whenForged("refuse"),
     expect: ["unsure", "spam", true],
   },
   {
     row: "a bounce too long to search completely, forged = mark",
-    senders: NULLS,
+    senders: NULL_OR_DAEMON,
     recipients: [GREG],
     mails: [BOUNCE],
     whole: false,
-    context: both("mark"),
+    context: whenForged("mark"),
     expect: ["suspect", "deliver", true],
   },
   {
-    row: "a bounce too long to search completely, in the first days",
-    senders: NULLS,
+    row: "a bounce too long to search completely, during the grace period",
+    senders: NULL_OR_DAEMON,
     recipients: [GREG],
     mails: [BOUNCE],
     whole: false,
@@ -244,8 +244,8 @@ const TABLE: readonly Row[] = [
     expect: ["suspect", "deliver", true],
   },
   {
-    row: "a tag in the beginning of a long bounce",
-    senders: NULLS,
+    row: "a long bounce that returns a valid tag in its searched part: genuine",
+    senders: NULL_OR_DAEMON,
     recipients: [GREG],
     mails: [TAGGED],
     whole: false,
@@ -253,23 +253,23 @@ const TABLE: readonly Row[] = [
   },
   {
     row: "any other bounce: forged",
-    senders: NULLS,
-    // Quotes that are not needed do not make another mailbox (RFC 5321 section 4.1.2).
+    senders: NULL_OR_DAEMON,
+    // Unnecessary quotes do not change the mailbox (RFC 5321 section 4.1.2).
     recipients: [GREG, "Greg@Example.ORG", '"greg"@example.org', '"GREG"@example.org'],
-    mails: [BOUNCE, RETURNING, NAMING, CARRIER],
+    mails: [BOUNCE, RETURNING, NAMING, CARRIER_NOTICE],
     expect: ["forged", "spam", true],
   },
   {
     row: "any other bounce, forged = mark",
-    senders: NULLS,
+    senders: NULL_OR_DAEMON,
     recipients: [GREG],
     mails: [BOUNCE],
-    context: both("mark"),
+    context: whenForged("mark"),
     expect: ["suspect", "deliver", true],
   },
   {
-    row: "any other bounce, in the first days",
-    senders: NULLS,
+    row: "any other bounce, during the grace period",
+    senders: NULL_OR_DAEMON,
     recipients: [GREG],
     mails: [BOUNCE],
     context: context("", "since = 2026-11-20"),
@@ -277,7 +277,7 @@ const TABLE: readonly Row[] = [
   },
   {
     row: "to any other address: delivered",
-    senders: NULLS,
+    senders: NULL_OR_DAEMON,
     recipients: ["ann@example.org", "postmaster@example.org", "greg@example.net"],
     mails: [BOUNCE, TAGGED],
     expect: ["other", "deliver", false],
@@ -299,16 +299,20 @@ for (const { row, senders, recipients, mails, context: given = context(), whole 
           const { verdict, steps } = await decide(delivery(sender, recipient, mail, whole), given);
           const { result, action, mark = false, check, reason } = verdict;
           assert.deepEqual([result, action, mark], expect, `${sender} to ${recipient}: ${reason}\n${mail}`);
-          assert.deepEqual([steps.at(-1)?.check, steps.at(-1)?.found], [check, reason], "the last step decided");
+          assert.deepEqual(
+            [steps.at(-1)?.check, steps.at(-1)?.found],
+            [check, reason],
+            "the last step gives the verdict",
+          );
         }
       }
     }
   });
 }
 
-Deno.test("no key can verify: deferred when one is dated in the future, unjudged when all are too old, never forged", async () => {
+Deno.test("if no key can verify, mail is deferred (a key dated in the future) or unjudged (all keys too old), never forged", async () => {
   const aged = (days: number) => ({ ...greg, keys: greg.keys.map((key) => ({ ...key, created: dayOf(day(days)) })) });
-  for (const recipient of [GREG, valid[0]!]) {
+  for (const recipient of [GREG, validAddresses[0]!]) {
     const old = context("", "", [aged(-901), chair]);
     const { verdict } = await decide(delivery(null, recipient, BOUNCE), old);
     assert.deepEqual([verdict.result, verdict.action, verdict.mark], ["unjudged", "deliver", true], recipient);
@@ -317,12 +321,12 @@ Deno.test("no key can verify: deferred when one is dated in the future, unjudged
   }
 });
 
-Deno.test("what is remembered of one identity is not known to another", async () => {
+Deno.test("a message remembered for one identity is not known to another", async () => {
   const { verdict } = await decide(delivery(null, canonicalAddress(chair), VACATION), withSent(true));
   assert.equal(verdict.result, "unsolicited");
 });
 
-Deno.test("an index that cannot be read defers", async () => {
+Deno.test("mail is deferred if the index of sent mail cannot be read", async () => {
   const broken: DecideContext = { ...context(), sent: () => Promise.reject(new Error("no permission")) };
   await assert.rejects(decide(delivery(null, GREG, VACATION), broken), /no permission/);
 });

@@ -3,7 +3,7 @@ import { decide } from "../../../io/state/lookups.ts";
 import type { Verdict } from "../../../incoming/verdict.ts";
 import { COMPARED_FIELDS } from "../../../lib/compared.ts";
 import { dayOf } from "../../../lib/date.ts";
-import { entryName, LEDGER_BODY_BYTES, LEDGER_DAYS } from "../../../lib/entry.ts";
+import { type Entry, entryName, LEDGER_BODY_BYTES, LEDGER_DAYS } from "../../../lib/entry.ts";
 import { signTag, TAG_FIELD } from "../../../lib/tag.ts";
 import {
   answerOf,
@@ -34,7 +34,7 @@ interface Row {
   list: string;
 }
 
-/** The samples that show a message, the answer to each and the entry that it spends. */
+/** Samples that quote the message, the expected answer to each, and the list of the entry it spends. */
 const GENUINE: readonly Row[] = [
   {
     name: "qsecretary-challenge",
@@ -92,8 +92,8 @@ const GENUINE: readonly Row[] = [
   },
 ];
 
-/** The samples that show nothing of a message, and a request that each could be about. */
-const REQUESTS: readonly (Row & { body?: string; ask?: string })[] = [
+/** Samples that do not quote the message, and a request that each could be about. */
+const REQUESTS: readonly (Row & { body?: string; requestText?: string })[] = [
   {
     name: "mailman3-subscribe",
     to: "dev-confirm+0123456789abcdef0123456789abcdef01234567@lists.example.org",
@@ -105,7 +105,7 @@ const REQUESTS: readonly (Row & { body?: string; ask?: string })[] = [
     to: "sympa@lists.example.org",
     subject: "AUTH a1b2c3d4 subscribe dev",
     list: "sympa@lists.example.org",
-    ask: "subscribe dev Joe",
+    requestText: "subscribe dev Joe",
   },
   {
     name: "majordomo2-confirm",
@@ -113,11 +113,11 @@ const REQUESTS: readonly (Row & { body?: string; ask?: string })[] = [
     subject: "B106-83F5-A3EE",
     list: "Majordomo@lists.example.org",
     body: "accept\n",
-    ask: "subscribe dev",
+    requestText: "subscribe dev",
   },
 ];
 
-/** Never answered, whatever was sent and whatever the settings say. */
+/** Never answered, whatever was sent and whatever the settings. */
 const NEVER = [
   "attack-qsecretary-replayed-tag",
   "attack-qsecretary-tag-in-quoted-body",
@@ -125,18 +125,18 @@ const NEVER = [
   "ezmlm-idx-mod-post",
   "ezmlm-idx-sub-confirm-no-tag",
   "mailman2-held-moderator",
-  "mailman2-join", // it may be about leaving
+  "mailman2-join", // It does not say whether it is about joining or leaving.
   "majordomo1-confirm",
   "pmjacookie-challenge",
   "qsecretary-no-tag",
-  "qsecretary-pymsgauth", // without the setting for it; tests/io/state/pymsgauth_test.ts
+  "qsecretary-pymsgauth", // Requires tag.pymsgauth, see tests/io/state/pymsgauth_test.ts.
 ];
 
-const EVERYTHING = settings("answer = true\nrequests = true");
-const request = (list: string, id = "r1", ask = "subscribe", from = "joe@example.net") =>
-  send(`From: ${from}\nTo: ${list}\nSubject: please\nMessage-ID: <${id}@example.net>\n\n${ask}\n`);
+const ALL_ENABLED = settings("answer = true\nrequests = true");
+const request = (list: string, id = "r1", text = "subscribe", from = "joe@example.net") =>
+  send(`From: ${from}\nTo: ${list}\nSubject: please\nMessage-ID: <${id}@example.net>\n\n${text}\n`);
 
-function notAnswered(verdict: Verdict, what: string): void {
+function assertNotAnswered(verdict: Verdict, what: string): void {
   assert.equal(answerOf(verdict), undefined, what);
   assert.equal(verdict.action, "deliver", `${what}: ${verdict.reason}`);
 }
@@ -146,16 +146,16 @@ Deno.test("Every sample is in exactly one table of this file", () => {
   assert.deepEqual(named.sort(), [...SAMPLES.keys()].sort());
 });
 
-Deno.test("A challenge about a sent message is answered: to the right address, with the right entry", async () => {
+Deno.test("A challenge about a sent message is answered to the right address and spends the right entry", async () => {
   for (const { name, to, subject, list } of GENUINE) {
     const { mail, sent } = await genuine(name);
     assert.equal(sent.entries.length, 1, name);
     const entry = entryName({ messageId: sent.messageId.slice(1, -1), list });
     const expected = { to, subject, body: "", from: "joe@example.net", entry };
-    // Only qmail's preline passes on the Return-Path of a stranger.
-    for (const one of [mail, mail.replace(/^Return-Path: .*\n/, "")]) {
-      for (const with_ of [settings(), EVERYTHING]) {
-        const { verdict } = await decide(delivery(one), context(sent.entries, with_));
+    // Only qmail's preline passes on a Return-Path that the sender wrote.
+    for (const received of [mail, mail.replace(/^Return-Path: .*\n/, "")]) {
+      for (const config of [settings(), ALL_ENABLED]) {
+        const { verdict } = await decide(delivery(received), context(sent.entries, config));
         assert.deepEqual(answerOf(verdict), expected, `${name}: ${verdict.reason}`);
         assert.deepEqual([verdict.check, verdict.result, verdict.mark], ["challenge", "challenge", true], name);
       }
@@ -167,84 +167,88 @@ Deno.test("A challenge about a sent message is answered: to the right address, w
   }
 });
 
-Deno.test("The answer goes neither to the Return-Path nor to an address that discards", async () => {
+Deno.test("The answer is not sent to the Return-Path, which would discard the message", async () => {
   const { mail, sent } = await genuine("ezmlm-idx-post-confirm");
   assert.match(mail, /^Return-Path: <test-discard-/);
   const { verdict } = await decide(delivery(mail), context(sent.entries));
   assert.match(String(answerOf(verdict)?.to), /^test-confirm-/);
 });
 
-Deno.test("With challenge.answer off, and by default, nothing is answered", async () => {
+Deno.test("Nothing is answered by default or with challenge.answer = false", async () => {
   for (const { name } of GENUINE) {
     const { mail, sent } = await genuine(name);
     for (const off of ["", "answer = false", "requests = true"]) {
-      notAnswered(
+      assertNotAnswered(
         (await decide(delivery(mail), context(sent.entries, settings(off)))).verdict,
         `${name}, ${off}`,
       );
     }
     const { ledger: _, ...without } = context(sent.entries);
-    notAnswered((await decide(delivery(mail), without)).verdict, `${name}, no ledger`);
+    assertNotAnswered((await decide(delivery(mail), without)).verdict, `${name}, no ledger`);
   }
-  for (const { name, list, ask } of REQUESTS) {
-    const { entries } = await request(list, "r1", ask);
+  for (const { name, list, requestText } of REQUESTS) {
+    const { entries } = await request(list, "r1", requestText);
     const off = context(entries, settings("requests = true"));
-    notAnswered((await decide(delivery(SAMPLES.get(name)!), off)).verdict, name);
+    assertNotAnswered((await decide(delivery(SAMPLES.get(name)!), off)).verdict, name);
   }
 });
 
-Deno.test("Only answers to three kinds of challenges contain Auto-Submitted", async () => {
-  const said: string[] = [];
+Deno.test("Only answers to qsecretary, qconfirm and Mailman 3 contain Auto-Submitted", async () => {
+  const withField: string[] = [];
   for (const { name } of GENUINE) {
     const { mail, sent } = await genuine(name);
     const { verdict } = await decide(delivery(mail), context(sent.entries));
-    if (verdict.answer!.form.autoSubmitted) said.push(name);
+    if (verdict.answer!.form.autoSubmitted) withField.push(name);
   }
-  for (const { name, list, ask } of REQUESTS) {
-    const ours = context((await request(list, "r1", ask)).entries, EVERYTHING);
-    const { verdict } = await decide(delivery(SAMPLES.get(name)!), ours);
-    if (verdict.answer!.form.autoSubmitted) said.push(name);
+  for (const { name, list, requestText } of REQUESTS) {
+    const given = context((await request(list, "r1", requestText)).entries, ALL_ENABLED);
+    const { verdict } = await decide(delivery(SAMPLES.get(name)!), given);
+    if (verdict.answer!.form.autoSubmitted) withField.push(name);
   }
-  assert.deepEqual(said, ["qsecretary-challenge", "qconfirm-check", "mailman3-subscribe"]);
+  assert.deepEqual(withField, ["qsecretary-challenge", "qconfirm-check", "mailman3-subscribe"]);
 });
 
-Deno.test("A challenge that does not quote the message is answered for the only open request", async () => {
-  for (const { name, to, subject, list, body = "", ask = "subscribe" } of REQUESTS) {
+Deno.test("A challenge that does not quote the message is answered if exactly one request is open", async () => {
+  for (const { name, to, subject, list, body = "", requestText = "subscribe" } of REQUESTS) {
     const mail = SAMPLES.get(name)!;
-    const { entries } = await request(list, "r1", ask);
+    const { entries } = await request(list, "r1", requestText);
     assert.equal(entries.length, 1, name);
     const entry = entryName(entries[0]!);
     const expected = { to, subject, body, from: "joe@example.net", entry };
 
-    const good = context(entries, EVERYTHING);
+    const good = context(entries, ALL_ENABLED);
     const { verdict } = await decide(delivery(mail), good);
     assert.deepEqual(answerOf(verdict), expected, `${name}: ${verdict.reason}`);
-    // One that was answered does not prevent the next.
-    const again = context(entries, EVERYTHING);
-    again.ledger.add((await request(list, "r0", ask)).entries[0]!, "spent");
+    // An earlier request that was already answered does not count as open.
+    const again = context(entries, ALL_ENABLED);
+    again.ledger.add((await request(list, "r0", requestText)).entries[0]!, "spent");
     assert.deepEqual(answerOf((await decide(delivery(mail), again)).verdict), expected, name);
 
-    const bad = async (what: string, ...[more, with_ = EVERYTHING, when = now]: Parameters<typeof bads>) => {
-      const verdict = await bads(more, with_, when);
-      notAnswered(verdict, `${name}: ${what}`);
+    const bad = async (what: string, entries: readonly Entry[], config = ALL_ENABLED, when = now) => {
+      const { verdict } = await decide(delivery(mail), { ...context(entries, config), now: when });
+      assertNotAnswered(verdict, `${name}: ${what}`);
       return verdict;
     };
-    const bads = async (more: typeof entries, with_ = EVERYTHING, when = now) =>
-      (await decide(delivery(mail), { ...context(more, with_), now: when })).verdict;
-    await bad("the default", entries, settings());
+    await bad("default settings", entries, settings());
     await bad("nothing was sent", []);
-    await bad("two are open", [...entries, ...(await request(list, "r2", ask)).entries]);
+    await bad("two open requests", [...entries, ...(await request(list, "r2", requestText)).entries]);
     await bad("another list", (await request(`x${list}`)).entries.concat((await request("x-join@a.example")).entries));
-    await bad("another host", (await request(list.replace("lists.", "other."), "r1", ask)).entries);
-    await bad("asked as another identity", (await request(list, "r1", ask, "chair@club.example")).entries);
-    await bad("not what was asked", entries.map((one) => ({ ...one, request: undefined })) as never);
-    await bad("for somebody else", entries.map((one) => ({ ...one, request: { ...one.request!, subscriber: "x@y" } })));
-    await bad("expired", entries, EVERYTHING, day(LEDGER_DAYS + 1));
-    await bad("of one who is no identity", entries.map((one) => ({ ...one, from: "greg@example.org" })));
-    const spent = context([], EVERYTHING);
+    await bad("another host", (await request(list.replace("lists.", "other."), "r1", requestText)).entries);
+    await bad(
+      "a request from another identity",
+      (await request(list, "r1", requestText, "chair@club.example")).entries,
+    );
+    await bad("not a request", entries.map((one) => ({ ...one, request: undefined })) as never);
+    await bad(
+      "a request to subscribe somebody else",
+      entries.map((one) => ({ ...one, request: { ...one.request!, subscriber: "x@y" } })),
+    );
+    await bad("expired", entries, ALL_ENABLED, day(LEDGER_DAYS + 1));
+    await bad("a sender who is not an identity", entries.map((one) => ({ ...one, from: "greg@example.org" })));
+    const spent = context([], ALL_ENABLED);
     spent.ledger.add(entries[0]!, "spent");
     const { verdict: second } = await decide(delivery(mail), spent);
-    notAnswered(second, name);
+    assertNotAnswered(second, name);
     assert.match(second.reason, /already answered/);
   }
 });
@@ -252,16 +256,16 @@ Deno.test("A challenge that does not quote the message is answered for the only 
 Deno.test("Challenges that can never be answered are delivered, whatever was sent", async () => {
   const announce = cut(SAMPLES.get("qsecretary-challenge")!)[1];
   const sent = await send(announce);
-  // Everything else that the samples could be about.
-  const more = ["test@lists.example.org", "test-subscribe@lists.example.org", "dev-join@lists.example.org"];
-  const others = ["majordomo@lists.example.org", "joe@x.example", "dev@lists.example.org"];
+  // Requests for everything else that the samples could be about.
+  const lists = ["test@lists.example.org", "test-subscribe@lists.example.org", "dev-join@lists.example.org"];
+  lists.push("majordomo@lists.example.org", "joe@x.example", "dev@lists.example.org");
   const entries = [...sent.entries];
-  for (const list of [...more, ...others]) entries.push(...(await request(list, "sub1")).entries);
+  for (const list of lists) entries.push(...(await request(list, "sub1")).entries);
   for (const name of NEVER) {
-    // The attacks know the genuine tag.
+    // The attacker knows a genuine tag.
     const mail = SAMPLES.get(name)!.replaceAll(PLACEHOLDER, sent.tagLine);
-    for (const with_ of [settings(), EVERYTHING]) {
-      notAnswered((await decide(delivery(mail), context(entries, with_))).verdict, name);
+    for (const config of [settings(), ALL_ENABLED]) {
+      assertNotAnswered((await decide(delivery(mail), context(entries, config))).verdict, name);
     }
   }
 });
@@ -282,49 +286,49 @@ Deno.test("Each attack fails for its own reason", async () => {
   assert.equal(await why("pmjacookie-challenge"), "not a challenge");
 });
 
-Deno.test("TMDA: answered where it shows the message or its header, delivered where it shows neither", async () => {
+Deno.test("TMDA: a challenge is answered if it quotes the message or its header, and delivered otherwise", async () => {
   const { mail, sent, frame, rest } = await genuine("tmda-confirm");
   const header = sent.mail.slice(0, sent.mail.indexOf("\n\n") + 1);
   const entry = entryName(sent.entries[0]!);
   const level1 = frame.replace("Content-Type: message/rfc822", "Content-Type: text/rfc822-headers") + header + rest;
   const level0 = mail.slice(0, mail.indexOf("\n--=", mail.indexOf("(own wording)"))) + rest;
-  const verdict = async (one: string) => (await decide(delivery(one), context(sent.entries))).verdict;
+  const verdict = async (mail: string) => (await decide(delivery(mail), context(sent.entries))).verdict;
   assert.equal(answerOf(await verdict(mail))?.entry, entry, "level 2");
   assert.equal(answerOf(await verdict(level1))?.entry, entry, "level 1");
   assert.ok(!level0.includes(sent.tagLine) && level0.includes("own wording"));
-  notAnswered(await verdict(level0), "level 0");
+  assertNotAnswered(await verdict(level0), "level 0");
   const other = (what: string, from: string | RegExp, to: string) =>
-    verdict(mail.replace(from, to)).then((found) => notAnswered(found, what));
-  await other("its In-Reply-To names another message", /^In-Reply-To: .*$/m, "In-Reply-To: <other@example.net>");
+    verdict(mail.replace(from, to)).then((found) => assertNotAnswered(found, what));
+  await other("In-Reply-To another message", /^In-Reply-To: .*$/m, "In-Reply-To: <other@example.net>");
   await other("no In-Reply-To", /^In-Reply-To: .*\n/m, "");
   await other("another person", "Reply-To: ann-", "Reply-To: bob-");
-  await other("not by TMDA", "X-Delivery-Agent: TMDA", "X-Delivery-Agent: MDA");
+  await other("from another program", "X-Delivery-Agent: TMDA", "X-Delivery-Agent: MDA");
   await other("not automatic", "Auto-Submitted: auto-replied\n", "");
   await other("a body that was not sent", "hello Ann,", "buy now,");
-  notAnswered(
+  assertNotAnswered(
     (await decide(delivery(mail), context((await request("ann@example.org")).entries))).verdict,
-    "another message to her",
+    "another message to the same person",
   );
 });
 
-Deno.test("A challenge that quotes the body must match at least one line", async () => {
+Deno.test("A challenge must quote at least one line of the body, and quote it correctly", async () => {
   for (const name of ["qsecretary-challenge", "qconfirm-check", "ezmlm-idx-post-confirm", "sympa-send-auth"]) {
     const { frame, sent, rest } = await genuine(name, (message) => `${message}second\nthird\n`);
     const [header, body] = [sent.mail.slice(0, sent.mail.indexOf("\n\n") + 2), sent.mail.split("\n\n")[1]!];
-    const ours = context(sent.entries);
+    const given = context(sent.entries);
     const answered = async (quoted: string) =>
-      answerOf((await decide(delivery(frame + header + quoted + rest), ours)).verdict) !== undefined;
+      answerOf((await decide(delivery(frame + header + quoted + rest), given)).verdict) !== undefined;
     assert.equal(await answered(body), true, name);
     const first = body.slice(0, body.indexOf("\n") + 1);
     assert.equal(await answered(first), true, `${name}: the first line`);
     assert.equal(await answered(first + "second\n"), true, `${name}: two lines`);
-    assert.equal(await answered(`${body}\n\n`), true, `${name}: empty lines of the frame`);
+    assert.equal(await answered(`${body}\n\n`), true, `${name}: followed by empty lines`);
     assert.equal(await answered(""), false, `${name}: no line`);
     assert.equal(await answered("second\n"), false, `${name}: the second line alone`);
     assert.equal(await answered(`${body}more\n`), false, `${name}: a line that was not sent`);
     assert.equal(await answered(`${first}\nsecond\n`), false, `${name}: an empty line between`);
   }
-  // A text that is cut within a line agrees to its end. In a MIME part the end is the end.
+  // A quotation in plain text may be cut within a line; a MIME part is complete.
   for (const [name, cutOff] of [["qsecretary-challenge", true], ["ezmlm-idx-post-confirm", false]] as const) {
     const { frame, sent, rest } = await genuine(name, (message) => `${message}second\n`);
     const mail = frame + sent.mail.slice(0, -"cond\n".length) + rest;
@@ -333,27 +337,27 @@ Deno.test("A challenge that quotes the body must match at least one line", async
   }
   const { frame, sent } = await genuine("qsecretary-challenge");
   const mail = frame + sent.mail.slice(0, -"cut\n".length);
-  notAnswered((await decide(delivery(mail), context(sent.entries))).verdict, "only half a line");
+  assertNotAnswered((await decide(delivery(mail), context(sent.entries))).verdict, "only half a line");
 });
 
-Deno.test("A message without a body is matched without a line", async () => {
+Deno.test("A message without a body needs no quoted line", async () => {
   const noBody = (message: string) => message.slice(0, message.indexOf("\n\n") + 2);
   const { mail, sent } = await genuine("qsecretary-challenge", noBody);
   const { verdict } = await decide(delivery(mail), context(sent.entries));
   assert.notEqual(answerOf(verdict), undefined, verdict.reason);
-  notAnswered((await decide(delivery(`${mail}BUY NOW\n`), context(sent.entries))).verdict, "a body was added");
+  assertNotAnswered((await decide(delivery(`${mail}BUY NOW\n`), context(sent.entries))).verdict, "a body was added");
 });
 
-Deno.test("The entry must match: list, time, identity, and not answered yet", async () => {
+Deno.test("The entry must have the same list, identity, fields and body, be unexpired and not answered yet", async () => {
   for (const { name } of GENUINE) {
     const { mail, sent } = await genuine(name);
     const [entry] = sent.entries as [typeof sent.entries[0]];
-    const given = delivery(mail);
+    const received = delivery(mail);
     const bad = async (what: string, change: Partial<typeof entry>) =>
-      notAnswered((await decide(given, context([{ ...entry!, ...change }]))).verdict, `${name}: ${what}`);
+      assertNotAnswered((await decide(received, context([{ ...entry!, ...change }]))).verdict, `${name}: ${what}`);
     await bad("another list", { list: `x${entry!.list}`.replace(/@.*/, "@a.example") });
     await bad("another domain", { list: `${entry!.list}.evil.example` });
-    await bad("a domain that ends alike", { list: entry!.list.replace("@", "@evil.") });
+    await bad("a domain with the same ending", { list: entry!.list.replace("@", "@evil.") });
     await bad("another identity", { from: "chair@club.example" });
     await bad("another message", { messageId: `x${entry!.messageId}` });
     await bad("expired", { expires: dayOf(now) - 1 });
@@ -361,17 +365,17 @@ Deno.test("The entry must match: list, time, identity, and not answered yet", as
       await bad(`another ${field}`, { fields: entry!.fields.with(nth, "") });
     }
     await bad("another body", { body: { ...entry!.body, sealed: "" } });
-    await bad("a key that is gone", { body: { ...entry!.body, key: "k0" } });
-    const lastDay = await decide(given, context([{ ...entry!, expires: dayOf(now) }]));
+    await bad("a key that was removed", { body: { ...entry!.body, key: "k0" } });
+    const lastDay = await decide(received, context([{ ...entry!, expires: dayOf(now) }]));
     assert.notEqual(answerOf(lastDay.verdict), undefined, `${name}: the last day`);
 
     for (
       const [state, why] of [["spent", /already answered/], ["claimed", /started and may have been sent/]] as const
     ) {
-      const ours = context([]);
-      ours.ledger.add(entry!, state);
-      const { verdict } = await decide(given, ours);
-      notAnswered(verdict, `${name}: ${state}`);
+      const given = context([]);
+      given.ledger.add(entry!, state);
+      const { verdict } = await decide(received, given);
+      assertNotAnswered(verdict, `${name}: ${state}`);
       assert.match(verdict.reason, why);
       assert.match(verdict.reason, /check it yourself$/);
       assert.deepEqual([verdict.check, verdict.result, verdict.mark], ["challenge", "challenge", true]);
@@ -379,60 +383,66 @@ Deno.test("The entry must match: list, time, identity, and not answered yet", as
   }
 });
 
-Deno.test("The time of an entry runs from the day on which it was sent", async () => {
+Deno.test("An entry expires LEDGER_DAYS after the message was sent", async () => {
   const { mail, sent } = await genuine("qsecretary-challenge");
   const at = async (when: Date) => (await decide(delivery(mail), { ...context(sent.entries), now: when })).verdict;
   assert.notEqual(answerOf(await at(day(LEDGER_DAYS))), undefined);
-  notAnswered(await at(day(LEDGER_DAYS + 1)), "a day later");
+  assertNotAnswered(await at(day(LEDGER_DAYS + 1)), "a day later");
 });
 
 Deno.test("The tag must be valid for this message and not expired", async () => {
   const { frame, sent } = await genuine("qsecretary-challenge");
-  const lasting = sent.entries.map((entry) => ({ ...entry, expires: entry.expires + 100 }));
-  const made = async (address: string, id: string, options: Partial<Parameters<typeof signTag>[2]>) => {
+  const unexpired = sent.entries.map((entry) => ({ ...entry, expires: entry.expires + 100 }));
+  const withTag = async (address: string, id: string, options: Partial<Parameters<typeof signTag>[2]>) => {
     const tag = signTag(address, id, { key: "k1", secret: SECRET, now, nonce: randomNonce(), ...options });
     const mail = frame + sent.mail.replace(sent.tagLine, `${TAG_FIELD}: ${tag}\n`);
-    return (await decide(delivery(mail), context(lasting))).verdict;
+    return (await decide(delivery(mail), context(unexpired))).verdict;
   };
   const id = sent.messageId;
-  assert.notEqual(answerOf(await made("joe@example.net", id, {})), undefined);
-  assert.notEqual(answerOf(await made("joe@example.net", id, { now: day(-30) })), undefined, "the last day");
-  notAnswered(await made("joe@example.net", id, { now: day(-31) }), "expired");
-  notAnswered(await made("joe@example.net", id, { secret: "a stranger's" }), "a stranger's key");
-  notAnswered(await made("joe@example.net", id, { key: "k2" }), "no such key");
-  notAnswered(await made("joe@example.net", "<x@example.net>", {}), "for another message");
-  notAnswered(await made("chair@club.example", id, { secret: chair.keys[0]!.secret }), "another identity's");
+  assert.notEqual(answerOf(await withTag("joe@example.net", id, {})), undefined);
+  assert.notEqual(answerOf(await withTag("joe@example.net", id, { now: day(-30) })), undefined, "the last day");
+  assertNotAnswered(await withTag("joe@example.net", id, { now: day(-31) }), "expired");
+  assertNotAnswered(await withTag("joe@example.net", id, { secret: "a stranger's" }), "a stranger's key");
+  assertNotAnswered(await withTag("joe@example.net", id, { key: "k2" }), "no such key");
+  assertNotAnswered(await withTag("joe@example.net", "<x@example.net>", {}), "made for another message");
+  assertNotAnswered(
+    await withTag("chair@club.example", id, { secret: chair.keys[0]!.secret }),
+    "made by another identity",
+  );
 });
 
-Deno.test("A message from another identity is answered as that identity, with its own entry only", async () => {
+Deno.test("A challenge is answered as the identity that sent the message, with its own entry only", async () => {
   const asChair = (message: string) => message.replace("Joe <joe@example.net>", "Chair <Chair@Club.example>");
   const { mail, sent } = await genuine("qsecretary-challenge", asChair);
   const { verdict } = await decide(delivery(mail), context(sent.entries));
   assert.equal(answerOf(verdict)?.from, "chair@club.example");
-  notAnswered(
+  assertNotAnswered(
     (await decide(delivery(mail), context(sent.entries.map((one) => ({ ...one, from: "joe@example.net" })))))
       .verdict,
     "entry of joe",
   );
   const { ledger, ...rest } = context(sent.entries);
-  notAnswered((await decide(delivery(mail), { ...rest, ledger, identities: [joe] })).verdict, "no identity any more");
+  assertNotAnswered(
+    (await decide(delivery(mail), { ...rest, ledger, identities: [joe] })).verdict,
+    "no longer an identity",
+  );
 });
 
-Deno.test("A challenge is about one list: that list's entry is spent, once, and no other's", async () => {
-  const both = (message: string) => message.replace(/^To: .*$/m, "To: qmail@list.cr.yp.to, dns@list.cr.yp.to");
+Deno.test("A challenge spends the entry of its own list, and only once", async () => {
+  const toBoth = (message: string) => message.replace(/^To: .*$/m, "To: qmail@list.cr.yp.to, dns@list.cr.yp.to");
   const lists = settings('answer = true\n[[rule]]\nto = ["dns@list.cr.yp.to"]\nconfirm = true');
   const [frame, quoted] = cut(SAMPLES.get("qsecretary-challenge")!);
-  const sent = await send(both(quoted), now, lists);
+  const sent = await send(toBoth(quoted), now, lists);
   assert.deepEqual(sent.entries.map(({ list }) => list).sort(), ["dns@list.cr.yp.to", "qmail@list.cr.yp.to"]);
-  const ours = context(sent.entries);
+  const given = context(sent.entries);
   const byQmail = frame + sent.mail;
   const byDns = frame.replaceAll("qmail-confirm-", "dns-confirm-") + sent.mail;
   for (const [mail, list] of [[byQmail, "qmail@list.cr.yp.to"], [byDns, "dns@list.cr.yp.to"]] as const) {
-    const { verdict } = await decide(delivery(mail), ours);
+    const { verdict } = await decide(delivery(mail), given);
     const entry = entryName({ messageId: sent.messageId.slice(1, -1), list });
     assert.equal(answerOf(verdict)?.entry, entry, verdict.reason);
-    ours.ledger.found = ours.ledger.found.map((one) => one.name === entry ? { ...one, state: "spent" } : one);
-    notAnswered((await decide(delivery(mail), ours)).verdict, `the same again, of ${list}`);
+    given.ledger.found = given.ledger.found.map((one) => one.name === entry ? { ...one, state: "spent" } : one);
+    assertNotAnswered((await decide(delivery(mail), given)).verdict, `a second time for ${list}`);
   }
 });
 
@@ -440,16 +450,16 @@ Deno.test("A challenge that does not name its list is delivered with a mark when
   const rows: [to: string, others: string, answered: boolean][] = [
     ["dev@lists.example.org", "", true],
     ["dev@lists.example.org", "ann@example.org", true],
-    ["dev@lists.example.org", "test@lists.example.org", false], // remembered too
-    ["dev@lists.example.org", "users@LISTS.example.org", false], // not remembered, and yet it could be meant
+    ["dev@lists.example.org", "test@lists.example.org", false], // also remembered
+    ["dev@lists.example.org", "users@LISTS.example.org", false], // not remembered, but possible
   ];
   for (const [to, others, answered] of rows) {
     const all = [to, ...others.split(" ")].filter(Boolean).join(", ");
     const { mail, sent } = await genuine("sympa-send-auth", (message) => message.replace(/^To: .*$/m, `To: ${all}`));
     for (const spent of [0, 1]) {
-      const ours = context(sent.entries.slice(spent));
-      if (spent === 1) ours.ledger.add(sent.entries[0]!, "spent");
-      const { verdict } = await decide(delivery(mail), ours);
+      const given = context(sent.entries.slice(spent));
+      if (spent === 1) given.ledger.add(sent.entries[0]!, "spent");
+      const { verdict } = await decide(delivery(mail), given);
       assert.equal(answerOf(verdict) !== undefined, answered && spent === 0, `${all}: ${verdict.reason}`);
       if (answered) continue;
       assert.deepEqual([verdict.action, verdict.result, verdict.mark], ["deliver", "challenge", true], all);
@@ -461,53 +471,59 @@ Deno.test("A challenge that does not name its list is delivered with a mark when
 Deno.test("ezmlm: the subscriber must be an identity, and the challenge addressed to them", async () => {
   for (const name of ["ezmlm-idx-sub-confirm", "ezmlm-idx-unsub-confirm", "ezmlm053-sub-confirm"]) {
     const { mail, sent } = await genuine(name);
-    const verdict = async (one: string) => (await decide(delivery(one), context(sent.entries))).verdict;
+    const verdict = async (mail: string) => (await decide(delivery(mail), context(sent.entries))).verdict;
     const other = mail.replace(/^(Reply-To: .*)-joe=example.net/m, "$1-eve=evil.example");
     assert.notEqual(other, mail);
-    notAnswered(await verdict(other), "only the cookie's");
-    notAnswered(await verdict(other.replace("\nTo: joe@example.net", "\nTo: eve@evil.example")), "and the To");
-    notAnswered(await verdict(mail.replace("\nTo: joe@example.net", "\nTo: eve@evil.example")), "only the To");
+    assertNotAnswered(await verdict(other), "another subscriber in the cookie");
+    assertNotAnswered(
+      await verdict(other.replace("\nTo: joe@example.net", "\nTo: eve@evil.example")),
+      "another subscriber in cookie and To",
+    );
+    assertNotAnswered(
+      await verdict(mail.replace("\nTo: joe@example.net", "\nTo: eve@evil.example")),
+      "another subscriber in To",
+    );
   }
 });
 
-Deno.test("A subscription that names an identity's address is answered, too", async () => {
+Deno.test("A subscription request that names an identity's address is answered", async () => {
   const named = (message: string) => message.replace("test-subscribe@", "test-subscribe-joe=example.net@");
   const { mail, sent } = await genuine("ezmlm-idx-sub-confirm", named);
   const { verdict } = await decide(delivery(mail), context(sent.entries));
   assert.equal(answerOf(verdict)?.entry, entryName(sent.entries[0]!));
 });
 
-Deno.test("A returned message may be quoted-printable or base64, long lines and other bytes included", async () => {
+Deno.test("A quoted message may be encoded in quoted-printable or base64", async () => {
   const odd = `caf\xc3\xa9 = \xff trailing \n${"long ".repeat(100)}\n.\nFrom me\n`;
   for (const name of ["ezmlm-idx-post-confirm", "tmda-confirm", "sympa-send-auth"]) {
     const { frame, sent, rest, mail } = await genuine(name, (message) => message + odd);
     const part = frame.lastIndexOf("\n\n");
-    // Return-Path and Received of the part go into the code with it.
+    // The Return-Path and Received fields of the part are encoded with it.
     const inside = frame.slice(part + 2) + sent.mail;
     const head = frame.slice(0, part).replace(/\nContent-Transfer-Encoding: +8bit(?=[^]*$)/, "");
     const as = (encoding: string, text: string) => `${head}\nContent-Transfer-Encoding: ${encoding}\n\n${text}${rest}`;
     const plain = await decide(delivery(mail), context(sent.entries));
     assert.notEqual(answerOf(plain.verdict), undefined, `${name}: ${plain.verdict.reason}`);
     const base64 = btoa(inside).replace(/.{76}/g, "$&\n");
-    for (const one of [as("quoted-printable", quotedPrintable(inside)), as("base64", base64)]) {
-      const { verdict } = await decide(delivery(one), context(sent.entries));
+    for (const encoded of [as("quoted-printable", quotedPrintable(inside)), as("base64", base64)]) {
+      const { verdict } = await decide(delivery(encoded), context(sent.entries));
       assert.deepEqual(answerOf(verdict), answerOf(plain.verdict), `${name}: ${verdict.reason}`);
     }
   }
 });
 
-Deno.test("Challenges are recognized whatever their envelope", async () => {
+Deno.test("Challenges are recognized whatever their envelope sender, except a double bounce", async () => {
   const { mail, sent } = await genuine("qsecretary-challenge");
   for (const sender of [null, undefined, "eve@evil.example", "MAILER-DAEMON@mx.example"]) {
     const { verdict } = await decide({ ...delivery(mail), sender }, context(sent.entries));
     assert.notEqual(answerOf(verdict), undefined, String(sender));
   }
   const { verdict } = await decide({ ...delivery(mail), sender: "#@[]" }, context(sent.entries));
-  assert.equal(verdict.check, "double-bounce", "no list sends from there");
+  assert.equal(verdict.check, "double-bounce", "lists do not send from #@[]");
 });
 
-/** Requests, and which of the three challenges each opens: Mailman 3, Sympa, Majordomo 2, each to join dev and to leave. */
-const OPENS: readonly [to: string, text: string, join: string, leave: string][] = [
+/** Requests, and the programs whose challenge to join or to leave the list dev each of them lets us answer. */
+const ANSWERABLE: readonly [to: string, text: string, join: string, leave: string][] = [
   ["dev-join", "", "mailman sympa", ""],
   ["dev-subscribe", "", "mailman sympa", ""],
   ["dev-leave", "", "", "mailman sympa"],
@@ -535,7 +551,7 @@ const OPENS: readonly [to: string, text: string, join: string, leave: string][] 
   ["majordomo", "subscribe dev joe@example.net", "majordomo", ""],
 ];
 
-Deno.test("A request allows answers for its list, its sender and its command only", async () => {
+Deno.test("A request lets us answer challenges about its list, sender and command only", async () => {
   const join = {
     mailman: SAMPLES.get("mailman3-subscribe")!,
     sympa: SAMPLES.get("sympa-auth")!,
@@ -546,27 +562,27 @@ Deno.test("A request allows answers for its list, its sender and its command onl
     sympa: join.sympa.replaceAll("subscribe dev Joe", "signoff dev"),
     majordomo: join.majordomo.replaceAll("subscribe", "unsubscribe"),
   };
-  for (const [to, text, joins, leaves] of OPENS) {
+  for (const [to, text, joins, leaves] of ANSWERABLE) {
     const { entries } = await request(`${to}@lists.example.org`, "r1", text);
     for (const [mails, expected] of [[join, joins], [leave, leaves]] as const) {
-      const opened: string[] = [];
+      const answered: string[] = [];
       for (const [name, mail] of Object.entries(mails)) {
-        const { verdict } = await decide(delivery(mail), context(entries, EVERYTHING));
-        if (answerOf(verdict) !== undefined) opened.push(name);
-        // It was for joe; somebody else's challenge is not.
+        const { verdict } = await decide(delivery(mail), context(entries, ALL_ENABLED));
+        if (answerOf(verdict) !== undefined) answered.push(name);
+        // Joe sent the request; a challenge to another identity is not answered.
         const others = mail.replaceAll("joe@example.net", "chair@club.example");
-        notAnswered((await decide(delivery(others), context(entries, EVERYTHING))).verdict, `${name}: ${to}`);
+        assertNotAnswered((await decide(delivery(others), context(entries, ALL_ENABLED))).verdict, `${name}: ${to}`);
       }
-      assert.equal(opened.join(" "), expected, `${to}: ${text}`);
+      assert.equal(answered.join(" "), expected, `${to}: ${text}`);
     }
   }
 });
 
 Deno.test("ezmlm: a request for one identity does not subscribe another", async () => {
   const { mail, sent } = await genuine("ezmlm-idx-sub-confirm");
-  const chairs = mail.slice(0, mail.indexOf("\n\n")).replaceAll("joe@example.net", "chair@club.example")
+  const toChair = mail.slice(0, mail.indexOf("\n\n")).replaceAll("joe@example.net", "chair@club.example")
     .replaceAll("joe=example.net", "chair=club.example") + mail.slice(mail.indexOf("\n\n"));
-  const steps = (await decide(delivery(chairs), context(sent.entries))).steps;
+  const steps = (await decide(delivery(toChair), context(sent.entries))).steps;
   assert.match(steps.find(({ check }) => check === "challenge")!.found, /it subscribes somebody else/);
 });
 
@@ -574,7 +590,7 @@ Deno.test("A challenge too long to be checked is delivered", async () => {
   for (const { name } of GENUINE) {
     const { mail, sent } = await genuine(name);
     const { verdict, steps } = await decide({ ...delivery(mail), whole: false }, context(sent.entries));
-    notAnswered(verdict, name);
+    assertNotAnswered(verdict, name);
     assert.match(steps.find(({ check }) => check === "challenge")!.found, /too long to be checked/);
   }
 });
@@ -583,12 +599,12 @@ Deno.test("All lines of a long message must match, or it is delivered", async ()
   const lines = Array.from({ length: 1000 }, (_, nth) => `line ${nth} of a long message\n`).join("");
   for (const name of ["qsecretary-challenge", "ezmlm-idx-post-confirm", "tmda-confirm", "sympa-send-auth"]) {
     const { mail, sent } = await genuine(name, (message) => message + lines);
-    const verdict = async (one: string) => (await decide(delivery(one), context(sent.entries))).verdict;
+    const verdict = async (mail: string) => (await decide(delivery(mail), context(sent.entries))).verdict;
     assert.notEqual(answerOf(await verdict(mail)), undefined, name);
     for (const nth of [1, 63, 64, 65, 500, 999]) {
       const changed = mail.replace(`line ${nth} of a long message\n`, "BUY NOW\n");
       assert.notEqual(changed, mail);
-      notAnswered(await verdict(changed), `${name}: line ${nth}`);
+      assertNotAnswered(await verdict(changed), `${name}: line ${nth}`);
     }
   }
   const huge = "x".repeat(70) + "\n";
@@ -596,30 +612,30 @@ Deno.test("All lines of a long message must match, or it is delivered", async ()
     "qsecretary-challenge",
     (message) => message + huge.repeat(LEDGER_BODY_BYTES / 70),
   );
-  notAnswered((await decide(delivery(mail), context(sent.entries))).verdict, "more than is remembered");
+  assertNotAnswered((await decide(delivery(mail), context(sent.entries))).verdict, "more than is remembered");
 });
 
-Deno.test("In-Reply-To is the Message-ID of the challenge if that is well formed", async () => {
+Deno.test("In-Reply-To of the answer is the Message-ID of the challenge if that is well-formed", async () => {
   const { mail, sent } = await genuine("qsecretary-challenge");
-  const named = async (field: string) => {
+  const inReplyTo = async (field: string) => {
     const changed = mail.replace(/^Message-ID: .*\n/m, () => field);
     return (await decide(delivery(changed), context(sent.entries))).verdict.answer!.inReplyTo;
   };
-  assert.equal(await named("Message-ID: <1.qmail@list.cr.yp.to>\n"), "<1.qmail@list.cr.yp.to>");
+  assert.equal(await inReplyTo("Message-ID: <1.qmail@list.cr.yp.to>\n"), "<1.qmail@list.cr.yp.to>");
   const bad = ["", "<1@x> Buy now", "Buy now", "<buy now@x>", "<1@x>, <2@x>", "<>", "<1>", "<\xc3\xa9@x>", '<"a b"@x>'];
-  for (const one of bad) assert.equal(await named(`Message-ID: ${one}\n`), undefined, one);
-  assert.equal(await named(`Message-ID: <${"x".repeat(300)}@x>\n`), undefined);
-  assert.equal(await named("Message-ID: <1@x>\nMessage-ID: <2@x>\n"), undefined);
-  assert.equal(await named(""), undefined);
+  for (const id of bad) assert.equal(await inReplyTo(`Message-ID: ${id}\n`), undefined, id);
+  assert.equal(await inReplyTo(`Message-ID: <${"x".repeat(300)}@x>\n`), undefined);
+  assert.equal(await inReplyTo("Message-ID: <1@x>\nMessage-ID: <2@x>\n"), undefined);
+  assert.equal(await inReplyTo(""), undefined);
 });
 
 Deno.test("The answer comes from the address that sent the message", async () => {
   const tagged = { ...joe, also: ["joe+*@example.net"] };
   const { mail, sent } = await genuine("qsecretary-challenge");
-  const ours = { ...context(sent.entries), identities: [tagged, chair] };
-  assert.equal(answerOf((await decide(delivery(mail), ours)).verdict)?.from, "joe@example.net");
+  const given = { ...context(sent.entries), identities: [tagged, chair] };
+  assert.equal(answerOf((await decide(delivery(mail), given)).verdict)?.from, "joe@example.net");
   const plus = mail.replace("From: Joe <joe@example.net>", "From: Joe <Joe+list@example.net>");
-  notAnswered((await decide(delivery(plus), ours)).verdict, "another From than was sent");
+  assertNotAnswered((await decide(delivery(plus), given)).verdict, "a From that differs from what was sent");
 });
 
 Deno.test("With two authors, the Sender signs and answers challenges", async () => {
@@ -629,5 +645,5 @@ Deno.test("With two authors, the Sender signs and answers challenges", async () 
   const { verdict } = await decide(delivery(mail), context(sent.entries));
   assert.equal(answerOf(verdict)?.from, "joe@example.net", verdict.reason);
   const other = mail.replace("Sender: joe@example.net", "Sender: chair@club.example");
-  notAnswered((await decide(delivery(other), context(sent.entries))).verdict, "another sender");
+  assertNotAnswered((await decide(delivery(other), context(sent.entries))).verdict, "another sender");
 });

@@ -21,15 +21,15 @@ const JOE_JOINS = {
 const BASE = { subscriber: undefined, separator: undefined, subject: "Confirmation", body: "", headerOnly: false };
 
 Deno.test("Each sample is recognized", { permissions: "none" }, () => {
-  const seen = new Set<string>();
+  const covered = new Set<string>();
   const good = (name: string, form: Partial<Form> & Pick<Form, "program" | "answerTo" | "lists">) => {
     const { autoSubmitted: _, ...rest } = { ...BASE, ...formOf(sample(name)) };
     assert.deepEqual(rest, { ...BASE, ...form }, name);
-    seen.add(name);
+    covered.add(name);
   };
   const none = (name: string) => {
     assert.equal(formOf(sample(name)), undefined, name);
-    seen.add(name);
+    covered.add(name);
   };
   const qsecretary = (host: string) => ({
     program: "qsecretary",
@@ -40,7 +40,7 @@ Deno.test("Each sample is recognized", { permissions: "none" }, () => {
   for (const name of ["qsecretary-challenge", "qsecretary-no-tag", "qsecretary-pymsgauth"]) {
     good(name, qsecretary("list.cr.yp.to"));
   }
-  // The frame alone is right; what they quote is not.
+  // These have the right form; what they quote is checked elsewhere.
   good("attack-qsecretary-replayed-tag", qsecretary("list.cr.yp.to"));
   good("attack-qsecretary-tag-in-quoted-body", qsecretary("list.cr.yp.to"));
   good("attack-qsecretary-wrong-domain", qsecretary("list.evil.example"));
@@ -106,14 +106,14 @@ Deno.test("Each sample is recognized", { permissions: "none" }, () => {
     ...JOE_JOINS,
   });
   none("ezmlm-idx-mod-post");
-  none("mailman2-join"); // its Subject is the cookie alone, and does not tell joining from leaving
+  none("mailman2-join"); // Its Subject is only the cookie, so that joining and leaving look the same.
   none("mailman2-held-moderator");
   none("majordomo1-confirm");
   none("pmjacookie-challenge");
-  assert.deepEqual([...seen].sort(), [...SAMPLES.keys()].sort());
+  assert.deepEqual([...covered].sort(), [...SAMPLES.keys()].sort());
 });
 
-/** Samples with one thing changed in the outer header: a moderation request, a help text, somebody's letter. */
+/** Samples with one change in the outer header, as a moderation request, a help text or a letter would have it. */
 const CHANGED: readonly [name: string, from: string | RegExp, to: string][] = [
   ["qsecretary-challenge", "The qsecretary program", "The qsecretary  program"],
   ["qsecretary-challenge", "The qsecretary program", "the qsecretary program"],
@@ -128,7 +128,7 @@ const CHANGED: readonly [name: string, from: string | RegExp, to: string][] = [
   ["qconfirm-check", "ann-qconfirm-1795150800.4711.654321", "-qconfirm-1795150800.4711.654321"],
   ["qconfirm-check", "ann-qconfirm-1795150800.4711.654321", "ann-qconfirm-control"],
   ["qconfirm-check", "The qconfirm program", "Ann"],
-  // ezmlm: subscription moderation has -tc. and -vc., CONFIRM in capitals; a warning and a help text have no cookie.
+  // ezmlm: subscription moderation has -tc. and -vc. and CONFIRM in capitals; warnings and help texts have no cookie.
   ["ezmlm-idx-sub-confirm", "Reply-To: test-sc.", "Reply-To: test-tc."],
   ["ezmlm-idx-sub-confirm", "Reply-To: test-sc.", "Reply-To: test-vc."],
   ["ezmlm-idx-sub-confirm", "Reply-To: test-sc.", "Reply-To: test-wc."],
@@ -196,7 +196,7 @@ const CHANGED: readonly [name: string, from: string | RegExp, to: string][] = [
   ["majordomo2-confirm", "(subscribe)", "(unsubscribe)"],
 ];
 
-/** Mailman 2.1 with VERP_CONFIRMATIONS, as its GetConfirmJoinSubject and GetConfirmLeaveSubject have it. */
+/** Mailman 2.1 with VERP_CONFIRMATIONS, as GetConfirmJoinSubject and GetConfirmLeaveSubject write it. */
 const MAILMAN2 = sample("mailman2-join").replaceAll(
   /^(From|Reply-To): .*$/gm,
   `$1: dev-confirm+${"0".repeat(40)}@lists.example.org`,
@@ -240,7 +240,7 @@ Deno.test("Requests to join and to leave are distinguished", { permissions: "non
   }
 });
 
-/** Mailboxes at the list's host that are not the one that confirms: none is answered. */
+/** Mailboxes at the list's host other than the confirmation address: none is answered. */
 const MAILBOXES = [
   "webmaster",
   "postmaster",
@@ -286,7 +286,7 @@ Deno.test("Answers go only to the address with the cookie", { permissions: "none
       const changed = mail.replace(line, () => line.replace(`${local}@`, `${other}@`));
       assert.equal(formOf(changed), undefined, `${name}: ${other}`);
     }
-    // A person's reply would go elsewhere.
+    // A reply would go elsewhere.
     if (field === "From") {
       assert.equal(
         formOf(`Reply-To: eve@lists.example.org\n${mail.replace(/^Reply-To: .*\n/im, "")}`),
@@ -308,12 +308,12 @@ Deno.test("Subject and body of an answer contain no text of the challenge except
   }
 });
 
-Deno.test("A single deviation from the form is not a challenge", { permissions: "none" }, () => {
+Deno.test("A message that deviates from the form in one place is not a challenge", { permissions: "none" }, () => {
   for (const [name, from, to] of CHANGED) {
     const mail = sample(name);
     const end = mail.indexOf("\n\n") + 1;
     const changed = mail.slice(0, end).replace(from, to);
-    assert.notEqual(changed, mail.slice(0, end), `${name}: ${from} is there`);
+    assert.notEqual(changed, mail.slice(0, end), `${name} contains ${from}`);
     assert.notEqual(formOf(mail), undefined, name);
     assert.equal(formOf(`${changed}${mail.slice(end)}`), undefined, `${name}: ${from} -> ${to}`);
   }
@@ -337,19 +337,23 @@ Deno.test("Majordomo 2: the body must contain one command and its sender", { per
   assert.equal(formOf(mail.replaceAll("subscribe dev", "subscribe users"))?.request?.list, "users@lists.example.org");
 });
 
-Deno.test("A From or Reply-To that no program writes is not a challenge", { permissions: "none" }, () => {
-  const mail = sample("qsecretary-challenge");
-  assert.notEqual(formOf(mail), undefined);
-  const comment = `(${"a".repeat(8 * 1024)}) `;
-  for (
-    const lies of [
-      mail.replace(/^From: /m, `From: ${comment}`),
-      mail.replace(/^(From: .*\n)/m, "$1$1$1"),
-      `From: x:;\nFrom: x:;\n${mail}`,
-      mail.replace(/^Subject: /m, "Reply-To: a@b\nReply-To: c@d\nSubject: "),
-    ]
-  ) assert.equal(formOf(lies), undefined, lies.slice(0, 200));
-});
+Deno.test(
+  "A message with a From or Reply-To that no such program writes is not a challenge",
+  { permissions: "none" },
+  () => {
+    const mail = sample("qsecretary-challenge");
+    assert.notEqual(formOf(mail), undefined);
+    const comment = `(${"a".repeat(8 * 1024)}) `;
+    for (
+      const forged of [
+        mail.replace(/^From: /m, `From: ${comment}`),
+        mail.replace(/^(From: .*\n)/m, "$1$1$1"),
+        `From: x:;\nFrom: x:;\n${mail}`,
+        mail.replace(/^Subject: /m, "Reply-To: a@b\nReply-To: c@d\nSubject: "),
+      ]
+    ) assert.equal(formOf(forged), undefined, forged.slice(0, 200));
+  },
+);
 
 Deno.test("Only the outermost header is examined", { permissions: "none" }, () => {
   for (const [name, mail] of SAMPLES) {

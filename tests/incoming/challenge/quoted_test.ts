@@ -6,13 +6,13 @@ import { quotedPrintable } from "../../bounces.ts";
 
 const SEPARATOR = "--- Below this line is the top of your message.";
 
-/** A summary of what is found: names of fields, `/`, the body with `|` as line ending; H for a header only. */
+/** A summary of each quoted message: field names, `/`, body with `|` as line ending; `H` if only a header is quoted. */
 function found(mail: string, separator: string | undefined = SEPARATOR): string[] {
   const prefix = encodeLatin1(mail);
   const all = quotedMessages({ prefix, ...parseHead(prefix, true)! }, separator);
   return all.map(({ header, body, headerOnly, ended }) => {
     const text = decodeLatin1(body).replace(/\r?\n/g, "|");
-    return `${headerOnly ? "H " : ""}${header.map((one) => one.name).join(",")}/${text}${ended ? "." : ""}`;
+    return `${headerOnly ? "H " : ""}${header.map((field) => field.name).join(",")}/${text}${ended ? "." : ""}`;
   });
 }
 
@@ -22,7 +22,7 @@ const part = (content: string, type = "message/rfc822", more = "") =>
 const mime = (...parts: string[]) =>
   `Content-Type: multipart/mixed; boundary=b\n\n--b\n\nPlease confirm.\n${parts.join("")}--b--\n`;
 
-Deno.test("After the separator: the header and everything to the end", () => {
+Deno.test("After the separator the header and everything to the end are returned", () => {
   const good = (mail: string, expected: string) => assert.deepEqual(found(mail), [expected], JSON.stringify(mail));
   good(text("A: 1\nB: 2\n\none\ntwo\n"), "A,B/one|two|");
   good(text("A: 1\nB: 2\n\none\ntw"), "A,B/one|tw");
@@ -34,7 +34,7 @@ Deno.test("After the separator: the header and everything to the end", () => {
   good(`${SEPARATOR}\nA: 1\n\n`.replace(/^/, "Subject: s\n\n"), "A/");
   good(text("A: 1\n\n caf\xe9\xff \n"), "A/ caf\xe9\xff |");
   good(text(`A: 1\n\n${"x\n".repeat(5000)}`), `A/${"x|".repeat(5000)}`);
-  // Other lines of dashes are the program's own.
+  // Other lines that begin with dashes are not separators.
   good(text("A: 1\n\none\n").replace("Please", "--- Administrative commands ---\nPlease"), "A/one|");
 });
 
@@ -64,13 +64,13 @@ Deno.test("A separator in the header does not count", () => {
   assert.deepEqual(found(`Subject: s\n ${SEPARATOR}\n\nA: 1\n\n`), []);
 });
 
-Deno.test("A part: message/rfc822, or the header only; in any encoding", () => {
+Deno.test("A message/rfc822 or text/rfc822-headers part is returned, in any encoding", () => {
   const inner = `A: 1\nB: 2\n\ncaf\xe9 = ${"long ".repeat(30)}end\n.\n`;
   const body = `caf\xe9 = ${"long ".repeat(30)}end|.|`;
-  // Plain, postal-mime leaves the boundary's line end in front of it: an empty line more, which the ledger knows.
+  // Without an encoding the part may end with an additional empty line, which the comparison with the ledger allows.
   const good = (mail: string, expected: string) => {
     const all = found(mail);
-    assert.deepEqual(all.map((one) => one.replace(/\|{2}\.$/, "|.")), [expected], mail);
+    assert.deepEqual(all.map((summary) => summary.replace(/\|{2}\.$/, "|.")), [expected], mail);
   };
   const base64 = btoa(inner).replace(/.{76}/g, "$&\n");
   good(mime(part(inner)), `A,B/${body}.`);
@@ -83,32 +83,32 @@ Deno.test("A part: message/rfc822, or the header only; in any encoding", () => {
   good(mime(part("A: 1\nB: 2\n", "text/rfc822-headers")), "H A,B/.");
   good(mime(part(inner)).replaceAll("\n", "\r\n"), `A,B/${body}.`);
   good(mime(part(inner)).replace("mixed", "report"), `A,B/${body}.`);
-  // The part comes before a separator in the text.
+  // A part takes precedence over a separator in the text.
   good(mime(part(inner)).replace("Please confirm.", `${SEPARATOR}\n\nC: 3\n`), `A,B/${body}.`);
 });
 
-Deno.test("All of several parts are returned; without any the separator counts", () => {
+Deno.test("All quoted messages are returned, and none if the multipart contains none", () => {
   assert.equal((found(mime(part("A: 1\n\n"), part("B: 2\n\n")))).length, 2);
   assert.equal((found(mime(part("A: 1\n\n"), part("B: 2\n", "text/rfc822-headers")))).length, 2);
   assert.deepEqual(found(mime()), []);
   assert.deepEqual(found(mime(part("A: 1\n\n", "text/plain"))), []);
   assert.deepEqual(found(mime(part("A: 1\n\n", "application/octet-stream"))), []);
-  const attached = "Content-Type: message/rfc822\n\nA: 1\n\none\n"; // not a multipart, so not a known form
+  const attached = "Content-Type: message/rfc822\n\nA: 1\n\none\n"; // not a multipart
   assert.deepEqual(found(attached), []);
 });
 
-Deno.test("A multipart message returns a part or nothing: its text is not searched", () => {
+Deno.test("In a multipart message the text is not searched for a separator", () => {
   const hidden = mime(part("A: 1\n\none\n", "text/plain")).replace("Please confirm.", `${SEPARATOR}\n\nC: 3\n\none\n`);
   assert.deepEqual(found(hidden), []);
   const many = "--b\nContent-Type: message/rfc822\n\nA: 1\n\n".repeat(2000);
   assert.deepEqual(
     found(mime(many).replace("--b--", `--b--\n${SEPARATOR}\n\nC: 3\n\none\n`)),
     [],
-    "more parts than are read",
+    "more parts than the limit",
   );
 });
 
-Deno.test("Nothing may follow the returned message: neither a part nor text after the last delimiter", () => {
+Deno.test("A quoted message followed by another part or by text is not returned", () => {
   const mail = mime(part("A: 1\n\none\n"));
   assert.deepEqual(found(mail).length, 1);
   assert.deepEqual(found(`${mail}\n \n`).length, 1);
@@ -129,7 +129,7 @@ Deno.test("Broken or too deeply nested messages return nothing and cause no erro
 
 Deno.test("The line ending before a delimiter is not part of the message", () => {
   const mail = mime(part("A: 1\n\none"));
-  assert.deepEqual(found(mail), ["A/one."], "its last line is whole");
+  assert.deepEqual(found(mail), ["A/one."], "the last line is complete");
   assert.deepEqual(found(mail.replace("--b--\n", "")), ["A/one|."]);
   assert.deepEqual(found(mail.replace("\n--b--\n", "")), ["A/one."]);
 });

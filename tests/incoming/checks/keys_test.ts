@@ -1,4 +1,4 @@
-/** What becomes of a bounce by the age of the keys that could have signed it. */
+/** Verdicts on bounces by the age of the keys that could have signed them. */
 import assert from "node:assert/strict";
 import { decide } from "../../../io/state/lookups.ts";
 import { parseAddress } from "../../../lib/address.ts";
@@ -43,7 +43,7 @@ const BOUNCE = "From: MAILER-DAEMON@mx.example.net\nSubject: failure notice\n\nH
 const LETTER = "From: jo@b.example\nSubject: Hello\n\nHow are you?\n";
 const copy = (tag: string) => `${BOUNCE}\n--- Below\n\nMessage-ID: <1@example.org>\nX-Msgauth: ${tag}\n\nhi\n`;
 
-interface Given {
+interface Case {
   identities: Identity[];
   recipient: string;
   mail?: string;
@@ -51,8 +51,8 @@ interface Given {
   incoming?: string;
 }
 
-/** `action result check`, or what kind of error it was. */
-async function judged({ identities, recipient, mail = BOUNCE, sender = null, incoming = "" }: Given): Promise<string> {
+/** The verdict as `action result check`, or the kind of the error. */
+async function judged({ identities, recipient, mail = BOUNCE, sender = null, incoming = "" }: Case): Promise<string> {
   const text = `[[identity]]\naddress = "greg@example.org"\n[transport]\npreset = "sendmail"\n[prvs]\nreceive = true\n`;
   const settings = parseConfig(`${text}[incoming]\n${incoming}`, { file: "/c", home: "/h" });
   const prefix = utf8(mail);
@@ -69,13 +69,13 @@ async function judged({ identities, recipient, mail = BOUNCE, sender = null, inc
 
 const FORGED = {
   srs: "SRS0=aaaaaaaa=AA=example.org=greg@srs.example.org",
-  "srs, second door": "greg-srs-SRS0=aaaaaaaa=AA=example.org=greg@example.org",
+  "srs in the plain domain": "greg-srs-SRS0=aaaaaaaa=AA=example.org=greg@example.org",
   prvs: "prvs=1331000000=greg@example.org",
-  "prvs, sub-address": "greg-prvs=1331000000@example.org",
+  "prvs as a subaddress": "greg-prvs=1331000000@example.org",
   plain: "greg@example.org",
 };
 
-/** [ages of the keys, verdict on whatever cannot be verified: undefined is forged as ever] */
+/** [ages of the keys in days, verdict on a bounce that cannot be verified; undefined: forged] */
 const ages: [number[], string | undefined][] = [
   [[0], undefined],
   [[719], undefined],
@@ -93,28 +93,34 @@ const ages: [number[], string | undefined][] = [
 ];
 
 for (const [keys, verdict] of ages) {
-  Deno.test(`what cannot be verified, with keys ${keys.join(" and ")} days old`, { permissions: "none" }, async () => {
-    for (const [what, recipient] of Object.entries(FORGED)) {
-      for (const incoming of ["", 'forged = "mark"', 'forged = "refuse"']) {
-        const result = await judged({ identities: [joe, greg(...keys)], recipient, incoming });
-        if (verdict !== undefined) assert.equal(result, verdict, `${what} ${incoming}`);
-        else assert.match(result, /^(?:spam|refuse) forged|^deliver suspect/, `${what} ${incoming}`);
+  Deno.test(
+    `a bounce that cannot be verified, with keys ${keys.join(" and ")} days old`,
+    { permissions: "none" },
+    async () => {
+      for (const [what, recipient] of Object.entries(FORGED)) {
+        for (const incoming of ["", 'forged = "mark"', 'forged = "refuse"']) {
+          const result = await judged({ identities: [joe, greg(...keys)], recipient, incoming });
+          if (verdict !== undefined) assert.equal(result, verdict, `${what} ${incoming}`);
+          else assert.match(result, /^(?:spam|refuse) forged|^deliver suspect/, `${what} ${incoming}`);
+        }
       }
-    }
-    // Nothing else depends on a key of greg's.
-    const identities = [greg(...keys), joe];
-    const other = { identities, recipient: "greg@example.org", mail: LETTER };
-    assert.equal(await judged({ ...other, sender: "jo@b.example" }), "deliver other addressed");
-    assert.match(await judged({ identities, recipient: "joe@example.net" }), /^spam forged/);
-    assert.match(await judged({ identities, recipient: "SRS0=aaaaaaaa=AA=b.example=jo@srs.example.org" }), /forged/);
-  });
+      // Other mail does not depend on greg's keys.
+      const identities = [greg(...keys), joe];
+      const letter = { identities, recipient: "greg@example.org", mail: LETTER };
+      assert.equal(await judged({ ...letter, sender: "jo@b.example" }), "deliver other addressed");
+      assert.match(await judged({ identities, recipient: "joe@example.net" }), /^spam forged/);
+      assert.match(await judged({ identities, recipient: "SRS0=aaaaaaaa=AA=b.example=jo@srs.example.org" }), /forged/);
+    },
+  );
 }
 
-Deno.test("a signature made in time is recognized as long as its key verifies", { permissions: "none" }, async () => {
+Deno.test("a signature made before its key stopped signing is accepted as long as the key verifies", {
+  permissions: "none",
+}, async () => {
   for (const age of [0, 719, 721, 899]) {
-    const one = greg(age);
-    const { id, secret } = one.keys[0]!;
-    const identities = [one];
+    const user = greg(age);
+    const { id, secret } = user.keys[0]!;
+    const identities = [user];
     const genuine = "deliver genuine signed-recipient";
     assert.equal(await judged({ identities, recipient: srs(secret, now) }), genuine);
     const prvs = prvsSign("greg@example.org", { secret, keyNumber: 1, lifetime: 14, now: day(-14) });
@@ -128,47 +134,51 @@ Deno.test("a signature made in time is recognized as long as its key verifies", 
     const plain = await judged({ identities, recipient: "greg@example.org", mail: copy(tag) });
     assert.equal(plain, "deliver genuine returned-header");
   }
-  // Signed on its last day of signing, returned after a queue of a week.
+  // Signed on the last day on which the key signs, returned after a week in a queue.
   const old = greg(727);
   const recipient = srs(old.keys[0]!.secret, day(-8));
   assert.equal(await judged({ identities: [old], recipient }), "deliver genuine signed-recipient");
 });
 
-Deno.test("a clock set back does not turn what is signed with an older key into a forgery", async () => {
-  const one = greg(300);
-  const { secret } = one.keys[0]!;
+Deno.test("an address signed by a clock ahead of ours is late, not forged", async () => {
+  const user = greg(300);
+  const { secret } = user.keys[0]!;
   for (const days of [2, 30, 120]) {
     const recipient = srs(secret, day(days));
-    assert.equal(await judged({ identities: [one], recipient }), "deliver late signed-recipient", `srs ${days}`);
-    // Its days repeat after 1000, so only the last hundred of them can lie ahead.
+    assert.equal(await judged({ identities: [user], recipient }), "deliver late signed-recipient", `srs ${days}`);
+    // prvs days repeat after 1000 days, and only 99 of them count as future.
     const prvs = prvsSign("greg@example.org", {
       secret,
       keyNumber: 1,
       lifetime: 14,
       now: day(Math.min(days, 99)),
     });
-    assert.equal(await judged({ identities: [one], recipient: prvs }), "deliver late signed-recipient", `prvs ${days}`);
+    assert.equal(
+      await judged({ identities: [user], recipient: prvs }),
+      "deliver late signed-recipient",
+      `prvs ${days}`,
+    );
   }
 });
 
-Deno.test("prvs: valid until it expires, then late, forged 180 days after it was signed", async () => {
-  const one = greg(300);
-  const { secret } = one.keys[0]!;
+Deno.test("a prvs address is valid until it expires, then late, and forged 180 days after signing", async () => {
+  const user = greg(300);
+  const { secret } = user.keys[0]!;
   const verdicts = { genuine: [0, 1, 13, 14], late: [15, 16, 100, 179], forged: [180, 181, 299] };
   for (const [result, list] of Object.entries(verdicts)) {
     for (const days of list) {
       for (const delimiter of ["", "-"]) {
         const signing = { secret, keyNumber: 1, lifetime: 14, delimiter, now: day(-days) };
         const recipient = prvsSign("greg@example.org", signing);
-        const said = await judged({ identities: [one], recipient });
-        assert.equal(said.split(" ")[1], result, `${recipient} after ${days} days`);
-        assert.equal(said.split(" ")[2], "signed-recipient");
+        const verdict = await judged({ identities: [user], recipient });
+        assert.equal(verdict.split(" ")[1], result, `${recipient} after ${days} days`);
+        assert.equal(verdict.split(" ")[2], "signed-recipient");
       }
     }
   }
 });
 
-Deno.test("a tag proves a bounce only to an identity of the user who signed", { permissions: "none" }, async () => {
+Deno.test("a tag proves a bounce only to identities of the user who signed", { permissions: "none" }, async () => {
   const tag = signTag("joe@example.net", "<1@example.org>", {
     key: "j1",
     secret: joe.keys[0]!.secret,
@@ -186,8 +196,8 @@ Deno.test("a tag proves a bounce only to an identity of the user who signed", { 
   for (const [gregs, joes, result] of users) {
     const user = (name: string | undefined) => name === undefined ? {} : { user: name };
     const identities = [{ ...greg(10), ...user(gregs) }, { ...joe, ...user(joes) }];
-    const given = { identities, recipient: "greg@example.org", mail: copy(tag) };
-    assert.equal(await judged(given), result, `${gregs} ${joes}`);
-    assert.equal(await judged({ ...given, recipient: "joe@example.net" }), "deliver genuine returned-header");
+    const toGreg = { identities, recipient: "greg@example.org", mail: copy(tag) };
+    assert.equal(await judged(toGreg), result, `${gregs} ${joes}`);
+    assert.equal(await judged({ ...toGreg, recipient: "joe@example.net" }), "deliver genuine returned-header");
   }
 });

@@ -8,7 +8,7 @@ import { chair, context, day, delivery, joe, now } from "../../challenges.ts";
 const ID = "<p1@example.net>";
 const SENT = day(-3);
 
-/** An index in which joe's message is. */
+/** An index that contains joe's message. */
 function index(): { path: string } & Disposable {
   const path = Deno.makeTempDirSync({ prefix: "countersign-" });
   rememberSent(`${path}/sent`, joe, ID, true, SENT);
@@ -38,7 +38,7 @@ Disposition: manual-action/MDN-sent-manually; displayed
 
 --b--
 `;
-/** It names nothing, and its text goes on. */
+/** A reply without In-Reply-To. */
 const UNNAMED = VACATION.replace(/^In-Reply-To: .*\n/m, "");
 const CALENDAR = VACATION.replace("I am away", "Accepted: lunch");
 const references = (text: string) => VACATION.replace(`In-Reply-To: ${ID}`, `References: ${text}`);
@@ -47,8 +47,8 @@ async function verdict(
   mail: string,
   { sent, when = now, to = "joe@example.net" }: { sent: string; when?: Date; to?: string },
 ) {
-  const given = { ...delivery(mail, to), sender: null };
-  return (await decide(given, { ...context([]), now: when, sent: sentIndex(sent, when) })).verdict;
+  const received = { ...delivery(mail, to), sender: null };
+  return (await decide(received, { ...context([]), now: when, sent: sentIndex(sent, when) })).verdict;
 }
 
 Deno.test("A reply to a sent message is delivered without a mark", async () => {
@@ -67,28 +67,28 @@ Deno.test("A reply to a sent message is delivered without a mark", async () => {
   await good("CRLF", RECEIPT.replaceAll("\n", "\r\n"));
   await good("field names in upper case", RECEIPT.replace("Original-Message-ID", "ORIGINAL-MESSAGE-ID"));
   await good("References", references(`<a@b.example>\n ${ID} <c@d.example>`));
-  await good("with words", VACATION.replace(ID, `Your message of today ${ID}`));
+  await good("with text before it", VACATION.replace(ID, `Your message of today ${ID}`));
   await good("without brackets", VACATION.replace(ID, ID.slice(1, -1)));
   await good("folded, with a comment", VACATION.replace(ID, `(your mail)\n ${ID}`));
   await good("the second In-Reply-To", VACATION.replace("In-Reply-To", `In-Reply-To: <a@b.example>\nIn-Reply-To`));
   await good("Original-Message-ID in the header", VACATION.replace("In-Reply-To", "Original-Message-ID"));
-  await good("behind 20 others, the last one", references(`${"<x@b.example> ".repeat(20)}${ID}`));
+  await good("the last of 21 in References", references(`${"<x@b.example> ".repeat(20)}${ID}`));
   const others = Array.from({ length: 40 }, (_, nth) => `<x${nth}@b.example>`).join(" ");
   await good("the last of 41", references(`${others} ${ID}`));
   await good("the first of 41", references(`${ID} ${others}`));
-  await good("beside 40 of a thread", VACATION.replace("In-Reply-To", `References: ${others}\nIn-Reply-To`));
+  await good("In-Reply-To after 40 References", VACATION.replace("In-Reply-To", `References: ${others}\nIn-Reply-To`));
   await good("the last of 100,000", references(`${"<x@b.example>\n ".repeat(100_000)}${ID}`));
   await good("the first of 100,000", references(`${ID}${"\n <x@b.example>".repeat(100_000)}`));
   await good("in the text", UNNAMED + ID);
   await good("in a sentence", `${UNNAMED}Your message (Message-ID: ${ID.slice(1, -1)}) has been received.\n`);
   await good("quoted in the text", `${UNNAMED}> Original-Message-ID: ${ID}\n`);
   await good("in HTML", `Content-Type: text/html\n${UNNAMED}<p>About message &lt;${ID.slice(1, -1)}&gt;</p>\n`);
-  await good("far below", RECEIPT.replace("It was read.", "x\n".repeat(16 * 1024)));
+  await good("32 KB below the beginning", RECEIPT.replace("It was read.", "x\n".repeat(16 * 1024)));
   await good("the last day", VACATION, day(-3 + 29));
-  await good("twenty in References", references(`${"<x@b.example> ".repeat(19)}${ID}`));
+  await good("the last of 20 in References", references(`${"<x@b.example> ".repeat(19)}${ID}`));
 });
 
-Deno.test("A reply names a Message-ID as it was written, whatever it contains", async () => {
+Deno.test("A Message-ID with unusual characters is recognized in a reply", async () => {
   for (
     const id of [
       "<a(b)c@example.net>",
@@ -128,10 +128,10 @@ Deno.test("Mail that names no remembered message of this identity is marked", as
   await bad("to another identity", VACATION, { to: "chair@club.example" });
   const others = Array.from({ length: 20 }, (_, nth) => `<x${nth}@b.example>`).join(" ");
   await bad("in the middle of 40 others", references(`${others} ${ID} ${others.replaceAll("<x", "<y")}`));
-  await bad("in a text too far below", `${UNNAMED}${"x ".repeat(8 * 1024)}${ID}\n`);
+  await bad("in the text, beyond the searched part", `${UNNAMED}${"x ".repeat(8 * 1024)}${ID}\n`);
 });
 
-Deno.test("A bounce that only names a message that was sent with a tag is known, and marked", async () => {
+Deno.test("A bounce that names a sent message without returning its tag is known, and marked if it was sent with a tag", async () => {
   using sent = index();
   rememberSent(sent.path, joe, "<unsigned@example.net>", false, SENT);
   const good = async (what: string, mail: string) => {
@@ -141,43 +141,46 @@ Deno.test("A bounce that only names a message that was sent with a tag is known,
         ["<unsigned@example.net>", undefined, /^a bounce of your message of .*, which was sent without a tag$/],
       ] as const
     ) {
-      const found = await verdict(mail.replaceAll(ID, id), { sent: sent.path });
+      const actual = await verdict(mail.replaceAll(ID, id), { sent: sent.path });
       assert.deepEqual(
-        [found.action, found.check, found.result, found.mark],
+        [actual.action, actual.check, actual.result, actual.mark],
         ["deliver", "reply", "known", mark],
         what,
       );
-      assert.match(found.reason, reason);
+      assert.match(actual.reason, reason);
     }
   };
   await good(
-    "a daemon",
+    "from a daemon",
     VACATION.replace("Jo <jo@b.example>", "MAILER-DAEMON@mx.example").replace("auto-replied", "no"),
   );
-  await good("a daemon's name", VACATION.replace("Jo <", "Mail Delivery Subsystem <").replace("auto-replied", "no"));
+  await good(
+    "from a daemon's display name",
+    VACATION.replace("Jo <", "Mail Delivery Subsystem <").replace("auto-replied", "no"),
+  );
   await good("X-Failed-Recipients", `X-Failed-Recipients: x@b.example\n${VACATION}`);
   await good("a delivery report", RECEIPT.replaceAll(/disposition-notification/g, "delivery-status"));
   await good("QSBMF", VACATION.replace("Until Monday.", "Hi. This is the qmail-send program at mx.example."));
-  await good("what it returns", `From: MAILER-DAEMON@mx.example\n\nsorry\n\nMessage-ID: ${ID}\nSubject: x\n`);
+  await good("in the returned header", `From: MAILER-DAEMON@mx.example\n\nsorry\n\nMessage-ID: ${ID}\nSubject: x\n`);
 });
 
-Deno.test("Where nothing is remembered, nothing is known", async () => {
+Deno.test("Without an index no message is known", async () => {
   const path = "/nonexistent/sent";
   assert.equal((await verdict(VACATION, { sent: path })).result, "unsolicited");
-  const given = { ...delivery(VACATION), sender: null };
-  assert.equal((await decide(given, context([]))).verdict.result, "unsolicited");
+  const received = { ...delivery(VACATION), sender: null };
+  assert.equal((await decide(received, context([]))).verdict.result, "unsolicited");
 });
 
-Deno.test("Mail from ordinary senders and to other recipients causes no lookup", async () => {
+Deno.test("Mail from ordinary senders or to other recipients is not looked up", async () => {
   using sent = index();
-  const given = { ...delivery(VACATION), sender: "jo@b.example" };
-  const ours = { ...context([]), sent: sentIndex(sent.path, now) };
-  assert.equal((await decide(given, ours)).verdict.check, "addressed");
+  const ordinary = { ...delivery(VACATION), sender: "jo@b.example" };
+  const withIndex = { ...context([]), sent: sentIndex(sent.path, now) };
+  assert.equal((await decide(ordinary, withIndex)).verdict.check, "addressed");
   const other = { ...delivery(VACATION, "someone@example.net"), sender: null };
-  assert.equal((await decide(other, ours)).verdict.check, "addressed");
+  assert.equal((await decide(other, withIndex)).verdict.check, "addressed");
 });
 
-Deno.test("Each identity has its own index by its key", async () => {
+Deno.test("A remembered message is known to its own identity only", async () => {
   using sent = index();
   rememberSent(sent.path, chair, "<c1@club.example>", true, now);
   const mail = VACATION.replace(ID, "<c1@club.example>");

@@ -1,4 +1,4 @@
-/** What a stranger's bounce may cost: MACs are counted, not time. */
+/** The cost of a hostile bounce, counted in MACs rather than time. */
 import assert from "node:assert/strict";
 import { HmacKey } from "../../../lib/hmac.ts";
 import { decide } from "../../../io/state/lookups.ts";
@@ -13,7 +13,7 @@ import { randomNonce } from "../../random.ts";
 const OUTER = "From: MAILER-DAEMON@mx.example\nSubject: failure notice\n\nHi. This is the qmail-send program.\n\n";
 const key = joe.keys[0]!;
 
-/** How many MACs are computed while this runs, and over how many bytes. */
+/** Counts the MACs that `run` computes, and the bytes they cover. */
 async function macs(run: () => Promise<unknown>): Promise<{ count: number; bytes: number }> {
   const { sign } = HmacKey.prototype;
   let [count, bytes] = [0, 0];
@@ -39,40 +39,41 @@ async function judged(mail: string): Promise<{ result: string; count: number; by
   return { result, ...work };
 }
 
-const bogus = (n: number): string =>
+const invalidTag = (n: number): string =>
   `v1.${key.id}.20807.${"a".repeat(8)}.${n.toString(16).replace(/[0189]/g, "z").padStart(26, "a")}`;
-const many = (line: (n: number) => string): string => {
+const fillPrefix = (line: (n: number) => string): string => {
   let text = "";
   for (let n = 0; text.length < PREFIX_BYTES; n++) text += line(n);
   return OUTER + text;
 };
 
-Deno.test("a bounce full of tags costs a bounded number of MACs, whatever is next to them", async () => {
+Deno.test("a bounce full of tags costs a bounded number of MACs, whatever surrounds them", async () => {
   const hostile: Record<string, (n: number) => string> = {
-    "a block for each": (n) => `Message-ID: <${n}@x>\nX-Msgauth: ${bogus(n)}\n\n`,
-    "one block": (n) => `Message-ID: <${n}@x>\nX-Msgauth: ${bogus(n)}\n`,
-    "one line": (n) => `Message-ID: <${n}@x> X-Msgauth: ${bogus(n)} `,
-    "Message-IDs with many readings": (n) => `Message-ID: < ${n}\t&lt;x> <@\n y> <z>\nX-Msgauth: ${bogus(n)}\n`,
-    "many References": (n) => `References: <${n}@x> <b@x> <c@x> <d@x>\nX-Msgauth: ${bogus(n)}\n`,
-    "long Message-IDs": (n) => `Message-ID: <${n}${"x".repeat(1900)}@x>\nX-Msgauth: ${bogus(n)}\n`,
-    "longer ones": (n) => `Message-ID: <${n}${"x\n ".repeat(1000)}@x>\nX-Msgauth: ${bogus(n)}\n`,
-    "HTML": (n) => `<p>Message-ID: &lt;${n}@x&gt;<br>X-Msgauth: ${bogus(n)}<br>`,
+    "a block for each": (n) => `Message-ID: <${n}@x>\nX-Msgauth: ${invalidTag(n)}\n\n`,
+    "one block": (n) => `Message-ID: <${n}@x>\nX-Msgauth: ${invalidTag(n)}\n`,
+    "one line": (n) => `Message-ID: <${n}@x> X-Msgauth: ${invalidTag(n)} `,
+    "Message-IDs with many readings": (n) => `Message-ID: < ${n}\t&lt;x> <@\n y> <z>\nX-Msgauth: ${invalidTag(n)}\n`,
+    "many References": (n) => `References: <${n}@x> <b@x> <c@x> <d@x>\nX-Msgauth: ${invalidTag(n)}\n`,
+    "long Message-IDs": (n) => `Message-ID: <${n}${"x".repeat(1900)}@x>\nX-Msgauth: ${invalidTag(n)}\n`,
+    "longer Message-IDs in many lines": (n) =>
+      `Message-ID: <${n}${"x\n ".repeat(1000)}@x>\nX-Msgauth: ${invalidTag(n)}\n`,
+    "HTML": (n) => `<p>Message-ID: &lt;${n}@x&gt;<br>X-Msgauth: ${invalidTag(n)}<br>`,
   };
   for (const [what, line] of Object.entries(hostile)) {
-    const { result, count, bytes } = await judged(many(line));
+    const { result, count, bytes } = await judged(fillPrefix(line));
     assert.equal(result, "forged", what);
     // Each key is derived from its secret once.
     assert.ok(count <= MAX_MACS + 2 * (joe.keys.length + chair.keys.length) + 8, `${what}: ${count}`);
     assert.ok(bytes <= MAX_MACS * 384, `${what}: ${bytes}`);
   }
-  const others = await judged(
-    many((n) => `Message-ID: <${n}@x>\nX-Msgauth: ${bogus(n).replace(`.${key.id}.`, ".zz9.")}\n\n`),
+  const unknownKey = await judged(
+    fillPrefix((n) => `Message-ID: <${n}@x>\nX-Msgauth: ${invalidTag(n).replace(`.${key.id}.`, ".zz9.")}\n\n`),
   );
-  assert.ok(others.count < 8, `a key that is not ours costs no MAC: ${others.count}`);
+  assert.ok(unknownKey.count < 8, `an unknown key costs no MAC: ${unknownKey.count}`);
 });
 
-Deno.test("the valid tag is found after a thousand others", async () => {
-  const tag = signTag("joe@example.net", "<ours@example.net>", {
+Deno.test("a valid tag is found after a thousand invalid ones", async () => {
+  const tag = signTag("joe@example.net", "<sent@example.net>", {
     key: key.id,
     secret: key.secret,
     now,
@@ -80,9 +81,10 @@ Deno.test("the valid tag is found after a thousand others", async () => {
   });
   for (const separator of ["\n", ""]) {
     let text = "";
-    for (let n = 0; n < 1000; n++) text += `Message-ID: <${n}@x>\nX-Msgauth: ${bogus(n)}\n${separator}`;
-    if (separator === "") text = text.replace(/(?:.*\n){1900}/, "\n"); // in one block each tag is tried with its neighbours
-    const mail = `${OUTER}${text}From: joe@example.net\nMessage-ID: <ours@example.net>\nX-Msgauth: ${tag}\n\nHi\n`;
+    for (let n = 0; n < 1000; n++) text += `Message-ID: <${n}@x>\nX-Msgauth: ${invalidTag(n)}\n${separator}`;
+    // Within one block each tag is tried with the Message-IDs nearby, so that fewer fit.
+    if (separator === "") text = text.replace(/(?:.*\n){1900}/, "\n");
+    const mail = `${OUTER}${text}From: joe@example.net\nMessage-ID: <sent@example.net>\nX-Msgauth: ${tag}\n\nHi\n`;
     assert.equal((await judged(mail)).result, "genuine", JSON.stringify(separator));
   }
 });

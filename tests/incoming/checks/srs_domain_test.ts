@@ -16,9 +16,9 @@ async function verdict(recipients: string | string[], given: DecideContext, send
 
 /** An identity whose key file must not be read. */
 function locked(address: string, srsDomain: string): Identity {
-  const one = identity(address, srsDomain);
+  const { address: parsed } = identity(address, srsDomain);
   return {
-    address: one.address,
+    address: parsed,
     srsDomain,
     get keys(): never {
       throw new Error(`the keys of ${address} were read`);
@@ -87,17 +87,17 @@ Deno.test("any address in an SRS domain that is not signed is forged, whatever t
 });
 
 Deno.test("a valid signed address is recognized in any spelling", async () => {
-  const mine = signedAddress(greg);
-  const [local] = mine.split("@") as [string];
+  const address = signedAddress(greg);
+  const [local] = address.split("@") as [string];
   const spellings = [
-    mine,
-    mine.toUpperCase(),
-    mine.toLowerCase(),
-    `${mine}.`,
-    `<${mine}>`,
+    address,
+    address.toUpperCase(),
+    address.toLowerCase(),
+    `${address}.`,
+    `<${address}>`,
     `"${local}"@srs.example.org`,
     `"${local.replace("greg", "\\greg")}"@srs.example.org`,
-    `greg-srs-${mine}`,
+    `greg-srs-${address}`,
     `srs-${local}@example.org`,
     `${local}@[192.0.2.1]`,
   ];
@@ -109,7 +109,7 @@ Deno.test("a valid signed address is recognized in any spelling", async () => {
   assert.equal((await verdict(`${local}@srs.club.example`, context())).result, "forged");
 });
 
-Deno.test("addresses outside the SRS domains are not judged by them", async () => {
+Deno.test("addresses outside the SRS domains are not checked as SRS addresses", async () => {
   const recipients = [
     "greg@sub.srs.example.org",
     "greg@xsrs.example.org",
@@ -125,24 +125,24 @@ Deno.test("addresses outside the SRS domains are not judged by them", async () =
   for (const text of recipients) assert.equal((await verdict(text, context())).check, "addressed", text);
 });
 
-Deno.test("an identity without an SRS domain does not turn any domain into one", async () => {
+Deno.test("an identity with an empty SRS domain does not match an address without a domain", async () => {
   const none = identity("greg@example.org", "");
   assert.equal((await verdict(["greg@", "x"], context("", "", [none]))).check, "addressed");
 });
 
-Deno.test("a signed address may hold any address that belongs to the identity", async () => {
-  const many = { ...greg, also: ["greg+*@example.org", "*@greg.example.org"] };
-  const all = context("", "", [chair, many]);
+Deno.test("a signed address may contain any address that belongs to the identity", async () => {
+  const withPatterns = { ...greg, also: ["greg+*@example.org", "*@greg.example.org"] };
+  const all = context("", "", [chair, withPatterns]);
   for (const address of ["greg@example.org", "greg+lists@example.org", "shop@greg.example.org", "GREG+x@Example.org"]) {
     const { result, identity } = await verdict(signedAddress(greg, address), all);
-    assert.deepEqual([result, identity], ["genuine", many], address);
+    assert.deepEqual([result, identity], ["genuine", withPatterns], address);
   }
   for (const address of ["gregor@example.org", "shop@sub.example.org", "chair@club.example"]) {
     assert.equal((await verdict(signedAddress(greg, address), all)).result, "forged", address);
   }
 });
 
-Deno.test("only the keys of the identity that the address names are read", async () => {
+Deno.test("only the keys of the identity in the address are read", async () => {
   const others = [locked("ann@example.org", "srs.example.org"), locked("bob@other.example", "srs.other.example")];
   const shared = context('[srs]\nothers = "pass"', "", [...others, greg]);
   assert.equal((await verdict(signedAddress(greg), shared)).result, "genuine");
@@ -154,15 +154,15 @@ Deno.test("only the keys of the identity that the address names are read", async
 });
 
 Deno.test("a key file that cannot be read is not reported as a wrong hash", async () => {
-  const [none] = [locked("greg@example.org", "srs.example.org")];
-  const prvs = context("[prvs]\nreceive = true", "", [none]);
+  const unreadable = locked("greg@example.org", "srs.example.org");
+  const prvs = context("[prvs]\nreceive = true", "", [unreadable]);
   for (const text of [signedAddress(greg), "prvs=1331000000=greg@example.org"]) {
     await assert.rejects(verdict(text, prvs), /the keys of greg@/, text);
   }
 });
 
-/** ann's address, and such as other engines write. */
-const OTHERS = [
+/** Signed addresses of other users, as other SRS implementations write them. */
+const OF_OTHERS = [
   "SRS0=abcd=JJ=other.example=bob@srs.example.org",
   "srs0+aB/9=jj=other.example=bob@srs.example.org",
   "SRS0-abcd=JJ=other.example=b=o=b@srs.example.org",
@@ -174,7 +174,7 @@ const OTHERS = [
 
 Deno.test("srs.others decides about signed addresses of other users", async () => {
   const ann = signedAddress(identity("ann@example.org", "srs.example.org"));
-  for (const text of [ann, ...OTHERS]) {
+  for (const text of [ann, ...OF_OTHERS]) {
     for (const sender of SENDERS) {
       const forged = await verdict(text, context(), sender);
       assert.deepEqual([forged.action, forged.result], ["spam", "forged"], text);
@@ -205,7 +205,7 @@ Deno.test("srs.others decides about signed addresses of other users", async () =
 });
 
 Deno.test("postmaster and abuse of an SRS domain belong to an identity", async () => {
-  const shape = ({ action, result, check, mark, identity }: Verdict) => ({
+  const summary = ({ action, result, check, mark, identity }: Verdict) => ({
     action,
     result,
     check,
@@ -218,23 +218,23 @@ Deno.test("postmaster and abuse of an SRS domain belong to an identity", async (
     for (const domain of ["srs.example.org", "SRS.CLUB.EXAMPLE"]) {
       for (const sender of SENDERS) {
         const text = `${local}@${domain}`;
-        assert.deepEqual(shape(await verdict(text, context(), sender)), { ...expected, identity: greg }, text);
+        assert.deepEqual(summary(await verdict(text, context(), sender)), { ...expected, identity: greg }, text);
         const other = context('[srs]\npostmaster = "Chair@club.example"');
-        assert.deepEqual(shape(await verdict(text, other, sender)), { ...expected, identity: chair }, text);
+        assert.deepEqual(summary(await verdict(text, other, sender)), { ...expected, identity: chair }, text);
       }
     }
   }
 });
 
-/** What each caller tells of `local`@srs.example.org. */
-function tells(caller: Caller, local: string): { env: Record<string, string>; header: Header } {
+/** Environment and header that each caller provides for a delivery to `local`@srs.example.org. */
+function deliveryInput(caller: Caller, local: string): { env: Record<string, string>; header: Header } {
   const recipient = `${local}@srs.example.org`;
   const none = { env: {}, header: [] };
   const own = { HOST: "srs.example.org", SENDER: "" };
   switch (caller) {
     case "qmail":
     case "condredirect":
-      // A virtual domain of alias-srs, and ~alias/.qmail-srs-default.
+      // A virtual domain that belongs to alias-srs, with ~alias/.qmail-srs-default.
       return {
         ...none,
         env: { ...own, DEFAULT: local, EXT: `srs-${local}`, RECIPIENT: `alias-srs-${recipient}` },
@@ -251,7 +251,7 @@ function tells(caller: Caller, local: string): { env: Record<string, string>; he
   }
 }
 
-Deno.test("each caller's spellings lead to the same verdict", async () => {
+Deno.test("the verdict does not depend on the caller", async () => {
   const [local] = signedAddress(greg).split("@") as [string];
   const [late] = signedAddress(greg, undefined, day(-30)).split("@") as [string];
   const table: Record<string, string> = {
@@ -266,19 +266,19 @@ Deno.test("each caller's spellings lead to the same verdict", async () => {
   };
   for (const caller of ["qmail", "condredirect", "postfix", "maildrop", "procmail", "filter"] as const) {
     for (const [text, result] of Object.entries(table)) {
-      const { env, header } = tells(caller, text);
-      const told = await envelope(caller, header, (name) => Promise.resolve(env[name]), {});
-      const given = { ...delivery(null, [], LETTER), ...told };
+      const { env, header } = deliveryInput(caller, text);
+      const found = await envelope(caller, header, (name) => Promise.resolve(env[name]), {});
+      const given = { ...delivery(null, [], LETTER), ...found };
       assert.equal(
         (await decide(given, context())).verdict.result,
         result,
-        `${caller}: ${told.recipients.join(" or ")}`,
+        `${caller}: ${found.recipients.join(" or ")}`,
       );
     }
   }
 });
 
-Deno.test("qmail's other ways to the same file", async () => {
+Deno.test("other qmail configurations lead to the same verdict", async () => {
   const [local] = signedAddress(greg).split("@") as [string];
   const rows: [what: string, env: Record<string, string>, result: string][] = [
     ["SRS domain in locals, ~alias/.qmail-default", { DEFAULT: local, EXT: local, RECIPIENT: local }, "genuine"],
@@ -289,14 +289,18 @@ Deno.test("qmail's other ways to the same file", async () => {
       "genuine",
     ],
     ["SRS domain in locals, greg's own .qmail", { EXT: "", RECIPIENT: "greg" }, "forged"],
-    ["and his .qmail-default", { DEFAULT: "x", EXT: "x", RECIPIENT: "greg-x" }, "forged"],
-    ["a file of its own", { EXT: "srs-postmaster", RECIPIENT: "alias-srs-postmaster" }, "other"],
-    ["no file of its own", { DEFAULT: "srs-abuse", EXT: "srs-abuse", RECIPIENT: "alias-srs-abuse" }, "other"],
+    ["SRS domain in locals, greg's .qmail-default", { DEFAULT: "x", EXT: "x", RECIPIENT: "greg-x" }, "forged"],
+    ["a .qmail file for the address", { EXT: "srs-postmaster", RECIPIENT: "alias-srs-postmaster" }, "other"],
+    [
+      "no .qmail file for the address",
+      { DEFAULT: "srs-abuse", EXT: "srs-abuse", RECIPIENT: "alias-srs-abuse" },
+      "other",
+    ],
   ];
   for (const [what, { RECIPIENT, ...more }, result] of rows) {
     const env: Record<string, string> = { ...more, HOST: "srs.example.org", RECIPIENT: `${RECIPIENT}@srs.example.org` };
-    const told = await envelope("qmail", [], (name) => Promise.resolve(env[name]), {});
-    const given = { ...delivery(null, [], LETTER), ...told, sender: null };
+    const found = await envelope("qmail", [], (name) => Promise.resolve(env[name]), {});
+    const given = { ...delivery(null, [], LETTER), ...found, sender: null };
     assert.equal((await decide(given, { ...context(), now })).verdict.result, result, what);
   }
 });
