@@ -79,7 +79,7 @@ const TABLE: readonly Row[] = [
     expect: ["other", "deliver", true],
   },
   {
-    row: "a validAddresses signed address: delivered, a bounce is genuine",
+    row: "a valid signed address: delivered, a bounce is genuine",
     senders: NULL_OR_DAEMON,
     recipients: validAddresses,
     mails: [BOUNCE, LETTER, RECEIPT],
@@ -103,7 +103,7 @@ const TABLE: readonly Row[] = [
     expect: ["late", "deliver", true],
   },
   {
-    row: "a signed address expired for 180 days or more: forged",
+    row: "an address signed 180 days ago: forged",
     senders: ANY_SENDER,
     recipients: expiredAddresses,
     mails: [BOUNCE],
@@ -148,7 +148,7 @@ const TABLE: readonly Row[] = [
     expect: ["forged", "spam", true],
   },
   {
-    row: "returning a validAddresses tag: genuine",
+    row: "returning a valid tag: genuine",
     senders: NULL_OR_DAEMON,
     recipients: [GREG, "Greg@Example.ORG"],
     mails: [TAGGED],
