@@ -1,6 +1,6 @@
 /**
- * Which messages are our own, and so are signed. What real clients sent (clients_test.ts) is a stranger's in several
- * ways at once; here each sign that a message must not be signed is tested alone.
+ * Which messages are the user's own and are signed. The recorded messages in clients_test.ts have several reasons at
+ * once not to be signed; here each reason is tested alone.
  */
 import assert from "node:assert/strict";
 import { formatAddress, parseAddress } from "../../lib/address.ts";
@@ -19,8 +19,8 @@ const ME = { address: "me@example.org", srs_domain: "srs.example.org" };
 const OTHER = { address: "other@example.net", srs_domain: "srs.example.net" };
 const now = new Date("2026-11-20T05:32:58Z");
 
-/** Settings of ME that a row changes. */
-interface Mine {
+/** Settings that a test changes. */
+interface Changes {
   also: string[];
   /** Lines before the identities, and tables after them. */
   top: string;
@@ -28,14 +28,14 @@ interface Mine {
   mailboxLine: boolean;
 }
 
-/** Plans a message with these header lines. */
-function planned(lines: string[], args: string[], domain: string, more: Partial<Mine> = {}) {
-  const { also = [], top = "", mailboxLine = false } = more;
+/** Plans a message with these header lines; `domain` is the setting of that name. */
+function planned(lines: string[], args: string[], domain: string, changes: Partial<Changes> = {}) {
+  const { also = [], top = "", mailboxLine = false } = changes;
   const tables = [ME, OTHER].map((one, i) =>
     `[[identity]]\naddress = "${one.address}"\nsrs_domain = "${one.srs_domain}"\nkeys = "keys${i}"\n`
   );
   const transport = `[transport]\nvia = "maildir"\nmaildir = "~/out"\n`;
-  const settings = parseConfig([top, `domain = "${domain}"\n`, ...tables, transport, more.tables ?? ""].join(""), {
+  const settings = parseConfig([top, `domain = "${domain}"\n`, ...tables, transport, changes.tables ?? ""].join(""), {
     file: "/c",
     home: "/h",
   });
@@ -54,8 +54,8 @@ function planned(lines: string[], args: string[], domain: string, more: Partial<
   };
 }
 
-/** Signed by this key, the envelope sender in this domain. */
-function own(lines: string[], args: string[] = [], key = "k0", srs = ME.srs_domain, domain = "") {
+/** Expects a tag by this key and an envelope sender in this SRS domain. */
+function isSigned(lines: string[], args: string[] = [], key = "k0", srs = ME.srs_domain, domain = "") {
   const out = planned(lines, args, domain);
   const shown = [...lines, ...args].join(" | ");
   assert.equal(out.scheme, "srs", shown);
@@ -63,8 +63,8 @@ function own(lines: string[], args: string[] = [], key = "k0", srs = ME.srs_doma
   assert.deepEqual(values(out.header, "X-Msgauth").map((tag) => tag.split(".")[1]), [key], shown);
 }
 
-/** Not signed: no tag is added, and the sender is passed on unchanged. */
-function strange(lines: string[], args: string[] = [], domain = "") {
+/** Expects that no tag is added and that the sender is passed on unchanged. */
+function isNotSigned(lines: string[], args: string[] = [], domain = "") {
   const out = planned(lines, args, domain);
   const shown = [...lines, ...args].join(" | ");
   assert.equal(out.scheme, "none", shown);
@@ -75,63 +75,63 @@ function strange(lines: string[], args: string[] = [], domain = "") {
 
 const FROM = "From: Me <me@example.org>";
 
-Deno.test("mail from an identity, by an identity, is signed", () => {
-  own([FROM]);
-  own(["from: ME@EXAMPLE.ORG"], ["-f", "Me@Example.Org"]);
-  own([FROM, "Reply-To: x@y.example", "Sender: x@y.example"]);
-  own([], ["-f", "me@example.org"]);
-  own([]); // no author at all: the first identity
-  own([`From: "Me, too"\n (a comment) <me@example.org>`]);
-  own(["From: me@example.org, other@example.net"]);
-  own(["From: other@example.net"], [], "k1", OTHER.srs_domain);
-  // Each signs for itself: the sender is the one's, the tag the other's.
-  own([FROM], ["-f", "other@example.net"], "k0", OTHER.srs_domain);
-  // A former tag, as from a draft, is replaced.
-  own([FROM, "X-Msgauth: v1.old.1.x.y", "X-MSGAUTH: v1.older.1.x.y"]);
+Deno.test("mail with From and envelope sender of identities is signed", () => {
+  isSigned([FROM]);
+  isSigned(["from: ME@EXAMPLE.ORG"], ["-f", "Me@Example.Org"]);
+  isSigned([FROM, "Reply-To: x@y.example", "Sender: x@y.example"]);
+  isSigned([], ["-f", "me@example.org"]);
+  isSigned([]); // Without an author, as the first identity.
+  isSigned([`From: "Me, too"\n (a comment) <me@example.org>`]);
+  isSigned(["From: me@example.org, other@example.net"]);
+  isSigned(["From: other@example.net"], [], "k1", OTHER.srs_domain);
+  // The envelope sender is signed as one identity, the tag is made by the other.
+  isSigned([FROM], ["-f", "other@example.net"], "k0", OTHER.srs_domain);
+  // Earlier tags, for example of a draft, are replaced.
+  isSigned([FROM, "X-Msgauth: v1.old.1.x.y", "X-MSGAUTH: v1.older.1.x.y"]);
 });
 
 Deno.test("a From field with an address that is not an identity is not signed", () => {
   for (
     const from of ["x@y.example", "me@example.org, x@y.example", "x@y.example, me@example.org", "<>", "", "me@", "("]
   ) {
-    strange([`From: ${from}`]);
-    strange([`From: ${from}`], ["-f", "me@example.org"]);
+    isNotSigned([`From: ${from}`]);
+    isNotSigned([`From: ${from}`], ["-f", "me@example.org"]);
   }
-  strange([FROM, "From: x@y.example"]);
-  strange(["From: me@example.org.y.example"]);
-  strange(['From: "me@example.org" <x@y.example>']);
+  isNotSigned([FROM, "From: x@y.example"]);
+  isNotSigned(["From: me@example.org.y.example"]);
+  isNotSigned(['From: "me@example.org" <x@y.example>']);
 });
 
 Deno.test("a sender that is not an identity is not signed", () => {
   for (const sender of ["x@y.example", "", "<>", "@", "Me", "bounce+me@example.org", "me@srs.example.org"]) {
-    strange([FROM], ["-f", sender]);
-    strange([], ["-f", sender]);
+    isNotSigned([FROM], ["-f", sender]);
+    isNotSigned([], ["-f", sender]);
   }
 });
 
 Deno.test("an already relayed message is not signed", () => {
-  const signs = ["Received: from a by b; x", "Delivered-To: me@example.org", "RECEIVED: x", "delivered-to: x"];
+  const traceFields = ["Received: from a by b; x", "Delivered-To: me@example.org", "RECEIVED: x", "delivered-to: x"];
   const resent = ["From", "To", "Cc", "Bcc", "Date", "Message-ID", "Sender"].map((name) =>
     `Resent-${name}: x@y.example`
   );
-  for (const sign of [...signs, ...resent, "resent-to: me@example.org"]) {
-    strange([FROM, sign]);
-    strange([sign, FROM], ["-f", "me@example.org"]);
+  for (const line of [...traceFields, ...resent, "resent-to: me@example.org"]) {
+    isNotSigned([FROM, line]);
+    isNotSigned([line, FROM], ["-f", "me@example.org"]);
   }
 });
 
 Deno.test("an unqualified From is an identity only if the domain is configured", () => {
-  strange(["From: me"]);
-  strange(["From: me (Cron Daemon)"], ["-f", "me"]);
-  own(["From: me"], [], "k0", ME.srs_domain, "example.org");
-  own(["From: me"], ["-f", "me"], "k0", ME.srs_domain, "example.org");
-  strange(["From: root"], [], "example.org");
-  strange(["From: me"], [], "example.com");
+  isNotSigned(["From: me"]);
+  isNotSigned(["From: me (Cron Daemon)"], ["-f", "me"]);
+  isSigned(["From: me"], [], "k0", ME.srs_domain, "example.org");
+  isSigned(["From: me"], ["-f", "me"], "k0", ME.srs_domain, "example.org");
+  isNotSigned(["From: root"], [], "example.org");
+  isNotSigned(["From: me"], [], "example.com");
 });
 
-/** What is sent: the envelope sender without signature, whether it is tagged, and what is remembered. */
-function outcome(lines: string[], args: string[] = [], more: Partial<Mine> = {}): string {
-  const out = planned(lines, args, "", more);
+/** A summary of the plan: scheme and address of the envelope sender, whether there is a tag, and what is remembered. */
+function outcome(lines: string[], args: string[] = [], changes: Partial<Changes> = {}): string {
+  const out = planned(lines, args, "", changes);
   const { sender } = out.envelope;
   const text = sender === null ? "<>" : sender === undefined ? "none" : formatAddress(sender);
   const srs = /^SRS0=[^=]+=[^=]+=([^=]+)=(.+)@srs\./.exec(text);
@@ -146,23 +146,23 @@ function outcome(lines: string[], args: string[] = [], more: Partial<Mine> = {})
   return `${shown}${tag}, ${sent}`;
 }
 
-/** Each row: what, its header, its arguments, what leaves. */
-function table(rows: [string, string[], string[], string][], more: Partial<Mine> = {}): void {
-  for (const [what, lines, args, expected] of rows) assert.equal(outcome(lines, args, more), expected, what);
+/** Checks rows of [what, header lines, arguments, expected outcome]. */
+function table(rows: [string, string[], string[], string][], changes: Partial<Changes> = {}): void {
+  for (const [what, lines, args, expected] of rows) assert.equal(outcome(lines, args, changes), expected, what);
 }
 
 const ID = "Message-ID: <1@example.org>";
 const RECEIVED = ["Received: from a by b; x", "From: Eve <eve@evil.example>", "Message-ID: <e@evil.example>"];
 const RESENT = ["Resent-From: Me <me@example.org>", "Resent-Message-ID: <r@example.org>", "Resent-To: to@a.example"];
 
-Deno.test("a re-sent message: only the envelope sender is signed, the header is unchanged", () => {
+Deno.test("of a resent message only the envelope sender is signed, and the header is unchanged", () => {
   const good = "srs(me@example.org), me@example.org r@example.org";
   const other = "other@example.net";
   table([
     ["mutt", [...RESENT, "Return-Path: <eve@evil.example>", "Delivered-To: me@example.org", ...RECEIVED], [], good],
     ["-f", [...RESENT, ...RECEIVED], ["-f", "me@example.org"], good],
-    ["one's own, from the folder of sent mail", [...RESENT, FROM, ID], [], good],
-    ["re-sent twice", [...RESENT, ...RESENT.map((one) => one.replace(/me@|<r/, "eve@")), ...RECEIVED], [], good],
+    ["a sent message of one's own", [...RESENT, FROM, ID], [], good],
+    ["resent twice", [...RESENT, ...RESENT.map((one) => one.replace(/me@|<r/, "eve@")), ...RECEIVED], [], good],
     [
       "another identity's -f",
       [...RESENT, ...RECEIVED],
@@ -173,23 +173,23 @@ Deno.test("a re-sent message: only the envelope sender is signed, the header is 
     ["the null sender", [...RESENT, ...RECEIVED], ["-f", "<>"], "<>, me@example.org r@example.org"],
     ["no Resent-Message-ID", [RESENT[0]!, ...RECEIVED], [], "srs(me@example.org), not remembered"],
     [
-      "two who re-send, and a Resent-Sender",
+      "two addresses in Resent-From, and a Resent-Sender",
       ["Resent-From: me@example.org, x@y.example", "Resent-Sender: me@example.org", RESENT[1]!, ...RECEIVED],
       [],
       good,
     ],
     [
-      "two who re-send",
+      "two addresses in Resent-From",
       ["Resent-From: me@example.org, x@y.example", RESENT[1]!, ...RECEIVED],
       [],
       "none, me@example.org r@example.org",
     ],
   ]);
   const { header } = planned([...RESENT, ...RECEIVED], [], "");
-  assert.deepEqual(header.map(({ raw }) => raw), [...RESENT, ...RECEIVED], "nothing is added, nothing removed");
+  assert.deepEqual(header.map(({ raw }) => raw), [...RESENT, ...RECEIVED], "the header is unchanged");
 });
 
-Deno.test("a stranger's Resent-From, forwarded by a delivery agent, signs nothing and is not remembered", () => {
+Deno.test("a received message with Resent-From that a delivery agent forwards is neither signed nor remembered", () => {
   const evil = [...RESENT, "From: Eve <eve@evil.example>", "Message-ID: <e@evil.example>"];
   const forged = [...RESENT, FROM, ID];
   for (const mail of [evil, forged]) {
@@ -209,61 +209,61 @@ Deno.test("a stranger's Resent-From, forwarded by a delivery agent, signs nothin
         ["maildrop", [...top, ...mail], ["-f", ""], "<>, not remembered"],
       ]);
     }
-    // maildrop and preline leave the line of a mailbox on top.
-    table([["a mailbox line", mail, [], "none, not remembered"]], { mailboxLine: true });
+    // maildrop and preline pass on the mbox line at the top.
+    table([["an mbox line", mail, [], "none, not remembered"]], { mailboxLine: true });
   }
-  // Resent by a stranger, to me, forwarded by me: the first block is the stranger's.
+  // The stranger's block of Resent- fields is the first one.
   table([[
-    "a stranger's",
+    "resent by a stranger last",
     ["Resent-From: eve@evil.example", ...RECEIVED, ...RESENT],
     [],
     "none, not remembered",
   ]]);
 });
 
-Deno.test("several authors: the Sender counts when there is one, else all must be identities", () => {
+Deno.test("with several authors the Sender counts; without a Sender all authors must be identities", () => {
   const both = "From: me@example.org, x@y.example";
   const two = "From: me@example.org, other@example.net";
   const unsigned = "none, me@example.org 1@example.org";
   table([
-    ["one of two is ours", [both, ID], [], unsigned],
-    ["the second is", ["From: x@y.example, me@example.org", ID], [], unsigned],
+    ["the first author is an identity", [both, ID], [], unsigned],
+    ["the second author is an identity", ["From: x@y.example, me@example.org", ID], [], unsigned],
     ["with -f", [both, ID], ["-f", "me@example.org"], "me@example.org, me@example.org 1@example.org"],
     [
-      "we are the Sender",
+      "an author is the Sender",
       [both, "Sender: me@example.org", ID],
       [],
       "srs(me@example.org) tagged, me@example.org 1@example.org signed",
     ],
     [
-      "the Sender alone is ours",
+      "only the Sender is an identity",
       ["From: a@y.example, b@y.example", "Sender: me@example.org", ID],
       [],
       "srs(me@example.org) tagged, me@example.org 1@example.org signed",
     ],
     [
-      "a stranger is the Sender",
+      "the Sender is a stranger",
       [two, "Sender: x@y.example", ID],
       [],
       "none, me@example.org other@example.net 1@example.org",
     ],
-    ["two Senders", [both, "Sender: me@example.org, x@y.example", ID], [], unsigned],
-    ["a Sender that cannot be read", [both, "Sender: <<", ID], [], unsigned],
+    ["two addresses in Sender", [both, "Sender: me@example.org, x@y.example", ID], [], unsigned],
+    ["an unparsable Sender", [both, "Sender: <<", ID], [], unsigned],
     [
-      "both are ours",
+      "both authors are identities",
       [two, ID],
       [],
       "srs(me@example.org) tagged, me@example.org other@example.net 1@example.org signed",
     ],
     [
-      "both, and a Sender",
+      "both authors are identities, and a Sender",
       [two, "Sender: other@example.net", ID],
       [],
       "srs(other@example.net) tagged, other@example.net me@example.org 1@example.org signed",
     ],
     ["two From fields", [FROM, "From: x@y.example", "Sender: me@example.org", ID], [], unsigned],
     [
-      "one author: Sender changes nothing",
+      "with one author the Sender does not count",
       ["From: x@y.example", "Sender: me@example.org", ID],
       [],
       "none, not remembered",
@@ -271,11 +271,11 @@ Deno.test("several authors: the Sender counts when there is one, else all must b
   ]);
 });
 
-Deno.test("patterns: the signed address contains the address in use", () => {
+Deno.test("the signed address contains the address that was used, if a pattern of the identity matches it", () => {
   const also = ["me+*@example.org", "*@me.example.org"];
   table([
     [
-      "a tag",
+      "a subaddress",
       ["From: me+list@example.org", ID],
       [],
       "srs(me+list@example.org) tagged, me@example.org 1@example.org signed",
@@ -288,12 +288,12 @@ Deno.test("patterns: the signed address contains the address in use", () => {
     ],
     ["-f", [FROM, ID], ["-f", "me+x@example.org"], "srs(me+x@example.org) tagged, me@example.org 1@example.org signed"],
     [
-      "re-sent",
+      "resent",
       ["Resent-From: me+x@example.org", RESENT[1]!, ...RECEIVED],
       [],
       "srs(me+x@example.org), me@example.org r@example.org",
     ],
-    ["no pattern of ours", ["From: you+x@example.org", ID], [], "none, not remembered"],
+    ["an address that no pattern matches", ["From: you+x@example.org", ID], [], "none, not remembered"],
   ], { also });
   const prvs = 'sender = "prvs"\nprvs.receive = true\n';
   table([
@@ -309,33 +309,35 @@ Deno.test("patterns: the signed address contains the address in use", () => {
   ], { also, top: 'sender = "plain"\n' });
 });
 
-Deno.test("mail passed on unsigned for an identity is remembered as unsigned", () => {
-  const mine = "me@example.org 1@example.org";
+Deno.test("unsigned mail of an identity is remembered as unsigned", () => {
+  const remembered = "me@example.org 1@example.org";
   table([
-    ["the null sender", [FROM, ID], ["-f", "<>"], `<>, ${mine}`],
-    ["a stranger's -f", [FROM, ID], ["-f", "x@y.example"], `x@y.example, ${mine}`],
-    ["a stranger's From", ["From: x@y.example", ID], ["-f", "me@example.org"], `me@example.org, ${mine}`],
-    ["an unreadable From", ["From: <<", ID], ["-f", "me@example.org"], `me@example.org, ${mine}`],
+    ["the null sender", [FROM, ID], ["-f", "<>"], `<>, ${remembered}`],
+    ["a stranger's -f", [FROM, ID], ["-f", "x@y.example"], `x@y.example, ${remembered}`],
+    ["a stranger's From", ["From: x@y.example", ID], ["-f", "me@example.org"], `me@example.org, ${remembered}`],
+    ["an unparsable From", ["From: <<", ID], ["-f", "me@example.org"], `me@example.org, ${remembered}`],
     [
       "two identities",
       [FROM, ID],
       ["-f", "other@example.net"],
       "srs(other@example.net) tagged, other@example.net me@example.org 1@example.org signed",
     ],
-    ["nobody's", ["From: x@y.example", ID], [], "none, not remembered"],
+    ["of no identity", ["From: x@y.example", ID], [], "none, not remembered"],
     ["relayed", [FROM, "Received: x", ID], ["-f", "me@example.org"], "me@example.org, not remembered"],
   ]);
-  table([["no tag", [FROM, ID], [], `srs(me@example.org), ${mine}`]], { tables: "[tag]\nsign = false\n" });
-  table([["plain, tagged", [FROM, ID], [], `me@example.org tagged, ${mine} signed`]], {
+  table([["tag.sign = false", [FROM, ID], [], `srs(me@example.org), ${remembered}`]], {
+    tables: "[tag]\nsign = false\n",
+  });
+  table([["sender = plain, with a tag", [FROM, ID], [], `me@example.org tagged, ${remembered} signed`]], {
     top: 'sender = "plain"\n',
   });
-  table([["nothing", [FROM, ID], [], `me@example.org, ${mine}`]], {
+  table([["sender = plain, without a tag", [FROM, ID], [], `me@example.org, ${remembered}`]], {
     top: 'sender = "plain"\n',
     tables: "[tag]\nsign = false\n",
   });
 });
 
-Deno.test("a signed address of an identity as -f, valid or expired, is signed again from the plain address", () => {
+Deno.test("a signed address of an identity as -f, valid or expired, is replaced by a new one", () => {
   const day = (days: number) => new Date(now.getTime() + days * 86_400_000);
   const secret = "secret 0, for tests only";
   const srs = (when: Date, by = secret, address = "me@example.org") =>
@@ -348,9 +350,9 @@ Deno.test("a signed address of an identity as -f, valid or expired, is signed ag
       ["srs", [FROM, ID], ["-f", srs(day(days))], good],
       ["srs in upper case", [FROM, ID], ["-f", srs(day(days)).toUpperCase()], good],
       ["prvs", [FROM, ID], ["-f", prvs(day(days))], good],
-      ["prvs, sub-address", [FROM, ID], ["-f", prvs(day(days), "-")], good],
+      ["prvs as a subaddress", [FROM, ID], ["-f", prvs(day(days), "-")], good],
       [
-        "re-sent",
+        "resent",
         [...RESENT, ...RECEIVED],
         ["-f", srs(day(days))],
         "srs(me@example.org), me@example.org r@example.org",
@@ -362,11 +364,11 @@ Deno.test("a signed address of an identity as -f, valid or expired, is signed ag
     ["a pattern", [FROM, ID], ["-f", srs(now, secret, tag)], good.replace("me@", "me+x@")],
     ["a pattern, prvs", [FROM, ID], ["-f", prvs(now, "", tag)], good.replace("me@", "me+x@")],
   ], { also: ["me+*@example.org"] });
-  // A missing From is never made from the signed address.
+  // A missing From becomes the plain address, not the signed one.
   const { header } = planned([ID], ["-f", srs(now)], "");
   assert.deepEqual(values(header, "From"), ["me@example.org"]);
 
-  // An address that no key signed belongs to a stranger.
+  // A signed address that was not made with the identity's key is a stranger's.
   for (
     const address of [srs(now, "mallory"), srs(now, secret, "eve@evil.example"), "SRS0=@srs.example.org"]
   ) {
@@ -377,7 +379,7 @@ Deno.test("a signed address of an identity as -f, valid or expired, is signed ag
   }
 });
 
-Deno.test("the tag is directly below the Message-ID, wherever that is", () => {
+Deno.test("the tag is directly below the Message-ID, wherever that is in the header", () => {
   for (
     const lines of [[ID, FROM], [FROM, "To: x@y.example", ID, "Subject: s"], [
       FROM,
@@ -392,7 +394,7 @@ Deno.test("the tag is directly below the Message-ID, wherever that is", () => {
   }
 });
 
-Deno.test("lines of white space in a Message-ID are removed, because in a bounce they would end the header", () => {
+Deno.test("blank continuation lines in a Message-ID are removed, because they would end the header in a bounce", () => {
   for (
     const id of [
       "Message-ID: <1@example.org>\n ",

@@ -17,7 +17,7 @@ import { randomBytes } from "../random.ts";
 
 const NOW = new Date("2026-11-20T05:32:58Z");
 
-/** Every test here runs without any permission: planning reads and writes nothing. */
+/** Runs a test without any permission: planning reads and writes nothing. */
 function test(name: string, fn: () => void | Promise<void>): void {
   Deno.test({ name, permissions: "none", fn: async () => await fn() });
 }
@@ -46,11 +46,11 @@ Date: Fri, 20 Nov 2026 05:32:58 +0000
 Message-ID: <1@example.org>
 Subject: hello`;
 
-interface Wanted extends Partial<Omit<OutgoingRequest, "recipients" | "sender">> {
+interface RequestOptions extends Partial<Omit<OutgoingRequest, "recipients" | "sender">> {
   to?: string;
   f?: string | null;
 }
-function run(text = COMPLETE, { to = "ann@example.com", f, ...more }: Wanted = {}, given = context()): Plan {
+function run(text = COMPLETE, { to = "ann@example.com", f, ...more }: RequestOptions = {}, given = context()): Plan {
   const bare = (list: string) => parseAddressList(list, { bare: true }).map(({ address }) => address!);
   const call: OutgoingRequest = {
     sender: f ? bare(f)[0]! : f as null | undefined,
@@ -63,8 +63,8 @@ function run(text = COMPLETE, { to = "ann@example.com", f, ...more }: Wanted = {
   return plan(call, header(text), given);
 }
 
-/** The address inside an SRS sender, by the keys of this identity. */
-const opened = (sender: Address | null | undefined, by: Identity) =>
+/** The address in an SRS sender, verified with the keys of this identity. */
+const originalSender = (sender: Address | null | undefined, by: Identity) =>
   srsReverse(formatAddress(sender!), {
     secrets: by.keys.map((key) => key.secret),
     hashLength: 8,
@@ -72,7 +72,7 @@ const opened = (sender: Address | null | undefined, by: Identity) =>
     now: NOW,
   });
 
-/** Verifies the only tag of the message for this identity and its Message-ID. */
+/** Checks that the message has exactly one tag, valid for this identity and the Message-ID. */
 function verifyOwn(planned: Plan, by: Identity): void {
   const tags = values(planned.header, TAG_FIELD);
   assert.equal(tags.length, 1);
@@ -83,14 +83,14 @@ function verifyOwn(planned: Plan, by: Identity): void {
 const raws = (list: Header) => list.map((one) => one.raw);
 const recipientsOf = (planned: Plan) => planned.envelope.recipients.map(formatAddress);
 
-test("The user's mail gets an SRS sender and a tag, and nothing else is changed", () => {
+test("The user's mail gets an SRS sender and a tag and is otherwise unchanged", () => {
   for (const f of [undefined, "greg@example.org", "Greg@Example.ORG"]) {
     const planned = run(COMPLETE, f === undefined ? {} : { f });
     assert.equal(planned.scheme, "srs");
     assert.equal(planned.identity, GREG);
     assert.deepEqual(planned.notes, []);
     assert.equal(planned.envelope.sender!.domain, "srs.example.org");
-    assert.equal(opened(planned.envelope.sender, GREG), "greg@example.org");
+    assert.equal(originalSender(planned.envelope.sender, GREG), "greg@example.org");
     verifyOwn(planned, GREG);
     const at = planned.header.findIndex(({ name }) => name === TAG_FIELD);
     assert.equal(planned.header[at - 1]!.name, "Message-ID", "the tag is directly below the Message-ID");
@@ -114,12 +114,12 @@ test("With tag.sign = false the sender is signed and the header is unchanged", (
   assert.deepEqual(planned.header, header(COMPLETE));
 });
 
-test("Other mail passes through: sender as given, no tag", () => {
-  const foreign = (text: string, wanted: Wanted = {}, given = context()) => {
-    const planned = run(text, wanted, given);
+test("Mail of others passes through with the given sender and without a tag", () => {
+  const foreign = (text: string, options: RequestOptions = {}, given = context()) => {
+    const planned = run(text, options, given);
     assert.equal(planned.scheme, "none", text);
     assert.equal(planned.identity, undefined);
-    const expected = wanted.f ? wanted.f : wanted.f === null ? null : undefined;
+    const expected = options.f ? options.f : options.f === null ? null : undefined;
     const { sender } = planned.envelope;
     assert.equal(sender ? formatAddress(sender) : sender, expected, text);
     assert.deepEqual(raws(planned.header), raws(header(text)), text);
@@ -156,11 +156,11 @@ test("Other mail passes through: sender as given, no tag", () => {
   for (const f of ["ann@example.com", "greg@example.com", "root", "x@srs.example.org"]) foreign(COMPLETE, { f });
   foreign(COMPLETE, { f: "SRS0=abcdefgh=G3=example.com=ann@srs.example.org" });
   foreign(COMPLETE, {}, context("", [JOE]));
-  // The tag of somebody else is not removed.
+  // A tag in other people's mail is not removed.
   foreign(`${TAG_FIELD}: v1.k1.20800.aaaaaaaa.${"a".repeat(26)}\nReceived: x\n${COMPLETE}`);
 });
 
-test("The null sender stays null, whoever wrote the message", () => {
+test("The null sender is never replaced", () => {
   for (const text of [COMPLETE, COMPLETE.replace("greg@example.org", "ann@example.com")]) {
     const planned = run(text, { f: null });
     assert.equal(planned.envelope.sender, null);
@@ -169,53 +169,53 @@ test("The null sender stays null, whoever wrote the message", () => {
   }
 });
 
-test("No identity signs with the key of another", () => {
+test("Each identity signs with its own key only", () => {
   const text = COMPLETE.replace("Greg <greg@example.org>", "Joe <joe@example.net>");
   const joe = run(text);
   assert.equal(joe.identity, JOE);
-  assert.equal(opened(joe.envelope.sender, JOE), "joe@example.net");
-  assert.throws(() => opened(joe.envelope.sender, GREG), { kind: "hash-invalid" });
+  assert.equal(originalSender(joe.envelope.sender, JOE), "joe@example.net");
+  assert.throws(() => originalSender(joe.envelope.sender, GREG), { kind: "hash-invalid" });
   verifyOwn(joe, JOE);
   assert.throws(() => verifyOwn(joe, GREG), { kind: "no-secret" });
 
-  // From one, -f the other: each signs what bears its own name.
+  // From one identity with -f of the other: tag and sender are made with their own keys.
   const both = run(text, { f: "greg@example.org" });
   assert.equal(both.identity, JOE);
-  assert.equal(opened(both.envelope.sender, GREG), "greg@example.org");
-  assert.throws(() => opened(both.envelope.sender, JOE), { kind: "hash-invalid" });
+  assert.equal(originalSender(both.envelope.sender, GREG), "greg@example.org");
+  assert.throws(() => originalSender(both.envelope.sender, JOE), { kind: "hash-invalid" });
   verifyOwn(both, JOE);
   assert.throws(() => verifyOwn(both, GREG), { kind: "no-secret" });
   assert.ok(!formatAddress(both.envelope.sender!).includes("joe"));
 });
 
-test("Two identities in From: the first one signs", () => {
+test("With two identities in From the first one signs", () => {
   const order = { "greg@example.org, joe@example.net": GREG, "joe@example.net, greg@example.org": JOE };
   for (const [from, first] of Object.entries(order)) {
     const planned = run(COMPLETE.replace("Greg <greg@example.org>", from));
     assert.equal(planned.identity, first, from);
-    assert.equal(opened(planned.envelope.sender, first), formatAddress(first.address));
+    assert.equal(originalSender(planned.envelope.sender, first), formatAddress(first.address));
     verifyOwn(planned, first);
   }
 });
 
-test("A From without a domain gets the configured one", () => {
+test("A From without a domain is read with the configured domain", () => {
   const text = COMPLETE.replace("Greg <greg@example.org>", "greg (Cron Daemon)");
   assert.equal(run(text).scheme, "none");
   const planned = run(text, {}, context('domain = "example.org"'));
   assert.equal(planned.identity, GREG);
   verifyOwn(planned, GREG);
   const sender = run(COMPLETE, { f: "greg" }, context('domain = "example.org"'));
-  assert.equal(opened(sender.envelope.sender, GREG), "greg@example.org");
+  assert.equal(originalSender(sender.envelope.sender, GREG), "greg@example.org");
 });
 
-test("The newest key signs, one that is too old does not", () => {
+test("The newest key signs", () => {
   const old = identity("greg@example.org", "srs.example.org", `k1 2020-01-01 old ${SECRET}\nk2 2026-11-01 ${SECRET}`);
   const planned = run(COMPLETE, {}, context("", [old]));
   assert.match(value(planned.header, TAG_FIELD)!, /^v1\.k2\./);
   assert.deepEqual([planned.error, planned.warning], [undefined, undefined]);
 });
 
-/** greg with keys of these ages in days, and secrets. */
+/** GREG with keys of these ages in days and these secrets. */
 const aged = (...keys: [days: number, secret: string][]): Identity => ({
   ...GREG,
   keys: keys.map(([days, secret], nth) => ({ id: `k${nth}`, created: dayOf(NOW) - days, secret: utf8(secret) })),
@@ -236,7 +236,7 @@ test("A key signs for 720 days, with a warning from day 690", () => {
   }
 });
 
-test("Without a signing key mail is sent unsigned, is remembered as unsigned, and the log says why", () => {
+test("Without a key that can sign, mail is sent and remembered as unsigned, and an error is reported", () => {
   const why = (what: string) => `No key of greg@example.org can sign: ${what}`;
   const old = why("it is older than 720 days");
   const future = why("it is dated in the future");
@@ -252,22 +252,22 @@ test("Without a signing key mail is sent unsigned, is remembered as unsigned, an
     [short, [[10, "short"], [721, SECRET]]],
   ];
   for (const [error, keys] of rows) {
-    const one = aged(...keys);
+    const sender = aged(...keys);
     for (const more of ["", RECEIVE, 'sender = "prvs"\n' + RECEIVE]) {
-      const planned = run(COMPLETE, { f: "greg@example.org" }, context(more, [one]));
+      const planned = run(COMPLETE, { f: "greg@example.org" }, context(more, [sender]));
       assert.deepEqual([planned.scheme, planned.error], ["plain", error]);
-      assert.deepEqual(planned.envelope.sender, one.address);
+      assert.deepEqual(planned.envelope.sender, sender.address);
       assert.deepEqual(planned.header, header(COMPLETE));
-      assert.deepEqual(planned.sent, { identities: [one], messageId: " <1@example.org>", signed: false });
+      assert.deepEqual(planned.sent, { identities: [sender], messageId: " <1@example.org>", signed: false });
     }
   }
-  // The younger key is too short, the older one still signs.
+  // The newest key is too short, so the older one signs.
   const planned = run(COMPLETE, {}, context("", [aged([1, "short"], [10, SECRET])]));
   assert.match(value(planned.header, TAG_FIELD)!, /^v1\.k1\./);
-  assert.equal(opened(planned.envelope.sender, aged([10, SECRET])), "greg@example.org");
+  assert.equal(originalSender(planned.envelope.sender, aged([10, SECRET])), "greg@example.org");
 });
 
-test("Missing fields are added before the tag, which is valid for them", () => {
+test("Missing From, Date and Message-ID fields are added, and the tag is valid for them", () => {
   for (const missing of ["From", "Date", "Message-ID"]) {
     const text = COMPLETE.split("\n").filter((line) => !line.startsWith(`${missing}:`)).join("\n");
     const planned = run(text, { f: "greg@example.org", fullName: "Greg Ü." });
@@ -284,16 +284,16 @@ test("Missing fields are added before the tag, which is valid for them", () => {
   assert.notEqual(value(again.header, "Message-ID"), value(bare.header, "Message-ID"));
 });
 
-test("A missing From becomes the envelope sender, even of others", () => {
-  const own = run("Subject: hello", { f: "joe@example.net" });
-  assert.equal(value(own.header, "From"), "joe@example.net");
-  assert.equal(own.identity, JOE);
+test("A missing From becomes the envelope sender, whoever that is", () => {
+  const joe = run("Subject: hello", { f: "joe@example.net" });
+  assert.equal(value(joe.header, "From"), "joe@example.net");
+  assert.equal(joe.identity, JOE);
   const foreign = run("Subject: hello", { f: "ann@example.com" });
   assert.equal(value(foreign.header, "From"), "ann@example.com");
   assert.equal(foreign.scheme, "none");
 });
 
-test("Date is RFC 5322, in the local time zone", () => {
+test("rfc5322Date has the form of RFC 5322", () => {
   const day = "(Mon|Tue|Wed|Thu|Fri|Sat|Sun)";
   const month = "(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)";
   for (const text of ["2026-11-20T05:32:58Z", "2026-01-02T23:59:59Z", "2024-02-29T00:00:00Z"]) {
@@ -316,7 +316,7 @@ sender = "srs"
 `;
 const RECEIVE = "prvs.receive = true\n";
 
-test("The first rule that matches counts", () => {
+test("The first matching rule decides", () => {
   const good = (to: string, scheme: string, sender: RegExp) => {
     const planned = run(COMPLETE, { to }, context(RECEIVE + RULES));
     assert.equal(planned.scheme, scheme, to);
@@ -332,7 +332,7 @@ test("The first rule that matches counts", () => {
   good("dev-subscribe@lists.example", "plain", /^greg@example\.org$/);
 });
 
-test("Recipients with the same scheme get it, whatever the other rules", () => {
+test("Recipients with the same scheme get it, whatever mixed says", () => {
   for (const mixed of ["plain", "srs"]) {
     for (const [name, scheme] of [["plain", "plain"], ["prvs", "prvs"], ["ann", "srs"]] as const) {
       const to = `${name}@example.com, ${name}@EXAMPLE.com`;
@@ -342,23 +342,23 @@ test("Recipients with the same scheme get it, whatever the other rules", () => {
   }
 });
 
-test("Recipients with different schemes get one sender, with a note", () => {
-  const cases: [to: string, who: string, plain: string, srs: string][] = [
+test("Recipients with different schemes get the sender that mixed selects, with a note", () => {
+  const cases: [to: string, schemes: string, plain: string, srs: string][] = [
     ["ann@example.com, plain@example.com", "plain, srs", "plain", "srs"],
     ["ann@example.com, prvs@example.com", "prvs, srs", "prvs", "srs"],
     ["prvs@example.com, plain@example.com", "plain, prvs", "plain", "prvs"],
     ["prvs@example.com, plain@example.com, ann@example.com", "plain, prvs, srs", "plain", "srs"],
   ];
-  for (const [to, who, ...expected] of cases) {
+  for (const [to, schemes, ...expected] of cases) {
     for (const [at, mixed] of ["plain", "srs"].entries()) {
       const planned = run(COMPLETE, { to }, context(`mixed = "${mixed}"\n${RECEIVE}${RULES}`));
       assert.equal(planned.scheme, expected[at], `${to} ${mixed}`);
-      assert.deepEqual(planned.notes, [`recipients match different schemes (${who}): ${expected[at]}`]);
+      assert.deepEqual(planned.notes, [`recipients match different schemes (${schemes}): ${expected[at]}`]);
     }
   }
 });
 
-test("prvs verifies, and is used only where it can be received", () => {
+test("A prvs sender verifies, and is used only with prvs.receive", () => {
   const prvs = 'sender = "prvs"\n';
   for (const delimiter of ["", "-", "+"]) {
     const settings = `${prvs}prvs = { receive = true, delimiter = "${delimiter}", lifetime = 9 }\n`;
@@ -376,44 +376,44 @@ test("prvs verifies, and is used only where it can be received", () => {
   verifyOwn(planned, GREG);
 });
 
-test("Without an SRS domain the next weaker scheme is used, with a note", () => {
-  const none = identity("greg@example.org", "", `k1 2026-11-01 ${SECRET}`);
-  const plain = run(COMPLETE, {}, context("", [none]));
+test("Without an SRS domain prvs or the plain address is used, with a note", () => {
+  const withoutDomain = identity("greg@example.org", "", `k1 2026-11-01 ${SECRET}`);
+  const plain = run(COMPLETE, {}, context("", [withoutDomain]));
   assert.equal(plain.scheme, "plain");
-  assert.deepEqual(plain.envelope.sender, none.address);
+  assert.deepEqual(plain.envelope.sender, withoutDomain.address);
   assert.deepEqual(plain.notes, ["greg@example.org has no srs_domain", "prvs.receive is off"]);
-  const prvs = run(COMPLETE, {}, context(RECEIVE, [none]));
+  const prvs = run(COMPLETE, {}, context(RECEIVE, [withoutDomain]));
   assert.equal(prvs.scheme, "prvs");
   assert.deepEqual(prvs.notes, ["greg@example.org has no srs_domain"]);
 });
 
-test("If a local part would be over 64 octets, the next weaker scheme is used, with a note", () => {
+test("If the local part would exceed 64 octets, prvs or the plain address is used, with a note", () => {
   const long = (count: number, domain = "example.org", letter = "x") =>
     identity(`${letter.repeat(count)}@${domain}`, "srs.example.org", `k1 2026-11-01 ${SECRET}`);
-  const sent = (one: Identity, more = "") =>
-    run(utf8ToLatin1(COMPLETE.replace("greg@example.org", formatAddress(one.address))), {}, context(more, [one]));
-  const short = run().envelope.sender!.local.length - "greg".length;
-  const most = 64 - short;
+  const planFor = (sender: Identity, more = "") =>
+    run(utf8ToLatin1(COMPLETE.replace("greg@example.org", formatAddress(sender.address))), {}, context(more, [sender]));
+  const overhead = run().envelope.sender!.local.length - "greg".length;
+  const longest = 64 - overhead;
 
-  const fits = sent(long(most));
+  const fits = planFor(long(longest));
   assert.equal(fits.scheme, "srs");
   assert.equal(fits.envelope.sender!.local.length, 64);
-  const over = sent(long(most + 1));
+  const over = planFor(long(longest + 1));
   assert.equal(over.scheme, "plain");
-  assert.deepEqual(over.envelope.sender, long(most + 1).address);
+  assert.deepEqual(over.envelope.sender, long(longest + 1).address);
   assert.deepEqual(over.notes, ["srs local part would have 65 octets", "prvs.receive is off"]);
-  verifyOwn(over, long(most + 1));
+  verifyOwn(over, long(longest + 1));
 
-  const prvs = sent(long(most + 1), RECEIVE);
+  const prvs = planFor(long(longest + 1), RECEIVE);
   assert.equal(prvs.scheme, "prvs");
   assert.deepEqual(prvs.notes, ["srs local part would have 65 octets"]);
-  const neither = sent(long(60), RECEIVE);
+  const neither = planFor(long(60), RECEIVE);
   assert.equal(neither.scheme, "plain");
   assert.equal(neither.notes.length, 2);
-  // Octets, not characters: each of these has two.
-  const umlauts = sent(long(most - 2, "example.org", "ü"));
+  // Octets are counted, not characters.
+  const umlauts = planFor(long(longest - 2, "example.org", "ü"));
   assert.equal(umlauts.scheme, "plain");
-  assert.equal(umlauts.notes[0], `srs local part would have ${short + 2 * (most - 2)} octets`);
+  assert.equal(umlauts.notes[0], `srs local part would have ${overhead + 2 * (longest - 2)} octets`);
 });
 
 test("A quoted local part is not signed", () => {
@@ -427,12 +427,12 @@ test("A quoted local part is not signed", () => {
   verifyOwn(planned, quoted);
 });
 
-test("Bcc, Resent-Bcc and Return-Path are removed, whoever sends and wherever the recipients are listed", () => {
-  const secret =
+test("Bcc, Resent-Bcc and Return-Path are always removed", () => {
+  const hidden =
     "Bcc: b@example.com\nBCC: c@example.com,\n d@example.com\nresent-bcc: e@example.com\nReturn-Path: <x@y>\n";
   for (const recipientsFrom of ["arguments", "header", "both"] as const) {
     for (const more of ["", "Received: x\n", "Resent-To: f@example.com\n"]) {
-      const planned = run(secret + more + COMPLETE, { recipientsFrom });
+      const planned = run(hidden + more + COMPLETE, { recipientsFrom });
       const text = decodeLatin1(printHead(planned.header));
       assert.doesNotMatch(text, /bcc|return-path|[bcde]@example\.com/i, text);
       assert.match(text, /^Subject: hello$/m);
@@ -440,21 +440,21 @@ test("Bcc, Resent-Bcc and Return-Path are removed, whoever sends and wherever th
   }
 });
 
-test("An old tag is removed, exactly one remains", () => {
+test("Earlier tags are removed", () => {
   const former = `${TAG_FIELD}: v1.k1.20800.aaaaaaaa.${"a".repeat(26)}\nx-msgauth: junk\n folded\n`;
   const planned = run(`${former}${COMPLETE}\nX-MSGAUTH: again`);
   verifyOwn(planned, GREG);
   assert.doesNotMatch(decodeLatin1(printHead(planned.header)), /junk|folded|again/);
 });
 
-test("There must be exactly one valid Message-ID", async () => {
+test("There must be exactly one valid Message-ID", () => {
   const bad = (id: string) =>
     assert.throws(() => run(COMPLETE.replace("<1@example.org>", id)), { kind: "data", message: /Message-ID/ }, id);
-  await bad("<1@example.org>\nMessage-ID: <2@example.org>");
-  await bad("<1@example.org>\nMESSAGE-id: <1@example.org>");
-  await bad("<1\0@example.org>");
-  await bad("<1\r@example.org>");
-  await bad("<1\u001b[2J@example.org>");
+  bad("<1@example.org>\nMessage-ID: <2@example.org>");
+  bad("<1@example.org>\nMESSAGE-id: <1@example.org>");
+  bad("<1\0@example.org>");
+  bad("<1\r@example.org>");
+  bad("<1\u001b[2J@example.org>");
   verifyOwn(run(COMPLETE.replace("<1@example.org>", "\n\t<1@example.org>")), GREG);
 });
 
@@ -469,19 +469,20 @@ test("The planned tag is found in a bounce", async () => {
   }
 });
 
-test("Recipients are taken from where the caller says", async () => {
+test("Recipients are taken from the arguments, the header or both", () => {
   const fields =
     "To: Ann <ann@example.com>, Team: bob@example.com;\nCc: cid@example.com\nBcc: dan@example.com,\n eva@example.com\n";
   const text = fields + COMPLETE.replace(/^To:.*\n/m, "");
-  const good = (wanted: Wanted, ...expected: string[]) => assert.deepEqual(recipientsOf(run(text, wanted)), expected);
+  const good = (options: RequestOptions, ...expected: string[]) =>
+    assert.deepEqual(recipientsOf(run(text, options)), expected);
   const all = ["ann", "bob", "cid", "dan", "eva"].map((name) => `${name}@example.com`);
-  await good({ to: "x@example.com" }, "x@example.com");
-  await good({ to: "", recipientsFrom: "header" }, ...all);
-  await good({ to: "x@example.com", recipientsFrom: "both" }, "x@example.com", ...all);
-  await good({ to: "", recipientsFrom: "both" }, ...all);
+  good({ to: "x@example.com" }, "x@example.com");
+  good({ to: "", recipientsFrom: "header" }, ...all);
+  good({ to: "x@example.com", recipientsFrom: "both" }, "x@example.com", ...all);
+  good({ to: "", recipientsFrom: "both" }, ...all);
 });
 
-test("A resent message goes to the recipients in its Resent- fields only", () => {
+test("A resent message is sent to the recipients in its Resent- fields only", () => {
   const good = (fields: string, ...expected: string[]) => {
     const planned = run(fields + COMPLETE, { to: "", recipientsFrom: "header" });
     assert.deepEqual(recipientsOf(planned), expected, fields);
@@ -502,21 +503,21 @@ test("Duplicate recipients are removed", () => {
   const to = "ann@example.com, bob@example.com, ann@EXAMPLE.com, Ann@example.com, bob@example.com";
   const planned = run(COMPLETE, { to, recipientsFrom: "both" });
   const seen = recipientsOf(planned).map((one) => one.replace(/@.*/, (domain) => domain.toLowerCase()));
-  // The local part is the recipient's host's to judge (RFC 5321 section 2.4).
+  // Only the recipient's host may interpret the local part (RFC 5321 section 2.4).
   assert.deepEqual(seen, ["ann@example.com", "bob@example.com", "Ann@example.com"]);
 });
 
-test("A message without recipients is a usage error, never a success", async () => {
-  const bad = (text: string, wanted: Wanted) =>
-    assert.throws(() => run(text, { to: "", ...wanted }), { kind: "usage", message: "No recipients given" });
-  await bad(COMPLETE, {});
-  await bad("Subject: x", { recipientsFrom: "header" });
-  await bad("To: undisclosed-recipients:;", { recipientsFrom: "both" });
-  await bad("To: <>", { recipientsFrom: "header" });
-  await bad("Resent-To: Nobody:;\nTo: ann@example.com", { recipientsFrom: "header" });
+test("A message without recipients is a usage error", () => {
+  const bad = (text: string, options: RequestOptions) =>
+    assert.throws(() => run(text, { to: "", ...options }), { kind: "usage", message: "No recipients given" });
+  bad(COMPLETE, {});
+  bad("Subject: x", { recipientsFrom: "header" });
+  bad("To: undisclosed-recipients:;", { recipientsFrom: "both" });
+  bad("To: <>", { recipientsFrom: "header" });
+  bad("Resent-To: Nobody:;\nTo: ann@example.com", { recipientsFrom: "header" });
 });
 
-test("A recipient field that cannot be parsed stops the message, if it is needed", () => {
+test("A recipient field that cannot be parsed is an error if its recipients are needed", () => {
   for (const to of ["a@b@c", "ann@example.com bob@example.com", "ann@example.com <x", "a\0@b", "a\r@b", "a\xff@b"]) {
     for (const name of ["To", "Cc", "Bcc"]) {
       const text = `${name}: ${to}\n${COMPLETE}`;
@@ -528,7 +529,7 @@ test("A recipient field that cannot be parsed stops the message, if it is needed
     }
   }
   const latin1 = run(`Cc: J\xf6rg <j@example.com>\n${COMPLETE}`, { to: "", recipientsFrom: "header" });
-  assert.deepEqual(recipientsOf(latin1), ["ann@example.com", "j@example.com"], "a name is nobody's address");
+  assert.deepEqual(recipientsOf(latin1), ["ann@example.com", "j@example.com"], "display names are ignored");
 });
 
 test("A name in Latin-1 does not prevent signing", () => {
@@ -543,7 +544,7 @@ test("DSN requests are passed on unchanged", () => {
   assert.deepEqual(run(`Received: x\n${COMPLETE}`, { dsn }).envelope.dsn, dsn);
 });
 
-test("The given header is not modified", () => {
+test("plan() does not modify its arguments", () => {
   const given = Object.freeze([...header(`Bcc: b@example.com\n${COMPLETE}`), field(TAG_FIELD, "old")]);
   const call: OutgoingRequest = {
     sender: undefined,
@@ -555,7 +556,7 @@ test("The given header is not modified", () => {
   verifyOwn(plan(Object.freeze(call), given, context()), GREG);
 });
 
-test("recipients from the header: a bare user name, a single Resent field, and no CR", () => {
+test("recipients from the header: bare user names and Resent- fields are accepted, CR and NUL are rejected", () => {
   const fromHeader = (text: string) => {
     const { envelope } = run(text, { to: "", recipientsFrom: "header" });
     return envelope.recipients.map(formatAddress);
@@ -569,16 +570,16 @@ test("recipients from the header: a bare user name, a single Resent field, and n
   }
 });
 
-test("nothing is added to an already relayed message", () => {
+test("An already relayed message is not changed", () => {
   for (const name of ["Received", "Delivered-To", "Resent-From", "resent-date"]) {
     const text = `${name}: x\nTo: ann@example.com\nMessage-ID:`;
     const planned = run(text);
     assert.deepEqual([planned.scheme, planned.header], ["none", header(text)], name);
   }
-  assert.equal(run(`${COMPLETE}\nX-Resent-To: x`).scheme, "srs", "only a name like it");
+  assert.equal(run(`${COMPLETE}\nX-Resent-To: x`).scheme, "srs", "the name only resembles it");
 });
 
-test("an empty Message-ID is replaced; the new one has the author's domain, else that of an identity, else localhost", () => {
+test("A new Message-ID has the domain of the author, else of the first identity, else localhost", () => {
   const idOf = (text: string, f?: string | null, identities = [GREG, JOE]) => {
     const { header } = run(text, f === undefined ? {} : { f }, context("", identities));
     const [id, ...more] = values(header, "Message-ID");
@@ -597,7 +598,7 @@ test("an empty Message-ID is replaced; the new one has the author's domain, else
   assert.throws(() => run(`${COMPLETE}\nMessage-ID: <2@example.org>`), two);
 });
 
-test("a message with a From that cannot be parsed is not signed", () => {
+test("A message with a From that cannot be parsed is not signed", () => {
   for (const text of [`${COMPLETE}\nFrom: <<`, `From: <<\n${COMPLETE}`]) {
     assert.equal(run(text).scheme, "none", text);
   }

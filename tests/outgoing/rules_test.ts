@@ -39,7 +39,7 @@ Deno.test("glob: an asterisk matches any characters, or none", () => {
   bad("a*b", "abx");
   bad("*@lists.example.org", "dev@lists.example.org.evil.example");
   bad("*@example.org", "a@lists.example.org");
-  // No other character has a meaning.
+  // No other character is special.
   bad("a.c", "abc");
   bad("a?c", "abc");
   bad("[a]", "a");
@@ -49,16 +49,16 @@ Deno.test("glob: an asterisk matches any characters, or none", () => {
 Deno.test("Property: glob matches like a regular expression", () => {
   const texts = fc.string({ unit: fc.constantFrom("a", "b", "."), maxLength: 8 });
   const patterns = fc.string({ unit: fc.constantFrom("a", "b", ".", "*", "*"), maxLength: 8 });
-  let taken = 0;
+  let matches = 0;
   fc.assert(
     fc.property(patterns, texts, (pattern, text) => {
       const expected = new RegExp(`^${pattern.replaceAll(".", "\\.").replaceAll("*", ".*")}$`).test(text);
       assert.equal(glob(pattern, text), expected);
-      if (expected) taken++;
+      if (expected) matches++;
     }),
     { numRuns: 2000 },
   );
-  assert.ok(taken > 0);
+  assert.ok(matches > 0);
 });
 
 const COOKIE = "abcdefghijklmnopabcd";
@@ -128,7 +128,7 @@ Deno.test("Addresses that only resemble list commands are ordinary", () => {
   bad("postmaster");
 });
 
-Deno.test("The scheme: a list command is plain, else the first rule that matches, else the setting", () => {
+Deno.test("The scheme is plain for list commands, otherwise that of the first matching rule, otherwise the setting sender", () => {
   const rule = (sender: Scheme, ...to: string[]): Rule => ({ to, sender, confirm: false });
   const rules = [
     rule("prvs", "joe@example.com", "ann@example.com"),
@@ -149,7 +149,7 @@ Deno.test("The scheme: a list command is plain, else the first rule that matches
   assert.equal(schemeFor({ local: "root", domain: "" }, { rule: [rule("plain", "*")], sender: "srs" }), "plain");
 });
 
-Deno.test("Mail to lists, by a rule, and subscriptions are remembered", () => {
+Deno.test("Mail to configured lists, with confirm = true and subscription requests are remembered", () => {
   const rules: Rule[] = [
     { to: ["bob@*"], sender: "", confirm: false },
     { to: ["ann@*", "*@people.example"], sender: "", confirm: true },
@@ -166,7 +166,7 @@ Deno.test("Mail to lists, by a rule, and subscriptions are remembered", () => {
   const good = (recipient: string) => {
     assert.ok(remembered(recipient), recipient);
     assert.ok(remembered(recipient.toUpperCase()), recipient.toUpperCase());
-    assert.ok(!remembered(recipient, { answer: false, requests: true }), `${recipient}, nothing is answered`);
+    assert.ok(!remembered(recipient, { answer: false, requests: true }), `${recipient}, with challenge.answer = false`);
   };
   const bad = (recipient: string) => assert.ok(!remembered(recipient), recipient);
   good("dev@lists.example");
@@ -177,8 +177,8 @@ Deno.test("Mail to lists, by a rule, and subscriptions are remembered", () => {
     good(`dev+${verb}@a.example`);
     good(`dev-${verb}-greg=example.org@a.example`);
     good(`dev+${verb}+greg=example.org@a.example`);
-    for (const behind of ["s", "-", "-greg", "-=example.org", "-greg=", "greg=example.org", "-a=b=c"]) {
-      bad(`dev-${verb}${behind}@a.example`);
+    for (const suffix of ["s", "-", "-greg", "-=example.org", "-greg=", "greg=example.org", "-a=b=c"]) {
+      bad(`dev-${verb}${suffix}@a.example`);
     }
     bad(`${verb}@a.example`);
     bad(`-${verb}@a.example`);
