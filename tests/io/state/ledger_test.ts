@@ -6,15 +6,15 @@ import { filesBelow, ledgerFiles, ROOT } from "../../rig.ts";
 
 const TODAY = 20_777;
 
-/** A folder with a ledger in it. */
+/** A temporary folder with a ledger. */
 class Folder {
   readonly path = Deno.makeTempDirSync({ prefix: "countersign-" });
   readonly ledger = fileLedger(`${this.path}/ledger`);
-  /** The files of a state, drafts too, below the ledger. */
+  /** The files in a state, including drafts, relative to the ledger. */
   names(state: "issued" | "claimed" | "spent"): string[] {
     return ledgerFiles(`${this.path}/ledger`)[state].map((path) => path.slice(`${this.path}/ledger/`.length));
   }
-  all(): number[] {
+  counts(): number[] {
     return (["issued", "claimed", "spent"] as const).map((state) => this.names(state).length);
   }
   [Symbol.dispose](): void {
@@ -25,10 +25,10 @@ class Folder {
 const entry = (change: Partial<Entry> = {}): Entry => someEntry({ expires: TODAY + 7, ...change });
 const mode = (path: string) => (Deno.statSync(path).mode! & 0o777).toString(8);
 
-Deno.test("An entry that is issued is found by its Message-ID and by its list, and by no other", async () => {
+Deno.test("An issued entry is found by its Message-ID and by its list only", async () => {
   using folder = new Folder();
   const { ledger } = folder;
-  assert.deepEqual(await ledger.find({ messageId: "1@example.net" }), [], "nothing is there yet");
+  assert.deepEqual(await ledger.find({ messageId: "1@example.net" }), [], "the ledger is empty");
   const [one, two] = [entry(), entry({ list: "dns@lists.example.org" })];
   await ledger.issue(one);
   await ledger.issue(two);
@@ -47,82 +47,82 @@ Deno.test("An entry that is issued is found by its Message-ID and by its list, a
     assert.deepEqual(await found({ messageId }), [], messageId);
   }
   assert.deepEqual(await found({ list: "est@lists.example.org" }), []);
-  const [{ name, entry: read }] = await ledger.find({ messageId: "2@example.net" }) as
+  const [{ name, entry: found2 }] = await ledger.find({ messageId: "2@example.net" }) as
     & [never]
     & Awaited<
       ReturnType<typeof ledger.find>
     >;
   assert.equal(name, entryName({ messageId: "2@example.net", list: one.list }));
-  assert.deepEqual(read, entry({ messageId: "2@example.net" }));
+  assert.deepEqual(found2, entry({ messageId: "2@example.net" }));
 });
 
-Deno.test("Files and folders are the owner's alone", async () => {
+Deno.test("Only the owner can access files and folders", async () => {
   using folder = new Folder();
   await folder.ledger.issue(entry());
-  const checked = (state: "issued" | "claimed" | "spent") => {
+  const checkModes = (state: "issued" | "claimed" | "spent") => {
     const parts = folder.names(state)[0]!.split("/");
     const modes = parts.map((_, nth) => mode(`${folder.path}/ledger/${parts.slice(0, nth + 1).join("/")}`));
     assert.deepEqual(modes, ["700", "700", "700", "600"], state);
   };
   assert.equal(mode(`${folder.path}/ledger`), "700");
-  checked("issued");
-  const mine = await folder.ledger.claim(entryName(entry()));
-  checked("claimed");
-  await folder.ledger.settle(mine!, "spent");
-  checked("spent");
+  checkModes("issued");
+  const claim = await folder.ledger.claim(entryName(entry()));
+  checkModes("claimed");
+  await folder.ledger.settle(claim!, "spent");
+  checkModes("spent");
   for (const path of filesBelow(folder.path)) assert.equal(mode(path), "600", path);
 });
 
-Deno.test("Issued twice, the first stays as it is", async () => {
+Deno.test("An entry issued twice is unchanged", async () => {
   using folder = new Folder();
   await folder.ledger.issue(entry());
   await folder.ledger.issue(entry({ fields: entry().fields.toReversed(), expires: TODAY + 100 }));
   await Promise.all(Array.from({ length: 20 }, () => folder.ledger.issue(entry({ token: "other" }))));
-  assert.deepEqual((await folder.ledger.find({ messageId: "1@example.net" })).map((one) => one.entry), [entry()]);
-  assert.equal(folder.names("issued").length, 1, "and no draft is left");
+  assert.deepEqual((await folder.ledger.find({ messageId: "1@example.net" })).map(({ entry }) => entry), [entry()]);
+  assert.equal(folder.names("issued").length, 1, "no draft is left");
 });
 
-Deno.test("What was claimed or answered is not issued again; what was given back can be claimed", async () => {
+Deno.test("A claimed or spent entry is not issued again; a released one can be claimed again", async () => {
   using folder = new Folder();
   const name = entryName(entry());
   await folder.ledger.issue(entry());
-  const mine = await folder.ledger.claim(name);
-  assert.ok(mine);
+  const claim = await folder.ledger.claim(name);
+  assert.ok(claim);
   await folder.ledger.issue(entry());
-  assert.deepEqual(folder.all(), [0, 1, 0], "claimed");
-  await folder.ledger.settle(mine, "issued");
-  assert.deepEqual(folder.all(), [1, 0, 0], "given back");
+  assert.deepEqual(folder.counts(), [0, 1, 0], "claimed");
+  await folder.ledger.settle(claim, "issued");
+  assert.deepEqual(folder.counts(), [1, 0, 0], "released");
   const again = await folder.ledger.claim(name);
-  assert.ok(again !== undefined && again !== mine);
+  assert.ok(again !== undefined && again !== claim);
   await folder.ledger.settle(again, "spent");
   await folder.ledger.issue(entry());
-  assert.deepEqual(folder.all(), [0, 0, 1], "spent");
+  assert.deepEqual(folder.counts(), [0, 0, 1], "spent");
   assert.equal(await folder.ledger.claim(name), undefined);
   const [found] = await folder.ledger.find({ messageId: "1@example.net" });
   assert.deepEqual(found, { name, state: "spent", entry: entry() });
 });
 
-Deno.test("Of 200 claims at once in one process one is given", async () => {
+Deno.test("Of 200 simultaneous claims in one process one succeeds", async () => {
   using folder = new Folder();
   await folder.ledger.issue(entry());
   const name = entryName(entry());
   const claims = await Promise.all(Array.from({ length: 200 }, () => folder.ledger.claim(name)));
-  assert.equal(claims.filter((one) => one !== undefined).length, 1);
-  assert.deepEqual(folder.all(), [0, 1, 0]);
+  assert.equal(claims.filter((claim) => claim !== undefined).length, 1);
+  assert.deepEqual(folder.counts(), [0, 1, 0]);
 });
 
-Deno.test("A claim that a dead hook left is nobody's, also when its pid comes again", async () => {
+Deno.test("A claim left by a killed hook stays claimed, also for a process with the same pid", async () => {
   using folder = new Folder();
   await folder.ledger.issue(entry());
   const name = entryName(entry());
   assert.ok(await folder.ledger.claim(name));
-  // This process has the pid of the one that claimed.
+  // Both ledgers belong to this process, so the pid is the same.
   assert.equal(await fileLedger(`${folder.path}/ledger`).claim(name), undefined);
   const [found] = await folder.ledger.find({ messageId: "1@example.net" });
   assert.equal(found?.state, "claimed");
 });
 
-Deno.test("A claim of what is not there, or vanished, is none; one that vanished cannot be ended", async () => {
+Deno.test("A missing entry cannot be claimed, and a claim whose file vanished cannot be settled", async () => {
   using folder = new Folder();
   const name = entryName(entry());
   assert.equal(await folder.ledger.claim(name), undefined, "no folder");
@@ -130,31 +130,31 @@ Deno.test("A claim of what is not there, or vanished, is none; one that vanished
   Deno.removeSync(`${folder.path}/ledger/${folder.names("issued")[0]}`);
   assert.equal(await folder.ledger.claim(name), undefined, "no file");
   await folder.ledger.issue(entry());
-  const mine = await folder.ledger.claim(name);
-  Deno.removeSync(`${folder.path}/ledger/${mine}`);
-  await assert.rejects(async () => await folder.ledger.settle(mine!, "spent"), { kind: "temporary" });
+  const claim = await folder.ledger.claim(name);
+  Deno.removeSync(`${folder.path}/ledger/${claim}`);
+  await assert.rejects(async () => await folder.ledger.settle(claim!, "spent"), { kind: "temporary" });
 });
 
-Deno.test("A claim whose rename was done, but not acknowledged, as over NFS, is one's own", async () => {
+Deno.test("A claim succeeds if the rename was done but reported as failed, as NFS may do", async () => {
   using folder = new Folder();
   await folder.ledger.issue(entry());
   const name = entryName(entry());
   const rename = Deno.renameSync;
   Deno.renameSync = (from, to) => {
     rename(from, to);
-    rename(from, to); // asked again: not found
+    rename(from, to); // Repeated by the client: not found.
   };
-  let mine: string | undefined;
+  let claim: string | undefined;
   try {
-    mine = await folder.ledger.claim(name);
+    claim = await folder.ledger.claim(name);
   } finally {
     Deno.renameSync = rename;
   }
-  assert.deepEqual(folder.names("claimed"), [mine]);
+  assert.deepEqual(folder.names("claimed"), [claim]);
 });
 
-/** Runs the same program in many processes, which all begin when all are ready. @returns what each wrote */
-async function together(count: number, code: string, folder: string): Promise<string[]> {
+/** Runs the same code in many processes that start at the same moment. @returns the standard output of each */
+async function simultaneously(count: number, code: string, folder: string): Promise<string[]> {
   const script = `
     const [folder, nth] = Deno.args;
     Deno.writeTextFileSync(folder + "/ready." + nth, "");
@@ -181,34 +181,34 @@ async function together(count: number, code: string, folder: string): Promise<st
   });
 }
 
-Deno.test("Of 20 processes that claim at once one is given it", async () => {
+Deno.test("Of 20 processes that claim simultaneously one succeeds", async () => {
   using folder = new Folder();
   await folder.ledger.issue(entry());
   const name = entryName(entry());
-  const said = await together(
+  const outputs = await simultaneously(
     20,
     `const { fileLedger } = await import("./io/state/ledger.ts");
      console.log(await fileLedger(folder + "/ledger").claim("${name}") ?? "none");`,
     folder.path,
   );
-  const given = said.filter((one) => one !== "none");
-  assert.equal(given.length, 1, said.join("\n"));
-  assert.deepEqual(folder.names("claimed"), given);
+  const claims = outputs.filter((output) => output !== "none");
+  assert.equal(claims.length, 1, outputs.join("\n"));
+  assert.deepEqual(folder.names("claimed"), claims);
 });
 
-Deno.test("20 processes that issue the same at once leave one entry, whole", async () => {
+Deno.test("20 processes that issue the same entry simultaneously leave one complete entry", async () => {
   using folder = new Folder();
-  await together(
+  await simultaneously(
     20,
     `const { fileLedger } = await import("./io/state/ledger.ts");
      await fileLedger(folder + "/ledger").issue(${JSON.stringify(entry())});`,
     folder.path,
   );
   assert.equal(folder.names("issued").length, 1);
-  assert.deepEqual((await folder.ledger.find({ messageId: "1@example.net" })).map((one) => one.entry), [entry()]);
+  assert.deepEqual((await folder.ledger.find({ messageId: "1@example.net" })).map(({ entry }) => entry), [entry()]);
 });
 
-Deno.test("An entry that cannot be understood is as none, until its day is over", async () => {
+Deno.test("An entry that cannot be parsed is ignored, and kept until it expires", async () => {
   using folder = new Folder();
   await folder.ledger.issue(entry());
   const path = `${folder.path}/ledger/${folder.names("issued")[0]}`;
@@ -237,14 +237,14 @@ Deno.test("An entry that cannot be understood is as none, until its day is over"
   Deno.writeFileSync(path, Uint8Array.of(0xff, 0xfe, 0));
   assert.deepEqual(await folder.ledger.find({ messageId: "1@example.net" }), []);
   Deno.writeTextFileSync(path, printEntry(entry()));
-  assert.equal((await folder.ledger.find({ messageId: "1@example.net" })).length, 1, "it was the text");
-  // A disk that cannot be read is a temporary failure: the mail waits.
+  assert.equal((await folder.ledger.find({ messageId: "1@example.net" })).length, 1, "only the contents prevented it");
+  // A read error is a temporary failure.
   Deno.removeSync(path);
   Deno.mkdirSync(path);
   await assert.rejects(folder.ledger.find({ messageId: "1@example.net" }), { kind: "temporary" });
 });
 
-Deno.test("clean takes what is expired, in every state, and no more than it is told", async () => {
+Deno.test("clean removes expired entries in every state, up to the given number", async () => {
   using folder = new Folder();
   const { ledger } = folder;
   for (let nth = 0; nth < 6; nth++) {
@@ -252,16 +252,16 @@ Deno.test("clean takes what is expired, in every state, and no more than it is t
     await ledger.issue(entry({ messageId: `new${nth}@example.net`, expires: TODAY + nth }));
   }
   for (const id of ["old0", "old1", "new0", "new1"]) {
-    const mine = await ledger.claim(entryName(entry({ messageId: `${id}@example.net` })));
-    if (id.endsWith("1")) await ledger.settle(mine!, "spent");
+    const claim = await ledger.claim(entryName(entry({ messageId: `${id}@example.net` })));
+    if (id.endsWith("1")) await ledger.settle(claim!, "spent");
   }
-  assert.deepEqual(folder.all(), [8, 2, 2]);
-  assert.equal(await ledger.clean(TODAY - 100, 100), 0, "nothing was expired then");
+  assert.deepEqual(folder.counts(), [8, 2, 2]);
+  assert.equal(await ledger.clean(TODAY - 100, 100), 0, "nothing has expired");
   assert.equal(await ledger.clean(TODAY, 0), 0);
   assert.equal(await ledger.clean(TODAY, 2), 2);
-  assert.equal(folder.all().reduce((sum, count) => sum + count), 10);
+  assert.equal(folder.counts().reduce((sum, count) => sum + count), 10);
   assert.equal(await ledger.clean(TODAY, 100), 4);
-  assert.deepEqual(folder.all(), [4, 1, 1], "those of today and later");
+  assert.deepEqual(folder.counts(), [4, 1, 1], "entries of today and later remain");
   for (let nth = 0; nth < 6; nth++) {
     assert.equal((await ledger.find({ messageId: `new${nth}@example.net` })).length, 1);
     assert.equal((await ledger.find({ messageId: `old${nth}@example.net` })).length, 0);
@@ -269,10 +269,10 @@ Deno.test("clean takes what is expired, in every state, and no more than it is t
   assert.equal(await ledger.clean(TODAY, 100), 0);
 });
 
-Deno.test("A day that is over goes with all that is ours, what killed programs left too, and nothing else", async () => {
+Deno.test("clean removes our files of past days, including those of killed programs and former versions, and nothing else", async () => {
   const digest = "0123456789abcdef".repeat(2);
-  /** [what a program that was killed, or a former version, has left] */
-  const left = [
+  // Files left by killed programs and by former versions.
+  const leftovers = [
     `${TODAY - 1}/messages/${digest}/.${digest}.4711.${crypto.randomUUID()}`,
     `${TODAY - 1}/messages/${digest}/${digest}.claimed.host.4711.nonce`,
     `${TODAY - 1}/lists/${digest}/${digest}`,
@@ -282,7 +282,7 @@ Deno.test("A day that is over goes with all that is ours, what killed programs l
     `spent/${digest}-${digest}`,
   ];
   const others = [`${TODAY - 1}/notes`, `${TODAY - 1}/messages/${digest}/notes`, "issued/notes", "notes"];
-  for (const [paths, kept] of [[left, [] as string[]], [others, others], [[...left, ...others], others]] as const) {
+  for (const [paths, kept] of [[leftovers, [] as string[]], [others, others], [[...leftovers, ...others], others]] as const) {
     using folder = new Folder();
     for (const path of paths) {
       const file = `${folder.path}/ledger/${path}`;
@@ -295,7 +295,7 @@ Deno.test("A day that is over goes with all that is ours, what killed programs l
   }
 });
 
-Deno.test("A message is found, claimed and cleaned without looking into the entries of others", async () => {
+Deno.test("Finding, claiming and cleaning do not read other messages' entries", async () => {
   using folder = new Folder();
   await folder.ledger.issue(entry());
   for (let nth = 0; nth < 20; nth++) {
@@ -303,48 +303,48 @@ Deno.test("A message is found, claimed and cleaned without looking into the entr
     await folder.ledger.issue(entry({ messageId: `x${nth}@example.net`, list: `l${nth}@example.org`, expires }));
   }
   const { readTextFileSync, readDirSync } = Deno;
-  const looked: string[] = [];
-  const note = <T>(call: (path: string) => T) => (path: string | URL) => {
-    looked.push(String(path));
+  const accessed: string[] = [];
+  const recording = <T>(call: (path: string) => T) => (path: string | URL) => {
+    accessed.push(String(path));
     return call(String(path));
   };
-  Object.assign(Deno, { readTextFileSync: note(readTextFileSync), readDirSync: note(readDirSync) });
+  Object.assign(Deno, { readTextFileSync: recording(readTextFileSync), readDirSync: recording(readDirSync) });
   try {
-    const during = async (run: () => Promise<unknown>) => {
-      looked.length = 0;
+    const accesses = async (run: () => Promise<unknown>) => {
+      accessed.length = 0;
       await run();
-      return looked.filter((path) => path.startsWith(folder.path)).length;
+      return accessed.filter((path) => path.startsWith(folder.path)).length;
     };
-    // The ledger, a folder for each of nine days, and one entry.
-    assert.ok(await during(() => folder.ledger.find({ messageId: "1@example.net" })) <= 11);
-    assert.ok(await during(() => folder.ledger.find({ list: "test@lists.example.org" })) <= 12);
-    assert.ok(await during(() => folder.ledger.find({ messageId: "nobody@example.net" })) <= 10);
-    assert.ok(await during(async () => await folder.ledger.claim(entryName(entry()))) <= 11);
-    assert.equal(await during(() => folder.ledger.clean(TODAY - 1, 100)), 4, "the ledger and three former folders");
+    // The ledger, nine day folders and one entry.
+    assert.ok(await accesses(() => folder.ledger.find({ messageId: "1@example.net" })) <= 11);
+    assert.ok(await accesses(() => folder.ledger.find({ list: "test@lists.example.org" })) <= 12);
+    assert.ok(await accesses(() => folder.ledger.find({ messageId: "nobody@example.net" })) <= 10);
+    assert.ok(await accesses(async () => await folder.ledger.claim(entryName(entry()))) <= 11);
+    assert.equal(await accesses(() => folder.ledger.clean(TODAY - 1, 100)), 4, "the ledger and three folders of former versions");
   } finally {
     Object.assign(Deno, { readTextFileSync, readDirSync });
   }
 });
 
-Deno.test("What was issued on a former day is not issued again", async () => {
+Deno.test("An entry issued on an earlier day is not issued again", async () => {
   using folder = new Folder();
   await folder.ledger.issue(entry());
   await folder.ledger.issue(entry({ expires: TODAY + 8 }));
-  assert.deepEqual((await folder.ledger.find({ messageId: "1@example.net" })).map((one) => one.entry), [entry()]);
-  const mine = await folder.ledger.claim(entryName(entry()));
-  await folder.ledger.settle(mine!, "spent");
+  assert.deepEqual((await folder.ledger.find({ messageId: "1@example.net" })).map(({ entry }) => entry), [entry()]);
+  const claim = await folder.ledger.claim(entryName(entry()));
+  await folder.ledger.settle(claim!, "spent");
   await folder.ledger.issue(entry({ expires: TODAY + 8 }));
-  assert.deepEqual(folder.all(), [0, 0, 1]);
+  assert.deepEqual(folder.counts(), [0, 0, 1]);
 });
 
-Deno.test("Cleaning where there is no ledger does nothing", async () => {
+Deno.test("clean does nothing if there is no ledger", async () => {
   using folder = new Folder();
   assert.equal(await folder.ledger.clean(TODAY, 10), 0);
   assert.deepEqual([...Deno.readDirSync(folder.path)], []);
 });
 
-/** Runs with a file call that is watched, and fails as a bad disk would. */
-async function watching(method: "syncSync" | "writeSync", run: () => Promise<void>, fails = (_nth: number) => false) {
+/** Counts calls of this method while `run` runs; calls for which `fails` is true throw. Writes are short. */
+async function counting(method: "syncSync" | "writeSync", run: () => Promise<void>, fails = (_nth: number) => false) {
   // deno-lint-ignore no-explicit-any
   const file = Deno.FsFile.prototype as any;
   const original = file[method];
@@ -361,42 +361,42 @@ async function watching(method: "syncSync" | "writeSync", run: () => Promise<voi
   return nth;
 }
 
-Deno.test("When issue, claim and settle return, the disk has it", async () => {
+Deno.test("issue, claim and settle sync to disk before they return", async () => {
   using folder = new Folder();
   const name = entryName(entry());
-  let mine: string | undefined;
+  let claim: string | undefined;
   assert.equal(
-    await watching("syncSync", () => folder.ledger.issue(entry())),
+    await counting("syncSync", () => folder.ledger.issue(entry())),
     3,
-    "the file, then its folder, then the one above",
+    "the file, its folder and the parent folder",
   );
-  const claimed = await watching("syncSync", async () => {
-    mine = await folder.ledger.claim(name);
+  const claimed = await counting("syncSync", async () => {
+    claim = await folder.ledger.claim(name);
   });
   assert.equal(claimed, 1, "the folder");
-  assert.equal(await watching("syncSync", () => folder.ledger.settle(mine!, "spent")), 1);
+  assert.equal(await counting("syncSync", () => folder.ledger.settle(claim!, "spent")), 1);
 });
 
-Deno.test("A disk that fails at any step is told and leaves no half entry", async () => {
+Deno.test("A disk error at any step is reported and leaves no partial entry", async () => {
   for (const step of [0, 1, 2]) {
     using folder = new Folder();
-    const tried = watching("syncSync", () => folder.ledger.issue(entry()), (nth) => nth === step);
-    await assert.rejects(tried, { kind: "temporary", message: /No space/ });
-    assert.equal(folder.names("issued").length, Math.min(step, 1), "only what is whole has its name");
+    const failed = counting("syncSync", () => folder.ledger.issue(entry()), (nth) => nth === step);
+    await assert.rejects(failed, { kind: "temporary", message: /No space/ });
+    assert.equal(folder.names("issued").length, Math.min(step, 1), "only a complete entry gets its name");
     await folder.ledger.issue(entry());
-    assert.equal((await folder.ledger.find({ messageId: "1@example.net" })).length, 1, "trying again is well");
+    assert.equal((await folder.ledger.find({ messageId: "1@example.net" })).length, 1, "a retry succeeds");
   }
   using folder = new Folder();
-  const tried = watching("writeSync", () => folder.ledger.issue(entry()), (nth) => nth === 2);
-  await assert.rejects(tried, { kind: "temporary", message: /No space/ });
-  assert.deepEqual(folder.names("issued"), [], "and no draft");
+  const failed = counting("writeSync", () => folder.ledger.issue(entry()), (nth) => nth === 2);
+  await assert.rejects(failed, { kind: "temporary", message: /No space/ });
+  assert.deepEqual(folder.names("issued"), [], "no draft is left");
 });
 
 Deno.test("Short writes are continued", async () => {
   using folder = new Folder();
-  const writes = await watching("writeSync", () => folder.ledger.issue(entry()));
+  const writes = await counting("writeSync", () => folder.ledger.issue(entry()));
   assert.equal(writes, Math.ceil(new TextEncoder().encode(printEntry(entry())).length / 3));
-  assert.deepEqual((await folder.ledger.find({ messageId: "1@example.net" })).map((one) => one.entry), [entry()]);
+  assert.deepEqual((await folder.ledger.find({ messageId: "1@example.net" })).map(({ entry }) => entry), [entry()]);
 });
 
 Deno.test("A ledger that is not a folder is a temporary failure", async () => {

@@ -17,8 +17,8 @@ const plan = (...recipients: string[]): Plan => ({
   notes: [],
 });
 
-/** Runs with a state folder of its own. */
-async function scene(run: (state: string) => Promise<void>): Promise<void> {
+/** Runs with a temporary state folder. */
+async function withState(run: (state: string) => Promise<void>): Promise<void> {
   const state = Deno.makeTempDirSync({ prefix: "countersign-" });
   try {
     await run(state);
@@ -32,11 +32,11 @@ const lists = async (state: string) => {
   return found.map(({ entry }) => entry.list).sort();
 };
 
-Deno.test("Only mail to lists gets entries, all signed mail is in the index", async () => {
+Deno.test("Mail to lists gets ledger entries, and all mail of identities is in the index", async () => {
   const good = (given: Plan, challenge: string, expected: string[], sent = 1) =>
-    scene(async (state) => {
-      const ours = { ...settings(challenge), state: { shared: false, folder: state } };
-      assert.equal(await remember(given, utf8("one\n"), true, ours, now), undefined);
+    withState(async (state) => {
+      const config = { ...settings(challenge), state: { shared: false, folder: state } };
+      assert.equal(await remember(given, utf8("one\n"), true, config, now), undefined);
       assert.deepEqual(await lists(state), expected);
       assert.equal(sent === 0 ? names(state).length : filesBelow(`${state}/sent`).length, sent);
     });
@@ -45,18 +45,18 @@ Deno.test("Only mail to lists gets entries, all signed mail is in the index", as
   await good(plan("ann@example.org"), "answer = true", ["ann@example.org"]);
   await good(plan("x-subscribe@a.example"), "answer = true", ["x-subscribe@a.example"]);
   await good(plan("x-request@a.example"), "answer = true", []);
-  // What "one" asks of list software is not known, so no challenge will be answered.
+  // The body "one" is not a command to list software, so no challenge can be about it.
   await good(plan("x-request@a.example"), "answer = true\nrequests = true", []);
   await good(plan("x-join@a.example", "x-help@a.example"), "answer = true\nrequests = true", ["x-join@a.example"]);
   await good(plan("qmail@list.cr.yp.to", "x-subscribe@a.example"), "answer = false\nrequests = true", []);
-  const nobodys = { identity: undefined, sent: undefined };
-  await good({ ...plan("qmail@list.cr.yp.to"), ...nobodys }, "answer = true", [], 0);
+  const ofOthers = { identity: undefined, sent: undefined };
+  await good({ ...plan("qmail@list.cr.yp.to"), ...ofOthers }, "answer = true", [], 0);
   const unsigned = { identities: [joe], messageId: "<1@example.net>", signed: false };
   await good({ ...plan("qmail@list.cr.yp.to"), sent: unsigned }, "answer = true", []);
   await good({ ...plan("qmail@list.cr.yp.to"), identity: undefined, sent: unsigned }, "answer = true", []);
 });
 
-Deno.test("Without a tag only a message with a token of pymsgauth gets an entry", async () => {
+Deno.test("An unsigned message gets a ledger entry only if it has a pymsgauth token", async () => {
   const token = field("X-pymsgauth-token", "90587d9fd8e756fbb1cc1de91d5ff64933e32b40");
   const unsigned = { identities: [joe], messageId: "<1@example.net>", signed: false };
   const given = { ...plan("qmail@list.cr.yp.to"), sent: unsigned };
@@ -67,13 +67,13 @@ Deno.test("Without a tag only a message with a token of pymsgauth gets an entry"
     [[field("Received", "by x"), token, ...given.header], "/pymsgauth", []],
   ];
   for (const [header, pymsgauth, expected] of rows) {
-    await scene(async (state) => {
-      const ours = settings();
+    await withState(async (state) => {
+      const config = settings();
       await remember(
         { ...given, header },
         utf8("one\n"),
         true,
-        { ...ours, tag: { ...ours.tag, pymsgauth }, state: { shared: false, folder: state } },
+        { ...config, tag: { ...config.tag, pymsgauth }, state: { shared: false, folder: state } },
         now,
       );
       assert.deepEqual(await lists(state), expected);
@@ -81,13 +81,13 @@ Deno.test("Without a tag only a message with a token of pymsgauth gets an entry"
   }
 });
 
-Deno.test("What cannot be written is told, and the mail goes on", async () => {
-  await scene(async (state) => {
+Deno.test("A write error is returned, not thrown, so that the message is sent", async () => {
+  await withState(async (state) => {
     Deno.writeTextFileSync(`${state}/file`, "");
-    const said = await remember(plan("jo@b.example"), utf8(""), true, {
+    const error = await remember(plan("jo@b.example"), utf8(""), true, {
       ...settings(),
       state: { shared: false, folder: `${state}/file` },
     }, now);
-    assert.match(said ?? "", /\w/);
+    assert.match(error ?? "", /\w/);
   });
 });

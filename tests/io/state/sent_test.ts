@@ -5,13 +5,13 @@ import { chair, day, joe, now } from "../../challenges.ts";
 import { filesBelow, ROOT } from "../../rig.ts";
 
 const DAYS = 30;
-/** A hash, and four octets with the day and whether it was signed. */
+/** Bytes of a record: a hash, and four bytes with the day and whether the message was signed. */
 const SIZE = 20;
 
 class Folder {
   readonly path = Deno.makeTempDirSync({ prefix: "countersign-" });
   readonly sent = `${this.path}/sent`;
-  /** Its files, `PERIOD/BUCKET`. */
+  /** The files of the index as `PERIOD/BUCKET`. */
   files(): string[] {
     return filesBelow(this.sent).map((path) => path.slice(this.sent.length + 1));
   }
@@ -35,10 +35,10 @@ Deno.test("A Message-ID is known for 30 days, to the identity that sent it", () 
   const known = (when: Date, ...ids: string[]) => sentIndex(folder.sent, when)(joe, ids)?.day;
   assert.equal(known(now, "1@example.net"), dayOf(now));
   assert.equal(known(now, "2@example.net"), dayOf(now));
-  assert.equal(known(now, "<2@example.net>"), dayOf(now), "with its brackets");
+  assert.equal(known(now, "<2@example.net>"), dayOf(now), "in angle brackets");
   assert.equal(known(now, "3@example.net"), dayOf(now) - 3);
   assert.equal(known(now, "x@example.net", "3@example.net"), dayOf(now) - 3, "one of several");
-  assert.equal(known(now, "3@example.net", "1@example.net"), dayOf(now), "the last day counts");
+  assert.equal(known(now, "3@example.net", "1@example.net"), dayOf(now), "the latest day counts");
   assert.equal(known(day(DAYS - 1), "1@example.net"), dayOf(now));
   assert.equal(known(day(DAYS), "1@example.net"), undefined);
   for (const ids of [[], [""], ["4@example.net"], ["1@EXAMPLE.net"], ["1"]]) {
@@ -47,7 +47,7 @@ Deno.test("A Message-ID is known for 30 days, to the identity that sent it", () 
   assert.equal(sentIndex(folder.sent, now)(chair, ["1@example.net"]), undefined, "another identity");
 });
 
-Deno.test("It is known by any key of the identity that is left", () => {
+Deno.test("A Message-ID is known as long as the identity has the key that remembered it", () => {
   using folder = new Folder();
   rememberSent(folder.sent, joe, "<1@example.net>", true, now);
   const younger = { ...joe.keys[0]!, id: "k2", secret: chair.keys[0]!.secret };
@@ -56,7 +56,7 @@ Deno.test("It is known by any key of the identity that is left", () => {
   assert.equal(find([younger]), undefined);
 });
 
-Deno.test("It is signed when it left so each time, and when all that are named did", () => {
+Deno.test("A message counts as signed if it was signed each time, and all named messages were", () => {
   using folder = new Folder();
   const sent: [string, boolean][] = [["1", true], ["2", false], ["3", true], ["3", false], ["4", true], ["4", true]];
   for (const [id, signed] of sent) rememberSent(folder.sent, joe, `<${id}@example.net>`, signed, now);
@@ -74,24 +74,24 @@ Deno.test("It is signed when it left so each time, and when all that are named d
   for (const [ids, signed] of rows) assert.equal(find(...ids), signed, ids.join());
 });
 
-Deno.test("A stranger cannot make us look for ever: 20 different Message-IDs are looked for", () => {
+Deno.test("At most 20 different Message-IDs are looked up", () => {
   using folder = new Folder();
   rememberSent(folder.sent, joe, "<1@example.net>", true, now);
   const others = (count: number) => Array.from({ length: count }, (_, nth) => `x${nth}@example.net`);
   const find = (ids: string[]) => sentIndex(folder.sent, now)(joe, [...ids, "1@example.net"])?.day;
   assert.equal(find(others(19)), dayOf(now));
   assert.equal(find(others(20)), undefined);
-  assert.equal(find(Array(100).fill("x@example.net")), dayOf(now), "one that is named again and again is one");
+  assert.equal(find(Array(100).fill("x@example.net")), dayOf(now), "repeated IDs count once");
 });
 
-Deno.test("A folder for 30 days, 20 bytes a message, none of which tells the Message-ID; the owner's alone", () => {
+Deno.test("A message takes 20 bytes that do not reveal its Message-ID, in a private folder per 30 days", () => {
   using folder = new Folder();
   for (let nth = 0; nth < 50; nth++) rememberSent(folder.sent, joe, `<${nth}@example.net>`, true, now);
   rememberSent(folder.sent, joe, "<1@example.net>", true, day(-DAYS));
   assert.deepEqual(folder.names(), [String(period(now) - 1), String(period(now))]);
   const files = filesBelow(folder.sent);
   assert.equal(files.reduce((sum, path) => sum + Deno.statSync(path).size, 0), 51 * SIZE);
-  assert.ok(files.length > 40, "no bucket gets them all");
+  assert.ok(files.length > 40, "messages are spread over the buckets");
   for (const path of [folder.sent, `${folder.sent}/${period(now)}`]) assert.equal(mode(path), "700");
   for (const path of files) {
     assert.match(path, /\/[0-9a-f]{3}$/);
@@ -100,7 +100,7 @@ Deno.test("A folder for 30 days, 20 bytes a message, none of which tells the Mes
   }
 });
 
-Deno.test("Looking one up reads three files, of however many", () => {
+Deno.test("A lookup reads three files, however many there are", () => {
   using folder = new Folder();
   for (let nth = 0; nth < 50; nth++) rememberSent(folder.sent, joe, `<${nth}@example.net>`, true, now);
   const { readFileSync } = Deno;
@@ -117,33 +117,33 @@ Deno.test("Looking one up reads three files, of however many", () => {
   assert.equal(read.length, 3, read.join());
 });
 
-/** [the content of the bucket, by the record, is it found?] */
-const torn: [string, (record: Uint8Array) => Uint8Array, boolean][] = [
+/** [what, contents of the bucket made from the record, whether the message is known] */
+const BUCKETS: [string, (record: Uint8Array) => Uint8Array, boolean][] = [
   ["nothing", () => Uint8Array.of(), false],
   ["a record", (record) => record, true],
   ["a record, twice", (record) => Uint8Array.of(...record, ...record), true],
   ["half a hash", (record) => record.subarray(0, 15), false],
-  ["a hash alone", (record) => record.subarray(0, 16), false],
-  ["a record without its last octet", (record) => record.subarray(0, SIZE - 1), false],
-  ["a record behind another one that was cut", (record) => Uint8Array.of(...record.subarray(0, 7), ...record), true],
-  ["a record behind one octet", (record) => Uint8Array.of(0, ...record), true],
-  ["a record, and one that was cut", (record) => Uint8Array.of(...record, ...record.subarray(0, 19)), true],
+  ["only a hash", (record) => record.subarray(0, 16), false],
+  ["a record without its last byte", (record) => record.subarray(0, SIZE - 1), false],
+  ["a record after a truncated one", (record) => Uint8Array.of(...record.subarray(0, 7), ...record), true],
+  ["a record after one stray byte", (record) => Uint8Array.of(0, ...record), true],
+  ["a record before a truncated one", (record) => Uint8Array.of(...record, ...record.subarray(0, 19)), true],
   ["a hash and a day of another period", (record) => Uint8Array.of(...record.subarray(0, 16), 0, 0, 0, 1), false],
-  ["a hash that runs into the next record", (record) => Uint8Array.of(...record.subarray(0, 17), ...record), true],
+  ["a truncated record before a complete one", (record) => Uint8Array.of(...record.subarray(0, 17), ...record), true],
   ["zeros", () => new Uint8Array(10 * SIZE), false],
 ];
-for (const [what, made, known] of torn) {
+for (const [what, contents, known] of BUCKETS) {
   Deno.test(`A bucket with ${what}: the message is ${known ? "known" : "not known"}`, () => {
     using folder = new Folder();
     rememberSent(folder.sent, joe, "<1@example.net>", true, now);
     const [file] = filesBelow(folder.sent);
-    Deno.writeFileSync(file!, made(Deno.readFileSync(file!)));
+    Deno.writeFileSync(file!, contents(Deno.readFileSync(file!)));
     const found = sentIndex(folder.sent, now)(joe, ["1@example.net"]);
     assert.deepEqual(found, known ? { day: dayOf(now), signed: true } : undefined);
   });
 }
 
-Deno.test("For each day of a period: known for 30 days, and a clock that was set back forgets nothing", () => {
+Deno.test("Messages sent on any day of a period are known for 30 days, also when the clock was set back", () => {
   for (let nth = 0; nth <= DAYS; nth++) {
     using folder = new Folder();
     rememberSent(folder.sent, joe, "<1@example.net>", false, day(nth));
@@ -156,15 +156,15 @@ Deno.test("For each day of a period: known for 30 days, and a clock that was set
       assert.equal(known(day(nth - earlier)), dayOf(day(nth)), `${nth} ${earlier}`);
     }
     cleanSent(folder.sent, day(nth + DAYS - 1));
-    assert.equal(folder.files().length, 1, "what is known is not cleaned");
+    assert.equal(folder.files().length, 1, "known messages are kept");
     cleanSent(folder.sent, day(nth + 2 * DAYS));
-    assert.equal(folder.files().length, 0, "and no later than a period afterwards it is");
+    assert.equal(folder.files().length, 0, "removed at most one period later");
   }
 });
 
-Deno.test("Periods that are over are cleaned, and the files of a former version, and nothing else", () => {
+Deno.test("cleanSent removes past periods and files of a former version, and nothing else", () => {
   using folder = new Folder();
-  assert.equal(cleanSent(folder.sent, now), 0, "nothing is there");
+  assert.equal(cleanSent(folder.sent, now), 0, "the index does not exist");
   for (const days of [0, 1, DAYS - 1, 2 * DAYS, 2 * DAYS + 1, 400]) {
     rememberSent(folder.sent, joe, "<1@x>", true, day(-days));
   }
@@ -190,7 +190,7 @@ Deno.test("A bucket that cannot be read is a temporary failure, not an unknown m
   assert.throws(() => sentIndex(folder.sent, now)(joe, ["1@example.net"]), { kind: "temporary" });
 });
 
-Deno.test("Several processes append at once: no hash is lost or torn", async () => {
+Deno.test("Several processes append at the same time without losing or damaging a record", async () => {
   using folder = new Folder();
   const [processes, each] = [6, 40];
   const code = `

@@ -1,4 +1,4 @@
-/** What touches the system: environment bytes, key files, time of keys. */
+/** Environment variables that are not UTF-8, reading key files, dates of keys, and missing or unreadable files. */
 import assert from "node:assert/strict";
 import { isMissing, readIfPresent } from "../../../io/system/files.ts";
 import { countersign } from "../../admin/run.ts";
@@ -9,34 +9,34 @@ import { signed } from "../../stub.ts";
 const MAIL = "From: greg@example.org\nTo: ann@example.net\nMessage-ID: <1@example.org>\n\nHi.\n";
 const KEYS = ".config/countersign/keys";
 const OUT = `[transport]\nvia = "maildir"\nmaildir = "~/out"\n[incoming]\nspam = "~/Maildir/.Spam"\n`;
-/** The day so many days from now, as a key file has it. */
+/** The date that many days from now, as written in a key file. */
 const day = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
 
-/** Runs the hook by Deno with these permissions and a SENDER that is not UTF-8, which Deno itself cannot give. */
+/** Runs the hook with these permissions and a SENDER that is not UTF-8, which only a shell can set. */
 function hookWith(home: Home, permissions: string[], args: string[], env: Record<string, string>) {
   const script = `SENDER=$(printf 's\\377r@x.test'); export SENDER; exec deno run -q --no-prompt "$@"`;
   const hook = [`${ROOT}/hooks/incoming.ts`, "incoming", ...args];
   return home.run(["sh", "-c", script, "sh", `--config=${ROOT}/deno.json`, ...permissions, ...hook], FORGED, env);
 }
 
-const WIDE = ["--allow-read", "--allow-write", "--allow-env", "--allow-sys=uid"];
-const may: [what: string, permissions: string[]][] = [
+const BASE_PERMISSIONS = ["--allow-read", "--allow-write", "--allow-env", "--allow-sys=uid"];
+const RUN_PERMISSIONS: [what: string, permissions: string[]][] = [
   ["printenv may run", ["--allow-run"]],
   ["only printenv may run", ["--allow-run=/usr/bin/printenv"]],
   ["printenv may not run", ["--deny-run"]],
   ["another program may run", ["--allow-run=/bin/true"]],
 ];
-for (const [what, permissions] of may) {
-  Deno.test(`a sender that is not UTF-8, and ${what}: the mail is judged`, async () => {
+for (const [what, permissions] of RUN_PERMISSIONS) {
+  Deno.test(`a message from a sender that is not UTF-8 gets a verdict if ${what}`, async () => {
     using home = new Home();
     home.settings(OUT);
     const inbox = ["--maildir", `${home.path}/Maildir`];
     const envs = [{ RECIPIENT: "greg@example.org" }, { RECIPIENT: FORGED_SRS }];
     for (const env of envs) {
-      const ran = await hookWith(home, [...WIDE, ...permissions], inbox, env);
+      const ran = await hookWith(home, [...BASE_PERMISSIONS, ...permissions], inbox, env);
       assert.deepEqual(ran, { code: 99, stdout: "", stderr: "" });
     }
-    // The sender is somebody's, so what is forged is known by the address alone.
+    // The sender is not null, so that only an invalid signed address makes a message forged.
     assert.deepEqual(
       [home.mails("Maildir"), home.mails("Maildir/.Spam")].map((mails) => mails.map((mail) => mail.split("\n")[0])),
       [
@@ -48,7 +48,7 @@ for (const [what, permissions] of may) {
   });
 }
 
-Deno.test("the bytes of a variable, with printenv and without", async () => {
+Deno.test("envBytes returns the bytes of a variable if printenv may run", async () => {
   using home = new Home();
   const code = `const { envBytes } = await import("${ROOT}/io/system/environment.ts");
 for (const name of ["ODD", "PLAIN", "EMPTY", "MISSING"]) console.log(name, String(await envBytes(name)));`;
@@ -68,21 +68,21 @@ for (const name of ["ODD", "PLAIN", "EMPTY", "MISSING"]) console.log(name, Strin
   assert.equal(await bytes("--deny-run"), `ODD ${utf8("\ufffd")}\n${rest}`);
 });
 
-Deno.test("two identities with one secret are found by sandbox and doctor, in whatever way it is written", async () => {
+Deno.test("sandbox and doctor report two identities with the same secret, however it is written", async () => {
   const other = (keys: string) => `[[identity]]\naddress = "club@example.org"\nkeys = "${keys}"\n`;
   const same = [`x9 ${CREATED} ${SECRET}`, `x9 ${CREATED} base64:${btoa(SECRET)}`];
   const rows: [keys: string, shared: boolean][] = [
     ...same.map((line): [string, boolean] => [line, true]),
     [`a1 ${CREATED} another\n${same[0]}\n`, true],
     [`k1 ${CREATED} another`, false],
-    [`x9 ${CREATED} another\nx8 ${CREATED} another`, false], // one's own twice ties nobody to anybody
-    ["no key", false], // which doctor names, and no other message needs
+    [`x9 ${CREATED} another\nx8 ${CREATED} another`, false], // twice in one file
+    ["no key", false], // reported by doctor as another problem
   ];
   for (const [keys, shared] of rows) {
     using home = new Home();
     home.settings(`${other("keys-club")}${OUT}`);
     home.write(".config/countersign/keys-club", keys, 0o600);
-    // A message needs the keys of its own identity alone.
+    // A message needs only the keys of its own identity.
     assert.deepEqual(await home.shim(["ann@example.net"], MAIL), { code: 0, stdout: "", stderr: "" });
     const ran = await countersign(home, ["sandbox"]);
     const what = /greg@example\.org and club@example\.org have the same secret in their key files/;
@@ -94,12 +94,12 @@ Deno.test("two identities with one secret are found by sandbox and doctor, in wh
   }
 });
 
-Deno.test("of many identities only those key files are read that a message can need", async () => {
+Deno.test("only the key files of identities that a message involves are read", async () => {
   using home = new Home();
   const names = Array.from({ length: 20 }, (_, nth) => `id${nth}`);
   const missing = names.map((name) => `[[identity]]\naddress = "${name}@example.org"\nkeys = "keys-${name}"\n`);
   home.settings(`${missing.join("")}${OUT}`);
-  // What is not read is not found to be missing.
+  // The other key files do not exist, which is an error only when they are read.
   assert.deepEqual(await home.shim(["ann@example.net"], MAIL), { code: 0, stdout: "", stderr: "" });
   assert.match(home.mails("out")[0]!, /^X-Msgauth: v1\.k1\./m);
   const inbox = ["--maildir", `${home.path}/Maildir`];
@@ -108,11 +108,11 @@ Deno.test("of many identities only those key files are read that a message can n
     assert.deepEqual(await home.hook(inbox, FORGED, { SENDER: "", RECIPIENT }), { code: 99, stdout: "", stderr: "" });
   }
   assert.deepEqual([home.mails("Maildir").length, home.mails("Maildir/.Spam").length], [1, 2]);
-  const asked = await home.shim(["ann@example.net"], MAIL.replace("greg@", "id7@"));
-  oneLine(asked, 78, /^shim: \S+keys-id7: Key file does not exist: countersign keys new --address id7@example\.org$/m);
+  const needed = await home.shim(["ann@example.net"], MAIL.replace("greg@", "id7@"));
+  oneLine(needed, 78, /^shim: \S+keys-id7: Key file does not exist: countersign keys new --address id7@example\.org$/m);
 });
 
-Deno.test("a key of the day after tomorrow neither signs nor verifies; one of tomorrow does", async () => {
+Deno.test("a key dated the day after tomorrow neither signs nor verifies, one dated tomorrow does both", async () => {
   for (const [days, good] of [[2, false], [400, false], [1, true], [0, true]] as const) {
     using home = new Home();
     home.settings(OUT);
@@ -136,7 +136,7 @@ Deno.test("a key of the day after tomorrow neither signs nor verifies; one of to
   }
 });
 
-Deno.test("with keys that are all too old mail leaves unsigned, its bounces are known, others are marked", async () => {
+Deno.test("if all keys are too old, mail is sent unsigned, its bounces are known and others are marked", async () => {
   for (const [days, judged] of [[719, true], [721, true], [899, true], [901, false]] as const) {
     using home = new Home();
     home.settings(OUT);
@@ -157,7 +157,7 @@ Deno.test("with keys that are all too old mail leaves unsigned, its bounces are 
     assert.equal(await bounce(other, signed()), judged ? "genuine" : "unjudged");
     const log = home.read(".local/state/countersign/log");
     for (const direction of ["out", "in"]) {
-      const line = log.split("\n").find((one) => one.includes(` direction=${direction} `))!;
+      const line = log.split("\n").find((line) => line.includes(` direction=${direction} `))!;
       assert.match(
         line,
         days < 720 ? / warning=".*stops signing on / : / (?:error|warning)=".*no key can sign|No key/,
@@ -167,21 +167,21 @@ Deno.test("with keys that are all too old mail leaves unsigned, its bounces are 
   }
 });
 
-Deno.test("a key that is not yet good leaves the signing to the older one", async () => {
+Deno.test("if the newest key is dated in the future, the older one signs", async () => {
   using home = new Home();
   home.write(KEYS, `k1 ${CREATED} ${SECRET}\nk2 ${day(2)} another\n`, 0o600);
   assert.equal((await home.shim(["ann@example.net"], MAIL)).code, 0);
   assert.match(home.mails("out")[0]!, /^X-Msgauth: v1\.k1\./m);
 });
 
-Deno.test("missing, unreadable and forbidden are three things", async (t) => {
+Deno.test("a missing file is distinguished from one that cannot be read", async (t) => {
   const folder = Deno.makeTempDirSync({ prefix: "countersign-" });
   const at = (name: string) => `${folder}/${name}`;
   Deno.writeTextFileSync(at("file"), "text");
   Deno.symlinkSync("loop", at("loop"));
   Deno.symlinkSync("nowhere", at("dangling"));
   Deno.mkdirSync(at("folder"));
-  /** [name, what is read, is it missing?]; an error where it cannot be read */
+  /** [name, contents or error, whether isMissing() is true] */
   const rows: [name: string, read: string | undefined | RegExp, missing: boolean][] = [
     ["file", "text", false],
     ["none", undefined, true],
@@ -191,7 +191,7 @@ Deno.test("missing, unreadable and forbidden are three things", async (t) => {
     ["loop", /^File cannot be read: /, false],
     ["loop/below", /^File cannot be read: /, false],
     ["folder", /^File cannot be read: /, false],
-    // To qmail-local and the system a dangling link is a missing file, but its name may be meant.
+    // A dangling link cannot be opened, but its name exists.
     ["dangling", undefined, false],
   ];
   try {
@@ -209,7 +209,7 @@ Deno.test("missing, unreadable and forbidden are three things", async (t) => {
 });
 
 Deno.test(
-  "what the sandbox does not include is not missing",
+  "a file outside the sandbox is not reported as missing",
   { permissions: { read: [import.meta.filename!] } },
   () => {
     for (const path of ["/etc/passwd", "/nonexistent"]) {
@@ -220,15 +220,15 @@ Deno.test(
   },
 );
 
-Deno.test("a user's settings that cannot be looked at do not make room for the site's", async () => {
+Deno.test("if a user's settings cannot be read, the site's settings are not used instead", async () => {
   using home = new Home();
   Deno.removeSync(`${home.path}/.config/countersign`, { recursive: true });
   Deno.symlinkSync("countersign", `${home.path}/.config/countersign`);
-  const ask = home.write(
-    "ask.ts",
+  const script = home.write(
+    "config_file.ts",
     `import { configFile } from "${ROOT}/io/system/load.ts";\nconsole.log(configFile().file);\n`,
   );
-  const argv = [Deno.execPath(), "run", "-q", "-A", "--frozen", "--config", `${ROOT}/deno.json`, ask];
+  const argv = [Deno.execPath(), "run", "-q", "-A", "--frozen", "--config", `${ROOT}/deno.json`, script];
   assert.equal((await home.run(argv)).stdout, `${home.path}/.config/countersign/config.toml\n`);
   oneLine(
     await home.hook([], FORGED, { SENDER: "", RECIPIENT: "greg@example.org" }),

@@ -1,4 +1,4 @@
-/** The end of a long message, as a hook sees it: only where standard input is a file, and without moving its offset. */
+/** Reading the end of a long message, which requires that standard input is a file and must not move its offset. */
 import assert from "node:assert/strict";
 import { readTail, TAIL_BYTES } from "../../../io/system/tail.ts";
 import { PREFIX_BYTES } from "../../../io/system/input.ts";
@@ -9,9 +9,9 @@ import { Home, SECRET } from "../../rig.ts";
 import { randomNonce } from "../../random.ts";
 
 const KB = 1024;
-const numbered = (size: number) => Uint8Array.from({ length: size }, (_, at) => (at * 31) % 251);
+const pattern = (size: number) => Uint8Array.from({ length: size }, (_, at) => (at * 31) % 251);
 
-Deno.test("the end of a file is read, and its offset stays", () => {
+Deno.test("the end of a file is read without moving its offset", () => {
   using home = new Home();
   const rows: [size: number, gap: boolean | undefined][] = [
     [TAIL_BYTES - 1, undefined],
@@ -22,7 +22,7 @@ Deno.test("the end of a file is read, and its offset stays", () => {
     [2000 * KB, true],
   ];
   for (const [size, gap] of rows) {
-    const bytes = numbered(size);
+    const bytes = pattern(size);
     using file = Deno.openSync(home.write("message", bytes));
     file.seekSync(Math.min(size, PREFIX_BYTES), Deno.SeekMode.Start);
     const tail = readTail(file, PREFIX_BYTES);
@@ -32,19 +32,19 @@ Deno.test("the end of a file is read, and its offset stays", () => {
   }
 });
 
-Deno.test("of what is not a file, or cannot be read at a place, nothing is known", async () => {
+Deno.test("nothing is returned for a pipe, other streams and a closed file", async () => {
   using home = new Home();
   await home.run(["mkfifo", "pipe"]);
   using pipe = Deno.openSync(`${home.path}/pipe`, { read: true, write: true });
   assert.equal(readTail(pipe, PREFIX_BYTES), undefined);
   assert.equal(readTail({ read: () => Promise.resolve(null), readSync: () => null }, PREFIX_BYTES), undefined);
-  const closed = Deno.openSync(home.write("message", numbered(600 * KB)));
+  const closed = Deno.openSync(home.write("message", pattern(600 * KB)));
   closed.close();
   assert.equal(readTail(closed, PREFIX_BYTES), undefined);
 });
 
-/** A bounce that returns our message behind attachments. */
-function longBounce(size: number, show = FORMS["as it is"]!): string {
+/** A bounce that returns our message after a large attachment. */
+function longBounce(size: number, form = FORMS["as it is"]!): string {
   const id = "<1@example.org>";
   const tag = signTag("greg@example.org", id, { key: "k1", secret: SECRET, now: new Date(), nonce: randomNonce() });
   const returned = `From: greg@example.org\nTo: kay@example.net\nMessage-ID: ${id}\nX-Msgauth: ${tag}\n\nHello\n`;
@@ -52,13 +52,13 @@ function longBounce(size: number, show = FORMS["as it is"]!): string {
     'From: MAILER-DAEMON@mx.example\nContent-Type: multipart/mixed; boundary="b"\n\n--b\n\nFailed.\n\n--b\n' +
     "Content-Type: image/png\nContent-Transfer-Encoding: base64\n\n";
   const image = base64("\x89PNG\r\n".repeat(Math.ceil(size / 8)));
-  return `${front}${image}\n--b\nContent-Type: message/rfc822\n\n${show(returned)}\n--b--\n`;
+  return `${front}${image}\n--b\nContent-Type: message/rfc822\n\n${form(returned)}\n--b--\n`;
 }
 
 const resultOf = (home: Home): string =>
   /result=(\S+)/.exec(home.read(".local/state/countersign/log").trimEnd().split("\n").at(-1)!)![1]!;
 
-Deno.test("qmail's hook finds a message that is returned behind 256 KB, and leaves all of it to the next line", async () => {
+Deno.test("under qmail the hook finds a message returned after 256 KB, and leaves the whole bounce to the next line of .qmail", async () => {
   for (const form of ["as it is", "base64", "HTML, <br>", "quoted-printable", 'behind "> "']) {
     using home = new Home();
     home.write(".qmail", `|exec ${new URL("../../../hooks/incoming", import.meta.url).pathname}\n./Maildir/\n`);
@@ -69,7 +69,7 @@ Deno.test("qmail's hook finds a message that is returned behind 256 KB, and leav
   }
 });
 
-Deno.test("the hook streams from where it was, after it has looked at the end", async () => {
+Deno.test("after reading the end the hook streams from its previous offset", async () => {
   using home = new Home();
   Deno.mkdirSync(`${home.path}/Maildir`);
   const mail = longBounce(900 * KB);
@@ -82,7 +82,7 @@ Deno.test("the hook streams from where it was, after it has looked at the end", 
   assert.equal(resultOf(home), "genuine");
 });
 
-Deno.test("through a pipe the end is not seen", async () => {
+Deno.test("the end of a message is not read from a pipe", async () => {
   using home = new Home();
   const mail = longBounce(1200 * KB);
   const env = { SENDER: "", RECIPIENT: "greg@example.org" };
