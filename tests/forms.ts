@@ -23,11 +23,11 @@ const utf16 = (text: string, big: boolean): string => [...text].map((char) => bi
 
 /** The transformations of a body, by name. */
 export const FORMS: Record<string, (body: string) => string> = {
-  "as it is": (body) => body,
+  "unchanged": (body) => body,
   "with CRLF": (body) => body.replaceAll("\n", "\r\n"),
   "with bare CR": (body) => body.replaceAll("\n", "\r"),
-  "with another case": (body) => body.replace(/^(x-msgauth|message-id):/gim, (name) => name.toUpperCase()),
-  "with the value folded away": (body) => body.replaceAll(": v1.", ":\n v1.").replace(/^(message-id):/gim, "$1:\n\t"),
+  "with field names in upper case": (body) => body.replace(/^(x-msgauth|message-id):/gim, (name) => name.toUpperCase()),
+  "folded before the value": (body) => body.replaceAll(": v1.", ":\n v1.").replace(/^(message-id):/gim, "$1:\n\t"),
 
   // A space before the colon, or markup around the name
   "with a space before the colon": (body) => body.replace(/^([\w-]+):/gm, "$1 :"),
@@ -53,9 +53,11 @@ export const FORMS: Record<string, (body: string) => string> = {
       " ".repeat(200),
       "   * ",
     ]
-      .map((prefix) => [`behind ${JSON.stringify(prefix)}`, (body: string) => lines(body, (line) => prefix + line)]),
+      .map((
+        prefix,
+      ) => [`prefixed with ${JSON.stringify(prefix)}`, (body: string) => lines(body, (line) => prefix + line)]),
   ),
-  "quoted, empty lines not": (body) => lines(body, (line) => line === "" ? "" : `> ${line}`),
+  "quoted except empty lines": (body) => lines(body, (line) => line === "" ? "" : `> ${line}`),
   "quoted, empty lines without a space": (body) => lines(body, (line) => line === "" ? ">" : `> ${line}`),
 
   // Empty lines
@@ -68,7 +70,7 @@ export const FORMS: Record<string, (body: string) => string> = {
   ...Object.fromEntries(
     [10, 20, 33, 40, 47, 55, 60, 64, 65].flatMap((column) =>
       ["", " ", "\t", "    ", "> ", "| ", "      > "].map((indent) => [
-        `wrapped at ${column}, behind ${JSON.stringify(indent)}`,
+        `wrapped at ${column}, indented with ${JSON.stringify(indent)}`,
         (body: string) => hardWrap(body, column, indent),
       ])
     ),
@@ -79,7 +81,7 @@ export const FORMS: Record<string, (body: string) => string> = {
 
   // HTML
   "HTML, <br>": (body) => `<html><body>${named(body).replaceAll("\n", "<br>")}</body></html>`,
-  "HTML, <br> and line ends": (body) => `<p>${named(body).replaceAll("\n", "<br>\n")}</p>`,
+  "HTML, <br> and line endings": (body) => `<p>${named(body).replaceAll("\n", "<br>\n")}</p>`,
   "HTML, <br/>": (body) => `<p>${named(body).replaceAll("\n", "<br/>")}</p>`,
   "HTML, <BR />": (body) => `<P>${named(body).replaceAll("\n", "<BR />\r\n")}</P>`,
   "HTML, <pre>": (body) => `<div class="x"><pre>${named(body)}</pre></div>`,
@@ -139,18 +141,18 @@ export const COMBINED: Record<string, (body: string) => string> = Object.fromEnt
     ["quoted-printable", "base64"],
     ["base64", "base64"],
     ["base64", "quoted-printable"],
-    ['behind "> "', "quoted-printable"],
-    ['behind "> "', "base64"],
-    ['behind "* "', 'behind "> "'],
-    ["with a space before the colon", 'behind "> "'],
+    ['prefixed with "> "', "quoted-printable"],
+    ['prefixed with "> "', "base64"],
+    ['prefixed with "* "', 'prefixed with "> "'],
+    ["with a space before the colon", 'prefixed with "> "'],
     ["with an empty line after every line", "quoted-printable"],
-    ["with an empty line after every line", 'behind "| "'],
-    ['wrapped at 40, behind "> "', "base64"],
-    ['wrapped at 40, behind ""', "quoted-printable"],
-    ['wrapped at 55, behind ""', 'behind "# "'],
-    ['behind "> "', "HTML, <br>"],
-    ['behind "> "', "HTML, <p> per line"],
-    ["HTML, <br> and line ends", 'behind "> "'],
+    ["with an empty line after every line", 'prefixed with "| "'],
+    ['wrapped at 40, indented with "> "', "base64"],
+    ['wrapped at 40, indented with ""', "quoted-printable"],
+    ['wrapped at 55, indented with ""', 'prefixed with "# "'],
+    ['prefixed with "> "', "HTML, <br>"],
+    ['prefixed with "> "', "HTML, <p> per line"],
+    ["HTML, <br> and line endings", 'prefixed with "> "'],
     ["with CRLF", "quoted-printable"],
     ["quoted-printable", "with CRLF"],
   ].map((names) => [names.join(", then "), then(...names)]),

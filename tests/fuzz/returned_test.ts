@@ -14,8 +14,21 @@ import { randomBytes } from "../random.ts";
 
 /** Forms that change nothing but what a reader undoes. Hard wrapping, which does, is in PLAIN. */
 const ANY = [
-  ...["as it is", "with CRLF", "with another case", "with a space before the colon", 'behind "> "', 'behind "* "'],
-  ...['behind "# "', 'behind ": "', 'behind "| "', `behind ${JSON.stringify(" ".repeat(200))}`, "HTML, <br>"],
+  ...[
+    "unchanged",
+    "with CRLF",
+    "with field names in upper case",
+    "with a space before the colon",
+    'prefixed with "> "',
+    'prefixed with "* "',
+  ],
+  ...[
+    'prefixed with "# "',
+    'prefixed with ": "',
+    'prefixed with "| "',
+    `prefixed with ${JSON.stringify(" ".repeat(200))}`,
+    "HTML, <br>",
+  ],
   ...["with an empty line after every line", "with CR CR LF", "HTML, <pre>", "HTML, <p> per line", "HTML, <br/>"],
   ...["HTML, <div> per line", "UTF-16LE", "UTF-16BE", "UTF-16LE with a byte order mark", "base64", "base64 of CRLF"],
 ];

@@ -65,10 +65,10 @@ Deno.test("the tag is found in any form, and the result names the encoding", () 
   const by = (name: string) => foundBy(OUTER + ({ ...FORMS, ...COMBINED })[name]!(body));
   for (
     const [name, how] of [
-      ["as it is", "bytes"],
-      ["with the value folded away", "bytes"],
-      ['behind "> "', "bytes"],
-      ['wrapped at 40, behind ""', "wrapped"],
+      ["unchanged", "bytes"],
+      ["folded before the value", "bytes"],
+      ['prefixed with "> "', "bytes"],
+      ['wrapped at 40, indented with ""', "wrapped"],
       ["UTF-16LE", "utf-16"],
       ["base64", "base64"],
       ["HTML, addresses as links", "html"],
@@ -104,7 +104,14 @@ Deno.test("the tag is found whatever Message-ID was signed", () => {
     "In-Reply-To: <1@x>",
   ];
   const forms = [
-    ...["as it is", "with CRLF", 'behind "> "', 'behind "* "', "with an empty line after every line", "base64"],
+    ...[
+      "unchanged",
+      "with CRLF",
+      'prefixed with "> "',
+      'prefixed with "* "',
+      "with an empty line after every line",
+      "base64",
+    ],
     ...["HTML, <br>", "HTML, <p> per line", "UTF-16LE", "quoted-printable", "with a space before the colon"],
   ];
   for (const id of ids) {
@@ -113,7 +120,7 @@ Deno.test("the tag is found whatever Message-ID was signed", () => {
     }
   }
   for (const column of [60, 70, 76]) {
-    const body = FORMS['wrapped at 60, behind ""']!(returned("case41 13"));
+    const body = FORMS['wrapped at 60, indented with ""']!(returned("case41 13"));
     assert.notEqual(foundBy(OUTER + body), undefined, `${column}`);
   }
 });
@@ -171,7 +178,7 @@ Deno.test("the tag is found after invalid ones, and far from its Message-ID", ()
 Deno.test("our tag is found at the end of a long message", () => {
   const filler = `${"An attachment comes first. ".repeat(3)}\n`.repeat(PREFIX_BYTES / 80);
   const mail = (OUTER + filler).slice(0, PREFIX_BYTES);
-  for (const change of [FORMS["as it is"]!, FORMS["base64"]!, FORMS["HTML, <br>"]!]) {
+  for (const change of [FORMS["unchanged"]!, FORMS["base64"]!, FORMS["HTML, <br>"]!]) {
     assert.equal(foundBy(mail), undefined);
     assert.notEqual(foundBy(mail, `the end of a line\n\n${change(returned())}`), undefined);
   }

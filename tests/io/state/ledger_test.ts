@@ -47,13 +47,9 @@ Deno.test("An issued entry is found by its Message-ID and by its list only", asy
     assert.deepEqual(await found({ messageId }), [], messageId);
   }
   assert.deepEqual(await found({ list: "est@lists.example.org" }), []);
-  const [{ name, entry: found2 }] = await ledger.find({ messageId: "2@example.net" }) as
-    & [never]
-    & Awaited<
-      ReturnType<typeof ledger.find>
-    >;
+  const { name, entry: second } = (await ledger.find({ messageId: "2@example.net" }))[0]!;
   assert.equal(name, entryName({ messageId: "2@example.net", list: one.list }));
-  assert.deepEqual(found2, entry({ messageId: "2@example.net" }));
+  assert.deepEqual(second, entry({ messageId: "2@example.net" }));
 });
 
 Deno.test("Only the owner can access files and folders", async () => {
@@ -282,7 +278,9 @@ Deno.test("clean removes our files of past days, including those of killed progr
     `spent/${digest}-${digest}`,
   ];
   const others = [`${TODAY - 1}/notes`, `${TODAY - 1}/messages/${digest}/notes`, "issued/notes", "notes"];
-  for (const [paths, kept] of [[leftovers, [] as string[]], [others, others], [[...leftovers, ...others], others]] as const) {
+  for (
+    const [paths, kept] of [[leftovers, [] as string[]], [others, others], [[...leftovers, ...others], others]] as const
+  ) {
     using folder = new Folder();
     for (const path of paths) {
       const file = `${folder.path}/ledger/${path}`;
@@ -320,7 +318,11 @@ Deno.test("Finding, claiming and cleaning do not read other messages' entries", 
     assert.ok(await accesses(() => folder.ledger.find({ list: "test@lists.example.org" })) <= 12);
     assert.ok(await accesses(() => folder.ledger.find({ messageId: "nobody@example.net" })) <= 10);
     assert.ok(await accesses(async () => await folder.ledger.claim(entryName(entry()))) <= 11);
-    assert.equal(await accesses(() => folder.ledger.clean(TODAY - 1, 100)), 4, "the ledger and three folders of former versions");
+    assert.equal(
+      await accesses(() => folder.ledger.clean(TODAY - 1, 100)),
+      4,
+      "the ledger and three folders of former versions",
+    );
   } finally {
     Object.assign(Deno, { readTextFileSync, readDirSync });
   }

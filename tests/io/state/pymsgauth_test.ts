@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { decide } from "../../../io/state/lookups.ts";
 import { holdsToken, removeToken } from "../../../io/state/pymsgauth.ts";
+import type { Settings } from "../../../lib/settings/parse.ts";
 import { answerOf, context, cut, delivery, PLACEHOLDER, SAMPLES, send, settings } from "../../challenges.ts";
 
 const TOKEN = "90587d9fd8e756fbb1cc1de91d5ff64933e32b40";
@@ -105,7 +106,6 @@ Deno.test("With a token only the challenge about its own message and list is ans
     const { action, answer } = await verdict(mail, entries, config);
     assert.deepEqual([action, answer], ["deliver", undefined], what);
   };
-  const SETTINGS = settings();
   await good(frame + mail);
   await good(frame + mail.replace("X-pymsgauth-token", "X-PYMSGAUTH-TOKEN"));
   await good(frame + sent.mail); // with the tag as well

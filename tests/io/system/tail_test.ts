@@ -44,7 +44,7 @@ Deno.test("nothing is returned for a pipe, other streams and a closed file", asy
 });
 
 /** A bounce that returns our message after a large attachment. */
-function longBounce(size: number, form = FORMS["as it is"]!): string {
+function longBounce(size: number, form = FORMS["unchanged"]!): string {
   const id = "<1@example.org>";
   const tag = signTag("greg@example.org", id, { key: "k1", secret: SECRET, now: new Date(), nonce: randomNonce() });
   const returned = `From: greg@example.org\nTo: kay@example.net\nMessage-ID: ${id}\nX-Msgauth: ${tag}\n\nHello\n`;
@@ -59,7 +59,7 @@ const resultOf = (home: Home): string =>
   /result=(\S+)/.exec(home.read(".local/state/countersign/log").trimEnd().split("\n").at(-1)!)![1]!;
 
 Deno.test("under qmail the hook finds a message returned after 256 KB, and leaves the whole bounce to the next line of .qmail", async () => {
-  for (const form of ["as it is", "base64", "HTML, <br>", "quoted-printable", 'behind "> "']) {
+  for (const form of ["unchanged", "base64", "HTML, <br>", "quoted-printable", 'prefixed with "> "']) {
     using home = new Home();
     home.write(".qmail", `|exec ${new URL("../../../hooks/incoming", import.meta.url).pathname}\n./Maildir/\n`);
     const mail = longBounce(1200 * KB, FORMS[form]);

@@ -3,14 +3,14 @@ import { utf8 } from "../../../lib/bytes.ts";
 import { Fail } from "../../../lib/fail.ts";
 import { deliverToMaildir } from "../../../io/transport/maildir.ts";
 
-/** A folder in which maildirs are made. */
+/** A temporary folder for maildirs. */
 class Folder {
   readonly path = Deno.makeTempDirSync({ prefix: "countersign-" });
   readonly maildir = `${this.path}/box`;
   names(folder: string): string[] {
     return [...Deno.readDirSync(`${this.maildir}/${folder}`)].map((entry) => entry.name);
   }
-  /** Names in new/ and tmp/ after a delivery that failed. */
+  /** All files in the maildir. */
   left(): string[] {
     return [...this.names("new"), ...this.names("tmp"), ...this.names("cur")];
   }
@@ -25,7 +25,7 @@ async function* chunks(...parts: string[]): AsyncGenerator<Uint8Array> {
 const message = (...parts: string[]) => ({ head: utf8("Subject: x\n\n"), body: chunks(...parts) });
 const mode = (path: string) => (Deno.statSync(path).mode! & 0o777).toString(8);
 
-Deno.test("A message is one file in new, whole, and nothing in tmp", async () => {
+Deno.test("A message becomes one complete file in new", async () => {
   using folder = new Folder();
   const path = await deliverToMaildir(folder.maildir, message("one\n", "", "two\n"));
   assert.deepEqual([path], folder.names("new").map((name) => `${folder.maildir}/new/${name}`));
@@ -34,14 +34,14 @@ Deno.test("A message is one file in new, whole, and nothing in tmp", async () =>
   assert.deepEqual(folder.names("cur"), []);
 });
 
-Deno.test("File and folders are the owner's alone", async () => {
+Deno.test("Only the owner can access files and folders", async () => {
   using folder = new Folder();
   const path = await deliverToMaildir(folder.maildir, message());
   assert.equal(mode(path), "600");
   for (const name of ["", "/tmp", "/new", "/cur"]) assert.equal(mode(folder.maildir + name), "700", name);
 });
 
-Deno.test("A maildir that is there is used as it is", async () => {
+Deno.test("An existing maildir is not changed", async () => {
   using folder = new Folder();
   for (const name of ["", "/tmp", "/new"]) Deno.mkdirSync(folder.maildir + name);
   Deno.chmodSync(folder.maildir, 0o750);
@@ -51,7 +51,7 @@ Deno.test("A maildir that is there is used as it is", async () => {
   assert.equal(mode(folder.maildir), "750");
 });
 
-Deno.test("A name is never used twice, and no client takes it for a flag or a hidden file", async () => {
+Deno.test("File names are unique, not hidden and without flags", async () => {
   using folder = new Folder();
   const count = 200;
   const bodies = Array.from({ length: count }, (_, at) => `message ${at}\n`);
@@ -63,7 +63,7 @@ Deno.test("A name is never used twice, and no client takes it for a flag or a hi
   for (const name of folder.names("new")) assert.match(name, /^\d+\.P\d+R[0-9a-f]+\.countersign$/);
 });
 
-Deno.test("Nothing is in new before the body has ended", async () => {
+Deno.test("The file appears in new only when the body is complete", async () => {
   using folder = new Folder();
   const seen: number[] = [];
   const body = async function* () {
@@ -77,7 +77,7 @@ Deno.test("Nothing is in new before the body has ended", async () => {
   assert.equal(folder.names("new").length, 1);
 });
 
-Deno.test("An error in the body leaves nothing", async () => {
+Deno.test("An error in the body leaves no file", async () => {
   for (const error of [new Fail("io", "Standard input cannot be read"), new Error("bug")]) {
     using folder = new Folder();
     const body = async function* () {
@@ -94,7 +94,7 @@ Deno.test("An error in the body leaves nothing", async () => {
   }
 });
 
-Deno.test("What cannot be a maildir is a temporary failure, and is not made one", async () => {
+Deno.test("A path that cannot be a maildir is a temporary failure and is not created", async () => {
   using folder = new Folder();
   Deno.writeTextFileSync(`${folder.path}/file`, "");
   Deno.mkdirSync(`${folder.path}/odd`);
@@ -105,10 +105,10 @@ Deno.test("What cannot be a maildir is a temporary failure, and is not made one"
   }
   await assert.rejects(deliverToMaildir("", message()), { kind: "temporary" });
   assert.deepEqual([...Deno.readDirSync(folder.path)].map((entry) => entry.name).sort(), ["file", "odd"]);
-  assert.deepEqual([...Deno.readDirSync(`${folder.path}/odd/tmp`)], [], "nothing is left in tmp");
+  assert.deepEqual([...Deno.readDirSync(`${folder.path}/odd/tmp`)], [], "no file is left in tmp");
 });
 
-/** Runs with a file call that fails as a bad disk would. */
+/** Counts calls of this method while `run` runs; calls for which `when` is true throw. Writes are short. */
 async function failing(method: "syncSync" | "writeSync", when: (nth: number) => boolean, run: () => Promise<void>) {
   // deno-lint-ignore no-explicit-any
   const file = Deno.FsFile.prototype as any;
@@ -126,7 +126,7 @@ async function failing(method: "syncSync" | "writeSync", when: (nth: number) => 
   return nth;
 }
 
-Deno.test("Short writes are continued", async () => {
+Deno.test("A short write is continued until the message is complete", async () => {
   using folder = new Folder();
   const writes = await failing("writeSync", () => false, async () => {
     const path = await deliverToMaildir(folder.maildir, message("a body longer than three\n"));
@@ -135,9 +135,9 @@ Deno.test("Short writes are continued", async () => {
   assert.ok(writes > 2, `${writes}`);
 });
 
-Deno.test("A disk that fails at any step leaves nothing, so that trying again doubles nothing", async () => {
+Deno.test("A disk error at any step leaves no file, so that a retry creates no duplicate", async () => {
   using folder = new Folder();
-  // The file is synchronised, then the folder.
+  // The file is synced first, then the folder.
   for (const step of [0, 1]) {
     const calls = await failing("syncSync", (nth) => nth === step, async () => {
       await assert.rejects(deliverToMaildir(folder.maildir, message("body")), {

@@ -1,16 +1,15 @@
-/** What the program behind gets: arguments, environment, message; and what its status becomes. */
+/** What send() gives to a program or maildir (arguments, environment, message), and how it maps exit statuses. */
 import assert from "node:assert/strict";
 import { utf8 } from "../../../lib/bytes.ts";
 import { parseConfig } from "../../../lib/settings/parse.ts";
-import type { Fail } from "../../../lib/fail.ts";
 import { LOOP_MARK, send } from "../../../io/transport/send.ts";
 import { Rejected } from "../../../io/transport/rejected.ts";
-import { Home, oneLine } from "../../rig.ts";
+import { Home, oneLine, ROOT } from "../../rig.ts";
 import { byStub, environment, got, runs, stub, words } from "../../stub.ts";
 
 const MAIL = "From: greg@example.org\nTo: ann@example.net\n\nHi.\n";
 
-/** Variables by which qmail-inject, nullmailer and their like change sender, host, or what arguments mean. */
+/** Variables that change the sender, the host or the meaning of arguments for qmail-inject, nullmailer and others. */
 const REMOVED = [
   "QMAILINJECT",
   "QMAILUSER",
@@ -33,7 +32,7 @@ const REMOVED = [
   "NULLMAILER_USER",
   "NULLMAILER_QUEUE",
 ];
-/** Others, some of them nearly the same. */
+/** Other variables, some with similar names. */
 const KEPT = [
   "MAIL",
   "MAILRC",
@@ -47,7 +46,7 @@ const KEPT = [
   "xMAILNAME",
 ];
 
-Deno.test("the program gets the environment, less what would change what our arguments mean", async () => {
+Deno.test("the program gets the environment without variables that change the meaning of its arguments", async () => {
   using home = new Home();
   home.settings(byStub(home));
   const env = Object.fromEntries([...REMOVED, ...KEPT].map((name) => [name, `value of ${name}`]));
@@ -60,7 +59,7 @@ Deno.test("the program gets the environment, less what would change what our arg
   assert.equal(found[LOOP_MARK], "1");
 });
 
-Deno.test("a hook that forwards, or files by another program, cleans the environment too", async () => {
+Deno.test("spam_command of a hook gets the same environment", async () => {
   using home = new Home();
   home.settings(`${byStub(home)}\n[incoming]\nspam_command = ["${stub(home)}"]\n`);
   const env = Object.fromEntries([...REMOVED, ...KEPT].map((name) => [name, `value of ${name}`]));
@@ -73,7 +72,7 @@ Deno.test("a hook that forwards, or files by another program, cleans the environ
   for (const name of KEPT) assert.equal(found[name], env[name], name);
 });
 
-/** Settings of a home; `more` is the transport table. */
+/** Settings with this [transport] table. */
 const transport = (more: string) =>
   parseConfig(`[[identity]]\naddress = "greg@example.org"\n[transport]\n${more}`, { file: "/c", home: "/h" });
 const message = () => ({
@@ -85,14 +84,14 @@ const message = () => ({
 const ann = { local: "ann", domain: "example.net" };
 const bob = { local: "bob", domain: "example.net" };
 
-/** A program that writes what it got into the folder that it is given first. */
+/** A program that writes its standard input to the file `got` in the folder named by its first argument. */
 function program(folder: string, then: string): string {
   const path = `${folder}/program`;
   Deno.writeTextFileSync(path, `#!/bin/sh\nfolder=$1\ncat >"$folder/got"\n${then}\n`, { mode: 0o755 });
   return path;
 }
 
-Deno.test("the status of the program, and its last words", async () => {
+Deno.test("the exit status of the program is mapped, and its last line reported", async () => {
   const rows: [preset: string, status: number, code: number, kind: string, says: string][] = [
     ["sendmail", 67, 67, "temporary", "status 67: no such user"],
     ["sendmail", 75, 75, "temporary", "status 75: no such user"],
@@ -122,7 +121,7 @@ Deno.test("the status of the program, and its last words", async () => {
   }
 });
 
-Deno.test("what a program cannot take is not given to it", async () => {
+Deno.test("a program is not started for a message that it cannot send", async () => {
   const folder = Deno.makeTempDirSync({ prefix: "countersign-" });
   try {
     const path = program(folder, "exit 0");
@@ -138,7 +137,7 @@ Deno.test("what a program cannot take is not given to it", async () => {
   }
 });
 
-Deno.test("whoever finds the mark in his environment was called by himself", async () => {
+Deno.test("a transport command that calls countersign itself is detected by a variable in the environment", async () => {
   using home = new Home();
   home.settings(byStub(home));
   oneLine(
@@ -147,20 +146,15 @@ Deno.test("whoever finds the mark in his environment was called by himself", asy
     /transport\.command calls this program/,
   );
   assert.equal(runs(home), 0);
-  Deno.env.set(LOOP_MARK, "1");
-  try {
-    const settings = transport(`preset = "sendmail"\ncommand = ["/bin/true"]`);
-    const failed = send(settings, { sender: ann, recipients: [bob], dsn: {} }, message());
-    await assert.rejects(
-      failed,
-      (error: Fail) => error.kind === "config" && /\/bin\/true calls this/.test(error.message),
-    );
-  } finally {
-    Deno.env.delete(LOOP_MARK);
-  }
+  // A separate process, because other tests share the environment of this one.
+  const program = `${ROOT}/tests/io/transport/send_program.ts`;
+  const deno = [Deno.execPath(), "run", "-q", "--frozen", "-A", "--config", `${ROOT}/deno.json`, program];
+  const identity = '[[identity]]\naddress = "greg@example.org"\n';
+  const text = `${identity}[transport]\npreset = "sendmail"\ncommand = ["/bin/true"]\n`;
+  oneLine(await home.run([...deno, text], "", { [LOOP_MARK]: "1" }), 78, /\/bin\/true calls this/);
 });
 
-Deno.test("a maildir gets the envelope in front, as written at final delivery", async () => {
+Deno.test("a maildir gets the envelope as Return-Path and X-Envelope-To fields", async () => {
   const folder = Deno.makeTempDirSync({ prefix: "countersign-" });
   try {
     const settings = transport(`via = "maildir"\nmaildir = "${folder}/out"`);
@@ -175,7 +169,7 @@ Deno.test("a maildir gets the envelope in front, as written at final delivery", 
   }
 });
 
-Deno.test("every word reaches the program as one", async () => {
+Deno.test("arguments reach the program unchanged", async () => {
   using home = new Home();
   home.settings(byStub(home));
   const odd = ["ann@example.net", '"a b"@example.net', "-x@example.net", "$HOME`id`@example.net"];

@@ -1,4 +1,4 @@
-/** MAIL and RCPT for what a server offers. */
+/** MAIL and RCPT commands by the extensions that the server offers. */
 import assert from "node:assert/strict";
 import { Fail } from "../../../lib/fail.ts";
 import { commands, extensionsIn, sizeLimit, type SmtpEnvelope } from "../../../io/transport/smtp/envelope.ts";
@@ -8,14 +8,19 @@ const NONE = ALL.slice(0, 1);
 const ENVELOPE: SmtpEnvelope = { sender: "greg@example.org", recipients: [{ address: "ann@example.net" }] };
 
 const ROWS: [what: string, offers: string[], envelope: Partial<SmtpEnvelope>, mail: string, rcpt?: string][] = [
-  ["nothing asked for", ALL, {}, "MAIL FROM:<greg@example.org>"],
+  ["no parameters", ALL, {}, "MAIL FROM:<greg@example.org>"],
   ["the null sender", ALL, { sender: "" }, "MAIL FROM:<>"],
   ["8-bit", ALL, { eightBit: true }, "MAIL FROM:<greg@example.org> BODY=8BITMIME"],
   ["8-bit, not offered", NONE, { eightBit: true }, "MAIL FROM:<greg@example.org>"],
   ["a size", ALL, { size: 1000 }, "MAIL FROM:<greg@example.org> SIZE=1000"],
   ["a size, not offered", NONE, { size: 10_000 }, "MAIL FROM:<greg@example.org>"],
   ["a size, no limit", ["mx", "SIZE"], { size: 10_000 }, "MAIL FROM:<greg@example.org> SIZE=10000"],
-  ["a size, limit 0, which is none", ["mx", "SIZE 0"], { size: 10_000 }, "MAIL FROM:<greg@example.org> SIZE=10000"],
+  [
+    "a size, limit 0, which means no limit",
+    ["mx", "SIZE 0"],
+    { size: 10_000 },
+    "MAIL FROM:<greg@example.org> SIZE=10000",
+  ],
   ["a header in UTF-8", ALL, { utf8Header: true }, "MAIL FROM:<greg@example.org> SMTPUTF8"],
   ["a header in UTF-8, not offered", NONE, { utf8Header: true }, "MAIL FROM:<greg@example.org>"],
   ["a sender in UTF-8", ALL, { sender: "josé@example.org" }, "MAIL FROM:<josé@example.org> SMTPUTF8"],
@@ -52,20 +57,20 @@ const ROWS: [what: string, offers: string[], envelope: Partial<SmtpEnvelope>, ma
     "RCPT TO:<a@b.example> ORCPT=utf-8;jos\\x{E9}\\x{2B}\\x{5C}@z",
   ],
   [
-    "all at once",
+    "all parameters",
     ALL,
     { size: 7, eightBit: true, utf8Header: true, ret: "FULL", envid: "x" },
     "MAIL FROM:<greg@example.org> SIZE=7 BODY=8BITMIME SMTPUTF8 RET=FULL ENVID=x",
   ],
 ];
 
-Deno.test("what is offered is used, what is not is left out", () => {
+Deno.test("parameters are sent only for extensions that are offered", () => {
   for (const [what, offers, envelope, mail, rcpt = "RCPT TO:<ann@example.net>"] of ROWS) {
     assert.deepEqual(commands("mx:25", { ...ENVELOPE, ...envelope }, extensionsIn(offers)), [mail, rcpt], what);
   }
 });
 
-const REFUSED: [what: string, offers: string[], envelope: Partial<SmtpEnvelope>, says: RegExp][] = [
+const REJECTED: [what: string, offers: string[], envelope: Partial<SmtpEnvelope>, says: RegExp][] = [
   ["sender in UTF-8", NONE, { sender: "josé@example.org" }, /^mx:25 does not offer SMTPUTF8, which address "josé@ex/],
   ["recipient in UTF-8", NONE, { recipients: [{ address: "ann@bücher.example" }] }, /SMTPUTF8.*"ann@bücher/],
   ["too large", ALL, { size: 1001 }, /^mx:25 accepts messages of at most 1000 bytes/],
@@ -81,8 +86,8 @@ const REFUSED: [what: string, offers: string[], envelope: Partial<SmtpEnvelope>,
   ["CRLF in RET", ALL, { ret: "x\r\nDATA" }, /contains a control character$/],
 ];
 
-Deno.test("what the server cannot be told is refused for good, before anything is said", () => {
-  for (const [what, offers, envelope, says] of REFUSED) {
+Deno.test("an envelope that the server cannot accept is rejected permanently before MAIL", () => {
+  for (const [what, offers, envelope, says] of REJECTED) {
     assert.throws(() => commands("mx:25", { ...ENVELOPE, ...envelope }, extensionsIn(offers)), (error: Fail) => {
       assert.ok(error instanceof Fail);
       assert.equal(error.kind, "refused", what);
@@ -92,7 +97,7 @@ Deno.test("what the server cannot be told is refused for good, before anything i
   }
 });
 
-Deno.test("extensions in any spelling", () => {
+Deno.test("extensions are parsed in any case and form", () => {
   const of = (...lines: string[]) => Object.fromEntries(extensionsIn(["mx", ...lines]));
   assert.deepEqual(of("size 10", "8bitmime", "Dsn "), { SIZE: "10", "8BITMIME": "", DSN: "" });
   assert.deepEqual(of("AUTH PLAIN", "AUTH=LOGIN"), { AUTH: "PLAIN LOGIN" });
@@ -101,7 +106,7 @@ Deno.test("extensions in any spelling", () => {
   assert.deepEqual(Object.fromEntries(extensionsIn(["DSN"])), {}, "the first line is a greeting");
 });
 
-Deno.test("the largest message", () => {
+Deno.test("sizeLimit returns the limit announced with SIZE", () => {
   const limit = (line: string) => sizeLimit(extensionsIn(["mx", line]));
   const rows: [string, number | undefined][] = [
     ["SIZE 10", 10],

@@ -1,14 +1,14 @@
-/** How a message is sent: line ends, dots, and where it ends. */
+/** Encoding of a message for DATA: line endings, dot-stuffing and the final dot. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { concat, decodeLatin1, encodeLatin1 } from "../../../lib/bytes.ts";
 import { sizeWithCrlf, SmtpLines } from "../../../io/transport/smtp/lines.ts";
 
-/** What is sent for a message in these parts, a character a byte; and its size as SIZE counts it, without the last dot. */
+/** The bytes sent for a message in these chunks (as Latin-1), and its size as SIZE counts it. */
 function encoded(...parts: string[]): { sent: string; size: number } {
   const lines = new SmtpLines();
   const out: Uint8Array[] = [];
-  // One buffer for all: what was encoded must not depend on it.
+  // The chunks share one buffer, on which the result must not depend.
   const buffer = new Uint8Array(Math.max(0, ...parts.map((part) => part.length)));
   for (const part of parts) {
     buffer.set(encodeLatin1(part));
@@ -19,7 +19,7 @@ function encoded(...parts: string[]): { sent: string; size: number } {
   return { sent: decodeLatin1(concat(...out, last)), size: lines.messageSize - 2 };
 }
 
-/** The same, written down plainly. */
+/** A simple implementation to compare with. */
 function expected(message: string): string {
   const lines = message.split(/\r\n|\r|\n/);
   if (lines.at(-1) === "") lines.pop();
@@ -41,7 +41,7 @@ const ROWS: [message: string, sent: string][] = [
   ["\r\r", "\r\n\r\n.\r\n"],
   ["\r\r\n", "\r\n\r\n.\r\n"],
   ["\n\r", "\r\n\r\n.\r\n"],
-  // Ends of a message, as one server or another has been made to see them (SMTP smuggling).
+  // Sequences that some servers read as the end of the message (SMTP smuggling).
   ["a\n.\nQUIT", "a\r\n..\r\nQUIT\r\n.\r\n"],
   ["a\n.\r\nQUIT", "a\r\n..\r\nQUIT\r\n.\r\n"],
   ["a\r\n.\nQUIT", "a\r\n..\r\nQUIT\r\n.\r\n"],
@@ -53,28 +53,28 @@ const ROWS: [message: string, sent: string][] = [
   ["\0\xe9\xff\n", "\0\xe9\xff\r\n.\r\n"],
 ];
 
-Deno.test("a message as it is sent, in one part and byte by byte", () => {
+Deno.test("messages are encoded, in one chunk and byte by byte", () => {
   for (const [message, sent] of ROWS) {
-    assert.equal(expected(message), sent, "the table and the plain way agree");
-    const size = sent.length - 3 - sent.split("\r\n..").length + 1 - Number(sent.startsWith("..")); // less added dots
+    assert.equal(expected(message), sent, "the table agrees with the simple implementation");
+    const size = sent.length - 3 - sent.split("\r\n..").length + 1 - Number(sent.startsWith("..")); // without the added dots
     assert.deepEqual(encoded(message), { sent, size }, JSON.stringify(message));
     assert.deepEqual(encoded(...message), { sent, size }, `${JSON.stringify(message)}, byte by byte`);
   }
 });
 
-Deno.test("any message in any parts: one end, no bare CR or LF, nothing lost", () => {
+Deno.test("Property: any message has one end, no bare CR or LF, and loses nothing", () => {
   const text = fc.string({ unit: fc.constantFrom("\r", "\n", ".", "a", "\0", "\xff"), maxLength: 60 });
   fc.assert(fc.property(fc.array(text, { maxLength: 6 }), (parts) => {
     const { sent, size } = encoded(...parts);
     assert.equal(size, sizeWithCrlf(encodeLatin1(parts.join(""))));
     assert.equal(sent, expected(parts.join("")));
     assert.doesNotMatch(sent, /\r(?!\n)|(?<!\r)\n/);
-    assert.equal(`\r\n${sent}`.indexOf("\r\n.\r\n"), sent.length - 3, "the only lone dot is the last");
+    assert.equal(`\r\n${sent}`.indexOf("\r\n.\r\n"), sent.length - 3, "the only lone dot is the final one");
   }));
 });
 
-Deno.test("parts longer than the buffer, at every boundary of it", () => {
-  const line = "\n.".repeat(40_000); // becomes twice as long
+Deno.test("chunks may be longer than the buffer", () => {
+  const line = "\n.".repeat(40_000); // Twice as long when encoded.
   for (const shift of [0, 1, 2, 3]) {
     for (const message of ["x".repeat(65_534 + shift) + line, line + "x".repeat(70_000) + "\r".repeat(shift)]) {
       assert.ok(encoded(message).sent === expected(message));

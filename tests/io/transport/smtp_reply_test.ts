@@ -1,9 +1,9 @@
-/** Replies, good and bad. */
+/** Parsing of SMTP replies. */
 import assert from "node:assert/strict";
 import { encodeLatin1 } from "../../../lib/bytes.ts";
 import { MAX_LINE_BYTES, MAX_LINES, NotReply, type Reply, ReplyReader } from "../../../io/transport/smtp/reply.ts";
 
-/** Reads from a server that has sent these bytes and then closed, in pieces of this size. */
+/** A reader of these bytes, in chunks of this size, after which the connection is closed. */
 function reader(bytes: string, piece: number): ReplyReader {
   let rest = encodeLatin1(bytes);
   return new ReplyReader((into) => {
@@ -37,7 +37,7 @@ const GOOD: [bytes: string, reply: Reply][] = [
   ],
 ];
 
-Deno.test("replies are read in pieces of any size", async () => {
+Deno.test("replies are read in chunks of any size", async () => {
   for (const [bytes, reply] of GOOD) {
     for (const piece of [1, 2, 3, 7, 100_000]) {
       const twice = reader(bytes + bytes, piece);
@@ -69,7 +69,7 @@ const BAD: [bytes: string, says: RegExp][] = [
   ["250-x\r\n".repeat(MAX_LINES + 1), /^a reply of more than \d+ lines$/],
 ];
 
-Deno.test("what is no reply is not taken for one", async () => {
+Deno.test("malformed replies are rejected", async () => {
   for (const [bytes, says] of BAD) {
     for (const piece of [1, 5, 100_000]) {
       const error = await reader(bytes, piece).next().catch((error) => error);
@@ -79,13 +79,13 @@ Deno.test("what is no reply is not taken for one", async () => {
   }
 });
 
-Deno.test("a server that closes in the middle has said nothing", async () => {
+Deno.test("a truncated reply is an unexpected end of file", async () => {
   for (const bytes of ["", "2", "250", "250 OK", "250-OK\r\n", "250-OK\r\n250 OK"]) {
     await assert.rejects(reader(bytes, 3).next(), Deno.errors.UnexpectedEof, bytes);
   }
 });
 
-Deno.test("an endless reply is not read to its end", async () => {
+Deno.test("reading of an endless reply stops at the limit", async () => {
   for (const endless of ["x", "250-x\r\n", "250-\r\n", "\n"]) {
     let read = 0;
     const flood = new ReplyReader((into) => {

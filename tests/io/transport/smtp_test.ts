@@ -1,4 +1,4 @@
-/** `via = "smtp"`, against a server that answers as it is told. */
+/** `via = "smtp"`, against a server with configurable replies. */
 import assert from "node:assert/strict";
 import { decodeLatin1, utf8 } from "../../../lib/bytes.ts";
 import { parseConfig } from "../../../lib/settings/parse.ts";
@@ -33,12 +33,12 @@ function transport(port: number, more = 'security = "none"', host = "127.0.0.1")
   return parseConfig(`${text}port = ${port}\n${more}\n`, { file: "/c/config.toml", home: "/h" }).transport;
 }
 
-/** Sends; the server is told first what to answer. */
+/** Sends a message to the server. */
 function send(sink: Sink, more?: string, envelope = TO_BOTH, body = chunks("Hi.\n"), signal?: AbortSignal) {
   return submit(transport(sink.port, more), envelope, { head: utf8(HEAD), body }, signal);
 }
 
-/** What was thrown, as a program ends with it: the status, whether it is certain that nothing was sent, the words. */
+/** A summary of the error: exit status, whether it is certain that nothing was sent, and message. */
 async function failure(sent: Promise<unknown>): Promise<{ status: number; certain: boolean; says: string }> {
   const error = await sent.then(() => assert.fail("sent"), (error) => error);
   assert.ok(error instanceof Fail, `${error?.stack ?? error}`);
@@ -53,7 +53,7 @@ async function fails(sent: Promise<unknown>, status: number, says: RegExp, certa
   assert.deepEqual([found.status, found.certain], [status, certain], found.says);
 }
 
-Deno.test("what arrives: envelope and message, byte for byte", async (t) => {
+Deno.test("envelope and message arrive unchanged", async (t) => {
   await using sink = new Sink();
   const row = async (what: string, envelope: Envelope, check: (sink: Sink) => void, body = chunks("Hi.\n")) => {
     await t.step(what, async () => {
@@ -79,30 +79,30 @@ Deno.test("what arrives: envelope and message, byte for byte", async (t) => {
     recipients: [...quoted, address("-x@example.net")],
   }, ({ taken: [mail] }) => assert.deepEqual(mail!.to, ['"a b"@example.net', '"a>b"@example.net', "-x@example.net"]));
   const dsn = { notify: "failure,delay", ret: "hdrs", envid: "a+2Bb+3Dc" };
-  await row("what DSN asks", { ...TO_BOTH, dsn }, ({ taken: [mail] }) => {
+  await row("DSN parameters", { ...TO_BOTH, dsn }, ({ taken: [mail] }) => {
     assert.equal(mail!.fromParameters, "BODY=8BITMIME RET=HDRS ENVID=a+2Bb+3Dc");
     assert.deepEqual(mail!.toParameters, ["NOTIFY=FAILURE,DELAY", "NOTIFY=FAILURE,DELAY"]);
   });
   const lines = [".", "..", ".a", "", "From x", "\0NUL", "\xe9\xff", "QUIT"];
   const body = Uint8Array.from(lines.join("\n") + "\n.\n", (one) => one.charCodeAt(0));
-  await row("lines with dots, NUL, bytes of 8 bits", TO_BOTH, ({ taken: [mail] }) => {
+  await row("lines with dots, NUL and 8-bit bytes", TO_BOTH, ({ taken: [mail] }) => {
     assert.equal(mail!.data, (HEAD + decodeLatin1(body)).replaceAll("\n", "\r\n"));
   }, chunks(body.subarray(0, 1), body.subarray(1, 2), body.subarray(2)));
-  await row("no newline at the end, and a CR alone, which could end the data in the middle", TO_BOTH, (sink) => {
+  await row("a bare CR and no final newline", TO_BOTH, (sink) => {
     assert.equal(sink.taken[0]!.data, "Subject: x\r\n\r\na\r\n.\r\nb\r\n");
   }, chunks("a\r.\rb"));
-  const said = (verb: RegExp) => sink.lines.filter((line) => verb.test(line)).length;
-  await sink.when(() => said(/^QUIT$/) === said(/^EHLO/));
+  const count = (verb: RegExp) => sink.lines.filter((line) => verb.test(line)).length;
+  await sink.when(() => count(/^QUIT$/) === count(/^EHLO/));
 });
 
-Deno.test("without DSN and 8BITMIME nothing of them is said", async () => {
+Deno.test("DSN and 8BITMIME parameters are sent only if offered", async () => {
   await using sink = new Sink({ extensions: [] });
   await send(sink, undefined, { ...TO_BOTH, dsn: { ret: "full", notify: "never" } });
   const [{ fromParameters, toParameters }] = sink.taken as [Sink["taken"][0]];
   assert.deepEqual([fromParameters, toParameters], ["", ["", ""]]);
 });
 
-Deno.test("the size of a message that is whole is told before it is sent", async () => {
+Deno.test("the size of a completely read message is announced in MAIL", async () => {
   await using sink = new Sink({ extensions: ["SIZE 1000"] });
   const whole = (body: string) =>
     submit(transport(sink.port), TO_BOTH, { head: utf8(HEAD), body: chunks(body), whole: true });
@@ -120,11 +120,11 @@ Deno.test("the size of a message that is whole is told before it is sent", async
   assert.equal(sink.taken.length, 1);
 });
 
-Deno.test("a large message goes through from one buffer that is used again", async () => {
+Deno.test("a large message arrives unchanged although its chunks share one buffer", async () => {
   await using sink = new Sink();
   const all = Uint8Array.from({ length: 6 * 1024 * 1024 + 7 }, (_, at) => at % 9973 === 0 ? 10 : 33 + at % 89);
   const body = async function* () {
-    const buffer = new Uint8Array(4096); // less than streams like to have in hand
+    const buffer = new Uint8Array(4096); // smaller than the buffers of streams
     for (let at = 0; at < all.length; at += buffer.length) {
       const part = all.subarray(at, at + buffer.length);
       buffer.set(part);
@@ -133,93 +133,98 @@ Deno.test("a large message goes through from one buffer that is used again", asy
     }
   };
   await send(sink, undefined, TO_BOTH, body());
-  // More than a connection holds: it must wait for the server, with pieces in hand.
+  // More than the connection buffers, so that the client has to wait for the server.
   assert.ok(sink.taken[0]!.data === (HEAD + decodeLatin1(all)).replaceAll("\n", "\r\n") + "\r\n");
 });
 
 const PIPELINING = ["PIPELINING", "8BITMIME"];
-const refusing = (bad: Record<string, string>) => (one: string) => bad[one];
+const rejecting = (replies: Record<string, string>) => (recipient: string) => replies[recipient];
 
-/** [the server's answers, how it ends, what is said] */
+/** [what, the server's replies, exit status, error message, whether it is certain that nothing was sent] */
 const ANSWERS: [what: string, answers: Answers, status: number, says: RegExp, certain?: boolean][] = [
-  ["greeting: never", { greeting: "554 5.7.1 No" }, 75, /127\.0\.0\.1:\d+ cannot be used: "554 5\.7\.1 No"$/],
-  ["greeting: later", { greeting: "421 Busy" }, 75, /cannot be used: "421 Busy"$/],
+  ["greeting: permanent", { greeting: "554 5.7.1 No" }, 75, /127\.0\.0\.1:\d+ cannot be used: "554 5\.7\.1 No"$/],
+  ["greeting: temporary", { greeting: "421 Busy" }, 75, /cannot be used: "421 Busy"$/],
   ["greeting: garbage", { greeting: "HTTP/1.1 400 Bad Request" }, 75, /cannot be used: "HTTP/],
   ["greeting: escapes", { greeting: "554 \x1b[31mred" }, 75, /cannot be used: "554 \\u001b\[31mred"$/],
-  ["greeting: hung up", { greeting: HANG_UP }, 75, /cannot be used: connection closed unexpectedly$/],
-  ["EHLO: never", { ehlo: "550 Go away" }, 75, /rejected EHLO: "550 Go away"$/],
-  ["EHLO: later", { ehlo: "421 Bye" }, 75, /rejected EHLO: "421 Bye"$/],
-  ["EHLO: hung up", { ehlo: HANG_UP }, 75, /cannot be used: connection closed/],
-  ["MAIL: never", { from: "553 5.7.1 Not yours" }, 69, /rejected the sender: "553 5\.7\.1 Not yours"$/],
-  ["MAIL: later", { from: LATER }, 75, /rejected the sender: "450 4\.2\.1 Come again"$/],
+  ["greeting: disconnect", { greeting: HANG_UP }, 75, /cannot be used: connection closed unexpectedly$/],
+  ["EHLO: permanent", { ehlo: "550 Go away" }, 75, /rejected EHLO: "550 Go away"$/],
+  ["EHLO: temporary", { ehlo: "421 Bye" }, 75, /rejected EHLO: "421 Bye"$/],
+  ["EHLO: disconnect", { ehlo: HANG_UP }, 75, /cannot be used: connection closed/],
+  ["MAIL: permanent", { from: "553 5.7.1 Not yours" }, 69, /rejected the sender: "553 5\.7\.1 Not yours"$/],
+  ["MAIL: temporary", { from: LATER }, 75, /rejected the sender: "450 4\.2\.1 Come again"$/],
   ["MAIL: log in first", { from: "530 5.7.0 Authentication required" }, 77, /rejected the sender: "530 /],
   ["MAIL: out of step", { from: "503 What now" }, 75, /rejected the sender: "503 /],
   ["MAIL: garbage", { from: "what?" }, 75, /cannot be used: "what\?"$/],
-  ["MAIL: hung up", { from: HANG_UP }, 75, /cannot be used: connection closed/],
+  ["MAIL: disconnect", { from: HANG_UP }, 75, /cannot be used: connection closed/],
   [
     "MAIL: many lines",
     { from: "550-5.7.1 Not\r\n550 5.7.1 yours" },
     69,
     /rejected the sender: "550 5\.7\.1 Not 5\.7\.1 yours"/,
   ],
-  ["RCPT: all never", { to: REFUSED }, 69, /rejected "ann@example\.net": "550 .*", "bob@example\.net": "550 /],
-  ["RCPT: all later", { to: LATER }, 75, /rejected "ann@example\.net": "450 .*, "bob@example\.net": "450 /],
-  ["RCPT: the first", { to: refusing({ "ann@example.net": REFUSED }) }, 69, /rejected "ann[^,]*; nothing is sent$/],
-  ["RCPT: the last", { to: refusing({ "bob@example.net": REFUSED }) }, 69, /rejected "bob[^,]*; nothing is sent$/],
-  ["RCPT: the last, later", { to: refusing({ "bob@example.net": LATER }) }, 75, /rejected "bob[^,]*; nothing is sent$/],
+  ["RCPT: all permanent", { to: REFUSED }, 69, /rejected "ann@example\.net": "550 .*", "bob@example\.net": "550 /],
+  ["RCPT: all temporary", { to: LATER }, 75, /rejected "ann@example\.net": "450 .*, "bob@example\.net": "450 /],
+  ["RCPT: the first", { to: rejecting({ "ann@example.net": REFUSED }) }, 69, /rejected "ann[^,]*; nothing is sent$/],
+  ["RCPT: the last", { to: rejecting({ "bob@example.net": REFUSED }) }, 69, /rejected "bob[^,]*; nothing is sent$/],
   [
-    "RCPT: one later, one never",
-    { to: refusing({ "ann@example.net": LATER, "bob@example.net": REFUSED }) },
+    "RCPT: the last, temporary",
+    { to: rejecting({ "bob@example.net": LATER }) },
+    75,
+    /rejected "bob[^,]*; nothing is sent$/,
+  ],
+  [
+    "RCPT: one temporary, one permanent",
+    { to: rejecting({ "ann@example.net": LATER, "bob@example.net": REFUSED }) },
     69,
     /rejected "ann@example\.net": "450 .*, "bob@example\.net": "550 /,
   ],
   [
     "RCPT: moved (RFC 5321 section 3.4)",
-    { to: refusing({ "ann@example.net": "551 User has moved; please try <ann@new.example>" }) },
+    { to: rejecting({ "ann@example.net": "551 User has moved; please try <ann@new.example>" }) },
     69,
     /"551 User has moved; please try <ann@new\.example>"/,
   ],
   [
-    "RCPT: the last, with a server that takes commands in batches",
-    { extensions: PIPELINING, to: refusing({ "bob@example.net": REFUSED }) },
+    "RCPT: the last, pipelined",
+    { extensions: PIPELINING, to: rejecting({ "bob@example.net": REFUSED }) },
     69,
     /rejected "bob/,
   ],
   [
-    "RCPT: the first, with a server that takes commands in batches",
-    { extensions: PIPELINING, to: refusing({ "ann@example.net": LATER }) },
+    "RCPT: the first, pipelined",
+    { extensions: PIPELINING, to: rejecting({ "ann@example.net": LATER }) },
     75,
     /rejected "ann/,
   ],
   ["RCPT: closing", { to: "421 Going down" }, 75, /"421 Going down"/],
-  ["RCPT: hung up", { to: HANG_UP }, 75, /connection closed/],
-  ["DATA: never", { data: "554 No valid recipients" }, 69, /rejected the message: "554 /],
-  ["DATA: later", { data: LATER }, 75, /rejected the message: "450 /],
-  ["DATA: hung up", { data: HANG_UP }, 75, /connection closed/],
+  ["RCPT: disconnect", { to: HANG_UP }, 75, /connection closed/],
+  ["DATA: permanent", { data: "554 No valid recipients" }, 69, /rejected the message: "554 /],
+  ["DATA: temporary", { data: LATER }, 75, /rejected the message: "450 /],
+  ["DATA: disconnect", { data: HANG_UP }, 75, /connection closed/],
   [
-    "MAIL: three replies to it, which would be taken for those to RCPT and DATA",
+    "MAIL: three replies, which could be mistaken for those to RCPT and DATA",
     { from: "250 Yes\r\n250 Yes\r\n250 Yes", end: "554 5.7.1 Spam" },
     75,
     /cannot be used: it sent an unsolicited reply$/,
   ],
   [
-    "RCPT: three replies to it, with a server that takes commands in batches",
+    "RCPT: three replies, pipelined",
     { extensions: PIPELINING, to: "250 Yes\r\n250 Yes\r\n250 Yes" },
     75,
     /cannot be used: it sent an unsolicited reply$/,
   ],
   [
-    "DATA: of another command",
+    "DATA: a reply to another command",
     { data: "250 Yes" },
     75,
     /cannot be used: "250 Yes"$/,
   ],
-  ["the message: never", { end: "554 5.7.1 Spam" }, 69, /rejected the message: "554 5\.7\.1 Spam"$/],
-  ["the message: later", { end: LATER }, 75, /rejected the message: "450 /],
+  ["the message: permanent", { end: "554 5.7.1 Spam" }, 69, /rejected the message: "554 5\.7\.1 Spam"$/],
+  ["the message: temporary", { end: LATER }, 75, /rejected the message: "450 /],
   ["the message: closing", { end: "421 Going down" }, 75, /rejected the message: "421 /],
-  // The server may have taken it: nobody may say that it was not sent.
+  // The server may have accepted the message, so that the result is unknown.
   [
-    "the message: hung up",
+    "the message: disconnect",
     { end: HANG_UP },
     75,
     /has the message, but did not confirm it .*may have been sent$/,
@@ -229,32 +234,34 @@ const ANSWERS: [what: string, answers: Answers, status: number, says: RegExp, ce
   ["the message: go on", { end: "354 More" }, 75, /did not confirm it/, false],
 ];
 
-Deno.test("the server refuses, hangs up, or talks nonsense, at each step", async (t) => {
+Deno.test("rejections, disconnects and protocol errors at each step", async (t) => {
   await using sink = new Sink();
   for (const [what, answers, status, says, certain = true] of ANSWERS) {
     await t.step(`${what}: ${status}`, async () => {
       sink.answers = answers;
       sink.taken.length = sink.lines.length = 0;
       await fails(send(sink), status, says, certain);
-      assert.deepEqual(sink.taken, [], "nobody got it");
-      const until = (verb: string) => sink.lines.some((line) => line.startsWith(verb));
-      // Sender and recipients are settled before anything of the message goes.
-      assert.equal(until("DATA"), /^(?:DATA|the message)/.test(what), sink.lines.join("\n"));
-      // Leave is taken where that can be done.
-      const refused = !/: (?:closing|hung up|garbage|go on|three replies|of another)|greeting: later|EHLO: later/.test(
-        what,
-      );
-      assert.equal(sink.lines.at(-1) === "QUIT", refused, sink.lines.join("\n"));
+      assert.deepEqual(sink.taken, [], "nothing was accepted");
+      const received = (verb: string) => sink.lines.some((line) => line.startsWith(verb));
+      // DATA is sent only after the replies to sender and recipients.
+      assert.equal(received("DATA"), /^(?:DATA|the message)/.test(what), sink.lines.join("\n"));
+      // QUIT is sent if the session is still usable.
+      const quits =
+        !/: (?:closing|disconnect|garbage|go on|three replies|a reply to another)|greeting: temporary|EHLO: temporary/
+          .test(
+            what,
+          );
+      assert.equal(sink.lines.at(-1) === "QUIT", quits, sink.lines.join("\n"));
     });
   }
 });
 
-/** Never to an end: it is cut off, and the server must see no final dot. */
+/** An endless body: the connection is cut, and the server must not see a final dot. */
 const forever = async function* (signal?: AbortSignal) {
   while (!signal?.aborted) yield await Promise.resolve(utf8("line\n".repeat(10_000)));
 };
 
-Deno.test("what happens in the middle of a message cuts the connection before the final dot", async (t) => {
+Deno.test("an error while the message is sent closes the connection without a final dot", async (t) => {
   await using sink = new Sink();
   const row = async (what: string, answers: Answers, work: () => Promise<void>) => {
     await t.step(what, async () => {
@@ -263,7 +270,7 @@ Deno.test("what happens in the middle of a message cuts the connection before th
       await work();
       await sink.when(() => sink.cut.length > 0);
       assert.deepEqual([sink.taken, sink.cut.length], [[], 1]);
-      assert.ok(sink.cut[0]!.startsWith("Subject: x\r\n"), "it had begun");
+      assert.ok(sink.cut[0]!.startsWith("Subject: x\r\n"), "the message had begun");
       assert.ok(!sink.cut[0]!.includes("QUIT"), "a command in the message");
     });
   };
@@ -272,7 +279,7 @@ Deno.test("what happens in the middle of a message cuts the connection before th
     throw new Fail("io", "Standard input cannot be read");
   };
   await row(
-    "the message cannot be read on",
+    "the message cannot be read",
     {},
     () => fails(send(sink, undefined, TO_BOTH, broken()), 74, /^Standard/),
   );
@@ -294,24 +301,24 @@ Deno.test("what happens in the middle of a message cuts the connection before th
     await fails(sent, 75, /^Stopped by a signal/, true);
   });
   await row(
-    "refused before it has the message",
+    "rejected before the end of the message",
     { during: "552 5.3.4 Too big" },
     () => fails(send(sink, undefined, TO_BOTH, forever()), 69, /rejected the message: "552 5\.3\.4 Too big"$/),
   );
   await row(
-    "taken before it has the message",
+    "accepted before the end of the message",
     { during: "250 Thanks" },
     () => fails(send(sink, undefined, TO_BOTH, forever()), 75, /replied before the end of the message: "250 Thanks"$/),
   );
 });
 
-Deno.test("the server hangs up in the middle of a message", async () => {
+Deno.test("the server disconnects while the message is sent", async () => {
   await using sink = new Sink({ during: HANG_UP });
   await fails(send(sink, undefined, TO_BOTH, forever()), 75, /cannot be used: |rejected the message: /);
   assert.deepEqual(sink.taken, []);
 });
 
-/** [where the server falls silent, what it has heard by then] */
+/** [where the server stops replying, the last command it received] */
 const SILENT: [Answers, RegExp | undefined][] = [
   [{ greeting: SILENCE }, undefined],
   [{ ehlo: SILENCE }, /^EHLO/],
@@ -321,27 +328,27 @@ const SILENT: [Answers, RegExp | undefined][] = [
 ];
 
 Deno.test("a signal ends the wait at every step before the final dot", async () => {
-  for (const [answers, heard] of SILENT) {
+  for (const [answers, command] of SILENT) {
     await using sink = new Sink(answers);
     const stop = new AbortController();
     const sent = failure(send(sink, undefined, TO_BOTH, chunks("Hi.\n"), stop.signal));
-    if (heard !== undefined) await sink.untilSaid(heard);
+    if (command !== undefined) await sink.untilSaid(command);
     stop.abort();
     assert.deepEqual(await sent, { status: 75, certain: true, says: "Stopped by a signal; nothing is sent" });
     assert.deepEqual(sink.taken, []);
   }
   await using sink = new Sink();
   await fails(send(sink, undefined, TO_BOTH, chunks("Hi.\n"), AbortSignal.abort()), 75, /^Stopped by a signal/);
-  assert.deepEqual(sink.taken, [], "a signal that came before");
+  assert.deepEqual(sink.taken, [], "a signal that arrived earlier");
 });
 
-Deno.test("time runs out", async (t) => {
+Deno.test("transport.timeout limits the whole session", async (t) => {
   const limited = 'security = "none"\ntimeout = 1';
   await t.step("before the message", async () => {
     await using sink = new Sink({ from: SILENCE });
     await fails(send(sink, limited), 75, /^The server took longer than 1 s; nothing is sent$/);
   });
-  await t.step("behind its final dot, where nobody knows", async () => {
+  await t.step("after the final dot, when the result is unknown", async () => {
     await using sink = new Sink({ end: SILENCE });
     await fails(
       send(sink, limited),
@@ -349,18 +356,18 @@ Deno.test("time runs out", async (t) => {
       /did not confirm it \(the server took longer than 1 s\); it may have been sent$/,
       false,
     );
-    assert.ok(!sink.lines.includes("QUIT"), "who does not answer is not waited for once more");
+    assert.ok(!sink.lines.includes("QUIT"), "QUIT is not sent to a server that does not reply");
   });
 });
 
-Deno.test("without TLS, what a server on this machine offers of it is left alone", async () => {
+Deno.test("security = none ignores an offered STARTTLS", async () => {
   await using sink = new Sink({ extensions: ["STARTTLS"], starttls: "454 Not now" });
   await send(sink);
   assert.equal(sink.taken.length, 1);
   assert.ok(!sink.lines.includes("STARTTLS"));
 });
 
-Deno.test("a signal behind the final dot waits for the answer a moment more", async () => {
+Deno.test("a signal after the final dot still waits briefly for the reply", async () => {
   const stop = new AbortController();
   const hold = async () => {
     stop.abort();
@@ -371,16 +378,16 @@ Deno.test("a signal behind the final dot waits for the answer a moment more", as
   assert.equal(sink.taken.length, 1);
 });
 
-Deno.test("what looks like a yes and is none", async () => {
+Deno.test("a malformed reply to the message does not confirm it", async () => {
   await using sink = new Sink({ end: "2 fine" });
   await fails(send(sink), 75, /has the message, but did not confirm it \("2 fine"\); it may have been sent$/, false);
-  assert.equal(sink.taken.length, 1, "as it was");
+  assert.equal(sink.taken.length, 1, "the server had accepted it");
 });
 
 Deno.test("addresses and headers in UTF-8", async (t) => {
   const josé: Envelope = { ...TO_BOTH, recipients: [ann, address("josé@example.net")] };
   const head = utf8("Subject: é\n\n");
-  await t.step("an address needs the server to know them", async () => {
+  await t.step("an address in UTF-8 requires SMTPUTF8", async () => {
     await using sink = new Sink({ extensions: ["8BITMIME"] });
     await fails(
       send(sink, undefined, josé),
@@ -389,13 +396,13 @@ Deno.test("addresses and headers in UTF-8", async (t) => {
     );
     assert.ok(!sink.lines.some((line) => line.startsWith("MAIL")));
   });
-  await t.step("and is told so when it does", async () => {
+  await t.step("SMTPUTF8 is requested if offered", async () => {
     await using sink = new Sink({ extensions: ["8BITMIME", "SMTPUTF8"] });
     await send(sink, undefined, josé);
     assert.equal(sink.taken[0]!.fromParameters, "BODY=8BITMIME SMTPUTF8");
     assert.equal(sink.taken[0]!.to[1], decodeLatin1(utf8("josé@example.net")));
   });
-  /** [what the server knows, the header, what stands behind MAIL] */
+  /** [extensions, header, parameters of MAIL] */
   const headers: [string[], Uint8Array<ArrayBuffer>, string][] = [
     [["SMTPUTF8", "8BITMIME"], head, "BODY=8BITMIME SMTPUTF8"],
     [["SMTPUTF8", "8BITMIME"], utf8(HEAD), "BODY=8BITMIME"],
@@ -411,7 +418,7 @@ Deno.test("addresses and headers in UTF-8", async (t) => {
   }
 });
 
-Deno.test("no server, no name, no sender", async () => {
+Deno.test("no server, an unknown host name, no sender, an invalid recipient", async () => {
   const message = { head: utf8(HEAD), body: chunks("Hi.\n") };
   const to = (port: number, host?: string) => submit(transport(port, host ? "" : undefined, host), TO_BOTH, message);
   await fails(to(deadPort()), 75, /^127\.0\.0\.1:\d+ cannot be used: connection refused/);
@@ -428,7 +435,7 @@ Deno.test("no server, no name, no sender", async () => {
   assert.ok(!sink.lines.some((line) => line.startsWith("MAIL")));
 });
 
-test("TLS, and the login behind it", async (t) => {
+test("TLS and login", async (t) => {
   using authority = await Authority.make();
   const here = await authority.leaf("DNS:localhost,IP:127.0.0.1");
   const secret = `${authority.folder}/password`;
@@ -438,16 +445,16 @@ test("TLS, and the login behind it", async (t) => {
   const [tls, starttls] = ["tls", "starttls"].map((one) => `security = "${one}"\nca = "${authority.ca}"\n${login}`);
 
   for (const [name, more, start] of [["tls", tls!, false], ["starttls", starttls!, true]] as const) {
-    await t.step(`${name}: sent, behind a login`, async () => {
+    await t.step(`${name}: sent after a login`, async () => {
       await using sink = new Sink({ extensions: ["AUTH PLAIN LOGIN", "8BITMIME"] }, { ...here, start });
       await send(sink, more);
       assert.equal(sink.taken[0]!.mail, `${HEAD}Hi.\n`);
-      const heard = sink.lines.map((line) => line.replace(/^(?:MAIL|RCPT|DATA|QUIT).*/, ""));
+      const commands = sink.lines.map((line) => line.replace(/^(?:MAIL|RCPT|DATA|QUIT).*/, ""));
       const clear = start ? ["EHLO [127.0.0.1]", "STARTTLS"] : [];
       const plain = `AUTH PLAIN ${base64(`\0greg\0${PASSWORD}`)}`;
-      assert.deepEqual(heard.slice(0, clear.length + 2), [...clear, "EHLO [127.0.0.1]", plain]);
+      assert.deepEqual(commands.slice(0, clear.length + 2), [...clear, "EHLO [127.0.0.1]", plain]);
     });
-    await t.step(`${name}: a CA that nobody knows`, async () => {
+    await t.step(`${name}: an unknown CA`, async () => {
       await using sink = new Sink({}, { ...here, start });
       await fails(
         send(sink, more.replace(/ca = .*/, "")),
@@ -458,14 +465,14 @@ test("TLS, and the login behind it", async (t) => {
     });
     const wrong = [["DNS:other.example", 2, /not valid for name/i], ["IP:127.0.0.1", -1, /expired/i]] as const;
     for (const [names, days, says] of wrong) {
-      await t.step(`${name}: a certificate for ${names}, good for ${days} days`, async () => {
+      await t.step(`${name}: a certificate for ${names}, valid for ${days} days`, async () => {
         await using sink = new Sink({}, { ...await authority.leaf(names, days), start });
         await fails(send(sink, more), 75, new RegExp(`cannot be used: .*(?:${says.source})`, "i"));
         assert.ok(!sink.lines.some((line) => line.startsWith("AUTH")));
       });
     }
     for (const auth of ["LOGIN", "CRAM-MD5"]) {
-      await t.step(`${name}: the server knows ${auth} alone`, async () => {
+      await t.step(`${name}: the server offers only ${auth}`, async () => {
         await using sink = new Sink({ extensions: [`AUTH ${auth}`] }, { ...here, start });
         await send(sink, more);
         assert.equal(sink.taken.length, 1);
@@ -475,8 +482,8 @@ test("TLS, and the login behind it", async (t) => {
     }
   }
 
-  /** [what the server says to the password, how it ends, what is said] */
-  const refusals: [string, number, RegExp][] = [
+  /** [the reply to AUTH, exit status, error message] */
+  const rejections: [string, number, RegExp][] = [
     ["535 5.7.8 Bad password", 77, /rejected the login of "greg": "535 5\.7\.8 Bad password"$/],
     ["454 4.7.0 Try again", 75, /rejected the login of "greg": "454 4\.7\.0 Try again"$/],
     ["421 Too many", 75, /rejected the login of "greg": "421 Too many"$/],
@@ -484,8 +491,8 @@ test("TLS, and the login behind it", async (t) => {
     [`535 not ${PASSWORD}`, 77, /of "greg": "535 not …"$/],
     [HANG_UP, 75, /connection closed/],
   ];
-  for (const [auth, status, says] of refusals) {
-    await t.step(`the password: ${auth.slice(0, 12)}`, async () => {
+  for (const [auth, status, says] of rejections) {
+    await t.step(`login rejected: ${auth.slice(0, 12)}`, async () => {
       await using sink = new Sink({ auth, extensions: ["AUTH PLAIN"] }, here);
       const { says: said } = await failure(send(sink, tls));
       assert.ok(![PASSWORD, base64(PASSWORD), base64(`\0greg\0${PASSWORD}`)].some((one) => said.includes(one)), said);
@@ -493,16 +500,16 @@ test("TLS, and the login behind it", async (t) => {
     });
   }
 
-  /** [what a server, or who stands between, makes of STARTTLS] */
+  /** [what a server or an attacker does about STARTTLS, replies, whether it is offered] */
   const stripped: [string, Answers, boolean][] = [
-    ["not offered, and not known", {}, false],
-    ["refused", { starttls: "454 4.7.0 Not now" }, true],
-    ["refused for good", { starttls: "502 Never" }, true],
-    ["hung up", { starttls: HANG_UP }, true],
-    ["agreed to, and then no TLS comes", { starttls: "220 Go on\r\n250 AUTH PLAIN" }, true],
+    ["not offered", {}, false],
+    ["rejected", { starttls: "454 4.7.0 Not now" }, true],
+    ["rejected permanently", { starttls: "502 Never" }, true],
+    ["disconnect", { starttls: HANG_UP }, true],
+    ["accepted without a TLS handshake", { starttls: "220 Go on\r\n250 AUTH PLAIN" }, true],
   ];
   for (const [what, answers, start] of stripped) {
-    await t.step(`STARTTLS ${what}: nothing goes in the clear`, async () => {
+    await t.step(`STARTTLS ${what}: nothing is sent unencrypted`, async () => {
       await using sink = start ? new Sink(answers, { ...here, start }) : new Sink(answers);
       await fails(send(sink, `${starttls}\ntimeout = 2`), 75, /./);
       assert.ok(!sink.lines.some((line) => /^(?:AUTH|MAIL)/.test(line)), sink.lines.join("\n"));
@@ -510,7 +517,7 @@ test("TLS, and the login behind it", async (t) => {
     });
   }
 
-  await t.step("what was offered in the clear is forgotten when TLS begins", async () => {
+  await t.step("extensions offered before TLS are discarded", async () => {
     const clear = ["SIZE 1", "8BITMIME", "DSN", "PIPELINING", "AUTH PLAIN"];
     await using sink = new Sink({ extensions: ["AUTH LOGIN"], clear }, { ...here, start: true });
     await send(sink, starttls, { ...TO_BOTH, dsn: { ret: "full" } });
@@ -543,7 +550,7 @@ test("TLS, and the login behind it", async (t) => {
 });
 
 Deno.test({
-  name: "without the permission for the network one line says what to do",
+  name: "without the network permission the error suggests countersign sandbox",
   permissions: { read: true, env: true, net: false, sys: ["uid"] },
   async fn() {
     const sent = submit(transport(25), TO_BOTH, { head: utf8(HEAD), body: chunks() });

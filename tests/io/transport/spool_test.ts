@@ -1,4 +1,4 @@
-/** The injector's promises hold with a spool, too; and the program does not start before the message is whole. */
+/** With a spool inject() keeps the same guarantees, and the program starts only when the message is complete. */
 import assert from "node:assert/strict";
 import { decodeLatin1, utf8 } from "../../../lib/bytes.ts";
 import { Fail } from "../../../lib/fail.ts";
@@ -27,11 +27,11 @@ class Folder {
     await this.until(() => this.read("pid")?.endsWith("\n") ?? false);
     return Number(this.read("pid"));
   }
-  /** What is in the spool by name: nothing, at any time. */
+  /** The names in the spool folder; spool files have none. */
   left(): string[] {
     return [...Deno.readDirSync(this.spool)].map(({ name }) => name);
   }
-  call(script: string, more: Partial<SpawnOptions> = {}): SpawnOptions {
+  options(script: string, more: Partial<SpawnOptions> = {}): SpawnOptions {
     const environment = { D: this.path, PATH: "/usr/bin:/bin" };
     return { argv: ["/bin/sh", "-c", script], environment, timeout: 0, spool: this.spool, ...more };
   }
@@ -40,7 +40,7 @@ class Folder {
   }
 }
 
-const runs = (pid: number): boolean => {
+const isRunning = (pid: number): boolean => {
   try {
     return !/^\d+ \(.*\) Z/.test(Deno.readTextFileSync(`/proc/${pid}/stat`));
   } catch {
@@ -55,10 +55,10 @@ const HEAD = utf8("Subject: x\n\n");
 const message = (...parts: (string | Uint8Array)[]) => ({ head: HEAD, body: chunks(...parts) });
 const LARGE = new Uint8Array(4 * 1024 * 1024).fill(65);
 
-Deno.test("The whole message is the program's input, byte for byte, from its beginning", async () => {
+Deno.test("The program reads the unchanged message from its beginning", async () => {
   using folder = new Folder();
   const all = Uint8Array.from({ length: 3 * 256 * 1024 + 7 }, (_, at) => (at * 31) % 256);
-  assert.deepEqual(await inject(folder.call('cat >"$D/got"'), message(all.slice(0, 1000), all.slice(1000))), {
+  assert.deepEqual(await inject(folder.options('cat >"$D/got"'), message(all.slice(0, 1000), all.slice(1000))), {
     code: 0,
     lastLine: "",
   });
@@ -66,57 +66,53 @@ Deno.test("The whole message is the program's input, byte for byte, from its beg
   assert.deepEqual(folder.left(), []);
 });
 
-Deno.test("It is a file without a name, the owner's alone, which nobody writes any more", async () => {
+Deno.test("Standard input is a private file without a name, open for reading only", async () => {
   using folder = new Folder();
   const script = `ls "$D/state/spool" | wc -l >"$D/names"; stat -Lc '%a %h %s' /dev/stdin >"$D/stat"
 ls -l /proc/$PPID/fd | grep -c "^l-wx.*$D/.*(deleted)" >"$D/written"; cat /proc/self/fdinfo/0 >"$D/info"; stat -c %a "$D/state/spool" >"$D/mode"`;
-  await inject(folder.call(script), message("body\n"));
+  await inject(folder.options(script), message("body\n"));
   assert.equal(folder.read("names")!.trim(), "0");
   assert.equal(folder.read("stat"), `600 0 ${HEAD.length + "body\n".length}\n`);
-  assert.match(folder.read("info")!, /^pos:\t0\nflags:\t0?[0-7]*0\n/, "from the beginning, to be read only");
-  assert.equal(folder.read("written"), "0\n", "closed by us");
+  assert.match(folder.read("info")!, /^pos:\t0\nflags:\t0?[0-7]*0\n/, "at the beginning, read-only");
+  assert.equal(folder.read("written"), "0\n", "closed for writing");
   assert.equal(folder.read("mode"), "700\n");
 });
 
-Deno.test("Arguments and environment are given as they are, and nothing else", async () => {
+Deno.test("A program gets exactly the given arguments and environment", async () => {
   using folder = new Folder();
-  const given = folder.call('printf "%s|" "$@" >"$D/args"; tr "\\0" "\\n" </proc/self/environ >"$D/env"');
+  const spawnOptions = folder.options('printf "%s|" "$@" >"$D/args"; tr "\\0" "\\n" </proc/self/environ >"$D/env"');
   const hostile = '$(touch "$D/pwned") `id` ; *';
-  Deno.env.set("COUNTERSIGN_TEST", "leaked");
-  try {
-    await inject({ ...given, argv: [...given.argv, "name", hostile, "", "-x"] }, message());
-  } finally {
-    Deno.env.delete("COUNTERSIGN_TEST");
-  }
+  assert.ok(Deno.env.get("HOME"), "a variable that could leak");
+  await inject({ ...spawnOptions, argv: [...spawnOptions.argv, "name", hostile, "", "-x"] }, message());
   assert.equal(folder.read("args"), `${hostile}||-x|`);
   assert.equal(folder.read("pwned"), undefined);
   const names = folder.read("env")!.trim().split("\n").map((line) => line.split("=")[0]!);
   assert.deepEqual(names.filter((name) => !["PWD", "SHLVL", "_", "OLDPWD"].includes(name)).sort(), ["D", "PATH"]);
 });
 
-Deno.test("The status and the last line of a program are told", async () => {
+Deno.test("The exit status and the last line on standard error are returned", async () => {
   using folder = new Folder();
   const rows: [string, number, string][] = [
     ["cat >/dev/null", 0, ""],
     ["exit 1", 1, ""],
     ["echo first >&2; echo 'no such user' >&2; exit 67", 67, "no such user"],
     ["yes line | head -n 100000 >&2; printf 'last\\033' >&2; exit 255", 255, "last"],
-    // What streaming would see by the broken pipe nobody sees here.
+    // Without a pipe it is not noticed that the program did not read everything.
     ["head -c 10 >/dev/null; exit 0", 0, ""],
   ];
   for (const [script, code, lastLine] of rows) {
-    assert.deepEqual(await inject(folder.call(script), message(LARGE)), { code, lastLine }, script);
+    assert.deepEqual(await inject(folder.options(script), message(LARGE)), { code, lastLine }, script);
   }
 });
 
-/** What fails before the message is whole: the program was never started. */
+/** Expects that inject() fails before the program was started. */
 async function neverStarted(
   folder: Folder,
-  call: Partial<SpawnOptions>,
+  options: Partial<SpawnOptions>,
   body: AsyncIterable<Uint8Array>,
 ): Promise<Fail> {
   let failed: unknown;
-  await inject(folder.call(': >"$D/started"; cat >"$D/got"', call), { head: HEAD, body }).catch((error) =>
+  await inject(folder.options(': >"$D/started"; cat >"$D/got"', options), { head: HEAD, body }).catch((error) =>
     failed = error
   );
   assert.ok(failed instanceof Fail, `${failed}`);
@@ -124,7 +120,7 @@ async function neverStarted(
   return failed;
 }
 
-Deno.test("The program is not started when the message does not become whole", async () => {
+Deno.test("The program is not started if the message is incomplete", async () => {
   const broken = async function* () {
     yield* chunks("half");
     throw new Fail("io", "no more");
@@ -133,19 +129,19 @@ Deno.test("The program is not started when the message does not become whole", a
     if (decodeLatin1(chunk).startsWith("not")) throw new Fail("data", "not fine");
   };
   const rows: [string, Partial<SpawnOptions>, AsyncIterable<Uint8Array>, string, RegExp][] = [
-    ["the body ends in an error", {}, broken(), "io", /^no more$/],
-    ["what inspect finds", { inspect }, chunks("fine", "not fine"), "data", /^not fine$/],
-    ["a signal from before", { signal: AbortSignal.abort() }, chunks("body"), "temporary", /signal/],
+    ["an error in the body", {}, broken(), "io", /^no more$/],
+    ["an error of inspect", { inspect }, chunks("fine", "not fine"), "data", /^not fine$/],
+    ["a signal that arrived earlier", { signal: AbortSignal.abort() }, chunks("body"), "temporary", /signal/],
   ];
-  for (const [what, call, body, kind, says] of rows) {
+  for (const [what, options, body, kind, says] of rows) {
     using folder = new Folder();
-    const failed = await neverStarted(folder, call, body);
+    const failed = await neverStarted(folder, options, body);
     assert.deepEqual([failed.kind, says.test(failed.message)], [kind, true], what);
     assert.deepEqual(folder.left(), [], what);
   }
 });
 
-Deno.test("What a file system finds no room for only at the end is found before the program starts", async () => {
+Deno.test("A disk full error that only sync reports is found before the program starts", async () => {
   using folder = new Folder();
   const { syncSync } = Deno.FsFile.prototype;
   Deno.FsFile.prototype.syncSync = () => {
@@ -160,7 +156,7 @@ Deno.test("What a file system finds no room for only at the end is found before 
   assert.deepEqual(folder.left(), []);
 });
 
-Deno.test("A signal stops the reading, while the body is awaited and at its very end", async () => {
+Deno.test("A signal while waiting for the body, or at its end, prevents the start", async () => {
   for (const rest of ["is awaited", "ends"]) {
     using folder = new Folder();
     const controller = new AbortController();
@@ -176,22 +172,22 @@ Deno.test("A signal stops the reading, while the body is awaited and at its very
   }
 });
 
-Deno.test("A signal kills the program with all that it has started", async () => {
+Deno.test("A signal kills the program with its child processes", async () => {
   using folder = new Folder();
   const controller = new AbortController();
   const script = `/bin/sh -c 'echo $$ >"$D/pid"; exec sleep 1000'; exit $?`;
-  const failed = inject(folder.call(script, { signal: controller.signal }), message("body"));
+  const failed = inject(folder.options(script, { signal: controller.signal }), message("body"));
   const pid = await folder.pid();
   controller.abort();
   await assert.rejects(failed, { kind: "temporary", message: /signal/ });
-  await folder.until(() => !runs(pid));
+  await folder.until(() => !isRunning(pid));
 });
 
-Deno.test("A program that commits after the signal has committed", async () => {
+Deno.test("If the program commits after the signal, its own status counts", async () => {
   using folder = new Folder();
   const controller = new AbortController();
   const script = `cat >"$D/got"; echo $$ >"$D/pid"; while [ ! -e "$D/go" ]; do sleep 0.05; done; exit 0`;
-  const ended = inject(folder.call(script, { signal: controller.signal }), message("body"));
+  const ended = inject(folder.options(script, { signal: controller.signal }), message("body"));
   await folder.pid();
   controller.abort();
   Deno.writeTextFileSync(`${folder.path}/go`, "");
@@ -200,17 +196,17 @@ Deno.test("A program that commits after the signal has committed", async () => {
 
 Deno.test("A program that takes too long is killed", async () => {
   using folder = new Folder();
-  const failed = inject(folder.call('echo $$ >"$D/pid"; exec sleep 1000', { timeout: 1 }), message("body"));
+  const failed = inject(folder.options('echo $$ >"$D/pid"; exec sleep 1000', { timeout: 1 }), message("body"));
   await assert.rejects(failed, { kind: "temporary", message: "/bin/sh took longer than 1 s and was killed" });
-  assert.ok(!runs(await folder.pid()));
+  assert.ok(!isRunning(await folder.pid()));
 });
 
-Deno.test("A program that cannot be run is an error of the system", async () => {
+Deno.test("A program that cannot be run is a system error", async () => {
   using folder = new Folder();
   Deno.writeTextFileSync(`${folder.path}/plain`, "not a program\n", { mode: 0o644 });
   Deno.writeTextFileSync(`${folder.path}/odd`, "#!/nonexistent/shell\n", { mode: 0o755 });
   for (const program of ["/nonexistent/program", folder.path, `${folder.path}/plain`, `${folder.path}/odd`]) {
-    await assert.rejects(inject(folder.call("", { argv: [program] }), message()), (error: Fail) => {
+    await assert.rejects(inject(folder.options("", { argv: [program] }), message()), (error: Fail) => {
       assert.equal(error.kind, "system", `${error}`);
       assert.ok(error.message.startsWith(`${JSON.stringify(program)} cannot be run: `), error.message);
       return true;
@@ -219,29 +215,29 @@ Deno.test("A program that cannot be run is an error of the system", async () => 
   }
 });
 
-Deno.test("A program killed by somebody else is a temporary failure, by whatever signal", async () => {
+Deno.test("A program killed by any signal of others is a temporary failure", async () => {
   const rows = [["TERM", "SIGTERM"], ["KILL", "SIGKILL"], ["34", "an unknown signal"]] as const;
   for (const [signal, named] of rows) {
     using folder = new Folder();
     for (const spool of [folder.spool, undefined]) {
-      const { spool: _, ...rest } = folder.call(`cat >"$D/mail"; kill -${signal} $$`);
+      const { spool: _, ...rest } = folder.options(`cat >"$D/mail"; kill -${signal} $$`);
       const failed = inject(spool === undefined ? rest : { ...rest, spool }, message("body"));
       await assert.rejects(failed, { kind: "temporary", message: `/bin/sh was killed by ${named}` });
     }
   }
 });
 
-Deno.test("A grandchild that holds everything open holds up nobody", async () => {
+Deno.test("A grandchild that keeps files open does not delay the result", async () => {
   using folder = new Folder();
   const script = `sleep 1000 <&0 & echo $! >"$D/pid"; echo 'no such user' >&2; exit 67`;
-  const ended = await inject(folder.call(script), message("body"));
+  const ended = await inject(folder.options(script), message("body"));
   const pid = await folder.pid();
-  assert.ok(runs(pid), "the grandchild is still there");
+  assert.ok(isRunning(pid), "the grandchild is still running");
   Deno.kill(pid, "SIGKILL");
   assert.deepEqual(ended, { code: 67, lastLine: "no such user" });
 });
 
-Deno.test("A spool that takes nothing is a temporary failure that names it", async () => {
+Deno.test("A spool folder that cannot be written is a temporary failure with its path", async () => {
   using folder = new Folder();
   Deno.writeTextFileSync(`${folder.path}/state`, "no folder");
   const failed = await neverStarted(folder, {}, chunks("body"));
@@ -249,7 +245,7 @@ Deno.test("A spool that takes nothing is a temporary failure that names it", asy
   assert.ok(failed.message.startsWith("Spool cannot be written: ") && failed.file === folder.spool, failed.message);
 });
 
-Deno.test("A disk that fails while the message is written is told; short writes are continued", async () => {
+Deno.test("A disk error while the message is written is reported; short writes are continued", async () => {
   // deno-lint-ignore no-explicit-any
   const file = Deno.FsFile.prototype as any;
   const write = file.writeSync;
@@ -263,7 +259,7 @@ Deno.test("A disk that fails while the message is written is told; short writes 
     try {
       const body = chunks("a body longer than three\n");
       if (fails < Infinity) assert.match((await neverStarted(folder, {}, body)).message, /No space left/);
-      else assert.equal((await inject(folder.call('cat >"$D/got"'), { head: HEAD, body })).code, 0);
+      else assert.equal((await inject(folder.options('cat >"$D/got"'), { head: HEAD, body })).code, 0);
     } finally {
       file.writeSync = write;
     }
@@ -272,10 +268,10 @@ Deno.test("A disk that fails while the message is written is told; short writes 
   }
 });
 
-Deno.test("What killed ones left is removed after a day, and nothing else", async () => {
+Deno.test("Spool files left by killed programs are removed after a day, and nothing else", async () => {
   using folder = new Folder();
   assert.equal(cleanSpool(folder.spool, new Date()), 0, "no spool yet");
-  await inject(folder.call("exit 0"), message("body"));
+  await inject(folder.options("exit 0"), message("body"));
   const put = (name: string, hours: number) => {
     Deno.writeTextFileSync(`${folder.spool}/${name}`, "");
     const then = new Date(Date.now() - hours * 3_600_000);
@@ -288,6 +284,6 @@ Deno.test("What killed ones left is removed after a day, and nothing else", asyn
   assert.equal(cleanSpool(folder.spool, new Date()), 1);
   assert.deepEqual(folder.left().sort(), ["ahead", "folder", "new"]);
   put("old", 25);
-  await inject(folder.call("exit 0"), message("body"));
-  assert.deepEqual(folder.left().sort(), ["ahead", "folder", "new"], "the next message takes it away");
+  await inject(folder.options("exit 0"), message("body"));
+  assert.deepEqual(folder.left().sort(), ["ahead", "folder", "new"], "the next message removes it");
 });

@@ -1,7 +1,11 @@
-/** Sends a short message: the text of the settings, then `whole` or `streams`. Ends with the status of a rejection. */
+/**
+ * Sends a short message. Arguments: settings in TOML, and `whole` or `streams`.
+ * Exits with the status of a rejection, or 78 after printing a configuration error.
+ */
 import { Rejected } from "../../../io/transport/rejected.ts";
 import { send } from "../../../io/transport/send.ts";
 import { utf8 } from "../../../lib/bytes.ts";
+import { Fail } from "../../../lib/fail.ts";
 import { parseConfig } from "../../../lib/settings/parse.ts";
 
 const TO_ANN = {
@@ -20,7 +24,9 @@ try {
   const settings = parseConfig(text, { file: `${home}/config.toml`, home });
   await send(settings, TO_ANN, { head: utf8("Subject: x\n\n"), body: body(), whole: how === "whole" });
 } catch (error) {
-  if (!(error instanceof Rejected)) throw error;
-  Deno.exit(error.code);
+  if (error instanceof Rejected) Deno.exit(error.code);
+  if (!(error instanceof Fail) || error.kind !== "config") throw error;
+  console.error(error.message);
+  Deno.exit(78);
 }
-Deno.exit(0); // as every program of ours does: timers of the transport would keep it alive
+Deno.exit(0); // As our programs do; timers of the transport would keep the process alive.
