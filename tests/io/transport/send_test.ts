@@ -109,7 +109,7 @@ Deno.test("the exit status of the program is mapped, and its last line reported"
       await assert.rejects(failed, (error: Rejected) => {
         assert.ok(error instanceof Rejected);
         assert.deepEqual([error.code, error.kind], [code, kind], preset);
-        assert.equal(error.message, `${path} ended with ${says}`);
+        assert.equal(error.message, `${path} exited with ${says}`);
         return true;
       });
       assert.equal(Deno.readTextFileSync(`${folder}/got`), "Subject: x\n\nHi.\n");
