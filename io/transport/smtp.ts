@@ -3,6 +3,7 @@
  * it sends to all recipients or to none.
  */
 import { formatAddress } from "../../lib/address.ts";
+import { latin1ToUtf8 } from "../../lib/bytes.ts";
 import { printServer, serverOf, type Settings } from "../../lib/settings/parse.ts";
 import { Fail } from "../../lib/fail.ts";
 import { readCertificates, readPassword } from "../system/load.ts";
@@ -103,7 +104,7 @@ function envelopeOf({ sender, recipients, dsn }: Envelope, head: Uint8Array): Sm
 
 /** Decodes xtext (RFC 3461 section 4), in which ENVID is given on a command line. */
 const fromXtext = (text: string): string =>
-  text.replace(/\+([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
+  latin1ToUtf8(text.replace(/\+([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16))));
 
 /** Does the header contain UTF-8 (RFC 6532)? No extension permits other bytes over 127. */
 function isUtf8(head: Uint8Array): boolean {

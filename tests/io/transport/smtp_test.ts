@@ -78,9 +78,9 @@ Deno.test("envelope and message arrive unchanged", async (t) => {
     ...TO_BOTH,
     recipients: [...quoted, address("-x@example.net")],
   }, ({ taken: [mail] }) => assert.deepEqual(mail!.to, ['"a b"@example.net', '"a>b"@example.net', "-x@example.net"]));
-  const dsn = { notify: "failure,delay", ret: "hdrs", envid: "a+2Bb+3Dc" };
+  const dsn = { notify: "failure,delay", ret: "hdrs", envid: "a+2Bb+3Dc+C3+A9" };
   await row("DSN parameters", { ...TO_BOTH, dsn }, ({ taken: [mail] }) => {
-    assert.equal(mail!.fromParameters, "BODY=8BITMIME RET=HDRS ENVID=a+2Bb+3Dc");
+    assert.equal(mail!.fromParameters, "BODY=8BITMIME RET=HDRS ENVID=a+2Bb+3Dc+C3+A9");
     assert.deepEqual(mail!.toParameters, ["NOTIFY=FAILURE,DELAY", "NOTIFY=FAILURE,DELAY"]);
   });
   const lines = [".", "..", ".a", "", "From x", "\0NUL", "\xe9\xff", "QUIT"];
