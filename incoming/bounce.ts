@@ -8,6 +8,7 @@
 import { parseAddressList } from "../lib/address.ts";
 import { decodeLatin1 } from "../lib/bytes.ts";
 import { htmlToText } from "../lib/html.ts";
+import { memoize } from "../lib/memoize.ts";
 import { type Header, named, value, values } from "../lib/message.ts";
 import { decodeWords } from "../lib/encoded_words.ts";
 import { contentType, mimeParts } from "../lib/mime.ts";
@@ -47,9 +48,9 @@ const RETURNED = ["message/rfc822", "message/global", "text/rfc822-headers", "me
  * @param nullSender whether the envelope sender is known to be null or a mailer daemon. Only then are a transcript or
  *   failure wording evidence, because people write about mail, too
  */
-export function bounceEvidence({ header, prefix, bodyStart }: Content, nullSender = true): string | undefined {
-  const body = prefix.subarray(bodyStart);
-  const parts = partsOf(header, body);
+export function bounceEvidence(content: Content, nullSender = true): string | undefined {
+  const { header } = content;
+  const { body, parts } = contentOf(content);
   if (parts.some(({ type }) => STATUS.includes(type)) || hasStrayStatus(header, parts, body)) {
     return "message/delivery-status";
   }
@@ -58,7 +59,7 @@ export function bounceEvidence({ header, prefix, bodyStart }: Content, nullSende
   const report = reportType(header);
   const other = parts.some(({ type }) => OTHERS.includes(type));
   if (report === "delivery-status" && !other) return "multipart/report";
-  const text = shownText(parts, body);
+  const text = textOf(content);
   const notice = text.slice(0, endOfNotice(text));
   const system = noticeOf(notice);
   if (system !== undefined) return system;
@@ -117,14 +118,18 @@ function hasStrayStatus(header: Header, parts: readonly Part[], body: Uint8Array
   return status !== null && (message === null || status.index < message.index);
 }
 
-/** Returns the beginning of the text that a mail program would display. */
-export function textOf({ header, prefix, bodyStart }: Content): string {
+/** Returns the body and its parts. Several checks examine them. */
+const contentOf = memoize(({ header, prefix, bodyStart }: Content) => {
   const body = prefix.subarray(bodyStart);
-  return shownText(partsOf(header, body), body);
-}
+  return { body, parts: partsOf(header, body) };
+});
 
-/** The beginning of the first text parts, or of the body when its parts cannot be found. */
-function shownText(parts: readonly Part[], body: Uint8Array): string {
+/**
+ * Returns the beginning of the text that a mail program would display: of the first text parts, or of the body when its
+ * parts cannot be found.
+ */
+export function textOf(content: Content): string {
+  const { body, parts } = contentOf(content);
   const texts = parts.filter(({ type }) => /^text\/(?!rfc822-headers|calendar)/.test(type)).slice(0, MAX_TEXTS);
   const found = parts.length === 0 ? [{ type: "text/plain", bytes: body }] : texts;
   return found.map(({ type, bytes }) => readable(type, bytes.subarray(0, MAX_TEXT_BYTES))).join("\n");

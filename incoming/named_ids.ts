@@ -1,4 +1,5 @@
 /** Collects the Message-IDs that a message refers to, the most likely first. They are not a proof of anything. */
+import { memoize } from "../lib/memoize.ts";
 import { type Header, named } from "../lib/message.ts";
 import { messageIdBody, messageIdsIn } from "../lib/message_id.ts";
 import { textOf } from "./bounce.ts";
@@ -19,7 +20,7 @@ const REACH_LENGTH = 32 * 1024;
  * Returns the Message-IDs in the form of `bareMessageId()`. The first few of each kind come before the rest, so that a
  * kind with many Message-IDs does not push out the others.
  */
-export function namedMessageIds(delivery: Delivery): string[] {
+export const namedMessageIds = memoize((delivery: Delivery): readonly string[] => {
   const { header } = delivery;
   const references = idsIn(header, "References");
   const kinds: [ids: string[], first: number][] = [
@@ -35,7 +36,7 @@ export function namedMessageIds(delivery: Delivery): string[] {
       ...kinds.flatMap(([ids, first]) => ids.slice(first)),
     ]),
   ].filter((id) => id.length <= MAX_ID_LENGTH).slice(0, MAX_NAMED);
-}
+});
 
 /** The Message-IDs in fields of this name, decoded in the same way as when they were remembered. */
 function idsIn(header: Header, name: string): string[] {

@@ -77,6 +77,14 @@ const USES: Record<string, () => Promise<void>> = {
     const { decodeWords } = await import("../../lib/encoded_words.ts");
     assert.equal(decodeWords("=?utf-8?b?w6k=?="), "é");
   },
+  async memoize() {
+    const { memoize } = await import("../../lib/memoize.ts");
+    let computed = 0;
+    const count = memoize((_: object) => void computed++);
+    const [one, other] = [{}, {}];
+    for (const key of [one, one, other, one]) count(key);
+    assert.equal(computed, 2);
+  },
   async message_id() {
     const { bareMessageId, signedMessageId } = await import("../../lib/message_id.ts");
     assert.equal(signedMessageId("<1@x> (c)"), "<1@x> (c)");
