@@ -1,5 +1,5 @@
 /** Removes expired state and leftovers of killed hooks in maildirs, once a day. */
-import { utf8 } from "../lib/bytes.ts";
+import { digest } from "../lib/digest.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import { daily } from "../io/state/daily.ts";
 import { expireDaily } from "../io/state/expire.ts";
@@ -17,6 +17,5 @@ export async function tidy(
   if (destination === undefined || destination === "forward" || own.includes(destination.maildir)) return;
   const { maildir } = destination;
   // Programs of one site may share the state, and each user has a maildir.
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(maildir))).toHex();
-  await daily(state.folder, `maildir-${digest.slice(0, 32)}`, now, () => cleanMaildir(maildir, now) >= 0);
+  await daily(state.folder, `maildir-${digest(maildir)}`, now, () => cleanMaildir(maildir, now) >= 0);
 }

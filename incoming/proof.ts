@@ -5,7 +5,7 @@
  * use it. The MAC covers the recipient and the fields that identify the bounce,
  * so that the next hook does not have to trust anything else.
  */
-import { parseAddressList } from "../lib/address.ts";
+import { canonical, parseAddressList } from "../lib/address.ts";
 import { base32, timingSafeEqual, utf8 } from "../lib/bytes.ts";
 import { dayOf } from "../lib/date.ts";
 import { purposeMac } from "../lib/hmac.ts";
@@ -62,7 +62,7 @@ function mac(secret: Uint8Array, identity: Identity, header: Header, expiry: str
 function author(from: string): string {
   try {
     const [mailbox] = parseAddressList(from, { bare: true });
-    if (mailbox?.address) return `${mailbox.address.local}@${mailbox.address.domain}`.toLowerCase();
+    if (mailbox?.address) return canonical(mailbox.address);
   } catch {
     // A field that cannot be parsed is covered as it is.
   }

@@ -103,14 +103,27 @@ export function prvsVerify(address: string, options: PrvsVerifyOptions): string 
   return opened.address;
 }
 
+/** The parts of the local part of a prvs address. */
+interface Parts {
+  readonly stamp: string;
+  readonly hash: string;
+  /** The local part that was signed. */
+  readonly local: string;
+}
+
+/** Returns the parts of a prvs local part in either form, without verifying it; undefined for any other local part. */
+export function prvsParts(local: string): Parts | undefined {
+  return (FRONT.exec(local) ?? BEHIND.exec(local))?.groups as Parts | undefined;
+}
+
 /** Like {@link prvsVerify}, but returns the age instead of checking it. */
 export function prvsOpen(address: string, options: PrvsVerifyOptions): PrvsOpened {
   const { lifetime = 7, now } = options;
   checkLifetime(lifetime);
   const [user, domain] = split(address);
-  const parts = FRONT.exec(user) ?? BEHIND.exec(user);
-  if (parts === null) throw new Fail("not-prvs", `Address ${quote(address)} is not a prvs address`);
-  const { stamp, hash, local } = parts.groups as { stamp: string; hash: string; local: string };
+  const parts = prvsParts(user);
+  if (parts === undefined) throw new Fail("not-prvs", `Address ${quote(address)} is not a prvs address`);
+  const { stamp, hash, local } = parts;
 
   const secrets = [options.secrets[Number(stamp[0])] ?? []].flat();
   if (secrets.length === 0) {

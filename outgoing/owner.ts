@@ -8,7 +8,7 @@ import { isRejection } from "../lib/fail.ts";
 import { type Identity, identityOf } from "../lib/settings/identity.ts";
 import { secretsByDigit } from "../lib/settings/keys.ts";
 import { type Header, named, values } from "../lib/message.ts";
-import { prvsOpen } from "../lib/prvs.ts";
+import { prvsOpen, prvsParts } from "../lib/prvs.ts";
 import { srsOpen } from "../lib/srs.ts";
 
 /** An address of an identity, as it is used in this message. */
@@ -106,14 +106,12 @@ function insideSrs(address: Address, known: Known): Address | undefined {
 }
 
 function insidePrvs(address: Address, known: Known): Address | undefined {
-  const local = PRVS.map((form) => form.exec(address.local)?.[1]).find((one) => one !== undefined);
+  const local = prvsParts(address.local)?.local;
   const identity = local === undefined ? undefined : identityOf(known.identities, `${local}@${address.domain}`);
   if (identity === undefined) return undefined;
   const options = { secrets: secretsByDigit(identity.keys), lifetime: known.settings.prvs.lifetime, now: known.now };
   return inside(() => prvsOpen(formatAddress(address), options).address);
 }
-
-const PRVS = [/^prvs=[0-9]{4}[0-9a-f]{6}=(.+)$/is, /^(.+)[^A-Za-z0-9=]prvs=[0-9]{4}[0-9a-f]{6}$/is];
 
 /** Returns the address inside a signed one; undefined when it cannot be verified. */
 function inside(open: () => string): Address | undefined {

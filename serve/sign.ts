@@ -11,7 +11,7 @@ import { type Event, logAddress } from "../lib/log.ts";
 import { type Header, named, valueOf } from "../lib/message.ts";
 import { messageIdBody } from "../lib/message_id.ts";
 import { canonicalAddress, type Identity, identityOf } from "../lib/settings/identity.ts";
-import { validKeys } from "../lib/settings/keys.ts";
+import { secretsById, validKeys } from "../lib/settings/keys.ts";
 import { TAG_FIELD, verifyTag } from "../lib/tag.ts";
 import { alreadyRelayed, ownership } from "../outgoing/owner.ts";
 import { type Plan, plan, RANDOM_BYTES } from "../outgoing/plan.ts";
@@ -168,7 +168,7 @@ class OutgoingMessage implements MilterMessage {
     const [id] = fields;
     if (id === undefined || fields.length > 1) return undefined;
     return authors.find((author) => {
-      const secrets = Object.fromEntries(validKeys(author.keys, this.#now).map((key) => [key.id, key.secret]));
+      const secrets = secretsById(validKeys(author.keys, this.#now));
       try {
         verifyTag(tag, canonicalAddress(author), messageIdBody(id), { secrets, now: this.#now });
         return true;

@@ -7,7 +7,7 @@ import type { Settings } from "../../lib/settings/parse.ts";
 import { dayOf } from "../../lib/date.ts";
 import { Fail } from "../../lib/fail.ts";
 import { canonicalAddress, type Identity, identityOf } from "../../lib/settings/identity.ts";
-import { validKeys } from "../../lib/settings/keys.ts";
+import { secretsById, validKeys } from "../../lib/settings/keys.ts";
 import { type Header, named, parseHead, value, values } from "../../lib/message.ts";
 import { bareMessageId, messageIdBody } from "../../lib/message_id.ts";
 import { TAG_FIELD, verifyTag } from "../../lib/tag.ts";
@@ -80,7 +80,7 @@ export class RecentCount {
 
   #tagged(header: Header, identity: Identity, messageId: string): boolean {
     const now = this.#now;
-    const secrets = Object.fromEntries(validKeys(identity.keys, now).map((key) => [key.id, key.secret]));
+    const secrets = secretsById(validKeys(identity.keys, now));
     for (const tag of values(header, TAG_FIELD)) {
       try {
         verifyTag(tag, canonicalAddress(identity), messageId, { secrets, now });

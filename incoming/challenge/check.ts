@@ -9,7 +9,7 @@ import { decodeLatin1 } from "../../lib/bytes.ts";
 import { dayOf } from "../../lib/date.ts";
 import { isRejection } from "../../lib/fail.ts";
 import { canonicalAddress, type Identity, identityOf } from "../../lib/settings/identity.ts";
-import { validKeys } from "../../lib/settings/keys.ts";
+import { secretsById, validKeys } from "../../lib/settings/keys.ts";
 import { disagreement, hasToken, TOKEN_FIELD } from "../../lib/entry.ts";
 import { type Header, named, values } from "../../lib/message.ts";
 import { bareMessageId, messageIdBody } from "../../lib/message_id.ts";
@@ -17,7 +17,7 @@ import { TAG_FIELD, verifyTag } from "../../lib/tag.ts";
 import { type Delivery, isMessage, type Received } from "../delivery.ts";
 import { type Facts, isNeed, type Need, type OpenEntry } from "../need.ts";
 import { MAX_ID_LENGTH } from "../checks/returned_header.ts";
-import { type Form, recognise } from "./forms.ts";
+import { type Form, recognize } from "./forms.ts";
 import type { Answer, JudgeContext, Verdict } from "../verdict.ts";
 import { quotedMessages } from "./quoted.ts";
 
@@ -45,7 +45,7 @@ export function checkChallenge(
   if (!context.settings.challenge.answer || context.answers !== true) return "challenges are not answered";
   if (!isMessage(delivery)) return { need: "message" };
   const { prefix, bodyStart } = delivery;
-  const form = recognise(delivery.header, decodeLatin1(prefix.subarray(bodyStart, bodyStart + FORM_BODY_BYTES)));
+  const form = recognize(delivery.header, decodeLatin1(prefix.subarray(bodyStart, bodyStart + FORM_BODY_BYTES)));
   if (form === undefined) return "not a challenge";
   const found = form.request ? aboutRequest(form, context, facts) : aboutMessage(form, delivery, context, facts);
   if (isNeed(found)) return found;
@@ -168,7 +168,7 @@ function ourMessage(
 }
 
 function isOurTag(tag: string, messageId: string, identity: Identity, { now }: JudgeContext): boolean {
-  const secrets = Object.fromEntries(validKeys(identity.keys, now).map((key) => [key.id, key.secret]));
+  const secrets = secretsById(validKeys(identity.keys, now));
   try {
     verifyTag(tag, canonicalAddress(identity), messageId, { secrets, now });
     return true;

@@ -3,7 +3,7 @@
  * discard the post). Each form follows the source of its program exactly, and so does the address to which an answer is
  * sent: the list's name, the program's keyword and a cookie. No other mailbox is ever written to.
  */
-import { type Address, parseAddressList } from "../../lib/address.ts";
+import { type Address, canonical, formatAddress, parseAddressList } from "../../lib/address.ts";
 import { type Header, named, value, valueOf, values } from "../../lib/message.ts";
 import type { Request } from "../../lib/requests.ts";
 
@@ -43,10 +43,10 @@ interface Outer {
   readonly body: string;
 }
 
-type Recognise = (outer: Outer) => Partial<Form> & Pick<Form, "answerTo" | "lists"> | undefined;
+type Recognize = (outer: Outer) => Partial<Form> & Pick<Form, "answerTo" | "lists"> | undefined;
 
 /** The kinds of challenges; the first match counts. */
-const FORMS: readonly [string, Recognise][] = [
+const FORMS: readonly [string, Recognize][] = [
   ["qsecretary", qsecretary],
   ["qconfirm", qconfirm],
   ["ezmlm", ezmlmRequest],
@@ -70,7 +70,7 @@ const OWN_SUBJECT = "Confirmation";
  * @param body the beginning of its body, the only place where Majordomo 2 names the list
  * @returns the form, or undefined when it is not a challenge
  */
-export function recognise(header: Header, body = ""): Form | undefined {
+export function recognize(header: Header, body = ""): Form | undefined {
   const [from, ...moreFrom] = mailboxes(header, "From");
   const replyTos = mailboxes(header, "Reply-To");
   const [to, ...moreTo] = mailboxes(header, "To");
@@ -81,7 +81,7 @@ export function recognise(header: Header, body = ""): Form | undefined {
     from: from.address,
     subject: subjects[0] ?? "",
     replyTo: replyTos[0]?.address ?? undefined,
-    to: to?.address && moreTo.length === 0 ? text(to.address).toLowerCase() : undefined,
+    to: to?.address && moreTo.length === 0 ? canonical(to.address) : undefined,
     header,
     body,
   };
@@ -106,10 +106,9 @@ function mailboxes(header: Header, name: string) {
   }
 }
 
-const text = ({ local, domain }: Address): string => `${local}@${domain}`;
-
 /** Returns whether a reply would go to From, where some programs put their cookie. */
-const repliesToFrom = ({ from, replyTo }: Outer): boolean => replyTo === undefined || text(replyTo) === text(from);
+const repliesToFrom = ({ from, replyTo }: Outer): boolean =>
+  replyTo === undefined || formatAddress(replyTo) === formatAddress(from);
 
 /**
  * A reply to From confirms (jdebp FGA), and pymsgauth compares the name in the same way. The source is not available,
@@ -120,14 +119,24 @@ function qsecretary(outer: Outer) {
   const { fromName, from } = outer;
   const list = /^(.+)-confirm-(?:\d{1,20}\.){0,2}[0-9a-z]{20,64}$/.exec(from.local)?.[1];
   if (fromName !== "The qsecretary program" || list === undefined || !repliesToFrom(outer)) return undefined;
-  return { answerTo: text(from), lists: [`${list}@${from.domain}`], separator: TOP_OF_MESSAGE, autoSubmitted: true };
+  return {
+    answerTo: formatAddress(from),
+    lists: [`${list}@${from.domain}`],
+    separator: TOP_OF_MESSAGE,
+    autoSubmitted: true,
+  };
 }
 
 function qconfirm(outer: Outer) {
   const { fromName, from } = outer;
   const local = /^(.+)-qconfirm-\d{1,20}\.\d{1,20}\.\d{1,20}$/.exec(from.local)?.[1];
   if (fromName !== "The qconfirm program" || local === undefined || !repliesToFrom(outer)) return undefined;
-  return { answerTo: text(from), lists: [`${local}@${from.domain}`], separator: TOP_OF_MESSAGE, autoSubmitted: true };
+  return {
+    answerTo: formatAddress(from),
+    lists: [`${local}@${from.domain}`],
+    separator: TOP_OF_MESSAGE,
+    autoSubmitted: true,
+  };
 }
 
 /** Reply-To of a subscription: list-sc.TIME.COOKIE-user=host. */
@@ -139,13 +148,13 @@ function ezmlmRequest({ from, subject, replyTo, to, header }: Outer) {
   if (replyTo === undefined || list === undefined || !isEzmlm(header, list, replyTo.domain)) return undefined;
   const whole = `${list}@${replyTo.domain}`;
   const verb = kind === "sc" ? "subscribe to" : "unsubscribe from";
-  const right = text(from) === `${list}-help@${replyTo.domain}` &&
+  const right = formatAddress(from) === `${list}-help@${replyTo.domain}` &&
     values(header, "Delivered-To").includes(`responder for ${whole}`) &&
     (subject === `confirm ${verb} ${whole}` || subject === "ezmlm response") && to === `${user}@${host}`.toLowerCase();
   if (!right) return undefined;
   const command = kind === "sc" ? "subscribe" : "unsubscribe";
   return {
-    answerTo: text(replyTo),
+    answerTo: formatAddress(replyTo),
     subscriber: `${user}@${host}`,
     lists: [`${list}-${command}@${replyTo.domain}`, `${list}-${command}-${user}=${host}@${replyTo.domain}`],
     separator: subject === "ezmlm response"
@@ -160,8 +169,14 @@ function ezmlmPost({ from, subject, replyTo, header }: Outer) {
   const list = /^(.+)-confirm-\d{1,20}\.\d{1,20}\.[a-p]{20}$/.exec(replyTo?.local ?? "")?.[1];
   if (replyTo === undefined || list === undefined || !isEzmlm(header, list, replyTo.domain)) return undefined;
   const whole = `${list}@${replyTo.domain}`;
-  if (text(from) !== `${list}-owner@${replyTo.domain}` || subject !== `Confirm post to ${whole}`) return undefined;
-  return { answerTo: text(replyTo), lists: [whole], separator: "--- Enclosed, please find the posted message." };
+  if (formatAddress(from) !== `${list}-owner@${replyTo.domain}` || subject !== `Confirm post to ${whole}`) {
+    return undefined;
+  }
+  return {
+    answerTo: formatAddress(replyTo),
+    lists: [whole],
+    separator: "--- Enclosed, please find the posted message.",
+  };
 }
 
 function isEzmlm(header: Header, list: string, host: string): boolean {
@@ -176,7 +191,7 @@ function tmda({ replyTo, header }: Outer) {
   const right = is("X-Delivery-Agent", /^TMDA\//) && is("Auto-Submitted", /^auto-replied$/i) &&
     is("Precedence", /^bulk$/i) && is("In-Reply-To", /^<[^<>]+>$/);
   if (replyTo === undefined || local === undefined || !right) return undefined;
-  return { answerTo: text(replyTo), lists: [`${local}@${replyTo.domain}`] };
+  return { answerTo: formatAddress(replyTo), lists: [`${local}@${replyTo.domain}`] };
 }
 
 function isSympa(outer: Outer): boolean {
@@ -186,7 +201,7 @@ function isSympa(outer: Outer): boolean {
 
 function sympaConfirm(outer: Outer) {
   if (!isSympa(outer) || !/^CONFIRM [0-9a-f]{8,64}$/.test(outer.subject)) return undefined;
-  return { answerTo: text(outer.from), lists: [`*@${outer.from.domain}`], subject: outer.subject };
+  return { answerTo: formatAddress(outer.from), lists: [`*@${outer.from.domain}`], subject: outer.subject };
 }
 
 /** Sympa looks up the key and compares list and command; it does not need the name after them again. */
@@ -197,8 +212,8 @@ function sympaAuth(outer: Outer) {
   if (!isSympa(outer) || list === undefined || outer.to === undefined) return undefined;
   const join = verb === "subscribe";
   return {
-    answerTo: text(outer.from),
-    lists: [text(outer.from), ...requestAddresses(list, domain, join)],
+    answerTo: formatAddress(outer.from),
+    lists: [formatAddress(outer.from), ...requestAddresses(list, domain, join)],
     subscriber: outer.to,
     subject: `AUTH ${key} ${verb} ${list}`,
     request: request(list, domain, join),
@@ -230,7 +245,7 @@ function mailman2(outer: Outer) {
 
 function mailman({ from }: Outer, list: string, join: boolean, to: string) {
   return {
-    answerTo: text(from),
+    answerTo: formatAddress(from),
     lists: requestAddresses(list, from.domain, join),
     subscriber: to,
     request: request(list, from.domain, join),
@@ -249,8 +264,8 @@ function majordomo2(outer: Outer) {
   if (commands.length !== 3 || command !== verb || to === undefined) return undefined;
   if (!lines.some((line) => line.toLowerCase() === `by ${to}.`)) return undefined;
   return {
-    answerTo: text(from),
-    lists: [text(from)],
+    answerTo: formatAddress(from),
+    lists: [formatAddress(from)],
     subscriber: to,
     subject: token,
     body: "accept\n",

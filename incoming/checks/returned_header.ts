@@ -1,7 +1,8 @@
 /** Verifies the tags in the headers that a bounce returns. */
 import { isRejection } from "../../lib/fail.ts";
+import { memoize } from "../../lib/memoize.ts";
 import { canonicalAddress, type Identity, sameUser } from "../../lib/settings/identity.ts";
-import { validKeys } from "../../lib/settings/keys.ts";
+import { secretsById, validKeys } from "../../lib/settings/keys.ts";
 import { bareMessageId, messageIdReadings } from "../../lib/message_id.ts";
 import { findMessageIds, findOriginals, type Original } from "../originals.ts";
 import { TagVerifier } from "../../lib/tag.ts";
@@ -24,20 +25,13 @@ export interface ReturnedTag extends Original {
   readonly expired?: boolean;
 }
 
-/**
- * Caches the result by context and delivery. A judgement starts from the beginning after each lookup, and computing
- * MACs is its slowest part.
- */
-const answers = new WeakMap<JudgeContext, WeakMap<Delivery, Verdict | string>>();
-
 /** Delivers the message when a tag in its body is valid for the Message-ID next to it. */
 export function checkReturned(delivery: Delivery, context: JudgeContext): Verdict | string {
-  const known = answers.get(context) ?? new WeakMap<Delivery, Verdict | string>();
-  answers.set(context, known);
-  const answer = known.get(delivery) ?? lookAtTags(delivery, context);
-  known.set(delivery, answer);
-  return answer;
+  return results(context)(delivery);
 }
+
+/** A judgement starts from the beginning after each lookup, and computing MACs is its slowest part. */
+const results = memoize((context: JudgeContext) => memoize((delivery: Delivery) => lookAtTags(delivery, context)));
 
 function lookAtTags(delivery: Delivery, context: JudgeContext): Verdict | string {
   let found = "it does not return a tag";
@@ -92,7 +86,7 @@ function costOf(messageId: string): number {
 }
 
 function verifierOf(identity: Identity, now: Date): TagVerifier {
-  return new TagVerifier(Object.fromEntries(validKeys(identity.keys, now).map((key) => [key.id, key.secret])), now);
+  return new TagVerifier(secretsById(validKeys(identity.keys, now)), now);
 }
 
 function verified(

@@ -3,7 +3,7 @@ import { type Address, canonical, formatAddress } from "../../lib/address.ts";
 import { isRejection } from "../../lib/fail.ts";
 import { canonicalAddress, type Identity, identityOf } from "../../lib/settings/identity.ts";
 import { KEY_LIFETIME_DAYS, secretsByDigit, validKeys } from "../../lib/settings/keys.ts";
-import { prvsOpen } from "../../lib/prvs.ts";
+import { prvsOpen, prvsParts } from "../../lib/prvs.ts";
 import { inTime, srsOpen, type SrsOpened } from "../../lib/srs.ts";
 import { claimOf, isSrsDomain, type Recipient, recipientIn } from "../claimed.ts";
 import { addressIn, type Received } from "../delivery.ts";
@@ -164,7 +164,6 @@ function openPrvs(text: string, { settings, identities, now }: JudgeContext): Op
 
 /** Returns the address that a prvs address contains, without verifying it. */
 function withoutPrvs({ local, domain }: Address): string | undefined {
-  const claimed = /^prvs=[0-9]{4}[0-9a-f]{6}=(.+)$/i.exec(local)?.[1] ??
-    /^(.+)[^A-Za-z0-9=]prvs=[0-9]{4}[0-9a-f]{6}$/i.exec(local)?.[1];
-  return claimed === undefined ? undefined : canonical({ local: claimed, domain });
+  const parts = prvsParts(local);
+  return parts && canonical({ local: parts.local, domain });
 }

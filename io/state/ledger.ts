@@ -10,7 +10,9 @@
  * a shared disk, rename the same file, exactly one of them succeeds. Looking up a message or a list reads only its own
  * folders, and expiring a day does not read its entries.
  */
+import { utf8 } from "../../lib/bytes.ts";
 import { Fail, reason } from "../../lib/fail.ts";
+import { syncFolder, tryRemove, writeAll } from "../system/files.ts";
 import {
   type Entry,
   entryName,
@@ -28,9 +30,9 @@ export function fileLedger(folder: string): Ledger {
   return {
     find: (by) => Promise.try(() => find(folder, by)),
     issue: (entry) => Promise.try(() => issue(folder, entry)),
-    claim: (name) => Promise.resolve(claim(folder, name)),
-    settle: (mine, state) => Promise.resolve(settle(folder, mine, state)),
-    clean: (today, most) => Promise.resolve(clean(folder, today, most)),
+    claim: (name) => Promise.try(() => claim(folder, name)),
+    settle: (mine, state) => Promise.try(() => settle(folder, mine, state)),
+    clean: (today, most) => Promise.try(() => clean(folder, today, most)),
   };
 }
 
@@ -71,17 +73,16 @@ function issue(folder: string, entry: Entry): void {
     try {
       {
         using file = Deno.openSync(draft, { write: true, createNew: true, mode: 0o600 });
-        const bytes = new TextEncoder().encode(printEntry(entry));
-        for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+        writeAll(file, utf8(printEntry(entry)));
         file.syncSync();
       }
       Deno.linkSync(draft, `${at}/${list}`);
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     } finally {
-      remove(draft);
+      tryRemove(draft);
     }
-    for (const path of [at, `${day}/messages`]) sync(path);
+    for (const path of [at, `${day}/messages`]) syncFolder(path);
   } catch (error) {
     throw trouble(folder, error);
   }
@@ -104,7 +105,7 @@ function claim(folder: string, name: string): string | undefined {
     if (readText(`${folder}/${mine}`) === undefined) return undefined;
   }
   // The entry must still be claimed after a crash of the machine, or the challenge could be answered twice.
-  sync(`${folder}/${first.at}`);
+  syncFolder(`${folder}/${first.at}`);
   return mine;
 }
 
@@ -112,7 +113,7 @@ function settle(folder: string, mine: string, state: "spent" | "issued"): void {
   const issued = mine.slice(0, mine.indexOf(".claimed."));
   try {
     Deno.renameSync(`${folder}/${mine}`, `${folder}/${issued}${state === "spent" ? ".spent" : ""}`);
-    sync(`${folder}/${issued.slice(0, issued.lastIndexOf("/"))}`);
+    syncFolder(`${folder}/${issued.slice(0, issued.lastIndexOf("/"))}`);
   } catch (error) {
     throw trouble(folder, error);
   }
@@ -127,16 +128,16 @@ function clean(folder: string, today: number, most: number): number {
     for (const message of namesIn(`${at}/messages`)) {
       for (const { name, list } of entriesIn(`${at}/messages/${message}`)) {
         if (gone >= most) return gone;
-        remove(`${at}/lists/${list}/${message}`);
-        removeEmpty(`${at}/lists/${list}`);
-        remove(`${at}/messages/${message}/${name}`);
+        tryRemove(`${at}/lists/${list}/${message}`);
+        tryRemove(`${at}/lists/${list}`);
+        tryRemove(`${at}/messages/${message}/${name}`);
         gone++;
       }
-      for (const draft of draftsIn(`${at}/messages/${message}`)) remove(`${at}/messages/${message}/${draft}`);
-      removeEmpty(`${at}/messages/${message}`);
+      for (const draft of draftsIn(`${at}/messages/${message}`)) tryRemove(`${at}/messages/${message}/${draft}`);
+      tryRemove(`${at}/messages/${message}`);
     }
     removeIndex(`${at}/lists`);
-    for (const path of [`${at}/messages`, `${at}/lists`, at]) removeEmpty(path);
+    for (const path of [`${at}/messages`, `${at}/lists`, at]) tryRemove(path);
   }
   return gone + removeFormer(folder, most - gone);
 }
@@ -145,9 +146,9 @@ function clean(folder: string, today: number, most: number): number {
 function removeIndex(folder: string): void {
   for (const list of namesIn(folder)) {
     for (const message of namesIn(`${folder}/${list}`)) {
-      if (DIGEST.test(message)) remove(`${folder}/${list}/${message}`);
+      if (DIGEST.test(message)) tryRemove(`${folder}/${list}/${message}`);
     }
-    removeEmpty(`${folder}/${list}`);
+    tryRemove(`${folder}/${list}`);
   }
 }
 
@@ -157,10 +158,10 @@ function removeFormer(folder: string, most: number): number {
   for (const state of ["issued", "claimed", "spent"]) {
     for (const name of allNamesIn(`${folder}/${state}`)) {
       if (gone >= most || !/^\.?[0-9a-f]{32}-[0-9a-f]{32}(?:\.|$)/.test(name)) continue;
-      remove(`${folder}/${state}/${name}`);
+      tryRemove(`${folder}/${state}/${name}`);
       gone++;
     }
-    removeEmpty(`${folder}/${state}`);
+    tryRemove(`${folder}/${state}`);
   }
   return gone;
 }
@@ -205,22 +206,6 @@ function readText(path: string): string | undefined {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw trouble(path, error);
   }
-}
-
-function remove(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch {
-    // Another process has removed it.
-  }
-}
-
-/** Removes a folder if it is empty. */
-const removeEmpty = remove;
-
-function sync(folder: string): void {
-  using opened = Deno.openSync(folder, { read: true });
-  opened.syncSync();
 }
 
 /** Returns a name of this machine, because machines that share a disk may have processes with the same id. */

@@ -124,3 +124,27 @@ export function unreadable(what: string, path: string, error: unknown, fix?: str
   const message = `${what} cannot be read: ${reason(error)}`;
   return new Fail(temporaryIfDenied(error, "config"), message, { file: path, fix: own, cause: error });
 }
+
+/** Writes all bytes; one write may write only some, for example when the disk becomes full. */
+export function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) {
+    const count = file.writeSync(bytes.subarray(at));
+    if (count === 0) throw new Error("nothing was written");
+    at += count;
+  }
+}
+
+/** Syncs a folder, so that names that were created, renamed or removed in it are on disk. */
+export function syncFolder(path: string): void {
+  using folder = Deno.openSync(path, { read: true });
+  folder.syncSync();
+}
+
+/** Removes a file or an empty folder. Errors are ignored: it may not exist, or another process may have removed it. */
+export function tryRemove(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch {
+    // What remains is removed when it is old enough.
+  }
+}

@@ -1,7 +1,8 @@
 /** Writes the log file and messages on standard error. */
+import { utf8 } from "../../lib/bytes.ts";
 import { type Event, logLine } from "../../lib/log.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
-import { isFileOrNothing } from "./files.ts";
+import { isFileOrNothing, writeAll } from "./files.ts";
 
 /** Appends a line to the log. Errors are ignored: logging must not stop mail. */
 export function log(settings: Settings, event: Event): void {
@@ -12,8 +13,7 @@ export function log(settings: Settings, event: Event): void {
     using file = Deno.openSync(path, { read: true, append: true, create: true, mode: 0o600 });
     // A full disk truncated the last line: end it here, so that it is recognizable.
     const front = endsWithNewline(file) ? "" : "…\n";
-    const line = new TextEncoder().encode(front + logLine(event, new Date()));
-    for (let at = 0; at < line.length;) at += file.writeSync(line.subarray(at));
+    writeAll(file, utf8(front + logLine(event, new Date())));
   } catch {
     // Mail has priority over the log.
   }
@@ -30,7 +30,7 @@ function endsWithNewline(file: Deno.FsFile): boolean {
 /** Writes one line to standard error; a closed one is ignored. */
 export function printError(program: string, what: string): void {
   try {
-    Deno.stderr.writeSync(new TextEncoder().encode(`${program}: ${what.replace(/[\r\n]+/g, " ")}\n`));
+    Deno.stderr.writeSync(utf8(`${program}: ${what.replace(/[\r\n]+/g, " ")}\n`));
   } catch {
     // Standard error is closed.
   }

@@ -10,12 +10,13 @@
 import { KILL } from "../../lib/paths.ts";
 import { Fail, quote, reason, temporaryIfDenied } from "../../lib/fail.ts";
 import { inOnePiece, type Message } from "../../lib/message.ts";
+import { after } from "../system/timer.ts";
 import { checkLauncher } from "./commit.ts";
 import { type Running, type SpawnOptions, UNNAMED } from "./child.ts";
 import { spawnSpooled } from "./spool.ts";
 
 /** Milliseconds that a program or server has to finish after a signal, once it has the whole message. */
-export const GRACE_MS = 3000;
+const GRACE_MS = 3000;
 /** Milliseconds within which a pipe reports that its reader has exited. */
 const SETTLE_MS = 1000;
 /** Characters of standard error that are kept, and characters of its last line that are reported. */
@@ -134,13 +135,6 @@ async function kill(child: Running): Promise<void> {
     }
   }
   await child.status;
-}
-
-/** Waits for so many milliseconds. Uses AbortSignal, because loading setTimeout takes 4 ms. */
-export function after(milliseconds: number): Promise<undefined> {
-  const { promise, resolve } = Promise.withResolvers<undefined>();
-  AbortSignal.timeout(milliseconds).addEventListener("abort", () => resolve(undefined));
-  return promise;
 }
 
 /** Writes everything and closes. @returns false if the program closed its input first */

@@ -1,6 +1,7 @@
 /** Delivers into a maildir as described in maildir(5): write to tmp, fsync, link to new. */
 import { Fail, reason } from "../../lib/fail.ts";
 import type { Message } from "../../lib/message.ts";
+import { syncFolder, tryRemove, writeAll } from "../system/files.ts";
 import { checkLauncher } from "./commit.ts";
 import { Rejected } from "./rejected.ts";
 
@@ -24,14 +25,14 @@ export async function deliverToMaildir(maildir: string, message: Message): Promi
     checkLauncher();
     Deno.linkSync(temporary, final);
     linked = true;
-    syncFolder(`${maildir}/new`);
+    syncFolder(`${maildir}/new`); // the name must be on disk, too, before success is reported
     checkLauncher(); // syncing took time
   } catch (error) {
-    if (linked) remove(final); // otherwise a retry would deliver it twice
+    if (linked) tryRemove(final); // otherwise a retry would deliver it twice
     if (error instanceof Rejected) throw error;
     throw new Fail("temporary", `Maildir cannot be written: ${reason(error)}`, { file: maildir, cause: error });
   } finally {
-    remove(temporary);
+    tryRemove(temporary);
   }
   return final;
 }
@@ -52,15 +53,6 @@ export function makeFolders(maildir: string): void {
   }
 }
 
-/** Writes everything. A full disk first causes a short write. */
-export function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length;) {
-    const count = file.writeSync(bytes.subarray(at));
-    if (count === 0) throw new Error("nothing was written");
-    at += count;
-  }
-}
-
 function makeMaildir(maildir: string): void {
   for (const folder of [maildir, `${maildir}/tmp`, `${maildir}/new`, `${maildir}/cur`]) {
     try {
@@ -68,19 +60,5 @@ function makeMaildir(maildir: string): void {
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     }
-  }
-}
-
-/** Syncs the folder: the name must be on disk, too, before success is reported. */
-function syncFolder(path: string): void {
-  using folder = Deno.openSync(path, { read: true });
-  folder.syncSync();
-}
-
-function remove(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch {
-    // The file was not created, or it will be removed as abandoned after 36 hours (maildir(5)).
   }
 }

@@ -9,10 +9,10 @@
  */
 import { Fail, quote, reason, temporaryIfDenied } from "../../lib/fail.ts";
 import type { Message } from "../../lib/message.ts";
+import { writeAll } from "../system/files.ts";
 import { untilAborted } from "../system/signals.ts";
 import { checkLauncher } from "./commit.ts";
 import { type Running, type SpawnOptions, UNNAMED } from "./child.ts";
-import { writeAll } from "./maildir.ts";
 
 /** Milliseconds after which a file that still has a name is abandoned. */
 const STALE_AFTER_MS = 24 * 60 * 60 * 1000;

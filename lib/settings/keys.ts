@@ -104,6 +104,11 @@ export function keyDigit(key: Key): number {
   return Number(/[0-9]$/.exec(key.id)?.[0] ?? 0);
 }
 
+/** Returns the secrets by key id, as `verifyTag` expects them. */
+export function secretsById(keys: readonly Key[]): Record<string, Bytes> {
+  return Object.fromEntries(keys.map((key) => [key.id, key.secret]));
+}
+
 /** Returns the secrets by prvs key digit, as `prvsVerify` expects them. */
 export function secretsByDigit(keys: readonly Key[]): Record<number, Bytes[]> {
   const out: Record<number, Bytes[]> = {};

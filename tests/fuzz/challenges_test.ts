@@ -1,7 +1,7 @@
 /** Real challenges with much done to them: none is answered whose tag or entry is not the right one. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { recognise } from "../../incoming/challenge/forms.ts";
+import { recognize } from "../../incoming/challenge/forms.ts";
 import { decide } from "../../io/state/lookups.ts";
 import { quotedMessages } from "../../incoming/challenge/quoted.ts";
 import { parseAddress } from "../../lib/address.ts";
@@ -166,7 +166,7 @@ const headers = piecesOf(
 );
 
 fuzz("a form is read from any header, with one address to answer", headers, (text) => {
-  const form = recognise(parseHead(encodeLatin1(text), true)!.header);
+  const form = recognize(parseHead(encodeLatin1(text), true)!.header);
   if (form === undefined) return;
   assert.doesNotMatch(form.answerTo, /[\r\n\0]/);
   parseAddress(form.answerTo);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { addressIn } from "../../incoming/delivery.ts";
 import { whatFollows } from "../../hooks/dotqmail.ts";
-import { recognise } from "../../incoming/challenge/forms.ts";
+import { recognize } from "../../incoming/challenge/forms.ts";
 import { decide } from "../../io/state/lookups.ts";
 import { quotedMessages } from "../../incoming/challenge/quoted.ts";
 import { bounceEvidence } from "../../incoming/bounce.ts";
@@ -48,14 +48,14 @@ const READERS: Record<string, (text: string) => unknown> = {
   formatMailbox: (text) => formatMailbox(text, joe.address),
   parseHead: (text) => head(text).header.map(valueOf),
   printHead: (text) => printHead(head(text).header),
-  recognise: (text) => recognise(head(text).header),
-  "recognise, of Majordomo": (text) =>
-    recognise(
+  recognize: (text) => recognize(head(text).header),
+  "recognize, of Majordomo": (text) =>
+    recognize(
       head("From: majordomo@x\nTo: a@x\nSubject: 0123-4567-89AB : CONFIRM from x (subscribe)\n\n").header,
       text,
     ),
-  "recognise, behind From": (text) =>
-    recognise(head(`From: sympa@x\nAuto-Submitted: auto-replied\nSubject: ${text}`).header),
+  "recognize, behind From": (text) =>
+    recognize(head(`From: sympa@x\nAuto-Submitted: auto-replied\nSubject: ${text}`).header),
   bounceEvidence: (text) => bounceEvidence(body(text)),
   "bounceEvidence, of a report": (text) => bounceEvidence(body(`Content-Type: multipart/report; ${text}`)),
   findOriginals: (text) => [...findOriginals(encodeLatin1(text), 0)],

@@ -13,6 +13,7 @@
 import { utf8 } from "../../../lib/bytes.ts";
 import { Fail, quote } from "../../../lib/fail.ts";
 import type { Message } from "../../../lib/message.ts";
+import { after } from "../../system/timer.ts";
 import { choose, type Mechanism } from "./auth.ts";
 import { Connection, type Endpoint } from "./connection.ts";
 import { commands, type Extensions, extensionsIn, sizeLimit, type SmtpEnvelope, tooLarge } from "./envelope.ts";
@@ -240,7 +241,7 @@ export class Client {
     } catch (error) {
       // The server may have replied and closed the connection. Then the write may fail before the reply is read.
       const fromServer = !(error instanceof Fail || error instanceof Stopped);
-      if (fromServer) await Promise.race([answer.catch(() => {}), seconds(1)]);
+      if (fromServer) await Promise.race([answer.catch(() => {}), after(1000)]);
       body.return?.()?.catch(() => {}); // not awaited: it may be blocked on input
       throw connection.stop(error);
     }
@@ -329,10 +330,4 @@ function fromBase64(text: string): Uint8Array | undefined {
   } catch {
     return undefined;
   }
-}
-
-function seconds(count: number): Promise<undefined> {
-  const { promise, resolve } = Promise.withResolvers<undefined>();
-  AbortSignal.timeout(count * 1000).addEventListener("abort", () => resolve(undefined));
-  return promise;
 }

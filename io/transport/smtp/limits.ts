@@ -1,4 +1,5 @@
 /** Limits the duration of a session: a timeout for each step, one for the whole session, and the caller's abort signal. */
+import { after } from "../../system/timer.ts";
 
 /** Timeouts in seconds. */
 export interface Timeouts {
@@ -62,7 +63,7 @@ export class Limits {
     if (caller?.aborted) this.#aborted();
     caller?.addEventListener("abort", this.#aborted);
     const { total } = timeouts;
-    if (total > 0) after(total, () => this.#stop(new Stopped(`the server took longer than ${total} s`)));
+    if (total > 0) after(total * 1000).then(() => this.#stop(new Stopped(`the server took longer than ${total} s`)));
   }
 
   /** Aborted when the session must end; its reason is the error. */
@@ -94,7 +95,7 @@ export class Limits {
   #stop(why: Error): void {
     if (this.#ended) return;
     const abort = () => this.#ended || this.#controller.abort(why);
-    if (this.committed) after(GRACE_SECONDS, abort);
+    if (this.committed) after(GRACE_SECONDS * 1000).then(abort);
     else abort();
   }
 
@@ -102,16 +103,11 @@ export class Limits {
   #arm(): void {
     if (this.#due === undefined || this.#alarm <= this.#due.at) return;
     this.#alarm = this.#due.at;
-    after((this.#due.at - performance.now()) / 1000, () => {
+    after(Math.max(0, Math.ceil(this.#due.at - performance.now()))).then(() => {
       this.#alarm = Infinity;
       if (this.#due === undefined) return;
       if (performance.now() < this.#due.at) this.#arm();
       else this.#stop(new Deno.errors.TimedOut(this.#due.why));
     });
   }
-}
-
-/** Calls `work` later. Unlike setTimeout, this does not keep the process alive, nor take 4 ms to load. */
-function after(seconds: number, work: () => void): void {
-  AbortSignal.timeout(Math.max(0, Math.ceil(seconds * 1000))).addEventListener("abort", work);
 }

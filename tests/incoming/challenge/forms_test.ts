@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Form, recognise } from "../../../incoming/challenge/forms.ts";
+import { type Form, recognize } from "../../../incoming/challenge/forms.ts";
 import { encodeLatin1 } from "../../../lib/bytes.ts";
 import { parseHead } from "../../../lib/message.ts";
 import { SAMPLES } from "../../challenges.ts";
@@ -7,7 +7,7 @@ import { SAMPLES } from "../../challenges.ts";
 /** The form of a message. */
 function formOf(mail: string): Form | undefined {
   const { header, bodyStart } = parseHead(encodeLatin1(mail), true)!;
-  return recognise(header, mail.slice(bodyStart));
+  return recognize(header, mail.slice(bodyStart));
 }
 const sample = (name: string): string => SAMPLES.get(name)!;
 
