@@ -22,6 +22,8 @@ export interface Setup {
   master?: string;
   /** Do smtpd and cleanup run in the queue directory? */
   chroot?: boolean;
+  /** For what it starts, is it the Postfix of the machine, whose sendmail(1) needs no options? */
+  machine?: boolean;
 }
 
 /** master.cf without the smtpd: service type private unprivileged chroot wakeup maxproc command. */
@@ -62,7 +64,7 @@ export class Postfix {
     return one;
   }
 
-  async #start({ main = "", master = "", chroot = false }: Setup): Promise<void> {
+  async #start({ main = "", master = "", chroot = false, machine = false }: Setup): Promise<void> {
     const { folder } = this;
     // Postfix runs as a user of its own and must be able to walk in.
     Deno.chmodSync(folder, 0o755);
@@ -98,7 +100,14 @@ ${main}
       `${smtpd}${services}${master}
 `,
     );
-    await run(["postfix", "-c", this.config, "start"]);
+    // What it starts would else inherit the name of a configuration that sendmail(1) takes from root alone.
+    await run(machine ? this.onMachine(["postfix", "start"]) : ["postfix", "-c", this.config, "start"]);
+  }
+
+  /** The words that run a program for which this Postfix is the machine's. */
+  onMachine(argv: string[]): string[] {
+    const script = 'for file in main.cf master.cf; do mount --bind "$0/$file" /etc/postfix/$file; done; exec "$@"';
+    return ["unshare", "-m", "sh", "-ec", script, this.config, ...argv];
   }
 
   /** What it logged. */

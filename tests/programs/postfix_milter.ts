@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { verifyTag } from "../../lib/tag.ts";
 import { CREATED, fieldOf, Home, type Ran, SECRET } from "../rig.ts";
-import { Sink } from "../smtp_sink.ts";
+import { Sink, type Taken } from "../smtp_sink.ts";
 import { Engine } from "./milter_engine.ts";
-import { freePort, type Installed, Postfix, smtp } from "./postfix.ts";
+import { freePort, type Installed, Postfix, smtp, until } from "./postfix.ts";
 import { ANN, GREG, lines, MAIN, own, plainSnippet, SITE, Site } from "./site.ts";
 
 /** What differs from one host to the next. */
@@ -52,7 +52,9 @@ export class MilterHost {
       own(user, forward);
     }
     const transports = `far.example=smtp:[127.0.0.1]:${sink.port}${setup.transports ? `, ${setup.transports}` : ""}`;
-    const snippet = plainSnippet("milter/main.cf");
+    const logins = home.write("logins.regexp", plainSnippet("milter/logins.regexp"));
+    const snippet = plainSnippet("milter/main.cf").replace("/etc/postfix/logins.regexp", logins);
+    assert.ok(snippet.includes(logins));
     const ours = /^relay_domains = .*\n(?:.*\n)*/m;
     assert.match(snippet, ours);
     const main = setup.incoming === undefined
@@ -65,6 +67,7 @@ export class MilterHost {
         `${setup.main ?? ""}\n`,
       master: `${lines("pipe/master.cf", site, installed.hook)}\n${master}${setup.master ?? ""}`,
       chroot: setup.chroot ?? false,
+      machine: true,
     }, setup.port);
     const sockets = `${postfix.folder}/queue/countersign`;
     Deno.mkdirSync(sockets);
@@ -84,9 +87,14 @@ export class MilterHost {
 
   /** Runs a program as a user for whom this Postfix is the machine's. */
   run(user: string, argv: string[], input: string): Promise<Ran> {
-    const script = 'mount --bind "$1" /etc/postfix; shift; exec setpriv --init-groups "$@"';
     const ids = [`--reuid=${user}`, `--regid=${user}`];
-    return this.home.run(["unshare", "-m", "sh", "-ec", script, "sh", this.postfix.config, ...ids, ...argv], input);
+    return this.home.run(this.postfix.onMachine(["setpriv", "--init-groups", ...ids, ...argv]), input);
+  }
+
+  /** The nth message that was sent to far.example, counted from 1. */
+  async sent(nth: number): Promise<Taken> {
+    await until(`message ${nth}`, () => this.sink.taken.length >= nth, this.trouble);
+    return this.sink.taken[nth - 1]!;
   }
 
   log = (): string => this.engine.log();

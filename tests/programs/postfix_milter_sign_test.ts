@@ -16,7 +16,7 @@ test("the sign socket of Postfix signs the mail of its logins, and only that", a
     chroot: true,
   });
   let count = 0;
-  const next = async () => (await host.sink.until(++count))[count - 1]!;
+  const next = async () => await host.sent(++count);
   const sent = async (login: string | undefined, sender: string, mail: string) => {
     assert.match(await host.submit(login, sender, mail), /^250/, host.trouble());
     return await next();
@@ -125,9 +125,9 @@ test("www-data may not send where authorized_submit_users says so, however much 
   const ran = await host.run("www-data", argv, letter(GREG, "web"));
   assert.notEqual(ran.code, 0);
   assert.equal((await host.run(GREG, argv, letter(GREG, "user"))).code, 0);
-  isSigned((await host.sink.until(1))[0]!);
+  isSigned(await host.sent(1));
   assert.equal(fieldOf(host.sink.taken[0]!.mail, "Message-ID"), "<user@example.org>");
   // The outsider who writes as greg on port 25 meets the door, which never signs.
   assert.match(await smtp(host.postfix.port, plain, "jo@far.example", letter(GREG, "outside")), /^250/);
-  isPlain((await host.sink.until(2))[1]!);
+  isPlain(await host.sent(2));
 });
