@@ -3,7 +3,7 @@ import { parseAddress } from "../lib/address.ts";
 import { Fail, quote } from "../lib/fail.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import type { Arguments } from "./arguments.ts";
-import { choice } from "./words.ts";
+import { choice } from "./option_values.ts";
 import { PRESET_NAMES, programOf } from "../lib/settings/presets.ts";
 import { type Found, type Machine, presetFor } from "./machine.ts";
 

@@ -17,7 +17,7 @@ import { type Arguments, atMost, runCommand } from "./arguments.ts";
 import { changeAtomically } from "./files.ts";
 import { importedSecrets, SECRET_SOURCES } from "./imported_secrets.ts";
 import { ids, keepsAll, newSecret, nextId, retiredKeys, withFirst, withLast, withRetired } from "./keyfile.ts";
-import { choice, day, selectIdentity } from "./words.ts";
+import { choice, day, selectIdentity } from "./option_values.ts";
 import { say } from "./terminal.ts";
 
 const HELP = `Usage: countersign keys list|new|retire|import [--address ADDRESS] [--config FILE]

@@ -6,7 +6,7 @@ import { abortOnSignal } from "../io/system/signals.ts";
 import { writeOut } from "../io/system/input.ts";
 import { atMost, runCommand } from "./arguments.ts";
 import { cleanLines } from "./terminal.ts";
-import { choice, day } from "./words.ts";
+import { choice, day } from "./option_values.ts";
 
 const HELP = `Usage: countersign log [--direction in|out] [--result WORD] [--since DATE] [--follow] [--config FILE]
 Prints the lines of the log that match all options.

@@ -27,7 +27,7 @@ so. Without the file both programs may read, write and run what you may, and con
 
   --print        Print the sandbox file instead of writing it
   --remove       Remove the sandbox file
-  --config FILE  Settings file, instead of ~/.config/countersign/config.toml
+  --config FILE  Settings file. Default: ~/.config/countersign/config.toml
 
 Example: countersign sandbox
 `;

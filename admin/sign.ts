@@ -4,7 +4,7 @@ import { Fail } from "../lib/fail.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import { sign as signSender } from "../outgoing/sender.ts";
 import { runCommand } from "./arguments.ts";
-import { choice, operand, selectIdentity, time } from "./words.ts";
+import { choice, operand, selectIdentity, time } from "./option_values.ts";
 import { say } from "./terminal.ts";
 
 const HELP = `Usage: countersign sign ADDRESS [--scheme srs|prvs] [--now DATE] [--config FILE]

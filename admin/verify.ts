@@ -3,12 +3,12 @@ import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import { checkSignedAlone } from "../incoming/checks/keys.ts";
 import type { Verdict } from "../incoming/verdict.ts";
 import { runCommand } from "./arguments.ts";
-import { operand, time } from "./words.ts";
+import { operand, time } from "./option_values.ts";
 import { say } from "./terminal.ts";
 
 const HELP = `Usage: countersign verify ADDRESS [--now DATE] [--config FILE]
-Prints the result that a bounce to this address would get, valid, late, forged or unjudged, and the reason.
-Exits 0 if the address is valid, and 1 if it is not.
+Prints whether the address is valid, late, forged, unjudged or unsigned, and the reason.
+Exits 0 if it is valid, and 1 if it is not.
 
   --now DATE     Judge as of this day, such as 2026-11-20
   --config FILE  Settings file. Default: ~/.config/countersign/config.toml

@@ -1,8 +1,9 @@
 /** Checks the callers of shim and hook: mutt, the mail filters of the user, and Postfix. */
 import { installedPrograms } from "../programs.ts";
 import { checkMaildrop } from "./maildrop.ts";
-import { callsHook } from "./hookline.ts";
-import { look, lookAt, namesIn, onPath, run, see, seeUp, userId } from "./look.ts";
+import { callsHook } from "./hook_call.ts";
+import { isFile, namesIn, pathAndParents, pathInfo, textFile, textFiles, userId } from "./filesystem.ts";
+import { onPath, run } from "./programs.ts";
 import { checkMutt } from "./mutt.ts";
 import { muttCommands } from "./muttrc.ts";
 import { checkForward, checkPostfix, type PostfixContext } from "./postfix.ts";
@@ -14,8 +15,7 @@ import type { DoctorContext } from "./context.ts";
 
 /** Checks the settings of mutt and neomutt. */
 export function mutt({ home, settings, programs, findings }: DoctorContext): void {
-  const read = (path: string) => look(path)?.text;
-  const isFile = (path: string) => see(path).kind === "file";
+  const read = (path: string) => textFile(path)?.text;
   const identities = settings?.identity.map(({ address }) => address.toLowerCase());
   for (const [site, own] of muttFiles(home)) {
     const file = own.find(isFile);
@@ -41,13 +41,13 @@ export async function filters(
   const hasDestination = settings === undefined || settings.incoming.inbox !== "" || settings.incoming.forward;
   const unreadable = (path: string, why: string) => void findings.push(unreadableFilter(path, why));
   const names = namesIn(home).filter((name) => /^\.qmail(-|$)/.test(name));
-  const qmail = lookAt(names.map((name) => `${home}/${name}`), unreadable);
-  const { kind, mode } = see(home);
+  const qmail = textFiles(names.map((name) => `${home}/${name}`), unreadable);
+  const { kind, mode } = pathInfo(home);
   const bits = kind === "folder" ? { home: { path: home, mode } } : {};
   findings.push(...checkQmail(qmail, { programs, hasDestination, ...bits }));
-  const maildrop = lookAt([`${home}/.mailfilter`], unreadable);
+  const maildrop = textFiles([`${home}/.mailfilter`], unreadable);
   for (const file of maildrop) findings.push(...checkMaildrop(file, programs));
-  const procmail = lookAt([`${home}/.procmailrc`], unreadable);
+  const procmail = textFiles([`${home}/.procmailrc`], unreadable);
   for (const file of procmail) findings.push(...checkProcmail(file, programs));
 
   const srsDomains = [...new Set(settings?.identity.map((one) => one.srs_domain.toLowerCase()) ?? [])];
@@ -61,10 +61,10 @@ export async function filters(
     stateTrouble: (user) => {
       const uid = userId(user);
       if (settings === undefined || uid === undefined) return undefined;
-      return checkFolder(seeUp(settings.state.folder), "the state folder", uid, true)[0];
+      return checkFolder(pathAndParents(settings.state.folder), "the state folder", uid, true)[0];
     },
   };
-  const forward = lookAt([`${home}/.forward`], unreadable);
+  const forward = textFiles([`${home}/.forward`], unreadable);
   for (const file of forward) findings.push(...checkForward(file, context));
   const postfix = postconf.length > 0 ? postconf : await postfixFiles();
   findings.push(...checkPostfix(postfix, context));
@@ -87,10 +87,10 @@ function unreadableFilter(file: string, why: string): Finding {
 
 /** Returns the configuration of the Postfix on this machine, with its domain and host name. */
 async function postfixFiles(): Promise<TextFile[]> {
-  const postconf = ["/usr/sbin/postconf", "/usr/local/sbin/postconf"].find((path) => see(path).kind === "file");
+  const postconf = ["/usr/sbin/postconf", "/usr/local/sbin/postconf"].find(isFile);
   if (postconf === undefined) return [];
   const folder = (await run([postconf, "-h", "config_directory"])).out.trim();
   if (folder === "") return [];
   const names = (await run([postconf, "mydomain", "myhostname"])).out;
-  return [{ file: `${folder}/main.cf`, text: names }, ...lookAt([`${folder}/main.cf`, `${folder}/master.cf`])];
+  return [{ file: `${folder}/main.cf`, text: names }, ...textFiles([`${folder}/main.cf`, `${folder}/master.cf`])];
 }

@@ -5,7 +5,8 @@ import { configFile, loadIdentities, loadSettings } from "../../io/system/load.t
 import type { Identity } from "../../lib/settings/identity.ts";
 import type { Arguments } from "../arguments.ts";
 import type { Finding, Programs, TextFile } from "./finding.ts";
-import { look, programsOf } from "./look.ts";
+import { textFile } from "./filesystem.ts";
+import { programsOf } from "./programs.ts";
 import { checkSettings, findingOf } from "./settings.ts";
 
 /** The context of a run. */
@@ -38,7 +39,7 @@ export function createContext(options: Arguments): DoctorContext {
     findings.push(findingOf(error, source.file));
   }
   const now = new Date();
-  const file = look(source.file) ?? { file: source.file, text: "" };
+  const file = textFile(source.file) ?? { file: source.file, text: "" };
   if (settings !== undefined) findings.push(...checkSettings(file, settings, now));
   return {
     options,
@@ -54,7 +55,7 @@ export function createContext(options: Arguments): DoctorContext {
 }
 
 function readRequired(path: string): TextFile {
-  const file = look(path);
+  const file = textFile(path);
   if (file === undefined) throw new Fail("usage", "File of --postconf cannot be read", { file: path });
   return file;
 }

@@ -13,9 +13,10 @@ import { checkClock } from "./clock.ts";
 import { checkInjectorFile, checkPrograms, checkVersionCommand, INJECTOR_FILES, versionCommand } from "./injector.ts";
 import { checkLogged } from "./log.ts";
 import { openLog } from "./logfile.ts";
-import { look, lookAt, ownLog, run, see, seeUp } from "./look.ts";
+import { isFile, pathAndParents, pathInfo, textFile, textFiles } from "./filesystem.ts";
+import { createLogAsOwner, run } from "./programs.ts";
 import { checkSandbox, outdated, unreadable } from "./sandbox.ts";
-import { checkAnswer, resultIn, testBounces } from "./round.ts";
+import { checkAnswer, resultIn, testBounces } from "./test_bounces.ts";
 import { checkKeys, findingOf, identityLine } from "./settings.ts";
 import { checkSmarthost } from "./smarthost.ts";
 import { checkFolder, checkLog } from "./state.ts";
@@ -46,11 +47,11 @@ function keys({ file, now, findings }: DoctorContext, settings: Settings): void 
       if (!(error instanceof Fail)) throw error;
       right = false;
       const found = findingOf(error, one.keys);
-      const missing = see(one.keys).kind === "nothing";
+      const missing = pathInfo(one.keys).kind === "missing";
       findings.push(missing ? { ...found, where, fix: `countersign keys new --address ${one.address}` } : found);
       continue;
     }
-    const text = look(one.keys);
+    const text = textFile(one.keys);
     if (text !== undefined) findings.push(...checkKeys(text, one.address, now));
   }
   const shared = right ? sharedSecret(loadIdentities(settings)) : undefined;
@@ -68,7 +69,7 @@ function folders({ findings, notes }: DoctorContext, settings: Settings): void {
   const user = Deno.uid() ?? 0;
   const { state, incoming, transport, challenge, tag } = settings;
   const check = (path: string, purpose: string, own = false) => {
-    if (path !== "") findings.push(...checkFolder(seeUp(path), purpose, user, own));
+    if (path !== "") findings.push(...checkFolder(pathAndParents(path), purpose, user, own));
   };
   const before = findings.length;
   check(state.folder, "the state folder, with the log, the ledger and the index of sent mail", true);
@@ -76,11 +77,11 @@ function folders({ findings, notes }: DoctorContext, settings: Settings): void {
   for (const part of ["ledger", "sent", ...spool]) {
     // Its subfolders would only repeat the finding.
     if (findings.length > before) break;
-    if (see(`${state.folder}/${part}`).kind !== "nothing") {
+    if (pathInfo(`${state.folder}/${part}`).kind !== "missing") {
       check(`${state.folder}/${part}`, "part of the state", true);
     }
   }
-  if (findings.length === before) findings.push(...checkLog(see(`${state.folder}/log`), user));
+  if (findings.length === before) findings.push(...checkLog(pathInfo(`${state.folder}/log`), user));
   if (incoming.spam_command.length === 0) check(incoming.spam, "the maildir for forged bounces (incoming.spam)");
   check(incoming.inbox, "the maildir for delivered mail (incoming.inbox)");
   if (challenge.answer) check(challenge.answered, "the maildir for answered challenges (challenge.answered)");
@@ -95,7 +96,7 @@ const UNRESTRICTED = "Shim and hook may read, write and run what you may";
 
 function checkSandboxFile({ file, home, findings, notes }: DoctorContext, settings: Settings): void {
   const path = sandboxFile(file.file);
-  const there = look(path);
+  const there = textFile(path);
   try {
     const wanted = permissions(settings, { file: file.file, home }, realPath, isGroupWritable);
     if (there !== undefined) findings.push(...checkSandbox(there, printSandbox(wanted, ordinaryAddresses(settings))));
@@ -110,7 +111,7 @@ function checkSandboxFile({ file, home, findings, notes }: DoctorContext, settin
 
 /** Runs the shim instead of comparing its text, because a modified launcher may work. */
 async function checkShim({ findings }: DoctorContext): Promise<void> {
-  const { shim } = installedPrograms((path) => see(path).kind === "file");
+  const { shim } = installedPrograms(isFile);
   if (shim === undefined) return;
   const { code, out, said } = await run([shim, "--version"]);
   if (code === 0 && out === `countersign ${VERSION}\n`) return;
@@ -132,7 +133,7 @@ async function checkTransport({ file, programs, findings, notes }: DoctorContext
     findings.push(...checkVersionCommand(file.file, argv, code, said));
   }
   const { preset } = settings.transport;
-  for (const one of lookAt(INJECTOR_FILES[preset] ?? [])) findings.push(...checkInjectorFile(preset, one));
+  for (const one of textFiles(INJECTOR_FILES[preset] ?? [])) findings.push(...checkInjectorFile(preset, one));
 }
 
 function checkRecentLog({ now, findings }: DoctorContext, settings: Settings): void {
@@ -167,7 +168,7 @@ async function checkHook(
   { options, file, now, programs, findings, notes }: DoctorContext,
   settings: Settings,
 ): Promise<void> {
-  const hook = options.value("hook") ?? installedPrograms((path) => see(path).kind === "file").hook;
+  const hook = options.value("hook") ?? installedPrograms(isFile).hook;
   if (hook === undefined) {
     notes.push("No hook was found with this program; use --hook to check one");
     return;
@@ -180,7 +181,7 @@ async function checkHook(
   }
   const identities = readableIdentities(settings);
   if (identities === undefined) return;
-  await ownLog(settings.state.folder);
+  await createLogAsOwner(settings.state.folder);
   for (const identity of identities) {
     for (const bounce of testBounces(identity, settings, now)) {
       const argv = [hook, "--as", "filter", "--config", file.file, "--sender", "", "--recipient", bounce.recipient];

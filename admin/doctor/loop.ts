@@ -109,10 +109,10 @@ function findingsAbout({ name, where, id }: Sent, line: Line | undefined, loop: 
   const { result, check, outcome, why } = line;
   if (outcome === "defer") {
     return [{
-      what: `The bounce to ${name} reached the hook, which could not deliver it: ${why}`,
+      what: `The bounce to ${name} reached the hook, which deferred it: ${why}`,
       where: { file: logOf(loop) },
       why: "It stays queued, like all other bounces.",
-      fix: `Fix the reported error; the log line has ${id}`,
+      fix: `Fix the error that the hook reported in the mail log; its own log line has ${id}`,
     }];
   }
   const known = result === "known";

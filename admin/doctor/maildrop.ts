@@ -1,6 +1,6 @@
 /** Checks ~/.mailfilter for calls of the hook with which maildrop loses or repeats mail. */
 import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
-import { hookCall } from "./hookline.ts";
+import { hookCall } from "./hook_call.ts";
 
 /** The constructs with which a filter can run the hook. */
 const CALL_FORMS: readonly [RegExp, "backticks" | "xfilter" | "to" | "cc"][] = [

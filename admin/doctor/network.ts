@@ -2,10 +2,11 @@
 import type { Settings } from "../../lib/settings/parse.ts";
 import { canonicalAddress } from "../../lib/settings/identity.ts";
 import { installedPrograms } from "../programs.ts";
-import { selectIdentity } from "../words.ts";
+import { selectIdentity } from "../option_values.ts";
 import { checkDns } from "./dns.ts";
 import type { Resolver } from "./resolver.ts";
-import { onPath, run, see, withNetwork } from "./look.ts";
+import { isFile } from "./filesystem.ts";
+import { onPath, run, withNetwork } from "./programs.ts";
 import { checkLoop } from "./loop.ts";
 import { identityLine } from "./settings.ts";
 import { type DoctorContext, readableIdentities } from "./context.ts";
@@ -36,7 +37,7 @@ export async function askDns(
 export async function loop(context: DoctorContext, settings: Settings, to: string, timeoutMs: number): Promise<void> {
   const { options, file, findings, notes } = context;
   if (settings.transport.via === "maildir") return; // a note says that mail is not sent
-  const shim = installedPrograms((path) => see(path).kind === "file").shim ?? onPath("shim");
+  const shim = installedPrograms(isFile).shim ?? onPath("shim");
   if (shim === undefined) {
     notes.push("No message was sent: no shim was found with this program or in PATH");
     return;

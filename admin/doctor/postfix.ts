@@ -1,6 +1,6 @@
 /** Checks the configuration of Postfix: main.cf and master.cf, or the output of postconf. */
 import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
-import { callsHook, type HookCall, hookCall } from "./hookline.ts";
+import { callsHook, type HookCall, hookCall } from "./hook_call.ts";
 import { entries, type Entry, type Parameters, parametersOf, type Service } from "./postconf.ts";
 
 /** What the checks need besides the files. */

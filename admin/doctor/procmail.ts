@@ -1,6 +1,6 @@
 /** Checks ~/.procmailrc for missing flags, without which mail is lost if the hook crashes, and for ignored statuses. */
 import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
-import { callsHook, hookCall } from "./hookline.ts";
+import { callsHook, hookCall } from "./hook_call.ts";
 
 /** A recipe. */
 interface Recipe {

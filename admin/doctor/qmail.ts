@@ -1,6 +1,6 @@
 /** Checks dot-qmail files for errors that are documented in dot-qmail(5) and qmail-command(8). */
 import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
-import { callsHook, hookCall } from "./hookline.ts";
+import { callsHook, hookCall } from "./hook_call.ts";
 import { wrapperIn } from "./wrapper.ts";
 
 /** What the checks need besides the files. */

@@ -1,16 +1,9 @@
 /** Checks the folders and the log that the programs write to. */
+import type { PathInfo } from "./filesystem.ts";
 import { type Finding, findingsOf } from "./finding.ts";
 
-/** Kind, mode and owner of a path. */
-export interface Seen {
-  readonly path: string;
-  readonly kind: "file" | "folder" | "other" | "nothing" | "closed";
-  readonly mode: number;
-  readonly uid: number;
-}
-
 /** Whether a user may write to a path; a group with write permission is assumed to be theirs. */
-export function writable({ mode, uid }: Seen, user: number): boolean {
+export function writable({ mode, uid }: PathInfo, user: number): boolean {
   if (user === 0) return true;
   return uid === user ? (mode & 0o200) !== 0 : (mode & 0o022) !== 0;
 }
@@ -21,12 +14,12 @@ export function writable({ mode, uid }: Seen, user: number): boolean {
  * @param chain the path and its parents, up to the first that exists
  * @param purpose what the folder is used for
  */
-export function checkFolder(chain: readonly Seen[], purpose: string, user: number, own: boolean): Finding[] {
-  const [folder] = chain as [Seen];
-  const there = chain.find(({ kind }) => kind !== "nothing") ?? folder;
+export function checkFolder(chain: readonly PathInfo[], purpose: string, user: number, own: boolean): Finding[] {
+  const [folder] = chain as [PathInfo];
+  const there = chain.find(({ kind }) => kind !== "missing") ?? folder;
   const { list, add } = findingsOf(there.path);
   const why = `It is ${purpose}.`;
-  if (there.kind === "closed") {
+  if (there.kind === "inaccessible") {
     add(`${there.path} cannot be examined`, undefined, why, `chmod u+rwx ${parent(there.path)}`);
   } else if (there.kind !== "folder") {
     add(`${there.path} is not a folder`, undefined, why, `mv ${there.path} ${there.path}.old`);
@@ -49,9 +42,9 @@ export function checkFolder(chain: readonly Seen[], purpose: string, user: numbe
 }
 
 /** Checks that the log can be written. */
-export function checkLog(log: Seen, user: number): Finding[] {
+export function checkLog(log: PathInfo, user: number): Finding[] {
   const { list, add } = findingsOf(log.path);
-  if (log.kind === "nothing") return list;
+  if (log.kind === "missing") return list;
   const why = "There will be no record of what happened to a message.";
   if (log.kind !== "file") add(`The log ${log.path} is not a file`, undefined, why, `mv ${log.path} ${log.path}.old`);
   else if (!writable(log, user)) {

@@ -1,6 +1,6 @@
 /** Recognizes programs in dot-qmail files that run the hook: scripts of the user, and vdelivermail of vpopmail. */
 import type { Programs } from "./finding.ts";
-import { hookCall } from "./hookline.ts";
+import { hookCall } from "./hook_call.ts";
 
 /** Matches programs and shell commands that deliver. */
 const DELIVERS =

@@ -8,9 +8,8 @@ export const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathna
 const ENTRIES = [["main.ts", ""], ["shim/main.ts", "/shim"], ["hooks/incoming.ts", "/hooks"]] as const;
 
 /**
- * Bundles into a folder. Each program gets its own small file, because Deno
- * parses the file at every start if it cannot write its cache. Modules that are
- * loaded on demand stay in separate chunks.
+ * Bundles into a folder. Each program gets its own small file, because Deno parses the file at every start if it cannot
+ * write its cache. Modules that are loaded on demand stay in separate chunks.
  *
  * @throws {Error} with the output of Deno
  */
@@ -28,16 +27,16 @@ export async function bundle(folder: string): Promise<void> {
     for (const { name } of Deno.readDirSync(outdir)) {
       if (!name.endsWith(".js")) continue;
       const path = `${outdir}/${name}`;
-      Deno.writeTextFileSync(path, late(Deno.readTextFileSync(path)));
+      Deno.writeTextFileSync(path, withComputedImports(Deno.readTextFileSync(path)));
     }
   }
 }
 
 /**
- * Replaces literal names in import() by computed ones. Deno would read and
- * parse a module with a literal name at every start.
+ * Replaces literal names in import() with computed ones. Deno would read and parse a module with a literal name at every
+ * start.
  */
-function late(script: string): string {
+function withComputedImports(script: string): string {
   return script.replace(/\bimport\(("\.[^"]*")\)/g, "import(import.meta.resolve($1))");
 }
 

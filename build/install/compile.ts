@@ -37,7 +37,7 @@ async function compile(wanted: string): Promise<void> {
     if (!success) throw new Error(failure(new TextDecoder().decode(stderr)));
     const printed = await versionOf(product);
     if (printed !== `countersign ${VERSION}`) {
-      throw new Error(`The compiled binary is not countersign: it prints ${quote(printed)}${becauseOf()}`);
+      throw new Error(`The compiled binary is not countersign: it prints ${quote(printed)}${denortHint()}`);
     }
     Deno.renameSync(product, wanted);
   } finally {
@@ -45,8 +45,8 @@ async function compile(wanted: string): Promise<void> {
   }
 }
 
-/** Names the environment variable that may be wrong. */
-function becauseOf(): string {
+/** Returns a hint at the environment variable that may be wrong; empty if it is not set. */
+function denortHint(): string {
   const denort = Deno.env.get("DENORT_BIN");
   return denort === undefined ? "" : `: DENORT_BIN=${denort} is not the denort of Deno ${Deno.version.deno}`;
 }

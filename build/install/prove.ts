@@ -1,6 +1,6 @@
 /**
- * Tests an installation: sends a message, delivers its bounce, and files a
- * forged one. Meanwhile Deno fills the cache that all users read.
+ * Tests an installation: sends a message, delivers its bounce, and files a forged one. Meanwhile Deno fills the cache
+ * that all users read.
  */
 import { VERSION } from "../../lib/version.ts";
 

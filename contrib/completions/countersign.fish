@@ -93,7 +93,7 @@ complete -c countersign -n 'contains -- doctor (commandline -opc)[2]' -l wait -x
 complete -c countersign -n 'contains -- doctor (commandline -opc)[2]' -l config -r -F -d 'Settings file'
 complete -c countersign -n 'contains -- doctor (commandline -opc)[2]' -l help -d 'Print the usage'
 complete -c countersign -n 'contains -- sandbox (commandline -opc)[2]' -l print -d 'Print the sandbox file instead of writing it'
-complete -c countersign -n 'contains -- sandbox (commandline -opc)[2]' -l config -r -F -d 'Settings file, instead of ~/.config/countersign/config.toml'
+complete -c countersign -n 'contains -- sandbox (commandline -opc)[2]' -l config -r -F -d 'Settings file'
 complete -c countersign -n 'contains -- sandbox (commandline -opc)[2]' -l remove -d 'Remove the sandbox file'
 complete -c countersign -n 'contains -- sandbox (commandline -opc)[2]' -l help -d 'Print the usage'
 complete -c countersign -n 'contains -- log (commandline -opc)[2]' -f

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { checkClock } from "../../admin/doctor/clock.ts";
 import { placeText } from "../../lib/fail.ts";
 import { type Finding, printFindings, type Programs } from "../../admin/doctor/finding.ts";
-import { hookCall } from "../../admin/doctor/hookline.ts";
+import type { PathInfo } from "../../admin/doctor/filesystem.ts";
+import { hookCall } from "../../admin/doctor/hook_call.ts";
 import { checkInjectorFile } from "../../admin/doctor/injector.ts";
 import { checkLogged } from "../../admin/doctor/log.ts";
 import type { LogFile } from "../../admin/doctor/logfile.ts";
@@ -14,7 +15,7 @@ import { checkForward, checkPostfix } from "../../admin/doctor/postfix.ts";
 import { checkProcmail } from "../../admin/doctor/procmail.ts";
 import { checkQmail } from "../../admin/doctor/qmail.ts";
 import { checkKeys, checkSettings } from "../../admin/doctor/settings.ts";
-import { checkFolder, checkLog, type Seen, writable } from "../../admin/doctor/state.ts";
+import { checkFolder, checkLog, writable } from "../../admin/doctor/state.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
 
 const HOOK = "/opt/hooks/incoming";
@@ -388,17 +389,17 @@ table("nullmailer", (text) => checkInjectorFile("nullmailer", { file: "/n", text
   "1 nullmailer sends everything as root@example.org",
 ]);
 
-const seen = (path: string, kind: Seen["kind"], mode = 0o700, uid = 1000): Seen => ({ path, kind, mode, uid });
+const seen = (path: string, kind: PathInfo["kind"], mode = 0o700, uid = 1000): PathInfo => ({ path, kind, mode, uid });
 /** [the path and its parents, the user, the finding] */
-const FOLDERS: [Seen[], number, string | undefined][] = [
+const FOLDERS: [PathInfo[], number, string | undefined][] = [
   [[seen("/s", "folder")], 1000, undefined],
   [[seen("/s", "folder")], 0, undefined],
   [[seen("/s", "folder", 0o770, 1001)], 1000, "/s belongs to user 1001, not to 1000"],
-  [[seen("/h/s", "nothing"), seen("/h", "folder")], 1000, undefined],
-  [[seen("/h/s", "nothing"), seen("/h", "folder", 0o755, 0)], 1000, "/h cannot be written by user 1000"],
+  [[seen("/h/s", "missing"), seen("/h", "folder")], 1000, undefined],
+  [[seen("/h/s", "missing"), seen("/h", "folder", 0o755, 0)], 1000, "/h cannot be written by user 1000"],
   [[seen("/s", "folder", 0o500)], 1000, "/s cannot be written by user 1000"],
   [[seen("/s", "file")], 1000, "/s is not a folder"],
-  [[seen("/s", "closed")], 1000, "/s cannot be examined"],
+  [[seen("/s", "inaccessible")], 1000, "/s cannot be examined"],
   [[seen("/s", "folder", 0o777)], 1000, "/s is world-writable"],
 ];
 for (const [chain, user, expected] of FOLDERS) {
@@ -411,8 +412,8 @@ for (const [chain, user, expected] of FOLDERS) {
 }
 
 Deno.test("the log is a writable file, or does not exist yet", () => {
-  const says = (log: Seen) => checkLog(log, 1000).map(({ what }) => what);
-  assert.deepEqual(says(seen("/l", "nothing")), []);
+  const says = (log: PathInfo) => checkLog(log, 1000).map(({ what }) => what);
+  assert.deepEqual(says(seen("/l", "missing")), []);
   assert.deepEqual(says(seen("/l", "file", 0o600)), []);
   assert.deepEqual(says(seen("/l", "other")), ["The log /l is not a file"]);
   assert.deepEqual(says(seen("/l", "file", 0o600, 0)), ["The log /l cannot be written by user 1000"]);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { checkInjectorFile, checkPrograms } from "../../admin/doctor/injector.ts";
 import type { Finding, Programs, TextFile } from "../../admin/doctor/finding.ts";
-import { hookCall } from "../../admin/doctor/hookline.ts";
+import { hookCall } from "../../admin/doctor/hook_call.ts";
 import { checkMaildrop } from "../../admin/doctor/maildrop.ts";
 import { checkMutt } from "../../admin/doctor/mutt.ts";
 import { muttCommands } from "../../admin/doctor/muttrc.ts";

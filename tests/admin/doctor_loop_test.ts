@@ -132,7 +132,7 @@ const WRONG: [string, string, string, RegExp, RegExp, RegExp][] = [
     "the hook cannot deliver",
     `mkdir "$HOME/none"; : >"$HOME/none/new"; as=postfix; ${HOME}`,
     'inbox = "~/none"',
-    /^The bounce to greg@example\.org reached the hook, which could not deliver it: /,
+    /^The bounce to greg@example\.org reached the hook, which deferred it: /,
     /Fix the reported error/,
     /\/log$/,
   ],

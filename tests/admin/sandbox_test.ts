@@ -364,7 +364,7 @@ const commands: [string, boolean, boolean, boolean][] = [
   ["audit", true, false, false],
   ["sandbox", true, false, false],
   ["doctor", false, true, true],
-  ["init", true, true, false],
+  ["init", true, false, false],
 ];
 for (const [command, write, run, net] of commands) {
   Deno.test(`countersign ${command} may ${write ? "" : "not "}write, ${run ? "" : "not "}run, ${net ? "" : "not "}connect`, async () => {

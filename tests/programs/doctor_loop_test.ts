@@ -47,18 +47,31 @@ test("doctor --loop: the bounce of another server comes home; and with a broken 
     assert.deepEqual([code, findings, cameHome(notes)], [0, [], 1], two.trouble());
   });
 
-  await t.step("greg's hook cannot read its keys: nothing comes home, and the queue is named", async () => {
+  await t.step("greg's hook cannot read its keys: the bounce is deferred, and the log is named", async () => {
     const keys = `${site.folder}/${GREG}/.config/countersign/keys`;
     Deno.chmodSync(keys, 0o644);
     const { code, findings, notes } = await doctor(two, "--to", "nobody@far.example", "--wait", "3");
     Deno.chmodSync(keys, 0o600);
     assert.deepEqual([code, findings.length, cameHome(notes)], [1, 1, 0], JSON.stringify(findings));
     const [{ what, where, fix }] = findings as [Finding];
+    assert.equal(what, `The bounce to ${GREGS} reached the hook, which deferred it: permission`);
+    assert.deepEqual(where, { file: `${state}/log` });
+    assert.match(fix, /^Fix the error that the hook reported in the mail log; its own log line has <loop\./);
+    assert.equal(await two.near.queued(), 1);
+  });
+
+  await t.step("greg's hook cannot read its settings: nothing comes home, and the queue is named", async () => {
+    const settings = `${site.folder}/${GREG}/${CONFIG}`;
+    Deno.chmodSync(settings, 0);
+    const { code, findings, notes } = await doctor(two, "--to", "nobody@far.example", "--wait", "3");
+    Deno.chmodSync(settings, 0o600);
+    assert.deepEqual([code, findings.length, cameHome(notes)], [1, 1, 0], JSON.stringify(findings));
+    const [{ what, where, fix }] = findings as [Finding];
     assert.equal(what, `The bounce of a message from ${GREGS} to nobody@far.example did not return within 3 s`);
     const line = home.read(CONFIG).split("\n").indexOf("[[identity]]") + 1;
     assert.deepEqual(where, { file: `${home.path}/${CONFIG}`, line });
     assert.match(fix, /^Is the message or its bounce still queued\? mailq; .*MX of srs\.example\.org/);
-    assert.equal(await two.near.queued(), 1);
+    assert.equal(await two.near.queued(), 2);
   });
 
   await t.step("the hook that doctor is shown is broken: that is named, too", async () => {

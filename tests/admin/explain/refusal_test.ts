@@ -7,7 +7,7 @@ import { bounceOfOurs, SAMPLES } from "../../bounces.ts";
 const OWN = "greg@example.org";
 const LIST = "talk@lists.example.org";
 
-function look(mail: string) {
+function refusal(mail: string) {
   const bytes = new TextEncoder().encode(mail);
   const { header, bodyStart } = parseHead(bytes, true)!;
   return refusalOf(header, bytes, bodyStart, [OWN]);
@@ -55,7 +55,7 @@ for (const [who, mail, list] of refusals) {
     `${who} refuses an unknown sender: ${mail.replace(/\s+/g, " ").slice(-60)}`,
     { permissions: "none" },
     () => {
-      const found = look(mail);
+      const found = refusal(mail);
       assert.notEqual(found, undefined);
       assert.equal(found!.address, list);
       assert.ok(mail.replace(/=\n/g, "").replace(/\s+/g, " ").includes(found!.said), found!.said);
@@ -68,16 +68,16 @@ for (const [who, mail, list] of refusals) {
 Deno.test("words in the returned message are not taken for those of the list", { permissions: "none" }, () => {
   const own = "Only subscribers may post, I hear.";
   for (const before of ["--- Below this line is a copy of the message.", "Content-Type: message/rfc822"]) {
-    assert.equal(look(`${qmail("No such mailbox.")}\n${before}\n\nSubject: x\n\n${own}\n`), undefined);
-    assert.notEqual(look(`${qmail(own)}\n${before}\n\nSubject: x\n\nx\n`), undefined);
+    assert.equal(refusal(`${qmail("No such mailbox.")}\n${before}\n\nSubject: x\n\n${own}\n`), undefined);
+    assert.notEqual(refusal(`${qmail(own)}\n${before}\n\nSubject: x\n\nx\n`), undefined);
   }
 });
 
 Deno.test("other bounces are not refusals", () => {
-  assert.equal(look(sl("E502", "Email not exist")), undefined);
+  assert.equal(refusal(sl("E502", "Email not exist")), undefined);
   for (const name of SAMPLES) {
     const { mail } = bounceOfOurs(name, OWN, new Date());
-    assert.equal(look(mail), undefined, name);
+    assert.equal(refusal(mail), undefined, name);
   }
   assert.ok(SAMPLES.length > 0);
 });
@@ -85,6 +85,6 @@ Deno.test("other bounces are not refusals", () => {
 Deno.test("64 KB of partial matches are not a refusal", { permissions: "none" }, () => {
   for (const filler of ["only ", "a@", "-", " ", "\n", "<", "copy of "]) {
     const mail = `From: d@x.example\n\n${filler.repeat(64 * 1024)}`;
-    assert.equal(look(mail), undefined);
+    assert.equal(refusal(mail), undefined);
   }
 });

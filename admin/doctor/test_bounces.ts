@@ -1,4 +1,4 @@
-/** Has the installed hook judge a genuine and a forged bounce. */
+/** Tests the installed hook: it judges a genuine and a forged bounce. */
 import type { Settings } from "../../lib/settings/parse.ts";
 import { canonicalAddress, type Identity } from "../../lib/settings/identity.ts";
 import { signingKey } from "../../lib/settings/keys.ts";

@@ -1,4 +1,4 @@
-/** Parses single arguments: dates, choices, and addresses that must be identities. */
+/** Parses the values of options and operands: dates, choices, and addresses that must be identities. */
 import { parseDay } from "../lib/date.ts";
 import { Fail, quote } from "../lib/fail.ts";
 import { canonicalAddress, type Identity, identityOf } from "../lib/settings/identity.ts";
