@@ -11,13 +11,13 @@ import { logAddress } from "../lib/log.ts";
 import { printHead } from "../lib/message.ts";
 import { abortOnSignal, untilAborted } from "../io/system/signals.ts";
 import { VERSION } from "../lib/version.ts";
-import { fileLedger } from "../io/state/ledger.ts";
 import { deliver, type DeliveryContext, fileSpam, type HookResult, keep } from "./act.ts";
 import { failureReason } from "../io/transport/send.ts";
 import { recipientIdentity } from "../incoming/checks/addressed.ts";
 import { contentOf } from "./content.ts";
 import { addressIn, type Caller, type Delivery, envelope } from "../incoming/delivery.ts";
 import { decide, storesFor } from "../io/state/lookups.ts";
+import { ledgerOf } from "../io/state/stores.ts";
 import { DONE, exitStatus, type Outcome } from "./exits.ts";
 import { isBounceSender, type JudgeContext, type Verdict } from "../incoming/verdict.ts";
 import { warningAbout } from "../incoming/checks/keys.ts";
@@ -61,7 +61,7 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   // Created late and only if needed, because signal listeners cost time.
   const deliveryContext = (): DeliveryContext => {
     const abort = abortOnSignal();
-    const ledger = fileLedger(`${settings.state.folder}/ledger`);
+    const ledger = ledgerOf(settings);
     const body = () => untilAborted(bodyOf(input), abort);
     return { caller: options.caller, settings, ledger, delivery, body, now, abort };
   };

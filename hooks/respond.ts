@@ -9,7 +9,7 @@ import { formatAddress, parseAddress } from "../lib/address.ts";
 import type { Identity } from "../lib/settings/identity.ts";
 import { field, type Header, type Message, printHead } from "../lib/message.ts";
 import { removeToken } from "../io/state/pymsgauth.ts";
-import { rememberSent } from "../io/state/sent.ts";
+import { rememberIn } from "../io/state/stores.ts";
 import { checkLauncher } from "../io/transport/commit.ts";
 import { send } from "../io/transport/send.ts";
 import { Rejected } from "../io/transport/rejected.ts";
@@ -34,7 +34,7 @@ export async function respond({ answer, identity }: Verdict, context: DeliveryCo
   const claim = await ledger.claim(entry);
   if (claim === undefined) return { reason: "another hook is answering it" };
   const messageId = `<${crypto.randomUUID()}@${answer.author.domain}>`;
-  remember(messageId, identity, context);
+  await remember(messageId, identity, context);
   try {
     // The plain address: list software rejects the null sender, and recognizes subscribers by the envelope sender.
     const envelope = { sender: answer.author, recipients: [parseAddress(answer.form.answerTo)], dsn: {} };
@@ -53,9 +53,9 @@ export async function respond({ answer, identity }: Verdict, context: DeliveryCo
 }
 
 /** Remembers the answer, so that its bounce is not judged forged. */
-function remember(messageId: string, identity: Identity, { settings, now }: DeliveryContext): void {
+async function remember(messageId: string, identity: Identity, context: DeliveryContext): Promise<void> {
   try {
-    rememberSent(`${settings.state.folder}/sent`, identity, messageId, false, now);
+    await rememberIn(context.settings, identity, messageId, false, context.now);
   } catch {
     // Answering has priority.
   }

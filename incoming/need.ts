@@ -14,10 +14,10 @@ export interface MessageNeed {
 export type LookUp =
   /** Whether pymsgauth has stored this token. */
   | { readonly need: "token"; readonly token: string }
-  /** The ledger entries for a message, with their bodies. */
-  | { readonly need: "entries"; readonly messageId: string }
-  /** The ledger entries for these lists, without their bodies. */
-  | { readonly need: "entries"; readonly lists: readonly string[] }
+  /** The ledger entries for a message that one of these identities sent, with their bodies. */
+  | { readonly need: "entries"; readonly senders: readonly Identity[]; readonly messageId: string }
+  /** The ledger entries for messages of these identities to these lists, without their bodies. */
+  | { readonly need: "entries"; readonly senders: readonly Identity[]; readonly lists: readonly string[] }
   /** Which of these Message-IDs the identity sent. */
   | { readonly need: "sent"; readonly identity: Identity; readonly messageIds: readonly string[] };
 

@@ -69,14 +69,14 @@ export interface Found {
 
 /** The read-only view of a ledger that checks use. */
 export interface LedgerView {
-  /** Finds the entries for a Message-ID or a list address, ordered by name. */
-  find(by: { messageId: string } | { list: string }): Promise<Found[]>;
+  /** Finds the entries for a Message-ID or a list address that one of these identities sent, ordered by name. */
+  find(by: { messageId: string } | { list: string }, senders: readonly Identity[]): Promise<Found[]>;
 }
 
 /** A store of entries. */
 export interface Ledger extends LedgerView {
   /** Adds an entry, which is on the disk when the promise resolves. An entry that exists already is not changed. */
-  issue(entry: Entry): Promise<void>;
+  issue(entry: Entry, sender: Identity): Promise<void>;
   /** Claims an issued entry. Of several concurrent callers one gets a claim, the others get undefined. */
   claim(name: string): Promise<string | undefined>;
   /** Ends a claim: `spent`, or `issued` again when it is certain that no answer was sent. */

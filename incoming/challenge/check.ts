@@ -67,11 +67,16 @@ function doubtAbout({ entry: { state }, unclear = false }: About): string | unde
   return state === "claimed" ? "an answer was started and may have been sent" : undefined;
 }
 
+const NO_REQUEST = "no matching request is remembered";
+
 /** Finds the one open request that a challenge without a quoted message can be about. */
 function aboutRequest(form: Form, context: JudgeContext, facts: Facts): About | string | Need {
   if (!context.settings.challenge.requests) return "it does not quote your message";
   const lists = [...new Set(form.lists.map((one) => one.toLowerCase()))];
-  if (facts.entries === undefined) return { need: "entries", lists };
+  if (facts.entries === undefined) {
+    const senders = context.identities.filter((one) => identityOf([one], form.subscriber!) !== undefined);
+    return senders.length === 0 ? NO_REQUEST : { need: "entries", senders, lists };
+  }
   const entries: About[] = [];
   for (const found of facts.entries) {
     const { entry } = found;
@@ -85,7 +90,7 @@ function aboutRequest(form: Form, context: JudgeContext, facts: Facts): About | 
   }
   const issued = entries.filter(({ entry }) => entry.state === "issued");
   if (issued.length > 1) return "more than one matching request is open";
-  return issued[0] ?? entries[0] ?? "no matching request is remembered";
+  return issued[0] ?? entries[0] ?? NO_REQUEST;
 }
 
 /** Returns whether the message asked to subscribe or unsubscribe this address, which it names or was sent from. */
@@ -108,7 +113,7 @@ function aboutMessage(form: Form, delivery: Delivery, context: JudgeContext, fac
     return "its In-Reply-To names another message";
   }
 
-  if (facts.entries === undefined) return { need: "entries", messageId };
+  if (facts.entries === undefined) return { need: "entries", senders: [identity], messageId };
   const [entry, ...others] = facts.entries.filter(({ entry }) => {
     return entry.messageId === messageId && isAmong(form.lists, entry.list) &&
       entry.from === canonicalAddress(identity) &&

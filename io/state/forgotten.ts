@@ -14,12 +14,14 @@ const unwritten = new Map<string, number>();
 
 /** Notes that a message was sent and not remembered. Never throws. */
 export function noteForgotten(state: string, now: Date): void {
-  unwritten.set(state, now.getTime());
+  unwritten.set(state, Math.max(now.getTime(), unwritten.get(state) ?? 0));
   try {
     // On a full disk the time of a file that exists can still be changed.
     Deno.mkdirSync(state, { recursive: true, mode: 0o700 });
+    const former = writtenTime(state);
     Deno.openSync(pathIn(state), { append: true, create: true, mode: 0o600 }).close();
-    Deno.utimeSync(pathIn(state), now, now);
+    const latest = new Date(Math.max(now.getTime(), former ?? 0));
+    Deno.utimeSync(pathIn(state), latest, latest);
   } catch {
     // This process, at least, knows.
   }
@@ -27,11 +29,41 @@ export function noteForgotten(state: string, now: Date): void {
 
 /** Is all mail of the last 30 days remembered? What cannot be looked at is not known to be. */
 export function remembersAll(state: string, now: Date): boolean {
-  const recent = (time: number) => now.getTime() - time < SENT_DAYS * DAY_MS;
-  if (recent(unwritten.get(state) ?? -Infinity)) return false;
+  return isOver(lastForgotten(state), now);
+}
+
+/** Can no bounce of a message come back any more that was sent at this time and not remembered? */
+export function isOver(time: number | undefined, now: Date): boolean {
+  return time === undefined || now.getTime() - time >= SENT_DAYS * DAY_MS;
+}
+
+/** Returns when a message was last not remembered, in milliseconds; Infinity when that cannot be determined. */
+export function lastForgotten(state: string): number | undefined {
+  const known = unwritten.get(state);
   try {
-    return !recent(Deno.statSync(pathIn(state)).mtime!.getTime());
+    const written = writtenTime(state);
+    return known === undefined || written === undefined ? known ?? written : Math.max(known, written);
+  } catch {
+    return Infinity;
+  }
+}
+
+/** Removes the note, after another store has taken it over. @param time what it said; a later one stays */
+export function clearForgotten(state: string, time: number): void {
+  if ((unwritten.get(state) ?? 0) <= time) unwritten.delete(state);
+  try {
+    if ((writtenTime(state) ?? 0) <= time) Deno.removeSync(pathIn(state));
+  } catch {
+    // It is handed over again next time.
+  }
+}
+
+/** Returns the time of the file; undefined when it does not exist. */
+function writtenTime(state: string): number | undefined {
+  try {
+    return Deno.statSync(pathIn(state)).mtime!.getTime();
   } catch (error) {
-    return provesMissing(error);
+    if (provesMissing(error)) return undefined;
+    throw error;
   }
 }

@@ -1,18 +1,4 @@
-/**
- * The ledger as files, a folder for each day on which entries expire:
- *
- *     DAY/messages/MESSAGE/LIST                             issued
- *     DAY/messages/MESSAGE/LIST.claimed.HOST.PID.NONCE      claimed
- *     DAY/messages/MESSAGE/LIST.spent                       spent
- *     DAY/lists/LIST/MESSAGE                                empty: where to look for the entries of a list
- *
- * MESSAGE and LIST are digests. An entry changes its state by a rename, because when several processes, or machines on
- * a shared disk, rename the same file, exactly one of them succeeds. Looking up a message or a list reads only its own
- * folders, and expiring a day does not read its entries.
- */
-import { utf8 } from "../../lib/bytes.ts";
-import { Fail, reason } from "../../lib/fail.ts";
-import { syncFolder, tryRemove, writeAll } from "../system/files.ts";
+/** The ledger in files: entries in JSON under the digests of Message-ID and list. */
 import {
   type Entry,
   entryName,
@@ -22,201 +8,30 @@ import {
   messageDigest,
   parseEntry,
   printEntry,
-  type State,
 } from "../../lib/entry.ts";
+import { claimEntry, cleanEntries, findEntries, issueEntry, settleEntry } from "./entry_files.ts";
+
+/** A ledger in which the names of entries do not depend on who sent the message. */
+export interface FileLedger extends Ledger {
+  find(by: { messageId: string } | { list: string }): Promise<Found[]>;
+  issue(entry: Entry): Promise<void>;
+}
 
 /** Returns the ledger in this folder. The folder is created when the first entry is issued. */
-export function fileLedger(folder: string): Ledger {
+export function fileLedger(folder: string): FileLedger {
   return {
     find: (by) => Promise.try(() => find(folder, by)),
-    issue: (entry) => Promise.try(() => issue(folder, entry)),
-    claim: (name) => Promise.try(() => claim(folder, name)),
-    settle: (mine, state) => Promise.try(() => settle(folder, mine, state)),
-    clean: (today, most) => Promise.try(() => clean(folder, today, most)),
+    issue: (entry) => Promise.try(() => issueEntry(folder, [entryName(entry)], entry.expires, printEntry(entry))),
+    claim: (name) => Promise.try(() => claimEntry(folder, name)),
+    settle: (mine, state) => Promise.try(() => settleEntry(folder, mine, state)),
+    clean: (today, most) => Promise.try(() => cleanEntries(folder, today, most)),
   };
 }
 
-function find(folder: string, by: Parameters<Ledger["find"]>[0]): Found[] {
-  const out: Found[] = [];
-  const read = (day: string, message: string, list?: string) => {
-    const at = `${folder}/${day}/messages/${message}`;
-    for (const file of entriesIn(at)) {
-      if (list !== undefined && file.list !== list) continue;
-      const text = readText(`${at}/${file.name}`);
-      const entry = text === undefined ? undefined : parseEntry(text); // it may have been renamed just now
-      if (entry !== undefined) out.push({ name: `${message}-${file.list}`, state: file.state, entry });
-    }
-  };
-  if ("messageId" in by) {
-    const message = messageDigest(by.messageId);
-    for (const day of daysIn(folder)) read(day, message);
-  } else {
-    const list = listDigest(by.list);
-    for (const day of daysIn(folder)) {
-      for (const message of namesIn(`${folder}/${day}/lists/${list}`)) read(day, message, list);
-    }
-  }
-  return out;
-}
-
-function issue(folder: string, entry: Entry): void {
-  const [message, list] = entryName(entry).split("-") as [string, string];
-  const day = `${folder}/${entry.expires}`;
-  const [at, index] = [`${day}/messages/${message}`, `${day}/lists/${list}`];
-  try {
-    for (const path of [at, index]) Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
-    // Do not issue an entry again that was answered, or that was issued on an earlier day.
-    if (daysIn(folder).some((one) => filesOf(`${folder}/${one}/messages/${message}`, list).length > 0)) return;
-    Deno.openSync(`${index}/${message}`, { write: true, create: true, mode: 0o600 }).close();
-    // Write a draft and link it into place, because a hook may read the entry at any moment.
-    const draft = `${at}/.${list}.${Deno.pid}.${crypto.randomUUID()}`;
-    try {
-      {
-        using file = Deno.openSync(draft, { write: true, createNew: true, mode: 0o600 });
-        writeAll(file, utf8(printEntry(entry)));
-        file.syncSync();
-      }
-      Deno.linkSync(draft, `${at}/${list}`);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    } finally {
-      tryRemove(draft);
-    }
-    for (const path of [at, `${day}/messages`]) syncFolder(path);
-  } catch (error) {
-    throw trouble(folder, error);
-  }
-}
-
-function claim(folder: string, name: string): string | undefined {
-  const [message = "", list = ""] = name.split("-");
-  const found = daysIn(folder).flatMap((day) =>
-    filesOf(`${folder}/${day}/messages/${message}`, list).map((file) => ({ ...file, at: `${day}/messages/${message}` }))
-  );
-  const [first] = found;
-  if (first === undefined || found.some(({ state }) => state !== "issued")) return undefined;
-  // Process ids are reused, and containers have the same ones: the claim of a dead hook must not look like ours.
-  const mine = `${first.at}/${list}.claimed.${host()}.${Deno.pid}.${crypto.randomUUID()}`;
-  try {
-    Deno.renameSync(`${folder}/${first.at}/${list}`, `${folder}/${mine}`);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw trouble(folder, error);
-    // NFS may lose the reply to a rename and repeat the request. Then our file exists although the rename failed.
-    if (readText(`${folder}/${mine}`) === undefined) return undefined;
-  }
-  // The entry must still be claimed after a crash of the machine, or the challenge could be answered twice.
-  syncFolder(`${folder}/${first.at}`);
-  return mine;
-}
-
-function settle(folder: string, mine: string, state: "spent" | "issued"): void {
-  const issued = mine.slice(0, mine.indexOf(".claimed."));
-  try {
-    Deno.renameSync(`${folder}/${mine}`, `${folder}/${issued}${state === "spent" ? ".spent" : ""}`);
-    syncFolder(`${folder}/${issued.slice(0, issued.lastIndexOf("/"))}`);
-  } catch (error) {
-    throw trouble(folder, error);
-  }
-}
-
-/** Removes expired entries, and drafts of killed programs. Files that this program did not create stay. */
-function clean(folder: string, today: number, most: number): number {
-  let gone = 0;
-  for (const day of daysIn(folder)) {
-    if (Number(day) >= today) continue;
-    const at = `${folder}/${day}`;
-    for (const message of namesIn(`${at}/messages`)) {
-      for (const { name, list } of entriesIn(`${at}/messages/${message}`)) {
-        if (gone >= most) return gone;
-        tryRemove(`${at}/lists/${list}/${message}`);
-        tryRemove(`${at}/lists/${list}`);
-        tryRemove(`${at}/messages/${message}/${name}`);
-        gone++;
-      }
-      for (const draft of draftsIn(`${at}/messages/${message}`)) tryRemove(`${at}/messages/${message}/${draft}`);
-      tryRemove(`${at}/messages/${message}`);
-    }
-    removeIndex(`${at}/lists`);
-    for (const path of [`${at}/messages`, `${at}/lists`, at]) tryRemove(path);
-  }
-  return gone + removeFormer(folder, most - gone);
-}
-
-/** Removes index files without an entry, left by a program that was killed before it issued the entry. */
-function removeIndex(folder: string): void {
-  for (const list of namesIn(folder)) {
-    for (const message of namesIn(`${folder}/${list}`)) {
-      if (DIGEST.test(message)) tryRemove(`${folder}/${list}/${message}`);
-    }
-    tryRemove(`${folder}/${list}`);
-  }
-}
-
-/** Removes the entries of version 0, which had a folder for each state. This version does not read them. */
-function removeFormer(folder: string, most: number): number {
-  let gone = 0;
-  for (const state of ["issued", "claimed", "spent"]) {
-    for (const name of allNamesIn(`${folder}/${state}`)) {
-      if (gone >= most || !/^\.?[0-9a-f]{32}-[0-9a-f]{32}(?:\.|$)/.test(name)) continue;
-      tryRemove(`${folder}/${state}/${name}`);
-      gone++;
-    }
-    tryRemove(`${folder}/${state}`);
-  }
-  return gone;
-}
-
-const DIGEST = /^[0-9a-f]{32}$/;
-const FILE = /^([0-9a-f]{32})(?:\.(claimed)\.[^/]+|\.(spent))?$/;
-
-/** Returns the days on which entries expire. */
-function daysIn(folder: string): string[] {
-  return namesIn(folder).filter((name) => /^\d{1,9}$/.test(name));
-}
-
-/** Returns the entries in the folder of a message. */
-function entriesIn(folder: string): { name: string; list: string; state: State }[] {
-  return namesIn(folder).flatMap((name) => {
-    const [, list, claimed, spent] = FILE.exec(name) ?? [];
-    if (list === undefined) return [];
-    return [{ name, list, state: claimed ? "claimed" : spent ? "spent" : "issued" }];
+function find(folder: string, by: { messageId: string } | { list: string }): Found[] {
+  const digests = "messageId" in by ? { message: messageDigest(by.messageId) } : { list: listDigest(by.list) };
+  return findEntries(folder, digests).flatMap(({ text, ...stored }) => {
+    const entry = parseEntry(text);
+    return entry === undefined ? [] : [{ ...stored, entry }];
   });
-}
-
-const filesOf = (folder: string, list: string) => entriesIn(folder).filter((file) => file.list === list);
-
-const draftsIn = (folder: string): string[] =>
-  allNamesIn(folder).filter((name) => /^\.[0-9a-f]{32}\.\d+\.[0-9a-f-]+$/.test(name));
-
-const namesIn = (folder: string): string[] => allNamesIn(folder).filter((name) => !name.startsWith("."));
-
-function allNamesIn(folder: string): string[] {
-  try {
-    return [...Deno.readDirSync(folder)].map((entry) => entry.name).sort();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw trouble(folder, error);
-  }
-}
-
-function readText(path: string): string | undefined {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw trouble(path, error);
-  }
-}
-
-/** Returns a name of this machine, because machines that share a disk may have processes with the same id. */
-function host(): string {
-  try {
-    return Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim().replaceAll("-", "");
-  } catch {
-    return crypto.randomUUID().replaceAll("-", "");
-  }
-}
-
-function trouble(folder: string, error: unknown): Fail {
-  return new Fail("temporary", `Ledger cannot be used: ${reason(error)}`, { file: folder, cause: error });
 }

@@ -1,4 +1,4 @@
-/** Looks up what a judgement needs in the state folder. Read-only. */
+/** Looks up what a judgement needs in the state. Read-only. */
 import type { LedgerView } from "../../lib/entry.ts";
 import { type Identity, identityOf } from "../../lib/settings/identity.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
@@ -6,10 +6,9 @@ import type { Caller, Delivery } from "../../incoming/delivery.ts";
 import { judge } from "../../incoming/judge.ts";
 import { type Facts, isNeed, type LookUp, type OpenEntry, type SentMessage } from "../../incoming/need.ts";
 import type { JudgeContext, Judgement } from "../../incoming/verdict.ts";
-import { fileLedger } from "./ledger.ts";
 import { holdsToken } from "./pymsgauth.ts";
 import { openBody } from "./seal.ts";
-import { sentIndex } from "./sent.ts";
+import { ledgerOf, sentOf } from "./stores.ts";
 
 /** The stores to look in. Without a ledger no challenge is answered; without an index no message counts as sent. */
 export interface Stores {
@@ -34,9 +33,9 @@ export type DecideContext = Omit<JudgeContext, "answers"> & Stores;
 
 /** Returns the stores for this caller. A filter does not answer challenges, so it has no ledger. */
 export function storesFor(caller: Caller, settings: Settings, now: Date): Stores {
-  const sent = sentIndex(`${settings.state.folder}/sent`, now);
+  const sent = sentOf(settings, now);
   if (caller === "filter") return { sent };
-  const { find } = fileLedger(`${settings.state.folder}/ledger`);
+  const { find } = ledgerOf(settings);
   return { sent, ledger: { find }, token: (text) => holdsToken(settings.tag.pymsgauth, text) };
 }
 
@@ -61,24 +60,21 @@ async function lookUp(asked: LookUp, context: DecideContext): Promise<Facts> {
     case "sent":
       return { sent: await context.sent?.(asked.identity, asked.messageIds) ?? null };
     case "entries":
-      return {
-        entries: "lists" in asked ? await ofLists(asked.lists, context) : await ofMessage(asked.messageId, context),
-      };
+      return { entries: await entriesFor(asked, context) };
   }
 }
 
-async function ofLists(lists: readonly string[], { ledger }: Stores): Promise<OpenEntry[]> {
+/** Finds entries, and decrypts each body with the keys of the identity that sent the message if one was asked for. */
+async function entriesFor(asked: LookUp & { need: "entries" }, context: DecideContext): Promise<OpenEntry[]> {
+  const { ledger, identities, now } = context;
   const entries: OpenEntry[] = [];
-  for (const list of lists) entries.push(...await ledger?.find({ list }) ?? []);
-  return entries;
-}
-
-/** Finds the entries of a message, and decrypts each body with the keys of the identity that sent it. */
-async function ofMessage(messageId: string, context: DecideContext): Promise<OpenEntry[]> {
-  const entries: OpenEntry[] = [];
-  for (const found of await context.ledger?.find({ messageId }) ?? []) {
-    const identity = identityOf(context.identities, found.entry.from);
-    entries.push({ ...found, body: identity && await openBody(found.entry, identity, context.now) });
+  if ("lists" in asked) {
+    for (const list of asked.lists) entries.push(...await ledger?.find({ list }, asked.senders) ?? []);
+    return entries;
+  }
+  for (const found of await ledger?.find({ messageId: asked.messageId }, asked.senders) ?? []) {
+    const identity = identityOf(identities, found.entry.from);
+    entries.push({ ...found, body: identity && await openBody(found.entry, identity, now) });
   }
   return entries;
 }

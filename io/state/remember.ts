@@ -4,9 +4,8 @@ import { reason } from "../../lib/fail.ts";
 import { TOKEN_FIELD } from "../../lib/entry.ts";
 import { value } from "../../lib/message.ts";
 import { noteForgotten } from "./forgotten.ts";
-import { fileLedger } from "./ledger.ts";
 import { sealedEntry } from "./seal.ts";
-import { rememberSent } from "./sent.ts";
+import { ledgerOf, rememberIn } from "./stores.ts";
 import { alreadyRelayed } from "../../outgoing/owner.ts";
 import type { Plan } from "../../outgoing/plan.ts";
 import { isRemembered } from "../../outgoing/rules.ts";
@@ -27,8 +26,7 @@ export async function remember(
 ): Promise<string | undefined> {
   if (sent === undefined) return undefined;
   try {
-    const folder = `${settings.state.folder}/sent`;
-    for (const one of sent.identities) rememberSent(folder, one, sent.messageId, sent.signed, now);
+    for (const one of sent.identities) await rememberIn(settings, one, sent.messageId, sent.signed, now);
     // A challenge is answered only if the message has a tag, or a token of pymsgauth.
     const hasToken = settings.tag.pymsgauth !== "" && value(header, TOKEN_FIELD) !== undefined &&
       !alreadyRelayed(header);
@@ -36,10 +34,10 @@ export async function remember(
     const { recipients } = envelope;
     const lists = recipients.filter((one) => isRemembered(one, settings, { header, body, whole }));
     if (lists.length === 0) return undefined;
-    const ledger = fileLedger(`${settings.state.folder}/ledger`);
+    const ledger = ledgerOf(settings);
     for (const list of lists) {
       const entry = await sealedEntry(list, { identity, recipients, header, body, whole }, now);
-      if (entry !== undefined) await ledger.issue(entry);
+      if (entry !== undefined) await ledger.issue(entry, identity);
     }
     return undefined;
   } catch (error) {

@@ -6,6 +6,7 @@
  * every offset, and the day after it must be within the file's period.
  */
 import type { SentMessage } from "../../incoming/need.ts";
+import type { Bytes } from "../../lib/bytes.ts";
 import { dayOf } from "../../lib/date.ts";
 import { Fail, reason } from "../../lib/fail.ts";
 import { purposeMac } from "../../lib/hmac.ts";
@@ -28,8 +29,34 @@ export function rememberSent(
   signed: boolean,
   now: Date,
 ): void {
-  const hash = hashOf(identity.keys[0]!.secret, bareMessageId(messageId));
-  const day = dayOf(now);
+  recordSent(folder, sentHash(identity, messageId), { day: dayOf(now), signed });
+}
+
+/** Returns the hash under which a message of this identity is remembered. */
+export function sentHash(identity: Identity, messageId: string): Bytes {
+  return hashOf(identity.keys[0]!.secret, bareMessageId(messageId));
+}
+
+/** Returns the hashes under which these Message-IDs may be remembered, of at most 20 of them. */
+export function* candidateHashes(identity: Identity, messageIds: readonly string[]): Generator<Bytes> {
+  for (const id of [...new Set(messageIds)].slice(0, MAX_CANDIDATES)) {
+    // bareMessageId() would remove parts that look like a comment.
+    for (const { secret } of identity.keys) yield hashOf(secret, withoutBrackets(id));
+  }
+}
+
+/** Returns the latest of the messages that have not expired; `signed` is false if any of them left without a tag. */
+export function latestSent(all: Iterable<SentMessage>, now: Date): SentMessage | undefined {
+  let found: SentMessage | undefined;
+  for (const { day, signed } of all) {
+    if (day <= dayOf(now) - SENT_DAYS) continue;
+    found = { day: Math.max(day, found?.day ?? 0), signed: signed && (found?.signed ?? true) };
+  }
+  return found;
+}
+
+/** Adds a record to the index in this folder. @throws {Fail} `io`; errors of the file system */
+export function recordSent(folder: string, hash: Bytes, { day, signed }: SentMessage): void {
   const record = new Uint8Array(RECORD_BYTES);
   record.set(hash);
   new DataView(record.buffer).setUint32(HASH_BYTES, day * 2 + (signed ? 1 : 0));
@@ -44,28 +71,19 @@ export type SentIndex = (identity: Identity, messageIds: readonly string[]) => S
 
 /** Returns the index in this folder. It throws `Fail` `temporary` when a file cannot be read. */
 export function sentIndex(folder: string, now: Date): SentIndex {
-  return (identity, messageIds) => {
-    const today = dayOf(now);
-    // Include the next period: the clock may have been set back since, or be ahead on another machine.
-    const [first, last] = [periodOf(today - SENT_DAYS + 1), periodOf(today) + 1];
-    let found: SentMessage | undefined;
-    for (const id of [...new Set(messageIds)].slice(0, MAX_CANDIDATES)) {
-      for (const { secret } of identity.keys) {
-        // bareMessageId() would remove parts that look like a comment.
-        const hash = hashOf(secret, withoutBrackets(id));
-        for (let period = first; period <= last; period++) {
-          for (const one of matches(readBucket(bucketPath(folder, period, hash)), hash, period)) {
-            if (one.day <= today - SENT_DAYS) continue;
-            found = {
-              day: Math.max(one.day, found?.day ?? 0),
-              signed: one.signed && (found?.signed ?? true),
-            };
-          }
-        }
-      }
+  return (identity, messageIds) => latestSent(recordsOf(folder, candidateHashes(identity, messageIds), now), now);
+}
+
+/** Returns the records with these hashes in the index in this folder, perhaps with expired ones. */
+export function* recordsOf(folder: string, hashes: Iterable<Bytes>, now: Date): Generator<SentMessage> {
+  const today = dayOf(now);
+  // Include the next period: the clock may have been set back since, or be ahead on another machine.
+  const [first, last] = [periodOf(today - SENT_DAYS + 1), periodOf(today) + 1];
+  for (const hash of hashes) {
+    for (let period = first; period <= last; period++) {
+      yield* matches(readBucket(bucketPath(folder, period, hash)), hash, period);
     }
-    return found;
-  };
+  }
 }
 
 /** Removes expired periods, and the files of an earlier version, which had one for each day. @returns how many */
@@ -99,11 +117,11 @@ function bucketPath(folder: string, period: number, hash: Uint8Array): string {
   return `${folder}/${period}/${hash.subarray(0, 2).toHex().slice(0, 3)}`;
 }
 
-function hashOf(secret: Uint8Array, messageId: string): Uint8Array<ArrayBuffer> {
+function hashOf(secret: Uint8Array, messageId: string): Bytes {
   return purposeMac(secret, "sent", [messageId]).subarray(0, HASH_BYTES);
 }
 
-function readBucket(path: string): Uint8Array<ArrayBuffer> {
+function readBucket(path: string): Bytes {
   try {
     return Deno.readFileSync(path);
   } catch (error) {
@@ -112,7 +130,7 @@ function readBucket(path: string): Uint8Array<ArrayBuffer> {
   }
 }
 
-function* matches(records: Uint8Array<ArrayBuffer>, hash: Uint8Array, period: number): Generator<SentMessage> {
+function* matches(records: Bytes, hash: Uint8Array, period: number): Generator<SentMessage> {
   const view = new DataView(records.buffer);
   const last = records.length - RECORD_BYTES;
   for (let at = -1; (at = records.indexOf(hash[0]!, at + 1)) >= 0 && at <= last;) {

@@ -4,6 +4,7 @@ import { parseAddress } from "../address.ts";
 import { Fail, quote, reason } from "../fail.ts";
 import { identityOf } from "./identity.ts";
 import type { PlainLists } from "./lists.ts";
+import { lookupSocket } from "./lookup.ts";
 import { nearest } from "../nearest.ts";
 import { REPEATED, SETTINGS, type Table, TABLES, TOP, type Values } from "./schema.ts";
 
@@ -167,6 +168,7 @@ function together(settings: Settings, wrong: Wrong): void {
       throw wrong("srs", "postmaster", 0, "srs.postmaster is not an identity", "use the address of an [[identity]]");
     }
   }
+  sharedState(settings, (name, what, fix) => wrong("state", name, 0, what, fix));
   const { via, preset, command, maildir } = transport;
   if (incoming.forward && incoming.forward_sender === "" && preset === "dma") {
     throw wrong("incoming", "forward", 0, "dma cannot send with the null sender", "set incoming.forward_sender");
@@ -199,6 +201,20 @@ function smarthost(
   if (user !== "" && password_file === "") throw wrong("user", "transport.user requires transport.password_file");
   if (user === "" && password_file !== "") {
     throw wrong("password_file", "transport.password_file requires transport.user");
+  }
+}
+
+/** Checks the settings of Redis, and that there is a socket by which shim and hook reach it. */
+function sharedState(settings: Settings, wrong: (name: string, what: string, fix?: string) => Fail): void {
+  const { redis, redis_password_file, redis_ca } = settings.state;
+  if (redis !== "" && lookupSocket(settings) === "") {
+    throw wrong("redis", "state.redis requires serve.socket_folder or state.lookup", "set serve.socket_folder");
+  }
+  if (redis === "" && redis_password_file !== "") {
+    throw wrong("redis_password_file", "state.redis_password_file requires state.redis");
+  }
+  if (redis_ca !== "" && !redis.startsWith("rediss:")) {
+    throw wrong("redis_ca", "state.redis_ca requires a state.redis that begins with rediss://");
   }
 }
 

@@ -3,10 +3,12 @@
  * writes it to a file next to the settings, the launchers pass it to Deno as permission flags, and `countersign doctor`
  * checks it.
  */
+import { asksLookup, lookupSocket } from "./lookup.ts";
 import { type ConfigSource, printServer, serverOf, type Settings } from "./parse.ts";
 import { Fail, quote } from "../fail.ts";
 import { GROUP, KILL, PASSWD, PRINTENV, sandboxFile, SERVE_SOCKETS } from "../paths.ts";
 import { programOf } from "./presets.ts";
+import { parseRedis, type RedisHost } from "./redis.ts";
 
 /** A kind of Deno permission. Access to environment and user id is always granted. */
 export type Right = "read" | "write" | "run" | "net";
@@ -70,34 +72,45 @@ export function permissions(
 
   const server = transport.via === "smtp" ? [printServer(serverOf(transport))] : [];
   const login = transport.via === "smtp" ? [transport.ca, transport.password_file] : [];
+  // Connecting to a unix socket takes permission to read and write it, and to use it.
+  const lookup = asksLookup(settings) ? [lookupSocket(settings)] : [];
+  const asking = lookup.map((path) => `unix:${path}`);
 
-  give("shim", "read", ...settled, settings.state.folder, ...out, ...login);
-  give("shim", "write", settings.state.folder, ...out);
+  give("shim", "read", ...settled, settings.state.folder, ...lookup, ...out, ...login);
+  give("shim", "write", settings.state.folder, ...lookup, ...out);
   give("shim", "run", PRINTENV, ...injector, transport.real[0] ?? "");
-  give("shim", "net", ...server);
+  give("shim", "net", ...asking, ...server);
 
   const sends = incoming.forward || challenge.answer;
   const maildirs = [incoming.spam_command.length === 0 ? incoming.spam : "", incoming.inbox];
   const answers = challenge.answer ? [challenge.answered, tag.pymsgauth] : [];
-  const filed = [settings.state.folder, ...maildirs, ...answers, ...(sends ? out : [])];
+  const filed = [settings.state.folder, ...lookup, ...maildirs, ...answers, ...(sends ? out : [])];
   const spam = incoming.spam_command[0] ?? "";
   give("incoming", "read", ...settled, ...filed, ...(sends ? login : []));
   give("incoming", "write", ...filed);
   give("incoming", "run", PRINTENV, ...(sends ? injector : []), spam, spam === "" ? "" : KILL);
-  if (sends) give("incoming", "net", ...server);
-  else {
+  give("incoming", "net", ...asking, ...(sends ? server : []));
+  if (!sends) {
     give("forward", "read", ...out, ...login);
     give("forward", "write", ...out);
     give("forward", "run", ...injector);
     give("forward", "net", ...server);
   }
 
-  // The engine runs nothing, and listens only on its sockets.
+  // The engine runs nothing, and listens only on its sockets. It alone connects to Redis.
   const { socket_folder: sockets } = settings.serve;
   if (sockets !== "") {
-    give("serve", "read", ...settled, settings.serve.moved, settings.state.folder, tag.pymsgauth, sockets);
-    give("serve", "write", settings.state.folder, sockets);
-    give("serve", "net", ...SERVE_SOCKETS.map((socket) => `unix:${sockets}/${socket}`));
+    const { folder, redis, redis_ca, redis_password_file } = settings.state;
+    const address = redis === "" ? undefined : parseRedis(redis);
+    const socket = address !== undefined && "path" in address ? address.path : "";
+    const all = [folder, sockets, lookupSocket(settings), socket];
+    give("serve", "read", ...settled, settings.serve.moved, ...all, tag.pymsgauth, redis_ca, redis_password_file);
+    give("serve", "write", ...all);
+    if (address !== undefined) {
+      give("serve", "net", socket === "" ? printServer(address as RedisHost) : `unix:${socket}`);
+    }
+    const ours = SERVE_SOCKETS.map((one) => `unix:${sockets}/${one}`);
+    give("serve", "net", ...ours, `unix:${lookupSocket(settings)}`);
   }
   return given;
 }

@@ -6,6 +6,7 @@ import { Fail, quote } from "../fail.ts";
 import { parseAddress } from "../address.ts";
 import { parseDay } from "../date.ts";
 import { PRESET_NAMES } from "./presets.ts";
+import { parseRedis } from "./redis.ts";
 
 /** The type of a value in the file; an array lists the possible words. */
 export type Type = "text" | "number" | "flag" | "date" | "path" | "words" | "list" | "program" | readonly string[];
@@ -128,8 +129,24 @@ export const TABLES = {
     ),
     shared: flag(
       false,
-      "Everything that signs for the identities uses this folder. Only then may `countersign serve` refuse a bounce " +
-        "because it answers nothing that is remembered.",
+      "Everything that signs for the identities uses this folder, or the same Redis. Only then may `countersign serve` " +
+        "refuse a bounce because it answers nothing that is remembered.",
+    ),
+    redis: text(
+      "",
+      "A Redis server that remembers sent mail and the ledger for several hosts: `unix:/run/redis/redis.sock`, " +
+        "`rediss://user@host:6379/0`, or `redis://` on this machine. It must run with `appendonly yes`, " +
+        "`appendfsync always` and `maxmemory-policy noeviction`. Only `countersign serve` connects to it; shim and hook " +
+        "ask the socket `lookup`.",
+      redis,
+    ),
+    redis_password_file: path("", "The file that contains the password for Redis on a single line, mode 0600."),
+    redis_ca: path("", "A file with the certificate of a private CA in PEM format, for `rediss://`."),
+    lookup: path(
+      "",
+      "The socket at which `countersign serve` answers look-ups. Shim and hook ask there instead of using files if " +
+        "this or `redis` is set. Default with `redis`: `lookup` in `serve.socket_folder`. In a folder of its own, users " +
+        "can be allowed to ask without access to the sockets `door` and `sign`.",
     ),
   },
   srs: {
@@ -302,7 +319,7 @@ export const TABLES = {
   serve: {
     socket_folder: path(
       "",
-      "The folder in which `countersign serve` creates its sockets `door` and `sign`. The group of the folder may use " +
+      "The folder in which `countersign serve` creates its sockets `door`, `sign` and `lookup`. The group of the folder may use " +
         "them.",
     ),
     contact: text(
@@ -519,6 +536,10 @@ function patterns(all: readonly string[]): void {
       throw new Fail("config", `${quote(pattern)} is not an address pattern`);
     }
   }
+}
+
+function redis(value: string): void {
+  if (value !== "") parseRedis(value);
 }
 
 function notEmpty(value: string): void {

@@ -124,7 +124,7 @@ Deno.test("a challenge needs the entries of its message once, and nothing if cha
   const received = toJoe(challenge.mail);
   const first = judge(received, given);
   const messageId = challenge.sent.entries[0]!.messageId;
-  assert.deepEqual(first, { need: "entries", messageId });
+  assert.deepEqual(first, { need: "entries", senders: [joe], messageId });
   const { result, needs } = decide(received, given, { entries: [], sent: null });
   assert.equal(needs.filter(({ need }) => need === "entries").length, 1);
   assert.notEqual(result, "challenge");

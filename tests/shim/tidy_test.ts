@@ -28,7 +28,7 @@ class Folder {
   readonly state = `${this.path}/state`;
   readonly settings = {
     ...settings("answer = true"),
-    state: { shared: false, folder: this.state },
+    state: { ...settings().state, folder: this.state },
     transport: { ...settings().transport, maildir: `${this.path}/out` },
     incoming: { ...settings().incoming, spam: `${this.path}/spam`, inbox: `${this.path}/inbox` },
     challenge: { ...settings("answer = true").challenge, answered: `${this.path}/answered` },

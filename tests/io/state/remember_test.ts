@@ -35,7 +35,7 @@ const lists = async (state: string) => {
 Deno.test("Mail to lists gets ledger entries, and all mail of identities is in the index", async () => {
   const good = (given: Plan, challenge: string, expected: string[], sent = 1) =>
     withState(async (state) => {
-      const config = { ...settings(challenge), state: { shared: false, folder: state } };
+      const config = { ...settings(challenge), state: { ...settings().state, folder: state } };
       assert.equal(await remember(given, utf8("one\n"), true, config, now), undefined);
       assert.deepEqual(await lists(state), expected);
       assert.equal(sent === 0 ? names(state).length : filesBelow(`${state}/sent`).length, sent);
@@ -73,7 +73,7 @@ Deno.test("An unsigned message gets a ledger entry only if it has a pymsgauth to
         { ...given, header },
         utf8("one\n"),
         true,
-        { ...config, tag: { ...config.tag, pymsgauth }, state: { shared: false, folder: state } },
+        { ...config, tag: { ...config.tag, pymsgauth }, state: { ...settings().state, folder: state } },
         now,
       );
       assert.deepEqual(await lists(state), expected);
@@ -86,7 +86,7 @@ Deno.test("A write error is returned, not thrown, so that the message is sent", 
     Deno.writeTextFileSync(`${state}/file`, "");
     const error = await remember(plan("jo@b.example"), utf8(""), true, {
       ...settings(),
-      state: { shared: false, folder: `${state}/file` },
+      state: { ...settings().state, folder: `${state}/file` },
     }, now);
     assert.match(error ?? "", /\w/);
   });

@@ -17,7 +17,7 @@ function logged(before: string | undefined, run: (state: string) => void = appen
 }
 
 const append = (state: string) =>
-  log({ ...settings(), state: { shared: false, folder: state } }, { direction: "out", result: "sent" });
+  log({ ...settings(), state: { ...settings().state, folder: state } }, { direction: "out", result: "sent" });
 
 /** [contents of the log, how it continues] */
 const rows: [string | undefined, RegExp][] = [

@@ -78,6 +78,25 @@ const VALUES: Record<string, { good: string; is: unknown; bad: string; with?: Ta
   domain: { good: '"example.org"', is: "example.org", bad: '"a@example.org"' },
   "identity.logins": { good: '["greg", "greg@example.org"]', is: ["greg", "greg@example.org"], bad: '[""]' },
   "state.shared": { good: "true", is: true, bad: "1" },
+  "state.redis": {
+    good: '"rediss://countersign@redis.example.org:6380/2"',
+    is: "rediss://countersign@redis.example.org:6380/2",
+    bad: '"redis.example.org"',
+    with: { serve: { socket_folder: '"/run/countersign"' } },
+  },
+  "state.redis_password_file": {
+    good: '"password"',
+    is: `${FOLDER}/password`,
+    bad: '"a\\u0000"',
+    with: { state: { redis: '"unix:/run/redis.sock"', lookup: '"/run/lookup"' } },
+  },
+  "state.redis_ca": {
+    good: '"/etc/ca.pem"',
+    is: "/etc/ca.pem",
+    bad: '"a\\u0000"',
+    with: { state: { redis: '"rediss://[::1]:6380"', lookup: '"/run/lookup"' } },
+  },
+  "state.lookup": { good: '"/run/lookup"', is: "/run/lookup", bad: '"a\\u0000"' },
   "serve.socket_folder": { good: '"/run/countersign"', is: "/run/countersign", bad: '"a\\u0000"' },
   "serve.contact": { good: '"https://example.org/mail"', is: "https://example.org/mail", bad: '"ü"' },
   "serve.moved": { good: '"moved"', is: `${FOLDER}/moved`, bad: '"a\\u0000"' },
@@ -424,6 +443,50 @@ Deno.test("Contradictory or incomplete combinations of settings are reported", (
     bad(postmaster(address), "7: srs.postmaster is not an identity: use the address of an [[identity]]");
   }
   assert.equal(parse(`${IDENTITY}[transport]\nvia = "maildir"\nmaildir = "/m"\n`).transport.via, "maildir");
+});
+
+Deno.test("Redis is reached by a socket or on this machine, or over TLS; the password is not in its address", () => {
+  const file = (state: string, more = "") => `${IDENTITY}${TRANSPORT}[state]\n${state}\n${more}`;
+  const serve = '[serve]\nsocket_folder = "/run/c"\n';
+  for (
+    const address of [
+      "unix:/run/redis/redis.sock",
+      "redis://localhost",
+      "redis://127.0.0.1:6379",
+      "redis://127.1.2.3/2",
+      "redis://[::1]:6379/0",
+      "rediss://redis.example.org",
+      "rediss://user%40host@10.0.0.1:6380/15",
+      "rediss://r.example:443",
+    ]
+  ) {
+    assert.equal(parse(file(`redis = "${address}"`, serve)).state.redis, address);
+  }
+  const form = "is not unix:/path, redis://host:port or rediss://host:port";
+  for (const address of ["unix:redis.sock", "unix:", "redis:6379", "http://localhost", "redis://", "rediss://a b"]) {
+    bad(file(`redis = "${address}"`, serve), `6: state.redis: "${address}" ${form}`);
+  }
+  for (const address of ["redis://localhost/x", "redis://localhost/1/2", "rediss://h?db=1", "rediss://h#1"]) {
+    bad(file(`redis = "${address}"`, serve), `6: state.redis: "${address}" ${form}`);
+  }
+  for (const host of ["redis.example.org", "10.0.0.1", "127.0.0.1.example.org", "localhost.example.org", "[::2]"]) {
+    const text = file(`redis = "redis://${host}"`, serve);
+    bad(text, "6: state.redis: redis:// is allowed for a server on this machine only: use rediss://");
+  }
+  bad(
+    file('redis = "rediss://:secret@h"', serve),
+    "6: state.redis: A password does not belong here: use state.redis_password_file",
+  );
+  bad(
+    file('redis = "unix:/r"'),
+    "6: state.redis requires serve.socket_folder or state.lookup: set serve.socket_folder",
+  );
+  assert.equal(parse(file('redis = "unix:/r"\nlookup = "/l"')).state.lookup, "/l");
+  bad(file('redis_password_file = "p"'), "6: state.redis_password_file requires state.redis");
+  for (const address of ["unix:/r", "redis://localhost"]) {
+    const text = file(`redis = "${address}"\nredis_ca = "/ca"`, serve);
+    bad(text, "7: state.redis_ca requires a state.redis that begins with rediss://");
+  }
 });
 
 /** [what is repeated, a settings file with that many] */

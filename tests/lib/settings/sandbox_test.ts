@@ -44,6 +44,22 @@ const NO_PROGRAM = ["shim", "forward"].flatMap((
   one,
 ) => [`${one} --allow-run=/usr/sbin/sendmail`, `${one} --allow-run=/bin/kill`]);
 
+/** What shim and hook need to ask at this socket. */
+const ASKING = (path: string) =>
+  ["shim", "incoming"].flatMap((one) =>
+    ["read=", "write=", "net=unix:"].map((right) => `${one} --allow-${right}${path}`)
+  );
+/** What `countersign serve` needs for its sockets in /run/c, besides that of the look-ups. */
+const SERVING = [
+  ...[`${FOLDER}/config.toml`, `${FOLDER}/keys`, `${FOLDER}/plain-lists`, STATE, "/run/c"].map((path) =>
+    `serve --allow-read=${path}`
+  ),
+  `serve --allow-write=${STATE}`,
+  "serve --allow-write=/run/c",
+  "serve --allow-net=unix:/run/c/door",
+  "serve --allow-net=unix:/run/c/sign",
+];
+
 /** [settings, lines they add to those of the default settings, lines they remove] */
 const cases: [string, string[], string[]][] = [
   [`${COMMAND}command = ["/opt/my injector", "-x"]\n`, [
@@ -113,7 +129,32 @@ const cases: [string, string[], string[]][] = [
     "serve --allow-write=/run/c",
     "serve --allow-net=unix:/run/c/door",
     "serve --allow-net=unix:/run/c/sign",
+    "serve --allow-net=unix:/run/c/lookup",
   ], []],
+  [`${COMMAND}[state]\nlookup = "/run/l/lookup"\n`, ASKING("/run/l/lookup"), []],
+  [`${COMMAND}[state]\nredis = "unix:/run/redis.sock"\n[serve]\nsocket_folder = "/run/c"\n`, [
+    ...ASKING("/run/c/lookup"),
+    ...SERVING,
+    "serve --allow-read=/run/redis.sock",
+    "serve --allow-write=/run/redis.sock",
+    "serve --allow-net=unix:/run/redis.sock",
+    "serve --allow-net=unix:/run/c/lookup",
+  ], []],
+  [
+    `${COMMAND}[state]\nredis = "rediss://c@r.example/1"\nredis_password_file = "p"\nredis_ca = "/ca"\n` +
+    `lookup = "/run/l/lookup"\n[serve]\nsocket_folder = "/run/c"\n`,
+    [
+      ...ASKING("/run/l/lookup"),
+      ...SERVING,
+      "serve --allow-read=/run/l/lookup",
+      "serve --allow-write=/run/l/lookup",
+      "serve --allow-read=/ca",
+      `serve --allow-read=${FOLDER}/p`,
+      "serve --allow-net=r.example:6379",
+      "serve --allow-net=unix:/run/l/lookup",
+    ],
+    [],
+  ],
 ];
 for (const [settings, added, removed] of cases) {
   Deno.test(`${JSON.stringify(settings)} permits ${added.join(", ")}`, { permissions: "none" }, () => {
@@ -152,6 +193,7 @@ for (const [identities, more, addresses] of ordinary) {
 const TRANSPORTS = [
   `transport.preset = "sendmail"\n`,
   `transport.via = "maildir"\ntransport.maildir = "/box"\n`,
+  `transport.preset = "exim"\nstate.redis = "rediss://r.example"\nserve.socket_folder = "/s"\n`,
   `transport.via = "smtp"\ntransport.host = "mx.example"\ntransport.user = "greg"\ntransport.password_file = "/pw"\n`,
 ];
 const NAMED = "/named/by/setting";

@@ -1,0 +1,86 @@
+/**
+ * A shared store behind the socket `lookup` of `countersign serve`, for shim and hook. serve/lookup describes the
+ * protocol.
+ */
+import { concat, utf8 } from "../../../lib/bytes.ts";
+import { Fail, reason } from "../../../lib/fail.ts";
+import type { SentMessage } from "../../../incoming/need.ts";
+import type { StoredEntry } from "../entry_files.ts";
+import type { SharedStore } from "./store.ts";
+
+/** The version of the protocol. */
+export const LOOKUP_VERSION = 1;
+
+/** How long an answer may take, in milliseconds: longer than all limits of the server's own store. */
+const ANSWER_MS = 20_000;
+/** Maximum length of an answer. */
+const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
+
+/** Returns the store behind this socket. Each request has a connection of its own. */
+export function askedStore(path: string): SharedStore {
+  const ask = async (request: string, values: object, payload = "") => {
+    const bytes = utf8(payload);
+    const length = bytes.length === 0 ? {} : { length: bytes.length };
+    const line = `${JSON.stringify({ version: LOOKUP_VERSION, request, ...values, ...length })}\n`;
+    return parsed(path, await exchange(path, concat(utf8(line), bytes)));
+  };
+  // The server is trusted as the files would be, so what it answers is read without checking each member.
+  return {
+    sent: async (names) => (await ask("sent", { names })).sent as SentMessage[],
+    rememberSent: async (name, message) => void await ask("remember", { name, ...message }),
+    entries: async (by) => (await ask("entries", by)).entries as StoredEntry[],
+    issue: async (names, expires, text) => void await ask("issue", { names, expires }, text),
+    claim: async (name) => (await ask("claim", { name })).claim as string | null ?? undefined,
+    settle: async (claim, state) => void await ask("settle", { claim, state }),
+    noteForgotten: async (time) => void await ask("forget", { time }),
+    lastForgotten: async () => (await ask("forgotten", {})).forgotten as number | null ?? undefined,
+  };
+}
+
+/** Sends a request. @returns the line that answers it */
+async function exchange(path: string, request: Uint8Array): Promise<string> {
+  let connection: Deno.UnixConn | undefined;
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    connection?.close();
+  }, ANSWER_MS);
+  try {
+    connection = await Deno.connect({ transport: "unix", path });
+    for (let at = 0; at < request.length;) at += await connection.write(request.subarray(at));
+    const parts: Uint8Array[] = [];
+    const buffer = new Uint8Array(64 * 1024);
+    for (let length = 0; length <= MAX_ANSWER_BYTES;) {
+      const size = await connection.read(buffer);
+      if (size === null) throw new Error("it ended the connection");
+      const end = buffer.subarray(0, size).indexOf(10);
+      parts.push(buffer.slice(0, end < 0 ? size : end));
+      if (end >= 0) return new TextDecoder().decode(concat(...parts));
+      length += size;
+    }
+    throw new Error("its answer is too long");
+  } catch (error) {
+    throw unusable(path, late ? `it did not answer within ${ANSWER_MS / 1000} s` : reason(error), error);
+  } finally {
+    clearTimeout(timer);
+    if (!late) connection?.close();
+  }
+}
+
+function parsed(path: string, line: string): Record<string, unknown> {
+  let answer: unknown;
+  try {
+    answer = JSON.parse(line);
+  } catch {
+    throw unusable(path, "its answer is not JSON");
+  }
+  if (typeof answer !== "object" || answer === null) throw unusable(path, "its answer is not an object");
+  const { version, error } = answer as Record<string, unknown>;
+  if (error !== undefined) throw unusable(path, String(error));
+  if (version !== LOOKUP_VERSION) throw unusable(path, `it speaks version ${String(version)}`);
+  return answer as Record<string, unknown>;
+}
+
+function unusable(path: string, why: string, cause?: unknown): Fail {
+  return new Fail("temporary", `countersign serve cannot be asked: ${why}`, { file: path, cause });
+}

@@ -1,0 +1,324 @@
+/**
+ * A shared store in Redis, for several hosts. Its keys, all with the prefix `countersign:1:`, expire by themselves:
+ *
+ *     sent:HASH              a hash: `s` the latest day on which the message left signed, `u` the same unsigned
+ *     entry:MESSAGE-LIST     a hash: `state`, `claim` and `text`
+ *     message:MESSAGE        a set of LIST
+ *     list:LIST              a set of MESSAGE
+ *     forgotten              when a message was last sent and not remembered
+ *
+ * Only daemons load this module, late, because the client needs Node's modules.
+ */
+import { createClient, ErrorReply } from "redis";
+import { Fail, reason } from "../../../lib/fail.ts";
+import { parseRedis } from "../../../lib/settings/redis.ts";
+import type { SentMessage } from "../../../incoming/need.ts";
+import type { StoredEntry } from "../entry_files.ts";
+import { SENT_DAYS } from "../sent.ts";
+import { MAX_ENTRIES, type SharedStore } from "./store.ts";
+
+/** How long Redis may take, in milliseconds. A hook waits for this, and after it the message stays queued. */
+export interface RedisLimits {
+  readonly connect: number;
+  readonly command: number;
+  /** After a failed attempt to connect, how long no other one is made. */
+  readonly pause: number;
+}
+
+/** The limits of `countersign serve`. */
+export const REDIS_LIMITS: RedisLimits = { connect: 2000, command: 5000, pause: 1000 };
+
+/** How to log in, and whom to trust. */
+export interface RedisLogin {
+  readonly password?: string | undefined;
+  /** Certificates of the CA in PEM. */
+  readonly ca?: string | undefined;
+}
+
+const DAY_SECONDS = 86_400;
+const PREFIX = "countersign:1:";
+
+/**
+ * What Redis must be configured to. Otherwise it could lose a claim when it or its machine crashes, or to make room, and
+ * a challenge would be answered twice. In a cluster the keys of one script are on several nodes.
+ */
+const REQUIRED: Readonly<Record<string, string>> = {
+  appendonly: "yes",
+  appendfsync: "always",
+  "no-appendfsync-on-rewrite": "no",
+  "maxmemory-policy": "noeviction",
+  "cluster-enabled": "no",
+};
+
+/** Prolongs the life of a key; `EXPIREAT … GT` takes Redis 7. */
+const PROLONG = `local function prolong(key, at)
+  local left = redis.call("TTL", key)
+  if left == -1 or left < at - tonumber(redis.call("TIME")[1]) then redis.call("EXPIREAT", key, at) end
+end
+`;
+
+/** KEYS: the record. ARGV: `s` or `u`, the day, when it expires. */
+const REMEMBER = `${PROLONG}
+if tonumber(redis.call("HGET", KEYS[1], ARGV[1]) or "-1") < tonumber(ARGV[2]) then
+  redis.call("HSET", KEYS[1], ARGV[1], ARGV[2])
+end
+prolong(KEYS[1], tonumber(ARGV[3]))
+return 1`;
+
+/** KEYS: the sets of the message and of the list, the entry, its other names. ARGV: LIST, MESSAGE, text, expiry. */
+const ISSUE = `${PROLONG}
+for nth = 3, #KEYS do if redis.call("EXISTS", KEYS[nth]) == 1 then return 0 end end
+redis.call("HSET", KEYS[3], "state", "issued", "text", ARGV[3])
+redis.call("SADD", KEYS[1], ARGV[1])
+redis.call("SADD", KEYS[2], ARGV[2])
+for nth = 1, 3 do prolong(KEYS[nth], tonumber(ARGV[4])) end
+return 1`;
+
+/** KEYS: the entry. ARGV: the claim. */
+const CLAIM = `
+if redis.call("HGET", KEYS[1], "state") ~= "issued" then return 0 end
+redis.call("HSET", KEYS[1], "state", "claimed", "claim", ARGV[1])
+return 1`;
+
+/** KEYS: the entry. ARGV: the claim, the state. */
+const SETTLE = `
+if redis.call("HGET", KEYS[1], "state") ~= "claimed" or redis.call("HGET", KEYS[1], "claim") ~= ARGV[1] then
+  return 0
+end
+redis.call("HSET", KEYS[1], "state", ARGV[2])
+return 1`;
+
+/** KEYS: the note. ARGV: the time, when it expires. */
+const FORGET = `${PROLONG}
+if tonumber(redis.call("GET", KEYS[1]) or "0") < tonumber(ARGV[1]) then redis.call("SET", KEYS[1], ARGV[1]) end
+prolong(KEYS[1], tonumber(ARGV[2]))
+return 1`;
+
+type Client = ReturnType<typeof createClient>;
+
+/** A connection to Redis, which is made again whenever something is asked and there is none. */
+export class RedisStore implements SharedStore {
+  readonly #url: string;
+  readonly #login: RedisLogin;
+  readonly #limits: RedisLimits;
+  #client: Client | undefined;
+  #connecting: Promise<Client> | undefined;
+  #failure: { readonly error: Fail; readonly until: number } | undefined;
+
+  /** Connects when something is asked for the first time. */
+  constructor(url: string, login: RedisLogin = {}, limits: RedisLimits = REDIS_LIMITS) {
+    [this.#url, this.#login, this.#limits] = [url, login, limits];
+  }
+
+  /**
+   * Checks that Redis keeps what it has confirmed.
+   *
+   * @throws {Fail} `config` when it does not, or does not say so; `temporary` when it cannot be reached
+   */
+  async check(): Promise<void> {
+    const client = await this.#connected();
+    await this.#check(client);
+  }
+
+  /** Closes the connection. */
+  close(): void {
+    this.#drop(this.#client);
+  }
+
+  async sent(hashes: readonly string[]): Promise<SentMessage[]> {
+    const found = await this.#commands(hashes.map((hash) => ["HMGET", `${PREFIX}sent:${hash}`, "s", "u"]));
+    return found.flatMap((fields) => {
+      const [signed, unsigned] = texts(fields);
+      return [[signed, true], [unsigned, false]].flatMap(([day, signed]) =>
+        typeof day === "string" ? [{ day: Number(day), signed: signed === true }] : []
+      );
+    });
+  }
+
+  async rememberSent(hash: string, { day, signed }: SentMessage): Promise<void> {
+    const expires = (day + SENT_DAYS + 1) * DAY_SECONDS;
+    await this.#script(REMEMBER, [`sent:${hash}`], [signed ? "s" : "u", day, expires]);
+  }
+
+  async entries(by: { messages: readonly string[] } | { lists: readonly string[] }): Promise<StoredEntry[]> {
+    const [set, wanted] = "messages" in by ? ["message", by.messages] as const : ["list", by.lists] as const;
+    const others = await this.#commands(wanted.map((name) => ["SMEMBERS", `${PREFIX}${set}:${name}`]));
+    const names = wanted.flatMap((name, nth) =>
+      texts(others[nth]).map((other) => set === "message" ? `${name}-${other}` : `${other}-${name}`)
+    ).sort();
+    if (names.length > MAX_ENTRIES) {
+      throw new Fail("temporary", `The ledger holds more than ${MAX_ENTRIES} entries for one list`);
+    }
+    const found = await this.#commands(names.map((name) => ["HMGET", `${PREFIX}entry:${name}`, "state", "text"]));
+    return names.flatMap((name, nth) => {
+      const [state, text] = texts(found[nth]);
+      if (text === undefined || !isState(state)) return []; // it expired before its place in the set
+      return [{ name, state, text: set === "message" ? text : text.split("\n", 1)[0]! }];
+    });
+  }
+
+  async issue(names: readonly [string, ...string[]], expires: number, text: string): Promise<void> {
+    const [message, list] = names[0].split("-") as [string, string];
+    const keys = [`message:${message}`, `list:${list}`, ...names.map((name) => `entry:${name}`)];
+    // A day longer than anybody uses it, because the clocks of hosts differ.
+    await this.#script(ISSUE, keys, [list, message, text, (expires + 2) * DAY_SECONDS]);
+  }
+
+  async claim(name: string): Promise<string | undefined> {
+    // Its settings may have been changed at run time since it was connected.
+    await this.check();
+    const nonce = crypto.randomUUID();
+    return await this.#script(CLAIM, [`entry:${name}`], [nonce]) === 1 ? `${name}.${nonce}` : undefined;
+  }
+
+  async settle(claim: string, state: "spent" | "issued"): Promise<void> {
+    const [name = "", nonce = ""] = claim.split(".");
+    if (await this.#script(SETTLE, [`entry:${name}`], [nonce, state]) !== 1) {
+      throw new Fail("temporary", "The claim is not in Redis any more");
+    }
+  }
+
+  async noteForgotten(time: number): Promise<void> {
+    const expires = Math.floor(time / 1000) + (SENT_DAYS + 1) * DAY_SECONDS;
+    await this.#script(FORGET, ["forgotten"], [time, expires]);
+  }
+
+  async lastForgotten(): Promise<number | undefined> {
+    const [time] = await this.#commands([["GET", `${PREFIX}forgotten`]]);
+    return typeof time === "string" ? Number(time) : undefined;
+  }
+
+  async #script(script: string, keys: string[], values: (string | number)[]): Promise<unknown> {
+    const named = keys.map((key) => PREFIX + key);
+    const [reply] = await this.#commands([["EVAL", script, String(keys.length), ...named, ...values.map(String)]]);
+    return reply;
+  }
+
+  /** Sends commands at once and returns what Redis answers to each. */
+  async #commands(commands: readonly string[][]): Promise<unknown[]> {
+    if (commands.length === 0) return [];
+    return await this.#answered(await this.#connected(), commands);
+  }
+
+  async #answered(client: Client, commands: readonly string[][]): Promise<unknown[]> {
+    try {
+      return await within(this.#limits.command, Promise.all(commands.map((one) => client.sendCommand(one))));
+    } catch (error) {
+      // What was sent may still happen, so that answers of this connection are of no more use.
+      if (!isReply(error)) this.#drop(client);
+      throw unusable(error);
+    }
+  }
+
+  #connected(): Promise<Client> {
+    const client = this.#client;
+    if (client?.isReady) return Promise.resolve(client);
+    // A mail server that opens many sessions must not wait for each attempt.
+    if (this.#failure !== undefined && Date.now() < this.#failure.until) return Promise.reject(this.#failure.error);
+    return this.#connecting ??= this.#connect().finally(() => this.#connecting = undefined);
+  }
+
+  async #connect(): Promise<Client> {
+    this.#drop(this.#client);
+    const client = this.#create();
+    client.on("error", () => this.#drop(client)); // without a listener the process would end
+    try {
+      await within(this.#limits.connect, client.connect());
+      await this.#check(client);
+    } catch (error) {
+      this.#drop(client);
+      const failure = error instanceof Fail ? error : unusable(error);
+      this.#failure = { error: failure, until: Date.now() + this.#limits.pause };
+      throw failure;
+    }
+    this.#failure = undefined;
+    return this.#client = client;
+  }
+
+  #create(): Client {
+    const address = parseRedis(this.#url);
+    const common = { reconnectStrategy: false, connectTimeout: this.#limits.connect } as const;
+    const options = { disableOfflineQueue: true, disableClientInfo: true } as const;
+    const { password, ca } = this.#login;
+    const login = password === undefined ? {} : { password };
+    if ("path" in address) {
+      return createClient({ ...options, ...login, socket: { ...common, path: address.path } }) as Client;
+    }
+    const { hostname: host, port, tls, user, database } = address;
+    const socket = tls
+      ? { ...common, host, port, tls: true as const, ...(ca === undefined ? {} : { ca }) }
+      : { ...common, host, port };
+    return createClient({
+      ...options,
+      ...login,
+      ...(user === "" ? {} : { username: user }),
+      database,
+      socket,
+    }) as Client;
+  }
+
+  async #check(client: Client): Promise<void> {
+    const fix = `set ${Object.entries(REQUIRED).map(([name, value]) => `${name} ${value}`).join(", ")}`;
+    let settings: Map<string, string>;
+    try {
+      const asked = Object.keys(REQUIRED).map((name) => ["CONFIG", "GET", name]);
+      const answers = await within(this.#limits.command, Promise.all(asked.map((one) => client.sendCommand(one))));
+      settings = new Map(answers.flatMap(pairs));
+    } catch (error) {
+      if (!isReply(error)) throw unusable(error);
+      throw new Fail("config", `Redis does not tell its settings (${reason(error)}), so it is not used`, { fix });
+    }
+    for (const [name, value] of Object.entries(REQUIRED)) {
+      const found = settings.get(name);
+      if (found === value) continue;
+      const is = found === undefined ? "does not say" : `says ${found}`;
+      throw new Fail("config", `Redis could forget what it has confirmed: it ${is} for ${name}`, { fix });
+    }
+  }
+
+  #drop(client: Client | undefined): void {
+    if (client === undefined) return;
+    if (this.#client === client) this.#client = undefined;
+    try {
+      client.destroy();
+    } catch {
+      // It was closed already.
+    }
+  }
+}
+
+const isState = (text: string | undefined): text is StoredEntry["state"] =>
+  text === "issued" || text === "claimed" || text === "spent";
+
+/** An array of strings; what is missing, or anything else, is undefined. */
+function texts(reply: unknown): (string | undefined)[] {
+  return Array.isArray(reply) ? reply.map((one) => typeof one === "string" ? one : undefined) : [];
+}
+
+/** The settings in a reply to CONFIG GET, which is a map in RESP 3 and an array in RESP 2. */
+function pairs(reply: unknown): [string, string][] {
+  if (Array.isArray(reply)) return typeof reply[1] === "string" ? [[String(reply[0]), reply[1]]] : [];
+  return typeof reply === "object" && reply !== null
+    ? Object.entries(reply).map(([name, value]) => [name, String(value)])
+    : [];
+}
+
+/** Did Redis answer, though with an error? Then it is certain that nothing has happened. */
+const isReply = (error: unknown): boolean => error instanceof ErrorReply;
+
+function unusable(error: unknown): Fail {
+  return new Fail("temporary", `Redis cannot be used: ${reason(error)}`, { cause: error });
+}
+
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+  });
+  work.catch(() => {}); // nobody else waits for it after the time is over
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

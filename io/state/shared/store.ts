@@ -1,0 +1,45 @@
+/**
+ * What the stores have in common that hosts, or the users of a host, share. They know only opaque names and texts: names
+ * are keyed hashes, and texts are encrypted (keyed.ts), so a store neither tells who wrote to whom, nor accepts what a
+ * program without the key made up.
+ */
+import type { SentMessage } from "../../../incoming/need.ts";
+import type { StoredEntry } from "../entry_files.ts";
+
+/** The first names of an entry, then those that it would have under older keys. */
+export type EntryNames = readonly [string, ...string[]];
+
+/**
+ * A store. Every method rejects with `Fail` `temporary` when the store cannot be used, or when it is uncertain whether
+ * what was asked for has happened.
+ */
+export interface SharedStore {
+  /** Returns the records of sent mail with these hashes, perhaps with expired ones. */
+  sent(hashes: readonly string[]): Promise<SentMessage[]>;
+  /** Adds a record of sent mail. */
+  rememberSent(hash: string, message: SentMessage): Promise<void>;
+  /**
+   * Returns the entries for messages, or for lists, of these names. By list, only the first line of each text is
+   * returned, because a list may have many entries.
+   */
+  entries(by: { messages: readonly string[] } | { lists: readonly string[] }): Promise<StoredEntry[]>;
+  /** Adds an entry; none if an entry with one of these names exists. @param expires the last day on which it is used */
+  issue(names: EntryNames, expires: number, text: string): Promise<void>;
+  /** Claims an issued entry. Of several concurrent callers one gets a claim, the others get undefined. */
+  claim(name: string): Promise<string | undefined>;
+  /** Ends a claim: `spent`, or `issued` again when it is certain that no answer was sent. */
+  settle(claim: string, state: "spent" | "issued"): Promise<void>;
+  /** Notes that a message was sent and not remembered. @param time in milliseconds since 1970 */
+  noteForgotten(time: number): Promise<void>;
+  /** Returns when a message was last sent and not remembered. */
+  lastForgotten(): Promise<number | undefined>;
+}
+
+/** Most hashes that are looked up at a time. */
+export const MAX_HASHES = 400;
+/** Most names of one entry, or of one look-up of entries. */
+export const MAX_NAMES = 64;
+/** Most entries that are returned. A list to which more messages were sent within a week cannot be looked up. */
+export const MAX_ENTRIES = 2000;
+/** Maximum length of the text of an entry: 64 KB of a body, encrypted and in base64, and its digests. */
+export const MAX_TEXT_BYTES = 128 * 1024;

@@ -1,0 +1,100 @@
+/**
+ * Chooses where sent mail and the ledger are remembered: in the files of `state.folder`, or in a store that is shared,
+ * whose modules are loaded only then.
+ */
+import type { SentMessage } from "../../incoming/need.ts";
+import type { Ledger } from "../../lib/entry.ts";
+import type { Identity } from "../../lib/settings/identity.ts";
+import { asksLookup, lookupSocket } from "../../lib/settings/lookup.ts";
+import type { Settings } from "../../lib/settings/parse.ts";
+import { clearForgotten, isOver, lastForgotten, remembersAll } from "./forgotten.ts";
+import { fileLedger } from "./ledger.ts";
+import { rememberSent, sentIndex } from "./sent.ts";
+import type { SharedStore } from "./shared/store.ts";
+
+/** The settings that say where. */
+export type StateSettings = Pick<Settings, "state" | "serve">;
+
+/** The store of this process, by settings: only `countersign serve` has one, all others ask its socket. */
+const own = new Map<string, SharedStore>();
+
+const nameOf = ({ state }: StateSettings): string => `${state.redis} ${state.folder}`;
+
+/** Uses this store for these settings in this process. @returns ends that */
+export function useStore(settings: StateSettings, store: SharedStore): () => void {
+  const name = nameOf(settings);
+  own.set(name, store);
+  return () => void own.delete(name);
+}
+
+/** Returns the shared store of these settings; undefined when their files are used. */
+async function sharedStore(settings: StateSettings): Promise<SharedStore | undefined> {
+  if (!asksLookup(settings)) return undefined;
+  return own.get(nameOf(settings)) ?? (await import("./shared/ask.ts")).askedStore(lookupSocket(settings));
+}
+
+/** Returns the ledger of these settings. */
+export function ledgerOf(settings: StateSettings): Ledger {
+  if (!asksLookup(settings)) return fileLedger(`${settings.state.folder}/ledger`);
+  const ledger = async () => {
+    const [store, { keyedLedger }] = [await sharedStore(settings), await import("./shared/keyed.ts")];
+    return keyedLedger(store!);
+  };
+  return {
+    find: async (by, senders) => await (await ledger()).find(by, senders),
+    issue: async (entry, sender) => await (await ledger()).issue(entry, sender),
+    claim: async (name) => await (await ledger()).claim(name),
+    settle: async (claim, state) => await (await ledger()).settle(claim, state),
+    clean: async (today, most) => await (await ledger()).clean(today, most),
+  };
+}
+
+/** Returns the index of sent mail of these settings. */
+export function sentOf(
+  settings: StateSettings,
+  now: Date,
+): (identity: Identity, messageIds: readonly string[]) => Promise<SentMessage | undefined> | SentMessage | undefined {
+  if (!asksLookup(settings)) return sentIndex(`${settings.state.folder}/sent`, now);
+  return async (identity, messageIds) => {
+    const [store, { findSent }] = [await sharedStore(settings), await import("./shared/keyed.ts")];
+    return await findSent(store!, identity, messageIds, now);
+  };
+}
+
+/** Remembers that this identity sent this message. @throws {Fail} when that is not certain; errors of the file system */
+export async function rememberIn(
+  settings: StateSettings,
+  identity: Identity,
+  messageId: string,
+  signed: boolean,
+  now: Date,
+): Promise<void> {
+  const store = await sharedStore(settings);
+  if (store === undefined) return rememberSent(`${settings.state.folder}/sent`, identity, messageId, signed, now);
+  const { rememberKeyed } = await import("./shared/keyed.ts");
+  await rememberKeyed(store, identity, messageId, signed, now);
+  await handOver(settings, store);
+}
+
+/** Tells the store what could not be told while it was out of reach. */
+async function handOver({ state }: StateSettings, store: SharedStore): Promise<void> {
+  const time = lastForgotten(state.folder);
+  if (time === undefined || time === Infinity) return;
+  try {
+    await store.noteForgotten(time);
+    clearForgotten(state.folder, time);
+  } catch {
+    // The note stays here.
+  }
+}
+
+/**
+ * Is all mail of the last 30 days remembered, by every host? What cannot be looked at is not known to be.
+ *
+ * @throws {Fail} `temporary` when the store cannot be used
+ */
+export async function everythingRemembered(settings: StateSettings, now: Date): Promise<boolean> {
+  const store = await sharedStore(settings);
+  const last = await store?.lastForgotten();
+  return remembersAll(settings.state.folder, now) && isOver(last, now);
+}

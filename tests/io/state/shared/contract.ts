@@ -1,0 +1,82 @@
+/** What every shared store has to do. */
+import assert from "node:assert/strict";
+import type { SharedStore } from "../../../../io/state/shared/store.ts";
+import { dayOf } from "../../../../lib/date.ts";
+
+const today = dayOf(new Date());
+const hex = (digit: string): string => digit.repeat(32);
+/** Some names of messages and lists. */
+export const [A, B, C] = ["a", "b", "c"].map(hex) as [string, string, string];
+const TEXT = `front\n${"b".repeat(90_000)}\n`;
+
+/** Registers the tests of a store, each of which gets an empty one. */
+export function storeTests(
+  what: string,
+  test: (name: string, run: () => Promise<void>) => void,
+  with_: (run: (store: SharedStore) => Promise<void>) => Promise<void>,
+): void {
+  const one = (name: string, run: (store: SharedStore) => Promise<void>) => test(`${what}: ${name}`, () => with_(run));
+
+  one("sent mail is found by its hash, signed and unsigned", async (store) => {
+    assert.deepEqual(await store.sent([A, B]), []);
+    await store.rememberSent(A, { day: today, signed: true });
+    await store.rememberSent(B, { day: today - 3, signed: true });
+    await store.rememberSent(B, { day: today - 1, signed: false });
+    assert.deepEqual(await store.sent([A]), [{ day: today, signed: true }]);
+    const both = (await store.sent([C, B])).map(({ day, signed }) => [day - today, signed]).sort();
+    assert.deepEqual(both, [[-1, false], [-3, true]]);
+    assert.deepEqual(await store.sent([C]), []);
+    // A record of an earlier day does not replace a later one.
+    await store.rememberSent(A, { day: today - 9, signed: true });
+    assert.equal(Math.max(...(await store.sent([A])).map(({ day }) => day)), today);
+  });
+
+  one("an entry is found by its message with its text, by its list with the first line of it", async (store) => {
+    assert.deepEqual(await store.entries({ messages: [A] }), []);
+    await store.issue([`${A}-${B}`], today + 7, TEXT);
+    await store.issue([`${A}-${C}`], today + 7, "other\nbody\n");
+    await store.issue([`${C}-${B}`], today + 6, "third\nbody\n");
+    const [first, second] = await store.entries({ messages: [A, B] });
+    assert.deepEqual(first, { name: `${A}-${B}`, state: "issued", text: TEXT });
+    assert.deepEqual(second, { name: `${A}-${C}`, state: "issued", text: "other\nbody\n" });
+    const byList = (await store.entries({ lists: [B] })).map(({ name, state, text }) => `${name} ${state} ${text}`);
+    assert.deepEqual(byList.sort(), [`${A}-${B} issued front`, `${C}-${B} issued third`]);
+    assert.equal((await store.entries({ lists: [A, B, C] })).length, 3);
+  });
+
+  one("an entry is issued once, whatever its state, also under another of its names", async (store) => {
+    const text = async () => (await store.entries({ messages: [A] }))[0]?.text;
+    await store.issue([`${A}-${B}`], today + 7, "first\n");
+    await store.issue([`${A}-${B}`], today + 8, "again\n");
+    assert.equal(await text(), "first\n");
+    const claim = await store.claim(`${A}-${B}`);
+    await store.issue([`${A}-${B}`], today + 8, "again\n");
+    await store.settle(claim!, "spent");
+    await store.issue([`${A}-${B}`], today + 8, "again\n");
+    await store.issue([`${C}-${C}`, `${A}-${B}`], today + 8, "again\n");
+    assert.deepEqual([await text(), await store.entries({ messages: [C] })], ["first\n", []]);
+  });
+
+  one("of many claims one is had; spent it is never had again, given back it is", async (store) => {
+    assert.equal(await store.claim(`${A}-${B}`), undefined, "there is no such entry");
+    await store.issue([`${A}-${B}`], today + 7, "text\n");
+    const state = async () => (await store.entries({ messages: [A] })).map((one) => one.state);
+    for (const end of ["issued", "spent"] as const) {
+      const claims = await Promise.all(Array.from({ length: 20 }, () => store.claim(`${A}-${B}`)));
+      const [mine, ...others] = claims.filter((claim) => claim !== undefined);
+      assert.deepEqual([typeof mine, others], ["string", []]);
+      assert.deepEqual(await state(), ["claimed"]);
+      await store.settle(mine!, end);
+      assert.deepEqual(await state(), [end]);
+      await assert.rejects(store.settle(mine!, "issued"), { kind: "temporary" });
+    }
+    assert.equal(await store.claim(`${A}-${B}`), undefined);
+  });
+
+  one("the latest time at which a message was not remembered stays", async (store) => {
+    assert.equal(await store.lastForgotten(), undefined);
+    const now = Math.floor(Date.now() / 1000) * 1000;
+    for (const time of [now - 60_000, now, now - 30_000]) await store.noteForgotten(time);
+    assert.equal(await store.lastForgotten(), now);
+  });
+}

@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { fileStore } from "../../../../io/state/shared/files.ts";
+import { A, B, storeTests } from "./contract.ts";
+
+/** Runs with the store in a folder of its own. */
+async function scene(run: (folder: string) => Promise<void>): Promise<void> {
+  const folder = Deno.makeTempDirSync({ prefix: "countersign-" });
+  try {
+    await run(folder);
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+}
+
+storeTests("files", Deno.test, (run) => scene((folder) => run(fileStore(`${folder}/state`))));
+
+Deno.test("a claim is not a path: nothing outside the ledger is renamed", async () => {
+  await scene(async (folder) => {
+    const store = fileStore(folder);
+    Deno.writeTextFileSync(`${folder}/victim`, "");
+    await store.issue([`${A}-${B}`], 99_999, "text\n");
+    for (const claim of ["../victim", "../victim.claimed.1", "99999/messages/../../../victim.claimed.", ""]) {
+      await assert.rejects(store.settle(claim, "spent"), { kind: "data" }, claim);
+    }
+    assert.ok(Deno.statSync(`${folder}/victim`).isFile);
+  });
+});
+
+Deno.test("files that cannot be used are a temporary failure", async () => {
+  await scene(async (folder) => {
+    Deno.writeTextFileSync(`${folder}/file`, "");
+    const store = fileStore(`${folder}/file`);
+    await assert.rejects(store.rememberSent(A, { day: 20_000, signed: true }), { kind: "temporary" });
+    await assert.rejects(store.issue([`${A}-${B}`], 20_000, "text\n"), { kind: "temporary" });
+  });
+});

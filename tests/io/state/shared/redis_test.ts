@@ -1,0 +1,167 @@
+/** The store in a real Redis. */
+import assert from "node:assert/strict";
+import { RedisStore } from "../../../../io/state/shared/redis.ts";
+import { dayOf } from "../../../../lib/date.ts";
+import { Authority } from "../../../certificates.ts";
+import { freePort } from "../../../programs/postfix.ts";
+import { needRedis, Redis } from "../../../programs/redis.ts";
+import { A, B, C, storeTests } from "./contract.ts";
+
+const test = await needRedis();
+const today = dayOf(new Date());
+const IN_TIME = { connect: 2000, command: 2000, pause: 0 };
+
+/** Runs with a server and a store in it. */
+async function scene(
+  run: (store: RedisStore, redis: Redis) => Promise<void>,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  await using redis = await Redis.start(settings);
+  const store = new RedisStore(redis.url, {}, IN_TIME);
+  try {
+    await run(store, redis);
+  } finally {
+    store.close();
+  }
+}
+
+storeTests("Redis", (name, run) => test(name, run), (run) => scene((store) => run(store)));
+
+test("Redis: what is remembered expires by itself", () =>
+  scene(async (store, redis) => {
+    await store.rememberSent(A, { day: today, signed: true });
+    await store.rememberSent(A, { day: today - 20, signed: false });
+    await store.issue([`${A}-${B}`], today + 7, "text\n");
+    await store.issue([`${C}-${B}`], today + 3, "text\n");
+    await store.claim(`${A}-${B}`);
+    await store.noteForgotten(Date.now());
+    const days = async (key: string) =>
+      (Number(await redis.cli("EXPIRETIME", `countersign:1:${key}`)) / 86_400) - today;
+    assert.equal(await days(`sent:${A}`), 31);
+    assert.equal(await days(`entry:${A}-${B}`), 9);
+    assert.equal(await days(`message:${A}`), 9);
+    assert.equal(await days(`list:${B}`), 9, "the later of two");
+    assert.ok(await days("forgotten") > 30);
+    assert.equal(
+      (await redis.cli("KEYS", "*")).split("\n").filter((key) => !key.startsWith("countersign:1:")).length,
+      0,
+    );
+    // A record that has expired already is gone at once.
+    await store.rememberSent(B, { day: today - 40, signed: true });
+    assert.deepEqual(await store.sent([B]), []);
+  }));
+
+test("Redis: one that could forget what it has confirmed is not used", async (t) => {
+  const rows: [settings: Record<string, string>, says: RegExp][] = [
+    [{ appendonly: "no" }, /it says no for appendonly/],
+    [{ appendfsync: "everysec" }, /it says everysec for appendfsync/],
+    [{ "no-appendfsync-on-rewrite": "yes" }, /it says yes for no-appendfsync-on-rewrite/],
+    [{ "maxmemory-policy": "allkeys-lru" }, /it says allkeys-lru for maxmemory-policy/],
+    [{ "rename-command": 'CONFIG ""' }, /Redis does not tell its settings \(.*CONFIG/],
+  ];
+  for (const [settings, says] of rows) {
+    await t.step(JSON.stringify(settings), () =>
+      scene(async (store) => {
+        const error = { kind: "config", message: says, fix: /^set appendonly yes, appendfsync always, / };
+        await assert.rejects(store.check(), error);
+        await assert.rejects(store.claim(`${A}-${B}`), error);
+        await assert.rejects(store.sent([A]), error);
+      }, settings));
+  }
+  await t.step("changed at run time", () =>
+    scene(async (store, redis) => {
+      await store.issue([`${A}-${B}`], today + 7, "text\n");
+      await redis.cli("CONFIG", "SET", "appendfsync", "everysec");
+      await assert.rejects(store.claim(`${A}-${B}`), { kind: "config" });
+      await redis.cli("CONFIG", "SET", "appendfsync", "always");
+      assert.equal(typeof await store.claim(`${A}-${B}`), "string");
+    }));
+});
+
+test("Redis: full, it refuses, and nothing is removed to make room", () =>
+  scene(async (store, redis) => {
+    await store.issue([`${A}-${B}`], today + 7, "text\n");
+    await redis.cli("CONFIG", "SET", "maxmemory", "1");
+    await assert.rejects(store.rememberSent(A, { day: today, signed: true }), { kind: "temporary", message: /OOM/ });
+    assert.equal((await store.entries({ messages: [A] })).length, 1);
+  }));
+
+test("Redis: killed and restarted, it still knows what was claimed", () =>
+  scene(async (store, redis) => {
+    for (const message of [A, B, C]) await store.issue([`${message}-${B}`], today + 7, "text\n");
+    const [first, second] = [await store.claim(`${A}-${B}`), await store.claim(`${B}-${B}`)];
+    await store.settle(first!, "spent");
+    await redis.kill();
+    for (const ask of [() => store.sent([A]), () => store.claim(`${A}-${B}`), () => store.entries({ messages: [A] })]) {
+      await assert.rejects(ask(), { kind: "temporary", message: /Redis cannot be used/ });
+    }
+    await redis.start();
+    const states = async () => (await store.entries({ lists: [B] })).map(({ state }) => state);
+    assert.deepEqual(await states(), ["spent", "claimed", "issued"]);
+    assert.deepEqual([await store.claim(`${A}-${B}`), await store.claim(`${B}-${B}`)], [undefined, undefined]);
+    await store.settle(second!, "spent");
+    assert.deepEqual(await states(), ["spent", "spent", "issued"]);
+  }));
+
+test("Redis: a claim without an answer is uncertain, and is not repeated", () =>
+  scene(async (store, redis) => {
+    await store.issue([`${A}-${B}`], today + 7, "text\n");
+    const hasty = new RedisStore(redis.url, {}, { connect: 2000, command: 300, pause: 0 });
+    await hasty.check();
+    redis.signal("SIGSTOP");
+    await assert.rejects(hasty.claim(`${A}-${B}`), { kind: "temporary", message: /no answer within 300 ms/ });
+    redis.signal("SIGCONT");
+    hasty.close();
+    // Whether it happened or not: exactly one claim can be had, and nobody has it twice.
+    const [state] = (await store.entries({ messages: [A] })).map((one) => one.state);
+    const again = await store.claim(`${A}-${B}`);
+    assert.equal(again === undefined, state === "claimed");
+    assert.equal(await store.claim(`${A}-${B}`), undefined);
+  }));
+
+test("Redis: a failed attempt is not repeated at once, so that a mail server does not wait each time", async () => {
+  await using redis = await Redis.start();
+  const store = new RedisStore(redis.url, {}, { connect: 2000, command: 2000, pause: 400 });
+  await redis.kill();
+  await assert.rejects(store.check(), { kind: "temporary" });
+  await redis.start();
+  await assert.rejects(store.check(), { kind: "temporary" }, "within the pause");
+  await new Promise((done) => setTimeout(done, 450));
+  await store.check();
+  store.close();
+});
+
+test("Redis: with a password, by name and over TCP on this machine", async () => {
+  const free = freePort();
+  await using redis = await Redis.start({ port: String(free), bind: "127.0.0.1", requirepass: "secret" });
+  const at = (url: string, password?: string) => new RedisStore(url, { password }, IN_TIME);
+  for (const url of [redis.url, `redis://127.0.0.1:${free}`, `redis://default@localhost:${free}/1`]) {
+    const store = at(url, "secret");
+    await store.rememberSent(A, { day: today, signed: true });
+    assert.equal((await store.sent([A])).length, 1, url);
+    store.close();
+    for (const password of [undefined, "wrong"]) {
+      const other = at(url, password);
+      await assert.rejects(other.check(), (error: Error) => /NOAUTH|WRONGPASS|AUTH/.test(error.message));
+      other.close();
+    }
+  }
+});
+
+test("Redis: over TLS with a private CA, and with no other", async () => {
+  using authority = await Authority.make();
+  const leaf = await authority.leaf("DNS:localhost,IP:127.0.0.1");
+  const files = { cert: `${authority.folder}/redis.pem`, key: `${authority.folder}/redis.key` };
+  Deno.writeTextFileSync(files.cert, leaf.cert);
+  Deno.writeTextFileSync(files.key, leaf.key);
+  const port = String(freePort());
+  const tls = { "tls-port": port, "tls-cert-file": files.cert, "tls-key-file": files.key, "tls-auth-clients": "no" };
+  await using _redis = await Redis.start({ ...tls, "tls-ca-cert-file": authority.ca, bind: "127.0.0.1" });
+  const ca = Deno.readTextFileSync(authority.ca);
+  const store = new RedisStore(`rediss://localhost:${port}`, { ca }, IN_TIME);
+  await store.rememberSent(A, { day: today, signed: true });
+  assert.equal((await store.sent([A])).length, 1);
+  store.close();
+  const other = new RedisStore(`rediss://localhost:${port}`, {}, IN_TIME);
+  await assert.rejects(other.check(), { kind: "temporary", message: /certificate|issuer|self.signed/i });
+});
