@@ -149,6 +149,7 @@ Deno.test("what makes a MAC to hold against another compares with timingSafeEqua
   assert.deepEqual(names.sort(), ["io/state/seal.ts", "io/state/sent.ts"]);
   assert.deepEqual(makers.filter((path) => !names.includes(path)).sort(), [
     "incoming/proof.ts",
+    "io/state/shared/keyed.ts",
     "lib/prvs.ts",
     "lib/srs.ts",
     "lib/tag.ts",

@@ -156,10 +156,21 @@ const USES: Record<string, () => Promise<void>> = {
     const proof = makeProof(identity, [], NOW);
     assert.ok(hasProof(identity, [field(PROOF_FIELD, proof!)], NOW));
   },
+  async lookup() {
+    const { lookupSocket } = await import("../../lib/settings/lookup.ts");
+    assert.equal(
+      lookupSocket({ state: { redis: "", lookup: "" }, serve: { socket_folder: "/run/c" } }),
+      "/run/c/lookup",
+    );
+  },
   async prvs() {
     const { prvsSign, prvsVerify } = await import("../../lib/prvs.ts");
     const signed = prvsSign("greg@example.org", { secret: SECRET, now: NOW });
     assert.equal(prvsVerify(signed, { secrets: { 0: SECRET }, now: NOW }), "greg@example.org");
+  },
+  async redis() {
+    const { parseRedis } = await import("../../lib/settings/redis.ts");
+    assert.deepEqual(parseRedis("unix:/run/redis.sock"), { path: "/run/redis.sock" });
   },
   async requests() {
     const { requestIn } = await import("../../lib/requests.ts");

@@ -4,7 +4,7 @@
  */
 import { dayOf } from "../../../lib/date.ts";
 import { type Entry, type Found, type Ledger, parseEntry, printEntry } from "../../../lib/entry.ts";
-import { utf8 } from "../../../lib/bytes.ts";
+import { timingSafeEqual, utf8 } from "../../../lib/bytes.ts";
 import { Fail } from "../../../lib/fail.ts";
 import { purposeMac, type Secret } from "../../../lib/hmac.ts";
 import { canonicalAddress, type Identity } from "../../../lib/settings/identity.ts";
@@ -121,7 +121,7 @@ async function opened({ name, text }: StoredEntry, key: NamingKey): Promise<Entr
   const [front = "", sealed = ""] = text.split("\n");
   const plain = await unseal(key.secret, front);
   const entry = plain && parseEntry(new TextDecoder().decode(plain));
-  if (entry === undefined || entryName(entry, key) !== name) return undefined;
+  if (entry === undefined || !timingSafeEqual(utf8(entryName(entry, key)), utf8(name))) return undefined;
   if (sealed !== "" && sealed.slice(0, NONCE_LENGTH) !== entry.body.sealed) return undefined;
   return { ...entry, body: { ...entry.body, sealed } };
 }
