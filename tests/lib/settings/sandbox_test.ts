@@ -193,7 +193,7 @@ for (const [identities, more, addresses] of ordinary) {
 const TRANSPORTS = [
   `transport.preset = "sendmail"\n`,
   `transport.via = "maildir"\ntransport.maildir = "/box"\n`,
-  `transport.preset = "exim"\nstate.redis = "rediss://r.example"\nserve.socket_folder = "/s"\n`,
+  `transport.preset = "exim"\nstate.redis = "rediss://r.example"\n`,
   `transport.via = "smtp"\ntransport.host = "mx.example"\ntransport.user = "greg"\ntransport.password_file = "/pw"\n`,
 ];
 const NAMED = "/named/by/setting";
