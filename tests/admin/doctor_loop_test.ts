@@ -133,7 +133,7 @@ const WRONG: [string, string, string, RegExp, RegExp, RegExp][] = [
     `mkdir "$HOME/none"; : >"$HOME/none/new"; as=postfix; ${HOME}`,
     'inbox = "~/none"',
     /^The bounce to greg@example\.org reached the hook, which deferred it: /,
-    /Fix the reported error/,
+    /Fix the error that the hook reported in the mail log/,
     /\/log$/,
   ],
 ];
