@@ -1,4 +1,4 @@
-/** Addresses and lists of them. */
+/** Addresses and address lists. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { formatAddress, formatMailbox, parseAddress, parseAddressList } from "../../lib/address.ts";
@@ -21,12 +21,12 @@ const texts = piecesOf([
 ]);
 const CONTROL = /[\r\n\0]/;
 
-fuzz("an address written and read again is the same", addresses, (address) => {
+fuzz("parseAddress reverses formatAddress", addresses, (address) => {
   assert.deepEqual(parseAddress(formatAddress(address)), address);
 });
 
 fuzz(
-  "a list written and read again is the same",
+  "parseAddressList reverses formatMailbox",
   fc.array(fc.tuple(fc.oneof(fc.constant(""), words), addresses)),
   (entries) => {
     const text = entries.map(([name, address]) => formatMailbox(name, address)).join(", ");
@@ -35,7 +35,7 @@ fuzz(
 );
 
 fuzz(
-  "what is read of a list is read alone as the same address",
+  "each address of a list can also be parsed alone",
   fc.tuple(texts, fc.boolean()),
   ([text, bare]) => {
     const found = orFail(() => parseAddressList(text, { bare }), "address-invalid");
@@ -48,7 +48,7 @@ fuzz(
   },
 );
 
-fuzz("one address is read as it stands, or not at all", fc.oneof(texts, anyText), (text) => {
+fuzz("a single address is parsed unchanged or rejected", fc.oneof(texts, anyText), (text) => {
   const found = orFail(() => parseAddress(text), "address-invalid", "no-at");
   if (found === undefined) return;
   assert.equal(formatAddress(found), text);

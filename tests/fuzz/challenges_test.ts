@@ -1,4 +1,4 @@
-/** Real challenges with much done to them: none is answered whose tag or entry is not the right one. */
+/** Mutated real challenges: none is answered without a valid tag and its own ledger entry. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { recognize } from "../../incoming/challenge/forms.ts";
@@ -29,55 +29,55 @@ import { fuzz } from "./fuzz.ts";
 import { corpus, mutated, mutations } from "./mutate.ts";
 import { anyText, piecesOf } from "./texts.ts";
 
-const EVERYTHING = settings("answer = true\nrequests = true");
+const ALL_ENABLED = settings("answer = true\nrequests = true");
 const answerable: { name: string; challenge: Challenge; answer: Record<string, unknown> }[] = [];
 const others: string[] = [...SAMPLES.values(), ...corpus];
 for (const [name, sample] of SAMPLES) {
   if (!sample.includes(PLACEHOLDER) || name.startsWith("attack")) continue;
   const challenge = await genuine(name);
-  const { verdict } = await decide(delivery(challenge.mail), context(challenge.sent.entries, EVERYTHING));
+  const { verdict } = await decide(delivery(challenge.mail), context(challenge.sent.entries, ALL_ENABLED));
   const answer = answerOf(verdict);
   if (answer !== undefined) answerable.push({ name, challenge, answer });
 }
 
-Deno.test("There are challenges to be changed", () => assert.ok(answerable.length > 5));
+Deno.test("There are challenges to mutate", () => assert.ok(answerable.length > 5));
 
 const number = fc.nat(10_000);
 const pick = <T>(all: readonly T[], at: number): T => all[at % all.length]!;
 const arrived = (mail: string) => ({ ...delivery(mail), sender: null, recipients: ["joe@example.net"] });
-/** The text before the cookie. */
-const front = (address: unknown) =>
+/** The part of an address before the cookie. */
+const prefixOf = (address: unknown) =>
   String(address).replace(/[0-9a-z.]+(?:-joe=example\.net)?@[^@]*$/s, "").toLowerCase();
-const host = (address: unknown) => String(address).replace(/^.*@/s, "").toLowerCase();
+const hostOf = (address: unknown) => String(address).replace(/^.*@/s, "").toLowerCase();
 
 fuzz(
-  "a challenge is answered with the one entry that it is about, or not at all",
+  "a challenge is answered for its own entry or not at all",
   fc.tuple(number, number, mutations),
   async ([at, beside, all]) => {
     const { challenge, answer } = pick(answerable, at);
     const mail = mutated(challenge.mail, all, pick(others, beside));
-    const { verdict } = await decide(arrived(mail), context(challenge.sent.entries, EVERYTHING));
+    const { verdict } = await decide(arrived(mail), context(challenge.sent.entries, ALL_ENABLED));
     assert.doesNotMatch(verdict.reason, /[\r\n\0]/);
-    const given = answerOf(verdict);
-    if (given === undefined) return;
-    assert.equal(given.from, answer.from);
-    assert.equal(given.entry, answer.entry);
-    // Of the address only the cookie is the sender's own word, and of the Subject too.
-    assert.equal(front(given.to), front(answer.to));
-    assert.equal(host(given.to), host(answer.to));
-    assert.match(String(given.subject), /^(?:Confirmation|CONFIRM [0-9a-f]{8,64})$/);
-    for (const one of [given.to, given.subject, verdict.answer?.inReplyTo ?? ""]) {
-      assert.doesNotMatch(field("X", String(one)).raw, /[\r\n\0]/);
+    const actual = answerOf(verdict);
+    if (actual === undefined) return;
+    assert.equal(actual.from, answer.from);
+    assert.equal(actual.entry, answer.entry);
+    // In the address and the Subject only the cookie comes from the sender.
+    assert.equal(prefixOf(actual.to), prefixOf(answer.to));
+    assert.equal(hostOf(actual.to), hostOf(answer.to));
+    assert.match(String(actual.subject), /^(?:Confirmation|CONFIRM [0-9a-f]{8,64})$/);
+    for (const text of [actual.to, actual.subject, verdict.answer?.inReplyTo ?? ""]) {
+      assert.doesNotMatch(field("X", String(text)).raw, /[\r\n\0]/);
     }
-    parseAddress(String(given.to));
+    parseAddress(String(actual.to));
   },
   50,
 );
 
 const SUBJECT_AT = COMPARED_FIELDS.indexOf("Subject");
 
-/** Ledgers in which nothing is open that a challenge may spend. */
-const CLOSED: Record<string, (entry: Entry) => [Entry, State][]> = {
+/** Ledgers without an open entry for the challenge. */
+const WITHOUT_ENTRY: Record<string, (entry: Entry) => [Entry, State][]> = {
   "nothing was sent": () => [],
   "spent": (entry) => [[entry, "spent"]],
   "claimed": (entry) => [[entry, "claimed"]],
@@ -90,30 +90,30 @@ const CLOSED: Record<string, (entry: Entry) => [Entry, State][]> = {
 };
 
 fuzz(
-  "a challenge is not answered when the ledger does not hold its entry, whatever is done to it",
-  fc.tuple(number, number, mutations, fc.constantFrom(...Object.keys(CLOSED))),
+  "no mutation of a challenge is answered if the ledger has no open entry for it",
+  fc.tuple(number, number, mutations, fc.constantFrom(...Object.keys(WITHOUT_ENTRY))),
   async ([at, beside, all, why]) => {
     const { challenge } = pick(answerable, at);
     const mail = mutated(challenge.mail, all, pick(others, beside));
     const ledger = new Memory();
     for (const entry of challenge.sent.entries) {
-      for (const [one, state] of CLOSED[why]!(entry)) ledger.add(one, state);
+      for (const [changed, state] of WITHOUT_ENTRY[why]!(entry)) ledger.add(changed, state);
     }
-    const { verdict } = await decide(arrived(mail), { settings: EVERYTHING, identities: [joe, chair], now, ledger });
+    const { verdict } = await decide(arrived(mail), { settings: ALL_ENABLED, identities: [joe, chair], now, ledger });
     assert.notEqual(verdict.action, "answer", why);
   },
   50,
 );
 
 fuzz(
-  "a challenge is not answered without its tag, or by keys of another",
+  "no mutation of a challenge is answered without its tag, or with other keys",
   fc.tuple(number, number, mutations, fc.boolean()),
   async ([at, beside, all, bare]) => {
     const { challenge } = pick(answerable, at);
     const untagged = challenge.mail.replace(challenge.sent.tagLine, "");
     const mail = mutated(bare ? untagged : challenge.mail, all, pick(others, beside));
     const keys = [{ ...joe.keys[0]!, secret: new TextEncoder().encode("another") }];
-    const given = context(challenge.sent.entries, EVERYTHING);
+    const given = context(challenge.sent.entries, ALL_ENABLED);
     const { verdict } = await decide(arrived(mail), bare ? given : { ...given, identities: [{ ...joe, keys }, chair] });
     assert.notEqual(verdict.action, "answer");
   },
@@ -127,7 +127,7 @@ const REQUESTS: [string, string][] = [
 ];
 
 fuzz(
-  "a request is confirmed only to the host that was asked, and only when one is open",
+  "a request is confirmed only to the host it was sent to, and only if it is open",
   fc.tuple(number, number, mutations, fc.boolean()),
   async ([at, beside, all, open]) => {
     const [name, list] = pick(REQUESTS, at);
@@ -135,12 +135,12 @@ fuzz(
     const message = { identity: joe, recipients: [address], header: [], body: utf8("subscribe dev\n"), whole: true };
     const entry = (await sealedEntry(address, message, now))!;
     const mail = mutated(SAMPLES.get(name)!, all, pick(others, beside));
-    const { verdict } = await decide(arrived(mail), context([entry], EVERYTHING));
-    const given = answerOf(verdict);
-    if (given === undefined) return;
+    const { verdict } = await decide(arrived(mail), context([entry], ALL_ENABLED));
+    const actual = answerOf(verdict);
+    if (actual === undefined) return;
     assert.ok(open);
-    assert.equal(host(given.to), "lists.example.org");
-    assert.doesNotMatch(String(given.to), /[\r\n\0]/);
+    assert.equal(hostOf(actual.to), "lists.example.org");
+    assert.doesNotMatch(String(actual.to), /[\r\n\0]/);
   },
   50,
 );
@@ -165,7 +165,7 @@ const headers = piecesOf(
   14,
 );
 
-fuzz("a form is read from any header, with one address to answer", headers, (text) => {
+fuzz("any header is accepted, and a recognized form has one valid address for the answer", headers, (text) => {
   const form = recognize(parseHead(encodeLatin1(text), true)!.header);
   if (form === undefined) return;
   assert.doesNotMatch(form.answerTo, /[\r\n\0]/);
@@ -189,7 +189,7 @@ const bodies = piecesOf(
 );
 
 fuzz(
-  "what is quoted is found in any body, and its fields are fields",
+  "any body is accepted, and the fields of quoted messages are well-formed",
   fc.tuple(bodies, anyText),
   ([text, more]) => {
     const prefix = encodeLatin1(`${text}${more}`);

@@ -1,4 +1,4 @@
-/** Settings, keys and lists: the files of the user. */
+/** The user's settings, key and list files. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { stringify } from "smol-toml";
@@ -11,13 +11,13 @@ import { SETTINGS } from "../../lib/settings/schema.ts";
 import { fuzz } from "./fuzz.ts";
 import { anyText, orFail, piecesOf, touched, touches } from "./texts.ts";
 
-const PLACE = { file: "/etc/countersign.toml", home: "/home/joe" };
+const SOURCE = { file: "/etc/countersign.toml", home: "/home/joe" };
 const read = (text: string) =>
   orFail(() => {
     try {
-      return parseConfig(text, PLACE);
+      return parseConfig(text, SOURCE);
     } catch (error) {
-      assert.ok(error instanceof Fail && error.file === PLACE.file && error.line! >= 1, `${error}`);
+      assert.ok(error instanceof Fail && error.file === SOURCE.file && error.line! >= 1, `${error}`);
       throw error;
     }
   }, "config");
@@ -29,12 +29,12 @@ const tables = ["[srs]", "[[rule]]", "[tag]", "[challenge]", "[incoming]", "[prv
 const values = ["= true", "= 7", '= "srs"', '= ["a@b"]', "= 1979-05-27", "= nan", "= {a = 1}", "= '''x\n'''", "= 0xff"];
 const lines = piecesOf([...names, ...tables, ...values, "\n", "\n", ".", '"', "#", "__proto__", "constructor"], 12);
 
-fuzz("any settings file is read, or refused with its line", fc.tuple(lines, fc.boolean()), ([text, base]) => {
+fuzz("any settings file is accepted or rejected with a line number", fc.tuple(lines, fc.boolean()), ([text, base]) => {
   read(base ? `${text}\n${BASE}` : text);
 });
 
 fuzz(
-  "settings with some characters changed are read, or refused with their line",
+  "settings with some characters changed are accepted or rejected with a line number",
   fc.array(touches, { maxLength: 4 }),
   (all) => {
     read(all.reduce(touched, BASE));
@@ -56,17 +56,17 @@ const settings = fc.record({
   transport: fc.record({ preset: fc.constant("sendmail"), real: words.map((all) => ["/bin/true", ...all]) }),
 }, { noNullPrototype: true });
 
-fuzz("settings written and read again are the same", settings, (given) => {
+fuzz("parseConfig reads the settings that stringify wrote", settings, (given) => {
   const plain = JSON.parse(JSON.stringify(given)) as typeof given;
   const text = stringify({ ...plain, identity: [{ address: "joe@example.net" }] });
-  const got = read(text);
-  // A program's argument may not hold every character; then it is refused, and never another one.
-  if (got === undefined) return assert.match(JSON.stringify(plain.transport.real), /\\u00|\\[nrtbf]|""/);
-  assert.deepEqual(got.transport.real, plain.transport.real);
-  assert.deepEqual(got.rule.map(({ to }) => to), plain.rule.map(({ to }) => to));
-  assert.equal(got.srs.hash_length, plain.srs.hash_length);
-  assert.equal(got.srs.max_age, plain.srs.max_age);
-  assert.deepEqual([got.log_addresses, got.sender], [plain.log_addresses, plain.sender]);
+  const parsed = read(text);
+  // A program's argument cannot contain every character. It is rejected then, never changed.
+  if (parsed === undefined) return assert.match(JSON.stringify(plain.transport.real), /\\u00|\\[nrtbf]|""/);
+  assert.deepEqual(parsed.transport.real, plain.transport.real);
+  assert.deepEqual(parsed.rule.map(({ to }) => to), plain.rule.map(({ to }) => to));
+  assert.equal(parsed.srs.hash_length, plain.srs.hash_length);
+  assert.equal(parsed.srs.max_age, plain.srs.max_age);
+  assert.deepEqual([parsed.log_addresses, parsed.sender], [plain.log_addresses, plain.sender]);
 });
 
 const keyTexts = piecesOf(
@@ -74,7 +74,7 @@ const keyTexts = piecesOf(
   14,
 );
 
-fuzz("any key file is read, or refused with its line and without a secret", keyTexts, (text) => {
+fuzz("any key file is accepted or rejected with a line number and without a secret", keyTexts, (text) => {
   const keys = orFail(() => parseKeys(text, "/keys"), "config");
   for (const { id, created, secret } of keys ?? []) {
     assert.match(id, /^[a-z0-9]{1,8}$/);
@@ -89,7 +89,7 @@ const key = fc.tuple(
 );
 
 fuzz(
-  "a key file written and read again is the same",
+  "parseKeys reads every key as it was written",
   fc.uniqueArray(key, { minLength: 1, maxLength: 5, selector: ([id]) => id }),
   (all) => {
     const text = all.map(([id, created, secret]) => `${id} ${created} base64:${new Uint8Array(secret).toBase64()}\n`);
@@ -108,7 +108,7 @@ const listTexts = piecesOf(
 );
 
 fuzz(
-  "a file of lists is read or refused; what is put in comes out, all else stays",
+  "any list file is accepted or rejected; a list that was added can be removed without other changes",
   fc.tuple(listTexts, listTexts),
   ([text, line]) => {
     const list = orFail(() => listAddress(line), "no-at", "address-invalid", "usage");
@@ -122,7 +122,7 @@ fuzz(
   },
 );
 
-fuzz("any text is a list's address, or is refused", anyText, (text) => {
+fuzz("any text is accepted as a list's address or rejected", anyText, (text) => {
   const list = orFail(() => listAddress(text), "no-at", "address-invalid", "usage");
   if (list !== undefined) assert.doesNotMatch(list, /[\s#*\0]/);
 });

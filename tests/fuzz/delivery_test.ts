@@ -1,4 +1,4 @@
-/** What the caller of a hook tells: arguments, environment, header, dot-qmail files. */
+/** The input of a hook: arguments, environment, header and dot-qmail files. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { addressIn, CALLERS, envelope } from "../../incoming/delivery.ts";
@@ -17,7 +17,7 @@ const argument = fc.oneof(
 );
 
 fuzz(
-  "any command line of a hook is understood, or refused for a caller that is known",
+  "any command line of a hook is accepted, or rejected for a known caller",
   fc.array(argument, { maxLength: 6 }),
   (args) => {
     const caller = callerIn(args);
@@ -26,9 +26,11 @@ fuzz(
     if (read === undefined || read.ask !== undefined) return;
     assert.ok(CALLERS.includes(read.caller));
     assert.ok(!(read.forward && read.maildir !== undefined));
-    // All that was taken was given.
-    for (const one of [read.config, read.maildir, read.sender, read.recipient]) {
-      if (one !== undefined) assert.ok(args.some((argument) => argument === one || argument.endsWith(`=${one}`)), one);
+    // Every value comes from the arguments.
+    for (const value of [read.config, read.maildir, read.sender, read.recipient]) {
+      if (value !== undefined) {
+        assert.ok(args.some((argument) => argument === value || argument.endsWith(`=${value}`)), value);
+      }
     }
   },
 );
@@ -39,7 +41,7 @@ const given = fc.record({
   attached: fc.boolean(),
 }, { noNullPrototype: true, requiredKeys: ["caller", "attached"] });
 
-fuzz("a hook's command line written and read again is the same", given, ({ caller, sender, attached }) => {
+fuzz("parseOptions reads the options as they were written", given, ({ caller, sender, attached }) => {
   const words = [["--as", caller], ...(sender === undefined ? [] : [["--sender", sender]])];
   const args = words.flatMap(([name, value]) => attached ? [`${name}=${value}`] : [name!, value!]);
   assert.deepEqual(parseOptions(args), { caller, forward: false, ...(sender === undefined ? {} : { sender }) });
@@ -55,7 +57,7 @@ const header = piecesOf(
 );
 
 fuzz(
-  "an envelope holds what the environment or the top of the header says, and nothing from below Received",
+  "the envelope comes from the environment or the top of the header, never from below Received",
   fc.tuple(fc.constantFrom(...CALLERS), environment, header),
   async ([caller, variables, text]) => {
     const { header } = parseHead(encodeLatin1(text), true)!;
@@ -67,7 +69,7 @@ fuzz(
       assert.equal(sender, undefined);
       assert.deepEqual(recipients, []);
     }
-    // A stranger's fields below change nothing.
+    // Fields below Received change nothing.
     const more = parseHead(
       encodeLatin1(
         `${
@@ -82,28 +84,32 @@ fuzz(
   },
 );
 
-fuzz("an address in a text is one that can be written into a field, or none", fc.oneof(variables, anyText), (text) => {
-  const found = addressIn(text);
-  if (found !== undefined) assert.doesNotMatch(formatAddress(found), /[\r\n\0]/);
-});
+fuzz(
+  "addressIn returns an address that can be written to a field, or undefined",
+  fc.oneof(variables, anyText),
+  (text) => {
+    const found = addressIn(text);
+    if (found !== undefined) assert.doesNotMatch(formatAddress(found), /[\r\n\0]/);
+  },
+);
 
 const dotqmail = piecesOf(["|", "incoming", "/usr/lib/", "./Maildir/", "&a@x", "#", "\n", " ", "\0", "\r"], 12);
 const extensions = piecesOf(["greg", "-", "srs", ".", "/", "..", "\u0130", "A", "SRS0=", "default"], 5);
 
 fuzz(
-  "no dot-qmail file is looked for outside the home, whatever the extension",
+  "no dot-qmail file outside the home is read, whatever the extension",
   fc.tuple(extensions, fc.option(extensions), fc.option(dotqmail)),
   async ([ext, rest, text]) => {
     const env = (name: string) => Promise.resolve({ EXT: ext, DEFAULT: rest ?? undefined }[name]);
-    const asked: string[] = [];
-    const behind = await whatFollows("incoming", env, (path) => {
-      asked.push(path);
+    const paths: string[] = [];
+    const follows = await whatFollows("incoming", env, (path) => {
+      paths.push(path);
       return text ?? undefined;
     });
-    assert.ok(asked.length <= 1);
-    // Without a dot no part of a path leads up; a slash leads into a folder below, as it does for qmail-local.
-    for (const path of asked) assert.match(path, /^\.qmail[^.A-Z]*$/);
-    assert.ok(["more", "last", "unknown"].includes(behind));
-    if (asked.length === 0 || text === null || !/^\|[^\n]*incoming/m.test(text)) assert.equal(behind, "unknown");
+    assert.ok(paths.length <= 1);
+    // A path without further dots cannot leave the folder; a slash leads to a folder below, as with qmail-local.
+    for (const path of paths) assert.match(path, /^\.qmail[^.A-Z]*$/);
+    assert.ok(["more", "last", "unknown"].includes(follows));
+    if (paths.length === 0 || text === null || !/^\|[^\n]*incoming/m.test(text)) assert.equal(follows, "unknown");
   },
 );

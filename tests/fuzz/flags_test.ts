@@ -1,4 +1,4 @@
-/** The command lines of sendmail and qmail-inject. */
+/** Command lines of sendmail and qmail-inject. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { formatAddress } from "../../lib/address.ts";
@@ -27,14 +27,14 @@ const argument = piecesOf([
 const argv = fc.array(argument, { maxLength: 6 });
 const names = fc.constantFrom("sendmail", "qmail-inject", "mailq", "newaliases", "shim");
 
-fuzz("any command line is understood, or refused in one line", fc.tuple(names, argv), ([name, args]) => {
+fuzz("any command line is accepted or rejected with one line", fc.tuple(names, argv), ([name, args]) => {
   const read = orFail(() => parseFlags(name, args), "usage");
   if (read?.mode !== "send") return;
   const { sender, recipients, fullName, dsn } = read.call;
   for (const one of [...recipients, ...(sender ? [sender] : [])]) assert.doesNotMatch(formatAddress(one), /[\r\n\0]/);
   for (const one of [fullName, ...Object.values(dsn)]) assert.doesNotMatch(String(one), /[\r\n\0]/);
   for (const one of recipients) assert.ok(args.some((argument) => argument.includes(one.local)), one.local);
-  // An option is never a recipient.
+  // An option never becomes a recipient.
   for (const one of recipients) assert.ok(one.domain !== "" || !one.local.startsWith("-"), one.local);
 });
 
@@ -46,7 +46,7 @@ const call = fc.record({
   attached: fc.boolean(),
 }, { noNullPrototype: true });
 
-fuzz("a command line written and read again is the same", call, (given) => {
+fuzz("parseFlags reads the options as they were written", call, (given) => {
   const { sender, recipients, attached } = given;
   const written: [string, string][] = [["-f", sender === null ? "<>" : formatAddress(sender)], ["-N", given.notify]];
   const options = [...written, ["-R", given.ret]].flatMap(([flag, value]) =>

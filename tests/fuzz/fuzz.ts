@@ -1,15 +1,15 @@
 /**
- * Properties with a budget: the kept cases first, then new ones from a seed that is printed. `deno task fuzz` hunts for
- * ten minutes, each time from another seed, and keeps what fails, shrunk, in kept.json. `deno task test` is a gate, not a
- * hunt: it tries the same cases each time, for some ten seconds.
+ * Properties with a time budget: first the kept cases, then new ones from a seed that is printed. `deno task fuzz` runs
+ * for ten minutes with a new seed each time, and adds failing cases, shrunk, to kept.json. `deno task test` tries the
+ * same cases each time, for about ten seconds.
  */
 import fc from "fast-check";
 import { ROOT } from "../rig.ts";
 
 const FOLDER = `${ROOT}/tests/fuzz`;
-/** Is it `deno task fuzz`? */
+/** Whether this is `deno task fuzz`. */
 export const LONG: boolean = Deno.env.get("FUZZ") === "long";
-/** Seconds for all properties together, behind the first batch of each. */
+/** Seconds for all properties together, after the first batch of each. */
 export const SECONDS = Number(Deno.env.get("FUZZ_SECONDS") ?? (LONG ? 600 : 0));
 /** The first seed; each further batch takes the next one. */
 export const SEED = Number(Deno.env.get("FUZZ_SEED") ?? (LONG ? Math.floor(Math.random() * 2 ** 31) : 1));
@@ -17,8 +17,8 @@ export const SEED = Number(Deno.env.get("FUZZ_SEED") ?? (LONG ? Math.floor(Math.
 /** Cases that failed once, by the name of their property. */
 export type Kept = Record<string, unknown[]>;
 
-/** What a hunt may use. */
-export interface Hunt {
+/** Options of a search. */
+export interface SearchOptions {
   readonly kept: readonly unknown[];
   readonly seed: number;
   readonly seconds: number;
@@ -26,18 +26,18 @@ export interface Hunt {
   readonly batch: number;
 }
 
-/** What failed: the smallest case, and the words for it. */
-export interface Quarry {
+/** A failure: the smallest failing case, and the report about it. */
+export interface Failure {
   readonly value: unknown;
   readonly report: string;
 }
 
-/** Looks for a case that fails: among the kept ones, then in one batch at least, then until the time is over. */
-export async function hunt<T>(
+/** Searches for a failing case: in the kept ones, then in at least one batch, then until the time is over. */
+export async function search<T>(
   arbitrary: fc.Arbitrary<T>,
   test: (value: T) => void | Promise<void>,
-  { kept, seed, seconds, batch }: Hunt,
-): Promise<Quarry | undefined> {
+  { kept, seed, seconds, batch }: SearchOptions,
+): Promise<Failure | undefined> {
   for (const value of kept) {
     try {
       await test(value as T);
@@ -50,7 +50,7 @@ export async function hunt<T>(
   do {
     const found = await fc.check(property, { seed: seed++, numRuns: batch });
     if (found.failed) {
-      const again = `Again with FUZZ_SEED=${found.seed}`;
+      const again = `Repeat with FUZZ_SEED=${found.seed}`;
       const why = found.errorInstance instanceof Error ? found.errorInstance.stack : String(found.errorInstance);
       const report = `${again}\n${await fc.asyncDefaultReportMessage(found)}\n${why}`;
       return { value: found.counterexample?.[0], report };
@@ -59,16 +59,18 @@ export async function hunt<T>(
   return undefined;
 }
 
-/** The kept cases with one more. @throws {Error} when JSON cannot hold it */
-export function keeping(kept: Kept, name: string, value: unknown): Kept {
+/** Returns the kept cases with one more. @throws {Error} if JSON cannot represent it */
+export function withCase(kept: Kept, name: string, value: unknown): Kept {
   const read: unknown = JSON.parse(JSON.stringify(value) ?? "null");
-  if (!Object.is(fc.stringify(read), fc.stringify(value))) throw new Error(`JSON cannot hold ${fc.stringify(value)}`);
+  if (!Object.is(fc.stringify(read), fc.stringify(value))) {
+    throw new Error(`JSON cannot represent ${fc.stringify(value)}`);
+  }
   const all = kept[name] ?? [];
-  const known = all.some((one) => JSON.stringify(one) === JSON.stringify(value));
+  const known = all.some((item) => JSON.stringify(item) === JSON.stringify(value));
   return known ? kept : { ...kept, [name]: [...all, read] };
 }
 
-/** The names of all properties, as the files here call `fuzz`. */
+/** The names of all properties, read from the calls of `fuzz` in this folder. */
 export function names(): string[] {
   return [...Deno.readDirSync(FOLDER)].filter(({ name }) => name.endsWith("_test.ts")).flatMap(({ name }) =>
     [...Deno.readTextFileSync(`${FOLDER}/${name}`).matchAll(/^fuzz\(\s*"([^"]+)"/gm)].map((match) => match[1]!)
@@ -83,11 +85,11 @@ const KEPT = readKept();
 console.log(`FUZZ_SEED=${SEED} FUZZ_SECONDS=${SECONDS}`);
 
 /**
- * One property, tested with its share of the time.
+ * Defines a test of one property with its share of the time.
  *
- * @param name a literal, at the beginning of a line: {@link names} finds it there
- * @param arbitrary of values that JSON can hold
- * @param test throws when it does not hold
+ * @param name a literal, in a call at the beginning of a line, where {@link names} finds it
+ * @param arbitrary values that JSON can represent
+ * @param test throws if the property does not hold
  */
 export function fuzz<T>(
   name: string,
@@ -96,10 +98,10 @@ export function fuzz<T>(
   batch = 100,
 ): void {
   Deno.test(`Fuzz: ${name}`, async () => {
-    const found = await hunt(arbitrary, test, { kept: KEPT[name] ?? [], seed: SEED, seconds: SHARE, batch });
+    const found = await search(arbitrary, test, { kept: KEPT[name] ?? [], seed: SEED, seconds: SHARE, batch });
     if (found === undefined) return;
     if (LONG) {
-      const kept = keeping(readKept(), name, found.value);
+      const kept = withCase(readKept(), name, found.value);
       Deno.writeTextFileSync(`${FOLDER}/kept.json`, JSON.stringify(kept, null, 2) + "\n");
     }
     throw new Error(found.report);

@@ -1,4 +1,4 @@
-/** No text takes more than its share: twice the length is at most two and a half times the work. */
+/** Hostile text takes at most linear work: twice the length takes at most 2.5 times the work. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { addressIn } from "../../incoming/delivery.ts";
@@ -28,7 +28,7 @@ import { plan } from "../../outgoing/plan.ts";
 import { isListCommand } from "../../outgoing/rules.ts";
 import { chair, context, joe, now, settings } from "../challenges.ts";
 import process from "node:process";
-import { fuzz, hunt, LONG, SECONDS, SEED } from "./fuzz.ts";
+import { fuzz, LONG, search, SECONDS, SEED } from "./fuzz.ts";
 import { work } from "./work.ts";
 import { randomBytes } from "../random.ts";
 
@@ -36,11 +36,11 @@ const head = (text: string) => parseHead(encodeLatin1(text), true)!;
 const body = (text: string) => ({ prefix: encodeLatin1(text).subarray(0, PREFIX_BYTES), ...head(text) });
 const findIn = (text: string) => Array.fromAsync(findOriginals(encodeLatin1(text), head(text).bodyStart));
 const quoted = (text: string) => quotedMessages(body(text), "--- Below");
-const EVERYTHING = settings("answer = true\nrequests = true");
+const ALL_ENABLED = settings("answer = true\nrequests = true");
 const arrived = (text: string) => ({ sender: null, recipients: ["joe@example.net"], ...body(text), whole: true });
-const judged = async (text: string) => await decide(arrived(text), context([], EVERYTHING));
+const judged = async (text: string) => await decide(arrived(text), context([], ALL_ENABLED));
 
-/** What reads a stranger's text. */
+/** Functions that read untrusted text. */
 const READERS: Record<string, (text: string) => unknown> = {
   parseAddressList: (text) => parseAddressList(text, { bare: true }),
   parseAddress,
@@ -49,25 +49,25 @@ const READERS: Record<string, (text: string) => unknown> = {
   parseHead: (text) => head(text).header.map(valueOf),
   printHead: (text) => printHead(head(text).header),
   recognize: (text) => recognize(head(text).header),
-  "recognize, of Majordomo": (text) =>
+  "recognize, Majordomo": (text) =>
     recognize(
       head("From: majordomo@x\nTo: a@x\nSubject: 0123-4567-89AB : CONFIRM from x (subscribe)\n\n").header,
       text,
     ),
-  "recognize, behind From": (text) =>
+  "recognize, after From": (text) =>
     recognize(head(`From: sympa@x\nAuto-Submitted: auto-replied\nSubject: ${text}`).header),
   bounceEvidence: (text) => bounceEvidence(body(text)),
-  "bounceEvidence, of a report": (text) => bounceEvidence(body(`Content-Type: multipart/report; ${text}`)),
+  "bounceEvidence, a report": (text) => bounceEvidence(body(`Content-Type: multipart/report; ${text}`)),
   findOriginals: (text) => [...findOriginals(encodeLatin1(text), 0)],
   "findOriginals, encoded": (text) => [...findOriginals(encodeLatin1(`${MIME}${text}`), 0)],
-  "findOriginals, of a page": (text) => [...findOriginals(encodeLatin1(`<p>X-Msgauth: ${text}`), 0)],
+  "findOriginals, in HTML": (text) => [...findOriginals(encodeLatin1(`<p>X-Msgauth: ${text}`), 0)],
   "findOriginals, in UTF-16": (text) => [...findOriginals(encodeLatin1(`\0${text}`), 0)],
   findMessageIds: (text) => [...findMessageIds(encodeLatin1(text), 0)],
   messageIdsIn,
   messageIdReadings,
   signedMessageId,
-  "findOriginals, behind To": (text) => findIn(`To: ${text}\n${MIME}QUJD\n`),
-  "findOriginals, behind Content-Type": (text) => findIn(`Content-Type: ${text}\n${MIME}QUJD\n`),
+  "findOriginals, in To": (text) => findIn(`To: ${text}\n${MIME}QUJD\n`),
+  "findOriginals, in Content-Type": (text) => findIn(`Content-Type: ${text}\n${MIME}QUJD\n`),
   "mimeParts, in a part's header": (text) => findIn(`${PARTS.slice(0, -1)}X: ${text}\n${MIME}QUJD\n`),
   "mimeParts, in a part's Content-Type": (text) => findIn(`${PARTS.slice(0, -1)}Content-Type: ${text}\n${MIME}QUJD\n`),
   quotedMessages: quoted,
@@ -79,7 +79,7 @@ const READERS: Record<string, (text: string) => unknown> = {
   plan: (text) => {
     const call = { sender: undefined, fullName: "", recipientsFrom: "header", recipients: [], dsn: {} } as const;
     return plan(call, head(`From: joe@example.net\nTo: ${text}`).header, {
-      settings: EVERYTHING,
+      settings: ALL_ENABLED,
       identities: [joe, chair],
       now,
       random: randomBytes(),
@@ -147,28 +147,28 @@ const PIECES = [
   "prvs=0123abcdef",
   "a\n ",
 ];
-const few = fc.array(fc.constantFrom(...PIECES), { minLength: 1, maxLength: 3 }).map((all) => all.join(""));
+const repeated = fc.array(fc.constantFrom(...PIECES), { minLength: 1, maxLength: 3 }).map((all) => all.join(""));
 const ends = fc.array(fc.constantFrom(...PIECES), { maxLength: 2 }).map((all) => all.join(""));
-const shapes = fc.tuple(fc.constantFrom(...Object.keys(READERS)), ends, few, ends);
+const shapes = fc.tuple(fc.constantFrom(...Object.keys(READERS)), ends, repeated, ends);
 
-/** Bytes of the smaller text; the larger one is what a hook looks into. */
+/** Bytes of the shorter text; the longer one has the size that a hook inspects. */
 const SIZE = PREFIX_BYTES / 2;
 const long = ([, front, piece, back]: [string, string, string, string], size: number): string =>
   front + piece.repeat(Math.ceil((size - front.length - back.length) / piece.length)) + back;
 
-fuzz("twice the text is at most two and a half times the work", shapes, async (shape) => {
+fuzz("twice the text takes at most 2.5 times the work", shapes, async (shape) => {
   const read = READERS[shape[0]]!;
   const [once, twice] = [long(shape, SIZE), long(shape, 2 * SIZE)];
   await work(() => read(once)); // warm up
-  const [less, more] = [await work(() => read(once)), await work(() => read(twice))];
-  assert.ok(more <= 2.5 * less + 10_000, `${less} for ${once.length} bytes, ${more} for ${twice.length}`);
-  // And not much for each byte.
-  assert.ok(more <= 50 * twice.length, `${more} for ${twice.length} bytes`);
+  const [half, full] = [await work(() => read(once)), await work(() => read(twice))];
+  assert.ok(full <= 2.5 * half + 10_000, `${half} for ${once.length} bytes, ${full} for ${twice.length}`);
+  // The work per byte is bounded, too.
+  assert.ok(full <= 50 * twice.length, `${full} for ${twice.length} bytes`);
 }, 4);
 
-/** What happens within one match of a pattern only a clock can see; the ratios are generous, and it is asked thrice. */
+/** Work within one match of a pattern is visible to a clock only, so the ratio is generous and measured three times. */
 Deno.test({
-  name: "By the clock, twice the text is at most four times the work",
+  name: "twice the text takes at most four times the CPU time",
   ignore: !LONG,
   fn: async () => {
     const cost = async (read: (text: string) => unknown, text: string) => {
@@ -176,7 +176,7 @@ Deno.test({
       await Promise.resolve().then(() => read(text)).catch(() => {});
       return (process.cpuUsage().user - from) / 1000;
     };
-    const found = await hunt(shapes, async (shape) => {
+    const found = await search(shapes, async (shape) => {
       const read = READERS[shape[0]]!;
       const [once, twice] = [long(shape, SIZE), long(shape, 2 * SIZE)];
       for (let left = 3; left > 0; left--) {
@@ -189,7 +189,7 @@ Deno.test({
   },
 });
 
-Deno.test("Work that grows with the square is seen, in a loop and in built-in functions", async () => {
+Deno.test("work() detects quadratic growth, in loops and in built-in functions", async () => {
   const squares: ((text: string) => unknown)[] = [
     (text) => {
       let sum = 0;
@@ -208,5 +208,5 @@ Deno.test("Work that grows with the square is seen, in a loop and in built-in fu
   const line = (text: string) => [...text].map((one) => one.charCodeAt(0)).length;
   const [less, more] = [await work(() => line("a".repeat(3000))), await work(() => line("a".repeat(6000)))];
   assert.ok(more > 1.8 * less && more < 2.2 * less, `${less}, ${more}`);
-  assert.equal(await work(() => line("a".repeat(3000))), less, "the same each time");
+  assert.equal(await work(() => line("a".repeat(3000))), less, "the count is reproducible");
 });

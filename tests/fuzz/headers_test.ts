@@ -1,4 +1,4 @@
-/** Header blocks: what is read, written, and put in. */
+/** Parsing, printing and adding header fields. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { decodeLatin1, encodeLatin1, text as utf8Text } from "../../lib/bytes.ts";
@@ -15,11 +15,11 @@ const lines = anyBytes.map((line) => line.replace(/[\r\n]/g, ""));
 const fields = fc.tuple(fieldNames, fc.array(lines, { minLength: 1, maxLength: 4 }))
   .map(([name, list]) => `${name}:${list.join("\n ")}`);
 
-fuzz("a header read and written again is the same", fc.tuple(fc.array(fields), anyBytes), ([list, body]) => {
+fuzz("printHead reverses parseHead", fc.tuple(fc.array(fields), anyBytes), ([list, body]) => {
   const mail = list.map((one) => one + "\n").join("") + "\n" + body;
   const found = head(mail);
   assert.equal(decodeLatin1(printHead(found.header)) + mail.slice(found.bodyStart), mail);
-  // With CRLF it is the same header.
+  // With CRLF the header is the same.
   const front = mail.slice(0, found.bodyStart).replaceAll("\n", "\r\n");
   assert.deepEqual(head(front + body), { header: found.header, headStart: 0, bodyStart: front.length });
   for (const one of found.header) assert.doesNotMatch(valueOf(one), /\n/);
@@ -28,31 +28,31 @@ fuzz("a header read and written again is the same", fc.tuple(fc.array(fields), a
 const PIECES = ["\r", "\n", "\r\n", "A: 1", " ", ":", "From x", ">From y", "\0", "\xff", "text", "\t", "A :", "Bcc: "];
 const blocks = fc.array(fc.oneof(fc.constantFrom(...PIECES), anyBytes), { maxLength: 20 }).map((all) => all.join(""));
 
-fuzz("what is not written of a header is the body, for any bytes", blocks, (mail) => {
+fuzz("everything after the header is the body, for any bytes", blocks, (mail) => {
   const { header, headStart, bodyStart } = head(mail);
   assert.match(mail.slice(0, headStart), /^(?:>?From [^\n]*(?:\n|$))*$/);
   // printHead always ends the header with an empty line, which not every message has.
   const front = mail.slice(headStart, bodyStart).replace(/\r+(?=\n|$)/g, "");
   const printed = decodeLatin1(printHead(header));
   assert.equal(printed.trimEnd(), front.trimEnd());
-  // What was written is a header, whole, and the same one.
+  // The printed header is complete and parses to the same fields.
   assert.deepEqual(head(printed).header, header);
   assert.equal(head(printed).bodyStart, printed.length);
 });
 
-fuzz("a field that we make is one field, whatever is put into it", anyText, (given) => {
-  const made = field("X-A", given);
-  const printed = printHead([made]);
+fuzz("field() makes exactly one field from any text", anyText, (given) => {
+  const created = field("X-A", given);
+  const printed = printHead([created]);
   assert.equal(printed.indexOf(0), -1);
   assert.equal(printed.indexOf(13), -1);
-  assert.deepEqual(parseHead(printed, true), { header: [made], headStart: 0, bodyStart: printed.length });
+  assert.deepEqual(parseHead(printed, true), { header: [created], headStart: 0, bodyStart: printed.length });
   assert.equal(utf8Text(printed).split("\n").length, 3);
 });
 
 const cuts = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 8 });
 
 fuzz(
-  "a header that comes in pieces is the same header",
+  "a header that arrives in chunks is parsed the same",
   fc.tuple(blocks, cuts, fc.nat(60)),
   async ([mail, sizes, n]) => {
     const bytes = encodeLatin1(mail);
@@ -76,7 +76,7 @@ fuzz(
 
 const pieces = fc.array(fc.oneof(fc.constantFrom("\r", "\n", "\r\n", "a\r"), anyBytes), { maxLength: 10 });
 
-fuzz("a body loses the CR of its CRLF and nothing else, however it is cut", pieces, async (list) => {
+fuzz("unixLines changes CRLF to LF and nothing else, however the body is split", pieces, async (list) => {
   let out = "";
   for await (
     const chunk of unixLines(async function* () {

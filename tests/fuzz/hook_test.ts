@@ -1,4 +1,4 @@
-/** The whole hook, fed with bounces to which much was done: its status is in the contract, its memory has a bound. */
+/** The whole hook with mutated bounces: it exits with a status its caller knows, and its memory is bounded. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { CALLERS } from "../../incoming/delivery.ts";
@@ -17,38 +17,43 @@ const mails = [
     mail
   ),
   ...corpus,
-  // Longer than what is looked into, in one line, in many, and in parts.
+  // Longer than the inspected prefix: in one line, in many lines, in parts, and in the header.
   `Subject: ${"x".repeat(2 ** 20)}\n\n`,
   `From: MAILER-DAEMON@x\n\n${"\n".repeat(2 ** 22)}`,
   `Content-Type: multipart/mixed; boundary="b"\n\n${"--b\nContent-Transfer-Encoding: base64\n\n".repeat(10_000)}`,
   "A: b\n".repeat(2 ** 18),
 ];
-/** Kilobytes of data that a hook may take in all; Deno itself needs more than half of it. */
+/** Limit of the data segment in KB; Deno itself needs more than half of it. */
 const MEMORY = 600_000;
 const OUTCOMES: readonly Outcome[] = ["go-on", "filed"];
 
 const cases = fc.tuple(fc.constantFrom(...CALLERS), fc.nat(10_000), fc.nat(10_000), mutations);
 
-fuzz("a hook ends as its caller knows it, and the mail is in one place", cases, async ([caller, at, beside, all]) => {
-  using home = gregsHome();
-  const written = mails[at % mails.length]!;
-  // A mail that is longer than what is looked into stays as long.
-  const text = written.length > 300_000 ? written : mutated(written, all, mails[beside % returning.length]!);
-  const hook = [`${ROOT}/hooks/incoming`, "--as", caller];
-  const limited = ["/bin/sh", "-c", `ulimit -d ${MEMORY} || exit 1; exec "$@"`, "sh", ...hook];
-  const ran = await home.run(limited, encodeLatin1(text), { SENDER: "", RECIPIENT: "greg@example.org" });
-  const [goOn, done] = OUTCOMES.map((outcome) => exitStatus(caller, outcome, false));
-  // What is forged is filed or goes on; only Postfix has nobody behind the hook, and is told to keep it.
-  const expected = caller === "postfix" ? [done, exitStatus(caller, "defer", false)] : [goOn, done];
-  assert.ok(expected.includes(ran.code), `${caller}: ${ran.code} ${ran.stderr}`);
-  assert.ok(ran.stderr.split("\n").length <= 2, ran.stderr);
-  assert.ok(caller === "postfix" || ran.stderr === "", ran.stderr);
-  const spam = [...Deno.readDirSync(`${home.path}/Maildir/.Spam/new`)].map(({ name }) =>
-    `${home.path}/Maildir/.Spam/new/${name}`
-  );
-  const filed = caller !== "filter" && caller !== "condredirect" && ran.code === done;
-  assert.equal(spam.length, filed ? 1 : 0);
-  if (!filed) return;
-  const { bodyStart } = parseHead(encodeLatin1(text), true)!;
-  assert.ok(decodeLatin1(Deno.readFileSync(spam[0]!)).endsWith(text.slice(bodyStart)));
-}, 3);
+fuzz(
+  "a hook exits with a status its caller knows, and the message is in exactly one place",
+  cases,
+  async ([caller, at, beside, all]) => {
+    using home = gregsHome();
+    const written = mails[at % mails.length]!;
+    // Long messages are not mutated, so that they stay longer than the inspected prefix.
+    const text = written.length > 300_000 ? written : mutated(written, all, mails[beside % returning.length]!);
+    const hook = [`${ROOT}/hooks/incoming`, "--as", caller];
+    const limited = ["/bin/sh", "-c", `ulimit -d ${MEMORY} || exit 1; exec "$@"`, "sh", ...hook];
+    const ran = await home.run(limited, encodeLatin1(text), { SENDER: "", RECIPIENT: "greg@example.org" });
+    const [goOn, done] = OUTCOMES.map((outcome) => exitStatus(caller, outcome, false));
+    // A forged message is filed or passed on. Only under Postfix does nothing deliver after the hook, so that it defers.
+    const expected = caller === "postfix" ? [done, exitStatus(caller, "defer", false)] : [goOn, done];
+    assert.ok(expected.includes(ran.code), `${caller}: ${ran.code} ${ran.stderr}`);
+    assert.ok(ran.stderr.split("\n").length <= 2, ran.stderr);
+    assert.ok(caller === "postfix" || ran.stderr === "", ran.stderr);
+    const spam = [...Deno.readDirSync(`${home.path}/Maildir/.Spam/new`)].map(({ name }) =>
+      `${home.path}/Maildir/.Spam/new/${name}`
+    );
+    const filed = caller !== "filter" && caller !== "condredirect" && ran.code === done;
+    assert.equal(spam.length, filed ? 1 : 0);
+    if (!filed) return;
+    const { bodyStart } = parseHead(encodeLatin1(text), true)!;
+    assert.ok(decodeLatin1(Deno.readFileSync(spam[0]!)).endsWith(text.slice(bodyStart)));
+  },
+  3,
+);

@@ -1,4 +1,4 @@
-/** Entries of the ledger: as files, and against what a challenge quotes. */
+/** Ledger entries: serialization, and comparison with a quoted message. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { encodeLatin1 } from "../../lib/bytes.ts";
@@ -21,7 +21,7 @@ const entries: fc.Arbitrary<Entry> = fc.record({
   body: fc.record({ key: anyText, sealed: anyText, whole: fc.boolean() }, { noNullPrototype: true }),
 }, { noNullPrototype: true });
 
-fuzz("an entry written and read again is the same, on one line", entries, (entry) => {
+fuzz("parseEntry reverses printEntry, which writes one line", entries, (entry) => {
   assert.deepEqual(parseEntry(printEntry(entry)), entry);
   assert.match(printEntry(entry), /^[^\r\n]*\n$/);
 });
@@ -29,7 +29,7 @@ fuzz("an entry written and read again is the same, on one line", entries, (entry
 const texts = (list: unknown) => Array.isArray(list) && list.every((one) => typeof one === "string");
 
 fuzz(
-  "a file that was changed is an entry of the right form, or none",
+  "a changed file is a well-formed entry or rejected",
   fc.tuple(entries, fc.array(touches, { maxLength: 4 })),
   ([entry, all]) => {
     const read = parseEntry(all.reduce(touched, printEntry(entry)));
@@ -40,7 +40,7 @@ fuzz(
   },
 );
 
-fuzz("no JSON and no other text makes reading an entry fail", fc.oneof(fc.json(), anyText), (text) => {
+fuzz("parseEntry accepts or rejects any text without an error", fc.oneof(fc.json(), anyText), (text) => {
   const read = parseEntry(text);
   if (read !== undefined) assert.equal(typeof read.messageId, "string");
 });
@@ -56,7 +56,7 @@ const quoted = fc.record({
   noNullPrototype: true,
 });
 
-fuzz("what is quoted agrees when it is what was sent, and not when a word is another", quoted, async (given) => {
+fuzz("a quotation agrees if it equals what was sent, and disagrees if the text differs", quoted, async (given) => {
   const flat = (text: string) => encodeLatin1(text.replace(/[\r\n\0]/g, "").replace(/[^\x20-\x7e]/g, "?"));
   const mail = (subject: string, lines: string[]) => {
     const front = `From: ${String.fromCharCode(...flat(given.from))}\nDate: x\nSubject: ${
@@ -70,16 +70,16 @@ fuzz("what is quoted agrees when it is what was sent, and not when a word is ano
   const message = { identity: joe, recipients: [], whole: true, ...sent };
   const entry = (await sealedEntry(parseAddress("List@x"), message, now))!;
   const opened = await openBody(entry, joe, now);
-  const ask = (one: typeof sent) => disagreement(entry, opened, { ...one, ended: true, headerOnly: false });
-  assert.equal(ask(sent), undefined);
+  const compare = (quoted: typeof sent) => disagreement(entry, opened, { ...quoted, ended: true, headerOnly: false });
+  assert.equal(compare(sent), undefined);
   if (given.which === "body") {
     const at = given.touch.at % given.body.length;
     const line = touched(given.body[at]!, given.touch).replace(/[\r\n]/g, "").replace(/[^\0-\xff]/g, "?");
-    // An empty line at the end may be the frame's.
+    // Empty lines at the end may belong to the challenge.
     if (line === given.body[at] || given.body.with(at, line).slice(at).every((one) => one === "")) return;
-    assert.notEqual(ask(mail(given.subject, given.body.with(at, line))), undefined);
+    assert.notEqual(compare(mail(given.subject, given.body.with(at, line))), undefined);
   } else {
     const other = `x${given.subject}`;
-    assert.notEqual(ask(mail(other, given.body)), undefined);
+    assert.notEqual(compare(mail(other, given.body)), undefined);
   }
 });

@@ -1,4 +1,4 @@
-/** Lines of the log, and the words that are shown to people. */
+/** Log lines, and untrusted text in messages. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { quote, quoteAll } from "../../lib/fail.ts";
@@ -15,14 +15,14 @@ const units = fc.oneof(
 );
 const texts = fc.oneof(fc.string({ unit: units, minLength: 1 }), anyText.filter((text) => text !== ""));
 
-fuzz("no value makes a second line or field of the log, or reaches a terminal", texts, (why) => {
+fuzz("no value adds a line, a field or control characters to the log", texts, (why) => {
   const line = logLine({ why, result: "failed" }, NOW);
   assert.doesNotMatch(line.slice(0, -1), CONTROL);
   const [, value] = /^time=\S+ why=([^\s"]+|"(?:[^"\\]|\\.)*") result=failed\n$/.exec(line)!;
   assert.equal(value!.startsWith('"') ? JSON.parse(value!) : value, why.slice(0, 500));
 });
 
-fuzz("a stranger's text is shown on one line, in quotes, and not for ever", texts, (text) => {
+fuzz("untrusted text is quoted on one line, with bounded length", texts, (text) => {
   for (const shown of [quote(text), quoteAll(text)]) assert.doesNotMatch(shown, CONTROL);
   assert.equal(JSON.parse(quoteAll(text)), text);
   assert.ok(quote(text).length <= 2 + 120 * 6);

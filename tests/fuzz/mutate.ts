@@ -1,10 +1,10 @@
-/** Mails with something done to them: bytes, lines, folds, line ends, NULs, long lines, nested MIME, two in one. */
+/** Mutations of messages: bytes, lines, folds, line endings, NULs, long lines, nested MIME, two messages combined. */
 import fc from "fast-check";
 import { decodeLatin1 } from "../../lib/bytes.ts";
 import { quotedPrintable } from "../bounces.ts";
 import { ROOT } from "../rig.ts";
 
-/** One thing that is done. */
+/** One mutation. */
 export interface Mutation {
   readonly kind: keyof typeof KINDS;
   readonly at: number;
@@ -14,7 +14,7 @@ export interface Mutation {
 
 type Change = (mail: string, how: Mutation, other: string) => string;
 
-/** All that can be done; `other` is a second mail. */
+/** The kinds of mutations; `other` is a second message. */
 const KINDS = {
   flip: (mail, { at, byte }) => put(mail, at, 1, char(mail.charCodeAt(at % mail.length) ^ (1 << (byte % 8)))),
   replace: (mail, { at, byte }) => put(mail, at, 1, char(byte)),
@@ -62,7 +62,7 @@ function put(mail: string, at: number, size: number, text: string): string {
   return mail.slice(0, here) + text + mail.slice(here + size);
 }
 
-/** A change of whole lines. */
+/** A mutation of whole lines. */
 function lines(change: (all: string[], at: number, size: number) => string[]): Change {
   return (mail, { at, size }) => {
     const all = mail.split("\n");
@@ -70,13 +70,13 @@ function lines(change: (all: string[], at: number, size: number) => string[]): C
   };
 }
 
-/** The body changed, the header as it is. */
+/** Changes the body only. */
 function apart(mail: string, change: (body: string) => string): string {
   const at = mail.search(/\n\r?\n/) + 1;
   return mail.slice(0, at) + change(mail.slice(at));
 }
 
-/** Some mutations; most of a few. */
+/** Up to five mutations. */
 export const mutations: fc.Arbitrary<Mutation[]> = fc.array(
   fc.record({
     kind: fc.constantFrom(...Object.keys(KINDS) as (keyof typeof KINDS)[]),
@@ -87,10 +87,10 @@ export const mutations: fc.Arbitrary<Mutation[]> = fc.array(
   { maxLength: 5 },
 );
 
-/** Longer than what a hook looks into, no more. */
+/** A little longer than the prefix that a hook inspects. */
 const MAX_LENGTH = 300 * 1024;
 
-/** The mail with all of that done to it. */
+/** Applies the mutations to a message. */
 export function mutated(mail: string, all: readonly Mutation[], other: string): string {
   return all.reduce(
     (text, how) => text === "" ? text : (KINDS[how.kind] as Change)(text, how, other || " ").slice(0, MAX_LENGTH),
@@ -100,7 +100,7 @@ export function mutated(mail: string, all: readonly Mutation[], other: string): 
 
 const CORPUS = `${ROOT}/../shared/corpus`;
 
-/** Other projects' bounces, when they are beside the checkout. */
+/** Other projects' bounces, if that folder exists. */
 export const corpus: readonly string[] = (() => {
   try {
     const names = [...Deno.readDirSync(CORPUS)].map(({ name }) => name).filter((name) => name.endsWith(".eml")).sort();

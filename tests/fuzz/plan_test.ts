@@ -1,4 +1,4 @@
-/** The way out: whatever header the shim is given, what leaves is one header with one tag, and clean addresses. */
+/** The plan for any header: one header with at most one tag, and valid addresses. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { formatAddress } from "../../lib/address.ts";
@@ -54,7 +54,7 @@ const headers = fc.tuple(fronts, pieces).map(([front, rest]) => front + rest);
 const sender = fc.option(fc.constantFrom("joe@example.net", "eve@example.com", "<>"));
 
 fuzz(
-  "what leaves has clean addresses, no Bcc, and our tag only on our own mail",
+  "the plan has valid addresses, no Bcc, and our tag only on our own mail",
   fc.tuple(headers, sender, fc.array(addresses, { maxLength: 3 })),
   ([text, from, to]) => {
     const args = [
@@ -90,14 +90,14 @@ fuzz(
     const firstOf = (pattern: RegExp) => header.findIndex(({ name }) => pattern.test(name));
     const relayed = firstOf(/^(?:received|delivered-to|return-path)$/i);
     if (firstOf(/^(?:resent-.*|received|delivered-to)$/i) >= 0) {
-      // It is re-sent: by one of us, above everything that a server wrote, and no tag is added.
+      // It is resent by an identity, above all fields written by servers, and no tag is added.
       const resent = firstOf(/^resent-from$/i);
       assert.ok(resent >= 0 && (relayed < 0 || resent < relayed), decodeLatin1(printed));
       assert.match(header[resent]!.raw, /joe@example\.net/i);
       assert.deepEqual(values(planned.header, TAG_FIELD), values(header, TAG_FIELD));
       return;
     }
-    // It is signed: then every author, or the Sender of several, and the given sender is ours, and the tag is right.
+    // It is signed: every author (or the Sender) and the given sender are identities, and the tag is valid.
     const authors = firstOf(/^sender$/i) < 0 ? "From" : "Sender";
     assert.ok(
       !values(planned.header, authors).some((one) => one.includes("eve@example.com") && !/["(]/.test(one)) ||
@@ -114,7 +114,7 @@ fuzz(
     verifyTag(tag!, address, messageIdBody(id), { secrets, now });
     assert.equal(bareMessageId(planned.sent!.messageId), bareMessageId(messageIdBody(id)));
     assert.equal(planned.sent!.signed, true);
-    // Returned unchanged, it is recognised. Longer lines than these (RFC 5322 section 2.1.1) have no promise.
+    // If returned unchanged, it is recognized, unless a line exceeds the limit of RFC 5322 section 2.1.1.
     if (id.raw.length > 998) return;
     const front = "From: MAILER-DAEMON@example.com\n\n";
     const bounce = concat(encodeLatin1(`${front}Sorry.\n\n`), printed, encodeLatin1("body\n"));

@@ -19,7 +19,7 @@ const made = fc.record({
 }, { noNullPrototype: true });
 
 fuzz(
-  "a prvs address gives back what was signed, on every day of its life and on no other",
+  "prvsVerify returns what was signed on every day of its lifetime and on no other",
   fc.tuple(made, fc.nat(3000), fc.nat(999)),
   ([{ local, secret, ...form }, first, age]) => {
     const address = `${local}@example.org`;
@@ -39,7 +39,7 @@ fuzz(
 );
 
 fuzz(
-  "a prvs address that was changed is right only in another case, or behind another delimiter",
+  "a changed prvs address is valid only if its case or delimiter changed",
   fc.tuple(made, touches),
   ([form, touch]) => {
     const address = `${form.local}@example.org`;
@@ -57,6 +57,6 @@ fuzz(
 
 const pieces = piecesOf(["prvs=", "0123", "abcdef", "=", "-", "@", "example.org", "joe", "00000000ab"], 10);
 
-fuzz("no text is a prvs address of ours that was not signed", fc.oneof(pieces, anyText), (text) => {
+fuzz("no text is a valid prvs address unless it was signed", fc.oneof(pieces, anyText), (text) => {
   assert.equal(orFail(() => prvsVerify(text, { secrets: { 0: "a secret" }, now }), ...KINDS), undefined);
 });

@@ -1,4 +1,4 @@
-/** What the shim signs is recognised in whatever form it comes back, and nothing else is. */
+/** A signed message is recognized in any returned form, and nothing else is. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { decodeLatin1, encodeLatin1, utf8, utf8ToLatin1 } from "../../lib/bytes.ts";
@@ -12,7 +12,7 @@ import { FORMS } from "../forms.ts";
 import { fuzz } from "./fuzz.ts";
 import { randomBytes } from "../random.ts";
 
-/** Forms that change nothing but what a reader undoes. Hard wrapping, which does, is in PLAIN. */
+/** Forms that can be undone for any Message-ID. Hard wrapping cannot; it is in PLAIN only. */
 const ANY = [
   ...[
     "unchanged",
@@ -51,7 +51,7 @@ const anyIds = fc.oneof(
 );
 const number = fc.nat(10_000);
 
-/** The head of a message that the shim has signed, as a binary string. */
+/** The header of a signed message, as a binary string. */
 function signed(id: string): string {
   const mail =
     `From: joe@example.net\nTo: a@b.example\nSubject: x\nDate: Thu, 1 Jan 2026 00:00:00 +0000\nMessage-ID: ${id}\n\n`;
@@ -68,7 +68,7 @@ function signed(id: string): string {
 const OUTER = "From: MAILER-DAEMON@mx.example\n\nIt did not go.\n\n";
 const secrets = Object.fromEntries(joe.keys.map((key) => [key.id, key.secret]));
 
-/** Is anything in this body right? */
+/** Whether the body contains a valid tag. */
 function recognised(body: string): boolean {
   for (const { tag, messageId } of findOriginals(encodeLatin1(OUTER + body), OUTER.length)) {
     if (doesVerify(tag, "joe@example.net", messageId, { secrets, now })) return true;
@@ -77,7 +77,7 @@ function recognised(body: string): boolean {
 }
 
 fuzz(
-  "what the shim signs is recognised in any form",
+  "a signed message is recognized in any form",
   fc.tuple(fc.oneof(fc.tuple(anyIds, fc.constant(ANY)), fc.tuple(plainIds, fc.constant(PLAIN))), number),
   ([[id, forms], at]) => {
     const form = forms[at % forms.length]!;
@@ -87,15 +87,15 @@ fuzz(
 );
 
 fuzz(
-  "with another Message-ID it is not, whatever the form",
+  "with another Message-ID it is not recognized in any form",
   fc.tuple(anyIds, anyIds, number),
   ([id, other, at]) => {
     const head = signed(id);
-    const [was, is] = [id, other].map((one) => utf8ToLatin1(`Message-ID: ${one}\n`));
-    const was64 = parseHead(encodeLatin1(head), true)!.header;
-    if (messageIdReadings(other).includes(messageIdOf(was64))) return;
+    const [before, after] = [id, other].map((one) => utf8ToLatin1(`Message-ID: ${one}\n`));
+    const { header } = parseHead(encodeLatin1(head), true)!;
+    if (messageIdReadings(other).includes(messageIdOf(header))) return;
     const form = PLAIN[at % PLAIN.length]!;
-    assert.ok(!recognised(FORMS[form]!(head.replace(was!, () => is!) + "Hello\n")), form);
+    assert.ok(!recognised(FORMS[form]!(head.replace(before!, () => after!) + "Hello\n")), form);
   },
   60,
 );

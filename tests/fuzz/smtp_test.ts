@@ -1,4 +1,4 @@
-/** The SMTP client and servers that answer anything: what it says became of the message is what became of it. */
+/** The SMTP client and servers with arbitrary replies: the reported result is what happened to the message. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { utf8 } from "../../lib/bytes.ts";
@@ -9,24 +9,24 @@ import { Limits, TIMEOUTS } from "../../io/transport/smtp/limits.ts";
 import { isPositive } from "../../io/transport/smtp/reply.ts";
 import { fuzz } from "./fuzz.ts";
 
-/** What a server does at one step in place of what the client hopes for. */
+/** What a server may do at a step instead of replying as expected. */
 const MOVES = [
   ...["250 Yes", "354 Go on", "334 x", "421 Down", "450 Busy", "503 What", "550 No"],
   ...["garbage", "twice", "half", "mixed", "close", "unasked"],
 ];
 
-/** One session with a server that makes these moves, and then says yes. */
+/** A server for one session that does these things and otherwise accepts. */
 class Server {
   #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   #moves: Map<number, string>;
   #step = 0;
-  /** Has it told the client that it has the message? */
+  /** Whether it confirmed the message to the client. */
   committed = false;
-  /** Has it the message, and has not said clearly what became of it? */
+  /** Whether it received the message and replied neither with a confirmation nor with a rejection. */
   unclear = false;
   readonly done: Promise<void> = this.#serve();
 
-  /** @param moves at which steps it does something else; a step is a reply */
+  /** @param moves the steps (replies) at which it does something else */
   constructor(moves: readonly (readonly [number, string])[], readonly pipelining: boolean) {
     this.#moves = new Map(moves);
   }
@@ -41,12 +41,12 @@ class Server {
     try {
       await this.#talk(connection);
     } catch {
-      // The client, or this server, has hung up.
+      // The client or this server closed the connection.
     }
   }
 
   async #talk(connection: Deno.Conn): Promise<void> {
-    /** @returns the code that the client was given, if it was given one */
+    /** @returns the reply code that was sent, if any */
     const answer = async (yes: string): Promise<string | undefined> => {
       const move = this.#moves.get(this.#step++) ?? "yes";
       const odd: Record<string, string> = {
@@ -69,7 +69,7 @@ class Server {
       if (data) {
         if (line !== ".") continue;
         data = false;
-        // What is sent is what counts, even if the client is gone by then.
+        // The reply counts even if the client has already closed the connection.
         const next = this.#moves.get(this.#step) ?? "yes";
         this.committed = ["yes", "twice", "unasked", "250 Yes"].includes(next);
         this.unclear = !this.committed && !/^[45]/.test(next);
@@ -99,7 +99,7 @@ const sessions = fc.record({
   pipelining: fc.boolean(),
 });
 
-fuzz("what the SMTP client says became of a message is true", sessions, async ({ moves, pipelining }) => {
+fuzz("the SMTP client reports the true result", sessions, async ({ moves, pipelining }) => {
   const server = new Server(moves, pipelining);
   const limits = new Limits({ ...TIMEOUTS, total: 20 });
   const target = {
@@ -132,7 +132,10 @@ fuzz("what the SMTP client says became of a message is true", sessions, async ({
     limits.end();
   }
   await server.done;
-  if (result === "sent") assert.ok(server.committed, "sent, and nobody has it");
-  else if (server.unclear) assert.ok(result instanceof Unconfirmed, `nobody knows: ${result.message}`);
-  else if (!(result instanceof Unconfirmed)) assert.ok(!server.committed, `the server has it: ${result.message}`);
+  if (result === "sent") assert.ok(server.committed, "reported as sent, but the server did not confirm it");
+  else if (server.unclear) {
+    assert.ok(result instanceof Unconfirmed, `the result is unknown, but was reported as: ${result.message}`);
+  } else if (!(result instanceof Unconfirmed)) {
+    assert.ok(!server.committed, `the server confirmed it, but it was reported as: ${result.message}`);
+  }
 });

@@ -1,4 +1,4 @@
-/** SRS addresses: by the library, and by the hook that decides with them. */
+/** SRS addresses in the library and in the judge. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { decide } from "../../io/state/lookups.ts";
@@ -14,7 +14,7 @@ const KINDS = ["no-at", "not-srs", "hash-invalid", "stamp-expired"] as const;
 const plain = fc.string({ unit: fc.constantFrom(...'abcXYZ019.+-_=/"\u00fc\u0130 '), minLength: 1, maxLength: 20 })
   .filter((local) => !/^SRS[01][-+=]/i.test(local));
 const options = fc.record({
-  hashLength: fc.integer({ min: 1, max: 27 }), // 28 writes 27, which Mail::SRS does not read
+  hashLength: fc.integer({ min: 1, max: 27 }), // 28 writes only 27 characters, which Mail::SRS then rejects.
   separator: fc.constantFrom("=", "+", "-"),
   alphabet: fc.constantFrom("base64", "base64url"),
   maxAge: fc.nat(1000),
@@ -23,36 +23,36 @@ const hosts = fc.constantFrom("example.org", "Mail.Example.ORG", "[192.0.2.1]", 
 const secrets = fc.array(fc.string({ unit: "binary", minLength: 1, maxLength: 20 }), { minLength: 1, maxLength: 3 });
 
 fuzz(
-  "an SRS address gives back what was signed, one hop or many, on every day of its life",
+  "srsReverse returns what was signed, after any number of hops, on every day of its lifetime",
   fc.tuple(plain, hosts, options, secrets, fc.nat(1000), fc.nat(3000)),
   ([local, host, given, keys, age, later]) => {
     const [sent, read] = [day(later), day(later + Math.min(age, given.maxAge!))];
     const own = { ...given, secrets: keys };
     const one = srsForward(`${local}@${host}`, "srs.example.net", { ...own, now: sent });
-    // Any key that verifies may have signed.
-    const turned = { ...own, secrets: [...keys].reverse(), now: read };
-    assert.equal(srsReverse(one, turned), `${local}@${host}`);
+    // Any of the secrets may have signed.
+    const reversed = { ...own, secrets: [...keys].reverse(), now: read };
+    assert.equal(srsReverse(one, reversed), `${local}@${host}`);
     const two = srsForward(one, "srs.example.com", { ...own, now: sent });
     const three = srsForward(two, "srs.example", { ...own, now: sent });
     for (const hop of [two, three]) {
-      const back = srsReverse(hop, turned);
+      const back = srsReverse(hop, reversed);
       assert.equal(back.slice(5), one.slice(5));
-      assert.equal(srsReverse(back, turned), `${local}@${host}`);
+      assert.equal(srsReverse(back, reversed), `${local}@${host}`);
     }
     if (age > given.maxAge!) {
       assert.equal(
-        orFail(() => srsReverse(one, { ...turned, now: day(later + age) }), ...KINDS),
+        orFail(() => srsReverse(one, { ...reversed, now: day(later + age) }), ...KINDS),
         undefined,
       );
     }
   },
 );
 
-/** What the hash covers: the fields joined, in lower case. Where they join is not covered; the hook looks at that. */
+/** What the hash covers: the joined fields in lower case. It does not cover where they join; the judge checks that. */
 const covered = (address: string) => lower(address.slice(0, address.lastIndexOf("@")).slice(5)).replace(/^[^=]*=/, "");
 
 fuzz(
-  "an SRS address that was changed is right only in another case, with fewer borders, or by luck of a short hash",
+  "a changed SRS address is valid only if its case or separators changed",
   fc.tuple(plain, options, touches),
   ([local, given, touch]) => {
     const own = { ...given, hashLength: Math.max(8, given.hashLength!), secrets: ["a secret"], now };
@@ -71,7 +71,7 @@ fuzz(
 
 const pieces = piecesOf(["SRS0", "SRS1", "=", "+", "-", "@", "AAAA", "G3", "example.org", "==", "srs.example.net"], 14);
 
-fuzz("no text is an SRS address of ours that was not signed", fc.oneof(pieces, anyText), (text) => {
+fuzz("no text is a valid SRS address unless it was signed", fc.oneof(pieces, anyText), (text) => {
   const own = { secrets: ["a secret"], hashLength: 8, now };
   assert.equal(orFail(() => srsReverse(text, own), ...KINDS), undefined);
   const signed = orFail(() => srsForward(text, "srs.example.net", own), "no-at", "at-in-user");
@@ -91,7 +91,7 @@ const ann = {
   keys: [{ ...joe.keys[0]!, secret: joe.keys[0]!.secret.slice(1) }],
 };
 const mail = new TextEncoder().encode("From: MAILER-DAEMON@mx.example\nSubject: failure notice\n\nHi.\n");
-const ask = (recipient: string, when = now) =>
+const judge = (recipient: string, when = now) =>
   decide({ sender: null, recipients: [recipient], prefix: mail, ...parseHead(mail, true)! }, {
     settings: SETTINGS,
     identities: [own, ann],
@@ -108,8 +108,8 @@ const BY_ANN = srsForward("joe@example.net", "srs.example.net", { ...signing, se
 const FOR_EVE = srsForward("eve@example.com", "srs.example.net", signing);
 const FOR_ANN = srsForward("ann@example.net", "srs.example.net", signing);
 
-/** The spellings of one signed address: case, the three separators, qmail's prefix, any domain; nothing else. */
-const spelling = (address: string) =>
+/** Normalizes what may differ in a signed address: case, separator, alphabet, qmail's prefix and the domain. */
+const normalized = (address: string) =>
   lower(address.slice(0, Math.max(0, address.lastIndexOf("@")))).replace(/^.*-(?=srs0)/s, "").replace(
     /^srs0[-+=]/,
     "srs0=",
@@ -119,29 +119,29 @@ const spelling = (address: string) =>
   );
 
 fuzz(
-  "the hook takes an SRS address as it was signed, or in another spelling",
+  "the judge accepts an SRS address as it was signed, or in an equivalent form",
   fc.array(touches, { maxLength: 3 }),
   async (all) => {
     const given = all.reduce(touched, SIGNED);
-    const { verdict } = await ask(given);
-    const right = spelling(given) === spelling(SIGNED);
-    assert.equal(verdict.result === "genuine", right, `${given}: ${verdict.reason}`);
+    const { verdict } = await judge(given);
+    const equivalent = normalized(given) === normalized(SIGNED);
+    assert.equal(verdict.result === "genuine", equivalent, `${given}: ${verdict.reason}`);
   },
 );
 
 fuzz(
-  "the hook takes no SRS address of another key, address or day",
+  "the judge accepts no SRS address with another key, address or day",
   fc.tuple(
     fc.constantFrom(BY_ANN, FOR_EVE, FOR_ANN),
     fc.array(touches, { maxLength: 2 }),
     fc.integer({ min: 200, max: 800 }),
   ),
   async ([foreign, all, days]) => {
-    assert.notEqual((await ask(all.reduce(touched, foreign))).verdict.result, "genuine");
-    assert.notEqual((await ask(all.reduce(touched, SIGNED), day(days))).verdict.result, "genuine");
+    assert.notEqual((await judge(all.reduce(touched, foreign))).verdict.result, "genuine");
+    assert.notEqual((await judge(all.reduce(touched, SIGNED), day(days))).verdict.result, "genuine");
   },
 );
 
-fuzz("the hook takes no other text for a signed address", fc.oneof(pieces, anyText), async (text) => {
-  assert.notEqual((await ask(text)).verdict.result, "genuine");
+fuzz("the judge accepts no other text as a signed address", fc.oneof(pieces, anyText), async (text) => {
+  assert.notEqual((await judge(text)).verdict.result, "genuine");
 });

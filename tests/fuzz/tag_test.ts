@@ -1,4 +1,4 @@
-/** Tags, and the proof on a bounce that is forwarded. */
+/** Tags, and proofs on forwarded bounces. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseAddressList } from "../../lib/address.ts";
@@ -14,15 +14,15 @@ import { randomNonce } from "../random.ts";
 const KINDS = ["not-tag", "no-secret", "tag-invalid", "tag-expired"] as const;
 const FIELDS = ["address", "id", "tag", "key", "none"] as const;
 const secrets = { k1: "a secret", k2: "another" };
-const accepted = (...asked: Parameters<typeof verifyTag>): true => {
-  verifyTag(...asked);
+const accepted = (...args: Parameters<typeof verifyTag>): true => {
+  verifyTag(...args);
   return true;
 };
-const right = (tag: string, address: string, id: string, when = now) =>
+const isValid = (tag: string, address: string, id: string, when = now) =>
   orFail(() => accepted(tag, address, id, { secrets, now: when }), ...KINDS);
 
 fuzz(
-  "a tag is right for what it was made for, to its last day, and for nothing else",
+  "a tag is valid for its address and Message-ID until its last day, and for nothing else",
   fc.tuple(anyText, anyText, fc.nat(60), fc.constantFrom(...FIELDS), touches),
   ([address, id, lifetime, changed, touch]) => {
     const signing = () => signTag(address, id, { key: "k1", secret: secrets.k1, lifetime, now, nonce: randomNonce() });
@@ -31,25 +31,25 @@ fuzz(
     const tag = signing();
     const covers = (other: string) => messageIdReadings(other).some((one) => sameText(one, signed));
     assert.match(tag, /^v1\.[a-z0-9.]{1,66}$/);
-    for (const one of [0, lifetime]) assert.equal(right(tag, address, id, day(one)), true);
-    assert.equal(right(tag, address, id, day(lifetime + 1)), undefined);
+    for (const one of [0, lifetime]) assert.equal(isValid(tag, address, id, day(one)), true);
+    assert.equal(isValid(tag, address, id, day(lifetime + 1)), undefined);
     const [other, otherId, otherTag] = [touched(address, touch), touched(id, touch), touched(tag, touch)];
     if (changed === "address") {
-      assert.equal(right(tag, other, id) === true, sameText(other.toLowerCase(), address.toLowerCase()));
+      assert.equal(isValid(tag, other, id) === true, sameText(other.toLowerCase(), address.toLowerCase()));
     } else if (changed === "id") {
-      assert.equal(right(tag, address, otherId) === true, covers(otherId));
-    } else if (changed === "tag") assert.equal(right(otherTag, address, id) === true, otherTag.trim() === tag);
+      assert.equal(isValid(tag, address, otherId) === true, covers(otherId));
+    } else if (changed === "tag") assert.equal(isValid(otherTag, address, id) === true, otherTag.trim() === tag);
     else if (changed === "key") {
       const crossed = { secrets: { k1: secrets.k2, k2: secrets.k1 }, now };
       assert.equal(orFail(() => accepted(tag, address, id, crossed), ...KINDS), undefined);
-      assert.equal(right(tag.replace(".k1.", ".k2."), address, id), undefined);
+      assert.equal(isValid(tag.replace(".k1.", ".k2."), address, id), undefined);
     } else if (!sameText(address.toLowerCase(), id.toLowerCase()) || !covers(address)) {
-      assert.equal(right(tag, id, address), undefined);
+      assert.equal(isValid(tag, id, address), undefined);
     }
   },
 );
 
-/** Lone surrogates are U+FFFD in UTF-8, all of them. */
+/** Compares texts as UTF-8, where every lone surrogate becomes U+FFFD. */
 const sameText = (a: string, b: string) => a.toWellFormed() === b.toWellFormed();
 
 const shapes = piecesOf(
@@ -57,8 +57,8 @@ const shapes = piecesOf(
   10,
 );
 
-fuzz("no text is a tag that was not made", fc.oneof(shapes, anyText), (text) => {
-  assert.equal(right(text, "joe@example.net", "1@example.net"), undefined);
+fuzz("no text is a valid tag unless it was signed", fc.oneof(shapes, anyText), (text) => {
+  assert.equal(isValid(text, "joe@example.net", "1@example.net"), undefined);
 });
 
 const lines = anyText.map((text) => text.slice(0, 200));
@@ -70,7 +70,7 @@ const headerOf = (one: { id: string; date: string; from: string; subject: string
   field("From", one.from),
   field("Subject", one.subject),
 ];
-/** What a proof covers: white space counts as one blank, of From the first address. */
+/** What a proof covers: the fields with white space collapsed, and the first address of From. */
 function covered(header: Header): string[] {
   const [id, date, from, subject] = ["Message-ID", "Date", "From", "Subject"].map((name) =>
     value(header, name)!.replace(/\s+/g, " ")
@@ -80,13 +80,13 @@ function covered(header: Header): string[] {
     const [first] = parseAddressList(from!, { bare: true });
     if (first?.address) author = `${first.address.local}@${first.address.domain}`.toLowerCase();
   } catch {
-    // Then it is covered as it is.
+    // Then the text itself is covered.
   }
   return [id!, date!, author, subject!];
 }
 
 fuzz(
-  "a proof is right for the bounce and the identity that it was made for, and for nothing else",
+  "a proof is valid for its bounce and identity, and for nothing else",
   fc.tuple(bounce, fc.constantFrom("id", "date", "from", "subject", "proof"), touches),
   ([given, changed, touch]) => {
     const proof = makeProof(joe, headerOf(given, ""), now)!;

@@ -1,10 +1,10 @@
-/** Arbitrary texts that strangers write, and what must be true of whatever goes wrong. */
+/** Arbitrary untrusted texts, and a check of the errors they may cause. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Address } from "../../lib/address.ts";
 import { Fail, type Kind } from "../../lib/fail.ts";
 
-/** Any text: control characters, lone surrogates, long ones. */
+/** Any text, including control characters, lone surrogates and long texts. */
 export const anyText: fc.Arbitrary<string> = fc.oneof(
   fc.string({ unit: "binary", maxLength: 60 }),
   fc.array(fc.nat(0xffff), { maxLength: 40 }).map((codes) => String.fromCharCode(...codes)),
@@ -15,13 +15,13 @@ export const anyText: fc.Arbitrary<string> = fc.oneof(
 export const anyBytes: fc.Arbitrary<string> = fc.array(fc.nat(255), { maxLength: 80 })
   .map((codes) => String.fromCharCode(...codes));
 
-/** A text put together of these pieces, and of some that nobody expects. */
+/** A text composed of these pieces and, less often, of any other text. */
 export function piecesOf(pieces: readonly string[], maxLength = 16): fc.Arbitrary<string> {
   const one = fc.oneof({ weight: 8, arbitrary: fc.constantFrom(...pieces) }, { weight: 1, arbitrary: anyText });
   return fc.array(one, { maxLength }).map((parts) => parts.join(""));
 }
 
-/** What no word may hold, and what has a meaning outside quotes. */
+// Characters that no word may contain, and characters that are special outside quotes.
 // deno-lint-ignore no-control-regex
 const UNUSED = /[\x00-\x1f\x7f-\x9f\ufffd]/gu;
 const SPECIAL = /[ ()<>[\]:;@\\,".]/g;
@@ -33,13 +33,13 @@ const dotAtoms = fc.array(atoms, { minLength: 1, maxLength: 4 }).map((parts) => 
 const quoted = words.map((text) => `"${text.replace(/["\\]/g, "\\$&")}"`);
 const literals = fc.oneof(fc.ipV4().map((ip) => `[${ip}]`), fc.ipV6().map((ip) => `[IPv6:${ip}]`));
 
-/** Addresses that are well formed. */
+/** Well-formed addresses. */
 export const addresses: fc.Arbitrary<Address> = fc.record({
   local: fc.oneof(dotAtoms, quoted),
   domain: fc.oneof(dotAtoms, fc.domain(), literals),
 }, { noNullPrototype: true });
 
-/** What comes of it; undefined when it ends in a Fail of these kinds, whose message is one plain line. */
+/** Returns the result, or undefined after a Fail of one of these kinds, whose message must be one short line. */
 export function orFail<T>(run: () => T, ...kinds: Kind[]): T | undefined {
   try {
     return run();
@@ -53,7 +53,7 @@ export function orFail<T>(run: () => T, ...kinds: Kind[]): T | undefined {
   }
 }
 
-/** One character replaced, put in, taken out; upper and lower case changed; neighbours swapped; cut short. */
+/** A small edit: a character replaced, inserted, deleted or changed in case, neighbours swapped, text cut or doubled. */
 export interface Touch {
   readonly kind: "replace" | "insert" | "delete" | "case" | "swap" | "cut" | "double";
   readonly at: number;
@@ -65,7 +65,7 @@ export const touches: fc.Arbitrary<Touch> = fc.record({
   by: fc.oneof(fc.constantFrom(...'=+-_./@<>0aAZ2,;:"\\ \t\r\n\0'), fc.nat(0xffff).map((c) => String.fromCharCode(c))),
 }, { noNullPrototype: true });
 
-/** The text with that done to it; perhaps the same. */
+/** Applies the edit; the result may be unchanged. */
 export function touched(text: string, { kind, at, by }: Touch): string {
   const here = at % (text.length || 1);
   const [front, one, back] = [text.slice(0, here), text[here] ?? "", text.slice(here + 1)];

@@ -1,7 +1,7 @@
 /**
- * Work as a count, not a time: how often V8 ran each block of code, and how many characters and bytes the built-in
- * functions looked at. It is the same on every machine. What happens within one match of a pattern is not seen;
- * growth_test.ts looks at that by the clock, in `deno task fuzz` alone.
+ * Counts work instead of measuring time: how often V8 ran each block of code, and how many characters and bytes built-in
+ * functions processed. The count is the same on every machine. Work within one match of a pattern is not counted;
+ * growth_test.ts measures that by CPU time, in `deno task fuzz` only.
  */
 import { Session } from "node:inspector";
 
@@ -19,19 +19,19 @@ const post = (method: string, given = {}): Promise<{ result: Script[] }> =>
   });
 let begun: Promise<unknown> | undefined;
 
-/** The work of one call; what it throws is no matter. */
+/** Returns the work of one call; its errors are ignored. */
 export async function work(run: () => unknown): Promise<number> {
   begun ??= post("Profiler.enable").then(() =>
     post("Profiler.startPreciseCoverage", { callCount: true, detailed: true })
   );
   await begun;
   await post("Profiler.takePreciseCoverage");
-  const looked = await watched(run);
+  const processed = await countBuiltIns(run);
   const { result } = await post("Profiler.takePreciseCoverage");
   const files = result.filter(({ url }) => url.startsWith("file:") && url !== import.meta.url);
   return files.flatMap(({ functions }) => functions.flatMap(({ ranges }) => ranges)).reduce(
     (sum, { count }) => sum + count,
-    looked,
+    processed,
   );
 }
 
@@ -39,22 +39,22 @@ type Built = Record<string, (...given: never[]) => unknown>;
 const TYPED = Object.getPrototypeOf(Uint8Array.prototype) as Built;
 const all = (text: string): number => text.length;
 
-/** What each built-in function costs: of which object, by what it is given and what it says. */
-const COSTS: [owner: Built, names: string[], cost: (self: never, given: never[], said: never) => number][] = [
+/** The cost of built-in functions, by their object, arguments and result. */
+const COSTS: [owner: Built, names: string[], cost: (self: never, args: never[], result: never) => number][] = [
   [String.prototype as unknown as Built, ["split", "replace", "replaceAll", "trim", "toLowerCase", "toUpperCase"], all],
   [
     String.prototype as unknown as Built,
     ["indexOf", "includes"],
-    (self: string, [, from = 0], said: number | boolean) =>
-      (typeof said === "number" && said >= 0 ? said : self.length) - from,
+    (self: string, [, from = 0], result: number | boolean) =>
+      (typeof result === "number" && result >= 0 ? result : self.length) - from,
   ],
   [
     String.prototype as unknown as Built,
     ["lastIndexOf"],
-    (self: string, [, from = self.length], said: number) => Math.min(from, self.length) - Math.max(said, 0),
+    (self: string, [, from = self.length], result: number) => Math.min(from, self.length) - Math.max(result, 0),
   ],
-  // A slice is a view, until it is looked at.
-  [TYPED, ["indexOf"], (self: Uint8Array, [, from = 0], said: number) => (said < 0 ? self.length : said) - from],
+  // A slice is only a view.
+  [TYPED, ["indexOf"], (self: Uint8Array, [, from = 0], result: number) => (result < 0 ? self.length : result) - from],
   [TYPED, ["set"], (_, [from]: ArrayLike<number>[]) => from!.length],
   [TextDecoder.prototype as unknown as Built, ["decode"], (_, [bytes]: Uint8Array[]) => bytes?.length ?? 0],
   [TextEncoder.prototype as unknown as Built, ["encode"], (_, [text]: string[]) => text?.length ?? 0],
@@ -65,7 +65,7 @@ const COSTS: [owner: Built, names: string[], cost: (self: never, given: never[],
   ],
 ];
 
-async function watched(run: () => unknown): Promise<number> {
+async function countBuiltIns(run: () => unknown): Promise<number> {
   let sum = 0;
   const kept: [Built, string, Built[string]][] = [];
   const put = (owner: Built, name: string, now: Built[string]) => {
@@ -75,10 +75,10 @@ async function watched(run: () => unknown): Promise<number> {
   for (const [owner, names, cost] of COSTS) {
     for (const name of names) {
       const real = owner[name]!;
-      put(owner, name, function (this: never, ...given: never[]) {
-        const said = Reflect.apply(real, this, given);
-        sum += 1 + cost(this, given, said as never);
-        return said;
+      put(owner, name, function (this: never, ...args: never[]) {
+        const result = Reflect.apply(real, this, args);
+        sum += 1 + cost(this, args, result as never);
+        return result;
       });
     }
   }
@@ -89,7 +89,7 @@ async function watched(run: () => unknown): Promise<number> {
     function (this: RegExp, text: string) {
       const from = this.sticky || this.global ? this.lastIndex : 0;
       const found = exec.call(this, text);
-      // One that stands at the front looks no further; others go on to where they match, or to the end.
+      // An anchored pattern is tried at one place; others are searched up to the match or the end.
       const anchored = this.sticky || (this.source.startsWith("^") && !this.multiline);
       sum += 1 + (found !== null ? found.index + found[0].length - from : anchored ? 0 : text.length - from);
       return found;
@@ -98,7 +98,7 @@ async function watched(run: () => unknown): Promise<number> {
   try {
     await run();
   } catch {
-    // What is refused has cost something, too.
+    // A rejected text also has a cost.
   } finally {
     for (const [owner, name, real] of kept) {
       Object.defineProperty(owner, name, { value: real, configurable: true, writable: true });
