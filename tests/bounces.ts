@@ -4,11 +4,11 @@ import { signTag } from "../lib/tag.ts";
 import { ROOT, SECRET } from "./rig.ts";
 import { randomNonce } from "./random.ts";
 
-/** The names of the mail systems, as in the names of the sample files. */
+/** The names of the sample files, which begin with the name of the mail system. */
 export const SAMPLES: string[] = [...Deno.readDirSync(`${ROOT}/tests/samples/bounces`)]
   .filter((entry) => entry.name.endsWith(".eml")).map((entry) => entry.name).sort();
 
-/** The fields in the samples that are replaced by our own. */
+/** The field in the samples that is replaced by our tag. */
 const PLACEHOLDER = /X-Msgauth-Tag: 0123456789abcdef/g;
 const ID = /^\s*Message-ID: <(av_[^>]+)>/im;
 
@@ -34,7 +34,7 @@ export function quotedPrintable(text: string): string {
       /[=\x80-\xff]|[ \t]$/g,
       (c) => `=${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
     );
-    // 24 characters, of which each may be three: never within one.
+    // Lines of 24 characters, each of which may be encoded as three.
     return encoded.replace(/(?:=..|[^=]){24}(?=.)/g, "$&=\n");
   }).join("\n");
 }

@@ -1,6 +1,6 @@
 /**
- * Runs the messages in tests/cases, and three variants of each, through the shim's plan and the judge. Sent messages are
- * signed and remembered; `@TAG@` and `@SRS@` stand for the tag and sender that the shim wrote.
+ * Runs the messages in tests/cases, and three variants of each, through plan and judge. The messages they refer to are
+ * signed and remembered; `@TAG@` and `@SRS@` stand for their tag and envelope sender.
  */
 import assert from "node:assert/strict";
 import { refusalOf } from "../admin/explain/refusal.ts";
@@ -48,14 +48,14 @@ async function send(
   };
 }
 
-async function verdictOf(one: Case, mail: string, others?: Case["sent"]): Promise<Verdict> {
+async function verdictOf(case_: Case, mail: string, sentInstead?: Case["sent"]): Promise<Verdict> {
   const state = Deno.makeTempDirSync({ prefix: "countersign-" });
   try {
-    const { srs, tag, context } = await send(others === undefined ? one.sent : others, state);
+    const { srs, tag, context } = await send(sentInstead === undefined ? case_.sent : sentInstead, state);
     const fill = (text: string) => text.replaceAll("@SRS@", srs).replaceAll("@TAG@", tag);
     const given = delivery(
-      one.sender === "" ? null : one.sender,
-      fill(one.recipient),
+      case_.sender === "" ? null : case_.sender,
+      fill(case_.recipient),
       decodeLatin1(utf8(encoded(fill(mail)))),
     );
     return (await decide(given, context)).verdict;
@@ -64,27 +64,27 @@ async function verdictOf(one: Case, mail: string, others?: Case["sent"]): Promis
   }
 }
 
-/** Checks that a verdict is consistent with its result, whatever the message. */
-function sound({ result, action, mark, reason }: Verdict, one: Case): void {
-  assert.ok(one.expect.includes(result), `${one.file}: ${result} (${reason})`);
-  if (result === "forged") assert.equal(action, "spam", one.file);
-  else assert.equal(action, "deliver", one.file);
-  if (result === "genuine") assert.equal(mark ?? false, false, one.file);
-  if (result === "known") assert.equal(mark ?? false, /^a bounce that names/.test(reason), `${one.file}: ${reason}`);
-  if (result === "unsolicited") assert.equal(mark, true, one.file);
+/** Checks the result, and that action and mark are consistent with it. */
+function checkVerdict({ result, action, mark, reason }: Verdict, { file, expect }: Case): void {
+  assert.ok(expect.includes(result), `${file}: ${result} (${reason})`);
+  if (result === "forged") assert.equal(action, "spam", file);
+  else assert.equal(action, "deliver", file);
+  if (result === "genuine") assert.equal(mark ?? false, false, file);
+  if (result === "known") assert.equal(mark ?? false, /^a bounce that names/.test(reason), `${file}: ${reason}`);
+  if (result === "unsolicited") assert.equal(mark, true, file);
 }
 
 const read = ({ file }: Pick<Case, "file">): string => Deno.readTextFileSync(`${ROOT}/tests/cases/${file}`);
 
-for (const one of CASES) {
-  Deno.test(`${one.file}: ${one.why}`, async () => sound(await verdictOf(one, read(one)), one));
+for (const case_ of CASES) {
+  Deno.test(`${case_.file}: ${case_.why}`, async () => checkVerdict(await verdictOf(case_, read(case_)), case_));
 }
 
-/** Replaces text, and fails when it does not occur. */
-function swap(mail: string, ...pairs: readonly [from: string | RegExp, to: string][]): string {
+/** Replaces text that must occur. */
+function replace(mail: string, ...pairs: readonly [from: string | RegExp, to: string][]): string {
   for (const [from, to] of pairs) {
     const out = typeof from === "string" ? mail.replace(from, () => to) : mail.replace(from, to);
-    assert.notEqual(out, mail, `${from} is not in it`);
+    assert.notEqual(out, mail, `${from} does not occur`);
     mail = out;
   }
   return mail;
@@ -113,27 +113,30 @@ const BOUNCE_INSIDE =
 
 const VARIANTS: Readonly<Record<string, readonly Variant[]>> = {
   "returned-few-fields.eml": [
-    { what: "Message-ID folded", edit: (mail) => swap(mail, ["Message-ID: <case34", "Message-ID:\n <case34"]) },
-    { what: "the header in base64", edit: (mail) => encodeLast(mail, "base64") },
+    { what: "Message-ID folded", edit: (mail) => replace(mail, ["Message-ID: <case34", "Message-ID:\n <case34"]) },
+    { what: "the returned header in base64", edit: (mail) => encodeLast(mail, "base64") },
     {
       what: "quoted in the text",
       edit: (mail) =>
-        swap(mail, ["text/rfc822-headers\n\nFrom:", "text/plain\n\n> From:"], [
+        replace(mail, ["text/rfc822-headers\n\nFrom:", "text/plain\n\n> From:"], [
           "\nMessage-ID: <case34",
           "\n> Message-ID: <case34",
         ]),
     },
   ],
   "relay-replaced-message-id.eml": [
-    { what: "ours in In-Reply-To", edit: (mail) => swap(mail, ["References: <case36", "In-Reply-To: <case36"]) },
     {
-      what: "ours in a field of the relay's",
-      edit: (mail) => swap(mail, ["References: <case36", "X-Original-Message-ID: <case36"]),
+      what: "our Message-ID in In-Reply-To",
+      edit: (mail) => replace(mail, ["References: <case36", "In-Reply-To: <case36"]),
     },
     {
-      what: "ours among References, folded, no tag",
+      what: "our Message-ID in a field added by the relay",
+      edit: (mail) => replace(mail, ["References: <case36", "X-Original-Message-ID: <case36"]),
+    },
+    {
+      what: "our Message-ID in folded References, no tag",
       edit: (mail) =>
-        swap(mail, [
+        replace(mail, [
           "References: <case36@example.org>",
           "References: <a@x.example>\n <case36@example.org>\n <b@x.example>",
         ], ["X-Msgauth: @TAG@\n", ""]),
@@ -143,12 +146,12 @@ const VARIANTS: Readonly<Record<string, readonly Variant[]>> = {
   "relay-added-second-message-id.eml": [
     {
       what: "two relays",
-      edit: (mail) => swap(mail, ["Message-ID: <own@", "Message-ID: <other@relay2.example.net>\nMessage-ID: <own@"]),
+      edit: (mail) => replace(mail, ["Message-ID: <own@", "Message-ID: <other@relay2.example.net>\nMessage-ID: <own@"]),
     },
     {
-      what: "the relay's below the tag",
+      what: "the relay's Message-ID below the tag",
       edit: (mail) =>
-        swap(mail, ["Message-ID: <own@relay.example.net>\n", ""], [
+        replace(mail, ["Message-ID: <own@relay.example.net>\n", ""], [
           "X-Msgauth: @TAG@\n",
           "X-Msgauth: @TAG@\nMessage-ID: <own@relay.example.net>\n",
         ]),
@@ -159,13 +162,13 @@ const VARIANTS: Readonly<Record<string, readonly Variant[]>> = {
     {
       what: "in B encoding",
       edit: (mail) =>
-        swap(mail, ["=?utf-8?q?=3Ccase40=40example=2Eorg=3E?=", "=?utf-8?b?PGNhc2U0MEBleGFtcGxlLm9yZz4=?="]),
+        replace(mail, ["=?utf-8?q?=3Ccase40=40example=2Eorg=3E?=", "=?utf-8?b?PGNhc2U0MEBleGFtcGxlLm9yZz4=?="]),
       case: sent("=?utf-8?b?PGNhc2U0MEBleGFtcGxlLm9yZz4=?="),
     },
     {
       what: "in two words, folded",
       edit: (mail) =>
-        swap(mail, [
+        replace(mail, [
           "=?utf-8?q?=3Ccase40=40example=2Eorg=3E?=",
           "=?utf-8?q?=3Ccase40=40?=\n =?utf-8?q?example=2Eorg=3E?=",
         ]),
@@ -174,72 +177,73 @@ const VARIANTS: Readonly<Record<string, readonly Variant[]>> = {
     { what: "in quoted-printable", edit: (mail) => encodeLast(mail, "quoted-printable") },
   ],
   "message-id-unbracketed.eml": [
-    { what: "without the space", edit: (mail) => swap(mail, ["case41 13", "case41.13"]), case: sent("case41.13") },
-    { what: "brackets added on the way", edit: (mail) => swap(mail, ["case41 13", "<case41 13>"]) },
+    { what: "without the space", edit: (mail) => replace(mail, ["case41 13", "case41.13"]), case: sent("case41.13") },
+    { what: "angle brackets added in transit", edit: (mail) => replace(mail, ["case41 13", "<case41 13>"]) },
     {
       what: "with a comment",
-      edit: (mail) => swap(mail, ["case41 13", "<case41@example.org> (added by mail.example.org)"]),
+      edit: (mail) => replace(mail, ["case41 13", "<case41@example.org> (added by mail.example.org)"]),
       case: sent("<case41@example.org> (added by mail.example.org)"),
     },
   ],
   "html-only-original.eml": [
     {
-      what: "numeric references, no line ends",
-      edit: (mail) => swap(mail, [/<br>\n/g, "<br>"], [/&lt;/g, "&#60;"], [/&gt;/g, "&#x3E;"]),
+      what: "numeric character references, no line endings",
+      edit: (mail) => replace(mail, [/<br>\n/g, "<br>"], [/&lt;/g, "&#60;"], [/&gt;/g, "&#x3E;"]),
     },
     {
       what: "in base64",
-      edit: (mail) => swap(mail, ["us-ascii\n\n", "us-ascii\nContent-Transfer-Encoding: base64\n\n@base64@"]) + "@end@",
+      edit: (mail) =>
+        replace(mail, ["us-ascii\n\n", "us-ascii\nContent-Transfer-Encoding: base64\n\n@base64@"]) + "@end@",
     },
     {
       what: "in a table",
-      edit: (mail) => swap(mail, [/^(?:<html>.*<pre>)?(.*)<br>$/gm, "<tr><td>$1</td></tr>"], ["</pre>", ""]),
+      edit: (mail) => replace(mail, [/^(?:<html>.*<pre>)?(.*)<br>$/gm, "<tr><td>$1</td></tr>"], ["</pre>", ""]),
     },
   ],
   "mdn-global.eml": [
     {
-      what: "a receipt by RFC 8098",
-      edit: (mail) => swap(mail, [/global-disposition/g, "disposition"], ["utf-8; kay", "rfc822; kay"]),
+      what: "a receipt of RFC 8098",
+      edit: (mail) => replace(mail, [/global-disposition/g, "disposition"], ["utf-8; kay", "rfc822; kay"]),
     },
     {
-      what: "parameters by RFC 2231, the Message-ID folded and bare",
+      what: "parameters of RFC 2231, the Message-ID folded and without brackets",
       edit: (mail) =>
-        swap(mail, [
+        replace(mail, [
           "report-type=global-disposition-notification",
           "report-type*0*=us-ascii''global%2Ddisposition; report-type*1=-notification",
         ], ["Original-Message-ID: <case62@example.org>", "Original-Message-ID:\n case62@example.org"]),
     },
     {
       what: "no report-type, in base64",
-      edit: (mail) => encodeLast(swap(mail, ["report-type=global-disposition-notification; ", ""]), "base64"),
+      edit: (mail) => encodeLast(replace(mail, ["report-type=global-disposition-notification; ", ""]), "base64"),
     },
   ],
   "ticket-from-postmaster.eml": [
     {
       what: "with the Subject of a bounce",
-      edit: (mail) => swap(mail, ["[Ticket#1] Question", "Undeliverable: question"]),
+      edit: (mail) => replace(mail, ["[Ticket#1] Question", "Undeliverable: question"]),
     },
     {
       what: "References, folded, in place of In-Reply-To",
       edit: (mail) =>
-        swap(mail, ["In-Reply-To: <case71@example.org>", "References: <x@example.net>\n\t<case71@example.org>"]),
+        replace(mail, ["In-Reply-To: <case71@example.org>", "References: <x@example.net>\n\t<case71@example.org>"]),
     },
-    { what: "no brackets", edit: (mail) => swap(mail, ["<case71@example.org>", "case71@example.org"]) },
+    { what: "no angle brackets", edit: (mail) => replace(mail, ["<case71@example.org>", "case71@example.org"]) },
   ],
   "vacation-attaches-message.eml": [
-    { what: "not declared", edit: (mail) => swap(mail, ["Auto-Submitted: auto-replied\n", ""]) },
+    { what: "without Auto-Submitted", edit: (mail) => replace(mail, ["Auto-Submitted: auto-replied\n", ""]) },
     {
-      what: "no In-Reply-To, but what it attaches has the Message-ID",
+      what: "no In-Reply-To, but the attached message has the Message-ID",
       edit: (mail) =>
-        swap(mail, ["In-Reply-To: <case73@example.org>\n", ""], [
+        replace(mail, ["In-Reply-To: <case73@example.org>\n", ""], [
           "Subject: Meeting notes\n",
           "Subject: Meeting notes\nMessage-ID: <case73@example.org>\n",
         ]),
     },
     {
-      what: "of a postmaster, with the Subject of a bounce",
+      what: "from a postmaster, with the Subject of a bounce",
       edit: (mail) =>
-        swap(mail, ["Kay <kay@", "Postmaster <postmaster@"], [
+        replace(mail, ["Kay <kay@", "Postmaster <postmaster@"], [
           "Subject: Out of office",
           "Subject: Undeliverable: Meeting notes",
         ]),
@@ -247,21 +251,21 @@ const VARIANTS: Readonly<Record<string, readonly Variant[]>> = {
   ],
   "forwarded-as-attachment.eml": [
     {
-      what: "a bounce inside",
-      edit: (mail) => swap(mail, [/message\/rfc822\n\n[^]*?(?=\n--BB--)/, `message/rfc822\n\n${BOUNCE_INSIDE}`]),
+      what: "an attached bounce",
+      edit: (mail) => replace(mail, [/message\/rfc822\n\n[^]*?(?=\n--BB--)/, `message/rfc822\n\n${BOUNCE_INSIDE}`]),
     },
     {
       what: "two messages, and the Subject of a forwarded bounce",
       edit: (mail) =>
-        swap(mail, ["Fwd: timetable", "Fwd: Undelivered Mail Returned to Sender"], [
+        replace(mail, ["Fwd: timetable", "Fwd: Undelivered Mail Returned to Sender"], [
           ATTACHED,
           `${ATTACHED}\nFrom: a@b.example\n\nx\n\n--BB\n${ATTACHED}`,
         ]),
     },
     {
-      what: "in the text",
+      what: "forwarded inline",
       edit: (mail) =>
-        swap(mail, [
+        replace(mail, [
           "See attached.",
           "---------- Forwarded message ---------\nFrom: Ann\nSubject: Undeliverable: x\n\nThis message was created automatically by mail delivery software.",
         ]),
@@ -269,8 +273,8 @@ const VARIANTS: Readonly<Record<string, readonly Variant[]>> = {
   ],
   "header-truncated-before-tag.eml": [
     {
-      what: "cut within the tag",
-      edit: (mail) => swap(mail, ["<case102@example.org>\n", "<case102@example.org>\nX-Msgauth: v1.k1.2"]),
+      what: "truncated within the tag",
+      edit: (mail) => replace(mail, ["<case102@example.org>\n", "<case102@example.org>\nX-Msgauth: v1.k1.2"]),
     },
     {
       what: "sent unsigned",
@@ -279,7 +283,7 @@ const VARIANTS: Readonly<Record<string, readonly Variant[]>> = {
     {
       what: "only named in a sentence",
       edit: (mail) =>
-        swap(mail, ["Message-ID: <case102@example.org>\n", ""], [
+        replace(mail, ["Message-ID: <case102@example.org>\n", ""], [
           "See below.",
           "See below.\nThe message was <case102@example.org>.",
         ]),
@@ -287,21 +291,22 @@ const VARIANTS: Readonly<Record<string, readonly Variant[]>> = {
     },
   ],
   "tlsrpt.eml": [
-    { what: "no report-type", edit: (mail) => swap(mail, ['report-type="tlsrpt"; ', ""]) },
+    { what: "no report-type", edit: (mail) => replace(mail, ['report-type="tlsrpt"; ', ""]) },
     {
-      what: "JSON, of a postmaster",
-      edit: (mail) => swap(mail, ["tlsrpt+gzip", "tlsrpt+json"], ["TLS report <noreply@", "Postmaster <postmaster@"]),
+      what: "JSON, from a postmaster",
+      edit: (mail) =>
+        replace(mail, ["tlsrpt+gzip", "tlsrpt+json"], ["TLS report <noreply@", "Postmaster <postmaster@"]),
     },
     {
-      what: "report-type in pieces",
-      edit: (mail) => swap(mail, ['report-type="tlsrpt"', 'report-type*0="tls"; report-type*1="rpt"']),
+      what: "report-type in continuations (RFC 2231)",
+      edit: (mail) => replace(mail, ['report-type="tlsrpt"', 'report-type*0="tls"; report-type*1="rpt"']),
     },
   ],
   "alias-service-refusal.eml": [
-    { what: "another code", edit: (mail) => swap(mail, [/E505/g, "E509"]) },
+    { what: "another code", edit: (mail) => replace(mail, [/E505/g, "E509"]) },
     {
       what: "nothing returned",
-      edit: (mail) => swap(mail, [/--BB\nContent-Type: message\/rfc822[^]*?(?=--BB--)/, ""]),
+      edit: (mail) => replace(mail, [/--BB\nContent-Type: message\/rfc822[^]*?(?=--BB--)/, ""]),
     },
     { what: "qmail's prefix", case: { recipient: "alias-srs-@SRS@" } },
   ],
@@ -310,11 +315,11 @@ const VARIANTS: Readonly<Record<string, readonly Variant[]>> = {
       what: "in base64",
       edit: (mail) => encodeLast(mail, "base64"),
     },
-    { what: "References in place of In-Reply-To", edit: (mail) => swap(mail, ["In-Reply-To:", "References:"]) },
+    { what: "References in place of In-Reply-To", edit: (mail) => replace(mail, ["In-Reply-To:", "References:"]) },
     {
-      what: "no SMTP, no MIME",
+      what: "no SMTP transcript, no MIME",
       edit: (mail) =>
-        swap(mail, [
+        replace(mail, [
           /MIME-Version[^]*?Error: [^]*$/,
           "\nError: Invalid user address\nSubject: Meeting notes\nTo: 5550100@carrier.example.net\n",
         ]),
@@ -322,7 +327,7 @@ const VARIANTS: Readonly<Record<string, readonly Variant[]>> = {
   ],
   "unsigned-in-srs-domain.eml": [
     {
-      what: "another number, from a person",
+      what: "SRS2, from a person",
       case: { recipient: "SRS2=abcdefgh=JJ=example.org=greg@srs.example.org", sender: "kay@example.net" },
     },
     { what: "no local part", case: { recipient: "@srs.example.org" } },
@@ -332,7 +337,7 @@ const VARIANTS: Readonly<Record<string, readonly Variant[]>> = {
     {
       what: "the Message-ID returned",
       edit: (mail) =>
-        swap(mail, ["In-Reply-To: <case2@example.org>\n", ""], [
+        replace(mail, ["In-Reply-To: <case2@example.org>\n", ""], [
           "\n--BB--",
           "\n--BB\nContent-Type: text/rfc822-headers\n\nMessage-ID: <case2@example.org>\n\n--BB--",
         ]),
@@ -340,19 +345,19 @@ const VARIANTS: Readonly<Record<string, readonly Variant[]>> = {
     {
       what: "the Message-ID in the text",
       edit: (mail) =>
-        swap(mail, ["In-Reply-To: <case2@example.org>\n", ""], [
+        replace(mail, ["In-Reply-To: <case2@example.org>\n", ""], [
           "--BB\n",
           "--BB\n\nYour message with Message ID case2@example.org\n\n--BB\n",
         ]),
     },
     {
-      what: "a status part in the second of two types",
-      edit: (mail) => swap(mail, ["Content-Type: multipart", "Content-Type: text/plain\nContent-Type: multipart"]),
+      what: "multipart in the second of two Content-Type fields",
+      edit: (mail) => replace(mail, ["Content-Type: multipart", "Content-Type: text/plain\nContent-Type: multipart"]),
     },
   ],
 };
 
-/** Encodes the text that the edits have marked. */
+/** Encodes the text that encodeLast() marked. */
 function encoded(mail: string): string {
   return mail.replace(
     /@(base64|quoted-printable)@([^]*?)@end@/g,
@@ -366,33 +371,33 @@ Deno.test("each case has three variants", () => {
   for (const [file, all] of Object.entries(VARIANTS)) assert.equal(all.length, 3, file);
 });
 
-for (const one of CASES) {
-  for (const { what, edit = (mail: string) => mail, case: changed } of VARIANTS[one.file] ?? []) {
-    const varied = { ...one, ...changed };
-    Deno.test(`${one.file}, ${what}`, async () => sound(await verdictOf(varied, edit(read(one))), varied));
+for (const case_ of CASES) {
+  for (const { what, edit = (mail: string) => mail, case: changed } of VARIANTS[case_.file] ?? []) {
+    const varied = { ...case_, ...changed };
+    Deno.test(`${case_.file}, ${what}`, async () => checkVerdict(await verdictOf(varied, edit(read(case_))), varied));
   }
 }
 
-Deno.test("when another message was sent, nothing is known or genuine except a signed address", async () => {
-  for (const one of CASES) {
+Deno.test("if another message was sent, only a signed address makes a bounce genuine or known", async () => {
+  for (const case_ of CASES) {
     for (
       const { what, edit = (mail: string) => mail, case: changed } of [
-        { what: "as it is" },
-        ...VARIANTS[one.file]!,
+        { what: "unchanged" },
+        ...VARIANTS[case_.file]!,
       ] as Variant[]
     ) {
-      const varied = { ...one, ...changed };
-      const { result } = await verdictOf(varied, edit(read(one)), {
+      const varied = { ...case_, ...changed };
+      const { result } = await verdictOf(varied, edit(read(case_)), {
         message_id: "<another@example.org>",
         signed: true,
       });
       const expected = varied.recipient.includes("@SRS@") ? ["genuine"] : ["forged", "unsolicited"];
-      assert.ok(expected.includes(result), `${one.file}, ${what}: ${result}`);
+      assert.ok(expected.includes(result), `${case_.file}, ${what}: ${result}`);
     }
   }
 });
 
-Deno.test("services that identify senders by the envelope sender are reported", () => {
+Deno.test("a rejection by a service that identifies users by the envelope sender comes with advice", () => {
   const mail = utf8(read({ file: "alias-service-refusal.eml" }));
   const { header, bodyStart } = parseHead(mail, true)!;
   const refusal = refusalOf(header, mail, bodyStart, ["greg@example.org"]);

@@ -1,18 +1,18 @@
-/** A private CA and what it signs, made by openssl: Deno takes no leaf that signs itself. */
+/** A private CA and certificates signed by it, made with openssl, because Deno rejects self-signed server certificates. */
 
-/** Makes certificates in a folder of its own, removed with it. */
+/** A CA with its files in a temporary folder. */
 export class Authority {
   readonly folder = Deno.makeTempDirSync({ prefix: "countersign-ca-" });
-  /** Its own certificate, as a file. */
+  /** The file with the CA certificate. */
   readonly ca = `${this.folder}/ca.pem`;
 
   static async make(): Promise<Authority> {
-    const one = new Authority();
-    await one.#openssl("req", "-x509", ...KEY, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test CA");
-    return one;
+    const authority = new Authority();
+    await authority.#openssl("req", "-x509", ...KEY, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test CA");
+    return authority;
   }
 
-  /** A certificate for these names, as `DNS:localhost,IP:127.0.0.1`, good for so many days. */
+  /** A certificate for these names, such as `DNS:localhost,IP:127.0.0.1`, valid for that many days. */
   async leaf(names: string, days = 2): Promise<{ cert: string; key: string }> {
     Deno.writeTextFileSync(`${this.folder}/leaf.ext`, `subjectAltName=${names}\nbasicConstraints=CA:FALSE\n`);
     await this.#openssl("req", ...KEY, "-keyout", "leaf.key", "-out", "leaf.csr", "-subj", "/CN=leaf");

@@ -1,7 +1,7 @@
 /**
- * The challenges in tests/samples/challenges, changed to be about a sent message:
- * the quoted message goes through the shim's plan and replaces the original, and
- * the text around it is unchanged. No processes and no files.
+ * The challenges in tests/samples/challenges, changed to be about a message that was sent:
+ * the quoted message is signed by plan() and replaces the original, and the text
+ * around it is unchanged. No processes are run and no files written.
  */
 import type { Delivery } from "../incoming/delivery.ts";
 import type { Verdict } from "../incoming/verdict.ts";
@@ -39,7 +39,7 @@ export const SAMPLES: ReadonlyMap<string, string> = new Map(
 /** The placeholder for the tag in the samples. */
 export const PLACEHOLDER = "X-Msgauth-Tag: 7a08f934bd27cb376958ca060ebb69e3080187d0\n";
 
-/** The end of the day on which the samples were made. */
+/** Noon of the day on which the samples were made. */
 export const now: Date = new Date("2026-11-20T12:00:00Z");
 /** The time that many days later. */
 export const day = (days: number): Date => new Date(now.getTime() + days * 86_400_000);
@@ -82,7 +82,7 @@ export class Memory implements LedgerView {
   }
 }
 
-/** An entry for tests of stores, which do not read its digests. */
+/** An entry with placeholder digests, for tests of the store. */
 export const someEntry = (change: Partial<Entry> = {}): Entry => ({
   messageId: "1@example.net",
   list: "test@lists.example.org",
@@ -108,13 +108,13 @@ export interface Sent {
 export async function send(
   message: string,
   when: Date = now,
-  with_: Settings = settings("requests = true\nanswer = true"),
+  config: Settings = settings("requests = true\nanswer = true"),
 ): Promise<Sent> {
   const bytes = encodeLatin1(message);
   const { header, bodyStart } = parseHead(bytes, true)!;
-  const call = { sender: undefined, fullName: "", recipientsFrom: "header", recipients: [], dsn: {} } as const;
-  const planned = plan(call, header, {
-    settings: with_,
+  const request = { sender: undefined, fullName: "", recipientsFrom: "header", recipients: [], dsn: {} } as const;
+  const planned = plan(request, header, {
+    settings: config,
     identities: [joe, chair],
     now: when,
     random: randomBytes(),
@@ -123,7 +123,7 @@ export async function send(
   const body = bytes.subarray(bodyStart);
   const { identity, header: sent, envelope: { recipients } } = planned;
   const outgoing = { identity, recipients, header: sent, body, whole: true };
-  const lists = recipients.filter((one) => isRemembered(one, with_, outgoing));
+  const lists = recipients.filter((recipient) => isRemembered(recipient, config, outgoing));
   const entries = await Promise.all(lists.map(async (list) => (await sealedEntry(list, outgoing, when))!));
   const head = decodeLatin1(printHead(planned.header));
   return {
@@ -144,7 +144,7 @@ export function cut(sample: string): [frame: string, quoted: string, rest: strin
   return [sample.slice(0, start), sample.slice(start + PLACEHOLDER.length, end), sample.slice(end)];
 }
 
-/** A challenge about a sent message, in its parts. */
+/** A challenge about a sent message: the text before the quoted message, that message, and the text after it. */
 export interface Challenge {
   readonly frame: string;
   readonly sent: Sent;
@@ -152,7 +152,7 @@ export interface Challenge {
   readonly mail: string;
 }
 
-/** The sample, changed to be about a message that was really sent; `edit` changes the message before. */
+/** The sample, changed to be about a sent message, which `edit` may change before it is sent. */
 export async function genuine(
   name: string,
   edit: (message: string) => string = (message) => message,
@@ -173,11 +173,11 @@ export function delivery(mail: string, recipient = "joe@example.net"): Delivery 
 /** A context with these entries, all issued. */
 export function context(
   entries: readonly Entry[],
-  with_: Settings = settings(),
+  config: Settings = settings(),
 ): DecideContext & { ledger: Memory } {
   const ledger = new Memory();
   for (const entry of entries) ledger.add(entry);
-  return { settings: with_, identities: [joe, chair], now, ledger };
+  return { settings: config, identities: [joe, chair], now, ledger };
 }
 
 /** A summary of an answer; undefined when there is none. */

@@ -1,18 +1,18 @@
 /**
- * `deno task coverage`: which branches the tests take, a line a file, the pure
- * core apart. Ends with 1 when the core is under what is promised.
+ * `deno task coverage`: which branches the tests take, one line per file, with a
+ * total for the pure core. Exits with 1 if the core is below the required share.
  *
- * V8 counts blocks, not conditions: see HACKING.md. A function that was never
- * called has no blocks for V8; here it is a branch that was not taken.
+ * V8 counts blocks, not conditions (see HACKING.md). A function that was never
+ * called has no blocks in V8's report; here it counts as one branch not taken.
  */
 import { ROOT } from "./rig.ts";
 
-/** Percent of the branches of the core. */
-const PROMISED = 95;
-/** Tests that call the code in their own process. */
+/** Required percentage of the branches of the core. */
+const REQUIRED_PERCENT = 95;
+/** Folders with tests that call the code in their own process. */
 const TESTS = ["lib", "outgoing", "incoming", "io", "shim", "hooks"];
 
-/** What one file has. */
+/** The branches of one file. */
 interface Row {
   file: string;
   branches: number;
@@ -21,7 +21,7 @@ interface Row {
   missed: number[];
 }
 
-/** Reads an LCOV report: its branches (BRDA), and its functions that nobody called (FN, FNDA). */
+/** Reads the branches (BRDA) and the functions that were never called (FN, FNDA) from an LCOV report. */
 export function read(report: string, root: string): Row[] {
   return report.split("end_of_record\n").filter((part) => part.includes("SF:")).map((part) => {
     const all = (kind: string) =>
@@ -30,18 +30,18 @@ export function read(report: string, root: string): Row[] {
       );
     const lineOf = new Map(all("FN").map(([line, name]) => [name, Number(line)]));
     const branches = all("BRDA").map(([line, , , count]) => ({ line: Number(line), taken: Number(count) > 0 }));
-    const idle = all("FNDA").filter(([count]) => count === "0");
+    const neverCalled = all("FNDA").filter(([count]) => count === "0");
     const missed = branches.filter(({ taken }) => !taken).map(({ line }) => line);
     return {
       file: all("SF")[0]!.join(",").replace(`${root}/`, ""),
-      branches: branches.length + idle.length,
+      branches: branches.length + neverCalled.length,
       taken: branches.length - missed.length,
-      missed: [...new Set([...missed, ...idle.map(([, name]) => lineOf.get(name) ?? 0)])].sort((a, b) => a - b),
+      missed: [...new Set([...missed, ...neverCalled.map(([, name]) => lineOf.get(name) ?? 0)])].sort((a, b) => a - b),
     };
   });
 }
 
-/** The pure modules: those of lib, outgoing and incoming. */
+/** The pure modules: lib, outgoing and incoming. */
 export const core = (): string[] => ["lib", "outgoing", "incoming"].flatMap(filesBelow).sort();
 
 /** All files below a folder of the checkout. */
@@ -51,7 +51,7 @@ function filesBelow(folder: string): string[] {
   );
 }
 
-/** The test files but for those that give a program a home: what runs in its own process is not counted. */
+/** The test files, except those that run programs in a Home, whose processes are not counted. */
 function testFiles(): string[] {
   return TESTS.flatMap((folder) => filesBelow(`tests/${folder}`))
     .filter((name) => name.endsWith("_test.ts") && !/\bHome\b/.test(Deno.readTextFileSync(`${ROOT}/${name}`)));
@@ -59,7 +59,7 @@ function testFiles(): string[] {
 
 const percent = ({ branches, taken }: Omit<Row, "file" | "missed">) => branches === 0 ? 100 : 100 * taken / branches;
 
-function show(row: Row): string {
+function formatRow(row: Row): string {
   const missed = row.missed.length === 0 ? "" : `  not: ${row.missed.join(" ")}`;
   return `${percent(row).toFixed(1).padStart(6)} ${`${row.taken}/${row.branches}`.padStart(9)}  ${row.file}${missed}`;
 }
@@ -94,12 +94,16 @@ if (import.meta.main) {
   const names = core();
   const inCore = rows.filter(({ file }) => names.includes(file));
   const others = rows.filter(({ file }) => !names.includes(file) && !file.startsWith("tests/"));
-  for (const row of inCore) console.log(show(row));
+  for (const row of inCore) console.log(formatRow(row));
   const sum = (of: "branches" | "taken") => inCore.reduce((sum, row) => sum + row[of], 0);
   const whole = { file: "THE PURE CORE", branches: sum("branches"), taken: sum("taken"), missed: [] };
-  console.log(`${show(whole)}, of which ${PROMISED} are promised\n\nThe others, which programs run too:`);
-  for (const row of others) console.log(show({ ...row, missed: [] }));
+  console.log(
+    `${
+      formatRow(whole)
+    }, of which ${REQUIRED_PERCENT} are required\n\nOther modules, which are also tested by running programs:`,
+  );
+  for (const row of others) console.log(formatRow({ ...row, missed: [] }));
   const unseen = names.filter((name) => !rows.some(({ file }) => file === name));
   for (const name of unseen) console.log(`No test loads ${name}`);
-  Deno.exit(percent(whole) >= PROMISED && unseen.length === 0 ? 0 : 1);
+  Deno.exit(percent(whole) >= REQUIRED_PERCENT && unseen.length === 0 ? 0 : 1);
 }

@@ -20,14 +20,14 @@ SF:/tree/lib/b.ts
 end_of_record
 `;
 
-Deno.test("branches that were not taken are counted, and functions that were never called", () => {
+Deno.test("branches not taken and functions never called are counted", () => {
   assert.deepEqual(read(REPORT, "/tree"), [
     { file: "lib/a.ts", branches: 5, taken: 2, missed: [2, 4, 7] },
     { file: "lib/b.ts", branches: 0, taken: 0, missed: [] },
   ]);
 });
 
-Deno.test("the pure core is lib, outgoing and incoming, with their folders", () => {
+Deno.test("the pure core consists of lib, outgoing and incoming with their subfolders", () => {
   const files = core();
   for (const file of files) assert.ok(Deno.statSync(new URL(`../${file}`, import.meta.url)).isFile, file);
   const some = [

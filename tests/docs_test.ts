@@ -1,4 +1,4 @@
-/** What documents say is what the code does. */
+/** The documents agree with the code. */
 import assert from "node:assert/strict";
 import { BEGIN, END, settingsTable, withTable } from "../build/docs/settings.ts";
 import { parseConfig } from "../lib/settings/parse.ts";
@@ -12,7 +12,7 @@ Deno.test("deno.json and the programs have the same version", () => {
   assert.equal(JSON.parse(Deno.readTextFileSync(`${ROOT}/deno.json`)).version, VERSION);
 });
 
-Deno.test("The table has a row for every setting, with its default", () => {
+Deno.test("the table of settings has a row for every setting, with its default", () => {
   const rows = settingsTable().split("\n").filter((line) => line.startsWith("| `"));
   assert.equal(rows.length, SETTINGS.length);
   for (const [at, { name, fallback, help }] of SETTINGS.entries()) {
@@ -25,12 +25,12 @@ Deno.test("The table has a row for every setting, with its default", () => {
   }
 });
 
-Deno.test("README.md has the table of now", () => {
+Deno.test("README.md has the current table of settings", () => {
   const readme = Deno.readTextFileSync(`${ROOT}/README.md`);
   assert.ok(readme === withTable(readme), "The table is out of date; run: deno run -A build/docs/settings.ts");
 });
 
-Deno.test("The table is replaced between its markers, and nothing else", () => {
+Deno.test("the table is replaced between its markers, and nothing else", () => {
   const text = `before\n${BEGIN}\nTHE OLD ONE\n${END}\nafter\n`;
   const once = withTable(text);
   assert.ok(once.startsWith(`before\n${BEGIN}\n`) && once.endsWith(`\n${END}\nafter\n`), once);
@@ -41,7 +41,7 @@ Deno.test("The table is replaced between its markers, and nothing else", () => {
   }
 });
 
-Deno.test("deno fmt leaves the table as it is", async () => {
+Deno.test("deno fmt does not change the table", async () => {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["fmt", "--ext", "md", "--line-width", "120", "-"],
     stdin: "piped",
@@ -57,7 +57,7 @@ Deno.test("deno fmt leaves the table as it is", async () => {
   assert.equal(new TextDecoder().decode(stdout), text);
 });
 
-/** The README, and its fenced blocks in order, less what they are indented by. */
+/** The README and its fenced blocks in order, without their indentation. */
 function readme(): { text: string; blocks: { at: number; text: string }[] } {
   const text = Deno.readTextFileSync(`${ROOT}/README.md`);
   const blocks = [...text.matchAll(/^( *)```\w*\n([^]*?)^\1```$/gm)].map((found) => {
@@ -67,14 +67,14 @@ function readme(): { text: string; blocks: { at: number; text: string }[] } {
   return { text, blocks };
 }
 
-/** The one block with this in it. */
+/** The only block that matches this pattern. */
 function block(pattern: RegExp): string {
   const found = readme().blocks.filter(({ text }) => pattern.test(text));
   assert.equal(found.length, 1, `${found.length} blocks with ${pattern}`);
   return found[0]!.text;
 }
 
-/** What a file of contrib/ does, its comments left out. */
+/** A file of contrib/ without comments and empty lines. */
 const snippet = (name: string) =>
   Deno.readTextFileSync(`${ROOT}/contrib/${name}`).split("\n").filter((line) => !/^(#|$)/.test(line)).join("\n") + "\n";
 
@@ -90,7 +90,7 @@ Deno.test("README's line for mutt is that of contrib/mutt", () => {
   assert.ok(snippet("mutt/muttrc").split("\n").includes(line.trim()), line);
 });
 
-Deno.test("README's step from nothing to settings makes what the shim then signs with", async () => {
+Deno.test("README's first step makes settings and a key with which the shim signs", async () => {
   using home = new Home();
   Deno.removeSync(`${home.path}/.config`, { recursive: true });
   home.write("bin/countersign", `#!/bin/sh\nexec ${COUNTERSIGN.map((word) => `'${word}'`).join(" ")} "$@"\n`, 0o755);
@@ -100,14 +100,14 @@ Deno.test("README's step from nothing to settings makes what the shim then signs
   const names = ["config.sandbox", "config.toml", "keys", "plain-lists"];
   assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), names);
 
-  const place = { file: `${folder}/config.toml`, home: home.path };
-  const { transport, incoming } = parseConfig(Deno.readTextFileSync(place.file), place);
+  const source = { file: `${folder}/config.toml`, home: home.path };
+  const { transport, incoming } = parseConfig(Deno.readTextFileSync(source.file), source);
   assert.deepEqual(
     [transport.preset, transport.command, incoming.spam],
     ["qmail-inject", ["/var/qmail/bin/qmail-inject"], `${home.path}/Maildir/.Spam`],
   );
-  // A stub takes qmail-inject's place.
-  const text = Deno.readTextFileSync(place.file);
+  // A stub replaces qmail-inject.
+  const text = Deno.readTextFileSync(source.file);
   home.write(".config/countersign/config.toml", text.replace(/^command = .*$/m, `command = ["${stub(home)}"]`));
   const sent = await home.shim(["ann@example.net"], "From: greg@example.org\n\nHi.\n");
   assert.deepEqual(sent, { code: 0, stdout: "", stderr: "" });
@@ -116,7 +116,7 @@ Deno.test("README's step from nothing to settings makes what the shim then signs
   assert.match(sender!, /^SRS0=[\w-]{8}=..=example\.org=greg@srs\.example\.org$/);
 });
 
-Deno.test("the demo shows the main job: out, back, and a forgery", async () => {
+Deno.test("the demo shows a sent message, its bounce and a forged bounce", async () => {
   using home = new Home();
   const argv = [Deno.execPath(), "run", "-q", "--frozen", "-A", `--config=${ROOT}/deno.json`];
   const ran = await home.run([...argv, `${ROOT}/build/demo.ts`]);

@@ -1,21 +1,21 @@
 /** The forms in which gateways, mail programs and ticket systems return a message, as binary strings with LF. */
 import { quotedPrintable } from "./bounces.ts";
 
-const lines = (text: string, change: (line: string) => string): string => text.split("\n").map(change).join("\n");
-const escaped = (text: string): string => text.replace(/[&<>]/g, (char) => `&#${char.charCodeAt(0)};`);
-const named = (text: string): string =>
+const mapLines = (text: string, change: (line: string) => string): string => text.split("\n").map(change).join("\n");
+const numericReferences = (text: string): string => text.replace(/[&<>]/g, (char) => `&#${char.charCodeAt(0)};`);
+const escapeHtml = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 
-/** Base64 in lines of this length. */
+/** Base64 with lines of this length. */
 export const base64 = (text: string, length = 76): string =>
   btoa(text).replace(new RegExp(`.{${length}}`, "g"), "$&\n") + "\n";
 
-/** Wraps longer lines at this column, even inside a word. */
+/** Wraps lines at this column, also within words. */
 export function hardWrap(text: string, column: number, indent = ""): string {
-  return lines(text, (line) => {
-    const pieces = [line.slice(0, column)];
-    for (let at = column; at < line.length; at += column) pieces.push(line.slice(at, at + column));
-    return pieces.join(`\n${indent}`);
+  return mapLines(text, (line) => {
+    const parts = [line.slice(0, column)];
+    for (let at = column; at < line.length; at += column) parts.push(line.slice(at, at + column));
+    return parts.join(`\n${indent}`);
   });
 }
 
@@ -34,7 +34,7 @@ export const FORMS: Record<string, (body: string) => string> = {
   "with a tab before the colon": (body) => body.replace(/^([\w-]+):/gm, "$1\t:"),
   "with names in bold": (body) => body.replace(/^([\w-]+):/gm, "*$1:*"),
 
-  // Quoting and indents
+  // Quoting and indentation
   ...Object.fromEntries(
     [
       "> ",
@@ -55,16 +55,16 @@ export const FORMS: Record<string, (body: string) => string> = {
     ]
       .map((
         prefix,
-      ) => [`prefixed with ${JSON.stringify(prefix)}`, (body: string) => lines(body, (line) => prefix + line)]),
+      ) => [`prefixed with ${JSON.stringify(prefix)}`, (body: string) => mapLines(body, (line) => prefix + line)]),
   ),
-  "quoted except empty lines": (body) => lines(body, (line) => line === "" ? "" : `> ${line}`),
-  "quoted, empty lines without a space": (body) => lines(body, (line) => line === "" ? ">" : `> ${line}`),
+  "quoted except empty lines": (body) => mapLines(body, (line) => line === "" ? "" : `> ${line}`),
+  "quoted, empty lines without a space": (body) => mapLines(body, (line) => line === "" ? ">" : `> ${line}`),
 
   // Empty lines
-  "with an empty line after every line": (body) => lines(body, (line) => `${line}\n`),
-  "with two empty lines after every line": (body) => lines(body, (line) => `${line}\n\n`),
+  "with an empty line after every line": (body) => mapLines(body, (line) => `${line}\n`),
+  "with two empty lines after every line": (body) => mapLines(body, (line) => `${line}\n\n`),
   "with CR CR LF": (body) => body.replaceAll("\n", "\r\r\n"),
-  "quoted, with an empty quoted line after every line": (body) => lines(body, (line) => `> ${line}\n> `),
+  "quoted, with an empty quoted line after every line": (body) => mapLines(body, (line) => `> ${line}\n> `),
 
   // Hard wrapping
   ...Object.fromEntries(
@@ -75,34 +75,39 @@ export const FORMS: Record<string, (body: string) => string> = {
       ])
     ),
   ),
-  "quoted, then wrapped": (body) => hardWrap(lines(body, (line) => `> ${line}`), 50),
-  "wrapped, then quoted": (body) => lines(hardWrap(body, 50), (line) => `> ${line}`),
-  "wrapped, with an empty line after every line": (body) => lines(hardWrap(body, 50), (line) => `${line}\n`),
+  "quoted, then wrapped": (body) => hardWrap(mapLines(body, (line) => `> ${line}`), 50),
+  "wrapped, then quoted": (body) => mapLines(hardWrap(body, 50), (line) => `> ${line}`),
+  "wrapped, with an empty line after every line": (body) => mapLines(hardWrap(body, 50), (line) => `${line}\n`),
 
   // HTML
-  "HTML, <br>": (body) => `<html><body>${named(body).replaceAll("\n", "<br>")}</body></html>`,
-  "HTML, <br> and line endings": (body) => `<p>${named(body).replaceAll("\n", "<br>\n")}</p>`,
-  "HTML, <br/>": (body) => `<p>${named(body).replaceAll("\n", "<br/>")}</p>`,
-  "HTML, <BR />": (body) => `<P>${named(body).replaceAll("\n", "<BR />\r\n")}</P>`,
-  "HTML, <pre>": (body) => `<div class="x"><pre>${named(body)}</pre></div>`,
-  "HTML, <pre> with <br>": (body) => `<pre>${named(body).replaceAll("\n", "<br>\n")}</pre>`,
-  "HTML, <p> per line": (body) => lines(named(body), (line) => `<p class="MsoNormal">${line}</p>`),
-  "HTML, <p> per line, on one line": (body) => lines(named(body), (line) => `<p>${line}</p>`).replaceAll("\n", ""),
-  "HTML, <div> per line": (body) => lines(named(body), (line) => `<div>${line || "<br>"}</div>\n`),
-  "HTML, <li> per line": (body) => `<ul>${lines(named(body), (line) => `<li>${line}`)}</ul>`,
+  "HTML, <br>": (body) => `<html><body>${escapeHtml(body).replaceAll("\n", "<br>")}</body></html>`,
+  "HTML, <br> and line endings": (body) => `<p>${escapeHtml(body).replaceAll("\n", "<br>\n")}</p>`,
+  "HTML, <br/>": (body) => `<p>${escapeHtml(body).replaceAll("\n", "<br/>")}</p>`,
+  "HTML, <BR />": (body) => `<P>${escapeHtml(body).replaceAll("\n", "<BR />\r\n")}</P>`,
+  "HTML, <pre>": (body) => `<div class="x"><pre>${escapeHtml(body)}</pre></div>`,
+  "HTML, <pre> with <br>": (body) => `<pre>${escapeHtml(body).replaceAll("\n", "<br>\n")}</pre>`,
+  "HTML, <p> per line": (body) => mapLines(escapeHtml(body), (line) => `<p class="MsoNormal">${line}</p>`),
+  "HTML, <p> per line, on one line": (body) =>
+    mapLines(escapeHtml(body), (line) => `<p>${line}</p>`).replaceAll("\n", ""),
+  "HTML, <div> per line": (body) => mapLines(escapeHtml(body), (line) => `<div>${line || "<br>"}</div>\n`),
+  "HTML, <li> per line": (body) => `<ul>${mapLines(escapeHtml(body), (line) => `<li>${line}`)}</ul>`,
   "HTML, a table": (body) =>
-    lines(named(body), (line) => `<tr><td>${line.replace(/^([\w-]+:)/, "<b>$1</b></td><td>")}</td></tr>`),
+    mapLines(escapeHtml(body), (line) => `<tr><td>${line.replace(/^([\w-]+:)/, "<b>$1</b></td><td>")}</td></tr>`),
   "HTML, &nbsp;": (body) =>
-    lines(named(body), (line) => `&nbsp;&nbsp;${line.replaceAll(" ", "&nbsp;")}<br>`).replaceAll("\n", ""),
-  "HTML, numbers": (body) => escaped(body).replaceAll("\n", "<br>"),
-  "HTML, hexadecimal numbers": (body) =>
+    mapLines(escapeHtml(body), (line) => `&nbsp;&nbsp;${line.replaceAll(" ", "&nbsp;")}<br>`).replaceAll("\n", ""),
+  "HTML, numeric references": (body) => numericReferences(body).replaceAll("\n", "<br>"),
+  "HTML, hexadecimal references": (body) =>
     body.replace(/[<>@:]/g, (char) => `&#x${char.charCodeAt(0).toString(16)};`).replaceAll("\n", "<br>"),
-  "HTML, escaped twice": (body) => named(named(body)).replaceAll("\n", "<br>"),
+  "HTML, escaped twice": (body) => escapeHtml(escapeHtml(body)).replaceAll("\n", "<br>"),
   "HTML, addresses as links": (body) =>
-    named(body).replace(/[\w.+-]+@[\w.-]+/g, (one) => `<a href="mailto:${one}">${one}</a>`).replaceAll("\n", "<br>\n"),
+    escapeHtml(body).replace(/[\w.+-]+@[\w.-]+/g, (one) => `<a href="mailto:${one}">${one}</a>`).replaceAll(
+      "\n",
+      "<br>\n",
+    ),
   "HTML, brackets not escaped": (body) => `<p>${body.replaceAll("\n", "<br>\n")}</p>`,
-  "HTML, names in bold": (body) => lines(named(body), (line) => line.replace(/^([\w-]+:)/, "<b>$1</b>") + "<br>"),
-  "HTML entities in plain text": named,
+  "HTML, names in bold": (body) =>
+    mapLines(escapeHtml(body), (line) => line.replace(/^([\w-]+:)/, "<b>$1</b>") + "<br>"),
+  "HTML entities in plain text": escapeHtml,
 
   // UTF-16
   "UTF-16LE": (body) => utf16(body, false),
@@ -118,13 +123,13 @@ export const FORMS: Record<string, (body: string) => string> = {
   "base64 of CRLF": (body) => base64(body.replaceAll("\n", "\r\n")),
   "base64 in short lines": (body) => base64(body, 40),
   "base64 in one line": (body) => `${btoa(body)}\n`,
-  "base64, quoted": (body) => lines(base64(body), (line) => `> ${line}`),
-  "base64, indented": (body) => lines(base64(body), (line) => `    ${line}`),
+  "base64, quoted": (body) => mapLines(base64(body), (line) => `> ${line}`),
+  "base64, indented": (body) => mapLines(base64(body), (line) => `    ${line}`),
 };
 
 const then = (...names: string[]) => (body: string) => names.reduce((text, name) => FORMS[name]!(text), body);
 
-/** Applies the forms in order. */
+/** Combinations of forms, applied in order. */
 export const COMBINED: Record<string, (body: string) => string> = Object.fromEntries(
   [
     ["HTML, <br>", "quoted-printable"],

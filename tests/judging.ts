@@ -1,4 +1,4 @@
-/** Helpers for tests of the judge: two identities, deliveries and signed addresses. */
+/** Helpers for tests of judge(): two identities, deliveries and signed addresses. */
 import type { Delivery } from "../incoming/delivery.ts";
 import type { DecideContext } from "../io/state/lookups.ts";
 import { parseAddress } from "../lib/address.ts";
@@ -11,7 +11,7 @@ import { srsForward } from "../lib/srs.ts";
 import type { SentMessage } from "../incoming/need.ts";
 import type { SentView } from "../io/state/lookups.ts";
 
-/** The day of the tests. */
+/** The current time in these tests. */
 export const now: Date = new Date("2026-11-26T12:00:00Z");
 /** The time that many days later. */
 export const day = (days: number): Date => new Date(now.getTime() + days * 86_400_000);
@@ -23,15 +23,17 @@ export function identity(address: string, srsDomain: string, more: Partial<Ident
   return { address: parseAddress(address), srsDomain, keys: [key], ...more };
 }
 
-/** The user of the tests. */
+/** The first identity. */
 export const greg: Identity = identity("greg@example.org", "srs.example.org");
-/** Another identity of the user, with an SRS domain of its own. */
+/** Another identity of the same user, with its own SRS domain. */
 export const chair: Identity = identity("chair@club.example", "srs.club.example");
 
-/** Settings and identities; `more` is TOML after the tables that all tests need, `top` before them. */
+/** Settings and identities; `more` is TOML after the tables that all tests need, `top` is before them. */
 export function context(more = "", top = "", identities: readonly Identity[] = [greg, chair]): DecideContext {
-  const tables = identities.map((one, nth) =>
-    `[[identity]]\naddress = "${canonicalAddress(one)}"\nsrs_domain = "${one.srsDomain}"\nkeys = "keys${nth}"\n`
+  const tables = identities.map((identity, nth) =>
+    `[[identity]]\naddress = "${
+      canonicalAddress(identity)
+    }"\nsrs_domain = "${identity.srsDomain}"\nkeys = "keys${nth}"\n`
   );
   const text = `${top}\n${tables.join("")}[transport]\nvia = "maildir"\nmaildir = "/out"\n${more}`;
   return { settings: parseConfig(text, { file: "/etc/c.toml", home: "/home/greg" }), identities, now };
@@ -57,8 +59,8 @@ export function signedAddress(by: Identity, address = canonicalAddress(by), when
 
 /** An index in which one identity sent these messages. */
 export function remembered(by: Identity, messages: Readonly<Record<string, SentMessage>>): SentView {
-  return (asked, ids) => {
-    const found = asked === by ? ids.map((id) => messages[id]).find((one) => one !== undefined) : undefined;
+  return (identity, ids) => {
+    const found = identity === by ? ids.map((id) => messages[id]).find((message) => message !== undefined) : undefined;
     return Promise.resolve(found);
   };
 }

@@ -1,14 +1,14 @@
-/** What a bundled program loads late is found where the launcher lets it read little. */
+/** A bundled program can load its lazy modules with the few read permissions that the launcher gives it. */
 import assert from "node:assert/strict";
 import { bundle } from "../build/install/bundle.ts";
 import { launcherText } from "../build/install/launcher.ts";
 import { Home, oneLine } from "./rig.ts";
 
-/** A server that takes no connections: what is loaded late is all that this needs. */
+/** A server that accepts no connections: the test only needs that the SMTP module is loaded. */
 const SERVER = 'via = "smtp"\nhost = "127.0.0.1"\nport = 1\nsecurity = "none"\n';
 const MAIL = "From: greg@example.org\nTo: ann@example.net\nMessage-ID: <1@example.org>\n\nHi.\n";
 
-Deno.test("a shim with permissions that are not wide loads its late parts", async () => {
+Deno.test("a bundled shim loads its lazy modules under the sandbox's permissions", async () => {
   using home = new Home();
   home.settings(`[transport]\n${SERVER}`);
   const folder = `${home.path}/lib/shim`;
@@ -20,8 +20,8 @@ Deno.test("a shim with permissions that are not wide loads its late parts", asyn
   const shim = () => home.run([`${folder}/shim`, "ann@example.net"], MAIL);
   oneLine(await shim(), 75, /127\.0\.0\.1/);
 
-  // Without them nothing is tried: it was they that knew the server.
-  const [late] = [...Deno.readDirSync(folder)].filter(({ name }) => name.startsWith("smtp-"));
-  Deno.removeSync(`${folder}/${late!.name}`);
+  // Without the module the error is another one, so it was the module that tried the server.
+  const [module] = [...Deno.readDirSync(folder)].filter(({ name }) => name.startsWith("smtp-"));
+  Deno.removeSync(`${folder}/${module!.name}`);
   oneLine(await shim(), 70, /smtp-/);
 });

@@ -1,4 +1,4 @@
-/** Limits of memory, as softlimit, Dovecot and systemd set them: soft ones are raised, hard ones that are too small are named. */
+/** Memory limits as set by softlimit, Dovecot and systemd: soft limits are raised, hard limits that are too low are reported. */
 import assert from "node:assert/strict";
 import { launcherText } from "../build/install/launcher.ts";
 import { Home, oneLine, ROOT } from "./rig.ts";
@@ -9,7 +9,7 @@ const MAIL = "From: greg@example.org\nTo: ann@example.net\nSubject: Hello\nMessa
 const BIG = MAIL + "0123456789abcdef".repeat(64 * 1024 * 60);
 
 const SHELLS = [["/bin/sh"], ["/bin/bash", "--posix"], ["/bin/mksh"], ["/bin/busybox", "sh"]];
-const there = ([path]: readonly string[]): boolean => {
+const exists = ([path]: readonly string[]): boolean => {
   try {
     return Deno.statSync(path!).isFile;
   } catch {
@@ -17,7 +17,7 @@ const there = ([path]: readonly string[]): boolean => {
   }
 };
 
-/** A launcher of the commands for people, as it is installed. */
+/** An installed launcher of the countersign command. */
 function countersign(home: Home): string {
   const flags = `--frozen --config ${ROOT}/deno.json`;
   const entry = `${ROOT}/main.ts`;
@@ -28,7 +28,7 @@ function countersign(home: Home): string {
   );
 }
 
-/** Each program: how it is called, and what it then ends with. */
+/** [program, its command line, exit status] */
 const programs: [string, (home: Home) => string[] | Promise<string[]>, number][] = [
   ["the shim", () => [`${ROOT}/shim/shim`, "ann@example.net"], 0],
   ["the hook", (home) => [`${ROOT}/hooks/incoming`, "--maildir", `${home.path}/out`], 99],
@@ -44,7 +44,7 @@ const ENV = { SENDER: "ann@example.net", EXT: "", HOST: "example.org" };
 for (const shell of SHELLS) {
   const run = (home: Home, limits: string, argv: string[], input = MAIL) =>
     home.run(["/bin/sh", "-c", `${limits} && exec "$@"`, "sh", ...shell, ...argv], input, ENV);
-  const ignore = !there(shell);
+  const ignore = !exists(shell);
 
   for (const [what, argv, status] of programs) {
     Deno.test({ name: `${what} under small soft limits, ${shell.join(" ")}`, ignore }, async () => {
@@ -56,25 +56,28 @@ for (const shell of SHELLS) {
   }
 
   for (
-    const [limits, says] of [
+    const [limits, message] of [
       ["ulimit -v 50000", "address space is 50000 KB, and Deno needs 41000000 KB"],
       ["ulimit -v 8000000", "address space is 8000000 KB"],
       ["ulimit -S -v 50000 && ulimit -H -v 100000", "address space is 100000 KB"],
       ["ulimit -d 20000", "data is 20000 KB, and Deno needs 50000 KB"],
     ] as const
   ) {
-    Deno.test({ name: `hard limits by ${limits}: one line, and later; ${shell.join(" ")}`, ignore }, async () => {
-      using home = new Home();
-      const pattern = new RegExp(`: the hard limit of ${says}`, "m");
-      oneLine(await run(home, limits, [`${ROOT}/shim/shim`, "ann@example.net"]), 75, pattern);
-      oneLine(await run(home, limits, [`${ROOT}/hooks/incoming`, "--as", "condredirect"]), 111, pattern);
-      oneLine(await run(home, limits, [`${ROOT}/hooks/incoming`, "--maildir", `${home.path}/out`]), 75, pattern);
-      assert.deepEqual(home.mails("out"), []);
-    });
+    Deno.test(
+      { name: `the hard limit of ${limits} is reported with a temporary status; ${shell.join(" ")}`, ignore },
+      async () => {
+        using home = new Home();
+        const pattern = new RegExp(`: the hard limit of ${message}`, "m");
+        oneLine(await run(home, limits, [`${ROOT}/shim/shim`, "ann@example.net"]), 75, pattern);
+        oneLine(await run(home, limits, [`${ROOT}/hooks/incoming`, "--as", "condredirect"]), 111, pattern);
+        oneLine(await run(home, limits, [`${ROOT}/hooks/incoming`, "--maildir", `${home.path}/out`]), 75, pattern);
+        assert.deepEqual(home.mails("out"), []);
+      },
+    );
   }
 }
 
-Deno.test("hard limits that Deno can live with, and a message that is larger", async () => {
+Deno.test("hard limits that suffice for Deno suffice for a message larger than them", async () => {
   using home = new Home();
   const line = 'ulimit -S -v 50000; ulimit -S -d 10000; ulimit -H -v 41000000; ulimit -H -d 50000; exec "$@"';
   const ran = await home.run(["/bin/sh", "-c", line, "sh", `${ROOT}/shim/shim`, "ann@example.net"], BIG);

@@ -1,18 +1,18 @@
-/** One program, many names. */
+/** One program with many names. */
 import assert from "node:assert/strict";
 import { VERSION } from "../lib/version.ts";
 import { fieldOf, Home, oneLine, type Ran, ROOT } from "./rig.ts";
 
 const MAIL = "From: greg@example.org\nTo: ann@example.net\nMessage-ID: <1@example.org>\n\nHi.\n";
 
-/** Runs main.ts by this name, as a launcher does it. */
+/** Runs main.ts under this name, as a launcher does. */
 function run(home: Home, name: string, args: readonly string[], input = ""): Promise<Ran> {
   const deno = [Deno.execPath(), "run", "-q", "-A", "--config", `${ROOT}/deno.json`, `${ROOT}/main.ts`];
   return home.run([...deno, name, ...args], input);
 }
 
-/** [called by this name, with these arguments, says this] */
-const says: [string, string[], RegExp][] = [
+/** [name, arguments, output] */
+const OUTPUTS: [string, string[], RegExp][] = [
   ["countersign", ["help"], /^Usage: countersign COMMAND/],
   ["countersign", ["--help"], /^Usage: countersign COMMAND/],
   ["countersign", ["help", "help"], /^Usage: countersign COMMAND/],
@@ -29,8 +29,8 @@ const says: [string, string[], RegExp][] = [
   ["sendmail", ["--help"], /^Usage: shim /],
   ["incoming", ["--help"], /^Usage: incoming /],
 ];
-for (const [name, args, text] of says) {
-  Deno.test(`${name} ${args.join(" ")} says ${text}`, async () => {
+for (const [name, args, text] of OUTPUTS) {
+  Deno.test(`${name} ${args.join(" ")} prints ${text}`, async () => {
     using home = new Home();
     const ran = await run(home, name, args);
     assert.deepEqual([ran.code, ran.stderr], [0, ""]);
@@ -38,8 +38,8 @@ for (const [name, args, text] of says) {
   });
 }
 
-/** [called by this name, with these arguments, complains so] */
-const complains: [string, string[], RegExp][] = [
+/** [name, arguments, error message] */
+const ERRORS: [string, string[], RegExp][] = [
   ["countersign", [], /^countersign: No command given; try countersign help$/m],
   ["countersign", [""], /^countersign: No command given; /],
   ["countersign", ["shmi"], /^countersign: Unknown command "shmi"; did you mean shim\?/],
@@ -52,8 +52,8 @@ const complains: [string, string[], RegExp][] = [
   ["toString", ["xyzzy"], /Unknown command "xyzzy"/],
   ["newaliases", [], /^newaliases: There are no aliases here/],
 ];
-for (const [name, args, text] of complains) {
-  Deno.test(`${name} ${JSON.stringify(args)} is refused with one line`, async () => {
+for (const [name, args, text] of ERRORS) {
+  Deno.test(`${name} ${JSON.stringify(args)} is a usage error`, async () => {
     using home = new Home();
     const ran = await run(home, name, args);
     oneLine(ran, 64, text);
@@ -62,7 +62,7 @@ for (const [name, args, text] of complains) {
 }
 
 for (const [name, ...first] of [["shim"], ["sendmail"], ["qmail-inject"], ["countersign", "shim"]] as const) {
-  Deno.test(`${[name, ...first].join(" ")} sends`, async () => {
+  Deno.test(`${[name, ...first].join(" ")} sends a message`, async () => {
     using home = new Home();
     const ran = await run(home, name, [...first, "ann@example.net"], MAIL);
     assert.deepEqual([ran.code, ran.stderr], [0, ""]);
@@ -70,7 +70,7 @@ for (const [name, ...first] of [["shim"], ["sendmail"], ["qmail-inject"], ["coun
   });
 }
 
-Deno.test("a command keeps its name and its status", async () => {
+Deno.test("a command keeps its name and exit status", async () => {
   using home = new Home();
   oneLine(await run(home, "countersign", ["qmail-inject", "--"], "To: <broken\n\n"), 100, /^qmail-inject: /);
   oneLine(await run(home, "countersign", ["incoming", "--as", "condredirect", "--no"], MAIL), 111, /^incoming: /);
@@ -80,7 +80,7 @@ Deno.test("the package's command line takes the command as its first argument", 
   using home = new Home();
   const cli = (...args: string[]) =>
     home.run([Deno.execPath(), "run", "-q", "-A", "--config", `${ROOT}/deno.json`, `${ROOT}/build/cli.ts`, ...args]);
-  const said = await cli("version");
-  assert.deepEqual([said.code, said.stdout], [0, `countersign ${VERSION}\n`]);
+  const version = await cli("version");
+  assert.deepEqual([version.code, version.stdout], [0, `countersign ${VERSION}\n`]);
   oneLine(await cli("doctr"), 64, /Unknown command "doctr"[^\n]*doctor/);
 });

@@ -1,4 +1,4 @@
-/** The npm package, made and used: Node signs what Deno verifies, and a compiler finds the types. */
+/** The npm package: what it signs under Node verifies in Deno, and TypeScript finds its types. */
 import assert from "node:assert/strict";
 import { makePackage, TYPESCRIPT } from "../build/install/npm.ts";
 import { prvsVerify, srsReverse, verifyTag } from "../mod.ts";
@@ -27,7 +27,7 @@ console.log(JSON.stringify([
 ]));
 `;
 
-test("the package signs under Node, and its types hold", async () => {
+test("the package signs under Node, and its types are correct", async () => {
   using home = new Home();
   const folder = `${home.path}/node_modules/@countersign/countersign`;
   await makePackage(folder);
@@ -37,7 +37,7 @@ test("the package signs under Node, and its types hold", async () => {
 
   home.write("package.json", `{ "type": "module" }`);
   const use = home.write("use.ts", USE);
-  // Node may stand anywhere on PATH.
+  // Node may be anywhere on PATH.
   const ran = await home.run(["node", home.write("use.js", USE)], "", { PATH: Deno.env.get("PATH")! });
   assert.deepEqual([ran.code, ran.stderr], [0, ""]);
   const [srs, prvs, tag, kind] = JSON.parse(ran.stdout);
@@ -46,7 +46,7 @@ test("the package signs under Node, and its types hold", async () => {
   verifyTag(tag, "greg@example.org", "<1@example.org>", { secrets: { k1: "a secret" }, now: new Date() });
   assert.equal(kind, "hash-invalid");
 
-  // npm installs the package deno beside it; here its place is taken by one that runs this Deno.
+  // npm also installs the package deno; here it is replaced by one that runs this Deno.
   home.write("node_modules/deno/package.json", `{ "name": "deno", "version": "0.0.0" }`);
   home.write(
     "node_modules/deno/bin.cjs",
@@ -56,8 +56,8 @@ test("the package signs under Node, and its types hold", async () => {
   );
   const cli = (...args: string[]) =>
     home.run(["node", `${folder}/${bin.countersign}`, ...args], "", { PATH: Deno.env.get("PATH")! });
-  const said = await cli("version");
-  assert.deepEqual([said.code, said.stdout], [0, `countersign ${VERSION}\n`], said.stderr);
+  const printed = await cli("version");
+  assert.deepEqual([printed.code, printed.stdout], [0, `countersign ${VERSION}\n`], printed.stderr);
   assert.match((await cli("doctr")).stderr, /Unknown command "doctr"[^\n]*doctor/);
   assert.equal((await cli("doctr")).code, 64);
 

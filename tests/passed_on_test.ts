@@ -1,4 +1,4 @@
-/** Whatever the shim passes on for an identity, the hook knows its bounce: shim and hook as whole programs. */
+/** The hook recognizes the bounce of every message that the shim sent for an identity (whole programs). */
 import assert from "node:assert/strict";
 import { fieldOf, Home, qsbmf } from "./rig.ts";
 
@@ -13,11 +13,11 @@ interface Row {
   what: string;
   mail: string;
   args?: string[];
-  /** Settings before and behind the identity, and in it. */
+  /** Settings before the identity, after it, and in it. */
   top?: string;
   more?: string;
   identity?: string;
-  /** What is found of a bounce to the envelope sender, and of one to the plain address, both with the header. */
+  /** Results for a bounce to the envelope sender and for one to the plain address, both returning the header. */
   results: [sender: string, plain: string];
 }
 
@@ -27,17 +27,26 @@ const ALSO = 'also = ["greg+*@example.org"]\n';
 const TWO = LETTER().replace("From: greg@example.org", "From: greg@example.org, ann@example.com");
 
 const rows: Row[] = [
-  { what: "our own", mail: LETTER(), results: ["genuine", "genuine"] },
-  { what: "plain by rule", mail: LETTER(), top: PLAIN, results: ["genuine", "genuine"] },
-  { what: "no tag", mail: LETTER(), more: UNTAGGED, results: ["genuine", "known"] },
-  { what: "no tag, plain", mail: LETTER(), top: PLAIN, more: UNTAGGED, results: ["known", "known"] },
-  { what: "re-sent", mail: RESENT + RECEIVED, results: ["genuine", "known"] },
-  { what: "re-sent, plain", mail: RESENT + RECEIVED, top: PLAIN, results: ["known", "known"] },
+  { what: "a signed message", mail: LETTER(), results: ["genuine", "genuine"] },
+  { what: "sender = plain", mail: LETTER(), top: PLAIN, results: ["genuine", "genuine"] },
+  { what: "tag.sign = false", mail: LETTER(), more: UNTAGGED, results: ["genuine", "known"] },
+  { what: "sender = plain, tag.sign = false", mail: LETTER(), top: PLAIN, more: UNTAGGED, results: ["known", "known"] },
+  { what: "resent", mail: RESENT + RECEIVED, results: ["genuine", "known"] },
+  { what: "resent, sender = plain", mail: RESENT + RECEIVED, top: PLAIN, results: ["known", "known"] },
   { what: "two authors", mail: TWO, args: ["-f", "greg@example.org"], results: ["known", "known"] },
-  { what: "two authors, the Sender ours", mail: `Sender: greg@example.org\n${TWO}`, results: ["genuine", "genuine"] },
-  { what: "a pattern", mail: LETTER().replace("greg@", "greg+x@"), identity: ALSO, results: ["genuine", "genuine"] },
   {
-    what: "a pattern, plain",
+    what: "two authors, Sender of an identity",
+    mail: `Sender: greg@example.org\n${TWO}`,
+    results: ["genuine", "genuine"],
+  },
+  {
+    what: "an address that a pattern matches",
+    mail: LETTER().replace("greg@", "greg+x@"),
+    identity: ALSO,
+    results: ["genuine", "genuine"],
+  },
+  {
+    what: "an address that a pattern matches, sender = plain",
     mail: LETTER().replace("greg@", "greg+x@"),
     identity: ALSO,
     top: PLAIN,
@@ -63,15 +72,15 @@ const rows: Row[] = [
     results: ["genuine", "genuine"],
   },
   {
-    what: "the same, without a tag",
+    what: "a folded Message-ID with a comment, tag.sign = false",
     mail: LETTER("Message-ID:\n <1@example.\n org> (c)"),
     more: UNTAGGED,
     results: ["genuine", "known"],
   },
-  // Not ours: nothing is known of it.
-  { what: "a stranger's, forwarded", mail: RECEIVED, args: ["-f", "greg@example.org"], results: ["forged", "forged"] },
+  // Messages of others are not remembered.
+  { what: "a forwarded message", mail: RECEIVED, args: ["-f", "greg@example.org"], results: ["forged", "forged"] },
   {
-    what: "a stranger's Resent-From",
+    what: "a received message with Resent-From",
     mail: `Received: x\n${RESENT}${RECEIVED}`,
     args: ["-f", "greg@example.org"],
     results: ["forged", "forged"],
@@ -79,7 +88,7 @@ const rows: Row[] = [
 ];
 
 for (const { what, mail, args = [], top = "", more = "", identity = "", results } of rows) {
-  Deno.test(`the bounce of what was passed on: ${what}`, async () => {
+  Deno.test(`the bounce of a message: ${what}`, async () => {
     using home = new Home();
     home.settings(`${identity}[transport]\nvia = "maildir"\nmaildir = "~/out"\n${more}`, top);
     const ran = await home.shim([...args, "ann@example.net"], mail);

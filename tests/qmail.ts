@@ -1,39 +1,39 @@
 /**
- * A driver in place of qmail-local, which Debian does not have: environment,
+ * A replacement for qmail-local, which Debian does not have: environment,
  * seekable standard input rewound for each line, /bin/sh -c, working folder and
  * exit statuses are those of dot-qmail(5) and qmail-command(8), as measured.
  */
 import type { Home, Ran } from "./rig.ts";
 
-/** What became of a delivery. */
+/** The result of a delivery. */
 export interface Delivered {
-  /** `success`, `defer` (stays in the queue) or `bounce` (the sender is told). */
+  /** `success`, `defer` (stays in the queue) or `bounce` (the sender is notified). */
   end: "success" | "defer" | "bounce";
-  /** What forward lines asked for. */
+  /** Addresses of forward lines. */
   forwards: string[];
   runs: Ran[];
 }
 
-/** An envelope and how it comes to this user. */
+/** The envelope of a delivery to this user. */
 export interface Letter {
   sender: string;
-  /** The part of the local part behind `user-`; empty for the plain address. */
+  /** The part of the local part after `user-`; empty for the plain address. */
   ext: string;
   host: string;
   user?: string;
 }
 
-/** How qmail-local was started for this user. */
+/** How qmail-local is started for this user. */
 export interface Started {
-  /** The home by the name that the password file has for it; the working folder has its real name. */
+  /** The home directory as in the password file, if it differs from the real path of the working directory. */
   home?: string;
-  /** A program, with arguments, that runs the line as another user. */
+  /** A program with arguments that runs the line as another user. */
   by?: readonly string[];
 }
 
 const HARD = new Set([100, 64, 65, 70, 76, 77, 78, 112]);
 
-/** Delivers a message to the user of this home, by their dot-qmail files. */
+/** Delivers a message to the user of this home by the dot-qmail files. */
 export async function qmailLocal(
   home: Home,
   letter: Letter,
@@ -78,7 +78,7 @@ export async function qmailLocal(
   return out;
 }
 
-/** The shell opens the queue file anew for each line: seekable, at its beginning. */
+/** Runs a line; a shell opens the queue file for each line, so that it is seekable and at its beginning. */
 async function command(
   home: Home,
   shell: readonly string[],
@@ -90,7 +90,7 @@ async function command(
   return await home.run(wrapped, "", env);
 }
 
-/** The dot-qmail file of an extension: lower case, dots become colons, then each -default (dot-qmail(5)). */
+/** Finds the dot-qmail file of an extension: in lower case, with colons for dots, else each -default (dot-qmail(5)). */
 function lookUp(home: Home, ext: string): { lines: string[]; rest: string | undefined } | undefined {
   const safe = ext.toLowerCase().replaceAll(".", ":");
   const text = (name: string): string | undefined => {

@@ -1,32 +1,32 @@
 /**
- * A small qsecretary: it holds a message to its list, asks the envelope sender,
- * and releases the message when mail comes to the address that it asked from.
- * Known of the real one: the name in From, the line above the top of the
- * message, that From alone confirms, one challenge a message. Other words are ours.
+ * A minimal qsecretary: it holds a message to its list, sends the envelope sender a
+ * challenge, and releases the message when mail arrives at the challenge's address.
+ * Known of the real one: the display name in From, the line above the top of the
+ * message, that mail to From confirms, one challenge per message. Other text is ours.
  */
 
-/** A question, as it reaches the envelope sender. */
+/** A challenge as the envelope sender receives it. */
 export interface Challenge {
-  /** The envelope sender of what is held. */
+  /** The envelope sender of the held message. */
   to: string;
   /** Mail to this address releases it. */
   confirm: string;
   mail: string;
 }
 
-/** Octets of the body that a challenge shows; the cut may fall anywhere. */
+/** Bytes of the body that a challenge quotes; it may be cut anywhere. */
 const SHOWN = 60;
 
 export class Qsecretary {
   #held = new Map<string, string>();
-  /** What went to the list, in order. */
+  /** Messages sent to the list, in order. */
   readonly released: string[] = [];
   /** Confirmations that released nothing. */
   readonly strays: string[] = [];
 
   constructor(readonly list: string) {}
 
-  /** Takes a message for the list from this envelope sender. */
+  /** Accepts a message to the list from this envelope sender. */
   take(sender: string, message: string): Challenge {
     const [name, host] = this.list.split("@") as [string, string];
     const cookie = crypto.randomUUID().replaceAll("-", "");
@@ -49,7 +49,7 @@ ${top}`;
     return { to: sender, confirm, mail };
   }
 
-  /** Mail has come to an address of this host: it releases what is held there, once. */
+  /** Accepts mail to an address of this host, which releases the message held for it, once. */
   mailTo(recipient: string): void {
     const held = this.#held.get(recipient);
     if (held === undefined) this.strays.push(recipient);
@@ -58,7 +58,7 @@ ${top}`;
   }
 }
 
-/** As qmail writes it. */
+/** The date as qmail writes it. */
 function date(): string {
   return new Date().toUTCString().replace(/^\w+, /, "").replace("GMT", "-0000");
 }

@@ -1,4 +1,4 @@
-/** Random bytes for tests in which their value does not matter. */
+/** Random bytes for tests that do not depend on their value. */
 import { NONCE_BYTES, tagNonce } from "../lib/tag.ts";
 import { RANDOM_BYTES } from "../outgoing/plan.ts";
 

@@ -1,8 +1,8 @@
-/** Out through the shim, back as a bounce, in through the hook. */
+/** A message sent by the shim, its bounce received by the hook. */
 import assert from "node:assert/strict";
 import { Home, qsbmf } from "./rig.ts";
 
-Deno.test("Message-ID without brackets, and an empty one, go out and come home", async (t) => {
+Deno.test("a bounce is genuine also if the Message-ID had no brackets, was empty or missing", async (t) => {
   for (const id of ["Message-ID: bare.1@example.org\n", "Message-ID:\n", "Message-ID:  \n", ""]) {
     await t.step(JSON.stringify(id), async () => {
       using home = new Home();
@@ -17,7 +17,7 @@ Deno.test("Message-ID without brackets, and an empty one, go out and come home",
       const hook = (original: string) => home.hook(maildir, qsbmf("greg@example.org", original), env);
       assert.equal((await hook(mail)).code, 0);
       assert.match(home.mails("Maildir")[0]!, /^X-Countersign: genuine; check=returned-header; /m);
-      // The tag is bound to the Message-ID: another one beside it makes it worthless.
+      // The tag is bound to the Message-ID, so it is invalid with another one.
       assert.equal((await hook(mail.replace(/^Message-ID: .*/m, "Message-ID: <other@example.org>"))).code, 0);
       assert.equal(home.mails("Maildir").length, 1);
     });

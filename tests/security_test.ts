@@ -1,4 +1,4 @@
-/** SECURITY.md holds: what stands in place of a program, started by its launcher, tries to step outside. */
+/** The claims of SECURITY.md: a probe that replaces a program, started by its launcher, cannot leave the sandbox. */
 import assert from "node:assert/strict";
 import { launcherText, PROGRAMS } from "../build/install/launcher.ts";
 import { timingSafeEqual } from "../lib/bytes.ts";
@@ -7,8 +7,8 @@ import { byStub } from "./stub.ts";
 import { fieldOf, Home, ROOT, SECRET } from "./rig.ts";
 import { randomNonce } from "./random.ts";
 
-/** Tries each and tells how it went: `yes`, `no` when Deno refused, else what went wrong. */
-const PROBE = `const tell = (error) => error instanceof Deno.errors.NotCapable ? "no" : error.message;
+/** Tries each operation and prints `yes`, `no` (denied by Deno) or the error. */
+const PROBE = `const describe = (error) => error instanceof Deno.errors.NotCapable ? "no" : error.message;
 const tries = {
   readAny: (path) => Deno.readTextFileSync(path),
   writeAny: (path) => Deno.writeTextFileSync(path, "x"),
@@ -27,21 +27,21 @@ const tries = {
     if (state !== "granted") throw new Deno.errors.NotCapable();
   }),
 };
-const said = [];
+const results = [];
 for (const [what, thing] of JSON.parse(Deno.env.get("PROBE"))) {
   try {
     await tries[what](thing);
-    said.push("yes");
+    results.push("yes");
   } catch (error) {
-    said.push(tell(error));
+    results.push(describe(error));
   }
 }
-console.log(JSON.stringify(said));
+console.log(JSON.stringify(results));
 Deno.exit(0);
 `;
 
-/** Starts the probe as the launcher of `program` would start it, in this home. */
-async function tried(home: Home, rights: string, tries: [string, unknown][]): Promise<string[]> {
+/** Runs the probe with the rights of this program. */
+async function probe(home: Home, rights: string, tries: [string, unknown][]): Promise<string[]> {
   const entry = home.write("lib/probe.js", PROBE);
   const flags = "--no-config --no-lock --no-npm --no-remote --cached-only";
   const text = launcherText({ program: "probe", rights, deno: Deno.execPath(), entry, flags, cache: "" });
@@ -52,7 +52,7 @@ async function tried(home: Home, rights: string, tries: [string, unknown][]): Pr
 }
 
 for (const { rights, launcher } of PROGRAMS) {
-  Deno.test(`${launcher}: what the settings do not name is out of reach`, async () => {
+  Deno.test(`${launcher} has no access to anything that the settings do not name`, async () => {
     using home = new Home();
     home.settings(`${byStub(home)}[incoming]\nspam = "~/Spam"\n`);
     const at = (name: string) => `${home.path}/${name}`;
@@ -64,7 +64,7 @@ for (const { rights, launcher } of PROGRAMS) {
     await using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 }) as Deno.TcpListener & AsyncDisposable;
     const { port } = listener.addr;
 
-    home.write(".config/countersign/password", "of the smarthost");
+    home.write(".config/countersign/password", "for the smarthost");
 
     const outside: [string, unknown][] = [
       ["readAny", secret],
@@ -79,7 +79,7 @@ for (const { rights, launcher } of PROGRAMS) {
       ["writeAny", `${config}/keys`],
       ["writeAny", at("lib/probe.js")],
       ["remove", `${config}/keys`],
-      // By way of a folder that it may write.
+      // Through a folder that it may write.
       ["link", [secret, at(".local/state/countersign/link")]],
       ["rename", [secret, at(".local/state/countersign/moved")]],
       ["rename", [`${config}/keys`, at(".local/state/countersign/keys")]],
@@ -94,11 +94,11 @@ for (const { rights, launcher } of PROGRAMS) {
       ["inspect", null],
       ["ask", null],
     ];
-    assert.deepEqual(await tried(home, rights, outside), outside.map(() => "no"));
-    assert.notEqual((await tried(home, rights, [["load", `http://127.0.0.1:${port}/evil.js`]]))[0], "yes");
+    assert.deepEqual(await probe(home, rights, outside), outside.map(() => "no"));
+    assert.notEqual((await probe(home, rights, [["load", `http://127.0.0.1:${port}/evil.js`]]))[0], "yes");
     assert.equal(home.read(".ssh/id"), "secret");
 
-    // The same probe succeeds where the settings say so: what was refused was refused for its place.
+    // The same operations succeed on paths named by the settings, so they were denied because of the path.
     const inside: [string, unknown][] = [
       ["readAny", `${config}/config.toml`],
       ["readAny", `${config}/keys`],
@@ -110,32 +110,32 @@ for (const { rights, launcher } of PROGRAMS) {
         unknown,
       ][],
     ];
-    assert.deepEqual(await tried(home, rights, inside), inside.map(() => "yes"));
-    // And what the one may do the other may not.
+    assert.deepEqual(await probe(home, rights, inside), inside.map(() => "yes"));
+    // Each program lacks the permissions of the other.
     const other: [string, unknown] = rights === "shim" ? ["writeAny", at("Spam/more")] : ["run", at("stub")];
-    assert.deepEqual(await tried(home, rights, [other]), ["no"]);
+    assert.deepEqual(await probe(home, rights, [other]), ["no"]);
   });
 }
 
-Deno.test("comparing takes as many steps wherever the difference is", { permissions: "none" }, () => {
+Deno.test("timingSafeEqual takes the same number of steps wherever the difference is", { permissions: "none" }, () => {
   const right = Uint8Array.from({ length: 16 }, (_, i) => i);
   const steps = new Set<number>();
   for (let at = 0; at <= right.length; at++) {
-    const given = right.map((byte, i) => i === at ? byte ^ 1 : byte);
-    let looks = 0;
-    const counted = new Proxy(given, {
+    const other = right.map((byte, i) => i === at ? byte ^ 1 : byte);
+    let reads = 0;
+    const counted = new Proxy(other, {
       get: (bytes, name) => {
-        if (/^\d+$/.test(String(name))) looks++;
+        if (/^\d+$/.test(String(name))) reads++;
         return Reflect.get(bytes, name, bytes);
       },
     });
     assert.equal(timingSafeEqual(right, counted), at === right.length);
-    steps.add(looks);
+    steps.add(reads);
   }
   assert.deepEqual([...steps], [right.length]);
 });
 
-Deno.test("what makes a MAC to hold against another compares with timingSafeEqual, and with nothing else", () => {
+Deno.test("every module that compares MACs uses timingSafeEqual", () => {
   const below = (folder: string): string[] =>
     [...Deno.readDirSync(`${ROOT}/${folder}`)].flatMap(({ name, isDirectory }) =>
       isDirectory ? below(`${folder}/${name}`) : [`${folder}/${name}`]
@@ -143,8 +143,8 @@ Deno.test("what makes a MAC to hold against another compares with timingSafeEqua
   const files = ["lib", "outgoing", "incoming", "io", "shim", "hooks", "serve", "admin"].flatMap(below);
   const source = (path: string) => Deno.readTextFileSync(`${ROOT}/${path}`);
   const makers = files.filter((path) => /^import [^;]*"[./]*(?:lib\/)?hmac\.ts"/m.test(source(path)));
-  // The index of sent mail is searched for a MAC of our own making: a stranger gives the text, never the MAC. What is
-  // sealed is verified by AES-GCM, in Web Crypto.
+  // The index of sent mail is searched for a MAC that we compute: a stranger supplies the text, never the MAC. Sealed
+  // bodies are verified by AES-GCM in Web Crypto.
   const names = makers.filter((path) => !source(path).includes("timingSafeEqual("));
   assert.deepEqual(names.sort(), ["io/state/seal.ts", "io/state/sent.ts"]);
   assert.deepEqual(makers.filter((path) => !names.includes(path)).sort(), [
@@ -156,7 +156,7 @@ Deno.test("what makes a MAC to hold against another compares with timingSafeEqua
   ]);
 });
 
-Deno.test("a signed address and a tag tell the day, the key's id and nothing else of when and where", async () => {
+Deno.test("signed addresses and tags reveal the day and the key ID, and nothing else about when and where they were made", async () => {
   const day = Date.UTC(2026, 10, 20);
   const times = [0, 1, 12 * 3600_000, 86_399_999].map((ms) => new Date(day + ms));
   const nonce = "abcdefgh";
@@ -170,12 +170,12 @@ Deno.test("a signed address and a tag tell the day, the key's id and nothing els
   const next = at(new Date(day + 86_400_000));
   for (const [nth, text] of next.entries()) assert.notEqual(text, first[nth]);
 
-  // Beside the MAC, which is of no use without the key, stand the day, the key's id, the address and chance.
+  // Besides the MAC they contain the day, the key ID, the address and random characters.
   const [local] = first[0]!.split("@");
   assert.match(local!, /^SRS0=[^=]{4}=[A-Z2-7]{2}=example\.org=greg$/);
   assert.match(first[1]!, /^prvs=\d{4}[0-9a-f]{6}=greg@example\.org$/);
   assert.equal(first[2]!.split(".").slice(0, 4).join("."), `v1.k1.${day / 86_400_000 + 30}.${nonce}`);
-  // Two messages of a day have nothing in common but the day and the key.
+  // Tags of two messages of one day have only version, key and day in common.
   const tags = await Promise.all(
     [1, 2].map((id) =>
       signTag("greg@example.org", `<${id}@example.org>`, {
@@ -190,19 +190,19 @@ Deno.test("a signed address and a tag tell the day, the key's id and nothing els
   assert.deepEqual(one!.map((part, nth) => part === two![nth]), [true, true, true, false, false]);
 });
 
-Deno.test("a message that leaves has our two marks and what it lacked, no name of the machine, user or program", async () => {
+Deno.test("a sent message contains only the added fields, and no name of the machine, user or program", async () => {
   using home = new Home();
   const mail = "From: greg@example.org\nTo: ann@example.net\nSubject: x\n\nHi.\n";
   assert.equal((await home.shim(["-i", "ann@example.net"], mail, { USER: "gregs-login" })).code, 0);
   const [out] = home.mails("out");
   const head = out!.slice(0, out!.indexOf("\n\n"));
   const names = head.split("\n").map((line) => line.slice(0, line.indexOf(":")));
-  // The first two are the envelope, which a maildir has nowhere else.
+  // The first two are the envelope, which a maildir can only store in the header.
   assert.deepEqual(names, [
     ...["Return-Path", "X-Envelope-To"],
     ...["From", "To", "Subject", "Date", "Message-ID", "X-Msgauth"],
   ]);
-  assert.match(fieldOf(out!, "Date"), / \+0000$/, "not even the time zone");
+  assert.match(fieldOf(out!, "Date"), / \+0000$/, "the time zone is not revealed");
   assert.match(fieldOf(out!, "Message-ID"), /^<[a-z2-7]+@example\.org>$/);
   for (const word of [Deno.hostname(), "gregs-login", home.path, "ountersign"]) {
     assert.ok(word.length < 4 || !out!.toLowerCase().includes(word.toLowerCase()), word);

@@ -1,20 +1,20 @@
-/** A mail server that follows a transcript, for what no server in its right mind does. */
+/** A mail server that follows a transcript, to test what no real server does. */
 import type { Tls } from "./smtp_sink.ts";
 
 /**
- * A transcript, a step a line:
+ * A transcript with one step per line:
  *
- * - `S: text` is sent, with CRLF; lines in a row are sent at once
- * - `S| text` is sent without a line end, and JSON escapes in it are replaced
- * - `S! text` is sent again and again, until the client hangs up
- * - `C: text` is what the client must send next
- * - `C*` are any number of lines, up to one that the next step names
+ * - `S: text` is sent with CRLF; consecutive lines are sent at once
+ * - `S| text` is sent without a line ending, with JSON escapes replaced
+ * - `S! text` is sent repeatedly until the client disconnects
+ * - `C: text` is the line that the client must send next
+ * - `C*` is any number of lines, up to the one in the next step
  * - `X` closes the connection
- * - `Z` waits for the client to hang up
+ * - `Z` waits for the client to disconnect
  */
 export type Transcript = string;
 
-/** Serves one connection on a free port of the loopback. */
+/** Serves one connection on a free loopback port. */
 export class Script {
   #listener: Deno.Listener<Deno.Conn>;
   #done: Promise<void>;
@@ -34,7 +34,7 @@ export class Script {
     return (this.#listener.addr as Deno.NetAddr).port;
   }
 
-  /** When the session is over. @returns how the client departed from the transcript */
+  /** Waits for the end of the session. @returns how the client departed from the transcript */
   async over(): Promise<string[]> {
     await this.#done;
     return this.departures;
@@ -45,12 +45,12 @@ export class Script {
     try {
       connection = await this.#listener.accept();
     } catch {
-      return; // Nobody came.
+      return; // No client connected.
     }
     try {
       await this.#play(steps, connection);
     } catch (error) {
-      // TLS that is cut off ends with an error; the transcript says what was to come before.
+      // A TLS connection that is cut ends with an error; the transcript says what had to come before.
       if (!(error instanceof Deno.errors.UnexpectedEof || error instanceof Deno.errors.ConnectionReset)) {
         this.departures.push(String(error));
       }
@@ -64,7 +64,7 @@ export class Script {
     const next = async () => (await lines.next()).value as string | undefined;
     let out = "";
     const flush = async () => {
-      const bytes = Uint8Array.from(out, (one) => one.charCodeAt(0));
+      const bytes = Uint8Array.from(out, (char) => char.charCodeAt(0));
       out = "";
       for (let rest = bytes; rest.length > 0;) {
         const count = await connection.write(rest);
@@ -86,7 +86,7 @@ export class Script {
               await flush();
             }
           } catch {
-            return; // The client has hung up.
+            return; // The client disconnected.
           }
         }
         if (kind === "X") return;
@@ -114,7 +114,7 @@ export class Script {
   }
 }
 
-/** Lines without CRLF, a character a byte; a bare CR or LF is shown as it is. */
+/** Lines without CRLF, as Latin-1; a bare CR or LF is part of the line. */
 async function* linesOf(connection: Deno.Conn): AsyncGenerator<string, undefined> {
   const buffer = new Uint8Array(65_536);
   let held = "";

@@ -1,58 +1,58 @@
-/** A mail server that takes everything, or refuses it as it is told, and remembers what it was given. */
+/** A mail server that accepts everything, or replies as configured, and records what it received. */
 
-/** One transaction, up to the answer to its data. */
+/** One accepted message. */
 export interface Taken {
-  /** Between the angle brackets, byte for byte (a character a byte). */
+  /** The text between the angle brackets, as Latin-1. */
   from: string;
-  /** What stood behind it, as `SIZE=100 BODY=8BITMIME`. */
+  /** The parameters, such as `SIZE=100 BODY=8BITMIME`. */
   fromParameters: string;
   to: string[];
   toParameters: string[];
-  /** As it came, CRLF and all, a character a byte; dots unstuffed, without the last dot. */
+  /** The message as received, with CRLF, as Latin-1; dots unstuffed, without the final dot. */
   data: string;
-  /** The same with LF, read as UTF-8. */
+  /** The same with LF, decoded as UTF-8. */
   mail: string;
 }
 
-/** Where it answers otherwise than 250. `to` may look at the recipient. */
+/** Replies that replace the default ones. `to` may depend on the recipient. */
 export interface Answers {
   greeting?: string;
   /** Instead of the extensions. */
   ehlo?: string;
   extensions?: readonly string[];
-  /** What it offers before STARTTLS instead, or somebody between. */
+  /** Extensions offered before STARTTLS instead. */
   clear?: readonly string[];
   starttls?: string;
-  /** Behind the password. */
+  /** The reply to the password. */
   auth?: string;
   from?: string;
   to?: string | ((recipient: string) => string | undefined);
   data?: string;
-  /** Behind the first line of the message. */
+  /** Sent after the first line of the message. */
   during?: string;
-  /** Behind the last dot. */
+  /** The reply to the final dot. */
   end?: string;
-  /** What happens between the last dot and the answer to it. */
+  /** Called between the final dot and its reply. */
   hold?: () => void | Promise<void>;
 }
 
-/** Answers that tests need again and again. */
+/** Common replies. */
 export const REFUSED = "550 5.1.1 Nobody here by that name";
 export const LATER = "450 4.2.1 Come again";
-/** No answers: the connection ends, or nothing comes at all. */
+/** Instead of a reply the connection is closed, or nothing is sent. */
 export const HANG_UP = "hang up";
 export const SILENCE = "silence";
 
 const EXTENSIONS = ["SIZE 100000000", "DSN", "8BITMIME"];
 
-/** How it does TLS: from the start, or by STARTTLS. */
+/** TLS from the start, or by STARTTLS. */
 export interface Tls {
   cert: string;
   key: string;
   start?: boolean;
 }
 
-/** Listens on a free port of the loopback until it is disposed of. */
+/** Listens on a free loopback port until it is disposed of. */
 export class Sink {
   #listener: Deno.Listener<Deno.Conn>;
   #open = new Set<Deno.Conn>();
@@ -60,9 +60,9 @@ export class Sink {
   #waiting: (() => void)[] = [];
   /** Accepted messages. */
   readonly taken: Taken[] = [];
-  /** What was cut off before the last dot. */
+  /** Messages that ended before the final dot. */
   readonly cut: string[] = [];
-  /** Every command line of every client, in order. */
+  /** All commands of all clients, in order. */
   readonly lines: string[] = [];
   answers: Answers;
 
@@ -77,18 +77,18 @@ export class Sink {
     return (this.#listener.addr as Deno.NetAddr).port;
   }
 
-  /** When so many messages were taken. A test that waits in vain is stopped by who runs it. */
+  /** Waits until that many messages were accepted. There is no timeout. */
   async until(count: number): Promise<Taken[]> {
     await this.when(() => this.taken.length >= count);
     return this.taken;
   }
 
-  /** When a client has said this. */
+  /** Waits for a command that matches. */
   untilSaid(pattern: RegExp): Promise<void> {
     return this.when(() => this.lines.some((line) => pattern.test(line)));
   }
 
-  /** When this is so; asked whenever a client has said something. */
+  /** Waits until the condition is true; it is checked after each command. */
   async when(done: () => boolean): Promise<void> {
     while (!done()) {
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -107,7 +107,7 @@ export class Sink {
       for (;;) {
         const connection = await this.#listener.accept();
         this.#open.add(connection);
-        // A client that hangs up in the middle is no matter of ours.
+        // Clients may disconnect at any time.
         talks.push(this.#talk(connection).catch(() => {}).finally(() => this.#close(connection)));
       }
     } catch {
@@ -120,7 +120,7 @@ export class Sink {
     if (this.#open.delete(connection)) connection.close();
   }
 
-  /** Goes on over TLS: a second listener does it, for Deno has no STARTTLS for servers. */
+  /** Continues over TLS through a second listener, because Deno has no STARTTLS for servers. */
   async #upgrade(connection: Deno.Conn): Promise<void> {
     using listener = Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...this.tls! });
     const inner = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });
@@ -129,7 +129,7 @@ export class Sink {
       inner.readable.pipeTo(connection.writable),
     ]);
     const outer = await listener.accept();
-    this.#open.delete(connection); // its pipes close it
+    this.#open.delete(connection); // The pipes close it.
     this.#open.add(outer);
     await this.#talk(outer, true).catch(() => {});
     this.#close(outer);
@@ -139,14 +139,14 @@ export class Sink {
   async #talk(connection: Deno.Conn, upgraded = false): Promise<void> {
     const say = async (...lines: string[]) => {
       if (lines[0] === SILENCE) return;
-      if (lines[0] === HANG_UP) throw new Error("hung up");
+      if (lines[0] === HANG_UP) throw new Error("disconnected");
       const text = lines.map((line) => `${line}\r\n`).join("");
       for (let rest = new TextEncoder().encode(text); rest.length > 0;) {
         rest = rest.subarray(await connection.write(rest));
       }
     };
     const lines = readLines(connection);
-    // A connection that breaks has ended.
+    // A broken connection counts as closed.
     const next = async () => (await lines.next().catch(() => undefined))?.value as string | undefined;
     const ok = (answer: string | undefined) => answer === undefined || answer.startsWith("2");
 
@@ -229,7 +229,7 @@ function transaction(): Taken {
   return { from: "", fromParameters: "", to: [], toParameters: [], data: "", mail: "" };
 }
 
-/** Lines without their LF, a character a byte. */
+/** Lines without their LF, as Latin-1. */
 async function* readLines(connection: Deno.Conn): AsyncGenerator<string, undefined> {
   const buffer = new Uint8Array(65_536);
   let held = "";
@@ -241,7 +241,7 @@ async function* readLines(connection: Deno.Conn): AsyncGenerator<string, undefin
   }
 }
 
-/** A port of the loopback on which nobody listens. */
+/** A loopback port on which nothing listens. */
 export function deadPort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return (listener.addr as Deno.NetAddr).port;

@@ -1,11 +1,11 @@
-/** Turns the errors of functions into return values. */
+/** Turns expected errors into return values. */
 import { Fail } from "../lib/fail.ts";
 import { verifyTag } from "../lib/tag.ts";
 
 /** Returns whether {@link verifyTag} accepts the tag. */
-export function doesVerify(...asked: Parameters<typeof verifyTag>): boolean {
+export function doesVerify(...args: Parameters<typeof verifyTag>): boolean {
   try {
-    verifyTag(...asked);
+    verifyTag(...args);
     return true;
   } catch (error) {
     if (!(error instanceof Fail)) throw error;
