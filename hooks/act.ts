@@ -1,39 +1,39 @@
 /** Carries out a verdict. When this returns, the outcome is final: filed means that the message is on the disk. */
 import { parseAddress } from "../lib/address.ts";
 import { concat } from "../lib/bytes.ts";
-import type { Settings } from "../lib/settings/parse.ts";
 import { Fail } from "../lib/fail.ts";
 import { canonicalAddress, type Identity } from "../lib/settings/identity.ts";
 import { rfc5322Date } from "../lib/date.ts";
-import type { Ledger } from "../lib/entry.ts";
 import { field, type Header, named, printHead, without } from "../lib/message.ts";
 import { makeProof, PROOF_FIELD } from "../incoming/proof.ts";
 import { cleanEnvironment, envBytes } from "../io/system/environment.ts";
-import { failureReason, isPermanent, send, spoolIn } from "../io/transport/send.ts";
+import { failureReason } from "../io/transport/rejected.ts";
+import { isPermanent, send, spoolIn } from "../io/transport/send.ts";
 import { inject } from "../io/transport/inject.ts";
 import { deliverToMaildir, makeFolders } from "../io/transport/maildir.ts";
-import type { Outcome } from "./exits.ts";
+import type { DeliveryContext, HookResult } from "./delivery_context.ts";
 import type { Destination } from "./destination.ts";
+import { respond } from "./respond.ts";
 import { isBounceSender, type Verdict } from "../incoming/verdict.ts";
 import { withoutResults, withResult } from "./result_field.ts";
-import { addressIn, type Caller, type Delivery, DOUBLE_BOUNCE } from "../incoming/delivery.ts";
+import { addressIn, DOUBLE_BOUNCE } from "../incoming/delivery.ts";
 
-/** What the hook did and why; the reason may differ from that of the verdict. */
-export interface HookResult {
-  readonly outcome: Outcome;
-  readonly reason: string;
-}
-
-/** A delivery, and what is needed to act on it. */
-export interface DeliveryContext {
-  readonly caller: Caller;
-  readonly settings: Settings;
-  readonly ledger: Ledger;
-  readonly delivery: Delivery;
-  /** The body. It can be read once, or repeatedly if the whole message is in the prefix. */
-  body(): AsyncIterable<Uint8Array>;
-  readonly now: Date;
-  readonly abort: AbortSignal;
+/** Carries out a verdict: delivers, files or answers, or leaves the message to the caller. */
+export async function act(
+  verdict: Verdict,
+  destination: Destination | undefined,
+  context: DeliveryContext,
+): Promise<HookResult> {
+  const { action } = verdict;
+  if (action === "spam") return await fileSpam(verdict, context);
+  if (action === "answer") {
+    const response = await respond(verdict, context);
+    if (response === "answered") return await keep(verdict, context);
+    verdict = { ...verdict, action: "deliver", reason: `${verdict.reason}; ${response.reason}: check it yourself` };
+  }
+  return destination === undefined
+    ? { outcome: "go-on", reason: verdict.reason }
+    : await deliver(destination, verdict, context);
 }
 
 /**

@@ -11,20 +11,18 @@ import { logAddress } from "../lib/log.ts";
 import { printHead } from "../lib/message.ts";
 import { abortOnSignal, untilAborted } from "../io/system/signals.ts";
 import { VERSION } from "../lib/version.ts";
-import { deliver, type DeliveryContext, fileSpam, type HookResult, keep } from "./act.ts";
-import { failureReason } from "../io/transport/send.ts";
+import type { DeliveryContext, HookResult } from "./delivery_context.ts";
 import { recipientIdentity } from "../incoming/checks/addressed.ts";
 import { contentOf } from "./content.ts";
 import { addressIn, type Caller, type Delivery, envelope } from "../incoming/delivery.ts";
 import { decide, storesFor } from "../io/state/lookups.ts";
-import { ledgerOf } from "../io/state/stores.ts";
 import { DONE, exitStatus, type Outcome } from "./exits.ts";
+import { failureReason } from "../io/transport/rejected.ts";
 import { isBounceSender, type JudgeContext, type Verdict } from "../incoming/verdict.ts";
 import { warningAbout } from "../incoming/checks/keys.ts";
 import { callerIn, HELP, type Options, parseOptions } from "./options.ts";
 import { chooseDestination, type Destination } from "./destination.ts";
 import { withoutResults, withoutResultsInRest, withResult } from "./result_field.ts";
-import { respond } from "./respond.ts";
 import { returnedId } from "../incoming/checks/returned_header.ts";
 import { tidy } from "./tidy.ts";
 
@@ -61,9 +59,8 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   // Created late and only if needed, because signal listeners cost time.
   const deliveryContext = (): DeliveryContext => {
     const abort = abortOnSignal();
-    const ledger = ledgerOf(settings);
     const body = () => untilAborted(bodyOf(input), abort);
-    return { caller: options.caller, settings, ledger, delivery, body, now, abort };
+    return { caller: options.caller, settings, delivery, body, now, abort };
   };
 
   const plain = recipientIdentity(delivery, context) !== undefined;
@@ -73,7 +70,9 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   try {
     ({ verdict } = await decide(delivery, { ...context, ...storesFor(options.caller, settings, now) }));
     destination = await chooseDestination({ name, options, settings, verdict, plain }, env, readBelowHome);
-    result = leave(options.caller, verdict, destination) ?? await act(verdict, destination, deliveryContext());
+    result = leave(options.caller, verdict, destination) ??
+      // Imported late, because a genuine bounce under qmail does not need it.
+      await (await import("./act.ts")).act(verdict, destination, deliveryContext());
   } catch (error) {
     record(context, delivery, verdict, { outcome: "defer", reason: failureReason(error, settings.log_addresses) });
     throw error;
@@ -97,23 +96,6 @@ function leave(
     return { outcome: action === "spam" ? "redirected" : "go-on", reason };
   }
   return action === "deliver" && destination === undefined ? { outcome: "go-on", reason } : undefined;
-}
-
-async function act(
-  verdict: Verdict,
-  destination: Destination | undefined,
-  context: DeliveryContext,
-): Promise<HookResult> {
-  const { action } = verdict;
-  if (action === "spam") return await fileSpam(verdict, context);
-  if (action === "answer") {
-    const response = await respond(verdict, context);
-    if (response === "answered") return await keep(verdict, context);
-    verdict = { ...verdict, action: "deliver", reason: `${verdict.reason}; ${response.reason}: check it yourself` };
-  }
-  return destination === undefined
-    ? { outcome: "go-on", reason: verdict.reason }
-    : await deliver(destination, verdict, context);
 }
 
 /** Copies the message and adds a result field. On any error the message is copied without the field. */

@@ -9,12 +9,12 @@ import { formatAddress, parseAddress } from "../lib/address.ts";
 import type { Identity } from "../lib/settings/identity.ts";
 import { field, type Header, type Message, printHead } from "../lib/message.ts";
 import { removeToken } from "../io/state/pymsgauth.ts";
-import { rememberIn } from "../io/state/stores.ts";
+import { ledgerOf, rememberIn } from "../io/state/stores.ts";
 import { checkLauncher } from "../io/transport/commit.ts";
 import { send } from "../io/transport/send.ts";
 import { Rejected } from "../io/transport/rejected.ts";
 import { Fail } from "../lib/fail.ts";
-import type { DeliveryContext } from "./act.ts";
+import type { DeliveryContext } from "./delivery_context.ts";
 import type { Answer, Verdict } from "../incoming/verdict.ts";
 
 /** Answered, or the reason why not; then the user should read the challenge. */
@@ -28,7 +28,8 @@ export type Response = "answered" | { readonly reason: string };
  */
 export async function respond({ answer, identity }: Verdict, context: DeliveryContext): Promise<Response> {
   if (answer === undefined || identity === undefined) throw new Error("nothing to answer");
-  const { settings, ledger, now, abort } = context;
+  const { settings, now, abort } = context;
+  const ledger = ledgerOf(settings);
   const { entry, token } = answer.spends;
   checkLauncher();
   const claim = await ledger.claim(entry);

@@ -1,5 +1,5 @@
 /** Encoded words (RFC 2047), and the two encodings that they share with MIME bodies. */
-import { type Bytes, decodeLatin1, encodeLatin1 } from "./bytes.ts";
+import { type Bytes, concat, decodeLatin1, encodeLatin1 } from "./bytes.ts";
 
 /** The longest text whose encoded words are decoded. Names and Subjects are shorter. */
 const MAX_TEXT_LENGTH = 8 * 1024;
@@ -38,8 +38,8 @@ function decodeCharset(charset: string, bytes: string): string {
 /** Decodes base64 as it occurs in mail: in lines, each possibly padded. */
 export function fromBase64(text: string): Bytes {
   const units = text.replace(/[^A-Za-z0-9+/=]+/g, "").split(/=+/);
-  // atob() accepts any number of these characters except one more than a multiple of four.
-  return encodeLatin1(units.map((unit) => atob(unit.length % 4 === 1 ? unit.slice(0, -1) : unit)).join(""));
+  // fromBase64() accepts any number of these characters except one more than a multiple of four.
+  return concat(...units.map((unit) => Uint8Array.fromBase64(unit.length % 4 === 1 ? unit.slice(0, -1) : unit)));
 }
 
 /** Decodes quoted-printable (RFC 2045 section 6.7) to a Latin-1 string. Other text changes only where it contains `=`. */

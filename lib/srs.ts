@@ -171,7 +171,7 @@ function verify(address: string, given: string, hashed: string[], options: SrsOp
 /** Returns 27 characters of base64: HMAC-SHA-1 over the concatenated fields in lower case. */
 function digest(secret: Secret, fields: string[]): string {
   const mac = hmac("SHA-1", secret, utf8(lower(fields.join(""))));
-  return btoa(String.fromCharCode(...mac)).slice(0, -1); // without the padding
+  return mac.toBase64().slice(0, -1); // without the padding; loading btoa() takes a millisecond
 }
 
 function split(address: string): [user: string, host: string] {

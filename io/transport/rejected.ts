@@ -1,5 +1,5 @@
 /** The only failure after which a retry cannot deliver twice. */
-import { Fail, type Kind } from "../../lib/fail.ts";
+import { Fail, type Kind, reason } from "../../lib/fail.ts";
 
 /** A program exited with a nonzero status, or a server rejected the message. Nothing was sent. */
 export class Rejected extends Fail {
@@ -23,4 +23,11 @@ export class Rejected extends Fail {
   get summary(): string {
     return `status ${this.code}`;
   }
+}
+
+/** Returns the error for the log; without `whole` as a category, because the message may contain addresses. */
+export function failureReason(error: unknown, whole: boolean): string {
+  if (whole) return reason(error);
+  if (error instanceof Rejected) return error.summary;
+  return error instanceof Fail ? error.kind : "bug";
 }

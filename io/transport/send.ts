@@ -2,7 +2,7 @@
 import { formatAddress } from "../../lib/address.ts";
 import { concat, utf8 } from "../../lib/bytes.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
-import { Fail, reason } from "../../lib/fail.ts";
+import { Fail } from "../../lib/fail.ts";
 import { cleanEnvironment } from "../system/environment.ts";
 import type { Message } from "../../lib/message.ts";
 import { checkLauncher } from "./commit.ts";
@@ -19,13 +19,6 @@ export const LOOP_MARK = "COUNTERSIGN_INJECTING";
 export function isPermanent(error: unknown): boolean {
   if (error instanceof Rejected && error.code === 65) return true;
   return error instanceof Fail && (error.kind === "refused" || error.kind === "data");
-}
-
-/** Returns the error for the log; without `whole` as a category, because the message may contain addresses. */
-export function failureReason(error: unknown, whole: boolean): string {
-  if (whole) return reason(error);
-  if (error instanceof Rejected) return error.summary;
-  return error instanceof Fail ? error.kind : "bug";
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Parses and checks the settings file, which is TOML. Errors name the line. */
-import { parse, stringify, TomlDate, TomlError } from "smol-toml";
+import { parse, TomlDate, TomlError } from "smol-toml";
 import { parseAddress } from "../address.ts";
 import { Fail, quote, reason } from "../fail.ts";
 import { identityOf } from "./identity.ts";
@@ -54,8 +54,8 @@ export function parseConfig(text: string, place: ConfigSource): Settings {
   };
   const given = parseToml(text, place);
   if (typeof given.state === "string") {
-    const value = stringify({ folder: given.state }).trim();
-    throw wrong("", "state", 0, "Setting state is now a table", `write [state] and below it ${value}`);
+    const fix = `write [state] and below it folder = ${quote(given.state)}`;
+    throw wrong("", "state", 0, "Setting state is now a table", fix);
   }
   const known = new Set([...Object.keys(TOP), ...Object.keys(REPEATED), ...Object.keys(TABLES)]);
   for (const name of Object.keys(given)) {
