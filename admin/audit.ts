@@ -79,6 +79,9 @@ export function audit(name: string, args: readonly string[]): Promise<number> {
     );
     say(options.has("json") ? json(result) : auditText(result));
     if (page !== undefined) writePage(page, auditPage(result));
+    if (result.messages + result.skipped === 0 && result.unreadable.count > 0) {
+      throw new Fail("io", "No mailbox could be read");
+    }
   });
 }
 

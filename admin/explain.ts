@@ -94,6 +94,8 @@ function open(path: string | undefined): { from: Source } & Disposable {
   if (path === undefined || path === "-") return { from: Deno.stdin, [Symbol.dispose]: () => {} };
   try {
     const from = Deno.openSync(path);
+    // Opening a folder succeeds; reading it fails, with an error that does not name it.
+    if (from.statSync().isDirectory) throw new Deno.errors.IsADirectory("Is a directory");
     return { from, [Symbol.dispose]: () => from.close() };
   } catch (error) {
     throw new Fail("io", `File cannot be read: ${reason(error)}`, { file: path, cause: error });

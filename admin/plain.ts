@@ -40,8 +40,8 @@ export function plain(name: string, args: readonly string[]): Promise<number> {
       const fresh = named.filter((one) => !listed.includes(one));
       if (fresh.length > 0) add(path, fresh, source.file);
     } else {
-      const absent = named.filter((one) => !listed.includes(one));
-      if (absent.length > 0) throw new Fail("usage", `${absent.join(", ")} is not in this file`, { file: path });
+      const absent = named.find((one) => !listed.includes(one));
+      if (absent !== undefined) throw new Fail("usage", `List ${absent} is not in this file`, { file: path });
       changeAtomically(path, (text) => named.reduce(withoutList, text));
     }
   });

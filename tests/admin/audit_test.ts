@@ -253,6 +253,17 @@ Deno.test("unreadable files are reported and do not stop the audit; links and pi
   assert.equal(audit.unreadable.files[0]!.path, evil);
 });
 
+Deno.test("if nothing can be read, the report says so and the exit status is 74", async () => {
+  using home = new Home();
+  home.write("box/1.eml", ordinary(1));
+  const rows = [[["none"], 74, "audit: No mailbox could be read\n"], [["none", "box"], 0, ""]] as const;
+  for (const [mailboxes, status, error] of rows) {
+    const ran = await countersign(home, ["audit", ...mailboxes]);
+    assert.deepEqual([ran.code, ran.stderr], [status, error], mailboxes.join(" "));
+    assert.match(ran.stdout, /^1 file or folder could not be read:\n {2}none: /m);
+  }
+});
+
 Deno.test("sent mail within the mailbox is not judged", async () => {
   using home = new Home();
   home.write("box/cur/1", ordinary(1));

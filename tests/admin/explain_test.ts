@@ -329,7 +329,7 @@ const wrong: [string[], number, RegExp][] = [
   [["--out"], 64, /explain --out -- -t/],
   [["--out", "--sender", "", "--", "-t"], 64, /--sender has no meaning with --out/],
   [["/nonexistent/mail"], 74, /: \/nonexistent\/mail: File cannot be read/],
-  [["/"], 74, /The message cannot be read/],
+  [["/"], 74, /^explain: \/: File cannot be read: Is a directory/m],
   [["--config", "/nonexistent/c"], 78, /: \/nonexistent\/c: Settings file does not exist: countersign init/],
 ];
 for (const [args, code, says] of wrong) {

@@ -117,7 +117,7 @@ const wrong: [string[], RegExp][] = [
   [["add", "*@example.org"], /is not the address of a list: use a \[\[rule\]\] for patterns/],
   [["add", "a#b@example.org"], /is not the address of a list/],
   [["add", TALK, "two\nlines@example.org"], /Address "two\\nlines@example.org"/],
-  [["remove", TALK], /plain-lists: talk@lists\.example\.org is not in this file/],
+  [["remove", TALK], /plain-lists: List talk@lists\.example\.org is not in this file$/m],
   [["--all"], /Unknown option "--all"/],
 ];
 for (const [args, says] of wrong) {
