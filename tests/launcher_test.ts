@@ -1,18 +1,18 @@
-/** The launchers and what they start, when something around them is broken: nothing lost, nothing sent in half. */
+/** The launchers and their programs in a broken environment: no message is lost or sent incompletely. */
 import assert from "node:assert/strict";
 import { checkoutStart, PROGRAMS, stubText } from "../build/install/launcher.ts";
 import { fieldOf, Home, oneLine, type Ran, ROOT } from "./rig.ts";
 
 const HEAD = "From: greg@example.org\nTo: ann@example.net\nSubject: Hello\nMessage-ID: <1@example.org>\n\n";
 const MAIL = `${HEAD}Hi.\n`;
-/** More than a pipe and all buffers on the way hold. */
+/** Larger than a pipe and all other buffers. */
 const BIG = `${HEAD}${"0123456789abcdef".repeat(64)}\n`.padEnd(4 * 1024 * 1024, "line of the body\n");
 const SHIM = `${ROOT}/shim/shim`;
 const HOOK = `${ROOT}/hooks/incoming`;
-const SHELLS = [[], ["/bin/bash", "--posix"]].filter(([shell]) => shell === undefined || there(shell));
+const SHELLS = [[], ["/bin/bash", "--posix"]].filter(([shell]) => shell === undefined || exists(shell));
 const root = Deno.uid() === 0;
 
-/** Variables that make Deno 2.9.6 write files, load other code, trust other certificates, say more, wait, or stop. */
+/** Variables that make Deno 2.9.6 write files, load code, trust other certificates, print more, wait or stop. */
 const UNSET = {
   LD: "PRELOAD LIBRARY_PATH AUDIT DEBUG DEBUG_OUTPUT PROFILE PROFILE_OUTPUT SHOW_AUXV TRACE_LOADED_OBJECTS",
   DENO: "AUDIT_PERMISSIONS AUTH_TOKENS AUTO_SERVE CACHE_DB_MODE CERT COMPAT CONDITIONS CONNECTED COVERAGE_DIR " +
@@ -31,7 +31,7 @@ const UNSET = {
   SSLKEYLOGFILE: "",
 };
 
-function there(path: string): boolean {
+function exists(path: string): boolean {
   try {
     return Deno.statSync(path).isFile;
   } catch {
@@ -39,7 +39,7 @@ function there(path: string): boolean {
   }
 }
 
-/** A home whose injector is this program. */
+/** A home whose injector is this script. */
 function homeWith(injector: string): Home {
   const home = new Home();
   const path = home.write("injector", injector, 0o755);
@@ -47,14 +47,14 @@ function homeWith(injector: string): Home {
   return home;
 }
 
-/** An injector that takes everything, then does this. */
-const taking = (then: string) => `#!/bin/sh\ncat >"$HOME/got"\n${then}\n`;
+/** An injector that reads the whole message, then runs this line. */
+const injectorThat = (then: string) => `#!/bin/sh\ncat >"$HOME/got"\n${then}\n`;
 
-/** Runs a program by way of a line of shell: redirections that Deno cannot make. */
-const by = (line: string, ...argv: string[]) => ["/bin/sh", "-c", line, ...argv];
+/** Runs a program through a shell line, for redirections that Deno cannot do. */
+const viaShell = (line: string, ...argv: string[]) => ["/bin/sh", "-c", line, ...argv];
 
 for (const program of PROGRAMS) {
-  Deno.test(`${program.launcher} is what launcher.ts makes, and can be run`, () => {
+  Deno.test(`${program.launcher} is what launcher.ts generates, and is executable`, () => {
     const path = `${ROOT}/${program.launcher}`;
     assert.equal(Deno.readTextFileSync(path), stubText(checkoutStart(program)));
     assert.doesNotMatch(Deno.readTextFileSync(path), /@[A-Z]+@/);
@@ -68,7 +68,7 @@ Deno.test("the launcher has at most 130 lines of at most 120 characters", () => 
   assert.deepEqual(lines.filter((line) => line.length > 120), []);
 });
 
-/** [where it is called from, how it is called there]; `link` leads to the shim, `folder` to the checkout. */
+/** [working folder, command]; `link` is a link to the shim, `folder` to the checkout. */
 const calls: [string, string][] = [
   [".", "./link"],
   [".", "./folder/shim/shim"],
@@ -99,7 +99,7 @@ for (const shell of SHELLS) {
   });
 }
 
-Deno.test("a checkout without its launcher: later, with one line", async () => {
+Deno.test("without build/run.sh the stubs of a checkout fail temporarily, with one line", async () => {
   using home = new Home();
   for (const [name, program] of [["shim/shim", SHIM], ["hooks/incoming", HOOK]] as const) {
     home.write(name, Deno.readTextFileSync(program), 0o755);
@@ -107,7 +107,7 @@ Deno.test("a checkout without its launcher: later, with one line", async () => {
   }
 });
 
-// No Deno: whoever called must try again later, in the number that he takes for it.
+// Without Deno the caller must try again later, so it gets the temporary status that it knows.
 const withoutDeno: [string, string, string[], number][] = [
   ["the shim", SHIM, ["ann@example.net"], 75],
   ["the shim as sendmail", "sendmail", ["-t"], 75],
@@ -116,11 +116,11 @@ const withoutDeno: [string, string, string[], number][] = [
   ["the hook under maildrop", HOOK, ["--as", "maildrop"], 75],
   ["the hook under condredirect", HOOK, ["--as", "condredirect"], 111],
   ["the hook under condredirect, joined", HOOK, ["--as=condredirect", "--config", "x"], 111],
-  ["the hook with that in a stranger's address", HOOK, ["--as", "postfix", "--", "x --as condredirect y", "z"], 75],
+  ["the hook with that within a sender's address", HOOK, ["--as", "postfix", "--", "x --as condredirect y", "z"], 75],
   ["the hook with that as an address", HOOK, ["--sender", "--as=condredirect"], 75],
 ];
 for (const [what, program, args, status] of withoutDeno) {
-  Deno.test(`without Deno on PATH ${what} ends with ${status}`, async () => {
+  Deno.test(`without Deno on PATH ${what} exits with ${status}`, async () => {
     using home = new Home();
     Deno.mkdirSync(`${home.path}/tools`);
     const { stdout } = await home.run(["/bin/sh", "-c", "command -v readlink"]);
@@ -134,7 +134,7 @@ for (const [what, program, args, status] of withoutDeno) {
   });
 }
 
-// The injector's end is told as it was.
+// How the injector ends determines the shim's exit status.
 const ends: [string, string, number][] = [
   ["0", "exit 0", 0],
   ["1", "exit 1", 75],
@@ -148,8 +148,8 @@ const ends: [string, string, number][] = [
   ["SIGSEGV", "kill -11 $$", 75],
 ];
 for (const [how, line, status] of ends) {
-  Deno.test(`an injector that ends with ${how} makes the shim end with ${status}`, async () => {
-    using home = homeWith(taking(line));
+  Deno.test(`if the injector ends with ${how}, the shim exits with ${status}`, async () => {
+    using home = homeWith(injectorThat(line));
     const ran = await home.shim(["ann@example.net"], MAIL);
     if (status === 0) assert.deepEqual([ran.code, ran.stderr], [0, ""]);
     else {oneLine(
@@ -161,18 +161,18 @@ for (const [how, line, status] of ends) {
   });
 }
 
-Deno.test("an injector that ends with 0 before it has read a big message makes the shim end with 75", async () => {
+Deno.test("if the injector exits with 0 before reading all of a large message, the shim exits with 75", async () => {
   using home = homeWith("#!/bin/sh\nexit 0\n");
   oneLine(await home.shim(["ann@example.net"], BIG), 75, /did not read the whole message/);
 });
 
-Deno.test("an injector that refuses before it has read a big message is believed", async () => {
+Deno.test("if the injector rejects a large message before reading all of it, its status is passed on", async () => {
   using home = homeWith("#!/bin/sh\necho no such user >&2\nexit 67\n");
   oneLine(await home.shim(["ann@example.net"], BIG), 67, /status 67: no such user$/m);
 });
 
-// What is inherited from whoever started us.
-const perl = there("/usr/bin/perl");
+// Signal dispositions inherited from the caller.
+const perl = exists("/usr/bin/perl");
 const SIGNALS = {
   ignored: '$SIG{CHLD} = "IGNORE"; exec @ARGV; die',
   blocked: "use POSIX; sigprocmask(SIG_BLOCK, POSIX::SigSet->new(SIGCHLD)); exec @ARGV; die",
@@ -182,9 +182,9 @@ for (const [state, line] of Object.entries(SIGNALS)) {
     for (const [code, status] of [[0, 0], [67, 67], [100, 69]] as const) {
       const name = `SIGCHLD ${state}${
         shell.length > 0 ? " under bash" : ""
-      }: status ${code} of the injector is not lost`;
+      }: the injector's status ${code} is not lost`;
       Deno.test({ name, ignore: !perl }, async () => {
-        using home = homeWith(taking(`exit ${code}`));
+        using home = homeWith(injectorThat(`exit ${code}`));
         const ran = await home.run(["/usr/bin/perl", "-e", line, ...shell, SHIM, "ann@example.net"], MAIL);
         assert.equal(ran.code, status, ran.stderr);
         assert.match(home.read("got"), /\n\nHi\.\n$/);
@@ -193,25 +193,25 @@ for (const [state, line] of Object.entries(SIGNALS)) {
   }
 }
 
-/** Says what it got, and takes the message. */
-const TELLS = `#!/bin/sh\nenv >"$HOME/environment"\ncat >"$HOME/got"\n`;
+/** An injector that records its environment and the message. */
+const RECORDS_ENVIRONMENT = `#!/bin/sh\nenv >"$HOME/environment"\ncat >"$HOME/got"\n`;
 
-Deno.test("variables of the dynamic linker stop neither the shim nor reach what it runs", async () => {
+Deno.test("variables of the dynamic linker do not stop the shim and are not passed to the injector", async () => {
   const names = { LD_PRELOAD: "/nonexistent/preload.so", LD_LIBRARY_PATH: "/nonexistent", LD_BIND_NOW: "1" };
   for (const name of ["LD_FOO", "LD_", "LD_BIND_NOT", "DYLD_INSERT_LIBRARIES"]) {
-    using home = homeWith(TELLS);
+    using home = homeWith(RECORDS_ENVIRONMENT);
     const env = { ...names, [name]: "1", KEPT: "yes", COUNTERSIGN_LAUNCHER: "1" };
     const ran = await home.shim(["ann@example.net"], MAIL, env);
-    assert.deepEqual([ran.code, ran.stdout, oursOnly(ran.stderr)], [0, "", ""], name);
+    assert.deepEqual([ran.code, ran.stdout, withoutLinker(ran.stderr)], [0, "", ""], name);
     assert.match(home.read("environment"), /^KEPT=yes$/m);
     assert.doesNotMatch(home.read("environment"), /^(?:LD_|DYLD_|COUNTERSIGN_LAUNCHER)/m);
   }
 });
 
-/** Less what the dynamic linker says of the shell. */
-const oursOnly = (stderr: string) => stderr.split("\n").filter((line) => !line.includes(" ld.so: ")).join("\n");
+/** Standard error without the dynamic linker's warnings about the shell. */
+const withoutLinker = (stderr: string) => stderr.split("\n").filter((line) => !line.includes(" ld.so: ")).join("\n");
 
-Deno.test("LD_FOO does not hide what a variable holds that is not UTF-8", { ignore: !perl }, async () => {
+Deno.test("LD_FOO does not prevent reading a variable that is not UTF-8", { ignore: !perl }, async () => {
   using home = new Home();
   const line = '$ENV{SENDER} = "m\\xfcller\\@example.net"; $ENV{LD_FOO} = 1; exec @ARGV; die';
   const env = { EXT: "", HOST: "example.org", RPLINE: "Return-Path: <m>\n" };
@@ -220,35 +220,35 @@ Deno.test("LD_FOO does not hide what a variable holds that is not UTF-8", { igno
   assert.deepEqual([ran.code, ran.stderr], [99, ""]);
 });
 
-Deno.test("variables that Deno and its Node layer obey change nothing, and write no files", async () => {
+Deno.test("variables that affect Deno and its Node layer have no effect and write no files", async () => {
   const names = Object.entries(UNSET).flatMap(([prefix, rest]) => rest.split(" ").map((one) => `${prefix}_${one}`));
   const all = names.map((name) => name.replace(/_$/, "")).filter((name) => !name.startsWith("LD_"));
-  using home = homeWith(TELLS);
+  using home = homeWith(RECORDS_ENVIRONMENT);
   for (const value of ["out.file", "0", "--require /nonexistent/theirs.cjs"]) {
     const before = filesIn(home.path);
     const ran = await home.shim(["ann@example.net"], MAIL, Object.fromEntries(all.map((name) => [name, value])));
     assert.deepEqual([ran.code, ran.stdout, ran.stderr], [0, "", ""], value);
     const reached = all.filter((name) => home.read("environment").includes(`\n${name}=`));
-    assert.deepEqual(reached, [], "no such variable reaches the injector");
-    if (before > 0 && value !== "out.file") assert.equal(filesIn(home.path), before, "no file is written");
+    assert.deepEqual(reached, [], "variables passed to the injector");
+    if (before > 0 && value !== "out.file") assert.equal(filesIn(home.path), before, "files were written");
     assert.deepEqual([...Deno.readDirSync(home.path)].filter(({ name }) => [value, "0"].includes(name)), []);
   }
 });
 
-/** Variables in Deno's own list that change nothing for us, and why. */
+/** Variables in Deno's help that have no effect on us, and why. */
 const HARMLESS = {
   "set by the launcher, or by the owner of the cache": ["DENO_DIR", "DENO_NO_UPDATE_CHECK"],
-  "given by --no-prompt already": ["DENO_NO_PROMPT"],
+  "replaced by --no-prompt": ["DENO_NO_PROMPT"],
   "for other subcommands": ["DENO_INSTALL_ROOT", "DENO_JOBS", "DENO_TSC_BIN"],
   "for Deno.openKv and Deno.serve, which we do not use": [
     ...["DENO_KV_DB_MODE", "DENO_KV_DEFAULT_PATH", "DENO_KV_PATH_PREFIX", "DENO_KV_REQUIRES_DISTRIBUTED_DATABASE"],
     ...["DENO_SERVE_AUTOMATIC_COMPRESSION", "DENO_TRUST_PROXY_HEADERS"],
   ],
-  "for fetching modules, which are all there": ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "NPM_CONFIG_REGISTRY"],
+  "for downloading modules, which are all installed": ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "NPM_CONFIG_REGISTRY"],
   "for people": ["FORCE_COLOR", "NO_COLOR"],
 };
 
-Deno.test("each variable that this Deno documents is cleared, or known to be harmless", async () => {
+Deno.test("each variable that Deno documents is cleared or known to be harmless", async () => {
   const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["--help"], env: { NO_COLOR: "1" } }).output();
   const help = new TextDecoder().decode(stdout);
   const documented = [...help.slice(help.indexOf("Environment variables")).matchAll(/^ {2}([A-Z][A-Z0-9_]+)/gm)];
@@ -261,26 +261,26 @@ Deno.test("each variable that this Deno documents is cleared, or known to be har
   assert.deepEqual(documented.map(([, name]) => name!).filter((name) => !isCleared(name) && !known.has(name)), []);
 });
 
-Deno.test("the cache of another user is not taken for ours", { ignore: !root }, async () => {
-  using home = homeWith(TELLS);
-  const cache = `${home.path}/theirs`;
+Deno.test("a cache folder of another user is not used", { ignore: !root }, async () => {
+  using home = homeWith(RECORDS_ENVIRONMENT);
+  const cache = `${home.path}/foreign`;
   Deno.mkdirSync(cache);
   Deno.chownSync(cache, 12345, 12345);
-  Deno.mkdirSync(`${home.path}/ours`);
-  Deno.symlinkSync(home.env.DENO_DIR!, `${home.path}/ours/deno`);
-  const { code } = await home.shim(["ann@example.net"], MAIL, { DENO_DIR: cache, XDG_CACHE_HOME: `${home.path}/ours` });
+  Deno.mkdirSync(`${home.path}/own`);
+  Deno.symlinkSync(home.env.DENO_DIR!, `${home.path}/own/deno`);
+  const { code } = await home.shim(["ann@example.net"], MAIL, { DENO_DIR: cache, XDG_CACHE_HOME: `${home.path}/own` });
   assert.equal(code, 0);
   assert.equal(filesIn(cache), 0);
   assert.doesNotMatch(home.read("environment"), /^DENO_DIR/m);
 });
 
-Deno.test("a deno that is a script and stays in between stops no mail", async () => {
+Deno.test("deno may be a wrapper script", async () => {
   for (const line of [`"${Deno.execPath()}" "$@"`, `exec "${Deno.execPath()}" "$@"`]) {
-    using home = homeWith(TELLS);
+    using home = homeWith(RECORDS_ENVIRONMENT);
     Deno.removeSync(`${home.path}/bin/deno`);
     home.write("bin/deno", `#!/bin/sh\n${line}\n`, 0o755);
     for (const shell of SHELLS) {
-      // The program is not to look for a launcher that somebody else has named.
+      // The program must not check for a launcher named by the caller.
       const env = { COUNTERSIGN_LAUNCHER: "1" };
       const ran = await home.run([...shell, SHIM, "ann@example.net"], MAIL, env);
       assert.deepEqual([ran.code, ran.stderr], [0, ""]);
@@ -288,18 +288,18 @@ Deno.test("a deno that is a script and stays in between stops no mail", async ()
   }
 });
 
-Deno.test("a comma in --maildir is refused with one line", async () => {
+Deno.test("a comma in --maildir is rejected with one line", async () => {
   using home = new Home();
   Deno.mkdirSync(`${home.path}/b`);
   for (const args of [["--maildir", "a,b"], ["--maildir=a,b"], ["--as", "maildrop", "--maildir", "a,b"]]) {
     oneLine(await home.hook(args, MAIL), 75, /^incoming: --maildir a,b has a comma, so no permission can be given/m);
   }
   oneLine(await home.hook(["--as", "condredirect", "--maildir", ","], MAIL), 111, /has a comma/);
-  // Behind -- stand strangers' addresses.
+  // After -- there are addresses, which come from strangers.
   assert.doesNotMatch((await home.hook(["--", "--maildir", "a,b"], MAIL)).stderr, /comma/);
 });
 
-Deno.test("A locale that is none does no harm, one that is reaches the injector", async () => {
+Deno.test("an invalid locale is dropped, a valid one is passed to the injector", async () => {
   using home = homeWith(`#!/bin/sh\necho "$LANG" >"$HOME/lang"\ncat >"$HOME/got"\n`);
   const locales = { "ca_ES.UTF-8@valencia": true, "value of LANG": false, abcdefghijklmnop: false, C: true };
   for (const [lang, kept] of Object.entries(locales)) {
@@ -314,25 +314,25 @@ for (const shell of SHELLS) {
 
   for (const program of [SHIM, HOOK]) {
     const short = program.slice(ROOT.length + 1);
-    Deno.test(`${short}${under} with standard input closed ends with 75`, async () => {
+    Deno.test(`${short}${under} with standard input closed exits with 75`, async () => {
       using home = new Home();
-      const ran = await home.run(by('exec "$0" "$@" <&-', ...shell, program, "ann@example.net"));
+      const ran = await home.run(viaShell('exec "$0" "$@" <&-', ...shell, program, "ann@example.net"));
       oneLine(ran, 75, /: standard input is closed$/m);
       assert.deepEqual(home.mails("out"), []);
     });
   }
 
-  Deno.test(`the shim${under} in a folder that was deleted ends with 75`, async () => {
+  Deno.test(`the shim${under} in a deleted folder exits with 75`, async () => {
     using home = new Home();
     const line = 'mkdir gone && cd gone && rmdir ../gone && exec "$0" "$@"';
-    const ran = await home.run(by(line, ...shell, SHIM, "ann@example.net"), MAIL);
+    const ran = await home.run(viaShell(line, ...shell, SHIM, "ann@example.net"), MAIL);
     assert.equal(ran.code, 75, ran.stderr);
     assert.deepEqual(home.mails("out"), []);
   });
 
   Deno.test(`the shim${under} sends with standard output and error closed`, async () => {
     using home = new Home();
-    const ran = await home.run(by('exec "$0" "$@" >&- 2>&-', ...shell, SHIM, "ann@example.net"), MAIL);
+    const ran = await home.run(viaShell('exec "$0" "$@" >&- 2>&-', ...shell, SHIM, "ann@example.net"), MAIL);
     assert.equal(ran.code, 0);
     assert.deepEqual(home.mails("out").map((mail) => fieldOf(mail, "X-Envelope-To")), ["ann@example.net"]);
   });
@@ -340,26 +340,30 @@ for (const shell of SHELLS) {
 
 Deno.test("the hook delivers with standard output and error closed", async () => {
   using home = new Home();
-  const argv = by('exec "$0" "$@" >&- 2>&-', HOOK, "--maildir", `${home.path}/Maildir`);
+  const argv = viaShell('exec "$0" "$@" >&- 2>&-', HOOK, "--maildir", `${home.path}/Maildir`);
   const ran = await home.run(argv, MAIL, { SENDER: "ann@example.net", EXT: "", HOST: "example.org" });
   assert.equal(ran.code, 99);
   assert.equal(home.mails("Maildir").length, 1);
 });
 
-// Standard input that cannot be read: a folder, and a file that is open for writing only.
+// Standard input that cannot be read: a folder, and a file opened for writing only.
 for (const [what, redirect] of [["a folder", "</"], ["open for writing only", "0>written"]] as const) {
-  Deno.test(`standard input that is ${what} is no empty message`, async () => {
-    using home = homeWith(taking("exit 0"));
+  Deno.test(`standard input that is ${what} is not treated as an empty message`, async () => {
+    using home = homeWith(injectorThat("exit 0"));
     const spam = `${home.path}/Maildir`;
-    oneLine(await home.run(by(`exec "$0" "$@" ${redirect}`, SHIM, "ann@example.net")), 74, /input cannot be read/);
-    const hook = by(`exec "$0" "$@" ${redirect}`, HOOK, "--maildir", spam);
+    oneLine(
+      await home.run(viaShell(`exec "$0" "$@" ${redirect}`, SHIM, "ann@example.net")),
+      74,
+      /input cannot be read/,
+    );
+    const hook = viaShell(`exec "$0" "$@" ${redirect}`, HOOK, "--maildir", spam);
     oneLine(await home.run(hook, "", { SENDER: "", HOST: "example.org" }), 75, /input cannot be read/);
     assert.equal(home.read("got"), "");
     assert.deepEqual(home.mails("Maildir"), []);
   });
 }
 
-/** A program under way: its input is still open. */
+/** Starts a program and keeps its standard input open. */
 function start(home: Home, argv: string[], env: Record<string, string> = {}) {
   const child = new Deno.Command(argv[0]!, {
     args: argv.slice(1),
@@ -374,14 +378,14 @@ function start(home: Home, argv: string[], env: Record<string, string> = {}) {
 }
 
 async function ended({ child, writer }: ReturnType<typeof start>): Promise<Ran> {
-  // Its input stays open to the end, so that it was the signal that ended it.
-  const said = new Response(child.stderr).text();
+  // Standard input stays open to the end, so that only the signal can have ended the program.
+  const stderr = new Response(child.stderr).text();
   const { code } = await child.status;
   await writer.close().catch(() => {});
-  return { code, stdout: "", stderr: await said };
+  return { code, stdout: "", stderr: await stderr };
 }
 
-/** Waits for a file that the other side writes whole (by rename). */
+/** Waits for a file that another process creates by rename. */
 async function appears(path: string): Promise<string> {
   for (;;) {
     try {
@@ -393,8 +397,8 @@ async function appears(path: string): Promise<string> {
 }
 
 /**
- * An injector in one process. When `at` bytes are there it tells its process id;
- * at the end of its input it tells again, works, and commits.
+ * An injector in one process. After `at` bytes it writes its process ID to the file
+ * `begun`; at the end of its input it writes it to `ended`, runs `work`, and commits.
  */
 const patient = (at: number, work: string) =>
   `#!/usr/bin/perl
@@ -413,7 +417,7 @@ for (const signal of signals) {
     const under = shell.length > 0 ? " under bash" : "";
 
     Deno.test(
-      { name: `${signal}${under} while the body comes: the injector never commits`, ignore: !perl },
+      { name: `${signal}${under} while the body is read: the injector never commits`, ignore: !perl },
       async () => {
         using home = homeWith(patient(64 * 1024, ""));
         const run = start(home, [...shell, SHIM, "ann@example.net"]);
@@ -422,12 +426,12 @@ for (const signal of signals) {
         run.child.kill(signal);
         const ran = await ended(run);
         assert.equal(ran.code, 75, ran.stderr);
-        assert.ok(!there(`/proc/${injector}/stat`), "the injector is still there");
+        assert.ok(!exists(`/proc/${injector}/stat`), "the injector is still running");
         assert.deepEqual([home.read("ended"), home.read("committed")], ["", ""]);
       },
     );
 
-    Deno.test({ name: `${signal}${under} while the injector works: it is killed`, ignore: !perl }, async () => {
+    Deno.test({ name: `${signal}${under} while the injector is working: it is killed`, ignore: !perl }, async () => {
       using home = homeWith(patient(0, "sleep 600;"));
       const run = start(home, [...shell, SHIM, "ann@example.net"]);
       await run.writer.write(new TextEncoder().encode(MAIL));
@@ -436,12 +440,12 @@ for (const signal of signals) {
       run.child.kill(signal);
       const ran = await ended(run);
       oneLine(ran, 75, /Stopped by a signal; .*injector was killed$/m);
-      assert.ok(!there(`/proc/${injector}/stat`), "the injector is still there");
+      assert.ok(!exists(`/proc/${injector}/stat`), "the injector is still running");
       assert.equal(home.read("committed"), "");
     });
   }
 
-  Deno.test(`${signal} while the hook files a message: nothing is in the maildir`, async () => {
+  Deno.test(`${signal} while the hook files a message: nothing is left in the maildir`, async () => {
     using home = new Home();
     const maildir = `${home.path}/Maildir`;
     const run = start(home, [HOOK, "--maildir", maildir], { SENDER: "ann@example.net", HOST: "example.org" });
@@ -462,20 +466,20 @@ function filesIn(folder: string): number {
 }
 
 // A full disk.
-Deno.test("a filter whose standard output is full ends with 75", async () => {
+Deno.test("a filter whose standard output is full exits with 75", async () => {
   using home = new Home();
-  const ran = await home.run(by('exec "$0" "$@" >/dev/full', HOOK, "--as", "filter"), MAIL);
+  const ran = await home.run(viaShell('exec "$0" "$@" >/dev/full', HOOK, "--as", "filter"), MAIL);
   oneLine(ran, 75, /output cannot be written: No space left/);
 });
 
-/** Its size; a message of just this size ends with a short write. */
+/** The size of the small disk; a message of exactly this size ends with a short write. */
 const DISK = 256 * 1024;
 
-/** A disk with room for very little; false where we may not mount one. */
+/** Mounts a small disk; false if that is not permitted. */
 function smallDisk(folder: string): boolean {
   const args = ["-t", "tmpfs", "-o", `size=${DISK}`, "tmpfs", folder];
   Deno.mkdirSync(folder, { recursive: true });
-  return root && there("/bin/mount") &&
+  return root && exists("/bin/mount") &&
     new Deno.Command("/bin/mount", { args, stdout: "null", stderr: "null" }).outputSync().success;
 }
 
@@ -494,7 +498,7 @@ function mayMount(): boolean {
 }
 
 const mounts = mayMount();
-Deno.test({ name: "a maildir on a full disk takes nothing in half", ignore: !mounts }, async () => {
+Deno.test({ name: "on a full disk no incomplete message is left in a maildir", ignore: !mounts }, async () => {
   using home = new Home();
   const disk = `${home.path}/disk`;
   assert.ok(smallDisk(disk));

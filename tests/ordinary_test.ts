@@ -1,6 +1,6 @@
 /**
- * Ordinary mail under qmail, which the launcher lets pass without the hook. A table of envelopes: where the launcher
- * answers, the hook gives the same status and files nothing; and the launcher answers only where the table says so.
+ * Ordinary mail under qmail, which the launcher passes on without starting the hook. For a table of envelopes: if the
+ * launcher decides, the hook exits with the same status and files nothing; and it decides only where the table says so.
  */
 import assert from "node:assert/strict";
 import { prvsSign, srsForward } from "../mod.ts";
@@ -11,10 +11,10 @@ const MAIL = "From: jo@b.example\nTo: greg@example.org\nSubject: Hello\nMessage-
 const DELIVERS = `|${HOOK}\n./Maildir/\n`;
 const [JO, GREG] = ["jo@b.example", "greg@example.org"];
 
-/** What a stand-in for Deno ends with, which shows that the hook would have been started. */
+/** Exit status of a replacement for Deno, which shows that the hook would have been started. */
 const STARTED = 10;
 
-/** An envelope, and how the hook is called; undefined for a variable that is not set. */
+/** An envelope, the hook's arguments and the .qmail file; undefined for a variable that is not set. */
 interface Row {
   readonly SENDER?: string | undefined;
   readonly RECIPIENT?: string | undefined;
@@ -30,8 +30,8 @@ const signed = await srsForward(GREG, "srs.example.org", { secrets: [SECRET], no
 const prvs = await prvsSign(GREG, { secret: SECRET, now: new Date() });
 const [hash, plain] = [prvs.split("=")[1]!, "greg"];
 
-/** Senders with which ordinary mail comes. */
-const PEOPLE = [
+/** Senders of ordinary mail. */
+const ORDINARY_SENDERS = [
   ...[
     JO,
     "JO@B.EXAMPLE",
@@ -43,8 +43,8 @@ const PEOPLE = [
   ...["SRS0=AAAA=BB=c.example=jo@b.example", "prvs=0123abcdef=jo@b.example", GREG, signed, "x/y#z@b.example"],
 ];
 
-/** Senders that only the hook may judge, and some that it need not, but that are odd. */
-const OTHERS = [
+/** Senders that are left to the hook: null, daemons, and unusual ones. */
+const OTHER_SENDERS = [
   ...["", undefined, "<>", "#@[]", "<#@[]>", "#@[].b.example", "mailer-daemon", "MAILER-DAEMON", "Mailer-Daemon"],
   ...["mailer-daemon@b.example", "MAILER-DAEMON@b.example", "Mailer-dAEMON@mx.b.example", "<mailer-daemon@b.example>"],
   ...[
@@ -75,11 +75,11 @@ const OTHERS = [
   ],
 ];
 
-/** Spellings of an identity's plain address. */
-const INSTALLATION_CHECKS = [GREG, "Greg@example.org", "GREG@EXAMPLE.ORG", "greg@Example.ORG", "gREG@eXAMPLE.oRG"];
+/** An identity's plain address in upper and lower case. */
+const PLAIN_ADDRESSES = [GREG, "Greg@example.org", "GREG@EXAMPLE.ORG", "greg@Example.ORG", "gREG@eXAMPLE.oRG"];
 
-/** Recipients that the hook has to look at, or that are not listed. */
-const ELSEWHERE = [
+/** Recipients that the sandbox file does not list, among them signed addresses. */
+const OTHER_RECIPIENTS = [
   ...["", undefined, "greg", "greg@", "@example.org", "ann@example.org", "greg@example.net", "xgreg@example.org"],
   ...["greg@example.org.", '"greg"@example.org', "<greg@example.org>", "greg@example.org ", " greg@example.org"],
   ...[
@@ -118,7 +118,7 @@ const ELSEWHERE = [
   ...["prvs=0000000000=greg@example.org", `prvs=${hash}=GREG@Example.Org`, `greg-prvs=${hash}@example.org`],
 ];
 
-/** Environments beside sender and recipient. */
+/** Other variables of ordinary mail. */
 const ORDINARY_ENV: Row[] = [
   ...["example.org", "EXAMPLE.ORG", "Example.Org", "srs.example.org", "b.example", "", undefined].map((HOST) => ({
     HOST,
@@ -133,8 +133,8 @@ const OTHER_ENV: Row[] = [
   ) => [{ DEFAULT }, { DEFAULT, EXT: DEFAULT }]),
 ];
 
-/** Dot-qmail files in which a line behind the hook's delivers. */
-const GO_ON = [
+/** Dot-qmail files in which a line after the hook's delivers. */
+const DELIVERED_LATER = [
   ...[
     "./Maildir/\n",
     "./Maildir/",
@@ -152,8 +152,8 @@ const GO_ON = [
   `./Backup/\n|${HOOK}\n./Maildir/\n`,
 ]);
 
-/** Others: nothing behind the hook, or somebody who knows better. */
-const HOOK_DECIDES = [
+/** Other dot-qmail files: no delivery after the hook, or a line that may do more than call the hook. */
+const OTHER_QMAIL_FILES = [
   ...["", "\n", "# comment\n", "#./Maildir/\n", "   \n", "\t\n", "+list\n", "\n\n# a\n\n"].map((rest) =>
     `|${HOOK}\n${rest}`
   ),
@@ -162,7 +162,7 @@ const HOOK_DECIDES = [
   ...[`|if ${HOOK}; then cat; fi\n`, `|${HOOK}; cat\n`, `#|${HOOK}\n./Maildir/\n`, ` |${HOOK}\n./Maildir/\n`],
 ];
 
-/** How it is called. */
+/** Arguments with which the launcher may decide. */
 const PLAIN_ARGS = [[], ["--as", "qmail"], ["--as=qmail"], ["--as", "maildrop", "--as", "qmail"]];
 const OTHER_ARGS = [
   ...[["--as", "maildrop"], ["--as", "procmail"], ["--as", "postfix"], ["--as=filter"], ["--as", "condredirect"]],
@@ -172,33 +172,33 @@ const OTHER_ARGS = [
   ...[["--config", ".config/countersign/config.toml"], ["--config="]],
 ];
 
-/** Rows with which the launcher answers by itself, and rows with which it starts the hook. */
-const ANSWERED: Row[] = [
-  ...PEOPLE.flatMap((SENDER) => INSTALLATION_CHECKS.map((RECIPIENT) => ({ SENDER, RECIPIENT }))),
+/** Rows for which the launcher decides, and rows for which it starts the hook. */
+const BY_LAUNCHER: Row[] = [
+  ...ORDINARY_SENDERS.flatMap((SENDER) => PLAIN_ADDRESSES.map((RECIPIENT) => ({ SENDER, RECIPIENT }))),
   ...ORDINARY_ENV,
-  ...GO_ON.map((qmail) => ({ qmail })),
+  ...DELIVERED_LATER.map((qmail) => ({ qmail })),
   ...PLAIN_ARGS.map((args) => ({ args })),
 ];
-const JUDGED: Row[] = [
-  ...OTHERS.flatMap((SENDER) => INSTALLATION_CHECKS.slice(0, 2).map((RECIPIENT) => ({ SENDER, RECIPIENT }))),
-  ...ELSEWHERE.flatMap((RECIPIENT) => [JO, ""].map((SENDER) => ({ SENDER, RECIPIENT }))),
+const BY_HOOK: Row[] = [
+  ...OTHER_SENDERS.flatMap((SENDER) => PLAIN_ADDRESSES.slice(0, 2).map((RECIPIENT) => ({ SENDER, RECIPIENT }))),
+  ...OTHER_RECIPIENTS.flatMap((RECIPIENT) => [JO, ""].map((SENDER) => ({ SENDER, RECIPIENT }))),
   ...OTHER_ENV,
-  ...HOOK_DECIDES.map((qmail) => ({ qmail })),
+  ...OTHER_QMAIL_FILES.map((qmail) => ({ qmail })),
   ...OTHER_ARGS.map((args) => ({ args })),
 ];
 
-/** A home whose sandbox lists greg's address; Deno is a stand-in, or the real one and the address is not listed. */
-function home(real: boolean): Home {
-  const made = new Home();
-  made.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[incoming]\nspam = "~/Spam"\n`);
-  assert.match(made.read(SANDBOX), /^ordinary greg@example\.org$/m);
-  made.write(".qmail", DELIVERS);
-  if (real) made.write(SANDBOX, made.read(SANDBOX).replace(/^ordinary .*\n/m, ""));
+/** A home whose sandbox file lists greg's address and where Deno is replaced; `real`: not listed, with the real Deno. */
+function makeHome(real: boolean): Home {
+  const home = new Home();
+  home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[incoming]\nspam = "~/Spam"\n`);
+  assert.match(home.read(SANDBOX), /^ordinary greg@example\.org$/m);
+  home.write(".qmail", DELIVERS);
+  if (real) home.write(SANDBOX, home.read(SANDBOX).replace(/^ordinary .*\n/m, ""));
   else {
-    Deno.removeSync(`${made.path}/bin/deno`);
-    made.write("bin/deno", `#!/bin/sh\ncat >/dev/null\nexit ${STARTED}\n`, 0o755);
+    Deno.removeSync(`${home.path}/bin/deno`);
+    home.write("bin/deno", `#!/bin/sh\ncat >/dev/null\nexit ${STARTED}\n`, 0o755);
   }
-  return made;
+  return home;
 }
 const SANDBOX = ".config/countersign/config.sandbox";
 const CONFIG = ".config/countersign/config.toml";
@@ -211,14 +211,14 @@ async function run(at: Home, { args = [], qmail = DELIVERS, ...given }: Row): Pr
   return code;
 }
 
-Deno.test("the table has some 300 envelopes", () => {
-  assert.ok(ANSWERED.length + JUDGED.length >= 300, String(ANSWERED.length + JUDGED.length));
+Deno.test("the table has at least 300 envelopes", () => {
+  assert.ok(BY_LAUNCHER.length + BY_HOOK.length >= 300, String(BY_LAUNCHER.length + BY_HOOK.length));
 });
 
-Deno.test("where the launcher answers by itself, the hook says the same and files nothing", async () => {
-  using launcher = home(false);
-  using hook = home(true);
-  for (const row of ANSWERED) {
+Deno.test("where the launcher decides, the hook exits with the same status and files nothing", async () => {
+  using launcher = makeHome(false);
+  using hook = makeHome(true);
+  for (const row of BY_LAUNCHER) {
     assert.equal(await run(launcher, row), 0, `the launcher, ${JSON.stringify(row)}`);
     assert.equal(await run(hook, row), 0, `the hook, ${JSON.stringify(row)}`);
   }
@@ -226,27 +226,27 @@ Deno.test("where the launcher answers by itself, the hook says the same and file
   assert.equal(launcher.read(".local/state/countersign/log"), "", "ordinary mail is not logged");
 });
 
-Deno.test("all other mail starts the hook", async () => {
-  using launcher = home(false);
-  for (const row of JUDGED) {
-    // A caller that knows 111 only gets that from a status that is none of a hook's.
+Deno.test("for all other mail the hook is started", async () => {
+  using launcher = makeHome(false);
+  for (const row of BY_HOOK) {
+    // Only for a caller that expects 111 the launcher would change this status.
     assert.equal(await run(launcher, row), STARTED, JSON.stringify(row));
   }
 });
 
-/** [what, how the home is changed] */
+/** [what, change to the home] */
 const homes: [string, (home: Home) => unknown][] = [
-  ["the settings are newer than the sandbox", (h) => h.path && touch(h, CONFIG, 1)],
-  ["the settings are as old as the sandbox", (h) => touch(h, CONFIG, 0)],
-  ["there are no settings", (h) => Deno.removeSync(`${h.path}/${CONFIG}`)],
-  ["there is no sandbox", (h) => Deno.removeSync(`${h.path}/${SANDBOX}`)],
-  ["there is no .qmail", (h) => Deno.removeSync(`${h.path}/.qmail`)],
+  ["the settings are newer than the sandbox file", (h) => h.path && touch(h, CONFIG, 1)],
+  ["the settings are as old as the sandbox file", (h) => touch(h, CONFIG, 0)],
+  ["the settings are missing", (h) => Deno.removeSync(`${h.path}/${CONFIG}`)],
+  ["the sandbox file is missing", (h) => Deno.removeSync(`${h.path}/${SANDBOX}`)],
+  [".qmail is missing", (h) => Deno.removeSync(`${h.path}/.qmail`)],
   [".qmail is a folder", (h) => (Deno.removeSync(`${h.path}/.qmail`), Deno.mkdirSync(`${h.path}/.qmail`))],
   [".qmail is a FIFO", (h) => {
     Deno.removeSync(`${h.path}/.qmail`);
     new Deno.Command("mkfifo", { args: [`${h.path}/.qmail`] }).outputSync();
   }],
-  [".qmail leads nowhere", (h) => {
+  [".qmail is a dangling link", (h) => {
     Deno.removeSync(`${h.path}/.qmail`);
     Deno.symlinkSync("/nonexistent", `${h.path}/.qmail`);
   }],
@@ -254,50 +254,53 @@ const homes: [string, (home: Home) => unknown][] = [
     "challenges are answered",
     (h) => h.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[challenge]\nanswer = true\n`),
   ],
-  ["tokens of pymsgauth are answered", (h) => {
+  ["tag.pymsgauth is set", (h) => {
     h.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[tag]\npymsgauth = "~/.pymsgauth"\n`);
   }],
-  ["the sandbox lists another address", (h) => edit(h, (text) => text.replace("ordinary greg@", "ordinary ann@"))],
-  ["the sandbox lists a longer address", (h) => edit(h, (text) => text.replace("ordinary greg@example.org", "$&.net"))],
-  ["the sandbox lists a pattern", (h) => edit(h, (text) => text.replace("ordinary greg@", "ordinary *@"))],
+  ["the sandbox file lists another address", (h) => edit(h, (text) => text.replace("ordinary greg@", "ordinary ann@"))],
+  [
+    "the sandbox file lists a longer address",
+    (h) => edit(h, (text) => text.replace("ordinary greg@example.org", "$&.net")),
+  ],
+  ["the sandbox file lists a pattern", (h) => edit(h, (text) => text.replace("ordinary greg@", "ordinary *@"))],
 ];
 
-/** Dates a file so many seconds after the sandbox. */
+/** Sets the time of a file to that many seconds after the sandbox file. */
 function touch(at: Home, name: string, seconds: number): void {
   const now = Date.now();
   Deno.utimeSync(`${at.path}/${SANDBOX}`, new Date(now), new Date(now));
   Deno.utimeSync(`${at.path}/${name}`, new Date(now), new Date(now + seconds * 1000));
 }
 
-/** Changes the sandbox; it stays newer than the settings. */
+/** Changes the sandbox file, which stays newer than the settings. */
 function edit(at: Home, change: (text: string) => string): void {
   at.write(SANDBOX, change(at.read(SANDBOX)));
 }
 
 for (const [what, change] of homes) {
   Deno.test(`${what}: the hook is started`, async () => {
-    using launcher = home(false);
+    using launcher = makeHome(false);
     change(launcher);
     const env = { SENDER: JO, RECIPIENT: GREG, EXT: "", HOST: "example.org" };
     assert.equal((await launcher.run([HOOK], MAIL, env)).code, STARTED);
   });
 }
 
-Deno.test({ name: "a .qmail that cannot be read is left to the hook", ignore: Deno.uid() !== 0 }, async () => {
-  using launcher = home(false);
+Deno.test({ name: "with an unreadable .qmail the hook is started", ignore: Deno.uid() !== 0 }, async () => {
+  using launcher = makeHome(false);
   Deno.chmodSync(launcher.path, 0o755);
   for (const path of [".config", ".config/countersign", SANDBOX, CONFIG]) {
     Deno.chmodSync(`${launcher.path}/${path}`, 0o755);
   }
   const user = ["/usr/bin/setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", HOOK];
   const env = { SENDER: JO, RECIPIENT: GREG, EXT: "", HOST: "example.org" };
-  assert.equal((await launcher.run(user, MAIL, env)).code, 0, "it can be read");
+  assert.equal((await launcher.run(user, MAIL, env)).code, 0, "readable");
   Deno.chmodSync(`${launcher.path}/.qmail`, 0o600);
   assert.equal((await launcher.run(user, MAIL, env)).code, STARTED);
 });
 
-Deno.test("a sender or recipient with bytes that are not UTF-8 is left to the hook", async () => {
-  using launcher = home(false);
+Deno.test("for a sender or recipient that is not UTF-8 the hook is started", async () => {
+  using launcher = makeHome(false);
   for (const name of ["SENDER", "RECIPIENT"]) {
     const line = `${name}=$(printf 'm\\374ller@example.org'); export ${name}; exec "$0"`;
     const env = { SENDER: JO, RECIPIENT: GREG, EXT: "", HOST: "example.org" };
@@ -305,8 +308,8 @@ Deno.test("a sender or recipient with bytes that are not UTF-8 is left to the ho
   }
 });
 
-Deno.test("the hook by another name: its lines are those that call it by that name", async () => {
-  using launcher = home(false);
+Deno.test("a hook called by another name recognizes only lines with that name as its own", async () => {
+  using launcher = makeHome(false);
   Deno.symlinkSync(HOOK, `${launcher.path}/bin/check`);
   const rows: [string, number][] = [
     ["|$HOME/bin/check\n./Maildir/\n", 0],

@@ -1,4 +1,4 @@
-/** What the tests of whole programs share: a home in a temporary folder, programs run in it, maildirs read. */
+/** Helpers for tests of whole programs: a temporary home directory in which they run, and its maildirs. */
 import assert from "node:assert/strict";
 import { sandboxFile } from "../lib/paths.ts";
 import { ordinaryAddresses, permissions, printSandbox } from "../lib/settings/sandbox.ts";
@@ -8,36 +8,36 @@ import { Fail } from "../lib/fail.ts";
 /** The checkout. */
 export const ROOT = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
 
-/** How a program ended. */
+/** Exit status and output of a program. */
 export interface Ran {
   code: number;
   stdout: string;
   stderr: string;
 }
 
-/** The day of the keys: keys grow old, tests should not. */
+/** The creation day of keys, relative to today so that tests do not depend on the date. */
 export const CREATED = new Date(Date.now() - 300 * 86_400_000).toISOString().slice(0, 10);
 
-/** Fixed secret, as in tests: 32 bytes that are nobody's. */
+/** The secret of the keys. */
 export const SECRET = "not a real secret, for tests only";
 
-/** Deno's cache, which a bare environment would lose sight of. */
+/** Deno's cache folder, which the programs cannot derive from their bare environment. */
 function cache(): string {
   const folder = Deno.env.get("XDG_CACHE_HOME") || `${Deno.env.get("HOME")}/.cache`;
   return Deno.env.get("DENO_DIR") || `${folder}/deno`;
 }
 
-/** How this machine reaches the registry, when Deno still has to fetch something. */
+/** Variables for network access, in case Deno still has to download something. */
 function network(): Record<string, string> {
   const names = /^(?:SSL_CERT_|NODE_EXTRA_CA|DENO_TLS|DENO_CERT|NPM_CONFIG_|NO_PROXY|HTTPS?_PROXY|ALL_PROXY)/i;
   return Object.fromEntries(Object.entries(Deno.env.toObject()).filter(([name]) => names.test(name)));
 }
 
-/** A user: home, settings, key, and a PATH with Deno. */
+/** A user's home directory with settings, a key, and a PATH that contains Deno. */
 export class Home {
-  /** The folder; removed with the home. */
+  /** The folder, removed on disposal. */
   readonly path: string;
-  /** Variables of the environment besides HOME and PATH. */
+  /** Environment variables besides HOME and PATH. */
   env: Record<string, string> = { DENO_DIR: cache(), ...network() };
 
   constructor() {
@@ -48,28 +48,28 @@ export class Home {
     this.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n`);
   }
 
-  /** Writes config.toml: greg@example.org with srs.example.org, `more` behind it. `top` goes before. */
+  /** Writes config.toml: `top`, the identity greg@example.org with srs.example.org, and `more`. */
   settings(more: string, top = ""): void {
     const identity = `[[identity]]\naddress = "greg@example.org"\nsrs_domain = "srs.example.org"\n`;
     this.write(".config/countersign/config.toml", `${top}\n${identity}\n${more}`);
   }
 
-  /** What `countersign sandbox` does, so that all tests show that it is enough; wrong settings have no permissions. */
+  /** Writes the sandbox file as `countersign sandbox` does, so that all tests run with it; none for invalid settings. */
   sandbox(name: string): void {
-    const place = { file: `${this.path}/${name}`, home: this.path };
+    const source = { file: `${this.path}/${name}`, home: this.path };
     try {
-      const settings = parseConfig(this.read(name), place);
-      const lines = printSandbox(permissions(settings, place), ordinaryAddresses(settings));
+      const settings = parseConfig(this.read(name), source);
+      const lines = printSandbox(permissions(settings, source), ordinaryAddresses(settings));
       this.write(sandboxFile(name), lines);
-      // The launcher asks which of the two is newer.
+      // The launcher checks which of the two files is newer.
       const before = new Date(Date.now() - 1000);
-      Deno.utimeSync(place.file, before, before);
+      Deno.utimeSync(source.file, before, before);
     } catch (error) {
       if (!(error instanceof Fail)) throw error;
     }
   }
 
-  /** Writes a file below the home, with its folders. */
+  /** Writes a file below the home, creating its folders. */
   write(name: string, text: string | Uint8Array, mode = 0o644): string {
     const path = `${this.path}/${name}`;
     Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true });
@@ -79,7 +79,7 @@ export class Home {
     return path;
   }
 
-  /** The text of a file below the home; empty when it is not there. */
+  /** The text of a file below the home; empty if it does not exist. */
   read(name: string): string {
     try {
       return Deno.readTextFileSync(`${this.path}/${name}`);
@@ -128,7 +128,7 @@ export class Home {
   }
 
   [Symbol.dispose](): void {
-    // A shell that is being ended may still write its history here while the folder is emptied.
+    // A shell that is exiting may still write its history here while the folder is being removed.
     for (let left = 20; left > 0; left--) {
       try {
         return Deno.removeSync(this.path, { recursive: true });
@@ -167,14 +167,14 @@ export function fieldOf(mail: string, name: string): string {
   return new RegExp(`^${name}:[ \\t]*(.*)$`, "im").exec(head)?.[1] ?? "";
 }
 
-/** Exactly one line on standard error, and the status. */
+/** Asserts the exit status, and exactly one line on standard error, which matches the pattern. */
 export function oneLine(ran: Ran, code: number, pattern: RegExp): void {
   assert.equal(ran.code, code, ran.stderr);
   assert.match(ran.stderr, pattern);
-  assert.equal(ran.stderr.trimEnd().split("\n").length, 1, `one line, not: ${ran.stderr}`);
+  assert.equal(ran.stderr.trimEnd().split("\n").length, 1, `not one line: ${ran.stderr}`);
 }
 
-/** A bounce as qmail-send writes it (QSBMF): the whole original comes back. */
+/** A bounce as qmail-send writes it (QSBMF), which returns the whole message. */
 export function qsbmf(to: string, original: string, host = "mx.example.net"): string {
   const body = `Hi. This is the qmail-send program at ${host}.
 I'm afraid I wasn't able to deliver your message to the following addresses.
