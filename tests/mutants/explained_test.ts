@@ -1,40 +1,40 @@
-/** The list of changes that no test sees, held to what it says as far as that is cheap; `deno task mutants` does the rest. */
+/** Consistency of tests/MUTANTS.md with the source; `deno task mutants` checks the rest. */
 import assert from "node:assert/strict";
 import { ROOT } from "../rig.ts";
-import { change, EXPLAINED, keyOf, MODULES, parseExplained, stands } from "./explained.ts";
+import { change, EXPLAINED, keyOf, MODULES, occursIn, parseExplained } from "./explained.ts";
 import { numberMutants } from "./numbers.ts";
 
 const source = (file: string) => Deno.readTextFileSync(`${ROOT}/${file}`);
 const TEXT = source(EXPLAINED);
 
-Deno.test("MUTANTS.md explains lines that the source contains, each once", () => {
+Deno.test("MUTANTS.md explains each change once, and only changes to lines of the source", () => {
   const all = parseExplained(TEXT);
-  assert.equal(all.length, TEXT.match(/^\+ /gm)?.length ?? 0, "every change is read");
+  assert.equal(all.length, TEXT.match(/^\+ /gm)?.length ?? 0, "every change is parsed");
   assert.equal(new Set(all.map(keyOf)).size, all.length);
   for (const one of all) {
     const key = keyOf(one);
     assert.ok(Object.hasOwn(MODULES, one.file), key);
     assert.ok(
-      stands(one, source(one.file)),
-      `${key}\nis not in the source any more: run deno task mutants ${one.file}`,
+      occursIn(one, source(one.file)),
+      `${key}\nis no longer in the source: run deno task mutants ${one.file}`,
     );
     assert.notEqual(one.before, one.after, key);
   }
 });
 
-Deno.test("MUTANTS.md explains only numbers that are changed in this way", () => {
+Deno.test("MUTANTS.md explains only changes of numbers that are made", () => {
   for (const file of Object.keys(MODULES)) {
     const made = new Set(numberMutants(file, source(file)).map(keyOf));
     assert.ok(made.size > 0, file);
     for (const one of parseExplained(TEXT).filter((one) => one.file === file)) {
-      // Only one number differs: then it is one of ours, and no change of Stryker's.
+      // If only a number differs, numbers.ts made the change, not Stryker.
       const bare = (text: string) => text.replace(/-?\d+/g, "#");
       if (bare(one.before) === bare(one.after)) assert.ok(made.has(keyOf(one)), keyOf(one));
     }
   }
 });
 
-Deno.test("a list is read as it is written", () => {
+Deno.test("parseExplained parses a list", () => {
   const block = (...lines: string[]) => ["```diff", ...lines, "```"].join("\n");
   const text = `# Title\n\nText.\n\n## a.ts\n\n${block("- x", "+ y", "- v", "+ w")}\n\nNo\nmatter.\n\n` +
     `${block("- z", "+ ")}\n\nNor this.\n\n## b.ts\n\n${block("- x", "+ y")}\n\nNor that.\n`;
@@ -47,25 +47,25 @@ Deno.test("a list is read as it is written", () => {
   assert.deepEqual(parseExplained("# Title\n"), []);
 });
 
-Deno.test("a change is shown by its lines", () => {
+Deno.test("change() shows whole lines", () => {
   const text = "first\n  if (a) {\n    b();\n  }\nlast";
-  const made = (part: string, other: string) => {
+  const lines = (part: string, other: string) => {
     const at = text.indexOf(part);
     const { before, after } = change("f", text, at, at + part.length, other);
     return [before, after];
   };
-  assert.deepEqual(made("first", "1"), ["first", "1"]);
-  assert.deepEqual(made("last", ""), ["last", ""]);
-  assert.deepEqual(made("a)", "true)"), ["if (a) {", "if (true) {"]);
-  assert.deepEqual(made("{\n    b();\n  }", "{}"), ["if (a) { … }", "if (a) {}"]);
+  assert.deepEqual(lines("first", "1"), ["first", "1"]);
+  assert.deepEqual(lines("last", ""), ["last", ""]);
+  assert.deepEqual(lines("a)", "true)"), ["if (a) {", "if (true) {"]);
+  assert.deepEqual(lines("{\n    b();\n  }", "{}"), ["if (a) { … }", "if (a) {}"]);
   for (
-    const [before, there] of [["if (a) { … }", true], ["b();", true], ["b()", false], ["b(); … c", false]] as const
+    const [before, expected] of [["if (a) { … }", true], ["b();", true], ["b()", false], ["b(); … c", false]] as const
   ) {
-    assert.equal(stands({ file: "f", before, after: "" }, text), there, before);
+    assert.equal(occursIn({ file: "f", before, after: "" }, text), expected, before);
   }
 });
 
-Deno.test("numbers go up and down, but not those of names, comments and other numbers", () => {
+Deno.test("numbers are changed by one, but not within names, comments and decimal fractions", () => {
   const changed = (text: string) => numberMutants("f", text).map(({ source }) => source);
   const good = (text: string, ...all: string[]) => assert.deepEqual(changed(text), all, text);
   good("a < 1;", "a < 2;", "a < 0;");
