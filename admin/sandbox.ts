@@ -72,11 +72,14 @@ export function writeSandbox(settings: Settings, source: ConfigSource, changed: 
     if (right !== "write" || thing.startsWith("~")) continue;
     makeFolder(thing.slice(0, thing.lastIndexOf("/")));
   }
-  const mode = Deno.statSync(source.file).mode! & 0o644;
+  const { mode, gid } = Deno.statSync(source.file);
   const create = (path: string, text: string) => {
     const made = createAtomically(path, text);
-    if (made) Deno.chmodSync(path, mode);
-    return made;
+    if (!made) return false;
+    // Whoever may read the settings must be able to read what belongs to them, such as the group of a service.
+    if (Deno.statSync(path).gid !== gid) Deno.chownSync(path, null, gid);
+    Deno.chmodSync(path, mode! & 0o644);
+    return true;
   };
   create(settings.plain_lists, LISTS);
   // The launcher passes ordinary mail without the hook only if the sandbox file is newer than the settings.
