@@ -16,16 +16,15 @@ export interface DestinationQuery {
   readonly options: Options;
   readonly settings: Settings;
   readonly verdict: Verdict;
-  /** Is the recipient an identity's plain address? Forwarding ends there; going on would be a loop. */
+  /** Whether the recipient is an identity's plain address. Forwarding from there would be a loop. */
   readonly plain: boolean;
 }
 
 /**
- * Returns the destination if the hook has to deliver, because the command line
- * says so or because nothing follows it. A wrapper, whose line does not name the
- * hook, is left to deliver.
+ * Returns the destination if the hook has to deliver, because the command line says so or because nothing follows it.
+ * If a wrapper calls the hook, so that no line names the hook, the wrapper delivers.
  *
- * @returns undefined: the caller delivers, or nothing is to be delivered
+ * @returns undefined when the caller delivers, or when there is nothing to deliver
  * @throws {Fail} `config` if the hook is last and has no destination; `temporary` if that cannot be determined
  */
 export async function chooseDestination(
@@ -53,5 +52,5 @@ export async function chooseDestination(
   if (verdict.action === "spam" || await following() !== "last") return undefined;
   if (settings.incoming.forward && !plain) return "forward";
   if (settings.incoming.inbox !== "") return { maildir: settings.incoming.inbox };
-  throw new Fail("config", "Nothing delivers behind this hook", { fix: "give it --maildir, or set incoming.inbox" });
+  throw new Fail("config", "Nothing delivers after this hook", { fix: "add --maildir, or set incoming.inbox" });
 }

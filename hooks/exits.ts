@@ -1,4 +1,4 @@
-/** The only table of the hook's exit statuses. */
+/** The table of the hook's exit statuses. */
 import type { Caller } from "../incoming/delivery.ts";
 
 /**
@@ -17,9 +17,9 @@ export type Outcome = "go-on" | "delivered" | "forwarded" | "filed" | "answered"
 /** The outcomes after which nothing remains to be done. */
 export const DONE: readonly Outcome[] = ["delivered", "forwarded", "filed", "answered", "redirected"];
 
-// 75 is the one temporary status that qmail, Postfix, maildrop and procmail agree on; condredirect knows 111 only.
-// Postfix bounces on every status other than 0, 71 and 75; nothing delivers after the hook there, so `go-on` defers.
-// procmail takes 0 for "delivered", so `go-on` is another number there. condredirect redirects at 0.
+// qmail, Postfix, maildrop and procmail all treat 75 as temporary; condredirect only 111.
+// Postfix bounces on any status other than 0, 71 and 75, and nothing delivers after the hook there, so `go-on` defers.
+// procmail treats 0 as "delivered", so `go-on` needs another status there. condredirect redirects on 0.
 const TABLE: Record<Caller, Record<"go-on" | "done" | "defer", number>> = {
   qmail: { "go-on": 0, done: 99, defer: 75 },
   maildrop: { "go-on": 0, done: 99, defer: 75 },
@@ -30,10 +30,10 @@ const TABLE: Record<Caller, Record<"go-on" | "done" | "defer", number>> = {
 };
 
 /**
- * The status for this caller.
+ * Returns the exit status for this caller.
  *
- * @param last is the hook the last deliverer (`to "|hook --maildir …"`)? Then maildrop passes its status to the MTA,
- *   for which only 0 is success.
+ * @param last whether the hook delivers last (`to "|hook --maildir …"`); maildrop then passes its status to the MTA, for
+ *   which only 0 is success
  */
 export function exitStatus(caller: Caller, outcome: Outcome, last: boolean): number {
   const row = TABLE[caller];

@@ -1,4 +1,4 @@
-/** The hook: reads, judges and acts. `Deno.args` is the name by which it was called, then the arguments. */
+/** The hook: reads a message, judges it and acts. The first of `Deno.args` is the name by which it was called. */
 import { concat } from "../lib/bytes.ts";
 import { errorText, Fail, reason } from "../lib/fail.ts";
 import { checkArguments, env } from "../io/system/environment.ts";

@@ -6,9 +6,9 @@ import { type Caller, CALLERS } from "../incoming/delivery.ts";
 export interface Options {
   readonly caller: Caller;
   readonly config?: string;
-  /** Deliver here instead of leaving it to the caller. */
+  /** The maildir to deliver to, instead of leaving delivery to the caller. */
   readonly maildir?: string;
-  /** Forward to the identity instead. */
+  /** Whether to forward to the identity instead. */
   readonly forward: boolean;
   readonly sender?: string;
   readonly recipient?: string;
@@ -30,7 +30,7 @@ Example: a line in .qmail, in front of the delivery instruction
   |/usr/local/lib/countersign/hooks/incoming
 `;
 
-/** The caller, even if other arguments are invalid: the temporary status depends on it. */
+/** Returns the caller, even if other arguments are invalid, because the temporary status depends on it. */
 export function callerIn(args: readonly string[]): Caller {
   const end = args.indexOf("--");
   const options = end < 0 ? args : args.slice(0, end);

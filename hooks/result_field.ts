@@ -60,17 +60,17 @@ export async function* withoutResultsInRest(
 
 /** Copies header lines except those of the field. Holds back at most the beginning of one line. */
 class FieldFilter {
-  /** Has the empty line passed? Then everything else is body. */
+  /** Whether the empty line has passed; everything after it is body. */
   inBody = false;
   #out: number[] = [];
   /** The beginning of a line that may still be the field. */
   #held: number[] = [];
   #state: "start" | "pass" | "drop" = "start";
-  /** Did the previous line end at a CR? Then an LF belongs to that line end. */
+  /** Whether the previous line ended at a CR; a following LF belongs to that line end. */
   #afterCr = false;
-  /** Does the dropped line begin after a bare CR? Then its LF ends the previous line. */
+  /** Whether the dropped line began after a bare CR; its LF then ends the previous line. */
   #keepLf = false;
-  /** Was the previous line dropped? Then its continuation lines (RFC 5322 section 2.2.3) are dropped, too. */
+  /** Whether the previous line was dropped; its continuation lines (RFC 5322 section 2.2.3) are dropped, too. */
   #dropped: boolean;
 
   constructor(dropped: boolean) {

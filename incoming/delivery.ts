@@ -1,8 +1,8 @@
-/** What an MTA passes to a hook, in the terms of the program that calls it. */
+/** The envelope and message that an MTA or delivery agent passes to a hook, each in its own way. */
 import { type Address, parseAddressList } from "../lib/address.ts";
 import { type Header, named, value } from "../lib/message.ts";
 
-/** The calling program, as `--as` names it; never guessed. */
+/** The calling program, as given with `--as`; never guessed. */
 export type Caller = "qmail" | "maildrop" | "procmail" | "postfix" | "filter" | "condredirect";
 
 /** The names for `--as`. */
@@ -15,7 +15,7 @@ export const DOUBLE_BOUNCE = "#@[]";
 export interface Received {
   /** The envelope sender; null for the null sender, undefined when unknown. `#@[]` is qmail's double bounce. */
   readonly sender: string | null | undefined;
-  /** The recipient before any rewriting, in each spelling that the caller offers. */
+  /** The recipient before any rewriting, in each form that the caller provides. */
   readonly recipients: readonly string[];
 }
 
@@ -25,17 +25,17 @@ export interface Delivery extends Received {
   /** The beginning of the message, and the offset of its body. */
   readonly prefix: Uint8Array;
   readonly bodyStart: number;
-  /** Does the message end within `prefix`? */
+  /** Whether the message ends within `prefix`. */
   readonly whole?: boolean;
-  /** The end of a message that does not, if it could be read; it may overlap `prefix`. */
+  /** The end of a longer message, if it could be read; it may overlap `prefix`. */
   readonly tail?: Uint8Array;
-  /** Are there bytes of the message that are neither in `prefix` nor in `tail`? */
+  /** Whether some bytes of the message are neither in `prefix` nor in `tail`. */
   readonly unread?: boolean;
-  /** Was the header cut, so that it continues in the body? */
+  /** Whether the header was cut and continues in the body. */
   readonly cut?: boolean;
 }
 
-/** Is the message known, or only its envelope? */
+/** Returns whether the message is known, or only its envelope. */
 export const isMessage = (one: Received | Delivery): one is Delivery => "header" in one;
 
 /** Looks up an environment variable. */
@@ -48,9 +48,9 @@ export interface Given {
 }
 
 /**
- * Does an address hold bytes that are not UTF-8, for which Deno writes U+FFFD?
- * It is then no address that we signed or own, and trying again cannot make it
- * readable: a sender counts as a person, a recipient as somebody else.
+ * Returns whether an address contains bytes that are not UTF-8, which Deno replaces by U+FFFD. Such an address is
+ * neither signed by us nor an identity, and a retry cannot change that: as a sender it is treated as a person, as a
+ * recipient as somebody else.
  */
 export const isUnreadable = (address: string): boolean => address.includes("\ufffd");
 
@@ -75,16 +75,15 @@ export async function envelope(
   };
 }
 
-/** `MAILER-DAEMON` alone is how Postfix's pipe(8) spells the null sender. */
+/** Returns null for the null sender, which Postfix's pipe(8) writes as `MAILER-DAEMON`. */
 function nullOr(sender: string): string | null {
   const bare = sender.replace(/^<(.*)>$/, "$1");
   return bare === "" || /^mailer-daemon$/i.test(bare) ? null : bare;
 }
 
 /**
- * qmail-command(8). RECIPIENT and LOCAL carry the prefix of a virtual domain
- * (`greg-srs-SRS0=…`), DEFAULT and EXT do not. EXT3 and EXT4 split at every `-`
- * and are useless here.
+ * Returns the recipients as described in qmail-command(8). RECIPIENT and LOCAL include the prefix of a virtual domain
+ * (`greg-srs-SRS0=…`), DEFAULT and EXT do not. EXT3 and EXT4 are split at every `-`, so they are not used.
  */
 async function qmailRecipients(env: Env): Promise<string[]> {
   const host = await env("HOST") ?? "";
@@ -93,22 +92,22 @@ async function qmailRecipients(env: Env): Promise<string[]> {
 }
 
 /**
- * Under maildrop and procmail DEFAULT is a mailbox and HOST the machine. If the
- * recipient before rewriting is known, only it counts: mail to a role alias that
- * was expanded to an identity is not a bounce to that identity.
+ * Returns the recipient for other callers. Under maildrop and procmail, DEFAULT is a mailbox and HOST is the machine. If
+ * the recipient before rewriting is known, only that counts: mail to a role alias that was expanded to an identity is not
+ * a bounce to that identity.
  */
 async function otherRecipients(onTop: Header, env: Env): Promise<string[]> {
   const original = await env("ORIGINAL_RECIPIENT") || value(onTop, "X-Original-To");
   return [original || await env("RECIPIENT") || value(onTop, "Delivered-To") || ""];
 }
 
-/** The fields that the last MTA added above its Received field. A stranger's are below it. */
+/** Returns the fields that the last MTA added above its Received field. Fields of the sender are below it. */
 function writtenHere(header: Header): Header {
   const received = header.findIndex((one) => named(one, "Received"));
   return received < 0 ? [] : header.slice(0, received);
 }
 
-/** The one address in a text, or undefined. */
+/** Returns the only address in a text; undefined when there is none or more than one. */
 export function addressIn(text: string): Address | undefined {
   try {
     const [mailbox, ...more] = parseAddressList(text);

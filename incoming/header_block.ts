@@ -1,28 +1,28 @@
-/** Finds the block of lines around a position: a returned header, up to an empty line on either side. */
+/** Finds the block of lines around a position, such as a returned header, up to an empty line on either side. */
 
-/** The most characters of quoting and indentation before a line. */
+/** Maximum number of characters of quoting and indentation before a line. */
 export const MAX_QUOTE = 256;
 
-/** The most empty lines between two lines of a header that a gateway has spread out. */
+/** Maximum number of empty lines that a gateway may have inserted between two lines of a header. */
 const MAX_GAP = 2;
-/** Fields that show that empty lines separate nothing here. */
+/** Minimum number of fields in a block whose empty lines were inserted by a gateway. */
 const MIN_FIELDS = 4;
 const FIELD = /[^A-Za-z0-9\n]{0,256}[A-Za-z][!-9;-~]{0,80}[ \t]{0,16}:/y;
 
-/** Where a block begins and ends in its text. */
+/** The offsets at which a block begins and ends. */
 export interface Block {
   readonly top: number;
   readonly bottom: number;
 }
 
-/** The text before a position in its line, if it can be quoting and indentation. */
+/** Returns the text between the beginning of the line and a position, if it can be quoting or indentation. */
 export function quoteBefore(text: string, at: number): string {
   const before = text.slice(Math.max(0, at - MAX_QUOTE), at);
   const quote = before.slice(before.lastIndexOf("\n") + 1);
   return /[A-Za-z0-9]/.test(quote) ? "" : quote;
 }
 
-/** A line without its quoting. White space after the quoting is often missing on an empty line. */
+/** Returns a line without its quoting. White space after the quote marks is often missing on an empty line. */
 export function unquoted(line: string, quote: string): string {
   if (line.startsWith(quote)) return line.slice(quote.length);
   const marks = quote.trimEnd();
@@ -33,18 +33,18 @@ export function unquoted(line: string, quote: string): string {
 export class Blocks {
   readonly #text: string;
   #last: Block = { top: 0, bottom: 0 };
-  /** Up to this offset, empty lines are known to separate blocks. */
+  /** The offset up to which empty lines are known to separate blocks. */
   #separated = 0;
 
-  /** Those of this text. */
+  /** Creates a search in this text. */
   constructor(text: string) {
     this.#text = text;
   }
 
   /**
-   * The block around the lines from `start` to `end`; the same object as long as it is the same block. Where empty
-   * lines are above and below, and the lines beyond them are fields, a gateway has put one behind each line: then they
-   * belong to the block.
+   * Returns the block that contains the lines from `start` to `end`; the same object for the same block. If there are
+   * empty lines above and below, and the lines beyond them are fields, a gateway has inserted empty lines between all
+   * lines, and they belong to the block.
    */
   around(start: number, end: number): Block {
     const text = this.#text;
@@ -62,11 +62,11 @@ export class Blocks {
   }
 }
 
-/** The lines of a text, each quoted as one of them is, as far up as `floor`. */
+/** The lines of a text that are quoted in the same way, not above `floor`. */
 class Lines {
   constructor(readonly text: string, readonly quote: string, readonly floor: number) {}
 
-  /** As far as lines go between which there are at most `gap` empty ones. */
+  /** Extends a block in both directions, across at most `gap` consecutive empty lines. */
   walk(from: number, to: number, gap: number): Block & { fields: number } {
     let [top, bottom, fields] = [from, to, 1];
     for (let at = from, empty = 0; at > this.floor;) {
@@ -81,7 +81,7 @@ class Lines {
     return { top, bottom, fields };
   }
 
-  /** How many empty lines there are directly above a line, as far as it matters. */
+  /** Returns the number of empty lines directly above a line, at most {@link MAX_GAP}. */
   emptyAbove(top: number): number {
     let count = 0;
     for (let at = top; at > this.floor && count < MAX_GAP; count++) {
@@ -91,7 +91,7 @@ class Lines {
     return count;
   }
 
-  /** Is there nothing in the line that begins here? */
+  /** Returns whether the line that begins here is empty apart from quoting. */
   isEmpty(at: number): boolean {
     if (at >= this.text.length) return false;
     const line = this.text.slice(at, this.end(at));
@@ -106,12 +106,12 @@ class Lines {
     return FIELD.test(this.text) ? 1 : 0;
   }
 
-  /** Where the line begins that holds this place. */
+  /** Returns the offset at which the line that contains this position begins. */
   start(at: number): number {
     return at <= 0 ? 0 : this.text.lastIndexOf("\n", at - 1) + 1;
   }
 
-  /** Where it ends. */
+  /** Returns the offset at which the line ends. */
   end(at: number): number {
     const newline = this.text.indexOf("\n", at);
     return newline < 0 ? this.text.length : newline;

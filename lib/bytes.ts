@@ -1,7 +1,6 @@
 /**
- * Bytes and text. Where mail is handled as a string, it is a "binary string"
- * with one character per byte (0 to 255), so that it passes through unchanged
- * whatever its charset.
+ * Bytes and text. Mail that is handled as a string is a Latin-1 string, with one character per byte (0 to 255), so that
+ * it passes through unchanged whatever its charset.
  */
 
 /** Bytes in a plain ArrayBuffer, as Web Crypto and streams require. */
@@ -16,7 +15,7 @@ export const utf8 = (text: string): Bytes => encoder.encode(text);
 /** Decodes UTF-8. Invalid sequences become U+FFFD, which no signed text contains. */
 export const text = (bytes: Uint8Array): string => decoder.decode(bytes);
 
-/** Decodes bytes to a binary string. (`TextDecoder("latin1")` is windows-1252 and changes 0x80 to 0x9f.) */
+/** Decodes bytes to a Latin-1 string. (`TextDecoder("latin1")` is windows-1252 and changes 0x80 to 0x9f.) */
 export function decodeLatin1(bytes: Uint8Array): string {
   let out = "";
   for (let i = 0; i < bytes.length; i += 8192) {
@@ -29,17 +28,17 @@ export function decodeLatin1(bytes: Uint8Array): string {
 // deno-lint-ignore no-control-regex
 const ASCII = /^[\x00-\x7f]*$/;
 
-/** Encodes a binary string as bytes. */
+/** Encodes a Latin-1 string as bytes. */
 export function encodeLatin1(string: string): Bytes {
   const out = new Uint8Array(string.length);
   for (let i = 0; i < string.length; i++) out[i] = string.charCodeAt(i);
   return out;
 }
 
-/** Decodes a binary string as UTF-8. */
+/** Decodes the bytes of a Latin-1 string as UTF-8. */
 export const latin1ToUtf8 = (string: string): string => text(encodeLatin1(string));
 
-/** Encodes text as UTF-8, in a binary string. */
+/** Encodes text as UTF-8, in a Latin-1 string. */
 export const utf8ToLatin1 = (string: string): string => decodeLatin1(utf8(string));
 
 /** Joins byte arrays. */

@@ -8,13 +8,13 @@ import { decodeWords } from "./encoded_words.ts";
 import { eightBitText } from "./message_id.ts";
 
 /** Converts the body of a field to its canonical form. */
-type Spelling = (body: string) => string;
+type Canonicalize = (body: string) => string;
 
 /**
  * What readers see, where replies and the thread go, and how the body is read. None of these fields may be added, removed
  * or repeated. Sender is not among them, because Exim adds it to mail that a local user submits.
  */
-const COMPARED: readonly (readonly [name: string, spelling: Spelling])[] = [
+const COMPARED: readonly (readonly [name: string, canonicalize: Canonicalize])[] = [
   ["From", mailboxes],
   ["Reply-To", mailboxes],
   ["Mail-Followup-To", mailboxes],
@@ -34,16 +34,16 @@ const COMPARED: readonly (readonly [name: string, spelling: Spelling])[] = [
 /** The names of the fields, in the order of {@link comparedFields}. */
 export const COMPARED_FIELDS: readonly string[] = COMPARED.map(([name]) => name);
 
-/** All bodies of each compared field as one text; empty where the field is missing or empty. */
+/** Returns the bodies of each compared field as one text, in canonical form; empty when the field is missing or empty. */
 export function comparedFields(header: Header): string[] {
-  return COMPARED.map(([name, spelling]) => {
+  return COMPARED.map(([name, canonicalize]) => {
     const fields = header.filter((field) => named(field, name));
-    const bodies = fields.map((field) => squeezed(spelling(bodyOf(field))));
-    return bodies.join("\n"); // two fields of one name are not one field with the text of both: a list shows either
+    const bodies = fields.map((field) => squeezed(canonicalize(bodyOf(field))));
+    return bodies.join("\n"); // two fields differ from one field with the text of both
   });
 }
 
-/** The body of a field, unfolded. */
+/** Returns the body of a field, unfolded. */
 const bodyOf = ({ raw }: Field): string => squeezed(eightBitText(raw.slice(raw.indexOf(":") + 1).replace(/\n/g, "")));
 
 function squeezed(text: string): string {
@@ -51,8 +51,8 @@ function squeezed(text: string): string {
 }
 
 /**
- * Name and address of each mailbox, without quoting and comments, which servers change. A group without members counts as
- * empty: qmail-inject and Postfix add one where the message names no recipient.
+ * Returns name and address of each mailbox, without quoting and comments, which servers change. A group without members
+ * counts as empty: qmail-inject and Postfix add one to a message without recipients in its header.
  */
 function mailboxes(body: string): string {
   try {
@@ -67,12 +67,12 @@ function mailboxes(body: string): string {
 /** RFC 2045 section 5.1: case of type and parameter names, quotes and white space do not count; 5.2: the default. */
 function contentType(body: string): string {
   const [type = "", ...parameters] = body.split(";").map((part) => part.trim());
-  const spelled = parameters.filter((part) => part !== "").map((part) =>
+  const pairs = parameters.filter((part) => part !== "").map((part) =>
     part.replace(/^([^=\s]{1,100})\s{0,100}=\s{0,100}(?:"([^"\\]{0,1000})"$)?/, (_, name, quoted = "") => {
       return `${name.toLowerCase()}=${quoted}`;
     })
   );
-  const whole = [type.toLowerCase(), ...spelled].join("; ");
+  const whole = [type.toLowerCase(), ...pairs].join("; ");
   return /^text\/plain(?:; charset=us-ascii)?$/i.test(whole) ? "" : whole;
 }
 

@@ -1,7 +1,7 @@
 /** Encoded words (RFC 2047), and the two encodings that they share with MIME bodies. */
 import { type Bytes, concat, decodeLatin1, encodeLatin1 } from "./bytes.ts";
 
-/** The longest text whose encoded words are decoded. Names and Subjects are shorter. */
+/** Maximum length of a text whose encoded words are decoded. Names and Subjects are shorter. */
 const MAX_TEXT_LENGTH = 8 * 1024;
 
 const WORD = "=\\?([^?\\s]+)\\?([QqBb])\\?([^?]*)\\?=";

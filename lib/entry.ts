@@ -81,8 +81,8 @@ export interface Ledger extends LedgerView {
   claim(name: string): Promise<string | undefined>;
   /** Ends a claim: `spent`, or `issued` again when it is certain that no answer was sent. */
   settle(claim: string, state: "spent" | "issued"): Promise<void>;
-  /** Removes up to `most` expired entries and returns how many. */
-  clean(today: number, most: number): Promise<number>;
+  /** Removes up to `limit` expired entries and returns how many. */
+  expire(today: number, limit: number): Promise<number>;
 }
 
 /** A message as it is sent. */
@@ -102,8 +102,8 @@ export function makeEntry(list: Address, message: Outgoing, now: Date): Draft | 
   const key = signingKey(identity.keys, now);
   if (key === undefined) return undefined;
   const complete = whole && message.body.length <= LEDGER_BODY_BYTES;
-  const begun = unixText(message.body.subarray(0, LEDGER_BODY_BYTES));
-  const body = complete ? ended(begun) : begun.replace(/\r$/, ""); // the LF after it may have been cut off
+  const start = unixText(message.body.subarray(0, LEDGER_BODY_BYTES));
+  const body = complete ? ended(start) : start.replace(/\r$/, ""); // the LF after it may have been cut off
   const request = requestIn(list, message);
   const token = value(header, TOKEN_FIELD);
   const domain = list.domain.toLowerCase();

@@ -1,6 +1,6 @@
 /** Patterns for addresses. `*` matches any number of characters, including none. */
 
-/** Does the text match the pattern? Takes time linear in the length of the text, whatever the pattern. */
+/** Returns whether the text matches the pattern, in time linear in the length of the text for any pattern. */
 export function glob(pattern: string, text: string): boolean {
   const [first, ...rest] = pattern.split("*") as [string, ...string[]];
   if (rest.length === 0) return text === pattern;

@@ -1,7 +1,7 @@
-/** Extracts header lines from HTML. It knows only as much of HTML as gateways use to show a returned header. */
+/** Extracts lines of text from HTML, as far as gateways use HTML to show a returned header. */
 import { utf8ToLatin1 } from "./bytes.ts";
 
-/** Elements that begin a line, and others that occur around a header. Anything else that looks like a tag is text. */
+/** Elements that begin a line, and other elements that occur around a header. Anything else that looks like a tag is text. */
 const BLOCKS = new Set(
   "address blockquote body center dd div dl dt h1 h2 h3 h4 h5 h6 head hr html li ol p pre table tbody tr ul".split(" "),
 );
@@ -23,7 +23,7 @@ export function looksLikeHtml(text: string): boolean {
  */
 export function htmlToText(html: string, latin1 = false): string {
   const out: string[] = [];
-  let fresh = true; // at the beginning of a line
+  let fresh = true; // whether a line begins here
   let from = 0;
   const write = (text: string) => {
     // White space between two blocks is only the layout of the source.

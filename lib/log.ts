@@ -5,10 +5,10 @@ import { quoteAll } from "./fail.ts";
 /** The fields of an event, in the order in which they are written. Empty values are omitted. */
 export type Event = Record<string, string | number | undefined>;
 
-/** The longest value that is written: a stranger chooses how long an address is. */
+/** Maximum length of a value that is written, because strangers choose the length of their addresses. */
 const MAX_VALUE_LENGTH = 500;
 
-/** Returns the line with its newline. Values with anything but plain characters are quoted. */
+/** Returns the line with its newline. Values that contain other than plain characters are quoted. */
 export function logLine(event: Event, now: Date): string {
   const parts = [`time=${now.toISOString().replace(/\.\d+Z$/, "Z")}`];
   for (const [key, value] of Object.entries(event)) {

@@ -18,7 +18,7 @@ export interface Head {
   /** Where the header begins, after any mbox lines. */
   readonly headStart: number;
   readonly bodyStart: number;
-  /** Was the header cut? Then it continues in what counts as the body here. */
+  /** Whether the header was cut and continues in the body. */
   readonly cut?: boolean;
 }
 
@@ -28,7 +28,7 @@ export interface Message {
   readonly head: Bytes;
   /** The body, in chunks. A chunk is valid until the next one is requested. */
   readonly body: AsyncIterable<Uint8Array>;
-  /** Has the whole message been read, so that the body never waits for input? */
+  /** Whether the whole message has been read, so that the body never waits for input. */
   readonly whole?: boolean | undefined;
 }
 
@@ -42,7 +42,7 @@ const NAME = /^([!-9;-~]+)[ \t]*:/;
  * that line then begins the body, as in Sendmail.
  *
  * @param bytes the message, or its beginning
- * @param whole is this the whole message?
+ * @param whole whether this is the whole message
  * @returns undefined when the header does not end within `bytes` and there may be more
  */
 export function parseHead(bytes: Uint8Array, whole: boolean): Head | undefined {
@@ -80,7 +80,7 @@ export function parseHead(bytes: Uint8Array, whole: boolean): Head | undefined {
   return whole ? { header, headStart, bodyStart: bytes.length } : undefined;
 }
 
-/** The end of the first empty line, or of the bytes when there is none. */
+/** Returns the offset after the first empty line, or the length if there is none. */
 function emptyLine(bytes: Uint8Array): number {
   for (let at = 0, newline; (newline = bytes.indexOf(10, at)) >= 0; at = newline + 1) {
     if (newline === at || (newline === at + 1 && bytes[at] === 13)) return newline + 1;
@@ -88,7 +88,7 @@ function emptyLine(bytes: Uint8Array): number {
   return bytes.length;
 }
 
-/** Strips CRs at the end of a line, since one of them would become part of a CRLF. A loop, because a pattern would be quadratic. */
+/** Removes CRs at the end of a line, which would become part of a CRLF. A regular expression would take quadratic time. */
 function withoutReturns(line: string): string {
   let end = line.length;
   while (line[end - 1] === "\r") end--;
@@ -100,43 +100,43 @@ export function printHead(header: Header, cut = false): Bytes {
   return encodeLatin1(header.map((field) => field.raw + "\n").join("") + (cut ? "" : "\n"));
 }
 
-/** Makes a field. CR, LF and NUL in the value are a bug of the caller and become spaces. */
+/** Creates a field. CR, LF and NUL in the value would be a bug in the caller, and become spaces. */
 export function field(name: string, value: string): Field {
   return { name, raw: `${name}: ${utf8ToLatin1(value).replace(/[\r\n\0]+/g, " ")}` };
 }
 
-/** Does the field have one of these names, ignoring case? */
+/** Returns whether the field has one of these names, ignoring case. */
 export function named(field: Field, ...names: string[]): boolean {
   const own = field.name;
   // Lengths first: a header of 1 MB may have 250,000 fields, and each is asked some thirty times.
   return names.some((name) => name.length === own.length && name.toLowerCase() === own.toLowerCase());
 }
 
-/** The value of a field: unfolded, trimmed, read as UTF-8. */
+/** Returns the value of a field: unfolded, trimmed, decoded as UTF-8. */
 export function valueOf(field: Field): string {
   return latin1ToUtf8(field.raw.slice(field.raw.indexOf(":") + 1).replace(/\n/g, "")).trim();
 }
 
-/** The values of all fields of this name. */
+/** Returns the values of all fields with this name. */
 export function values(header: Header, name: string): string[] {
   return header.filter((field) => named(field, name)).map(valueOf);
 }
 
-/** The value of the first field of this name. */
+/** Returns the value of the first field with this name. */
 export function value(header: Header, name: string): string | undefined {
   const found = header.find((field) => named(field, name));
   return found && valueOf(found);
 }
 
-/** The header without the fields of these names. */
+/** Returns the header without the fields with these names. */
 export function without(header: Header, ...names: string[]): Header {
   return header.filter((field) => !named(field, ...names));
 }
 
-/** Moves the body into the head, for a message that was read whole, so that it can be measured and sent in one write. */
+/** Moves the body of a message that has been read completely into the head, so that it can be measured and sent in one write. */
 export async function inOnePiece({ head, body, whole }: Message): Promise<Message> {
   const parts = [head];
-  for await (const chunk of body) parts.push(new Uint8Array(chunk)); // the next is read into the same place
+  for await (const chunk of body) parts.push(new Uint8Array(chunk)); // the next chunk uses the same buffer
   return { head: concat(...parts), body: nothing(), whole };
 }
 
@@ -148,7 +148,7 @@ async function* nothing(): AsyncGenerator<Uint8Array> {}
  */
 export async function* unixLines(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   let held = false;
-  let out = new Uint8Array(0); // one for all: a chunk is done with when the next is asked for
+  let out = new Uint8Array(0); // reused: a chunk is valid until the next one is requested
   for await (const chunk of body) {
     if (!held && chunk.indexOf(13) < 0) {
       yield chunk;

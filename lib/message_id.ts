@@ -28,9 +28,9 @@ export function messageIdBody({ raw }: Field): string {
 }
 
 /** Decodes eight-bit text as UTF-8, or else as ISO 8859-1, which unlike U+FFFD keeps different bytes distinct. */
-export function eightBitText(binary: string): string {
-  const text = latin1ToUtf8(binary);
-  return text.includes("\ufffd") && utf8ToLatin1(text) !== binary ? binary : text;
+export function eightBitText(latin1: string): string {
+  const text = latin1ToUtf8(latin1);
+  return text.includes("\ufffd") && utf8ToLatin1(text) !== latin1 ? latin1 : text;
 }
 
 /**

@@ -14,21 +14,21 @@ export interface MimePart {
   /** Its media type in lower case, without parameters. */
   readonly type: string;
   readonly bytes: Uint8Array;
-  /** Was the delimiter after it found? If not, the part may be truncated where the text was. */
+  /** Whether the delimiter after it was found. If not, the part may be truncated where the text was. */
   readonly ended: boolean;
 }
 
-/** A field such as `text/plain; charset=utf-8`. */
+/** A parsed Content-Type field such as `text/plain; charset=utf-8`. */
 export interface ContentType {
-  /** The media type in lower case; empty where there is none. */
+  /** The media type in lower case; empty when the field is not valid. */
   readonly type: string;
   /** Parameters by name in lower case. When a name is repeated, the first one counts. */
   readonly parameters: ReadonlyMap<string, string>;
 }
 
-/** The most parts read from one message. No bounce has as many. */
+/** Maximum number of parts that are read from one message, more than any bounce has. */
 const MAX_PARTS = 1000;
-/** The longest field that is parsed, in octets. No valid Content-Type is longer. */
+/** Maximum length of a field that is parsed, in octets, more than a valid Content-Type has. */
 const MAX_FIELD_BYTES = 8 * 1024;
 
 /**
@@ -43,8 +43,8 @@ export function mimeParts(header: Header, body: Uint8Array, maxDepth: number): M
   const text = decodeLatin1(body);
   const out: MimePart[] = [];
   let left = MAX_PARTS;
-  const read = (header: Header, from: Slice, otherwise: string, depth: number): boolean => {
-    const { type, parameters } = contentType(header, otherwise);
+  const read = (header: Header, from: Slice, fallback: string, depth: number): boolean => {
+    const { type, parameters } = contentType(header, fallback);
     if (!type.startsWith("multipart/")) {
       const bytes = decoded(header, body.subarray(from.start, from.end));
       out.push({ type, bytes: type.startsWith("text/") ? asUtf8(bytes, parameters) : bytes, ended: from.ended });
@@ -72,7 +72,7 @@ interface Slice {
   readonly ended: boolean;
 }
 
-/** Yields what is between the delimiters. The line end before a delimiter belongs to it (RFC 2046 section 5.1.1). */
+/** Yields the parts between the delimiters. The line end before a delimiter belongs to it (RFC 2046 section 5.1.1). */
 function* bodyParts(text: string, { start, end, ended }: Slice, boundary: string): Generator<Slice> {
   const mark = `--${boundary}`;
   const inside = text.slice(start, end); // searching beyond the end would take quadratic time in all
@@ -94,7 +94,7 @@ function* bodyParts(text: string, { start, end, ended }: Slice, boundary: string
   if (from !== undefined) yield { start: start + from, end, ended };
 }
 
-/** The offset of the next line that begins with the mark, or -1. */
+/** Returns the offset of the next line that begins with the mark, or -1. */
 function nextLine(text: string, mark: string, from: number): number {
   const found = text.indexOf(`\n${mark}`, from);
   return found < 0 ? -1 : found + 1;
@@ -103,12 +103,12 @@ function nextLine(text: string, mark: string, from: number): number {
 /**
  * Parses the first Content-Type field of a part.
  *
- * @param otherwise the type of a part without the field (RFC 2045 section 5.2)
+ * @param fallback the type of a part without the field (RFC 2045 section 5.2)
  */
-export function contentType(header: Header, otherwise = "text/plain"): ContentType {
+export function contentType(header: Header, fallback = "text/plain"): ContentType {
   const raw = rawValue(header, "Content-Type");
   if (raw === undefined || raw.length > MAX_FIELD_BYTES) {
-    return { type: raw === undefined ? otherwise : "", parameters: new Map() };
+    return { type: raw === undefined ? fallback : "", parameters: new Map() };
   }
   const value = withoutComments(raw);
   const semicolon = value.indexOf(";");

@@ -19,7 +19,7 @@ export interface Request {
 export interface RequestMessage {
   readonly header: Header;
   readonly body: Uint8Array;
-  /** Is this the whole body? */
+  /** Whether this is the whole body. */
   readonly whole: boolean;
 }
 
@@ -35,7 +35,7 @@ const COMMANDS: Readonly<Record<string, Request["command"]>> = {
   leave: "unsubscribe",
 };
 
-/** Words that make one of the programs treat a line or the Subject as a command. */
+/** Other words that one of the programs treats as a command, in a line or in the Subject. */
 const OTHER_WORDS =
   /^(?:accept|add|approve|auth|cancel|confirm|del|delete|distribute|echo|end|get|help|index|info|invite|last|list|lists|modindex|password|quit|reject|remind|remove|review|set|stats|stop|verify|which|who|whoami)$/;
 
@@ -69,7 +69,7 @@ export function requestIn(recipient: Address, message: RequestMessage): Request 
   const words = commandIn(message, own !== undefined)?.split(" ") ?? [];
   const word = (words[0] ?? "").toLowerCase();
   if (!Object.hasOwn(COMMANDS, word)) return undefined;
-  // LIST-request implies the list; other addresses are given it. Then follows the subscriber's address, or a name.
+  // LIST-request implies the list; for other addresses the command names it. The subscriber's address or name may follow.
   const rest = words.slice(own === undefined ? 2 : 1);
   const name = own ?? listName(words[1], domain);
   const subscriber = subscriberIn(rest, own !== undefined);
@@ -77,13 +77,13 @@ export function requestIn(recipient: Address, message: RequestMessage): Request 
   return { command: COMMANDS[word]!, list: at(name), ...(subscriber && { subscriber }) };
 }
 
-/** The list that a command names, without the domain if that is the program's own. */
+/** Returns the list that a command names, without its domain; undefined if that is not the program's own. */
 function listName(word: string | undefined, domain: string): string | undefined {
   const [, name, host] = /^([A-Za-z0-9][A-Za-z0-9._+-]{0,99})(?:@([A-Za-z0-9.-]{1,255}))?$/.exec(word ?? "") ?? [];
   return host === undefined || host.toLowerCase() === domain.toLowerCase() ? name : undefined;
 }
 
-/** The address in the rest of a command; undefined when there is none, null when it cannot be parsed. */
+/** Returns the address in the rest of a command; undefined when there is none, null when it cannot be parsed. */
 function subscriberIn(rest: readonly string[], listRequest: boolean): string | null | undefined {
   const text = rest.join(" ").replace(/^address=/i, "");
   if (!text.includes("@")) return listRequest && text !== "" ? null : undefined;
@@ -94,7 +94,7 @@ function subscriberIn(rest: readonly string[], listRequest: boolean): string | n
   }
 }
 
-/** The one command in Subject and body; undefined when there is none or more than one. */
+/** Returns the only command in Subject and body; undefined when there is none or more than one. */
 function commandIn({ header, body, whole }: RequestMessage, readsBoth: boolean): string | undefined {
   if (!whole || body.length > MAX_BODY_BYTES || !isPlainText(header)) return undefined;
   const lines = decodeLatin1(body).split("\n").map(squeezed);
@@ -112,7 +112,7 @@ const isCommandWord = (word: string): boolean => Object.hasOwn(COMMANDS, word) |
 
 const squeezed = (line: string): string => line.replace(/\s+/g, " ").trim();
 
-/** Is the body plain lines to every program: not HTML, not multipart, not encoded? */
+/** Returns whether every program reads the body as plain lines: it is not HTML, not multipart and not encoded. */
 function isPlainText(header: Header): boolean {
   const bodies = (name: string) =>
     header.filter((one) => named(one, name)).map(({ raw }) => raw.replace(/^[^:]*:\s*/, ""));

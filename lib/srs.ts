@@ -118,13 +118,12 @@ export function srsForward(sender: string, alias: string, options: SrsOptions): 
  */
 export function srsReverse(address: string, options: SrsOptions): string {
   const opened = srsOpen(address, options);
-  const day = dayOf(options.now);
   const maxAge = options.maxAge ?? 21;
   if (/^SRS1/i.test(address) || (opened.age !== undefined && inTime(opened.age, maxAge, options.skew ?? 0))) {
     return opened.address;
   }
-  const age = opened.age === undefined ? "has a bad time stamp" : `is ${opened.age} days old on day ${day}`;
-  throw new Fail("stamp-expired", `SRS address ${quote(address)} ${age}; it is good for ${maxAge}`);
+  const why = opened.age === undefined ? "has a bad time stamp" : `is ${opened.age} days old, more than ${maxAge}`;
+  throw new Fail("stamp-expired", `SRS address ${quote(address)} ${why}`);
 }
 
 /** Returns whether a time stamp of this age (0 to 1023, cyclic) is valid. A time stamp from tomorrow has age 1023. */

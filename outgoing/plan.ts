@@ -143,9 +143,9 @@ function aboutKeys(identities: Iterable<Identity>, now: Date): Pick<Plan, "error
   };
 }
 
-function findRecipients(call: OutgoingRequest, header: Header): Address[] {
-  const found = [...call.recipients];
-  if (call.recipientsFrom !== "arguments") {
+function findRecipients(request: OutgoingRequest, header: Header): Address[] {
+  const found = [...request.recipients];
+  if (request.recipientsFrom !== "arguments") {
     // RFC 5322 section 3.6.6: the recipients of a resent message are in its Resent- fields.
     const resent = header.some((one) => named(one, "Resent-To", "Resent-Cc", "Resent-Bcc"));
     for (const name of resent ? ["Resent-To", "Resent-Cc", "Resent-Bcc"] : ["To", "Cc", "Bcc"]) {
@@ -170,15 +170,15 @@ function headerAddresses(name: string, value: string) {
 
 /** Adds fields that cron and small scripts leave out (RFC 5322 section 3.6), before the message is tagged. */
 function addMissingFields(
-  call: OutgoingRequest,
+  request: OutgoingRequest,
   header: Header,
   context: PlanContext,
   sender: OwnAddress | undefined,
 ): Header {
   const has = (name: string) => header.some((one) => named(one, name));
   const out = header.filter((one) => !named(one, "Message-ID") || valueOf(one) !== ""); // empty counts as missing
-  const author = call.sender === undefined ? context.identities[0]?.address : sender?.address ?? call.sender;
-  if (!has("From") && author) out.push(field("From", formatMailbox(call.fullName, author)));
+  const author = request.sender === undefined ? context.identities[0]?.address : sender?.address ?? request.sender;
+  if (!has("From") && author) out.push(field("From", formatMailbox(request.fullName, author)));
   if (!has("Date")) out.push(field("Date", rfc5322Date(context.now)));
   if (!out.some((one) => named(one, "Message-ID"))) {
     const random = base32(context.random.subarray(0, ID_BYTES));

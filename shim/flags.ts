@@ -1,4 +1,4 @@
-/** The sendmail command line (and qmail-inject's), read as POSIX reads it: the first operand ends the options. */
+/** Parses the command line of sendmail and of qmail-inject. As in POSIX, the first operand ends the options. */
 import { type Address, parseAddressList } from "../lib/address.ts";
 import { Fail, quote, reason } from "../lib/fail.ts";
 import type { Dsn } from "../lib/envelope.ts";
@@ -6,29 +6,29 @@ import type { OutgoingRequest } from "../outgoing/request.ts";
 
 /** A parsed command line. */
 export type Invocation =
-  | { readonly mode: "send"; readonly call: OutgoingRequest }
+  | { readonly mode: "send"; readonly request: OutgoingRequest }
   | { readonly mode: "help" | "version" }
   /** A mode that only the real sendmail provides: SMTP on standard input, or the queue. */
   | { readonly mode: "real"; readonly what: string };
 
-/** Flags with an argument, which may be attached or the next argument. */
+/** Options with an argument, which may be attached or the next argument. */
 const TAKES = new Set([..."fFrBNRVhLpXOoebAMCDd"]);
-/** Ignored flags without an argument; -i is the default, because input always extends to its end. */
+/** Ignored options without an argument. -i is the default, because the message always extends to the end of input. */
 const IGNORED = new Set([..."imnvUGx"]);
-/** Ignored flags with an argument. -X would open a file; -O and -o set options that do not exist here. */
+/** Ignored options with an argument. -X would open a file; -O and -o set options that do not exist here. */
 const IGNORED_WITH = new Set([..."hLpXOoeA"]);
 
 /**
- * Reads the arguments.
+ * Parses the arguments.
  *
  * @param name the name by which the program was called
  * @param args its arguments
  * @throws {Fail} `usage` for unknown options: a guess could send to the wrong people
  */
 export function parseFlags(name: string, args: readonly string[]): Invocation {
-  if (name === "qmail-inject") return { mode: "send", call: qmailInject(args) };
+  if (name === "qmail-inject") return { mode: "send", request: qmailInject(args) };
   if (name === "mailq") return { mode: "real", what: "-bp" };
-  if (name === "newaliases") throw new Fail("usage", "There are no aliases here: newaliases has nothing to do");
+  if (name === "newaliases") throw new Fail("usage", "There are no aliases, so newaliases is not supported");
   if (args[0] === "--help" || args[0] === "--version") return { mode: args[0] === "--help" ? "help" : "version" };
 
   let sender: Address | null | undefined;
@@ -44,7 +44,7 @@ export function parseFlags(name: string, args: readonly string[]): Invocation {
     else if (flag === "t") fromHeader = true;
     else if (flag === "b") {
       if (value === "s" || value === "p") real = `-b${value}`;
-      else if (value !== "m") throw new Fail("usage", `Mode ${quote(`-b${value}`)} is not offered`);
+      else if (value !== "m") throw new Fail("usage", `Mode ${quote(`-b${value}`)} is not supported`);
     } else if (flag === "q") real ||= "-q";
     else if (flag === "N") dsn.notify = parseNotify(value);
     else if (flag === "R") dsn.ret = oneOf("-R", value, ["full", "hdrs"]);
@@ -54,13 +54,13 @@ export function parseFlags(name: string, args: readonly string[]): Invocation {
       throw new Fail("usage", `Unknown option ${quote(`-${flag}`)}`);
     }
   }
-  if (real === "-q" && operands.length > 0) throw new Fail("usage", "A queue run takes no recipients");
+  if (real === "-q" && operands.length > 0) throw new Fail("usage", "Recipients cannot be given for a queue run");
   if (real !== "") return { mode: "real", what: real };
   const recipientsFrom = fromHeader ? "both" : "arguments";
-  return { mode: "send", call: { sender, fullName, recipientsFrom, recipients: parseRecipients(operands), dsn } };
+  return { mode: "send", request: { sender, fullName, recipientsFrom, recipients: parseRecipients(operands), dsn } };
 }
 
-/** qmail-inject(8): -a arguments only, -h header only, -H both, -A arguments if there are any, else header. */
+/** Parses the options of qmail-inject(8): -a arguments only, -h header only, -H both, -A arguments if there are any, else header. */
 function qmailInject(args: readonly string[]): OutgoingRequest {
   let sender: Address | null | undefined;
   let from = "A";
@@ -83,7 +83,7 @@ interface Option {
   readonly value: string;
 }
 
-/** POSIX Utility Syntax Guidelines: options may share a word, `--` ends them, so does the first operand. */
+/** Follows the POSIX Utility Syntax Guidelines: options may be combined; `--` or the first operand ends them. */
 function getopt(
   args: readonly string[],
   takes: ReadonlySet<string>,
@@ -117,7 +117,7 @@ function getopt(
   return { options, operands: args.slice(at) };
 }
 
-/** `''`, `<>` and `@` (mutt's spelling) are the null sender; `Name <a@b>` gives `a@b`. */
+/** Parses a sender. `''`, `<>` and `@` (as mutt writes it) mean the null sender; `Name <a@b>` means `a@b`. */
 function parseSender(text: string): Address | null {
   if (text === "" || text === "@") return null;
   const [mailbox, ...more] = addresses("Sender", text);
@@ -128,8 +128,8 @@ function parseSender(text: string): Address | null {
 function parseRecipients(operands: readonly string[]): Address[] {
   return operands.flatMap((operand) =>
     addresses("Recipient", operand).map(({ address }) => {
-      // mutt writes "-f a b -- rcpts" when envelope_from_address holds two, and options behind the first recipient
-      // are operands: a bare word with a dash is not a mailbox.
+      // mutt writes "-f a b -- rcpts" when envelope_from_address contains two addresses, and options after the first
+      // recipient are operands. A word that begins with a dash and has no domain is not a mailbox.
       const misplaced = address?.domain === "" && address.local.startsWith("-");
       if (address === null || misplaced) {
         throw new Fail("usage", `Recipient ${quote(operand)} is not an address`);
@@ -140,7 +140,7 @@ function parseRecipients(operands: readonly string[]): Address[] {
 }
 
 function addresses(what: string, text: string) {
-  if (/[\r\n\0]/.test(text)) throw new Fail("usage", `${what} ${quote(text)} holds a CR, LF or NUL`);
+  if (/[\r\n\0]/.test(text)) throw new Fail("usage", `${what} ${quote(text)} contains CR, LF or NUL`);
   try {
     return parseAddressList(text, { bare: true });
   } catch (error) {
@@ -148,29 +148,29 @@ function addresses(what: string, text: string) {
   }
 }
 
-/** RFC 3461 section 4.1. */
+/** Parses the argument of -N (RFC 3461 section 4.1). */
 function parseNotify(value: string): string {
   const words = value.toLowerCase().split(",");
   const known = words.every((word) => ["success", "failure", "delay"].includes(word));
-  if (!known && value.toLowerCase() !== "never") throw new Fail("usage", `Option -N ${quote(value)} is not understood`);
+  if (!known && value.toLowerCase() !== "never") throw new Fail("usage", `Option -N ${quote(value)} is not valid`);
   return words.join(",");
 }
 
-/** xtext, at most 100 characters (RFC 3461 section 4.4): a program after us would reject the whole message. */
+/** Checks xtext of at most 100 characters (RFC 3461 section 4.4). The next program would reject the whole message. */
 function parseEnvid(value: string): string {
   if (/^(?:[!-*,-<>-~]|\+[0-9A-F]{2}){1,100}$/.test(value)) return value;
   throw new Fail("usage", `Option -V ${quote(value)} is not xtext`);
 }
 
 function oneOf(flag: string, value: string, words: string[]): string {
-  if (!words.includes(value.toLowerCase())) throw new Fail("usage", `Option ${flag} ${quote(value)} is not understood`);
+  if (!words.includes(value.toLowerCase())) throw new Fail("usage", `Option ${flag} ${quote(value)} is not valid`);
   return value.toLowerCase();
 }
 
 function oneLine(flag: string, value: string): string {
   // deno-lint-ignore no-control-regex
   if (/[\x00-\x1f\x7f]/.test(value)) {
-    throw new Fail("usage", `Option ${flag} ${quote(value)} holds a control character`);
+    throw new Fail("usage", `Option ${flag} ${quote(value)} contains a control character`);
   }
   return value;
 }

@@ -1,4 +1,4 @@
-/** The shim: reads, plans and sends. `Deno.args` is the name by which it was called, then the arguments. */
+/** The shim: reads a message, plans and sends it. The first of `Deno.args` is the name by which it was called. */
 import { formatAddress } from "../lib/address.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import { errorText, Fail, reason, temporaryIfDenied } from "../lib/fail.ts";
@@ -17,6 +17,7 @@ import { LOOP_MARK, send } from "../io/transport/send.ts";
 import { failureReason, Rejected } from "../io/transport/rejected.ts";
 import { parseFlags } from "./flags.ts";
 import { plan, RANDOM_BYTES } from "../outgoing/plan.ts";
+import type { OutgoingRequest } from "../outgoing/request.ts";
 import { remember } from "../io/state/remember.ts";
 import { tidy } from "./tidy.ts";
 
@@ -38,7 +39,7 @@ export async function shim(name: string, args: readonly string[]): Promise<numbe
   try {
     checkArguments(args);
     const invocation = parseFlags(name, args);
-    if (invocation.mode === "send") return await sendMessage(invocation.call);
+    if (invocation.mode === "send") return await sendMessage(invocation.request);
     if (invocation.mode === "real") return await runReal(invocation.what, name === "mailq" ? ["-bp", ...args] : args);
     console.log(invocation.mode === "help" ? HELP.trimEnd() : `countersign ${VERSION}`);
     return 0;
@@ -49,20 +50,18 @@ export async function shim(name: string, args: readonly string[]): Promise<numbe
   }
 }
 
-/** The exit status: temporary unless proved permanent. Statuses from sysexits.h are passed through. */
+/** Returns the exit status. Statuses from sysexits.h are passed through. */
 function statusOf(error: unknown): number {
   if (error instanceof Rejected && error.code >= 64 && error.code <= 78) return error.code;
   return sysexit(error);
 }
 
-/** qmail-inject(8): 100 permanent, 111 temporary. */
+/** Returns the exit status as in qmail-inject(8): 100 permanent, 111 temporary. */
 function qmailStatus(status: number): number {
   return [64, 65, 67, 68, 69].includes(status) ? 100 : 111;
 }
 
-type SendCall = Parameters<typeof plan>[0];
-
-async function sendMessage(call: SendCall): Promise<number> {
+async function sendMessage(request: OutgoingRequest): Promise<number> {
   await checkLoop("transport.command");
   const settings = loadSettings(configFile());
   const identities = loadIdentities(settings);
@@ -71,9 +70,9 @@ async function sendMessage(call: SendCall): Promise<number> {
   const input = await readInput(Math.max(LEDGER_BODY_BYTES, PIPE_BYTES), true);
   const random = crypto.getRandomValues(new Uint8Array(RANDOM_BYTES));
   const mailboxLine = input.head.headStart > 0;
-  const planned = plan(call, input.head.header, { settings, identities, now, random, mailboxLine });
-  const begun = input.prefix.subarray(input.head.bodyStart);
-  const forgotten = await remember(planned, begun, input.whole, settings, now);
+  const planned = plan(request, input.head.header, { settings, identities, now, random, mailboxLine });
+  const start = input.prefix.subarray(input.head.bodyStart);
+  const forgotten = await remember(planned, start, input.whole, settings, now);
 
   const abort = abortOnSignal();
   const body = untilAborted(unixLines(input.body()), abort);

@@ -46,7 +46,7 @@ export function readCommand(argv: readonly string[]): { real: string } | { call:
   const name = first.slice(first.lastIndexOf("/") + 1);
   const named = PROGRAMS.includes(name);
   const invocation = parseFlags(named ? name : "shim", named ? rest : argv);
-  if (invocation.mode === "send") return { call: invocation.call };
+  if (invocation.mode === "send") return { call: invocation.request };
   return { real: invocation.mode === "real" ? invocation.what : `--${invocation.mode}` };
 }
 

@@ -1,4 +1,4 @@
-/** Checks the recipient: is it a signed address of an identity, or any other address in an SRS domain of the user? */
+/** Checks whether the recipient is a signed address of an identity, or any other address in an SRS domain of the user. */
 import { type Address, canonical, formatAddress } from "../../lib/address.ts";
 import { isRejection } from "../../lib/fail.ts";
 import { canonicalAddress, type Identity, identityOf } from "../../lib/settings/identity.ts";

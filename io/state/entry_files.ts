@@ -109,22 +109,22 @@ export function settleEntry(folder: string, mine: string, state: "spent" | "issu
 }
 
 /**
- * Removes expired entries, up to `most`, and drafts of killed programs. Files that this program did not create stay.
+ * Removes expired entries, up to `limit`, and drafts of killed programs. Files that this program did not create stay.
  *
  * @returns how many entries were removed
  */
-export function cleanEntries(folder: string, today: number, most: number): number {
-  let gone = 0;
+export function expireEntries(folder: string, today: number, limit: number): number {
+  let removed = 0;
   for (const day of daysIn(folder)) {
     if (Number(day) >= today) continue;
     const at = `${folder}/${day}`;
     for (const message of namesIn(`${at}/messages`)) {
       for (const { name, list } of entriesIn(`${at}/messages/${message}`)) {
-        if (gone >= most) return gone;
+        if (removed >= limit) return removed;
         tryRemove(`${at}/lists/${list}/${message}`);
         tryRemove(`${at}/lists/${list}`);
         tryRemove(`${at}/messages/${message}/${name}`);
-        gone++;
+        removed++;
       }
       for (const draft of draftsIn(`${at}/messages/${message}`)) tryRemove(`${at}/messages/${message}/${draft}`);
       tryRemove(`${at}/messages/${message}`);
@@ -132,7 +132,7 @@ export function cleanEntries(folder: string, today: number, most: number): numbe
     removeIndex(`${at}/lists`);
     for (const path of [`${at}/messages`, `${at}/lists`, at]) tryRemove(path);
   }
-  return gone + removeFormer(folder, most - gone);
+  return removed + removeFormer(folder, limit - removed);
 }
 
 /** Removes index files without an entry, left by a program that was killed before it issued the entry. */
@@ -146,17 +146,17 @@ function removeIndex(folder: string): void {
 }
 
 /** Removes the entries of version 0, which had a folder for each state. This version does not read them. */
-function removeFormer(folder: string, most: number): number {
-  let gone = 0;
+function removeFormer(folder: string, limit: number): number {
+  let removed = 0;
   for (const state of ["issued", "claimed", "spent"]) {
     for (const name of allNamesIn(`${folder}/${state}`)) {
-      if (gone >= most || !/^\.?[0-9a-f]{32}-[0-9a-f]{32}(?:\.|$)/.test(name)) continue;
+      if (removed >= limit || !/^\.?[0-9a-f]{32}-[0-9a-f]{32}(?:\.|$)/.test(name)) continue;
       tryRemove(`${folder}/${state}/${name}`);
-      gone++;
+      removed++;
     }
     tryRemove(`${folder}/${state}`);
   }
-  return gone;
+  return removed;
 }
 
 const DIGEST = /^[0-9a-f]{32}$/;

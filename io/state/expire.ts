@@ -2,7 +2,7 @@
 import { dayOf } from "../../lib/date.ts";
 import { daily } from "./daily.ts";
 import { fileLedger } from "./ledger.ts";
-import { cleanSent, SENT_DAYS } from "./sent.ts";
+import { expireSent, SENT_DAYS } from "./sent.ts";
 
 /** How many items were removed. */
 export interface Expired {
@@ -15,13 +15,13 @@ export interface Expired {
 /**
  * Removes what has expired below a state folder.
  *
- * @param most maximum number of ledger entries to remove
+ * @param limit maximum number of ledger entries to remove
  * @throws {Fail} `temporary` when the ledger cannot be read
  */
-export async function expireState(state: string, now: Date, most: number): Promise<Expired> {
-  const entries = await fileLedger(`${state}/ledger`).clean(dayOf(now), most);
-  const periods = cleanSent(`${state}/sent`, now);
-  cleanStamps(`${state}/daily`, now);
+export async function expireState(state: string, now: Date, limit: number): Promise<Expired> {
+  const entries = await fileLedger(`${state}/ledger`).expire(dayOf(now), limit);
+  const periods = expireSent(`${state}/sent`, now);
+  expireStamps(`${state}/daily`, now);
   return { entries, periods };
 }
 
@@ -43,7 +43,7 @@ export async function expireDaily(state: string, program: string, now: Date, mor
 }
 
 /** Removes stamps of daily work that has not run for {@link SENT_DAYS} days. */
-function cleanStamps(folder: string, now: Date): void {
+function expireStamps(folder: string, now: Date): void {
   try {
     for (const { name } of Deno.readDirSync(folder)) {
       const { mtime } = Deno.statSync(`${folder}/${name}`);

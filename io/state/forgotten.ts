@@ -1,6 +1,6 @@
 /**
- * A file whose time says when sent mail was last not remembered. For as long as bounces of that mail may come back, an
- * unknown Message-ID proves nothing, so the door does not refuse because of one.
+ * A file whose modification time is the last time at which a sent message could not be remembered. As long as that
+ * message may bounce, an unknown Message-ID proves nothing, so the door does not refuse a bounce because of it.
  */
 import { provesMissing } from "../../lib/fail.ts";
 import { SENT_DAYS } from "./sent.ts";
@@ -9,25 +9,25 @@ const DAY_MS = 86_400_000;
 
 const pathIn = (state: string): string => `${state}/forgotten`;
 
-/** When this process itself could not write the file. */
+/** The same time for state folders in which this process could not write the file. */
 const unwritten = new Map<string, number>();
 
-/** Notes that a message was sent and not remembered. Never throws. */
+/** Records that a message was sent but could not be remembered. Never throws. */
 export function noteForgotten(state: string, now: Date): void {
   unwritten.set(state, Math.max(now.getTime(), unwritten.get(state) ?? 0));
   try {
-    // On a full disk the time of a file that exists can still be changed.
+    // On a full disk, the time of an existing file can still be changed.
     Deno.mkdirSync(state, { recursive: true, mode: 0o700 });
     const former = writtenTime(state);
     Deno.openSync(pathIn(state), { append: true, create: true, mode: 0o600 }).close();
     const latest = new Date(Math.max(now.getTime(), former ?? 0));
     Deno.utimeSync(pathIn(state), latest, latest);
   } catch {
-    // This process, at least, knows.
+    // At least this process knows.
   }
 }
 
-/** Is all mail of the last 30 days remembered? What cannot be looked at is not known to be. */
+/** Returns whether all mail of the last 30 days is remembered; false when that cannot be determined. */
 export function remembersAll(state: string, now: Date): boolean {
   return isOver(lastForgotten(state), now);
 }

@@ -9,7 +9,7 @@ import {
   parseEntry,
   printEntry,
 } from "../../lib/entry.ts";
-import { claimEntry, cleanEntries, findEntries, issueEntry, settleEntry } from "./entry_files.ts";
+import { claimEntry, expireEntries, findEntries, issueEntry, settleEntry } from "./entry_files.ts";
 
 /** A ledger in which the names of entries do not depend on who sent the message. */
 export interface FileLedger extends Ledger {
@@ -24,7 +24,7 @@ export function fileLedger(folder: string): FileLedger {
     issue: (entry) => Promise.try(() => issueEntry(folder, [entryName(entry)], entry.expires, printEntry(entry))),
     claim: (name) => Promise.try(() => claimEntry(folder, name)),
     settle: (mine, state) => Promise.try(() => settleEntry(folder, mine, state)),
-    clean: (today, most) => Promise.try(() => cleanEntries(folder, today, most)),
+    expire: (today, limit) => Promise.try(() => expireEntries(folder, today, limit)),
   };
 }
 

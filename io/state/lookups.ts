@@ -10,10 +10,10 @@ import { holdsToken } from "./pymsgauth.ts";
 import { openBody } from "./seal.ts";
 import { ledgerOf, sentOf } from "./stores.ts";
 
-/** The stores to look in. Without a ledger no challenge is answered; without an index no message counts as sent. */
+/** The stores for lookups. Without a ledger no challenge is answered; without an index no message is known as sent. */
 export interface Stores {
   readonly ledger?: LedgerView;
-  /** Does pymsgauth hold this token? */
+  /** Returns whether pymsgauth has stored this token. */
   readonly token?: (token: string) => boolean;
   readonly sent?: SentView;
 }

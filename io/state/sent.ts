@@ -87,20 +87,20 @@ export function* recordsOf(folder: string, hashes: Iterable<Bytes>, now: Date): 
 }
 
 /** Removes expired periods, and the files of an earlier version, which had one for each day. @returns how many */
-export function cleanSent(folder: string, now: Date): number {
+export function expireSent(folder: string, now: Date): number {
   const first = periodOf(dayOf(now) - SENT_DAYS + 1);
-  let gone = 0;
+  let removed = 0;
   for (const { name, isFile, isDirectory } of entriesIn(folder)) {
     const over = isDirectory && /^\d{1,6}$/.test(name) && Number(name) < first;
     if (!over && !(isFile && /^\d{5}$/.test(name))) continue;
     try {
       Deno.removeSync(`${folder}/${name}`, { recursive: over });
-      gone++;
+      removed++;
     } catch {
       // Another process is cleaning, or the folder belongs to another user.
     }
   }
-  return gone;
+  return removed;
 }
 
 function entriesIn(folder: string): Deno.DirEntry[] {

@@ -45,7 +45,7 @@ export function ledgerOf(settings: StateSettings): Ledger {
     issue: async (entry, sender) => await (await ledger()).issue(entry, sender),
     claim: async (name) => await (await ledger()).claim(name),
     settle: async (claim, state) => await (await ledger()).settle(claim, state),
-    clean: async (today, most) => await (await ledger()).clean(today, most),
+    expire: async (today, limit) => await (await ledger()).expire(today, limit),
   };
 }
 

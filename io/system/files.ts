@@ -22,7 +22,7 @@ export function readBelowHome(name: string): string | undefined {
   return readIfPresent(`${plainEnv("HOME") || Deno.cwd()}/${name}`);
 }
 
-/** Is it a regular file, or missing? */
+/** Returns whether it is a regular file, or missing. */
 export function isFileOrNothing(path: string): boolean {
   try {
     return Deno.lstatSync(path).isFile;
@@ -31,7 +31,7 @@ export function isFileOrNothing(path: string): boolean {
   }
 }
 
-/** Is this name missing? A name that must not be looked at may exist, and a dangling link does. */
+/** Returns whether this name certainly does not exist. A dangling link exists, and an unreadable name may. */
 export function isMissing(path: string): boolean {
   try {
     Deno.lstatSync(path);
@@ -60,7 +60,7 @@ export function checkOwn(what: string, path: string, info: Deno.FileInfo, forbid
   }
 }
 
-/** Are the user and root the only members of this group? False if the group database cannot be read. */
+/** Returns whether the user and root are the only members of this group; false if the group file cannot be read. */
 function isPrivateGroup(gid: number | null): boolean {
   try {
     const users = [Deno.uid() ?? 0, 0];
@@ -72,7 +72,7 @@ function isPrivateGroup(gid: number | null): boolean {
 
 /** Options for reading a file. */
 interface Reading {
-  /** May the file belong to another user? */
+  /** Whether the file may belong to another user. */
   readonly lent?: boolean;
   /** Maximum size in bytes. */
   readonly limit?: number;

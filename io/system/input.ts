@@ -24,7 +24,7 @@ export interface Input {
   /** The bytes read so far. */
   readonly prefix: Bytes;
   readonly head: Head;
-  /** Is the whole message in `prefix`? */
+  /** Whether the whole message is in `prefix`. */
   readonly whole: boolean;
   /** Returns the body: the part in `prefix`, then the rest. Can be read once. */
   body(): AsyncIterable<Uint8Array>;
@@ -35,7 +35,7 @@ export interface Input {
 /**
  * Reads standard input, or another source, until the header is complete and at least `prefix` bytes were read.
  *
- * @param strict is a header over {@link MAX_HEADER_BYTES} an error? Otherwise the excess is treated as body
+ * @param strict whether a header over {@link MAX_HEADER_BYTES} is an error; otherwise the excess is treated as body
  * @throws {Fail} `data` for such a header; `io` when reading fails
  */
 export async function readInput(prefix: number, strict: boolean, from: Source = Deno.stdin): Promise<Input> {

@@ -13,7 +13,7 @@ export const TAIL_BYTES = 256 * 1024;
 export interface Tail {
   /** {@link TAIL_BYTES} bytes, which may overlap what was read from the beginning. */
   readonly bytes: Bytes;
-  /** Are there unread bytes between the two? */
+  /** Whether there are unread bytes between the two. */
   readonly gap: boolean;
 }
 

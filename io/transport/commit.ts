@@ -1,8 +1,8 @@
 /**
- * Is the launcher still waiting for our status?
+ * Checks whether the launcher is still waiting for the exit status.
  *
- * A mail server that times out kills what it has started, which is the launcher, and retries later. A launcher that is
- * killed with SIGKILL cannot notify us; delivering then would deliver the message twice.
+ * A mail server that times out kills the process that it started, which is the launcher, and retries later. A launcher
+ * that is killed with SIGKILL cannot notify us, and delivering the message then would deliver it twice.
  */
 import { LAUNCHER } from "../system/environment.ts";
 import { Rejected } from "./rejected.ts";

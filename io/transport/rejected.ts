@@ -25,7 +25,7 @@ export class Rejected extends Fail {
   }
 }
 
-/** Returns the error for the log; without `whole` as a category, because the message may contain addresses. */
+/** Returns the error for the log: only its kind, unless `whole`, because the message may contain addresses. */
 export function failureReason(error: unknown, whole: boolean): string {
   if (whole) return reason(error);
   if (error instanceof Rejected) return error.summary;

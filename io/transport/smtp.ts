@@ -106,7 +106,7 @@ function envelopeOf({ sender, recipients, dsn }: Envelope, head: Uint8Array): Sm
 const fromXtext = (text: string): string =>
   latin1ToUtf8(text.replace(/\+([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16))));
 
-/** Does the header contain UTF-8 (RFC 6532)? No extension permits other bytes over 127. */
+/** Returns whether the header contains UTF-8 (RFC 6532). No extension permits other bytes over 127. */
 function isUtf8(head: Uint8Array): boolean {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(head).length < head.length;

@@ -30,7 +30,7 @@ const names = fc.constantFrom("sendmail", "qmail-inject", "mailq", "newaliases",
 fuzz("any command line is accepted or rejected with one line", fc.tuple(names, argv), ([name, args]) => {
   const read = orFail(() => parseFlags(name, args), "usage");
   if (read?.mode !== "send") return;
-  const { sender, recipients, fullName, dsn } = read.call;
+  const { sender, recipients, fullName, dsn } = read.request;
   for (const one of [...recipients, ...(sender ? [sender] : [])]) assert.doesNotMatch(formatAddress(one), /[\r\n\0]/);
   for (const one of [fullName, ...Object.values(dsn)]) assert.doesNotMatch(String(one), /[\r\n\0]/);
   for (const one of recipients) assert.ok(args.some((argument) => argument.includes(one.local)), one.local);
@@ -56,7 +56,7 @@ fuzz("parseFlags reads the options as they were written", call, (given) => {
   const expected = { sender, recipients, fullName: "", recipientsFrom: "arguments" };
   const dsn = { notify: given.notify, ret: given.ret };
   const read = parseFlags("sendmail", [...options, "-oi", "--", ...to]);
-  assert.deepEqual(read, { mode: "send", call: { ...expected, dsn } });
+  assert.deepEqual(read, { mode: "send", request: { ...expected, dsn } });
   const qmail = parseFlags("qmail-inject", [...options.slice(0, attached ? 1 : 2), "-a", "--", ...to]);
-  assert.deepEqual(qmail, { mode: "send", call: { ...expected, dsn: {} } });
+  assert.deepEqual(qmail, { mode: "send", request: { ...expected, dsn: {} } });
 });

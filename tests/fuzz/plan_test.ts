@@ -69,7 +69,12 @@ fuzz(
     const { header } = parseHead(encodeLatin1(text), true)!;
     const planned = orFail(
       () =>
-        plan(invocation.call, header, { settings: settings(), identities: [joe, chair], now, random: randomBytes() }),
+        plan(invocation.request, header, {
+          settings: settings(),
+          identities: [joe, chair],
+          now,
+          random: randomBytes(),
+        }),
       "usage",
       "data",
       "config",

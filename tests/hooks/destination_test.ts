@@ -59,7 +59,7 @@ const INBOX = 'inbox = "/in"\n';
 const INBOX_AND_FORWARD = `${INBOX}forward = true\n`;
 const inbox: Destination = { maildir: "/in" };
 const HOOK = "|/usr/local/lib/countersign/hooks/incoming\n";
-const NO_DELIVERY = /^Nothing delivers behind this hook$/;
+const NO_DELIVERY = /^Nothing delivers after this hook$/;
 
 Deno.test("options on the command line override the settings and the caller", { permissions: "none" }, async () => {
   for (const caller of CALLERS) {

@@ -224,9 +224,9 @@ Deno.test("errors contain the address and what is wrong with it", () => {
   const wrong = "SRS0=xxxx=AA=b=a@s";
   bad(() => srsReverse(wrong, options), "hash-invalid", `SRS address "${wrong}" has a wrong hash`);
   const old = srsForward("a@b", "s", options);
-  const days = `is 30 days old on day ${dayOf(later(30))}; it is good for 9`;
+  const days = "is 30 days old, more than 9";
   bad(() => srsReverse(old, { secrets, maxAge: 9, now: later(30) }), "stamp-expired", `SRS address "${old}" ${days}`);
   const badStamp = signed("SRS0", ["A1", "b", "a"]);
-  const stamp = "has a bad time stamp; it is good for 21";
+  const stamp = "has a bad time stamp";
   bad(() => srsReverse(badStamp, options), "stamp-expired", `SRS address "${badStamp}" ${stamp}`);
 });

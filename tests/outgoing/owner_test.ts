@@ -49,8 +49,8 @@ function planned(lines: string[], args: string[], domain: string, changes: Parti
   assert.ok(invocation.mode === "send");
   const header = parseHead(new TextEncoder().encode([...lines, "", ""].join("\n")), true)!.header;
   return {
-    ...plan(invocation.call, header, { settings, identities, now, random: randomBytes(), mailboxLine }),
-    given: invocation.call.sender,
+    ...plan(invocation.request, header, { settings, identities, now, random: randomBytes(), mailboxLine }),
+    given: invocation.request.sender,
   };
 }
 

@@ -195,7 +195,7 @@ Deno.test("qmail: a hook that stands alone never ends with 0", async (t) => {
         const { sender, bounce } = await genuine(home);
         const out = await deliver(home, from, to(sender), bounce);
         assert.deepEqual(ended(out), ["defer", 75]);
-        oneLine({ ...out.runs[0]!, stderr: out.runs[0]!.stdout }, 75, /Nothing delivers behind this hook/);
+        oneLine({ ...out.runs[0]!, stderr: out.runs[0]!.stdout }, 75, /Nothing delivers after this hook/);
         counts(home, 0, 0);
       });
       await t.step(`${name}: ${what}, with an inbox`, async () => {
@@ -263,7 +263,7 @@ Deno.test("qmail: a home behind a link", async (t) => {
           empty(home);
           const out = await deliver(home, from, to, message, as);
           assert.deepEqual(ended(out), [code === 75 ? "defer" : "success", code], out.runs[0]!.stdout);
-          if (code === 75) assert.match(out.runs[0]!.stdout, /Nothing delivers behind this hook/);
+          if (code === 75) assert.match(out.runs[0]!.stdout, /Nothing delivers after this hook/);
           counts(home, code === 75 ? 0 : 1, 0);
         }
         empty(home);
@@ -280,7 +280,7 @@ Deno.test("qmail: a dot-qmail file that is a link is read through it", async () 
   Deno.symlinkSync("dotfiles/qmail", `${home.path}/.qmail`);
   const out = await deliver(home, FRIEND, PLAIN, ORDINARY);
   assert.deepEqual(ended(out), ["defer", 75]);
-  assert.match(out.runs[0]!.stdout, /Nothing delivers behind this hook/);
+  assert.match(out.runs[0]!.stdout, /Nothing delivers after this hook/);
 });
 
 Deno.test("qmail: a dot-qmail file that the hook cannot read, as a user who is not root", async (t) => {

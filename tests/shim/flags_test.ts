@@ -22,7 +22,7 @@ const split = (args: Arguments): readonly string[] => typeof args === "string" ?
 
 /** Exactly these arguments give the plain request with these differences. */
 function accepts(args: Arguments, differs: Partial<OutgoingRequest> = {}, name = "sendmail"): void {
-  assert.deepEqual(parseFlags(name, split(args)), { mode: "send", call: { ...plain, ...differs } }, `${args}`);
+  assert.deepEqual(parseFlags(name, split(args)), { mode: "send", request: { ...plain, ...differs } }, `${args}`);
 }
 
 /** These options in front of a recipient are accepted, with and without `--`, and the recipient is kept. */

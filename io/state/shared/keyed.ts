@@ -45,7 +45,7 @@ export function keyedLedger(store: SharedStore): Ledger {
     issue: (entry, sender) => issue(store, entry, sender),
     claim: (name) => store.claim(name),
     settle: (claim, state) => store.settle(claim, state),
-    clean: () => Promise.resolve(0), // the store expires entries itself
+    expire: () => Promise.resolve(0), // the store expires entries itself
   };
 }
 

@@ -49,7 +49,7 @@ const MAX_CHALLENGES = 8;
 export class Client {
   /** The extensions that the server offers; after the TLS handshake, if there was one. */
   extensions: Extensions = new Map();
-  /** Is the server waiting for a command? */
+  /** Whether the server is waiting for a command. */
   #ready = false;
   /** The current step, for error messages. */
   #step: Step = "greeting";

@@ -37,12 +37,12 @@ export class Connection {
     }
   }
 
-  /** Is the connection encrypted, with a verified certificate? */
+  /** Whether the connection is encrypted, with a verified certificate. */
   get secure(): boolean {
     return this.#secure;
   }
 
-  /** Has the server sent data that has not been parsed? */
+  /** Whether the server has sent data that has not been parsed. */
   get pending(): boolean {
     return this.#replies.pending;
   }

@@ -22,9 +22,9 @@ export interface SmtpEnvelope {
   /** FULL or HDRS, and an identifier for notifications, as plain text. */
   readonly ret?: string;
   readonly envid?: string;
-  /** May the body have bytes over 127? Without 8BITMIME they are sent undeclared, because bodies are not rewritten. */
+  /** Whether the body may contain bytes over 127. Without 8BITMIME they are sent undeclared: bodies are not rewritten. */
   readonly eightBit?: boolean;
-  /** Does the header contain UTF-8 (RFC 6532)? */
+  /** Whether the header contains UTF-8 (RFC 6532). */
   readonly utf8Header?: boolean;
   /** Size of the message with CRLF line ends in bytes, if known. */
   readonly size?: number;

@@ -49,7 +49,7 @@ export class Stopped extends Error {
 /** The timers of one session. */
 export class Limits {
   #controller = new AbortController();
-  /** Is the reply to the final dot pending? If the session ends now, the outcome is unknown. */
+  /** Whether the reply to the final dot is pending. If the session ends now, the outcome is unknown. */
   committed = false;
   #ended = false;
   /** The error message of a timeout at `at` (milliseconds of `performance.now()`). */
@@ -71,7 +71,7 @@ export class Limits {
     return this.#controller.signal;
   }
 
-  /** Starts the timeout of a step. @param what is expected, for the error message: `reply to EHLO` */
+  /** Starts the timeout of a step. @param what what is expected, for the error message: `reply to EHLO` */
   wait(step: keyof Timeouts, what: string): void {
     const seconds = this.timeouts[step];
     this.#due = { why: `no ${what} within ${seconds} s`, at: performance.now() + seconds * 1000 };

@@ -23,7 +23,7 @@ export class SmtpLines {
   #buffer = new Uint8Array(BUFFERED_BYTES + 2 * PIECE_BYTES);
   #size = 0;
   #lineStart = true;
-  /** Was the last byte a CR, for which CRLF has been written? */
+  /** Whether the last byte was a CR, for which CRLF has been written. */
   #afterCr = false;
   #dots = 0;
   #sent = 0;

@@ -12,7 +12,7 @@ export interface Reply {
   readonly lines: readonly string[];
 }
 
-/** Is the first digit of the code 2? */
+/** Returns whether the first digit of the code is 2. */
 export const isPositive = ({ code }: Reply): boolean => code < 300;
 
 /** Returns the reply on one line. */
@@ -42,7 +42,7 @@ export class ReplyReader {
   /** @param receive reads into the buffer, as `Deno.Conn.read` does */
   constructor(readonly receive: (into: Uint8Array) => Promise<number | null>) {}
 
-  /** Has the server sent data that has not been parsed? */
+  /** Whether the server has sent data that has not been parsed. */
   get pending(): boolean {
     return this.#start < this.#end;
   }

@@ -228,7 +228,7 @@ Deno.test("An entry that cannot be parsed is ignored, and kept until it expires"
     Deno.writeTextFileSync(path, text);
     assert.deepEqual(await folder.ledger.find({ messageId: "1@example.net" }), [], text);
     assert.deepEqual(await folder.ledger.find({ list: "test@lists.example.org" }), [], text);
-    assert.equal(await folder.ledger.clean(TODAY + 7, 10), 0, text);
+    assert.equal(await folder.ledger.expire(TODAY + 7, 10), 0, text);
   }
   Deno.writeFileSync(path, Uint8Array.of(0xff, 0xfe, 0));
   assert.deepEqual(await folder.ledger.find({ messageId: "1@example.net" }), []);
@@ -252,17 +252,17 @@ Deno.test("clean removes expired entries in every state, up to the given number"
     if (id.endsWith("1")) await ledger.settle(claim!, "spent");
   }
   assert.deepEqual(folder.counts(), [8, 2, 2]);
-  assert.equal(await ledger.clean(TODAY - 100, 100), 0, "nothing has expired");
-  assert.equal(await ledger.clean(TODAY, 0), 0);
-  assert.equal(await ledger.clean(TODAY, 2), 2);
+  assert.equal(await ledger.expire(TODAY - 100, 100), 0, "nothing has expired");
+  assert.equal(await ledger.expire(TODAY, 0), 0);
+  assert.equal(await ledger.expire(TODAY, 2), 2);
   assert.equal(folder.counts().reduce((sum, count) => sum + count), 10);
-  assert.equal(await ledger.clean(TODAY, 100), 4);
+  assert.equal(await ledger.expire(TODAY, 100), 4);
   assert.deepEqual(folder.counts(), [4, 1, 1], "entries of today and later remain");
   for (let nth = 0; nth < 6; nth++) {
     assert.equal((await ledger.find({ messageId: `new${nth}@example.net` })).length, 1);
     assert.equal((await ledger.find({ messageId: `old${nth}@example.net` })).length, 0);
   }
-  assert.equal(await ledger.clean(TODAY, 100), 0);
+  assert.equal(await ledger.expire(TODAY, 100), 0);
 });
 
 Deno.test("clean removes our files of past days, including those of killed programs and former versions, and nothing else", async () => {
@@ -287,7 +287,7 @@ Deno.test("clean removes our files of past days, including those of killed progr
       Deno.mkdirSync(file.slice(0, file.lastIndexOf("/")), { recursive: true });
       Deno.writeTextFileSync(file, "");
     }
-    await folder.ledger.clean(TODAY, 100);
+    await folder.ledger.expire(TODAY, 100);
     assert.deepEqual(filesBelow(`${folder.path}/ledger`), kept.map((path) => `${folder.path}/ledger/${path}`).sort());
     if (kept.length === 0) assert.deepEqual([...Deno.readDirSync(`${folder.path}/ledger`)], []);
   }
@@ -319,7 +319,7 @@ Deno.test("Finding, claiming and cleaning do not read other messages' entries", 
     assert.ok(await accesses(() => folder.ledger.find({ messageId: "nobody@example.net" })) <= 10);
     assert.ok(await accesses(async () => await folder.ledger.claim(entryName(entry()))) <= 11);
     assert.equal(
-      await accesses(() => folder.ledger.clean(TODAY - 1, 100)),
+      await accesses(() => folder.ledger.expire(TODAY - 1, 100)),
       4,
       "the ledger and three folders of former versions",
     );
@@ -341,7 +341,7 @@ Deno.test("An entry issued on an earlier day is not issued again", async () => {
 
 Deno.test("clean does nothing if there is no ledger", async () => {
   using folder = new Folder();
-  assert.equal(await folder.ledger.clean(TODAY, 10), 0);
+  assert.equal(await folder.ledger.expire(TODAY, 10), 0);
   assert.deepEqual([...Deno.readDirSync(folder.path)], []);
 });
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { dayOf } from "../../../lib/date.ts";
-import { cleanSent, rememberSent, sentIndex } from "../../../io/state/sent.ts";
+import { expireSent, rememberSent, sentIndex } from "../../../io/state/sent.ts";
 import { chair, day, joe, now } from "../../challenges.ts";
 import { filesBelow, ROOT } from "../../rig.ts";
 
@@ -155,16 +155,16 @@ Deno.test("Messages sent on any day of a period are known for 30 days, also when
     for (const earlier of [1, DAYS]) {
       assert.equal(known(day(nth - earlier)), dayOf(day(nth)), `${nth} ${earlier}`);
     }
-    cleanSent(folder.sent, day(nth + DAYS - 1));
+    expireSent(folder.sent, day(nth + DAYS - 1));
     assert.equal(folder.files().length, 1, "known messages are kept");
-    cleanSent(folder.sent, day(nth + 2 * DAYS));
+    expireSent(folder.sent, day(nth + 2 * DAYS));
     assert.equal(folder.files().length, 0, "removed at most one period later");
   }
 });
 
-Deno.test("cleanSent removes past periods and files of a former version, and nothing else", () => {
+Deno.test("expireSent removes past periods and files of a former version, and nothing else", () => {
   using folder = new Folder();
-  assert.equal(cleanSent(folder.sent, now), 0, "the index does not exist");
+  assert.equal(expireSent(folder.sent, now), 0, "the index does not exist");
   for (const days of [0, 1, DAYS - 1, 2 * DAYS, 2 * DAYS + 1, 400]) {
     rememberSent(folder.sent, joe, "<1@x>", true, day(-days));
   }
@@ -175,10 +175,10 @@ Deno.test("cleanSent removes past periods and files of a former version, and not
   for (const name of others) Deno.writeTextFileSync(`${folder.sent}/${name}`, "");
   Deno.mkdirSync(`${folder.sent}/folder`);
   const [periods, former] = [new Set([2 * DAYS, 2 * DAYS + 1, 400].map((days) => period(day(-days)))).size, 3];
-  assert.equal(cleanSent(folder.sent, now), periods + former);
+  assert.equal(expireSent(folder.sent, now), periods + former);
   const left = new Set([0, 1, DAYS - 1].map((days) => String(period(day(-days)))));
   assert.deepEqual(folder.names(), [...left, ...others, "folder"].sort());
-  assert.equal(cleanSent(folder.sent, now), 0);
+  assert.equal(expireSent(folder.sent, now), 0);
 });
 
 Deno.test("A bucket that cannot be read is a temporary failure, not an unknown message", () => {
