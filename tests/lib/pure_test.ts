@@ -59,6 +59,10 @@ const USES: Record<string, () => Promise<void>> = {
     const { parseLists } = await import("../../lib/settings/lists.ts");
     assert.deepEqual(parseLists("A@b.example # x\n", "/l"), ["a@b.example"]);
   },
+  async moved() {
+    const { parseMoved } = await import("../../lib/settings/moved.ts");
+    assert.deepEqual([...parseMoved("A@b.example c@d.example # x\n", "/m")], [["a@b.example", "c@d.example"]]);
+  },
   async log() {
     const { logLine } = await import("../../lib/log.ts");
     assert.equal(logLine({ direction: "out" }, NOW), "time=2026-11-20T05:32:58Z direction=out\n");
