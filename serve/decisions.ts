@@ -13,6 +13,7 @@ import { isNeed } from "../incoming/need.ts";
 import { isBounceSender, type Verdict } from "../incoming/verdict.ts";
 import { remembersAll } from "../io/state/forgotten.ts";
 import { decide, storesFor } from "../io/state/lookups.ts";
+import { everythingRemembered } from "../io/state/stores.ts";
 import type { Loaded } from "./loaded.ts";
 import { reply } from "./reply.ts";
 
@@ -55,7 +56,8 @@ export async function decideMessage(delivery: Delivery, { loaded, now }: DoorCon
   const { settings, identities } = loaded;
   try {
     const { verdict } = await decide(delivery, { settings, identities, now, ...storesFor("postfix", settings, now) });
-    if (!isRefused(verdict, loaded)) return passed(verdict);
+    // Another host may have sent what it could not remember.
+    if (!isRefused(verdict, loaded) || !await everythingRemembered(settings, now)) return passed(verdict);
     return refused(
       verdict,
       reply("550 5.7.1", "This is a bounce of a message that was not sent from here", contact(loaded)),

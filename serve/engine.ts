@@ -1,5 +1,6 @@
 /** Holds the settings of the moment, which are replaced as a whole: at SIGHUP, or when a file has changed. */
 import { errorText, Fail } from "../lib/fail.ts";
+import { asksLookup } from "../lib/settings/lookup.ts";
 import type { ConfigSource } from "../lib/settings/parse.ts";
 import { log, printError } from "../io/system/log.ts";
 import { filesOf, keyProblems, load, type Loaded } from "./loaded.ts";
@@ -76,9 +77,14 @@ function checkPermitted({ settings: old }: Loaded, { settings: next }: Loaded): 
   if (next.serve.socket_folder !== old.serve.socket_folder) {
     throw new Fail("config", "serve.socket_folder was changed, which needs a restart");
   }
+  for (const name of ["redis", "redis_password_file", "redis_ca", "lookup"] as const) {
+    if (next.state[name] !== old.state[name]) {
+      throw new Fail("config", `state.${name} was changed, which needs a restart`);
+    }
+  }
   const { folder } = next.state;
   const { state } = Deno.permissions.querySync({ name: "write", path: folder });
-  if (folder !== old.state.folder && state !== "granted") {
+  if (folder !== old.state.folder && (state !== "granted" || asksLookup(next))) {
     throw new Fail("config", "state.folder was changed, which needs a restart", { fix: "countersign sandbox" });
   }
 }

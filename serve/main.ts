@@ -1,12 +1,17 @@
 /** `countersign serve`: listens on a socket for each role until it is told to stop. */
 import { errorText, Fail, quote } from "../lib/fail.ts";
 import { SERVE_SOCKETS } from "../lib/paths.ts";
+import { asksLookup, lookupSocket } from "../lib/settings/lookup.ts";
+import type { Settings } from "../lib/settings/parse.ts";
 import { sysexit } from "../lib/sysexits.ts";
 import { checkArguments } from "../io/system/environment.ts";
 import { configFile } from "../io/system/load.ts";
 import { printError } from "../io/system/log.ts";
 import { doorRole } from "./door.ts";
 import { Engine } from "./engine.ts";
+import type { NamedStore } from "./lookup/answers.ts";
+import { lookups } from "./lookup/conversation.ts";
+import { openStore } from "./lookup/state.ts";
 import { milterSessions } from "./milter/conversation.ts";
 import { signRole } from "./sign.ts";
 import { inheritedSockets, listenOn } from "./sockets/inherited.ts";
@@ -14,17 +19,19 @@ import { listenAt, type Listener } from "./sockets/listen.ts";
 import { type Converse, SocketServer } from "./sockets/server.ts";
 
 const HELP = `Usage: countersign serve [--config FILE]
-Signs and checks mail inside Postfix, as a milter (protocol 6). It creates two unix sockets in serve.socket_folder, and
-the socket is the role:
+Signs and checks mail inside Postfix, as a milter (protocol 6). It creates unix sockets in serve.socket_folder, and the
+socket is the role:
 
   door  For port 25: refuses what the hook would file as forged, where incoming.forged is "refuse". Never signs
   sign  For submission: signs mail of the logins in identity.logins, as the shim does
+  lookup  For shims and hooks, which ask it for what is remembered in Redis (state.redis) or in the files of the site
+        (state.lookup), and for other mail servers: judges a recipient and a message
 
   --config FILE  Settings, instead of ~/.config/countersign/config.toml
 
 SIGHUP loads settings, lists and keys again, and keeps the old ones when the new ones are wrong. SIGTERM ends the
-program when the messages in transit are done; a second one ends it at once. There is no lookup socket, no policy
-service and no shared store yet, so the door needs a hook behind it. Sendmail has not been tried.
+program when the messages in transit are done; a second one ends it at once. There is no policy service yet, so
+the door needs a hook behind it. Sendmail has not been tried.
 
 Example: countersign serve --config /etc/countersign/config.toml
 `;
@@ -61,27 +68,33 @@ function parseOptions(args: readonly string[]): "help" | { config?: string } {
 }
 
 /** What is served on each socket. */
-const CONVERSATIONS: Record<typeof SERVE_SOCKETS[number], (engine: Engine) => Converse> = {
+const CONVERSATIONS: Record<
+  typeof SERVE_SOCKETS[number],
+  (engine: Engine, store: NamedStore | undefined) => Converse
+> = {
   door: (engine) => milterSessions(doorRole(engine)),
   sign: (engine) => milterSessions(signRole(engine)),
+  lookup: (engine, store) => lookups({ loaded: () => engine.loaded, store }),
 };
 
 async function run(engine: Engine): Promise<void> {
-  const folder = engine.loaded.settings.serve.socket_folder;
-  if (folder === "") throw new Fail("config", "serve.socket_folder is not set");
+  const { settings } = engine.loaded;
+  if (settings.serve.socket_folder === "") throw new Fail("config", "serve.socket_folder is not set");
   const stop = signalled("SIGTERM", "SIGINT");
   Deno.addSignalListener("SIGHUP", () => engine.update());
   const servers: SocketServer[] = [];
+  const store = await openStore(settings, (what) => printError("serve", what));
   try {
-    const listeners = await openSockets(folder);
+    const listeners = await openSockets(settings);
     for (const { name, listener } of listeners) {
-      servers.push(new SocketServer(listener, CONVERSATIONS[name](engine), (what) => printError(name, what)));
+      servers.push(new SocketServer(listener, CONVERSATIONS[name](engine, store), (what) => printError(name, what)));
     }
     printError("serve", `Listening on ${listeners.map(({ where }) => where).join(" and ")}`);
     await stop;
     Deno.addSignalListener("SIGTERM", () => Deno.exit(0));
   } finally {
     await Promise.all(servers.map((server) => server.close(MAX_DRAIN_MS)));
+    store?.close();
   }
 }
 
@@ -93,7 +106,7 @@ interface OpenSocket {
 }
 
 /** Takes over the sockets of systemd; without any, creates them in the folder. All are closed if one fails. */
-async function openSockets(folder: string): Promise<OpenSocket[]> {
+async function openSockets(settings: Settings): Promise<OpenSocket[]> {
   const inherited = inheritedSockets((name) => Deno.env.get(name), [
     Deno.pid,
     Deno.env.get("COUNTERSIGN_LAUNCHER") ?? "",
@@ -110,9 +123,16 @@ async function openSockets(folder: string): Promise<OpenSocket[]> {
       }
       open.push({ name, where: `${name} (descriptor ${socket.fd})`, listener: await listenOn(socket) });
     }
-    if (inherited.length > 0) return open;
+    if (inherited.length > 0) {
+      if (asksLookup(settings) && !open.some(({ name }) => name === "lookup")) {
+        throw new Fail("config", "The socket lookup is missing, which shim and hook ask", {
+          fix: "start the socket unit with FileDescriptorName=lookup",
+        });
+      }
+      return open;
+    }
     for (const name of SERVE_SOCKETS) {
-      const where = `${folder}/${name}`;
+      const where = name === "lookup" ? lookupSocket(settings) : `${settings.serve.socket_folder}/${name}`;
       open.push({ name, where, listener: await listenAt(where) });
     }
     return open;

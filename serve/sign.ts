@@ -17,7 +17,7 @@ import { alreadyRelayed, ownership } from "../outgoing/owner.ts";
 import { type Plan, plan, RANDOM_BYTES } from "../outgoing/plan.ts";
 import { noteForgotten } from "../io/state/forgotten.ts";
 import { remember } from "../io/state/remember.ts";
-import { rememberSent } from "../io/state/sent.ts";
+import { rememberIn } from "../io/state/stores.ts";
 import { log } from "../io/system/log.ts";
 import { headerEdits } from "./edits.ts";
 import type { Engine } from "./engine.ts";
@@ -183,12 +183,12 @@ class OutgoingMessage implements MilterMessage {
   async #rememberAs(header: Header, identity: Identity, signed: boolean): Promise<string | undefined> {
     const id = header.find((one) => named(one, "Message-ID"));
     if (id === undefined) return undefined;
-    const state = this.#loaded.settings.state.folder;
+    const { settings } = this.#loaded;
     try {
-      await rememberSent(`${state}/sent`, identity, messageIdBody(id), signed, this.#now);
+      await rememberIn(settings, identity, messageIdBody(id), signed, this.#now);
       return undefined;
     } catch (error) {
-      noteForgotten(state, this.#now);
+      noteForgotten(settings.state.folder, this.#now);
       return reason(error);
     }
   }

@@ -109,8 +109,8 @@ export function permissions(
     if (address !== undefined) {
       give("serve", "net", socket === "" ? printServer(address as RedisHost) : `unix:${socket}`);
     }
-    const ours = SERVE_SOCKETS.map((one) => `unix:${sockets}/${one}`);
-    give("serve", "net", ...ours, `unix:${lookupSocket(settings)}`);
+    const ours = SERVE_SOCKETS.map((one) => one === "lookup" ? lookupSocket(settings) : `${sockets}/${one}`);
+    give("serve", "net", ...ours.map((path) => `unix:${path}`));
   }
   return given;
 }

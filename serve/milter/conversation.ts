@@ -1,5 +1,6 @@
 /** A milter session on a connection: reads packets, and ends sessions with peers that hang or send garbage. */
 import { Fail } from "../../lib/fail.ts";
+import { Deadline } from "../sockets/deadline.ts";
 import type { Connection } from "../sockets/listen.ts";
 import { type Conversation, type Converse, end } from "../sockets/server.ts";
 import { PacketReader } from "./packet.ts";
@@ -75,35 +76,5 @@ class MilterConversation implements Conversation {
       }
       reader.push(buffer.subarray(0, size));
     }
-  }
-}
-
-/** A timer that knows its length. */
-class Deadline {
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #length: number | undefined;
-  readonly #end: () => void;
-  passed = false;
-
-  constructor(end: () => void) {
-    this.#end = end;
-  }
-
-  runs(length: number): boolean {
-    return this.#length === length;
-  }
-
-  set(length: number): void {
-    this.clear();
-    this.#length = length;
-    this.#timer = setTimeout(() => {
-      this.passed = true;
-      this.#end();
-    }, length);
-  }
-
-  clear(): void {
-    clearTimeout(this.#timer);
-    this.#length = undefined;
   }
 }

@@ -1,0 +1,141 @@
+/** Answers requests, from the store and by judging. */
+import { errorText, Fail } from "../../lib/fail.ts";
+import { type Event, logAddress } from "../../lib/log.ts";
+import { type Head, parseHead } from "../../lib/message.ts";
+import type { Bytes } from "../../lib/bytes.ts";
+import { addressIn, type Delivery } from "../../incoming/delivery.ts";
+import { LOOKUP_VERSION } from "../../io/state/shared/ask.ts";
+import type { SharedStore } from "../../io/state/shared/store.ts";
+import { log } from "../../io/system/log.ts";
+import { decideMessage, decideRecipient, type Decision, type DoorContext, mayRefuseMessage } from "../decisions.ts";
+import type { Loaded } from "../loaded.ts";
+import type { ReceivedRequest } from "./reader.ts";
+import type { LookupRequest } from "./requests.ts";
+
+/** The store that is asked, and what it is called. */
+export interface NamedStore {
+  readonly kind: "redis" | "files";
+  readonly store: SharedStore;
+}
+
+/** What is answered with: the settings of the moment, and the store; undefined when the files are not shared. */
+export interface Answering {
+  readonly loaded: () => Loaded;
+  readonly store: NamedStore | undefined;
+}
+
+/** Answers a request. Never throws. @returns the line */
+export async function answerTo(received: ReceivedRequest, context: Answering): Promise<string> {
+  try {
+    const { request, payload } = received;
+    const answer = request.request === "judge"
+      ? await judged(request, payload, context.loaded())
+      : await fromStore(request, payload, context.store);
+    return line(answer);
+  } catch (error) {
+    return errorLine(error);
+  }
+}
+
+/** The line for an error. What is wrong with the request will be wrong again. */
+export function errorLine(error: unknown): string {
+  const permanent = error instanceof Fail && error.kind === "data";
+  return line({ error: errorText(error), ...(permanent ? {} : { temporary: true }) });
+}
+
+const line = (answer: object): string => `${JSON.stringify({ version: LOOKUP_VERSION, ...answer })}\n`;
+
+async function fromStore(
+  request: Exclude<LookupRequest, { request: "judge" }>,
+  payload: Bytes | undefined,
+  named: NamedStore | undefined,
+): Promise<object> {
+  if (named === undefined) {
+    if (request.request === "status") return { store: null };
+    const fix = "set state.lookup or state.redis in the settings of countersign serve";
+    throw new Fail("config", "The state is not shared", { fix });
+  }
+  const { store, kind } = named;
+  switch (request.request) {
+    case "sent":
+      return { sent: await store.sent(request.names) };
+    case "remember":
+      await store.rememberSent(request.name, { day: request.day, signed: request.signed });
+      return DONE;
+    case "entries":
+      return { entries: await store.entries(request) };
+    case "issue":
+      await store.issue(request.names, request.expires, new TextDecoder().decode(payload));
+      return DONE;
+    case "claim":
+      return { claim: await store.claim(request.name) ?? null };
+    case "settle":
+      await store.settle(request.claim, request.state);
+      return DONE;
+    case "forget":
+      await store.noteForgotten(request.time);
+      return DONE;
+    case "forgotten":
+      return { forgotten: finite(await store.lastForgotten()) };
+    case "status":
+      await store.lastForgotten();
+      return { store: kind };
+  }
+}
+
+const DONE = { done: true } as const;
+
+/** JSON has no Infinity, which says that the time cannot be determined. */
+const finite = (time: number | undefined): number | null => time === Infinity ? Date.now() : time ?? null;
+
+type JudgeRequest = Extract<LookupRequest, { request: "judge" }>;
+
+async function judged(request: JudgeRequest, message: Bytes | undefined, loaded: Loaded): Promise<object> {
+  const { sender, recipient } = request;
+  const context = { loaded, now: new Date(), sender };
+  const envelope = decideRecipient(recipient, context);
+  const early = envelope.needsMessage !== true;
+  if (!early && message === undefined) return { need: "message" };
+  const decision = early ? envelope : await decideContent(request, message!, context);
+  record(decision, context);
+  const { error, result, check, why } = decision.event ?? {};
+  if (error !== undefined) throw new Fail("temporary", String(error));
+  const reply = decision.reply === undefined ? {} : { reply: decision.reply.split("\r\n") };
+  return { result: result ?? (reply.reply ? undefined : "other"), check, reason: why, ...reply };
+}
+
+/** Decides by the message, which is refused only where that is allowed at all. */
+async function decideContent(
+  { sender, recipient, whole }: JudgeRequest,
+  message: Bytes,
+  context: DoorContext,
+): Promise<Decision> {
+  const { header, bodyStart, cut = false } = parseHead(message, whole) ?? cutHead(message);
+  const delivery: Delivery = {
+    sender,
+    recipients: [recipient],
+    header,
+    prefix: message,
+    bodyStart,
+    cut,
+    whole: whole && !cut,
+    unread: !whole,
+  };
+  const { reply, ...decision } = await decideMessage(delivery, context);
+  if (reply === undefined || mayRefuseMessage(context)) return { ...decision, ...(reply !== undefined && { reply }) };
+  return { ...decision, ...(decision.event && { event: { ...decision.event, outcome: "passed" } }) };
+}
+
+/** Takes what precedes the last line for the header, whose end is not within the message that was sent. */
+function cutHead(message: Bytes): Head {
+  const bodyStart = message.lastIndexOf(10) + 1;
+  return { ...parseHead(message.subarray(0, bodyStart), true)!, bodyStart, cut: true };
+}
+
+function record({ event }: Decision, { loaded: { settings }, sender }: DoorContext): void {
+  if (event === undefined) return;
+  const address = sender === null ? null : addressIn(sender);
+  const from = address === undefined ? "unreadable" : logAddress(address, settings.log_addresses);
+  const written: Event = { direction: "in", at: "lookup", sender: from, ...event };
+  log(settings, written);
+}

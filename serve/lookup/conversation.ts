@@ -1,0 +1,93 @@
+/** Requests on one connection to the socket `lookup`; bounded in time, and ended at the first that is malformed. */
+import { utf8 } from "../../lib/bytes.ts";
+import { Fail, reason } from "../../lib/fail.ts";
+import { Deadline } from "../sockets/deadline.ts";
+import type { Connection } from "../sockets/listen.ts";
+import { type Conversation, type Converse, end } from "../sockets/server.ts";
+import { type Answering, answerTo, errorLine } from "./answers.ts";
+import { type ReceivedRequest, RequestReader } from "./reader.ts";
+
+/** How long a peer may take, in milliseconds. */
+export interface LookupLimits {
+  /** Between two requests. */
+  readonly idle: number;
+  /** From the first byte of a request to its last, and to read the answer. */
+  readonly request: number;
+}
+
+/** The limits of `countersign serve`. */
+export const LOOKUP_LIMITS: LookupLimits = { idle: 60_000, request: 10_000 };
+
+const READ_BYTES = 64 * 1024;
+
+/** Returns what answers requests on each connection. */
+export function lookups(context: Answering, limits: LookupLimits = LOOKUP_LIMITS): Converse {
+  return (connection, closing) => new LookupConversation(connection, closing, context, limits);
+}
+
+class LookupConversation implements Conversation {
+  readonly #connection: Connection;
+  readonly #closing: () => boolean;
+  readonly #context: Answering;
+  readonly #limits: LookupLimits;
+  readonly #deadline: Deadline;
+  busy = false;
+
+  constructor(connection: Connection, closing: () => boolean, context: Answering, limits: LookupLimits) {
+    [this.#connection, this.#closing, this.#context, this.#limits] = [connection, closing, context, limits];
+    this.#deadline = new Deadline(() => end(connection));
+  }
+
+  async run(): Promise<void> {
+    const reader = new RequestReader();
+    const buffer = new Uint8Array(READ_BYTES);
+    try {
+      for (;;) {
+        const received = await this.#next(reader, buffer);
+        if (received === undefined) return;
+        this.#deadline.clear(); // our own work does not count as the peer's time
+        this.busy = true;
+        await this.#write(await answerTo(received, this.#context));
+        this.busy = false;
+        if (this.#closing()) return;
+      }
+    } catch (error) {
+      // An idle connection is closed without a word, as its peer would do.
+      if (this.#deadline.passed && !reader.partial && !this.busy) return;
+      const failure = this.#deadline.passed ? new Fail("data", "The peer was silent in mid-request") : error;
+      throw new Fail("data", reason(failure), { cause: error });
+    } finally {
+      this.#deadline.clear();
+    }
+  }
+
+  /** Reads to the end of a request. @returns undefined at the end of the connection */
+  async #next(reader: RequestReader, buffer: Uint8Array): Promise<ReceivedRequest | undefined> {
+    for (;;) {
+      let received: ReceivedRequest | undefined;
+      try {
+        received = reader.next();
+      } catch (error) {
+        await this.#write(errorLine(error));
+        throw error;
+      }
+      if (received !== undefined) return received;
+      // Set once for a request: bytes that come one by one do not prolong it.
+      const limit = reader.partial ? this.#limits.request : this.#limits.idle;
+      if (!this.#deadline.runs(limit)) this.#deadline.set(limit);
+      const size = await this.#connection.read(buffer);
+      if (size === null) {
+        if (this.#deadline.passed) throw new Fail("data", "The connection was closed");
+        return undefined;
+      }
+      reader.push(buffer.subarray(0, size));
+    }
+  }
+
+  async #write(line: string): Promise<void> {
+    const bytes = utf8(line);
+    this.#deadline.set(this.#limits.request);
+    for (let at = 0; at < bytes.length;) at += await this.#connection.write(bytes.subarray(at));
+    this.#deadline.clear();
+  }
+}

@@ -1,0 +1,51 @@
+/** The store of this process: Redis, or the files of the state folder where others ask for them by the socket. */
+import { errorText, Fail } from "../../lib/fail.ts";
+import { asksLookup } from "../../lib/settings/lookup.ts";
+import type { Settings } from "../../lib/settings/parse.ts";
+import { useStore } from "../../io/state/stores.ts";
+import { readCertificates, readPassword } from "../../io/system/load.ts";
+import type { NamedStore } from "./answers.ts";
+
+/** The store, while it is open. */
+export interface OpenStore extends NamedStore {
+  close(): void;
+}
+
+/**
+ * Opens the store that the settings name, and uses it for all look-ups of this process.
+ *
+ * @param report is told when Redis cannot be reached now; it is tried again whenever it is needed
+ * @returns undefined when each program reads and writes the files by itself
+ * @throws {Fail} `config` for a Redis that could forget what it has confirmed
+ */
+export async function openStore(settings: Settings, report: (what: string) => void): Promise<OpenStore | undefined> {
+  if (!asksLookup(settings)) return undefined;
+  const { folder, redis, redis_password_file, redis_ca } = settings.state;
+  if (redis === "") {
+    const store = (await import("../../io/state/shared/files.ts")).fileStore(folder);
+    return { kind: "files", store, close: useStore(settings, store) };
+  }
+  const { RedisStore } = await import("../../io/state/shared/redis.ts");
+  const store = new RedisStore(redis, {
+    password: redis_password_file === "" ? undefined : readPassword(redis_password_file),
+    ca: redis_ca === "" ? undefined : readCertificates(redis_ca),
+  });
+  try {
+    await store.check();
+  } catch (error) {
+    if (!(error instanceof Fail) || error.kind !== "temporary") {
+      store.close();
+      throw error;
+    }
+    report(errorText(error));
+  }
+  const release = useStore(settings, store);
+  return {
+    kind: "redis",
+    store,
+    close() {
+      release();
+      store.close();
+    },
+  };
+}

@@ -1,0 +1,236 @@
+/** The socket `lookup` and its peers: what is malformed, slow or too much; and the store behind it. */
+import assert from "node:assert/strict";
+import { askedStore } from "../../../io/state/shared/ask.ts";
+import { fileStore } from "../../../io/state/shared/files.ts";
+import type { SharedStore } from "../../../io/state/shared/store.ts";
+import { Fail } from "../../../lib/fail.ts";
+import type { Answering } from "../../../serve/lookup/answers.ts";
+import { MAX_LINE_BYTES } from "../../../serve/lookup/requests.ts";
+import { A, B, storeTests } from "../../io/state/shared/contract.ts";
+import { answers, LookupServer, request } from "./asking.ts";
+
+/** Nothing here is judged. */
+const loaded = () => {
+  throw new Error("not needed");
+};
+
+/** Runs with a folder of its own. */
+async function withFolder(run: (folder: string) => Promise<void>): Promise<void> {
+  const folder = Deno.makeTempDirSync({ prefix: "countersign-" });
+  try {
+    await run(folder);
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+}
+
+const answering = (store: SharedStore): Answering => ({ loaded, store: { kind: "files", store } });
+const failing = (error: Error): SharedStore => {
+  const fail = () => Promise.reject(error);
+  const names = ["sent", "rememberSent", "entries", "issue", "claim", "settle", "noteForgotten", "lastForgotten"];
+  return Object.fromEntries(names.map((name) => [name, fail])) as unknown as SharedStore;
+};
+
+storeTests("through the socket", Deno.test, (run) =>
+  withFolder(async (folder) => {
+    await using server = await LookupServer.start(answering(fileStore(folder)));
+    await run(askedStore(server.path));
+    assert.deepEqual(server.reports, []);
+  }));
+
+Deno.test("requests on one connection are answered in their order", async () => {
+  await withFolder(async (folder) => {
+    await using server = await LookupServer.start(answering(fileStore(folder)));
+    const said = await server.say(
+      request({ request: "remember", name: A, day: 20_000, signed: true }),
+      request({ request: "issue", names: [`${A}-${B}`], expires: 99_999, more: "ignored" }, "text\n"),
+      request({ request: "claim", name: `${A}-${B}` }),
+      request({ request: "claim", name: `${A}-${B}` }),
+      request({ request: "status" }),
+    );
+    assert.deepEqual(said.map(({ version }) => version), [1, 1, 1, 1, 1]);
+    assert.deepEqual([said[0]!.done, said[1]!.done, said[3]!.claim, said[4]!.store], [true, true, null, "files"]);
+    assert.match(String(said[2]!.claim), /^99999\/messages\//);
+  });
+});
+
+Deno.test("a request that arrives byte by byte is one request", async () => {
+  await withFolder(async (folder) => {
+    await using server = await LookupServer.start(answering(fileStore(folder)));
+    using connection = await server.connect();
+    const text = request({ request: "issue", names: [`${A}-${B}`], expires: 99_999 }, "text\n") +
+      request({ request: "entries", messages: [A] });
+    for (const byte of new TextEncoder().encode(text)) await connection.write(Uint8Array.of(byte));
+    await connection.closeWrite();
+    const entries = [{ name: `${A}-${B}`, state: "issued", text: "text\n" }];
+    assert.deepEqual(await answers(connection), [{ version: 1, done: true }, { version: 1, entries }]);
+  });
+});
+
+const long = "x".repeat(MAX_LINE_BYTES + 1);
+const hash = (count: number) => Array.from({ length: count }, () => A);
+/** [what, the request, the error] */
+const MALFORMED: [string, string | Uint8Array, RegExp][] = [
+  ["nothing", "\n", /it is not JSON/],
+  ["no JSON", "hello\n", /it is not JSON/],
+  ["SMTP", "EHLO mx.example\r\n", /it is not JSON/],
+  ["a number", "1\n", /it is not an object/],
+  ["null", "null\n", /it is not an object/],
+  ["a list", "[]\n", /it is not an object/],
+  ["not UTF-8", Uint8Array.of(0xff, 0xfe, 10), /it is not UTF-8/],
+  ["a milter", Uint8Array.of(0, 0, 0, 13, 79, 0, 0, 0, 6, 0, 0, 1, 255, 10, 1, 255, 255), /it is not UTF-8|not JSON/],
+  ["no version", '{"request":"status"}\n', /its version is not 1/],
+  ["another version", '{"version":2,"request":"status"}\n', /its version is not 1/],
+  ["no request", '{"version":1}\n', /request is missing/],
+  ["another request", request({ request: "delete" }), /"delete" is not known/],
+  ["a request of Object", request({ request: "constructor" }), /"constructor" is not known/],
+  ["a name of another form", request({ request: "claim", name: "../x" }), /name has the wrong form/],
+  ["a name in capitals", request({ request: "sent", names: ["A".repeat(32)] }), /names has the wrong form/],
+  ["a name that is not a string", request({ request: "claim", name: 1 }), /name has the wrong form/],
+  ["no list", request({ request: "sent", names: A }), /names is not a list/],
+  ["too many names", request({ request: "entries", lists: hash(65) }), /lists has more than 64 members/],
+  ["too many hashes", request({ request: "sent", names: hash(401) }), /names has more than 400 members/],
+  ["no names", request({ request: "issue", names: [], expires: 1 }, "x"), /names is empty/],
+  ["no text", request({ request: "issue", names: [`${A}-${B}`], expires: 1 }), /length is missing/],
+  ["a day with a fraction", request({ request: "remember", name: A, day: 1.5, signed: true }), /day is not a whole/],
+  ["a day long after", request({ request: "remember", name: A, day: 1e9, signed: true }), /day is greater than/],
+  ["neither true nor false", request({ request: "remember", name: A, day: 1, signed: 1 }), /neither true nor false/],
+  ["a state", request({ request: "settle", claim: "x", state: "claimed" }), /neither "spent" nor "issued"/],
+  ["a claim with a NUL", request({ request: "settle", claim: "a\0", state: "spent" }), /claim has the wrong form/],
+  ["a negative length", `{"version":1,"request":"judge","sender":"","recipient":"x","length":-1}\n`, /length is not/],
+  [
+    "a message of more than 256 KB",
+    `{"version":1,"request":"judge","sender":"","recipient":"x","length":262145}\n`,
+    /length is greater than 262144/,
+  ],
+  ["bytes where none belong", `{"version":1,"request":"status","length":5}\n`, /length is greater than 0/],
+  ["a sender that is too long", request({ request: "judge", sender: long.slice(0, 3000), recipient: "x" }), /too long/],
+  ["a long line without an end", long, /longer than 16384 bytes/],
+  ["a long line", `${long}\n`, /longer than 16384 bytes/],
+  ["a long line of JSON", request({ request: "status", more: long }), /longer than 16384 bytes/],
+];
+Deno.test("garbage gets one error, and the connection is closed; the next peer is answered", async (t) => {
+  await withFolder(async (folder) => {
+    await using server = await LookupServer.start(answering(fileStore(`${folder}/state`)));
+    for (const [what, text, error] of MALFORMED) {
+      await t.step(what, async () => {
+        const [said, ...more] = await server.say(text, request({ request: "status" }));
+        assert.deepEqual(more, []);
+        assert.deepEqual(Object.keys(said!), ["version", "error"]);
+        assert.match(String(said!.error), error);
+        assert.match(server.reports.pop() ?? "", error);
+      });
+    }
+    assert.deepEqual(await server.say(request({ request: "status" })), [{ version: 1, store: "files" }]);
+    assert.deepEqual([...Deno.readDirSync(folder)], [], "nothing was written");
+  });
+});
+
+Deno.test("random bytes end no more than their own connection", async () => {
+  await withFolder(async (folder) => {
+    await using server = await LookupServer.start(answering(fileStore(folder)));
+    for (let nth = 0; nth < 200; nth++) {
+      const bytes = crypto.getRandomValues(new Uint8Array(nth * 7));
+      for (const line of await server.say(bytes)) assert.equal(typeof line.error, "string");
+    }
+    // Requests with some bytes changed.
+    const good = new TextEncoder().encode(request({ request: "issue", names: [`${A}-${B}`], expires: 99_999 }, "t\n"));
+    for (let nth = 0; nth < good.length; nth++) {
+      const bytes = good.slice();
+      bytes[nth]! ^= 1 << (nth % 8);
+      for (const line of await server.say(bytes)) assert.ok("error" in line || "done" in line);
+    }
+    assert.deepEqual(await server.say(request({ request: "status" })), [{ version: 1, store: "files" }]);
+  });
+});
+
+Deno.test("a store that cannot be used is a temporary error, and the connection stays", async () => {
+  const error = new Fail("temporary", "Redis cannot be used");
+  await using server = await LookupServer.start(answering(failing(error)));
+  const said = await server.say(
+    request({ request: "sent", names: [A] }),
+    request({ request: "claim", name: `${A}-${B}` }),
+    request({ request: "status" }),
+  );
+  assert.deepEqual(said, Array(3).fill({ version: 1, error: "Redis cannot be used", temporary: true }));
+  const store = askedStore(server.path);
+  for (const ask of [() => store.sent([A]), () => store.claim(`${A}-${B}`), () => store.settle("a", "spent")]) {
+    await assert.rejects(ask(), {
+      kind: "temporary",
+      message: /countersign serve cannot be asked: Redis cannot be used/,
+    });
+  }
+});
+
+Deno.test("without a shared state nothing of it is told or kept", async () => {
+  await using server = await LookupServer.start({ loaded, store: undefined });
+  assert.deepEqual(await server.say(request({ request: "status" })), [{ version: 1, store: null }]);
+  const [said] = await server.say(request({ request: "sent", names: [A] }));
+  assert.match(String(said!.error), /The state is not shared: set state\.lookup or state\.redis/);
+});
+
+Deno.test("peers that are silent or slow are ended, those that are idle are closed without a report", async () => {
+  const context = answering(failing(new Error("not needed")));
+  await using server = await LookupServer.start(context, { idle: 150, request: 300 });
+  using idle = await server.connect();
+  assert.deepEqual(await answers(idle), []);
+  assert.deepEqual(server.reports, []);
+  using slow = await server.connect();
+  const started = Date.now();
+  const text = request({ request: "status" });
+  const written = (async () => {
+    try {
+      for (const byte of new TextEncoder().encode(text)) {
+        await slow.write(Uint8Array.of(byte));
+        await new Promise((next) => setTimeout(next, 30));
+      }
+    } catch {
+      // It was ended.
+    }
+  })();
+  assert.deepEqual(await answers(slow), []);
+  assert.ok(Date.now() - started < 1500, "bytes that come one by one do not prolong it");
+  await written;
+  assert.deepEqual(server.reports, ["The peer was silent in mid-request"]);
+});
+
+Deno.test("more connections than are allowed are closed at once", async () => {
+  await using server = await LookupServer.start({ loaded, store: undefined }, undefined, 2);
+  using _first = await server.connect();
+  using _second = await server.connect();
+  for (let tries = 0; tries < 100 && server.connections < 2; tries++) await new Promise((next) => setTimeout(next, 5));
+  using third = await server.connect();
+  assert.deepEqual(await answers(third), []);
+  assert.equal(server.reports.length, 1);
+});
+
+Deno.test("the end of the server finishes the request in progress", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const store = { ...failing(new Error("not needed")), claim: () => promise.then(() => "mine") };
+  await using server = await LookupServer.start(answering(store));
+  using connection = await server.connect();
+  await connection.write(new TextEncoder().encode(request({ request: "claim", name: `${A}-${B}` }).repeat(2)));
+  await new Promise((next) => setTimeout(next, 50));
+  const stopped = server.stop(5000);
+  resolve();
+  assert.deepEqual(await answers(connection), [{ version: 1, claim: "mine" }]);
+  await stopped;
+});
+
+Deno.test("a server that is not there, hangs or talks nonsense is a temporary failure", async () => {
+  await assert.rejects(askedStore("/nonexistent/lookup").sent([A]), { kind: "temporary", file: "/nonexistent/lookup" });
+  await withFolder(async (folder) => {
+    const path = `${folder}/lookup`;
+    for (const text of ["", "nonsense\n", "1\n", '{"version":9}\n', '{"version":1,"claim":"x"']) {
+      using listener = Deno.listen({ transport: "unix", path });
+      const served = (async () => {
+        using connection = await listener.accept();
+        await connection.read(new Uint8Array(4096));
+        await connection.write(new TextEncoder().encode(text));
+      })();
+      await assert.rejects(askedStore(path).claim(`${A}-${B}`), { kind: "temporary" }, text);
+      await served;
+      Deno.removeSync(path);
+    }
+  });
+});
