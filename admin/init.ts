@@ -135,7 +135,16 @@ function snippetValues(file: string, home: string, user: string, known: Answers)
   );
   // Hooks run without COUNTERSIGN_CONFIG, so that another settings file must be named on their command line.
   const config = file === `${home}/.config/countersign/config.toml` ? undefined : file;
-  return { shim, hook, config, home, user, address: known.addresses[0]!, srsDomain: known.srsDomain };
+  return {
+    shim,
+    hook,
+    config,
+    home,
+    user,
+    address: known.addresses[0]!,
+    srsDomain: known.srsDomain,
+    challenges: known.challenges,
+  };
 }
 
 const ask: Ask = (question, fallback, check) => {

@@ -13,6 +13,8 @@ export interface SnippetValues {
   readonly address: string;
   /** Empty for none; snippets for an SRS domain are then omitted. */
   readonly srsDomain: string;
+  /** Whether challenges are answered. They come as ordinary mail, which the hook must then get. */
+  readonly challenges: boolean;
 }
 
 /** Lines for one file. */
@@ -78,12 +80,16 @@ export function pastesIn(programs: readonly string[], values: SnippetValues): Pa
     .map(({ into, name }) => ({ into, text: fillIn(name, values) }));
 }
 
+/** The lines for maildrop and procmail that decide whether a message needs the hook. */
+const CONDITION = /^# Ordinary mail [^]*?^(COUNTERSIGN_HOOK=.*\n)[^]*?(?=^if \(\$COUNTERSIGN_HOOK|^# W: )/m;
+
 const HOOK = "/usr/local/lib/countersign/hooks/incoming";
 
 /** Returns a snippet with its examples replaced; longer examples are listed first. */
 function fillIn(name: keyof typeof SNIPPETS, values: SnippetValues): string {
   const { shim, hook, config, home, user, address, srsDomain } = values;
-  const text = SNIPPETS[name].join("\n");
+  const whole = SNIPPETS[name].join("\n");
+  const text = values.challenges ? whole.replace(CONDITION, "$1") : whole;
   const named = text.includes("--config ");
   const replacements: Record<string, string> = {
     "/home/greg/.config/countersign/config.toml": config ?? `${home}/.config/countersign/config.toml`,

@@ -49,6 +49,9 @@ export async function filters(
   for (const file of maildrop) findings.push(...checkMaildrop(file, programs));
   const procmail = textFiles([`${home}/.procmailrc`], unreadable);
   for (const file of procmail) findings.push(...checkProcmail(file, programs));
+  if (settings?.challenge.answer || settings?.tag.pymsgauth) {
+    for (const file of [...maildrop, ...procmail]) findings.push(...checkOrdinary(file));
+  }
 
   const srsDomains = [...new Set(settings?.identity.map((one) => one.srs_domain.toLowerCase()) ?? [])];
   const local = ["postfix", "sendmail"].includes(settings?.transport.preset ?? "");
@@ -73,6 +76,17 @@ export async function filters(
   if (!all.some(({ text }) => callsHook(text))) {
     notes.push("No mail filter found here calls the hook; see contrib/ for the lines to add");
   }
+}
+
+/** Checks for the lines of contrib that keep ordinary mail from the hook. */
+function checkOrdinary({ file, text }: TextFile): Finding[] {
+  const line = text.split("\n").findIndex((one) => /^\s*COUNTERSIGN_HOOK\s*=\s*"?(?:0|no)\b/.test(one)) + 1;
+  return line === 0 ? [] : [{
+    what: "Ordinary mail does not reach the hook, which must see challenges",
+    where: { file, line },
+    why: "Challenges come as ordinary mail, so that none is answered.",
+    fix: "Remove the lines that set COUNTERSIGN_HOOK, and the condition that uses it",
+  }];
 }
 
 /** Returns the finding for a filter that cannot be read, and is therefore not checked. */

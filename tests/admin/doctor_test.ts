@@ -109,21 +109,33 @@ function toPaste(said: string): [string, string][] {
   });
 }
 
-Deno.test("doctor finds nothing after init, with all printed lines pasted", async () => {
-  using home = new Home();
-  Deno.removeSync(`${home.path}/.config`, { recursive: true });
-  const program = home.write("bin/sendmail", "#!/bin/sh\ncat >/dev/null\n", 0o755);
-  for (const name of ["mutt", "maildrop", "procmail"]) home.write(`bin/${name}`, "#!/bin/sh\n", 0o755);
-  const args = ["--yes", "--address", "greg@example.org", "--srs-domain", "srs.example.org", "--command", program];
-  const made = await command(home, "init", ...args);
-  assert.deepEqual([made.code, made.stderr], [0, ""]);
-  const pasted = toPaste(made.stdout);
-  for (const [name, text] of pasted) home.write(name, text, 0o600);
-  const names = pasted.map(([name]) => name);
-  for (const name of [".muttrc", ".mailfilter", ".procmailrc"]) assert.ok(names.includes(name), made.stdout);
-  const ran = await doctor(home);
-  assert.deepEqual([ran.code, ran.stderr, ran.stdout], [0, "", "No problems found.\n"]);
-});
+const pasting = "doctor finds nothing after init, with all printed lines pasted";
+for (const more of [[], ["--challenges"]]) {
+  Deno.test([pasting, ...more].join(", "), async () => {
+    using home = new Home();
+    Deno.removeSync(`${home.path}/.config`, { recursive: true });
+    const program = home.write("bin/sendmail", "#!/bin/sh\ncat >/dev/null\n", 0o755);
+    for (const name of ["mutt", "maildrop", "procmail"]) home.write(`bin/${name}`, "#!/bin/sh\n", 0o755);
+    const args = [
+      "--yes",
+      "--address",
+      "greg@example.org",
+      "--srs-domain",
+      "srs.example.org",
+      "--command",
+      program,
+      ...more,
+    ];
+    const made = await command(home, "init", ...args);
+    assert.deepEqual([made.code, made.stderr], [0, ""]);
+    const pasted = toPaste(made.stdout);
+    for (const [name, text] of pasted) home.write(name, text, 0o600);
+    const names = pasted.map(([name]) => name);
+    for (const name of [".muttrc", ".mailfilter", ".procmailrc"]) assert.ok(names.includes(name), made.stdout);
+    const ran = await doctor(home);
+    assert.deepEqual([ran.code, ran.stderr, ran.stdout], [0, "", "No problems found.\n"]);
+  });
+}
 
 Deno.test("doctor changes only the log of the hook", async () => {
   using home = cleanHome();
@@ -217,6 +229,15 @@ const breaks: Record<string, Break> = {
   "maildrop ignores status 99": (home) => {
     const text = edit(home, ".mailfilter", "RETURNCODE == 99", "RETURNCODE == 98");
     return [`.mailfilter:${lineOf(text, HOOK)} RETURNCODE is not compared with 99`];
+  },
+  "challenges are answered, and the filters keep ordinary mail from the hook": (home) => {
+    home.write(CONFIG, `${home.read(CONFIG)}[challenge]\nanswer = true\n`);
+    const [maildrop, procmail] = [home.read(".mailfilter"), home.read(".procmailrc")];
+    const what = "Ordinary mail does not reach the hook, which must see challenges";
+    return [
+      `.mailfilter:${lineOf(maildrop, "COUNTERSIGN_HOOK=0")} ${what}`,
+      `.procmailrc:${lineOf(procmail, "COUNTERSIGN_HOOK=no")} ${what}`,
+    ];
   },
   "the filter of maildrop is accessible to others": (home) => {
     Deno.chmodSync(`${home.path}/.mailfilter`, 0o644);

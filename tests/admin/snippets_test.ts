@@ -19,6 +19,7 @@ const filling: SnippetValues = {
   user: "ann",
   address: "ann@example.com",
   srsDomain: "bounce.example.com",
+  challenges: false,
 };
 const lines = (text: string) => text.split("\n").filter((line) => !/^\s*#/.test(line)).join("\n");
 
@@ -42,6 +43,16 @@ Deno.test("each mail program gets the shim, each filter the hook", () => {
   }
   assert.deepEqual(pastesIn(["msmtp", "sendmail", "exim"], filling), []);
   assert.deepEqual(pastesOut(["msmtp", "sendmail", "qmail-inject"], filling), []);
+});
+
+Deno.test("if challenges are answered, the hook gets ordinary mail, too", () => {
+  for (const name of ["maildrop", "procmail"]) {
+    const [usual, all] = [false, true].map((challenges) => pastesIn([name], { ...filling, challenges })[0]!.text);
+    assert.match(usual!, /^ *COUNTERSIGN_HOOK=(?:0|no)$/m);
+    assert.equal(lines(all!).match(/COUNTERSIGN_HOOK=.*/g)?.length, 1);
+    assert.doesNotMatch(all!, /ordinary|COUNTERSIGN_(?:SENDER|RECIPIENT)/i);
+    assert.ok(usual!.includes(all!.slice(all!.indexOf("incoming --as"))), "the rest is the same");
+  }
 });
 
 Deno.test("without an SRS domain its snippets are omitted", () => {
