@@ -1,27 +1,27 @@
-/** The real alpine with contrib/alpine, on a terminal: out through the shim. */
+/** The real alpine with contrib/alpine, on a terminal, sends through the shim. */
 import assert from "node:assert/strict";
 import { fieldOf } from "../rig.ts";
-import { ALL, BCC, BODY, CC, Desk, FAILURES, left, nothingLeft, oneLeft, textOf, TO } from "./desk.ts";
+import { ALL, assertAttempts, assertSigned, BCC, BODY, CC, Desk, FAILURES, onlySigned, textOf, TO } from "./desk.ts";
 import { snippet } from "./letters.ts";
 import { needOnTerminal, Terminal } from "./terminal.ts";
 
 const test = await needOnTerminal("alpine");
 
-/** greg's home with contrib/alpine. alpine asks /etc/passwd who he is, and for root where he lives: paths are whole. */
+/** greg's home with contrib/alpine. Paths are absolute, because alpine takes root's home from /etc/passwd. */
 function alpineDesk(): Desk {
   const desk = new Desk();
-  const mine = `inbox-path=${desk.write("inbox", "")}
+  const own = `inbox-path=${desk.write("inbox", "")}
 default-fcc=${desk.write("sent", "")}
 character-set=UTF-8
 customized-hdrs=From: Greg <greg@example.org>,
 	Bcc: ${BCC}
 `;
-  desk.write(".pinerc", mine + snippet("alpine/pinerc"));
+  desk.write(".pinerc", own + snippet("alpine/pinerc"));
   return desk;
 }
 
-/** greg writes, and says yes when alpine asks. */
-async function sends(desk: Desk): Promise<Terminal> {
+/** Composes a message, and confirms that it is sent. */
+async function sendMessage(desk: Desk): Promise<Terminal> {
   const url = `mailto:${TO}?cc=${CC}&subject=Lunch?&body=${encodeURIComponent(BODY.trimEnd())}`;
   const alpine = await Terminal.open(desk, ["alpine", "-p", `${desk.path}/.pinerc`, "-P", "/dev/null", "-url", url]);
   await confirm(alpine);
@@ -35,27 +35,27 @@ async function confirm(alpine: Terminal): Promise<void> {
   await alpine.press("y");
 }
 
-test("alpine: a message leaves with an SRS sender and a tag", async () => {
+test("alpine: a message is sent with an SRS sender and a tag", async () => {
   using desk = alpineDesk();
-  await using alpine = await sends(desk);
+  await using alpine = await sendMessage(desk);
   assert.equal(await alpine.ended(), 0);
-  const mail = oneLeft(desk);
+  const mail = onlySigned(desk);
   assert.equal(fieldOf(mail, "Cc"), CC);
   assert.equal(fieldOf(mail, "From"), "Greg <greg@example.org>");
   assert.equal(await textOf(mail), BODY);
   assert.match(desk.read("sent"), /^bcc: hidden@mx\.example\.net$/m, "alpine keeps its copy");
 });
 
-test("alpine: when the shim fails, alpine shows its line and the message again, to be sent again", async (t) => {
-  for (const { what, said, reached, fail } of FAILURES) {
+test("alpine: when the shim fails, alpine shows its error and offers to send the message again", async (t) => {
+  for (const { what, message, reached, fail } of FAILURES) {
     await t.step(what, async () => {
       using desk = alpineDesk();
       fail(desk);
-      await using alpine = await sends(desk);
+      await using alpine = await sendMessage(desk);
       const screen = await alpine.shows(/POSTING ERRORS[^]*shim: /);
-      assert.match(screen, said);
+      assert.match(screen, message);
       assert.equal(desk.read("sent"), "");
-      nothingLeft(desk, reached ? 1 : 0);
+      assertAttempts(desk, reached ? 1 : 0);
 
       desk.fix();
       await alpine.press("e");
@@ -64,7 +64,7 @@ test("alpine: when the shim fails, alpine shows its line and the message again, 
       assert.equal(await alpine.ended(), 0);
       const sent = desk.injected().slice(reached ? 1 : 0);
       assert.equal(sent.length, 1);
-      assert.equal(await textOf(left(sent[0]!, ALL)), BODY);
+      assert.equal(await textOf(assertSigned(sent[0]!, ALL)), BODY);
       assert.match(desk.read("sent"), /^bcc: hidden@mx\.example\.net$/m);
     });
   }

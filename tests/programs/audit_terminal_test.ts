@@ -1,4 +1,4 @@
-/** `countersign audit` on a terminal: a bar while it runs, nothing of it afterwards, and Ctrl-C. */
+/** `countersign audit` on a terminal: the progress bar, which is removed at the end, and Ctrl-C. */
 import assert from "node:assert/strict";
 import { COUNTERSIGN } from "../admin/run.ts";
 import { Home } from "../rig.ts";
@@ -6,10 +6,10 @@ import { needOnTerminal, Terminal } from "./terminal.ts";
 
 const test = await needOnTerminal("sed");
 
-/** Messages in the mailbox, and how often it is named: nobody waits for the end. */
+/** Messages in the mailbox, and how often it is given, so that audit runs until it is interrupted. */
 const [COUNT, REPEATS] = [500, 2000];
 
-/** A mailbox, and a command that reads it so often. */
+/** A home with a mailbox. */
 function mailbox(): Home {
   const home = new Home();
   const mail = "Return-Path: <jo@b.example>\nFrom: jo@b.example\nDate: 20 Nov 2026 05:32:58 -0000\n\nHi.\n";
@@ -17,11 +17,11 @@ function mailbox(): Home {
   return home;
 }
 
-const audit = (...words: string[]) => [...COUNTERSIGN, "audit", "--address", "greg@example.org", ...words];
+const audit = (...args: string[]) => [...COUNTERSIGN, "audit", "--address", "greg@example.org", ...args];
 
 const BAR = /^\[#*-*\] (\d+) % {2}[\d,]+ messages, [\d,]+ a second, \S+ left$/m;
 
-test("a bar grows, and Ctrl-C prints what there is in its place", async () => {
+test("the progress bar grows, and Ctrl-C replaces it by the results so far", async () => {
   using home = mailbox();
   await using terminal = await Terminal.open(home, audit(...Array<string>(REPEATS).fill("box")));
   await terminal.shows(BAR);
@@ -37,7 +37,7 @@ test("a bar grows, and Ctrl-C prints what there is in its place", async () => {
   assert.ok(count > 0 && count < COUNT * REPEATS, screen);
 });
 
-test("no bar where nobody sees it, and none of it in what is printed", async () => {
+test("without a terminal there is no progress bar, and no trace of it in the output", async () => {
   using home = mailbox();
   const ran = await home.run(audit(...Array<string>(20).fill("box")));
   assert.deepEqual([ran.code, ran.stderr], [0, ""]);

@@ -1,4 +1,4 @@
-/** Requests to list software, and what it asks: ezmlm's sample, the real mlmmj, Mailman's real text. */
+/** Requests to list software and its confirmation requests: a sample of ezmlm, the real mlmmj, Mailman's real text. */
 import assert from "node:assert/strict";
 import { cut, SAMPLES } from "../challenges.ts";
 import { fieldOf } from "../rig.ts";
@@ -6,56 +6,56 @@ import { Sink } from "../smtp_sink.ts";
 import { challenges, Member, PLAIN } from "./member.ts";
 import { type Root, unpacked } from "./unpacked.ts";
 
-/** greg writes to list software. @returns the message as it left, with its envelope sender */
+/** Sends a request to list software. @returns the message as it was sent, with its envelope sender */
 async function request(home: Member, to: string, text = ""): Promise<{ sender: string; mail: string }> {
   const ran = await home.shim(["--", to], text || `From: Greg <${PLAIN}>\nTo: ${to}\nSubject: please\n\n`);
   assert.equal(ran.code, 0, ran.stderr);
-  const { left } = home.carry();
-  assert.deepEqual(left.map(({ argv }) => argv.at(-1)), [to]);
-  return { sender: left[0]!.argv[2]!, mail: left[0]!.mail };
+  const { sent } = home.transport();
+  assert.deepEqual(sent.map(({ argv }) => argv.at(-1)), [to]);
+  return { sender: sent[0]!.argv[2]!, mail: sent[0]!.mail };
 }
 
-/** It is in the inbox, nobody was written to, and the ledger is as it was. */
-async function delivered(home: Member, mail: string, sender: string): Promise<void> {
+/** Asserts that a challenge is delivered and not answered, and the ledger is unchanged. */
+async function assertDelivered(home: Member, mail: string, sender: string): Promise<void> {
   home.empty();
   const before = home.ledger();
   const { end, runs } = await home.deliver({ to: PLAIN, mail }, sender);
   assert.equal(end, "success", runs.map(({ stdout }) => stdout).join());
-  assert.deepEqual(home.carry().left, []);
+  assert.deepEqual(home.transport().sent, []);
   assert.deepEqual([home.inbox().length, home.kept().length], [1, 0], home.logged);
   assert.deepEqual(home.ledger(), before);
 }
 
-/** It was answered, to this address alone. */
-async function answered(home: Member, mail: string, sender: string, to: string): Promise<string> {
+/** Asserts that a challenge is answered, to this address only. @returns the answer */
+async function assertAnswered(home: Member, mail: string, sender: string, to: string): Promise<string> {
   home.empty();
   assert.equal((await home.deliver({ to: PLAIN, mail }, sender)).end, "success");
-  const { left } = home.carry();
-  assert.deepEqual(left.map(({ argv }) => argv.slice(2)), [[PLAIN, "--", to]], home.logged);
+  const { sent } = home.transport();
+  assert.deepEqual(sent.map(({ argv }) => argv.slice(2)), [[PLAIN, "--", to]], home.logged);
   assert.deepEqual([home.inbox().length, home.kept().length], [0, 1]);
-  return left[0]!.mail;
+  return sent[0]!.mail;
 }
 
-/** greg in place of the samples' joe, also within a local part. */
+/** Replaces the joe of the samples by greg, also within a local part. */
 const gregs = (text: string): string =>
   text.replaceAll("joe@example.net", PLAIN).replaceAll("joe=example.net", PLAIN.replace("@", "="));
 
-Deno.test("ezmlm: greg's own request is confirmed once, to Reply-To", async (t) => {
+Deno.test("ezmlm: the user's own request is confirmed once, to Reply-To", async (t) => {
   for (const name of ["ezmlm-idx-sub-confirm", "ezmlm-idx-unsub-confirm", "ezmlm-idx-sub-confirm-mime"]) {
     await t.step(name, async () => {
       const [frame, quoted, rest] = cut(SAMPLES.get(name)!).map(gregs) as [string, string, string];
       const sample = gregs(SAMPLES.get(name)!);
       using home = new Member();
-      await delivered(home, sample, fieldOf(sample, "Return-Path"));
+      await assertDelivered(home, sample, fieldOf(sample, "Return-Path"));
       const { sender, mail } = await request(home, fieldOf(quoted, "To"), quoted);
-      assert.equal(sender, PLAIN, "list software knows greg by it");
+      assert.equal(sender, PLAIN, "list software recognizes greg by the envelope sender");
       const challenge = frame + mail + rest;
-      // -return- and the null sender: neither is written to.
+      // The answer goes neither to the -return- address nor to the null sender.
       const to = fieldOf(sample, "Reply-To");
       assert.match(to, /^test-[su]c\.\d+\.[a-p]{20}-greg=example\.org@lists\.example\.org$/);
-      const answer = await answered(home, challenge, "test-return-@lists.example.org", to);
+      const answer = await assertAnswered(home, challenge, "test-return-@lists.example.org", to);
       assert.doesNotMatch(answer, /^(?:Mailing-List|Delivered-To|Precedence|Auto-Submitted):/im);
-      await delivered(home, challenge, "test-return-@lists.example.org");
+      await assertDelivered(home, challenge, "test-return-@lists.example.org");
       assert.match(home.logged, /already answered: check it yourself/);
     });
   }
@@ -63,7 +63,7 @@ Deno.test("ezmlm: greg's own request is confirmed once, to Reply-To", async (t) 
 
 const mlmmj = await unpacked("mlmmj");
 
-/** A list of the real mlmmj, which gives its mail to the server. */
+/** A list of the real mlmmj, which sends its mail to the server. */
 class Cats {
   constructor(readonly root: Root, readonly home: Member, port: number, delimiter: string) {
     const folders = "incoming queue/discarded archive text subconf unsubconf bounce control moderation subscribers.d " +
@@ -81,8 +81,8 @@ class Cats {
     for (const [name, text] of Object.entries(control)) root.write(`list/control/${name}`, `${text}\n`);
   }
 
-  /** Mail comes to an address of the list. */
-  async take(to: string, { sender, mail }: { sender: string; mail: string }): Promise<void> {
+  /** Delivers mail to an address of the list. */
+  async receive(to: string, { sender, mail }: { sender: string; mail: string }): Promise<void> {
     const arrived = `Return-Path: <${sender}>\nDelivered-To: ${to}\n${mail}`;
     const ran = await this.root.run(this.home, ["/usr/bin/mlmmj-receive", "-F", "-L", "/list/"], arrived);
     assert.equal(ran.code, 0, ran.stderr);
@@ -93,29 +93,29 @@ class Cats {
   }
 }
 
-// Its form shows nothing of the request, and it is not one of those that are known: greg answers himself.
+// mlmmj's confirmation requests quote nothing and are of no known form, so greg must answer them.
 for (const delimiter of ["+", "-"]) {
-  mlmmj.test(`mlmmj with ${delimiter}: what it asks is delivered, never answered`, async () => {
+  mlmmj.test(`mlmmj with ${delimiter}: confirmation requests are delivered, never answered`, async () => {
     using home = new Member(challenges("requests = true"));
     await using root = await mlmmj.unpack();
     await using sink = new Sink();
     const list = new Cats(root, home, sink.port, delimiter);
     const subscribe = `cats${delimiter}subscribe@lists.example.net`;
-    const asked = await request(home, subscribe);
-    assert.deepEqual([asked.sender, home.ledger()["issued"]], [PLAIN, 1]);
-    await list.take(subscribe, asked);
+    const sent = await request(home, subscribe);
+    assert.deepEqual([sent.sender, home.ledger()["issued"]], [PLAIN, 1]);
+    await list.receive(subscribe, sent);
     const [challenge] = await sink.until(1);
     const to = fieldOf(challenge!.mail, "Reply-To");
     assert.deepEqual(challenge!.to, [PLAIN]);
     assert.match(to, /^cats[-+]confsub-[0-9a-f]+-greg=example\.org@lists\.example\.net$/);
-    for (const sender of [challenge!.from, ""]) await delivered(home, challenge!.mail, sender);
+    for (const sender of [challenge!.from, ""]) await assertDelivered(home, challenge!.mail, sender);
 
     // greg confirms by hand: that is no request of its own, and mlmmj knows him by the address.
-    await list.take(to, await request(home, to));
+    await list.receive(to, await request(home, to));
     await sink.until(2);
     assert.equal(list.subscribers(), `${PLAIN}\n`);
     assert.deepEqual(home.ledger(), { issued: 1, claimed: 0, spent: 0 });
-    await delivered(home, sink.taken[1]!.mail, sink.taken[1]!.from);
+    await assertDelivered(home, sink.taken[1]!.mail, sink.taken[1]!.from);
   });
 }
 
@@ -161,8 +161,8 @@ ${text}`;
     await t.step(`${to}: answered once`, async () => {
       using home = new Member(on);
       assert.equal((await request(home, `${to}@${host}`)).sender, PLAIN);
-      await answered(home, asks(action), from, `dev-confirm+${token}@${host}`);
-      await delivered(home, asks(action), from);
+      await assertAnswered(home, asks(action), from, `dev-confirm+${token}@${host}`);
+      await assertDelivered(home, asks(action), from);
       assert.match(home.logged, /already answered: check it yourself/);
     });
   }
@@ -177,8 +177,8 @@ ${text}`;
     await t.step(`${what}: delivered`, async () => {
       using home = new Member(settings);
       for (const to of requests) await request(home, `${to}@${host}`);
-      await delivered(home, asks("subscribe"), from);
-      await delivered(home, asks("subscribe"), "");
+      await assertDelivered(home, asks("subscribe"), from);
+      await assertDelivered(home, asks("subscribe"), "");
     });
   }
 });

@@ -1,24 +1,24 @@
-/** Two hundred hooks at once on one challenge: one of them answers. */
+/** Of two hundred hooks that get the same challenge, exactly one answers. */
 import assert from "node:assert/strict";
 import { bundle } from "../../build/install/bundle.ts";
 import { fieldOf } from "../rig.ts";
 import { Member, PLAIN } from "./member.ts";
 
 const HOOKS = 200;
-/** So many live at a time; each has its own place in the queue of the processor. */
-const AT_ONCE = 8;
+/** How many hooks run at the same time. */
+const CONCURRENCY = 8;
 
-/** What build/install starts, without the shell in front. */
+/** Deno's flags in an installed launcher. */
 const FLAGS = "run -q --no-prompt --no-config --no-lock --no-npm --no-remote --cached-only -A".split(" ");
 
-Deno.test("two hundred hooks at once on one challenge: one answer", async () => {
+Deno.test("two hundred hooks on the same challenge send one answer", async () => {
   using home = new Member();
   const [challenge] = await home.post("A patch");
   await bundle(`${home.path}/made`);
   const message = new TextEncoder().encode(challenge!.mail);
 
-  /** Starts a hook that has read all but the end. @returns ends it */
-  const start = (nth: number): () => Promise<{ code: number; said: string }> => {
+  /** Starts a hook and writes the message to it. @returns a function that closes its input and waits for it */
+  const start = (nth: number): () => Promise<{ code: number; stderr: string }> => {
     const child = new Deno.Command(Deno.execPath(), {
       args: [...FLAGS, `${home.path}/made/hooks/incoming.js`, "incoming", "--maildir", "Maildir"],
       cwd: home.path,
@@ -34,22 +34,22 @@ Deno.test("two hundred hooks at once on one challenge: one answer", async () => 
       await written;
       await writer.close();
       const { code, stderr } = await child.output();
-      return { code, said: new TextDecoder().decode(stderr) };
+      return { code, stderr: new TextDecoder().decode(stderr) };
     };
   };
   const codes: number[] = [];
   while (codes.length < HOOKS) {
-    const ends = Array.from({ length: Math.min(AT_ONCE, HOOKS - codes.length) }, (_, i) => start(codes.length + i));
-    for (const { code, said } of await Promise.all(ends.map((end) => end()))) {
-      assert.equal(said, "");
+    const ends = Array.from({ length: Math.min(CONCURRENCY, HOOKS - codes.length) }, (_, i) => start(codes.length + i));
+    for (const { code, stderr } of await Promise.all(ends.map((end) => end()))) {
+      assert.equal(stderr, "");
       codes.push(code);
     }
   }
-  // In this form both "answered" and "delivered" end with 99.
+  // With --maildir the hook exits 99 both when it answers and when it delivers.
   assert.deepEqual(codes, Array(HOOKS).fill(99));
 
-  const { left } = home.carry();
-  assert.deepEqual(left.map(({ argv }) => argv.slice(2)), [[PLAIN, "--", challenge!.confirm]]);
+  const { sent } = home.transport();
+  assert.deepEqual(sent.map(({ argv }) => argv.slice(2)), [[PLAIN, "--", challenge!.confirm]]);
   assert.equal(home.released.length, 1);
   assert.equal(home.kept().length, 1);
   assert.deepEqual(home.ledger(), { issued: 0, claimed: 0, spent: 1 });

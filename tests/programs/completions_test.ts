@@ -1,4 +1,4 @@
-/** The completions are up to date and true, and the real shells offer what they say. */
+/** The completions are up to date and correct, and real shells offer them. */
 import assert from "node:assert/strict";
 import { command, commands } from "../../build/docs/commands.ts";
 import { completions } from "../../build/docs/completions.ts";
@@ -9,16 +9,16 @@ import { needOnTerminal, Terminal } from "./terminal.ts";
 
 const FOLDER = `${ROOT}/contrib/completions`;
 
-Deno.test("contrib/completions offers what the programs take now", async () => {
-  const made = await completions();
-  assert.deepEqual([...Deno.readDirSync(FOLDER)].map(({ name }) => name).sort(), Object.keys(made).sort());
-  for (const [name, text] of Object.entries(made)) {
-    const is = Deno.readTextFileSync(`${FOLDER}/${name}`);
-    assert.ok(is === text, `${name} is out of date; run: deno run -A build/docs/completions.ts`);
+Deno.test("contrib/completions is up to date", async () => {
+  const expected = await completions();
+  assert.deepEqual([...Deno.readDirSync(FOLDER)].map(({ name }) => name).sort(), Object.keys(expected).sort());
+  for (const [name, text] of Object.entries(expected)) {
+    const current = Deno.readTextFileSync(`${FOLDER}/${name}`);
+    assert.ok(current === text, `${name} is out of date; run: deno run -A build/docs/completions.ts`);
   }
 });
 
-Deno.test("options are what the programs take, with a value or without one", async () => {
+Deno.test("every completed option exists, with or without a value as stated", async () => {
   using home = new Home();
   const all = await commands();
   const options = all.flatMap(({ name, options }) => options.map((option) => ({ command: name, ...option })));
@@ -28,14 +28,15 @@ Deno.test("options are what the programs take, with a value or without one", asy
     const word = `--${name}${value === undefined ? "=x" : ""}`;
     const { code, stderr } = await countersign(home, [command, word]);
     assert.notEqual(code, 0, `${command} ${word}`);
-    const says = value === undefined ? /takes no value|Unknown argument "--\w+=x"/ : /needs a value|needs an argument/;
-    assert.match(stderr, says, `${command} ${word}`);
+    const message = value === undefined
+      ? /takes no value|Unknown argument "--\w+=x"/
+      : /needs a value|needs an argument/;
+    assert.match(stderr, message, `${command} ${word}`);
     assert.ok(!stderr.includes(`Unknown option "--${name}"`), stderr);
   }));
 });
 
-/** [help text, options] */
-const HELPS: [string, [string, string | undefined][]][] = [
+const HELP_TEXTS: [text: string, options: [name: string, value: string | undefined][]][] = [
   ["Usage: countersign x", []],
   ["Usage: countersign x [--a FILE]", [["a", "FILE"]]],
   ["Usage: countersign x [--a in|out]\nText.\n\n  --a WAY  a way\n", [["a", "in|out"]]],
@@ -45,19 +46,18 @@ const HELPS: [string, [string, string | undefined][]][] = [
     undefined,
   ]]],
 ];
-for (const [text, options] of HELPS) {
+for (const [text, options] of HELP_TEXTS) {
   Deno.test(`options of ${JSON.stringify(text)}`, () => {
     const found = command("x", "", text).options;
     assert.deepEqual(found.map(({ name, value }) => [name, value]), options);
   });
 }
 
-Deno.test("a list whose terms and texts cannot be told apart is an error", () => {
+Deno.test("a list without two spaces between term and text is an error", () => {
   assert.throws(() => command("x", "", "Usage: x\n\n  --a text\n"), /two spaces apart/);
 });
 
-/** [what is typed, what is offered] */
-const OFFERS: [string, string[]][] = [
+const COMPLETIONS: [typed: string, offered: string[]][] = [
   ["", ["init", "version"]],
   ["ex", ["explain", "expire"]],
   ["keys ", ["list", "new", "retire", "import"]],
@@ -75,7 +75,7 @@ const OFFERS: [string, string[]][] = [
 ];
 
 const bash = await need("bash");
-for (const [typed, offered] of OFFERS) {
+for (const [typed, offered] of COMPLETIONS) {
   bash(`bash offers ${offered} for ${JSON.stringify(typed)}`, async () => {
     using home = new Home();
     const words = ["countersign", ...typed.split(/ |(=)/).filter((word) => word !== undefined)];
@@ -83,16 +83,16 @@ for (const [typed, offered] of OFFERS) {
       'printf "%s\\n" "${COMPREPLY[@]}"';
     const ran = await home.run(["bash", "-c", script, `${FOLDER}/countersign.bash`, ...words]);
     assert.deepEqual([ran.code, ran.stderr], [0, ""]);
-    const said = ran.stdout.split("\n").filter((word) => word !== "");
-    if (typed === "") { for (const word of offered) assert.ok(said.includes(word), ran.stdout); }
+    const offers = ran.stdout.split("\n").filter((word) => word !== "");
+    if (typed === "") { for (const word of offered) assert.ok(offers.includes(word), ran.stdout); }
     else {assert.deepEqual(
-        said.filter((word) => !["keys ", "plain "].includes(typed) || !word.startsWith("-")),
+        offers.filter((word) => !["keys ", "plain "].includes(typed) || !word.startsWith("-")),
         offered,
       );}
   });
 }
 
-/** How each shell is started so that it knows nothing but our completions. */
+/** How to start each shell with no completions but Countersign's. */
 const SHELLS: Record<string, { argv: string[]; before: string }> = {
   bash: { argv: ["bash", "--norc", "--noprofile"], before: `. ${FOLDER}/countersign.bash` },
   zsh: { argv: ["zsh", "-f"], before: `fpath=(${FOLDER} $fpath); autoload -Uz compinit; compinit -u -D` },
@@ -121,7 +121,7 @@ for (const [shell, { argv, before }] of Object.entries(SHELLS)) {
   });
 }
 
-Deno.test("paragraphs are filled, but columns stay", () => {
+Deno.test("paragraphs are refilled, but columns are kept", () => {
   const { parts } = command("x", "", "Usage: x\nOne\ntwo.\n\na  b\nc  d\n\n  --e  f\n     g\n");
   assert.deepEqual(parts, ["One two.", "a  b\nc  d", [{ term: "--e", text: "f g" }]]);
 });

@@ -1,10 +1,10 @@
-/** Debian's cron with contrib/cron: a job that speaks, and the mail about it. */
+/** Debian's cron with contrib/cron sends the output of jobs through the shim. */
 import assert from "node:assert/strict";
 import { verifyTag } from "../../mod.ts";
 import { fieldOf, Home, ROOT, SECRET } from "../rig.ts";
 import { unpacked } from "./unpacked.ts";
 
-// The machine's own cron would have to be given a crontab: this one has a machine of its own.
+// Runs in its own root, so that the machine's cron needs no crontab.
 const { test, unpack } = await unpacked("cron", "dash", "coreutils", "libc-bin", "libpam-modules");
 
 const read = (name: string) => Deno.readTextFileSync(`${ROOT}/contrib/cron/${name}`);
@@ -12,7 +12,7 @@ const JOB = `@reboot printf 'Gr\\303\\274\\303\\237e\\n.\\nafter\\n'\n`;
 const SRS = /^SRS0=[\w-]{8}=[A-Z2-7]{2}=example\.org=root@srs\.example\.org$/;
 const recipientsOf = (mail: string) => [...mail.matchAll(/^X-Envelope-To: (.*)$/gm)].map((match) => match[1]);
 
-/** A home whose settings are contrib/cron's, with a maildir in place of the way out. */
+/** A home with the settings of contrib/cron, in which mail is delivered to a maildir. */
 function cronHome(): Home {
   const home = new Home();
   const transport = `[transport]\nvia = "maildir"\nmaildir = "${home.path}/out"\n`;
@@ -20,8 +20,8 @@ function cronHome(): Home {
   return home;
 }
 
-/** The mail that cron sends, and how it called for it. */
-async function runs(crontab: string): Promise<{ mail: string; argv: string[]; environment: string[] }> {
+/** Runs cron with this crontab. @returns the mail that it sends, and the arguments and environment of sendmail */
+async function runCron(crontab: string): Promise<{ mail: string; argv: string[]; environment: string[] }> {
   using home = cronHome();
   await using root = await unpack();
   root.write("etc/passwd", `root:x:0:0:root:${home.path}:/bin/sh\n`);
@@ -30,7 +30,7 @@ async function runs(crontab: string): Promise<{ mail: string; argv: string[]; en
     ["auth", "account", "session"].map((kind) => `${kind} required pam_permit.so\n`).join(""),
   );
   root.write("var/spool/cron/crontabs/root", crontab, 0o600);
-  // Stands for the link to the shim: an installed launcher knows its Deno, that of a checkout looks for it.
+  // In place of a link to the shim: the launcher of a checkout must find Deno, unlike an installed one.
   const cache = home.env["DENO_DIR"]!;
   root.write(
     "usr/sbin/sendmail",
@@ -53,42 +53,42 @@ echo $? >${home.path}/status
   return { mail: home.mails("out")[0]!, argv: lines("argv"), environment: lines("environment") };
 }
 
-function isSigned(mail: string): void {
+function assertSigned(mail: string): void {
   assert.match(fieldOf(mail, "Return-Path").replace(/[<>]/g, ""), SRS);
   const id = fieldOf(mail, "Message-ID");
   verifyTag(fieldOf(mail, "X-Msgauth"), "root@example.org", id, { secrets: { k1: SECRET }, now: new Date() });
   assert.ok(fieldOf(mail, "Date"));
 }
 
-test("cron: what a job writes goes out signed", async () => {
-  const { mail, argv, environment } = await runs(`${read("crontab")}${JOB}`);
-  isSigned(mail);
+test("cron: the output of a job is sent signed", async () => {
+  const { mail, argv, environment } = await runCron(`${read("crontab")}${JOB}`);
+  assertSigned(mail);
   assert.deepEqual(recipientsOf(mail), ["greg@example.org", "ops@example.net"]);
   assert.ok(mail.endsWith("\n\nGrüße\n.\nafter\n"), mail);
   assert.equal(fieldOf(mail, "From"), "root@example.org");
 
   const [recorded] = JSON.parse(Deno.readTextFileSync(`${ROOT}/tests/recorded/clients.json`))
-    .filter((one: { label: string }) => one.label === "cron") as [{ calls: [{ argv: string[] }] }];
+    .filter((run: { label: string }) => run.label === "cron") as [{ calls: [{ argv: string[] }] }];
   const expected = recorded.calls[0].argv.slice(1, -1);
   assert.deepEqual(
     argv,
     [...expected, "greg@example.org,ops@example.net"],
-    "the call that was recorded, for who reads it",
+    "the recorded call",
   );
-  // The daemon's environment, not the crontab's. A system starts it without a HOME: the launcher asks for it.
+  // sendmail gets the daemon's environment, not the crontab's. It has no HOME, so the launcher looks it up.
   const names = environment.map((line) => line.split("=")[0]!).filter((name) => !["PWD", "_", "SHLVL"].includes(name));
   assert.deepEqual(names, ["PATH"]);
 });
 
-test("cron: without MAILFROM root has the domain of the settings", async () => {
+test("cron: without MAILFROM the domain of root is taken from the settings", async () => {
   const crontab = read("crontab").replace(/^MAILFROM=.*\n/m, "");
   assert.notEqual(crontab, read("crontab"));
-  const { mail } = await runs(`${crontab}${JOB}`);
-  isSigned(mail);
+  const { mail } = await runCron(`${crontab}${JOB}`);
+  assertSigned(mail);
   assert.match(fieldOf(mail, "From"), /^root \(Cron Daemon\)$/);
 });
 
-Deno.test("cron: its call, by hand, in its environment", async (t) => {
+Deno.test("cron: its call of sendmail, in its environment", async (t) => {
   const header = (from: string) => `From: ${from}\nTo: a@x.example,b@x.example\nSubject: Cron <root@vm> true\n\n`;
   const call = 'exec "$SHIM" -FCronDaemon -i -B8BITMIME -oem a@x.example,b@x.example';
   const table: [from: string, more?: Record<string, string>][] = [
@@ -106,7 +106,7 @@ Deno.test("cron: its call, by hand, in its environment", async (t) => {
       assert.deepEqual(ran, { code: 0, stdout: "", stderr: "" });
       const [mail, ...others] = home.mails("out");
       assert.deepEqual(others, []);
-      isSigned(mail!);
+      assertSigned(mail!);
       assert.deepEqual(recipientsOf(mail!), ["a@x.example", "b@x.example"]);
       assert.ok(mail!.endsWith("\n\nGrüße\n.\nafter\n"));
     });

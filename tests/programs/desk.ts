@@ -1,28 +1,28 @@
-/** Where greg writes mail: a home whose injector writes down what the shim hands over, and how a message must look. */
+/** A home for mail clients, whose injector records what the shim sends, and assertions about these messages. */
 import assert from "node:assert/strict";
 import { srsReverse, verifyTag } from "../../mod.ts";
 import { fieldOf, Home, SECRET } from "../rig.ts";
 
-/** A body that programs like to damage: a lone dot, a line that begins with From, UTF-8. */
+/** A body that programs may damage: a lone dot, a line that begins with From, UTF-8. */
 export const BODY = "At one?\n.\nFrom here on: Grüße\n";
 
-/** To, Cc and Bcc of the tests' messages, in the order in which every program names them. */
+/** To, Cc and Bcc of the messages, in the order in which every program passes them. */
 export const TO = "nobody@mx.example.net";
 export const CC = "copy@mx.example.net";
 export const BCC = "hidden@mx.example.net";
 export const ALL = [TO, CC, BCC];
 
-/** What the injector was given. */
+/** A message as the injector got it. */
 export interface Injected {
   argv: string[];
   mail: string;
 }
 
-/** greg's home; the injector takes everything until `fails` says otherwise. */
+/** greg's home. The injector accepts every message until its status is changed. */
 export class Desk extends Home {
   constructor() {
     super();
-    // mkdir gives every run its own number.
+    // mkdir is atomic, so every run gets its own number.
     const injector = `#!/bin/sh
 n=0
 until mkdir "${this.path}/injected.$n" 2>/dev/null; do n=$((n + 1)); done
@@ -35,13 +35,13 @@ exit "$(cat "${this.path}/injector-status")"
     this.fix();
   }
 
-  /** Settings and injector are in order. */
+  /** Writes valid settings, and makes the injector succeed. */
   fix(more = ""): void {
     this.settings(`${more}\n[transport]\npreset = "sendmail"\ncommand = ["${this.path}/bin/injector"]\n`);
     this.write("injector-status", "0\n");
   }
 
-  /** What was handed over, oldest first. */
+  /** The messages that the injector got, oldest first. */
   injected(): Injected[] {
     const out: Injected[] = [];
     for (let argv; (argv = this.read(`injected.${out.length}/argv`)) !== "";) {
@@ -52,30 +52,31 @@ exit "$(cat "${this.path}/injector-status")"
   }
 }
 
-/** The ways to fail, and what the shim says; it ends with `code`. `reached`: the injector was asked. */
-export const FAILURES: { what: string; code: number; said: RegExp; reached: boolean; fail: (desk: Desk) => void }[] = [
-  {
-    what: "settings broken: 78",
-    code: 78,
-    said: /shim: \S*config\.toml:\d+: /,
-    reached: false,
-    fail: (desk) => desk.settings("nonsense = ["),
-  },
-  {
-    what: "the injector says 75",
-    code: 75,
-    said: /shim: \S*injector exited with status 75/,
-    reached: true,
-    fail: (desk) => {
-      desk.write("injector-status", "75\n");
+/** Failures of the shim, with its exit status and error message. `reached`: the injector was run. */
+export const FAILURES: { what: string; code: number; message: RegExp; reached: boolean; fail: (desk: Desk) => void }[] =
+  [
+    {
+      what: "invalid settings: 78",
+      code: 78,
+      message: /shim: \S*config\.toml:\d+: /,
+      reached: false,
+      fail: (desk) => desk.settings("nonsense = ["),
     },
-  },
-];
+    {
+      what: "the injector exits 75",
+      code: 75,
+      message: /shim: \S*injector exited with status 75/,
+      reached: true,
+      fail: (desk) => {
+        desk.write("injector-status", "75\n");
+      },
+    },
+  ];
 
 const secrets = { k1: SECRET };
 
-/** The message went to exactly these, with an SRS sender that is ours and a tag that verifies. @returns the message */
-export function left({ argv, mail }: Injected, recipients: readonly string[] = ALL): string {
+/** Asserts that a message has exactly these recipients, greg's SRS sender and a valid tag. @returns the message */
+export function assertSigned({ argv, mail }: Injected, recipients: readonly string[] = ALL): string {
   assert.deepEqual([argv.slice(0, 2), argv.slice(3)], [["-i", "-f"], ["--", ...recipients]]);
   const sender = argv[2]!;
   assert.match(sender, /^SRS0=[\w-]{8}=[A-Z2-7]{2}=example\.org=greg@srs\.example\.org$/);
@@ -87,19 +88,19 @@ export function left({ argv, mail }: Injected, recipients: readonly string[] = A
   return mail;
 }
 
-/** Exactly one message left, as `left` has it. */
-export function oneLeft(desk: Desk, recipients: readonly string[] = ALL): string {
+/** Asserts that exactly one message was sent, and that it is signed. @returns the message */
+export function onlySigned(desk: Desk, recipients: readonly string[] = ALL): string {
   const all = desk.injected();
   assert.equal(all.length, 1);
-  return left(all[0]!, recipients);
+  return assertSigned(all[0]!, recipients);
 }
 
-/** Nobody took a message: the injector was not asked, or refused. */
-export function nothingLeft(desk: Desk, asked: number): void {
-  assert.equal(desk.injected().length, asked);
+/** Asserts how often the injector was run by a shim that failed. */
+export function assertAttempts(desk: Desk, attempts: number): void {
+  assert.equal(desk.injected().length, attempts);
 }
 
-/** The text as a reader sees it, without empty lines around it. */
+/** The text as a reader sees it, without surrounding empty lines. */
 export async function textOf(mail: string): Promise<string> {
   const { default: PostalMime } = await import("postal-mime");
   return `${(await PostalMime.parse(mail)).text!.trim()}\n`;

@@ -1,28 +1,28 @@
-/** A Dovecot submission service of the tests' own: loopback, ephemeral ports, all folders in a temporary one. */
+/** A Dovecot submission service for tests: on loopback, with ephemeral ports and a temporary folder. */
 import { lacking, type Test, tests } from "./need.ts";
 import { freePort, until } from "./postfix.ts";
 
-/** What registers tests that start Dovecot, which only root can, and need these programs beside it. */
+/** Returns a function that registers tests which need Dovecot, which only root can start, and these programs. */
 export async function needDovecot(...others: string[]): Promise<Test> {
   const missing = Deno.uid() === 0 ? [] : ["only root can start Dovecot"];
   missing.push(await lacking("dovecot", "dovecot-core dovecot-submissiond"));
   for (const program of others) missing.push(await lacking(program));
-  return tests(missing.filter((one) => one !== "").join(", "));
+  return tests(missing.filter((reason) => reason !== "").join(", "));
 }
 
-/** Who may log in. */
+/** The user who may log in. */
 export const [USER, PASSWORD] = ["greg", "correct horse"];
-/** Signs access tokens. */
+/** The key that signs access tokens. */
 const TOKEN_KEY = new TextEncoder().encode("not a real secret, for tests only");
 
-/** One instance. It runs until it is disposed of. */
+/** An instance. It runs until it is disposed. */
 export class Dovecot {
   readonly folder = Deno.makeTempDirSync({ prefix: "countersign-dovecot-" });
-  /** STARTTLS, and TLS from the start. */
+  /** Ports with STARTTLS and with implicit TLS. */
   readonly ports = { starttls: freePort(), tls: freePort() };
   #master: Deno.ChildProcess | undefined;
 
-  /** @param relay where it sends what it is given; @param tls certificate and key, in PEM */
+  /** @param relay the port to which it sends mail; @param tls certificate and key, in PEM */
   static async start(relay: number, tls: { cert: string; key: string }): Promise<Dovecot> {
     const one = new Dovecot();
     Deno.chmodSync(one.folder, 0o755);
@@ -92,13 +92,13 @@ service submission-login {
     ssl = yes
   }
 }
-# No waiting after a wrong password.
+# No delay after a wrong password.
 service anvil {
   unix_listener anvil-auth-penalty {
     mode = 0
   }
 }
-# Before the login it does not ask the relay what that offers.
+# Before the login it does not query the relay for its extensions.
 submission_backend_capabilities = 8BITMIME DSN SIZE
 submission_relay_host = 127.0.0.1
 submission_relay_port = ${relay}
@@ -106,7 +106,7 @@ submission_max_mail_size = 1M
 `;
   }
 
-  /** What it logged. */
+  /** The log. */
   get log(): string {
     try {
       return Deno.readTextFileSync(`${this.folder}/log`);

@@ -1,24 +1,24 @@
-/** What every program behind the shim must do with a message, whatever its name: seen from the server it gives it to. */
+/** What every transport program must do with the shim's messages, as seen by the server that it sends them to. */
 import assert from "node:assert/strict";
 import { srsReverse, verifyTag } from "../../mod.ts";
 import { qmailLocal } from "../qmail.ts";
 import { fieldOf, type Home, oneLine, type Ran, SECRET } from "../rig.ts";
 import { REFUSED, type Sink, type Taken } from "../smtp_sink.ts";
-import { counts, found, gregsHome, snippet } from "./letters.ts";
+import { assertCounts, gregsHome, mailsIn, snippet } from "./letters.ts";
 
-/** A program under test, ready to send. */
+/** A program under test, and the server that it sends to. */
 export interface Injector {
   home: Home;
   sink: Sink;
 }
 
-/** What the preset says of it, written down here once more: a test must not believe the table that it tests. */
-export interface Takes {
+/** What the program supports. Deliberately not read from the presets, which are under test. */
+export interface Features {
   quoted: boolean;
   dash: boolean;
   nullSender: boolean;
   nul: boolean;
-  /** What stands behind MAIL FROM and RCPT TO when notifications are asked for. */
+  /** The parameters of MAIL FROM and RCPT TO when notifications are requested. */
   dsn?: { from: RegExp; to: RegExp };
 }
 
@@ -27,7 +27,7 @@ const letter = (to: string, body = BODY) =>
   `From: Greg <greg@example.org>\nTo: ${to}\nBcc: hidden@mx.example.net\nSubject: Lunch?\n` +
   `MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n${body}`;
 
-/** greg's home with this way out, and contrib/qmail for what comes back. */
+/** greg's home with this transport, and contrib/qmail for bounces. */
 export function injectorHome(transport: (home: Home) => string): Home {
   const home = gregsHome();
   home.settings(`${transport(home)}\n[incoming]\nspam = "${home.path}/Maildir/.Spam"\n`);
@@ -35,44 +35,44 @@ export function injectorHome(transport: (home: Home) => string): Home {
   return home;
 }
 
-/** greg writes to these. */
-export function write(home: Home, ...recipients: string[]): Promise<Ran> {
+/** Sends a letter to these recipients. */
+export function sendLetter(home: Home, ...recipients: string[]): Promise<Ran> {
   return home.shim(["--", ...recipients], letter(recipients.join(", ")));
 }
 
-/** Everything that the server took for so many recipients; a program may send each its own copy. */
+/** Waits until so many recipients were served. @returns the messages; a program may send one copy per recipient */
 export async function arrived(sink: Sink, recipients: number): Promise<Taken[]> {
   const count = () => sink.taken.reduce((sum, { to }) => sum + to.length, 0);
   await sink.when(() => count() >= recipients);
   return sink.taken.splice(0);
 }
 
-/** The sender as the shim signed it. */
+/** The signed sender of the last message. */
 export function signed(home: Home): string {
   return / sender="?([^" ]*)/.exec(home.read(".local/state/countersign/log").trimEnd().split("\n").at(-1)!)?.[1] ?? "";
 }
 
-/** A line that came over SMTP ends with CRLF, and no other CR or LF is there. */
+/** Asserts that every line ends with CRLF, and that there is no other CR or LF. */
 function assertLines(data: string): void {
   assert.doesNotMatch(data, /(?:^|[^\r])\n|\r(?!\n)/);
 }
 
-export function sent(ran: Ran): void {
+export function assertSucceeded(ran: Ran): void {
   assert.deepEqual(ran, { code: 0, stdout: "", stderr: "" });
 }
 
-/** Sends each kind of message and looks at what the server got. */
-export async function carries(t: Deno.TestContext, { home, sink }: Injector, takes: Takes): Promise<void> {
+/** Sends all kinds of messages and checks what the server got. */
+export async function testDelivery(t: Deno.TestContext, { home, sink }: Injector, features: Features): Promise<void> {
   const to = "nobody@mx.example.net";
-  const one = async () => {
+  const onlyMessage = async () => {
     const all = await arrived(sink, 1);
     assert.deepEqual(all.map((taken) => taken.to), [[to]]);
     return all[0]!;
   };
 
   await t.step("the signed sender, the tag, the body", async () => {
-    sent(await home.shim(["--", to], letter(to)));
-    const { from, data, mail } = await one();
+    assertSucceeded(await home.shim(["--", to], letter(to)));
+    const { from, data, mail } = await onlyMessage();
     assert.equal(from, signed(home));
     assert.equal(
       srsReverse(from, { secrets: [SECRET], hashLength: 8, alphabet: "base64url", now: new Date() }),
@@ -88,22 +88,22 @@ export async function carries(t: Deno.TestContext, { home, sink }: Injector, tak
     assert.equal(fieldOf(mail, "From"), "Greg <greg@example.org>");
   });
   await t.step("a message with CRLF", async () => {
-    sent(await home.shim(["--", to], letter(to).replaceAll("\n", "\r\n")));
-    const { data, mail } = await one();
+    assertSucceeded(await home.shim(["--", to], letter(to).replaceAll("\n", "\r\n")));
+    const { data, mail } = await onlyMessage();
     assertLines(data);
     assert.equal(mail.slice(mail.indexOf("\n\n") + 2), BODY);
   });
-  await t.step("a body without a last newline, and none", async () => {
+  await t.step("a body without a final newline, and an empty body", async () => {
     for (const body of ["the end", ""]) {
-      sent(await home.shim(["--", to], letter(to, body)));
-      const { data, mail } = await one();
+      assertSucceeded(await home.shim(["--", to], letter(to, body)));
+      const { data, mail } = await onlyMessage();
       assertLines(data);
       assert.equal(mail.slice(mail.indexOf("\n\n") + 2).trimEnd(), body);
     }
   });
   await t.step("twenty recipients", async () => {
     const all = Array.from({ length: 20 }, (_, i) => `r${i}@mx${i % 3}.example.net`);
-    sent(await home.shim(["--", ...all], letter(to)));
+    assertSucceeded(await home.shim(["--", ...all], letter(to)));
     const got = await arrived(sink, all.length);
     assert.deepEqual(got.flatMap((taken) => taken.to).sort(), all.sort());
     for (const { from } of got) assert.equal(from, signed(home));
@@ -111,31 +111,31 @@ export async function carries(t: Deno.TestContext, { home, sink }: Injector, tak
   await t.step("-t: To, Cc and Bcc, and an argument", async () => {
     const text = `From: greg@example.org\nTo: Somebody <to@mx.example.net>,\n  more@mx.example.net\n` +
       `Cc: copy@mx.example.net\nBcc: hidden@mx.example.net\n\nAt one?\n`;
-    sent(await home.shim(["-t", "to@mx.example.net", "extra@mx.example.net"], text));
+    assertSucceeded(await home.shim(["-t", "to@mx.example.net", "extra@mx.example.net"], text));
     const all = ["copy", "extra", "hidden", "more", "to"].map((name) => `${name}@mx.example.net`);
     const got = await arrived(sink, all.length);
     assert.deepEqual(got.flatMap((taken) => taken.to).sort(), all);
     for (const { data } of got) assert.doesNotMatch(data, /hidden/);
   });
 
-  const special: [what: string, recipient: string, taken: boolean][] = [
-    ["a recipient with a dash", "-x@mx.example.net", takes.dash],
-    ["a recipient like an option", "-oQ/tmp@mx.example.net", takes.dash],
-    ["a quoted local part", '"a b"@mx.example.net', takes.quoted],
-    ["a quoted local part with a comma", '"a,b"@mx.example.net', takes.quoted],
-    ["a quoted local part with quotes", '"a\\"b"@mx.example.net', takes.quoted],
+  const special: [what: string, recipient: string, supported: boolean][] = [
+    ["a recipient with a dash", "-x@mx.example.net", features.dash],
+    ["a recipient like an option", "-oQ/tmp@mx.example.net", features.dash],
+    ["a quoted local part", '"a b"@mx.example.net', features.quoted],
+    ["a quoted local part with a comma", '"a,b"@mx.example.net', features.quoted],
+    ["a quoted local part with quotes", '"a\\"b"@mx.example.net', features.quoted],
   ];
-  for (const [what, recipient, taken] of special) {
-    await t.step(`${what}: ${taken ? "arrives" : "is refused"}`, async () => {
+  for (const [what, recipient, supported] of special) {
+    await t.step(`${what}: ${supported ? "arrives" : "is rejected"}`, async () => {
       const ran = await home.shim(["--", recipient, to], letter(to));
-      if (!taken) return oneLine(ran, 69, /cannot take/);
-      sent(ran);
+      if (!supported) return oneLine(ran, 69, /cannot take/);
+      assertSucceeded(ran);
       const got = await arrived(sink, 2);
       assert.deepEqual(got.flatMap((each) => each.to).sort(), [recipient, to].sort());
     });
   }
 
-  // A quoted local part is lost in recipients only, by those that lose it.
+  // Programs that cannot handle a quoted local part fail on recipients only, not on the sender.
   for (
     const sender of [
       "-x@elsewhere.example",
@@ -146,39 +146,39 @@ export async function carries(t: Deno.TestContext, { home, sink }: Injector, tak
     ]
   ) {
     await t.step(`sender ${sender} arrives`, async () => {
-      sent(await home.shim([`-f${sender}`, "--", to], letter(to)));
-      assert.equal((await one()).from, sender);
+      assertSucceeded(await home.shim([`-f${sender}`, "--", to], letter(to)));
+      assert.equal((await onlyMessage()).from, sender);
     });
   }
 
-  await t.step(`the null sender ${takes.nullSender ? "arrives" : "is refused"}`, async () => {
+  await t.step(`the null sender ${features.nullSender ? "arrives" : "is rejected"}`, async () => {
     const ran = await home.shim(["-f", "<>", "--", to], letter(to));
-    if (!takes.nullSender) return oneLine(ran, 69, /cannot take the null sender/);
-    sent(ran);
-    assert.equal((await one()).from, "");
+    if (!features.nullSender) return oneLine(ran, 69, /cannot take the null sender/);
+    assertSucceeded(ran);
+    assert.equal((await onlyMessage()).from, "");
   });
-  await t.step(`a NUL ${takes.nul ? "arrives" : "is refused"}`, async () => {
+  await t.step(`a NUL ${features.nul ? "arrives" : "is rejected"}`, async () => {
     const ran = await home.shim(["--", to], letter(to, "a\0b\nc\n"));
-    if (!takes.nul) return oneLine(ran, 65, /NUL/);
-    sent(ran);
-    const { data } = await one();
+    if (!features.nul) return oneLine(ran, 65, /NUL/);
+    assertSucceeded(ran);
+    const { data } = await onlyMessage();
     assert.ok(data.endsWith("\r\n\r\na\0b\r\nc\r\n"), data);
   });
-  await t.step(`notifications ${takes.dsn ? "are asked for" : "are dropped"}`, async () => {
-    sent(await home.shim(["-N", "failure,delay", "-R", "hdrs", "-V", "id42", "--", to], letter(to)));
-    const { fromParameters, toParameters } = await one();
-    if (takes.dsn) {
-      assert.match(fromParameters, takes.dsn.from);
-      assert.match(toParameters.join(), takes.dsn.to);
+  await t.step(`notifications ${features.dsn ? "are requested" : "are dropped"}`, async () => {
+    assertSucceeded(await home.shim(["-N", "failure,delay", "-R", "hdrs", "-V", "id42", "--", to], letter(to)));
+    const { fromParameters, toParameters } = await onlyMessage();
+    if (features.dsn) {
+      assert.match(fromParameters, features.dsn.from);
+      assert.match(toParameters.join(), features.dsn.to);
     } else assert.doesNotMatch(fromParameters + toParameters, /RET|ENVID|NOTIFY/i);
   });
   await t.step("nothing else was sent", () => assert.deepEqual(sink.taken, []));
 }
 
-/** A program with a queue says yes, is refused later, and writes a bounce: it goes to the signed sender and is known. */
-export async function comesHome(t: Deno.TestContext, { home, sink }: Injector): Promise<void> {
+/** A program with a queue accepts a message that the server then rejects: its bounce is recognized as genuine. */
+export async function testBounce(t: Deno.TestContext, { home, sink }: Injector): Promise<void> {
   sink.answers = { to: (recipient) => recipient.startsWith("nobody@") ? REFUSED : undefined };
-  sent(await write(home, "nobody@mx.example.net"));
+  assertSucceeded(await sendLetter(home, "nobody@mx.example.net"));
   const [bounce, ...more] = await arrived(sink, 1);
   assert.deepEqual(more, []);
   const sender = signed(home);
@@ -190,9 +190,9 @@ export async function comesHome(t: Deno.TestContext, { home, sink }: Injector): 
   const table: [what: string, ext: string, host: string, mail: string, inbox: number, spam: number][] = [
     ["to the SRS address", `srs-${sender.split("@")[0]}`, "srs.example.org", mail, 1, 0],
     ["to the plain address", "", "example.org", mail, 2, 0],
-    ["with another tag, known by the Message-ID", "", "example.org", untagged, 3, 0],
+    ["with an invalid tag, known by the Message-ID", "", "example.org", untagged, 3, 0],
     [
-      "of what greg did not write",
+      "of a message that greg did not send",
       "",
       "example.org",
       untagged.replace(/^(?:Message-ID|References): </gim, "$&x"),
@@ -201,10 +201,10 @@ export async function comesHome(t: Deno.TestContext, { home, sink }: Injector): 
     ],
   ];
   for (const [what, ext, host, message, inbox, spam] of table) {
-    await t.step(`the hook gets it ${what}`, async () => {
+    await t.step(`the hook gets the bounce ${what}`, async () => {
       const { end } = await qmailLocal(home, { sender: "", ext, host }, message);
       assert.equal(end, "success");
-      counts(home, inbox, spam, found(home).spam[0]);
+      assertCounts(home, inbox, spam, mailsIn(home).spam[0]);
     });
   }
 }

@@ -1,4 +1,4 @@
-/** The manual pages are well formed and up to date, their examples work, and they say what is easily forgotten. */
+/** The manual pages are well formed, up to date and complete, and their examples work. */
 import assert from "node:assert/strict";
 import { commands } from "../../build/docs/commands.ts";
 import { MADE, page } from "../../build/docs/manual.ts";
@@ -16,13 +16,13 @@ const PAGES = [...Deno.readDirSync(`${ROOT}/contrib/man`)].map((entry) => entry.
 /** The source of a page. */
 const read = (name: string) => Deno.readTextFileSync(`${ROOT}/contrib/man/${name}`);
 
-Deno.test("these are the pages", () => {
+Deno.test("the list of manual pages", () => {
   assert.deepEqual(PAGES, ["countersign.1", "countersign.7", "countersign.conf.5", "incoming.8", "shim.1"]);
 });
 
 test("manual pages pass mandoc -Tlint", async () => {
   for (const page of PAGES) {
-    // References to pages of other packages are no fault of ours.
+    // Only warnings and errors: references to pages of other packages are a style message.
     const args = ["-T", "lint", "-W", "warning", `${ROOT}/contrib/man/${page}`];
     const { code, stdout } = await new Deno.Command("mandoc", { args }).output();
     assert.deepEqual([code, new TextDecoder().decode(stdout)], [0, ""], page);
@@ -30,12 +30,12 @@ test("manual pages pass mandoc -Tlint", async () => {
 });
 
 for (const name of Object.keys(MADE)) {
-  Deno.test(`${name} tells what the program tells`, async () => {
+  Deno.test(`${name} agrees with the help texts and settings`, async () => {
     assert.ok(read(name) === await page(name), `${name} is out of date; run: deno run -A build/docs/manual.ts`);
   });
 }
 
-Deno.test("countersign.1 has every command with every option, as a reader sees it", async () => {
+Deno.test("countersign.1 describes every command and every option", async () => {
   const sections = new Map(
     read("countersign.1").split(/^\.Ss /m).slice(1).map((text) => [/^\S+/.exec(text)![0], text]),
   );
@@ -50,7 +50,7 @@ Deno.test("countersign.1 has every command with every option, as a reader sees i
   }
 });
 
-Deno.test("countersign.conf.5 has every setting once, below its table", () => {
+Deno.test("countersign.conf.5 describes every setting once, below its table", () => {
   const text = read("countersign.conf.5");
   const names = text.split("\n").filter((line) => /^\.(?:It Ic|Ss)/.test(line)).map((line) => line.split(" ").slice(1));
   let table = "";
@@ -62,7 +62,7 @@ Deno.test("countersign.conf.5 has every setting once, below its table", () => {
   assert.deepEqual(found, SETTINGS.map(({ name }) => name));
 });
 
-/** What a reader would copy: displayed lines, as they are shown. */
+/** The examples that a reader would copy, as they are displayed. */
 function examples(name: string): string[] {
   const shown = (text: string) => text.replaceAll("\\(dq", '"').replaceAll("\\&", "").replaceAll("\\-", "-");
   const found = read(name).matchAll(/^\.Dl (.*)$|^\.Bd -literal.*\n([^]*?)^\.Ed$/gm);
@@ -73,14 +73,14 @@ function examples(name: string): string[] {
 const snippet = (name: string) =>
   Deno.readTextFileSync(`${ROOT}/contrib/${name}`).split("\n").filter((line) => !/^(#|$)/.test(line));
 
-/** Lines as in the shell, run where they find what they speak of. */
+/** Runs a line in the shell, in a home with the files that the examples use. */
 async function inShell(line: string): Promise<Ran> {
   using home = new Home();
-  // Without a terminal nothing can be asked, and what there is for mail on this machine is not for a test to find.
-  const given = line.replace(/^countersign init\b.*/, (init) => {
+  // init cannot ask without a terminal, and the test must not depend on the machine's mail programs.
+  const adapted = line.replace(/^countersign init\b.*/, (init) => {
     return `${init} --yes${init.includes("--via") ? "" : " --command /bin/true --preset sendmail"}`;
   });
-  if (given !== line) Deno.removeSync(`${home.path}/.config`, { recursive: true });
+  if (adapted !== line) Deno.removeSync(`${home.path}/.config`, { recursive: true });
   home.write(
     "bin/countersign",
     `#!/bin/sh\nexec "${Deno.execPath()}" run -q -A "${ROOT}/main.ts" countersign "$@"\n`,
@@ -93,21 +93,21 @@ async function inShell(line: string): Promise<Ran> {
   home.write("Maildir/.Sent/cur/1795153162.1.mx:2,S", "From: greg@example.org\nMessage-ID: <1@example.org>\n\nHi.\n");
   home.write("draft", "From: greg@example.org\nTo: ann@example.net\n\nHi.\n");
   home.write("secret", "some secret of a former program\n", 0o600);
-  return await home.run(["/bin/sh", "-ec", given.replace("/etc/postsrsd.secret", "secret")]);
+  return await home.run(["/bin/sh", "-ec", adapted.replace("/etc/postsrsd.secret", "secret")]);
 }
 
 for (const name of PAGES) {
-  Deno.test(`what ${name} shows works`, async () => {
+  Deno.test(`the examples of ${name} work`, async () => {
     const all = examples(name);
     assert.ok(all.length > 0, "no examples");
     for (const example of all) {
       const [first = ""] = example.split("\n");
       if (first.startsWith("countersign ")) {
         for (const line of example.split("\n")) {
-          // It runs until it is stopped: tests/serve/main_test.ts starts it.
+          // It runs until it is stopped; tests/serve/main_test.ts tests it.
           if (line.startsWith("countersign serve ")) continue;
           const { code, stdout, stderr } = await inShell(line);
-          // 1: something was found.
+          // They exit 1 if they find something.
           const ends = /^countersign (?:doctor|verify)\b/.test(line) ? [0, 1] : [0];
           assert.ok(ends.includes(code) && stderr === "", `${line}: ${code} ${stdout}${stderr}`);
         }
@@ -124,13 +124,13 @@ for (const name of PAGES) {
         assert.deepEqual(settings.rule.map(({ to, sender }) => [to, sender]), [[["*@lists.example.org"], "plain"]]);
         assert.equal(settings.incoming.spam, "/home/greg/Maildir/.Spam");
       } else {
-        assert.fail(`Nobody tries this: ${example}`);
+        assert.fail(`This example is not tested: ${example}`);
       }
     }
   });
 }
 
-Deno.test("a table that is called repeated is, in the settings", () => {
+Deno.test("the manual page writes repeatable tables as [[table]]", () => {
   const config = (more: string) =>
     parseConfig(`[[identity]]\naddress = "g@example.org"\n[transport]\npreset = "exim"\n${more}`, {
       file: "/c",
@@ -145,21 +145,20 @@ Deno.test("a table that is called repeated is, in the settings", () => {
   }
 });
 
-Deno.test("the hook's page names every caller and its statuses, and the contract that an answer accepts", () => {
+Deno.test("incoming.8 lists every caller with its statuses, and mentions the contract that an answer accepts", () => {
   const page = read("incoming.8");
   const status = page.slice(page.indexOf(".Sh EXIT STATUS"));
   for (const caller of CALLERS) {
     assert.match(page, new RegExp(`^\\.Cm ${caller}\\b`, "m"));
     const [, line = ""] = new RegExp(`^\\.It Cm ${caller}\\n(.*)$`, "m").exec(status) ?? [];
-    const told = [...line.matchAll(/(\d+):/g)].map(([, number]) => Number(number)).sort();
-    const outcomes = (["go-on", "filed", "defer"] as const).map((one) => exitStatus(caller, one, false));
-    assert.deepEqual(told, [...new Set(outcomes)].sort(), caller);
+    const documented = [...line.matchAll(/(\d+):/g)].map(([, number]) => Number(number)).sort();
+    const outcomes = (["go-on", "filed", "defer"] as const).map((outcome) => exitStatus(caller, outcome, false));
+    assert.deepEqual(documented, [...new Set(outcomes)].sort(), caller);
   }
   assert.match(page, /By each answer the user accepts the contract/);
 });
 
-/** [text, as mdoc] */
-const TEXTS: [string, string[]][] = [
+const TEXTS: [text: string, mdoc: string[]][] = [
   ["One. Two: three", ["One.", "Two: three"]],
   ["`a` and **b**", ["\\(oqa\\(cq and \\fBb\\fP"]],
   [".forward is first", ["\\&.forward is first"]],
@@ -171,6 +170,6 @@ for (const [text, lines] of TEXTS) {
   Deno.test(`prose ${text.slice(0, 30)}`, () => assert.deepEqual(prose(text), lines));
 }
 
-Deno.test("no word of a line is a macro or a quote", () => {
+Deno.test("words that look like macros, and quotes, are escaped", () => {
   assert.equal(literal('say "In At No" Ar Dl x'), "say \\(dqIn \\&At No\\(dq \\&Ar \\&Dl x");
 });

@@ -1,4 +1,4 @@
-/** greg, a member of a list that is guarded by qsecretary: he posts, is asked, and his hook may answer. */
+/** greg is a member of a list with qsecretary: it challenges posts, and greg's hook may answer. */
 import assert from "node:assert/strict";
 import { type Delivered, qmailLocal } from "../qmail.ts";
 import { type Challenge, Qsecretary } from "../qsecretary.ts";
@@ -9,10 +9,10 @@ import { snippet } from "./letters.ts";
 export const LIST = "qmail@list.cr.yp.to";
 export const PLAIN = "greg@example.org";
 
-/** What greg says when he posts. The challenge shows its first line, and not all of the second. */
+/** The body of a post. The challenge quotes its first line, and part of the second. */
 export const POST = "I have a patch that does it.\nIt is so long that its second line is shown in part only, or not.\n";
 
-/** The qmail form of contrib, and the one in which the hook delivers, so that its mark can be seen. */
+/** The dot-qmail file of contrib, and a variant in which the hook delivers, so that messages have its result field. */
 export const GO_ON = snippet("qmail/greg/.qmail");
 export const MARKS = GO_ON.replace("/incoming\n", "/incoming --maildir Maildir\n");
 
@@ -31,51 +31,51 @@ export class Member extends Desk {
     this.qmail(GO_ON);
   }
 
-  /** The dot-qmail file of both his addresses. */
+  /** Writes the dot-qmail file of both addresses. */
   qmail(text: string): void {
     for (const name of [".qmail", ".qmail-srs-default"]) this.write(name, text);
   }
 
-  /** The program that takes the mail does this before it takes it. */
+  /** Makes the injector run this script before it reads the message. */
   injector(script: string): void {
-    const usual = this.read("bin/injector").replace(/^# first\n[^]*?# then\n/m, "");
-    this.write("bin/injector", usual.replace("\n", () => `\n# first\n${script}\n# then\n`), 0o755);
+    const original = this.read("bin/injector").replace(/^# first\n[^]*?# then\n/m, "");
+    this.write("bin/injector", original.replace("\n", () => `\n# first\n${script}\n# then\n`), 0o755);
   }
 
-  /** Takes what left since the last time to where it goes. @returns it, and the challenges that come of it */
-  carry(): { left: Injected[]; challenges: Challenge[] } {
-    const left = this.injected().slice(this.#seen);
-    this.#seen += left.length;
+  /** Transports the messages sent since the last call to the lists. @returns them, and the resulting challenges */
+  transport(): { sent: Injected[]; challenges: Challenge[] } {
+    const sent = this.injected().slice(this.#seen);
+    this.#seen += sent.length;
     const challenges: Challenge[] = [];
-    for (const { argv, mail } of left) {
+    for (const { argv, mail } of sent) {
       const [sender, recipients] = [argv[argv.indexOf("-f") + 1]!, argv.slice(argv.indexOf("--") + 1)];
       for (const to of recipients) {
-        for (const one of this.secretaries) {
-          if (to === one.list) challenges.push(one.take(sender, mail));
-          else if (to.endsWith(one.list.slice(one.list.indexOf("@")))) one.mailTo(to);
+        for (const secretary of this.secretaries) {
+          if (to === secretary.list) challenges.push(secretary.take(sender, mail));
+          else if (to.endsWith(secretary.list.slice(secretary.list.indexOf("@")))) secretary.mailTo(to);
         }
       }
     }
-    return { left, challenges };
+    return { sent, challenges };
   }
 
-  /** greg posts to a list, or several. @returns the challenges that he gets */
+  /** Sends a post to one or more lists. @returns the challenges */
   async post(subject: string, lists = this.secretaries.map(({ list }) => list), body = POST): Promise<Challenge[]> {
     const text = `From: Greg <${PLAIN}>\nTo: ${lists.join(", ")}\nSubject: ${subject}\n\n${body}`;
     const ran = await this.shim(["--", ...lists], text);
     assert.equal(ran.code, 0, ran.stderr);
-    const { challenges } = this.carry();
+    const { challenges } = this.transport();
     assert.equal(challenges.length, lists.length);
     return challenges;
   }
 
-  /** qmail delivers it. */
+  /** Delivers a message with qmail-local. */
   deliver({ to, mail }: Pick<Challenge, "to" | "mail">, sender = ""): Promise<Delivered> {
     const [local, host] = to.split("@") as [string, string];
     return qmailLocal(this, { sender, ext: host === "srs.example.org" ? `srs-${local}` : "", host }, mail);
   }
 
-  /** Everything that was released, by whichever list. */
+  /** The posts that were released by any list. */
   get released(): string[] {
     return this.secretaries.flatMap(({ released }) => released);
   }
@@ -85,7 +85,7 @@ export class Member extends Desk {
     return this.read(".local/state/countersign/log").trimEnd().split("\n").at(-1)!;
   }
 
-  /** The ledger's entries, by their state. */
+  /** The numbers of ledger entries by state. */
   ledger(): Record<string, number> {
     const files = Object.entries(ledgerFiles(`${this.path}/.local/state/countersign/ledger`));
     return Object.fromEntries(files.map(([state, { length }]) => [state, length]));
@@ -94,7 +94,7 @@ export class Member extends Desk {
   inbox = (): string[] => this.mails("Maildir");
   kept = (): string[] => this.mails("Maildir/.Answered");
 
-  /** Takes the mail away that was delivered and kept. */
+  /** Removes all delivered and filed mail. */
   empty(): void {
     for (const folder of ["Maildir/new", "Maildir/.Answered/new"]) {
       try {

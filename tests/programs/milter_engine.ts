@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { CREATED, type Home, SECRET } from "../rig.ts";
 import { type Installed, until } from "./postfix.ts";
-import { ANN, GREG, own, plainSnippet, SITE } from "./site.ts";
+import { ANN, chown, GREG, plainSnippet, SITE } from "./site.ts";
 
 /** An engine. Its home is that of root, who alone can change its settings and keys. */
 export class Engine {
@@ -16,7 +16,7 @@ export class Engine {
     Deno.chmodSync(home.path, 0o755);
     Deno.mkdirSync(`${home.path}/site`);
     Deno.mkdirSync(this.state, { recursive: true });
-    own(SITE, this.state);
+    chown(SITE, this.state);
   }
 
   /** Writes keys for both users, and settings. */
@@ -43,7 +43,7 @@ export class Engine {
   /** Writes a user's key file. */
   key(user: string, text: string): void {
     const path = this.home.write(`site/keys/${user}`, text, 0o600);
-    own(SITE, path);
+    chown(SITE, path);
   }
 
   /** Writes settings, and what the sandbox allows with them. */

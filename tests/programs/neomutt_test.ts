@@ -1,19 +1,19 @@
-/** The real neomutt with contrib/neomutt: out through the shim. */
+/** The real neomutt with contrib/neomutt sends through the shim. */
 import assert from "node:assert/strict";
 import { CREATED, fieldOf, ROOT, SECRET } from "../rig.ts";
-import { ALL, BCC, BODY, CC, Desk, FAILURES, nothingLeft, oneLeft, TO } from "./desk.ts";
+import { ALL, assertAttempts, BCC, BODY, CC, Desk, FAILURES, onlySigned, TO } from "./desk.ts";
 import { snippet } from "./letters.ts";
 import { need } from "./need.ts";
 
 const test = await need("neomutt");
 
-/** greg's home as contrib/neomutt says, with the identities and the rule of contrib/mutt. */
+/** greg's home with contrib/neomutt. */
 function neomuttDesk(): Desk {
   const desk = new Desk();
-  const mine = `set from="greg@example.org" realname="Greg" hostname="laptop.example.org"
+  const own = `set from="greg@example.org" realname="Greg" hostname="laptop.example.org"
 set charset="utf-8" send_charset="us-ascii:utf-8" copy=yes record="${desk.path}/sent" write_bcc=yes
 `;
-  desk.write(".neomuttrc", mine + snippet("neomutt/neomuttrc"));
+  desk.write(".neomuttrc", own + snippet("neomutt/neomuttrc"));
   return desk;
 }
 
@@ -22,22 +22,22 @@ function neomutt(desk: Desk, args: string[], body = BODY) {
   return desk.run(["neomutt", "-n", "-F", `${desk.path}/.neomuttrc`, "-s", "Lunch?", ...args], body);
 }
 
-test("neomutt: a message leaves with an SRS sender and a tag", async () => {
+test("neomutt: a message is sent with an SRS sender and a tag", async () => {
   using desk = neomuttDesk();
   const ran = await neomutt(desk, ["-c", CC, "-b", BCC, "--", TO]);
   assert.deepEqual(ran, { code: 0, stdout: "", stderr: "" });
-  const mail = oneLeft(desk);
+  const mail = onlySigned(desk);
   assert.equal(fieldOf(mail, "Cc"), CC);
   assert.ok(mail.endsWith(`\n\n${BODY}`), mail);
   assert.equal(fieldOf(desk.read("sent"), "Bcc"), BCC, "neomutt keeps its copy");
 });
 
-test("neomutt: the list's send-hook gives another identity, its sender goes out as it is", async (t) => {
-  const table: [recipient: string, own: boolean][] = [
+test("neomutt: the envelope sender of a send-hook is another identity, and is not changed", async (t) => {
+  const table: [recipient: string, isList: boolean][] = [
     ["talk@lists.example.com", true],
     ["talk@lists.example.com.example.net", false],
   ];
-  for (const [recipient, lists] of table) {
+  for (const [recipient, isList] of table) {
     await t.step(recipient, async () => {
       using desk = neomuttDesk();
       desk.write(".config/countersign/keys-lists", `k1 ${CREATED} another ${SECRET}\n`, 0o600);
@@ -46,24 +46,24 @@ test("neomutt: the list's send-hook gives another identity, its sender goes out 
       desk.write(".config/countersign/config.toml", `${config}\n[transport]${transport}`);
       assert.deepEqual(await neomutt(desk, ["--", recipient]), { code: 0, stdout: "", stderr: "" });
       const sender = desk.injected()[0]!.argv[2];
-      assert.equal(sender === "greg-lists@example.org", lists, sender);
-      if (!lists) oneLeft(desk, [recipient]);
+      assert.equal(sender === "greg-lists@example.org", isList, sender);
+      if (!isList) onlySigned(desk, [recipient]);
     });
   }
 });
 
-test("neomutt: when the shim fails, neomutt says so and keeps no copy as if it were sent", async (t) => {
-  for (const { what, code, said, reached, fail } of FAILURES) {
+test("neomutt: when the shim fails, neomutt reports it and keeps no copy of the message", async (t) => {
+  for (const { what, code, message, reached, fail } of FAILURES) {
     await t.step(what, async () => {
       using desk = neomuttDesk();
       fail(desk);
       const ran = await neomutt(desk, ["--", ...ALL]);
       assert.equal(ran.code, 1);
-      assert.match(ran.stderr, said);
+      assert.match(ran.stderr, message);
       assert.match(ran.stderr, new RegExp(`child exited ${code} `));
       assert.match(ran.stdout + ran.stderr, /Could not send the message/);
       assert.equal(desk.read("sent"), "");
-      nothingLeft(desk, reached ? 1 : 0);
+      assertAttempts(desk, reached ? 1 : 0);
     });
   }
 });

@@ -1,10 +1,10 @@
-/** The first five minutes of somebody who has mutt and maildrop, and then ten ways to break what was set up. */
+/** A new user with mutt and maildrop sets up Countersign, and doctor then finds ten different problems. */
 import assert from "node:assert/strict";
 import { countersign } from "../admin/run.ts";
 import { fieldOf, Home, qsbmf, type Ran } from "../rig.ts";
 import { lacking, tests } from "./need.ts";
 
-const test = tests([await lacking("mutt"), await lacking("maildrop")].filter((one) => one !== "").join(", "));
+const test = tests([await lacking("mutt"), await lacking("maildrop")].filter((reason) => reason !== "").join(", "));
 
 const [CONFIG, KEYS, STATE] = [
   ".config/countersign/config.toml",
@@ -12,8 +12,8 @@ const [CONFIG, KEYS, STATE] = [
   ".local/state/countersign",
 ];
 
-/** A home with nothing in it but what the machine has: a program that takes mail. */
-function newcomer(): Home {
+/** A home without settings, on a machine with a program that accepts mail. */
+function newUserHome(): Home {
   const home = new Home();
   Deno.removeSync(`${home.path}/.config`, { recursive: true });
   home.write("bin/sendmail", '#!/bin/sh\nprintf %s "$3" >"$HOME/sender"\ncat >"$HOME/left"\n', 0o755);
@@ -21,26 +21,26 @@ function newcomer(): Home {
   return home;
 }
 
-/** What init prints for a file: from below its line to the next one. */
+/** The lines that init prints for a file. */
 function printed(ran: Ran, file: string): string {
   const parts = ran.stdout.split(/^--- /m).slice(1).filter((part) => part.startsWith(file));
   assert.equal(parts.length, 1, ran.stdout);
   return parts[0]!.slice(parts[0]!.indexOf("\n") + 1).split("\n\nIncoming mail")[0]!.trimEnd() + "\n";
 }
 
-/** Sets up all that a user would, and no more. */
+/** Sets up everything that a user would. */
 async function setUp(home: Home): Promise<void> {
   const own = ["--address", "greg@example.org", "--srs-domain", "srs.example.org"];
   const made = await countersign(home, ["init", "--yes", ...own, "--command", `${home.path}/bin/sendmail`]);
   assert.deepEqual([made.code, made.stderr], [0, ""]);
   home.write(".muttrc", `set copy=no from="greg@example.org"\n${printed(made, "~/.muttrc")}`);
-  // maildrop takes HOME and PATH from the system's list of users.
+  // maildrop takes HOME and PATH from the system, not from its caller.
   const machine = `HOME="${home.path}"\nPATH="$HOME/bin:/usr/bin:/bin"\n`;
   const last = 'to "$HOME/Maildir"\n';
   home.write(".mailfilter", `${machine}${printed(made, "~/.mailfilter")}${last}`, 0o600);
 }
 
-/** Sends with mutt. @returns what left */
+/** Sends with mutt. @returns the message as it was sent, and its sender */
 async function send(home: Home): Promise<{ sender: string; mail: string }> {
   const argv = ["mutt", "-n", "-s", "Lunch?", "--", "nobody@mx.example.net"];
   const ran = await home.run(argv, "At one?\n", { LC_ALL: "C.UTF-8", USER: "greg" });
@@ -48,27 +48,27 @@ async function send(home: Home): Promise<{ sender: string; mail: string }> {
   return { sender: home.read("sender"), mail: home.read("left") };
 }
 
-/** Has maildrop deliver a bounce of this. */
+/** Delivers a bounce of this message with maildrop. */
 async function bounce(home: Home, to: string, mail: string): Promise<void> {
   const ran = await home.run(["maildrop", `${home.path}/.mailfilter`], qsbmf(to, mail), { SENDER: "", RECIPIENT: to });
   assert.deepEqual([ran.code, ran.stderr], [0, ""]);
 }
 
-/** A thing that is wrong, as it is shown to people. */
-interface Shown {
+/** A problem as doctor prints it. */
+interface Problem {
   what: string;
   where: string;
   why: string;
   fix: string;
 }
 
-/** What doctor shows; the home is ~. */
-async function doctor(home: Home, code: number): Promise<Shown[]> {
+/** The problems that doctor prints; the home is written as ~. */
+async function doctor(home: Home, code: number): Promise<Problem[]> {
   const ran = await countersign(home, ["doctor"]);
   assert.deepEqual([ran.code, ran.stderr], [code, ""], ran.stdout);
   const text = ran.stdout.replaceAll(home.path, "~");
   const blocks = text.matchAll(/^(\S.*)\n {2}where {2}(.*)\n {2}why {4}(.*)\n {2}fix {4}(.*)$/gm);
-  const found = [...blocks].map(([, what, where, why, fix]) => ({ what, where, why, fix }) as Shown);
+  const found = [...blocks].map(([, what, where, why, fix]) => ({ what, where, why, fix }) as Problem);
   const last = text.trimEnd().split("\n").at(-1);
   const count = found.length === 0 ? "No problems" : found.length === 1 ? "1 problem" : `${found.length} problems`;
   assert.equal(last, `${count} found.`);
@@ -94,12 +94,19 @@ const add = (home: Home, file: string, line: string): number => {
   return count;
 };
 
-/** [what is broken, where it shows; how, and in which line; what doctor says; what it says comes of it; what fixes it] */
-type Broken = [string, string, (home: Home) => number | undefined, RegExp, RegExp, RegExp];
+/** A way to break the setup, and the parts of doctor's finding. `damage` returns the line of the problem. */
+type Damage = [
+  name: string,
+  file: string,
+  damage: (home: Home) => number | undefined,
+  what: RegExp,
+  why: RegExp,
+  fix: RegExp,
+];
 
-const TEN: Broken[] = [
+const DAMAGES: Damage[] = [
   [
-    "mutt is back at the system's sendmail",
+    "mutt uses the system's sendmail",
     ".muttrc",
     (home) => change(home, ".muttrc", /^set sendmail=.*/, 'set sendmail="/bin/cat"'),
     /^sendmail is \/bin\/cat, which is not the shim$/,
@@ -115,7 +122,7 @@ const TEN: Broken[] = [
     /^unset smtp_url$/,
   ],
   [
-    "mutt writes from another address",
+    "mutt uses another address",
     ".muttrc",
     (home) => change(home, ".muttrc", /greg@example\.org/, "gerg@example.org"),
     /^from "?gerg@example\.org"? is not an identity/,
@@ -123,7 +130,7 @@ const TEN: Broken[] = [
     /\[\[identity\]\] address = "gerg@example\.org"/,
   ],
   [
-    "the hook is elsewhere",
+    "the path of the hook is wrong",
     ".mailfilter",
     (home) => change(home, ".mailfilter", /[^ `|"]*\/hooks\/incoming/, "/nowhere/hooks/incoming"),
     /^\/nowhere\/hooks\/incoming does not exist$/,
@@ -131,7 +138,7 @@ const TEN: Broken[] = [
     /^deno task install/,
   ],
   [
-    "the filter does not ask for spam",
+    "the filter ignores the status for spam",
     ".mailfilter",
     (home) => {
       change(home, ".mailfilter", /RETURNCODE == 99/, "RETURNCODE == 98");
@@ -166,7 +173,7 @@ const TEN: Broken[] = [
     /^did you mean transport\.preset\?/,
   ],
   [
-    "the program that takes the mail is gone",
+    "the transport program is missing",
     CONFIG,
     (home) => {
       Deno.removeSync(`${home.path}/bin/sendmail`);
@@ -189,18 +196,18 @@ const TEN: Broken[] = [
   ],
 ];
 
-test("from an empty home to a bounce that is known, and ten things broken", async (t) => {
-  assert.equal(new Set(TEN.map(([name]) => name)).size, 10);
-  using home = newcomer();
+test("from an empty home to the first recognized bounce, and ten problems that doctor finds", async (t) => {
+  assert.equal(new Set(DAMAGES.map(([name]) => name)).size, 10);
+  using home = newUserHome();
   const inbox = () => home.mails("Maildir");
   const spam = () => home.mails("Maildir/.Spam");
 
-  await t.step("init, and what it printed is pasted: doctor finds nothing", async () => {
+  await t.step("doctor finds nothing after init with all printed lines pasted", async () => {
     await setUp(home);
     assert.deepEqual(await doctor(home, 0), []);
   });
 
-  await t.step("mutt sends; the bounce comes to the inbox, one that was made up to spam", async () => {
+  await t.step("mutt sends; the genuine bounce is delivered, and a forged one is filed", async () => {
     const { sender, mail } = await send(home);
     assert.match(sender, /^SRS0=[\w-]{8}=[A-Z2-7]{2}=example\.org=greg@srs\.example\.org$/);
     assert.match(fieldOf(mail, "X-Msgauth"), /^v1\.k1\./);
@@ -211,12 +218,12 @@ test("from an empty home to a bounce that is known, and ten things broken", asyn
     assert.deepEqual(await doctor(home, 0), []);
   });
 
-  for (const [name, file, damage, what, why, fix] of TEN) {
+  for (const [name, file, damage, what, why, fix] of DAMAGES) {
     await t.step(name, async () => {
-      const before = [".muttrc", ".mailfilter", CONFIG, KEYS, "bin/sendmail"].map((one) => {
-        return [one, home.read(one), Deno.statSync(`${home.path}/${one}`).mode! & 0o777] as const;
+      const before = [".muttrc", ".mailfilter", CONFIG, KEYS, "bin/sendmail"].map((path) => {
+        return [path, home.read(path), Deno.statSync(`${home.path}/${path}`).mode! & 0o777] as const;
       });
-      const restore = () => before.forEach((one) => home.write(...one));
+      const restore = () => before.forEach((saved) => home.write(...saved));
       try {
         const line = damage(home);
         const found = await doctor(home, /[Uu]nknown setting/.test(what.source) ? 78 : 1);
@@ -225,7 +232,7 @@ test("from an empty home to a bounce that is known, and ten things broken", asyn
         assert.equal(found[0]!.where, `~/${file}${line === undefined ? "" : `:${line}`}`);
         assert.match(found[0]!.why, why);
         assert.match(found[0]!.fix, fix);
-        // A command for the shell is one that fixes it.
+        // If the fix is a shell command, running it must fix the problem.
         const command = /^(?:chmod|mv) .*/.exec(found[0]!.fix)?.[0];
         if (command === undefined) restore();
         else assert.equal((await home.run(["/bin/sh", "-c", command])).code, 0, command);

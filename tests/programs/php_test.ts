@@ -7,31 +7,31 @@ import { need } from "./need.ts";
 
 const test = await need("php", "php-cli");
 
-/** PHP with the snippet and nothing else as its settings. */
+/** Runs PHP code with the snippet as the only configuration. */
 function php(home: Home, code: string, ini = snippet("php/php.ini"), ...options: string[]): Promise<Ran> {
   const file = home.write("php.ini", ini);
   return home.run(["php", "-c", file, ...options, "-r", code], "", { PHP_INI_SCAN_DIR: "" });
 }
 
-/** mail() says whether it worked. */
-async function mails(home: Home, ...given: Parameters<typeof php> extends [Home, ...infer More] ? More : never) {
-  const [code, ...more] = given;
+/** Calls mail(), whose result tells whether it succeeded. */
+async function callMail(home: Home, ...callArgs: Parameters<typeof php> extends [Home, ...infer More] ? More : never) {
+  const [code, ...more] = callArgs;
   const { stdout, stderr } = await php(home, `var_dump(${code});`, ...more);
-  return { said: stdout.trim(), stderr };
+  return { result: stdout.trim(), stderr };
 }
 
-const WORKED = { said: "bool(true)", stderr: "" };
+const SUCCESS = { result: "bool(true)", stderr: "" };
 const senderOf = (mail: string) => fieldOf(mail, "Return-Path").replace(/[<>]/g, "");
 const recipientsOf = (mail: string) => [...mail.matchAll(/^X-Envelope-To: (.*)$/gm)].map((match) => match[1]);
 const SRS = /^SRS0=[\w-]{8}=[A-Z2-7]{2}=example\.org=greg@srs\.example\.org$/;
 
-test("PHP: mail() goes out signed", async () => {
+test("PHP: mail() sends signed messages", async () => {
   using home = new Home();
   const headers = String.raw`"From: Greg <greg@example.org>\r\nBcc: hidden@mx.example.net\r\nX-Folded: a\r\n b"`;
   const body = String.raw`"Grüße\r\n.\n..\nFrom here on\n"`;
   assert.deepEqual(
-    await mails(home, `mail("a@mx.example.net, b@mx.example.net", "Lunch", ${body}, ${headers})`),
-    WORKED,
+    await callMail(home, `mail("a@mx.example.net, b@mx.example.net", "Lunch", ${body}, ${headers})`),
+    SUCCESS,
   );
   const [mail] = home.mails("out");
   assert.match(senderOf(mail!), SRS);
@@ -45,21 +45,21 @@ test("PHP: mail() goes out signed", async () => {
   assert.match(mail!, /\n\nGrüße\n\.\n\.\.\nFrom here on\n\n?$/);
 });
 
-test("PHP: a script that names no From gets one", async () => {
+test("PHP: a missing From field is added", async () => {
   using home = new Home();
-  assert.deepEqual(await mails(home, `mail("a@mx.example.net", "Lunch", "At one?")`), WORKED);
+  assert.deepEqual(await callMail(home, `mail("a@mx.example.net", "Lunch", "At one?")`), SUCCESS);
   const [mail] = home.mails("out");
   assert.equal(fieldOf(mail!, "From"), "greg@example.org");
   assert.match(senderOf(mail!), SRS);
 });
 
-test("PHP: a visitor's From is not ours to sign, the pitfall of a contact form", async () => {
+test("PHP: the pitfall of contact forms: mail with a visitor's From is not signed", async () => {
   using home = new Home();
   const code = (header: string) => `mail("a@mx.example.net", "Lunch", "At one?", "${header}: visitor@example.com")`;
-  assert.deepEqual(await mails(home, code("From")), WORKED);
+  assert.deepEqual(await callMail(home, code("From")), SUCCESS);
   assert.equal(fieldOf(home.mails("out")[0]!, "X-Msgauth"), "");
   Deno.removeSync(`${home.path}/out`, { recursive: true });
-  assert.deepEqual(await mails(home, code("Reply-To")), WORKED);
+  assert.deepEqual(await callMail(home, code("Reply-To")), SUCCESS);
   assert.match(senderOf(home.mails("out")[0]!), SRS);
 });
 
@@ -67,14 +67,14 @@ test("PHP: sendmail_path on the command line, and the fifth argument", async (t)
   const path = `sendmail_path=${ROOT}/shim/shim -t -i`;
   const table: [what: string, from: string, fifth: string, sender: RegExp][] = [
     ["an identity", "greg@example.org", "-f greg@example.org -F 'A B'", SRS],
-    ["somebody else is left as he is", "other@example.com", "-f other@example.com", /^other@example\.com$/],
+    ["somebody else's sender is kept", "other@example.com", "-f other@example.com", /^other@example\.com$/],
     ["the null sender", "greg@example.org", "-f ''", /^$/],
   ];
   for (const [what, from, fifth, sender] of table) {
     await t.step(what, async () => {
       using home = new Home();
       const code = `mail("a@mx.example.net", "Lunch", "At one?", "From: ${from}", "${fifth}")`;
-      assert.deepEqual(await mails(home, code, "", "-d", path), WORKED);
+      assert.deepEqual(await callMail(home, code, "", "-d", path), SUCCESS);
       assert.match(senderOf(home.mails("out")[0]!), sender);
     });
   }
@@ -82,24 +82,24 @@ test("PHP: sendmail_path on the command line, and the fifth argument", async (t)
 
 test("PHP: mail() is false when the shim fails", async (t) => {
   const failing = (code: number) => `[transport]\npreset = "sendmail"\ncommand = ["/bin/sh", "-c", "exit ${code}"]\n`;
-  const table: [what: string, settings: string, said: RegExp][] = [
-    ["later", failing(75), /^shim: .*status 75$/m],
-    ["never", failing(69), /^shim: .*status 69$/m],
-    ["settings broken", "nonsense = [", /^shim: .*config\.toml/m],
+  const table: [what: string, settings: string, message: RegExp][] = [
+    ["temporarily", failing(75), /^shim: .*status 75$/m],
+    ["permanently", failing(69), /^shim: .*status 69$/m],
+    ["because of invalid settings", "nonsense = [", /^shim: .*config\.toml/m],
   ];
   for (const [what, settings, pattern] of table) {
     await t.step(what, async () => {
       using home = new Home();
       home.settings(settings);
-      const { said, stderr } = await mails(home, `mail("a@mx.example.net", "Lunch", "At one?")`);
-      assert.match(said, /bool\(false\)$/);
+      const { result, stderr } = await callMail(home, `mail("a@mx.example.net", "Lunch", "At one?")`);
+      assert.match(result, /bool\(false\)$/);
       assert.match(stderr, pattern);
     });
   }
-  await t.step("recipients that are none", async () => {
+  await t.step("for an empty list of recipients", async () => {
     using home = new Home();
-    const { said } = await mails(home, `mail("", "Lunch", "At one?")`);
-    assert.match(said, /bool\(false\)$/);
+    const { result } = await callMail(home, `mail("", "Lunch", "At one?")`);
+    assert.match(result, /bool\(false\)$/);
     assert.deepEqual(home.mails("out"), []);
   });
 });

@@ -1,15 +1,15 @@
-/** Postfix instances of the tests' own: loopback, an ephemeral port, all folders in a temporary one, stopped by name. */
+/** Postfix instances for tests: on loopback, with an ephemeral port and a temporary folder. */
 import { Home } from "../rig.ts";
 import { lacking, type Test, tests } from "./need.ts";
 
-/** What registers tests that start Postfix, which only root can, and need these programs beside it. */
+/** Returns a function that registers tests which need Postfix, which only root can start, and these programs. */
 export async function needPostfix(...others: string[]): Promise<Test> {
   const missing = Deno.uid() === 0 ? [] : ["only root can start Postfix"];
   for (const program of ["postfix", ...others]) missing.push(await lacking(program));
-  return tests(missing.filter((one) => one !== "").join(", "));
+  return tests(missing.filter((reason) => reason !== "").join(", "));
 }
 
-/** A port that is free now. */
+/** An unused port. */
 export function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return listener.addr.port;
@@ -17,10 +17,10 @@ export function freePort(): number {
 
 /** Settings of an instance. */
 export interface Setup {
-  /** More lines of main.cf; of master.cf. */
+  /** Additional lines of main.cf and master.cf. */
   main?: string;
   master?: string;
-  /** Do smtpd and cleanup run in the queue directory? */
+  /** Whether smtpd and cleanup are chrooted to the queue directory. */
   chroot?: boolean;
   /** For what it starts, is it the Postfix of the machine, whose sendmail(1) needs no options? */
   machine?: boolean;
@@ -50,14 +50,14 @@ scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 `;
 
-/** One instance. It runs until it is disposed of. */
+/** An instance. It runs until it is disposed. */
 export class Postfix {
   readonly folder = Deno.makeTempDirSync({ prefix: "countersign-postfix-" });
   readonly config = `${this.folder}/etc`;
 
   private constructor(readonly port: number) {}
 
-  /** Starts one, on a port that others may have been told before. */
+  /** Starts an instance, by default on an unused port. */
   static async start(setup: Setup = {}, port: number = freePort()): Promise<Postfix> {
     const one = new Postfix(port);
     await one.#start(setup);
@@ -66,7 +66,7 @@ export class Postfix {
 
   async #start({ main = "", master = "", chroot = false, machine = false }: Setup): Promise<void> {
     const { folder } = this;
-    // Postfix runs as a user of its own and must be able to walk in.
+    // Postfix runs as its own user, which must be able to access the folder.
     Deno.chmodSync(folder, 0o755);
     for (const name of ["etc", "queue", "data"]) Deno.mkdirSync(`${folder}/${name}`);
     await run(["chown", "postfix", `${folder}/data`]);
@@ -110,7 +110,7 @@ ${main}
     return ["unshare", "-m", "sh", "-ec", script, this.config, ...argv];
   }
 
-  /** What it logged. */
+  /** The log. */
   get log(): string {
     try {
       return Deno.readTextFileSync(`${this.folder}/log`);
@@ -119,12 +119,12 @@ ${main}
     }
   }
 
-  /** Looks at the queue again, now. */
+  /** Retries all queued messages now. */
   flush(): Promise<void> {
     return run(["postqueue", "-c", this.config, "-f"]);
   }
 
-  /** How many messages wait. One that is just put from one queue into the other is listed in both. */
+  /** The number of queued messages. A message that is being moved between queues is listed twice but counted once. */
   async queued(): Promise<number> {
     const { stdout } = await new Deno.Command("postqueue", { args: ["-c", this.config, "-j"] }).output();
     const lines = new TextDecoder().decode(stdout).split("\n").filter((line) => line !== "");
@@ -142,7 +142,7 @@ async function run(argv: string[]): Promise<void> {
   if (code !== 0) throw new Error(`${argv.join(" ")}: ${new TextDecoder().decode(stderr)}`);
 }
 
-/** Waits until it is so, half a minute at most. */
+/** Waits until the condition holds, for at most half a minute. */
 export async function until(
   what: string,
   done: () => boolean | Promise<boolean>,
@@ -152,13 +152,13 @@ export async function until(
     if (await done()) return;
     await new Promise((next) => setTimeout(next, 50));
   }
-  throw new Error(`${what} did not come; ${more()}`);
+  throw new Error(`Timeout waiting for ${what}; ${more()}`);
 }
 
 /**
- * Hands a message to an SMTP server as a stranger would.
+ * Sends a message to an SMTP server as a stranger would.
  *
- * @param sender parameters of MAIL may follow behind a `>`; those of RCPT behind the recipient's
+ * @param sender may be followed by `>` and parameters of MAIL; likewise the recipient by those of RCPT
  * @param first a command before MAIL
  * @returns the last reply
  */
@@ -178,23 +178,23 @@ export async function smtp(
     );
     return text;
   };
-  const say = async (line: string) => {
+  const command = async (line: string) => {
     await connection.write(new TextEncoder().encode(`${line}\r\n`));
     return await reply();
   };
   await reply();
-  await say("EHLO stranger.example");
-  if (first !== undefined) await say(first);
+  await command("EHLO stranger.example");
+  if (first !== undefined) await command(first);
   const path = (address: string) => address.includes(">") ? `<${address}` : `<${address}>`;
   for (const line of [`MAIL FROM:${path(sender)}`, `RCPT TO:${path(recipient)}`, "DATA"]) {
-    const answer = await say(line);
+    const answer = await command(line);
     if (!/^[23]/.test(answer)) return answer;
   }
   const dotted = mail.replace(/\r?\n/g, "\r\n").replace(/^\./gm, "..");
-  return await say(`${dotted}${dotted.endsWith("\r\n") ? "" : "\r\n"}.`);
+  return await command(`${dotted}${dotted.endsWith("\r\n") ? "" : "\r\n"}.`);
 }
 
-/** What is installed, once for all tests of a process, where every user can reach it. */
+/** An installation that every user can access. */
 export class Installed {
   readonly home = new Home();
   readonly hook = `${this.home.path}/prefix/lib/countersign/hooks/incoming`;

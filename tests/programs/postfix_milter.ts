@@ -5,7 +5,7 @@ import { CREATED, fieldOf, Home, type Ran, SECRET } from "../rig.ts";
 import { Sink, type Taken } from "../smtp_sink.ts";
 import { Engine } from "./milter_engine.ts";
 import { freePort, type Installed, Postfix, smtp, until } from "./postfix.ts";
-import { ANN, GREG, lines, MAIN, own, plainSnippet, SITE, Site } from "./site.ts";
+import { ANN, chown, GREG, MAIN, plainSnippet, SITE, Site, siteSnippet } from "./site.ts";
 
 /** What differs from one host to the next. */
 export interface HostSetup {
@@ -48,8 +48,8 @@ export class MilterHost {
       const forward = `${site.folder}/${user}/.forward`;
       const hook = `${installed.hook} --config ${site.folder}/${user}/.config/countersign/config.toml`;
       const here = { "/home/greg": `${site.folder}/${user}` };
-      Deno.writeTextFileSync(forward, lines("local/forward", site, hook, here));
-      own(user, forward);
+      Deno.writeTextFileSync(forward, siteSnippet("local/forward", site, hook, here));
+      chown(user, forward);
     }
     const transports = `far.example=smtp:[127.0.0.1]:${sink.port}${setup.transports ? `, ${setup.transports}` : ""}`;
     const logins = home.write("logins.regexp", plainSnippet("milter/logins.regexp"));
@@ -65,7 +65,7 @@ export class MilterHost {
     const postfix = await Postfix.start({
       main: `${MAIN}${edit("main", main)}\nforward_path = ${site.folder}/$user/.forward\n` +
         `${setup.main ?? ""}\n`,
-      master: `${lines("pipe/master.cf", site, installed.hook)}\n${master}${setup.master ?? ""}`,
+      master: `${siteSnippet("pipe/master.cf", site, installed.hook)}\n${master}${setup.master ?? ""}`,
       chroot: setup.chroot ?? false,
       machine: true,
     }, setup.port);

@@ -1,30 +1,30 @@
-/** contrib/qmail, with the driver that stands for qmail-local, and each way in which dot-qmail can lose mail. */
+/** contrib/qmail with a driver in place of qmail-local, and the pitfalls with which dot-qmail files could lose mail. */
 import assert from "node:assert/strict";
 import { countersign } from "../admin/home.ts";
 import { type Delivered, qmailLocal, type Started } from "../qmail.ts";
 import { fieldOf, Home, oneLine, qsbmf, ROOT } from "../rig.ts";
 import { Installed } from "./postfix.ts";
 import {
+  assertCounts,
   breakSettings,
-  counts,
-  denoDies,
-  empty,
+  crashDeno,
   FORGED,
   FORGED_SRS,
-  found,
   gregsHome,
-  hookIs,
+  mailsIn,
   MEGABYTE,
   ORDINARY,
+  removeMail,
   send,
   settings,
   snippet,
+  withHook,
 } from "./letters.ts";
 
 const DOMAIN = "srs.example.org";
 const OWN = [".qmail", ".qmail-srs-default"];
 
-/** What control/virtualdomains makes of an address: `greg` and the extension. */
+/** Applies control/virtualdomains to an address. @returns user, extension and host */
 function resolve(address: string): { user: string; ext: string; host: string } {
   const [domain, target] = Deno.readTextFileSync(`${ROOT}/contrib/qmail/virtualdomains`).trim().split(":");
   const at = address.lastIndexOf("@");
@@ -34,12 +34,12 @@ function resolve(address: string): { user: string; ext: string; host: string } {
   return dash < 0 ? { user: whole, ext: "", host } : { user: whole.slice(0, dash), ext: whole.slice(dash + 1), host };
 }
 
-/** Delivers to an address of greg's. */
+/** Delivers to one of greg's addresses. */
 function deliver(home: Home, sender: string, recipient: string, message: string, as?: Started): Promise<Delivered> {
   return qmailLocal(home, { sender, ...resolve(recipient) }, message, as);
 }
 
-/** How it ended, and the statuses of the program lines. */
+/** The result of a delivery, and the exit statuses of the program lines. */
 const ended = ({ end, runs }: Delivered) => [end, ...runs.map(({ code }) => code)];
 
 /** greg's home with these dot-qmail files. */
@@ -54,12 +54,12 @@ const greg = (places = {}) => Object.fromEntries(OWN.map((name) => [name, snippe
 const FRIEND = "friend@friend.example";
 const PLAIN = "greg@example.org";
 
-Deno.test("qmail: where mail goes", async (t) => {
+Deno.test("qmail: where mail is delivered", async (t) => {
   using home = qmailHome();
   const { mail, sender } = await send(home);
   const bounce = qsbmf(sender, mail);
-  // The second door: the same dot-qmail file is reached through the plain domain, too.
-  const door = (address: string) => `greg-srs-${address.split("@")[0]}@example.org`;
+  // The same dot-qmail file also handles addresses in the plain domain.
+  const viaPlainDomain = (address: string) => `greg-srs-${address.split("@")[0]}@example.org`;
   type Row = [what: string, from: string, to: string, message: string, code: number, inbox: number, spam: number];
   const table: Row[] = [
     ["a bounce to the SRS address", "", sender, bounce, 0, 1, 0],
@@ -67,34 +67,34 @@ Deno.test("qmail: where mail goes", async (t) => {
     ["a double bounce to the SRS address", "#@[]", sender, bounce, 0, 1, 0],
     ["a bounce to the plain address, known by its tag", "", PLAIN, bounce, 0, 1, 0],
     ["a double bounce to the plain address, known by its tag", "#@[]", PLAIN, bounce, 0, 1, 0],
-    ["the second door, genuine", "", door(sender), bounce, 0, 1, 0],
-    ["the second door, forged", "", door(FORGED_SRS), FORGED, 99, 0, 1],
-    ["the second door, forged, with a genuine message", "", door(FORGED_SRS), bounce, 99, 0, 1],
+    ["through the plain domain, genuine", "", viaPlainDomain(sender), bounce, 0, 1, 0],
+    ["through the plain domain, forged", "", viaPlainDomain(FORGED_SRS), FORGED, 99, 0, 1],
+    ["through the plain domain, forged, with a genuine message", "", viaPlainDomain(FORGED_SRS), bounce, 99, 0, 1],
     ["a forged bounce", "", PLAIN, FORGED, 99, 0, 1],
     ["a double bounce of anything", "#@[]", PLAIN, FORGED, 0, 1, 0],
     ["a double bounce to a forged SRS address", "#@[]", FORGED_SRS, FORGED, 0, 1, 0],
     ["a forged SRS address", "", FORGED_SRS, FORGED, 99, 0, 1],
-    ["a person's mail", FRIEND, PLAIN, ORDINARY, 0, 1, 0],
-    ["a person's mail to the SRS address", FRIEND, sender, ORDINARY, 0, 1, 0],
+    ["mail from a person", FRIEND, PLAIN, ORDINARY, 0, 1, 0],
+    ["mail from a person to the SRS address", FRIEND, sender, ORDINARY, 0, 1, 0],
     ["a megabyte", FRIEND, PLAIN, ORDINARY + MEGABYTE, 0, 1, 0],
     ["a forged megabyte", "", PLAIN, FORGED + MEGABYTE, 99, 0, 1],
   ];
   for (const [what, from, to, message, code, inbox, spam] of table) {
     await t.step(what, async () => {
-      empty(home);
+      removeMail(home);
       assert.deepEqual(ended(await deliver(home, from, to, message)), ["success", code]);
-      counts(home, inbox, spam);
-      const [got] = [...found(home).inbox, ...found(home).spam];
-      assert.ok(got!.startsWith(`Return-Path: <${from}>\nDelivered-To: greg`), "as qmail-local writes it");
-      assert.ok(got!.endsWith(inbox ? message : message.slice(message.indexOf("\n\n"))), "as it was");
-      // A hook does not look through all of a megabyte.
+      assertCounts(home, inbox, spam);
+      const [got] = [...mailsIn(home).inbox, ...mailsIn(home).spam];
+      assert.ok(got!.startsWith(`Return-Path: <${from}>\nDelivered-To: greg`), "with qmail-local's fields first");
+      assert.ok(got!.endsWith(inbox ? message : message.slice(message.indexOf("\n\n"))), "the message is unchanged");
+      // The hook does not inspect all of a megabyte.
       const result = what.includes("megabyte") ? /^X-Countersign: unsure; /m : /^X-Countersign: forged; /m;
       if (spam === 1) assert.match(got!, result);
     });
   }
 });
 
-Deno.test("qmail: a sender that is not UTF-8 is a person's", async () => {
+Deno.test("qmail: a sender that is not UTF-8 counts as a person", async () => {
   using home = qmailHome();
   const input = home.write("queue", ORDINARY);
   const script = `SENDER=$(printf 's\\377r@x.test'); RPLINE=$(printf 'Return-Path: <"s\\377r"@x.test>\\n.'); ` +
@@ -109,57 +109,58 @@ Deno.test("qmail: a sender that is not UTF-8 is a person's", async () => {
   assert.match(home.read(".local/state/countersign/log"), / sender=unreadable /);
 });
 
-Deno.test("qmail: nothing is lost, whatever happens to the hook", async (t) => {
+Deno.test("qmail: no mail is lost when the hook fails", async (t) => {
   const dead = (home: Home) => home.write("bin/incoming", "#!/bin/sh\nkill -9 $$\n", 0o755);
-  type Trouble = (home: Home) => string | void;
-  const table: [what: string, trouble: Trouble, code: number][] = [
-    ["settings broken", breakSettings, 75],
+  /** Causes a failure. @returns the path of another hook, if any */
+  type Failure = (home: Home) => string | void;
+  const table: [what: string, fail: Failure, code: number][] = [
+    ["invalid settings", breakSettings, 75],
     ["hook missing", () => "/nowhere/incoming", 127],
     ["hook killed", dead, 128 + 9],
-    ["Deno killed", (home) => denoDies(home), 75],
+    ["Deno killed", (home) => crashDeno(home), 75],
     ["Deno missing", (home) => Deno.removeSync(`${home.path}/bin/deno`), 75],
-    ["keys that others can read", (home) => Deno.chmodSync(`${home.path}/.config/countersign/keys`, 0o644), 75],
-    ["keys missing", (home) => Deno.removeSync(`${home.path}/.config/countersign/keys`), 75],
+    ["key file that others can read", (home) => Deno.chmodSync(`${home.path}/.config/countersign/keys`, 0o644), 75],
+    ["key file missing", (home) => Deno.removeSync(`${home.path}/.config/countersign/keys`), 75],
   ];
-  for (const [what, trouble, code] of table) {
+  for (const [what, fail, code] of table) {
     for (const [from, to] of [[FRIEND, PLAIN], ["", PLAIN], ["", FORGED_SRS]] as const) {
-      // A person's mail is not judged by a key, and passes without Deno.
-      if (/^(?:keys|Deno)/.test(what) && from === FRIEND) continue;
+      // Mail from a person needs no key, and passes without Deno.
+      if (/^(?:key|Deno)/.test(what) && from === FRIEND) continue;
       await t.step(`${what}: from <${from}> to ${to}`, async () => {
         using home = qmailHome();
-        const hook = trouble(home);
-        for (const [name, text] of Object.entries(greg(hook ? hookIs(hook) : {}))) home.write(name, text);
+        const hook = fail(home);
+        for (const [name, text] of Object.entries(greg(hook ? withHook(hook) : {}))) home.write(name, text);
         const out = await deliver(home, from, to, ORDINARY + MEGABYTE);
-        // The shell says 137 for a program that was killed, when it did not exec it.
+        // The shell exits 137 for a program that was killed, unless it was replaced by it.
         if (what === "hook killed") assert.notEqual(out.runs[0]!.code, 0);
         else assert.equal(out.runs[0]!.code, code, out.runs[0]!.stdout);
         assert.equal(out.end, "defer");
-        counts(home, 0, 0);
+        assertCounts(home, 0, 0);
       });
     }
   }
 });
 
-Deno.test("qmail: a person's mail needs no Deno", async (t) => {
-  const table: [what: string, trouble: (home: Home) => void, sender: string, inbox: number][] = [
+Deno.test("qmail: mail from a person is delivered without Deno", async (t) => {
+  const table: [what: string, fail: (home: Home) => void, sender: string, inbox: number][] = [
     ["Deno missing", (home) => Deno.removeSync(`${home.path}/bin/deno`), FRIEND, 1],
-    ["Deno killed", (home) => denoDies(home), FRIEND, 1],
+    ["Deno killed", (home) => crashDeno(home), FRIEND, 1],
     ["Deno missing, the null sender", (home) => Deno.removeSync(`${home.path}/bin/deno`), "", 0],
     ["Deno missing, a daemon", (home) => Deno.removeSync(`${home.path}/bin/deno`), "MAILER-DAEMON@mx.example.net", 0],
   ];
-  for (const [what, trouble, sender, inbox] of table) {
+  for (const [what, fail, sender, inbox] of table) {
     await t.step(what, async () => {
       using home = qmailHome();
-      trouble(home);
+      fail(home);
       const out = await deliver(home, sender, PLAIN, ORDINARY + MEGABYTE);
       assert.equal(out.end, inbox === 1 ? "success" : "defer");
-      counts(home, inbox, 0);
-      if (inbox === 1) assert.ok(found(home).inbox[0]!.endsWith(ORDINARY + MEGABYTE));
+      assertCounts(home, inbox, 0);
+      if (inbox === 1) assert.ok(mailsIn(home).inbox[0]!.endsWith(ORDINARY + MEGABYTE));
     });
   }
 });
 
-Deno.test("qmail: no bounce is made of a message", async (t) => {
+Deno.test("qmail: no message is bounced", async (t) => {
   const table: [what: string, from: string, to: string, code: number, inbox: number][] = [
     ["a person, forged SRS address", FRIEND, FORGED_SRS, 99, 0],
     ["null sender, forged SRS address", "", FORGED_SRS, 99, 0],
@@ -172,13 +173,13 @@ Deno.test("qmail: no bounce is made of a message", async (t) => {
     await t.step(what, async () => {
       using home = qmailHome(`forged = "refuse"`);
       assert.deepEqual(ended(await deliver(home, from, to, FORGED)), ["success", code]);
-      counts(home, inbox, 1 - inbox);
+      assertCounts(home, inbox, 1 - inbox);
     });
   }
 });
 
-Deno.test("qmail: a hook that stands alone never ends with 0", async (t) => {
-  /** The snippet's file, less the line that delivers. */
+Deno.test("qmail: a hook without a following line never exits 0", async (t) => {
+  /** The file of contrib without the line that delivers. */
   const alone = (name: string) => snippet(`qmail/greg/${name}`).replace("./Maildir/\n", "");
   const genuine = async (home: Home) => {
     const { mail, sender } = await send(home);
@@ -189,28 +190,28 @@ Deno.test("qmail: a hook that stands alone never ends with 0", async (t) => {
     assert.doesNotMatch(text, /^[^#|]/m);
     const to = (sender: string) => name === ".qmail" ? PLAIN : sender;
     const forged = name === ".qmail" ? PLAIN : FORGED_SRS;
-    for (const [what, from] of [["a bounce", ""], ["a person's mail", FRIEND]] as const) {
+    for (const [what, from] of [["a bounce", ""], ["mail from a person", FRIEND]] as const) {
       await t.step(`${name}: ${what}, no inbox is set`, async () => {
         using home = qmailHome("", { [name]: text });
         const { sender, bounce } = await genuine(home);
         const out = await deliver(home, from, to(sender), bounce);
         assert.deepEqual(ended(out), ["defer", 75]);
         oneLine({ ...out.runs[0]!, stderr: out.runs[0]!.stdout }, 75, /Nothing delivers after this hook/);
-        counts(home, 0, 0);
+        assertCounts(home, 0, 0);
       });
       await t.step(`${name}: ${what}, with an inbox`, async () => {
         using home = qmailHome(`inbox = "~/Maildir"`, { [name]: text });
         const { sender, bounce } = await genuine(home);
         assert.deepEqual(ended(await deliver(home, from, to(sender), bounce)), ["success", 99]);
-        counts(home, 1, 0);
+        assertCounts(home, 1, 0);
       });
     }
     await t.step(`${name}: a forged bounce`, async () => {
       using home = qmailHome("", { [name]: text });
       assert.deepEqual(ended(await deliver(home, "", forged, FORGED)), ["success", 99]);
-      counts(home, 0, 1);
+      assertCounts(home, 0, 1);
     });
-    await t.step(`${name}: the hook behind the line that delivers`, async () => {
+    await t.step(`${name}: the hook after the line that delivers`, async () => {
       using home = qmailHome("", { [name]: `./Maildir/\n${text}` });
       const { sender, bounce } = await genuine(home);
       assert.deepEqual(ended(await deliver(home, "", to(sender), bounce)), ["defer", 75]);
@@ -218,10 +219,10 @@ Deno.test("qmail: a hook that stands alone never ends with 0", async (t) => {
   }
 });
 
-/** One line, as the card has it. */
+/** A dot-qmail file with the hook only. */
 const ALONE = `|${ROOT}/hooks/incoming\n`;
 
-/** Makes another name for the home, and permissions as `countersign sandbox` writes them for it. @returns the name */
+/** Creates a link to the home, and the sandbox file for this path. @returns the path */
 async function linked(home: Home, above: boolean): Promise<string> {
   const folder = Deno.makeTempDirSync({ dir: home.path, prefix: "links-" });
   const [parent, own] = [
@@ -235,11 +236,11 @@ async function linked(home: Home, above: boolean): Promise<string> {
   return name;
 }
 
-Deno.test("qmail: a home behind a link", async (t) => {
+Deno.test("qmail: a home that is reached through a link", async (t) => {
   for (const above of [false, true]) {
     for (
       const [what, incoming, files, code] of [
-        ["README's two lines", "", greg(), 0],
+        ["two lines, as in README", "", greg(), 0],
         ["the hook alone", "", Object.fromEntries(OWN.map((name) => [name, ALONE])), 75],
         [
           "the hook alone, with an inbox",
@@ -260,21 +261,21 @@ Deno.test("qmail: a home behind a link", async (t) => {
             [FRIEND, PLAIN, ORDINARY],
           ] as const
         ) {
-          empty(home);
+          removeMail(home);
           const out = await deliver(home, from, to, message, as);
           assert.deepEqual(ended(out), [code === 75 ? "defer" : "success", code], out.runs[0]!.stdout);
           if (code === 75) assert.match(out.runs[0]!.stdout, /Nothing delivers after this hook/);
-          counts(home, code === 75 ? 0 : 1, 0);
+          assertCounts(home, code === 75 ? 0 : 1, 0);
         }
-        empty(home);
+        removeMail(home);
         assert.deepEqual(ended(await deliver(home, "", PLAIN, FORGED, as)), ["success", 99]);
-        counts(home, 0, 1);
+        assertCounts(home, 0, 1);
       });
     }
   }
 });
 
-Deno.test("qmail: a dot-qmail file that is a link is read through it", async () => {
+Deno.test("qmail: a dot-qmail file that is a link is followed", async () => {
   using home = qmailHome("", {});
   home.write("dotfiles/qmail", ALONE);
   Deno.symlinkSync("dotfiles/qmail", `${home.path}/.qmail`);
@@ -293,22 +294,22 @@ Deno.test("qmail: a dot-qmail file that the hook cannot read, as a user who is n
       const { mail, sender } = await send(home);
       const own = await home.run(["chown", "-R", "65534:65534", home.path]);
       assert.equal(own.code, 0, own.stderr);
-      // The driver, who is root, still reads it: as if its mode had changed after qmail-local had opened it.
+      // The driver runs as root and can still read it, as if its mode had changed after qmail-local opened it.
       await home.run(["sh", "-c", "chown 0:0 .qmail && chmod 600 .qmail"]);
       for (const [from, message] of [["", qsbmf(sender, mail)], [FRIEND, ORDINARY]] as const) {
         const out = await deliver(home, from, PLAIN, message, { by });
         assert.deepEqual(ended(out), ["defer", 75]);
         assert.match(out.runs[0]!.stdout, /^incoming: \S+\/\.qmail: File cannot be read: Permission denied .*\n$/);
-        counts(home, 0, 0);
+        assertCounts(home, 0, 0);
       }
-      // What is filed needs no place.
+      // Filed mail needs no destination.
       assert.deepEqual(ended(await deliver(home, "", PLAIN, FORGED, { by })), ["success", 99]);
-      counts(home, 0, 1);
+      assertCounts(home, 0, 1);
     });
   }
 });
 
-Deno.test("qmail: the sandbox does not include the dot-qmail file", async () => {
+Deno.test("qmail: a dot-qmail file that the sandbox cannot permit", async () => {
   using home = qmailHome("", { ".qmail-a,b": ALONE, ".qmail-a": `${ALONE}./Maildir/\n` });
   const toExtension = (ext: string) => qmailLocal(home, { sender: FRIEND, ext, host: "example.org" }, ORDINARY);
   // Deno cannot be permitted a path with a comma.
@@ -318,13 +319,13 @@ Deno.test("qmail: the sandbox does not include the dot-qmail file", async () => 
   assert.deepEqual(ended(await toExtension("a")), ["success", 0]);
 });
 
-/** A program of the user's own that runs the hook, and then does `then`. */
+/** Writes a wrapper that runs the hook and then this command. */
 const wrapper = (home: Home, name: string, then: string) =>
   home.write(name, `#!/bin/sh\n${ROOT}/hooks/incoming || exit $?\n${then}\n`, 0o755);
-/** Standard input is a file that the hook has read: a script must go back to its beginning. */
+/** Delivers standard input from its beginning: it is a file that the hook has already read. */
 const DELIVERS = 'exec cat /proc/self/fd/0 >"$HOME/Maildir/new/wrapped.$$"';
 
-Deno.test("qmail: a wrapper delivers itself, or the next line does", async (t) => {
+Deno.test("qmail: either the wrapper or the next line delivers", async (t) => {
   const rows: [what: string, then: string, file: string][] = [
     ["a wrapper, and a line that delivers", "", "|~/bin/check\n./Maildir/\n"],
     ["a wrapper that delivers", DELIVERS, "|~/bin/check\n"],
@@ -351,20 +352,20 @@ Deno.test("qmail: a wrapper delivers itself, or the next line does", async (t) =
             [FRIEND, PLAIN, ORDINARY],
           ] as const
         ) {
-          empty(home);
+          removeMail(home);
           const out = await qmailLocal(home, { sender: from, ...to(address) }, message);
           assert.deepEqual(ended(out), ["success", 0], out.runs[0]!.stdout);
-          counts(home, 1, 0);
+          assertCounts(home, 1, 0);
         }
-        empty(home);
+        removeMail(home);
         assert.deepEqual(ended(await qmailLocal(home, { sender: "", ...to(PLAIN) }, FORGED)), ["success", 99]);
-        counts(home, 0, 1);
+        assertCounts(home, 0, 1);
       });
     }
   }
 });
 
-Deno.test("qmail: the card's one line, |hooks/incoming in .qmail-default, delivers as init leaves it", async (t) => {
+Deno.test("qmail: a single line |hooks/incoming in .qmail-default delivers after init", async (t) => {
   using home = new Home();
   Deno.removeSync(`${home.path}/.config`, { recursive: true });
   const out = home.write("bin/inject", `#!/bin/sh\nfor word; do echo "$word"; done >argv\ncat >sent\n`, 0o755);
@@ -381,10 +382,10 @@ Deno.test("qmail: the card's one line, |hooks/incoming in .qmail-default, delive
 
   const written = `From: Greg <${PLAIN}>\nTo: nobody@mx.example.net\nSubject: Lunch?\n\nAt one?\n`;
   assert.deepEqual(await home.shim(["--", "nobody@mx.example.net"], written), { code: 0, stdout: "", stderr: "" });
-  const words = home.read("argv").split("\n");
-  const sender = words[words.indexOf("-f") + 1]!;
+  const args = home.read("argv").split("\n");
+  const sender = args[args.indexOf("-f") + 1]!;
   const mail = home.read("sent");
-  // Both domains are virtual ones of greg's: control/virtualdomains has srs.example.org:greg and example.org:greg.
+  // Both domains are greg's virtual domains: control/virtualdomains has srs.example.org:greg and example.org:greg.
   const arrive = (from: string, to: string, message: string) => {
     const [ext, host] = to.split("@") as [string, string];
     return qmailLocal(home, { sender: from, ext, host }, message);
@@ -393,34 +394,34 @@ Deno.test("qmail: the card's one line, |hooks/incoming in .qmail-default, delive
     ["a genuine bounce, by its address", "", sender, qsbmf(sender, mail), 1, /^genuine; check=signed-recipient/],
     ["a genuine bounce, by its tag", "", PLAIN, qsbmf(PLAIN, mail), 1, /^genuine; check=returned-header/],
     ["ordinary mail", FRIEND, PLAIN, ORDINARY, 1, /^other; /],
-    ["ordinary mail to nobody that we know", FRIEND, "ann@example.org", ORDINARY, 1, /^other; /],
+    ["ordinary mail to an unknown address", FRIEND, "ann@example.org", ORDINARY, 1, /^other; /],
     ["ordinary mail to the signed address", FRIEND, sender, ORDINARY, 1, /^other; /],
     ["a double bounce", "#@[]", PLAIN, FORGED, 1, /^other; check=double-bounce/],
     ["a forged SRS address", "", FORGED_SRS, FORGED, 0, /^forged; /],
-    ["a forged bounce in the first days", "", PLAIN, FORGED, 1, /^suspect; /],
+    ["a forged bounce during the grace period", "", PLAIN, FORGED, 1, /^suspect; /],
   ];
   for (const [what, from, to, message, inbox, result] of rows) {
     await t.step(what, async () => {
       assert.deepEqual(ended(await arrive(from, to, message)), ["success", 99]);
-      counts(home, inbox, 1 - inbox);
-      const [got] = [...found(home).inbox, ...found(home).spam];
-      assert.ok(got!.startsWith(`Return-Path: <${from}>\nDelivered-To: greg-`), "as qmail-local writes it");
+      assertCounts(home, inbox, 1 - inbox);
+      const [got] = [...mailsIn(home).inbox, ...mailsIn(home).spam];
+      assert.ok(got!.startsWith(`Return-Path: <${from}>\nDelivered-To: greg-`), "with qmail-local's fields first");
       assert.match(fieldOf(got!, "X-Countersign"), result);
-      assert.ok(got!.endsWith(message), "as it was");
-      empty(home);
+      assert.ok(got!.endsWith(message), "the message is unchanged");
+      removeMail(home);
     });
   }
-  await t.step("mail to the account itself has no extension: qmail-local does not look at .qmail-default", async () => {
+  await t.step("mail to the account itself has no extension, so qmail-local does not use .qmail-default", async () => {
     const out = await qmailLocal(home, { sender: "", ext: "", host: "example.org" }, FORGED);
     assert.deepEqual(ended(out), ["success"]);
-    counts(home, 1, 0, "delivered by default, unjudged");
-    empty(home);
+    assertCounts(home, 1, 0, "the default delivery, without the hook");
+    removeMail(home);
   });
 });
 
-Deno.test("qmail: incoming.forward forwards nothing from the plain address to itself", async (t) => {
+Deno.test("qmail: incoming.forward never forwards mail to its own recipient", async (t) => {
   const text = snippet("qmail/greg/.qmail").replace("./Maildir/\n", "");
-  for (const [what, from] of [["a person's mail", FRIEND], ["a bounce known by its tag", ""]] as const) {
+  for (const [what, from] of [["mail from a person", FRIEND], ["a bounce known by its tag", ""]] as const) {
     for (const [inbox, end] of [["", ["defer", 75]], [`inbox = "~/Maildir"`, ["success", 99]]] as const) {
       await t.step(`${what}, ${inbox || "no inbox"}`, async () => {
         using home = qmailHome("", { ".qmail": text });
@@ -428,14 +429,14 @@ Deno.test("qmail: incoming.forward forwards nothing from the plain address to it
         home.settings(settings(home, `forward = true\n${inbox}`));
         const out = await deliver(home, from, PLAIN, from === "" ? qsbmf(sender, mail) : ORDINARY);
         assert.deepEqual(ended(out), end);
-        counts(home, inbox === "" ? 0 : 1, 0);
+        assertCounts(home, inbox === "" ? 0 : 1, 0);
         assert.deepEqual(home.mails("out"), []);
       });
     }
   }
 });
 
-/** In place of condredirect, which Debian does not have: 0 redirects, 111 is later, all else goes on. */
+/** A substitute for condredirect, which Debian does not package: 0 redirects, 111 defers, others continue. */
 const CONDREDIRECT = `#!/bin/sh
 address=$1
 shift
@@ -448,53 +449,53 @@ esac
 `;
 
 Deno.test("qmail: condredirect does not fail open", async (t) => {
-  const own = (name = "") => ({ ".qmail": snippet("qmail/condredirect/.qmail", name === "" ? {} : hookIs(name)) });
+  const own = (name = "") => ({ ".qmail": snippet("qmail/condredirect/.qmail", name === "" ? {} : withHook(name)) });
   const redirecting = (files: Record<string, string>): Home => {
     const home = qmailHome("", files);
     home.write("bin/condredirect", CONDREDIRECT, 0o755);
     return home;
   };
-  await t.step("a forged bounce is redirected, other mail goes on", async () => {
+  await t.step("a forged bounce is redirected, other mail is delivered", async () => {
     using home = redirecting(own());
     const { mail, sender } = await send(home);
     assert.deepEqual(ended(await deliver(home, "", PLAIN, FORGED)), ["success", 99]);
     assert.equal(home.read("redirected"), "greg-spam\n");
-    counts(home, 0, 0);
+    assertCounts(home, 0, 0);
     assert.deepEqual(ended(await deliver(home, "", PLAIN, qsbmf(sender, mail))), ["success", 0]);
     assert.deepEqual(ended(await deliver(home, FRIEND, PLAIN, ORDINARY)), ["success", 0]);
-    counts(home, 2, 0);
+    assertCounts(home, 2, 0);
     assert.equal(home.read("redirected"), "greg-spam\n");
   });
-  const troubles: [what: string, trouble: (home: Home) => void][] = [
-    ["settings broken", breakSettings],
-    ["keys missing", (home) => Deno.removeSync(`${home.path}/.config/countersign/keys`)],
-    ["Deno killed", (home) => denoDies(home)],
+  const failures: [what: string, fail: (home: Home) => void][] = [
+    ["invalid settings", breakSettings],
+    ["key file missing", (home) => Deno.removeSync(`${home.path}/.config/countersign/keys`)],
+    ["Deno killed", (home) => crashDeno(home)],
     ["Deno missing", (home) => Deno.removeSync(`${home.path}/bin/deno`)],
   ];
-  for (const [what, trouble] of troubles) {
+  for (const [what, fail] of failures) {
     await t.step(what, async () => {
       using home = redirecting(own());
-      trouble(home);
+      fail(home);
       assert.deepEqual(ended(await deliver(home, "", PLAIN, FORGED)), ["defer", 111]);
-      counts(home, 0, 0);
+      assertCounts(home, 0, 0);
       assert.equal(home.read("redirected"), "");
     });
   }
-  await t.step("without --as condredirect it would: the pitfall", async () => {
+  await t.step("the pitfall: without --as condredirect it fails open", async () => {
     const files = own();
     using home = redirecting({ ".qmail": files[".qmail"].replaceAll(" --as condredirect", "") });
     breakSettings(home);
     assert.deepEqual(ended(await deliver(home, "", PLAIN, FORGED)), ["success", 0]);
-    counts(home, 1, 0);
+    assertCounts(home, 1, 0);
   });
 });
 
-Deno.test("qmail: a site's ~alias forwards a genuine bounce, with a proof for the user's own hook", async (t) => {
+Deno.test("qmail: ~alias of a site forwards a genuine bounce, with a proof for the user's own hook", async (t) => {
   using home = qmailHome();
   const { mail, sender } = await send(home);
   const bounce = qsbmf(sender, mail);
 
-  /** ~alias with the site's settings, and a stub for qmail-inject. */
+  // ~alias with the site's settings, and a stub of qmail-inject.
   using alias = gregsHome();
   const stub = alias.write(
     "bin/stub",
@@ -513,7 +514,7 @@ Deno.test("qmail: a site's ~alias forwards a genuine bounce, with a proof for th
     return qmailLocal(alias, letter, message);
   };
 
-  await t.step("a forged SRS address: spam, nothing is forwarded", async () => {
+  await t.step("a forged SRS address: filed, not forwarded", async () => {
     assert.deepEqual(ended(await toAlias("", FORGED_SRS, FORGED)), ["success", 99]);
     assert.equal(alias.read("argv"), "");
     assert.equal(alias.mails("Maildir/.Spam").length, 1);
@@ -524,22 +525,22 @@ Deno.test("qmail: a site's ~alias forwards a genuine bounce, with a proof for th
     assert.match(fieldOf(alias.read("in"), "X-Countersign"), /^v1\.k1\./);
     assert.match(alias.read("in"), /^Delivered-To: alias-srs-SRS0=/);
   });
-  await t.step("greg's own hook knows it, even with the tag gone", async () => {
+  await t.step("greg's own hook recognizes it by the proof, even without the tag", async () => {
     const bare = alias.read("in").replaceAll(/^X-Msgauth: .*\n/gm, "");
     assert.notEqual(bare, alias.read("in"));
     assert.deepEqual(ended(await deliver(home, "", PLAIN, bare)), ["success", 0]);
-    counts(home, 1, 0);
-    // Nothing of it is known without the Message-ID of what was sent.
-    const lie = bare.replace(/^Subject: .*$/m, "Subject: something else").replaceAll(/^(Message-ID: <)/gim, "$1x");
-    assert.deepEqual(ended(await deliver(home, "", PLAIN, lie)), ["success", 99]);
-    counts(home, 1, 1);
+    assertCounts(home, 1, 0);
+    // Without the Message-ID of the sent message nothing of it is recognized.
+    const altered = bare.replace(/^Subject: .*$/m, "Subject: something else").replaceAll(/^(Message-ID: <)/gim, "$1x");
+    assert.deepEqual(ended(await deliver(home, "", PLAIN, altered)), ["success", 99]);
+    assertCounts(home, 1, 1);
   });
-  await t.step("a person's mail to the SRS address keeps its sender", async () => {
+  await t.step("mail from a person to the SRS address keeps its sender", async () => {
     assert.deepEqual(ended(await toAlias(FRIEND, sender, ORDINARY)), ["success", 99]);
     assert.deepEqual(alias.read("argv").split("\n"), ["-a", "-f", FRIEND, "--", PLAIN, ""]);
     assert.equal(fieldOf(alias.read("in"), "X-Countersign"), "");
   });
-  await t.step("the injector fails: later", async () => {
+  await t.step("a failure of the injector defers", async () => {
     for (const code of [1, 111]) {
       alias.write("bin/stub", `#!/bin/sh\ncat >/dev/null\nexit ${code}\n`, 0o755);
       assert.deepEqual(ended(await toAlias("", sender, bounce)), ["defer", 75]);

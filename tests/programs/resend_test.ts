@@ -1,6 +1,6 @@
 /**
- * Mail that is sent on: with the real mutt's `b`, whose Resent-From is the user's own, and with `!` of the real procmail
- * and maildrop, which pass on whatever a stranger wrote.
+ * Re-sent and forwarded mail: `b` of the real mutt, which adds the user's own Resent-From, and `!` of the real procmail
+ * and maildrop, which forward messages unchanged, including a stranger's Resent-From.
  */
 import assert from "node:assert/strict";
 import { srsReverse } from "../../mod.ts";
@@ -23,7 +23,7 @@ const ON_TOP = `Return-Path: <eve@evil.example>\nDelivered-To: greg@example.org\
 const RESENT = "Resent-From: Greg <greg@example.org>\nResent-Message-ID: <r@evil.example>\nResent-To: x@evil.example\n";
 const MBOX = "From eve@evil.example Fri Nov 20 05:32:58 2026\n";
 
-/** How many records the index of sent mail holds. */
+/** The number of records in the index of sent mail. */
 function remembered(home: Home): number {
   let bytes = 0;
   const walk = (folder: string): void => {
@@ -42,7 +42,7 @@ function remembered(home: Home): number {
 
 const onTerminal = await needOnTerminal("mutt");
 
-onTerminal("mutt's b: the envelope sender is signed, and only that", async () => {
+onTerminal("mutt's b: only the envelope sender is signed", async () => {
   for (const more of ["", "set use_envelope_from=yes envelope_from_address=greg@example.org\n"]) {
     using desk = new Desk();
     desk.write("inbox", `${MBOX}${ON_TOP}${LETTER}\n`);
@@ -70,26 +70,32 @@ onTerminal("mutt's b: the envelope sender is signed, and only that", async () =>
     const [sent, ...others] = desk.injected();
     assert.deepEqual([others, sent!.argv.at(-1)], [[], "ann@example.net"]);
     const sender = sent!.argv[sent!.argv.indexOf("-f") + 1]!;
-    const inside = srsReverse(sender, { secrets: [SECRET], hashLength: 8, alphabet: "base64url", now: new Date() });
-    assert.equal(inside, "greg@example.org");
+    const original = srsReverse(sender, { secrets: [SECRET], hashLength: 8, alphabet: "base64url", now: new Date() });
+    assert.equal(original, "greg@example.org");
     assert.doesNotMatch(sent!.mail, /^X-Msgauth:/m);
-    assert.match(sent!.mail, /^Resent-From: (?:Greg <)?greg@example\.org>?\n/, "on top, as mutt wrote it");
+    assert.match(sent!.mail, /^Resent-From: (?:Greg <)?greg@example\.org>?\n/, "mutt's field is the first");
     assert.match(fieldOf(sent!.mail, "From"), /eve@evil\.example/);
     assert.match(desk.read(LOG), / identity=greg@example\.org scheme=srs /);
     assert.equal(remembered(desk), 1);
   }
 });
 
-/** What a stranger's message looks like when a delivery agent gets it. */
+/** Messages of strangers as a delivery agent gets them. */
 const STRANGERS: [what: string, message: string][] = [
   ["Resent-From below Received", `${RECEIVED}${RESENT}${LETTER}`],
-  ["below Return-Path and Delivered-To", `Return-Path: <eve@evil.example>\nDelivered-To: x\n${RESENT}${LETTER}`],
-  ["behind a mailbox line", `${MBOX}${ON_TOP}${RESENT}${LETTER}`],
-  ["From greg, too", `${ON_TOP}${RESENT}${LETTER.replace("Eve <eve@evil.example>", "greg@example.org")}`],
+  [
+    "Resent-From below Return-Path and Delivered-To",
+    `Return-Path: <eve@evil.example>\nDelivered-To: x\n${RESENT}${LETTER}`,
+  ],
+  ["Resent-From after an mbox line", `${MBOX}${ON_TOP}${RESENT}${LETTER}`],
+  [
+    "Resent-From and From with greg's address",
+    `${ON_TOP}${RESENT}${LETTER.replace("Eve <eve@evil.example>", "greg@example.org")}`,
+  ],
 ];
 
-/** Nothing is signed, nothing remembered. */
-function passedOn(desk: Desk, what: string): void {
+/** Asserts that the message is forwarded unsigned and not remembered. */
+function assertUnsigned(desk: Desk, what: string): void {
   const [sent, ...others] = desk.injected();
   assert.deepEqual([others, sent!.argv.at(-1)], [[], "ann@example.net"], what);
   assert.doesNotMatch(sent!.argv.join(" "), /SRS0|greg@/, what);
@@ -99,26 +105,31 @@ function passedOn(desk: Desk, what: string): void {
 }
 
 const procmail = await need("procmail");
-procmail("procmail's !: a stranger's Resent-From signs nothing", async () => {
+procmail("procmail's !: a stranger's Resent-From does not cause a signature", async () => {
   for (const [what, message] of STRANGERS) {
     using desk = new Desk();
     const rc = `HOME=${desk.path}\nPATH=${desk.path}/bin:/usr/bin:/bin\nDENO_DIR=${desk.env["DENO_DIR"]}\n` +
       `SENDMAIL=${ROOT}/shim/shim\nLOGFILE=${desk.path}/procmail.log\nDEFAULT=${desk.path}/Maildir/\n:0 w\n! ann@example.net\n`;
     const ran = await desk.run(["procmail", "-m", desk.write(".procmailrc", rc, 0o600)], message);
     assert.equal(ran.code, 0, what + desk.read("procmail.log"));
-    passedOn(desk, what);
+    assertUnsigned(desk, what);
   }
 });
 
 const maildrop = await need("maildrop");
-maildrop("maildrop's !: a stranger's Resent-From signs nothing", async () => {
-  for (const [what, message] of [...STRANGERS, ["nothing but a mailbox line", `${MBOX}${RESENT}${LETTER}`]] as const) {
+maildrop("maildrop's !: a stranger's Resent-From does not cause a signature", async () => {
+  for (
+    const [what, message] of [...STRANGERS, [
+      "Resent-From directly after an mbox line",
+      `${MBOX}${RESENT}${LETTER}`,
+    ]] as const
+  ) {
     using desk = new Desk();
     const places = `PATH="${desk.path}/bin:/usr/bin:/bin"\nDENO_DIR="${desk.env["DENO_DIR"]}"\n`;
     const forward = `SENDMAIL="${ROOT}/shim/shim"\nto "!ann@example.net"\n`;
     const filter = desk.write(".mailfilter", `HOME="${desk.path}"\n${places}${forward}`, 0o600);
     const ran = await desk.run(["maildrop", filter], message);
     assert.equal(ran.code, 0, what + ran.stderr);
-    passedOn(desk, what);
+    assertUnsigned(desk, what);
   }
 });

@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { qmailLocal } from "../qmail.ts";
 import { type Home, qsbmf, ROOT } from "../rig.ts";
-import { counts, FORGED, found, gregsHome, MEGABYTE, ORDINARY, send, snippet } from "./letters.ts";
+import { assertCounts, FORGED, gregsHome, mailsIn, MEGABYTE, ORDINARY, send, snippet } from "./letters.ts";
 import { need } from "./need.ts";
 
 const test = await need("safecat");
 
-/** greg's home with safecat for what is forged and for what is not. */
+/** greg's home with contrib/safecat, which both files and delivers with safecat. */
 async function safecatHome(): Promise<Home> {
   const home = gregsHome();
   const text = Deno.readTextFileSync(`${ROOT}/contrib/safecat/config.toml`);
@@ -21,13 +21,13 @@ async function safecatHome(): Promise<Home> {
 
 const PLAIN = { ext: "", host: "example.org" };
 
-test("safecat: it files what is forged and delivers the rest", async () => {
+test("safecat: it files forged bounces and delivers other mail", async () => {
   using home = await safecatHome();
   const forged = await qmailLocal(home, { sender: "", ...PLAIN }, FORGED + MEGABYTE);
   assert.deepEqual([forged.end, forged.runs.map(({ code }) => code)], ["success", [99]]);
-  counts(home, 0, 1);
-  const [spam] = found(home).spam;
-  // A hook does not look through all of a megabyte. Debian's safecat leaves out what qmail-local leaves to the deliverer: the hook writes it.
+  assertCounts(home, 0, 1);
+  const [spam] = mailsIn(home).spam;
+  // The hook does not inspect all of a megabyte. It writes RPLINE and DTLINE itself, because Debian's safecat does not.
   assert.match(spam!, /^Return-Path: <>\nDelivered-To: greg@example\.org\nX-Countersign: unsure; /);
   assert.ok(spam!.endsWith(MEGABYTE));
 
@@ -37,25 +37,25 @@ test("safecat: it files what is forged and delivers the rest", async () => {
   for (const { end, runs } of [genuine, ordinary]) {
     assert.deepEqual([end, runs.map(({ code, stdout }) => [code, stdout])], ["success", [[0, ""], [0, ""]]]);
   }
-  counts(home, 2, 1);
-  assert.ok(found(home).inbox.includes(ORDINARY));
+  assertCounts(home, 2, 1);
+  assert.ok(mailsIn(home).inbox.includes(ORDINARY));
 });
 
-test("safecat: when it cannot write, the message stays in the queue", async () => {
+test("safecat: if it cannot write, the message stays queued", async () => {
   using home = await safecatHome();
   Deno.removeSync(`${home.path}/Maildir/.Spam/tmp`);
   const forged = await qmailLocal(home, { sender: "", ...PLAIN }, FORGED);
   assert.deepEqual([forged.end, forged.runs.map(({ code }) => code)], ["defer", [75]]);
   assert.match(forged.runs[0]!.stdout, /safecat exited with status 111/);
-  counts(home, 0, 0);
+  assertCounts(home, 0, 0);
 
   Deno.removeSync(`${home.path}/Maildir/tmp`);
   const ordinary = await qmailLocal(home, { sender: "friend@friend.example", ...PLAIN }, ORDINARY);
   assert.deepEqual([ordinary.end, ordinary.runs.map(({ code }) => code)], ["defer", [0, 111]]);
-  counts(home, 0, 0);
+  assertCounts(home, 0, 0);
 });
 
-test("safecat: hook | safecat in one line loses the hook's word", async () => {
+test("safecat: the pitfall of a pipe: hook | safecat loses the exit status of the hook", async () => {
   using home = await safecatHome();
   home.settings("nonsense = [");
   const files = snippet("safecat/.qmail").split("\n");
@@ -63,9 +63,9 @@ test("safecat: hook | safecat in one line loses the hook's word", async () => {
   home.write(".qmail", hook + deliver!);
   const piped = await qmailLocal(home, { sender: "", ...PLAIN }, FORGED);
   assert.deepEqual(
-    [piped.end, found(home).inbox],
+    [piped.end, mailsIn(home).inbox],
     ["success", [""]],
-    "the pitfall: an empty file, and the mail is gone",
+    "an empty message is delivered, and the mail is lost",
   );
   home.write(".qmail", `${hook}\n${deliver}\n`);
   const lines = await qmailLocal(home, { sender: "", ...PLAIN }, FORGED);

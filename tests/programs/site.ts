@@ -1,4 +1,4 @@
-/** A site with users, as contrib/postfix supposes one: folders in place of homes, each with settings, key and maildir. */
+/** A site as in contrib/postfix: users with folders in place of homes, each with settings, key and maildir. */
 import assert from "node:assert/strict";
 import { srsForward } from "../../mod.ts";
 import { signTag } from "../../lib/tag.ts";
@@ -6,13 +6,13 @@ import { CREATED, qsbmf, ROOT, SECRET } from "../rig.ts";
 import { snippet } from "./letters.ts";
 import { randomNonce } from "../random.ts";
 
-/** Users that Debian has and nobody logs in as: greg and ann of the snippets. Their folder stands in for /home. */
+/** System users in place of the greg and ann of the snippets. The site's folder replaces /home. */
 export const GREG = "news";
 export const ANN = "games";
-/** Runs the hook of a site. */
+/** The user who runs the hook of a site. */
 export const SITE = "proxy";
 
-/** Settings, keys and a maildir for each, owned by him. */
+/** Settings, keys and a maildir for each user, who owns them. */
 export class Site {
   readonly folder = Deno.makeTempDirSync({ prefix: "countersign-site-" });
   constructor() {
@@ -23,7 +23,7 @@ export class Site {
       Deno.mkdirSync(`${home}/Maildir`);
       Deno.writeTextFileSync(`${home}/.config/countersign/keys`, `k1 ${CREATED} ${user} ${SECRET}\n`, { mode: 0o600 });
       this.settings(user);
-      own(user, home);
+      chown(user, home);
     }
   }
   /** Writes a user's settings. */
@@ -58,13 +58,13 @@ export function read(folder: string): string[] {
   }
 }
 
-export function own(user: string, path: string): void {
+export function chown(user: string, path: string): void {
   const { code } = new Deno.Command("chown", { args: ["-R", `${user}:`, path] }).outputSync();
   assert.equal(code, 0);
 }
 
-/** A file of contrib/postfix as this machine needs it. */
-export function lines(name: string, site: Site, hook: string, more: Record<string, string> = {}): string {
+/** A file of contrib/postfix with the paths and users of this site. */
+export function siteSnippet(name: string, site: Site, hook: string, more: Record<string, string> = {}): string {
   const folder = `${site.folder}/${GREG}`;
   const places = {
     "/usr/local/lib/countersign/hooks/incoming": hook,
@@ -98,8 +98,8 @@ export function returning(user: string): string {
   );
 }
 
-/** What every instance of these tests says of itself. */
+/** Lines of main.cf that all instances have. */
 export const MAIN = "myhostname = mail.example.org\nmydestination = example.org\nmynetworks = 127.0.0.0/8\n";
 
-/** A file of contrib/postfix that names no path of ours. */
+/** A file of contrib/postfix that contains no path of Countersign. */
 export const plainSnippet = (name: string): string => Deno.readTextFileSync(`${ROOT}/contrib/postfix/${name}`);

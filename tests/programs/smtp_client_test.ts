@@ -1,4 +1,4 @@
-/** The SMTP client and real servers: each extension, each login, with and without TLS. */
+/** The SMTP client with real servers: each extension, each login mechanism, with and without TLS. */
 import assert from "node:assert/strict";
 import { decodeLatin1, utf8 } from "../../lib/bytes.ts";
 import { Fail } from "../../lib/fail.ts";
@@ -11,6 +11,7 @@ import { isPositive, type Reply } from "../../io/transport/smtp/reply.ts";
 import { Authority } from "../certificates.ts";
 import { Sink } from "../smtp_sink.ts";
 import { Dovecot, needDovecot, PASSWORD, USER } from "./dovecot.ts";
+import { MAIN, prepareExim, toSmarthost } from "./exim.ts";
 import { freePort, needPostfix, Postfix, until } from "./postfix.ts";
 import { type Root, unpacked } from "./unpacked.ts";
 
@@ -18,11 +19,11 @@ const onPostfix = await needPostfix("openssl");
 const onDovecot = await needDovecot("openssl");
 const onExim = await unpacked("exim4-daemon-light");
 
-/** What the servers give the mail to takes everything. */
+/** The extensions of the server that the servers under test relay to. */
 const EXTENSIONS = ["PIPELINING", "SIZE 100000000", "8BITMIME", "SMTPUTF8", "DSN"];
 const [ANN, GONE] = [{ address: "ann@mx.example.net" }, { address: "gone@mx.example.net" }];
 const HEAD = "From: greg@example.org\nSubject: x\n\n";
-/** Everything that a transport could spoil. */
+/** A body with everything that a transport could damage. */
 const BODY = `Grüße\n.\n..\n.hidden\nFrom here on\n${"x".repeat(900)}\nRSET\n\n.\n`;
 
 interface Sent {
@@ -31,12 +32,12 @@ interface Sent {
   reply: Reply | undefined;
 }
 
-/** Sends to those who are accepted, if anybody is; with nothing to send it takes leave behind the login. */
+/** Sends a message to the accepted recipients. Without an envelope it ends the session after the login. */
 async function send(server: Partial<Server>, envelope?: Partial<SmtpEnvelope>, body = BODY): Promise<Sent> {
   const limits = new Limits({ ...TIMEOUTS, total: 60 });
-  const usual = { hostname: "localhost", port: 0, security: "none", ca: [], helo: "laptop.example.org" } as const;
+  const defaults = { hostname: "localhost", port: 0, security: "none", ca: [], helo: "laptop.example.org" } as const;
   try {
-    const client = await Client.open({ ...usual, ...server, name: "mx" }, limits);
+    const client = await Client.open({ ...defaults, ...server, name: "mx" }, limits);
     try {
       const extensions = [...client.extensions.keys()];
       if (envelope === undefined) return { extensions, recipients: [], reply: undefined };
@@ -60,13 +61,13 @@ async function send(server: Partial<Server>, envelope?: Partial<SmtpEnvelope>, b
   }
 }
 
-async function fails(sent: Promise<unknown>): Promise<Fail & Partial<SmtpRejected>> {
+async function failureOf(sent: Promise<unknown>): Promise<Fail & Partial<SmtpRejected>> {
   const error = await sent.then(() => assert.fail("sent"), (error) => error);
   assert.ok(error instanceof Fail, `${error.stack}`);
   return error;
 }
 
-/** What arrived at the far end, in one piece. */
+/** The message as it arrived at the relay; its body must be unchanged. */
 async function arrived(sink: Sink) {
   const [mail, ...more] = await sink.until(1);
   assert.deepEqual(more, []);
@@ -76,8 +77,8 @@ async function arrived(sink: Sink) {
   return mail!;
 }
 
-/** The parameters of a command, in any order. */
-const words = (parameters: string) => parameters.split(" ").filter((one) => !one.startsWith("SIZE=")).sort();
+/** The parameters of a command, sorted, without SIZE. */
+const parametersOf = (parameters: string) => parameters.split(" ").filter((one) => !one.startsWith("SIZE=")).sort();
 
 onPostfix("SMTP client: a real Postfix", async (t) => {
   using authority = await Authority.make();
@@ -105,34 +106,37 @@ smtpd_recipient_restrictions = check_recipient_access inline:{ { gone@mx.example
 tlsmgr unix - - n 1000? 1 tlsmgr
 `;
   await using postfix = await Postfix.start({ main, master });
-  const ways: [string, Partial<Server>][] = [
-    ["in the clear", { port: postfix.port, security: "none" }],
+  const connections: [string, Partial<Server>][] = [
+    ["plain text", { port: postfix.port, security: "none" }],
     ["STARTTLS", { port: postfix.port, security: "starttls", ca }],
-    ["TLS from the start", { port: wrapped, security: "tls", ca }],
+    ["implicit TLS", { port: wrapped, security: "tls", ca }],
   ];
-  for (const [what, server] of ways) {
-    await t.step(`${what}: all that it offers`, async () => {
+  for (const [what, server] of connections) {
+    await t.step(`${what}: all extensions`, async () => {
       const dsn = { ret: "hdrs", envid: "id+42" };
       const recipients = [{ ...ANN, notify: "failure,delay", orcpt: "ann+x@example.net" }];
       const { extensions, reply } = await send(server, { ...dsn, recipients, size: 1500 });
-      for (const one of ["PIPELINING", "SIZE", "ENHANCEDSTATUSCODES", "8BITMIME", "DSN", "SMTPUTF8"]) {
-        assert.ok(extensions.includes(one), one);
+      for (const extension of ["PIPELINING", "SIZE", "ENHANCEDSTATUSCODES", "8BITMIME", "DSN", "SMTPUTF8"]) {
+        assert.ok(extensions.includes(extension), extension);
       }
       assert.equal(extensions.includes("STARTTLS"), server.security === "none", "after TLS it is not offered again");
       assert.equal(reply!.enhanced, "2.0.0");
       const mail = await arrived(sink);
       assert.deepEqual([mail.from, mail.to], ["greg@example.org", [ANN.address]]);
-      assert.deepEqual(words(mail.fromParameters), ["BODY=8BITMIME", "ENVID=id+2B42", "RET=HDRS"]);
-      assert.deepEqual(words(mail.toParameters[0]!), ["NOTIFY=FAILURE,DELAY", "ORCPT=rfc822;ann+2Bx@example.net"]);
+      assert.deepEqual(parametersOf(mail.fromParameters), ["BODY=8BITMIME", "ENVID=id+2B42", "RET=HDRS"]);
+      assert.deepEqual(parametersOf(mail.toParameters[0]!), [
+        "NOTIFY=FAILURE,DELAY",
+        "ORCPT=rfc822;ann+2Bx@example.net",
+      ]);
     });
     await t.step(`${what}: addresses in UTF-8`, async () => {
       await send(server, { sender: "josé@example.org", recipients: [{ address: "ann@bücher.example" }] });
       const mail = await arrived(sink);
       const bytes = (text: string) => decodeLatin1(utf8(text));
       assert.deepEqual([mail.from, mail.to], [bytes("josé@example.org"), [bytes("ann@bücher.example")]]);
-      assert.ok(words(mail.fromParameters).includes("SMTPUTF8"));
+      assert.ok(parametersOf(mail.fromParameters).includes("SMTPUTF8"));
     });
-    await t.step(`${what}: one of two is refused, the other gets it`, async () => {
+    await t.step(`${what}: one of two recipients is rejected, the other gets the message`, async () => {
       const { recipients } = await send(server, { recipients: [GONE, ANN] });
       assert.deepEqual(recipients.map(({ code, enhanced }) => [code, enhanced]), [[550, "5.1.1"], [250, "2.1.5"]]);
       assert.deepEqual((await arrived(sink)).to, [ANN.address]);
@@ -146,60 +150,60 @@ tlsmgr unix - - n 1000? 1 tlsmgr
       assert.ok(mail!.mail.endsWith(body));
     });
   }
-  await t.step("command by command, where it offers nothing", async () => {
+  await t.step("a server without extensions", async () => {
     const server = { port: bare };
     const { extensions, reply } = await send(server, { ret: "full", size: 1500 });
     assert.deepEqual(extensions.filter((one) => ["PIPELINING", "SIZE", "8BITMIME", "DSN"].includes(one)), []);
     assert.equal(reply!.code, 250);
     await arrived(sink);
-    const error = await fails(send(server, { recipients: [{ address: "josé@mx.example.net" }] }));
+    const error = await failureOf(send(server, { recipients: [{ address: "josé@mx.example.net" }] }));
     assert.deepEqual([error.kind, error.message], [
       "refused",
       'mx does not offer SMTPUTF8, which address "josé@mx.example.net" requires',
     ]);
-    assert.equal((await fails(send({ ...server, security: "starttls", ca }, {}))).kind, "temporary");
+    assert.equal((await failureOf(send({ ...server, security: "starttls", ca }, {}))).kind, "temporary");
   });
-  await t.step("its limits: the size, the recipients", async () => {
+  await t.step("limits of size and recipients", async () => {
     const server: Partial<Server> = { port: small, security: "tls", ca };
-    const known = await fails(send(server, { size: 2001 }));
+    const known = await failureOf(send(server, { size: 2001 }));
     assert.deepEqual([known.kind, known.message], [
       "refused",
       "mx accepts messages of at most 2000 bytes, and this one is larger",
     ]);
-    const found = await fails(send(server, {}, "x\n".repeat(2000)));
+    const found = await failureOf(send(server, {}, "x\n".repeat(2000)));
     assert.deepEqual([found.kind, found.message], [known.kind, known.message]);
     const { recipients } = await send(server, { recipients: [ANN, { address: "bob@mx.example.net" }, GONE] });
     assert.deepEqual(recipients.map(({ code }) => code), [250, 250, 452]);
     await arrived(sink);
   });
-  await t.step("a sender that it refuses, a certificate for another name", async () => {
-    const refused = await fails(send({ port: bare }, { sender: "eve@example.org" }));
+  await t.step("a rejected sender, and a certificate for another name", async () => {
+    const refused = await failureOf(send({ port: bare }, { sender: "eve@example.org" }));
     assert.deepEqual([refused.kind, refused.step, refused.reply?.enhanced], ["refused", "MAIL", "5.7.1"]);
-    const wrong = await fails(send({ port: wrapped, hostname: "127.0.0.1", security: "tls", ca }, {}));
+    const wrong = await failureOf(send({ port: wrapped, hostname: "127.0.0.1", security: "tls", ca }, {}));
     assert.match(wrong.message, /^mx cannot be used: invalid peer certificate/);
   });
-  await t.step("its log has nothing to say against us", async () => {
+  await t.step("its log has no complaints", async () => {
     await until("the end of the sessions", () => /disconnect from/.test(postfix.log));
     const complaints = postfix.log.split("\n").filter((line) =>
       /pipelining after|non-SMTP|too many errors|syntax/i.test(line)
     );
     assert.deepEqual(complaints, []);
     const left = [...postfix.log.matchAll(/lost connection after (\w+)/g)].map(([, step]) => step);
-    // One message was cut off in the middle, because it is too large, and one certificate was not accepted.
+    // One message was aborted because it was too large, and one certificate was rejected.
     assert.deepEqual(left.filter((step) => step !== "CONNECT"), ["DATA"]);
   });
 });
 
-/** Users of Dovecot and Exim: each way to log in. */
-async function logins(t: Deno.TestContext, server: Partial<Server>, offered: Mechanism[], wrong: Mechanism[]) {
-  for (const one of offered) {
-    await t.step(`${one.name}: in`, async () => {
-      await send({ ...server, login: { user: USER, mechanisms: [one] } });
+/** Logs in with each of these mechanisms, first with valid, then with wrong credentials. */
+async function testLogins(t: Deno.TestContext, server: Partial<Server>, valid: Mechanism[], wrong: Mechanism[]) {
+  for (const mechanism of valid) {
+    await t.step(`${mechanism.name}: the right password`, async () => {
+      await send({ ...server, login: { user: USER, mechanisms: [mechanism] } });
     });
   }
-  for (const one of wrong) {
-    await t.step(`${one.name}: the wrong password`, async () => {
-      const error = await fails(send({ ...server, login: { user: USER, mechanisms: [one] } }));
+  for (const mechanism of wrong) {
+    await t.step(`${mechanism.name}: the wrong password`, async () => {
+      const error = await failureOf(send({ ...server, login: { user: USER, mechanisms: [mechanism] } }));
       assert.ok(error instanceof SmtpRejected, error.message);
       assert.deepEqual([error.kind, error.step, error.reply?.code], ["permission", "AUTH", 535]);
     });
@@ -225,40 +229,43 @@ onDovecot("SMTP client: Dovecot's submission service", async (t) => {
       secrets: [],
     });
     const token = await dovecot.token();
-    await logins(
+    await testLogins(
       t,
       server,
       [plain(USER, PASSWORD), login(USER, PASSWORD), cramMd5(USER, PASSWORD), xoauth2(USER, token), bearer(token)],
       [plain(USER, "x"), login(USER, "x"), cramMd5(USER, "x"), xoauth2(USER, await dovecot.token(-60)), bearer("x")],
     );
-    await t.step(`${what}: all that it offers`, async () => {
+    await t.step(`${what}: all extensions`, async () => {
       const recipients = [{ ...ANN, notify: "failure", orcpt: "ann@example.net" }];
       const { extensions, reply } = await send({ ...server, login: byPlain }, { ret: "full", envid: "x", recipients });
       for (const one of ["PIPELINING", "SIZE", "8BITMIME", "DSN", "AUTH"]) assert.ok(extensions.includes(one), one);
       assert.equal(reply!.code, 250);
       const mail = await arrived(sink);
-      assert.deepEqual(words(mail.fromParameters), ["BODY=8BITMIME", "ENVID=x", "RET=FULL"]);
-      assert.deepEqual(words(mail.toParameters[0]!), ["NOTIFY=FAILURE", "ORCPT=rfc822;ann@example.net"]);
+      assert.deepEqual(parametersOf(mail.fromParameters), ["BODY=8BITMIME", "ENVID=x", "RET=FULL"]);
+      assert.deepEqual(parametersOf(mail.toParameters[0]!), ["NOTIFY=FAILURE", "ORCPT=rfc822;ann@example.net"]);
     });
-    await t.step(`${what}: without a login, and one that is not sent`, async () => {
-      const error = await fails(send(server, {}));
+    await t.step(`${what}: without a login, and without TLS`, async () => {
+      const error = await failureOf(send(server, {}));
       assert.deepEqual([error.kind, error.reply?.code], ["permission", 530]);
       const { port } = dovecot.ports.starttls === server.port ? server : { port: dovecot.ports.starttls };
-      const clear = await fails(send({ port: port!, login: byPlain }, {}));
+      const clear = await failureOf(send({ port: port!, login: byPlain }, {}));
       assert.equal(clear.message, "A password is not sent without TLS");
     });
-    await t.step(`${what}: a recipient that is refused behind it, a message that is too large`, async () => {
-      sink.answers = { extensions: EXTENSIONS, to: (one) => one === GONE.address ? "550 5.1.1 Gone" : undefined };
+    await t.step(`${what}: a recipient that the relay rejects, and a message that is too large`, async () => {
+      sink.answers = {
+        extensions: EXTENSIONS,
+        to: (recipient) => recipient === GONE.address ? "550 5.1.1 Gone" : undefined,
+      };
       const { recipients } = await send({ ...server, login: byPlain }, { recipients: [ANN, GONE] });
       assert.deepEqual(recipients.map(({ code }) => code), [250, 550]);
       await arrived(sink);
-      const large = await fails(send({ ...server, login: byPlain }, {}, "x\n".repeat(1_000_000)));
+      const large = await failureOf(send({ ...server, login: byPlain }, {}, "x\n".repeat(1_000_000)));
       assert.equal(large.kind, "refused");
     });
   }
 });
 
-/** An Exim that asks for a login and gives the mail to one server. */
+/** Configures Exim to require a login and relay all mail to one server. */
 function configure(root: Root, ports: { starttls: number; tls: number }, relay: number): void {
   const auth = (name: string, driver: string, lines: string) =>
     `${name}:\n  driver = ${driver}\n  public_name = ${name.toUpperCase().replace("_", "-")}\n${lines}`;
@@ -266,10 +273,7 @@ function configure(root: Root, ports: { starttls: number; tls: number }, relay: 
   root.write(
     "etc/exim4/exim4.conf",
     `primary_hostname = mx.example.net
-log_file_path = /var/log/exim4/%slog
-spool_directory = /var/spool/exim4
-keep_environment =
-local_interfaces = 127.0.0.1
+${MAIN}local_interfaces = 127.0.0.1
 daemon_smtp_ports = ${ports.starttls} : ${ports.tls}
 tls_on_connect_ports = ${ports.tls}
 tls_advertise_hosts = *
@@ -303,35 +307,17 @@ ${
           "  server_set_id = $auth1\n",
       )
     }${auth("cram_md5", "cram_md5", `  server_secret = \${if eq{$auth1}{${USER}}{${PASSWORD}}fail}\n`)}
-begin routers
-smarthost:
-  driver = manualroute
-  transport = smtp
-  route_list = * 127.0.0.1 byname
-  self = send
-begin transports
-smtp:
-  driver = smtp
-  port = ${relay}
-  hosts_try_fastopen =
-begin retry
-* * F,1h,1m
-`,
+${toSmarthost(relay)}`,
   );
 }
 
-onExim.test("SMTP client: a real Exim, which minds who speaks out of turn", async (t) => {
+onExim.test("SMTP client: a real Exim, which rejects synchronization errors", async (t) => {
   using authority = await Authority.make();
   const ca = [Deno.readTextFileSync(authority.ca)];
   const leaf = await authority.leaf("DNS:localhost");
   await using sink = new Sink({ extensions: EXTENSIONS });
   await using root = await onExim.unpack();
-  for (
-    const [file, line] of [["etc/passwd", "Debian-exim:x:8:8::/:/bin/sh"], ["etc/group", "Debian-exim:x:8:"]] as const
-  ) {
-    root.write(file, `${root.read(file)}${line}\n`);
-  }
-  for (const folder of ["var/spool/exim4", "var/log/exim4"]) root.folder(folder, 8);
+  prepareExim(root);
   for (const [name, text] of Object.entries(leaf)) root.write(`etc/exim4/${name}.pem`, text);
   const ports = { starttls: freePort(), tls: freePort() };
   configure(root, ports, sink.port);
@@ -341,13 +327,13 @@ onExim.test("SMTP client: a real Exim, which minds who speaks out of turn", asyn
   const byPlain = { user: USER, mechanisms: [plain(USER, PASSWORD)] };
   for (const security of ["starttls", "tls"] as const) {
     const server: Partial<Server> = { port: ports[security], security, ca };
-    await logins(
+    await testLogins(
       t,
       server,
       [plain(USER, PASSWORD), login(USER, PASSWORD), cramMd5(USER, PASSWORD)],
       [plain(USER, "x"), login(USER, "x"), cramMd5(USER, "x")],
     );
-    await t.step(`${security}: all that it offers`, async () => {
+    await t.step(`${security}: all extensions`, async () => {
       const recipients = [{ ...ANN, notify: "never", orcpt: "ann@example.net" }];
       const envelope = { ret: "hdrs", envid: "x", recipients, size: 1500 };
       const { extensions, reply } = await send({ ...server, login: byPlain }, envelope);
@@ -356,23 +342,23 @@ onExim.test("SMTP client: a real Exim, which minds who speaks out of turn", asyn
       }
       assert.equal(reply!.code, 250);
       const mail = await arrived(sink);
-      assert.deepEqual(words(mail.toParameters[0]!), ["NOTIFY=NEVER", "ORCPT=rfc822;ann@example.net"]);
+      assert.deepEqual(parametersOf(mail.toParameters[0]!), ["NOTIFY=NEVER", "ORCPT=rfc822;ann@example.net"]);
     });
     await t.step(`${security}: addresses in UTF-8`, async () => {
       await send({ ...server, login: byPlain }, { recipients: [{ address: "josé@mx.example.net" }] });
       assert.deepEqual((await arrived(sink)).to, [decodeLatin1(utf8("josé@mx.example.net"))]);
     });
-    await t.step(`${security}: refused: a recipient, no login, a large message`, async () => {
+    await t.step(`${security}: rejected: a recipient, a missing login, a large message`, async () => {
       const { recipients } = await send({ ...server, login: byPlain }, { recipients: [ANN, GONE] });
       assert.deepEqual(recipients.map(({ code, enhanced }) => [code, enhanced]), [[250, undefined], [550, "5.1.1"]]);
       await arrived(sink);
-      const stranger = await fails(send(server, {}));
+      const stranger = await failureOf(send(server, {}));
       assert.deepEqual([stranger.kind, stranger.step, stranger.reply?.code], ["refused", "RCPT", 550]);
-      const large = await fails(send({ ...server, login: byPlain }, { size: 20_000 }));
+      const large = await failureOf(send({ ...server, login: byPlain }, { size: 20_000 }));
       assert.equal(large.kind, "refused");
     });
   }
-  await t.step("its log has nothing to say against us", () => {
+  await t.step("its log has no complaints", () => {
     assert.doesNotMatch(log(), /synchronization|rejected (?:EHLO|HELO)|syntax|unexpected/i);
   });
 });

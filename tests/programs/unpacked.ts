@@ -1,44 +1,43 @@
 /**
- * Debian's programs that cannot be installed beside the machine's own mail
- * program: unpacked with their libraries into a folder that they take for the
- * whole machine, with their configuration and spool in its usual place.
+ * Debian programs that cannot be installed together with the machine's own mail program: they are unpacked with their
+ * libraries into a folder and run chrooted there, with their configuration and spool in the usual places.
  */
 import assert from "node:assert/strict";
 import type { Home, Ran } from "../rig.ts";
-import { alone, mayFetch, type Test, tests } from "./need.ts";
+import { mayFetch, type Test, tests, withAptLock } from "./need.ts";
 
-/** What registers tests, and what unpacks for one of them. */
+/** Registers tests, and unpacks the programs for one of them. */
 export interface Unpacked {
   test: Test;
   unpack: () => Promise<Root>;
 }
 
-/** What has these packages. The same rules as need(); root besides, for chroot(2). */
+/** Provides these packages, by the same rules as need(). Only root can use them, because of chroot(2). */
 export async function unpacked(...packages: string[]): Promise<Unpacked> {
-  let debs = found(packages);
+  let debs = cached(packages);
   if (Deno.uid() === 0 && debs === undefined && mayFetch()) {
-    await alone(() => download(packages));
-    debs = found(packages);
+    await withAptLock(() => download(packages));
+    debs = cached(packages);
   }
   const what = packages.join(", ");
   const missing = Deno.uid() !== 0
-    ? `${what}: only root can run what is unpacked`
+    ? `${what}: only root can run unpacked programs`
     : debs === undefined
     ? `${what}: not fetched, set COUNTERSIGN_TEST_INSTALL=1`
     : "";
   return { test: tests(missing), unpack: () => Root.of(debs!) };
 }
 
-/** Where packages are kept from one run to the next. Root runs what is in it, so it must be ours alone. */
+/** The folder that caches packages between runs. Root runs its content, so nobody else may write to it. */
 function cache(): string {
   const folder = `${Deno.env.get("TMPDIR") || "/tmp"}/countersign-tests-debs.${Deno.uid()}`;
   try {
     Deno.mkdirSync(folder, { mode: 0o700 });
   } catch {
-    // It is there, or the next line fails.
+    // It exists, or the next line fails.
   }
   const { isDirectory, uid, mode } = Deno.lstatSync(folder);
-  assert.ok(isDirectory && uid === Deno.uid() && ((mode ?? 0) & 0o077) === 0, `${folder} is somebody else's`);
+  assert.ok(isDirectory && uid === Deno.uid() && ((mode ?? 0) & 0o077) === 0, `${folder} belongs to somebody else`);
   return folder;
 }
 
@@ -46,8 +45,8 @@ function debOf(folder: string, name: string): string | undefined {
   return [...Deno.readDirSync(folder)].find((entry) => entry.name.startsWith(`${name}_`))?.name;
 }
 
-/** The packages with all libraries that they need; undefined when one is not here. */
-function found(packages: string[]): string[] | undefined {
+/** The files of the packages and of all libraries that they need; undefined if one is missing. */
+function cached(packages: string[]): string[] | undefined {
   const folder = cache();
   const debs = new Map<string, string>();
   const queue = [...packages];
@@ -61,7 +60,7 @@ function found(packages: string[]): string[] | undefined {
   return [...debs.values()];
 }
 
-/** The libraries that a package wants; what else it wants belongs to its installation. */
+/** The libraries that a package depends on. Its other dependencies are needed only for its installation. */
 function libraries(deb: string): string[] {
   const { stdout } = new Deno.Command("dpkg-deb", { args: ["-f", deb, "Pre-Depends", "Depends"] }).outputSync();
   const names = new TextDecoder().decode(stdout).replace(/^[\w-]+:/gm, ",").split(",");
@@ -86,17 +85,17 @@ async function download(packages: string[]): Promise<void> {
   }
 }
 
-/** A user of {@link Root}, who is nobody on the machine. */
+/** A user of {@link Root} who does not exist on the machine. */
 export const GREG = 4711;
 
-/** The folder that the programs take for the machine. Removed when it is disposed of. */
+/** The root folder of the programs. It is removed when it is disposed. */
 export class Root {
   readonly path = Deno.makeTempDirSync({ prefix: "countersign-root-" });
   #started: Deno.ChildProcess[] = [];
 
   static async of(debs: string[]): Promise<Root> {
     const root = new Root();
-    // Programs run as greg and as mail: the way in must be open.
+    // Programs run as greg and as mail, which must be able to access the folder.
     Deno.chmodSync(root.path, 0o755);
     for (const deb of debs) await root.#outside("dpkg", "-x", deb, root.path);
     for (const folder of ["tmp", "dev", "etc", "run", "var/log"]) {
@@ -107,9 +106,9 @@ export class Root {
       await root.#outside("cp", "-a", `/dev/${device}`, `${root.path}/dev/`);
     }
     Deno.symlinkSync("../run", `${root.path}/var/run`);
-    // Newer packages leave it to the installed system that /lib is /usr/lib.
+    // Newer packages expect that /lib is a link to /usr/lib.
     for (const folder of ["bin", "sbin", "lib", "lib64"]) {
-      if (!there(`${root.path}/${folder}`) && there(`${root.path}/usr/${folder}`)) {
+      if (!exists(`${root.path}/${folder}`) && exists(`${root.path}/usr/${folder}`)) {
         Deno.symlinkSync(`usr/${folder}`, `${root.path}/${folder}`);
       }
     }
@@ -128,7 +127,7 @@ export class Root {
     assert.equal(code, 0, new TextDecoder().decode(stderr));
   }
 
-  /** Writes a file of the machine, with its folders. */
+  /** Writes a file below the root, and creates its folders. */
   write(name: string, text: string, mode = 0o644): void {
     const path = `${this.path}/${name}`;
     Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true });
@@ -136,19 +135,19 @@ export class Root {
     Deno.chmodSync(path, mode);
   }
 
-  /** Makes a folder that belongs to this user. */
+  /** Creates a folder that belongs to this user. */
   folder(name: string, uid: number): void {
     Deno.mkdirSync(`${this.path}/${name}`, { recursive: true });
     Deno.chownSync(`${this.path}/${name}`, uid, uid);
   }
 
-  /** Makes a FIFO into which everybody may write. */
+  /** Creates a world-writable FIFO. */
   fifo(name: string): void {
     const { success } = new Deno.Command("mkfifo", { args: ["-m", "0666", `${this.path}/${name}`] }).outputSync();
     assert.ok(success);
   }
 
-  /** The text of a file of the machine; empty when it is not there. */
+  /** The text of a file below the root; empty if it does not exist. */
   read(name: string): string {
     try {
       return Deno.readTextFileSync(`${this.path}/${name}`);
@@ -157,7 +156,7 @@ export class Root {
     }
   }
 
-  /** The names in a folder of the machine. */
+  /** The names in a folder below the root. */
   list(folder: string): string[] {
     return [...Deno.readDirSync(`${this.path}/${folder}`)].map(({ name }) => name).sort();
   }
@@ -166,25 +165,25 @@ export class Root {
     return ["/usr/sbin/chroot", `--userspec=${user}`, this.path, program];
   }
 
-  /** A script in the home that is this program of the machine. */
+  /** Writes a script in the home that runs a program in the root. @returns its path */
   command(home: Home, program: string, user = `${GREG}:${GREG}`): string {
     const words = this.#argv(program, user).join(" ");
     return home.write(`bin/in-root-${program.replaceAll("/", "-")}`, `#!/bin/sh\nexec ${words} "$@"\n`, 0o755);
   }
 
-  /** Runs a program of the machine. */
+  /** Runs a program in the root. */
   run(home: Home, argv: string[], input = "", user = "0:0"): Promise<Ran> {
     return home.run([...this.#argv(argv[0]!, user), ...argv.slice(1)], input);
   }
 
-  /** Starts a program of the machine. */
+  /** Starts a program in the root. */
   start(argv: string[], user = "0:0"): void {
     const [program, ...args] = [...this.#argv(argv[0]!, user), ...argv.slice(1)];
     const options = { args, clearEnv: true, stdin: "null", stdout: "null", stderr: "null" } as const;
     this.#started.push(new Deno.Command(program!, options).spawn());
   }
 
-  /** Starts a program of the machine that also sees these files and folders of ours, in a mount namespace of its own. */
+  /** Starts a program in the root with these files and folders mounted, in its own mount namespace. */
   startWith(paths: string[], argv: string[]): Promise<Deno.CommandStatus> {
     for (const path of paths) {
       if (Deno.statSync(path).isDirectory) Deno.mkdirSync(`${this.path}${path}`, { recursive: true });
@@ -203,7 +202,7 @@ export class Root {
     return started.status;
   }
 
-  /** The processes that live in it: what was started, and what a program has left behind to deliver. */
+  /** The processes in the root: those that were started, and those that they left running to deliver mail. */
   *#processes(): Generator<number> {
     for (const { name } of Deno.readDirSync("/proc")) {
       try {
@@ -214,12 +213,12 @@ export class Root {
     }
   }
 
-  /** When nothing runs in it any more: what a program left behind to deliver has tried. */
+  /** Waits until no process runs in the root, so that all deliveries have been tried. */
   async quiet(): Promise<void> {
     while (!this.#processes().next().done) await new Promise((done) => setTimeout(done, 5));
   }
 
-  /** Stops everything that runs in it, as a reboot does. */
+  /** Kills all processes in the root, as a reboot does. */
   async stop(): Promise<void> {
     for (let pids; (pids = [...this.#processes()]).length > 0;) {
       for (const pid of pids) {
@@ -240,7 +239,7 @@ export class Root {
   }
 }
 
-function there(path: string): boolean {
+function exists(path: string): boolean {
   try {
     Deno.statSync(path);
     return true;

@@ -1,11 +1,10 @@
-/** Two servers of the tests: ours, with greg on it and mutt in front, and one that refuses. */
+/** Two mail servers: the user's own, with greg, mutt and the hook, and another that rejects mail. */
 import assert from "node:assert/strict";
 import { CREATED, Home, ROOT, SECRET } from "../rig.ts";
 import { freePort, Installed, Postfix } from "./postfix.ts";
-import { GREG, lines, MAIN, own, plainSnippet, Site } from "./site.ts";
+import { chown, GREG, MAIN, plainSnippet, Site, siteSnippet } from "./site.ts";
 
-/** Our server, the other one, greg on ours, and mutt in front. */
-export class Two implements AsyncDisposable {
+export class TwoServers implements AsyncDisposable {
   readonly home = new Home();
   private constructor(
     readonly site: Site,
@@ -14,11 +13,11 @@ export class Two implements AsyncDisposable {
     readonly near: Postfix,
   ) {}
 
-  static async start(): Promise<Two> {
+  static async start(): Promise<TwoServers> {
     const installed = await Installed.make(ROOT);
     const site = new Site();
     const [nearPort, closed] = [freePort(), freePort()];
-    // The other server knows nobody@ at once, late@ only after it has taken the message.
+    // The other server rejects nobody@ at RCPT, and late@ after it has accepted the message.
     const far = await Postfix.start({
       main: `myhostname = mx.far.example
 mydestination =
@@ -30,9 +29,9 @@ transport_maps = inline:{ far.example=error:5.1.1:nobody-here, example.org=smtp:
 `,
     });
     const forward = `${site.folder}/${GREG}/.forward`;
-    const named = `${installed.hook} --config ${site.folder}/${GREG}/.config/countersign/config.toml`;
-    Deno.writeTextFileSync(forward, lines("local/forward", site, named));
-    own(GREG, forward);
+    const hookWithConfig = `${installed.hook} --config ${site.folder}/${GREG}/.config/countersign/config.toml`;
+    Deno.writeTextFileSync(forward, siteSnippet("local/forward", site, hookWithConfig));
+    chown(GREG, forward);
     const near = await Postfix.start({
       main: MAIN +
         plainSnippet("pipe/main.cf").replace(
@@ -43,16 +42,16 @@ delay_warning_time = 1s
 minimal_backoff_time = 1s
 queue_run_delay = 1s
 `,
-      master: lines("pipe/master.cf", site, installed.hook),
+      master: siteSnippet("pipe/master.cf", site, installed.hook),
     }, nearPort);
-    const two = new Two(site, installed, far, near);
+    const servers = new TwoServers(site, installed, far, near);
     const injector = plainSnippet("injector/config.toml")
       .replace('"/usr/sbin/sendmail"', `"/usr/sbin/sendmail", "-C", "${near.config}"`);
     const identity = `[[identity]]\naddress = "${GREG}@example.org"\nsrs_domain = "srs.example.org"\n`;
-    two.home.write(".config/countersign/config.toml", identity + injector);
-    two.home.write(".config/countersign/keys", `k1 ${CREATED} ${GREG} ${SECRET}\n`, 0o600);
-    two.home.write(".muttrc", `set from="${GREG}@example.org" sendmail="${installed.shim}"\n`);
-    return two;
+    servers.home.write(".config/countersign/config.toml", identity + injector);
+    servers.home.write(".config/countersign/keys", `k1 ${CREATED} ${GREG} ${SECRET}\n`, 0o600);
+    servers.home.write(".muttrc", `set from="${GREG}@example.org" sendmail="${installed.shim}"\n`);
+    return servers;
   }
 
   async mutt(to: string): Promise<void> {
