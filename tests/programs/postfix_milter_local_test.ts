@@ -7,7 +7,7 @@ import { fieldOf, Home, ROOT } from "../rig.ts";
 import { Sink, type Taken } from "../smtp_sink.ts";
 import { freePort, Installed, needPostfix, smtp, until } from "./postfix.ts";
 import { isPlain, isSigned, keyLine, letter, MilterHost } from "./postfix_milter.ts";
-import { GREG, own, SITE } from "./site.ts";
+import { chown, GREG, SITE } from "./site.ts";
 
 const test = await needPostfix("procmail", "cron");
 const plain = `${GREG}@example.org`;
@@ -68,7 +68,7 @@ test("what programs on the machine send is signed once, or not at all", async (t
       `MAILDIR=${folder}\nDEFAULT=${folder}/Maildir/\n:0\n! jo@far.example\n`,
     );
     Deno.writeTextFileSync(`${folder}/.forward`, `"|/usr/bin/procmail -m ${folder}/.procmailrc"\n`);
-    own(GREG, folder);
+    chown(GREG, folder);
     for (const mail of [forgedLetter("resent"), letter(GREG, "from")]) {
       assert.match(await smtp(host.postfix.port, "mallory@far.example", plain, mail), /^250/);
       const { from, mail: passed } = await next();
