@@ -20,8 +20,13 @@ export const srs = (user = "greg", secret = `greg ${SECRET}`, days = 0) =>
     now: new Date(Date.now() - days * DAY_MS),
   });
 
-/** The last thing that is said. */
-export async function last(home: EngineHome, sender: string, recipients: string[], mail?: string): Promise<string> {
+/** The last response to a message. */
+export async function lastResponse(
+  home: EngineHome,
+  sender: string,
+  recipients: string[],
+  mail?: string,
+): Promise<string> {
   return (await talk(doorRole(home.engine), message(sender, recipients, mail))).at(-1)!;
 }
 

@@ -4,9 +4,9 @@ import { noteForgotten } from "../../io/state/forgotten.ts";
 import { prvsSign } from "../../lib/prvs.ts";
 import { CREATED, qsbmf, SECRET } from "../rig.ts";
 import { EngineHome } from "./engine.ts";
-import { DAY_MS, FORGED, last, LIE, PLAIN, srs, unreadable } from "./at_door.ts";
+import { DAY_MS, FORGED, lastResponse, LIE, PLAIN, srs, unreadable } from "./at_door.ts";
 
-Deno.test("an unreadable key makes its identity and its SRS domain undecidable, and nothing else", async () => {
+Deno.test("with an unreadable key file only mail to its identity and SRS domain cannot be judged", async () => {
   using home = unreadable("greg");
   const rows: [string, string, boolean][] = [
     ["", srs("greg", "mallory"), false],
@@ -15,19 +15,19 @@ Deno.test("an unreadable key makes its identity and its SRS domain undecidable, 
     ["", "info@srs.example.net", true],
   ];
   for (const [sender, recipient, refused] of rows) {
-    assert.equal((await last(home, sender, [recipient])).startsWith("y550"), refused, recipient);
+    assert.equal((await lastResponse(home, sender, [recipient])).startsWith("y550"), refused, recipient);
   }
   const passed = home.log().filter((line) => / outcome=passed /.test(line));
   assert.equal(passed.length, 3);
   for (const line of passed) {
     assert.match(line, / at=rcpt .*identity=greg@example\.org .* error=".*Key file is readable/);
   }
-  assert.equal(await last(home, "", [PLAIN], FORGED), "a");
-  assert.match(await last(home, "", ["ann@example.org"], qsbmf("ann@example.org", LIE)), /^y550 5\.7\.1 /);
-  assert.match(await last(home, "", ["jo@example.net"], qsbmf("jo@example.net", LIE)), /^y550 5\.7\.1 /);
+  assert.equal(await lastResponse(home, "", [PLAIN], FORGED), "a");
+  assert.match(await lastResponse(home, "", ["ann@example.org"], qsbmf("ann@example.org", LIE)), /^y550 5\.7\.1 /);
+  assert.match(await lastResponse(home, "", ["jo@example.net"], qsbmf("jo@example.net", LIE)), /^y550 5\.7\.1 /);
 });
 
-Deno.test("an address that has moved is refused with the new one", async (t) => {
+Deno.test("mail to a moved address is rejected with the new address", async (t) => {
   const contact = 'moved = "moved"\ncontact = "https://example.org/mail"';
   using home = new EngineHome();
   home.write(
@@ -40,8 +40,8 @@ Deno.test("an address that has moved is refused with the new one", async (t) => 
     `y551-5.1.6 The address has changed, please write to <${to}>\r\n551 5.1.6 Contact: https://example.org/mail\0`;
   const rows: [string, string, string, string][] = [
     ["from a person", "jo@b.example", "old@example.org", moved("new@example.net")],
-    ["whatever the case", "jo@b.example", "OLD@Example.Org", moved("new@example.net")],
-    ["the null sender, to nobody of ours", "", "old@example.org", moved("new@example.net")],
+    ["in any case", "jo@b.example", "OLD@Example.Org", moved("new@example.net")],
+    ["the null sender, to an address that is not an identity", "", "old@example.org", moved("new@example.net")],
     [
       "an identity, from a person; percent signs are doubled",
       "jo@b.example",
@@ -50,16 +50,16 @@ Deno.test("an address that has moved is refused with the new one", async (t) => 
     ],
     ["an identity, from the null sender: it is judged", "", "ann@example.org", "c"],
     ["abuse always passes", "jo@b.example", "abuse@example.org", "c"],
-    ["others", "jo@b.example", PLAIN, "c"],
+    ["other addresses", "jo@b.example", PLAIN, "c"],
   ];
-  for (const [what, sender, recipient, said] of rows) {
-    await t.step(what, async () => assert.equal(await last(home, sender, [recipient]), said));
+  for (const [what, sender, recipient, expected] of rows) {
+    await t.step(what, async () => assert.equal(await lastResponse(home, sender, [recipient]), expected));
   }
   assert.equal(home.log().length, 4);
   for (const line of home.log()) assert.match(line, /^direction=in at=rcpt .*check=moved outcome=refused /);
 });
 
-Deno.test("a person who writes to an expired address is told the plain one, a bounce is not", async (t) => {
+Deno.test("mail from a person to an expired address is rejected with the plain one, a bounce is not", async (t) => {
   using home = new EngineHome('moved = "moved"', { prvs: true });
   home.write("moved", "ann@example.org ann@example.net\n");
   assert.equal(home.engine.reload(), undefined);
@@ -75,7 +75,7 @@ Deno.test("a person who writes to an expired address is told the plain one, a bo
     ["expired, of a user who has moved", person, srs("ann", `ann ${SECRET}`, 40), told("ann@example.net")],
     ["valid", person, srs(), "c"],
     ["expired, and a wrong hash", person, srs("greg", "mallory", 40), none],
-    ["expired, null sender: accepted with a mark behind the door", "", srs("greg", `greg ${SECRET}`, 40), "c"],
+    ["expired, null sender: accepted, and marked by the hook", "", srs("greg", `greg ${SECRET}`, 40), "c"],
     ["expired long ago, null sender", "", srs("greg", `greg ${SECRET}`, 200), none],
     ["expired, a daemon", "MAILER-DAEMON@b.example", srs("greg", `greg ${SECRET}`, 40), "c"],
     ["prvs, valid", person, prvs(3), "c"],
@@ -84,20 +84,20 @@ Deno.test("a person who writes to an expired address is told the plain one, a bo
     ["prvs, a wrong signature", person, prvs(20, "mallory"), none],
     ["prvs, expired, null sender", "", prvs(20), "c"],
   ];
-  for (const [what, sender, recipient, said] of rows) {
+  for (const [what, sender, recipient, expected] of rows) {
     await t.step(what, async () => {
-      assert.equal(await last(home, sender, [recipient]), said);
-      assert.match(home.log().at(-1)!, said === "c" ? / outcome=passed / : / outcome=refused /);
+      assert.equal(await lastResponse(home, sender, [recipient]), expected);
+      assert.match(home.log().at(-1)!, expected === "c" ? / outcome=passed / : / outcome=refused /);
     });
   }
-  await t.step("forged is not refuse", async () => {
+  await t.step("not unless forged = refuse", async () => {
     home.configure('moved = "moved"', { forged: "spam", prvs: true });
     assert.equal(home.engine.reload(), undefined);
-    assert.equal(await last(home, person, [srs("greg", `greg ${SECRET}`, 40)]), "c");
+    assert.equal(await lastResponse(home, person, [srs("greg", `greg ${SECRET}`, 40)]), "c");
   });
 });
 
-Deno.test("refuse_unsigned refuses the null sender to the plain address at RCPT", async (t) => {
+Deno.test("refuse_unsigned rejects mail from the null sender to the plain address at RCPT", async (t) => {
   const refusing = (home: EngineHome, top = "") => {
     const text = home.read("site.toml").replace('logins = ["greg"]', 'logins = ["greg"]\nrefuse_unsigned = true');
     home.write("site.toml", top + text);
@@ -114,8 +114,8 @@ Deno.test("refuse_unsigned refuses the null sender to the plain address at RCPT"
     ["an identity without it", "", "ann@example.org", "c"],
     ["postmaster", "", "postmaster@example.org", "c"],
   ];
-  for (const [what, sender, recipient, said] of rows) {
-    await t.step(what, async () => assert.equal(await last(home, sender, [recipient]), said));
+  for (const [what, sender, recipient, expected] of rows) {
+    await t.step(what, async () => assert.equal(await lastResponse(home, sender, [recipient]), expected));
   }
   assert.match(
     home.log()[0]!,
@@ -123,28 +123,32 @@ Deno.test("refuse_unsigned refuses the null sender to the plain address at RCPT"
   );
   await t.step("not during the grace period", async () => {
     using home = refusing(new EngineHome(), `since = "${new Date().toISOString().slice(0, 10)}"\n`);
-    assert.equal(await last(home, "", [PLAIN]), "c");
+    assert.equal(await lastResponse(home, "", [PLAIN]), "c");
   });
-  await t.step("not without a key that signs, because mail then leaves unsigned", async () => {
+  await t.step("not without a key that can sign, because mail is then sent unsigned", async () => {
     using home = new EngineHome();
     const old = new Date(Date.now() - 800 * DAY_MS).toISOString().slice(0, 10);
     home.write("keys/greg", `k1 ${old} greg ${SECRET}\n`, 0o600);
     refusing(home);
-    assert.equal(await last(home, "", [PLAIN]), "c");
+    assert.equal(await lastResponse(home, "", [PLAIN]), "c");
   });
-  await t.step("not without a key that can be read", async () => {
+  await t.step("not with an unreadable key file", async () => {
     using home = new EngineHome();
     home.write("keys/greg", `k1 ${CREATED} greg ${SECRET}\n`, 0o644);
     refusing(home);
-    assert.equal(await last(home, "", [PLAIN]), "c");
+    assert.equal(await lastResponse(home, "", [PLAIN]), "c");
   });
 });
 
-Deno.test("after a message was not remembered, bounces are refused again only when none of it can return", async () => {
+Deno.test("after a message was not remembered, bounces are accepted until its bounces can no longer arrive", async () => {
   using home = new EngineHome();
   noteForgotten(`${home.path}/state`, new Date(Date.now() - 31 * DAY_MS));
-  assert.match(await last(home, "", [PLAIN], FORGED), /^y550 5\.7\.1 /);
+  assert.match(await lastResponse(home, "", [PLAIN], FORGED), /^y550 5\.7\.1 /);
   Deno.utimeSync(`${home.path}/state/forgotten`, new Date(), new Date(Date.now() - 29 * DAY_MS));
-  assert.equal(await last(home, "", [PLAIN], FORGED), "a", "another process has noted it");
-  assert.match(await last(home, "", [srs("greg", "mallory")]), /^y550 5\.1\.1 /, "no evidence of a message is needed");
+  assert.equal(await lastResponse(home, "", [PLAIN], FORGED), "a", "another process has noted it");
+  assert.match(
+    await lastResponse(home, "", [srs("greg", "mallory")]),
+    /^y550 5\.1\.1 /,
+    "no evidence of a message is needed",
+  );
 });

@@ -1,4 +1,4 @@
-/** The door: what it refuses, and where; what it never refuses. */
+/** The door: what it rejects at RCPT and at the end of the data, and what it never rejects. */
 import assert from "node:assert/strict";
 import { noteForgotten } from "../../io/state/forgotten.ts";
 import { rememberSent } from "../../io/state/sent.ts";
@@ -7,7 +7,7 @@ import { doorRole } from "../../serve/door.ts";
 import { qsbmf, SECRET } from "../rig.ts";
 import { randomNonce } from "../random.ts";
 import { EngineHome } from "./engine.ts";
-import { FORGED, last, LETTER, LIE, PLAIN, srs, unreadable } from "./at_door.ts";
+import { FORGED, lastResponse, LETTER, LIE, PLAIN, srs, unreadable } from "./at_door.ts";
 import { message, talk } from "./mta.ts";
 
 function tagged(): string {
@@ -16,7 +16,7 @@ function tagged(): string {
   return qsbmf(PLAIN, `From: ${PLAIN}\nMessage-ID: <mine@example.org>\nX-Msgauth: ${tag}\n\nHi\n`);
 }
 
-Deno.test("at RCPT: addresses that nobody signed are refused, all others pass", async (t) => {
+Deno.test("at RCPT: invalid signed addresses are rejected, all others accepted", async (t) => {
   using home = new EngineHome('contact = "https://example.org/mail"');
   const bad = srs("greg", "mallory");
   const rows: [string, string, string, boolean][] = [
@@ -35,20 +35,20 @@ Deno.test("at RCPT: addresses that nobody signed are refused, all others pass", 
     ["the plain address", "", PLAIN, false],
     ["somebody else", "", "jo@b.example", false],
     ["somebody else's SRS address", "", "SRS0=abcd=ab=b.example=jo@srs.b.example", false],
-    ["what cannot be read", "", "\xff\xfe@srs.example.org", false],
-    ["nothing", "", "", false],
+    ["bytes that are not UTF-8", "", "\xff\xfe@srs.example.org", false],
+    ["an empty recipient", "", "", false],
   ];
   for (const [what, sender, recipient, refused] of rows) {
     await t.step(what, async () => {
-      const said = await last(home, sender, [recipient]);
-      if (!refused) return assert.equal(said, "c");
-      assert.equal(said, "y550-5.1.1 No such address\r\n550 5.1.1 Contact: https://example.org/mail\0");
+      const response = await lastResponse(home, sender, [recipient]);
+      if (!refused) return assert.equal(response, "c");
+      assert.equal(response, "y550-5.1.1 No such address\r\n550 5.1.1 Contact: https://example.org/mail\0");
       assert.match(home.log().at(-1)!, /^direction=in at=rcpt .* result=forged .* outcome=refused /);
     });
   }
 });
 
-Deno.test("at the end of the data: only what is certainly forged is refused", async (t) => {
+Deno.test("at the end of the data: only certainly forged bounces are rejected", async (t) => {
   using home = new EngineHome();
   const state = `${home.path}/state`;
   rememberSent(`${state}/sent`, home.identity("greg"), "<known@example.org>", false, new Date());
@@ -56,20 +56,20 @@ Deno.test("at the end of the data: only what is certainly forged is refused", as
   const rows: [string, string, string, string, boolean][] = [
     ["forged", "", PLAIN, FORGED, true],
     ["forged, from a daemon", "mailer-daemon@b.example", PLAIN, FORGED, true],
-    ["with a tag", "", PLAIN, tagged(), false],
+    ["with a valid tag", "", PLAIN, tagged(), false],
     ["of a remembered message", "", PLAIN, qsbmf(PLAIN, LIE.replace("lie@spam.example", "known@example.org")), false],
     ["a receipt", "", PLAIN, receipt, false],
     ["from a person", "jo@b.example", PLAIN, FORGED, false],
     ["to somebody else", "", "jo@b.example", FORGED, false],
     ["to the signed address", "", srs(), FORGED, false],
-    ["longer than what is looked at", "", PLAIN, FORGED + "x".repeat(70).concat("\n").repeat(8000), false],
-    ["with a header longer than what is looked at", "", PLAIN, `X: ${"x".repeat(300_000)}\n${FORGED}`, false],
+    ["longer than the inspected part", "", PLAIN, FORGED + "x".repeat(70).concat("\n").repeat(8000), false],
+    ["with a header longer than the inspected part", "", PLAIN, `X: ${"x".repeat(300_000)}\n${FORGED}`, false],
   ];
   for (const [what, sender, recipient, mail, refused] of rows) {
     await t.step(what, async () => {
-      const said = await last(home, sender, [recipient], mail);
+      const response = await lastResponse(home, sender, [recipient], mail);
       assert.match(
-        said,
+        response,
         refused ? /^y550 5\.7\.1 This is a bounce of a message that was not sent from here\0$/ : /^a$/,
       );
       if (refused) assert.match(home.log().at(-1)!, /^direction=in at=data .* result=forged .* outcome=refused /);
@@ -80,14 +80,14 @@ Deno.test("at the end of the data: only what is certainly forged is refused", as
   });
 });
 
-Deno.test("nothing is refused without all that refusing needs", async (t) => {
+Deno.test("no bounce is rejected where a condition for rejecting is missing", async (t) => {
   const today = new Date().toISOString().slice(0, 10);
   const bad = srs("greg", "mallory");
   const rows: [string, () => EngineHome, boolean][] = [
-    ["forged is spam", () => new EngineHome("", { forged: "spam" }), false],
-    ["forged is marked", () => new EngineHome("", { forged: "mark" }), false],
+    ["forged = spam", () => new EngineHome("", { forged: "spam" }), false],
+    ["forged = mark", () => new EngineHome("", { forged: "mark" }), false],
     ["the state is not shared", () => new EngineHome("", { shared: false }), true],
-    ["within grace", () => {
+    ["during the grace period", () => {
       const home = new EngineHome();
       home.write("site.toml", `since = "${today}"\n${home.read("site.toml")}`);
       assert.equal(home.engine.reload(), undefined);
@@ -103,7 +103,7 @@ Deno.test("nothing is refused without all that refusing needs", async (t) => {
       home.write("state/sent", "not a folder");
       return home;
     }, true],
-    ["no key is valid any more", () => {
+    ["all keys are expired", () => {
       const home = new EngineHome();
       for (const user of ["greg", "ann"]) home.write(`keys/${user}`, `k1 2020-01-01 ${user} ${SECRET}\n`, 0o600);
       assert.equal(home.engine.reload(), undefined);
@@ -120,13 +120,13 @@ Deno.test("nothing is refused without all that refusing needs", async (t) => {
   for (const [what, make, address] of rows) {
     await t.step(what, async () => {
       using home = make();
-      assert.equal(await last(home, "", [PLAIN], FORGED), "a");
-      assert.equal((await last(home, "", [bad])).startsWith("y550"), address);
+      assert.equal(await lastResponse(home, "", [PLAIN], FORGED), "a");
+      assert.equal((await lastResponse(home, "", [bad])).startsWith("y550"), address);
     });
   }
 });
 
-Deno.test("a second recipient of a bounce comes later, where one of them is ours and may be refused", async () => {
+Deno.test("a second recipient of a bounce is deferred if one of both is an identity and rejecting is possible", async () => {
   const [later, other] = ["y452 4.5.3 A bounce has one recipient at a time\0", "jo@b.example"];
   const rows: [boolean, string, string[], string[]][] = [
     [true, "", [PLAIN, "ann@example.org"], ["c", later]],
@@ -138,15 +138,15 @@ Deno.test("a second recipient of a bounce comes later, where one of them is ours
   ];
   for (const [shared, sender, recipients, expected] of rows) {
     using home = new EngineHome("", { shared });
-    const said = await talk(doorRole(home.engine), message(sender, recipients));
-    assert.deepEqual(said, ["c", ...expected], `${sender} ${recipients}`);
+    const response = await talk(doorRole(home.engine), message(sender, recipients));
+    assert.deepEqual(response, ["c", ...expected], `${sender} ${recipients}`);
   }
 });
 
-Deno.test("a bounce with a signed and a plain recipient is not refused", async () => {
+Deno.test("a bounce with a signed and a plain recipient is not rejected", async () => {
   using home = new EngineHome();
   for (const recipients of [[PLAIN, srs()], [PLAIN, "postmaster@srs.example.org"]]) {
-    assert.equal(await last(home, "", recipients, FORGED), "a");
+    assert.equal(await lastResponse(home, "", recipients, FORGED), "a");
   }
 });
 

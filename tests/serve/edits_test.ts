@@ -1,4 +1,4 @@
-/** Changes to a header: what the mail server makes of them is what was planned. */
+/** Header edits: applying them as a mail server does gives the planned header. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Field } from "../../lib/message.ts";
@@ -14,24 +14,24 @@ function apply(given: readonly Field[], edits: readonly Edit[]): string[] {
   return changed(`X: x\n${mail}`, answers.map(below)).head.split("\n").slice(1, -1);
 }
 
-/** Positions one field further down, as an empty header cannot be written. */
+/** Moves positions down by one field: the header gets an additional first field, because it cannot be empty. */
 function below(answer: string): string {
   if (answer[0] !== "i") return answer;
   return answer.slice(0, 4) + String.fromCharCode(answer.charCodeAt(4) + 1) + answer.slice(5);
 }
 
 const rows: [string, string[], string[], string[]][] = [
-  ["nothing", ["A: 1", "B: 2"], ["A: 1", "B: 2"], []],
+  ["no change", ["A: 1", "B: 2"], ["A: 1", "B: 2"], []],
   ["below a field", ["A: 1", "B: 2"], ["A: 1", "T: t", "B: 2"], ["insert"]],
-  ["on top", ["A: 1"], ["T: t", "A: 1"], ["insert"]],
+  ["at the top", ["A: 1"], ["T: t", "A: 1"], ["insert"]],
   ["at the end", ["A: 1"], ["A: 1", "T: t", "U: u"], ["append", "append"]],
-  ["two below one", ["A: 1", "B: 2"], ["A: 1", "T: t", "U: u", "B: 2"], ["insert", "insert"]],
+  ["two below a field", ["A: 1", "B: 2"], ["A: 1", "T: t", "U: u", "B: 2"], ["insert", "insert"]],
   ["removed", ["A: 1", "B: 2", "A: 3", "a: 4"], ["A: 1", "B: 2"], ["remove", "remove"]],
   ["replaced", ["T: 1", "A: 1", "t: 2", "B: 2"], ["A: 1", "T: 3", "B: 2"], ["insert", "remove", "remove"]],
-  ["the same twice", ["A: 1", "A: 1"], ["A: 1", "T: t", "A: 1"], ["insert"]],
+  ["between identical fields", ["A: 1", "A: 1"], ["A: 1", "T: t", "A: 1"], ["insert"]],
 ];
 for (const [what, given, planned, kinds] of rows) {
-  Deno.test(`changes: ${what}`, () => {
+  Deno.test(`header edits: ${what}`, () => {
     const fields = given.map(field);
     const edits = headerEdits(fields, planned.map(field));
     assert.deepEqual(edits.map(({ kind }) => kind), kinds);
@@ -39,14 +39,14 @@ for (const [what, given, planned, kinds] of rows) {
   });
 }
 
-Deno.test("what is hidden stays where it is", () => {
+Deno.test("hidden fields keep their positions", () => {
   const given = ["Received: a", "A: 1", "Received: b", "B: 2"].map(field);
   const hidden = new Set([given[0]!, given[2]!]);
   const edits = headerEdits(given, ["A: 1", "T: t", "B: 2"].map(field), hidden);
   assert.deepEqual(apply(given, edits), ["Received: a", "A: 1", "T: t", "Received: b", "B: 2"]);
 });
 
-Deno.test("any plan is reached", () => {
+Deno.test("the edits give the planned header for any plan", () => {
   const one = fc.tuple(fc.constantFrom("A", "a", "B", "T"), fc.constantFrom("1", "2", "3")).map(([n, v]) =>
     `${n}: ${v}`
   );

@@ -1,11 +1,11 @@
-/** An engine with settings of its own, for the tests of its roles. */
+/** An engine with its own settings, for the tests of its roles. */
 import { loadIdentities } from "../../io/system/load.ts";
 import { Engine } from "../../serve/engine.ts";
 import { WATCH_TIMES } from "../../serve/watch.ts";
 import { CREATED, Home, SECRET } from "../rig.ts";
 import type { Identity } from "../../lib/settings/identity.ts";
 
-/** greg and ann, each with a login of their name, and what the door needs to refuse. */
+/** greg and ann, each with a login of the same name, and settings with which the door rejects. */
 export class EngineHome extends Home {
   readonly engine: Engine;
   /** What the engine reported. */
@@ -40,12 +40,12 @@ export class EngineHome extends Home {
     );
   }
 
-  /** An identity by its user. */
+  /** The identity of a user. */
   identity(user: string): Identity {
     return loadIdentities(this.engine.loaded.settings).find((one) => one.address.local === user)!;
   }
 
-  /** The log, without its times. */
+  /** The lines of the log, without times. */
   log(): string[] {
     return this.read("state/log").split("\n").filter((line) => line !== "").map((line) => line.replace(/^\S+ /, ""));
   }

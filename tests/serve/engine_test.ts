@@ -1,4 +1,4 @@
-/** Reloading: what changed is noticed, what is broken is kept out and said once. */
+/** Reloading: changes are noticed, and invalid files are reported once and not used. */
 import assert from "node:assert/strict";
 import { CREATED, SECRET } from "../rig.ts";
 import { EngineHome } from "./engine.ts";
@@ -6,7 +6,7 @@ import { Watch } from "../../serve/watch.ts";
 
 const NOW = { interval: 0, settled: 0 };
 
-Deno.test("changed files are loaded again when the settings are needed", () => {
+Deno.test("changed files are reloaded when the settings are needed", () => {
   using home = new EngineHome();
   const engine = home.start(NOW);
   const first = engine.loaded;
@@ -28,7 +28,7 @@ Deno.test("changed files are loaded again when the settings are needed", () => {
   assert.equal(home.reports.length, 5);
 });
 
-Deno.test("a key that becomes unreadable, and readable again, is noticed and reported once", () => {
+Deno.test("a key file that becomes unreadable, and readable again, is reported once each time", () => {
   using home = new EngineHome();
   const engine = home.start(NOW);
   Deno.chmodSync(`${home.path}/keys/greg`, 0o644);
@@ -45,7 +45,7 @@ Deno.test("a key that becomes unreadable, and readable again, is noticed and rep
   assert.match(keys[1]!, /^greg@example\.org .*keys\/greg: Key file does not exist/);
 });
 
-Deno.test("a broken file keeps the old settings, and is reported once", () => {
+Deno.test("with an invalid file the old settings stay in use, and the error is reported once", () => {
   const rows: [string, (home: EngineHome) => void, RegExp][] = [
     ["settings", (home) => home.configure("nonsense = 1"), /site\.toml:\d+: .*nonsense/],
     ["lists", (home) => void home.write("plain-lists", "not a list\n"), /plain-lists:1: /],
@@ -58,7 +58,7 @@ Deno.test("a broken file keeps the old settings, and is reported once", () => {
     ["sockets", (home) => {
       home.write("site.toml", home.read("site.toml").replace('"sockets"', '"elsewhere"'));
     }, /serve\.socket_folder was changed, which needs a restart/],
-    ["no key is left", (home) => {
+    ["all keys removed", (home) => {
       for (const user of ["greg", "ann"]) Deno.removeSync(`${home.path}/keys/${user}`);
     }, /No key file can be read: .*keys\/greg/],
   ];
@@ -81,7 +81,7 @@ Deno.test("a broken file keeps the old settings, and is reported once", () => {
   }
 });
 
-Deno.test("files are looked at once in an interval, and left alone while they are being written", () => {
+Deno.test("files are checked once per interval, and not read while they are being written", () => {
   using home = new EngineHome();
   const path = home.write("file", "1");
   const begun = Date.now();
@@ -89,7 +89,7 @@ Deno.test("files are looked at once in an interval, and left alone while they ar
   const watch = new Watch([path, `${home.path}/none`], begun, { interval, settled });
   home.write("file", "12");
   assert.equal(watch.changed(begun + 2999), false, "within the interval");
-  // The change was just now, however the test pretends to be later.
+  // The file was changed just now, although the test simulates a later time.
   assert.equal(new Watch([path], begun, { interval, settled }).changed(begun + 3000), false, "unchanged");
   assert.equal(watch.changed(begun + 4000), true);
   assert.equal(watch.changed(begun + 4001), false, "within the next interval");

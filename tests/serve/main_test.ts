@@ -26,7 +26,7 @@ function launcher(home: EngineHome): string {
   return home.write("bin/countersign", launcherText({ ...start, manifest: `${ROOT}/deno.json` }), 0o755);
 }
 
-/** What `countersign sandbox` writes, so that each test shows that it is enough. */
+/** Writes the sandbox file as `countersign sandbox` does, so that each test shows that its permissions suffice. */
 function confine(home: EngineHome): void {
   const { source } = home;
   const settings = parseConfig(home.read("site.toml"), source);

@@ -6,7 +6,7 @@ import { type MilterRole, Session } from "../../serve/milter/session.ts";
 /** What Postfix 3.7 offers. */
 export const OFFER = concat(uint32(6), uint32(0x1ff), uint32(0x1fffff));
 
-/** A packet as a text: its command, and its data a character per byte. */
+/** A packet as text: its command, then its data with a character per byte. */
 export const shown = ({ command, data }: Packet): string => command + decodeLatin1(data);
 
 /** The packets in these bytes. */
@@ -19,14 +19,14 @@ export function packetsIn(bytes: Uint8Array): Packet[] {
   return out;
 }
 
-/** A client that is connected to the server. */
+/** The client that is connected to the mail server. */
 export interface Client {
   login?: string;
-  /** 0: sendmail(1). */
+  /** The client's port; 0 for sendmail(1). */
   port?: number;
 }
 
-/** The packets of a message: envelope, and content when there is one. */
+/** The packets of a message: the envelope, and the content if there is one. */
 export function message(sender: string, recipients: string[], mail?: string, { login, port = 4711 }: Client = {}) {
   const path = (address: string) => port === 0 ? address : `<${address}>`;
   const out = [printPacket("C", `host\x004${String.fromCharCode(port >> 8, port & 255)}127.0.0.1\0`)];
@@ -46,7 +46,7 @@ export function message(sender: string, recipients: string[], mail?: string, { l
   return [...out, printPacket("E")];
 }
 
-/** What is answered to a message, a list per packet that is answered; stops where it is accepted or refused. */
+/** The responses to a message, up to the one that accepts or rejects it. */
 export async function talk(role: MilterRole, packets: Uint8Array[]): Promise<string[]> {
   const session = new Session(role);
   const out: string[] = [];
@@ -62,7 +62,7 @@ export async function talk(role: MilterRole, packets: Uint8Array[]): Promise<str
   return out;
 }
 
-/** The header after the changes in these answers, as Postfix makes them; its own Received is at the top. */
+/** The header after the edits in these responses, as Postfix applies them below its own Received field. */
 export function changed(
   mail: string,
   answers: string[],

@@ -1,4 +1,4 @@
-/** Replies: lines that RFC 5321 allows, whatever the text holds. */
+/** Replies consist of lines that RFC 5321 allows, whatever the text contains. */
 import assert from "node:assert/strict";
 import { reply } from "../../serve/reply.ts";
 
@@ -12,7 +12,7 @@ for (const [text, contact, expected] of rows) {
   Deno.test(`reply ${JSON.stringify(text)}`, () => assert.equal(reply("550 5.1.1", text, contact), expected));
 }
 
-Deno.test("no line of a reply is too long", () => {
+Deno.test("no line of a reply exceeds 512 octets", () => {
   for (const line of reply("550 5.1.1", "x".repeat(2000), "y".repeat(2000)).split("\r\n")) {
     assert.ok(line.length + 2 <= 512);
   }

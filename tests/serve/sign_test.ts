@@ -1,4 +1,4 @@
-/** The sign socket: whose mail it signs, what it changes, what it leaves alone, and when it puts mail off. */
+/** The sign socket: whose mail it signs, what it changes, what it leaves unchanged, and when it defers. */
 import assert from "node:assert/strict";
 import { remembersAll } from "../../io/state/forgotten.ts";
 import { sentIndex } from "../../io/state/sent.ts";
@@ -23,7 +23,7 @@ const makeTag = (user = "greg", id = "<1@example.org>", days = 0) =>
     nonce: randomNonce(),
   });
 
-/** What becomes of a message. */
+/** The edits and the final response for a message. */
 async function sign(home: EngineHome, mail: string, client: Client, sender = PLAIN, to = ["jo@b.example"]) {
   const answers = await talk(signRole(home.engine), message(sender, to, mail, client));
   return { ...changed(mail, answers), answer: answers.at(-1)!, edits: answers.filter((one) => !/^[cas]/.test(one)) };
@@ -36,11 +36,11 @@ function verify(head: string, user = "greg"): void {
   });
 }
 
-/** What is remembered of a Message-ID. */
+/** The record of a Message-ID in the index of sent mail. */
 const remembered = (home: EngineHome, id = "1@example.org", user = "greg") =>
   sentIndex(`${home.path}/state/sent`, new Date())(home.identity(user), [id]);
 
-Deno.test("a login's own mail is signed: sender, tag below the Message-ID, index", async () => {
+Deno.test("a user's own mail gets a signed sender and a tag below the Message-ID, and is remembered", async () => {
   using home = new EngineHome();
   const { sender, names, head, answer } = await sign(home, MAIL, GREG);
   assert.match(sender!, SRS);
@@ -52,7 +52,7 @@ Deno.test("a login's own mail is signed: sender, tag below the Message-ID, index
   assert.equal(home.log().length, 1);
 });
 
-Deno.test("what is missing is added, Bcc and invalid tags are removed", async (t) => {
+Deno.test("missing fields are added, Bcc and invalid tags are removed", async (t) => {
   const rows: [string, string, string[]][] = [
     ["Message-ID and Date", `From: ${PLAIN}\nSubject: x\n\n`, ["From", "Subject", "Date", "Message-ID", "X-Msgauth"]],
     ["Date", `From: ${PLAIN}\nMessage-ID: <1@a>\nTo: a@b\n\n`, ["From", "Message-ID", "X-Msgauth", "To", "Date"]],
@@ -63,22 +63,22 @@ Deno.test("what is missing is added, Bcc and invalid tags are removed", async (t
       "X-Msgauth",
     ]],
     ["Bcc", `${FIELDS}Bcc: al@b.example\n\n`, ["From", "To", "Message-ID", "X-Msgauth", "Date"]],
-    ["nonsense", `X-Msgauth: x\n${FIELDS}x-msgauth: y\n\n`, ["From", "To", "Message-ID", "X-Msgauth", "Date"]],
-    ["another message's", `${FIELDS}X-Msgauth: ${makeTag("greg", "<2@example.org>")}\n\n`, [
+    ["two invalid tags", `X-Msgauth: x\n${FIELDS}x-msgauth: y\n\n`, ["From", "To", "Message-ID", "X-Msgauth", "Date"]],
+    ["the tag of another message", `${FIELDS}X-Msgauth: ${makeTag("greg", "<2@example.org>")}\n\n`, [
       "From",
       "To",
       "Message-ID",
       "X-Msgauth",
       "Date",
     ]],
-    ["expired", `${FIELDS}X-Msgauth: ${makeTag("greg", "<1@example.org>", -60)}\n\n`, [
+    ["an expired tag", `${FIELDS}X-Msgauth: ${makeTag("greg", "<1@example.org>", -60)}\n\n`, [
       "From",
       "To",
       "Message-ID",
       "X-Msgauth",
       "Date",
     ]],
-    ["a valid one beside another", `${FIELDS}X-Msgauth: ${makeTag()}\nX-Msgauth: x\n\n`, [
+    ["a valid and an invalid tag", `${FIELDS}X-Msgauth: ${makeTag()}\nX-Msgauth: x\n\n`, [
       "From",
       "To",
       "Message-ID",
@@ -96,7 +96,7 @@ Deno.test("what is missing is added, Bcc and invalid tags are removed", async (t
   }
 });
 
-Deno.test("mail whose tag verifies is left alone, and remembered", async () => {
+Deno.test("mail with a valid tag is unchanged, and remembered", async () => {
   using home = new EngineHome();
   for (const client of [GREG, {}, { port: 0 }]) {
     const mail = `${FIELDS}X-Msgauth: ${makeTag()}\n\nHi\n`;
@@ -106,7 +106,7 @@ Deno.test("mail whose tag verifies is left alone, and remembered", async () => {
   assert.equal((await remembered(home))?.signed, true);
 });
 
-Deno.test("a valid tag counts also below the Received of another server; what is relayed is not remembered", async () => {
+Deno.test("a valid tag is accepted also below a Received field; relayed mail is not remembered", async () => {
   const mail = `Received: from home by x\n${FIELDS}X-Msgauth: ${makeTag()}\n\nHi\n`;
   for (const [client, signed] of [[GREG, true], [{ port: 0 }, undefined]] as const) {
     using home = new EngineHome();
@@ -116,22 +116,22 @@ Deno.test("a valid tag counts also below the Received of another server; what is
   }
   using home = new EngineHome();
   const { edits } = await sign(home, mail.replace("<1@", "<2@"), { port: 0 });
-  assert.deepEqual(edits, [], "what is relayed keeps its fields");
+  assert.deepEqual(edits, [], "relayed mail keeps its fields");
 });
 
-Deno.test("nobody else is signed", async (t) => {
+Deno.test("mail of anybody else is not signed", async (t) => {
   const from = (text: string) => MAIL.replace(`From: ${PLAIN}`, text);
   const rows: [string, Client, string, string][] = [
     ["ann as greg", { login: "ann" }, PLAIN, MAIL],
     ["ann as greg, with her own sender", { login: "ann" }, "ann@example.org", MAIL],
     ["ann with greg's sender", { login: "ann" }, PLAIN, from("From: ann@example.org")],
     ["greg and ann as authors", GREG, PLAIN, from(`From: ${PLAIN}, ann@example.org`)],
-    ["a login that no identity names", { login: "Greg" }, PLAIN, MAIL],
+    ["a login of no identity", { login: "Greg" }, PLAIN, MAIL],
     ["without a login", {}, PLAIN, MAIL],
     ["sendmail(1)", { port: 0 }, PLAIN, MAIL],
-    ["a stranger's author", GREG, PLAIN, from("From: jo@b.example")],
+    ["an author who is not an identity", GREG, PLAIN, from("From: jo@b.example")],
     ["the null sender", GREG, "", MAIL],
-    ["a sender that cannot be read", GREG, "a b@@c", MAIL],
+    ["an invalid sender", GREG, "a b@@c", MAIL],
     ["forwarded by a delivery agent", GREG, PLAIN, `Delivered-To: x@example.org\nReceived: by x\n${MAIL}`],
     ["a header that is too long", GREG, PLAIN, `X: ${"x".repeat(300_000)}\n${MAIL}`],
   ];
@@ -142,20 +142,20 @@ Deno.test("nobody else is signed", async (t) => {
       assert.deepEqual([signed.edits, signed.answer], [[], "a"]);
       assert.match(home.log()[0]!, / result=passed .*scheme=none why=/);
       const own = sender === PLAIN && !/^Delivered-To|^X: /.test(mail);
-      assert.equal((await remembered(home))?.signed, own ? false : undefined, "what passes unsigned is remembered so");
+      assert.equal((await remembered(home))?.signed, own ? false : undefined, "unsigned mail is remembered as such");
     });
   }
 });
 
-Deno.test("a tag that pretends to be an identity's is removed also from what is not signed, others stay", async () => {
+Deno.test("an invalid tag of an identity is removed even from unsigned mail, other tags are kept", async () => {
   using home = new EngineHome();
-  const lie = await sign(home, `${FIELDS}X-Msgauth: ${makeTag("ann")}\n\n`, { login: "ann" });
-  assert.deepEqual(lie.names, ["From", "To", "Message-ID", "Date"]);
+  const forged = await sign(home, `${FIELDS}X-Msgauth: ${makeTag("ann")}\n\n`, { login: "ann" });
+  assert.deepEqual(forged.names, ["From", "To", "Message-ID", "Date"]);
   const other = await sign(home, `From: jo@b.example\nX-Msgauth: ${makeTag()}\n\n`, { login: "ann" }, "jo@b.example");
   assert.deepEqual(other.edits, []);
 });
 
-Deno.test("webmail's own Received does not stop a login from being signed, and stays", async () => {
+Deno.test("mail from webmail is signed despite its Received field, which is kept", async () => {
   using home = new EngineHome();
   const { sender, names, head } = await sign(home, `Received: from [1.2.3.4] by webmail\n${MAIL}`, GREG);
   assert.match(sender!, SRS);
@@ -163,7 +163,7 @@ Deno.test("webmail's own Received does not stop a login from being signed, and s
   verify(head);
 });
 
-Deno.test("of a message that a login re-sends only the sender is signed", async () => {
+Deno.test("of a re-sent message only the sender is signed", async () => {
   using home = new EngineHome();
   const old = "Received: by x\nFrom: jo@b.example\nMessage-ID: <9@b.example>\nX-Msgauth: x\n\n";
   const { sender, edits } = await sign(home, `Resent-From: ${PLAIN}\nResent-To: al@b.example\n${old}`, GREG);
@@ -171,11 +171,11 @@ Deno.test("of a message that a login re-sends only the sender is signed", async 
   assert.equal(edits.length, 1);
   const own = `Resent-From: ${PLAIN}\nResent-To: al@b.example\nReceived: by x\n${FIELDS}X-Msgauth: ${makeTag()}\n\n`;
   const again = await sign(home, own, GREG);
-  assert.match(again.sender!, SRS, "a message of one's own, too");
+  assert.match(again.sender!, SRS, "so is the user's own message");
   assert.equal(again.edits.length, 1);
 });
 
-Deno.test("sign_local signs what sendmail(1) sends, and nothing that was relayed or came by SMTP", async () => {
+Deno.test("sign_local signs mail from sendmail(1), unless it was relayed or came by SMTP", async () => {
   using home = new EngineHome("sign_local = true");
   assert.match((await sign(home, MAIL, { port: 0 })).sender!, SRS);
   const rows: [Client, string][] = [
@@ -189,7 +189,7 @@ Deno.test("sign_local signs what sendmail(1) sends, and nothing that was relayed
   }
 });
 
-Deno.test("mail to a list gets a ledger entry; a plain list a plain sender", async () => {
+Deno.test("mail to a list gets a ledger entry, and mail to a plain list the plain sender", async () => {
   using home = new EngineHome('[challenge]\nanswer = true\nlists = ["list@lists.example.net"]');
   home.write("plain-lists", "plain@lists.example.net\n");
   home.engine.reload();
@@ -201,7 +201,7 @@ Deno.test("mail to a list gets a ledger entry; a plain list a plain sender", asy
   verify(plain.head);
 });
 
-Deno.test("a key that cannot be read puts off the mail of its logins only", async () => {
+Deno.test("an unreadable key file defers the mail of its logins only", async () => {
   using home = new EngineHome();
   Deno.chmodSync(`${home.path}/keys/greg`, 0o644);
   assert.equal(home.engine.reload(), undefined);
@@ -211,18 +211,18 @@ Deno.test("a key that cannot be read puts off the mail of its logins only", asyn
   const ann = await sign(home, MAIL.replaceAll("greg@", "ann@"), { login: "ann" }, "ann@example.org");
   verify(ann.head, "ann");
   const asGreg = await sign(home, `${FIELDS}X-Msgauth: ${makeTag()}\n\n`, { login: "ann" });
-  assert.deepEqual([asGreg.edits, asGreg.answer], [[], "a"], "a tag that nobody can verify stays");
+  assert.deepEqual([asGreg.edits, asGreg.answer], [[], "a"], "a tag that cannot be verified is kept");
   Deno.chmodSync(`${home.path}/keys/greg`, 0o600);
   assert.match((await sign(home, MAIL, GREG)).sender!, SRS, "without a reload");
 });
 
-Deno.test("a message that cannot be signed at any time is refused for good", async () => {
+Deno.test("a message that can never be signed is rejected permanently", async () => {
   using home = new EngineHome();
   const { answer } = await sign(home, `${FIELDS}Message-ID: <2@example.org>\n\n`, GREG);
   assert.match(answer, /^y554 5\.6\.0 The message has 2 Message-ID fields\0$/);
 });
 
-Deno.test("mail matters more than memory: what is not remembered is signed, and the door is told", async () => {
+Deno.test("mail that cannot be remembered is still signed, and the door stops rejecting", async () => {
   using home = new EngineHome();
   const state = `${home.path}/state`;
   home.write("state/sent", "not a folder");

@@ -1,4 +1,4 @@
-/** Milter sessions on a socket: whatever a peer does, the others are served, and everything ends in bounded time. */
+/** Milter sessions on a socket: a misbehaving peer does not affect others, and everything ends in bounded time. */
 import assert from "node:assert/strict";
 import { concat } from "../../../lib/bytes.ts";
 import { LIMITS, type Limits, milterSessions } from "../../../serve/milter/conversation.ts";
@@ -8,7 +8,7 @@ import { listenAt } from "../../../serve/sockets/listen.ts";
 import { SocketServer } from "../../../serve/sockets/server.ts";
 import { message, OFFER, packetsIn, shown } from "../mta.ts";
 
-/** Accepts everything; `hold` is what an answer waits for. */
+/** Accepts everything, after `hold` is resolved. */
 const accepting = (hold: Promise<void> = Promise.resolve()): MilterRole => ({
   actions: 0,
   bodyBytes: 100,
@@ -45,7 +45,7 @@ class Rig {
   }
 }
 
-/** All that is sent until the connection is closed. */
+/** Reads until the connection is closed. */
 async function readToEnd(connection: Deno.Conn): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   const buffer = new Uint8Array(4096);
@@ -53,7 +53,7 @@ async function readToEnd(connection: Deno.Conn): Promise<Uint8Array> {
   return concat(...parts);
 }
 
-/** Reads as many bytes, which are expected. */
+/** Reads this many bytes. */
 async function readBytes(connection: Deno.Conn, count: number): Promise<void> {
   const buffer = new Uint8Array(4096);
   for (let left = count; left > 0;) left -= await connection.read(buffer.subarray(0, left)) ?? left;
@@ -76,7 +76,7 @@ Deno.test("a session that is split at any byte is served", async () => {
   assert.deepEqual(rig.reports, []);
 });
 
-Deno.test("garbage and packets that are too long end their session, and no other", async () => {
+Deno.test("garbage and oversized packets end their own session only", async () => {
   await using rig = new Rig();
   await rig.start();
   using good = await rig.connect();
@@ -97,7 +97,7 @@ Deno.test("garbage and packets that are too long end their session, and no other
   assert.equal(rig.reports.length, bad.length);
 });
 
-Deno.test("a peer that hangs in a packet, sends a byte now and then, is silent, or does not read is dropped", async () => {
+Deno.test("a peer that stops within a packet, sends too slowly, is silent or does not read is disconnected", async () => {
   await using rig = new Rig();
   await rig.start({ packet: 150, idle: 300 });
   const hangs = await rig.connect();
@@ -113,7 +113,7 @@ Deno.test("a peer that hangs in a packet, sends a byte now and then, is silent, 
         await new Promise((resolve) => setTimeout(resolve, 60));
       }
     } catch {
-      // It was dropped.
+      // It was disconnected.
     }
   })();
   for (const one of [hangs, silent, slow]) await readToEnd(one);
@@ -147,7 +147,7 @@ Deno.test("sessions above the limit are closed at once", async () => {
   assert.match(rig.reports.join(), /More than 2 connections/);
 });
 
-Deno.test("closing ends idle sessions, waits for a message on its way, and removes the socket", async () => {
+Deno.test("closing ends idle sessions, waits for messages in progress, and removes the socket", async () => {
   await using rig = new Rig();
   const held = Promise.withResolvers<void>();
   const server = await rig.start({}, accepting(held.promise));

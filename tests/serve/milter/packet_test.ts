@@ -1,4 +1,4 @@
-/** Frames of the milter protocol: whole however they are split, and nothing else is believed. */
+/** Packets of the milter protocol are parsed however they are split, and invalid ones rejected. */
 import assert from "node:assert/strict";
 import { concat, decodeLatin1 } from "../../../lib/bytes.ts";
 import { Fail } from "../../../lib/fail.ts";
@@ -22,7 +22,7 @@ const readAll = (reader: PacketReader): string[] => {
 const THREE = concat(printPacket("M", "<a@b>", "\0"), printPacket("Q"), printPacket("L", "X\0\xff\x80\0"));
 const READ = ["M<a@b>\0", "Q", "LX\0\xff\x80\0"];
 
-Deno.test("packets that are split at any byte are whole again", () => {
+Deno.test("packets that are split at any byte are reassembled", () => {
   for (let at = 0; at <= THREE.length; at++) {
     const reader = new PacketReader();
     reader.push(THREE.subarray(0, at));
@@ -33,7 +33,7 @@ Deno.test("packets that are split at any byte are whole again", () => {
   }
 });
 
-Deno.test("packets that come byte by byte are whole again", () => {
+Deno.test("packets that arrive byte by byte are reassembled", () => {
   const reader = new PacketReader();
   const out: string[] = [];
   for (const byte of THREE) {
@@ -54,7 +54,7 @@ Deno.test("a packet keeps its bytes when more arrive", () => {
   assert.equal(decodeLatin1(data), "first");
 });
 
-Deno.test("the longest packet is read; lengths that no packet has are refused before the packet arrives", () => {
+Deno.test("the longest packet is accepted; invalid lengths are rejected before the packet arrives", () => {
   const reader = new PacketReader();
   reader.push(printPacket("B", new Uint8Array(MAX_PACKET_BYTES - 1)));
   assert.equal(reader.next()!.data.length, MAX_PACKET_BYTES - 1);

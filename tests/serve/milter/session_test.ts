@@ -1,4 +1,4 @@
-/** A milter session: the order of the steps, what a message holds, who has logged in. */
+/** A milter session: the order of commands, the content of a message, and the login. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { concat } from "../../../lib/bytes.ts";
@@ -15,7 +15,7 @@ import {
 } from "../../../serve/milter/session.ts";
 import { message, OFFER, packetsIn, shown, talk } from "../mta.ts";
 
-/** A role that remembers what it was told. */
+/** A role that records its calls. */
 class Recorder implements MilterRole {
   readonly actions = ACTIONS.addHeader;
   readonly bodyBytes = 10;
@@ -42,7 +42,7 @@ class Recorder implements MilterRole {
 
 const MAIL = "From: a@b\nSubject: x\n y\nX: \xff\n\nbody\n";
 
-Deno.test("a message is passed to the role, each step is answered", async () => {
+Deno.test("a message is passed to the role, and each command gets a response", async () => {
   const role = new Recorder();
   const said = await talk(role, message("a@b", ["c@d", "e@f"], MAIL, { login: "greg" }));
   assert.deepEqual(said, ["c", "c", "c", "c", "c", "a"], "MAIL, RCPT twice, DATA, body, end");
@@ -53,7 +53,7 @@ Deno.test("a message is passed to the role, each step is answered", async () => 
   assert.deepEqual([new TextDecoder().decode(body), whole, cut], ["body\r\n", true, false]);
 });
 
-Deno.test("only what the server offers is agreed on, and each step is answered where it must be", async () => {
+Deno.test("only what the server offers is negotiated, and commands get a response where it is required", async () => {
   const session = new Session(new Recorder());
   const answers = async (...packets: Uint8Array[]) => {
     const out: string[] = [];
@@ -70,14 +70,14 @@ Deno.test("only what the server offers is agreed on, and each step is answered w
   assert.deepEqual(await answers(...rest), ["c", "c", "c", "c", "a"], "a field, end of header, body without skip, end");
 });
 
-Deno.test("a server without what is needed is refused", async () => {
+Deno.test("a server that lacks a required feature is rejected", async () => {
   for (const offer of [[5, 0x1ff, 0], [6, 0, 0]]) {
     const [packet] = packetsIn(printPacket("O", ...offer.map(uint32)));
     await assert.rejects(new Session(new Recorder()).handle(packet!), { kind: "data" });
   }
 });
 
-Deno.test("a body that is longer than wanted is skipped, one that fits exactly is whole", async () => {
+Deno.test("the rest of a body over the limit is skipped, a body of exactly the limit is complete", async () => {
   for (const [size, answer, whole] of [[8, "c", true], [9, "s", false]] as const) {
     const role = new Recorder();
     const said = await talk(role, message("a@b", ["c@d"], `A: b\n\n${"x".repeat(size)}\n`));
@@ -85,14 +85,14 @@ Deno.test("a body that is longer than wanted is skipped, one that fits exactly i
   }
 });
 
-Deno.test("a header that is too long is cut, and the message is not whole", async () => {
+Deno.test("a header over the limit is truncated, and the message is incomplete", async () => {
   const role = new Recorder();
   const long = `A: ${"x".repeat(MAX_HEADER_BYTES / 2)}\n`;
   await talk(role, message("a@b", ["c@d"], `${long}${long}From: a@b\n\n\n`));
   assert.deepEqual([role.contents[0]!.cut, role.contents[0]!.whole, role.contents[0]!.header.length], [true, false, 1]);
 });
 
-Deno.test("the null sender, brackets, and mail of sendmail(1)", async () => {
+Deno.test("the null sender, angle brackets, and mail from sendmail(1)", async () => {
   const rows: [string, number, MailFrom][] = [
     ["<>", 25, { sender: null, login: undefined, local: false }],
     ["<a@b>", 25, { sender: "a@b", login: undefined, local: false }],
@@ -110,7 +110,7 @@ Deno.test("the null sender, brackets, and mail of sendmail(1)", async () => {
   }
   const role = new Recorder();
   await talk(role, [printPacket("M", "a@b\0")]);
-  assert.equal(role.mails[0]!.local, false, "a server that says nothing of the client");
+  assert.equal(role.mails[0]!.local, false, "a server that does not describe the client");
 });
 
 Deno.test("a login belongs to one message and one client", async () => {
@@ -125,7 +125,7 @@ Deno.test("a login belongs to one message and one client", async () => {
   assert.deepEqual(role.mails.map((one) => one.login), ["greg", undefined, undefined, "greg"]);
 });
 
-Deno.test("a reply is passed on with its percent signs doubled; after DATA is accepted nothing more is asked", async () => {
+Deno.test("percent signs in a reply are doubled; after DATA is accepted the role is not called again", async () => {
   const role = new Recorder();
   role.answers = { recipient: { reply: "550-5.1.1 100% sure\r\n550 5.1.1 no" }, data: "accept" };
   const said = await talk(role, message("a@b", ["c@d"], MAIL));
@@ -133,7 +133,7 @@ Deno.test("a reply is passed on with its percent signs doubled; after DATA is ac
   assert.equal(role.contents.length, 0);
 });
 
-Deno.test("changes come before the answer; white space after the colon is the server's where it wants that", async () => {
+Deno.test("edits precede the response; the space after the colon is included if the server requires it", async () => {
   const edits: Edit[] = [
     { kind: "sender", path: "<x@y>" },
     { kind: "insert", above: 2, name: "A", value: " b" },
@@ -185,7 +185,7 @@ Deno.test("packets out of order or malformed end the session", async () => {
   }
 });
 
-Deno.test("quit ends the session, abort the message", async () => {
+Deno.test("quit ends the session, abort ends the message", async () => {
   const session = new Session(new Recorder());
   for (const packet of [printPacket("O", OFFER), ...message("a@b", ["c@d"])].flatMap(packetsIn)) {
     await session.handle(packet);
@@ -196,7 +196,7 @@ Deno.test("quit ends the session, abort the message", async () => {
   assert.equal(await session.handle({ command: "Q", data: new Uint8Array(0) }), undefined);
 });
 
-Deno.test("garbage of any kind is answered, or ends the session with a Fail", async () => {
+Deno.test("any garbage gets a response or ends the session with a Fail", async () => {
   const command = fc.constantFrom(..."OCDHMRTLNBEAKQU\0x");
   const data = fc.oneof(
     fc.uint8Array({ maxLength: 40 }),
@@ -218,7 +218,7 @@ Deno.test("garbage of any kind is answered, or ends the session with a Fail", as
           for (let packet; (packet = reader.next()) !== undefined;) {
             const answer = await session.handle(packet);
             if (answer === undefined) return;
-            packetsIn(answer); // whole packets, always
+            packetsIn(answer); // always complete packets
           }
         }
       } catch (error) {
