@@ -1,4 +1,4 @@
-/** Really installs, throws the checkout away, and runs what was installed as users have it. */
+/** Installs from a checkout, deletes the checkout, and runs the installed programs as users do. */
 import assert from "node:assert/strict";
 import { decodeLatin1 } from "../lib/bytes.ts";
 import { CREATED, fieldOf, Home, oneLine, qsbmf, type Ran, ROOT } from "./rig.ts";
@@ -11,7 +11,7 @@ const FORGED = qsbmf("greg@example.org", "From: greg@example.org\nMessage-ID: <l
 const PROGRAMS = ["bin/shim", "bin/countersign", "lib/countersign/hooks/incoming"];
 const root = Deno.uid() === 0;
 
-/** A checkout of our own, as a user would have it: sources, nothing made from them. */
+/** A copy of the checkout with sources only. */
 function copyCheckout(to: string): void {
   Deno.mkdirSync(to);
   const parts = [
@@ -39,13 +39,13 @@ function copy(from: string, to: string): void {
   for (const { name } of Deno.readDirSync(from)) copy(`${from}/${name}`, `${to}/${name}`);
 }
 
-/** Runs a task of a checkout, with files closed to others by the umask. */
+/** Runs a task of a checkout, with a umask that denies access to others. */
 function task(home: Home, checkout: string, ...args: string[]): Promise<Ran> {
   const line = 'umask 077; cd "$0" && exec "$@"';
   return home.run(["/bin/sh", "-c", line, checkout, Deno.execPath(), "task", "-q", ...args]);
 }
 
-/** All files and folders below, without the folder itself. */
+/** All files and folders below a folder. */
 function below(folder: string): string[] {
   return [...Deno.readDirSync(folder)].flatMap(({ name, isDirectory }) => {
     const path = `${folder}/${name}`;
@@ -55,13 +55,13 @@ function below(folder: string): string[] {
 
 const octal = (mode: number | null) => (mode! & 0o777).toString(8);
 
-/** What a user has who has nothing: no Deno, no cache, no home that could be written. */
-function bare(home: Home): Record<string, string> {
+/** The environment of a user without Deno, cache or writable home. */
+function minimalEnv(home: Home): Record<string, string> {
   const config = `${home.path}/.config/countersign/config.toml`;
   return { HOME: "/dev/null", DENO_DIR: "/dev/null/deno", COUNTERSIGN_CONFIG: config, PATH: `${home.path}/tools` };
 }
 
-/** A home with settings that do not need it to be HOME, and with the tools that a launcher uses. */
+/** A home whose settings do not depend on HOME, with the tools that a launcher uses. */
 async function userHome(): Promise<Home> {
   const home = new Home();
   home.write(".config/countersign/config.toml", "");
@@ -80,9 +80,9 @@ async function userHome(): Promise<Home> {
   return home;
 }
 
-/** Out through the shim, back through the hook: the installed programs do their work. `as` runs them as somebody. */
-async function mainJob(home: Home, prefix: string, as: string[] = []): Promise<void> {
-  const env = bare(home);
+/** Sends a message with the installed shim, and judges its bounce and a forged one. `as` is a prefix of the commands. */
+async function testPrograms(home: Home, prefix: string, as: string[] = []): Promise<void> {
+  const env = minimalEnv(home);
   const before = home.mails("out").length;
   const sent = await home.run([...as, `${prefix}/bin/shim`, "-i", "--", "ann@example.net"], MAIL, env);
   assert.deepEqual([sent.code, sent.stderr], [0, ""]);
@@ -115,7 +115,7 @@ Deno.test("install", async (t) => {
   Deno.chmodSync(work.path, 0o755);
   copyCheckout(checkout);
 
-  await t.step("installs, and says what", async () => {
+  await t.step("installs, and lists the programs", async () => {
     const ran = await task(work, checkout, "install", "--prefix", prefix);
     assert.deepEqual([ran.code, ran.stderr], [0, ""]);
     assert.deepEqual(ran.stdout.trim().split("\n"), PROGRAMS.map((name) => `${prefix}/${name}`));
@@ -125,16 +125,16 @@ Deno.test("install", async (t) => {
     ]);
   });
 
-  await t.step("everybody may read and run it, whatever the umask", () => {
-    const runs = [...PROGRAMS, "lib/countersign/deno"].map((name) => `${prefix}/${name}`);
+  await t.step("all users may read and run it, whatever the umask", () => {
+    const executables = [...PROGRAMS, "lib/countersign/deno"].map((name) => `${prefix}/${name}`);
     for (const path of [prefix, `${work.path}/a prefix`, ...below(prefix)]) {
       const { isDirectory, mode } = Deno.lstatSync(path);
-      assert.equal(octal(mode), isDirectory || runs.includes(path) ? "755" : "644", path);
+      assert.equal(octal(mode), isDirectory || executables.includes(path) ? "755" : "644", path);
     }
-    for (const path of runs) assert.ok(Deno.lstatSync(path).isFile, `${path} is not a file`);
+    for (const path of executables) assert.ok(Deno.lstatSync(path).isFile, `${path} is not a file`);
   });
 
-  await t.step("manual pages and completions stand where they are looked for", async () => {
+  await t.step("manual pages and completions are in the usual folders", async () => {
     const share = below(`${prefix}/share`).filter((path) => Deno.statSync(path).isFile);
     assert.deepEqual(share.map((path) => path.slice(`${prefix}/share/`.length)).sort(), [
       "bash-completion/completions/countersign",
@@ -153,34 +153,40 @@ Deno.test("install", async (t) => {
     }
   });
 
-  await t.step("knows nothing of the checkout", () => {
+  await t.step("does not refer to the checkout", () => {
     for (const path of below(prefix).filter((path) => Deno.statSync(path).isFile && !path.endsWith("/deno"))) {
       assert.ok(!Deno.readTextFileSync(path).includes(checkout), path);
     }
   });
 
-  const former = { old: `${prefix}/lib/countersign/chunk-OLD.js`, young: `${prefix}/lib/countersign/chunk-YOUNG.js` };
-  await t.step("installs over itself; parts of a former version go when nobody can be loading them", async () => {
-    const files = below(prefix).sort();
-    const inode = Deno.statSync(`${prefix}/bin/shim`).ino;
-    for (const path of Object.values(former)) Deno.writeTextFileSync(path, "");
-    const twoDaysAgo = Date.now() / 1000 - 2 * 24 * 60 * 60;
-    Deno.utimeSync(former.old, twoDaysAgo, twoDaysAgo);
-    Deno.chmodSync(`${prefix}/lib/countersign/main.js`, 0o600);
-    const ran = await task(work, checkout, "install", `--prefix=${prefix}/`);
-    assert.deepEqual([ran.code, ran.stderr], [0, ""]);
-    assert.deepEqual(below(prefix).sort(), [...files, former.young].sort());
-    assert.equal(octal(Deno.statSync(`${prefix}/lib/countersign/main.js`).mode), "644");
-    assert.notEqual(Deno.statSync(`${prefix}/bin/shim`).ino, inode, "written over, not replaced");
-  });
+  const leftovers = {
+    old: `${prefix}/lib/countersign/chunk-OLD.js`,
+    young: `${prefix}/lib/countersign/chunk-YOUNG.js`,
+  };
+  await t.step(
+    "installs over itself, and removes files of an earlier version once no program can be loading them",
+    async () => {
+      const files = below(prefix).sort();
+      const inode = Deno.statSync(`${prefix}/bin/shim`).ino;
+      for (const path of Object.values(leftovers)) Deno.writeTextFileSync(path, "");
+      const twoDaysAgo = Date.now() / 1000 - 2 * 24 * 60 * 60;
+      Deno.utimeSync(leftovers.old, twoDaysAgo, twoDaysAgo);
+      Deno.chmodSync(`${prefix}/lib/countersign/main.js`, 0o600);
+      const ran = await task(work, checkout, "install", `--prefix=${prefix}/`);
+      assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+      assert.deepEqual(below(prefix).sort(), [...files, leftovers.young].sort());
+      assert.equal(octal(Deno.statSync(`${prefix}/lib/countersign/main.js`).mode), "644");
+      assert.notEqual(Deno.statSync(`${prefix}/bin/shim`).ino, inode, "the file is replaced, not overwritten");
+    },
+  );
 
-  await t.step("a prefix that cannot be written is one line and 73", async () => {
+  await t.step("a prefix that cannot be written: one line, exit 73", async () => {
     const file = work.write("file", "");
     oneLine(await task(work, checkout, "install", "--prefix", file), 73, /^install: .*\/file/);
     assert.equal(work.read("file"), "");
   });
 
-  await t.step("bundle makes dist/, each program a file, loaded when it is asked for", async () => {
+  await t.step("bundle writes dist/ with a file per program, and modules that are loaded late", async () => {
     Deno.mkdirSync(`${checkout}/dist`);
     Deno.writeTextFileSync(`${checkout}/dist/stale.js`, "");
     const ran = await task(work, checkout, "bundle");
@@ -190,25 +196,25 @@ Deno.test("install", async (t) => {
     assert.ok(!made.includes("stale.js"));
     for (const [entry, late] of [["shim/main", "smtp"], ["hooks/incoming", "smtp"], ["main", "doctor"]]) {
       const folder = entry!.slice(0, entry!.lastIndexOf("/") + 1);
-      assert.ok(made.some((name) => name.startsWith(`${folder}${late}-`)), `${late} is not a file of its own`);
-      const told = await work.run([Deno.execPath(), "info", "--json", `${checkout}/dist/${entry}.js`]);
-      const loaded: string[] = JSON.parse(told.stdout).modules.map((one: { specifier: string }) => one.specifier);
-      assert.ok(loaded.some((one) => one.endsWith(`/${entry}.js`)), told.stdout);
-      assert.ok(!loaded.some((one) => one.includes(`${late}-`)), `${late} is loaded at every start`);
+      assert.ok(made.some((name) => name.startsWith(`${folder}${late}-`)), `${late} is not a separate file`);
+      const info = await work.run([Deno.execPath(), "info", "--json", `${checkout}/dist/${entry}.js`]);
+      const loaded: string[] = JSON.parse(info.stdout).modules.map((module: { specifier: string }) => module.specifier);
+      assert.ok(loaded.some((name) => name.endsWith(`/${entry}.js`)), info.stdout);
+      assert.ok(!loaded.some((name) => name.includes(`${late}-`)), `${late} is loaded at every start`);
     }
   });
 
-  // From here on there is no checkout.
+  // The remaining steps run without the checkout.
   Deno.removeSync(checkout, { recursive: true });
 
   await t.step("works without Deno on PATH, without a home, without a cache", async () => {
-    const found = await home.run(["/bin/sh", "-c", "command -v deno"], "", bare(home));
+    const found = await home.run(["/bin/sh", "-c", "command -v deno"], "", minimalEnv(home));
     assert.notEqual(found.code, 0, "Deno is on this PATH");
-    await mainJob(home, prefix);
+    await testPrograms(home, prefix);
   });
 
-  await t.step("countersign runs what it is told", async () => {
-    const run = (...args: string[]) => home.run([`${prefix}/bin/countersign`, ...args], MAIL, bare(home));
+  await t.step("countersign runs its commands", async () => {
+    const run = (...args: string[]) => home.run([`${prefix}/bin/countersign`, ...args], MAIL, minimalEnv(home));
     assert.equal((await run("version")).stdout, `countersign ${VERSION}\n`);
     const before = home.mails("out").length;
     assert.equal((await run("sendmail", "ann@example.net")).code, 0);
@@ -216,8 +222,8 @@ Deno.test("install", async (t) => {
     oneLine(await run("shmi"), 64, /did you mean shim/);
   });
 
-  await t.step("init tells where the programs are", async () => {
-    const env = { ...bare(home), HOME: work.path, COUNTERSIGN_CONFIG: `${work.path}/none.toml` };
+  await t.step("init prints the paths of the programs", async () => {
+    const env = { ...minimalEnv(home), HOME: work.path, COUNTERSIGN_CONFIG: `${work.path}/none.toml` };
     const args = ["init", "--print", "--address", "greg@example.org", "--command", "/usr/sbin/sendmail"];
     const ran = await home.run([`${prefix}/bin/countersign`, ...args, "--preset", "postfix"], "", env);
     assert.deepEqual([ran.code, ran.stderr], [0, ""]);
@@ -228,24 +234,24 @@ Deno.test("install", async (t) => {
     for (const [, path] of stdout.matchAll(/^set sendmail="(.*)"$/gm)) assert.equal(path, `${prefix}/bin/shim`);
   });
 
-  await t.step("doctor names the shim that stands beside it", async () => {
+  await t.step("doctor suggests the installed shim", async () => {
     work.write(".muttrc", "set from=greg@example.org\n");
-    const ran = await home.run([`${prefix}/bin/countersign`, "doctor"], "", { ...bare(home), HOME: work.path });
+    const ran = await home.run([`${prefix}/bin/countersign`, "doctor"], "", { ...minimalEnv(home), HOME: work.path });
     assert.ok(ran.stdout.includes(`  fix    set sendmail="${prefix}/bin/shim"\n`), ran.stdout + ran.stderr);
   });
 
-  await t.step("the name of a link is the name it is called by", async () => {
+  await t.step("a link calls the program by its own name", async () => {
     Deno.symlinkSync(`${prefix}/bin/shim`, `${home.path}/tools/qmail-inject`);
     Deno.symlinkSync("../tools/qmail-inject", `${home.path}/bin/newaliases`);
-    const wrong = await home.run([`${home.path}/tools/qmail-inject`, "-N", "never"], MAIL, bare(home));
+    const wrong = await home.run([`${home.path}/tools/qmail-inject`, "-N", "never"], MAIL, minimalEnv(home));
     oneLine(wrong, 100, /^qmail-inject: Unknown option "-N"/);
-    const bin = { ...bare(home), PATH: `${home.path}/bin:${home.path}/tools` };
+    const bin = { ...minimalEnv(home), PATH: `${home.path}/bin:${home.path}/tools` };
     oneLine(await home.run(["/bin/sh", "-c", "newaliases"], "", bin), 64, /^newaliases: There are no aliases/);
   });
 
-  await t.step("settings of Deno in the working folder are not for us", async () => {
+  await t.step("Deno's configuration files in the working folder are ignored", async () => {
     for (const name of ["deno.json", "package.json", "deno.lock", ".npmrc"]) home.write(name, "{ broken");
-    const ran = await home.run([`${prefix}/bin/shim`, "--version"], "", bare(home));
+    const ran = await home.run([`${prefix}/bin/shim`, "--version"], "", minimalEnv(home));
     assert.deepEqual([ran.code, ran.stdout, ran.stderr], [0, `countersign ${VERSION}\n`, ""]);
   });
 
@@ -262,7 +268,7 @@ Deno.test("install", async (t) => {
       }
       const setpriv = (await home.run(["/bin/sh", "-c", "command -v setpriv"])).stdout.trim();
       const as = [setpriv, `--reuid=${uid}`, `--regid=${gid}`, "--clear-groups"];
-      await mainJob(own, prefix, as);
+      await testPrograms(own, prefix, as);
       for (const folder of ["out", "in", "spam"]) {
         const [file] = [...Deno.readDirSync(`${own.path}/${folder}/new`)];
         assert.equal(Deno.statSync(`${own.path}/${folder}/new/${file!.name}`).uid, uid, folder);
@@ -270,39 +276,39 @@ Deno.test("install", async (t) => {
     },
   });
 
-  await t.step("may be moved", async () => {
+  await t.step("works after being moved", async () => {
     const moved = `${work.path}/moved`;
     Deno.renameSync(prefix, moved);
-    await mainJob(home, moved);
+    await testPrograms(home, moved);
   });
 
-  await t.step("with an empty file for a program, which would be run with success: later", async () => {
+  await t.step("an empty program file, which would run successfully: exit 75", async () => {
     const moved = `${work.path}/moved`;
     for (const name of ["deno", "shim/main.js"]) {
       const path = `${moved}/lib/countersign/${name}`;
       Deno.renameSync(path, `${path}.whole`);
       Deno.writeTextFileSync(path, "");
       Deno.chmodSync(path, 0o755);
-      const ran = await home.run([`${moved}/bin/shim`, "ann@example.net"], MAIL, bare(home));
+      const ran = await home.run([`${moved}/bin/shim`, "ann@example.net"], MAIL, minimalEnv(home));
       oneLine(ran, 75, new RegExp(`/${name}.* empty$`, "m"));
       Deno.renameSync(`${path}.whole`, path);
     }
   });
 
-  await t.step("without its Deno: later", async () => {
+  await t.step("without its Deno: exit 75", async () => {
     const moved = `${work.path}/moved`;
     Deno.removeSync(`${moved}/lib/countersign/deno`);
-    oneLine(await home.run([`${moved}/bin/shim`, "ann@example.net"], MAIL, bare(home)), 75, /deno\) is missing/);
+    oneLine(await home.run([`${moved}/bin/shim`, "ann@example.net"], MAIL, minimalEnv(home)), 75, /deno\) is missing/);
   });
 });
 
-Deno.test("where nobody says where: for all by root, else for the user", { permissions: "none" }, () => {
+Deno.test("the default prefix: for all users as root, else for the user", { permissions: "none" }, () => {
   assert.equal(usualPrefix(0, "/root"), "/usr/local");
   assert.equal(usualPrefix(1000, "/home/greg"), "/home/greg/.local");
   assert.equal(usualPrefix(1000), "");
 });
 
-const wrong: string[][] = [
+const usageErrors: string[][] = [
   ["--prefix"],
   ["--prefix", ""],
   ["--prefix="],
@@ -314,8 +320,8 @@ const wrong: string[][] = [
   ["--where", "/somewhere"],
   ["/somewhere"],
 ];
-for (const args of wrong) {
-  Deno.test(`install ${JSON.stringify(args)} is one line and 64`, async () => {
+for (const args of usageErrors) {
+  Deno.test(`install ${JSON.stringify(args)} is rejected with one line`, async () => {
     using home = new Home();
     const script = `${ROOT}/build/install/install.ts`;
     const ran = await home.run([Deno.execPath(), "run", "-q", "-A", "--config", `${ROOT}/deno.json`, script, ...args]);
@@ -330,10 +336,10 @@ function script(home: Home, name: string, ...args: string[]): Promise<Ran> {
   return home.run([...deno, `${ROOT}/build/install/${name}.ts`, ...args]);
 }
 
-Deno.test("a link takes the place of nobody's program, and nothing is installed then", async () => {
+Deno.test("a link never replaces another program; then nothing is installed", async () => {
   using home = new Home();
   const prefix = `${home.path}/there`;
-  const theirs = home.write("there/bin/sendmail", "#!/bin/sh\n", 0o755);
+  const other = home.write("there/bin/sendmail", "#!/bin/sh\n", 0o755);
   oneLine(
     await script(home, "install", "--prefix", prefix, "--link", "sendmail"),
     64,
@@ -344,24 +350,24 @@ Deno.test("a link takes the place of nobody's program, and nothing is installed 
     64,
     /Link "\.\.\/x" is not one of sendmail, /,
   );
-  assert.deepEqual(below(prefix), [`${prefix}/bin`, theirs]);
+  assert.deepEqual(below(prefix), [`${prefix}/bin`, other]);
 });
 
 for (const name of PROGRAMS.slice(0, 2)) {
-  Deno.test(`somebody else's ${name} stays, and nothing is installed then`, async () => {
+  Deno.test(`an existing ${name} of another program is kept, and nothing is installed`, async () => {
     using home = new Home();
     const prefix = `${home.path}/there`;
-    const theirs = home.write(`there/${name}`, "#!/bin/sh\n", 0o755);
+    const other = home.write(`there/${name}`, "#!/bin/sh\n", 0o755);
     oneLine(
       await script(home, "install", "--prefix", prefix),
       64,
       new RegExp(`/there/${name}: File exists and belongs to another program$`, "m"),
     );
-    assert.deepEqual(below(prefix), [`${prefix}/bin`, theirs]);
+    assert.deepEqual(below(prefix), [`${prefix}/bin`, other]);
   });
 }
 
-Deno.test("a list of what was installed that is broken is named", async () => {
+Deno.test("an invalid list of installed files is reported", async () => {
   using home = new Home();
   home.write("there/lib/countersign/installed.json", "{");
   for (const name of ["install", "uninstall"]) {
@@ -370,7 +376,7 @@ Deno.test("a list of what was installed that is broken is named", async () => {
   }
 });
 
-Deno.test("what was installed twice is taken away at once, and nothing else", async () => {
+Deno.test("uninstall removes what was installed, even twice, and nothing else", async () => {
   using home = new Home();
   const prefix = `${home.path}/there`;
   home.write("there/share/man/man1/other.1", "");
@@ -395,14 +401,14 @@ Deno.test("what was installed twice is taken away at once, and nothing else", as
   oneLine(await script(home, "uninstall", "--prefix", prefix, "more"), 64, /^uninstall: Unknown argument "more"/);
 });
 
-Deno.test("an installed program has a cache that is ready, and keeps it from what it runs", async () => {
+Deno.test("an installed program has a filled cache, and does not pass it to the programs that it runs", async () => {
   using home = new Home();
   const prefix = `${home.path}/there`;
   assert.equal((await script(home, "install", "--prefix", prefix)).code, 0);
   const files = () => [...Deno.readDirSync(`${prefix}/lib/countersign/cache`)].map(({ name }) => name).sort();
-  const made = files();
-  assert.ok(made.length > 0);
-  const code = made.filter((name) => name.startsWith("v8_code_cache"))
+  const cached = files();
+  assert.ok(cached.length > 0);
+  const code = cached.filter((name) => name.startsWith("v8_code_cache"))
     .map((name) => decodeLatin1(Deno.readFileSync(`${prefix}/lib/countersign/cache/${name}`))).join("");
   for (const program of ["shim/main.js", "hooks/incoming.js"]) {
     assert.ok(code.includes(`file://${prefix}/lib/countersign/${program}`), `compiled code of ${program}`);
@@ -413,15 +419,15 @@ Deno.test("an installed program has a cache that is ready, and keeps it from wha
   const ran = await home.run(line, MAIL);
   assert.deepEqual([ran.code, ran.stderr], [0, ""]);
   assert.equal(environment(home).DENO_DIR, undefined);
-  assert.deepEqual(files(), made);
-  assert.equal(home.read(".cache/deno/dep_analysis_cache_v2"), "", "no cache of the user's own is made");
-  // Who names one himself has it.
+  assert.deepEqual(files(), cached);
+  assert.equal(home.read(".cache/deno/dep_analysis_cache_v2"), "", "no cache of the user is created");
+  // A DENO_DIR that the user sets is used.
   assert.equal((await home.run(line, MAIL, { DENO_DIR: `${home.path}/mine` })).code, 0);
   assert.equal(environment(home).DENO_DIR, `${home.path}/mine`);
 
-  // A former version's cache, and what installations that were killed have left, are gone with the next one.
+  // The next installation removes the cache of an earlier version, and the leftovers of killed installations.
   const old = new Date(Date.now() - 25 * 3_600_000);
-  const left = [
+  const removed = [
     "lib/countersign/cache/former",
     "lib/countersign/cache.4711.new/x",
     "lib/countersign/cache.4711.old/x",
@@ -429,32 +435,32 @@ Deno.test("an installed program has a cache that is ready, and keeps it from wha
     "bin/shim.4711.new",
   ];
   const kept = ["bin/other.4711.new", "bin/shim.new"];
-  for (const name of [...left, ...kept]) {
+  for (const name of [...removed, ...kept]) {
     const path = home.write(`there/${name}`, "");
     const entry = name.includes("/cache.") ? path.slice(0, path.lastIndexOf("/")) : path;
     Deno.utimeSync(entry, old, old);
   }
   assert.equal((await script(home, "install", "--prefix", prefix)).code, 0);
-  assert.deepEqual(files(), made);
-  const there = [...left, ...kept].filter((name) => {
+  assert.deepEqual(files(), cached);
+  const existing = [...removed, ...kept].filter((name) => {
     try {
       return Deno.lstatSync(`${prefix}/${name}`).isFile;
     } catch {
       return false;
     }
   });
-  assert.deepEqual(there, kept);
-  const beside = [...Deno.readDirSync(`${prefix}/lib/countersign`)].map(({ name }) => name);
-  assert.deepEqual(beside.filter((name) => name.startsWith("cache")), ["cache"]);
+  assert.deepEqual(existing, kept);
+  const names = [...Deno.readDirSync(`${prefix}/lib/countersign`)].map(({ name }) => name);
+  assert.deepEqual(names.filter((name) => name.startsWith("cache")), ["cache"]);
 
-  // Doctor asks the shim itself: one that takes mail and does nothing with it would look as if all were well.
+  // Doctor runs the shim: a program that discards mail would otherwise look like a working shim.
   const doctor = async () => JSON.parse((await home.run([`${prefix}/bin/countersign`, "doctor", "--json"])).stdout);
-  const whats = async () => (await doctor()).findings.map(({ what }: { what: string }) => what);
-  assert.deepEqual(await whats(), []);
+  const problems = async () => (await doctor()).findings.map(({ what }: { what: string }) => what);
+  assert.deepEqual(await problems(), []);
   home.write("there/bin/shim", "#!/bin/sh\ncat >/dev/null\n", 0o755);
-  const said = `The shim ${prefix}/bin/shim --version does not print version ${VERSION}; it exits 0`;
-  assert.deepEqual(await whats(), [said]);
-  // Taken away, it is not made again by whoever comes first, as wide as his umask.
+  const problem = `The shim ${prefix}/bin/shim --version does not print version ${VERSION}; it exits 0`;
+  assert.deepEqual(await problems(), [problem]);
+  // A missing cache is not created again at run time, where its mode would depend on the user's umask.
   Deno.removeSync(`${prefix}/lib/countersign/cache`, { recursive: true });
   assert.equal((await home.run(["/bin/sh", "-c", 'umask 000; exec "$@"', "sh", ...line], MAIL)).code, 0);
   assert.throws(() => Deno.statSync(`${prefix}/lib/countersign/cache`), Deno.errors.NotFound);
