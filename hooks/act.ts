@@ -60,7 +60,7 @@ export async function deliver(
 }
 
 async function intoMaildir(maildir: string, verdict: Verdict, context: DeliveryContext): Promise<HookResult> {
-  await deliverToMaildir(maildir, await arrived(verdict, context));
+  await deliverToMaildir(maildir, await markedMessage(verdict, context));
   return { outcome: "delivered", reason: verdict.reason };
 }
 
@@ -77,7 +77,7 @@ async function keepHere(verdict: Verdict, context: DeliveryContext): Promise<Hoo
 /** Files a message in the spam maildir, or passes it to the user's program. */
 export async function fileSpam(verdict: Verdict, context: DeliveryContext): Promise<HookResult> {
   const { spam, spam_command } = context.settings.incoming;
-  const message = await arrived(verdict, context);
+  const message = await markedMessage(verdict, context);
   const filed: HookResult = { outcome: "filed", reason: verdict.reason };
   if (spam_command.length === 0) {
     // Create a missing maildir: otherwise forged mail would stay queued for a week.
@@ -104,24 +104,24 @@ export async function keep(verdict: Verdict, context: DeliveryContext): Promise<
   const { answered } = context.settings.challenge;
   if (answered !== "") {
     makeFolders(answered);
-    await deliverToMaildir(answered, await arrived(verdict, context));
+    await deliverToMaildir(answered, await markedMessage(verdict, context));
   }
   return { outcome: "answered", reason: verdict.reason };
 }
 
-/** The message for a maildir, with a result field and, under qmail, the lines that qmail-local leaves to programs. */
-async function arrived(verdict: Verdict, context: DeliveryContext) {
+/** Returns the message for a maildir, with a result field and, under qmail, the lines that qmail-local leaves to programs. */
+async function markedMessage(verdict: Verdict, context: DeliveryContext) {
   const lines = [await qmailLine("RPLINE", context), await qmailLine("DTLINE", context)];
   const head = printHead(withResult(context.delivery.header, verdict), context.delivery.cut);
   return { head: concat(...lines, head), body: context.body(), whole: context.delivery.whole };
 }
 
-/** RPLINE and DTLINE, bytes as they are, if they are one line each. */
+/** Returns the bytes of RPLINE or DTLINE, if it is exactly one line. */
 async function qmailLine(name: "RPLINE" | "DTLINE", { caller }: DeliveryContext): Promise<Uint8Array> {
   if (caller !== "qmail") return new Uint8Array(); // for other callers, preline or the MTA has added them
   const bytes = await envBytes(name);
-  const right = bytes !== undefined && bytes.indexOf(10) === bytes.length - 1 && bytes.length > 1;
-  return right ? bytes : new Uint8Array();
+  const isLine = bytes !== undefined && bytes.indexOf(10) === bytes.length - 1 && bytes.length > 1;
+  return isLine ? bytes : new Uint8Array();
 }
 
 /**
@@ -132,7 +132,7 @@ async function forward(verdict: Verdict, identity: Identity, context: DeliveryCo
   const { settings, delivery, now } = context;
   const mine = `Delivered-To: ${canonicalAddress(identity)}`;
   if (delivery.header.some((one) => named(one, "Delivered-To") && one.raw.toLowerCase() === mine.toLowerCase())) {
-    const reason = `it was delivered to ${canonicalAddress(identity)} before: a loop`;
+    const reason = `mail forwarding loop: it was already delivered to ${canonicalAddress(identity)}`;
     return await keepHere({ ...verdict, reason }, context);
   }
   const bounce = isBounceSender(delivery.sender);

@@ -17,7 +17,7 @@ import { Fail } from "../lib/fail.ts";
 import type { DeliveryContext } from "./delivery_context.ts";
 import type { Answer, Verdict } from "../incoming/verdict.ts";
 
-/** Answered, or the reason why not; then the user should read the challenge. */
+/** `answered`, or the reason why the challenge was not answered, so that the user should read it. */
 export type Response = "answered" | { readonly reason: string };
 
 /**

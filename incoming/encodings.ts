@@ -5,7 +5,7 @@
 import { decodeLatin1 } from "../lib/bytes.ts";
 import { htmlToText, looksLikeHtml, unescapeHtml } from "../lib/html.ts";
 
-/** A decoded text, as a binary string with LF line endings. */
+/** A decoded text, as a Latin-1 string with LF line endings. */
 export interface EncodedText {
   readonly text: string;
   /** How it was decoded: `bytes`, `utf-16`, `quoted-printable`, `base64`, `html`; `mime` for nested encodings. */

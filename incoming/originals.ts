@@ -72,7 +72,7 @@ function* unseen(ids: readonly string[], seen: Set<string>): Generator<string> {
   }
 }
 
-/** The texts of a message as far as they were decoded, which costs more than scanning them, and those still to come. */
+/** The texts of a message that have been decoded so far, and the rest. Decoding costs more than scanning. */
 interface Decoded {
   readonly bodyStart: number;
   readonly tail: Uint8Array | undefined;
@@ -80,7 +80,7 @@ interface Decoded {
   readonly rest: Iterator<EncodedText>;
 }
 
-/** By the prefix of a message. Tags and Message-IDs are looked for in the same texts. */
+/** The decoded texts by the prefix of a message. Tags and Message-IDs are searched for in the same texts. */
 const decoded = new WeakMap<Uint8Array, Decoded>();
 
 function* allTexts(prefix: Uint8Array, bodyStart: number, tail?: Uint8Array): Generator<EncodedText> {

@@ -106,7 +106,7 @@ function invalid(text: string): Fail {
   return new Fail("address-invalid", `Address ${quote(text)} is not well formed`);
 }
 
-/** Whether the address contains U+FFFD, which replaces invalid UTF-8: in an address it would be another mailbox. */
+/** Returns whether the address contains U+FFFD, which replaces invalid UTF-8: it would be another mailbox. */
 function garbled(address: Address): boolean {
   return formatAddress(address).includes("\ufffd");
 }
@@ -154,7 +154,7 @@ class Scan {
     if (depth > 0) throw invalid(this.text);
   }
 
-  /** Reads atoms and quoted strings up to white space: a local part, or one word of a name. */
+  /** Reads adjacent atoms and quoted strings: a local part, or one word of a name. */
   word(): string {
     let out = "";
     for (let part; (part = this.match(ATOM) ?? this.match(QUOTED)) !== undefined;) out += part;

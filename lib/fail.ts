@@ -1,10 +1,21 @@
 /**
  * The kind of an error, for programs.
  *
- * - Addresses: `address-invalid`, `no-at`, `at-in-user`
- * - SRS and prvs: `not-srs`, `not-prvs`, `hash-invalid`, `stamp-expired`, `no-secret`, `option-invalid`
- * - Tag and proof: `not-tag`, `tag-invalid`, `tag-expired`
- * - Programs: `usage`, `data`, `refused`, `system`, `io`, `temporary`, `permission`, `config`
+ * Addresses:
+ * - `address-invalid`: the address is not well formed
+ * - `no-at`: the address has no `@` followed by a domain
+ * - `at-in-user`: the local part contains an `@`
+ *
+ * Signatures:
+ * - `not-srs`, `not-prvs`, `not-tag`: the text does not have the form of an SRS address, a prvs address, or a tag
+ * - `hash-invalid`, `tag-invalid`: the signature does not match
+ * - `stamp-expired`, `tag-expired`: the signature matches, but has expired
+ * - `no-secret`: no secret is given, the secret is empty, or there is none for this key
+ * - `option-invalid`: an option is out of range
+ *
+ * Messages and programs, mostly with an exit status from sysexits.h:
+ * - `data`: the message cannot be parsed or sent as it is
+ * - `usage`, `refused`, `system`, `io`, `temporary`, `permission`, `config`: only programs use these
  */
 export type Kind =
   | "address-invalid"
@@ -43,15 +54,22 @@ export interface FailData {
 /**
  * The error class of all failures that a caller must expect; anything else that is thrown is a bug.
  *
- * The message is one line in sentence case without a full stop and contains neither file nor fix.
+ * The message is one line in sentence case without a full stop and contains neither file nor fix. It may quote
+ * untrusted text, without control characters.
  *
- * @example
+ * @example Distinguish a forged address from an expired one
  * ```ts
- * import { Fail } from "@countersign/countersign";
+ * import { Fail, srsReverse } from "@countersign/countersign";
  * import assert from "node:assert/strict";
  *
- * const fail = new Fail("not-srs", 'Address "a@example.org" is not an SRS address');
- * assert.equal(fail.kind, "not-srs");
+ * let kind = "";
+ * try {
+ *   srsReverse("SRS0=AAAA=AA=example.org=greg@srs.example.org", { secrets: ["a secret"], now: new Date() });
+ * } catch (error) {
+ *   if (!(error instanceof Fail)) throw error;
+ *   kind = error.kind;
+ * }
+ * assert.equal(kind, "hash-invalid"); // "stamp-expired" for an address of ours that is too old
  * ```
  */
 export class Fail extends Error {

@@ -108,7 +108,7 @@ export function field(name: string, value: string): Field {
 /** Returns whether the field has one of these names, ignoring case. */
 export function named(field: Field, ...names: string[]): boolean {
   const own = field.name;
-  // Lengths first: a header of 1 MB may have 250,000 fields, and each is asked some thirty times.
+  // Compare lengths first: a header of 1 MB may have 250,000 fields, each of which is compared some thirty times.
   return names.some((name) => name.length === own.length && name.toLowerCase() === own.toLowerCase());
 }
 

@@ -43,7 +43,7 @@ export interface PrvsOpened {
 export const PRVS_CYCLE = 1000;
 
 /**
- * Signs an address with the day on which it expires.
+ * Signs an address with the day on which it expires (draft-levine-smtp-batv-01).
  *
  * @param address the address, which is hashed unchanged, so the domain should be in lower case
  * @returns `prvs=KDDDSSSSSS=local@domain`, or the subaddress form

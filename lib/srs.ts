@@ -156,15 +156,15 @@ function stampAge(stamp: string, now: Date): number | undefined {
 
 function verify(address: string, given: string, hashed: string[], options: SrsOptions): void {
   const hash = options.alphabet === "base64url" ? given.replaceAll("-", "+").replaceAll("_", "/") : given;
-  let right = false;
+  let matches = false;
   if (hash.length >= (options.hashMin ?? options.hashLength ?? 4)) {
     for (const secret of options.secrets) {
       const whole = digest(secret, hashed);
       // Every secret is compared, even after a match and for a hash of the wrong length.
-      right = timingSafeEqual(utf8(lower(whole.slice(0, hash.length))), utf8(lower(hash))) || right;
+      matches = timingSafeEqual(utf8(lower(whole.slice(0, hash.length))), utf8(lower(hash))) || matches;
     }
   }
-  if (!right) throw new Fail("hash-invalid", `SRS address ${quote(address)} has a wrong hash`);
+  if (!matches) throw new Fail("hash-invalid", `SRS address ${quote(address)} has a wrong hash`);
 }
 
 /** Returns 27 characters of base64: HMAC-SHA-1 over the concatenated fields in lower case. */

@@ -43,16 +43,25 @@ const FORM = /^v1\.([a-z0-9]{1,8})\.([0-9]{1,6})\.([a-z2-7]{8})\.([a-z2-7]{26})$
 export const NONCE_BYTES = 5;
 
 /**
- * Encodes the nonce of a tag: eight characters of `a-z2-7`.
+ * Encodes the nonce of a tag in base32 (RFC 4648 section 6, lower case): eight characters of `a-z2-7`.
  *
- * @param random five random bytes
+ * @param random five bytes from a cryptographic random number generator, used for one tag only
+ *
+ * @example
+ * ```ts
+ * import { tagNonce } from "@countersign/countersign";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(tagNonce(new Uint8Array(5)), "aaaaaaaa");
+ * assert.match(tagNonce(crypto.getRandomValues(new Uint8Array(5))), /^[a-z2-7]{8}$/);
+ * ```
  */
 export const tagNonce = (random: Uint8Array): string => base32(random);
 
 /**
  * Creates the tag of a message.
  *
- * The MAC (HMAC-SHA-256, truncated to 128 bits) covers the address in lower
+ * The MAC (HMAC-SHA-256 of RFC 2104, truncated to 128 bits) covers the address in lower
  * case, the Message-ID, the nonce and the day of expiry, each preceded by its
  * length. Subject, Date and From are not covered, because gateways rewrite them
  * in bounces.
@@ -60,7 +69,7 @@ export const tagNonce = (random: Uint8Array): string => base32(random);
  * @param address the identity that sends the message
  * @param messageId the body of its Message-ID field as written, folds included; an enclosing pair of angle brackets may
  *   be omitted
- * @returns the value of the header field
+ * @returns the value of the header field, which belongs directly below the Message-ID field
  * @throws {Fail} `data` when the Message-ID is empty, contains control characters or is more than one;
  *   `option-invalid`, `no-secret`
  *
@@ -118,7 +127,7 @@ export function verifyTag(
   new TagVerifier(options.secrets, options.now).verify(tag, address, messageId);
 }
 
-/** Verifies many tags with the same secrets; each key is derived once. */
+/** Verifies many tags with the same secrets. Each key is derived once. */
 export class TagVerifier {
   readonly #secrets: Record<string, Secret>;
   readonly #now: Date;
@@ -143,12 +152,10 @@ export class TagVerifier {
     const [, id, expiry, nonce, given] = parts as unknown as [string, string, string, string, string];
     const key = this.#key(id);
     if (key === undefined) throw new Fail("no-secret", `No key ${quote(id)} for tag ${quote(tag)}`);
-    let right = false;
-    for (const reading of messageIdReadings(messageId)) {
-      right = timingSafeEqual(utf8(mac(key, address, reading, nonce, expiry)), utf8(given));
-      if (right) break;
-    }
-    if (!right) throw new Fail("tag-invalid", `Tag ${quote(tag)} was not made for this message and address`);
+    const matches = messageIdReadings(messageId).some((reading) =>
+      timingSafeEqual(utf8(mac(key, address, reading, nonce, expiry)), utf8(given))
+    );
+    if (!matches) throw new Fail("tag-invalid", `Tag ${quote(tag)} was not made for this message and address`);
     if (dayOf(this.#now) > Number(expiry)) throw new Fail("tag-expired", `Tag ${quote(tag)} is expired`);
   }
 

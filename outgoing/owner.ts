@@ -17,7 +17,7 @@ export interface OwnAddress {
   readonly address: Address;
 }
 
-/** What the envelope sender and the header say about the sender of a message. */
+/** The sender of a message according to its header. */
 export interface Ownership {
   /** The author to sign for, or whoever re-sends the message; undefined when not every author is an identity. */
   readonly author: OwnAddress | undefined;

@@ -6,7 +6,8 @@
  * The settings in countersign.conf.5 are taken from lib/settings/schema.ts, the commands in countersign.1 from the help
  * texts, and the reference of their JSON from admin/json_format.ts. tests/programs/man_test.ts compares them.
  */
-import { describe, type NamedSetting, SETTINGS } from "../../lib/settings/schema.ts";
+import { type NamedSetting, SETTINGS } from "../../lib/settings/schema.ts";
+import { describe } from "../../lib/settings/values.ts";
 import { JSON_FORMATS, type JsonType, type Member } from "../../admin/json_format.ts";
 import { type Command, commands, type Entry } from "./commands.ts";
 import { literal, prose } from "./mdoc.ts";

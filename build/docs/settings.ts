@@ -5,7 +5,8 @@
  *
  * The table comes from lib/settings/schema.ts; tests/docs_test.ts compares the two.
  */
-import { describe, type NamedSetting, SETTINGS } from "../../lib/settings/schema.ts";
+import { type NamedSetting, SETTINGS } from "../../lib/settings/schema.ts";
+import { describe } from "../../lib/settings/values.ts";
 
 /** The markers around the table. */
 export const [BEGIN, END] = ["<!-- settings -->", "<!-- /settings -->"] as const;

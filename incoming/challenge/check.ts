@@ -211,6 +211,6 @@ function isAmong(patterns: readonly string[], list: string): boolean {
 /** Returns the challenge's Message-ID for In-Reply-To, if it is well formed; it is untrusted text. */
 function messageIdToName(header: Header): string | undefined {
   const [id, ...more] = values(header, "Message-ID");
-  const right = id !== undefined && /^<[\w.!#$%&'*+/=?^`{|}~-]{1,200}@[A-Za-z0-9.-]{1,200}>$/.test(id);
-  return right && more.length === 0 ? id : undefined;
+  const isValid = id !== undefined && /^<[\w.!#$%&'*+/=?^`{|}~-]{1,200}@[A-Za-z0-9.-]{1,200}>$/.test(id);
+  return isValid && more.length === 0 ? id : undefined;
 }

@@ -148,10 +148,10 @@ function ezmlmRequest({ from, subject, replyTo, to, header }: Outer) {
   if (replyTo === undefined || list === undefined || !isEzmlm(header, list, replyTo.domain)) return undefined;
   const whole = `${list}@${replyTo.domain}`;
   const verb = kind === "sc" ? "subscribe to" : "unsubscribe from";
-  const right = formatAddress(from) === `${list}-help@${replyTo.domain}` &&
+  const isValid = formatAddress(from) === `${list}-help@${replyTo.domain}` &&
     values(header, "Delivered-To").includes(`responder for ${whole}`) &&
     (subject === `confirm ${verb} ${whole}` || subject === "ezmlm response") && to === `${user}@${host}`.toLowerCase();
-  if (!right) return undefined;
+  if (!isValid) return undefined;
   const command = kind === "sc" ? "subscribe" : "unsubscribe";
   return {
     answerTo: formatAddress(replyTo),
@@ -188,9 +188,9 @@ function isEzmlm(header: Header, list: string, host: string): boolean {
 function tmda({ replyTo, header }: Outer) {
   const local = /^(.+)-confirm-\d{1,20}\.\d{1,20}\.[0-9a-f]{6}$/.exec(replyTo?.local ?? "")?.[1];
   const is = (name: string, pattern: RegExp) => pattern.test(value(header, name) ?? "");
-  const right = is("X-Delivery-Agent", /^TMDA\//) && is("Auto-Submitted", /^auto-replied$/i) &&
+  const isValid = is("X-Delivery-Agent", /^TMDA\//) && is("Auto-Submitted", /^auto-replied$/i) &&
     is("Precedence", /^bulk$/i) && is("In-Reply-To", /^<[^<>]+>$/);
-  if (replyTo === undefined || local === undefined || !right) return undefined;
+  if (replyTo === undefined || local === undefined || !isValid) return undefined;
   return { answerTo: formatAddress(replyTo), lists: [`${local}@${replyTo.domain}`] };
 }
 
@@ -225,8 +225,8 @@ function mailman3(outer: Outer) {
   const { from, subject, header, to } = outer;
   const list = /^(.+)-confirm\+[0-9a-f]{40}$/.exec(from.local)?.[1];
   const verb = /^Your confirmation is needed to (join|leave) the (\S+) mailing list\.$/.exec(subject);
-  const right = /^auto-generated$/i.test(value(header, "Auto-Submitted") ?? "") && repliesToFrom(outer);
-  if (list === undefined || verb === null || to === undefined || !right) return undefined;
+  const isValid = /^auto-generated$/i.test(value(header, "Auto-Submitted") ?? "") && repliesToFrom(outer);
+  if (list === undefined || verb === null || to === undefined || !isValid) return undefined;
   if (verb[2] !== `${list}@${from.domain}`) return undefined;
   return { ...mailman(outer, list, verb[1] === "join", to), autoSubmitted: true };
 }
@@ -236,9 +236,9 @@ function mailman2(outer: Outer) {
   const { from, subject, header, to } = outer;
   const list = /^(.+)-confirm\+[0-9a-f]{40}$/.exec(from.local)?.[1];
   const verb = /^Your confirmation is required to (join|leave) the (\S+) mailing list$/.exec(subject);
-  const right = /^yes$/i.test(value(header, "X-List-Administrivia") ?? "") && repliesToFrom(outer) &&
+  const isValid = /^yes$/i.test(value(header, "X-List-Administrivia") ?? "") && repliesToFrom(outer) &&
     value(header, "X-BeenThere") === `${list}@${from.domain}`;
-  if (list === undefined || verb === null || to === undefined || !right) return undefined;
+  if (list === undefined || verb === null || to === undefined || !isValid) return undefined;
   if (verb[2]!.toLowerCase() !== list.toLowerCase()) return undefined; // the name of the list may contain capitals
   return mailman(outer, list, verb[1] === "join", to);
 }

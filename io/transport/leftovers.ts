@@ -2,7 +2,7 @@
 
 /** A file in tmp that is older than 36 hours is abandoned (maildir(5)). */
 const MAX_AGE_HOURS = 36;
-/** File names that deliverToMaildir() creates. Other programs remove their own files. */
+/** The names of files that deliverToMaildir() creates. Other programs remove their own files. */
 const OURS = /^\d+\.P\d+R[0-9a-f]{20}\.countersign$/;
 
 /** Removes the files. @returns their number */

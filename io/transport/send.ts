@@ -1,4 +1,4 @@
-/** Sends a message as the settings say, for the shim and for a forwarding hook. */
+/** Sends a message as configured, for the shim and for a forwarding hook. */
 import { formatAddress } from "../../lib/address.ts";
 import { concat, utf8 } from "../../lib/bytes.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
@@ -12,7 +12,7 @@ import type { Envelope } from "../../lib/envelope.ts";
 import { argumentsFor, inspectorFor, statusFor } from "../../lib/settings/presets.ts";
 import { Rejected } from "./rejected.ts";
 
-/** Set in the environment of every injector. A shim that finds it set was called by another shim. */
+/** Set in the environment of every injector. A shim that finds it was called by another shim. */
 export const LOOP_MARK = "COUNTERSIGN_INJECTING";
 
 /** Would a retry certainly fail, too? Status 65 is EX_DATAERR in sysexits.h. */

@@ -1,6 +1,6 @@
 /** Where the programs of these settings find their state. */
 
-/** The settings that say so. */
+/** The settings that this depends on. */
 export interface LookupSettings {
   readonly state: { readonly redis: string; readonly lookup: string };
   readonly serve: { readonly socket_folder: string };

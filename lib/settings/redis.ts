@@ -37,7 +37,7 @@ export function parseRedis(text: string): RedisAddress {
   if (scheme === "redis" && !LOOPBACK.test(hostname)) {
     throw new Fail("config", "redis:// is allowed for a server on this machine only: use rediss://");
   }
-  // 443 is the default of the scheme that stands in here, so URL leaves it out.
+  // 443 is the default port of the scheme used for parsing, so URL omits it.
   const number = port !== "" ? Number(port) : /:443(?:\/|$)/.test(rest) ? 443 : 6379;
   return {
     hostname,

@@ -2,31 +2,29 @@
  * The one table of settings: how each value is read and checked, its default and its documentation. The types of the
  * settings, the README's table, countersign.conf(5) and the error messages are made from it.
  */
-import { Fail, quote } from "../fail.ts";
-import { parseAddress } from "../address.ts";
-import { parseDay } from "../date.ts";
 import { PRESET_NAMES } from "./presets.ts";
-import { parseRedis } from "./redis.ts";
-
-/** The type of a value in the file; an array lists the possible words. */
-export type Type = "text" | "number" | "flag" | "date" | "path" | "words" | "list" | "program" | readonly string[];
-
-/** One setting. */
-export interface Setting<V> {
-  readonly type: Type;
-  /**
-   * Checks and returns the value.
-   *
-   * @param given the value in the file, or the default
-   * @param absolute makes a path absolute
-   * @throws {Fail} `config`, without the name of the setting
-   */
-  readonly read: (given: unknown, absolute: (path: string) => string) => V;
-  /** The default, as written in the file; absent when the setting is required. */
-  readonly fallback?: V;
-  /** One or two sentences for the user. */
-  readonly help: string;
-}
+import { parseAddress } from "../address.ts";
+import {
+  addressOrNothing,
+  contact,
+  date,
+  domain,
+  flag,
+  helo,
+  host,
+  list,
+  logins,
+  notEmpty,
+  number,
+  oneOf,
+  path,
+  patterns,
+  program,
+  redis,
+  type Setting,
+  text,
+  words,
+} from "./values.ts";
 
 /** The settings of a table; `V` is the type of its values. */
 export type Table<V> = { readonly [N in keyof V]: Setting<V[N]> };
@@ -357,191 +355,4 @@ function namedIn(table: string, settings: Readonly<Record<string, Setting<unknow
   return Object.entries(settings).map(([name, setting]) => {
     return { ...setting, table, name: table === "" ? name : `${table}.${name}` };
   });
-}
-
-/** Describes a type in words. */
-export function describe(type: Type): string {
-  if (typeof type !== "string") return `one of ${type.map((word) => `"${word}"`).join(", ")}`;
-  return {
-    text: "a string",
-    number: "a number",
-    flag: "true or false",
-    date: "a date such as 2026-11-20",
-    path: "a path",
-    words: "a list of strings",
-    list: "a list of strings that is not empty",
-    program: "a list of strings: a program and its arguments",
-  }[type];
-}
-
-function text(fallback: string | undefined, help: string, check?: (value: string) => void): Setting<string> {
-  const read = (given: unknown) => {
-    if (!isText(given)) return wrong("text", given);
-    check?.(given);
-    return given;
-  };
-  return fallback === undefined ? { type: "text", read, help } : { type: "text", read, fallback, help };
-}
-
-function path(fallback: string, help: string, check?: (value: string) => void): Setting<string> {
-  return {
-    type: "path",
-    fallback,
-    help,
-    read: (given, absolute) => {
-      if (!isText(given)) return wrong("path", given);
-      check?.(given);
-      return given === "" ? "" : absolute(given);
-    },
-  };
-}
-
-/** A date, or an empty string. */
-function date(help: string): Setting<string> {
-  return {
-    type: "date",
-    fallback: "",
-    help,
-    read: (given) => isText(given) && (given === "" || parseDay(given) !== undefined) ? given : wrong("date", given),
-  };
-}
-
-function number(low: number, high: number, fallback: number, help: string): Setting<number> {
-  return {
-    type: "number",
-    fallback,
-    help,
-    read: (given) => {
-      if (typeof given !== "number") return wrong("number", given);
-      if (Number.isInteger(given) && given >= low && given <= high) return given;
-      throw new Fail("config", `${given} is not a whole number from ${low} to ${high}`);
-    },
-  };
-}
-
-function flag(fallback: boolean, help: string): Setting<boolean> {
-  return {
-    type: "flag",
-    fallback,
-    help,
-    read: (given) => typeof given === "boolean" ? given : wrong("flag", given),
-  };
-}
-
-function oneOf<const W extends string>(choices: readonly W[], fallback: NoInfer<W>, help: string): Setting<W> {
-  return {
-    type: choices,
-    fallback,
-    help,
-    read: (given) => choices.find((word) => word === given) ?? wrong(choices, given),
-  };
-}
-
-function words(
-  fallback: readonly string[],
-  help: string,
-  check: (value: readonly string[]) => void,
-): Setting<readonly string[]> {
-  return {
-    type: "words",
-    fallback,
-    help,
-    read: (given) => {
-      if (!isTexts(given)) return wrong("words", given);
-      check(given);
-      return given;
-    },
-  };
-}
-
-/** The absolute path of a program and its first arguments, or an empty list. */
-function program(help: string): Setting<readonly string[]> {
-  return {
-    type: "program",
-    fallback: [],
-    help,
-    read: (given) => {
-      if (!isTexts(given)) return wrong("program", given);
-      const [path] = given;
-      if (path !== undefined && !path.startsWith("/")) {
-        throw new Fail("config", `Program ${quote(path)} is not an absolute path`);
-      }
-      if (given.some((word) => word.includes("\0"))) throw new Fail("config", "An argument contains NUL");
-      return given;
-    },
-  };
-}
-
-/** A required list with at least one word. */
-function list(help: string, check: (value: readonly string[]) => void): Setting<readonly string[]> {
-  return {
-    type: "list",
-    help,
-    read: (given) => {
-      if (!isTexts(given) || given.length === 0) return wrong("list", given);
-      check(given);
-      return given;
-    },
-  };
-}
-
-const isText = (given: unknown): given is string => typeof given === "string" && !/[\0\r\n]/.test(given);
-const isTexts = (given: unknown): given is readonly string[] =>
-  Array.isArray(given) && given.every((word) => typeof word === "string");
-
-function wrong(type: Type, given: unknown): never {
-  const written = typeof given === "string" ? given : JSON.stringify(given) ?? String(given);
-  throw new Fail("config", `${quote(written)} is not ${describe(type)}`);
-}
-
-function logins(list: readonly string[]): void {
-  for (const login of list) {
-    if (!/^\P{Cc}+$/u.test(login)) throw new Fail("config", `${quote(login)} is not a login`);
-  }
-}
-
-/** It becomes a line of an SMTP reply. */
-function contact(value: string): void {
-  if (!/^[ -~]{0,200}$/.test(value)) {
-    throw new Fail("config", `${quote(value)} is not printable ASCII of at most 200 characters`);
-  }
-}
-
-function domain(value: string): void {
-  if (value !== "") parseAddress(`x@${value}`);
-}
-
-function addressOrNothing(value: string): void {
-  if (value !== "") parseAddress(value);
-}
-
-/** Checks a host name or IP address; the port is a separate setting. */
-function host(value: string): void {
-  if (!/^[\w.-]*$/.test(value) && !URL.canParse(`http://[${value}]/`)) {
-    throw new Fail("config", `${quote(value)} is not a host name`);
-  }
-}
-
-/** Checks a name or an address literal (RFC 5321 section 4.1.4). */
-function helo(value: string): void {
-  if (!/^(?:[\w.-]+|\[[\w.:]+\])$/.test(value)) throw new Fail("config", `${quote(value)} is not a host name`);
-}
-
-function patterns(all: readonly string[]): void {
-  for (const pattern of all) {
-    // With a letter in place of each asterisk, a pattern must be an address.
-    try {
-      if (pattern !== "*") parseAddress(pattern.replaceAll("*", "x"));
-    } catch {
-      throw new Fail("config", `${quote(pattern)} is not an address pattern`);
-    }
-  }
-}
-
-function redis(value: string): void {
-  if (value !== "") parseRedis(value);
-}
-
-function notEmpty(value: string): void {
-  if (value === "") throw new Fail("config", "The path is empty");
 }

@@ -158,15 +158,24 @@ Deno.test("a message that was already delivered to the identity is a loop and is
     const to = signed();
     assert.deepEqual(await forward(home, "", to, line + BOUNCE), { code: 99, stdout: "", stderr: "" });
     assert.deepEqual(mailCounts(home), [0, 0, 1]);
-    assert.match(home.mails("Maildir/.Spam")[0]!, /^X-Countersign: .* before: a loop"$/m);
+    assert.match(
+      home.mails("Maildir/.Spam")[0]!,
+      /^X-Countersign: .*"mail forwarding loop: it was already delivered to \S+"$/m,
+    );
     assert.deepEqual(await forward(home, FRIEND, to, line + ORDINARY), { code: 99, stdout: "", stderr: "" });
     assert.deepEqual(mailCounts(home), [0, 0, 2]);
-    assert.match(home.read(".local/state/countersign/log"), / outcome=filed why="it was delivered to .*: a loop"\n$/);
+    assert.match(
+      home.read(".local/state/countersign/log"),
+      / outcome=filed why="mail forwarding loop: it was already delivered to .*"\n$/,
+    );
     // With an inbox it is delivered there, because the signed address proves that it is genuine.
     using inbox = forwardingHome('inbox = "~/Maildir"');
     assert.deepEqual(await forward(inbox, "", to, line + BOUNCE), { code: 99, stdout: "", stderr: "" });
     assert.deepEqual(mailCounts(inbox), [0, 1, 0]);
-    assert.match(inbox.mails("Maildir")[0]!, /^X-Countersign: .* before: a loop"$/m);
+    assert.match(
+      inbox.mails("Maildir")[0]!,
+      /^X-Countersign: .*"mail forwarding loop: it was already delivered to \S+"$/m,
+    );
   }
   // A Delivered-To field with another address is not a loop.
   using home = forwardingHome();

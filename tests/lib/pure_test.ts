@@ -59,6 +59,10 @@ const USES: Record<string, () => Promise<void>> = {
     const { parseLists } = await import("../../lib/settings/lists.ts");
     assert.deepEqual(parseLists("A@b.example # x\n", "/l"), ["a@b.example"]);
   },
+  async values() {
+    const { describe, flag } = await import("../../lib/settings/values.ts");
+    assert.equal(describe(flag(false, "").type), "true or false");
+  },
   async moved() {
     const { parseMoved } = await import("../../lib/settings/moved.ts");
     assert.deepEqual([...parseMoved("A@b.example c@d.example # x\n", "/m")], [["a@b.example", "c@d.example"]]);
