@@ -76,8 +76,8 @@ export async function rememberIn(
   await handOver(settings, store);
 }
 
-/** Tells the store what could not be told while it was out of reach. */
-async function handOver({ state }: StateSettings, store: SharedStore): Promise<void> {
+/** Tells the store that mail was not remembered while it was out of reach, if so. Never throws. */
+export async function handOver({ state }: Pick<StateSettings, "state">, store: SharedStore): Promise<void> {
   const time = lastForgotten(state.folder);
   if (time === undefined || time === Infinity) return;
   try {

@@ -2,9 +2,19 @@
 import { errorText, Fail } from "../../lib/fail.ts";
 import { asksLookup } from "../../lib/settings/lookup.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
-import { useStore } from "../../io/state/stores.ts";
+import { expireDaily } from "../../io/state/expire.ts";
+import { handOver, useStore } from "../../io/state/stores.ts";
 import { readCertificates, readPassword } from "../../io/system/load.ts";
 import type { NamedStore } from "./answers.ts";
+
+/**
+ * How often the store is told of mail that was not remembered, in milliseconds. The door of another host must know that
+ * before bounces of this mail come back.
+ */
+const HAND_OVER_MS = 15_000;
+
+/** How often expired files are looked for, in milliseconds; once a day some are found. */
+const CLEAN_MS = 3_600_000;
 
 /** The store, while it is open. */
 export interface OpenStore extends NamedStore {
@@ -18,12 +28,20 @@ export interface OpenStore extends NamedStore {
  * @returns undefined when each program reads and writes the files by itself
  * @throws {Fail} `config` for a Redis that could forget what it has confirmed
  */
-export async function openStore(settings: Settings, report: (what: string) => void): Promise<OpenStore | undefined> {
+export async function openStore(
+  settings: Settings,
+  report: (what: string) => void,
+  every = HAND_OVER_MS,
+): Promise<OpenStore | undefined> {
   if (!asksLookup(settings)) return undefined;
   const { folder, redis, redis_password_file, redis_ca } = settings.state;
   if (redis === "") {
     const store = (await import("../../io/state/shared/files.ts")).fileStore(folder);
-    return { kind: "files", store, close: useStore(settings, store) };
+    const release = useStore(settings, store);
+    // No shim and no hook of this folder does it.
+    const clean = () => void expireDaily(folder, "serve", new Date(), () => {});
+    clean();
+    return { kind: "files", store, close: ending(release, repeated(clean, CLEAN_MS)) };
   }
   const { RedisStore } = await import("../../io/state/shared/redis.ts");
   const store = new RedisStore(redis, {
@@ -40,12 +58,16 @@ export async function openStore(settings: Settings, report: (what: string) => vo
     report(errorText(error));
   }
   const release = useStore(settings, store);
-  return {
-    kind: "redis",
-    store,
-    close() {
-      release();
-      store.close();
-    },
-  };
+  const timer = repeated(() => void handOver(settings, store), every);
+  return { kind: "redis", store, close: ending(timer, release, () => store.close()) };
 }
+
+/** Does some work now and then, which does not keep the program alive. @returns ends that */
+function repeated(work: () => void, milliseconds: number): () => void {
+  const timer = setInterval(work, milliseconds);
+  Deno.unrefTimer(timer);
+  return () => clearInterval(timer);
+}
+
+/** Does all of this. */
+const ending = (...work: (() => void)[]) => () => work.forEach((one) => one());

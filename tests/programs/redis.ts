@@ -50,6 +50,11 @@ export class Redis {
     await child?.status;
   }
 
+  /** Its process. */
+  get pid(): number {
+    return this.#child!.pid;
+  }
+
   /** Stops it without ending it, or lets it go on. */
   signal(signal: "SIGSTOP" | "SIGCONT"): void {
     this.#child!.kill(signal);

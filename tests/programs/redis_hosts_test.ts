@@ -1,0 +1,272 @@
+/** Two hosts that share a Redis, each with its own home, `countersign serve`, shim and hook. */
+import assert from "node:assert/strict";
+import { noteForgotten } from "../../io/state/forgotten.ts";
+import { everythingRemembered } from "../../io/state/stores.ts";
+import { parseConfig } from "../../lib/settings/parse.ts";
+import { openStore } from "../../serve/lookup/state.ts";
+import { fieldOf, filesBelow, Home, qsbmf } from "../rig.ts";
+import type { Challenge } from "../qsecretary.ts";
+import { message, OFFER, packetsIn, shown } from "../serve/mta.ts";
+import { printPacket } from "../../serve/milter/packet.ts";
+import { concat } from "../../lib/bytes.ts";
+import { challenges, MARKS, Member, PLAIN } from "./member.ts";
+import { until } from "./postfix.ts";
+import { needRedis, Redis } from "./redis.ts";
+import { Serving } from "./serving.ts";
+
+const test = await needRedis();
+const STATE = ".local/state/countersign";
+
+/** A host: greg's home, with his keys, which are the same on both. */
+class Host extends Member {
+  #serving: Serving | undefined;
+
+  constructor(readonly redis: Redis, more = "") {
+    super();
+    this.qmail(MARKS);
+    this.write("sockets/.keep", "");
+    this.fix(
+      `logins = ["greg"]\n${challenges()}\n[incoming]\nforged = "refuse"\n[serve]\nsocket_folder = "~/sockets"\n` +
+        `[state]\nshared = true\nredis = "${redis.url}"\n${more}`,
+    );
+  }
+
+  static async start(redis: Redis): Promise<Host> {
+    const host = new Host(redis);
+    host.#serving = await Serving.start(host);
+    return host;
+  }
+
+  /** What `countersign serve` has said. */
+  get said(): string {
+    return this.#serving!.stderr;
+  }
+
+  /** Answers to this challenge that left from here. */
+  answers({ confirm }: Challenge): number {
+    return this.injected().filter(({ argv }) => argv.at(-1) === confirm).length;
+  }
+
+  /** One message at a socket of the engine. @returns the last thing that it says */
+  async milter(socket: "door" | "sign", packets: Uint8Array[]): Promise<string[]> {
+    using connection = await Deno.connect({ transport: "unix", path: `${this.path}/sockets/${socket}` });
+    await connection.write(concat(printPacket("O", OFFER), ...packets));
+    await connection.write(printPacket("Q"));
+    const parts: Uint8Array[] = [];
+    const buffer = new Uint8Array(4096);
+    for (let size; (size = await connection.read(buffer)) !== null;) parts.push(buffer.slice(0, size));
+    return packetsIn(concat(...parts)).map(shown);
+  }
+
+  /** What the door says at the end of a bounce. */
+  async door(bounce: string): Promise<string> {
+    return (await this.milter("door", message("", [PLAIN], bounce))).at(-1)!;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#serving?.[Symbol.asyncDispose]();
+    this[Symbol.dispose]();
+  }
+}
+
+/** Two hosts and their Redis. */
+async function two(run: (one: Host, other: Host, redis: Redis) => Promise<void>): Promise<void> {
+  await using redis = await Redis.start();
+  await using one = await Host.start(redis);
+  await using other = await Host.start(redis);
+  await run(one, other, redis);
+}
+
+const returning = (id: string): string =>
+  qsbmf(PLAIN, `From: ${PLAIN}\nMessage-ID: <${id}>\nSubject: Lunch\n\nAt one?\n`);
+const refused = /^y550[- ]5\.7\.1 /;
+
+test("one challenge delivered at both hosts is answered once", () =>
+  two(async (one, other) => {
+    for (let nth = 0; nth < 4; nth++) {
+      const [challenge] = await one.post(`Patch ${nth}`);
+      const before = [one, other].map((host) => host.inbox().length);
+      const delivered = await Promise.all([one, other].map((host) => host.deliver(challenge!)));
+      assert.deepEqual(delivered.map(({ end }) => end), ["success", "success"], `${one.said}${other.said}`);
+      assert.equal(one.answers(challenge!) + other.answers(challenge!), 1);
+      const marked = [one, other].flatMap((host, at) => host.inbox().slice(before[at]));
+      assert.equal(marked.length, 1);
+      assert.match(
+        fieldOf(marked[0]!, "X-Countersign"),
+        /(?:already answered|another hook is answering it|an answer was started and may have been sent): check it yourself/,
+      );
+      // Later, at either, it is not answered again.
+      for (const host of [one, other]) assert.equal((await host.deliver(challenge!)).end, "success");
+      assert.equal(one.answers(challenge!) + other.answers(challenge!), 1);
+    }
+    // Nothing of it is in files of the hosts.
+    for (const host of [one, other]) {
+      assert.deepEqual(filesBelow(`${host.path}/${STATE}`).filter((path) => /\/(?:ledger|sent)\//.test(path)), []);
+    }
+  }));
+
+test("what one host sent the other knows, and Redis holds none of it in clear text", () =>
+  two(async (one, other, redis) => {
+    const mail = `From: ${PLAIN}\nTo: jo@b.example\nMessage-ID: <lunch@example.org>\n\nAt one?\n`;
+    assert.equal((await one.shim(["--", "jo@b.example"], mail)).code, 0);
+    const reply = "From: jo@b.example\nSubject: Away\nIn-Reply-To: <lunch@example.org>\n\nI am away.\n";
+    assert.equal((await other.deliver({ to: PLAIN, mail: reply })).end, "success");
+    assert.match(other.logged, /result=known check=reply/);
+    assert.equal((await other.deliver({ to: PLAIN, mail: reply.replace("lunch@", "lie@") })).end, "success");
+    assert.match(other.logged, /result=unsolicited/);
+
+    await one.post("A patch");
+    const keys = (await redis.cli("KEYS", "*")).split("\n").sort();
+    assert.equal(keys.length, 5, keys.join());
+    const dump = Deno.readTextFileSync(
+      filesBelow(`${redis.folder}/appendonlydir`).find((path) => path.endsWith(".incr.aof"))!,
+    );
+    for (const text of ["example.org", "cr.yp.to", "lunch", "patch"]) assert.ok(!dump.includes(text), text);
+  }));
+
+test("Redis is killed: the hook defers, nothing is answered twice, mail goes out and is noted as forgotten", () =>
+  two(async (one, other, redis) => {
+    const [first] = await one.post("A patch");
+    const [second] = await one.post("Another patch");
+    assert.equal((await one.deliver(first!)).end, "success");
+    assert.equal(one.answers(first!), 1);
+    await redis.kill();
+
+    for (const host of [one, other]) {
+      for (const challenge of [first!, second!]) {
+        const { end, runs } = await host.deliver(challenge);
+        assert.deepEqual([end, runs[0]!.code], ["defer", 75]);
+        assert.match(runs[0]!.stdout, /sockets\/lookup: countersign serve cannot be asked: Redis cannot be used/);
+      }
+    }
+    assert.deepEqual([one.answers(first!), one.answers(second!), other.answers(first!), other.answers(second!)], [
+      1,
+      0,
+      0,
+      0,
+    ]);
+    // The shim sends; that it could not remember the message is in the log, and beside it.
+    const mail = `From: ${PLAIN}\nTo: jo@b.example\n\nAt one?\n`;
+    assert.equal((await one.shim(["--", "jo@b.example"], mail)).code, 0);
+    assert.match(one.read(`${STATE}/log`), /result=sent.*/);
+    assert.match(one.logged, /forgotten=".*Redis cannot be used/);
+    assert.ok(Deno.statSync(`${one.path}/${STATE}/forgotten`).isFile);
+
+    await redis.start();
+    await new Promise((done) => setTimeout(done, 1100)); // serve does not try again at once
+    for (const challenge of [first!, second!]) assert.equal((await other.deliver(challenge)).end, "success");
+    assert.deepEqual([other.answers(first!), other.answers(second!)], [0, 1], "the claim has survived");
+    // With the next message the note goes to where the other host sees it.
+    assert.equal(await redis.cli("EXISTS", "countersign:1:forgotten"), "0");
+    assert.equal((await one.shim(["--", "jo@b.example"], mail)).code, 0);
+    assert.equal(await redis.cli("EXISTS", "countersign:1:forgotten"), "1");
+    assert.ok(!filesBelow(`${one.path}/${STATE}`).some((path) => path.endsWith("/forgotten")));
+  }));
+
+test("Redis dies while an answer is sent: it is not given again, at either host", () =>
+  two(async (one, other, redis) => {
+    const [challenge] = await one.post("A patch");
+    one.injector(`kill -9 ${redis.pid}`);
+    const { end, runs } = await one.deliver(challenge!);
+    assert.deepEqual([end, runs[0]!.code], ["defer", 75]);
+    assert.equal(one.answers(challenge!), 1);
+    await redis.kill();
+    await redis.start();
+    await new Promise((done) => setTimeout(done, 1100));
+    one.injector("");
+    for (const host of [one, other]) {
+      assert.equal((await host.deliver(challenge!)).end, "success");
+      assert.match(host.logged, /an answer was started and may have been sent: check it yourself/);
+    }
+    assert.deepEqual([one.answers(challenge!), other.answers(challenge!)], [1, 0]);
+  }));
+
+test("the door of one host knows what the other signed, and refuses nothing when that is uncertain", () =>
+  two(async (one, other, redis) => {
+    const sent = message(PLAIN, ["jo@b.example"], `From: ${PLAIN}\nMessage-ID: <signed@example.org>\n\nHi\n`, {
+      login: "greg",
+    });
+    assert.equal((await one.milter("sign", sent)).at(-1), "a");
+    assert.match(one.logged, /result=signed/);
+    assert.doesNotMatch(one.logged, /forgotten=/);
+    assert.equal(await other.door(returning("signed@example.org")), "a");
+    assert.match(await other.door(returning("lie@spam.example")), refused);
+
+    await redis.kill();
+    assert.equal(await other.door(returning("lie@spam.example")), "a");
+    assert.equal((await one.milter("sign", sent)).at(-1), "a", "mail goes");
+    assert.match(one.logged, /result=signed.*forgotten=/);
+    await redis.start();
+    await new Promise((done) => setTimeout(done, 1100));
+    assert.match(await other.door(returning("lie@spam.example")), refused, "it does not know yet");
+    assert.equal((await one.milter("sign", sent)).at(-1), "a");
+    assert.equal(await other.door(returning("lie@spam.example")), "a", "now it does");
+    assert.equal(await one.door(returning("lie@spam.example")), "a");
+  }));
+
+test("users ask countersign serve for the files of the site, which they cannot read themselves", async () => {
+  const site = new Home();
+  using _ = site;
+  site.write("sockets/.keep", "");
+  const lookup = `[state]\nlookup = "${site.path}/sockets/lookup"\n`;
+  site.settings(`[transport]\npreset = "exim"\n[serve]\nsocket_folder = "~/sockets"\n${lookup}`);
+  await using _serving = await Serving.start(site);
+  using user = new Member();
+  user.fix(`${challenges()}\n${lookup}`);
+  const [challenge] = await user.post("A patch");
+  assert.equal((await user.deliver(challenge!)).end, "success");
+  assert.equal((await user.deliver(challenge!)).end, "success");
+  assert.equal(user.injected().filter(({ argv }) => argv.at(-1) === challenge!.confirm).length, 1);
+  assert.match(user.logged, /already answered/);
+  const kept = (home: Home) => filesBelow(`${home.path}/${STATE}`).filter((path) => /\/(?:ledger|sent)\//.test(path));
+  assert.deepEqual(kept(user), []);
+  assert.ok(kept(site).some((path) => path.endsWith(".spent")) && kept(site).some((path) => path.includes("/sent/")));
+  assert.ok(Deno.statSync(`${site.path}/${STATE}/daily/serve`).isFile, "what has expired is removed there");
+  // Without the socket nothing is decided that needs it.
+  Deno.removeSync(`${site.path}/sockets/lookup`);
+  const { end, runs } = await user.deliver(challenge!);
+  assert.deepEqual([end, runs[0]!.code], ["defer", 75]);
+});
+
+test("serve tells Redis of mail that was not remembered as soon as it can", async () => {
+  await using redis = await Redis.start();
+  using host = new Host(redis);
+  const { file, home } = { file: `${host.path}/.config/countersign/config.toml`, home: host.path };
+  const settings = parseConfig(host.read(".config/countersign/config.toml"), { file, home });
+  noteForgotten(settings.state.folder, new Date());
+  const store = await openStore(settings, () => {}, 20);
+  await until("the note", async () => await redis.cli("EXISTS", "countersign:1:forgotten") === "1");
+  assert.ok(!filesBelow(settings.state.folder).some((path) => path.endsWith("/forgotten")));
+  assert.equal(await everythingRemembered(settings, new Date()), false);
+  store!.close();
+});
+
+test("serve does not use a Redis that could forget, and says so in one line; one that is not there yet it awaits", async (t) => {
+  const rows: [settings: Record<string, string>, says: RegExp][] = [
+    [{ appendfsync: "everysec" }, /it says everysec for appendfsync: set appendonly yes, appendfsync always/],
+    [{ "maxmemory-policy": "volatile-ttl" }, /it says volatile-ttl for maxmemory-policy/],
+    [{ "rename-command": 'CONFIG ""' }, /Redis does not tell its settings/],
+  ];
+  for (const [settings, says] of rows) {
+    await t.step(JSON.stringify(settings), async () => {
+      await using redis = await Redis.start(settings);
+      using host = new Host(redis);
+      await using serving = Serving.begin(host);
+      assert.equal(await serving.ended(), 78);
+      assert.match(serving.stderr, says);
+      assert.equal(serving.stderr.trimEnd().split("\n").length, 1, serving.stderr);
+      assert.deepEqual(filesBelow(`${host.path}/sockets`).map((path) => path.split("/").at(-1)), [".keep"]);
+    });
+  }
+  await t.step("not there yet", async () => {
+    await using redis = await Redis.start();
+    await redis.kill();
+    await using host = await Host.start(redis);
+    assert.match(host.said, /^serve: Redis cannot be used: .*\nserve: Listening on /);
+    await redis.start();
+    await new Promise((done) => setTimeout(done, 1100));
+    const [challenge] = await host.post("A patch");
+    assert.equal((await host.deliver(challenge!)).end, "success");
+    assert.equal(host.answers(challenge!), 1);
+  });
+});
