@@ -5,7 +5,7 @@
  * V8 counts blocks, not conditions (see HACKING.md). A function that was never
  * called has no blocks in V8's report; here it counts as one branch not taken.
  */
-import { ROOT } from "./rig.ts";
+import { ROOT, sourceFiles } from "./rig.ts";
 
 /** Required percentage of the branches of the core. */
 const REQUIRED_PERCENT = 95;
@@ -42,18 +42,11 @@ export function read(report: string, root: string): Row[] {
 }
 
 /** The pure modules: lib, outgoing and incoming. */
-export const core = (): string[] => ["lib", "outgoing", "incoming"].flatMap(filesBelow).sort();
-
-/** All files below a folder of the checkout. */
-function filesBelow(folder: string): string[] {
-  return [...Deno.readDirSync(`${ROOT}/${folder}`)].flatMap(({ name, isDirectory }) =>
-    isDirectory ? filesBelow(`${folder}/${name}`) : [`${folder}/${name}`]
-  );
-}
+export const core = (): string[] => sourceFiles("lib", "outgoing", "incoming").sort();
 
 /** The test files, except those that run programs in a Home, whose processes are not counted. */
 function testFiles(): string[] {
-  return TESTS.flatMap((folder) => filesBelow(`tests/${folder}`))
+  return sourceFiles(...TESTS.map((folder) => `tests/${folder}`))
     .filter((name) => name.endsWith("_test.ts") && !/\bHome\b/.test(Deno.readTextFileSync(`${ROOT}/${name}`)));
 }
 

@@ -1,7 +1,7 @@
 /** The launchers and their programs in a broken environment: no message is lost or sent incompletely. */
 import assert from "node:assert/strict";
 import { checkoutStart, PROGRAMS, stubText } from "../build/install/launcher.ts";
-import { fieldOf, Home, oneLine, type Ran, ROOT } from "./rig.ts";
+import { fieldOf, Home, isFile, oneLine, type Ran, ROOT } from "./rig.ts";
 
 const HEAD = "From: greg@example.org\nTo: ann@example.net\nSubject: Hello\nMessage-ID: <1@example.org>\n\n";
 const MAIL = `${HEAD}Hi.\n`;
@@ -9,7 +9,7 @@ const MAIL = `${HEAD}Hi.\n`;
 const BIG = `${HEAD}${"0123456789abcdef".repeat(64)}\n`.padEnd(4 * 1024 * 1024, "line of the body\n");
 const SHIM = `${ROOT}/shim/shim`;
 const HOOK = `${ROOT}/hooks/incoming`;
-const SHELLS = [[], ["/bin/bash", "--posix"]].filter(([shell]) => shell === undefined || exists(shell));
+const SHELLS = [[], ["/bin/bash", "--posix"]].filter(([shell]) => shell === undefined || isFile(shell));
 const root = Deno.uid() === 0;
 
 /** Variables that make Deno 2.9.6 write files, load code, trust other certificates, print more, wait or stop. */
@@ -30,14 +30,6 @@ const UNSET = {
   TOKIO: "WORKER_THREADS",
   SSLKEYLOGFILE: "",
 };
-
-function exists(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-}
 
 /** A home whose injector is this script. */
 function homeWith(injector: string): Home {
@@ -172,7 +164,7 @@ Deno.test("if the injector rejects a large message before reading all of it, its
 });
 
 // Signal dispositions inherited from the caller.
-const perl = exists("/usr/bin/perl");
+const perl = isFile("/usr/bin/perl");
 const SIGNALS = {
   ignored: '$SIG{CHLD} = "IGNORE"; exec @ARGV; die',
   blocked: "use POSIX; sigprocmask(SIG_BLOCK, POSIX::SigSet->new(SIGCHLD)); exec @ARGV; die",
@@ -426,7 +418,7 @@ for (const signal of signals) {
         run.child.kill(signal);
         const ran = await ended(run);
         assert.equal(ran.code, 75, ran.stderr);
-        assert.ok(!exists(`/proc/${injector}/stat`), "the injector is still running");
+        assert.ok(!isFile(`/proc/${injector}/stat`), "the injector is still running");
         assert.deepEqual([home.read("ended"), home.read("committed")], ["", ""]);
       },
     );
@@ -440,7 +432,7 @@ for (const signal of signals) {
       run.child.kill(signal);
       const ran = await ended(run);
       oneLine(ran, 75, /Stopped by a signal; .*injector was killed$/m);
-      assert.ok(!exists(`/proc/${injector}/stat`), "the injector is still running");
+      assert.ok(!isFile(`/proc/${injector}/stat`), "the injector is still running");
       assert.equal(home.read("committed"), "");
     });
   }
@@ -479,7 +471,7 @@ const DISK = 256 * 1024;
 function smallDisk(folder: string): boolean {
   const args = ["-t", "tmpfs", "-o", `size=${DISK}`, "tmpfs", folder];
   Deno.mkdirSync(folder, { recursive: true });
-  return root && exists("/bin/mount") &&
+  return root && isFile("/bin/mount") &&
     new Deno.Command("/bin/mount", { args, stdout: "null", stderr: "null" }).outputSync().success;
 }
 

@@ -1,7 +1,7 @@
 /** Memory limits as set by softlimit, Dovecot and systemd: soft limits are raised, hard limits that are too low are reported. */
 import assert from "node:assert/strict";
 import { launcherText } from "../build/install/launcher.ts";
-import { Home, oneLine, ROOT } from "./rig.ts";
+import { Home, isFile, oneLine, ROOT } from "./rig.ts";
 import { signed } from "./stub.ts";
 
 const MAIL = "From: greg@example.org\nTo: ann@example.net\nSubject: Hello\nMessage-ID: <1@example.org>\n\nHi.\n";
@@ -9,13 +9,6 @@ const MAIL = "From: greg@example.org\nTo: ann@example.net\nSubject: Hello\nMessa
 const BIG = MAIL + "0123456789abcdef".repeat(64 * 1024 * 60);
 
 const SHELLS = [["/bin/sh"], ["/bin/bash", "--posix"], ["/bin/mksh"], ["/bin/busybox", "sh"]];
-const exists = ([path]: readonly string[]): boolean => {
-  try {
-    return Deno.statSync(path!).isFile;
-  } catch {
-    return false;
-  }
-};
 
 /** An installed launcher of the countersign command. */
 function countersign(home: Home): string {
@@ -44,7 +37,7 @@ const ENV = { SENDER: "ann@example.net", EXT: "", HOST: "example.org" };
 for (const shell of SHELLS) {
   const run = (home: Home, limits: string, argv: string[], input = MAIL) =>
     home.run(["/bin/sh", "-c", `${limits} && exec "$@"`, "sh", ...shell, ...argv], input, ENV);
-  const ignore = !exists(shell);
+  const ignore = !isFile(shell[0]!);
 
   for (const [what, argv, status] of programs) {
     Deno.test({ name: `${what} under small soft limits, ${shell.join(" ")}`, ignore }, async () => {

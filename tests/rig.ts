@@ -139,6 +139,30 @@ export class Home {
   }
 }
 
+/** A temporary folder, removed on disposal. */
+export class TempFolder implements Disposable {
+  readonly path: string = Deno.makeTempDirSync({ prefix: "countersign-" });
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.path, { recursive: true });
+  }
+}
+
+/** The permission bits of a file, in octal. */
+export const modeOf = (path: string): string => (Deno.statSync(path).mode! & 0o777).toString(8);
+
+/** Whether this is a file that exists. */
+export function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+/** The files below these folders of the checkout, relative to it. */
+export const sourceFiles = (...folders: string[]): string[] =>
+  folders.flatMap((folder) => filesBelow(`${ROOT}/${folder}`)).map((path) => path.slice(ROOT.length + 1));
+
 /** The files of a ledger, by their state. */
 export function ledgerFiles(folder: string): Record<"issued" | "claimed" | "spent", string[]> {
   const out = { issued: [] as string[], claimed: [] as string[], spent: [] as string[] };

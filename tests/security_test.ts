@@ -4,7 +4,7 @@ import { launcherText, PROGRAMS } from "../build/install/launcher.ts";
 import { timingSafeEqual } from "../lib/bytes.ts";
 import { prvsSign, signTag, srsForward } from "../mod.ts";
 import { byStub } from "./stub.ts";
-import { fieldOf, Home, ROOT, SECRET } from "./rig.ts";
+import { fieldOf, Home, ROOT, SECRET, sourceFiles } from "./rig.ts";
 import { randomNonce } from "./random.ts";
 
 /** Tries each operation and prints `yes`, `no` (denied by Deno) or the error. */
@@ -136,11 +136,7 @@ Deno.test("timingSafeEqual takes the same number of steps wherever the differenc
 });
 
 Deno.test("every module that compares MACs uses timingSafeEqual", () => {
-  const below = (folder: string): string[] =>
-    [...Deno.readDirSync(`${ROOT}/${folder}`)].flatMap(({ name, isDirectory }) =>
-      isDirectory ? below(`${folder}/${name}`) : [`${folder}/${name}`]
-    );
-  const files = ["lib", "outgoing", "incoming", "io", "shim", "hooks", "serve", "admin"].flatMap(below);
+  const files = sourceFiles("lib", "outgoing", "incoming", "io", "shim", "hooks", "serve", "admin");
   const source = (path: string) => Deno.readTextFileSync(`${ROOT}/${path}`);
   const makers = files.filter((path) => /^import [^;]*"[./]*(?:lib\/)?hmac\.ts"/m.test(source(path)));
   // The index of sent mail is searched for a MAC that we compute: a stranger supplies the text, never the MAC. Sealed

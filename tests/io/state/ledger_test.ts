@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { type Entry, entryName, printEntry } from "../../../lib/entry.ts";
 import { fileLedger } from "../../../io/state/ledger.ts";
 import { someEntry } from "../../challenges.ts";
-import { filesBelow, ledgerFiles, ROOT } from "../../rig.ts";
+import { countingDisk } from "../disk.ts";
+import { filesBelow, ledgerFiles, modeOf, ROOT, TempFolder } from "../../rig.ts";
 
 const TODAY = 20_777;
 
 /** A temporary folder with a ledger. */
-class Folder {
-  readonly path = Deno.makeTempDirSync({ prefix: "countersign-" });
+class Folder extends TempFolder {
   readonly ledger = fileLedger(`${this.path}/ledger`);
   /** The files in a state, including drafts, relative to the ledger. */
   names(state: "issued" | "claimed" | "spent"): string[] {
@@ -17,13 +17,9 @@ class Folder {
   counts(): number[] {
     return (["issued", "claimed", "spent"] as const).map((state) => this.names(state).length);
   }
-  [Symbol.dispose](): void {
-    Deno.removeSync(this.path, { recursive: true });
-  }
 }
 
 const entry = (change: Partial<Entry> = {}): Entry => someEntry({ expires: TODAY + 7, ...change });
-const mode = (path: string) => (Deno.statSync(path).mode! & 0o777).toString(8);
 
 Deno.test("An issued entry is found by its Message-ID and by its list only", async () => {
   using folder = new Folder();
@@ -57,16 +53,16 @@ Deno.test("Only the owner can access files and folders", async () => {
   await folder.ledger.issue(entry());
   const checkModes = (state: "issued" | "claimed" | "spent") => {
     const parts = folder.names(state)[0]!.split("/");
-    const modes = parts.map((_, nth) => mode(`${folder.path}/ledger/${parts.slice(0, nth + 1).join("/")}`));
+    const modes = parts.map((_, nth) => modeOf(`${folder.path}/ledger/${parts.slice(0, nth + 1).join("/")}`));
     assert.deepEqual(modes, ["700", "700", "700", "600"], state);
   };
-  assert.equal(mode(`${folder.path}/ledger`), "700");
+  assert.equal(modeOf(`${folder.path}/ledger`), "700");
   checkModes("issued");
   const claim = await folder.ledger.claim(entryName(entry()));
   checkModes("claimed");
   await folder.ledger.settle(claim!, "spent");
   checkModes("spent");
-  for (const path of filesBelow(folder.path)) assert.equal(mode(path), "600", path);
+  for (const path of filesBelow(folder.path)) assert.equal(modeOf(path), "600", path);
 });
 
 Deno.test("An entry issued twice is unchanged", async () => {
@@ -345,58 +341,40 @@ Deno.test("clean does nothing if there is no ledger", async () => {
   assert.deepEqual([...Deno.readDirSync(folder.path)], []);
 });
 
-/** Counts calls of this method while `run` runs; calls for which `fails` is true throw. Writes are short. */
-async function counting(method: "syncSync" | "writeSync", run: () => Promise<void>, fails = (_nth: number) => false) {
-  // deno-lint-ignore no-explicit-any
-  const file = Deno.FsFile.prototype as any;
-  const original = file[method];
-  let nth = 0;
-  file[method] = function (this: Deno.FsFile, bytes: Uint8Array) {
-    if (fails(nth++)) throw new Error("No space left on device");
-    return method === "syncSync" ? original.call(this) : original.call(this, bytes.subarray(0, 3));
-  };
-  try {
-    await run();
-  } finally {
-    file[method] = original;
-  }
-  return nth;
-}
-
 Deno.test("issue, claim and settle sync to disk before they return", async () => {
   using folder = new Folder();
   const name = entryName(entry());
   let claim: string | undefined;
   assert.equal(
-    await counting("syncSync", () => folder.ledger.issue(entry())),
+    await countingDisk("syncSync", () => folder.ledger.issue(entry())),
     3,
     "the file, its folder and the parent folder",
   );
-  const claimed = await counting("syncSync", async () => {
+  const claimed = await countingDisk("syncSync", async () => {
     claim = await folder.ledger.claim(name);
   });
   assert.equal(claimed, 1, "the folder");
-  assert.equal(await counting("syncSync", () => folder.ledger.settle(claim!, "spent")), 1);
+  assert.equal(await countingDisk("syncSync", () => folder.ledger.settle(claim!, "spent")), 1);
 });
 
 Deno.test("A disk error at any step is reported and leaves no partial entry", async () => {
   for (const step of [0, 1, 2]) {
     using folder = new Folder();
-    const failed = counting("syncSync", () => folder.ledger.issue(entry()), (nth) => nth === step);
+    const failed = countingDisk("syncSync", () => folder.ledger.issue(entry()), (nth) => nth === step);
     await assert.rejects(failed, { kind: "temporary", message: /No space/ });
     assert.equal(folder.names("issued").length, Math.min(step, 1), "only a complete entry gets its name");
     await folder.ledger.issue(entry());
     assert.equal((await folder.ledger.find({ messageId: "1@example.net" })).length, 1, "a retry succeeds");
   }
   using folder = new Folder();
-  const failed = counting("writeSync", () => folder.ledger.issue(entry()), (nth) => nth === 2);
+  const failed = countingDisk("writeSync", () => folder.ledger.issue(entry()), (nth) => nth === 2);
   await assert.rejects(failed, { kind: "temporary", message: /No space/ });
   assert.deepEqual(folder.names("issued"), [], "no draft is left");
 });
 
 Deno.test("Short writes are continued", async () => {
   using folder = new Folder();
-  const writes = await counting("writeSync", () => folder.ledger.issue(entry()));
+  const writes = await countingDisk("writeSync", () => folder.ledger.issue(entry()));
   assert.equal(writes, Math.ceil(new TextEncoder().encode(printEntry(entry())).length / 3));
   assert.deepEqual((await folder.ledger.find({ messageId: "1@example.net" })).map(({ entry }) => entry), [entry()]);
 });

@@ -2,14 +2,13 @@ import assert from "node:assert/strict";
 import { dayOf } from "../../../lib/date.ts";
 import { expireSent, rememberSent, sentIndex } from "../../../io/state/sent.ts";
 import { chair, day, joe, now } from "../../challenges.ts";
-import { filesBelow, ROOT } from "../../rig.ts";
+import { filesBelow, modeOf, ROOT, TempFolder } from "../../rig.ts";
 
 const DAYS = 30;
 /** Bytes of a record: a hash, and four bytes with the day and whether the message was signed. */
 const SIZE = 20;
 
-class Folder {
-  readonly path = Deno.makeTempDirSync({ prefix: "countersign-" });
+class Folder extends TempFolder {
   readonly sent = `${this.path}/sent`;
   /** The files of the index as `PERIOD/BUCKET`. */
   files(): string[] {
@@ -18,13 +17,9 @@ class Folder {
   names(): string[] {
     return [...Deno.readDirSync(this.sent)].map((entry) => entry.name).sort();
   }
-  [Symbol.dispose](): void {
-    Deno.removeSync(this.path, { recursive: true });
-  }
 }
 
 const period = (when: Date) => Math.floor(dayOf(when) / DAYS);
-const mode = (path: string) => (Deno.statSync(path).mode! & 0o777).toString(8);
 
 Deno.test("A Message-ID is known for 30 days, to the identity that sent it", () => {
   using folder = new Folder();
@@ -92,10 +87,10 @@ Deno.test("A message takes 20 bytes that do not reveal its Message-ID, in a priv
   const files = filesBelow(folder.sent);
   assert.equal(files.reduce((sum, path) => sum + Deno.statSync(path).size, 0), 51 * SIZE);
   assert.ok(files.length > 40, "messages are spread over the buckets");
-  for (const path of [folder.sent, `${folder.sent}/${period(now)}`]) assert.equal(mode(path), "700");
+  for (const path of [folder.sent, `${folder.sent}/${period(now)}`]) assert.equal(modeOf(path), "700");
   for (const path of files) {
     assert.match(path, /\/[0-9a-f]{3}$/);
-    assert.equal(mode(path), "600");
+    assert.equal(modeOf(path), "600");
     assert.ok(!new TextDecoder("latin1").decode(Deno.readFileSync(path)).includes("example"));
   }
 });

@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { utf8 } from "../../../lib/bytes.ts";
 import { Fail } from "../../../lib/fail.ts";
 import { deliverToMaildir } from "../../../io/transport/maildir.ts";
+import { modeOf, TempFolder } from "../../rig.ts";
+import { countingDisk } from "../disk.ts";
+import { chunks } from "./chunks.ts";
 
 /** A temporary folder for maildirs. */
-class Folder {
-  readonly path = Deno.makeTempDirSync({ prefix: "countersign-" });
+class Folder extends TempFolder {
   readonly maildir = `${this.path}/box`;
   names(folder: string): string[] {
     return [...Deno.readDirSync(`${this.maildir}/${folder}`)].map((entry) => entry.name);
@@ -14,16 +16,9 @@ class Folder {
   left(): string[] {
     return [...this.names("new"), ...this.names("tmp"), ...this.names("cur")];
   }
-  [Symbol.dispose](): void {
-    Deno.removeSync(this.path, { recursive: true });
-  }
 }
 
-async function* chunks(...parts: string[]): AsyncGenerator<Uint8Array> {
-  for (const part of parts) yield await Promise.resolve(utf8(part));
-}
 const message = (...parts: string[]) => ({ head: utf8("Subject: x\n\n"), body: chunks(...parts) });
-const mode = (path: string) => (Deno.statSync(path).mode! & 0o777).toString(8);
 
 Deno.test("A message becomes one complete file in new", async () => {
   using folder = new Folder();
@@ -37,8 +32,8 @@ Deno.test("A message becomes one complete file in new", async () => {
 Deno.test("Only the owner can access files and folders", async () => {
   using folder = new Folder();
   const path = await deliverToMaildir(folder.maildir, message());
-  assert.equal(mode(path), "600");
-  for (const name of ["", "/tmp", "/new", "/cur"]) assert.equal(mode(folder.maildir + name), "700", name);
+  assert.equal(modeOf(path), "600");
+  for (const name of ["", "/tmp", "/new", "/cur"]) assert.equal(modeOf(folder.maildir + name), "700", name);
 });
 
 Deno.test("An existing maildir is not changed", async () => {
@@ -48,7 +43,7 @@ Deno.test("An existing maildir is not changed", async () => {
   await deliverToMaildir(folder.maildir, message());
   await deliverToMaildir(folder.maildir, message());
   assert.equal(folder.names("new").length, 2);
-  assert.equal(mode(folder.maildir), "750");
+  assert.equal(modeOf(folder.maildir), "750");
 });
 
 Deno.test("File names are unique, not hidden and without flags", async () => {
@@ -108,27 +103,9 @@ Deno.test("A path that cannot be a maildir is a temporary failure and is not cre
   assert.deepEqual([...Deno.readDirSync(`${folder.path}/odd/tmp`)], [], "no file is left in tmp");
 });
 
-/** Counts calls of this method while `run` runs; calls for which `when` is true throw. Writes are short. */
-async function failing(method: "syncSync" | "writeSync", when: (nth: number) => boolean, run: () => Promise<void>) {
-  // deno-lint-ignore no-explicit-any
-  const file = Deno.FsFile.prototype as any;
-  const original = file[method];
-  let nth = 0;
-  file[method] = function (this: Deno.FsFile, bytes: Uint8Array) {
-    if (when(nth++)) throw new Error("No space left on device");
-    return method === "syncSync" ? original.call(this, bytes) : original.call(this, bytes.subarray(0, 3));
-  };
-  try {
-    await run();
-  } finally {
-    file[method] = original;
-  }
-  return nth;
-}
-
 Deno.test("A short write is continued until the message is complete", async () => {
   using folder = new Folder();
-  const writes = await failing("writeSync", () => false, async () => {
+  const writes = await countingDisk("writeSync", async () => {
     const path = await deliverToMaildir(folder.maildir, message("a body longer than three\n"));
     assert.equal(Deno.readTextFileSync(path), "Subject: x\n\na body longer than three\n");
   });
@@ -139,17 +116,17 @@ Deno.test("A disk error at any step leaves no file, so that a retry creates no d
   using folder = new Folder();
   // The file is synced first, then the folder.
   for (const step of [0, 1]) {
-    const calls = await failing("syncSync", (nth) => nth === step, async () => {
+    const calls = await countingDisk("syncSync", async () => {
       await assert.rejects(deliverToMaildir(folder.maildir, message("body")), {
         kind: "temporary",
         message: /No space/,
       });
-    });
+    }, (nth) => nth === step);
     assert.equal(calls, step + 1);
     assert.deepEqual(folder.left(), [], `step ${step}`);
   }
-  await failing("writeSync", (nth) => nth === 2, async () => {
+  await countingDisk("writeSync", async () => {
     await assert.rejects(deliverToMaildir(folder.maildir, message("body")), { kind: "temporary", message: /No space/ });
-  });
+  }, (nth) => nth === 2);
   assert.deepEqual(folder.left(), []);
 });

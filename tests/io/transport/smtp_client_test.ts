@@ -13,6 +13,7 @@ import { Authority } from "../../certificates.ts";
 import { need } from "../../programs/need.ts";
 import { Script } from "../../smtp_script.ts";
 import type { Tls } from "../../smtp_sink.ts";
+import { chunks } from "./chunks.ts";
 
 const test = await need("openssl");
 
@@ -31,10 +32,6 @@ interface RunOptions {
 }
 
 const TWO = [{ address: "ann@example.net" }, { address: "bob@example.net" }];
-
-async function* parts(texts: string[]): AsyncGenerator<Uint8Array> {
-  for (const text of texts) yield await Promise.resolve(utf8(text));
-}
 
 /** Sends a message to a server that follows the transcript. @returns the reply to the message, or to each recipient */
 async function run(transcript: string, options: RunOptions = {}): Promise<unknown> {
@@ -59,7 +56,7 @@ async function run(transcript: string, options: RunOptions = {}): Promise<unknow
         isPositive(reply) ? [] : [{ recipient: to.recipients[nth]!.address, reply }]
       );
       if (refused.length > (some ? 1 : 0)) throw session.failures.refusedRecipients(refused);
-      const message = { head: utf8("Subject: x\n\n"), body: Array.isArray(body) ? parts(body) : body };
+      const message = { head: utf8("Subject: x\n\n"), body: Array.isArray(body) ? chunks(...body) : body };
       const { code, enhanced } = await session.send(message, beforeCommit);
       return some ? replies.map((reply) => reply.code) : enhanced ?? code;
     } finally {
@@ -392,7 +389,7 @@ Deno.test("two messages can be sent in one session", async () => {
   const client = await Client.open(server, limits);
   for (let nth = 0; nth < 2; nth++) {
     await client.envelope({ sender: "greg@example.org", recipients: TWO });
-    await client.send({ head: utf8("Subject: x\n\n"), body: parts(["Hi.\n"]) });
+    await client.send({ head: utf8("Subject: x\n\n"), body: chunks("Hi.\n") });
   }
   await client.end();
   limits.end();
@@ -497,7 +494,7 @@ Deno.test("beforeCommit is called before the final dot", async (t) => {
       const server: Server = { hostname: "127.0.0.1", port, name: "mx", security: "none", ca: [], helo: "me" };
       const client = await Client.open(server, limits);
       await client.envelope({ sender: "greg@example.org", recipients: TWO });
-      const body = parts(Array.from({ length }, () => "line\n"));
+      const body = chunks(...Array.from({ length }, () => "line\n"));
       const sent = client.send({ head: utf8("Subject: x\n\n"), body }, beforeCommit);
       assert.deepEqual(await failure(sent), ["temporary", undefined, undefined, undefined, "The launcher is gone"]);
       await client.end();

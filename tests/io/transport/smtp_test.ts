@@ -10,6 +10,7 @@ import { submit } from "../../../io/transport/smtp.ts";
 import { Authority } from "../../certificates.ts";
 import { need } from "../../programs/need.ts";
 import { type Answers, deadPort, HANG_UP, LATER, REFUSED, SILENCE, Sink } from "../../smtp_sink.ts";
+import { chunks } from "./chunks.ts";
 
 const test = await need("openssl");
 
@@ -22,10 +23,6 @@ const [greg, ann, bob] = ["greg@example.org", "ann@example.net", "bob@example.ne
 ];
 const HEAD = "Subject: x\n\n";
 const TO_BOTH: Envelope = { sender: greg, recipients: [ann, bob], dsn: {} };
-
-async function* chunks(...parts: (string | Uint8Array)[]): AsyncGenerator<Uint8Array> {
-  for (const part of parts) yield await Promise.resolve(typeof part === "string" ? utf8(part) : part);
-}
 
 /** Settings for this server. */
 function transport(port: number, more = 'security = "none"', host = "127.0.0.1") {

@@ -1,42 +1,22 @@
 /** With a spool inject() keeps the same guarantees, and the program starts only when the message is complete. */
 import assert from "node:assert/strict";
-import { decodeLatin1, utf8 } from "../../../lib/bytes.ts";
+import { decodeLatin1 } from "../../../lib/bytes.ts";
 import { Fail } from "../../../lib/fail.ts";
 import type { SpawnOptions } from "../../../io/transport/child.ts";
 import { inject } from "../../../io/transport/inject.ts";
 import { cleanSpool } from "../../../io/transport/spool.ts";
+import { countingDisk } from "../disk.ts";
+import { chunks } from "./chunks.ts";
+import { HEAD, LARGE, message, ProgramFolder } from "./injected.ts";
 
-class Folder {
-  readonly path = Deno.makeTempDirSync({ prefix: "countersign-" });
+class Folder extends ProgramFolder {
   readonly spool = `${this.path}/state/spool`;
-  read(name: string): string | undefined {
-    try {
-      return decodeLatin1(Deno.readFileSync(`${this.path}/${name}`));
-    } catch {
-      return undefined;
-    }
-  }
-  async until(done: () => boolean): Promise<void> {
-    const end = Date.now() + 30_000;
-    while (!done()) {
-      assert.ok(Date.now() < end, "waited for 30 seconds");
-      await new Promise((next) => setTimeout(next, 5));
-    }
-  }
-  async pid(): Promise<number> {
-    await this.until(() => this.read("pid")?.endsWith("\n") ?? false);
-    return Number(this.read("pid"));
-  }
   /** The names in the spool folder; spool files have none. */
   left(): string[] {
     return [...Deno.readDirSync(this.spool)].map(({ name }) => name);
   }
-  options(script: string, more: Partial<SpawnOptions> = {}): SpawnOptions {
-    const environment = { D: this.path, PATH: "/usr/bin:/bin" };
-    return { argv: ["/bin/sh", "-c", script], environment, timeout: 0, spool: this.spool, ...more };
-  }
-  [Symbol.dispose](): void {
-    Deno.removeSync(this.path, { recursive: true });
+  override options(script: string, more: Partial<SpawnOptions> = {}): SpawnOptions {
+    return super.options(script, { spool: this.spool, ...more });
   }
 }
 
@@ -47,13 +27,6 @@ const isRunning = (pid: number): boolean => {
     return false;
   }
 };
-
-async function* chunks(...parts: (string | Uint8Array)[]): AsyncGenerator<Uint8Array> {
-  for (const part of parts) yield await Promise.resolve(typeof part === "string" ? utf8(part) : part);
-}
-const HEAD = utf8("Subject: x\n\n");
-const message = (...parts: (string | Uint8Array)[]) => ({ head: HEAD, body: chunks(...parts) });
-const LARGE = new Uint8Array(4 * 1024 * 1024).fill(65);
 
 Deno.test("The program reads the unchanged message from its beginning", async () => {
   using folder = new Folder();
@@ -143,16 +116,11 @@ Deno.test("The program is not started if the message is incomplete", async () =>
 
 Deno.test("A disk full error that only sync reports is found before the program starts", async () => {
   using folder = new Folder();
-  const { syncSync } = Deno.FsFile.prototype;
-  Deno.FsFile.prototype.syncSync = () => {
-    throw new Error("no space left");
-  };
-  try {
+  const syncs = await countingDisk("syncSync", async () => {
     const failed = await neverStarted(folder, {}, chunks("body"));
-    assert.deepEqual([failed.kind, failed.message.split(": ")[1]], ["temporary", "no space left"]);
-  } finally {
-    Deno.FsFile.prototype.syncSync = syncSync;
-  }
+    assert.deepEqual([failed.kind, failed.message.split(": ")[1]], ["temporary", "No space left on device"]);
+  }, () => true);
+  assert.equal(syncs, 1);
   assert.deepEqual(folder.left(), []);
 });
 
@@ -246,23 +214,13 @@ Deno.test("A spool folder that cannot be written is a temporary failure with its
 });
 
 Deno.test("A disk error while the message is written is reported; short writes are continued", async () => {
-  // deno-lint-ignore no-explicit-any
-  const file = Deno.FsFile.prototype as any;
-  const write = file.writeSync;
   for (const fails of [1, 5, Infinity]) {
     using folder = new Folder();
-    let nth = 0;
-    file.writeSync = function (bytes: Uint8Array) {
-      if (nth++ === fails) throw new Error("No space left on device");
-      return write.call(this, bytes.subarray(0, 3));
-    };
-    try {
-      const body = chunks("a body longer than three\n");
+    const body = chunks("a body longer than three\n");
+    await countingDisk("writeSync", async () => {
       if (fails < Infinity) assert.match((await neverStarted(folder, {}, body)).message, /No space left/);
       else assert.equal((await inject(folder.options('cat >"$D/got"'), { head: HEAD, body })).code, 0);
-    } finally {
-      file.writeSync = write;
-    }
+    }, (nth) => nth === fails);
     assert.equal(folder.read("got"), fails < Infinity ? undefined : `${decodeLatin1(HEAD)}a body longer than three\n`);
     assert.deepEqual(folder.left(), []);
   }

@@ -9,11 +9,27 @@ const NOTIFY = ["-N", "success,failure"];
 const RET = ["-R", "hdrs"];
 const ENVID = ["-V", "x1"];
 
-/** One row per program, as measured. `nullSender` is the argument of -f for the null sender; undefined if impossible. */
-const TABLE: Record<
-  string,
-  { front: string[]; nullSender?: string; dsn: string[]; quoted: boolean; dash: boolean; nul: boolean }
-> = {
+interface Row {
+  front: string[];
+  /** The argument of -f for the null sender; undefined if it cannot be sent. */
+  nullSender?: string;
+  dsn: string[];
+  /** Whether quoted local parts, recipients that begin with a dash, and messages with NUL can be sent. */
+  quoted: boolean;
+  dash: boolean;
+  nul: boolean;
+}
+const SENDMAIL: Row = {
+  front: ["/usr/sbin/sendmail", "-i"],
+  nullSender: "<>",
+  dsn: [...NOTIFY, ...RET, ...ENVID],
+  quoted: true,
+  dash: true,
+  nul: true,
+};
+
+/** One row per program, as measured. */
+const TABLE: Record<string, Row> = {
   "qmail-inject": {
     front: ["/var/qmail/bin/qmail-inject", "-a"],
     nullSender: "",
@@ -22,22 +38,8 @@ const TABLE: Record<
     dash: true,
     nul: true,
   },
-  sendmail: {
-    front: ["/usr/sbin/sendmail", "-i"],
-    nullSender: "<>",
-    dsn: [...NOTIFY, ...RET, ...ENVID],
-    quoted: true,
-    dash: true,
-    nul: true,
-  },
-  postfix: {
-    front: ["/usr/sbin/sendmail", "-i"],
-    nullSender: "<>",
-    dsn: [...NOTIFY, ...RET, ...ENVID],
-    quoted: true,
-    dash: true,
-    nul: true,
-  },
+  sendmail: SENDMAIL,
+  postfix: SENDMAIL,
   exim: { front: ["/usr/sbin/exim4", "-i"], nullSender: "<>", dsn: [], quoted: true, dash: true, nul: true },
   msmtp: {
     front: ["/usr/bin/msmtp", "-i"],
