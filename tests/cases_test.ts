@@ -16,7 +16,7 @@ import { remember } from "../io/state/remember.ts";
 import { sentIndex } from "../io/state/sent.ts";
 import { quotedPrintable } from "./bounces.ts";
 import { context, delivery, now } from "./judging.ts";
-import { ROOT } from "./rig.ts";
+import { ROOT, TempFolder } from "./rig.ts";
 import { randomBytes } from "./random.ts";
 
 interface Case {
@@ -49,19 +49,15 @@ async function send(
 }
 
 async function verdictOf(case_: Case, mail: string, sentInstead?: Case["sent"]): Promise<Verdict> {
-  const state = Deno.makeTempDirSync({ prefix: "countersign-" });
-  try {
-    const { srs, tag, context } = await send(sentInstead === undefined ? case_.sent : sentInstead, state);
-    const fill = (text: string) => text.replaceAll("@SRS@", srs).replaceAll("@TAG@", tag);
-    const given = delivery(
-      case_.sender === "" ? null : case_.sender,
-      fill(case_.recipient),
-      decodeLatin1(utf8(encoded(fill(mail)))),
-    );
-    return (await decide(given, context)).verdict;
-  } finally {
-    Deno.removeSync(state, { recursive: true });
-  }
+  using state = new TempFolder();
+  const { srs, tag, context } = await send(sentInstead === undefined ? case_.sent : sentInstead, state.path);
+  const fill = (text: string) => text.replaceAll("@SRS@", srs).replaceAll("@TAG@", tag);
+  const given = delivery(
+    case_.sender === "" ? null : case_.sender,
+    fill(case_.recipient),
+    decodeLatin1(utf8(encoded(fill(mail)))),
+  );
+  return (await decide(given, context)).verdict;
 }
 
 /** Checks the result, and that action and mark are consistent with it. */

@@ -1,4 +1,5 @@
 /** A mail server that follows a transcript, to test what no real server does. */
+import { linesOf } from "./lines.ts";
 import type { Tls } from "./smtp_sink.ts";
 
 /**
@@ -60,7 +61,7 @@ export class Script {
   }
 
   async #play(steps: string[], connection: Deno.Conn): Promise<void> {
-    const lines = linesOf(connection);
+    const lines = linesOf(connection, "\r\n", "show");
     const next = async () => (await lines.next()).value as string | undefined;
     let out = "";
     const flush = async () => {
@@ -112,17 +113,4 @@ export class Script {
     this.#listener.close();
     await this.#done;
   }
-}
-
-/** Lines without CRLF, as Latin-1; a bare CR or LF is part of the line. */
-async function* linesOf(connection: Deno.Conn): AsyncGenerator<string, undefined> {
-  const buffer = new Uint8Array(65_536);
-  let held = "";
-  for (let count; (count = await connection.read(buffer)) !== null;) {
-    for (const byte of buffer.subarray(0, count)) held += String.fromCharCode(byte);
-    const lines = held.split("\r\n");
-    held = lines.pop()!;
-    yield* lines;
-  }
-  if (held !== "") yield `${held} (cut off)`;
 }

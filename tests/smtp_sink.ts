@@ -1,4 +1,5 @@
 /** A mail server that accepts everything, or replies as configured, and records what it received. */
+import { linesOf } from "./lines.ts";
 
 /** One accepted message. */
 export interface Taken {
@@ -145,7 +146,7 @@ export class Sink {
         rest = rest.subarray(await connection.write(rest));
       }
     };
-    const lines = readLines(connection);
+    const lines = linesOf(connection, "\n");
     // A broken connection counts as closed.
     const next = async () => (await lines.next().catch(() => undefined))?.value as string | undefined;
     const ok = (answer: string | undefined) => answer === undefined || answer.startsWith("2");
@@ -227,18 +228,6 @@ export class Sink {
 
 function transaction(): Taken {
   return { from: "", fromParameters: "", to: [], toParameters: [], data: "", mail: "" };
-}
-
-/** Lines without their LF, as Latin-1. */
-async function* readLines(connection: Deno.Conn): AsyncGenerator<string, undefined> {
-  const buffer = new Uint8Array(65_536);
-  let held = "";
-  for (let count; (count = await connection.read(buffer)) !== null;) {
-    for (const byte of buffer.subarray(0, count)) held += String.fromCharCode(byte);
-    const lines = held.split("\n");
-    held = lines.pop()!;
-    yield* lines;
-  }
 }
 
 /** A loopback port on which nothing listens. */

@@ -7,6 +7,7 @@ import { Client } from "../../io/transport/smtp/client.ts";
 import { Unconfirmed } from "../../io/transport/smtp/failure.ts";
 import { Limits, TIMEOUTS } from "../../io/transport/smtp/limits.ts";
 import { isPositive } from "../../io/transport/smtp/reply.ts";
+import { linesOf } from "../lines.ts";
 import { fuzz } from "./fuzz.ts";
 
 /** What a server may do at a step instead of replying as expected. */
@@ -79,17 +80,6 @@ class Server {
       else if (line === "QUIT") return;
       else await answer("250 Yes");
     }
-  }
-}
-
-async function* linesOf(connection: Deno.Conn): AsyncGenerator<string> {
-  const buffer = new Uint8Array(4096);
-  let held = "";
-  for (let count; (count = await connection.read(buffer)) !== null;) {
-    held += new TextDecoder().decode(buffer.subarray(0, count));
-    const lines = held.split("\r\n");
-    held = lines.pop()!;
-    yield* lines;
   }
 }
 

@@ -4,15 +4,18 @@ import { dayOf } from "../../../lib/date.ts";
 import { messageIdBody } from "../../../lib/message_id.ts";
 import { rememberSent, sentIndex } from "../../../io/state/sent.ts";
 import { chair, context, day, delivery, joe, now } from "../../challenges.ts";
+import { TempFolder } from "../../rig.ts";
 
 const ID = "<p1@example.net>";
 const SENT = day(-3);
 
 /** An index that contains joe's message. */
-function index(): { path: string } & Disposable {
-  const path = Deno.makeTempDirSync({ prefix: "countersign-" });
-  rememberSent(`${path}/sent`, joe, ID, true, SENT);
-  return { path: `${path}/sent`, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
+class Index extends TempFolder {
+  readonly file = `${this.path}/sent`;
+  constructor() {
+    super();
+    rememberSent(this.file, joe, ID, true, SENT);
+  }
 }
 
 const VACATION = `From: Jo <jo@b.example>
@@ -52,9 +55,9 @@ async function verdict(
 }
 
 Deno.test("A reply to a sent message is delivered without a mark", async () => {
-  using sent = index();
+  using sent = new Index();
   const good = async (what: string, mail: string, when = now) => {
-    const { action, check, result, reason, mark, identity } = await verdict(mail, { sent: sent.path, when });
+    const { action, check, result, reason, mark, identity } = await verdict(mail, { sent: sent.file, when });
     assert.deepEqual([action, check, result, mark, identity], ["deliver", "reply", "known", undefined, joe], what);
     assert.equal(reason, `a reply to your message of ${SENT.toISOString().slice(0, 10)}`, what);
   };
@@ -101,9 +104,9 @@ Deno.test("A Message-ID with unusual characters is recognized in a reply", async
       "<Message-ID:1@example.net>",
     ]
   ) {
-    using sent = index();
+    using sent = new Index();
     const { header } = delivery(`Message-ID: ${id}\n\n`);
-    rememberSent(sent.path, joe, messageIdBody(header[0]!), true, SENT);
+    rememberSent(sent.file, joe, messageIdBody(header[0]!), true, SENT);
     for (
       const [what, mail] of [
         ["In-Reply-To", VACATION.replace(ID, id)],
@@ -111,14 +114,14 @@ Deno.test("A Message-ID with unusual characters is recognized in a reply", async
         ["Original-Message-ID", RECEIPT.replace(ID, id)],
         ["returned", `${UNNAMED}\nMessage-ID: ${id}\nSubject: x\n`],
       ] as const
-    ) assert.equal((await verdict(mail, { sent: sent.path })).result, "known", `${id}, ${what}`);
+    ) assert.equal((await verdict(mail, { sent: sent.file })).result, "known", `${id}, ${what}`);
   }
 });
 
 Deno.test("Mail that names no remembered message of this identity is marked", async () => {
-  using sent = index();
+  using sent = new Index();
   const bad = async (what: string, mail: string, more: { when?: Date; to?: string } = {}) => {
-    const { action, check, result, mark } = await verdict(mail, { sent: sent.path, ...more });
+    const { action, check, result, mark } = await verdict(mail, { sent: sent.file, ...more });
     assert.deepEqual([action, check, result, mark], ["deliver", "forged", "unsolicited", true], what);
   };
   await bad("another Message-ID", VACATION.replace(ID, "<p2@example.net>"));
@@ -132,8 +135,8 @@ Deno.test("Mail that names no remembered message of this identity is marked", as
 });
 
 Deno.test("A bounce that names a sent message without returning its tag is known, and marked if it was sent with a tag", async () => {
-  using sent = index();
-  rememberSent(sent.path, joe, "<unsigned@example.net>", false, SENT);
+  using sent = new Index();
+  rememberSent(sent.file, joe, "<unsigned@example.net>", false, SENT);
   const good = async (what: string, mail: string) => {
     for (
       const [id, mark, reason] of [
@@ -141,7 +144,7 @@ Deno.test("A bounce that names a sent message without returning its tag is known
         ["<unsigned@example.net>", undefined, /^a bounce of your message of .*, which was sent without a tag$/],
       ] as const
     ) {
-      const actual = await verdict(mail.replaceAll(ID, id), { sent: sent.path });
+      const actual = await verdict(mail.replaceAll(ID, id), { sent: sent.file });
       assert.deepEqual(
         [actual.action, actual.check, actual.result, actual.mark],
         ["deliver", "reply", "known", mark],
@@ -172,22 +175,22 @@ Deno.test("Without an index no message is known", async () => {
 });
 
 Deno.test("Mail from ordinary senders or to other recipients is not looked up", async () => {
-  using sent = index();
+  using sent = new Index();
   const ordinary = { ...delivery(VACATION), sender: "jo@b.example" };
-  const withIndex = { ...context([]), sent: sentIndex(sent.path, now) };
+  const withIndex = { ...context([]), sent: sentIndex(sent.file, now) };
   assert.equal((await decide(ordinary, withIndex)).verdict.check, "addressed");
   const other = { ...delivery(VACATION, "someone@example.net"), sender: null };
   assert.equal((await decide(other, withIndex)).verdict.check, "addressed");
 });
 
 Deno.test("A remembered message is known to its own identity only", async () => {
-  using sent = index();
-  rememberSent(sent.path, chair, "<c1@club.example>", true, now);
+  using sent = new Index();
+  rememberSent(sent.file, chair, "<c1@club.example>", true, now);
   const mail = VACATION.replace(ID, "<c1@club.example>");
-  assert.equal((await verdict(mail, { sent: sent.path, to: "chair@club.example" })).check, "reply");
-  assert.equal((await verdict(mail, { sent: sent.path })).check, "forged");
+  assert.equal((await verdict(mail, { sent: sent.file, to: "chair@club.example" })).check, "reply");
+  assert.equal((await verdict(mail, { sent: sent.file })).check, "forged");
   assert.match(
-    (await verdict(mail, { sent: sent.path, to: "chair@club.example" })).reason,
+    (await verdict(mail, { sent: sent.file, to: "chair@club.example" })).reason,
     new RegExp(new Date(dayOf(now) * 86_400_000).toISOString().slice(0, 10)),
   );
 });

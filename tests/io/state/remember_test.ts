@@ -6,7 +6,7 @@ import type { Plan } from "../../../outgoing/plan.ts";
 import { remember } from "../../../io/state/remember.ts";
 import { fileLedger } from "../../../io/state/ledger.ts";
 import { joe, now, settings } from "../../challenges.ts";
-import { filesBelow } from "../../rig.ts";
+import { filesBelow, TempFolder } from "../../rig.ts";
 
 const plan = (...recipients: string[]): Plan => ({
   envelope: { sender: joe.address, recipients: recipients.map(parseAddress), dsn: {} },
@@ -19,12 +19,8 @@ const plan = (...recipients: string[]): Plan => ({
 
 /** Runs with a temporary state folder. */
 async function withState(run: (state: string) => Promise<void>): Promise<void> {
-  const state = Deno.makeTempDirSync({ prefix: "countersign-" });
-  try {
-    await run(state);
-  } finally {
-    Deno.removeSync(state, { recursive: true });
-  }
+  using folder = new TempFolder();
+  await run(folder.path);
 }
 const names = (folder: string) => [...Deno.readDirSync(folder)].map((entry) => entry.name).sort();
 const lists = async (state: string) => {

@@ -3,17 +3,15 @@ import assert from "node:assert/strict";
 import { fields } from "../../../admin/log.ts";
 import { log } from "../../../io/system/log.ts";
 import { settings } from "../../challenges.ts";
+import { TempFolder } from "../../rig.ts";
 
 /** Calls `run` with a state folder whose log has these contents (undefined: no log). @returns the log afterwards */
 function logged(before: string | undefined, run: (state: string) => void = append): string {
-  const state = Deno.makeTempDirSync({ prefix: "countersign-" });
-  try {
-    if (before !== undefined) Deno.writeTextFileSync(`${state}/log`, before);
-    run(state);
-    return Deno.readTextFileSync(`${state}/log`);
-  } finally {
-    Deno.removeSync(state, { recursive: true });
-  }
+  using folder = new TempFolder();
+  const state = folder.path;
+  if (before !== undefined) Deno.writeTextFileSync(`${state}/log`, before);
+  run(state);
+  return Deno.readTextFileSync(`${state}/log`);
 }
 
 const append = (state: string) =>

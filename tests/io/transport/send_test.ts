@@ -4,7 +4,7 @@ import { utf8 } from "../../../lib/bytes.ts";
 import { parseConfig } from "../../../lib/settings/parse.ts";
 import { LOOP_MARK, send } from "../../../io/transport/send.ts";
 import { Rejected } from "../../../io/transport/rejected.ts";
-import { Home, oneLine, ROOT } from "../../rig.ts";
+import { Home, oneLine, ROOT, TempFolder } from "../../rig.ts";
 import { byStub, environment, got, runs, stub, words } from "../../stub.ts";
 
 const MAIL = "From: greg@example.org\nTo: ann@example.net\n\nHi.\n";
@@ -100,41 +100,35 @@ Deno.test("the exit status of the program is mapped, and its last line reported"
     ["msmtp", 69, 75, "temporary", "status 69: no such user"],
     ["msmtp", 65, 65, "temporary", "status 65: no such user"],
   ];
-  const folder = Deno.makeTempDirSync({ prefix: "countersign-" });
-  try {
-    for (const [preset, status, code, kind, says] of rows) {
-      const path = program(folder, `echo first >&2; echo no such user >&2; exit ${status}`);
-      const settings = transport(`preset = "${preset}"\ncommand = ["${path}", "${folder}"]`);
-      const failed = send(settings, { sender: null, recipients: [ann], dsn: {} }, message());
-      await assert.rejects(failed, (error: Rejected) => {
-        assert.ok(error instanceof Rejected);
-        assert.deepEqual([error.code, error.kind], [code, kind], preset);
-        assert.equal(error.message, `${path} exited with ${says}`);
-        return true;
-      });
-      assert.equal(Deno.readTextFileSync(`${folder}/got`), "Subject: x\n\nHi.\n");
-    }
-    const settings = transport(`preset = "sendmail"\ncommand = ["${program(folder, "exit 0")}", "${folder}"]`);
-    assert.equal(await send(settings, { sender: ann, recipients: [bob], dsn: {} }, message()), `${folder}/program`);
-  } finally {
-    Deno.removeSync(folder, { recursive: true });
+  using temporary = new TempFolder();
+  const folder = temporary.path;
+  for (const [preset, status, code, kind, says] of rows) {
+    const path = program(folder, `echo first >&2; echo no such user >&2; exit ${status}`);
+    const settings = transport(`preset = "${preset}"\ncommand = ["${path}", "${folder}"]`);
+    const failed = send(settings, { sender: null, recipients: [ann], dsn: {} }, message());
+    await assert.rejects(failed, (error: Rejected) => {
+      assert.ok(error instanceof Rejected);
+      assert.deepEqual([error.code, error.kind], [code, kind], preset);
+      assert.equal(error.message, `${path} exited with ${says}`);
+      return true;
+    });
+    assert.equal(Deno.readTextFileSync(`${folder}/got`), "Subject: x\n\nHi.\n");
   }
+  const settings = transport(`preset = "sendmail"\ncommand = ["${program(folder, "exit 0")}", "${folder}"]`);
+  assert.equal(await send(settings, { sender: ann, recipients: [bob], dsn: {} }, message()), `${folder}/program`);
 });
 
 Deno.test("a program is not started for a message that it cannot send", async () => {
-  const folder = Deno.makeTempDirSync({ prefix: "countersign-" });
-  try {
-    const path = program(folder, "exit 0");
-    const settings = transport(`preset = "dma"\ncommand = ["${path}", "${folder}"]`);
-    const refused = send(settings, { sender: null, recipients: [ann], dsn: {} }, message());
-    await assert.rejects(refused, { kind: "refused", message: "dma cannot take the null sender" });
-    assert.throws(() => Deno.statSync(`${folder}/got`), Deno.errors.NotFound);
-    const nul = { ...message(), head: utf8("Subject: \0\n\n") };
-    const data = send(settings, { sender: ann, recipients: [bob], dsn: {} }, nul);
-    await assert.rejects(data, { kind: "data", message: "dma cannot take a message with a NUL" });
-  } finally {
-    Deno.removeSync(folder, { recursive: true });
-  }
+  using temporary = new TempFolder();
+  const folder = temporary.path;
+  const path = program(folder, "exit 0");
+  const settings = transport(`preset = "dma"\ncommand = ["${path}", "${folder}"]`);
+  const refused = send(settings, { sender: null, recipients: [ann], dsn: {} }, message());
+  await assert.rejects(refused, { kind: "refused", message: "dma cannot take the null sender" });
+  assert.throws(() => Deno.statSync(`${folder}/got`), Deno.errors.NotFound);
+  const nul = { ...message(), head: utf8("Subject: \0\n\n") };
+  const data = send(settings, { sender: ann, recipients: [bob], dsn: {} }, nul);
+  await assert.rejects(data, { kind: "data", message: "dma cannot take a message with a NUL" });
 });
 
 Deno.test("a transport command that calls countersign itself is detected by a variable in the environment", async () => {
@@ -155,17 +149,14 @@ Deno.test("a transport command that calls countersign itself is detected by a va
 });
 
 Deno.test("a maildir gets the envelope as Return-Path and X-Envelope-To fields", async () => {
-  const folder = Deno.makeTempDirSync({ prefix: "countersign-" });
-  try {
-    const settings = transport(`via = "maildir"\nmaildir = "${folder}/out"`);
-    const rows = [[ann, "<ann@example.net>"], [null, "<>"], [undefined, "<>"]] as const;
-    for (const [sender, written] of rows) {
-      const path = await send(settings, { sender, recipients: [ann, bob], dsn: {} }, message());
-      const envelope = `Return-Path: ${written}\nX-Envelope-To: ann@example.net\nX-Envelope-To: bob@example.net\n`;
-      assert.equal(Deno.readTextFileSync(path), `${envelope}Subject: x\n\nHi.\n`);
-    }
-  } finally {
-    Deno.removeSync(folder, { recursive: true });
+  using temporary = new TempFolder();
+  const folder = temporary.path;
+  const settings = transport(`via = "maildir"\nmaildir = "${folder}/out"`);
+  const rows = [[ann, "<ann@example.net>"], [null, "<>"], [undefined, "<>"]] as const;
+  for (const [sender, written] of rows) {
+    const path = await send(settings, { sender, recipients: [ann, bob], dsn: {} }, message());
+    const envelope = `Return-Path: ${written}\nX-Envelope-To: ann@example.net\nX-Envelope-To: bob@example.net\n`;
+    assert.equal(Deno.readTextFileSync(path), `${envelope}Subject: x\n\nHi.\n`);
   }
 });
 
