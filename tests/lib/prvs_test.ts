@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { prvsOpen } from "../../lib/prvs.ts";
 import { type Fail, prvsSign, prvsVerify } from "../../mod.ts";
 import vectors from "../vectors/prvs.json" with { type: "json" };
 import { orKind } from "../verified.ts";
@@ -83,6 +84,20 @@ Deno.test("an address is valid from signing to expiry, and not again a thousand 
         day >= 0 && day <= 7 ? "user@example.org" : "stamp-expired",
         `${address} on day ${start}+${day}`,
       );
+    }
+  }
+});
+
+Deno.test("prvsOpen returns the age in days, for every key digit, also in the first cycle of 1000 days", () => {
+  const secret = "secret";
+  for (const keyNumber of [0, 1, 9]) {
+    for (const start of [0, 1, 993, 999, 1000, 20_777]) {
+      const on = (day: number) => new Date((start + day) * 86_400_000);
+      const address = prvsSign("user@example.org", { secret, keyNumber, now: on(0) });
+      for (const age of [0, 1, 7, 100, 992]) {
+        const opened = prvsOpen(address, { secrets: { [keyNumber]: secret }, now: on(age) });
+        assert.deepEqual(opened, { address: "user@example.org", age }, `${address} on day ${start}+${age}`);
+      }
     }
   }
 });
