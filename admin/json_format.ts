@@ -218,7 +218,8 @@ export const JSON_FORMATS = {
     { name: "sent", type: "number or null", help: "Sent messages that were found; null without --sent." },
     {
       name: "recentlySent",
-      help: "Sent mail of the last 30 days. Absent without settings or without --sent.",
+      help:
+        "Sent mail of the last 30 days. Absent without settings, without --sent, and with state.redis or state.lookup.",
       optional: true,
       type: {
         members: [
