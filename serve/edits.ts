@@ -1,5 +1,6 @@
 /** The changes that make the header that was planned from the header that the mail server has. */
-import type { Field, Header } from "../lib/message.ts";
+import { type Field, type Header, named } from "../lib/message.ts";
+import { TAG_FIELD } from "../lib/tag.ts";
 import type { Edit } from "./milter/protocol.ts";
 
 /**
@@ -11,6 +12,46 @@ import type { Edit } from "./milter/protocol.ts";
  * @param hidden fields of `given` that are not in `planned`, and stay nevertheless
  */
 export function headerEdits(given: Header, planned: Header, hidden: ReadonlySet<Field> = new Set()): Edit[] {
+  const { kept, inserted } = difference(given, planned, hidden);
+  const edits: Edit[] = [];
+  for (const [position, fields] of [...inserted].sort(([a], [b]) => b - a)) {
+    if (position >= given.length) {
+      edits.push(...fields.map((one) => ({ kind: "append", ...nameAndValue(one) }) as const));
+    } else {
+      for (const one of fields.toReversed()) edits.push({ kind: "insert", above: position, ...nameAndValue(one) });
+    }
+  }
+  return [...edits, ...removals(given, kept, inserted)];
+}
+
+/**
+ * The same for Sendmail. The positions in its header also count the fields that it may add itself, whose number depends
+ * on its configuration, and a field that it would add must be appended, or there are two of them. So a new tag goes to
+ * the top, below the Received field of Sendmail, and everything else where Sendmail puts it.
+ */
+export function sendmailEdits(given: Header, planned: Header, hidden: ReadonlySet<Field> = new Set()): Edit[] {
+  const { kept, inserted } = difference(given, planned, hidden);
+  const added = [...inserted.values()].flat().map((one): Edit =>
+    named(one, TAG_FIELD)
+      ? { kind: "insert", above: TOP, ...nameAndValue(one) }
+      : { kind: "append", ...nameAndValue(one) }
+  );
+  // Removed first: the new field of the same name may be placed above the old one.
+  return [...removals(given, kept, new Map()), ...added];
+}
+
+/** Below Return-Path and Received, the first lines for the header in every sendmail.cf. */
+const TOP = 1;
+
+/** What differs between the two headers. */
+interface Difference {
+  /** Fields that stay. */
+  readonly kept: ReadonlySet<Field>;
+  /** New fields, by the number of given fields above them. */
+  readonly inserted: ReadonlyMap<number, readonly Field[]>;
+}
+
+function difference(given: Header, planned: Header, hidden: ReadonlySet<Field>): Difference {
   const kept = new Set(hidden);
   // Each new field stands below the field that precedes it in the plan.
   const inserted = new Map<number, Field[]>();
@@ -23,17 +64,13 @@ export function headerEdits(given: Header, planned: Header, hidden: ReadonlySet<
       above = at + 1;
     } else inserted.set(above, [...inserted.get(above) ?? [], one]);
   }
-  const edits: Edit[] = [];
-  for (const [position, fields] of [...inserted].sort(([a], [b]) => b - a)) {
-    if (position >= given.length) {
-      edits.push(...fields.map((one) => ({ kind: "append", ...nameAndValue(one) }) as const));
-    } else {
-      for (const one of fields.toReversed()) edits.push({ kind: "insert", above: position, ...nameAndValue(one) });
-    }
-  }
+  return { kept, inserted };
+}
 
+/** Removals from the bottom up, counting what was inserted. */
+function removals(given: Header, kept: Difference["kept"], inserted: Difference["inserted"]): Edit[] {
   const counts = new Map<string, number>();
-  const removals: Edit[] = [];
+  const edits: Edit[] = [];
   const count = ({ name }: Field): number => {
     const nth = (counts.get(name.toLowerCase()) ?? 0) + 1;
     counts.set(name.toLowerCase(), nth);
@@ -42,9 +79,9 @@ export function headerEdits(given: Header, planned: Header, hidden: ReadonlySet<
   for (const [at, one] of given.entries()) {
     inserted.get(at)?.forEach(count);
     const nth = count(one);
-    if (!kept.has(one)) removals.unshift({ kind: "remove", nth, name: one.name });
+    if (!kept.has(one)) edits.unshift({ kind: "remove", nth, name: one.name });
   }
-  return [...edits, ...removals];
+  return edits;
 }
 
 function nameAndValue({ name, raw }: Field): { name: string; value: string } {

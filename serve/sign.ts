@@ -8,7 +8,7 @@ import { utf8ToLatin1 } from "../lib/bytes.ts";
 import { LEDGER_BODY_BYTES } from "../lib/entry.ts";
 import { errorText, Fail, isRejection, reason } from "../lib/fail.ts";
 import { type Event, logAddress } from "../lib/log.ts";
-import { type Header, named, valueOf } from "../lib/message.ts";
+import { type Field, type Header, named, valueOf } from "../lib/message.ts";
 import { messageIdBody } from "../lib/message_id.ts";
 import { canonicalAddress, type Identity, identityOf } from "../lib/settings/identity.ts";
 import { secretsById, validKeys } from "../lib/settings/keys.ts";
@@ -19,7 +19,7 @@ import { noteForgotten } from "../io/state/forgotten.ts";
 import { remember } from "../io/state/remember.ts";
 import { rememberIn } from "../io/state/stores.ts";
 import { log } from "../io/system/log.ts";
-import { headerEdits } from "./edits.ts";
+import { headerEdits, sendmailEdits } from "./edits.ts";
 import type { Engine } from "./engine.ts";
 import type { Loaded } from "./loaded.ts";
 import { ACTIONS, type Answer, type Edit } from "./milter/protocol.ts";
@@ -112,7 +112,7 @@ class OutgoingMessage implements MilterMessage {
 
     const body = unixLines(content.body);
     const forgotten = await remember(planned, body, content.whole, settings, this.#now);
-    const edits = [...senderEdit(planned, this.#from.sender), ...headerEdits(header, planned.header, hidden)];
+    const edits = [...senderEdit(planned, this.#from.sender), ...this.#headerEdits(header, planned.header, hidden)];
     return { edits, event: { ...describe(planned), forgotten, result: "signed" } };
   }
 
@@ -139,6 +139,10 @@ class OutgoingMessage implements MilterMessage {
     });
   }
 
+  #headerEdits(given: Header, planned: Header, hidden?: ReadonlySet<Field>): Edit[] {
+    return (this.#from.postfix ? headerEdits : sendmailEdits)(given, planned, hidden);
+  }
+
   #notASigner(): string {
     if (this.#from.login !== undefined) return "no identity names the login";
     return this.#from.local ? "sent on this machine without a login" : "the client has not logged in";
@@ -159,7 +163,7 @@ class OutgoingMessage implements MilterMessage {
     const owner = sender === null ? undefined : identityOf(signers, sender) ?? identityOf(identities, sender);
     const forgotten = owner && !alreadyRelayed(header) ? await this.#rememberAs(header, owner, false) : undefined;
     const event = { identity: owner && canonicalAddress(owner), scheme: "none", why, forgotten };
-    return { edits: headerEdits(header, planned), event };
+    return { edits: this.#headerEdits(header, planned), event };
   }
 
   /** The author whose key has made this tag for this message; undefined for one that is wrong or expired. */

@@ -29,8 +29,6 @@ _countersign() {
       words="srs prvs" command= ;;
     incoming:--as)
       words="qmail maildrop procmail postfix filter condredirect" command= ;;
-    explain:--at)
-      words="rcpt data" command= ;;
     log:--direction)
       words="in out" command= ;;
     log:--result)
@@ -54,7 +52,7 @@ _countersign() {
       words="--config --help" ;;
     explain)
       compopt -o default
-      words="--sender --recipient --as --at --out --json --config --help" ;;
+      words="--sender --recipient --as --out --json --config --help" ;;
     audit)
       compopt -o default
       words="--sent --address --json --html --config --help" ;;

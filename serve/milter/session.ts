@@ -30,6 +30,8 @@ export interface MailFrom {
   readonly login: string | undefined;
   /** Was it passed to the MTA by a program on this machine, as sendmail(1), and not by SMTP? */
   readonly local: boolean;
+  /** Does the mail server say that it is Postfix? Otherwise it is treated as Sendmail, which says nothing. */
+  readonly postfix: boolean;
 }
 
 /** A message, as far as it was kept. */
@@ -195,6 +197,7 @@ export class Session {
       login: login === undefined || login === "" ? undefined : latin1ToUtf8(login),
       // Postfix reports no port, and writes the address without brackets. Neither of them alone would prove it.
       local: this.#clientPort === 0 && !path.startsWith("<"),
+      postfix: /^Postfix\b/.test(this.#macros.get("C")?.get("v") ?? ""),
     };
     const message = this.#role.mail(from);
     this.#arriving = { message, header: [], headerBytes: 0, body: [], bodyBytes: 0, cut: false, whole: true };

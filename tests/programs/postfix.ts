@@ -173,9 +173,11 @@ export async function smtp(
   const buffer = new Uint8Array(4096);
   const reply = async () => {
     let text = "";
-    do text += new TextDecoder().decode(buffer.subarray(0, await connection.read(buffer) ?? 0)); while (
-      !/^\d{3} .*\r\n$/m.test(text)
-    );
+    while (!/^\d{3} .*\r\n$/m.test(text)) {
+      const size = await connection.read(buffer);
+      if (size === null) throw new Error(`The server hung up: ${text}`);
+      text += new TextDecoder().decode(buffer.subarray(0, size));
+    }
     return text;
   };
   const command = async (line: string) => {
@@ -184,7 +186,8 @@ export async function smtp(
   };
   await reply();
   await command("EHLO stranger.example");
-  if (first !== undefined) await command(first);
+  const answer = first === undefined ? "250 " : await command(first);
+  if (!/^[23]/.test(answer)) return answer;
   const path = (address: string) => address.includes(">") ? `<${address}` : `<${address}>`;
   for (const line of [`MAIL FROM:${path(sender)}`, `RCPT TO:${path(recipient)}`, "DATA"]) {
     const answer = await command(line);

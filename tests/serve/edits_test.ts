@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Field } from "../../lib/message.ts";
-import { headerEdits } from "../../serve/edits.ts";
+import { headerEdits, sendmailEdits } from "../../serve/edits.ts";
 import { type Edit, printEdit } from "../../serve/milter/protocol.ts";
-import { changed, packetsIn, shown } from "./mta.ts";
+import { changed, changedBySendmail, packetsIn, shown } from "./mta.ts";
 
 const field = (text: string): Field => ({ name: text.split(":")[0]!, raw: text });
 
@@ -45,6 +45,38 @@ Deno.test("hidden fields keep their positions", () => {
   const edits = headerEdits(given, ["A: 1", "T: t", "B: 2"].map(field), hidden);
   assert.deepEqual(apply(given, edits), ["Received: a", "A: 1", "T: t", "Received: b", "B: 2"]);
 });
+
+const TAG = "X-Msgauth: new";
+const sendmailRows: [string, string[], string[], string[]][] = [
+  ["a tag", ["From: a", "Message-ID: 1", "B: 2"], ["From: a", "Message-ID: 1", TAG, "B: 2"], [
+    TAG,
+    "From: a",
+    "Message-ID: 1",
+    "B: 2",
+  ]],
+  ["another tag", ["X-Msgauth: old", "A: 1"], ["A: 1", TAG], [TAG, "A: 1"]],
+  ["three tags", ["X-Msgauth: a", "A: 1", "X-Msgauth: b"], [TAG, "A: 1"], [TAG, "A: 1"]],
+  ["fields that Sendmail would add", ["A: 1"], ["A: 1", "Date: d", "Message-ID: m", TAG], [
+    TAG,
+    "Date: d",
+    "Message-ID: m",
+    "A: 1",
+  ]],
+  ["a field in the place of another", ["Message-ID: 1", "A: 1"], ["Message-ID: 2", TAG, "A: 1"], [
+    TAG,
+    "Message-ID: 2",
+    "A: 1",
+  ]],
+  ["removed", ["A: 1", "B: 2", "A: 3"], ["A: 1", "B: 2"], ["A: 1", "B: 2"]],
+];
+for (const [what, given, planned, result] of sendmailRows) {
+  Deno.test(`header edits for Sendmail: ${what}`, () => {
+    const fields = given.map(field);
+    const edits = sendmailEdits(fields, planned.map(field));
+    const answers = edits.flatMap((edit) => packetsIn(printEdit(edit, true))).map(shown);
+    assert.deepEqual(changedBySendmail(given.map((one) => `${one}\n`).join("") + "\n", answers), result);
+  });
+}
 
 Deno.test("the edits give the planned header for any plan", () => {
   const one = fc.tuple(fc.constantFrom("A", "a", "B", "T"), fc.constantFrom("1", "2", "3")).map(([n, v]) =>

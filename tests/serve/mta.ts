@@ -24,12 +24,20 @@ export interface Client {
   login?: string;
   /** The client's port; 0 for sendmail(1). */
   port?: number;
+  /** What the mail server calls itself; empty: Sendmail, which does not say so. */
+  name?: string;
 }
 
 /** The packets of a message: the envelope, and the content if there is one. */
-export function message(sender: string, recipients: string[], mail?: string, { login, port = 4711 }: Client = {}) {
+export function message(
+  sender: string,
+  recipients: string[],
+  mail?: string,
+  { login, port = 4711, name = "Postfix 3.7.11" }: Client = {},
+) {
   const path = (address: string) => port === 0 ? address : `<${address}>`;
-  const out = [printPacket("C", `host\x004${String.fromCharCode(port >> 8, port & 255)}127.0.0.1\0`)];
+  const macros = name === "" ? new Uint8Array(0) : printPacket("D", `Cv\0${name}\0`);
+  const out = [concat(macros, printPacket("C", `host\x004${String.fromCharCode(port >> 8, port & 255)}127.0.0.1\0`))];
   if (login !== undefined) out.push(printPacket("D", `M{auth_authen}\0${login}\0`));
   out.push(printPacket("M", `${path(sender)}\0`));
   for (const one of recipients) out.push(printPacket("R", `${path(one)}\0`));
@@ -88,4 +96,49 @@ export function changed(
   }
   const rest = fields.slice(1);
   return { sender, names: rest.map((field) => field.slice(0, field.indexOf(":"))), head: rest.join("\n") + "\n" };
+}
+
+/** The default fields of sendmail.cf, in their order; all but Received stay empty where the message has its own. */
+const DEFAULTS = [
+  "Return-Path",
+  "Received",
+  "Resent-Date",
+  "Date",
+  "Resent-From",
+  "From",
+  "Full-Name",
+  "Resent-Message-ID",
+  "Message-ID",
+];
+
+/**
+ * The header after the changes in these answers, as Sendmail makes them: positions count its own fields and what was
+ * removed, and a new field takes the place of its own of the same name.
+ */
+export function changedBySendmail(mail: string, answers: string[]): string[] {
+  const head = /^(.*?\n)\n/s.exec(mail)![1]!;
+  const given = head.split(/\n(?![ \t])/).filter((line) => line !== "");
+  const nameOf = (field: string) => field.slice(0, field.indexOf(":")).toLowerCase();
+  // Sendmail's own fields have no value here, so that they are left out at the end.
+  const fields = DEFAULTS.map((name) => ({ name, text: "", default: true }));
+  fields.push(...given.map((text) => ({ name: nameOf(text), text, default: false })));
+  for (const answer of answers) {
+    const data = answer.slice(1);
+    const [name, value] = data.slice(answer[0] === "h" ? 0 : 4).split("\0") as [string, string];
+    const same = fields.filter((one) => one.name.toLowerCase() === name.toLowerCase());
+    const added = { name, text: `${name}:${value}`, default: false };
+    if (answer[0] === "i") fields.splice(readUint32s(encodeLatin1(data), 1)[0]!, 0, added);
+    if (answer[0] === "h") {
+      const place = same.find((one) => one.default);
+      if (place !== undefined) Object.assign(place, added);
+      else fields.splice(same[0] === undefined ? fields.length : fields.indexOf(same[0]), 0, added);
+    }
+    if (answer[0] === "m") {
+      const nth = readUint32s(encodeLatin1(data), 1)[0]!;
+      const removed = same.filter((one) => !one.default)[nth - 1];
+      if (removed === undefined) throw new Error(`no field ${name} ${nth}`);
+      removed.text = "";
+    }
+  }
+  return fields.map(({ text }) => text).filter((text) => text !== "");
 }

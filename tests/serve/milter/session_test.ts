@@ -46,7 +46,7 @@ Deno.test("a message is passed to the role, and each command gets a response", a
   const role = new Recorder();
   const said = await talk(role, message("a@b", ["c@d", "e@f"], MAIL, { login: "greg" }));
   assert.deepEqual(said, ["c", "c", "c", "c", "c", "a"], "MAIL, RCPT twice, DATA, body, end");
-  assert.deepEqual(role.mails, [{ sender: "a@b", login: "greg", local: false }]);
+  assert.deepEqual(role.mails, [{ sender: "a@b", login: "greg", local: false, postfix: true }]);
   assert.deepEqual(role.recipients, ["c@d", "e@f"]);
   const [{ header, body, whole, cut }] = role.contents as [Content];
   assert.deepEqual(header.map((one) => one.raw), ["From: a@b", "Subject: x\n y", "X: \xff"]);
@@ -94,13 +94,13 @@ Deno.test("a header over the limit is truncated, and the message is incomplete",
 
 Deno.test("the null sender, angle brackets, and mail from sendmail(1)", async () => {
   const rows: [string, number, MailFrom][] = [
-    ["<>", 25, { sender: null, login: undefined, local: false }],
-    ["<a@b>", 25, { sender: "a@b", login: undefined, local: false }],
-    ["a@b", 0, { sender: "a@b", login: undefined, local: true }],
-    ["", 0, { sender: null, login: undefined, local: true }],
+    ["<>", 25, { sender: null, login: undefined, local: false, postfix: false }],
+    ["<a@b>", 25, { sender: "a@b", login: undefined, local: false, postfix: false }],
+    ["a@b", 0, { sender: "a@b", login: undefined, local: true, postfix: false }],
+    ["", 0, { sender: null, login: undefined, local: true, postfix: false }],
     // Neither the form of the address nor the port alone is enough.
-    ["<a@b>", 0, { sender: "a@b", login: undefined, local: false }],
-    ["a@b", 25, { sender: "a@b", login: undefined, local: false }],
+    ["<a@b>", 0, { sender: "a@b", login: undefined, local: false, postfix: false }],
+    ["a@b", 25, { sender: "a@b", login: undefined, local: false, postfix: false }],
   ];
   for (const [path, port, expected] of rows) {
     const role = new Recorder();
@@ -111,6 +111,14 @@ Deno.test("the null sender, angle brackets, and mail from sendmail(1)", async ()
   const role = new Recorder();
   await talk(role, [printPacket("M", "a@b\0")]);
   assert.equal(role.mails[0]!.local, false, "a server that does not describe the client");
+});
+
+Deno.test("Postfix tells its name, Sendmail does not", async () => {
+  for (const [name, expected] of [["Postfix 3.7.11", true], ["", false], ["Sendmail 8.17.1", false]] as const) {
+    const role = new Recorder();
+    await talk(role, message("a@b", ["c@d"], MAIL, { name }));
+    assert.equal(role.mails[0]!.postfix, expected);
+  }
 });
 
 Deno.test("a login belongs to one message and one client", async () => {

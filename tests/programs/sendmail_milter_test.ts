@@ -1,0 +1,128 @@
+/** Debian's Sendmail with contrib/sendmail/milter: what the door refuses, whose mail is signed, what is delivered. */
+import assert from "node:assert/strict";
+import { fieldOf, qsbmf, ROOT } from "../rig.ts";
+import { Installed, smtp, until } from "./postfix.ts";
+import { isPlain, isSigned, letter, names } from "./postfix_milter.ts";
+import { ANN, GREG, LETTER, LIE, returning, srs } from "./site.ts";
+import { sendmail, SendmailHost } from "./sendmail_milter.ts";
+
+const { test, unpack } = await sendmail();
+const plain = `${GREG}@example.org`;
+
+test("Sendmail with a role for each port", async (t) => {
+  using installed = await Installed.make(ROOT);
+  await using root = await unpack();
+  await using host = await SendmailHost.start(installed, root);
+  let count = 0;
+  const sent = async (login: string | undefined, sender: string, mail: string, recipient?: string) => {
+    assert.match(await host.submit(login, sender, mail, recipient), /^250/, host.trouble());
+    return await host.sent(++count);
+  };
+
+  await t.step("an SRS address with a bad hash is refused at RCPT", async () => {
+    for (const sender of ["", "jo@far.example"]) {
+      const address = srs(GREG, new Date(), "mallory");
+      // Sendmail puts the address in front of the first line.
+      assert.equal(
+        await smtp(host.port, sender, address, LETTER),
+        `550-5.1.1 <${address}>... No such address\r\n550 5.1.1 Contact: https://example.org/mail\r\n`,
+      );
+    }
+  });
+
+  await t.step("a genuine bounce reaches the mailbox by way of the hook", async () => {
+    assert.match(await smtp(host.port, "", srs(GREG), qsbmf("x", LIE)), /^250/);
+    await until("the bounce", () => host.inbox().length === 1, host.trouble);
+    assert.match(fieldOf(host.inbox()[0]!, "X-Countersign"), /^genuine; check=signed-recipient;/);
+    await until("the log", () => / sender=<> /.test(host.site.log(GREG)), host.trouble);
+  });
+
+  await t.step("at the end of the data only a forged bounce is refused", async () => {
+    assert.match(
+      await smtp(host.port, "", plain, qsbmf(plain, LIE)),
+      /^550-5\.7\.1 This is a bounce of a message that was not sent from here\r\n550 5\.7\.1 Contact: /,
+    );
+    assert.match(await smtp(host.port, "", plain, returning(GREG)), /^250/);
+    await until("the mailbox", () => host.mbox().includes("X-Msgauth"), host.trouble);
+    assert.doesNotMatch(host.mbox(), /lie@spam\.example/);
+  });
+
+  await t.step("postmaster and abuse pass", async () => {
+    for (const [nth, role] of ["postmaster", "abuse"].entries()) {
+      assert.match(await smtp(host.port, "", `${role}@srs.example.org`, LETTER), /^250/);
+      await until(role, () => host.inbox().length === 2 + nth, host.trouble);
+    }
+  });
+
+  await t.step("an outsider who writes as greg on port 25 is not signed", async () => {
+    const again = `${ANN}@example.org`;
+    assert.match(await smtp(host.port, plain, again, letter(GREG, "outside")), /^250/);
+    await until("ann's mailbox", () => host.mbox(ANN).includes("<outside@example.org>"), host.trouble);
+    assert.doesNotMatch(host.mbox(ANN), /X-Msgauth/);
+  });
+
+  await t.step("greg is signed: sender, and the tag above the fields of the message", async () => {
+    const one = await sent(GREG, plain, letter(GREG, "1", "Date: Fri, 20 Nov 2026 10:00:00 +0000\n"));
+    isSigned(one);
+    assert.deepEqual(names(one.mail), ["X-Msgauth", "From", "To", "Message-ID", "Date", "Subject"]);
+  });
+
+  await t.step("missing fields are added, an invalid tag is replaced", async () => {
+    const bare = `X-Msgauth: v1.k1.20000.aaaaaaaa.${"a".repeat(26)}\nFrom: ${plain}\nSubject: Bare\n\nHi\n`;
+    const one = await sent(GREG, plain, bare);
+    isSigned(one);
+    assert.deepEqual(names(one.mail), ["X-Msgauth", "Date", "Message-Id", "From", "Subject"]);
+  });
+
+  await t.step("webmail's Received stays, and the order of the fields", async () => {
+    const odd = `Received: from phone by webmail\n\tfor jo; ${"x".repeat(700)}\nTight:one\nLong: a\n\tb\n  c\n`;
+    const one = await sent(GREG, plain, odd + letter(GREG, "odd"));
+    isSigned(one);
+    for (const line of ["Received: from phone by webmail\n\tfor jo;", "Long: a\n\tb\n  c\n"]) {
+      assert.ok(one.mail.includes(line), one.mail);
+    }
+    assert.deepEqual(names(one.mail), ["X-Msgauth", "Date", "Tight", "Long", "From", "To", "Message-ID", "Subject"]);
+  });
+
+  await t.step("mail that is signed already keeps its tag and sender", async () => {
+    const first = await sent(GREG, plain, letter(GREG, "twice", "Date: Fri, 20 Nov 2026 10:00:00 +0000\n"));
+    const again = first.mail.replace(/^Received:.*\n(?:[ \t].*\n)*/gm, "");
+    const second = await sent(GREG, first.from, again);
+    isSigned(second);
+    assert.equal(second.from, first.from);
+    assert.equal(fieldOf(second.mail, "X-Msgauth"), fieldOf(first.mail, "X-Msgauth"));
+  });
+
+  await t.step("ann who writes as greg is not signed, and without a login nothing is taken", async () => {
+    isPlain(await sent(ANN, plain, letter(GREG, "other")));
+    isPlain(await sent(ANN, `${ANN}@example.org`, letter(GREG, "header")), `${ANN}@example.org`);
+    isSigned(await sent(ANN, `${ANN}@example.org`, letter(ANN, "own")), ANN);
+    assert.match(await host.submit(undefined, plain, letter(GREG, "nobody")), /^530 /);
+  });
+
+  await t.step("RET, ENVID, NOTIFY and ORCPT survive", async () => {
+    const to = "jo@far.example> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Jo@far.example";
+    const one = await sent(GREG, `${plain}> RET=HDRS ENVID=abc+2B`, letter(GREG, "dsn"), to);
+    isSigned(one);
+    const dsn = one.fromParameters.split(" ").filter((word) => /^(?:RET|ENVID)/.test(word)).sort();
+    assert.deepEqual(dsn, ["ENVID=abc+2B", "RET=HDRS"]);
+    assert.deepEqual(one.toParameters.map((text) => text.split(" ").sort()), [
+      ["NOTIFY=SUCCESS,DELAY", "ORCPT=rfc822;Jo@far.example"],
+    ]);
+  });
+
+  await t.step("without the engine port 25 accepts, and submission is put off", async () => {
+    assert.equal(await host.engine.stop(), 0);
+    assert.match(
+      await host.submit(GREG, plain, letter(GREG, "down")),
+      /^4\d\d /,
+      host.trouble().split("\n").slice(-30).join("\n"),
+    );
+    assert.match(await smtp(host.port, "", srs(GREG, new Date(), "mallory"), qsbmf("x", LIE)), /^250/);
+    const spam = () => host.site.mails(GREG, "Maildir/.Spam").length;
+    await until("the hook", () => spam() === 1, host.trouble);
+    await host.engine.start();
+    isSigned(await sent(GREG, plain, letter(GREG, "up")));
+    assert.equal(host.sink.taken.length, count);
+  });
+});
