@@ -6,7 +6,7 @@ import { SETTINGS } from "../lib/settings/schema.ts";
 import { VERSION } from "../lib/version.ts";
 import { COUNTERSIGN } from "./admin/run.ts";
 import { Home, ROOT } from "./rig.ts";
-import { stub, words } from "./stub.ts";
+import { stub, stubArguments } from "./stub.ts";
 
 Deno.test("deno.json and the programs have the same version", () => {
   assert.equal(JSON.parse(Deno.readTextFileSync(`${ROOT}/deno.json`)).version, VERSION);
@@ -111,7 +111,7 @@ Deno.test("README's first step makes settings and a key with which the shim sign
   home.write(".config/countersign/config.toml", text.replace(/^command = .*$/m, `command = ["${stub(home)}"]`));
   const sent = await home.shim(["ann@example.net"], "From: greg@example.org\n\nHi.\n");
   assert.deepEqual(sent, { code: 0, stdout: "", stderr: "" });
-  const [a, f, sender, ...rest] = words(home);
+  const [a, f, sender, ...rest] = stubArguments(home);
   assert.deepEqual([a, f, rest], ["-a", "-f", ["--", "ann@example.net"]]);
   assert.match(sender!, /^SRS0=[\w-]{8}=..=example\.org=greg@srs\.example\.org$/);
 });

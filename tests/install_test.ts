@@ -4,7 +4,7 @@ import { decodeLatin1 } from "../lib/bytes.ts";
 import { CREATED, fieldOf, Home, oneLine, qsbmf, type Ran, ROOT } from "./rig.ts";
 import { usualPrefix } from "../build/install/installed.ts";
 import { VERSION } from "../lib/version.ts";
-import { byStub, environment } from "./stub.ts";
+import { stubEnvironment, stubTransport } from "./stub.ts";
 
 const MAIL = "From: greg@example.org\nTo: ann@example.net\nSubject: Hello\nMessage-ID: <1@example.org>\n\nHi.\n";
 const FORGED = qsbmf("greg@example.org", "From: greg@example.org\nMessage-ID: <lie@spam.example>\n\nBuy!\n");
@@ -413,17 +413,17 @@ Deno.test("an installed program has a filled cache, and does not pass it to the 
   for (const program of ["shim/main.js", "hooks/incoming.js"]) {
     assert.ok(code.includes(`file://${prefix}/lib/countersign/${program}`), `compiled code of ${program}`);
   }
-  home.settings(byStub(home));
+  home.settings(stubTransport(home));
   delete home.env.DENO_DIR;
   const line = [`${prefix}/bin/shim`, "ann@example.net"];
   const ran = await home.run(line, MAIL);
   assert.deepEqual([ran.code, ran.stderr], [0, ""]);
-  assert.equal(environment(home).DENO_DIR, undefined);
+  assert.equal(stubEnvironment(home).DENO_DIR, undefined);
   assert.deepEqual(files(), cached);
   assert.equal(home.read(".cache/deno/dep_analysis_cache_v2"), "", "no cache of the user is created");
   // A DENO_DIR that the user sets is used.
   assert.equal((await home.run(line, MAIL, { DENO_DIR: `${home.path}/mine` })).code, 0);
-  assert.equal(environment(home).DENO_DIR, `${home.path}/mine`);
+  assert.equal(stubEnvironment(home).DENO_DIR, `${home.path}/mine`);
 
   // The next installation removes the cache of an earlier version, and the leftovers of killed installations.
   const old = new Date(Date.now() - 25 * 3_600_000);

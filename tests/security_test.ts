@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { launcherText, PROGRAMS } from "../build/install/launcher.ts";
 import { timingSafeEqual } from "../lib/bytes.ts";
 import { prvsSign, signTag, srsForward } from "../mod.ts";
-import { byStub } from "./stub.ts";
+import { stubTransport } from "./stub.ts";
 import { fieldOf, Home, ROOT, SECRET, sourceFiles } from "./rig.ts";
 import { randomNonce } from "./random.ts";
 
@@ -54,7 +54,7 @@ async function probe(home: Home, rights: string, tries: [string, unknown][]): Pr
 for (const { rights, launcher } of PROGRAMS) {
   Deno.test(`${launcher} has no access to anything that the settings do not name`, async () => {
     using home = new Home();
-    home.settings(`${byStub(home)}[incoming]\nspam = "~/Spam"\n`);
+    home.settings(`${stubTransport(home)}[incoming]\nspam = "~/Spam"\n`);
     const at = (name: string) => `${home.path}/${name}`;
     const secret = home.write(".ssh/id", "secret");
     const config = at(".config/countersign");

@@ -16,28 +16,28 @@ export function stub(home: Home, then = "exit 0"): string {
 }
 
 /** A `[transport]` table that uses the stub. */
-export function byStub(home: Home, then?: string): string {
+export function stubTransport(home: Home, then?: string): string {
   return `[transport]\npreset = "sendmail"\ncommand = ["${stub(home, then)}"]\n`;
 }
 
 /** The number of runs. */
-export const runs = (home: Home): number => home.read("stub.runs").split("\n").length - 1;
+export const stubRuns = (home: Home): number => home.read("stub.runs").split("\n").length - 1;
 
 /** The arguments of the last run. */
-export const words = (home: Home): string[] => home.read("stub.args").split("\n").slice(0, -1);
+export const stubArguments = (home: Home): string[] => home.read("stub.args").split("\n").slice(0, -1);
 
 /** The standard input of the last run. */
-export const got = (home: Home): string => home.read("stub.got");
+export const stubInput = (home: Home): string => home.read("stub.got");
 
 /** The environment of the last run. */
-export function environment(home: Home): Record<string, string> {
+export function stubEnvironment(home: Home): Record<string, string> {
   const lines = home.read("stub.environment").split("\n").filter((line) => line.includes("="));
   return Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]));
 }
 
 /** Asserts that nothing was sent, neither through the stub nor to the maildir `out`. */
 export function nothingSent(home: Home, why = ""): void {
-  assert.deepEqual({ runs: runs(home), mails: home.mails("out").length }, { runs: 0, mails: 0 }, why);
+  assert.deepEqual({ runs: stubRuns(home), mails: home.mails("out").length }, { runs: 0, mails: 0 }, why);
 }
 
 /** greg's SRS address, signed that many days ago with the key of a Home. */

@@ -1,7 +1,7 @@
 /** explain --out: its output is what the shim then sends. */
 import assert from "node:assert/strict";
 import { fieldOf, Home, ledgerFiles, oneLine } from "../rig.ts";
-import { byStub, nothingSent, runs, stub, words } from "../stub.ts";
+import { nothingSent, stub, stubArguments, stubRuns, stubTransport } from "../stub.ts";
 import { conforms } from "./json.ts";
 import { countersign, snapshot } from "./home.ts";
 
@@ -56,15 +56,18 @@ const table: [string, string, string[], string][] = [
 for (const [what, more, argv, mail] of table) {
   Deno.test(`explain --out prints what the shim sends: ${what}`, async () => {
     using home = new Home();
-    home.settings(`${byStub(home)}${more}`);
+    home.settings(`${stubTransport(home)}${more}`);
     const said = await planned(home, argv, mail);
     const ran = await home.shim(argv, mail);
     assert.equal(ran.code, 0, ran.stderr);
     // Timestamp and hash of SRS change with the day, which may end between the two runs.
     const day = (text: string) => text.replace(/SRS0=[^=]+=[^=]+=/, "SRS0=");
-    assert.deepEqual(said.transport.map(day), [`${home.path}/stub`, ...words(home)].map(day));
-    assert.equal(said.sender === undefined, !words(home).includes("-f"));
-    assert.deepEqual(said.recipients.map(({ address }) => address), words(home).slice(words(home).indexOf("--") + 1));
+    assert.deepEqual(said.transport.map(day), [`${home.path}/stub`, ...stubArguments(home)].map(day));
+    assert.equal(said.sender === undefined, !stubArguments(home).includes("-f"));
+    assert.deepEqual(
+      said.recipients.map(({ address }) => address),
+      stubArguments(home).slice(stubArguments(home).indexOf("--") + 1),
+    );
 
     const went = home.read("stub.got").split("\n\n")[0]!;
     const came = mail.split("\n\n")[0]!;
@@ -97,7 +100,7 @@ Deno.test("a list that was added gets the plain sender, as explain says", async 
 
 Deno.test("explain says which challenges will be answered", async () => {
   using home = new Home();
-  home.settings(`${byStub(home)}[challenge]\nanswer = true\nlists = ["${LIST}"]\n`);
+  home.settings(`${stubTransport(home)}[challenge]\nanswer = true\nlists = ["${LIST}"]\n`);
   const said = await planned(home, ["-t"], MAIL);
   assert.deepEqual(said.recipients.filter((one) => one.remembered).map((one) => one.address), [LIST]);
   await home.shim(["-t"], MAIL);
@@ -106,7 +109,7 @@ Deno.test("explain says which challenges will be answered", async () => {
 
 Deno.test("the arguments may begin with the program, and the message may be a file", async () => {
   using home = new Home();
-  home.settings(byStub(home));
+  home.settings(stubTransport(home));
   const file = home.write("draft", COMPLETE);
   for (const first of [[], ["sendmail"], ["/usr/sbin/sendmail"], ["shim"]]) {
     const said = await planned(home, [...first, "-oi", "ann@example.net"], "", file);
@@ -126,7 +129,7 @@ Deno.test("options of the real sendmail are left to it", async () => {
   const json = await countersign(home, ["explain", "--out", "--json", "--", "-bs"]);
   const answer = conforms("explain --out --json -- -bs", JSON.parse(json.stdout));
   assert.deepEqual(answer, { version: 1, real: "-bs", outcome: `left to ${home.path}/stub -x` });
-  assert.equal(runs(home), 0);
+  assert.equal(stubRuns(home), 0);
 });
 
 /** [arguments after --, message]: status and error are those of the shim */

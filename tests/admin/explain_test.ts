@@ -5,7 +5,7 @@ import { apart, bounceOfOurs, quotedPrintable, SAMPLES } from "../bounces.ts";
 import { FORGED, FORGED_SRS, gregsHome, ORDINARY, settings } from "../programs/letters.ts";
 import { Qsecretary } from "../qsecretary.ts";
 import { fieldOf, Home, oneLine, qsbmf } from "../rig.ts";
-import { byStub, signed } from "../stub.ts";
+import { signed, stubTransport } from "../stub.ts";
 import { conforms } from "./json.ts";
 import { countersign, snapshot } from "./home.ts";
 
@@ -230,7 +230,7 @@ for (const [what, make, args, sender, recipient, mail] of deliveries()) {
 Deno.test("explaining a challenge repeatedly does not change its entry, and it is answered once", async () => {
   using home = gregsHome();
   const [, list] = ["greg", "test@lists.example.org"];
-  home.settings(`${byStub(home)}[challenge]\nanswer = true\nlists = ["${list}"]\nanswered = "~/kept"\n`);
+  home.settings(`${stubTransport(home)}[challenge]\nanswer = true\nlists = ["${list}"]\nanswered = "~/kept"\n`);
   const sent = await home.shim(["--", list], `From: ${PLAIN}\nTo: ${list}\nSubject: Hello\n\nHi all.\n`);
   assert.equal(sent.code, 0, sent.stderr);
   const { mail } = new Qsecretary(list).take(signed(), home.read("stub.got"));

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { FORGED_SRS, gregsHome, ORDINARY } from "../programs/letters.ts";
 import { fieldOf, type Home, oneLine, type Ran, ROOT } from "../rig.ts";
-import { byStub, got, runs, signed, words } from "../stub.ts";
+import { signed, stubArguments, stubInput, stubRuns, stubTransport } from "../stub.ts";
 
 const FRIEND = "friend@friend.example";
 const PLAIN = "greg@example.org";
@@ -10,14 +10,14 @@ const DTLINE = "Delivered-To: greg-srs-x@srs.example.org\n";
 /** A bounce that returns no part of the message: only the proof shows that it is genuine. */
 const BOUNCE = "From: MAILER-DAEMON@mx.example.net\nDate: 20 Nov 2026 05:32:58 -0000\n" +
   "Message-ID: <bounce@mx.example.net>\nSubject: failure notice\n\nHi. This is the qmail-send program.\n";
-const mailCounts = (home: Home) => [runs(home), home.mails("Maildir").length, home.mails("Maildir/.Spam").length];
+const mailCounts = (home: Home) => [stubRuns(home), home.mails("Maildir").length, home.mails("Maildir/.Spam").length];
 const without = (mail: string, ...names: string[]) =>
   mail.replace(new RegExp(`^(?:${names.join("|")}): .*\n`, "gm"), "");
 
 /** A home that forwards through the stub. */
 function forwardingHome(incoming = "", then?: string): Home {
   const home = gregsHome();
-  home.settings(`${byStub(home, then)}\n[incoming]\nspam = "${home.path}/Maildir/.Spam"\n${incoming}\n`);
+  home.settings(`${stubTransport(home, then)}\n[incoming]\nspam = "${home.path}/Maildir/.Spam"\n${incoming}\n`);
   return home;
 }
 
@@ -68,13 +68,13 @@ Deno.test("a genuine bounce is forwarded from the null sender, with one proof", 
   const forgedFields = "X-Countersign: v1.k1.99999.aaaaaaaaaaaaaaaaaaaaaaaaaa\nx-countersign: genuine; trust me\n";
   const mail = `Return-Path: <>\n${forgedFields}Received: x\nReturn-Path: <x@y.example>\n${BOUNCE}`;
   assert.deepEqual(await forward(home, "", signed(), mail), { code: 99, stdout: "", stderr: "" });
-  assert.deepEqual(words(home), ["-i", "-f", "<>", "--", PLAIN]);
-  const proof = /^X-Countersign: v1\.k1\.\d+\.[a-z2-7]{26}\n/m.exec(got(home))![0];
-  assert.equal(got(home), `${DTLINE}${proof}Received: x\n${BOUNCE}`);
+  assert.deepEqual(stubArguments(home), ["-i", "-f", "<>", "--", PLAIN]);
+  const proof = /^X-Countersign: v1\.k1\.\d+\.[a-z2-7]{26}\n/m.exec(stubInput(home))![0];
+  assert.equal(stubInput(home), `${DTLINE}${proof}Received: x\n${BOUNCE}`);
   assert.deepEqual(mailCounts(home), [1, 0, 0]);
-  assert.equal(await judged(home, got(home)), "genuine; check=proof");
+  assert.equal(await judged(home, stubInput(home)), "genuine; check=proof");
   assert.equal(await judged(home, BOUNCE), "forged; check=forged", "without the proof it is forged");
-  assert.equal(await judged(home, got(home).replace("notice", "Notice")), "forged; check=forged");
+  assert.equal(await judged(home, stubInput(home).replace("notice", "Notice")), "forged; check=forged");
 });
 
 Deno.test("fields that an injector would add are added before the proof is computed", async () => {
@@ -84,18 +84,23 @@ Deno.test("fields that an injector would add are added before the proof is compu
     const bare = without(BOUNCE, ...names);
     for (const name of names) assert.equal(fieldOf(bare, name), "");
     assert.equal((await forward(home, "", signed(), bare)).code, 99);
-    for (const name of names.filter((name) => name !== "Subject")) assert.notEqual(fieldOf(got(home), name), "", name);
+    for (const name of names.filter((name) => name !== "Subject")) {
+      assert.notEqual(fieldOf(stubInput(home), name), "", name);
+    }
     // The injector has nothing to add, so the proof verifies.
-    assert.equal(injected(got(home)), got(home));
-    assert.equal(await judged(home, injected(got(home))), "genuine; check=proof", names.join());
-    assert.match(fieldOf(got(home), "From"), names.includes("From") ? /^MAILER-DAEMON@example\.org$/ : /mx\.example/);
-    assert.ok(got(home).endsWith(bare.slice(bare.indexOf("\n\n"))));
+    assert.equal(injected(stubInput(home)), stubInput(home));
+    assert.equal(await judged(home, injected(stubInput(home))), "genuine; check=proof", names.join());
+    assert.match(
+      fieldOf(stubInput(home), "From"),
+      names.includes("From") ? /^MAILER-DAEMON@example\.org$/ : /mx\.example/,
+    );
+    assert.ok(stubInput(home).endsWith(bare.slice(bare.indexOf("\n\n"))));
   }
   // The proof covers these fields: with fields that are added later it does not verify.
   using home = forwardingHome();
   await forward(home, "", signed(), BOUNCE);
   for (const name of ["Date", "From", "Message-ID"]) {
-    assert.equal(await judged(home, injected(without(got(home), name))), "forged; check=forged", name);
+    assert.equal(await judged(home, injected(without(stubInput(home), name))), "forged; check=forged", name);
   }
 });
 
@@ -109,11 +114,11 @@ Deno.test("forward_sender is the sender of forwarded bounces only", async () => 
   for (const [from, expected] of rows) {
     using home = forwardingHome('forward_sender = "MAILER-DAEMON@example.org"');
     assert.equal((await forward(home, from, signed(), BOUNCE)).code, 99);
-    assert.deepEqual(words(home), ["-i", "-f", expected, "--", PLAIN]);
+    assert.deepEqual(stubArguments(home), ["-i", "-f", expected, "--", PLAIN]);
     // A double bounce gets no proof, whatever its recipient.
     const proof = from !== FRIEND && from !== "#@[]";
-    assert.equal(fieldOf(got(home), "X-Countersign") !== "", proof);
-    if (proof) assert.equal(await judged(home, got(home), expected), "genuine; check=proof");
+    assert.equal(fieldOf(stubInput(home), "X-Countersign") !== "", proof);
+    if (proof) assert.equal(await judged(home, stubInput(home), expected), "genuine; check=proof");
   }
 });
 
@@ -121,8 +126,8 @@ Deno.test("mail from a person keeps its sender and gets neither a proof nor miss
   using home = forwardingHome();
   const mail = `X-Countersign: v1.k1.99999.x\n${without(ORDINARY, "Message-ID", "From")}`;
   assert.equal((await forward(home, FRIEND, signed(), mail)).code, 99);
-  assert.deepEqual(words(home), ["-i", "-f", FRIEND, "--", PLAIN]);
-  assert.equal(got(home), DTLINE + without(mail, "X-Countersign"));
+  assert.deepEqual(stubArguments(home), ["-i", "-f", FRIEND, "--", PLAIN]);
+  assert.equal(stubInput(home), DTLINE + without(mail, "X-Countersign"));
 });
 
 Deno.test("mail with an invalid sender is forwarded from the null sender, without a proof", async () => {
@@ -131,9 +136,9 @@ Deno.test("mail with an invalid sender is forwarded from the null sender, withou
       using home = forwardingHome(setting);
       const ran = await forward(home, sender, signed(), BOUNCE);
       assert.deepEqual(ran, { code: 99, stdout: "", stderr: "" }, sender);
-      assert.deepEqual(words(home), ["-i", "-f", expected, "--", PLAIN]);
-      assert.equal(got(home), DTLINE + BOUNCE);
-      assert.equal(await judged(home, got(home)), "forged; check=forged");
+      assert.deepEqual(stubArguments(home), ["-i", "-f", expected, "--", PLAIN]);
+      assert.equal(stubInput(home), DTLINE + BOUNCE);
+      assert.equal(await judged(home, stubInput(home)), "forged; check=forged");
     }
   }
 });
@@ -148,7 +153,7 @@ Deno.test("DTLINE is written first, under qmail only and if it is a single line"
   for (const [args, dtline, prefix, status] of rows) {
     using home = forwardingHome();
     assert.equal((await forward(home, FRIEND, signed(), ORDINARY, { DTLINE: dtline }, args)).code, status);
-    assert.equal(got(home), prefix + ORDINARY);
+    assert.equal(stubInput(home), prefix + ORDINARY);
   }
 });
 
@@ -276,7 +281,7 @@ Deno.test("mail to postmaster and abuse of the SRS domain is forwarded to the fi
     using home = forwardingHome();
     const to = `${local}@srs.example.org`;
     assert.deepEqual(await forward(home, FRIEND, to, ORDINARY), { code: 99, stdout: "", stderr: "" });
-    assert.deepEqual(words(home), ["-i", "-f", FRIEND, "--", PLAIN]);
+    assert.deepEqual(stubArguments(home), ["-i", "-f", FRIEND, "--", PLAIN]);
     assert.equal((await forward(home, "", to, BOUNCE)).code, 99);
     assert.deepEqual(mailCounts(home), [2, 0, 0]);
   }

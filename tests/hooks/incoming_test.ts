@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { type Caller, CALLERS } from "../../incoming/delivery.ts";
 import { FORGED, FORGED_SRS, gregsHome, ORDINARY } from "../programs/letters.ts";
 import { Home, oneLine, ROOT } from "../rig.ts";
-import { byStub, signed } from "../stub.ts";
+import { signed, stubTransport } from "../stub.ts";
 
 const CONFIG = ".config/countersign/config.toml";
 const LOG = ".local/state/countersign/log";
@@ -154,7 +154,7 @@ Deno.test("the log records the result and the outcome", async (t) => {
   const refusing = () => gregsHome('forged = "refuse"');
   const forwarding = (then?: string) => () => {
     const home = gregsHome();
-    home.settings(byStub(home, then));
+    home.settings(stubTransport(home, then));
     return home;
   };
   /** The spam maildir cannot be created. */

@@ -1,7 +1,7 @@
 /** Invalid arguments, messages and settings: the shim prints one line that names the problem and sends nothing. */
 import assert from "node:assert/strict";
 import { Home, oneLine, type Ran, ROOT } from "../rig.ts";
-import { byStub, nothingSent, runs } from "../stub.ts";
+import { nothingSent, stubRuns, stubTransport } from "../stub.ts";
 
 const SHIM = `${ROOT}/shim/shim`;
 const HEAD = "From: greg@example.org\nMessage-ID: <1@example.org>\n";
@@ -15,7 +15,7 @@ const OTHER_UID = 65534;
 
 /** Both transports; `more` is added to the identity's table. */
 const TRANSPORTS: Record<string, (home: Home, more?: string) => void> = {
-  "a program": (home, more = "") => home.settings(`${more}\n${byStub(home)}`),
+  "a program": (home, more = "") => home.settings(`${more}\n${stubTransport(home)}`),
   "a maildir": (home, more = "") => home.settings(`${more}\n[transport]\nvia = "maildir"\nmaildir = "~/out"\n`),
 };
 
@@ -172,7 +172,7 @@ Deno.test("the unchanged arguments, message and settings of these tests are vali
     settings(home);
     const ran = await home.shim(TO, MAIL);
     assert.deepEqual(ran, { code: 0, stdout: "", stderr: "" });
-    assert.deepEqual([runs(home), home.mails("out").length], transport === "a program" ? [1, 0] : [0, 1]);
+    assert.deepEqual([stubRuns(home), home.mails("out").length], transport === "a program" ? [1, 0] : [0, 1]);
   }
 });
 
@@ -199,7 +199,7 @@ Deno.test("with group = true the group may read the key file, but others may not
     if (root) Deno.chownSync(`${home.path}/${KEYS}`, OTHER_UID, OTHER_UID);
     const ran = await home.shim(TO, MAIL);
     assert.equal(ran.code, status, `0${mode.toString(8)}: ${ran.stderr}`);
-    assert.equal(runs(home), status === 0 ? 1 : 0);
+    assert.equal(stubRuns(home), status === 0 ? 1 : 0);
     if (status !== 0) {
       assertError(
         ran,

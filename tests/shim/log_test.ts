@@ -1,7 +1,7 @@
 /** What the shim logs, which addresses it includes, and that log problems never stop mail. */
 import assert from "node:assert/strict";
 import { fieldOf, Home, oneLine } from "../rig.ts";
-import { byStub, got, nothingSent, runs, words } from "../stub.ts";
+import { nothingSent, stubArguments, stubInput, stubRuns, stubTransport } from "../stub.ts";
 
 const LOG = ".local/state/countersign/log";
 const MAIL = "From: greg@example.org\nTo: ann@example.net\nSubject: a secret plan\n\nThe body.\n";
@@ -18,9 +18,9 @@ async function logLine(home: Home, recipients: string[], status = 0, mail = MAIL
 
 Deno.test("a sent message is logged with identity, scheme, recipients and program, without subject or body", async () => {
   using home = new Home();
-  home.settings(byStub(home));
+  home.settings(stubTransport(home));
   const line = await logLine(home, ["ann@example.net", "bob@victim.example"]);
-  const sender = words(home)[words(home).indexOf("-f") + 1]!;
+  const sender = stubArguments(home)[stubArguments(home).indexOf("-f") + 1]!;
   assert.match(sender, /^SRS0=/);
   const rest = `direction=out identity=greg@example.org scheme=srs sender=${sender} to=@example.net,@victim.example ` +
     `recipients=2 route=${home.path}/stub result=sent`;
@@ -30,7 +30,7 @@ Deno.test("a sent message is logged with identity, scheme, recipients and progra
 Deno.test("other people's addresses are logged in full only with log_addresses", async () => {
   for (const logAddresses of [false, true]) {
     using home = new Home();
-    home.settings(byStub(home), logAddresses ? "log_addresses = true" : "");
+    home.settings(stubTransport(home), logAddresses ? "log_addresses = true" : "");
     const stranger = MAIL.replace("greg@example.org", "carl@other.example");
     const ran = await home.shim(["-f", "carl@other.example", "--", "ann@example.net"], stranger);
     assert.equal(ran.code, 0, ran.stderr);
@@ -53,13 +53,13 @@ Deno.test("at most twenty recipients are listed, but all are counted", async () 
 Deno.test("the note explains an unexpected choice of scheme", async (t) => {
   await t.step("recipients that disagree", async () => {
     using home = new Home();
-    home.settings(`${byStub(home)}\n[[rule]]\nto = ["*@lists.example.com"]\nsender = "plain"\n`);
+    home.settings(`${stubTransport(home)}\n[[rule]]\nto = ["*@lists.example.com"]\nsender = "plain"\n`);
     const line = await logLine(home, ["ann@example.net", "all@lists.example.com"]);
     assert.match(
       line,
       / scheme=plain sender=greg@example\.org .* note="recipients match different schemes \(plain, srs\): plain" /,
     );
-    assert.equal(words(home)[words(home).indexOf("-f") + 1], "greg@example.org");
+    assert.equal(stubArguments(home)[stubArguments(home).indexOf("-f") + 1], "greg@example.org");
   });
   await t.step("a local part over 64 octets", async () => {
     using home = new Home();
@@ -67,15 +67,15 @@ Deno.test("the note explains an unexpected choice of scheme", async (t) => {
     const added = "SRS0=12345678=AB=long.example.org=".length;
     for (const [over, scheme] of [[0, "srs"], [1, "plain"]] as const) {
       const address = `${"x".repeat(64 - added + over)}@long.example.org`;
-      const settings = `[[identity]]\naddress = "${address}"\nsrs_domain = "srs.example.org"\n${byStub(home)}`;
+      const settings = `[[identity]]\naddress = "${address}"\nsrs_domain = "srs.example.org"\n${stubTransport(home)}`;
       home.write(".config/countersign/config.toml", settings);
       home.write(LOG, "", 0o600);
       const line = await logLine(home, ["ann@example.net"], 0, `From: ${address}\n\n`);
       assert.match(line, new RegExp(` scheme=${scheme} `));
       assert.equal(line.includes(`note="srs local part would have 65 octets; prvs.receive is off"`), over === 1);
-      const sender = words(home)[words(home).indexOf("-f") + 1]!;
+      const sender = stubArguments(home)[stubArguments(home).indexOf("-f") + 1]!;
       assert.equal(sender === address, over === 1, sender);
-      assert.match(fieldOf(got(home), "X-Msgauth"), /^v1\.k1\./, "the tag is added in either case");
+      assert.match(fieldOf(stubInput(home), "X-Msgauth"), /^v1\.k1\./, "the tag is added in either case");
     }
   });
 });
@@ -85,7 +85,7 @@ Deno.test("a program's error message about other people is not logged by default
   for (const [status, why] of rows) {
     for (const logAddresses of [false, true]) {
       using home = new Home();
-      const transport = byStub(home, `echo '550 bob@victim.example is unknown' >&2; exit ${status}`);
+      const transport = stubTransport(home, `echo '550 bob@victim.example is unknown' >&2; exit ${status}`);
       home.settings(transport, logAddresses ? "log_addresses = true" : "");
       const ran = await home.shim(["bob@victim.example"], MAIL);
       oneLine(ran, { 69: 69, 100: 69, 1: 75 }[status], /: 550 bob@victim\.example is unknown$/m);
@@ -132,10 +132,10 @@ const broken: Record<string, (home: Home) => void> = {
 for (const [what, breakIt] of Object.entries(broken)) {
   Deno.test(`${what}: the shim sends and the hook delivers`, async () => {
     using home = new Home();
-    home.settings(byStub(home));
+    home.settings(stubTransport(home));
     breakIt(home);
     assert.deepEqual(await home.shim(["ann@example.net"], MAIL), { code: 0, stdout: "", stderr: "" });
-    assert.equal(runs(home), 1);
+    assert.equal(stubRuns(home), 1);
     const env = { SENDER: "ann@example.net", RECIPIENT: "greg@example.org" };
     const ran = await home.hook(["--maildir", `${home.path}/Maildir`], MAIL, env);
     assert.deepEqual(ran, { code: 99, stdout: "", stderr: "" });
@@ -143,10 +143,10 @@ for (const [what, breakIt] of Object.entries(broken)) {
   });
   Deno.test(`${what}: failures keep their exit status`, async () => {
     using home = new Home();
-    home.settings(byStub(home, "exit 67"));
+    home.settings(stubTransport(home, "exit 67"));
     breakIt(home);
     oneLine(await home.shim(["ann@example.net"], MAIL), 67, /status 67$/m);
-    assert.equal(runs(home), 1);
+    assert.equal(stubRuns(home), 1);
     Deno.removeSync(`${home.path}/stub.runs`);
     oneLine(await home.shim(["-Z"], MAIL), 64, /"-Z"/);
     nothingSent(home);

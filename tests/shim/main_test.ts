@@ -1,7 +1,7 @@
 /** The whole program: running the real sendmail, loops, and the exit status under each name. */
 import assert from "node:assert/strict";
 import { Home, oneLine, ROOT } from "../rig.ts";
-import { byStub, got, nothingSent, runs, stub, words } from "../stub.ts";
+import { nothingSent, stub, stubArguments, stubInput, stubRuns, stubTransport } from "../stub.ts";
 
 const MAIL = "From: greg@example.org\nTo: ann@example.net\nMessage-ID: <1@example.org>\n\nHi.\n";
 const SHIM = `${ROOT}/shim/shim`;
@@ -37,9 +37,9 @@ for (const [name, args, expected] of requests) {
     using home = realHome("echo the queue; echo a warning >&2; exit 0", "-C", "x.cf");
     const ran = name === "shim" ? await home.shim(args, "QUIT\n") : await runAs(home, name, args, "QUIT\n");
     assert.deepEqual(ran, { code: 0, stdout: "the queue\n", stderr: "a warning\n" });
-    assert.deepEqual(words(home), ["-C", "x.cf", ...expected]);
-    assert.equal(got(home), "QUIT\n");
-    assert.equal(runs(home), 1);
+    assert.deepEqual(stubArguments(home), ["-C", "x.cf", ...expected]);
+    assert.equal(stubInput(home), "QUIT\n");
+    assert.equal(stubRuns(home), 1);
     assert.deepEqual(home.mails("out"), []);
   });
 }
@@ -90,7 +90,7 @@ for (const args of [["-bs"], ["-bp"], ["-q"]]) {
     using home = new Home();
     home.settings(`${MAILDIR}real = ["${countingLink(home)}"]\n`);
     oneLine(await home.shim(args, ""), 78, /transport\.real calls this program again$/m);
-    assert.equal(runs(home), 1);
+    assert.equal(stubRuns(home), 1);
   });
 }
 
@@ -101,7 +101,7 @@ Deno.test("if transport.command is the shim itself, it exits 78 and sends nothin
     // The second shim understands qmail-inject's options only under that name.
     const expected = preset === "qmail-inject" ? /unknown option|Unknown option/ : /transport\.command calls this/;
     oneLine(await home.shim(["ann@example.net"], MAIL), preset === "qmail-inject" ? 64 : 78, expected);
-    assert.equal(runs(home), 1, preset);
+    assert.equal(stubRuns(home), 1, preset);
     assert.deepEqual(home.mails("out"), []);
   }
   using home = new Home();
@@ -116,10 +116,10 @@ Deno.test("as qmail-inject it exits 100 for permanent and 111 for temporary erro
   for (const status of [1, 2, ...Array.from({ length: 15 }, (_, at) => 64 + at), 99, 100, 111, 112]) {
     await t.step(`the transport program exits ${status}`, async () => {
       using home = new Home();
-      home.settings(byStub(home, `exit ${status}`));
+      home.settings(stubTransport(home, `exit ${status}`));
       const expected = permanent.includes(status) || status === 100 ? 100 : 111;
       oneLine(await runAs(home, "qmail-inject", ["ann@example.net"]), expected, /^qmail-inject: .*stub exited with/);
-      assert.equal(runs(home), 1);
+      assert.equal(stubRuns(home), 1);
     });
   }
   const ownErrors: [
@@ -150,7 +150,7 @@ Deno.test("as qmail-inject it exits 100 for permanent and 111 for temporary erro
   for (const [what, prepare, args, status, message] of ownErrors) {
     await t.step(what, async () => {
       using home = new Home();
-      home.settings(byStub(home));
+      home.settings(stubTransport(home));
       prepare(home);
       oneLine(await runAs(home, "qmail-inject", args), status, message);
       nothingSent(home);
@@ -158,7 +158,7 @@ Deno.test("as qmail-inject it exits 100 for permanent and 111 for temporary erro
   }
   await t.step("an invalid header", async () => {
     using home = new Home();
-    home.settings(byStub(home));
+    home.settings(stubTransport(home));
     oneLine(await runAs(home, "qmail-inject", [], "From: greg@example.org\nTo: (\n\n"), 100, /Field To/);
     nothingSent(home);
   });

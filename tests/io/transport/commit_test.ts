@@ -3,13 +3,13 @@ import assert from "node:assert/strict";
 import { LAUNCHER } from "../../../io/system/environment.ts";
 import { Home, ROOT } from "../../rig.ts";
 import { Sink } from "../../smtp_sink.ts";
-import { got, stub } from "../../stub.ts";
+import { stub, stubInput } from "../../stub.ts";
 
 /** [transport, its settings, what has arrived] */
 const TRANSPORTS: [string, (home: Home, sink: Sink) => string, (home: Home, sink: Sink) => string][] = [
   ["maildir", () => 'via = "maildir"\nmaildir = "~/out"\n', (home) => home.mails("out").join()],
-  ["program", (home) => `command = ["${stub(home)}"]\n`, got],
-  ["program with a spool", (home) => `command = ["${stub(home)}"]\nspool = true\n`, got],
+  ["program", (home) => `command = ["${stub(home)}"]\n`, stubInput],
+  ["program with a spool", (home) => `command = ["${stub(home)}"]\nspool = true\n`, stubInput],
   [
     "server",
     (_, { port }) => `via = "smtp"\nhost = "127.0.0.1"\nport = ${port}\nsecurity = "none"\n`,

@@ -5,7 +5,7 @@ import { parseConfig } from "../../../lib/settings/parse.ts";
 import { LOOP_MARK, send } from "../../../io/transport/send.ts";
 import { Rejected } from "../../../io/transport/rejected.ts";
 import { Home, oneLine, ROOT, TempFolder } from "../../rig.ts";
-import { byStub, environment, got, runs, stub, words } from "../../stub.ts";
+import { stub, stubArguments, stubEnvironment, stubInput, stubRuns, stubTransport } from "../../stub.ts";
 
 const MAIL = "From: greg@example.org\nTo: ann@example.net\n\nHi.\n";
 
@@ -48,11 +48,11 @@ const KEPT = [
 
 Deno.test("the program gets the environment without variables that change the meaning of its arguments", async () => {
   using home = new Home();
-  home.settings(byStub(home));
+  home.settings(stubTransport(home));
   const env = Object.fromEntries([...REMOVED, ...KEPT].map((name) => [name, `value of ${name}`]));
   const ran = await home.shim(["ann@example.net"], MAIL, env);
   assert.equal(ran.code, 0, ran.stderr);
-  const found = environment(home);
+  const found = stubEnvironment(home);
   assert.deepEqual(REMOVED.filter((name) => name in found), []);
   for (const name of KEPT) assert.equal(found[name], env[name], name);
   assert.equal(found.HOME, home.path);
@@ -61,13 +61,13 @@ Deno.test("the program gets the environment without variables that change the me
 
 Deno.test("spam_command of a hook gets the same environment", async () => {
   using home = new Home();
-  home.settings(`${byStub(home)}\n[incoming]\nspam_command = ["${stub(home)}"]\n`);
+  home.settings(`${stubTransport(home)}\n[incoming]\nspam_command = ["${stub(home)}"]\n`);
   const env = Object.fromEntries([...REMOVED, ...KEPT].map((name) => [name, `value of ${name}`]));
   const forged = "SRS0=AAAAAAAA=AA=example.org=greg@srs.example.org";
   const ran = await home.hook(["--as", "maildrop"], MAIL, { ...env, SENDER: "", RECIPIENT: forged });
   assert.equal(ran.code, 99, ran.stderr);
-  assert.equal(runs(home), 1);
-  const found = environment(home);
+  assert.equal(stubRuns(home), 1);
+  const found = stubEnvironment(home);
   assert.deepEqual(REMOVED.filter((name) => name in found), []);
   for (const name of KEPT) assert.equal(found[name], env[name], name);
 });
@@ -133,13 +133,13 @@ Deno.test("a program is not started for a message that it cannot send", async ()
 
 Deno.test("a transport command that calls countersign itself is detected by a variable in the environment", async () => {
   using home = new Home();
-  home.settings(byStub(home));
+  home.settings(stubTransport(home));
   oneLine(
     await home.shim(["ann@example.net"], MAIL, { [LOOP_MARK]: "1" }),
     78,
     /transport\.command calls this program/,
   );
-  assert.equal(runs(home), 0);
+  assert.equal(stubRuns(home), 0);
   // A separate process, because other tests share the environment of this one.
   const program = `${ROOT}/tests/io/transport/send_program.ts`;
   const deno = [Deno.execPath(), "run", "-q", "--frozen", "-A", "--config", `${ROOT}/deno.json`, program];
@@ -162,10 +162,10 @@ Deno.test("a maildir gets the envelope as Return-Path and X-Envelope-To fields",
 
 Deno.test("arguments reach the program unchanged", async () => {
   using home = new Home();
-  home.settings(byStub(home));
+  home.settings(stubTransport(home));
   const odd = ["ann@example.net", '"a b"@example.net', "-x@example.net", "$HOME`id`@example.net"];
   const ran = await home.shim(["-f", "carl@other.example", "-N", "never", "--", ...odd], MAIL);
   assert.equal(ran.code, 0, ran.stderr);
-  assert.deepEqual(words(home), ["-i", "-f", "carl@other.example", "-N", "never", "--", ...odd]);
-  assert.match(got(home), /^From: greg@example\.org\nTo: ann@example\.net\n/);
+  assert.deepEqual(stubArguments(home), ["-i", "-f", "carl@other.example", "-N", "never", "--", ...odd]);
+  assert.match(stubInput(home), /^From: greg@example\.org\nTo: ann@example\.net\n/);
 });
