@@ -1,6 +1,7 @@
 /** `countersign audit`: replays archived mail and counts the verdicts of the hook. Changes nothing. */
 import { parseAddress } from "../lib/address.ts";
 import { utf8ToLatin1 } from "../lib/bytes.ts";
+import { asksLookup } from "../lib/settings/lookup.ts";
 import { parseConfig, type Settings } from "../lib/settings/parse.ts";
 import { Fail, quote, reason } from "../lib/fail.ts";
 import { abortOnSignal } from "../io/system/signals.ts";
@@ -64,7 +65,9 @@ export function audit(name: string, args: readonly string[]): Promise<number> {
     if (page !== undefined) checkFolder(page);
     for (const path of options.values("sent")) checkReadable(path);
     const configuration = load(options);
-    const recent = options.values("sent").length > 0 && options.values("address").length === 0
+    // What a shared store remembers is not in the files.
+    const inFiles = !asksLookup(configuration.settings);
+    const recent = inFiles && options.values("sent").length > 0 && options.values("address").length === 0
       ? new RecentCount(configuration.settings, configuration.identities, new Date())
       : undefined;
     const scan = new Scan(configuration, abortOnSignal(), recent);

@@ -1,5 +1,5 @@
 /** `countersign explain`: explains the verdict on a message, or how a message would be sent. Changes nothing. */
-import { Fail, reason } from "../lib/fail.ts";
+import { Fail, quote, reason } from "../lib/fail.ts";
 import { PREFIX_BYTES, readInput, type Source } from "../io/system/input.ts";
 import { configFile, loadIdentities, loadSettings, readPlainLists } from "../io/system/load.ts";
 import { canonicalAddress } from "../lib/settings/identity.ts";
@@ -14,28 +14,33 @@ import { refusalOf } from "./explain/refusal.ts";
 import { json, say } from "./terminal.ts";
 
 const HELP = `Usage: countersign explain [FILE] [--sender ADDRESS] [--recipient ADDRESS] [--as CALLER]
+       countersign explain --at rcpt|data [FILE] [--sender ADDRESS] [--recipient ADDRESS]
        countersign explain --out [FILE] -- [sendmail option ...] [recipient ...]
-Explains the verdict on an incoming message (a file or standard input), with the answer of each check. With --out,
-explains how the shim would send a message. Nothing is changed, written or sent.
+Explains the verdict on an incoming message (a file or standard input), with the answer of each check. With --at,
+explains what the door of countersign serve would have said. With --out, explains how the shim would send a message.
+Nothing is changed, written or sent.
 
   --sender ADDRESS     Envelope sender; <> for the null sender. Default: the Return-Path above the first Received
                        field, as the last MTA wrote it
   --recipient ADDRESS  Envelope recipient. Default: the X-Original-To or Delivered-To there
   --as CALLER          Calling program (qmail, maildrop, ...), whose environment provides the envelope
+  --at rcpt|data       Explain the reply of the door to the recipient, or to the message; rcpt needs no message if the
+                       envelope is given
   --out                Explain an outgoing message; the arguments of the shim follow --
   --json               Print JSON, as documented in countersign(1)
   --config FILE        Settings file. Default: ~/.config/countersign/config.toml
 
 Example: countersign explain --sender '<>' --recipient greg@example.org ~/Maildir/.Spam/new/1795153163.1.mx
+Example: countersign explain --at rcpt --sender '<>' --recipient SRS0=aaaaaaaa=X4=example.org=greg@srs.example.org
 Example: countersign explain --out -- -f greg@example.org ann@example.net <draft
 `;
 
 /** Runs the command. @returns the exit status */
 export function explain(name: string, args: readonly string[]): Promise<number> {
-  const takes = { values: ["sender", "recipient", "as", "config"], flags: ["json", "out"] };
+  const takes = { values: ["sender", "recipient", "as", "at", "config"], flags: ["json", "out"] };
   return runCommand(name, args, { help: HELP, ...takes }, async (options) => {
-    if (!options.has("out")) return await explainIn(options);
-    for (const option of ["sender", "recipient", "as"]) {
+    if (!options.has("out")) return await (options.value("at") === undefined ? explainIn : explainAt)(options);
+    for (const option of ["sender", "recipient", "as", "at"]) {
       if (options.value(option) !== undefined) throw new Fail("usage", `Option --${option} has no meaning with --out`);
     }
     return await explainOut(options);
@@ -62,6 +67,20 @@ async function explainIn(options: Arguments): Promise<number> {
       : refusal.kind.advice(refusal.address ?? "ADDRESS@HOST"),
   };
   return print(options.has("json") ? explainedJson(explanation, hint) : explainedText(explanation, hint));
+}
+
+async function explainAt(options: Arguments): Promise<number> {
+  atMost(options, 1);
+  const [at, sender, recipient] = ["at", "sender", "recipient"].map((name) => options.value(name));
+  if (at !== "rcpt" && at !== "data") throw new Fail("usage", `Option --at is ${quote(at!)}, not rcpt or data`);
+  if (options.value("as") !== undefined) throw new Fail("usage", "Option --as has no meaning with --at");
+  const { doorJson, doorText, explainDoor } = await import("./explain/door.ts");
+  const complete = at === "rcpt" && sender !== undefined && recipient !== undefined;
+  using source = complete && options.operands.length === 0 ? undefined : open(options.operands[0]);
+  const input = source && await readInput(PREFIX_BYTES, false, source.from);
+  const stated = { sender, recipient };
+  const explanation = await explainDoor(at, stated, input, configFile(options.value("config")), new Date());
+  return print(options.has("json") ? doorJson(explanation) : doorText(explanation));
 }
 
 async function explainOut(options: Arguments): Promise<number> {

@@ -109,6 +109,17 @@ export const JSON_FORMATS = {
     },
     { name: "hint", type: "string or null", help: "What to do if a list or a service refused the envelope sender." },
   ],
+  "explain --at rcpt --json": [
+    version,
+    { name: "at", type: "string", help: "When the door decides: rcpt, or data for the end of the message." },
+    { name: "sender", type: "string or null", help: "The envelope sender; null for the null sender." },
+    { name: "recipient", type: "string", help: "The envelope recipient." },
+    { name: "result", type: "string or null", help: "The classification, if the door has one." },
+    { name: "check", type: "string or null", help: "The check that decided, if one did." },
+    { name: "reason", type: "string", help: "Why, in words." },
+    { name: "reply", type: "list of strings", help: "The lines of the SMTP reply; empty if the door accepts." },
+    { name: "code", type: "number or null", help: "The code of the reply; null if the door accepts." },
+  ],
   "explain --out --json": [
     version,
     { name: "scheme", type: "string", help: "The envelope sender scheme: srs, prvs, plain or none." },
@@ -207,7 +218,8 @@ export const JSON_FORMATS = {
     { name: "sent", type: "number or null", help: "Sent messages that were found; null without --sent." },
     {
       name: "recentlySent",
-      help: "Sent mail of the last 30 days. Absent without settings or without --sent.",
+      help:
+        "Sent mail of the last 30 days. Absent without settings, without --sent, and with state.redis or state.lookup.",
       optional: true,
       type: {
         members: [

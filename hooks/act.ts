@@ -75,7 +75,7 @@ async function keepHere(verdict: Verdict, context: DeliveryContext): Promise<Hoo
 }
 
 /** Files a message in the spam maildir, or passes it to the user's program. */
-export async function fileSpam(verdict: Verdict, context: DeliveryContext): Promise<HookResult> {
+async function fileSpam(verdict: Verdict, context: DeliveryContext): Promise<HookResult> {
   const { spam, spam_command } = context.settings.incoming;
   const message = await markedMessage(verdict, context);
   const filed: HookResult = { outcome: "filed", reason: verdict.reason };

@@ -24,7 +24,7 @@ export interface PrvsSignOptions {
 /** Options of {@link prvsVerify}. */
 export interface PrvsVerifyOptions {
   /** The secrets by key digit. All secrets of a digit are tried. */
-  secrets: Record<number, Secret | Secret[]>;
+  secrets: Readonly<Record<number, Secret | readonly Secret[]>>;
   /** Number of days for which an address is valid; must be the same as when signing. Default 7. */
   lifetime?: number;
   /** The current time. */
@@ -40,7 +40,7 @@ export interface PrvsOpened {
 }
 
 /** Number of days after which the day numbers of prvs repeat. */
-export const PRVS_CYCLE = 1000;
+const PRVS_CYCLE = 1000;
 
 /**
  * Signs an address with the day on which it expires (draft-levine-smtp-batv-01).

@@ -13,7 +13,7 @@ import { hmac, type Secret } from "./hmac.ts";
 /** Options of {@link srsForward} and {@link srsReverse}. The defaults are those of Mail::SRS. */
 export interface SrsOptions {
   /** The secrets. The first one signs; all of them verify. */
-  secrets: Secret[];
+  secrets: readonly Secret[];
   /** Number of hash characters to write, 1 to 28 (28 gives 27, as in Mail::SRS). Default 4. */
   hashLength?: number;
   /** Minimum number of hash characters when reading. Default `hashLength`. */

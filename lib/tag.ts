@@ -32,7 +32,7 @@ export interface TagSignOptions {
 /** Options of {@link verifyTag}. */
 export interface TagVerifyOptions {
   /** The secrets by key id. */
-  secrets: Record<string, Secret>;
+  secrets: Readonly<Record<string, Secret>>;
   /** The current time. */
   now: Date;
 }
@@ -129,12 +129,12 @@ export function verifyTag(
 
 /** Verifies many tags with the same secrets. Each key is derived once. */
 export class TagVerifier {
-  readonly #secrets: Record<string, Secret>;
+  readonly #secrets: Readonly<Record<string, Secret>>;
   readonly #now: Date;
   readonly #keys = new Map<string, HmacKey>();
 
   /** Takes the secrets by key id and the current time. */
-  constructor(secrets: Record<string, Secret>, now: Date) {
+  constructor(secrets: Readonly<Record<string, Secret>>, now: Date) {
     this.#secrets = secrets;
     this.#now = now;
   }

@@ -2,7 +2,7 @@
 import { linesOf } from "./lines.ts";
 
 /** One accepted message. */
-export interface Taken {
+export interface AcceptedMail {
   /** The text between the angle brackets, as Latin-1. */
   from: string;
   /** The parameters, such as `SIZE=100 BODY=8BITMIME`. */
@@ -60,7 +60,7 @@ export class Sink {
   #done: Promise<void>;
   #waiting: (() => void)[] = [];
   /** Accepted messages. */
-  readonly taken: Taken[] = [];
+  readonly accepted: AcceptedMail[] = [];
   /** Messages that ended before the final dot. */
   readonly cut: string[] = [];
   /** All commands of all clients, in order. */
@@ -79,13 +79,13 @@ export class Sink {
   }
 
   /** Waits until that many messages were accepted. There is no timeout. */
-  async until(count: number): Promise<Taken[]> {
-    await this.when(() => this.taken.length >= count);
-    return this.taken;
+  async until(count: number): Promise<AcceptedMail[]> {
+    await this.when(() => this.accepted.length >= count);
+    return this.accepted;
   }
 
   /** Waits for a command that matches. */
-  untilSaid(pattern: RegExp): Promise<void> {
+  untilReceived(pattern: RegExp): Promise<void> {
     return this.when(() => this.lines.some((line) => pattern.test(line)));
   }
 
@@ -196,7 +196,7 @@ export class Sink {
         if (ok(at.end)) {
           const bytes = Uint8Array.from(now.data, (character) => character.charCodeAt(0));
           now.mail = new TextDecoder().decode(bytes).replaceAll("\r\n", "\n");
-          this.taken.push(now);
+          this.accepted.push(now);
         }
         now = transaction();
         await say(at.end ?? "250 Taken");
@@ -226,7 +226,7 @@ export class Sink {
   }
 }
 
-function transaction(): Taken {
+function transaction(): AcceptedMail {
   return { from: "", fromParameters: "", to: [], toParameters: [], data: "", mail: "" };
 }
 

@@ -1,4 +1,5 @@
 /** Checks the installation: keys, folders, sandbox, shim, transport, log and hook. */
+import { asksLookup } from "../../lib/settings/lookup.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
 import { errorText, Fail } from "../../lib/fail.ts";
 import { loadIdentities } from "../../io/system/load.ts";
@@ -146,6 +147,10 @@ function countSentMail({ options, now, findings, notes }: DoctorContext, setting
   const mailboxes = options.values("sent");
   const identities = mailboxes.length > 0 ? readableIdentities(settings) : undefined;
   if (identities === undefined) return;
+  if (asksLookup(settings)) {
+    notes.push("The sent mail is not counted, because what left is remembered by countersign serve");
+    return;
+  }
   const recent = new RecentCount(settings, identities, now);
   for (const mailbox of mailboxes) {
     const unreadable = (path: string, why: string) => void notes.push(`${path} is not counted: ${why}`);

@@ -29,6 +29,8 @@ _countersign() {
       words="srs prvs" command= ;;
     incoming:--as)
       words="qmail maildrop procmail postfix filter condredirect" command= ;;
+    explain:--at)
+      words="rcpt data" command= ;;
     log:--direction)
       words="in out" command= ;;
     log:--result)
@@ -52,7 +54,7 @@ _countersign() {
       words="--config --help" ;;
     explain)
       compopt -o default
-      words="--sender --recipient --as --out --json --config --help" ;;
+      words="--sender --recipient --as --at --out --json --config --help" ;;
     audit)
       compopt -o default
       words="--sent --address --json --html --config --help" ;;

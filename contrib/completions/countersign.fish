@@ -69,6 +69,7 @@ complete -c countersign -n 'contains -- serve (commandline -opc)[2]' -l help -d 
 complete -c countersign -n 'contains -- explain (commandline -opc)[2]' -l sender -x -d 'Envelope sender'
 complete -c countersign -n 'contains -- explain (commandline -opc)[2]' -l recipient -x -d 'Envelope recipient'
 complete -c countersign -n 'contains -- explain (commandline -opc)[2]' -l as -x -d 'Calling program'
+complete -c countersign -n 'contains -- explain (commandline -opc)[2]' -l at -x -a 'rcpt data' -d 'Explain the reply of the door to the recipient, or to the message'
 complete -c countersign -n 'contains -- explain (commandline -opc)[2]' -l out -d 'Explain an outgoing message'
 complete -c countersign -n 'contains -- explain (commandline -opc)[2]' -l json -d 'Print JSON, as documented in countersign(1)'
 complete -c countersign -n 'contains -- explain (commandline -opc)[2]' -l config -r -F -d 'Settings file'

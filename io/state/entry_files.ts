@@ -15,7 +15,7 @@ import type { State } from "../../lib/entry.ts";
 import { Fail, reason } from "../../lib/fail.ts";
 import { syncFolder, tryRemove, writeAll } from "../system/files.ts";
 
-/** An entry, of whose text this module knows nothing. */
+/** An entry, whose text this module does not interpret. */
 export interface StoredEntry {
   /** MESSAGE-LIST. */
   readonly name: string;

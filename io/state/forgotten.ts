@@ -32,12 +32,12 @@ export function remembersAll(state: string, now: Date): boolean {
   return isOver(lastForgotten(state), now);
 }
 
-/** Can no bounce of a message come back any more that was sent at this time and not remembered? */
+/** Returns whether a message that was sent at this time can no longer bounce. */
 export function isOver(time: number | undefined, now: Date): boolean {
   return time === undefined || now.getTime() - time >= SENT_DAYS * DAY_MS;
 }
 
-/** Returns when a message was last not remembered, in milliseconds; Infinity when that cannot be determined. */
+/** Returns when a message was last not remembered, in milliseconds since 1970; Infinity when that cannot be determined. */
 export function lastForgotten(state: string): number | undefined {
   const known = unwritten.get(state);
   try {
@@ -48,13 +48,13 @@ export function lastForgotten(state: string): number | undefined {
   }
 }
 
-/** Removes the note, after another store has taken it over. @param time what it said; a later one stays */
+/** Removes the record after it was transferred to another store. @param time its time; a later record stays */
 export function clearForgotten(state: string, time: number): void {
   if ((unwritten.get(state) ?? 0) <= time) unwritten.delete(state);
   try {
     if ((writtenTime(state) ?? 0) <= time) Deno.removeSync(pathIn(state));
   } catch {
-    // It is handed over again next time.
+    // It is transferred again next time.
   }
 }
 

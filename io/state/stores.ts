@@ -1,6 +1,6 @@
 /**
- * Chooses where sent mail and the ledger are remembered: in the files of `state.folder`, or in a store that is shared,
- * whose modules are loaded only then.
+ * Chooses where sent mail and the ledger are stored: in the files of `state.folder`, or in a shared store, whose modules
+ * are loaded on demand.
  */
 import type { SentMessage } from "../../incoming/need.ts";
 import type { Ledger } from "../../lib/entry.ts";
@@ -12,15 +12,15 @@ import { fileLedger } from "./ledger.ts";
 import { rememberSent, sentIndex } from "./sent.ts";
 import type { SharedStore } from "./shared/store.ts";
 
-/** The settings that say where. */
+/** The settings that determine the store. */
 export type StateSettings = Pick<Settings, "state" | "serve">;
 
-/** The store of this process, by settings: only `countersign serve` has one, all others ask its socket. */
+/** The stores of this process, by settings. Only `countersign serve` has one; other programs use its socket. */
 const own = new Map<string, SharedStore>();
 
 const nameOf = ({ state }: StateSettings): string => `${state.redis} ${state.folder}`;
 
-/** Uses this store for these settings in this process. @returns ends that */
+/** Uses this store for these settings in this process. @returns a function that stops using it */
 export function useStore(settings: StateSettings, store: SharedStore): () => void {
   const name = nameOf(settings);
   own.set(name, store);
@@ -84,12 +84,12 @@ export async function handOver({ state }: Pick<StateSettings, "state">, store: S
     await store.noteForgotten(time);
     clearForgotten(state.folder, time);
   } catch {
-    // The note stays here.
+    // The record stays here and is transferred later.
   }
 }
 
 /**
- * Is all mail of the last 30 days remembered, by every host? What cannot be looked at is not known to be.
+ * Returns whether all mail of the last 30 days is remembered, by every host; false when that cannot be determined.
  *
  * @throws {Fail} `temporary` when the store cannot be used
  */

@@ -12,7 +12,7 @@ export function lookupSocket({ state, serve }: LookupSettings): string {
   return serve.socket_folder === "" ? "" : `${serve.socket_folder}/lookup`;
 }
 
-/** Returns whether shim and hook ask that socket, instead of reading and writing the files of `state.folder`. */
+/** Returns whether shim and hook use that socket instead of the files of `state.folder`. */
 export function asksLookup({ state }: Pick<LookupSettings, "state">): boolean {
   return state.redis !== "" || state.lookup !== "";
 }

@@ -9,7 +9,7 @@ import { nearest } from "../nearest.ts";
 import { REPEATED, SETTINGS, type Table, TABLES, TOP, type Values } from "./schema.ts";
 
 /** Settings of one identity. */
-export type IdentitySettings = Values<typeof REPEATED.identity>;
+type IdentitySettings = Values<typeof REPEATED.identity>;
 
 /** One rule for the envelope sender. */
 export type Rule = Values<typeof REPEATED.rule>;

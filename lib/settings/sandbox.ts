@@ -131,12 +131,12 @@ export function ordinaryAddresses({ identity, challenge, tag }: Settings): strin
 }
 
 /** Formats a permission as a line of the sandbox file. */
-export function printPermission({ program, right, thing }: Permission): string {
+function printPermission({ program, right, thing }: Permission): string {
   return `${program} --allow-${right}=${thing}`;
 }
 
 /** Formats an ordinary address as a line of the sandbox file. */
-export function printOrdinary(address: string): string {
+function printOrdinary(address: string): string {
   return `ordinary ${address}`;
 }
 

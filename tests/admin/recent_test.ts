@@ -69,3 +69,13 @@ Deno.test("doctor --sent counts it too, and reports it only then", async () => {
   const [, [note = ""]] = await ask("--sent", "nowhere") as [string[], string[]];
   assert.match(note, /^nowhere is not counted: /);
 });
+
+Deno.test("mail is not counted where countersign serve remembers what left", async () => {
+  using home = await sentMail();
+  home.settings(`${OUT}[state]\nlookup = "/run/countersign/lookup"\n`);
+  const audit = await countersign(home, ["audit", "--json", "Maildir", "--sent", "Sent"]);
+  assert.equal(conforms("audit --json", JSON.parse(audit.stdout)).recentlySent, undefined);
+  const doctor = await countersign(home, ["doctor", "--sent", "Sent"]);
+  assert.match(doctor.stdout, /The sent mail is not counted, because what left is remembered by countersign serve/);
+  assert.doesNotMatch(doctor.stdout, /did not pass the shim/);
+});

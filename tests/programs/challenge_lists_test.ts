@@ -115,7 +115,7 @@ for (const delimiter of ["+", "-"]) {
     await sink.until(2);
     assert.equal(list.subscribers(), `${PLAIN}\n`);
     assert.deepEqual(home.ledger(), { issued: 1, claimed: 0, spent: 0 });
-    await assertDelivered(home, sink.taken[1]!.mail, sink.taken[1]!.from);
+    await assertDelivered(home, sink.accepted[1]!.mail, sink.accepted[1]!.from);
   });
 }
 

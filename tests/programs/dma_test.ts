@@ -47,7 +47,7 @@ test("dma: messages are queued while the server is down or busy", async (t) => {
     sink.answers = { to: LATER };
     configure(root, sink.port);
     assertSucceeded(await sendLetter(home, "nobody@mx.example.net"));
-    await sink.untilSaid(/^RCPT/);
+    await sink.untilReceived(/^RCPT/);
     assert.equal(root.list("var/spool/dma").length, 4);
   });
   await t.step("up again, after a reboot", async () => {

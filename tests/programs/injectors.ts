@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { srsReverse, verifyTag } from "../../mod.ts";
 import { qmailLocal } from "../qmail.ts";
 import { fieldOf, type Home, oneLine, type Ran, SECRET } from "../rig.ts";
-import { REFUSED, type Sink, type Taken } from "../smtp_sink.ts";
+import { type AcceptedMail, REFUSED, type Sink } from "../smtp_sink.ts";
 import { assertCounts, gregsHome, mailsIn, snippet } from "./letters.ts";
 
 /** A program under test, and the server that it sends to. */
@@ -41,10 +41,10 @@ export function sendLetter(home: Home, ...recipients: string[]): Promise<Ran> {
 }
 
 /** Waits until so many recipients were served. @returns the messages; a program may send one copy per recipient */
-export async function arrived(sink: Sink, recipients: number): Promise<Taken[]> {
-  const count = () => sink.taken.reduce((sum, { to }) => sum + to.length, 0);
+export async function arrived(sink: Sink, recipients: number): Promise<AcceptedMail[]> {
+  const count = () => sink.accepted.reduce((sum, { to }) => sum + to.length, 0);
   await sink.when(() => count() >= recipients);
-  return sink.taken.splice(0);
+  return sink.accepted.splice(0);
 }
 
 /** The signed sender of the last message. */
@@ -172,7 +172,7 @@ export async function testDelivery(t: Deno.TestContext, { home, sink }: Injector
       assert.match(toParameters.join(), features.dsn.to);
     } else assert.doesNotMatch(fromParameters + toParameters, /RET|ENVID|NOTIFY/i);
   });
-  await t.step("nothing else was sent", () => assert.deepEqual(sink.taken, []));
+  await t.step("nothing else was sent", () => assert.deepEqual(sink.accepted, []));
 }
 
 /** A program with a queue accepts a message that the server then rejects: its bounce is recognized as genuine. */

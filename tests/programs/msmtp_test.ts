@@ -63,7 +63,7 @@ test("msmtp: what the server rejects, and the shim's exit status", async (t) => 
       sink.answers = answers;
       const ran = await sendLetter(home, "nobody@mx.example.net", "copy@mx.example.net");
       oneLine(ran, shim, new RegExp(`^shim: /usr/bin/msmtp exited with status ${msmtp}: `));
-      assert.deepEqual(sink.taken, [], "nothing is sent");
+      assert.deepEqual(sink.accepted, [], "nothing is sent");
     });
   }
 });

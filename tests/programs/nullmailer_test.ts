@@ -58,7 +58,7 @@ test("nullmailer: messages are queued while the server is down or busy", async (
     sink.answers = { to: LATER };
     configure(root, sink.port);
     assertSucceeded(await sendLetter(home, "nobody@mx.example.net"));
-    await sink.untilSaid(/^RCPT/);
+    await sink.untilReceived(/^RCPT/);
     assert.equal(root.list(QUEUE).length, 2);
   });
   await t.step("up again: a new message wakes the daemon, and all are sent", async () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { verifyTag } from "../../lib/tag.ts";
 import { CREATED, fieldOf, Home, type Ran, SECRET } from "../rig.ts";
-import { Sink, type Taken } from "../smtp_sink.ts";
+import { type AcceptedMail, Sink } from "../smtp_sink.ts";
 import { Engine } from "./milter_engine.ts";
 import { freePort, type Installed, Postfix, smtp, until } from "./postfix.ts";
 import { ANN, chown, GREG, MAIN, plainSnippet, SITE, Site, siteSnippet } from "./site.ts";
@@ -92,9 +92,9 @@ export class MilterHost {
   }
 
   /** The nth message that was sent to far.example, counted from 1. */
-  async sent(nth: number): Promise<Taken> {
-    await until(`message ${nth}`, () => this.sink.taken.length >= nth, this.trouble);
-    return this.sink.taken[nth - 1]!;
+  async sent(nth: number): Promise<AcceptedMail> {
+    await until(`message ${nth}`, () => this.sink.accepted.length >= nth, this.trouble);
+    return this.sink.accepted[nth - 1]!;
   }
 
   log = (): string => this.engine.log();

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { fieldOf, Home, ROOT } from "../rig.ts";
-import { Sink, type Taken } from "../smtp_sink.ts";
+import { type AcceptedMail, Sink } from "../smtp_sink.ts";
 import { freePort, Installed, needPostfix, smtp, until } from "./postfix.ts";
 import { isPlain, isSigned, keyLine, letter, MilterHost } from "./postfix_milter.ts";
 import { chown, GREG, SITE } from "./site.ts";
@@ -31,7 +31,7 @@ test("what programs on the machine send is signed once, or not at all", async (t
         : text,
   });
   let count = 0;
-  const next = async (): Promise<Taken> => await host.sent(++count);
+  const next = async (): Promise<AcceptedMail> => await host.sent(++count);
   const forgedLetter = (id: string) => letter(GREG, id, `Resent-From: ${plain}\nResent-To: jo@far.example\n`);
 
   await t.step("an outsider's mail that a filter reinjects with sendmail(1) is not signed", async () => {
@@ -106,7 +106,7 @@ test("what programs on the machine send is signed once, or not at all", async (t
 
   await t.step("each of them left once", async () => {
     await until("the empty queue", async () => await host.postfix.queued() === 0, host.trouble);
-    assert.equal(host.sink.taken.length, count);
+    assert.equal(host.sink.accepted.length, count);
   });
 });
 

@@ -126,7 +126,7 @@ test("www-data may not send where authorized_submit_users says so, however much 
   assert.notEqual(ran.code, 0);
   assert.equal((await host.run(GREG, argv, letter(GREG, "user"))).code, 0);
   isSigned(await host.sent(1));
-  assert.equal(fieldOf(host.sink.taken[0]!.mail, "Message-ID"), "<user@example.org>");
+  assert.equal(fieldOf(host.sink.accepted[0]!.mail, "Message-ID"), "<user@example.org>");
   // The outsider who writes as greg on port 25 meets the door, which never signs.
   assert.match(await smtp(host.postfix.port, plain, "jo@far.example", letter(GREG, "outside")), /^250/);
   isPlain(await host.sent(2));

@@ -4,13 +4,13 @@ import { noteForgotten } from "../../io/state/forgotten.ts";
 import { everythingRemembered } from "../../io/state/stores.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
 import { openStore } from "../../serve/lookup/state.ts";
-import { fieldOf, filesBelow, Home, qsbmf } from "../rig.ts";
+import { fieldOf, filesBelow, Home, qsbmf, ROOT } from "../rig.ts";
 import type { Challenge } from "../qsecretary.ts";
 import { message, OFFER, packetsIn, shown } from "../serve/mta.ts";
 import { printPacket } from "../../serve/milter/packet.ts";
 import { concat } from "../../lib/bytes.ts";
 import { challenges, MARKS, Member, PLAIN } from "./member.ts";
-import { until } from "./postfix.ts";
+import { Installed, until } from "./postfix.ts";
 import { needRedis, Redis } from "./redis.ts";
 import { Serving } from "./serving.ts";
 
@@ -226,6 +226,22 @@ test("users ask countersign serve for the files of the site, which they cannot r
   Deno.removeSync(`${site.path}/sockets/lookup`);
   const { end, runs } = await user.deliver(challenge!);
   assert.deepEqual([end, runs[0]!.code], ["defer", 75]);
+});
+
+test("as they are installed, serve, shim and hook find what they load late", async () => {
+  using installed = await Installed.make(ROOT);
+  await using redis = await Redis.start();
+  using host = new Host(redis);
+  await using _serving = await Serving.start(host, `${installed.home.path}/prefix/bin/countersign`);
+  const mail = `From: ${PLAIN}\nTo: jo@b.example\nMessage-ID: <lunch@example.org>\n\nAt one?\n`;
+  const sent = await host.run([installed.shim, "--", "jo@b.example"], mail);
+  assert.deepEqual([sent.code, sent.stderr], [0, ""]);
+  assert.doesNotMatch(host.logged, /forgotten=/);
+  const reply = "From: jo@b.example\nSubject: Away\nIn-Reply-To: <lunch@example.org>\n\nI am away.\n";
+  const hook = [installed.hook, "--as", "maildrop", "--maildir", "Maildir"];
+  const ran = await host.run(hook, reply, { SENDER: "", RECIPIENT: PLAIN });
+  assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+  assert.match(host.logged, /result=known check=reply/);
 });
 
 test("serve tells Redis of mail that was not remembered as soon as it can", async () => {

@@ -1,7 +1,7 @@
 /** A host of the tests: Debian's Sendmail with `countersign serve`, by the files of contrib/sendmail/milter. */
 import assert from "node:assert/strict";
 import { Home } from "../rig.ts";
-import { Sink, type Taken } from "../smtp_sink.ts";
+import { type AcceptedMail, Sink } from "../smtp_sink.ts";
 import { Engine } from "./milter_engine.ts";
 import { freePort, type Installed, smtp, until } from "./postfix.ts";
 import { ANN, GREG, SITE, Site } from "./site.ts";
@@ -138,9 +138,9 @@ export class SendmailHost {
   }
 
   /** The nth message that was sent to far.example, counted from 1. */
-  async sent(nth: number): Promise<Taken> {
-    await until(`message ${nth}`, () => this.sink.taken.length >= nth, this.trouble);
-    return this.sink.taken[nth - 1]!;
+  async sent(nth: number): Promise<AcceptedMail> {
+    await until(`message ${nth}`, () => this.sink.accepted.length >= nth, this.trouble);
+    return this.sink.accepted[nth - 1]!;
   }
 
   log = (): string => this.engine.log();

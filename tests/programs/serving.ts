@@ -11,10 +11,10 @@ export class Serving {
   readonly #read: Promise<void>;
   stderr = "";
 
-  private constructor(readonly home: Home) {
+  private constructor(readonly home: Home, launcher?: string) {
     const start = { program: "countersign", deno: "deno", entry: `${ROOT}/main.ts`, rights: "", cache: "" };
     const text = launcherText({ ...start, flags: "--frozen", manifest: `${ROOT}/deno.json` });
-    const child = new Deno.Command(home.write("bin/countersign", text, 0o755), {
+    const child = new Deno.Command(launcher ?? home.write("bin/countersign", text, 0o755), {
       args: ["serve", "--config", `${home.path}/${CONFIG}`],
       clearEnv: true,
       env: { HOME: home.path, PATH: `${home.path}/bin:/usr/bin:/bin`, ...home.env },
@@ -29,16 +29,16 @@ export class Serving {
     })();
   }
 
-  /** Starts it, and waits until it listens. */
-  static async start(home: Home): Promise<Serving> {
-    const one = Serving.begin(home);
+  /** Starts it, and waits until it listens. @param launcher the installed one; default: one for the checkout */
+  static async start(home: Home, launcher?: string): Promise<Serving> {
+    const one = Serving.begin(home, launcher);
     await until("serve", () => one.stderr.includes("Listening on"), () => one.stderr);
     return one;
   }
 
   /** Starts it. */
-  static begin(home: Home): Serving {
-    return new Serving(home);
+  static begin(home: Home, launcher?: string): Serving {
+    return new Serving(home, launcher);
   }
 
   /** Waits for its end. @returns the status */

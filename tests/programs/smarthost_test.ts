@@ -77,7 +77,7 @@ test("smarthost: what the server rejects, and the shim's exit status", async (t)
       sink.answers = { extensions: EXTENSIONS, ...answers };
       const ran = await sendLetter(home, "nobody@mx.example.net", "copy@mx.example.net");
       oneLine(ran, status, new RegExp(`^shim: localhost:${sink.port} .*${message.source}`, "m"));
-      assert.deepEqual(sink.taken, [], "nothing is sent");
+      assert.deepEqual(sink.accepted, [], "nothing is sent");
       const log = home.read(".local/state/countersign/log");
       assert.ok(!log.includes("copy@"), "no address in the log");
       assert.match(log, / result=failed why=(?:"(?:535 5\.7\.8|550 5\.1\.1|450 4\.2\.1)"|554|temporary)\n$/);
@@ -98,7 +98,7 @@ test("smarthost: a hook forwards through it", async () => {
   await using sink = await server(authority);
   using home = await smarthostHome(sink.port, authority.ca);
   assertSucceeded(await sendLetter(home, "nobody@mx.example.net"));
-  const [{ from, mail }] = await arrived(sink, 1) as [Sink["taken"][0]];
+  const [{ from, mail }] = await arrived(sink, 1) as [Sink["accepted"][0]];
   const [ext, host] = from.split("@") as [string, string];
   const ran = await home.hook(["--forward"], qsbmf(from, mail), { SENDER: "", EXT: ext, HOST: host });
   assert.deepEqual(ran, { code: 99, stdout: "", stderr: "" });
@@ -133,10 +133,10 @@ async function duringData(work: (child: Deno.ChildProcess, finish: () => Promise
   }).spawn();
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode(`From: greg@example.org\n\n${"line\n".repeat(100_000)}`));
-  await sink.untilSaid(/^DATA/);
+  await sink.untilReceived(/^DATA/);
   await work(child, () => writer.close().catch(() => {}));
   await sink.when(() => sink.cut.length > 0);
-  assert.deepEqual(sink.taken, []);
+  assert.deepEqual(sink.accepted, []);
 }
 
 test("smarthost: a signal in the middle of a message, which is not sent", async () => {
@@ -204,7 +204,7 @@ tlsmgr unix - - n 1000? 1 tlsmgr\n`;
       oneLine(ran, 69, /rejected "gone@mx\.example\.net": "550 5\.1\.1 .*Gone"; nothing is sent$/m);
       await until("the end of the session", () => /disconnect from .* rcpt=1\/2/.test(postfix.log), () => postfix.log);
       assert.equal(await postfix.queued(), 0);
-      assert.deepEqual(sink.taken, []);
+      assert.deepEqual(sink.accepted, []);
     });
   }
   await t.step("a certificate for another name", async () => {

@@ -71,7 +71,7 @@ async function failureOf(sent: Promise<unknown>): Promise<Fail & Partial<SmtpRej
 async function arrived(sink: Sink) {
   const [mail, ...more] = await sink.until(1);
   assert.deepEqual(more, []);
-  sink.taken.length = 0;
+  sink.accepted.length = 0;
   assert.equal(mail!.mail.slice(mail!.mail.indexOf("\n\n") + 2), BODY);
   assert.doesNotMatch(mail!.data, /\r(?!\n)|(?<!\r)\n/);
   return mail!;
@@ -145,7 +145,7 @@ tlsmgr unix - - n 1000? 1 tlsmgr
       const body = "x".repeat(70).concat("\n").repeat(42_000);
       await send(server, { sender: "" }, body);
       const [mail] = await sink.until(1);
-      sink.taken.length = 0;
+      sink.accepted.length = 0;
       assert.equal(mail!.from, "");
       assert.ok(mail!.mail.endsWith(body));
     });

@@ -1,6 +1,6 @@
 /**
- * A shared store behind the socket `lookup` of `countersign serve`, for shim and hook. serve/lookup describes the
- * protocol.
+ * The client of the socket `lookup` of `countersign serve`, through which shim and hook use a shared store. serve/lookup
+ * documents the protocol.
  */
 import { concat, utf8 } from "../../../lib/bytes.ts";
 import { Fail, reason } from "../../../lib/fail.ts";
@@ -11,7 +11,7 @@ import type { SharedStore } from "./store.ts";
 /** The version of the protocol. */
 export const LOOKUP_VERSION = 1;
 
-/** How long an answer may take, in milliseconds: longer than all limits of the server's own store. */
+/** Timeout of an answer in milliseconds, longer than all timeouts of the server's own store. */
 const ANSWER_MS = 20_000;
 /** Maximum length of an answer. */
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
@@ -24,7 +24,7 @@ export function askedStore(path: string): SharedStore {
     const line = `${JSON.stringify({ version: LOOKUP_VERSION, request, ...values, ...length })}\n`;
     return parsed(path, await exchange(path, concat(utf8(line), bytes)));
   };
-  // The server is trusted as the files would be, so what it answers is read without checking each member.
+  // The server is trusted like files would be, so the members of its answers are not checked.
   return {
     sent: async (names) => (await ask("sent", { names })).sent as SentMessage[],
     rememberSent: async (name, message) => void await ask("remember", { name, ...message }),
@@ -37,7 +37,7 @@ export function askedStore(path: string): SharedStore {
   };
 }
 
-/** Sends a request. @returns the line that answers it */
+/** Sends a request. @returns the line of the answer */
 async function exchange(path: string, request: Uint8Array): Promise<string> {
   let connection: Deno.UnixConn | undefined;
   let late = false;

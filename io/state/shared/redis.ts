@@ -17,11 +17,11 @@ import type { StoredEntry } from "../entry_files.ts";
 import { SENT_DAYS } from "../sent.ts";
 import { MAX_ENTRIES, type SharedStore } from "./store.ts";
 
-/** How long Redis may take, in milliseconds. A hook waits for this, and after it the message stays queued. */
+/** Timeouts of Redis in milliseconds. A hook waits this long; after a timeout the message stays queued. */
 export interface RedisLimits {
   readonly connect: number;
   readonly command: number;
-  /** After a failed attempt to connect, how long no other one is made. */
+  /** Time after a failed attempt to connect before the next attempt. */
   readonly pause: number;
 }
 
@@ -39,8 +39,8 @@ const DAY_SECONDS = 86_400;
 const PREFIX = "countersign:1:";
 
 /**
- * What Redis must be configured to. Otherwise it could lose a claim when it or its machine crashes, or to make room, and
- * a challenge would be answered twice. In a cluster the keys of one script are on several nodes.
+ * Required settings of Redis. With others it could lose a claim in a crash, or to free memory, and a challenge would be
+ * answered twice. In a cluster the keys of one script would be on several nodes.
  */
 const REQUIRED: Readonly<Record<string, string>> = {
   appendonly: "yes",
@@ -50,7 +50,7 @@ const REQUIRED: Readonly<Record<string, string>> = {
   "cluster-enabled": "no",
 };
 
-/** Prolongs the life of a key; `EXPIREAT … GT` takes Redis 7. */
+/** Extends the lifetime of a key; `EXPIREAT … GT` requires Redis 7. */
 const PROLONG = `local function prolong(key, at)
   local left = redis.call("TTL", key)
   if left == -1 or left < at - tonumber(redis.call("TIME")[1]) then redis.call("EXPIREAT", key, at) end
@@ -96,7 +96,7 @@ return 1`;
 
 type Client = ReturnType<typeof createClient>;
 
-/** A connection to Redis, which is made again whenever something is asked and there is none. */
+/** A store in Redis. It connects on the first request, and again after a connection was lost. */
 export class RedisStore implements SharedStore {
   readonly #url: string;
   readonly #login: RedisLogin;
@@ -105,15 +105,15 @@ export class RedisStore implements SharedStore {
   #connecting: Promise<Client> | undefined;
   #failure: { readonly error: Fail; readonly until: number } | undefined;
 
-  /** Connects when something is asked for the first time. */
+  /** Creates the store without connecting. */
   constructor(url: string, login: RedisLogin = {}, limits: RedisLimits = REDIS_LIMITS) {
     [this.#url, this.#login, this.#limits] = [url, login, limits];
   }
 
   /**
-   * Checks that Redis keeps what it has confirmed.
+   * Checks that Redis is configured to keep what it has confirmed.
    *
-   * @throws {Fail} `config` when it does not, or does not say so; `temporary` when it cannot be reached
+   * @throws {Fail} `config` when it is not, or does not report its settings; `temporary` when it cannot be reached
    */
   async check(): Promise<void> {
     const client = await this.#connected();
@@ -160,12 +160,12 @@ export class RedisStore implements SharedStore {
   async issue(names: readonly [string, ...string[]], expires: number, text: string): Promise<void> {
     const [message, list] = names[0].split("-") as [string, string];
     const keys = [`message:${message}`, `list:${list}`, ...names.map((name) => `entry:${name}`)];
-    // A day longer than anybody uses it, because the clocks of hosts differ.
+    // A day longer than needed, because the clocks of hosts differ.
     await this.#script(ISSUE, keys, [list, message, text, (expires + 2) * DAY_SECONDS]);
   }
 
   async claim(name: string): Promise<string | undefined> {
-    // Its settings may have been changed at run time since it was connected.
+    // Its settings may have been changed at run time since the connection was established.
     await this.check();
     const nonce = crypto.randomUUID();
     return await this.#script(CLAIM, [`entry:${name}`], [nonce]) === 1 ? `${name}.${nonce}` : undefined;
@@ -204,7 +204,7 @@ export class RedisStore implements SharedStore {
     try {
       return await within(this.#limits.command, Promise.all(commands.map((one) => client.sendCommand(one))));
     } catch (error) {
-      // What was sent may still happen, so that answers of this connection are of no more use.
+      // The commands may still be executed, so further answers on this connection could not be matched to commands.
       if (!isReply(error)) this.#drop(client);
       throw unusable(error);
     }

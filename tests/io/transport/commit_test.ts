@@ -13,7 +13,7 @@ const TRANSPORTS: [string, (home: Home, sink: Sink) => string, (home: Home, sink
   [
     "server",
     (_, { port }) => `via = "smtp"\nhost = "127.0.0.1"\nport = ${port}\nsecurity = "none"\n`,
-    (_, { taken }) => taken.map(({ mail }) => mail).join(),
+    (_, { accepted }) => accepted.map(({ mail }) => mail).join(),
   ],
 ];
 

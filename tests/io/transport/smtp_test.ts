@@ -54,39 +54,43 @@ Deno.test("envelope and message arrive unchanged", async (t) => {
   await using sink = new Sink();
   const row = async (what: string, envelope: Envelope, check: (sink: Sink) => void, body = chunks("Hi.\n")) => {
     await t.step(what, async () => {
-      sink.taken.length = 0;
+      sink.accepted.length = 0;
       assert.equal(await send(sink, undefined, envelope, body), `127.0.0.1:${sink.port}`);
-      assert.equal(sink.taken.length, 1);
+      assert.equal(sink.accepted.length, 1);
       check(sink);
     });
   };
-  await row("sender and all recipients", TO_BOTH, ({ taken: [mail] }) => {
+  await row("sender and all recipients", TO_BOTH, ({ accepted: [mail] }) => {
     assert.deepEqual([mail!.from, mail!.to], ["greg@example.org", ["ann@example.net", "bob@example.net"]]);
     assert.equal(mail!.mail, `${HEAD}Hi.\n`);
     assert.equal(mail!.fromParameters, "BODY=8BITMIME");
   });
-  await row("the null sender", { ...TO_BOTH, sender: null }, ({ taken: [mail] }) => assert.equal(mail!.from, ""));
+  await row("the null sender", { ...TO_BOTH, sender: null }, ({ accepted: [mail] }) => assert.equal(mail!.from, ""));
   const signed = address("SRS0=AbCd-_12=Q4=example.org=greg@srs.example.org");
-  await row("a signed sender", { ...TO_BOTH, sender: signed }, ({ taken: [mail] }) => {
+  await row("a signed sender", { ...TO_BOTH, sender: signed }, ({ accepted: [mail] }) => {
     assert.equal(mail!.from, "SRS0=AbCd-_12=Q4=example.org=greg@srs.example.org");
   });
   const quoted = ['"a b"', '"a>b"'].map((local) => ({ local, domain: "example.net" }));
-  await row("quoted recipients, and one with a dash", {
-    ...TO_BOTH,
-    recipients: [...quoted, address("-x@example.net")],
-  }, ({ taken: [mail] }) => assert.deepEqual(mail!.to, ['"a b"@example.net', '"a>b"@example.net', "-x@example.net"]));
+  await row(
+    "quoted recipients, and one with a dash",
+    {
+      ...TO_BOTH,
+      recipients: [...quoted, address("-x@example.net")],
+    },
+    ({ accepted: [mail] }) => assert.deepEqual(mail!.to, ['"a b"@example.net', '"a>b"@example.net', "-x@example.net"]),
+  );
   const dsn = { notify: "failure,delay", ret: "hdrs", envid: "a+2Bb+3Dc+C3+A9" };
-  await row("DSN parameters", { ...TO_BOTH, dsn }, ({ taken: [mail] }) => {
+  await row("DSN parameters", { ...TO_BOTH, dsn }, ({ accepted: [mail] }) => {
     assert.equal(mail!.fromParameters, "BODY=8BITMIME RET=HDRS ENVID=a+2Bb+3Dc+C3+A9");
     assert.deepEqual(mail!.toParameters, ["NOTIFY=FAILURE,DELAY", "NOTIFY=FAILURE,DELAY"]);
   });
   const lines = [".", "..", ".a", "", "From x", "\0NUL", "\xe9\xff", "QUIT"];
   const body = Uint8Array.from(lines.join("\n") + "\n.\n", (one) => one.charCodeAt(0));
-  await row("lines with dots, NUL and 8-bit bytes", TO_BOTH, ({ taken: [mail] }) => {
+  await row("lines with dots, NUL and 8-bit bytes", TO_BOTH, ({ accepted: [mail] }) => {
     assert.equal(mail!.data, (HEAD + decodeLatin1(body)).replaceAll("\n", "\r\n"));
   }, chunks(body.subarray(0, 1), body.subarray(1, 2), body.subarray(2)));
   await row("a bare CR and no final newline", TO_BOTH, (sink) => {
-    assert.equal(sink.taken[0]!.data, "Subject: x\r\n\r\na\r\n.\r\nb\r\n");
+    assert.equal(sink.accepted[0]!.data, "Subject: x\r\n\r\na\r\n.\r\nb\r\n");
   }, chunks("a\r.\rb"));
   const count = (verb: RegExp) => sink.lines.filter((line) => verb.test(line)).length;
   await sink.when(() => count(/^QUIT$/) === count(/^EHLO/));
@@ -95,7 +99,7 @@ Deno.test("envelope and message arrive unchanged", async (t) => {
 Deno.test("DSN and 8BITMIME parameters are sent only if offered", async () => {
   await using sink = new Sink({ extensions: [] });
   await send(sink, undefined, { ...TO_BOTH, dsn: { ret: "full", notify: "never" } });
-  const [{ fromParameters, toParameters }] = sink.taken as [Sink["taken"][0]];
+  const [{ fromParameters, toParameters }] = sink.accepted as [Sink["accepted"][0]];
   assert.deepEqual([fromParameters, toParameters], ["", ["", ""]]);
 });
 
@@ -104,8 +108,8 @@ Deno.test("the size of a completely read message is announced in MAIL", async ()
   const whole = (body: string) =>
     submit(transport(sink.port), TO_BOTH, { head: utf8(HEAD), body: chunks(body), whole: true });
   await whole("Hi.\n.\n");
-  assert.equal(sink.taken[0]!.fromParameters, `SIZE=${sink.taken[0]!.data.length}`);
-  assert.equal(sink.taken[0]!.mail, `${HEAD}Hi.\n.\n`);
+  assert.equal(sink.accepted[0]!.fromParameters, `SIZE=${sink.accepted[0]!.data.length}`);
+  assert.equal(sink.accepted[0]!.mail, `${HEAD}Hi.\n.\n`);
   sink.lines.length = 0;
   await fails(whole("x\n".repeat(400)), 69, /accepts messages of at most 1000 bytes, and this one is larger$/);
   assert.ok(!sink.lines.some((line) => line.startsWith("MAIL")));
@@ -114,7 +118,7 @@ Deno.test("the size of a completely read message is announced in MAIL", async ()
     69,
     /accepts messages of at most 1000 bytes/,
   );
-  assert.equal(sink.taken.length, 1);
+  assert.equal(sink.accepted.length, 1);
 });
 
 Deno.test("a large message arrives unchanged although its chunks share one buffer", async () => {
@@ -131,7 +135,7 @@ Deno.test("a large message arrives unchanged although its chunks share one buffe
   };
   await send(sink, undefined, TO_BOTH, body());
   // More than the connection buffers, so that the client has to wait for the server.
-  assert.ok(sink.taken[0]!.data === (HEAD + decodeLatin1(all)).replaceAll("\n", "\r\n") + "\r\n");
+  assert.ok(sink.accepted[0]!.data === (HEAD + decodeLatin1(all)).replaceAll("\n", "\r\n") + "\r\n");
 });
 
 const PIPELINING = ["PIPELINING", "8BITMIME"];
@@ -236,9 +240,9 @@ Deno.test("rejections, disconnects and protocol errors at each step", async (t) 
   for (const [what, answers, status, says, certain = true] of ANSWERS) {
     await t.step(`${what}: ${status}`, async () => {
       sink.answers = answers;
-      sink.taken.length = sink.lines.length = 0;
+      sink.accepted.length = sink.lines.length = 0;
       await fails(send(sink), status, says, certain);
-      assert.deepEqual(sink.taken, [], "nothing was accepted");
+      assert.deepEqual(sink.accepted, [], "nothing was accepted");
       const received = (verb: string) => sink.lines.some((line) => line.startsWith(verb));
       // DATA is sent only after the replies to sender and recipients.
       assert.equal(received("DATA"), /^(?:DATA|the message)/.test(what), sink.lines.join("\n"));
@@ -263,10 +267,10 @@ Deno.test("an error while the message is sent closes the connection without a fi
   const row = async (what: string, answers: Answers, work: () => Promise<void>) => {
     await t.step(what, async () => {
       sink.answers = answers;
-      sink.taken.length = sink.cut.length = sink.lines.length = 0;
+      sink.accepted.length = sink.cut.length = sink.lines.length = 0;
       await work();
       await sink.when(() => sink.cut.length > 0);
-      assert.deepEqual([sink.taken, sink.cut.length], [[], 1]);
+      assert.deepEqual([sink.accepted, sink.cut.length], [[], 1]);
       assert.ok(sink.cut[0]!.startsWith("Subject: x\r\n"), "the message had begun");
       assert.ok(!sink.cut[0]!.includes("QUIT"), "a command in the message");
     });
@@ -284,7 +288,7 @@ Deno.test("an error while the message is sent closes the connection without a fi
     const stop = new AbortController();
     const body = async function* () {
       yield* chunks("line\n".repeat(20_000));
-      await sink.untilSaid(/^DATA/);
+      await sink.untilReceived(/^DATA/);
       stop.abort();
       await new Promise<void>(() => {});
     };
@@ -312,7 +316,7 @@ Deno.test("an error while the message is sent closes the connection without a fi
 Deno.test("the server disconnects while the message is sent", async () => {
   await using sink = new Sink({ during: HANG_UP });
   await fails(send(sink, undefined, TO_BOTH, forever()), 75, /cannot be used: |rejected the message: /);
-  assert.deepEqual(sink.taken, []);
+  assert.deepEqual(sink.accepted, []);
 });
 
 /** [where the server stops replying, the last command it received] */
@@ -329,14 +333,14 @@ Deno.test("a signal ends the wait at every step before the final dot", async () 
     await using sink = new Sink(answers);
     const stop = new AbortController();
     const sent = failure(send(sink, undefined, TO_BOTH, chunks("Hi.\n"), stop.signal));
-    if (command !== undefined) await sink.untilSaid(command);
+    if (command !== undefined) await sink.untilReceived(command);
     stop.abort();
     assert.deepEqual(await sent, { status: 75, certain: true, says: "Stopped by a signal; nothing is sent" });
-    assert.deepEqual(sink.taken, []);
+    assert.deepEqual(sink.accepted, []);
   }
   await using sink = new Sink();
   await fails(send(sink, undefined, TO_BOTH, chunks("Hi.\n"), AbortSignal.abort()), 75, /^Stopped by a signal/);
-  assert.deepEqual(sink.taken, [], "a signal that arrived earlier");
+  assert.deepEqual(sink.accepted, [], "a signal that arrived earlier");
 });
 
 Deno.test("transport.timeout limits the whole session", async (t) => {
@@ -360,7 +364,7 @@ Deno.test("transport.timeout limits the whole session", async (t) => {
 Deno.test("security = none ignores an offered STARTTLS", async () => {
   await using sink = new Sink({ extensions: ["STARTTLS"], starttls: "454 Not now" });
   await send(sink);
-  assert.equal(sink.taken.length, 1);
+  assert.equal(sink.accepted.length, 1);
   assert.ok(!sink.lines.includes("STARTTLS"));
 });
 
@@ -372,13 +376,13 @@ Deno.test("a signal after the final dot still waits briefly for the reply", asyn
   };
   await using sink = new Sink({ hold });
   await send(sink, undefined, TO_BOTH, chunks("Hi.\n"), stop.signal);
-  assert.equal(sink.taken.length, 1);
+  assert.equal(sink.accepted.length, 1);
 });
 
 Deno.test("a malformed reply to the message does not confirm it", async () => {
   await using sink = new Sink({ end: "2 fine" });
   await fails(send(sink), 75, /has the message, but did not confirm it \("2 fine"\); it may have been sent$/, false);
-  assert.equal(sink.taken.length, 1, "the server had accepted it");
+  assert.equal(sink.accepted.length, 1, "the server had accepted it");
 });
 
 Deno.test("addresses and headers in UTF-8", async (t) => {
@@ -396,8 +400,8 @@ Deno.test("addresses and headers in UTF-8", async (t) => {
   await t.step("SMTPUTF8 is requested if offered", async () => {
     await using sink = new Sink({ extensions: ["8BITMIME", "SMTPUTF8"] });
     await send(sink, undefined, josé);
-    assert.equal(sink.taken[0]!.fromParameters, "BODY=8BITMIME SMTPUTF8");
-    assert.equal(sink.taken[0]!.to[1], decodeLatin1(utf8("josé@example.net")));
+    assert.equal(sink.accepted[0]!.fromParameters, "BODY=8BITMIME SMTPUTF8");
+    assert.equal(sink.accepted[0]!.to[1], decodeLatin1(utf8("josé@example.net")));
   });
   /** [extensions, header, parameters of MAIL] */
   const headers: [string[], Uint8Array<ArrayBuffer>, string][] = [
@@ -410,7 +414,7 @@ Deno.test("addresses and headers in UTF-8", async (t) => {
     await t.step(`a header: ${extensions}, ${decodeLatin1(bytes).trim()}`, async () => {
       await using sink = new Sink({ extensions });
       await submit(transport(sink.port), TO_BOTH, { head: bytes, body: chunks() });
-      assert.equal(sink.taken[0]!.fromParameters, parameters);
+      assert.equal(sink.accepted[0]!.fromParameters, parameters);
     });
   }
 });
@@ -445,7 +449,7 @@ test("TLS and login", async (t) => {
     await t.step(`${name}: sent after a login`, async () => {
       await using sink = new Sink({ extensions: ["AUTH PLAIN LOGIN", "8BITMIME"] }, { ...here, start });
       await send(sink, more);
-      assert.equal(sink.taken[0]!.mail, `${HEAD}Hi.\n`);
+      assert.equal(sink.accepted[0]!.mail, `${HEAD}Hi.\n`);
       const commands = sink.lines.map((line) => line.replace(/^(?:MAIL|RCPT|DATA|QUIT).*/, ""));
       const clear = start ? ["EHLO [127.0.0.1]", "STARTTLS"] : [];
       const plain = `AUTH PLAIN ${base64(`\0greg\0${PASSWORD}`)}`;
@@ -472,7 +476,7 @@ test("TLS and login", async (t) => {
       await t.step(`${name}: the server offers only ${auth}`, async () => {
         await using sink = new Sink({ extensions: [`AUTH ${auth}`] }, { ...here, start });
         await send(sink, more);
-        assert.equal(sink.taken.length, 1);
+        assert.equal(sink.accepted.length, 1);
         assert.ok(sink.lines.includes(`AUTH ${auth}`));
         assert.equal(sink.lines.includes(base64(PASSWORD)), auth === "LOGIN");
       });
@@ -518,7 +522,7 @@ test("TLS and login", async (t) => {
     const clear = ["SIZE 1", "8BITMIME", "DSN", "PIPELINING", "AUTH PLAIN"];
     await using sink = new Sink({ extensions: ["AUTH LOGIN"], clear }, { ...here, start: true });
     await send(sink, starttls, { ...TO_BOTH, dsn: { ret: "full" } });
-    assert.equal(sink.taken[0]!.fromParameters, "");
+    assert.equal(sink.accepted[0]!.fromParameters, "");
     assert.deepEqual(sink.lines.slice(2, 4), ["EHLO [127.0.0.1]", "AUTH LOGIN"]);
   });
 

@@ -1,0 +1,101 @@
+/** Explains what the door would have said during the SMTP session, for `countersign explain --at`. Changes nothing. */
+import { Fail } from "../../lib/fail.ts";
+import type { ConfigSource } from "../../lib/settings/parse.ts";
+import { type Delivery, envelope, type Given } from "../../incoming/delivery.ts";
+import type { Input } from "../../io/system/input.ts";
+import {
+  decideMessage,
+  decideRecipient,
+  type Decision,
+  type DoorContext,
+  mayRefuseMessage,
+} from "../../serve/decisions.ts";
+import { load } from "../../serve/loaded.ts";
+import { json, plain, rows } from "../terminal.ts";
+
+/** Where in the SMTP session the door is asked. */
+export type Stage = "rcpt" | "data";
+
+/** What the door says. */
+export interface DoorExplanation {
+  readonly at: Stage;
+  readonly sender: string | null;
+  readonly recipient: string;
+  /** The lines of the reply; empty if the door accepts. */
+  readonly reply: readonly string[];
+  readonly result: string | null;
+  readonly check: string | null;
+  readonly reason: string;
+}
+
+/**
+ * Explains what the door says about a recipient, or at the end of a message.
+ *
+ * @param input the message; not needed for `rcpt` if sender and recipient are stated
+ * @throws {Fail} `usage` if the envelope is not known
+ */
+export async function explainDoor(
+  stage: Stage,
+  stated: Given,
+  input: Input | undefined,
+  source: ConfigSource,
+  now: Date,
+): Promise<DoorExplanation> {
+  const known = await envelope("maildrop", input?.head.header ?? [], () => Promise.resolve(undefined), stated);
+  const { sender, recipients: [recipient] } = known;
+  if (sender === undefined || recipient === undefined) {
+    const fix = `use --${sender === undefined ? "sender" : "recipient"}`;
+    throw new Fail("usage", "The envelope is not known", { fix });
+  }
+  const context: DoorContext = { loaded: load(source), now, sender };
+  const atRcpt = decideRecipient(recipient, context);
+  const about = (at: Stage, { reply = "", event = {} }: Decision, otherwise: string): DoorExplanation => ({
+    at,
+    sender,
+    recipient,
+    reply: reply === "" ? [] : reply.split("\r\n"),
+    result: textOf(event.result),
+    check: textOf(event.check),
+    reason: textOf(event.error) ?? textOf(event.why) ?? otherwise,
+  });
+  if (atRcpt.reply !== undefined || stage === "rcpt") {
+    return about("rcpt", atRcpt, atRcpt.needsMessage ? "the message decides" : "not about mail of an identity");
+  }
+  if (input === undefined) throw new Fail("usage", "Option --at data needs a message");
+  if (!atRcpt.needsMessage) return about("data", { event: atRcpt.event ?? {} }, "not about mail of an identity");
+  if (!mayRefuseMessage(context)) return about("data", {}, whyNot(context));
+  return about("data", await decideMessage(deliveryOf(input, sender, recipient), context), "");
+}
+
+/** Returns why a message is not even judged. */
+function whyNot({ loaded: { settings } }: DoorContext): string {
+  if (settings.incoming.forged !== "refuse") return `incoming.forged is "${settings.incoming.forged}"`;
+  if (!settings.state.shared) return "state.shared is not set, so that the message may have been signed elsewhere";
+  return "a message was sent within the last 30 days without being remembered";
+}
+
+/** The door sees the beginning of a message, and nothing of its end. */
+function deliveryOf({ prefix, whole, head }: Input, sender: string | null, recipient: string): Delivery {
+  const { header, bodyStart, cut = false } = head;
+  return { sender, recipients: [recipient], header, prefix, bodyStart, cut, whole, unread: !whole };
+}
+
+const textOf = (value: string | number | undefined): string | null => value === undefined ? null : String(value);
+
+/** Returns the explanation as text. */
+export function doorText({ at, sender, recipient, reply, result, check, reason }: DoorExplanation): string {
+  const [first = "none; the door accepts it", ...more] = reply;
+  return rows([
+    ["At", at === "rcpt" ? "RCPT" : "the end of the data"],
+    ["Envelope sender", sender === null ? "<>" : plain(sender)],
+    ["Recipient", plain(recipient)],
+    ["Reply", first],
+    ...more.map((line) => ["", line] as const),
+    ["Reason", check === null ? reason : `${check}${result === null ? "" : ` (${result})`}: ${reason}`],
+  ]);
+}
+
+/** Returns the explanation as JSON. */
+export function doorJson({ reply, ...more }: DoorExplanation): string {
+  return json({ ...more, reply, code: reply.length === 0 ? null : Number(reply[0]!.slice(0, 3)) });
+}
