@@ -82,7 +82,7 @@ export const PRESET_NAMES: readonly string[] = Object.keys(PRESETS);
 export function argumentsFor(preset: string, command: readonly string[], envelope: Envelope): string[] {
   const takes = presetOf(preset);
   const { sender, recipients, dsn } = envelope;
-  const refuse = (what: string) => new Fail("refused", `${preset} cannot take ${what}`);
+  const refuse = (what: string) => new Fail("refused", `${preset} does not support ${what}`);
 
   const argv = [programOf(preset, command), ...command.slice(1), ...takes.options];
   if (sender === null) {
@@ -115,7 +115,7 @@ export function statusFor(preset: string, status: number): number {
 export function inspectorFor(preset: string): ((chunk: Uint8Array) => void) | undefined {
   if (presetOf(preset).nul) return undefined;
   return (chunk) => {
-    if (chunk.indexOf(0) >= 0) throw new Fail("data", `${preset} cannot take a message with a NUL`);
+    if (chunk.indexOf(0) >= 0) throw new Fail("data", `${preset} does not support messages that contain NUL`);
   };
 }
 

@@ -124,11 +124,11 @@ Deno.test("a program is not started for a message that it cannot send", async ()
   const path = program(folder, "exit 0");
   const settings = transport(`preset = "dma"\ncommand = ["${path}", "${folder}"]`);
   const refused = send(settings, { sender: null, recipients: [ann], dsn: {} }, message());
-  await assert.rejects(refused, { kind: "refused", message: "dma cannot take the null sender" });
+  await assert.rejects(refused, { kind: "refused", message: "dma does not support the null sender" });
   assert.throws(() => Deno.statSync(`${folder}/got`), Deno.errors.NotFound);
   const nul = { ...message(), head: utf8("Subject: \0\n\n") };
   const data = send(settings, { sender: ann, recipients: [bob], dsn: {} }, nul);
-  await assert.rejects(data, { kind: "data", message: "dma cannot take a message with a NUL" });
+  await assert.rejects(data, { kind: "data", message: "dma does not support messages that contain NUL" });
 });
 
 Deno.test("a transport command that calls countersign itself is detected by a variable in the environment", async () => {

@@ -62,7 +62,7 @@ const envelope = (to: string[], more: Partial<Envelope> = {}): Envelope => ({
 });
 const F = ["-f", formatAddress(SENDER)];
 const rejected = (preset: string, given: Envelope) => {
-  const message = new RegExp(`^${preset} cannot take `);
+  const message = new RegExp(`^${preset} does not support `);
   assert.throws(() => argumentsFor(preset, [], given), { kind: "refused", message });
 };
 
