@@ -107,35 +107,37 @@ for (const [kind, write] of Object.entries(BOXES)) {
 Deno.test("real bounces: proved by a tag, known by a Message-ID in the Sent folder, or neither", async () => {
   using home = new Home();
   const now = new Date("2026-11-20T12:00:00Z");
-  const ours: { mail: string; messageId: string }[] = [];
+  const bounces: { mail: string; messageId: string }[] = [];
   for (const name of SAMPLES) {
     try {
-      ours.push(bounceOfOurs(name, GREG, now));
+      bounces.push(bounceOfOurs(name, GREG, now));
     } catch {
       // This sample does not return a header.
     }
   }
-  assert.ok(ours.length >= 10);
-  ours.forEach(({ mail }, n) => home.write(`tagged/${n}.eml`, top("") + mail));
-  ours.forEach(({ mail }, n) => home.write(`old/${n}.eml`, top("") + mail.replace(/X-Msgauth: \S+/g, "X-Nothing: 1")));
-  ours.forEach(({ messageId }, n) => home.write(`Sent/cur/${n}`, returning(messageId)));
+  assert.ok(bounces.length >= 10);
+  bounces.forEach(({ mail }, n) => home.write(`tagged/${n}.eml`, top("") + mail));
+  bounces.forEach(({ mail }, n) =>
+    home.write(`old/${n}.eml`, top("") + mail.replace(/X-Msgauth: \S+/g, "X-Nothing: 1"))
+  );
+  bounces.forEach(({ messageId }, n) => home.write(`Sent/cur/${n}`, returning(messageId)));
   assert.deepEqual((await run(home, "tagged")).bounces, {
-    total: ours.length,
-    verified: ours.length,
+    total: bounces.length,
+    verified: bounces.length,
     known: 0,
     unrecognized: 0,
   });
   const [unsigned, other] = [await run(home, "old", "--sent", "Sent"), await run(home, "old")];
-  assert.equal(unsigned.bounces.known, ours.length);
-  assert.equal(unsigned.results.known, ours.length);
-  assert.equal(other.bounces.unrecognized, ours.length);
-  assert.equal(other.rejectable.count, ours.length);
+  assert.equal(unsigned.bounces.known, bounces.length);
+  assert.equal(unsigned.results.known, bounces.length);
+  assert.equal(other.bounces.unrecognized, bounces.length);
+  assert.equal(other.rejectable.count, bounces.length);
 });
 
 /** [what, message, kind]; sent1@example.org is the only Message-ID that was sent */
 const one: [string, string, string][] = [
-  ["no Return-Path, a bounce by its looks", qsbmf(GREG, returning("x@x")), "forged"],
-  ["no Return-Path, a person's", `From: jo@b.example\nTo: ${GREG}\n\nHi.\n`, "other"],
+  ["no Return-Path, recognized as a bounce by its content", qsbmf(GREG, returning("x@x")), "forged"],
+  ["no Return-Path, from a person", `From: jo@b.example\nTo: ${GREG}\n\nHi.\n`, "other"],
   [
     "mbox line of a daemon",
     `From MAILER-DAEMON Fri Nov 20 05:32:58 2026\nFrom: jo@b.example\nTo: ${GREG}\n\n`,
@@ -144,14 +146,18 @@ const one: [string, string, string][] = [
   ["mbox line of a person", `From jo@b.example Fri Nov 20 05:32:58 2026\n${qsbmf(GREG, "")}`, "other"],
   ["Return-Path of a daemon", `${top("MAILER-DAEMON@d.example")}${qsbmf(GREG, "")}`, "forged"],
   ["qmail's double bounce", `${top("#@[]")}${qsbmf(GREG, "")}`, "other"],
-  ["Return-Path below what fetched it", `Received: by getmail\nReturn-Path: <>\n${qsbmf(GREG, "")}`, "forged"],
   [
-    "such a Return-Path, and no bounce",
+    "Return-Path below a Received field of getmail",
+    `Received: by getmail\nReturn-Path: <>\n${qsbmf(GREG, "")}`,
+    "forged",
+  ],
+  [
+    "such a Return-Path, not a bounce",
     `Received: by getmail\nReturn-Path: <>\nFrom: ann@c.example\nTo: ${GREG}\n\nAway.\n`,
     "unsolicited",
   ],
-  ["a mailbox's name in Delivered-To", `${top("", "u123@store.example")}${qsbmf(GREG, "")}`, "forged"],
-  ["to nobody of ours", `${top("", "ann@example.org")}${qsbmf("ann@example.org", "")}`, "other"],
+  ["the name of a mailbox in Delivered-To", `${top("", "u123@store.example")}${qsbmf(GREG, "")}`, "forged"],
+  ["to an address that is not an identity", `${top("", "ann@example.org")}${qsbmf("ann@example.org", "")}`, "other"],
   [
     "a person writes to a forged signed address",
     `${top("jo@b.example", "SRS0=aaaaaaaa=AA=example.org=greg@srs.example.org")}\n`,
@@ -162,29 +168,53 @@ const one: [string, string, string][] = [
     top("") + qsbmf(GREG, "> From: a\n> Message-ID:\n>  <sent1@example.org>\n"),
     "known",
   ],
-  ["it is in quoted-printable", top("") + qsbmf(GREG, quotedPrintable("Message-ID: <se=nt@example.org>\n")), "known"],
-  ["it has no brackets", top("") + qsbmf(GREG, "Message-ID: sent1@example.org\n"), "known"],
-  ["it is in base64", top("") + qsbmf(GREG, `${btoa(returning("sent1@example.org"))}\n`), "known"],
-  ["it is in HTML", top("") + qsbmf(GREG, "<p>Message-ID: &lt;sent1@example.org&gt;<br>To: x</p>\n"), "known"],
-  ["it was an encoded word", top("") + qsbmf(GREG, "Message-ID: =?utf-8?q?=3Csent3=40x=3E?=\n"), "known"],
-  ["it was that, and is decoded", top("") + qsbmf(GREG, "Message-ID: <sent3@x>\n"), "known"],
-  ["it was folded", top("") + qsbmf(GREG, "Message-ID: <sent4\n @x>\n"), "known"],
-  ["it was folded in another place", top("") + qsbmf(GREG, "Message-ID: <sent4@\n x>\n"), "known"],
-  ["it had no brackets", top("") + qsbmf(GREG, "Message-ID: <sent 5>\n"), "known"],
-  ["it stands in the outer header only", `${top("")}Message-ID: <sent1@example.org>\n${qsbmf(GREG, "x")}`, "forged"],
-  ["it is a part of ours", top("") + qsbmf(GREG, "Message-ID: <ent1@example.org>\n"), "forged"],
   [
-    "its header is longer than what is read first",
+    "the returned Message-ID is in quoted-printable",
+    top("") + qsbmf(GREG, quotedPrintable("Message-ID: <se=nt@example.org>\n")),
+    "known",
+  ],
+  ["the returned Message-ID has no brackets", top("") + qsbmf(GREG, "Message-ID: sent1@example.org\n"), "known"],
+  ["the returned Message-ID is in base64", top("") + qsbmf(GREG, `${btoa(returning("sent1@example.org"))}\n`), "known"],
+  [
+    "the returned Message-ID is in HTML",
+    top("") + qsbmf(GREG, "<p>Message-ID: &lt;sent1@example.org&gt;<br>To: x</p>\n"),
+    "known",
+  ],
+  [
+    "the sent Message-ID was an encoded word",
+    top("") + qsbmf(GREG, "Message-ID: =?utf-8?q?=3Csent3=40x=3E?=\n"),
+    "known",
+  ],
+  [
+    "the sent Message-ID was an encoded word, and the returned one is decoded",
+    top("") + qsbmf(GREG, "Message-ID: <sent3@x>\n"),
+    "known",
+  ],
+  ["the sent Message-ID was folded", top("") + qsbmf(GREG, "Message-ID: <sent4\n @x>\n"), "known"],
+  ["the returned Message-ID is folded in another place", top("") + qsbmf(GREG, "Message-ID: <sent4@\n x>\n"), "known"],
+  ["the sent Message-ID had no brackets", top("") + qsbmf(GREG, "Message-ID: <sent 5>\n"), "known"],
+  [
+    "the Message-ID is in the outer header only",
+    `${top("")}Message-ID: <sent1@example.org>\n${qsbmf(GREG, "x")}`,
+    "forged",
+  ],
+  [
+    "the returned Message-ID is a substring of a sent one",
+    top("") + qsbmf(GREG, "Message-ID: <ent1@example.org>\n"),
+    "forged",
+  ],
+  [
+    "a header longer than the first read",
     `${top("")}X-Long: ${"x".repeat(70_000)}\n${qsbmf(GREG, returning("sent1@example.org"))}`,
     "known",
   ],
   [
-    "a person's, with a header that is too long",
+    "from a person, with a header that is too long",
     `X-Long: ${"x".repeat(70_000)}\n${top("jo@b.example")}${qsbmf(GREG, "")}`,
     "other",
   ],
   [
-    "what is returned lies deep",
+    "the returned message is far below the top",
     top("") + qsbmf(GREG, `${"y\n".repeat(50_000)}\n${returning("sent1@example.org")}`),
     "known",
   ],

@@ -8,9 +8,9 @@ import { parseConfig } from "../../lib/settings/parse.ts";
 /** `name TYPE` to its records; `!` for no answer. */
 type Zone = Record<string, readonly string[] | "!">;
 
-function resolver(zone: Zone, asked: string[] = []): Resolver {
+function resolver(zone: Zone, queries: string[] = []): Resolver {
   const ask = (type: string) => (name: string) => {
-    asked.push(`${name} ${type}`);
+    queries.push(`${name} ${type}`);
     const found = zone[`${name} ${type}`] ?? [];
     return found === "!" ? Promise.reject(new NoAnswer("timed out")) : Promise.resolve(found as readonly string[]);
   };
@@ -27,11 +27,11 @@ const RIGHT: Zone = {
 const identity = (local: string, srs = "srs.example.org") =>
   `[[identity]]\naddress = "${local}@example.org"\nsrs_domain = "${srs}"\nkeys = "${local}"\n`;
 
-async function ask(zone: Zone, hosts: readonly string[] = [], identities = identity("greg"), asked: string[] = []) {
+async function ask(zone: Zone, hosts: readonly string[] = [], identities = identity("greg"), queries: string[] = []) {
   const text = `${identities}[transport]\npreset = "sendmail"\n`;
   const settings = parseConfig(text, { file: "/c", home: "/h" });
   const where = (nth: number) => ({ file: "/c", line: nth + 1 });
-  return await checkDns(settings, where, hosts, resolver(zone, asked));
+  return await checkDns(settings, where, hosts, resolver(zone, queries));
 }
 
 /** [the difference in the zone, the finding, the hosts that send] */
@@ -79,12 +79,12 @@ Deno.test("if DNS does not answer there is a note, and the other queries continu
 });
 
 Deno.test("a domain of several identities is queried once, and an identity without one not at all", async () => {
-  const asked: string[] = [];
+  const queries: string[] = [];
   const three = identity("ann", "") + identity("greg") + identity("eve");
-  const { findings } = await ask({ ...RIGHT, "srs.example.org MX": [] }, [], three, asked);
+  const { findings } = await ask({ ...RIGHT, "srs.example.org MX": [] }, [], three, queries);
   assert.deepEqual(findings.map(({ where }) => where.line), [2]);
-  assert.equal(asked.filter((one) => one === "srs.example.org MX").length, 1);
-  assert.deepEqual(asked.filter((one) => one.startsWith("_dmarc")), ["_dmarc.example.org TXT"]);
+  assert.equal(queries.filter((one) => one === "srs.example.org MX").length, 1);
+  assert.deepEqual(queries.filter((one) => one.startsWith("_dmarc")), ["_dmarc.example.org TXT"]);
 });
 
 Deno.test("the DMARC record of the closest parent domain is used", async () => {

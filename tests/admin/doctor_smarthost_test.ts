@@ -42,7 +42,7 @@ Deno.test("a server that answers, one that does not, and one that is not contact
 });
 
 Deno.test({
-  name: "without the permission for the network there is a note",
+  name: "without network permission there is a note",
   permissions: { read: true, env: true, net: false, sys: ["uid"] },
   async fn() {
     const note = "127.0.0.1:25 was not checked: this program has no permission to connect to it";
@@ -72,10 +72,10 @@ test("a wrong password, and problems with its file", async () => {
   const mode = "Password file is readable by others (mode 0644)";
   assert.deepEqual(await examined(transport), [`${secret} ${mode} | chmod 600 ${secret}`]);
   Deno.chmodSync(authority.ca, 0o666);
-  assert.equal((await examined(transport)).length, 2, "each is named");
+  assert.equal((await examined(transport)).length, 2, "both are reported");
   Deno.chmodSync(authority.ca, 0o644);
   Deno.removeSync(secret);
   const [missing] = await examined(transport);
   assert.equal(missing, `${secret} Password file does not exist | write the password to it, on a single line`);
-  assert.equal(sink.lines.length, before, "the server was not asked");
+  assert.equal(sink.lines.length, before, "the server was not contacted");
 });

@@ -81,7 +81,7 @@ async function found(home: Home, code: number, ...args: string[]): Promise<strin
 /** Returns the number of the line that contains `part`. */
 function lineOf(text: string, part: string): number {
   const index = text.split("\n").findIndex((line) => line.includes(part));
-  assert.ok(index >= 0, `${part} is there`);
+  assert.ok(index >= 0, `${part} is missing`);
   return index + 1;
 }
 
@@ -102,8 +102,8 @@ Deno.test("doctor finds nothing in a correct setup", async () => {
 });
 
 /** Returns the lines that init prints for pasting, by file. */
-function toPaste(said: string): [string, string][] {
-  return said.split(/^--- /m).slice(1).flatMap((part) => {
+function toPaste(stdout: string): [string, string][] {
+  return stdout.split(/^--- /m).slice(1).flatMap((part) => {
     const [, name, text] = /^~\/(\.[\w.-]+)\b.*\n([^]*)$/.exec(part) ?? [];
     return name === undefined ? [] : [[name, text!.trimEnd() + "\n"] as [string, string]];
   });
@@ -163,7 +163,7 @@ const breaks: Record<string, Break> = {
     Deno.chmodSync(`${home.path}/${KEYS}`, 0o644);
     return [`${KEYS} Key file is readable by others (mode 0644)`];
   },
-  "the keys are gone": (home) => {
+  "the key file is missing": (home) => {
     Deno.removeSync(`${home.path}/${KEYS}`);
     return [new RegExp(`^${CONFIG}:${lineOf(settings(home), "[[identity]]")} Key file does not exist$`)];
   },
@@ -179,7 +179,7 @@ const breaks: Record<string, Break> = {
     const text = edit(home, KEYS, /^k1 \S+/m, `k1 ${day(-901)}`);
     return [`${KEYS}:${lineOf(text, "k1")} All keys of greg@example.org are too old to sign`];
   },
-  "everybody may write the dot-qmail file": (home) => {
+  "the dot-qmail file is world-writable": (home) => {
     Deno.chmodSync(`${home.path}/.qmail`, 0o666);
     return [".qmail The file is world-writable"];
   },
@@ -202,11 +202,11 @@ const breaks: Record<string, Break> = {
     const text = home.write(".qmail", `# first the mail\n./Maildir/\n|${HOOK}\n./Maildir/\n`) && home.read(".qmail");
     return [`.qmail:${lineOf(text, "./Maildir/")} This line delivers before the hook runs`];
   },
-  "a space stands before the bar": (home) => {
+  "a space precedes the bar": (home) => {
     const text = edit(home, ".qmail", "|", " |");
     return [`.qmail:${lineOf(text, HOOK)} The hook's line does not begin with |`];
   },
-  "nothing stands behind the hook": (home) => {
+  "no line follows the hook": (home) => {
     const text = edit(home, ".qmail-srs-default", "./Maildir/\n", "");
     return [`.qmail-srs-default:${lineOf(text, HOOK)} No line follows the hook`];
   },
@@ -261,11 +261,11 @@ const breaks: Record<string, Break> = {
     const text = edit(home, "master.cf", "user=greg null_sender= ", "user=greg ");
     return [`master.cf:${lineOf(text, "countersign unix")} Service countersign has no null_sender=`];
   },
-  "the program that takes the mail is gone": (home) => {
+  "the transport program is missing": (home) => {
     Deno.removeSync(`${home.path}/bin/sendmail`);
     return [`${CONFIG}:${lineOf(settings(home), "command")} transport.command: bin/sendmail does not exist`];
   },
-  "the program that takes the mail is the shim": (home) => {
+  "the transport program is the shim": (home) => {
     const text = edit(home, CONFIG, `${home.path}/bin/sendmail`, `${ROOT}/shim/shim`);
     return [`${CONFIG}:${lineOf(text, "command")} transport.command: ${ROOT}/shim/shim is the shim itself`];
   },

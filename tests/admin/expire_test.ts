@@ -19,7 +19,7 @@ function aged(home: Home, name: string, hours: number): void {
 }
 
 /** Returns the paths that exist. */
-function there(home: Home, names: readonly string[]): string[] {
+function existing(home: Home, names: readonly string[]): string[] {
   return names.filter((name) => {
     try {
       return Deno.lstatSync(`${home.path}/${name}`).isFile;
@@ -55,17 +55,17 @@ Deno.test("expire removes expired entries in each state, expired months, and not
     put(months, `${STATE}/sent/${period(day)}/0a1`, "x".repeat(20));
   }
   for (const day of [today, today - SENT_DAYS + 2]) put(kept, `${STATE}/sent/${period(day)}/0a1`, "x".repeat(20));
-  put(months, `${STATE}/sent/${today}`, "a day of a former version");
-  put(kept, `${STATE}/sent/notes`, "not ours");
-  put(kept, `${STATE}/ledger/notes`, "not ours");
+  put(months, `${STATE}/sent/${today}`, "a day of an earlier version");
+  put(kept, `${STATE}/sent/notes`, "not Countersign's");
+  put(kept, `${STATE}/ledger/notes`, "not Countersign's");
   put(kept, `${STATE}/log`, "");
   const all = [...entries, ...months, ...kept];
-  assert.deepEqual(there(home, all), all);
+  assert.deepEqual(existing(home, all), all);
 
   const ran = await countersign(home, ["expire"]);
   assert.deepEqual([ran.code, ran.stderr], [0, ""]);
   assert.equal(ran.stdout, `${entries.length} entries of the ledger, ${months.length} months of sent mail removed\n`);
-  assert.deepEqual(there(home, all), kept);
+  assert.deepEqual(existing(home, all), kept);
 
   const before = snapshot(home.path);
   const again = await countersign(home, ["expire"]);
@@ -82,8 +82,8 @@ Deno.test("counts are singular or plural, and no folders are created", async () 
   home.write(pathOf(one, ""), printEntry(one));
   home.write(`${STATE}/sent/1/000`, "");
   aged(home, `${STATE}/spool/1.x`, 25);
-  const said = "1 entry of the ledger, 1 month of sent mail, 1 file of killed programs removed\n";
-  assert.equal((await countersign(home, ["expire"])).stdout, said);
+  const message = "1 entry of the ledger, 1 month of sent mail, 1 file of killed programs removed\n";
+  assert.equal((await countersign(home, ["expire"])).stdout, message);
 });
 
 Deno.test("expire removes old leftovers of killed programs, and no other files", async () => {
@@ -92,20 +92,20 @@ Deno.test("expire removes old leftovers of killed programs, and no other files",
     `[transport]\nvia = "maildir"\nmaildir = "~/out"\n[incoming]\nspam = "~/spam"\ninbox = "~/inbox"\n` +
       `[challenge]\nanswered = "~/answered"\n`,
   );
-  const ours = `1795000000.P4711R${"0123456789".repeat(2)}.countersign`;
+  const delivery = `1795000000.P4711R${"0123456789".repeat(2)}.countersign`;
   const config = ".config/countersign";
-  const maildirs = ["out", "spam", "inbox", "answered"].map((name) => `${name}/tmp/${ours}`);
-  const beside = ["config.toml", "config.sandbox", "keys", "plain-lists"].flatMap((name) => [
+  const maildirs = ["out", "spam", "inbox", "answered"].map((name) => `${name}/tmp/${delivery}`);
+  const drafts = ["config.toml", "config.sandbox", "keys", "plain-lists"].flatMap((name) => [
     `${config}/${name}.new`,
     `${config}/${name}.0123abcd.new`,
   ]);
-  const old = [...maildirs.map((name) => [name, 37]), ...beside.map((name) => [name, 25])] as [string, number][];
+  const old = [...maildirs.map((name) => [name, 37]), ...drafts.map((name) => [name, 25])] as [string, number][];
   const kept: [string, number][] = [
-    [`out/new/${ours}`, 99],
-    [`out/cur/${ours}`, 99],
+    [`out/new/${delivery}`, 99],
+    [`out/cur/${delivery}`, 99],
     ["out/tmp/1795000000.4711.host", 99],
-    [`out/tmp/${ours}x`, 99],
-    [`elsewhere/tmp/${ours}`, 99],
+    [`out/tmp/${delivery}x`, 99],
+    [`elsewhere/tmp/${delivery}`, 99],
     [`${config}/other.new`, 99],
     [`${config}/config.toml.old`, 99],
     [`${config}/config.toml.xyz.new`, 99],
@@ -116,9 +116,11 @@ Deno.test("expire removes old leftovers of killed programs, and no other files",
   for (const [name, hours] of [...old, [`${STATE}/spool/old`, 25] as const, ...kept]) aged(home, name, hours);
   const { code, stdout } = await countersign(home, ["expire"]);
   assert.equal(code, 0);
-  const said = `0 entries of the ledger, 0 months of sent mail, ${old.length + 1} files of killed programs removed\n`;
-  assert.equal(stdout, said);
-  assert.deepEqual(there(home, [...old, ...kept].map(([name]) => name)), kept.map(([name]) => name));
+  const message = `0 entries of the ledger, 0 months of sent mail, ${
+    old.length + 1
+  } files of killed programs removed\n`;
+  assert.equal(stdout, message);
+  assert.deepEqual(existing(home, [...old, ...kept].map(([name]) => name)), kept.map(([name]) => name));
 });
 
 Deno.test("expire takes no arguments, and reports a damaged ledger", async () => {

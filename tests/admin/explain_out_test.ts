@@ -44,10 +44,10 @@ const table: [string, string, string[], string][] = [
   ["recipients of the header", "", ["-t"], MAIL],
   ["a complete message", "", ["ann@example.net"], COMPLETE],
   ["a sender", "", ["-oi", "-f", PLAIN, "--", "ann@example.net"], MAIL],
-  ["a sender that is not ours", "", ["-f", "eve@example.net", "ann@example.net"], MAIL],
+  ["a sender who is not an identity", "", ["-f", "eve@example.net", "ann@example.net"], MAIL],
   ["the null sender", "", ["-f", "<>", "ann@example.net"], MAIL],
-  ["no sender, not ours", "", ["ann@example.net"], MAIL.replace(PLAIN, "eve@example.net")],
-  ["under way before", "", ["-f", PLAIN, "ann@example.net"], `Received: x\n${MAIL}`],
+  ["no sender, and an author who is not an identity", "", ["ann@example.net"], MAIL.replace(PLAIN, "eve@example.net")],
+  ["already relayed", "", ["-f", PLAIN, "ann@example.net"], `Received: x\n${MAIL}`],
   ["a rule", RULES, [LIST], MAIL],
   ["rules that disagree", RULES, ["-t"], MAIL],
   ["a command to a list", "", ["talk-subscribe@lists.example.org"], MAIL],
@@ -57,29 +57,29 @@ for (const [what, more, argv, mail] of table) {
   Deno.test(`explain --out prints what the shim sends: ${what}`, async () => {
     using home = new Home();
     home.settings(`${stubTransport(home)}${more}`);
-    const said = await planned(home, argv, mail);
+    const explained = await planned(home, argv, mail);
     const ran = await home.shim(argv, mail);
     assert.equal(ran.code, 0, ran.stderr);
     // Timestamp and hash of SRS change with the day, which may end between the two runs.
     const day = (text: string) => text.replace(/SRS0=[^=]+=[^=]+=/, "SRS0=");
-    assert.deepEqual(said.transport.map(day), [`${home.path}/stub`, ...stubArguments(home)].map(day));
-    assert.equal(said.sender === undefined, !stubArguments(home).includes("-f"));
+    assert.deepEqual(explained.transport.map(day), [`${home.path}/stub`, ...stubArguments(home)].map(day));
+    assert.equal(explained.sender === undefined, !stubArguments(home).includes("-f"));
     assert.deepEqual(
-      said.recipients.map(({ address }) => address),
+      explained.recipients.map(({ address }) => address),
       stubArguments(home).slice(stubArguments(home).indexOf("--") + 1),
     );
 
     const went = home.read("stub.got").split("\n\n")[0]!;
     const came = mail.split("\n\n")[0]!;
     for (const name of ["From", "Date", "Message-ID", "X-Msgauth", "Bcc", "Subject"]) {
-      const more = said.added.filter((raw) => raw.startsWith(`${name}:`)).length;
-      const less = said.removed.filter((one) => one === name).length;
+      const more = explained.added.filter((raw) => raw.startsWith(`${name}:`)).length;
+      const less = explained.removed.filter((one) => one === name).length;
       assert.equal(lines(came, name) + more - less, lines(went, name), name);
     }
     const log = home.read(".local/state/countersign/log");
-    assert.ok(log.includes(` scheme=${said.scheme} `), log);
-    assert.equal(/ identity=(\S+)/.exec(log)?.[1], said.identity ?? undefined);
-    for (const note of said.notes) assert.ok(log.includes(note), log);
+    assert.ok(log.includes(` scheme=${explained.scheme} `), log);
+    assert.equal(/ identity=(\S+)/.exec(log)?.[1], explained.identity ?? undefined);
+    for (const note of explained.notes) assert.ok(log.includes(note), log);
   });
 }
 
@@ -88,8 +88,8 @@ Deno.test("a list that was added gets the plain sender, as explain says", async 
   const argv = ["--", LIST];
   assert.equal((await planned(home, argv, MAIL)).scheme, "srs");
   assert.equal((await countersign(home, ["plain", "add", LIST])).code, 0);
-  const said = await planned(home, argv, MAIL);
-  assert.deepEqual([said.scheme, said.sender, said.recipients], [
+  const explained = await planned(home, argv, MAIL);
+  assert.deepEqual([explained.scheme, explained.sender, explained.recipients], [
     "plain",
     PLAIN,
     [{ address: LIST, wanted: "plain", remembered: false }],
@@ -101,8 +101,8 @@ Deno.test("a list that was added gets the plain sender, as explain says", async 
 Deno.test("explain says which challenges will be answered", async () => {
   using home = new Home();
   home.settings(`${stubTransport(home)}[challenge]\nanswer = true\nlists = ["${LIST}"]\n`);
-  const said = await planned(home, ["-t"], MAIL);
-  assert.deepEqual(said.recipients.filter((one) => one.remembered).map((one) => one.address), [LIST]);
+  const explained = await planned(home, ["-t"], MAIL);
+  assert.deepEqual(explained.recipients.filter((one) => one.remembered).map((one) => one.address), [LIST]);
   await home.shim(["-t"], MAIL);
   assert.equal(ledgerFiles(`${home.path}/.local/state/countersign/ledger`).issued.length, 1);
 });
@@ -112,8 +112,8 @@ Deno.test("the arguments may begin with the program, and the message may be a fi
   home.settings(stubTransport(home));
   const file = home.write("draft", COMPLETE);
   for (const first of [[], ["sendmail"], ["/usr/sbin/sendmail"], ["shim"]]) {
-    const said = await planned(home, [...first, "-oi", "ann@example.net"], "", file);
-    assert.deepEqual(said.recipients.map(({ address }) => address), ["ann@example.net"]);
+    const explained = await planned(home, [...first, "-oi", "ann@example.net"], "", file);
+    assert.deepEqual(explained.recipients.map(({ address }) => address), ["ann@example.net"]);
   }
   // qmail-inject has other flags.
   const injected = await planned(home, ["/var/qmail/bin/qmail-inject", "-h"], "", file);
@@ -143,10 +143,10 @@ const refused: [string[], string][] = [
 for (const [argv, mail] of refused) {
   Deno.test(`explain --out rejects what the shim rejects: ${argv.join(" ")}`, async () => {
     using home = new Home();
-    const said = await countersign(home, ["explain", "--out", "--", ...argv], mail);
+    const explained = await countersign(home, ["explain", "--out", "--", ...argv], mail);
     const ran = await home.shim(argv, mail);
-    oneLine(said, ran.code, /^explain: /);
+    oneLine(explained, ran.code, /^explain: /);
     assert.notEqual(ran.code, 0);
-    assert.equal(said.stderr.replace(/^explain: /, ""), ran.stderr.replace(/^shim: /, ""));
+    assert.equal(explained.stderr.replace(/^explain: /, ""), ran.stderr.replace(/^shim: /, ""));
   });
 }

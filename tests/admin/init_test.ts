@@ -197,7 +197,7 @@ Deno.test("a submission server: its settings and its password file", async () =>
 });
 
 /** [arguments, error message, status] */
-const complains: [string[], RegExp, number][] = [
+const usageErrors: [string[], RegExp, number][] = [
   [[...GREG, ...TRY], /not a terminal: give --yes/, 64],
   [["--yes", "--via", "pigeon", ...GREG], /--via is "pigeon", not one of: command, smtp, maildir/, 64],
   [["--yes", "--via", "smtp", ...GREG], /No server given: give --host/, 64],
@@ -227,7 +227,7 @@ const complains: [string[], RegExp, number][] = [
   [["--yes", ...GREG, ...TRY, "--spam", ""], /path is empty/, 64],
   [["--yes", ...GREG, ...TRY, "--spam", "a\nb"], /incoming\.spam/, 78],
 ];
-for (const [args, pattern, status] of complains) {
+for (const [args, pattern, status] of usageErrors) {
   Deno.test(`init ${JSON.stringify(args)} is rejected with one line, and writes nothing`, async () => {
     using home = emptyHome();
     oneLine(await countersign(home, ["init", ...args]), status, pattern);
@@ -303,7 +303,7 @@ onTerminal("on a terminal init asks, repeats a question after a wrong answer, an
   await terminal.press("Enter");
   assert.equal(await terminal.ended(), 0);
   const { identity: [identity], incoming, challenge } = settingsOf(home);
-  assert.equal(challenge.answer, true, "only who says yes enters contracts");
+  assert.equal(challenge.answer, true, "challenges are answered only after a yes");
   assert.deepEqual([identity!.address, identity!.srs_domain], ["greg@example.org", "srs.example.org"]);
   assert.equal(incoming.spam, `${home.path}/Maildir/.Spam`);
 });

@@ -16,7 +16,7 @@ const file = (home: Home, name = KEYS) => parseKeys(home.read(name), name);
 const idsOf = (home: Home, name = KEYS) => file(home, name).map(({ id }) => id);
 
 /** A home with two identities. */
-function twoOfUs(): Home {
+function homeWithTwo(): Home {
   const home = new Home();
   home.settings(`[[identity]]
 address = "ann@example.org"
@@ -30,7 +30,7 @@ maildir = "~/out"
   return home;
 }
 
-// The text of a file.
+// Editing the text of a key file.
 
 const key = (id: string) => ({ id, created: parseDay("2026-11-20")!, secret: utf8(`secret of ${id}`) });
 const line = (id: string) => `${id} 2026-11-20 base64:${utf8(`secret of ${id}`).toBase64()}`;
@@ -43,9 +43,9 @@ const changes: [string, string, string][] = [
     `# mine\nk1 2026-01-01 x\n${line("k2")}\n${line("k3")}\n`,
   ],
   ["last, the line end missing", withLast("k1 2026-01-01 x", [key("k2")]), `k1 2026-01-01 x\n${line("k2")}\n`],
-  ["last of nothing", withLast("", [key("k1")]), `${line("k1")}\n`],
+  ["last, in an empty file", withLast("", [key("k1")]), `${line("k1")}\n`],
   [
-    "first, behind the comments",
+    "first, after the comments",
     withFirst("# mine\n\nk1 2026-01-01 x\n", [key("old")]),
     `# mine\n\n${line("old")}\nk1 2026-01-01 x\n`,
   ],
@@ -139,7 +139,7 @@ Deno.test("keys list prints ids, dates and uses, but no secret", async () => {
 });
 
 Deno.test("keys list prints all identities, or one", async () => {
-  using home = twoOfUs();
+  using home = homeWithTwo();
   const names = async (...args: string[]) =>
     (await countersign(home, ["keys", "list", ...args])).stdout.match(/^\S+@\S+/gm);
   assert.deepEqual(await names(), ["greg@example.org", "ann@example.org"]);
@@ -158,7 +158,7 @@ Deno.test("a new key signs, the old one verifies until it is retired; mode and o
   assert.deepEqual([first!.id, first!.secret], ["k1", utf8(SECRET)]);
   const after = Deno.statSync(path);
   assert.deepEqual([after.mode! & 0o777, after.uid, after.gid], [0o600, before.uid, before.gid]);
-  assert.notEqual(after.ino, before.ino, "written in place: a crash would have lost the keys");
+  assert.notEqual(after.ino, before.ino, "the file is replaced, not overwritten, so that a crash loses no keys");
   assert.deepEqual([...Deno.readDirSync(`${home.path}/.config/countersign`)].map(({ name }) => name).sort(), [
     "config.sandbox",
     "config.toml",
@@ -277,8 +277,7 @@ Deno.test("imported keys have key number 0 in prvs, and unique ids", async () =>
   for (const { id } of imported) assert.match(id, /^old[a-z]*$/);
 });
 
-/** [arguments, standard input, error message, status] */
-const complains: [string[], string, RegExp, number][] = [
+const errors: [args: string[], stdin: string, message: RegExp, status: number][] = [
   [[], "", /Subcommand is missing: use one of list, new, retire, import/, 64],
   [["constructor"], "", /Unknown subcommand "constructor"/, 64],
   [["new"], "", /There are several identities: choose one with --address: greg@example\.org, ann@example\.org/, 64],
@@ -328,9 +327,9 @@ const complains: [string[], string, RegExp, number][] = [
     64,
   ],
 ];
-for (const [args, input, pattern, status] of complains) {
+for (const [args, input, pattern, status] of errors) {
   Deno.test(`keys ${JSON.stringify(args)} is rejected with one line, and changes nothing`, async () => {
-    using home = twoOfUs();
+    using home = homeWithTwo();
     const files = () => [home.read(KEYS), home.read(`${KEYS}-ann`)];
     const before = files();
     const ran = await countersign(home, ["keys", ...args], input);

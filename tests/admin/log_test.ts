@@ -129,19 +129,19 @@ Deno.test("a missing log is empty, and the lines that the programs write are par
 });
 
 /** [arguments, status, error message] */
-const wrong: [string[], number, RegExp][] = [
+const usageErrors: [string[], number, RegExp][] = [
   [["--direction", "up"], 64, /^log: Option --direction is "up", not one of: in, out$/m],
   [["--since", "yesterday"], 64, /^log: Option --since is "yesterday", not a date/],
   [["--since", "2026-02-30"], 64, /not a date/],
   [["--folow"], 64, /Unknown option "--folow": did you mean --follow\?/],
   [["x"], 64, /Unknown argument "x"/],
 ];
-for (const [args, code, says] of wrong) {
+for (const [args, code, message] of usageErrors) {
   Deno.test(`log ${args.join(" ")} is rejected`, async () => {
     using home = new Home();
     home.write(LOG, LINES.join(""));
     const ran = await countersign(home, ["log", ...args]);
-    oneLine(ran, code, says);
+    oneLine(ran, code, message);
     assert.equal(ran.stdout, "");
   });
 }
@@ -166,7 +166,7 @@ class Follower {
   async line(): Promise<string> {
     while (!this.#got.includes("\n")) {
       const { value, done } = await this.#reader.read();
-      if (done) throw new Error(`ended behind ${JSON.stringify(this.#got)}`);
+      if (done) throw new Error(`ended after ${JSON.stringify(this.#got)}`);
       this.#got += value;
     }
     const end = this.#got.indexOf("\n") + 1;

@@ -20,29 +20,29 @@ const COMMANDS = [
   "sandbox --print",
 ];
 
-/** A home in which each of them prints something. */
-function home(): Home {
-  const one = new Home();
-  one.write(".local/state/countersign/log", "time=2026-11-20T00:00:00Z direction=in result=other\n");
-  one.write(".config/countersign/plain-lists", "list@example.net\n");
-  one.write("Maildir/new/1", "From: jo@b.example\n\nHi.\n");
-  return one;
+/** A home in which each of these commands prints something. */
+function printingHome(): Home {
+  const home = new Home();
+  home.write(".local/state/countersign/log", "time=2026-11-20T00:00:00Z direction=in result=other\n");
+  home.write(".config/countersign/plain-lists", "list@example.net\n");
+  home.write("Maildir/new/1", "From: jo@b.example\n\nHi.\n");
+  return home;
 }
 
-const full = (await Deno.lstat("/dev/full").catch(() => undefined))?.isCharDevice !== true;
+const noFullDevice = (await Deno.lstat("/dev/full").catch(() => undefined))?.isCharDevice !== true;
 
 for (const command of COMMANDS) {
-  Deno.test({ name: `countersign ${command}, onto a full disk`, ignore: full }, async () => {
-    using there = home();
-    const ran = await there.run(["/bin/sh", "-c", '"$@" >/dev/full', "sh", ...COUNTERSIGN, ...command.split(" ")]);
+  Deno.test({ name: `countersign ${command}, onto a full disk`, ignore: noFullDevice }, async () => {
+    using home = printingHome();
+    const ran = await home.run(["/bin/sh", "-c", '"$@" >/dev/full', "sh", ...COUNTERSIGN, ...command.split(" ")]);
     oneLine(ran, 74, /^\w+: Standard output cannot be written: No space left on device/);
   });
 
   Deno.test(`countersign ${command}, to a closed pipe`, async () => {
-    using there = home();
+    using home = printingHome();
     // The pipe is closed before anything is written.
     const line = 'mkfifo pipe && { exec 3<>pipe 4>pipe 3<&-; "$@" >&4 4>&-; echo $? >status; }';
-    const ran = await there.run(["/bin/sh", "-c", line, "sh", ...COUNTERSIGN, ...command.split(" ")]);
-    assert.deepEqual([ran.stdout, ran.stderr, there.read("status")], ["", "", "0\n"]);
+    const ran = await home.run(["/bin/sh", "-c", line, "sh", ...COUNTERSIGN, ...command.split(" ")]);
+    assert.deepEqual([ran.stdout, ran.stderr, home.read("status")], ["", "", "0\n"]);
   });
 }

@@ -64,7 +64,7 @@ Deno.test("the user's own lines are kept, and adding a list twice writes it once
     "config.toml",
     "keys",
     "plain-lists",
-  ], "nothing is left beside it");
+  ], "no other file is left");
 });
 
 Deno.test("the new file is as readable as the settings", async () => {
@@ -108,7 +108,7 @@ for (const [text, mode, says, code] of broken) {
 }
 
 /** [arguments, error message] */
-const wrong: [string[], RegExp][] = [
+const usageErrors: [string[], RegExp][] = [
   [["ad", TALK], /Unknown argument "ad": use list, add or remove/],
   [["add"], /No list given: plain add LIST@HOST/],
   [["remove"], /No list given: plain remove LIST@HOST/],
@@ -120,11 +120,11 @@ const wrong: [string[], RegExp][] = [
   [["remove", TALK], /plain-lists: List talk@lists\.example\.org is not in this file$/m],
   [["--all"], /Unknown option "--all"/],
 ];
-for (const [args, says] of wrong) {
+for (const [args, message] of usageErrors) {
   Deno.test(`plain ${JSON.stringify(args)} is rejected, and nothing is written`, async () => {
     using home = new Home();
     const before = snapshot(home.path);
-    oneLine(await countersign(home, ["plain", ...args]), 64, says);
+    oneLine(await countersign(home, ["plain", ...args]), 64, message);
     assert.deepEqual(snapshot(home.path), before);
   });
 }

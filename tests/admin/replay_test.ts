@@ -14,7 +14,7 @@ import { context, delivery, greg, now, signedAddress } from "../judging.ts";
 import { ROOT, SECRET } from "../rig.ts";
 
 /** greg, with the key of bounceOfOurs(). */
-const ours: Identity = { ...greg, keys: [{ id: "k1", created: dayOf(now), secret: utf8(SECRET) }] };
+const gregWithKey: Identity = { ...greg, keys: [{ id: "k1", created: dayOf(now), secret: utf8(SECRET) }] };
 const FOLDERS = ["tests/samples/bounces", "tests/samples/challenges", "tests/cases", "../shared/corpus"];
 
 function* files(): Generator<[name: string, bytes: Uint8Array<ArrayBuffer>]> {
@@ -52,8 +52,8 @@ function arrived(sender: string | null, recipient: string, mail: Uint8Array<Arra
 Deno.test("audit and the hook give the same verdict", async () => {
   const all = messages();
   assert.ok(all.length > 60);
-  const settings = (text: string) => context(text, "", [ours]);
-  const signed = signedAddress(ours);
+  const settings = (text: string) => context(text, "", [gregWithKey]);
+  const signed = signedAddress(gregWithKey);
   const recipients = [
     "greg@example.org",
     signed,
@@ -79,12 +79,12 @@ Deno.test("audit and the hook give the same verdict", async () => {
           const { settings: with_ } = settings("");
           const hook = await decide(given, {
             settings: with_,
-            identities: [ours],
+            identities: [gregWithKey],
             now,
             sent: (_, ids) => Promise.resolve(sent(ids) ? { day: dayOf(now), signed: false } : undefined),
           });
           const message = { prefix: mail.subarray(0, PREFIX_BYTES), whole: true, sender: undefined, now, sent };
-          const audit = await replayMessage(message, with_, [ours]);
+          const audit = await replayMessage(message, with_, [gregWithKey]);
           assert.equal(
             audit.result,
             hook.verdict.result,
@@ -108,8 +108,8 @@ Deno.test("a long message: a tag near its end is found if the end can be read", 
   const tail = bytes.slice(-PREFIX_BYTES);
   const sent = (ids: readonly string[]) => ids.includes("1@example.org");
   const message = { prefix, whole: false, sender: undefined, now, sent };
-  const { settings } = context("", "", [ours]);
-  const result = async (more: object) => (await replayMessage({ ...message, ...more }, settings, [ours])).result;
+  const { settings } = context("", "", [gregWithKey]);
+  const result = async (more: object) => (await replayMessage({ ...message, ...more }, settings, [gregWithKey])).result;
   assert.equal(await result({}), "unsure");
   assert.equal(await result({ tail: () => ({ bytes: tail, gap: true }) }), "known");
   assert.equal(await result({ tail: () => ({ bytes: tail, gap: true }), sent: () => false }), "unsure");

@@ -9,21 +9,21 @@ const MAIL = "From: greg@example.org\nTo: ann@example.net\nMessage-ID: <1@exampl
 const FORGED = qsbmf("greg@example.org", "From: greg@example.org\nMessage-ID: <lie@spam.example>\n\nBuy!\n");
 const NULL_SENDER = { SENDER: "", RECIPIENT: "greg@example.org" };
 
-/** A home as it is after `init`, without permissions. */
-function unlimited(): Home {
+/** A home as after `init`, but without a sandbox file. */
+function homeWithoutSandbox(): Home {
   const home = new Home();
   Deno.removeSync(`${home.path}/${FILE}`);
   return home;
 }
 
 /** Replaces Deno by a script that prints its arguments. */
-function tellArguments(home: Home): void {
+function printArguments(home: Home): void {
   Deno.removeSync(`${home.path}/bin/deno`); // a link to the real one
   home.write("bin/deno", `#!/bin/sh\nprintf '%s\\n' "$@"\n`, 0o755);
 }
 
 Deno.test("sandbox writes, rewrites, prints and removes the file", async () => {
-  using home = unlimited();
+  using home = homeWithoutSandbox();
   const path = `${home.path}/${FILE}`;
   const shown = await countersign(home, ["sandbox", "--print"]);
   assert.deepEqual([shown.code, shown.stderr], [0, ""]);
@@ -48,7 +48,7 @@ Deno.test("sandbox writes, rewrites, prints and removes the file", async () => {
 });
 
 Deno.test("the parents of writable folders are created, because the programs may not create them", async () => {
-  using home = unlimited();
+  using home = homeWithoutSandbox();
   home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[incoming]\nspam = "~/a/b/Spam"\n`);
   assert.equal((await countersign(home, ["sandbox"])).code, 0);
   assert.equal(Deno.statSync(`${home.path}/a/b`).mode! & 0o777, 0o700);
@@ -67,7 +67,7 @@ Deno.test("settings of a site: missing folders of each user are created", async 
   assert.deepEqual([ran.code, ran.stderr, home.mails("Maildir/.Spam").length], [0, "", 1]);
 });
 
-Deno.test("mail that needs newly named paths is deferred with advice, until sandbox is run", async () => {
+Deno.test("mail that needs newly configured paths is deferred with advice, until sandbox is run", async () => {
   using home = new Home();
   const old = home.read(FILE);
   home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/elsewhere"\n[incoming]\nspam = "~/Other"\n`);
@@ -82,7 +82,7 @@ Deno.test("mail that needs newly named paths is deferred with advice, until sand
   assert.deepEqual([home.mails("elsewhere").length, home.mails("Other").length], [1, 1]);
 });
 
-Deno.test("a newly named list file is not ignored, because its lists would get another sender", async () => {
+Deno.test("a newly configured list file is not ignored, because its lists would get another sender", async () => {
   using home = new Home();
   const old = home.read(FILE);
   home.write("lists", "ann@example.net\n");
@@ -142,7 +142,7 @@ const noFile: [string, (path: string) => unknown][] = [
 ];
 for (const [what, make] of noFile) {
   Deno.test(`a sandbox file that is ${what}: mail is deferred; doctor reports it with the fix`, async () => {
-    using home = unlimited();
+    using home = homeWithoutSandbox();
     make(`${home.path}/${FILE}`);
     oneLine(await home.shim(["ann@example.net"], MAIL), 75, /config\.sandbox cannot be read$/m);
     assert.deepEqual(home.mails("out"), []);
@@ -154,7 +154,7 @@ for (const [what, make] of noFile) {
 }
 
 Deno.test("a folder that cannot be created is reported", async () => {
-  using home = unlimited();
+  using home = homeWithoutSandbox();
   Deno.symlinkSync("/nonexistent/share", `${home.path}/.local`);
   oneLine(await countersign(home, ["sandbox"]), 74, /^sandbox: \S+\/\.local\/state: Folder cannot be created: /);
   assert.equal(home.read(FILE), "");
@@ -206,7 +206,7 @@ for (const names of [["/config.toml"], ["/keys"], ["/config.toml", "/keys"], [""
   });
 }
 
-Deno.test("a home that is a link, with settings of its own and with those of a site", async () => {
+Deno.test("a home that is a link, with its own settings and with those of a site", async () => {
   using home = new Home();
   using site = new Home();
   const env = { HOME: `${site.path}/home` };
@@ -232,7 +232,7 @@ Deno.test("a home that is a link, with settings of its own and with those of a s
   oneLine(ran, 75, /a,b\/\S+ in .*site\.sandbox has a comma, so no permission can be given for it$/m);
 });
 
-Deno.test("a newly named program or key file is denied until sandbox is run", async () => {
+Deno.test("a newly configured program or key file is denied until sandbox is run", async () => {
   using home = new Home();
   const old = home.read(FILE);
   home.write("bin/taker", "#!/bin/sh\ncat >taken\n", 0o755);
@@ -253,7 +253,7 @@ Deno.test("--maildir in the line of a filter is permitted, but not in an address
     assert.deepEqual([ran.code, ran.stderr], [0, ""]);
   }
   assert.deepEqual([home.mails("a").length, home.mails("b").length], [1, 1]);
-  tellArguments(home);
+  printArguments(home);
   const probe = (...args: string[]) => home.hook(args, MAIL).then(({ stdout }) => stdout.split("\n"));
   for (const args of [["--sender", `--maildir=${c}`], ["--recipient", `--maildir=${c}`], ["--", `--maildir=${c}`]]) {
     assert.ok(!(await probe("--as", "postfix", ...args)).includes(`--allow-write=${c}`), args.join(" "));
@@ -263,10 +263,10 @@ Deno.test("--maildir in the line of a filter is permitted, but not in an address
 
 Deno.test("under qmail the hook may read the dot-qmail file that runs it, and no other file of the home", async () => {
   using home = new Home();
-  const there = [".qmail", ".qmail-a:b", ".qmail-default", ".qmail-lists", ".qmail-lists-default"];
+  const existing = [".qmail", ".qmail-a:b", ".qmail-default", ".qmail-lists", ".qmail-lists-default"];
   // With a comma Deno would see two paths, or an empty one, and not start.
-  for (const name of [...there, ".qmail-a,b", ".qmail-,", ".netrc"]) home.write(name, "");
-  tellArguments(home);
+  for (const name of [...existing, ".qmail-a,b", ".qmail-,", ".netrc"]) home.write(name, "");
+  printArguments(home);
   const reads = async (env: Record<string, string>, ...args: string[]) =>
     (await home.hook(args, MAIL, env)).stdout.split("\n").filter((one) => one.startsWith(`--allow-read=${home.path}/.`))
       .map((one) => one.slice(`--allow-read=${home.path}/`.length)).filter((one) => !/^\.(config|local)/.test(one));
@@ -280,7 +280,7 @@ Deno.test("under qmail the hook may read the dot-qmail file that runs it, and no
     [{ EXT: "", DEFAULT: "" }, [".qmail-default"]],
     [{ EXT: "a/b" }, [".qmail-a/b"]],
     // qmail-local opens these by another name.
-    ...["Lists", "a.b", "a,b", "*", "../x", "é"].map((EXT): typeof calls[number] => [{ EXT }, there]),
+    ...["Lists", "a.b", "a,b", "*", "../x", "é"].map((EXT): typeof calls[number] => [{ EXT }, existing]),
   ];
   for (const [env, files] of calls) assert.deepEqual((await reads(env)).sort(), files, JSON.stringify(env));
   assert.deepEqual(await reads({}, "--as", "maildrop"), []);
@@ -294,7 +294,7 @@ Deno.test("if the home, its parent or the dot-qmail file is a link, the hook may
   Deno.symlinkSync("data/greg", `${home.path}/greg`);
   Deno.symlinkSync("../../dots/qmail-lists", `${home.path}/data/greg/.qmail-lists`);
   home.write("config.sandbox", "incoming --allow-read=/marker\n");
-  tellArguments(home);
+  printArguments(home);
   const names = ["data/greg", "home/greg", "greg"];
   for (const name of names) {
     for (const cwd of [home.path, ...names.map((one) => `${home.path}/${one}`)]) {
@@ -321,7 +321,7 @@ Deno.test("the launcher and the hook search the same path for the settings", asy
     `import { parseOptions } from "${ROOT}/hooks/options.ts";\nimport { configFile } from "${ROOT}/io/system/load.ts";
 console.log(configFile(parseOptions(Deno.args).config).file);\n`,
   );
-  tellArguments(home);
+  printArguments(home);
   const [given, named, xdg] = [at(files[0]!), at(files[1]!), { XDG_CONFIG_HOME: at("xdg") }];
   const rows: [string[], Record<string, string>][] = [
     [[], {}],
@@ -349,7 +349,10 @@ console.log(configFile(parseOptions(Deno.args).config).file);\n`,
     assert.ok(flags.includes(expected), `${args} ${JSON.stringify(env)}: ${name}${wanted.stderr}`);
     seen.add(name);
   }
-  assert.ok(files.every((file) => seen.has(file)) && seen.size > files.length, "each is meant once, and one without");
+  assert.ok(
+    files.every((file) => seen.has(file)) && seen.size > files.length,
+    "each file is used at least once, and so is a missing one",
+  );
 });
 
 /** [the command, whether it may write, run programs, and connect] */
@@ -399,24 +402,24 @@ Deno.test("sandbox --print and doctor change nothing", async () => {
 });
 
 Deno.test("the file of an earlier version: mail is deferred until sandbox writes a new one", async () => {
-  using home = unlimited();
-  const [former, path] = [`${home.path}/.config/countersign/config.permissions`, `${home.path}/${FILE}`];
-  Deno.writeTextFileSync(former, "shim read /\nincoming read /\n");
+  using home = homeWithoutSandbox();
+  const [oldFile, path] = [`${home.path}/.config/countersign/config.permissions`, `${home.path}/${FILE}`];
+  Deno.writeTextFileSync(oldFile, "shim read /\nincoming read /\n");
   const says = /config\.permissions was written by an earlier version: countersign sandbox$/m;
   oneLine(await home.shim(["ann@example.net"], MAIL), 75, says);
   oneLine(await home.hook(["--as", "condredirect"], MAIL), 111, says);
   assert.match((await countersign(home, ["doctor"])).stdout, /^The sandbox file was written by an earlier version\n/m);
   assert.equal((await countersign(home, ["sandbox"])).stdout, `Written: ${path}\n`);
-  assert.throws(() => Deno.statSync(former), Deno.errors.NotFound);
+  assert.throws(() => Deno.statSync(oldFile), Deno.errors.NotFound);
   assert.equal((await home.shim(["ann@example.net"], MAIL)).code, 0);
   // --remove removes both files.
-  Deno.writeTextFileSync(former, "");
-  assert.equal((await countersign(home, ["sandbox", "--remove"])).stdout, `Removed: ${path}, ${former}\n`);
+  Deno.writeTextFileSync(oldFile, "");
+  assert.equal((await countersign(home, ["sandbox", "--remove"])).stdout, `Removed: ${path}, ${oldFile}\n`);
   assert.equal((await home.shim(["ann@example.net"], MAIL)).code, 0);
 });
 
 Deno.test("the sandbox file is newer than the settings, unless they were changed meanwhile", async () => {
-  using home = unlimited();
+  using home = homeWithoutSandbox();
   const [config, path] = [`${home.path}/.config/countersign/config.toml`, `${home.path}/${FILE}`];
   const newer = () => Deno.statSync(path).mtime! > Deno.statSync(config).mtime!;
   const text = Deno.readTextFileSync(config);

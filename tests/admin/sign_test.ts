@@ -104,7 +104,7 @@ Deno.test("verify prints the reason", async () => {
 });
 
 /** [arguments, error message, status] */
-const complains: [string[], RegExp, number][] = [
+const usageErrors: [string[], RegExp, number][] = [
   [["sign"], /ADDRESS is missing/, 64],
   [["sign", "a@example.org", "b@example.org"], /Unknown argument "b@example\.org"/, 64],
   [["sign", "eve@example.org"], /"eve@example\.org" is not an identity: use one of greg@example\.org/, 64],
@@ -117,7 +117,7 @@ const complains: [string[], RegExp, number][] = [
   [["verify"], /ADDRESS is missing/, 64],
   [["verify", "x@example.org", "--scheme", "srs"], /Unknown option "--scheme"/, 64],
 ];
-for (const [args, pattern, status] of complains) {
+for (const [args, pattern, status] of usageErrors) {
   Deno.test(`${JSON.stringify(args)} is rejected with one line`, async () => {
     using home = gregs();
     oneLine(await countersign(home, args), status, pattern);
@@ -145,10 +145,10 @@ Deno.test("the launcher passes exit status 1 of verify, but not of mail programs
     launcherText({ program: "countersign", rights: "", deno: "deno", entry, flags: `--frozen ${config}`, cache: "" });
   const run = (name: string, entry: string, args: string[]): Promise<Ran> =>
     home.run([home.write(`tools/${name}`, launcher(entry), 0o755), ...args]);
-  const ours = `${ROOT}/main.ts`;
-  assert.equal((await run("countersign", ours, ["verify", await signed(home)])).code, 0);
-  assert.equal((await run("countersign", ours, ["verify", "x@example.org"])).code, 1);
-  assert.equal((await run("verify", ours, ["x@example.org"])).code, 1);
+  const main = `${ROOT}/main.ts`;
+  assert.equal((await run("countersign", main, ["verify", await signed(home)])).code, 0);
+  assert.equal((await run("countersign", main, ["verify", "x@example.org"])).code, 1);
+  assert.equal((await run("verify", main, ["x@example.org"])).code, 1);
   // Deno itself also exits 1 when it crashes.
   const dies = home.write("dies/main.ts", "Deno.exit(1);\n");
   for (const args of [["shim", "ann@example.net"], ["incoming"], ["sign", "greg@example.org"]]) {

@@ -32,7 +32,7 @@ Deno.test("all examples are replaced", () => {
   }
 });
 
-Deno.test("each mail program gets the shim, each filter the hook", () => {
+Deno.test("snippets for mail programs have the shim, those for filters the hook", () => {
   for (const name of MAILERS) {
     const [paste, ...more] = pastesOut([name], filling);
     assert.ok(lines(paste!.text).includes(filling.shim), name);
@@ -63,12 +63,12 @@ Deno.test("without an SRS domain its snippets are omitted", () => {
   for (const { into, text } of less) assert.doesNotMatch(text, /srs(?!\[01\])|countersign unix/, into);
 });
 
-Deno.test("a settings file elsewhere is named once for each program", () => {
-  const there = { ...filling, config: "/srv/c.toml" };
-  const [variable, ...out] = pastesOut(["mutt"], there);
+Deno.test("a settings file elsewhere is mentioned once for each program", () => {
+  const elsewhere = { ...filling, config: "/srv/c.toml" };
+  const [variable, ...out] = pastesOut(["mutt"], elsewhere);
   assert.equal(variable!.text, "export COUNTERSIGN_CONFIG='/srv/c.toml'");
   assert.deepEqual(out, pastesOut(["mutt"], filling));
-  const hooks = pastesIn(IN, there).map(({ text }) => lines(text)).filter((text) => text.includes(filling.hook));
+  const hooks = pastesIn(IN, elsewhere).map(({ text }) => lines(text)).filter((text) => text.includes(filling.hook));
   assert.equal(hooks.length, 6);
   for (const text of hooks) {
     for (const call of text.split(filling.hook).slice(1)) {

@@ -43,7 +43,7 @@ for (const file of files) {
       const hook = await home.hook(["--maildir", `${home.path}/out`], MAIL.replace("To: ann", "To: greg"), {
         ...{ SENDER: "list@example.net", EXT: "", HOST: "example.org" },
       });
-      if (file === "plain_lists") return; // the hook has no use for it
+      if (file === "plain_lists") return; // the hook does not use it
       oneLine(hook, 75, /is writable by others/);
       assert.deepEqual(home.mails("out"), []);
     });
@@ -88,8 +88,8 @@ for (const file of files) {
 
 /** [the owner of the sandbox file, the error of the launcher run by another user] */
 const owners: [number, RegExp][] = [
-  [0, /^run -q .*--allow-read=.* hook-in-place-of-ours incoming$/m],
-  [12345, /^run -q .*--allow-read=.* hook-in-place-of-ours incoming$/m],
+  [0, /^run -q .*--allow-read=.* hook-stub incoming$/m],
+  [12345, /^run -q .*--allow-read=.* hook-stub incoming$/m],
   [12346, /config\.sandbox belongs to another user$/m],
 ];
 for (const [uid, says] of owners) {
@@ -97,7 +97,7 @@ for (const [uid, says] of owners) {
     using home = new Home();
     Deno.chmodSync(home.path, 0o755);
     const deno = home.write("tools/deno", '#!/bin/sh\necho "$@"\n', 0o755);
-    const entry = home.write("hook-in-place-of-ours", "nothing\n");
+    const entry = home.write("hook-stub", "nothing\n");
     const start = { program: "the hook", rights: "incoming", deno, entry, flags: "", cache: "" };
     const launcher = home.write("tools/incoming", launcherText(start), 0o755);
     Deno.chownSync(`${home.path}/${FOLDER}/config.sandbox`, uid, uid);
