@@ -58,7 +58,7 @@ async function explained(
     at = words.stdout.indexOf(`  ${check} `, at);
     assert.ok(at >= 0 && words.stdout.slice(at).split("\n")[0]!.endsWith(evidence), `${check}: ${words.stdout}`);
   }
-  assert.doesNotMatch(words.stdout, /[^\n -~]/, "nothing that a terminal obeys");
+  assert.doesNotMatch(words.stdout, /[^\n -~]/, "no control characters");
   return all;
 }
 
@@ -69,23 +69,26 @@ for (const name of SAMPLES) {
     const { mail, messageId, tag } = bounceOfOurs(name, PLAIN, new Date());
     const path = home.write("bounce.eml", mail);
 
-    const ours = await explained(home, [...to, path], "");
-    assert.deepEqual([ours.verdict.action, ours.verdict.result, ours.verdict.check, ours.verdict.identity], [
-      "deliver",
-      "genuine",
-      "returned-header",
-      PLAIN,
-    ]);
-    assert.deepEqual(ours.original, { messageId: `<${messageId}>`, tag: tag.toLowerCase() });
-    assert.deepEqual(ours.tags.map((one) => one.identity), [PLAIN]);
-    assert.deepEqual(ours.envelope, { sender: null, recipients: [PLAIN] });
-    assert.ok(ours.bounce && ours.evidence !== null);
+    const genuine = await explained(home, [...to, path], "");
+    assert.deepEqual(
+      [genuine.verdict.action, genuine.verdict.result, genuine.verdict.check, genuine.verdict.identity],
+      [
+        "deliver",
+        "genuine",
+        "returned-header",
+        PLAIN,
+      ],
+    );
+    assert.deepEqual(genuine.original, { messageId: `<${messageId}>`, tag: tag.toLowerCase() });
+    assert.deepEqual(genuine.tags.map((tag) => tag.identity), [PLAIN]);
+    assert.deepEqual(genuine.envelope, { sender: null, recipients: [PLAIN] });
+    assert.ok(genuine.bounce && genuine.evidence !== null);
 
     const another = bounceOfOurs(name, "eve@example.org", new Date());
-    const theirs = await explained(home, to, another.mail);
-    assert.deepEqual([theirs.verdict.action, theirs.verdict.result], ["spam", "forged"]);
-    assert.deepEqual(theirs.tags.map((one) => one.identity), [null], "a tag that is not ours is shown as such");
-    assert.ok(theirs.bounce);
+    const forged = await explained(home, to, another.mail);
+    assert.deepEqual([forged.verdict.action, forged.verdict.result], ["spam", "forged"]);
+    assert.deepEqual(forged.tags.map((tag) => tag.identity), [null], "a tag of no identity is shown as such");
+    assert.ok(forged.bounce);
 
     const bare = await explained(home, to, mail.replaceAll(/^.*X-Msgauth:.*\n/gm, ""));
     assert.deepEqual([bare.tags, bare.original], [[], { messageId: `<${messageId}>`, tag: null }]);
@@ -122,12 +125,12 @@ const OUTCOMES: [string, string[]][] = [
 type Row = [what: string, home: () => Home, args: string[], sender: string, recipient: string, mail: string];
 
 function deliveries(): Row[] {
-  const ours = bounceOfOurs("postfix-remote-550.eml", PLAIN, new Date());
+  const tagged = bounceOfOurs("postfix-remote-550.eml", PLAIN, new Date());
   const old = signed(30);
   const plain = () => gregsHome();
   const refusing = () => gregsHome('forged = "refuse"');
   const marking = () => gregsHome('forged = "mark"');
-  const first = () => {
+  const graceHome = () => {
     const home = new Home();
     home.settings(settings(home), `since = ${new Date().toISOString().slice(0, 10)}`);
     return home;
@@ -150,9 +153,9 @@ function deliveries(): Row[] {
       [`${caller}: forged SRS from a person, to be refused`, refusing, as, FRIEND, FORGED_SRS, FORGED],
       [`${caller}: forged, to be refused, from nobody`, refusing, as, "", PLAIN, FORGED],
       [`${caller}: genuine by its address`, plain, [...as, ...into], "", signed(), FORGED],
-      [`${caller}: genuine by its tag`, plain, [...as, ...into], "", PLAIN, ours.mail],
+      [`${caller}: genuine by its tag`, plain, [...as, ...into], "", PLAIN, tagged.mail],
       [`${caller}: a person`, plain, [...as, ...into], FRIEND, PLAIN, ORDINARY],
-      [`${caller}: not ours`, plain, [...as, ...into], "", "ann@example.org", FORGED],
+      [`${caller}: not an identity`, plain, [...as, ...into], "", "ann@example.org", FORGED],
     );
   }
   const into = ["--as", "qmail", "--maildir", "Maildir"];
@@ -160,9 +163,9 @@ function deliveries(): Row[] {
     ["late", plain, into, "", old, FORGED],
     ["double bounce", plain, into, "#@[]", PLAIN, FORGED],
     ["a daemon", plain, into, "MAILER-DAEMON@mx.example.net", PLAIN, FORGED],
-    ["no bounce", plain, into, "", PLAIN, receipt],
+    ["not a bounce", plain, into, "", PLAIN, receipt],
     ["only marked", marking, into, "", PLAIN, FORGED],
-    ["the first days", first, into, "", PLAIN, FORGED],
+    ["the grace period", graceHome, into, "", PLAIN, FORGED],
     ["filed by a program", byProgram, into, "", PLAIN, FORGED],
   );
   return rows;
@@ -187,10 +190,13 @@ for (const [caller, sender, to, incoming, file, wanted] of places) {
     using home = gregsHome(incoming);
     if (file !== "") home.write(".qmail", file);
     const env = { SENDER: sender, RECIPIENT: to === "plain" ? PLAIN : signed() };
-    const said = await explained(home, ["--as", caller], ORDINARY, env);
-    assert.equal(said.verdict.outcome.endsWith("requires a destination in the hook's line, or incoming.inbox"), wanted);
+    const explanation = await explained(home, ["--as", caller], ORDINARY, env);
+    assert.equal(
+      explanation.verdict.outcome.endsWith("requires a destination in the hook's line, or incoming.inbox"),
+      wanted,
+    );
     const ran = await home.hook(["--as", caller], ORDINARY, env);
-    assert.equal(/give it --maildir, or set incoming.inbox/.test(ran.stderr), wanted, ran.stderr);
+    assert.equal(/add --maildir, or set incoming\.inbox/.test(ran.stderr), wanted, ran.stderr);
   });
 }
 
@@ -198,8 +204,8 @@ Deno.test("explain says that the hook defers if it cannot read the dot-qmail fil
   using home = gregsHome();
   Deno.symlinkSync(".qmail", `${home.path}/.qmail`);
   const env = { SENDER: "", RECIPIENT: signed() };
-  const said = await explained(home, ["--as", "qmail"], ORDINARY, env);
-  assert.match(said.verdict.outcome, /^deferred: \S+\/\.qmail: File cannot be read: /);
+  const explanation = await explained(home, ["--as", "qmail"], ORDINARY, env);
+  assert.match(explanation.verdict.outcome, /^deferred: \S+\/\.qmail: File cannot be read: /);
   oneLine(await home.hook([], ORDINARY, env), 75, /: \S+\/\.qmail: File cannot be read: /);
 });
 
@@ -208,22 +214,27 @@ for (const [what, make, args, sender, recipient, mail] of deliveries()) {
     using home = make();
     const env = { SENDER: sender, RECIPIENT: recipient };
     const as = args.slice(0, 2);
-    const said = await explained(home, as, mail, env);
+    const explanation = await explained(home, as, mail, env);
     // The same with the envelope on the command line.
-    const told = await explained(home, [...as, "--sender", sender, "--recipient", recipient], mail);
-    assert.deepEqual(told.verdict, said.verdict);
+    const withOptions = await explained(home, [...as, "--sender", sender, "--recipient", recipient], mail);
+    assert.deepEqual(withOptions.verdict, explanation.verdict);
 
     const ran = await home.hook(args, mail, env);
     const logged = fields(home.read(LOG).trimEnd());
     assert.deepEqual(
-      [said.verdict.result, said.verdict.check, said.verdict.reason, said.verdict.identity ?? undefined],
+      [
+        explanation.verdict.result,
+        explanation.verdict.check,
+        explanation.verdict.reason,
+        explanation.verdict.identity ?? undefined,
+      ],
       [logged["result"], logged["check"], logged["why"], logged["identity"]],
       ran.stderr,
     );
-    const [, outcomes] = OUTCOMES.find(([words]) => said.verdict.outcome.startsWith(words))!;
-    assert.ok(outcomes.includes(logged["outcome"]!), `${said.verdict.outcome}, but ${logged["outcome"]}`);
+    const [, outcomes] = OUTCOMES.find(([words]) => explanation.verdict.outcome.startsWith(words))!;
+    assert.ok(outcomes.includes(logged["outcome"]!), `${explanation.verdict.outcome}, but ${logged["outcome"]}`);
     const spam = home.mails("Maildir/.Spam").length;
-    assert.equal(spam, said.verdict.outcome === `filed into ${home.path}/Maildir/.Spam` ? 1 : 0);
+    assert.equal(spam, explanation.verdict.outcome === `filed into ${home.path}/Maildir/.Spam` ? 1 : 0);
   });
 }
 
@@ -237,8 +248,8 @@ Deno.test("explaining a challenge repeatedly does not change its entry, and it i
   const env = { SENDER: "", DEFAULT: signed().split("@")[0]!, HOST: "srs.example.org" };
   const args = ["--as", "qmail"];
   for (let times = 0; times < 2; times++) {
-    const said = await explained(home, args, mail, env);
-    assert.deepEqual([said.verdict.action, said.verdict.check], ["answer", "challenge"]);
+    const explanation = await explained(home, args, mail, env);
+    assert.deepEqual([explanation.verdict.action, explanation.verdict.check], ["answer", "challenge"]);
   }
   const ran = await home.hook([...args, "--maildir", "Maildir"], mail, env);
   assert.equal(ran.code, 99, ran.stderr);
@@ -293,8 +304,8 @@ Deno.test("text from messages does not reach the terminal unescaped", async () =
   using home = gregsHome();
   const evil = "\x1b]0;x\x07\x9b31m";
   const mail = qsbmf(PLAIN, `Message-ID: <${evil}>\nX-Msgauth: v1.k1.20000.${"a".repeat(8)}.${"b".repeat(26)}\n\nhi\n`);
-  const said = await explained(home, ["--sender", evil, "--recipient", `${evil}@example.org`], mail);
-  assert.equal(said.envelope.sender, evil, "JSON has it whole");
+  const explanation = await explained(home, ["--sender", evil, "--recipient", `${evil}@example.org`], mail);
+  assert.equal(explanation.envelope.sender, evil, "JSON contains it unchanged");
   const ran = await countersign(home, ["explain", "--json", "--sender", evil], mail);
   // deno-lint-ignore no-control-regex
   assert.doesNotMatch(ran.stdout, /[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
