@@ -303,7 +303,7 @@ function pairs(reply: unknown): [string, string][] {
     : [];
 }
 
-/** Did Redis answer, though with an error? Then it is certain that nothing has happened. */
+/** Returns whether the error is a reply from Redis, so that the command was certainly not executed. */
 const isReply = (error: unknown): boolean => error instanceof ErrorReply;
 
 function unusable(error: unknown): Fail {
