@@ -110,7 +110,7 @@ for (const delimiter of ["+", "-"]) {
     assert.match(to, /^cats[-+]confsub-[0-9a-f]+-greg=example\.org@lists\.example\.net$/);
     for (const sender of [challenge!.from, ""]) await assertDelivered(home, challenge!.mail, sender);
 
-    // greg confirms by hand: that is no request of its own, and mlmmj knows him by the address.
+    // greg confirms manually: the confirmation is not a request, and mlmmj recognizes the address.
     await list.receive(to, await request(home, to));
     await sink.until(2);
     assert.equal(list.subscribers(), `${PLAIN}\n`);
@@ -121,15 +121,15 @@ for (const delimiter of ["+", "-"]) {
 
 const mailman = await unpacked("mailman3");
 
-mailman.test("Mailman 3, its own text: answered only where greg asked, and asked for it", async (t) => {
+mailman.test("Mailman 3, with its own text: only confirmations of the user's own requests are answered", async (t) => {
   await using root = await mailman.unpack();
   const library = "usr/lib/python3/dist-packages/mailman";
   const source = root.read(`${library}/app/subscriptions.py`);
   const token = "0123456789abcdef0123456789abcdef01234567";
   const host = "lists.example.org";
 
-  /** As app/subscriptions.py makes it. */
-  const asks = (action: "subscribe" | "unsubscribe", list = "dev"): string => {
+  /** A confirmation request as app/subscriptions.py creates it. */
+  const confirmation = (action: "subscribe" | "unsubscribe", list = "dev"): string => {
     const subject = `Your confirmation is needed to ${action === "subscribe" ? "join" : "leave"} the `;
     assert.ok(source.includes(`'${subject}'`) && source.includes("mailing list.'"), "the subject is still Mailman's");
     const fields: Record<string, string> = {
@@ -161,24 +161,24 @@ ${text}`;
     await t.step(`${to}: answered once`, async () => {
       using home = new Member(on);
       assert.equal((await request(home, `${to}@${host}`)).sender, PLAIN);
-      await assertAnswered(home, asks(action), from, `dev-confirm+${token}@${host}`);
-      await assertDelivered(home, asks(action), from);
+      await assertAnswered(home, confirmation(action), from, `dev-confirm+${token}@${host}`);
+      await assertDelivered(home, confirmation(action), from);
       assert.match(home.logged, /already answered: check it yourself/);
     });
   }
   const table: [what: string, settings: string, requests: string[]][] = [
     ["requests are not answered", challenges(), ["dev-subscribe", "dev-join"]],
-    ["greg did not ask", on, []],
-    ["greg asked another list", on, ["ops-join", "dev"]],
-    ["greg asked to leave", on, ["dev-leave"]],
-    ["greg asked twice", on, ["dev-join", "dev-subscribe"]],
+    ["greg sent no request", on, []],
+    ["greg's requests went to another list", on, ["ops-join", "dev"]],
+    ["greg requested to leave", on, ["dev-leave"]],
+    ["greg sent two requests", on, ["dev-join", "dev-subscribe"]],
   ];
   for (const [what, settings, requests] of table) {
     await t.step(`${what}: delivered`, async () => {
       using home = new Member(settings);
       for (const to of requests) await request(home, `${to}@${host}`);
-      await assertDelivered(home, asks("subscribe"), from);
-      await assertDelivered(home, asks("subscribe"), "");
+      await assertDelivered(home, confirmation("subscribe"), from);
+      await assertDelivered(home, confirmation("subscribe"), "");
     });
   }
 });

@@ -60,10 +60,10 @@ export async function withAptLock(work: () => Promise<void>): Promise<void> {
   using lock = Deno.openSync(name, { read: true, write: true, create: true, mode: 0o600 });
   await lock.lock(true); // released with the file, also if the process dies
   // The lists are updated once per test run: the file contains the id of the process that did it.
-  const mine = String(Deno.pid);
-  if (Deno.readTextFileSync(name) !== mine) {
+  const pid = String(Deno.pid);
+  if (Deno.readTextFileSync(name) !== pid) {
     await apt("update", "-q");
-    Deno.writeTextFileSync(name, mine);
+    Deno.writeTextFileSync(name, pid);
   }
   await work();
 }

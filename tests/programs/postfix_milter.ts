@@ -55,11 +55,11 @@ export class MilterHost {
     const logins = home.write("logins.regexp", plainSnippet("milter/logins.regexp"));
     const snippet = plainSnippet("milter/main.cf").replace("/etc/postfix/logins.regexp", logins);
     assert.ok(snippet.includes(logins));
-    const ours = /^relay_domains = .*\n(?:.*\n)*/m;
-    assert.match(snippet, ours);
+    const relaySettings = /^relay_domains = .*\n(?:.*\n)*/m;
+    assert.match(snippet, relaySettings);
     const main = setup.incoming === undefined
       ? snippet.replace("countersign: }", `countersign:, ${transports} }`)
-      : snippet.replace(ours, `${setup.incoming}\ntransport_maps = inline:{ ${transports} }\n`);
+      : snippet.replace(relaySettings, `${setup.incoming}\ntransport_maps = inline:{ ${transports} }\n`);
     const submits = plainSnippet("milter/master.cf").replace(/^submission /m, `127.0.0.1:${submission} `);
     const master = edit("master", setup.sasl === undefined ? withoutSasl(submits) : `${submits}${setup.sasl}\n`);
     const postfix = await Postfix.start({

@@ -67,20 +67,20 @@ Deno.test("mail from a person to an expired address is rejected with the plain o
   const key = { secret: `greg ${SECRET}`, keyNumber: 1, lifetime: 14 };
   const prvs = (days: number, secret = key.secret) =>
     prvsSign(PLAIN, { ...key, secret, now: new Date(Date.now() - days * DAY_MS) });
-  const told = (plain = PLAIN) => `y551 5.1.6 The address has expired, please write to <${plain}>\0`;
+  const expiredReply = (plain = PLAIN) => `y551 5.1.6 The address has expired, please write to <${plain}>\0`;
   const none = "y550 5.1.1 No such address\0";
   const rows: [string, string, string, string][] = [
-    ["expired", person, srs("greg", `greg ${SECRET}`, 40), told()],
-    ["expired long ago", person, srs("greg", `greg ${SECRET}`, 200), told()],
-    ["expired, of a user who has moved", person, srs("ann", `ann ${SECRET}`, 40), told("ann@example.net")],
+    ["expired", person, srs("greg", `greg ${SECRET}`, 40), expiredReply()],
+    ["expired long ago", person, srs("greg", `greg ${SECRET}`, 200), expiredReply()],
+    ["expired, of a user who has moved", person, srs("ann", `ann ${SECRET}`, 40), expiredReply("ann@example.net")],
     ["valid", person, srs(), "c"],
     ["expired, and a wrong hash", person, srs("greg", "mallory", 40), none],
     ["expired, null sender: accepted, and marked by the hook", "", srs("greg", `greg ${SECRET}`, 40), "c"],
     ["expired long ago, null sender", "", srs("greg", `greg ${SECRET}`, 200), none],
     ["expired, a daemon", "MAILER-DAEMON@b.example", srs("greg", `greg ${SECRET}`, 40), "c"],
     ["prvs, valid", person, prvs(3), "c"],
-    ["prvs, expired", person, prvs(20), told()],
-    ["prvs, expired long ago", person, prvs(200), told()],
+    ["prvs, expired", person, prvs(20), expiredReply()],
+    ["prvs, expired long ago", person, prvs(200), expiredReply()],
     ["prvs, a wrong signature", person, prvs(20, "mallory"), none],
     ["prvs, expired, null sender", "", prvs(20), "c"],
   ];

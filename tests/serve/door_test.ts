@@ -75,7 +75,7 @@ Deno.test("at the end of the data: only certainly forged bounces are rejected", 
       if (refused) assert.match(home.log().at(-1)!, /^direction=in at=data .* result=forged .* outcome=refused /);
     });
   }
-  await t.step("what is not ours is accepted before it arrives", async () => {
+  await t.step("mail from a person is accepted before its body is sent", async () => {
     assert.deepEqual(await talk(doorRole(home.engine), message("jo@b.example", [PLAIN], LETTER)), ["c", "c", "a"]);
   });
 });

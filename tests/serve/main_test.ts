@@ -84,8 +84,8 @@ class Running {
     const buffer = new Uint8Array(4096);
     for (;;) {
       try {
-        const said = packetsIn(concat(...parts));
-        if (said.length >= count) return said.map(shown);
+        const packets = packetsIn(concat(...parts));
+        if (packets.length >= count) return packets.map(shown);
       } catch {
         // A packet is not whole yet.
       }
@@ -146,7 +146,7 @@ Deno.test("serve: settings reload, broken ones are kept out, SIGTERM finishes wh
   await assert.rejects(engine.connect("door"));
 });
 
-Deno.test("serve: what cannot be used is said, with a status", async (t) => {
+Deno.test("serve: exit statuses and messages for invalid options and settings", async (t) => {
   const rows: [string, (home: EngineHome) => string[], number, RegExp][] = [
     ["no settings", (home) => ["--config", `${home.path}/none.toml`], 78, /none\.toml/],
     ["an unknown option", () => ["--frob"], 64, /Unknown option "--frob": see countersign help serve/],

@@ -62,9 +62,9 @@ export async function talk(role: MilterRole, packets: Uint8Array[]): Promise<str
     const answer = await session.handle(packet);
     if (answer === undefined) break;
     if (packet.command === "O") continue;
-    const said = packetsIn(answer);
-    out.push(...said.map((one) => shown(one)));
-    const last = said.at(-1)?.command;
+    const packets = packetsIn(answer);
+    out.push(...packets.map((one) => shown(one)));
+    const last = packets.at(-1)?.command;
     if (last === "a" || (last === "y" && packet.command !== "R")) break;
   }
   return out;

@@ -44,8 +44,8 @@ const MAIL = "From: a@b\nSubject: x\n y\nX: \xff\n\nbody\n";
 
 Deno.test("a message is passed to the role, and each command gets a response", async () => {
   const role = new Recorder();
-  const said = await talk(role, message("a@b", ["c@d", "e@f"], MAIL, { login: "greg" }));
-  assert.deepEqual(said, ["c", "c", "c", "c", "c", "a"], "MAIL, RCPT twice, DATA, body, end");
+  const responses = await talk(role, message("a@b", ["c@d", "e@f"], MAIL, { login: "greg" }));
+  assert.deepEqual(responses, ["c", "c", "c", "c", "c", "a"], "MAIL, RCPT twice, DATA, body, end");
   assert.deepEqual(role.mails, [{ sender: "a@b", login: "greg", local: false, postfix: true }]);
   assert.deepEqual(role.recipients, ["c@d", "e@f"]);
   const [{ header, body, whole, cut }] = role.contents as [Content];
@@ -80,8 +80,8 @@ Deno.test("a server that lacks a required feature is rejected", async () => {
 Deno.test("the rest of a body over the limit is skipped, a body of exactly the limit is complete", async () => {
   for (const [size, answer, whole] of [[8, "c", true], [9, "s", false]] as const) {
     const role = new Recorder();
-    const said = await talk(role, message("a@b", ["c@d"], `A: b\n\n${"x".repeat(size)}\n`));
-    assert.deepEqual([said.at(-2), role.contents[0]!.whole, role.contents[0]!.body.length], [answer, whole, 10]);
+    const responses = await talk(role, message("a@b", ["c@d"], `A: b\n\n${"x".repeat(size)}\n`));
+    assert.deepEqual([responses.at(-2), role.contents[0]!.whole, role.contents[0]!.body.length], [answer, whole, 10]);
   }
 });
 
@@ -136,8 +136,8 @@ Deno.test("a login belongs to one message and one client", async () => {
 Deno.test("percent signs in a reply are doubled; after DATA is accepted the role is not called again", async () => {
   const role = new Recorder();
   role.answers = { recipient: { reply: "550-5.1.1 100% sure\r\n550 5.1.1 no" }, data: "accept" };
-  const said = await talk(role, message("a@b", ["c@d"], MAIL));
-  assert.deepEqual(said, ["c", "y550-5.1.1 100%% sure\r\n550 5.1.1 no\0", "a"]);
+  const responses = await talk(role, message("a@b", ["c@d"], MAIL));
+  assert.deepEqual(responses, ["c", "y550-5.1.1 100%% sure\r\n550 5.1.1 no\0", "a"]);
   assert.equal(role.contents.length, 0);
 });
 
