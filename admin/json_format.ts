@@ -163,6 +163,12 @@ export const JSON_FORMATS = {
       help: "The problems.",
       type: {
         each: [
+          {
+            name: "id",
+            type: "string",
+            help: "A name that stays the same in later versions. Only findings about countersign serve have one.",
+            optional: true,
+          },
           { name: "what", type: "string", help: "What is wrong." },
           {
             name: "where",

@@ -4,6 +4,7 @@ import { checkMaildrop } from "./maildrop.ts";
 import { callsHook } from "./hook_call.ts";
 import { isFile, namesIn, pathAndParents, pathInfo, textFile, textFiles, userId } from "./filesystem.ts";
 import { onPath, run } from "./programs.ts";
+import { checkMilters } from "./milters.ts";
 import { checkMutt } from "./mutt.ts";
 import { muttCommands } from "./muttrc.ts";
 import { checkForward, checkPostfix, type PostfixContext } from "./postfix.ts";
@@ -55,11 +56,13 @@ export async function filters(
 
   const srsDomains = [...new Set(settings?.identity.map((one) => one.srs_domain.toLowerCase()) ?? [])];
   const local = ["postfix", "sendmail"].includes(settings?.transport.preset ?? "");
+  const folder = settings?.serve.socket_folder ?? "";
   const context: PostfixContext = {
     programs,
     hasDestination,
     srsDomains: srsDomains.filter((domain) => domain !== ""),
-    smtp: postconf.length > 0 || !local,
+    // With countersign serve clients submit with their plain sender, which must belong to their login.
+    smtp: (postconf.length > 0 || !local) && folder === "",
     config: file.file,
     stateTrouble: (user) => {
       const uid = userId(user);
@@ -71,6 +74,10 @@ export async function filters(
   for (const file of forward) findings.push(...checkForward(file, context));
   const postfix = postconf.length > 0 ? postconf : await postfixFiles();
   findings.push(...checkPostfix(postfix, context));
+  if (settings !== undefined && folder !== "") {
+    const logins = settings.identity.some((one) => one.logins.length > 0);
+    findings.push(...checkMilters(postfix, { folder, logins }));
+  }
 
   const all = [...qmail, ...maildrop, ...procmail, ...forward, ...postfix];
   if (!all.some(({ text }) => callsHook(text))) {
@@ -105,6 +112,6 @@ async function postfixFiles(): Promise<TextFile[]> {
   if (postconf === undefined) return [];
   const folder = (await run([postconf, "-h", "config_directory"])).out.trim();
   if (folder === "") return [];
-  const names = (await run([postconf, "mydomain", "myhostname"])).out;
+  const names = (await run([postconf, "mydomain", "myhostname", "queue_directory"])).out;
   return [{ file: `${folder}/main.cf`, text: names }, ...textFiles([`${folder}/main.cf`, `${folder}/master.cf`])];
 }

@@ -11,6 +11,8 @@ export interface TextFile {
 
 /** A problem. */
 export interface Finding {
+  /** A name that stays the same when the words change; not all findings have one. */
+  readonly id?: string;
   readonly what: string;
   readonly where: Where;
   /** The consequence. */

@@ -19,6 +19,7 @@ import { createLogAsOwner, run } from "./programs.ts";
 import { checkSandbox, outdated, unreadable } from "./sandbox.ts";
 import { checkAnswer, resultIn, testBounces } from "./test_bounces.ts";
 import { checkKeys, findingOf, identityLine } from "./settings.ts";
+import { checkServe } from "./serve.ts";
 import { checkSmarthost } from "./smarthost.ts";
 import { checkFolder, checkLog } from "./state.ts";
 import { type DoctorContext, readableIdentities } from "./context.ts";
@@ -36,6 +37,7 @@ export const INSTALLATION_CHECKS: readonly Check[] = [
   checkRecentLog,
   countSentMail,
   checkHook,
+  checkServe,
 ];
 
 function keys({ file, now, findings }: DoctorContext, settings: Settings): void {

@@ -1,0 +1,89 @@
+/** A test session on a socket of `countersign serve`. */
+import { concat, decodeLatin1 } from "../../lib/bytes.ts";
+import { type Packet, PacketReader, printPacket, uint32 } from "../../serve/milter/packet.ts";
+import { readOptions } from "../../serve/milter/protocol.ts";
+
+/** This program may not connect. */
+export class NotPermitted extends Error {}
+
+/** What was answered. */
+export interface Answers {
+  /** The reply to the recipient, `550 …`; undefined if it was accepted or not asked about. */
+  readonly recipient?: string;
+}
+
+/** Milliseconds that an answer may take. */
+const TIMEOUT_MS = 5000;
+/** What Postfix offers: version 6, every action and every step. */
+const OFFER = printPacket("O", uint32(6), uint32(0x1ff), uint32(0x1fffff));
+
+/**
+ * Opens a session and ends it; no message is sent.
+ *
+ * @param recipient a recipient of a message from the null sender, which is aborted before its data
+ * @throws {NotPermitted} without the permission to connect; another error if the socket does not answer as it should
+ */
+export async function openSession(path: string, role: string, recipient?: string): Promise<Answers> {
+  let connection: Deno.UnixConn;
+  try {
+    connection = await Deno.connect({ transport: "unix", path });
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw new NotPermitted();
+    throw error;
+  }
+  using open = connection;
+  if (role === "lookup") return {}; // it speaks another protocol: that it accepts is enough
+  const timer = setTimeout(() => close(open), TIMEOUT_MS);
+  try {
+    const packets = packetsFrom(open);
+    await send(open, OFFER);
+    const { version, actions } = readOptions((await expect(packets, "O")).data);
+    const changes = actions !== 0;
+    if (version !== 6 || changes !== (role === "sign")) throw new Error("it is not the milter of this role");
+    if (recipient === undefined) return await quit(open);
+    const connect = printPacket("C", `doctor\x004\0\0${"127.0.0.1"}\0`);
+    await send(open, concat(connect, printPacket("M", "<>\0"), printPacket("R", `<${recipient}>\0`)));
+    await expect(packets, "c");
+    const { command, data } = await expect(packets, "cy");
+    await send(open, printPacket("A"));
+    await quit(open);
+    return command === "y" ? { recipient: decodeLatin1(data).replace(/\0$/, "") } : {};
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function quit(connection: Deno.Conn): Promise<Answers> {
+  await send(connection, printPacket("Q"));
+  return {};
+}
+
+async function send(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += await connection.write(bytes.subarray(at));
+}
+
+async function expect(packets: AsyncGenerator<Packet>, commands: string): Promise<Packet> {
+  const { value, done } = await packets.next();
+  if (done || value === undefined) throw new Error("the connection was closed");
+  if (!commands.includes(value.command)) throw new Error("it does not speak the milter protocol");
+  return value;
+}
+
+async function* packetsFrom(connection: Deno.Conn): AsyncGenerator<Packet> {
+  const reader = new PacketReader();
+  const buffer = new Uint8Array(4096);
+  for (;;) {
+    for (let packet; (packet = reader.next()) !== undefined;) yield packet;
+    const size = await connection.read(buffer).catch(() => null);
+    if (size === null) return;
+    reader.push(buffer.subarray(0, size));
+  }
+}
+
+function close(connection: Deno.Conn): void {
+  try {
+    connection.close();
+  } catch {
+    // It was closed already.
+  }
+}

@@ -1,0 +1,200 @@
+/** Checks `countersign serve`: its sockets, what it answers, its keys, and `refuse_unsigned`. */
+import { SERVE_SOCKETS } from "../../lib/paths.ts";
+import { parseAddress } from "../../lib/address.ts";
+import { dayOf, parseDay, printDay } from "../../lib/date.ts";
+import { lookupSocket } from "../../lib/settings/lookup.ts";
+import type { Settings } from "../../lib/settings/parse.ts";
+import { srsForward } from "../../lib/srs.ts";
+import { inGrace } from "../../incoming/checks/forged.ts";
+import { SENT_DAYS } from "../../io/state/sent.ts";
+import type { DoctorContext } from "./context.ts";
+import type { Finding } from "./finding.ts";
+import { whyUnreadable } from "./access.ts";
+import { openLog } from "./logfile.ts";
+import { type Answers, NotPermitted, openSession } from "./milter_session.ts";
+import { withNetwork } from "./programs.ts";
+import { identityLine } from "./settings.ts";
+
+const START = "systemctl start countersign, or countersign serve";
+
+/** Checks everything about the engine. Nothing if the settings have no sockets. */
+export async function checkServe(context: DoctorContext, settings: Settings): Promise<void> {
+  if (settings.serve.socket_folder !== "") {
+    await checkSockets(context, settings);
+    checkServeKeys(context, settings);
+  }
+  checkRefuseUnsigned(context, settings);
+}
+
+const pathOf = (name: typeof SERVE_SOCKETS[number], settings: Settings): string =>
+  name === "lookup" ? lookupSocket(settings) : `${settings.serve.socket_folder}/${name}`;
+
+/** Opens a session on each socket. The door is also asked about an address that nobody signed. */
+async function checkSockets({ findings, notes, now }: DoctorContext, settings: Settings): Promise<void> {
+  for (const name of SERVE_SOCKETS) {
+    const path = pathOf(name, settings);
+    const add = (id: string, what: string, why: string, fix: string) =>
+      void findings.push({ id: `serve-${id}`, what, where: { file: path }, why, fix });
+    const info = socketInfo(path);
+    if (info === undefined) {
+      if (name === "lookup") continue; // only some sites use it
+      const why = name === "door"
+        ? "Postfix passes all mail on, or defers it, depending on default_action."
+        : "Postfix defers the mail that is submitted, or sends it unsigned, depending on default_action.";
+      add("socket-missing", `The socket ${name} does not exist`, why, START);
+      continue;
+    }
+    if (!info.isSocket) {
+      add("socket-wrong", `${path} is not a socket`, "The engine cannot listen there.", `mv ${path} ${path}.old`);
+      continue;
+    }
+    if (((info.mode ?? 0) & 0o002) !== 0) {
+      const why = name === "door"
+        ? "Anybody on this machine can try out which addresses are accepted."
+        : "Anybody on this machine can have mail signed as any identity, or read what is remembered.";
+      add("socket-open", `The socket ${name} is world-writable`, why, `chmod 660 ${path}`);
+    }
+    try {
+      await openSession(path, name);
+      if (name === "door") checkAnswer(await askAboutForged(path, settings, now), settings, add);
+    } catch (error) {
+      if (error instanceof NotPermitted) {
+        const command = withNetwork("doctor", []);
+        notes.push(`The sockets of countersign serve were not tried, because this program may not connect: ${command}`);
+        return;
+      }
+      const why = "Postfix waits for it, then does what default_action says.";
+      add("socket-silent", `The socket ${name} does not answer: ${(error as Error).message}`, why, START);
+    }
+  }
+}
+
+/** Asks about an SRS address with a wrong hash; the door writes a line to its log, and nothing else happens. */
+async function askAboutForged(path: string, settings: Settings, now: Date): Promise<Answers | undefined> {
+  const identity = settings.identity.find(({ srs_domain, address }) => srs_domain !== "" && isSimple(address));
+  if (identity === undefined) return undefined;
+  const { hash_length: hashLength, alphabet, separator } = settings.srs;
+  const secrets = [crypto.getRandomValues(new Uint8Array(32))];
+  const forged = srsForward(identity.address, identity.srs_domain, { secrets, hashLength, alphabet, separator, now });
+  return await openSession(path, "door", forged);
+}
+
+const isSimple = (address: string): boolean => /^[\w.+-]+$/.test(parseAddress(address).local);
+
+function checkAnswer(
+  answers: Answers | undefined,
+  settings: Settings,
+  add: (id: string, what: string, why: string, fix: string) => void,
+): void {
+  if (answers === undefined) return;
+  const refused = answers.recipient?.startsWith("550") === true;
+  if (settings.incoming.forged !== "refuse") {
+    if (!refused) return;
+    const what = `The door refuses a forged address, although incoming.forged is "${settings.incoming.forged}"`;
+    return add("other-settings", what, "It runs with other settings.", "systemctl reload countersign");
+  }
+  if (refused) return;
+  add(
+    "door-passes",
+    "The door accepts an SRS address with a wrong hash",
+    "Forged bounces are only filed by the hook. The log says why (at=rcpt): a key that cannot be read, or other settings.",
+    "countersign log --direction in; systemctl reload countersign",
+  );
+}
+
+/** The engine often runs as another user than doctor. */
+function checkServeKeys({ file, findings }: DoctorContext, settings: Settings): void {
+  const user = serveUser(settings);
+  if (user === undefined || user === 0 || user === Deno.uid()) return; // the check of the keys has read them
+  for (const [nth, { keys, address, group }] of settings.identity.entries()) {
+    const why = whyUnreadable(keys, user);
+    if (why === undefined) continue;
+    findings.push({
+      id: "serve-key-unreadable",
+      what: `Key file ${keys} cannot be read by user ${user}, as whom countersign serve runs: ${why}`,
+      where: { file: file.file, line: identityLine(file.text, nth) },
+      why: `The door passes everything in the SRS domain of ${address}, and mail of its logins is deferred.`,
+      fix: `chgrp to the user's group, chmod 640 ${keys}${group ? "" : ", and group = true below [[identity]]"}`,
+    });
+  }
+}
+
+/** The user as whom the engine runs: the owner of its socket, or of the state if the sockets are those of systemd. */
+function serveUser(settings: Settings): number | undefined {
+  const socket = socketInfo(pathOf("door", settings));
+  if (socket?.uid) return socket.uid;
+  try {
+    return Deno.statSync(settings.state.folder).uid ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** `refuse_unsigned` must not reject bounces of mail that left with the plain sender. */
+function checkRefuseUnsigned({ file, now, findings, notes }: DoctorContext, settings: Settings): void {
+  const nth = settings.identity.findIndex(({ refuse_unsigned }) => refuse_unsigned);
+  if (nth < 0) return;
+  const where = { file: file.file, line: identityLine(file.text, nth) };
+  const add = (id: string, what: string, why: string, fix: string): void => {
+    const finding: Finding = { id: `refuse-unsigned-${id}`, what, where, why, fix };
+    findings.push(finding);
+  };
+  if (inGrace({ settings, now })) {
+    const end = printDay(parseDay(settings.since)! + settings.incoming.grace);
+    add(
+      "grace",
+      `refuse_unsigned has no effect until ${end}, when the grace period ends`,
+      "Mail that was sent before signing began may still bounce to the plain address.",
+      `Wait until ${end}`,
+    );
+  }
+  const { sender, rule, plainLists, prvs } = settings;
+  const identity = settings.identity.find((one) => one.refuse_unsigned && one.srs_domain === "" && !prvs.receive);
+  if (identity !== undefined) {
+    add(
+      "plain",
+      `refuse_unsigned is set, but the envelope sender of ${identity.address} is never signed`,
+      "It has no srs_domain, so that every genuine bounce is rejected.",
+      "Remove refuse_unsigned, or set srs_domain",
+    );
+  } else if (sender === "plain" || rule.some((one) => one.sender === "plain") || plainLists?.some) {
+    add(
+      "plain",
+      "refuse_unsigned is set, but some mail is sent with the plain sender",
+      "Genuine bounces of that mail are rejected, and you do not learn that it was not delivered.",
+      "Remove refuse_unsigned, or the plain rules and lists",
+    );
+  }
+  const count = countUnsigned(settings, now);
+  if (count !== undefined) notes.push(count);
+}
+
+/** Counts in the log what refuse_unsigned rejects, as far as a hook or the door has judged it. */
+function countUnsigned(settings: Settings, now: Date): string | undefined {
+  const log = openLog(`${settings.state.folder}/log`);
+  if (log === undefined) return undefined;
+  const first = (dayOf(now) - SENT_DAYS) * 86_400_000;
+  const counts = new Map<string, number>();
+  for (const { text } of log.lines()) {
+    const stamp = Date.parse(/^time=(\S+) (?:direction|way)=in /.exec(text)?.[1] ?? "");
+    if (stamp < first) break;
+    if (Number.isNaN(stamp) || !/ sender=<> /.test(text) || / at=lookup /.test(text)) continue;
+    const [, check = ""] = / check=([\w-]+)/.exec(text) ?? [];
+    if (!["returned-header", "reply", "forged", "refuse-unsigned"].includes(check)) continue;
+    const kind = check === "refuse-unsigned" ? "rejected" : / result=(\w+)/.exec(text)?.[1] ?? "other";
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  }
+  if (counts.size === 0) return undefined;
+  const total = [...counts.values()].reduce((a, b) => a + b);
+  const each = [...counts].sort().map(([kind, count]) => `${kind} ${count}`).join(", ");
+  return `refuse_unsigned rejects what came from the null sender to the plain address: ${total} in the log of the last ` +
+    `${SENT_DAYS} days (${each})`;
+}
+
+function socketInfo(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,137 @@
+/** doctor and `countersign serve`: its sockets, what they answer, keys for its user, refuse_unsigned. */
+import assert from "node:assert/strict";
+import { whyUnreadable } from "../../admin/doctor/access.ts";
+import type { DoctorContext } from "../../admin/doctor/context.ts";
+import { checkServe } from "../../admin/doctor/serve.ts";
+import { loadSettings } from "../../io/system/load.ts";
+import { doorRole } from "../../serve/door.ts";
+import { milterSessions } from "../../serve/milter/conversation.ts";
+import { listenAt } from "../../serve/sockets/listen.ts";
+import { SocketServer } from "../../serve/sockets/server.ts";
+import { signRole } from "../../serve/sign.ts";
+import { EngineHome } from "../serve/engine.ts";
+
+/** Runs the checks. @returns the ids of the findings, and the notes */
+async function checked(home: EngineHome, now = new Date()): Promise<{ ids: string[]; notes: string[] }> {
+  const settings = loadSettings(home.source);
+  const context = {
+    home: home.path,
+    now,
+    file: { file: home.source.file, text: home.read("site.toml") },
+    settings,
+    findings: [],
+    notes: [],
+  } as unknown as DoctorContext;
+  await checkServe(context, settings);
+  for (const { what, why, fix } of context.findings) assert.ok(what.length > 9 && why.length > 9 && fix.length > 9);
+  return { ids: context.findings.map(({ id }) => id!), notes: [...context.notes] };
+}
+
+/** Serves the sockets of a home. */
+class Serving {
+  readonly #servers: SocketServer[] = [];
+  readonly reports: string[] = [];
+
+  async start(home: EngineHome, swapped = false): Promise<this> {
+    Deno.mkdirSync(`${home.path}/sockets`, { recursive: true });
+    const roles = { door: doorRole(home.engine), sign: signRole(home.engine) };
+    for (const name of ["door", "sign"] as const) {
+      const role = swapped ? roles[name === "door" ? "sign" : "door"] : roles[name];
+      const listener = await listenAt(`${home.path}/sockets/${name}`);
+      this.#servers.push(new SocketServer(listener, milterSessions(role), (what) => void this.reports.push(what)));
+    }
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const server of this.#servers) await server.close(0);
+  }
+}
+
+Deno.test("an engine that answers as it should has no findings", async () => {
+  using home = new EngineHome();
+  await using serving = await new Serving().start(home);
+  assert.deepEqual(await checked(home), { ids: [], notes: [] });
+  assert.deepEqual(serving.reports, [], "the sessions ended in order");
+  assert.equal(home.log().length, 1);
+  assert.match(home.log()[0]!, /^direction=in at=rcpt sender=<> result=forged .* outcome=refused /);
+});
+
+Deno.test("sockets that are missing, stale, open to all, or of another role", async () => {
+  using home = new EngineHome();
+  assert.deepEqual((await checked(home)).ids, ["serve-socket-missing", "serve-socket-missing"]);
+  home.write("sockets/door", "");
+  assert.deepEqual((await checked(home)).ids, ["serve-socket-wrong", "serve-socket-missing"]);
+  Deno.removeSync(`${home.path}/sockets/door`);
+  {
+    await using _ = await new Serving().start(home);
+    Deno.chmodSync(`${home.path}/sockets/sign`, 0o666);
+    assert.deepEqual((await checked(home)).ids, ["serve-socket-open"]);
+  }
+  const stale = Deno.listen({ transport: "unix", path: `${home.path}/sockets/old` });
+  Deno.renameSync(`${home.path}/sockets/old`, `${home.path}/sockets/door`);
+  stale.close();
+  assert.deepEqual((await checked(home)).ids, ["serve-socket-silent", "serve-socket-missing"]);
+  {
+    await using _ = await new Serving().start(home, true);
+    assert.deepEqual((await checked(home)).ids, ["serve-socket-silent", "serve-socket-silent"]);
+  }
+});
+
+Deno.test("a door that runs with other settings, or cannot judge", async () => {
+  using home = new EngineHome();
+  await using _ = await new Serving().start(home);
+  home.configure("", { forged: "spam" });
+  assert.deepEqual((await checked(home)).ids, ["serve-other-settings"]);
+  home.configure();
+  Deno.chmodSync(`${home.path}/keys/greg`, 0o644);
+  assert.equal(home.engine.reload(), undefined);
+  assert.deepEqual((await checked(home)).ids, ["serve-door-passes"]);
+});
+
+Deno.test("refuse_unsigned with mail that leaves with the plain sender, in the grace period, and what it rejects", async () => {
+  const today = new Date().toISOString().slice(0, 10);
+  const rows: [string, string, string, string, ...string[]][] = [
+    ["alone", "", "", ""],
+    ["within grace", `since = "${today}"\n`, "", "", "refuse-unsigned-grace"],
+    ["a plain rule", "", '[[rule]]\nto = ["*@x.example"]\nsender = "plain"\n', "", "refuse-unsigned-plain"],
+    ["a plain list", "", "", "list@x.example\n", "refuse-unsigned-plain"],
+    ["never signed", 'sender = "plain"\n', "", "", "refuse-unsigned-plain"],
+  ];
+  for (const [what, top, more, lists, ...ids] of rows) {
+    using home = new EngineHome();
+    home.write("plain-lists", lists);
+    const text = home.read("site.toml").replace('logins = ["greg"]', 'logins = ["greg"]\nrefuse_unsigned = true')
+      .replace('socket_folder = "sockets"', "");
+    home.write("site.toml", `${top}${text}${more}`);
+    const line = (result: string, check: string, sender = "<>", at = today) =>
+      `time=${at}T00:00:00Z direction=in sender=${sender} result=${result} check=${check} outcome=inbox\n`;
+    home.write(
+      "state/log",
+      line("known", "reply", "<>", "2020-01-01") + line("genuine", "signed-recipient") +
+        line("other", "addressed", "@b") +
+        line("genuine", "returned-header") + line("unsolicited", "forged") + line("unsolicited", "forged"),
+    );
+    const { ids: found, notes } = await checked(home);
+    assert.deepEqual(found, ids, what);
+    assert.deepEqual(notes, [
+      "refuse_unsigned rejects what came from the null sender to the plain address: 3 in the log of the last 30 days " +
+      "(genuine 1, unsolicited 2)",
+    ]);
+  }
+});
+
+Deno.test("which files another user may read", { ignore: Deno.uid() !== 0 }, () => {
+  using home = new EngineHome();
+  Deno.chmodSync(home.path, 0o755);
+  const path = home.write("keys/x", "", 0o640);
+  Deno.chmodSync(`${home.path}/keys`, 0o755);
+  const [mail, uid] = ["mail", 8];
+  assert.match(whyUnreadable(path, uid)!, /^mode 0640 of the file, owner 0, group 0$/);
+  Deno.chownSync(path, 0, uid);
+  assert.equal(whyUnreadable(path, uid), undefined, `the group of ${mail}`);
+  Deno.chmodSync(`${home.path}/keys`, 0o700);
+  assert.match(whyUnreadable(path, uid)!, /^mode 0700 of .*\/keys, owner 0, group 0$/);
+  assert.equal(whyUnreadable(path, 0), undefined);
+  assert.equal(whyUnreadable(`${path}.none`, 0), undefined);
+});
