@@ -23,7 +23,12 @@ Deno.test("the dot-qmail file is found as qmail-local finds it", { permissions: 
   assert.equal(await following({ EXT: "A.b" }, { ".qmail-a:b": delivers }), "more");
   assert.equal(await following({ EXT: "x" }, { ".qmail": delivers }), "unknown");
   const other = { EXT: "srs-SRS0", DEFAULT: "SRS1" };
-  assert.equal(await following(other, { ".qmail-srs-default": delivers }), "unknown", "DEFAULT is not the end of EXT");
+  const unused = (path: string) => assert.fail(`${path} was read`);
+  assert.equal(
+    await whatFollows("incoming", (name) => Promise.resolve(other[name as keyof typeof other]), unused),
+    "unknown",
+    "DEFAULT is not the end of EXT",
+  );
   // An extension with a slash names a file in a subfolder. qmail-local replaces dots by colons, so none can lead out.
   assert.equal(await following({ EXT: "a/b" }, { ".qmail-a/b": delivers }), "more");
   assert.equal(await following({ EXT: "../x" }, { ".qmail-::/x": delivers, ".qmail-../x": HOOK }), "more");
@@ -45,7 +50,8 @@ Deno.test("invalid UTF-8 is accepted in the part that DEFAULT covers, and an err
   const delivers = `${HOOK}\n./Maildir/\n`;
   const env = { EXT: "srs-SRS0=\ufffd", DEFAULT: "SRS0=\ufffd" };
   assert.equal(await following(env, { ".qmail-srs-default": delivers }), "more");
-  await assert.rejects(following({ EXT: "\ufffd" }, {}), { kind: "temporary" });
+  const message = 'The name of the dot-qmail file for "\ufffd" is not UTF-8';
+  await assert.rejects(following({ EXT: "\ufffd" }, {}), { kind: "temporary", message });
 });
 
 Deno.test("only lines after the hook's line count", { permissions: "none" }, async () => {
@@ -57,6 +63,9 @@ Deno.test("only lines after the hook's line count", { permissions: "none" }, asy
       [`./Maildir/\n${HOOK}\n`, "last"],
       [`${HOOK}\n./incoming/\n`, "more"],
       [`${HOOK}\n&incoming@example.org\n`, "more"],
+      [`${HOOK}\n./Mail/incoming\n`, "more"],
+      [`${HOOK}\n&greg+x@example.org\n`, "more"],
+      [`${HOOK}\n./Mail#1/\n`, "more"],
       ["./incoming/\n", "unknown"],
       [`${HOOK} --as qmail\n&greg@example.org\n`, "more"],
       [`${HOOK}\n|preline procmail\n`, "more"],
