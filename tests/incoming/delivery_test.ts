@@ -33,8 +33,8 @@ Deno.test(
         recipients: ["SRS0=a@srs.example.org", "srs-SRS0=a@srs.example.org", "greg-srs-SRS0=a@srs.example.org"],
       }, caller);
       assert.deepEqual(await found(caller, plain), { sender: "jo@b.example", recipients: ["greg@example.org"] });
-      const nobody = await found(caller, { RECIPIENT: "greg@example.org" }, ABOVE_RECEIVED + RECEIVED);
-      assert.deepEqual(nobody, { sender: undefined, recipients: ["greg@example.org"] });
+      const unknown = await found(caller, { RECIPIENT: "greg@example.org" }, ABOVE_RECEIVED + RECEIVED);
+      assert.deepEqual(unknown, { sender: undefined, recipients: ["greg@example.org"] });
     }
   },
 );
@@ -64,8 +64,8 @@ Deno.test("without environment variables only fields above Received are trusted"
     "fields below Received may come from the sender",
   );
   assert.deepEqual(await found("procmail", {}, BELOW_RECEIVED), none, "without Received no field can be trusted");
-  const nobody = await found("procmail", {}, "Return-Path: <>\nDelivered-To: greg@example.org\n" + RECEIVED);
-  assert.deepEqual(nobody, { sender: null, recipients: ["greg@example.org"] });
+  const unknown = await found("procmail", {}, "Return-Path: <>\nDelivered-To: greg@example.org\n" + RECEIVED);
+  assert.deepEqual(unknown, { sender: null, recipients: ["greg@example.org"] });
 });
 
 Deno.test("all forms of the null sender are recognized", { permissions: "none" }, async () => {

@@ -58,7 +58,7 @@ export function storeTests(
   });
 
   one("of many claims one is had; spent it is never had again, given back it is", async (store) => {
-    assert.equal(await store.claim(`${A}-${B}`), undefined, "there is no such entry");
+    assert.equal(await store.claim(`${A}-${B}`), undefined, "no such entry");
     await store.issue([`${A}-${B}`], today + 7, "text\n");
     const state = async () => (await store.entries({ messages: [A] })).map((one) => one.state);
     for (const end of ["issued", "spent"] as const) {

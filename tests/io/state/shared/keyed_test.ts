@@ -14,7 +14,7 @@ import { filesBelow } from "../../../rig.ts";
 
 const LIST = "test@lists.example.org";
 
-/** Runs with a store in files, which can be read as whoever keeps the store reads it. */
+/** Runs with a store in files, which tests can read as the store's operator could. */
 async function scene(run: (store: SharedStore, folder: string) => Promise<void>): Promise<void> {
   const folder = Deno.makeTempDirSync({ prefix: "countersign-" });
   try {
@@ -86,7 +86,7 @@ Deno.test("sent mail is found by who sent it", async () => {
   });
 });
 
-Deno.test("whoever keeps the store learns neither addresses nor Message-IDs nor text", async () => {
+Deno.test("the store's operator learns no addresses, Message-IDs or text", async () => {
   await scene(async (store, folder) => {
     const entry = await entryOf(joe);
     await keyedLedger(store).issue(entry, joe);
@@ -100,7 +100,7 @@ Deno.test("whoever keeps the store learns neither addresses nor Message-IDs nor 
   });
 });
 
-Deno.test("what was made up, changed or moved to another name is no entry", async () => {
+Deno.test("an entry that was invented, changed or moved to another name is rejected", async () => {
   const entries: StoredEntry[] = [];
   const store = { entries: () => Promise.resolve(entries) } as unknown as SharedStore;
   await scene(async (real) => {

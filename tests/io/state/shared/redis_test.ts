@@ -46,7 +46,7 @@ test("Redis: what is remembered expires by itself", () =>
       (await redis.cli("KEYS", "*")).split("\n").filter((key) => !key.startsWith("countersign:1:")).length,
       0,
     );
-    // A record that has expired already is gone at once.
+    // A record that has already expired is removed immediately.
     await store.rememberSent(B, { day: today - 40, signed: true });
     assert.deepEqual(await store.sent([B]), []);
   }));
@@ -112,14 +112,14 @@ test("Redis: a claim without an answer is uncertain, and is not repeated", () =>
     await assert.rejects(hasty.claim(`${A}-${B}`), { kind: "temporary", message: /no answer within 300 ms/ });
     redis.signal("SIGCONT");
     hasty.close();
-    // Whether it happened or not: exactly one claim can be had, and nobody has it twice.
+    // Whether or not the claim happened, exactly one claim succeeds.
     const [state] = (await store.entries({ messages: [A] })).map((one) => one.state);
     const again = await store.claim(`${A}-${B}`);
     assert.equal(again === undefined, state === "claimed");
     assert.equal(await store.claim(`${A}-${B}`), undefined);
   }));
 
-test("Redis: a failed attempt is not repeated at once, so that a mail server does not wait each time", async () => {
+test("Redis: a failed attempt is not repeated immediately, so that a mail server does not wait each time", async () => {
   await using redis = await Redis.start();
   const store = new RedisStore(redis.url, {}, { connect: 2000, command: 2000, pause: 400 });
   await redis.kill();
