@@ -6,6 +6,7 @@ import { canonicalAddress } from "../lib/settings/identity.ts";
 import { LEDGER_BODY_BYTES } from "../lib/entry.ts";
 import { parseLists } from "../lib/settings/lists.ts";
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
+import { withNetwork } from "./doctor/programs.ts";
 import { explainedJson, explainedText } from "./explain/explained.ts";
 import { explainIncoming } from "./explain/incoming.ts";
 import { explainOutgoing, readCommand } from "./explain/outgoing.ts";
@@ -39,7 +40,10 @@ Example: countersign explain --out -- -f greg@example.org ann@example.net <draft
 export function explain(name: string, args: readonly string[]): Promise<number> {
   const takes = { values: ["sender", "recipient", "as", "at", "config"], flags: ["json", "out"] };
   return runCommand(name, args, { help: HELP, ...takes }, async (options) => {
-    if (!options.has("out")) return await (options.value("at") === undefined ? explainIn : explainAt)(options);
+    if (!options.has("out")) {
+      const explained = options.value("at") === undefined ? explainIn(options) : explainAt(options);
+      return await explained.catch((error) => throwWithCommand(error, args));
+    }
     for (const option of ["sender", "recipient", "as", "at"]) {
       if (options.value(option) !== undefined) throw new Fail("usage", `Option --${option} has no meaning with --out`);
     }
@@ -106,6 +110,13 @@ async function explainOut(options: Arguments): Promise<number> {
 function load(options: Arguments) {
   const settings = loadSettings(configFile(options.value("config")));
   return { settings, identities: loadIdentities(settings) };
+}
+
+/** Adds the command that may ask countersign serve for what is remembered; the launcher lets no explain connect. */
+function throwWithCommand(error: unknown, args: readonly string[]): never {
+  if (!(error instanceof Fail) || !(error.cause instanceof Deno.errors.NotCapable)) throw error;
+  const { kind, message, file, cause } = error;
+  throw new Fail(kind, message, { file, fix: withNetwork("explain", args), cause });
 }
 
 /** Opens a file, or standard input if no file is named. */

@@ -4,7 +4,7 @@ import { fields } from "../../admin/log.ts";
 import { apart, bounceOfOurs, quotedPrintable, SAMPLES } from "../bounces.ts";
 import { FORGED, FORGED_SRS, gregsHome, ORDINARY, settings } from "../programs/letters.ts";
 import { Qsecretary } from "../qsecretary.ts";
-import { fieldOf, Home, oneLine, qsbmf } from "../rig.ts";
+import { fieldOf, Home, oneLine, qsbmf, ROOT } from "../rig.ts";
 import { signed, stubTransport } from "../stub.ts";
 import { conforms } from "./json.ts";
 import { countersign, snapshot } from "./home.ts";
@@ -326,6 +326,15 @@ Deno.test("a refusal by a list is explained with the list and the advice", async
     new RegExp(`^mail to ${list} already has the plain sender: is the identity subscribed`),
   );
   assert.equal((await explained(home, args, FORGED)).hint, null);
+});
+
+Deno.test("if countersign serve has to be asked and may not be, the command that may is printed", async () => {
+  using home = new Home();
+  home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[state]\nlookup = "~/lookup"\n`);
+  const ran = await countersign(home, ["explain", "--sender", "", "--recipient", PLAIN], FORGED);
+  const command = `${Deno.execPath()} run -A ${ROOT}/main.ts countersign explain --sender '' --recipient ${PLAIN}`;
+  oneLine(ran, 75, /^explain: \S+\/lookup: countersign serve cannot be asked: .* is not permitted: /);
+  assert.ok(ran.stderr.endsWith(`: ${command}\n`), ran.stderr);
 });
 
 /** [arguments, status, error message] */

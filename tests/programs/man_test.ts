@@ -91,6 +91,7 @@ async function inShell(line: string): Promise<Ran> {
     "Return-Path: <>\nFrom: x@example.com\nSubject: failure notice\n\nNo.\n",
   );
   home.write("Maildir/.Sent/cur/1795153162.1.mx:2,S", "From: greg@example.org\nMessage-ID: <1@example.org>\n\nHi.\n");
+  home.write("Mail/inbox.mbox", "From greg@example.org Fri Nov 20 05:32:58 2026\nFrom: greg@example.org\n\nHi.\n");
   home.write("draft", "From: greg@example.org\nTo: ann@example.net\n\nHi.\n");
   home.write("secret", "some secret of a former program\n", 0o600);
   return await home.run(["/bin/sh", "-ec", adapted.replace("/etc/postsrsd.secret", "secret")]);
