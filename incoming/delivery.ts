@@ -71,13 +71,16 @@ export async function envelope(
     : await otherRecipients(onTop, env);
   return {
     sender: sender === undefined ? undefined : nullOr(sender),
-    recipients: [...new Set(names.filter((name) => name !== "" && !isUnreadable(name)))],
+    recipients: [...new Set(names.map(withoutBrackets).filter((name) => name !== "" && !isUnreadable(name)))],
   };
 }
 
+/** Removes the angle brackets that some programs keep from the SMTP command. */
+const withoutBrackets = (address: string): string => address.replace(/^<(.*)>$/s, "$1");
+
 /** Returns null for the null sender, which Postfix's pipe(8) writes as `MAILER-DAEMON`. */
 function nullOr(sender: string): string | null {
-  const bare = sender.replace(/^<(.*)>$/, "$1");
+  const bare = withoutBrackets(sender);
   return bare === "" || /^mailer-daemon$/i.test(bare) ? null : bare;
 }
 

@@ -1,6 +1,6 @@
 /** Reads files and checks their owner and mode. Missing, unreadable and forbidden are different errors. */
 import { GROUP, PASSWD } from "../../lib/paths.ts";
-import { Fail, provesMissing, reason, temporaryIfDenied } from "../../lib/fail.ts";
+import { Fail, provesMissing, reason } from "../../lib/fail.ts";
 import { isGroupOf } from "../../lib/settings/groups.ts";
 import { plainEnv } from "./environment.ts";
 
@@ -107,7 +107,11 @@ export function readPrivateFile(
   if (info.size > limit) throw new Fail("config", `${what} is longer than ${limit} bytes`, { file: path });
   const bytes = new Uint8Array(info.size);
   let size = 0;
-  for (let count; size < bytes.length && (count = opened.readSync(bytes.subarray(size))) !== null;) size += count;
+  try {
+    for (let count; size < bytes.length && (count = opened.readSync(bytes.subarray(size))) !== null;) size += count;
+  } catch (error) {
+    throw unreadable(what, path, error, fix);
+  }
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, size));
   } catch {
@@ -122,8 +126,13 @@ export function unreadable(what: string, path: string, error: unknown, fix?: str
   }
   const own = error instanceof Deno.errors.PermissionDenied ? `chown "$(id -un)" ${path}` : undefined;
   const message = `${what} cannot be read: ${reason(error)}`;
-  return new Fail(temporaryIfDenied(error, "config"), message, { file: path, fix: own, cause: error });
+  // Anything else, such as too many open files or a failed disk, has nothing to do with the settings.
+  const kind = error instanceof Error && LASTING.includes(error.name) ? "config" : "temporary";
+  return new Fail(kind, message, { file: path, fix: own, cause: error });
 }
+
+/** Errors that remain until somebody changes the file or its folder. */
+const LASTING = ["PermissionDenied", "NotADirectory", "IsADirectory", "FilesystemLoop"];
 
 /** Writes all bytes; one write may write only some, for example when the disk becomes full. */
 export function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {

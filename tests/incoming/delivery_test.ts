@@ -52,6 +52,14 @@ Deno.test(
   },
 );
 
+Deno.test("angle brackets around an address are not part of it", { permissions: "none" }, async () => {
+  const env = { SENDER: "<jo@b.example>", RECIPIENT: "<greg@example.org>" };
+  const expected = { sender: "jo@b.example", recipients: ["greg@example.org"] };
+  assert.deepEqual(await found("procmail", env), expected);
+  const head = "Return-Path: <jo@b.example>\nX-Original-To: <greg@example.org>\n";
+  assert.deepEqual(await found("procmail", {}, head + RECEIVED), expected);
+});
+
 Deno.test("without environment variables only fields above Received are trusted", { permissions: "none" }, async () => {
   assert.deepEqual(await found("procmail", {}, ABOVE_RECEIVED + RECEIVED + BELOW_RECEIVED), {
     sender: "top@b.example",
