@@ -1,40 +1,6 @@
 /**
- * The protocol of the socket `lookup`, version 1.
- *
- * A request is one line: a JSON object with `"version": 1`, the name of the request, and its values. If it has a
- * `length`, that many bytes follow the line. The answer is one line, a JSON object with `"version": 1`. Requests on a
- * connection are answered in their order. Unknown members are ignored, so that they can be added.
- *
- * For the mail server, about one recipient:
- *
- *     {"version":1,"request":"judge","sender":"","recipient":"greg@example.org"}
- *     {"version":1,"request":"judge","sender":"","recipient":"greg@example.org","length":4711,"whole":true}
- *
- * `sender` is empty for the null sender. The bytes are the beginning of the message, up to 256 KB; `whole` says whether
- * they are all of it (default: yes). The answer is one of
- *
- *     {"version":1,"need":"message"}
- *     {"version":1,"result":"forged","check":"forged","reason":"…","reply":["550-5.7.1 …","550 5.7.1 Contact: …"]}
- *
- * `need` asks for the same again with the message. `reply` is what the socket `door` would answer to SMTP, line by line;
- * without it the recipient or the message passes. `result` is one of the results in the log (countersign(1)); it is
- * missing where the reply depends on settings alone.
- *
- * For shim and hook, which know the keys (io/state/shared), about opaque names:
- *
- *     sent       names               {"sent":[{"day":20777,"signed":true}]}
- *     remember   name, day, signed   {"done":true}
- *     entries    messages | lists    {"entries":[{"name":"…","state":"issued","text":"…"}]}
- *     issue      names, expires      {"done":true}; the text of the entry follows the request
- *     claim      name                {"claim":"…"}, or null: it is claimed or spent already, or unknown
- *     settle     claim, state        {"done":true}; the state is "spent", or "issued" again
- *     forget     time                {"done":true}; a message of this time (ms) was sent and not remembered
- *     forgotten                      {"forgotten":1795771978000}, or null
- *
- * `{"version":1,"request":"status"}` is answered with `{"store":"redis"}`, `"files"` or null, once that can be used.
- *
- * `{"version":1,"error":"…","temporary":true}` means: try again later. An error without `temporary` is about the request,
- * and the connection is closed after it.
+ * The protocol of the socket `lookup`, version 1, as contrib/lookup/README.md describes it: a line of JSON, and bytes
+ * behind it where it states a length.
  */
 import { Fail, quote } from "../../lib/fail.ts";
 import { LOOKUP_VERSION } from "../../io/state/shared/ask.ts";
