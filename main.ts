@@ -46,7 +46,7 @@ Signs the mail you send and checks what comes back.
   verify    Check a signed address: whether it is valid, and until when
   shim      Send a message, signed, as sendmail does (also: sendmail, qmail-inject, mailq, newaliases)
   incoming  Judge an incoming message: the hook for .qmail, maildrop and procmail
-  serve     Sign and refuse mail inside Postfix, as a milter
+  serve     Sign and refuse mail inside Postfix or Sendmail, as a milter
   explain   Explain the verdict on a message, or how a message would be sent
   audit     Replay your archive
   doctor    Find configuration problems and suggest fixes

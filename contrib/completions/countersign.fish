@@ -6,7 +6,7 @@ complete -c countersign -n __fish_use_subcommand -a sign -d 'Print the signed en
 complete -c countersign -n __fish_use_subcommand -a verify -d 'Check a signed address'
 complete -c countersign -n __fish_use_subcommand -a shim -d 'Send a message, signed, as sendmail does'
 complete -c countersign -n __fish_use_subcommand -a incoming -d 'Judge an incoming message'
-complete -c countersign -n __fish_use_subcommand -a serve -d 'Sign and refuse mail inside Postfix, as a milter'
+complete -c countersign -n __fish_use_subcommand -a serve -d 'Sign and refuse mail inside Postfix or Sendmail, as a milter'
 complete -c countersign -n __fish_use_subcommand -a explain -d 'Explain the verdict on a message, or how a message would be sent'
 complete -c countersign -n __fish_use_subcommand -a audit -d 'Replay your archive'
 complete -c countersign -n __fish_use_subcommand -a doctor -d 'Find configuration problems and suggest fixes'
