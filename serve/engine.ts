@@ -82,11 +82,6 @@ function checkPermitted({ settings: old }: Loaded, { settings: next }: Loaded): 
       throw new Fail("config", `state.${name} was changed, which needs a restart`);
     }
   }
-  for (const name of ["redis", "redis_password_file", "redis_ca", "lookup"] as const) {
-    if (next.state[name] !== old.state[name]) {
-      throw new Fail("config", `state.${name} was changed, which needs a restart`);
-    }
-  }
   const { folder } = next.state;
   const { state } = Deno.permissions.querySync({ name: "write", path: folder });
   if (folder !== old.state.folder && (state !== "granted" || asksLookup(next))) {

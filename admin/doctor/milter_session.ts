@@ -1,5 +1,6 @@
-/** A test session on a socket of `countersign serve`. */
-import { concat, decodeLatin1 } from "../../lib/bytes.ts";
+/** A test session on each socket of `countersign serve`. */
+import { concat, decodeLatin1, utf8 } from "../../lib/bytes.ts";
+import { LOOKUP_VERSION } from "../../io/state/shared/ask.ts";
 import { type Packet, PacketReader, printPacket, uint32 } from "../../serve/milter/packet.ts";
 import { readOptions } from "../../serve/milter/protocol.ts";
 
@@ -32,9 +33,9 @@ export async function openSession(path: string, role: string, recipient?: string
     throw error;
   }
   using open = connection;
-  if (role === "lookup") return {}; // it speaks another protocol: that it accepts is enough
   const timer = setTimeout(() => close(open), TIMEOUT_MS);
   try {
+    if (role === "lookup") return await askStatus(open);
     const packets = packetsFrom(open);
     await send(open, OFFER);
     const { version, actions } = readOptions((await expect(packets, "O")).data);
@@ -51,6 +52,21 @@ export async function openSession(path: string, role: string, recipient?: string
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Asks the socket `lookup` whether its store can be used. */
+async function askStatus(connection: Deno.Conn): Promise<Answers> {
+  await send(connection, utf8(`${JSON.stringify({ version: LOOKUP_VERSION, request: "status" })}\n`));
+  const buffer = new Uint8Array(4096);
+  const parts: Uint8Array[] = [];
+  for (let size; (size = await connection.read(buffer)) !== null;) {
+    parts.push(buffer.slice(0, size));
+    if (parts.at(-1)!.includes(10)) break;
+  }
+  const answer = JSON.parse(new TextDecoder().decode(concat(...parts)));
+  if (answer.error !== undefined) throw new Error(String(answer.error));
+  if (!("store" in answer)) throw new Error("it is not the socket of this role");
+  return {};
 }
 
 async function quit(connection: Deno.Conn): Promise<Answers> {

@@ -2,7 +2,7 @@
 import { SERVE_SOCKETS } from "../../lib/paths.ts";
 import { parseAddress } from "../../lib/address.ts";
 import { dayOf, parseDay, printDay } from "../../lib/date.ts";
-import { lookupSocket } from "../../lib/settings/lookup.ts";
+import { asksLookup, lookupSocket } from "../../lib/settings/lookup.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
 import { srsForward } from "../../lib/srs.ts";
 import { inGrace } from "../../incoming/checks/forged.ts";
@@ -19,26 +19,32 @@ const START = "systemctl start countersign, or countersign serve";
 
 /** Checks everything about the engine. Nothing if the settings have no sockets. */
 export async function checkServe(context: DoctorContext, settings: Settings): Promise<void> {
-  if (settings.serve.socket_folder !== "") {
-    await checkSockets(context, settings);
-    checkServeKeys(context, settings);
-  }
+  const served = settings.serve.socket_folder !== "";
+  if (served || asksLookup(settings)) await checkSockets(context, settings);
+  if (served) checkServeKeys(context, settings);
   checkRefuseUnsigned(context, settings);
 }
+
+/** What happens without the socket `lookup`. */
+const UNASKED = "Shims do not remember what they send, and hooks defer the mail that they cannot decide about.";
 
 const pathOf = (name: typeof SERVE_SOCKETS[number], settings: Settings): string =>
   name === "lookup" ? lookupSocket(settings) : `${settings.serve.socket_folder}/${name}`;
 
 /** Opens a session on each socket. The door is also asked about an address that nobody signed. */
 async function checkSockets({ findings, notes, now }: DoctorContext, settings: Settings): Promise<void> {
-  for (const name of SERVE_SOCKETS) {
+  // Users who only ask have settings of their own, without the other sockets.
+  const names = settings.serve.socket_folder === "" ? ["lookup"] as const : SERVE_SOCKETS;
+  for (const name of names) {
     const path = pathOf(name, settings);
     const add = (id: string, what: string, why: string, fix: string) =>
       void findings.push({ id: `serve-${id}`, what, where: { file: path }, why, fix });
     const info = socketInfo(path);
     if (info === undefined) {
-      if (name === "lookup") continue; // only some sites use it
-      const why = name === "door"
+      if (name === "lookup" && !asksLookup(settings)) continue; // only some sites use it
+      const why = name === "lookup"
+        ? UNASKED
+        : name === "door"
         ? "Postfix passes all mail on, or defers it, depending on default_action."
         : "Postfix defers the mail that is submitted, or sends it unsigned, depending on default_action.";
       add("socket-missing", `The socket ${name} does not exist`, why, START);
@@ -63,7 +69,7 @@ async function checkSockets({ findings, notes, now }: DoctorContext, settings: S
         notes.push(`The sockets of countersign serve were not tried, because this program may not connect: ${command}`);
         return;
       }
-      const why = "Postfix waits for it, then does what default_action says.";
+      const why = name === "lookup" ? UNASKED : "Postfix waits for it, then does what default_action says.";
       add("socket-silent", `The socket ${name} does not answer: ${(error as Error).message}`, why, START);
     }
   }

@@ -4,6 +4,10 @@ import { whyUnreadable } from "../../admin/doctor/access.ts";
 import type { DoctorContext } from "../../admin/doctor/context.ts";
 import { checkServe } from "../../admin/doctor/serve.ts";
 import { loadSettings } from "../../io/system/load.ts";
+import { fileStore } from "../../io/state/shared/files.ts";
+import { RedisStore } from "../../io/state/shared/redis.ts";
+import type { Answering } from "../../serve/lookup/answers.ts";
+import { lookups } from "../../serve/lookup/conversation.ts";
 import { doorRole } from "../../serve/door.ts";
 import { milterSessions } from "../../serve/milter/conversation.ts";
 import { listenAt } from "../../serve/sockets/listen.ts";
@@ -55,6 +59,31 @@ Deno.test("an engine that answers as it should has no findings", async () => {
   assert.deepEqual(serving.reports, [], "the sessions ended in order");
   assert.equal(home.log().length, 1);
   assert.match(home.log()[0]!, /^direction=in at=rcpt sender=<> result=forged .* outcome=refused /);
+});
+
+Deno.test("the socket for look-ups is asked whether its store can be used", async () => {
+  using home = new EngineHome();
+  home.write("site.toml", home.read("site.toml").replace("[state]\n", '[state]\nlookup = "sockets/lookup"\n'));
+  await using _ = await new Serving().start(home);
+  assert.deepEqual((await checked(home)).ids, ["serve-socket-missing"]);
+  const serve = async (context: Answering) => {
+    return new SocketServer(await listenAt(`${home.path}/sockets/lookup`), lookups(context), () => {});
+  };
+  const loaded = () => home.engine.loaded;
+  const working = await serve({ loaded, store: { kind: "files", store: fileStore(`${home.path}/state`) } });
+  assert.deepEqual((await checked(home)).ids, []);
+  await working.close(0);
+  const store = new RedisStore(`unix:${home.path}/redis.sock`);
+  const broken = await serve({ loaded, store: { kind: "redis", store } });
+  assert.deepEqual((await checked(home)).ids, ["serve-socket-silent"]);
+  await broken.close(0);
+  // A user who only asks has no other sockets.
+  home.write("site.toml", home.read("site.toml").replace(/^socket_folder.*$/m, ""));
+  assert.deepEqual((await checked(home)).ids, ["serve-socket-missing"]);
+  const listener = await listenAt(`${home.path}/sockets/lookup`);
+  const milter = new SocketServer(listener, milterSessions(doorRole(home.engine)), () => {});
+  assert.deepEqual((await checked(home)).ids, ["serve-socket-silent"]);
+  await milter.close(0);
 });
 
 Deno.test("sockets that are missing, stale, open to all, or of another role", async () => {
