@@ -10,13 +10,13 @@ import { printError } from "../io/system/log.ts";
 import { doorRole } from "./door.ts";
 import { Engine } from "./engine.ts";
 import type { NamedStore } from "./lookup/answers.ts";
-import { lookups } from "./lookup/conversation.ts";
+import { lookups, MAX_LOOKUPS } from "./lookup/conversation.ts";
 import { openStore } from "./lookup/state.ts";
 import { milterSessions } from "./milter/conversation.ts";
 import { signRole } from "./sign.ts";
 import { inheritedSockets, listenOn } from "./sockets/inherited.ts";
 import { listenAt, type Listener } from "./sockets/listen.ts";
-import { type Converse, SocketServer } from "./sockets/server.ts";
+import { type Converse, MAX_CONNECTIONS, SocketServer } from "./sockets/server.ts";
 
 const HELP = `Usage: countersign serve [--config FILE]
 Signs and checks mail inside Postfix or Sendmail, as a milter (protocol 6). It creates unix sockets in
@@ -87,7 +87,9 @@ async function run(engine: Engine): Promise<void> {
   try {
     const listeners = await openSockets(settings);
     for (const { name, listener } of listeners) {
-      servers.push(new SocketServer(listener, CONVERSATIONS[name](engine, store), (what) => printError(name, what)));
+      const limit = name === "lookup" ? MAX_LOOKUPS : MAX_CONNECTIONS;
+      const report = (what: string) => printError(name, what);
+      servers.push(new SocketServer(listener, CONVERSATIONS[name](engine, store), report, limit));
     }
     printError("serve", `Listening on ${listeners.map(({ where }) => where).join(" and ")}`);
     await stop;

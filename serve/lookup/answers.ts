@@ -1,4 +1,6 @@
 /** Answers requests, from the store and by judging. */
+import { dayOf } from "../../lib/date.ts";
+import { LEDGER_DAYS } from "../../lib/entry.ts";
 import { errorText, Fail } from "../../lib/fail.ts";
 import { type Event, logAddress } from "../../lib/log.ts";
 import { type Head, parseHead } from "../../lib/message.ts";
@@ -24,7 +26,7 @@ export interface Answering {
   readonly store: NamedStore | undefined;
 }
 
-/** Answers a request. Never throws. @returns the line */
+/** Answers a request, if it can be answered now. @returns the line @throws {Fail} `data` for a request that is wrong */
 export async function answerTo(received: ReceivedRequest, context: Answering): Promise<string> {
   try {
     const { request, payload } = received;
@@ -33,15 +35,17 @@ export async function answerTo(received: ReceivedRequest, context: Answering): P
       : await fromStore(request, payload, context.store);
     return line(answer);
   } catch (error) {
-    return errorLine(error);
+    if (isWrong(error)) throw error;
+    return line({ error: errorText(error), temporary: true });
   }
 }
 
-/** The line for an error. What is wrong with the request will be wrong again. */
+/** The line for a request that is wrong, and would be wrong again. */
 export function errorLine(error: unknown): string {
-  const permanent = error instanceof Fail && error.kind === "data";
-  return line({ error: errorText(error), ...(permanent ? {} : { temporary: true }) });
+  return line({ error: errorText(error) });
 }
+
+const isWrong = (error: unknown): boolean => error instanceof Fail && error.kind === "data";
 
 const line = (answer: object): string => `${JSON.stringify({ version: LOOKUP_VERSION, ...answer })}\n`;
 
@@ -56,15 +60,18 @@ async function fromStore(
     throw new Fail("config", "The state is not shared", { fix });
   }
   const { store, kind } = named;
+  const today = dayOf(new Date());
   switch (request.request) {
     case "sent":
       return { sent: await store.sent(request.names) };
     case "remember":
+      checkDay(request.day, today);
       await store.rememberSent(request.name, { day: request.day, signed: request.signed });
       return DONE;
     case "entries":
       return { entries: await store.entries(request) };
     case "issue":
+      checkDay(request.expires, today + LEDGER_DAYS);
       await store.issue(request.names, request.expires, new TextDecoder().decode(payload));
       return DONE;
     case "claim":
@@ -73,7 +80,7 @@ async function fromStore(
       await store.settle(request.claim, request.state);
       return DONE;
     case "forget":
-      await store.noteForgotten(request.time);
+      await store.noteForgotten(Math.min(request.time, Date.now()));
       return DONE;
     case "forgotten":
       return { forgotten: finite(await store.lastForgotten()) };
@@ -81,6 +88,12 @@ async function fromStore(
       await store.lastForgotten();
       return { store: kind };
   }
+}
+
+/** What is remembered expires a fixed time after its day, so a day that lies ahead would fill the store for ever. */
+function checkDay(day: number, most: number): void {
+  // Midnight may have passed since the request was written.
+  if (day > most + 1) throw new Fail("data", "Request is malformed: the day lies ahead");
 }
 
 const DONE = { done: true } as const;

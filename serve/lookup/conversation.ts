@@ -18,6 +18,9 @@ export interface LookupLimits {
 /** The limits of `countersign serve`. */
 export const LOOKUP_LIMITS: LookupLimits = { idle: 60_000, request: 10_000 };
 
+/** Connections at a time: each may hold a message of 256 KB, and those who ask need one for a moment. */
+export const MAX_LOOKUPS = 200;
+
 const READ_BYTES = 64 * 1024;
 
 /** Returns what answers requests on each connection. */
@@ -47,7 +50,7 @@ class LookupConversation implements Conversation {
         if (received === undefined) return;
         this.#deadline.clear(); // our own work does not count as the peer's time
         this.busy = true;
-        await this.#write(await answerTo(received, this.#context));
+        await this.#write(await this.#wrongAnswered(() => answerTo(received, this.#context)));
         this.busy = false;
         if (this.#closing()) return;
       }
@@ -64,13 +67,7 @@ class LookupConversation implements Conversation {
   /** Reads to the end of a request. @returns undefined at the end of the connection */
   async #next(reader: RequestReader, buffer: Uint8Array): Promise<ReceivedRequest | undefined> {
     for (;;) {
-      let received: ReceivedRequest | undefined;
-      try {
-        received = reader.next();
-      } catch (error) {
-        await this.#write(errorLine(error));
-        throw error;
-      }
+      const received = await this.#wrongAnswered(() => reader.next());
       if (received !== undefined) return received;
       // Set once for a request: bytes that come one by one do not prolong it.
       const limit = reader.partial ? this.#limits.request : this.#limits.idle;
@@ -81,6 +78,16 @@ class LookupConversation implements Conversation {
         return undefined;
       }
       reader.push(buffer.subarray(0, size));
+    }
+  }
+
+  /** Tells the peer what is wrong with its request, before the connection ends because of it. */
+  async #wrongAnswered<T>(work: () => T | Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      await this.#write(errorLine(error));
+      throw error;
     }
   }
 

@@ -85,7 +85,7 @@ function readRequest(values: Values): LookupRequest {
 
 /** Longer than any address that SMTP can carry (RFC 5321 section 4.5.3.1), also where an MTA allows more. */
 const MAX_ADDRESS_LENGTH = 2048;
-/** The year 5000; in Redis a day becomes a time of expiry. */
+/** The year 5000, in days; that a day is not one that lies ahead is checked when the request is answered. */
 const MAX_DAY = 1_106_000;
 const HASH = /^[0-9a-f]{32}$/;
 const NAME = /^[0-9a-f]{32}-[0-9a-f]{32}$/;

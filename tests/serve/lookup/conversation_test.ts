@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { askedStore } from "../../../io/state/shared/ask.ts";
 import { fileStore } from "../../../io/state/shared/files.ts";
 import type { SharedStore } from "../../../io/state/shared/store.ts";
+import { dayOf } from "../../../lib/date.ts";
 import { Fail } from "../../../lib/fail.ts";
 import type { Answering } from "../../../serve/lookup/answers.ts";
 import { MAX_LINE_BYTES } from "../../../serve/lookup/requests.ts";
@@ -24,6 +25,7 @@ async function withFolder(run: (folder: string) => Promise<void>): Promise<void>
   }
 }
 
+const today = dayOf(new Date());
 const answering = (store: SharedStore): Answering => ({ loaded, store: { kind: "files", store } });
 const failing = (error: Error): SharedStore => {
   const fail = () => Promise.reject(error);
@@ -43,14 +45,14 @@ Deno.test("requests on one connection are answered in their order", async () => 
     await using server = await LookupServer.start(answering(fileStore(folder)));
     const said = await server.say(
       request({ request: "remember", name: A, day: 20_000, signed: true }),
-      request({ request: "issue", names: [`${A}-${B}`], expires: 99_999, more: "ignored" }, "text\n"),
+      request({ request: "issue", names: [`${A}-${B}`], expires: today + 7, more: "ignored" }, "text\n"),
       request({ request: "claim", name: `${A}-${B}` }),
       request({ request: "claim", name: `${A}-${B}` }),
       request({ request: "status" }),
     );
     assert.deepEqual(said.map(({ version }) => version), [1, 1, 1, 1, 1]);
     assert.deepEqual([said[0]!.done, said[1]!.done, said[3]!.claim, said[4]!.store], [true, true, null, "files"]);
-    assert.match(String(said[2]!.claim), /^99999\/messages\//);
+    assert.match(String(said[2]!.claim), /^\d{5}\/messages\//);
   });
 });
 
@@ -58,7 +60,7 @@ Deno.test("a request that arrives byte by byte is one request", async () => {
   await withFolder(async (folder) => {
     await using server = await LookupServer.start(answering(fileStore(folder)));
     using connection = await server.connect();
-    const text = request({ request: "issue", names: [`${A}-${B}`], expires: 99_999 }, "text\n") +
+    const text = request({ request: "issue", names: [`${A}-${B}`], expires: today + 7 }, "text\n") +
       request({ request: "entries", messages: [A] });
     for (const byte of new TextEncoder().encode(text)) await connection.write(Uint8Array.of(byte));
     await connection.closeWrite();
@@ -94,6 +96,13 @@ const MALFORMED: [string, string | Uint8Array, RegExp][] = [
   ["no text", request({ request: "issue", names: [`${A}-${B}`], expires: 1 }), /length is missing/],
   ["a day with a fraction", request({ request: "remember", name: A, day: 1.5, signed: true }), /day is not a whole/],
   ["a day long after", request({ request: "remember", name: A, day: 1e9, signed: true }), /day is greater than/],
+  ["a day that lies ahead", request({ request: "remember", name: A, day: today + 3, signed: true }), /lies ahead/],
+  [
+    "an entry that would never expire",
+    request({ request: "issue", names: [`${A}-${B}`], expires: today + 20 }, "text\n"),
+    /lies ahead/,
+  ],
+  ["a claim of another form", request({ request: "settle", claim: "../x", state: "spent" }), /not one of this ledger/],
   ["neither true nor false", request({ request: "remember", name: A, day: 1, signed: 1 }), /neither true nor false/],
   ["a state", request({ request: "settle", claim: "x", state: "claimed" }), /neither "spent" nor "issued"/],
   ["a claim with a NUL", request({ request: "settle", claim: "a\0", state: "spent" }), /claim has the wrong form/],
@@ -134,7 +143,9 @@ Deno.test("random bytes end no more than their own connection", async () => {
       for (const line of await server.say(bytes)) assert.equal(typeof line.error, "string");
     }
     // Requests with some bytes changed.
-    const good = new TextEncoder().encode(request({ request: "issue", names: [`${A}-${B}`], expires: 99_999 }, "t\n"));
+    const good = new TextEncoder().encode(
+      request({ request: "issue", names: [`${A}-${B}`], expires: today + 7 }, "t\n"),
+    );
     for (let nth = 0; nth < good.length; nth++) {
       const bytes = good.slice();
       bytes[nth]! ^= 1 << (nth % 8);
@@ -160,6 +171,16 @@ Deno.test("a store that cannot be used is a temporary error, and the connection 
       message: /countersign serve cannot be asked: Redis cannot be used/,
     });
   }
+});
+
+Deno.test("a time that lies ahead is taken for now, so that nobody stops the door for years", async () => {
+  await withFolder(async (folder) => {
+    const store = fileStore(folder);
+    await using server = await LookupServer.start(answering(store));
+    await server.say(request({ request: "forget", time: Number.MAX_SAFE_INTEGER }));
+    const time = await store.lastForgotten();
+    assert.ok(time !== undefined && time <= Date.now() && time > Date.now() - 60_000);
+  });
 });
 
 Deno.test("without a shared state nothing of it is told or kept", async () => {

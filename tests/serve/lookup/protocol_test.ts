@@ -3,9 +3,8 @@ import assert from "node:assert/strict";
 import { LOOKUP_VERSION } from "../../../io/state/shared/ask.ts";
 import { MAX_HASHES, MAX_NAMES, MAX_TEXT_BYTES } from "../../../io/state/shared/store.ts";
 import { PREFIX_BYTES } from "../../../io/system/input.ts";
-import { LOOKUP_LIMITS } from "../../../serve/lookup/conversation.ts";
+import { LOOKUP_LIMITS, MAX_LOOKUPS } from "../../../serve/lookup/conversation.ts";
 import { MAX_LINE_BYTES, parseRequest } from "../../../serve/lookup/requests.ts";
-import { MAX_CONNECTIONS } from "../../../serve/sockets/server.ts";
 import { ROOT } from "../../rig.ts";
 
 const PAGE = Deno.readTextFileSync(`${ROOT}/contrib/lookup/README.md`);
@@ -42,7 +41,7 @@ Deno.test("every request of the table is known, with its values", () => {
 });
 
 Deno.test("the limits are those of the program", () => {
-  for (const limit of [MAX_HASHES, MAX_TEXT_BYTES, PREFIX_BYTES, MAX_LINE_BYTES, MAX_CONNECTIONS]) {
+  for (const limit of [MAX_HASHES, MAX_TEXT_BYTES, PREFIX_BYTES, MAX_LINE_BYTES, MAX_LOOKUPS]) {
     assert.ok(PAGE.includes(` ${limit}`), String(limit));
   }
   assert.equal(LOOKUP_LIMITS.request, 10_000);
