@@ -8,7 +8,10 @@ import { ANN, chown, GREG, plainSnippet, SITE } from "./site.ts";
 export class Engine {
   readonly config: string;
   readonly state: string;
+  /** What it reported on standard error, in all its lives. */
+  stderr = "";
   #child: Deno.ChildProcess | undefined;
+  #read: Promise<void> | undefined;
 
   constructor(readonly installed: Installed, readonly home: Home, readonly sockets: string, state?: string) {
     this.config = `${home.path}/site/config.toml`;
@@ -79,12 +82,17 @@ export class Engine {
         this.config,
       ],
       clearEnv: true,
-      env: { HOME: this.state, PATH: "/usr/bin:/bin" },
+      env: { HOME: `${this.home.path}/daemon`, PATH: "/usr/bin:/bin" },
       stdin: "null",
-      stdout: "inherit",
-      stderr: "inherit",
+      stdout: "null",
+      stderr: "piped",
     }).spawn();
-    await until("the sockets", async () => await this.listens("door") && await this.listens("sign"));
+    this.#read = this.#collect(this.#child.stderr);
+    await until("the sockets", async () => await this.listens("door") && await this.listens("sign"), () => this.stderr);
+  }
+
+  async #collect(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) this.stderr += text;
   }
 
   /** Is there a socket with a process behind it? */
@@ -109,7 +117,18 @@ export class Engine {
       // It has ended.
     }
     const { code } = await this.#child!.status;
+    await this.#read;
     return code;
+  }
+
+  /** Kills Deno itself, as when memory is short; the launcher then ends by itself. */
+  async crash(): Promise<void> {
+    const { pid, status } = this.#child!;
+    const [deno] = Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).trim().split(" ");
+    assert.ok(deno);
+    Deno.kill(Number(deno), "SIGKILL");
+    assert.notEqual((await status).code, 0);
+    await this.#read;
   }
 
   /** What it logged. */

@@ -99,7 +99,7 @@ export class MilterHost {
 
   log = (): string => this.engine.log();
   inbox = (user = GREG) => this.site.mails(user);
-  trouble = () => `${this.postfix.log}\n${this.log()}\n${this.site.log(GREG)}`;
+  trouble = () => `${this.postfix.log}\n${this.log()}\n${this.engine.stderr}\n${this.site.log(GREG)}`;
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.engine.stop();

@@ -147,7 +147,7 @@ export class SendmailHost {
   inbox = (user = GREG) => this.site.mails(user);
   /** The mailbox of a user, which mail.local has written. */
   mbox = (user = GREG): string => this.root.read(`var/mail/${user}`);
-  trouble = () => `${this.root.read("tmp/transcript")}\n${this.log()}\n${this.site.log(GREG)}`;
+  trouble = () => `${this.root.read("tmp/transcript")}\n${this.log()}\n${this.engine.stderr}\n${this.site.log(GREG)}`;
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.engine.stop();

@@ -1,0 +1,233 @@
+/**
+ * Faults of `countersign serve` under a real Postfix: killed, restarted, its disk full, keys gone, too many sessions,
+ * slow peers. Port 25 accepts, submission is put off; nothing is lost, doubled or signed for the wrong person.
+ */
+import assert from "node:assert/strict";
+import { fieldOf, qsbmf, ROOT } from "../rig.ts";
+import { Installed, needPostfix, smtp, until } from "./postfix.ts";
+import { isPlain, isSigned, keyLine, letter, MilterHost, run } from "./postfix_milter.ts";
+import { ANN, GREG, LIE, srs } from "./site.ts";
+
+const test = await needPostfix();
+const plain = `${GREG}@example.org`;
+const forged = qsbmf(plain, LIE);
+
+test("serve is killed while messages arrive", async (t) => {
+  using installed = await Installed.make(ROOT);
+  await using host = await MilterHost.start(installed);
+  let count = 0;
+
+  await t.step("in the middle of a message: the client is put off, and sends it again", async () => {
+    const client = await Client.open(host.submission);
+    for (
+      const line of [`XCLIENT LOGIN=${GREG}`, "EHLO again", `MAIL FROM:<${plain}>`, "RCPT TO:<jo@far.example>", "DATA"]
+    ) {
+      assert.match(await client.say(line), /^[23]/, line);
+    }
+    await host.engine.crash();
+    assert.match(await client.say(`${letter(GREG, "killed").replaceAll("\n", "\r\n")}.`), /^4\d\d /);
+    client[Symbol.dispose]();
+    await host.engine.start();
+    assert.match(await host.submit(GREG, plain, letter(GREG, "killed")), /^250/);
+    isSigned(await host.sent(++count));
+  });
+
+  await t.step("port 25 accepts for the hook", async () => {
+    const client = await Client.open(host.postfix.port);
+    for (const line of ["MAIL FROM:<>", `RCPT TO:<${plain}>`, "DATA"]) assert.match(await client.say(line), /^[23]/);
+    await host.engine.crash();
+    assert.match(await client.say(`${forged.replaceAll("\n", "\r\n")}\r\n.`), /^250 /);
+    client[Symbol.dispose]();
+    await until("the hook", () => host.site.mails(GREG, "Maildir/.Spam").length === 1, host.trouble);
+    await host.engine.start();
+    assert.match(await smtp(host.postfix.port, "", plain, forged), /^550/);
+  });
+
+  await t.step("again and again, with many clients: each message once, signed by its author alone", async () => {
+    const users = [GREG, ANN];
+    const jobs = Array.from({ length: 48 }, (_, nth) => ({ id: `load-${nth}`, user: users[nth % 2]! }));
+    const left = [...jobs];
+    let working = true;
+    const client = async () => {
+      for (let job; (job = left.shift()) !== undefined;) {
+        const mail = letter(job.user, job.id);
+        for (;;) {
+          const answer = await host.submit(job.user, `${job.user}@example.org`, mail).catch((error) => `${error}`);
+          if (/^250/.test(answer)) break;
+          assert.match(answer, /^4\d\d |hung up/);
+          await new Promise((next) => setTimeout(next, 20));
+        }
+      }
+    };
+    const killer = (async () => {
+      for (let kills = 0; kills < 3 || working; kills++) {
+        await new Promise((next) => setTimeout(next, 150));
+        await host.engine.crash();
+        await host.engine.start();
+        if (kills > 20) break;
+      }
+    })();
+    await Promise.all(Array.from({ length: 6 }, client));
+    working = false;
+    await killer;
+    await host.sent(count + jobs.length);
+    await until("the empty queue", async () => await host.postfix.queued() === 0, host.trouble);
+    const taken = host.sink.taken.slice(count);
+    assert.equal(taken.length, jobs.length);
+    const ids = taken.map(({ mail }) => fieldOf(mail, "Message-ID")).sort();
+    assert.deepEqual(ids, jobs.map(({ id }) => `<${id}@example.org>`).sort());
+    for (const one of taken) isSigned(one, fieldOf(one.mail, "From").split("@")[0]!);
+    count += jobs.length;
+  });
+});
+
+test("serve cannot write, or cannot read keys", async (t) => {
+  using installed = await Installed.make(ROOT);
+  const state = `${installed.home.path}/state`;
+  Deno.mkdirSync(state);
+  run("mount", "-t", "tmpfs", "-o", "size=128k,mode=0755", "tmpfs", state);
+  try {
+    await using host = await MilterHost.start(installed, { state });
+    let count = 0;
+    const sent = async (login: string, mail: string) => {
+      assert.match(await host.submit(login, `${login}@example.org`, mail), /^250/, host.trouble());
+      return await host.sent(++count);
+    };
+    const spam = () => host.site.mails(GREG, "Maildir/.Spam").length;
+    const passes = async () => {
+      const before = spam();
+      assert.match(await smtp(host.postfix.port, "", plain, forged), /^250/);
+      await until("the hook", () => spam() === before + 1, host.trouble);
+    };
+
+    await t.step("without keys greg's mail waits, and what keys would decide passes", async () => {
+      const lost = srs(GREG, new Date(), "mallory");
+      Deno.removeSync(`${host.home.path}/site/keys/${GREG}`);
+      await host.engine.reload("reloaded");
+      assert.match(await host.submit(GREG, plain, letter(GREG, "keyless")), /^451 4\.3\.0 .*cannot be signed now/);
+      isSigned(await sent(ANN, letter(ANN, "ann")), ANN);
+      assert.match(await smtp(host.postfix.port, "", lost, forged), /^250/);
+      await until("the hook", () => spam() === 1, host.trouble);
+      await passes();
+
+      Deno.removeSync(`${host.home.path}/site/keys/${ANN}`);
+      await host.engine.reload("kept"); // with no key at all the old ones stay
+      isSigned(await sent(ANN, letter(ANN, "kept")), ANN);
+      for (const user of [GREG, ANN]) host.engine.key(user, keyLine(user));
+      await host.engine.reload("reloaded");
+      isSigned(await sent(GREG, letter(GREG, "back")));
+      assert.match(await smtp(host.postfix.port, "", lost, forged), /^550/);
+      assert.match(await smtp(host.postfix.port, "", plain, forged), /^550/);
+    });
+
+    await t.step("on a full disk mail is signed and sent; the door no longer refuses on evidence", async () => {
+      using file = Deno.openSync(`${state}/fill`, { write: true, createNew: true });
+      try {
+        for (;;) if (file.writeSync(new Uint8Array(4096)) === 0) break;
+      } catch {
+        // Full.
+      }
+      isSigned(await sent(GREG, letter(GREG, "full")));
+      await passes();
+      // What the address alone decides needs no disk.
+      assert.match(await smtp(host.postfix.port, "", srs(GREG, new Date(), "mallory"), forged), /^550/);
+      assert.equal(await host.engine.stop(), 0);
+      await host.engine.start();
+      await passes();
+    });
+
+    await t.step("afterwards it still knows that a message was forgotten", async () => {
+      Deno.removeSync(`${state}/fill`);
+      isSigned(await sent(GREG, letter(GREG, "free")));
+      await passes();
+    });
+    assert.equal(host.sink.taken.length, count);
+  } finally {
+    run("umount", state);
+  }
+});
+
+test("serve has more sessions than it takes, and peers that stop talking", async (t) => {
+  using installed = await Installed.make(ROOT);
+  await using host = await MilterHost.start(installed);
+  const sockets = (role: "door" | "sign", count: number) =>
+    Promise.all(
+      Array.from({ length: count }, () => Deno.connect({ transport: "unix", path: `${host.engine.sockets}/${role}` })),
+    );
+
+  await t.step("peers that send a byte and wait do not disturb others", async () => {
+    const slow = [...await sockets("door", 50), ...await sockets("sign", 50)];
+    for (const one of slow) await one.write(new Uint8Array(1));
+    assert.match(await smtp(host.postfix.port, "", plain, forged), /^550/);
+    assert.match(await host.submit(GREG, plain, letter(GREG, "slow")), /^250/);
+    isSigned(await host.sent(1));
+    for (const one of slow) one.close();
+  });
+
+  await t.step("with a thousand sessions open, port 25 accepts and submission is put off", async () => {
+    const open = [...await sockets("door", 1000), ...await sockets("sign", 1000)];
+    await until("the limit", async () => /^250/.test(await smtp(host.postfix.port, "", plain, forged)), host.trouble);
+    assert.match(await host.submit(GREG, plain, letter(GREG, "busy")), /^451/);
+    assert.match(host.engine.stderr, /^door: More than 1000 connections at a time/m);
+    for (const one of open) one.close();
+    await until(
+      "free places",
+      async () => /^250/.test(await host.submit(GREG, plain, letter(GREG, "free"))),
+      host.trouble,
+    );
+    isSigned(await host.sent(2));
+    assert.match(await smtp(host.postfix.port, "", plain, forged), /^550/);
+  });
+
+  await t.step("forty clients at once: each is served as alone", async () => {
+    const before = host.sink.taken.length;
+    const answers = await Promise.all(
+      Array.from(
+        { length: 40 },
+        (_, nth) =>
+          nth % 4 === 0
+            ? smtp(host.postfix.port, "", plain, forged)
+            : host.submit(nth % 4 === 1 ? ANN : GREG, plain, letter(GREG, `many-${nth % 4}-${nth}`)),
+      ),
+    );
+    answers.forEach((answer, nth) => assert.match(answer, nth % 4 === 0 ? /^550/ : /^250/));
+    await host.sent(before + 30);
+    for (const one of host.sink.taken.slice(before)) {
+      if (fieldOf(one.mail, "Message-ID").startsWith("<many-1-")) isPlain(one);
+      else isSigned(one);
+    }
+    assert.equal(new Set(host.sink.taken.map(({ mail }) => fieldOf(mail, "Message-ID"))).size, before + 30);
+  });
+});
+
+/** An SMTP client that stops where the test wants it to. */
+class Client {
+  readonly #buffer = new Uint8Array(4096);
+  private constructor(readonly connection: Deno.TcpConn) {}
+
+  static async open(port: number): Promise<Client> {
+    const client = new Client(await Deno.connect({ hostname: "127.0.0.1", port }));
+    await client.#reply();
+    await client.say("EHLO stranger.example");
+    return client;
+  }
+
+  async say(line: string): Promise<string> {
+    await this.connection.write(new TextEncoder().encode(`${line}\r\n`));
+    return await this.#reply();
+  }
+
+  async #reply(): Promise<string> {
+    let text = "";
+    while (!/^\d{3} .*\r\n$/m.test(text)) {
+      const size = await this.connection.read(this.#buffer);
+      if (size === null) throw new Error(`The server hung up: ${text}`);
+      text += new TextDecoder().decode(this.#buffer.subarray(0, size));
+    }
+    return text;
+  }
+
+  [Symbol.dispose](): void {
+    this.connection.close();
+  }
+}
