@@ -72,11 +72,11 @@ test("serve is killed while messages arrive", async (t) => {
     await killer;
     await host.sent(count + jobs.length);
     await until("the empty queue", async () => await host.postfix.queued() === 0, host.trouble);
-    const taken = host.sink.taken.slice(count);
-    assert.equal(taken.length, jobs.length);
-    const ids = taken.map(({ mail }) => fieldOf(mail, "Message-ID")).sort();
+    const accepted = host.sink.accepted.slice(count);
+    assert.equal(accepted.length, jobs.length);
+    const ids = accepted.map(({ mail }) => fieldOf(mail, "Message-ID")).sort();
     assert.deepEqual(ids, jobs.map(({ id }) => `<${id}@example.org>`).sort());
-    for (const one of taken) isSigned(one, fieldOf(one.mail, "From").split("@")[0]!);
+    for (const one of accepted) isSigned(one, fieldOf(one.mail, "From").split("@")[0]!);
     count += jobs.length;
   });
 });
@@ -141,7 +141,7 @@ test("serve cannot write, or cannot read keys", async (t) => {
       isSigned(await sent(GREG, letter(GREG, "free")));
       await passes();
     });
-    assert.equal(host.sink.taken.length, count);
+    assert.equal(host.sink.accepted.length, count);
   } finally {
     run("umount", state);
   }
@@ -180,7 +180,7 @@ test("serve has more sessions than it takes, and peers that stop talking", async
   });
 
   await t.step("forty clients at once: each is served as alone", async () => {
-    const before = host.sink.taken.length;
+    const before = host.sink.accepted.length;
     const answers = await Promise.all(
       Array.from(
         { length: 40 },
@@ -192,11 +192,11 @@ test("serve has more sessions than it takes, and peers that stop talking", async
     );
     answers.forEach((answer, nth) => assert.match(answer, nth % 4 === 0 ? /^550/ : /^250/));
     await host.sent(before + 30);
-    for (const one of host.sink.taken.slice(before)) {
+    for (const one of host.sink.accepted.slice(before)) {
       if (fieldOf(one.mail, "Message-ID").startsWith("<many-1-")) isPlain(one);
       else isSigned(one);
     }
-    assert.equal(new Set(host.sink.taken.map(({ mail }) => fieldOf(mail, "Message-ID"))).size, before + 30);
+    assert.equal(new Set(host.sink.accepted.map(({ mail }) => fieldOf(mail, "Message-ID"))).size, before + 30);
   });
 });
 
