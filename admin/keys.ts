@@ -25,13 +25,15 @@ Manages the keys of your addresses. Secrets are never shown, and keys are never 
 file as a comment.
 
   list         List each key with its id, its date and its use
-  new          Add a key that signs from now on; older keys still verify
+  new          Add a key that signs from now on, or from a later day; older keys still verify
   retire ID    Retire a key: mail signed with it is no longer recognized
   import FILE  Import the secrets of other software from a file, or from standard input ("-"). They verify, and do not
                sign
 
-  --address ADDRESS  Whose keys; required if you have several addresses
-  --config FILE      Settings file
+  --address ADDRESS   Whose keys; required if you have several addresses
+  --config FILE       Settings file
+  --signs-from DATE   With new: the first day on which the key signs. On several hosts, choose a day ahead, and copy the
+                      key file to all of them before
 
 For import:
   --from PROGRAM      Software that used the secrets: ${SECRET_SOURCES.join(", ")}
@@ -46,7 +48,7 @@ Of Exim, only prvs is compatible, not SRS. Use --id with the key number that Exi
 Example: countersign keys import --from postsrsd /etc/postsrsd.secret
 `;
 
-const VALUES = ["address", "config", "from", "newline", "id", "created"];
+const VALUES = ["address", "config", "signs-from", "from", "newline", "id", "created"];
 
 /** The identity whose keys are changed, their file, and the other identities. */
 interface KeyOwner {
@@ -63,6 +65,9 @@ export function keys(name: string, args: readonly string[]): Promise<number> {
     if (run === undefined) {
       const what = verb === "" ? "Subcommand is missing" : `Unknown subcommand ${quote(verb)}`;
       throw new Fail("usage", what, { fix: `use one of ${Object.keys(VERBS).join(", ")}` });
+    }
+    if (verb !== "new" && options.has("signs-from")) {
+      throw new Fail("usage", "Option --signs-from is for new only");
     }
     const own = ["from", "newline", "id", "created", "sign"].find((option) => options.has(option));
     if (own !== undefined && verb !== "import") throw new Fail("usage", `Option --${own} is for import only`);
@@ -96,7 +101,7 @@ function list(settings: Settings, identities: readonly Identity[], options: Argu
         : valid.includes(key)
         ? `${until}${key.secret.length < MIN_SECRET_BYTES ? "; its secret is too short to sign" : ""}`
         : key.created > dayOf(now)
-        ? "not used: dated in the future"
+        ? `signs from ${printDay(key.created)}, verifies from the day before`
         : "not used: expired";
       say(`  ${key.id.padEnd(8)}  ${printDay(key.created)}  ${use}`);
     }
@@ -108,12 +113,16 @@ function list(settings: Settings, identities: readonly Identity[], options: Argu
 
 function create(settings: Settings, identities: readonly Identity[], options: Arguments): void {
   const { identity, file } = ownerOf(settings, identities, options);
+  const today = dayOf(new Date());
+  const created = day(options, "signs-from") ?? today;
+  if (created < today) throw new Fail("usage", `Option --signs-from ${printDay(created)} is in the past`);
   let id = "";
   change(file, (text) => {
     id = nextId(text);
-    return withLast(text, [{ id, created: dayOf(new Date()), secret: newSecret() }]);
+    return withLast(text, [{ id, created, secret: newSecret() }]);
   });
-  say(`${id} signs for ${canonicalAddress(identity)} from now on`);
+  const from = created === today ? "now on" : `${printDay(created)} on. Copy ${file} to all hosts before`;
+  say(`${id} signs for ${canonicalAddress(identity)} from ${from}`);
 }
 
 function retire(settings: Settings, identities: readonly Identity[], options: Arguments, id: string | undefined): void {

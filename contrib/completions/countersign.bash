@@ -11,7 +11,7 @@ _countersign() {
   elif [ "$former" = = ]; then former=${COMP_WORDS[COMP_CWORD - 2]}
   fi
   case $command:$former in
-    init:--address | init:--srs-domain | init:--command | init:--preset | init:--host | init:--port | init:--user | keys:--address | keys:--id | keys:--created | sign:--now | verify:--now | incoming:--sender | incoming:--recipient | explain:--sender | explain:--recipient | explain:--as | audit:--address | doctor:--host | doctor:--address | doctor:--to | doctor:--wait | log:--since)
+    init:--address | init:--srs-domain | init:--command | init:--preset | init:--host | init:--port | init:--user | keys:--address | keys:--signs-from | keys:--id | keys:--created | sign:--now | verify:--now | incoming:--sender | incoming:--recipient | explain:--sender | explain:--recipient | explain:--as | audit:--address | doctor:--host | doctor:--address | doctor:--to | doctor:--wait | log:--since)
       return ;;
     init:--via)
       words="command smtp maildir" command= ;;
@@ -41,7 +41,7 @@ _countersign() {
       words="--address --srs-domain --via --command --preset --host --port --security --user --password-file --ca --maildir --spam --challenges --config --yes --print --help" ;;
     keys)
       compopt -o default
-      words="list new retire import --address --config --from --newline --id --created --sign --help" ;;
+      words="list new retire import --address --config --signs-from --from --newline --id --created --sign --help" ;;
     sign)
       words="--scheme --now --config --help" ;;
     verify)

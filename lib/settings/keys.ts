@@ -63,11 +63,15 @@ export function validKeys(keys: readonly Key[], now: Date): Key[] {
   return keys.filter((key) => ageOf(key, now) < KEY_LIFETIME_DAYS && !isAhead(key, now));
 }
 
-/** Returns the key that signs on this day: the newest one under 720 days with a secret of at least 16 bytes. */
+/**
+ * Returns the key that signs on this day: the newest one under 720 days with a secret of at least 16 bytes. A key dated
+ * tomorrow only signs if there is no other, because it does not verify yet on a host whose clock is slower.
+ */
 export function signingKey(keys: readonly Key[], now: Date): Key | undefined {
-  return validKeys(keys, now).find((key) =>
+  const able = validKeys(keys, now).filter((key) =>
     ageOf(key, now) < KEY_SIGNING_DAYS && key.secret.length >= MIN_SECRET_BYTES
   );
+  return able.find((key) => ageOf(key, now) >= 0) ?? able[0];
 }
 
 /**

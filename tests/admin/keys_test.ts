@@ -130,7 +130,7 @@ Deno.test("keys list prints ids, dates and uses, but no secret", async () => {
   assert.equal(head, `greg@example.org  ${home.path}/${KEYS}`);
   const until = printDay(parseDay(CREATED)! + KEY_LIFETIME_DAYS - 1);
   assert.deepEqual(rows.map((row) => row.trim().split(/  +/)), [
-    ["k9", "2999-01-01", "not used: dated in the future"],
+    ["k9", "2999-01-01", "signs from 2999-01-01, verifies from the day before"],
     ["k2", TODAY(), `signs; verifies until ${printDay(dayOf(new Date()) + KEY_LIFETIME_DAYS - 1)}`],
     ["k1", CREATED, `verifies until ${until}`],
     ["k0", old, "not used: expired"],
@@ -176,6 +176,18 @@ Deno.test("a new key signs, the old one verifies until it is retired; mode and o
   assert.equal((await countersign(home, ["verify", signed])).code, 1);
   assert.equal((await countersign(home, ["verify", again])).code, 0);
   oneLine(await countersign(home, ["keys", "retire", "k1"]), 64, /Unknown key "k1"/);
+});
+
+Deno.test("a key for a later day does not sign before it", async () => {
+  using home = new Home();
+  const later = new Date(Date.now() + 10 * 86_400_000).toISOString().slice(0, 10);
+  const made = await countersign(home, ["keys", "new", "--signs-from", later]);
+  const said = `k2 signs for greg@example.org from ${later} on. Copy ${home.path}/${KEYS} to all hosts before\n`;
+  assert.deepEqual(made, { code: 0, stdout: said, stderr: "" });
+  assert.deepEqual([idsOf(home), printDay(file(home)[0]!.created)], [["k2", "k1"], later]);
+  const { stdout } = await countersign(home, ["keys", "list"]);
+  assert.match(stdout, new RegExp(`k2 +${later} +signs from ${later}, verifies from the day before`));
+  assert.match(stdout, /k1 .* signs; verifies until/);
 });
 
 Deno.test("a group-readable key file keeps its mode, and a link is kept", async () => {
@@ -318,6 +330,13 @@ const errors: [args: string[], stdin: string, message: RegExp, status: number][]
     64,
   ],
   [["import", "-", "--from", "postsrsd", "--address", "ann@example.org", "--id", "p"], "a\nb", /for one secret/, 64],
+  [
+    ["new", "--address", "ann@example.org", "--signs-from", "2026-01-01"],
+    "",
+    /--signs-from 2026-01-01 is in the past/,
+    64,
+  ],
+  [["list", "--signs-from", "2026-01-01"], "", /Option --signs-from is for new only/, 64],
   [["import", "-", "--from", "exim", "--address", "ann@example.org", "--created", "now"], "sec", /not a date/, 64],
   [["import", "-", "--from", "exim", "--address", "ann@example.org", "--created", "2026-05-05"], "s", /would sign/, 64],
   [

@@ -19,7 +19,9 @@ export class Engine {
     Deno.chmodSync(home.path, 0o755);
     Deno.mkdirSync(`${home.path}/site`);
     Deno.mkdirSync(this.state, { recursive: true });
-    chown(SITE, this.state);
+    // Deno keeps a cache in HOME.
+    Deno.mkdirSync(`${home.path}/daemon`);
+    for (const folder of [this.state, `${home.path}/daemon`]) chown(SITE, folder);
   }
 
   /** Writes keys for both users, and settings. */

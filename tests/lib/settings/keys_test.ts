@@ -9,6 +9,7 @@ import {
   keyDigit,
   parseKeys,
   secretsByDigit,
+  signingKey,
   validKeys,
 } from "../../../lib/settings/keys.ts";
 import { parseDay } from "../../../lib/date.ts";
@@ -145,4 +146,18 @@ Deno.test("parseDay rejects text that is not a date", () => {
   ) {
     assert.equal(parseDay(wrong), undefined, wrong);
   }
+});
+
+Deno.test("a key dated tomorrow verifies, and signs only if there is no other", () => {
+  const secret = "sixteen bytes or more";
+  const now = new Date("2026-11-20T23:59:59Z");
+  const keys = parseKeys(`k1 2026-01-01 ${secret}\nk2 2026-11-21 ${secret}\nk3 2026-11-22 ${secret}\n`, "keys");
+  const ids = (found: readonly Key[]) => found.map(({ id }) => id);
+  assert.deepEqual(ids(validKeys(keys, now)), ["k2", "k1"]);
+  assert.equal(signingKey(keys, now)!.id, "k1");
+  const next = new Date("2026-11-21T00:00:00Z");
+  assert.equal(signingKey(keys, next)!.id, "k2");
+  assert.deepEqual(ids(validKeys(keys, next)), ["k3", "k2", "k1"]);
+  assert.equal(signingKey(parseKeys(`k2 2026-11-21 ${secret}\n`, "keys"), now)!.id, "k2", "a slow clock");
+  assert.equal(signingKey(parseKeys(`k1 2024-01-01 ${secret}\nk2 2026-11-21 ${secret}\n`, "keys"), now)!.id, "k2");
 });

@@ -1,0 +1,84 @@
+/**
+ * New keys on two hosts with Postfix and `countersign serve` that share their state, while mail goes on: each key
+ * verifies everywhere before it signs anywhere, so no genuine bounce is refused.
+ */
+import assert from "node:assert/strict";
+import { fieldOf, qsbmf, ROOT, SECRET } from "../rig.ts";
+import { Installed, needPostfix, smtp, until } from "./postfix.ts";
+import { keyLine, letter, MilterHost } from "./postfix_milter.ts";
+import { chown, GREG, LIE, srs } from "./site.ts";
+
+const test = await needPostfix();
+const plain = `${GREG}@example.org`;
+
+const day = (offset: number): string => new Date(Date.now() + offset * 86_400_000).toISOString().slice(0, 10);
+const K1 = keyLine(GREG);
+const k2 = (created: string) => `k2 ${created} second ${SECRET}\n`;
+
+test("rotation over two hosts: no genuine bounce is refused", async (t) => {
+  using installed = await Installed.make(ROOT);
+  const state = `${installed.home.path}/state`;
+  await using first = await MilterHost.start(installed, { state });
+  await using second = await MilterHost.start(installed, { state });
+  const hosts = [first, second];
+
+  /** Puts a key file on a host, for serve and for the hook behind it. */
+  const install = async (host: MilterHost, text: string) => {
+    const path = `${host.site.folder}/${GREG}/.config/countersign/keys`;
+    Deno.writeTextFileSync(path, text);
+    chown(GREG, path);
+    host.engine.key(GREG, text);
+    await host.engine.reload("reloaded");
+  };
+  let sent = 0;
+  let delivered = 0;
+  /** Every host sends; what comes back to every host, to the signed and to the plain address, is accepted there. */
+  const round = async (...keys: string[]) => {
+    const used: string[] = [];
+    for (const host of hosts) {
+      const before = host.sink.accepted.length;
+      const ids = [1, 2].map(() => `rotation-${sent++}`);
+      for (const answer of await Promise.all(ids.map((id) => host.submit(GREG, plain, letter(GREG, id))))) {
+        assert.match(answer, /^250/, host.trouble());
+      }
+      await host.sent(before + 2);
+      for (const { from, mail } of host.sink.accepted.slice(before)) {
+        used.push(fieldOf(mail, "X-Msgauth").split(".")[1]!);
+        const answers = await Promise.all(hosts.flatMap(({ postfix: { port } }) => [
+          smtp(port, "", from, qsbmf(from, LIE)),
+          smtp(port, "", plain, qsbmf(plain, mail)),
+        ]));
+        for (const answer of answers) assert.match(answer, /^250/, hosts.map((one) => one.trouble()).join("\n"));
+        delivered += 4;
+      }
+    }
+    assert.deepEqual([...new Set(used)].sort(), keys);
+    const mails = () => hosts.flatMap((host) => host.inbox());
+    await until("the bounces", () => mails().length === delivered, () => hosts.map((one) => one.trouble()).join("\n"));
+    for (const mail of mails()) assert.match(fieldOf(mail, "X-Countersign"), /^genuine;/);
+  };
+
+  await t.step("a key for a later day is copied from host to host, and signs nowhere", async () => {
+    await install(first, K1 + k2(day(1)));
+    await round("k1");
+    await install(second, K1 + k2(day(1)));
+    await round("k1");
+  });
+
+  await t.step("its day begins on the host whose clock is faster: the other one verifies it already", async () => {
+    await install(first, K1 + k2(day(0)));
+    await round("k1", "k2");
+  });
+
+  await t.step("its day has begun everywhere", async () => {
+    await install(second, K1 + k2(day(0)));
+    await round("k2");
+  });
+
+  await t.step("a host that never got the key would refuse: the door trusts its keys", async () => {
+    await install(second, K1);
+    const address = srs(GREG, new Date(), `second ${SECRET}`);
+    assert.match(await smtp(second.postfix.port, "", address, qsbmf("x", LIE)), /^550-5\.1\.1 /);
+    assert.match(await smtp(first.postfix.port, "", address, qsbmf("x", LIE)), /^250/);
+  });
+});
