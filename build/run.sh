@@ -23,7 +23,7 @@ trusted() { [ -O "$1" ] || { set -- $(ls -lnL -- "$1" 2>/dev/null) && [ "${3-}" 
 case $maildir in *,*) later "--maildir $maildir has a comma, so no permission can be given for it" ;; esac
 # Debian's system cron sets no HOME. Deno looks for .npmrc in HOME, and fails if it is not a folder.
 [ -n "${HOME-}" ] || { line=$(getent passwd "$(id -u)" 2>/dev/null) && line=${line%:*} && export HOME="${line##*:}"; }
-[ ! -e "${HOME-}" ] || [ -d "$HOME" ] || HOME=/nonexistent
+[ ! -e "${HOME-}" ] || [ -d "$HOME" ] || HOME=/proc/nonexistent # nothing can be created there
 
 # The settings and the sandbox file beside them. Without one a program may do what its user may, except connect.
 [ -n "$config" ] || config=${COUNTERSIGN_CONFIG-}
