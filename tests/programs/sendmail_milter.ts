@@ -62,11 +62,16 @@ export class SendmailHost {
     readonly engine: Engine,
   ) {}
 
-  static async start(installed: Installed, root: Root): Promise<SendmailHost> {
+  /** @param behind the port of a milter that comes after the role sign */
+  static async start(installed: Installed, root: Root, behind?: number): Promise<SendmailHost> {
     const [home, site, sink, port, submission] = [new Home(), new Site(), new Sink(), freePort(), freePort()];
     const folder = `${site.folder}/${GREG}`;
     const text = BEGINNING(sink.port) +
+      (behind === undefined ? "" : `MAIL_FILTER(\`opendkim', \`S=inet:${behind}@127.0.0.1')dnl\n`) +
       snippet("sendmail/milter/sendmail.mc", {
+        "M=Ea, InputMailFilters=countersign-sign": behind === undefined
+          ? "M=Ea, InputMailFilters=countersign-sign"
+          : "M=Ea, InputMailFilters=countersign-sign;opendkim",
         "Port=smtp": `Addr=127.0.0.1, Port=${port}`,
         "Port=submission": `Addr=127.0.0.1, Port=${submission}`,
       }) +

@@ -4,9 +4,13 @@ import { fieldOf, qsbmf, ROOT } from "../rig.ts";
 import { Installed, smtp, until } from "./postfix.ts";
 import { isPlain, isSigned, letter, names } from "./postfix_milter.ts";
 import { ANN, GREG, LETTER, LIE, returning, srs } from "./site.ts";
-import { sendmail, SendmailHost } from "./sendmail_milter.ts";
+import { lacking, tests } from "./need.ts";
+import { OpenDkim } from "./opendkim.ts";
+import { PASSWORDS, sendmail, SendmailHost } from "./sendmail_milter.ts";
+import { Client } from "./smtp_session.ts";
 
 const { test, unpack } = await sendmail();
+const testWithDkim = (await lacking("opendkim")) === "" ? test : tests("opendkim is not here: install opendkim");
 const plain = `${GREG}@example.org`;
 
 test("Sendmail with a role for each port", async (t) => {
@@ -45,6 +49,29 @@ test("Sendmail with a role for each port", async (t) => {
     assert.match(await smtp(host.port, "", plain, returning(GREG)), /^250/);
     await until("the mailbox", () => host.mbox().includes("X-Msgauth"), host.trouble);
     assert.doesNotMatch(host.mbox(), /lie@spam\.example/);
+  });
+
+  await t.step("a second recipient of a bounce waits: the client sends the message again", async () => {
+    using client = await Client.open(host.port);
+    await client.say("MAIL FROM:<>");
+    assert.match(await client.say(`RCPT TO:<${plain}>`), /^250/);
+    assert.match(
+      await client.say(`RCPT TO:<${ANN}@example.org>`),
+      /^452 4\.5\.3 .*A bounce has one recipient at a time/,
+    );
+  });
+
+  await t.step("each message of a session has the login of the session", async () => {
+    using client = await Client.open(host.submission);
+    const secret = new TextEncoder().encode(`\0${GREG}\0${PASSWORDS[GREG]}`).toBase64();
+    assert.match(await client.say(`AUTH PLAIN ${secret}`), /^235/);
+    for (const id of ["session-1", "session-2"]) {
+      for (const line of [`MAIL FROM:<${plain}>`, "RCPT TO:<jo@far.example>", "DATA"]) {
+        assert.match(await client.say(line), /^[23]/);
+      }
+      assert.match(await client.say(`${letter(GREG, id).replaceAll("\n", "\r\n")}.`), /^250/);
+      isSigned(await host.sent(++count));
+    }
   });
 
   await t.step("postmaster and abuse pass", async () => {
@@ -125,4 +152,22 @@ test("Sendmail with a role for each port", async (t) => {
     isSigned(await sent(GREG, plain, letter(GREG, "up")));
     assert.equal(host.sink.accepted.length, count);
   });
+});
+
+testWithDkim("opendkim behind us, under Sendmail: its signature covers the tag", async () => {
+  using installed = await Installed.make(ROOT);
+  await using root = await unpack();
+  await using dkim = await OpenDkim.start();
+  await using host = await SendmailHost.start(installed, root, dkim.port);
+  const mails = [
+    letter(GREG, "dkim", "Date: Fri, 20 Nov 2026 10:00:00 +0000\n"),
+    `From: ${plain}\nSubject: Bare\n\nHi\n`,
+  ];
+  for (const [nth, mail] of mails.entries()) {
+    assert.match(await host.submit(GREG, plain, mail), /^250/, host.trouble());
+    const one = await host.sent(nth + 1);
+    isSigned(one);
+    const covered = dkim.verify(one.data).map((name) => name.toLowerCase());
+    for (const name of ["from", "date", "message-id", "x-msgauth"]) assert.ok(covered.includes(name), `${covered}`);
+  }
 });
