@@ -118,7 +118,8 @@ test("the sign socket of Postfix signs the mail of its logins, and only that", a
 test("www-data may not send where authorized_submit_users says so, however much is signed", async () => {
   using installed = await Installed.make(ROOT);
   await using host = await MilterHost.start(installed, {
-    main: `authorized_submit_users = !www-data, static:all`,
+    // Without the macro v it is not known to be Postfix.
+    main: "authorized_submit_users = !www-data, static:all\nmilter_connect_macros = j {daemon_name} {daemon_addr} _",
     edit: (name, text) => name === "config" ? `${text}sign_local = true\n` : text,
   });
   const argv = ["/usr/sbin/sendmail", "-f", plain, "jo@far.example"];
@@ -130,4 +131,12 @@ test("www-data may not send where authorized_submit_users says so, however much 
   // The outsider who writes as greg on port 25 meets the door, which never signs.
   assert.match(await smtp(host.postfix.port, plain, "jo@far.example", letter(GREG, "outside")), /^250/);
   isPlain(await host.sent(2));
+
+  // A Postfix that does not tell its name is treated as Sendmail: the tag is near the top.
+  const marked = `X-Msgauth: v1.k1.20000.aaaaaaaa.${"a".repeat(26)}\n`;
+  const bare = `X: 1\n${marked}From: ${plain}\n${marked}Subject: Bare\n\nHi\n`;
+  assert.match(await host.submit(GREG, plain, bare), /^250/);
+  const one = await host.sent(3);
+  isSigned(one);
+  assert.deepEqual(names(one.mail), ["X", "X-Msgauth", "From", "Subject", "Date", "Message-ID"]);
 });
