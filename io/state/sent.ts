@@ -11,6 +11,7 @@ import { dayOf } from "../../lib/date.ts";
 import { Fail, reason } from "../../lib/fail.ts";
 import { purposeMac } from "../../lib/hmac.ts";
 import type { Identity } from "../../lib/settings/identity.ts";
+import { signingKey } from "../../lib/settings/keys.ts";
 import { bareMessageId, withoutBrackets } from "../../lib/message_id.ts";
 
 /** Days for which a Message-ID is remembered. */
@@ -29,12 +30,16 @@ export function rememberSent(
   signed: boolean,
   now: Date,
 ): void {
-  recordSent(folder, sentHash(identity, messageId), { day: dayOf(now), signed });
+  recordSent(folder, sentHash(identity, messageId, now), { day: dayOf(now), signed });
 }
 
-/** Returns the hash under which a message of this identity is remembered. */
-export function sentHash(identity: Identity, messageId: string): Bytes {
-  return hashOf(identity.keys[0]!.secret, bareMessageId(messageId));
+/**
+ * Returns the hash under which a message of this identity is remembered. It is made with the key that signs: a key that
+ * is dated in the future may not have reached every host yet.
+ */
+export function sentHash(identity: Identity, messageId: string, now: Date): Bytes {
+  const key = signingKey(identity.keys, now) ?? identity.keys[0]!;
+  return hashOf(key.secret, bareMessageId(messageId));
 }
 
 /** Returns the hashes under which these Message-IDs may be remembered, of at most 20 of them. */

@@ -35,7 +35,7 @@ export async function rememberKeyed(
   signed: boolean,
   now: Date,
 ): Promise<void> {
-  await store.rememberSent(sentHash(identity, messageId).toHex(), { day: dayOf(now), signed });
+  await store.rememberSent(sentHash(identity, messageId, now).toHex(), { day: dayOf(now), signed });
 }
 
 /** Returns the ledger in this store. */

@@ -86,6 +86,22 @@ Deno.test("sent mail is found by who sent it", async () => {
   });
 });
 
+Deno.test("while a new key is spread, before its day, hosts without it find what is sent", async () => {
+  const ahead: Identity = {
+    ...joe,
+    keys: [{ id: "k2", created: dayOf(day(5)), secret: utf8("another secret, for tests only") }, ...joe.keys],
+  };
+  await scene(async (store) => {
+    await rememberKeyed(store, ahead, "<1@example.net>", true, now);
+    await keyedLedger(store).issue(await entryOf(ahead), ahead);
+    assert.equal((await findSent(store, joe, ["1@example.net"], now))?.signed, true);
+    assert.equal((await keyedLedger(store).find({ messageId: "1@example.net" }, [joe])).length, 1);
+    await rememberKeyed(store, ahead, "<2@example.net>", true, day(5));
+    assert.equal(await findSent(store, joe, ["2@example.net"], day(5)), undefined);
+    assert.equal((await findSent(store, ahead, ["2@example.net"], day(5)))?.signed, true);
+  });
+});
+
 Deno.test("the store's operator learns no addresses, Message-IDs or text", async () => {
   await scene(async (store, folder) => {
     const entry = await entryOf(joe);
