@@ -1,9 +1,11 @@
 /** The store in a real Redis. */
 import assert from "node:assert/strict";
 import { RedisStore } from "../../../../io/state/shared/redis.ts";
+import { parseConfig } from "../../../../lib/settings/parse.ts";
 import { dayOf } from "../../../../lib/date.ts";
 import { Authority } from "../../../certificates.ts";
 import { freePort } from "../../../programs/postfix.ts";
+import { ROOT } from "../../../rig.ts";
 import { needRedis, Redis } from "../../../programs/redis.ts";
 import { A, B, C, storeTests } from "./contract.ts";
 
@@ -164,4 +166,31 @@ test("Redis: over TLS with a private CA, and with no other", async () => {
   store.close();
   const other = new RedisStore(`rediss://localhost:${port}`, {}, IN_TIME);
   await assert.rejects(other.check(), { kind: "temporary", message: /certificate|issuer|self.signed/i });
+});
+
+test("Redis: the lines of contrib/redis are enough, and allow nothing else", async () => {
+  const lines = Deno.readTextFileSync(`${ROOT}/contrib/redis/redis.conf`).split("\n");
+  const settings = lines.filter((line) => /^\w/.test(line)).map((line) => {
+    return [line.slice(0, line.indexOf(" ")), line.slice(line.indexOf(" ") + 1).replace("PASSWORD", "secret")];
+  });
+  const port = freePort();
+  await using redis = await Redis.start({ ...Object.fromEntries(settings), port: String(port), bind: "127.0.0.1" });
+  const store = new RedisStore(`redis://countersign@127.0.0.1:${port}`, { password: "secret" }, IN_TIME);
+  await store.rememberSent(A, { day: today, signed: true });
+  await store.issue([`${A}-${B}`, `${B}-${B}`], today + 7, "text\n");
+  const claim = await store.claim(`${A}-${B}`);
+  await store.settle(claim!, "spent");
+  await store.noteForgotten(Date.now());
+  assert.equal((await store.sent([A])).length, 1);
+  assert.deepEqual((await store.entries({ lists: [B] })).map(({ state }) => state), ["spent"]);
+  assert.equal(typeof await store.lastForgotten(), "number");
+  store.close();
+  const as = ["--user", "countersign", "--pass", "secret", "--no-auth-warning"];
+  const text = '[[identity]]\naddress = "greg@example.org"\n[transport]\npreset = "exim"\n' +
+    Deno.readTextFileSync(`${ROOT}/contrib/redis/config.toml`);
+  const { state } = parseConfig(text, { file: "/etc/countersign/config.toml", home: "/home/greg" });
+  assert.deepEqual([state.shared, state.lookup], [true, "/run/countersign/lookup"]);
+  for (const command of [["GET", "other"], ["FLUSHALL"], ["KEYS", "*"], ["CONFIG", "SET", "appendfsync", "no"]]) {
+    assert.match(await redis.cli(...as, ...command), /^NOPERM/, command.join(" "));
+  }
 });
