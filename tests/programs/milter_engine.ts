@@ -123,13 +123,18 @@ export class Engine {
     return code;
   }
 
-  /** Kills Deno itself, as when memory is short; the launcher then ends by itself. */
-  async crash(): Promise<void> {
-    const { pid, status } = this.#child!;
+  /** Sends a signal to Deno itself, and not to its launcher. */
+  signal(signal: Deno.Signal): void {
+    const { pid } = this.#child!;
     const [deno] = Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).trim().split(" ");
     assert.ok(deno);
-    Deno.kill(Number(deno), "SIGKILL");
-    assert.notEqual((await status).code, 0);
+    Deno.kill(Number(deno), signal);
+  }
+
+  /** Kills Deno itself, as when memory is short; the launcher then ends by itself. */
+  async crash(): Promise<void> {
+    this.signal("SIGKILL");
+    assert.notEqual((await this.#child!.status).code, 0);
     await this.#read;
   }
 

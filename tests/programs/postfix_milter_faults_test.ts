@@ -15,7 +15,10 @@ const forged = qsbmf(plain, LIE);
 
 test("serve is killed while messages arrive", async (t) => {
   using installed = await Installed.make(ROOT);
-  await using host = await MilterHost.start(installed);
+  await using host = await MilterHost.start(installed, {
+    // Half a minute by default.
+    edit: (name, text) => name === "config" ? text : text.replaceAll("default_action=", "command_timeout=2s, $&"),
+  });
   let count = 0;
 
   await t.step("in the middle of a message: the client is put off, and sends it again", async () => {
@@ -43,6 +46,49 @@ test("serve is killed while messages arrive", async (t) => {
     await host.engine.start();
     assert.match(await smtp(host.postfix.port, "", plain, forged), /^550/);
   });
+
+  await t.step("it hangs: the mail server goes on after its timeout", async () => {
+    host.engine.signal("SIGSTOP");
+    try {
+      const [bounce, submitted] = await Promise.all([
+        smtp(host.postfix.port, "", plain, forged),
+        host.submit(GREG, plain, letter(GREG, "hangs")),
+      ]);
+      assert.deepEqual([bounce.slice(0, 3), submitted.slice(0, 3)], ["250", "451"]);
+    } finally {
+      host.engine.signal("SIGCONT");
+    }
+    assert.match(await smtp(host.postfix.port, "", plain, forged), /^550/);
+    assert.match(await host.submit(GREG, plain, letter(GREG, "hangs")), /^250/);
+    isSigned(await host.sent(++count));
+  });
+
+  await t.step(
+    "it is stopped in the middle of a message, which it finishes; the next waits for the restart",
+    async () => {
+      using client = await Client.open(host.submission);
+      for (
+        const line of [
+          `XCLIENT LOGIN=${GREG}`,
+          "EHLO again",
+          `MAIL FROM:<${plain}>`,
+          "RCPT TO:<jo@far.example>",
+          "DATA",
+        ]
+      ) {
+        assert.match(await client.say(line), /^[23]/, line);
+      }
+      host.engine.kill("SIGTERM");
+      await until("the end of the sockets", async () => !await host.engine.listens("sign"), host.trouble);
+      assert.match(await host.submit(GREG, plain, letter(GREG, "next")), /^451/);
+      assert.match(await client.say(`${letter(GREG, "finished").replaceAll("\n", "\r\n")}.`), /^250/);
+      isSigned(await host.sent(++count));
+      assert.equal(await host.engine.stop(), 0);
+      await host.engine.start();
+      assert.match(await host.submit(GREG, plain, letter(GREG, "next")), /^250/);
+      isSigned(await host.sent(++count));
+    },
+  );
 
   await t.step("again and again, with many clients: each message once, signed by its author alone", async () => {
     const users = [GREG, ANN];
