@@ -5,7 +5,7 @@ import { freePort, until } from "./postfix.ts";
 /** Returns a function that registers tests which need Dovecot, which only root can start, and these programs. */
 export async function needDovecot(...others: string[]): Promise<Test> {
   const missing = Deno.uid() === 0 ? [] : ["only root can start Dovecot"];
-  missing.push(await lacking("dovecot", "dovecot-core dovecot-submissiond"));
+  missing.push(await lacking("submission", "dovecot-core dovecot-submissiond"));
   for (const program of others) missing.push(await lacking(program));
   return tests(missing.filter((reason) => reason !== "").join(", "));
 }

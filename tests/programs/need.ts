@@ -40,9 +40,9 @@ export function tests(missing: string): Test {
     });
 }
 
-/** Looks in PATH and in the folders of administrative programs, nmh and git. */
+/** Looks in PATH and in the folders of administrative programs, nmh, git and Dovecot. */
 function isInstalled(program: string): boolean {
-  const usual = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/bin/mh:/usr/lib/git-core";
+  const usual = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/bin/mh:/usr/lib/git-core:/usr/lib/dovecot";
   const folders = `${Deno.env.get("PATH") ?? ""}:${usual}`.split(":");
   return folders.some((folder) => {
     try {

@@ -78,7 +78,7 @@ activated("the engine serves sockets of systemd as a user who can only read the 
     .replaceAll("/etc/countersign", site)
     .replaceAll("/var/lib/countersign", `${site}/state`)
     .replaceAll("/var/spool/postfix/countersign", `${site}/sockets`)
-    .replace("[incoming]", '[incoming]\nspam = "/nonexistent/spam"');
+    .replace("[incoming]", `[incoming]\nspam = "${site}/spam"`);
   home.write("site/config.toml", config.replace("[state]\n", "[state]\nshared = true\n"), 0o640);
   for (const path of ["keys", "keys/greg", "config.toml"]) await done("chgrp", SERVICE, `${site}/${path}`);
   Deno.removeSync(`${site}/config.sandbox`);
