@@ -181,7 +181,8 @@ export async function smtp(
     return text;
   };
   const command = async (line: string) => {
-    await connection.write(new TextEncoder().encode(`${line}\r\n`));
+    let rest = new TextEncoder().encode(`${line}\r\n`);
+    while (rest.length > 0) rest = rest.subarray(await connection.write(rest));
     return await reply();
   };
   await reply();

@@ -45,6 +45,15 @@ test("the sign socket of Postfix signs the mail of its logins, and only that", a
     assert.match(one.mail, /^Message-ID: <odd@example\.org>\nX-Msgauth: /m);
   });
 
+  await t.step("a large message with 8-bit text and dots arrives unchanged", async () => {
+    const body = `Grüße\n.\n..\n.end\n\n${"Zeile mit ö und Text\n".repeat(200_000)}`;
+    const mail = letter(GREG, "large").replace(/^Subject: .*\n[^]*/m, `Subject: Grüße aus Köln\n\n${body}`);
+    const one = await sent(GREG, plain, mail);
+    isSigned(one);
+    assert.equal(fieldOf(one.mail, "Subject"), "Grüße aus Köln");
+    assert.ok(one.mail.endsWith(`\n\n${body}`), "the body is unchanged");
+  });
+
   await t.step("mail that is signed already keeps its tag and sender", async () => {
     const sender = srs(GREG);
     const again = signed.replace(/^Received:.*\n(?:[ \t].*\n)*/gm, "");
