@@ -1,6 +1,7 @@
 /** Debian's Sendmail with contrib/sendmail/milter: what the door refuses, whose mail is signed, what is delivered. */
 import assert from "node:assert/strict";
 import { fieldOf, qsbmf, ROOT } from "../rig.ts";
+import { REFUSED } from "../smtp_sink.ts";
 import { Installed, smtp, until } from "./postfix.ts";
 import { isPlain, isSigned, letter, names } from "./postfix_milter.ts";
 import { ANN, GREG, LETTER, LIE, returning, srs } from "./site.ts";
@@ -136,6 +137,17 @@ test("Sendmail with a role for each port", async (t) => {
     assert.deepEqual(one.toParameters.map((text) => text.split(" ").sort()), [
       ["NOTIFY=SUCCESS,DELAY", "ORCPT=rfc822;Jo@far.example"],
     ]);
+  });
+
+  await t.step("Sendmail's own bounce comes home by way of the hook", async () => {
+    host.sink.answers = { to: (one) => one.startsWith("nobody@") ? REFUSED : undefined };
+    const before = host.inbox().length;
+    assert.match(await host.submit(GREG, plain, letter(GREG, "bounces"), "nobody@far.example"), /^250/);
+    await until("the bounce", () => host.inbox().length > before, host.trouble);
+    const mail = host.inbox().find((one) => one.includes("<bounces@example.org>"))!;
+    assert.match(fieldOf(mail, "X-Countersign"), /^genuine; check=signed-recipient;/);
+    assert.match(mail, /Nobody here by that name/);
+    assert.match(mail, /^X-Msgauth: /m);
   });
 
   await t.step("without the engine port 25 accepts, and submission is put off", async () => {
