@@ -7,6 +7,7 @@ import { sysexit } from "../lib/sysexits.ts";
 import { checkArguments } from "../io/system/environment.ts";
 import { configFile } from "../io/system/load.ts";
 import { printError } from "../io/system/log.ts";
+import { cleanHourly } from "./clean.ts";
 import { doorRole } from "./door.ts";
 import { Engine } from "./engine.ts";
 import type { NamedStore } from "./lookup/answers.ts";
@@ -84,6 +85,7 @@ async function run(engine: Engine): Promise<void> {
   Deno.addSignalListener("SIGHUP", () => engine.update());
   const servers: SocketServer[] = [];
   const store = await openStore(settings, (what) => printError("serve", what));
+  const stopCleaning = cleanHourly(() => engine.loaded.settings);
   try {
     const listeners = await openSockets(settings);
     for (const { name, listener } of listeners) {
@@ -96,6 +98,7 @@ async function run(engine: Engine): Promise<void> {
     Deno.addSignalListener("SIGTERM", () => Deno.exit(0));
   } finally {
     await Promise.all(servers.map((server) => server.close(MAX_DRAIN_MS)));
+    stopCleaning();
     store?.close();
   }
 }

@@ -2,7 +2,6 @@
 import { errorText, Fail } from "../../lib/fail.ts";
 import { asksLookup } from "../../lib/settings/lookup.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
-import { expireDaily } from "../../io/state/expire.ts";
 import { handOver, useStore } from "../../io/state/stores.ts";
 import { readCertificates, readPassword } from "../../io/system/load.ts";
 import type { NamedStore } from "./answers.ts";
@@ -12,9 +11,6 @@ import type { NamedStore } from "./answers.ts";
  * before bounces of this mail come back.
  */
 const HAND_OVER_MS = 15_000;
-
-/** How often expired files are looked for, in milliseconds; once a day some are found. */
-const CLEAN_MS = 3_600_000;
 
 /** The store, while it is open. */
 export interface OpenStore extends NamedStore {
@@ -37,11 +33,7 @@ export async function openStore(
   const { folder, redis, redis_password_file, redis_ca } = settings.state;
   if (redis === "") {
     const store = (await import("../../io/state/shared/files.ts")).fileStore(folder);
-    const release = useStore(settings, store);
-    // No shim and no hook of this folder does it.
-    const clean = () => void expireDaily(folder, "serve", new Date(), () => {});
-    clean();
-    return { kind: "files", store, close: ending(release, repeated(clean, CLEAN_MS)) };
+    return { kind: "files", store, close: useStore(settings, store) };
   }
   const { RedisStore } = await import("../../io/state/shared/redis.ts");
   const store = new RedisStore(redis, {
@@ -58,16 +50,15 @@ export async function openStore(
     report(errorText(error));
   }
   const release = useStore(settings, store);
-  const timer = repeated(() => void handOver(settings, store), every);
-  return { kind: "redis", store, close: ending(timer, release, () => store.close()) };
-}
-
-/** Does some work now and then, which does not keep the program alive. @returns ends that */
-function repeated(work: () => void, milliseconds: number): () => void {
-  const timer = setInterval(work, milliseconds);
+  const timer = setInterval(() => void handOver(settings, store), every);
   Deno.unrefTimer(timer);
-  return () => clearInterval(timer);
+  return {
+    kind: "redis",
+    store,
+    close() {
+      clearInterval(timer);
+      release();
+      store.close();
+    },
+  };
 }
-
-/** Does all of this. */
-const ending = (...work: (() => void)[]) => () => work.forEach((one) => one());
