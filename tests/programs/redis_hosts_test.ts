@@ -37,6 +37,17 @@ class Host extends Member {
     return host;
   }
 
+  /** The process of `countersign serve`. */
+  get serving(): number {
+    return this.#serving!.pid;
+  }
+
+  /** Starts `countersign serve` again, after it was killed. */
+  async restart(): Promise<void> {
+    await this.#serving!.ended();
+    this.#serving = await Serving.start(this);
+  }
+
   /** What `countersign serve` has said. */
   get said(): string {
     return this.#serving!.stderr;
@@ -174,6 +185,23 @@ test("Redis dies while an answer is sent: it is not given again, at either host"
     await redis.start();
     await new Promise((done) => setTimeout(done, 1100));
     one.injector("");
+    for (const host of [one, other]) {
+      assert.equal((await host.deliver(challenge!)).end, "success");
+      assert.match(host.logged, /an answer was started and may have been sent: check it yourself/);
+    }
+    assert.deepEqual([one.answers(challenge!), other.answers(challenge!)], [1, 0]);
+  }));
+
+test("serve is killed while an answer is sent: it is not given again, and serve starts again", () =>
+  two(async (one, other) => {
+    const [challenge] = await one.post("A patch");
+    one.injector(`kill -9 ${one.serving}`);
+    const { end, runs } = await one.deliver(challenge!);
+    assert.deepEqual([end, runs[0]!.code], ["defer", 75]);
+    assert.equal(one.answers(challenge!), 1);
+    one.injector("");
+    // The launcher reports what became of it; its socket is left behind.
+    await one.restart();
     for (const host of [one, other]) {
       assert.equal((await host.deliver(challenge!)).end, "success");
       assert.match(host.logged, /an answer was started and may have been sent: check it yourself/);

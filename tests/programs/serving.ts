@@ -41,6 +41,11 @@ export class Serving {
     return new Serving(home, launcher);
   }
 
+  /** The process of Deno, which the launcher has started. */
+  get pid(): number {
+    return Number(Deno.readTextFileSync(`/proc/${this.#child.pid}/task/${this.#child.pid}/children`).trim());
+  }
+
   /** Waits for its end. @returns the status */
   async ended(): Promise<number> {
     const { code } = await this.#child.status;
