@@ -8,6 +8,7 @@ import { ROOT } from "../tests/rig.ts";
 import { audit } from "./audit.ts";
 import { judgeBudgets, readBudgets } from "./budgets.ts";
 import { BenchHome, TIMES } from "./home.ts";
+import { door } from "./door.ts";
 import { growth } from "./growth.ts";
 import { hostileInput } from "./hostile.ts";
 import { incoming } from "./in.ts";
@@ -26,6 +27,7 @@ const GROUPS: Record<string, (home: BenchHome) => Promise<Table[]>> = {
   load,
   library,
   audit,
+  door,
 };
 
 const NEEDED = { time: "time", perl: "perl", python3: "python3", msmtp: "msmtp", setpriv: "util-linux" };

@@ -25,15 +25,14 @@ export function doorRole(engine: Engine): MilterRole {
 
 class IncomingMessage implements MilterMessage {
   readonly #context: DoorContext;
-  /** May this message be refused because of what it says? */
-  readonly #evidence: boolean;
+  /** May this message be refused because of what it says? Undefined before that matters. */
+  #evidence: boolean | undefined;
   /** Recipients that were accepted; of those the identities to which it may be a forged bounce. */
   #accepted = 0;
   readonly #judged: string[] = [];
 
   constructor(context: DoorContext) {
     this.#context = context;
-    this.#evidence = mayRefuseMessage(context);
   }
 
   recipient(address: string): Answer {
@@ -41,7 +40,7 @@ class IncomingMessage implements MilterMessage {
     this.#log("rcpt", decision);
     if (decision.reply !== undefined) return { reply: decision.reply };
     const ours = decision.needsMessage === true;
-    if (this.#evidence && (ours || decision.unrelated)) {
+    if ((ours || decision.unrelated) && (this.#evidence ??= mayRefuseMessage(this.#context))) {
       // A reply to the content would be for all recipients. The client sends the message to the others once more.
       if (this.#accepted > 0 && (ours || this.#judged.length > 0)) {
         return { reply: reply("452 4.5.3", "A bounce has one recipient at a time") };

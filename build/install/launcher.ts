@@ -34,6 +34,12 @@ export const PROGRAMS = [
 export const LEAN = "--v8-flags=--lite-mode,--no-lazy,--min-semi-space-size=8";
 
 /**
+ * V8 flags for `countersign serve`, which runs for months: a small young generation, and an old one that is collected
+ * when it has grown by a fifth. After 100,000 messages it has 86 MB instead of 168, at the same speed.
+ */
+const SERVE = "--v8-flags=--max-semi-space-size=2,--heap-growing-percent=20";
+
+/**
  * KB of data that Deno 2.9.6 needs to start with and without {@link LEAN}, measured with `ulimit`, plus a margin. They
  * differ because V8 reserves memory for optimized code. The 41 GB of address space in run.sh were measured, too.
  */
@@ -79,7 +85,8 @@ esac
 /** Returns lines that set the permissions without a sandbox. */
 function wideLines(rights: string): string {
   const lines = COMMAND_RIGHTS.map(([commands, given]) => {
-    return `    ${commands.replaceAll(" ", " | ")}) wide=${flagLines(given)} ;;\n`;
+    const flags = commands === "serve" ? `flags="$flags ${SERVE}" ` : "";
+    return `    ${commands.replaceAll(" ", " | ")}) ${flags}wide=${flagLines(given)} ;;\n`;
   });
   return rights === ""
     ? `  case $program in\n${lines.join("")}  esac\n  [ "$name" = countersign ] || export NO_COLOR=1\n`

@@ -60,7 +60,7 @@ class LookupConversation implements Conversation {
       const failure = this.#deadline.passed ? new Fail("data", "The peer was silent in mid-request") : error;
       throw new Fail("data", reason(failure), { cause: error });
     } finally {
-      this.#deadline.clear();
+      this.#deadline.close();
     }
   }
 

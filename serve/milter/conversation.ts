@@ -17,7 +17,11 @@ export interface Limits {
 /** The limits of `countersign serve`. */
 export const LIMITS: Limits = { idle: 7_200_000, packet: 60_000 };
 
-const READ_BYTES = 64 * 1024;
+/** Bytes that are read at once: more than most messages to the door have. */
+const READ_BYTES = 16 * 1024;
+/** Buffers of sessions that have ended, because allocating one for each session would take time and memory. */
+const spareBuffers: Uint8Array[] = [];
+const MAX_SPARE_BUFFERS = 64;
 
 /** Returns what begins a session in this role on each connection. */
 export function milterSessions(role: MilterRole, limits: Limits = LIMITS): Converse {
@@ -40,22 +44,23 @@ class MilterConversation implements Conversation {
 
   async run(): Promise<void> {
     const deadline = new Deadline(() => end(this.#connection));
+    const buffer = spareBuffers.pop() ?? new Uint8Array(READ_BYTES);
     try {
-      await this.#exchange(deadline);
+      await this.#exchange(deadline, buffer);
     } catch (error) {
       if (deadline.passed) {
         throw new Fail("data", "A session was ended because the mail server was silent", { cause: error });
       }
       throw error;
     } finally {
-      deadline.clear();
+      deadline.close();
+      if (spareBuffers.length < MAX_SPARE_BUFFERS) spareBuffers.push(buffer);
     }
   }
 
-  async #exchange(deadline: Deadline): Promise<void> {
+  async #exchange(deadline: Deadline, buffer: Uint8Array): Promise<void> {
     const { idle, packet: limit } = this.#limits;
     const reader = new PacketReader();
-    const buffer = new Uint8Array(READ_BYTES);
     for (;;) {
       for (let packet; (packet = reader.next()) !== undefined;) {
         deadline.clear(); // our own work does not count as the peer's time
