@@ -1,6 +1,7 @@
 /** A milter session on a connection: reads packets, and ends sessions with peers that hang or send garbage. */
 import { Fail } from "../../lib/fail.ts";
 import { Deadline } from "../sockets/deadline.ts";
+import { Buffers } from "../sockets/buffers.ts";
 import type { Connection } from "../sockets/listen.ts";
 import { type Conversation, type Converse, end } from "../sockets/server.ts";
 import { PacketReader } from "./packet.ts";
@@ -17,11 +18,8 @@ export interface Limits {
 /** The limits of `countersign serve`. */
 export const LIMITS: Limits = { idle: 7_200_000, packet: 60_000 };
 
-/** Bytes that are read at once: more than most messages to the door have. */
-const READ_BYTES = 16 * 1024;
-/** Buffers of sessions that have ended, because allocating one for each session would take time and memory. */
-const spareBuffers: Uint8Array[] = [];
-const MAX_SPARE_BUFFERS = 64;
+/** Thousands of connections may be idle, and only some carry a message: these get a larger buffer. */
+const [SMALL, LARGE] = [new Buffers(4 * 1024), new Buffers(64 * 1024)];
 
 /** Returns what begins a session in this role on each connection. */
 export function milterSessions(role: MilterRole, limits: Limits = LIMITS): Converse {
@@ -33,6 +31,7 @@ class MilterConversation implements Conversation {
   readonly #closing: () => boolean;
   readonly #session: Session;
   readonly #limits: Limits;
+  #buffer = SMALL.take();
 
   constructor(connection: Connection, closing: () => boolean, session: Session, limits: Limits) {
     [this.#connection, this.#closing, this.#session, this.#limits] = [connection, closing, session, limits];
@@ -44,9 +43,8 @@ class MilterConversation implements Conversation {
 
   async run(): Promise<void> {
     const deadline = new Deadline(() => end(this.#connection));
-    const buffer = spareBuffers.pop() ?? new Uint8Array(READ_BYTES);
     try {
-      await this.#exchange(deadline, buffer);
+      await this.#exchange(deadline);
     } catch (error) {
       if (deadline.passed) {
         throw new Fail("data", "A session was ended because the mail server was silent", { cause: error });
@@ -54,11 +52,11 @@ class MilterConversation implements Conversation {
       throw error;
     } finally {
       deadline.close();
-      if (spareBuffers.length < MAX_SPARE_BUFFERS) spareBuffers.push(buffer);
+      for (const one of [SMALL, LARGE]) one.give(this.#buffer);
     }
   }
 
-  async #exchange(deadline: Deadline, buffer: Uint8Array): Promise<void> {
+  async #exchange(deadline: Deadline): Promise<void> {
     const { idle, packet: limit } = this.#limits;
     const reader = new PacketReader();
     for (;;) {
@@ -74,12 +72,16 @@ class MilterConversation implements Conversation {
       // Set once for a packet: bytes that come one by one do not prolong it.
       if (!reader.partial) deadline.set(idle);
       else if (!deadline.runs(limit)) deadline.set(limit);
-      const size = await this.#connection.read(buffer);
+      const size = await this.#connection.read(this.#buffer);
       if (size === null) {
         if (deadline.passed) throw new Fail("data", "The connection was closed");
         return;
       }
-      reader.push(buffer.subarray(0, size));
+      reader.push(this.#buffer.subarray(0, size));
+      if (size === this.#buffer.length && size < LARGE.size) {
+        SMALL.give(this.#buffer);
+        this.#buffer = LARGE.take();
+      }
     }
   }
 }

@@ -14,7 +14,7 @@ export interface Conversation {
 export type Converse = (connection: Connection, closing: () => boolean) => Conversation;
 
 /** Connections at a time; those above are closed, and a mail server then does what its `default_action` says. */
-export const MAX_CONNECTIONS = 1000;
+export const MAX_CONNECTIONS = 4000;
 
 /** Milliseconds before the next attempt when a connection could not be accepted. */
 const RETRY_MS = 100;

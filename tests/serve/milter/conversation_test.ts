@@ -180,3 +180,22 @@ Deno.test("closing ends a message that takes too long", async () => {
   await server.close(50);
   assert.equal((await readToEnd(busy)).length, 0);
 });
+
+Deno.test("a thousand sessions at once, with messages of every size", async () => {
+  await using rig = new Rig();
+  await rig.start();
+  const sizes = [1, 100, 4096, 5000, 70_000];
+  const sessions = sizes.map((size) => {
+    const mail = `A: b\n\n${"x".repeat(size)}\n`;
+    return concat(printPacket("O", OFFER), ...message("a@b", ["c@d"], mail), printPacket("Q"));
+  });
+  const one = async (nth: number) => {
+    using connection = await rig.connect();
+    const bytes = sessions[nth % sizes.length]!;
+    for (let at = 0; at < bytes.length;) at += await connection.write(bytes.subarray(at));
+    const said = packetsIn(await readToEnd(connection)).map(({ command }) => command);
+    assert.equal(said.at(-1), "a", said.join(""));
+  };
+  await Promise.all(Array.from({ length: 1000 }, (_, nth) => one(nth)));
+  assert.deepEqual(rig.reports, []);
+});
