@@ -202,13 +202,21 @@ class Scan {
     const { settings, identities } = this.#configuration;
     const judged = await replayMessage(replayed, settings, identities);
     const { result, evidence } = judged;
+    const unsigned = judged.nullSender && judged.plain;
     if (result === "forged" || result === "suspect") {
       const domain = judged.domain === "" ? "unknown" : judged.domain;
-      return { result, month, bounce: "unrecognized", domain, rejectable: judged.bounceSender && judged.plain };
+      return {
+        result,
+        month,
+        bounce: "unrecognized",
+        domain,
+        rejectable: judged.bounceSender && judged.plain,
+        unsigned,
+      };
     }
     const bounce = BOUNCES[result];
     const isBounce = bounce !== undefined && judged.bounceSender && evidence !== undefined;
-    return isBounce ? { result, month, bounce } : { result, month };
+    return isBounce ? { result, month, bounce, unsigned } : { result, month, unsigned };
   }
 }
 

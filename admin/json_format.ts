@@ -258,6 +258,11 @@ export const JSON_FORMATS = {
       },
     },
     {
+      name: "unsigned",
+      type: "number",
+      help: "Messages from the null sender to a plain address, all of which identity.refuse_unsigned would reject.",
+    },
+    {
       name: "unreadable",
       help: "Files and folders that could not be read.",
       type: {

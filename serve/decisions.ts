@@ -56,8 +56,11 @@ export async function decideMessage(delivery: Delivery, { loaded, now }: DoorCon
   const { settings, identities } = loaded;
   try {
     const { verdict } = await decide(delivery, { settings, identities, now, ...storesFor("postfix", settings, now) });
+    if (!isRefused(verdict, loaded)) return passed(verdict);
     // Another host may have sent what it could not remember.
-    if (!isRefused(verdict, loaded) || !await everythingRemembered(settings, now)) return passed(verdict);
+    if (!await everythingRemembered(settings, now)) {
+      return passed({ ...verdict, reason: `${verdict.reason}; not refused, because mail was sent and not remembered` });
+    }
     return refused(
       verdict,
       reply("550 5.7.1", "This is a bounce of a message that was not sent from here", contact(loaded)),

@@ -20,19 +20,19 @@ import { listenAt, type Listener } from "./sockets/listen.ts";
 import { type Converse, MAX_CONNECTIONS, SocketServer } from "./sockets/server.ts";
 
 const HELP = `Usage: countersign serve [--config FILE]
-Signs and checks mail inside Postfix or Sendmail, as a milter (protocol 6). It creates unix sockets in
-serve.socket_folder, and the socket is the role:
+Signs and checks mail inside Postfix, as a milter (protocol 6). It creates unix sockets in serve.socket_folder, or takes
+over those that systemd passes to it. The socket is the role:
 
-  door  For port 25: refuses what the hook would file as forged, where incoming.forged is "refuse". Never signs
-  sign  For submission: signs mail of the logins in identity.logins, as the shim does
+  door    For port 25: refuses what the hook would file as forged, where incoming.forged is "refuse". Never signs
+  sign    For submission: signs mail of the logins in identity.logins, as the shim does
   lookup  For shims and hooks, which ask it for what is remembered in Redis (state.redis) or in the files of the site
-        (state.lookup), and for other mail servers: judges a recipient and a message
+          (state.lookup), and for other mail servers: judges a recipient and a message
 
   --config FILE  Settings, instead of ~/.config/countersign/config.toml
 
-SIGHUP loads settings, lists and keys again, and keeps the old ones when the new ones are wrong. SIGTERM ends the
-program when the messages in transit are done; a second one ends it at once. There is no policy service yet, so the door
-needs a hook behind it.
+Settings, lists and keys that have changed are loaded again when a message arrives, and at SIGHUP; the old ones stay in
+use if the new ones are wrong. SIGTERM ends the program when the messages in transit are done; a second one ends it at
+once. There is no policy service yet, so the door needs a hook behind it.
 
 Example: countersign serve --config /etc/countersign/config.toml
 `;

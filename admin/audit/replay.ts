@@ -35,6 +35,8 @@ export interface ReplayVerdict {
   readonly evidence: string | undefined;
   /** Whether the recipient is the plain address of an identity, not a signed one. */
   readonly plain: boolean;
+  /** Whether the envelope sender is the null sender. */
+  readonly nullSender: boolean;
   /** Domain of the author, in lower case; empty if there is none. */
   readonly domain: string;
   readonly bodyStart: number;
@@ -91,6 +93,7 @@ export async function replayMessage(
     bounceSender: isBounceSender(delivery.sender),
     evidence,
     plain: recipientIdentity(asked, context) !== undefined,
+    nullSender: delivery.sender === null,
     domain: author === undefined ? "" : author.slice(author.lastIndexOf("@") + 1).toLowerCase(),
     bodyStart,
   };

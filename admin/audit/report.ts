@@ -15,7 +15,7 @@ export const backscatterOf = (counts: Counts): number => counts.forged + counts.
 
 /** Returns the results that are not in the tables, as sentences. */
 export function sentences(audit: Audit): string[] {
-  const { bounces, rejectable, sent, unreadable, skipped } = audit;
+  const { bounces, rejectable, unsigned, sent, unreadable, skipped } = audit;
   const recent = audit.recentlySent && recentSentence(audit.recentlySent);
   const share = (rejectable.share * 100).toFixed(1);
   return [
@@ -28,6 +28,9 @@ export function sentences(audit: Audit): string[] {
     `${count(bounces.total, "bounce")} to your addresses: ${number(bounces.verified)} verified by a signature, ` +
     `${number(bounces.known)} known by a Message-ID, ${number(bounces.unrecognized)} not recognized.`,
     `Could be rejected during the SMTP session: ${number(rejectable.count)}, ${share} % of all messages.`,
+    ...(unsigned > 0
+      ? [`identity.refuse_unsigned would reject ${number(unsigned)}: all from the null sender to a plain address.`]
+      : []),
     ...(skipped > 0 ? [`${count(skipped, "file")} skipped: not messages, or links.`] : []),
     ...(unreadable.count > 0
       ? [`${count(unreadable.count, "file or folder", "files or folders")} could not be read:`]

@@ -26,6 +26,8 @@ export interface Judged {
   readonly domain?: string;
   /** Whether the message could have been rejected during the SMTP session. */
   readonly rejectable?: boolean;
+  /** Whether it came from the null sender to the plain address of an identity. */
+  readonly unsigned?: boolean;
 }
 
 /** Number of domains that are counted; beyond it the rarest ones are dropped. */
@@ -42,6 +44,7 @@ export class Tally {
   /** Whether domains were dropped, so that the counts of the others are lower bounds. */
   dropped = false;
   rejectable = 0;
+  unsigned = 0;
   /** See `ReadProgress` in mailboxes.ts. */
   done = 0;
   skipped = 0;
@@ -49,10 +52,11 @@ export class Tally {
   readonly unreadableFiles: { path: string; why: string }[] = [];
 
   /** Counts a message. */
-  add({ result, month, bounce, domain, rejectable }: Judged): void {
+  add({ result, month, bounce, domain, rejectable, unsigned }: Judged): void {
     this.count(month, result);
     if (bounce !== undefined) this.bounces[bounce]++;
     if (rejectable === true) this.rejectable++;
+    if (unsigned === true) this.unsigned++;
     if (domain === undefined) return;
     if (this.domains.size >= MAX_COUNTED_DOMAINS && !this.domains.has(domain)) this.#dropRare();
     this.domains.set(domain, (this.domains.get(domain) ?? 0) + 1);
@@ -102,6 +106,8 @@ export interface Audit {
   readonly backscatterTruncated: boolean;
   /** Messages that could be rejected during the SMTP session. */
   readonly rejectable: { readonly count: number; readonly share: number };
+  /** Messages from the null sender to a plain address, which `identity.refuse_unsigned` rejects. */
+  readonly unsigned: number;
   readonly unreadable: {
     readonly count: number;
     readonly files: readonly { readonly path: string; readonly why: string }[];
@@ -144,6 +150,7 @@ export function audited(
       count: tally.rejectable,
       share: tally.messages === 0 ? 0 : tally.rejectable / tally.messages,
     },
+    unsigned: tally.unsigned,
     unreadable: { count: tally.unreadableCount, files: tally.unreadableFiles },
     skipped: tally.skipped,
   };

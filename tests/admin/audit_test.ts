@@ -94,6 +94,8 @@ for (const [kind, write] of Object.entries(BOXES)) {
     assert.deepEqual(audit.bounces, { total: 4, verified: 1, known: 1, unrecognized: 2 });
     assert.deepEqual(audit.backscatter, [{ domain: "d.example", count: 2 }]);
     assert.deepEqual(audit.rejectable, { count: 1, share: 1 / all.length });
+    // The genuine one and a forged one were sent to SRS addresses.
+    assert.equal(audit.unsigned, 4);
     assert.equal(audit.sent, 1);
     const months = Object.fromEntries(audit.months.map((one) => [one.month, one.other + one.forged + one.unsolicited]));
     assert.deepEqual(months, { "2026-10": 2, "2026-11": 4 });
@@ -373,6 +375,7 @@ Deno.test("JSON of an audit of one message", async () => {
     backscatter: [],
     backscatterTruncated: false,
     rejectable: { count: 0, share: 0 },
+    unsigned: 0,
     unreadable: { count: 0, files: [] },
     skipped: 0,
   });
