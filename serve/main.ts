@@ -20,8 +20,8 @@ import { listenAt, type Listener } from "./sockets/listen.ts";
 import { type Converse, MAX_CONNECTIONS, SocketServer } from "./sockets/server.ts";
 
 const HELP = `Usage: countersign serve [--config FILE]
-Signs and checks mail inside Postfix, as a milter (protocol 6). It creates unix sockets in serve.socket_folder, or takes
-over those that systemd passes to it. The socket is the role:
+Signs and checks mail inside Postfix or Sendmail, as a milter (protocol 6). It creates unix sockets in
+serve.socket_folder, or takes over those that systemd passes to it. The socket is the role:
 
   door    For port 25: refuses what the hook would file as forged, where incoming.forged is "refuse". Never signs
   sign    For submission: signs mail of the logins in identity.logins, as the shim does

@@ -79,7 +79,8 @@ class Running {
 
   /** Sends packets and reads until so many came back, or to the end. */
   async talk(connection: Deno.Conn, packets: Uint8Array[], count: number): Promise<string[]> {
-    await connection.write(concat(...packets));
+    // A connection that the engine has closed cannot even be written nothing to.
+    if (packets.length > 0) await connection.write(concat(...packets));
     const parts: Uint8Array[] = [];
     const buffer = new Uint8Array(4096);
     for (;;) {
