@@ -1,6 +1,7 @@
 /** How many messages per second `countersign audit` reads from the page cache. One in a hundred is a bounce. */
 import assert from "node:assert/strict";
-import { type Home, qsbmf } from "../tests/rig.ts";
+import type { Home } from "../build/rig/home.ts";
+import { qsbmf } from "../build/rig/mails.ts";
 import { type BenchHome, fewer } from "./home.ts";
 import { measure } from "./measure.ts";
 import type { Table } from "./report.ts";

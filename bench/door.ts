@@ -3,7 +3,8 @@
  * memory after many sessions. The client takes a share of the time, the same for all.
  */
 import { srsForward } from "../lib/srs.ts";
-import { CREATED, qsbmf, SECRET } from "../tests/rig.ts";
+import { CREATED, SECRET } from "../build/rig/home.ts";
+import { qsbmf } from "../build/rig/mails.ts";
 import { type BenchHome, TIMES } from "./home.ts";
 import { idleMilter } from "./idle_milter.ts";
 import { median } from "./measure.ts";

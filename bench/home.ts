@@ -1,7 +1,7 @@
 /** Shared by all groups: a user's home with an injector, the bundled and installed programs, and an environment. */
 import { bundle } from "../build/install/bundle.ts";
 import { LEAN } from "../build/install/launcher.ts";
-import { Home, ROOT } from "../tests/rig.ts";
+import { Home, ROOT } from "../build/rig/home.ts";
 import type { Subject } from "./measure.ts";
 
 /** Deno's arguments, as an installed launcher passes them. */

@@ -1,5 +1,5 @@
 /** Incoming mail: a genuine bounce continues, a forged one is read to its end and filed by a program. */
-import { ROOT } from "../tests/rig.ts";
+import { ROOT } from "../build/rig/home.ts";
 import { type BenchHome, fewer, TIMES } from "./home.ts";
 import { measure, type Subject } from "./measure.ts";
 import { forged, genuine, SIZES } from "./messages.ts";

@@ -1,5 +1,5 @@
 /** Addresses and tags per second, in process: measured by `deno bench` for Countersign, by a loop for Mail::SRS. */
-import { ROOT } from "../tests/rig.ts";
+import { ROOT } from "../build/rig/home.ts";
 import type { BenchHome } from "./home.ts";
 import { median } from "./measure.ts";
 import { SRS_LOOP } from "./peers.ts";

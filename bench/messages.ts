@@ -1,7 +1,8 @@
 /** Messages of any size, ordinary and hostile, written to files. */
 import { signTag } from "../mod.ts";
-import { type Home, qsbmf, SECRET } from "../tests/rig.ts";
-import { randomNonce } from "../tests/random.ts";
+import { type Home, SECRET } from "../build/rig/home.ts";
+import { qsbmf } from "../build/rig/mails.ts";
+import { NONCE_BYTES, tagNonce } from "../lib/tag.ts";
 
 /** Sizes of messages in bytes, by their names in the tables. */
 export const SIZES = { "2 KB": 2048, "1 MB": 1_000_000, "100 MB": 100_000_000, "1 GB": 1_000_000_000 } as const;
@@ -36,7 +37,7 @@ export function genuine(home: Home, size: number): string {
     key: "k1",
     secret: SECRET,
     now: new Date(),
-    nonce: randomNonce(),
+    nonce: tagNonce(crypto.getRandomValues(new Uint8Array(NONCE_BYTES))),
   });
   return fill(home, `in-${size}`, qsbmf("greg@example.org", `${SENT_HEADER}X-Msgauth: ${tag}\n\n`), size);
 }

@@ -1,5 +1,5 @@
 /** A hook as an MTA may run it: as a user without a home and without a cache of Deno. */
-import { CREATED, SECRET } from "../tests/rig.ts";
+import { CREATED, SECRET } from "../build/rig/home.ts";
 import { type BenchHome, TIMES } from "./home.ts";
 import { QMAIL } from "./in.ts";
 import { measure } from "./measure.ts";

@@ -1,6 +1,6 @@
 /** Outgoing mail: the shim in its three forms, and other programs for comparison. */
 import { SETTINGS } from "../lib/settings/schema.ts";
-import { ROOT } from "../tests/rig.ts";
+import { ROOT } from "../build/rig/home.ts";
 import { Drain } from "./drain.ts";
 import { type BenchHome, fewer, TIMES } from "./home.ts";
 import { measure, type Subject } from "./measure.ts";

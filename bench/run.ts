@@ -4,7 +4,7 @@
  * any. With --tables it only rewrites the tables, for example after a change of budgets.json. The ratios matter; the
  * milliseconds depend on the machine. BENCH_TIMES is the number of runs of a small process (default 40).
  */
-import { ROOT } from "../tests/rig.ts";
+import { ROOT } from "../build/rig/home.ts";
 import { audit } from "./audit.ts";
 import { judgeBudgets, readBudgets } from "./budgets.ts";
 import { BenchHome, TIMES } from "./home.ts";

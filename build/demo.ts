@@ -2,8 +2,9 @@
  * Demonstrates the programs in a temporary folder: the shim sends a message, and the hook receives a genuine bounce and a
  * forged one. Mail is sent to a maildir, so that neither a mail server nor configuration is needed.
  */
-import { qmailLocal } from "../tests/qmail.ts";
-import { fieldOf, Home, qsbmf } from "../tests/rig.ts";
+import { qmailLocal } from "./rig/qmail.ts";
+import { Home } from "./rig/home.ts";
+import { fieldOf, qsbmf } from "./rig/mails.ts";
 
 using home = new Home();
 home.settings(`[transport]

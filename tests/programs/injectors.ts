@@ -1,7 +1,7 @@
 /** What every transport program must do with the shim's messages, as seen by the server that it sends them to. */
 import assert from "node:assert/strict";
 import { srsReverse, verifyTag } from "../../mod.ts";
-import { qmailLocal } from "../qmail.ts";
+import { qmailLocal } from "../../build/rig/qmail.ts";
 import { fieldOf, type Home, oneLine, type Ran, SECRET } from "../rig.ts";
 import { type AcceptedMail, REFUSED, type Sink } from "../smtp_sink.ts";
 import { assertCounts, gregsHome, mailsIn, snippet } from "./letters.ts";

@@ -1,6 +1,6 @@
 /** greg is a member of a list with qsecretary: it challenges posts, and greg's hook may answer. */
 import assert from "node:assert/strict";
-import { type Delivered, qmailLocal } from "../qmail.ts";
+import { type Delivered, qmailLocal } from "../../build/rig/qmail.ts";
 import { type Challenge, Qsecretary } from "../qsecretary.ts";
 import { Desk, type Injected } from "./desk.ts";
 import { ledgerFiles } from "../rig.ts";

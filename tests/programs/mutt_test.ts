@@ -1,7 +1,7 @@
 /** The real mutt with contrib/mutt sends through the shim, and bounces return. */
 import assert from "node:assert/strict";
 import { verifyTag } from "../../mod.ts";
-import { qmailLocal } from "../qmail.ts";
+import { qmailLocal } from "../../build/rig/qmail.ts";
 import { CREATED, fieldOf, type Home, qsbmf, type Ran, ROOT, SECRET } from "../rig.ts";
 import { assertCounts, gregsHome, mailsIn, removeMail, settings, snippet } from "./letters.ts";
 import { need } from "./need.ts";

@@ -1,7 +1,7 @@
 /** contrib/qmail with a driver in place of qmail-local, and the pitfalls with which dot-qmail files could lose mail. */
 import assert from "node:assert/strict";
 import { countersign } from "../admin/home.ts";
-import { type Delivered, qmailLocal, type Started } from "../qmail.ts";
+import { type Delivered, qmailLocal, type Started } from "../../build/rig/qmail.ts";
 import { fieldOf, Home, oneLine, qsbmf, ROOT } from "../rig.ts";
 import { Installed } from "./postfix.ts";
 import {

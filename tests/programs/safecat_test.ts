@@ -1,6 +1,6 @@
 /** The real safecat with contrib/safecat. */
 import assert from "node:assert/strict";
-import { qmailLocal } from "../qmail.ts";
+import { qmailLocal } from "../../build/rig/qmail.ts";
 import { type Home, qsbmf, ROOT } from "../rig.ts";
 import { assertCounts, FORGED, gregsHome, mailsIn, MEGABYTE, ORDINARY, send, snippet } from "./letters.ts";
 import { need } from "./need.ts";

@@ -4,7 +4,7 @@ import { readTail, TAIL_BYTES } from "../../../io/system/tail.ts";
 import { PREFIX_BYTES } from "../../../io/system/input.ts";
 import { signTag } from "../../../lib/tag.ts";
 import { base64, FORMS } from "../../forms.ts";
-import { qmailLocal } from "../../qmail.ts";
+import { qmailLocal } from "../../../build/rig/qmail.ts";
 import { Home, SECRET } from "../../rig.ts";
 import { randomNonce } from "../../random.ts";
 

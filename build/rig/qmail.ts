@@ -3,7 +3,7 @@
  * seekable standard input rewound for each line, /bin/sh -c, working folder and
  * exit statuses are those of dot-qmail(5) and qmail-command(8), as measured.
  */
-import type { Home, Ran } from "./rig.ts";
+import type { Home, Ran } from "./home.ts";
 
 /** The result of a delivery. */
 export interface Delivered {
