@@ -99,6 +99,7 @@ test("what programs on the machine send is signed once, or not at all", async (t
     const one = await cron();
     isSigned(one);
     assert.match(one.mail, /\n\nDone\n$/);
+    assert.match(one.mail, /^Message-Id: .*\nX-Msgauth: /m, "below the field that Postfix has added");
     assert.match(fieldOf(one.mail, "Subject"), /^Cron </);
     await host.engine.change((text) => text.replace("sign_local = true", "sign_local = false"));
     isPlain(await cron());
