@@ -15,6 +15,7 @@ import { parseRedis } from "../../../lib/settings/redis.ts";
 import type { SentMessage } from "../../../incoming/need.ts";
 import type { StoredEntry } from "../entry_files.ts";
 import { SENT_DAYS } from "../sent.ts";
+import { CLAIM, FORGET, ISSUE, REMEMBER, SETTLE } from "./scripts.ts";
 import { MAX_ENTRIES, type SharedStore } from "./store.ts";
 
 /** Timeouts of Redis in milliseconds. A hook waits this long; after a timeout the message stays queued. */
@@ -49,50 +50,6 @@ const REQUIRED: Readonly<Record<string, string>> = {
   "maxmemory-policy": "noeviction",
   "cluster-enabled": "no",
 };
-
-/** Extends the lifetime of a key; `EXPIREAT … GT` requires Redis 7. */
-const PROLONG = `local function prolong(key, at)
-  local left = redis.call("TTL", key)
-  if left == -1 or left < at - tonumber(redis.call("TIME")[1]) then redis.call("EXPIREAT", key, at) end
-end
-`;
-
-/** KEYS: the record. ARGV: `s` or `u`, the day, when it expires. */
-const REMEMBER = `${PROLONG}
-if tonumber(redis.call("HGET", KEYS[1], ARGV[1]) or "-1") < tonumber(ARGV[2]) then
-  redis.call("HSET", KEYS[1], ARGV[1], ARGV[2])
-end
-prolong(KEYS[1], tonumber(ARGV[3]))
-return 1`;
-
-/** KEYS: the sets of the message and of the list, the entry, its other names. ARGV: LIST, MESSAGE, text, expiry. */
-const ISSUE = `${PROLONG}
-for nth = 3, #KEYS do if redis.call("EXISTS", KEYS[nth]) == 1 then return 0 end end
-redis.call("HSET", KEYS[3], "state", "issued", "text", ARGV[3])
-redis.call("SADD", KEYS[1], ARGV[1])
-redis.call("SADD", KEYS[2], ARGV[2])
-for nth = 1, 3 do prolong(KEYS[nth], tonumber(ARGV[4])) end
-return 1`;
-
-/** KEYS: the entry. ARGV: the claim. */
-const CLAIM = `
-if redis.call("HGET", KEYS[1], "state") ~= "issued" then return 0 end
-redis.call("HSET", KEYS[1], "state", "claimed", "claim", ARGV[1])
-return 1`;
-
-/** KEYS: the entry. ARGV: the claim, the state. */
-const SETTLE = `
-if redis.call("HGET", KEYS[1], "state") ~= "claimed" or redis.call("HGET", KEYS[1], "claim") ~= ARGV[1] then
-  return 0
-end
-redis.call("HSET", KEYS[1], "state", ARGV[2])
-return 1`;
-
-/** KEYS: the note. ARGV: the time, when it expires. */
-const FORGET = `${PROLONG}
-if tonumber(redis.call("GET", KEYS[1]) or "0") < tonumber(ARGV[1]) then redis.call("SET", KEYS[1], ARGV[1]) end
-prolong(KEYS[1], tonumber(ARGV[2]))
-return 1`;
 
 type Client = ReturnType<typeof createClient>;
 

@@ -1,0 +1,68 @@
+/**
+ * The Lua scripts of the store in Redis, which runs each of them as a whole. All keys of a script are in its KEYS, so that
+ * a user of Redis can be limited to those with the prefix.
+ */
+
+/** Extends the lifetime of a key; `EXPIREAT … GT` requires Redis 7. */
+const PROLONG = `local function prolong(key, at)
+  local left = redis.call("TTL", key)
+  if left == -1 or left < at - tonumber(redis.call("TIME")[1]) then redis.call("EXPIREAT", key, at) end
+end
+`;
+
+/**
+ * Adds a record of sent mail.
+ *
+ * KEYS: the record. ARGV: `s` or `u`, the day, when it expires.
+ */
+export const REMEMBER = `${PROLONG}
+if tonumber(redis.call("HGET", KEYS[1], ARGV[1]) or "-1") < tonumber(ARGV[2]) then
+  redis.call("HSET", KEYS[1], ARGV[1], ARGV[2])
+end
+prolong(KEYS[1], tonumber(ARGV[3]))
+return 1`;
+
+/**
+ * Adds an entry, unless one with one of its names exists.
+ *
+ * KEYS: the sets of the message and of the list, the entry, its other names. ARGV: LIST, MESSAGE, text, expiry.
+ */
+export const ISSUE = `${PROLONG}
+for nth = 3, #KEYS do if redis.call("EXISTS", KEYS[nth]) == 1 then return 0 end end
+redis.call("HSET", KEYS[3], "state", "issued", "text", ARGV[3])
+redis.call("SADD", KEYS[1], ARGV[1])
+redis.call("SADD", KEYS[2], ARGV[2])
+for nth = 1, 3 do prolong(KEYS[nth], tonumber(ARGV[4])) end
+return 1`;
+
+/**
+ * Claims an issued entry; returns 1 if that succeeded.
+ *
+ * KEYS: the entry. ARGV: the claim.
+ */
+export const CLAIM = `
+if redis.call("HGET", KEYS[1], "state") ~= "issued" then return 0 end
+redis.call("HSET", KEYS[1], "state", "claimed", "claim", ARGV[1])
+return 1`;
+
+/**
+ * Ends a claim; returns 1 if it was this one.
+ *
+ * KEYS: the entry. ARGV: the claim, the state.
+ */
+export const SETTLE = `
+if redis.call("HGET", KEYS[1], "state") ~= "claimed" or redis.call("HGET", KEYS[1], "claim") ~= ARGV[1] then
+  return 0
+end
+redis.call("HSET", KEYS[1], "state", ARGV[2])
+return 1`;
+
+/**
+ * Notes that a message was sent and not remembered; the latest time stays.
+ *
+ * KEYS: the note. ARGV: the time, when it expires.
+ */
+export const FORGET = `${PROLONG}
+if tonumber(redis.call("GET", KEYS[1]) or "0") < tonumber(ARGV[1]) then redis.call("SET", KEYS[1], ARGV[1]) end
+prolong(KEYS[1], tonumber(ARGV[2]))
+return 1`;
