@@ -19,8 +19,8 @@ case $name:$caller in qmail-inject:* | *:condredirect) soft=111 ;; esac
 later() { echo "$name: $1" >&2; exit "$soft"; }
 trusted() { [ -O "$1" ] || { set -- $(ls -lnL -- "$1" 2>/dev/null) && [ "${3-}" = 0 ]; }; } # the user's or root's?
 { command exec 9<&0; } 2>/dev/null || later "standard input is closed"
-[ -n "${PWD-}" ] || later "the working folder is gone"
-case $maildir in *,*) later "--maildir $maildir has a comma, so no permission can be given for it" ;; esac
+[ -n "${PWD-}" ] || later "the working directory does not exist"
+case $maildir in *,*) later "--maildir $maildir contains a comma, which a permission cannot express" ;; esac
 # Debian's system cron sets no HOME. Deno looks for .npmrc in HOME, and fails if it is not a folder.
 [ -n "${HOME-}" ] || { line=$(getent passwd "$(id -u)" 2>/dev/null) && line=${line%:*} && export HOME="${line##*:}"; }
 [ ! -e "${HOME-}" ] || [ -d "$HOME" ] || HOME=/proc/nonexistent # nothing can be created there
@@ -52,14 +52,14 @@ if [ -e "$sandbox" ] || [ -L "$sandbox" ]; then
       serve:--allow-run=*) flag= ;; shim:* | incoming:* | forward:* | serve:*) ;; *) flag= ;;
     esac
     case $flag in --allow-read=?* | --allow-write=?* | --allow-run=?* | --allow-net=?*) ;;
-      *) later "line $number of $sandbox is not understood: countersign sandbox" ;; esac
+      *) later "line $number of $sandbox is not valid: countersign sandbox" ;; esac
     [ "$who" = "$program" ] || [ "$who" = "${forward:-$program}" ] || continue
     case $thing in '~/'*) real_home && twin=$home/${thing#'~/'} thing=$HOME/${thing#'~/'} ;; esac
-    case $twin$thing in *,*) later "$thing in $sandbox has a comma, so no permission can be given for it" ;; esac
+    case $twin$thing in *,*) later "$thing in $sandbox contains a comma, which a permission cannot express" ;; esac
     allowed=$allowed${twin:+${flag%%=*}=$twin$newline}${flag%%=*}=$thing$newline
   done <"$sandbox"
   [ -n "$allowed" ] || [ "$program" != serve ] || allowed=--allow-read=/$newline # it says what is missing
-  [ -n "$allowed" ] || later "$sandbox has nothing for $program: countersign sandbox"
+  [ -n "$allowed" ] || later "$sandbox has no permissions for $program: countersign sandbox"
   [ -z "$maildir" ] || allowed=$allowed--allow-read=$maildir$newline--allow-write=$maildir$newline
 elif [ -n "$sandbox" ] && [ -e "${config%.toml}.permissions" ]; then
   later "${config%.toml}.permissions was written by an earlier version: countersign sandbox"
@@ -88,14 +88,14 @@ if [ "$program$caller" = incomingqmail ] && [ -n "$allowed" ] && real_home; then
 fi
 # Before it delivers, the program checks that its parent is still this process, which waits for its status.
 export COUNTERSIGN_LAUNCHER=$$ DENO_NO_UPDATE_CHECK=1
-real_path "$0" || later "cannot find itself"
+real_path "$0" || later "the path of this launcher cannot be resolved"
 here=${real%/*} && parts
 [ -s "$entry" ] || later "$entry is missing or empty"
 raise() { # raises a soft limit to the hard limit, which must be large enough for Deno
   ulimit -S "-$1" unlimited 2>/dev/null && return
   hard=$(ulimit -H "-$1" 2>/dev/null) && ulimit -S "-$1" "$hard" 2>/dev/null
   case $hard in '' | *[!0-9]*) return ;; esac
-  [ "$hard" -ge "$2" ] || later "the hard limit of $3 is $hard KB, and Deno needs $2 KB: raise it where this is started"
+  [ "$hard" -ge "$2" ] || later "the hard limit of $3 is $hard KB, but Deno needs $2 KB: raise it in the caller"
 }
 raise v 41000000 "address space"; raise d "$data" data
 set -f; for word in $(export -p); do case ${word%%=*} in # variables of the dynamic linker, Deno and its Node layer

@@ -249,7 +249,7 @@ Deno.test("install", async (t) => {
     oneLine(await home.run(["/bin/sh", "-c", "newaliases"], "", bin), 64, /^newaliases: There are no aliases/);
   });
 
-  await t.step("Deno's configuration files in the working folder are ignored", async () => {
+  await t.step("Deno's configuration files in the working directory are ignored", async () => {
     for (const name of ["deno.json", "package.json", "deno.lock", ".npmrc"]) home.write(name, "{ broken");
     const ran = await home.run([`${prefix}/bin/shim`, "--version"], "", minimalEnv(home));
     assert.deepEqual([ran.code, ran.stdout, ran.stderr], [0, `countersign ${VERSION}\n`, ""]);

@@ -60,7 +60,7 @@ Deno.test("the launcher has at most 130 lines of at most 120 characters", () => 
   assert.deepEqual(lines.filter((line) => line.length > 120), []);
 });
 
-/** [working folder, command]; `link` is a link to the shim, `folder` to the checkout. */
+/** [working directory, command]; `link` is a link to the shim, `folder` to the checkout. */
 const calls: [string, string][] = [
   [".", "./link"],
   [".", "./folder/shim/shim"],
@@ -284,9 +284,13 @@ Deno.test("a comma in --maildir is rejected with one line", async () => {
   using home = new Home();
   Deno.mkdirSync(`${home.path}/b`);
   for (const args of [["--maildir", "a,b"], ["--maildir=a,b"], ["--as", "maildrop", "--maildir", "a,b"]]) {
-    oneLine(await home.hook(args, MAIL), 75, /^incoming: --maildir a,b has a comma, so no permission can be given/m);
+    oneLine(
+      await home.hook(args, MAIL),
+      75,
+      /^incoming: --maildir a,b contains a comma, which a permission cannot express/m,
+    );
   }
-  oneLine(await home.hook(["--as", "condredirect", "--maildir", ","], MAIL), 111, /has a comma/);
+  oneLine(await home.hook(["--as", "condredirect", "--maildir", ","], MAIL), 111, /contains a comma/);
   // After -- there are addresses, which come from strangers.
   assert.doesNotMatch((await home.hook(["--", "--maildir", "a,b"], MAIL)).stderr, /comma/);
 });

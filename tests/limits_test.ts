@@ -50,10 +50,10 @@ for (const shell of SHELLS) {
 
   for (
     const [limits, message] of [
-      ["ulimit -v 50000", "address space is 50000 KB, and Deno needs 41000000 KB"],
+      ["ulimit -v 50000", "address space is 50000 KB, but Deno needs 41000000 KB"],
       ["ulimit -v 8000000", "address space is 8000000 KB"],
       ["ulimit -S -v 50000 && ulimit -H -v 100000", "address space is 100000 KB"],
-      ["ulimit -d 20000", "data is 20000 KB, and Deno needs 50000 KB"],
+      ["ulimit -d 20000", "data is 20000 KB, but Deno needs 50000 KB"],
     ] as const
   ) {
     Deno.test(

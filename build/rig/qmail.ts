@@ -1,6 +1,6 @@
 /**
  * A replacement for qmail-local, which Debian does not have: environment,
- * seekable standard input rewound for each line, /bin/sh -c, working folder and
+ * seekable standard input rewound for each line, /bin/sh -c, working directory and
  * exit statuses are those of dot-qmail(5) and qmail-command(8), as measured.
  */
 import type { Home, Ran } from "./home.ts";

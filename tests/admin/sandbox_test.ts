@@ -98,8 +98,8 @@ Deno.test("a newly configured list file is not ignored, because its lists would 
 
 /** [the text of the file, the error of the launcher] */
 const broken: [string, RegExp][] = [
-  ["", /config\.sandbox has nothing for shim: countersign sandbox$/m],
-  ["incoming --allow-read=/\n", /has nothing for shim/],
+  ["", /config\.sandbox has no permissions for shim: countersign sandbox$/m],
+  ["incoming --allow-read=/\n", /has no permissions for shim/],
   ...[
     "shim all /",
     "shim read /",
@@ -122,7 +122,7 @@ const broken: [string, RegExp][] = [
     "nonsense",
   ].map((line): [string, RegExp] => [
     `# comment\nshim --allow-read=/\n\n${line}\n`,
-    /^shim: line 4 of \S+\/config\.sandbox is not understood: countersign sandbox$/m,
+    /^shim: line 4 of \S+\/config\.sandbox is not valid: countersign sandbox$/m,
   ]),
 ];
 for (const [text, says] of broken) {
@@ -229,7 +229,7 @@ Deno.test("a home that is a link, with its own settings and with those of a site
   const comma = `${site.path}/a,b`;
   Deno.symlinkSync(home.path, comma);
   const ran = await home.shim(["ann@example.net"], MAIL, { HOME: comma, COUNTERSIGN_CONFIG: config });
-  oneLine(ran, 75, /a,b\/\S+ in .*site\.sandbox has a comma, so no permission can be given for it$/m);
+  oneLine(ran, 75, /a,b\/\S+ in .*site\.sandbox contains a comma, which a permission cannot express$/m);
 });
 
 Deno.test("a newly configured program or key file is denied until sandbox is run", async () => {

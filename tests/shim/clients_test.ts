@@ -29,7 +29,7 @@ interface Replayed {
   /** What the mail program got; undefined if it was not run. */
   argv: string[] | undefined;
   output: string | undefined;
-  /** The files in the working folder afterwards. */
+  /** The files in the working directory afterwards. */
   files: string[];
 }
 
