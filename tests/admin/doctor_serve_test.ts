@@ -13,7 +13,9 @@ import { milterSessions } from "../../serve/milter/conversation.ts";
 import { listenAt } from "../../serve/sockets/listen.ts";
 import { SocketServer } from "../../serve/sockets/server.ts";
 import { signRole } from "../../serve/sign.ts";
+import { ROOT } from "../rig.ts";
 import { EngineHome } from "../serve/engine.ts";
+import { conforms } from "./json.ts";
 
 /** Runs the checks. @returns the ids of the findings, and the notes */
 async function checked(home: EngineHome, now = new Date()): Promise<{ ids: string[]; notes: string[] }> {
@@ -163,4 +165,34 @@ Deno.test("which files another user may read", { ignore: Deno.uid() !== 0 }, () 
   assert.match(whyUnreadable(path, uid)!, /^mode 0700 of .*\/keys, owner 0, group 0$/);
   assert.equal(whyUnreadable(path, 0), undefined);
   assert.equal(whyUnreadable(`${path}.none`, 0), undefined);
+});
+
+Deno.test("the command runs these checks, and those of Postfix's milters; its findings have ids", async () => {
+  using home = new EngineHome();
+  await using _ = await new Serving().start(home);
+  const main = home.write(
+    "postconf",
+    [
+      `queue_directory = ${home.path}`,
+      "smtpd_milters = { unix:sockets/sign, default_action=tempfail }",
+      "smtp inet n - y - - smtpd",
+      "submission inet n - y - - smtpd -o smtpd_sender_restrictions=reject_sender_login_mismatch",
+      "",
+    ].join("\n"),
+  );
+  const argv = [Deno.execPath(), "run", "-q", "--frozen", "-A", "--config", `${ROOT}/deno.json`, `${ROOT}/main.ts`];
+  const doctor = ["countersign", "doctor", "--json", "--config", home.source.file, "--postconf", main];
+  const ran = await home.run([...argv, ...doctor]);
+  const { findings, notes } = conforms("doctor --json", JSON.parse(ran.stdout));
+  const ids = findings.map(({ id }: { id?: string }) => id).filter((id?: string) => id !== undefined);
+  assert.deepEqual(ids, ["milter-sign-on-25"], ran.stdout);
+  assert.ok(!notes.some((note: string) => note.includes("sockets of countersign serve")));
+  assert.ok(!findings.some(({ what }: { what: string }) => what.includes("reject_sender_login_mismatch")));
+
+  // Without the permission to connect it says so.
+  const limited = argv.flatMap((word) =>
+    word === "-A" ? ["--allow-read", "--allow-env", "--allow-run", "--allow-sys"] : word
+  );
+  const told = await home.run([...limited, ...doctor]);
+  assert.match(told.stdout, /The sockets of countersign serve were not tried/, told.stderr);
 });

@@ -124,6 +124,8 @@ activated("the engine serves sockets of systemd as a user who can only read the 
     const mail = "From: greg@example.org\nMessage-ID: <1@example.org>\nDate: today\n\nHi\n";
     const signed = await talk(sockets[1]!, message("greg@example.org", ["jo@b.example"], mail, { login: "greg" }));
     assert.match(signed.join("\n"), /e<SRS0=[^\n]*\n(?:.*\n)*.*X-Msgauth/);
+    const long = await talk(sockets[0]!, message("", ["greg@example.org"], forged + "words\n".repeat(60_000)));
+    assert.equal(long.at(-1), "a", "what was not read to its end is not refused");
     assert.match(home.read("site/state/log"), / at=data .* outcome=refused /);
     assert.equal(Deno.statSync(`${site}/state/log`).uid, Number((await run("id", "-u", SERVICE)).stdout));
 
@@ -166,7 +168,8 @@ function isThere(path: string): boolean {
 /** Sends a message in a session of its own. @returns what was answered */
 async function talk(path: string, packets: Uint8Array[]): Promise<string[]> {
   using connection = await Deno.connect({ transport: "unix", path });
-  await connection.write(concat(printPacket("O", OFFER), ...packets, printPacket("Q")));
+  const bytes = concat(printPacket("O", OFFER), ...packets, printPacket("Q"));
+  for (let at = 0; at < bytes.length;) at += await connection.write(bytes.subarray(at));
   const parts: Uint8Array[] = [];
   const buffer = new Uint8Array(65_536);
   for (let size; (size = await connection.read(buffer).catch(() => null)) !== null;) parts.push(buffer.slice(0, size));
