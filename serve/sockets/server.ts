@@ -27,6 +27,8 @@ export class SocketServer {
   readonly #limit: number;
   readonly #open = new Map<Connection, Conversation>();
   readonly #accepting: Promise<void>;
+  /** Connections that were closed here, whose errors are no news. */
+  readonly #ended = new WeakSet<Connection>();
   #closing = false;
   #drained: () => void = () => {};
 
@@ -45,10 +47,15 @@ export class SocketServer {
   async close(patience: number): Promise<void> {
     this.#closing = true;
     this.#listener.close();
-    for (const [connection, conversation] of this.#open) if (!conversation.busy) end(connection);
+    const finish = (connection: Connection) => {
+      this.#ended.add(connection);
+      end(connection);
+    };
+    for (const [connection, conversation] of this.#open) if (!conversation.busy) finish(connection);
     if (this.#open.size > 0) {
       const timer = setTimeout(() => {
-        for (const connection of this.#open.keys()) end(connection);
+        this.#report(`Connections closed in mid-message, because that took too long: ${this.#open.size}`);
+        this.#open.keys().forEach(finish);
       }, patience);
       await new Promise<void>((resolve) => this.#drained = resolve);
       clearTimeout(timer);
@@ -81,7 +88,7 @@ export class SocketServer {
     try {
       await conversation.run();
     } catch (error) {
-      this.#report(reason(error));
+      if (!this.#ended.has(connection)) this.#report(reason(error));
     } finally {
       end(connection);
       this.#open.delete(connection);

@@ -168,6 +168,7 @@ Deno.test("closing ends idle sessions, waits for messages in progress, and remov
   assert.deepEqual(answers, ["c", "c", "c", "a"]);
   await closed;
   assert.equal(server.connections, 0);
+  assert.deepEqual(rig.reports, [], "what the engine itself ends is no news");
 });
 
 Deno.test("closing ends a message that takes too long", async () => {
@@ -179,6 +180,7 @@ Deno.test("closing ends a message that takes too long", async () => {
   rig.server = undefined;
   await server.close(50);
   assert.equal((await readToEnd(busy)).length, 0);
+  assert.deepEqual(rig.reports, ["Connections closed in mid-message, because that took too long: 1"]);
 });
 
 Deno.test("a thousand sessions at once, with messages of every size", async () => {
