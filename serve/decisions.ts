@@ -2,7 +2,7 @@
 import { canonical } from "../lib/address.ts";
 import { errorText } from "../lib/fail.ts";
 import type { Event } from "../lib/log.ts";
-import { canonicalAddress, identityOf } from "../lib/settings/identity.ts";
+import { canonicalAddress, type Identity, identityOf } from "../lib/settings/identity.ts";
 import { signingKey } from "../lib/settings/keys.ts";
 import { isPlainAddress } from "../lib/settings/moved.ts";
 import { inGrace } from "../incoming/checks/forged.ts";
@@ -14,6 +14,7 @@ import { isBounceSender, type Verdict } from "../incoming/verdict.ts";
 import { remembersAll } from "../io/state/forgotten.ts";
 import { decide, storesFor } from "../io/state/lookups.ts";
 import { everythingRemembered } from "../io/state/stores.ts";
+import { sign } from "../outgoing/sender.ts";
 import type { Loaded } from "./loaded.ts";
 import { reply } from "./reply.ts";
 
@@ -44,8 +45,11 @@ export interface DoorContext {
 export function decideRecipient(address: string, context: DoorContext): Decision {
   if (isRole(address) || isUnreadable(address)) return {};
   try {
-    return moved(address, context) ?? undecidable(address, context) ?? unsigned(address, context) ??
-      signed(address, context);
+    const early = moved(address, context) ?? undecidable(address, context);
+    if (early !== undefined) return early;
+    const judged = signed(address, context);
+    // A pattern in `also` may match signed addresses, too.
+    return judged.needsMessage === true ? unsigned(address, context) ?? judged : judged;
   } catch (error) {
     return failed(error);
   }
@@ -113,11 +117,11 @@ function undecidable(address: string, { loaded, sender }: DoorContext): Decision
 }
 
 /** Bounces to the plain address, where the identity never uses it as the envelope sender (`refuse_unsigned`). */
-function unsigned(address: string, { loaded, sender, now }: DoorContext): Decision | undefined {
+function unsigned(address: string, context: DoorContext): Decision | undefined {
+  const { loaded, sender, now } = context;
   const identity = sender === null ? identityOf(loaded.identities, address) : undefined;
   if (!identity?.refuseUnsigned || inGrace({ settings: loaded.settings, now })) return undefined;
-  // Without a key that signs, its mail leaves with the plain sender.
-  if (signingKey(identity.keys, now) === undefined) return undefined;
+  if (!leavesSigned(address, identity, context)) return undefined;
   return {
     reply: reply("550 5.7.1", "This address is not used as an envelope sender and accepts no bounces", contact(loaded)),
     event: {
@@ -127,6 +131,18 @@ function unsigned(address: string, { loaded, sender, now }: DoorContext): Decisi
       why: "from the null sender, to the plain address",
     },
   };
+}
+
+/**
+ * Returns whether mail with this envelope sender can be signed. Without a key that signs, an SRS domain, or room in the
+ * local part it leaves with the plain sender.
+ */
+function leavesSigned(text: string, identity: Identity, { loaded: { settings }, now }: DoorContext): boolean {
+  const address = addressIn(text);
+  if (address === undefined || signingKey(identity.keys, now) === undefined) return false;
+  return (["srs", "prvs"] as const).some((scheme) =>
+    typeof sign(scheme, identity, { settings, now }, address) !== "string"
+  );
 }
 
 /** Signed addresses, and others in an SRS domain. */

@@ -16,7 +16,7 @@ import { openStore } from "./lookup/state.ts";
 import { milterSessions } from "./milter/conversation.ts";
 import { signRole } from "./sign.ts";
 import { inheritedSockets, listenOn } from "./sockets/inherited.ts";
-import { listenAt, type Listener } from "./sockets/listen.ts";
+import { checkFolder, listenAt, type Listener } from "./sockets/listen.ts";
 import { type Converse, MAX_CONNECTIONS, SocketServer } from "./sockets/server.ts";
 
 const HELP = `Usage: countersign serve [--config FILE]
@@ -136,6 +136,7 @@ async function openSockets(settings: Settings): Promise<OpenSocket[]> {
       }
       return open;
     }
+    checkFolder(settings.serve.socket_folder);
     for (const name of SERVE_SOCKETS) {
       const where = name === "lookup" ? lookupSocket(settings) : `${settings.serve.socket_folder}/${name}`;
       open.push({ name, where, listener: await listenAt(where) });

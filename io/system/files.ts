@@ -92,17 +92,19 @@ export function readPrivateFile(
   forbidden: number,
   { lent, limit = MAX_FILE_BYTES, fix }: Reading = {},
 ): string {
-  let file: Deno.FsFile;
+  let file: Deno.FsFile | undefined;
   let info: Deno.FileInfo;
   try {
-    file = Deno.openSync(path);
+    // Opening a named pipe would wait for a writer, and the user to whom a key file belongs could have put one there.
+    info = Deno.statSync(path);
+    if (info.isFile) file = Deno.openSync(path);
     // Check the open file, because the name may refer to another file by now.
-    info = file.statSync();
+    info = file?.statSync() ?? info;
   } catch (error) {
     throw unreadable(what, path, error, fix);
   }
   using opened = file;
-  if (!info.isFile) throw new Fail("config", `${what} is not a regular file`, { file: path });
+  if (opened === undefined || !info.isFile) throw new Fail("config", `${what} is not a regular file`, { file: path });
   checkOwn(what, path, info, forbidden, lent);
   if (info.size > limit) throw new Fail("config", `${what} is longer than ${limit} bytes`, { file: path });
   const bytes = new Uint8Array(info.size);

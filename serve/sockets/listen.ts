@@ -1,5 +1,6 @@
 /** Unix sockets on which the roles listen: created here, or taken over from systemd (inherited.ts). */
 import { Fail, provesMissing, reason } from "../../lib/fail.ts";
+import { checkOwn } from "../../io/system/files.ts";
 
 /** A connection; `Deno.Conn` is one. */
 export interface Connection {
@@ -26,19 +27,62 @@ export interface Listener {
 export async function listenAt(path: string): Promise<Listener> {
   await removeStale(path);
   let listener: Deno.UnixListener;
+  let own: Deno.FileInfo;
   try {
     listener = Deno.listen({ transport: "unix", path });
     Deno.chmodSync(path, 0o660);
+    own = Deno.lstatSync(path);
   } catch (error) {
     throw new Fail("config", `Socket ${path} cannot be created: ${reason(error)}`, { cause: error });
   }
   return {
     accept: () => listener.accept(),
     close() {
+      // By now the socket may be that of another process, which has replaced ours. Deno removes whatever has the name.
+      const others = !isSame(path, own) && moveAside(path);
       listener.close();
-      remove(path);
+      if (others) Deno.renameSync(aside(path), path);
+      else remove(path);
     },
   };
+}
+
+/**
+ * Checks that nobody else can put a socket of their own into the folder, or decide about the group of ours. A folder
+ * that is missing is reported when a socket is created in it.
+ *
+ * @throws {Fail} `permission`
+ */
+export function checkFolder(path: string): void {
+  let info: Deno.FileInfo;
+  try {
+    info = Deno.statSync(path);
+  } catch {
+    return;
+  }
+  checkOwn("Socket folder", path, info, 0o002);
+}
+
+const aside = (path: string): string => `${path}.${Deno.pid}`;
+
+/** Gives a socket another name for a moment. @returns whether there is one */
+function moveAside(path: string): boolean {
+  try {
+    Deno.renameSync(path, aside(path));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Returns whether this is still the same file. */
+function isSame(path: string, { dev, ino }: Deno.FileInfo): boolean {
+  try {
+    const now = Deno.lstatSync(path);
+    return now.dev === dev && now.ino === ino;
+  } catch {
+    return false;
+  }
 }
 
 /** Removes the socket of a process that has ended. */

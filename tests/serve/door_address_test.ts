@@ -132,6 +132,25 @@ Deno.test("refuse_unsigned rejects mail from the null sender to the plain addres
     refusing(home);
     assert.equal(await lastResponse(home, "", [PLAIN]), "c");
   });
+  await t.step("not signed addresses that a pattern in `also` matches", async () => {
+    using home = refusing(new EngineHome("", { prvs: true }));
+    const text = home.read("site.toml").replace('logins = ["greg"]', 'logins = ["greg"]\nalso = ["*@*example.org"]');
+    home.write("site.toml", text);
+    assert.equal(home.engine.reload(), undefined);
+    const prvs = prvsSign(PLAIN, { secret: `greg ${SECRET}`, keyNumber: 1, now: new Date() });
+    for (const signed of [srs(), srs().toLowerCase(), prvs]) {
+      assert.equal(await lastResponse(home, "", [signed]), "c", signed);
+    }
+    assert.equal(await lastResponse(home, "", ["greg+x@example.org"]), no);
+    assert.match(await lastResponse(home, "", [srs("greg", "mallory")]), /^y550 5\.1\.1 /);
+  });
+  await t.step("not where the signed address would be too long, because mail is then sent unsigned", async () => {
+    using home = refusing(new EngineHome());
+    const long = `${"gregory-".repeat(6)}@example.org`;
+    home.write("site.toml", home.read("site.toml").replace(PLAIN, long));
+    assert.equal(home.engine.reload(), undefined);
+    assert.equal(await lastResponse(home, "", [long]), "c");
+  });
   await t.step("not with an unreadable key file", async () => {
     using home = new EngineHome();
     home.write("keys/greg", `k1 ${CREATED} greg ${SECRET}\n`, 0o644);

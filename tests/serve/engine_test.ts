@@ -45,6 +45,17 @@ Deno.test("a key file that becomes unreadable, and readable again, is reported o
   assert.match(keys[1]!, /^greg@example\.org .*keys\/greg: Key file does not exist/);
 });
 
+Deno.test("a named pipe in place of a key file does not stop the engine", async () => {
+  using home = new EngineHome();
+  Deno.removeSync(`${home.path}/keys/greg`);
+  const { success } = await new Deno.Command("mkfifo", { args: ["-m", "600", `${home.path}/keys/greg`] }).output();
+  assert.ok(success);
+  assert.equal(home.engine.reload(), undefined);
+  const [[identity, why] = []] = home.engine.loaded.unreadable;
+  assert.equal(identity?.address.local, "greg");
+  assert.match(why!, /keys\/greg: Key file is not a regular file/);
+});
+
 Deno.test("with an invalid file the old settings stay in use, and the error is reported once", () => {
   const rows: [string, (home: EngineHome) => void, RegExp][] = [
     ["settings", (home) => home.configure("nonsense = 1"), /site\.toml:\d+: .*nonsense/],

@@ -1,6 +1,6 @@
 /** Sockets that serve creates: who may use them, and what is replaced. */
 import assert from "node:assert/strict";
-import { listenAt } from "../../../serve/sockets/listen.ts";
+import { checkFolder, listenAt } from "../../../serve/sockets/listen.ts";
 
 function folder(): { path: string } & Disposable {
   const path = Deno.makeTempDirSync({ prefix: "countersign-socket-" });
@@ -28,4 +28,34 @@ Deno.test("the socket of a process that has ended is replaced; that of another, 
   await assert.rejects(listenAt(`${there.path}/file`), { kind: "config" });
   await assert.rejects(listenAt(`${there.path}/none/x`), { kind: "config" });
   listener.close();
+});
+
+Deno.test("a process does not remove the socket of another that has replaced its own", async () => {
+  using there = folder();
+  const path = `${there.path}/door`;
+  const first = await listenAt(path);
+  Deno.renameSync(path, `${path}.old`);
+  const second = await listenAt(path);
+  first.close();
+  (await Deno.connect({ transport: "unix", path })).close();
+  second.close();
+  assert.throws(() => Deno.lstatSync(path), Deno.errors.NotFound);
+});
+
+Deno.test("sockets are not created in a folder in which others can replace them", () => {
+  using there = folder();
+  const path = `${there.path}/sockets`;
+  checkFolder(path); // that it is missing is reported later
+  Deno.mkdirSync(path);
+  for (
+    const [mode, allowed] of [[0o700, true], [0o2750, true], [0o2770, true], [0o777, false], [0o1777, false]] as const
+  ) {
+    Deno.chmodSync(path, mode);
+    if (allowed) checkFolder(path);
+    else assert.throws(() => checkFolder(path), { kind: "permission" }, mode.toString(8));
+  }
+  if (Deno.uid() !== 0) return;
+  Deno.chmodSync(path, 0o750);
+  Deno.chownSync(path, 65534, 65534);
+  assert.throws(() => checkFolder(path), { kind: "permission", message: /belongs to user 65534/ });
 });
