@@ -52,7 +52,9 @@ export function checkMilters(files: readonly TextFile[], context: MilterContext)
   ];
 }
 
-const isSmtpd = ({ program, text }: Service): boolean => program === "smtpd" && text.split(/\s+/)[1] === "inet";
+const typeOf = ({ text }: Service): string => text.split(/\s+/)[1]!;
+/** Behind postscreen(8), which listens on port 25, smtpd is of type `pass`. */
+const isSmtpd = (service: Service): boolean => service.program === "smtpd" && /^(?:inet|pass)$/.test(typeOf(service));
 
 /** The milters of a service: its own, or those of main.cf. */
 function smtpdList(service: Service, value: Parameters, folder: string): MilterList {
@@ -125,7 +127,7 @@ function checkService(service: Service, list: MilterList, value: Parameters, { l
   const found: Finding[] = [];
   const add = (id: string, what: string, where: Entry, why: string, fix: string) =>
     void found.push(placed({ id, what, where, why, fix }));
-  if (SMTP.test(service.name)) {
+  if (SMTP.test(service.name) || typeOf(service) === "pass") {
     if (has("sign")) {
       add(
         "milter-sign-on-25",

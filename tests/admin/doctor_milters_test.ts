@@ -41,6 +41,12 @@ const rows: [string, string, ...string[]][] = [
     "milter-sign-on-25",
   ],
   ["sign on port 25, by an option", `${DOOR}${SMTP.replace("\n", ` ${SIGN}\n`)}${SUBMISSION}`, "milter-sign-on-25"],
+  ["behind postscreen", `${DOOR}smtp inet n - y - 1 postscreen\nsmtpd pass - - y - - smtpd\n${SUBMISSION}`],
+  [
+    "no door behind postscreen",
+    `${LOCAL}smtp inet n - y - 1 postscreen\nsmtpd pass - - y - - smtpd\n${SUBMISSION}`,
+    "milter-door-missing",
+  ],
   ["no door", LOCAL + SMTP + SUBMISSION, "milter-door-missing"],
   ["no sign", DOOR + SMTP + SUBMISSION.replace(SIGN, ""), "milter-sign-missing"],
   ["any sender", DOOR + SMTP + SUBMISSION.replace(LOGIN, ""), "milter-sender-login"],

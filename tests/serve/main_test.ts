@@ -191,3 +191,13 @@ Deno.test("serve --help", async () => {
   assert.deepEqual([ran.code, ran.stderr], [0, ""]);
   assert.match(ran.stdout, /^Usage: countersign serve/);
 });
+
+Deno.test("the launcher gives serve V8 flags for a small heap, and nobody else", async () => {
+  using home = new EngineHome();
+  Deno.removeSync(`${home.path}/bin/deno`);
+  home.write("bin/deno", '#!/bin/sh\necho "$@"\n', 0o755);
+  for (const [command, given] of [["serve", true], ["doctor", false]] as const) {
+    const { stdout } = await home.run([launcher(home), command]);
+    assert.equal(/ --v8-flags=--max-semi-space-size=2,--heap-growing-percent=20 /.test(stdout), given, stdout);
+  }
+});
