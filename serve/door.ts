@@ -43,7 +43,9 @@ class IncomingMessage implements MilterMessage {
     if ((ours || decision.unrelated) && (this.#evidence ??= mayRefuseMessage(this.#context))) {
       // A reply to the content would be for all recipients. The client sends the message to the others once more.
       if (this.#accepted > 0 && (ours || this.#judged.length > 0)) {
-        return { reply: reply("452 4.5.3", "A bounce has one recipient at a time") };
+        const why = "A bounce has one recipient at a time";
+        this.#log("rcpt", { event: { outcome: "deferred", why } });
+        return { reply: reply("452 4.5.3", why) };
       }
       if (ours) this.#judged.push(address);
     }

@@ -140,6 +140,11 @@ Deno.test("a second recipient of a bounce is deferred if one of both is an ident
     using home = new EngineHome("", { shared });
     const response = await talk(doorRole(home.engine), message(sender, recipients));
     assert.deepEqual(response, ["c", ...expected], `${sender} ${recipients}`);
+    const logged = expected.includes(later)
+      ? [/^direction=in at=rcpt sender=<> outcome=deferred why="A bounce has /]
+      : [];
+    assert.equal(home.log().length, logged.length);
+    logged.forEach((line, nth) => assert.match(home.log()[nth]!, line));
   }
 });
 
