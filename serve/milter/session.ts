@@ -117,6 +117,7 @@ export class Session {
         return this.#define(data);
       case "C":
         this.#clientPort = readClientPort(data);
+        this.#macros.delete("M");
         return this.#unless(STEPS.connectUnanswered);
       case "H": // with `noHelo` and `noUnknown` neither of the two is sent
       case "U":
@@ -141,6 +142,8 @@ export class Session {
         return await this.#end();
       case "A":
         this.#arriving = undefined;
+        // Its login is not that of the next message, for which the MTA may have no macros.
+        this.#macros.delete("M");
         return NONE;
       case "K": // another client follows on the same connection
         this.#arriving = undefined;
@@ -182,7 +185,8 @@ export class Session {
 
   #define(data: Uint8Array): Bytes {
     const { command, macros } = readMacros(data);
-    this.#macros.set(command, macros);
+    // Those of other commands are not used, and a session may last for hours.
+    if (command === "C" || command === "M") this.#macros.set(command, macros);
     return NONE;
   }
 

@@ -133,6 +133,17 @@ Deno.test("a login belongs to one message and one client", async () => {
   assert.deepEqual(role.mails.map((one) => one.login), ["greg", undefined, undefined, "greg"]);
 });
 
+Deno.test("a login that no message has used is not that of the message after an abort, or of another client", async () => {
+  for (const between of [printPacket("A"), printPacket("C", "host\x004\x12\x67127.0.0.1\0"), printPacket("K")]) {
+    const role = new Recorder();
+    const session = new Session(role);
+    const macros = ["M", "R", "H"].map((command) => printPacket("D", `${command}{auth_authen}\0greg\0`));
+    const packets = [printPacket("O", OFFER), ...macros, between, printPacket("M", "<x@y>\0")];
+    for (const packet of packets.flatMap(packetsIn)) await session.handle(packet);
+    assert.deepEqual(role.mails.map((one) => one.login), [undefined], shown(packetsIn(between)[0]!));
+  }
+});
+
 Deno.test("percent signs in a reply are doubled; after DATA is accepted the role is not called again", async () => {
   const role = new Recorder();
   role.answers = { recipient: { reply: "550-5.1.1 100% sure\r\n550 5.1.1 no" }, data: "accept" };
