@@ -23,6 +23,12 @@ export function doorRole(engine: Engine): MilterRole {
   };
 }
 
+/**
+ * How many recipients of a message are put off. Postfix ends the session after 20 errors (`smtpd_hard_error_limit`), and
+ * the client would try the same recipients again, and never get past the first.
+ */
+const MAX_PUT_OFF = 3;
+
 class IncomingMessage implements MilterMessage {
   readonly #context: DoorContext;
   /** May this message be refused because of what it says? Undefined before that matters. */
@@ -30,6 +36,7 @@ class IncomingMessage implements MilterMessage {
   /** Recipients that were accepted; of those the identities to which it may be a forged bounce. */
   #accepted = 0;
   readonly #judged: string[] = [];
+  #putOff = 0;
 
   constructor(context: DoorContext) {
     this.#context = context;
@@ -42,7 +49,8 @@ class IncomingMessage implements MilterMessage {
     const ours = decision.needsMessage === true;
     if ((ours || decision.unrelated) && (this.#evidence ??= mayRefuseMessage(this.#context))) {
       // A reply to the content would be for all recipients. The client sends the message to the others once more.
-      if (this.#accepted > 0 && (ours || this.#judged.length > 0)) {
+      if (this.#accepted > 0 && (ours || this.#judged.length > 0) && this.#putOff < MAX_PUT_OFF) {
+        this.#putOff++;
         const why = "A bounce has one recipient at a time";
         this.#log("rcpt", { event: { outcome: "deferred", why } });
         return { reply: reply("452 4.5.3", why) };

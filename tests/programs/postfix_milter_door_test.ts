@@ -4,6 +4,7 @@ import { fieldOf, qsbmf, ROOT } from "../rig.ts";
 import { REFUSED } from "../smtp_sink.ts";
 import { freePort, Installed, needPostfix, Postfix, smtp, until } from "./postfix.ts";
 import { isPlain, isSigned, letter, MilterHost } from "./postfix_milter.ts";
+import { Client } from "./smtp_session.ts";
 import { ANN, GREG, LETTER, LIE, plainSnippet, returning, srs } from "./site.ts";
 
 const test = await needPostfix();
@@ -120,6 +121,15 @@ test("the door of Postfix refuses what is forged, and what it cannot refuse reac
     assert.match(far.log, /452 4\.5\.3 A bounce has one recipient at a time/);
     await until("the end", async () => await far.queued() === 0, () => far.log);
     assert.deepEqual([host.inbox().length, host.inbox(ANN).length], [count, 1]);
+  });
+
+  await t.step("many recipients from the null sender: Postfix does not end the session", async () => {
+    using client = await Client.open(near);
+    await client.say("MAIL FROM:<>");
+    const replies: string[] = [];
+    for (let nth = 0; nth < 30; nth++) replies.push((await client.say(`RCPT TO:<${plain}>`)).slice(0, 3));
+    assert.deepEqual(replies.slice(0, 5), ["250", "452", "452", "452", "250"]);
+    assert.equal(replies.filter((one) => one === "250").length, 27);
   });
 
   await t.step("an outsider who writes as greg on port 25 is not signed", async () => {

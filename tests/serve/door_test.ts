@@ -148,6 +148,19 @@ Deno.test("a second recipient of a bounce is deferred if one of both is an ident
   }
 });
 
+Deno.test("a few recipients are put off, and the others accepted, so that the client gets past them", async () => {
+  using home = new EngineHome();
+  let left = Array.from({ length: 40 }, (_, nth) => nth === 0 ? "jo@b.example" : PLAIN);
+  let attempts = 0;
+  for (; left.length > 0; attempts++) {
+    const responses = (await talk(doorRole(home.engine), message("", left))).slice(1);
+    assert.ok(responses.filter((one) => one.startsWith("y452")).length <= 3);
+    left = left.filter((_, nth) => responses[nth] !== "c");
+  }
+  assert.equal(attempts, 4);
+  assert.equal(await lastResponse(home, "", Array.from({ length: 5 }, () => PLAIN), FORGED), "a", "left to the hook");
+});
+
 Deno.test("a bounce with a signed and a plain recipient is not rejected", async () => {
   using home = new EngineHome();
   for (const recipients of [[PLAIN, srs()], [PLAIN, "postmaster@srs.example.org"]]) {
