@@ -1,9 +1,9 @@
 /** The door of a real Postfix, with the files of contrib/postfix/milter: what is refused, and what reaches the hook. */
 import assert from "node:assert/strict";
-import { fieldOf, qsbmf, ROOT } from "../rig.ts";
+import { fieldOf, qsbmf } from "../rig.ts";
 import { REFUSED } from "../smtp_sink.ts";
-import { freePort, Installed, needPostfix, Postfix, smtp, until } from "./postfix.ts";
-import { isPlain, isSigned, letter, MilterHost } from "./postfix_milter.ts";
+import { freePort, needPostfix, Postfix, smtp, until } from "./postfix.ts";
+import { installOnce, isPlain, isSigned, letter, MilterHost } from "./postfix_milter.ts";
 import { Client } from "./smtp_session.ts";
 import { ANN, GREG, LETTER, LIE, plainSnippet, returning, srs } from "./site.ts";
 
@@ -48,7 +48,7 @@ transport_maps = inline:{ far.example=error:5.1.1:nobody-here, example.org=smtp:
 }
 
 test("the door of Postfix refuses what is forged, and what it cannot refuse reaches the hook", async (t) => {
-  using installed = await Installed.make(ROOT);
+  const installed = await installOnce();
   const near = freePort();
   await using far = await farAway(near);
   await using host = await MilterHost.start(installed, {
@@ -162,7 +162,7 @@ test("the door of Postfix refuses what is forged, and what it cannot refuse reac
 });
 
 test("two users share an SRS domain, whose addresses Postfix splits by map", async () => {
-  using installed = await Installed.make(ROOT);
+  const installed = await installOnce();
   const maps = `${installed.home.path}/countersign.regexp`;
   Deno.writeTextFileSync(maps, plainSnippet("site/countersign.regexp"));
   const incoming = plainSnippet("site/main.cf").replace("/etc/postfix/countersign.regexp", maps);

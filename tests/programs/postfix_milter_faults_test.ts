@@ -3,10 +3,10 @@
  * slow peers. Port 25 accepts, submission is put off; nothing is lost, doubled or signed for the wrong person.
  */
 import assert from "node:assert/strict";
-import { fieldOf, qsbmf, ROOT } from "../rig.ts";
+import { fieldOf, qsbmf } from "../rig.ts";
 import { MAX_CONNECTIONS } from "../../serve/sockets/server.ts";
-import { Installed, needPostfix, smtp, until } from "./postfix.ts";
-import { isPlain, isSigned, keyLine, letter, MilterHost, run } from "./postfix_milter.ts";
+import { needPostfix, smtp, until } from "./postfix.ts";
+import { installOnce, isPlain, isSigned, keyLine, letter, MilterHost, run } from "./postfix_milter.ts";
 import { ANN, GREG, LIE, srs } from "./site.ts";
 import { Client } from "./smtp_session.ts";
 
@@ -15,7 +15,7 @@ const plain = `${GREG}@example.org`;
 const forged = qsbmf(plain, LIE);
 
 test("serve is killed while messages arrive", async (t) => {
-  using installed = await Installed.make(ROOT);
+  const installed = await installOnce();
   await using host = await MilterHost.start(installed, {
     // Half a minute by default.
     edit: (name, text) => name === "config" ? text : text.replaceAll("default_action=", "command_timeout=2s, $&"),
@@ -130,7 +130,7 @@ test("serve is killed while messages arrive", async (t) => {
 });
 
 test("serve cannot write, or cannot read keys", async (t) => {
-  using installed = await Installed.make(ROOT);
+  const installed = await installOnce();
   const state = `${installed.home.path}/state`;
   Deno.mkdirSync(state);
   run("mount", "-t", "tmpfs", "-o", "size=128k,mode=0755", "tmpfs", state);
@@ -196,7 +196,7 @@ test("serve cannot write, or cannot read keys", async (t) => {
 });
 
 test("serve has more sessions than it takes, and peers that stop talking", async (t) => {
-  using installed = await Installed.make(ROOT);
+  const installed = await installOnce();
   await using host = await MilterHost.start(installed);
   const sockets = async (role: "door" | "sign", count: number): Promise<Deno.UnixConn[]> => {
     const open: Deno.UnixConn[] = [];

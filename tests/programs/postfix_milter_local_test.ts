@@ -3,17 +3,17 @@
  * and what must not be signed, because it came from elsewhere: content filters and procmail's `!`.
  */
 import assert from "node:assert/strict";
-import { fieldOf, Home, ROOT } from "../rig.ts";
+import { fieldOf, Home } from "../rig.ts";
 import { type AcceptedMail, Sink } from "../smtp_sink.ts";
-import { freePort, Installed, needPostfix, smtp, until } from "./postfix.ts";
-import { isPlain, isSigned, keyLine, letter, MilterHost } from "./postfix_milter.ts";
+import { freePort, needPostfix, smtp, until } from "./postfix.ts";
+import { installOnce, isPlain, isSigned, keyLine, letter, MilterHost } from "./postfix_milter.ts";
 import { chown, GREG, SITE } from "./site.ts";
 
 const test = await needPostfix("procmail", "cron");
 const plain = `${GREG}@example.org`;
 
 test("what programs on the machine send is signed once, or not at all", async (t) => {
-  using installed = await Installed.make(ROOT);
+  const installed = await installOnce();
   await using scanner = new Sink();
   // The two after-queue filters of FILTER_README: one calls sendmail(1), the other speaks SMTP.
   const [simple, advanced] = [freePort(), freePort()];

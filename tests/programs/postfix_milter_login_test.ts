@@ -1,12 +1,12 @@
 /** Submission as contrib/postfix/milter configures it: TLS, Dovecot for the passwords, opendkim as the second milter. */
 import assert from "node:assert/strict";
 import { Authority } from "../certificates.ts";
-import { Home, type Ran, ROOT } from "../rig.ts";
+import { Home, type Ran } from "../rig.ts";
 import { DovecotAuth } from "./dovecot_auth.ts";
 import { lacking } from "./need.ts";
 import { OpenDkim } from "./opendkim.ts";
-import { Installed, needPostfix } from "./postfix.ts";
-import { isPlain, isSigned, keyLine, letter, MilterHost } from "./postfix_milter.ts";
+import { needPostfix } from "./postfix.ts";
+import { installOnce, isPlain, isSigned, keyLine, letter, MilterHost } from "./postfix_milter.ts";
 import { ANN, GREG } from "./site.ts";
 
 await lacking("dovecot", "dovecot-core");
@@ -20,7 +20,7 @@ test("a login with a password is signed exactly once, and for nobody else", asyn
   const { cert, key } = await authority.leaf("DNS:localhost");
   const pem = `${authority.folder}/server.pem`;
   Deno.writeTextFileSync(pem, key + cert);
-  using installed = await Installed.make(ROOT);
+  const installed = await installOnce();
   await using dkim = await OpenDkim.start();
   const behind = `, inet:127.0.0.1:${dkim.port}`;
   await using host = await MilterHost.start(installed, {

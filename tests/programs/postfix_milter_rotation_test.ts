@@ -3,9 +3,9 @@
  * verifies everywhere before it signs anywhere, so no genuine bounce is refused.
  */
 import assert from "node:assert/strict";
-import { fieldOf, qsbmf, ROOT, SECRET } from "../rig.ts";
-import { Installed, needPostfix, smtp, until } from "./postfix.ts";
-import { keyLine, letter, MilterHost } from "./postfix_milter.ts";
+import { fieldOf, qsbmf, SECRET } from "../rig.ts";
+import { needPostfix, smtp, until } from "./postfix.ts";
+import { installOnce, keyLine, letter, MilterHost } from "./postfix_milter.ts";
 import { chown, GREG, LIE, srs } from "./site.ts";
 
 const test = await needPostfix();
@@ -16,7 +16,7 @@ const K1 = keyLine(GREG);
 const k2 = (created: string) => `k2 ${created} second ${SECRET}\n`;
 
 test("rotation over two hosts: no genuine bounce is refused", async (t) => {
-  using installed = await Installed.make(ROOT);
+  const installed = await installOnce();
   const state = `${installed.home.path}/state`;
   await using first = await MilterHost.start(installed, { state });
   await using second = await MilterHost.start(installed, { state });

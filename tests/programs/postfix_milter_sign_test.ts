@@ -1,15 +1,15 @@
 /** The sign socket of a real Postfix, with the files of contrib/postfix/milter: whose mail is signed, and how. */
 import assert from "node:assert/strict";
-import { fieldOf, ROOT } from "../rig.ts";
-import { Installed, needPostfix, smtp } from "./postfix.ts";
-import { isPlain, isSigned, letter, MilterHost, names } from "./postfix_milter.ts";
+import { fieldOf } from "../rig.ts";
+import { needPostfix, smtp } from "./postfix.ts";
+import { installOnce, isPlain, isSigned, letter, MilterHost, names } from "./postfix_milter.ts";
 import { ANN, GREG, srs } from "./site.ts";
 
 const test = await needPostfix();
 const plain = `${GREG}@example.org`;
 
 test("the sign socket of Postfix signs the mail of its logins, and only that", async (t) => {
-  using installed = await Installed.make(ROOT);
+  const installed = await installOnce();
   // Everything that Postfix runs in a chroot where it is configured so.
   await using host = await MilterHost.start(installed, {
     shared: false,
@@ -125,7 +125,7 @@ test("the sign socket of Postfix signs the mail of its logins, and only that", a
 });
 
 test("www-data may not send where authorized_submit_users says so, however much is signed", async () => {
-  using installed = await Installed.make(ROOT);
+  const installed = await installOnce();
   await using host = await MilterHost.start(installed, {
     // Without the macro v it is not known to be Postfix.
     main: "authorized_submit_users = !www-data, static:all\nmilter_connect_macros = j {daemon_name} {daemon_addr} _",

@@ -1,9 +1,9 @@
 /** Debian's Sendmail with contrib/sendmail/milter: what the door refuses, whose mail is signed, what is delivered. */
 import assert from "node:assert/strict";
-import { fieldOf, qsbmf, ROOT } from "../rig.ts";
+import { fieldOf, qsbmf } from "../rig.ts";
 import { REFUSED } from "../smtp_sink.ts";
-import { Installed, smtp, until } from "./postfix.ts";
-import { isPlain, isSigned, letter, names } from "./postfix_milter.ts";
+import { smtp, until } from "./postfix.ts";
+import { installOnce, isPlain, isSigned, letter, names } from "./postfix_milter.ts";
 import { ANN, GREG, LETTER, LIE, returning, srs } from "./site.ts";
 import { lacking, tests } from "./need.ts";
 import { OpenDkim } from "./opendkim.ts";
@@ -15,7 +15,7 @@ const testWithDkim = (await lacking("opendkim")) === "" ? test : tests("opendkim
 const plain = `${GREG}@example.org`;
 
 test("Sendmail with a role for each port", async (t) => {
-  using installed = await Installed.make(ROOT);
+  const installed = await installOnce();
   await using root = await unpack();
   await using host = await SendmailHost.start(installed, root);
   let count = 0;
@@ -167,7 +167,7 @@ test("Sendmail with a role for each port", async (t) => {
 });
 
 testWithDkim("opendkim behind us, under Sendmail: its signature covers the tag", async () => {
-  using installed = await Installed.make(ROOT);
+  const installed = await installOnce();
   await using root = await unpack();
   await using dkim = await OpenDkim.start();
   await using host = await SendmailHost.start(installed, root, dkim.port);
