@@ -1,6 +1,7 @@
 /** Removes expired entries of the ledger and of the index of sent mail. */
 import { dayOf } from "../../lib/date.ts";
 import { daily } from "./daily.ts";
+import { noteForgotten } from "./forgotten.ts";
 import { fileLedger } from "./ledger.ts";
 import { expireSent, SENT_DAYS } from "./sent.ts";
 
@@ -21,7 +22,7 @@ export interface Expired {
 export async function expireState(state: string, now: Date, limit: number): Promise<Expired> {
   const entries = await fileLedger(`${state}/ledger`).expire(dayOf(now), limit);
   const periods = expireSent(`${state}/sent`, now);
-  expireStamps(`${state}/daily`, now);
+  if (expireStamps(`${state}/daily`, now)) noteForgotten(state, now);
   return { entries, periods };
 }
 
@@ -42,14 +43,22 @@ export async function expireDaily(state: string, program: string, now: Date, mor
   });
 }
 
-/** Removes stamps of daily work that has not run for {@link SENT_DAYS} days. */
-function expireStamps(folder: string, now: Date): void {
+/**
+ * Removes stamps of daily work that has not run for {@link SENT_DAYS} days.
+ *
+ * @returns whether there was one that lies ahead: the clock was wrong then, and what is still needed may have been removed
+ */
+function expireStamps(folder: string, now: Date): boolean {
+  let ahead = false;
   try {
     for (const { name } of Deno.readDirSync(folder)) {
       const { mtime } = Deno.statSync(`${folder}/${name}`);
-      if (mtime !== null && dayOf(now) - dayOf(mtime) > SENT_DAYS) Deno.removeSync(`${folder}/${name}`);
+      const age = mtime === null ? 0 : dayOf(now) - dayOf(mtime);
+      ahead ||= age < -1; // hosts that share the folder may have different days around midnight
+      if (age > SENT_DAYS || age < -1) Deno.removeSync(`${folder}/${name}`);
     }
   } catch {
     // The folder does not exist yet, or another process is cleaning.
   }
+  return ahead;
 }

@@ -1,5 +1,6 @@
 /** The note that sent mail could not be remembered: it counts for 30 days, and also when it cannot be read. */
 import assert from "node:assert/strict";
+import { expireDaily } from "../../../io/state/expire.ts";
 import { noteForgotten, remembersAll } from "../../../io/state/forgotten.ts";
 import { TempFolder } from "../../rig.ts";
 
@@ -26,4 +27,20 @@ Deno.test("a note that cannot be written is remembered by the process; one that 
   assert.equal(remembersAll(`${folder.path}/file`, now), false);
   Deno.symlinkSync("loop", `${folder.path}/loop`);
   assert.equal(remembersAll(`${folder.path}/loop`, now), false);
+});
+
+Deno.test("what was removed while the clock was ahead is noted as forgotten, once the clock is right again", async () => {
+  using folder = new TempFolder();
+  const state = folder.path;
+  const expire = (days: number) => expireDaily(state, "shim", later(days), () => {});
+  await expire(0);
+  Deno.mkdirSync(`${state}/sent/${Math.floor(now.getTime() / 86_400_000 / 30)}`, { recursive: true });
+  await expire(1);
+  assert.equal(remembersAll(state, later(1)), true);
+  await expire(80);
+  assert.deepEqual([...Deno.readDirSync(`${state}/sent`)], [], "removed too early");
+  await expire(2);
+  assert.deepEqual([2, 33].map((days) => remembersAll(state, later(days))), [false, true]);
+  await expire(32);
+  assert.equal(remembersAll(state, later(33)), true, "noted only once");
 });
