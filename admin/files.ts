@@ -2,8 +2,13 @@
 import { Fail, reason } from "../lib/fail.ts";
 import { isMissing } from "../io/system/files.ts";
 
-/** Creates a file atomically. @returns false if it already exists; nothing is overwritten */
-export function createAtomically(path: string, text: string): boolean {
+/**
+ * Creates a file atomically.
+ *
+ * @param mode its mode, regardless of the umask
+ * @returns false if it already exists; nothing is overwritten
+ */
+export function createAtomically(path: string, text: string, mode = 0o600): boolean {
   const draft = `${path}.${crypto.randomUUID().slice(0, 8)}.new`;
   try {
     Deno.openSync(draft, { write: true, createNew: true, mode: 0o600 }).close();
@@ -11,6 +16,7 @@ export function createAtomically(path: string, text: string): boolean {
       using file = Deno.openSync(draft, { write: true });
       writeAll(file, text);
     }
+    Deno.chmodSync(draft, mode);
     // link(2), unlike rename(2), fails if the file exists.
     Deno.linkSync(draft, path);
     return true;

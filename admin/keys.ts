@@ -14,7 +14,7 @@ import {
   validKeys,
 } from "../lib/settings/keys.ts";
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
-import { changeAtomically } from "./files.ts";
+import { changeAtomically, createAtomically, isThere } from "./files.ts";
 import { importedSecrets, SECRET_SOURCES } from "./imported_secrets.ts";
 import { ids, keepsAll, newSecret, nextId, retiredKeys, withFirst, withLast, withRetired } from "./keyfile.ts";
 import { choice, day, selectIdentity } from "./option_values.ts";
@@ -25,7 +25,8 @@ Manages the keys of your addresses. Secrets are never shown, and keys are never 
 file as a comment.
 
   list         List each key with its id, its date and its use
-  new          Add a key that signs from now on, or from a later day; older keys still verify
+  new          Add a key that signs from now on, or from a later day; older keys still verify. Creates the key file if it
+               does not exist
   retire ID    Retire a key: mail signed with it is no longer recognized
   import FILE  Import the secrets of other software from a file, or from standard input ("-"). They verify, and do not
                sign
@@ -117,10 +118,13 @@ function create(settings: Settings, identities: readonly Identity[], options: Ar
   const created = day(options, "signs-from") ?? today;
   if (created < today) throw new Fail("usage", `Option --signs-from ${printDay(created)} is in the past`);
   let id = "";
-  change(file, (text) => {
+  const added = (text: string) => {
     id = nextId(text);
     return withLast(text, [{ id, created, secret: newSecret() }]);
-  });
+  };
+  if (isThere(file) || !createAtomically(file, added(""), isGroup(settings, identity) ? 0o640 : 0o600)) {
+    change(file, added);
+  } else say(`Written: ${file}`);
   const from = created === today ? "now on" : `${printDay(created)} on. Copy ${file} to all hosts before`;
   say(`${id} signs for ${canonicalAddress(identity)} from ${from}`);
 }
@@ -231,12 +235,18 @@ function ownerOf(settings: Settings, identities: readonly Identity[], options: A
 }
 
 /** Returns the path of the key file of an identity. */
-function fileOf(settings: Settings, identity: Identity): string {
-  return settings.identity.find(({ address }) => address.toLowerCase() === canonicalAddress(identity))!.keys;
+const fileOf = (settings: Settings, identity: Identity): string => settingsOf(settings, identity).keys;
+
+/** Whether the group of the key file may read it. */
+const isGroup = (settings: Settings, identity: Identity): boolean => settingsOf(settings, identity).group;
+
+function settingsOf(settings: Settings, identity: Identity): Settings["identity"][number] {
+  return settings.identity.find(({ address }) => address.toLowerCase() === canonicalAddress(identity))!;
 }
 
 /** Changes a key file. The result must be a valid key file with all keys that it had, in use or retired. */
 function change(file: string, edit: (text: string) => string): void {
+  if (!isThere(file)) throw new Fail("config", "Key file does not exist", { file, fix: "countersign keys new" });
   changeAtomically(file, (text) => {
     const changed = edit(text);
     parseKeys(changed, file);

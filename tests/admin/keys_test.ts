@@ -10,6 +10,7 @@ import { CREATED, Home, oneLine, SECRET } from "../rig.ts";
 import { countersign } from "./run.ts";
 
 const KEYS = ".config/countersign/keys";
+const CONFIG = ".config/countersign/config.toml";
 const TODAY = () => printDay(dayOf(new Date()));
 
 const file = (home: Home, name = KEYS) => parseKeys(home.read(name), name);
@@ -117,6 +118,23 @@ Deno.test("a file without a secret is an error, and so is a line that postsrsd w
 });
 
 // The command.
+
+Deno.test("keys new creates a missing key file: for the user alone, or with identity.group for its group, too", async () => {
+  for (const [group, mode] of [["", 0o600], ["group = true\n", 0o640]] as const) {
+    using home = homeWithTwo();
+    const settings = home.read(CONFIG);
+    home.write(CONFIG, settings.replace('keys = "keys-ann"\n', `keys = "keys-jo"\n${group}`), 0o600);
+    const path = `${home.path}/${KEYS}-jo`;
+    const retired = await countersign(home, ["keys", "retire", "k1", "--address", "ann@example.org"]);
+    oneLine(retired, 78, /keys-jo: Key file does not exist: countersign keys new\n$/);
+    const made = await countersign(home, ["keys", "new", "--address", "ann@example.org"]);
+    assert.deepEqual([made.code, made.stderr], [0, ""]);
+    assert.equal(made.stdout, `Written: ${path}\nk1 signs for ann@example.org from now on\n`);
+    assert.equal(Deno.statSync(path).mode! & 0o777, mode);
+    assert.equal((await countersign(home, ["keys", "new", "--address", "ann@example.org"])).code, 0);
+    assert.deepEqual(idsOf(home, `${KEYS}-jo`), ["k2", "k1"]);
+  }
+});
 
 Deno.test("keys list prints ids, dates and uses, but no secret", async () => {
   using home = new Home();
