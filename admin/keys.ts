@@ -25,8 +25,8 @@ Manages the keys of your addresses. Secrets are never shown, and keys are never 
 file as a comment.
 
   list         List each key with its id, its date and its use
-  new          Add a key that signs from now on, or from a later day; older keys still verify. Creates the key file if it
-               does not exist
+  new          Add a key that signs from now on, or from a later day; older keys still verify. Creates the key file if
+               it is missing
   retire ID    Retire a key: mail signed with it is no longer recognized
   import FILE  Import the secrets of other software from a file, or from standard input ("-"). They verify, and do not
                sign

@@ -20,6 +20,7 @@ import { checkSandbox, outdated, unreadable } from "./sandbox.ts";
 import { checkAnswer, resultIn, testBounces } from "./test_bounces.ts";
 import { checkKeys, findingOf, identityLine } from "./settings.ts";
 import { checkServe } from "./serve.ts";
+import { missingState } from "./serve_state.ts";
 import { checkSmarthost } from "./smarthost.ts";
 import { checkFolder, checkLog } from "./state.ts";
 import { type DoctorContext, readableIdentities } from "./context.ts";
@@ -188,6 +189,8 @@ async function checkHook(
   }
   const identities = readableIdentities(settings);
   if (identities === undefined) return;
+  const missing = missingState(settings);
+  if (missing !== undefined) return void findings.push(missing);
   await createLogAsOwner(settings.state.folder);
   for (const identity of identities) {
     for (const bounce of testBounces(identity, settings, now)) {

@@ -13,6 +13,7 @@ import { whyUnreadable } from "./access.ts";
 import { openLog } from "./logfile.ts";
 import { type Answers, NotPermitted, openSession } from "./milter_session.ts";
 import { withNetwork } from "./programs.ts";
+import { stateOfOther } from "./serve_state.ts";
 import { identityLine } from "./settings.ts";
 
 const START = "systemctl start countersign, or countersign serve";
@@ -21,7 +22,7 @@ const START = "systemctl start countersign, or countersign serve";
 export async function checkServe(context: DoctorContext, settings: Settings): Promise<void> {
   const served = settings.serve.socket_folder !== "";
   if (served || asksLookup(settings)) await checkSockets(context, settings);
-  if (served) checkServeKeys(context, settings);
+  if (served) checkServeUser(context, settings);
   checkRefuseUnsigned(context, settings);
 }
 
@@ -108,10 +109,13 @@ function checkAnswer(
   );
 }
 
-/** The engine often runs as another user than doctor. */
-function checkServeKeys({ file, findings }: DoctorContext, settings: Settings): void {
+/** Checks what the user of the engine, often another one than doctor's, can read and write. */
+function checkServeUser({ file, findings }: DoctorContext, settings: Settings): void {
   const user = serveUser(settings);
-  if (user === undefined || user === 0 || user === Deno.uid()) return; // the check of the keys has read them
+  if (user === undefined || user === 0) return;
+  const wrong = stateOfOther(settings, user);
+  if (wrong !== undefined) findings.push(wrong);
+  if (user === Deno.uid()) return; // the check of the keys has read them
   for (const [nth, { keys, address, group }] of settings.identity.entries()) {
     const why = whyUnreadable(keys, user);
     if (why === undefined) continue;

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { whyUnreadable } from "../../admin/doctor/access.ts";
 import type { DoctorContext } from "../../admin/doctor/context.ts";
 import { checkServe } from "../../admin/doctor/serve.ts";
+import { missingState } from "../../admin/doctor/serve_state.ts";
 import { loadSettings } from "../../io/system/load.ts";
 import { fileStore } from "../../io/state/shared/files.ts";
 import { RedisStore } from "../../io/state/shared/redis.ts";
@@ -196,3 +197,26 @@ Deno.test("the command runs these checks, and those of Postfix's milters; its fi
   const told = await home.run([...limited, ...doctor]);
   assert.match(told.stdout, /The sockets of countersign serve were not tried/, told.stderr);
 });
+Deno.test(
+  "the state belongs to the user of the engine, and root does not create it",
+  { ignore: Deno.uid() !== 0 },
+  async () => {
+    using home = new EngineHome();
+    const state = `${home.path}/state`;
+    const settings = loadSettings(home.source);
+    assert.equal(missingState(settings, 1000), undefined);
+    assert.equal(missingState(settings, 0)?.id, "serve-state-missing");
+    await using _ = await new Serving().start(home);
+    // Other users must get to the keys, which another check reads.
+    for (const folder of ["", "/keys"]) Deno.chmodSync(`${home.path}${folder}`, 0o755);
+    for (const name of ["keys/greg", "keys/ann", "sockets/door"]) Deno.chownSync(`${home.path}/${name}`, 8, 8);
+    const ids = async () => (await checked(home)).ids.filter((id) => id.startsWith("serve-state"));
+    home.write("state/log", "");
+    assert.equal(missingState(settings, 0), undefined);
+    assert.deepEqual(await ids(), ["serve-state-owner"], "the folder is root's");
+    Deno.chownSync(state, 8, 8);
+    assert.deepEqual(await ids(), ["serve-state-owner"], "the log is root's");
+    Deno.chownSync(`${state}/log`, 8, 8);
+    assert.deepEqual(await ids(), []);
+  },
+);

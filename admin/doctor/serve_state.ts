@@ -1,0 +1,37 @@
+/** Checks that the state belongs to the user as whom `countersign serve` runs, whatever root did before. */
+import type { Settings } from "../../lib/settings/parse.ts";
+import { pathInfo } from "./filesystem.ts";
+import type { Finding } from "./finding.ts";
+
+/**
+ * Returns the finding that the state folder of a site does not exist; undefined if it exists, or if it is that of the
+ * user themselves. Run by root, the hook would create it for root alone.
+ */
+export function missingState(settings: Settings, user = Deno.uid()): Finding | undefined {
+  const { folder } = settings.state;
+  if (user !== 0 || settings.serve.socket_folder === "" || pathInfo(folder).kind !== "missing") return undefined;
+  return {
+    id: "serve-state-missing",
+    what: `State folder ${folder} does not exist`,
+    where: { file: folder },
+    why: "The first program that runs would create it; if that is a program of root, countersign serve cannot use it.",
+    fix: `install -d -o countersign -g countersign -m 700 ${folder}`,
+  };
+}
+
+/** Returns a finding if the folder or its log belongs to another user than the engine's. */
+export function stateOfOther(settings: Settings, engine: number): Finding | undefined {
+  const { folder } = settings.state;
+  for (const path of [folder, `${folder}/log`]) {
+    const { kind, uid } = pathInfo(path);
+    if (kind !== "folder" && kind !== "file" || uid === engine) continue;
+    return {
+      id: "serve-state-owner",
+      what: `${path} belongs to user ${uid}, but countersign serve runs as user ${engine}`,
+      where: { file: path },
+      why: "It cannot write its log there, and forgets what was sent.",
+      fix: `chown -R ${engine} ${folder}`,
+    };
+  }
+  return undefined;
+}
