@@ -170,6 +170,7 @@ Deno.test("which files another user may read", { ignore: Deno.uid() !== 0 }, () 
 
 Deno.test("the command runs these checks, and those of Postfix's milters; its findings have ids", async () => {
   using home = new EngineHome();
+  Deno.mkdirSync(`${home.path}/state`);
   await using _ = await new Serving().start(home);
   const main = home.write(
     "postconf",
