@@ -1,11 +1,12 @@
 /**
- * A shared store in Redis, for several hosts. Its keys, all with the prefix `countersign:1:`, expire by themselves:
+ * A shared store in Redis, for several hosts. Its keys have the prefix `countersign:1:`, and expire by themselves:
  *
  *     sent:HASH              a hash: `s` the latest day on which the message left signed, `u` the same unsigned
  *     entry:MESSAGE-LIST     a hash: `state`, `claim` and `text`
  *     message:MESSAGE        a set of LIST
  *     list:LIST              a set of MESSAGE
  *     forgotten              when a message was last sent and not remembered
+ *     id                     made up once; another one means that the data were lost. It does not expire
  *
  * Only daemons load this module, late, because the client needs Node's modules.
  */
@@ -51,6 +52,11 @@ const REQUIRED: Readonly<Record<string, string>> = {
   "cluster-enabled": "no",
 };
 
+/** KEYS: the id. ARGV: a new one, which counts if there is none. */
+const IDENTIFY = `
+redis.call("SET", KEYS[1], ARGV[1], "NX")
+return redis.call("GET", KEYS[1])`;
+
 type Client = ReturnType<typeof createClient>;
 
 /** A store in Redis. It connects on the first request, and again after a connection was lost. */
@@ -60,6 +66,8 @@ export class RedisStore implements SharedStore {
   readonly #limits: RedisLimits;
   #client: Client | undefined;
   #connecting: Promise<Client> | undefined;
+  /** What identified the data when they were last seen. */
+  #id: string | undefined;
   #failure: { readonly error: Fail; readonly until: number } | undefined;
 
   /** Creates the store without connecting. */
@@ -136,18 +144,26 @@ export class RedisStore implements SharedStore {
   }
 
   async noteForgotten(time: number): Promise<void> {
-    const expires = Math.floor(time / 1000) + (SENT_DAYS + 1) * DAY_SECONDS;
-    await this.#script(FORGET, ["forgotten"], [time, expires]);
+    await this.#commands([forgetting(time)]);
   }
 
   async lastForgotten(): Promise<number | undefined> {
-    const [time] = await this.#commands([["GET", `${PREFIX}forgotten`]]);
+    const client = await this.#connected();
+    const [id] = await this.#answered(client, [["GET", `${PREFIX}id`]]);
+    if (this.#id === undefined || id !== this.#id) await this.#identify(client);
+    const [time] = await this.#answered(client, [["GET", `${PREFIX}forgotten`]]);
     return typeof time === "string" ? Number(time) : undefined;
   }
 
+  /** Notes that mail was forgotten if the data are not those that were there before: a door would refuse its bounces. */
+  async #identify(client: Client): Promise<void> {
+    const [id] = await this.#answered(client, [evaluation(IDENTIFY, ["id"], [crypto.randomUUID()])]);
+    if (this.#id !== undefined && id !== this.#id) await this.#answered(client, [forgetting(Date.now())]);
+    this.#id = typeof id === "string" ? id : undefined;
+  }
+
   async #script(script: string, keys: string[], values: (string | number)[]): Promise<unknown> {
-    const named = keys.map((key) => PREFIX + key);
-    const [reply] = await this.#commands([["EVAL", script, String(keys.length), ...named, ...values.map(String)]]);
+    const [reply] = await this.#commands([evaluation(script, keys, values)]);
     return reply;
   }
 
@@ -182,6 +198,8 @@ export class RedisStore implements SharedStore {
     try {
       await within(this.#limits.connect, client.connect());
       await this.#check(client);
+      // One that is full, or only a copy, can still be read.
+      await this.#identify(client).catch(() => {});
     } catch (error) {
       this.#drop(client);
       const failure = error instanceof Fail ? error : unusable(error);
@@ -242,6 +260,17 @@ export class RedisStore implements SharedStore {
       // It was closed already.
     }
   }
+}
+
+/** The command that runs a script. */
+function evaluation(script: string, keys: readonly string[], values: readonly (string | number)[]): string[] {
+  return ["EVAL", script, String(keys.length), ...keys.map((key) => PREFIX + key), ...values.map(String)];
+}
+
+/** The command that notes that a message was forgotten at this time. */
+function forgetting(time: number): string[] {
+  const expires = Math.floor(time / 1000) + (SENT_DAYS + 1) * DAY_SECONDS;
+  return evaluation(FORGET, ["forgotten"], [time, expires]);
 }
 
 const isState = (text: string | undefined): text is StoredEntry["state"] =>

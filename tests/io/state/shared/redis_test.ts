@@ -80,6 +80,34 @@ test("Redis: one that could forget what it has confirmed is not used", async (t)
     }));
 });
 
+test("Redis: when its data were lost, mail was forgotten", () =>
+  scene(async (store, redis) => {
+    assert.equal(await store.lastForgotten(), undefined);
+    for (const lose of [() => redis.cli("FLUSHALL"), () => emptied(redis)]) {
+      const other = new RedisStore(redis.url, {}, IN_TIME);
+      assert.equal(await other.lastForgotten(), await store.lastForgotten());
+      const before = Date.now();
+      await lose();
+      const [here, there] = [await store.lastForgotten(), await other.lastForgotten()];
+      other.close();
+      assert.ok(here! >= before, String(here));
+      assert.ok(there! >= before, String(there));
+    }
+    const later = await store.lastForgotten();
+    assert.equal(await store.lastForgotten(), later, "noted once");
+    await redis.kill();
+    await redis.start();
+    assert.equal(await store.lastForgotten(), later, "it was only restarted");
+  }));
+
+/** Starts Redis again without what it had written. */
+async function emptied(redis: Redis): Promise<string> {
+  await redis.kill();
+  Deno.removeSync(`${redis.folder}/appendonlydir`, { recursive: true });
+  await redis.start();
+  return "";
+}
+
 test("Redis: full, it refuses, and nothing is removed to make room", () =>
   scene(async (store, redis) => {
     await store.issue([`${A}-${B}`], today + 7, "text\n");
