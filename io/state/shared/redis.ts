@@ -16,7 +16,7 @@ import { parseRedis } from "../../../lib/settings/redis.ts";
 import type { SentMessage } from "../../../incoming/need.ts";
 import type { StoredEntry } from "../entry_files.ts";
 import { SENT_DAYS } from "../sent.ts";
-import { CLAIM, FORGET, ISSUE, REMEMBER, SETTLE } from "./scripts.ts";
+import { CLAIM, DAY_SECONDS, evaluation, forgetting, IDENTIFY, ISSUE, PREFIX, REMEMBER, SETTLE } from "./scripts.ts";
 import { MAX_ENTRIES, type SharedStore } from "./store.ts";
 
 /** Timeouts of Redis in milliseconds. A hook waits this long; after a timeout the message stays queued. */
@@ -37,9 +37,6 @@ export interface RedisLogin {
   readonly ca?: string | undefined;
 }
 
-const DAY_SECONDS = 86_400;
-const PREFIX = "countersign:1:";
-
 /**
  * Required settings of Redis. With others it could lose a claim in a crash, or to free memory, and a challenge would be
  * answered twice. In a cluster the keys of one script would be on several nodes.
@@ -51,11 +48,6 @@ const REQUIRED: Readonly<Record<string, string>> = {
   "maxmemory-policy": "noeviction",
   "cluster-enabled": "no",
 };
-
-/** KEYS: the id. ARGV: a new one, which counts if there is none. */
-const IDENTIFY = `
-redis.call("SET", KEYS[1], ARGV[1], "NX")
-return redis.call("GET", KEYS[1])`;
 
 type Client = ReturnType<typeof createClient>;
 
@@ -260,17 +252,6 @@ export class RedisStore implements SharedStore {
       // It was closed already.
     }
   }
-}
-
-/** The command that runs a script. */
-function evaluation(script: string, keys: readonly string[], values: readonly (string | number)[]): string[] {
-  return ["EVAL", script, String(keys.length), ...keys.map((key) => PREFIX + key), ...values.map(String)];
-}
-
-/** The command that notes that a message was forgotten at this time. */
-function forgetting(time: number): string[] {
-  const expires = Math.floor(time / 1000) + (SENT_DAYS + 1) * DAY_SECONDS;
-  return evaluation(FORGET, ["forgotten"], [time, expires]);
 }
 
 const isState = (text: string | undefined): text is StoredEntry["state"] =>

@@ -2,6 +2,12 @@
  * The Lua scripts of the store in Redis, which runs each of them as a whole. All keys of a script are in its KEYS, so that
  * a user of Redis can be limited to those with the prefix.
  */
+import { SENT_DAYS } from "../sent.ts";
+
+/** The beginning of all keys. */
+export const PREFIX = "countersign:1:";
+/** A day, in seconds. */
+export const DAY_SECONDS = 86_400;
 
 /** Extends the lifetime of a key; `EXPIREAT … GT` requires Redis 7. */
 const PROLONG = `local function prolong(key, at)
@@ -66,3 +72,23 @@ export const FORGET = `${PROLONG}
 if tonumber(redis.call("GET", KEYS[1]) or "0") < tonumber(ARGV[1]) then redis.call("SET", KEYS[1], ARGV[1]) end
 prolong(KEYS[1], tonumber(ARGV[2]))
 return 1`;
+
+/**
+ * Returns what identifies the data.
+ *
+ * KEYS: the id. ARGV: a new one, which counts if there is none.
+ */
+export const IDENTIFY = `
+redis.call("SET", KEYS[1], ARGV[1], "NX")
+return redis.call("GET", KEYS[1])`;
+
+/** Returns the command that runs a script. */
+export function evaluation(script: string, keys: readonly string[], values: readonly (string | number)[]): string[] {
+  return ["EVAL", script, String(keys.length), ...keys.map((key) => PREFIX + key), ...values.map(String)];
+}
+
+/** Returns the command that notes that a message was forgotten at this time. */
+export function forgetting(time: number): string[] {
+  const expires = Math.floor(time / 1000) + (SENT_DAYS + 1) * DAY_SECONDS;
+  return evaluation(FORGET, ["forgotten"], [time, expires]);
+}
