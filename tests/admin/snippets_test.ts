@@ -76,3 +76,13 @@ Deno.test("a settings file elsewhere is mentioned once for each program", () => 
     }
   }
 });
+
+Deno.test("the hook of a site is that of contrib/postfix/pipe with another user, other settings and --forward", () => {
+  const read = (name: string) => Deno.readTextFileSync(`${ROOT}/contrib/postfix/${name}`);
+  const service = read("pipe/master.cf").replace(/^#.*\n/gm, "")
+    .replace("user=greg", "user=countersign")
+    .replace("/home/greg/.config/countersign/config.toml", "/etc/countersign/config.toml")
+    .replace("--maildir /home/greg/Maildir", "--forward");
+  const inList = service.replace(/^/gm, "   ").trimEnd();
+  assert.ok(read("milter/README.md").includes(`\`\`\`\n${inList}\n`));
+});

@@ -77,8 +77,7 @@ activated("the engine serves sockets of systemd as a user who can only read the 
   const config = Deno.readTextFileSync(`${UNITS}/config.toml`)
     .replaceAll("/etc/countersign", site)
     .replaceAll("/var/lib/countersign", `${site}/state`)
-    .replaceAll("/var/spool/postfix/countersign", `${site}/sockets`)
-    .replace("[incoming]", `[incoming]\nspam = "${site}/spam"`);
+    .replaceAll("/var/spool/postfix/countersign", `${site}/sockets`);
   home.write("site/config.toml", config.replace("[state]\n", "[state]\nshared = true\n"), 0o640);
   for (const path of ["keys", "keys/greg", "config.toml"]) await done("chgrp", SERVICE, `${site}/${path}`);
   Deno.removeSync(`${site}/config.sandbox`);
