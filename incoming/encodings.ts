@@ -64,28 +64,45 @@ function unquote(text: string): string | undefined {
 }
 
 /** The run of base64 characters that begins a part; its further lines may be shorter. */
-const BEGIN = /[A-Za-z0-9+/]{24}/g;
+const MIN_RUN = 24;
 const LINE = /[>|* \t]{0,80}([A-Za-z0-9+/]{1,262144})(={0,2})[ \t]{0,80}(?:\n|$)/y;
 
 /** Yields the decoded runs of lines that can only be base64 (RFC 2045 section 6.8). */
 function* base64Parts(text: string): Generator<string> {
-  BEGIN.lastIndex = 0;
-  for (let found; (found = BEGIN.exec(text)) !== null;) {
+  for (let next = 0, found; (found = findRun(text, next)) >= 0;) {
     const lines: string[] = [];
-    LINE.lastIndex = text.lastIndexOf("\n", found.index) + 1;
-    let at = found.index;
+    LINE.lastIndex = text.lastIndexOf("\n", found) + 1;
+    let at = found;
     for (let line; (line = LINE.exec(text)) !== null;) {
       lines.push(line[1]!);
       at = LINE.lastIndex;
       if (line[2] !== "") break; // padding ends it
     }
-    BEGIN.lastIndex = Math.max(at, lineEnd(text, found.index));
+    next = Math.max(at, lineEnd(text, found));
     if (lines.length === 0) continue;
     const joined = lines.join("");
     // fromBase64() accepts any number of these characters except one more than a multiple of four.
     yield decodeLatin1(Uint8Array.fromBase64(joined.slice(0, joined.length - (joined.length % 4 === 1 ? 1 : 0))));
   }
 }
+
+/**
+ * Returns where the next run of {@link MIN_RUN} base64 characters begins; -1 if there is none. It looks at the end of a
+ * possible run first, and so at few characters of ordinary text; a regular expression takes twenty times as long.
+ */
+function findRun(text: string, from: number): number {
+  for (let start = from; start + MIN_RUN <= text.length;) {
+    let at = start + MIN_RUN - 1;
+    while (at >= start && BASE64[text.charCodeAt(at)] === 1) at--;
+    if (at < start) return start;
+    start = at + 1;
+  }
+  return -1;
+}
+
+/** 1 for each character code of base64. */
+const BASE64 = new Uint8Array(256);
+for (const char of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") BASE64[char.charCodeAt(0)] = 1;
 
 function lineEnd(text: string, at: number): number {
   const end = text.indexOf("\n", at);
