@@ -22,7 +22,7 @@ const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/;
  * @throws {Fail} `config`
  */
 export function parseRedis(text: string): RedisAddress {
-  const path = /^unix:(\/.+)$/.exec(text)?.[1];
+  const path = /^unix:(\/[^/].*)$/.exec(text)?.[1];
   if (path !== undefined) return { path };
   const wrong = () => new Fail("config", `${quote(text)} is not unix:/path, redis://host:port or rediss://host:port`);
   // URL of the web platform splits the authority of unknown schemes differently from that of http.

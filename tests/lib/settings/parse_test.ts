@@ -463,7 +463,17 @@ Deno.test("Redis is reached by a socket or on this machine, or over TLS; the pas
     assert.equal(parse(file(`redis = "${address}"`, serve)).state.redis, address);
   }
   const form = "is not unix:/path, redis://host:port or rediss://host:port";
-  for (const address of ["unix:redis.sock", "unix:", "redis:6379", "http://localhost", "redis://", "rediss://a b"]) {
+  for (
+    const address of [
+      "unix:redis.sock",
+      "unix:",
+      "unix://greg@/run/redis.sock",
+      "redis:6379",
+      "http://localhost",
+      "redis://",
+      "rediss://a b",
+    ]
+  ) {
     bad(file(`redis = "${address}"`, serve), `6: state.redis: "${address}" ${form}`);
   }
   for (const address of ["redis://localhost/x", "redis://localhost/1/2", "rediss://h?db=1", "rediss://h#1"]) {
