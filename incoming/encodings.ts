@@ -2,7 +2,7 @@
  * Decodes a body in every way in which a returned header may be encoded, so that its lines can be searched. No MIME
  * parser is used, because boundaries are often broken, and a wrong guess is harmless: only a valid MAC counts.
  */
-import { decodeLatin1 } from "../lib/bytes.ts";
+import { decodeLatin1, fromBase64 } from "../lib/bytes.ts";
 import { htmlToText, looksLikeHtml, unescapeHtml } from "../lib/html.ts";
 
 /** A decoded text, as a Latin-1 string with LF line endings. */
@@ -81,8 +81,7 @@ function* base64Parts(text: string): Generator<string> {
     next = Math.max(at, lineEnd(text, found));
     if (lines.length === 0) continue;
     const joined = lines.join("");
-    // fromBase64() accepts any number of these characters except one more than a multiple of four.
-    yield decodeLatin1(Uint8Array.fromBase64(joined.slice(0, joined.length - (joined.length % 4 === 1 ? 1 : 0))));
+    yield decodeLatin1(fromBase64(joined.slice(0, joined.length - (joined.length % 4 === 1 ? 1 : 0))));
   }
 }
 

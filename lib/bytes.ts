@@ -60,6 +60,16 @@ export function timingSafeEqual(a: Uint8Array, b: Uint8Array): boolean {
   return difference === 0;
 }
 
+/** Encodes base64 (RFC 4648 section 4). Node has no `toBase64()` before version 25; loading `btoa()` takes Deno 1 ms. */
+export function base64(bytes: Bytes): string {
+  return "toBase64" in bytes ? bytes.toBase64() : btoa(decodeLatin1(bytes));
+}
+
+/** Decodes base64 with or without padding. @throws if the text contains other characters, or one too many */
+export function fromBase64(text: string): Bytes {
+  return "fromBase64" in Uint8Array ? Uint8Array.fromBase64(text) : encodeLatin1(atob(text));
+}
+
 const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
 
 /** Encodes base32 (RFC 4648 section 6) in lower case, without padding. */

@@ -1,5 +1,5 @@
 /** Encoded words (RFC 2047), and the two encodings that they share with MIME bodies. */
-import { type Bytes, concat, decodeLatin1, encodeLatin1 } from "./bytes.ts";
+import { type Bytes, concat, decodeLatin1, encodeLatin1, fromBase64 } from "./bytes.ts";
 
 /** Maximum length of a text whose encoded words are decoded. Names and Subjects are shorter. */
 const MAX_TEXT_LENGTH = 8 * 1024;
@@ -20,7 +20,7 @@ export function decodeWords(text: string): string {
     for (const [, label, encoding, word] of run.matchAll(new RegExp(WORD, "g"))) {
       const charset = label!.split("*")[0]!.toLowerCase(); // the language follows the asterisk (RFC 2231 section 5)
       if (charset !== last) [out, held, last] = [out + decodeCharset(last, held), "", charset];
-      held += /b/i.test(encoding!) ? decodeLatin1(fromBase64(word!)) : fromQuotedPrintable(word!.replaceAll("_", " "));
+      held += /b/i.test(encoding!) ? decodeLatin1(base64In(word!)) : fromQuotedPrintable(word!.replaceAll("_", " "));
     }
     return out + decodeCharset(last, held);
   });
@@ -36,10 +36,9 @@ function decodeCharset(charset: string, bytes: string): string {
 }
 
 /** Decodes base64 as it occurs in mail: in lines, each possibly padded. */
-export function fromBase64(text: string): Bytes {
+export function base64In(text: string): Bytes {
   const units = text.replace(/[^A-Za-z0-9+/=]+/g, "").split(/=+/);
-  // fromBase64() accepts any number of these characters except one more than a multiple of four.
-  return concat(...units.map((unit) => Uint8Array.fromBase64(unit.length % 4 === 1 ? unit.slice(0, -1) : unit)));
+  return concat(...units.map((unit) => fromBase64(unit.length % 4 === 1 ? unit.slice(0, -1) : unit)));
 }
 
 /** Decodes quoted-printable (RFC 2045 section 6.7) to a Latin-1 string. Other text changes only where it contains `=`. */

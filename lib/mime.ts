@@ -6,7 +6,7 @@
  * everything that a stranger can repeat is bounded.
  */
 import { decodeLatin1, encodeLatin1, utf8 } from "./bytes.ts";
-import { fromBase64, fromQuotedPrintable } from "./encoded_words.ts";
+import { base64In, fromQuotedPrintable } from "./encoded_words.ts";
 import { type Header, named, parseHead } from "./message.ts";
 
 /** A part that is not a multipart, decoded. */
@@ -169,7 +169,7 @@ function rawValue(header: Header, name: string): string | undefined {
 /** Decodes the Content-Transfer-Encoding (RFC 2045 section 6). */
 function decoded(header: Header, bytes: Uint8Array): Uint8Array {
   const encoding = withoutComments((rawValue(header, "Content-Transfer-Encoding") ?? "").slice(0, MAX_FIELD_BYTES));
-  if (/base64/i.test(encoding)) return fromBase64(decodeLatin1(bytes));
+  if (/base64/i.test(encoding)) return base64In(decodeLatin1(bytes));
   if (/quoted-printable/i.test(encoding)) return encodeLatin1(fromQuotedPrintable(decodeLatin1(bytes)));
   return bytes;
 }

@@ -7,7 +7,7 @@
  * The newest key signs, for 720 days. Keys under 900 days verify, because SRS time stamps repeat after 1024 days and
  * those of prvs after 1000. A signature that appears to be 900 days old or more is therefore dated in the future.
  */
-import { type Bytes, utf8 } from "../bytes.ts";
+import { type Bytes, fromBase64, utf8 } from "../bytes.ts";
 import { dayOf, parseDay, printDay } from "../date.ts";
 import { Fail, quote } from "../fail.ts";
 
@@ -123,7 +123,7 @@ export function secretsByDigit(keys: readonly Key[]): Record<number, Bytes[]> {
 function decode(text: string): Bytes | undefined {
   if (!text.startsWith("base64:")) return utf8(text);
   try {
-    const bytes = Uint8Array.fromBase64(text.slice(7).trim());
+    const bytes = fromBase64(text.slice(7).trim());
     return bytes.length === 0 ? undefined : bytes;
   } catch {
     return undefined;
