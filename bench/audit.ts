@@ -29,12 +29,12 @@ function bounce(n: number): string {
 
 /** A maildir and an mbox of the same messages. */
 function fillBoxes(home: Home): void {
-  Deno.mkdirSync(`${home.path}/Maildir/cur`, { recursive: true });
-  Deno.mkdirSync(`${home.path}/Maildir/new`);
+  Deno.mkdirSync(`${home.path}/archive/cur`, { recursive: true });
+  Deno.mkdirSync(`${home.path}/archive/new`);
   using mbox = Deno.openSync(`${home.path}/mbox`, { write: true, create: true });
   for (let n = 0; n < MESSAGES; n++) {
     const mail = n % 100 === 0 ? bounce(n) : ordinary(n);
-    Deno.writeTextFileSync(`${home.path}/Maildir/cur/${1_795_000_000 + n}.${n}.mx:2,S`, mail);
+    Deno.writeTextFileSync(`${home.path}/archive/cur/${1_795_000_000 + n}.${n}.mx:2,S`, mail);
     const line = `From ${n % 100 === 0 ? "MAILER-DAEMON" : "jo@b.example"} Fri Nov 20 05:32:58 2026\n`;
     mbox.writeSync(new TextEncoder().encode(`${line}${mail}\n`));
   }
@@ -50,11 +50,11 @@ export async function audit(home: BenchHome): Promise<Table[]> {
   const all = [Deno.execPath(), "run", "-q", "-A", `${await home.bundled()}/main.js`, "countersign"];
   const subject = (name: string, program: string[], box: string) =>
     home.subject(name, [...program, "audit", "--json", `${home.path}/${box}`], "/dev/null");
-  const head = ["find", `${home.path}/Maildir`, "-type", "f", "-exec", "head", "-q", "-c", "4096", "{}", "+"];
+  const head = ["find", `${home.path}/archive`, "-type", "f", "-exec", "head", "-q", "-c", "4096", "{}", "+"];
   const subjects = [
     home.subject("find and head, maildir", head, "/dev/null"),
-    subject("audit, maildir, installed", installed, "Maildir"),
-    subject("audit, maildir, all permissions", all, "Maildir"),
+    subject("audit, maildir, installed", installed, "archive"),
+    subject("audit, maildir, all permissions", all, "archive"),
     subject("audit, mbox, installed", installed, "mbox"),
     subject("audit, mbox, all permissions", all, "mbox"),
   ];

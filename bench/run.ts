@@ -52,23 +52,27 @@ if (groups.length > 0) {
   for (const group of groups) {
     console.error(`${group} …`);
     measured[group] = { times: TIMES, tables: await GROUPS[group]!(home) };
+    if (!check) save();
   }
 }
+if (tables) save();
 const judged = judgeBudgets(measured, readBudgets()).filter(({ holds }) => holds !== undefined);
 if (!tables) console.log(print(measured, judged));
-if (!check) {
-  const earlier: Results = exists(RESULTS) ? JSON.parse(Deno.readTextFileSync(RESULTS)) : {};
-  const results: Results = { ...earlier, ...measured };
-  Deno.writeTextFileSync(RESULTS, `${JSON.stringify(results, null, 2)}\n`);
-  const printed = print(results, judgeBudgets(results, readBudgets()));
-  Deno.writeTextFileSync(README, insertTables(Deno.readTextFileSync(README), printed));
-}
 const missed = judged.filter(({ holds }) => holds === false);
 for (const { budget, ratio } of missed) {
   const limit = budget.maximum === undefined ? `at least ${budget.minimum}` : `at most ${budget.maximum}`;
   console.error(`bench: Budget missed: ${budget.name}: ${ratio}, must be ${limit}`);
 }
 Deno.exit(check && missed.length > 0 ? 1 : 0);
+
+/** Writes what has been measured so far; groups that were not measured keep their results. */
+function save(): void {
+  const earlier: Results = exists(RESULTS) ? JSON.parse(Deno.readTextFileSync(RESULTS)) : {};
+  const results: Results = { ...earlier, ...measured };
+  Deno.writeTextFileSync(RESULTS, `${JSON.stringify(results, null, 2)}\n`);
+  const printed = print(results, judgeBudgets(results, readBudgets()));
+  Deno.writeTextFileSync(README, insertTables(Deno.readTextFileSync(README), printed));
+}
 
 function exists(path: string): boolean {
   try {
