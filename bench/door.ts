@@ -1,6 +1,6 @@
 /**
- * The engine as a milter: sessions per second at 8 connections, beside a milter that does nothing and opendkim, and its
- * memory after many sessions. The client takes a share of the time, the same for all.
+ * The engine as a milter: sessions per second on 8 connections, compared with a milter that does nothing and with opendkim, and
+ * memory after many sessions. The times include the client, which is the same for all.
  */
 import { srsForward } from "../lib/srs.ts";
 import { CREATED, SECRET } from "../build/rig/home.ts";
@@ -12,7 +12,7 @@ import { content, envelope, type Sessions, sessions, type Step } from "./milter_
 import type { Table } from "./report.ts";
 
 const CONNECTIONS = 8;
-/** Milliseconds of one turn; a run of 40 times takes three turns. */
+/** Milliseconds of one turn; a run of 40 repetitions has three turns. */
 const TURN_MS = 2000;
 const TURNS = Math.max(1, Math.round(TIMES / 13));
 /** Sessions before memory is measured: a million in a full run. */

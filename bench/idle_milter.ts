@@ -1,7 +1,7 @@
-/** A milter in C that accepts everything, as a measure of what the protocol, the sockets and the client take. */
+/** A milter in C that accepts everything, as a baseline for the cost of the protocol, the sockets and the client. */
 import type { BenchHome } from "./home.ts";
 
-/** One thread per connection; the same options as ours, so that the client sends and awaits the same. */
+/** One thread per connection, with the options of `countersign serve`, so that the client sends the same packets. */
 const SOURCE = `
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -51,7 +51,7 @@ int main(int count, char **words) {
 }
 `;
 
-/** Compiles it. @returns the command that listens on this socket; undefined without a C compiler */
+/** Compiles the milter. @returns the command that listens on this socket; undefined without a C compiler */
 export async function idleMilter(home: BenchHome, path: string): Promise<string[] | undefined> {
   const [source, program] = [home.write("idle.c", SOURCE), `${home.path}/bin/idle`];
   try {

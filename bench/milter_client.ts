@@ -1,9 +1,9 @@
-/** Milter sessions as an MTA holds them: a connection each, and no step before the last one is answered. */
+/** Milter sessions as of an MTA: one connection each, and each step waits for the answer to the previous one. */
 import { type Bytes, concat } from "../lib/bytes.ts";
 import { printPacket, uint32 } from "../serve/milter/packet.ts";
 import { median } from "./measure.ts";
 
-/** A packet. The bits (SMFIP_) say whether a milter leaves it out, or does not answer it; 0 if neither is possible. */
+/** A packet. The bits (SMFIP_) with which a milter skips it, or does not answer it; 0 if neither is possible. */
 interface Sent {
   readonly bytes: Bytes;
   readonly no: number;
@@ -16,7 +16,7 @@ export interface Step {
   readonly answer: string;
 }
 
-/** What Postfix 3.7 offers. */
+/** The options that Postfix 3.7 offers. */
 const OFFER = printPacket("O", uint32(6), uint32(0x1ff), uint32(0x1fffff));
 
 const sent = (bytes: Bytes, no: number, unanswered: number): Sent => ({ bytes, no, unanswered });
@@ -60,7 +60,7 @@ export interface Sessions {
   readonly p99: number;
 }
 
-/** Holds sessions on so many connections at a time: for some milliseconds, or so many sessions. */
+/** Runs sessions on this many concurrent connections, for a time in milliseconds or a number of sessions. */
 export async function sessions(
   path: string,
   steps: readonly Step[],
@@ -85,14 +85,14 @@ export async function sessions(
   return { rate: times.length / seconds, median: median(times), p99: times[Math.floor(times.length * 0.99)]! };
 }
 
-/** What this milter wants to be sent, and answers. */
+/** A client with the packets that a milter requests. */
 class Client {
   private constructor(
     readonly path: string,
     readonly steps: readonly { bytes: Bytes; answers: number; answer: string }[],
   ) {}
 
-  /** Negotiates once, because the milter always wants the same. */
+  /** Negotiates once, because the milter always requests the same options. */
   static async of(path: string, steps: readonly Step[]): Promise<Client> {
     using connection = await Deno.connect({ transport: "unix", path });
     await send(connection, OFFER);
@@ -125,7 +125,7 @@ async function send(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length;) at += await connection.write(bytes.subarray(at));
 }
 
-/** Reads so many answers; changes to the message, which come before an answer, do not count. @returns the last one */
+/** Reads this many answers; changes to the message, which precede an answer, do not count. @returns the last one */
 async function answers(connection: Deno.Conn, buffer: Bytes, count: number): Promise<string> {
   const view = new DataView(buffer.buffer);
   let [begin, size] = [0, 0];

@@ -1,11 +1,11 @@
-/** Removes expired state, where perhaps no shim and no hook uses the folder. */
+/** Removes expired state, because there may be no shim or hook that uses the folder. */
 import type { Settings } from "../lib/settings/parse.ts";
 import { expireDaily } from "../io/state/expire.ts";
 
-/** How often expired files are looked for, in milliseconds; once a day some are found. */
+/** Interval in milliseconds between checks. Files are removed once a day. */
 const CLEAN_MS = 3_600_000;
 
-/** Removes what has expired, now and every hour, without keeping the program alive. @returns ends that */
+/** Removes what has expired, now and every hour, without keeping the program alive. @returns a function that stops it */
 export function cleanHourly(settings: () => Settings, every = CLEAN_MS): () => void {
   const clean = () => void expireDaily(settings().state.folder, "serve", new Date(), () => {});
   clean();

@@ -1,4 +1,4 @@
-/** What the door decides about one recipient, by its envelope and by the message. It refuses only what is certain. */
+/** Decides about one recipient by the envelope, and by the message. Rejects only what is certainly forged. */
 import { canonical } from "../lib/address.ts";
 import { errorText } from "../lib/fail.ts";
 import type { Event } from "../lib/log.ts";
@@ -22,18 +22,18 @@ import { reply } from "./reply.ts";
 export interface Decision {
   /** The reply with which the recipient or the message is refused; absent if it passes. */
   readonly reply?: string;
-  /** What is logged; absent for mail that nothing was decided about. */
+  /** The log entry; absent for mail about which nothing was decided. */
   readonly event?: Event;
   /** Whether the message itself must be judged, because it may be a forged bounce to an identity. */
   readonly needsMessage?: boolean;
-  /** Whether the recipient belongs to somebody else. */
+  /** Whether the recipient is not an address of an identity. */
   readonly unrelated?: boolean;
 }
 
-/** Checks that decide about mail to anybody: there is nothing to log. */
-const NOT_ABOUT_US = ["double-bounce", "addressed"];
+/** Checks that do not concern an identity: nothing is logged. */
+const UNRELATED_CHECKS = ["double-bounce", "addressed"];
 
-/** What the door judges with. */
+/** The settings, time and sender with which the door judges. */
 export interface DoorContext {
   readonly loaded: Loaded;
   readonly now: Date;
@@ -61,7 +61,7 @@ export async function decideMessage(delivery: Delivery, { loaded, now }: DoorCon
   try {
     const { verdict } = await decide(delivery, { settings, identities, now, ...storesFor("postfix", settings, now) });
     if (!isRefused(verdict, loaded)) return passed(verdict);
-    // Another host may have sent what it could not remember.
+    // Another host may have sent a message that it could not remember.
     if (!await everythingRemembered(settings, now)) {
       return passed({ ...verdict, reason: `${verdict.reason}; not refused, because mail was sent and not remembered` });
     }
@@ -75,20 +75,20 @@ export async function decideMessage(delivery: Delivery, { loaded, now }: DoorCon
 }
 
 /**
- * Returns whether a message from this sender may be refused because of what it contains: only where everything that
- * signs remembers what it sends in the same state, and has done so for as long as bounces may return.
+ * Returns whether a message from this sender may be refused because of its content: only if all programs that
+ * sign remember sent mail in the same state, and have done so for as long as bounces may return.
  */
 export function mayRefuseMessage({ loaded: { settings }, sender, now }: DoorContext): boolean {
   return settings.incoming.forged === "refuse" && settings.state.shared && sender !== DOUBLE_BOUNCE &&
     isBounceSender(sender) && remembersAll(settings.state.folder, now);
 }
 
-/** RFC 5321 section 4.5.1 and RFC 2142: there must be somebody to whom people can complain about us. */
+/** RFC 5321 section 4.5.1 and RFC 2142: postmaster and abuse must remain reachable for complaints about this site. */
 function isRole(address: string): boolean {
   return /^(?:postmaster|abuse)$/i.test(address.includes("@") ? recipientIn(address).local : address);
 }
 
-/** People are told the new address. A bounce to an identity may answer mail that it sent: it is judged. */
+/** Replies with the new address. A bounce to an identity may be about mail that it sent, so it is judged instead. */
 function moved(address: string, context: DoorContext): Decision | undefined {
   const { loaded, sender } = context;
   const next = loaded.moved.size > 0 ? newAddress(address, loaded) : undefined;
@@ -104,7 +104,7 @@ function newAddress(text: string, { moved }: Loaded): string | undefined {
   return address && moved.get(canonical(address));
 }
 
-/** Mail that keys would decide about passes if they cannot be read. */
+/** Accepts mail that depends on keys that cannot be read. */
 function undecidable(address: string, { loaded, sender }: DoorContext): Decision | undefined {
   const { unreadable, identities } = loaded;
   if (unreadable.size === 0) return undefined;
@@ -116,7 +116,7 @@ function undecidable(address: string, { loaded, sender }: DoorContext): Decision
   return { event: { identity: canonicalAddress(identity), outcome: "passed", error: unreadable.get(identity) } };
 }
 
-/** Bounces to the plain address, where the identity never uses it as the envelope sender (`refuse_unsigned`). */
+/** Rejects bounces to the plain address of an identity that never uses it as the envelope sender (`refuse_unsigned`). */
 function unsigned(address: string, context: DoorContext): Decision | undefined {
   const { loaded, sender, now } = context;
   const identity = sender === null ? identityOf(loaded.identities, address) : undefined;
@@ -134,8 +134,8 @@ function unsigned(address: string, context: DoorContext): Decision | undefined {
 }
 
 /**
- * Returns whether mail with this envelope sender can be signed. Without a key that signs, an SRS domain, or room in the
- * local part it leaves with the plain sender.
+ * Returns whether mail with this envelope sender can be signed. Without a signing key or an SRS domain, or if the
+ * local part would be too long, mail is sent with the plain sender.
  */
 function leavesSigned(text: string, identity: Identity, { loaded: { settings }, now }: DoorContext): boolean {
   const address = addressIn(text);
@@ -145,14 +145,14 @@ function leavesSigned(text: string, identity: Identity, { loaded: { settings }, 
   );
 }
 
-/** Signed addresses, and others in an SRS domain. */
+/** Decides about signed addresses, and others in an SRS domain. */
 function signed(address: string, { loaded, sender, now }: DoorContext): Decision {
   const { settings, identities } = loaded;
   const judged = judge({ sender, recipients: [address] }, { settings, identities, now, answers: false });
-  // The envelope alone does not decide about a bounce to an identity.
+  // A bounce to an identity cannot be judged by the envelope alone.
   if (isNeed(judged)) return { needsMessage: true };
   const { verdict } = judged;
-  if (NOT_ABOUT_US.includes(verdict.check)) return { unrelated: true };
+  if (UNRELATED_CHECKS.includes(verdict.check)) return { unrelated: true };
   const plain = verdict.expired;
   if (plain !== undefined && sender !== null && !isBounceSender(sender) && settings.incoming.forged === "refuse") {
     const next = newAddress(plain, loaded) ?? plain;
@@ -167,7 +167,7 @@ function signed(address: string, { loaded, sender, now }: DoorContext): Decision
   return refused(verdict, reply("550 5.1.1", "No such address", contact(loaded)));
 }
 
-/** Only what is certainly forged; *unsure*, *unjudged* and all others pass. */
+/** Returns whether the verdict is *forged*; *unsure*, *unjudged* and all others are accepted. */
 function isRefused({ result }: Verdict, { settings }: Loaded): boolean {
   return result === "forged" && settings.incoming.forged === "refuse";
 }

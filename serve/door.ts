@@ -1,6 +1,6 @@
 /**
- * The role `door`: refuses forgeries while the SMTP session is open. It accepts whatever it cannot decide; a hook
- * behind it looks again. It never signs.
+ * The role `door`: rejects forgeries during the SMTP session. It accepts what it cannot decide, and the hook after it
+ * judges again. It never signs.
  */
 import { concat } from "../lib/bytes.ts";
 import { type Event, logAddress } from "../lib/log.ts";
@@ -24,19 +24,19 @@ export function doorRole(engine: Engine): MilterRole {
 }
 
 /**
- * How many recipients of a message are put off. Postfix ends the session after 20 errors (`smtpd_hard_error_limit`), and
- * the client would try the same recipients again, and never get past the first.
+ * Maximum number of deferred recipients of a message. Postfix ends the session after 20 errors (`smtpd_hard_error_limit`),
+ * so a client that retries the same recipients would never make progress.
  */
-const MAX_PUT_OFF = 3;
+const MAX_DEFERRED = 3;
 
 class IncomingMessage implements MilterMessage {
   readonly #context: DoorContext;
-  /** May this message be refused because of what it says? Undefined before that matters. */
+  /** Whether this message may be rejected because of its content; undefined until that matters. */
   #evidence: boolean | undefined;
-  /** Recipients that were accepted; of those the identities to which it may be a forged bounce. */
+  /** Number of accepted recipients, and those among them for which the message must be judged. */
   #accepted = 0;
   readonly #judged: string[] = [];
-  #putOff = 0;
+  #deferred = 0;
 
   constructor(context: DoorContext) {
     this.#context = context;
@@ -46,16 +46,16 @@ class IncomingMessage implements MilterMessage {
     const decision = decideRecipient(address, this.#context);
     this.#log("rcpt", decision);
     if (decision.reply !== undefined) return { reply: decision.reply };
-    const ours = decision.needsMessage === true;
-    if ((ours || decision.unrelated) && (this.#evidence ??= mayRefuseMessage(this.#context))) {
-      // A reply to the content would be for all recipients. The client sends the message to the others once more.
-      if (this.#accepted > 0 && (ours || this.#judged.length > 0) && this.#putOff < MAX_PUT_OFF) {
-        this.#putOff++;
+    const needsMessage = decision.needsMessage === true;
+    if ((needsMessage || decision.unrelated) && (this.#evidence ??= mayRefuseMessage(this.#context))) {
+      // A reply to DATA applies to all recipients. The client sends the message to the deferred ones again.
+      if (this.#accepted > 0 && (needsMessage || this.#judged.length > 0) && this.#deferred < MAX_DEFERRED) {
+        this.#deferred++;
         const why = "A bounce has one recipient at a time";
         this.#log("rcpt", { event: { outcome: "deferred", why } });
         return { reply: reply("452 4.5.3", why) };
       }
-      if (ours) this.#judged.push(address);
+      if (needsMessage) this.#judged.push(address);
     }
     this.#accepted++;
     return "continue";

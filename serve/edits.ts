@@ -1,4 +1,4 @@
-/** The changes that make the header that was planned from the header that the mail server has. */
+/** Computes the edits that turn the header of the mail server into the planned header. */
 import { type Field, type Header, named } from "../lib/message.ts";
 import { TAG_FIELD } from "../lib/tag.ts";
 import type { Edit } from "./milter/protocol.ts";
@@ -9,7 +9,7 @@ import type { Edit } from "./milter/protocol.ts";
  *
  * @param given the header of the mail server
  * @param planned fields of `given`, in their order, and new ones
- * @param hidden fields of `given` that are not in `planned`, and stay nevertheless
+ * @param hidden fields of `given` that are not in `planned` and are kept nevertheless
  */
 export function headerEdits(given: Header, planned: Header, hidden: ReadonlySet<Field> = new Set()): Edit[] {
   const { kept, inserted } = difference(given, planned, hidden);
@@ -25,7 +25,7 @@ export function headerEdits(given: Header, planned: Header, hidden: ReadonlySet<
 }
 
 /**
- * The same for Sendmail. The positions in its header also count the fields that it may add itself, whose number depends
+ * Returns the changes for Sendmail. The positions in its header also count the fields that it may add itself, whose number depends
  * on its configuration, and a field that it would add must be appended, or there are two of them. So a new tag goes to
  * the top, below the Received field of Sendmail, and everything else where Sendmail puts it.
  */
@@ -40,12 +40,12 @@ export function sendmailEdits(given: Header, planned: Header, hidden: ReadonlySe
   return [...removals(given, kept, new Map()), ...added];
 }
 
-/** Below Return-Path and Received, the first lines for the header in every sendmail.cf. */
+/** The position below Return-Path and Received, the first header lines in every sendmail.cf. */
 const TOP = 1;
 
-/** What differs between the two headers. */
+/** The difference between two headers. */
 interface Difference {
-  /** Fields that stay. */
+  /** Fields that are kept. */
   readonly kept: ReadonlySet<Field>;
   /** New fields, by the number of given fields above them. */
   readonly inserted: ReadonlyMap<number, readonly Field[]>;
@@ -53,7 +53,7 @@ interface Difference {
 
 function difference(given: Header, planned: Header, hidden: ReadonlySet<Field>): Difference {
   const kept = new Set(hidden);
-  // Each new field stands below the field that precedes it in the plan.
+  // Each new field is inserted below the field that precedes it in the plan.
   const inserted = new Map<number, Field[]>();
   let above = 0;
   for (const one of planned) {

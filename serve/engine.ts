@@ -1,4 +1,4 @@
-/** Holds the settings of the moment, which are replaced as a whole: at SIGHUP, or when a file has changed. */
+/** Holds the current settings, which are replaced as a whole on SIGHUP, or when a file has changed. */
 import { errorText, Fail } from "../lib/fail.ts";
 import { asksLookup } from "../lib/settings/lookup.ts";
 import type { ConfigSource } from "../lib/settings/parse.ts";
@@ -6,7 +6,7 @@ import { log, printError } from "../io/system/log.ts";
 import { filesOf, keyProblems, load, type Loaded } from "./loaded.ts";
 import { Watch, WATCH_TIMES, type WatchTimes } from "./watch.ts";
 
-/** Holds what was loaded last without an error. */
+/** Holds the settings and files that were last loaded without an error. */
 export class Engine {
   readonly #source: ConfigSource;
   readonly #report: (what: string) => void;
@@ -17,7 +17,7 @@ export class Engine {
 
   /**
    * @param source the settings file
-   * @param report is told of reloads, and of keys that cannot be read
+   * @param report receives messages about reloads, and about keys that cannot be read
    * @throws {Fail} for settings that cannot be used, and when no key can be read
    */
   constructor(
@@ -26,32 +26,35 @@ export class Engine {
     times: WatchTimes = WATCH_TIMES,
   ) {
     [this.#source, this.#report, this.#times] = [source, report, times];
-    // Files are looked at before they are read, so that no change in between is missed.
+    // The state of files is recorded before they are read, so that no change in between is missed.
     const before = new Watch([source.file], Date.now(), times);
     this.#loaded = load(source);
     this.#watch = new Watch(filesOf(source, this.#loaded), Date.now(), times, before);
     this.#reportKeys();
   }
 
-  /** The settings and files of the moment. A message keeps those with which it began. */
+  /** The current settings and files. A message keeps those with which it began. */
   get loaded(): Loaded {
     if (this.#watch.changed(Date.now())) this.update();
     return this.#loaded;
   }
 
-  /** Loads all files again, and reports and logs whether that succeeded. */
+  /** Reloads all files, and reports and logs whether that succeeded. */
   update(): void {
     const problem = this.reload();
-    const said = problem === undefined ? "Settings reloaded" : `Settings not reloaded, the old ones stay: ${problem}`;
-    this.#report(said);
+    this.#report(
+      problem === undefined
+        ? "Settings reloaded"
+        : `Settings not reloaded, the previous ones remain in use: ${problem}`,
+    );
     log(this.#loaded.settings, { at: "serve", result: problem === undefined ? "reloaded" : "kept", error: problem });
     if (problem === undefined) this.#reportKeys();
   }
 
-  /** Loads all files again, and keeps what was loaded before when that fails. @returns why it failed */
+  /** Reloads all files, and keeps the previous ones if that fails. @returns the error, if any */
   reload(): string | undefined {
     const before = new Watch(filesOf(this.#source, this.#loaded), Date.now(), this.#times);
-    // A broken file is reported once, and tried again after it has changed again.
+    // An invalid file is reported once, and loaded again after its next change.
     this.#watch = before;
     try {
       const loaded = load(this.#source);
@@ -72,19 +75,19 @@ export class Engine {
   }
 }
 
-/** Checks for changes that a running program cannot follow. @throws {Fail} `config` */
+/** Checks for changes that require a restart. @throws {Fail} `config` */
 function checkPermitted({ settings: old }: Loaded, { settings: next }: Loaded): void {
   if (next.serve.socket_folder !== old.serve.socket_folder) {
-    throw new Fail("config", "serve.socket_folder was changed, which needs a restart");
+    throw new Fail("config", "serve.socket_folder was changed, which requires a restart");
   }
   for (const name of ["redis", "redis_password_file", "redis_ca", "lookup"] as const) {
     if (next.state[name] !== old.state[name]) {
-      throw new Fail("config", `state.${name} was changed, which needs a restart`);
+      throw new Fail("config", `state.${name} was changed, which requires a restart`);
     }
   }
   const { folder } = next.state;
   const { state } = Deno.permissions.querySync({ name: "write", path: folder });
   if (folder !== old.state.folder && (state !== "granted" || asksLookup(next))) {
-    throw new Fail("config", "state.folder was changed, which needs a restart", { fix: "countersign sandbox" });
+    throw new Fail("config", "state.folder was changed, which requires a restart", { fix: "countersign sandbox" });
   }
 }

@@ -1,4 +1,4 @@
-/** What all roles work with: the settings, and the files that they name. */
+/** Loads what all roles use: the settings, and the files that they name. */
 import { errorText, Fail } from "../lib/fail.ts";
 import type { Identity } from "../lib/settings/identity.ts";
 import { canonicalAddress } from "../lib/settings/identity.ts";

@@ -1,4 +1,4 @@
-/** `countersign serve`: listens on a socket for each role until it is told to stop. */
+/** `countersign serve`: listens on a socket for each role until it receives SIGTERM. */
 import { errorText, Fail, quote } from "../lib/fail.ts";
 import { SERVE_SOCKETS } from "../lib/paths.ts";
 import { asksLookup, lookupSocket } from "../lib/settings/lookup.ts";
@@ -21,23 +21,23 @@ import { type Converse, MAX_CONNECTIONS, SocketServer } from "./sockets/server.t
 
 const HELP = `Usage: countersign serve [--config FILE]
 Signs and checks mail inside Postfix or Sendmail, as a milter (protocol 6). It creates unix sockets in
-serve.socket_folder, or takes over those that systemd passes to it. The socket is the role:
+serve.socket_folder, or uses those that systemd passes to it. The socket determines the role:
 
-  door    For port 25: refuses what the hook would file as forged, where incoming.forged is "refuse". Never signs
+  door    For port 25: rejects what the hook would file as forged, if incoming.forged is "refuse". Never signs
   sign    For submission: signs mail of the logins in identity.logins, as the shim does
-  lookup  For shims and hooks, which ask it for what is remembered in Redis (state.redis) or in the files of the site
-          (state.lookup), and for other mail servers: judges a recipient and a message
+  lookup  For shims and hooks that share the state in Redis (state.redis) or in the files of the site (state.lookup),
+          and for other mail servers: judges a recipient and a message
 
   --config FILE  Settings, instead of ~/.config/countersign/config.toml
 
-Settings, lists and keys that have changed are loaded again when a message arrives, and at SIGHUP; the old ones stay in
-use if the new ones are wrong. SIGTERM ends the program when the messages in transit are done; a second one ends it at
-once. There is no policy service yet, so the door needs a hook behind it.
+Changed settings, lists and keys are reloaded when a message arrives, and on SIGHUP; if they are invalid, the previous
+ones remain in use. On SIGTERM the program exits after the messages in transit; on a second SIGTERM it exits at once.
+The door accepts what it cannot decide, so a hook must follow it. There is no policy service yet.
 
 Example: countersign serve --config /etc/countersign/config.toml
 `;
 
-/** Milliseconds that open sessions have to finish their message: as long as Postfix waits for a client. */
+/** Time in milliseconds for open sessions to finish their message: as long as Postfix waits for a client. */
 const MAX_DRAIN_MS = 300_000;
 
 /** Runs the engine. @returns the exit status */
@@ -68,7 +68,7 @@ function parseOptions(args: readonly string[]): "help" | { config?: string } {
   return { config: value };
 }
 
-/** What is served on each socket. */
+/** The conversation that is served on each socket. */
 const CONVERSATIONS: Record<
   typeof SERVE_SOCKETS[number],
   (engine: Engine, store: NamedStore | undefined) => Converse
@@ -103,14 +103,14 @@ async function run(engine: Engine): Promise<void> {
   }
 }
 
-/** A socket with its name, and where it is for messages. */
+/** A socket with its name, and its location for messages. */
 interface OpenSocket {
   readonly name: typeof SERVE_SOCKETS[number];
   readonly where: string;
   readonly listener: Listener;
 }
 
-/** Takes over the sockets of systemd; without any, creates them in the folder. All are closed if one fails. */
+/** Uses the sockets of systemd; without any, creates them in the folder. All are closed if one fails. */
 async function openSockets(settings: Settings): Promise<OpenSocket[]> {
   const inherited = inheritedSockets((name) => Deno.env.get(name), [
     Deno.pid,
@@ -130,7 +130,7 @@ async function openSockets(settings: Settings): Promise<OpenSocket[]> {
     }
     if (inherited.length > 0) {
       if (asksLookup(settings) && !open.some(({ name }) => name === "lookup")) {
-        throw new Fail("config", "The socket lookup is missing, which shim and hook ask", {
+        throw new Fail("config", "Socket lookup, which the shim and the hook use, is missing", {
           fix: "start the socket unit with FileDescriptorName=lookup",
         });
       }

@@ -1,13 +1,13 @@
-/** The replies with which mail is refused or put off. */
+/** SMTP replies that reject or defer mail. */
 
 /** Characters of text in one line: RFC 5321 section 4.5.3.1.5 allows 512 octets with the codes and the line end. */
 const MAX_LINE_CHARACTERS = 400;
 
 /**
- * A reply of SMTP, with a second line that says whom to ask.
+ * Returns an SMTP reply, with a second line that names a contact.
  *
  * @param code the reply code and the enhanced status code (RFC 3463): `550 5.1.1`
- * @param text what is wrong; all but printable ASCII is replaced (RFC 5321 section 4.2.1)
+ * @param text the reason; all but printable ASCII is replaced (RFC 5321 section 4.2.1)
  * @param contact an address or a page; empty for none
  */
 export function reply(code: string, text: string, contact = ""): string {

@@ -1,6 +1,6 @@
 /**
- * The role `sign`: signs the mail of clients that have logged in, for the identities that name their login, as the shim
- * does for its user. In doubt it puts the message off; the client still has it.
+ * The role `sign`: signs the mail of authenticated clients for the identities that list their login, as the shim does
+ * for its user. On errors it defers the message, which the client still has.
  */
 import { formatAddress, parseAddress } from "../lib/address.ts";
 import type { Address } from "../lib/address.ts";
@@ -60,10 +60,10 @@ class OutgoingMessage implements MilterMessage {
       this.#log({ result: "passed", ...event });
       return { answer: "accept", edits };
     } catch (error) {
-      // Sent again, a message that cannot be understood would not be understood either.
+      // A message that cannot be parsed will not be parsed on a retry either.
       const permanent = error instanceof Fail && error.kind === "data";
       this.#log({ result: permanent ? "refused" : "deferred", why: errorText(error) });
-      // Why a key cannot be read is no business of the client's.
+      // The client must not learn why a key cannot be read.
       const text = permanent ? reason(error) : "The message cannot be signed now, try again later";
       return { answer: { reply: reply(permanent ? "554 5.6.0" : "451 4.3.0", text) } };
     }
@@ -73,7 +73,7 @@ class OutgoingMessage implements MilterMessage {
     const { settings } = this.#loaded;
     const { header } = content;
     const signers = this.#signers(header);
-    // A header that is longer than anything we look at could hold a second From.
+    // The part of the header beyond the limit may contain a second From.
     if (content.cut) return await this.#pass(header, signers, "the header is too long");
     const [sender, recipients] = [addressOf(this.#from.sender), this.#recipients.map(addressOf)];
     const tags = header.filter((one) => named(one, TAG_FIELD));
@@ -89,13 +89,13 @@ class OutgoingMessage implements MilterMessage {
       return { edits: [], event };
     }
 
-    // An address that we cannot read is not an identity's, and no rule is about it.
+    // An address that cannot be parsed belongs to no identity and matches no rule.
     const readable = sender !== undefined && recipients.every((one) => one !== undefined);
     if (signers.length === 0 || !readable) {
       const why = !readable ? "an address cannot be read" : this.#notASigner();
       return await this.#pass(header, signers, why, authors);
     }
-    // With a login, webmail's own Received does not mean that the message comes from somebody else.
+    // With a login, the Received field of webmail does not mean that the message was relayed.
     const hides = this.#from.login !== undefined && !resent && !header.some((one) => named(one, "Delivered-To"));
     const hidden = new Set(hides ? header.filter((one) => named(one, "Received")) : []);
     const request = {
@@ -116,17 +116,17 @@ class OutgoingMessage implements MilterMessage {
     return { edits, event: { ...describe(planned), forgotten, result: "signed" } };
   }
 
-  /** The identities for which this client may send. */
+  /** Returns the identities for which this client may send. */
   #signers(header: Header): readonly Identity[] {
     const { settings, identities } = this.#loaded;
     const { login, local } = this.#from;
     if (login !== undefined) return identities.filter((one) => one.logins?.includes(login));
-    // Whatever was relayed to this machine and is passed on by a program on it is a stranger's.
+    // Mail that was relayed to this machine, and is forwarded by a local program, is not local mail.
     const relayed = header.some((one) => named(one, "Received", "Delivered-To"));
     return local && settings.serve.sign_local && !relayed ? identities : [];
   }
 
-  /** The authors whose tags can be verified. Keys that cannot be read matter only to those who sign with them. */
+  /** Returns the authors whose tags can be verified. An unreadable key is an error only if the client signs with it. */
   #judgedAuthors(header: Header, signers: readonly Identity[]): readonly Identity[] {
     const { authors } = ownership(header, { ...this.#loaded, now: this.#now });
     return authors.filter((one) => {
@@ -148,7 +148,7 @@ class OutgoingMessage implements MilterMessage {
     return this.#from.local ? "sent on this machine without a login" : "the client has not logged in";
   }
 
-  /** Passes a message on unsigned. What comes back about it may still be recognized by its Message-ID. */
+  /** Accepts a message unsigned. Bounces of it may still be recognized by the Message-ID. */
   async #pass(
     header: Header,
     signers: readonly Identity[],
@@ -157,7 +157,7 @@ class OutgoingMessage implements MilterMessage {
   ): Promise<{ edits: Edit[]; event: Event }> {
     const { identities } = this.#loaded;
     const { sender } = this.#from;
-    // A tag that claims to be an identity's, and is not, would only be mistaken for one.
+    // An invalid tag of an identity could be mistaken for a valid one.
     const judged = authors.length > 0 && !alreadyRelayed(header);
     const planned = judged ? header.filter((one) => !named(one, TAG_FIELD)) : header;
     const owner = sender === null ? undefined : identityOf(signers, sender) ?? identityOf(identities, sender);
@@ -166,7 +166,7 @@ class OutgoingMessage implements MilterMessage {
     return { edits: this.#headerEdits(header, planned), event };
   }
 
-  /** The author whose key has made this tag for this message; undefined for one that is wrong or expired. */
+  /** Returns the author whose key made this tag for this message; undefined for an invalid or expired tag. */
   #verified(tag: string, header: Header, authors: readonly Identity[]): Identity | undefined {
     const fields = header.filter((one) => named(one, "Message-ID"));
     const [id] = fields;
@@ -183,7 +183,7 @@ class OutgoingMessage implements MilterMessage {
     });
   }
 
-  /** Mail matters more than memory: what goes wrong is returned for the log. */
+  /** Remembers a message. Errors do not stop the mail: they are returned for the log. */
   async #rememberAs(header: Header, identity: Identity, signed: boolean): Promise<string | undefined> {
     const id = header.find((one) => named(one, "Message-ID"));
     if (id === undefined) return undefined;
@@ -225,7 +225,7 @@ function senderEdit({ envelope }: Plan, given: string | null): Edit[] {
   return address === given ? [] : [{ kind: "sender", path: `<${utf8ToLatin1(address)}>` }];
 }
 
-/** Null for the null sender; undefined for what is not an address. */
+/** Returns null for the null sender; undefined if the text is not an address. */
 function addressOf(text: string | null): Address | null | undefined;
 function addressOf(text: string): Address | undefined;
 function addressOf(text: string | null): Address | null | undefined {
@@ -237,7 +237,7 @@ function addressOf(text: string | null): Address | null | undefined {
   }
 }
 
-/** The beginning of a body with the line ends that the ledger compares. */
+/** Converts CRLF to LF, as the ledger compares bodies. */
 function unixLines(body: Uint8Array): Uint8Array {
   const out = new Uint8Array(body.length);
   let size = 0;

@@ -1,12 +1,12 @@
 /**
- * Notices changed files by looking at them again, when somebody asks and at most every few seconds. `Deno.watchFs` would
- * need permission to read whole folders (an editor replaces a file), and hears nothing of changes on a shared disk.
+ * Detects changed files by polling, on request and at most every few seconds. `Deno.watchFs` would need permission to read
+ * whole folders (an editor replaces a file), and does not report changes on a network file system.
  */
 
-/** How often the files are looked at, and how long a file must be left alone, in milliseconds. */
+/** Polling interval, and the time for which a file must be unchanged, in milliseconds. */
 export interface WatchTimes {
   readonly interval: number;
-  /** A file that is being written is incomplete. */
+  /** A file that was changed more recently may still be incomplete. */
   readonly settled: number;
 }
 
@@ -20,10 +20,10 @@ export class Watch {
   #next: number;
 
   /**
-   * Looks at the files.
+   * Records the state of the files.
    *
    * @param now the time in milliseconds
-   * @param earlier states that count instead, because the files were read after it had looked at them
+   * @param earlier states that are used instead, because the files were read after they were recorded
    */
   constructor(files: readonly string[], now: number, times: WatchTimes, earlier?: Watch) {
     this.#times = times;
@@ -32,7 +32,7 @@ export class Watch {
     this.#next = now + times.interval;
   }
 
-  /** Returns whether a file differs from what was seen. Looks only if the interval has passed since it last did. */
+  /** Returns whether a file has changed. Polls only if the interval has passed since the last poll. */
   changed(now: number): boolean {
     if (now < this.#next && now >= this.#next - this.#times.interval) return false;
     this.#next = now + this.#times.interval;
@@ -47,7 +47,7 @@ export class Watch {
   }
 }
 
-/** Everything that changes with a file; its ctime alone would do if it had more than milliseconds. */
+/** Returns everything that changes with a file. Its ctime alone has only milliseconds. */
 function look(path: string): { state: string; time: number } {
   try {
     const { ino, ctime, size, mode, uid, gid } = Deno.statSync(path);

@@ -1,7 +1,7 @@
-/** Whether another user may read a file, by the modes of the file and of its folders. */
+/** Determines whether another user may read a file, by the modes of the file and of its folders. */
 import { textFile } from "./filesystem.ts";
 
-/** Returns why a user may not read a file; undefined if they may, or if that cannot be found out. */
+/** Returns why a user may not read a file; undefined if they may, or if that cannot be determined. */
 export function whyUnreadable(path: string, uid: number): string | undefined {
   const groups = groupsOf(uid);
   const parts = path.split("/").slice(1);
@@ -24,7 +24,7 @@ export function whyUnreadable(path: string, uid: number): string | undefined {
   return undefined;
 }
 
-/** The groups of a user in /etc/passwd and /etc/group. */
+/** Returns the groups of a user in /etc/passwd and /etc/group. */
 function groupsOf(uid: number): ReadonlySet<number> {
   const account = lines("/etc/passwd").find((fields) => fields[2] === String(uid));
   const groups = new Set<number>();

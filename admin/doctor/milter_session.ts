@@ -4,25 +4,25 @@ import { LOOKUP_VERSION } from "../../io/state/shared/ask.ts";
 import { type Packet, PacketReader, printPacket, uint32 } from "../../serve/milter/packet.ts";
 import { readOptions } from "../../serve/milter/protocol.ts";
 
-/** This program may not connect. */
+/** This program is not permitted to connect. */
 export class NotPermitted extends Error {}
 
-/** What was answered. */
+/** The response to a test session. */
 export interface Answers {
   /** The reply to the recipient, `550 …`; undefined if it was accepted or not asked about. */
   readonly recipient?: string;
 }
 
-/** Milliseconds that an answer may take. */
+/** Timeout of a session in milliseconds. */
 const TIMEOUT_MS = 5000;
-/** What Postfix offers: version 6, every action and every step. */
+/** The options that Postfix offers: version 6, every action and every step. */
 const OFFER = printPacket("O", uint32(6), uint32(0x1ff), uint32(0x1fffff));
 
 /**
  * Opens a session and ends it; no message is sent.
  *
  * @param recipient a recipient of a message from the null sender, which is aborted before its data
- * @throws {NotPermitted} without the permission to connect; another error if the socket does not answer as it should
+ * @throws {NotPermitted} without the permission to connect; another error if the response is not the expected one
  */
 export async function openSession(path: string, role: string, recipient?: string): Promise<Answers> {
   let connection: Deno.UnixConn;
@@ -54,7 +54,7 @@ export async function openSession(path: string, role: string, recipient?: string
   }
 }
 
-/** Asks the socket `lookup` whether its store can be used. */
+/** Tests whether the socket `lookup` can use its store. */
 async function askStatus(connection: Deno.Conn): Promise<Answers> {
   await send(connection, utf8(`${JSON.stringify({ version: LOOKUP_VERSION, request: "status" })}\n`));
   const buffer = new Uint8Array(4096);
@@ -100,6 +100,6 @@ function close(connection: Deno.Conn): void {
   try {
     connection.close();
   } catch {
-    // It was closed already.
+    // It is already closed.
   }
 }

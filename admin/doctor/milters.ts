@@ -1,8 +1,8 @@
-/** Checks how Postfix uses the sockets of `countersign serve`: which services, in which order, and what if it is down. */
+/** Checks how Postfix uses the sockets of `countersign serve`: by which services, in which order, and with which default_action. */
 import type { Finding, TextFile } from "./finding.ts";
 import { entries, type Entry, type Parameters, parametersOf, type Service } from "./postconf.ts";
 
-/** What the checks need besides the files. */
+/** The settings that the checks need. */
 export interface MilterContext {
   /** `serve.socket_folder`. */
   readonly folder: string;
@@ -53,10 +53,10 @@ export function checkMilters(files: readonly TextFile[], context: MilterContext)
 }
 
 const typeOf = ({ text }: Service): string => text.split(/\s+/)[1]!;
-/** Behind postscreen(8), which listens on port 25, smtpd is of type `pass`. */
+/** With postscreen(8), which listens on port 25, smtpd has the type `pass`. */
 const isSmtpd = (service: Service): boolean => service.program === "smtpd" && /^(?:inet|pass)$/.test(typeOf(service));
 
-/** The milters of a service: its own, or those of main.cf. */
+/** Returns the milters of a service: its own, or those of main.cf. */
 function smtpdList(service: Service, value: Parameters, folder: string): MilterList {
   const own = optionOf(service, "smtpd_milters");
   const inherited = own === undefined ? value.entry("smtpd_milters") : undefined;
@@ -80,7 +80,7 @@ function parseMilters(list: string, value: Parameters, folder: string): Milter[]
   });
 }
 
-/** A path is relative to the queue directory, which is also the root of a service that runs chrooted. */
+/** Returns the role of a socket. Its path is relative to the queue directory, which is the root of a chrooted service. */
 function roleOf(address: string, value: Parameters, folder: string): Milter["role"] {
   const [, path] = /^(?:unix|local):(.+)$/.exec(address) ?? [];
   if (path === undefined) return "other";
@@ -89,7 +89,7 @@ function roleOf(address: string, value: Parameters, folder: string): Milter["rol
   return (["door", "sign"] as const).find((role) => paths.includes(`${folder}/${role}`)) ?? "other";
 }
 
-/** opendkim must come behind `sign`, or its signature does not cover the tag. */
+/** Other milters such as opendkim must follow `sign`, or a DKIM signature does not cover the tag. */
 function checkOrder({ name, at, milters }: MilterList): Finding[] {
   const sign = milters.findIndex(({ role }) => role === "sign");
   const early = milters.slice(0, Math.max(sign, 0)).find(({ role }) => role === "other");
@@ -103,7 +103,7 @@ function checkOrder({ name, at, milters }: MilterList): Finding[] {
   }].map(placed);
 }
 
-/** If the engine is down, incoming mail passes on to the hook, and outgoing mail waits. */
+/** If `countersign serve` is down, incoming mail must be accepted for the hook, and outgoing mail deferred. */
 function checkActions({ name, at, milters }: MilterList): Finding[] {
   return milters.flatMap(({ role, text, action = "tempfail" }) => {
     const wanted = { door: ["accept"], sign: ["tempfail", "quarantine"], other: [action] }[role];
@@ -174,7 +174,7 @@ function checkService(service: Service, list: MilterList, value: Parameters, { l
   return found;
 }
 
-/** Reduces the entry to its place. */
+/** Reduces the entry to its file and line. */
 const placed = ({ where: { file, line }, ...rest }: Finding): Finding => ({
   ...rest,
   where: line === undefined ? { file } : { file, line },

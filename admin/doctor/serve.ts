@@ -1,4 +1,4 @@
-/** Checks `countersign serve`: its sockets, what it answers, its keys, and `refuse_unsigned`. */
+/** Checks `countersign serve`: its sockets, its responses, its keys, and `refuse_unsigned`. */
 import { SERVE_SOCKETS } from "../../lib/paths.ts";
 import { parseAddress } from "../../lib/address.ts";
 import { dayOf, parseDay, printDay } from "../../lib/date.ts";
@@ -18,7 +18,7 @@ import { identityLine } from "./settings.ts";
 
 const START = "systemctl start countersign, or countersign serve";
 
-/** Checks everything about the engine. Nothing if the settings have no sockets. */
+/** Runs all checks of `countersign serve`. Sockets are checked only if the settings use them. */
 export async function checkServe(context: DoctorContext, settings: Settings): Promise<void> {
   const served = settings.serve.socket_folder !== "";
   if (served || asksLookup(settings)) await checkSockets(context, settings);
@@ -26,15 +26,15 @@ export async function checkServe(context: DoctorContext, settings: Settings): Pr
   checkRefuseUnsigned(context, settings);
 }
 
-/** What happens without the socket `lookup`. */
-const UNASKED = "Shims do not remember what they send, and hooks defer the mail that they cannot decide about.";
+/** The effect of a missing socket `lookup`. */
+const LOOKUP_EFFECT = "Shims do not remember what they send, and hooks defer the mail that they cannot decide about.";
 
 const pathOf = (name: typeof SERVE_SOCKETS[number], settings: Settings): string =>
   name === "lookup" ? lookupSocket(settings) : `${settings.serve.socket_folder}/${name}`;
 
-/** Opens a session on each socket. The door is also asked about an address that nobody signed. */
+/** Opens a session on each socket. The session with the door also tests an address with an invalid hash. */
 async function checkSockets({ findings, notes, now }: DoctorContext, settings: Settings): Promise<void> {
-  // Users who only ask have settings of their own, without the other sockets.
+  // The settings of users with a shim or hook may name only the socket lookup.
   const names = settings.serve.socket_folder === "" ? ["lookup"] as const : SERVE_SOCKETS;
   for (const name of names) {
     const path = pathOf(name, settings);
@@ -44,7 +44,7 @@ async function checkSockets({ findings, notes, now }: DoctorContext, settings: S
     if (info === undefined) {
       if (name === "lookup" && !asksLookup(settings)) continue; // only some sites use it
       const why = name === "lookup"
-        ? UNASKED
+        ? LOOKUP_EFFECT
         : name === "door"
         ? "Postfix passes all mail on, or defers it, depending on default_action."
         : "Postfix defers the mail that is submitted, or sends it unsigned, depending on default_action.";
@@ -67,16 +67,18 @@ async function checkSockets({ findings, notes, now }: DoctorContext, settings: S
     } catch (error) {
       if (error instanceof NotPermitted) {
         const command = withNetwork("doctor", []);
-        notes.push(`The sockets of countersign serve were not tried, because this program may not connect: ${command}`);
+        notes.push(
+          `The sockets of countersign serve were not tested, because this program is not permitted to connect: ${command}`,
+        );
         return;
       }
-      const why = name === "lookup" ? UNASKED : "Postfix waits for it, then does what default_action says.";
+      const why = name === "lookup" ? LOOKUP_EFFECT : "Postfix waits for it, then does what default_action says.";
       add("socket-silent", `The socket ${name} does not answer: ${(error as Error).message}`, why, START);
     }
   }
 }
 
-/** Asks about an SRS address with a wrong hash; the door writes a line to its log, and nothing else happens. */
+/** Tests an SRS address with a wrong hash; the only side effect is a line in the log of the door. */
 async function askAboutForged(path: string, settings: Settings, now: Date): Promise<Answers | undefined> {
   const identity = settings.identity.find(({ srs_domain, address }) => srs_domain !== "" && isSimple(address));
   if (identity === undefined) return undefined;
@@ -109,7 +111,7 @@ function checkAnswer(
   );
 }
 
-/** Checks what the user of the engine, often another one than doctor's, can read and write. */
+/** Checks what the user of `countersign serve`, often not the one who runs doctor, can read and write. */
 function checkServeUser({ file, findings }: DoctorContext, settings: Settings): void {
   const user = serveUser(settings);
   if (user === undefined || user === 0) return;
@@ -121,7 +123,7 @@ function checkServeUser({ file, findings }: DoctorContext, settings: Settings): 
     if (why === undefined) continue;
     findings.push({
       id: "serve-key-unreadable",
-      what: `Key file ${keys} cannot be read by user ${user}, as whom countersign serve runs: ${why}`,
+      what: `Key file ${keys} cannot be read by user ${user}, which runs countersign serve: ${why}`,
       where: { file: file.file, line: identityLine(file.text, nth) },
       why: `The door passes everything in the SRS domain of ${address}, and mail of its logins is deferred.`,
       fix: `chgrp to the user's group, chmod 640 ${keys}${group ? "" : ", and group = true below [[identity]]"}`,
@@ -129,7 +131,7 @@ function checkServeUser({ file, findings }: DoctorContext, settings: Settings): 
   }
 }
 
-/** The user as whom the engine runs: the owner of its socket, or of the state if the sockets are those of systemd. */
+/** Returns the user of `countersign serve`: the owner of its socket, or of the state if systemd opened the sockets. */
 function serveUser(settings: Settings): number | undefined {
   const socket = socketInfo(pathOf("door", settings));
   if (socket?.uid) return socket.uid;
@@ -140,7 +142,7 @@ function serveUser(settings: Settings): number | undefined {
   }
 }
 
-/** `refuse_unsigned` must not reject bounces of mail that left with the plain sender. */
+/** Checks that `refuse_unsigned` does not reject bounces of mail that was sent with the plain sender. */
 function checkRefuseUnsigned({ file, now, findings, notes }: DoctorContext, settings: Settings): void {
   const nth = settings.identity.findIndex(({ refuse_unsigned }) => refuse_unsigned);
   if (nth < 0) return;
@@ -179,7 +181,7 @@ function checkRefuseUnsigned({ file, now, findings, notes }: DoctorContext, sett
   if (count !== undefined) notes.push(count);
 }
 
-/** Counts in the log what refuse_unsigned rejects, as far as a hook or the door has judged it. */
+/** Counts the log lines of mail that refuse_unsigned rejects, as judged by a hook or the door. */
 function countUnsigned(settings: Settings, now: Date): string | undefined {
   const log = openLog(`${settings.state.folder}/log`);
   if (log === undefined) return undefined;

@@ -1,11 +1,11 @@
-/** Checks that the state belongs to the user as whom `countersign serve` runs, whatever root did before. */
+/** Checks that the state belongs to the user of `countersign serve`, because programs run by root may create it. */
 import type { Settings } from "../../lib/settings/parse.ts";
 import { pathInfo } from "./filesystem.ts";
 import type { Finding } from "./finding.ts";
 
 /**
- * Returns the finding that the state folder of a site does not exist; undefined if it exists, or if it is that of the
- * user themselves. Run by root, the hook would create it for root alone.
+ * Returns a finding if the state folder of a site does not exist; undefined if it exists, or if the user is not root. A
+ * hook that root runs would create the folder for root alone.
  */
 export function missingState(settings: Settings, user = Deno.uid()): Finding | undefined {
   const { folder } = settings.state;
@@ -19,7 +19,7 @@ export function missingState(settings: Settings, user = Deno.uid()): Finding | u
   };
 }
 
-/** Returns a finding if the folder or its log belongs to another user than the engine's. */
+/** Returns a finding if the folder or its log does not belong to the user of `countersign serve`. */
 export function stateOfOther(settings: Settings, engine: number): Finding | undefined {
   const { folder } = settings.state;
   for (const path of [folder, `${folder}/log`]) {

@@ -1,4 +1,4 @@
-/** Explains what the door would have said during the SMTP session, for `countersign explain --at`. Changes nothing. */
+/** Explains how the door would respond in the SMTP session, for `countersign explain --at`. Changes nothing. */
 import { Fail } from "../../lib/fail.ts";
 import type { ConfigSource } from "../../lib/settings/parse.ts";
 import { type Delivery, envelope, type Given } from "../../incoming/delivery.ts";
@@ -13,10 +13,10 @@ import {
 import { load } from "../../serve/loaded.ts";
 import { json, plain, rows } from "../terminal.ts";
 
-/** Where in the SMTP session the door is asked. */
+/** The stage of the SMTP session at which the door decides. */
 export type Stage = "rcpt" | "data";
 
-/** What the door says. */
+/** The response of the door, and its reason. */
 export interface DoorExplanation {
   readonly at: Stage;
   readonly sender: string | null;
@@ -29,10 +29,10 @@ export interface DoorExplanation {
 }
 
 /**
- * Explains what the door says about a recipient, or at the end of a message.
+ * Explains the response of the door to a recipient, or at the end of the data.
  *
  * @param input the message; not needed for `rcpt` if sender and recipient are stated
- * @throws {Fail} `usage` if the envelope is not known
+ * @throws {Fail} `usage` if the envelope is unknown
  */
 export async function explainDoor(
   stage: Stage,
@@ -45,7 +45,7 @@ export async function explainDoor(
   const { sender, recipients: [recipient] } = known;
   if (sender === undefined || recipient === undefined) {
     const fix = `use --${sender === undefined ? "sender" : "recipient"}`;
-    throw new Fail("usage", "The envelope is not known", { fix });
+    throw new Fail("usage", "Envelope is unknown", { fix });
   }
   const context: DoorContext = { loaded: load(source), now, sender };
   const atRcpt = decideRecipient(recipient, context);

@@ -18,7 +18,7 @@ export async function completions(): Promise<Record<string, string>> {
 /** Matches three or more words that a help text lists as choices: `who runs it: qmail, maildrop, procmail`. */
 const CHOICES = /(?:^|: )([a-z][a-z-]*(?:[,;] [a-z][a-z-]*){2,})(?= \(|;|$)/;
 
-/** What a shell can offer for a value: words, files, folders, or nothing. */
+/** The completions of a value: words, files, folders, or none. */
 type Value = readonly string[] | "file" | "folder" | "none";
 
 function valueOf({ value = "", text }: Option): Value {
@@ -34,7 +34,7 @@ function wordsOf({ name, usage }: Command, all: readonly Command[]): string[] {
   return [...new Set(usage.flatMap((line) => first.exec(line)?.[1]?.split("|") ?? []))];
 }
 
-/** Does the command accept files as operands? */
+/** Returns whether the command accepts files as operands. */
 function takesFiles({ usage, parts }: Command): boolean {
   const terms = parts.flatMap((part) => typeof part === "string" ? [] : part.map(({ term }) => term));
   const operands = [...usage, ...terms].map((line) => line.replace(/--[a-z-]+[ =]\S+/g, ""));

@@ -61,7 +61,7 @@ export function sentOf(
   };
 }
 
-/** Remembers that this identity sent this message. @throws {Fail} when that is not certain; errors of the file system */
+/** Remembers that this identity sent this message. @throws {Fail} when that is uncertain; errors of the file system */
 export async function rememberIn(
   settings: StateSettings,
   identity: Identity,
@@ -76,7 +76,7 @@ export async function rememberIn(
   await handOver(settings, store);
 }
 
-/** Tells the store that mail was not remembered while it was out of reach, if so. Never throws. */
+/** Reports to the store that mail was not remembered while it was unreachable. Never throws. */
 export async function handOver({ state }: Pick<StateSettings, "state">, store: SharedStore): Promise<void> {
   const time = lastForgotten(state.folder);
   if (time === undefined || time === Infinity) return;

@@ -76,7 +76,9 @@ export function parseConfig(text: string, place: ConfigSource): Settings {
       try {
         out[one] = setting.read(isDate ? value.toISOString() : value, (path) => absolutePath(path, place));
       } catch (error) {
-        throw wrong(name, one, nth, `${fullName}: ${reason(error)}`);
+        const fix = error instanceof Fail ? error.fix : undefined;
+        const what = error instanceof Fail && fix !== undefined ? error.message : reason(error);
+        throw wrong(name, one, nth, `${fullName}: ${what}`, fix);
       }
     }
     return complete(table, out);

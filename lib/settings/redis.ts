@@ -31,11 +31,13 @@ export function parseRedis(text: string): RedisAddress {
   const { hostname: written, port, username, password, pathname, search, hash } = new URL(`https://${rest}`);
   const database = /^\/?(\d{0,4})$/.exec(pathname)?.[1];
   if (database === undefined || search !== "" || hash !== "") throw wrong();
-  // The error must not repeat it.
-  if (password !== "") throw new Fail("config", "A password does not belong here: use state.redis_password_file");
+  // The error must not repeat the password.
+  if (password !== "") {
+    throw new Fail("config", "The address contains a password", { fix: "use state.redis_password_file" });
+  }
   const hostname = written.replace(/^\[(.*)\]$/, "$1");
   if (scheme === "redis" && !LOOPBACK.test(hostname)) {
-    throw new Fail("config", "redis:// is allowed for a server on this machine only: use rediss://");
+    throw new Fail("config", "redis:// is allowed only for a server on this machine", { fix: "use rediss://" });
   }
   // 443 is the default port of the scheme used for parsing, so URL omits it.
   const number = port !== "" ? Number(port) : /:443(?:\/|$)/.test(rest) ? 443 : 6379;

@@ -1,4 +1,4 @@
-/** Answers requests, from the store and by judging. */
+/** Answers requests from the store, or by judging a message. */
 import { dayOf } from "../../lib/date.ts";
 import { LEDGER_DAYS } from "../../lib/entry.ts";
 import { errorText, Fail } from "../../lib/fail.ts";
@@ -14,19 +14,19 @@ import type { Loaded } from "../loaded.ts";
 import type { ReceivedRequest } from "./reader.ts";
 import type { LookupRequest } from "./requests.ts";
 
-/** The store that is asked, and what it is called. */
+/** A store and its kind. */
 export interface NamedStore {
   readonly kind: "redis" | "files";
   readonly store: SharedStore;
 }
 
-/** What is answered with: the settings of the moment, and the store; undefined when the files are not shared. */
+/** The current settings, and the store; undefined when the state is not shared. */
 export interface Answering {
   readonly loaded: () => Loaded;
   readonly store: NamedStore | undefined;
 }
 
-/** Answers a request, if it can be answered now. @returns the line @throws {Fail} `data` for a request that is wrong */
+/** Answers a request. @returns the line @throws {Fail} `data` for an invalid request */
 export async function answerTo(received: ReceivedRequest, context: Answering): Promise<string> {
   try {
     const { request, payload } = received;
@@ -35,17 +35,17 @@ export async function answerTo(received: ReceivedRequest, context: Answering): P
       : await fromStore(request, payload, context.store);
     return line(answer);
   } catch (error) {
-    if (isWrong(error)) throw error;
+    if (isInvalid(error)) throw error;
     return line({ error: errorText(error), temporary: true });
   }
 }
 
-/** The line for a request that is wrong, and would be wrong again. */
+/** Returns the line for an invalid request, which must not be repeated. */
 export function errorLine(error: unknown): string {
   return line({ error: errorText(error) });
 }
 
-const isWrong = (error: unknown): boolean => error instanceof Fail && error.kind === "data";
+const isInvalid = (error: unknown): boolean => error instanceof Fail && error.kind === "data";
 
 const line = (answer: object): string => `${JSON.stringify({ version: LOOKUP_VERSION, ...answer })}\n`;
 
@@ -90,15 +90,15 @@ async function fromStore(
   }
 }
 
-/** What is remembered expires a fixed time after its day, so a day that lies ahead would fill the store for ever. */
+/** Records expire a fixed time after their day, so a day in the future would fill the store forever. */
 function checkDay(day: number, most: number): void {
   // Midnight may have passed since the request was written.
-  if (day > most + 1) throw new Fail("data", "Request is malformed: the day lies ahead");
+  if (day > most + 1) throw new Fail("data", "Request is malformed: the day is in the future");
 }
 
 const DONE = { done: true } as const;
 
-/** JSON has no Infinity, which says that the time cannot be determined. */
+/** JSON has no Infinity, which means that the time cannot be determined. */
 const finite = (time: number | undefined): number | null => time === Infinity ? Date.now() : time ?? null;
 
 type JudgeRequest = Extract<LookupRequest, { request: "judge" }>;
@@ -117,7 +117,7 @@ async function judged(request: JudgeRequest, message: Bytes | undefined, loaded:
   return { result: result ?? (reply.reply ? undefined : "other"), check, reason: why, ...reply };
 }
 
-/** Decides by the message, which is refused only where that is allowed at all. */
+/** Decides by the message, which is rejected only if the settings and the state allow that. */
 async function decideContent(
   { sender, recipient, whole }: JudgeRequest,
   message: Bytes,
@@ -139,7 +139,7 @@ async function decideContent(
   return { ...decision, ...(decision.event && { event: { ...decision.event, outcome: "passed" } }) };
 }
 
-/** Takes what precedes the last line for the header, whose end is not within the message that was sent. */
+/** Treats all complete lines as the header, if its end is beyond the part of the message that was sent. */
 function cutHead(message: Bytes): Head {
   const bodyStart = message.lastIndexOf(10) + 1;
   return { ...parseHead(message.subarray(0, bodyStart), true)!, bodyStart, cut: true };

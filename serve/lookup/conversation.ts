@@ -1,4 +1,4 @@
-/** Requests on one connection to the socket `lookup`; bounded in time, and ended at the first that is malformed. */
+/** Handles the requests on a connection to the socket `lookup`, with timeouts. The first malformed request ends it. */
 import { utf8 } from "../../lib/bytes.ts";
 import { Fail, reason } from "../../lib/fail.ts";
 import { Deadline } from "../sockets/deadline.ts";
@@ -18,12 +18,12 @@ export interface LookupLimits {
 /** The limits of `countersign serve`. */
 export const LOOKUP_LIMITS: LookupLimits = { idle: 60_000, request: 10_000 };
 
-/** Connections at a time: each may hold a message of 256 KB, and those who ask need one for a moment. */
+/** Maximum number of connections. Each may hold a message of 256 KB, and clients need one only briefly. */
 export const MAX_LOOKUPS = 200;
 
 const READ_BYTES = 64 * 1024;
 
-/** Returns what answers requests on each connection. */
+/** Returns a function that answers the requests on a connection. */
 export function lookups(context: Answering, limits: LookupLimits = LOOKUP_LIMITS): Converse {
   return (connection, closing) => new LookupConversation(connection, closing, context, limits);
 }
@@ -48,16 +48,16 @@ class LookupConversation implements Conversation {
       for (;;) {
         const received = await this.#next(reader, buffer);
         if (received === undefined) return;
-        this.#deadline.clear(); // our own work does not count as the peer's time
+        this.#deadline.clear(); // processing time does not count towards the limit of the peer
         this.busy = true;
-        await this.#write(await this.#wrongAnswered(() => answerTo(received, this.#context)));
+        await this.#write(await this.#reportInvalid(() => answerTo(received, this.#context)));
         this.busy = false;
         if (this.#closing()) return;
       }
     } catch (error) {
-      // An idle connection is closed without a word, as its peer would do.
+      // An idle connection is closed without a report.
       if (this.#deadline.passed && !reader.partial && !this.busy) return;
-      const failure = this.#deadline.passed ? new Fail("data", "The peer was silent in mid-request") : error;
+      const failure = this.#deadline.passed ? new Fail("data", "Request timed out") : error;
       throw new Fail("data", reason(failure), { cause: error });
     } finally {
       this.#deadline.close();
@@ -67,9 +67,9 @@ class LookupConversation implements Conversation {
   /** Reads to the end of a request. @returns undefined at the end of the connection */
   async #next(reader: RequestReader, buffer: Uint8Array): Promise<ReceivedRequest | undefined> {
     for (;;) {
-      const received = await this.#wrongAnswered(() => reader.next());
+      const received = await this.#reportInvalid(() => reader.next());
       if (received !== undefined) return received;
-      // Set once for a request: bytes that come one by one do not prolong it.
+      // Set once for a request, so that a peer cannot extend it by sending single bytes.
       const limit = reader.partial ? this.#limits.request : this.#limits.idle;
       if (!this.#deadline.runs(limit)) this.#deadline.set(limit);
       const size = await this.#connection.read(buffer);
@@ -81,8 +81,8 @@ class LookupConversation implements Conversation {
     }
   }
 
-  /** Tells the peer what is wrong with its request, before the connection ends because of it. */
-  async #wrongAnswered<T>(work: () => T | Promise<T>): Promise<T> {
+  /** Reports an invalid request to the peer before the connection is closed. */
+  async #reportInvalid<T>(work: () => T | Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {

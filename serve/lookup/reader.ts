@@ -1,4 +1,4 @@
-/** Splits what arrives on the socket into requests: lines, some of them with bytes behind them. */
+/** Splits the input of the socket into requests: lines, some of them followed by a payload. */
 import { type Bytes, concat } from "../../lib/bytes.ts";
 import { Fail } from "../../lib/fail.ts";
 import { type LookupRequest, MAX_LINE_BYTES, parseRequest, type RequestLine } from "./requests.ts";
@@ -11,13 +11,13 @@ export interface ReceivedRequest {
 
 const LF = 10;
 
-/** Collects bytes. It never holds more than one request and what one read has brought. */
+/** Collects bytes. It never holds more than one request and the bytes of one read. */
 export class RequestReader {
   #parts: Bytes[] = [];
   #held = 0;
   #line: RequestLine | undefined;
 
-  /** Has a request begun to arrive? */
+  /** Whether part of a request has been received. */
   get partial(): boolean {
     return this.#held > 0 || this.#line !== undefined;
   }
@@ -29,7 +29,7 @@ export class RequestReader {
     this.#held += bytes.length;
   }
 
-  /** Returns the next whole request; undefined when more must arrive. @throws {Fail} `data` */
+  /** Returns the next whole request; undefined when more bytes are needed. @throws {Fail} `data` */
   next(): ReceivedRequest | undefined {
     this.#line ??= this.#nextLine();
     if (this.#line === undefined) return undefined;

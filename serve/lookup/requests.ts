@@ -1,6 +1,6 @@
 /**
- * The protocol of the socket `lookup`, version 1, as contrib/lookup/README.md describes it: a line of JSON, and bytes
- * behind it where it states a length.
+ * The protocol of the socket `lookup`, version 1, as contrib/lookup/README.md describes it: a line of JSON,
+ * followed by as many bytes as its length states.
  */
 import { Fail, quote } from "../../lib/fail.ts";
 import { LOOKUP_VERSION } from "../../io/state/shared/ask.ts";
@@ -10,7 +10,7 @@ import { PREFIX_BYTES } from "../../io/system/input.ts";
 /** Maximum length of the line of a request: 400 names. */
 export const MAX_LINE_BYTES = 16 * 1024;
 
-/** A request that is well formed. */
+/** A well-formed request. */
 export type LookupRequest =
   | { readonly request: "judge"; readonly sender: string | null; readonly recipient: string; readonly whole: boolean }
   | { readonly request: "sent"; readonly names: readonly string[] }
@@ -79,17 +79,17 @@ function readRequest(values: Values): LookupRequest {
     case "status":
       return { request };
     default:
-      throw wrong(`${quote(request)} is not known`);
+      throw wrong(`unknown request ${quote(request)}`);
   }
 }
 
 /** Longer than any address that SMTP can carry (RFC 5321 section 4.5.3.1), also where an MTA allows more. */
 const MAX_ADDRESS_LENGTH = 2048;
-/** The year 5000, in days; that a day is not one that lies ahead is checked when the request is answered. */
+/** The year 5000, in days. Days in the future are rejected when the request is answered. */
 const MAX_DAY = 1_106_000;
 const HASH = /^[0-9a-f]{32}$/;
 const NAME = /^[0-9a-f]{32}-[0-9a-f]{32}$/;
-/** What a store has given out; its own check is stricter. */
+/** A claim of any store; the check of the store itself is stricter. */
 const CLAIM = /^[0-9a-z/.-]{1,300}$/;
 
 const wrong = (what: string): Fail => new Fail("data", `Request is malformed: ${what}`);

@@ -1,4 +1,4 @@
-/** The store of this process: Redis, or the files of the state folder where others ask for them by the socket. */
+/** The store of this process: Redis, or the files of the state folder if the socket provides access to them. */
 import { errorText, Fail } from "../../lib/fail.ts";
 import { asksLookup } from "../../lib/settings/lookup.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
@@ -7,8 +7,8 @@ import { readCertificates, readPassword } from "../../io/system/load.ts";
 import type { NamedStore } from "./answers.ts";
 
 /**
- * How often the store is told of mail that was not remembered, in milliseconds. The door of another host must know that
- * before bounces of this mail come back.
+ * Interval in milliseconds at which mail that was not remembered is reported to the store. The door of another host must
+ * know about it before bounces of this mail return.
  */
 const HAND_OVER_MS = 15_000;
 
@@ -18,11 +18,11 @@ export interface OpenStore extends NamedStore {
 }
 
 /**
- * Opens the store that the settings name, and uses it for all look-ups of this process.
+ * Opens the store that the settings name, and uses it for all lookups of this process.
  *
- * @param report is told when Redis cannot be reached now; it is tried again whenever it is needed
- * @returns undefined when each program reads and writes the files by itself
- * @throws {Fail} `config` for a Redis that could forget what it has confirmed
+ * @param report receives the error when Redis cannot be reached; each later request tries to connect again
+ * @returns undefined when each program reads and writes the files directly
+ * @throws {Fail} `config` for a Redis that may lose confirmed writes
  */
 export async function openStore(
   settings: Settings,

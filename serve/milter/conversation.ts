@@ -1,4 +1,4 @@
-/** A milter session on a connection: reads packets, and ends sessions with peers that hang or send garbage. */
+/** A milter session on a connection: reads packets, and ends sessions with peers that hang or send invalid data. */
 import { Fail } from "../../lib/fail.ts";
 import { Deadline } from "../sockets/deadline.ts";
 import { Buffers } from "../sockets/buffers.ts";
@@ -21,7 +21,7 @@ export const LIMITS: Limits = { idle: 7_200_000, packet: 60_000 };
 /** Thousands of connections may be idle, and only some carry a message: these get a larger buffer. */
 const [SMALL, LARGE] = [new Buffers(4 * 1024), new Buffers(64 * 1024)];
 
-/** Returns what begins a session in this role on each connection. */
+/** Returns a function that starts a session in this role on a connection. */
 export function milterSessions(role: MilterRole, limits: Limits = LIMITS): Converse {
   return (connection, closing) => new MilterConversation(connection, closing, new Session(role), limits);
 }
@@ -47,7 +47,7 @@ class MilterConversation implements Conversation {
       await this.#exchange(deadline);
     } catch (error) {
       if (deadline.passed) {
-        throw new Fail("data", "A session was ended because the mail server was silent", { cause: error });
+        throw new Fail("data", "Session with the mail server timed out", { cause: error });
       }
       throw error;
     } finally {
@@ -61,7 +61,7 @@ class MilterConversation implements Conversation {
     const reader = new PacketReader();
     for (;;) {
       for (let packet; (packet = reader.next()) !== undefined;) {
-        deadline.clear(); // our own work does not count as the peer's time
+        deadline.clear(); // processing time does not count towards the limit of the peer
         const answer = await this.#session.handle(packet);
         if (answer === undefined) return;
         deadline.set(limit);
@@ -69,7 +69,7 @@ class MilterConversation implements Conversation {
         deadline.clear();
         if (this.#closing() && !this.#session.busy) return;
       }
-      // Set once for a packet: bytes that come one by one do not prolong it.
+      // Set once for a packet, so that a peer cannot extend it by sending single bytes.
       if (!reader.partial) deadline.set(idle);
       else if (!deadline.runs(limit)) deadline.set(limit);
       const size = await this.#connection.read(this.#buffer);

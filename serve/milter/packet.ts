@@ -12,7 +12,7 @@ export interface Packet {
   readonly data: Uint8Array;
 }
 
-/** The longest packet that is read. The MTAs send a message in chunks of at most 64 KB, and a header field is smaller. */
+/** Maximum length of a packet. The MTAs send a message in chunks of at most 64 KB, and a header field is smaller. */
 export const MAX_PACKET_BYTES = 1024 * 1024;
 
 const LENGTH_BYTES = 4;
@@ -36,7 +36,7 @@ export class PacketReader {
     this.#end += bytes.length;
   }
 
-  /** Is there the beginning of a packet whose rest is still to come? */
+  /** Whether part of a packet has been received. */
   get partial(): boolean {
     return this.#end > this.#begin;
   }
@@ -51,7 +51,7 @@ export class PacketReader {
     if (held.length < LENGTH_BYTES) return undefined;
     const [length] = readUint32s(held, 1) as [number];
     if (length < 1 || length > MAX_PACKET_BYTES) {
-      throw new Fail("data", `Milter packet has a length of ${length} bytes`);
+      throw new Fail("data", `Milter packet has the invalid length ${length}`);
     }
     const end = LENGTH_BYTES + length;
     if (held.length < end) return undefined;
@@ -66,23 +66,23 @@ export function printPacket(command: string, ...parts: (string | Uint8Array)[]):
   return concat(uint32(data.length + 1), encodeLatin1(command), data);
 }
 
-/** A number as four octets, the highest first. */
+/** Serializes a number as four octets, the highest first. */
 export function uint32(value: number): Bytes {
   const out = new Uint8Array(4);
   new DataView(out.buffer).setUint32(0, value);
   return out;
 }
 
-/** The numbers of four octets at the beginning of the data. @throws {Fail} `data` when there are fewer */
+/** Returns the numbers of four octets at the beginning of the data. @throws {Fail} `data` when there are fewer */
 export function readUint32s(data: Uint8Array, count: number): number[] {
   if (data.length < 4 * count) throw new Fail("data", "Milter packet is too short");
   const view = new DataView(data.buffer, data.byteOffset);
   return Array.from({ length: count }, (_, at) => view.getUint32(4 * at));
 }
 
-/** The strings in the data, each of which ends with a NUL. @throws {Fail} `data` when the last one does not */
+/** Returns the strings in the data, each of which ends with a NUL. @throws {Fail} `data` when the last one does not */
 export function readStrings(data: Uint8Array): string[] {
   const parts = decodeLatin1(data).split("\0");
-  if (parts.pop() !== "") throw new Fail("data", "Milter packet has a string without its NUL");
+  if (parts.pop() !== "") throw new Fail("data", "Milter packet has an unterminated string");
   return parts;
 }

@@ -1,4 +1,4 @@
-/** What the packets of the milter protocol say, and the packets that answer them. */
+/** Parses the packets of the milter protocol, and serializes the answers. */
 import { type Bytes, decodeLatin1 } from "../../lib/bytes.ts";
 import { Fail } from "../../lib/fail.ts";
 import { printPacket, readStrings, readUint32s, uint32 } from "./packet.ts";
@@ -9,7 +9,7 @@ export const VERSION = 6;
 /** What a milter asks to be allowed to change (SMFIF_). */
 export const ACTIONS = { addHeader: 0x01, changeHeader: 0x10, changeSender: 0x40 } as const;
 
-/** What is agreed on about the steps (SMFIP_): which the MTA leaves out, and to which it expects no answer. */
+/** The protocol steps that are negotiated (SMFIP_): which the MTA omits, and to which it expects no answer. */
 export const STEPS = {
   noHelo: 0x02,
   noUnknown: 0x100,
@@ -28,58 +28,58 @@ export interface Options {
   readonly steps: number;
 }
 
-/** The options that an MTA offers, or the answer to them. */
+/** Parses the options that an MTA offers, or the answer to them. */
 export function readOptions(data: Uint8Array): Options {
   const [version, actions, steps] = readUint32s(data, 3) as [number, number, number];
   return { version, actions, steps };
 }
 
-/** The packet with the options that are agreed on. */
+/** Serializes the negotiated options. */
 export function printOptions({ version, actions, steps }: Options): Bytes {
   return printPacket("O", uint32(version), uint32(actions), uint32(steps));
 }
 
-/** Macros, and the command that they belong to. */
+/** Parses macros, and the command to which they belong. */
 export function readMacros(data: Uint8Array): { command: string; macros: Map<string, string> } {
-  if (data.length === 0) throw new Fail("data", "Milter packet of macros names no command");
+  if (data.length === 0) throw new Fail("data", "Milter macro packet has no command");
   const strings = readStrings(data.subarray(1));
   const macros = new Map<string, string>();
-  // Sendmail writes long names in braces, and Postfix does as it does.
+  // Sendmail writes long names in braces, and so does Postfix.
   for (let at = 0; at + 1 < strings.length; at += 2) {
     macros.set(strings[at]!.replace(/^\{(.*)\}$/, "$1"), strings[at + 1]!);
   }
   return { command: String.fromCharCode(data[0]!), macros };
 }
 
-/** The port of the client that is connected; 0 for a message that was not submitted by SMTP, or without a network. */
+/** Returns the port of the connected client; 0 for a message that was not submitted by SMTP, or without a network. */
 export function readClientPort(data: Uint8Array): number {
   const family = data.indexOf(0) + 1; // the name of the host ends with a NUL
-  if (family === 0 || family >= data.length) throw new Fail("data", "Milter packet of a connection is cut short");
+  if (family === 0 || family >= data.length) throw new Fail("data", "Milter connect packet is truncated");
   if (!"46".includes(decodeLatin1(data.subarray(family, family + 1)))) return 0;
-  if (data.length < family + 3) throw new Fail("data", "Milter packet of a connection is cut short");
+  if (data.length < family + 3) throw new Fail("data", "Milter connect packet is truncated");
   return data[family + 1]! * 256 + data[family + 2]!; // binary, unlike everything around it
 }
 
-/** The first argument of MAIL or RCPT. */
+/** Returns the first argument of MAIL or RCPT. */
 export function readPath(data: Uint8Array): string {
   const [path] = readStrings(data);
   if (path === undefined) throw new Fail("data", "Milter packet without an address");
   return path;
 }
 
-/** A header field. */
+/** Parses a header field. */
 export function readField(data: Uint8Array): { name: string; value: string } {
   const [name, value, ...more] = readStrings(data);
   if (name === undefined || value === undefined || more.length > 0) {
-    throw new Fail("data", "Milter packet does not hold a header field");
+    throw new Fail("data", "Milter packet does not contain a header field");
   }
   return { name, value };
 }
 
-/** What is said about a step. */
+/** The answer to a protocol step. */
 export type Answer = "continue" | "accept" | "skip" | { readonly reply: string };
 
-/** The packet of an answer. A percent sign in a reply is an escape on its own, so it is doubled. */
+/** Serializes an answer. A percent sign in a reply starts an escape, so it is doubled. */
 export function printAnswer(answer: Answer): Bytes {
   if (typeof answer !== "string") return printPacket("y", answer.reply.replaceAll("%", "%%"), "\0");
   return printPacket({ continue: "c", accept: "a", skip: "s" }[answer]);
@@ -88,21 +88,21 @@ export function printAnswer(answer: Answer): Bytes {
 /** A change to a message. Values of fields begin after the colon. */
 export type Edit =
   | { readonly kind: "sender"; readonly path: string }
-  /** A new field that has this many fields above it, of those that the MTA has shown. */
+  /** A new field below this many of the fields that the MTA has sent. */
   | { readonly kind: "insert"; readonly above: number; readonly name: string; readonly value: string }
   /** A new last field. */
   | { readonly kind: "append"; readonly name: string; readonly value: string }
   /** Removes the nth field of this name, counted from 1. */
   | { readonly kind: "remove"; readonly nth: number; readonly name: string };
 
-/** The packet of a change; without `leadingSpace` the MTA puts a space after the colon itself. */
+/** Serializes a change; without `leadingSpace` the MTA itself inserts a space after the colon. */
 export function printEdit(edit: Edit, leadingSpace: boolean): Bytes {
   const text = (value: string) => leadingSpace ? value : value.replace(/^[ \t]/, "");
   switch (edit.kind) {
     case "sender":
       return printPacket("e", edit.path, "\0");
     case "insert":
-      // The MTA counts the Received field of its own, which it does not show to a milter (smfi_insheader).
+      // The MTA counts its own Received field, which it does not send to a milter (smfi_insheader).
       return printPacket("i", uint32(edit.above + 1), edit.name, "\0", text(edit.value), "\0");
     case "append":
       return printPacket("h", edit.name, "\0", text(edit.value), "\0");

@@ -1,6 +1,6 @@
 /**
- * One session with an MTA, as a state machine: a packet in, the packets that answer it out. It knows the order of the
- * steps and what a message is, but nothing about signing, judging or sockets.
+ * One session with an MTA, as a state machine that returns the answer to each packet. It handles the order of the steps
+ * and collects the message, and is independent of signing, judging and sockets.
  */
 import { type Bytes, concat, latin1ToUtf8 } from "../../lib/bytes.ts";
 import { Fail, quote } from "../../lib/fail.ts";
@@ -28,38 +28,38 @@ export interface MailFrom {
   readonly sender: string | null;
   /** The name with which the client has authenticated itself (SASL); undefined when it has not. */
   readonly login: string | undefined;
-  /** Was it passed to the MTA by a program on this machine, as sendmail(1), and not by SMTP? */
+  /** Whether the message was submitted by a local program through sendmail(1), not by SMTP. */
   readonly local: boolean;
-  /** Does the mail server say that it is Postfix? Otherwise it is treated as Sendmail, which says nothing. */
+  /** Whether the mail server identifies itself as Postfix. Otherwise it is treated as Sendmail. */
   readonly postfix: boolean;
 }
 
-/** A message, as far as it was kept. */
+/** The part of a message that was kept. */
 export interface Content {
   readonly header: Header;
-  /** Was the header longer than what is kept? */
+  /** Whether the header was truncated. */
   readonly cut: boolean;
   /** The beginning of the body. */
   readonly body: Bytes;
-  /** Is that all of the message? */
+  /** Whether the content is complete. */
   readonly whole: boolean;
 }
 
-/** What a role does with one message. */
+/** Handles one message for a role. */
 export interface MilterMessage {
-  /** Asked about each recipient. */
+  /** Decides about a recipient. */
   recipient(address: string): Promise<Answer> | Answer;
-  /** Asked before the content arrives; `accept` ends the inspection of this message. */
+  /** Decides before the content arrives; `accept` ends the inspection of this message. */
   data(): Answer;
   /** Decides about the whole message. */
   end(content: Content): Promise<{ readonly answer: Answer; readonly edits?: readonly Edit[] }>;
 }
 
-/** What a socket is for. */
+/** The role of a socket. */
 export interface MilterRole {
   /** The changes that it may make: a sum of `ACTIONS`. */
   readonly actions: number;
-  /** How much of the body is kept. */
+  /** Maximum number of body octets that are kept. */
   readonly bodyBytes: number;
   /** Begins a message. */
   mail(from: MailFrom): MilterMessage;
@@ -73,7 +73,7 @@ const WANTED = STEPS.noHelo | STEPS.noUnknown | STEPS.skip | STEPS.connectUnansw
 
 const NONE: Bytes = new Uint8Array(0);
 
-/** A message while it arrives. */
+/** A message that is being received. */
 interface Arriving {
   readonly message: MilterMessage;
   readonly header: Field[];
@@ -98,7 +98,7 @@ export class Session {
     this.#role = role;
   }
 
-  /** Is a message on its way, so that ending the session now would disturb it? */
+  /** Whether a message is in progress, which ending the session would interrupt. */
   get busy(): boolean {
     return this.#arriving !== undefined;
   }
@@ -111,7 +111,7 @@ export class Session {
    */
   async handle({ command, data }: Packet): Promise<Bytes | undefined> {
     if (command === "O") return this.#negotiate(readOptions(data));
-    if (!this.#negotiated) throw new Fail("data", "Milter session does not begin with its options");
+    if (!this.#negotiated) throw new Fail("data", "Milter session does not begin with option negotiation");
     switch (command) {
       case "D":
         return this.#define(data);
@@ -142,7 +142,7 @@ export class Session {
         return await this.#end();
       case "A":
         this.#arriving = undefined;
-        // Its login is not that of the next message, for which the MTA may have no macros.
+        // The login must not apply to the next message, for which the MTA may send no macros.
         this.#macros.delete("M");
         return NONE;
       case "K": // another client follows on the same connection
@@ -153,12 +153,12 @@ export class Session {
       case "Q":
         return undefined;
       default:
-        throw new Fail("data", `Milter command ${quote(command)} is not known`);
+        throw new Fail("data", `Unknown milter command ${quote(command)}`);
     }
   }
 
   get #message(): Arriving {
-    if (this.#arriving === undefined) throw new Fail("data", "Milter packet of a message before its sender");
+    if (this.#arriving === undefined) throw new Fail("data", "Milter packet of a message precedes its sender");
     return this.#arriving;
   }
 
@@ -175,7 +175,7 @@ export class Session {
     if (version < VERSION || (actions & wanted) !== wanted) {
       throw new Fail(
         "data",
-        `The mail server speaks version ${version} of the milter protocol, without what is needed`,
+        `Mail server offers milter protocol version ${version} without the required features`,
       );
     }
     this.#negotiated = true;
@@ -185,13 +185,13 @@ export class Session {
 
   #define(data: Uint8Array): Bytes {
     const { command, macros } = readMacros(data);
-    // Those of other commands are not used, and a session may last for hours.
+    // Macros of other commands are not used, and a session may last for hours.
     if (command === "C" || command === "M") this.#macros.set(command, macros);
     return NONE;
   }
 
   #mail(path: string): Bytes {
-    // A message without macros must not be taken for one of the login before it.
+    // A message without macros must not inherit the login of the previous one.
     const macros = this.#macros.get("M");
     this.#macros.delete("M");
     const login = macros?.get("auth_authen");
@@ -246,7 +246,7 @@ export class Session {
   }
 }
 
-/** The address in a path; SMTP writes it in brackets, sendmail(1) does not. */
+/** Returns the address in a path; it has angle brackets in SMTP, but not from sendmail(1). */
 function addressIn(path: string): string {
   return latin1ToUtf8(path.replace(/^<(.*)>$/s, "$1"));
 }

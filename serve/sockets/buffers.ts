@@ -1,10 +1,10 @@
-/** Buffers for reading, which are used again, because allocating one per connection would take time and memory. */
+/** Reusable read buffers, because allocating one per connection would cost time and memory. */
 
 /** Buffers of one size. */
 export class Buffers {
   readonly size: number;
   readonly #spare: Uint8Array[] = [];
-  /** How many unused buffers are kept. */
+  /** Maximum number of unused buffers that are kept. */
   static readonly MAX_SPARE = 64;
 
   /** @param size in bytes */

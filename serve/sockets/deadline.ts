@@ -1,43 +1,43 @@
-/** How long a peer may take. */
+/** Time limits for peers. */
 
 /**
- * A time limit that is set for each packet, and ends something when it is over. A timer is kept and only set again when
+ * A time limit that is set for each packet and calls a function when it expires. One timer is kept, and restarted only when
  * it fires too early or too late, because timers would take a third of the time of a short session.
  */
 export class Deadline {
   readonly #end: () => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** When the timer fires, and when the limit is over; in milliseconds of `performance.now()`. */
+  /** When the timer fires, and when the limit expires; in milliseconds of `performance.now()`. */
   #fires = Infinity;
   #over = Infinity;
   #length: number | undefined;
-  /** Is the time over? */
+  /** Whether the limit has expired. */
   passed = false;
 
-  /** @param end is called when the time is over */
+  /** @param end is called when the limit expires */
   constructor(end: () => void) {
     this.#end = end;
   }
 
-  /** Returns whether it runs for this long. */
+  /** Returns whether a limit of this length is running. */
   runs(length: number): boolean {
     return this.#length === length;
   }
 
-  /** Starts it again. */
+  /** Starts or restarts the limit. */
   set(length: number): void {
     this.#length = length;
     this.#over = performance.now() + length;
     if (this.#over < this.#fires) this.#schedule(length);
   }
 
-  /** Stops it for now. */
+  /** Clears the limit; it can be set again. */
   clear(): void {
     this.#length = undefined;
     this.#over = Infinity;
   }
 
-  /** Stops it for good; without this its timer would keep the program alive. */
+  /** Clears the limit and its timer, which would keep the program alive. */
   close(): void {
     this.clear();
     clearTimeout(this.#timer);

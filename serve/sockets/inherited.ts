@@ -1,5 +1,5 @@
 /**
- * Socket activation (sd_listen_fds(3)): takes over sockets that systemd has opened. Only Node's API listens on a file
+ * Socket activation (sd_listen_fds(3)): uses sockets that systemd has opened. Only Node's API listens on a file
  * descriptor; Deno's does not.
  */
 import { Fail, quote } from "../../lib/fail.ts";
@@ -7,7 +7,7 @@ import type { Connection, Listener } from "./listen.ts";
 
 /** The first file descriptor that is passed (SD_LISTEN_FDS_START). */
 const FIRST_FD = 3;
-/** More sockets than anybody configures. */
+/** Maximum number of sockets, more than any site configures. */
 const MAX_SOCKETS = 64;
 
 /** A socket that was passed to this process. */
@@ -21,7 +21,7 @@ export interface InheritedSocket {
  * Returns the sockets that were passed to this process; an empty list without socket activation.
  *
  * @param env looks up an environment variable
- * @param pids process ids of this process and of its launcher, to whom the sockets may be addressed
+ * @param pids ids of this process and of its launcher; LISTEN_PID names one of them
  * @throws {Fail} `config` when the variables contradict each other
  */
 export function inheritedSockets(
@@ -29,7 +29,7 @@ export function inheritedSockets(
   pids: readonly (number | string)[],
 ): InheritedSocket[] {
   const pid = env("LISTEN_PID");
-  if (pid === undefined || !pids.map(String).includes(pid)) return []; // they are for another process
+  if (pid === undefined || !pids.map(String).includes(pid)) return []; // intended for another process
   const count = env("LISTEN_FDS") ?? "";
   if (!/^\d{1,4}$/.test(count) || Number(count) > MAX_SOCKETS) {
     throw new Fail("config", `LISTEN_FDS is ${quote(count)}, not a number of sockets`);
@@ -78,7 +78,7 @@ export async function listenOn({ name, fd }: InheritedSocket): Promise<Listener>
   };
 }
 
-/** A socket of Node with the interface of Deno's. */
+/** Adapts a socket of Node to the interface of Deno's. */
 class NodeConnection implements Connection {
   readonly #socket: import("node:net").Socket;
   #rest: Uint8Array | null = null;
@@ -88,16 +88,16 @@ class NodeConnection implements Connection {
 
   constructor(socket: import("node:net").Socket) {
     this.#socket = socket;
-    const over = () => {
+    const end = () => {
       this.#ended = true;
       this.#wake();
     };
     socket.on("readable", () => this.#wake());
-    socket.on("end", over);
-    socket.on("close", over);
+    socket.on("end", end);
+    socket.on("close", end);
     socket.on("error", (error) => {
       this.#error = error;
-      over();
+      end();
     });
   }
 

@@ -1,4 +1,4 @@
-/** Unix sockets on which the roles listen: created here, or taken over from systemd (inherited.ts). */
+/** Unix sockets on which the roles listen: created here, or passed by systemd (inherited.ts). */
 import { Fail, provesMissing, reason } from "../../lib/fail.ts";
 import { checkOwn } from "../../io/system/files.ts";
 
@@ -38,18 +38,18 @@ export async function listenAt(path: string): Promise<Listener> {
   return {
     accept: () => listener.accept(),
     close() {
-      // By now the socket may be that of another process, which has replaced ours. Deno removes whatever has the name.
-      const others = !isSame(path, own) && moveAside(path);
+      // Another process may have replaced the socket by its own. Deno removes whatever has the name.
+      const replaced = !isSame(path, own) && moveAside(path);
       listener.close();
-      if (others) Deno.renameSync(aside(path), path);
+      if (replaced) Deno.renameSync(aside(path), path);
       else remove(path);
     },
   };
 }
 
 /**
- * Checks that nobody else can put a socket of their own into the folder, or decide about the group of ours. A folder
- * that is missing is reported when a socket is created in it.
+ * Checks that no other user can create a socket in the folder, or determine the group of a socket in it. A missing folder
+ * is reported when a socket is created in it.
  *
  * @throws {Fail} `permission`
  */
@@ -65,7 +65,7 @@ export function checkFolder(path: string): void {
 
 const aside = (path: string): string => `${path}.${Deno.pid}`;
 
-/** Gives a socket another name for a moment. @returns whether there is one */
+/** Renames a socket temporarily. @returns whether it exists */
 function moveAside(path: string): boolean {
   try {
     Deno.renameSync(path, aside(path));
@@ -100,10 +100,10 @@ async function removeStale(path: string): Promise<void> {
     connection = await Deno.connect({ transport: "unix", path });
   } catch (error) {
     if (error instanceof Deno.errors.ConnectionRefused) return remove(path);
-    throw new Fail("config", `Socket ${path} cannot be tried: ${reason(error)}`, { cause: error });
+    throw new Fail("config", `Socket ${path} cannot be probed: ${reason(error)}`, { cause: error });
   }
   connection.close();
-  throw new Fail("config", `Another process listens on ${path}`);
+  throw new Fail("config", `Another process is listening on ${path}`);
 }
 
 function remove(path: string): void {

@@ -2,18 +2,18 @@
 import { reason } from "../../lib/fail.ts";
 import type { Connection, Listener } from "./listen.ts";
 
-/** What happens on one connection. */
+/** Handles one connection. */
 export interface Conversation {
-  /** Is a request or a message in progress, so that closing the connection now would disturb it? */
+  /** Whether a request or a message is in progress, which closing the connection would interrupt. */
   readonly busy: boolean;
   /** Runs until the peer or this program ends it; errors are reported, and the connection is closed afterwards. */
   run(): Promise<void>;
 }
 
-/** Begins a conversation. @param closing whether the server is ending, so that nothing new should begin */
+/** Starts a conversation. @param closing whether the server is shutting down, so that nothing new may begin */
 export type Converse = (connection: Connection, closing: () => boolean) => Conversation;
 
-/** Connections at a time; those above are closed, and a mail server then does what its `default_action` says. */
+/** Maximum number of connections; others are closed, and the mail server then applies its `default_action`. */
 export const MAX_CONNECTIONS = 4000;
 
 /** Milliseconds before the next attempt when a connection could not be accepted. */
@@ -27,12 +27,12 @@ export class SocketServer {
   readonly #limit: number;
   readonly #open = new Map<Connection, Conversation>();
   readonly #accepting: Promise<void>;
-  /** Connections that were closed here, whose errors are no news. */
+  /** Connections that were closed by this program, whose errors are not reported. */
   readonly #ended = new WeakSet<Connection>();
   #closing = false;
   #drained: () => void = () => {};
 
-  /** Begins to accept connections. @param report is told why one was ended */
+  /** Begins to accept connections. @param report receives the errors of connections */
   constructor(listener: Listener, converse: Converse, report: (what: string) => void, limit = MAX_CONNECTIONS) {
     [this.#listener, this.#converse, this.#report, this.#limit] = [listener, converse, report, limit];
     this.#accepting = this.#accept();
@@ -43,7 +43,7 @@ export class SocketServer {
     return this.#open.size;
   }
 
-  /** Accepts no more connections, closes idle ones at once, and waits for the others, for `patience` ms at most. */
+  /** Accepts no more connections, closes idle ones at once, and waits up to `patience` ms for the others. */
   async close(patience: number): Promise<void> {
     this.#closing = true;
     this.#listener.close();
@@ -54,7 +54,7 @@ export class SocketServer {
     for (const [connection, conversation] of this.#open) if (!conversation.busy) finish(connection);
     if (this.#open.size > 0) {
       const timer = setTimeout(() => {
-        this.#report(`Connections closed in mid-message, because that took too long: ${this.#open.size}`);
+        this.#report(`Connections closed during a message after the shutdown timeout: ${this.#open.size}`);
         this.#open.keys().forEach(finish);
       }, patience);
       await new Promise<void>((resolve) => this.#drained = resolve);
@@ -70,13 +70,13 @@ export class SocketServer {
         connection = await this.#listener.accept();
       } catch (error) {
         if (this.#closing) return;
-        // Too many open files, for one: the next attempt may succeed, but not at once.
-        this.#report(`A connection could not be accepted: ${reason(error)}`);
+        // With too many open files, for example, only a later attempt can succeed.
+        this.#report(`Connection cannot be accepted: ${reason(error)}`);
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
         continue;
       }
       if (this.#closing || this.#open.size >= this.#limit) {
-        if (!this.#closing) this.#report(`More than ${this.#limit} connections at a time: one was closed`);
+        if (!this.#closing) this.#report(`Limit of ${this.#limit} connections reached: a new one was closed`);
         end(connection);
       } else void this.#serve(connection);
     }
@@ -102,6 +102,6 @@ export function end(connection: Connection): void {
   try {
     connection.close();
   } catch {
-    // It was closed already.
+    // It is already closed.
   }
 }

@@ -196,7 +196,7 @@ Deno.test("the command runs these checks, and those of Postfix's milters; its fi
     word === "-A" ? ["--allow-read", "--allow-env", "--allow-run", "--allow-sys"] : word
   );
   const told = await home.run([...limited, ...doctor]);
-  assert.match(told.stdout, /The sockets of countersign serve were not tried/, told.stderr);
+  assert.match(told.stdout, /The sockets of countersign serve were not tested/, told.stderr);
 });
 Deno.test(
   "the state belongs to the user of the engine, and root does not create it",

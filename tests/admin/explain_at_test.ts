@@ -72,8 +72,8 @@ Deno.test("explain --at: wrong usage", async () => {
     [["--at", "mail"], /Option --at is "mail", not rcpt or data/],
     [["--at", "rcpt", "--as", "qmail"], /--as has no meaning with --at/],
     [["--out", "--at", "rcpt", "--", "x"], /--at has no meaning with --out/],
-    [["--at", "rcpt", "--recipient", PLAIN], /The envelope is not known: use --sender/],
-    [["--at", "data", "--sender", "<>"], /The envelope is not known: use --recipient/],
+    [["--at", "rcpt", "--recipient", PLAIN], /Envelope is unknown: use --sender/],
+    [["--at", "data", "--sender", "<>"], /Envelope is unknown: use --recipient/],
   ];
   for (const [args, expected] of wrong) {
     oneLine(await countersign(home, ["explain", ...args, ...config], LETTER), 64, expected);

@@ -333,7 +333,7 @@ Deno.test("if countersign serve has to be asked and may not be, the command that
   home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[state]\nlookup = "~/lookup"\n`);
   const ran = await countersign(home, ["explain", "--sender", "", "--recipient", PLAIN], FORGED);
   const command = `${Deno.execPath()} run -A ${ROOT}/main.ts countersign explain --sender '' --recipient ${PLAIN}`;
-  oneLine(ran, 75, /^explain: \S+\/lookup: countersign serve cannot be asked: .* is not permitted: /);
+  oneLine(ran, 75, /^explain: \S+\/lookup: Request to countersign serve failed: .* is not permitted: /);
   assert.ok(ran.stderr.endsWith(`: ${command}\n`), ran.stderr);
 });
 

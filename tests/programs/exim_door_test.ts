@@ -1,4 +1,4 @@
-/** The real Exim asks the socket `lookup` whether to refuse, with contrib/exim/door. */
+/** The real Exim with contrib/exim/door, which queries the socket `lookup`. */
 import assert from "node:assert/strict";
 import { rememberSent } from "../../io/state/sent.ts";
 import { lookups } from "../../serve/lookup/conversation.ts";
@@ -40,7 +40,7 @@ ${toSmarthost(sink.port)}`,
   root.start(["/usr/sbin/exim4", "-bdf"]);
 }
 
-/** Says these lines, and the message after DATA. @returns the replies, without line ends */
+/** Sends these commands. @returns the replies, without line ends */
 async function session(port: number, lines: string[]): Promise<string[]> {
   using connection = await Deno.connect({ hostname: "127.0.0.1", port });
   const buffer = new Uint8Array(4096);
@@ -56,7 +56,7 @@ async function session(port: number, lines: string[]): Promise<string[]> {
   return replies.slice(2);
 }
 
-test("Exim refuses what the door would refuse", async (t) => {
+test("Exim rejects what the door would reject", async (t) => {
   await using sink = new Sink();
   await using root = await unpack();
   using home = new EngineHome(`contact = ${JSON.stringify(CONTACT)}`);
@@ -68,7 +68,7 @@ test("Exim refuses what the door would refuse", async (t) => {
   const listen = async () => {
     const context = { loaded: () => home.engine.loaded, store: undefined };
     const server = new SocketServer(await listenAt(path), lookups(context), (what) => void reports.push(what));
-    Deno.chownSync(path, 0, 8); // Exim's group, as the folder's would be
+    Deno.chownSync(path, 0, 8); // the group of Exim, as a setgid folder would set it
     return server;
   };
   const server = await listen();
@@ -87,7 +87,7 @@ test("Exim refuses what the door would refuse", async (t) => {
   const forged = refused("5.7.1", "This is a bounce of a message that was not sent from here");
   const noAddress = refused("5.1.1", "No such address");
   const known = qsbmf(PLAIN, LIE.replace("lie@spam.example", "known@example.org"));
-  const rows: [what: string, sender: string, recipient: string, mail: string, reply: string | RegExp][] = [
+  const rows: [what: string, sender: string, recipient: string, mail: string, expected: string | RegExp][] = [
     ["a bad hash", "", srs("greg", "mallory"), FORGED, noAddress],
     ["a bad hash, from a person", "jo@b.example", srs("greg", "mallory"), LETTER, noAddress],
     ["a forged bounce to the plain address", "", PLAIN, FORGED, forged],
@@ -96,23 +96,23 @@ test("Exim refuses what the door would refuse", async (t) => {
     ["a bounce of a remembered message", "", PLAIN, known, /^250 /],
     ["a person", "jo@b.example", PLAIN, LETTER, /^250 /],
     ["a quotation mark in an address", '"a\\"b"@b.example', PLAIN, LETTER, /^250 /],
-    ["somebody else", "", "ann@b.example", FORGED, /^250 /],
+    ["an unrelated recipient", "", "ann@b.example", FORGED, /^250 /],
   ];
-  for (const [what, sender, recipient, mail, reply] of rows) {
+  for (const [what, sender, recipient, mail, expected] of rows) {
     await t.step(what, async () => {
-      const said = await smtp(port, sender, recipient, mail);
-      if (typeof reply === "string") assert.equal(said, reply);
-      else assert.match(said, reply, root.read("var/log/exim4/mainlog"));
+      const reply = await smtp(port, sender, recipient, mail);
+      if (typeof expected === "string") assert.equal(reply, expected);
+      else assert.match(reply, expected, root.read("var/log/exim4/mainlog"));
     });
   }
   await t.step("a bounce has one recipient at a time", async () => {
-    const said = await session(port, ["MAIL FROM:<>", `RCPT TO:<${PLAIN}>`, "RCPT TO:<ann@example.org>"]);
+    const replies = await session(port, ["MAIL FROM:<>", `RCPT TO:<${PLAIN}>`, "RCPT TO:<ann@example.org>"]);
     assert.deepEqual(
-      said.map((one) => one.slice(0, 9)),
+      replies.map((one) => one.slice(0, 9)),
       ["250 OK", "250 Accep", "452 4.5.3"].map((one) => one.slice(0, 9)),
     );
   });
-  await t.step("without the engine mail passes", async () => {
+  await t.step("without serve, mail is accepted", async () => {
     await server.close(0);
     assert.match(await smtp(port, "", PLAIN, FORGED), /^250 /);
     assert.deepEqual(reports, []);

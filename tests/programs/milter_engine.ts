@@ -4,11 +4,11 @@ import { CREATED, type Home, SECRET } from "../rig.ts";
 import { type Installed, until } from "./postfix.ts";
 import { ANN, chown, GREG, plainSnippet, SITE } from "./site.ts";
 
-/** An engine. Its home is that of root, who alone can change its settings and keys. */
+/** A running `countersign serve`. Its home belongs to root, so only root can change its settings and keys. */
 export class Engine {
   readonly config: string;
   readonly state: string;
-  /** What it reported on standard error, in all its lives. */
+  /** Its standard error, across restarts. */
   stderr = "";
   #child: Deno.ChildProcess | undefined;
   #read: Promise<void> | undefined;
@@ -51,7 +51,7 @@ export class Engine {
     chown(SITE, path);
   }
 
-  /** Writes settings, and what the sandbox allows with them. */
+  /** Writes settings and the sandbox file for them. */
   settings(text: string): void {
     this.home.write("site/config.toml", text);
   }
@@ -62,7 +62,7 @@ export class Engine {
     await this.reload("reloaded");
   }
 
-  /** Makes it load its files again. */
+  /** Reloads its files with SIGHUP. */
   async reload(result: "reloaded" | "kept"): Promise<void> {
     const loads = () => this.log().match(/ at=serve result=/g)?.length ?? 0;
     const before = loads();
@@ -71,7 +71,7 @@ export class Engine {
     assert.match(this.log().trimEnd().split("\n").findLast((line) => line.includes(" at=serve "))!, RegExp(result));
   }
 
-  /** Starts it, and waits until it listens. */
+  /** Starts the program, and waits until it listens. */
   async start(): Promise<void> {
     this.#child = new Deno.Command("setpriv", {
       args: [
@@ -97,7 +97,7 @@ export class Engine {
     for await (const text of stream.pipeThrough(new TextDecoderStream())) this.stderr += text;
   }
 
-  /** Is there a socket with a process behind it? */
+  /** Returns whether a process listens on the socket. */
   async listens(role: "door" | "sign"): Promise<boolean> {
     try {
       (await Deno.connect({ transport: "unix", path: `${this.sockets}/${role}` })).close();
@@ -111,12 +111,12 @@ export class Engine {
     this.#child?.kill(signal);
   }
 
-  /** Ends it. @returns its exit status */
+  /** Stops the program. @returns its exit status */
   async stop(signal: Deno.Signal = "SIGTERM"): Promise<number> {
     try {
       this.kill(signal);
     } catch {
-      // It has ended.
+      // The process has already exited.
     }
     const { code } = await this.#child!.status;
     await this.#read;
@@ -131,14 +131,14 @@ export class Engine {
     Deno.kill(Number(deno), signal);
   }
 
-  /** Kills Deno itself, as when memory is short; the launcher then ends by itself. */
+  /** Kills Deno itself, as the OOM killer would; the launcher then exits. */
   async crash(): Promise<void> {
     this.signal("SIGKILL");
     assert.notEqual((await this.#child!.status).code, 0);
     await this.#read;
   }
 
-  /** What it logged. */
+  /** The log. */
   log(): string {
     try {
       return Deno.readTextFileSync(`${this.state}/log`);

@@ -5,7 +5,7 @@ import { run } from "./postfix_milter.ts";
 import { freePort, until } from "./postfix.ts";
 import { plainSnippet } from "./site.ts";
 
-/** One instance. It runs until it is disposed of. */
+/** An instance of opendkim, which runs until it is disposed of. */
 export class OpenDkim {
   readonly folder = Deno.makeTempDirSync({ prefix: "countersign-opendkim-" });
   readonly port = freePort();
@@ -44,7 +44,7 @@ ${plainSnippet("milter/opendkim.conf")}`,
     return one;
   }
 
-  /** The fields that the signature of a message (RFC 6376, simple canonicalization) covers. Fails where it is wrong. */
+  /** The fields that the signature of a message (RFC 6376, simple canonicalization) covers. Fails if it is invalid. */
   verify(data: string): string[] {
     const fields = data.slice(0, data.indexOf("\r\n\r\n") + 2).split(/(?<=\r\n)(?![ \t])/);
     const named = (name: string) => fields.filter((one) => one.toLowerCase().startsWith(`${name.toLowerCase()}:`));
@@ -57,8 +57,8 @@ ${plainSnippet("milter/opendkim.conf")}`,
     const text = signed.join("") + signature.replace(/(;\s*b=)[^;]+/, "$1").trimEnd();
     const key = createPublicKey(Deno.readTextFileSync(`${this.folder}/key.pem`));
     const bytes = (code: string) => Uint8Array.from(code, (character) => character.charCodeAt(0));
-    const right = verify("sha256", bytes(text), key, Uint8Array.fromBase64(value!.replace(/\s/g, "")));
-    assert.ok(right, `the signature of opendkim is wrong: ${data}`);
+    const valid = verify("sha256", bytes(text), key, Uint8Array.fromBase64(value!.replace(/\s/g, "")));
+    assert.ok(valid, `the signature of opendkim is invalid: ${data}`);
     return names;
   }
 

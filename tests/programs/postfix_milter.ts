@@ -9,31 +9,31 @@ import { ANN, chown, GREG, MAIN, plainSnippet, SITE, Site, siteSnippet } from ".
 
 let installation: Promise<Installed> | undefined;
 
-/** What is installed, once for all tests of a file. */
+/** Installs Countersign once for all tests of a file. */
 export const installOnce = (): Promise<Installed> => installation ??= Installed.make(ROOT);
 
 Deno.test.afterAll(async () => (await installation)?.[Symbol.dispose]());
 
-/** What differs from one host to the next. */
+/** Options of a test host. */
 export interface HostSetup {
-  /** Does everything that signs share the state? */
+  /** Whether all programs that sign share the state (`state.shared`). */
   readonly shared?: boolean;
-  /** More lines of main.cf; of master.cf. */
+  /** Additional lines of main.cf, and of master.cf. */
   readonly main?: string;
   readonly master?: string;
   /** Lines of master.cf for logins with passwords; without them XCLIENT names the login. */
   readonly sasl?: string;
-  /** More destinations in transport_maps. */
+  /** Additional destinations in transport_maps. */
   readonly transports?: string;
   /** Changes the lines of contrib before they are used. */
   readonly edit?: (name: "main" | "master" | "config", text: string) => string;
-  /** Lines that replace those which send the SRS domain to the hook. */
+  /** Lines that replace those that pass the SRS domain to the hook. */
   readonly incoming?: string;
-  /** Do smtpd and cleanup run in the queue directory, as in Debian's master.cf? */
+  /** Whether smtpd and cleanup run chrooted in the queue directory, as in Debian's master.cf. */
   readonly chroot?: boolean;
-  /** The port of its smtpd, where others have been told about it before. */
+  /** The port of its smtpd, if other hosts are configured with it beforehand. */
   readonly port?: number;
-  /** The folder for the state of the engine, where hosts share one. */
+  /** The state folder of `countersign serve`, if hosts share one. */
   readonly state?: string;
 }
 
@@ -92,7 +92,7 @@ export class MilterHost {
     return await smtp(this.submission, sender, recipient, mail, login && `XCLIENT LOGIN=${login}`);
   }
 
-  /** Runs a program as a user for whom this Postfix is the machine's. */
+  /** Runs a program as a user, for whom this Postfix is the Postfix of the machine. */
   run(user: string, argv: string[], input: string): Promise<Ran> {
     const ids = [`--reuid=${user}`, `--regid=${user}`];
     return this.home.run(this.postfix.onMachine(["setpriv", "--init-groups", ...ids, ...argv]), input);
@@ -116,7 +116,7 @@ export class MilterHost {
   }
 }
 
-/** XCLIENT (XCLIENT_README) says who has logged in, without a SASL server. */
+/** Sets the login with XCLIENT (XCLIENT_README), without a SASL server. */
 function withoutSasl(master: string): string {
   return master
     .replace(/^ {2}-o (?:smtpd_sasl_auth_enable|smtpd_tls_security_level|smtpd_sender_restrictions)=.*\n/gm, "")
@@ -124,7 +124,7 @@ function withoutSasl(master: string): string {
     "  -o smtpd_authorized_xclient_hosts=127.0.0.0/8\n  -o local_header_rewrite_clients=\n";
 }
 
-/** Runs a program to its end. */
+/** Runs a program and waits for it. */
 export function run(...argv: [string, ...string[]]): void {
   const { success, stderr } = new Deno.Command(argv[0], { args: argv.slice(1) }).outputSync();
   assert.ok(success, new TextDecoder().decode(stderr));
@@ -134,7 +134,7 @@ export function run(...argv: [string, ...string[]]): void {
 export const letter = (from: string, id: string, more = "") =>
   `From: ${from}@example.org\nTo: jo@far.example\nMessage-ID: <${id}@example.org>\n${more}Subject: Lunch?\n\nAt one?\n`;
 
-/** The names of the fields, without what the mail server itself adds on top. */
+/** The names of the fields, without those that the mail server adds at the top. */
 export const names = (mail: string): string[] =>
   [...mail.slice(0, mail.indexOf("\n\n")).matchAll(/^([\w-]+):/gm)].map(([, name]) => name!)
     .filter((name) => name !== "Received");
@@ -149,11 +149,11 @@ export function isSigned({ from, mail }: { from: string; mail: string }, user = 
   });
 }
 
-/** Fails if anybody has signed the message. */
+/** Fails if the message is signed. */
 export function isPlain({ from, mail }: { from: string; mail: string }, sender = `${GREG}@example.org`): void {
   assert.equal(from, sender);
   assert.doesNotMatch(mail, /^X-Msgauth:/m);
 }
 
-/** The line of a key file that makes this user's signatures. */
+/** The line of a key file with this user's key. */
 export const keyLine = (user: string, id = "k1", created = CREATED) => `${id} ${created} ${user} ${SECRET}\n`;

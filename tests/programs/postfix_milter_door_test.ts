@@ -1,4 +1,4 @@
-/** The door of a real Postfix, with the files of contrib/postfix/milter: what is refused, and what reaches the hook. */
+/** The door of a real Postfix, with the files of contrib/postfix/milter: what is rejected, and what reaches the hook. */
 import assert from "node:assert/strict";
 import { fieldOf, qsbmf } from "../rig.ts";
 import { REFUSED } from "../smtp_sink.ts";
@@ -12,7 +12,7 @@ const plain = `${GREG}@example.org`;
 const forged = qsbmf(plain, LIE);
 const results = (mails: string[]) => mails.map((mail) => fieldOf(mail, "X-Countersign").replace(/;.*/, ""));
 
-/** A receipt (RFC 8098) for a message that nobody here has sent. */
+/** A receipt (RFC 8098) for a message that this site has not sent. */
 const RECEIPT = `From: Jo <jo@far.example>
 To: ${plain}
 Subject: Read: Lunch?
@@ -32,7 +32,7 @@ Disposition: manual-action/MDN-sent-manually; displayed
 --b--
 `;
 
-/** Another site, whose Postfix knows where mail for ours goes. */
+/** Another site, whose Postfix routes mail to the tested one. */
 function farAway(port: number): Promise<Postfix> {
   return Postfix.start({
     main: `myhostname = mx.far.example
@@ -47,7 +47,7 @@ transport_maps = inline:{ far.example=error:5.1.1:nobody-here, example.org=smtp:
   });
 }
 
-test("the door of Postfix refuses what is forged, and what it cannot refuse reaches the hook", async (t) => {
+test("the door of Postfix rejects forged mail, and what it cannot reject reaches the hook", async (t) => {
   const installed = await installOnce();
   const near = freePort();
   await using far = await farAway(near);
@@ -65,7 +65,7 @@ test("the door of Postfix refuses what is forged, and what it cannot refuse reac
     return last;
   };
 
-  await t.step("an SRS address with a bad hash is refused at RCPT", async () => {
+  await t.step("an SRS address with a bad hash is rejected at RCPT", async () => {
     for (const sender of ["", "jo@far.example"]) {
       const answer = await smtp(near, sender, srs(GREG, new Date(), "mallory"), LETTER);
       assert.equal(answer, "550-5.1.1 No such address\r\n550 5.1.1 Contact: https://example.org/mail\r\n");
@@ -81,13 +81,13 @@ test("the door of Postfix refuses what is forged, and what it cannot refuse reac
     assert.match(mail, /^X-Msgauth: /m, "it returns the header that was signed");
   });
 
-  await t.step("this host's own bounce comes home, though Postfix shows it to no milter", async () => {
+  await t.step("a bounce that this host generates is delivered, although Postfix passes it to no milter", async () => {
     host.sink.answers = { to: (one) => one.startsWith("nobody@") ? REFUSED : undefined };
     assert.match(await host.submit(GREG, plain, letter(GREG, "own"), "nobody@far.example"), /^250/);
     assert.match(await arrives("genuine"), /Nobody here by that name/);
   });
 
-  await t.step("at the end of the data only a forged bounce is refused", async () => {
+  await t.step("at the end of the data only a forged bounce is rejected", async () => {
     assert.match(
       await smtp(near, "", plain, forged),
       /^550-5\.7\.1 This is a bounce of a message that was not sent from here\r\n550 5\.7\.1 Contact: /,
@@ -154,14 +154,14 @@ test("the door of Postfix refuses what is forged, and what it cannot refuse reac
     "within the grace period too",
     () => passes("grace", (text) => `since = ${new Date().toISOString().slice(0, 10)}\n${text}`),
   );
-  await t.step("and where forged mail is only filed", async () => {
+  await t.step("with incoming.forged = spam nothing is rejected", async () => {
     await passes("spam", (text) => text.replace('forged = "refuse"', 'forged = "spam"'));
     await host.engine.change((text) => text.replace('forged = "refuse"', 'forged = "spam"'));
     assert.match(await smtp(near, "", srs(GREG, new Date(), "mallory"), forged), /^250/);
   });
 });
 
-test("two users share an SRS domain, whose addresses Postfix splits by map", async () => {
+test("two users share an SRS domain, whose addresses Postfix routes by a map", async () => {
   const installed = await installOnce();
   const maps = `${installed.home.path}/countersign.regexp`;
   Deno.writeTextFileSync(maps, plainSnippet("site/countersign.regexp"));

@@ -1,6 +1,6 @@
 /**
  * Faults of `countersign serve` under a real Postfix: killed, restarted, its disk full, keys gone, too many sessions,
- * slow peers. Port 25 accepts, submission is put off; nothing is lost, doubled or signed for the wrong person.
+ * slow peers. Port 25 accepts, submission is deferred; no message is lost, duplicated or signed for the wrong user.
  */
 import assert from "node:assert/strict";
 import { fieldOf, qsbmf } from "../rig.ts";
@@ -17,12 +17,12 @@ const forged = qsbmf(plain, LIE);
 test("serve is killed while messages arrive", async (t) => {
   const installed = await installOnce();
   await using host = await MilterHost.start(installed, {
-    // Half a minute by default.
+    // The default is half a minute.
     edit: (name, text) => name === "config" ? text : text.replaceAll("default_action=", "command_timeout=2s, $&"),
   });
   let count = 0;
 
-  await t.step("in the middle of a message: the client is put off, and sends it again", async () => {
+  await t.step("during a message: the client is deferred, and sends it again", async () => {
     const client = await Client.open(host.submission);
     for (
       const line of [`XCLIENT LOGIN=${GREG}`, "EHLO again", `MAIL FROM:<${plain}>`, "RCPT TO:<jo@far.example>", "DATA"]
@@ -48,7 +48,7 @@ test("serve is killed while messages arrive", async (t) => {
     assert.match(await smtp(host.postfix.port, "", plain, forged), /^550/);
   });
 
-  await t.step("it hangs: the mail server goes on after its timeout", async () => {
+  await t.step("it hangs: the mail server continues after its timeout", async () => {
     host.engine.signal("SIGSTOP");
     try {
       const [bounce, submitted] = await Promise.all([
@@ -91,7 +91,7 @@ test("serve is killed while messages arrive", async (t) => {
     },
   );
 
-  await t.step("again and again, with many clients: each message once, signed by its author alone", async () => {
+  await t.step("repeatedly, with many clients: each message is delivered once, signed by its author only", async () => {
     const users = [GREG, ANN];
     const jobs = Array.from({ length: 48 }, (_, nth) => ({ id: `load-${nth}`, user: users[nth % 2]! }));
     const left = [...jobs];
@@ -148,43 +148,46 @@ test("serve cannot write, or cannot read keys", async (t) => {
       await until("the hook", () => spam() === before + 1, host.trouble);
     };
 
-    await t.step("without keys greg's mail waits, and what keys would decide passes", async () => {
-      const lost = srs(GREG, new Date(), "mallory");
-      Deno.removeSync(`${host.home.path}/site/keys/${GREG}`);
-      await host.engine.reload("reloaded");
-      assert.match(await host.submit(GREG, plain, letter(GREG, "keyless")), /^451 4\.3\.0 .*cannot be signed now/);
-      isSigned(await sent(ANN, letter(ANN, "ann")), ANN);
-      assert.match(await smtp(host.postfix.port, "", lost, forged), /^250/);
-      await until("the hook", () => spam() === 1, host.trouble);
-      await passes();
+    await t.step(
+      "without keys, greg's mail is deferred, and incoming mail that depends on keys is accepted",
+      async () => {
+        const lost = srs(GREG, new Date(), "mallory");
+        Deno.removeSync(`${host.home.path}/site/keys/${GREG}`);
+        await host.engine.reload("reloaded");
+        assert.match(await host.submit(GREG, plain, letter(GREG, "keyless")), /^451 4\.3\.0 .*cannot be signed now/);
+        isSigned(await sent(ANN, letter(ANN, "ann")), ANN);
+        assert.match(await smtp(host.postfix.port, "", lost, forged), /^250/);
+        await until("the hook", () => spam() === 1, host.trouble);
+        await passes();
 
-      Deno.removeSync(`${host.home.path}/site/keys/${ANN}`);
-      await host.engine.reload("kept"); // with no key at all the old ones stay
-      isSigned(await sent(ANN, letter(ANN, "kept")), ANN);
-      for (const user of [GREG, ANN]) host.engine.key(user, keyLine(user));
-      await host.engine.reload("reloaded");
-      isSigned(await sent(GREG, letter(GREG, "back")));
-      assert.match(await smtp(host.postfix.port, "", lost, forged), /^550/);
-      assert.match(await smtp(host.postfix.port, "", plain, forged), /^550/);
-    });
+        Deno.removeSync(`${host.home.path}/site/keys/${ANN}`);
+        await host.engine.reload("kept"); // without any readable key the previous ones remain in use
+        isSigned(await sent(ANN, letter(ANN, "kept")), ANN);
+        for (const user of [GREG, ANN]) host.engine.key(user, keyLine(user));
+        await host.engine.reload("reloaded");
+        isSigned(await sent(GREG, letter(GREG, "back")));
+        assert.match(await smtp(host.postfix.port, "", lost, forged), /^550/);
+        assert.match(await smtp(host.postfix.port, "", plain, forged), /^550/);
+      },
+    );
 
-    await t.step("on a full disk mail is signed and sent; the door no longer refuses on evidence", async () => {
+    await t.step("on a full disk, mail is signed and sent, and the door no longer rejects by content", async () => {
       using file = Deno.openSync(`${state}/fill`, { write: true, createNew: true });
       try {
         for (;;) if (file.writeSync(new Uint8Array(4096)) === 0) break;
       } catch {
-        // Full.
+        // The disk is full.
       }
       isSigned(await sent(GREG, letter(GREG, "full")));
       await passes();
-      // What the address alone decides needs no disk.
+      // Rejection by the address needs no disk.
       assert.match(await smtp(host.postfix.port, "", srs(GREG, new Date(), "mallory"), forged), /^550/);
       assert.equal(await host.engine.stop(), 0);
       await host.engine.start();
       await passes();
     });
 
-    await t.step("afterwards it still knows that a message was forgotten", async () => {
+    await t.step("afterwards, the forgotten message is still recorded", async () => {
       Deno.removeSync(`${state}/fill`);
       isSigned(await sent(GREG, letter(GREG, "free")));
       await passes();
@@ -195,7 +198,7 @@ test("serve cannot write, or cannot read keys", async (t) => {
   }
 });
 
-test("serve has more sessions than it takes, and peers that stop talking", async (t) => {
+test("serve gets more sessions than its limit, and peers that stop sending", async (t) => {
   const installed = await installOnce();
   await using host = await MilterHost.start(installed);
   const sockets = async (role: "door" | "sign", count: number): Promise<Deno.UnixConn[]> => {
@@ -205,7 +208,7 @@ test("serve has more sessions than it takes, and peers that stop talking", async
       try {
         open.push(await Deno.connect({ transport: "unix", path }));
       } catch (error) {
-        // Too many wait to be accepted.
+        // The backlog of the socket is full.
         if (!(error instanceof Deno.errors.WouldBlock)) throw error;
         await new Promise((next) => setTimeout(next, 5));
       }
@@ -222,7 +225,7 @@ test("serve has more sessions than it takes, and peers that stop talking", async
     for (const one of slow) one.close();
   });
 
-  await t.step("with all the sessions that it takes, port 25 accepts and submission is put off", async () => {
+  await t.step("at the session limit, port 25 accepts and submission is deferred", async () => {
     const open = [...await sockets("door", MAX_CONNECTIONS), ...await sockets("sign", MAX_CONNECTIONS)];
     await until("the limit", async () => /^250/.test(await smtp(host.postfix.port, "", plain, forged)), host.trouble);
     assert.match(await host.submit(GREG, plain, letter(GREG, "busy")), /^451/);
@@ -237,7 +240,7 @@ test("serve has more sessions than it takes, and peers that stop talking", async
     assert.match(await smtp(host.postfix.port, "", plain, forged), /^550/);
   });
 
-  await t.step("forty clients at once: each is served as alone", async () => {
+  await t.step("forty concurrent clients get the same responses as one", async () => {
     const before = host.sink.accepted.length;
     const answers = await Promise.all(
       Array.from(

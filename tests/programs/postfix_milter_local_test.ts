@@ -1,6 +1,6 @@
 /**
- * What programs on the machine give to a real Postfix that signs local mail (`serve.sign_local`): cron and the shim,
- * and what must not be signed, because it came from elsewhere: content filters and procmail's `!`.
+ * Mail from local programs to a real Postfix that signs local mail (`serve.sign_local`): cron and the shim are signed;
+ * mail of other hosts, passed on by content filters and procmail's `!`, must not be signed.
  */
 import assert from "node:assert/strict";
 import { fieldOf, Home } from "../rig.ts";
@@ -12,7 +12,7 @@ import { chown, GREG, SITE } from "./site.ts";
 const test = await needPostfix("procmail", "cron");
 const plain = `${GREG}@example.org`;
 
-test("what programs on the machine send is signed once, or not at all", async (t) => {
+test("mail of local programs is signed once, or not at all", async (t) => {
   const installed = await installOnce();
   await using scanner = new Sink();
   // The two after-queue filters of FILTER_README: one calls sendmail(1), the other speaks SMTP.
@@ -41,17 +41,20 @@ test("what programs on the machine send is signed once, or not at all", async (t
     assert.match(host.postfix.log, /relay=filter, .*status=sent/);
   });
 
-  await t.step("nor what a filter reinjects by SMTP from 127.0.0.1, whichever port it takes", async () => {
-    let scanned = 0;
-    for (const port of [host.submission, host.postfix.port]) {
-      assert.match(await smtp(advanced, plain, "jo@far.example", letter(GREG, `advanced-${port}`)), /^250/);
-      const { from, to, mail } = (await scanner.until(++scanned)).at(-1)!;
-      assert.match(await smtp(port, from, to[0]!, mail), /^250/);
-      isPlain(await next());
-    }
-  });
+  await t.step(
+    "an outsider's mail that a filter reinjects by SMTP from 127.0.0.1 is not signed on any port",
+    async () => {
+      let scanned = 0;
+      for (const port of [host.submission, host.postfix.port]) {
+        assert.match(await smtp(advanced, plain, "jo@far.example", letter(GREG, `advanced-${port}`)), /^250/);
+        const { from, to, mail } = (await scanner.until(++scanned)).at(-1)!;
+        assert.match(await smtp(port, from, to[0]!, mail), /^250/);
+        isPlain(await next());
+      }
+    },
+  );
 
-  await t.step("mail of a login is signed once, though a filter passes it to sendmail(1)", async () => {
+  await t.step("mail of a login is signed once, although a filter passes it to sendmail(1)", async () => {
     const argv = ["/usr/sbin/sendmail", "-G", "-i", "-f"];
     assert.match(await host.submit(GREG, plain, letter(GREG, "filtered")), /^250/);
     const before = await next();
@@ -105,13 +108,13 @@ test("what programs on the machine send is signed once, or not at all", async (t
     isPlain(await cron());
   });
 
-  await t.step("each of them left once", async () => {
+  await t.step("each message was sent once", async () => {
     await until("the empty queue", async () => await host.postfix.queued() === 0, host.trouble);
     assert.equal(host.sink.accepted.length, count);
   });
 });
 
-/** Debian's cron with this crontab of greg's and no other, on a machine whose Postfix is the host's. */
+/** Runs Debian's cron with only this crontab of greg's, on a machine with the Postfix of the host. */
 function startCron(host: MilterHost, crontab: string): AsyncDisposable {
   const file = host.home.write("crontab", crontab, 0o600);
   const pam = ["auth", "account", "session"].map((kind) => `${kind} required pam_permit.so\n`).join("");

@@ -1,4 +1,4 @@
-/** Addresses that have moved or expired, and `refuse_unsigned`: what the people at another real Postfix get to read. */
+/** Addresses that have moved or expired, and `refuse_unsigned`: the bounces that users of another real Postfix receive. */
 import assert from "node:assert/strict";
 import { qsbmf, ROOT } from "../rig.ts";
 import { Sink } from "../smtp_sink.ts";
@@ -56,7 +56,7 @@ transport_maps = inline:{ example.org=smtp:[127.0.0.1]:${near}, srs.example.org=
     await until("the bounce", () => host.inbox().length === 1, host.trouble);
   });
 
-  await t.step("refuse_unsigned: the null sender to the plain address, and nobody else", async () => {
+  await t.step("refuse_unsigned rejects the null sender to the plain address only", async () => {
     assert.equal(
       await smtp(near, "", plain, LETTER),
       "550-5.7.1 This address is not used as an envelope sender and accepts no bounces\r\n" +

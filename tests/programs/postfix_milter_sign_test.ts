@@ -8,9 +8,9 @@ import { ANN, GREG, srs } from "./site.ts";
 const test = await needPostfix();
 const plain = `${GREG}@example.org`;
 
-test("the sign socket of Postfix signs the mail of its logins, and only that", async (t) => {
+test("the sign socket of Postfix signs only the mail of its logins", async (t) => {
   const installed = await installOnce();
-  // Everything that Postfix runs in a chroot where it is configured so.
+  // The programs that Postfix runs chrooted in Debian's configuration.
   await using host = await MilterHost.start(installed, {
     shared: false,
     chroot: true,
@@ -37,7 +37,7 @@ test("the sign socket of Postfix signs the mail of its logins, and only that", a
     isSigned(one);
   });
 
-  await t.step("a long field, an empty one and one without a space stay as they are", async () => {
+  await t.step("a long field, an empty field and a field without a space are unchanged", async () => {
     const odd = `Empty:\nTight:one\nLong: a\n\tb\n  c\nReceived: from phone by webmail; ${"x".repeat(900)}\n`;
     const one = await sent(GREG, plain, odd + letter(GREG, "odd"));
     isSigned(one);
@@ -54,7 +54,7 @@ test("the sign socket of Postfix signs the mail of its logins, and only that", a
     assert.ok(one.mail.endsWith(`\n\n${body}`), "the body is unchanged");
   });
 
-  await t.step("mail that is signed already keeps its tag and sender", async () => {
+  await t.step("mail that is already signed keeps its tag and sender", async () => {
     const sender = srs(GREG);
     const again = signed.replace(/^Received:.*\n(?:[ \t].*\n)*/gm, "");
     const one = await sent(GREG, sender, again);
@@ -63,13 +63,13 @@ test("the sign socket of Postfix signs the mail of its logins, and only that", a
     isSigned(one);
   });
 
-  await t.step("ann who writes as greg is not signed, nor is a client without a login", async () => {
+  await t.step("mail of ann as greg is not signed, nor is mail without a login", async () => {
     for (const login of [ANN, undefined]) isPlain(await sent(login, plain, letter(GREG, `other-${login}`)));
     isPlain(await sent(ANN, `${ANN}@example.org`, letter(GREG, "header")), `${ANN}@example.org`);
     isSigned(await sent(ANN, `${ANN}@example.org`, letter(ANN, "2")), ANN);
   });
 
-  await t.step("RET, ENVID, NOTIFY and ORCPT survive", async () => {
+  await t.step("RET, ENVID, NOTIFY and ORCPT are preserved", async () => {
     const to = "jo@far.example> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Jo@far.example";
     assert.match(await host.submit(GREG, `${plain}> RET=HDRS ENVID=abc+2B`, letter(GREG, "3"), to), /^250/);
     const one = await next();
@@ -91,19 +91,19 @@ test("the sign socket of Postfix signs the mail of its logins, and only that", a
     for (const user of ["root", GREG, "www-data"]) isPlain(await sendmail(`local-${user}`, user));
   });
 
-  await t.step("with sign_local it is, except for what was relayed to this machine", async () => {
+  await t.step("sign_local signs mail of sendmail(1) unless it was relayed to this machine", async () => {
     await host.engine.change((text) => `${text}sign_local = true\n`);
     const one = await sendmail("local-2", GREG);
     isSigned(one);
     assert.match(one.mail, /^Message-ID: .*\nX-Msgauth: /m);
     isPlain(await sendmail("relayed", GREG, "Received: by elsewhere; Fri, 20 Nov 2026 10:00:00 +0000\n"));
     isPlain(await sendmail("delivered", GREG, "Delivered-To: greg@example.org\n"));
-    isPlain(await sent(undefined, plain, letter(GREG, "network"))); // by SMTP is not local
-    // Every account may sign then, as SECURITY says; authorized_submit_users is what keeps others out.
+    isPlain(await sent(undefined, plain, letter(GREG, "network"))); // mail by SMTP is not local
+    // With sign_local every account may sign, as SECURITY.md states; authorized_submit_users limits who may submit.
     isSigned(await sendmail("local-3", "www-data"));
   });
 
-  await t.step("settings that cannot be read leave the old ones in force", async () => {
+  await t.step("invalid settings leave the previous ones in use", async () => {
     const good = host.home.read("site/config.toml");
     host.engine.settings("nonsense = [");
     await host.engine.reload("kept");
@@ -111,7 +111,7 @@ test("the sign socket of Postfix signs the mail of its logins, and only that", a
     host.engine.settings(good);
   });
 
-  await t.step("without the engine submission is put off, and sendmail(1) waits in the queue", async () => {
+  await t.step("without serve, submission is deferred, and mail of sendmail(1) stays queued", async () => {
     assert.equal(await host.engine.stop(), 0);
     assert.match(await host.submit(GREG, plain, letter(GREG, "4")), /^451/);
     const argv = ["/usr/sbin/sendmail", "-f", plain, "jo@far.example"];
@@ -124,10 +124,10 @@ test("the sign socket of Postfix signs the mail of its logins, and only that", a
   });
 });
 
-test("www-data may not send where authorized_submit_users says so, however much is signed", async () => {
+test("authorized_submit_users keeps www-data from sending with sign_local", async () => {
   const installed = await installOnce();
   await using host = await MilterHost.start(installed, {
-    // Without the macro v it is not known to be Postfix.
+    // Without the macro v, Postfix is not recognized.
     main: "authorized_submit_users = !www-data, static:all\nmilter_connect_macros = j {daemon_name} {daemon_addr} _",
     edit: (name, text) => name === "config" ? `${text}sign_local = true\n` : text,
   });
@@ -137,11 +137,11 @@ test("www-data may not send where authorized_submit_users says so, however much 
   assert.equal((await host.run(GREG, argv, letter(GREG, "user"))).code, 0);
   isSigned(await host.sent(1));
   assert.equal(fieldOf(host.sink.accepted[0]!.mail, "Message-ID"), "<user@example.org>");
-  // The outsider who writes as greg on port 25 meets the door, which never signs.
+  // Mail of an outsider as greg on port 25 passes the door, which never signs.
   assert.match(await smtp(host.postfix.port, plain, "jo@far.example", letter(GREG, "outside")), /^250/);
   isPlain(await host.sent(2));
 
-  // A Postfix that does not tell its name is treated as Sendmail: the tag is near the top.
+  // A Postfix without the macro v is treated as Sendmail: the tag is near the top.
   const marked = `X-Msgauth: v1.k1.20000.aaaaaaaa.${"a".repeat(26)}\n`;
   const bare = `X: 1\n${marked}From: ${plain}\n${marked}Subject: Bare\n\nHi\n`;
   assert.match(await host.submit(GREG, plain, bare), /^250/);

@@ -3,13 +3,13 @@ import assert from "node:assert/strict";
 import { need, type Test } from "./need.ts";
 import { until } from "./postfix.ts";
 
-/** What registers tests with Redis. */
+/** Returns the function that registers tests that need Redis. */
 export const needRedis = (): Promise<Test> => need("redis-server");
 
-/** The settings without which `countersign serve` does not use it. */
+/** The settings that `countersign serve` requires. */
 const SAFE = { appendonly: "yes", appendfsync: "always", "maxmemory-policy": "noeviction", save: '""' };
 
-/** A server. Removed when it is disposed of. */
+/** A Redis server, which is stopped and removed when it is disposed of. */
 export class Redis {
   readonly folder = Deno.makeTempDirSync({ prefix: "countersign-redis-" });
   readonly socket = `${this.folder}/redis.sock`;
@@ -24,7 +24,7 @@ export class Redis {
     return redis;
   }
 
-  /** Starts it, with what it has written before. */
+  /** Starts the server with the data that it wrote before. */
   async start(): Promise<void> {
     const settings = { ...this.settings, unixsocket: this.socket, dir: this.folder };
     const text = Object.entries(settings).map(([name, value]) => `${name} ${value}\n`).join("");
@@ -38,24 +38,24 @@ export class Redis {
     await until("Redis", () => this.#answers());
   }
 
-  /** Ends it at once, without a chance to write anything more. */
+  /** Kills the server with SIGKILL, so that it writes nothing more. */
   async kill(): Promise<void> {
     const child = this.#child;
     this.#child = undefined;
     try {
       child?.kill("SIGKILL");
     } catch {
-      // It has ended.
+      // The process has already exited.
     }
     await child?.status;
   }
 
-  /** Its process. */
+  /** The process id of the server. */
   get pid(): number {
     return this.#child!.pid;
   }
 
-  /** Stops it without ending it, or lets it go on. */
+  /** Suspends or resumes the server. */
   signal(signal: "SIGSTOP" | "SIGCONT"): void {
     this.#child!.kill(signal);
   }

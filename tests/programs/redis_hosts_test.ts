@@ -48,17 +48,17 @@ class Host extends Member {
     this.#serving = await Serving.start(this);
   }
 
-  /** What `countersign serve` has said. */
-  get said(): string {
+  /** The standard error of `countersign serve`. */
+  get stderr(): string {
     return this.#serving!.stderr;
   }
 
-  /** Answers to this challenge that left from here. */
+  /** Returns the number of replies to this challenge that this host sent. */
   answers({ confirm }: Challenge): number {
     return this.injected().filter(({ argv }) => argv.at(-1) === confirm).length;
   }
 
-  /** One message at a socket of the engine. @returns the last thing that it says */
+  /** Sends the packets of a message to a socket of `countersign serve`. @returns all responses */
   async milter(socket: "door" | "sign", packets: Uint8Array[]): Promise<string[]> {
     using connection = await Deno.connect({ transport: "unix", path: `${this.path}/sockets/${socket}` });
     await connection.write(concat(printPacket("O", OFFER), ...packets));
@@ -69,7 +69,7 @@ class Host extends Member {
     return packetsIn(concat(...parts)).map(shown);
   }
 
-  /** What the door says at the end of a bounce. */
+  /** Returns the last response of the door to a bounce. */
   async door(bounce: string): Promise<string> {
     return (await this.milter("door", message("", [PLAIN], bounce))).at(-1)!;
   }
@@ -98,7 +98,7 @@ test("one challenge delivered at both hosts is answered once", () =>
       const [challenge] = await one.post(`Patch ${nth}`);
       const before = [one, other].map((host) => host.inbox().length);
       const delivered = await Promise.all([one, other].map((host) => host.deliver(challenge!)));
-      assert.deepEqual(delivered.map(({ end }) => end), ["success", "success"], `${one.said}${other.said}`);
+      assert.deepEqual(delivered.map(({ end }) => end), ["success", "success"], `${one.stderr}${other.stderr}`);
       assert.equal(one.answers(challenge!) + other.answers(challenge!), 1);
       const marked = [one, other].flatMap((host, at) => host.inbox().slice(before[at]));
       assert.equal(marked.length, 1);
@@ -106,17 +106,17 @@ test("one challenge delivered at both hosts is answered once", () =>
         fieldOf(marked[0]!, "X-Countersign"),
         /(?:already answered|another hook is answering it|an answer was started and may have been sent): check it yourself/,
       );
-      // Later, at either, it is not answered again.
+      // A later delivery on either host is not answered.
       for (const host of [one, other]) assert.equal((await host.deliver(challenge!)).end, "success");
       assert.equal(one.answers(challenge!) + other.answers(challenge!), 1);
     }
-    // Nothing of it is in files of the hosts.
+    // Neither host stores it in files.
     for (const host of [one, other]) {
       assert.deepEqual(filesBelow(`${host.path}/${STATE}`).filter((path) => /\/(?:ledger|sent)\//.test(path)), []);
     }
   }));
 
-test("what one host sent the other knows, and Redis holds none of it in clear text", () =>
+test("mail sent by one host is known to the other, and Redis contains none of it in clear text", () =>
   two(async (one, other, redis) => {
     const mail = `From: ${PLAIN}\nTo: jo@b.example\nMessage-ID: <lunch@example.org>\n\nAt one?\n`;
     assert.equal((await one.shim(["--", "jo@b.example"], mail)).code, 0);
@@ -135,7 +135,7 @@ test("what one host sent the other knows, and Redis holds none of it in clear te
     for (const text of ["example.org", "cr.yp.to", "lunch", "patch"]) assert.ok(!dump.includes(text), text);
   }));
 
-test("Redis is killed: the hook defers, nothing is answered twice, mail goes out and is noted as forgotten", () =>
+test("when Redis is killed, the hook defers, no challenge is answered twice, and outgoing mail is recorded as forgotten", () =>
   two(async (one, other, redis) => {
     const [first] = await one.post("A patch");
     const [second] = await one.post("Another patch");
@@ -147,7 +147,7 @@ test("Redis is killed: the hook defers, nothing is answered twice, mail goes out
       for (const challenge of [first!, second!]) {
         const { end, runs } = await host.deliver(challenge);
         assert.deepEqual([end, runs[0]!.code], ["defer", 75]);
-        assert.match(runs[0]!.stdout, /sockets\/lookup: countersign serve cannot be asked: Redis cannot be used/);
+        assert.match(runs[0]!.stdout, /sockets\/lookup: Request to countersign serve failed: Redis cannot be used/);
       }
     }
     assert.deepEqual([one.answers(first!), one.answers(second!), other.answers(first!), other.answers(second!)], [
@@ -164,17 +164,17 @@ test("Redis is killed: the hook defers, nothing is answered twice, mail goes out
     assert.ok(Deno.statSync(`${one.path}/${STATE}/forgotten`).isFile);
 
     await redis.start();
-    await new Promise((done) => setTimeout(done, 1100)); // serve does not try again at once
+    await new Promise((done) => setTimeout(done, 1100)); // serve waits before it reconnects
     for (const challenge of [first!, second!]) assert.equal((await other.deliver(challenge)).end, "success");
     assert.deepEqual([other.answers(first!), other.answers(second!)], [0, 1], "the claim has survived");
-    // With the next message the note goes to where the other host sees it.
+    // The next message transfers the record to Redis, where the other host sees it.
     assert.equal(await redis.cli("EXISTS", "countersign:1:forgotten"), "0");
     assert.equal((await one.shim(["--", "jo@b.example"], mail)).code, 0);
     assert.equal(await redis.cli("EXISTS", "countersign:1:forgotten"), "1");
     assert.ok(!filesBelow(`${one.path}/${STATE}`).some((path) => path.endsWith("/forgotten")));
   }));
 
-test("Redis dies while an answer is sent: it is not given again, at either host", () =>
+test("when Redis dies while a reply is sent, neither host sends it again", () =>
   two(async (one, other, redis) => {
     const [challenge] = await one.post("A patch");
     one.injector(`kill -9 ${redis.pid}`);
@@ -192,7 +192,7 @@ test("Redis dies while an answer is sent: it is not given again, at either host"
     assert.deepEqual([one.answers(challenge!), other.answers(challenge!)], [1, 0]);
   }));
 
-test("serve is killed while an answer is sent: it is not given again, and serve starts again", () =>
+test("when serve is killed while a reply is sent, it is not sent again, and serve restarts", () =>
   two(async (one, other) => {
     const [challenge] = await one.post("A patch");
     one.injector(`kill -9 ${one.serving}`);
@@ -200,7 +200,7 @@ test("serve is killed while an answer is sent: it is not given again, and serve 
     assert.deepEqual([end, runs[0]!.code], ["defer", 75]);
     assert.equal(one.answers(challenge!), 1);
     one.injector("");
-    // The launcher reports what became of it; its socket is left behind.
+    // The launcher reports how it ended. The socket remains.
     await one.restart();
     for (const host of [one, other]) {
       assert.equal((await host.deliver(challenge!)).end, "success");
@@ -209,7 +209,7 @@ test("serve is killed while an answer is sent: it is not given again, and serve 
     assert.deepEqual([one.answers(challenge!), other.answers(challenge!)], [1, 0]);
   }));
 
-test("the door of one host knows what the other signed, and refuses nothing when that is uncertain", () =>
+test("the door of one host recognizes mail that the other signed, and rejects nothing when that is uncertain", () =>
   two(async (one, other, redis) => {
     const sent = message(PLAIN, ["jo@b.example"], `From: ${PLAIN}\nMessage-ID: <signed@example.org>\n\nHi\n`, {
       login: "greg",
@@ -232,7 +232,7 @@ test("the door of one host knows what the other signed, and refuses nothing when
     assert.equal(await one.door(returning("lie@spam.example")), "a");
   }));
 
-test("users ask countersign serve for the files of the site, which they cannot read themselves", async () => {
+test("users access the files of the site through countersign serve, and cannot read them directly", async () => {
   const site = new Home();
   using _ = site;
   site.write("sockets/.keep", "");
@@ -250,13 +250,13 @@ test("users ask countersign serve for the files of the site, which they cannot r
   assert.deepEqual(kept(user), []);
   assert.ok(kept(site).some((path) => path.endsWith(".spent")) && kept(site).some((path) => path.includes("/sent/")));
   assert.ok(Deno.statSync(`${site.path}/${STATE}/daily/serve`).isFile, "what has expired is removed there");
-  // Without the socket nothing is decided that needs it.
+  // Without the socket, nothing that needs the store is decided.
   Deno.removeSync(`${site.path}/sockets/lookup`);
   const { end, runs } = await user.deliver(challenge!);
   assert.deepEqual([end, runs[0]!.code], ["defer", 75]);
 });
 
-test("as they are installed, serve, shim and hook find what they load late", async () => {
+test("the installed serve, shim and hook find the modules that they load on demand", async () => {
   using installed = await Installed.make(ROOT);
   await using redis = await Redis.start();
   using host = new Host(redis);
@@ -272,7 +272,7 @@ test("as they are installed, serve, shim and hook find what they load late", asy
   assert.match(host.logged, /result=known check=reply/);
 });
 
-test("serve tells Redis of mail that was not remembered as soon as it can", async () => {
+test("serve reports mail that was not remembered to Redis once Redis is reachable", async () => {
   await using redis = await Redis.start();
   using host = new Host(redis);
   const { file, home } = { file: `${host.path}/.config/countersign/config.toml`, home: host.path };
@@ -285,28 +285,28 @@ test("serve tells Redis of mail that was not remembered as soon as it can", asyn
   store!.close();
 });
 
-test("serve does not use a Redis that could forget, and says so in one line; one that is not there yet it awaits", async (t) => {
-  const rows: [settings: Record<string, string>, says: RegExp][] = [
-    [{ appendfsync: "everysec" }, /it says everysec for appendfsync: set appendonly yes, appendfsync always/],
-    [{ "maxmemory-policy": "volatile-ttl" }, /it says volatile-ttl for maxmemory-policy/],
-    [{ "rename-command": 'CONFIG ""' }, /Redis does not tell its settings/],
+test("serve rejects a Redis that may lose writes with a one-line error, and waits for one that is not running yet", async (t) => {
+  const rows: [settings: Record<string, string>, message: RegExp][] = [
+    [{ appendfsync: "everysec" }, /appendfsync is everysec: set appendonly yes, appendfsync always/],
+    [{ "maxmemory-policy": "volatile-ttl" }, /maxmemory-policy is volatile-ttl/],
+    [{ "rename-command": 'CONFIG ""' }, /Redis does not report its settings/],
   ];
-  for (const [settings, says] of rows) {
+  for (const [settings, message] of rows) {
     await t.step(JSON.stringify(settings), async () => {
       await using redis = await Redis.start(settings);
       using host = new Host(redis);
       await using serving = Serving.begin(host);
       assert.equal(await serving.ended(), 78);
-      assert.match(serving.stderr, says);
+      assert.match(serving.stderr, message);
       assert.equal(serving.stderr.trimEnd().split("\n").length, 1, serving.stderr);
       assert.deepEqual(filesBelow(`${host.path}/sockets`).map((path) => path.split("/").at(-1)), [".keep"]);
     });
   }
-  await t.step("not there yet", async () => {
+  await t.step("not running yet", async () => {
     await using redis = await Redis.start();
     await redis.kill();
     await using host = await Host.start(redis);
-    assert.match(host.said, /^serve: Redis cannot be used: .*\nserve: Listening on /);
+    assert.match(host.stderr, /^serve: Redis cannot be used: .*\nserve: Listening on /);
     await redis.start();
     await new Promise((done) => setTimeout(done, 1100));
     const [challenge] = await host.post("A patch");

@@ -21,7 +21,7 @@ const PACKAGES = [
   "libc-bin",
 ];
 
-/** What registers its tests, and what unpacks Sendmail for one of them. */
+/** The function that registers tests, and the one that unpacks Sendmail for a test. */
 export const sendmail = () => unpacked(...PACKAGES);
 
 /** Passwords of the users, whose names are their logins. */
@@ -62,14 +62,14 @@ export class SendmailHost {
     readonly engine: Engine,
   ) {}
 
-  /** @param behind the port of a milter that comes after the role sign */
-  static async start(installed: Installed, root: Root, behind?: number): Promise<SendmailHost> {
+  /** @param second the port of a milter that follows the role sign */
+  static async start(installed: Installed, root: Root, second?: number): Promise<SendmailHost> {
     const [home, site, sink, port, submission] = [new Home(), new Site(), new Sink(), freePort(), freePort()];
     const folder = `${site.folder}/${GREG}`;
     const text = BEGINNING(sink.port) +
-      (behind === undefined ? "" : `MAIL_FILTER(\`opendkim', \`S=inet:${behind}@127.0.0.1')dnl\n`) +
+      (second === undefined ? "" : `MAIL_FILTER(\`opendkim', \`S=inet:${second}@127.0.0.1')dnl\n`) +
       snippet("sendmail/milter/sendmail.mc", {
-        "M=Ea, InputMailFilters=countersign-sign": behind === undefined
+        "M=Ea, InputMailFilters=countersign-sign": second === undefined
           ? "M=Ea, InputMailFilters=countersign-sign"
           : "M=Ea, InputMailFilters=countersign-sign;opendkim",
         "Port=smtp": `Addr=127.0.0.1, Port=${port}`,
@@ -150,7 +150,7 @@ export class SendmailHost {
 
   log = (): string => this.engine.log();
   inbox = (user = GREG) => this.site.mails(user);
-  /** The mailbox of a user, which mail.local has written. */
+  /** The mailbox of a user, as written by mail.local. */
   mbox = (user = GREG): string => this.root.read(`var/mail/${user}`);
   trouble = () => `${this.root.read("tmp/transcript")}\n${this.log()}\n${this.engine.stderr}\n${this.site.log(GREG)}`;
 

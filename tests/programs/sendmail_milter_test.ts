@@ -1,4 +1,4 @@
-/** Debian's Sendmail with contrib/sendmail/milter: what the door refuses, whose mail is signed, what is delivered. */
+/** Debian's Sendmail with contrib/sendmail/milter: what the door rejects, whose mail is signed, what is delivered. */
 import assert from "node:assert/strict";
 import { fieldOf, qsbmf } from "../rig.ts";
 import { REFUSED } from "../smtp_sink.ts";
@@ -24,7 +24,7 @@ test("Sendmail with a role for each port", async (t) => {
     return await host.sent(++count);
   };
 
-  await t.step("an SRS address with a bad hash is refused at RCPT", async () => {
+  await t.step("an SRS address with a bad hash is rejected at RCPT", async () => {
     for (const sender of ["", "jo@far.example"]) {
       const address = srs(GREG, new Date(), "mallory");
       // Sendmail puts the address in front of the first line.
@@ -42,7 +42,7 @@ test("Sendmail with a role for each port", async (t) => {
     await until("the log", () => / sender=<> /.test(host.site.log(GREG)), host.trouble);
   });
 
-  await t.step("at the end of the data only a forged bounce is refused", async () => {
+  await t.step("at the end of the data only a forged bounce is rejected", async () => {
     assert.match(
       await smtp(host.port, "", plain, qsbmf(plain, LIE)),
       /^550-5\.7\.1 This is a bounce of a message that was not sent from here\r\n550 5\.7\.1 Contact: /,
@@ -52,7 +52,7 @@ test("Sendmail with a role for each port", async (t) => {
     assert.doesNotMatch(host.mbox(), /lie@spam\.example/);
   });
 
-  await t.step("a second recipient of a bounce waits: the client sends the message again", async () => {
+  await t.step("a second recipient of a bounce is deferred, and the client sends the message again", async () => {
     using client = await Client.open(host.port);
     await client.say("MAIL FROM:<>");
     assert.match(await client.say(`RCPT TO:<${plain}>`), /^250/);
@@ -102,7 +102,7 @@ test("Sendmail with a role for each port", async (t) => {
     assert.deepEqual(names(one.mail), ["X-Msgauth", "Date", "Message-Id", "From", "Subject"]);
   });
 
-  await t.step("webmail's Received stays, and the order of the fields", async () => {
+  await t.step("the Received field of webmail and the order of the fields are preserved", async () => {
     const odd = `Received: from phone by webmail\n\tfor jo; ${"x".repeat(700)}\nTight:one\nLong: a\n\tb\n  c\n`;
     const one = await sent(GREG, plain, odd + letter(GREG, "odd"));
     isSigned(one);
@@ -112,7 +112,7 @@ test("Sendmail with a role for each port", async (t) => {
     assert.deepEqual(names(one.mail), ["X-Msgauth", "Date", "Tight", "Long", "From", "To", "Message-ID", "Subject"]);
   });
 
-  await t.step("mail that is signed already keeps its tag and sender", async () => {
+  await t.step("mail that is already signed keeps its tag and sender", async () => {
     const first = await sent(GREG, plain, letter(GREG, "twice", "Date: Fri, 20 Nov 2026 10:00:00 +0000\n"));
     const again = first.mail.replace(/^Received:.*\n(?:[ \t].*\n)*/gm, "");
     const second = await sent(GREG, first.from, again);
@@ -121,14 +121,14 @@ test("Sendmail with a role for each port", async (t) => {
     assert.equal(fieldOf(second.mail, "X-Msgauth"), fieldOf(first.mail, "X-Msgauth"));
   });
 
-  await t.step("ann who writes as greg is not signed, and without a login nothing is taken", async () => {
+  await t.step("mail of ann as greg is not signed, and mail without a login is rejected", async () => {
     isPlain(await sent(ANN, plain, letter(GREG, "other")));
     isPlain(await sent(ANN, `${ANN}@example.org`, letter(GREG, "header")), `${ANN}@example.org`);
     isSigned(await sent(ANN, `${ANN}@example.org`, letter(ANN, "own")), ANN);
     assert.match(await host.submit(undefined, plain, letter(GREG, "nobody")), /^530 /);
   });
 
-  await t.step("RET, ENVID, NOTIFY and ORCPT survive", async () => {
+  await t.step("RET, ENVID, NOTIFY and ORCPT are preserved", async () => {
     const to = "jo@far.example> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Jo@far.example";
     const one = await sent(GREG, `${plain}> RET=HDRS ENVID=abc+2B`, letter(GREG, "dsn"), to);
     isSigned(one);
@@ -139,7 +139,7 @@ test("Sendmail with a role for each port", async (t) => {
     ]);
   });
 
-  await t.step("Sendmail's own bounce comes home by way of the hook", async () => {
+  await t.step("a bounce of Sendmail itself is delivered through the hook", async () => {
     host.sink.answers = { to: (one) => one.startsWith("nobody@") ? REFUSED : undefined };
     const before = host.inbox().length;
     assert.match(await host.submit(GREG, plain, letter(GREG, "bounces"), "nobody@far.example"), /^250/);
@@ -150,7 +150,7 @@ test("Sendmail with a role for each port", async (t) => {
     assert.match(mail, /^X-Msgauth: /m);
   });
 
-  await t.step("without the engine port 25 accepts, and submission is put off", async () => {
+  await t.step("without serve, port 25 accepts, and submission is deferred", async () => {
     assert.equal(await host.engine.stop(), 0);
     assert.match(
       await host.submit(GREG, plain, letter(GREG, "down")),
@@ -166,7 +166,7 @@ test("Sendmail with a role for each port", async (t) => {
   });
 });
 
-testWithDkim("opendkim behind us, under Sendmail: its signature covers the tag", async () => {
+testWithDkim("opendkim after countersign in Sendmail: its signature covers the tag", async () => {
   const installed = await installOnce();
   await using root = await unpack();
   await using dkim = await OpenDkim.start();

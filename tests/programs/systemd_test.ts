@@ -1,4 +1,4 @@
-/** The units of contrib/systemd: systemd's own checks, and the engine on sockets that it did not open itself. */
+/** The units of contrib/systemd: systemd's own checks, and `countersign serve` on sockets that systemd opened. */
 import assert from "node:assert/strict";
 import { concat } from "../../lib/bytes.ts";
 import { printPacket } from "../../serve/milter/packet.ts";
@@ -44,7 +44,7 @@ test("systemd accepts the units", async () => {
   }
 });
 
-test("the service is rated below 1.0, without MemoryDenyWriteExecute, which would kill Deno", async () => {
+test("the exposure of the service is below 1.0, without MemoryDenyWriteExecute, which would kill Deno", async () => {
   using there = units();
   const unit = `${there.folder}/countersign.service`;
   const { code, text } = await analyze("security", "--offline=true", "--no-pager", "--threshold=10", unit);
@@ -62,10 +62,10 @@ test("the names of the sockets, and the service that they start", () => {
   }
 });
 
-/** The service's user, who owns nothing but the state, and that of the mail server. */
+/** The user of the service, who owns only the state, the user of the mail server, and another user. */
 const [SERVICE, SERVER, OTHER] = ["proxy", "mail", "games"];
 
-activated("the engine serves sockets of systemd as a user who can only read the keys", async () => {
+activated("serve uses the sockets of systemd as a user who can only read the keys", async () => {
   using installed = await Installed.make(ROOT);
   using home = new Home();
   Deno.chmodSync(home.path, 0o755);
@@ -105,30 +105,30 @@ activated("the engine serves sockets of systemd as a user who can only read the 
     stdout: "null",
     stderr: "piped",
   }).spawn();
-  let said = "";
+  let stderr = "";
   const read = (async () => {
-    for await (const chunk of child.stderr) said += new TextDecoder().decode(chunk);
+    for await (const chunk of child.stderr) stderr += new TextDecoder().decode(chunk);
   })();
   try {
-    await until("the sockets", () => sockets.every((path) => isThere(path)), () => said);
+    await until("the sockets", () => sockets.every((path) => isThere(path)), () => stderr);
     for (const path of sockets) {
       await done("chown", `root:${SERVER}`, path);
       Deno.chmodSync(path, 0o660);
     }
-    // The first connection starts the engine.
+    // The first connection starts the service.
     const forged = qsbmf("greg@example.org", "From: greg@example.org\nMessage-ID: <lie@spam.example>\n\nBuy!\n");
     const refused = await talk(sockets[0]!, message("", ["greg@example.org"], forged));
-    assert.match(refused.at(-1) ?? "nothing", /^y550-5\.7\.1 /, said);
-    assert.match(said, /Listening on door \(descriptor 3\) and sign \(descriptor 4\)/);
+    assert.match(refused.at(-1) ?? "nothing", /^y550-5\.7\.1 /, stderr);
+    assert.match(stderr, /Listening on door \(descriptor 3\) and sign \(descriptor 4\)/);
     const mail = "From: greg@example.org\nMessage-ID: <1@example.org>\nDate: today\n\nHi\n";
     const signed = await talk(sockets[1]!, message("greg@example.org", ["jo@b.example"], mail, { login: "greg" }));
     assert.match(signed.join("\n"), /e<SRS0=[^\n]*\n(?:.*\n)*.*X-Msgauth/);
     const long = await talk(sockets[0]!, message("", ["greg@example.org"], forged + "words\n".repeat(60_000)));
-    assert.equal(long.at(-1), "a", "what was not read to its end is not refused");
+    assert.equal(long.at(-1), "a", "a truncated message is not rejected");
     assert.match(home.read("site/state/log"), / at=data .* outcome=refused /);
     assert.equal(Deno.statSync(`${site}/state/log`).uid, Number((await run("id", "-u", SERVICE)).stdout));
 
-    // The server's user has the socket and not the key; others have neither.
+    // The user of the mail server can use the socket but not read the key; others can do neither.
     const deno = `${installed.home.path}/prefix/lib/countersign/deno`;
     const script = `const c = await Deno.connect({ transport: "unix", path: Deno.args[0] }); c.close();`;
     const connects = home.write("connect.js", script);
@@ -141,15 +141,15 @@ activated("the engine serves sockets of systemd as a user who can only read the 
     }
 
     child.kill("SIGHUP");
-    await until("the reload", () => /Settings reloaded/.test(said), () => said);
+    await until("the reload", () => /Settings reloaded/.test(stderr), () => stderr);
     child.kill("SIGTERM");
-    assert.equal((await child.status).code, 0, said);
+    assert.equal((await child.status).code, 0, stderr);
     assert.ok(sockets.every(isThere), "the sockets belong to systemd");
   } finally {
     try {
       child.kill("SIGTERM");
     } catch {
-      // It has ended.
+      // The process has already exited.
     }
     await child.status;
     await read;
@@ -164,7 +164,7 @@ function isThere(path: string): boolean {
   }
 }
 
-/** Sends a message in a session of its own. @returns what was answered */
+/** Sends a message in a session of its own. @returns the responses */
 async function talk(path: string, packets: Uint8Array[]): Promise<string[]> {
   using connection = await Deno.connect({ transport: "unix", path });
   const bytes = concat(printPacket("O", OFFER), ...packets, printPacket("Q"));

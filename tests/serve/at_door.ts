@@ -1,4 +1,4 @@
-/** What the tests of the door share: messages, addresses, and the last thing that the door says. */
+/** What the tests of the door share: messages, addresses, and the last response of the door. */
 import assert from "node:assert/strict";
 import { srsForward } from "../../mod.ts";
 import { doorRole } from "../../serve/door.ts";

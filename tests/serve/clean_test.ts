@@ -1,4 +1,4 @@
-/** serve removes what has expired, because perhaps nobody else uses its folder. */
+/** serve removes expired state, because no other program may be using its folder. */
 import assert from "node:assert/strict";
 import { rememberSent } from "../../io/state/sent.ts";
 import { cleanHourly } from "../../serve/clean.ts";

@@ -12,8 +12,8 @@ import { message, talk } from "./mta.ts";
 
 function tagged(): string {
   const options = { key: "k1", secret: `greg ${SECRET}`, now: new Date(), nonce: randomNonce() };
-  const tag = signTag(PLAIN, "<mine@example.org>", options);
-  return qsbmf(PLAIN, `From: ${PLAIN}\nMessage-ID: <mine@example.org>\nX-Msgauth: ${tag}\n\nHi\n`);
+  const tag = signTag(PLAIN, "<sent@example.org>", options);
+  return qsbmf(PLAIN, `From: ${PLAIN}\nMessage-ID: <sent@example.org>\nX-Msgauth: ${tag}\n\nHi\n`);
 }
 
 Deno.test("at RCPT: invalid signed addresses are rejected, all others accepted", async (t) => {
@@ -60,7 +60,7 @@ Deno.test("at the end of the data: only certainly forged bounces are rejected", 
     ["of a remembered message", "", PLAIN, qsbmf(PLAIN, LIE.replace("lie@spam.example", "known@example.org")), false],
     ["a receipt", "", PLAIN, receipt, false],
     ["from a person", "jo@b.example", PLAIN, FORGED, false],
-    ["to somebody else", "", "jo@b.example", FORGED, false],
+    ["to an unrelated address", "", "jo@b.example", FORGED, false],
     ["to the signed address", "", srs(), FORGED, false],
     ["longer than the inspected part", "", PLAIN, FORGED + "x".repeat(70).concat("\n").repeat(8000), false],
     ["with a header longer than the inspected part", "", PLAIN, `X: ${"x".repeat(300_000)}\n${FORGED}`, false],
@@ -126,7 +126,7 @@ Deno.test("no bounce is rejected where a condition for rejecting is missing", as
   }
 });
 
-Deno.test("a second recipient of a bounce is deferred if one of both is an identity and rejecting is possible", async () => {
+Deno.test("a second recipient of a bounce is deferred if one of the two is an identity and rejection is possible", async () => {
   const [later, other] = ["y452 4.5.3 A bounce has one recipient at a time\0", "jo@b.example"];
   const rows: [boolean, string, string[], string[]][] = [
     [true, "", [PLAIN, "ann@example.org"], ["c", later]],
@@ -148,7 +148,7 @@ Deno.test("a second recipient of a bounce is deferred if one of both is an ident
   }
 });
 
-Deno.test("a few recipients are put off, and the others accepted, so that the client gets past them", async () => {
+Deno.test("at most three recipients are deferred and the others accepted, so that a client makes progress", async () => {
   using home = new EngineHome();
   let left = Array.from({ length: 40 }, (_, nth) => nth === 0 ? "jo@b.example" : PLAIN);
   let attempts = 0;

@@ -56,7 +56,7 @@ Deno.test("a named pipe in place of a key file does not stop the engine", async 
   assert.match(why!, /keys\/greg: Key file is not a regular file/);
 });
 
-Deno.test("with an invalid file the old settings stay in use, and the error is reported once", () => {
+Deno.test("with an invalid file the previous settings remain in use, and the error is reported once", () => {
   const rows: [string, (home: EngineHome) => void, RegExp][] = [
     ["settings", (home) => home.configure("nonsense = 1"), /site\.toml:\d+: .*nonsense/],
     ["lists", (home) => void home.write("plain-lists", "not a list\n"), /plain-lists:1: /],
@@ -68,7 +68,7 @@ Deno.test("with an invalid file the old settings stay in use, and the error is r
     ],
     ["sockets", (home) => {
       home.write("site.toml", home.read("site.toml").replace('"sockets"', '"elsewhere"'));
-    }, /serve\.socket_folder was changed, which needs a restart/],
+    }, /serve\.socket_folder was changed, which requires a restart/],
     ["all keys removed", (home) => {
       for (const user of ["greg", "ann"]) Deno.removeSync(`${home.path}/keys/${user}`);
     }, /No key file can be read: .*keys\/greg/],
@@ -82,7 +82,7 @@ Deno.test("with an invalid file the old settings stay in use, and the error is r
     damage(home);
     for (let times = 0; times < 3; times++) assert.equal(engine.loaded.settings, settings, what);
     assert.equal(home.reports.length, 1, home.reports.join("\n"));
-    assert.match(home.reports[0]!, /^Settings not reloaded, the old ones stay: /);
+    assert.match(home.reports[0]!, /^Settings not reloaded, the previous ones remain in use: /);
     assert.match(home.reports[0]!, expected);
     assert.match(home.log().at(-1)!, /^at=serve result=kept error=/);
     home.configure('contact = "jo@example.org"');

@@ -77,9 +77,9 @@ class Running {
     return code;
   }
 
-  /** Sends packets and reads until so many came back, or to the end. */
+  /** Sends packets and reads this many responses, or to the end of the connection. */
   async talk(connection: Deno.Conn, packets: Uint8Array[], count: number): Promise<string[]> {
-    // A connection that the engine has closed cannot even be written nothing to.
+    // Even a write of zero bytes fails on a connection that the server has closed.
     if (packets.length > 0) await connection.write(concat(...packets));
     const parts: Uint8Array[] = [];
     const buffer = new Uint8Array(4096);
@@ -88,7 +88,7 @@ class Running {
         const packets = packetsIn(concat(...parts));
         if (packets.length >= count) return packets.map(shown);
       } catch {
-        // A packet is not whole yet.
+        // The last packet is still incomplete.
       }
       const size = await connection.read(buffer);
       if (size === null) return packetsIn(concat(...parts)).map(shown);
@@ -104,13 +104,13 @@ class Running {
     try {
       this.kill("SIGKILL");
     } catch {
-      // It has ended.
+      // The process has already exited.
     }
     await this.ended();
   }
 }
 
-Deno.test("serve: settings reload, broken ones are kept out, SIGTERM finishes what has begun", async () => {
+Deno.test("serve: settings reload, invalid ones are not used, and SIGTERM waits for messages in transit", async () => {
   using home = new EngineHome();
   await using engine = new Running(home);
   await engine.until(/Listening on .*\/sockets\/door and .*\/sockets\/sign/);
@@ -127,7 +127,7 @@ Deno.test("serve: settings reload, broken ones are kept out, SIGTERM finishes wh
   assert.equal(await verdict(), "a");
   home.configure("nonsense = 1");
   engine.kill("SIGHUP");
-  await engine.until(/Settings not reloaded, the old ones stay: .*site\.toml:\d+: .*nonsense/);
+  await engine.until(/Settings not reloaded, the previous ones remain in use: .*site\.toml:\d+: .*nonsense/);
   assert.equal(await verdict(), "a");
   assert.equal(home.log().filter((line) => line.startsWith("at=serve ")).length, 2);
 
@@ -192,7 +192,7 @@ Deno.test("serve --help", async () => {
   assert.match(ran.stdout, /^Usage: countersign serve/);
 });
 
-Deno.test("the launcher gives serve V8 flags for a small heap, and nobody else", async () => {
+Deno.test("the launcher passes V8 flags for a small heap to serve only", async () => {
   using home = new EngineHome();
   Deno.removeSync(`${home.path}/bin/deno`);
   home.write("bin/deno", '#!/bin/sh\necho "$@"\n', 0o755);

@@ -11,12 +11,12 @@ import type { SharedStore } from "./store.ts";
 /** The version of the protocol. */
 export const LOOKUP_VERSION = 1;
 
-/** Timeout of an answer in milliseconds, longer than all timeouts of the server's own store. */
+/** Timeout of an answer in milliseconds, longer than every timeout of the store that the server uses. */
 const ANSWER_MS = 20_000;
 /** Maximum length of an answer. */
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
 
-/** Returns the store behind this socket. Each request has a connection of its own. */
+/** Returns a store that uses this socket. Each request opens its own connection. */
 export function askedStore(path: string): SharedStore {
   const ask = async (request: string, values: object, payload = "") => {
     const bytes = utf8(payload);
@@ -24,7 +24,7 @@ export function askedStore(path: string): SharedStore {
     const line = `${JSON.stringify({ version: LOOKUP_VERSION, request, ...values, ...length })}\n`;
     return parsed(path, await exchange(path, concat(utf8(line), bytes)));
   };
-  // The server is trusted like files would be, so the members of its answers are not checked.
+  // The server is trusted as the state files are, so the members of its answers are not validated.
   return {
     sent: async (names) => (await ask("sent", { names })).sent as SentMessage[],
     rememberSent: async (name, message) => void await ask("remember", { name, ...message }),
@@ -52,15 +52,15 @@ async function exchange(path: string, request: Uint8Array): Promise<string> {
     const buffer = new Uint8Array(64 * 1024);
     for (let length = 0; length <= MAX_ANSWER_BYTES;) {
       const size = await connection.read(buffer);
-      if (size === null) throw new Error("it ended the connection");
+      if (size === null) throw new Error("the server closed the connection");
       const end = buffer.subarray(0, size).indexOf(10);
       parts.push(buffer.slice(0, end < 0 ? size : end));
       if (end >= 0) return new TextDecoder().decode(concat(...parts));
       length += size;
     }
-    throw new Error("its answer is too long");
+    throw new Error("the answer is too long");
   } catch (error) {
-    throw unusable(path, late ? `it did not answer within ${ANSWER_MS / 1000} s` : reason(error), error);
+    throw unusable(path, late ? `no answer within ${ANSWER_MS / 1000} s` : reason(error), error);
   } finally {
     clearTimeout(timer);
     if (!late) connection?.close();
@@ -72,15 +72,15 @@ function parsed(path: string, line: string): Record<string, unknown> {
   try {
     answer = JSON.parse(line);
   } catch {
-    throw unusable(path, "its answer is not JSON");
+    throw unusable(path, "the answer is not JSON");
   }
-  if (typeof answer !== "object" || answer === null) throw unusable(path, "its answer is not an object");
+  if (typeof answer !== "object" || answer === null) throw unusable(path, "the answer is not an object");
   const { version, error } = answer as Record<string, unknown>;
   if (error !== undefined) throw unusable(path, String(error));
-  if (version !== LOOKUP_VERSION) throw unusable(path, `it speaks version ${String(version)}`);
+  if (version !== LOOKUP_VERSION) throw unusable(path, `unsupported protocol version ${String(version)}`);
   return answer as Record<string, unknown>;
 }
 
 function unusable(path: string, why: string, cause?: unknown): Fail {
-  return new Fail("temporary", `countersign serve cannot be asked: ${why}`, { file: path, cause });
+  return new Fail("temporary", `Request to countersign serve failed: ${why}`, { file: path, cause });
 }

@@ -5,7 +5,7 @@ import { lastForgotten, noteForgotten } from "../forgotten.ts";
 import { recordSent, recordsOf } from "../sent.ts";
 import { MAX_ENTRIES, type SharedStore } from "./store.ts";
 
-/** Returns the store in this folder, whose files expire as those of shim and hook do (expire.ts). */
+/** Returns the store in this folder. Its files expire as those of the shim and the hook do (expire.ts). */
 export function fileStore(folder: string): SharedStore {
   const [ledger, index] = [`${folder}/ledger`, `${folder}/sent`];
   return {
@@ -25,7 +25,7 @@ export function fileStore(folder: string): SharedStore {
   };
 }
 
-/** Returns an entry without what follows the first line of its text. */
+/** Returns an entry with only the first line of its text. */
 function withoutBody({ text, ...entry }: StoredEntry): StoredEntry {
   return { ...entry, text: text.split("\n", 1)[0]! };
 }
@@ -35,7 +35,7 @@ function bounded(entries: StoredEntry[]): StoredEntry[] {
   throw new Fail("temporary", `The ledger holds more than ${MAX_ENTRIES} entries for one list`);
 }
 
-/** Whatever fails here may succeed later. */
+/** Reports file system errors as temporary, because a later attempt may succeed. */
 function temporary<T>(work: () => T): Promise<T> {
   return Promise.try(() => {
     try {

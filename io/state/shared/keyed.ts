@@ -1,6 +1,6 @@
 /**
- * Ledger and index of sent mail in a store that is shared. The names there are HMACs, and the entries are encrypted, with
- * keys of the identity that sent the message.
+ * Ledger and index of sent mail in a shared store. Names are HMACs and entries are encrypted, both with keys of the
+ * identity that sent the message.
  */
 import { dayOf } from "../../../lib/date.ts";
 import { type Entry, type Found, type Ledger, parseEntry, printEntry } from "../../../lib/entry.ts";
@@ -76,7 +76,7 @@ async function find(
     : ["list", by.list.toLowerCase()] as const;
   const keys = new Map(senders.flatMap(keysOf).map((key) => [nameOf(kind, text, key), key]));
   const found: Found[] = [];
-  // One user has a few identities; a site may have many that match one pattern.
+  // A user has a few identities, but at a site many may match one pattern.
   for (const names of chunks([...keys.keys()], MAX_NAMES)) {
     for (const stored of await store.entries(kind === "message" ? { messages: names } : { lists: names })) {
       const key = keys.get(stored.name.split("-")[kind === "message" ? 0 : 1] ?? "");
@@ -105,9 +105,9 @@ async function issue(store: SharedStore, entry: Entry, sender: Identity): Promis
 const NONCE_LENGTH = 16;
 
 /**
- * Encrypts an entry: on the first line without its body, on the second the body, which is encrypted already. For a
- * search by list the first is enough. It names the nonce of the body, so that the body of another message cannot be put
- * in its place.
+ * Encrypts an entry: the first line is the entry without its body, the second is the body, which is already encrypted.
+ * A search by list needs only the first line. That line contains the nonce of the body, so that the body of another
+ * message cannot be substituted.
  */
 async function closed(entry: Entry, { secret }: NamingKey): Promise<string> {
   const { sealed, ...body } = entry.body;
@@ -116,7 +116,7 @@ async function closed(entry: Entry, { secret }: NamingKey): Promise<string> {
   return `${front}\n${sealed}\n`;
 }
 
-/** Returns the entry in a text; undefined if it was not encrypted with this key, or for another name. */
+/** Returns the entry in a text; undefined if it was encrypted with another key or for another name. */
 async function opened({ name, text }: StoredEntry, key: NamingKey): Promise<Entry | undefined> {
   const [front = "", sealed = ""] = text.split("\n");
   const plain = await unseal(key.secret, front);

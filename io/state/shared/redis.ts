@@ -6,9 +6,9 @@
  *     message:MESSAGE        a set of LIST
  *     list:LIST              a set of MESSAGE
  *     forgotten              when a message was last sent and not remembered
- *     id                     made up once; another one means that the data were lost. It does not expire
+ *     id                     random, created once; a different one means that data was lost. It does not expire
  *
- * Only daemons load this module, late, because the client needs Node's modules.
+ * Only daemons load this module, on demand, because the client needs Node's modules.
  */
 import { createClient, ErrorReply } from "redis";
 import { Fail, reason } from "../../../lib/fail.ts";
@@ -30,7 +30,7 @@ export interface RedisLimits {
 /** The limits of `countersign serve`. */
 export const REDIS_LIMITS: RedisLimits = { connect: 2000, command: 5000, pause: 1000 };
 
-/** How to log in, and whom to trust. */
+/** Credentials, and the certificate authority to trust. */
 export interface RedisLogin {
   readonly password?: string | undefined;
   /** Certificates of the CA in PEM. */
@@ -38,8 +38,8 @@ export interface RedisLogin {
 }
 
 /**
- * Required settings of Redis. With others it could lose a claim in a crash, or to free memory, and a challenge would be
- * answered twice. In a cluster the keys of one script would be on several nodes.
+ * Required settings of Redis. With other values, Redis may lose a claim in a crash or by eviction, and a challenge would
+ * be answered twice. In a cluster, the keys of one script would be on several nodes.
  */
 const REQUIRED: Readonly<Record<string, string>> = {
   appendonly: "yes",
@@ -51,14 +51,14 @@ const REQUIRED: Readonly<Record<string, string>> = {
 
 type Client = ReturnType<typeof createClient>;
 
-/** A store in Redis. It connects on the first request, and again after a connection was lost. */
+/** A store in Redis. It connects on the first request, and reconnects after a connection was lost. */
 export class RedisStore implements SharedStore {
   readonly #url: string;
   readonly #login: RedisLogin;
   readonly #limits: RedisLimits;
   #client: Client | undefined;
   #connecting: Promise<Client> | undefined;
-  /** What identified the data when they were last seen. */
+  /** The id of the data at the last check. */
   #id: string | undefined;
   #failure: { readonly error: Fail; readonly until: number } | undefined;
 
@@ -68,9 +68,9 @@ export class RedisStore implements SharedStore {
   }
 
   /**
-   * Checks that Redis is configured to keep what it has confirmed.
+   * Checks that Redis is configured not to lose confirmed writes.
    *
-   * @throws {Fail} `config` when it is not, or does not report its settings; `temporary` when it cannot be reached
+   * @throws {Fail} `config` when it is not, or when it does not report its settings; `temporary` when it cannot be reached
    */
   async check(): Promise<void> {
     const client = await this.#connected();
@@ -109,7 +109,7 @@ export class RedisStore implements SharedStore {
     const found = await this.#commands(names.map((name) => ["HMGET", `${PREFIX}entry:${name}`, "state", "text"]));
     return names.flatMap((name, nth) => {
       const [state, text] = texts(found[nth]);
-      if (text === undefined || !isState(state)) return []; // it expired before its place in the set
+      if (text === undefined || !isState(state)) return []; // the entry expired before the member of the set
       return [{ name, state, text: set === "message" ? text : text.split("\n", 1)[0]! }];
     });
   }
@@ -122,7 +122,7 @@ export class RedisStore implements SharedStore {
   }
 
   async claim(name: string): Promise<string | undefined> {
-    // Its settings may have been changed at run time since the connection was established.
+    // The settings may have been changed at run time since the connection was established.
     await this.check();
     const nonce = crypto.randomUUID();
     return await this.#script(CLAIM, [`entry:${name}`], [nonce]) === 1 ? `${name}.${nonce}` : undefined;
@@ -131,7 +131,7 @@ export class RedisStore implements SharedStore {
   async settle(claim: string, state: "spent" | "issued"): Promise<void> {
     const [name = "", nonce = ""] = claim.split(".");
     if (await this.#script(SETTLE, [`entry:${name}`], [nonce, state]) !== 1) {
-      throw new Fail("temporary", "The claim is not in Redis any more");
+      throw new Fail("temporary", "The claim no longer exists in Redis");
     }
   }
 
@@ -147,7 +147,7 @@ export class RedisStore implements SharedStore {
     return typeof time === "string" ? Number(time) : undefined;
   }
 
-  /** Notes that mail was forgotten if the data are not those that were there before: a door would refuse its bounces. */
+  /** Records that mail was forgotten if the data was lost, because a door would reject the bounces of that mail. */
   async #identify(client: Client): Promise<void> {
     const [id] = await this.#answered(client, [evaluation(IDENTIFY, ["id"], [crypto.randomUUID()])]);
     if (this.#id !== undefined && id !== this.#id) await this.#answered(client, [forgetting(Date.now())]);
@@ -159,7 +159,7 @@ export class RedisStore implements SharedStore {
     return reply;
   }
 
-  /** Sends commands at once and returns what Redis answers to each. */
+  /** Pipelines commands and returns the reply to each. */
   async #commands(commands: readonly string[][]): Promise<unknown[]> {
     if (commands.length === 0) return [];
     return await this.#answered(await this.#connected(), commands);
@@ -169,7 +169,7 @@ export class RedisStore implements SharedStore {
     try {
       return await within(this.#limits.command, Promise.all(commands.map((one) => client.sendCommand(one))));
     } catch (error) {
-      // The commands may still be executed, so further answers on this connection could not be matched to commands.
+      // The commands may still be executed, so later replies on this connection could not be matched to commands.
       if (!isReply(error)) this.#drop(client);
       throw unusable(error);
     }
@@ -178,7 +178,7 @@ export class RedisStore implements SharedStore {
   #connected(): Promise<Client> {
     const client = this.#client;
     if (client?.isReady) return Promise.resolve(client);
-    // A mail server that opens many sessions must not wait for each attempt.
+    // A mail server that opens many sessions must not wait for a new attempt in each.
     if (this.#failure !== undefined && Date.now() < this.#failure.until) return Promise.reject(this.#failure.error);
     return this.#connecting ??= this.#connect().finally(() => this.#connecting = undefined);
   }
@@ -186,11 +186,11 @@ export class RedisStore implements SharedStore {
   async #connect(): Promise<Client> {
     this.#drop(this.#client);
     const client = this.#create();
-    client.on("error", () => this.#drop(client)); // without a listener the process would end
+    client.on("error", () => this.#drop(client)); // without a listener the process would exit
     try {
       await within(this.#limits.connect, client.connect());
       await this.#check(client);
-      // One that is full, or only a copy, can still be read.
+      // A server that is full, or a read-only replica, can still be read.
       await this.#identify(client).catch(() => {});
     } catch (error) {
       this.#drop(client);
@@ -233,13 +233,13 @@ export class RedisStore implements SharedStore {
       settings = new Map(answers.flatMap(pairs));
     } catch (error) {
       if (!isReply(error)) throw unusable(error);
-      throw new Fail("config", `Redis does not tell its settings (${reason(error)}), so it is not used`, { fix });
+      throw new Fail("config", `Redis does not report its settings (${reason(error)})`, { fix });
     }
     for (const [name, value] of Object.entries(REQUIRED)) {
       const found = settings.get(name);
       if (found === value) continue;
-      const is = found === undefined ? "does not say" : `says ${found}`;
-      throw new Fail("config", `Redis could forget what it has confirmed: it ${is} for ${name}`, { fix });
+      const is = found === undefined ? "not reported" : found;
+      throw new Fail("config", `Redis may lose confirmed writes: ${name} is ${is}`, { fix });
     }
   }
 
@@ -249,7 +249,7 @@ export class RedisStore implements SharedStore {
     try {
       client.destroy();
     } catch {
-      // It was closed already.
+      // It is already closed.
     }
   }
 }
@@ -257,12 +257,12 @@ export class RedisStore implements SharedStore {
 const isState = (text: string | undefined): text is StoredEntry["state"] =>
   text === "issued" || text === "claimed" || text === "spent";
 
-/** An array of strings; what is missing, or anything else, is undefined. */
+/** Returns the members of an array; those that are missing or not strings are undefined. */
 function texts(reply: unknown): (string | undefined)[] {
   return Array.isArray(reply) ? reply.map((one) => typeof one === "string" ? one : undefined) : [];
 }
 
-/** The settings in a reply to CONFIG GET, which is a map in RESP 3 and an array in RESP 2. */
+/** Returns the settings in a reply to CONFIG GET, which is a map in RESP 3 and an array in RESP 2. */
 function pairs(reply: unknown): [string, string][] {
   if (Array.isArray(reply)) return typeof reply[1] === "string" ? [[String(reply[0]), reply[1]]] : [];
   return typeof reply === "object" && reply !== null
@@ -282,7 +282,7 @@ async function within<T>(ms: number, work: Promise<T>): Promise<T> {
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
   });
-  work.catch(() => {}); // nobody else waits for it after the time is over
+  work.catch(() => {}); // nothing awaits it after the timeout
   try {
     return await Promise.race([work, late]);
   } finally {

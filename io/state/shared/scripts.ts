@@ -1,10 +1,10 @@
 /**
- * The Lua scripts of the store in Redis, which runs each of them as a whole. All keys of a script are in its KEYS, so that
- * a user of Redis can be limited to those with the prefix.
+ * The Lua scripts of the store in Redis, which runs each of them atomically. All keys of a script are in its KEYS, so that
+ * the access of a Redis user can be limited to keys with the prefix.
  */
 import { SENT_DAYS } from "../sent.ts";
 
-/** The beginning of all keys. */
+/** The prefix of all keys. */
 export const PREFIX = "countersign:1:";
 /** A day, in seconds. */
 export const DAY_SECONDS = 86_400;
@@ -52,7 +52,7 @@ redis.call("HSET", KEYS[1], "state", "claimed", "claim", ARGV[1])
 return 1`;
 
 /**
- * Ends a claim; returns 1 if it was this one.
+ * Ends a claim; returns 1 if the entry has this claim.
  *
  * KEYS: the entry. ARGV: the claim, the state.
  */
@@ -64,9 +64,9 @@ redis.call("HSET", KEYS[1], "state", ARGV[2])
 return 1`;
 
 /**
- * Notes that a message was sent and not remembered; the latest time stays.
+ * Records that a message was sent and not remembered; the latest time is kept.
  *
- * KEYS: the note. ARGV: the time, when it expires.
+ * KEYS: the record. ARGV: the time, when it expires.
  */
 export const FORGET = `${PROLONG}
 if tonumber(redis.call("GET", KEYS[1]) or "0") < tonumber(ARGV[1]) then redis.call("SET", KEYS[1], ARGV[1]) end
@@ -74,9 +74,9 @@ prolong(KEYS[1], tonumber(ARGV[2]))
 return 1`;
 
 /**
- * Returns what identifies the data.
+ * Returns the id of the data.
  *
- * KEYS: the id. ARGV: a new one, which counts if there is none.
+ * KEYS: the id. ARGV: a new id, which is used if none exists.
  */
 export const IDENTIFY = `
 redis.call("SET", KEYS[1], ARGV[1], "NX")
@@ -87,7 +87,7 @@ export function evaluation(script: string, keys: readonly string[], values: read
   return ["EVAL", script, String(keys.length), ...keys.map((key) => PREFIX + key), ...values.map(String)];
 }
 
-/** Returns the command that notes that a message was forgotten at this time. */
+/** Returns the command that records that a message was forgotten at this time. */
 export function forgetting(time: number): string[] {
   const expires = Math.floor(time / 1000) + (SENT_DAYS + 1) * DAY_SECONDS;
   return evaluation(FORGET, ["forgotten"], [time, expires]);

@@ -1,17 +1,17 @@
 /**
- * What the stores have in common that hosts, or the users of a host, share. They know only opaque names and texts: names
- * are keyed hashes, and texts are encrypted (keyed.ts), so a store neither tells who wrote to whom, nor accepts what a
- * program without the key made up.
+ * The interface of stores that are shared by hosts, or by the users of a host. They contain only opaque names and texts:
+ * names are keyed hashes, and texts are encrypted (keyed.ts), so a store neither reveals who wrote to whom, nor can a
+ * program without the key forge entries.
  */
 import type { SentMessage } from "../../../incoming/need.ts";
 import type { StoredEntry } from "../entry_files.ts";
 
-/** The first names of an entry, then those that it would have under older keys. */
+/** The name of an entry, followed by the names that it would have under older keys. */
 export type EntryNames = readonly [string, ...string[]];
 
 /**
  * A store. Every method rejects with `Fail` `temporary` when the store cannot be used, or when it is uncertain whether
- * what was asked for has happened.
+ * the operation was performed.
  */
 export interface SharedStore {
   /** Returns the records of sent mail with these hashes, perhaps with expired ones. */
@@ -37,7 +37,7 @@ export interface SharedStore {
 
 /** Most hashes that are looked up at a time. */
 export const MAX_HASHES = 400;
-/** Most names of one entry, or of one look-up of entries. */
+/** Maximum number of names of an entry, or of a lookup of entries. */
 export const MAX_NAMES = 64;
 /** Most entries that are returned. A list to which more messages were sent within a week cannot be looked up. */
 export const MAX_ENTRIES = 2000;

@@ -481,12 +481,16 @@ Deno.test("Redis is reached by a socket or on this machine, or over TLS; the pas
   }
   for (const host of ["redis.example.org", "10.0.0.1", "127.0.0.1.example.org", "localhost.example.org", "[::2]"]) {
     const text = file(`redis = "redis://${host}"`, serve);
-    bad(text, "6: state.redis: redis:// is allowed for a server on this machine only: use rediss://");
+    bad(text, "6: state.redis: redis:// is allowed only for a server on this machine: use rediss://");
   }
   bad(
     file('redis = "rediss://:secret@h"', serve),
-    "6: state.redis: A password does not belong here: use state.redis_password_file",
+    "6: state.redis: The address contains a password: use state.redis_password_file",
   );
+  assert.throws(() => parse(file('redis = "rediss://:secret@h"', serve)), {
+    message: "state.redis: The address contains a password",
+    fix: "use state.redis_password_file",
+  });
   bad(
     file('redis = "unix:/r"'),
     "6: state.redis requires serve.socket_folder or state.lookup: set serve.socket_folder",

@@ -1,15 +1,15 @@
-/** A socket `lookup` in a folder of its own, and what is said on it. */
+/** A socket `lookup` in a temporary folder, and requests on it. */
 import { concat, utf8 } from "../../../lib/bytes.ts";
 import type { Answering } from "../../../serve/lookup/answers.ts";
 import { LOOKUP_LIMITS, lookups } from "../../../serve/lookup/conversation.ts";
 import { listenAt } from "../../../serve/sockets/listen.ts";
 import { SocketServer } from "../../../serve/sockets/server.ts";
 
-/** A server that is closed with what it serves. */
+/** A server that is stopped, and its folder removed, when it is disposed of. */
 export class LookupServer {
   readonly #folder = Deno.makeTempDirSync({ prefix: "countersign-lookup-" });
   readonly path = `${this.#folder}/lookup`;
-  /** What the server reported. */
+  /** The messages that the server reported. */
   readonly reports: string[] = [];
   #server: SocketServer | undefined;
 
@@ -28,7 +28,7 @@ export class LookupServer {
     return Deno.connect({ transport: "unix", path: this.path });
   }
 
-  /** Writes these bytes and reads to the end of the connection. @returns the lines that came */
+  /** Writes these bytes and reads to the end of the connection. @returns the answers */
   async say(...parts: (string | Uint8Array)[]): Promise<Record<string, unknown>[]> {
     using connection = await this.connect();
     const bytes = concat(...parts.map((part) => typeof part === "string" ? utf8(part) : part));
@@ -56,14 +56,14 @@ export async function answers(connection: Deno.Conn): Promise<Record<string, unk
   try {
     for (let size; (size = await connection.read(buffer)) !== null;) parts.push(buffer.slice(0, size));
   } catch {
-    // It was ended with something unread.
+    // The server closed the connection with unread input.
   }
   const lines = new TextDecoder().decode(concat(...parts)).split("\n");
   if (lines.pop() !== "") throw new Error("the last line has no end");
   return lines.map((line) => JSON.parse(line));
 }
 
-/** The line of a request, and the message behind it. */
+/** Returns the line of a request, followed by the message. */
 export function request(values: object, message?: string): string {
   const length = message === undefined ? {} : { length: utf8(message).length };
   return `${JSON.stringify({ version: 1, ...values, ...length })}\n${message ?? ""}`;

@@ -1,4 +1,4 @@
-/** What other mail servers are told on the socket `lookup`: what the door would have decided. */
+/** Requests of other mail servers on the socket `lookup`: the answers are the decisions of the door. */
 import assert from "node:assert/strict";
 import { noteForgotten } from "../../../io/state/forgotten.ts";
 import { rememberSent } from "../../../io/state/sent.ts";
@@ -16,9 +16,9 @@ async function judge(
   more: object = {},
 ): Promise<Record<string, unknown>> {
   await using server = await LookupServer.start({ loaded: () => home.engine.loaded, store: undefined });
-  const [said, ...others] = await server.say(request({ request: "judge", sender, recipient, ...more }, message));
+  const [response, ...others] = await server.say(request({ request: "judge", sender, recipient, ...more }, message));
   assert.deepEqual([others, server.reports], [[], []]);
-  const { version, ...answer } = said!;
+  const { version, ...answer } = response!;
   assert.equal(version, 1);
   return answer;
 }
@@ -63,10 +63,10 @@ Deno.test("judge: the message decides about a bounce to the plain address", asyn
     ["forged", FORGED, {}, { result: "forged", check: "forged", reply }],
     ["with CRLF", FORGED.replaceAll("\n", "\r\n"), {}, { result: "forged", check: "forged", reply }],
     ["of a remembered message", known, {}, { result: "known", check: "reply" }],
-    ["only its beginning", FORGED, { whole: false }, { result: "unsure", check: "forged" }],
+    ["a truncated message", FORGED, { whole: false }, { result: "unsure", check: "forged" }],
     ["a header without its end", long, { whole: false }, { result: "unsure", check: "forged" }],
-    ["no bounce", LETTER, {}, { result: "unsolicited", check: "forged" }],
-    ["nothing at all", "", {}, { result: "unsolicited", check: "forged" }],
+    ["not a bounce", LETTER, {}, { result: "unsolicited", check: "forged" }],
+    ["an empty message", "", {}, { result: "unsolicited", check: "forged" }],
   ];
   for (const [what, message, more, expected] of rows) {
     await t.step(what, async () => {
@@ -76,7 +76,7 @@ Deno.test("judge: the message decides about a bounce to the plain address", asyn
   }
 });
 
-Deno.test("judge: nothing is refused where the door would not, and the verdict is told all the same", async (t) => {
+Deno.test("judge: mail that the door would accept is not rejected, and its verdict is returned", async (t) => {
   const forged = { result: "forged", check: "forged" };
   const rows: [what: string, options: { shared?: boolean; forged?: string }, expected: object][] = [
     ["the state is not shared", { shared: false }, forged],
@@ -99,7 +99,7 @@ Deno.test("judge: nothing is refused where the door would not, and the verdict i
   });
 });
 
-Deno.test("judge: what cannot be decided now is a temporary error", async () => {
+Deno.test("judge: an unreadable state is a temporary error", async () => {
   using home = new EngineHome();
   home.write("state/sent", "not a folder");
   const named = `${FORGED.split("\n\n")[0]}\nIn-Reply-To: <1@example.org>\n\n${FORGED}`;
@@ -108,7 +108,7 @@ Deno.test("judge: what cannot be decided now is a temporary error", async () => 
   assert.match(String(error), /Index of sent mail cannot be read/);
 });
 
-Deno.test("judge: an address that has moved, and one that takes no bounces", async () => {
+Deno.test("judge: mail to an address that has moved is rejected with the new address", async () => {
   using home = new EngineHome('moved = "moved"');
   home.write("moved", "old@example.org new@example.org\n");
   assert.equal(home.engine.reload(), undefined);

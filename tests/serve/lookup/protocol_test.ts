@@ -1,4 +1,4 @@
-/** contrib/lookup/README.md describes the requests as they are read. */
+/** contrib/lookup/README.md agrees with the parser. */
 import assert from "node:assert/strict";
 import { LOOKUP_VERSION } from "../../../io/state/shared/ask.ts";
 import { MAX_HASHES, MAX_NAMES, MAX_TEXT_BYTES } from "../../../io/state/shared/store.ts";
@@ -10,14 +10,14 @@ import { ROOT } from "../../rig.ts";
 const PAGE = Deno.readTextFileSync(`${ROOT}/contrib/lookup/README.md`);
 const examples = PAGE.split("\n").filter((line) => line.startsWith("{"));
 
-Deno.test("the examples of requests are read, those of answers have the version", () => {
+Deno.test("the example requests are parsed, and the example answers have the version", () => {
   const requests = examples.filter((line) => line.includes('"request"'));
   assert.equal(requests.length, 2);
   for (const line of requests) assert.equal(parseRequest(line).request.request, "judge", line);
   for (const line of examples) assert.equal(JSON.parse(line).version, LOOKUP_VERSION, line);
 });
 
-Deno.test("every request of the table is known, with its values", () => {
+Deno.test("every request of the table is parsed with its values", () => {
   const [a, name] = ["a".repeat(32), `${"a".repeat(32)}-${"b".repeat(32)}`];
   const values: Record<string, object> = {
     sent: { names: [a] },
@@ -40,7 +40,7 @@ Deno.test("every request of the table is known, with its values", () => {
   }
 });
 
-Deno.test("the limits are those of the program", () => {
+Deno.test("the documented limits are those of the program", () => {
   for (const limit of [MAX_HASHES, MAX_TEXT_BYTES, PREFIX_BYTES, MAX_LINE_BYTES, MAX_LOOKUPS]) {
     assert.ok(PAGE.includes(` ${limit}`), String(limit));
   }

@@ -113,7 +113,7 @@ Deno.test("the null sender, angle brackets, and mail from sendmail(1)", async ()
   assert.equal(role.mails[0]!.local, false, "a server that does not describe the client");
 });
 
-Deno.test("Postfix tells its name, Sendmail does not", async () => {
+Deno.test("Postfix is recognized by the macro v, which Sendmail does not send", async () => {
   for (const [name, expected] of [["Postfix 3.7.11", true], ["", false], ["Sendmail 8.17.1", false]] as const) {
     const role = new Recorder();
     await talk(role, message("a@b", ["c@d"], MAIL, { name }));
@@ -133,7 +133,7 @@ Deno.test("a login belongs to one message and one client", async () => {
   assert.deepEqual(role.mails.map((one) => one.login), ["greg", undefined, undefined, "greg"]);
 });
 
-Deno.test("a login that no message has used is not that of the message after an abort, or of another client", async () => {
+Deno.test("an unused login does not apply to a message after an abort, or to another client", async () => {
   for (const between of [printPacket("A"), printPacket("C", "host\x004\x12\x67127.0.0.1\0"), printPacket("K")]) {
     const role = new Recorder();
     const session = new Session(role);
@@ -215,7 +215,7 @@ Deno.test("quit ends the session, abort ends the message", async () => {
   assert.equal(await session.handle({ command: "Q", data: new Uint8Array(0) }), undefined);
 });
 
-Deno.test("any garbage gets a response or ends the session with a Fail", async () => {
+Deno.test("random packets get a response or end the session with a Fail", async () => {
   const command = fc.constantFrom(..."OCDHMRTLNBEAKQU\0x");
   const data = fc.oneof(
     fc.uint8Array({ maxLength: 40 }),

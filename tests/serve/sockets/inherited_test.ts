@@ -1,10 +1,10 @@
-/** Socket activation: which sockets are for us, and conversations on a descriptor. */
+/** Socket activation: which sockets belong to this process. */
 import assert from "node:assert/strict";
 import { inheritedSockets } from "../../../serve/sockets/inherited.ts";
 
 const inherited = (variables: Record<string, string>) => inheritedSockets((name) => variables[name], [11, "10"]);
 
-Deno.test("sockets are taken over when they are addressed to this process or its launcher", () => {
+Deno.test("sockets are used if LISTEN_PID is this process or its launcher", () => {
   const sockets = { LISTEN_FDS: "2", LISTEN_FDNAMES: "door:sign" };
   const expected = [{ name: "door", fd: 3 }, { name: "sign", fd: 4 }];
   for (const pid of ["10", "11"]) assert.deepEqual(inherited({ ...sockets, LISTEN_PID: pid }), expected);
@@ -14,7 +14,7 @@ Deno.test("sockets are taken over when they are addressed to this process or its
   assert.deepEqual(inherited({ LISTEN_PID: "10", LISTEN_FDS: "0" }), []);
 });
 
-Deno.test("variables that contradict each other are an error", () => {
+Deno.test("inconsistent variables are an error", () => {
   const rows = [
     { LISTEN_FDS: "x" },
     {},

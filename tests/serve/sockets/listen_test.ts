@@ -7,32 +7,32 @@ function folder(): { path: string } & Disposable {
   return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
 }
 
-Deno.test("only the owner and the group may use the socket, which is removed in the end", async () => {
-  using there = folder();
-  const path = `${there.path}/door`;
+Deno.test("only the owner and the group may use the socket, and close removes it", async () => {
+  using temporary = folder();
+  const path = `${temporary.path}/door`;
   const listener = await listenAt(path);
   assert.equal(Deno.statSync(path).mode! & 0o777, 0o660);
   listener.close();
   assert.throws(() => Deno.lstatSync(path), Deno.errors.NotFound);
 });
 
-Deno.test("the socket of a process that has ended is replaced; that of another, or a file, is not", async () => {
-  using there = folder();
-  const path = `${there.path}/door`;
+Deno.test("a stale socket is replaced; the socket of a running process, or a file, is not", async () => {
+  using temporary = folder();
+  const path = `${temporary.path}/door`;
   const stale = Deno.listen({ transport: "unix", path: `${path}.old` });
   Deno.renameSync(`${path}.old`, path);
-  stale.close(); // its name was changed, so the socket is left behind
+  stale.close(); // it was renamed, so close does not remove it
   const listener = await listenAt(path);
   await assert.rejects(listenAt(path), { kind: "config", message: /Another process/ });
-  Deno.writeTextFileSync(`${there.path}/file`, "");
-  await assert.rejects(listenAt(`${there.path}/file`), { kind: "config" });
-  await assert.rejects(listenAt(`${there.path}/none/x`), { kind: "config" });
+  Deno.writeTextFileSync(`${temporary.path}/file`, "");
+  await assert.rejects(listenAt(`${temporary.path}/file`), { kind: "config" });
+  await assert.rejects(listenAt(`${temporary.path}/none/x`), { kind: "config" });
   listener.close();
 });
 
 Deno.test("a process does not remove the socket of another that has replaced its own", async () => {
-  using there = folder();
-  const path = `${there.path}/door`;
+  using temporary = folder();
+  const path = `${temporary.path}/door`;
   const first = await listenAt(path);
   Deno.renameSync(path, `${path}.old`);
   const second = await listenAt(path);
@@ -43,8 +43,8 @@ Deno.test("a process does not remove the socket of another that has replaced its
 });
 
 Deno.test("sockets are not created in a folder in which others can replace them", () => {
-  using there = folder();
-  const path = `${there.path}/sockets`;
+  using temporary = folder();
+  const path = `${temporary.path}/sockets`;
   checkFolder(path); // that it is missing is reported later
   Deno.mkdirSync(path);
   for (

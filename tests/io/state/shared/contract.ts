@@ -1,4 +1,4 @@
-/** What every shared store has to do. */
+/** Tests that every shared store must pass. */
 import assert from "node:assert/strict";
 import type { SharedStore } from "../../../../io/state/shared/store.ts";
 import { dayOf } from "../../../../lib/date.ts";
@@ -11,11 +11,12 @@ const TEXT = `front\n${"b".repeat(90_000)}\n`;
 
 /** Registers the tests of a store, each of which gets an empty one. */
 export function storeTests(
-  what: string,
+  label: string,
   test: (name: string, run: () => Promise<void>) => void,
-  with_: (run: (store: SharedStore) => Promise<void>) => Promise<void>,
+  withStore: (run: (store: SharedStore) => Promise<void>) => Promise<void>,
 ): void {
-  const one = (name: string, run: (store: SharedStore) => Promise<void>) => test(`${what}: ${name}`, () => with_(run));
+  const one = (name: string, run: (store: SharedStore) => Promise<void>) =>
+    test(`${label}: ${name}`, () => withStore(run));
 
   one("sent mail is found by its hash, signed and unsigned", async (store) => {
     assert.deepEqual(await store.sent([A, B]), []);
@@ -31,7 +32,7 @@ export function storeTests(
     assert.equal(Math.max(...(await store.sent([A])).map(({ day }) => day)), today);
   });
 
-  one("an entry is found by its message with its text, by its list with the first line of it", async (store) => {
+  one("a lookup by message returns the whole text of an entry, a lookup by list its first line", async (store) => {
     assert.deepEqual(await store.entries({ messages: [A] }), []);
     await store.issue([`${A}-${B}`], today + 7, TEXT);
     await store.issue([`${A}-${C}`], today + 7, "other\nbody\n");
@@ -44,7 +45,7 @@ export function storeTests(
     assert.equal((await store.entries({ lists: [A, B, C] })).length, 3);
   });
 
-  one("an entry is issued once, whatever its state, also under another of its names", async (store) => {
+  one("an entry is issued once, in any state and under any of its names", async (store) => {
     const text = async () => (await store.entries({ messages: [A] }))[0]?.text;
     await store.issue([`${A}-${B}`], today + 7, "first\n");
     await store.issue([`${A}-${B}`], today + 8, "again\n");
@@ -57,23 +58,26 @@ export function storeTests(
     assert.deepEqual([await text(), await store.entries({ messages: [C] })], ["first\n", []]);
   });
 
-  one("of many claims one is had; spent it is never had again, given back it is", async (store) => {
-    assert.equal(await store.claim(`${A}-${B}`), undefined, "no such entry");
-    await store.issue([`${A}-${B}`], today + 7, "text\n");
-    const state = async () => (await store.entries({ messages: [A] })).map((one) => one.state);
-    for (const end of ["issued", "spent"] as const) {
-      const claims = await Promise.all(Array.from({ length: 20 }, () => store.claim(`${A}-${B}`)));
-      const [mine, ...others] = claims.filter((claim) => claim !== undefined);
-      assert.deepEqual([typeof mine, others], ["string", []]);
-      assert.deepEqual(await state(), ["claimed"]);
-      await store.settle(mine!, end);
-      assert.deepEqual(await state(), [end]);
-      await assert.rejects(store.settle(mine!, "issued"), { kind: "temporary" });
-    }
-    assert.equal(await store.claim(`${A}-${B}`), undefined);
-  });
+  one(
+    "one of many concurrent claims succeeds; a returned entry can be claimed again, a spent one cannot",
+    async (store) => {
+      assert.equal(await store.claim(`${A}-${B}`), undefined, "no such entry");
+      await store.issue([`${A}-${B}`], today + 7, "text\n");
+      const state = async () => (await store.entries({ messages: [A] })).map((one) => one.state);
+      for (const end of ["issued", "spent"] as const) {
+        const claims = await Promise.all(Array.from({ length: 20 }, () => store.claim(`${A}-${B}`)));
+        const [claim, ...others] = claims.filter((one) => one !== undefined);
+        assert.deepEqual([typeof claim, others], ["string", []]);
+        assert.deepEqual(await state(), ["claimed"]);
+        await store.settle(claim!, end);
+        assert.deepEqual(await state(), [end]);
+        await assert.rejects(store.settle(claim!, "issued"), { kind: "temporary" });
+      }
+      assert.equal(await store.claim(`${A}-${B}`), undefined);
+    },
+  );
 
-  one("the latest time at which a message was not remembered stays", async (store) => {
+  one("the latest time at which a message was not remembered is kept", async (store) => {
     assert.equal(await store.lastForgotten(), undefined);
     const now = Math.floor(Date.now() / 1000) * 1000;
     for (const time of [now - 60_000, now, now - 30_000]) await store.noteForgotten(time);

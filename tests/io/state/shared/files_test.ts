@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { fileStore } from "../../../../io/state/shared/files.ts";
 import { A, B, storeTests } from "./contract.ts";
 
-/** Runs with the store in a folder of its own. */
-async function scene(run: (folder: string) => Promise<void>): Promise<void> {
+/** Runs with a temporary folder. */
+async function withFolder(run: (folder: string) => Promise<void>): Promise<void> {
   const folder = Deno.makeTempDirSync({ prefix: "countersign-" });
   try {
     await run(folder);
@@ -12,10 +12,10 @@ async function scene(run: (folder: string) => Promise<void>): Promise<void> {
   }
 }
 
-storeTests("files", Deno.test, (run) => scene((folder) => run(fileStore(`${folder}/state`))));
+storeTests("files", Deno.test, (run) => withFolder((folder) => run(fileStore(`${folder}/state`))));
 
-Deno.test("a claim is not a path: nothing outside the ledger is renamed", async () => {
-  await scene(async (folder) => {
+Deno.test("a claim cannot rename files outside the ledger", async () => {
+  await withFolder(async (folder) => {
     const store = fileStore(folder);
     Deno.writeTextFileSync(`${folder}/victim`, "");
     await store.issue([`${A}-${B}`], 99_999, "text\n");
@@ -27,7 +27,7 @@ Deno.test("a claim is not a path: nothing outside the ledger is renamed", async 
 });
 
 Deno.test("files that cannot be used are a temporary failure", async () => {
-  await scene(async (folder) => {
+  await withFolder(async (folder) => {
     Deno.writeTextFileSync(`${folder}/file`, "");
     const store = fileStore(`${folder}/file`);
     await assert.rejects(store.rememberSent(A, { day: 20_000, signed: true }), { kind: "temporary" });

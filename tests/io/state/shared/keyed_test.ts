@@ -15,7 +15,7 @@ import { filesBelow } from "../../../rig.ts";
 const LIST = "test@lists.example.org";
 
 /** Runs with a store in files, which tests can read as the store's operator could. */
-async function scene(run: (store: SharedStore, folder: string) => Promise<void>): Promise<void> {
+async function withStore(run: (store: SharedStore, folder: string) => Promise<void>): Promise<void> {
   const folder = Deno.makeTempDirSync({ prefix: "countersign-" });
   try {
     await run(fileStore(folder), folder);
@@ -31,14 +31,14 @@ async function entryOf(identity: Identity, messageId = "1@example.net", list = L
   return (await sealedEntry(parseAddress(list), message, now))!;
 }
 
-/** The identity with a newer key in front. */
+/** Returns the identity with a newer key. */
 const renewed = (identity: Identity): Identity => ({
   ...identity,
   keys: [{ id: "k2", created: dayOf(day(-1)), secret: utf8("another secret, for tests only") }, ...identity.keys],
 });
 
-Deno.test("an entry is found by who sent it, by Message-ID with its body and by list without", async () => {
-  await scene(async (store) => {
+Deno.test("the sender finds an entry by Message-ID with its body, and by list without it", async () => {
+  await withStore(async (store) => {
     const ledger = keyedLedger(store);
     const entry = await entryOf(joe);
     await ledger.issue(entry, joe);
@@ -58,8 +58,8 @@ Deno.test("an entry is found by who sent it, by Message-ID with its body and by 
   });
 });
 
-Deno.test("after a new key an entry is found under the old one, and not issued a second time", async () => {
-  await scene(async (store) => {
+Deno.test("after a key rotation, an entry is found under the old key and not issued again", async () => {
+  await withStore(async (store) => {
     const ledger = keyedLedger(store);
     await ledger.issue(await entryOf(joe), joe);
     const later = renewed(joe);
@@ -71,8 +71,8 @@ Deno.test("after a new key an entry is found under the old one, and not issued a
   });
 });
 
-Deno.test("sent mail is found by who sent it", async () => {
-  await scene(async (store) => {
+Deno.test("sent mail is found by its sender only", async () => {
+  await withStore(async (store) => {
     await rememberKeyed(store, joe, "<1@example.net>", true, day(-2));
     await rememberKeyed(store, joe, "<2@example.net>", false, day(-5));
     await rememberKeyed(store, joe, "<3@example.net>", false, day(-30));
@@ -86,12 +86,12 @@ Deno.test("sent mail is found by who sent it", async () => {
   });
 });
 
-Deno.test("while a new key is spread, before its day, hosts without it find what is sent", async () => {
+Deno.test("before the day of a new key, hosts without it find mail that hosts with it send", async () => {
   const ahead: Identity = {
     ...joe,
     keys: [{ id: "k2", created: dayOf(day(5)), secret: utf8("another secret, for tests only") }, ...joe.keys],
   };
-  await scene(async (store) => {
+  await withStore(async (store) => {
     await rememberKeyed(store, ahead, "<1@example.net>", true, now);
     await keyedLedger(store).issue(await entryOf(ahead), ahead);
     assert.equal((await findSent(store, joe, ["1@example.net"], now))?.signed, true);
@@ -103,7 +103,7 @@ Deno.test("while a new key is spread, before its day, hosts without it find what
 });
 
 Deno.test("the store's operator learns no addresses, Message-IDs or text", async () => {
-  await scene(async (store, folder) => {
+  await withStore(async (store, folder) => {
     const entry = await entryOf(joe);
     await keyedLedger(store).issue(entry, joe);
     await rememberKeyed(store, joe, "<1@example.net>", true, now);
@@ -116,10 +116,10 @@ Deno.test("the store's operator learns no addresses, Message-IDs or text", async
   });
 });
 
-Deno.test("an entry that was invented, changed or moved to another name is rejected", async () => {
+Deno.test("an entry that was forged, changed or stored under another name is rejected", async () => {
   const entries: StoredEntry[] = [];
   const store = { entries: () => Promise.resolve(entries) } as unknown as SharedStore;
-  await scene(async (real) => {
+  await withStore(async (real) => {
     const ledger = keyedLedger(real);
     await ledger.issue(await entryOf(joe), joe);
     await ledger.issue(await entryOf(joe, "2@example.net"), joe);
@@ -134,11 +134,11 @@ Deno.test("an entry that was invented, changed or moved to another name is rejec
       await stored("1@example.net", chair),
     ];
     const rows: [what: string, text: string][] = [
-      ["nothing", ""],
+      ["an empty text", ""],
       ["text that is not encrypted", JSON.stringify(await entryOf(joe))],
       ["a changed text", `${one.text.slice(0, 40)}${one.text[40] === "A" ? "B" : "A"}${one.text.slice(41)}`],
       ["the text of another message", two.text],
-      ["that of another identity", other.text],
+      ["the text of another identity", other.text],
       ["the body of another message", `${one.text.split("\n")[0]}\n${two.text.split("\n")[1]}\n`],
     ];
     const find = () => keyedLedger(store).find({ messageId: "1@example.net" }, [joe]);

@@ -1,4 +1,4 @@
-/** What a program that handles one message does not load unless its settings ask for it. */
+/** Modules that programs load only if the settings require them. */
 import assert from "node:assert/strict";
 import { ROOT } from "../../../rig.ts";
 
@@ -8,7 +8,7 @@ interface Module {
   readonly dependencies?: readonly { readonly code?: { readonly specifier: string }; readonly isDynamic?: boolean }[];
 }
 
-/** The modules that are loaded with this one; `late` follows `import()`, too. */
+/** Returns the modules that are loaded with this one; with `late`, also those of `import()`. */
 async function modulesOf(entry: string, late: boolean): Promise<string[]> {
   const { stdout, success } = await new Deno.Command(Deno.execPath(), {
     args: ["info", "--json", entry],
@@ -26,7 +26,7 @@ async function modulesOf(entry: string, late: boolean): Promise<string[]> {
   return [...loaded].map((href) => href.replace(`file://${ROOT}/`, ""));
 }
 
-Deno.test("shim and hook load nothing of a shared store at first, and never the client for Redis", async () => {
+Deno.test("shim and hook load the modules of a shared store on demand, and never the Redis client", async () => {
   for (const entry of ["shim/main.ts", "hooks/incoming.ts"]) {
     const first = await modulesOf(entry, false);
     assert.ok(first.includes("io/state/stores.ts"), entry);
@@ -37,7 +37,7 @@ Deno.test("shim and hook load nothing of a shared store at first, and never the 
   }
 });
 
-Deno.test("serve loads the client for Redis late", async () => {
+Deno.test("serve loads the Redis client on demand", async () => {
   const isRedis = (path: string) => /^io\/state\/shared\/redis\.ts$|^npm:.*redis/.test(path);
   assert.deepEqual((await modulesOf("serve/main.ts", false)).filter(isRedis), []);
   assert.equal((await modulesOf("serve/main.ts", true)).filter(isRedis).length, 2);

@@ -11,15 +11,15 @@ import { A, B, C, storeTests } from "./contract.ts";
 
 const test = await needRedis();
 const today = dayOf(new Date());
-const IN_TIME = { connect: 2000, command: 2000, pause: 0 };
+const LIMITS = { connect: 2000, command: 2000, pause: 0 };
 
-/** Runs with a server and a store in it. */
-async function scene(
+/** Runs with a Redis server and a store that uses it. */
+async function withStore(
   run: (store: RedisStore, redis: Redis) => Promise<void>,
   settings: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   await using redis = await Redis.start(settings);
-  const store = new RedisStore(redis.url, {}, IN_TIME);
+  const store = new RedisStore(redis.url, {}, LIMITS);
   try {
     await run(store, redis);
   } finally {
@@ -27,10 +27,10 @@ async function scene(
   }
 }
 
-storeTests("Redis", (name, run) => test(name, run), (run) => scene((store) => run(store)));
+storeTests("Redis", (name, run) => test(name, run), (run) => withStore((store) => run(store)));
 
-test("Redis: what is remembered expires by itself", () =>
-  scene(async (store, redis) => {
+test("Redis: all keys expire", () =>
+  withStore(async (store, redis) => {
     await store.rememberSent(A, { day: today, signed: true });
     await store.rememberSent(A, { day: today - 20, signed: false });
     await store.issue([`${A}-${B}`], today + 7, "text\n");
@@ -42,7 +42,7 @@ test("Redis: what is remembered expires by itself", () =>
     assert.equal(await days(`sent:${A}`), 31);
     assert.equal(await days(`entry:${A}-${B}`), 9);
     assert.equal(await days(`message:${A}`), 9);
-    assert.equal(await days(`list:${B}`), 9, "the later of two");
+    assert.equal(await days(`list:${B}`), 9, "the later of two expiry times");
     assert.ok(await days("forgotten") > 30);
     assert.equal(
       (await redis.cli("KEYS", "*")).split("\n").filter((key) => !key.startsWith("countersign:1:")).length,
@@ -53,25 +53,25 @@ test("Redis: what is remembered expires by itself", () =>
     assert.deepEqual(await store.sent([B]), []);
   }));
 
-test("Redis: one that could forget what it has confirmed is not used", async (t) => {
-  const rows: [settings: Record<string, string>, says: RegExp][] = [
-    [{ appendonly: "no" }, /it says no for appendonly/],
-    [{ appendfsync: "everysec" }, /it says everysec for appendfsync/],
-    [{ "no-appendfsync-on-rewrite": "yes" }, /it says yes for no-appendfsync-on-rewrite/],
-    [{ "maxmemory-policy": "allkeys-lru" }, /it says allkeys-lru for maxmemory-policy/],
-    [{ "rename-command": 'CONFIG ""' }, /Redis does not tell its settings \(.*CONFIG/],
+test("Redis: a server that may lose confirmed writes is not used", async (t) => {
+  const rows: [settings: Record<string, string>, message: RegExp][] = [
+    [{ appendonly: "no" }, /: appendonly is no$/],
+    [{ appendfsync: "everysec" }, /: appendfsync is everysec$/],
+    [{ "no-appendfsync-on-rewrite": "yes" }, /: no-appendfsync-on-rewrite is yes$/],
+    [{ "maxmemory-policy": "allkeys-lru" }, /: maxmemory-policy is allkeys-lru$/],
+    [{ "rename-command": 'CONFIG ""' }, /Redis does not report its settings \(.*CONFIG/],
   ];
-  for (const [settings, says] of rows) {
+  for (const [settings, message] of rows) {
     await t.step(JSON.stringify(settings), () =>
-      scene(async (store) => {
-        const error = { kind: "config", message: says, fix: /^set appendonly yes, appendfsync always, / };
+      withStore(async (store) => {
+        const error = { kind: "config", message, fix: /^set appendonly yes, appendfsync always, / };
         await assert.rejects(store.check(), error);
         await assert.rejects(store.claim(`${A}-${B}`), error);
         await assert.rejects(store.sent([A]), error);
       }, settings));
   }
   await t.step("changed at run time", () =>
-    scene(async (store, redis) => {
+    withStore(async (store, redis) => {
       await store.issue([`${A}-${B}`], today + 7, "text\n");
       await redis.cli("CONFIG", "SET", "appendfsync", "everysec");
       await assert.rejects(store.claim(`${A}-${B}`), { kind: "config" });
@@ -80,11 +80,11 @@ test("Redis: one that could forget what it has confirmed is not used", async (t)
     }));
 });
 
-test("Redis: when its data were lost, mail was forgotten", () =>
-  scene(async (store, redis) => {
+test("Redis: data loss is recorded as forgotten mail", () =>
+  withStore(async (store, redis) => {
     assert.equal(await store.lastForgotten(), undefined);
     for (const lose of [() => redis.cli("FLUSHALL"), () => emptied(redis)]) {
-      const other = new RedisStore(redis.url, {}, IN_TIME);
+      const other = new RedisStore(redis.url, {}, LIMITS);
       assert.equal(await other.lastForgotten(), await store.lastForgotten());
       const before = Date.now();
       await lose();
@@ -94,13 +94,13 @@ test("Redis: when its data were lost, mail was forgotten", () =>
       assert.ok(there! >= before, String(there));
     }
     const later = await store.lastForgotten();
-    assert.equal(await store.lastForgotten(), later, "noted once");
+    assert.equal(await store.lastForgotten(), later, "recorded once");
     await redis.kill();
     await redis.start();
-    assert.equal(await store.lastForgotten(), later, "it was only restarted");
+    assert.equal(await store.lastForgotten(), later, "after a restart without data loss");
   }));
 
-/** Starts Redis again without what it had written. */
+/** Restarts Redis without its append-only file. */
 async function emptied(redis: Redis): Promise<string> {
   await redis.kill();
   Deno.removeSync(`${redis.folder}/appendonlydir`, { recursive: true });
@@ -108,16 +108,16 @@ async function emptied(redis: Redis): Promise<string> {
   return "";
 }
 
-test("Redis: full, it refuses, and nothing is removed to make room", () =>
-  scene(async (store, redis) => {
+test("Redis: when memory is full, writes fail and nothing is evicted", () =>
+  withStore(async (store, redis) => {
     await store.issue([`${A}-${B}`], today + 7, "text\n");
     await redis.cli("CONFIG", "SET", "maxmemory", "1");
     await assert.rejects(store.rememberSent(A, { day: today, signed: true }), { kind: "temporary", message: /OOM/ });
     assert.equal((await store.entries({ messages: [A] })).length, 1);
   }));
 
-test("Redis: killed and restarted, it still knows what was claimed", () =>
-  scene(async (store, redis) => {
+test("Redis: claims survive SIGKILL and a restart", () =>
+  withStore(async (store, redis) => {
     for (const message of [A, B, C]) await store.issue([`${message}-${B}`], today + 7, "text\n");
     const [first, second] = [await store.claim(`${A}-${B}`), await store.claim(`${B}-${B}`)];
     await store.settle(first!, "spent");
@@ -133,8 +133,8 @@ test("Redis: killed and restarted, it still knows what was claimed", () =>
     assert.deepEqual(await states(), ["spent", "spent", "issued"]);
   }));
 
-test("Redis: a claim without an answer is uncertain, and is not repeated", () =>
-  scene(async (store, redis) => {
+test("Redis: a claim without a reply is uncertain, and is not repeated", () =>
+  withStore(async (store, redis) => {
     await store.issue([`${A}-${B}`], today + 7, "text\n");
     const hasty = new RedisStore(redis.url, {}, { connect: 2000, command: 300, pause: 0 });
     await hasty.check();
@@ -149,7 +149,7 @@ test("Redis: a claim without an answer is uncertain, and is not repeated", () =>
     assert.equal(await store.claim(`${A}-${B}`), undefined);
   }));
 
-test("Redis: a failed attempt is not repeated immediately, so that a mail server does not wait each time", async () => {
+test("Redis: a failed connection is not retried immediately, so that a mail server does not wait each time", async () => {
   await using redis = await Redis.start();
   const store = new RedisStore(redis.url, {}, { connect: 2000, command: 2000, pause: 400 });
   await redis.kill();
@@ -161,10 +161,10 @@ test("Redis: a failed attempt is not repeated immediately, so that a mail server
   store.close();
 });
 
-test("Redis: with a password, by name and over TCP on this machine", async () => {
+test("Redis: passwords, the unix socket, and TCP on the loopback address", async () => {
   const free = freePort();
   await using redis = await Redis.start({ port: String(free), bind: "127.0.0.1", requirepass: "secret" });
-  const at = (url: string, password?: string) => new RedisStore(url, { password }, IN_TIME);
+  const at = (url: string, password?: string) => new RedisStore(url, { password }, LIMITS);
   for (const url of [redis.url, `redis://127.0.0.1:${free}`, `redis://default@localhost:${free}/1`]) {
     const store = at(url, "secret");
     await store.rememberSent(A, { day: today, signed: true });
@@ -178,7 +178,7 @@ test("Redis: with a password, by name and over TCP on this machine", async () =>
   }
 });
 
-test("Redis: over TLS with a private CA, and with no other", async () => {
+test("Redis: TLS with a private CA, and rejection of a certificate that it did not issue", async () => {
   using authority = await Authority.make();
   const leaf = await authority.leaf("DNS:localhost,IP:127.0.0.1");
   const files = { cert: `${authority.folder}/redis.pem`, key: `${authority.folder}/redis.key` };
@@ -188,22 +188,22 @@ test("Redis: over TLS with a private CA, and with no other", async () => {
   const tls = { "tls-port": port, "tls-cert-file": files.cert, "tls-key-file": files.key, "tls-auth-clients": "no" };
   await using _redis = await Redis.start({ ...tls, "tls-ca-cert-file": authority.ca, bind: "127.0.0.1" });
   const ca = Deno.readTextFileSync(authority.ca);
-  const store = new RedisStore(`rediss://localhost:${port}`, { ca }, IN_TIME);
+  const store = new RedisStore(`rediss://localhost:${port}`, { ca }, LIMITS);
   await store.rememberSent(A, { day: today, signed: true });
   assert.equal((await store.sent([A])).length, 1);
   store.close();
-  const other = new RedisStore(`rediss://localhost:${port}`, {}, IN_TIME);
+  const other = new RedisStore(`rediss://localhost:${port}`, {}, LIMITS);
   await assert.rejects(other.check(), { kind: "temporary", message: /certificate|issuer|self.signed/i });
 });
 
-test("Redis: the lines of contrib/redis are enough, and allow nothing else", async () => {
+test("Redis: the user of contrib/redis may run the required commands and no others", async () => {
   const lines = Deno.readTextFileSync(`${ROOT}/contrib/redis/redis.conf`).split("\n");
   const settings = lines.filter((line) => /^\w/.test(line)).map((line) => {
     return [line.slice(0, line.indexOf(" ")), line.slice(line.indexOf(" ") + 1).replace("PASSWORD", "secret")];
   });
   const port = freePort();
   await using redis = await Redis.start({ ...Object.fromEntries(settings), port: String(port), bind: "127.0.0.1" });
-  const store = new RedisStore(`redis://countersign@127.0.0.1:${port}`, { password: "secret" }, IN_TIME);
+  const store = new RedisStore(`redis://countersign@127.0.0.1:${port}`, { password: "secret" }, LIMITS);
   await store.rememberSent(A, { day: today, signed: true });
   await store.issue([`${A}-${B}`, `${B}-${B}`], today + 7, "text\n");
   const claim = await store.claim(`${A}-${B}`);
