@@ -5,7 +5,7 @@ import type { Edit } from "./milter/protocol.ts";
 
 /**
  * Returns the changes to the fields. Insertions come first and from the bottom up, so that each position counts in the
- * header as the mail server has it; then removals, from the bottom up as well, counting what was inserted.
+ * header as the mail server has it; then removals, also from the bottom up, with insertions counted.
  *
  * @param given the header of the mail server
  * @param planned fields of `given`, in their order, and new ones
@@ -67,7 +67,7 @@ function difference(given: Header, planned: Header, hidden: ReadonlySet<Field>):
   return { kept, inserted };
 }
 
-/** Removals from the bottom up, counting what was inserted. */
+/** Returns the removals from the bottom up; positions count the insertions. */
 function removals(given: Header, kept: Difference["kept"], inserted: Difference["inserted"]): Edit[] {
   const counts = new Map<string, number>();
   const edits: Edit[] = [];

@@ -57,8 +57,8 @@ async function checkSockets({ findings, notes, now }: DoctorContext, settings: S
     }
     if (((info.mode ?? 0) & 0o002) !== 0) {
       const why = name === "door"
-        ? "Anybody on this machine can try out which addresses are accepted."
-        : "Anybody on this machine can have mail signed as any identity, or read what is remembered.";
+        ? "Anyone on this machine can probe which addresses are accepted."
+        : "Anyone on this machine can have mail signed as any identity, or read the state.";
       add("socket-open", `The socket ${name} is world-writable`, why, `chmod 660 ${path}`);
     }
     try {

@@ -29,7 +29,7 @@ export function stateOfOther(settings: Settings, engine: number): Finding | unde
       id: "serve-state-owner",
       what: `${path} belongs to user ${uid}, but countersign serve runs as user ${engine}`,
       where: { file: path },
-      why: "It cannot write its log there, and forgets what was sent.",
+      why: "It cannot write its log there or remember sent mail.",
       fix: `chown -R ${engine} ${folder}`,
     };
   }

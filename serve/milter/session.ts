@@ -106,7 +106,7 @@ export class Session {
   /**
    * Handles one packet.
    *
-   * @returns what is sent back, perhaps nothing; undefined when the session is over
+   * @returns the bytes of the answer, which may be empty; undefined when the session ends
    * @throws {Fail} `data` for a packet that is malformed or out of order
    */
   async handle({ command, data }: Packet): Promise<Bytes | undefined> {

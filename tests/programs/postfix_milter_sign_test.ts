@@ -87,7 +87,7 @@ test("the sign socket of Postfix signs only the mail of its logins", async (t) =
     assert.deepEqual([ran.code, ran.stderr], [0, ""], host.trouble());
     return await next();
   };
-  await t.step("sendmail(1) is not signed unless the settings say so, whoever runs it", async () => {
+  await t.step("mail of sendmail(1) is not signed for any user without sign_local", async () => {
     for (const user of ["root", GREG, "www-data"]) isPlain(await sendmail(`local-${user}`, user));
   });
 

@@ -6,7 +6,7 @@ import { filesBelow } from "../rig.ts";
 import { until } from "../programs/postfix.ts";
 import { EngineHome } from "./engine.ts";
 
-Deno.test("expired state is removed at the start and later, once a day", async () => {
+Deno.test("expired state is removed at startup and then once a day", async () => {
   using home = new EngineHome();
   const state = `${home.path}/state`;
   const sent = () => filesBelow(`${state}/sent`).length;

@@ -159,7 +159,7 @@ Deno.test("refuse_unsigned rejects mail from the null sender to the plain addres
   });
 });
 
-Deno.test("after a message was not remembered, bounces are accepted until its bounces can no longer arrive", async () => {
+Deno.test("after a message was not remembered, bounces are accepted until those of that message can no longer arrive", async () => {
   using home = new EngineHome();
   noteForgotten(`${home.path}/state`, new Date(Date.now() - 31 * DAY_MS));
   assert.match(await lastResponse(home, "", [PLAIN], FORGED), /^y550 5\.7\.1 /);

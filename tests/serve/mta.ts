@@ -3,7 +3,7 @@ import { concat, decodeLatin1, encodeLatin1 } from "../../lib/bytes.ts";
 import { type Packet, PacketReader, printPacket, readUint32s, uint32 } from "../../serve/milter/packet.ts";
 import { type MilterRole, Session } from "../../serve/milter/session.ts";
 
-/** What Postfix 3.7 offers. */
+/** The options that Postfix 3.7 offers. */
 export const OFFER = concat(uint32(6), uint32(0x1ff), uint32(0x1fffff));
 
 /** A packet as text: its command, then its data with a character per byte. */
@@ -24,11 +24,11 @@ export interface Client {
   login?: string;
   /** The client's port; 0 for sendmail(1). */
   port?: number;
-  /** What the mail server calls itself; empty: Sendmail, which does not say so. */
+  /** The value of the macro v; empty for Sendmail, which does not send it. */
   name?: string;
 }
 
-/** The packets of a message: the envelope, and the content if there is one. */
+/** The packets of a message: the envelope, and the content, if any. */
 export function message(
   sender: string,
   recipients: string[],
@@ -112,8 +112,8 @@ const DEFAULTS = [
 ];
 
 /**
- * The header after the changes in these answers, as Sendmail makes them: positions count its own fields and what was
- * removed, and a new field takes the place of its own of the same name.
+ * The header after the edits in these responses, as Sendmail applies them: positions count its own fields and removed
+ * ones, and a new field replaces its own field of the same name.
  */
 export function changedBySendmail(mail: string, answers: string[]): string[] {
   const head = /^(.*?\n)\n/s.exec(mail)![1]!;

@@ -119,7 +119,7 @@ Deno.test("a valid tag is accepted also below a Received field; relayed mail is 
   assert.deepEqual(edits, [], "relayed mail keeps its fields");
 });
 
-Deno.test("mail of anybody else is not signed", async (t) => {
+Deno.test("mail of other senders is not signed", async (t) => {
   const from = (text: string) => MAIL.replace(`From: ${PLAIN}`, text);
   const rows: [string, Client, string, string][] = [
     ["ann as greg", { login: "ann" }, PLAIN, MAIL],
@@ -163,7 +163,7 @@ Deno.test("mail from webmail is signed despite its Received field, which is kept
   verify(head);
 });
 
-Deno.test("of a re-sent message only the sender is signed", async () => {
+Deno.test("only the sender of a re-sent message is signed", async () => {
   using home = new EngineHome();
   const old = "Received: by x\nFrom: jo@b.example\nMessage-ID: <9@b.example>\nX-Msgauth: x\n\n";
   const { sender, edits } = await sign(home, `Resent-From: ${PLAIN}\nResent-To: al@b.example\n${old}`, GREG);

@@ -40,7 +40,7 @@ Deno.test("judge: the envelope decides, or the message is needed", async (t) => 
     ["expired", "", srs("greg", `greg ${SECRET}`, 40), { result: "late", check: "signed-recipient" }],
     ["postmaster", "", "postmaster@srs.example.org", { result: "other" }],
     ["a person", "jo@b.example", PLAIN, { result: "other" }],
-    ["somebody else", "", "jo@b.example", { result: "other" }],
+    ["an unrelated address", "", "jo@b.example", { result: "other" }],
     ["a bounce to the plain address", "", PLAIN, { need: "message" }],
   ];
   for (const [what, sender, recipient, expected] of rows) {

@@ -125,10 +125,10 @@ Deno.test("a peer that stops within a packet, sends too slowly, is silent or doe
 
   using deaf = await rig.connect();
   await deaf.write(printPacket("O", OFFER));
-  const questions = concat(...Array.from({ length: 1000 }, () => printPacket("H", "x\0")));
+  const commands = concat(...Array.from({ length: 1000 }, () => printPacket("H", "x\0")));
   await assert.rejects(async () => {
     for (let count = 0; count < 1000; count++) {
-      for (let at = 0; at < questions.length;) at += await deaf.write(questions.subarray(at));
+      for (let at = 0; at < commands.length;) at += await deaf.write(commands.subarray(at));
     }
   });
 });

@@ -123,10 +123,18 @@ Deno.test("Postfix is recognized by the macro v, which Sendmail does not send", 
 
 Deno.test("a login belongs to one message and one client", async () => {
   const role = new Recorder();
-  const [greg, nobody] = [message("a@b", ["c@d"], MAIL, { login: "greg" }), message("a@b", ["c@d"], MAIL)];
+  const [greg, anonymous] = [message("a@b", ["c@d"], MAIL, { login: "greg" }), message("a@b", ["c@d"], MAIL)];
   const session = new Session(role);
   const macros = printPacket("D", "M{auth_authen}\0greg\0");
-  const packets = [printPacket("O", OFFER), ...greg, ...nobody, macros, printPacket("K"), ...nobody, printPacket("A")];
+  const packets = [
+    printPacket("O", OFFER),
+    ...greg,
+    ...anonymous,
+    macros,
+    printPacket("K"),
+    ...anonymous,
+    printPacket("A"),
+  ];
   for (const packet of [...packets, macros, printPacket("M", "<x@y>\0"), printPacket("A")].flatMap(packetsIn)) {
     await session.handle(packet);
   }

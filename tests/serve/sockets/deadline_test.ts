@@ -1,17 +1,17 @@
-/** Time limits that are set again and again. */
+/** Time limits that are set repeatedly. */
 import assert from "node:assert/strict";
 import { Deadline } from "../../../serve/sockets/deadline.ts";
 
 const wait = (ms: number) => new Promise((next) => setTimeout(next, ms));
 
-/** A limit, and when it ended. */
+/** A limit, and when it expired. */
 function started(): { deadline: Deadline; ended: () => number | undefined } {
   const begun = performance.now();
   let at: number | undefined;
   return { deadline: new Deadline(() => at = performance.now() - begun), ended: () => at };
 }
 
-Deno.test("a limit ends when it is over, not before, and once", async () => {
+Deno.test("a limit calls its function once, when it expires", async () => {
   const { deadline, ended } = started();
   deadline.set(60);
   assert.ok(deadline.runs(60) && !deadline.runs(61));
@@ -23,7 +23,7 @@ Deno.test("a limit ends when it is over, not before, and once", async () => {
   deadline.close();
 });
 
-Deno.test("a limit that is set again counts from then; a shorter one ends earlier", async () => {
+Deno.test("a limit that is set again starts anew; a shorter one expires earlier", async () => {
   const { deadline, ended } = started();
   deadline.set(60);
   await wait(40);
@@ -37,7 +37,7 @@ Deno.test("a limit that is set again counts from then; a shorter one ends earlie
   deadline.close();
 });
 
-Deno.test("a limit that is cleared does not end, and can be set again", async () => {
+Deno.test("a cleared limit does not expire, and can be set again", async () => {
   const { deadline, ended } = started();
   deadline.set(20);
   deadline.clear();
@@ -50,8 +50,8 @@ Deno.test("a limit that is cleared does not end, and can be set again", async ()
   deadline.close();
 });
 
-Deno.test("a limit that is closed leaves no timer", () => {
+Deno.test("a closed limit leaves no timer", () => {
   const { deadline } = started();
   deadline.set(1000);
-  deadline.close(); // the test runner complains about timers that are left
+  deadline.close(); // otherwise the test runner reports a leaked timer
 });

@@ -109,7 +109,7 @@ Deno.test("the store's operator learns no addresses, Message-IDs or text", async
     await rememberKeyed(store, joe, "<1@example.net>", true, now);
     const all = filesBelow(folder).map((path) => `${path}\n${decodeLatin1(Deno.readFileSync(path))}`).join("\n");
     for (const text of ["example.net", "joe@", LIST, "secret", ...entry.fields]) assert.ok(!all.includes(text), text);
-    // The names are not those that anybody can compute who guesses the addresses.
+    // The names cannot be computed from guessed addresses without the key.
     const plain = filesBelow(folder).map((path) => path.split("/").at(-1)!);
     const { listDigest, messageDigest } = await import("../../../../lib/entry.ts");
     for (const name of [listDigest(LIST), messageDigest("1@example.net")]) assert.ok(!plain.includes(name));
