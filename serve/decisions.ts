@@ -20,7 +20,7 @@ import { reply } from "./reply.ts";
 
 /** A decision. */
 export interface Decision {
-  /** The reply with which the recipient or the message is refused; absent if it passes. */
+  /** The reply that rejects the recipient or the message; absent if it is accepted. */
   readonly reply?: string;
   /** The log entry; absent for mail about which nothing was decided. */
   readonly event?: Event;
@@ -75,7 +75,7 @@ export async function decideMessage(delivery: Delivery, { loaded, now }: DoorCon
 }
 
 /**
- * Returns whether a message from this sender may be refused because of its content: only if all programs that
+ * Returns whether a message from this sender may be rejected because of its content: only if all programs that
  * sign remember sent mail in the same state, and have done so for as long as bounces may return.
  */
 export function mayRefuseMessage({ loaded: { settings }, sender, now }: DoorContext): boolean {

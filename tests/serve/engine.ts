@@ -8,7 +8,7 @@ import type { Identity } from "../../lib/settings/identity.ts";
 /** greg and ann, each with a login of the same name, and settings with which the door rejects. */
 export class EngineHome extends Home {
   readonly engine: Engine;
-  /** What the engine reported. */
+  /** The messages that the engine reported. */
   readonly reports: string[] = [];
 
   constructor(more = "", { shared = true, forged = "refuse", prvs = false } = {}) {
@@ -20,7 +20,7 @@ export class EngineHome extends Home {
     this.engine = this.start();
   }
 
-  /** Starts another engine; with times of 0 it looks at its files whenever it is asked. */
+  /** Starts another engine; with times of 0 it checks its files on each access. */
   start(times = WATCH_TIMES): Engine {
     return new Engine(this.source, (what) => void this.reports.push(what), times);
   }
