@@ -229,7 +229,7 @@ test("serve gets more sessions than its limit, and peers that stop sending", asy
     const open = [...await sockets("door", MAX_CONNECTIONS), ...await sockets("sign", MAX_CONNECTIONS)];
     await until("the limit", async () => /^250/.test(await smtp(host.postfix.port, "", plain, forged)), host.trouble);
     assert.match(await host.submit(GREG, plain, letter(GREG, "busy")), /^451/);
-    assert.match(host.engine.stderr, new RegExp(`^door: More than ${MAX_CONNECTIONS} connections at a time`, "m"));
+    assert.match(host.engine.stderr, new RegExp(`^door: Limit of ${MAX_CONNECTIONS} connections reached`, "m"));
     for (const one of open) one.close();
     await until(
       "free places",
