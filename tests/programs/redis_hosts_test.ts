@@ -17,7 +17,7 @@ import { Serving } from "./serving.ts";
 const test = await needRedis();
 const STATE = ".local/state/countersign";
 
-/** A host: greg's home, with his keys, which are the same on both. */
+/** A host with greg's home directory. Both hosts have the same keys. */
 class Host extends Member {
   #serving: Serving | undefined;
 

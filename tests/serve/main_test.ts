@@ -5,26 +5,13 @@ import { permissions, printSandbox } from "../../lib/settings/sandbox.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
 import { sandboxFile } from "../../lib/paths.ts";
 import { printPacket } from "../../serve/milter/packet.ts";
-import { launcherText } from "../../build/install/launcher.ts";
-import { qsbmf, type Ran, ROOT, SECRET } from "../rig.ts";
+import { qsbmf, type Ran, SECRET } from "../rig.ts";
 import { EngineHome } from "./engine.ts";
 import { message, OFFER, packetsIn, shown } from "./mta.ts";
+import { countersignLauncher, ServeProcess } from "./process.ts";
 
 const PLAIN = "greg@example.org";
 const FORGED = qsbmf(PLAIN, "From: greg@example.org\nMessage-ID: <lie@spam.example>\n\nBuy!\n");
-
-/** The launcher of `countersign`, as it is installed, for the sources of the checkout. */
-function launcher(home: EngineHome): string {
-  const start = {
-    program: "countersign",
-    deno: "deno",
-    entry: `${ROOT}/main.ts`,
-    rights: "",
-    cache: "",
-    flags: "--frozen",
-  };
-  return home.write("bin/countersign", launcherText({ ...start, manifest: `${ROOT}/deno.json` }), 0o755);
-}
 
 /** Writes the sandbox file as `countersign sandbox` does, so that each test shows that its permissions suffice. */
 function confine(home: EngineHome): void {
@@ -34,30 +21,15 @@ function confine(home: EngineHome): void {
   assert.equal(sandboxFile(source.file), `${home.path}/site.sandbox`);
 }
 
-const run = (home: EngineHome, ...args: string[]): Promise<Ran> => home.run([launcher(home), "serve", ...args]);
+const run = (home: EngineHome, ...args: string[]): Promise<Ran> =>
+  home.run([countersignLauncher(home), "serve", ...args]);
 
-/** A running engine. */
-class Running {
-  readonly #child: Deno.ChildProcess;
-  readonly #read: Promise<void>;
-  stderr = "";
-
-  constructor(readonly home: EngineHome) {
+/** A running server. */
+class Running extends ServeProcess {
+  constructor(home: EngineHome) {
     home.write("sockets/.keep", "");
     confine(home);
-    const child = new Deno.Command(launcher(home), {
-      args: ["serve", "--config", home.source.file],
-      clearEnv: true,
-      env: { HOME: home.path, PATH: `${home.path}/bin:/usr/bin:/bin`, ...home.env },
-      stdin: "null",
-      stdout: "null",
-      stderr: "piped",
-    }).spawn();
-    this.#child = child;
-    this.#read = (async () => {
-      const decoder = new TextDecoder();
-      for await (const chunk of child.stderr) this.stderr += decoder.decode(chunk);
-    })();
+    super(home, countersignLauncher(home), home.source.file);
   }
 
   async until(what: RegExp): Promise<void> {
@@ -65,16 +37,6 @@ class Running {
       await new Promise((next) => setTimeout(next, 50));
     }
     assert.match(this.stderr, what);
-  }
-
-  kill(signal: Deno.Signal): void {
-    this.#child.kill(signal);
-  }
-
-  async ended(): Promise<number> {
-    const { code } = await this.#child.status;
-    await this.#read;
-    return code;
   }
 
   /** Sends packets and reads this many responses, or to the end of the connection. */
@@ -98,15 +60,6 @@ class Running {
 
   connect(role: string): Promise<Deno.UnixConn> {
     return Deno.connect({ transport: "unix", path: `${this.home.path}/sockets/${role}` });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      this.kill("SIGKILL");
-    } catch {
-      // The process has already exited.
-    }
-    await this.ended();
   }
 }
 
@@ -197,7 +150,7 @@ Deno.test("the launcher passes V8 flags for a small heap to serve only", async (
   Deno.removeSync(`${home.path}/bin/deno`);
   home.write("bin/deno", '#!/bin/sh\necho "$@"\n', 0o755);
   for (const [command, given] of [["serve", true], ["doctor", false]] as const) {
-    const { stdout } = await home.run([launcher(home), command]);
+    const { stdout } = await home.run([countersignLauncher(home), command]);
     assert.equal(/ --v8-flags=--max-semi-space-size=2,--heap-growing-percent=20 /.test(stdout), given, stdout);
   }
 });

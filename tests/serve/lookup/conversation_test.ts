@@ -7,23 +7,13 @@ import { dayOf } from "../../../lib/date.ts";
 import { Fail } from "../../../lib/fail.ts";
 import type { Answering } from "../../../serve/lookup/answers.ts";
 import { MAX_LINE_BYTES } from "../../../serve/lookup/requests.ts";
-import { A, B, storeTests } from "../../io/state/shared/contract.ts";
+import { A, B, storeTests, withFolder } from "../../io/state/shared/contract.ts";
 import { answers, LookupServer, request } from "./asking.ts";
 
 /** Nothing here is judged. */
 const loaded = () => {
   throw new Error("not needed");
 };
-
-/** Runs with a folder of its own. */
-async function withFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = Deno.makeTempDirSync({ prefix: "countersign-" });
-  try {
-    await run(folder);
-  } finally {
-    Deno.removeSync(folder, { recursive: true });
-  }
-}
 
 const today = dayOf(new Date());
 const answering = (store: SharedStore): Answering => ({ loaded, store: { kind: "files", store } });

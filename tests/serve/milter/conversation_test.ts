@@ -168,7 +168,7 @@ Deno.test("closing ends idle sessions, waits for messages in progress, and remov
   assert.deepEqual(answers, ["c", "c", "c", "a"]);
   await closed;
   assert.equal(server.connections, 0);
-  assert.deepEqual(rig.reports, [], "what the engine itself ends is no news");
+  assert.deepEqual(rig.reports, [], "a session that the server ends is not reported");
 });
 
 Deno.test("closing ends a message that takes too long", async () => {

@@ -2,12 +2,19 @@
 import assert from "node:assert/strict";
 import type { SharedStore } from "../../../../io/state/shared/store.ts";
 import { dayOf } from "../../../../lib/date.ts";
+import { TempFolder } from "../../../rig.ts";
 
 const today = dayOf(new Date());
 const hex = (digit: string): string => digit.repeat(32);
 /** Some names of messages and lists. */
 export const [A, B, C] = ["a", "b", "c"].map(hex) as [string, string, string];
 const TEXT = `front\n${"b".repeat(90_000)}\n`;
+
+/** Runs with a temporary folder. */
+export async function withFolder(run: (folder: string) => Promise<void>): Promise<void> {
+  using folder = new TempFolder();
+  await run(folder.path);
+}
 
 /** Registers the tests of a store, each of which gets an empty one. */
 export function storeTests(

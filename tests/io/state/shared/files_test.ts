@@ -1,16 +1,6 @@
 import assert from "node:assert/strict";
 import { fileStore } from "../../../../io/state/shared/files.ts";
-import { A, B, storeTests } from "./contract.ts";
-
-/** Runs with a temporary folder. */
-async function withFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = Deno.makeTempDirSync({ prefix: "countersign-" });
-  try {
-    await run(folder);
-  } finally {
-    Deno.removeSync(folder, { recursive: true });
-  }
-}
+import { A, B, storeTests, withFolder } from "./contract.ts";
 
 storeTests("files", Deno.test, (run) => withFolder((folder) => run(fileStore(`${folder}/state`))));
 
