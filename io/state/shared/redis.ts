@@ -103,9 +103,7 @@ export class RedisStore implements SharedStore {
     const names = wanted.flatMap((name, nth) =>
       texts(others[nth]).map((other) => set === "message" ? `${name}-${other}` : `${other}-${name}`)
     ).sort();
-    if (names.length > MAX_ENTRIES) {
-      throw new Fail("temporary", `The ledger holds more than ${MAX_ENTRIES} entries for one list`);
-    }
+    if (names.length > MAX_ENTRIES) return [];
     const found = await this.#commands(names.map((name) => ["HMGET", `${PREFIX}entry:${name}`, "state", "text"]));
     return names.flatMap((name, nth) => {
       const [state, text] = texts(found[nth]);

@@ -39,7 +39,10 @@ export interface SharedStore {
 export const MAX_HASHES = 400;
 /** Maximum number of names of an entry, or of a lookup of entries. */
 export const MAX_NAMES = 64;
-/** Most entries that are returned. A list to which more messages were sent within a week cannot be looked up. */
+/**
+ * Maximum number of entries that are returned. If there are more, none is: the challenge is delivered instead of answered,
+ * because a deferral would last until enough entries have expired.
+ */
 export const MAX_ENTRIES = 2000;
 /** Maximum length of the text of an entry: 64 KB of a body, encrypted and in base64, and its digests. */
 export const MAX_TEXT_BYTES = 128 * 1024;

@@ -1,8 +1,20 @@
 import assert from "node:assert/strict";
 import { fileStore } from "../../../../io/state/shared/files.ts";
+import { MAX_ENTRIES } from "../../../../io/state/shared/store.ts";
 import { A, B, storeTests, withFolder } from "./contract.ts";
 
 storeTests("files", Deno.test, (run) => withFolder((folder) => run(fileStore(`${folder}/state`))));
+
+Deno.test("a list with more entries than are returned does not defer mail: none is returned", async () => {
+  await withFolder(async (folder) => {
+    const store = fileStore(folder);
+    const issue = (nth: number) => store.issue([`${nth.toString(16).padStart(32, "0")}-${B}`], 99_999, "text\n");
+    for (let nth = 0; nth < MAX_ENTRIES; nth++) await issue(nth);
+    assert.equal((await store.entries({ lists: [B] })).length, MAX_ENTRIES);
+    await issue(MAX_ENTRIES);
+    assert.deepEqual(await store.entries({ lists: [B] }), []);
+  });
+});
 
 Deno.test("a claim cannot rename files outside the ledger", async () => {
   await withFolder(async (folder) => {
