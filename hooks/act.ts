@@ -2,6 +2,8 @@
 import { parseAddress } from "../lib/address.ts";
 import { concat } from "../lib/bytes.ts";
 import { Fail } from "../lib/fail.ts";
+import { accountOf } from "../outgoing/account.ts";
+import { accountsIn } from "../lib/settings/accounts.ts";
 import { canonicalAddress, type Identity } from "../lib/settings/identity.ts";
 import { rfc5322Date } from "../lib/date.ts";
 import { field, type Header, named, printHead, without } from "../lib/message.ts";
@@ -150,7 +152,8 @@ async function forward(verdict: Verdict, identity: Identity, context: DeliveryCo
   const envelope = { sender: person ?? own, recipients: [identity.address], dsn: {} };
   const head = concat(await qmailLine("DTLINE", context), printHead(header, delivery.cut));
   try {
-    await send(settings, envelope, { head, body: context.body(), whole: delivery.whole }, context.abort);
+    const account = accountOf(accountsIn(settings), identity.address);
+    await send(settings, account, envelope, { head, body: context.body(), whole: delivery.whole }, context.abort);
   } catch (error) {
     // The body of a longer message has been consumed and cannot be read again.
     if (!isPermanent(error) || delivery.whole !== true) throw error;

@@ -6,6 +6,8 @@
 import { rfc5322Date } from "../lib/date.ts";
 import { utf8 } from "../lib/bytes.ts";
 import { formatAddress, parseAddress } from "../lib/address.ts";
+import { accountsIn } from "../lib/settings/accounts.ts";
+import { accountOf } from "../outgoing/account.ts";
 import type { Identity } from "../lib/settings/identity.ts";
 import { field, type Header, type Message, printHead } from "../lib/message.ts";
 import { removeToken } from "../io/state/pymsgauth.ts";
@@ -39,7 +41,8 @@ export async function respond({ answer, identity }: Verdict, context: DeliveryCo
   try {
     // The plain address: list software rejects the null sender, and recognizes subscribers by the envelope sender.
     const envelope = { sender: answer.author, recipients: [parseAddress(answer.form.answerTo)], dsn: {} };
-    await send(settings, envelope, compose(answer, messageId, now), abort);
+    const account = accountOf(accountsIn(settings), answer.author);
+    await send(settings, account, envelope, compose(answer, messageId, now), abort);
   } catch (error) {
     // A program that rejected the answer or could not be run has sent nothing, nor has a failed maildir delivery.
     const certain = error instanceof Rejected || settings.transport.via === "maildir" ||

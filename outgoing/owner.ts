@@ -65,6 +65,21 @@ export function ownership(header: Header, known: Known, prefix: "" | "Resent-" =
   return { author, authors: [...new Set(identities)] };
 }
 
+/**
+ * Returns the addresses that send the message, the decisive one first: the Sender where there are several authors, then
+ * the authors. Addresses that cannot be parsed are left out.
+ */
+export function sendingAddresses(header: Header, domain: string, prefix: "" | "Resent-" = ""): Address[] {
+  const newest = prefix === "" ? undefined : 1;
+  const authors = addresses(values(header, `${prefix}From`).slice(0, newest));
+  const senders = authors.length > 1 ? addresses(values(header, `${prefix}Sender`).slice(0, newest)) : [];
+  return [...senders, ...authors].filter((one) => one !== undefined).map((one) => completed(one, domain));
+}
+
+/** Adds the domain of the settings to an address without one, such as cron's `root`. */
+const completed = (address: Address, domain: string): Address =>
+  address.domain === "" ? { ...address, domain } : address;
+
 /** Returns the addresses in these fields, with undefined for a null address or a field that cannot be parsed. */
 function addresses(fields: readonly string[]): (Address | undefined)[] {
   return fields.flatMap((value) => {
@@ -79,7 +94,7 @@ function addresses(fields: readonly string[]): (Address | undefined)[] {
 
 function own(address: Address | undefined, { settings, identities }: Known): OwnAddress | undefined {
   if (address === undefined) return undefined;
-  const whole = address.domain === "" ? { ...address, domain: settings.domain } : address;
+  const whole = completed(address, settings.domain);
   const identity = identityOf(identities, whole);
   return identity && { identity, address: whole };
 }

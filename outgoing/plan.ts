@@ -1,6 +1,7 @@
 /** Plans an outgoing message: its envelope sender, its tag, and what to remember about it. Does no I/O. */
 import { type Address, formatMailbox, parseAddressList } from "../lib/address.ts";
 import { base32 } from "../lib/bytes.ts";
+import type { Account } from "../lib/settings/accounts.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import { rfc5322Date } from "../lib/date.ts";
 import { Fail, reason } from "../lib/fail.ts";
@@ -12,6 +13,7 @@ import type { Scheme } from "../lib/settings/schema.ts";
 import { NONCE_BYTES, signTag, TAG_FIELD, tagNonce } from "../lib/tag.ts";
 import type { Envelope } from "../lib/envelope.ts";
 import type { OutgoingRequest } from "./request.ts";
+import { chooseAccount, type ChosenAccount } from "./account.ts";
 import { alreadyRelayed, firstBlock, type OwnAddress, ownership, ownSender } from "./owner.ts";
 import { chooseSender } from "./sender.ts";
 
@@ -19,6 +21,8 @@ import { chooseSender } from "./sender.ts";
 export interface PlanContext {
   readonly settings: Settings;
   readonly identities: readonly Identity[];
+  /** The accounts of which one sends the message; without them it leaves in another way. */
+  readonly accounts?: readonly Account[];
   readonly now: Date;
   /** {@link RANDOM_BYTES} random bytes, used for this message alone. */
   readonly random: Uint8Array;
@@ -41,6 +45,8 @@ export interface Plan {
   readonly why?: string;
   /** The identity that sends the message; undefined when it must not be signed. */
   readonly identity: Identity | undefined;
+  /** The account that sends the message; undefined when mail does not leave through accounts. */
+  readonly account?: ChosenAccount;
   /** What to add to the index of sent mail; undefined for messages of others and already relayed ones. */
   readonly sent: SentRecord | undefined;
   /** Notes for the log about unexpected choices. */
@@ -63,7 +69,7 @@ export interface SentRecord {
 /**
  * Plans one message.
  *
- * @throws {Fail} `usage` without recipients, `data` for a header that cannot be parsed
+ * @throws {Fail} `usage` without recipients, `data` for a header that cannot be parsed, `config` without an account
  */
 export function plan(request: OutgoingRequest, given: Header, context: PlanContext): Plan {
   const recipients = findRecipients(request, given);
@@ -74,6 +80,9 @@ export function plan(request: OutgoingRequest, given: Header, context: PlanConte
   const relayed = alreadyRelayed(given);
   const header = relayed ? open : addMissingFields(request, open, context, givenSender);
   const block = !relayed ? header : context.mailboxLine ? [] : firstBlock(given);
+  const { domain } = context.settings;
+  const account = chooseAccount(context.accounts ?? [], { block, relayed, sender: request.sender, domain });
+  const through = account && { account };
   const { author, authors } = ownership(block, context, relayed ? "Resent-" : "");
 
   const concerned = [...new Set([...givenSender ? [givenSender.identity] : [], ...authors])];
@@ -98,11 +107,12 @@ export function plan(request: OutgoingRequest, given: Header, context: PlanConte
         ? "neither the Sender nor every author is an identity"
         : "the author is not an identity",
       identity: undefined,
+      ...through,
       sent: sent(false),
       notes,
     };
   }
-  const chosen = chooseSender(sender, recipients, context);
+  const chosen = chooseSender(sender, recipients, context, account?.account.sender);
   const tags = context.settings.tag.sign && !relayed;
   const tagged = tags ? withTag(header, author.identity, context) : undefined;
   return {
@@ -110,6 +120,7 @@ export function plan(request: OutgoingRequest, given: Header, context: PlanConte
     header: tagged ?? header,
     scheme: chosen.scheme,
     identity: author.identity,
+    ...through,
     sent: sent(tagged !== undefined),
     notes: chosen.notes,
     ...aboutKeys(new Set([sender.identity, ...tags ? [author.identity] : []]), context.now),

@@ -27,18 +27,29 @@ export interface ChosenSender {
   readonly notes: readonly string[];
 }
 
-/** Chooses the envelope sender for these recipients. It is the plain address when it cannot be signed. */
+/** The schemes, from the weakest to the strongest. */
+const WEAKEST_FIRST: readonly Scheme[] = ["plain", "prvs", "srs"];
+
+/**
+ * Chooses the envelope sender for these recipients. It is the plain address when it cannot be signed.
+ *
+ * @param strongest the strongest scheme that the account accepts; empty for no restriction
+ */
 export function chooseSender(
   own: OwnAddress,
   recipients: readonly Address[],
   signing: Signing,
+  strongest: Scheme | "" = "",
 ): ChosenSender {
   const { settings, now } = signing;
   const notes: string[] = [];
-  const order: Scheme[] = settings.mixed === "plain" ? ["plain", "prvs", "srs"] : ["srs", "prvs", "plain"];
+  const order = settings.mixed === "plain" ? WEAKEST_FIRST : WEAKEST_FIRST.toReversed();
   const wanted = new Set(recipients.map((one) => schemeFor(one, settings)));
-  const chosen = order.find((scheme) => wanted.has(scheme))!;
-  if (wanted.size > 1) notes.push(`recipients match different schemes (${[...wanted].sort().join(", ")}): ${chosen}`);
+  const ruled = order.find((scheme) => wanted.has(scheme))!;
+  if (wanted.size > 1) notes.push(`recipients match different schemes (${[...wanted].sort().join(", ")}): ${ruled}`);
+  const limited = strongest !== "" && WEAKEST_FIRST.indexOf(strongest) < WEAKEST_FIRST.indexOf(ruled);
+  const chosen = limited ? strongest : ruled;
+  if (limited) notes.push(`the account accepts ${strongest} at most`);
 
   // A scheme that cannot be used is replaced by the next weaker one, never by an address that would lose bounces.
   const schemes = { srs: ["srs", "prvs"], prvs: ["prvs"], plain: [] } as const;

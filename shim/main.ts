@@ -1,5 +1,6 @@
 /** The shim: reads a message, plans and sends it. The first of `Deno.args` is the name by which it was called. */
 import { formatAddress } from "../lib/address.ts";
+import { accountsIn } from "../lib/settings/accounts.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import { errorText, Fail, reason, temporaryIfDenied } from "../lib/fail.ts";
 import { checkArguments, childEnvironment, env } from "../io/system/environment.ts";
@@ -70,7 +71,14 @@ async function sendMessage(request: OutgoingRequest): Promise<number> {
   const input = await readInput(Math.max(LEDGER_BODY_BYTES, PIPE_BYTES), true);
   const random = crypto.getRandomValues(new Uint8Array(RANDOM_BYTES));
   const mailboxLine = input.head.headStart > 0;
-  const planned = plan(request, input.head.header, { settings, identities, now, random, mailboxLine });
+  const planned = plan(request, input.head.header, {
+    settings,
+    identities,
+    accounts: accountsIn(settings),
+    now,
+    random,
+    mailboxLine,
+  });
   const start = input.prefix.subarray(input.head.bodyStart);
   const forgotten = await remember(planned, start, input.whole, settings, now);
 
@@ -79,7 +87,7 @@ async function sendMessage(request: OutgoingRequest): Promise<number> {
   const event = { ...describe(planned, settings), forgotten };
   try {
     const message = { head: printHead(planned.header), body, whole: input.whole };
-    const route = await send(settings, planned.envelope, message, abort);
+    const route = await send(settings, planned.account?.account, planned.envelope, message, abort);
     log(settings, { ...event, route, result: "sent", why: planned.why });
     await tidy(settings, now);
     return 0;
@@ -92,10 +100,11 @@ async function sendMessage(request: OutgoingRequest): Promise<number> {
 }
 
 function describe(planned: ReturnType<typeof plan>, settings: Settings) {
-  const { scheme, identity, notes, error, warning } = planned;
+  const { scheme, identity, account, notes, error, warning } = planned;
   const { sender, recipients } = planned.envelope;
   return {
     direction: "out",
+    account: account?.account.name,
     identity: identity && canonicalAddress(identity),
     scheme,
     sender: sender && identity

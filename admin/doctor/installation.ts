@@ -129,7 +129,7 @@ async function checkTransport({ file, programs, findings, notes }: DoctorContext
   findings.push(...wrong);
   const server = await checkSmarthost(file, settings);
   findings.push(...server.findings);
-  if (server.note !== undefined) notes.push(server.note);
+  notes.push(...server.notes);
   if (settings.transport.via !== "command") return;
   const argv = versionCommand(settings);
   if (argv !== undefined && wrong.length === 0) {

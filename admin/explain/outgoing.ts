@@ -1,5 +1,6 @@
 /** Explains how the shim would send a message, for `countersign explain --out`. Changes nothing. */
 import { formatAddress } from "../../lib/address.ts";
+import { accountsIn } from "../../lib/settings/accounts.ts";
 import { printServer, serverOf, type Settings } from "../../lib/settings/parse.ts";
 import type { Identity } from "../../lib/settings/identity.ts";
 import { canonicalAddress } from "../../lib/settings/identity.ts";
@@ -61,7 +62,14 @@ export function explainOutgoing(
   const original = message.header;
   const random = crypto.getRandomValues(new Uint8Array(RANDOM_BYTES));
   const mailboxLine = message.headStart > 0;
-  const planned = plan(call, original, { settings, identities, now, random, mailboxLine });
+  const planned = plan(call, original, {
+    settings,
+    identities,
+    accounts: accountsIn(settings),
+    now,
+    random,
+    mailboxLine,
+  });
   const { envelope, header, scheme, why, identity, sent } = planned;
   const { transport } = settings;
   const before = new Set(original.map((one) => one.raw));
@@ -82,7 +90,7 @@ export function explainOutgoing(
     transport: transport.via === "maildir"
       ? [transport.maildir]
       : transport.via === "smtp"
-      ? [printServer(serverOf(transport))]
+      ? [printServer(serverOf(planned.account!.account))]
       : argumentsFor(transport.preset, transport.command, envelope),
   };
 }

@@ -6,7 +6,7 @@
  * The settings in countersign.conf.5 are taken from lib/settings/schema.ts, the commands in countersign.1 from the help
  * texts, and the reference of their JSON from admin/json_format.ts. tests/programs/man_test.ts compares them.
  */
-import { type NamedSetting, SETTINGS } from "../../lib/settings/schema.ts";
+import { type NamedSetting, REPEATED, SETTINGS } from "../../lib/settings/schema.ts";
 import { describe } from "../../lib/settings/values.ts";
 import { JSON_FORMATS, type JsonType, type Member } from "../../admin/json_format.ts";
 import { type Command, commands, type Entry } from "./commands.ts";
@@ -22,7 +22,6 @@ const [BEGIN, END] = [
 const PAGES: Record<string, string> = { shim: "shim 1", incoming: "incoming 8" };
 
 /** Tables that may be repeated. */
-const REPEATED = ["identity", "rule"];
 
 /** The pages with a generated part, and the functions that generate it. */
 export const MADE: Record<string, () => Promise<string[]> | string[]> = {
@@ -112,7 +111,7 @@ function settings(): string[] {
     const [name, table = ""] = setting.name.split(".").reverse();
     if (table !== former) {
       if (former !== undefined) lines.push(".El");
-      const title = REPEATED.includes(table) ? `[[${table}]]` : `[${table}]`;
+      const title = Object.hasOwn(REPEATED, table) ? `[[${table}]]` : `[${table}]`;
       lines.push(`.Ss ${table === "" ? "Before all tables" : title}`, ".Bl -tag -width Ds");
     }
     former = table;

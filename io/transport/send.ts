@@ -1,6 +1,7 @@
 /** Sends a message as configured, for the shim and for a forwarding hook. */
 import { formatAddress } from "../../lib/address.ts";
 import { concat, utf8 } from "../../lib/bytes.ts";
+import type { Account } from "../../lib/settings/accounts.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
 import { Fail } from "../../lib/fail.ts";
 import { cleanEnvironment } from "../system/environment.ts";
@@ -24,11 +25,13 @@ export function isPermanent(error: unknown): boolean {
 /**
  * Sends a message. When this returns, another program is responsible for it.
  *
+ * @param account the account, with `via = "smtp"`
  * @returns the program, server or file that received it, for the log
  * @throws {Rejected} with the program's exit status; otherwise {Fail}
  */
 export async function send(
   { transport: settings, state }: Pick<Settings, "transport" | "state">,
+  account: Account | undefined,
   envelope: Envelope,
   message: Message,
   signal?: AbortSignal,
@@ -36,9 +39,10 @@ export async function send(
   if (settings.via === "maildir") {
     return await deliverToMaildir(settings.maildir, { head: withEnvelope(envelope, message.head), body: message.body });
   }
-  // Loaded on demand, because most messages are sent through a program.
   if (settings.via === "smtp") {
-    return await (await import("./smtp.ts")).submit(settings, envelope, message, signal, checkLauncher);
+    if (account === undefined) throw new Error("no account");
+    // Loaded on demand, because most messages are sent through a program.
+    return await (await import("./smtp.ts")).submit(account, envelope, message, signal, checkLauncher);
   }
   const argv = argumentsFor(settings.preset, settings.command, envelope);
   const environment = cleanEnvironment();

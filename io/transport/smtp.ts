@@ -4,19 +4,18 @@
  */
 import { formatAddress } from "../../lib/address.ts";
 import { latin1ToUtf8 } from "../../lib/bytes.ts";
-import { printServer, serverOf, type Settings } from "../../lib/settings/parse.ts";
+import type { Account } from "../../lib/settings/accounts.ts";
+import { printServer, serverOf } from "../../lib/settings/parse.ts";
 import { Fail } from "../../lib/fail.ts";
-import { readCertificates, readPassword } from "../system/load.ts";
+import { readCertificates } from "../system/load.ts";
 import { inOnePiece, type Message } from "../../lib/message.ts";
 import type { Envelope } from "../../lib/envelope.ts";
-import { byPassword } from "./smtp/auth.ts";
+import { mechanismsOf } from "./credentials.ts";
 import { type BeforeCommit, Client, type Server } from "./smtp/client.ts";
 import type { SmtpEnvelope } from "./smtp/envelope.ts";
 import { Limits, TIMEOUTS } from "./smtp/limits.ts";
 import { sizeWithCrlf } from "./smtp/lines.ts";
 import { isPositive } from "./smtp/reply.ts";
-
-type Transport = Settings["transport"];
 
 /**
  * Submits a message. When this returns, the server is responsible for it.
@@ -27,7 +26,7 @@ type Transport = Settings["transport"];
  *   local errors
  */
 export async function submit(
-  transport: Transport,
+  account: Account,
   envelope: Envelope,
   message: Message,
   signal?: AbortSignal,
@@ -37,7 +36,7 @@ export async function submit(
   // The size of a message that is not in memory is unknown until it has been sent.
   const size = message.whole ? { size: sizeWithCrlf(input.head) } : {};
   const smtpEnvelope = { ...envelopeOf(envelope, message.head), ...size };
-  return await session(transport, signal, async (client) => {
+  return await session(account, signal, async (client) => {
     const replies = await client.envelope(smtpEnvelope);
     const refused = smtpEnvelope.recipients.flatMap(({ address: recipient }, nth) => {
       const reply = replies[nth]!;
@@ -50,17 +49,17 @@ export async function submit(
 }
 
 /** Connects, logs in and quits; sends no message. @returns the server. @throws {Fail} as {@link submit} */
-export function probe(transport: Transport): Promise<string> {
-  return session(transport, undefined, async () => {});
+export function probe(account: Account): Promise<string> {
+  return session(account, undefined, async () => {});
 }
 
 async function session(
-  transport: Transport,
+  account: Account,
   signal: AbortSignal | undefined,
   work: (client: Client) => Promise<void>,
 ): Promise<string> {
-  const server = serverIn(transport);
-  const limits = new Limits({ ...TIMEOUTS, total: transport.timeout }, signal);
+  const server = serverIn(account);
+  const limits = new Limits({ ...TIMEOUTS, total: account.timeout }, signal);
   try {
     const client = await Client.open(server, limits);
     try {
@@ -75,14 +74,14 @@ async function session(
 }
 
 /** Reads the password and CA files before connecting, so that errors in them are found without a network. */
-function serverIn(transport: Transport): Server {
-  const endpoint = serverOf(transport);
+function serverIn(account: Account): Server {
+  const endpoint = serverOf(account);
   const name = printServer(endpoint);
   if (Deno.permissions.querySync({ name: "net", host: name }).state !== "granted") {
     throw new Fail("config", `No permission to connect to ${name}`, { fix: "countersign sandbox" });
   }
-  const { security, helo, ca, user, password_file } = transport;
-  const login = user === "" ? {} : { login: { user, mechanisms: byPassword(user, readPassword(password_file)) } };
+  const { security, helo, ca, user } = account;
+  const login = user === "" ? {} : { login: { user, mechanisms: mechanismsOf(account) } };
   return { ...endpoint, name, security, helo, ca: ca === "" ? [] : [readCertificates(ca)], ...login };
 }
 

@@ -1,5 +1,6 @@
 /** Parses and checks the settings file, which is TOML. Errors name the line. */
 import { parse, TomlDate, TomlError } from "smol-toml";
+import { checkAccounts } from "./accounts.ts";
 import { parseAddress } from "../address.ts";
 import { Fail, quote, reason } from "../fail.ts";
 import { identityOf } from "./identity.ts";
@@ -20,12 +21,16 @@ export interface Settings extends Values<typeof TOP>, TableValues<typeof TABLES>
   readonly plainLists?: PlainLists;
   readonly identity: readonly IdentitySettings[];
   readonly rule: readonly Rule[];
+  /** The accounts as configured; see `accountsIn()`. */
+  readonly account: readonly Values<typeof REPEATED.account>[];
 }
 
 type TableValues<T> = { readonly [N in keyof T]: Values<T[N]> };
 
 /** Returns host and port of the submission server, with the default port for its security. */
-export function serverOf({ host, port, security }: Settings["transport"]): { hostname: string; port: number } {
+export function serverOf(
+  { host, port, security }: Pick<Settings["transport"], "host" | "port" | "security">,
+): { hostname: string; port: number } {
   return { hostname: host, port: port || { tls: 465, starttls: 587, none: 25 }[security] };
 }
 
@@ -99,6 +104,7 @@ export function parseConfig(text: string, place: ConfigSource): Settings {
     ...read(TOP, "", given),
     identity: many(REPEATED.identity, "identity"),
     rule: many(REPEATED.rule, "rule"),
+    account: many(REPEATED.account, "account"),
     ...eachTable(TABLES, one),
   };
   together(settings, wrong);
@@ -182,29 +188,10 @@ function together(settings: Settings, wrong: Wrong): void {
   if (via !== "command" && command.length > 0) {
     throw wrong("transport", "command", 0, `transport.command cannot be used with via = "${via}"`);
   }
-  if (via === "smtp") smarthost(transport, (name, what, fix) => wrong("transport", name, 0, what, fix));
+  checkAccounts(settings, wrong);
 }
 
 const domainOf = (address: string): string => address.slice(address.lastIndexOf("@") + 1).toLowerCase();
-
-/** Checks the settings of a submission server: no password without TLS, and no cleartext over a network. */
-function smarthost(
-  transport: Settings["transport"],
-  wrong: (name: string, what: string, fix?: string) => Fail,
-): void {
-  const { host, security, user, password_file } = transport;
-  if (host === "") throw wrong("", "transport.host is not set", "name the server that sends your mail");
-  if (security === "none" && !/^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/.test(host)) {
-    throw wrong("security", 'transport.security = "none" is allowed for a server on this machine only');
-  }
-  if (security === "none" && user !== "") {
-    throw wrong("user", 'transport.user cannot be used with security = "none": passwords are sent over TLS only');
-  }
-  if (user !== "" && password_file === "") throw wrong("user", "transport.user requires transport.password_file");
-  if (user === "" && password_file !== "") {
-    throw wrong("password_file", "transport.password_file requires transport.user");
-  }
-}
 
 /** Checks the settings of Redis, and that there is a socket by which shim and hook reach it. */
 function sharedState(settings: Settings, wrong: (name: string, what: string, fix?: string) => Fail): void {
@@ -253,7 +240,7 @@ function absolutePath(path: string, place: ConfigSource): string {
 }
 
 /** Returns the line of `name` in the nth table `prefix`, or the line of the table, or 1. */
-function lineOf(text: string, prefix: string, name: string, nth: number): number {
+export function lineOf(text: string, prefix: string, name: string, nth: number): number {
   let current = "";
   let count = -1;
   let head = 1;

@@ -3,6 +3,7 @@
  * writes it to a file next to the settings, the launchers pass it to Deno as permission flags, and `countersign doctor`
  * checks it.
  */
+import { accountsIn } from "./accounts.ts";
 import { asksLookup, lookupSocket } from "./lookup.ts";
 import { type ConfigSource, printServer, serverOf, type Settings } from "./parse.ts";
 import { Fail, quote } from "../fail.ts";
@@ -45,6 +46,7 @@ export function permissions(
   groupWritable: (path: string) => boolean = () => false,
 ): Permission[] {
   const { transport, incoming, challenge, tag } = settings;
+  const accounts = accountsIn(settings);
   const given: Permission[] = [];
   // In the settings of a site, paths below home refer to the home folder of each user.
   const shared = home !== "" && !file.startsWith(`${home}/`);
@@ -64,14 +66,18 @@ export function permissions(
   const settled = [file, settings.plain_lists, ...settings.identity.map((one) => one.keys)];
   // The settings of each user are looked up before those of the site.
   if (shared) settled.push(`${home}/.config/countersign/config.toml`);
-  if ([...settled, transport.ca, settings.serve.moved, sandboxFile(file)].some(groupWritable)) {
+  if ([...settled, ...accounts.map((one) => one.ca), settings.serve.moved, sandboxFile(file)].some(groupWritable)) {
     settled.push(PASSWD, GROUP);
   }
   const out = transport.via === "maildir" ? [transport.maildir] : [];
-  const injector = transport.via === "command" ? [programOf(transport.preset, transport.command), KILL] : [];
+  const commands = accounts.flatMap((one) => [one.password_command[0] ?? "", one.oauth2_command[0] ?? ""]);
+  const runs = transport.via === "command"
+    ? [programOf(transport.preset, transport.command)]
+    : commands.filter((one) => one !== "");
+  const injector = runs.length === 0 ? [] : [...new Set(runs), KILL];
 
-  const server = transport.via === "smtp" ? [printServer(serverOf(transport))] : [];
-  const login = transport.via === "smtp" ? [transport.ca, transport.password_file] : [];
+  const server = accounts.map((one) => printServer(serverOf(one)));
+  const login = accounts.flatMap((one) => [one.ca, one.password_file]);
   // Connecting to a unix socket takes permission to read and write it, and to use it.
   const lookup = asksLookup(settings) ? [lookupSocket(settings)] : [];
   const asking = lookup.map((path) => `unix:${path}`);

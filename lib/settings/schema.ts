@@ -3,8 +3,10 @@
  * settings, the README's table, countersign.conf(5) and the error messages are made from it.
  */
 import { PRESET_NAMES } from "./presets.ts";
+import { SERVER } from "./server.ts";
 import { parseAddress } from "../address.ts";
 import {
+  accountName,
   addressOrNothing,
   contact,
   date,
@@ -21,6 +23,7 @@ import {
   patterns,
   program,
   redis,
+  serverName,
   type Setting,
   text,
   words,
@@ -63,7 +66,7 @@ export const TOP = {
   log_addresses: flag(false, "Log the full addresses of other people instead of their domains only."),
 };
 
-/** Tables that are repeated, once for each identity or rule. */
+/** Tables that are repeated, once for each identity, rule or account. */
 export const REPEATED = {
   identity: {
     address: text(
@@ -113,6 +116,32 @@ export const REPEATED = {
     confirm: flag(
       false,
       "With `challenge.answer`: remember mail to these recipients and answer their challenges about it.",
+    ),
+  },
+  account: {
+    name: text(
+      undefined,
+      "A name for messages and the log. Repeat `[[account]]` for each submission server, with `transport.via = " +
+        '"smtp"`; the settings of the server are then not in `[transport]`.',
+      accountName,
+    ),
+    from: words(
+      [],
+      "Addresses whose mail is sent through this account; `*` matches any characters. The first account that matches " +
+        "the Resent-From of a message that you re-send is used, otherwise its From, otherwise `-f`.",
+      patterns,
+    ),
+    default: flag(
+      false,
+      "Use this account for mail that no other account matches. A single account is always the default.",
+    ),
+    host: text(undefined, "The submission server: the host name in its certificate.", serverName),
+    ...SERVER,
+    sender: oneOf(
+      ["", ...SCHEMES],
+      "",
+      "The strongest envelope sender scheme that the server accepts, since many providers reject a sender in another " +
+        "domain. If the rules give a weaker one, that is used. Empty: no restriction.",
     ),
   },
 };
@@ -227,15 +256,7 @@ export const TABLES = {
         "truncated message, even if the shim is killed with SIGKILL. Costs 20 ms per message and the disk space.",
     ),
     host: text("", 'The submission server for `via = "smtp"`: the host name in its certificate.', host),
-    port: number(0, 65_535, 0, "The port of the server. 0 means 465 with `tls`, 587 with `starttls`, 25 with `none`."),
-    security: oneOf(
-      ["tls", "starttls", "none"],
-      "tls",
-      "`tls` uses TLS from the start, `starttls` requires STARTTLS, `none` is allowed for a server on this machine only.",
-    ),
-    ca: path("", "A file with the certificate of a private CA in PEM format. Certificates are always verified."),
-    user: text("", "Login name; requires `password_file`. Empty: no authentication."),
-    password_file: path("", "The file that contains the password on a single line, mode 0600."),
+    ...SERVER,
     helo: text(
       "[127.0.0.1]",
       "The name sent with EHLO, which submission servers ignore. The default discloses nothing about your machine.",

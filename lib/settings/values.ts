@@ -187,6 +187,19 @@ export function host(value: string): void {
   }
 }
 
+/** Checks the host of an account, which is required. */
+export function serverName(value: string): void {
+  if (value === "") throw new Fail("config", "The host is empty");
+  host(value);
+}
+
+/** Checks the name of an account, which is an argument of commands and a word in the log. */
+export function accountName(value: string): void {
+  if (!/^[\w@+][\w.@+-]{0,63}$/.test(value)) {
+    throw new Fail("config", `${quote(value)} is not a name of letters, digits and . _ @ + -`);
+  }
+}
+
 /** Checks a name or an address literal (RFC 5321 section 4.1.4). */
 export function helo(value: string): void {
   if (!/^(?:[\w.-]+|\[[\w.:]+\])$/.test(value)) throw new Fail("config", `${quote(value)} is not a host name`);

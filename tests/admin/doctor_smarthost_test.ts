@@ -11,16 +11,16 @@ const test = await need("openssl");
 const FILE = "/home/greg/.config/countersign/config.toml";
 const HEAD = '[[identity]]\naddress = "greg@example.org"\n\n[transport]\n';
 
-/** Returns the findings, as file and line, then what; and the note. */
+/** Returns the findings, as file and line, then what; and the notes. */
 async function examined(transport: string): Promise<string[]> {
   const text = `${HEAD}${transport}\n`;
   const settings = parseConfig(text, { file: FILE, home: "/home/greg" });
-  const { findings, note } = await checkSmarthost({ file: FILE, text }, settings);
+  const { findings, notes } = await checkSmarthost({ file: FILE, text }, settings);
   const found = findings.map(({ what, where, fix }) => {
     assert.notEqual(fix, "");
     return `${where.file}${where.line === undefined ? "" : `:${where.line}`} ${what} | ${fix}`;
   });
-  return note === undefined ? found : [...found, note];
+  return [...found, ...notes];
 }
 
 const line = `${FILE}:${(HEAD + "via\nhost").split("\n").length}`;

@@ -8,6 +8,12 @@ const KEYS = `k1 2026-11-01 ${SECRET}`;
 
 /** One use of each module, imported here so that its top level also runs without any permission. */
 const USES: Record<string, () => Promise<void>> = {
+  async accounts() {
+    const { accountsIn } = await import("../../lib/settings/accounts.ts");
+    const { parseConfig } = await import("../../lib/settings/parse.ts");
+    const text = 'transport.via = "smtp"\ntransport.host = "h"\n[[identity]]\naddress = "greg@example.org"\n';
+    assert.deepEqual(accountsIn(parseConfig(text, SOURCE)).map(({ host }) => host), ["h"]);
+  },
   async address() {
     const { parseAddress } = await import("../../lib/address.ts");
     assert.equal(parseAddress("greg@example.org").local, "greg");
@@ -201,6 +207,10 @@ const USES: Record<string, () => Promise<void>> = {
     };
     assert.equal((await Array.fromAsync(untilAborted(body(), new AbortController().signal))).length, 1);
     await assert.rejects(Array.fromAsync(untilAborted(body(), AbortSignal.abort())), { kind: "temporary" });
+  },
+  async server() {
+    const { SERVER } = await import("../../lib/settings/server.ts");
+    assert.equal(SERVER.security.fallback, "tls");
   },
   async sysexits() {
     const { sysexit } = await import("../../lib/sysexits.ts");

@@ -6,7 +6,7 @@ import { literal, prose } from "../../build/docs/mdoc.ts";
 import { CALLERS } from "../../incoming/delivery.ts";
 import { exitStatus } from "../../hooks/exits.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
-import { SETTINGS } from "../../lib/settings/schema.ts";
+import { REPEATED, SETTINGS } from "../../lib/settings/schema.ts";
 import { Home, type Ran, ROOT } from "../rig.ts";
 import { need } from "./need.ts";
 
@@ -141,7 +141,7 @@ Deno.test("the manual page writes repeatable tables as [[table]]", () => {
   assert.equal(config(rule + rule).rule.length, 2);
   const tables = new Set(SETTINGS.flatMap(({ name }) => name.includes(".") ? [name.split(".")[0]!] : []));
   for (const table of tables) {
-    const heading = ["identity", "rule"].includes(table) ? `[[${table}]]` : `[${table}]`;
+    const heading = Object.hasOwn(REPEATED, table) ? `[[${table}]]` : `[${table}]`;
     assert.ok(read("countersign.conf.5").includes(`\n.Ss ${heading}\n`), heading);
   }
 });

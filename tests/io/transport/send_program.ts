@@ -22,7 +22,7 @@ const [text = "", how] = Deno.args;
 const home = Deno.env.get("HOME")!;
 try {
   const settings = parseConfig(text, { file: `${home}/config.toml`, home });
-  await send(settings, TO_ANN, { head: utf8("Subject: x\n\n"), body: body(), whole: how === "whole" });
+  await send(settings, undefined, TO_ANN, { head: utf8("Subject: x\n\n"), body: body(), whole: how === "whole" });
 } catch (error) {
   if (error instanceof Rejected) Deno.exit(error.code);
   if (!(error instanceof Fail) || error.kind !== "config") throw error;

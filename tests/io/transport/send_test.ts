@@ -105,7 +105,7 @@ Deno.test("the exit status of the program is mapped, and its last line reported"
   for (const [preset, status, code, kind, says] of rows) {
     const path = program(folder, `echo first >&2; echo no such user >&2; exit ${status}`);
     const settings = transport(`preset = "${preset}"\ncommand = ["${path}", "${folder}"]`);
-    const failed = send(settings, { sender: null, recipients: [ann], dsn: {} }, message());
+    const failed = send(settings, undefined, { sender: null, recipients: [ann], dsn: {} }, message());
     await assert.rejects(failed, (error: Rejected) => {
       assert.ok(error instanceof Rejected);
       assert.deepEqual([error.code, error.kind], [code, kind], preset);
@@ -115,7 +115,10 @@ Deno.test("the exit status of the program is mapped, and its last line reported"
     assert.equal(Deno.readTextFileSync(`${folder}/got`), "Subject: x\n\nHi.\n");
   }
   const settings = transport(`preset = "sendmail"\ncommand = ["${program(folder, "exit 0")}", "${folder}"]`);
-  assert.equal(await send(settings, { sender: ann, recipients: [bob], dsn: {} }, message()), `${folder}/program`);
+  assert.equal(
+    await send(settings, undefined, { sender: ann, recipients: [bob], dsn: {} }, message()),
+    `${folder}/program`,
+  );
 });
 
 Deno.test("a program is not started for a message that it cannot send", async () => {
@@ -123,11 +126,11 @@ Deno.test("a program is not started for a message that it cannot send", async ()
   const folder = temporary.path;
   const path = program(folder, "exit 0");
   const settings = transport(`preset = "dma"\ncommand = ["${path}", "${folder}"]`);
-  const refused = send(settings, { sender: null, recipients: [ann], dsn: {} }, message());
+  const refused = send(settings, undefined, { sender: null, recipients: [ann], dsn: {} }, message());
   await assert.rejects(refused, { kind: "refused", message: "dma does not support the null sender" });
   assert.throws(() => Deno.statSync(`${folder}/got`), Deno.errors.NotFound);
   const nul = { ...message(), head: utf8("Subject: \0\n\n") };
-  const data = send(settings, { sender: ann, recipients: [bob], dsn: {} }, nul);
+  const data = send(settings, undefined, { sender: ann, recipients: [bob], dsn: {} }, nul);
   await assert.rejects(data, { kind: "data", message: "dma does not support messages that contain NUL" });
 });
 
@@ -154,7 +157,7 @@ Deno.test("a maildir gets the envelope as Return-Path and X-Envelope-To fields",
   const settings = transport(`via = "maildir"\nmaildir = "${folder}/out"`);
   const rows = [[ann, "<ann@example.net>"], [null, "<>"], [undefined, "<>"]] as const;
   for (const [sender, written] of rows) {
-    const path = await send(settings, { sender, recipients: [ann, bob], dsn: {} }, message());
+    const path = await send(settings, undefined, { sender, recipients: [ann, bob], dsn: {} }, message());
     const envelope = `Return-Path: ${written}\nX-Envelope-To: ann@example.net\nX-Envelope-To: bob@example.net\n`;
     assert.equal(Deno.readTextFileSync(path), `${envelope}Subject: x\n\nHi.\n`);
   }

@@ -1,6 +1,7 @@
 /** `via = "smtp"`, against a server with configurable replies. */
 import assert from "node:assert/strict";
 import { decodeLatin1, utf8 } from "../../../lib/bytes.ts";
+import { accountsIn } from "../../../lib/settings/accounts.ts";
 import { parseConfig } from "../../../lib/settings/parse.ts";
 import { errorText, Fail } from "../../../lib/fail.ts";
 import { sysexit } from "../../../lib/sysexits.ts";
@@ -24,15 +25,15 @@ const [greg, ann, bob] = ["greg@example.org", "ann@example.net", "bob@example.ne
 const HEAD = "Subject: x\n\n";
 const TO_BOTH: Envelope = { sender: greg, recipients: [ann, bob], dsn: {} };
 
-/** Settings for this server. */
-function transport(port: number, more = 'security = "none"', host = "127.0.0.1") {
+/** The account of this server. */
+function account(port: number, more = 'security = "none"', host = "127.0.0.1") {
   const text = `[[identity]]\naddress = "greg@example.org"\n[transport]\nvia = "smtp"\nhost = "${host}"\n`;
-  return parseConfig(`${text}port = ${port}\n${more}\n`, { file: "/c/config.toml", home: "/h" }).transport;
+  return accountsIn(parseConfig(`${text}port = ${port}\n${more}\n`, { file: "/c/config.toml", home: "/h" }))[0]!;
 }
 
 /** Sends a message to the server. */
 function send(sink: Sink, more?: string, envelope = TO_BOTH, body = chunks("Hi.\n"), signal?: AbortSignal) {
-  return submit(transport(sink.port, more), envelope, { head: utf8(HEAD), body }, signal);
+  return submit(account(sink.port, more), envelope, { head: utf8(HEAD), body }, signal);
 }
 
 /** A summary of the error: exit status, whether it is certain that nothing was sent, and message. */
@@ -106,7 +107,7 @@ Deno.test("DSN and 8BITMIME parameters are sent only if offered", async () => {
 Deno.test("the size of a completely read message is announced in MAIL", async () => {
   await using sink = new Sink({ extensions: ["SIZE 1000"] });
   const whole = (body: string) =>
-    submit(transport(sink.port), TO_BOTH, { head: utf8(HEAD), body: chunks(body), whole: true });
+    submit(account(sink.port), TO_BOTH, { head: utf8(HEAD), body: chunks(body), whole: true });
   await whole("Hi.\n.\n");
   assert.equal(sink.accepted[0]!.fromParameters, `SIZE=${sink.accepted[0]!.data.length}`);
   assert.equal(sink.accepted[0]!.mail, `${HEAD}Hi.\n.\n`);
@@ -413,7 +414,7 @@ Deno.test("addresses and headers in UTF-8", async (t) => {
   for (const [extensions, bytes, parameters] of headers) {
     await t.step(`a header: ${extensions}, ${decodeLatin1(bytes).trim()}`, async () => {
       await using sink = new Sink({ extensions });
-      await submit(transport(sink.port), TO_BOTH, { head: bytes, body: chunks() });
+      await submit(account(sink.port), TO_BOTH, { head: bytes, body: chunks() });
       assert.equal(sink.accepted[0]!.fromParameters, parameters);
     });
   }
@@ -421,7 +422,7 @@ Deno.test("addresses and headers in UTF-8", async (t) => {
 
 Deno.test("no server, an unknown host name, no sender, an invalid recipient", async () => {
   const message = { head: utf8(HEAD), body: chunks("Hi.\n") };
-  const to = (port: number, host?: string) => submit(transport(port, host ? "" : undefined, host), TO_BOTH, message);
+  const to = (port: number, host?: string) => submit(account(port, host ? "" : undefined, host), TO_BOTH, message);
   await fails(to(deadPort()), 75, /^127\.0\.0\.1:\d+ cannot be used: connection refused/);
   await fails(to(25, "nowhere.invalid"), 75, /^nowhere\.invalid:25 cannot be used: failed to lookup address/);
   await using sink = new Sink();
@@ -554,7 +555,7 @@ Deno.test({
   name: "without the network permission the error suggests countersign sandbox",
   permissions: { read: true, env: true, net: false, sys: ["uid"] },
   async fn() {
-    const sent = submit(transport(25), TO_BOTH, { head: utf8(HEAD), body: chunks() });
+    const sent = submit(account(25), TO_BOTH, { head: utf8(HEAD), body: chunks() });
     await fails(sent, 78, /^No permission to connect to 127\.0\.0\.1:25: countersign sandbox$/);
   },
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { errorText, Fail } from "../../../lib/fail.ts";
 import { parseConfig, type Settings } from "../../../lib/settings/parse.ts";
-import { type NamedSetting, SETTINGS } from "../../../lib/settings/schema.ts";
+import { type NamedSetting, REPEATED, SETTINGS } from "../../../lib/settings/schema.ts";
 import { work } from "../../fuzz/work.ts";
 
 const SOURCE = { file: "/home/greg/.config/countersign/config.toml", home: "/home/greg" };
@@ -13,8 +13,11 @@ const BASE: Tables = {
   identity: { address: '"greg@example.org"' },
   transport: { preset: '"sendmail"' },
 };
+/** A smallest account. */
+const ACCOUNT: Tables = { transport: { via: '"smtp"' }, account: { name: '"work"', host: '"smtp.example.org"' } };
+/** What makes each credential valid. */
+const LOGIN: Tables = { ...ACCOUNT, account: { ...ACCOUNT.account, user: '"greg"', password_file: '"p"' } };
 
-const REPEATED = ["identity", "rule"];
 const shortName = (setting: NamedSetting) => setting.name.split(".").at(-1)!;
 
 /** The settings file with these tables, and the line of this setting in it. */
@@ -22,7 +25,7 @@ function write(tables: Tables, setting: NamedSetting): { text: string; line: num
   const lines: string[] = ["# settings"];
   let line = 0;
   for (const [table, values] of Object.entries(tables)) {
-    if (table !== "") lines.push("", REPEATED.includes(table) ? `[[${table}]]` : `[${table}]`);
+    if (table !== "") lines.push("", Object.hasOwn(REPEATED, table) ? `[[${table}]]` : `[${table}]`);
     for (const [name, value] of Object.entries(values)) {
       lines.push(`${name} = ${value}`);
       if (table === setting.table && name === shortName(setting)) line = lines.length;
@@ -43,7 +46,7 @@ function read(settings: Settings, setting: NamedSetting): unknown {
   const name = setting.table;
   // deno-lint-ignore no-explicit-any
   const all = settings as any;
-  const table = name === "" ? all : REPEATED.includes(name) ? all[name][0] : all[name];
+  const table = name === "" ? all : Object.hasOwn(REPEATED, name) ? all[name][0] : all[name];
   return table[shortName(setting)];
 }
 
@@ -121,6 +124,28 @@ const VALUES: Record<string, { good: string; is: unknown; bad: string; with?: Ta
   },
   "rule.sender": { good: '"prvs"', is: "prvs", bad: '"none"', with: { rule: { to: '["*@example.com"]' } } },
   "rule.confirm": { good: "true", is: true, bad: '"no"', with: { rule: { to: '["*@example.com"]' } } },
+  "account.name": { good: '"work"', is: "work", bad: '"a b"', with: ACCOUNT },
+  "account.from": { good: '["*@example.org"]', is: ["*@example.org"], bad: '["a b"]', with: ACCOUNT },
+  "account.default": { good: "true", is: true, bad: "1", with: ACCOUNT },
+  "account.host": { good: '"smtp.example.org"', is: "smtp.example.org", bad: '""', with: ACCOUNT },
+  "account.port": { good: "2525", is: 2525, bad: "65536", with: ACCOUNT },
+  "account.security": { good: '"starttls"', is: "starttls", bad: '"ssl"', with: ACCOUNT },
+  "account.ca": { good: '"ca.pem"', is: `${FOLDER}/ca.pem`, bad: '"a\\u0000"', with: ACCOUNT },
+  "account.user": { good: '"greg"', is: "greg", bad: '"a\\nb"', with: LOGIN },
+  "account.password_file": { good: '"~/.password"', is: "/home/greg/.password", bad: '"a\\u0000"', with: LOGIN },
+  "account.password_command": {
+    good: '["/usr/bin/pass", "mail"]',
+    is: ["/usr/bin/pass", "mail"],
+    bad: '["pass"]',
+    with: { ...ACCOUNT, account: { ...ACCOUNT.account, user: '"greg"' } },
+  },
+  "account.oauth2_command": {
+    good: '["/usr/bin/mutt_oauth2.py"]',
+    is: ["/usr/bin/mutt_oauth2.py"],
+    bad: '["./mutt_oauth2.py"]',
+    with: { ...ACCOUNT, account: { ...ACCOUNT.account, user: '"greg"' } },
+  },
+  "account.sender": { good: '"prvs"', is: "prvs", bad: '"none"', with: ACCOUNT },
   "challenge.answer": { good: "true", is: true, bad: '"yes"' },
   "challenge.lists": { good: '["*@lists.example.org"]', is: ["*@lists.example.org"], bad: '["a b"]' },
   "challenge.requests": { good: "true", is: true, bad: "1" },
@@ -147,6 +172,8 @@ const VALUES: Record<string, { good: string; is: unknown; bad: string; with?: Ta
   "transport.ca": { good: '"ca.pem"', is: `${FOLDER}/ca.pem`, bad: '"a\\u0000"' },
   "transport.user": { good: '"greg"', is: "greg", bad: '"a\\nb"' },
   "transport.password_file": { good: '"~/.password"', is: "/home/greg/.password", bad: '"a\\u0000"' },
+  "transport.password_command": { good: '["/usr/bin/pass", "mail"]', is: ["/usr/bin/pass", "mail"], bad: '["pass"]' },
+  "transport.oauth2_command": { good: '["/usr/bin/mutt_oauth2.py"]', is: ["/usr/bin/mutt_oauth2.py"], bad: '["./a"]' },
   "transport.helo": { good: '"[192.0.2.1]"', is: "[192.0.2.1]", bad: '"a b"' },
   "transport.real": { good: '["/usr/sbin/sendmail"]', is: ["/usr/sbin/sendmail"], bad: '["/bin/x", "a\\u0000b"]' },
   "incoming.forged": { good: '"mark"', is: "mark", bad: '"drop"' },
@@ -166,9 +193,10 @@ Deno.test("The table in this test has every setting", () => {
 Deno.test("Every setting has its default", () => {
   const commanded = parse(write({ ...BASE, rule: { to: '["*"]' } }, SETTINGS[0]!).text);
   const filed = parse(write({ ...BASE, transport: { via: '"maildir"', maildir: '"/m"' } }, SETTINGS[0]!).text);
+  const account = parse(write({ ...BASE, ...ACCOUNT }, SETTINGS[0]!).text);
   for (const setting of SETTINGS) {
     if (setting.fallback === undefined) continue;
-    const settings = setting.name === "transport.preset" ? filed : commanded;
+    const settings = setting.name === "transport.preset" ? filed : setting.table === "account" ? account : commanded;
     let expected = setting.fallback;
     if (setting.type === "path" && expected !== "") {
       expected = `${expected}`.startsWith("~") ? `${expected}`.replace("~", SOURCE.home) : `${FOLDER}/${expected}`;
@@ -397,7 +425,7 @@ Deno.test("Contradictory or incomplete combinations of settings are reported", (
     '6: transport.command cannot be used with via = "maildir"',
   );
   const smtp = (more: string) => `${IDENTITY}[transport]\nvia = "smtp"\n${more}`;
-  bad(smtp(""), "3: transport.host is not set: name the server that sends your mail");
+  bad(smtp(""), "3: transport.host is not set: name the server that sends your mail, or add [[account]]");
   bad(smtp('host = "h"\ncommand = ["/bin/x"]\n'), '6: transport.command cannot be used with via = "smtp"');
   for (const host of ["smtp.example.org", "10.0.0.1", "128.0.0.1", "127.0.0.1.example.org", "localhost.example.org"]) {
     const text = smtp(`host = "${host}"\nsecurity = "none"\n`);
@@ -417,7 +445,10 @@ Deno.test("Contradictory or incomplete combinations of settings are reported", (
     smtp('host = "::1"\nsecurity = "none"\nuser = "greg"\npassword_file = "p"\n'),
     '7: transport.user cannot be used with security = "none": passwords are sent over TLS only',
   );
-  bad(smtp('host = "h"\nuser = "greg"\n'), "6: transport.user requires transport.password_file");
+  bad(
+    smtp('host = "h"\nuser = "greg"\n'),
+    "6: transport.user requires password_file, password_command or oauth2_command",
+  );
   bad(smtp('host = "h"\npassword_file = "p"\n'), "6: transport.password_file requires transport.user");
   const second = (address: string, keys: string) =>
     `${TRANSPORT}${IDENTITY}[[identity]]\naddress = "${address}"\n${keys}`;

@@ -195,6 +195,8 @@ const TRANSPORTS = [
   `transport.via = "maildir"\ntransport.maildir = "/box"\n`,
   `transport.preset = "exim"\nstate.redis = "rediss://r.example"\n`,
   `transport.via = "smtp"\ntransport.host = "mx.example"\ntransport.user = "greg"\ntransport.password_file = "/pw"\n`,
+  `transport.via = "smtp"\ntransport.host = "mx.example"\ntransport.user = "greg"\n`,
+  `transport.via = "smtp"\n`,
 ];
 const NAMED = "/named/by/setting";
 
@@ -202,11 +204,18 @@ const NAMED = "/named/by/setting";
 function permittedBy({ name, type }: NamedSetting): string[] {
   const value = type === "path" ? `"${NAMED}"` : `["${NAMED}"]`;
   const ofIdentity = name.startsWith("identity.");
+  const ofAccount = name.startsWith("account.");
+  const login = name === "account.ca" ? "" : 'user = "greg"\n';
+  const account = !ofAccount
+    ? ""
+    : `[[account]]\nname = "a"\nhost = "mx.example"\n${login}${name.slice("account.".length)} = ${value}\n`;
   return TRANSPORTS.flatMap((transport) => {
     const others = transport.split("\n").filter((line) => !line.startsWith(`${name} =`)).join("\n");
     const sockets = name === "serve.socket_folder" ? "" : `serve.socket_folder = "/run/c"`;
-    const top = `${others}\nchallenge.answer = true\n${sockets}\n${ofIdentity ? "" : `${name} = ${value}`}\n`;
-    const text = `${top}${IDENTITY}${ofIdentity ? `${name.slice("identity.".length)} = ${value}\n` : ""}`;
+    const top = `${others}\nchallenge.answer = true\n${sockets}\n${
+      ofIdentity || ofAccount ? "" : `${name} = ${value}`
+    }\n`;
+    const text = `${top}${account}${IDENTITY}${ofIdentity ? `${name.slice("identity.".length)} = ${value}\n` : ""}`;
     try {
       return permissions(parseConfig(text, SOURCE), SOURCE).map(({ thing }) => thing);
     } catch (error) {
