@@ -13,7 +13,7 @@ export interface Parameter extends Entry {
   readonly name: string;
 }
 
-/** An entry of master.cf; `text` is the whole entry. */
+/** An entry of master.cf; `text` is the whole entry, to which the lines of `postconf -P` are added as options. */
 export interface Service extends Entry {
   readonly name: string;
   readonly program: string;
@@ -29,21 +29,38 @@ export interface Parameters {
 /** Returns the parameters and services of the files, in order. */
 export function entries(files: readonly TextFile[]): { parameters: Parameter[]; services: Service[] } {
   const parameters: Parameter[] = [];
-  const services: Service[] = [];
+  const services = new Map<string, Service>();
+  const options: { key: string; at: Entry; name: string }[] = [];
+  const addService = (at: Entry) => {
+    const words = at.text.split(/\s+/);
+    services.set(`${words[0]}/${words[1]}`, { ...at, name: words[0]!, program: words[7] ?? "" });
+  };
   for (const { file, text } of files) {
     for (const { line, source } of logicalLines(text)) {
       const [, name, value] = /^([A-Za-z0-9_-]+)\s*=\s*(.*)$/s.exec(source) ?? [];
-      if (name !== undefined) {
-        parameters.push({ name, file, line, text: value!.trim() });
-        continue;
-      }
-      const words = source.split(/\s+/);
-      if (!/^(?:unix|inet|fifo|pass|unix-dgram)$/.test(words[1] ?? "")) continue;
-      services.push({ name: words[0]!, program: words[7] ?? "", file, line, text: source });
+      const [, key, option, given] = OF_SERVICE.exec(source) ?? [];
+      if (name !== undefined) parameters.push({ name, file, line, text: value!.trim() });
+      else if (key !== undefined) options.push({ key, name: option!, at: { file, line, text: given!.trim() } });
+      else if (TYPE.test(source.split(/\s+/)[1] ?? "")) addService({ file, line, text: source });
     }
   }
-  return { parameters, services };
+  // `postconf -F` prints the fields of an entry one by one, `postconf -P` the parameters that its options set.
+  for (const { key, name, at } of options.filter(({ name }) => name === "command" || name.includes("_"))) {
+    const command = name === "command" ? at.text : /^smtpd_/.test(name) ? "smtpd" : undefined;
+    const known = services.get(key);
+    if (known === undefined && command !== undefined) {
+      addService({ ...at, text: `${key.replace(/\/(?=[^/]*$)/, " ")} - - - - - ${command}` });
+    }
+    const service = services.get(key);
+    if (name === "command" || service === undefined) continue;
+    services.set(key, { ...service, text: `${service.text} -o { ${name} = ${at.text} }` });
+  }
+  return { parameters, services: [...services.values()] };
 }
+
+const TYPE = /^(?:unix|inet|fifo|pass|unix-dgram)$/;
+/** A line of `postconf -P` or `postconf -F`: the service with its type, the name, and the value. */
+const OF_SERVICE = /^(\S+\/(?:unix|inet|fifo|pass|unix-dgram))\/([A-Za-z0-9_-]+)\s*=\s*(.*)$/s;
 
 /** Returns access to the parameters; the last one of a name counts. */
 export function parametersOf(parameters: readonly Parameter[]): Parameters {

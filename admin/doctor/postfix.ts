@@ -1,6 +1,7 @@
 /** Checks the configuration of Postfix: main.cf and master.cf, or the output of postconf. */
 import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
 import { callsHook, type HookCall, hookCall } from "./hook_call.ts";
+import { checkPipeArguments } from "./pipe_call.ts";
 import { entries, type Entry, type Parameters, parametersOf, type Service } from "./postconf.ts";
 
 /** What the checks need besides the files. */
@@ -35,7 +36,10 @@ export function checkPostfix(files: readonly TextFile[], context: PostfixContext
     if (call !== undefined) checkPipe(service, call, value, context, add);
   }
   const [mailbox, command] = [value.entry("mailbox_command"), hookCall(value.text("mailbox_command"))];
-  if (mailbox !== undefined && command !== undefined) checkCall(mailbox, command, context, add);
+  if (mailbox !== undefined && command !== undefined) {
+    checkCall(mailbox, command, context, add);
+    checkMacros(mailbox, add);
+  }
   checkMasquerade(value, context, add);
   if (context.smtp) checkLogin(value, services, context, add);
   return found;
@@ -57,14 +61,21 @@ export function checkForward({ file, text, mode }: TextFile, context: PostfixCon
   for (const [index, line] of lines.entries()) {
     const call = /^\s*#/.test(line) ? undefined : hookCall(line);
     if (call === undefined) continue;
-    checkCall(
-      { file, line: index + 1, text: line },
-      call,
-      context,
-      (what, at, why, fix) => add(what, at.line, why, fix),
-    );
+    const at = { file, line: index + 1, text: line };
+    const addAt: Add = (what, at, why, fix) => add(what, at.line, why, fix);
+    checkCall(at, call, context, addAt);
+    checkMacros(at, addAt);
   }
   return list;
+}
+
+/** Checks for the macros of pipe(8) in a command of local(8), for which they are variables that are not set. */
+function checkMacros(at: Entry, add: Add): void {
+  const [macro] = /\$[({]?(?:sender|recipient|original_recipient)\b[)}]?/.exec(at.text) ?? [];
+  if (macro === undefined) return;
+  const why =
+    "It is a macro of pipe(8) and empty here, so that all mail seems to come from the null sender or to nobody.";
+  add(`The hook is run with ${macro}`, at, why, "Remove it: local(8) sets SENDER and ORIGINAL_RECIPIENT");
 }
 
 /** Checks a call of the hook by any part of Postfix. */
@@ -110,14 +121,8 @@ function checkPipe(service: Service, call: HookCall, value: Parameters, context:
     const why = "Without it the null sender of a bounce arrives as MAILER-DAEMON.";
     add(`Service ${service.name} has no null_sender=`, service, why, "null_sender= before argv=");
   }
-  if (!/\$\{?original_recipient\}?/.test(service.text)) {
-    const why = "If a map rewrites the address, the hook cannot see that it was signed.";
-    add(
-      `Service ${service.name} does not pass the original recipient`,
-      service,
-      why,
-      "${sender} ${original_recipient}",
-    );
+  for (const { what, why, fix } of checkPipeArguments(service.name, wordsAfter(call.program, service.text))) {
+    add(what, service, why, fix);
   }
   if (!call.config) {
     const why = "pipe(8) does not set HOME: the hook finds no settings, and all mail stays queued.";
@@ -151,6 +156,12 @@ function checkPipe(service: Service, call: HookCall, value: Parameters, context:
       `relay_domains = ${domain}`,
     );
   }
+}
+
+/** Returns the words after the program in a service; `{ … }` makes one argument of several words. */
+function wordsAfter(program: string, text: string): string[] {
+  const rest = text.slice(text.indexOf(program) + program.length);
+  return (rest.match(/\{[^{}]*\}(?=\s|$)|\S+/g) ?? []).map((word) => word.replace(/^\{\s*(.*?)\s*\}$/s, "$1"));
 }
 
 /** Checks masquerade_domains; see postconf(5): the first match counts, and `!` makes an exception. */

@@ -221,6 +221,7 @@ table(
 const pipe = (rest: string) => `countersign unix - n n - - pipe\n  ${rest}\n`;
 const RIGHT =
   `flags=DRO user=greg null_sender= argv=${HOOK} --as postfix --config /c --maildir /m \${sender} \${original_recipient}`;
+const ENVELOPE = "${sender} ${original_recipient}";
 const RECIPIENT_LIMIT = "countersign_destination_recipient_limit = 1\n";
 const postfix = {
   programs,
@@ -273,6 +274,35 @@ table(
     RECIPIENT_LIMIT + pipe(RIGHT.replace("original_", "")),
     "2 Service countersign does not pass the original recipient",
   ],
+  [RECIPIENT_LIMIT + pipe(RIGHT.replace(ENVELOPE, `-- ${ENVELOPE}`))],
+  [RECIPIENT_LIMIT + pipe(RIGHT.replace(ENVELOPE, "$(sender) $original_recipient"))],
+  [RECIPIENT_LIMIT + pipe(RIGHT.replace(ENVELOPE, "--sender <${sender}> --recipient=${original_recipient}"))],
+  [RECIPIENT_LIMIT + pipe(RIGHT.replace("/c ", "{ /c } "))],
+  ...[
+    "${sender} ${user}@${domain}",
+    "${sender} ${mailbox}",
+    "${sender} ${sender}",
+    "--sender ${sender}",
+    '${sender} "${original_recipient}"',
+  ].map((envelope): [string, string] => [
+    RECIPIENT_LIMIT + pipe(RIGHT.replace(ENVELOPE, envelope)),
+    "2 Service countersign does not pass the original recipient",
+  ]),
+  ...["--recipient ${original_recipient}", "greg@example.org ${original_recipient}"].map((
+    envelope,
+  ): [string, string] => [
+    RECIPIENT_LIMIT + pipe(RIGHT.replace(ENVELOPE, envelope)),
+    "2 Service countersign does not pass the envelope sender",
+  ]),
+  [
+    RECIPIENT_LIMIT + pipe(RIGHT.replace(ENVELOPE, "${original_recipient} ${sender}")),
+    "2 Service countersign does not pass the original recipient",
+    "2 Service countersign does not pass the envelope sender",
+  ],
+  [
+    RECIPIENT_LIMIT + pipe(RIGHT.replace(ENVELOPE, "${sender}")),
+    '2 Service countersign passes invalid arguments to the hook: Unknown argument "${sender}"',
+  ],
   [RECIPIENT_LIMIT + pipe(RIGHT.replace("--config /c ", "")), "2 Service countersign does not name the settings"],
   [RECIPIENT_LIMIT + pipe(RIGHT.replace("--maildir /m ", "")), "2 The hook has no destination"],
   [
@@ -280,6 +310,7 @@ table(
     "2 The hook is run with --as nothing, but the caller is Postfix",
   ],
   [`mailbox_command = ${HOOK} --maildir M\n`, "1 The hook is run with --as nothing, but the caller is Postfix"],
+  [`mailbox_command = ${HOOK} --as postfix --maildir M \${sender} $recipient\n`, "1 The hook is run with ${sender}"],
   [`mailbox_command = /nowhere/incoming --as postfix --maildir M\n`, "1 /nowhere/incoming does not exist"],
 );
 table(
@@ -293,6 +324,8 @@ table(
   [`"|${HOOK} --as postfix --maildir /m"\n`],
   ["ann@example.net\n"],
   [`# old\n"|${HOOK} --as postfix"\n`, "2 The hook has no destination"],
+  [`|${HOOK} --as postfix --forward --sender "$SENDER"\n`],
+  [`|${HOOK} --as postfix --forward --sender "\${sender}"\n`, "1 The hook is run with ${sender}"],
   [`|${HOOK} --as qmail --forward\n`, "1 The hook is run with --as qmail, but the caller is Postfix"],
 );
 

@@ -9,12 +9,38 @@ const SMTP = "smtp inet n - y - - smtpd\n";
 const SIGN = "-o { smtpd_milters = { unix:countersign/sign, default_action=tempfail }, inet:127.0.0.1:8891 }";
 const LOGIN = "-o smtpd_sender_restrictions=reject_sender_login_mismatch";
 const SUBMISSION = `submission inet n - y - - smtpd\n  ${SIGN}\n  ${LOGIN}\n`;
+const SIGNING = "{ unix:countersign/sign, default_action=tempfail }";
+/** What postconf prints about the same lines. */
+const PRINTED = `-o {smtpd_milters=${SIGNING}, inet:127.0.0.1:8891} ${LOGIN}\n`;
+const OF_SUBMISSION = `submission/inet/smtpd_milters = ${SIGNING}, inet:127.0.0.1:8891\n` +
+  "submission/inet/smtpd_sender_restrictions = reject_sender_login_mismatch\nsubmission/inet/syslog_name = submission\n";
 
 /** [what, text, the ids of the findings] */
 const rows: [string, string, ...string[]][] = [
   ["all as in contrib", DOOR + LOCAL + SMTP + SUBMISSION],
   ["none of our sockets", `smtpd_milters = inet:127.0.0.1:8891\n${SMTP}`],
   ["no Postfix", ""],
+  ["postconf -M", `${DOOR}${LOCAL}smtp       inet  n - y - - smtpd\nsubmission inet  n - y - - smtpd ${PRINTED}`],
+  ["postconf -P without -M", `${DOOR}${LOCAL}${SMTP}${OF_SUBMISSION}`],
+  ["postconf -M and -P", DOOR + LOCAL + SMTP + SUBMISSION.split("\n")[0] + "\n" + OF_SUBMISSION],
+  ["postconf -F", `${DOOR}${LOCAL}${SMTP}submission/inet/private = n\nsubmission/inet/command = smtpd ${PRINTED}`],
+  ["-P: sign on port 25", `${DOOR}smtp/inet/smtpd_milters = ${SIGNING}\n${SUBMISSION}`, "milter-sign-on-25"],
+  [
+    "-P: opendkim first",
+    `${DOOR}${SMTP}submission/inet/smtpd_milters = inet:127.0.0.1:8891, ${SIGNING}\n` +
+    "submission/inet/smtpd_sender_restrictions = reject_sender_login_mismatch\n",
+    "milter-order",
+  ],
+  [
+    "-P: any sender",
+    `${DOOR}${SMTP}${OF_SUBMISSION.replace(/^.*mismatch\n/m, "")}`,
+    "milter-sender-login",
+  ],
+  [
+    "-F: sign on port 25",
+    `${DOOR}smtp/inet/command = smtpd -o {smtpd_milters=${SIGNING}}\n${SUBMISSION}`,
+    "milter-sign-on-25",
+  ],
   ["absolute paths", (DOOR + LOCAL).replaceAll("unix:", "unix:/var/spool/postfix/") + SMTP + SUBMISSION],
   ["as a chrooted smtpd sees them", (DOOR + LOCAL).replaceAll("unix:", "unix:/") + SMTP + SUBMISSION],
   ["a path in another queue directory", `queue_directory = /q\n${DOOR}${LOCAL}${SMTP}${SUBMISSION}`],
