@@ -60,10 +60,10 @@ export async function decideMessage(delivery: Delivery, { loaded, now }: DoorCon
   const { settings, identities } = loaded;
   try {
     const { verdict } = await decide(delivery, { settings, identities, now, ...storesFor("postfix", settings, now) });
-    if (!isRefused(verdict, loaded)) return passed(verdict);
+    if (!isRefused(verdict, loaded)) return passed(verdict, loaded);
     // Another host may have sent a message that it could not remember.
     if (!await everythingRemembered(settings, now)) {
-      return passed({ ...verdict, reason: `${verdict.reason}; not refused, because mail was sent and not remembered` });
+      return passed({ ...verdict, reason: notRefused(verdict.reason, FORGOTTEN) }, loaded);
     }
     return refused(
       verdict,
@@ -78,10 +78,24 @@ export async function decideMessage(delivery: Delivery, { loaded, now }: DoorCon
  * Returns whether a message from this sender may be rejected because of its content: only if all programs that
  * sign remember sent mail in the same state, and have done so for as long as bounces may return.
  */
-export function mayRefuseMessage({ loaded: { settings }, sender, now }: DoorContext): boolean {
-  return settings.incoming.forged === "refuse" && settings.state.shared && sender !== DOUBLE_BOUNCE &&
-    isBounceSender(sender) && remembersAll(settings.state.folder, now);
+export function mayRefuseMessage(context: DoorContext): boolean {
+  const { sender } = context;
+  return sender !== DOUBLE_BOUNCE && isBounceSender(sender) && whyNotJudged(context) === undefined;
 }
+
+/** Returns why no message is rejected because of its content; undefined if messages are judged. */
+export function whyNotJudged({ loaded: { settings }, now }: Omit<DoorContext, "sender">): string | undefined {
+  const { incoming, state } = settings;
+  if (incoming.forged !== "refuse") return wrongMode(incoming.forged);
+  if (!state.shared) return "state.shared is not set, so that the message may have been signed elsewhere";
+  return remembersAll(state.folder, now) ? undefined : FORGOTTEN;
+}
+
+const wrongMode = (forged: string): string => `incoming.forged is "${forged}"`;
+const FORGOTTEN = "a message was sent within the last 30 days without being remembered";
+
+/** Returns the reason of a verdict, with the reason why it has no consequence at the door. */
+export const notRefused = (reason: string, why: string): string => `${reason}; not refused, because ${why}`;
 
 /** RFC 5321 section 4.5.1 and RFC 2142: postmaster and abuse must remain reachable for complaints about this site. */
 function isRole(address: string): boolean {
@@ -163,7 +177,7 @@ function signed(address: string, { loaded, sender, now }: DoorContext): Decision
       );
     }
   }
-  if (!isRefused(verdict, loaded)) return passed(verdict);
+  if (!isRefused(verdict, loaded)) return passed(verdict, loaded);
   return refused(verdict, reply("550 5.1.1", "No such address", contact(loaded)));
 }
 
@@ -174,7 +188,13 @@ function isRefused({ result }: Verdict, { settings }: Loaded): boolean {
 
 const contact = ({ settings }: Loaded): string => settings.serve.contact;
 
-const passed = (verdict: Verdict): Decision => ({ event: eventOf(verdict, "passed") });
+/** Accepts what would be rejected with `incoming.forged = "refuse"`, or is no forgery. */
+function passed(verdict: Verdict, { settings: { incoming: { forged } } }: Loaded): Decision {
+  const event = eventOf(verdict, "passed");
+  if (forged === "refuse" || !["forged", "suspect"].includes(verdict.result)) return { event };
+  return { event: { ...event, why: notRefused(verdict.reason, wrongMode(forged)) } };
+}
+
 const refused = (verdict: Verdict, reply: string): Decision => ({ reply, event: eventOf(verdict, "refused") });
 const failed = (error: unknown): Decision => ({ event: { outcome: "passed", error: errorText(error) } });
 

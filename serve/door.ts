@@ -5,10 +5,18 @@
 import { concat } from "../lib/bytes.ts";
 import { type Event, logAddress } from "../lib/log.ts";
 import { printHead } from "../lib/message.ts";
+import { canonicalAddress, identityOf } from "../lib/settings/identity.ts";
 import { addressIn, type Delivery } from "../incoming/delivery.ts";
 import { PREFIX_BYTES } from "../io/system/input.ts";
 import { log } from "../io/system/log.ts";
-import { decideMessage, decideRecipient, type Decision, type DoorContext, mayRefuseMessage } from "./decisions.ts";
+import {
+  decideMessage,
+  decideRecipient,
+  type Decision,
+  type DoorContext,
+  mayRefuseMessage,
+  whyNotJudged,
+} from "./decisions.ts";
 import type { Engine } from "./engine.ts";
 import type { Answer } from "./milter/protocol.ts";
 import type { Content, MailFrom, MilterMessage, MilterRole } from "./milter/session.ts";
@@ -56,6 +64,8 @@ class IncomingMessage implements MilterMessage {
         return { reply: reply("452 4.5.3", why) };
       }
       if (needsMessage) this.#judged.push(address);
+    } else if (needsMessage) {
+      this.#logPassed("rcpt", address, whyNotJudged(this.#context));
     }
     this.#accepted++;
     return "continue";
@@ -67,10 +77,20 @@ class IncomingMessage implements MilterMessage {
 
   async end(content: Content): Promise<{ answer: Answer }> {
     const [address] = this.#judged;
-    if (address === undefined || this.#accepted > 1) return { answer: "accept" };
+    if (address === undefined) return { answer: "accept" };
+    if (this.#accepted > 1) {
+      this.#logPassed("data", address, "the message has several recipients, to whom the reply would apply");
+      return { answer: "accept" };
+    }
     const decision = await decideMessage(deliveryOf(this.#context.sender, address, content), this.#context);
     this.#log("data", decision);
     return { answer: decision.reply === undefined ? "accept" : { reply: decision.reply } };
+  }
+
+  /** Logs why a message to an identity is not judged. */
+  #logPassed(stage: "rcpt" | "data", recipient: string, why: string | undefined): void {
+    const identity = identityOf(this.#context.loaded.identities, recipient);
+    this.#log(stage, { event: { identity: identity && canonicalAddress(identity), outcome: "passed", why } });
   }
 
   #log(stage: "rcpt" | "data", { event }: Decision): void {

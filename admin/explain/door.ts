@@ -8,7 +8,7 @@ import {
   decideRecipient,
   type Decision,
   type DoorContext,
-  mayRefuseMessage,
+  whyNotJudged,
 } from "../../serve/decisions.ts";
 import { load } from "../../serve/loaded.ts";
 import { json, plain, rows } from "../terminal.ts";
@@ -63,15 +63,9 @@ export async function explainDoor(
   }
   if (input === undefined) throw new Fail("usage", "Option --at data needs a message");
   if (!atRcpt.needsMessage) return about("data", { event: atRcpt.event ?? {} }, "not about mail of an identity");
-  if (!mayRefuseMessage(context)) return about("data", {}, whyNot(context));
+  const why = whyNotJudged(context);
+  if (why !== undefined) return about("data", {}, why);
   return about("data", await decideMessage(deliveryOf(input, sender, recipient), context), "");
-}
-
-/** Returns why a message is not even judged. */
-function whyNot({ loaded: { settings } }: DoorContext): string {
-  if (settings.incoming.forged !== "refuse") return `incoming.forged is "${settings.incoming.forged}"`;
-  if (!settings.state.shared) return "state.shared is not set, so that the message may have been signed elsewhere";
-  return "a message was sent within the last 30 days without being remembered";
 }
 
 /** The door sees the beginning of a message, and nothing of its end. */

@@ -9,7 +9,14 @@ import { addressIn, type Delivery } from "../../incoming/delivery.ts";
 import { LOOKUP_VERSION } from "../../io/state/shared/ask.ts";
 import type { SharedStore } from "../../io/state/shared/store.ts";
 import { log } from "../../io/system/log.ts";
-import { decideMessage, decideRecipient, type Decision, type DoorContext, mayRefuseMessage } from "../decisions.ts";
+import {
+  decideMessage,
+  decideRecipient,
+  type Decision,
+  type DoorContext,
+  notRefused,
+  whyNotJudged,
+} from "../decisions.ts";
 import type { Loaded } from "../loaded.ts";
 import type { ReceivedRequest } from "./reader.ts";
 import type { LookupRequest } from "./requests.ts";
@@ -135,8 +142,11 @@ async function decideContent(
     unread: !whole,
   };
   const { reply, ...decision } = await decideMessage(delivery, context);
-  if (reply === undefined || mayRefuseMessage(context)) return { ...decision, ...(reply !== undefined && { reply }) };
-  return { ...decision, ...(decision.event && { event: { ...decision.event, outcome: "passed" } }) };
+  if (reply === undefined) return decision;
+  const reason = whyNotJudged(context);
+  if (reason === undefined) return { ...decision, reply };
+  const why = notRefused(String(decision.event?.why), reason);
+  return { ...decision, ...(decision.event && { event: { ...decision.event, outcome: "passed", why } }) };
 }
 
 /** Treats all complete lines as the header, if its end is beyond the part of the message that was sent. */

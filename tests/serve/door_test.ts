@@ -83,44 +83,72 @@ Deno.test("at the end of the data: only certainly forged bounces are rejected", 
 Deno.test("no bounce is rejected where a condition for rejecting is missing", async (t) => {
   const today = new Date().toISOString().slice(0, 10);
   const bad = srs("greg", "mallory");
-  const rows: [string, () => EngineHome, boolean][] = [
-    ["forged = spam", () => new EngineHome("", { forged: "spam" }), false],
-    ["forged = mark", () => new EngineHome("", { forged: "mark" }), false],
-    ["the state is not shared", () => new EngineHome("", { shared: false }), true],
-    ["during the grace period", () => {
-      const home = new EngineHome();
-      home.write("site.toml", `since = "${today}"\n${home.read("site.toml")}`);
-      assert.equal(home.engine.reload(), undefined);
-      return home;
-    }, true],
-    ["a message was not remembered", () => {
-      const home = new EngineHome();
-      noteForgotten(`${home.path}/state`, new Date());
-      return home;
-    }, true],
-    ["the index cannot be read", () => {
-      const home = new EngineHome();
-      home.write("state/sent", "not a folder");
-      return home;
-    }, true],
-    ["all keys are expired", () => {
-      const home = new EngineHome();
-      for (const user of ["greg", "ann"]) home.write(`keys/${user}`, `k1 2020-01-01 ${user} ${SECRET}\n`, 0o600);
-      assert.equal(home.engine.reload(), undefined);
-      return home;
-    }, false],
-    ["a key is dated in the future", () => {
-      const home = new EngineHome();
-      home.write("keys/greg", `k1 2999-01-01 greg ${SECRET}\n`, 0o600);
-      assert.equal(home.engine.reload(), undefined);
-      return home;
-    }, false],
-    ["the key of this identity cannot be read", () => unreadable("greg"), false],
+  const rows: [string, () => EngineHome, boolean, RegExp][] = [
+    ["forged = spam", () => new EngineHome("", { forged: "spam" }), false, /why="incoming.forged is \\"spam\\""/],
+    ["forged = mark", () => new EngineHome("", { forged: "mark" }), false, /why="incoming.forged is \\"mark\\""/],
+    ["the state is not shared", () => new EngineHome("", { shared: false }), true, /why="state.shared is not set/],
+    [
+      "during the grace period",
+      () => {
+        const home = new EngineHome();
+        home.write("site.toml", `since = "${today}"\n${home.read("site.toml")}`);
+        assert.equal(home.engine.reload(), undefined);
+        return home;
+      },
+      true,
+      /only marked during the first 14 days/,
+    ],
+    [
+      "a message was not remembered",
+      () => {
+        const home = new EngineHome();
+        noteForgotten(`${home.path}/state`, new Date());
+        return home;
+      },
+      true,
+      /why="a message was sent within the last 30 days without being remembered"/,
+    ],
+    [
+      "the index cannot be read",
+      () => {
+        const home = new EngineHome();
+        home.write("state/sent", "not a folder");
+        return home;
+      },
+      true,
+      / error=/,
+    ],
+    [
+      "all keys are expired",
+      () => {
+        const home = new EngineHome();
+        for (const user of ["greg", "ann"]) home.write(`keys/${user}`, `k1 2020-01-01 ${user} ${SECRET}\n`, 0o600);
+        assert.equal(home.engine.reload(), undefined);
+        return home;
+      },
+      false,
+      /result=unjudged/,
+    ],
+    [
+      "a key is dated in the future",
+      () => {
+        const home = new EngineHome();
+        home.write("keys/greg", `k1 2999-01-01 greg ${SECRET}\n`, 0o600);
+        assert.equal(home.engine.reload(), undefined);
+        return home;
+      },
+      false,
+      / error=/,
+    ],
+    ["the key of this identity cannot be read", () => unreadable("greg"), false, / error=/],
   ];
-  for (const [what, make, address] of rows) {
+  for (const [what, make, address, logged] of rows) {
     await t.step(what, async () => {
       using home = make();
       assert.equal(await lastResponse(home, "", [PLAIN], FORGED), "a");
+      assert.equal(home.log().length, 1);
+      assert.match(home.log()[0]!, /^direction=in at=(?:rcpt|data) sender=<> .*outcome=passed /);
+      assert.match(home.log()[0]!, logged);
       assert.equal((await lastResponse(home, "", [bad])).startsWith("y550"), address);
     });
   }
@@ -142,7 +170,13 @@ Deno.test("a second recipient of a bounce is deferred if one of the two is an id
     assert.deepEqual(response, ["c", ...expected], `${sender} ${recipients}`);
     const logged = expected.includes(later)
       ? [/^direction=in at=rcpt sender=<> outcome=deferred why="A bounce has /]
-      : [];
+      : shared
+      ? []
+      : ["greg", "ann"].map((user) =>
+        new RegExp(
+          `^direction=in at=rcpt sender=<> identity=${user}@example\\.org outcome=passed why="state\\.shared is not set`,
+        )
+      );
     assert.equal(home.log().length, logged.length);
     logged.forEach((line, nth) => assert.match(home.log()[nth]!, line));
   }
@@ -165,6 +199,10 @@ Deno.test("a bounce with a signed and a plain recipient is not rejected", async 
   using home = new EngineHome();
   for (const recipients of [[PLAIN, srs()], [PLAIN, "postmaster@srs.example.org"]]) {
     assert.equal(await lastResponse(home, "", recipients, FORGED), "a");
+    assert.match(
+      home.log().at(-1)!,
+      / at=data .* identity=greg@example\.org outcome=passed why="the message has several /,
+    );
   }
 });
 
