@@ -2,8 +2,22 @@
 import { textFile } from "./filesystem.ts";
 
 /** Returns why a user may not read a file; undefined if they may, or if that cannot be determined. */
-export function whyUnreadable(path: string, uid: number): string | undefined {
-  const groups = groupsOf(uid);
+export const whyUnreadable = (path: string, uid: number): string | undefined =>
+  whyDenied(path, uid, groupsOf(uid), 4, "the file");
+
+/**
+ * Returns why a user may not use a file or socket; undefined if they may, or if that cannot be determined.
+ *
+ * @param wanted the permission bits: 4 to read, 2 to write, which connecting to a socket requires
+ */
+export function whyDenied(
+  path: string,
+  uid: number,
+  groups: ReadonlySet<number>,
+  wanted: number,
+  kind: string,
+): string | undefined {
+  if (uid === 0) return undefined;
   const parts = path.split("/").slice(1);
   for (let depth = 1; depth <= parts.length; depth++) {
     const name = `/${parts.slice(0, depth).join("/")}`;
@@ -12,16 +26,37 @@ export function whyUnreadable(path: string, uid: number): string | undefined {
     try {
       info = Deno.statSync(name);
     } catch {
-      return undefined; // the check of the keys reports it
+      return undefined; // other checks report what is missing
     }
     const shift = info.uid === uid ? 6 : groups.has(info.gid ?? -1) ? 3 : 0;
-    const wanted = last ? 4 : 1;
-    if ((((info.mode ?? 0) >> shift) & wanted) === 0) {
+    if ((((info.mode ?? 0) >> shift) & (last ? wanted : 1)) === 0) {
       const mode = ((info.mode ?? 0) & 0o777).toString(8);
-      return `mode 0${mode} of ${last ? "the file" : name}, owner ${info.uid}, group ${info.gid}`;
+      return `mode 0${mode} of ${last ? kind : name}, owner ${info.uid}, group ${info.gid}`;
     }
   }
   return undefined;
+}
+
+/** An account of this machine. */
+export interface Account {
+  readonly name: string;
+  readonly uid: number;
+  /** The primary group. */
+  readonly gid: number;
+  readonly home: string;
+}
+
+/** Returns the accounts in /etc/passwd. */
+export function accounts(): Account[] {
+  return lines("/etc/passwd").filter((fields) => fields.length >= 7).map(([name, , uid, gid, , home]) => {
+    return { name: name!, uid: Number(uid), gid: Number(gid), home: home! };
+  });
+}
+
+/** Returns the gid of a group in /etc/group; undefined if it is not there. */
+export function groupId(name: string): number | undefined {
+  const gid = lines("/etc/group").find(([group]) => group === name)?.[2];
+  return gid === undefined ? undefined : Number(gid);
 }
 
 /** Returns the groups of a user in /etc/passwd and /etc/group. */

@@ -2,15 +2,15 @@
 import { installedPrograms } from "../programs.ts";
 import { checkMaildrop } from "./maildrop.ts";
 import { callsHook } from "./hook_call.ts";
-import { isFile, namesIn, pathAndParents, pathInfo, textFile, textFiles, userId } from "./filesystem.ts";
+import { isFile, namesIn, pathInfo, textFile, textFiles } from "./filesystem.ts";
 import { onPath, run } from "./programs.ts";
 import { checkMilters } from "./milters.ts";
 import { checkMutt } from "./mutt.ts";
 import { muttCommands } from "./muttrc.ts";
+import { pipeStateTrouble } from "./pipe_state.ts";
 import { checkForward, checkPostfix, type PostfixContext } from "./postfix.ts";
 import { checkProcmail } from "./procmail.ts";
 import { checkQmail } from "./qmail.ts";
-import { checkFolder } from "./state.ts";
 import type { Finding, TextFile } from "./finding.ts";
 import type { DoctorContext } from "./context.ts";
 
@@ -64,11 +64,7 @@ export async function filters(
     // With countersign serve clients submit with their plain sender, which must belong to their login.
     smtp: (postconf.length > 0 || !local) && folder === "",
     config: file.file,
-    stateTrouble: (user) => {
-      const uid = userId(user);
-      if (settings === undefined || uid === undefined) return undefined;
-      return checkFolder(pathAndParents(settings.state.folder), "the state folder", uid, true)[0];
-    },
+    stateTrouble: (user, group) => settings && pipeStateTrouble(settings, user, group),
   };
   const forward = textFiles([`${home}/.forward`], unreadable);
   for (const file of forward) findings.push(...checkForward(file, context));

@@ -64,12 +64,6 @@ export function pathAndParents(path: string): PathInfo[] {
   return out;
 }
 
-/** Returns the uid of a user in /etc/passwd; undefined for other users. */
-export function userId(name: string): number | undefined {
-  const line = textFile("/etc/passwd")?.text.split("\n").find((one) => one.startsWith(`${name}:`));
-  return line === undefined ? undefined : Number(line.split(":")[2]);
-}
-
 /** Returns the names in a folder. */
 export function namesIn(folder: string): string[] {
   try {

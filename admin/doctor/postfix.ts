@@ -15,8 +15,11 @@ export interface PostfixContext {
   readonly smtp: boolean;
   /** The settings file; hooks with other settings are not checked against them. */
   readonly config: string;
-  /** Returns why a system user cannot write the state folder; undefined if they can, or if it is unknown. */
-  readonly stateTrouble: (user: string) => Pick<Finding, "what" | "fix"> | undefined;
+  /**
+   * Returns why a system user, in this group or their primary one, cannot use the state; undefined if they can, or if it
+   * is unknown.
+   */
+  readonly stateTrouble: (user: string, group: string | undefined) => Pick<Finding, "what" | "fix"> | undefined;
 }
 
 type Add = (what: string, at: Entry, why: string, fix: string) => void;
@@ -128,11 +131,11 @@ function checkPipe(service: Service, call: HookCall, value: Parameters, context:
     const why = "pipe(8) does not set HOME: the hook finds no settings, and all mail stays queued.";
     add(`Service ${service.name} does not name the settings`, service, why, "incoming --as postfix --config FILE");
   }
-  const [user = ""] = attribute("user")?.split(":") ?? [];
+  const [user = "", group] = attribute("user")?.split(":") ?? [];
   const sameSettings = service.text.split(/[\s=]+/).includes(context.config);
-  const trouble = sameSettings && user !== "" ? context.stateTrouble(user) : undefined;
+  const trouble = sameSettings && user !== "" ? context.stateTrouble(user, group) : undefined;
   if (trouble !== undefined) {
-    const why = "The hook cannot write its log or answer challenges.";
+    const why = "The hook cannot write its log or answer challenges, or defers the mail that it cannot decide about.";
     add(`Service ${service.name} runs the hook as ${user}: ${trouble.what}`, service, why, trouble.fix);
   }
   const limit = `${service.name}_destination_recipient_limit`;

@@ -10,6 +10,7 @@ import { SENT_DAYS } from "../../io/state/sent.ts";
 import type { DoctorContext } from "./context.ts";
 import type { Finding } from "./finding.ts";
 import { whyUnreadable } from "./access.ts";
+import { checkForwardHooks } from "./forward_hooks.ts";
 import { openLog } from "./logfile.ts";
 import { type Answers, NotPermitted, openSession } from "./milter_session.ts";
 import { withNetwork } from "./programs.ts";
@@ -23,6 +24,9 @@ export async function checkServe(context: DoctorContext, settings: Settings): Pr
   const served = settings.serve.socket_folder !== "";
   if (served || asksLookup(settings)) await checkSockets(context, settings);
   if (served) checkServeUser(context, settings);
+  if (asksLookup(settings)) {
+    context.findings.push(...checkForwardHooks(lookupSocket(settings), context.file.file));
+  }
   checkRefuseUnsigned(context, settings);
 }
 

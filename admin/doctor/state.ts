@@ -24,7 +24,7 @@ export function checkFolder(chain: readonly PathInfo[], purpose: string, user: n
   } else if (there.kind !== "folder") {
     add(`${there.path} is not a folder`, undefined, why, `mv ${there.path} ${there.path}.old`);
   } else if (!writable(there, user)) {
-    const fix = there.uid === user ? `chmod u+w ${there.path}` : `chown ${user} ${there.path}`;
+    const fix = there === folder ? ownershipFix(there, user) : `install -d -o ${user} -m 700 ${folder.path}`;
     add(`${there.path} cannot be written by user ${user}`, undefined, why, fix);
   } else if (own && there === folder && (there.mode & 0o002) !== 0) {
     const harm = "Anybody could change the record of sent mail and of answered challenges.";
@@ -35,7 +35,7 @@ export function checkFolder(chain: readonly PathInfo[], purpose: string, user: n
       `${there.path} belongs to user ${there.uid}, not to ${user}`,
       undefined,
       harm,
-      `chown -R ${user} ${there.path}`,
+      ownershipFix(there, user),
     );
   }
   return list;
@@ -48,9 +48,15 @@ export function checkLog(log: PathInfo, user: number): Finding[] {
   const why = "There will be no record of what happened to a message.";
   if (log.kind !== "file") add(`The log ${log.path} is not a file`, undefined, why, `mv ${log.path} ${log.path}.old`);
   else if (!writable(log, user)) {
-    add(`The log ${log.path} cannot be written by user ${user}`, undefined, why, `chown ${user} ${log.path}`);
+    add(`The log ${log.path} cannot be written by user ${user}`, undefined, why, ownershipFix(log, user));
   }
   return list;
+}
+
+/** Returns how a user gets access; what belongs to another user than root, such as that of a site, stays theirs. */
+function ownershipFix({ path, uid }: PathInfo, user: number): string {
+  if (uid === user) return `chmod u+w ${path}`;
+  return uid === 0 ? `chown -R ${user} ${path}` : `Use a folder of your own, or run the program as user ${uid}`;
 }
 
 const parent = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/";

@@ -56,7 +56,7 @@ export function checkOwn(what: string, path: string, info: Deno.FileInfo, forbid
   const user = Deno.uid();
   if (!lent && info.uid !== null && info.uid !== user && info.uid !== 0) {
     const message = `${what} belongs to user ${info.uid}, not to ${user}`;
-    throw new Fail("permission", message, { file: path, fix: `chown ${user} ${path}` });
+    throw new Fail("permission", message, { file: path, fix: ownershipFix(path, user) });
   }
 }
 
@@ -126,11 +126,18 @@ export function unreadable(what: string, path: string, error: unknown, fix?: str
   if (error instanceof Deno.errors.NotFound) {
     return new Fail("config", `${what} does not exist`, { file: path, fix, cause: error });
   }
-  const own = error instanceof Deno.errors.PermissionDenied ? `chown "$(id -un)" ${path}` : undefined;
+  const own = error instanceof Deno.errors.PermissionDenied ? ownershipFix(path, Deno.uid()) : undefined;
   const message = `${what} cannot be read: ${reason(error)}`;
   // Anything else, such as too many open files or a failed disk, has nothing to do with the settings.
   const kind = error instanceof Error && LASTING.includes(error.name) ? "config" : "temporary";
   return new Fail(kind, message, { file: path, fix: own, cause: error });
+}
+
+/** Returns the fix for a file of another user. Files outside the home may belong to a site, whose users only read them. */
+function ownershipFix(path: string, user: number | null): string {
+  const home = plainEnv("HOME");
+  if (user === 0 || home !== "" && path.startsWith(`${home}/`)) return `chown ${user} ${path}`;
+  return `let user ${user} read it through its group, or use settings of your own: countersign init`;
 }
 
 /** Errors that remain until somebody changes the file or its folder. */

@@ -11,6 +11,7 @@ import type { LogFile } from "../../admin/doctor/logfile.ts";
 import { checkMaildrop } from "../../admin/doctor/maildrop.ts";
 import { checkMutt } from "../../admin/doctor/mutt.ts";
 import { muttCommands } from "../../admin/doctor/muttrc.ts";
+import { commandsWithConfig } from "../../admin/doctor/config_option.ts";
 import { checkForward, checkPostfix } from "../../admin/doctor/postfix.ts";
 import { checkProcmail } from "../../admin/doctor/procmail.ts";
 import { checkQmail } from "../../admin/doctor/qmail.ts";
@@ -443,6 +444,41 @@ for (const [chain, user, expected] of FOLDERS) {
     );
   });
 }
+
+Deno.test("a folder that belongs to another user than root is not taken from them", () => {
+  const fix = (...chain: PathInfo[]) => checkFolder(chain, "the state", 1000, true)[0]!.fix;
+  assert.equal(fix(seen("/s", "folder", 0o755, 0)), "chown -R 1000 /s");
+  assert.equal(fix(seen("/v/s", "missing"), seen("/v", "folder", 0o755, 0)), "install -d -o 1000 -m 700 /v/s");
+  assert.equal(fix(seen("/s", "folder", 0o500)), "chmod u+w /s");
+  for (const mode of [0o700, 0o770]) assert.match(fix(seen("/s", "folder", mode, 995)), /^Use a folder of your own/);
+  assert.match(checkLog(seen("/l", "file", 0o600, 995), 1000)[0]!.fix, /^Use a folder of your own/);
+});
+
+Deno.test("the commands of fixes name the settings file that doctor was given", () => {
+  const rows: [string, string][] = [
+    ["countersign keys new --address a@b", "countersign keys new --config /c --address a@b"],
+    [
+      "countersign log --direction in; systemctl reload countersign",
+      "countersign log --config /c --direction in; systemctl reload countersign",
+    ],
+    [
+      "systemctl start countersign, or countersign serve",
+      "systemctl start countersign, or countersign serve --config /c",
+    ],
+    [
+      "countersign sandbox, then countersign doctor",
+      "countersign sandbox --config /c, then countersign doctor --config /c",
+    ],
+    [
+      "deno run -A main.ts countersign doctor --config /c --dns",
+      "deno run -A main.ts countersign doctor --config /c --dns",
+    ],
+    ["chgrp countersign /x; see countersign.conf(5)", "chgrp countersign /x; see countersign.conf(5)"],
+  ];
+  for (const [text, expected] of rows) assert.equal(commandsWithConfig(text, "/c"), expected);
+  assert.equal(commandsWithConfig("countersign init", undefined), "countersign init");
+  assert.equal(commandsWithConfig("countersign init", "/a b"), "countersign init --config '/a b'");
+});
 
 Deno.test("the log is a writable file, or does not exist yet", () => {
   const says = (log: PathInfo) => checkLog(log, 1000).map(({ what }) => what);

@@ -2,8 +2,11 @@
 import assert from "node:assert/strict";
 import { whyUnreadable } from "../../admin/doctor/access.ts";
 import type { DoctorContext } from "../../admin/doctor/context.ts";
+import { checkForwardHooks } from "../../admin/doctor/forward_hooks.ts";
 import { checkServe } from "../../admin/doctor/serve.ts";
+import { pipeStateTrouble } from "../../admin/doctor/pipe_state.ts";
 import { missingState } from "../../admin/doctor/serve_state.ts";
+import type { Settings } from "../../lib/settings/parse.ts";
 import { loadSettings } from "../../io/system/load.ts";
 import { fileStore } from "../../io/state/shared/files.ts";
 import { RedisStore } from "../../io/state/shared/redis.ts";
@@ -167,6 +170,37 @@ Deno.test("which files another user may read", { ignore: Deno.uid() !== 0 }, () 
   assert.equal(whyUnreadable(path, 0), undefined);
   assert.equal(whyUnreadable(`${path}.none`, 0), undefined);
 });
+
+Deno.test(
+  "hooks in .forward must open the socket without additional groups",
+  { ignore: Deno.uid() !== 0 },
+  () => {
+    using home = new EngineHome();
+    Deno.chmodSync(home.path, 0o755);
+    const socket = home.write("run/lookup", "", 0o660);
+    const [settings, other] = [home.source.file, `${home.path}/other.toml`];
+    Deno.chownSync(socket, 8, 8);
+    Deno.chmodSync(`${home.path}/run`, 0o755);
+    const hook = `"|/usr/local/lib/countersign/hooks/incoming --as postfix --config`;
+    home.write("ann/.forward", `# the hook\n${hook} ${settings}"\n`);
+    home.write("bob/.forward", `${hook}=${other}"\n`);
+    home.write("eve/.forward", "eve@example.net\n");
+    const account = (name: string, uid: number, gid: number) => ({ name, uid, gid, home: `${home.path}/${name}` });
+    const check = (...users: ReturnType<typeof account>[]) =>
+      checkForwardHooks(socket, settings, users).map(({ what, where }) => `${where.line} ${what}`);
+    assert.deepEqual(check(account("ann", 4901, 4901), account("bob", 4902, 4902), account("eve", 4903, 4903)), [
+      "2 The hook of ann cannot open the socket lookup: mode 0660 of the socket, owner 8, group 8",
+    ]);
+    assert.deepEqual(check(account("ann", 4901, 8), account("ann", 8, 4901), account("ann", 0, 0)), []);
+    Deno.chmodSync(`${home.path}/run`, 0o750);
+    assert.match(check(account("ann", 8, 8))[0]!, /: mode 0750 of .*\/run, owner 0, group 0$/);
+    const site = { ...loadSettings(home.source), state: { redis: "", lookup: socket } } as unknown as Settings;
+    const pipe = (user: string, group?: string) => pipeStateTrouble(site, user, group)?.what;
+    Deno.chmodSync(`${home.path}/run`, 0o755);
+    const denied = "the socket lookup cannot be opened: mode 0660 of the socket, owner 8, group 8";
+    assert.deepEqual([pipe("daemon"), pipe("daemon", "mail"), pipe("nobody-here")], [denied, undefined, undefined]);
+  },
+);
 
 Deno.test("the command runs these checks, and those of Postfix's milters; its findings have ids", async () => {
   using home = new EngineHome();
