@@ -20,4 +20,4 @@ export function formerSandboxFile(config: string): string {
 }
 
 /** The sockets of `countersign serve` in `serve.socket_folder`; each is for one role. */
-export const SERVE_SOCKETS = ["door", "sign", "lookup"] as const;
+export const SERVE_SOCKETS = ["door", "sign", "lookup", "policy", "map"] as const;

@@ -2,9 +2,14 @@
 import { errorText, Fail } from "../lib/fail.ts";
 import type { Identity } from "../lib/settings/identity.ts";
 import { canonicalAddress } from "../lib/settings/identity.ts";
+import type { Key } from "../lib/settings/keys.ts";
+import { checkSeparate } from "../lib/settings/forwarding.ts";
 import type { Moved } from "../lib/settings/moved.ts";
 import type { ConfigSource, Settings } from "../lib/settings/parse.ts";
-import { loadIdentities, loadSettings, readMoved } from "../io/system/load.ts";
+import { loadIdentities, loadSettings, readForwardingKeys, readMoved } from "../io/system/load.ts";
+
+/** The keys of forwarded mail, or why they cannot be read. */
+export type ForwardingKeys = { readonly keys: readonly Key[] } | { readonly problem: string };
 
 /** Settings, identities and moved addresses, loaded at one time. */
 export interface Loaded {
@@ -16,6 +21,8 @@ export interface Loaded {
    * they nor their SRS domains can be judged here.
    */
   readonly unreadable: ReadonlyMap<Identity, string>;
+  /** Undefined if `forwarding.domain` is not set. */
+  readonly forwarding: ForwardingKeys | undefined;
 }
 
 /**
@@ -40,18 +47,34 @@ export function load(source: ConfigSource): Loaded {
   if (unreadable.size === identities.length) {
     throw new Fail("config", `No key file can be read: ${[...unreadable.values()][0]}`);
   }
-  return { settings, identities, moved, unreadable };
+  const forwarding = loadForwarding(settings);
+  if (forwarding !== undefined && "keys" in forwarding) {
+    checkSeparate(forwarding.keys, identities.filter((one) => !unreadable.has(one)), settings);
+  }
+  return { settings, identities, moved, unreadable, forwarding };
+}
+
+function loadForwarding(settings: Settings): ForwardingKeys | undefined {
+  if (settings.forwarding.domain === "") return undefined;
+  try {
+    return { keys: readForwardingKeys(settings) };
+  } catch (error) {
+    return { problem: errorText(error) };
+  }
 }
 
 /** Returns the files whose change requires loading them again. */
 export function filesOf({ file }: ConfigSource, { settings }: Pick<Loaded, "settings">): string[] {
-  const { plain_lists, serve: { moved }, identity } = settings;
-  return [...new Set([file, plain_lists, moved, ...identity.map((one) => one.keys)])].filter((path) => path !== "");
+  const { plain_lists, serve: { moved }, identity, forwarding } = settings;
+  const keys = [...identity.map((one) => one.keys), ...forwarding.domain === "" ? [] : [forwarding.keys]];
+  return [...new Set([file, plain_lists, moved, ...keys])].filter((path) => path !== "");
 }
 
 /** Returns the messages about keys that cannot be read. */
-export function keyProblems({ unreadable }: Loaded): string[] {
-  return [...unreadable].map(([identity, why]) =>
+export function keyProblems({ unreadable, forwarding }: Loaded): string[] {
+  const identities = [...unreadable].map(([identity, why]) =>
     `${canonicalAddress(identity)} is neither signed for nor judged: ${why}`
   );
+  if (forwarding === undefined || "keys" in forwarding) return identities;
+  return [...identities, `Mail to be forwarded is deferred: ${forwarding.problem}`];
 }

@@ -14,25 +14,31 @@ import type { NamedStore } from "./lookup/answers.ts";
 import { lookups, MAX_LOOKUPS } from "./lookup/conversation.ts";
 import { openStore } from "./lookup/state.ts";
 import { milterSessions } from "./milter/conversation.ts";
+import { mapProtocol } from "./map/maps.ts";
+import { policyProtocol } from "./policy/policy.ts";
 import { signRole } from "./sign.ts";
 import { inheritedSockets, listenOn } from "./sockets/inherited.ts";
 import { checkFolder, listenAt, type Listener } from "./sockets/listen.ts";
+import { requestsOf } from "./sockets/requests.ts";
 import { type Converse, MAX_CONNECTIONS, SocketServer } from "./sockets/server.ts";
 
 const HELP = `Usage: countersign serve [--config FILE]
-Signs and checks mail inside Postfix or Sendmail, as a milter (protocol 6). It creates unix sockets in
+Signs and checks mail inside Postfix or Sendmail, as a milter (protocol 6) or for look-ups. It creates unix sockets in
 serve.socket_folder, or uses those that systemd passes to it. The socket determines the role:
 
   door    For port 25: rejects what the hook would file as forged, if incoming.forged is "refuse". Never signs
   sign    For submission: signs mail of the logins in identity.logins, as the shim does
   lookup  For shims and hooks that share the state in Redis (state.redis) or in the files of the site (state.lookup),
           and for other mail servers: judges a recipient and a message
+  policy  For a Postfix without the milter: rejects recipients as the door does (policy delegation)
+  map     For Postfix: look-ups srs-reverse, prvs, moved and, with forwarding.domain, srs-forward and srs-back
+          (socketmap), in place of postsrsd
 
   --config FILE  Settings, instead of ~/.config/countersign/config.toml
 
 Changed settings, lists and keys are reloaded when a message arrives, and on SIGHUP; if they are invalid, the previous
 ones remain in use. On SIGTERM the program exits after the messages in transit; on a second SIGTERM it exits at once.
-The door accepts what it cannot decide, so a hook must follow it. There is no policy service yet.
+The door and the policy accept what they cannot decide, so a hook must follow them.
 
 Example: countersign serve --config /etc/countersign/config.toml
 `;
@@ -76,6 +82,8 @@ const CONVERSATIONS: Record<
   door: (engine) => milterSessions(doorRole(engine)),
   sign: (engine) => milterSessions(signRole(engine)),
   lookup: (engine, store) => lookups({ loaded: () => engine.loaded, store }),
+  policy: (engine) => requestsOf(policyProtocol(() => engine.loaded)),
+  map: (engine) => requestsOf(mapProtocol(() => engine.loaded)),
 };
 
 async function run(engine: Engine): Promise<void> {

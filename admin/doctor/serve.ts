@@ -1,5 +1,5 @@
 /** Checks `countersign serve`: its sockets, its responses, its keys, and `refuse_unsigned`. */
-import { SERVE_SOCKETS } from "../../lib/paths.ts";
+import type { SERVE_SOCKETS } from "../../lib/paths.ts";
 import { parseAddress } from "../../lib/address.ts";
 import { dayOf, parseDay, printDay } from "../../lib/date.ts";
 import { asksLookup, lookupSocket } from "../../lib/settings/lookup.ts";
@@ -33,13 +33,17 @@ export async function checkServe(context: DoctorContext, settings: Settings): Pr
 /** The effect of a missing socket `lookup`. */
 const LOOKUP_EFFECT = "Shims do not remember what they send, and hooks defer the mail that they cannot decide about.";
 
-const pathOf = (name: typeof SERVE_SOCKETS[number], settings: Settings): string =>
+/** The sockets that are checked here; maps.ts checks the others. */
+type CheckedSocket = Exclude<typeof SERVE_SOCKETS[number], "policy" | "map">;
+const CHECKED: readonly CheckedSocket[] = ["door", "sign", "lookup"];
+
+const pathOf = (name: CheckedSocket, settings: Settings): string =>
   name === "lookup" ? lookupSocket(settings) : `${settings.serve.socket_folder}/${name}`;
 
 /** Opens a session on each socket. The session with the door also tests an address with an invalid hash. */
 async function checkSockets({ findings, notes, now }: DoctorContext, settings: Settings): Promise<void> {
   // The settings of users with a shim or hook may name only the socket lookup.
-  const names = settings.serve.socket_folder === "" ? ["lookup"] as const : SERVE_SOCKETS;
+  const names = settings.serve.socket_folder === "" ? ["lookup"] as const : CHECKED;
   for (const name of names) {
     const path = pathOf(name, settings);
     const add = (id: string, what: string, why: string, fix: string) =>

@@ -80,6 +80,12 @@ export function loadIdentities(settings: Settings): Identity[] {
   }));
 }
 
+/** Returns the keys for forwarded mail, which its group may read. @throws {Fail} `config`, `permission` */
+export function readForwardingKeys({ forwarding: { keys: path } }: Settings): Key[] {
+  const fix = "countersign keys new --forwarding";
+  return parseKeys(readPrivateFile("Key file", path, 0o037, { lent: true, fix }), path);
+}
+
 /** Returns the password in a file, its only line. @throws {Fail} `config`; `permission` if others can read the file */
 export function readPassword(path: string): string {
   const fix = "write the password to it, on a single line";

@@ -155,6 +155,12 @@ function together(settings: Settings, wrong: Wrong): void {
     addresses.add(address);
     files.set(one.keys, one.address);
   }
+  const { forwarding } = settings;
+  const owner = forwarding.domain === "" ? undefined : files.get(forwarding.keys);
+  if (owner !== undefined) {
+    const fix = "set forwarding.keys to another file";
+    throw wrong("forwarding", "keys", 0, `forwarding.keys is the key file of ${owner}`, fix);
+  }
   for (const [nth, one] of identity.entries()) {
     if (one.srs_domain !== "" && one.srs_domain.toLowerCase() === domainOf(one.address)) {
       const what = "identity.srs_domain is the domain of the address itself";

@@ -110,7 +110,18 @@ export function permissions(
     const address = redis === "" ? undefined : parseRedis(redis);
     const socket = address !== undefined && "path" in address ? address.path : "";
     const all = [folder, sockets, lookupSocket(settings), socket];
-    give("serve", "read", ...settled, settings.serve.moved, ...all, tag.pymsgauth, redis_ca, redis_password_file);
+    const forwarding = settings.forwarding.domain === "" ? [] : [settings.forwarding.keys];
+    give(
+      "serve",
+      "read",
+      ...settled,
+      settings.serve.moved,
+      ...forwarding,
+      ...all,
+      tag.pymsgauth,
+      redis_ca,
+      redis_password_file,
+    );
     give("serve", "write", ...all);
     if (address !== undefined) {
       give("serve", "net", socket === "" ? printServer(address as RedisHost) : `unix:${socket}`);

@@ -11,6 +11,7 @@ import {
   contact,
   date,
   domain,
+  domains,
   flag,
   helo,
   host,
@@ -335,11 +336,37 @@ export const TABLES = {
       "Number of days after `since` during which forged bounces to your plain address are only marked.",
     ),
   },
+  forwarding: {
+    domain: text(
+      "",
+      "The domain of the SRS addresses under which Postfix forwards mail of others, in place of postsrsd. " +
+        "`countersign serve` writes and reverses them on the socket `map`. Empty: no forwarding.",
+      domain,
+    ),
+    keys: path(
+      "forwarding-keys",
+      "The key file for them, mode 0600 or 0640. It is for forwarding only: a secret that is also in the key file of an " +
+        "identity is an error, because anybody can have a forwarded address made.",
+      notEmpty,
+    ),
+    exclude: words(
+      [],
+      "Sender domains that are not rewritten, such as those that this host may send for: " +
+        '`["example.org", "*.example.org"]`. Identities and their SRS domains never are.',
+      domains,
+    ),
+    hash_length: number(
+      4,
+      20,
+      8,
+      "Number of hash characters of a forwarded address. As many are required to reverse it. postsrsd writes 4.",
+    ),
+  },
   serve: {
     socket_folder: path(
       "",
-      "The folder in which `countersign serve` creates its sockets `door`, `sign` and `lookup`. The group of the folder may use " +
-        "them.",
+      "The folder in which `countersign serve` creates its sockets `door`, `sign`, `lookup`, `policy` and `map`. The group of " +
+        "the folder may use them.",
     ),
     contact: text(
       "",

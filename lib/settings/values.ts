@@ -176,6 +176,17 @@ export function domain(value: string): void {
   if (value !== "") parseAddress(`x@${value}`);
 }
 
+/** Checks domains, in which `*` matches any characters. */
+export function domains(all: readonly string[]): void {
+  for (const pattern of all) {
+    try {
+      parseAddress(`x@${pattern.replaceAll("*", "x")}`);
+    } catch {
+      throw new Fail("config", `${quote(pattern)} is not a domain, or a pattern such as "*.example.org"`);
+    }
+  }
+}
+
 export function addressOrNothing(value: string): void {
   if (value !== "") parseAddress(value);
 }

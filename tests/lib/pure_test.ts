@@ -177,6 +177,10 @@ const USES: Record<string, () => Promise<void>> = {
       "/run/c/lookup",
     );
   },
+  async forwarding() {
+    const { sharedSecret } = await import("../../lib/settings/forwarding.ts");
+    assert.equal(sharedSecret([{ secret: new Uint8Array(16) }], []), undefined);
+  },
   async prvs() {
     const { prvsSign, prvsVerify } = await import("../../lib/prvs.ts");
     const signed = prvsSign("greg@example.org", { secret: SECRET, now: NOW });

@@ -58,6 +58,8 @@ const SERVING = [
   "serve --allow-write=/run/c",
   "serve --allow-net=unix:/run/c/door",
   "serve --allow-net=unix:/run/c/sign",
+  "serve --allow-net=unix:/run/c/policy",
+  "serve --allow-net=unix:/run/c/map",
 ];
 
 /** [settings, lines they add to those of the default settings, lines they remove] */
@@ -130,6 +132,13 @@ const cases: [string, string[], string[]][] = [
     "serve --allow-net=unix:/run/c/door",
     "serve --allow-net=unix:/run/c/sign",
     "serve --allow-net=unix:/run/c/lookup",
+    "serve --allow-net=unix:/run/c/policy",
+    "serve --allow-net=unix:/run/c/map",
+  ], []],
+  [`${COMMAND}[forwarding]\ndomain = "f.example.org"\n[serve]\nsocket_folder = "/run/c"\n`, [
+    ...SERVING,
+    "serve --allow-net=unix:/run/c/lookup",
+    `serve --allow-read=${FOLDER}/forwarding-keys`,
   ], []],
   [`${COMMAND}[state]\nlookup = "/run/l/lookup"\n`, ASKING("/run/l/lookup"), []],
   [`${COMMAND}[state]\nredis = "unix:/run/redis.sock"\n[serve]\nsocket_folder = "/run/c"\n`, [
@@ -212,7 +221,7 @@ function permittedBy({ name, type }: NamedSetting): string[] {
   return TRANSPORTS.flatMap((transport) => {
     const others = transport.split("\n").filter((line) => !line.startsWith(`${name} =`)).join("\n");
     const sockets = name === "serve.socket_folder" ? "" : `serve.socket_folder = "/run/c"`;
-    const top = `${others}\nchallenge.answer = true\n${sockets}\n${
+    const top = `${others}\nchallenge.answer = true\nforwarding.domain = "f.example.org"\n${sockets}\n${
       ofIdentity || ofAccount ? "" : `${name} = ${value}`
     }\n`;
     const text = `${top}${account}${IDENTITY}${ofIdentity ? `${name.slice("identity.".length)} = ${value}\n` : ""}`;

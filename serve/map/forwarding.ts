@@ -1,0 +1,135 @@
+/**
+ * SRS for mail of others that the mail server forwards, in place of postsrsd. Anybody can have an address of their choice
+ * rewritten, by sending with it to an alias that is forwarded. So these keys are not those of an identity, and neither an
+ * identity nor its SRS domain is ever written or reversed: otherwise a stranger could obtain what counts as proof.
+ */
+import { type Address, formatAddress, parseAddress } from "../../lib/address.ts";
+import { isRejection } from "../../lib/fail.ts";
+import { glob } from "../../lib/glob.ts";
+import { type Identity, identityOf } from "../../lib/settings/identity.ts";
+import { type Key, signingKey, validKeys } from "../../lib/settings/keys.ts";
+import type { Settings } from "../../lib/settings/parse.ts";
+import { prvsParts } from "../../lib/prvs.ts";
+import { inTime, srsForward, srsOpen } from "../../lib/srs.ts";
+import { isSrsDomain, recipientIn } from "../../incoming/claimed.ts";
+import { isBounceSender } from "../../incoming/verdict.ts";
+
+/** What addresses are written and reversed with. */
+export interface ForwardingContext {
+  readonly settings: Settings;
+  readonly identities: readonly Identity[];
+  /** The keys of `forwarding.keys`. */
+  readonly keys: readonly Key[];
+  readonly now: Date;
+}
+
+/** The address to use instead, or why there is none. */
+export type Rewritten = { readonly address: string } | { readonly why: string };
+
+/** Maximum length of a path without its brackets (RFC 5321 section 4.5.3.1.3). */
+const MAX_ADDRESS_OCTETS = 254;
+
+/** Returns the forwarding domain in lower case; empty if mail is not forwarded. */
+export const forwardingDomain = ({ forwarding }: Pick<Settings, "forwarding">): string =>
+  forwarding.domain.toLowerCase();
+
+/**
+ * Returns the SRS address for an envelope sender. A sender that bounces must not be sent to keeps its address, so that
+ * the hook still recognizes a mailer daemon.
+ */
+export function forwardSender(text: string, context: ForwardingContext): Rewritten {
+  const { settings, keys, now } = context;
+  const sender = mailbox(text);
+  if (sender === undefined) return { why: "not an address with a domain" };
+  const { local, domain } = sender;
+  if (domain === forwardingDomain(settings)) return { why: "the sender is in the forwarding domain" };
+  if (isBounceSender(`${local}@${domain}`)) return { why: "the sender is a mailer daemon" };
+  if (belongsToUs(sender, context)) return { why: "the sender belongs to an identity" };
+  const excluded = settings.forwarding.exclude.some((pattern) => glob(pattern.toLowerCase(), domain));
+  if (excluded) return { why: "the domain is in forwarding.exclude" };
+  // A local part with @ could not be told apart from the parts of an SRS address.
+  if (local.includes("@")) return { why: "the local part contains an @" };
+  const key = signingKey(keys, now);
+  if (key === undefined) return { why: NO_KEY };
+  const { alphabet, separator } = settings.srs;
+  const written = srsForward(`${local}@${domain}`, settings.forwarding.domain, {
+    secrets: [key.secret],
+    hashLength: settings.forwarding.hash_length,
+    alphabet,
+    separator,
+    now,
+  });
+  return checked(written);
+}
+
+/** The reason if no key can sign. */
+export const NO_KEY = "no forwarding key can sign";
+
+/** Returns the address inside a forwarded one, to which its bounce goes. */
+export function reverseForwarded(text: string, context: ForwardingContext): Rewritten {
+  const { settings, keys, now } = context;
+  const recipient = mailbox(text);
+  if (recipient?.domain !== forwardingDomain(settings)) return { why: "not in the forwarding domain" };
+  const { hash_length } = settings.forwarding;
+  let opened;
+  try {
+    opened = srsOpen(`${recipient.local}@${recipient.domain}`, {
+      secrets: validKeys(keys, now).map(({ secret }) => secret),
+      hashLength: hash_length,
+      alphabet: settings.srs.alphabet,
+      now,
+    });
+  } catch (error) {
+    if (!isRejection(error)) throw error;
+    return { why: /^SRS[01][-+=]/i.test(recipient.local) ? WRONG_HASH : "not an SRS address" };
+  }
+  const { address, age } = opened;
+  // SRS1 has no time stamp of its own: the first forwarder checks the one of its address.
+  const first = /^SRS1/i.test(recipient.local);
+  if (!first && age === undefined) return { why: "bad time stamp" };
+  const { max_age, skew } = settings.srs;
+  if (age !== undefined && !inTime(age, max_age, skew)) return { why: `forwarded ${age} days ago` };
+  const inside = mailbox(quoted(address));
+  if (inside === undefined || (first && !/^SRS0[-+=]/i.test(inside.local))) return { why: "no address inside" };
+  if (inside.domain === forwardingDomain(settings)) return { why: "the address inside is a forwarded one" };
+  if (belongsToUs(inside, context)) return { why: "the address inside belongs to an identity" };
+  return checked(address);
+}
+
+/** The reason for an address that nobody has signed, or with another key. */
+export const WRONG_HASH = "wrong hash";
+
+/** Returns whether this is an identity, a prvs address of one, or an address in an SRS domain. */
+function belongsToUs({ local, domain }: Address, { identities }: ForwardingContext): boolean {
+  const plain = prvsParts(local)?.local;
+  return isSrsDomain(domain, { identities }) || identityOf(identities, `${local}@${domain}`) !== undefined ||
+    (plain !== undefined && identityOf(identities, `${plain}@${domain}`) !== undefined);
+}
+
+/** Parses an address. @returns its local part without quotes, and its domain in lower case; undefined if malformed */
+function mailbox(text: string): Address | undefined {
+  try {
+    parseAddress(text);
+  } catch {
+    return undefined;
+  }
+  const { local, domain } = recipientIn(text);
+  return local === "" || domain === "" ? undefined : { local, domain };
+}
+
+/** An atom or several with dots (RFC 5321 section 4.1.2), with UTF-8 (RFC 6531). */
+// deno-lint-ignore no-control-regex
+const DOT_STRING = /^(?:[\w!#$%&'*+/=?^`{|}~.-]|[^\x00-\x9f])+$/;
+
+/** Returns the address with a quoted local part if necessary. */
+function quoted(text: string): string {
+  const at = text.lastIndexOf("@");
+  const [local, domain] = [text.slice(0, at), text.slice(at + 1)];
+  return DOT_STRING.test(local) ? text : formatAddress({ local: `"${local.replace(/["\\]/g, "\\$&")}"`, domain });
+}
+
+function checked(text: string): Rewritten {
+  const address = quoted(text);
+  if (new TextEncoder().encode(address).length > MAX_ADDRESS_OCTETS) return { why: "the address would be too long" };
+  return mailbox(address) === undefined ? { why: "no address inside" } : { address };
+}

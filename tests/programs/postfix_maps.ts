@@ -1,0 +1,84 @@
+/** A Postfix without a milter, which asks `countersign serve` on the sockets `policy` and `map`, by the lines of contrib. */
+import assert from "node:assert/strict";
+import { parseConfig } from "../../lib/settings/parse.ts";
+import { permissions, printSandbox } from "../../lib/settings/sandbox.ts";
+import { CREATED, Home, SECRET } from "../rig.ts";
+import { countersignLauncher, ServeProcess } from "../serve/process.ts";
+import { Postfix, until } from "./postfix.ts";
+import { run } from "./postfix_milter.ts";
+import { GREG } from "./site.ts";
+
+/** Options of a test host. */
+export interface MapsSetup {
+  /** Lines of main.cf and master.cf. */
+  readonly main: string;
+  readonly master?: string;
+  /** Tables of the settings, besides the identity of greg. */
+  readonly config?: string;
+  readonly chroot?: boolean;
+  readonly port?: number;
+}
+
+/** Postfix, and the engine, which is held to its sandbox. */
+export class MapsHost implements AsyncDisposable {
+  #engine: ServeProcess | undefined;
+  private constructor(readonly home: Home, readonly postfix: Postfix, readonly sockets: string) {}
+
+  static async start({ main, master = "", config = "", chroot = false, port }: MapsSetup): Promise<MapsHost> {
+    const home = new Home();
+    const postfix = await Postfix.start({ main, master, chroot }, port);
+    const sockets = `${postfix.folder}/queue/countersign`;
+    Deno.mkdirSync(sockets);
+    run("chown", "root:postfix", sockets);
+    Deno.chmodSync(sockets, 0o2750);
+    const host = new MapsHost(home, postfix, sockets);
+    home.write("site/keys", `k1 ${CREATED} ${GREG} ${SECRET}\n`, 0o600);
+    home.write("site/forwarding-keys", `f1 ${CREATED} a secret for forwarded mail only\n`, 0o600);
+    home.write(
+      "site/config.toml",
+      `state.folder = "state"\n[[identity]]\naddress = "${GREG}@example.org"\nsrs_domain = "srs.example.org"\n` +
+        `keys = "keys"\n[transport]\npreset = "postfix"\n[incoming]\nforged = "refuse"\n` +
+        `[serve]\nsocket_folder = "${sockets}"\n${config}\n`,
+    );
+    await host.startEngine();
+    return host;
+  }
+
+  /** Writes the sandbox file as `countersign sandbox` does, starts the engine, and waits until it listens. */
+  async startEngine(): Promise<void> {
+    const source = { file: `${this.home.path}/site/config.toml`, home: this.home.path };
+    const settings = parseConfig(this.home.read("site/config.toml"), source);
+    this.home.write("site/config.sandbox", printSandbox(permissions(settings, source), []));
+    const engine = new ServeProcess(this.home, countersignLauncher(this.home), source.file);
+    this.#engine = engine;
+    await until("serve", () => engine.stderr.includes("Listening on"), () => engine.stderr);
+  }
+
+  async stopEngine(): Promise<void> {
+    await this.#engine?.[Symbol.asyncDispose]();
+    this.#engine = undefined;
+  }
+
+  /** The log of the engine. */
+  get log(): string {
+    try {
+      return this.home.read("site/state/log");
+    } catch {
+      return "";
+    }
+  }
+
+  trouble = (): string => `${this.postfix.log}\n${this.log}\n${this.#engine?.stderr ?? ""}`;
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stopEngine();
+    await this.postfix[Symbol.asyncDispose]();
+    this.home[Symbol.dispose]();
+  }
+}
+
+/** Replaces text that must be there. */
+export function replaced(text: string, from: string, to: string): string {
+  assert.ok(text.includes(from), from);
+  return text.replaceAll(from, to);
+}
