@@ -2,28 +2,25 @@
 import { concat } from "../lib/bytes.ts";
 import { errorText, Fail, reason } from "../lib/fail.ts";
 import { checkArguments, env } from "../io/system/environment.ts";
-import { log, printError } from "../io/system/log.ts";
+import { printError } from "../io/system/log.ts";
 import { drain, type Input, PREFIX_BYTES, readInput, writeOut } from "../io/system/input.ts";
 import { readBelowHome } from "../io/system/files.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
-import { canonicalAddress } from "../lib/settings/identity.ts";
-import { logAddress } from "../lib/log.ts";
 import { printHead } from "../lib/message.ts";
 import { abortOnSignal, untilAborted } from "../io/system/signals.ts";
 import { VERSION } from "../lib/version.ts";
 import type { DeliveryContext, HookResult } from "./delivery_context.ts";
 import { recipientIdentity } from "../incoming/checks/addressed.ts";
 import { contentOf } from "./content.ts";
-import { addressIn, type Caller, type Delivery, envelope } from "../incoming/delivery.ts";
+import { type Caller, type Delivery, envelope } from "../incoming/delivery.ts";
 import { decide, storesFor } from "../io/state/lookups.ts";
 import { DONE, exitStatus, type Outcome } from "./exits.ts";
 import { failureReason } from "../io/transport/rejected.ts";
-import { isBounceSender, type JudgeContext, type Verdict } from "../incoming/verdict.ts";
-import { warningAbout } from "../incoming/checks/keys.ts";
+import type { Verdict } from "../incoming/verdict.ts";
 import { callerIn, HELP, type Options, parseOptions } from "./options.ts";
 import { chooseDestination, type Destination } from "./destination.ts";
 import { withoutResults, withoutResultsInRest, withResult } from "./result_field.ts";
-import { returnedId } from "../incoming/checks/returned_header.ts";
+import { record } from "./record.ts";
 import { tidy } from "./tidy.ts";
 
 /** Runs the hook. @returns the exit status */
@@ -134,42 +131,6 @@ function load(options: Options) {
 async function received(options: Options, input: Input): Promise<Delivery> {
   const found = await envelope(options.caller, input.head.header, env, options);
   return { ...found, ...await contentOf(input, found.sender) };
-}
-
-/** Writes the log line. Without a verdict the message was deferred before it could be judged. */
-function record(
-  context: JudgeContext,
-  delivery: Delivery,
-  verdict: Verdict | undefined,
-  { outcome, reason }: HookResult,
-): void {
-  const { settings } = context;
-  const sender = typeof delivery.sender === "string" ? addressIn(delivery.sender) : null;
-  const original = verdict?.original ?? (isBounceSender(delivery.sender) ? returnedId(delivery) : undefined);
-  log(settings, {
-    direction: "in",
-    sender: delivery.sender === undefined
-      ? "unknown"
-      : sender === undefined
-      ? "unreadable"
-      : logAddress(sender, settings.log_addresses),
-    identity: verdict?.identity && canonicalAddress(verdict.identity),
-    result: verdict?.result,
-    check: verdict?.check,
-    outcome,
-    original: original && `<${original}>`, // the message that bounced
-    why: reason,
-    warning: warningFor(context, delivery, verdict),
-  });
-}
-
-/** Returns the warning about keys. A key file that cannot be read is the reason why the message is deferred. */
-function warningFor(context: JudgeContext, delivery: Delivery, verdict: Verdict | undefined): string | undefined {
-  try {
-    return warningAbout(verdict, delivery, context);
-  } catch {
-    return undefined;
-  }
 }
 
 if (import.meta.main) Deno.exit(await incoming(Deno.args[0] ?? "incoming", Deno.args.slice(1)));

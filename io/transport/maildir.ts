@@ -53,7 +53,8 @@ export function makeFolders(maildir: string): void {
   }
 }
 
-function makeMaildir(maildir: string): void {
+/** Creates the folders of a maildir that are missing; its parent must exist. */
+export function makeMaildir(maildir: string): void {
   for (const folder of [maildir, `${maildir}/tmp`, `${maildir}/new`, `${maildir}/cur`]) {
     try {
       Deno.mkdirSync(folder, { mode: 0o700 });

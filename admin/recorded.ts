@@ -1,0 +1,73 @@
+/**
+ * Reconstructs the delivery of a message in a mailbox from the fields that the receiving server recorded, and judges it.
+ * `audit` and `sweep` share this, so that they agree about what an archived message is.
+ */
+import { formatAddress, parseAddressList } from "../lib/address.ts";
+import { type Header, named, value } from "../lib/message.ts";
+import { bounceEvidence, type Content } from "../incoming/bounce.ts";
+import { type Delivery, envelope, type Received } from "../incoming/delivery.ts";
+import { isBounceSender, type Judgement } from "../incoming/verdict.ts";
+import { decide, type DecideContext } from "../io/state/lookups.ts";
+
+/** The envelope of a message in a mailbox. */
+export interface RecordedEnvelope extends Received {
+  /** What shows that the message is a bounce. */
+  readonly evidence: string | undefined;
+}
+
+/**
+ * Returns the envelope, as far as it was recorded. If the sender was not, a message that looks like a bounce is assumed to
+ * have the null sender.
+ *
+ * @param otherwise the sender if there is no Return-Path, such as that of the `From ` line of an mbox
+ */
+export async function recordedEnvelope(content: Content, otherwise?: string | null): Promise<RecordedEnvelope> {
+  const { header } = content;
+  const onTop = await envelope("maildrop", header, () => Promise.resolve(undefined), {});
+  // Programs that fetch mail add fields above the Return-Path. One that the sender forged can only turn a bounce into
+  // ordinary mail, which is left alone.
+  const below = value(header, "Return-Path")?.replace(/^<(.*)>$/, "$1");
+  const recorded = onTop.sender !== undefined ? onTop.sender : below === "" ? null : below ?? otherwise;
+  const evidence = bounceEvidence(content, recorded !== undefined);
+  const sender = recorded === undefined && evidence !== undefined ? null : recorded;
+  const relayed = header.some((one) => named(one, "Received"));
+  const person = relayed && typeof sender === "string" && !isBounceSender(sender);
+  // Ordinary mail is judged by the envelope alone, of which the hook sees only the fields at the top.
+  const recipients = onTop.recipients.length > 0 || person ? onTop.recipients : recordedRecipient(header);
+  return { sender, recipients, evidence };
+}
+
+/**
+ * Judges a delivery with a recorded envelope.
+ *
+ * @returns the judgement, and the delivery with the recipients that it is about
+ * @throws {Fail} `temporary` when a store cannot be read
+ */
+export async function decideRecorded(
+  delivery: Delivery,
+  context: DecideContext,
+): Promise<Judgement & { readonly delivery: Delivery }> {
+  const judgement = await decide(delivery, context);
+  const { result, identity } = judgement.verdict;
+  if (result !== "other" || identity !== undefined || !isBounceSender(delivery.sender)) {
+    return { ...judgement, delivery };
+  }
+  // Delivered-To may have the name of a mailbox; the To field has the address that was used.
+  const asked = { ...delivery, recipients: addressesIn(value(delivery.header, "To") ?? "") };
+  return { ...await decide(asked, context), delivery: asked };
+}
+
+/** Returns the recipient that an MTA recorded. */
+function recordedRecipient(header: Header): string[] {
+  const recipient = value(header, "X-Original-To") ?? value(header, "Delivered-To");
+  return recipient === undefined ? [] : [recipient];
+}
+
+/** Returns the addresses in a list; none if it cannot be parsed. */
+export function addressesIn(list: string): string[] {
+  try {
+    return parseAddressList(list).flatMap(({ address }) => address === null ? [] : [formatAddress(address)]);
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,45 @@
+/** Writes the log line of an incoming message; hook and `countersign sweep` write the same one. */
+import { addressIn, type Delivery } from "../incoming/delivery.ts";
+import { warningAbout } from "../incoming/checks/keys.ts";
+import { returnedId } from "../incoming/checks/returned_header.ts";
+import { isBounceSender, type JudgeContext, type Verdict } from "../incoming/verdict.ts";
+import { log } from "../io/system/log.ts";
+import { logAddress } from "../lib/log.ts";
+import { canonicalAddress } from "../lib/settings/identity.ts";
+import type { HookResult } from "./delivery_context.ts";
+
+/** Writes the log line. Without a verdict the message was deferred before it could be judged. */
+export function record(
+  context: JudgeContext,
+  delivery: Delivery,
+  verdict: Verdict | undefined,
+  { outcome, reason }: HookResult,
+): void {
+  const { settings } = context;
+  const sender = typeof delivery.sender === "string" ? addressIn(delivery.sender) : null;
+  const original = verdict?.original ?? (isBounceSender(delivery.sender) ? returnedId(delivery) : undefined);
+  log(settings, {
+    direction: "in",
+    sender: delivery.sender === undefined
+      ? "unknown"
+      : sender === undefined
+      ? "unreadable"
+      : logAddress(sender, settings.log_addresses),
+    identity: verdict?.identity && canonicalAddress(verdict.identity),
+    result: verdict?.result,
+    check: verdict?.check,
+    outcome,
+    original: original && `<${original}>`, // the message that bounced
+    why: reason,
+    warning: warningFor(context, delivery, verdict),
+  });
+}
+
+/** Returns the warning about keys. A key file that cannot be read is the reason why the message is deferred. */
+function warningFor(context: JudgeContext, delivery: Delivery, verdict: Verdict | undefined): string | undefined {
+  try {
+    return warningAbout(verdict, delivery, context);
+  } catch {
+    return undefined;
+  }
+}
