@@ -27,6 +27,7 @@ const COMMANDS: Record<string, Command> = {
   serve: async (name, args) => (await import("./serve/main.ts")).serve(name, args),
   explain: async (name, args) => (await import("./admin/explain.ts")).explain(name, args),
   audit: async (name, args) => (await import("./admin/audit.ts")).audit(name, args),
+  sweep: async (name, args) => (await import("./admin/sweep.ts")).sweep(name, args),
   doctor: async (name, args) => (await import("./admin/doctor.ts")).doctor(name, args),
   log: async (name, args) => (await import("./admin/log.ts")).log(name, args),
   sandbox: async (name, args) => (await import("./admin/sandbox.ts")).sandbox(name, args),
@@ -49,6 +50,7 @@ Signs the mail you send and checks what comes back.
   serve     Sign and refuse mail inside Postfix or Sendmail, as a milter
   explain   Explain the verdict on a message, or how a message would be sent
   audit     Replay your archive
+  sweep     Judge mail that was fetched into maildirs, and move forged bounces
   doctor    Find configuration problems and suggest fixes
   sandbox   Restrict shim and hook to what the settings need
   log       Print the log, filtered

@@ -283,4 +283,40 @@ export const JSON_FORMATS = {
     },
     { name: "skipped", type: "number", help: "Files that are not messages, and links, which are not followed." },
   ],
+  "sweep --json": [
+    version,
+    { name: "dryRun", type: "boolean", help: "Whether nothing was changed." },
+    { name: "spam", type: "string", help: "The maildir for forged messages." },
+    { name: "judged", type: "number", help: "Number of messages that were judged." },
+    { name: "results", help: "How many messages have each result.", type: { members: counts } },
+    {
+      name: "moved",
+      help: "The messages that were moved; with dryRun, that would be moved.",
+      type: {
+        each: [
+          { name: "maildir", type: "string", help: "The maildir in which the message was." },
+          { name: "file", type: "string", help: "Its path, after it was moved." },
+          { name: "result", type: "string", help: "The classification, such as forged." },
+          { name: "reason", type: "string", help: "Why, in words." },
+          { name: "date", type: "string", help: "The day of its arrival, such as 2026-11-28." },
+          { name: "from", type: "string", help: "The address of its author, or the text of the From field." },
+          { name: "subject", type: "string", help: "Its Subject." },
+        ],
+      },
+    },
+    { name: "marked", type: "number", help: "Number of messages that got a result field." },
+    { name: "movedBack", type: "number", help: "Forged messages that were left because the user had moved them back." },
+    { name: "old", type: "number", help: "Forged messages that were left because they arrived too long ago." },
+    { name: "gone", type: "number", help: "Messages that another program moved or removed meanwhile." },
+    {
+      name: "failures",
+      help: "The messages that could not be judged or moved.",
+      type: {
+        each: [
+          { name: "path", type: "string", help: "The path." },
+          { name: "why", type: "string", help: "The error." },
+        ],
+      },
+    },
+  ],
 } satisfies Record<string, readonly Member[]>;

@@ -24,7 +24,7 @@ type Value = readonly string[] | "file" | "folder" | "none";
 function valueOf({ value = "", text }: Option): Value {
   if (value.includes("|")) return value.split("|");
   if (value !== "" && CHOICES.test(text)) return CHOICES.exec(text)![1]!.split(/[,;] /);
-  return value === "FILE" || value === "MAILBOX" ? "file" : value === "DIR" ? "folder" : "none";
+  return value === "FILE" || value === "MAILBOX" ? "file" : value === "DIR" || value === "MAILDIR" ? "folder" : "none";
 }
 
 /** Returns the words that a command accepts first, as in `keys list|new`; those of `help` are the commands. */
@@ -38,7 +38,7 @@ function wordsOf({ name, usage }: Command, all: readonly Command[]): string[] {
 function takesFiles({ usage, parts }: Command): boolean {
   const terms = parts.flatMap((part) => typeof part === "string" ? [] : part.map(({ term }) => term));
   const operands = [...usage, ...terms].map((line) => line.replace(/--[a-z-]+[ =]\S+/g, ""));
-  return operands.some((line) => /\b(?:FILE|MAILBOX)\b/.test(line));
+  return operands.some((line) => /\b(?:FILE|MAILBOX|MAILDIR)\b/.test(line));
 }
 
 /** All commands accept `--help`. */

@@ -9,6 +9,7 @@ complete -c countersign -n __fish_use_subcommand -a incoming -d 'Judge an incomi
 complete -c countersign -n __fish_use_subcommand -a serve -d 'Sign and refuse mail inside Postfix or Sendmail, as a milter'
 complete -c countersign -n __fish_use_subcommand -a explain -d 'Explain the verdict on a message, or how a message would be sent'
 complete -c countersign -n __fish_use_subcommand -a audit -d 'Replay your archive'
+complete -c countersign -n __fish_use_subcommand -a sweep -d 'Judge mail that was fetched into maildirs, and move forged bounces'
 complete -c countersign -n __fish_use_subcommand -a doctor -d 'Find configuration problems and suggest fixes'
 complete -c countersign -n __fish_use_subcommand -a sandbox -d 'Restrict shim and hook to what the settings need'
 complete -c countersign -n __fish_use_subcommand -a log -d 'Print the log, filtered'
@@ -81,6 +82,16 @@ complete -c countersign -n 'contains -- audit (commandline -opc)[2]' -l json -d 
 complete -c countersign -n 'contains -- audit (commandline -opc)[2]' -l html -r -F -d 'Also write a page with a chart and tables'
 complete -c countersign -n 'contains -- audit (commandline -opc)[2]' -l config -r -F -d 'Settings file'
 complete -c countersign -n 'contains -- audit (commandline -opc)[2]' -l help -d 'Print the usage'
+complete -c countersign -n 'contains -- sweep (commandline -opc)[2]' -l spam -x -a '(__fish_complete_directories)' -d 'Where forged bounces are moved'
+complete -c countersign -n 'contains -- sweep (commandline -opc)[2]' -l mark -d 'Add an X-Countersign field with the result to messages that the hook would mark'
+complete -c countersign -n 'contains -- sweep (commandline -opc)[2]' -l all -d 'Also judge messages that were there at the last sweep'
+complete -c countersign -n 'contains -- sweep (commandline -opc)[2]' -l days -x -d 'Leave forged bounces that arrived more than N days ago, because the messages that they may be about are no longer remembered'
+complete -c countersign -n 'contains -- sweep (commandline -opc)[2]' -l dry-run -d 'Print what would be done'
+complete -c countersign -n 'contains -- sweep (commandline -opc)[2]' -l quiet -d 'Print errors only'
+complete -c countersign -n 'contains -- sweep (commandline -opc)[2]' -l json -d 'Print JSON, as documented in countersign(1)'
+complete -c countersign -n 'contains -- sweep (commandline -opc)[2]' -l watch -d 'Continue, and judge messages as they come, until interrupted'
+complete -c countersign -n 'contains -- sweep (commandline -opc)[2]' -l config -r -F -d 'Settings file'
+complete -c countersign -n 'contains -- sweep (commandline -opc)[2]' -l help -d 'Print the usage'
 complete -c countersign -n 'contains -- doctor (commandline -opc)[2]' -f
 complete -c countersign -n 'contains -- doctor (commandline -opc)[2]' -l json -d 'Print JSON, as documented in countersign(1)'
 complete -c countersign -n 'contains -- doctor (commandline -opc)[2]' -l hook -r -F -d 'Hook to check'
@@ -113,5 +124,5 @@ complete -c countersign -n 'contains -- expire (commandline -opc)[2]' -f
 complete -c countersign -n 'contains -- expire (commandline -opc)[2]' -l config -r -F -d 'Settings file'
 complete -c countersign -n 'contains -- expire (commandline -opc)[2]' -l help -d 'Print the usage'
 complete -c countersign -n 'contains -- help (commandline -opc)[2]' -f
-complete -c countersign -n 'contains -- help (commandline -opc)[2]' -a 'init keys sign verify shim incoming serve explain audit doctor sandbox log plain expire help version'
+complete -c countersign -n 'contains -- help (commandline -opc)[2]' -a 'init keys sign verify shim incoming serve explain audit sweep doctor sandbox log plain expire help version'
 complete -c countersign -n 'contains -- version (commandline -opc)[2]' -f

@@ -90,6 +90,8 @@ async function inShell(line: string): Promise<Ran> {
     "Maildir/.Spam/new/1795153163.1.mx",
     "Return-Path: <>\nFrom: x@example.com\nSubject: failure notice\n\nNo.\n",
   );
+  home.write("Maildir/new/1795153164.1.mx", "From: ann@example.net\nTo: greg@example.org\n\nHi.\n");
+  Deno.mkdirSync(`${home.path}/Maildir/cur`);
   home.write("Maildir/.Sent/cur/1795153162.1.mx:2,S", "From: greg@example.org\nMessage-ID: <1@example.org>\n\nHi.\n");
   home.write("Mail/inbox.mbox", "From greg@example.org Fri Nov 20 05:32:58 2026\nFrom: greg@example.org\n\nHi.\n");
   home.write("draft", "From: greg@example.org\nTo: ann@example.net\n\nHi.\n");

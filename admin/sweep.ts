@@ -1,0 +1,158 @@
+/** `countersign sweep`: judges what has come into maildirs, and moves forged bounces. For mail that no hook has seen. */
+import { errorText, Fail, quote } from "../lib/fail.ts";
+import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
+import { printError } from "../io/system/log.ts";
+import { abortOnSignal } from "../io/system/signals.ts";
+import { type Arguments, runCommand } from "./arguments.ts";
+import { withNetwork } from "./doctor/programs.ts";
+import { realPath } from "./files.ts";
+import { checkMaildir } from "./sweep/mailbox.ts";
+import { sweepMaildir, type SweepOptions } from "./sweep/pass.ts";
+import { SweepReport } from "./sweep/report.ts";
+import { MaildirWatch } from "./sweep/watch.ts";
+import { say } from "./terminal.ts";
+
+const HELP =
+  `Usage: countersign sweep MAILDIR... [--spam MAILDIR] [--mark] [--all] [--days N] [--dry-run] [--quiet] [--json]
+       countersign sweep MAILDIR... --watch [--spam MAILDIR] [--mark] [--days N] [--quiet]
+Judges the messages that have come into maildirs since the last sweep, and moves forged bounces to the spam maildir, as
+the hook does with mail that it delivers. For mail that is fetched by mbsync, fetchmail or getmail from a server where
+no hook runs. The envelope is taken from Return-Path and Delivered-To; without them, a message that looks like a bounce
+counts as one. Challenges are never answered.
+
+  --spam MAILDIR  Where forged bounces are moved. Default: the setting incoming.spam
+  --mark          Add an X-Countersign field with the result to messages that the hook would mark. Rewrites their files
+  --all           Also judge messages that were there at the last sweep
+  --days N        Leave forged bounces that arrived more than N days ago, because the messages that they may be about
+                  are no longer remembered. 1 to 23. Default: 14
+  --dry-run       Print what would be done
+  --quiet         Print errors only
+  --json          Print JSON, as documented in countersign(1)
+  --watch         Continue, and judge messages as they come, until interrupted
+  --config FILE   Settings file. Default: ~/.config/countersign/config.toml
+
+The first sweep judges all unread messages, and the others of the last N days. A message that you move back is left
+there. Exits with status 75 if a message could not be judged or moved; the next sweep tries again.
+
+Example: countersign sweep ~/Maildir
+Example: countersign sweep --dry-run --all ~/Maildir
+`;
+
+/** Days that a forged bounce is moved after its arrival. */
+const DEFAULT_DAYS = 14;
+/** Sent mail is remembered for 30 days, and servers return it within a week. */
+const MAX_DAYS = 23;
+
+/** Runs the command. @returns the exit status */
+export function sweep(name: string, args: readonly string[]): Promise<number> {
+  const takes = { values: ["spam", "days", "config"], flags: ["mark", "all", "dry-run", "quiet", "json", "watch"] };
+  return runCommand(name, args, { help: HELP, ...takes }, async (options) => {
+    const paths = [...options.operands, ...options.rest ?? []];
+    if (paths.length === 0) throw new Fail("usage", "No maildir given", { fix: "countersign sweep ~/Maildir" });
+    const days = daysIn(options);
+    for (const other of ["all", "dry-run", "json"]) {
+      if (!options.has("watch") || !options.has(other)) continue;
+      throw new Fail("usage", `Options --watch and --${other} exclude each other`);
+    }
+    if (options.has("quiet") && options.has("json")) {
+      throw new Fail("usage", "Options --quiet and --json exclude each other");
+    }
+    const stop = abortOnSignal();
+    const pass = () => sweepAll(options, paths, days, stop).catch((error) => throwWithCommand(error, args));
+    return options.has("watch") ? await watch(name, options, paths, pass, stop) : await once(name, options, pass, stop);
+  });
+}
+
+/** The result of one sweep of all maildirs. */
+interface Swept {
+  readonly report: SweepReport;
+  readonly spam: string;
+}
+
+/** Sweeps all maildirs. Settings and keys are read anew each time. */
+async function sweepAll(
+  options: Arguments,
+  paths: readonly string[],
+  days: number,
+  stop: AbortSignal,
+): Promise<Swept> {
+  const settings = loadSettings(configFile(options.value("config")));
+  const spam = realPath(absolute(options.value("spam") ?? settings.incoming.spam));
+  const maildirs = [...new Set(paths.map(checkMaildir))];
+  const own = maildirs.find((one) => one === spam);
+  if (own !== undefined) throw new Fail("usage", "This is the spam maildir", { file: own });
+  const [mark, dryRun, all] = ["mark", "dry-run", "all"].map((flag) => options.has(flag)) as [
+    boolean,
+    boolean,
+    boolean,
+  ];
+  const sweepOptions: SweepOptions = { spam, days, mark, dryRun, all };
+  const report = new SweepReport();
+  for (const maildir of maildirs) {
+    if (stop.aborted) break;
+    const context = { settings, identities: loadIdentities(settings), now: new Date() };
+    await sweepMaildir(maildir, sweepOptions, context, report, stop);
+  }
+  return { report, spam };
+}
+
+async function once(
+  name: string,
+  options: Arguments,
+  pass: () => Promise<Swept>,
+  stop: AbortSignal,
+): Promise<number> {
+  const { report, spam } = await pass();
+  if (options.has("json")) say(report.json(spam, options.has("dry-run")));
+  else if (!options.has("quiet")) say(report.text(spam, options.has("dry-run")));
+  for (const line of report.failureLines()) printError(name, line);
+  if (stop.aborted) throw new Fail("temporary", "Interrupted; the next sweep judges the rest");
+  return report.failures.size > 0 ? 75 : 0;
+}
+
+/** Sweeps whenever something changes, until a signal arrives. Errors are printed once, and tried again. */
+async function watch(
+  name: string,
+  options: Arguments,
+  paths: readonly string[],
+  pass: () => Promise<Swept>,
+  stop: AbortSignal,
+): Promise<number> {
+  using watcher = new MaildirWatch(paths.map(checkMaildir));
+  if (watcher.problem !== undefined) {
+    printError(name, `Changes cannot be watched, so that the maildirs are polled: ${errorText(watcher.problem)}`);
+  }
+  let former: string[] = [];
+  for (let first = true; !stop.aborted; first = false) {
+    let errors: string[];
+    try {
+      const { report, spam } = await pass();
+      errors = report.failureLines();
+      const found = report.moved.length + report.marked > 0 || first;
+      if (found && !options.has("quiet")) say(report.text(spam, false));
+    } catch (error) {
+      if (first || !(error instanceof Fail)) throw error;
+      errors = [errorText(error)];
+    }
+    for (const line of errors) if (!former.includes(line)) printError(name, line);
+    former = errors;
+    await watcher.wait(stop);
+  }
+  return 0;
+}
+
+function daysIn(options: Arguments): number {
+  const text = options.value("days") ?? String(DEFAULT_DAYS);
+  const days = /^\d{1,3}$/.test(text) ? Number(text) : NaN;
+  if (days >= 1 && days <= MAX_DAYS) return days;
+  throw new Fail("usage", `Option --days is ${quote(text)}, not a number from 1 to ${MAX_DAYS}`);
+}
+
+const absolute = (path: string): string => path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
+
+/** Adds the command that may ask countersign serve for what is remembered; the launcher lets no sweep connect. */
+function throwWithCommand(error: unknown, args: readonly string[]): never {
+  if (!(error instanceof Fail) || !(error.cause instanceof Deno.errors.NotCapable)) throw error;
+  const { kind, message, file, cause } = error;
+  throw new Fail(kind, message, { file, fix: withNetwork("sweep", args), cause });
+}

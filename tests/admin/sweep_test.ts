@@ -1,0 +1,214 @@
+/** sweep: what it moves, what it leaves, and what it prints. */
+import assert from "node:assert/strict";
+import { fieldOf, oneLine } from "../rig.ts";
+import { fields } from "../../admin/log.ts";
+import { conforms } from "./json.ts";
+import { countersign, snapshot } from "./home.ts";
+import { fetched, forged, Laptop, letter } from "./sweep.ts";
+
+const LOG = ".local/state/countersign/log";
+const DAY = 86_400_000;
+
+Deno.test("sweep moves a forged bounce and leaves a genuine one and ordinary mail", async () => {
+  using home = new Laptop();
+  home.put("new/1.P1.x", forged(1));
+  home.put("cur/2.P1.x:2,S", forged(2));
+  home.put("new/3.P1.x", await home.bounce());
+  home.put("cur/4.P1.x:2,FS", letter());
+  const ran = await home.sweep();
+  assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+  assert.deepEqual(home.names(), ["new/3.P1.x", "cur/4.P1.x:2,FS"]);
+  // What was unread is still unread, and flags are kept.
+  assert.deepEqual(home.names("Mail/Spam"), ["new/1.P1.x", "cur/2.P1.x:2,S"]);
+  assert.equal(home.read("Mail/Spam/new/1.P1.x"), forged(1), "the message is unchanged");
+  const today = new Date().toISOString().slice(0, 10);
+  const row = `  ${today}  MAILER-DAEMON@mx.example.net  "failure notice"`;
+  assert.equal(
+    ran.stdout,
+    `4 messages judged: 1 genuine, 2 forged, 1 other\n2 messages moved to ${home.path}/Mail/Spam:\n${row}\n${row}\n`,
+  );
+  const log = home.read(LOG).trim().split("\n").map(fields).filter(({ direction }) => direction === "in");
+  assert.deepEqual(log.map(({ result, outcome }) => `${result} ${outcome}`).sort(), [
+    "forged filed",
+    "forged filed",
+    "genuine go-on",
+  ]);
+
+  const again = await home.sweep();
+  assert.deepEqual(again, { code: 0, stdout: "0 messages judged\n", stderr: "" });
+});
+
+Deno.test("sweep knows a bounce without a tag by the Message-ID that was sent", async () => {
+  using home = new Laptop("", "[tag]\nsign = false\n");
+  const bounce = await home.bounce();
+  assert.ok(!bounce.includes("X-Msgauth"));
+  home.put("new/1.x", bounce);
+  const ran = await home.sweep();
+  assert.match(ran.stdout, /^1 message judged: 1 known\n$/);
+  assert.deepEqual(home.names(), ["new/1.x"]);
+});
+
+Deno.test("without a recorded envelope, a message that looks like a bounce counts as one", async () => {
+  using home = new Laptop();
+  const bare = (mail: string) => mail.replace(/^(?:.*\n){3}/, "");
+  home.put("new/1.x", bare(forged()));
+  home.put("new/2.x", bare(await home.bounce()));
+  home.put("new/3.x", bare(letter()));
+  home.put("new/4.x", "");
+  // Delivered to a mailbox with another name, which the provider uses.
+  home.put("new/5.x", forged(5).replace("Delivered-To: greg@example.org", "Delivered-To: u1234"));
+  // Of another user.
+  home.put("new/6.x", bare(forged(6)).replace("To: greg@example.org", "To: eve@example.org"));
+  const ran = await home.sweep();
+  assert.match(ran.stdout, /^6 messages judged: 1 genuine, 2 forged, 3 other\n/);
+  assert.deepEqual(home.names("Mail/Spam"), ["new/1.x", "new/5.x"]);
+});
+
+Deno.test("sweep obeys the settings as the hook does", async (t) => {
+  const today = new Date().toISOString().slice(0, 10);
+  const receipt = fetched(
+    "From: Kay <kay@example.net>\nTo: greg@example.org\nSubject: Read\n\nYour message was read.\n",
+  );
+  const table: [what: string, incoming: string, top: string, mail: string, result: string, moved: boolean][] = [
+    ["during the grace period", "", `since = ${today}`, forged(), "suspect", false],
+    ["forged = mark", 'forged = "mark"', "", forged(), "suspect", false],
+    ["forged = refuse", 'forged = "refuse"', "", forged(), "forged", true],
+    ["unsolicited = mark", "", "", receipt, "unsolicited", false],
+    ["unsolicited = spam", 'unsolicited = "spam"', "", receipt, "unsolicited", true],
+  ];
+  for (const [what, incoming, top, mail, result, moved] of table) {
+    await t.step(what, async () => {
+      using home = new Laptop(incoming, top);
+      home.put("new/1.x", mail);
+      const all = conforms("sweep --json", JSON.parse((await home.sweep("--json")).stdout));
+      assert.equal(all.results[result], 1);
+      assert.equal(home.names("Mail/Spam").length, moved ? 1 : 0);
+    });
+  }
+});
+
+Deno.test("--json has the documented members, --quiet prints nothing, --dry-run changes nothing", async () => {
+  using home = new Laptop();
+  home.put("cur/1.x,U=7:2,S", forged());
+  const before = snapshot(home.path);
+  const dry = await home.sweep("--dry-run");
+  assert.match(dry.stdout, /^1 message judged: 1 forged\n1 message would be moved to /);
+  const ran = await home.sweep("--dry-run", "--json");
+  assert.deepEqual(snapshot(home.path), before);
+  const all = conforms("sweep --json", JSON.parse(ran.stdout));
+  assert.deepEqual([all.dryRun, all.judged, all.moved[0].file], [true, 1, `${home.path}/Mail/Inbox/cur/1.x,U=7:2,S`]);
+  assert.deepEqual(await home.sweep("--quiet"), { code: 0, stdout: "", stderr: "" });
+  assert.deepEqual(home.names("Mail/Spam"), ["cur/1.x:2,S"], "the UID of mbsync is not taken along");
+});
+
+Deno.test("a message that the user moves back is left, whatever its new name is", async (t) => {
+  for (const name of ["new/1.x", "cur/1.x:2,S", "cur/99.P5.host,U=4:2,FS"]) {
+    await t.step(name, async () => {
+      using home = new Laptop();
+      home.put("new/1.x", forged());
+      await home.sweep();
+      assert.deepEqual(home.names(), []);
+      Deno.renameSync(`${home.path}/Mail/Spam/new/1.x`, `${home.path}/Mail/Inbox/${name}`);
+      await home.sweep();
+      await home.sweep("--all");
+      assert.deepEqual(home.names(), [name]);
+    });
+  }
+});
+
+Deno.test("the first sweep judges unread messages, and of the others those of the last days", async () => {
+  using home = new Laptop();
+  const old = new Date(Date.now() - 20 * DAY);
+  const age = (path: string) => Deno.utimeSync(path, old, old);
+  age(home.put("cur/1.x:2,S", forged(1)));
+  age(home.put("new/2.x", forged(2)));
+  // Fetched now, but it arrived at the server 20 days ago.
+  home.put("new/3.x", forged(3, old));
+  // fetchmail adds its own field at the top.
+  home.put(
+    "new/4.x",
+    `Received: from pop.example.org by laptop with POP3 (fetchmail-6.4.37); ${new Date().toUTCString()}\n${
+      forged(4, old)
+    }`,
+  );
+  const ran = await home.sweep();
+  assert.match(ran.stdout, /^3 messages judged: 3 forged\n/);
+  assert.match(ran.stdout, /^2 messages left, because it arrived too long ago to be judged$/m);
+  assert.deepEqual(home.names("Mail/Spam"), ["new/2.x"]);
+  assert.match((await home.sweep("--all", "--days", "23")).stdout, /^3 messages judged: 3 forged\n3 messages moved/);
+});
+
+Deno.test("several maildirs, each once; --spam", async () => {
+  using home = new Laptop();
+  home.maildir("Mail/Lists");
+  home.put("new/1.x", forged(1));
+  home.put("new/2.x", forged(2), "Mail/Lists");
+  Deno.symlinkSync("Inbox", `${home.path}/Mail/Link`);
+  const ran = await countersign(home, [
+    ...["sweep", "Mail/Inbox", "Mail/Lists/", "Mail/Link", "./Mail/Inbox"],
+    "--spam",
+    "Mail/Other",
+  ]);
+  assert.match(ran.stdout, /^2 messages judged: 2 forged\n/);
+  assert.deepEqual(home.names("Mail/Other"), ["new/1.x", "new/2.x"]);
+});
+
+Deno.test("errors are one line", async (t) => {
+  using home = new Laptop();
+  home.maildir("Mail/Spam");
+  home.put("new/1.x", forged());
+  const table: [args: string[], code: number, error: RegExp][] = [
+    [["sweep"], 64, /No maildir given/],
+    [["sweep", "Mail/None"], 74, /Mail\/None: Maildir cannot be read: No such file or directory/],
+    [["sweep", "Mail/Inbox", "Mail"], 74, /Mail: Maildir cannot be read: it is not a maildir/],
+    [["sweep", "Mail/Spam"], 64, /Mail\/Spam: This is the spam maildir/],
+    [["sweep", "Mail/Inbox", "--days", "24"], 64, /Option --days is "24", not a number from 1 to 23/],
+    [["sweep", "Mail/Inbox", "--watch", "--dry-run"], 64, /exclude each other/],
+    [["sweep", "Mail/Inbox", "--quiet", "--json"], 64, /exclude each other/],
+  ];
+  for (const [args, code, error] of table) {
+    await t.step(args.join(" "), async () => {
+      const ran = await countersign(home, args);
+      oneLine(ran, code, error);
+      assert.deepEqual(home.names(), ["new/1.x"]);
+    });
+  }
+});
+
+Deno.test("--mark adds the result, and corrects the size in the name", async () => {
+  using home = new Laptop('forged = "mark"');
+  const time = new Date(Date.now() - DAY);
+  Deno.utimeSync(home.put(`cur/1.x,S=${forged(1).length},W=999:2,S`, forged(1)), time, time);
+  Deno.utimeSync(home.put("new/2.x", forged(2)), time, time);
+  home.put("new/3.x", await home.bounce());
+  home.put("new/4.x", `X-Countersign: genuine; check=proof\n${forged(4)}`);
+  const ran = await home.sweep("--mark");
+  assert.match(ran.stdout, /: 1 genuine, 3 suspect\n3 messages marked\n$/);
+  const [two, three, four, one] = home.names();
+  assert.deepEqual([two, three, four], ["new/2.x", "new/3.x", "new/4.x"]);
+  const text = home.read(`Mail/Inbox/${one}`);
+  assert.equal(one, `cur/1.x,S=${text.length}:2,S`);
+  for (const name of [one, two, four]) {
+    const mail = home.read(`Mail/Inbox/${name}`);
+    assert.match(fieldOf(mail, "X-Countersign"), /^suspect; check=forged; /);
+    assert.equal(mail.match(/X-Countersign/g)!.length, 1);
+  }
+  for (const name of [one, two]) {
+    assert.equal(Deno.statSync(`${home.path}/Mail/Inbox/${name}`).mtime!.getTime(), time.getTime());
+  }
+  const before = snapshot(`${home.path}/Mail`);
+  await home.sweep("--mark", "--all");
+  assert.deepEqual(snapshot(`${home.path}/Mail`), before, "marked once");
+});
+
+Deno.test("--mark also marks what is moved", async () => {
+  using home = new Laptop();
+  home.put("cur/1.x,S=17,U=3:2,S", forged());
+  await home.sweep("--mark");
+  const [name] = home.names("Mail/Spam");
+  const mail = home.read(`Mail/Spam/${name}`);
+  assert.equal(name, `cur/1.x,S=${mail.length}:2,S`);
+  assert.match(fieldOf(mail, "X-Countersign"), /^forged; check=forged; /);
+  assert.equal(mail.replace(/^X-Countersign: .*\n/, ""), forged());
+  assert.deepEqual(home.names(), []);
+});
