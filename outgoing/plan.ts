@@ -47,6 +47,8 @@ export interface Plan {
   readonly identity: Identity | undefined;
   /** The account that sends the message; undefined when mail does not leave through accounts. */
   readonly account?: ChosenAccount;
+  /** The address from which the envelope sender was made; undefined when the message must not be signed. */
+  readonly signed?: OwnAddress;
   /** What to add to the index of sent mail; undefined for messages of others and already relayed ones. */
   readonly sent: SentRecord | undefined;
   /** Notes for the log about unexpected choices. */
@@ -118,6 +120,7 @@ export function plan(request: OutgoingRequest, given: Header, context: PlanConte
   return {
     envelope: envelopeFrom(chosen.sender),
     header: tagged ?? header,
+    signed: sender,
     scheme: chosen.scheme,
     identity: author.identity,
     ...through,

@@ -10,16 +10,17 @@ import { PIPE_BYTES, readInput } from "../io/system/input.ts";
 import { canonicalAddress } from "../lib/settings/identity.ts";
 import { LEDGER_BODY_BYTES } from "../lib/entry.ts";
 import { logAddress } from "../lib/log.ts";
-import { printHead, unixLines } from "../lib/message.ts";
+import { type Message, printHead, unixLines } from "../lib/message.ts";
 import { abortOnSignal, untilAborted } from "../io/system/signals.ts";
 import { sysexit } from "../lib/sysexits.ts";
 import { VERSION } from "../lib/version.ts";
 import { LOOP_MARK, send } from "../io/transport/send.ts";
 import { failureReason, Rejected } from "../io/transport/rejected.ts";
 import { parseFlags } from "./flags.ts";
-import { plan, RANDOM_BYTES } from "../outgoing/plan.ts";
+import { type Plan, plan, RANDOM_BYTES } from "../outgoing/plan.ts";
 import type { OutgoingRequest } from "../outgoing/request.ts";
 import { remember } from "../io/state/remember.ts";
+import type { Handled } from "./outbox.ts";
 import { tidy } from "./tidy.ts";
 
 const HELP = `Usage: shim [sendmail options] [--] recipient ...
@@ -41,7 +42,9 @@ export async function shim(name: string, args: readonly string[]): Promise<numbe
     checkArguments(args);
     const invocation = parseFlags(name, args);
     if (invocation.mode === "send") return await sendMessage(invocation.request);
-    if (invocation.mode === "real") return await runReal(invocation.what, name === "mailq" ? ["-bp", ...args] : args);
+    if (invocation.mode === "real") {
+      return await runReal(name, invocation.what, name === "mailq" ? ["-bp", ...args] : args);
+    }
     console.log(invocation.mode === "help" ? HELP.trimEnd() : `countersign ${VERSION}`);
     return 0;
   } catch (error) {
@@ -87,8 +90,11 @@ async function sendMessage(request: OutgoingRequest): Promise<number> {
   const event = { ...describe(planned, settings), forgotten };
   try {
     const message = { head: printHead(planned.header), body, whole: input.whole };
-    const route = await send(settings, planned.account?.account, planned.envelope, message, abort);
-    log(settings, { ...event, route, result: "sent", why: planned.why });
+    const handled: Handled = settings.outbox.when === "never"
+      ? { route: await send(settings, planned.account?.account, planned.envelope, message, abort), result: "sent" }
+      : await keepable(settings, planned, message, abort);
+    const { note, ...rest } = handled;
+    log(settings, { ...event, note: [event.note, note].filter((one) => one).join("; "), ...rest, why: planned.why });
     await tidy(settings, now);
     return 0;
   } catch (error) {
@@ -99,7 +105,14 @@ async function sendMessage(request: OutgoingRequest): Promise<number> {
   }
 }
 
-function describe(planned: ReturnType<typeof plan>, settings: Settings) {
+/** Sends by way of the outbox, whose modules are loaded on demand, because most settings have none. */
+async function keepable(settings: Settings, planned: Plan, message: Message, abort: AbortSignal): Promise<Handled> {
+  const { sendOrKeep } = await import("./outbox.ts");
+  const { outboxContext } = await import("../io/outbox/context.ts");
+  return await sendOrKeep(outboxContext(settings, abort, () => {}), planned, message);
+}
+
+function describe(planned: Plan, settings: Settings) {
   const { scheme, identity, account, notes, error, warning } = planned;
   const { sender, recipients } = planned.envelope;
   return {
@@ -120,11 +133,18 @@ function describe(planned: ReturnType<typeof plan>, settings: Settings) {
   };
 }
 
-/** Runs the real program for `-bs`, `-bp` and `-q`. Without one, `-q` succeeds, because there is no queue. */
-async function runReal(what: string, args: readonly string[]): Promise<number> {
+/**
+ * Runs the real program for `-bs`, `-bp` and `-q`. Without one, `-q` succeeds, because there is no queue. Where there is
+ * an outbox, it is the queue.
+ */
+async function runReal(name: string, what: string, args: readonly string[]): Promise<number> {
   await checkLoop("transport.real");
   const source = configFile();
-  const real = loadSettings(source).transport.real;
+  const settings = loadSettings(source);
+  if (what !== "-bs" && settings.outbox.when !== "never") {
+    return await (await import("./queue.ts")).queue(name, what, settings);
+  }
+  const { real } = settings.transport;
   if (real.length === 0) {
     if (what === "-q") return 0;
     throw new Fail("usage", `Option ${what} requires the real sendmail`, {

@@ -1,6 +1,6 @@
 /**
- * Submits a message to a submission server and waits for its reply. Like msmtp,
- * it sends to all recipients or to none.
+ * Submits a message to a submission server and waits for its reply: like msmtp to all recipients or to none, or, for the
+ * outbox, to those that the server accepts.
  */
 import { formatAddress } from "../../lib/address.ts";
 import { latin1ToUtf8 } from "../../lib/bytes.ts";
@@ -15,7 +15,8 @@ import { type BeforeCommit, Client, type Server } from "./smtp/client.ts";
 import type { SmtpEnvelope } from "./smtp/envelope.ts";
 import { Limits, TIMEOUTS } from "./smtp/limits.ts";
 import { sizeWithCrlf } from "./smtp/lines.ts";
-import { isPositive } from "./smtp/reply.ts";
+import type { RecipientReply } from "./smtp/failure.ts";
+import { isPositive, type Reply } from "./smtp/reply.ts";
 
 /**
  * Submits a message. When this returns, the server is responsible for it.
@@ -32,20 +33,53 @@ export async function submit(
   signal?: AbortSignal,
   beforeCommit?: BeforeCommit,
 ): Promise<string> {
-  const input = message.whole ? await inOnePiece(message) : message;
-  // The size of a message that is not in memory is unknown until it has been sent.
-  const size = message.whole ? { size: sizeWithCrlf(input.head) } : {};
-  const smtpEnvelope = { ...envelopeOf(envelope, message.head), ...size };
+  const { input, smtpEnvelope } = await prepared(envelope, message);
   return await session(account, signal, async (client) => {
     const replies = await client.envelope(smtpEnvelope);
-    const refused = smtpEnvelope.recipients.flatMap(({ address: recipient }, nth) => {
-      const reply = replies[nth]!;
-      return isPositive(reply) ? [] : [{ recipient, reply }];
-    });
+    const refused = repliesTo(smtpEnvelope, replies).filter(({ reply }) => !isPositive(reply));
     if (refused.length > 0) throw client.failures.refusedRecipients(refused);
     await client.send(input, beforeCommit);
     await client.end(true);
   });
+}
+
+/**
+ * Submits a message to the recipients that the server accepts.
+ *
+ * @param beforeCommit called directly before the final dot, with the replies to all recipients; as in {@link submit}
+ * @returns the server's reply to the message
+ * @throws {Fail} as {@link submit}; `SmtpRejected` with the replies to all recipients if none was accepted
+ */
+export async function submitToAccepted(
+  account: Account,
+  envelope: Envelope,
+  message: Message,
+  signal: AbortSignal | undefined,
+  beforeCommit: (replies: readonly Reply[]) => void | Promise<void>,
+): Promise<Reply> {
+  const { input, smtpEnvelope } = await prepared(envelope, message);
+  let reply: Reply | undefined;
+  await session(account, signal, async (client) => {
+    const replies = await client.envelope(smtpEnvelope);
+    if (!replies.some(isPositive)) throw client.failures.refusedRecipients(repliesTo(smtpEnvelope, replies));
+    reply = await client.send(input, () => beforeCommit(replies));
+    await client.end(true);
+  });
+  return reply!;
+}
+
+function repliesTo({ recipients }: SmtpEnvelope, replies: readonly Reply[]): RecipientReply[] {
+  return recipients.map(({ address: recipient }, nth) => ({ recipient, reply: replies[nth]! }));
+}
+
+async function prepared(
+  envelope: Envelope,
+  message: Message,
+): Promise<{ input: Message; smtpEnvelope: SmtpEnvelope }> {
+  const input = message.whole ? await inOnePiece(message) : message;
+  // The size of a message that is not in memory is unknown until it has been sent.
+  const size = message.whole ? { size: sizeWithCrlf(input.head) } : {};
+  return { input, smtpEnvelope: { ...envelopeOf(envelope, message.head), ...size } };
 }
 
 /** Connects, logs in and quits; sends no message. @returns the server. @throws {Fail} as {@link submit} */

@@ -190,6 +190,9 @@ function together(settings: Settings, wrong: Wrong): void {
   if (via === "command" && preset === "") {
     throw wrong("transport", "", 0, "transport.preset is not set", "name the program that sends your mail");
   }
+  if (via === "maildir" && settings.outbox.when !== "never") {
+    throw wrong("outbox", "when", 0, 'outbox.when cannot be used with transport.via = "maildir"');
+  }
   if (via === "maildir" && maildir === "") throw wrong("transport", "", 0, "transport.maildir is not set");
   if (via !== "command" && command.length > 0) {
     throw wrong("transport", "command", 0, `transport.command cannot be used with via = "${via}"`);

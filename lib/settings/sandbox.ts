@@ -45,7 +45,7 @@ export function permissions(
   real: (path: string) => string = (path) => path,
   groupWritable: (path: string) => boolean = () => false,
 ): Permission[] {
-  const { transport, incoming, challenge, tag } = settings;
+  const { transport, outbox, incoming, challenge, tag } = settings;
   const accounts = accountsIn(settings);
   const given: Permission[] = [];
   // In the settings of a site, paths below home refer to the home folder of each user.
@@ -82,8 +82,8 @@ export function permissions(
   const lookup = asksLookup(settings) ? [lookupSocket(settings)] : [];
   const asking = lookup.map((path) => `unix:${path}`);
 
-  give("shim", "read", ...settled, settings.state.folder, ...lookup, ...out, ...login);
-  give("shim", "write", settings.state.folder, ...lookup, ...out);
+  give("shim", "read", ...settled, settings.state.folder, ...lookup, ...out, outbox.report, ...login);
+  give("shim", "write", settings.state.folder, ...lookup, ...out, outbox.report);
   give("shim", "run", PRINTENV, ...injector, transport.real[0] ?? "");
   give("shim", "net", ...asking, ...server);
 

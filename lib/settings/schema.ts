@@ -267,6 +267,20 @@ export const TABLES = {
       "The real sendmail program for `-bs`, `-bp` and `-q`. Without it these options are rejected.",
     ),
   },
+  outbox: {
+    when: oneOf(
+      ["never", "failed", "always"],
+      "never",
+      "When the shim keeps mail to send it later: `never`, `failed` (it sends at once, and keeps what could not be sent " +
+        "for a temporary reason), or `always`. The shim exits 0 as soon as a recipient has the message, or it is kept. " +
+        "Something must run `countersign outbox run` every minute.",
+    ),
+    report: path(
+      "",
+      "The maildir for reports about recipients that were refused, and about failed logins. Empty: reports are sent to " +
+        "the identity through the account of the message.",
+    ),
+  },
   tag: {
     sign: flag(true, "Add an X-Msgauth tag to your own mail."),
     pymsgauth: path(

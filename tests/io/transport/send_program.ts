@@ -6,6 +6,7 @@ import { Rejected } from "../../../io/transport/rejected.ts";
 import { send } from "../../../io/transport/send.ts";
 import { utf8 } from "../../../lib/bytes.ts";
 import { Fail } from "../../../lib/fail.ts";
+import { accountsIn } from "../../../lib/settings/accounts.ts";
 import { parseConfig } from "../../../lib/settings/parse.ts";
 
 const TO_ANN = {
@@ -22,7 +23,8 @@ const [text = "", how] = Deno.args;
 const home = Deno.env.get("HOME")!;
 try {
   const settings = parseConfig(text, { file: `${home}/config.toml`, home });
-  await send(settings, undefined, TO_ANN, { head: utf8("Subject: x\n\n"), body: body(), whole: how === "whole" });
+  const message = { head: utf8("Subject: x\n\n"), body: body(), whole: how === "whole" };
+  await send(settings, accountsIn(settings)[0], TO_ANN, message);
 } catch (error) {
   if (error instanceof Rejected) Deno.exit(error.code);
   if (!(error instanceof Fail) || error.kind !== "config") throw error;

@@ -184,6 +184,8 @@ const VALUES: Record<string, { good: string; is: unknown; bad: string; with?: Ta
   "transport.oauth2_command": { good: '["/usr/bin/mutt_oauth2.py"]', is: ["/usr/bin/mutt_oauth2.py"], bad: '["./a"]' },
   "transport.helo": { good: '"[192.0.2.1]"', is: "[192.0.2.1]", bad: '"a b"' },
   "transport.real": { good: '["/usr/sbin/sendmail"]', is: ["/usr/sbin/sendmail"], bad: '["/bin/x", "a\\u0000b"]' },
+  "outbox.when": { good: '"failed"', is: "failed", bad: '"later"' },
+  "outbox.report": { good: '"~/Maildir"', is: "/home/greg/Maildir", bad: '"a\\u0000"' },
   "incoming.forged": { good: '"mark"', is: "mark", bad: '"drop"' },
   "incoming.unsolicited": { good: '"spam"', is: "spam", bad: '"refuse"' },
   "incoming.spam": { good: '"Spam"', is: `${FOLDER}/Spam`, bad: '""' },
@@ -431,6 +433,10 @@ Deno.test("Contradictory or incomplete combinations of settings are reported", (
   bad(
     `${IDENTITY}[transport]\nvia = "maildir"\nmaildir = "/m"\ncommand = ["/bin/x"]\n`,
     '6: transport.command cannot be used with via = "maildir"',
+  );
+  bad(
+    `${IDENTITY}[transport]\nvia = "maildir"\nmaildir = "/m"\n[outbox]\nwhen = "failed"\n`,
+    '7: outbox.when cannot be used with transport.via = "maildir"',
   );
   const smtp = (more: string) => `${IDENTITY}[transport]\nvia = "smtp"\n${more}`;
   bad(smtp(""), "3: transport.host is not set: name the server that sends your mail, or add [[account]]");

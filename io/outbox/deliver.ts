@@ -1,0 +1,150 @@
+/** One attempt for one entry of the outbox, and what follows from it. */
+import { formatAddress } from "../../lib/address.ts";
+import { Fail, reason } from "../../lib/fail.ts";
+import { logAddress } from "../../lib/log.ts";
+import type { OutboxEntry } from "../../outgoing/outbox/entry.ts";
+import {
+  afterAttempt,
+  committing,
+  expired,
+  isExpired,
+  isFinished,
+  mayBeSent,
+  type RecipientResult,
+  reported,
+  unreported,
+  unsent,
+} from "../../outgoing/outbox/progress.ts";
+import { signedSender } from "../../outgoing/outbox/sender.ts";
+import { log } from "../system/log.ts";
+import { attempt } from "../transport/attempt.ts";
+import { type Attempt, forAll } from "../transport/outcome.ts";
+import { failureReason } from "../transport/rejected.ts";
+import type { OutboxContext } from "./context.ts";
+import { keepUndelivered, report } from "./report.ts";
+import type { LockedEntry } from "./store.ts";
+import { tell, tellOnce } from "./tell.ts";
+
+/** What is known about the account after an attempt: that it works, that it does not, or nothing. */
+export type Reached = boolean | undefined;
+
+/** Makes one attempt, and reports refused recipients. @throws {Fail} when the result cannot be written */
+export async function deliver(context: OutboxContext, locked: LockedEntry, entry: OutboxEntry): Promise<Reached> {
+  let current = entry;
+  let reached: Reached;
+  if (unsent(entry).length > 0) {
+    const tried = await tryOnce(context, locked, entry);
+    if (context.signal.aborted && !tried.results.some(({ outcome }) => outcome === "accepted")) {
+      // Stopped by a signal: that is not an attempt, but a note made before the final dot may have to be withdrawn.
+      const { attempts, next } = entry;
+      const { unreachable } = entry;
+      const after = afterAttempt(tried.entry, tried.results, context.clock().getTime(), unreachable);
+      locked.save({ ...after, attempts, next });
+      return undefined;
+    }
+    reached = tried.unreachable ? false : tried.failure === undefined ? true : undefined;
+    current = settle(tried.entry, tried, context.clock().getTime());
+  }
+  return await finish(context, locked, current), reached;
+}
+
+/** Notes the result of an attempt, and gives up what is too old. A refused report gets another sender. */
+export function settle(entry: OutboxEntry, tried: Attempt, now: number): OutboxEntry {
+  const { results, unreachable } = tried;
+  // Many providers reject the null sender. Their bounces of the report then reach its recipient.
+  if (entry.report && entry.sender.address === null && results.every(({ outcome }) => outcome === "permanent")) {
+    return { ...entry, sender: { address: entry.owner, scheme: "plain" }, next: now };
+  }
+  const after = afterAttempt(entry, results, now, unreachable);
+  return isExpired(after, now) ? expired(after) : after;
+}
+
+/** Writes the state, reports refused recipients, and removes the entry when nothing is left to be done. */
+export async function finish(context: OutboxContext, locked: LockedEntry, entry: OutboxEntry): Promise<void> {
+  if (isFinished(entry)) return locked.remove();
+  locked.save(entry);
+  if (unreported(entry).length === 0) return;
+  const told = await report(context, locked, entry);
+  const left = told ? reported(entry) : entry;
+  if (told && isFinished(left)) return locked.remove();
+  if (told) return locked.save(left);
+  if (unsent(entry).length > 0) return; // kept as a whole when the last recipient is settled
+  await tell(context, keepUndelivered(context, locked, entry));
+}
+
+type Tried = Attempt & { readonly entry: OutboxEntry };
+
+/** Makes the attempt. An error of the settings or of this machine counts as a temporary one: a person can fix it. */
+async function tryOnce(context: OutboxContext, locked: LockedEntry, entry: OutboxEntry): Promise<Tried> {
+  const { settings, identities, accounts, signal, clock } = context;
+  let current = entry;
+  const notes = mayBeSent(entry) ? ["an earlier attempt was not confirmed: may be sent twice"] : [];
+  const recipients = unsent(entry).map(({ address }) => address);
+  let tried: Attempt;
+  let sender = entry.sender.address;
+  try {
+    const account = accounts.find(({ name }) => name === entry.account);
+    if (account === undefined && accounts.length > 0) {
+      throw new Fail("config", `Account ${entry.account || "transport"} is not in the settings any more`);
+    }
+    if (account === undefined && settings.transport.via !== "command") {
+      throw new Fail("config", `The outbox cannot be used with transport.via = "${settings.transport.via}"`);
+    }
+    const signed = signedSender(entry.sender, identities, settings, clock());
+    sender = signed.sender;
+    if (signed.note !== undefined) notes.push(signed.note);
+    const envelope = { sender, recipients, dsn: entry.dsn };
+    const beforeCommit = (results: readonly RecipientResult[]) => {
+      current = committing(entry, results);
+      locked.save(current);
+    };
+    tried = await attempt(settings, account, envelope, await locked.message(), { signal, beforeCommit });
+  } catch (error) {
+    if (!(error instanceof Fail)) throw error;
+    const results = forAll({ sender, recipients, dsn: {} }, "temporary", reason(error));
+    tried = { route: "", results, failure: error, unreachable: true };
+  }
+  const { failure, results, route } = tried;
+  if (failure !== undefined && needsPerson(failure)) {
+    const cause = entry.account || "transport";
+    await tellOnce(context, cause, `Mail waits in the outbox: ${reason(failure)}`);
+  }
+  const count = (outcome: string) => results.filter((one) => one.outcome === outcome).length;
+  const sent = count("accepted");
+  log(settings, {
+    direction: "out",
+    entry: locked.id,
+    scheme: entry.sender.scheme,
+    account: entry.account,
+    sender: sender && entry.sender.scheme !== "none"
+      ? formatAddress(sender)
+      : sender === undefined
+      ? undefined
+      : logAddress(sender, settings.log_addresses),
+    to: recipients.slice(0, 20).map((one) => logAddress(one, settings.log_addresses)).join(","),
+    recipients: recipients.length,
+    note: [...notes, ...parts(sent, count("permanent"), count("temporary") + count("unknown"))].join("; "),
+    route,
+    attempt: entry.attempts + 1,
+    result: sent > 0 ? "sent" : count("permanent") === results.length ? "failed" : "queued",
+    why: failure && failureReason(failure, settings.log_addresses),
+  });
+  return { ...tried, entry: current };
+}
+
+/** Describes a mixed result. */
+function parts(sent: number, refused: number, waiting: number): string[] {
+  if (sent === 0 || refused + waiting === 0) return [];
+  return [`${sent} sent, ${refused} refused, ${waiting} waiting`];
+}
+
+/** Returns whether waiting does not help: a failed login, a certificate of another name, an error in the settings. */
+function needsPerson(failure: Fail): boolean {
+  if (failure.kind === "temporary") return isCertificateError(failure.cause);
+  return failure.kind !== "refused" && failure.kind !== "data";
+}
+
+/** A portal that answers in place of the server has the wrong certificate. Deno reports it as invalid data. */
+function isCertificateError(cause: unknown): boolean {
+  return cause instanceof Deno.errors.InvalidData && /certificate/i.test(cause.message);
+}

@@ -1,0 +1,31 @@
+/**
+ * Locks on entries of the outbox, by which several runners share the work. They are flock(2) locks: the kernel releases
+ * those of a killed process, so that no lock can be left behind.
+ */
+
+/**
+ * Opens and locks a file without waiting.
+ *
+ * @returns undefined if another process has locked it, or if its name belongs to no file, or to another one, by now
+ */
+export function tryLock(path: string): Deno.FsFile | undefined {
+  let file: Deno.FsFile;
+  try {
+    // On NFS only a file that is open for writing can be locked exclusively.
+    file = Deno.openSync(path, { read: true, write: true });
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+  try {
+    // The previous holder of the lock may have finished the entry since the file was opened.
+    if (file.tryLockSync(true) && Deno.statSync(path).ino === file.statSync().ino) return file;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) {
+      file.close();
+      throw error;
+    }
+  }
+  file.close();
+  return undefined;
+}

@@ -1,0 +1,74 @@
+/** Tells the sender which recipients were refused: in the maildir of reports, or by a message through the outbox. */
+import { formatAddress } from "../../lib/address.ts";
+import { inOnePiece, type Message, parseHead } from "../../lib/message.ts";
+import type { OutboxEntry } from "../../outgoing/outbox/entry.ts";
+import { unreported } from "../../outgoing/outbox/progress.ts";
+import { composeReport, MAX_RETURNED_BYTES } from "../../outgoing/outbox/report.ts";
+import { log } from "../system/log.ts";
+import { deliverToMaildir } from "../transport/maildir.ts";
+import type { OutboxContext } from "./context.ts";
+import { createEntry, type LockedEntry } from "./store.ts";
+
+/**
+ * Reports the refused recipients of an entry.
+ *
+ * @returns whether it could be reported; otherwise nobody can be told, and the entry must be kept
+ * @throws {Fail} `temporary` when the report cannot be written
+ */
+export async function report(context: OutboxContext, locked: LockedEntry, entry: OutboxEntry): Promise<boolean> {
+  const { owner } = entry;
+  // A report about a report could be answered by a report.
+  if (entry.report || owner === undefined) return false;
+  const { settings, outbox, clock } = context;
+  const now = clock();
+  const message = await locked.message();
+  const returned = message.whole && entry.size <= MAX_RETURNED_BYTES && entry.dsn.ret !== "hdrs"
+    ? (await inOnePiece(message)).head
+    : undefined;
+  const { header } = parseHead(message.head, true)!;
+  const { head, body } = composeReport({
+    owner,
+    recipients: unreported(entry),
+    created: new Date(entry.created),
+    envid: entry.dsn.envid,
+    header,
+    message: returned,
+  }, { now, unique: crypto.randomUUID().replaceAll("-", ""), mta: owner.domain || "localhost" });
+  const text: Message = { head, body: once(body), whole: true };
+  if (settings.outbox.report !== "") {
+    const file = await deliverToMaildir(settings.outbox.report, text);
+    log(settings, { direction: "out", entry: locked.id, result: "reported", route: file });
+    return true;
+  }
+  using created = await createEntry(outbox, text);
+  created.commit({
+    created: now.getTime(),
+    next: now.getTime(),
+    size: head.length + body.length,
+    account: entry.account,
+    sender: { address: null, scheme: "none" },
+    dsn: {},
+    recipients: [{ address: owner, state: "waiting", reply: "", reported: false }],
+    owner,
+    attempts: 0,
+    unreachable: false,
+    hold: false,
+    report: true,
+  });
+  log(settings, { direction: "out", entry: locked.id, result: "reported", route: `outbox ${created.id}` });
+  return true;
+}
+
+/** Keeps an entry about which nobody can be told, and says so. */
+export function keepUndelivered(context: OutboxContext, locked: LockedEntry, entry: OutboxEntry): string {
+  const place = locked.setAside("undelivered");
+  const [first] = unreported(entry);
+  const to = first === undefined ? "" : ` for ${formatAddress(first.address)}`;
+  const what = entry.report ? "report" : "message";
+  log(context.settings, { direction: "out", entry: locked.id, result: "undelivered", route: place });
+  return `A ${what}${to} was refused, and nobody can be told by mail: ${place}`;
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}

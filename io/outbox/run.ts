@@ -1,0 +1,146 @@
+/**
+ * Runs the outbox: attempts what is due, the oldest first. Each account has its own workers, so that a server that does
+ * not answer holds only the mail for itself, and several runners share the work through locks on the entries.
+ */
+import { errorText, Fail } from "../../lib/fail.ts";
+import { isDue } from "../../outgoing/outbox/progress.ts";
+import { checkLauncher } from "../transport/commit.ts";
+import { daily } from "../state/daily.ts";
+import { after } from "../system/timer.ts";
+import type { OutboxContext } from "./context.ts";
+import { deliver } from "./deliver.ts";
+import { cleanOutbox, type Listed, listEntries, lockEntry, setDamagedAside } from "./store.ts";
+import { tell, tellOnce } from "./tell.ts";
+
+/** Sessions at once: for one account, and in all. */
+const [MAX_PER_ACCOUNT, MAX_SESSIONS] = [2, 16];
+
+/** Milliseconds after which the queue is read again while a session lasts. */
+const RESCAN_MS = 5_000;
+
+/** Milliseconds after which a run may try an entry again that it has tried, or that another runner has locked. */
+const RETRY_MS = 60_000;
+
+/** The file whose time says when a runner ran last. */
+export const lastRunFile = (outbox: string): string => `${outbox}/last-run`;
+
+/** Runs until nothing is due. @throws {Fail} `temporary` when the outbox cannot be read */
+export async function runOutbox(context: OutboxContext): Promise<void> {
+  const { settings, outbox, clock } = context;
+  noteRun(outbox, clock());
+  await daily(settings.state.folder, "outbox", clock(), () => cleanOutbox(outbox, clock()) >= 0);
+  await new Run(context).all();
+}
+
+class Run {
+  /** Entries to try, by account. */
+  #waiting = new Map<string, string[]>();
+  #sessions = new Map<string, number>();
+  #active = new Set<Promise<void>>();
+  /** When an entry was tried, in milliseconds of `performance.now()`. */
+  #tried = new Map<string, number>();
+  /** Whether an account was found to work in this run. */
+  #reached = new Map<string, boolean>();
+
+  constructor(readonly context: OutboxContext) {}
+
+  async all(): Promise<void> {
+    let scanned = -Infinity;
+    for (;;) {
+      if (this.#mayStart()) {
+        const idle = [...this.#waiting.values()].every((ids) => ids.length === 0);
+        const since = performance.now() - scanned;
+        if (since >= RESCAN_MS || (idle && (this.#active.size === 0 || since >= RESCAN_MS / 10))) {
+          await this.#scan();
+          scanned = performance.now();
+        }
+        this.#start();
+      }
+      if (this.#active.size === 0) return;
+      await Promise.race([...this.#active, after(RESCAN_MS)]);
+    }
+  }
+
+  /** Whether further attempts make sense: nobody has stopped this process, or the launcher that waits for it. */
+  #mayStart(): boolean {
+    if (this.context.signal.aborted) return false;
+    try {
+      checkLauncher();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  async #scan(): Promise<void> {
+    const { outbox, clock } = this.context;
+    this.#waiting.clear();
+    const now = clock().getTime();
+    for (const one of listEntries(outbox)) {
+      const { id, entry } = one;
+      if (entry === undefined) await this.#setAside(one);
+      else if (performance.now() - (this.#tried.get(id) ?? -Infinity) >= RETRY_MS) {
+        // What waited for a server that works again is tried at once.
+        const again = entry.unreachable && !entry.hold && this.#reached.get(entry.account) === true;
+        if (!again && !isDue(entry, now)) continue;
+        const ids = this.#waiting.get(entry.account);
+        if (ids === undefined) this.#waiting.set(entry.account, [id]);
+        else ids.push(id);
+      }
+    }
+  }
+
+  #start(): void {
+    for (const [account, ids] of this.#waiting) {
+      // The other entries of an account that does not work stay due, and the next run tries one of them.
+      if (this.#reached.get(account) === false) continue;
+      while (ids.length > 0 && this.#active.size < MAX_SESSIONS) {
+        const sessions = this.#sessions.get(account) ?? 0;
+        if (sessions >= MAX_PER_ACCOUNT) break;
+        this.#sessions.set(account, sessions + 1);
+        const work = this.#attempt(account, ids.shift()!).finally(() => {
+          this.#sessions.set(account, this.#sessions.get(account)! - 1);
+          this.#active.delete(work);
+        });
+        this.#active.add(work);
+      }
+    }
+  }
+
+  async #attempt(account: string, id: string): Promise<void> {
+    const { outbox, clock } = this.context;
+    this.#tried.set(id, performance.now());
+    try {
+      const found = lockEntry(outbox, id);
+      if (found === undefined) return;
+      using locked = found.locked;
+      // Another runner may have tried it since it was listed.
+      const again = found.entry.unreachable && this.#reached.get(account) === true;
+      if (found.entry.hold || (!again && !isDue(found.entry, clock().getTime()))) return;
+      const reached = await deliver(this.context, locked, found.entry);
+      if (reached !== undefined) this.#reached.set(account, reached);
+    } catch (error) {
+      // One entry never stops the others.
+      await tellOnce(this.context, error instanceof Fail ? error.kind : "bug", `Entry ${id}: ${errorText(error)}`);
+    }
+  }
+
+  async #setAside({ id, damage }: Listed): Promise<void> {
+    try {
+      const place = setDamagedAside(this.context.outbox, id);
+      await tell(this.context, `An entry of the outbox is damaged and is not sent: ${damage}: ${place}`);
+    } catch {
+      // Another runner was faster, or it is told by the next run.
+    }
+  }
+}
+
+function noteRun(outbox: string, now: Date): void {
+  try {
+    Deno.mkdirSync(outbox, { recursive: true, mode: 0o700 });
+    Deno.openSync(lastRunFile(outbox), { write: true, create: true, mode: 0o600 }).close();
+    Deno.utimeSync(lastRunFile(outbox), now, now);
+  } catch {
+    // On a full disk mail is still sent.
+  }
+}

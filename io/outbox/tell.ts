@@ -1,0 +1,53 @@
+/** Tells a person what they must fix before the outbox can send: at most once a day for each cause. */
+import { Fail, reason } from "../../lib/fail.ts";
+import { concat, utf8 } from "../../lib/bytes.ts";
+import { rfc5322Date } from "../../lib/date.ts";
+import { field, printHead } from "../../lib/message.ts";
+import { daily } from "../state/daily.ts";
+import { log } from "../system/log.ts";
+import { deliverToMaildir } from "../transport/maildir.ts";
+import type { OutboxContext } from "./context.ts";
+
+/**
+ * Prints a line, which cron mails and the journal keeps, and delivers a notice to the maildir of reports if there is
+ * one. It is not sent by mail, because sending may be what does not work.
+ *
+ * @param cause what the notice is about, such as an account; it is the name of a file
+ */
+export async function tellOnce(context: OutboxContext, cause: string, what: string): Promise<void> {
+  const { settings, clock } = context;
+  const name = `outbox-${cause.replace(/[^\w.@+-]/g, "_").slice(0, 100)}`;
+  await daily(settings.state.folder, name, clock(), async () => {
+    await tell(context, what);
+    return true;
+  });
+}
+
+/** Tells about an event that does not repeat. */
+export async function tell({ settings, identities, clock, print }: OutboxContext, what: string): Promise<void> {
+  print(what);
+  const now = clock();
+  log(settings, { direction: "out", result: "outbox", why: what });
+  const { report } = settings.outbox;
+  if (report === "") return;
+  const to = identities[0]!.address;
+  const fields = [
+    field("From", `Countersign outbox <${to.local}@${to.domain}>`),
+    field("To", `${to.local}@${to.domain}`),
+    field("Subject", "The outbox cannot send"),
+    field("Date", rfc5322Date(now)),
+    field("Message-ID", `<${crypto.randomUUID()}.outbox@${to.domain}>`),
+    field("Auto-Submitted", "auto-generated"),
+    field("MIME-Version", "1.0"),
+    field("Content-Type", "text/plain; charset=utf-8"),
+    field("Content-Transfer-Encoding", "8bit"),
+  ];
+  const text = `${what}\n\nThe messages are kept. See: countersign outbox list\n`;
+  try {
+    await deliverToMaildir(report, { head: concat(printHead(fields), utf8(text)), body: nothing() });
+  } catch (error) {
+    print(error instanceof Fail ? reason(error) : `Bug: ${reason(error)}`);
+  }
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}

@@ -1,0 +1,62 @@
+/** One attempt to send a message of the outbox to a server, which may accept some of its recipients. */
+import { type Fail, reason } from "../../lib/fail.ts";
+import type { Envelope } from "../../lib/envelope.ts";
+import type { Message } from "../../lib/message.ts";
+import type { Account } from "../../lib/settings/accounts.ts";
+import { printServer, serverOf } from "../../lib/settings/parse.ts";
+import type { Outcome, RecipientResult } from "../../outgoing/outbox/progress.ts";
+import { type Attempt, type AttemptOptions, forAll, outcomeOf } from "./outcome.ts";
+import { SmtpRejected, type Step, Unconfirmed } from "./smtp/failure.ts";
+import { isPositive, printReply, type Reply } from "./smtp/reply.ts";
+import { submitToAccepted } from "./smtp.ts";
+
+/** Steps before the first command about the message. */
+const BEFORE_THE_MESSAGE: readonly Step[] = ["connect", "greeting", "EHLO", "STARTTLS", "AUTH"];
+
+/** Makes the attempt. @throws as attempt() in attempt.ts */
+export async function attemptSmtp(
+  account: Account,
+  envelope: Envelope,
+  message: Message,
+  { signal, beforeCommit }: AttemptOptions,
+): Promise<Attempt> {
+  const route = printServer(serverOf(account));
+  // The results of the recipients that were refused; those of the others depend on the message.
+  let known: RecipientResult[] | undefined;
+  const rest = (outcome: Outcome, reply: string) =>
+    (known ?? forAll(envelope, "accepted", "")).map((one) =>
+      one.outcome === "accepted" ? { ...one, outcome, reply } : one
+    );
+  try {
+    const reply = await submitToAccepted(account, envelope, message, signal, async (replies) => {
+      known = envelope.recipients.map((address, nth) => resultOf(address, replies[nth]!));
+      await beforeCommit(known);
+    });
+    return { route, results: rest("accepted", printReply(reply)), unreachable: false };
+  } catch (error) {
+    if (error instanceof Unconfirmed) {
+      return { route, results: rest("unknown", reason(error)), failure: error, unreachable: false };
+    }
+    const outcome = outcomeOf(error);
+    if (outcome === undefined) throw error;
+    const failure = error as Fail;
+    if (failure instanceof SmtpRejected && failure.recipients.length > 0) {
+      const replies = failure.recipients.map(({ reply }) => reply);
+      const results = envelope.recipients.map((address, nth) => resultOf(address, replies[nth]!));
+      return { route, results, failure, unreachable: false };
+    }
+    const unreachable = failure instanceof SmtpRejected &&
+      (BEFORE_THE_MESSAGE.includes(failure.step) || failure.kind === "permission");
+    const reply = failure instanceof SmtpRejected && failure.reply !== undefined && !unreachable
+      ? printReply(failure.reply)
+      : reason(failure);
+    return { route, results: rest(outcome, reply), failure, unreachable };
+  }
+}
+
+function resultOf(address: RecipientResult["address"], reply: Reply): RecipientResult {
+  // 503 (bad sequence of commands) and 530 (authentication required) do not concern the recipient.
+  const temporary = reply.code < 500 || reply.code === 503 || reply.code === 530;
+  const outcome = isPositive(reply) ? "accepted" : temporary ? "temporary" : "permanent";
+  return { address, outcome, reply: printReply(reply) };
+}

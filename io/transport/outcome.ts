@@ -1,0 +1,48 @@
+/** What an attempt to send a message of the outbox found out. */
+import { Fail } from "../../lib/fail.ts";
+import type { Envelope } from "../../lib/envelope.ts";
+import type { Outcome, RecipientResult } from "../../outgoing/outbox/progress.ts";
+import { Rejected } from "./rejected.ts";
+
+/** The result of an attempt. */
+export interface Attempt {
+  /** The server or program. */
+  readonly route: string;
+  /** A result for each recipient of the envelope. */
+  readonly results: readonly RecipientResult[];
+  /** Why no recipient was accepted. */
+  readonly failure?: Fail;
+  /** Whether the attempt failed before this message was concerned: any other one would have failed, too. */
+  readonly unreachable: boolean;
+}
+
+/**
+ * Called directly before the message is committed, with what is known until then: `accepted` means that the message is
+ * about to be sent to the recipient. If it throws, nothing is sent.
+ */
+export type BeforeCommit = (results: readonly RecipientResult[]) => void | Promise<void>;
+
+/** What an attempt needs besides the message. */
+export interface AttemptOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly beforeCommit: BeforeCommit;
+}
+
+/** Returns the same result for all recipients. */
+export function forAll({ recipients }: Envelope, outcome: Outcome, reply: string): RecipientResult[] {
+  return recipients.map((address) => ({ address, outcome, reply }));
+}
+
+/** Statuses that are permanent (sysexits.h, qmail), and those that are errors in the settings of the program. */
+const [PERMANENT, LOCAL] = [[65, 67, 68, 69, 100], [64, 78]];
+
+/** Returns what an error means for the message; undefined if it does not concern the message. */
+export function outcomeOf(error: unknown): Outcome | undefined {
+  if (!(error instanceof Fail)) return undefined;
+  if (error instanceof Rejected) {
+    if (LOCAL.includes(error.code)) return undefined;
+    return PERMANENT.includes(error.code) || error.kind === "refused" ? "permanent" : "temporary";
+  }
+  if (error.kind === "refused" || error.kind === "data") return "permanent";
+  return error.kind === "temporary" ? "temporary" : undefined;
+}

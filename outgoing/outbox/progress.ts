@@ -1,0 +1,112 @@
+/** How an entry of the outbox changes: attempts, their results, and when the next one is due. */
+import { type Address, formatAddress } from "../../lib/address.ts";
+import type { OutboxEntry, OutboxRecipient } from "./entry.ts";
+
+/** The delay after the first failed attempt; it doubles with each further one, up to the second value. */
+export const [MIN_DELAY_MS, MAX_DELAY_MS] = [60_000, 4 * 3_600_000];
+
+/** Days after which the sender is told that a message could not be sent. */
+export const MAX_AGE_DAYS = 5;
+
+/**
+ * Attempts that are made at least. A laptop that was off for a week makes its first attempt before the network is up,
+ * and a clock that was wrong for a moment must not end all entries.
+ */
+export const MIN_ATTEMPTS = 8;
+
+/**
+ * What an attempt found out about a recipient. `unknown`: the message was committed, but not confirmed. It may have been
+ * sent, and is sent again.
+ */
+export type Outcome = "accepted" | "temporary" | "permanent" | "unknown";
+
+/** The result of an attempt for one recipient. */
+export interface RecipientResult {
+  readonly address: Address;
+  readonly outcome: Outcome;
+  /** What the server or program said, on one line. */
+  readonly reply: string;
+}
+
+/** The recipients to which the message is still to be sent. */
+export function unsent({ recipients }: Pick<OutboxEntry, "recipients">): OutboxRecipient[] {
+  return recipients.filter(({ state }) => state === "waiting" || state === "sending");
+}
+
+/** The recipients that were refused and of which the sender was not told yet. */
+export function unreported({ recipients }: Pick<OutboxEntry, "recipients">): OutboxRecipient[] {
+  return recipients.filter(({ state, reported }) => state === "refused" && !reported);
+}
+
+/** Returns whether nothing is left to be done. */
+export const isFinished = (entry: OutboxEntry): boolean => unsent(entry).length + unreported(entry).length === 0;
+
+/** Returns whether an attempt was interrupted between its final dot and the note of its result. */
+export const mayBeSent = ({ recipients }: OutboxEntry): boolean => recipients.some(({ state }) => state === "sending");
+
+/**
+ * Returns whether an attempt is due. One that lies further ahead than the longest delay was set by a clock that was
+ * wrong, so it is due, too.
+ */
+export function isDue({ hold, next }: OutboxEntry, now: number): boolean {
+  return !hold && (next <= now || next > now + MAX_DELAY_MS);
+}
+
+/** Returns whether the message is given up. */
+export function isExpired({ created, attempts }: OutboxEntry, now: number): boolean {
+  return attempts >= MIN_ATTEMPTS && now - created >= MAX_AGE_DAYS * 86_400_000;
+}
+
+/** Returns the delay after so many failed attempts. */
+export function delayAfter(attempts: number): number {
+  return Math.min(MAX_DELAY_MS, MIN_DELAY_MS * 2 ** Math.min(Math.max(attempts - 1, 0), 16));
+}
+
+/** Notes, directly before the message is committed, which recipients it may have been sent to if nothing more is noted. */
+export function committing(entry: OutboxEntry, results: readonly RecipientResult[]): OutboxEntry {
+  return update(entry, results, {
+    accepted: "sending",
+    unknown: "sending",
+    temporary: "waiting",
+    permanent: "refused",
+  });
+}
+
+/** Notes the results of an attempt. */
+export function afterAttempt(
+  entry: OutboxEntry,
+  results: readonly RecipientResult[],
+  now: number,
+  unreachable: boolean,
+): OutboxEntry {
+  const states = { accepted: "sent", unknown: "sending", temporary: "waiting", permanent: "refused" } as const;
+  const attempts = entry.attempts + 1;
+  return { ...update(entry, results, states), attempts, next: now + delayAfter(attempts), unreachable };
+}
+
+/** Gives up the recipients to which the message was not sent. */
+export function expired(entry: OutboxEntry): OutboxEntry {
+  const refuse = (one: OutboxRecipient): OutboxRecipient =>
+    one.state === "waiting" || one.state === "sending" ? { ...one, state: "refused" } : one;
+  return { ...entry, recipients: entry.recipients.map(refuse) };
+}
+
+/** Notes that the sender was told about all refused recipients. */
+export function reported(entry: OutboxEntry): OutboxEntry {
+  const tell = (one: OutboxRecipient): OutboxRecipient => one.state === "refused" ? { ...one, reported: true } : one;
+  return { ...entry, recipients: entry.recipients.map(tell) };
+}
+
+function update(
+  entry: OutboxEntry,
+  results: readonly RecipientResult[],
+  states: Readonly<Record<Outcome, OutboxRecipient["state"]>>,
+): OutboxEntry {
+  const found = new Map(results.map((one) => [formatAddress(one.address), one]));
+  const recipients = entry.recipients.map((one): OutboxRecipient => {
+    const result = found.get(formatAddress(one.address));
+    if (result === undefined || one.state === "sent" || one.state === "refused") return one;
+    return { ...one, state: states[result.outcome], reply: result.reply };
+  });
+  return { ...entry, recipients };
+}

@@ -1,0 +1,109 @@
+/** Composes the message that tells the sender which recipients were refused (RFC 3464). */
+import { type Address, formatAddress, formatMailbox } from "../../lib/address.ts";
+import { type Bytes, concat, utf8 } from "../../lib/bytes.ts";
+import { rfc5322Date } from "../../lib/date.ts";
+import { type Field, field, type Header, printHead, value, values } from "../../lib/message.ts";
+import type { OutboxRecipient } from "./entry.ts";
+
+/** Largest message that is returned whole; of a larger one only the header is. */
+export const MAX_RETURNED_BYTES = 64 * 1024;
+
+/** What a report is about. */
+export interface Refused {
+  /** Who is told. */
+  readonly owner: Address;
+  /** The refused recipients, with the reasons. */
+  readonly recipients: readonly OutboxRecipient[];
+  /** When the message was put into the outbox. */
+  readonly created: Date;
+  readonly envid?: string | undefined;
+  /** The header of the message, with its tag, by which a hook recognizes the report as genuine. */
+  readonly header: Header;
+  /** The whole message, if it is returned. */
+  readonly message?: Uint8Array | undefined;
+}
+
+/** What a report needs besides. */
+export interface ReportContext {
+  readonly now: Date;
+  /** A text that occurs in no message, of letters and digits. */
+  readonly unique: string;
+  /** The name of this machine, as in EHLO. */
+  readonly mta: string;
+}
+
+/** Returns the report, with LF as line end. */
+export function composeReport(refused: Refused, { now, unique, mta }: ReportContext): { head: Bytes; body: Bytes } {
+  const { owner, header, message } = refused;
+  const boundary = `report-${unique}`;
+  const fields: Field[] = [
+    field("From", formatMailbox("Countersign outbox", owner)),
+    field("To", formatAddress(owner)),
+    field("Subject", "Undelivered mail"),
+    field("Date", rfc5322Date(now)),
+    field("Message-ID", `<${unique}.report@${owner.domain || "localhost"}>`),
+    ...values(header, "Message-ID").slice(0, 1).map((id) => field("References", id)),
+    field("Auto-Submitted", "auto-replied"),
+    field("MIME-Version", "1.0"),
+    field("Content-Type", `multipart/report; report-type=delivery-status; boundary="${boundary}"`),
+    field("Content-Transfer-Encoding", "8bit"),
+  ];
+  const part = (type: string, content: Uint8Array) => [
+    utf8(`--${boundary}\nContent-Type: ${type}\nContent-Transfer-Encoding: 8bit\n\n`),
+    content,
+    utf8("\n"),
+  ];
+  const international = refused.recipients.some(({ address }) => !isAscii(formatAddress(address)));
+  const body = concat(
+    ...part("text/plain; charset=utf-8", utf8(words(refused))),
+    ...part(`message/${international ? "global-delivery-status" : "delivery-status"}`, utf8(status(refused, now, mta))),
+    ...(message === undefined ? part("text/rfc822-headers", printHead(header)) : part("message/rfc822", message)),
+    utf8(`--${boundary}--\n`),
+  );
+  return { head: printHead(fields), body };
+}
+
+/** The part for people. */
+function words({ recipients, created, header, message }: Refused): string {
+  const subject = value(header, "Subject");
+  const about = subject === undefined ? "" : `, with the Subject "${subject}",`;
+  const each = recipients.map(({ address, reply }) =>
+    `<${formatAddress(address)}>:\n    ${reply || "no attempt was made"}\n`
+  );
+  return [
+    `Your message of ${rfc5322Date(created)}${about}\ncould not be sent to:\n`,
+    ...each,
+    message === undefined
+      ? "It is not tried again. The header of the message follows.\n"
+      : "It is not tried again. The message follows.\n",
+  ].join("\n");
+}
+
+/** The part for programs: fields about the message, then a group for each recipient (RFC 3464 section 2). */
+function status({ recipients, created, envid }: Refused, now: Date, mta: string): string {
+  const about = [
+    ...(envid === undefined ? [] : [`Original-Envelope-Id: ${envid}`]),
+    `Reporting-MTA: dns; ${mta}`,
+    `Arrival-Date: ${rfc5322Date(created)}`,
+  ];
+  const each = recipients.map(({ address, reply }) => {
+    const text = formatAddress(address);
+    return [
+      `Final-Recipient: ${isAscii(text) ? "rfc822" : "utf-8"}; ${text}`,
+      "Action: failed",
+      `Status: ${statusCode(reply)}`,
+      ...(reply === "" ? [] : [`Diagnostic-Code: ${/^[45]\d\d /.test(reply) ? "smtp" : "x-countersign"}; ${reply}`]),
+      `Last-Attempt-Date: ${rfc5322Date(now)}`,
+    ].join("\n");
+  });
+  return `${[about.join("\n"), ...each].join("\n\n")}\n`;
+}
+
+/** Returns the status code (RFC 3463) of a reply; for one without, that of its class, or that the time has expired. */
+function statusCode(reply: string): string {
+  const [, code, enhanced] = /^([45])\d\d(?: ([45]\.\d{1,3}\.\d{1,3})(?=\s|$))?/.exec(reply) ?? [];
+  if (enhanced !== undefined) return enhanced;
+  return code === "5" ? "5.0.0" : code === "4" ? "4.4.7" : "5.0.0";
+}
+
+const isAscii = (text: string): boolean => !/[^\0-\x7f]/.test(text);

@@ -1,0 +1,30 @@
+/** Signs the envelope sender of an entry of the outbox anew, with the key that signs at the time of the attempt. */
+import type { Address } from "../../lib/address.ts";
+import { canonical } from "../../lib/address.ts";
+import type { Settings } from "../../lib/settings/parse.ts";
+import { type Identity, identityOf } from "../../lib/settings/identity.ts";
+import { signingKey } from "../../lib/settings/keys.ts";
+import { sign } from "../sender.ts";
+import type { OutboxSender } from "./entry.ts";
+
+/** An envelope sender, and why it is not signed as planned. */
+export interface SignedSender {
+  readonly sender: Address | null | undefined;
+  readonly note?: string;
+}
+
+/** Returns the envelope sender. Where it cannot be signed any more, the plain address is used, as in a new message. */
+export function signedSender(
+  { address, scheme }: OutboxSender,
+  identities: readonly Identity[],
+  settings: Settings,
+  now: Date,
+): SignedSender {
+  if (!address || scheme === "none" || scheme === "plain") return { sender: address };
+  const identity = identityOf(identities, address);
+  const plain = (note: string): SignedSender => ({ sender: address, note: `sent with the plain sender: ${note}` });
+  if (identity === undefined) return plain(`${canonical(address)} is not an identity any more`);
+  if (signingKey(identity.keys, now) === undefined) return plain(`no key of ${canonical(identity.address)} can sign`);
+  const signed = sign(scheme, identity, { settings, now }, address);
+  return typeof signed === "string" ? plain(signed) : { sender: signed };
+}

@@ -1,0 +1,129 @@
+/** Sends a message by way of the outbox. This module is loaded on demand, when `outbox.when` is not `never`. */
+import { Fail } from "../lib/fail.ts";
+import { inOnePiece, type Message } from "../lib/message.ts";
+import type { OutboxEntry } from "../outgoing/outbox/entry.ts";
+import { plannedEntry } from "../outgoing/outbox/planned.ts";
+import { committing, type RecipientResult } from "../outgoing/outbox/progress.ts";
+import type { Plan } from "../outgoing/plan.ts";
+import { attempt } from "../io/transport/attempt.ts";
+import type { Attempt } from "../io/transport/outcome.ts";
+import { checkLauncher } from "../io/transport/commit.ts";
+import type { OutboxContext } from "../io/outbox/context.ts";
+import { finish, settle } from "../io/outbox/deliver.ts";
+import { createEntry, type LockedEntry } from "../io/outbox/store.ts";
+
+/** What happened to the message, for the log. */
+export interface Handled {
+  readonly route: string;
+  readonly result: "sent" | "queued";
+  /** Its name in the outbox, if it is there. */
+  readonly entry?: string;
+  /** What happened to the recipients, if not the same to all. */
+  readonly note?: string;
+}
+
+/**
+ * Sends a message now, or puts it into the outbox. When this returns, some recipient was accepted or the entry is on
+ * disk.
+ *
+ * @throws {Fail} when nothing was sent and nothing is kept: every recipient was refused, or settings or disk are wrong
+ */
+export async function sendOrKeep(context: OutboxContext, planned: Plan, message: Message): Promise<Handled> {
+  checkTransport(context, planned);
+  const copy = message.whole ? await copies(message) : undefined;
+  using draft = new Draft(context, planned, copy ?? (() => message));
+  if (context.settings.outbox.when === "always") {
+    const entry = await draft.keep((one) => one);
+    return { route: "outbox", result: "queued", entry };
+  }
+  // What is read from a pipe can be read only once.
+  const text = copy?.() ?? await (await draft.written()).message();
+  const tried = await attempt(context.settings, planned.account?.account, planned.envelope, text, {
+    signal: context.signal,
+    beforeCommit: async (results) => {
+      if (results.every(({ outcome }) => outcome === "accepted")) return checkLauncher();
+      await draft.keep((one) => committing(one, results));
+    },
+  });
+  return await draft.settle(tried);
+}
+
+/** Reports errors of the settings now, while somebody is waiting for the exit status. */
+function checkTransport({ settings }: OutboxContext, planned: Plan): void {
+  if (settings.transport.via === "command" || planned.envelope.sender !== undefined) return;
+  throw new Fail("usage", "Envelope sender unknown", { fix: "give one with -f, or write as an identity" });
+}
+
+/** Returns a function that returns the message, which can otherwise be read once. */
+async function copies({ head, body }: Message): Promise<() => Message> {
+  const { head: bytes } = await inOnePiece({ head: new Uint8Array(), body, whole: true });
+  return () => ({ head, body: once(bytes), whole: true });
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+/** A message that may have to be kept. */
+class Draft implements Disposable {
+  #locked: LockedEntry | undefined;
+  #entry: OutboxEntry | undefined;
+  /** Whether it is in the queue. */
+  #kept = false;
+
+  constructor(readonly context: OutboxContext, readonly planned: Plan, readonly message: () => Message) {}
+
+  /** Writes the message to a draft, unless it was written before. */
+  async written(): Promise<LockedEntry> {
+    return this.#locked ??= await createEntry(this.context.outbox, this.message());
+  }
+
+  /** Puts it into the queue. @returns its name @throws {Fail} `temporary` */
+  async keep(change: (entry: OutboxEntry) => OutboxEntry): Promise<string> {
+    const { identities, clock, signal } = this.context;
+    const locked = await this.written();
+    // The caller was told that it failed, or will be.
+    if (signal.aborted) throw new Fail("temporary", "Stopped by a signal; nothing is sent");
+    const size = locked.file.statSync().size;
+    this.#entry = change(this.#entry ?? plannedEntry(this.planned, identities, size, clock()));
+    if (this.#kept) locked.save(this.#entry);
+    else locked.commit(this.#entry);
+    this.#kept = true;
+    return locked.id;
+  }
+
+  /** Keeps what an attempt has left. @throws {Fail} the failure, if nothing is left to be sent and nothing was sent */
+  async settle(tried: Attempt): Promise<Handled> {
+    const { results, failure, route } = tried;
+    const some = (wanted: RecipientResult["outcome"]) => results.some(({ outcome }) => outcome === wanted);
+    if (results.every(({ outcome }) => outcome === "accepted")) return { route, result: "sent" };
+    // While nobody has the message, the caller can correct the recipients and send it again.
+    const nobody = !some("accepted") && !some("unknown");
+    if (nobody && (some("permanent") || this.context.signal.aborted)) {
+      if (this.#kept) this.#locked!.remove();
+      this.#kept = false;
+      throw failure ?? new Fail("refused", "Every recipient was refused");
+    }
+    const now = this.context.clock().getTime();
+    const sent = some("accepted");
+    try {
+      await this.keep((one) => settle(one, tried, now));
+      await finish(this.context, this.#locked!, this.#entry!);
+    } catch (error) {
+      // Whoever has the message would get it twice if the caller sent it again. What was noted before the final dot is
+      // on disk, and a runner continues from there.
+      if (!sent || !this.#kept) throw error;
+    }
+    const name = this.#locked!.id;
+    const count = (wanted: string) => results.filter(({ outcome }) => outcome === wanted).length;
+    const note = `${count("accepted")} sent, ${count("permanent")} refused, ${
+      count("temporary") + count("unknown")
+    } waiting`;
+    return { route, result: sent ? "sent" : "queued", entry: name, note };
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#kept) this.#locked?.remove();
+    this.#locked?.[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,99 @@
+/** The outbox, with the real shim and runner. */
+import assert from "node:assert/strict";
+import { letter, OutboxHome } from "../outbox_home.ts";
+import { deadPort, LATER, REFUSED, Sink } from "../smtp_sink.ts";
+import { fieldOf, oneLine } from "../rig.ts";
+
+const OK = { code: 0, stdout: "", stderr: "" };
+const SIGNED = /^SRS0=[\w-]{8}=[A-Z2-7]{2}=example\.org=greg@srs\.example\.org$/;
+
+Deno.test("always: the shim keeps the message, a runner sends it once", async () => {
+  await using sink = new Sink();
+  using home = new OutboxHome();
+  home.serve(sink, "always");
+  assert.deepEqual(await home.shim(["ann@example.net"], letter("1")), OK);
+  assert.equal(sink.lines.length, 0, "the shim did not connect");
+  const [id, ...more] = home.names("queue");
+  assert.deepEqual([more, home.names("tmp")], [[], []]);
+  const { code, stdout } = await home.shim(["-bp"], "");
+  assert.equal(code, 0);
+  assert.match(stdout, new RegExp(`^${id} .* greg@example\\.org\n +ann@example\\.net\n`, "m"));
+  assert.match(stdout, /^-- 1 Kbytes in 1 Request\.$/m);
+
+  assert.deepEqual(await home.shim(["-q"], ""), OK);
+  const [mail, ...others] = sink.accepted;
+  assert.equal(others.length, 0);
+  assert.deepEqual([mail!.to, SIGNED.test(mail!.from)], [["ann@example.net"], true]);
+  assert.equal(fieldOf(mail!.mail, "Message-ID"), "<1@example.org>");
+  assert.match(fieldOf(mail!.mail, "X-Msgauth"), /^v1\.k1\./);
+  assert.deepEqual([home.names("queue"), home.names("tmp")], [[], []]);
+  assert.deepEqual(await home.shim(["-bp"], ""), { ...OK, stdout: "Mail queue is empty\n" });
+  assert.deepEqual(await home.shim(["-q"], ""), OK);
+  assert.equal(sink.accepted.length, 1);
+});
+
+Deno.test("failed: what can be sent is sent at once, and never written", async () => {
+  await using sink = new Sink();
+  using home = new OutboxHome();
+  home.serve(sink, "failed");
+  assert.deepEqual(await home.shim(["ann@example.net"], letter("1")), OK);
+  assert.equal(sink.accepted.length, 1);
+  assert.deepEqual([home.names("queue"), home.names("tmp")], [[], []]);
+});
+
+Deno.test("failed, without network: exit 0, kept, and sent later", async () => {
+  using home = new OutboxHome();
+  home.serve({ port: deadPort() }, "failed");
+  const body = "A line.\n".repeat(20_000); // more than is read before the message is sent
+  assert.deepEqual(await home.shim(["ann@example.net"], letter("1")), OK);
+  assert.deepEqual(await home.shim(["bob@example.net"], letter("2", "bob@example.net", body)), OK);
+  assert.equal(home.names("queue").length, 2);
+  const { attempts, unreachable, recipients } = home.entry();
+  assert.deepEqual([attempts, unreachable, recipients[0].state], [1, true, "waiting"]);
+  await using sink = new Sink();
+  home.serve(sink, "failed");
+  assert.deepEqual(await home.shim(["-q"], ""), OK);
+  assert.equal(sink.accepted.length, 0, "not due yet");
+  home.due();
+  assert.deepEqual(await home.shim(["-q"], ""), OK);
+  assert.deepEqual(sink.accepted.map(({ to }) => to).sort(), [["ann@example.net"], ["bob@example.net"]]);
+  assert.ok(sink.accepted.some(({ mail }) => mail.endsWith(body)));
+  assert.deepEqual([home.names("queue"), home.names("tmp")], [[], []]);
+});
+
+Deno.test("failed, 4xx for one recipient and 5xx for another: one copy each, a report, and the rest later", async () => {
+  await using sink = new Sink({
+    to: (to) => to.startsWith("later") ? LATER : to.startsWith("no") ? REFUSED : undefined,
+  });
+  using home = new OutboxHome();
+  home.serve(sink, "failed");
+  const to = ["ann@example.net", "later@example.net", "nobody@example.net"];
+  assert.deepEqual(await home.shim(to, letter("1")), OK);
+  assert.deepEqual(sink.accepted.map((one) => one.to), [["ann@example.net"]]);
+  assert.equal(home.names("queue").length, 2, "the message, and the report");
+
+  assert.deepEqual(await home.shim(["-q"], ""), OK);
+  const [, report, ...more] = sink.accepted;
+  assert.deepEqual([report!.from, report!.to, more], ["", ["greg@example.org"], []]);
+  assert.match(report!.mail, /^Final-Recipient: rfc822; nobody@example\.net\nAction: failed\nStatus: 5\.1\.1$/m);
+  assert.doesNotMatch(report!.mail, /later@/);
+  sink.answers = {};
+  home.due();
+  assert.deepEqual(await home.shim(["-q"], ""), OK);
+  assert.deepEqual(sink.accepted.map((one) => one.to).slice(2), [["later@example.net"]]);
+  assert.deepEqual(home.names("queue"), []);
+});
+
+Deno.test("failed, every recipient refused: the server's words, exit 69, nothing kept", async () => {
+  await using sink = new Sink({ to: REFUSED });
+  using home = new OutboxHome();
+  home.serve(sink, "failed");
+  oneLine(
+    await home.shim(["ann@example.net"], letter("1")),
+    69,
+    /"ann@example\.net": "550 5\.1\.1 Nobody here by that name"/,
+  );
+  sink.answers = { from: "554 5.7.1 No" };
+  oneLine(await home.shim(["ann@example.net"], letter("2")), 69, /rejected the sender: "554 5\.7\.1 No"/);
+  assert.deepEqual([home.names("queue"), home.names("tmp"), sink.accepted.length], [[], [], 0]);
+});
