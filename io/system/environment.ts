@@ -81,3 +81,16 @@ export function cleanEnvironment(): Record<string, string> {
   }
   return all;
 }
+
+/** What a program needs to find its files, the user's keyring and the place where a passphrase can be asked for. */
+const KEYRING_VARIABLES =
+  /^(?:HOME|PATH|USER|LOGNAME|SHELL|LANG|LC_[A-Z]+|TZ|TERM|DISPLAY|WAYLAND_DISPLAY|XAUTHORITY|XDG_[A-Z_]+|TMPDIR|DBUS_SESSION_BUS_ADDRESS|GNUPGHOME|GPG_TTY|SSH_AUTH_SOCK|PASSWORD_STORE_[A-Z_]+)$/;
+
+/** Returns the environment for a program that prints a password: only what it needs to reach a keyring. */
+export function keyringEnvironment(): Record<string, string> {
+  const all = childEnvironment();
+  const kept = Object.entries(all).filter(([name]) => KEYRING_VARIABLES.test(name));
+  // Without a PATH, Deno sets one that contains only its own folder.
+  const path = (all.PATH ?? "").split(":").filter((one) => !one.endsWith("/node_compat_bin")).join(":");
+  return { ...Object.fromEntries(kept), PATH: path || "/usr/local/bin:/usr/bin:/bin" };
+}

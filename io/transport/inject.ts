@@ -7,9 +7,9 @@
  * prevents that; with a spool the program does not start before the message is
  * complete.
  */
-import { KILL } from "../../lib/paths.ts";
 import { Fail, quote, reason, temporaryIfDenied } from "../../lib/fail.ts";
 import { inOnePiece, type Message } from "../../lib/message.ts";
+import { killGroup } from "../system/kill_group.ts";
 import { after } from "../system/timer.ts";
 import { checkLauncher } from "./commit.ts";
 import { type Running, type SpawnOptions, UNNAMED } from "./child.ts";
@@ -119,21 +119,7 @@ function spawn(call: SpawnOptions): Running {
  * would take the end of the pipe for the end of the message.
  */
 async function kill(child: Running): Promise<void> {
-  const group = async () => {
-    try {
-      Deno.kill(-child.pid, "SIGKILL");
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotCapable)) throw error;
-      await new Deno.Command(KILL, { args: ["-KILL", "--", `-${child.pid}`], stdout: "null", stderr: "null" }).output();
-    }
-  };
-  for (const stop of [group, () => child.kill("SIGKILL")]) {
-    try {
-      await stop();
-    } catch {
-      // It has exited, or does not exist.
-    }
-  }
+  await killGroup(child);
   await child.status;
 }
 

@@ -10,7 +10,7 @@ import { Fail } from "../../lib/fail.ts";
 import { readCertificates } from "../system/load.ts";
 import { inOnePiece, type Message } from "../../lib/message.ts";
 import type { Envelope } from "../../lib/envelope.ts";
-import { mechanismsOf } from "./credentials.ts";
+import { loginOf } from "./credentials.ts";
 import { type BeforeCommit, Client, type Server } from "./smtp/client.ts";
 import type { SmtpEnvelope } from "./smtp/envelope.ts";
 import { Limits, TIMEOUTS } from "./smtp/limits.ts";
@@ -107,16 +107,16 @@ async function session(
   }
 }
 
-/** Reads the password and CA files before connecting, so that errors in them are found without a network. */
+/** Reads the files of password and CA before connecting, so that errors in them are found without a network. */
 function serverIn(account: Account): Server {
   const endpoint = serverOf(account);
   const name = printServer(endpoint);
   if (Deno.permissions.querySync({ name: "net", host: name }).state !== "granted") {
     throw new Fail("config", `No permission to connect to ${name}`, { fix: "countersign sandbox" });
   }
-  const { security, helo, ca, user } = account;
-  const login = user === "" ? {} : { login: { user, mechanisms: mechanismsOf(account) } };
-  return { ...endpoint, name, security, helo, ca: ca === "" ? [] : [readCertificates(ca)], ...login };
+  const { security, helo, ca } = account;
+  const login = loginOf(account);
+  return { ...endpoint, name, security, helo, ca: ca === "" ? [] : [readCertificates(ca)], ...(login && { login }) };
 }
 
 function envelopeOf({ sender, recipients, dsn }: Envelope, head: Uint8Array): SmtpEnvelope {

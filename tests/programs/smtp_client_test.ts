@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { decodeLatin1, utf8 } from "../../lib/bytes.ts";
 import { Fail } from "../../lib/fail.ts";
-import { cramMd5, login, type Mechanism, plain, xoauth2 } from "../../io/transport/smtp/auth.ts";
+import { cramMd5, login, type Mechanism, oauthBearer, plain, xoauth2 } from "../../io/transport/smtp/auth.ts";
 import { Client, type Server } from "../../io/transport/smtp/client.ts";
 import type { SmtpEnvelope } from "../../io/transport/smtp/envelope.ts";
 import { SmtpRejected } from "../../io/transport/smtp/failure.ts";
@@ -222,12 +222,7 @@ onDovecot("SMTP client: Dovecot's submission service", async (t) => {
   const byPlain = { user: USER, mechanisms: [plain(USER, PASSWORD)] };
   for (const server of ways) {
     const what = server.security;
-    const bearer = (token: string): Mechanism => ({
-      name: "OAUTHBEARER",
-      initial: utf8(`n,a=${USER},\x01auth=Bearer ${token}\x01\x01`),
-      respond: () => utf8("\x01"),
-      secrets: [],
-    });
+    const bearer = (token: string) => oauthBearer(USER, { hostname: "localhost", port: server.port! }, token);
     const token = await dovecot.token();
     await testLogins(
       t,

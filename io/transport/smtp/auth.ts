@@ -1,4 +1,4 @@
-/** Authentication mechanisms (RFC 4954). To add one, such as OAUTHBEARER, write a function that returns a {@link Mechanism}. */
+/** Authentication mechanisms (RFC 4954). To add one, write a function that returns a {@link Mechanism}. */
 import { concat, text, utf8 } from "../../../lib/bytes.ts";
 
 /** An authentication mechanism. It handles decoded data; the session applies base64. */
@@ -20,9 +20,45 @@ export interface Mechanism {
   explain?(challenge: Uint8Array): string;
 }
 
+/** A mechanism whose secret is obtained only after the server has offered it. */
+export interface LazyMechanism extends Pick<Mechanism, "name"> {
+  /** Obtains the secret. @param signal aborted when the session ends. @throws {Fail} when that fails */
+  prepare(signal: AbortSignal): Promise<Mechanism>;
+}
+
+/** A login name, and mechanisms in order of preference. */
+export interface Login {
+  readonly user: string;
+  readonly mechanisms: readonly (Mechanism | LazyMechanism)[];
+}
+
+/** Obtains a password or a token. */
+export type Secret = (signal: AbortSignal) => Promise<string>;
+
+const PASSWORD_MECHANISMS = { PLAIN: plain, LOGIN: login, "CRAM-MD5": cramMd5 };
+
 /** Returns the mechanisms for a login with a password, in order of preference. */
 export function byPassword(user: string, password: string): Mechanism[] {
-  return [plain(user, password), login(user, password), cramMd5(user, password)];
+  return Object.values(PASSWORD_MECHANISMS).map((make) => make(user, password));
+}
+
+/** Returns the same for a password that is obtained when it is needed. */
+export function byPasswordFrom(user: string, password: Secret): LazyMechanism[] {
+  return Object.entries(PASSWORD_MECHANISMS).map(([name, make]) => {
+    return { name, prepare: async (signal) => make(user, await password(signal)) };
+  });
+}
+
+/** Returns the mechanisms for a login with an access token (OAuth 2.0), in order of preference. */
+export function byTokenFrom(
+  user: string,
+  server: { readonly hostname: string; readonly port: number },
+  token: Secret,
+): LazyMechanism[] {
+  return [
+    { name: "OAUTHBEARER", prepare: async (signal) => oauthBearer(user, server, await token(signal)) },
+    { name: "XOAUTH2", prepare: async (signal) => xoauth2(user, await token(signal)) },
+  ];
 }
 
 /** PLAIN (RFC 4616). */
@@ -56,12 +92,43 @@ export function xoauth2(user: string, token: string): Mechanism {
     // A challenge contains an error; the server rejects the login after an empty response.
     respond: (_, nth) => nth === 0 ? new Uint8Array() : undefined,
     secrets: [...forms(initial), ...forms(token)],
-    explain: text,
+    explain: explainError,
   };
 }
 
+/** OAUTHBEARER (RFC 7628): the same with a standard. */
+export function oauthBearer(
+  user: string,
+  { hostname, port }: { readonly hostname: string; readonly port: number },
+  token: string,
+): Mechanism {
+  // RFC 5801 section 4: a comma and an equals sign in the authorization identity are escaped.
+  const name = user.replaceAll("=", "=3D").replaceAll(",", "=2C");
+  const initial = utf8(`n,a=${name},\x01host=${hostname}\x01port=${port}\x01auth=Bearer ${token}\x01\x01`);
+  return {
+    name: "OAUTHBEARER",
+    initial,
+    // RFC 7628 section 3.2.3: a challenge contains an error, to which the client responds with a single 0x01.
+    respond: (_, nth) => nth === 0 ? Uint8Array.of(1) : undefined,
+    secrets: [...forms(initial), ...forms(token)],
+    explain: explainError,
+  };
+}
+
+/** Returns the error of a server (RFC 7628 section 3.2.2) in words: its JSON object without the punctuation. */
+function explainError(challenge: Uint8Array): string {
+  const said = text(challenge);
+  try {
+    const members = Object.entries(JSON.parse(said) as Record<string, unknown>);
+    const words = members.filter(([, value]) => typeof value === "string").map(([name, value]) => `${name}: ${value}`);
+    return words.length === 0 ? said : words.join(", ");
+  } catch {
+    return said;
+  }
+}
+
 /** Returns the first of these mechanisms that the server offers. @param offered the parameters of the AUTH extension */
-export function choose(offered: string, mechanisms: readonly Mechanism[]): Mechanism | undefined {
+export function choose<M extends Pick<Mechanism, "name">>(offered: string, mechanisms: readonly M[]): M | undefined {
   const names = offered.toUpperCase().split(" ");
   return mechanisms.find(({ name }) => names.includes(name));
 }

@@ -14,7 +14,7 @@ import { utf8 } from "../../../lib/bytes.ts";
 import { Fail, quote } from "../../../lib/fail.ts";
 import type { Message } from "../../../lib/message.ts";
 import { after } from "../../system/timer.ts";
-import { choose, type Mechanism } from "./auth.ts";
+import { choose, type Login } from "./auth.ts";
 import { Connection, type Endpoint } from "./connection.ts";
 import { commands, type Extensions, extensionsIn, sizeLimit, type SmtpEnvelope, tooLarge } from "./envelope.ts";
 import { Failures, type Step, why } from "./failure.ts";
@@ -32,8 +32,8 @@ export interface Server extends Endpoint {
   readonly ca: readonly string[];
   /** The client's name in EHLO. */
   readonly helo: string;
-  /** Login name, and mechanisms in order of preference; used only over TLS. */
-  readonly login?: { readonly user: string; readonly mechanisms: readonly Mechanism[] };
+  /** How to log in; used only over TLS. */
+  readonly login?: Login;
 }
 
 /** Called directly before the final dot. If it throws, the session ends and nothing is sent. */
@@ -41,6 +41,9 @@ export type BeforeCommit = () => void | Promise<void>;
 
 /** Which timeout applies to a command. */
 const TIMES: Partial<Record<Step, keyof Timeouts>> = { MAIL: "mail", RCPT: "rcpt", DATA: "data" };
+
+/** Maximum length of a command without its CRLF (RFC 5321 section 4.5.3.1.4). */
+const MAX_COMMAND_OCTETS = 510;
 
 /** Maximum number of challenges in one login. */
 const MAX_CHALLENGES = 8;
@@ -115,19 +118,24 @@ export class Client {
     await this.#command("EHLO", `HELO ${helo}`, isPositive);
   }
 
-  async #login(mechanisms: readonly Mechanism[]): Promise<void> {
+  async #login(mechanisms: Login["mechanisms"]): Promise<void> {
     // parseConfig() rejects such settings. This is a second check, because a password in the clear is compromised.
     if (!this.connection.secure) throw new Fail("config", "A password is not sent without TLS");
     const offered = this.extensions.get("AUTH");
-    const mechanism = choose(offered ?? "", mechanisms);
-    if (mechanism === undefined) {
+    const chosen = choose(offered ?? "", mechanisms);
+    if (chosen === undefined) {
       const known = mechanisms.map(({ name }) => name).join(", ");
       const offer = offered === undefined ? "no AUTH" : `AUTH ${quote(offered)}`;
       throw new Fail("permission", `${this.server.name} offers ${offer}, but this program supports only ${known}`);
     }
+    const mechanism = "prepare" in chosen ? await chosen.prepare(this.limits.signal) : chosen;
+    this.failures.hide(mechanism.secrets);
     const { name, initial } = mechanism;
-    const first = initial === undefined ? [] : [initial.length === 0 ? "=" : initial.toBase64()];
-    let reply = await this.#command("AUTH", ["AUTH", name, ...first].join(" "));
+    const first = initial === undefined ? "" : initial.length === 0 ? " =" : ` ${initial.toBase64()}`;
+    // RFC 4954 section 4: an initial response that is too long for the command is sent after a challenge.
+    const fits = `AUTH ${name}${first}`.length <= MAX_COMMAND_OCTETS;
+    let reply = await this.#command("AUTH", `AUTH ${name}${fits ? first : ""}`);
+    if (!fits && reply.code === 334) reply = await this.#command("AUTH", initial!.toBase64());
     let explanation = "";
     for (let nth = 0; reply.code === 334 && nth < MAX_CHALLENGES; nth++) {
       const challenge = fromBase64(reply.lines[0]!);
@@ -315,7 +323,7 @@ export class Client {
 }
 
 function failuresOf({ name, login }: Server): Failures {
-  return new Failures(name, login?.user ?? "", login?.mechanisms.flatMap((one) => one.secrets) ?? []);
+  return new Failures(name, login?.user ?? "");
 }
 
 function failureOf(failures: Failures, step: Step, error: unknown, committed = false): Fail {

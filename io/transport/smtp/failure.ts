@@ -65,13 +65,18 @@ export class Unconfirmed extends Fail {
 
 /** Creates the errors of one session. */
 export class Failures {
+  #secrets: readonly string[] = [];
+
   constructor(
     readonly server: string,
     /** Login name. */
     readonly user: string,
-    /** Removed from every error message, because a server may repeat what it received. */
-    readonly secrets: readonly string[],
   ) {}
+
+  /** Removes these secrets from every error message from now on, because a server may repeat what it received. */
+  hide(secrets: readonly string[]): void {
+    this.#secrets = secrets;
+  }
 
   /** The server rejected a command or the message. */
   refused(step: Step, reply: Reply): SmtpRejected {
@@ -110,7 +115,7 @@ export class Failures {
   }
 
   #hide(text: string): string {
-    return this.secrets.reduce((left, secret) => left.replaceAll(secret, "…"), text);
+    return this.#secrets.reduce((left, secret) => left.replaceAll(secret, "…"), text);
   }
 
   #doing(step: Step): string {

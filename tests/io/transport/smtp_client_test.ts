@@ -3,7 +3,17 @@ import assert from "node:assert/strict";
 import { utf8 } from "../../../lib/bytes.ts";
 import { Fail } from "../../../lib/fail.ts";
 import { Rejected } from "../../../io/transport/rejected.ts";
-import { byPassword, cramMd5, login, type Mechanism, plain, xoauth2 } from "../../../io/transport/smtp/auth.ts";
+import {
+  byPassword,
+  byPasswordFrom,
+  byTokenFrom,
+  cramMd5,
+  type Login,
+  login,
+  oauthBearer,
+  plain,
+  xoauth2,
+} from "../../../io/transport/smtp/auth.ts";
 import { type BeforeCommit, Client, type Server } from "../../../io/transport/smtp/client.ts";
 import type { SmtpEnvelope } from "../../../io/transport/smtp/envelope.ts";
 import { SmtpRejected, Unconfirmed } from "../../../io/transport/smtp/failure.ts";
@@ -522,20 +532,21 @@ Deno.test("beforeCommit is called before the final dot", async (t) => {
 
 /** Texts in the transcripts of logins. */
 const base64 = (text: string) => utf8(text).toBase64();
-const OAUTHBEARER: Mechanism = {
-  name: "OAUTHBEARER",
-  initial: utf8("n,a=greg,\x01auth=Bearer token\x01\x01"),
-  respond: () => utf8("\x01"),
-  secrets: ["token"],
-};
-const ERROR = base64('{"status":"401"}');
+const ERROR = base64('{"status":"401","schemes":"bearer","scope":"https://mail.example/"}');
+const SERVER = { hostname: "mx.example", port: 465 };
+const BEARER = base64("n,a=greg,\x01host=mx.example\x01port=465\x01auth=Bearer token\x01\x01");
+/** A token whose initial response does not fit into a command; Microsoft's have 2,000 characters. */
+const LONG = "t".repeat(400);
+const LONG_XOAUTH2 = base64(`user=greg\x01auth=Bearer ${LONG}\x01\x01`);
+/** Fails the test when a secret is obtained that is not needed. */
+const unneeded = () => Promise.reject(new Error("obtained although not needed"));
 const OK = "S: 235 Welcome\n";
 const SENT = ENVELOPE + DATA + YES + BYE;
 
 const LOGINS: [
   what: string,
   offers: string,
-  mechanisms: Mechanism[],
+  mechanisms: Login["mechanisms"],
   dialogue: string,
   failed?: RegExp,
   kind?: string,
@@ -566,14 +577,89 @@ const LOGINS: [
     "AUTH XOAUTH2",
     [xoauth2("greg", "token")],
     `C: AUTH XOAUTH2 ${base64("user=greg\x01auth=Bearer token\x01\x01")}\nS: 334 ${ERROR}\nC:\nS: 535 5.7.8 No\n${BYE}`,
-    /^mx rejected the login of "greg": "535 5\.7\.8 No \{\\"status\\":\\"401\\"\}"$/,
+    /^mx rejected the login of "greg": "535 5\.7\.8 No status: 401, schemes: bearer, scope: https:\/\/mail\.example\/"$/,
   ],
   [
-    "a mechanism provided by the caller: OAUTHBEARER",
+    "XOAUTH2 with an error that is not JSON",
+    "AUTH XOAUTH2",
+    [xoauth2("greg", "token")],
+    `C: AUTH XOAUTH2 ${base64("user=greg\x01auth=Bearer token\x01\x01")}\nS: 334 ${base64("no token")}\nC:\n` +
+    `S: 535 5.7.8 No\n${BYE}`,
+    /"535 5\.7\.8 No no …"$/,
+  ],
+  [
+    "XOAUTH2 with a token that does not fit into a command",
+    "AUTH XOAUTH2",
+    [xoauth2("greg", LONG)],
+    `C: AUTH XOAUTH2\nS: 334\nC: ${LONG_XOAUTH2}\n${OK}`,
+  ],
+  [
+    "the same, expired",
+    "AUTH XOAUTH2",
+    [xoauth2("greg", LONG)],
+    `C: AUTH XOAUTH2\nS: 334\nC: ${LONG_XOAUTH2}\nS: 334 ${ERROR}\nC:\nS: 535 5.7.8 ${LONG}\n${BYE}`,
+    /"535 5\.7\.8 … status: 401, /,
+  ],
+  [
+    "the same, not supported after all",
+    "AUTH XOAUTH2",
+    [xoauth2("greg", LONG)],
+    `C: AUTH XOAUTH2\nS: 504 5.5.4 No\n${BYE}`,
+    /"504 5\.5\.4 No"$/,
+  ],
+  ["OAUTHBEARER", "AUTH OAUTHBEARER", [oauthBearer("greg", SERVER, "token")], `C: AUTH OAUTHBEARER ${BEARER}\n${OK}`],
+  [
+    "OAUTHBEARER, a name with a comma",
     "AUTH OAUTHBEARER",
-    [OAUTHBEARER],
-    `C: AUTH OAUTHBEARER ${OAUTHBEARER.initial!.toBase64()}\nS: 334 ${ERROR}\nC: AQ==\nS: 535 5.7.8 No\n${BYE}`,
-    /rejected the login of "greg": "535 5\.7\.8 No"$/,
+    [oauthBearer("a,b=c", SERVER, "t")],
+    `C: AUTH OAUTHBEARER ${base64("n,a=a=2Cb=3Dc,\x01host=mx.example\x01port=465\x01auth=Bearer t\x01\x01")}\n${OK}`,
+  ],
+  [
+    "OAUTHBEARER with an expired token",
+    "AUTH OAUTHBEARER",
+    [oauthBearer("greg", SERVER, "token")],
+    `C: AUTH OAUTHBEARER ${BEARER}\nS: 334 ${ERROR}\nC: AQ==\nS: 535 5.7.8 No\n${BYE}`,
+    /rejected the login of "greg": "535 5\.7\.8 No status: 401, schemes: bearer, scope: https:\/\/mail\.example\/"$/,
+  ],
+  [
+    "a token, where the server prefers XOAUTH2 but knows the standard",
+    "AUTH XOAUTH2 OAUTHBEARER",
+    byTokenFrom("greg", SERVER, () => Promise.resolve("token")),
+    `C: AUTH OAUTHBEARER ${BEARER}\n${OK}`,
+  ],
+  [
+    "a token, where the server knows only XOAUTH2",
+    "AUTH LOGIN XOAUTH2",
+    byTokenFrom("greg", SERVER, () => Promise.resolve("token")),
+    `C: AUTH XOAUTH2 ${base64("user=greg\x01auth=Bearer token\x01\x01")}\n${OK}`,
+  ],
+  [
+    "a token is not obtained where it cannot be used",
+    "AUTH PLAIN LOGIN",
+    byTokenFrom("greg", SERVER, unneeded),
+    BYE,
+    /^mx offers AUTH "PLAIN LOGIN", but this program supports only OAUTHBEARER, XOAUTH2$/,
+  ],
+  [
+    "a password that is obtained when the server asks",
+    "AUTH LOGIN PLAIN",
+    byPasswordFrom("greg", () => Promise.resolve("secret")),
+    `C: AUTH PLAIN ${base64("\0greg\0secret")}\n${OK}`,
+  ],
+  [
+    "a password that cannot be obtained: the session ends properly",
+    "AUTH LOGIN PLAIN",
+    byPasswordFrom("greg", () => Promise.reject(new Fail("temporary", "locked"))),
+    BYE,
+    /^locked$/,
+    "temporary",
+  ],
+  [
+    "a rejection that repeats a password that was obtained",
+    "AUTH PLAIN",
+    byPasswordFrom("greg", () => Promise.resolve("secret")),
+    `C: AUTH PLAIN ${base64("\0greg\0secret")}\nS: 535 not secret\n${BYE}`,
+    /of "greg": "535 not …"$/,
   ],
   [
     "the first mechanism that both support",
