@@ -13,7 +13,7 @@ import {
   waitUntilLater,
 } from "./files.ts";
 import { formerSandboxFile, sandboxFile } from "../lib/paths.ts";
-import { ordinaryAddresses, permissions, printSandbox } from "../lib/settings/sandbox.ts";
+import { doorAddresses, ordinaryAddresses, permissions, printSandbox } from "../lib/settings/sandbox.ts";
 import { sharedSecret } from "./shared_secret.ts";
 import { say } from "./terminal.ts";
 
@@ -50,7 +50,7 @@ export function sandbox(name: string, args: readonly string[]): Promise<number> 
     }
     if (prints) {
       const list = permissions(settings, source, realPath, isGroupWritable);
-      say(printSandbox(list, ordinaryAddresses(settings)).trimEnd());
+      say(printSandbox(list, ordinaryAddresses(settings), doorAddresses(settings)).trimEnd());
     } else say(`Written: ${writeSandbox(settings, source, changed)}`);
   });
 }
@@ -84,7 +84,10 @@ export function writeSandbox(settings: Settings, source: ConfigSource, changed: 
   create(settings.plain_lists, LISTS);
   // The launcher passes ordinary mail without the hook only if the sandbox file is newer than the settings.
   if (changed !== undefined) waitUntilLater(changed);
-  const [path, text] = [sandboxFile(source.file), printSandbox(list, ordinaryAddresses(settings))];
+  const [path, text] = [
+    sandboxFile(source.file),
+    printSandbox(list, ordinaryAddresses(settings), doorAddresses(settings)),
+  ];
   if (!create(path, text)) changeAtomically(path, () => text);
   // If the settings were changed since they were read, the sandbox file must not be newer.
   if (changed !== undefined && lastChange(source.file)?.getTime() !== changed.getTime()) {

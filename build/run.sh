@@ -48,7 +48,7 @@ if [ -e "$sandbox" ] || [ -L "$sandbox" ]; then
   while IFS= read -r line || [ -n "$line" ]; do # a path may end with spaces
     number=$((number + 1)) who=${line%% *} flag=${line#* } thing=${line#*=} twin=
     case $who:$flag in
-      : | '#'*) continue ;; ordinary:?*@?*) [ "$flag" != "$to" ] || ordinary=1; continue ;;
+      : | '#'* | door:*) continue ;; ordinary:?*@?*) [ "$flag" != "$to" ] || ordinary=1; continue ;;
       serve:--allow-run=*) flag= ;; shim:* | incoming:* | forward:* | serve:*) ;; *) flag= ;;
     esac
     case $flag in --allow-read=?* | --allow-write=?* | --allow-run=?* | --allow-net=?*) ;;

@@ -8,7 +8,11 @@ import { stubEnvironment, stubTransport } from "./stub.ts";
 
 const MAIL = "From: greg@example.org\nTo: ann@example.net\nSubject: Hello\nMessage-ID: <1@example.org>\n\nHi.\n";
 const FORGED = qsbmf("greg@example.org", "From: greg@example.org\nMessage-ID: <lie@spam.example>\n\nBuy!\n");
-const PROGRAMS = ["bin/shim", "bin/countersign", "lib/countersign/hooks/incoming"];
+const PROGRAMS = [
+  "bin/shim",
+  "bin/countersign",
+  ...["incoming", "opensmtpd", "queue", "rcptcheck"].map((name) => `lib/countersign/hooks/${name}`),
+];
 const root = Deno.uid() === 0;
 
 /** A copy of the checkout with sources only. */
@@ -126,7 +130,9 @@ Deno.test("install", async (t) => {
   });
 
   await t.step("all users may read and run it, whatever the umask", () => {
-    const executables = [...PROGRAMS, "lib/countersign/deno"].map((name) => `${prefix}/${name}`);
+    const executables = [...PROGRAMS, "lib/countersign/hooks/ask", "lib/countersign/deno"].map((name) =>
+      `${prefix}/${name}`
+    );
     for (const path of [prefix, `${work.path}/a prefix`, ...below(prefix)]) {
       const { isDirectory, mode } = Deno.lstatSync(path);
       assert.equal(octal(mode), isDirectory || executables.includes(path) ? "755" : "644", path);

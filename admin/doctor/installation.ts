@@ -9,7 +9,7 @@ import { installedPrograms } from "../programs.ts";
 import { sharedSecret } from "../shared_secret.ts";
 import { isGroupWritable, isThere, realPath } from "../files.ts";
 import { formerSandboxFile, sandboxFile } from "../../lib/paths.ts";
-import { ordinaryAddresses, permissions, printSandbox } from "../../lib/settings/sandbox.ts";
+import { doorAddresses, ordinaryAddresses, permissions, printSandbox } from "../../lib/settings/sandbox.ts";
 import { checkClock } from "./clock.ts";
 import { checkInjectorFile, checkPrograms, checkVersionCommand, INJECTOR_FILES, versionCommand } from "./injector.ts";
 import { checkLogged } from "./log.ts";
@@ -103,8 +103,9 @@ function checkSandboxFile({ file, home, findings, notes }: DoctorContext, settin
   const there = textFile(path);
   try {
     const wanted = permissions(settings, { file: file.file, home }, realPath, isGroupWritable);
-    if (there !== undefined) findings.push(...checkSandbox(there, printSandbox(wanted, ordinaryAddresses(settings))));
-    else if (isThere(path)) findings.push(unreadable(path));
+    if (there !== undefined) {
+      findings.push(...checkSandbox(there, printSandbox(wanted, ordinaryAddresses(settings), doorAddresses(settings))));
+    } else if (isThere(path)) findings.push(unreadable(path));
     else if (isThere(formerSandboxFile(file.file))) findings.push(outdated(formerSandboxFile(file.file)));
     else notes.push(`${UNRESTRICTED}: countersign sandbox restricts them to what the settings need`);
   } catch (error) {

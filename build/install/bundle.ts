@@ -5,7 +5,13 @@ import { printError } from "../../io/system/log.ts";
 export const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
 
 /** The entry module of each program, and the folder for its chunks. main.ts contains all programs. */
-const ENTRIES = [["main.ts", ""], ["shim/main.ts", "/shim"], ["hooks/incoming.ts", "/hooks"]] as const;
+const ENTRIES = [
+  ["main.ts", ""],
+  ["shim/main.ts", "/shim"],
+  ["hooks/incoming.ts", "/hooks"],
+  ["hooks/ask.ts", "/hooks"],
+  ["hooks/opensmtpd.ts", "/hooks"],
+] as const;
 
 /**
  * Bundles into a folder. Each program gets its own small file, because Deno parses the file at every start if it cannot

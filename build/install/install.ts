@@ -9,7 +9,7 @@ import { printError } from "../../io/system/log.ts";
 import { readIfPresent } from "../../io/system/files.ts";
 import { bundle, ROOT } from "./bundle.ts";
 import { digestOf, HOME, linkAt, listOf, prefixOf, readInstalled } from "./installed.ts";
-import { launcherText, LEAN } from "./launcher.ts";
+import { flagsOf, launcherText, LEAN } from "./launcher.ts";
 import { prove } from "./prove.ts";
 
 const HELP = `Usage: deno task install [--prefix DIR] [--link NAME]
@@ -17,6 +17,9 @@ Install below DIR (default: /usr/local for root, ~/.local for others):
   DIR/bin/shim                           for mutt and others: set sendmail="DIR/bin/shim"
   DIR/bin/countersign                    all commands
   DIR/lib/countersign/hooks/incoming     for .qmail, maildrop, procmail
+  DIR/lib/countersign/hooks/queue        for qmail-smtpd, as QMAILQUEUE
+  DIR/lib/countersign/hooks/rcptcheck    for qmail-rcptcheck, in control/rcptchecks
+  DIR/lib/countersign/hooks/opensmtpd    for OpenSMTPD, as a filter
   DIR/lib/countersign/                   the files that they need, including Deno
   DIR/share/                             manual pages, and completions for bash, zsh and fish
 
@@ -32,7 +35,15 @@ const LAUNCHERS = [
   { at: "bin/shim", rights: "shim", up: "../lib/countersign", entry: "shim/main.js" },
   { at: "bin/countersign", rights: "", up: "../lib/countersign", entry: "main.js" },
   { at: "lib/countersign/hooks/incoming", rights: "incoming", up: "..", entry: "hooks/incoming.js" },
+  { at: "lib/countersign/hooks/ask", rights: "ask", up: "..", entry: "hooks/ask.js" },
+  { at: "lib/countersign/hooks/opensmtpd", rights: "opensmtpd", up: "..", entry: "hooks/opensmtpd.js" },
 ] as const;
+
+/** Programs in sh, and what they read, which are copied from the checkout. */
+const SCRIPTS = ["hooks/queue", "hooks/rcptcheck", "hooks/ordinary.sh"] as const;
+
+/** Programs that only others start. */
+const INNER = ["hooks/ask", "hooks/ordinary.sh"].map((name) => `${HOME}/${name}`);
 
 /** Documents: where they are installed, and their source in contrib/. */
 const DOCUMENTS: Record<string, string> = {
@@ -71,18 +82,22 @@ async function install(args: readonly string[]): Promise<void> {
     for (const path of own) Deno.chmodSync(path, 0o755);
     replace(`${home}/deno`, 0o755, (path) => Deno.copyFileSync(Deno.realPathSync(Deno.execPath()), path));
     // Copy the entry modules last, so that a program that starts now finds all of its chunks.
-    const entries = ["main.js", "shim/main.js", "hooks/incoming.js"];
+    const entries: string[] = LAUNCHERS.map(({ entry }) => entry);
     for (const name of [...modules.filter((one) => !entries.includes(one)), ...entries]) {
       replace(`${home}/${name}`, 0o644, (path) => Deno.copyFileSync(`${made}/${name}`, path));
     }
     for (const { at, rights, up, entry } of LAUNCHERS) {
-      const lean = entry !== "main.js"; // an audit runs long
+      const lean = rights !== "" && flagsOf(rights) === LEAN; // an audit runs long
       const [deno, module] = [`$here/${up}/deno`, `$here/${up}/${entry}`];
-      const flags = lean ? `${LEAN} ${FLAGS}` : FLAGS;
+      const flags = rights === "" ? FLAGS : `${flagsOf(rights)} ${FLAGS}`;
       // Code that V8 compiles with other flags would replace the cached code.
       const cache = lean ? `$here/${up}/cache` : "";
       const text = launcherText({ program: at, rights, deno, entry: module, flags, cache });
       replace(`${prefix}/${at}`, 0o755, (path) => Deno.writeTextFileSync(path, text));
+    }
+    for (const name of SCRIPTS) {
+      const mode = name.endsWith(".sh") ? 0o644 : 0o755;
+      replace(`${home}/${name}`, mode, (path) => Deno.copyFileSync(`${ROOT}${name}`, path));
     }
     for (const [at, from] of Object.entries(DOCUMENTS)) {
       folder(`${prefix}/${at.slice(0, at.lastIndexOf("/"))}`);
@@ -98,14 +113,17 @@ async function install(args: readonly string[]): Promise<void> {
     const [list, text] = listOf(prefix, { files: { ...former?.files, ...files }, links, folders: [...folders] });
     replace(list, 0o644, (path) => Deno.writeTextFileSync(path, text));
     removeFormer(home, modules);
-    const places = [...outside, ...modules.map((name) => `${HOME}/${name}`), `${HOME}/deno`, `${HOME}/hooks/incoming`];
-    removeDrafts(places.map((at) => `${prefix}/${at}`));
+    const inside = [...modules, ...SCRIPTS].map((name) => `${HOME}/${name}`);
+    const places = new Set([...outside, ...LAUNCHERS.map(({ at }) => at), ...inside, `${HOME}/deno`]);
+    removeDrafts([...places].map((at) => `${prefix}/${at}`));
   } finally {
     Deno.removeSync(made, { recursive: true });
   }
-  const [shim, countersign, hook] = LAUNCHERS.map(({ at }) => `${prefix}/${at}`) as [string, string, string];
-  await replaceCache(`${home}/cache`, (cache) => prove({ shim, countersign, hook, cache }));
-  console.log(LAUNCHERS.map(({ at }) => `${prefix}/${at}`).join("\n"));
+  const paths = LAUNCHERS.map(({ at }) => `${prefix}/${at}`);
+  const [shim, countersign, hook, ask] = paths as [string, string, string, string];
+  await replaceCache(`${home}/cache`, (cache) => prove({ shim, countersign, hook, ask, cache }));
+  const programs = [...LAUNCHERS.map(({ at }) => at), ...SCRIPTS.map((name) => `${HOME}/${name}`)];
+  console.log(programs.filter((at) => !INNER.includes(at)).map((at) => `${prefix}/${at}`).join("\n"));
 }
 
 /** Checks that no other program has this name. @throws {Fail} `usage` */

@@ -2,6 +2,7 @@
  * Generates launchers. In a checkout a launcher is a stub that sources build/run.sh; in an installation it contains the
  * same lines followed by the text of build/run.sh.
  */
+import { USUAL_LOOKUP } from "../../hooks/door.ts";
 
 /** The parameters of a launcher. */
 export interface Start {
@@ -25,6 +26,8 @@ export interface Start {
 export const PROGRAMS = [
   { launcher: "shim/shim", rights: "shim", entry: "shim/main.ts", up: ".." },
   { launcher: "hooks/incoming", rights: "incoming", entry: "hooks/incoming.ts", up: ".." },
+  { launcher: "hooks/ask", rights: "ask", entry: "hooks/ask.ts", up: ".." },
+  { launcher: "hooks/opensmtpd", rights: "opensmtpd", entry: "hooks/opensmtpd.ts", up: ".." },
 ] as const;
 
 /**
@@ -45,6 +48,12 @@ const SERVE = "--v8-flags=--max-semi-space-size=2,--heap-growing-percent=20";
  */
 const [DATA_LEAN, DATA] = [50_000, 600_000];
 
+/**
+ * Programs that mail servers start as users who may not read the settings. They have no sandbox file: all that they may do
+ * is to connect to the socket `lookup` of `countersign serve`.
+ */
+const CLIENTS: readonly string[] = ["ask", "opensmtpd"];
+
 /** The permissions of each command of `countersign` that is not run by an MTA. */
 const COMMAND_RIGHTS: readonly [commands: string, rights: string][] = [
   ["explain sign verify log help version", "read"],
@@ -57,6 +66,11 @@ const COMMAND_RIGHTS: readonly [commands: string, rights: string][] = [
 /** Formats permission flags for run.sh: one per line. */
 const flagLines = (rights: string) => rights.split(" ").map((one) => `--allow-${one}`).join("$newline");
 
+/** Returns V8's flags for a program that a mail server starts. The filter of OpenSMTPD runs as long as `smtpd`. */
+export function flagsOf(rights: string): string {
+  return rights === "opensmtpd" ? SERVE : LEAN;
+}
+
 /** Returns the parameters of a launcher in the checkout, which uses Deno on PATH and the sources. */
 export function checkoutStart({ launcher, rights, entry, up }: typeof PROGRAMS[number]): Start {
   return {
@@ -64,7 +78,7 @@ export function checkoutStart({ launcher, rights, entry, up }: typeof PROGRAMS[n
     rights,
     deno: "deno",
     cache: "", // compiled sources are cached there, so the user must have write permission
-    flags: `${LEAN} --frozen`,
+    flags: `${flagsOf(rights)} --frozen`,
     manifest: `$here/${up}/deno.json`,
     entry: `$here/${up}/${entry}`,
   };
@@ -84,6 +98,7 @@ esac
 
 /** Returns lines that set the permissions without a sandbox. */
 function wideLines(rights: string): string {
+  if (CLIENTS.includes(rights)) return clientLines();
   const lines = COMMAND_RIGHTS.map(([commands, given]) => {
     const flags = commands === "serve" ? `flags="$flags ${SERVE}" ` : "";
     return `    ${commands.replaceAll(" ", " | ")}) ${flags}wide=${flagLines(given)} ;;\n`;
@@ -91,6 +106,15 @@ function wideLines(rights: string): string {
   return rights === ""
     ? `  case $program in\n${lines.join("")}  esac\n  [ "$name" = countersign ] || export NO_COLOR=1\n`
     : `  wide=${flagLines("read write run")}\n  export NO_COLOR=1 # the output is copied into logs and bounces\n`;
+}
+
+/** Returns lines that permit the socket `lookup` and nothing else. Deno wants three permissions for it. */
+function clientLines(): string {
+  return `  socket=\${COUNTERSIGN_LOOKUP:-${USUAL_LOOKUP}}
+  case $socket in *,* | [!/]*) later "COUNTERSIGN_LOOKUP is not an absolute path without a comma" ;; esac
+  wide=--allow-net=unix:$socket$newline--allow-read=$socket$newline--allow-write=$socket
+  export NO_COLOR=1 # the output is copied into logs
+`;
 }
 
 /** Returns lines that check Deno: a file, or a name on PATH, which may be a script as installed by npm. */

@@ -9,6 +9,8 @@ export interface Programs {
   readonly shim: string;
   readonly countersign: string;
   readonly hook: string;
+  /** The client of hooks/queue. */
+  readonly ask: string;
   /** Deno's cache for shim and hook. */
   readonly cache: string;
 }
@@ -24,7 +26,7 @@ command = ["/bin/sh", "-c", "exec cat >out", "sh"]
 const MAIL = "From: you@example.org\nTo: somebody@example.net\n\nHello.\n";
 
 /** Runs the programs. @throws {Error} with the path and the output of a program that fails */
-export async function prove({ shim, countersign, hook, cache }: Programs): Promise<void> {
+export async function prove({ shim, countersign, hook, ask, cache }: Programs): Promise<void> {
   const home = Deno.makeTempDirSync({ prefix: "countersign-" });
   const at = (name: string) => `${home}/${name}`;
   const env = {
@@ -33,6 +35,7 @@ export async function prove({ shim, countersign, hook, cache }: Programs): Promi
     SENDER: "",
     RECIPIENT: "you@example.org",
     HOST: "example.org",
+    COUNTERSIGN_LOOKUP: at("lookup"),
   };
   const run = async (argv: readonly string[], expected: number, input = "") => {
     const [program, ...args] = argv as [string, ...string[]];
@@ -57,6 +60,7 @@ export async function prove({ shim, countersign, hook, cache }: Programs): Promi
     const returned = Deno.readTextFileSync(at("out"));
     await run([hook], 0, bounce(returned));
     await run([hook], 99, bounce(MAIL));
+    await run([ask, "data"], 75, `F\0Tyou@example.org\0\0${MAIL}`); // nobody answers here
   } finally {
     Deno.removeSync(home, { recursive: true });
   }

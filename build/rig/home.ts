@@ -2,7 +2,7 @@
  * A temporary home directory in which the programs run as a user would run them. Tests, benchmarks and the demo share it.
  */
 import { sandboxFile } from "../../lib/paths.ts";
-import { ordinaryAddresses, permissions, printSandbox } from "../../lib/settings/sandbox.ts";
+import { doorAddresses, ordinaryAddresses, permissions, printSandbox } from "../../lib/settings/sandbox.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
 import { Fail } from "../../lib/fail.ts";
 
@@ -60,7 +60,7 @@ export class Home {
     const source = { file: `${this.path}/${name}`, home: this.path };
     try {
       const settings = parseConfig(this.read(name), source);
-      const lines = printSandbox(permissions(settings, source), ordinaryAddresses(settings));
+      const lines = printSandbox(permissions(settings, source), ordinaryAddresses(settings), doorAddresses(settings));
       this.write(sandboxFile(name), lines);
       // The launcher checks which of the two files is newer.
       const before = new Date(Date.now() - 1000);

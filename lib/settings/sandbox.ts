@@ -147,6 +147,17 @@ export function ordinaryAddresses({ identity, challenge, tag }: Settings): strin
   return identity.map((one) => one.address.toLowerCase()).filter((one) => SIMPLE_ADDRESS.test(one));
 }
 
+/**
+ * Returns what the door may reject although the sender is a person: addresses in SRS domains, and those in the file of
+ * moved addresses. About others hooks/queue and hooks/rcptcheck do not ask `countersign serve`, except for addresses that
+ * may be signed.
+ */
+export function doorAddresses({ identity, serve }: Settings): string[] {
+  const domains = identity.map((one) => one.srs_domain.toLowerCase()).filter((one) => one !== "");
+  const listed = [...new Set(domains.map((one) => `@${one}`)), serve.moved].filter((one) => one !== "");
+  return listed.length > 0 ? listed : ["-"]; // the list is known to be empty
+}
+
 /** Formats a permission as a line of the sandbox file. */
 function printPermission({ program, right, thing }: Permission): string {
   return `${program} --allow-${right}=${thing}`;
@@ -158,9 +169,18 @@ function printOrdinary(address: string): string {
 }
 
 /** Formats the sandbox file. */
-export function printSandbox(permissions: readonly Permission[], ordinary: readonly string[]): string {
+export function printSandbox(
+  permissions: readonly Permission[],
+  ordinary: readonly string[],
+  door: readonly string[] = [],
+): string {
   const comment = "# Written by countersign sandbox: run it again after changing the settings.";
-  const lines = [comment, ...ordinary.map(printOrdinary), ...permissions.map(printPermission)];
+  const lines = [
+    comment,
+    ...ordinary.map(printOrdinary),
+    ...door.map((one) => `door ${one}`),
+    ...permissions.map(printPermission),
+  ];
   return lines.map((line) => `${line}\n`).join("");
 }
 

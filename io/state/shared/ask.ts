@@ -2,7 +2,7 @@
  * The client of the socket `lookup` of `countersign serve`, through which shim and hook use a shared store. serve/lookup
  * documents the protocol.
  */
-import { concat, utf8 } from "../../../lib/bytes.ts";
+import { type Bytes, concat, utf8 } from "../../../lib/bytes.ts";
 import { Fail, reason } from "../../../lib/fail.ts";
 import type { SentMessage } from "../../../incoming/need.ts";
 import type { StoredEntry } from "../entry_files.ts";
@@ -18,12 +18,8 @@ const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
 
 /** Returns a store that uses this socket. Each request opens its own connection. */
 export function askedStore(path: string): SharedStore {
-  const ask = async (request: string, values: object, payload = "") => {
-    const bytes = utf8(payload);
-    const length = bytes.length === 0 ? {} : { length: bytes.length };
-    const line = `${JSON.stringify({ version: LOOKUP_VERSION, request, ...values, ...length })}\n`;
-    return parsed(path, await exchange(path, concat(utf8(line), bytes)));
-  };
+  const ask = (request: string, values: object, payload = "") =>
+    askLookup(path, { request, ...values }, payload === "" ? undefined : utf8(payload));
   // The server is trusted as the state files are, so the members of its answers are not validated.
   return {
     sent: async (names) => (await ask("sent", { names })).sent as SentMessage[],
@@ -37,14 +33,34 @@ export function askedStore(path: string): SharedStore {
   };
 }
 
+/**
+ * Sends a request on a connection of its own.
+ *
+ * @param values the members of the request, without its version and length
+ * @param payload the bytes that follow the line
+ * @param timeout in milliseconds
+ * @returns the members of the answer
+ * @throws {Fail} `temporary` if there is no answer, or an error instead
+ */
+export async function askLookup(
+  path: string,
+  values: object,
+  payload?: Bytes,
+  timeout = ANSWER_MS,
+): Promise<Record<string, unknown>> {
+  const length = payload === undefined ? {} : { length: payload.length };
+  const line = utf8(`${JSON.stringify({ version: LOOKUP_VERSION, ...values, ...length })}\n`);
+  return parsed(path, await exchange(path, payload === undefined ? line : concat(line, payload), timeout));
+}
+
 /** Sends a request. @returns the line of the answer */
-async function exchange(path: string, request: Uint8Array): Promise<string> {
+async function exchange(path: string, request: Uint8Array, timeout: number): Promise<string> {
   let connection: Deno.UnixConn | undefined;
   let late = false;
   const timer = setTimeout(() => {
     late = true;
     connection?.close();
-  }, ANSWER_MS);
+  }, timeout);
   try {
     connection = await Deno.connect({ transport: "unix", path });
     for (let at = 0; at < request.length;) at += await connection.write(request.subarray(at));
@@ -60,7 +76,7 @@ async function exchange(path: string, request: Uint8Array): Promise<string> {
     }
     throw new Error("the answer is too long");
   } catch (error) {
-    throw unusable(path, late ? `no answer within ${ANSWER_MS / 1000} s` : reason(error), error);
+    throw unusable(path, late ? `no answer within ${timeout / 1000} s` : reason(error), error);
   } finally {
     clearTimeout(timer);
     if (!late) connection?.close();
