@@ -1,6 +1,6 @@
 /** The claims of SECURITY.md: a probe that replaces a program, started by its launcher, cannot leave the sandbox. */
 import assert from "node:assert/strict";
-import { launcherText, PROGRAMS } from "../build/install/launcher.ts";
+import { CLIENTS, launcherText, PROGRAMS } from "../build/install/launcher.ts";
 import { timingSafeEqual } from "../lib/bytes.ts";
 import { prvsSign, signTag, srsForward } from "../mod.ts";
 import { stubTransport } from "./stub.ts";
@@ -17,6 +17,7 @@ const tries = {
   rename: ([from, to]) => Deno.renameSync(from, to),
   run: (path) => new Deno.Command(path, { args: ["x"], stdout: "null", stderr: "null" }).outputSync(),
   connect: (port) => Deno.connect({ hostname: "127.0.0.1", port }),
+  connectUnix: (path) => Deno.connect({ transport: "unix", path }),
   fetch: (port) => fetch("http://127.0.0.1:" + port),
   resolve: (name) => Deno.resolveDns(name, "A"),
   load: (url) => import(url),
@@ -41,12 +42,17 @@ Deno.exit(0);
 `;
 
 /** Runs the probe with the rights of this program. */
-async function probe(home: Home, rights: string, tries: [string, unknown][]): Promise<string[]> {
+async function probe(
+  home: Home,
+  rights: string,
+  tries: [string, unknown][],
+  env: Record<string, string> = {},
+): Promise<string[]> {
   const entry = home.write("lib/probe.js", PROBE);
   const flags = "--no-config --no-lock --no-npm --no-remote --cached-only";
   const text = launcherText({ program: "probe", rights, deno: Deno.execPath(), entry, flags, cache: "" });
   const launcher = home.write("probe", text, 0o755);
-  const ran = await home.run([launcher, "--as", "postfix"], "", { PROBE: JSON.stringify(tries) });
+  const ran = await home.run([launcher, "--as", "postfix"], "", { ...env, PROBE: JSON.stringify(tries) });
   assert.equal(ran.code, 0, ran.stderr);
   return JSON.parse(ran.stdout);
 }
@@ -97,6 +103,29 @@ for (const { rights, launcher } of PROGRAMS) {
     assert.deepEqual(await probe(home, rights, outside), outside.map(() => "no"));
     assert.notEqual((await probe(home, rights, [["load", `http://127.0.0.1:${port}/evil.js`]]))[0], "yes");
     assert.equal(home.read(".ssh/id"), "secret");
+
+    // The clients of serve have a socket, and nothing that the settings name.
+    if (CLIENTS.includes(rights)) {
+      const path = at("lookup");
+      await using server = Deno.listen({ transport: "unix", path }) as Deno.UnixListener & AsyncDisposable;
+      void server.accept().then((one) => one.close(), () => {});
+      const tried: [string, unknown][] = [
+        ["readAny", `${config}/config.toml`],
+        ["readAny", `${config}/keys`],
+        [
+          "writeAny",
+          at(".local/state/countersign/log"),
+        ],
+        ["run", "/usr/bin/printenv"],
+        ["connectUnix", at("other")],
+        ["connectUnix", path],
+      ];
+      assert.deepEqual(await probe(home, rights, tried, { COUNTERSIGN_LOOKUP: path }), [
+        ...tried.slice(1).map(() => "no"),
+        "yes",
+      ]);
+      return;
+    }
 
     // The same operations succeed on paths named by the settings, so they were denied because of the path.
     const inside: [string, unknown][] = [

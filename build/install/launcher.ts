@@ -52,7 +52,7 @@ const [DATA_LEAN, DATA] = [50_000, 600_000];
  * Programs that mail servers start as users who may not read the settings. They have no sandbox file: all that they may do
  * is to connect to the socket `lookup` of `countersign serve`.
  */
-const CLIENTS: readonly string[] = ["ask", "opensmtpd"];
+export const CLIENTS: readonly string[] = ["ask", "opensmtpd"];
 
 /** The permissions of each command of `countersign` that is not run by an MTA. */
 const COMMAND_RIGHTS: readonly [commands: string, rights: string][] = [
