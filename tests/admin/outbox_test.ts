@@ -1,0 +1,78 @@
+/** countersign outbox: run, list, flush, hold, release, delete. */
+import assert from "node:assert/strict";
+import { letter, OutboxHome } from "../outbox_home.ts";
+import { oneLine } from "../rig.ts";
+import { deadPort, Sink } from "../smtp_sink.ts";
+import { countersign } from "./run.ts";
+
+const OK = { code: 0, stdout: "", stderr: "" };
+
+/** A home with so many messages in the outbox, to r0@example.net, r1@example.net, … */
+async function filled(sink: { port: number }, count: number): Promise<OutboxHome> {
+  const home = new OutboxHome();
+  home.serve(sink, "always");
+  for (let nth = 0; nth < count; nth++) {
+    assert.deepEqual(await home.shim([`r${nth}@example.net`], letter(`${nth}`, `r${nth}@example.net`)), OK);
+  }
+  return home;
+}
+
+const outbox = (home: OutboxHome, ...args: string[]) => countersign(home, ["outbox", ...args]);
+
+Deno.test("run sends what is due through the shim, which may connect, and prints nothing", async () => {
+  await using sink = new Sink();
+  using home = await filled(sink, 2);
+  assert.deepEqual(await outbox(home, "run"), OK);
+  assert.deepEqual(sink.accepted.map(({ to }) => to[0]).sort(), ["r0@example.net", "r1@example.net"]);
+  assert.deepEqual(await outbox(home, "run"), OK);
+  assert.equal(sink.accepted.length, 2);
+});
+
+Deno.test("hold suspends an entry, release ends that, list shows both; flush makes entries due", async () => {
+  await using sink = new Sink();
+  using home = await filled(sink, 2);
+  const [id] = home.names("queue").filter((one) => home.entry(one).recipients[0].address === "r0@example.net");
+  assert.deepEqual(await outbox(home, "hold", id!), { ...OK, stdout: "1 entry put on hold\n" });
+  assert.match((await outbox(home)).stdout, new RegExp(`^${id}! .*\n +r0@example\\.net\n`, "m"));
+  assert.deepEqual(await outbox(home, "flush"), OK);
+  assert.deepEqual(sink.accepted.map(({ to }) => to[0]), ["r1@example.net"]);
+  assert.deepEqual(await outbox(home, "release", "ALL"), { ...OK, stdout: "1 entry released from hold\n" });
+  home.change({ next: new Date(Date.now() + 3_600_000).toISOString() });
+  assert.deepEqual(await outbox(home, "run"), OK);
+  assert.equal(sink.accepted.length, 1, "not due");
+  assert.deepEqual(await outbox(home, "flush", id!), OK);
+  assert.equal(sink.accepted.length, 2);
+});
+
+Deno.test("delete removes entries, which are never sent", async () => {
+  await using sink = new Sink();
+  using home = await filled(sink, 3);
+  const [id] = home.names("queue");
+  assert.deepEqual(await outbox(home, "delete", id!), { ...OK, stdout: "1 entry deleted\n" });
+  oneLine(await outbox(home, "delete", id!), 64, new RegExp(`^outbox: There is no entry ${id}$`, "m"));
+  assert.deepEqual(await outbox(home, "delete", "ALL"), { ...OK, stdout: "2 entries deleted\n" });
+  assert.deepEqual(await outbox(home, "list"), { ...OK, stdout: "Mail queue is empty\n" });
+  assert.deepEqual(await outbox(home, "run"), OK);
+  assert.equal(sink.lines.length, 0);
+});
+
+Deno.test("an entry that a runner is sending is left alone, and named", async () => {
+  using home = await filled({ port: deadPort() }, 1);
+  const [id] = home.names("queue");
+  using file = Deno.openSync(`${home.path}/${home.outbox}/queue/${id}/message`, { read: true, write: true });
+  file.lockSync(true);
+  oneLine(await outbox(home, "delete", "ALL"), 75, new RegExp(`^outbox: Entry ${id} is being sent$`, "m"));
+  assert.deepEqual(home.names("queue"), [id]);
+});
+
+Deno.test("usage errors", async () => {
+  using home = new OutboxHome();
+  for (
+    const [args, message] of [
+      [["send"], /^outbox: Unknown argument "send": use run, list, flush, hold, release, delete$/m],
+      [["run", "x"], /^outbox: Unknown argument "x"$/m],
+      [["delete"], /^outbox: No entry given: outbox delete ID, as outbox list prints it, or ALL$/m],
+      [["delete", "../x"], /^outbox: "\.\.\/x" is not the name of an entry$/m],
+    ] as const
+  ) oneLine(await outbox(home, ...args), 64, message);
+});
