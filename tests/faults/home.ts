@@ -22,7 +22,7 @@ export const KEYS = ".config/countersign/keys";
 export const STATE = ".local/state/countersign";
 
 /** Deno's flags for a program that handles one message. */
-const DENO = ["run", "-q", "--frozen", "--config", `${ROOT}/deno.json`, "-A", "--v8-flags=--lite-mode"];
+export const DENO = ["run", "-q", "--frozen", "--config", `${ROOT}/deno.json`, "-A", "--v8-flags=--lite-mode"];
 
 /** How a process ended. */
 export type End = Pick<Deno.CommandStatus, "code" | "signal">;

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { seededRandom } from "./random.ts";
 import { soak } from "./soak.ts";
+import { soakOutbox } from "./soak_outbox.ts";
 
 for (const spool of [false, true]) {
   Deno.test(`messages by two callers with random kills, spool = ${spool}: none lost, none duplicated`, async () => {
@@ -13,6 +14,18 @@ for (const spool of [false, true]) {
     if (spool) assert.equal(parts, 0, what);
   });
 }
+
+Deno.test("messages through the outbox, two runners, random kills: none lost, and what is sent twice is logged", async () => {
+  const seed = crypto.getRandomValues(new Uint32Array(1))[0]!;
+  const { messages, lost, wrong, unannounced, left } = await soakOutbox(24, seed);
+  assert.deepEqual({ messages, lost, wrong, unannounced, left }, {
+    messages: 24,
+    lost: 0,
+    wrong: 0,
+    unannounced: 0,
+    left: 0,
+  }, `seed ${seed}`);
+});
 
 Deno.test("a seed determines the random numbers", () => {
   const [one, two, other] = [seededRandom(1), seededRandom(1), seededRandom(2)];

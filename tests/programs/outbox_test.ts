@@ -1,0 +1,73 @@
+/** The real mutt and msmtp with an outbox: offline, then online. */
+import assert from "node:assert/strict";
+import { letter, OutboxHome } from "../outbox_home.ts";
+import { fieldOf, ROOT } from "../rig.ts";
+import { deadPort, LATER, Sink } from "../smtp_sink.ts";
+import { need } from "./need.ts";
+
+const OK = { code: 0, stdout: "", stderr: "" };
+const mutt = await need("mutt");
+const msmtp = await need("msmtp");
+
+mutt(
+  "mutt offline: sent as far as mutt can tell, mailq lists the message, and it is delivered exactly once",
+  async () => {
+    using home = new OutboxHome();
+    const port = deadPort();
+    home.serve({ port }, "failed");
+    home.write(
+      ".muttrc",
+      `set sendmail="${ROOT}/shim/shim" from="greg@example.org" realname="Greg" use_from=yes\n` +
+        `set copy=yes record="${home.path}/sent"\n`,
+    );
+    const argv = ["mutt", "-n", "-F", `${home.path}/.muttrc`, "-s", "Lunch?", "--", "ann@example.net"];
+    assert.deepEqual(await home.run(argv, "At one?\n", { LC_ALL: "C.UTF-8", USER: "greg" }), OK);
+    assert.match(home.read("sent"), /^Subject: Lunch\?$/m, "mutt keeps its copy");
+
+    const mailq = `${home.path}/bin/mailq`;
+    Deno.symlinkSync(`${ROOT}/shim/shim`, mailq);
+    const listed = await home.run([mailq]);
+    assert.equal(listed.code, 0);
+    assert.match(listed.stdout, /greg@example\.org\n\(127\.0\.0\.1:\d+ cannot be used: .*\)\n +ann@example\.net\n/);
+    assert.match(listed.stdout, /^-- 1 Kbytes in 1 Request\.$/m);
+
+    await using sink = new Sink();
+    home.serve(sink, "failed");
+    home.due();
+    // Several runners at once, and one after them.
+    const runs = await Promise.all([home.shim(["-q"], ""), home.shim(["-q"], ""), home.shim(["-q"], "")]);
+    assert.deepEqual([...runs, await home.shim(["-q"], "")], [OK, OK, OK, OK]);
+    assert.equal(sink.accepted.length, 1);
+    const [{ mail, to }] = sink.accepted as [typeof sink.accepted[0]];
+    assert.deepEqual(to, ["ann@example.net"]);
+    assert.ok(mail.endsWith("\n\nAt one?\n"));
+    assert.equal(fieldOf(mail, "Message-ID"), fieldOf(home.read("sent").replace(/^From .*\n/, ""), "Message-ID"));
+    assert.equal((await home.run([mailq])).stdout, "Mail queue is empty\n");
+  },
+);
+
+msmtp("msmtp behind the outbox: offline and 4xx are kept, and sent once later", async () => {
+  await using sink = new Sink({ to: LATER });
+  using home = new OutboxHome();
+  const settings = (port: number) => {
+    home.write(
+      ".msmtprc",
+      `account default\nhost 127.0.0.1\nport ${port}\ntls off\nauth off\nfrom greg@example.org\n`,
+      0o600,
+    );
+  };
+  home.settings(`[transport]\npreset = "msmtp"\n[outbox]\nwhen = "failed"\n`);
+  settings(deadPort());
+  assert.deepEqual(await home.shim(["ann@example.net"], letter("1")), OK);
+  settings(sink.port);
+  assert.deepEqual(await home.shim(["ann@example.net"], letter("2")), OK);
+  assert.equal(home.names("queue").length, 2);
+  sink.answers = {};
+  home.due();
+  assert.deepEqual(await home.shim(["-q"], ""), OK);
+  assert.deepEqual(sink.accepted.map(({ mail }) => fieldOf(mail, "Message-ID")).sort(), [
+    "<1@example.org>",
+    "<2@example.org>",
+  ]);
+  assert.deepEqual(home.names("queue"), []);
+});
