@@ -49,10 +49,12 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   const input = await readInput(PREFIX_BYTES, false);
   const now = new Date();
   const delivery = await received(options, input);
-  if (delivery.sender === undefined && options.caller === "qmail") {
-    throw new Fail("temporary", "SENDER is not set", { fix: "run the hook by qmail-local, or give --as" });
-  }
   const context = { settings, identities, now };
+  if (delivery.sender === undefined && options.caller === "qmail") {
+    const what = "SENDER is not set";
+    record(context, delivery, undefined, { outcome: "defer", reason: what });
+    throw new Fail("temporary", what, { fix: "run the hook by qmail-local, or give --as" });
+  }
   // Created late and only if needed, because signal listeners cost time.
   const deliveryContext = (): DeliveryContext => {
     const abort = abortOnSignal();

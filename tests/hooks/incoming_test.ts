@@ -87,6 +87,9 @@ Deno.test("under qmail SENDER must be set", async () => {
       for (const args of [[], ["--maildir", "Maildir"]]) {
         using home = gregsHome();
         oneLine(await home.hook(args, mail, { RECIPIENT: recipient }), 75, message);
+        const [line, ...more] = home.read(".local/state/countersign/log").trimEnd().split("\n");
+        assert.match(line!, / direction=in sender=unknown outcome=defer .*why="SENDER is not set"/);
+        assert.deepEqual(more, []);
         assert.deepEqual([home.mails("Maildir"), home.mails("Maildir/.Spam")], [[], []]);
       }
     }
