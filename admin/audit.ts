@@ -67,7 +67,8 @@ export function audit(name: string, args: readonly string[]): Promise<number> {
     const configuration = load(options);
     // What a shared store remembers is not in the files.
     const inFiles = !asksLookup(configuration.settings);
-    const recent = inFiles && options.values("sent").length > 0 && options.values("address").length === 0
+    const counts = options.values("sent").length > 0 && options.values("address").length === 0;
+    const recent = counts && inFiles
       ? new RecentCount(configuration.settings, configuration.identities, new Date())
       : undefined;
     const scan = new Scan(configuration, abortOnSignal(), recent);
@@ -79,6 +80,7 @@ export function audit(name: string, args: readonly string[]): Promise<number> {
       options.values("sent").length === 0 ? null : scan.sent.size,
       scan.stopped,
       recent?.counts,
+      counts && !inFiles,
     );
     say(options.has("json") ? json(result) : auditText(result));
     if (page !== undefined) writePage(page, auditPage(result));

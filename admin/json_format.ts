@@ -237,6 +237,13 @@ export const JSON_FORMATS = {
       },
     },
     {
+      name: "sharedState",
+      type: "boolean",
+      help:
+        "True if recentlySent is absent because of state.redis or state.lookup: countersign serve remembers what left.",
+      optional: true,
+    },
+    {
       name: "backscatter",
       help: "The domains that sent most bounces of mail that the user did not send.",
       type: {

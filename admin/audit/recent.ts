@@ -25,6 +25,9 @@ export interface RecentlySent {
   readonly unknown: number;
 }
 
+/** What is printed instead of the counts where the state is in Redis, or behind the socket `lookup`. */
+export const NOT_COUNTED = "The sent mail is not counted, because what left is remembered by countersign serve";
+
 /** Counts the mail of the last 30 days in mailboxes of sent mail. */
 export class RecentCount {
   readonly counts = { total: 0, signed: 0, unsigned: 0, unknown: 0 };

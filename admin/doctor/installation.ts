@@ -4,7 +4,7 @@ import type { Settings } from "../../lib/settings/parse.ts";
 import { errorText, Fail } from "../../lib/fail.ts";
 import { loadIdentities } from "../../io/system/load.ts";
 import { VERSION } from "../../lib/version.ts";
-import { RecentCount, recentSentence } from "../audit/recent.ts";
+import { NOT_COUNTED, RecentCount, recentSentence } from "../audit/recent.ts";
 import { installedPrograms } from "../programs.ts";
 import { sharedSecret } from "../shared_secret.ts";
 import { isGroupWritable, isThere, realPath } from "../files.ts";
@@ -152,7 +152,7 @@ function countSentMail({ options, now, findings, notes }: DoctorContext, setting
   const identities = mailboxes.length > 0 ? readableIdentities(settings) : undefined;
   if (identities === undefined) return;
   if (asksLookup(settings)) {
-    notes.push("The sent mail is not counted, because what left is remembered by countersign serve");
+    notes.push(NOT_COUNTED);
     return;
   }
   const recent = new RecentCount(settings, identities, now);

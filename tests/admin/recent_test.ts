@@ -74,7 +74,13 @@ Deno.test("mail is not counted where countersign serve remembers what left", asy
   using home = await sentMail();
   home.settings(`${OUT}[state]\nlookup = "/run/countersign/lookup"\n`);
   const audit = await countersign(home, ["audit", "--json", "Maildir", "--sent", "Sent"]);
-  assert.equal(conforms("audit --json", JSON.parse(audit.stdout)).recentlySent, undefined);
+  const { recentlySent, sharedState } = conforms("audit --json", JSON.parse(audit.stdout));
+  assert.deepEqual([recentlySent, sharedState], [undefined, true]);
+  const text = await countersign(home, ["audit", "Maildir", "--sent", "Sent"]);
+  assert.match(
+    text.stdout,
+    /^The sent mail is not counted, because what left is remembered by countersign serve\. Bounces /m,
+  );
   const doctor = await countersign(home, ["doctor", "--sent", "Sent"]);
   assert.match(doctor.stdout, /The sent mail is not counted, because what left is remembered by countersign serve/);
   assert.doesNotMatch(doctor.stdout, /did not pass the shim/);
