@@ -16,9 +16,9 @@ const HELP = `Usage: countersign doctor [--json] [--hook FILE] [--postconf FILE]
                           [--dns [--host ADDRESS]] [--loop [--address ADDRESS] [--to ADDRESS] [--wait SECONDS]]
                           [--config FILE]
 Finds configuration problems and suggests fixes. Checks the settings, keys, folders, the mail program, muttrc, .qmail,
-.mailfilter, .procmailrc, .forward and Postfix, and lets the hook judge a genuine and a forged bounce for each identity
-(which adds two lines to its log). Opens a session on each socket of countersign serve, and asks the door about a forged
-address. Nothing is changed, and nothing is sent without --loop.
+.mailfilter, .procmailrc, .forward, Postfix and the milters of Sendmail, and lets the hook judge a genuine and a forged
+bounce for each identity (which adds two lines to its log). Opens a session on each socket of countersign serve, and
+asks the door about a forged address. Nothing is changed, and nothing is sent without --loop.
 
   --json             Print JSON, as documented in countersign(1)
   --hook FILE        Hook to check. Default: the one installed with this program

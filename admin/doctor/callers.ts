@@ -11,6 +11,7 @@ import { pipeStateTrouble } from "./pipe_state.ts";
 import { checkForward, checkPostfix, type PostfixContext } from "./postfix.ts";
 import { checkProcmail } from "./procmail.ts";
 import { checkQmail } from "./qmail.ts";
+import { checkSendmail } from "./sendmail.ts";
 import type { Finding, TextFile } from "./finding.ts";
 import type { DoctorContext } from "./context.ts";
 
@@ -73,6 +74,7 @@ export async function filters(
   if (settings !== undefined && folder !== "") {
     const logins = settings.identity.some((one) => one.logins.length > 0);
     findings.push(...checkMilters(postfix, { folder, logins }));
+    for (const file of textFiles(["/etc/mail/sendmail.cf"])) findings.push(...checkSendmail(file, { folder, logins }));
   }
 
   const all = [...qmail, ...maildrop, ...procmail, ...forward, ...postfix];

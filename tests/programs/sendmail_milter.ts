@@ -62,8 +62,11 @@ export class SendmailHost {
     readonly engine: Engine,
   ) {}
 
-  /** @param second the port of a milter that follows the role sign */
-  static async start(installed: Installed, root: Root, second?: number): Promise<SendmailHost> {
+  /**
+   * @param second the port of a milter that follows the role sign
+   * @param more additional lines of sendmail.mc
+   */
+  static async start(installed: Installed, root: Root, second?: number, more = ""): Promise<SendmailHost> {
     const [home, site, sink, port, submission] = [new Home(), new Site(), new Sink(), freePort(), freePort()];
     const folder = `${site.folder}/${GREG}`;
     const text = BEGINNING(sink.port) +
@@ -75,6 +78,7 @@ export class SendmailHost {
         "Port=smtp": `Addr=127.0.0.1, Port=${port}`,
         "Port=submission": `Addr=127.0.0.1, Port=${submission}`,
       }) +
+      more +
       "MAILER(`local')dnl\nMAILER(`smtp')dnl\n" +
       snippet("sendmail/milter/mailer.mc", {
         "/usr/local/lib/countersign/hooks/incoming": installed.hook,
