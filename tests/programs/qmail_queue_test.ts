@@ -1,56 +1,15 @@
 /** hooks/queue as QMAILQUEUE, with a driver for qmail-smtpd, and the socket `lookup` of an engine. */
 import assert from "node:assert/strict";
-import { rememberSent } from "../../io/state/sent.ts";
 import { Home, qsbmf, ROOT } from "../rig.ts";
 import { FORGED, LETTER, LIE, PLAIN, srs } from "../serve/at_door.ts";
-import { EngineHome } from "../serve/engine.ts";
-import { LookupServer } from "../serve/lookup/asking.ts";
-import { qmailSmtpd, queued, queueStub, type SmtpdOptions } from "./qmail_smtpd.ts";
+import { listenAt } from "../../serve/sockets/listen.ts";
+import { QueueSite } from "./qmail_site.ts";
+import { qmailSmtpd, queued, type QueuedMail, queueStub } from "./qmail_smtpd.ts";
 
-const QUEUE = `${ROOT}/hooks/queue`;
 const CONTACT = "Contact: joe@example.org";
 
-/** An engine with its socket, a qmail-queue, and what hooks/queue needs in its environment. */
-class Site implements AsyncDisposable {
-  readonly home = new Home();
-  private constructor(readonly engine: EngineHome, readonly server: LookupServer) {}
-
-  static async start(): Promise<Site> {
-    const engine = new EngineHome(`contact = "joe@example.org"\nmoved = "moved"`);
-    const server = await LookupServer.start({ loaded: () => engine.engine.loaded, store: undefined });
-    const site = new Site(engine, server);
-
-    engine.write("moved", "ann@example.org ann@example.net\n");
-    assert.equal(engine.engine.reload(), undefined);
-    rememberSent(`${engine.path}/state/sent`, engine.identity("greg"), "<known@example.org>", false, new Date());
-    queueStub(site.home);
-    return site;
-  }
-
-  get env(): Record<string, string> {
-    return {
-      COUNTERSIGN_QUEUE: `${this.home.path}/bin/qmail-queue`,
-      COUNTERSIGN_LOOKUP: this.server.path,
-      COUNTERSIGN_CONFIG: `${this.engine.path}/site.toml`,
-      TMPDIR: this.home.path,
-    };
-  }
-
-  send(sender: string, recipients: string[], mail: string | Uint8Array, options: SmtpdOptions = {}) {
-    const message = typeof mail === "string" ? new TextEncoder().encode(mail) : mail;
-    const env = { ...this.env, ...options.env };
-    return qmailSmtpd(this.home, QUEUE, { sender, recipients, message }, { ...options, env });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.server[Symbol.asyncDispose]();
-    this.engine[Symbol.dispose]();
-    this.home[Symbol.dispose]();
-  }
-}
-
 Deno.test("hooks/queue rejects what the door would reject", async (t) => {
-  await using site = await Site.start();
+  await using site = await QueueSite.start();
   const forged = `554 This is a bounce of a message that was not sent from here. ${CONTACT} (#5.7.1)`;
   const noAddress = `554 No such address. ${CONTACT} (#5.1.1)`;
   const known = qsbmf(PLAIN, LIE.replace("lie@spam.example", "known@example.org"));
@@ -82,6 +41,262 @@ Deno.test("hooks/queue rejects what the door would reject", async (t) => {
       const netqmail = await site.send(sender, recipients, mail, { notqmail: false });
       const plain = "554 mail server permanently rejected message (#5.3.0)";
       assert.equal(netqmail.reply, reply === "250 ok" ? reply : plain, netqmail.stderr);
+    });
+  }
+});
+
+/** Bytes that a text filter would change, without a line end. */
+const RAW = Uint8Array.from({ length: 300_000 }, (_, at) => (at * 7919) % 256);
+
+Deno.test("message and envelope reach qmail-queue unchanged", async (t) => {
+  await using site = await QueueSite.start();
+  const rows: [what: string, mail: QueuedMail, env?: Record<string, string>][] = [
+    ["bytes of all values, longer than what is judged", { sender: "", recipients: [srs()], message: RAW }],
+    ["an empty message", { sender: "", recipients: [srs()], message: new Uint8Array() }],
+    ["no recipients", { sender: "jo@b.example", recipients: [], message: RAW }],
+    ["many recipients", {
+      sender: "jo@b.example",
+      recipients: Array.from({ length: 5000 }, (_, at) => `user${at}@example.org`),
+      message: RAW.subarray(0, 100),
+    }],
+    ["line feeds and odd bytes in addresses", {
+      sender: "a\nTb@c",
+      recipients: ["\x01\xff`id`$(id)\n@example.org", ""],
+      message: RAW,
+    }],
+    ["mail of the site's own users, which is not examined", { sender: "", recipients: [PLAIN], message: RAW }, {
+      RELAYCLIENT: "",
+      COUNTERSIGN_LOOKUP: "nonsense",
+    }],
+  ];
+  for (const [what, { sender, recipients, message }, env] of rows) {
+    await t.step(what, async () => {
+      const before = queued(site.home);
+      const sent = await site.send(sender, [...recipients], message, { env: env ?? {} });
+      assert.deepEqual([sent.reply, sent.stderr], ["250 ok", ""]);
+      const [one] = queued(site.home).filter(({ name }) => !before.some((other) => other.name === name));
+      assert.deepEqual(one!.message, message);
+      assert.equal(one!.envelope, `F${sender}\0${recipients.map((to) => `T${to}\0`).join("")}\0`);
+    });
+  }
+});
+
+Deno.test("500 messages, 20 at a time, arrive once and byte for byte; forged bounces do not", async () => {
+  await using site = await QueueSite.start();
+  site.sandbox();
+  const expected = new Set<string>();
+  let next = 0;
+  const replies = { accepted: 0, rejected: 0 };
+  const worker = async () => {
+    for (let number; (number = next++) < 500;) {
+      const forged = number % 25 === 0;
+      const unique = `X-Number: ${number}\n${forged ? FORGED : LETTER}\xe9\0${"line\r\n".repeat(number)}`;
+      const message = Uint8Array.from(unique, (c) => c.charCodeAt(0));
+      const [sender, recipients] = forged ? ["", [PLAIN]] : [`jo${number}@b.example`, [PLAIN, "ann@c.example"]];
+      const { reply, stderr } = await site.send(sender, recipients, message);
+      if (forged) {
+        assert.match(reply, /^554 This is a bounce/);
+        replies.rejected++;
+      } else {
+        assert.equal(reply, "250 ok", stderr);
+        replies.accepted++;
+        expected.add(`F${sender}\0T${PLAIN}\0Tann@c.example\0\0${unique}`);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: 20 }, worker));
+  assert.deepEqual(replies, { accepted: 480, rejected: 20 });
+  const got = queued(site.home).map(({ message, envelope }) =>
+    envelope + Array.from(message, (byte) => String.fromCharCode(byte)).join("")
+  );
+  assert.equal(got.length, 480);
+  assert.deepEqual(new Set(got), expected);
+});
+
+Deno.test("whatever fails, the message goes to qmail-queue", async (t) => {
+  await using site = await QueueSite.start();
+  const arrives = async (pattern: RegExp, env: Record<string, string>) => {
+    const before = queued(site.home).length;
+    const sent = await site.send("", [PLAIN], FORGED, { env });
+    assert.deepEqual([sent.code, sent.reply], [0, "250 ok"]);
+    assert.match(sent.stderr, pattern);
+    assert.equal(sent.stderr.trimEnd().split("\n").length, 1, sent.stderr);
+    assert.equal(queued(site.home).length, before + 1);
+  };
+  const at = (name: string) => `${site.home.path}/${name}`;
+  await t.step(
+    "serve was never started",
+    () =>
+      arrives(/^ask: .*lookup: Request to countersign serve failed: .*; the mail is accepted$/m, {
+        COUNTERSIGN_LOOKUP: at("lookup"),
+      }),
+  );
+  await t.step(
+    "the socket has a name that Deno cannot express",
+    () => arrives(/^ask: COUNTERSIGN_LOOKUP is not an absolute path/, { COUNTERSIGN_LOOKUP: "/a,b" }),
+  );
+  await t.step("Deno is missing", () => arrives(/^ask: Deno \(deno\) is missing/, { PATH: "/usr/bin:/bin" }));
+  await t.step(
+    "there is no room for temporary files",
+    () => arrives(/^queue: .*nowhere cannot be written; the message is not examined/, { TMPDIR: at("nowhere") }),
+  );
+  await t.step("serve hangs", async () => {
+    const listener = await listenAt(at("hanging"));
+    const open: Deno.Conn[] = [];
+    const accepting = (async () => {
+      for await (const one of listener as unknown as AsyncIterable<Deno.Conn>) open.push(one);
+    })().catch(() => {});
+    const start = Date.now();
+    await arrives(/no answer within 5 s; the mail is accepted/, { COUNTERSIGN_LOOKUP: at("hanging") });
+    assert.ok(Date.now() - start < 15_000);
+    listener.close();
+    for (const one of open) one.close();
+    await accepting;
+  });
+});
+
+Deno.test("statuses are those of qmail-queue", async (t) => {
+  await using site = await QueueSite.start();
+  const mail = { sender: "jo@b.example", recipients: [PLAIN], message: new TextEncoder().encode(LETTER) };
+  await t.step("the client disconnects: nothing is queued", async () => {
+    const before = queued(site.home).length;
+    const sent = await site.send("", [PLAIN], FORGED, { fails: true });
+    assert.deepEqual([sent.code, sent.reply], [54, "451 qq read error (#4.3.0)"]);
+    assert.equal(queued(site.home).length, before);
+  });
+  for (const status of [11, 31, 51, 53, 71, 91]) {
+    await t.step(`${status} of qmail-queue is passed on`, async () => {
+      const program = site.home.write(`bin/status${status}`, `#!/bin/sh\nexit ${status}\n`, 0o755);
+      const { code } = await site.send(mail.sender, mail.recipients, mail.message, {
+        env: { COUNTERSIGN_QUEUE: program },
+      });
+      assert.equal(code, status);
+    });
+  }
+  await t.step("another program in the chain gets descriptor 6", async () => {
+    const line = '#!/bin/sh\nprintf "Dno, says the scanner" >&6\nexit 82\n';
+    const program = site.home.write("bin/scanner", line, 0o755);
+    const { reply } = await site.send(mail.sender, mail.recipients, mail.message, {
+      env: { COUNTERSIGN_QUEUE: program },
+    });
+    assert.equal(reply, "554 no, says the scanner");
+  });
+  await t.step("qmail-queue is missing", async () => {
+    const sent = await site.send("", [PLAIN], FORGED, { env: { COUNTERSIGN_QUEUE: "/nowhere/qmail-queue" } });
+    assert.deepEqual([sent.code, sent.reply], [81, "451 qq internal bug (#4.3.0)"]);
+    assert.equal(sent.stderr, "queue: /nowhere/qmail-queue cannot be run\n");
+  });
+  await t.step("the disk is full", async () => {
+    const full = "/dev/shm/countersign-full." + crypto.randomUUID();
+    Deno.mkdirSync(full);
+    try {
+      // A limit on the size of files stands for a full disk.
+      const small = site.home.write("bin/small", `#!/bin/sh\nulimit -f 1\nexec ${ROOT}/hooks/queue\n`, 0o755);
+      const sent = await qmailSmtpd(site.home, small, { ...mail, message: RAW }, {
+        env: { ...site.env, TMPDIR: full },
+      });
+      assert.match(sent.reply, /^451 /);
+    } finally {
+      Deno.removeSync(full, { recursive: true });
+    }
+  });
+  await t.step("descriptor 6 that is not a pipe is not that of notqmail", async () => {
+    const file = site.home.write("bin/six", `#!/bin/sh\nexec ${ROOT}/hooks/queue 6>"${site.home.path}/six"\n`, 0o755);
+    const message = new TextEncoder().encode(FORGED);
+    const sent = await qmailSmtpd(site.home, file, { sender: "", recipients: [PLAIN], message }, {
+      notqmail: false,
+      env: site.env,
+    });
+    assert.deepEqual([sent.code, site.home.read("six")], [31, ""]);
+  });
+  await t.step("no temporary file is left", () => {
+    const left = [...Deno.readDirSync(site.home.path)].filter(({ name }) => name.startsWith("countersign."));
+    assert.deepEqual(left, []);
+  });
+});
+
+Deno.test("most mail passes without a question", async (t) => {
+  await using site = await QueueSite.start();
+  const sandbox = site.sandbox();
+  using home = new Home();
+  queueStub(home);
+  for (const name of ["queue", "ordinary.sh"]) {
+    home.write(`hooks/${name}`, Deno.readTextFileSync(`${ROOT}/hooks/${name}`), 0o755);
+  }
+  home.write("hooks/ask", `#!/bin/sh\ncat >/dev/null\necho asked >>"${home.path}/asked"\n`, 0o755);
+  const asked = async (sender: string, recipients: string[]) => {
+    home.write("asked", "");
+    const env = { ...site.env, COUNTERSIGN_QUEUE: `${home.path}/bin/qmail-queue` };
+    const message = new TextEncoder().encode(LETTER);
+    const sent = await qmailSmtpd(home, `${home.path}/hooks/queue`, { sender, recipients, message }, { env });
+    assert.deepEqual([sent.reply, sent.stderr], ["250 ok", ""]);
+    return home.read("asked") !== "";
+  };
+  const rows: [what: string, sender: string, recipients: string[], asks: boolean][] = [
+    ["a person, to the plain address", "jo@b.example", [PLAIN], false],
+    ["a person, to somebody else", "jo.doe+list=x@b.example", ["joe@c.example"], false],
+    ["the first recipient is ordinary, so the message is accepted", "jo@b.example", [PLAIN, srs()], false],
+    ["the null sender", "", ["joe@c.example"], true],
+    ["a daemon", "Mailer-Daemon@b.example", [PLAIN], true],
+    ["the double bounce", "#@[]", [PLAIN], true],
+    ["the SRS domain", "jo@b.example", ["postmaster@srs.example.org"], true],
+    ["a signed address in another domain", "jo@b.example", ["srs-srs0=x=y=z=greg@example.org"], true],
+    ["capitals", "jo@b.example", ["Greg@example.org"], true],
+    ["a prvs address", "jo@b.example", ["prvs=1234567890=greg@example.org"], true],
+    ["an address that has moved", "jo@b.example", ["ann@example.org"], true],
+    ["a quoted recipient", "jo@b.example", ['"greg"@example.org'], true],
+    ["no domain", "jo@b.example", ["greg"], true],
+    ["no recipient", "jo@b.example", [], true],
+  ];
+  for (const [what, sender, recipients, asks] of rows) {
+    await t.step(`${what}: ${asks ? "asked" : "not asked"}`, async () => {
+      assert.equal(await asked(sender, recipients), asks);
+    });
+  }
+  const changes: [what: string, () => void][] = [
+    ["the settings are newer", () => Deno.utimeSync(site.engine.source.file, new Date(), new Date(Date.now() + 9000))],
+    ["the file of moved addresses is missing", () => {
+      site.sandbox();
+      Deno.removeSync(`${site.engine.path}/moved`);
+    }],
+    ["the sandbox file is from an earlier version", () => {
+      site.engine.write("moved", "");
+      Deno.writeTextFileSync(sandbox, Deno.readTextFileSync(sandbox).replace(/^door .*\n/gm, ""));
+    }],
+    ["there is no sandbox file", () => Deno.removeSync(sandbox)],
+  ];
+  for (const [what, change] of changes) {
+    await t.step(`${what}: asked`, async () => {
+      change();
+      assert.equal(await asked("jo@b.example", [PLAIN]), true);
+    });
+  }
+});
+
+Deno.test("hooks/rcptcheck", async (t) => {
+  await using site = await QueueSite.start();
+  const check = (env: Record<string, string>) =>
+    site.home.run([`${ROOT}/hooks/rcptcheck`], "", { ...site.env, ...env });
+  const rows: [what: string, env: Record<string, string>, code: number, stderr: RegExp][] = [
+    [
+      "no such address",
+      { SENDER: "", RECIPIENT: srs("greg", "mallory") },
+      100,
+      /^rcptcheck: rejected: No such address/,
+    ],
+    ["an address that has moved", { SENDER: "jo@b.example", RECIPIENT: "ann@example.org" }, 100, /ann@example\.net/],
+    ["a valid signed address", { SENDER: "", RECIPIENT: srs() }, 0, /^$/],
+    ["a bounce that needs its message", { SENDER: "", RECIPIENT: PLAIN }, 0, /^$/],
+    ["a person", { SENDER: "jo@b.example", RECIPIENT: PLAIN }, 0, /^$/],
+    ["the site's own users", { SENDER: "", RECIPIENT: srs("greg", "mallory"), RELAYCLIENT: "" }, 0, /^$/],
+    ["no environment", {}, 0, /^$/],
+    ["serve is away", { SENDER: "", RECIPIENT: PLAIN, COUNTERSIGN_LOOKUP: "/nowhere" }, 0, /^ask: .*accepted$/m],
+  ];
+  for (const [what, env, code, stderr] of rows) {
+    await t.step(what, async () => {
+      const ran = await check(env);
+      assert.deepEqual([ran.code, ran.stdout], [code, ""], ran.stderr);
+      assert.match(ran.stderr, stderr);
     });
   }
 });

@@ -11,6 +11,7 @@
  * - SIGPIPE is ignored, because qmail-smtpd calls sig_pipeignore().
  * - Statuses from 11 to 40 are permanent, all others temporary; a signal is temporary (qmail_close).
  */
+import { decodeLatin1 } from "../../lib/bytes.ts";
 import type { Home } from "../rig.ts";
 
 /** A message as qmail-smtpd passes it on; strings are Latin-1, one character per byte. */
@@ -114,11 +115,12 @@ cat >"${home.path}/queue/$$.m" && cat <&1 >"${home.path}/queue/$$.e" || exit 53
 }
 
 /** The messages and envelopes in the queue of {@link queueStub}. */
-export function queued(home: Home): { message: Uint8Array; envelope: string }[] {
+export function queued(home: Home): { name: string; message: Uint8Array; envelope: string }[] {
   const folder = `${home.path}/queue`;
   const names = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => name.endsWith(".m"));
   return names.map((name) => ({
+    name,
     message: Deno.readFileSync(`${folder}/${name}`),
-    envelope: String.fromCharCode(...Deno.readFileSync(`${folder}/${name.replace(/m$/, "e")}`)),
+    envelope: decodeLatin1(Deno.readFileSync(`${folder}/${name.replace(/m$/, "e")}`)),
   }));
 }
