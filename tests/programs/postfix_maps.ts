@@ -15,6 +15,8 @@ export interface MapsSetup {
   readonly master?: string;
   /** Tables of the settings, besides the identity of greg. */
   readonly config?: string;
+  /** Further files next to the settings. */
+  readonly files?: Readonly<Record<string, string>>;
   readonly chroot?: boolean;
   readonly port?: number;
 }
@@ -24,7 +26,9 @@ export class MapsHost implements AsyncDisposable {
   #engine: ServeProcess | undefined;
   private constructor(readonly home: Home, readonly postfix: Postfix, readonly sockets: string) {}
 
-  static async start({ main, master = "", config = "", chroot = false, port }: MapsSetup): Promise<MapsHost> {
+  static async start(
+    { main, master = "", config = "", files = {}, chroot = false, port }: MapsSetup,
+  ): Promise<MapsHost> {
     const home = new Home();
     const postfix = await Postfix.start({ main, master, chroot }, port);
     const sockets = `${postfix.folder}/queue/countersign`;
@@ -34,6 +38,7 @@ export class MapsHost implements AsyncDisposable {
     const host = new MapsHost(home, postfix, sockets);
     home.write("site/keys", `k1 ${CREATED} ${GREG} ${SECRET}\n`, 0o600);
     home.write("site/forwarding-keys", `f1 ${CREATED} a secret for forwarded mail only\n`, 0o600);
+    for (const [name, text] of Object.entries(files)) home.write(`site/${name}`, text);
     home.write(
       "site/config.toml",
       `state.folder = "state"\n[[identity]]\naddress = "${GREG}@example.org"\nsrs_domain = "srs.example.org"\n` +
@@ -57,6 +62,15 @@ export class MapsHost implements AsyncDisposable {
   async stopEngine(): Promise<void> {
     await this.#engine?.[Symbol.asyncDispose]();
     this.#engine = undefined;
+  }
+
+  /** Changes the settings, and waits until they are loaded. */
+  async change(edit: (text: string) => string): Promise<void> {
+    const reloads = () => this.log.match(/ at=serve result=reloaded/g)?.length ?? 0;
+    const before = reloads();
+    this.home.write("site/config.toml", edit(this.home.read("site/config.toml")));
+    this.#engine!.kill("SIGHUP");
+    await until("the reload", () => reloads() > before, this.trouble);
   }
 
   /** The log of the engine. */

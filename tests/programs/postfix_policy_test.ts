@@ -1,19 +1,181 @@
-/** A real Postfix without a milter, with contrib/postfix/policy. */
+/** A real Postfix without a milter, with contrib/postfix/policy: what is rejected, and what reaches the hook. */
 import assert from "node:assert/strict";
-import { qsbmf } from "../rig.ts";
+import { prvsSign, srsForward } from "../../mod.ts";
+import { fieldOf, qsbmf, SECRET } from "../rig.ts";
+import { Sink } from "../smtp_sink.ts";
 import { needPostfix, smtp, until } from "./postfix.ts";
-import { MapsHost } from "./postfix_maps.ts";
-import { GREG, LETTER, LIE, MAIN, plainSnippet, srs } from "./site.ts";
+import { MapsHost, replaced } from "./postfix_maps.ts";
+import { installOnce } from "./postfix_milter.ts";
+import { Client } from "./smtp_session.ts";
+import { ANN, chown, GREG, LETTER, LIE, MAIN, plainSnippet, Site, siteSnippet, srs } from "./site.ts";
 
 const test = await needPostfix();
+const plain = `${GREG}@example.org`;
+const DAY_MS = 86_400_000;
+const refused = (address: string, code: string, text: string) =>
+  `${code} <${address}>: Recipient address rejected: ${text}; Contact: https://example.org/mail\r\n`;
 
-test("Postfix without a milter: one request through each socket", async () => {
-  await using host = await MapsHost.start({ main: MAIN + plainSnippet("policy/main.cf") });
+/** A site whose users' mail is delivered by local(8) to the hook. */
+async function siteWithHook(): Promise<{ site: Site; main: string }> {
+  const installed = await installOnce();
+  const site = new Site();
+  for (const user of [GREG, ANN]) {
+    const forward = `${site.folder}/${user}/.forward`;
+    const hook = `${installed.hook} --config ${site.folder}/${user}/.config/countersign/config.toml`;
+    const here = { "/home/greg": `${site.folder}/${user}` };
+    Deno.writeTextFileSync(forward, siteSnippet("local/forward", site, hook, here));
+    chown(user, forward);
+  }
+  return { site, main: `${MAIN}forward_path = ${site.folder}/$user/.forward\n` };
+}
+
+test("a Postfix without a milter rejects forged and moved addresses at RCPT", async (t) => {
+  const { site, main } = await siteWithHook();
+  using _site = site;
+  await using host = await MapsHost.start({
+    main: main + plainSnippet("policy/main.cf"),
+    config: `contact = "https://example.org/mail"\nmoved = "moved"\n`,
+    chroot: true,
+    files: { moved: "old@example.org new@example.net\n" },
+  });
   const { port } = host.postfix;
-  assert.equal(
-    await smtp(port, "", srs(GREG, new Date(), "mallory"), qsbmf("x", LIE)),
-    `550 5.1.1 <${srs(GREG, new Date(), "mallory")}>: Recipient address rejected: No such address\r\n`,
+  const trouble = () => host.trouble() + site.log(GREG);
+  let count = 0;
+  const arrives = async (): Promise<string> => {
+    await until("the message", () => site.mails(GREG).length === count + 1, trouble);
+    count++;
+    return site.mails(GREG).find((mail) => !seen.has(mail) && seen.add(mail))!;
+  };
+  const seen = new Set<string>();
+
+  await t.step("an SRS address with a bad hash, in our words", async () => {
+    const wrong = srs(GREG, new Date(), "mallory");
+    for (const sender of ["", "jo@b.example"]) {
+      assert.equal(await smtp(port, sender, wrong, LETTER), refused(wrong, "550 5.1.1", "No such address"));
+    }
+    assert.match(host.log, / direction=in at=policy sender=<> result=forged check=signed-recipient outcome=refused /);
+  });
+
+  await t.step("a bounce to a valid signed address reaches the mailbox, and the hook finds it genuine", async () => {
+    const address = srs(GREG);
+    assert.match(await smtp(port, "", address, qsbmf("x", LIE)), /^250/, trouble());
+    const mail = await arrives();
+    assert.equal(fieldOf(mail, "X-Original-To"), address);
+    assert.match(fieldOf(mail, "X-Countersign"), /^genuine; check=signed-recipient;/);
+    assert.match(await smtp(port, "", srs(GREG, new Date(Date.now() - 40 * DAY_MS)), qsbmf("x", LIE)), /^250/);
+    assert.match(fieldOf(await arrives(), "X-Countersign"), /^late;/);
+  });
+
+  await t.step("an expired address and one that has moved name the address to use", async () => {
+    const expired = srs(GREG, new Date(Date.now() - 40 * DAY_MS));
+    const write = (address: string) => `please write to <${address}>`;
+    assert.equal(
+      await smtp(port, "jo@b.example", expired, LETTER),
+      refused(expired, "551 5.1.6", `The address has expired, ${write(plain)}`),
+    );
+    assert.equal(
+      await smtp(port, "jo@b.example", "OLD@example.org", LETTER),
+      refused("OLD@example.org", "551 5.1.6", `The address has changed, ${write("new@example.net")}`),
+    );
+  });
+
+  await t.step("people, other recipients, postmaster and abuse pass", async () => {
+    assert.match(await smtp(port, "jo@b.example", plain, LETTER), /^250/);
+    await arrives();
+    for (const role of ["postmaster", "Abuse"]) {
+      assert.match(await smtp(port, "", `${role}@srs.example.org`, LETTER), /^250/);
+      await arrives();
+    }
+    assert.match(await smtp(port, "jo@b.example", `${ANN}@example.org`, LETTER), /^250/);
+  });
+
+  await t.step("a forged bounce to the plain address is left to the hook", async () => {
+    assert.match(await smtp(port, "", plain, qsbmf(plain, LIE)), /^250/);
+    await until("the spam", () => site.mails(GREG, "Maildir/.Spam").length === 1, trouble);
+  });
+
+  await t.step("with refuse_unsigned the null sender may only write to the signed address", async () => {
+    await host.change((text) => text.replace("srs_domain", "refuse_unsigned = true\nsrs_domain"));
+    const text = "This address is not used as an envelope sender and accepts no bounces";
+    assert.equal(await smtp(port, "", plain, LETTER), refused(plain, "550 5.7.1", text));
+    assert.match(await smtp(port, "", srs(GREG), LETTER), /^250/);
+    await arrives();
+  });
+
+  await t.step("the engine stops in mid-session: mail passes, and only signed addresses are deferred", async () => {
+    using client = await Client.open(port);
+    await client.say("MAIL FROM:<jo@b.example>");
+    assert.match(await client.say(`RCPT TO:<${ANN}@example.org>`), /^250/);
+    await host.stopEngine();
+    assert.match(await client.say(`RCPT TO:<${plain}>`), /^250/, trouble());
+    assert.match(await client.say(`RCPT TO:<${srs(GREG)}>`), /^451/);
+    assert.match(await client.say("DATA"), /^354/);
+    assert.match(await client.say(`${LETTER.replaceAll("\n", "\r\n")}.`), /^250/);
+    await arrives();
+    await host.startEngine();
+    assert.match(await smtp(port, "", srs(GREG), LETTER), /^250/, trouble());
+    await arrives();
+    await until("the end", async () => await host.postfix.queued() === 0, trouble);
+  });
+});
+
+test("the map prvs, and moved addresses by relocated_maps alone", async () => {
+  await using sink = new Sink();
+  await using host = await MapsHost.start({
+    main: `${MAIN}virtual_alias_maps = socketmap:unix:countersign/map:prvs
+relocated_maps = socketmap:unix:countersign/map:moved
+local_transport = smtp:[127.0.0.1]:${sink.port}
+`,
+    config: `moved = "moved"\n[prvs]\nreceive = true\n`,
+    files: { moved: `old@example.org new@example.net\n${plain} new@example.net\n` },
+  });
+  const { port } = host.postfix;
+  const signed = prvsSign(plain, { secret: `${GREG} ${SECRET}`, keyNumber: 1, lifetime: 14, now: new Date() });
+  assert.match(await smtp(port, "", signed, LETTER), /^250/);
+  await until("delivery", () => sink.accepted.length === 1, host.trouble);
+  assert.deepEqual(sink.accepted[0]!.to, [plain]);
+  assert.match(
+    await smtp(port, "jo@b.example", "old@example.org", LETTER),
+    /^550 5\.1\.6 .* has moved to new@example\.net/,
   );
-  assert.match(await smtp(port, "", srs(GREG), LETTER), /^250/, host.trouble());
-  await until("delivery", () => / orig_to=<SRS0=.*status=sent/.test(host.postfix.log), host.trouble);
+  assert.match(await smtp(port, "jo@b.example", plain, LETTER), /^250/, "a map cannot see who bounces to an identity");
+});
+
+test("one domain for signed and forwarded addresses", async () => {
+  await using sink = new Sink();
+  const forwarding = replaced(plainSnippet("forwarding/main.cf"), "forward.example.org", "srs.example.org")
+    .replaceAll("forward\\.example", "srs\\.example").replace(/^virtual_alias_domains.*\n/m, "");
+  const [maps, aliases] = [plainSnippet("policy/main.cf"), forwarding].map((text) =>
+    /^virtual_alias_maps = (.*)$/m.exec(text)![1]!
+  );
+  const lines = plainSnippet("policy/main.cf").replace(/^virtual_alias_maps.*\n/m, "") +
+    forwarding.replace(/^virtual_alias_maps.*\n/m, "");
+  await using host = await MapsHost.start({
+    main: `${MAIN}${lines}virtual_alias_maps = ${maps} ${aliases}
+local_transport = smtp:[127.0.0.1]:${sink.port}
+transport_maps = inline:{ sender.example=smtp:[127.0.0.1]:${sink.port} }
+`,
+    config: `[forwarding]\ndomain = "srs.example.org"\nkeys = "forwarding-keys"\n`,
+  });
+  const { port } = host.postfix;
+  const forwarded = (sender: string, secret = "a secret for forwarded mail only") =>
+    srsForward(sender, "srs.example.org", { secrets: [secret], hashLength: 8, alphabet: "base64url", now: new Date() });
+  const good: [address: string, delivered: string][] = [
+    [srs(GREG), plain],
+    [forwarded("jo@sender.example"), "jo@sender.example"],
+    ["postmaster@srs.example.org", plain],
+  ];
+  for (const [nth, [address, delivered]] of good.entries()) {
+    assert.match(await smtp(port, "", address, LETTER), /^250/, address + host.trouble());
+    await until("delivery", () => sink.accepted.length === nth + 1, host.trouble);
+    assert.deepEqual(sink.accepted[nth]!.to, [delivered]);
+  }
+  const bad = [
+    forwarded(plain),
+    forwarded("jo@sender.example", "another"),
+    forwarded("jo@sender.example", `${GREG} ${SECRET}`),
+  ];
+  for (const address of [...bad, "x@srs.example.org"]) {
+    assert.match(await smtp(port, "", address, qsbmf("x", LIE)), /^550 5\.1\.1 /, address);
+  }
 });
