@@ -41,18 +41,19 @@ export function forwardSender(text: string, context: ForwardingContext): Rewritt
   const { settings, keys, now } = context;
   const sender = mailbox(text);
   if (sender === undefined) return { why: "not an address with a domain" };
-  const { local, domain } = sender;
+  const { local } = sender;
+  const domain = sender.domain.toLowerCase();
   if (domain === forwardingDomain(settings)) return { why: "the sender is in the forwarding domain" };
   if (isBounceSender(`${local}@${domain}`)) return { why: "the sender is a mailer daemon" };
   if (belongsToUs(sender, context)) return { why: "the sender belongs to an identity" };
   const excluded = settings.forwarding.exclude.some((pattern) => glob(pattern.toLowerCase(), domain));
   if (excluded) return { why: "the domain is in forwarding.exclude" };
-  // A local part with @ could not be told apart from the parts of an SRS address.
-  if (local.includes("@")) return { why: "the local part contains an @" };
+  // Neither could be found again among the parts of an SRS address.
+  if (local.includes("@") || domain.includes("=")) return { why: "the sender contains a separator of SRS" };
   const key = signingKey(keys, now);
   if (key === undefined) return { why: NO_KEY };
   const { alphabet, separator } = settings.srs;
-  const written = srsForward(`${local}@${domain}`, settings.forwarding.domain, {
+  const written = srsForward(`${local}@${sender.domain}`, settings.forwarding.domain, {
     secrets: [key.secret],
     hashLength: settings.forwarding.hash_length,
     alphabet,
@@ -69,7 +70,7 @@ export const NO_KEY = "no forwarding key can sign";
 export function reverseForwarded(text: string, context: ForwardingContext): Rewritten {
   const { settings, keys, now } = context;
   const recipient = mailbox(text);
-  if (recipient?.domain !== forwardingDomain(settings)) return { why: "not in the forwarding domain" };
+  if (recipient?.domain.toLowerCase() !== forwardingDomain(settings)) return { why: "not in the forwarding domain" };
   const { hash_length } = settings.forwarding;
   let opened;
   try {
@@ -91,7 +92,9 @@ export function reverseForwarded(text: string, context: ForwardingContext): Rewr
   if (age !== undefined && !inTime(age, max_age, skew)) return { why: `forwarded ${age} days ago` };
   const inside = mailbox(quoted(address));
   if (inside === undefined || (first && !/^SRS0[-+=]/i.test(inside.local))) return { why: "no address inside" };
-  if (inside.domain === forwardingDomain(settings)) return { why: "the address inside is a forwarded one" };
+  if (inside.domain.toLowerCase() === forwardingDomain(settings)) {
+    return { why: "the address inside is a forwarded one" };
+  }
   if (belongsToUs(inside, context)) return { why: "the address inside belongs to an identity" };
   return checked(address);
 }
@@ -100,21 +103,22 @@ export function reverseForwarded(text: string, context: ForwardingContext): Rewr
 export const WRONG_HASH = "wrong hash";
 
 /** Returns whether this is an identity, a prvs address of one, or an address in an SRS domain. */
-function belongsToUs({ local, domain }: Address, { identities }: ForwardingContext): boolean {
+function belongsToUs({ local, domain: written }: Address, { identities }: ForwardingContext): boolean {
+  const domain = written.toLowerCase();
   const plain = prvsParts(local)?.local;
   return isSrsDomain(domain, { identities }) || identityOf(identities, `${local}@${domain}`) !== undefined ||
     (plain !== undefined && identityOf(identities, `${plain}@${domain}`) !== undefined);
 }
 
-/** Parses an address. @returns its local part without quotes, and its domain in lower case; undefined if malformed */
+/** Parses an address. @returns its local part without quotes, and its domain as written; undefined if malformed */
 function mailbox(text: string): Address | undefined {
   try {
-    parseAddress(text);
+    const domain = parseAddress(text).domain.replace(/\.$/, "");
+    const { local } = recipientIn(text);
+    return local === "" ? undefined : { local, domain };
   } catch {
     return undefined;
   }
-  const { local, domain } = recipientIn(text);
-  return local === "" || domain === "" ? undefined : { local, domain };
 }
 
 /** An atom or several with dots (RFC 5321 section 4.1.2), with UTF-8 (RFC 6531). */

@@ -95,7 +95,9 @@ function reverseSigned(key: string, { loaded, now }: MapContext): Found {
   const { action, identity, reason } = judged.verdict;
   if (action !== "deliver" || identity === undefined) return { why: reason, logged: action !== "deliver" };
   const opened = openSrs(key, context);
-  return { address: opened !== undefined && "identity" in opened ? opened.plain : canonicalAddress(identity) };
+  // It was signed in lower case, whatever became of it on its way.
+  const plain = opened !== undefined && "identity" in opened ? opened.plain.toLowerCase() : canonicalAddress(identity);
+  return { address: plain };
 }
 
 /** Returns the plain address of a prvs address of an identity. */
