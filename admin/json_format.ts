@@ -146,6 +146,17 @@ export const JSON_FORMATS = {
     { name: "removed", type: "list of strings", help: "The names of the header fields that are removed." },
     { name: "notes", type: "list of strings", help: "Anything else that is logged." },
     {
+      name: "account",
+      help: "The account that sends the message. Absent if the settings have no [[account]].",
+      optional: true,
+      type: {
+        members: [
+          { name: "name", type: "string", help: "Its name." },
+          { name: "because", type: "string", help: "Why it was chosen, in words." },
+        ],
+      },
+    },
+    {
       name: "transport",
       type: "list of strings",
       help: "The program that sends the message and its arguments, or the server, or the maildir.",

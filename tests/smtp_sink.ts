@@ -15,7 +15,7 @@ export interface AcceptedMail {
   mail: string;
 }
 
-/** Replies that replace the default ones. `to` may depend on the recipient. */
+/** Replies that replace the default ones. */
 export interface Answers {
   greeting?: string;
   /** Instead of the extensions. */
@@ -26,7 +26,9 @@ export interface Answers {
   starttls?: string;
   /** The reply to the password. */
   auth?: string;
-  from?: string;
+  /** The reply to MAIL, which may depend on the command. */
+  from?: string | ((command: string) => string | undefined);
+  /** The reply to RCPT, which may depend on the recipient. */
   to?: string | ((recipient: string) => string | undefined);
   data?: string;
   /** Sent after the first line of the message. */
@@ -203,7 +205,7 @@ export class Sink {
         this.#wake();
       } else if (verb === "MAIL" && path !== undefined) {
         now = { ...transaction(), from: path, fromParameters: parameters! };
-        await say(at.from ?? "250 Yes");
+        await say((typeof at.from === "function" ? at.from(command) : at.from) ?? "250 Yes");
       } else if (verb === "RCPT" && path !== undefined) {
         const answer = typeof at.to === "function" ? at.to(path) : at.to;
         if (ok(answer)) {

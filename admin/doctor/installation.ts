@@ -21,7 +21,7 @@ import { checkAnswer, resultIn, testBounces } from "./test_bounces.ts";
 import { checkKeys, findingOf, identityLine } from "./settings.ts";
 import { checkServe } from "./serve.ts";
 import { missingState } from "./serve_state.ts";
-import { checkSmarthost } from "./smarthost.ts";
+import { checkAccounts } from "./accounts.ts";
 import { checkFolder, checkLog } from "./state.ts";
 import { type DoctorContext, readableIdentities } from "./context.ts";
 
@@ -125,10 +125,13 @@ async function checkShim({ findings }: DoctorContext): Promise<void> {
   findings.push({ what, where: { file: shim }, why, fix: "deno task install" });
 }
 
-async function checkTransport({ file, programs, findings, notes }: DoctorContext, settings: Settings): Promise<void> {
+async function checkTransport(
+  { file, now, programs, findings, notes }: DoctorContext,
+  settings: Settings,
+): Promise<void> {
   const wrong = checkPrograms(file, settings, programs);
   findings.push(...wrong);
-  const server = await checkSmarthost(file, settings);
+  const server = await checkAccounts(file, settings, readableIdentities(settings) ?? [], now);
   findings.push(...server.findings);
   notes.push(...server.notes);
   if (settings.transport.via !== "command") return;

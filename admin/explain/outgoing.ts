@@ -34,6 +34,8 @@ export interface OutgoingExplanation {
   readonly added: readonly string[];
   readonly removed: readonly string[];
   readonly notes: readonly string[];
+  /** The `[[account]]` that sends the message, and why. */
+  readonly account?: { readonly name: string; readonly because: string };
   /** The program that sends the message and its arguments, or the server, or the maildir. */
   readonly transport: readonly string[];
 }
@@ -86,6 +88,9 @@ export function explainOutgoing(
     })),
     added: header.map((one) => one.raw).filter((raw) => !before.has(raw)),
     removed: original.filter((one) => !after.has(one.raw)).map((one) => one.name),
+    ...settings.account.length > 0 && planned.account
+      ? { account: { name: planned.account.account.name, because: planned.account.because } }
+      : {},
     notes: [...planned.notes, planned.error, planned.warning].filter((one) => one !== undefined),
     transport: transport.via === "maildir"
       ? [transport.maildir]

@@ -4,7 +4,7 @@ import type { OutgoingExplanation } from "./outgoing.ts";
 
 /** Returns the explanation as text. */
 export function plannedText(explanation: OutgoingExplanation): string {
-  const { identity, scheme, why, sender } = explanation;
+  const { identity, scheme, why, sender, account } = explanation;
   const senderText = sender === undefined
     ? "chosen by the program that sends the mail"
     : sender === null
@@ -20,6 +20,7 @@ export function plannedText(explanation: OutgoingExplanation): string {
     ...explanation.added.map((raw) => ["Field added", plain(raw)]),
     ...explanation.removed.map((name) => ["Field removed", plain(name)]),
     ...explanation.notes.map((note) => ["Note", note]),
+    ...account === undefined ? [] : [["Account", `${plain(account.name)} (${plain(account.because)})`]],
     ["Sent through", explanation.transport.map(plain).join(" ")],
   ]);
 }

@@ -2,7 +2,7 @@
  * Submits a message to a submission server and waits for its reply: like msmtp to all recipients or to none, or, for the
  * outbox, to those that the server accepts.
  */
-import { formatAddress } from "../../lib/address.ts";
+import { type Address, formatAddress } from "../../lib/address.ts";
 import { latin1ToUtf8 } from "../../lib/bytes.ts";
 import type { Account } from "../../lib/settings/accounts.ts";
 import { printServer, serverOf } from "../../lib/settings/parse.ts";
@@ -15,7 +15,7 @@ import { type BeforeCommit, Client, type Server } from "./smtp/client.ts";
 import type { SmtpEnvelope } from "./smtp/envelope.ts";
 import { Limits, TIMEOUTS } from "./smtp/limits.ts";
 import { sizeWithCrlf } from "./smtp/lines.ts";
-import type { RecipientReply } from "./smtp/failure.ts";
+import { type RecipientReply, SmtpRejected } from "./smtp/failure.ts";
 import { isPositive, type Reply } from "./smtp/reply.ts";
 
 /**
@@ -82,9 +82,35 @@ async function prepared(
   return { input, smtpEnvelope: { ...envelopeOf(envelope, message.head), ...size } };
 }
 
-/** Connects, logs in and quits; sends no message. @returns the server. @throws {Fail} as {@link submit} */
-export function probe(account: Account): Promise<string> {
-  return session(account, undefined, async () => {});
+/** An envelope to offer to a server. */
+export interface OfferedEnvelope {
+  readonly sender: Address;
+  readonly recipient: Address;
+}
+
+/**
+ * Connects, logs in and offers envelopes, each of which is reset before a message would follow. Nothing is sent. The
+ * recipients are needed because Postfix by default rejects a sender only in its reply to RCPT (smtpd_delay_reject).
+ *
+ * @returns for each envelope the rejection, or undefined if it was accepted
+ * @throws {Fail} as {@link submit}
+ */
+export async function probe(account: Account, envelopes: readonly OfferedEnvelope[]): Promise<(Fail | undefined)[]> {
+  const rejections: (Fail | undefined)[] = [];
+  await session(account, undefined, async (client) => {
+    for (const { sender, recipient } of envelopes) {
+      const address = formatAddress(recipient);
+      try {
+        const [reply] = await client.envelope({ sender: formatAddress(sender), recipients: [{ address }] });
+        rejections.push(isPositive(reply!) ? undefined : client.failures.refused("RCPT", reply!));
+      } catch (error) {
+        if (!(error instanceof SmtpRejected && error.reply !== undefined)) throw error;
+        rejections.push(error);
+      }
+      await client.reset();
+    }
+  });
+  return rejections;
 }
 
 async function session(

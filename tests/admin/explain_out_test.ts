@@ -18,6 +18,7 @@ interface Planned {
   added: string[];
   removed: string[];
   notes: string[];
+  account?: { name: string; because: string };
   transport: string[];
 }
 
@@ -33,6 +34,8 @@ async function planned(home: Home, argv: readonly string[], mail: string, file?:
   assert.ok(text.stdout.includes(`(${all.scheme})\n`), text.stdout);
   for (const { address } of all.recipients) assert.match(text.stdout, new RegExp(`^Recipient +${address}`, "m"));
   for (const note of all.notes) assert.ok(text.stdout.includes(note));
+  const account = all.account && `${all.account.name} (${all.account.because})`;
+  assert.equal(/^Account +(.*)$/m.exec(text.stdout)?.[1], account);
   return all;
 }
 
@@ -96,6 +99,36 @@ Deno.test("a list that was added gets the plain sender, as explain says", async 
   ]);
   assert.equal((await home.shim(argv, MAIL)).code, 0);
   assert.equal(fieldOf(home.mails("out")[0]!, "Return-Path"), `<${PLAIN}>`);
+});
+
+Deno.test("explain names the account and why it was chosen", async () => {
+  using home = new Home();
+  const account = (name: string, more: string) =>
+    `[[account]]\nname = "${name}"\nhost = "smtp.${name}.example"\n${more}\n`;
+  const accounts = account("isp", "default = true") +
+    account("work", 'from = ["*@work.example"]\nsender = "plain"\nsecurity = "starttls"');
+  home.settings(`[transport]\nvia = "smtp"\n${accounts}`);
+  const isp = await planned(home, ["ann@example.net"], MAIL);
+  assert.deepEqual(isp.account, { name: "isp", because: "the default" });
+  assert.deepEqual([isp.transport, isp.scheme, isp.notes], [["smtp.isp.example:465"], "srs", []]);
+  const work = await planned(home, ["-f", "greg@work.example", "ann@example.net"], MAIL);
+  assert.deepEqual(work.account, { name: "work", because: "-f greg@work.example" });
+  assert.deepEqual(work.transport, ["smtp.work.example:587"]);
+  home.settings(`[transport]\nvia = "smtp"\n${account("work", 'sender = "plain"')}`);
+  const one = await planned(home, ["ann@example.net"], MAIL);
+  assert.deepEqual(one.account, { name: "work", because: "the only account" });
+  assert.deepEqual([one.scheme, one.notes], ["plain", ["the account accepts plain at most"]]);
+  home.settings(`[transport]\nvia = "smtp"\nhost = "smtp.example.org"\n`);
+  assert.equal((await planned(home, ["ann@example.net"], MAIL)).account, undefined);
+  home.settings(
+    `[transport]\nvia = "smtp"\n${account("a", 'from = ["a@a.example"]')}${account("b", 'from = ["b@b.example"]')}`,
+  );
+  const ran = await countersign(home, ["explain", "--out", "--", "ann@example.net"], MAIL);
+  oneLine(
+    ran,
+    78,
+    /^countersign explain: No account sends mail of "greg@example\.org": add the address to account\.from/,
+  );
 });
 
 Deno.test("explain says which challenges will be answered", async () => {

@@ -165,6 +165,11 @@ export class Client {
     });
   }
 
+  /** Ends a transaction without sending a message. */
+  reset(): Promise<unknown> {
+    return this.#attempt(() => this.#command("RSET", "RSET", isPositive));
+  }
+
   async #oneByOne([mail, ...recipients]: string[]): Promise<Reply[]> {
     const replies = [await this.#command("MAIL", mail!, isPositive)];
     for (const line of recipients) replies.push(await this.#command("RCPT", line));

@@ -12,6 +12,7 @@ export type Step =
   | "AUTH"
   | "MAIL"
   | "RCPT"
+  | "RSET"
   | "DATA"
   /** The message, up to the reply to its final dot. */
   | "message";
@@ -124,6 +125,7 @@ export class Failures {
       STARTTLS: "rejected STARTTLS",
       EHLO: "rejected EHLO",
       MAIL: "rejected the sender",
+      RCPT: "rejected the recipient",
       DATA: "rejected the message",
       message: "rejected the message",
     };
