@@ -127,7 +127,7 @@ Deno.test("explain names the account and why it was chosen", async () => {
   oneLine(
     ran,
     78,
-    /^countersign explain: No account sends mail of "greg@example\.org": add the address to account\.from/,
+    /^explain: No account sends mail of "greg@example\.org": add the address to account\.from/,
   );
 });
 
