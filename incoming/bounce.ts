@@ -128,12 +128,12 @@ const contentOf = memoize(({ header, prefix, bodyStart }: Content) => {
  * Returns the beginning of the text that a mail program would display: of the first text parts, or of the body when its
  * parts cannot be found.
  */
-export function textOf(content: Content): string {
+export const textOf = memoize((content: Content): string => {
   const { body, parts } = contentOf(content);
   const texts = parts.filter(({ type }) => /^text\/(?!rfc822-headers|calendar)/.test(type)).slice(0, MAX_TEXTS);
   const found = parts.length === 0 ? [{ type: "text/plain", bytes: body }] : texts;
   return found.map(({ type, bytes }) => readable(type, bytes.subarray(0, MAX_TEXT_BYTES))).join("\n");
-}
+});
 
 function readable(type: string, bytes: Uint8Array): string {
   // Japanese carriers use ISO-2022-JP. Other charsets differ from UTF-8 only in letters that no pattern needs.

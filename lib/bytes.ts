@@ -8,6 +8,7 @@ export type Bytes = Uint8Array<ArrayBuffer>;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
+const windows1252 = new TextDecoder("windows-1252");
 
 /** Encodes text as UTF-8. */
 export const utf8 = (text: string): Bytes => encoder.encode(text);
@@ -15,8 +16,16 @@ export const utf8 = (text: string): Bytes => encoder.encode(text);
 /** Decodes UTF-8. Invalid sequences become U+FFFD, which no signed text contains. */
 export const text = (bytes: Uint8Array): string => decoder.decode(bytes);
 
-/** Decodes bytes to a Latin-1 string. (`TextDecoder("latin1")` is windows-1252 and changes 0x80 to 0x9f.) */
+/** Length in bytes up to which a loop is faster than a decoder. */
+const SHORT_BYTES = 64;
+
+/** Decodes bytes to a Latin-1 string. */
 export function decodeLatin1(bytes: Uint8Array): string {
+  if (bytes.length > SHORT_BYTES) {
+    // `TextDecoder("latin1")`, which is windows-1252, takes a fifth of the time, but changes some of 0x80 to 0x9f.
+    const text = windows1252.decode(bytes);
+    if (!BEYOND_LATIN1.test(text)) return text;
+  }
   let out = "";
   for (let i = 0; i < bytes.length; i += 8192) {
     // Eight times as fast as with a spread argument.
@@ -27,6 +36,8 @@ export function decodeLatin1(bytes: Uint8Array): string {
 
 // deno-lint-ignore no-control-regex
 const ASCII = /^[\x00-\x7f]*$/;
+// deno-lint-ignore no-control-regex
+const BEYOND_LATIN1 = /[^\x00-\xff]/;
 
 /** Encodes a Latin-1 string as bytes. */
 export function encodeLatin1(string: string): Bytes {

@@ -40,7 +40,7 @@ const MAX_FIELD_BYTES = 8 * 1024;
  * @returns undefined for a message beyond the bounds, whose content is unknown
  */
 export function mimeParts(header: Header, body: Uint8Array, maxDepth: number): MimePart[] | undefined {
-  const text = decodeLatin1(body);
+  let text: string | undefined; // most bounces are not multiparts
   const out: MimePart[] = [];
   let left = MAX_PARTS;
   const read = (header: Header, from: Slice, fallback: string, depth: number): boolean => {
@@ -54,7 +54,7 @@ export function mimeParts(header: Header, body: Uint8Array, maxDepth: number): M
     if (boundary === "") return true;
     if (depth >= maxDepth) return false;
     const inner = type === "multipart/digest" ? "message/rfc822" : "text/plain";
-    for (const part of bodyParts(text, from, boundary)) {
+    for (const part of bodyParts(text ??= decodeLatin1(body), from, boundary)) {
       if (--left < 0) return false;
       const head = parseHead(body.subarray(part.start, part.end), true)!;
       const content = { ...part, start: part.start + head.bodyStart };

@@ -46,6 +46,15 @@ Deno.test("decodeLatin1 and encodeLatin1 preserve every byte", () => {
   assert.deepEqual(encodeLatin1(string), all);
 });
 
+Deno.test("decodeLatin1 returns one character per byte, in short and in long texts", () => {
+  for (let byte = 0; byte < 256; byte++) {
+    for (const length of [1, 64, 65, 10_000]) {
+      const expected = String.fromCharCode(byte).repeat(length);
+      assert.ok(decodeLatin1(new Uint8Array(length).fill(byte)) === expected, `${length} bytes ${byte}`);
+    }
+  }
+});
+
 Deno.test("Property: encodeLatin1 reverses decodeLatin1, also beyond the size of one chunk", () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
     assert.deepEqual(encodeLatin1(decodeLatin1(bytes)), new Uint8Array(bytes));
