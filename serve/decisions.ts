@@ -11,7 +11,7 @@ import { addressIn, type Delivery, DOUBLE_BOUNCE, isUnreadable } from "../incomi
 import { judge } from "../incoming/judge.ts";
 import { isNeed } from "../incoming/need.ts";
 import { isBounceSender, type Verdict } from "../incoming/verdict.ts";
-import { remembersAll } from "../io/state/forgotten.ts";
+import { remembersAllLately } from "../io/state/forgotten.ts";
 import { decide, storesFor } from "../io/state/lookups.ts";
 import { everythingRemembered } from "../io/state/stores.ts";
 import { sign } from "../outgoing/sender.ts";
@@ -88,7 +88,7 @@ export function whyNotJudged({ loaded: { settings }, now }: Omit<DoorContext, "s
   const { incoming, state } = settings;
   if (incoming.forged !== "refuse") return wrongMode(incoming.forged);
   if (!state.shared) return "state.shared is not set, so that the message may have been signed elsewhere";
-  return remembersAll(state.folder, now) ? undefined : FORGOTTEN;
+  return remembersAllLately(state.folder, now) ? undefined : FORGOTTEN;
 }
 
 const wrongMode = (forged: string): string => `incoming.forged is "${forged}"`;

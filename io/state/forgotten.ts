@@ -12,8 +12,15 @@ const pathIn = (state: string): string => `${state}/forgotten`;
 /** The same time for state folders in which this process could not write the file. */
 const unwritten = new Map<string, number>();
 
+/** Milliseconds for which a look at the file is valid where a message is only being received. */
+const LOOK_MS = 1000;
+
+/** The last look at the file, by state folder. */
+const looks = new Map<string, { readonly at: number; readonly all: boolean }>();
+
 /** Records that a message was sent but could not be remembered. Never throws. */
 export function noteForgotten(state: string, now: Date): void {
+  looks.delete(state);
   unwritten.set(state, Math.max(now.getTime(), unwritten.get(state) ?? 0));
   try {
     // On a full disk, the time of an existing file can still be changed.
@@ -30,6 +37,18 @@ export function noteForgotten(state: string, now: Date): void {
 /** Returns whether all mail of the last 30 days is remembered; false when that cannot be determined. */
 export function remembersAll(state: string, now: Date): boolean {
   return isOver(lastForgotten(state), now);
+}
+
+/**
+ * Returns what {@link remembersAll} returned within the last second. It may have changed since: a message that will be judged
+ * because of this must not be rejected without asking again.
+ */
+export function remembersAllLately(state: string, now: Date): boolean {
+  const known = looks.get(state);
+  if (known !== undefined && Math.abs(now.getTime() - known.at) < LOOK_MS) return known.all;
+  const all = remembersAll(state, now);
+  looks.set(state, { at: now.getTime(), all });
+  return all;
 }
 
 /** Returns whether a message that was sent at this time can no longer bounce. */

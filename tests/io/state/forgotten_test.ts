@@ -1,7 +1,7 @@
 /** The note that sent mail could not be remembered: it counts for 30 days, and also when it cannot be read. */
 import assert from "node:assert/strict";
 import { expireDaily } from "../../../io/state/expire.ts";
-import { noteForgotten, remembersAll } from "../../../io/state/forgotten.ts";
+import { noteForgotten, remembersAll, remembersAllLately } from "../../../io/state/forgotten.ts";
 import { TempFolder } from "../../rig.ts";
 
 const now = new Date("2026-11-26T12:00:00Z");
@@ -18,6 +18,20 @@ Deno.test("a note counts for 30 days, also for other processes", () => {
   }
   noteForgotten(state, later(31));
   assert.equal(remembersAll(link, later(32)), false, "the file exists already");
+});
+
+Deno.test("a note of another process is seen within a second, one of this process at once", () => {
+  using folder = new TempFolder();
+  const [state, link] = [`${folder.path}/state`, `${folder.path}/link`];
+  Deno.symlinkSync(state, link);
+  const soon = (ms: number) => new Date(now.getTime() + ms);
+  for (const path of [state, link]) assert.equal(remembersAllLately(path, now), true);
+  noteForgotten(state, now);
+  assert.equal(remembersAllLately(state, now), false);
+  assert.equal(remembersAllLately(link, soon(999)), true);
+  assert.equal(remembersAll(link, soon(999)), false);
+  assert.equal(remembersAllLately(link, soon(1000)), false);
+  assert.equal(remembersAllLately(link, soon(-60_000)), false, "the clock was set back");
 });
 
 Deno.test("a note that cannot be written is remembered by the process; one that cannot be read counts", () => {
