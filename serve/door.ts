@@ -8,7 +8,7 @@ import { printHead } from "../lib/message.ts";
 import { canonicalAddress, identityOf } from "../lib/settings/identity.ts";
 import { addressIn, type Delivery } from "../incoming/delivery.ts";
 import { PREFIX_BYTES } from "../io/system/input.ts";
-import { log } from "../io/system/log.ts";
+import { logTogether } from "../io/system/log.ts";
 import {
   decideMessage,
   decideRecipient,
@@ -50,9 +50,9 @@ class IncomingMessage implements MilterMessage {
     this.#context = context;
   }
 
-  recipient(address: string): Answer {
+  async recipient(address: string): Promise<Answer> {
     const decision = decideRecipient(address, this.#context);
-    this.#log("rcpt", decision);
+    await this.#log("rcpt", decision);
     if (decision.reply !== undefined) return { reply: decision.reply };
     const needsMessage = decision.needsMessage === true;
     if ((needsMessage || decision.unrelated) && (this.#evidence ??= mayRefuseMessage(this.#context))) {
@@ -60,12 +60,12 @@ class IncomingMessage implements MilterMessage {
       if (this.#accepted > 0 && (needsMessage || this.#judged.length > 0) && this.#deferred < MAX_DEFERRED) {
         this.#deferred++;
         const why = "A bounce has one recipient at a time";
-        this.#log("rcpt", { event: { outcome: "deferred", why } });
+        await this.#log("rcpt", { event: { outcome: "deferred", why } });
         return { reply: reply("452 4.5.3", why) };
       }
       if (needsMessage) this.#judged.push(address);
     } else if (needsMessage) {
-      this.#logPassed("rcpt", address, whyNotJudged(this.#context));
+      await this.#logPassed("rcpt", address, whyNotJudged(this.#context));
     }
     this.#accepted++;
     return "continue";
@@ -79,27 +79,28 @@ class IncomingMessage implements MilterMessage {
     const [address] = this.#judged;
     if (address === undefined) return { answer: "accept" };
     if (this.#accepted > 1) {
-      this.#logPassed("data", address, "the message has several recipients, to whom the reply would apply");
+      await this.#logPassed("data", address, "the message has several recipients, to whom the reply would apply");
       return { answer: "accept" };
     }
     const decision = await decideMessage(deliveryOf(this.#context.sender, address, content), this.#context);
-    this.#log("data", decision);
+    await this.#log("data", decision);
     return { answer: decision.reply === undefined ? "accept" : { reply: decision.reply } };
   }
 
   /** Logs why a message to an identity is not judged. */
-  #logPassed(stage: "rcpt" | "data", recipient: string, why: string | undefined): void {
+  async #logPassed(stage: "rcpt" | "data", recipient: string, why: string | undefined): Promise<void> {
     const identity = identityOf(this.#context.loaded.identities, recipient);
-    this.#log(stage, { event: { identity: identity && canonicalAddress(identity), outcome: "passed", why } });
+    await this.#log(stage, { event: { identity: identity && canonicalAddress(identity), outcome: "passed", why } });
   }
 
-  #log(stage: "rcpt" | "data", { event }: Decision): void {
+  /** Logs a decision before it is answered. */
+  async #log(stage: "rcpt" | "data", { event }: Decision): Promise<void> {
     if (event === undefined) return;
     const { loaded: { settings }, sender } = this.#context;
     const address = sender === null ? null : addressIn(sender);
     const from = address === undefined ? "unreadable" : logAddress(address, settings.log_addresses);
     const line: Event = { direction: "in", at: stage, sender: from, ...event };
-    log(settings, line);
+    await logTogether(settings, line);
   }
 }
 

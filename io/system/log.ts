@@ -5,15 +5,43 @@ import type { Settings } from "../../lib/settings/parse.ts";
 import { isFileOrNothing, writeAll } from "./files.ts";
 
 /** Appends a line to the log. Errors are ignored: logging must not stop mail. */
-export function log(settings: Settings, event: Event): void {
+export function log({ state }: Pick<Settings, "state">, event: Event): void {
+  append(state.folder, logLine(event, new Date()));
+}
+
+/** Lines that wait to be written, by state folder. */
+const waiting = new Map<string, { lines: string; readonly written: Promise<void> }>();
+
+/**
+ * Appends a line to the log of a daemon. Lines of one turn of the event loop are written together, because opening the
+ * file takes much longer than writing a line.
+ *
+ * @returns a promise that is fulfilled when the line has been written, so that it can precede the reply that it is about
+ */
+export function logTogether({ state: { folder } }: Pick<Settings, "state">, event: Event): Promise<void> {
+  const batch = waiting.get(folder) ?? { lines: "", written: nextTurn().then(() => flush(folder)) };
+  waiting.set(folder, batch);
+  batch.lines += logLine(event, new Date());
+  return batch.written;
+}
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+function flush(folder: string): void {
+  const { lines } = waiting.get(folder)!;
+  waiting.delete(folder);
+  append(folder, lines);
+}
+
+function append(folder: string, lines: string): void {
   try {
-    Deno.mkdirSync(settings.state.folder, { recursive: true, mode: 0o700 });
-    const path = `${settings.state.folder}/log`;
+    Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const path = `${folder}/log`;
     if (!isFileOrNothing(path)) return; // a pipe without a reader would block
     using file = Deno.openSync(path, { read: true, append: true, create: true, mode: 0o600 });
     // A full disk truncated the last line: end it here, so that it is recognizable.
     const front = endsWithNewline(file) ? "" : "…\n";
-    writeAll(file, utf8(front + logLine(event, new Date())));
+    writeAll(file, utf8(front + lines));
   } catch {
     // Mail has priority over the log.
   }

@@ -1,7 +1,7 @@
 /** Writing the log file: every line is complete, or visibly cut. */
 import assert from "node:assert/strict";
 import { fields } from "../../../admin/log.ts";
-import { log } from "../../../io/system/log.ts";
+import { log, logTogether } from "../../../io/system/log.ts";
 import { settings } from "../../challenges.ts";
 import { TempFolder } from "../../rig.ts";
 
@@ -72,4 +72,37 @@ Deno.test("a short write is continued until the line is complete", () => {
     }
   });
   assert.match(text, /^time=\S+ direction=out result=sent\n$/);
+});
+
+Deno.test("lines that are logged in one turn are appended with one write, and written when their promises are fulfilled", async () => {
+  using folder = new TempFolder();
+  const one = { ...settings(), state: { ...settings().state, folder: folder.path } };
+  const other = { ...one, state: { ...one.state, folder: `${folder.path}/other` } };
+  const { writeSync } = Deno.FsFile.prototype;
+  let writes = 0;
+  Deno.FsFile.prototype.writeSync = function (bytes: Uint8Array) {
+    writes++;
+    return writeSync.call(this, bytes);
+  };
+  try {
+    const written = [1, 2, 3].map((nth) => logTogether(one, { nth }));
+    const elsewhere = logTogether(other, { nth: 4 });
+    await written[0];
+    assert.match(Deno.readTextFileSync(`${folder.path}/log`), /^time=\S+ nth=1\ntime=\S+ nth=2\ntime=\S+ nth=3\n$/);
+    await elsewhere;
+    assert.match(Deno.readTextFileSync(`${folder.path}/other/log`), /^time=\S+ nth=4\n$/);
+    assert.equal(writes, 2);
+    await logTogether(one, { nth: 5 });
+    assert.match(Deno.readTextFileSync(`${folder.path}/log`), /nth=3\ntime=\S+ nth=5\n$/);
+  } finally {
+    Deno.FsFile.prototype.writeSync = writeSync;
+  }
+});
+
+Deno.test("a log that cannot be written does not stop mail", async () => {
+  using folder = new TempFolder();
+  Deno.writeTextFileSync(`${folder.path}/file`, "");
+  const { state } = settings();
+  await logTogether({ state: { ...state, folder: `${folder.path}/file` } }, { nth: 1 });
+  log({ state: { ...state, folder: `${folder.path}/file` } }, { nth: 1 });
 });
