@@ -2,7 +2,7 @@
 import { concat, decodeLatin1, utf8 } from "../../lib/bytes.ts";
 import { LOOKUP_VERSION } from "../../io/state/shared/ask.ts";
 import { type Packet, PacketReader, printPacket, uint32 } from "../../serve/milter/packet.ts";
-import { readOptions } from "../../serve/milter/protocol.ts";
+import { readOptions, STEPS } from "../../serve/milter/protocol.ts";
 
 /** This program is not permitted to connect. */
 export class NotPermitted extends Error {}
@@ -38,13 +38,13 @@ export async function openSession(path: string, role: string, recipient?: string
     if (role === "lookup") return await askStatus(open);
     const packets = packetsFrom(open);
     await send(open, OFFER);
-    const { version, actions } = readOptions((await expect(packets, "O")).data);
+    const { version, actions, steps } = readOptions((await expect(packets, "O")).data);
     const changes = actions !== 0;
     if (version !== 6 || changes !== (role === "sign")) throw new Error("it is not the milter of this role");
     if (recipient === undefined) return await quit(open);
     const connect = printPacket("C", `doctor\x004\0\0${"127.0.0.1"}\0`);
     await send(open, concat(connect, printPacket("M", "<>\0"), printPacket("R", `<${recipient}>\0`)));
-    await expect(packets, "c");
+    if ((steps & STEPS.senderUnanswered) === 0) await expect(packets, "c");
     const { command, data } = await expect(packets, "cy");
     await send(open, printPacket("A"));
     await quit(open);

@@ -9,6 +9,7 @@ import { Fail } from "../../lib/fail.ts";
 export interface Packet {
   /** The command, one character. */
   readonly command: string;
+  /** Valid until more bytes are received. */
   readonly data: Uint8Array;
 }
 
@@ -17,23 +18,24 @@ export const MAX_PACKET_BYTES = 1024 * 1024;
 
 const LENGTH_BYTES = 4;
 
-/** Collects bytes as they arrive and returns whole packets. What it holds is bounded by {@link MAX_PACKET_BYTES}. */
+/** The size of the first buffer for a part of a packet. */
+const FIRST_BYTES = 4096;
+
+/**
+ * Collects bytes as they arrive and returns whole packets. Bytes are copied only if a packet is split, because an MTA sends
+ * most packets at once. What it holds is bounded by {@link MAX_PACKET_BYTES}.
+ */
 export class PacketReader {
-  #held: Bytes = new Uint8Array(4096);
+  /** The bytes that were received last; or, after a part of a packet, this reader's own buffer. */
+  #held: Uint8Array = new Uint8Array();
+  #own = false;
   #begin = 0;
   #end = 0;
 
-  /** Adds bytes that were received; they are copied. */
+  /** Adds bytes that were received. They may change after {@link next} has returned undefined. */
   push(bytes: Uint8Array): void {
-    const size = this.#end - this.#begin;
-    if (this.#end + bytes.length > this.#held.length) {
-      // Twice as large as needed, so that bytes that arrive one by one are not moved each time.
-      const next = new Uint8Array(Math.max(this.#held.length, 2 * (size + bytes.length)));
-      next.set(this.#held.subarray(this.#begin, this.#end));
-      [this.#held, this.#begin, this.#end] = [next, 0, size];
-    }
-    this.#held.set(bytes, this.#end);
-    this.#end += bytes.length;
+    if (this.partial) return this.#append(bytes);
+    [this.#held, this.#own, this.#begin, this.#end] = [bytes, false, 0, bytes.length];
   }
 
   /** Whether part of a packet has been received. */
@@ -47,16 +49,41 @@ export class PacketReader {
    * @throws {Fail} `data` for a length that no packet has
    */
   next(): Packet | undefined {
-    const held = this.#held.subarray(this.#begin, this.#end);
-    if (held.length < LENGTH_BYTES) return undefined;
-    const [length] = readUint32s(held, 1) as [number];
+    const size = this.#end - this.#begin;
+    if (size < LENGTH_BYTES) return this.#wait();
+    const length = this.#length();
     if (length < 1 || length > MAX_PACKET_BYTES) {
       throw new Fail("data", `Milter packet has the invalid length ${length}`);
     }
-    const end = LENGTH_BYTES + length;
-    if (held.length < end) return undefined;
-    this.#begin += end;
-    return { command: String.fromCharCode(held[LENGTH_BYTES]!), data: held.slice(LENGTH_BYTES + 1, end) };
+    if (size < LENGTH_BYTES + length) return this.#wait();
+    const command = this.#begin + LENGTH_BYTES;
+    this.#begin = command + length;
+    return {
+      command: String.fromCharCode(this.#held[command]!),
+      data: this.#held.subarray(command + 1, this.#begin),
+    };
+  }
+
+  #length(): number {
+    const [held, at] = [this.#held, this.#begin];
+    return held[at]! * 0x1000000 + (held[at + 1]! << 16) + (held[at + 2]! << 8) + held[at + 3]!;
+  }
+
+  /** Keeps what was received of a packet. */
+  #wait(): undefined {
+    if (this.partial && !this.#own) this.#append(new Uint8Array());
+  }
+
+  #append(bytes: Uint8Array): void {
+    const size = this.#end - this.#begin;
+    if (!this.#own || this.#end + bytes.length > this.#held.length) {
+      // Twice as large as needed, so that bytes that arrive one by one are not moved each time.
+      const next = new Uint8Array(Math.max(FIRST_BYTES, 2 * (size + bytes.length)));
+      next.set(this.#held.subarray(this.#begin, this.#end));
+      [this.#held, this.#own, this.#begin, this.#end] = [next, true, 0, size];
+    }
+    this.#held.set(bytes, this.#end);
+    this.#end += bytes.length;
   }
 }
 

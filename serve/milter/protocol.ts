@@ -15,6 +15,8 @@ export const STEPS = {
   noUnknown: 0x100,
   skip: 0x400,
   connectUnanswered: 0x1000,
+  /** The sender is decided about together with the recipient, so the MTA need not wait for an answer to it. */
+  senderUnanswered: 0x4000,
   headerUnanswered: 0x80,
   endOfHeaderUnanswered: 0x40000,
   /** Values of header fields are passed with the white space before them, in both directions. */
@@ -79,10 +81,12 @@ export function readField(data: Uint8Array): { name: string; value: string } {
 /** The answer to a protocol step. */
 export type Answer = "continue" | "accept" | "skip" | { readonly reply: string };
 
+/** The answers that are the same each time. */
+const FIXED = { continue: printPacket("c"), accept: printPacket("a"), skip: printPacket("s") };
+
 /** Serializes an answer. A percent sign in a reply starts an escape, so it is doubled. */
 export function printAnswer(answer: Answer): Bytes {
-  if (typeof answer !== "string") return printPacket("y", answer.reply.replaceAll("%", "%%"), "\0");
-  return printPacket({ continue: "c", accept: "a", skip: "s" }[answer]);
+  return typeof answer === "string" ? FIXED[answer] : printPacket("y", answer.reply.replaceAll("%", "%%"), "\0");
 }
 
 /** A change to a message. Values of fields begin after the colon. */

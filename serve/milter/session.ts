@@ -68,8 +68,8 @@ export interface MilterRole {
 /** Octets of a header that are kept. Postfix and Sendmail by default limit headers to less. */
 export const MAX_HEADER_BYTES = 256 * 1024;
 
-const WANTED = STEPS.noHelo | STEPS.noUnknown | STEPS.skip | STEPS.connectUnanswered | STEPS.headerUnanswered |
-  STEPS.endOfHeaderUnanswered | STEPS.leadingSpace;
+const WANTED = STEPS.noHelo | STEPS.noUnknown | STEPS.skip | STEPS.connectUnanswered | STEPS.senderUnanswered |
+  STEPS.headerUnanswered | STEPS.endOfHeaderUnanswered | STEPS.leadingSpace;
 
 const NONE: Bytes = new Uint8Array(0);
 
@@ -123,7 +123,8 @@ export class Session {
       case "U":
         return printAnswer("continue");
       case "M":
-        return this.#mail(readPath(data));
+        this.#mail(readPath(data));
+        return this.#unless(STEPS.senderUnanswered);
       case "R":
         return printAnswer(await this.#message.message.recipient(addressIn(readPath(data))));
       case "T":
@@ -190,7 +191,7 @@ export class Session {
     return NONE;
   }
 
-  #mail(path: string): Bytes {
+  #mail(path: string): void {
     // A message without macros must not inherit the login of the previous one.
     const macros = this.#macros.get("M");
     this.#macros.delete("M");
@@ -205,7 +206,6 @@ export class Session {
     };
     const message = this.#role.mail(from);
     this.#arriving = { message, header: [], headerBytes: 0, body: [], bodyBytes: 0, cut: false, whole: true };
-    return printAnswer("continue");
   }
 
   #data(): Bytes {

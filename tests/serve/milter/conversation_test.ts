@@ -60,8 +60,8 @@ async function readBytes(connection: Deno.Conn, count: number): Promise<void> {
 }
 
 const SESSION = concat(printPacket("O", OFFER), ...message("a@b", ["c@d"], "A: b\n\nbody\n"), printPacket("Q"));
-const ANSWERS = ["O", "c", "c", "c", "c", "a"];
-const OPENED = concat(printPacket("O", OFFER), ...message("a@b", []));
+const ANSWERS = ["O", "c", "c", "c", "a"];
+const OPENED = concat(printPacket("O", OFFER), ...message("a@b", ["c@d"]));
 const OPENED_ANSWERS = 4 + 13 + 4 + 1;
 
 Deno.test("a session that is split at any byte is served", async () => {

@@ -43,6 +43,21 @@ Deno.test("packets that arrive byte by byte are reassembled", () => {
   assert.deepEqual(out, READ);
 });
 
+Deno.test("part of a packet is kept when the bytes that were received change", () => {
+  const reader = new PacketReader();
+  const buffer = new Uint8Array(THREE.length);
+  for (let at = 1; at < THREE.length; at++) {
+    const out: string[] = [];
+    for (const part of [THREE.subarray(0, at), THREE.subarray(at)]) {
+      buffer.fill(0);
+      buffer.set(part);
+      reader.push(buffer.subarray(0, part.length));
+      out.push(...readAll(reader));
+    }
+    assert.deepEqual(out, READ, `split at ${at}`);
+  }
+});
+
 Deno.test("a packet keeps its bytes when more arrive", () => {
   const reader = new PacketReader();
   reader.push(printPacket("B", "first"));
