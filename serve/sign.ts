@@ -18,7 +18,7 @@ import { type Plan, plan, RANDOM_BYTES } from "../outgoing/plan.ts";
 import { noteForgotten } from "../io/state/forgotten.ts";
 import { remember } from "../io/state/remember.ts";
 import { rememberIn } from "../io/state/stores.ts";
-import { log } from "../io/system/log.ts";
+import { logTogether } from "../io/system/log.ts";
 import { headerEdits, sendmailEdits } from "./edits.ts";
 import type { Engine } from "./engine.ts";
 import type { Loaded } from "./loaded.ts";
@@ -57,12 +57,12 @@ class OutgoingMessage implements MilterMessage {
   async end(content: Content): Promise<{ answer: Answer; edits?: Edit[] }> {
     try {
       const { edits, event } = await this.#sign(content);
-      this.#log({ result: "passed", ...event });
+      await this.#log({ result: "passed", ...event });
       return { answer: "accept", edits };
     } catch (error) {
       // A message that cannot be parsed will not be parsed on a retry either.
       const permanent = error instanceof Fail && error.kind === "data";
-      this.#log({ result: permanent ? "refused" : "deferred", why: errorText(error) });
+      await this.#log({ result: permanent ? "refused" : "deferred", why: errorText(error) });
       // The client must not learn why a key cannot be read.
       const text = permanent ? reason(error) : "The message cannot be signed now, try again later";
       return { answer: { reply: reply(permanent ? "554 5.6.0" : "451 4.3.0", text) } };
@@ -197,12 +197,19 @@ class OutgoingMessage implements MilterMessage {
     }
   }
 
-  #log(event: Event): void {
+  async #log(event: Event): Promise<void> {
     const { settings } = this.#loaded;
     const address = addressOf(this.#from.sender);
     const sender = address === undefined ? "unreadable" : logAddress(address, settings.log_addresses);
     const login = this.#from.login ?? (this.#from.local ? "local" : "none");
-    log(settings, { direction: "out", at: "sign", login, sender, recipients: this.#recipients.length, ...event });
+    await logTogether(settings, {
+      direction: "out",
+      at: "sign",
+      login,
+      sender,
+      recipients: this.#recipients.length,
+      ...event,
+    });
   }
 }
 
