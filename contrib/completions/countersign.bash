@@ -17,7 +17,7 @@ _countersign() {
       words="command smtp maildir" command= ;;
     init:--security)
       words="tls starttls none" command= ;;
-    init:--password-file | init:--ca | init:--config | keys:--config | sign:--config | verify:--config | incoming:--config | serve:--config | explain:--config | audit:--sent | audit:--html | audit:--config | sweep:--config | doctor:--hook | doctor:--postconf | doctor:--sent | doctor:--config | sandbox:--config | log:--config | plain:--config | outbox:--config | expire:--config)
+    init:--password-file | init:--ca | init:--config | keys:--config | keys:--settings | sign:--config | verify:--config | incoming:--config | serve:--config | explain:--config | audit:--sent | audit:--html | audit:--config | sweep:--config | doctor:--hook | doctor:--postconf | doctor:--sent | doctor:--config | sandbox:--config | log:--config | plain:--config | outbox:--config | expire:--config)
       compopt -o default && return ;;
     init:--maildir | init:--spam | incoming:--maildir | sweep:--spam)
       compopt -o dirnames && return ;;
@@ -41,7 +41,7 @@ _countersign() {
       words="--address --srs-domain --via --command --preset --host --port --security --user --password-file --ca --maildir --spam --challenges --config --yes --print --help" ;;
     keys)
       compopt -o default
-      words="list new retire import --address --config --signs-from --from --newline --id --created --sign --help" ;;
+      words="list new retire import --address --forwarding --config --signs-from --from --newline --id --created --sign --settings --help" ;;
     sign)
       words="--scheme --now --config --help" ;;
     verify)

@@ -39,6 +39,7 @@ complete -c countersign -n 'contains -- init (commandline -opc)[2]' -l print -d 
 complete -c countersign -n 'contains -- init (commandline -opc)[2]' -l help -d 'Print the usage'
 complete -c countersign -n 'contains -- keys (commandline -opc)[2]' -a 'list new retire import'
 complete -c countersign -n 'contains -- keys (commandline -opc)[2]' -l address -x -d 'Whose keys'
+complete -c countersign -n 'contains -- keys (commandline -opc)[2]' -l forwarding -d 'The keys of forwarded mail'
 complete -c countersign -n 'contains -- keys (commandline -opc)[2]' -l config -r -F -d 'Settings file'
 complete -c countersign -n 'contains -- keys (commandline -opc)[2]' -l signs-from -x -d 'With new'
 complete -c countersign -n 'contains -- keys (commandline -opc)[2]' -l from -x -a 'mail-srs postsrsd exim batv-tools pymsgauth' -d 'Software that used the secrets'
@@ -46,6 +47,7 @@ complete -c countersign -n 'contains -- keys (commandline -opc)[2]' -l newline -
 complete -c countersign -n 'contains -- keys (commandline -opc)[2]' -l id -x -d 'Id of the key'
 complete -c countersign -n 'contains -- keys (commandline -opc)[2]' -l created -x -d 'Date of the key, which verifies for 900 days from then'
 complete -c countersign -n 'contains -- keys (commandline -opc)[2]' -l sign -d 'Sign with the first imported secret from now on'
+complete -c countersign -n 'contains -- keys (commandline -opc)[2]' -l settings -r -F -d 'settings of postsrsd'
 complete -c countersign -n 'contains -- keys (commandline -opc)[2]' -l help -d 'Print the usage'
 complete -c countersign -n 'contains -- sign (commandline -opc)[2]' -f
 complete -c countersign -n 'contains -- sign (commandline -opc)[2]' -l scheme -x -a 'srs prvs' -d 'Scheme of the address'

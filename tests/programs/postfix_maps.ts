@@ -75,11 +75,7 @@ export class MapsHost implements AsyncDisposable {
 
   /** The log of the engine. */
   get log(): string {
-    try {
-      return this.home.read("site/state/log");
-    } catch {
-      return "";
-    }
+    return this.home.read("site/state/log");
   }
 
   trouble = (): string => `${this.postfix.log}\n${this.log}\n${this.#engine?.stderr ?? ""}`;

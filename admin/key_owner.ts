@@ -1,0 +1,89 @@
+/** The key files that `countersign keys` manages: one for each identity, and one for forwarded mail. */
+import { type Bytes, timingSafeEqual } from "../lib/bytes.ts";
+import { Fail } from "../lib/fail.ts";
+import { canonicalAddress, type Identity } from "../lib/settings/identity.ts";
+import { type Key, parseKeys } from "../lib/settings/keys.ts";
+import type { Settings } from "../lib/settings/parse.ts";
+import { readForwardingKeys } from "../io/system/load.ts";
+import type { Arguments } from "./arguments.ts";
+import { changeAtomically, isThere } from "./files.ts";
+import { keepsAll } from "./keyfile.ts";
+import { selectIdentity } from "./option_values.ts";
+
+/** What the keys of a file are for. */
+export interface KeyOwner {
+  /** The address of an identity, or `forwarded mail`. */
+  readonly name: string;
+  readonly file: string;
+  /** The mode of a new file. */
+  readonly mode: number;
+  /** Whether the keys are those for forwarded mail. */
+  readonly forwarding: boolean;
+  /** The keys. @throws {Fail} if the file cannot be read */
+  keys(): readonly Key[];
+}
+
+/** Returns the owner that the options name: `--forwarding`, or an identity. @throws {Fail} `usage`, `config` */
+export function selectOwner(settings: Settings, identities: readonly Identity[], options: Arguments): KeyOwner {
+  if (!options.has("forwarding")) return ofIdentity(settings, selectIdentity(identities, options.value("address")));
+  if (options.value("address") !== undefined) {
+    throw new Fail("usage", "Options --forwarding and --address cannot be used together");
+  }
+  const owner = ofForwarding(settings);
+  if (owner === undefined) {
+    const fix = "set it, or have its lines printed with countersign keys import --forwarding --settings FILE";
+    throw new Fail("config", "forwarding.domain is not set", { fix });
+  }
+  return owner;
+}
+
+/** Returns all owners, or the one that the options name. */
+export function listOwners(settings: Settings, identities: readonly Identity[], options: Arguments): KeyOwner[] {
+  if (options.has("forwarding") || options.value("address") !== undefined) {
+    return [selectOwner(settings, identities, options)];
+  }
+  const forwarding = ofForwarding(settings);
+  return [...identities.map((one) => ofIdentity(settings, one)), ...forwarding === undefined ? [] : [forwarding]];
+}
+
+/** Returns another owner that has one of these secrets; undefined if there is none. */
+export function otherOwner(
+  secrets: readonly Bytes[],
+  owner: KeyOwner,
+  settings: Settings,
+  identities: readonly Identity[],
+): KeyOwner | undefined {
+  const forwarding = ofForwarding(settings);
+  const all = identities.map((one) => ofIdentity(settings, one));
+  // It is created with its first key.
+  if (forwarding !== undefined && isThere(forwarding.file)) all.push(forwarding);
+  return all.find((other) => other.file !== owner.file && secrets.some((secret) => holds(other.keys(), secret)));
+}
+
+/** Returns whether one of the keys has this secret. */
+export const holds = (keys: readonly Pick<Key, "secret">[], secret: Bytes): boolean =>
+  keys.some((key) => timingSafeEqual(key.secret, secret));
+
+/** Changes a key file. The result must be a valid key file with all keys that it had, in use or retired. */
+export function changeKeys({ file, forwarding }: KeyOwner, edit: (text: string) => string): void {
+  const fix = `countersign keys new${forwarding ? " --forwarding" : ""}`;
+  if (!isThere(file)) throw new Fail("config", "Key file does not exist", { file, fix });
+  changeAtomically(file, (text) => {
+    const changed = edit(text);
+    parseKeys(changed, file);
+    if (!keepsAll(text, changed)) throw new Fail("system", "A key would be lost, so nothing was changed", { file });
+    return changed;
+  });
+}
+
+function ofIdentity(settings: Settings, identity: Identity): KeyOwner {
+  const name = canonicalAddress(identity);
+  const { keys: file, group } = settings.identity.find(({ address }) => address.toLowerCase() === name)!;
+  return { name, file, mode: group ? 0o640 : 0o600, forwarding: false, keys: () => identity.keys };
+}
+
+function ofForwarding(settings: Settings): KeyOwner | undefined {
+  const { domain, keys: file } = settings.forwarding;
+  if (domain === "") return undefined;
+  return { name: "forwarded mail", file, mode: 0o640, forwarding: true, keys: () => readForwardingKeys(settings) };
+}
