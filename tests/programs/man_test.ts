@@ -96,7 +96,10 @@ async function inShell(line: string): Promise<Ran> {
   home.write("Mail/inbox.mbox", "From greg@example.org Fri Nov 20 05:32:58 2026\nFrom: greg@example.org\n\nHi.\n");
   home.write("draft", "From: greg@example.org\nTo: ann@example.net\n\nHi.\n");
   home.write("secret", "some secret of a former program\n", 0o600);
-  return await home.run(["/bin/sh", "-ec", adapted.replace("/etc/postsrsd.secret", "secret")]);
+  home.write("postsrsd", "SRS_DOMAIN=srs.example.net\n");
+  const files = { "/etc/postsrsd.secret": "secret", "/etc/default/postsrsd": "postsrsd" };
+  const here = Object.entries(files).reduce((text, [from, to]) => text.replace(from, to), adapted);
+  return await home.run(["/bin/sh", "-ec", here]);
 }
 
 for (const name of PAGES) {
