@@ -1,6 +1,6 @@
 /** Writes a message with a result field, or to another file system: first to tmp, then durable, then visible. */
 import { concat } from "../../lib/bytes.ts";
-import { provesMissing } from "../../lib/fail.ts";
+import { Fail, provesMissing } from "../../lib/fail.ts";
 import { printHead } from "../../lib/message.ts";
 import { withoutResultsInRest, withResult } from "../../hooks/result_field.ts";
 import { syncFolder, tryRemove, writeAll } from "../../io/system/files.ts";
@@ -20,6 +20,9 @@ export function markedHead({ input: { head, prefix }, verdict }: JudgedMail): Ui
 /**
  * Adds the result to a message, which keeps its name, its time and its flags. A size in the name is updated.
  *
+ * If another program moves the message to another maildir in the instant of the rename, both have it: rename(2) cannot
+ * replace only what exists, and two copies are better than none.
+ *
  * @returns whether it was changed
  * @throws {Renamed} if another program has renamed it, and the error of a missing file
  */
@@ -33,15 +36,18 @@ export async function markInPlace(maildir: string, mail: MailFile, judged: Judge
   if (files.length > 1) return false;
   const draft = await writeDraft(maildir, path, judged, head);
   try {
-    const target = pathOf(maildir, { folder: mail.folder, name: sized(mail.name, Deno.statSync(draft).size) });
+    const { size, ino } = Deno.statSync(draft);
+    const target = pathOf(maildir, { folder: mail.folder, name: sized(mail.name, size) });
     if (target !== path) {
       Deno.linkSync(draft, target);
       removeOriginal(path, target);
     } else {
       Deno.lstatSync(path);
       Deno.renameSync(draft, path);
-      // If the message was renamed a moment before, this was no replacement but a copy.
-      if (findMail(maildir, mail.unique).some((one) => pathOf(maildir, one) !== path)) {
+      const others = findMail(maildir, mail.unique).map((one) => pathOf(maildir, one)).filter((one) => one !== path);
+      // If the message was renamed a moment before, this was no replacement but a copy. If it was renamed a moment
+      // later, the other file is ours.
+      if (others.some((one) => inodeOf(one) !== ino)) {
         tryRemove(path);
         throw new Renamed();
       }
@@ -52,6 +58,8 @@ export async function markInPlace(maildir: string, mail: MailFile, judged: Judge
   }
   return true;
 }
+
+const inodeOf = (path: string): number | null => Deno.statSync(path).ino;
 
 /**
  * Copies a message into another maildir and removes the original when the copy is durable. A copy of a sweep that was
@@ -118,6 +126,10 @@ async function writeDraft(maildir: string, path: string, judged: JudgedMail, hea
   const draft = `${maildir}/tmp/${freshName("")}`;
   const { info, input } = judged;
   using from = open(path);
+  const { ino, size } = from.statSync();
+  if (ino !== info.ino || size !== info.size) {
+    throw new Fail("temporary", "Message was replaced while it was judged", { file: path });
+  }
   try {
     {
       using file = Deno.openSync(draft, { write: true, createNew: true, mode: (info.mode ?? 0o600) & 0o777 });

@@ -1,0 +1,219 @@
+/** sweep remembers what it has seen: the next one reads only what is new, and a wrong state does no harm. */
+import assert from "node:assert/strict";
+import { loadIdentities, loadSettings } from "../../io/system/load.ts";
+import { sweepMaildir, type SweepOptions } from "../../admin/sweep/pass.ts";
+import { SweepReport } from "../../admin/sweep/report.ts";
+import { nameElsewhere, sized, uniqueName } from "../../admin/sweep/mailbox.ts";
+import { filesBelow, oneLine } from "../rig.ts";
+import { COUNTERSIGN } from "./run.ts";
+import { forged, Laptop, letter } from "./sweep.ts";
+
+/** Sweeps the inbox in this process. @returns the report, and the numbers of files and of folders that were read */
+async function sweepHere(home: Laptop, options: Partial<SweepOptions> = {}) {
+  const settings = loadSettings({ file: `${home.path}/.config/countersign/config.toml`, home: home.path });
+  const context = { settings, identities: loadIdentities(settings), now: new Date() };
+  const report = new SweepReport();
+  const { openSync, readDirSync } = Deno;
+  const read = { files: 0, folders: 0 };
+  Deno.openSync = (path, ...more) => {
+    if (String(path).includes("/Mail/")) read.files++;
+    return openSync(path, ...more);
+  };
+  Deno.readDirSync = (path) => {
+    if (/\/Mail\/Inbox\/(?:new|cur)$/.test(String(path))) read.folders++;
+    return readDirSync(path);
+  };
+  const all = { spam: `${home.path}/Mail/Spam`, days: 14, mark: false, dryRun: false, all: false, ...options };
+  try {
+    await sweepMaildir(`${home.path}/Mail/Inbox`, all, context, report);
+  } finally {
+    Object.assign(Deno, { openSync, readDirSync });
+  }
+  return { report, ...read };
+}
+
+/** Sets the times of the folders as if nothing had changed for a minute. */
+function settle(home: Laptop): void {
+  const past = new Date(Date.now() - 60_000);
+  for (const folder of ["new", "cur"]) Deno.utimeSync(`${home.path}/Mail/Inbox/${folder}`, past, past);
+}
+
+Deno.test("of 10,000 messages the second sweep reads none, and then only the new one", async () => {
+  using home = new Laptop();
+  for (let n = 0; n < 10_000; n++) home.put(`cur/${n}.x:2,S`, letter());
+  settle(home);
+  const first = await sweepHere(home);
+  assert.deepEqual([first.report.judged, first.files], [10_000, 10_000]);
+  const second = await sweepHere(home);
+  assert.deepEqual([second.report.judged, second.files, second.folders], [0, 0, 0]);
+  home.put("new/10000.x", letter());
+  const third = await sweepHere(home);
+  assert.deepEqual([third.report.judged, third.files, third.folders], [1, 1, 2]);
+  // Flags change the names, which are then listed, but the messages are not read.
+  Deno.renameSync(`${home.path}/Mail/Inbox/new/10000.x`, `${home.path}/Mail/Inbox/cur/10000.x,U=4:2,S`);
+  const fourth = await sweepHere(home);
+  assert.deepEqual([fourth.report.judged, fourth.files], [0, 0]);
+});
+
+Deno.test("a change in the same instant as a sweep is not missed", async () => {
+  using home = new Laptop();
+  await sweepHere(home);
+  const { mtime } = Deno.statSync(`${home.path}/Mail/Inbox/new`);
+  home.put("new/1.x", forged());
+  // As on a file system with times of a second.
+  Deno.utimeSync(`${home.path}/Mail/Inbox/new`, mtime!, mtime!);
+  assert.equal((await sweepHere(home)).report.judged, 1);
+});
+
+Deno.test("a damaged or missing state is like a first sweep, and a restored mailbox is not judged again", async () => {
+  using home = new Laptop();
+  home.put("new/1.x", letter());
+  await sweepHere(home);
+  const [seen] = filesBelow(`${home.path}/.local/state/countersign/sweep`).filter((path) => path.endsWith("/seen"));
+  const text = Deno.readTextFileSync(seen!);
+  for (const damaged of ["", "nonsense\n", "sweep 1 0 0\ncut", "\0\0\0\0"]) {
+    Deno.writeTextFileSync(seen!, damaged);
+    assert.equal((await sweepHere(home)).report.judged, 1, damaged);
+    assert.equal(Deno.readTextFileSync(seen!), text);
+  }
+  Deno.renameSync(`${home.path}/Mail/Inbox/new/1.x`, `${home.path}/kept`);
+  assert.equal((await sweepHere(home)).report.judged, 0);
+  Deno.renameSync(`${home.path}/kept`, `${home.path}/Mail/Inbox/cur/1.x:2,`);
+  assert.equal((await sweepHere(home)).report.judged, 0, "the name is remembered for a month");
+});
+
+Deno.test("a clock that was set back: what is new is judged, and nothing twice", async () => {
+  using home = new Laptop();
+  home.put("new/1.x", letter());
+  settle(home);
+  await sweepHere(home);
+  const future = new Date(Date.now() + 400 * 86_400_000);
+  Deno.utimeSync(home.put("new/2.x", forged()), future, future);
+  Deno.utimeSync(`${home.path}/Mail/Inbox/new`, future, future);
+  const { report } = await sweepHere(home);
+  assert.deepEqual([report.judged, report.moved.length], [1, 1]);
+  assert.equal((await sweepHere(home)).report.judged, 0);
+});
+
+Deno.test("what cannot be read is reported, and tried again", async () => {
+  using home = new Laptop();
+  home.put("new/2.x", forged(2));
+  Deno.mkdirSync(`${home.path}/Mail/Inbox/cur/folder`);
+  Deno.symlinkSync("nowhere", `${home.path}/Mail/Inbox/cur/link`);
+  // root can read every file, so that this one is a file that cannot be read for another reason.
+  const path = home.put("new/1.x", forged(1));
+  const { openSync } = Deno;
+  Deno.openSync = (file, ...more) => {
+    if (String(file) === path) throw new Deno.errors.PermissionDenied("Permission denied (os error 13)");
+    return openSync(file, ...more);
+  };
+  try {
+    const { report } = await sweepHere(home);
+    assert.equal(report.judged, 1);
+    assert.deepEqual(report.failureLines(), [
+      `${path}: Message cannot be read: Permission denied (os error 13); it is tried again next time`,
+    ]);
+  } finally {
+    Deno.openSync = openSync;
+  }
+  assert.equal((await sweepHere(home)).report.judged, 1);
+  assert.deepEqual(home.names("Mail/Spam"), ["new/1.x", "new/2.x"]);
+});
+
+Deno.test("without a usable key or state, nothing is moved and the status is 75", async (t) => {
+  const table: [what: string, spoil: (home: Laptop) => void, error: RegExp][] = [
+    ["key file", (home) => Deno.chmodSync(`${home.path}/.config/countersign/keys`, 0o644), /readable by others/],
+    [
+      "sent index",
+      (home) => {
+        Deno.removeSync(`${home.path}/.local/state/countersign/sent`, { recursive: true });
+        Deno.symlinkSync("sent", `${home.path}/.local/state/countersign/sent`);
+      },
+      /new\/1\.x: .*sent.* \(and 1 more message|new\/1\.x: .*sent/,
+    ],
+  ];
+  for (const [what, spoil, error] of table) {
+    await t.step(what, async () => {
+      using home = new Laptop();
+      await home.sent();
+      const mail = forged().replace("MAILER-DAEMON@mx.example.net", "$&\nIn-Reply-To: <lie@example.org>");
+      home.put("new/1.x", mail);
+      spoil(home);
+      oneLine(await home.sweep("--quiet"), 75, error);
+      assert.deepEqual(home.names(), ["new/1.x"]);
+    });
+  }
+});
+
+Deno.test("two sweeps at once move each message once", async () => {
+  using home = new Laptop();
+  for (let n = 0; n < 50; n++) home.put(`new/${n}.x`, forged(n));
+  const ran = await Promise.all([1, 2, 3].map(() => home.sweep("--json")));
+  assert.deepEqual(ran.map(({ code, stderr }) => [code, stderr]), [[0, ""], [0, ""], [0, ""]]);
+  const moved = ran.map(({ stdout }) => JSON.parse(stdout).moved.length);
+  assert.equal(moved.reduce((sum, count) => sum + count), 50);
+  assert.equal(home.names("Mail/Spam").length, 50);
+});
+
+Deno.test("a message in the spam maildir with the same name is not replaced", async () => {
+  using home = new Laptop();
+  home.maildir("Mail/Spam");
+  home.put("new/1.x", "another", "Mail/Spam");
+  home.put("new/1.x", forged());
+  await home.sweep();
+  assert.deepEqual(home.mails("Mail/Spam").sort(), [forged(), "another"].sort());
+});
+
+Deno.test("--watch judges what comes, and ends with status 0 on SIGTERM", async () => {
+  using home = new Laptop();
+  const [deno, ...args] = COUNTERSIGN as [string, ...string[]];
+  const child = new Deno.Command(deno, {
+    args: [...args, "sweep", "--watch", `${home.path}/Mail/Inbox`],
+    clearEnv: true,
+    env: { HOME: home.path, PATH: "/usr/bin:/bin", ...home.env },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  const until = async (pattern: RegExp) => {
+    while (!pattern.test(text)) {
+      const { value, done } = await reader.read();
+      assert.ok(!done, text);
+      text += value;
+    }
+  };
+  await until(/^0 messages judged\n/);
+  // As a program that delivers: written to tmp, then renamed.
+  for (const n of [1, 2]) {
+    home.put(`tmp/${n}.x`, forged(n));
+    Deno.renameSync(`${home.path}/Mail/Inbox/tmp/${n}.x`, `${home.path}/Mail/Inbox/new/${n}.x`);
+    await until(new RegExp(`(?:1 message moved to [^]*){${n}}`));
+  }
+  child.kill("SIGTERM");
+  await reader.cancel();
+  const { code } = await child.status;
+  const errors = await new Response(child.stderr).text();
+  assert.deepEqual([code, errors], [0, ""]);
+  assert.deepEqual(home.names("Mail/Spam"), ["new/1.x", "new/2.x"]);
+});
+
+Deno.test("names: the unique part, and what is kept in another folder", { permissions: "none" }, () => {
+  const table: [name: string, unique: string, elsewhere: string][] = [
+    ["1.P1.host", "1.P1.host", "1.P1.host"],
+    ["1.P1.host:2,FS", "1.P1.host", "1.P1.host:2,FS"],
+    ["1.P1.host,U=12:2,S", "1.P1.host", "1.P1.host:2,S"],
+    ["1.M2P3.host,S=10,W=12:2,", "1.M2P3.host", "1.M2P3.host,S=10,W=12:2,"],
+    ["1.2_3.host,U=5,FMD5=abc:2,S", "1.2_3.host", "1.2_3.host,FMD5=abc:2,S"],
+    ["1.host,U=5", "1.host", "1.host"],
+    ["1.host;2,S", "1.host", "1.host;2,S"],
+    ["1.host,U=5!2,S", "1.host", "1.host!2,S"],
+    [",odd", ",odd", ",odd"],
+  ];
+  for (const [name, unique, elsewhere] of table) {
+    assert.deepEqual([uniqueName(name), nameElsewhere(name)], [unique, elsewhere], name);
+  }
+  assert.equal(sized("1.x,S=10,W=12,U=3:2,S", 99), "1.x,S=99,U=3:2,S");
+  assert.equal(sized("1.x:2,S", 99), "1.x:2,S");
+});

@@ -1,0 +1,94 @@
+/** sweep gives a fetched message the verdict that the hook gives it when it is delivered. */
+import assert from "node:assert/strict";
+import { judgeFile } from "../../admin/sweep/judged.ts";
+import { fields } from "../../admin/log.ts";
+import { loadIdentities, loadSettings } from "../../io/system/load.ts";
+import { bounceOfOurs, SAMPLES } from "../bounces.ts";
+import { srsForward } from "../../lib/srs.ts";
+import { utf8 } from "../../lib/bytes.ts";
+import { ROOT, SECRET } from "../rig.ts";
+import { fetched, Laptop } from "./sweep.ts";
+
+const ADDRESS = "greg@example.org";
+
+/** The messages: those of tests/cases and tests/samples, and the samples with a tag of ours. */
+function messages(now: Date): [name: string, mail: string][] {
+  const found: [string, string][] = [];
+  for (const folder of ["tests/cases", "tests/samples/bounces", "tests/samples/challenges"]) {
+    for (const { name } of Deno.readDirSync(`${ROOT}/${folder}`)) {
+      if (name.endsWith(".eml")) found.push([name, Deno.readTextFileSync(`${ROOT}/${folder}/${name}`)]);
+    }
+  }
+  for (const name of SAMPLES) {
+    try {
+      found.push([`${name}, tagged`, bounceOfOurs(name, ADDRESS, now).mail]);
+    } catch {
+      // This sample does not return a header.
+    }
+  }
+  // Their first lines may be those of an mbox.
+  return found.map(([name, mail]) => [name, mail.replace(/^From .*\n/, "")]);
+}
+
+Deno.test("sweep and the hook give the same verdict", async () => {
+  using home = new Laptop();
+  home.write(
+    ".config/countersign/config.toml",
+    home.read(".config/countersign/config.toml").replace(
+      `"${ADDRESS}"`,
+      `"${ADDRESS}"\nsrs_domain = "srs.example.org"`,
+    ),
+  );
+  const now = new Date();
+  const options = { secrets: [SECRET], hashLength: 8, alphabet: "base64url" as const, now };
+  const signed = srsForward(ADDRESS, "srs.example.org", options);
+  const source = { file: `${home.path}/.config/countersign/config.toml`, home: home.path };
+  const settings = loadSettings(source);
+  const context = { settings, identities: loadIdentities(settings), now };
+  // For any other recipient sweep looks into the To field, because Delivered-To may have the name of a mailbox.
+  const envelopes: [sender: string, recipient: string][] = [
+    ["", ADDRESS],
+    ["", signed],
+    ["MAILER-DAEMON@b.example", ADDRESS],
+    ["kay@example.net", ADDRESS],
+    ["", "SRS0=AAAAAAAA=AA=example.org=greg@srs.example.org"],
+  ];
+  const all = messages(now);
+  assert.ok(all.length > 60);
+  const counts = new Map<string, number>();
+  for (const [at, [name, mail]] of all.entries()) {
+    // Every message as a bounce, and with one other envelope.
+    for (const [sender, recipient] of [envelopes[0]!, envelopes[1 + at % (envelopes.length - 1)]!]) {
+      const what = `${name}, from <${sender}> to ${recipient}`;
+      const delivered = fetched(mail, sender, recipient, now);
+      const ran = await home.hook(["--as", "maildrop"], delivered, { SENDER: sender, RECIPIENT: recipient });
+      assert.ok([0, 99].includes(ran.code), `${what}: ${ran.stderr}`);
+      const last = fields(home.read(".local/state/countersign/log").trimEnd().split("\n").at(-1)!);
+      const path = home.put(`new/${at}.x`, delivered);
+      const { verdict } = await judgeFile(path, context);
+      assert.deepEqual([verdict.result, verdict.check], [last.result, last.check], what);
+      assert.equal(verdict.action === "spam", ran.code === 99, what);
+      counts.set(verdict.result, (counts.get(verdict.result) ?? 0) + 1);
+      Deno.removeSync(path);
+    }
+  }
+  for (const result of ["genuine", "forged", "unsolicited", "other"]) {
+    assert.ok((counts.get(result) ?? 0) > 1, `${result}: ${JSON.stringify([...counts])}`);
+  }
+});
+
+Deno.test("a bounce longer than what is inspected is unsure, and one whose end returns the tag is genuine", async () => {
+  using home = new Laptop();
+  const filler = `${"x".repeat(75)}\n`.repeat(8000);
+  const bounce = await home.bounce();
+  const separator = "--- Below this line is a copy of the message.\n\n";
+  home.put("new/1.x", bounce.replace(separator, `${separator}From: x@example.net\n\n${filler}`));
+  home.put("new/2.x", `${bounce.slice(0, bounce.indexOf(separator))}${filler.repeat(2)}`);
+  const settings = loadSettings({ file: `${home.path}/.config/countersign/config.toml`, home: home.path });
+  const context = { settings, identities: loadIdentities(settings), now: new Date() };
+  const judged = async (name: string) =>
+    (await judgeFile(`${home.path}/Mail/Inbox/new/${name}`, context)).verdict.result;
+  assert.deepEqual([await judged("1.x"), await judged("2.x")], ["genuine", "unsure"]);
+  assert.match((await home.sweep()).stdout, /^2 messages judged: 1 genuine, 1 unsure\n1 message moved/);
+  assert.equal(utf8(home.read("Mail/Spam/new/2.x")).length > 1_000_000, true);
+});
