@@ -13,7 +13,7 @@ import { isNeed } from "../incoming/need.ts";
 import { isBounceSender, type Verdict } from "../incoming/verdict.ts";
 import { remembersAllLately } from "../io/state/forgotten.ts";
 import { decide, storesFor } from "../io/state/lookups.ts";
-import { everythingRemembered } from "../io/state/stores.ts";
+import { FORGOTTEN, whyUncertain } from "../io/state/stores.ts";
 import { sign } from "../outgoing/sender.ts";
 import type { Loaded } from "./loaded.ts";
 import { reply } from "./reply.ts";
@@ -62,9 +62,8 @@ export async function decideMessage(delivery: Delivery, { loaded, now }: DoorCon
     const { verdict } = await decide(delivery, { settings, identities, now, ...storesFor("postfix", settings, now) });
     if (!isRefused(verdict, loaded)) return passed(verdict, loaded);
     // Another host may have sent a message that it could not remember.
-    if (!await everythingRemembered(settings, now)) {
-      return passed({ ...verdict, reason: notRefused(verdict.reason, FORGOTTEN) }, loaded);
-    }
+    const uncertain = await whyUncertain(settings, now);
+    if (uncertain !== undefined) return passed({ ...verdict, reason: notRefused(verdict.reason, uncertain) }, loaded);
     return refused(
       verdict,
       reply("550 5.7.1", "This is a bounce of a message that was not sent from here", contact(loaded)),
@@ -92,7 +91,6 @@ export function whyNotJudged({ loaded: { settings }, now }: Omit<DoorContext, "s
 }
 
 const wrongMode = (forged: string): string => `incoming.forged is "${forged}"`;
-const FORGOTTEN = "a message was sent within the last 30 days without being remembered";
 
 /** Returns the reason of a verdict, with the reason why it has no consequence at the door. */
 export const notRefused = (reason: string, why: string): string => `${reason}; not refused, because ${why}`;

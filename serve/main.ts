@@ -104,6 +104,7 @@ async function run(engine: Engine): Promise<void> {
     printError("serve", `Listening on ${listeners.map(({ where }) => where).join(" and ")}`);
     await stop;
     Deno.addSignalListener("SIGTERM", () => Deno.exit(0));
+    await store?.retire();
   } finally {
     await Promise.all(servers.map((server) => server.close(MAX_DRAIN_MS)));
     stopCleaning();

@@ -88,13 +88,19 @@ export async function handOver({ state }: Pick<StateSettings, "state">, store: S
   }
 }
 
+/** The reason when mail of the last 30 days was sent and not remembered. */
+export const FORGOTTEN = "a message was sent within the last 30 days without being remembered";
+
 /**
- * Returns whether all mail of the last 30 days is remembered, by every host; false when that cannot be determined.
+ * Returns why it is not certain that all mail of the last 30 days is remembered, by every host; undefined if it is.
  *
  * @throws {Fail} `temporary` when the store cannot be used
  */
-export async function everythingRemembered(settings: StateSettings, now: Date): Promise<boolean> {
+export async function whyUncertain(settings: StateSettings, now: Date): Promise<string | undefined> {
   const store = await sharedStore(settings);
+  // In this order: a host reports again only after the store knows what it has not remembered.
+  const silent = await store?.silentHost?.();
+  if (silent !== undefined) return `host ${silent.slice(0, 8)} has not reported that it remembers what it sends`;
   const last = await store?.lastForgotten();
-  return remembersAll(settings.state.folder, now) && isOver(last, now);
+  return remembersAll(settings.state.folder, now) && isOver(last, now) ? undefined : FORGOTTEN;
 }

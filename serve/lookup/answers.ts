@@ -90,7 +90,7 @@ async function fromStore(
       await store.noteForgotten(Math.min(request.time, Date.now()));
       return DONE;
     case "forgotten":
-      return { forgotten: finite(await store.lastForgotten()) };
+      return { forgotten: await store.silentHost?.() === undefined ? finite(await store.lastForgotten()) : Date.now() };
     case "status":
       await store.lastForgotten();
       return { store: kind };

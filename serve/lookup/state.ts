@@ -2,18 +2,17 @@
 import { errorText, Fail } from "../../lib/fail.ts";
 import { asksLookup } from "../../lib/settings/lookup.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
+import { lastForgotten, noteForgotten } from "../../io/state/forgotten.ts";
 import { handOver, useStore } from "../../io/state/stores.ts";
 import { readCertificates, readPassword } from "../../io/system/load.ts";
+import { PRESENCE_TIMES, type PresenceTimes } from "../../io/state/shared/presence.ts";
+import { hostId } from "./host.ts";
 import type { NamedStore } from "./answers.ts";
-
-/**
- * Interval in milliseconds at which mail that was not remembered is reported to the store. The door of another host must
- * know about it before bounces of this mail return.
- */
-const HAND_OVER_MS = 15_000;
 
 /** The store, while it is open. */
 export interface OpenStore extends NamedStore {
+  /** Announces that this process ends, before it stops to remember what is sent. */
+  retire(): Promise<void>;
   close(): void;
 }
 
@@ -27,38 +26,51 @@ export interface OpenStore extends NamedStore {
 export async function openStore(
   settings: Settings,
   report: (what: string) => void,
-  every = HAND_OVER_MS,
+  times: PresenceTimes = PRESENCE_TIMES,
 ): Promise<OpenStore | undefined> {
   if (!asksLookup(settings)) return undefined;
   const { folder, redis, redis_password_file, redis_ca } = settings.state;
   if (redis === "") {
     const store = (await import("../../io/state/shared/files.ts")).fileStore(folder);
-    return { kind: "files", store, close: useStore(settings, store) };
+    return { kind: "files", store, retire: () => Promise.resolve(), close: useStore(settings, store) };
   }
   const { RedisStore } = await import("../../io/state/shared/redis.ts");
-  const store = new RedisStore(redis, {
+  const { presentIn } = await import("../../io/state/shared/presence.ts");
+  const connection = new RedisStore(redis, {
     password: redis_password_file === "" ? undefined : readPassword(redis_password_file),
     ca: redis_ca === "" ? undefined : readCertificates(redis_ca),
   });
+  const store = presentIn(connection, {
+    id: hostId(folder, report),
+    noteForgotten: () => noteForgotten(folder, new Date()),
+    allReported: () => lastForgotten(folder) === undefined,
+  }, times);
+  // The store must know what was not remembered before it learns that this host remembers what it sends.
+  const tick = async () => {
+    await handOver(settings, store);
+    await store.report();
+  };
   try {
-    await store.check();
+    await connection.check();
+    await tick().catch(() => {});
   } catch (error) {
     if (!(error instanceof Fail) || error.kind !== "temporary") {
-      store.close();
+      connection.close();
       throw error;
     }
     report(errorText(error));
   }
   const release = useStore(settings, store);
-  const timer = setInterval(() => void handOver(settings, store), every);
+  const timer = setInterval(() => void tick().catch(() => {}), times.every);
   Deno.unrefTimer(timer);
   return {
     kind: "redis",
     store,
+    retire: () => store.retire(),
     close() {
       clearInterval(timer);
       release();
-      store.close();
+      connection.close();
     },
   };
 }

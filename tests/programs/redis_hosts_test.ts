@@ -1,7 +1,7 @@
 /** Two hosts that share a Redis, each with its own home, `countersign serve`, shim and hook. */
 import assert from "node:assert/strict";
 import { noteForgotten } from "../../io/state/forgotten.ts";
-import { everythingRemembered } from "../../io/state/stores.ts";
+import { FORGOTTEN, whyUncertain } from "../../io/state/stores.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
 import { openStore } from "../../serve/lookup/state.ts";
 import { fieldOf, filesBelow, Home, qsbmf, ROOT } from "../rig.ts";
@@ -128,7 +128,7 @@ test("mail sent by one host is known to the other, and Redis contains none of it
 
     await one.post("A patch");
     const keys = (await redis.cli("KEYS", "*")).split("\n").sort();
-    assert.deepEqual(keys.map((key) => key.split(":")[2]), ["entry", "id", "list", "message", "sent", "sent"]);
+    assert.deepEqual(keys.map((key) => key.split(":")[2]), ["entry", "hosts", "id", "list", "message", "sent", "sent"]);
     const dump = Deno.readTextFileSync(
       filesBelow(`${redis.folder}/appendonlydir`).find((path) => path.endsWith(".incr.aof"))!,
     );
@@ -167,8 +167,9 @@ test("when Redis is killed, the hook defers, no challenge is answered twice, and
     await new Promise((done) => setTimeout(done, 1100)); // serve waits before it reconnects
     for (const challenge of [first!, second!]) assert.equal((await other.deliver(challenge)).end, "success");
     assert.deepEqual([other.answers(first!), other.answers(second!)], [0, 1], "the claim has survived");
-    // The next message transfers the record to Redis, where the other host sees it.
-    assert.equal(await redis.cli("EXISTS", "countersign:1:forgotten"), "0");
+    // serve reports the message to Redis, where the other host sees it; so does the next message of the shim.
+    await until("the report", async () => await redis.cli("EXISTS", "countersign:1:forgotten") === "1");
+    await redis.cli("DEL", "countersign:1:forgotten");
     assert.equal((await one.shim(["--", "jo@b.example"], mail)).code, 0);
     assert.equal(await redis.cli("EXISTS", "countersign:1:forgotten"), "1");
     assert.ok(!filesBelow(`${one.path}/${STATE}`).some((path) => path.endsWith("/forgotten")));
@@ -226,10 +227,50 @@ test("the door of one host recognizes mail that the other signed, and rejects no
     assert.match(one.logged, /result=signed.*forgotten=/);
     await redis.start();
     await new Promise((done) => setTimeout(done, 1100));
-    assert.match(await other.door(returning("lie@spam.example")), refused, "it does not know yet");
+    // It does not know yet that a message was forgotten, but the other host has not reported since.
+    assert.equal(await other.door(returning("lie@spam.example")), "a");
     assert.equal((await one.milter("sign", sent)).at(-1), "a");
     assert.equal(await other.door(returning("lie@spam.example")), "a", "now it does");
     assert.equal(await one.door(returning("lie@spam.example")), "a");
+  }));
+
+test("while one host cannot reach Redis, the other rejects no bounce of its mail, from the first message on", async () => {
+  await using redis = await Redis.start();
+  using link = new Home();
+  const path = `${link.path}/redis.sock`;
+  Deno.symlinkSync(redis.socket, path);
+  await using one = await Host.start({ url: `unix:${path}` } as Redis);
+  await using other = await Host.start(redis);
+  assert.match(await other.door(returning("lie@spam.example")), refused);
+
+  Deno.removeSync(path);
+  await redis.cli("CLIENT", "KILL", "TYPE", "normal");
+  const mail = `From: ${PLAIN}\nMessage-ID: <cut-off@example.org>\n\nHi\n`;
+  const shim = one.shim(["--", "jo@b.example"], mail.replace("cut-off", "shim"));
+  const begin = performance.now();
+  assert.equal((await one.milter("sign", message(PLAIN, ["jo@b.example"], mail, { login: "greg" }))).at(-1), "a");
+  const held = performance.now() - begin;
+  assert.ok(held > 5000 && held < 20_000, `the message was held for ${held} ms`);
+  assert.match(one.logged, / result=signed .*forgotten=/);
+  assert.equal((await shim).code, 0);
+  for (const id of ["cut-off@example.org", "shim@example.org"]) assert.equal(await other.door(returning(id)), "a");
+  assert.match(
+    other.logged.trimEnd().split("\n").at(-1)!,
+    / at=data .*outcome=passed why=".*; not refused, because host /,
+  );
+
+  Deno.symlinkSync(redis.socket, path);
+  await until("the note", async () => await redis.cli("EXISTS", "countersign:1:forgotten") === "1");
+  assert.equal(await other.door(returning("cut-off@example.org")), "a");
+  assert.equal(await one.door(returning("cut-off@example.org")), "a");
+});
+
+test("a host whose serve ends orderly is silent at once", () =>
+  two(async (one, other) => {
+    assert.match(await other.door(returning("lie@spam.example")), refused);
+    Deno.kill(one.serving, "SIGTERM");
+    await until("the end", async () => await other.door(returning("lie@spam.example")) === "a");
+    assert.match(other.logged.trimEnd().split("\n").at(-1)!, /not refused, because host /);
   }));
 
 test("users access the files of the site through countersign serve, and cannot read them directly", async () => {
@@ -278,10 +319,10 @@ test("serve reports mail that was not remembered to Redis once Redis is reachabl
   const { file, home } = { file: `${host.path}/.config/countersign/config.toml`, home: host.path };
   const settings = parseConfig(host.read(".config/countersign/config.toml"), { file, home });
   noteForgotten(settings.state.folder, new Date());
-  const store = await openStore(settings, () => {}, 20);
+  const store = await openStore(settings, () => {}, { every: 20, valid: 1000 });
   await until("the note", async () => await redis.cli("EXISTS", "countersign:1:forgotten") === "1");
   assert.ok(!filesBelow(settings.state.folder).some((path) => path.endsWith("/forgotten")));
-  assert.equal(await everythingRemembered(settings, new Date()), false);
+  assert.equal(await whyUncertain(settings, new Date()), FORGOTTEN);
   store!.close();
 });
 

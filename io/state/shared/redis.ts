@@ -6,6 +6,7 @@
  *     message:MESSAGE        a set of LIST
  *     list:LIST              a set of MESSAGE
  *     forgotten              when a message was last sent and not remembered
+ *     hosts                  a hash: when each host last reported (presence.ts)
  *     id                     random, created once; a different one means that data was lost. It does not expire
  *
  * Only daemons load this module, on demand, because the client needs Node's modules.
@@ -55,16 +56,15 @@ type Client = ReturnType<typeof createClient>;
 export class RedisStore implements SharedStore {
   readonly #url: string;
   readonly #login: RedisLogin;
-  readonly #limits: RedisLimits;
+  readonly limits: RedisLimits;
   #client: Client | undefined;
   #connecting: Promise<Client> | undefined;
   /** The id of the data at the last check. */
   #id: string | undefined;
   #failure: { readonly error: Fail; readonly until: number } | undefined;
 
-  /** Creates the store without connecting. */
   constructor(url: string, login: RedisLogin = {}, limits: RedisLimits = REDIS_LIMITS) {
-    [this.#url, this.#login, this.#limits] = [url, login, limits];
+    [this.#url, this.#login, this.limits] = [url, login, limits];
   }
 
   /**
@@ -75,6 +75,13 @@ export class RedisStore implements SharedStore {
   async check(): Promise<void> {
     const client = await this.#connected();
     await this.#check(client);
+  }
+
+  /** Returns the clock of Redis, in seconds since 1970. */
+  async time(): Promise<number> {
+    const [reply] = await this.#commands([["TIME"]]);
+    const [seconds, microseconds] = texts(reply);
+    return Number(seconds) + Number(microseconds) / 1e6;
   }
 
   /** Closes the connection. */
@@ -94,7 +101,7 @@ export class RedisStore implements SharedStore {
 
   async rememberSent(hash: string, { day, signed }: SentMessage): Promise<void> {
     const expires = (day + SENT_DAYS + 1) * DAY_SECONDS;
-    await this.#script(REMEMBER, [`sent:${hash}`], [signed ? "s" : "u", day, expires]);
+    await this.script(REMEMBER, [`sent:${hash}`], [signed ? "s" : "u", day, expires]);
   }
 
   async entries(by: { messages: readonly string[] } | { lists: readonly string[] }): Promise<StoredEntry[]> {
@@ -116,19 +123,19 @@ export class RedisStore implements SharedStore {
     const [message, list] = names[0].split("-") as [string, string];
     const keys = [`message:${message}`, `list:${list}`, ...names.map((name) => `entry:${name}`)];
     // A day longer than needed, because the clocks of hosts differ.
-    await this.#script(ISSUE, keys, [list, message, text, (expires + 2) * DAY_SECONDS]);
+    await this.script(ISSUE, keys, [list, message, text, (expires + 2) * DAY_SECONDS]);
   }
 
   async claim(name: string): Promise<string | undefined> {
     // The settings may have been changed at run time since the connection was established.
     await this.check();
     const nonce = crypto.randomUUID();
-    return await this.#script(CLAIM, [`entry:${name}`], [nonce]) === 1 ? `${name}.${nonce}` : undefined;
+    return await this.script(CLAIM, [`entry:${name}`], [nonce]) === 1 ? `${name}.${nonce}` : undefined;
   }
 
   async settle(claim: string, state: "spent" | "issued"): Promise<void> {
     const [name = "", nonce = ""] = claim.split(".");
-    if (await this.#script(SETTLE, [`entry:${name}`], [nonce, state]) !== 1) {
+    if (await this.script(SETTLE, [`entry:${name}`], [nonce, state]) !== 1) {
       throw new Fail("temporary", "The claim no longer exists in Redis");
     }
   }
@@ -152,7 +159,8 @@ export class RedisStore implements SharedStore {
     this.#id = typeof id === "string" ? id : undefined;
   }
 
-  async #script(script: string, keys: string[], values: (string | number)[]): Promise<unknown> {
+  /** Runs a script, and returns its reply. */
+  async script(script: string, keys: string[], values: (string | number)[]): Promise<unknown> {
     const [reply] = await this.#commands([evaluation(script, keys, values)]);
     return reply;
   }
@@ -165,7 +173,7 @@ export class RedisStore implements SharedStore {
 
   async #answered(client: Client, commands: readonly string[][]): Promise<unknown[]> {
     try {
-      return await within(this.#limits.command, Promise.all(commands.map((one) => client.sendCommand(one))));
+      return await within(this.limits.command, Promise.all(commands.map((one) => client.sendCommand(one))));
     } catch (error) {
       // The commands may still be executed, so later replies on this connection could not be matched to commands.
       if (!isReply(error)) this.#drop(client);
@@ -186,14 +194,14 @@ export class RedisStore implements SharedStore {
     const client = this.#create();
     client.on("error", () => this.#drop(client)); // without a listener the process would exit
     try {
-      await within(this.#limits.connect, client.connect());
+      await within(this.limits.connect, client.connect());
       await this.#check(client);
       // A server that is full, or a read-only replica, can still be read.
       await this.#identify(client).catch(() => {});
     } catch (error) {
       this.#drop(client);
       const failure = error instanceof Fail ? error : unusable(error);
-      this.#failure = { error: failure, until: Date.now() + this.#limits.pause };
+      this.#failure = { error: failure, until: Date.now() + this.limits.pause };
       throw failure;
     }
     this.#failure = undefined;
@@ -202,7 +210,7 @@ export class RedisStore implements SharedStore {
 
   #create(): Client {
     const address = parseRedis(this.#url);
-    const common = { reconnectStrategy: false, connectTimeout: this.#limits.connect } as const;
+    const common = { reconnectStrategy: false, connectTimeout: this.limits.connect } as const;
     const options = { disableOfflineQueue: true, disableClientInfo: true } as const;
     const { password, ca } = this.#login;
     const login = password === undefined ? {} : { password };
@@ -227,7 +235,7 @@ export class RedisStore implements SharedStore {
     let settings: Map<string, string>;
     try {
       const asked = Object.keys(REQUIRED).map((name) => ["CONFIG", "GET", name]);
-      const answers = await within(this.#limits.command, Promise.all(asked.map((one) => client.sendCommand(one))));
+      const answers = await within(this.limits.command, Promise.all(asked.map((one) => client.sendCommand(one))));
       settings = new Map(answers.flatMap(pairs));
     } catch (error) {
       if (!isReply(error)) throw unusable(error);

@@ -82,6 +82,51 @@ export const IDENTIFY = `
 redis.call("SET", KEYS[1], ARGV[1], "NX")
 return redis.call("GET", KEYS[1])`;
 
+/**
+ * Records that a host remembers what it sends, unless this command was delayed beyond its deadline, and removes hosts
+ * that have not reported for as long as mail may bounce.
+ *
+ * KEYS: the hosts. ARGV: the host, the deadline in seconds of the clock of Redis, the lifetime of a host in seconds.
+ */
+export const REPORT = `
+local clock = redis.call("TIME")
+local now = clock[1] + clock[2] / 1000000
+if now > tonumber(ARGV[2]) then return 0 end
+redis.call("HSET", KEYS[1], ARGV[1], string.format("%.3f", now))
+redis.call("EXPIREAT", KEYS[1], math.floor(now + ARGV[3]))
+local all = redis.call("HGETALL", KEYS[1])
+for nth = 1, #all, 2 do
+  if now - tonumber(all[nth + 1]) > tonumber(ARGV[3]) then redis.call("HDEL", KEYS[1], all[nth]) end
+end
+return 1`;
+
+/**
+ * Records that a host ends: it keeps its time, which makes it silent at once.
+ *
+ * KEYS: the hosts. ARGV: the host, how long ago it shall seem to have reported.
+ */
+export const RETIRE = `
+if not redis.call("HGET", KEYS[1], ARGV[1]) then return 0 end
+redis.call("HSET", KEYS[1], ARGV[1], redis.call("TIME")[1] - ARGV[2])
+return 1`;
+
+/**
+ * Returns a host that has not reported for some time, this host if it has never reported, or an empty string. A time in
+ * the future means that the clock was set back, and proves nothing.
+ *
+ * KEYS: the hosts. ARGV: this host, the time in seconds.
+ */
+export const SILENT = `
+local clock = redis.call("TIME")
+local now = clock[1] + clock[2] / 1000000
+if not redis.call("HGET", KEYS[1], ARGV[1]) then return ARGV[1] end
+local all = redis.call("HGETALL", KEYS[1])
+for nth = 1, #all, 2 do
+  local age = now - tonumber(all[nth + 1])
+  if age > tonumber(ARGV[2]) or age < -1 then return all[nth] end
+end
+return ""`;
+
 /** Returns the command that runs a script. */
 export function evaluation(script: string, keys: readonly string[], values: readonly (string | number)[]): string[] {
   return ["EVAL", script, String(keys.length), ...keys.map((key) => PREFIX + key), ...values.map(String)];

@@ -33,6 +33,8 @@ export interface SharedStore {
   noteForgotten(time: number): Promise<void>;
   /** Returns when a message was last sent and not remembered. */
   lastForgotten(): Promise<number | undefined>;
+  /** Returns a host that may be sending mail which it cannot remember; undefined if there is none. */
+  silentHost?(): Promise<string | undefined>;
 }
 
 /** Most hashes that are looked up at a time. */
