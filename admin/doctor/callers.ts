@@ -9,6 +9,7 @@ import { checkMutt } from "./mutt.ts";
 import { muttCommands } from "./muttrc.ts";
 import { pipeStateTrouble } from "./pipe_state.ts";
 import { checkForward, checkPostfix, type PostfixContext } from "./postfix.ts";
+import { checkPostfixMaps } from "./postfix_maps.ts";
 import { checkProcmail } from "./procmail.ts";
 import { checkQmail } from "./qmail.ts";
 import { checkSendmail } from "./sendmail.ts";
@@ -74,6 +75,9 @@ export async function filters(
   if (settings !== undefined && folder !== "") {
     const logins = settings.identity.some((one) => one.logins.length > 0);
     findings.push(...checkMilters(postfix, { folder, logins }));
+    const { domain, exclude } = settings.forwarding;
+    const { srsDomains } = context;
+    findings.push(...checkPostfixMaps(postfix, { folder, srsDomains, forwarding: domain.toLowerCase(), exclude }));
     for (const file of textFiles(["/etc/mail/sendmail.cf"])) findings.push(...checkSendmail(file, { folder, logins }));
   }
 

@@ -19,6 +19,7 @@ import { createLogAsOwner, run } from "./programs.ts";
 import { checkSandbox, outdated, unreadable } from "./sandbox.ts";
 import { checkAnswer, resultIn, testBounces } from "./test_bounces.ts";
 import { checkKeys, findingOf, identityLine } from "./settings.ts";
+import { checkMaps } from "./maps.ts";
 import { checkServe } from "./serve.ts";
 import { missingState } from "./serve_state.ts";
 import { checkAccounts } from "./accounts.ts";
@@ -39,6 +40,7 @@ export const INSTALLATION_CHECKS: readonly Check[] = [
   countSentMail,
   checkHook,
   checkServe,
+  checkMaps,
 ];
 
 function keys({ file, now, findings }: DoctorContext, settings: Settings): void {

@@ -17,7 +17,8 @@ import { withNetwork } from "./programs.ts";
 import { stateOfOther } from "./serve_state.ts";
 import { identityLine } from "./settings.ts";
 
-const START = "systemctl start countersign, or countersign serve";
+/** The fix for a socket without a server. */
+export const START = "systemctl start countersign, or countersign serve";
 
 /** Runs all checks of `countersign serve`. Sockets are checked only if the settings use them. */
 export async function checkServe(context: DoctorContext, settings: Settings): Promise<void> {
@@ -40,6 +41,10 @@ const CHECKED: readonly CheckedSocket[] = ["door", "sign", "lookup"];
 const pathOf = (name: CheckedSocket, settings: Settings): string =>
   name === "lookup" ? lookupSocket(settings) : `${settings.serve.socket_folder}/${name}`;
 
+/** Returns whether sockets for a Postfix without milters exist. systemd opens only those that a site enables. */
+const hasMaps = ({ serve: { socket_folder: folder } }: Settings): boolean =>
+  ["policy", "map"].some((name) => socketInfo(`${folder}/${name}`)?.isSocket);
+
 /** Opens a session on each socket. The session with the door also tests an address with an invalid hash. */
 async function checkSockets({ findings, notes, now }: DoctorContext, settings: Settings): Promise<void> {
   // The settings of users with a shim or hook may name only the socket lookup.
@@ -50,7 +55,7 @@ async function checkSockets({ findings, notes, now }: DoctorContext, settings: S
       void findings.push({ id: `serve-${id}`, what, where: { file: path }, why, fix });
     const info = socketInfo(path);
     if (info === undefined) {
-      if (name === "lookup" && !asksLookup(settings)) continue; // only some sites use it
+      if (name === "lookup" ? !asksLookup(settings) : hasMaps(settings)) continue; // only some sites use it
       const why = name === "lookup"
         ? LOOKUP_EFFECT
         : name === "door"
@@ -88,12 +93,17 @@ async function checkSockets({ findings, notes, now }: DoctorContext, settings: S
 
 /** Tests an SRS address with a wrong hash; the only side effect is a line in the log of the door. */
 async function askAboutForged(path: string, settings: Settings, now: Date): Promise<Answers | undefined> {
+  const forged = forgedAddress(settings, now);
+  return forged === undefined ? undefined : await openSession(path, "door", forged);
+}
+
+/** Returns an SRS address with a wrong hash; undefined if no identity can have one. */
+export function forgedAddress(settings: Settings, now: Date): string | undefined {
   const identity = settings.identity.find(({ srs_domain, address }) => srs_domain !== "" && isSimple(address));
   if (identity === undefined) return undefined;
   const { hash_length: hashLength, alphabet, separator } = settings.srs;
   const secrets = [crypto.getRandomValues(new Uint8Array(32))];
-  const forged = srsForward(identity.address, identity.srs_domain, { secrets, hashLength, alphabet, separator, now });
-  return await openSession(path, "door", forged);
+  return srsForward(identity.address, identity.srs_domain, { secrets, hashLength, alphabet, separator, now });
 }
 
 const isSimple = (address: string): boolean => /^[\w.+-]+$/.test(parseAddress(address).local);
@@ -140,7 +150,7 @@ function checkServeUser({ file, findings }: DoctorContext, settings: Settings): 
 }
 
 /** Returns the user of `countersign serve`: the owner of its socket, or of the state if systemd opened the sockets. */
-function serveUser(settings: Settings): number | undefined {
+export function serveUser(settings: Settings): number | undefined {
   const socket = socketInfo(pathOf("door", settings));
   if (socket?.uid) return socket.uid;
   try {
@@ -211,7 +221,7 @@ function countUnsigned(settings: Settings, now: Date): string | undefined {
     `${SENT_DAYS} days (${each})`;
 }
 
-function socketInfo(path: string): Deno.FileInfo | undefined {
+export function socketInfo(path: string): Deno.FileInfo | undefined {
   try {
     return Deno.statSync(path);
   } catch {
