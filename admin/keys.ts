@@ -15,8 +15,8 @@ import { day } from "./option_values.ts";
 import { say } from "./terminal.ts";
 
 const HELP = `Usage: countersign keys list|new|retire|import [--address ADDRESS | --forwarding] [--config FILE]
-Manages the keys of your addresses, and those of forwarded mail. Secrets are never shown, and keys are never deleted: a retired key remains in the
-file as a comment.
+Manages the keys of your addresses, and those of forwarded mail. Secrets are never shown, and keys are never deleted: a
+retired key remains in the file as a comment.
 
   list         List each key with its id, its date and its use
   new          Add a key that signs from now on, or from a later day; older keys still verify. Creates the key file if
