@@ -11,6 +11,8 @@ export class NotPermitted extends Error {}
 export interface Answers {
   /** The reply to the recipient, `550 …`; undefined if it was accepted or not asked about. */
   readonly recipient?: string;
+  /** A host that has not reported to Redis that it remembers what it sends. */
+  readonly silent?: string;
 }
 
 /** Timeout of a session in milliseconds. */
@@ -66,7 +68,7 @@ async function askStatus(connection: Deno.Conn): Promise<Answers> {
   const answer = JSON.parse(new TextDecoder().decode(concat(...parts)));
   if (answer.error !== undefined) throw new Error(String(answer.error));
   if (!("store" in answer)) throw new Error("it is not the socket of this role");
-  return {};
+  return typeof answer.silent === "string" ? { silent: answer.silent } : {};
 }
 
 async function quit(connection: Deno.Conn): Promise<Answers> {

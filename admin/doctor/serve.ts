@@ -1,6 +1,7 @@
 /** Checks `countersign serve`: its sockets, its responses, its keys, and `refuse_unsigned`. */
 import type { SERVE_SOCKETS } from "../../lib/paths.ts";
 import { parseAddress } from "../../lib/address.ts";
+import { quote } from "../../lib/fail.ts";
 import { dayOf, parseDay, printDay } from "../../lib/date.ts";
 import { asksLookup, lookupSocket } from "../../lib/settings/lookup.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
@@ -75,7 +76,15 @@ async function checkSockets({ findings, notes, now }: DoctorContext, settings: S
       add("socket-open", `The socket ${name} is world-writable`, why, `chmod 660 ${path}`);
     }
     try {
-      await openSession(path, name);
+      const { silent } = await openSession(path, name);
+      if (silent !== undefined) {
+        add(
+          "host-silent",
+          `Host ${quote(silent)} has not reported that it remembers what it sends`,
+          "Until it does, no door rejects a bounce by its content.",
+          "Start countersign serve there, or see contrib/redis if that host was retired",
+        );
+      }
       if (name === "door") checkAnswer(await askAboutForged(path, settings, now), settings, add);
     } catch (error) {
       if (error instanceof NotPermitted) {

@@ -91,9 +91,11 @@ async function fromStore(
       return DONE;
     case "forgotten":
       return { forgotten: await store.silentHost?.() === undefined ? finite(await store.lastForgotten()) : Date.now() };
-    case "status":
+    case "status": {
       await store.lastForgotten();
-      return { store: kind };
+      const silent = await store.silentHost?.();
+      return { store: kind, ...(silent !== undefined && { silent }) };
+    }
   }
 }
 

@@ -79,6 +79,10 @@ Deno.test("the socket for look-ups is asked whether its store can be used", asyn
   const working = await serve({ loaded, store: { kind: "files", store: fileStore(`${home.path}/state`) } });
   assert.deepEqual((await checked(home)).ids, []);
   await working.close(0);
+  const silent = { ...fileStore(`${home.path}/state`), silentHost: () => Promise.resolve("b7d1") };
+  const waiting = await serve({ loaded, store: { kind: "redis", store: silent } });
+  assert.deepEqual((await checked(home)).ids, ["serve-host-silent"]);
+  await waiting.close(0);
   const store = new RedisStore(`unix:${home.path}/redis.sock`);
   const broken = await serve({ loaded, store: { kind: "redis", store } });
   assert.deepEqual((await checked(home)).ids, ["serve-socket-silent"]);
