@@ -8,7 +8,7 @@ import { printFindings } from "./doctor/finding.ts";
 import { nonexistentAddress } from "./doctor/loop.ts";
 import { askDns, loop } from "./doctor/network.ts";
 import { INSTALLATION_CHECKS } from "./doctor/installation.ts";
-import { commandsWithConfig, withConfig } from "./doctor/config_option.ts";
+import { noteWithConfig, withConfig } from "./doctor/config_option.ts";
 import { createContext } from "./doctor/context.ts";
 import { isRich, json, say } from "./terminal.ts";
 
@@ -71,7 +71,7 @@ export function doctor(name: string, args: readonly string[], dns?: Resolver): P
     if (settings !== undefined && options.has("loop")) await loop(context, settings, to, timeoutMs);
     const config = options.value("config");
     const fixable = withConfig(findings, config);
-    const described = notes.map((note) => commandsWithConfig(note, config));
+    const described = notes.map((note) => noteWithConfig(note, config));
     if (options.has("json")) say(json({ findings: fixable, notes: described }));
     else say(printFindings(fixable, described, isRich(Deno.stdout) && !Deno.env.get("NO_COLOR")));
     return settings === undefined ? 78 : findings.length > 0 ? 1 : 0;

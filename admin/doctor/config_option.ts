@@ -16,3 +16,9 @@ export function commandsWithConfig(text: string, config: string | undefined): st
   const word = /^[\w@%+=:,./-]+$/.test(config) ? config : `'${config.replaceAll("'", "'\\''")}'`;
   return text.replace(COMMAND, (command) => `${command} --config ${word}`);
 }
+
+/** Returns a note with the option after each command that it suggests, which follow a colon. */
+export function noteWithConfig(note: string, config: string | undefined): string {
+  const at = note.indexOf(": ");
+  return at < 0 ? note : note.slice(0, at) + commandsWithConfig(note.slice(at), config);
+}

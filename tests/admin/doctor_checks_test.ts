@@ -11,7 +11,7 @@ import type { LogFile } from "../../admin/doctor/logfile.ts";
 import { checkMaildrop } from "../../admin/doctor/maildrop.ts";
 import { checkMutt } from "../../admin/doctor/mutt.ts";
 import { muttCommands } from "../../admin/doctor/muttrc.ts";
-import { commandsWithConfig } from "../../admin/doctor/config_option.ts";
+import { commandsWithConfig, noteWithConfig } from "../../admin/doctor/config_option.ts";
 import { checkForward, checkPostfix } from "../../admin/doctor/postfix.ts";
 import { checkProcmail } from "../../admin/doctor/procmail.ts";
 import { checkQmail } from "../../admin/doctor/qmail.ts";
@@ -476,6 +476,10 @@ Deno.test("the commands of fixes name the settings file that doctor was given", 
     ["chgrp countersign /x; see countersign.conf(5)", "chgrp countersign /x; see countersign.conf(5)"],
   ];
   for (const [text, expected] of rows) assert.equal(commandsWithConfig(text, "/c"), expected);
+  assert.equal(
+    noteWithConfig("The sockets of countersign serve were not tested: countersign doctor", "/c"),
+    "The sockets of countersign serve were not tested: countersign doctor --config /c",
+  );
   assert.equal(commandsWithConfig("countersign init", undefined), "countersign init");
   assert.equal(commandsWithConfig("countersign init", "/a b"), "countersign init --config '/a b'");
 });
