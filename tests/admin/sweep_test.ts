@@ -1,6 +1,6 @@
 /** sweep: what it moves, what it leaves, and what it prints. */
 import assert from "node:assert/strict";
-import { fieldOf, oneLine } from "../rig.ts";
+import { fieldOf, oneLine, SECRET } from "../rig.ts";
 import { fields } from "../../admin/log.ts";
 import { conforms } from "./json.ts";
 import { countersign, snapshot } from "./home.ts";
@@ -211,4 +211,41 @@ Deno.test("--mark also marks what is moved", async () => {
   assert.match(fieldOf(mail, "X-Countersign"), /^forged; check=forged; /);
   assert.equal(mail.replace(/^X-Countersign: .*\n/, ""), forged());
   assert.deepEqual(home.names(), []);
+});
+
+Deno.test("keys that cannot verify: too old, and dated in the future", async (t) => {
+  const key = (days: number) => `k1 ${new Date(Date.now() + days * DAY).toISOString().slice(0, 10)} ${SECRET}\n`;
+  await t.step("too old: unjudged, and left", async () => {
+    using home = new Laptop();
+    home.write(".config/countersign/keys", key(-1000), 0o600);
+    home.put("new/1.x", forged());
+    assert.match((await home.sweep()).stdout, /^1 message judged: 1 unjudged\n$/);
+    assert.deepEqual(home.names(), ["new/1.x"]);
+  });
+  await t.step("in the future: the clock may be wrong, so it is tried again", async () => {
+    using home = new Laptop();
+    home.write(".config/countersign/keys", key(100), 0o600);
+    home.put("new/1.x", forged());
+    oneLine(await home.sweep("--quiet"), 75, /dated in the future.*; it is tried again next time/);
+    home.write(".config/countersign/keys", key(-100), 0o600);
+    assert.match((await home.sweep()).stdout, /^1 message judged: 1 forged\n1 message moved/);
+  });
+});
+
+Deno.test("challenges are not answered", async () => {
+  using home = new Laptop("[challenge]\nanswer = true\n");
+  const mail = await home.sent();
+  Deno.removeSync(`${home.path}/out`, { recursive: true });
+  const challenge = `From: list@lists.example
+To: greg@example.org
+Subject: confirm
+In-Reply-To: ${fieldOf(mail, "Message-ID")}
+
+Please reply.
+`;
+  home.put("new/1.x", fetched(challenge));
+  home.put("new/2.x", fetched(challenge, "list@lists.example"));
+  assert.equal((await home.sweep()).code, 0);
+  assert.equal(home.names().length, 2);
+  assert.deepEqual(home.mails("out"), []);
 });
