@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { fieldOf, oneLine, SECRET } from "../rig.ts";
 import { fields } from "../../admin/log.ts";
+import { Qsecretary } from "../qsecretary.ts";
 import { conforms } from "./json.ts";
 import { countersign, snapshot } from "./home.ts";
 import { fetched, forged, Laptop, letter } from "./sweep.ts";
@@ -232,20 +233,18 @@ Deno.test("keys that cannot verify: too old, and dated in the future", async (t)
   });
 });
 
-Deno.test("challenges are not answered", async () => {
-  using home = new Laptop("[challenge]\nanswer = true\n");
-  const mail = await home.sent();
+Deno.test("challenges that the hook would answer are left", async () => {
+  const list = "list@lists.example";
+  using home = new Laptop(`[challenge]\nanswer = true\nlists = ["${list}"]\nanswered = "~/kept"\n`);
+  const ran = await home.shim(["--", list], `From: greg@example.org\nTo: ${list}\nSubject: Hello\n\nHi all.\n`);
+  assert.equal(ran.code, 0, ran.stderr);
+  const { mail } = new Qsecretary(list).take("greg@example.org", home.mails("out")[0]!);
   Deno.removeSync(`${home.path}/out`, { recursive: true });
-  const challenge = `From: list@lists.example
-To: greg@example.org
-Subject: confirm
-In-Reply-To: ${fieldOf(mail, "Message-ID")}
-
-Please reply.
-`;
-  home.put("new/1.x", fetched(challenge));
-  home.put("new/2.x", fetched(challenge, "list@lists.example"));
+  home.put("new/1.x", fetched(mail));
   assert.equal((await home.sweep()).code, 0);
-  assert.equal(home.names().length, 2);
-  assert.deepEqual(home.mails("out"), []);
+  assert.deepEqual([home.names(), home.mails("out"), home.names("kept")], [["new/1.x"], [], []]);
+  // It is still answered if it comes through a hook.
+  const env = { SENDER: "", RECIPIENT: "greg@example.org" };
+  assert.equal((await home.hook(["--as", "maildrop"], mail, env)).code, 99);
+  assert.deepEqual([home.mails("out").length, home.names("kept").length], [1, 1]);
 });
