@@ -15,8 +15,8 @@ import { tell, tellOnce } from "./tell.ts";
 /** Sessions at once: for one account, and in all. */
 const [MAX_PER_ACCOUNT, MAX_SESSIONS] = [2, 16];
 
-/** Milliseconds after which the queue is read again while a session lasts. */
-const RESCAN_MS = 5_000;
+/** Milliseconds after which the queue is read again while a session lasts: if there is other work, and if there is none. */
+const [RESCAN_MS, RESCAN_IDLE_MS] = [10_000, 1_000];
 
 /** Milliseconds after which a run may try an entry again that it has tried, or that another runner has locked. */
 const RETRY_MS = 60_000;
@@ -48,17 +48,21 @@ class Run {
     let scanned = -Infinity;
     for (;;) {
       if (this.#mayStart()) {
-        const idle = [...this.#waiting.values()].every((ids) => ids.length === 0);
         const since = performance.now() - scanned;
-        if (since >= RESCAN_MS || (idle && (this.#active.size === 0 || since >= RESCAN_MS / 10))) {
+        if (since >= (!this.#idle() ? RESCAN_MS : this.#active.size === 0 ? 0 : RESCAN_IDLE_MS)) {
           await this.#scan();
           scanned = performance.now();
         }
         this.#start();
       }
       if (this.#active.size === 0) return;
-      await Promise.race([...this.#active, after(RESCAN_MS)]);
+      await Promise.race([...this.#active, after(RESCAN_IDLE_MS)]);
     }
+  }
+
+  /** Whether nothing is left of what was read. What waits for an account that does not work is left to the next run. */
+  #idle(): boolean {
+    return [...this.#waiting].every(([account, ids]) => ids.length === 0 || this.#reached.get(account) === false);
   }
 
   /** Whether further attempts make sense: nobody has stopped this process, or the launcher that waits for it. */

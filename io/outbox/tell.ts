@@ -1,12 +1,15 @@
 /** Tells a person what they must fix before the outbox can send: at most once a day for each cause. */
 import { Fail, reason } from "../../lib/fail.ts";
 import { concat, utf8 } from "../../lib/bytes.ts";
-import { rfc5322Date } from "../../lib/date.ts";
+import { dayOf, rfc5322Date } from "../../lib/date.ts";
 import { field, printHead } from "../../lib/message.ts";
 import { daily } from "../state/daily.ts";
 import { log } from "../system/log.ts";
 import { deliverToMaildir } from "../transport/maildir.ts";
 import type { OutboxContext } from "./context.ts";
+
+/** What this process has told about. */
+const told = new Set<string>();
 
 /**
  * Prints a line, which cron mails and the journal keeps, and delivers a notice to the maildir of reports if there is
@@ -16,8 +19,13 @@ import type { OutboxContext } from "./context.ts";
  */
 export async function tellOnce(context: OutboxContext, cause: string, what: string): Promise<void> {
   const { settings, clock } = context;
+  const now = clock();
   const name = `outbox-${cause.replace(/[^\w.@+-]/g, "_").slice(0, 100)}`;
-  await daily(settings.state.folder, name, clock(), async () => {
+  // Two sessions of this process may fail at the same moment.
+  const once = `${settings.state.folder} ${name} ${dayOf(now)}`;
+  if (told.has(once)) return;
+  told.add(once);
+  await daily(settings.state.folder, name, now, async () => {
     await tell(context, what);
     return true;
   });

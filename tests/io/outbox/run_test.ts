@@ -1,0 +1,229 @@
+/** Runs of the outbox: what is sent, what waits, and what is reported, with servers that misbehave. */
+import assert from "node:assert/strict";
+import { Authority } from "../../certificates.ts";
+import { deadPort, HANG_UP, LATER, REFUSED, SILENCE, Sink } from "../../smtp_sink.ts";
+import { Box } from "./box.ts";
+
+const [MINUTE, HOUR, DAY] = [60_000, 3_600_000, 86_400_000];
+
+/** The states of the recipients of the only entry. */
+function only(box: Box): string[] {
+  assert.equal(box.queue.length, 1);
+  return box.queue[0]!.recipients.map(({ state }) => state);
+}
+
+Deno.test("what cannot be sent waits longer each time, and the sender gets a report after five days", async () => {
+  await using sink = new Sink({ to: LATER });
+  using box = new Box("");
+  box.configure(sink.port);
+  await box.keep("ann@example.net");
+  const began = box.now;
+  const times: number[] = [];
+  while (box.queue.some(({ report }) => !report)) {
+    times.push((box.now - began) / MINUTE);
+    await box.run();
+    box.now = box.queue[0]!.next;
+  }
+  assert.deepEqual(times.slice(0, 10), [0, 1, 3, 7, 15, 31, 63, 127, 255, 495]);
+  assert.ok(times.at(-1)! >= 5 * 24 * 60 && times.at(-2)! < 5 * 24 * 60, `${times.at(-1)}`);
+  sink.answers = {};
+  await box.run();
+  const [report, ...more] = sink.accepted;
+  assert.deepEqual([report!.from, report!.to, more], ["", ["greg@example.org"], []]);
+  assert.match(report!.mail, /^Diagnostic-Code: smtp; 450 4\.2\.1 Come again$/m);
+  assert.match(report!.mail, /^Content-Type: message\/rfc822$/m);
+  assert.deepEqual(box.names("queue"), []);
+});
+
+Deno.test("a report into a maildir", async () => {
+  await using sink = new Sink({ to: REFUSED });
+  using box = new Box("");
+  box.configure(sink.port, 'outbox.report = "reports"');
+  await box.keep(["ann@example.net", "bob@example.net"]);
+  assert.deepEqual(await box.run(), []);
+  const [name, ...more] = [...Deno.readDirSync(`${box.path}/reports/new`)];
+  assert.deepEqual([more.length, box.names("queue"), sink.accepted.length], [0, [], 0]);
+  const mail = Deno.readTextFileSync(`${box.path}/reports/new/${name!.name}`);
+  assert.equal(mail.match(/^Final-Recipient: /gm)?.length, 2);
+});
+
+Deno.test("a provider that rejects the null sender gets the report with the plain address", async () => {
+  await using sink = new Sink();
+  using box = new Box("");
+  box.configure(sink.port);
+  sink.answers = { to: (to) => to.startsWith("ann") ? REFUSED : undefined };
+  await box.keep("ann@example.net");
+  sink.answers = {
+    ...sink.answers,
+    get from() {
+      return sink.lines.at(-1)!.startsWith("MAIL FROM:<>") ? "550 5.1.0 No null sender" : undefined;
+    },
+  } as typeof sink.answers;
+  await box.run();
+  await box.runAfter(MINUTE);
+  assert.deepEqual(sink.accepted.map(({ from, to }) => [from, to]), [["greg@example.org", ["greg@example.org"]]]);
+  assert.deepEqual(box.names("queue"), []);
+});
+
+Deno.test("no report about a report: it is kept, logged and told, and nothing loops", async () => {
+  await using sink = new Sink({ to: REFUSED });
+  using box = new Box("");
+  box.configure(sink.port);
+  await box.keep("ann@example.net");
+  const printed = [...await box.run(), ...await box.runAfter(MINUTE)];
+  assert.deepEqual([box.names("queue"), box.names("undelivered").length, sink.accepted.length], [[], 1, 0]);
+  assert.match(
+    printed.join("\n"),
+    /^A report for greg@example\.org was refused, and nobody can be told by mail: \S+\/undelivered\/\w+$/,
+  );
+  assert.match(box.log, /result=undelivered/);
+  const message = Deno.readTextFileSync(`${box.folder}/undelivered/${box.names("undelivered")[0]}/message`);
+  assert.match(message, /^Final-Recipient: rfc822; ann@example\.net$/m);
+  const sessions = sink.lines.length;
+  assert.deepEqual(await box.runAfter(DAY), []);
+  assert.equal(sink.lines.length, sessions);
+});
+
+Deno.test("a message with the null sender is kept when it is refused, because nobody may be told", async () => {
+  await using sink = new Sink({ to: REFUSED });
+  using box = new Box("");
+  box.configure(sink.port);
+  await box.keep("ann@example.net", { sender: { address: null, scheme: "none" }, owner: undefined });
+  assert.match((await box.run()).join("\n"), /^A message for ann@example\.net was refused/);
+  assert.equal(box.names("undelivered").length, 1);
+});
+
+Deno.test("a server that takes the message and says nothing: sent again under the same Message-ID, and logged", async () => {
+  await using sink = new Sink({ end: HANG_UP });
+  using box = new Box("");
+  box.configure(sink.port);
+  await box.keep("ann@example.net");
+  await box.run();
+  assert.deepEqual(only(box), ["sending"]);
+  sink.answers = {};
+  await box.runAfter(MINUTE);
+  assert.equal(sink.accepted.length, 1);
+  assert.deepEqual(box.names("queue"), []);
+  assert.match(box.log, /note="an earlier attempt was not confirmed: may be sent twice" \S+ attempt=2 result=sent/);
+});
+
+Deno.test("killed between the final dot and the note: the dot was noted first", async () => {
+  using box = new Box("");
+  let during: string[] = [];
+  await using sink = new Sink({
+    hold: () => void (during = only(box)),
+    to: (to) => to.startsWith("b") ? LATER : undefined,
+  });
+  box.configure(sink.port);
+  await box.keep(["ann@example.net", "bob@example.net"]);
+  await box.run();
+  assert.deepEqual([during, only(box)], [["sending", "waiting"], ["sent", "waiting"]]);
+});
+
+Deno.test("one hanging server does not hold the mail for the others, nor what arrives meanwhile", async () => {
+  await using hanging = new Sink({ greeting: SILENCE });
+  await using sink = new Sink();
+  using box = new Box("");
+  const account = (name: string, port: number, more = "") =>
+    `[[account]]\nname = "${name}"\nhost = "127.0.0.1"\nport = ${port}\nsecurity = "none"\n${more}`;
+  box.configure(
+    `[transport]\nvia = "smtp"\ntimeout = 4\n${account("slow", hanging.port, 'from = ["x@example.org"]\n')}` +
+      account("good", sink.port, "default = true\n"),
+  );
+  for (let nth = 0; nth < 6; nth++) await box.keep(`s${nth}@example.net`, { account: "slow" });
+  await box.keep("ann@example.net", { account: "good" });
+  let over = false;
+  const running = box.run().then(() => over = true);
+  await sink.until(1);
+  await box.keep("bob@example.net", { account: "good" });
+  await sink.until(2);
+  assert.ok(!over, "while the other server still hangs");
+  await running;
+  const states = box.queue.map(({ attempts, unreachable }) => [attempts, unreachable]);
+  const tried = states.filter(([attempts]) => attempts === 1).length;
+  assert.ok(tried >= 1 && tried <= 2, "the first sessions show that the server does not answer");
+  assert.deepEqual(states.length, 6);
+});
+
+Deno.test("when a server works again, everything that waited for it is sent at once", async () => {
+  using box = new Box("");
+  box.configure(deadPort());
+  for (let nth = 0; nth < 3; nth++) {
+    await box.keep(`r${nth}@example.net`);
+    await box.run();
+  }
+  for (let nth = 0; nth < 12; nth++) await box.runAfter(2 * HOUR);
+  await using sink = new Sink();
+  box.configure(sink.port);
+  await box.keep("new@example.net");
+  await box.run();
+  assert.equal(sink.accepted.length, 4);
+});
+
+Deno.test("a failed login, and a server with another name: kept, and told once a day", async () => {
+  using authority = await Authority.make();
+  const right = await authority.leaf("DNS:localhost");
+  const wrong = await authority.leaf("DNS:portal.example"); // a captive portal
+  const [secret, ca] = [`${authority.folder}/password`, authority.ca];
+  Deno.writeTextFileSync(secret, "open sesame\n", { mode: 0o600 });
+  const transport = (port: number) =>
+    `[transport]\nvia = "smtp"\nhost = "localhost"\nport = ${port}\nca = "${ca}"\nuser = "greg"\n` +
+    `password_file = "${secret}"\n`;
+  for (
+    const [tls, answers, message] of [
+      [right, { auth: "535 5.7.8 Bad password" }, /rejected the login of "greg": "535 5\.7\.8 Bad password"$/],
+      [wrong, {}, /localhost:\d+ cannot be used: invalid peer certificate/],
+    ] as const
+  ) {
+    await using sink = new Sink({ extensions: ["AUTH PLAIN"], ...answers }, tls);
+    using box = new Box(transport(sink.port), 'outbox.report = "reports"');
+    await box.keep("ann@example.net");
+    await box.keep("bob@example.net");
+    const [line, ...more] = await box.run();
+    assert.deepEqual(more, []);
+    assert.match(line!, message);
+    assert.equal([...Deno.readDirSync(`${box.path}/reports/new`)].length, 1);
+    box.now = (Math.floor(box.now / DAY) + 1) * DAY + HOUR;
+    assert.equal((await box.run()).length, 1, "on the next day again");
+    assert.deepEqual(await box.runAfter(5 * HOUR), []);
+    assert.deepEqual(box.queue.map(({ recipients }) => recipients[0]!.state), ["waiting", "waiting"]);
+    assert.ok(!sink.lines.some((command) => command.startsWith("MAIL")));
+  }
+});
+
+Deno.test("a runner that is stopped leaves the entry as it was", async () => {
+  using box = new Box("");
+  await using sink = new Sink({ hold: () => new Promise((done) => setTimeout(done, 20)), to: SILENCE });
+  box.configure(sink.port);
+  await box.keep("ann@example.net");
+  const running = box.run();
+  await sink.untilReceived(/^RCPT/);
+  box.stop();
+  await running;
+  const [{ attempts, next, recipients }] = box.queue as [typeof box.queue[0]];
+  assert.deepEqual([attempts, next, recipients[0]!.state], [0, box.now, "waiting"]);
+});
+
+Deno.test("the clock is set back: nothing stalls", async () => {
+  await using sink = new Sink({ to: LATER });
+  using box = new Box("");
+  box.configure(sink.port);
+  box.now += 300 * DAY; // the clock is wrong
+  await box.keep("ann@example.net");
+  await box.run();
+  box.now -= 300 * DAY;
+  sink.answers = {};
+  await box.run();
+  assert.equal(sink.accepted.length, 1);
+  assert.deepEqual(box.names("queue"), []);
+});
+
+Deno.test("the clock jumps ahead: nothing expires by that alone", async () => {
+  await using sink = new Sink({ to: LATER });
+  using box = new Box("");
+  box.configure(sink.port);
+  await box.keep("ann@example.net");
+  await box.run();
+  await box.runAfter(1000 * DAY);
+  assert.deepEqual(only(box), ["waiting"]);
+});
