@@ -36,6 +36,8 @@ test("systemd accepts the units", async () => {
   assert.deepEqual(there.names, [
     "countersign-door.socket",
     "countersign-lookup.socket",
+    "countersign-map.socket",
+    "countersign-policy.socket",
     "countersign-sign.socket",
     "countersign.service",
   ]);
@@ -54,7 +56,7 @@ test("the exposure of the service is below 1.0, without MemoryDenyWriteExecute, 
 });
 
 test("the names of the sockets, and the service that they start", () => {
-  for (const name of ["door", "sign", "lookup"]) {
+  for (const name of ["door", "sign", "lookup", "policy", "map"]) {
     const text = Deno.readTextFileSync(`${UNITS}/countersign-${name}.socket`);
     for (const line of [`FileDescriptorName=${name}`, "Service=countersign.service", "SocketMode=0660"]) {
       assert.ok(text.split("\n").includes(line), `${name}: ${line}`);
@@ -85,12 +87,12 @@ activated("serve uses the sockets of systemd as a user who can only read the key
   Deno.chmodSync(`${site}/keys`, 0o750);
   await done("chown", `${SERVICE}:`, `${site}/state`);
 
-  const sockets = ["door", "sign"].map((name) => `${site}/sockets/${name}`);
+  const sockets = ["door", "sign", "policy", "map"].map((name) => `${site}/sockets/${name}`);
   const as = (user: string) => ["setpriv", `--reuid=${user}`, `--regid=${user}`, "--clear-groups", "--no-new-privs"];
   const child = new Deno.Command("systemd-socket-activate", {
     args: [
       ...sockets.map((path) => `--listen=${path}`),
-      "--fdname=door:sign",
+      "--fdname=door:sign:policy:map",
       `--setenv=HOME=${site}/state`,
       `--setenv=PATH=/usr/bin:/bin`,
       ...as(SERVICE),
@@ -119,10 +121,14 @@ activated("serve uses the sockets of systemd as a user who can only read the key
     const forged = qsbmf("greg@example.org", "From: greg@example.org\nMessage-ID: <lie@spam.example>\n\nBuy!\n");
     const refused = await talk(sockets[0]!, message("", ["greg@example.org"], forged));
     assert.match(refused.at(-1) ?? "nothing", /^y550-5\.7\.1 /, stderr);
-    assert.match(stderr, /Listening on door \(descriptor 3\) and sign \(descriptor 4\)/);
+    assert.match(stderr, /Listening on door \(descriptor 3\) and sign \(descriptor 4\) and policy \(descriptor 5\)/);
     const mail = "From: greg@example.org\nMessage-ID: <1@example.org>\nDate: today\n\nHi\n";
     const signed = await talk(sockets[1]!, message("greg@example.org", ["jo@b.example"], mail, { login: "greg" }));
     assert.match(signed.join("\n"), /e<SRS0=[^\n]*\n(?:.*\n)*.*X-Msgauth/);
+    const recipient = "recipient=info@srs.example.org";
+    const policy = `request=smtpd_access_policy\nprotocol_state=RCPT\nsender=\n${recipient}\n\n`;
+    assert.match(await ask(sockets[2]!, policy), /^action=550 5\.1\.1 No such address; Contact: /);
+    assert.match(await ask(sockets[3]!, "38:srs-reverse postmaster@srs.example.org,"), /^\d+:OK greg@example\.org,$/);
     const long = await talk(sockets[0]!, message("", ["greg@example.org"], forged + "words\n".repeat(60_000)));
     assert.equal(long.at(-1), "a", "a truncated message is not rejected");
     assert.match(home.read("site/state/log"), / at=data .* outcome=refused /);
@@ -162,6 +168,14 @@ function isThere(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Sends a request. @returns the answer */
+async function ask(path: string, request: string): Promise<string> {
+  using connection = await Deno.connect({ transport: "unix", path });
+  await connection.write(new TextEncoder().encode(request));
+  const buffer = new Uint8Array(4096);
+  return new TextDecoder().decode(buffer.subarray(0, await connection.read(buffer) ?? 0));
 }
 
 /** Sends a message in a session of its own. @returns the responses */
