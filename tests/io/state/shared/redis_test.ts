@@ -1,5 +1,6 @@
 /** The store in a real Redis. */
 import assert from "node:assert/strict";
+import { presentIn } from "../../../../io/state/shared/presence.ts";
 import { RedisStore } from "../../../../io/state/shared/redis.ts";
 import { parseConfig } from "../../../../lib/settings/parse.ts";
 import { dayOf } from "../../../../lib/date.ts";
@@ -212,6 +213,12 @@ test("Redis: the user of contrib/redis may run the required commands and no othe
   assert.equal((await store.sent([A])).length, 1);
   assert.deepEqual((await store.entries({ lists: [B] })).map(({ state }) => state), ["spent"]);
   assert.equal(typeof await store.lastForgotten(), "number");
+  const present = presentIn(store, { id: "one", noteForgotten: () => {}, allReported: () => true });
+  await redis.cli("HSET", "countersign:1:hosts", "old", "1");
+  await present.report();
+  assert.equal(await present.silentHost!(), undefined);
+  await present.retire();
+  assert.equal(await present.silentHost!(), "one");
   store.close();
   const as = ["--user", "countersign", "--pass", "secret", "--no-auth-warning"];
   const text = '[[identity]]\naddress = "greg@example.org"\n[transport]\npreset = "exim"\n' +
