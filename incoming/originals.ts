@@ -122,10 +122,10 @@ const TAG = new RegExp(
   "gi",
 );
 /** Some relays replace the Message-ID and keep the original below it, in a field of their own, or in References. */
-const ID_NAME = new RegExp(
-  `(?<![A-Za-z0-9-])(?:([A-Za-z0-9-]{1,40}-)?${wrapped("Message-ID")}|(References|In-Reply-To))${COLON}`,
-  "gi",
-);
+const ID_NAME = new RegExp(`(?:${wrapped("Message-ID")}|(References|In-Reply-To))${COLON}`, "gi");
+/** What precedes it in the name of a relay's own field, such as `X-Original-`. Searching for both takes ten times as long. */
+const ID_PREFIX = /[A-Za-z0-9-]{0,42}$/;
+const MAX_PREFIX_LENGTH = 41;
 
 /** How likely a field is to contain the Message-ID that was signed. */
 enum Rank {
@@ -202,15 +202,26 @@ interface IdField {
  * once, or twice when the next name is on the same line, because then it may be part of the Message-ID.
  */
 function idFields(text: string, top: number, bottom: number): IdField[] {
-  const matches = [...text.slice(top, bottom).matchAll(ID_NAME)];
-  return matches.map((match, index) => {
-    const start = top + match.index;
-    const next = matches[index + 1];
-    const inside = next !== undefined && !text.slice(start, top + next.index).includes("\n");
-    const end = top + (matches[index + (inside ? 2 : 1)]?.index ?? bottom - top);
-    const rank = match[2] !== undefined ? Rank.REFERENCE : match[1] !== undefined ? Rank.NAMED : Rank.OWN;
-    return { start, bodyStart: start + match[0].length, end, rank };
+  const names = idNames(text.slice(top, bottom));
+  return names.map(({ start, end, rank }, index) => {
+    const next = names[index + 1];
+    const inside = next !== undefined && !text.slice(top + start, top + next.start).includes("\n");
+    const last = names[index + (inside ? 2 : 1)]?.start ?? bottom - top;
+    return { start: top + start, bodyStart: top + end, end: top + last, rank };
   });
+}
+
+/** Returns the offsets of the names of such fields, up to and including the colon. */
+function idNames(text: string): { start: number; end: number; rank: Rank }[] {
+  const out: { start: number; end: number; rank: Rank }[] = [];
+  for (const match of text.matchAll(ID_NAME)) {
+    const { length } = ID_PREFIX.exec(text.slice(Math.max(0, match.index - MAX_PREFIX_LENGTH - 1), match.index))![0];
+    const isPrefix = length > 1 && length <= MAX_PREFIX_LENGTH && text[match.index - 1] === "-";
+    if (length > 0 && (!isPrefix || match[1] !== undefined)) continue; // the end of another word
+    const rank = match[1] !== undefined ? Rank.REFERENCE : isPrefix ? Rank.NAMED : Rank.OWN;
+    out.push({ start: match.index - length, end: match.index + match[0].length, rank });
+  }
+  return out;
 }
 
 /** Returns the Message-IDs in one field that a tag may have signed. */
