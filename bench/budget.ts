@@ -1,6 +1,6 @@
 /** A budget and its result. */
 
-/** A limit for the ratio of a figure of one row to that of another row. */
+/** A limit for the ratio of a figure of one row to that of another row, or for the figure itself. */
 export interface Budget {
   readonly name: string;
   /** A description of what is compared. */
@@ -9,8 +9,8 @@ export interface Budget {
   readonly figure: "ms" | "mb" | "rate";
   /** Table and row that the budget limits. */
   readonly row: readonly [table: string, row: string];
-  /** Table and row that its figure is divided by. */
-  readonly baseline: readonly [table: string, row: string];
+  /** Table and row that its figure is divided by; absent if the figure itself is limited. */
+  readonly baseline?: readonly [table: string, row: string];
   readonly maximum?: number;
   readonly minimum?: number;
 }

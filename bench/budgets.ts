@@ -17,7 +17,8 @@ export function figureOf(results: Results, [table, row]: Budget["row"], figure: 
 /** Compares each budget with the results. */
 export function judgeBudgets(results: Results, budgets: readonly Budget[]): Judged[] {
   return budgets.map((budget) => {
-    const [value, baseline] = [budget.row, budget.baseline].map((row) => figureOf(results, row, budget.figure));
+    const value = figureOf(results, budget.row, budget.figure);
+    const baseline = budget.baseline === undefined ? 1 : figureOf(results, budget.baseline, budget.figure);
     if (value === undefined || baseline === undefined) return { budget, ratio: undefined, holds: undefined };
     const ratio = roundedRatio(value, baseline);
     return { budget, ratio, holds: ratio <= (budget.maximum ?? Infinity) && ratio >= (budget.minimum ?? 0) };

@@ -1,68 +1,40 @@
 /**
- * The engine as a milter: sessions per second on 8 connections, compared with a milter that does nothing and with opendkim, and
- * memory after many sessions. The times include the client, which is the same for all.
+ * The engine as a milter: sessions per second on 8 connections, compared with a milter that does nothing and with opendkim; how
+ * long a session takes at half the highest rate, and beside idle connections; and through Postfix. The times include the
+ * client, which is the same for all.
  */
 import { srsForward } from "../lib/srs.ts";
-import { CREATED, SECRET } from "../build/rig/home.ts";
-import { qsbmf } from "../build/rig/mails.ts";
+import { FORGED, GREG, LETTER, Server, Site, SRS_DOMAIN, unix } from "./engine.ts";
 import { type BenchHome, TIMES } from "./home.ts";
 import { idleMilter } from "./idle_milter.ts";
 import { median } from "./measure.ts";
-import { content, envelope, type Sessions, sessions, type Step } from "./milter_client.ts";
+import {
+  content,
+  envelope,
+  idleConnections,
+  pacedSessions,
+  type Sessions,
+  sessions,
+  type Step,
+} from "./milter_client.ts";
+import { throughPostfix } from "./door_postfix.ts";
+import { forwarding } from "./postsrsd.ts";
+import type { Measured } from "./measure.ts";
 import type { Table } from "./report.ts";
 
 const CONNECTIONS = 8;
 /** Milliseconds of one turn; a run of 40 repetitions has three turns. */
 const TURN_MS = 2000;
 const TURNS = Math.max(1, Math.round(TIMES / 13));
-/** Sessions before memory is measured: a million in a full run. */
-const MANY_SESSIONS = TIMES * 25_000;
+const IDLE_CONNECTIONS = 2000;
 
-const GREG = "greg@example.org";
-const LIE = `From: ${GREG}\nMessage-ID: <lie@spam.example>\nSubject: Pills\n\n${"Buy these now!\n".repeat(100)}`;
-const LETTER = `From: ${GREG}\nTo: jo@b.example\nMessage-ID: <1@example.org>\nDate: Fri, 20 Nov 2026 10:00:00 +0000\n` +
-  `Subject: Lunch?\n\n${"At one?\n".repeat(200)}`;
+/** The steps of a session with mail from a person, which the door does not read. */
+export const PERSON: readonly Step[] = [...envelope("jo@b.example", GREG), ...content(LETTER, "a", "")];
+/** The steps of a session with a forged bounce. @param end the answer to its end */
+export const bounce = (end: string): Step[] => [...envelope("", GREG), ...content(FORGED, "c", end)];
 
-/** A milter that runs until it is disposed. */
-class Milter {
-  private constructor(readonly child: Deno.ChildProcess, readonly path: string) {}
-
-  static async start(argv: readonly string[], path: string, env: Record<string, string>): Promise<Milter> {
-    const [program, ...args] = argv;
-    const child = new Deno.Command(program!, {
-      args,
-      clearEnv: true,
-      env,
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    })
-      .spawn();
-    for (let tries = 0; tries < 400; tries++) {
-      try {
-        (await Deno.connect({ transport: "unix", path })).close();
-        return new Milter(child, path);
-      } catch {
-        await new Promise((next) => setTimeout(next, 50));
-      }
-    }
-    throw new Error(`${program} does not listen on ${path}`);
-  }
-
-  /** The resident set in MB: of the process, and of those that it has started. */
-  get mb(): number {
-    const { stdout } = new Deno.Command("ps", {
-      args: ["-o", "rss=", "--pid", String(this.child.pid), "--ppid", String(this.child.pid)],
-    }).outputSync();
-    const kb = new TextDecoder().decode(stdout).trim().split("\n").map(Number);
-    return Math.round(Math.max(...kb) / 102.4) / 10;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.child.kill("SIGTERM");
-    await this.child.status;
-  }
-}
+const IDLE = "a milter in C that does nothing, bounce";
+const DOOR = "door, forged bounce";
 
 /** A kind of session with a milter. */
 interface Setup {
@@ -72,65 +44,78 @@ interface Setup {
   readonly runs: Sessions[];
 }
 
-/** Measures the sessions of all milters in turns, then the memory of the engine. */
+/** Measures the sessions of all milters in turns. */
 export async function door(home: BenchHome): Promise<Table[]> {
-  const folder = home.folder("site/sockets");
-  home.write("site/keys", `k1 ${CREATED} ${SECRET}\n`, 0o600);
-  home.write(
-    "site/config.toml",
-    `[[identity]]\naddress = "${GREG}"\nsrs_domain = "srs.example.org"\nkeys = "keys"\nlogins = ["greg"]\n` +
-      `[state]\nfolder = "state"\nshared = true\n[transport]\npreset = "postfix"\n[incoming]\nforged = "refuse"\n` +
-      `[serve]\nsocket_folder = "sockets"\n`,
-  );
-  const forgedAddress = srsForward(GREG, "srs.example.org", { secrets: ["mallory"], hashLength: 8, now: new Date() });
-  const person = [...envelope("jo@b.example", GREG), ...content(LETTER, "a", "")];
-  const bounce = (data: string, end: string) => [...envelope("", GREG), ...content(qsbmf(GREG, LIE), data, end)];
-  const signing = (end: string) => [...envelope(GREG, "jo@b.example", "c", "greg"), ...content(LETTER, "c", end)];
-
+  const site = new Site(home);
   const { env } = home.withoutCache();
-  const argv = [`${await home.installed()}/bin/countersign`, "serve", "--config", `${home.path}/site/config.toml`];
-  await using engine = await Milter.start(argv, `${folder}/sign`, env);
-  const begun = engine.mb;
-  const setup = (name: string, path: string, steps: readonly Step[]): Setup => ({ name, path, steps, runs: [] });
-  const setups: Setup[] = [];
+  await using engine = await site.start();
   await using peers = new AsyncDisposableStack();
-  const idle = await idleMilter(home, `${folder}/idle`);
+  const setups: Setup[] = [];
+  const add = (name: string, socket: string, steps: readonly Step[]) =>
+    setups.push({ name, path: site.socket(socket), steps, runs: [] });
+  const idle = await idleMilter(home, site.socket("idle"));
   if (idle !== undefined) {
-    peers.use(await Milter.start(idle, `${folder}/idle`, env));
-    setups.push(setup("a milter in C that does nothing, bounce", `${folder}/idle`, bounce("c", "a")));
+    peers.use(await Server.start(idle, unix(site.socket("idle")), env));
+    add(IDLE, "idle", bounce("a"));
   }
   const opendkim = "/usr/sbin/opendkim";
   if (exists(opendkim)) {
-    const args = ["-f", "-x", "/dev/null", "-b", "v", "-p", `unix:${folder}/opendkim`];
-    peers.use(await Milter.start([opendkim, ...args], `${folder}/opendkim`, env));
-    setups.push(setup("opendkim, looks for signatures in a bounce", `${folder}/opendkim`, bounce("c", "a")));
+    const args = ["-f", "-x", "/dev/null", "-b", "v", "-p", `unix:${site.socket("opendkim")}`];
+    peers.use(await Server.start([opendkim, ...args], unix(site.socket("opendkim")), env));
+    add("opendkim, looks for signatures in a bounce", "opendkim", bounce("a"));
   }
-  setups.push(
-    setup("door, from a person", `${folder}/door`, person),
-    setup("door, forged address", `${folder}/door`, envelope("", forgedAddress, "y")),
-    setup("door, forged bounce", `${folder}/door`, bounce("c", "y")),
-    setup("sign", `${folder}/sign`, signing("a")),
-  );
+  const badHash = srsForward(GREG, SRS_DOMAIN, { secrets: ["mallory"], hashLength: 8, now: new Date() });
+  add("door, from a person", "door", PERSON);
+  add("door, forged address", "door", envelope("", badHash, "y"));
+  add(DOOR, "door", bounce("y"));
+  add("sign", "sign", [...envelope(GREG, "jo@b.example", "c", "greg"), ...content(LETTER, "c", "a")]);
+  await takeTurns(setups, (path, steps) => sessions(path, steps, CONNECTIONS, { ms: TURN_MS }));
+  const rows = setups.map(({ name, runs }) => ({ name, rate: Math.round(median(runs.map(({ rate }) => rate))) }));
+  const rate = rows.find(({ name }) => name === DOOR)!.rate / 2;
+  return [
+    { title: "door, milter sessions at 8 connections", rows },
+    { title: "door, sessions at half the rate of forged bounces", rows: await atRate(setups, rate) },
+    { title: "door, idle connections", rows: await besideIdle(site.socket("door"), engine) },
+    { title: "forwarding, requests at 8 connections", rows: await forwarding(site, TURNS) },
+    ...await throughPostfix(site, idle === undefined ? undefined : site.socket("idle")),
+  ];
+}
+
+/** Runs all setups in turns, after one that is not counted, so that disturbances affect all alike. */
+async function takeTurns(
+  setups: readonly Setup[],
+  run: (path: string, steps: readonly Step[]) => Promise<Sessions>,
+): Promise<void> {
   for (let turn = 0; turn <= TURNS; turn++) {
     for (const { path, steps, runs } of setups) {
-      const run = await sessions(path, steps, CONNECTIONS, { ms: TURN_MS });
-      if (turn > 0) runs.push(run);
+      const result = await run(path, steps);
+      if (turn > 0) runs.push(result);
     }
   }
-  const rows = setups.map(({ name, runs }) => ({ name, rate: Math.round(median(runs.map(({ rate }) => rate))) }));
-  const p99 = (name: string) => median(setups.find((one) => one.name === name)!.runs.map((run) => run.p99));
-  for (const { name } of setups) console.error(`bench: ${name}: p99 ${p99(name).toFixed(1)} ms`);
+}
 
-  const half = Math.ceil(MANY_SESSIONS / 2);
-  const first = await sessions(`${folder}/door`, person, CONNECTIONS, { count: 1000 });
-  await sessions(`${folder}/door`, person, CONNECTIONS, { count: half });
-  await sessions(`${folder}/door`, bounce("c", "y"), CONNECTIONS, { count: half });
-  const last = await sessions(`${folder}/door`, person, CONNECTIONS, { count: 1000 });
-  const memory = [
-    { name: "the engine when it has started", ms: first.median, mb: begun },
-    { name: "after many sessions", ms: last.median, mb: engine.mb },
-  ];
-  return [{ title: "door, milter sessions at 8 connections", rows }, { title: "door, time and memory", rows: memory }];
+/** How long a session takes when sessions begin at this rate. */
+async function atRate(all: readonly Setup[], rate: number): Promise<Measured[]> {
+  const setups = all.filter(({ name }) => name === IDLE || name === DOOR).map((one) => ({
+    ...one,
+    runs: [] as Sessions[],
+  }));
+  await takeTurns(setups, (path, steps) => pacedSessions(path, steps, rate, TURN_MS));
+  return setups.flatMap(({ name, runs }) => [
+    { name: `${name}, median`, ms: median(runs.map((run) => run.median)) },
+    { name: `${name}, 99th percentile`, ms: median(runs.map(({ p99 }) => p99)) },
+  ]);
+}
+
+/** How long a session takes without and with idle connections, and the memory of the engine. */
+async function besideIdle(path: string, engine: Server): Promise<Measured[]> {
+  const measured = async (name: string) => {
+    const run = await sessions(path, bounce("y"), 1, { count: 500 });
+    return { name, ms: run.median, mb: engine.mb };
+  };
+  const rows = [await measured("a forged bounce, no other connection")];
+  using _idle = await idleConnections(path, IDLE_CONNECTIONS);
+  return [...rows, await measured("a forged bounce beside 2,000 idle connections")];
 }
 
 function exists(path: string): boolean {

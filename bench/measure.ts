@@ -17,8 +17,8 @@ export interface Measured {
   readonly name: string;
   /** Median wall-clock time in milliseconds. */
   readonly ms: number;
-  /** Largest resident set of the process or a child that it waited for, in megabytes. */
-  readonly mb: number;
+  /** Largest resident set of the process or a child that it waited for, in megabytes; absent if it does not matter. */
+  readonly mb?: number;
 }
 
 /**

@@ -80,9 +80,53 @@ export async function sessions(
     }
   };
   await Promise.all(Array.from({ length: connections }, worker));
-  const seconds = (performance.now() - begun) / 1000;
+  return summary(times, performance.now() - begun);
+}
+
+function summary(times: number[], ms: number): Sessions {
   times.sort((a, b) => a - b);
-  return { rate: times.length / seconds, median: median(times), p99: times[Math.floor(times.length * 0.99)]! };
+  return { rate: times.length * 1000 / ms, median: median(times), p99: times[Math.floor(times.length * 0.99)]! };
+}
+
+/**
+ * Starts sessions at this rate, whether or not earlier ones have ended, as the clients of a mail server do: sessions that
+ * wait for each other would begin later when the milter is slow. Timers fire every other millisecond, so several sessions
+ * begin at a time.
+ *
+ * @param rate sessions per second
+ * @param ms the time in milliseconds
+ */
+export async function pacedSessions(path: string, steps: readonly Step[], rate: number, ms: number): Promise<Sessions> {
+  const client = await Client.of(path, steps);
+  const buffers: Bytes[] = [];
+  const times: number[] = [];
+  const open: Promise<void>[] = [];
+  const session = async () => {
+    const buffer = buffers.pop() ?? new Uint8Array(64 * 1024);
+    const started = performance.now();
+    await client.session(buffer);
+    times.push(performance.now() - started);
+    buffers.push(buffer);
+  };
+  const begun = performance.now();
+  for (let passed = 0; passed < ms; passed = performance.now() - begun) {
+    while (open.length < passed * rate / 1000) open.push(session());
+    await new Promise((next) => setTimeout(next, 1));
+  }
+  await Promise.all(open);
+  return summary(times, performance.now() - begun);
+}
+
+/** Opens connections that negotiate and then stay idle, until they are disposed. */
+export async function idleConnections(path: string, count: number): Promise<Disposable> {
+  const buffer = new Uint8Array(64);
+  const connections = new DisposableStack();
+  for (let nth = 0; nth < count; nth++) {
+    const connection = connections.use(await Deno.connect({ transport: "unix", path }));
+    await send(connection, OFFER);
+    await answers(connection, buffer, 1);
+  }
+  return connections;
 }
 
 /** A client with the packets that a milter requests. */

@@ -31,7 +31,9 @@ function printTable({ title, rows }: Table): string {
   const [base] = rows;
   const lines = rows.map((row) => {
     if ("rate" in row) return `| ${cell(row.name)} | ${thousands(row.rate)} | ${ratioTo(base, "rate", row.rate)} |`;
-    return `| ${cell(row.name)} | ${row.ms.toFixed(1)} | ${ratioTo(base, "ms", row.ms)} | ${Math.round(row.mb)} |`;
+    return `| ${cell(row.name)} | ${row.ms.toFixed(1)} | ${ratioTo(base, "ms", row.ms)} | ${
+      row.mb === undefined ? "" : Math.round(row.mb)
+    } |`;
   });
   const head = base !== undefined && "rate" in base
     ? ["per second | ratio", "-: | -:"]

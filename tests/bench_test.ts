@@ -16,7 +16,7 @@ const reasons = new Map(
 
 for (const { name, figure, row, baseline, maximum, minimum } of budgets) {
   Deno.test(`budget ${name} refers to measured rows`, () => {
-    for (const path of [row, baseline]) {
+    for (const path of baseline === undefined ? [row] : [row, baseline]) {
       assert.ok(figureOf(results, path, figure)! > 0, `results.json has no ${figure} of ${path.join(", ")}`);
     }
     assert.notEqual(maximum === undefined, minimum === undefined, "exactly one limit");
@@ -76,6 +76,20 @@ for (const [more, ratio, holds] of judged) {
   });
 }
 
+const limits: [budget: Partial<Budget>, figure: number | undefined, holds: boolean | undefined][] = [
+  [{ maximum: 25 }, 25, true],
+  [{ maximum: 24.99 }, 25, false],
+  [{ figure: "rate", row: ["r", "z"], minimum: 1_234_568 }, 1_234_567, false],
+  [{ row: ["t", "nobody"], maximum: 1 }, undefined, undefined],
+];
+for (const [more, figure, holds] of limits) {
+  Deno.test(`budget ${JSON.stringify(more)} without a baseline limits the figure ${figure}`, () => {
+    const { baseline: _, ...limit } = budget(more);
+    const [result] = judgeBudgets(measured, [limit]);
+    assert.deepEqual([result!.ratio, result!.holds], [figure, holds]);
+  });
+}
+
 Deno.test("a bar in a name is escaped in the printed tables", () => {
   const rows = print(
     measured,
@@ -89,9 +103,14 @@ Deno.test("a bar in a name is escaped in the printed tables", () => {
   ]);
 });
 
+Deno.test("memory that was not measured has an empty cell", () => {
+  const results: Results = { a: { times: 1, tables: [{ title: "t", rows: [{ name: "x", ms: 10 }] }] } };
+  assert.match(print(results, []), /^\| x \| 10\.0 \| 1\.00 \|  \|$/m);
+});
+
 /** Usage errors, which are found before anything is measured. */
 const usageErrors: [args: string[], message: RegExp][] = [
-  [["nothing"], /^bench: Unknown group nothing: choose from out, in, /],
+  [["nothing"], /^bench: Unknown group nothing: choose from out, in, .*, door, million\n$/],
   [["--check", "out", "--chekc"], /^bench: Unknown group --chekc: /],
 ];
 for (const [args, message] of usageErrors) {

@@ -1,0 +1,36 @@
+/** A million sessions with the engine, half of them with mail from a person and half with forged bounces: its memory. */
+import { bounce, PERSON } from "./door.ts";
+import { Site } from "./engine.ts";
+import type { BenchHome } from "./home.ts";
+import type { Measured } from "./measure.ts";
+import { sessions } from "./milter_client.ts";
+import type { Table } from "./report.ts";
+
+const CONNECTIONS = 8;
+/** Sessions of each kind in a chunk. */
+const CHUNK = 50_000;
+/** After how many sessions memory is measured. */
+const MEASURED = [0, 100_000, 300_000, 1_000_000];
+
+/** Runs the sessions, and measures memory and the time of a session in between. */
+export async function million(home: BenchHome): Promise<Table[]> {
+  const site = new Site(home);
+  await using engine = await site.start();
+  const path = site.socket("door");
+  const rows: Measured[] = [];
+  for (let done = 0; done <= MEASURED.at(-1)!; done += 2 * CHUNK) {
+    if (done > 0) {
+      for (const steps of [PERSON, bounce("y")]) await sessions(path, steps, CONNECTIONS, { count: CHUNK });
+    }
+    console.error(`bench: ${done.toLocaleString("en")} sessions: ${engine.mb} MB`);
+    if (!MEASURED.includes(done)) continue;
+    const mb = engine.mb;
+    const { median } = await sessions(path, PERSON, CONNECTIONS, { count: 1000 });
+    rows.push({
+      name: done === 0 ? "the engine when it has started" : `after ${done.toLocaleString("en")}`,
+      ms: median,
+      mb,
+    });
+  }
+  return [{ title: "door, sessions since it started", rows }];
+}
