@@ -1,5 +1,5 @@
 /** Turns replies and connection errors into failures: permanent, temporary, or unconfirmed. */
-import { Fail, quote, reason } from "../../../lib/fail.ts";
+import { Fail, quote, quoteAll, reason } from "../../../lib/fail.ts";
 import { Rejected } from "../rejected.ts";
 import { printReply, type Reply } from "./reply.ts";
 
@@ -64,6 +64,9 @@ export class Unconfirmed extends Fail {
   }
 }
 
+/** Maximum number of characters of a reply in an error message. */
+const MAX_REPLY = 500;
+
 /** Creates the errors of one session. */
 export class Failures {
   #secrets: readonly string[] = [];
@@ -110,9 +113,10 @@ export class Failures {
     return new Unconfirmed(message, reply, { cause });
   }
 
-  /** Returns the reply in quotes, without secrets. */
+  /** Returns the reply in quotes, without secrets. Its end often says what to do. */
   say(reply: Reply): string {
-    return quote(this.#hide(printReply(reply)));
+    const text = this.#hide(printReply(reply));
+    return quoteAll(text.length > MAX_REPLY ? `${text.slice(0, MAX_REPLY - 1)}…` : text);
   }
 
   #hide(text: string): string {

@@ -1,0 +1,139 @@
+/** contrib/smarthost/accounts.toml with a real Postfix that asks Dovecot about logins and knows who may send as whom. */
+import assert from "node:assert/strict";
+import { COUNTERSIGN } from "../admin/run.ts";
+import { Authority } from "../certificates.ts";
+import { fieldOf, Home, oneLine, ROOT } from "../rig.ts";
+import { Sink } from "../smtp_sink.ts";
+import { DovecotAuth } from "./dovecot_auth.ts";
+import { freePort, needPostfix, Postfix, until } from "./postfix.ts";
+
+const onPostfix = await needPostfix("openssl", "dovecot");
+
+const USERS = { greg: "correct horse", "greg@work.example": "battery staple", customer42: "grün" };
+const ANN = "ann@mx.example.net";
+const letter = (from: string) => `From: ${from}\nTo: ${ANN}\nSubject: Lunch?\n\nAt one?\n`;
+
+/** Postfix with TLS, SASL and smtpd_sender_login_maps; all mail goes to the sink. */
+async function smarthost(authority: Authority, sink: Sink, wrapped: number): Promise<Postfix> {
+  const leaf = await authority.leaf("DNS:localhost");
+  for (const [name, text] of Object.entries(leaf)) Deno.writeTextFileSync(`${authority.folder}/${name}.pem`, text);
+  Deno.chmodSync(authority.folder, 0o755);
+  Deno.writeTextFileSync(
+    `${authority.folder}/owners`,
+    `/^(SRS0[-+=].*=)?greg(\\+.*)?@(srs\\.)?example\\.org$/ greg
+/@work\\.example$/ greg@work.example
+/./ customer42
+`,
+  );
+  const main = `smtpd_tls_security_level = encrypt
+smtpd_tls_cert_file = ${authority.folder}/cert.pem
+smtpd_tls_key_file = ${authority.folder}/key.pem
+smtpd_sasl_auth_enable = yes
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = private/auth
+smtpd_sender_login_maps = regexp:${authority.folder}/owners
+smtpd_sender_restrictions = reject_sender_login_mismatch
+smtpd_relay_restrictions = permit_sasl_authenticated, reject
+mydestination =
+relayhost = [127.0.0.1]:${sink.port}
+`;
+  const master = `127.0.0.1:${wrapped} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes\n`;
+  return await Postfix.start({ main, master });
+}
+
+/** greg's home with the snippet. */
+function gregsHome(authority: Authority, tls: number, starttls: number): Home {
+  const home = new Home();
+  let text = Deno.readTextFileSync(`${ROOT}/contrib/smarthost/accounts.toml`);
+  for (const host of ["smtp.example.org", "smtp.work.example", "smtp.isp.example"]) {
+    assert.ok(text.includes(`host = "${host}"`), host);
+    const port = host === "smtp.work.example" ? starttls : tls;
+    text = text.replace(`host = "${host}"`, `host = "localhost"\nport = ${port}\nca = "${authority.ca}"`);
+  }
+  for (const [nth, name] of ["home", "work", "isp"].entries()) {
+    assert.ok(text.includes(`password_file = "password-${name}"`));
+    home.write(`.config/countersign/password-${name}`, `${Object.values(USERS)[nth]}\n`, 0o600);
+  }
+  home.write(".config/countersign/joe.keys", home.read(".config/countersign/keys"), 0o600);
+  const joe = '[[identity]]\naddress = "greg@work.example"\nkeys = "joe.keys"\nsrs_domain = "srs.work.example"\n';
+  home.settings(`${joe}${text}`);
+  return home;
+}
+
+onPostfix("three accounts of a real Postfix with logins", async (t) => {
+  using authority = await Authority.make();
+  await using sink = new Sink();
+  const wrapped = freePort();
+  await using postfix = await smarthost(authority, sink, wrapped);
+  await using _dovecot = await DovecotAuth.start(`${postfix.folder}/queue/private/auth`, USERS);
+  using home = gregsHome(authority, wrapped, postfix.port);
+  const config = ".config/countersign/config.toml";
+  const settings = home.read(config);
+  const logins = () => [...postfix.log.matchAll(/sasl_username=(\S+)/g)].map(([, user]) => user!);
+
+  /** [From, login, envelope sender] */
+  const rows: [string, keyof typeof USERS, RegExp][] = [
+    ["Greg <greg@example.org>", "greg", /^SRS0=.*=greg@srs\.example\.org$/],
+    ["greg@work.example", "greg@work.example", /^greg@work\.example$/],
+    ["society@club.example", "customer42", /^society@club\.example$/],
+  ];
+  for (const [from, login, sender] of rows) {
+    await t.step(`${from}: the login ${login}`, async () => {
+      const before = logins().length;
+      const options = login === "customer42" ? ["-f", from] : [];
+      assert.deepEqual(await home.shim([...options, ANN], letter(from)), { code: 0, stdout: "", stderr: "" });
+      await sink.until(1);
+      const [mail] = sink.accepted.splice(0);
+      assert.match(mail!.from, sender);
+      if (login !== "customer42") assert.match(fieldOf(mail!.mail, "X-Msgauth"), /^v1\.k1\./);
+      await until("the log", () => logins().length > before, () => postfix.log);
+      assert.deepEqual(logins().slice(before), [login]);
+    });
+  }
+
+  const doctor = async () => {
+    const [deno, run, ...others] = COUNTERSIGN as [string, string, ...string[]];
+    const { stdout } = await home.run([deno, run, "--allow-net", ...others, "doctor", "--json"]);
+    const { findings } = JSON.parse(stdout) as { findings: { what: string; fix: string }[] };
+    return findings.filter(({ what }) => what.includes("localhost:")).map(({ what, fix }) =>
+      `${what.replace(/SRS0=[^=]+=[^=]+=/, "SRS0=…=").replaceAll(/localhost:\d+/g, "SERVER")} | ${fix}`
+    );
+  };
+  await t.step("doctor has nothing to say about them", async () => {
+    assert.deepEqual(await doctor(), []);
+    assert.deepEqual(sink.accepted, []);
+    assert.equal(await postfix.queued(), 0);
+  });
+  await t.step("without sender = plain the server rejects the signed sender, which doctor finds", async () => {
+    home.write(config, settings.replace('sender = "plain"\n', ""));
+    const reply = "553 5.7.1 <SRS0=";
+    oneLine(
+      await home.shim([ANN], letter("greg@work.example")),
+      69,
+      new RegExp(`^shim: localhost:\\d+ rejected "${ANN}": "${reply}.*not owned by user greg@work\\.example"`),
+    );
+    const [found, ...more] = await doctor();
+    assert.deepEqual(more, []);
+    assert.match(
+      found!,
+      /^The server rejects the signed sender SRS0=…=work\.example=greg@srs\.work\.example: SERVER rejected the recipient: /,
+    );
+    assert.match(found!, / \| In this \[\[account\]\]: sender = "plain"$/);
+    home.write(config, settings);
+  });
+  await t.step("a wrong password", async () => {
+    home.write(".config/countersign/password-work", "wrong\n", 0o600);
+    oneLine(
+      await home.shim([ANN], letter("greg@work.example")),
+      77,
+      /^shim: localhost:\d+ rejected the login of "greg@work\.example": "535 5\.7\.8 Error: authentication failed:.*"$/m,
+    );
+    const [found, ...more] = await doctor();
+    assert.deepEqual(more, []);
+    assert.match(found!, /rejected the login of "greg@work\.example".* \| Check account\.user and the password in /);
+  });
+  await t.step("the other accounts are not concerned", async () => {
+    assert.deepEqual(await home.shim([ANN], letter("greg@example.org")), { code: 0, stdout: "", stderr: "" });
+    await sink.until(1);
+  });
+});
