@@ -14,7 +14,7 @@ import { NONCE_BYTES, signTag, TAG_FIELD, tagNonce } from "../lib/tag.ts";
 import type { Envelope } from "../lib/envelope.ts";
 import type { OutgoingRequest } from "./request.ts";
 import { chooseAccount, type ChosenAccount } from "./account.ts";
-import { alreadyRelayed, firstBlock, type OwnAddress, ownership, ownSender } from "./owner.ts";
+import { alreadyRelayed, firstBlock, type OwnAddress, ownership, ownSender, sendingAddresses } from "./owner.ts";
 import { chooseSender } from "./sender.ts";
 
 /** What must be known before planning. */
@@ -97,8 +97,9 @@ export function plan(request: OutgoingRequest, given: Header, context: PlanConte
   const sender = request.sender === undefined ? author : givenSender;
   if (author === undefined || sender === undefined) {
     const notes = pretends(request.sender, givenSender, context);
+    const read = request.sender === undefined && request.senderFromHeader === true;
     return {
-      envelope: envelopeFrom(request.sender),
+      envelope: envelopeFrom(read ? sendingAddresses(block, domain, relayed ? "Resent-" : "")[0] : request.sender),
       header,
       scheme: "none",
       why: author !== undefined

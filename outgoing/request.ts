@@ -6,6 +6,8 @@ import type { Dsn } from "../lib/envelope.ts";
 export interface OutgoingRequest {
   /** `-f`: null for the null sender, undefined when the option is missing. */
   readonly sender: Address | null | undefined;
+  /** `--read-envelope-from`: without `-f`, the author of a message that is not signed is its envelope sender. */
+  readonly senderFromHeader?: boolean;
   /** `-F`: the display name, used when the From field is missing. */
   readonly fullName: string;
   /** Where the recipients are listed. */

@@ -18,6 +18,9 @@ const IGNORED = new Set([..."imnvUGx"]);
 /** Ignored options with an argument. -X would open a file; -O and -o set options that do not exist here. */
 const IGNORED_WITH = new Set([..."hLpXOoeA"]);
 
+/** Long options of msmtp, which the configurations of many mail programs contain. */
+const LONG = new Set(["--read-recipients", "--read-envelope-from"]);
+
 /**
  * Parses the arguments.
  *
@@ -34,14 +37,16 @@ export function parseFlags(name: string, args: readonly string[]): Invocation {
   let sender: Address | null | undefined;
   let fullName = "";
   let fromHeader = false;
+  let senderFromHeader = false;
   let real = "";
   const dsn: { -readonly [name in keyof Dsn]: Dsn[name] } = {};
 
-  const { options, operands } = getopt(args, TAKES, new Set([...IGNORED, "t"]));
+  const { options, operands } = getopt(args, TAKES, new Set([...IGNORED, "t"]), LONG);
   for (const { flag, value } of options) {
     if (flag === "f" || flag === "r") sender = parseSender(value);
     else if (flag === "F") fullName = oneLine("-F", value);
-    else if (flag === "t") fromHeader = true;
+    else if (flag === "t" || flag === "--read-recipients") fromHeader = true;
+    else if (flag === "--read-envelope-from") senderFromHeader = true;
     else if (flag === "b") {
       if (value === "s" || value === "p") real = `-b${value}`;
       else if (value !== "m") throw new Fail("usage", `Mode ${quote(`-b${value}`)} is not supported`);
@@ -57,7 +62,9 @@ export function parseFlags(name: string, args: readonly string[]): Invocation {
   if (real === "-q" && operands.length > 0) throw new Fail("usage", "Recipients cannot be given for a queue run");
   if (real !== "") return { mode: "real", what: real };
   const recipientsFrom = fromHeader ? "both" : "arguments";
-  return { mode: "send", request: { sender, fullName, recipientsFrom, recipients: parseRecipients(operands), dsn } };
+  const recipients = parseRecipients(operands);
+  const read = senderFromHeader ? { senderFromHeader } : {};
+  return { mode: "send", request: { sender, ...read, fullName, recipientsFrom, recipients, dsn } };
 }
 
 /** Parses the options of qmail-inject(8): -a arguments only, -h header only, -H both, -A arguments if there are any, else header. */
@@ -79,6 +86,7 @@ function qmailInject(args: readonly string[]): OutgoingRequest {
 }
 
 interface Option {
+  /** The letter, or a long option with its dashes. */
   readonly flag: string;
   readonly value: string;
 }
@@ -88,6 +96,7 @@ function getopt(
   args: readonly string[],
   takes: ReadonlySet<string>,
   plain: ReadonlySet<string>,
+  long: ReadonlySet<string> = new Set(),
 ): { options: Option[]; operands: string[] } {
   const options: Option[] = [];
   let at = 0;
@@ -95,6 +104,10 @@ function getopt(
     const word = args[at]!;
     if (word === "--") return { options, operands: args.slice(at + 1) };
     if (!word.startsWith("-") || word === "-") break;
+    if (long.has(word)) {
+      options.push({ flag: word, value: "" });
+      continue;
+    }
     if (word.startsWith("--")) throw new Fail("usage", `Unknown option ${quote(word)}`);
     for (let i = 1; i < word.length; i++) {
       const flag = word[i]!;

@@ -28,16 +28,22 @@ function settingsOf(accounts: string, top = "") {
 }
 
 /** Plans a message with these fields. */
-function planned(accounts: string, fields: string[], { from, top = "", mailboxLine = false }: {
-  from?: string | null;
-  top?: string;
-  mailboxLine?: boolean;
-} = {}) {
+function planned(
+  accounts: string,
+  fields: string[],
+  { from, top = "", mailboxLine = false, senderFromHeader = false }: {
+    from?: string | null;
+    top?: string;
+    mailboxLine?: boolean;
+    senderFromHeader?: boolean;
+  } = {},
+) {
   const settings = settingsOf(accounts, top);
   const identity = { address: parseAddress("greg@example.org"), srsDomain: "srs.example.org", keys };
   const sender = typeof from === "string" ? parseAddress(from) : from;
   const request = {
     sender,
+    senderFromHeader,
     fullName: "",
     recipientsFrom: "arguments" as const,
     recipients: [parseAddress("ann@example.net")],
@@ -175,6 +181,21 @@ for (const [rule, limit, scheme] of SENDERS) {
     }
   });
 }
+
+Deno.test("--read-envelope-from: the author is the envelope sender of a message that is not signed", () => {
+  const sender = (fields: string[], from?: string | null) => {
+    const more = from === undefined ? {} : { from };
+    const found = planned(HOME + DEFAULT, fields, { senderFromHeader: true, ...more }).envelope.sender;
+    return found && `${found.local}@${found.domain}`;
+  };
+  assert.equal(sender(["From: Society <x@other.example>"]), "x@other.example");
+  assert.equal(sender(["From: x@other.example, y@other.example", "Sender: z@other.example"]), "z@other.example");
+  assert.match(String(sender(["From: greg@example.org"])), /^SRS0=/, "signed as without the option");
+  assert.equal(sender(["From: x@other.example"], "y@other.example"), "y@other.example", "-f wins");
+  assert.equal(sender(["From: x@other.example"], null), null);
+  assert.equal(sender([RELAYED, "From: x@other.example"]), undefined, "the author of a relayed message is a stranger");
+  assert.equal(planned(HOME + DEFAULT, ["From: x@other.example"]).envelope.sender, undefined);
+});
 
 Deno.test("the account of an address, for hooks", () => {
   const of = (accounts: string, address: string) =>

@@ -203,7 +203,23 @@ Deno.test("flags whose meaning differs between programs are rejected", () => {
   for (const flag of ["-a", "-k", "-1", "-?"]) rejects(`${flag} ${TO}`, flag);
   rejects("-ia", "-a");
   rejects("--help-me", "--help-me");
-  rejects("--read-envelope-from", "--read-envelope-from");
+  for (const flag of ["--read-envelope", "--read-envelope-from=x", "--from=a@example.org", "--account=a"]) {
+    rejects(flag, flag);
+  }
+});
+
+Deno.test("the long options of msmtp that mail programs pass", () => {
+  const request = (...args: string[]) => {
+    const invocation = parseFlags("sendmail", args);
+    return invocation.mode === "send" ? invocation.request : assert.fail(invocation.mode);
+  };
+  assert.deepEqual(request("--read-recipients", "-i"), request("-t", "-i"));
+  // mu4e and Doom Emacs.
+  const read = request("--read-envelope-from", TO);
+  assert.deepEqual([read.senderFromHeader, read.sender, read.recipients.length], [true, undefined, 1]);
+  assert.equal(request("-f", "greg@example.org", "--read-envelope-from", TO).senderFromHeader, true);
+  assert.equal(request("--", TO).senderFromHeader, undefined);
+  rejects("-- --read-recipients", "--read-recipients");
 });
 
 Deno.test("--help and --version are recognized as the first argument only", () => {
