@@ -91,11 +91,10 @@ class Pass {
         complete = false;
         break;
       }
-      if (all || !seen.has(mail.unique)) {
-        if (!((seen.first || all) && this.#isOld(mail)) && !await this.#handle(mail)) {
-          complete = false;
-          continue;
-        }
+      const skipped = !all && seen.has(mail.unique) || isDeleted(mail) || (seen.first || all) && this.#isOld(mail);
+      if (!skipped && !await this.#handle(mail)) {
+        complete = false;
+        continue;
       }
       seen.add(mail.unique, today);
     }
@@ -157,10 +156,19 @@ class Pass {
     const { spam, mark, dryRun } = this.#options;
     const [report, moved, today] = [this.#report, this.#moved, dayOf(this.#context.now)];
     const arrival = arrivalOf(delivery.header, judged.info);
-    // The index of sent mail may have forgotten the message that such a bounce is about.
-    if (this.#olderThanLimit(arrival)) return void report.old++;
     const print = fingerprint(delivery.header, delivery.prefix.subarray(delivery.bodyStart));
-    if (moved.wasMoved(print, mail.unique)) return void report.movedBack++;
+    const leave = (why: string) => {
+      if (!dryRun) record(this.#context, delivery, verdict, { outcome: "go-on", reason: `${verdict.reason}; ${why}` });
+    };
+    // The index of sent mail may have forgotten the message that such a bounce is about.
+    if (this.#olderThanLimit(arrival)) {
+      report.old++;
+      return leave("left, because it arrived too long ago");
+    }
+    if (moved.wasMoved(print, mail.unique)) {
+      report.movedBack++;
+      return leave("left, because it was moved back");
+    }
     let file: string | undefined = pathOf(this.#maildir, mail);
     if (!dryRun) {
       makeFolders(spam);
@@ -177,6 +185,9 @@ class Pass {
     report.moved.push({ maildir: this.#maildir, file, result, reason, ...describeMail(delivery.header, arrival) });
   }
 }
+
+/** Whether the user has deleted the message, which then only waits to be removed. */
+const isDeleted = ({ name }: MailFile): boolean => /[:;!]2,[A-Za-z]*T/.test(name);
 
 /** Whether an error is neither ours nor one of the system. */
 const isBug = (error: unknown): boolean =>

@@ -19,6 +19,9 @@ export interface MovedMail {
   readonly subject: string;
 }
 
+/** Longest author that is printed, in characters. */
+const MAX_FROM_LENGTH = 100;
+
 /** Returns what identifies a message to a person. */
 export function describeMail(header: Header, arrival: Date): Pick<MovedMail, "date" | "from" | "subject"> {
   const from = value(header, "From") ?? "";
@@ -68,7 +71,13 @@ export class SweepReport {
     const lines = [`${messages(this.judged)} judged${counts === "" ? "" : `: ${counts}`}`];
     if (this.moved.length > 0) {
       lines.push(`${messages(this.moved.length)} ${would}moved to ${plain(spam)}:`);
-      lines.push(rows(this.moved.map(({ date, from, subject }) => [`  ${date}`, plain(from), quote(subject)])));
+      lines.push(
+        rows(
+          this.moved.map((
+            { date, from, subject },
+          ) => [`  ${date}`, plain(from.slice(0, MAX_FROM_LENGTH)), quote(subject)]),
+        ),
+      );
     }
     const rest: [count: number, what: string][] = [
       [this.marked, `${would}marked`],

@@ -4,8 +4,8 @@ import { loadIdentities, loadSettings } from "../../io/system/load.ts";
 import { sweepMaildir, type SweepOptions } from "../../admin/sweep/pass.ts";
 import { SweepReport } from "../../admin/sweep/report.ts";
 import { nameElsewhere, sized, uniqueName } from "../../admin/sweep/mailbox.ts";
-import { filesBelow, oneLine } from "../rig.ts";
-import { COUNTERSIGN } from "./run.ts";
+import { launcherText } from "../../build/install/launcher.ts";
+import { filesBelow, oneLine, ROOT } from "../rig.ts";
 import { forged, Laptop, letter } from "./sweep.ts";
 
 /** Sweeps the inbox in this process. @returns the report, and the numbers of files and of folders that were read */
@@ -164,13 +164,27 @@ Deno.test("a message in the spam maildir with the same name is not replaced", as
   assert.deepEqual(home.mails("Mail/Spam").sort(), [forged(), "another"].sort());
 });
 
+/** The installed launcher of countersign, with the permissions that it gives to sweep. @returns its path */
+function launcher(home: Laptop): string {
+  const start = { program: "countersign", rights: "", deno: "deno", cache: "", flags: "-q --frozen" };
+  const text = launcherText({ ...start, entry: `${ROOT}/main.ts`, manifest: `${ROOT}/deno.json` });
+  return home.write("lib/countersign", text, 0o755);
+}
+
+Deno.test("the permissions of the launcher are sufficient", async () => {
+  using home = new Laptop();
+  home.put("new/1.x", forged());
+  const ran = await home.run([launcher(home), "sweep", "--mark", "Mail/Inbox"]);
+  assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+  assert.equal(home.mails("Mail/Spam").length, 1);
+});
+
 Deno.test("--watch judges what comes, and ends with status 0 on SIGTERM", async () => {
   using home = new Laptop();
-  const [deno, ...args] = COUNTERSIGN as [string, ...string[]];
-  const child = new Deno.Command(deno, {
-    args: [...args, "sweep", "--watch", `${home.path}/Mail/Inbox`],
+  const child = new Deno.Command(launcher(home), {
+    args: ["sweep", "--watch", `${home.path}/Mail/Inbox`],
     clearEnv: true,
-    env: { HOME: home.path, PATH: "/usr/bin:/bin", ...home.env },
+    env: { HOME: home.path, PATH: `${home.path}/bin:/usr/bin:/bin`, ...home.env },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -191,12 +205,27 @@ Deno.test("--watch judges what comes, and ends with status 0 on SIGTERM", async 
     Deno.renameSync(`${home.path}/Mail/Inbox/tmp/${n}.x`, `${home.path}/Mail/Inbox/new/${n}.x`);
     await until(new RegExp(`(?:1 message moved to [^]*){${n}}`));
   }
+  // Settings that cannot be read are an error until they are corrected.
+  const good = home.read(".config/countersign/config.toml");
+  home.write(".config/countersign/config.toml", "nonsense = [");
+  home.put("new/3.x", forged(3));
+  const errors = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
+  assert.match((await errors.read()).value!, /^sweep: .*config\.toml:1: /);
+  home.write(".config/countersign/config.toml", good);
+  home.put("new/4.x", forged(4));
+  await until(/2 messages moved to /);
   child.kill("SIGTERM");
   await reader.cancel();
-  const { code } = await child.status;
-  const errors = await new Response(child.stderr).text();
-  assert.deepEqual([code, errors], [0, ""]);
-  assert.deepEqual(home.names("Mail/Spam"), ["new/1.x", "new/2.x"]);
+  assert.equal((await child.status).code, 0);
+  assert.deepEqual((await errors.read()).done, true);
+  assert.deepEqual(home.names("Mail/Spam"), ["new/1.x", "new/2.x", "new/3.x", "new/4.x"]);
+});
+
+Deno.test("a message that the user has deleted is left", async () => {
+  using home = new Laptop();
+  home.put("cur/1.x:2,ST", forged());
+  home.put("cur/2.x,U=3:2,RST", forged(2));
+  assert.equal((await sweepHere(home)).report.judged, 0);
 });
 
 Deno.test("names: the unique part, and what is kept in another folder", { permissions: "none" }, () => {
