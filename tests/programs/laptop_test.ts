@@ -4,6 +4,7 @@ import { fieldOf, Home, qsbmf, type Ran, ROOT } from "../rig.ts";
 import { COUNTERSIGN } from "../admin/run.ts";
 import { fetched, forged } from "../admin/sweep.ts";
 import { Authority } from "../certificates.ts";
+import { parseConfig } from "../../lib/settings/parse.ts";
 import { Sink } from "../smtp_sink.ts";
 import { lacking, tests } from "./need.ts";
 
@@ -20,6 +21,16 @@ Deno.test("docs/laptop.md: its links lead to files and folders", () => {
   const links = [...PAGE.matchAll(/\]\(([^)]+)\)/g)].map(([, link]) => link!);
   assert.ok(links.length > 5);
   for (const link of links) assert.ok(Deno.statSync(`${ROOT}/docs/${link}`), link);
+});
+
+Deno.test("docs/laptop.md: the accounts are valid", () => {
+  const accounts = blocks("toml")[1]!;
+  const identities = ["greg@example.org", "greg@work.example"].map((one, at) => {
+    return `[[identity]]\naddress = "${one}"\nkeys = "keys${at}"\n`;
+  });
+  const text = `${identities.join("")}${accounts}`;
+  const { account } = parseConfig(text, { file: "/home/greg/config.toml", home: "/home/greg" });
+  assert.deepEqual(account.map(({ name }) => name), ["home", "work"]);
 });
 
 test("docs/laptop.md: the commands, in their order", async () => {
@@ -66,4 +77,20 @@ test("docs/laptop.md: the commands, in their order", async () => {
   home.write("Mail/Inbox/new/3.x", forged(3));
   assert.match((await sh(sweep)).stdout, /^1 message judged: 1 forged\n1 message moved to /);
   assert.deepEqual(home.mails("Mail/Spam"), [forged(3)]);
+
+  // The outbox: the server is not there, then it is.
+  home.write(".config/countersign/config.toml", `${config}\n${blocks("toml")[0]!}`);
+  await sh("countersign sandbox");
+  sink.answers = { greeting: "421 Later" };
+  assert.deepEqual(await home.run(argv, "At two?\n", { LC_ALL: "C.UTF-8", USER: "greg" }), sent);
+  assert.match((await sh("countersign outbox list")).stdout, /nobody@mx\.example\.net/);
+  assert.equal(sink.accepted.length, 1);
+  sink.answers = { extensions: ["AUTH PLAIN"] };
+  const [cron] = blocks("crontab") as [string];
+  const line = cron.trim().replace(/^(?:\* ){5}\/usr\/local\/bin\//, "");
+  assert.match(line, /^countersign outbox run$/);
+  // The first attempt was less than a minute ago, so that run would send nothing yet.
+  await sh("countersign outbox flush");
+  assert.equal(sink.accepted.length, 2);
+  assert.match(sink.accepted[1]!.data, /At two\?/);
 });
