@@ -6,7 +6,7 @@ import { canonicalAddress, type Identity, identityOf } from "../lib/settings/ide
 import { signingKey } from "../lib/settings/keys.ts";
 import { isPlainAddress } from "../lib/settings/moved.ts";
 import { inGrace } from "../incoming/checks/forged.ts";
-import { recipientIn } from "../incoming/claimed.ts";
+import { claimOf, isSrsDomain, recipientIn } from "../incoming/claimed.ts";
 import { addressIn, type Delivery, DOUBLE_BOUNCE, isUnreadable } from "../incoming/delivery.ts";
 import { judge } from "../incoming/judge.ts";
 import { isNeed } from "../incoming/need.ts";
@@ -42,7 +42,9 @@ export interface DoorContext {
 }
 
 /** Decides about a recipient. Never throws. */
-export function decideRecipient(address: string, context: DoorContext): Decision {
+export function decideRecipient(path: string, context: DoorContext): Decision {
+  // RFC 5321 section 4.1.1.3: source routes are accepted and ignored.
+  const address = path.replace(/^@[^:]*:/, "");
   if (isRole(address) || isUnreadable(address)) return {};
   try {
     const early = moved(address, context) ?? undecidable(address, context);
@@ -176,7 +178,20 @@ function signed(address: string, { loaded, sender, now }: DoorContext): Decision
     }
   }
   if (!isRefused(verdict, loaded)) return passed(verdict, loaded);
+  if (isForeign(address, loaded)) {
+    const reason = notRefused(verdict.reason, "another program may sign addresses in this domain");
+    return passed({ ...verdict, reason }, loaded);
+  }
   return refused(verdict, reply("550 5.1.1", "No such address", contact(loaded)));
+}
+
+/**
+ * Returns whether this is an SRS address outside of the SRS domains of the identities. It may name an identity whose mail
+ * another program forwarded, such as postsrsd, which signs with a key of its own.
+ */
+function isForeign(address: string, loaded: Loaded): boolean {
+  const { local, domain } = recipientIn(address);
+  return claimOf(local) !== undefined && !isSrsDomain(domain, loaded);
 }
 
 /** Returns whether the verdict is *forged*; *unsure*, *unjudged* and all others are accepted. */
