@@ -117,7 +117,8 @@ function printAdvice(options: Arguments, known: Answers, found: Found, values: S
   }
   const preset = "preset" in known.transport ? [known.transport.preset] : [];
   printPastes("Outgoing mail", "For the programs that send it:", pastesOut([...found.mailers, ...preset], values));
-  printPastes("Incoming mail", "For the programs that deliver it:", pastesIn([...preset, ...found.filters], values));
+  const incoming = [...preset, ...found.filters, ...found.fetchers];
+  printPastes("Incoming mail", "For the programs that deliver it:", pastesIn(incoming, values));
 }
 
 function printPastes(title: string, use: string, pastes: readonly Paste[]): void {
@@ -138,6 +139,7 @@ function snippetValues(file: string, home: string, user: string, known: Answers)
   return {
     shim,
     hook,
+    countersign: shim.endsWith("/bin/shim") ? shim.replace(/shim$/, "countersign") : "/usr/local/bin/countersign",
     config,
     home,
     user,

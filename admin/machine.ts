@@ -33,6 +33,8 @@ export interface Found {
   readonly injector: Injector | undefined;
   /** maildrop or procmail, as far as installed. */
   readonly filters: readonly string[];
+  /** The programs that the user has configured to fetch mail, by their folders in contrib/. */
+  readonly fetchers: readonly string[];
   /** The folder for spam. */
   readonly spam: string;
 }
@@ -74,6 +76,14 @@ const MAILERS: Record<string, string> = {
   git: "git",
 };
 
+/** Programs that fetch mail, and their files below the home folder. */
+const FETCHERS: Record<string, readonly string[]> = {
+  mbsync: [".mbsyncrc", ".config/isyncrc"],
+  fetchmail: [".fetchmailrc"],
+  getmail: [".config/getmail/getmailrc", ".getmail/getmailrc"],
+  fdm: [".fdm.conf"],
+};
+
 /** Searches the machine. */
 export async function inspect(machine: Machine, home: string): Promise<Found> {
   const folders = [...(await machine.env("PATH") ?? "").split(":"), "/usr/sbin", "/usr/bin", "/usr/bin/mh"];
@@ -85,6 +95,9 @@ export async function inspect(machine: Machine, home: string): Promise<Found> {
     mailers: Object.entries(MAILERS).filter(([program]) => has(program)).map(([, folder]) => folder),
     injector: injector(machine),
     filters: ["maildrop", "procmail"].filter(has),
+    fetchers: Object.entries(FETCHERS).filter(([program, files]) => {
+      return has(program) && files.some((file) => machine.exists(`${home}/${file}`));
+    }).map(([program]) => program),
     spam: [".Spam", ".Junk", ".spam"].map((name) => `${home}/Maildir/${name}`).find(machine.exists) ??
       `${home}/Maildir/.Spam`,
   };

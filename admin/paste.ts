@@ -3,9 +3,10 @@ import { SNIPPETS } from "./snippets.ts";
 
 /** The values that replace the examples. */
 export interface SnippetValues {
-  /** Absolute paths of the shim and the hook. */
+  /** Absolute paths of the shim, the hook and `countersign`. */
   readonly shim: string;
   readonly hook: string;
+  readonly countersign: string;
   /** The settings file, if it is not the default one. */
   readonly config: string | undefined;
   readonly home: string;
@@ -44,7 +45,7 @@ const OUT: Record<string, SnippetTarget> = {
   exim: { into: "the main section of exim.conf", name: "exim/exim.conf" },
 };
 
-/** Snippets for incoming mail, by preset or filter. */
+/** Snippets for incoming mail, by preset, filter, or program that fetches it. */
 const IN: Record<string, readonly SnippetTarget[]> = {
   "qmail-inject": [
     {
@@ -62,6 +63,10 @@ const IN: Record<string, readonly SnippetTarget[]> = {
   ],
   maildrop: [{ into: "~/.mailfilter, mode 0600, at its top", name: "maildrop/mailfilter" }],
   procmail: [{ into: "~/.procmailrc, at its top", name: "procmail/procmailrc" }],
+  mbsync: [{ into: "a script that you run instead of mbsync, with the maildir of your inbox", name: "mbsync/fetch" }],
+  fetchmail: [{ into: "the user's part of ~/.fetchmailrc", name: "fetchmail/fetchmailrc" }],
+  getmail: [{ into: "getmailrc, in place of its [destination]", name: "getmail/getmailrc" }],
+  fdm: [{ into: "~/.fdm.conf, in place of the action that delivers", name: "fdm/fdm.conf" }],
 };
 
 /** Returns the lines for outgoing mail; `programs` are mail programs and a preset. */
@@ -73,7 +78,7 @@ export function pastesOut(programs: readonly string[], values: SnippetValues): P
   return [variable, ...pastes];
 }
 
-/** Returns the lines for incoming mail; `programs` are a preset and filters. */
+/** Returns the lines for incoming mail; `programs` are a preset, filters, and programs that fetch mail. */
 export function pastesIn(programs: readonly string[], values: SnippetValues): Paste[] {
   return programs.flatMap((program) => IN[program] ?? [])
     .filter(({ srs }) => srs !== true || values.srsDomain !== "")
@@ -84,17 +89,23 @@ export function pastesIn(programs: readonly string[], values: SnippetValues): Pa
 const CONDITION = /^# Ordinary mail [^]*?^(COUNTERSIGN_HOOK=.*\n)[^]*?(?=^if \(\$COUNTERSIGN_HOOK|^# W: )/m;
 
 const HOOK = "/usr/local/lib/countersign/hooks/incoming";
+const SWEEP = "/usr/local/bin/countersign sweep";
 
 /** Returns a snippet with its examples replaced; longer examples are listed first. */
 function fillIn(name: keyof typeof SNIPPETS, values: SnippetValues): string {
-  const { shim, hook, config, home, user, address, srsDomain } = values;
+  const { shim, hook, countersign, config, home, user, address, srsDomain } = values;
   const whole = SNIPPETS[name].join("\n");
   const text = values.challenges ? whole.replace(CONDITION, "$1") : whole;
   const named = text.includes("--config ");
   const replacements: Record<string, string> = {
     "/home/greg/.config/countersign/config.toml": config ?? `${home}/.config/countersign/config.toml`,
+    // getmail takes the program and its arguments apart.
+    [`path = ${HOOK}`]: `path = ${hook}`,
+    'arguments = ("--as"': `arguments = (${config === undefined ? "" : `"--config", "${config}", `}"--as"`,
     [HOOK]: config === undefined || named ? hook : `${hook} --config ${config}`,
     "/usr/local/bin/shim": shim,
+    [SWEEP]: `${countersign} sweep${config === undefined ? "" : ` --config ${config}`}`,
+    '"greg@example.org"': `"${address}"`,
     "Greg <greg@example.org>": address,
     "|@srs.example.org": srsDomain === "" ? "" : `|@${srsDomain}`,
     "srs.example.org": srsDomain,

@@ -14,6 +14,20 @@ export const SNIPPETS = {
     "# Do not add a Sender field if From is not login@host.",
     "no_local_from_check",
   ],
+  "fdm/fdm.conf": [
+    "set no-received",
+    'action "hook" pipe "/usr/local/lib/countersign/hooks/incoming --as postfix --maildir /home/greg/Maildir"',
+    'match all action "hook"',
+  ],
+  "fetchmail/fetchmailrc": [
+    '  mda "/usr/local/lib/countersign/hooks/incoming --as postfix --maildir /home/greg/Maildir"',
+  ],
+  "getmail/getmailrc": [
+    "[destination]",
+    "type = MDA_external",
+    "path = /usr/local/lib/countersign/hooks/incoming",
+    'arguments = ("--as", "postfix", "--recipient", "greg@example.org", "--maildir", "/home/greg/Maildir")',
+  ],
   "git/gitconfig": [
     "[sendemail]",
     "\t# Run by the shell: quote a path with spaces.",
@@ -64,6 +78,17 @@ export const SNIPPETS = {
     "{",
     '  xfilter "/usr/local/lib/countersign/hooks/incoming --as filter"',
     "}",
+  ],
+  "mbsync/fetch": [
+    "#!/bin/sh",
+    "# Fetches mail and judges it. Run it instead of mbsync, for example from cron.",
+    "mbsync -a",
+    "fetched=$?",
+    "# What was fetched before an error is judged, too. The server learns with the next run what was moved.",
+    '/usr/local/bin/countersign sweep --quiet "$HOME/Mail/Inbox"',
+    "swept=$?",
+    '[ "$fetched" = 0 ] || exit "$fetched"',
+    'exit "$swept"',
   ],
   "mutt/muttrc": [
     "# mutt splits this at spaces and does not support quotes, so the path must not contain spaces.",

@@ -11,8 +11,12 @@ const FILES: Record<string, "all" | "first" | RegExp> = {
   "aerc/accounts.conf": /^outgoing/,
   "alpine/pinerc": "all",
   "exim/exim.conf": "all",
+  "fdm/fdm.conf": /^(?:set|action|match)/,
+  "fetchmail/fetchmailrc": /^ +mda/,
+  "getmail/getmailrc": /^(?:\[destination|type = MDA|path|arguments)/,
   "git/gitconfig": "all",
   "maildrop/mailfilter": "all",
+  "mbsync/fetch": "all",
   "mutt/muttrc": "first", // the send-hooks contain example addresses
   "neomutt/neomuttrc": "first",
   "nmh/mh_profile": "all",

@@ -92,6 +92,14 @@ Deno.test("mail programs and filters are those in PATH", async () => {
   assert.deepEqual((await inspect(machine({ "/opt/bin/mutt": "" }), HOME)).mailers, []);
 });
 
+Deno.test("programs that fetch mail are those that the user has configured", async () => {
+  const programs = { "/usr/bin/mbsync": "", "/usr/bin/fetchmail": "", "/usr/bin/getmail": "", "/usr/bin/fdm": "" };
+  assert.deepEqual((await inspect(machine(programs), HOME)).fetchers, []);
+  const files = { [`${HOME}/.fdm.conf`]: "", [`${HOME}/.config/isyncrc`]: "", [`${HOME}/.getmail/getmailrc`]: "" };
+  assert.deepEqual((await inspect(machine({ ...programs, ...files }), HOME)).fetchers, ["mbsync", "getmail", "fdm"]);
+  assert.deepEqual((await inspect(machine(files), HOME)).fetchers, []);
+});
+
 Deno.test("the existing spam folder", async () => {
   assert.equal((await inspect(machine({}), HOME)).spam, `${HOME}/Maildir/.Spam`);
   assert.equal((await inspect(machine({ [`${HOME}/Maildir/.Junk`]: "" }), HOME)).spam, `${HOME}/Maildir/.Junk`);

@@ -10,10 +10,12 @@ Deno.test("admin/snippets.ts is up to date with contrib/", async () => {
 });
 
 const MAILERS = ["mutt", "neomutt", "aerc", "alpine", "s-nail", "nmh", "git"];
+const FETCHERS = ["mbsync", "fetchmail", "getmail", "fdm"];
 const IN = ["qmail-inject", "postfix", "maildrop", "procmail"];
 const filling: SnippetValues = {
   shim: "/opt/c/bin/shim",
   hook: "/opt/c/lib/countersign/hooks/incoming",
+  countersign: "/opt/c/bin/countersign",
   config: undefined,
   home: "/home/ann",
   user: "ann",
@@ -24,8 +26,8 @@ const filling: SnippetValues = {
 const lines = (text: string) => text.split("\n").filter((line) => !/^\s*#/.test(line)).join("\n");
 
 Deno.test("all examples are replaced", () => {
-  const pastes = [...pastesOut([...MAILERS, "exim"], filling), ...pastesIn(IN, filling)];
-  assert.ok(pastes.length > MAILERS.length + IN.length);
+  const pastes = [...pastesOut([...MAILERS, "exim"], filling), ...pastesIn([...IN, ...FETCHERS], filling)];
+  assert.ok(pastes.length > MAILERS.length + IN.length + FETCHERS.length);
   for (const { into, text } of pastes) {
     assert.doesNotMatch(text, /usr\/local\/(?:bin|lib\/countersign)|\/home\/greg|greg@|user=greg|greg-srs/, into);
     assert.doesNotMatch(lines(text), /greg|example\.org/i, into);
@@ -43,6 +45,22 @@ Deno.test("snippets for mail programs have the shim, those for filters the hook"
   }
   assert.deepEqual(pastesIn(["msmtp", "sendmail", "exim"], filling), []);
   assert.deepEqual(pastesOut(["msmtp", "sendmail", "qmail-inject"], filling), []);
+});
+
+Deno.test("snippets for programs that fetch mail have the hook, or sweep, and the settings file", () => {
+  const texts = (config: string | undefined) =>
+    Object.fromEntries(FETCHERS.map((name) => [name, pastesIn([name], { ...filling, config })[0]!.text]));
+  const usual = texts(undefined);
+  assert.match(usual["mbsync"]!, /^\/opt\/c\/bin\/countersign sweep --quiet "\$HOME\/Mail\/Inbox"$/m);
+  const hook = `${filling.hook} --as postfix --maildir /home/ann/Maildir"`;
+  assert.equal(usual["fetchmail"], `  mda "${hook}`);
+  assert.ok(usual["fdm"]!.includes(`pipe "${hook}\n`));
+  const args = '("--as", "postfix", "--recipient", "ann@example.com", "--maildir", "/home/ann/Maildir")';
+  assert.ok(usual["getmail"]!.endsWith(`path = ${filling.hook}\narguments = ${args}`), usual["getmail"]);
+  const elsewhere = texts("/srv/c.toml");
+  for (const name of ["mbsync", "fetchmail", "fdm"]) assert.match(elsewhere[name]!, / --config \/srv\/c\.toml /, name);
+  const named = args.replace("(", '("--config", "/srv/c.toml", ');
+  assert.ok(elsewhere["getmail"]!.endsWith(`path = ${filling.hook}\narguments = ${named}`));
 });
 
 Deno.test("if challenges are answered, the hook gets ordinary mail, too", () => {
