@@ -13,7 +13,7 @@ import { HeaderFields, scanHeader } from "./audit/header.ts";
 import { Hashes } from "./audit/hashes.ts";
 import { type ArchivedMessage, extent, messagesIn } from "./audit/mailboxes.ts";
 import { auditPage } from "./audit/page.ts";
-import { RecentCount } from "./audit/recent.ts";
+import { NOT_COUNTED, RecentCount } from "./audit/recent.ts";
 import { Progress } from "./audit/progress.ts";
 import { replayMessage } from "./audit/replay.ts";
 import { auditText } from "./audit/report.ts";
@@ -79,8 +79,8 @@ export function audit(name: string, args: readonly string[]): Promise<number> {
       seconds,
       options.values("sent").length === 0 ? null : scan.sent.size,
       scan.stopped,
-      recent?.counts,
-      counts && !inFiles,
+      recent?.notCounted === undefined ? recent?.counts : undefined,
+      counts && !inFiles ? NOT_COUNTED : recent?.notCounted,
     );
     say(options.has("json") ? json(result) : auditText(result));
     if (page !== undefined) writePage(page, auditPage(result));

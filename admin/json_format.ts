@@ -235,8 +235,7 @@ export const JSON_FORMATS = {
     { name: "sent", type: "number or null", help: "Sent messages that were found; null without --sent." },
     {
       name: "recentlySent",
-      help:
-        "Sent mail of the last 30 days. Absent without settings, without --sent, and with state.redis or state.lookup.",
+      help: "Sent mail of the last 30 days. Absent without settings, without --sent, and with notCounted.",
       optional: true,
       type: {
         members: [
@@ -248,10 +247,9 @@ export const JSON_FORMATS = {
       },
     },
     {
-      name: "sharedState",
-      type: "boolean",
-      help:
-        "True if recentlySent is absent because of state.redis or state.lookup: countersign serve remembers what left.",
+      name: "notCounted",
+      type: "string",
+      help: "Why recentlySent is absent although there is sent mail: the state is in Redis or cannot be read.",
       optional: true,
     },
     {

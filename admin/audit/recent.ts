@@ -5,7 +5,8 @@
 import { parseAddressList } from "../../lib/address.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
 import { dayOf } from "../../lib/date.ts";
-import { Fail } from "../../lib/fail.ts";
+import type { SentMessage } from "../../incoming/need.ts";
+import { errorText, Fail } from "../../lib/fail.ts";
 import { canonicalAddress, type Identity, identityOf } from "../../lib/settings/identity.ts";
 import { secretsById, validKeys } from "../../lib/settings/keys.ts";
 import { type Header, named, parseHead, value, values } from "../../lib/message.ts";
@@ -25,12 +26,16 @@ export interface RecentlySent {
   readonly unknown: number;
 }
 
-/** What is printed instead of the counts where the state is in Redis, or behind the socket `lookup`. */
+/** Why nothing is counted where the state is in Redis, or behind the socket `lookup`. */
 export const NOT_COUNTED = "The sent mail is not counted, because what left is remembered by countersign serve";
+/** Returns the same for an index that this user cannot read, such as that of a site. */
+const notReadable = (error: Fail): string => `The sent mail is not counted: ${errorText(error)}`;
 
 /** Counts the mail of the last 30 days in mailboxes of sent mail. */
 export class RecentCount {
   readonly counts = { total: 0, signed: 0, unsigned: 0, unknown: 0 };
+  /** Why the counts are not complete; undefined if they are. */
+  notCounted: string | undefined;
   #identities: readonly Identity[];
   #sent: SentIndex;
   #now: Date;
@@ -66,10 +71,21 @@ export class RecentCount {
     counts.total++;
     const messageId = messageIdBody(id);
     const tagged = this.#tagged(header, identity, messageId);
-    const known = tagged ? undefined : this.#sent(identity, [bareMessageId(messageId)]);
+    const known = tagged ? undefined : this.#lookUp(identity, bareMessageId(messageId));
     if (tagged || known?.signed) counts.signed++;
     else if (known !== undefined) counts.unsigned++;
     else counts.unknown++;
+  }
+
+  #lookUp(identity: Identity, id: string): SentMessage | undefined {
+    if (this.notCounted !== undefined) return undefined;
+    try {
+      return this.#sent(identity, [id]);
+    } catch (error) {
+      if (!(error instanceof Fail)) throw error;
+      this.notCounted = notReadable(error);
+      return undefined;
+    }
   }
 
   #author(header: Header): Identity | undefined {

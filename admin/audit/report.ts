@@ -1,7 +1,7 @@
 /** Prints an audit for a terminal. */
 import { RESULTS } from "../../incoming/verdict.ts";
 import { plain, rows } from "../terminal.ts";
-import { NOT_COUNTED, recentSentence } from "./recent.ts";
+import { recentSentence } from "./recent.ts";
 import type { Audit, Counts } from "./tally.ts";
 
 /** Width of the longest bar, in characters. */
@@ -25,7 +25,9 @@ export function sentences(audit: Audit): string[] {
       ? "Without --sent, bounces of mail that was not signed count as forged."
       : `${count(sent, "sent message")} found.`,
     ...(recent === undefined ? [] : [recent]),
-    ...(audit.sharedState ? [`${NOT_COUNTED}. Bounces of sent mail are known by the mailboxes of --sent alone.`] : []),
+    ...(audit.notCounted === undefined
+      ? []
+      : [`${audit.notCounted}. Bounces of sent mail are known by the mailboxes of --sent alone.`]),
     `${count(bounces.total, "bounce")} to your addresses: ${number(bounces.verified)} verified by a signature, ` +
     `${number(bounces.known)} known by a Message-ID, ${number(bounces.unrecognized)} not recognized.`,
     `Could be rejected during the SMTP session: ${number(rejectable.count)}, ${share} % of all messages.`,

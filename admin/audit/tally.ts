@@ -102,8 +102,8 @@ export interface Audit {
   readonly sent: number | null;
   /** How the mail of the last 30 days was sent; absent without settings or without --sent. */
   readonly recentlySent?: RecentlySent;
-  /** Whether they were not counted, because a store that this program does not read remembers what was sent. */
-  readonly sharedState?: true;
+  /** Why they could not be counted. */
+  readonly notCounted?: string;
   readonly backscatter: readonly { readonly domain: string; readonly count: number }[];
   readonly backscatterTruncated: boolean;
   /** Messages that could be rejected during the SMTP session. */
@@ -128,7 +128,7 @@ export function audited(
   sent: number | null,
   interrupted: boolean,
   recentlySent?: RecentlySent,
-  sharedState = false,
+  notCounted?: string,
 ): Audit {
   const results = noCounts();
   for (const counts of tally.months.values()) for (const result of RESULTS) results[result] += counts[result];
@@ -146,7 +146,7 @@ export function audited(
     bounces: { total: verified + known + unrecognized, verified, known, unrecognized },
     sent,
     ...(recentlySent === undefined ? {} : { recentlySent }),
-    ...(sharedState ? { sharedState } : {}),
+    ...(notCounted === undefined ? {} : { notCounted }),
     backscatter: [...tally.domains].map(([domain, count]) => ({ domain, count }))
       .sort((a, b) => b.count - a.count || (a.domain < b.domain ? -1 : 1)).slice(0, MAX_LISTED_DOMAINS),
     backscatterTruncated: tally.dropped,

@@ -165,6 +165,7 @@ function countSentMail({ options, now, findings, notes }: DoctorContext, setting
     const unreadable = (path: string, why: string) => void notes.push(`${path} is not counted: ${why}`);
     recent.addMailbox(mailbox, { unreadable, skipped: 0, done: 0 });
   }
+  if (recent.notCounted !== undefined) return void notes.push(recent.notCounted);
   const sentence = recentSentence(recent.counts);
   if (sentence === undefined) return;
   if (recent.counts.unknown === 0) notes.push(sentence);

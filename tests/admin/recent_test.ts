@@ -74,8 +74,8 @@ Deno.test("mail is not counted where countersign serve remembers what left", asy
   using home = await sentMail();
   home.settings(`${OUT}[state]\nlookup = "/run/countersign/lookup"\n`);
   const audit = await countersign(home, ["audit", "--json", "Maildir", "--sent", "Sent"]);
-  const { recentlySent, sharedState } = conforms("audit --json", JSON.parse(audit.stdout));
-  assert.deepEqual([recentlySent, sharedState], [undefined, true]);
+  const { recentlySent, notCounted } = conforms("audit --json", JSON.parse(audit.stdout));
+  assert.deepEqual([recentlySent, notCounted?.slice(0, 30)], [undefined, "The sent mail is not counted, "]);
   const text = await countersign(home, ["audit", "Maildir", "--sent", "Sent"]);
   assert.match(
     text.stdout,
@@ -83,5 +83,20 @@ Deno.test("mail is not counted where countersign serve remembers what left", asy
   );
   const doctor = await countersign(home, ["doctor", "--sent", "Sent"]);
   assert.match(doctor.stdout, /The sent mail is not counted, because what left is remembered by countersign serve/);
+  assert.doesNotMatch(doctor.stdout, /did not pass the shim/);
+});
+
+Deno.test("mail is not counted where the index cannot be read", async () => {
+  using home = await sentMail();
+  const state = `${home.path}/.local/state/countersign`;
+  Deno.removeSync(`${state}/sent`, { recursive: true });
+  Deno.writeTextFileSync(`${state}/sent`, "not a folder");
+  const audit = await countersign(home, ["audit", "--json", "box", "--sent", "Sent"]);
+  assert.deepEqual([audit.code, audit.stderr], [0, ""]);
+  const { recentlySent, notCounted } = conforms("audit --json", JSON.parse(audit.stdout));
+  assert.equal(recentlySent, undefined);
+  assert.match(notCounted, /^The sent mail is not counted: .*\/sent: Index of sent mail cannot be read: /);
+  const doctor = await countersign(home, ["doctor", "--sent", "Sent"]);
+  assert.match(doctor.stdout, /^Note: The sent mail is not counted: /m);
   assert.doesNotMatch(doctor.stdout, /did not pass the shim/);
 });
