@@ -108,6 +108,8 @@ function getopt(
       options.push({ flag: word, value: "" });
       continue;
     }
+    const name = word.split("=", 1)[0]!;
+    if (long.has(name)) throw new Fail("usage", `Option ${name} takes no value`);
     if (word.startsWith("--")) throw new Fail("usage", `Unknown option ${quote(word)}`);
     for (let i = 1; i < word.length; i++) {
       const flag = word[i]!;

@@ -31,6 +31,8 @@ Reads a message from standard input, signs its envelope sender and header, and p
   -F NAME     Set the full name for a missing From field
   -N -R -V    Request delivery status notifications, where the mail program supports them
   -i -oi      Accepted: a lone dot is always text
+  --read-recipients     As -t
+  --read-envelope-from  Without -f, use the author as envelope sender of mail that is not signed
 
 Other sendmail options are accepted and ignored. Settings: ~/.config/countersign/config.toml
 Example: set sendmail="/usr/local/bin/shim" in muttrc

@@ -1,5 +1,5 @@
 /** Checks the accounts: files, login, and whether the server accepts the sender that mail of each identity gets. */
-import { type Address, canonical, formatAddress, parseAddress } from "../../lib/address.ts";
+import { type Address, canonical, parseAddress } from "../../lib/address.ts";
 import { Fail, quote } from "../../lib/fail.ts";
 import { type Account, accountsIn } from "../../lib/settings/accounts.ts";
 import type { Identity } from "../../lib/settings/identity.ts";
@@ -132,7 +132,6 @@ function report(
     return;
   }
   const accepted = answers.find(({ reply }) => reply === undefined);
-  const sender = formatAddress(first.sender);
   if (accepted === undefined) {
     const fix = account.table === "account"
       ? "Check which addresses this login may send from, or add the address to the account.from of another account"
@@ -142,7 +141,7 @@ function report(
   }
   const line = `sender = "${accepted.scheme}"`;
   findings.push({
-    what: `The server rejects the signed sender ${sender}: ${first.reply.message}`,
+    what: `The signed sender of ${name} is rejected: ${first.reply.message}`,
     where,
     why: `Mail of ${name} cannot be sent with it; the server accepts the scheme ${accepted.scheme}.`,
     fix: account.table === "account" ? `In this [[account]]: ${line}` : `At the top: ${line}`,

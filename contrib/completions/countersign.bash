@@ -47,7 +47,7 @@ _countersign() {
     verify)
       words="--now --config --help" ;;
     shim)
-      words="--help" ;;
+      words="--read-recipients --read-envelope-from --help" ;;
     incoming)
       words="--as --maildir --forward --config --sender --recipient --help" ;;
     serve)

@@ -59,6 +59,8 @@ complete -c countersign -n 'contains -- verify (commandline -opc)[2]' -l now -x 
 complete -c countersign -n 'contains -- verify (commandline -opc)[2]' -l config -r -F -d 'Settings file'
 complete -c countersign -n 'contains -- verify (commandline -opc)[2]' -l help -d 'Print the usage'
 complete -c countersign -n 'contains -- shim (commandline -opc)[2]' -f
+complete -c countersign -n 'contains -- shim (commandline -opc)[2]' -l read-recipients -d 'As -t'
+complete -c countersign -n 'contains -- shim (commandline -opc)[2]' -l read-envelope-from -d 'Without -f, use the author as envelope sender of mail that is not signed'
 complete -c countersign -n 'contains -- shim (commandline -opc)[2]' -l help -d 'Print the usage'
 complete -c countersign -n 'contains -- incoming (commandline -opc)[2]' -f
 complete -c countersign -n 'contains -- incoming (commandline -opc)[2]' -l as -x -a 'qmail maildrop procmail postfix filter condredirect' -d 'Calling program'

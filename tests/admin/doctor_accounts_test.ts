@@ -109,38 +109,39 @@ Deno.test("a server that rejects the signed sender: doctor names the scheme that
   const refused = "553 5.7.1 Sender address rejected: not owned by user greg";
   const account = (more = "") =>
     `via = "smtp"\n[[account]]\nname = "isp"\nhost = "127.0.0.1"\nport = ${sink.port}\nsecurity = "none"\n${more}`;
-  const what = (sender: string, does = "sender") =>
-    `The server rejects the signed sender ${sender}: 127.0.0.1:${sink.port} rejected the ${does}: "${refused}"`;
+  const what = (does: string) =>
+    `The signed sender of greg@example.org is rejected: 127.0.0.1:${sink.port} rejected the ${does}: "${refused}"`;
   const found = async (transport: string) =>
     (await examined(transport, GREG)).map((one) => one.replace(SIGNED, "SIGNED").replace(FILE, "FILE"));
   // Postfix says it in the reply to RCPT.
-  for (const step of ["sender", "recipient"]) {
+  for (const step of ['sender "SIGNED"', "recipient"]) {
     let signed = false;
     const answer = (line: string) => {
       if (line.startsWith("MAIL")) signed = /SRS0|prvs/.test(line);
       return signed ? refused : undefined;
     };
-    sink.answers = step === "sender" ? { from: answer } : { to: () => answer(sink.lines.findLast(isMail)!) };
+    sink.answers = step !== "recipient" ? { from: answer } : { to: () => answer(sink.lines.findLast(isMail)!) };
     assert.deepEqual(await found(smtp(sink.port)), [
-      `FILE:4 ${what("SIGNED", step)} | At the top: sender = "plain"`,
+      `FILE:4 ${what(step)} | At the top: sender = "plain"`,
     ]);
     assert.deepEqual(await found(account()), [
-      `FILE:6 ${what("SIGNED", step)} | In this [[account]]: sender = "plain"`,
+      `FILE:6 ${what(step)} | In this [[account]]: sender = "plain"`,
     ]);
     assert.deepEqual(await found(account('sender = "plain"\n')), []);
   }
   sink.answers = { from: (line) => line.includes("SRS0") ? refused : undefined };
   assert.deepEqual(await found(`${account()}\n[prvs]\nreceive = true\n`), [
-    `FILE:6 ${what("SIGNED")} | In this [[account]]: sender = "prvs"`,
+    `FILE:6 ${what('sender "SIGNED"')} | In this [[account]]: sender = "prvs"`,
   ]);
   sink.answers = { from: () => refused };
   assert.deepEqual(await found(account()), [
-    `FILE:6 127.0.0.1:${sink.port} rejected the sender: "${refused}" | ` +
+    `FILE:6 127.0.0.1:${sink.port} rejected the sender "SIGNED": "${refused}" | ` +
     "Check which addresses this login may send from, or add the address to the account.from of another account",
   ]);
   sink.answers = { from: () => "450 4.7.1 Greylisted" };
   assert.deepEqual(await found(account()), [
-    `The sender of greg@example.org was not checked: 127.0.0.1:${sink.port} rejected the sender: "450 4.7.1 Greylisted"`,
+    `The sender of greg@example.org was not checked: 127.0.0.1:${sink.port} rejected the sender "SIGNED": ` +
+    '"450 4.7.1 Greylisted"',
   ]);
 });
 

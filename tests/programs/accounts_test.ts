@@ -116,7 +116,7 @@ onPostfix("three accounts of a real Postfix with logins", async (t) => {
     assert.deepEqual(more, []);
     assert.match(
       found!,
-      /^The server rejects the signed sender SRS0=…=work\.example=greg@srs\.work\.example: SERVER rejected the recipient: /,
+      /^The signed sender of greg@work\.example is rejected: SERVER rejected the recipient: "553 5\.7\.1 <SRS0=…=work\.example=/,
     );
     assert.match(found!, / \| In this \[\[account\]\]: sender = "plain"$/);
     home.write(config, settings);

@@ -283,7 +283,12 @@ const ERRORS: readonly Row[] = [
     what: "the sender is rejected with 550, 450",
     answers: { from: REFUSED },
     msmtp: fails("65, 69", 65, /^msmtp: envelope from address greg@example\.org not accepted by the server\n/, "home"),
-    shim: fails("69, 75", 69, /rejected the sender: "550 5\.1\.1 Nobody here by that name"$/m, "home"),
+    shim: fails(
+      "69, 75",
+      69,
+      /rejected the sender "greg@example\.org": "550 5\.1\.1 Nobody here by that name"$/m,
+      "home",
+    ),
   },
   {
     what: "the message is rejected with 550",

@@ -94,6 +94,6 @@ Deno.test("failed, every recipient refused: the server's words, exit 69, nothing
     /"ann@example\.net": "550 5\.1\.1 Nobody here by that name"/,
   );
   sink.answers = { from: "554 5.7.1 No" };
-  oneLine(await home.shim(["ann@example.net"], letter("2")), 69, /rejected the sender: "554 5\.7\.1 No"/);
+  oneLine(await home.shim(["ann@example.net"], letter("2")), 69, /rejected the sender "SRS0=[^"]+": "554 5\.7\.1 No"/);
   assert.deepEqual([home.names("queue"), home.names("tmp"), sink.accepted.length], [[], [], 0]);
 });

@@ -159,6 +159,7 @@ export class Client {
    */
   async envelope(envelope: SmtpEnvelope): Promise<Reply[]> {
     const lines = commands(this.server.name, envelope, this.extensions);
+    this.failures.sender = envelope.sender;
     return await this.#attempt(async () => {
       const replies = this.extensions.has("PIPELINING") ? await this.#pipelined(lines) : await this.#oneByOne(lines);
       return replies.slice(1);

@@ -70,6 +70,8 @@ const MAX_REPLY = 500;
 /** Creates the errors of one session. */
 export class Failures {
   #secrets: readonly string[] = [];
+  /** The envelope sender, once it is known; empty for the null sender. */
+  sender = "";
 
   constructor(
     readonly server: string,
@@ -128,7 +130,7 @@ export class Failures {
     const words: Partial<Record<Step, string>> = {
       STARTTLS: "rejected STARTTLS",
       EHLO: "rejected EHLO",
-      MAIL: "rejected the sender",
+      MAIL: `rejected the sender ${this.sender === "" ? "<>" : quote(this.sender)}`,
       RCPT: "rejected the recipient",
       DATA: "rejected the message",
       message: "rejected the message",

@@ -214,7 +214,7 @@ const BAD: [
     "MAIL 550",
     `${PLAIN_HELLO}${MAIL}${NEVER}${BYE}`,
     ["refused", "MAIL", 550, "5.7.1"],
-    /rejected the sender: "550 5\.7\.1 No"$/,
+    /rejected the sender "greg@example\.org": "550 5\.7\.1 No"$/,
   ],
   ["MAIL 450", `${PLAIN_HELLO}${MAIL}${LATER}${BYE}`, ["temporary", "MAIL", 450, "4.2.1"], /rejected the sender/],
   [
@@ -227,7 +227,7 @@ const BAD: [
     "MAIL 354",
     `${PLAIN_HELLO}${MAIL}S: 354 Go on\n${BYE}`,
     ["temporary", "MAIL", 354],
-    /rejected the sender: "354 Go on"$/,
+    /rejected the sender "greg@example\.org": "354 Go on"$/,
   ],
   [
     "MAIL 550, in a batch",
@@ -235,7 +235,12 @@ const BAD: [
     ["refused", "MAIL", 550, "5.7.1"],
     /rejected the sender/,
   ],
-  ["MAIL 421, in a batch", `${BATCH}S: 421 Down\nZ`, ["temporary", "MAIL", 421], /rejected the sender: "421 Down"$/],
+  [
+    "MAIL 421, in a batch",
+    `${BATCH}S: 421 Down\nZ`,
+    ["temporary", "MAIL", 421],
+    /rejected the sender "greg@example\.org": "421 Down"$/,
+  ],
   [
     "RCPT 550 after an accepted one",
     PLAIN_HELLO + MAIL + YES + ANN + YES + BOB + NEVER + BYE,
