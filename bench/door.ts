@@ -18,7 +18,6 @@ import {
   type Step,
 } from "./milter_client.ts";
 import { throughPostfix } from "./door_postfix.ts";
-import { forwarding } from "./postsrsd.ts";
 import type { Measured } from "./measure.ts";
 import type { Table } from "./report.ts";
 
@@ -76,7 +75,6 @@ export async function door(home: BenchHome): Promise<Table[]> {
     { title: "door, milter sessions at 8 connections", rows },
     { title: "door, sessions at half the rate of forged bounces", rows: await atRate(setups, rate) },
     { title: "door, idle connections", rows: await besideIdle(site.socket("door"), engine) },
-    { title: "forwarding, requests at 8 connections", rows: await forwarding(site, TURNS) },
     ...await throughPostfix(site, idle === undefined ? undefined : site.socket("idle")),
   ];
 }

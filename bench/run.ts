@@ -15,6 +15,7 @@ import { incoming } from "./in.ts";
 import { million } from "./million.ts";
 import { library } from "./library.ts";
 import { load } from "./load.ts";
+import { map } from "./map.ts";
 import { nobody } from "./nobody.ts";
 import { out } from "./out.ts";
 import { insertTables, print, type Results, type Table } from "./report.ts";
@@ -29,6 +30,7 @@ const GROUPS: Record<string, (home: BenchHome) => Promise<Table[]>> = {
   library,
   audit,
   door,
+  map,
   million,
 };
 

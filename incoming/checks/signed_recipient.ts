@@ -100,7 +100,7 @@ function ofAge(identity: Identity, plain: string, age: number, valid: boolean, w
  * Verifies an SRS address with the keys of the identity that it names; no other key file is read. qmail's prefix for a
  * virtual domain is removed, as is that of `srs-SRS0=…@plain.domain`, which stands for the identity's SRS domain.
  */
-export function openSrs(text: string, context: JudgeContext): Opened | undefined {
+function openSrs(text: string, context: JudgeContext): Opened | undefined {
   const { settings, identities, now } = context;
   const { local, domain } = recipientIn(text);
   const claim = claimOf(local);

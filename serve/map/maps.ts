@@ -7,7 +7,7 @@ import { errorText } from "../../lib/fail.ts";
 import type { Event } from "../../lib/log.ts";
 import { canonicalAddress, identityOf } from "../../lib/settings/identity.ts";
 import { claimOf, isSrsDomain, recipientIn } from "../../incoming/claimed.ts";
-import { openPrvs, openSrs } from "../../incoming/checks/signed_recipient.ts";
+import { openPrvs } from "../../incoming/checks/signed_recipient.ts";
 import { addressIn, isUnreadable } from "../../incoming/delivery.ts";
 import { judge } from "../../incoming/judge.ts";
 import { isNeed } from "../../incoming/need.ts";
@@ -94,9 +94,8 @@ function reverseSigned(key: string, { loaded, now }: MapContext): Found {
   if (isNeed(judged)) return { why: "not a signed address" };
   const { action, identity, reason } = judged.verdict;
   if (action !== "deliver" || identity === undefined) return { why: reason, logged: action !== "deliver" };
-  const opened = openSrs(key, context);
-  // It was signed in lower case, whatever became of it on its way.
-  const plain = opened !== undefined && "identity" in opened ? opened.plain.toLowerCase() : canonicalAddress(identity);
+  // An address of an identity was signed in lower case, whatever became of it on its way.
+  const plain = claimOf(local)?.address.toLowerCase() ?? canonicalAddress(identity);
   return { address: plain };
 }
 
