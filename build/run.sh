@@ -125,6 +125,6 @@ if is_blocked; then "$@" <&9 9<&-; status=$?; else # signals are handled only af
   wait "$child"; status=$? # a signal interrupts wait before the child has ended
   while [ -n "$hit" ]; do hit=; wait "$child"; again=$?; [ "$again" = 127 ] || status=$again; done
 fi
-case $part.$status in *.0 | *.75 | *.111 | *.$finds | [!s]*.10 | [!s]*.99 | [!i]*.6[4-9] | [!i]*.7[0-8] | \
+case $part.$status in chain.* | *.0 | *.75 | *.111 | *.$finds | [!s]*.10 | [!s]*.99 | [!i]*.6[4-9] | [!i]*.7[0-8] | \
   [!i]*.100) exit "$status" ;; esac
 later "exited with status $status"

@@ -1,27 +1,17 @@
 /** The shim: reads a message, plans and sends it. The first of `Deno.args` is the name by which it was called. */
-import { formatAddress } from "../lib/address.ts";
-import { accountsIn } from "../lib/settings/accounts.ts";
-import type { Settings } from "../lib/settings/parse.ts";
 import { errorText, Fail, reason, temporaryIfDenied } from "../lib/fail.ts";
 import { checkArguments, childEnvironment, env } from "../io/system/environment.ts";
-import { log, printError } from "../io/system/log.ts";
+import { printError } from "../io/system/log.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
-import { PIPE_BYTES, readInput } from "../io/system/input.ts";
-import { canonicalAddress } from "../lib/settings/identity.ts";
-import { LEDGER_BODY_BYTES } from "../lib/entry.ts";
-import { logAddress } from "../lib/log.ts";
-import { type Message, printHead, unixLines } from "../lib/message.ts";
-import { abortOnSignal, untilAborted } from "../io/system/signals.ts";
+import { readInput } from "../io/system/input.ts";
+import { abortOnSignal } from "../io/system/signals.ts";
 import { sysexit } from "../lib/sysexits.ts";
 import { VERSION } from "../lib/version.ts";
-import { LOOP_MARK, send } from "../io/transport/send.ts";
-import { failureReason, Rejected } from "../io/transport/rejected.ts";
+import { LOOP_MARK } from "../io/transport/send.ts";
+import { Rejected } from "../io/transport/rejected.ts";
+import { READ_FIRST_BYTES, submitMessage } from "../io/outgoing/submit.ts";
 import { parseFlags } from "./flags.ts";
-import { type Plan, plan, RANDOM_BYTES } from "../outgoing/plan.ts";
 import type { OutgoingRequest } from "../outgoing/request.ts";
-import { remember } from "../io/state/remember.ts";
-import type { Handled } from "./outbox.ts";
-import { tidy } from "./tidy.ts";
 
 const HELP = `Usage: shim [sendmail options] [--] recipient ...
 Reads a message from standard input, signs its envelope sender and header, and passes it to your mail program.
@@ -71,68 +61,9 @@ async function sendMessage(request: OutgoingRequest): Promise<number> {
   await checkLoop("transport.command");
   const settings = loadSettings(configFile());
   const identities = loadIdentities(settings);
-  const now = new Date();
-  // A message that fits into a pipe is read to its end first, so that a killed shim never sends part of it.
-  const input = await readInput(Math.max(LEDGER_BODY_BYTES, PIPE_BYTES), true);
-  const random = crypto.getRandomValues(new Uint8Array(RANDOM_BYTES));
-  const mailboxLine = input.head.headStart > 0;
-  const planned = plan(request, input.head.header, {
-    settings,
-    identities,
-    accounts: accountsIn(settings),
-    now,
-    random,
-    mailboxLine,
-  });
-  const start = input.prefix.subarray(input.head.bodyStart);
-  const forgotten = await remember(planned, start, input.whole, settings, now);
-
-  const abort = abortOnSignal();
-  const body = untilAborted(unixLines(input.body()), abort);
-  const event = { ...describe(planned, settings), forgotten };
-  try {
-    const message = { head: printHead(planned.header), body, whole: input.whole };
-    const handled: Handled = settings.outbox.when === "never"
-      ? { route: await send(settings, planned.account?.account, planned.envelope, message, abort), result: "sent" }
-      : await keepable(settings, planned, message, abort);
-    const { note, ...rest } = handled;
-    log(settings, { ...event, note: [event.note, note].filter((one) => one).join("; "), ...rest, why: planned.why });
-    await tidy(settings, now);
-    return 0;
-  } catch (error) {
-    const failure = failureReason(error, settings.log_addresses);
-    const why = planned.why === undefined ? failure : `${failure}; not signed: ${planned.why}`;
-    log(settings, { ...event, result: "failed", why });
-    throw error;
-  }
-}
-
-/** Sends by way of the outbox, whose modules are loaded on demand, because most settings have none. */
-async function keepable(settings: Settings, planned: Plan, message: Message, abort: AbortSignal): Promise<Handled> {
-  const { sendOrKeep } = await import("./outbox.ts");
-  const { outboxContext } = await import("../io/outbox/context.ts");
-  return await sendOrKeep(outboxContext(settings, abort, () => {}), planned, message);
-}
-
-function describe(planned: Plan, settings: Settings) {
-  const { scheme, identity, account, notes, error, warning } = planned;
-  const { sender, recipients } = planned.envelope;
-  return {
-    direction: "out",
-    account: account?.account.name,
-    identity: identity && canonicalAddress(identity),
-    scheme,
-    sender: sender && identity
-      ? formatAddress(sender)
-      : sender === undefined
-      ? undefined
-      : logAddress(sender, settings.log_addresses),
-    to: recipients.slice(0, 20).map((one) => logAddress(one, settings.log_addresses)).join(","),
-    recipients: recipients.length,
-    note: notes.join("; "),
-    error,
-    warning,
-  };
+  const input = await readInput(READ_FIRST_BYTES, true);
+  await submitMessage({ settings, identities, request, input, abort: abortOnSignal() });
+  return 0;
 }
 
 /**

@@ -11,7 +11,10 @@ const FORGED = qsbmf("greg@example.org", "From: greg@example.org\nMessage-ID: <l
 const PROGRAMS = [
   "bin/shim",
   "bin/countersign",
-  ...["incoming", "opensmtpd", "queue", "rcptcheck"].map((name) => `lib/countersign/hooks/${name}`),
+  ...["incoming", "opensmtpd"].map((name) => `lib/countersign/hooks/${name}`),
+  ...["authup", "fixsmtpio", "ofmipd"].map((name) => `lib/countersign/submit/${name}`),
+  ...["queue", "rcptcheck"].map((name) => `lib/countersign/hooks/${name}`),
+  ...["reup", "checkpassword", "checknotroot"].map((name) => `lib/countersign/submit/${name}`),
 ];
 const root = Deno.uid() === 0;
 
@@ -30,6 +33,7 @@ function copyCheckout(to: string): void {
     "shim",
     "hooks",
     "serve",
+    "submit",
     "admin",
     "build",
     "contrib",
@@ -130,9 +134,8 @@ Deno.test("install", async (t) => {
   });
 
   await t.step("all users may read and run it, whatever the umask", () => {
-    const executables = [...PROGRAMS, "lib/countersign/hooks/ask", "lib/countersign/deno"].map((name) =>
-      `${prefix}/${name}`
-    );
+    const executables = [...PROGRAMS, ...["hooks/ask", "submit/verify", "deno"].map((one) => `lib/countersign/${one}`)]
+      .map((name) => `${prefix}/${name}`);
     for (const path of [prefix, `${work.path}/a prefix`, ...below(prefix)]) {
       const { isDirectory, mode } = Deno.lstatSync(path);
       assert.equal(octal(mode), isDirectory || executables.includes(path) ? "755" : "644", path);

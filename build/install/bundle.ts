@@ -11,6 +11,10 @@ const ENTRIES = [
   ["hooks/incoming.ts", "/hooks"],
   ["hooks/ask.ts", "/hooks"],
   ["hooks/opensmtpd.ts", "/hooks"],
+  ["submit/authup.ts", "/submit"],
+  ["submit/fixsmtpio.ts", "/submit"],
+  ["submit/ofmipd.ts", "/submit"],
+  ["submit/verify.ts", "/submit"],
 ] as const;
 
 /**

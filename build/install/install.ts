@@ -20,6 +20,7 @@ Install below DIR (default: /usr/local for root, ~/.local for others):
   DIR/lib/countersign/hooks/queue        for qmail-smtpd, as QMAILQUEUE
   DIR/lib/countersign/hooks/rcptcheck    for qmail-rcptcheck, in control/rcptchecks
   DIR/lib/countersign/hooks/opensmtpd    for OpenSMTPD, as a filter
+  DIR/lib/countersign/submit/            reup, authup, checkpassword, checknotroot, fixsmtpio, ofmipd: for tcpserver
   DIR/lib/countersign/                   the files that they need, including Deno
   DIR/share/                             manual pages, and completions for bash, zsh and fish
 
@@ -37,13 +38,20 @@ const LAUNCHERS = [
   { at: "lib/countersign/hooks/incoming", rights: "incoming", up: "..", entry: "hooks/incoming.js" },
   { at: "lib/countersign/hooks/ask", rights: "ask", up: "..", entry: "hooks/ask.js" },
   { at: "lib/countersign/hooks/opensmtpd", rights: "opensmtpd", up: "..", entry: "hooks/opensmtpd.js" },
+  { at: "lib/countersign/submit/authup", rights: "authup", up: "..", entry: "submit/authup.js" },
+  { at: "lib/countersign/submit/fixsmtpio", rights: "fixsmtpio", up: "..", entry: "submit/fixsmtpio.js" },
+  { at: "lib/countersign/submit/ofmipd", rights: "ofmipd", up: "..", entry: "submit/ofmipd.js" },
+  { at: "lib/countersign/submit/verify", rights: "verify", up: "..", entry: "submit/verify.js" },
 ] as const;
 
 /** Programs in sh, and what they read, which are copied from the checkout. */
-const SCRIPTS = ["hooks/queue", "hooks/rcptcheck", "hooks/ordinary.sh"] as const;
+const SCRIPTS = [
+  ...["queue", "rcptcheck", "ordinary.sh"].map((name) => `hooks/${name}`),
+  ...["reup", "checkpassword", "checknotroot"].map((name) => `submit/${name}`),
+];
 
 /** Programs that only others start. */
-const INNER = ["hooks/ask", "hooks/ordinary.sh"].map((name) => `${HOME}/${name}`);
+const INNER = ["hooks/ask", "hooks/ordinary.sh", "submit/verify"].map((name) => `${HOME}/${name}`);
 
 /** Documents: where they are installed, and their source in contrib/. */
 const DOCUMENTS: Record<string, string> = {
@@ -77,7 +85,7 @@ async function install(args: readonly string[]): Promise<void> {
   try {
     await bundle(made);
     const modules = filesBelow(made);
-    const own = [home, `${home}/shim`, `${home}/hooks`];
+    const own = [home, ...["shim", "hooks", "submit"].map((name) => `${home}/${name}`)];
     for (const path of [`${prefix}/bin`, ...own]) folder(path);
     for (const path of own) Deno.chmodSync(path, 0o755);
     replace(`${home}/deno`, 0o755, (path) => Deno.copyFileSync(Deno.realPathSync(Deno.execPath()), path));

@@ -28,6 +28,10 @@ export const PROGRAMS = [
   { launcher: "hooks/incoming", rights: "incoming", entry: "hooks/incoming.ts", up: ".." },
   { launcher: "hooks/ask", rights: "ask", entry: "hooks/ask.ts", up: ".." },
   { launcher: "hooks/opensmtpd", rights: "opensmtpd", entry: "hooks/opensmtpd.ts", up: ".." },
+  { launcher: "submit/authup", rights: "authup", entry: "submit/authup.ts", up: ".." },
+  { launcher: "submit/fixsmtpio", rights: "fixsmtpio", entry: "submit/fixsmtpio.ts", up: ".." },
+  { launcher: "submit/ofmipd", rights: "ofmipd", entry: "submit/ofmipd.ts", up: ".." },
+  { launcher: "submit/verify", rights: "verify", entry: "submit/verify.ts", up: ".." },
 ] as const;
 
 /**
@@ -53,6 +57,9 @@ const [DATA_LEAN, DATA] = [50_000, 600_000];
  * is to connect to the socket `lookup` of `countersign serve`.
  */
 export const CLIENTS: readonly string[] = ["ask", "opensmtpd"];
+
+/** The programs of submit/, which tcpserver or stunnel starts. */
+export const CHAIN: readonly string[] = ["authup", "fixsmtpio", "ofmipd", "verify"];
 
 /** The permissions of each command of `countersign` that is not run by an MTA. */
 const COMMAND_RIGHTS: readonly [commands: string, rights: string][] = [
@@ -86,6 +93,11 @@ export function checkoutStart({ launcher, rights, entry, up }: typeof PROGRAMS[n
 
 /** Returns lines that select the program; `countersign` by its name or its first argument. */
 function programLines(rights: string): string {
+  if (CHAIN.includes(rights)) {
+    // authup and fixsmtpio pass on any status. What ofmipd may do is what the shim may do.
+    const part = rights === "authup" || rights === "fixsmtpio" ? "chain" : rights;
+    return `part=${part} program=${rights === "ofmipd" ? "shim" : rights} finds=none argument=\${1-}\n`;
+  }
   if (rights !== "") return `part=${rights} program=${rights} finds=none\n`;
   return `part=countersign program=\${0##*/} finds=none
 [ "$program" != countersign ] || program=\${1-}
@@ -99,6 +111,7 @@ esac
 /** Returns lines that set the permissions without a sandbox. */
 function wideLines(rights: string): string {
   if (CLIENTS.includes(rights)) return clientLines();
+  if (CHAIN.includes(rights)) return rights === "verify" ? verifyLines() : controlLines(rights);
   const lines = COMMAND_RIGHTS.map(([commands, given]) => {
     const flags = commands === "serve" ? `flags="$flags ${SERVE}" ` : "";
     return `    ${commands.replaceAll(" ", " | ")}) ${flags}wide=${flagLines(given)} ;;\n`;
@@ -114,6 +127,39 @@ function clientLines(): string {
   case $socket in *,* | [!/]*) later "COUNTERSIGN_LOOKUP is not an absolute path without a comma" ;; esac
   wide=--allow-net=unix:$socket$newline--allow-read=$socket$newline--allow-write=$socket
   export NO_COLOR=1 # the output is copied into logs
+`;
+}
+
+/** Returns lines that permit the file of logins, or the socket of Dovecot. */
+function verifyLines(): string {
+  return `  case $argument in *,*) later "$argument contains a comma, which a permission cannot express" ;; esac
+  case $argument in
+    file:/*) wide=--allow-read=\${argument#*:} ;;
+    dovecot:/*) wide=--allow-net=unix:\${argument#*:}$newline--allow-read=\${argument#*:}$newline--allow-write=\${argument#*:} ;;
+    *) wide=--allow-read=$entry ;; # it reports the wrong argument
+  esac
+  export NO_COLOR=1 # the output is copied into logs
+`;
+}
+
+/**
+ * Returns lines that permit the control files. authup and fixsmtpio run the program in their arguments, by way of a shell;
+ * for authup, descriptor 5 is the client, because Deno needs standard input to give the password to that program.
+ */
+function controlLines(rights: string): string {
+  const control = `  control=\${COUNTERSIGN_CONTROL:-/var/qmail/control}
+  case $control in *,*) later "COUNTERSIGN_CONTROL contains a comma, which a permission cannot express" ;; esac
+  export NO_COLOR=1 # the output is copied into logs
+`;
+  if (rights !== "ofmipd") {
+    const client = rights === "authup" ? "  exec 5<&0\n" : "";
+    return `${control}${client}  wide=--allow-read=$control$newline--allow-run=/bin/sh\n`;
+  }
+  return `${control}  wide=${flagLines("read write run")}
+  case $argument in /*,*) later "$argument contains a comma, which a permission cannot express" ;; esac
+  [ -z "$allowed" ] || { real_home; for folder in "$control" "$HOME/.ofmipd" "$home/.ofmipd"; do
+    allowed=$allowed--allow-read=$folder$newline; done; }
+  case $argument in /*) [ -z "$allowed" ] || allowed=$allowed--allow-read=$argument$newline ;; esac
 `;
 }
 

@@ -350,6 +350,14 @@ export const TABLES = {
       "Number of days after `since` during which forged bounces to your plain address are only marked.",
     ),
   },
+  submit: {
+    check_sender: oneOf(
+      ["identities", "login", "any"],
+      "identities",
+      "Which addresses an authenticated client may use as envelope sender and From: those of the identities; that of " +
+        "its login, or for a login without a domain any address with it as local part; or any.",
+    ),
+  },
   forwarding: {
     domain: text(
       "",

@@ -14,7 +14,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["lib"],
   ["outgoing", "incoming"],
   ["io"],
-  ["shim", "hooks", "serve"],
+  ["shim", "hooks", "serve", "submit"],
   ["admin"],
 ];
 
@@ -27,6 +27,7 @@ const LAZY_NODE_FILES = [
   "io/transport/spool.ts",
   "io/transport/smtp/md5.ts",
   "serve/sockets/inherited.ts",
+  "submit/backends/scrypt.ts",
 ];
 
 /** Names that deno.json gives to npm packages; an alias for a folder of ours would be a way around. */

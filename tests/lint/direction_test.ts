@@ -50,7 +50,8 @@ const may: Record<string, string[]> = {
   shim: ["lib", "outgoing", "incoming", "io", "shim"],
   hooks: ["lib", "outgoing", "incoming", "io", "hooks"],
   serve: ["lib", "outgoing", "incoming", "io", "serve"],
-  admin: ["lib", "outgoing", "incoming", "io", "shim", "hooks", "serve", "admin"],
+  submit: ["lib", "outgoing", "incoming", "io", "submit"],
+  admin: ["lib", "outgoing", "incoming", "io", "shim", "hooks", "serve", "submit", "admin"],
 };
 const all = Object.keys(may);
 for (const from of all) {

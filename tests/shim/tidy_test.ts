@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { dayOf } from "../../lib/date.ts";
 import { type Entry, entryName, LEDGER_DAYS } from "../../lib/entry.ts";
 import { tidy as tidyHook } from "../../hooks/tidy.ts";
-import { tidy as tidyShim } from "../../shim/tidy.ts";
+import { tidy as tidyShim } from "../../io/outgoing/tidy.ts";
 import { daily } from "../../io/state/daily.ts";
 import { fileLedger } from "../../io/state/ledger.ts";
 import { rememberSent, SENT_DAYS } from "../../io/state/sent.ts";

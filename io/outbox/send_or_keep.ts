@@ -1,16 +1,16 @@
 /** Sends a message by way of the outbox. This module is loaded on demand, when `outbox.when` is not `never`. */
-import { Fail } from "../lib/fail.ts";
-import { inOnePiece, type Message } from "../lib/message.ts";
-import type { OutboxEntry } from "../outgoing/outbox/entry.ts";
-import { plannedEntry } from "../outgoing/outbox/planned.ts";
-import { committing, type RecipientResult } from "../outgoing/outbox/progress.ts";
-import type { Plan } from "../outgoing/plan.ts";
-import { attempt } from "../io/transport/attempt.ts";
-import type { Attempt } from "../io/transport/outcome.ts";
-import { checkLauncher } from "../io/transport/commit.ts";
-import type { OutboxContext } from "../io/outbox/context.ts";
-import { finish, settle } from "../io/outbox/deliver.ts";
-import { createEntry, type LockedEntry } from "../io/outbox/store.ts";
+import { Fail } from "../../lib/fail.ts";
+import { inOnePiece, type Message } from "../../lib/message.ts";
+import type { OutboxEntry } from "../../outgoing/outbox/entry.ts";
+import { plannedEntry } from "../../outgoing/outbox/planned.ts";
+import { committing, type RecipientResult } from "../../outgoing/outbox/progress.ts";
+import type { Plan } from "../../outgoing/plan.ts";
+import { attempt } from "../transport/attempt.ts";
+import type { Attempt } from "../transport/outcome.ts";
+import { checkLauncher } from "../transport/commit.ts";
+import type { OutboxContext } from "./context.ts";
+import { finish, settle } from "./deliver.ts";
+import { createEntry, type LockedEntry } from "./store.ts";
 
 /** What happened to the message, for the log. */
 export interface Handled {

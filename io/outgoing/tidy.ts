@@ -1,8 +1,8 @@
 /** Removes expired state and leftovers of killed programs, once a day. */
-import type { Settings } from "../lib/settings/parse.ts";
-import { expireDaily } from "../io/state/expire.ts";
-import { cleanMaildir } from "../io/transport/leftovers.ts";
-import { cleanSpool } from "../io/transport/spool.ts";
+import type { Settings } from "../../lib/settings/parse.ts";
+import { expireDaily } from "../state/expire.ts";
+import { cleanMaildir } from "../transport/leftovers.ts";
+import { cleanSpool } from "../transport/spool.ts";
 
 /** Runs after the message was sent. */
 export async function tidy({ state, transport }: Settings, now: Date): Promise<void> {

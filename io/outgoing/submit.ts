@@ -1,0 +1,111 @@
+/** Sends a message for a user: plans it, remembers it, passes it on or keeps it in the outbox, and logs what happened. */
+import { formatAddress } from "../../lib/address.ts";
+import { LEDGER_BODY_BYTES } from "../../lib/entry.ts";
+import { type Event, logAddress } from "../../lib/log.ts";
+import { type Header, type Message, printHead, unixLines } from "../../lib/message.ts";
+import { accountsIn } from "../../lib/settings/accounts.ts";
+import { canonicalAddress, type Identity } from "../../lib/settings/identity.ts";
+import type { Settings } from "../../lib/settings/parse.ts";
+import { type Plan, plan, RANDOM_BYTES } from "../../outgoing/plan.ts";
+import type { OutgoingRequest } from "../../outgoing/request.ts";
+import type { Handled } from "../outbox/send_or_keep.ts";
+import { remember } from "../state/remember.ts";
+import { type Input, PIPE_BYTES } from "../system/input.ts";
+import { log } from "../system/log.ts";
+import { untilAborted } from "../system/signals.ts";
+import { failureReason } from "../transport/rejected.ts";
+import { send } from "../transport/send.ts";
+import { tidy } from "./tidy.ts";
+
+/**
+ * Bytes of a message to read before it is planned. A message that fits into a pipe is read to its end first, so that a
+ * killed program never sends part of it.
+ */
+export const READ_FIRST_BYTES = Math.max(LEDGER_BODY_BYTES, PIPE_BYTES);
+
+/** For whom a message is sent, and how. */
+export interface Submission {
+  readonly settings: Settings;
+  readonly identities: readonly Identity[];
+  readonly request: OutgoingRequest;
+  readonly input: Input;
+  readonly abort: AbortSignal;
+  /** The header to plan, if not the one that was read. */
+  readonly header?: Header;
+  /** Returns the header to send, made from the planned one, which is signed. */
+  readonly finish?: (planned: Header) => Header;
+  /** What the log says besides the plan. */
+  readonly event?: Event;
+}
+
+/**
+ * Sends a message. When this returns, another program, a server or the outbox is responsible for it.
+ *
+ * @throws {Fail} as `plan` and `send`; nothing was sent
+ */
+export async function submitMessage(submission: Submission): Promise<void> {
+  const { settings, input, abort, finish } = submission;
+  const now = new Date();
+  const planned = planSubmission(submission, now);
+  const start = input.prefix.subarray(input.head.bodyStart);
+  const forgotten = await remember(planned, start, input.whole, settings, now);
+
+  const body = untilAborted(unixLines(input.body()), abort);
+  const event = { ...describe(planned, settings), ...submission.event, forgotten };
+  try {
+    const header = finish === undefined ? planned.header : finish(planned.header);
+    const message = { head: printHead(header), body, whole: input.whole };
+    const handled: Handled = settings.outbox.when === "never"
+      ? { route: await send(settings, planned.account?.account, planned.envelope, message, abort), result: "sent" }
+      : await keepable(settings, planned, message, abort);
+    const { note, ...rest } = handled;
+    log(settings, { ...event, note: [event.note, note].filter((one) => one).join("; "), ...rest, why: planned.why });
+    await tidy(settings, now);
+  } catch (error) {
+    const failure = failureReason(error, settings.log_addresses);
+    const why = planned.why === undefined ? failure : `${failure}; not signed: ${planned.why}`;
+    log(settings, { ...event, result: "failed", why });
+    throw error;
+  }
+}
+
+/** Plans the message. @throws {Fail} as `plan` */
+export function planSubmission({ settings, identities, request, input, header }: Submission, now: Date): Plan {
+  return plan(request, header ?? input.head.header, {
+    settings,
+    identities,
+    accounts: accountsIn(settings),
+    now,
+    random: crypto.getRandomValues(new Uint8Array(RANDOM_BYTES)),
+    mailboxLine: input.head.headStart > 0,
+  });
+}
+
+/** Sends by way of the outbox, whose modules are loaded on demand, because most settings have none. */
+async function keepable(settings: Settings, planned: Plan, message: Message, abort: AbortSignal): Promise<Handled> {
+  const { sendOrKeep } = await import("../outbox/send_or_keep.ts");
+  const { outboxContext } = await import("../outbox/context.ts");
+  return await sendOrKeep(outboxContext(settings, abort, () => {}), planned, message);
+}
+
+/** Describes a planned message for the log. */
+export function describe(planned: Plan, settings: Settings) {
+  const { scheme, identity, account, notes, error, warning } = planned;
+  const { sender, recipients } = planned.envelope;
+  return {
+    direction: "out",
+    account: account?.account.name,
+    identity: identity && canonicalAddress(identity),
+    scheme,
+    sender: sender && identity
+      ? formatAddress(sender)
+      : sender === undefined
+      ? undefined
+      : logAddress(sender, settings.log_addresses),
+    to: recipients.slice(0, 20).map((one) => logAddress(one, settings.log_addresses)).join(","),
+    recipients: recipients.length,
+    note: notes.join("; "),
+    error,
+    warning,
+  };
+}

@@ -1,0 +1,96 @@
+/** The client of a program that tcpserver or stunnel has started: standard input and output are its connection. */
+import { type Bytes, concat, decodeLatin1, utf8 } from "../lib/bytes.ts";
+import { after } from "../io/system/timer.ts";
+
+/** Why a client cannot be served any more. */
+export type Gone = "closed" | "timeout" | "long";
+
+/** Thrown when the client is gone, was silent for too long, or sent a line that is too long. */
+export class ClientGone extends Error {
+  constructor(readonly why: Gone) {
+    super(why);
+  }
+}
+
+/** Maximum length of a line. RFC 4954 section 4 asks for 12,288 bytes of base64. */
+export const MAX_LINE_BYTES = 12_288 + 512;
+
+const CHUNK_BYTES = 64 * 1024;
+
+/** Where bytes come from: standard input, or a pipe in tests. */
+export interface ByteSource {
+  read(buffer: Uint8Array): Promise<number | null>;
+}
+
+/** Reads lines and data of a client, with limits of length and time. */
+export class ClientInput {
+  #held: Bytes = new Uint8Array(0);
+
+  /** @param seconds how long the client may be silent */
+  constructor(readonly source: ByteSource, public seconds: number) {}
+
+  /** Whether more was sent than was read. */
+  get hasMore(): boolean {
+    return this.#held.length > 0;
+  }
+
+  /** Discards what was sent but not read. */
+  discard(): void {
+    this.#held = new Uint8Array(0);
+  }
+
+  /**
+   * Returns the next line in Latin-1, without its LF or CRLF.
+   *
+   * @param until the time in milliseconds at which the client must have sent it, whatever it has sent before
+   * @throws {ClientGone}
+   */
+  async line(until = Infinity): Promise<string> {
+    for (let from = 0;;) {
+      const end = this.#held.indexOf(10, from);
+      if (end > MAX_LINE_BYTES || (end < 0 && this.#held.length > MAX_LINE_BYTES)) throw new ClientGone("long");
+      if (end >= 0) {
+        const line = decodeLatin1(this.#held.subarray(0, this.#held[end - 1] === 13 ? end - 1 : end));
+        this.#held = this.#held.slice(end + 1);
+        return line;
+      }
+      from = this.#held.length;
+      this.#held = concat(this.#held, await this.#more(until));
+    }
+  }
+
+  /** Returns what was sent next, at least one byte. @throws {ClientGone} */
+  async chunk(): Promise<Bytes> {
+    const bytes = this.hasMore ? this.#held : await this.#more(Infinity);
+    this.discard();
+    return bytes;
+  }
+
+  /** Takes back bytes of the last chunk. */
+  unread(bytes: Bytes): void {
+    this.#held = bytes.slice();
+  }
+
+  async #more(until: number): Promise<Bytes> {
+    const buffer = new Uint8Array(CHUNK_BYTES);
+    const patience = Math.min(this.seconds * 1000, Math.max(until - Date.now(), 0));
+    // The read cannot be cancelled, but after a timeout nobody reads again.
+    const count = await Promise.race([
+      this.source.read(buffer).catch(() => null),
+      after(Math.min(patience, 2 ** 31 - 1)).then(() => "timeout" as const),
+    ]);
+    if (count === "timeout") throw new ClientGone("timeout");
+    if (count === null) throw new ClientGone("closed");
+    return buffer.subarray(0, count);
+  }
+}
+
+/** Writes to the client. @throws {ClientGone} */
+export async function reply(...lines: string[]): Promise<void> {
+  const bytes = utf8(lines.map((line) => `${line}\r\n`).join(""));
+  try {
+    for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
+  } catch {
+    throw new ClientGone("closed");
+  }
+}

@@ -1,0 +1,207 @@
+/** An SMTP session with a client that has logged in (RFC 5321, RFC 6409): every message is sent for the user. */
+import type { Address } from "../lib/address.ts";
+import { errorText, Fail, reason } from "../lib/fail.ts";
+import { rfc5322Date } from "../lib/date.ts";
+import { field, type Header, named } from "../lib/message.ts";
+import { receivedBefore, senderRefusal } from "../outgoing/login.ts";
+import { READ_FIRST_BYTES, submitMessage } from "../io/outgoing/submit.ts";
+import { readInput } from "../io/system/input.ts";
+import { outcomeOf } from "../io/transport/outcome.ts";
+import { ClientGone, type ClientInput, reply } from "./client.ts";
+import { DataRefused, DataSource } from "./data.ts";
+import { ruleFor, withFrom } from "./ofmipd_rules.ts";
+import { CommandRefused, parsePath } from "./smtp_command.ts";
+import type { User } from "./user.ts";
+
+/** What a session needs besides the client and the user. */
+export interface SessionOptions {
+  /** The name of this host. */
+  readonly host: string;
+  /** The maximum size of a message in bytes; 0 for no limit. */
+  readonly limit: number;
+  readonly abort: AbortSignal;
+  /** The client's address, for the Received field and the log. */
+  readonly client: string;
+  /** Reports an error to whoever runs the service. */
+  readonly report: (what: string) => void;
+}
+
+/** A message with so many Received fields goes in circles. */
+const MAX_HOPS = 100;
+/** RFC 5321 section 4.5.3.1.8 demands 100. */
+const MAX_RECIPIENTS = 10_000;
+/** Commands that are refused before the connection is closed. */
+const MAX_ERRORS = 20;
+
+/** The session. */
+export class MailSession {
+  readonly host: string;
+  /** Null for the null sender; undefined before MAIL. */
+  #sender: Address | null | undefined;
+  #recipients: Address[] = [];
+  #errors = 0;
+
+  constructor(readonly input: ClientInput, readonly user: User | undefined, readonly options: SessionOptions) {
+    this.host = options.host;
+  }
+
+  /** Answers commands until QUIT. @throws {ClientGone} */
+  async run(): Promise<void> {
+    for (;;) {
+      const line = await this.input.line();
+      const [, verb = "", rest = ""] = /^([^ ]*) *(.*)$/s.exec(line) ?? [];
+      try {
+        if (verb.toLowerCase() === "quit") {
+          await reply(`221 ${this.host}`);
+          return;
+        }
+        await reply(...await this.#answer(verb.toLowerCase(), rest));
+      } catch (error) {
+        if (!(error instanceof CommandRefused)) throw error;
+        if (++this.#errors > MAX_ERRORS) {
+          await reply("421 4.7.0 Too many errors");
+          return;
+        }
+        await reply(error.reply);
+      }
+    }
+  }
+
+  async #answer(verb: string, rest: string): Promise<string[]> {
+    switch (verb) {
+      case "ehlo":
+        this.#reset();
+        return [`250-${this.host}`, "250-PIPELINING", "250-8BITMIME", "250-SMTPUTF8", `250 SIZE ${this.options.limit}`];
+      case "helo":
+        this.#reset();
+        return [`250 ${this.host}`];
+      case "mail":
+        return [this.#mail(rest)];
+      case "rcpt":
+        return [this.#rcpt(rest)];
+      case "data":
+        return [await this.#data()];
+      case "rset":
+        this.#reset();
+        return ["250 ok"];
+      case "noop":
+        return ["250 ok"];
+      case "help":
+        return ["214 ofmipd: see ofmipd(8)"];
+      case "vrfy":
+        return ["252 send some mail, I will try my best"];
+      default:
+        throw new CommandRefused("502 unimplemented (#5.5.1)");
+    }
+  }
+
+  #reset(): void {
+    [this.#sender, this.#recipients] = [undefined, []];
+  }
+
+  #mail(rest: string): string {
+    // The reason was reported at the start; the client must not learn why a key cannot be read.
+    if (this.user === undefined) {
+      throw new CommandRefused("451 4.3.5 Your settings cannot be used, tell the administrator");
+    }
+    if (this.#sender !== undefined) throw new CommandRefused("503 5.5.1 One MAIL at a time");
+    const { address, parameters } = parsePath("FROM", rest);
+    const { limit } = this.options;
+    if (limit > 0 && Number(parameters.get("SIZE") ?? 0) > limit) {
+      throw new CommandRefused(`552 5.3.4 The message is longer than ${limit} bytes`);
+    }
+    this.#sender = address;
+    return "250 ok";
+  }
+
+  #rcpt(rest: string): string {
+    if (this.#sender === undefined) throw new CommandRefused("503 5.5.1 MAIL first");
+    const { address } = parsePath("TO", rest);
+    if (address === null) throw new CommandRefused("553 5.1.3 Address is not valid");
+    if (this.#recipients.length >= MAX_RECIPIENTS) throw new CommandRefused("452 4.5.3 Too many recipients");
+    this.#recipients.push(address);
+    return "250 ok";
+  }
+
+  async #data(): Promise<string> {
+    if (this.#sender === undefined) throw new CommandRefused("503 5.5.1 MAIL first");
+    if (this.#recipients.length === 0) throw new CommandRefused("503 5.5.1 RCPT first");
+    // Commands after DATA in the same packet are part of the message.
+    await reply("354 go ahead");
+    const source = new DataSource(this.input, this.options.limit);
+    try {
+      await this.#send(source, this.user!, this.#sender);
+      return "250 ok";
+    } catch (thrown) {
+      const error = causeOf(thrown);
+      if (error instanceof ClientGone) throw error;
+      await source.skip();
+      return this.#refusal(error);
+    } finally {
+      this.#reset();
+    }
+  }
+
+  async #send(source: DataSource, user: User, given: Address | null): Promise<void> {
+    await source.prepare();
+    const input = await readInput(READ_FIRST_BYTES, true, source);
+    const { settings, identities } = user;
+    const { header } = input.head;
+    if (header.filter((one) => named(one, "Received")).length > MAX_HOPS) {
+      throw new DataRefused("554 5.4.6", "The message is looping");
+    }
+    const rule = ruleFor(user.rules, given);
+    const sender = rule?.address ?? given;
+    const written = rule === undefined ? header : withFrom(header, rule);
+    const hidden = receivedBefore(written);
+    const visible = written.filter((one) => !hidden.has(one));
+    const refusal = senderRefusal(settings.submit.check_sender, user.login, sender, visible, {
+      settings,
+      identities,
+      now: new Date(),
+    });
+    if (refusal !== undefined) throw new DataRefused("550 5.7.1", `Not sent: ${refusal}`);
+    await submitMessage({
+      settings,
+      identities,
+      request: {
+        sender,
+        fullName: rule?.name ?? "",
+        recipientsFrom: "arguments",
+        recipients: this.#recipients,
+        dsn: {},
+      },
+      input,
+      abort: this.options.abort,
+      header: visible,
+      finish: (planned) => [this.#received(), ...hidden, ...planned],
+      event: { login: user.login },
+    });
+  }
+
+  #received(): Header[number] {
+    const from = this.options.client.replace(/[^0-9a-fA-F.:]/g, "").slice(0, 45);
+    return field("Received", `(ofmipd ${from}); ${rfc5322Date(new Date())}`);
+  }
+
+  /** Returns the reply for a message that was not sent. */
+  #refusal(error: unknown): string {
+    if (error instanceof DataRefused) return `${error.code} ${error.message}`;
+    const permanent = outcomeOf(error) === "permanent";
+    this.options.report(errorText(error));
+    // Anything that concerns this machine is for the administrator.
+    if (permanent) return `554 5.6.0 ${oneLine(reason(error))}`;
+    if (error instanceof Fail && error.kind === "usage") return `554 5.6.0 ${oneLine(error.message)}`;
+    return "451 4.3.0 The message cannot be sent now, try again later";
+  }
+}
+
+/** Returns the error of the source: `readInput` wraps it. */
+function causeOf(error: unknown): unknown {
+  const cause = error instanceof Fail ? error.cause : undefined;
+  return cause instanceof ClientGone || cause instanceof DataRefused ? cause : error;
+}
+
+/** Returns a text that fits into a reply. */
+// deno-lint-ignore no-control-regex
+const oneLine = (text: string) => text.replace(/[\x00-\x1f\x7f]+/g, " ").slice(0, 400);

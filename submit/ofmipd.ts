@@ -1,0 +1,67 @@
+/**
+ * Accepts mail by SMTP from a client that has logged in, and sends it for the user as the shim does. authup has started it
+ * by way of checkpassword. The first of `Deno.args` is the name of this program.
+ */
+import { errorText, quote } from "../lib/fail.ts";
+import { checkArguments, env } from "../io/system/environment.ts";
+import { printError } from "../io/system/log.ts";
+import { abortOnSignal } from "../io/system/signals.ts";
+import { VERSION } from "../lib/version.ts";
+import { ClientGone, ClientInput, reply } from "./client.ts";
+import { controlNumber, greetingName } from "./controls.ts";
+import { MailSession } from "./mail_session.ts";
+import { loadUser, type User } from "./user.ts";
+
+const HELP = `Usage: ofmipd [RULES]
+Accepts mail by SMTP on standard input and output, and sends it, signed, for the user as whom it runs. Run it behind
+authup and checkpassword, never where anybody can connect: it does not ask for a password.
+
+RULES is a file with lines key:name:address: which say that mail from KEY is sent by NAME <ADDRESS>. Default:
+~/.ofmipd/rules, if it exists. Settings: ~/.config/countersign/config.toml
+Example: tcpserver 0 587 authup smtp checkpassword checknotroot ofmipd`;
+
+/** Runs ofmipd. @returns the exit status */
+export async function ofmipd(name: string, args: readonly string[]): Promise<number> {
+  if (args[0] === "--help" || args[0] === "--version") {
+    console.log(args[0] === "--help" ? HELP : `countersign ${VERSION}`);
+    return 0;
+  }
+  let user: User | undefined;
+  try {
+    checkArguments(args);
+    if (args.length > 1) throw new Error(`Unknown argument ${quote(args[1]!)}`);
+    user = loadUser(args[0]);
+  } catch (error) {
+    printError(name, errorText(error));
+  }
+  try {
+    const limit = await databytes();
+    const input = new ClientInput(Deno.stdin, controlNumber("timeoutsmtpd", 1200));
+    const session = new MailSession(input, user, {
+      host: greetingName("smtp"),
+      limit,
+      abort: abortOnSignal(),
+      client: await env("TCPREMOTEIP") ?? await env("REMOTE_HOST") ?? "unknown",
+      report: (what) => printError(name, what),
+    });
+    // authup has not answered AUTH: the greeting of the program behind it is the answer.
+    await reply(Deno.env.has("AUTHUP_USER") ? "235 ok, go ahead (#2.0.0)" : `220 ${session.host} ESMTP`);
+    await session.run();
+    return 0;
+  } catch (error) {
+    if (error instanceof ClientGone) {
+      if (error.why !== "closed") await reply("451 timeout (#4.4.2)").catch(() => {});
+      return 0;
+    }
+    printError(name, errorText(error));
+    return 75;
+  }
+}
+
+/** Returns the maximum size of a message, as qmail-smtpd determines it. */
+async function databytes(): Promise<number> {
+  const given = await env("DATABYTES") ?? "";
+  return /^\d{1,15}$/.test(given) ? Number(given) : controlNumber("databytes", 0);
+}
+
+if (import.meta.main) Deno.exit(await ofmipd(Deno.args[0] ?? "ofmipd", Deno.args.slice(1)));
