@@ -85,6 +85,11 @@ function checkPermitted({ settings: old }: Loaded, { settings: next }: Loaded): 
       throw new Fail("config", `state.${name} was changed, which requires a restart`);
     }
   }
+  const { domain, keys } = next.forwarding;
+  const readable = Deno.permissions.querySync({ name: "read", path: keys }).state === "granted";
+  if (domain !== "" && keys !== (old.forwarding.domain === "" ? "" : old.forwarding.keys) && !readable) {
+    throw new Fail("config", "forwarding.keys was changed, which requires a restart", { fix: "countersign sandbox" });
+  }
   const { folder } = next.state;
   const { state } = Deno.permissions.querySync({ name: "write", path: folder });
   if (folder !== old.state.folder && (state !== "granted" || asksLookup(next))) {

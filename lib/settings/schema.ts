@@ -208,7 +208,7 @@ export const TABLES = {
       ["forged", "pass"],
       "forged",
       "What happens to mail for a signed address in the SRS domain that belongs to none of these identities: `forged`, " +
-        "or `pass` where other users or postsrsd share the domain.",
+        "or `pass` where other users or postsrsd share the domain. If it is also `forwarding.domain`, such mail passes.",
     ),
   },
   prvs: {

@@ -62,7 +62,7 @@ export function replyTo(request: string, loaded: () => Loaded): string {
     record({ check: name, outcome: "deferred", error: found.temporary }, context);
     return `TEMP ${found.temporary.replace(/[^ -~]+/g, " ")}`;
   }
-  if (found.logged === true) record({ check: name, outcome: "passed", why: found.why }, context);
+  if (found.logged === true) record({ check: name, outcome: "not-found", why: found.why }, context);
   return "NOTFOUND ";
 }
 

@@ -190,7 +190,7 @@ Deno.test("what srs-back does not return", async (t) => {
     await t.step(what, () => assert.equal(ask(home, `srs-back ${key}`), "NOTFOUND "));
   }
   assert.equal(
-    home.log().filter((line) => / at=map check=srs-back outcome=passed why="wrong hash"/.test(line)).length,
+    home.log().filter((line) => / at=map check=srs-back outcome=not-found why="wrong hash"/.test(line)).length,
     5,
   );
   assert.match(ask(home, `srs-back ${forwarded("jo@b.example", { days: 21 })}`), /^OK jo@b\.example$/);
@@ -218,7 +218,7 @@ Deno.test("keys rotate; without one that can sign mail is not rewritten; unreada
   home.write("forwarding-keys", `f1 ${day(800)} ${FORWARD_SECRET}\n`, 0o640);
   assert.equal(home.engine.reload(), undefined);
   assert.equal(ask(home, "srs-forward jo@b.example"), "NOTFOUND ");
-  assert.match(home.log().at(-1)!, / at=map check=srs-forward outcome=passed why="no forwarding key can sign"/);
+  assert.match(home.log().at(-1)!, / at=map check=srs-forward outcome=not-found why="no forwarding key can sign"/);
   assert.equal(ask(home, `srs-back ${forwarded("jo@b.example")}`), "OK jo@b.example");
   Deno.chmodSync(`${home.path}/forwarding-keys`, 0o644);
   home.engine.update();

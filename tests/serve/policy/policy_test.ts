@@ -128,6 +128,23 @@ Deno.test("the grace period applies to refuse_unsigned, as at the door", () => {
   }
 });
 
+Deno.test("in an SRS domain that is also that of forwarded mail, addresses of others pass: the map verifies them", () => {
+  using home = new EngineHome(`[forwarding]\ndomain = "SRS.example.org"\n`);
+  home.write("forwarding-keys", `f1 2026-11-01 a secret for forwarded mail only\n`, 0o600);
+  assert.equal(home.engine.reload(), undefined);
+  const none = "550 5.1.1 No such address";
+  const rows: [recipient: string, expected: string][] = [
+    ["SRS0=abcd=KA=b.example=jo@srs.example.org", "DUNNO"],
+    ["SRS1=abcd=b.example==abcd=KA=c.example=jo@srs.example.org", "DUNNO"],
+    ["SRS0=abcd=KA=example.org=greg@srs.example.org", none],
+    ["SRS0=abcd=KA=jo@srs.example.org", none],
+    ["jo@srs.example.org", none],
+    [srs(), "DUNNO"],
+    [srs("greg", "a secret for forwarded mail only"), none],
+  ];
+  for (const [recipient, expected] of rows) assert.equal(action(home, request("", recipient)), expected, recipient);
+});
+
 Deno.test("several requests on one connection, split anywhere, are answered in their order", async () => {
   using home = new EngineHome();
   await using server = await RequestsServer.start(policyProtocol(() => home.engine.loaded));
