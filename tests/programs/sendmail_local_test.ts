@@ -6,7 +6,7 @@ import { Home } from "../rig.ts";
 import { freePort, smtp, until } from "./postfix.ts";
 import { installOnce, isPlain, isSigned, keyLine, letter, run } from "./postfix_milter.ts";
 import { GREG, LETTER, srs } from "./site.ts";
-import { sendmail, SendmailHost } from "./sendmail_milter.ts";
+import { ANY_LOAD, sendmail, SendmailHost } from "./sendmail_milter.ts";
 import type { Root } from "./unpacked.ts";
 
 const { test, unpack } = await sendmail();
@@ -24,7 +24,7 @@ DOMAIN(\`debian-msp')dnl
 FEATURE(\`nocanonify')dnl
 define(\`confDOMAIN_NAME', \`mail.example.org')dnl
 define(\`confTO_IDENT', \`0')dnl
-define(\`confSERVICE_SWITCH_FILE', \`/etc/mail/service.switch')dnl
+${ANY_LOAD}define(\`confSERVICE_SWITCH_FILE', \`/etc/mail/service.switch')dnl
 define(\`confDONT_BLAME_SENDMAIL', \`GroupWritableDirPathSafe')dnl
 define(\`RELAY_MAILER_ARGS', \`TCP $h ${port}')dnl
 FEATURE(\`msp', \`[127.0.0.1]')dnl
@@ -82,6 +82,15 @@ test("mail of sendmail(1) under Sendmail is not signed, except by the shim, and 
         / at=sign login=none .*why="the client has not logged in"/,
       );
     }
+  });
+
+  await t.step("without submit.cf (sendmail -Am, as root): Sendmail asks no milter", async () => {
+    const before = host.log();
+    const argv = [PROGRAM, "-Am", "-i", "-f", plain, "jo@far.example"];
+    const ran = await root.run(home, argv, letter(GREG, "direct"));
+    assert.equal(ran.code, 0, ran.stdout + ran.stderr);
+    isPlain(await host.sent(++count));
+    assert.equal(host.log(), before);
   });
 
   await t.step("the shim signs it, and no role changes that", async () => {

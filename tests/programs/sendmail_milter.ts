@@ -30,6 +30,10 @@ export const PASSWORDS: Record<string, string> = { [GREG]: "correct horse", [ANN
 const HOST = "mail.example.org";
 const SENDMAIL = "/usr/libexec/sendmail/sendmail";
 
+/** By default Sendmail queues mail, and then refuses connections, at a load that many tests in parallel reach. */
+export const ANY_LOAD = ["QUEUE_LA", "REFUSE_LA", "DELAY_LA"]
+  .map((name) => `define(\`conf${name}', \`1000')dnl\n`).join("");
+
 /** The beginning of a sendmail.mc, for a machine without DNS, syslog and helpers; all other mail goes to the sink. */
 const BEGINNING = (sink: number) =>
   `define(\`_USE_ETC_MAIL_')dnl
@@ -44,7 +48,7 @@ define(\`confDOMAIN_NAME', \`${HOST}')dnl
 define(\`confAUTH_MECHANISMS', \`PLAIN')dnl
 TRUST_AUTH_MECH(\`PLAIN')dnl
 define(\`confTO_IDENT', \`0')dnl
-define(\`confDELIVERY_MODE', \`background')dnl
+${ANY_LOAD}define(\`confDELIVERY_MODE', \`background')dnl
 define(\`SMART_HOST', \`relay:[127.0.0.1]')dnl
 define(\`RELAY_MAILER_ARGS', \`TCP $h ${sink}')dnl
 LOCAL_DOMAIN(\`example.org')dnl
