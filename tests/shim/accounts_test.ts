@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { COUNTERSIGN } from "../admin/run.ts";
 import { Authority } from "../certificates.ts";
 import { need } from "../programs/need.ts";
-import { fieldOf, Home, oneLine, qsbmf } from "../rig.ts";
+import { OutboxHome } from "../outbox_home.ts";
+import { fieldOf, oneLine, qsbmf } from "../rig.ts";
 import { type Answers, deadPort, Sink, type Tls } from "../smtp_sink.ts";
 
 const test = await need("openssl");
@@ -16,7 +17,7 @@ const base64 = (text: string) => new TextEncoder().encode(text).toBase64();
 
 /** Three servers with TLS and a login, and greg's home with an account for each. */
 class Desk implements AsyncDisposable {
-  readonly home = new Home();
+  readonly home = new OutboxHome();
   private constructor(readonly authority: Authority, readonly sinks: Record<"home" | "work" | "isp", Sink>) {}
 
   static async open(): Promise<Desk> {
@@ -248,4 +249,55 @@ test("certificates that are expired, of another name (a captive portal) or of an
       });
     }
   }
+});
+
+test("with an outbox: a locked keyring and a captive portal keep the message, a mistake in the settings is reported", async (t) => {
+  await using desk = await Desk.open();
+  const { home, sinks, authority } = desk;
+  const OUTBOX = '[outbox]\nwhen = "failed"\n';
+  const program = desk.script(`test -e "$HOME/unlocked" || { echo locked >&2; exit 1; }; echo '${PASSWORD}'`);
+  const command = `password_command = ["${program}"]`;
+  await using portal = new Sink({ extensions: EXTENSIONS }, await authority.leaf("DNS:portal.hotel.example"));
+  const kept = { code: 0, stdout: "", stderr: "" };
+  const both = (workPort: number) =>
+    desk.settings(
+      desk.account("home", `default = true\n${command}`),
+      desk.account("work", `from = ["*@work.example"]\nsender = "plain"\n${command}`, workPort),
+      OUTBOX,
+    );
+  both(portal.port);
+  await t.step("a locked keyring, and a certificate of another name: exit 0, kept", async () => {
+    assert.deepEqual(await home.shim([ANN], letter("greg@example.org")), kept);
+    assert.deepEqual(await home.shim([ANN], letter("joe@work.example")), kept);
+    assert.deepEqual(home.names("queue").map((id) => home.entry(id).account).sort(), ["home", "work"]);
+    assert.ok(!portal.lines.some((line) => /^(?:AUTH|MAIL)/.test(line)));
+    assert.match((await home.shim(["-bp"], "")).stdout, /in 2 Requests\.$/m);
+  });
+  await t.step("later each is sent through its own account, with a sender that is signed anew", async () => {
+    home.write("unlocked", "");
+    both(sinks.work.port);
+    home.due();
+    assert.equal((await home.shim(["-q"], "")).code, 0);
+    assert.match(sinks.home.accepted.splice(0)[0]!.from, /^SRS0=/);
+    assert.equal(sinks.work.accepted.splice(0)[0]!.from, "joe@work.example");
+    assert.deepEqual(home.names("queue"), []);
+  });
+  await t.step("a program that prints two lines, one that does not exist, and no account", async () => {
+    const two = desk.home.write("bin/two", `#!/bin/sh\necho '${PASSWORD}'; echo more\n`, 0o755);
+    for (const [path, says] of [[two, /printed 2 lines/], [`${home.path}/bin/none`, /cannot be run/]] as const) {
+      desk.settings(desk.account("isp", `password_command = ["${path}"]`), OUTBOX);
+      oneLine(await home.shim([ANN], letter("greg@example.org")), 78, says);
+    }
+    desk.settings(
+      desk.account("home", `from = ["greg@example.org"]\n${command}`),
+      desk.account("work", `from = ["*@work.example"]\n${command}`),
+      OUTBOX,
+    );
+    oneLine(
+      await home.shim([ANN], letter("x@other.example")),
+      78,
+      /^shim: No account sends mail of "x@other\.example"/,
+    );
+    assert.deepEqual(home.names("queue"), []);
+  });
 });

@@ -94,6 +94,21 @@ const cases: [string, string[], string[]][] = [
     "incoming --allow-read=/etc/ca.pem",
     "incoming --allow-read=/home/greg/.password",
   ], NO_PROGRAM],
+  [
+    `[transport]\nvia = "smtp"\n[[account]]\nname = "a"\ndefault = true\nhost = "a.example"\nuser = "u"\n` +
+    `password_command = ["/usr/bin/pass", "show", "a"]\n[[account]]\nname = "b"\nfrom = ["*@b.example"]\n` +
+    `host = "b.example"\nsecurity = "starttls"\nca = "ca.pem"\nuser = "u"\npassword_file = "p"\n[[account]]\n` +
+    `name = "c"\nfrom = ["*@c.example"]\nhost = "c.example"\nuser = "u"\noauth2_command = ["/usr/bin/pass", "c"]\n`,
+    ["shim", "forward"].flatMap((one) => [
+      `${one} --allow-net=a.example:465`,
+      `${one} --allow-net=b.example:587`,
+      `${one} --allow-net=c.example:465`,
+      `${one} --allow-read=${FOLDER}/ca.pem`,
+      `${one} --allow-read=${FOLDER}/p`,
+      `${one} --allow-run=/usr/bin/pass`,
+    ]),
+    ["shim --allow-run=/usr/sbin/sendmail", "forward --allow-run=/usr/sbin/sendmail"],
+  ],
   [`[transport]\nvia = "smtp"\nhost = "::1"\nsecurity = "none"\n`, [
     "shim --allow-net=[::1]:25",
     "forward --allow-net=[::1]:25",
