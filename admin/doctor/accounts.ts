@@ -6,6 +6,7 @@ import type { Identity } from "../../lib/settings/identity.ts";
 import { lineOf, printServer, serverOf, type Settings } from "../../lib/settings/parse.ts";
 import type { Scheme } from "../../lib/settings/schema.ts";
 import { readCertificates, readPassword } from "../../io/system/load.ts";
+import { settingOf } from "../../io/transport/credentials.ts";
 import { accountOf } from "../../outgoing/account.ts";
 import { chooseSender, sign } from "../../outgoing/sender.ts";
 import type { Finding, TextFile } from "./finding.ts";
@@ -17,6 +18,9 @@ const TIMEOUT_SECONDS = 60;
 const MAX_IDENTITIES = 10;
 /** A recipient that only general rules match. */
 const ANYBODY = parseAddress("anybody@doctor.invalid");
+
+/** Programs that run other programs. */
+const ANY_PROGRAM = /\/(?:env|(?:ba|da|k|z|fi|mk)?sh|busybox|perl|python[\d.]*|ruby|node|deno)$/;
 
 /** What the checks share. */
 interface AccountsContext {
@@ -76,6 +80,14 @@ async function checkAccount(
   if (Deno.permissions.querySync({ name: "net", host: server }).state !== "granted") {
     context.notes.push(`${server} was not checked: this program has no permission to connect to it`);
     return;
+  }
+  const [program] = [...account.password_command, ...account.oauth2_command];
+  if (program !== undefined && ANY_PROGRAM.test(program)) {
+    const setting = account.password_command.length > 0 ? "password_command" : "oauth2_command";
+    const what = `${
+      settingOf(account, setting)
+    } is ${program}, with which the sandbox permits the shim to run any program`;
+    context.notes.push(`${what}: name a script instead`);
   }
   const offers = identities.map((identity) => offersOf(identity, account, context));
   const at = (name: string) => ({ file: context.file.file, line: lineOf(context.file.text, account.table, name, nth) });

@@ -33,6 +33,8 @@ export async function readSecret(command: SecretCommand): Promise<string> {
   const { setting, timeout, signal } = command;
   signal?.throwIfAborted();
   const child = spawn(command);
+  // Deno has no name for real-time signals.
+  const exited = child.status.catch(() => ({ code: 1, signal: "an unknown signal" }));
   const out = collect(child.stdout);
   const said = collect(child.stderr);
   const stop = Promise.withResolvers<never>();
@@ -47,14 +49,14 @@ export async function readSecret(command: SecretCommand): Promise<string> {
     )
   );
   try {
-    const { code, signal: killed } = await Promise.race([child.status, stop.promise]);
+    const { code, signal: killed } = await Promise.race([exited, stop.promise]);
     await Promise.race([Promise.all([out.done, said.done]), after(SETTLE_MS), stop.promise]);
     if (killed !== null) throw new Fail("temporary", `${setting} was killed by ${killed}`);
     if (code !== 0) throw failed(setting, code, lastLine(said.bytes(), out.bytes()));
     return onlyLine(setting, out.bytes());
   } catch (error) {
     await killGroup(child);
-    await child.status.catch(() => {});
+    await exited;
     throw error;
   } finally {
     signal?.removeEventListener("abort", abort);

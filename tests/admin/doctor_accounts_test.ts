@@ -173,8 +173,17 @@ test("a program that prints the password", async () => {
   await using sink = new Sink({ extensions: ["AUTH PLAIN XOAUTH2"] }, leaf);
   const found = async (command: string, name = "password_command") => {
     const more = `ca = "${authority.ca}"\nuser = "greg"\n${name} = ["/bin/sh", "-c", "${command}"]`;
-    return (await examined(smtp(sink.port, more))).map((one) => one.replace(FILE, "FILE"));
+    const [note, ...others] = (await examined(smtp(sink.port, more))).toReversed();
+    assert.equal(
+      note,
+      `transport.${name} is /bin/sh, with which the sandbox permits the shim to run any program: name a script instead`,
+    );
+    return others.map((one) => one.replace(FILE, "FILE"));
   };
+  const script = `${authority.folder}/password.sh`;
+  Deno.writeTextFileSync(script, "#!/bin/sh\necho secret\n", { mode: 0o755 });
+  const own = `ca = "${authority.ca}"\nuser = "greg"\npassword_command = ["${script}"]`;
+  assert.deepEqual(await examined(smtp(sink.port, own)), []);
   assert.deepEqual(await found("echo secret"), []);
   assert.deepEqual(await found("exit 1"), [
     "FILE:10 transport.password_command exited with status 1 | unlock the keyring, or run the program in a terminal",

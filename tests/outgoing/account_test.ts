@@ -6,7 +6,7 @@ import { errorText, Fail } from "../../lib/fail.ts";
 import { parseHead } from "../../lib/message.ts";
 import { accountsIn } from "../../lib/settings/accounts.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
-import { accountOf } from "../../outgoing/account.ts";
+import { accountOf, chooseAccount } from "../../outgoing/account.ts";
 import { plan } from "../../outgoing/plan.ts";
 import { randomBytes } from "../random.ts";
 
@@ -138,6 +138,11 @@ for (const [what, accounts, fields, name, because, from] of CHOICES) {
   });
 }
 
+Deno.test("account: none where mail leaves in another way", () => {
+  const sender = parseAddress("greg@example.org");
+  assert.equal(chooseAccount([], { block: [], relayed: false, sender, domain: "" }), undefined);
+});
+
 Deno.test("account: nothing below a mailbox line is the user's", () => {
   const fields = ["Resent-From: a@work.example", RELAYED];
   assert.equal(planned(WORK + DEFAULT, fields, { mailboxLine: true }).account?.because, "the default");
@@ -204,5 +209,7 @@ Deno.test("the account of an address, for hooks", () => {
   assert.equal(of(HOME + DEFAULT, "joe@example.org"), "isp");
   assert.equal(of(WORK, "joe@example.org"), "work");
   assert.equal(accountOf([], parseAddress("joe@example.org")), undefined);
+  const only = accountsIn(settingsOf(WORK)).map((one) => ({ ...one, default: false }));
+  assert.equal(accountOf(only, parseAddress("joe@example.org"))?.name, "work", "a single account sends everything");
   assert.throws(() => of(HOME + WORK, "joe@example.org"), /No account sends mail of "joe@example\.org"/);
 });

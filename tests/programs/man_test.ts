@@ -5,6 +5,7 @@ import { MADE, page } from "../../build/docs/manual.ts";
 import { literal, prose } from "../../build/docs/mdoc.ts";
 import { CALLERS } from "../../incoming/delivery.ts";
 import { exitStatus } from "../../hooks/exits.ts";
+import { accountsIn } from "../../lib/settings/accounts.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
 import { REPEATED, SETTINGS } from "../../lib/settings/schema.ts";
 import { Home, type Ran, ROOT } from "../rig.ts";
@@ -125,6 +126,10 @@ for (const name of PAGES) {
         }
       } else if (first.startsWith('"|')) {
         assert.deepEqual([example], snippet("postfix/local/forward"));
+      } else if (first === "[transport]") {
+        const identity = '[[identity]]\naddress = "greg@example.org"\n';
+        const settings = parseConfig(`${example}\n${identity}`, { file: "/home/greg/config.toml", home: "/home/greg" });
+        assert.deepEqual(accountsIn(settings).map((one) => [one.name, one.sender]), [["home", ""], ["work", "plain"]]);
       } else if (first.startsWith("since = ")) {
         const settings = parseConfig(example, { file: "/home/greg/config.toml", home: "/home/greg" });
         assert.deepEqual(settings.rule.map(({ to, sender }) => [to, sender]), [[["*@lists.example.org"], "plain"]]);

@@ -79,6 +79,7 @@ const FAILURES: [what: string, script: string, says: string][] = [
     `temporary password_command exited with status 1: [31mred: ${HINT}`,
   ],
   ["a signal", "kill -TERM $$", "temporary password_command was killed by SIGTERM"],
+  ["a real-time signal", "kill -40 $$", "temporary password_command was killed by an unknown signal"],
 ];
 
 for (const [what, script, says] of FAILURES) {
