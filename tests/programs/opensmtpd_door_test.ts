@@ -1,54 +1,55 @@
 /** The real OpenSMTPD with the filter of contrib/opensmtpd, and the socket `lookup` of an engine. */
 import assert from "node:assert/strict";
-import { rememberSent } from "../../io/state/sent.ts";
-import { lookups } from "../../serve/lookup/conversation.ts";
-import { listenAt } from "../../serve/sockets/listen.ts";
-import { SocketServer } from "../../serve/sockets/server.ts";
 import { qsbmf, ROOT } from "../rig.ts";
 import { FORGED, LETTER, LIE, PLAIN, srs } from "../serve/at_door.ts";
-import { EngineHome } from "../serve/engine.ts";
 import { Sink } from "../smtp_sink.ts";
+import { LookupEngine } from "./at_lookup.ts";
 import { OpenSmtpd, opensmtpd, SMTPD } from "./opensmtpd.ts";
-import { Installed, smtp } from "./postfix.ts";
+import { Installed, smtp, until } from "./postfix.ts";
+import { Client } from "./smtp_session.ts";
 
 const { test, unpack } = await opensmtpd();
-const CONTACT = "joe@example.org";
+const CONTACT = 'joe ("postmaster"), joe@example.org | x';
 
-test("OpenSMTPD rejects what the door would reject", async (t) => {
+const refused = (status: string, text: string) => `550 ${status} ${text}. Contact: ${CONTACT}\r\n`;
+const forged = refused("5.7.1", "This is a bounce of a message that was not sent from here");
+const noAddress = refused("5.1.1", "No such address");
+const known = qsbmf(PLAIN, LIE.replace("lie@spam.example", "known@example.org"));
+const dotted = (mail: string) => crlf(mail.replace(/^\./gm, ".."));
+
+const crlf = (mail: string) => mail.replaceAll("\n", "\r\n");
+
+/** The part of a relayed message that the client sent: OpenSMTPD adds a Received field. */
+const sentPart = (data: string) => data.replace(/^Received:.*\r\n(?:[ \t].*\r\n)*/, "");
+
+test("OpenSMTPD rejects what the door would reject, and passes the rest", async (t) => {
   await using sink = new Sink();
   await using root = await unpack();
   using installed = await Installed.make(ROOT);
-  using home = new EngineHome(`contact = ${JSON.stringify(CONTACT)}\nmoved = "moved"`);
-  home.write("moved", "ann@example.org ann@example.net\n");
-  assert.equal(home.engine.reload(), undefined);
-  const greg = home.identity("greg");
-  rememberSent(`${home.path}/state/sent`, greg, "<known@example.org>", false, new Date());
   await using server = new OpenSmtpd(root, installed);
-  const reports: string[] = [];
-  const listen = async () => {
-    const context = { loaded: () => home.engine.loaded, store: undefined };
-    const one = new SocketServer(await listenAt(server.socket), lookups(context), (what) => void reports.push(what));
-    Deno.chownSync(server.socket, 0, SMTPD);
-    Deno.chmodSync(server.socket, 0o660);
-    return one;
-  };
-  const lookup = await listen();
+  await using engine = new LookupEngine(server.socket, SMTPD, CONTACT);
+  await engine.start();
   await server.start(`filter "countersign" proc-exec "${server.filter}"
 listen on 127.0.0.1 port ${server.port} filter "countersign"
 action "relay" relay host "smtp://127.0.0.1:${sink.port}"
 match from any for any action "relay"
 `);
-  const refused = (status: string, text: string) => `550 ${status} ${text}. Contact: ${CONTACT}\r\n`;
-  const forged = refused("5.7.1", "This is a bounce of a message that was not sent from here");
-  const noAddress = refused("5.1.1", "No such address");
-  const known = qsbmf(PLAIN, LIE.replace("lie@spam.example", "known@example.org"));
   const rows: [what: string, sender: string, recipient: string, mail: string, expected: string | RegExp][] = [
     ["a bad hash", "", srs("greg", "mallory"), FORGED, noAddress],
     ["a bad hash, from a person", "jo@b.example", srs("greg", "mallory"), LETTER, noAddress],
     ["a forged bounce to the plain address", "", PLAIN, FORGED, forged],
+    ["a forged bounce with lines that begin with dots", "", PLAIN, `${FORGED}.\n..\n.x\n`, forged],
+    [
+      "an address that has moved",
+      "jo@b.example",
+      "ann@example.org",
+      LETTER,
+      `551 5.1.6 The address has changed, please write to <ann@example.net>. Contact: ${CONTACT}\r\n`,
+    ],
     ["a valid signed address", "", srs(), FORGED, /^250 /],
     ["a bounce of a remembered message", "", PLAIN, known, /^250 /],
     ["a person", "jo@b.example", PLAIN, LETTER, /^250 /],
+    ["parameters of MAIL and RCPT", "jo@b.example> BODY=8BITMIME", `${PLAIN}> NOTIFY=NEVER`, LETTER, /^250 /],
     ["an unrelated recipient", "", "joe@b.example", FORGED, /^250 /],
   ];
   for (const [what, sender, recipient, mail, expected] of rows) {
@@ -58,10 +59,93 @@ match from any for any action "relay"
       else assert.match(reply, expected, server.log());
     });
   }
-  await t.step("without serve, mail is accepted", async () => {
-    await lookup.close(0);
+
+  await t.step("a bounce has one recipient at a time, and the session goes on", async () => {
+    using client = await Client.open(server.port);
+    const said = [];
+    for (
+      const line of [
+        ...["MAIL FROM:<>", `RCPT TO:<${PLAIN}>`, "RCPT TO:<joe@b.example>"],
+        ...["RSET", "MAIL FROM:<>", "RCPT TO:<joe@b.example>", `RCPT TO:<${PLAIN}>`],
+        ...["RSET", "MAIL FROM:<jo@b.example>", `RCPT TO:<${PLAIN}>`, "RCPT TO:<joe@b.example>"],
+      ]
+    ) said.push((await client.say(line)).slice(0, 3));
+    assert.equal(said.join(" "), "250 250 452 250 250 250 452 250 250 250 250");
+    await client.say("DATA");
+    assert.match(await client.say(`${dotted(LETTER)}.`), /^250 /);
+  });
+
+  await t.step("a forgery after a genuine bounce in the same session is rejected", async () => {
+    using client = await Client.open(server.port);
+    for (const [mail, expected] of [[known, /^250 /], [FORGED, /^550 5\.7\.1 /], [known, /^250 /]] as const) {
+      for (const line of ["MAIL FROM:<>", `RCPT TO:<${PLAIN}>`, "DATA"]) assert.match(await client.say(line), /^[23]/);
+      assert.match(await client.say(`${dotted(mail)}.`), expected);
+    }
+  });
+
+  await t.step("serve stops in the middle of a session: mail passes, and the filter finds it again", async () => {
+    const before = sink.accepted.length;
+    using client = await Client.open(server.port);
+    for (const line of ["MAIL FROM:<>", `RCPT TO:<${PLAIN}>`]) assert.match(await client.say(line), /^250 /);
+    await engine.stop();
+    await client.say("DATA");
+    const mail = `Message-ID: <bounce@b.example>\n${FORGED}`; // OpenSMTPD adds one if it is missing
+    assert.match(await client.say(`${dotted(mail)}.`), /^250 /);
+    await until("the message", () => sink.accepted.slice(before).some(({ data }) => sentPart(data) === crlf(mail)));
+    assert.match(await smtp(server.port, "jo@b.example", srs("greg", "mallory"), LETTER), /^250 /);
+    await engine.start();
+    assert.equal(await smtp(server.port, "", PLAIN, FORGED), forged);
+    assert.ok(server.runs, server.log());
+  });
+
+  await t.step("serve hangs: the first session waits, later ones do not", async () => {
+    await engine.stop();
+    engine.hang();
+    const start = Date.now();
     assert.match(await smtp(server.port, "", PLAIN, FORGED), /^250 /);
-    assert.ok(server.runs);
-    assert.deepEqual(reports, []);
+    const waited = Date.now() - start;
+    assert.ok(waited >= 4900 && waited < 12_000, `${waited} ms`);
+    assert.equal(engine.held, 1);
+    for (let count = 0; count < 3; count++) assert.match(await smtp(server.port, "", PLAIN, FORGED), /^250 /);
+    assert.ok(Date.now() - start - waited < 3000);
+    assert.equal(engine.held, 1);
+    await engine.stop();
+    await engine.start();
+    await until(
+      "the filter to ask again",
+      async () => await smtp(server.port, "", PLAIN, FORGED) === forged,
+      server.log,
+    );
+  });
+
+  await t.step("500 messages in 20 sessions arrive once and byte for byte; forged bounces do not", async () => {
+    const expected = new Set<string>();
+    // One after the other, because smtpd has a backlog of 5 connections.
+    const clients: Client[] = [];
+    while (clients.length < 20) clients.push(await Client.open(server.port));
+    await Promise.all(clients.map(async (client, session) => {
+      for (let number = 25 * session; number < 25 * (session + 1); number++) {
+        const isForged = number % 25 === session;
+        const head = `X-Number: ${number}\nDate: Sat, 28 Nov 2026 01:00:00 +0000\n`; // smtpd adds a missing Date
+        const mail = `${head}${isForged ? FORGED : LETTER}.\n..two\n|pipe|\n${"line\n".repeat(number)}`;
+        const commands = [`MAIL FROM:<${isForged ? "" : `jo${number}@b.example`}>`, `RCPT TO:<${PLAIN}>`, "DATA"];
+        for (const line of commands) assert.match(await client.say(line), /^[23]/);
+        const reply = await client.say(`${dotted(mail)}.`);
+        if (isForged) assert.equal(reply, forged);
+        else {
+          assert.match(reply, /^250 /);
+          expected.add(crlf(mail));
+        }
+      }
+      client[Symbol.dispose]();
+    }));
+    assert.equal(expected.size, 480);
+    const got = () => sink.accepted.map(({ data }) => sentPart(data)).filter((data) => data.startsWith("X-Number: "));
+    // smtpd delivers 100 messages per connection, and waits between connections.
+    for (const most of [120, 240, 360, 480]) await until(`${most} messages`, () => got().length >= most, server.log);
+    assert.deepEqual(new Set(got()), expected);
+    assert.equal(got().length, 480);
+    assert.ok(server.runs, server.log());
+    assert.deepEqual(engine.reports, []);
   });
 });

@@ -1,0 +1,76 @@
+/** The socket `lookup` that a mail server in a root of its own asks: answering, away or hanging. */
+import assert from "node:assert/strict";
+import { rememberSent } from "../../io/state/sent.ts";
+import { lookups } from "../../serve/lookup/conversation.ts";
+import { listenAt } from "../../serve/sockets/listen.ts";
+import { SocketServer } from "../../serve/sockets/server.ts";
+import { EngineHome } from "../serve/engine.ts";
+
+/** ann@example.org has moved to ann@example.net, and <known@example.org> was sent unsigned by greg. */
+export class LookupEngine implements AsyncDisposable {
+  readonly home: EngineHome;
+  /** The messages that the server reported. */
+  readonly reports: string[] = [];
+  #server: SocketServer | undefined;
+  #hanging: Deno.Listener<Deno.Conn> | undefined;
+  #accepting: Promise<void> | undefined;
+  #held: Deno.Conn[] = [];
+
+  /** @param group the group that may use the socket @param contact the setting serve.contact */
+  constructor(readonly socket: string, readonly group: number, contact: string) {
+    this.home = new EngineHome(`contact = ${JSON.stringify(contact)}\nmoved = "moved"`);
+    this.home.write("moved", "ann@example.org ann@example.net\n");
+    assert.equal(this.home.engine.reload(), undefined);
+    const greg = this.home.identity("greg");
+    rememberSent(`${this.home.path}/state/sent`, greg, "<known@example.org>", false, new Date());
+  }
+
+  /** Starts to answer. */
+  async start(): Promise<void> {
+    const context = { loaded: () => this.home.engine.loaded, store: undefined };
+    const report = (what: string) => void this.reports.push(what);
+    this.#server = new SocketServer(await listenAt(this.socket), lookups(context), report);
+    this.#open();
+  }
+
+  /** Accepts connections, and never answers. */
+  hang(): void {
+    const listener = Deno.listen({ transport: "unix", path: this.socket }) as Deno.Listener<Deno.Conn>;
+    this.#hanging = listener;
+    this.#open();
+    this.#accepting = (async () => {
+      for await (const one of listener) this.#held.push(one);
+    })().catch(() => {});
+  }
+
+  /** Number of requests that were not answered. */
+  get held(): number {
+    return this.#held.length;
+  }
+
+  /** Ends all connections, and removes the socket. */
+  async stop(): Promise<void> {
+    await this.#server?.close(0);
+    this.#server = undefined;
+    this.#hanging?.close();
+    this.#hanging = undefined;
+    await this.#accepting; // Deno then removes the socket
+    for (const one of this.#held.splice(0)) one.close();
+    try {
+      Deno.removeSync(this.socket);
+    } catch {
+      // The server has removed it.
+    }
+  }
+
+  /** As a folder with the setgid bit would do. */
+  #open(): void {
+    Deno.chownSync(this.socket, 0, this.group);
+    Deno.chmodSync(this.socket, 0o660);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    this.home[Symbol.dispose]();
+  }
+}
