@@ -26,9 +26,9 @@ static void *session(void *given) {
   for (uint32_t length; whole(fd, (char *)&length, 4);) {
     length = ntohl(length);
     if (length == 0 || length > sizeof data || !whole(fd, data, length) || *data == 'Q') break;
-    if (strchr("DCMLNA", *data)) continue;
+    if (strchr("DCMLNBA", *data)) continue;
     if (*data == 'O') {
-      uint32_t options[3] = { htonl(6), 0, htonl(0x145582) };
+      uint32_t options[3] = { htonl(6), 0, htonl(0x1c5182) };
       char answer[17] = { 0, 0, 0, 13, 'O' };
       memcpy(answer + 5, options, 12);
       if (write(fd, answer, 17) != 17) break;

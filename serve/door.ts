@@ -27,6 +27,7 @@ export function doorRole(engine: Engine): MilterRole {
   return {
     actions: 0,
     bodyBytes: PREFIX_BYTES,
+    skipsBody: false, // bounces are short
     mail: ({ sender }: MailFrom) => new IncomingMessage({ sender, loaded: engine.loaded, now: new Date() }),
   };
 }

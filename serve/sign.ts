@@ -31,6 +31,7 @@ export function signRole(engine: Engine): MilterRole {
   return {
     actions: ACTIONS.addHeader | ACTIONS.changeHeader | ACTIONS.changeSender,
     bodyBytes: LEDGER_BODY_BYTES,
+    skipsBody: true,
     mail: (from) => new OutgoingMessage(from, engine.loaded, new Date()),
   };
 }

@@ -14,6 +14,8 @@ export const STEPS = {
   noHelo: 0x02,
   noUnknown: 0x100,
   skip: 0x400,
+  /** Parts of the body are not answered, so they cannot be skipped, but the MTA need not wait either. */
+  bodyUnanswered: 0x80000,
   connectUnanswered: 0x1000,
   /** The sender is decided about together with the recipient, so the MTA need not wait for an answer to it. */
   senderUnanswered: 0x4000,

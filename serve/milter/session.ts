@@ -61,6 +61,8 @@ export interface MilterRole {
   readonly actions: number;
   /** Maximum number of body octets that are kept. */
   readonly bodyBytes: number;
+  /** Whether the rest is skipped, for which the MTA waits for an answer to each part; otherwise it sends everything. */
+  readonly skipsBody: boolean;
   /** Begins a message. */
   mail(from: MailFrom): MilterMessage;
 }
@@ -68,7 +70,7 @@ export interface MilterRole {
 /** Octets of a header that are kept. Postfix and Sendmail by default limit headers to less. */
 export const MAX_HEADER_BYTES = 256 * 1024;
 
-const WANTED = STEPS.noHelo | STEPS.noUnknown | STEPS.skip | STEPS.connectUnanswered | STEPS.senderUnanswered |
+const WANTED = STEPS.noHelo | STEPS.noUnknown | STEPS.connectUnanswered | STEPS.senderUnanswered |
   STEPS.headerUnanswered | STEPS.endOfHeaderUnanswered | STEPS.leadingSpace;
 
 const NONE: Bytes = new Uint8Array(0);
@@ -135,9 +137,9 @@ export class Session {
       case "N":
         return this.#unless(STEPS.endOfHeaderUnanswered);
       case "B":
-        return this.#keepBody(data)
-          ? printAnswer("continue")
-          : printAnswer(this.#has(STEPS.skip) ? "skip" : "continue");
+        this.#keepBody(data);
+        if (this.#has(STEPS.bodyUnanswered)) return NONE;
+        return printAnswer(!this.#message.whole && this.#has(STEPS.skip) ? "skip" : "continue");
       case "E":
         this.#keepBody(data);
         return await this.#end();
@@ -180,14 +182,15 @@ export class Session {
       );
     }
     this.#negotiated = true;
-    this.#steps = steps & WANTED;
+    this.#steps = steps & (WANTED | (this.#role.skipsBody ? STEPS.skip : STEPS.bodyUnanswered));
     return printOptions({ version: VERSION, actions: wanted, steps: this.#steps });
   }
 
   #define(data: Uint8Array): Bytes {
+    // Macros of other commands, which Postfix sends too, are not used, and a session may last for hours.
+    if (data.length > 0 && !"CM".includes(String.fromCharCode(data[0]!))) return NONE;
     const { command, macros } = readMacros(data);
-    // Macros of other commands are not used, and a session may last for hours.
-    if (command === "C" || command === "M") this.#macros.set(command, macros);
+    this.#macros.set(command, macros);
     return NONE;
   }
 
@@ -222,15 +225,13 @@ export class Session {
     else arriving.header.push({ name, raw });
   }
 
-  /** @returns whether more of the body is wanted */
-  #keepBody(data: Uint8Array): boolean {
+  #keepBody(data: Uint8Array): void {
     const arriving = this.#message;
     const room = this.#role.bodyBytes - arriving.bodyBytes;
     const kept = new Uint8Array(data.subarray(0, room));
     if (kept.length < data.length) arriving.whole = false;
     if (kept.length > 0) arriving.body.push(kept);
     arriving.bodyBytes += kept.length;
-    return arriving.whole;
   }
 
   async #end(): Promise<Bytes> {

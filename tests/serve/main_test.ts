@@ -70,7 +70,7 @@ Deno.test("serve: settings reload, invalid ones are not used, and SIGTERM waits 
   const bounce = [printPacket("O", OFFER), ...message("", [PLAIN], FORGED)];
   const verdict = async () => {
     using connection = await engine.connect("door");
-    return (await engine.talk(connection, bounce, 5)).at(-1)!;
+    return (await engine.talk(connection, bounce, 4)).at(-1)!;
   };
   assert.match(await verdict(), /^y550 5\.7\.1 /);
 

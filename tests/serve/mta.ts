@@ -55,10 +55,10 @@ export function message(
 }
 
 /** The responses to a message, up to the one that accepts or rejects it. */
-export async function talk(role: MilterRole, packets: Uint8Array[]): Promise<string[]> {
+export async function talk(role: MilterRole, packets: Uint8Array[], offer = OFFER): Promise<string[]> {
   const session = new Session(role);
   const out: string[] = [];
-  for (const packet of [printPacket("O", OFFER), ...packets].flatMap(packetsIn)) {
+  for (const packet of [printPacket("O", offer), ...packets].flatMap(packetsIn)) {
     const answer = await session.handle(packet);
     if (answer === undefined) break;
     if (packet.command === "O") continue;

@@ -12,6 +12,7 @@ import { message, OFFER, packetsIn, shown } from "../mta.ts";
 const accepting = (hold: Promise<void> = Promise.resolve()): MilterRole => ({
   actions: 0,
   bodyBytes: 100,
+  skipsBody: true,
   mail: () => ({
     recipient: () => "continue",
     data: () => "continue",

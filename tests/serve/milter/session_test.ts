@@ -24,6 +24,8 @@ class Recorder implements MilterRole {
   readonly contents: Content[] = [];
   answers: { recipient?: Answer; data?: Answer; end?: Answer; edits?: Edit[] } = {};
 
+  constructor(readonly skipsBody = true) {}
+
   mail(from: MailFrom) {
     this.mails.push(from);
     return {
@@ -82,6 +84,15 @@ Deno.test("the rest of a body over the limit is skipped, a body of exactly the l
     const role = new Recorder();
     const responses = await talk(role, message("a@b", ["c@d"], `A: b\n\n${"x".repeat(size)}\n`));
     assert.deepEqual([responses.at(-2), role.contents[0]!.whole, role.contents[0]!.body.length], [answer, whole, 10]);
+  }
+});
+
+Deno.test("where the body is not skipped, its parts get no response, unless the server requires one", async () => {
+  for (const [steps, responses] of [[0x1fffff, ["c", "c", "a"]], [0x17ffff, ["c", "c", "c", "c", "a"]]] as const) {
+    const role = new Recorder(false);
+    const mail = message("a@b", ["c@d"], `A: b\n\n${"x".repeat(70_000)}\n`);
+    assert.deepEqual(await talk(role, mail, concat(uint32(6), uint32(0x1ff), uint32(steps))), responses);
+    assert.deepEqual([role.contents[0]!.whole, role.contents[0]!.body.length], [false, 10]);
   }
 });
 
