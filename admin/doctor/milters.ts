@@ -1,6 +1,7 @@
 /** Checks how Postfix uses the sockets of `countersign serve`: by which services, in which order, and with which default_action. */
 import type { Finding, TextFile } from "./finding.ts";
 import { entries, type Entry, type Parameters, parametersOf, type Service } from "./postconf.ts";
+import { policyServices } from "./postfix_maps.ts";
 
 /** The settings that the checks need. */
 export interface MilterContext {
@@ -121,7 +122,17 @@ function checkActions({ name, at, milters }: MilterList): Finding[] {
   });
 }
 
-function checkService(service: Service, list: MilterList, value: Parameters, { logins }: MilterContext): Finding[] {
+/** The lists of restrictions of smtpd(8). */
+const RESTRICTIONS = ["sender", "recipient", "relay", "client", "helo", "data"].map((one) =>
+  `smtpd_${one}_restrictions`
+);
+
+/** Returns the restrictions of a service, its own or those of main.cf. */
+const restrictionsOf = (service: Service, value: Parameters): string =>
+  RESTRICTIONS.map((name) => optionOf(service, name) ?? value.text(name)).join(" ");
+
+function checkService(service: Service, list: MilterList, value: Parameters, context: MilterContext): Finding[] {
+  const { logins } = context;
   const { milters, at } = list;
   const has = (role: Milter["role"]) => milters.some((one) => one.role === role);
   const found: Finding[] = [];
@@ -136,7 +147,7 @@ function checkService(service: Service, list: MilterList, value: Parameters, { l
         "Mail of strangers passes the role that signs, and is not checked by the door.",
         "Use the socket door there, and sign for submission only",
       );
-    } else if (!has("door")) {
+    } else if (!has("door") && policyServices(restrictionsOf(service, value), value, context).length === 0) {
       add(
         "milter-door-missing",
         `Service ${service.name} does not use the socket door`,
@@ -158,11 +169,7 @@ function checkService(service: Service, list: MilterList, value: Parameters, { l
     );
     return found;
   }
-  const restrictions = ["sender", "recipient", "relay", "client", "helo", "data"].map((one) => {
-    const name = `smtpd_${one}_restrictions`;
-    return optionOf(service, name) ?? value.text(name);
-  });
-  const expanded = restrictions.join(" ").replace(/\$\{?(\w+)\}?/g, (_, name) => value.text(name));
+  const expanded = restrictionsOf(service, value).replace(/\$\{?(\w+)\}?/g, (_, name) => value.text(name));
   if (MISMATCH.test(expanded)) return found;
   add(
     "milter-sender-login",

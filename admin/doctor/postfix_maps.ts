@@ -66,31 +66,38 @@ export function checkPostfixMaps(files: readonly TextFile[], context: MapsContex
 
 type Add = (id: string, what: string, at: Entry, why: string, fix: string) => void;
 
-/** Without DUNNO, Postfix defers all mail while the engine is down. */
-function checkPolicyAction(
-  { name, value: text, file, line }: Place,
-  value: Parameters,
-  context: MapsContext,
-  add: Add,
-): void {
+/** A policy service in a list of restrictions. */
+interface PolicyService {
+  readonly address: string;
+  /** The value of `default_action`; undefined if the list does not set it. */
+  readonly action: string | undefined;
+}
+
+/** Returns the policy services in a text that are the socket `policy` of the engine. */
+export function policyServices(text: string, value: Parameters, context: Pick<MapsContext, "folder">): PolicyService[] {
   const pattern = /\bcheck_policy_service\s+(?:\{\s*([^\s,{}]+)([^{}]*)\}|([^\s,{}]+))/g;
-  for (const [, braced, attributes = "", bare] of text.matchAll(pattern)) {
-    if (!isSocket(braced ?? bare!, "policy", value, context)) continue;
-    const own = /\bdefault_action\s*=\s*(\w+)/.exec(attributes)?.[1];
+  return [...text.matchAll(pattern)].map(([, braced, attributes = "", bare]) => {
+    return { address: braced ?? bare!, action: /\bdefault_action\s*=\s*(\w+)/.exec(attributes)?.[1] };
+  }).filter(({ address }) => isSocket(address, "policy", value, context));
+}
+
+/** Without DUNNO, Postfix defers all mail while the engine is down. */
+function checkPolicyAction(place: Place, value: Parameters, context: MapsContext, add: Add): void {
+  for (const { address, action: own } of policyServices(place.value, value, context)) {
     const action = own ?? (value.text("smtpd_policy_service_default_action") || "451");
     if (action.toUpperCase() === "DUNNO") continue;
     add(
       "policy-action",
-      `default_action of the policy service is ${action} in ${name}`,
-      { file, line, text },
+      `default_action of the policy service is ${action} in ${place.name}`,
+      place,
       "While the engine is down, Postfix defers or rejects all mail.",
-      `check_policy_service { ${braced ?? bare}, default_action=DUNNO, timeout=3s }`,
+      `check_policy_service { ${address}, default_action=DUNNO, timeout=3s }`,
     );
   }
 }
 
 /** Returns whether this is a socket of the engine; its path is relative to the queue directory. */
-function isSocket(address: string, name: string, value: Parameters, { folder }: MapsContext): boolean {
+function isSocket(address: string, name: string, value: Parameters, { folder }: Pick<MapsContext, "folder">): boolean {
   const [, path] = /^unix:(.+)$/.exec(address) ?? [];
   const queue = value.text("queue_directory") || "/var/spool/postfix";
   return path !== undefined && [path, `${queue}/${path}`, `${queue}${path}`].includes(`${folder}/${name}`);

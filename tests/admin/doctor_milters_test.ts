@@ -73,6 +73,10 @@ const rows: [string, string, ...string[]][] = [
     `${LOCAL}smtp inet n - y - 1 postscreen\nsmtpd pass - - y - - smtpd\n${SUBMISSION}`,
     "milter-door-missing",
   ],
+  [
+    "the policy service in place of the door",
+    LOCAL + SMTP + SUBMISSION + Deno.readTextFileSync(`${ROOT}/contrib/postfix/policy/main.cf`),
+  ],
   ["no door", LOCAL + SMTP + SUBMISSION, "milter-door-missing"],
   ["no sign", DOOR + SMTP + SUBMISSION.replace(SIGN, ""), "milter-sign-missing"],
   ["any sender", DOOR + SMTP + SUBMISSION.replace(LOGIN, ""), "milter-sender-login"],

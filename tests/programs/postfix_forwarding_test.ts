@@ -172,6 +172,45 @@ test("a message is forwarded to a second Postfix, and its bounce comes back to t
     assert.match(await forwarding.send("", "postmaster@forward.example.org"), /^250/);
   });
 
+  await t.step("500 messages in parallel are forwarded once each, and arrive as they were sent", async () => {
+    const bodies = Array.from({ length: 500 }, (_, nth) => {
+      const line = `${nth} ${crypto.randomUUID()} \u00fc .\n`;
+      return `.\n..\n \t\n${line.repeat(1 + nth % 40)}${nth % 3 === 0 ? "\n\n" : ""}`;
+    });
+    const waiting = bodies.map((_, nth) => nth);
+    const client = async () => {
+      for (let nth = waiting.pop(); nth !== undefined; nth = waiting.pop()) {
+        const mail = `From: jo${nth}@sender.example\nSubject: ${nth}\n\n${bodies[nth]}`;
+        assert.match(await forwarding.send(`jo${nth}@sender.example`, "dora@example.org", mail), /^250/);
+      }
+    };
+    await Promise.all(Array.from({ length: 20 }, client));
+    await until("the queue", async () => await near.postfix.queued() + await far.queued() === 0, forwarding.trouble);
+    const arrived = forwarding.sink.accepted.slice(count);
+    assert.equal(arrived.length, bodies.length);
+    for (const { from, to, mail } of arrived) {
+      const nth = Number(fieldOf(mail, "Subject"));
+      assert.deepEqual(to, ["dora@other.example"]);
+      assert.match(from, new RegExp(`^SRS0=.{8}=..=sender\\.example=jo${nth}@forward\\.example\\.org$`));
+      assert.equal(mail.slice(mail.indexOf("\n\n") + 2), bodies[nth]);
+      bodies[nth] = "it arrived twice";
+    }
+    count += arrived.length;
+  });
+
+  await t.step("postmap -q asks the maps", async () => {
+    const ask = async (map: string, key: string): Promise<string> => {
+      const table = `socketmap:unix:${near.sockets}/map:${map}`;
+      const { stdout } = await new Deno.Command("postmap", { args: ["-c", near.postfix.config, "-q", key, table] })
+        .output();
+      return new TextDecoder().decode(stdout).trim();
+    };
+    const forwarded = await ask("srs-forward", "jo@sender.example");
+    assert.match(forwarded, FORWARDED);
+    assert.equal(await ask("srs-back", forwarded), "jo@sender.example");
+    assert.equal(await ask("srs-forward", `${GREG}@example.org`), "");
+  });
+
   await t.step("without the engine the client is asked to try again, and with it the mail is forwarded", async () => {
     await near.stopEngine();
     assert.match(await forwarding.send("jo@sender.example", "dora@example.org"), /^4\d\d /);

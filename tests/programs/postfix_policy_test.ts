@@ -12,6 +12,8 @@ import { ANN, chown, GREG, LETTER, LIE, MAIN, plainSnippet, Site, siteSnippet, s
 const test = await needPostfix();
 const plain = `${GREG}@example.org`;
 const DAY_MS = 86_400_000;
+/** The clients of the tests are not in the network of the site. */
+const STRANGERS = "mynetworks = 127.0.0.9/32\n";
 const refused = (address: string, code: string, text: string) =>
   `${code} <${address}>: Recipient address rejected: ${text}; Contact: https://example.org/mail\r\n`;
 
@@ -33,7 +35,7 @@ test("a Postfix without a milter rejects forged and moved addresses at RCPT", as
   const { site, main } = await siteWithHook();
   using _site = site;
   await using host = await MapsHost.start({
-    main: main + plainSnippet("policy/main.cf"),
+    main: `${main}${plainSnippet("policy/main.cf")}${STRANGERS}`,
     config: `contact = "https://example.org/mail"\nmoved = "moved"\n`,
     chroot: true,
     files: { moved: "old@example.org new@example.net\n" },
@@ -119,6 +121,18 @@ test("a Postfix without a milter rejects forged and moved addresses at RCPT", as
   });
 });
 
+test("mail of the site's own network is relayed, and not judged", async () => {
+  await using sink = new Sink();
+  await using host = await MapsHost.start({
+    main: `${MAIN}${
+      plainSnippet("policy/main.cf")
+    }transport_maps = inline:{ far.example=smtp:[127.0.0.1]:${sink.port} }\n`,
+  });
+  assert.match(await smtp(host.postfix.port, plain, "jo@far.example", LETTER), /^250/);
+  await until("delivery", () => sink.accepted.length === 1, host.trouble);
+  assert.deepEqual([sink.accepted[0]!.from, host.log], [plain, ""]);
+});
+
 test("the map prvs, and moved addresses by relocated_maps alone", async () => {
   await using sink = new Sink();
   await using host = await MapsHost.start({
@@ -151,7 +165,7 @@ test("one domain for signed and forwarded addresses", async () => {
   const lines = plainSnippet("policy/main.cf").replace(/^virtual_alias_maps.*\n/m, "") +
     forwarding.replace(/^virtual_alias_maps.*\n/m, "");
   await using host = await MapsHost.start({
-    main: `${MAIN}${lines}virtual_alias_maps = ${maps} ${aliases}
+    main: `${MAIN}${lines}${STRANGERS}virtual_alias_maps = ${maps} ${aliases}
 local_transport = smtp:[127.0.0.1]:${sink.port}
 transport_maps = inline:{ sender.example=smtp:[127.0.0.1]:${sink.port} }
 `,

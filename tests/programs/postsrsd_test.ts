@@ -88,7 +88,7 @@ if (missing === "") {
     const postsrsd = await Postsrsd.start(root, "srs.example.org");
     await using sink = new Sink();
     await using host = await MapsHost.start({
-      main: `${MAIN}${plainSnippet("policy/main.cf")}
+      main: `${MAIN}${plainSnippet("policy/main.cf")}mynetworks = 127.0.0.9/32
 sender_canonical_maps = tcp:127.0.0.1:${postsrsd.forward}
 sender_canonical_classes = envelope_sender
 recipient_canonical_maps = tcp:127.0.0.1:${postsrsd.reverse}
