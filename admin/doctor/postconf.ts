@@ -53,7 +53,9 @@ export function entries(files: readonly TextFile[]): { parameters: Parameter[]; 
     }
     const service = services.get(key);
     if (name === "command" || service === undefined) continue;
-    services.set(key, { ...service, text: `${service.text} -o { ${name} = ${at.text} }` });
+    // The arguments of pipe(8) end with its argv, so the option is inserted after the program.
+    const text = service.text.replace(/^(?:\S+\s+){7}\S+/, (all) => `${all} -o { ${name} = ${at.text} }`);
+    services.set(key, { ...service, text });
   }
   return { parameters, services: [...services.values()] };
 }

@@ -279,6 +279,7 @@ table(
   [RECIPIENT_LIMIT + pipe(RIGHT.replace(ENVELOPE, "$(sender) $original_recipient"))],
   [RECIPIENT_LIMIT + pipe(RIGHT.replace(ENVELOPE, "--sender <${sender}> --recipient=${original_recipient}"))],
   [RECIPIENT_LIMIT + pipe(RIGHT.replace("/c ", "{ /c } "))],
+  [RECIPIENT_LIMIT + pipe(RIGHT) + "countersign/unix/pipe_delivery_status_filter = static:x\n"],
   ...[
     "${sender} ${user}@${domain}",
     "${sender} ${mailbox}",
