@@ -25,7 +25,7 @@ export function checkPipeArguments(name: string, words: readonly string[]): Pipe
       ? "The hook looks for the recipient in X-Original-To or Delivered-To, which not every service writes."
       : isMacro(given.recipient, "recipient")
       ? "If a map rewrites the address, the hook cannot see that it was signed."
-      : "The hook does not see the signed address, so that genuine bounces are filed as forged.";
+      : "The hook does not see the signed address: genuine bounces are filed as forged, or nothing is checked.";
     problems.push({ what: `Service ${name} does not pass the original recipient`, why, fix: RIGHT });
   }
   if (!isMacro(given.sender, "sender")) {
