@@ -91,7 +91,12 @@ async function sweepAll(
   for (const maildir of maildirs) {
     if (stop.aborted) break;
     const context = { settings, identities: loadIdentities(settings), now: new Date() };
-    await sweepMaildir(maildir, sweepOptions, context, report, stop);
+    try {
+      await sweepMaildir(maildir, sweepOptions, context, report, stop);
+    } catch (error) {
+      if (!(error instanceof Fail) || error.cause instanceof Deno.errors.NotCapable) throw error;
+      report.fail(maildir, error.file === maildir ? error.message : errorText(error));
+    }
   }
   return { report, spam };
 }

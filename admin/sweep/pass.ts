@@ -128,7 +128,8 @@ class Pass {
       else await this.#act(mail, judged);
       return true;
     } catch (error) {
-      if (isBug(error)) throw error;
+      // Without the permission to ask countersign serve, no message can be judged.
+      if (isBug(error) || error instanceof Fail && error.cause instanceof Deno.errors.NotCapable) throw error;
       const file = error instanceof Fail ? error.file : undefined;
       this.#report.fail(path, error instanceof Fail && file === path ? error.message : reason(error));
       return false;

@@ -5,7 +5,9 @@ import { sweepMaildir, type SweepOptions } from "../../admin/sweep/pass.ts";
 import { SweepReport } from "../../admin/sweep/report.ts";
 import { nameElsewhere, sized, uniqueName } from "../../admin/sweep/mailbox.ts";
 import { launcherText } from "../../build/install/launcher.ts";
+import { digest } from "../../lib/digest.ts";
 import { filesBelow, oneLine, ROOT } from "../rig.ts";
+import { countersign } from "./run.ts";
 import { forged, Laptop, letter } from "./sweep.ts";
 
 /** Sweeps the inbox in this process. @returns the report, and the numbers of files and of folders that were read */
@@ -143,6 +145,27 @@ Deno.test("without a usable key or state, nothing is moved and the status is 75"
       assert.deepEqual(home.names(), ["new/1.x"]);
     });
   }
+});
+
+Deno.test("one maildir that cannot be swept does not stop the others", async () => {
+  using home = new Laptop();
+  home.maildir("Mail/Lists");
+  home.put("new/1.x", forged(1));
+  home.put("new/2.x", forged(2), "Mail/Lists");
+  const lock = `.local/state/countersign/sweep/${digest(`${home.path}/Mail/Inbox`)}/lock`;
+  Deno.mkdirSync(`${home.path}/${lock}`, { recursive: true });
+  const ran = await countersign(home, ["sweep", "Mail/Inbox", "Mail/Lists"]);
+  oneLine(ran, 75, /^sweep: \S*Mail\/Inbox: .*State cannot be written: .*; it is tried again next time$/m);
+  assert.deepEqual([home.names(), home.names("Mail/Spam")], [["new/1.x"], ["new/2.x"]]);
+});
+
+Deno.test("with a shared store that the launcher lets no sweep ask, the error names a command that may", async () => {
+  using home = new Laptop();
+  const config = home.read(".config/countersign/config.toml");
+  home.write(".config/countersign/config.toml", `${config}\n[state]\nlookup = "${home.path}/lookup"\n`);
+  home.put("new/1.x", forged().replace("MAILER-DAEMON@mx.example.net", "$&\nIn-Reply-To: <1@example.org>"));
+  oneLine(await home.sweep(), 75, /run -A .*countersign sweep /);
+  assert.deepEqual(home.names(), ["new/1.x"]);
 });
 
 Deno.test("two sweeps at once move each message once", async () => {
