@@ -9,7 +9,7 @@ export const MODULES: Readonly<Record<string, readonly string[]>> = {
   "lib/prvs.ts": ["tests/lib/prvs_test.ts"],
   "lib/tag.ts": ["tests/lib/tag_test.ts"],
   "lib/entry.ts": ["tests/lib/entry_test.ts"],
-  "lib/settings/accounts.ts": ["tests/lib/settings/accounts_test.ts"],
+  "lib/settings/accounts.ts": ["tests/lib/settings/accounts_test.ts", "tests/lib/settings/parse_test.ts"],
   "outgoing/account.ts": ["tests/outgoing/account_test.ts"],
   "hooks/exits.ts": ["tests/hooks/options_test.ts"],
   "hooks/dotqmail.ts": ["tests/hooks/dotqmail_test.ts"],

@@ -4,10 +4,12 @@ import { COUNTERSIGN } from "../admin/run.ts";
 import { Authority } from "../certificates.ts";
 import { fieldOf, Home, oneLine, ROOT } from "../rig.ts";
 import { Sink } from "../smtp_sink.ts";
+import { Dovecot, needDovecot, USER } from "./dovecot.ts";
 import { DovecotAuth } from "./dovecot_auth.ts";
 import { freePort, needPostfix, Postfix, until } from "./postfix.ts";
 
 const onPostfix = await needPostfix("openssl", "dovecot");
+const onDovecot = await needDovecot("openssl");
 
 const USERS = { greg: "correct horse", "greg@work.example": "battery staple", customer42: "grün" };
 const ANN = "ann@mx.example.net";
@@ -135,5 +137,31 @@ onPostfix("three accounts of a real Postfix with logins", async (t) => {
   await t.step("the other accounts are not concerned", async () => {
     assert.deepEqual(await home.shim([ANN], letter("greg@example.org")), { code: 0, stdout: "", stderr: "" });
     await sink.until(1);
+  });
+});
+
+onDovecot("oauth2_command with Dovecot's submission service", async (t) => {
+  using authority = await Authority.make();
+  await using sink = new Sink();
+  await using dovecot = await Dovecot.start(sink.port, await authority.leaf("DNS:localhost"));
+  using home = new Home();
+  const program = home.write("bin/token", '#!/bin/sh\ncat "$HOME/token"\n', 0o755);
+  home.settings(
+    `[transport]\nvia = "smtp"\nhost = "localhost"\nport = ${dovecot.ports.tls}\nca = "${authority.ca}"\n` +
+      `user = "${USER}"\noauth2_command = ["${program}"]\n`,
+  );
+  await t.step("a valid token", async () => {
+    home.write("token", `${await dovecot.token()}\n`, 0o600);
+    assert.deepEqual(await home.shim([ANN], letter("greg@example.org")), { code: 0, stdout: "", stderr: "" });
+    await sink.until(1);
+    assert.match(sink.accepted.splice(0)[0]!.from, /^SRS0=/);
+    assert.match(dovecot.log, /OAUTHBEARER/);
+  });
+  await t.step("an expired token: the server's error in words", async () => {
+    const token = await dovecot.token(-60);
+    home.write("token", `${token}\n`, 0o600);
+    const ran = await home.shim([ANN], letter("greg@example.org"));
+    oneLine(ran, 77, /^shim: localhost:\d+ rejected the login of "greg": "535 5\.7\.8 .* status: invalid_token/m);
+    assert.ok(!`${ran.stderr}${home.read(".local/state/countersign/log")}`.includes(token));
   });
 });

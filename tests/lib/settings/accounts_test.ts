@@ -38,9 +38,9 @@ Deno.test("the server of [transport] is the one account, and the default", () =>
 Deno.test("accounts keep their order, and share the timeout and EHLO name of [transport]", () => {
   const text = account("a", 'from = ["Greg@Example.org"]\nsender = "prvs"\n') + account("b");
   const list = accountsIn(settings(`transport.timeout = 9\ntransport.helo = "laptop"\n${text}`));
-  assert.deepEqual(list.map((one) => [one.name, one.host, one.default, one.sender, one.timeout, one.helo]), [
-    ["a", "a.example", false, "prvs", 9, "laptop"],
-    ["b", "b.example", true, "", 9, "laptop"],
+  assert.deepEqual(list.map((one) => [one.name, one.table, one.host, one.default, one.sender, one.timeout, one.helo]), [
+    ["a", "account", "a.example", false, "prvs", 9, "laptop"],
+    ["b", "account", "b.example", true, "", 9, "laptop"],
   ]);
   assert.deepEqual(list[0]!.from, ["greg@example.org"], "compared in lower case");
   assert.equal(accountsIn(settings(account("a", "")))[0]!.default, true, "a single account is the default");
@@ -87,6 +87,11 @@ Deno.test("errors name the line and the remedy", () => {
   inFile(
     account("a", 'user = "u"\noauth2_command = ["/bin/t"]\npassword_command = ["/bin/p"]\n'),
     "6: account.oauth2_command cannot be used with account.password_command: remove one of them",
+  );
+  const none = 'host = "127.0.0.1"\nsecurity = "none"\nuser = "u"\npassword_file = "/p"\n';
+  inFile(
+    `[[account]]\nname = "a"\n${none}`,
+    '6: account.user cannot be used with security = "none": passwords are sent over TLS only',
   );
   inFile(account("a b"), '3: account.name: "a b" is not a name of letters, digits and . _ @ + -');
 });
