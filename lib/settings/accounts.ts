@@ -73,8 +73,12 @@ export function checkAccounts({ transport, account }: AccountSettings, wrong: Wr
     checkServer("transport", transport, (name, what, fix) => wrong("transport", name, 0, what, fix));
     return;
   }
-  const moved = (["host", "port", "ca", "user", ...CREDENTIALS] as const)
-    .find((name) => name === "port" ? transport.port !== 0 : transport[name].length > 0);
+  const { port, security } = transport;
+  const moved = port !== 0
+    ? "port"
+    : security !== "tls"
+    ? "security"
+    : (["host", "ca", "user", ...CREDENTIALS] as const).find((name) => transport[name].length > 0);
   if (moved !== undefined) {
     const fix = "move the settings of the server to an [[account]]";
     throw wrong("transport", moved, 0, `transport.${moved} cannot be used with [[account]]`, fix);

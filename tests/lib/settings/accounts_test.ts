@@ -60,6 +60,7 @@ Deno.test("errors name the line and the remedy", () => {
     );
   both('host = "smtp.example.org"');
   both("port = 25");
+  both('security = "starttls"');
   both('ca = "/ca"');
   both('user = "u"');
   both('password_file = "/p"');
