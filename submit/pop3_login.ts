@@ -9,8 +9,8 @@ export class Pop3Login implements Protocol {
   readonly greeting: string;
   readonly refusals: Readonly<Record<Refusal, string>> = {
     failed: "-ERR authup authorization failed",
-    temporary: "-ERR [SYS/TEMP] authup temporary authentication failure",
-    crash: "-ERR [SYS/TEMP] authup aack, child crashed",
+    temporary: "-ERR authup temporary authentication failure",
+    crash: "-ERR authup aack, child crashed",
     misconfigured: "-ERR [SYS/PERM] authup unable to read controls",
     early: "-ERR authup commands must not follow PASS before it is answered",
     timeout: "-ERR authup timeout",

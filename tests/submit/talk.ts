@@ -61,6 +61,14 @@ export class Talk implements AsyncDisposable {
     return await this.reply();
   }
 
+  /** Returns what was sent, once it is at least as long as `expected`, or the program has ended. */
+  async received(expected: string): Promise<string> {
+    while (this.#text.length < expected.length && await this.#more());
+    const text = this.#text;
+    this.#text = "";
+    return text;
+  }
+
   /** Closes the connection. @returns what was not read, the exit status and standard error */
   async end(): Promise<{ rest: string; code: number; stderr: string }> {
     await this.#close();
