@@ -103,6 +103,7 @@ const VALUES: Record<string, { good: string; is: unknown; bad: string; with?: Ta
   "serve.socket_folder": { good: '"/run/countersign"', is: "/run/countersign", bad: '"a\\u0000"' },
   "serve.contact": { good: '"https://example.org/mail"', is: "https://example.org/mail", bad: '"ü"' },
   "serve.moved": { good: '"moved"', is: `${FOLDER}/moved`, bad: '"a\\u0000"' },
+  "submit.check_sender": { good: '"login"', is: "login", bad: '"all"' },
   "serve.sign_local": { good: "true", is: true, bad: '"yes"' },
   "state.folder": { good: '"/var/lib/c"', is: "/var/lib/c", bad: '""' },
   log_addresses: { good: "true", is: true, bad: "1" },
