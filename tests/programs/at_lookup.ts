@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { rememberSent } from "../../io/state/sent.ts";
 import { lookups } from "../../serve/lookup/conversation.ts";
+import { mapProtocol } from "../../serve/map/maps.ts";
 import { listenAt } from "../../serve/sockets/listen.ts";
+import { requestsOf } from "../../serve/sockets/requests.ts";
 import { SocketServer } from "../../serve/sockets/server.ts";
 import { EngineHome } from "../serve/engine.ts";
 
@@ -11,7 +13,7 @@ export class LookupEngine implements AsyncDisposable {
   readonly home: EngineHome;
   /** The messages that the server reported. */
   readonly reports: string[] = [];
-  #server: SocketServer | undefined;
+  #servers: SocketServer[] = [];
   #hanging: Deno.Listener<Deno.Conn> | undefined;
   #accepting: Promise<void> | undefined;
   #held: Deno.Conn[] = [];
@@ -25,19 +27,23 @@ export class LookupEngine implements AsyncDisposable {
     rememberSent(`${this.home.path}/state/sent`, greg, "<known@example.org>", false, new Date());
   }
 
-  /** Starts to answer. */
+  /** Starts to answer, also on the socket `map` beside it. */
   async start(): Promise<void> {
-    const context = { loaded: () => this.home.engine.loaded, store: undefined };
+    const loaded = () => this.home.engine.loaded;
     const report = (what: string) => void this.reports.push(what);
-    this.#server = new SocketServer(await listenAt(this.socket), lookups(context), report);
-    this.#open();
+    const map = this.socket.replace(/lookup$/, "map");
+    this.#servers = [
+      new SocketServer(await listenAt(this.socket), lookups({ loaded, store: undefined }), report),
+      new SocketServer(await listenAt(map), requestsOf(mapProtocol(loaded)), report),
+    ];
+    for (const path of [this.socket, map]) this.#open(path);
   }
 
   /** Accepts connections, and never answers. */
   hang(): void {
     const listener = Deno.listen({ transport: "unix", path: this.socket }) as Deno.Listener<Deno.Conn>;
     this.#hanging = listener;
-    this.#open();
+    this.#open(this.socket);
     this.#accepting = (async () => {
       for await (const one of listener) this.#held.push(one);
     })().catch(() => {});
@@ -50,8 +56,7 @@ export class LookupEngine implements AsyncDisposable {
 
   /** Ends all connections, and removes the socket. */
   async stop(): Promise<void> {
-    await this.#server?.close(0);
-    this.#server = undefined;
+    await Promise.all(this.#servers.splice(0).map((server) => server.close(0)));
     this.#hanging?.close();
     this.#hanging = undefined;
     await this.#accepting; // Deno then removes the socket
@@ -64,9 +69,9 @@ export class LookupEngine implements AsyncDisposable {
   }
 
   /** As a folder with the setgid bit would do. */
-  #open(): void {
-    Deno.chownSync(this.socket, 0, this.group);
-    Deno.chmodSync(this.socket, 0o660);
+  #open(path: string): void {
+    Deno.chownSync(path, 0, this.group);
+    Deno.chmodSync(path, 0o660);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,26 +1,35 @@
-/** The real Exim with contrib/exim/door, which queries the socket `lookup`. */
+/** The real Exim with contrib/exim/door, which asks the sockets `lookup` and `map`. */
 import assert from "node:assert/strict";
-import { rememberSent } from "../../io/state/sent.ts";
-import { lookups } from "../../serve/lookup/conversation.ts";
-import { listenAt } from "../../serve/sockets/listen.ts";
-import { SocketServer } from "../../serve/sockets/server.ts";
 import { qsbmf, ROOT } from "../rig.ts";
 import { FORGED, LETTER, LIE, PLAIN, srs } from "../serve/at_door.ts";
-import { EngineHome } from "../serve/engine.ts";
 import { Sink } from "../smtp_sink.ts";
+import { LookupEngine } from "./at_lookup.ts";
 import { MAIN, prepareExim, toSmarthost } from "./exim.ts";
 import { freePort, smtp, until } from "./postfix.ts";
+import { Client } from "./smtp_session.ts";
 import { type Root, unpacked } from "./unpacked.ts";
 
 const { test, unpack } = await unpacked("exim4-daemon-light");
 const CONTACT = 'joe ("postmaster"), joe@example.org';
+/** The group of Exim. */
+const EXIM = 8;
 
-/** Writes exim.conf with the snippet, and starts Exim on this port. */
+const refused = (code: string, status: string, text: string) =>
+  `${code}-${status} ${text}\r\n${code} ${status} Contact: ${CONTACT}\r\n`;
+const forged = refused("550", "5.7.1", "This is a bounce of a message that was not sent from here");
+const noAddress = refused("550", "5.1.1", "No such address");
+const known = qsbmf(PLAIN, LIE.replace("lie@spam.example", "known@example.org"));
+const crlf = (mail: string) => mail.replaceAll("\n", "\r\n");
+const dotted = (mail: string) => crlf(mail.replace(/^\./gm, ".."));
+
+/** Writes exim.conf with the snippet: greg's mail goes to a mailbox, all other mail to the sink. Starts Exim. */
 function startExim(root: Root, port: number, sink: Sink): void {
   prepareExim(root);
-  const [, main, rcpt, data] = Deno.readTextFileSync(`${ROOT}/contrib/exim/door/exim.conf`).split(
+  root.folder("var/mail", EXIM);
+  const [, main, rcpt, data, routers] = Deno.readTextFileSync(`${ROOT}/contrib/exim/door/exim.conf`).split(
     /^# .*\n(?:# .*\n)*/m,
   );
+  const [ours, transports] = toSmarthost(sink.port).replace("begin routers\n", "").split("begin transports\n");
   root.write(
     "etc/exim4/exim4.conf",
     `primary_hostname = mx.example.org
@@ -28,52 +37,46 @@ ${MAIN}${main}
 tls_advertise_hosts =
 local_interfaces = 127.0.0.1
 daemon_smtp_ports = ${port}
+smtp_accept_max = 100
+smtp_connect_backlog = 100
+queue_only_load = 1000
 acl_smtp_rcpt = rcpt
 acl_smtp_data = data
 begin acl
 rcpt:
-${rcpt}  accept
+${rcpt}  require verify = recipient
+  accept
 data:
 ${data}  accept
-${toSmarthost(sink.port)}`,
+begin routers
+${routers}mailbox:
+  driver = accept
+  domains = example.org
+  local_parts = greg
+  transport = mailbox
+${ours}begin transports
+mailbox:
+  driver = appendfile
+  file = /var/mail/greg
+  user = Debian-exim
+  envelope_to_add
+  return_path_add
+  headers_add = X-Expanded: $original_local_part@$original_domain
+${transports}`,
   );
-  root.start(["/usr/sbin/exim4", "-bdf"]);
+  root.start(["/usr/sbin/exim4", "-bdf", "-q2s"]);
 }
 
-/** Sends these commands. @returns the replies, without line ends */
-async function session(port: number, lines: string[]): Promise<string[]> {
-  using connection = await Deno.connect({ hostname: "127.0.0.1", port });
-  const buffer = new Uint8Array(4096);
-  const replies: string[] = [];
-  for (const line of ["", "EHLO stranger.example", ...lines]) {
-    if (line !== "") await connection.write(new TextEncoder().encode(`${line}\r\n`));
-    let text = "";
-    while (!/^\d{3} .*\r\n$/m.test(text)) {
-      text += new TextDecoder().decode(buffer.subarray(0, await connection.read(buffer) ?? 0));
-    }
-    replies.push(text.trimEnd().replaceAll("\r\n", "|"));
-  }
-  return replies.slice(2);
-}
-
-test("Exim rejects what the door would reject", async (t) => {
+test("Exim rejects what the door would reject, and passes the rest", async (t) => {
   await using sink = new Sink();
   await using root = await unpack();
-  using home = new EngineHome(`contact = ${JSON.stringify(CONTACT)}`);
-  const greg = home.identity("greg");
-  rememberSent(`${home.path}/state/sent`, greg, "<known@example.org>", false, new Date());
   Deno.mkdirSync(`${root.path}/run/countersign`);
-  const path = `${root.path}/run/countersign/lookup`;
-  const reports: string[] = [];
-  const listen = async () => {
-    const context = { loaded: () => home.engine.loaded, store: undefined };
-    const server = new SocketServer(await listenAt(path), lookups(context), (what) => void reports.push(what));
-    Deno.chownSync(path, 0, 8); // the group of Exim, as a setgid folder would set it
-    return server;
-  };
-  const server = await listen();
+  await using engine = new LookupEngine(`${root.path}/run/countersign/lookup`, EXIM, CONTACT);
+  await engine.start();
   const port = freePort();
   startExim(root, port, sink);
+  const log = () => root.read("var/log/exim4/mainlog") + root.read("var/log/exim4/paniclog");
+  const mailbox = () => root.read("var/mail/greg");
   await until("Exim", async () => {
     try {
       (await Deno.connect({ hostname: "127.0.0.1", port })).close();
@@ -81,17 +84,20 @@ test("Exim rejects what the door would reject", async (t) => {
     } catch {
       return false;
     }
-  }, () => root.read("var/log/exim4/mainlog") + root.read("var/log/exim4/paniclog"));
+  }, log);
 
-  const refused = (status: string, text: string) => `550-${status} ${text}\r\n550 ${status} Contact: ${CONTACT}\r\n`;
-  const forged = refused("5.7.1", "This is a bounce of a message that was not sent from here");
-  const noAddress = refused("5.1.1", "No such address");
-  const known = qsbmf(PLAIN, LIE.replace("lie@spam.example", "known@example.org"));
   const rows: [what: string, sender: string, recipient: string, mail: string, expected: string | RegExp][] = [
     ["a bad hash", "", srs("greg", "mallory"), FORGED, noAddress],
     ["a bad hash, from a person", "jo@b.example", srs("greg", "mallory"), LETTER, noAddress],
     ["a forged bounce to the plain address", "", PLAIN, FORGED, forged],
     ["with bytes outside ASCII", "", PLAIN, `${FORGED}\n\u00ff`, forged],
+    [
+      "an address that has moved",
+      "jo@b.example",
+      "ann@example.org",
+      LETTER,
+      refused("551", "5.1.6", "The address has changed, please write to <ann@example.net>"),
+    ],
     ["a valid signed address", "", srs(), FORGED, /^250 /],
     ["a bounce of a remembered message", "", PLAIN, known, /^250 /],
     ["a person", "jo@b.example", PLAIN, LETTER, /^250 /],
@@ -101,20 +107,97 @@ test("Exim rejects what the door would reject", async (t) => {
   for (const [what, sender, recipient, mail, expected] of rows) {
     await t.step(what, async () => {
       const reply = await smtp(port, sender, recipient, mail);
-      if (typeof expected === "string") assert.equal(reply, expected);
-      else assert.match(reply, expected, root.read("var/log/exim4/mainlog"));
+      if (typeof expected === "string") assert.equal(reply, expected, log());
+      else assert.match(reply, expected, log());
     });
   }
+
   await t.step("a bounce has one recipient at a time", async () => {
-    const replies = await session(port, ["MAIL FROM:<>", `RCPT TO:<${PLAIN}>`, "RCPT TO:<ann@example.org>"]);
-    assert.deepEqual(
-      replies.map((one) => one.slice(0, 9)),
-      ["250 OK", "250 Accep", "452 4.5.3"].map((one) => one.slice(0, 9)),
-    );
+    using client = await Client.open(port);
+    const said = [];
+    for (const line of ["MAIL FROM:<>", `RCPT TO:<${PLAIN}>`, "RCPT TO:<ann@b.example>"]) {
+      said.push((await client.say(line)).slice(0, 9));
+    }
+    assert.deepEqual(said, ["250 OK\r\n", "250 Accep", "452 4.5.3"]);
   });
+
+  await t.step(
+    "a bounce to a signed address reaches the mailbox, and the address in it is the signed one",
+    async () => {
+      const mail = `X-Number: reversal\n${FORGED}`;
+      assert.match(await smtp(port, "", srs(), mail), /^250 /);
+      await until("the bounce", () => mailbox().includes("X-Number: reversal\n"), log);
+      assert.ok(mailbox().includes(`Envelope-to: ${srs()}\n`), mailbox());
+      // What README.md passes to the hook in ORIGINAL_RECIPIENT.
+      assert.ok(mailbox().includes(`X-Expanded: ${srs()}\n`), mailbox());
+    },
+  );
+
+  await t.step("postmaster of the SRS domain reaches the mailbox", async () => {
+    assert.match(await smtp(port, "jo@b.example", "postmaster@srs.example.org", `X-Number: pm\n${LETTER}`), /^250 /);
+    await until("the letter", () => mailbox().includes("X-Number: pm\n"), log);
+  });
+
+  await t.step("serve stops in the middle of a session: mail passes, and waits where it is needed", async () => {
+    using client = await Client.open(port);
+    for (const line of ["MAIL FROM:<>", `RCPT TO:<${PLAIN}>`]) assert.match(await client.say(line), /^250 /);
+    await engine.stop();
+    await client.say("DATA");
+    assert.match(await client.say(`${dotted(`X-Number: away\n${FORGED}`)}.`), /^250 /);
+    await until("the message", () => mailbox().includes("X-Number: away\n"), log);
+    assert.match(await smtp(port, "", srs(), `X-Number: waits\n${FORGED}`), /^250 /);
+    await until("the deferral", () => /defer \(-1\): Countersign cannot be asked/.test(log()), log);
+    await engine.start();
+    // The retry rule would let it wait for an hour.
+    await root.run(engine.home, ["/usr/sbin/exim4", "-qff"]);
+    await until("the bounce", () => mailbox().includes("X-Number: waits\n"), log);
+    assert.equal(await smtp(port, "", PLAIN, FORGED), forged);
+  });
+
+  await t.step("serve hangs: mail passes after 5 seconds", async () => {
+    await engine.stop();
+    engine.hang();
+    const start = Date.now();
+    assert.match(await smtp(port, "jo@b.example", PLAIN, LETTER), /^250 /);
+    const waited = Date.now() - start;
+    assert.ok(waited >= 4900 && waited < 12_000, `${waited} ms`);
+    await engine.stop();
+    await engine.start();
+  });
+
+  await t.step("500 messages in 20 sessions arrive once and byte for byte; forged bounces do not", async () => {
+    const expected = new Set<string>();
+    const clients: Client[] = [];
+    while (clients.length < 20) clients.push(await Client.open(port));
+    await Promise.all(clients.map(async (client, session) => {
+      for (let number = 25 * session; number < 25 * (session + 1); number++) {
+        const isForged = number % 25 === session;
+        const mail = `X-Serial: ${number}\n${isForged ? FORGED : LETTER}.\n..two\n${"line\n".repeat(number)}`;
+        const commands = [`MAIL FROM:<${isForged ? "" : `jo${number}@b.example`}>`, "RCPT TO:<joe@c.example>", "DATA"];
+        if (isForged) commands[1] = `RCPT TO:<${PLAIN}>`;
+        for (const line of commands) assert.match(await client.say(line), /^[23]/);
+        const reply = await client.say(`${dotted(mail)}.`);
+        if (isForged) assert.equal(reply, forged);
+        else {
+          assert.match(reply, /^250 /);
+          expected.add(crlf(mail));
+        }
+      }
+      client[Symbol.dispose]();
+    }));
+    assert.equal(expected.size, 480);
+    const got = () =>
+      sink.accepted.map(({ data }) => data.replace(/^Received:.*\r\n(?:[ \t].*\r\n)*/, "")).filter((data) =>
+        data.startsWith("X-Serial: ")
+      );
+    for (const most of [120, 240, 360, 480]) await until(`${most} messages`, () => got().length >= most, log);
+    assert.deepEqual(new Set(got()), expected);
+    assert.equal(got().length, 480);
+  });
+
   await t.step("without serve, mail is accepted", async () => {
-    await server.close(0);
+    await engine.stop();
     assert.match(await smtp(port, "", PLAIN, FORGED), /^250 /);
-    assert.deepEqual(reports, []);
+    assert.deepEqual(engine.reports, []);
   });
 });
