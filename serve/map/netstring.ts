@@ -9,7 +9,8 @@ export const MAX_NETSTRING_BYTES = 16 * 1024;
 
 const [COLON, COMMA, ZERO, NINE] = [0x3a, 0x2c, 0x30, 0x39];
 const MAX_DIGITS = String(MAX_NETSTRING_BYTES).length;
-const DECODER = new TextDecoder();
+// A byte order mark is text, too.
+const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Splits the input into the texts of its netstrings. Invalid UTF-8 becomes U+FFFD. */
 export class NetstringReader implements RequestReader<string> {

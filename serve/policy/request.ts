@@ -13,7 +13,8 @@ export interface PolicyRequest {
 export const MAX_POLICY_BYTES = 64 * 1024;
 
 const LF = 10;
-const DECODER = new TextDecoder();
+// A byte order mark is text, too.
+const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Splits the input into requests. */
 export class PolicyReader implements RequestReader<PolicyRequest> {
