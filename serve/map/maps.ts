@@ -6,6 +6,7 @@ import { canonical } from "../../lib/address.ts";
 import { errorText } from "../../lib/fail.ts";
 import type { Event } from "../../lib/log.ts";
 import { canonicalAddress, identityOf } from "../../lib/settings/identity.ts";
+import { noValidKey } from "../../lib/settings/keys.ts";
 import { claimOf, isSrsDomain, recipientIn } from "../../incoming/claimed.ts";
 import { openPrvs } from "../../incoming/checks/signed_recipient.ts";
 import { addressIn, isUnreadable } from "../../incoming/delivery.ts";
@@ -123,6 +124,9 @@ function forwarded(
   const { settings, identities, forwarding } = loaded;
   if (forwarding === undefined) return { why: "forwarding.domain is not set" };
   if ("problem" in forwarding) return { temporary: forwarding.problem };
+  if (noValidKey(forwarding.keys, now) === "future") {
+    return { temporary: "The forwarding keys are dated in the future" };
+  }
   const rewritten = rewrite(key, { settings, identities, keys: forwarding.keys, now });
   if ("address" in rewritten) return rewritten;
   return { ...rewritten, logged: [NO_KEY, WRONG_HASH].includes(rewritten.why) };

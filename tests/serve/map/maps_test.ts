@@ -229,6 +229,13 @@ Deno.test("keys rotate; without one that can sign mail is not rewritten; unreada
   assert.match(home.log().at(-1)!, / at=map check=srs-back outcome=deferred error=/);
 });
 
+Deno.test("forwarding keys that are dated in the future defer, because the clock may be wrong", () => {
+  using home = forwarder("", `f1 2999-01-01 ${FORWARD_SECRET}\n`);
+  for (const request of ["srs-forward jo@b.example", `srs-back ${forwarded("jo@b.example")}`]) {
+    assert.equal(ask(home, request), "TEMP The forwarding keys are dated in the future");
+  }
+});
+
 Deno.test("an identity whose keys cannot be read defers its SRS domain", () => {
   using home = unreadable("greg");
   assert.match(ask(home, `srs-reverse ${srs()}`), /^TEMP .*Key file is readable by others/);
