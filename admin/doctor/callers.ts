@@ -1,4 +1,5 @@
 /** Checks the callers of shim and hook: mutt, the mail filters of the user, and Postfix. */
+import { dayOf, printDay } from "../../lib/date.ts";
 import { installedPrograms } from "../programs.ts";
 import { checkMaildrop } from "./maildrop.ts";
 import { callsHook } from "./hook_call.ts";
@@ -13,6 +14,7 @@ import { checkPostfixMaps } from "./postfix_maps.ts";
 import { checkProcmail } from "./procmail.ts";
 import { checkQmail } from "./qmail.ts";
 import { checkSendmail } from "./sendmail.ts";
+import { checkSweep, lastSweep } from "./sweep.ts";
 import type { Finding, TextFile } from "./finding.ts";
 import type { DoctorContext } from "./context.ts";
 
@@ -81,9 +83,15 @@ export async function filters(
     for (const file of textFiles(["/etc/mail/sendmail.cf"])) findings.push(...checkSendmail(file, { folder, logins }));
   }
 
+  if (settings !== undefined) findings.push(...checkSweep(settings.state.folder, new Date()));
   const all = [...qmail, ...maildrop, ...procmail, ...forward, ...postfix];
   if (!all.some(({ text }) => callsHook(text))) {
-    notes.push("No mail filter found here calls the hook; see contrib/ for the lines to add");
+    const swept = settings && lastSweep(settings.state.folder);
+    notes.push(
+      swept === undefined
+        ? "No mail filter found here calls the hook; see contrib/ for the lines to add"
+        : `Mail is judged by countersign sweep, last on ${printDay(dayOf(swept))}`,
+    );
   }
 }
 

@@ -55,6 +55,8 @@ async function lock(folder: string): Promise<Deno.FsFile> {
     Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
     const file = Deno.openSync(`${folder}/lock`, { write: true, create: true, mode: 0o600 });
     await file.lock(true);
+    // doctor reports when the last sweep was.
+    file.utimeSync(new Date(), new Date());
     return file;
   } catch (error) {
     throw new Fail("temporary", `State cannot be written: ${reason(error)}`, { file: folder, cause: error });
