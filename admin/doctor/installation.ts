@@ -16,6 +16,7 @@ import { checkLogged } from "./log.ts";
 import { openLog } from "./logfile.ts";
 import { isFile, pathAndParents, pathInfo, textFile, textFiles } from "./filesystem.ts";
 import { createLogAsOwner, run } from "./programs.ts";
+import { checkOutbox } from "./outbox.ts";
 import { checkSandbox, outdated, unreadable } from "./sandbox.ts";
 import { checkAnswer, resultIn, testBounces } from "./test_bounces.ts";
 import { checkKeys, findingOf, identityLine } from "./settings.ts";
@@ -36,6 +37,7 @@ export const INSTALLATION_CHECKS: readonly Check[] = [
   checkSandboxFile,
   checkShim,
   checkTransport,
+  checkOutbox,
   checkRecentLog,
   countSentMail,
   checkHook,

@@ -61,15 +61,25 @@ export function settle(entry: OutboxEntry, tried: Attempt, now: number): OutboxE
 
 /** Writes the state, reports refused recipients, and removes the entry when nothing is left to be done. */
 export async function finish(context: OutboxContext, locked: LockedEntry, entry: OutboxEntry): Promise<void> {
-  if (isFinished(entry)) return locked.remove();
+  if (isFinished(entry)) return remove(locked, entry);
   locked.save(entry);
   if (unreported(entry).length === 0) return;
   const told = await report(context, locked, entry);
   const left = told ? reported(entry) : entry;
-  if (told && isFinished(left)) return locked.remove();
+  if (told && isFinished(left)) return remove(locked, left);
   if (told) return locked.save(left);
   if (unsent(entry).length > 0) return; // kept as a whole when the last recipient is settled
   await tell(context, keepUndelivered(context, locked, entry));
+}
+
+/** Removes an entry, or at least notes that it is finished, so that it is not sent again. */
+function remove(locked: LockedEntry, entry: OutboxEntry): void {
+  try {
+    locked.remove();
+  } catch (error) {
+    locked.save(entry);
+    throw error;
+  }
 }
 
 type Tried = Attempt & { readonly entry: OutboxEntry };
@@ -98,7 +108,11 @@ async function tryOnce(context: OutboxContext, locked: LockedEntry, entry: Outbo
       current = committing(entry, results);
       locked.save(current);
     };
-    tried = await attempt(settings, account, envelope, await locked.message(), { signal, beforeCommit });
+    tried = await attempt(settings, account, envelope, await locked.message(), {
+      signal,
+      beforeCommit,
+      spool: true,
+    });
   } catch (error) {
     if (!(error instanceof Fail)) throw error;
     const results = forAll({ sender, recipients, dsn: {} }, "temporary", reason(error));

@@ -3,10 +3,13 @@
  * those of a killed process, so that no lock can be left behind.
  */
 
+import { Fail, provesMissing, reason } from "../../lib/fail.ts";
+
 /**
  * Opens and locks a file without waiting.
  *
  * @returns undefined if another process has locked it, or if its name belongs to no file, or to another one, by now
+ * @throws {Fail} `temporary` when it cannot be opened or locked
  */
 export function tryLock(path: string): Deno.FsFile | undefined {
   let file: Deno.FsFile;
@@ -14,18 +17,21 @@ export function tryLock(path: string): Deno.FsFile | undefined {
     // On NFS only a file that is open for writing can be locked exclusively.
     file = Deno.openSync(path, { read: true, write: true });
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
+    if (provesMissing(error)) return undefined;
+    throw unlockable(path, error);
   }
   try {
     // The previous holder of the lock may have finished the entry since the file was opened.
     if (file.tryLockSync(true) && Deno.statSync(path).ino === file.statSync().ino) return file;
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) {
+    if (!provesMissing(error)) {
       file.close();
-      throw error;
+      throw unlockable(path, error);
     }
   }
   file.close();
   return undefined;
 }
+
+const unlockable = (file: string, error: unknown): Fail =>
+  new Fail("temporary", `Outbox cannot be written: ${reason(error)}`, { file, cause: error });

@@ -7,7 +7,7 @@
  *
  * Whoever changes an entry holds a lock on its file `message`.
  */
-import { Fail, reason } from "../../lib/fail.ts";
+import { Fail, provesMissing, reason } from "../../lib/fail.ts";
 import type { Message } from "../../lib/message.ts";
 import { base32, utf8 } from "../../lib/bytes.ts";
 import { type OutboxEntry, parseEntry, printEntry } from "../../outgoing/outbox/entry.ts";
@@ -87,10 +87,15 @@ export class LockedEntry implements Disposable {
     return { head: input.prefix.subarray(0, input.head.bodyStart), body: input.body(), whole: input.whole };
   }
 
-  /** Removes it: at once from the queue, then its files. */
+  /** Removes it: at once from the queue, then its files. @throws {Fail} `temporary` */
   remove(): void {
     const gone = `${this.outbox}/tmp/${this.id}.done`;
-    if (this.#path !== gone) Deno.renameSync(this.#path, gone);
+    try {
+      makeFolders(this.outbox);
+      Deno.renameSync(this.#path, gone);
+    } catch (error) {
+      throw unwritable(this.outbox, error);
+    }
     this.#path = gone;
     try {
       Deno.removeSync(gone, { recursive: true });
@@ -160,7 +165,7 @@ export function idsIn(folder: string): string[] {
   try {
     return [...Deno.readDirSync(folder)].map(({ name }) => name);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
+    if (provesMissing(error)) return [];
     throw new Fail("temporary", `Outbox cannot be read: ${reason(error)}`, { file: folder, cause: error });
   }
 }
@@ -177,9 +182,10 @@ function look(outbox: string, id: string): Listed | undefined {
     return { id, entry };
   } catch (error) {
     if (error instanceof Fail) return { id, entry: undefined, damage: error.message };
-    const missing = error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
     // Only what is certainly missing is damage. Another process may have finished the entry meanwhile.
-    return missing && exists(path) ? { id, entry: undefined, damage: "A file of the entry is missing" } : undefined;
+    return provesMissing(error) && exists(path)
+      ? { id, entry: undefined, damage: "A file of the entry is missing" }
+      : undefined;
   }
 }
 

@@ -31,10 +31,10 @@ async function attemptCommand(
   settings: Pick<Settings, "transport" | "state">,
   envelope: Envelope,
   message: Message,
-  { signal, beforeCommit }: AttemptOptions,
+  options: AttemptOptions,
 ): Promise<Attempt> {
-  // A program sends what it got when its input ends. Only a message in one piece, or in a file, is never truncated.
-  const spool = settings.transport.spool || !message.whole;
+  const { signal, beforeCommit } = options;
+  const spool = options.spool || settings.transport.spool || !message.whole;
   try {
     await beforeCommit(forAll(envelope, "accepted", ""));
     const route = await send(

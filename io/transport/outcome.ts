@@ -25,6 +25,11 @@ export type BeforeCommit = (results: readonly RecipientResult[]) => void | Promi
 /** What an attempt needs besides the message. */
 export interface AttemptOptions {
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Whether a program gets the message as a file. Otherwise it could send a part of it if this process were killed, and
+   * a runner would then send it again.
+   */
+  readonly spool?: boolean;
   readonly beforeCommit: BeforeCommit;
 }
 

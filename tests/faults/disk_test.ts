@@ -3,41 +3,7 @@ import assert from "node:assert/strict";
 import { ROOT } from "../rig.ts";
 import { signed } from "../stub.ts";
 import { BODY, CONFIG, FaultHome, letter, onceOrKept, STATE } from "./home.ts";
-
-const root = Deno.uid() === 0;
-
-/** Registers a test that must mount file systems; it is ignored where that is not possible. */
-function mountingTest(name: string, run: () => Promise<void>): void {
-  const ignore = !root || !mayMount();
-  Deno.test({ name: ignore ? `${name} (only root may mount)` : name, ignore, fn: run });
-}
-
-const run = (program: string, ...args: string[]) =>
-  new Deno.Command(program, { args, stdout: "null", stderr: "null" }).outputSync().success;
-
-function mayMount(): boolean {
-  const folder = Deno.makeTempDirSync({ prefix: "countersign-" });
-  try {
-    return run("/bin/mount", "-t", "tmpfs", "tmpfs", folder) && run("/bin/umount", folder);
-  } catch {
-    return false;
-  } finally {
-    Deno.removeSync(folder);
-  }
-}
-
-/** Fills a file system to the last byte, or makes it read-only. */
-const STATES = {
-  full: (path: string) => {
-    using file = Deno.openSync(`${path}/.fill`, { write: true, createNew: true });
-    try {
-      for (;;) if (file.writeSync(new Uint8Array(4096)) === 0) break;
-    } catch {
-      // The file system is full.
-    }
-  },
-  "read-only": (path: string) => assert.ok(run("/bin/mount", "-o", "remount,ro", path)),
-} as const;
+import { mountingTest, run, STATES, WITHOUT_OVERRIDE } from "./mounts.ts";
 
 const TO = "list@example.net";
 const CHALLENGE_SETTINGS = `[challenge]\nanswer = true\nlists = ["*@example.net"]\n`;
@@ -112,9 +78,6 @@ for (const [state, spoil] of Object.entries(STATES)) {
     }
   });
 }
-
-/** Makes file modes apply to root too, by dropping the capabilities that override them. */
-const WITHOUT_OVERRIDE = root ? ["/usr/bin/setpriv", "--bounding-set=-dac_override,-dac_read_search"] : [];
 
 Deno.test("shim, folders without write permission: a message is sent whole and once, or kept", async () => {
   for (const [folder, transport, expected] of OUT) {

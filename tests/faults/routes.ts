@@ -1,7 +1,8 @@
 /** The routes of outgoing and incoming messages, for the tests that cause faults in each of them. */
 import { signed } from "../stub.ts";
 import type { Job } from "./driver.ts";
-import { BODY, CONFIG, type FaultHome, isWhole, KEYS, letter } from "./home.ts";
+import { filesBelow } from "../rig.ts";
+import { BODY, CONFIG, type FaultHome, isWhole, KEYS, letter, STATE } from "./home.ts";
 
 /** A route of a message, and how to find out whether it arrived. */
 export interface Route {
@@ -10,6 +11,8 @@ export interface Route {
   job(home: FaultHome, name: string): Job;
   /** The copies that were sent or delivered. */
   arrived(home: FaultHome, name: string): string[];
+  /** Whether copies are in the state folder. */
+  readonly inState?: boolean;
   /** The exit status for success. */
   readonly done: number;
   /** Whether a copy is complete. */
@@ -26,13 +29,14 @@ const outgoing = (
   what: string,
   transport: string,
   arrived: Route["arrived"] = (home, name) => home.taken(name),
+  more = "",
 ): Route => ({
   what: `shim, ${what}`,
   job: (home, name) => ({
     program: "shim",
     args: [name],
     input: letter(name),
-    files: files(home, transport, `[challenge]\nanswer = true\nlists = ["*@example.net"]\n`),
+    files: files(home, transport, `[challenge]\nanswer = true\nlists = ["*@example.net"]\n${more}`),
   }),
   arrived,
   done: 0,
@@ -72,11 +76,16 @@ const incoming = (
 const FORGED = () => "SRS0=AAAAAAAA=AA=example.org=greg@srs.example.org";
 const inMaildir = (home: FaultHome, name: string) =>
   home.mails("out").filter((mail) => mail.includes(`\nTo: ${name}\n`));
+/** The messages for this recipient that are in the queue of the outbox. */
+export const inOutbox = (home: FaultHome, name: string) =>
+  filesBelow(`${home.path}/${STATE}/outbox/queue`).filter((file) => file.endsWith("/message"))
+    .map((file) => Deno.readTextFileSync(file)).filter((mail) => mail.includes(`\nTo: ${name}\n`));
 /** All routes. */
 export const ROUTES: readonly Route[] = [
   outgoing("streaming", ""),
   outgoing("with a spool", "spool = true\n"),
   outgoing("into a maildir", 'via = "maildir"\nmaildir = "~/out"\n', inMaildir),
+  { ...outgoing("into the outbox", "", inOutbox, `[outbox]\nwhen = "always"\n`), inState: true },
   incoming("filing a forgery", 99, [], FORGED, ""),
   incoming("filing by a program with a spool", 99, [], FORGED, "spool = true\n", true),
   incoming("delivering a bounce", 0, ["--maildir", "Inbox"], signed, ""),

@@ -7,6 +7,7 @@ import { need } from "./need.ts";
 
 const OK = { code: 0, stdout: "", stderr: "" };
 const mutt = await need("mutt");
+const systemd = await need("systemd-analyze", "systemd");
 const msmtp = await need("msmtp");
 
 mutt(
@@ -70,4 +71,24 @@ msmtp("msmtp behind the outbox: offline and 4xx are kept, and sent once later", 
     "<2@example.org>",
   ]);
   assert.deepEqual(home.names("queue"), []);
+});
+
+systemd("systemd accepts the units of contrib/outbox", async () => {
+  const folder = Deno.makeTempDirSync({ prefix: "countersign-units-" });
+  try {
+    const units = ["countersign-outbox.service", "countersign-outbox.timer", "countersign-outbox.path"];
+    for (const name of units) {
+      const text = Deno.readTextFileSync(`${ROOT}/contrib/outbox/${name}`);
+      Deno.writeTextFileSync(`${folder}/${name}`, text.replace("/usr/local/bin/countersign", "/bin/true"));
+    }
+    for (const name of units) {
+      const args = ["verify", "--user", "--man=no", `${folder}/${name}`];
+      const env = { XDG_RUNTIME_DIR: folder, HOME: folder };
+      const ran = await new Deno.Command("systemd-analyze", { args, env }).output();
+      const text = new TextDecoder().decode(ran.stdout) + new TextDecoder().decode(ran.stderr);
+      assert.deepEqual([ran.code, text], [0, ""], name);
+    }
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
 });
