@@ -226,6 +226,10 @@ const USES: Record<string, () => Promise<void>> = {
     const tag = signTag("greg@example.org", "<1@x>", { key: "k1", secret: SECRET, now: NOW, nonce: randomNonce() });
     verifyTag(tag, "greg@example.org", "<1@x>", { secrets: { k1: SECRET }, now: NOW });
   },
+  async users() {
+    const { isLogin } = await import("../../lib/users.ts");
+    assert.ok(isLogin("greg@example.org"));
+  },
   async version() {
     const { VERSION } = await import("../../lib/version.ts");
     assert.match(VERSION, /^\d+\.\d+\.\d+/);

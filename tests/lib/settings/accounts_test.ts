@@ -46,6 +46,17 @@ Deno.test("accounts keep their order, and share the timeout and EHLO name of [tr
   assert.equal(accountsIn(settings(account("a", "")))[0]!.default, true, "a single account is the default");
 });
 
+Deno.test("mail in the clear goes to this machine only", () => {
+  const clear = (host: string) => `[[account]]\nname = "a"\nhost = "${host}"\nsecurity = "none"\n`;
+  for (const host of ["localhost", "127.0.0.1", "127.255.10.2", "::1"]) {
+    assert.equal(accountsIn(settings(clear(host)))[0]!.host, host);
+  }
+  for (const host of ["xlocalhost", "localhost.x", "127.0.0", "127.0..1", "127.0.0.1000", "1.127.0.0.1", "::12"]) {
+    const what = '5: account.security = "none" is allowed for a server on this machine only';
+    bad(SMTP + clear(host) + IDENTITY, what);
+  }
+});
+
 Deno.test("errors name the line and the remedy", () => {
   const inFile = (text: string, expected: string) => bad(SMTP + text + IDENTITY, expected);
   bad(
