@@ -7,7 +7,8 @@ import { type Bytes, concat, decodeLatin1, latin1ToUtf8 } from "../lib/bytes.ts"
 import { errorText, Fail } from "../lib/fail.ts";
 import { PREFIX_BYTES } from "../io/system/input.ts";
 import { printError } from "../io/system/log.ts";
-import { askDoor, type MessagePrefix, oneLine, type OneLineReply, USUAL_LOOKUP } from "./door.ts";
+import { askDoor, type MessagePrefix, oneLine, type OneLineReply } from "./door.ts";
+import { USUAL_LOOKUP } from "../lib/paths.ts";
 
 /** Maximum length of an envelope that is examined. Only lists have longer ones, and no bounce has. */
 const MAX_ENVELOPE_BYTES = 64 * 1024;

@@ -5,9 +5,6 @@
 import type { Bytes } from "../lib/bytes.ts";
 import { askLookup } from "../io/state/shared/ask.ts";
 
-/** The socket, unless the environment variable COUNTERSIGN_LOOKUP names another one. The launchers use the same path. */
-export const USUAL_LOOKUP = "/run/countersign/lookup";
-
 /** Milliseconds after which a server that does not answer counts as away: a client waits meanwhile. */
 export const DOOR_TIMEOUT_MS = 5000;
 

@@ -6,7 +6,8 @@ import { decodeLatin1, encodeLatin1 } from "../lib/bytes.ts";
 import { errorText, reason } from "../lib/fail.ts";
 import { printError } from "../io/system/log.ts";
 import { writeOut } from "../io/system/input.ts";
-import { askDoor, USUAL_LOOKUP } from "./door.ts";
+import { USUAL_LOOKUP } from "../lib/paths.ts";
+import { askDoor } from "./door.ts";
 import { type AskDoor, OpenSmtpdFilter } from "./opensmtpd_filter.ts";
 
 /** Requests at a time: serve accepts 200 connections, and other programs ask, too. */

@@ -19,5 +19,11 @@ export function formerSandboxFile(config: string): string {
   return `${config.replace(/\.toml$/, "")}.permissions`;
 }
 
+/**
+ * The socket `lookup` that the programs for mail servers use, unless the environment variable COUNTERSIGN_LOOKUP names
+ * another one: they run as users who may not read the settings.
+ */
+export const USUAL_LOOKUP = "/run/countersign/lookup";
+
 /** The sockets of `countersign serve` in `serve.socket_folder`; each is for one role. */
 export const SERVE_SOCKETS = ["door", "sign", "lookup", "policy", "map"] as const;

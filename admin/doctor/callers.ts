@@ -1,6 +1,15 @@
 /** Checks the callers of shim and hook: mutt, the mail filters of the user, and Postfix. */
 import { dayOf, printDay } from "../../lib/date.ts";
 import { installedPrograms } from "../programs.ts";
+import { lookupSocket } from "../../lib/settings/lookup.ts";
+import {
+  checkEximDoor,
+  checkOpenSmtpd,
+  checkTcpRules,
+  EXIM_FILES,
+  OPENSMTPD_FILES,
+  TCPRULES_FILES,
+} from "./clients.ts";
 import { checkMaildrop } from "./maildrop.ts";
 import { callsHook } from "./hook_call.ts";
 import { isFile, namesIn, pathInfo, textFile, textFiles } from "./filesystem.ts";
@@ -84,6 +93,11 @@ export async function filters(
   }
 
   if (settings !== undefined) findings.push(...checkSweep(settings.state.folder, new Date()));
+  const clients = { programs, lookup: settings ? lookupSocket(settings) : "", folder, srsDomains: context.srsDomains };
+  for (const file of textFiles(OPENSMTPD_FILES)) findings.push(...checkOpenSmtpd(file, clients));
+  for (const file of textFiles(EXIM_FILES)) findings.push(...checkEximDoor(file, clients));
+  for (const file of textFiles(TCPRULES_FILES)) findings.push(...checkTcpRules(file, clients));
+
   const all = [...qmail, ...maildrop, ...procmail, ...forward, ...postfix];
   if (!all.some(({ text }) => callsHook(text))) {
     const swept = settings && lastSweep(settings.state.folder);

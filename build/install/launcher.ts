@@ -2,7 +2,7 @@
  * Generates launchers. In a checkout a launcher is a stub that sources build/run.sh; in an installation it contains the
  * same lines followed by the text of build/run.sh.
  */
-import { USUAL_LOOKUP } from "../../hooks/door.ts";
+import { USUAL_LOOKUP } from "../../lib/paths.ts";
 
 /** The parameters of a launcher. */
 export interface Start {

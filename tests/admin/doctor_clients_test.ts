@@ -1,0 +1,95 @@
+/** What doctor says about the mail servers that ask serve on the socket `lookup`, by its stable ids. */
+import assert from "node:assert/strict";
+import { checkEximDoor, checkOpenSmtpd, checkTcpRules, type ClientContext } from "../../admin/doctor/clients.ts";
+import type { Finding, TextFile } from "../../admin/doctor/finding.ts";
+import { ROOT } from "../rig.ts";
+
+const context = (missing = "", lookup = "/run/countersign/lookup"): ClientContext => ({
+  programs: {
+    trouble: (path) => missing !== "" && path.endsWith(missing) ? `${path} does not exist` : undefined,
+    isShim: () => false,
+  },
+  lookup,
+  folder: "/run/countersign",
+  srsDomains: ["srs.example.org"],
+});
+const contrib = (name: string) => Deno.readTextFileSync(`${ROOT}/contrib/${name}`);
+const OPENSMTPD = contrib("opensmtpd/smtpd.conf");
+const EXIM = contrib("exim/door/exim.conf");
+const RULES = contrib("qmail/tcp.smtp");
+
+type Check = (file: TextFile, context: ClientContext) => Finding[];
+
+/** [what, check, text, context, the ids of the findings] */
+const rows: [string, Check, string, ClientContext, ...string[]][] = [
+  ["OpenSMTPD as in contrib", checkOpenSmtpd, OPENSMTPD, context()],
+  ["OpenSMTPD without the filter", checkOpenSmtpd, "listen on localhost\n", context()],
+  ["serve is not configured here", checkOpenSmtpd, OPENSMTPD, context("", "")],
+  ["the filter is missing", checkOpenSmtpd, OPENSMTPD, context("/opensmtpd"), "opensmtpd-program"],
+  ["another socket", checkOpenSmtpd, OPENSMTPD, context("", "/srv/lookup"), "lookup-socket"],
+  [
+    "another socket, named",
+    checkOpenSmtpd,
+    OPENSMTPD.replace('proc-exec "', 'proc-exec "/usr/bin/env COUNTERSIGN_LOOKUP=/srv/lookup '),
+    context("", "/srv/lookup"),
+  ],
+  [
+    "no listener",
+    checkOpenSmtpd,
+    OPENSMTPD.replace(' filter "countersign"', ""),
+    context(),
+    "opensmtpd-listener",
+  ],
+  [
+    "a chain of filters",
+    checkOpenSmtpd,
+    OPENSMTPD.replace(' filter "countersign"', ' filter "all"') + 'filter "all" chain { "rspamd", "countersign" }\n',
+    context(),
+  ],
+  ["no match line", checkOpenSmtpd, OPENSMTPD.replace(/^match.*$/m, ""), context(), "opensmtpd-match"],
+  [
+    "a table",
+    checkOpenSmtpd,
+    OPENSMTPD.replace(/^match.*$/m, 'match from any for domain <domains> action "countersign"'),
+    context(),
+  ],
+  ["Exim as in contrib", checkEximDoor, EXIM, context()],
+  ["Exim without the door", checkEximDoor, contrib("exim/exim.conf"), context()],
+  ["Exim: another socket", checkEximDoor, EXIM, context("", "/srv/lookup"), "exim-lookup"],
+  ["Exim: another map", checkEximDoor, EXIM.replace("/run/countersign/map", "/srv/map"), context(), "exim-map"],
+  ["Exim: the macros alone", checkEximDoor, EXIM.split("# In the ACL for RCPT")[0]!, context(), "exim-acl"],
+  ["Exim: no ACL for DATA", checkEximDoor, EXIM.split("# In the ACL for DATA")[0]!, context(), "exim-data"],
+  ["Exim: one long line", checkEximDoor, EXIM.replace(/^message_body_newlines.*$/m, ""), context(), "exim-newlines"],
+  ["qmail as in contrib", checkTcpRules, RULES, context()],
+  ["qmail without the hook", checkTcpRules, ':allow,QMAILQUEUE="/usr/bin/simscan"\n', context()],
+  ["hooks/queue is missing", checkTcpRules, RULES, context("hooks/queue"), "qmail-program"],
+  ["qmail-queue is missing", checkTcpRules, RULES, context("/qmail-queue"), "qmail-queue"],
+  [
+    "a scanner behind it",
+    checkTcpRules,
+    RULES.replace(/queue"$/m, 'queue",COUNTERSIGN_QUEUE="/usr/bin/simscan"'),
+    context("/qmail-queue"),
+  ],
+  ["qmail: another socket", checkTcpRules, RULES, context("", "/srv/lookup"), "lookup-socket"],
+  [
+    "qmail: another socket, named",
+    checkTcpRules,
+    RULES.replace(/queue"$/m, 'queue",COUNTERSIGN_LOOKUP="/srv/lookup"'),
+    context("", "/srv/lookup"),
+  ],
+  [
+    "qmail: clients that may relay",
+    checkTcpRules,
+    '10.:allow,RELAYCLIENT="",QMAILQUEUE="/usr/local/lib/countersign/hooks/queue"\n',
+    context(),
+    "qmail-relay",
+  ],
+];
+
+for (const [what, check, text, given, ...ids] of rows) {
+  Deno.test(`doctor: ${what}`, { permissions: "none" }, () => {
+    const findings = check({ file: "/etc/x", text }, given);
+    assert.deepEqual(findings.map(({ id }) => id), ids);
+    for (const { where, why, fix } of findings) assert.ok(where.file === "/etc/x" && why !== "" && fix !== "");
+  });
+}
