@@ -96,7 +96,7 @@ export function reverseForwarded(text: string, context: ForwardingContext): Rewr
     return { why: "the address inside is a forwarded one" };
   }
   if (belongsToUs(inside, context)) return { why: "the address inside belongs to an identity" };
-  return checked(address);
+  return checked(formatAddress(inside));
 }
 
 /** The reason for an address that nobody has signed, or with another key. */
@@ -110,12 +110,17 @@ function belongsToUs({ local, domain: written }: Address, { identities }: Forwar
     (plain !== undefined && identityOf(identities, `${plain}@${domain}`) !== undefined);
 }
 
-/** Parses an address. @returns its local part without quotes, and its domain as written; undefined if malformed */
+/**
+ * Parses an address.
+ *
+ * @returns its local part without quotes, and its domain as written, but without dots at the end, which mail servers
+ *   ignore; undefined if it is malformed
+ */
 function mailbox(text: string): Address | undefined {
   try {
-    const domain = parseAddress(text).domain.replace(/\.$/, "");
+    const domain = parseAddress(text).domain.replace(/\.+$/, "");
     const { local } = recipientIn(text);
-    return local === "" ? undefined : { local, domain };
+    return local === "" || domain === "" || /\.\./.test(domain) ? undefined : { local, domain };
   } catch {
     return undefined;
   }

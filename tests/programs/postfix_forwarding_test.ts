@@ -198,6 +198,10 @@ test("a message is forwarded to a second Postfix, and its bounce comes back to t
     count += arrived.length;
   });
 
+  await t.step("doctor finds nothing about the sockets and their use", async () => {
+    assert.deepEqual(await near.doctor(), []);
+  });
+
   await t.step("postmap -q asks the maps", async () => {
     const ask = async (map: string, key: string): Promise<string> => {
       const table = `socketmap:unix:${near.sockets}/map:${map}`;

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { parseConfig } from "../../lib/settings/parse.ts";
 import { permissions, printSandbox } from "../../lib/settings/sandbox.ts";
 import { CREATED, Home, SECRET } from "../rig.ts";
+import { COUNTERSIGN } from "../admin/run.ts";
 import { countersignLauncher, ServeProcess } from "../serve/process.ts";
 import { Postfix, until } from "./postfix.ts";
 import { run } from "./postfix_milter.ts";
@@ -76,6 +77,19 @@ export class MapsHost implements AsyncDisposable {
   /** The log of the engine. */
   get log(): string {
     return this.home.read("site/state/log");
+  }
+
+  /** What doctor finds about the engine and this Postfix. */
+  async doctor(): Promise<string[]> {
+    const files = ["main.cf", "master.cf"].flatMap((name) => ["--postconf", `${this.postfix.config}/${name}`]);
+    const args = ["doctor", "--json", "--config", `${this.home.path}/site/config.toml`, ...files];
+    const [deno, run, ...more] = COUNTERSIGN as [string, string, ...string[]];
+    const { stdout, stderr } = await this.home.run([deno, run, "--allow-net", ...more, ...args]);
+    assert.equal(stderr, "");
+    const { findings }: { findings: { id?: string; what: string }[] } = JSON.parse(stdout);
+    return findings.filter(({ id = "" }) => /^(?:serve|map|policy|forwarding|milter)-/.test(id)).map(({ what }) =>
+      what
+    );
   }
 
   trouble = (): string => `${this.postfix.log}\n${this.log}\n${this.#engine?.stderr ?? ""}`;

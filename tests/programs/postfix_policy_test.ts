@@ -96,6 +96,10 @@ test("a Postfix without a milter rejects forged and moved addresses at RCPT", as
     await until("the spam", () => site.mails(GREG, "Maildir/.Spam").length === 1, trouble);
   });
 
+  await t.step("doctor finds nothing about the sockets and their use", async () => {
+    assert.deepEqual(await host.doctor(), []);
+  });
+
   await t.step("with refuse_unsigned the null sender may only write to the signed address", async () => {
     await host.change((text) => text.replace("srs_domain", "refuse_unsigned = true\nsrs_domain"));
     const text = "This address is not used as an envelope sender and accepts no bounces";
