@@ -22,7 +22,7 @@ export function fingerprint(header: Header, body: Uint8Array): string {
   return digest([...fields, text.slice(0, BODY_BYTES / 2)].join("\n"));
 }
 
-/** The journal of a maildir. It is read only when a message is to be moved. */
+/** The journal of a maildir, as it was before this sweep. It is read only when a message is to be moved. */
 export class Moved {
   readonly #file: string;
   /** The unique names under which messages were about to be moved; undefined for those that were moved. */
@@ -32,7 +32,10 @@ export class Moved {
     this.#file = file;
   }
 
-  /** Whether this message was moved before, so that the user has moved it back. */
+  /**
+   * Whether this message was moved by an earlier sweep, so that the user has moved it back. A second copy of a message
+   * that this sweep moves was there before.
+   */
   wasMoved(print: string, unique: string): boolean {
     const entries = this.#read();
     // A sweep that was killed before it moved the message has left its name.
@@ -42,13 +45,11 @@ export class Moved {
   /** Records, before a message is moved, that it will be. */
   begin(print: string, unique: string, today: number): void {
     this.#append(`intent ${today} ${print} ${unique}`);
-    this.#read().set(print, unique);
   }
 
   /** Records that a message was moved. */
   end(print: string, today: number): void {
     this.#append(`moved ${today} ${print}`);
-    this.#read().set(print, undefined);
   }
 
   /** Removes old entries. */

@@ -117,6 +117,13 @@ Deno.test("a message that the user moves back is left, whatever its new name is"
   }
 });
 
+Deno.test("copies of a forged bounce are all moved", async () => {
+  using home = new Laptop();
+  for (const name of ["new/1.x", "new/2.x", "cur/3.x:2,S"]) home.put(name, forged());
+  await home.sweep();
+  assert.deepEqual(home.names("Mail/Spam"), ["new/1.x", "new/2.x", "cur/3.x:2,S"]);
+});
+
 Deno.test("the first sweep judges unread messages, and of the others those of the last days", async () => {
   using home = new Laptop();
   const old = new Date(Date.now() - 20 * DAY);
