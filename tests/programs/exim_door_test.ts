@@ -128,6 +128,8 @@ test("Exim rejects what the door would reject, and passes the rest", async (t) =
       assert.match(await smtp(port, "", srs(), mail), /^250 /);
       await until("the bounce", () => mailbox().includes("X-Number: reversal\n"), log);
       assert.ok(mailbox().includes(`Envelope-to: ${srs()}\n`), mailbox());
+      const { stdout } = await root.run(engine.home, ["/usr/sbin/exim4", "-bt", srs()]);
+      assert.match(stdout, /router = mailbox, transport = mailbox/);
       // What README.md passes to the hook in ORIGINAL_RECIPIENT.
       assert.ok(mailbox().includes(`X-Expanded: ${srs()}\n`), mailbox());
     },

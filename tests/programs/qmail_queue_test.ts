@@ -1,6 +1,6 @@
 /** hooks/queue as QMAILQUEUE, with a driver for qmail-smtpd, and the socket `lookup` of an engine. */
 import assert from "node:assert/strict";
-import { Home, qsbmf, ROOT } from "../rig.ts";
+import { Home, isFile, qsbmf, ROOT } from "../rig.ts";
 import { FORGED, LETTER, LIE, PLAIN, srs } from "../serve/at_door.ts";
 import { listenAt } from "../../serve/sockets/listen.ts";
 import { QueueSite } from "./qmail_site.ts";
@@ -300,3 +300,30 @@ Deno.test("hooks/rcptcheck", async (t) => {
     });
   }
 });
+
+for (const shell of [["/bin/dash"], ["/bin/bash", "--posix"], ["/bin/mksh"], ["/bin/busybox", "sh"]]) {
+  const ignore = !isFile(shell[0]!);
+  Deno.test({ name: `hooks/queue and hooks/rcptcheck under ${shell.join(" ")} and softlimit`, ignore }, async () => {
+    await using site = await QueueSite.start();
+    const limits = "ulimit -S -v 50000 && ulimit -S -d 50000";
+    const script = (name: string) =>
+      site.home.write(`bin/${name}`, `#!/bin/sh\n${limits} && exec ${shell.join(" ")} ${ROOT}/hooks/${name}\n`, 0o755);
+    const queue = script("queue");
+    const send = (sender: string, recipient: string, mail: string, notqmail = true) => {
+      const message = new TextEncoder().encode(mail);
+      return qmailSmtpd(site.home, queue, { sender, recipients: [recipient], message }, { notqmail, env: site.env });
+    };
+    assert.match((await send("", PLAIN, FORGED)).reply, /^554 This is a bounce .* \(#5\.7\.1\)$/);
+    assert.equal((await send("", PLAIN, FORGED, false)).code, 31);
+    assert.equal((await send("", srs(), FORGED)).reply, "250 ok");
+    site.sandbox();
+    const ordinary = await send("jo@b.example", PLAIN, LETTER);
+    assert.deepEqual([ordinary.reply, ordinary.stderr], ["250 ok", ""]);
+    assert.deepEqual(queued(site.home).map(({ envelope }) => envelope).sort(), [
+      `F\0T${srs()}\0\0`,
+      `Fjo@b.example\0T${PLAIN}\0\0`,
+    ]);
+    const env = { ...site.env, SENDER: "", RECIPIENT: srs("greg", "mallory") };
+    assert.equal((await site.home.run([script("rcptcheck")], "", env)).code, 100);
+  });
+}

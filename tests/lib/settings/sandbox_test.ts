@@ -1,7 +1,7 @@
 /** The sandbox file: each program may access what its settings name, and nothing else. */
 import assert from "node:assert/strict";
 import { sandboxFile } from "../../../lib/paths.ts";
-import { ordinaryAddresses, permissions, printSandbox } from "../../../lib/settings/sandbox.ts";
+import { doorAddresses, ordinaryAddresses, permissions, printSandbox } from "../../../lib/settings/sandbox.ts";
 import { parseConfig } from "../../../lib/settings/parse.ts";
 import { Fail } from "../../../lib/fail.ts";
 import { type NamedSetting, SETTINGS } from "../../../lib/settings/schema.ts";
@@ -212,6 +212,23 @@ for (const [identities, more, addresses] of ordinary) {
     assert.deepEqual(text, addresses.map((one) => `ordinary ${one}`));
   });
 }
+
+Deno.test("the addresses about which the door is asked: SRS domains, and the file of moved addresses", {
+  permissions: "none",
+}, () => {
+  const door = (identities: string, more = "") => {
+    const addresses = doorAddresses(parseConfig(`${identities}${COMMAND}${more}`, SOURCE));
+    assert.deepEqual(printSandbox([], [], addresses).split("\n").slice(1, -1), addresses.map((one) => `door ${one}`));
+    return addresses;
+  };
+  const plain = `[[identity]]\naddress = "ann@example.org"\nkeys = "ann"\n`;
+  assert.deepEqual(door(IDENTITY), ["@srs.example.org"]);
+  assert.deepEqual(door(`${IDENTITY}${plain}srs_domain = "SRS.example.org"\n`), ["@srs.example.org"]);
+  const moved = '[serve]\nsocket_folder = "/run/countersign"\nmoved = "/etc/countersign/moved"\n';
+  assert.deepEqual(door(IDENTITY, moved), ["@srs.example.org", "/etc/countersign/moved"]);
+  // An empty list is different from none, which an earlier version wrote.
+  assert.deepEqual(door(plain), ["-"]);
+});
 
 /** Some settings are valid with one of these transports only. */
 const TRANSPORTS = [
