@@ -6,7 +6,7 @@
  * Weaker signs are added up: the author, the Subject, a returned header, failure wording.
  */
 import { parseAddressList } from "../lib/address.ts";
-import { decodeLatin1 } from "../lib/bytes.ts";
+import { decodeLatin1, text as decodeUtf8 } from "../lib/bytes.ts";
 import { htmlToText } from "../lib/html.ts";
 import { memoize } from "../lib/memoize.ts";
 import { type Header, named, value, values } from "../lib/message.ts";
@@ -137,8 +137,9 @@ export const textOf = memoize((content: Content): string => {
 
 function readable(type: string, bytes: Uint8Array): string {
   // Japanese carriers use ISO-2022-JP. Other charsets differ from UTF-8 only in letters that no pattern needs.
-  const charset = decodeLatin1(bytes.subarray(0, 2048)).includes("\x1b$") ? "iso-2022-jp" : "utf-8";
-  const text = new TextDecoder(charset).decode(bytes).replace(/\r\n?/g, "\n");
+  const japanese = decodeLatin1(bytes.subarray(0, 2048)).includes("\x1b$");
+  const decoded = japanese ? new TextDecoder("iso-2022-jp").decode(bytes) : decodeUtf8(bytes);
+  const text = decoded.replace(/\r\n?/g, "\n");
   return type === "text/html" ? htmlToText(text) : text;
 }
 

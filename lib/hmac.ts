@@ -40,9 +40,12 @@ export class HmacKey {
   }
 }
 
-/** Maximum number of cached keys. A program uses a few; a caller of the library may use any number. */
+/** The purpose of a derived key. A MAC for one purpose is not valid for another. */
+export type Purpose = "tag" | "proof" | "sent" | "ledger";
+
+/** Maximum number of cached keys of a kind. A program uses a few; a caller of the library may use any number. */
 const MAX_KEYS = 64;
-const prepared: Record<HashName, Map<string, HmacKey>> = { "SHA-1": new Map(), "SHA-256": new Map() };
+const prepared = new Map<HashName | Purpose, Map<string, HmacKey>>();
 
 /**
  * Computes an HMAC (RFC 2104).
@@ -50,27 +53,27 @@ const prepared: Record<HashName, Map<string, HmacKey>> = { "SHA-1": new Map(), "
  * @throws {Fail} `no-secret` for an empty secret
  */
 export function hmac(hash: HashName, secret: Secret, data: Uint8Array): Bytes {
-  return keyOf(hash, secret).sign(data);
+  return keyOf(hash, secret, () => new HmacKey(hash, secret)).sign(data);
 }
 
-function keyOf(hash: HashName, secret: Secret): HmacKey {
+function keyOf(kind: HashName | Purpose, secret: Secret, make: () => HmacKey): HmacKey {
   // The cache compares by value, because a caller may change the bytes of a secret.
   const name = typeof secret === "string" ? `text ${secret}` : `bytes ${decodeLatin1(secret)}`;
-  const keys = prepared[hash];
+  const keys = prepared.get(kind) ?? new Map<string, HmacKey>();
+  prepared.set(kind, keys);
   const found = keys.get(name);
   if (found !== undefined) return found;
-  const key = new HmacKey(hash, secret);
+  const key = make();
   if (keys.size >= MAX_KEYS) keys.delete(keys.keys().next().value!); // the oldest
   keys.set(name, key);
   return key;
 }
 
-/** The purpose of a derived key. A MAC for one purpose is not valid for another. */
-export type Purpose = "tag" | "proof" | "sent" | "ledger";
-
 /** Derives the key for a purpose from a secret. */
 export function purposeKey(secret: Secret, purpose: Purpose): HmacKey {
-  return keyOf("SHA-256", hmac("SHA-256", secret, utf8(`countersign/v1/${purpose}`)));
+  return keyOf(purpose, secret, () => {
+    return new HmacKey("SHA-256", hmac("SHA-256", secret, utf8(`countersign/v1/${purpose}`)));
+  });
 }
 
 /** Computes {@link fieldsMac} with the key that is derived for this purpose. */

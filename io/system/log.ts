@@ -1,5 +1,6 @@
 /** Writes the log file and messages on standard error. */
 import { utf8 } from "../../lib/bytes.ts";
+import { provesMissing } from "../../lib/fail.ts";
 import { type Event, logLine } from "../../lib/log.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
 import { isFileOrNothing, writeAll } from "./files.ts";
@@ -35,10 +36,9 @@ function flush(folder: string): void {
 
 function append(folder: string, lines: string): void {
   try {
-    Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
     const path = `${folder}/log`;
     if (!isFileOrNothing(path)) return; // a pipe without a reader would block
-    using file = Deno.openSync(path, { read: true, append: true, create: true, mode: 0o600 });
+    using file = openLog(folder, path);
     // A full disk truncated the last line: end it here, so that it is recognizable.
     const front = endsWithNewline(file) ? "" : "…\n";
     writeAll(file, utf8(front + lines));
@@ -47,8 +47,19 @@ function append(folder: string, lines: string): void {
   }
 }
 
+function openLog(folder: string, path: string): Deno.FsFile {
+  const options = { read: true, append: true, create: true, mode: 0o600 };
+  try {
+    return Deno.openSync(path, options);
+  } catch (error) {
+    if (!provesMissing(error)) throw error;
+    Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    return Deno.openSync(path, options);
+  }
+}
+
 function endsWithNewline(file: Deno.FsFile): boolean {
-  const { size } = file.statSync();
+  const size = file.seekSync(0, Deno.SeekMode.End); // statSync() would check permissions again
   if (size === 0) return true;
   const last = new Uint8Array(1);
   file.seekSync(size - 1, Deno.SeekMode.Start);

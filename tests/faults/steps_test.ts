@@ -93,7 +93,7 @@ Deno.test("the launcher is killed at each step: nothing is sent up to and includ
       const commit = sent.indexOf(true);
       // The first step where killing the launcher is too late: a delivery to a maildir can be undone until it is synced,
       // and closing a pipe is a step of the driver.
-      const lateSteps = [[/maildir|filing a|delivering/, "remove"], [/spool|outbox/, "mkdir"], [/./, "pipe"]] as const;
+      const lateSteps = [[/maildir|filing a|delivering/, "remove"], [/spool|outbox/, "stat"], [/./, "pipe"]] as const;
       assert.equal(results[commit]?.steps[commit], lateSteps.find(([pattern]) => pattern.test(route.what))![1]);
     });
   }
