@@ -1,11 +1,11 @@
-/** Checks DNS for the SRS domains: MX, SPF (RFC 7208), and the alignment that DMARC requires (RFC 7489 section 3.1). */
+/** Checks DNS for the SRS domains and that of forwarded mail: MX, SPF (RFC 7208), and the alignment that DMARC requires (RFC 7489 section 3.1). */
 import type { Settings } from "../../lib/settings/parse.ts";
 import type { Finding, Where } from "./finding.ts";
 import { NoAnswer, type Resolver } from "./resolver.ts";
 import { senderAllowed } from "./spf.ts";
 
 /**
- * Checks the domains of all identities.
+ * Checks the domains of all identities, and that of forwarded mail.
  *
  * @param where returns the line of an identity in the settings
  * @param hosts addresses or names of the hosts that send
@@ -19,11 +19,10 @@ export async function checkDns(
   const findings: Finding[] = [];
   const notes = new Set<string>();
   const done = new Set<string>();
-  for (const [nth, { address, srs_domain }] of settings.identity.entries()) {
-    const srs = srs_domain.toLowerCase();
-    const own = address.slice(address.lastIndexOf("@") + 1).toLowerCase();
-    const add = (what: string, why: string, fix: string) => void findings.push({ what, where: where(nth), why, fix });
-    for (const [name, check] of [[srs, checkMx], [srs, checkSpf], [own, checkDmarc]] as const) {
+  type DomainCheckFunction = (domain: DomainCheck) => Promise<void>;
+  const checkAll = async (srs: string, place: () => Where, checks: readonly [string, DomainCheckFunction][]) => {
+    const add = (what: string, why: string, fix: string) => void findings.push({ what, where: place(), why, fix });
+    for (const [name, check] of checks) {
       const once = `${check.name} ${name}${check === checkDmarc ? ` ${srs}` : ""}`;
       if (srs === "" || done.has(once)) continue;
       done.add(once);
@@ -34,7 +33,15 @@ export async function checkDns(
         notes.add(`DNS does not answer for ${name}: ${error.message}`);
       }
     }
+  };
+  for (const [nth, { address, srs_domain }] of settings.identity.entries()) {
+    const srs = srs_domain.toLowerCase();
+    const own = address.slice(address.lastIndexOf("@") + 1).toLowerCase();
+    await checkAll(srs, () => where(nth), [[srs, checkMx], [srs, checkSpf], [own, checkDmarc]]);
   }
+  // Forwarded mail is not aligned with its From field anyway.
+  const forwarding = settings.forwarding.domain.toLowerCase();
+  await checkAll(forwarding, () => ({ file: where(0).file }), [[forwarding, checkMx], [forwarding, checkSpf]]);
   return { findings, notes: [...notes] };
 }
 
@@ -48,7 +55,7 @@ interface DomainCheck {
 }
 
 async function checkMx({ name, dns, add }: DomainCheck): Promise<void> {
-  const why = "Bounces of your mail cannot be delivered, and many servers reject a sender that cannot receive mail.";
+  const why = "Bounces cannot be delivered, and many servers reject a sender that cannot receive mail.";
   const hosts = await dns.mx(name);
   if (hosts.length === 0) {
     // Without an MX record mail is delivered to the address of the domain itself (RFC 5321 section 5.1).
@@ -68,7 +75,7 @@ async function checkMx({ name, dns, add }: DomainCheck): Promise<void> {
 async function checkSpf({ name, hosts, dns, add }: DomainCheck): Promise<void> {
   const records = (await dns.txt(name)).filter((text) => /^v=spf1(?: |$)/i.test(text));
   if (records.length === 0) {
-    const why = "Receivers check the domain of the signed sender, not that of your address.";
+    const why = "Receivers check the domain of the signed sender, not that of the From field.";
     return add(`${name} has no SPF record`, why, `${name}. IN TXT "v=spf1 mx -all" (with the hosts that send)`);
   }
   if (records.length > 1) {

@@ -67,6 +67,19 @@ for (const [other, expected, hosts = []] of cases) {
   });
 }
 
+Deno.test("the domain of forwarded mail is checked, too, unless it is also an SRS domain", async () => {
+  const forwarding = (domain: string) => `${identity("greg")}[forwarding]\ndomain = "${domain}"\n`;
+  const { findings } = await ask(RIGHT, [], forwarding("Fwd.example.org"));
+  assert.deepEqual(findings.map(({ what }) => what), [
+    "fwd.example.org has no MX record",
+    "fwd.example.org has no SPF record",
+  ]);
+  assert.deepEqual(findings[0]!.where, { file: "/c" });
+  const queries: string[] = [];
+  assert.deepEqual((await ask(RIGHT, [], forwarding("srs.example.org"), queries)).findings, []);
+  assert.equal(queries.filter((one) => one === "srs.example.org MX").length, 1);
+});
+
 Deno.test("the fix for SPF is the record to publish", async () => {
   const { findings } = await ask(RIGHT, ["192.0.2.9"]);
   assert.deepEqual(findings.map(({ fix }) => fix), ['srs.example.org. IN TXT "v=spf1 ip4:192.0.2.9 mx -all"']);
