@@ -2,6 +2,7 @@
 import { configFile, loadSettings } from "../io/system/load.ts";
 import { expireState } from "../io/state/expire.ts";
 import { cleanMaildir } from "../io/transport/leftovers.ts";
+import { cleanOutbox, outboxFolder } from "../io/outbox/store.ts";
 import { cleanSpool } from "../io/transport/spool.ts";
 import { atMost, runCommand } from "./arguments.ts";
 import { cleanDrafts } from "./files.ts";
@@ -11,8 +12,8 @@ import { say } from "./terminal.ts";
 const HELP = `Usage: countersign expire [--config FILE]
 Removes state that shim and hook no longer need: expired ledger entries, whose challenges are no longer answered, and
 months of the index of sent mail that have expired. Also removes leftovers of killed programs: files in the spool and
-beside the settings after a day, and files in tmp of the configured maildirs after 36 hours. Shim and hook do the same
-once a day, except beside the settings.
+beside the settings after a day, and files in tmp of the configured maildirs and of the outbox after 36 hours. Shim and
+hook do the same once a day, except beside the settings.
 
 Example: countersign expire
 `;
@@ -29,6 +30,7 @@ export function expire(name: string, args: readonly string[]): Promise<number> {
     const written = [source.file, sandboxFile(source.file), plain_lists, ...identity.map(({ keys }) => keys)];
     const leftovers = sum([
       cleanSpool(`${state.folder}/spool`, now),
+      cleanOutbox(outboxFolder(state.folder), now),
       ...[...maildirs].map((maildir) => cleanMaildir(maildir, now)),
       ...written.map((path) => cleanDrafts(path, now)),
     ]);

@@ -12,8 +12,9 @@ const HELP = `Usage: countersign log [--direction in|out] [--result WORD] [--sin
 Prints the lines of the log that match all options.
 
   --direction in|out  Only incoming or only outgoing messages
-  --result WORD       Only this result; may be repeated: sent, failed; genuine, known, late, unsolicited, suspect,
-                      forged, unsure, unjudged, challenge, other
+  --result WORD       Only this result; may be repeated: sent, failed, and for the outbox queued, reported,
+                      undelivered, notice; genuine, known, late, unsolicited, suspect, forged, unsure, unjudged,
+                      challenge, other
   --since DATE        Only lines from this day on (UTC), such as 2026-11-20
   --follow            Keep printing new lines until interrupted
 

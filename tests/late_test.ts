@@ -25,3 +25,25 @@ Deno.test("a bundled shim loads its lazy modules under the sandbox's permissions
   Deno.removeSync(`${folder}/${module!.name}`);
   oneLine(await shim(), 70, /smtp-/);
 });
+
+Deno.test("nothing of the outbox is loaded unless a message needs it, and a bundled shim can load it", async () => {
+  using home = new Home();
+  const folder = `${home.path}/lib/shim`;
+  await bundle(`${home.path}/lib`);
+  const start = { program: "shim", rights: "shim", deno: "deno", entry: "$here/main.js", cache: "" };
+  home.write("lib/shim/shim", launcherText({ ...start, flags: "--no-config --no-npm --no-remote" }), 0o755);
+  const shim = (...args: string[]) => home.run([`${folder}/shim`, ...args], MAIL);
+  home.settings(`[transport]\n${SERVER}[outbox]\nwhen = "failed"\n`);
+  assert.deepEqual(await shim("ann@example.net"), { code: 0, stdout: "", stderr: "" });
+  assert.match((await shim("-bp")).stdout, /ann@example\.net/);
+  assert.deepEqual(await shim("-q"), { code: 0, stdout: "", stderr: "" });
+
+  // Without these modules mail leaves as before where there is no outbox.
+  home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n`);
+  const names = [...Deno.readDirSync(folder)].map(({ name }) => name);
+  const late = names.filter((name) => /^(?:queue|send_or_keep|context|run)-/.test(name));
+  assert.ok(late.length >= 2, names.join());
+  for (const name of late) Deno.removeSync(`${folder}/${name}`);
+  assert.deepEqual(await shim("ann@example.net"), { code: 0, stdout: "", stderr: "" });
+  assert.equal(home.mails("out").length, 1);
+});

@@ -11,7 +11,7 @@ _countersign() {
   elif [ "$former" = = ]; then former=${COMP_WORDS[COMP_CWORD - 2]}
   fi
   case $command:$former in
-    init:--address | init:--srs-domain | init:--command | init:--preset | init:--host | init:--port | init:--user | keys:--address | keys:--signs-from | keys:--id | keys:--created | sign:--now | verify:--now | incoming:--sender | incoming:--recipient | explain:--sender | explain:--recipient | explain:--as | audit:--address | sweep:--days | doctor:--host | doctor:--address | doctor:--to | doctor:--wait | log:--since)
+    init:--address | init:--srs-domain | init:--command | init:--preset | init:--host | init:--port | init:--user | keys:--address | keys:--signs-from | keys:--id | keys:--created | sign:--now | verify:--now | incoming:--sender | incoming:--recipient | explain:--sender | explain:--recipient | explain:--as | audit:--address | sweep:--days | doctor:--host | doctor:--address | doctor:--to | doctor:--wait | log:--result | log:--since)
       return ;;
     init:--via)
       words="command smtp maildir" command= ;;
@@ -33,8 +33,6 @@ _countersign() {
       words="rcpt data" command= ;;
     log:--direction)
       words="in out" command= ;;
-    log:--result)
-      words="sent failed genuine known late unsolicited suspect forged unsure unjudged challenge other" command= ;;
   esac
   case $command in
     init)

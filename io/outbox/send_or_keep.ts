@@ -1,10 +1,12 @@
 /** Sends a message by way of the outbox. This module is loaded on demand, when `outbox.when` is not `never`. */
 import { Fail } from "../../lib/fail.ts";
 import { inOnePiece, type Message } from "../../lib/message.ts";
+import { argumentsFor } from "../../lib/settings/presets.ts";
 import type { OutboxEntry } from "../../outgoing/outbox/entry.ts";
 import { plannedEntry } from "../../outgoing/outbox/planned.ts";
 import { committing, type RecipientResult } from "../../outgoing/outbox/progress.ts";
 import type { Plan } from "../../outgoing/plan.ts";
+import { readCertificates, readPassword } from "../system/load.ts";
 import { attempt } from "../transport/attempt.ts";
 import type { Attempt } from "../transport/outcome.ts";
 import { checkLauncher } from "../transport/commit.ts";
@@ -48,10 +50,15 @@ export async function sendOrKeep(context: OutboxContext, planned: Plan, message:
   return await draft.settle(tried);
 }
 
-/** Reports errors of the settings now, while somebody is waiting for the exit status. */
-function checkTransport({ settings }: OutboxContext, planned: Plan): void {
-  if (settings.transport.via === "command" || planned.envelope.sender !== undefined) return;
-  throw new Fail("usage", "Envelope sender unknown", { fix: "give one with -f, or write as an identity" });
+/** Reports errors of the settings now, while somebody is waiting for the exit status. @throws {Fail} */
+function checkTransport({ settings: { transport } }: OutboxContext, { envelope, account }: Plan): void {
+  if (transport.via === "command") return void argumentsFor(transport.preset, transport.command, envelope);
+  if (envelope.sender === undefined) {
+    throw new Fail("usage", "Envelope sender unknown", { fix: "give one with -f, or write as an identity" });
+  }
+  const { password_file, ca } = account!.account;
+  if (password_file !== "") readPassword(password_file);
+  if (ca !== "") readCertificates(ca);
 }
 
 /** Returns a function that returns the message, which can otherwise be read once. */
@@ -82,8 +89,8 @@ class Draft implements Disposable {
   async keep(change: (entry: OutboxEntry) => OutboxEntry): Promise<string> {
     const { identities, clock, signal } = this.context;
     const locked = await this.written();
-    // The caller was told that it failed, or will be.
-    if (signal.aborted) throw new Fail("temporary", "Stopped by a signal; nothing is sent");
+    // Whoever sent the signal takes the message for not sent.
+    if (signal.aborted && !this.#kept) throw new Fail("temporary", "Stopped by a signal; nothing is sent");
     const size = locked.file.statSync().size;
     this.#entry = change(this.#entry ?? plannedEntry(this.planned, identities, size, clock()));
     if (this.#kept) locked.save(this.#entry);
@@ -99,7 +106,7 @@ class Draft implements Disposable {
     if (results.every(({ outcome }) => outcome === "accepted")) return { route, result: "sent" };
     // While nobody has the message, the caller can correct the recipients and send it again.
     const nobody = !some("accepted") && !some("unknown");
-    if (nobody && (some("permanent") || this.context.signal.aborted)) {
+    if ((nobody && some("permanent")) || (this.context.signal.aborted && !some("accepted"))) {
       if (this.#kept) this.#locked!.remove();
       this.#kept = false;
       throw failure ?? new Fail("refused", "Every recipient was refused");

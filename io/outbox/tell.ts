@@ -35,7 +35,7 @@ export async function tellOnce(context: OutboxContext, cause: string, what: stri
 export async function tell({ settings, identities, clock, print }: OutboxContext, what: string): Promise<void> {
   print(what);
   const now = clock();
-  log(settings, { direction: "out", result: "outbox", why: what });
+  log(settings, { direction: "out", result: "notice", why: what });
   const { report } = settings.outbox;
   if (report === "") return;
   const to = identities[0]!.address;

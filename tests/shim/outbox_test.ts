@@ -1,6 +1,6 @@
 /** The outbox, with the real shim and runner. */
 import assert from "node:assert/strict";
-import { letter, OutboxHome } from "../outbox_home.ts";
+import { letter, OutboxHome, toServer } from "../outbox_home.ts";
 import { deadPort, LATER, REFUSED, Sink } from "../smtp_sink.ts";
 import { fieldOf, oneLine } from "../rig.ts";
 
@@ -96,4 +96,62 @@ Deno.test("failed, every recipient refused: the server's words, exit 69, nothing
   sink.answers = { from: "554 5.7.1 No" };
   oneLine(await home.shim(["ann@example.net"], letter("2")), 69, /rejected the sender "SRS0=[^"]+": "554 5\.7\.1 No"/);
   assert.deepEqual([home.names("queue"), home.names("tmp"), sink.accepted.length], [[], [], 0]);
+});
+
+Deno.test("errors of settings and arguments are reported at once, and nothing is kept", async () => {
+  await using sink = new Sink();
+  using home = new OutboxHome();
+  for (const when of ["failed", "always"] as const) {
+    home.serve(sink, when);
+    oneLine(await home.shim(["-Z", "ann@example.net"], letter("1")), 64, /Unknown option "-Z"/);
+    oneLine(await home.shim([], letter("1")), 64, /No recipients given/);
+    const stranger = letter("1").replace("greg@example.org", "jo@other.example");
+    oneLine(await home.shim(["ann@example.net"], stranger), 64, /Envelope sender unknown: give one with -f/);
+    home.settings(`${toServer(sink.port, 'ca = "missing.pem"\n')}[outbox]\nwhen = "${when}"\n`);
+    oneLine(await home.shim(["ann@example.net"], letter("1")), 78, /missing\.pem: CA file does not exist/);
+    home.settings(`[transport]\npreset = "dma"\n[outbox]\nwhen = "${when}"\n`);
+    oneLine(await home.shim(["-f", "<>", "ann@example.net"], letter("1")), 69, /dma does not support the null sender/);
+  }
+  home.settings(`[transport]\npreset = "sendmail"\ncommand = ["/nonexistent"]\n[outbox]\nwhen = "failed"\n`);
+  oneLine(await home.shim(["ann@example.net"], letter("1")), 71, /cannot be run/);
+  for (const [status, expected] of [[64, 64], [78, 78], [69, 69], [65, 65]]) {
+    const command = home.write("bin/injector", `#!/bin/sh\ncat >/dev/null\nexit ${status}\n`, 0o755);
+    home.settings(`[transport]\npreset = "sendmail"\ncommand = ["${command}"]\n[outbox]\nwhen = "failed"\n`);
+    oneLine(await home.shim(["ann@example.net"], letter("1")), expected!, new RegExp(`exited with status ${status}`));
+  }
+  assert.deepEqual([home.names("queue"), home.names("tmp"), sink.accepted.length], [[], [], 0]);
+});
+
+Deno.test("a program that fails temporarily, or times out: kept, and sent once later", async () => {
+  using home = new OutboxHome();
+  const program = (script: string) => {
+    const command = home.write("bin/injector", `#!/bin/sh\n${script}\n`, 0o755);
+    home.settings(
+      `[transport]\npreset = "sendmail"\ncommand = ["${command}"]\ntimeout = 1\n[outbox]\nwhen = "failed"\n`,
+    );
+  };
+  for (const script of ["cat >/dev/null; exit 75", "exit 1", "cat >/dev/null; kill -9 $$", "exec sleep 9"]) {
+    program(script);
+    assert.deepEqual(
+      await home.shim(["ann@example.net"], letter("1", "ann@example.net", `${"x".repeat(100_000)}\n`)),
+      OK,
+      script,
+    );
+  }
+  assert.equal(home.names("queue").length, 4);
+  program('cat >>"$HOME/taken"; echo >>"$HOME/count"');
+  home.due();
+  assert.deepEqual(await home.shim(["-q"], ""), OK);
+  assert.deepEqual([home.read("count"), home.names("queue"), home.names("tmp")], ["\n\n\n\n", [], []]);
+  assert.equal(home.read("taken").match(/^x{100000}$/gm)?.length, 4);
+});
+
+Deno.test("without an outbox -q and -bp are those of the real program; -bs always is", async () => {
+  using home = new OutboxHome();
+  const real = home.write("bin/real", `#!/bin/sh\necho "real $*"\n`, 0o755);
+  home.settings(`${toServer(deadPort(), `real = ["${real}"]\n`)}`);
+  for (const flag of ["-bp", "-q"]) assert.equal((await home.shim([flag], "")).stdout, `real ${flag}\n`);
+  home.settings(`${toServer(deadPort(), `real = ["${real}"]\n`)}[outbox]\nwhen = "failed"\n`);
+  assert.equal((await home.shim(["-bp"], "")).stdout, "Mail queue is empty\n");
+  assert.equal((await home.shim(["-bs"], "")).stdout, "real -bs\n");
 });
