@@ -209,6 +209,30 @@ Deno.test("statuses are those of qmail-queue", async (t) => {
     });
     assert.deepEqual([sent.code, site.home.read("six")], [31, ""]);
   });
+  await t.step("nor is a pipe of UCSPI-TLS", async () => {
+    const message = new TextEncoder().encode(FORGED);
+    const env = { ...site.env, SSLCTLFD: "5", SSLREADFD: "4", SSLWRITEFD: "6" };
+    const given = { sender: "", recipients: [PLAIN], message };
+    assert.equal((await qmailSmtpd(site.home, `${ROOT}/hooks/queue`, given, { env })).code, 31);
+  });
+  await t.step("qmail-queue gets the umask and the environment of qmail-smtpd", async () => {
+    const line = `#!/bin/sh\n{ umask; /usr/bin/env; } >"${site.home.path}/seen"\n`;
+    const program = site.home.write("bin/see", line, 0o755);
+    const start = site.home.write("bin/start", `#!/bin/sh\numask 026\nexec ${ROOT}/hooks/queue\n`, 0o755);
+    await qmailSmtpd(site.home, start, mail, { env: { ...site.env, COUNTERSIGN_QUEUE: program, DATABYTES: "7" } });
+    const [umask, ...env] = site.home.read("seen").trim().split("\n");
+    assert.match(umask!, /^0?026$/);
+    const names = env.map((one) => one.replace(/=.*/, "")).filter((name) => !["_", "SHLVL", "OLDPWD"].includes(name)).sort();
+    const expected = [
+      "PATH",
+      "PWD",
+      "DATABYTES",
+      "COUNTERSIGN_QUEUE",
+      ...Object.keys(site.home.env),
+      ...Object.keys(site.env),
+    ];
+    assert.deepEqual(names, [...new Set(expected)].sort());
+  });
   await t.step("no temporary file is left", () => {
     const left = [...Deno.readDirSync(site.home.path)].filter(({ name }) => name.startsWith("countersign."));
     assert.deepEqual(left, []);
