@@ -222,7 +222,8 @@ Deno.test("statuses are those of qmail-queue", async (t) => {
     await qmailSmtpd(site.home, start, mail, { env: { ...site.env, COUNTERSIGN_QUEUE: program, DATABYTES: "7" } });
     const [umask, ...env] = site.home.read("seen").trim().split("\n");
     assert.match(umask!, /^0?026$/);
-    const names = env.map((one) => one.replace(/=.*/, "")).filter((name) => !["_", "SHLVL", "OLDPWD"].includes(name)).sort();
+    const names = env.map((one) => one.replace(/=.*/, "")).filter((name) => !["_", "SHLVL", "OLDPWD"].includes(name))
+      .sort();
     const expected = [
       "PATH",
       "PWD",
