@@ -23,7 +23,7 @@ export function expire(name: string, args: readonly string[]): Promise<number> {
   return runCommand(name, args, { help: HELP, values: ["config"] }, async (options) => {
     atMost(options, 0);
     const source = configFile(options.value("config"));
-    const { state, incoming, challenge, transport, identity, plain_lists } = loadSettings(source);
+    const { state, incoming, challenge, transport, identity, plain_lists } = loadSettings(source, true);
     const now = new Date();
     const { entries, periods } = await expireState(state.folder, now, Infinity);
     const maildirs = new Set([incoming.spam, incoming.inbox, challenge.answered, transport.maildir]);

@@ -37,7 +37,7 @@ export function log(name: string, args: readonly string[]): Promise<number> {
     const direction = choice(options, "direction", ["in", "out"]);
     const since = day(options, "since");
     const select = selector(direction, options.values("result"), since === undefined ? "" : printDay(since));
-    const { state } = loadSettings(configFile(options.value("config")));
+    const { state } = loadSettings(configFile(options.value("config")), true);
     const stop = options.has("follow") ? abortOnSignal() : undefined;
     for await (const text of wholeLines(`${state.folder}/log`, stop)) {
       const selected = select(text);

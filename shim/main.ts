@@ -21,8 +21,10 @@ Reads a message from standard input, signs its envelope sender and header, and p
   -F NAME     Set the full name for a missing From field
   -N -R -V    Request delivery status notifications, where the mail program supports them
   -i -oi      Accepted: a lone dot is always text
-  --read-recipients     As -t
-  --read-envelope-from  Without -f, use the author as envelope sender of mail that is not signed
+  --filter    Print the signed message instead of sending it. Must be the first option
+  --envelope  With --filter: first print the sender and each recipient on a line, and an empty line
+  --received N  With --filter: ignore N Received fields at the top, which your own mail server has added
+  --login NAME  With --filter: sign for the identities of this login only
 
 Other sendmail options are accepted and ignored. Settings: ~/.config/countersign/config.toml
 Example: set sendmail="/usr/local/bin/shim" in muttrc
@@ -32,6 +34,7 @@ Example: set sendmail="/usr/local/bin/shim" in muttrc
 export async function shim(name: string, args: readonly string[]): Promise<number> {
   try {
     checkArguments(args);
+    if (args[0] === "--filter") return await (await import("./filter.ts")).filter(args.slice(1));
     const invocation = parseFlags(name, args);
     if (invocation.mode === "send") return await sendMessage(invocation.request);
     if (invocation.mode === "real") {
@@ -59,7 +62,7 @@ function qmailStatus(status: number): number {
 
 async function sendMessage(request: OutgoingRequest): Promise<number> {
   await checkLoop("transport.command");
-  const settings = loadSettings(configFile());
+  const settings = loadSettings(configFile(), true);
   const identities = loadIdentities(settings);
   const input = await readInput(READ_FIRST_BYTES, true);
   await submitMessage({ settings, identities, request, input, abort: abortOnSignal() });
@@ -73,7 +76,7 @@ async function sendMessage(request: OutgoingRequest): Promise<number> {
 async function runReal(name: string, what: string, args: readonly string[]): Promise<number> {
   await checkLoop("transport.real");
   const source = configFile();
-  const settings = loadSettings(source);
+  const settings = loadSettings(source, true);
   if (what !== "-bs" && settings.outbox.when !== "never") {
     return await (await import("./queue.ts")).queue(name, what, settings);
   }

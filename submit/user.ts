@@ -23,7 +23,7 @@ export interface User {
  * @throws {Fail} `config`, `permission`, `temporary`
  */
 export function loadUser(file: string | undefined): User {
-  const settings = loadSettings(configFile());
+  const settings = loadSettings(configFile(), true);
   const identities = loadIdentities(settings);
   return {
     settings,

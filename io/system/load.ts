@@ -6,7 +6,7 @@ import type { Identity } from "../../lib/settings/identity.ts";
 import { type Key, parseKeys } from "../../lib/settings/keys.ts";
 import { plainLists } from "../../lib/settings/lists.ts";
 import { type Moved, parseMoved } from "../../lib/settings/moved.ts";
-import { parseConfig, type Settings } from "../../lib/settings/parse.ts";
+import { NO_IDENTITY, parseConfig, type Settings } from "../../lib/settings/parse.ts";
 import { plainEnv } from "./environment.ts";
 import { checkOwn, isMissing, readPrivateFile, unreadable, WRITABLE } from "./files.ts";
 
@@ -30,14 +30,22 @@ export function configFile(path?: string, own = false): { file: string; home: st
   return { file: state === "granted" ? site : users, home };
 }
 
-/** Reads and checks the settings; the plain lists are read on first use. @throws {Fail} `config`, naming the file */
-export function loadSettings(source: { file: string; home: string }): Settings {
+/**
+ * Reads and checks the settings; the plain lists are read on first use.
+ *
+ * @param unconfigured accepts settings without an identity, for the programs that `unconfigured = "pass"` is about
+ * @throws {Fail} `config`, naming the file
+ */
+export function loadSettings(source: { file: string; home: string }, unconfigured = false): Settings {
   checkSandboxFile(sandboxFile(source.file));
   // The file names programs to run, so only its owner may write it.
   const settings = parseConfig(
     readPrivateFile("Settings file", source.file, WRITABLE, { fix: "countersign init" }),
     source,
   );
+  if (settings.identity.length === 0 && !unconfigured) {
+    throw new Fail("config", NO_IDENTITY[0], { file: source.file, fix: NO_IDENTITY[1] });
+  }
   return { ...settings, plainLists: plainLists(() => readPlainLists(settings), settings.plain_lists) };
 }
 

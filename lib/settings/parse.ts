@@ -133,11 +133,17 @@ function parseToml(text: string, { file }: ConfigSource): Record<string, unknown
   }
 }
 
+/** The error for settings without an identity, where one is needed, and its fix. */
+export const NO_IDENTITY = ["No identity is configured", "add [[identity]] with one of your addresses"] as const;
+
 /** Checks that involve several settings. */
 function together(settings: Settings, wrong: Wrong): void {
   const { identity, incoming, srs, transport } = settings;
   if (identity.length === 0) {
-    throw wrong("", "", 0, "No identity is configured", "add [[identity]] with one of your addresses");
+    const [what, fix] = NO_IDENTITY;
+    if (settings.unconfigured !== "pass") throw wrong("", "", 0, what, fix);
+    // The outbox reports to the first identity.
+    if (settings.outbox.when !== "never") throw wrong("outbox", "when", 0, "outbox.when requires an identity", fix);
   }
   const addresses = new Set<string>();
   const files = new Map<string, string>();

@@ -63,6 +63,12 @@ export const TOP = {
       "`countersign plain add` edits it.",
     notEmpty,
   ),
+  unconfigured: oneOf(
+    ["fail", "pass"],
+    "fail",
+    "In the settings of a site without any `[[identity]]`: `pass` sends the mail of users who have no settings of their " +
+      "own, unsigned. `fail` refuses it with status 78.",
+  ),
   domain: text("", "The domain added to a From address that has none (cron's `root`).", domain),
   log_addresses: flag(false, "Log the full addresses of other people instead of their domains only."),
 };

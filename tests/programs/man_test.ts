@@ -14,11 +14,18 @@ import { need } from "./need.ts";
 const test = await need("mandoc");
 const PAGES = [...Deno.readDirSync(`${ROOT}/contrib/man`)].map((entry) => entry.name).sort();
 
+/** Programs whose pages show run scripts of contrib/acceptutils. */
+const CHAIN = ["authup", "checknotroot", "checkpassword", "fixsmtpio", "ofmipd", "reup"];
+const SCRIPTS = ["run", "run-filtered", "run-reup"];
+
 /** The source of a page. */
 const read = (name: string) => Deno.readTextFileSync(`${ROOT}/contrib/man/${name}`);
 
 Deno.test("the list of manual pages", () => {
-  assert.deepEqual(PAGES, ["countersign.1", "countersign.7", "countersign.conf.5", "incoming.8", "shim.1"]);
+  assert.deepEqual(PAGES, [
+    ...CHAIN.map((name) => `countersign-${name}.8`),
+    ...["countersign.1", "countersign.7", "countersign.conf.5", "incoming.8", "shim.1"],
+  ]);
 });
 
 test("manual pages pass mandoc -Tlint", async () => {
@@ -65,7 +72,8 @@ Deno.test("countersign.conf.5 describes every setting once, below its table", ()
 
 /** The examples that a reader would copy, as they are displayed. */
 function examples(name: string): string[] {
-  const shown = (text: string) => text.replaceAll("\\(dq", '"').replaceAll("\\&", "").replaceAll("\\-", "-");
+  const shown = (text: string) =>
+    text.replaceAll("\\(dq", '"').replaceAll("\\&", "").replaceAll("\\-", "-").replaceAll("\\e", "\\");
   const found = read(name).matchAll(/^\.Dl (.*)$|^\.Bd -literal.*\n([^]*?)^\.Ed$/gm);
   return [...found].map(([, line, block]) => shown(line ?? block!.trimEnd()));
 }
@@ -130,6 +138,8 @@ for (const name of PAGES) {
         const identity = '[[identity]]\naddress = "greg@example.org"\n';
         const settings = parseConfig(`${example}\n${identity}`, { file: "/home/greg/config.toml", home: "/home/greg" });
         assert.deepEqual(accountsIn(settings).map((one) => [one.name, one.sender]), [["home", ""], ["work", "plain"]]);
+      } else if (first.startsWith("exec tcpserver")) {
+        assert.ok(SCRIPTS.some((script) => snippet(`acceptutils/${script}`).join("\n").endsWith(example)), example);
       } else if (first.startsWith("since = ")) {
         const settings = parseConfig(example, { file: "/home/greg/config.toml", home: "/home/greg" });
         assert.deepEqual(settings.rule.map(({ to, sender }) => [to, sender]), [[["*@lists.example.org"], "plain"]]);
