@@ -21,12 +21,9 @@ Reads a message from standard input, signs its envelope sender and header, and p
   -F NAME     Set the full name for a missing From field
   -N -R -V    Request delivery status notifications, where the mail program supports them
   -i -oi      Accepted: a lone dot is always text
-  --filter    Print the signed message instead of sending it. Must be the first option
-  --envelope  With --filter: first print the sender and each recipient on a line, and an empty line
-  --received N  With --filter: ignore N Received fields at the top, which your own mail server has added
-  --login NAME  With --filter: sign for the identities of this login only
 
-Other sendmail options are accepted and ignored. Settings: ~/.config/countersign/config.toml
+Other sendmail options are accepted and ignored. With --filter as the first option it prints the signed message instead
+of sending it; see shim(1). Settings: ~/.config/countersign/config.toml
 Example: set sendmail="/usr/local/bin/shim" in muttrc
 `;
 

@@ -45,7 +45,7 @@ _countersign() {
     verify)
       words="--now --config --help" ;;
     shim)
-      words="--read-recipients --read-envelope-from --help" ;;
+      words="--help" ;;
     incoming)
       words="--as --maildir --forward --config --sender --recipient --help" ;;
     serve)

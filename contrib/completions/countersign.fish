@@ -59,10 +59,6 @@ complete -c countersign -n 'contains -- verify (commandline -opc)[2]' -l now -x 
 complete -c countersign -n 'contains -- verify (commandline -opc)[2]' -l config -r -F -d 'Settings file'
 complete -c countersign -n 'contains -- verify (commandline -opc)[2]' -l help -d 'Print the usage'
 complete -c countersign -n 'contains -- shim (commandline -opc)[2]' -f
-complete -c countersign -n 'contains -- shim (commandline -opc)[2]' -l filter -d 'Print the signed message instead of sending it'
-complete -c countersign -n 'contains -- shim (commandline -opc)[2]' -l envelope -d 'first print the sender and each recipient on a line, and an empty line'
-complete -c countersign -n 'contains -- shim (commandline -opc)[2]' -l received -x -d 'ignore N Received fields at the top, which your own mail server has added'
-complete -c countersign -n 'contains -- shim (commandline -opc)[2]' -l login -x -d 'sign for the identities of this login only'
 complete -c countersign -n 'contains -- shim (commandline -opc)[2]' -l help -d 'Print the usage'
 complete -c countersign -n 'contains -- incoming (commandline -opc)[2]' -f
 complete -c countersign -n 'contains -- incoming (commandline -opc)[2]' -l as -x -a 'qmail maildrop procmail postfix filter condredirect' -d 'Calling program'

@@ -67,3 +67,154 @@ Deno.test("several messages in one session, and a refused one between them", asy
   assert.equal(await submit(talk, MAIL), "250 ok");
   assert.equal(stubRuns(home), 2);
 });
+
+/** Content with what some servers take for its end, and a message behind it. */
+const SMUGGLED: [name: string, end: string, accepted: boolean][] = [
+  ["\\n.\\n", "\n.\n", true],
+  ["\\n.\\r\\n", "\n.\r\n", true],
+  ["\\r\\n.\\n", "\r\n.\n", true],
+  ["\\r.\\r\\n", "\r.\r\n", false],
+  ["\\r.\\r", "\r.\r", false],
+  ["\\r\\n.\\r", "\r\n.\r", false],
+  ["\\r\\n\\0.\\r\\n", "\r\n\0.\r\n", false],
+];
+for (const [name, end, accepted] of SMUGGLED) {
+  Deno.test(`smuggling by ${name}: one message, or refused`, async () => {
+    using home = homeWith();
+    await using talk = new Talk(home, OFMIPD);
+    await talk.reply();
+    const inner =
+      "MAIL FROM:<eve@example.com>\r\nRCPT TO:<bob@example.net>\r\nDATA\r\nFrom: ceo@example.org\r\n\r\nPay.\r\n";
+    const answer = await submit(talk, `${MAIL.slice(0, -2)}${end}${inner}`);
+    assert.match(answer, accepted ? /^250 ok$/ : /^550 5\.6\.0 /);
+    assert.match(await talk.say("NOOP"), /^250 /);
+    assert.equal((await talk.end()).rest, "");
+    assert.equal(stubRuns(home), accepted ? 1 : 0);
+    if (accepted) assert.match(stubInput(home), /Hello\.\n\.\nMAIL FROM:<eve@example\.com>\n[^]*Pay\.\n$/);
+  });
+}
+
+Deno.test("dots are removed where the client doubled them, in packets of any size", async () => {
+  using home = homeWith();
+  const content = `${MAIL}..\r\n..two\r\n.one\r\n${"x".repeat(200_000)}\r\n..\r\nend\r\n.\r\n`;
+  for (const size of [1, 7, 4096]) {
+    const part = size === 1 ? content.replace(/x+/, "x") : content;
+    await using talk = new Talk(home, OFMIPD);
+    await talk.reply();
+    for (const line of ["MAIL FROM:<greg@example.org>", "RCPT TO:<ann@example.net>", "DATA"]) await talk.say(line);
+    for (let at = 0; at < part.length; at += size) await talk.send(part.slice(at, at + size));
+    assert.equal(await talk.reply(), "250 ok");
+    assert.match(stubInput(home), /\n\nHello\.\n\.\n\.two\none\nx+\n\.\nend\n$/, `${size}`);
+  }
+});
+
+Deno.test("QUIT in the packet of the final dot", async () => {
+  using home = homeWith();
+  await using talk = new Talk(home, OFMIPD);
+  await talk.reply();
+  for (const line of ["MAIL FROM:<greg@example.org>", "RCPT TO:<ann@example.net>", "DATA"]) await talk.say(line);
+  assert.equal(await talk.say(`${MAIL}.\r\nQUIT`), "250 ok");
+  assert.match(await talk.reply(), /^221 /);
+  assert.equal(stubRuns(home), 1);
+});
+
+const COMMANDS: [line: string, reply: RegExp][] = [
+  ["RCPT TO:<ann@example.net>", /^503 /],
+  ["DATA", /^503 /],
+  ["MAIL greg@example.org", /^555 /],
+  ["MAIL FROM:<greg@example.org> RET=HDRS", /^555 /],
+  ["MAIL FROM:<greg@example.org> BODY=9BIT", /^501 /],
+  ["MAIL FROM:<greg>", /^553 /],
+  ["MAIL FROM:<greg@example.org> BODY=8BITMIME SMTPUTF8 SIZE=100", /^250 /],
+  ["MAIL FROM:<greg@example.org>", /^503 /],
+  ["RCPT TO:<>", /^55[35] /],
+  ["RCPT TO:<ann@example.net> NOTIFY=NEVER", /^555 /],
+  ["RCPT TO:<ann @example.net>", /^55[35] /],
+  ["DATA", /^503 /],
+  ["RCPT TO:<@relay.example:ann@example.net>", /^250 /],
+  ["RSET", /^250 /],
+  ["DATA", /^503 /],
+  ["VRFY ann", /^252 /],
+  ["EXPN list", /^502 /],
+];
+Deno.test("commands out of order, and parameters that are not supported", async () => {
+  using home = homeWith();
+  await using talk = new Talk(home, OFMIPD);
+  await talk.reply();
+  for (const [line, reply] of COMMANDS) assert.match(await talk.say(line), reply, line);
+});
+
+Deno.test("whom a login may send as: by default the identities", async () => {
+  const from = (author: string) => MAIL.replace("greg@example.org", author);
+  const cases: [check: string, login: string, mailFrom: string, content: string, code: RegExp][] = [
+    ["identities", "greg", "eve@example.com", MAIL, /^550 5\.7\.1 Not sent: "eve@example\.com" is not an address/],
+    ["identities", "greg", "greg@example.org", from("eve@example.com"), /^550 5\.7\.1 /],
+    ["identities", "greg", "", MAIL, /^250 /],
+    ["identities", "greg", "greg@example.org", `From: eve@example.com\r\n${MAIL}`, /^550 .*more than one From/],
+    ["login", "greg", "greg@other.example", from("greg@other.example"), /^250 /],
+    ["login", "greg@example.org", "greg@other.example", MAIL, /^550 /],
+    ["login", "greg@example.org", "GREG@example.org", MAIL, /^250 /],
+    ["any", "greg", "eve@example.com", from("eve@example.com"), /^250 /],
+  ];
+  for (const [check, login, mailFrom, content, code] of cases) {
+    using home = homeWith(`[submit]\ncheck_sender = "${check}"\n`);
+    await using talk = new Talk(home, OFMIPD, { AUTHUP_USER: login });
+    await talk.reply();
+    assert.match(await submit(talk, content, mailFrom), code, `${check} ${login} ${mailFrom}`);
+    assert.equal(stubRuns(home), code.source.startsWith("^250") ? 1 : 0);
+  }
+});
+
+Deno.test("rules replace envelope sender and From by an identity", async () => {
+  using home = homeWith();
+  home.write(".ofmipd/rules", "# rules\ngreg@laptop.example:Greg, of Example:greg@example.org:\n");
+  const send = async (...args: string[]) => {
+    await using talk = new Talk(home, [...OFMIPD, ...args], { AUTHUP_USER: "greg" });
+    await talk.reply();
+    const answer = await submit(talk, MAIL.replace("greg@example.org", "greg@laptop.example"), "greg@laptop.example");
+    return { answer, ...await talk.end() };
+  };
+  assert.equal((await send()).answer, "250 ok");
+  assert.equal(fieldOf(stubInput(home), "From"), '"Greg, of Example" <greg@example.org>');
+  assert.match(stubArguments(home)[2]!, /^SRS0=.*=greg@srs\.example\.org$/);
+  // The wrapper of seed 003 passes an empty argument to a user without rules.
+  assert.match((await send("")).answer, /^550 /);
+  assert.equal((await send(home.write("other", "greg@laptop.example:G:greg@example.org:\n"))).answer, "250 ok");
+});
+
+Deno.test("wrong rules are reported with their line, and the client gets 451", async () => {
+  for (
+    const [rules, message] of [
+      ["\ngreg@laptop.example:Greg\n", /rules:2: Rule is not of the form key:name:address:/],
+      ["a@b.example:G:eve@example.com:\n", /rules:1: Address "eve@example\.com" belongs to no identity: add it/],
+    ] as const
+  ) {
+    using home = homeWith();
+    home.write(".ofmipd/rules", rules);
+    await using talk = new Talk(home, OFMIPD);
+    await talk.reply();
+    assert.match(await talk.say("MAIL FROM:<greg@example.org>"), /^451 4\.3\.5 /);
+    assert.match((await talk.end()).stderr, message);
+  }
+});
+
+Deno.test("failures of the transport: permanent ones are 554, others 451", async () => {
+  for (const [then, code] of [["exit 65", /^554 /], ["exit 75", /^451 /], ["exit 1", /^451 /]] as const) {
+    using home = homeWith("", then);
+    await using talk = new Talk(home, OFMIPD);
+    await talk.reply();
+    assert.match(await submit(talk, MAIL), code, then);
+    assert.match(await talk.say("QUIT"), /^221 /);
+  }
+});
+
+Deno.test("a message with more bytes than DATABYTES, or with too many hops, is refused", async () => {
+  using home = homeWith();
+  await using talk = new Talk(home, OFMIPD, { DATABYTES: "10000" });
+  await talk.reply();
+  assert.match(await talk.say("EHLO me"), /250 SIZE 10000$/);
+  assert.match(await talk.say("MAIL FROM:<greg@example.org> SIZE=10001"), /^552 /);
+  assert.match(await submit(talk, MAIL + "x".repeat(10_000) + "\r\n"), /^552 5\.3\.4 /);
+  assert.match(await submit(talk, `${"Received: x; y\r\n".repeat(101)}${MAIL}`), /^554 5\.4\.6 /);
+  nothingSent(home);
+});

@@ -167,7 +167,6 @@ const VALUES: Record<string, { good: string; is: unknown; bad: string; with?: Ta
     bad: '["greg@example.org"]',
   },
   "forwarding.hash_length": { good: "20", is: 20, bad: "3" },
-  "submit.check_sender": { good: '"login"', is: "login", bad: '"user"' },
   "prvs.receive": { good: "true", is: true, bad: '"true"' },
   "prvs.delimiter": { good: '"-"', is: "-", bad: '"="' },
   "prvs.lifetime": { good: "99", is: 99, bad: "0" },

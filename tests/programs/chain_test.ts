@@ -1,0 +1,122 @@
+/** The whole chain with the real tcpserver, stunnel, swaks and mailfront. */
+import assert from "node:assert/strict";
+import { Authority } from "../certificates.ts";
+import { fieldOf } from "../rig.ts";
+import { stubArguments, stubInput, stubRuns } from "../stub.ts";
+import { plain } from "../submit/talk.ts";
+import { ChainHome, RawClient } from "./chain.ts";
+import { lacking, tests } from "./need.ts";
+
+const PROGRAMS = [
+  ["tcpserver", "ucspi-tcp"],
+  ["swaks", "swaks"],
+  ["stunnel4", "stunnel4"],
+  ["pop3front-maildir", "mailfront"],
+] as const;
+const missing: string[] = [];
+for (const [program, pack] of PROGRAMS) missing.push(await lacking(program, pack));
+const test = tests(missing.filter((one) => one !== "").join("; "));
+
+/** Sends a message with swaks. @returns its exit status and what it prints */
+async function swaks(chain: ChainHome, port: number, ...args: string[]): Promise<[number, string]> {
+  const { code, stdout, stderr } = await chain.home.run([
+    ...["swaks", "--server", `127.0.0.1:${port}`, "--from", "greg@example.org", "--to", "ann@example.net"],
+    ...["--auth-user", "greg", "--auth-password", "secret", ...args],
+  ]);
+  return [code, stdout + stderr];
+}
+
+test("the chain under tcpserver and stunnel", async (t) => {
+  await using chain = await ChainHome.make();
+  const { home } = chain;
+  const sentBySwaks = async (port: number, ...args: string[]) => {
+    const before = stubRuns(home);
+    const [code, text] = await swaks(chain, port, ...args);
+    assert.equal(code, 0, text);
+    assert.equal(stubRuns(home), before + 1, text);
+    assert.match(stubArguments(home)[2]!, /^SRS0=.*@srs\.example\.org$/);
+    assert.match(fieldOf(stubInput(home), "X-Msgauth"), /^v1\.k1\./);
+    return text;
+  };
+
+  await t.step("run: PLAIN and LOGIN", async () => {
+    const port = await chain.serve("run");
+    assert.match(await sentBySwaks(port, "--auth", "PLAIN"), /<- {2}235 ok, go ahead/);
+    await sentBySwaks(port, "--auth", "LOGIN");
+    assert.match(stubInput(home), /^Received: \(ofmipd 127\.0\.0\.1\); /);
+    if (Deno.uid() === 0) assert.equal(Deno.statSync(`${home.path}/.local/state/countersign/log`).uid, 65534);
+    assert.match(home.read("run.log"), /succeeded, child completed/);
+  });
+
+  await t.step("run: a wrong password, an unknown login and root's right password take equally long", async () => {
+    const [, hash] = home.read("users").split(":");
+    home.write("users", `${home.read("users")}root:${hash}:root\n`, 0o600);
+    const port = await chain.serve("run");
+    for (const [user, password] of [["greg", "wrong"], ["nobody", "secret"], ["root", "secret"], ["0", "secret"]]) {
+      using client = await RawClient.open(port);
+      await client.until(/^220 /);
+      const begun = Date.now();
+      assert.match(await client.say(`AUTH PLAIN ${plain(user!, password!)}`), /^535 /);
+      const took = Date.now() - begun;
+      // A busy machine may need the next second.
+      assert.ok(took >= 1000 && took % 1000 < 600, `${user}: ${took} ms`);
+    }
+    assert.match(home.read("run.log"), /login failed from 127\.0\.0\.1: user="root" tries=1/);
+  });
+
+  await t.step("run-reup: five attempts, whichever run of authup gets them", async () => {
+    const port = await chain.serve("run-reup");
+    using client = await RawClient.open(port);
+    await client.until(/^220 /);
+    for (let n = 1; n <= 5; n++) assert.match(await client.say(`AUTH PLAIN ${plain("greg", "no")}`), /^535 /, `${n}`);
+    assert.equal(await client.until(/./), "(closed)");
+    await sentBySwaks(port, "--auth", "PLAIN");
+  });
+
+  await t.step("run-filtered: fixsmtpio in front of ofmipd", async () => {
+    const port = await chain.serve("run-filtered");
+    const text = await sentBySwaks(port, "--auth", "PLAIN");
+    assert.match(text, /<- {2}235 ok, go ahead \(#2\.0\.0\)\n[^]*<- {2}221 mx\.example\.org/);
+  });
+
+  await t.step("stunnel starts the chain; before STARTTLS no AUTH is offered", async () => {
+    using authority = await Authority.make();
+    const { cert, key } = await authority.leaf("DNS:localhost,IP:127.0.0.1");
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr;
+    listener.close();
+    const text = Deno.readTextFileSync(new URL("../../contrib/acceptutils/stunnel.conf", import.meta.url))
+      .split("\n[submissions]")[0]!
+      .replaceAll("/usr/local/lib/countersign/submit", chain.submit)
+      .replace("smtp " + `${chain.submit}/checkpassword`, `smtp ${chain.submit}/checkpassword -a file:${chain.users}`)
+      .replace("/etc/ssl/private/mail.pem", home.write("mail.pem", cert + key, 0o600))
+      .replace("accept = 587", `accept = 127.0.0.1:${port}`);
+    chain.start(["stunnel4", home.write("stunnel.conf", `foreground = yes\npid =\n${text}`)], "null");
+    for (let left = 100;; left--) {
+      const opened = await RawClient.open(port).catch(() => undefined);
+      if (opened !== undefined) {
+        using client = opened;
+        await client.until(/^220 /m);
+        const offered = await client.say("EHLO me");
+        assert.match(offered, /STARTTLS/);
+        assert.doesNotMatch(offered, /AUTH/);
+        break;
+      }
+      assert.ok(left > 0, "stunnel does not listen");
+      await new Promise((done) => setTimeout(done, 50));
+    }
+    assert.match(await sentBySwaks(port, "--tls", "--auth", "PLAIN"), /<~ {2}235 ok/);
+    assert.match(stubInput(home), /^Received: \(ofmipd 127\.0\.0\.1\); /);
+  });
+
+  await t.step("run-pop3: mailfront reads the user's maildir", async () => {
+    const port = await chain.serve("run-pop3");
+    using client = await RawClient.open(port);
+    assert.match(await client.until(/\n/), /^\+OK <\d+\.\d+@mx\.example\.org>/);
+    assert.match(await client.say("USER greg"), /^\+OK/);
+    assert.match(await client.say("PASS secret"), /^\+OK/);
+    assert.match(await client.say("STAT"), /^\+OK 1 /);
+    assert.match(await client.say("RETR 1", /\r\n\.\r\n/), /Subject: For Greg/);
+    assert.match(await client.say("QUIT"), /^\+OK/);
+  });
+});
