@@ -110,6 +110,9 @@ const READERS: Record<string, (text: string) => unknown> = {
   whatFollows: (text) => whatFollows(text, () => Promise.resolve(text), () => text),
 };
 
+/** How many times a reader reads the text, if more than once: `disagreement` makes the entry as well. */
+const TIMES: Record<string, number> = { disagreement: 2 };
+
 const CHALLENGE = `From: The qsecretary program <qmail-confirm-${"a".repeat(20)}@list.cr.yp.to>\n`;
 const MIME = 'Content-Type: multipart/mixed; boundary="b"\n\n--b\nContent-Transfer-Encoding: base64\n\n';
 const PARTS = 'Content-Type: multipart/mixed; boundary="b"\n\n--b\n\n';
@@ -163,7 +166,7 @@ fuzz("twice the text takes at most 2.5 times the work", shapes, async (shape) =>
   const [half, full] = [await work(() => read(once)), await work(() => read(twice))];
   assert.ok(full <= 2.5 * half + 10_000, `${half} for ${once.length} bytes, ${full} for ${twice.length}`);
   // The work per byte is bounded, too.
-  assert.ok(full <= 50 * twice.length, `${full} for ${twice.length} bytes`);
+  assert.ok(full <= 50 * twice.length * (TIMES[shape[0]] ?? 1), `${full} for ${twice.length} bytes`);
 }, 4);
 
 /** Work within one match of a pattern is visible to a clock only, so the ratio is generous and measured three times. */
