@@ -75,7 +75,7 @@ function keys({ file, now, findings }: DoctorContext, settings: Settings): void 
 
 function folders({ findings, notes }: DoctorContext, settings: Settings): void {
   const user = Deno.uid() ?? 0;
-  const { state, incoming, transport, challenge, tag } = settings;
+  const { state, incoming, transport, outbox, challenge, tag } = settings;
   const check = (path: string, purpose: string, own = false) => {
     if (path !== "") findings.push(...checkFolder(pathAndParents(path), purpose, user, own));
   };
@@ -94,6 +94,7 @@ function folders({ findings, notes }: DoctorContext, settings: Settings): void {
   check(incoming.inbox, "the maildir for delivered mail (incoming.inbox)");
   if (challenge.answer) check(challenge.answered, "the maildir for answered challenges (challenge.answered)");
   if (tag.pymsgauth !== "") check(tag.pymsgauth, "the folder with the tokens of pymsgauth (tag.pymsgauth)");
+  check(outbox.report, "the maildir for reports (outbox.report)");
   if (transport.via === "maildir") {
     check(transport.maildir, "the maildir for the mail you send (transport.maildir)");
     notes.push(`transport.via is "maildir": the mail you send is stored in ${transport.maildir} and not sent`);

@@ -20,6 +20,11 @@ export async function report(context: OutboxContext, locked: LockedEntry, entry:
   // A report about a report could be answered by a report.
   if (entry.report || owner === undefined) return false;
   const { settings, outbox, clock } = context;
+  const { notify } = entry.dsn;
+  if (notify !== undefined && !notify.split(",").includes("failure")) { // RFC 3461 section 5.2.1: it was not asked for
+    log(settings, { direction: "out", entry: locked.id, result: "reported", note: `no report: NOTIFY=${notify}` });
+    return true;
+  }
   const now = clock();
   const message = await locked.message();
   const returned = message.whole && entry.size <= MAX_RETURNED_BYTES && entry.dsn.ret !== "hdrs"

@@ -1,7 +1,7 @@
 /** Prints the queue as `postqueue -p` and `mailq` do. */
 import { formatAddress } from "../../lib/address.ts";
 import type { OutboxEntry } from "./entry.ts";
-import { unsent } from "./progress.ts";
+import { replyText, unsent } from "./progress.ts";
 
 /** An entry with its name. */
 export interface NamedEntry {
@@ -26,7 +26,7 @@ export function printQueue(entries: readonly NamedEntry[]): string[] {
     lines.push(`${name}${String(size).padStart(7)} ${arrival(created)}  ${from}`);
     let last = "";
     for (const { address, reply } of unsent(entry)) {
-      if (reply !== "" && reply !== last) lines.push(`(${reply})`);
+      if (reply !== "" && reply !== last) lines.push(`(${replyText(reply)})`);
       last = reply;
       lines.push(`${" ".repeat(46)}${formatAddress(address)}`);
     }

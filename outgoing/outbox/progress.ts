@@ -3,7 +3,7 @@ import { type Address, formatAddress } from "../../lib/address.ts";
 import type { OutboxEntry, OutboxRecipient } from "./entry.ts";
 
 /** The delay after the first failed attempt; it doubles with each further one, up to the second value. */
-export const [MIN_DELAY_MS, MAX_DELAY_MS] = [60_000, 4 * 3_600_000];
+const [MIN_DELAY_MS, MAX_DELAY_MS] = [60_000, 4 * 3_600_000];
 
 /** Days after which the sender is told that a message could not be sent. */
 export const MAX_AGE_DAYS = 5;
@@ -28,6 +28,15 @@ export interface RecipientResult {
   readonly reply: string;
 }
 
+/** Maximum length of a reply that is kept. */
+const MAX_REPLY_LENGTH = 500;
+
+/** Returns the text of a reply on one line and without control characters: a server chose it. */
+export function replyText(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, " ").trim().slice(0, MAX_REPLY_LENGTH);
+}
+
 /** The recipients to which the message is still to be sent. */
 export function unsent({ recipients }: Pick<OutboxEntry, "recipients">): OutboxRecipient[] {
   return recipients.filter(({ state }) => state === "waiting" || state === "sending");
@@ -45,11 +54,11 @@ export const isFinished = (entry: OutboxEntry): boolean => unsent(entry).length 
 export const mayBeSent = ({ recipients }: OutboxEntry): boolean => recipients.some(({ state }) => state === "sending");
 
 /**
- * Returns whether an attempt is due. One that lies further ahead than the longest delay was set by a clock that was
- * wrong, so it is due, too.
+ * Returns whether an attempt is due. One that lies further ahead than the delay after so many attempts was set by a
+ * clock that was wrong, so it is due, too.
  */
-export function isDue({ hold, next }: OutboxEntry, now: number): boolean {
-  return !hold && (next <= now || next > now + MAX_DELAY_MS);
+export function isDue({ hold, next, attempts }: OutboxEntry, now: number): boolean {
+  return !hold && (next <= now || next > now + delayAfter(attempts));
 }
 
 /** Returns whether the message is given up. */
@@ -106,7 +115,7 @@ function update(
   const recipients = entry.recipients.map((one): OutboxRecipient => {
     const result = found.get(formatAddress(one.address));
     if (result === undefined || one.state === "sent" || one.state === "refused") return one;
-    return { ...one, state: states[result.outcome], reply: result.reply };
+    return { ...one, state: states[result.outcome], reply: replyText(result.reply) };
   });
   return { ...entry, recipients };
 }

@@ -1,9 +1,11 @@
 /** Composes the message that tells the sender which recipients were refused (RFC 3464). */
 import { type Address, formatAddress, formatMailbox } from "../../lib/address.ts";
 import { type Bytes, concat, utf8 } from "../../lib/bytes.ts";
+import { decodeWords } from "../../lib/encoded_words.ts";
 import { rfc5322Date } from "../../lib/date.ts";
 import { type Field, field, type Header, printHead, value, values } from "../../lib/message.ts";
 import type { OutboxRecipient } from "./entry.ts";
+import { replyText } from "./progress.ts";
 
 /** Largest message that is returned whole; of a larger one only the header is. */
 export const MAX_RETURNED_BYTES = 64 * 1024;
@@ -33,7 +35,10 @@ export interface ReportContext {
 }
 
 /** Returns the report, with LF as line end. */
-export function composeReport(refused: Refused, { now, unique, mta }: ReportContext): { head: Bytes; body: Bytes } {
+export function composeReport(given: Refused, { now, unique, mta }: ReportContext): { head: Bytes; body: Bytes } {
+  // Entries are files, so a reply could have been changed by hand.
+  const recipients = given.recipients.map((one) => ({ ...one, reply: replyText(one.reply) }));
+  const refused = { ...given, recipients };
   const { owner, header, message } = refused;
   const boundary = `report-${unique}`;
   const fields: Field[] = [
@@ -65,7 +70,8 @@ export function composeReport(refused: Refused, { now, unique, mta }: ReportCont
 
 /** The part for people. */
 function words({ recipients, created, header, message }: Refused): string {
-  const subject = value(header, "Subject");
+  const given = value(header, "Subject");
+  const subject = given === undefined ? undefined : replyText(decodeWords(given));
   const about = subject === undefined ? "" : `, with the Subject "${subject}",`;
   const each = recipients.map(({ address, reply }) =>
     `<${formatAddress(address)}>:\n    ${reply || "no attempt was made"}\n`

@@ -227,3 +227,16 @@ Deno.test("the clock jumps ahead: nothing expires by that alone", async () => {
   await box.runAfter(1000 * DAY);
   assert.deepEqual(only(box), ["waiting"]);
 });
+
+Deno.test("no report where none was requested: NOTIFY=NEVER, or only about delays", async () => {
+  await using sink = new Sink({ to: REFUSED });
+  using box = new Box("");
+  box.configure(sink.port, 'outbox.report = "reports"');
+  for (const [notify, reports] of [["never", 0], ["success,delay", 0], ["delay,failure", 1]] as const) {
+    await box.keep("ann@example.net", { dsn: { notify } });
+    assert.deepEqual(await box.run(), []);
+    const found = reports === 0 ? [] : [...Deno.readDirSync(`${box.path}/reports/new`)];
+    assert.deepEqual([box.names("queue"), found.length], [[], reports], notify);
+  }
+  assert.match(box.log, /result=reported note="no report: NOTIFY=never"/);
+});

@@ -55,17 +55,22 @@ test("delays double from one minute to four hours", () => {
 });
 
 test("an attempt is due at its time, and at once if a wrong clock set it too far ahead; never while held", () => {
-  const rows: [number, boolean][] = [
-    [-DAY, true],
-    [0, true],
-    [1, false],
-    [4 * HOUR, false],
-    [4 * HOUR + 1, true],
-    [900 * DAY, true],
+  const rows: [attempts: number, ahead: number, due: boolean][] = [
+    [20, -DAY, true],
+    [20, 0, true],
+    [20, 1, false],
+    [20, 4 * HOUR, false],
+    [20, 4 * HOUR + 1, true],
+    [20, 900 * DAY, true],
+    [0, MINUTE, false],
+    [0, MINUTE + 1, true],
+    [2, 2 * MINUTE, false],
+    [2, 2 * MINUTE + 1, true],
   ];
-  for (const [ahead, due] of rows) {
-    assert.equal(isDue(entry(["waiting"], { next: NOW + ahead }), NOW), due, `${ahead}`);
-    assert.equal(isDue(entry(["waiting"], { next: NOW + ahead, hold: true }), NOW), false);
+  for (const [attempts, ahead, due] of rows) {
+    const one = entry(["waiting"], { attempts, next: NOW + ahead });
+    assert.equal(isDue(one, NOW), due, `${attempts} attempts, ${ahead} ms`);
+    assert.equal(isDue({ ...one, hold: true }, NOW), false);
   }
 });
 
