@@ -1,7 +1,7 @@
 /** The real Exim with contrib/exim/door, which asks the sockets `lookup` and `map`. */
 import assert from "node:assert/strict";
 import { qsbmf, ROOT } from "../rig.ts";
-import { FORGED, LETTER, LIE, PLAIN, srs } from "../serve/at_door.ts";
+import { FORGED, LETTER, LIE, PLAIN, srs, tagged } from "../serve/at_door.ts";
 import { Sink } from "../smtp_sink.ts";
 import { LookupEngine } from "./at_lookup.ts";
 import { MAIN, prepareExim, toSmarthost } from "./exim.ts";
@@ -99,6 +99,7 @@ test("Exim rejects what the door would reject, and passes the rest", async (t) =
       refused("551", "5.1.6", "The address has changed, please write to <ann@example.net>"),
     ],
     ["a valid signed address", "", srs(), FORGED, /^250 /],
+    ["a bounce that returns a valid tag", "", PLAIN, tagged(), /^250 /],
     ["a bounce of a remembered message", "", PLAIN, known, /^250 /],
     ["a person", "jo@b.example", PLAIN, LETTER, /^250 /],
     ["a quotation mark in an address", '"a\\"b"@b.example', PLAIN, LETTER, /^250 /],

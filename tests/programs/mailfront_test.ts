@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { ROOT } from "../rig.ts";
-import { FORGED, LETTER, PLAIN, srs } from "../serve/at_door.ts";
+import { FORGED, LETTER, PLAIN, srs, tagged } from "../serve/at_door.ts";
 import { QueueSite } from "./qmail_site.ts";
 import { queued } from "./qmail_smtpd.ts";
 import { unpacked } from "./unpacked.ts";
@@ -37,6 +37,7 @@ test("mailfront rejects forged bounces, and passes the rest to qmail-queue", asy
     ["a forged bounce", "", PLAIN, FORGED, /^554 This is a bounce of a message that was not sent from here$/],
     ["a bad hash", "", srs("greg", "mallory"), FORGED, /^554 /],
     ["a valid signed address", "", srs(), FORGED, /^250 /],
+    ["a bounce that returns a valid tag", "", PLAIN, tagged(), /^250 /],
     ["a person", "jo@b.example", PLAIN, LETTER, /^250 /],
   ];
   for (const [what, sender, recipient, mail, reply] of rows) {

@@ -1,7 +1,7 @@
 /** The real OpenSMTPD with the filter of contrib/opensmtpd, and the socket `lookup` of an engine. */
 import assert from "node:assert/strict";
 import { qsbmf, ROOT } from "../rig.ts";
-import { FORGED, LETTER, LIE, PLAIN, srs } from "../serve/at_door.ts";
+import { FORGED, LETTER, LIE, PLAIN, srs, tagged } from "../serve/at_door.ts";
 import { Sink } from "../smtp_sink.ts";
 import { LookupEngine } from "./at_lookup.ts";
 import { OpenSmtpd, opensmtpd, SMTPD } from "./opensmtpd.ts";
@@ -47,6 +47,7 @@ match from any for any action "relay"
       `551 5.1.6 The address has changed, please write to <ann@example.net>. Contact: ${CONTACT}\r\n`,
     ],
     ["a valid signed address", "", srs(), FORGED, /^250 /],
+    ["a bounce that returns a valid tag", "", PLAIN, tagged(), /^250 /],
     ["a bounce of a remembered message", "", PLAIN, known, /^250 /],
     ["a person", "jo@b.example", PLAIN, LETTER, /^250 /],
     ["parameters of MAIL and RCPT", "jo@b.example> BODY=8BITMIME", `${PLAIN}> NOTIFY=NEVER`, LETTER, /^250 /],

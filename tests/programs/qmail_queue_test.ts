@@ -1,7 +1,7 @@
 /** hooks/queue as QMAILQUEUE, with a driver for qmail-smtpd, and the socket `lookup` of an engine. */
 import assert from "node:assert/strict";
 import { Home, isFile, qsbmf, ROOT } from "../rig.ts";
-import { FORGED, LETTER, LIE, PLAIN, srs } from "../serve/at_door.ts";
+import { FORGED, LETTER, LIE, PLAIN, srs, tagged } from "../serve/at_door.ts";
 import { listenAt } from "../../serve/sockets/listen.ts";
 import { QueueSite } from "./qmail_site.ts";
 import { qmailSmtpd, queued, type QueuedMail, queueStub } from "./qmail_smtpd.ts";
@@ -26,6 +26,7 @@ Deno.test("hooks/queue rejects what the door would reject", async (t) => {
     ],
     ["two recipients that do not exist", "", [srs("greg", "mallory"), srs("ann", "mallory")], FORGED, noAddress],
     ["a valid signed address", "", [srs()], FORGED, "250 ok"],
+    ["a bounce that returns a valid tag", "", [PLAIN], tagged(), "250 ok"],
     ["a bounce of a remembered message", "", [PLAIN], known, "250 ok"],
     ["a person", "jo@b.example", [PLAIN], LETTER, "250 ok"],
     ["one recipient of two exists", "", [srs("greg", "mallory"), PLAIN], FORGED, "250 ok"],

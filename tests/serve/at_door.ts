@@ -1,6 +1,7 @@
 /** What the tests of the door share: messages, addresses, and the last response of the door. */
 import assert from "node:assert/strict";
-import { srsForward } from "../../mod.ts";
+import { signTag, srsForward } from "../../mod.ts";
+import { randomNonce } from "../random.ts";
 import { doorRole } from "../../serve/door.ts";
 import { CREATED, qsbmf, SECRET } from "../rig.ts";
 import { EngineHome } from "./engine.ts";
@@ -19,6 +20,13 @@ export const srs = (user = "greg", secret = `greg ${SECRET}`, days = 0) =>
     alphabet: "base64url",
     now: new Date(Date.now() - days * DAY_MS),
   });
+
+/** A bounce that returns a message of greg with its tag. */
+export function tagged(): string {
+  const options = { key: "k1", secret: `greg ${SECRET}`, now: new Date(), nonce: randomNonce() };
+  const tag = signTag(PLAIN, "<sent@example.org>", options);
+  return qsbmf(PLAIN, `From: ${PLAIN}\nMessage-ID: <sent@example.org>\nX-Msgauth: ${tag}\n\nHi\n`);
+}
 
 /** The last response to a message. */
 export async function lastResponse(

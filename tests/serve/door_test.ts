@@ -2,19 +2,11 @@
 import assert from "node:assert/strict";
 import { noteForgotten } from "../../io/state/forgotten.ts";
 import { rememberSent } from "../../io/state/sent.ts";
-import { signTag } from "../../lib/tag.ts";
 import { doorRole } from "../../serve/door.ts";
 import { qsbmf, SECRET } from "../rig.ts";
-import { randomNonce } from "../random.ts";
 import { EngineHome } from "./engine.ts";
-import { FORGED, lastResponse, LETTER, LIE, PLAIN, srs, unreadable } from "./at_door.ts";
+import { FORGED, lastResponse, LETTER, LIE, PLAIN, srs, tagged, unreadable } from "./at_door.ts";
 import { message, talk } from "./mta.ts";
-
-function tagged(): string {
-  const options = { key: "k1", secret: `greg ${SECRET}`, now: new Date(), nonce: randomNonce() };
-  const tag = signTag(PLAIN, "<sent@example.org>", options);
-  return qsbmf(PLAIN, `From: ${PLAIN}\nMessage-ID: <sent@example.org>\nX-Msgauth: ${tag}\n\nHi\n`);
-}
 
 Deno.test("at RCPT: invalid signed addresses are rejected, all others accepted", async (t) => {
   using home = new EngineHome('contact = "https://example.org/mail"');
