@@ -27,7 +27,7 @@ export async function checkOutbox(context: DoctorContext, settings: Settings): P
   const outbox = outboxFolder(settings.state.folder);
   if (settings.outbox.when !== "never") findings.push(...await withoutRunner(context, outbox));
   try {
-    findings.push(...waiting(outbox, now), ...setAside(outbox));
+    findings.push(...settings.outbox.when === "never" ? abandoned(outbox) : waiting(outbox, now), ...setAside(outbox));
   } catch (error) {
     if (!(error instanceof Fail)) throw error;
     findings.push({ ...findingOf(error, outbox), why: "What waits there is not sent." });
@@ -54,6 +54,15 @@ async function withoutRunner({ file, home, now }: DoctorContext, outbox: string)
 /** Whether a crontab has a line that runs the outbox. */
 export const hasRunner = (crontab: string): boolean =>
   crontab.split("\n").some((line) => /^[^#]*(?:\boutbox (?:run|flush)\b|\/(?:shim|sendmail) -q)/.test(line));
+
+/** What was kept before the outbox was turned off. */
+function abandoned(outbox: string): Finding[] {
+  const count = idsIn(`${outbox}/queue`).length;
+  if (count === 0) return [];
+  const what = `${count} ${count === 1 ? "message waits" : "messages wait"} in the outbox, and outbox.when is "never"`;
+  const fix = "countersign outbox flush, or countersign outbox delete ALL";
+  return [{ what, where: { file: `${outbox}/queue` }, why: "Nothing sends what was kept before.", fix }];
+}
 
 function waiting(outbox: string, now: Date): Finding[] {
   const old = listEntries(outbox).filter(({ entry }) =>

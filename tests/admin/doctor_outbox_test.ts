@@ -1,7 +1,7 @@
 /** doctor and the outbox: something must run it, and nothing must stay in it. */
 import assert from "node:assert/strict";
 import { hasRunner } from "../../admin/doctor/outbox.ts";
-import { letter, OutboxHome } from "../outbox_home.ts";
+import { letter, OutboxHome, toServer } from "../outbox_home.ts";
 import { deadPort } from "../smtp_sink.ts";
 import { ROOT } from "../rig.ts";
 import { countersign } from "./run.ts";
@@ -54,4 +54,6 @@ Deno.test("doctor names old, damaged and undelivered messages", async () => {
     "1 message of the outbox: damaged",
     "1 message of the outbox: undelivered",
   ]);
+  home.settings(toServer(deadPort()));
+  assert.equal((await whats(home))[0], '1 message waits in the outbox, and outbox.when is "never"');
 });
