@@ -33,6 +33,7 @@ const COMMANDS: Record<string, Command> = {
   sandbox: async (name, args) => (await import("./admin/sandbox.ts")).sandbox(name, args),
   plain: async (name, args) => (await import("./admin/plain.ts")).plain(name, args),
   outbox: async (name, args) => (await import("./admin/outbox.ts")).outbox(name, args),
+  passwd: async (name, args) => (await import("./admin/passwd.ts")).passwd(name, args),
   expire: async (name, args) => (await import("./admin/expire.ts")).expire(name, args),
   help: (_, [word = ""]) =>
     knowsHelp(word) ? COMMANDS[word]!(word, ["--help"]) : word === "" || find(word) ? print(HELP) : unknown(word),
@@ -57,6 +58,7 @@ Signs the mail you send and checks what comes back.
   log       Print the log, filtered
   plain     Manage the lists that get mail with your plain address as envelope sender
   outbox    Send, list and change the mail that the shim has kept to send it later
+  passwd    Manage the logins of clients that submit mail
   expire    Remove expired state and leftover temporary files
   help      Print the list of commands or, with the name of a command, its help
   version   Print the version

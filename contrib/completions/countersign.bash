@@ -3,7 +3,7 @@ _countersign() {
   local word=${COMP_WORDS[COMP_CWORD]} former=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} words=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W "init keys sign verify shim incoming serve explain audit sweep doctor sandbox log plain outbox expire help version" -- "$word"))
+    COMPREPLY=($(compgen -W "init keys sign verify shim incoming serve explain audit sweep doctor sandbox log plain outbox passwd expire help version" -- "$word"))
     return
   fi
   # bash splits --direction=in into three words.
@@ -11,15 +11,15 @@ _countersign() {
   elif [ "$former" = = ]; then former=${COMP_WORDS[COMP_CWORD - 2]}
   fi
   case $command:$former in
-    init:--address | init:--srs-domain | init:--command | init:--preset | init:--host | init:--port | init:--user | keys:--address | keys:--signs-from | keys:--id | keys:--created | sign:--now | verify:--now | incoming:--sender | incoming:--recipient | explain:--sender | explain:--recipient | explain:--as | audit:--address | sweep:--days | doctor:--host | doctor:--address | doctor:--to | doctor:--wait | log:--result | log:--since)
+    init:--address | init:--srs-domain | init:--command | init:--preset | init:--host | init:--port | init:--user | keys:--address | keys:--signs-from | keys:--id | keys:--created | sign:--now | verify:--now | incoming:--sender | incoming:--recipient | explain:--sender | explain:--recipient | explain:--as | audit:--address | sweep:--days | doctor:--host | doctor:--address | doctor:--to | doctor:--wait | log:--result | log:--since | passwd:--user)
       return ;;
     init:--via)
       words="command smtp maildir" command= ;;
     init:--security)
       words="tls starttls none" command= ;;
-    init:--password-file | init:--ca | init:--config | keys:--config | keys:--settings | sign:--config | verify:--config | incoming:--config | serve:--config | explain:--config | audit:--sent | audit:--html | audit:--config | sweep:--config | doctor:--hook | doctor:--postconf | doctor:--sent | doctor:--config | sandbox:--config | log:--config | plain:--config | outbox:--config | expire:--config)
+    init:--password-file | init:--ca | init:--config | keys:--config | keys:--settings | sign:--config | verify:--config | incoming:--config | serve:--config | explain:--config | audit:--sent | audit:--html | audit:--config | sweep:--config | doctor:--hook | doctor:--postconf | doctor:--sent | doctor:--config | sandbox:--config | log:--config | plain:--config | outbox:--config | passwd:--file | expire:--config)
       compopt -o default && return ;;
-    init:--maildir | init:--spam | incoming:--maildir | sweep:--spam)
+    init:--maildir | init:--spam | incoming:--maildir | sweep:--spam | passwd:--home)
       compopt -o dirnames && return ;;
     keys:--from)
       words="mail-srs postsrsd exim batv-tools pymsgauth" command= ;;
@@ -70,10 +70,12 @@ _countersign() {
       words="list add remove --config --help" ;;
     outbox)
       words="run list flush hold release delete --config --help" ;;
+    passwd)
+      words="list add change remove --file --user --home --help" ;;
     expire)
       words="--config --help" ;;
     help)
-      words="init keys sign verify shim incoming serve explain audit sweep doctor sandbox log plain outbox expire help version" ;;
+      words="init keys sign verify shim incoming serve explain audit sweep doctor sandbox log plain outbox passwd expire help version" ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$word"))
 }

@@ -15,6 +15,7 @@ complete -c countersign -n __fish_use_subcommand -a sandbox -d 'Restrict shim an
 complete -c countersign -n __fish_use_subcommand -a log -d 'Print the log, filtered'
 complete -c countersign -n __fish_use_subcommand -a plain -d 'Manage the lists that get mail with your plain address as envelope sender'
 complete -c countersign -n __fish_use_subcommand -a outbox -d 'Send, list and change the mail that the shim has kept to send it later'
+complete -c countersign -n __fish_use_subcommand -a passwd -d 'Manage the logins of clients that submit mail'
 complete -c countersign -n __fish_use_subcommand -a expire -d 'Remove expired state and leftover temporary files'
 complete -c countersign -n __fish_use_subcommand -a help -d 'Print the list of commands or, with the name of a command, its help'
 complete -c countersign -n __fish_use_subcommand -a version -d 'Print the version'
@@ -127,9 +128,15 @@ complete -c countersign -n 'contains -- outbox (commandline -opc)[2]' -f
 complete -c countersign -n 'contains -- outbox (commandline -opc)[2]' -a 'run list flush hold release delete'
 complete -c countersign -n 'contains -- outbox (commandline -opc)[2]' -l config -r -F -d 'Settings file'
 complete -c countersign -n 'contains -- outbox (commandline -opc)[2]' -l help -d 'Print the usage'
+complete -c countersign -n 'contains -- passwd (commandline -opc)[2]' -f
+complete -c countersign -n 'contains -- passwd (commandline -opc)[2]' -a 'list add change remove'
+complete -c countersign -n 'contains -- passwd (commandline -opc)[2]' -l file -r -F -d 'The file of logins, mode 0600'
+complete -c countersign -n 'contains -- passwd (commandline -opc)[2]' -l user -x -d 'The user of the system as whom the login runs programs'
+complete -c countersign -n 'contains -- passwd (commandline -opc)[2]' -l home -x -a '(__fish_complete_directories)' -d 'The home folder of the login, with its own settings and state, if several logins share the user'
+complete -c countersign -n 'contains -- passwd (commandline -opc)[2]' -l help -d 'Print the usage'
 complete -c countersign -n 'contains -- expire (commandline -opc)[2]' -f
 complete -c countersign -n 'contains -- expire (commandline -opc)[2]' -l config -r -F -d 'Settings file'
 complete -c countersign -n 'contains -- expire (commandline -opc)[2]' -l help -d 'Print the usage'
 complete -c countersign -n 'contains -- help (commandline -opc)[2]' -f
-complete -c countersign -n 'contains -- help (commandline -opc)[2]' -a 'init keys sign verify shim incoming serve explain audit sweep doctor sandbox log plain outbox expire help version'
+complete -c countersign -n 'contains -- help (commandline -opc)[2]' -a 'init keys sign verify shim incoming serve explain audit sweep doctor sandbox log plain outbox passwd expire help version'
 complete -c countersign -n 'contains -- version (commandline -opc)[2]' -f

@@ -89,6 +89,7 @@ async function inShell(line: string): Promise<Ran> {
   const adapted = line.replace(/^countersign init\b.*/, (init) => {
     return `${init} --yes${init.includes("--via") ? "" : " --command /bin/true --preset sendmail"}`;
   });
+  const asked = adapted.replace(/^countersign passwd add \w+$/, "echo secret | $& --file users");
   if (adapted !== line) Deno.removeSync(`${home.path}/.config`, { recursive: true });
   home.write(
     "bin/countersign",
@@ -107,7 +108,7 @@ async function inShell(line: string): Promise<Ran> {
   home.write("secret", "some secret of a former program\n", 0o600);
   home.write("postsrsd", "SRS_DOMAIN=srs.example.net\n");
   const files = { "/etc/postsrsd.secret": "secret", "/etc/default/postsrsd": "postsrsd" };
-  const here = Object.entries(files).reduce((text, [from, to]) => text.replace(from, to), adapted);
+  const here = Object.entries(files).reduce((text, [from, to]) => text.replace(from, to), asked);
   return await home.run(["/bin/sh", "-ec", here]);
 }
 
