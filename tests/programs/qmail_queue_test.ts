@@ -141,6 +141,31 @@ Deno.test("whatever fails, the message goes to qmail-queue", async (t) => {
     "there is no room for temporary files",
     () => arrives(/^queue: .*nowhere cannot be written; the message is not examined/, { TMPDIR: at("nowhere") }),
   );
+  await t.step("serve stops while it is asked", async () => {
+    const path = at("stopping");
+    const listener = Deno.listen({ transport: "unix", path });
+    const stopping = (async () => {
+      using one = await listener.accept();
+      await one.read(new Uint8Array(10));
+    })();
+    await arrives(/^ask: .*(?:closed the connection|reset).*; the mail is accepted$/m, { COUNTERSIGN_LOOKUP: path });
+    await stopping;
+    listener.close();
+  });
+  await t.step("serve answers nonsense", async () => {
+    const path = at("nonsense");
+    const listener = Deno.listen({ transport: "unix", path });
+    const answering = (async () => {
+      using one = await listener.accept();
+      await one.read(new Uint8Array(10_000));
+      await one.write(new TextEncoder().encode('{"version":1,"reply":["250 ok","200 fine\\r\\n"]}\n'));
+    })();
+    const before = queued(site.home).length;
+    assert.equal((await site.send("", [PLAIN], FORGED, { env: { COUNTERSIGN_LOOKUP: path } })).reply, "250 ok");
+    assert.equal(queued(site.home).length, before + 1);
+    await answering;
+    listener.close();
+  });
   await t.step("serve hangs", async () => {
     const listener = await listenAt(at("hanging"));
     const open: Deno.Conn[] = [];
