@@ -4,8 +4,9 @@ import { concat } from "../../lib/bytes.ts";
 import { permissions, printSandbox } from "../../lib/settings/sandbox.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
 import { sandboxFile } from "../../lib/paths.ts";
+import { netstring } from "../../serve/map/netstring.ts";
 import { printPacket } from "../../serve/milter/packet.ts";
-import { qsbmf, type Ran, SECRET } from "../rig.ts";
+import { CREATED, qsbmf, type Ran, SECRET } from "../rig.ts";
 import { EngineHome } from "./engine.ts";
 import { message, OFFER, packetsIn, shown } from "./mta.ts";
 import { countersignLauncher, ServeProcess } from "./process.ts";
@@ -98,6 +99,28 @@ Deno.test("serve: settings reload, invalid ones are not used, and SIGTERM waits 
   assert.equal(rest[2]![0], "e");
   assert.equal(await engine.ended(), 0);
   await assert.rejects(engine.connect("door"));
+});
+
+Deno.test("serve: a forwarding key that the sandbox does not permit needs a restart, and defers nothing until then", async () => {
+  using home = new EngineHome();
+  await using engine = new Running(home);
+  await engine.until(/Listening on .*\/sockets\/policy and .*\/sockets\/map/);
+  const ask = async (request: string): Promise<string> => {
+    using connection = await engine.connect("map");
+    await connection.write(netstring(request));
+    const buffer = new Uint8Array(256);
+    return new TextDecoder().decode(buffer.subarray(0, await connection.read(buffer) ?? 0));
+  };
+  home.write("forwarding-keys", `f1 ${CREATED} a secret for forwarded mail only\n`, 0o600);
+  home.configure(`[forwarding]\ndomain = "fwd.example.net"`);
+  engine.kill("SIGHUP");
+  await engine.until(/Settings not reloaded, .*: forwarding\.keys was changed, which requires a restart/);
+  assert.equal(await ask("srs-forward jo@b.example"), "9:NOTFOUND ,");
+  engine.kill("SIGTERM");
+  assert.equal(await engine.ended(), 0);
+  await using again = new Running(home);
+  await again.until(/Listening on/);
+  assert.match(await ask("srs-forward jo@b.example"), /^\d+:OK SRS0=/);
 });
 
 Deno.test("serve: exit statuses and messages for invalid options and settings", async (t) => {
