@@ -4,6 +4,7 @@
  * identity nor its SRS domain is ever written or reversed: otherwise a stranger could obtain what counts as proof.
  */
 import { type Address, formatAddress, parseAddress } from "../../lib/address.ts";
+import { utf8 } from "../../lib/bytes.ts";
 import { isRejection } from "../../lib/fail.ts";
 import { glob } from "../../lib/glob.ts";
 import { type Identity, identityOf } from "../../lib/settings/identity.ts";
@@ -137,8 +138,9 @@ function quoted(text: string): string {
   return DOT_STRING.test(local) ? text : formatAddress({ local: `"${local.replace(/["\\]/g, "\\$&")}"`, domain });
 }
 
+/** Returns an address, whose parts are well formed, as the mail server expects it. */
 function checked(text: string): Rewritten {
   const address = quoted(text);
-  if (new TextEncoder().encode(address).length > MAX_ADDRESS_OCTETS) return { why: "the address would be too long" };
-  return mailbox(address) === undefined ? { why: "no address inside" } : { address };
+  if (utf8(address).length > MAX_ADDRESS_OCTETS) return { why: "the address would be too long" };
+  return { address };
 }
