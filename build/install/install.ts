@@ -129,7 +129,10 @@ async function install(args: readonly string[]): Promise<void> {
   }
   const paths = LAUNCHERS.map(({ at }) => `${prefix}/${at}`);
   const [shim, countersign, hook, ask] = paths as [string, string, string, string];
-  await replaceCache(`${home}/cache`, (cache) => prove({ shim, countersign, hook, ask, cache }));
+  await replaceCache(
+    `${home}/cache`,
+    (cache) => prove({ shim, countersign, hook, ask, submit: `${home}/submit`, cache }),
+  );
   const programs = [...LAUNCHERS.map(({ at }) => at), ...SCRIPTS.map((name) => `${HOME}/${name}`)];
   console.log(programs.filter((at) => !INNER.includes(at)).map((at) => `${prefix}/${at}`).join("\n"));
 }

@@ -11,6 +11,8 @@ export interface Programs {
   readonly hook: string;
   /** The client of hooks/queue. */
   readonly ask: string;
+  /** The folder of the programs for tcpserver. */
+  readonly submit: string;
   /** Deno's cache for shim and hook. */
   readonly cache: string;
 }
@@ -26,7 +28,7 @@ command = ["/bin/sh", "-c", "exec cat >out", "sh"]
 const MAIL = "From: you@example.org\nTo: somebody@example.net\n\nHello.\n";
 
 /** Runs the programs. @throws {Error} with the path and the output of a program that fails */
-export async function prove({ shim, countersign, hook, ask, cache }: Programs): Promise<void> {
+export async function prove({ shim, countersign, hook, ask, submit, cache }: Programs): Promise<void> {
   const home = Deno.makeTempDirSync({ prefix: "countersign-" });
   const at = (name: string) => `${home}/${name}`;
   const env = {
@@ -36,6 +38,7 @@ export async function prove({ shim, countersign, hook, ask, cache }: Programs): 
     RECIPIENT: "you@example.org",
     HOST: "example.org",
     COUNTERSIGN_LOOKUP: at("lookup"),
+    COUNTERSIGN_CONTROL: home,
   };
   const run = async (argv: readonly string[], expected: number, input = "") => {
     const [program, ...args] = argv as [string, ...string[]];
@@ -61,6 +64,10 @@ export async function prove({ shim, countersign, hook, ask, cache }: Programs): 
     await run([hook], 0, bounce(returned));
     await run([hook], 99, bounce(MAIL));
     await run([ask, "data"], 75, `F\0Tyou@example.org\0\0${MAIL}`); // nobody answers here
+    await run([`${submit}/authup`, "smtp", "/bin/false"], 0, "EHLO me\r\nQUIT\r\n");
+    await run([`${submit}/fixsmtpio`, "/bin/cat"], 0);
+    await run([`${submit}/ofmipd`], 0, "EHLO me\r\nQUIT\r\n");
+    await run([`${submit}/verify`, `file:${home}/users`], 75, "you\0password\0\0"); // there is no such file
   } finally {
     Deno.removeSync(home, { recursive: true });
   }

@@ -42,14 +42,14 @@ export class ChainHome implements AsyncDisposable {
   }
 
   /** Gives the home to the user; the file of logins stays with root. */
-  own(): void {
+  own(...more: string[]): void {
     Deno.chmodSync(this.home.path, 0o755);
     if (Deno.uid() !== 0) return;
     Deno.mkdirSync(`${this.home.path}/.local`, { recursive: true });
     const chown = (...args: string[]) =>
       assert.ok(new Deno.Command("chown", { args: [...args] }).outputSync().success, args.join(" "));
     chown(USER, this.home.path);
-    for (const name of [".config", ".local", "Maildir"]) chown("-R", USER, `${this.home.path}/${name}`);
+    for (const name of [".config", ".local", "Maildir", ...more]) chown("-R", USER, `${this.home.path}/${name}`);
     if (this.users !== "") Deno.chownSync(this.users, 0, 0);
   }
 

@@ -1,7 +1,7 @@
 /** The whole chain with the real tcpserver, stunnel, swaks and mailfront. */
 import assert from "node:assert/strict";
 import { Authority } from "../certificates.ts";
-import { fieldOf } from "../rig.ts";
+import { CREATED, fieldOf } from "../rig.ts";
 import { stubArguments, stubInput, stubRuns } from "../stub.ts";
 import { plain } from "../submit/talk.ts";
 import { ChainHome, RawClient } from "./chain.ts";
@@ -47,6 +47,31 @@ test("the chain under tcpserver and stunnel", async (t) => {
     if (Deno.uid() === 0) assert.equal(Deno.statSync(`${home.path}/.local/state/countersign/log`).uid, 65534);
     assert.match(home.read("run.log"), /succeeded, child completed/);
   });
+
+  await t.step(
+    "run: a virtual user, who shares the user of the system, has their own identity, key and state",
+    async () => {
+      const [, hash, user] = home.read("users").trim().split(":");
+      const ann = "ann/.config/countersign";
+      home.write(`${ann}/keys`, `a1 ${CREATED} another secret, for tests only\n`, 0o600);
+      const identity = '[[identity]]\naddress = "ann@example.com"\nsrs_domain = "srs.example.com"\n';
+      home.write(`${ann}/config.toml`, `${identity}[transport]\nvia = "maildir"\nmaildir = "~/out"\n`);
+      Deno.removeSync(`${home.path}/${ann}/config.sandbox`); // the rig has written it for another home
+      home.write("users", `${home.read("users")}ann@example.com:${hash}:${user}:${home.path}/ann\n`, 0o600);
+      chain.own("ann");
+      const port = await chain.serve("run");
+      const as = ["--auth-user", "ann@example.com", "--auth", "PLAIN"];
+      const [foreign, refused] = await swaks(chain, port, ...as);
+      assert.notEqual(foreign, 0);
+      assert.match(refused, /<\*\* 550 5\.7\.1 Not sent: "greg@example\.org" is not an address of yours/);
+      const [code, text] = await swaks(chain, port, ...as, "--from", "ann@example.com");
+      assert.equal(code, 0, text);
+      const [mail] = home.mails("ann/out");
+      assert.match(fieldOf(mail!, "Return-Path"), /=ann@srs\.example\.com>$/);
+      assert.match(fieldOf(mail!, "X-Msgauth"), /^v1\.a1\./);
+      assert.match(home.read("ann/.local/state/countersign/log"), /login=ann@example\.com/);
+    },
+  );
 
   await t.step("run: a wrong password, an unknown login and root's right password take equally long", async () => {
     const [, hash] = home.read("users").split(":");

@@ -218,3 +218,46 @@ Deno.test("a message with more bytes than DATABYTES, or with too many hops, is r
   assert.match(await submit(talk, `${"Received: x; y\r\n".repeat(101)}${MAIL}`), /^554 5\.4\.6 /);
   nothingSent(home);
 });
+
+Deno.test("a user without settings sends unsigned if the site says so, and only as the login if it says that, too", async () => {
+  for (const [check, code] of [["identities", /^250 ok$/], ["login", /^550 5\.7\.1 /]] as const) {
+    using home = new Home();
+    const config = home.write(
+      "site.toml",
+      `unconfigured = "pass"\n${stubTransport(home)}[submit]\ncheck_sender = "${check}"\n`,
+    );
+    await using talk = new Talk(home, OFMIPD, { AUTHUP_USER: "eve", COUNTERSIGN_CONFIG: config });
+    assert.match(await talk.reply(), /^235 /);
+    assert.match(await submit(talk, MAIL), code, check);
+    if (check === "identities") {
+      assert.deepEqual([stubArguments(home)[2], fieldOf(stubInput(home), "X-Msgauth")], ["greg@example.org", ""]);
+    } else nothingSent(home);
+  }
+});
+
+Deno.test("without usable settings a login gets 451, and the reason is logged, not told", async () => {
+  using home = homeWith();
+  Deno.chmodSync(`${home.path}/.config/countersign/keys`, 0o644);
+  await using talk = new Talk(home, OFMIPD, { AUTHUP_USER: "greg" });
+  await talk.reply();
+  const answer = await submit(talk, MAIL);
+  assert.equal(answer, "451 4.3.0 The message cannot be sent now, try again later");
+  assert.match((await talk.end()).stderr, /Key file is readable by others/);
+  nothingSent(home);
+});
+
+Deno.test("the Received fields of webmail do not prevent signing; a message that was delivered before is not signed", async () => {
+  using home = homeWith();
+  await using talk = new Talk(home, OFMIPD, { AUTHUP_USER: "greg" });
+  await talk.reply();
+  for (
+    const [before, signs] of [
+      ["Received: from webmail; now\r\n", true],
+      ["Delivered-To: greg@example.org\r\nResent-From: greg@example.org\r\n", false],
+    ] as const
+  ) {
+    assert.equal(await submit(talk, before + MAIL), "250 ok");
+    assert.equal(fieldOf(stubInput(home), "X-Msgauth") !== "", signs, before);
+    assert.ok(stubInput(home).includes(before.replaceAll("\r\n", "\n")));
+  }
+});
