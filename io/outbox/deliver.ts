@@ -36,26 +36,28 @@ export async function deliver(context: OutboxContext, locked: LockedEntry, entry
     const tried = await tryOnce(context, locked, entry);
     if (context.signal.aborted && !tried.results.some(({ outcome }) => outcome === "accepted")) {
       // Stopped by a signal: that is not an attempt, but a note made before the final dot may have to be withdrawn.
-      const { attempts, next } = entry;
-      const { unreachable } = entry;
-      const after = afterAttempt(tried.entry, tried.results, context.clock().getTime(), unreachable);
-      locked.save({ ...after, attempts, next });
+      const { attempts, next, unreachable } = entry;
+      locked.save({ ...afterAttempt(tried.entry, tried, context.clock().getTime()), attempts, next, unreachable });
       return undefined;
     }
     reached = tried.unreachable ? false : tried.failure === undefined ? true : undefined;
-    current = settle(tried.entry, tried, context.clock().getTime());
+    current = settle(tried.entry, tried, context.clock().getTime(), entry.attempts);
   }
   return await finish(context, locked, current), reached;
 }
 
-/** Notes the result of an attempt, and gives up what is too old. A refused report gets another sender. */
-export function settle(entry: OutboxEntry, tried: Attempt, now: number): OutboxEntry {
-  const { results, unreachable } = tried;
+/**
+ * Notes the result of an attempt, and gives up what is too old. A refused report gets another sender.
+ *
+ * @param attempts the number of attempts before this one
+ */
+export function settle(entry: OutboxEntry, tried: Attempt, now: number, attempts: number): OutboxEntry {
+  const { results } = tried;
   // Many providers reject the null sender. Their bounces of the report then reach its recipient.
   if (entry.report && entry.sender.address === null && results.every(({ outcome }) => outcome === "permanent")) {
     return { ...entry, sender: { address: entry.owner, scheme: "plain" }, next: now };
   }
-  const after = afterAttempt(entry, results, now, unreachable);
+  const after = afterAttempt(entry, tried, now, attempts);
   return isExpired(after, now) ? expired(after) : after;
 }
 
@@ -105,7 +107,7 @@ async function tryOnce(context: OutboxContext, locked: LockedEntry, entry: Outbo
     if (signed.note !== undefined) notes.push(signed.note);
     const envelope = { sender, recipients, dsn: entry.dsn };
     const beforeCommit = (results: readonly RecipientResult[]) => {
-      current = committing(entry, results);
+      current = committing(entry, results, clock().getTime());
       locked.save(current);
     };
     tried = await attempt(settings, account, envelope, await locked.message(), {

@@ -44,7 +44,7 @@ export async function sendOrKeep(context: OutboxContext, planned: Plan, message:
     signal: context.signal,
     beforeCommit: async (results) => {
       if (results.every(({ outcome }) => outcome === "accepted")) return checkLauncher();
-      await draft.keep((one) => committing(one, results));
+      await draft.keep((one) => committing(one, results, context.clock().getTime()));
     },
   });
   return await draft.settle(tried);
@@ -114,7 +114,7 @@ class Draft implements Disposable {
     const now = this.context.clock().getTime();
     const sent = some("accepted");
     try {
-      await this.keep((one) => settle(one, tried, now));
+      await this.keep((one) => settle(one, tried, now, 0));
       await finish(this.context, this.#locked!, this.#entry!);
     } catch (error) {
       // Whoever has the message would get it twice if the caller sent it again. What was noted before the final dot is

@@ -71,27 +71,31 @@ export function delayAfter(attempts: number): number {
   return Math.min(MAX_DELAY_MS, MIN_DELAY_MS * 2 ** Math.min(Math.max(attempts - 1, 0), 16));
 }
 
-/** Notes, directly before the message is committed, which recipients it may have been sent to if nothing more is noted. */
-export function committing(entry: OutboxEntry, results: readonly RecipientResult[]): OutboxEntry {
-  return update(entry, results, {
-    accepted: "sending",
-    unknown: "sending",
-    temporary: "waiting",
-    permanent: "refused",
-  });
+/**
+ * Notes, directly before the message is committed, which recipients it may have been sent to if nothing more is noted.
+ * It is an attempt already, so that a disk that takes no further note does not make it repeat every minute.
+ */
+export function committing(entry: OutboxEntry, results: readonly RecipientResult[], now: number): OutboxEntry {
+  const states = { accepted: "sending", unknown: "sending", temporary: "waiting", permanent: "refused" } as const;
+  return { ...update(entry, results, states), ...attempted(entry.attempts, now) };
 }
 
-/** Notes the results of an attempt. */
+/**
+ * Notes the results of an attempt.
+ *
+ * @param before the number of attempts before this one
+ */
 export function afterAttempt(
   entry: OutboxEntry,
-  results: readonly RecipientResult[],
+  { results, unreachable }: { readonly results: readonly RecipientResult[]; readonly unreachable: boolean },
   now: number,
-  unreachable: boolean,
+  before = entry.attempts,
 ): OutboxEntry {
   const states = { accepted: "sent", unknown: "sending", temporary: "waiting", permanent: "refused" } as const;
-  const attempts = entry.attempts + 1;
-  return { ...update(entry, results, states), attempts, next: now + delayAfter(attempts), unreachable };
+  return { ...update(entry, results, states), ...attempted(before, now), unreachable };
 }
+
+const attempted = (before: number, now: number) => ({ attempts: before + 1, next: now + delayAfter(before + 1) });
 
 /** Gives up the recipients to which the message was not sent. */
 export function expired(entry: OutboxEntry): OutboxEntry {

@@ -25,7 +25,7 @@ fuzz("a damaged entry is refused, or read as what it says", touches, (changes) =
 
 fuzz("no reply of a server adds a line to the queue's listing, or a field to a report", anyText, (reply) => {
   const result = { address: ANN, outcome: "temporary", reply } as const;
-  const entry = afterAttempt(ENTRY, [result], NOW.getTime(), false);
+  const entry = afterAttempt(ENTRY, { results: [result], unreachable: false }, NOW.getTime());
   assert.deepEqual(parseEntry(printEntry(entry)), entry);
   const [, , second, third] = printQueue([{ id: "A", entry }]);
   // deno-lint-ignore no-control-regex

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { Authority } from "../../certificates.ts";
 import { deadPort, HANG_UP, LATER, REFUSED, SILENCE, Sink } from "../../smtp_sink.ts";
+import { countingDisk } from "../disk.ts";
 import { Box } from "./box.ts";
 
 const [MINUTE, HOUR, DAY] = [60_000, 3_600_000, 86_400_000];
@@ -239,4 +240,31 @@ Deno.test("no report where none was requested: NOTIFY=NEVER, or only about delay
     assert.deepEqual([box.names("queue"), found.length], [[], reports], notify);
   }
   assert.match(box.log, /result=reported note="no report: NOTIFY=never"/);
+});
+
+Deno.test("a disk that takes the note before the final dot and none after it: not sent again at once", async () => {
+  await using sink = new Sink();
+  using box = new Box("");
+  box.configure(sink.port);
+  await box.keep("ann@example.net");
+  const rename = Deno.renameSync;
+  Deno.renameSync = (from, to) => {
+    if (`${to}`.endsWith(".done")) throw new Error("Input/output error");
+    rename(from, to);
+  };
+  try {
+    // Of a note, file and folder are synced.
+    const badRun = (after: number) => countingDisk("syncSync", () => box.runAfter(after), (nth) => nth >= 2);
+    await badRun(0);
+    assert.deepEqual([sink.accepted.length, only(box)], [1, ["sending"]]);
+    await badRun(59_000);
+    assert.equal(sink.accepted.length, 1);
+    await badRun(1_000);
+    await badRun(119_000);
+    assert.deepEqual([sink.accepted.length, box.queue[0]!.attempts], [2, 2], "then less and less often");
+  } finally {
+    Deno.renameSync = rename;
+  }
+  await box.runAfter(5 * MINUTE);
+  assert.deepEqual(box.names("queue"), []);
 });

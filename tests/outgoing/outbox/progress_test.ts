@@ -89,10 +89,11 @@ test("an entry expires after five days, but not before its eighth attempt", () =
 test("before the commit, accepted recipients become sending; after it, each gets its result", () => {
   const before = entry(["waiting", "waiting", "waiting", "waiting"]);
   const mixed = results("accepted", "temporary", "permanent", "accepted");
-  const during = committing(before, mixed);
+  const during = committing(before, mixed, NOW);
   assert.deepEqual(statesOf(during), ["sending", "waiting", "refused", "sending"]);
   assert.equal(mayBeSent(during), true);
-  const after = afterAttempt(during, mixed, NOW, false);
+  assert.deepEqual([during.attempts, during.next], [1, NOW + MINUTE], "an attempt, even if nothing more is noted");
+  const after = afterAttempt(during, { results: mixed, unreachable: false }, NOW, before.attempts);
   assert.deepEqual(statesOf(after), ["sent", "waiting", "refused", "sent"]);
   assert.deepEqual([after.attempts, after.next], [1, NOW + MINUTE]);
   assert.deepEqual(after.recipients.map(({ reply }) => reply), ["accepted", "temporary", "permanent", "accepted"]);
@@ -102,26 +103,28 @@ test("before the commit, accepted recipients become sending; after it, each gets
 });
 
 test("without a confirmation recipients stay sending, and are sent to again", () => {
-  const after = afterAttempt(entry(["sending", "waiting"]), results("unknown", "unknown"), NOW, false);
+  const after = afterAttempt(entry(["sending", "waiting"]), {
+    results: results("unknown", "unknown"),
+    unreachable: false,
+  }, NOW);
   assert.deepEqual([statesOf(after), unsent(after).length, mayBeSent(after)], [["sending", "sending"], 2, true]);
 });
 
 test("what is sent or refused never changes any more", () => {
   const before = entry(["sent", "refused"]);
   for (const outcome of ["accepted", "temporary", "permanent", "unknown"] as const) {
-    assert.deepEqual(statesOf(afterAttempt(before, results(outcome, outcome), NOW, false)), ["sent", "refused"]);
+    assert.deepEqual(statesOf(afterAttempt(before, { results: results(outcome, outcome), unreachable: false }, NOW)), [
+      "sent",
+      "refused",
+    ]);
   }
 });
 
 test("addresses that differ in case are two recipients", () => {
   const [one] = entry(["waiting"]).recipients;
   const both = entry([], { recipients: [one!, { ...one!, address: { local: "R0", domain: "example.net" } }] });
-  const after = afterAttempt(
-    both,
-    [{ address: { local: "R0", domain: "example.net" }, outcome: "accepted", reply: "" }],
-    NOW,
-    false,
-  );
+  const accepted = { address: { local: "R0", domain: "example.net" }, outcome: "accepted", reply: "" } as const;
+  const after = afterAttempt(both, { results: [accepted], unreachable: false }, NOW);
   assert.deepEqual(statesOf(after), ["waiting", "sent"]);
 });
 
