@@ -1,5 +1,6 @@
 /** Passwords hashed with scrypt (RFC 7914), by the implementation in Deno's Node layer: our own would take seconds. */
 import { encodeLatin1, timingSafeEqual } from "../../lib/bytes.ts";
+import { Fail, reason } from "../../lib/fail.ts";
 import { formatHash, type ScryptHash } from "../../lib/users.ts";
 
 /** N = 16,384, r = 8, p = 1: 35 ms and 16 MB. */
@@ -23,5 +24,12 @@ export async function hashPassword(password: string): Promise<string> {
 async function scrypt(password: string, { ln, r, p, salt }: Omit<ScryptHash, "hash">, length: number) {
   const { scryptSync } = await import("node:crypto"); // takes 15 ms, so only when it is needed
   const options = { N: 2 ** ln, r, p, maxmem: 256 * 2 ** ln * r };
-  return new Uint8Array(scryptSync(encodeLatin1(password), salt, length, options));
+  try {
+    return new Uint8Array(scryptSync(encodeLatin1(password), salt, length, options));
+  } catch (error) {
+    const memory = Math.ceil((128 * options.N * r) / 2 ** 20);
+    throw new Fail("temporary", `The password cannot be hashed, which takes ${memory} MB: ${reason(error)}`, {
+      cause: error,
+    });
+  }
 }
