@@ -5,9 +5,9 @@
 import assert from "node:assert/strict";
 import { letter as mail, OutboxHome, toServer } from "../outbox_home.ts";
 import { oneLine, ROOT } from "../rig.ts";
-import { deadPort, Sink } from "../smtp_sink.ts";
+import { deadPort, SILENCE, Sink } from "../smtp_sink.ts";
 import type { Fault, Job } from "./driver.ts";
-import { BODY, CONFIG, FaultHome, inPairs, isWhole, KEYS, letter, STATE } from "./home.ts";
+import { BODY, CONFIG, DENO, FaultHome, inPairs, isWhole, KEYS, letter, STATE } from "./home.ts";
 import { mountingTest, run, STATES, WITHOUT_OVERRIDE } from "./mounts.ts";
 
 const OK = { code: 0, stdout: "", stderr: "" };
@@ -221,4 +221,30 @@ Deno.test("a server that is suspended in the middle of a session: the session en
     await server.status;
     await lines.cancel();
   }
+});
+
+Deno.test("a laptop that is suspended in the middle of a session: the server gives up, the entry stays, and is sent once", async () => {
+  using home = new OutboxHome();
+  let runner: Deno.ChildProcess;
+  {
+    await using sink = new Sink({ to: SILENCE });
+    home.serve(sink, "always");
+    assert.deepEqual(await home.shim(["ann@example.net"], mail("1")), OK);
+    runner = new Deno.Command(`${home.path}/bin/deno`, {
+      args: [...DENO, `${ROOT}/shim/main.ts`, "shim", "-q"],
+      clearEnv: true,
+      env: { HOME: home.path, PATH: "/usr/bin:/bin", ...home.env },
+      stdin: "null",
+    }).spawn();
+    await sink.untilReceived(/^RCPT/);
+    runner.kill("SIGSTOP");
+  } // the server closes its connections
+  runner.kill("SIGCONT");
+  assert.equal((await runner.status).code, 0);
+  assert.deepEqual(home.entry().recipients.map(({ state }: { state: string }) => state), ["waiting"]);
+  await using sink = new Sink();
+  home.serve(sink, "always");
+  home.due();
+  assert.deepEqual(await home.shim(["-q"], ""), OK);
+  assert.deepEqual([sink.accepted.length, home.names("queue")], [1, []]);
 });
