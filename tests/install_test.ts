@@ -16,6 +16,8 @@ const PROGRAMS = [
   ...["queue", "rcptcheck"].map((name) => `lib/countersign/hooks/${name}`),
   ...["reup", "checkpassword", "checknotroot"].map((name) => `lib/countersign/submit/${name}`),
 ];
+/** Programs with manual pages of their own. */
+const CHAIN = ["authup", "checknotroot", "checkpassword", "fixsmtpio", "ofmipd", "reup"];
 const root = Deno.uid() === 0;
 
 /** A copy of the checkout with sources only. */
@@ -152,6 +154,7 @@ Deno.test("install", async (t) => {
       "man/man1/shim.1",
       "man/man5/countersign.conf.5",
       "man/man7/countersign.7",
+      ...[...CHAIN, "opensmtpd", "queue", "rcptcheck"].map((name) => `man/man8/countersign-${name}.8`).sort(),
       "man/man8/incoming.8",
       "zsh/site-functions/_countersign",
     ]);

@@ -18,12 +18,19 @@ const PAGES = [...Deno.readDirSync(`${ROOT}/contrib/man`)].map((entry) => entry.
 const CHAIN = ["authup", "checknotroot", "checkpassword", "fixsmtpio", "ofmipd", "reup"];
 const SCRIPTS = ["run", "run-filtered", "run-reup"];
 
+/** Programs that mail servers start, whose pages show lines of these snippets. */
+const SERVERS: Record<string, string> = {
+  "countersign-opensmtpd.8": "opensmtpd/smtpd.conf",
+  "countersign-queue.8": "qmail/tcp.smtp",
+  "countersign-rcptcheck.8": "qmail/rcptchecks",
+};
+
 /** The source of a page. */
 const read = (name: string) => Deno.readTextFileSync(`${ROOT}/contrib/man/${name}`);
 
 Deno.test("the list of manual pages", () => {
   assert.deepEqual(PAGES, [
-    ...CHAIN.map((name) => `countersign-${name}.8`),
+    ...[...CHAIN.map((name) => `countersign-${name}.8`), ...Object.keys(SERVERS)].sort(),
     ...["countersign.1", "countersign.7", "countersign.conf.5", "incoming.8", "shim.1"],
   ]);
 });
@@ -139,6 +146,8 @@ for (const name of PAGES) {
         const identity = '[[identity]]\naddress = "greg@example.org"\n';
         const settings = parseConfig(`${example}\n${identity}`, { file: "/home/greg/config.toml", home: "/home/greg" });
         assert.deepEqual(accountsIn(settings).map((one) => [one.name, one.sender]), [["home", ""], ["work", "plain"]]);
+      } else if (Object.hasOwn(SERVERS, name)) {
+        assert.ok(snippet(SERVERS[name]!).join("\n").includes(example), example);
       } else if (first.startsWith("exec tcpserver")) {
         assert.ok(SCRIPTS.some((script) => snippet(`acceptutils/${script}`).join("\n").endsWith(example)), example);
       } else if (first.startsWith("since = ")) {
