@@ -107,9 +107,8 @@ class Draft implements Disposable {
     // While nobody has the message, the caller can correct the recipients and send it again.
     const nobody = !some("accepted") && !some("unknown");
     if ((nobody && some("permanent")) || (this.context.signal.aborted && !some("accepted"))) {
-      if (this.#kept) this.#locked!.remove();
-      this.#kept = false;
-      throw failure ?? new Fail("refused", "Every recipient was refused");
+      // What cannot be removed from the queue is sent by a runner, so the caller must not send it again.
+      if (this.#discard()) throw failure ?? new Fail("refused", "Every recipient was refused");
     }
     const now = this.context.clock().getTime();
     const sent = some("accepted");
@@ -117,9 +116,9 @@ class Draft implements Disposable {
       await this.keep((one) => settle(one, tried, now, 0));
       await finish(this.context, this.#locked!, this.#entry!);
     } catch (error) {
-      // Whoever has the message would get it twice if the caller sent it again. What was noted before the final dot is
-      // on disk, and a runner continues from there.
-      if (!sent || !this.#kept) throw error;
+      // What was noted before the final dot is on disk, and a runner continues from there. If the caller sent the
+      // message again, it would arrive twice.
+      if (!this.#kept) throw error;
     }
     const name = this.#locked!.id;
     const count = (wanted: string) => results.filter(({ outcome }) => outcome === wanted).length;
@@ -129,8 +128,22 @@ class Draft implements Disposable {
     return { route, result: sent ? "sent" : "queued", entry: name, note };
   }
 
+  /** Removes the draft, or the entry from the queue. @returns false if it is still in the queue */
+  #discard(): boolean {
+    try {
+      this.#locked?.remove();
+    } catch {
+      // A draft was promised to nobody, and runners remove old ones.
+      if (this.#kept) return false;
+    }
+    this.#kept = false;
+    this.#locked?.[Symbol.dispose]();
+    this.#locked = undefined;
+    return true;
+  }
+
   [Symbol.dispose](): void {
-    if (!this.#kept) this.#locked?.remove();
+    if (!this.#kept) this.#discard();
     this.#locked?.[Symbol.dispose]();
   }
 }

@@ -28,16 +28,17 @@ export async function attemptSmtp(
       one.outcome === "accepted" ? { ...one, outcome, reply } : one
     );
   try {
-    const reply = await submitToAccepted(account, envelope, message, signal, async (replies) => {
-      known = envelope.recipients.map((address, nth) => resultOf(address, replies[nth]!));
-      await beforeCommit(known);
-    });
+    const heard = (replies: readonly Reply[]) =>
+      void (known = envelope.recipients.map((address, nth) => resultOf(address, replies[nth]!)));
+    const reply = await submitToAccepted(account, envelope, message, signal, heard, () => beforeCommit(known!));
     return { route, results: rest("accepted", printReply(reply)), unreachable: false };
   } catch (error) {
     if (error instanceof Unconfirmed) {
       return { route, results: rest("unknown", reason(error)), failure: error, unreachable: false };
     }
-    const outcome = outcomeOf(error);
+    // Of a message that was rejected after some recipients, what happened to the others.
+    const own = error instanceof SmtpRejected && error.cause instanceof SmtpRejected ? error.cause : error;
+    const outcome = outcomeOf(own);
     if (outcome === undefined) throw error;
     const failure = error as Fail;
     if (failure instanceof SmtpRejected && failure.recipients.length > 0) {
@@ -45,11 +46,11 @@ export async function attemptSmtp(
       const results = envelope.recipients.map((address, nth) => resultOf(address, replies[nth]!));
       return { route, results, failure, unreachable: false };
     }
-    const unreachable = failure instanceof SmtpRejected &&
-      (BEFORE_THE_MESSAGE.includes(failure.step) || failure.kind === "permission");
-    const reply = failure instanceof SmtpRejected && failure.reply !== undefined && !unreachable
-      ? printReply(failure.reply)
-      : reason(failure);
+    const unreachable = own instanceof SmtpRejected &&
+      (BEFORE_THE_MESSAGE.includes(own.step) || own.kind === "permission");
+    const reply = own instanceof SmtpRejected && own.reply !== undefined && !unreachable
+      ? printReply(own.reply)
+      : reason(own);
     return { route, results: rest(outcome, reply), failure, unreachable };
   }
 }

@@ -46,7 +46,8 @@ export async function submit(
 /**
  * Submits a message to the recipients that the server accepts.
  *
- * @param beforeCommit called directly before the final dot, with the replies to all recipients; as in {@link submit}
+ * @param heard called with the replies to all recipients, before the message is sent
+ * @param beforeCommit as in {@link submit}
  * @returns the server's reply to the message
  * @throws {Fail} as {@link submit}; `SmtpRejected` with the replies to all recipients if none was accepted
  */
@@ -55,14 +56,20 @@ export async function submitToAccepted(
   envelope: Envelope,
   message: Message,
   signal: AbortSignal | undefined,
-  beforeCommit: (replies: readonly Reply[]) => void | Promise<void>,
+  heard: (replies: readonly Reply[]) => void,
+  beforeCommit: BeforeCommit,
 ): Promise<Reply> {
   const { input, smtpEnvelope } = await prepared(envelope, message);
   let reply: Reply | undefined;
   await session(account, signal, async (client) => {
     const replies = await client.envelope(smtpEnvelope);
     if (!replies.some(isPositive)) throw client.failures.refusedRecipients(repliesTo(smtpEnvelope, replies));
-    reply = await client.send(input, () => beforeCommit(replies));
+    heard(replies);
+    try {
+      reply = await client.send(input, beforeCommit);
+    } catch (error) {
+      throw client.failures.withRecipients(error, repliesTo(smtpEnvelope, replies));
+    }
     await client.end(true);
   });
   return reply!;

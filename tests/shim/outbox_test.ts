@@ -155,3 +155,46 @@ Deno.test("without an outbox -q and -bp are those of the real program; -bs alway
   assert.equal((await home.shim(["-bp"], "")).stdout, "Mail queue is empty\n");
   assert.equal((await home.shim(["-bs"], "")).stdout, "real -bs\n");
 });
+
+Deno.test("failed, the message is rejected after some recipients: what that means for each, in every mixture", async (t) => {
+  const [DOT, DOT_NO] = ["451 4.3.0 Not now", "554 5.7.1 Spam"];
+  /** Replies to ann and bob, to DATA or the final dot; then the status, and what is kept. */
+  const table: [ann: string | undefined, bob: string, message: string, status: number, kept: string[]][] = [
+    [undefined, LATER, DOT, 0, ["waiting", "waiting"]],
+    [LATER, LATER, DOT, 0, ["waiting", "waiting"]],
+    [undefined, REFUSED, DOT, 69, []],
+    [LATER, REFUSED, DOT, 69, []],
+    [undefined, LATER, DOT_NO, 69, []],
+    [undefined, REFUSED, DOT_NO, 69, []],
+  ];
+  for (const [ann, bob, message, status, kept] of table) {
+    for (const step of ["data", "end"] as const) {
+      await t.step(`${ann ?? "250"}, ${bob}, ${step}: ${message}`, async () => {
+        await using sink = new Sink({ to: (to) => to.startsWith("ann") ? ann : bob, [step]: message });
+        using home = new OutboxHome();
+        home.serve(sink, "failed");
+        const ran = await home.shim(["ann@example.net", "bob@example.net"], letter("1"));
+        if (status === 0) assert.deepEqual(ran, OK);
+        else {
+          oneLine(ran, status, new RegExp(`"bob@example\\.net": "${bob}"`));
+          if (ann === undefined) assert.match(ran.stderr, new RegExp(`rejected the message: "${message}"`));
+        }
+        assert.deepEqual(
+          home.names("queue").flatMap((id) => home.entry(id).recipients).map(({ state }) => state),
+          kept,
+        );
+        assert.deepEqual([home.names("tmp"), sink.accepted.length], [[], 0]);
+      });
+    }
+  }
+});
+
+Deno.test("failed, the disk fails after the final dot was noted: kept and exit 0, or it would be sent twice", async () => {
+  using home = new OutboxHome();
+  const block = () =>
+    Deno.mkdirSync(`${home.path}/${home.outbox}/queue/${home.names("queue")[0]}/entry.json.new/x`, { recursive: true });
+  await using sink = new Sink({ to: (to) => to.startsWith("bob") ? LATER : undefined, end: LATER, hold: block });
+  home.serve(sink, "failed");
+  assert.deepEqual(await home.shim(["ann@example.net", "bob@example.net"], letter("1")), OK);
+  assert.deepEqual(home.entry().recipients.map(({ state }: { state: string }) => state), ["sending", "waiting"]);
+});

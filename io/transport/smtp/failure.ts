@@ -1,7 +1,7 @@
 /** Turns replies and connection errors into failures: permanent, temporary, or unconfirmed. */
 import { Fail, quote, quoteAll, reason } from "../../../lib/fail.ts";
 import { Rejected } from "../rejected.ts";
-import { printReply, type Reply } from "./reply.ts";
+import { isPositive, printReply, type Reply } from "./reply.ts";
 
 /** A step of the session. */
 export type Step =
@@ -91,10 +91,27 @@ export class Failures {
 
   /** The server rejected recipients, so that the message is not sent. Permanent if one of the replies is. */
   refusedRecipients(recipients: readonly RecipientReply[]): SmtpRejected {
-    const each = recipients.map(({ recipient, reply }) => `${quote(recipient)}: ${this.say(reply)}`).join(", ");
     const kinds = recipients.map(({ reply }) => kindOf("RCPT", reply));
     const kind = kinds.find((one) => one !== "temporary") ?? "temporary";
-    return new SmtpRejected(kind, "RCPT", `${this.server} rejected ${each}; nothing is sent`, { recipients });
+    const message = `${this.server} rejected ${this.#each(recipients)}; nothing is sent`;
+    return new SmtpRejected(kind, "RCPT", message, { recipients });
+  }
+
+  /**
+   * Adds the recipients that the server had rejected before to the failure of the message, which is the cause of the
+   * new one. Permanent if one of the replies is.
+   */
+  withRecipients(failure: unknown, recipients: readonly RecipientReply[]): unknown {
+    const rejected = recipients.filter(({ reply }) => !isPositive(reply));
+    if (!(failure instanceof SmtpRejected) || rejected.length === 0) return failure;
+    const kinds = [failure.kind, ...rejected.map(({ reply }) => kindOf("RCPT", reply))];
+    const kind = (["refused", "permission"] as const).find((one) => kinds.includes(one)) ?? "temporary";
+    const message = `${failure.message}; ${this.server} also rejected ${this.#each(rejected)}`;
+    return new SmtpRejected(kind, failure.step, message, { reply: failure.reply, cause: failure });
+  }
+
+  #each(recipients: readonly RecipientReply[]): string {
+    return recipients.map(({ recipient, reply }) => `${quote(recipient)}: ${this.say(reply)}`).join(", ");
   }
 
   /** The session failed before the final dot. A retry may succeed. */
