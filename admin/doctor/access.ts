@@ -60,7 +60,7 @@ export function groupId(name: string): number | undefined {
 }
 
 /** Returns the groups of a user in /etc/passwd and /etc/group. */
-function groupsOf(uid: number): ReadonlySet<number> {
+export function groupsOf(uid: number): ReadonlySet<number> {
   const account = lines("/etc/passwd").find((fields) => fields[2] === String(uid));
   const groups = new Set<number>();
   if (account === undefined) return groups;

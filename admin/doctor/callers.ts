@@ -2,6 +2,7 @@
 import { dayOf, printDay } from "../../lib/date.ts";
 import { installedPrograms } from "../programs.ts";
 import { lookupSocket } from "../../lib/settings/lookup.ts";
+import { socketDenied } from "./client_access.ts";
 import {
   checkEximDoor,
   checkOpenSmtpd,
@@ -93,7 +94,13 @@ export async function filters(
   }
 
   if (settings !== undefined) findings.push(...checkSweep(settings.state.folder, new Date()));
-  const clients = { programs, lookup: settings ? lookupSocket(settings) : "", folder, srsDomains: context.srsDomains };
+  const clients = {
+    programs,
+    lookup: settings ? lookupSocket(settings) : "",
+    folder,
+    srsDomains: context.srsDomains,
+    denied: socketDenied,
+  };
   for (const file of textFiles(OPENSMTPD_FILES)) findings.push(...checkOpenSmtpd(file, clients));
   for (const file of textFiles(EXIM_FILES)) findings.push(...checkEximDoor(file, clients));
   for (const file of textFiles(TCPRULES_FILES)) findings.push(...checkTcpRules(file, clients));

@@ -12,6 +12,17 @@ export interface ClientContext {
   readonly lookup: string;
   readonly folder: string;
   readonly srsDomains: readonly string[];
+  /**
+   * Returns the first of these users that exists, and why they cannot open a socket; undefined if they can, or if that is
+   * unknown.
+   */
+  denied(socket: string, users: readonly string[], groups: "primary" | "all"): SocketDenied | undefined;
+}
+
+/** A user, and why they cannot open a socket. */
+export interface SocketDenied {
+  readonly user: string;
+  readonly why: string;
 }
 
 /** Where the configurations are. */
@@ -42,6 +53,9 @@ export function checkOpenSmtpd({ file, text }: TextFile, context: ClientContext)
     );
   }
   checkSocket(line, number, context, add);
+  // smtpd gives a filter the primary group alone.
+  const own = /\buser\s+"?([\w.-]+)/.exec(line.slice(line.lastIndexOf('"')))?.[1];
+  checkAccess(context.lookup, own === undefined ? SMTPD_USERS : [own], "primary", number, context, add);
   const named = new RegExp(`\\bfilter\\s+(?:"${escaped(name)}"|${escaped(name)}\\b|\\{[^}]*"${escaped(name)}")`);
   const chained = lines.some((one) => new RegExp(`\\bchain\\b.*"?${escaped(name)}\\b`).test(one.line));
   if (!chained && !lines.some((one) => /^listen\b/.test(one.line) && named.test(one.line))) {
@@ -68,6 +82,9 @@ export function checkOpenSmtpd({ file, text }: TextFile, context: ClientContext)
   }
   return list;
 }
+
+const SMTPD_USERS = ["opensmtpd", "_smtpd", "smtpd"];
+const EXIM_USERS = ["Debian-exim", "exim"];
 
 const FILTER = /^filter\s+"?([^\s"]+)"?\s+proc(?:-exec)?\s+"([^"]*\/hooks\/opensmtpd\b[^"]*)"/;
 
@@ -100,6 +117,7 @@ export function checkEximDoor({ file, text }: TextFile, context: ClientContext):
       `COUNTERSIGN_MAP = ${context.folder}/map`,
     );
   }
+  checkAccess(context.lookup, EXIM_USERS, "all", lookup.number, context, add);
   const uses = (what: RegExp) => lines.some(({ line }) => what.test(line));
   if (!uses(/request":"judge"/)) {
     add(
@@ -192,6 +210,24 @@ function checkSocket(line: string, number: number, { lookup }: ClientContext, ad
     `Set COUNTERSIGN_LOOKUP=${lookup}`,
   );
 }
+
+/** Reports a user who cannot open the socket. */
+function checkAccess(
+  socket: string,
+  users: readonly string[],
+  groups: "primary" | "all",
+  number: number,
+  { denied }: ClientContext,
+  add: Add,
+): void {
+  const found = socket === "" ? undefined : denied(socket, users, groups);
+  if (found === undefined) return;
+  const { user, why } = found;
+  const fix = `Give the socket the group of ${user}: SocketGroup= in countersign-lookup.socket`;
+  add("lookup-denied", `${user} cannot open the socket lookup: ${why}`, number, UNASKED, fix);
+}
+
+const UNASKED = "Nobody is asked, and everything is accepted unexamined.";
 
 /** Returns the value of a variable: in a command line, or in a rule of tcpserver with any character as quotes. */
 function valueOf(line: string, name: string): string | undefined {

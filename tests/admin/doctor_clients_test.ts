@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import { checkEximDoor, checkOpenSmtpd, checkTcpRules, type ClientContext } from "../../admin/doctor/clients.ts";
 import type { Finding, TextFile } from "../../admin/doctor/finding.ts";
-import { ROOT } from "../rig.ts";
+import { socketDenied } from "../../admin/doctor/client_access.ts";
+import { ROOT, TempFolder } from "../rig.ts";
 
-const context = (missing = "", lookup = "/run/countersign/lookup"): ClientContext => ({
+const context = (missing = "", lookup = "/run/countersign/lookup", without = ""): ClientContext => ({
+  denied: (_, users) => users.includes(without) ? { user: without, why: "the socket has mode 660" } : undefined,
   programs: {
     trouble: (path) => missing !== "" && path.endsWith(missing) ? `${path} does not exist` : undefined,
     isShim: () => false,
@@ -46,6 +48,21 @@ const rows: [string, Check, string, ClientContext, ...string[]][] = [
     OPENSMTPD.replace(' filter "countersign"', ' filter "all"') + 'filter "all" chain { "rspamd", "countersign" }\n',
     context(),
   ],
+  [
+    "smtpd cannot open the socket",
+    checkOpenSmtpd,
+    OPENSMTPD,
+    context("", undefined, "opensmtpd"),
+    "lookup-denied",
+  ],
+  [
+    "another user of the filter",
+    checkOpenSmtpd,
+    OPENSMTPD.replace('hooks/opensmtpd"', 'hooks/opensmtpd" user cs'),
+    context("", undefined, "cs"),
+    "lookup-denied",
+  ],
+  ["Exim cannot open the socket", checkEximDoor, EXIM, context("", undefined, "Debian-exim"), "lookup-denied"],
   ["no match line", checkOpenSmtpd, OPENSMTPD.replace(/^match.*$/m, ""), context(), "opensmtpd-match"],
   [
     "a table",
@@ -93,3 +110,18 @@ for (const [what, check, text, given, ...ids] of rows) {
     for (const { where, why, fix } of findings) assert.ok(where.file === "/etc/x" && why !== "" && fix !== "");
   });
 }
+
+Deno.test("whether a user can open the socket", () => {
+  using folder = new TempFolder();
+  Deno.chmodSync(folder.path, 0o755);
+  const socket = `${folder.path}/lookup`;
+  const users = ["no such user", "nobody"];
+  assert.equal(socketDenied(socket, users, "all"), undefined, "there is no socket");
+  using _listener = Deno.listen({ transport: "unix", path: socket });
+  Deno.chmodSync(socket, 0o600);
+  assert.match(socketDenied(socket, users, "primary")!.why, /socket/);
+  assert.equal(socketDenied(socket, users, "primary")!.user, "nobody");
+  Deno.chmodSync(socket, 0o666);
+  assert.equal(socketDenied(socket, users, "primary"), undefined);
+  assert.equal(socketDenied(socket, ["no such user"], "primary"), undefined);
+});
