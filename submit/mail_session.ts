@@ -161,8 +161,13 @@ export class MailSession {
       now: new Date(),
     });
     if (refusal !== undefined) throw new DataRefused("550 5.7.1", `Not sent: ${refusal}`);
+    // The client may take long: if this process were killed meanwhile, the injector would send what it has got.
+    const spooled = {
+      ...settings,
+      transport: { ...settings.transport, spool: settings.transport.spool || !input.whole },
+    };
     await submitMessage({
-      settings,
+      settings: spooled,
       identities,
       request: {
         sender,

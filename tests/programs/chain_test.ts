@@ -11,6 +11,7 @@ const PROGRAMS = [
   ["tcpserver", "ucspi-tcp"],
   ["swaks", "swaks"],
   ["stunnel4", "stunnel4"],
+  ["msmtp", "msmtp"],
   ["pop3front-maildir", "mailfront"],
 ] as const;
 const missing: string[] = [];
@@ -132,6 +133,18 @@ test("the chain under tcpserver and stunnel", async (t) => {
     }
     assert.match(await sentBySwaks(port, "--tls", "--auth", "PLAIN"), /<~ {2}235 ok/);
     assert.match(stubInput(home), /^Received: \(ofmipd 127\.0\.0\.1\); /);
+
+    const before = stubRuns(home);
+    const tls = ["--tls=on", "--tls-starttls=on", `--tls-trust-file=${authority.ca}`];
+    const login = ["--auth=login", "--user=greg", "--passwordeval=echo secret", "--from=greg@example.org"];
+    const ran = await home.run(
+      ["msmtp", "--host=localhost", `--port=${port}`, ...tls, ...login, "--", "ann@example.net", "bob@example.net"],
+      "From: greg@example.org\nTo: ann@example.net\nSubject: Hi\n\n.\n..\nBye.\n",
+    );
+    assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+    assert.equal(stubRuns(home), before + 1);
+    assert.deepEqual(stubArguments(home).slice(-2), ["ann@example.net", "bob@example.net"]);
+    assert.ok(stubInput(home).endsWith("\n\n.\n..\nBye.\n"));
   });
 
   await t.step("run-pop3: mailfront reads the user's maildir", async () => {

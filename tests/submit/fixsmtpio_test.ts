@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { Fail, placed } from "../../lib/fail.ts";
 import { parseRules, problems } from "../../submit/fixsmtpio_rules.ts";
 import { fnmatch } from "../../submit/fnmatch.ts";
-import { Home } from "../rig.ts";
-import { CHAIN } from "./talk.ts";
+import { Home, ROOT } from "../rig.ts";
+import { CHAIN, Talk } from "./talk.ts";
 
 /** Rules that acceptutils refuses without a reason, or that never apply, and what we say. The first three are seed 003's. */
 const WRONG: [rule: string, message: RegExp][] = [
@@ -81,3 +81,65 @@ Deno.test("fixsmtpio --check lists every mistake, and the greeting that a client
   assert.equal(good, 0);
   assert.match(stdout, /control\/fixsmtpio: 2 rules\n$/);
 });
+
+const SERVER = `${ROOT}/tests/submit/chain/server`;
+
+Deno.test("NOFIXSMTPIO runs the server and changes nothing", async () => {
+  using home = new Home();
+  home.write("control/fixsmtpio", ":greeting::2*::235 ok\n");
+  await using talk = new Talk(home, [`${CHAIN}/fixsmtpio`, SERVER], {
+    LOG: `${home.path}/log`,
+    NOFIXSMTPIO: "1",
+    STATUS: "9",
+  });
+  assert.equal(await talk.reply(), "220 inner.example ESMTP");
+  await talk.say("QUIT");
+  assert.equal((await talk.end()).code, 9);
+});
+
+Deno.test("FIXSMTPIODEBUG traces commands, replies and content, before and after", async () => {
+  using home = new Home();
+  home.write("control/fixsmtpio", ":auth:NOOP :*::502 no\n");
+  await using talk = new Talk(home, [`${CHAIN}/fixsmtpio`, SERVER], { LOG: `${home.path}/log`, FIXSMTPIODEBUG: "1" });
+  await talk.reply();
+  for (const line of ["AUTH x", "DATA", "a\r\n.", "QUIT"]) await talk.say(line);
+  const { stderr } = await talk.end();
+  const traced = stderr.trim().split("\n").map((line) => line.replace(/^fixsmtpio \d+ \S+server \d+ /, ""));
+  assert.deepEqual(traced.slice(2, 6), [
+    '1: "AUTH x\\r\\n"',
+    '2: "NOOP AUTH x\\r\\n"',
+    '3: "250 ok NOOP AUTH x\\r\\n"',
+    '4: "502 no\\r\\n"',
+  ]);
+  assert.ok(traced.includes('D: "a\\r\\n.\\r\\n"'));
+});
+
+/** Content in pieces, and whether fixsmtpio lets the message pass. */
+const CONTENTS: [name: string, pieces: string[], passes: boolean][] = [
+  ["byte by byte", [..."a.\r\n..\r\nb\r\n.\r\n"], true],
+  ["a CR at the end of a packet", ["a\r", "\n.\r", "\n"], true],
+  ["a dot at the beginning of a packet in mid-line", ["foo", ".\r\n", ".\r\n"], true],
+  ["\\n.\\n", ["a\n.\n"], false],
+  ["\\n.\\r\\n", ["a\n.\r\n"], false],
+  ["\\r\\n.\\n", ["a\r\n.\n"], false],
+  ["\\r\\n.\\n in pieces", ["a\r\n.", "\n"], false],
+  ["\\n.\\r\\n in pieces", ["a\n", ".\r", "\n"], false],
+  ["\\r.\\r\\n is text", ["a\r.\r\nb\r\n.\r\n"], true],
+];
+for (const [name, pieces, passes] of CONTENTS) {
+  Deno.test(`the content of a message: ${name}`, async () => {
+    using home = new Home();
+    await using talk = new Talk(home, [`${CHAIN}/fixsmtpio`, SERVER], { LOG: `${home.path}/log` });
+    await talk.reply();
+    assert.match(await talk.say("DATA"), /^354 /);
+    for (const piece of pieces) {
+      await talk.send(piece);
+      await new Promise((done) => setTimeout(done, 5));
+    }
+    assert.match(await talk.reply(), passes ? /^250 / : /^451 /);
+    if (!passes) {
+      return assert.deepEqual([(await talk.end()).code, home.read("log").includes("data: .\n")], [75, false]);
+    }
+    assert.match(await talk.say("QUIT"), /^221 /);
+  });
+}

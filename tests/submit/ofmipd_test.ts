@@ -1,5 +1,6 @@
 /** ofmipd: what a client that has logged in sends leaves like a message from mutt. */
 import assert from "node:assert/strict";
+import { isThere } from "../../admin/files.ts";
 import { fieldOf, Home } from "../rig.ts";
 import { nothingSent, stubArguments, stubInput, stubRuns, stubTransport } from "../stub.ts";
 import { CHAIN, Talk } from "./talk.ts";
@@ -260,4 +261,47 @@ Deno.test("the Received fields of webmail do not prevent signing; a message that
     assert.equal(fieldOf(stubInput(home), "X-Msgauth") !== "", signs, before);
     assert.ok(stubInput(home).includes(before.replaceAll("\r\n", "\n")));
   }
+});
+
+Deno.test("a phone's message and mutt's have the same form", async () => {
+  using home = homeWith();
+  const comparable = (text: string) =>
+    text.replace(/^Received: \(ofmipd .*\n/, "").replace(/(?<=^X-Msgauth: v1\.k1\.\d+\.).*$/m, "NONCE.MAC");
+  await home.shim(["-f", "greg@example.org", "--", "ann@example.net"], MAIL.replaceAll("\r\n", "\n"));
+  const byMutt = [stubArguments(home), comparable(stubInput(home))];
+  await using talk = new Talk(home, OFMIPD, { AUTHUP_USER: "greg" });
+  await talk.reply();
+  assert.equal(await submit(talk, MAIL.replace("To:", "Bcc: bob@example.net\r\nTo:")), "250 ok");
+  assert.deepEqual([stubArguments(home), comparable(stubInput(home))], byMutt);
+  assert.match(comparable(stubInput(home)), /^X-Msgauth: v1\.k1\.\d+\.NONCE\.MAC$/m);
+});
+
+Deno.test("commands may end with a bare LF, as the ofmipd of mess822 accepts; content that needs CRLF may not", async () => {
+  using home = homeWith();
+  await using talk = new Talk(home, OFMIPD);
+  await talk.reply();
+  await talk.send("MAIL FROM:<greg@example.org>\nRCPT TO:<ann@example.net>\nDATA\n");
+  for (const code of [/^250 /, /^250 /, /^354 /]) assert.match(await talk.reply(), code);
+  await talk.send(MAIL.replaceAll("\r\n", "\n") + "\r\n");
+  assert.equal(await talk.say("."), "250 ok");
+});
+
+Deno.test("a large message reaches the injector only when it is complete, even if ofmipd is killed", async () => {
+  using home = homeWith();
+  const content = MAIL + "line of the body\r\n".repeat(20_000);
+  await using talk = new Talk(home, OFMIPD);
+  await talk.reply();
+  for (const line of ["MAIL FROM:<greg@example.org>", "RCPT TO:<ann@example.net>", "DATA"]) await talk.say(line);
+  await talk.send(content);
+  const spooled = () => home.read("stub.runs") === "" && isThere(`${home.path}/.local/state/countersign/spool`);
+  for (let left = 200; !spooled() && left > 0; left--) await new Promise((done) => setTimeout(done, 20));
+  assert.ok(spooled());
+  nothingSent(home);
+  await talk.kill();
+  nothingSent(home);
+
+  await using again = new Talk(home, OFMIPD);
+  await again.reply();
+  assert.equal(await submit(again, content), "250 ok");
+  assert.deepEqual([stubRuns(home), stubInput(home).split("\n").length], [1, content.split("\n").length + 3]);
 });

@@ -77,6 +77,15 @@ export class Talk implements AsyncDisposable {
     return { rest: this.#text, code, stderr: await this.#errors };
   }
 
+  /** Kills the launcher and the program with SIGKILL. */
+  async kill(): Promise<void> {
+    const children = Deno.readTextFileSync(`/proc/${this.#child.pid}/task/${this.#child.pid}/children`).trim().split(
+      " ",
+    );
+    for (const pid of [...children.filter((one) => one !== "").map(Number), this.#child.pid]) Deno.kill(pid, "SIGKILL");
+    await this.#child.status;
+  }
+
   async #more(): Promise<boolean> {
     const { value, done } = await this.#reader.read();
     if (value !== undefined) this.#text += decodeLatin1(value);
