@@ -1,12 +1,14 @@
 /** Sends a message by way of the outbox. This module is loaded on demand, when `outbox.when` is not `never`. */
 import { Fail } from "../../lib/fail.ts";
 import { inOnePiece, type Message } from "../../lib/message.ts";
+import { printServer, serverOf } from "../../lib/settings/parse.ts";
 import { argumentsFor } from "../../lib/settings/presets.ts";
 import type { OutboxEntry } from "../../outgoing/outbox/entry.ts";
 import { plannedEntry } from "../../outgoing/outbox/planned.ts";
 import { committing, type RecipientResult } from "../../outgoing/outbox/progress.ts";
 import type { Plan } from "../../outgoing/plan.ts";
 import { readCertificates, readPassword } from "../system/load.ts";
+import { checkMayConnect } from "../transport/may_connect.ts";
 import { attempt } from "../transport/attempt.ts";
 import type { Attempt } from "../transport/outcome.ts";
 import { checkLauncher } from "../transport/commit.ts";
@@ -57,6 +59,7 @@ function checkTransport({ settings: { transport } }: OutboxContext, { envelope, 
     throw new Fail("usage", "Envelope sender unknown", { fix: "give one with -f, or write as an identity" });
   }
   const { password_file, ca } = account!.account;
+  checkMayConnect(printServer(serverOf(account!.account)));
   if (password_file !== "") readPassword(password_file);
   if (ca !== "") readCertificates(ca);
 }

@@ -11,6 +11,7 @@ import { readCertificates } from "../system/load.ts";
 import { inOnePiece, type Message } from "../../lib/message.ts";
 import type { Envelope } from "../../lib/envelope.ts";
 import { loginOf } from "./credentials.ts";
+import { checkMayConnect } from "./may_connect.ts";
 import { type BeforeCommit, Client, type Server } from "./smtp/client.ts";
 import type { SmtpEnvelope } from "./smtp/envelope.ts";
 import { Limits, TIMEOUTS } from "./smtp/limits.ts";
@@ -144,9 +145,7 @@ async function session(
 function serverIn(account: Account): Server {
   const endpoint = serverOf(account);
   const name = printServer(endpoint);
-  if (Deno.permissions.querySync({ name: "net", host: name }).state !== "granted") {
-    throw new Fail("config", `No permission to connect to ${name}`, { fix: "countersign sandbox" });
-  }
+  checkMayConnect(name);
   const { security, helo, ca } = account;
   const login = loginOf(account);
   return { ...endpoint, name, security, helo, ca: ca === "" ? [] : [readCertificates(ca)], ...(login && { login }) };

@@ -1,8 +1,8 @@
 /** The outbox, with the real shim and runner. */
 import assert from "node:assert/strict";
 import { letter, OutboxHome, toServer } from "../outbox_home.ts";
-import { deadPort, LATER, REFUSED, Sink } from "../smtp_sink.ts";
-import { fieldOf, oneLine } from "../rig.ts";
+import { deadPort, HANG_UP, LATER, REFUSED, SILENCE, Sink } from "../smtp_sink.ts";
+import { fieldOf, filesBelow, oneLine, ROOT } from "../rig.ts";
 
 const OK = { code: 0, stdout: "", stderr: "" };
 const SIGNED = /^SRS0=[\w-]{8}=[A-Z2-7]{2}=example\.org=greg@srs\.example\.org$/;
@@ -109,6 +109,16 @@ Deno.test("errors of settings and arguments are reported at once, and nothing is
     oneLine(await home.shim(["ann@example.net"], stranger), 64, /Envelope sender unknown: give one with -f/);
     home.settings(`${toServer(sink.port, 'ca = "missing.pem"\n')}[outbox]\nwhen = "${when}"\n`);
     oneLine(await home.shim(["ann@example.net"], letter("1")), 78, /missing\.pem: CA file does not exist/);
+    home.serve(sink, when);
+    home.write(
+      ".config/countersign/config.sandbox",
+      home.read(".config/countersign/config.sandbox").replace(/^.*-net=.*\n/m, ""),
+    );
+    oneLine(
+      await home.shim(["ann@example.net"], letter("1")),
+      78,
+      /No permission to connect to 127\.0\.0\.1:\d+: countersign sandbox/,
+    );
     home.settings(`[transport]\npreset = "dma"\n[outbox]\nwhen = "${when}"\n`);
     oneLine(await home.shim(["-f", "<>", "ann@example.net"], letter("1")), 69, /dma does not support the null sender/);
   }
@@ -197,4 +207,53 @@ Deno.test("failed, the disk fails after the final dot was noted: kept and exit 0
   home.serve(sink, "failed");
   assert.deepEqual(await home.shim(["ann@example.net", "bob@example.net"], letter("1")), OK);
   assert.deepEqual(home.entry().recipients.map(({ state }: { state: string }) => state), ["sending", "waiting"]);
+});
+
+Deno.test("failed, the server takes the message and says nothing: exit 0, sent again under the same Message-ID", async () => {
+  await using sink = new Sink({ end: HANG_UP });
+  using home = new OutboxHome();
+  home.serve(sink, "failed");
+  assert.deepEqual(await home.shim(["ann@example.net"], letter("1")), OK);
+  assert.deepEqual(home.entry().recipients.map(({ state }: { state: string }) => state), ["sending"]);
+  sink.answers = {};
+  home.due();
+  assert.deepEqual(await home.shim(["-q"], ""), OK);
+  assert.deepEqual(sink.accepted.map((one) => fieldOf(one.mail, "Message-ID")), ["<1@example.org>"]);
+  assert.match(home.log().at(-1)!, /note="an earlier attempt was not confirmed: may be sent twice"/);
+});
+
+Deno.test("failed, SIGTERM while the server is slow: exit 75, nothing is kept", async () => {
+  await using sink = new Sink({ to: SILENCE });
+  using home = new OutboxHome();
+  home.serve(sink, "failed");
+  const child = new Deno.Command(`${ROOT}/shim/shim`, {
+    args: ["ann@example.net"],
+    clearEnv: true,
+    env: { HOME: home.path, PATH: `${home.path}/bin:/usr/bin:/bin`, ...home.env },
+    stdin: "piped",
+    stderr: "null",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(letter("1")));
+  await writer.close();
+  await sink.untilReceived(/^RCPT/);
+  child.kill("SIGTERM");
+  assert.equal((await child.status).code, 75);
+  assert.deepEqual([home.names("queue"), home.names("tmp"), sink.accepted.length], [[], [], 0]);
+});
+
+Deno.test("the record of sent mail has one entry for a message, however often it is tried", async () => {
+  using home = new OutboxHome();
+  home.serve({ port: deadPort() }, "failed");
+  assert.deepEqual(await home.shim(["ann@example.net"], letter("1")), OK);
+  const sizes = () =>
+    filesBelow(`${home.path}/.local/state/countersign/sent`).reduce((sum, file) => sum + Deno.statSync(file).size, 0);
+  assert.equal(sizes(), 20);
+  await using sink = new Sink({ to: LATER });
+  home.serve(sink, "failed");
+  for (let nth = 0; nth < 3; nth++) {
+    home.due();
+    assert.deepEqual(await home.shim(["-q"], ""), OK);
+  }
+  assert.equal(sizes(), 20);
 });
