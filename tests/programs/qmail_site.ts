@@ -59,3 +59,6 @@ export class QueueSite implements AsyncDisposable {
     this.home[Symbol.dispose]();
   }
 }
+
+/** Bytes that a text filter would change, without a line end. */
+export const RAW = Uint8Array.from({ length: 300_000 }, (_, at) => (at * 7919) % 256);
