@@ -6,12 +6,14 @@ import { stubArguments, stubInput, stubRuns } from "../stub.ts";
 import { plain } from "../submit/talk.ts";
 import { ChainHome, RawClient } from "./chain.ts";
 import { lacking, tests } from "./need.ts";
+import { freePort } from "./postfix.ts";
 
 const PROGRAMS = [
   ["tcpserver", "ucspi-tcp"],
   ["swaks", "swaks"],
   ["stunnel4", "stunnel4"],
   ["msmtp", "msmtp"],
+  ["mutt", "mutt"],
   ["pop3front-maildir", "mailfront"],
 ] as const;
 const missing: string[] = [];
@@ -108,15 +110,16 @@ test("the chain under tcpserver and stunnel", async (t) => {
   await t.step("stunnel starts the chain; before STARTTLS no AUTH is offered", async () => {
     using authority = await Authority.make();
     const { cert, key } = await authority.leaf("DNS:localhost,IP:127.0.0.1");
-    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const { port } = listener.addr;
-    listener.close();
+    const [port, tlsPort] = [freePort(), freePort()];
+    const plainPort = await chain.serve("run");
     const text = Deno.readTextFileSync(new URL("../../contrib/acceptutils/stunnel.conf", import.meta.url))
-      .split("\n[submissions]")[0]!
+      .split("\n[pop3s]")[0]!
       .replaceAll("/usr/local/lib/countersign/submit", chain.submit)
       .replace("smtp " + `${chain.submit}/checkpassword`, `smtp ${chain.submit}/checkpassword -a file:${chain.users}`)
       .replace("/etc/ssl/private/mail.pem", home.write("mail.pem", cert + key, 0o600))
-      .replace("accept = 587", `accept = 127.0.0.1:${port}`);
+      .replace("accept = 587", `accept = 127.0.0.1:${port}`)
+      .replace("accept = 465", `accept = 127.0.0.1:${tlsPort}`)
+      .replace("connect = 127.0.0.1:26", `connect = 127.0.0.1:${plainPort}`);
     chain.start(["stunnel4", home.write("stunnel.conf", `foreground = yes\npid =\n${text}`)], "null");
     for (let left = 100;; left--) {
       const opened = await RawClient.open(port).catch(() => undefined);
@@ -145,6 +148,24 @@ test("the chain under tcpserver and stunnel", async (t) => {
     assert.equal(stubRuns(home), before + 1);
     assert.deepEqual(stubArguments(home).slice(-2), ["ann@example.net", "bob@example.net"]);
     assert.ok(stubInput(home).endsWith("\n\n.\n..\nBye.\n"));
+
+    // mutt with TLS from the beginning, and with STARTTLS.
+    for (const [scheme, at] of [["smtps", tlsPort], ["smtp", port]] as const) {
+      const settings = [
+        `set smtp_url="${scheme}://greg@localhost:${at}/" smtp_pass="secret" smtp_authenticators="plain"`,
+        `set ssl_ca_certificates_file="${authority.ca}" ssl_force_tls=yes ssl_starttls=yes`,
+        'set from="greg@example.org" copy=no use_envelope_from=yes envelope_from_address="greg@example.org"',
+      ];
+      const rc = home.write("muttrc", `${settings.join("\n")}\n`);
+      const count = stubRuns(home);
+      const sent = await home.run(["mutt", "-n", "-F", rc, "-s", "Hi", "ann@example.net"], "Hello.\n", {
+        TERM: "dumb",
+      });
+      assert.equal(sent.code, 0, sent.stderr + sent.stdout);
+      assert.equal(stubRuns(home), count + 1);
+      assert.match(stubArguments(home)[2]!, /^SRS0=.*@srs\.example\.org$/);
+      assert.notEqual(fieldOf(stubInput(home), "X-Msgauth"), "");
+    }
   });
 
   await t.step("run-pop3: mailfront reads the user's maildir", async () => {
