@@ -49,7 +49,8 @@ export function outbox(name: string, args: readonly string[]): Promise<number> {
       const done = changeEntries(folder, named, CHANGES[word]);
       if (word !== "flush") return summary(word, done);
       const status = summary(word, done);
-      if (status !== 0) return status;
+      // A run sets damaged entries aside, and sends the others.
+      if (status === 64) return status;
     }
     return await run(name, settings, source.file);
   });
@@ -79,19 +80,23 @@ const CHANGES: Record<Exclude<Word, "run" | "list">, Change> = {
 
 const PAST = { hold: "put on hold", release: "released from hold", delete: "deleted", flush: "due" } as const;
 
-/** Prints how many entries were changed. @returns the exit status: 64 for a wrong name, 75 for an entry that is busy */
-function summary(word: keyof typeof PAST, { changed, busy, missing }: Changed): number {
+/** Prints how many entries were changed. @returns the exit status: 64 for a wrong name, 75 for an entry that is busy or unusable */
+function summary(word: keyof typeof PAST, { changed, busy, unusable, missing }: Changed): number {
   if (word !== "flush") say(`${changed} ${changed === 1 ? "entry" : "entries"} ${PAST[word]}`);
   for (const id of busy) if (word !== "flush") printError("outbox", `Entry ${id} is being sent`);
+  for (const [id, why] of unusable) printError("outbox", `Entry ${id}: ${why}`);
   for (const id of missing) printError("outbox", `There is no entry ${id}`);
-  return missing.length > 0 ? 64 : busy.length > 0 && word !== "flush" ? 75 : 0;
+  return missing.length > 0 ? 64 : unusable.length > 0 || busy.length > 0 && word !== "flush" ? 75 : 0;
 }
 
 function list(folder: string): number {
   const listed = listEntries(folder);
   const entries = listed.flatMap(({ id, entry }) => entry === undefined ? [] : [{ id, entry }]);
   for (const line of printQueue(entries)) say(line);
-  for (const { id, damage } of listed) if (damage !== undefined) printError("outbox", `Entry ${id}: ${damage}`);
+  for (const { id, damage, unreadable } of listed) {
+    const why = damage ?? unreadable;
+    if (why !== undefined) printError("outbox", `Entry ${id}: ${why}`);
+  }
   for (const kept of ["damaged", "undelivered"]) {
     const count = idsIn(`${folder}/${kept}`).length;
     if (count > 0) say(`${count} ${kept}: ${folder}/${kept}`);

@@ -47,9 +47,9 @@ export function chooseAccount(accounts: readonly Account[], request: AccountRequ
 }
 
 /** Returns the account that sends mail of this address. @throws {Fail} as {@link chooseAccount} */
-export function accountOf(accounts: readonly Account[], address: Address): Account | undefined {
+export function accountOf(accounts: readonly Account[], address: Address | undefined): Account | undefined {
   if (accounts.length < 2) return accounts[0];
-  return accountMatching(accounts, address) ?? fallback(accounts, address).account;
+  return (address && accountMatching(accounts, address)) ?? fallback(accounts, address).account;
 }
 
 /** Returns the first account with a pattern for this address. */

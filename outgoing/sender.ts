@@ -30,6 +30,11 @@ export interface ChosenSender {
 /** The schemes, from the weakest to the strongest. */
 const WEAKEST_FIRST: readonly Scheme[] = ["plain", "prvs", "srs"];
 
+/** Returns the weaker of two schemes. @param strongest empty for no restriction */
+export function weaker(scheme: Scheme, strongest: Scheme | ""): Scheme {
+  return strongest !== "" && WEAKEST_FIRST.indexOf(strongest) < WEAKEST_FIRST.indexOf(scheme) ? strongest : scheme;
+}
+
 /**
  * Chooses the envelope sender for these recipients. It is the plain address when it cannot be signed.
  *
@@ -47,9 +52,8 @@ export function chooseSender(
   const wanted = new Set(recipients.map((one) => schemeFor(one, settings)));
   const ruled = order.find((scheme) => wanted.has(scheme))!;
   if (wanted.size > 1) notes.push(`recipients match different schemes (${[...wanted].sort().join(", ")}): ${ruled}`);
-  const limited = strongest !== "" && WEAKEST_FIRST.indexOf(strongest) < WEAKEST_FIRST.indexOf(ruled);
-  const chosen = limited ? strongest : ruled;
-  if (limited) notes.push(`the account accepts ${strongest} at most`);
+  const chosen = weaker(ruled, strongest);
+  if (chosen !== ruled) notes.push(`the account accepts ${strongest} at most`);
 
   // A scheme that cannot be used is replaced by the next weaker one, never by an address that would lose bounces.
   const schemes = { srs: ["srs", "prvs"], prvs: ["prvs"], plain: [] } as const;

@@ -77,6 +77,7 @@ async function runReal(name: string, what: string, args: readonly string[]): Pro
   if (what !== "-bs" && settings.outbox.when !== "never") {
     return await (await import("./queue.ts")).queue(name, what, settings);
   }
+  if (what === "-q") await (await import("./queue.ts")).runRest(name, settings);
   const { real } = settings.transport;
   if (real.length === 0) {
     if (what === "-q") return 0;

@@ -7,7 +7,12 @@ import { printError } from "../io/system/log.ts";
 import { abortOnSignal } from "../io/system/signals.ts";
 import { outboxContext } from "../io/outbox/context.ts";
 import { runOutbox } from "../io/outbox/run.ts";
-import { listEntries, outboxFolder } from "../io/outbox/store.ts";
+import { idsIn, listEntries, outboxFolder } from "../io/outbox/store.ts";
+
+/** Sends what was kept before the outbox was turned off. */
+export async function runRest(name: string, settings: Settings): Promise<void> {
+  if (idsIn(`${outboxFolder(settings.state.folder)}/queue`).length > 0) await queue(name, "-q", settings);
+}
 
 /** Prints the outbox for `mailq` and `-bp`, or runs it for `-q`. @returns the exit status */
 export async function queue(name: string, what: string, settings: Settings): Promise<number> {
@@ -18,6 +23,9 @@ export async function queue(name: string, what: string, settings: Settings): Pro
   const listed = listEntries(outboxFolder(settings.state.folder));
   const entries = listed.flatMap(({ id, entry }) => entry === undefined ? [] : [{ id, entry }]);
   await writeOut(utf8(printQueue(entries).map((line) => `${line}\n`).join("")));
-  for (const { id, damage } of listed) if (damage !== undefined) printError(name, `Entry ${id}: ${damage}`);
+  for (const { id, damage, unreadable } of listed) {
+    const why = damage ?? unreadable;
+    if (why !== undefined) printError(name, `Entry ${id}: ${why}`);
+  }
   return 0;
 }

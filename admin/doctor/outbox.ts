@@ -68,8 +68,12 @@ function waiting(outbox: string, now: Date): Finding[] {
   const old = listEntries(outbox).filter(({ entry }) =>
     entry === undefined || now.getTime() - entry.created > MAX_WAIT_HOURS * 3_600_000
   );
-  const found = old.slice(0, MAX_ENTRIES).map(({ id, entry, damage }): Finding => {
+  const found = old.slice(0, MAX_ENTRIES).map(({ id, entry, damage, unreadable }): Finding => {
     const where = { file: `${outbox}/queue/${id}` };
+    if (unreadable !== undefined) {
+      const fix = "Give its files back to yourself: chown and chmod u+rw";
+      return { what: `Entry ${id} of the outbox cannot be read`, where, why: `${unreadable}. It is not sent.`, fix };
+    }
     if (entry === undefined) {
       const fix = "countersign outbox run moves it out of the queue";
       return { what: `Entry ${id} of the outbox is damaged`, where, why: `${damage}. It is not sent.`, fix };

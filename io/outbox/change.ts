@@ -10,17 +10,26 @@ export interface Changed {
   readonly changed: number;
   /** Entries that a runner is sending at the moment. */
   readonly busy: readonly string[];
+  /** Entries that are damaged or cannot be read, and why. */
+  readonly unusable: readonly (readonly [id: string, why: string])[];
   /** Names of which there is no entry. */
   readonly missing: readonly string[];
 }
 
 /** Changes these entries, or all. @throws {Fail} `temporary` when one cannot be written */
 export function changeEntries(outbox: string, names: readonly string[] | "all", change: Change): Changed {
-  const there = new Set(listEntries(outbox).flatMap(({ id, entry }) => entry === undefined ? [] : [id]));
-  const wanted = names === "all" ? [...there] : [...new Set(names)];
+  const there = new Map(listEntries(outbox).map((one) => [one.id, one]));
+  const wanted = names === "all" ? [...there.keys()] : [...new Set(names)];
   const busy: string[] = [];
+  const unusable: [id: string, why: string][] = [];
   let changed = 0;
   for (const id of wanted.filter((one) => there.has(one))) {
+    const { damage, unreadable } = there.get(id)!;
+    const why = damage ?? unreadable;
+    if (why !== undefined) {
+      unusable.push([id, why]);
+      continue;
+    }
     const found = lockEntry(outbox, id);
     if (found === undefined) {
       busy.push(id);
@@ -31,5 +40,5 @@ export function changeEntries(outbox: string, names: readonly string[] | "all", 
     if (after !== undefined) locked.save(after);
     changed++;
   }
-  return { changed, busy, missing: wanted.filter((one) => !there.has(one)) };
+  return { changed, busy, unusable, missing: wanted.filter((one) => !there.has(one)) };
 }

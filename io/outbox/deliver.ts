@@ -1,7 +1,9 @@
 /** One attempt for one entry of the outbox, and what follows from it. */
 import { formatAddress } from "../../lib/address.ts";
-import { Fail, reason } from "../../lib/fail.ts";
+import { errorText, Fail, reason } from "../../lib/fail.ts";
 import { logAddress } from "../../lib/log.ts";
+import type { Account } from "../../lib/settings/accounts.ts";
+import { accountOf } from "../../outgoing/account.ts";
 import type { OutboxEntry } from "../../outgoing/outbox/entry.ts";
 import {
   afterAttempt,
@@ -19,7 +21,7 @@ import { signedSender } from "../../outgoing/outbox/sender.ts";
 import { log } from "../system/log.ts";
 import { attempt } from "../transport/attempt.ts";
 import { type Attempt, forAll } from "../transport/outcome.ts";
-import { failureReason } from "../transport/rejected.ts";
+import { failureReason, Rejected } from "../transport/rejected.ts";
 import type { OutboxContext } from "./context.ts";
 import { keepUndelivered, report } from "./report.ts";
 import type { LockedEntry } from "./store.ts";
@@ -95,14 +97,15 @@ async function tryOnce(context: OutboxContext, locked: LockedEntry, entry: Outbo
   let tried: Attempt;
   let sender = entry.sender.address;
   try {
-    const account = accounts.find(({ name }) => name === entry.account);
-    if (account === undefined && accounts.length > 0) {
-      throw new Fail("config", `Account ${entry.account || "transport"} is not in the settings any more`);
+    const account = accountFor(entry, accounts);
+    if (account && account.name !== entry.account) {
+      const name = entry.account === "" ? "the server of [transport]" : `account ${entry.account}`;
+      notes.push(`${name} is not in the settings any more: sent through ${account.name || "that of [transport]"}`);
     }
     if (account === undefined && settings.transport.via !== "command") {
       throw new Fail("config", `The outbox cannot be used with transport.via = "${settings.transport.via}"`);
     }
-    const signed = signedSender(entry.sender, identities, settings, clock());
+    const signed = signedSender(entry.sender, identities, settings, clock(), account?.sender);
     sender = signed.sender;
     if (signed.note !== undefined) notes.push(signed.note);
     const envelope = { sender, recipients, dsn: entry.dsn };
@@ -123,7 +126,7 @@ async function tryOnce(context: OutboxContext, locked: LockedEntry, entry: Outbo
   const { failure, results, route } = tried;
   if (failure !== undefined && needsPerson(failure)) {
     const cause = entry.account || "transport";
-    await tellOnce(context, cause, `Mail waits in the outbox: ${reason(failure)}`);
+    await tellOnce(context, cause, `Mail waits in the outbox: ${errorText(failure)}`);
   }
   const count = (outcome: string) => results.filter((one) => one.outcome === outcome).length;
   const sent = count("accepted");
@@ -148,6 +151,11 @@ async function tryOnce(context: OutboxContext, locked: LockedEntry, entry: Outbo
   return { ...tried, entry: current };
 }
 
+/** Returns the account of an entry. If it was renamed or removed, the account is chosen as for a new message. */
+function accountFor({ account, sender, owner }: OutboxEntry, accounts: readonly Account[]): Account | undefined {
+  return accounts.find(({ name }) => name === account) ?? accountOf(accounts, sender.address ?? owner);
+}
+
 /** Describes a mixed result. */
 function parts(sent: number, refused: number, waiting: number): string[] {
   if (sent === 0 || refused + waiting === 0) return [];
@@ -156,6 +164,8 @@ function parts(sent: number, refused: number, waiting: number): string[] {
 
 /** Returns whether waiting does not help: a failed login, a certificate of another name, an error in the settings. */
 function needsPerson(failure: Fail): boolean {
+  // A program such as msmtp reports these three with its exit status.
+  if (failure instanceof Rejected && [64, 77, 78].includes(failure.code)) return true;
   if (failure.kind === "temporary") return isCertificateError(failure.cause);
   return failure.kind !== "refused" && failure.kind !== "data";
 }

@@ -82,7 +82,8 @@ class Run {
     const now = clock().getTime();
     for (const one of listEntries(outbox)) {
       const { id, entry } = one;
-      if (entry === undefined) await this.#setAside(one);
+      if (one.damage !== undefined) await this.#setAside(one);
+      else if (entry === undefined) await tellOnce(this.context, "unreadable", `Entry ${id}: ${one.unreadable}`);
       else if (performance.now() - (this.#tried.get(id) ?? -Infinity) >= RETRY_MS) {
         // What waited for a server that works again is tried at once.
         const again = entry.unreachable && !entry.hold && this.#reached.get(entry.account) === true;

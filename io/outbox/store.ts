@@ -143,13 +143,15 @@ export async function createEntry(outbox: string, { head, body }: Message, id = 
 /** What is known about an entry without locking it. */
 export interface Listed {
   readonly id: string;
-  /** Its state; undefined if it is damaged. */
+  /** Its state; undefined if it is damaged or cannot be read. */
   readonly entry: OutboxEntry | undefined;
-  /** Why it is undefined. */
+  /** What is wrong with it, if it is damaged. */
   readonly damage?: string;
+  /** Why it cannot be read now; it may be whole. */
+  readonly unreadable?: string;
 }
 
-/** Lists the queue, the oldest first. An entry that cannot be looked at now is left out. @throws {Fail} `temporary` */
+/** Lists the queue, the oldest first. @throws {Fail} `temporary` */
 export function listEntries(outbox: string): Listed[] {
   const found: Listed[] = [];
   for (const id of idsIn(`${outbox}/queue`)) {
@@ -170,7 +172,7 @@ export function idsIn(folder: string): string[] {
   }
 }
 
-/** Reads the state of an entry. @returns undefined if it is gone, or cannot be read now */
+/** Reads the state of an entry. @returns undefined if it is gone */
 function look(outbox: string, id: string): Listed | undefined {
   const path = `${outbox}/queue/${id}`;
   try {
@@ -183,9 +185,8 @@ function look(outbox: string, id: string): Listed | undefined {
   } catch (error) {
     if (error instanceof Fail) return { id, entry: undefined, damage: error.message };
     // Only what is certainly missing is damage. Another process may have finished the entry meanwhile.
-    return provesMissing(error) && exists(path)
-      ? { id, entry: undefined, damage: "A file of the entry is missing" }
-      : undefined;
+    if (!provesMissing(error)) return { id, entry: undefined, unreadable: `Entry cannot be read: ${reason(error)}` };
+    return exists(path) ? { id, entry: undefined, damage: "A file of the entry is missing" } : undefined;
   }
 }
 

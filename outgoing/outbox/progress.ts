@@ -92,7 +92,9 @@ export function afterAttempt(
   before = entry.attempts,
 ): OutboxEntry {
   const states = { accepted: "sent", unknown: "sending", temporary: "waiting", permanent: "refused" } as const;
-  return { ...update(entry, results, states), ...attempted(before, now), unreachable };
+  const after = { ...update(entry, results, states), ...attempted(before, now), unreachable };
+  // A server that accepts only some recipients at a time (452, RFC 5321 section 4.5.3.1.10) soon gets the others.
+  return results.some(({ outcome }) => outcome === "accepted") ? { ...after, next: now + MIN_DELAY_MS } : after;
 }
 
 const attempted = (before: number, now: number) => ({ attempts: before + 1, next: now + delayAfter(before + 1) });

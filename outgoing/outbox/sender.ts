@@ -4,7 +4,8 @@ import { canonical } from "../../lib/address.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
 import { type Identity, identityOf } from "../../lib/settings/identity.ts";
 import { signingKey } from "../../lib/settings/keys.ts";
-import { sign } from "../sender.ts";
+import type { Scheme } from "../../lib/settings/schema.ts";
+import { sign, weaker } from "../sender.ts";
 import type { OutboxSender } from "./entry.ts";
 
 /** An envelope sender, and why it is not signed as planned. */
@@ -13,18 +14,25 @@ export interface SignedSender {
   readonly note?: string;
 }
 
-/** Returns the envelope sender. Where it cannot be signed any more, the plain address is used, as in a new message. */
+/**
+ * Returns the envelope sender. Where it cannot be signed any more, the plain address is used, as in a new message.
+ *
+ * @param strongest the strongest scheme that the account accepts now; empty for no restriction
+ */
 export function signedSender(
   { address, scheme }: OutboxSender,
   identities: readonly Identity[],
   settings: Settings,
   now: Date,
+  strongest: Scheme | "" = "",
 ): SignedSender {
   if (!address || scheme === "none" || scheme === "plain") return { sender: address };
+  const limited = weaker(scheme, strongest);
+  if (limited === "plain") return { sender: address, note: `the account accepts ${strongest} at most` };
   const identity = identityOf(identities, address);
   const plain = (note: string): SignedSender => ({ sender: address, note: `sent with the plain sender: ${note}` });
   if (identity === undefined) return plain(`${canonical(address)} is not an identity any more`);
   if (signingKey(identity.keys, now) === undefined) return plain(`no key of ${canonical(identity.address)} can sign`);
-  const signed = sign(scheme, identity, { settings, now }, address);
+  const signed = sign(limited as "srs" | "prvs", identity, { settings, now }, address);
   return typeof signed === "string" ? plain(signed) : { sender: signed };
 }

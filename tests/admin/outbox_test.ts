@@ -1,6 +1,6 @@
 /** countersign outbox: run, list, flush, hold, release, delete. */
 import assert from "node:assert/strict";
-import { letter, OutboxHome } from "../outbox_home.ts";
+import { letter, OutboxHome, toServer } from "../outbox_home.ts";
 import { oneLine } from "../rig.ts";
 import { deadPort, Sink } from "../smtp_sink.ts";
 import { countersign } from "./run.ts";
@@ -75,4 +75,22 @@ Deno.test("usage errors", async () => {
       [["delete", "../x"], /^outbox: "\.\.\/x" is not the name of an entry$/m],
     ] as const
   ) oneLine(await outbox(home, ...args), 64, message);
+});
+
+Deno.test("an entry that is damaged is named, and neither missing nor busy", async () => {
+  await using sink = new Sink();
+  using home = await filled(sink, 2);
+  const [id] = home.names("queue");
+  home.write(`${home.outbox}/queue/${id}/entry.json`, "{", 0o600);
+  oneLine(await outbox(home, "hold", id!), 75, new RegExp(`^outbox: Entry ${id}: Entry is not JSON\n$`));
+  const { code, stderr } = await outbox(home, "flush");
+  assert.deepEqual([code, sink.accepted.length, home.names("damaged")], [0, 1, [id]], stderr);
+});
+
+Deno.test("what was kept before the outbox was turned off is sent by flush", async () => {
+  await using sink = new Sink();
+  using home = await filled(sink, 1);
+  home.settings(toServer(sink.port));
+  assert.deepEqual(await outbox(home, "flush"), OK);
+  assert.deepEqual([sink.accepted.length, home.names("queue")], [1, []]);
 });

@@ -165,6 +165,24 @@ Deno.test("an outbox without write or read permission: deferred, and kept", asyn
   assert.deepEqual(sink.accepted.map(({ to }) => to[0]).sort(), ["ann@example.net", "bob@example.net"]);
 });
 
+Deno.test("an entry that cannot be read is listed and told, not overlooked, and is sent when it can be", async () => {
+  await using sink = new Sink();
+  using home = new OutboxHome();
+  home.serve(sink, "always");
+  for (const to of ["ann@example.net", "bob@example.net"]) assert.deepEqual(await home.shim([to], mail("1")), OK);
+  const [id] = home.names("queue").filter((one) => home.entry(one).recipients[0].address === "ann@example.net");
+  const file = `${home.path}/${home.outbox}/queue/${id}/entry.json`;
+  const shim = (...args: string[]) => home.run([...WITHOUT_OVERRIDE, `${ROOT}/shim/shim`, ...args], "");
+  Deno.chmodSync(file, 0o000);
+  const line = new RegExp(`^shim: Entry ${id}: Entry cannot be read: Permission denied`);
+  oneLine(await shim("-q"), 0, line);
+  assert.deepEqual(await shim("-q"), OK, "told once a day");
+  assert.match((await shim("-bp")).stderr, line);
+  Deno.chmodSync(file, 0o600);
+  assert.deepEqual(await shim("-q"), OK);
+  assert.deepEqual(sink.accepted.map(({ to }) => to[0]), ["bob@example.net", "ann@example.net"]);
+});
+
 /** [what somebody did to the files of an entry] */
 const DAMAGE: [string, (entry: string) => void][] = [
   ["entry.json is cut", (entry) => Deno.truncateSync(`${entry}/entry.json`, 40)],

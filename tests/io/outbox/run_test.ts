@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { Authority } from "../../certificates.ts";
 import { deadPort, HANG_UP, LATER, REFUSED, SILENCE, Sink } from "../../smtp_sink.ts";
 import { countingDisk } from "../disk.ts";
+import { toServer } from "../../outbox_home.ts";
 import { Box } from "./box.ts";
 
 const [MINUTE, HOUR, DAY] = [60_000, 3_600_000, 86_400_000];
@@ -189,6 +190,88 @@ Deno.test("a failed login, and a server with another name: kept, and told once a
     assert.deepEqual(await box.runAfter(5 * HOUR), []);
     assert.deepEqual(box.queue.map(({ recipients }) => recipients[0]!.state), ["waiting", "waiting"]);
     assert.ok(!sink.lines.some((command) => command.startsWith("MAIL")));
+  }
+});
+
+Deno.test("a server that accepts two recipients at a time gets two each minute", async () => {
+  let session = 0;
+  await using sink = new Sink({
+    from: () => void (session = 0),
+    to: () => ++session > 2 ? "452 4.5.3 Too many recipients" : undefined,
+  });
+  using box = new Box("");
+  box.configure(sink.port);
+  await box.keep(["a", "b", "c", "d", "e", "f", "g"].map((one) => `${one}@example.net`));
+  for (const waiting of [5, 3, 1]) {
+    await box.run();
+    assert.equal(only(box).filter((one) => one === "waiting").length, waiting);
+    box.now += MINUTE;
+  }
+  await box.run();
+  assert.deepEqual(box.names("queue"), []);
+  assert.equal(new Set(sink.accepted.flatMap(({ to }) => to)).size, 7);
+});
+
+Deno.test("an account that was renamed, removed or limited since: sent as a new message would be", async (t) => {
+  const account = (name: string, port: number, more = "") =>
+    `[[account]]\nname = "${name}"\nhost = "127.0.0.1"\nport = ${port}\nsecurity = "none"\n${more}\n`;
+  const VIA = '[transport]\nvia = "smtp"\n';
+  const table: [what: string, account: string, settings: (port: number) => string, from: RegExp, note: RegExp][] = [
+    [
+      "renamed",
+      "home",
+      (port) => `${VIA}${account("new", port, 'from = ["greg@example.org"]')}${account("rest", 1, "default = true")}`,
+      /^SRS0=/,
+      /account home is not in the settings any more: sent through new/,
+    ],
+    [
+      "the server of [transport] became an account",
+      "",
+      (port) => `${VIA}${account("rest", port, "default = true")}${account("other", 1, 'from = ["x@example.org"]')}`,
+      /^SRS0=/,
+      /the server of \[transport\] is not in the settings any more: sent through rest/,
+    ],
+    ["accounts were replaced by [transport]", "home", toServer, /^SRS0=/, /sent through that of \[transport\]/],
+    [
+      "accepts only plain senders",
+      "home",
+      (port) => `${VIA}${account("home", port, 'sender = "plain"')}`,
+      /^greg@example\.org$/,
+      /the account accepts plain at most/,
+    ],
+  ];
+  for (const [what, name, settings, from, note] of table) {
+    await t.step(what, async () => {
+      await using sink = new Sink();
+      using box = new Box(settings(sink.port));
+      await box.keep("ann@example.net", { account: name });
+      assert.deepEqual([await box.run(), sink.accepted.length, box.names("queue")], [[], 1, []]);
+      assert.match(sink.accepted[0]!.from, from);
+      assert.match(box.log, note);
+    });
+  }
+  await t.step("no account sends its mail", async () => {
+    const others = account("a", 1, 'from = ["a@example.org"]') + account("b", 1, 'from = ["b@example.org"]');
+    using box = new Box(`${VIA}${others}`);
+    await box.keep("ann@example.net", { account: "home" });
+    const told =
+      /^Mail waits in the outbox: No account sends mail of "greg@example\.org": add the address to account\.from/;
+    assert.match((await box.run()).join("\n"), told);
+    assert.deepEqual(only(box), ["waiting"]);
+  });
+});
+
+Deno.test("a program that cannot log in or lacks its settings: kept, and told once a day", async () => {
+  for (const status of [64, 77, 78, 75]) {
+    using box = new Box("");
+    Deno.writeTextFileSync(`${box.path}/injector`, `#!/bin/sh\ncat >/dev/null\necho cannot >&2\nexit ${status}\n`);
+    Deno.chmodSync(`${box.path}/injector`, 0o755);
+    box.configure(`[transport]\npreset = "sendmail"\ncommand = ["${box.path}/injector"]\n`);
+    await box.keep("ann@example.net");
+    const printed = await box.run();
+    const told = `Mail waits in the outbox: ${box.path}/injector exited with status ${status}: cannot`;
+    assert.deepEqual(printed, status === 75 ? [] : [told]);
+    assert.deepEqual([await box.runAfter(2 * MINUTE), only(box).length], [[], 1]);
   }
 });
 
