@@ -40,11 +40,12 @@ export function senderRefusal(
     check === "login" ? matchesLogin(login, address) : ownSender(address, context) !== undefined;
   if (sender !== null && !allowed(sender)) return `${quote(formatAddress(sender))} is not an address of yours`;
 
-  const relayed = alreadyRelayed(header);
-  const prefix = relayed ? "Resent-" : "";
-  const block = relayed ? firstBlock(header) : header;
+  // Without a Resent-From nobody re-sends the message, whatever else its header claims.
+  const top = alreadyRelayed(header) ? firstBlock(header) : [];
+  const resent = top.some((one) => named(one, "Resent-From"));
+  const [prefix, block] = resent ? ["Resent-", top] as const : ["", header] as const;
   const from = block.filter((one) => named(one, `${prefix}From`));
-  if (!relayed && from.length > 1) return "there is more than one From field";
+  if (!resent && from.length > 1) return "there is more than one From field";
   const authors = from.slice(0, 1).map((one) => sendingAddresses([one], context.settings.domain, prefix));
   if (authors[0]?.length === 0) return `the field ${prefix}From names nobody`;
   const all = sendingAddresses(block, context.settings.domain, prefix);
