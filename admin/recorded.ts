@@ -3,7 +3,7 @@
  * `audit` and `sweep` share this, so that they agree about what an archived message is.
  */
 import { formatAddress, parseAddressList } from "../lib/address.ts";
-import { type Header, named, value } from "../lib/message.ts";
+import { type Header, named, value, valueOf } from "../lib/message.ts";
 import { bounceEvidence, type Content } from "../incoming/bounce.ts";
 import { type Delivery, envelope, type Received } from "../incoming/delivery.ts";
 import { isBounceSender, type Judgement } from "../incoming/verdict.ts";
@@ -52,10 +52,16 @@ export async function decideRecorded(
   if (result !== "other" || identity !== undefined || !isBounceSender(delivery.sender)) {
     return { ...judgement, delivery };
   }
-  // Delivered-To may have the name of a mailbox; the To field has the address that was used.
-  const asked = { ...delivery, recipients: addressesIn(value(delivery.header, "To") ?? "") };
+  // Delivered-To may have the name of a mailbox, and a sender can write one, too; the To field has the address that was
+  // used. Any of them can show that a bounce in this mailbox is about an identity.
+  const fields = delivery.header.filter((one) => named(one, "X-Original-To", "Delivered-To")).slice(0, MAX_RECORDED);
+  const recorded = fields.map((one) => valueOf(one).replace(/^<(.*)>$/, "$1"));
+  const asked = { ...delivery, recipients: [...recorded, ...addressesIn(value(delivery.header, "To") ?? "")] };
   return { ...await decide(asked, context), delivery: asked };
 }
+
+/** Fields with recipients that are looked at. */
+const MAX_RECORDED = 20;
 
 /** Returns the recipient that an MTA recorded. */
 function recordedRecipient(header: Header): string[] {

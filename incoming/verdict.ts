@@ -92,6 +92,8 @@ export interface JudgeContext {
   readonly settings: Settings;
   readonly identities: readonly Identity[];
   readonly now: Date;
+  /** When the message arrived, if it is judged later. */
+  readonly arrived?: Date;
   /** Whether the caller can answer challenges. A filter and an audit cannot. */
   readonly answers?: boolean;
 }

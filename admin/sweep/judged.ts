@@ -15,6 +15,8 @@ export interface JudgedMail {
   /** Its beginning. The file is closed. */
   readonly input: Pick<Input, "head" | "prefix" | "whole">;
   readonly info: Deno.FileInfo;
+  /** When a server received it. */
+  readonly arrived: Date;
 }
 
 /**
@@ -29,8 +31,11 @@ export async function judgeFile(path: string, context: JudgeContext): Promise<Ju
   const { sender, recipients } = await recordedEnvelope({ header, prefix, bodyStart });
   const content = await contentOf(input, sender);
   const stores = storesFor("filter", context.settings, context.now);
-  const { verdict, delivery } = await decideRecorded({ sender, recipients, ...content }, { ...context, ...stores });
-  return { verdict, delivery, input, info: file.statSync() };
+  const info = file.statSync();
+  const arrived = arrivalOf(header, info);
+  const judging = { ...context, ...stores, ...(arrived < context.now && { arrived }) };
+  const { verdict, delivery } = await decideRecorded({ sender, recipients, ...content }, judging);
+  return { verdict, delivery, input, info, arrived };
 }
 
 /** Opens a message. @throws {Fail} `temporary`; the error of a missing file */
@@ -43,12 +48,19 @@ export function open(path: string): Deno.FsFile {
   }
 }
 
-/** Received fields of programs that fetch mail: fetchmail names the protocol, getmail itself. */
-const FETCHED = /\bwith (?:POP3|IMAP|SDPS|ETRN|ODMR)\b|\bby getmail\b|\bgetmail[ /-]\d/i;
+/**
+ * Matches the Received fields of programs that fetch mail, such as fetchmail and getmail, from the first `by` on: they
+ * name the protocol. In the field of a server, the sender chooses names before it, which have no spaces, and sometimes
+ * an address behind the protocol.
+ */
+const FETCHED = /^by\s{1,20}\S{1,255}\s{1,20}with\s{1,20}(?:POP3|IMAP4?|SDPS|ETRN|ODMR)\b/i;
+
+/** Whether a program that fetches mail wrote this Received field. A sender cannot make it look so. */
+const isFetched = (received: string): boolean => FETCHED.test(received.slice(received.search(/(?<!\S)by\s/i)));
 
 /** Returns when a server received the message; without such a field, when the file was written. */
-export function arrivalOf(header: Header, info: Deno.FileInfo): Date {
-  const received = header.find((one) => named(one, "Received") && !FETCHED.test(one.raw));
+function arrivalOf(header: Header, info: Deno.FileInfo): Date {
+  const received = header.find((one) => named(one, "Received") && !isFetched(valueOf(one)));
   const text = received === undefined ? "" : valueOf(received);
   const date = new Date(text.slice(text.lastIndexOf(";") + 1).replace(/\([^()]*\)/g, " "));
   return Number.isNaN(date.getTime()) ? info.mtime ?? new Date() : date;

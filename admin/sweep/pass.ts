@@ -6,7 +6,7 @@ import type { JudgeContext } from "../../incoming/verdict.ts";
 import { record } from "../../hooks/record.ts";
 import { cleanMaildir } from "../../io/transport/leftovers.ts";
 import { makeFolders, makeMaildir } from "../../io/transport/maildir.ts";
-import { arrivalOf, type JudgedMail, judgeFile } from "./judged.ts";
+import { type JudgedMail, judgeFile } from "./judged.ts";
 import { listMaildir, type MailFile, onFile, pathOf } from "./mailbox.ts";
 import { fingerprint, Moved } from "./moved.ts";
 import { moveTo } from "./move.ts";
@@ -158,7 +158,7 @@ class Pass {
     const { verdict, delivery } = judged;
     const { spam, mark, dryRun } = this.#options;
     const [report, moved, today] = [this.#report, this.#moved, dayOf(this.#context.now)];
-    const arrival = arrivalOf(delivery.header, judged.info);
+    const arrival = judged.arrived;
     const print = fingerprint(delivery.header, delivery.prefix.subarray(delivery.bodyStart));
     const leave = (why: string) => {
       if (!dryRun) record(this.#context, delivery, verdict, { outcome: "go-on", reason: `${verdict.reason}; ${why}` });

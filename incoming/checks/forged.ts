@@ -35,10 +35,10 @@ function unsolicited({ settings }: JudgeContext): Verdict {
   return { ...verdict, action: unsolicited === "spam" ? "spam" : "deliver", mark: true };
 }
 
-/** Returns whether the grace period is running, during which mail may bounce that was sent before signing began. */
-export function inGrace({ settings, now }: Pick<JudgeContext, "settings" | "now">): boolean {
+/** Returns whether a message arrives in the grace period, during which mail may bounce that was sent before signing began. */
+export function inGrace({ settings, now, arrived }: Pick<JudgeContext, "settings" | "now" | "arrived">): boolean {
   const since = parseDay(settings.since);
-  const age = since === undefined ? Infinity : dayOf(now) - since;
+  const age = since === undefined ? Infinity : dayOf(arrived ?? now) - since;
   // A date in the future is a typing error and must not disable the check until then.
   return age >= -1 && age < settings.incoming.grace;
 }

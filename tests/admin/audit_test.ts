@@ -159,6 +159,13 @@ const one: [string, string, string][] = [
     "unsolicited",
   ],
   ["the name of a mailbox in Delivered-To", `${top("", "u123@store.example")}${qsbmf(GREG, "")}`, "forged"],
+  [
+    "Delivered-To of the server, below that of getmail and above those of the sender",
+    `Delivered-To: unknown\nReceived: from a by b with POP3 getmail6\n${top("")}X-Original-To: x@b.example\n${
+      qsbmf("y@b.example", "")
+    }`,
+    "forged",
+  ],
   ["to an address that is not an identity", `${top("", "ann@example.org")}${qsbmf("ann@example.org", "")}`, "other"],
   [
     "a person writes to a forged signed address",

@@ -139,11 +139,18 @@ Deno.test("the first sweep judges unread messages, and of the others those of th
       forged(4, old)
     }`,
   );
+  // So does getmail.
+  home.put(
+    "new/5.x",
+    `Delivered-To: unknown\nReceived: from imap.example.org by laptop with IMAP4-SSL getmail6 msgid:INBOX/7; ${
+      new Date().toUTCString()
+    }\n${forged(5, old)}`,
+  );
   const ran = await home.sweep();
-  assert.match(ran.stdout, /^3 messages judged: 3 forged\n/);
-  assert.match(ran.stdout, /^2 messages left, because it arrived too long ago to be judged$/m);
+  assert.match(ran.stdout, /^4 messages judged: 4 forged\n/);
+  assert.match(ran.stdout, /^3 messages left, because it arrived too long ago to be judged$/m);
   assert.deepEqual(home.names("Mail/Spam"), ["new/2.x"]);
-  assert.match((await home.sweep("--all", "--days", "23")).stdout, /^3 messages judged: 3 forged\n3 messages moved/);
+  assert.match((await home.sweep("--all", "--days", "23")).stdout, /^4 messages judged: 4 forged\n4 messages moved/);
 });
 
 Deno.test("several maildirs, each once; --spam", async () => {
@@ -254,4 +261,36 @@ Deno.test("challenges that the hook would answer are left", async () => {
   const env = { SENDER: "", RECIPIENT: "greg@example.org" };
   assert.equal((await home.hook(["--as", "maildrop"], mail, env)).code, 99);
   assert.deepEqual([home.mails("out").length, home.names("kept").length], [1, 1]);
+});
+
+Deno.test("a bounce that arrived in the grace period is left, also when it is fetched after it", async () => {
+  const since = new Date(Date.now() - 16 * DAY).toISOString().slice(0, 10);
+  using home = new Laptop("", `since = ${since}`);
+  home.put("new/1.x", forged(1, new Date(Date.now() - 10 * DAY)));
+  home.put("new/2.x", forged(2));
+  const ran = await home.sweep();
+  assert.match(ran.stdout, /^2 messages judged: 1 suspect, 1 forged\n/);
+  assert.deepEqual(home.names(), ["new/1.x"]);
+});
+
+Deno.test("a sender cannot make a forged bounce look old", async (t) => {
+  const date = new Date().toUTCString().replace("GMT", "+0000");
+  const server = (text: string) => `Received: ${text}; ${date}`;
+  for (
+    const received of [
+      server("from getmail-6.spam.example (getmail-6.spam.example [192.0.2.1]) by mx.example.org with ESMTP id 1"),
+      server(
+        'from a (helo=b) by mx.example.org with esmtp (Exim) (envelope-from <"by x with POP3"@spam.example>) id 1',
+      ),
+      server('from a by mx.example.org with esmtp (envelope-from <"\\") by x with POP3 ("@spam.example>) id 1'),
+      server("from a (b (by x with IMAP c)) by mx.example.org with ESMTP id 1"),
+    ]
+  ) {
+    await t.step(received, async () => {
+      using home = new Laptop();
+      home.put("new/1.x", forged(1, new Date(Date.now() - 20 * DAY)).replace("Received:", `${received}\nReceived:`));
+      await home.sweep();
+      assert.deepEqual(home.names("Mail/Spam"), ["new/1.x"]);
+    });
+  }
 });
