@@ -13,6 +13,7 @@ import { messageIdBody } from "../lib/message_id.ts";
 import { canonicalAddress, type Identity, identityOf } from "../lib/settings/identity.ts";
 import { secretsById, validKeys } from "../lib/settings/keys.ts";
 import { TAG_FIELD, verifyTag } from "../lib/tag.ts";
+import { receivedBefore } from "../outgoing/login.ts";
 import { alreadyRelayed, ownership } from "../outgoing/owner.ts";
 import { type Plan, plan, RANDOM_BYTES } from "../outgoing/plan.ts";
 import { noteForgotten } from "../io/state/forgotten.ts";
@@ -97,8 +98,7 @@ class OutgoingMessage implements MilterMessage {
       return await this.#pass(header, signers, why, authors);
     }
     // With a login, the Received field of webmail does not mean that the message was relayed.
-    const hides = this.#from.login !== undefined && !resent && !header.some((one) => named(one, "Delivered-To"));
-    const hidden = new Set(hides ? header.filter((one) => named(one, "Received")) : []);
+    const hidden = this.#from.login === undefined ? new Set<Field>() : receivedBefore(header);
     const request = {
       sender,
       fullName: "",
