@@ -25,6 +25,7 @@ const COMMANDS: Record<string, Command> = {
   newaliases: shim,
   incoming,
   serve: async (name, args) => (await import("./serve/main.ts")).serve(name, args),
+  submitd: async (name, args) => (await import("./submit/submitd.ts")).submitd(name, args),
   explain: async (name, args) => (await import("./admin/explain.ts")).explain(name, args),
   audit: async (name, args) => (await import("./admin/audit.ts")).audit(name, args),
   sweep: async (name, args) => (await import("./admin/sweep.ts")).sweep(name, args),
@@ -50,6 +51,7 @@ Signs the mail you send and checks what comes back.
   shim      Send a message, signed, as sendmail does (also: sendmail, qmail-inject, mailq, newaliases)
   incoming  Judge an incoming message: the hook for .qmail, maildrop and procmail
   serve     Sign and refuse mail inside Postfix or Sendmail, as a milter
+  submitd   Accept mail from phones and other clients that log in, over TLS
   explain   Explain the verdict on a message, or how a message would be sent
   audit     Replay your archive
   sweep     Judge mail that was fetched into maildirs, and move forged bounces

@@ -44,7 +44,7 @@ export function sandbox(name: string, args: readonly string[]): Promise<number> 
     // Before the settings are read, so that it works even if they cannot be read.
     if (removes) return remove(paths);
     const changed = lastChange(source.file);
-    const settings = loadSettings(source, true);
+    const settings = loadSettings(source, "users");
     const shared = sharedSecret(loadIdentities(settings));
     if (shared !== undefined) {
       throw new Fail("config", `${shared.join(" and ")} have the same secret in their key files`);

@@ -3,7 +3,7 @@
 # part and program, and define parts(), which sets Deno and the module, relative to $here, the launcher's folder.
 name=${0##*/} config= maildir= caller=qmail forward= option= plain=1 soft=75 newline='
 '
-case $program in incoming | serve) for word; do
+case $program in incoming | serve | submitd) for word; do
   [ -z "$option" ] || word=--$option=$word option=
   case $word in
     --) plain= && break ;; # addresses follow, and a sender may choose them
@@ -29,7 +29,7 @@ case $maildir in *,*) later "--maildir $maildir contains a comma, which a permis
 [ -n "$config" ] || config=${COUNTERSIGN_CONFIG-}
 site=/etc/countersign/config.toml users=${XDG_CONFIG_HOME:-${HOME-}/.config}/countersign/config.toml
 [ -n "$config" ] || [ -e "$users" ] || [ ! -e "$site" ] || config=$site; config=${config:-$users}
-case $program in shim | incoming | serve) sandbox=${config%.toml}.sandbox ;; *) sandbox= ;; esac
+case $program in shim | incoming | serve | submitd) sandbox=${config%.toml}.sandbox ;; *) sandbox= ;; esac
 allowed= ordinary= number=0 home= called= found= reset= child= hit= to=${RECIPIENT-}
 case $to in *[ABCDEFGHIJKLMNOPQRSTUVWXYZ]*) for pair in Aa Bb Cc Dd Ee Ff Gg Hh Ii Jj Kk Ll Mm Nn Oo Pp Qq Rr Ss Tt Uu \
   Vv Ww Xx Yy Zz; do
@@ -49,7 +49,7 @@ if [ -e "$sandbox" ] || [ -L "$sandbox" ]; then
     number=$((number + 1)) who=${line%% *} flag=${line#* } thing=${line#*=} twin=
     case $who:$flag in
       : | '#'* | door:*) continue ;; ordinary:?*@?*) [ "$flag" != "$to" ] || ordinary=1; continue ;;
-      serve:--allow-run=*) flag= ;; shim:* | incoming:* | forward:* | serve:*) ;; *) flag= ;;
+      serve:--allow-run=*) flag= ;; shim:* | incoming:* | forward:* | serve:* | submitd:*) ;; *) flag= ;;
     esac
     case $flag in --allow-read=?* | --allow-write=?* | --allow-run=?* | --allow-net=?*) ;;
       *) later "line $number of $sandbox is not valid: countersign sandbox" ;; esac
@@ -89,8 +89,7 @@ fi
 # Before it delivers, the program checks that its parent is still this process, which waits for its status.
 export COUNTERSIGN_LAUNCHER=$$ DENO_NO_UPDATE_CHECK=1
 real_path "$0" || later "the path of this launcher cannot be resolved"
-here=${real%/*} && parts
-[ -s "$entry" ] || later "$entry is missing or empty"
+here=${real%/*} && parts; [ -s "$entry" ] || later "$entry is missing or empty"
 raise() { # raises a soft limit to the hard limit, which must be large enough for Deno
   ulimit -S "-$1" unlimited 2>/dev/null && return
   hard=$(ulimit -H "-$1" 2>/dev/null) && ulimit -S "-$1" "$hard" 2>/dev/null
@@ -117,7 +116,8 @@ is_blocked() { read -r line </proc/self/stat && set -- ${line##*) } && [ $((${30
 IFS=$newline && set -- ${allowed:-$wide} "$entry" "$name" "$@" && unset IFS
 set -- $reset "$deno" run -q --no-prompt $flags ${manifest:+--config "$manifest"} --allow-env --allow-sys=uid "$@"
 pass_on() { hit=1; [ -z "$child" ] || kill -s "${1:-TERM}" "$child" 2>/dev/null; } # HUP makes serve reload
-trap pass_on TERM INT HUP QUIT ALRM USR1 USR2 PIPE XCPU VTALRM; [ "$program" != serve ] || trap "pass_on HUP" HUP
+trap pass_on TERM INT HUP QUIT ALRM USR1 USR2 PIPE XCPU VTALRM
+case $program in serve | submitd) trap "pass_on HUP" HUP ;; esac
 if is_blocked; then "$@" <&9 9<&-; status=$?; else # signals are handled only after the program has ended
   "$@" <&9 9<&- & # from 9, because a shell connects background commands to /dev/null
   child=$!; exec 9<&-

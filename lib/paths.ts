@@ -9,6 +9,9 @@ export const KILL = "/bin/kill";
 /** The lists of accounts and groups, which are only read for a file that its group can write. */
 export const [PASSWD, GROUP] = ["/etc/passwd", "/etc/group"];
 
+/** The name of this machine. */
+export const HOSTNAME = "/etc/hostname";
+
 /** Returns the sandbox file of a settings file: `config.sandbox` next to `config.toml`. */
 export function sandboxFile(config: string): string {
   return `${config.replace(/\.toml$/, "")}.sandbox`;

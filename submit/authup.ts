@@ -5,8 +5,8 @@
 import { latin1ToUtf8 } from "../lib/bytes.ts";
 import { errorText, quoteAll } from "../lib/fail.ts";
 import { checkArguments, env, plainEnv } from "../io/system/environment.ts";
-import { after } from "../io/system/timer.ts";
 import { VERSION } from "../lib/version.ts";
+import { holdFailure } from "./auth/hold.ts";
 import { checkPassword } from "./checkpassword.ts";
 import { ClientGone, ClientInput, reply } from "./client.ts";
 import { controlNumber } from "./controls.ts";
@@ -32,9 +32,6 @@ const [FAILED, DONE, CLIENT_LEFT] = [1, 0, 12];
 const [WRONG_PASSWORD, MISUSED, TEMPORARY] = [1, 2, 111];
 const [FIXSMTPIO_TIMEOUT, FIXSMTPIO_RULES] = [16, 18];
 const [CANNOT_RUN, NOT_FOUND] = [126, 127];
-
-/** The answer to a failed login is sent a whole number of seconds after the attempt, plus up to so many milliseconds. */
-const [HOLD_MS, JITTER_MS] = [1000, 100];
 
 /** Runs authup. @returns the exit status */
 export async function authup(name: string, args: readonly string[]): Promise<number> {
@@ -147,9 +144,7 @@ class Session {
         this.#log(`${about} failed, ${this.#tries} remaining`);
         if (exit.code !== TEMPORARY) await this.#logFailure(credentials.user);
         // All failures take equally long: whether there is such a user, or it is root, must not show.
-        await after(
-          HOLD_MS - (Date.now() - begun) % HOLD_MS + crypto.getRandomValues(new Uint8Array(1))[0]! % JITTER_MS,
-        );
+        await holdFailure(begun);
         await reply(exit.code === TEMPORARY ? refusals.temporary : refusals.failed);
         return this.#tries > 0 ? undefined : FAILED;
       case FIXSMTPIO_TIMEOUT:

@@ -1,16 +1,15 @@
 /** An SMTP session with a client that has logged in (RFC 5321, RFC 6409): every message is sent for the user. */
 import type { Address } from "../lib/address.ts";
-import { errorText, Fail, reason } from "../lib/fail.ts";
+import { Fail } from "../lib/fail.ts";
 import { rfc5322Date } from "../lib/date.ts";
-import { field, type Header, named } from "../lib/message.ts";
-import { receivedBefore, senderRefusal } from "../outgoing/login.ts";
-import { READ_FIRST_BYTES, submitMessage } from "../io/outgoing/submit.ts";
+import { type Field, field } from "../lib/message.ts";
+import { READ_FIRST_BYTES } from "../io/outgoing/submit.ts";
 import { readInput } from "../io/system/input.ts";
-import { outcomeOf } from "../io/transport/outcome.ts";
 import { ClientGone, type ClientInput, reply } from "./client.ts";
 import { DataRefused, DataSource } from "./data.ts";
 import { ruleFor, withFrom } from "./ofmipd_rules.ts";
 import { CommandRefused, parsePath } from "./smtp_command.ts";
+import { refusalOf, submitFor } from "./submission.ts";
 import type { User } from "./user.ts";
 
 /** What a session needs besides the client and the user. */
@@ -26,8 +25,6 @@ export interface SessionOptions {
   readonly report: (what: string) => void;
 }
 
-/** A message with so many Received fields goes in circles. */
-const MAX_HOPS = 100;
 /** RFC 5321 section 4.5.3.1.8 demands 100. */
 const MAX_RECIPIENTS = 10_000;
 /** Commands that are refused before the connection is closed. */
@@ -136,7 +133,7 @@ export class MailSession {
       const error = causeOf(thrown);
       if (error instanceof ClientGone) throw error;
       await source.skip();
-      return this.#refusal(error);
+      return refusalOf(error, this.options.report);
     } finally {
       this.#reset();
     }
@@ -145,59 +142,22 @@ export class MailSession {
   async #send(source: DataSource, user: User, given: Address | null): Promise<void> {
     await source.prepare();
     const input = await readInput(READ_FIRST_BYTES, true, source);
-    const { settings, identities } = user;
     const { header } = input.head;
-    if (header.filter((one) => named(one, "Received")).length > MAX_HOPS) {
-      throw new DataRefused("554 5.4.6", "The message is looping");
-    }
     const rule = ruleFor(user.rules, given);
-    const sender = rule?.address ?? given;
-    const written = rule === undefined ? header : withFrom(header, rule);
-    const hidden = receivedBefore(written);
-    const visible = written.filter((one) => !hidden.has(one));
-    const refusal = senderRefusal(settings.submit.check_sender, user.login, sender, visible, {
-      settings,
-      identities,
-      now: new Date(),
-    });
-    if (refusal !== undefined) throw new DataRefused("550 5.7.1", `Not sent: ${refusal}`);
-    // The client may take long: if this process were killed meanwhile, the injector would send what it has got.
-    const spooled = {
-      ...settings,
-      transport: { ...settings.transport, spool: settings.transport.spool || !input.whole },
-    };
-    await submitMessage({
-      settings: spooled,
-      identities,
-      request: {
-        sender,
-        fullName: rule?.name ?? "",
-        recipientsFrom: "arguments",
-        recipients: this.#recipients,
-        dsn: {},
-      },
+    await submitFor(user, {
       input,
+      header: rule === undefined ? header : withFrom(header, rule),
+      sender: rule?.address ?? given,
+      recipients: this.#recipients,
+      fullName: rule?.name ?? "",
+      received: this.#received(),
       abort: this.options.abort,
-      header: visible,
-      finish: (planned) => [this.#received(), ...hidden, ...planned],
-      event: { login: user.login },
-    });
+    }, user.settings.submit.check_sender);
   }
 
-  #received(): Header[number] {
+  #received(): Field {
     const from = this.options.client.replace(/[^0-9a-fA-F.:]/g, "").slice(0, 45);
     return field("Received", `(ofmipd ${from}); ${rfc5322Date(new Date())}`);
-  }
-
-  /** Returns the reply for a message that was not sent. */
-  #refusal(error: unknown): string {
-    if (error instanceof DataRefused) return `${error.code} ${error.message}`;
-    const permanent = outcomeOf(error) === "permanent";
-    this.options.report(errorText(error));
-    // Anything that concerns this machine is for the administrator.
-    if (permanent) return `554 5.6.0 ${oneLine(reason(error))}`;
-    if (error instanceof Fail && error.kind === "usage") return `554 5.6.0 ${oneLine(error.message)}`;
-    return "451 4.3.0 The message cannot be sent now, try again later";
   }
 }
 
@@ -206,7 +166,3 @@ function causeOf(error: unknown): unknown {
   const cause = error instanceof Fail ? error.cause : undefined;
   return cause instanceof ClientGone || cause instanceof DataRefused ? cause : error;
 }
-
-/** Returns a text that fits into a reply. */
-// deno-lint-ignore no-control-regex
-const oneLine = (text: string) => text.replace(/[\x00-\x1f\x7f]+/g, " ").slice(0, 400);

@@ -67,6 +67,7 @@ const COMMAND_RIGHTS: readonly [commands: string, rights: string][] = [
   ["init keys plain passwd expire audit sweep sandbox", "read write"],
   ["doctor", "read write run net"], // it writes no file, but Deno wants the permission for unix sockets
   ["serve", "read write net"],
+  ["submitd", "read write run net"],
   ["*", "read write run"],
 ];
 
@@ -113,7 +114,7 @@ function wideLines(rights: string): string {
   if (CLIENTS.includes(rights)) return clientLines();
   if (CHAIN.includes(rights)) return rights === "verify" ? verifyLines() : controlLines(rights);
   const lines = COMMAND_RIGHTS.map(([commands, given]) => {
-    const flags = commands === "serve" ? `flags="$flags ${SERVE}" ` : "";
+    const flags = commands === "serve" || commands === "submitd" ? `flags="$flags ${SERVE}" ` : "";
     return `    ${commands.replaceAll(" ", " | ")}) ${flags}wide=${flagLines(given)} ;;\n`;
   });
   return rights === ""

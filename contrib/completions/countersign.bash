@@ -3,7 +3,7 @@ _countersign() {
   local word=${COMP_WORDS[COMP_CWORD]} former=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} words=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W "init keys sign verify shim incoming serve explain audit sweep doctor sandbox log plain outbox passwd expire help version" -- "$word"))
+    COMPREPLY=($(compgen -W "init keys sign verify shim incoming serve submitd explain audit sweep doctor sandbox log plain outbox passwd expire help version" -- "$word"))
     return
   fi
   # bash splits --direction=in into three words.
@@ -17,7 +17,7 @@ _countersign() {
       words="command smtp maildir" command= ;;
     init:--security)
       words="tls starttls none" command= ;;
-    init:--password-file | init:--ca | init:--config | keys:--config | keys:--settings | sign:--config | verify:--config | incoming:--config | serve:--config | explain:--config | audit:--sent | audit:--html | audit:--config | sweep:--config | doctor:--hook | doctor:--postconf | doctor:--sent | doctor:--config | sandbox:--config | log:--config | plain:--config | outbox:--config | passwd:--file | expire:--config)
+    init:--password-file | init:--ca | init:--config | keys:--config | keys:--settings | sign:--config | verify:--config | incoming:--config | serve:--config | submitd:--config | explain:--config | audit:--sent | audit:--html | audit:--config | sweep:--config | doctor:--hook | doctor:--postconf | doctor:--sent | doctor:--config | sandbox:--config | log:--config | plain:--config | outbox:--config | passwd:--file | expire:--config)
       compopt -o default && return ;;
     init:--maildir | init:--spam | incoming:--maildir | sweep:--spam | passwd:--home)
       compopt -o dirnames && return ;;
@@ -50,6 +50,8 @@ _countersign() {
       words="--as --maildir --forward --config --sender --recipient --help" ;;
     serve)
       words="--config --help" ;;
+    submitd)
+      words="--config --help" ;;
     explain)
       compopt -o default
       words="--sender --recipient --as --at --out --json --config --help" ;;
@@ -75,7 +77,7 @@ _countersign() {
     expire)
       words="--config --help" ;;
     help)
-      words="init keys sign verify shim incoming serve explain audit sweep doctor sandbox log plain outbox passwd expire help version" ;;
+      words="init keys sign verify shim incoming serve submitd explain audit sweep doctor sandbox log plain outbox passwd expire help version" ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$word"))
 }

@@ -7,6 +7,7 @@ complete -c countersign -n __fish_use_subcommand -a verify -d 'Check a signed ad
 complete -c countersign -n __fish_use_subcommand -a shim -d 'Send a message, signed, as sendmail does'
 complete -c countersign -n __fish_use_subcommand -a incoming -d 'Judge an incoming message'
 complete -c countersign -n __fish_use_subcommand -a serve -d 'Sign and refuse mail inside Postfix or Sendmail, as a milter'
+complete -c countersign -n __fish_use_subcommand -a submitd -d 'Accept mail from phones and other clients that log in, over TLS'
 complete -c countersign -n __fish_use_subcommand -a explain -d 'Explain the verdict on a message, or how a message would be sent'
 complete -c countersign -n __fish_use_subcommand -a audit -d 'Replay your archive'
 complete -c countersign -n __fish_use_subcommand -a sweep -d 'Judge mail that was fetched into maildirs, and move forged bounces'
@@ -72,6 +73,9 @@ complete -c countersign -n 'contains -- incoming (commandline -opc)[2]' -l help 
 complete -c countersign -n 'contains -- serve (commandline -opc)[2]' -f
 complete -c countersign -n 'contains -- serve (commandline -opc)[2]' -l config -r -F -d 'Settings, instead of ~/.config/countersign/config.toml'
 complete -c countersign -n 'contains -- serve (commandline -opc)[2]' -l help -d 'Print the usage'
+complete -c countersign -n 'contains -- submitd (commandline -opc)[2]' -f
+complete -c countersign -n 'contains -- submitd (commandline -opc)[2]' -l config -r -F -d 'Settings, instead of ~/.config/countersign/config.toml'
+complete -c countersign -n 'contains -- submitd (commandline -opc)[2]' -l help -d 'Print the usage'
 complete -c countersign -n 'contains -- explain (commandline -opc)[2]' -l sender -x -d 'Envelope sender'
 complete -c countersign -n 'contains -- explain (commandline -opc)[2]' -l recipient -x -d 'Envelope recipient'
 complete -c countersign -n 'contains -- explain (commandline -opc)[2]' -l as -x -d 'Calling program'
@@ -138,5 +142,5 @@ complete -c countersign -n 'contains -- expire (commandline -opc)[2]' -f
 complete -c countersign -n 'contains -- expire (commandline -opc)[2]' -l config -r -F -d 'Settings file'
 complete -c countersign -n 'contains -- expire (commandline -opc)[2]' -l help -d 'Print the usage'
 complete -c countersign -n 'contains -- help (commandline -opc)[2]' -f
-complete -c countersign -n 'contains -- help (commandline -opc)[2]' -a 'init keys sign verify shim incoming serve explain audit sweep doctor sandbox log plain outbox passwd expire help version'
+complete -c countersign -n 'contains -- help (commandline -opc)[2]' -a 'init keys sign verify shim incoming serve submitd explain audit sweep doctor sandbox log plain outbox passwd expire help version'
 complete -c countersign -n 'contains -- version (commandline -opc)[2]' -f

@@ -33,17 +33,22 @@ export function configFile(path?: string, own = false): { file: string; home: st
 /**
  * Reads and checks the settings; the plain lists are read on first use.
  *
- * @param unconfigured accepts settings without an identity, for the programs that `unconfigured = "pass"` is about
+ * @param unconfigured accepts settings without an identity, for the programs that `unconfigured = "pass"` is about, and
+ *   for submitd, whose users have settings of their own
  * @throws {Fail} `config`, naming the file
  */
-export function loadSettings(source: { file: string; home: string }, unconfigured = false): Settings {
+export function loadSettings(
+  source: { file: string; home: string },
+  unconfigured: boolean | "users" = false,
+): Settings {
   checkSandboxFile(sandboxFile(source.file));
   // The file names programs to run, so only its owner may write it.
   const settings = parseConfig(
     readPrivateFile("Settings file", source.file, WRITABLE, { fix: "countersign init" }),
     source,
   );
-  if (settings.identity.length === 0 && !unconfigured) {
+  const passes = unconfigured === true && settings.unconfigured === "pass";
+  if (settings.identity.length === 0 && !passes && unconfigured !== "users") {
     throw new Fail("config", NO_IDENTITY[0], { file: source.file, fix: NO_IDENTITY[1] });
   }
   return { ...settings, plainLists: plainLists(() => readPlainLists(settings), settings.plain_lists) };

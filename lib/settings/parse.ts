@@ -141,7 +141,7 @@ function together(settings: Settings, wrong: Wrong): void {
   const { identity, incoming, srs, transport } = settings;
   if (identity.length === 0) {
     const [what, fix] = NO_IDENTITY;
-    if (settings.unconfigured !== "pass") throw wrong("", "", 0, what, fix);
+    if (settings.unconfigured !== "pass" && settings.submit.user_settings === "") throw wrong("", "", 0, what, fix);
     // The outbox reports to the first identity.
     if (settings.outbox.when !== "never") throw wrong("outbox", "when", 0, "outbox.when requires an identity", fix);
   }

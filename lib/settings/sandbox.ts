@@ -7,15 +7,16 @@ import { accountsIn } from "./accounts.ts";
 import { asksLookup, lookupSocket } from "./lookup.ts";
 import { type ConfigSource, printServer, serverOf, type Settings } from "./parse.ts";
 import { Fail, quote } from "../fail.ts";
-import { GROUP, KILL, PASSWD, PRINTENV, sandboxFile, SERVE_SOCKETS } from "../paths.ts";
+import { GROUP, HOSTNAME, KILL, PASSWD, PRINTENV, sandboxFile, SERVE_SOCKETS } from "../paths.ts";
 import { programOf } from "./presets.ts";
 import { parseRedis, type RedisHost } from "./redis.ts";
+import { folderOfUsers, parseAuth } from "./submission.ts";
 
 /** A kind of Deno permission. Access to environment and user id is always granted. */
 export type Right = "read" | "write" | "run" | "net";
 
-/** The shim, the hook, the additional permissions of the hook with `--forward`, and `countersign serve`. */
-export type Program = "shim" | "incoming" | "forward" | "serve";
+/** The shim, the hook, the additional permissions of the hook with `--forward`, `countersign serve` and `submitd`. */
+export type Program = "shim" | "incoming" | "forward" | "serve" | "submitd";
 
 /** A permission of a program. */
 export interface Permission {
@@ -101,6 +102,20 @@ export function permissions(
     give("forward", "write", ...out);
     give("forward", "run", ...injector);
     give("forward", "net", ...server);
+  }
+
+  // Users with settings of their own have the programs and servers that this file names.
+  const { submit } = settings;
+  if ([submit.auth, submit.certificate, submit.key, submit.user_settings].some((one) => one !== "")) {
+    const auth = parseAuth(submit.auth);
+    const asked = auth === undefined || auth.kind === "checkpassword" ? "" : auth.path;
+    const users = folderOfUsers(submit.user_settings);
+    const kept = [settings.state.folder, ...lookup, ...out, outbox.report, users];
+    give("submitd", "read", ...settled, ...kept, ...login, submit.certificate, submit.key, asked, HOSTNAME);
+    give("submitd", "write", ...kept, auth?.kind === "dovecot" ? asked : "");
+    give("submitd", "run", PRINTENV, ...injector, auth?.kind === "checkpassword" ? "/bin/sh" : "");
+    const sockets = auth?.kind === "dovecot" ? [`unix:${asked}`] : [];
+    give("submitd", "net", ...asking, ...server, ...sockets, ...submit.listen, ...submit.listen_tls);
   }
 
   // The engine runs nothing, and listens only on its sockets. It alone connects to Redis.

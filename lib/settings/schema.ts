@@ -8,10 +8,12 @@ import { parseAddress } from "../address.ts";
 import {
   accountName,
   addressOrNothing,
+  authBackend,
   contact,
   date,
   domain,
   domains,
+  endpoints,
   flag,
   helo,
   host,
@@ -27,6 +29,7 @@ import {
   serverName,
   type Setting,
   text,
+  userSettings,
   words,
 } from "./values.ts";
 
@@ -362,6 +365,35 @@ export const TABLES = {
       "identities",
       "Which addresses an authenticated client may use as envelope sender and From: those of the identities; that of " +
         "its login, or for a login without a domain any address with it as local part; or any.",
+    ),
+    auth: text(
+      "",
+      "How `countersign submitd` checks passwords: `file:PATH` (made by `countersign passwd`), `dovecot:SOCKET` or " +
+        "`checkpassword:PROGRAM`.",
+      authBackend,
+    ),
+    listen: words(
+      ["[::]:587"],
+      "Where `countersign submitd` listens for STARTTLS, such as `192.0.2.1:587`; `[::]` is every address.",
+      endpoints,
+    ),
+    listen_tls: words(["[::]:465"], "Where it listens for TLS from the start.", endpoints),
+    certificate: path("", "Its certificate with all intermediate ones, in PEM format."),
+    key: path("", "The private key of the certificate, which others must not be able to read."),
+    name: text("", "The host name in its greeting and in Received fields. Empty: the name of the machine.", host),
+    user_settings: path(
+      "",
+      "The settings file of each login, for virtual users: `/var/lib/countersign/{login}/config.toml`. Empty: this " +
+        "file is for all, and a login uses the identities that name it in `logins`.",
+      userSettings,
+    ),
+    max_message: number(1000, 2_000_000_000, 50_000_000, "Maximum size of a message in bytes."),
+    max_connections: number(1, 10_000, 1000, "Maximum number of connections."),
+    max_per_address: number(
+      1,
+      10_000,
+      20,
+      "Maximum number of connections from an IPv4 address or an IPv6 network (/64).",
     ),
   },
   forwarding: {

@@ -3,6 +3,7 @@ import { Fail, quote } from "../fail.ts";
 import { parseAddress } from "../address.ts";
 import { parseDay } from "../date.ts";
 import { parseRedis } from "./redis.ts";
+import { parseAuth, parseEndpoint } from "./submission.ts";
 
 /** The type of a value in the file; an array lists the possible words. */
 export type Type = "text" | "number" | "flag" | "date" | "path" | "words" | "list" | "program" | readonly string[];
@@ -163,6 +164,24 @@ export function logins(list: readonly string[]): void {
   for (const login of list) {
     if (!/^\P{Cc}+$/u.test(login)) throw new Fail("config", `${quote(login)} is not a login`);
   }
+}
+
+/** Checks how passwords are checked. */
+export function authBackend(value: string): void {
+  if (value !== "" && parseAuth(value) === undefined) {
+    throw new Fail("config", `${quote(value)} is not file:/PATH, dovecot:/SOCKET or checkpassword:/PROGRAM`);
+  }
+}
+
+/** Checks addresses to listen on. */
+export function endpoints(all: readonly string[]): void {
+  const wrong = all.find((one) => parseEndpoint(one) === undefined);
+  if (wrong !== undefined) throw new Fail("config", `${quote(wrong)} is not an IP address and a port`);
+}
+
+/** Checks the file name with a place for the login. */
+export function userSettings(value: string): void {
+  if (value !== "" && !value.includes("{login}")) throw new Fail("config", `${quote(value)} does not contain {login}`);
 }
 
 /** It becomes a line of an SMTP reply. */

@@ -21,15 +21,24 @@ export async function hashPassword(password: string): Promise<string> {
   return formatHash({ ...COST, salt, hash: await scrypt(password, { ...COST, salt }, HASH_BYTES) });
 }
 
-async function scrypt(password: string, { ln, r, p, salt }: Omit<ScryptHash, "hash">, length: number) {
-  const { scryptSync } = await import("node:crypto"); // takes 15 ms, so only when it is needed
+async function scrypt(
+  password: string,
+  { ln, r, p, salt }: Omit<ScryptHash, "hash">,
+  length: number,
+): Promise<Uint8Array> {
+  const { scrypt } = await import("node:crypto"); // takes 15 ms, so only when it is needed
   const options = { N: 2 ** ln, r, p, maxmem: 256 * 2 ** ln * r };
-  try {
-    return new Uint8Array(scryptSync(encodeLatin1(password), salt, length, options));
-  } catch (error) {
+  // In a thread of its own, because submitd serves others meanwhile.
+  const hashed = new Promise<Uint8Array>((resolve, reject) =>
+    scrypt(encodeLatin1(password), salt, length, options, (error, hash) => {
+      if (error) reject(error);
+      else resolve(new Uint8Array(hash));
+    })
+  );
+  return await hashed.catch((error) => {
     const memory = Math.ceil((128 * options.N * r) / 2 ** 20);
     throw new Fail("temporary", `The password cannot be hashed, which takes ${memory} MB: ${reason(error)}`, {
       cause: error,
     });
-  }
+  });
 }

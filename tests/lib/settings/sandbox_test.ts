@@ -243,7 +243,8 @@ const NAMED = "/named/by/setting";
 
 /** Everything permitted when this setting names NAMED, with any transport. */
 function permittedBy({ name, type }: NamedSetting): string[] {
-  const value = type === "path" ? `"${NAMED}"` : `["${NAMED}"]`;
+  const path = name === "submit.user_settings" ? `${NAMED}/{login}` : NAMED;
+  const value = type === "path" ? `"${path}"` : `["${path}"]`;
   const ofIdentity = name.startsWith("identity.");
   const ofAccount = name.startsWith("account.");
   const login = name === "account.ca" ? "" : 'user = "greg"\n';

@@ -1,6 +1,6 @@
 /** Socket activation: which sockets belong to this process. */
 import assert from "node:assert/strict";
-import { inheritedSockets } from "../../../serve/sockets/inherited.ts";
+import { inheritedSockets } from "../../../io/system/inherited.ts";
 
 const inherited = (variables: Record<string, string>) => inheritedSockets((name) => variables[name], [11, "10"]);
 

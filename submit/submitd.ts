@@ -1,0 +1,93 @@
+/** `countersign submitd`: accepts mail from clients that log in, and sends it as the shim does. */
+import { errorText, Fail, quote } from "../lib/fail.ts";
+import { sysexit } from "../lib/sysexits.ts";
+import { checkArguments } from "../io/system/environment.ts";
+import { configFile, loadSettings } from "../io/system/load.ts";
+import { printError } from "../io/system/log.ts";
+import { inheritedSockets } from "../io/system/inherited.ts";
+import type { Socket } from "./submitd/server.ts";
+
+const HELP = `Usage: countersign submitd [--config FILE]
+Accepts mail from clients that log in, over TLS on ports 587 (STARTTLS) and 465, and sends it, signed, for their user.
+It listens on submit.listen and submit.listen_tls, or on the sockets that systemd passes to it with the names submission
+and submissions.
+
+  --config FILE  Settings, instead of ~/.config/countersign/config.toml
+
+On SIGHUP it loads settings and certificate again; invalid ones are reported, and the previous ones remain in use. On
+SIGTERM it exits after the messages in transit.
+
+Example: countersign submitd --config /etc/countersign/submit.toml
+`;
+
+/** Runs the server. @returns the exit status */
+export async function submitd(name: string, args: readonly string[]): Promise<number> {
+  try {
+    checkArguments(args);
+    const options = parseOptions(args);
+    if (options === "help") {
+      console.log(HELP.trimEnd());
+      return 0;
+    }
+    if (Deno.uid() === 0) {
+      throw new Fail("usage", "submitd does not run as root", { fix: "run it as a user of its own: man countersign" });
+    }
+    await run(configFile(options.config));
+    return 0;
+  } catch (error) {
+    printError(name, errorText(error));
+    return sysexit(error);
+  }
+}
+
+function parseOptions(args: readonly string[]): "help" | { config?: string } {
+  if (args.includes("--help")) return "help";
+  const [first, ...more] = args;
+  if (first === undefined) return {};
+  const [, name = "", value = more.shift()] = /^--(\w+)(?:=(.*))?$/s.exec(first) ?? [];
+  if (name !== "config") throw new Fail("usage", `Unknown option ${quote(first)}: see countersign help submitd`);
+  if (value === undefined || value === "") throw new Fail("usage", "Option --config needs a value");
+  if (more.length > 0) throw new Fail("usage", `Unknown argument ${quote(more[0]!)}: see countersign help submitd`);
+  return { config: value };
+}
+
+/** The names of inherited sockets (FileDescriptorName=), and whether TLS starts with the connection. */
+const NAMES = new Map([["submission", false], ["submissions", true]]);
+
+/** Milliseconds for messages in transit when the program ends. */
+const MAX_DRAIN_MS = 30_000;
+
+async function run(source: { file: string; home: string }): Promise<void> {
+  const settings = loadSettings(source, "users");
+  const { socketsOf, Submitd } = await import("./submitd/server.ts"); // with smtp-server, 60 ms
+  const server = new Submitd(settings, (what) => printError("submitd", what));
+  const stop = Promise.withResolvers<void>();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stop.resolve());
+  Deno.addSignalListener("SIGHUP", () => {
+    try {
+      server.reload(loadSettings(source, "users"));
+      printError("submitd", "Settings and certificate were loaded again");
+    } catch (error) {
+      printError("submitd", `The previous settings remain in use: ${errorText(error)}`);
+    }
+  });
+  const inherited = inheritedSockets((name) => Deno.env.get(name), [
+    Deno.pid,
+    Deno.env.get("COUNTERSIGN_LAUNCHER") ?? "",
+  ]);
+  const sockets: Socket[] = inherited.length === 0 ? socketsOf(settings) : inherited.map(({ name, fd }) => {
+    const tls = NAMES.get(name);
+    if (tls !== undefined) return { where: { fd }, tls };
+    const fix = "set FileDescriptorName=submission, or submissions";
+    throw new Fail("config", `Socket ${quote(name)} is not one of ${[...NAMES.keys()].join(", ")}`, { fix });
+  });
+  const ports: string[] = [];
+  try {
+    for (const socket of sockets) ports.push(`${await server.listen(socket)}${socket.tls ? " (TLS)" : ""}`);
+    printError("submitd", `Listening on port ${ports.join(" and ")}`);
+    await stop.promise;
+  } finally {
+    await server.close(MAX_DRAIN_MS);
+  }
+  Deno.exit(0); // connections that are not closed yet
+}

@@ -1,0 +1,60 @@
+/** Checks what smtp-server leaves to its caller in MAIL and RCPT: parameters, and addresses beyond ASCII. */
+import { type Address, parseAddress } from "../../lib/address.ts";
+import { isRejection } from "../../lib/fail.ts";
+
+/** An address with its parameters, as smtp-server parses them. */
+export interface GivenAddress {
+  readonly address: string;
+  readonly args?: object | false;
+}
+
+/** A command that is refused. */
+export class CommandRefused extends Error {
+  /** @param responseCode as smtp-server expects it */
+  constructor(readonly responseCode: number, message: string) {
+    super(message);
+  }
+}
+
+/** AUTH has no meaning after the client has logged in, but RFC 4954 section 5 demands that it is accepted. */
+const KNOWN = { MAIL: ["BODY", "SIZE", "SMTPUTF8", "AUTH"], RCPT: [] } as const;
+
+/**
+ * Returns the address of MAIL or RCPT; null for the null sender.
+ *
+ * @param utf8 whether the client has announced SMTPUTF8 with MAIL
+ * @throws {CommandRefused}
+ */
+export function checkPath(command: "MAIL" | "RCPT", { address, args }: GivenAddress, utf8: boolean): Address | null {
+  const known: readonly string[] = KNOWN[command];
+  if (Object.keys(args || {}).some((name) => !known.includes(name))) {
+    throw new CommandRefused(555, "5.5.4 Unsupported parameter");
+  }
+  if (address === "") {
+    if (command === "MAIL") return null;
+    throw new CommandRefused(553, "5.1.3 Address is not valid");
+  }
+  const wrong = new CommandRefused(553, `5.1.${command === "MAIL" ? 7 : 3} Address is not valid`);
+  const at = address.lastIndexOf("@");
+  const written = `${address.slice(0, at + 1)}${asciiDomain(address.slice(at + 1))}`;
+  // deno-lint-ignore no-control-regex
+  if (!utf8 && /[^\x00-\x7f]/.test(written)) throw new CommandRefused(553, "5.6.7 Address needs SMTPUTF8");
+  if (written.includes("\ufffd")) throw wrong;
+  try {
+    return parseAddress(written);
+  } catch (error) {
+    if (isRejection(error)) throw wrong;
+    throw error;
+  }
+}
+
+/** Returns a domain as DNS has it: smtp-server has turned `xn--` labels into Unicode, where they were not announced. */
+function asciiDomain(domain: string): string {
+  // deno-lint-ignore no-control-regex
+  if (!/[^\x00-\x7f]/.test(domain)) return domain;
+  try {
+    return new URL(`http://${domain}`).hostname;
+  } catch {
+    return domain;
+  }
+}
