@@ -5,6 +5,7 @@ import { sandboxFile } from "../../lib/paths.ts";
 import { doorAddresses, ordinaryAddresses, permissions, printSandbox } from "../../lib/settings/sandbox.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
 import { Fail } from "../../lib/fail.ts";
+import { writeExecutable } from "./executable.ts";
 
 /** The checkout. */
 export const ROOT = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
@@ -74,8 +75,11 @@ export class Home {
   write(name: string, text: string | Uint8Array, mode = 0o644): string {
     const path = `${this.path}/${name}`;
     Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true });
-    Deno.writeFileSync(path, typeof text === "string" ? new TextEncoder().encode(text) : text);
-    Deno.chmodSync(path, mode);
+    if ((mode & 0o111) !== 0) writeExecutable(path, text, mode);
+    else {
+      Deno.writeFileSync(path, typeof text === "string" ? new TextEncoder().encode(text) : text);
+      Deno.chmodSync(path, mode);
+    }
     if (name.endsWith("/config.toml")) this.sandbox(name);
     return path;
   }

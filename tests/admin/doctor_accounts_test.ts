@@ -1,5 +1,6 @@
 /** doctor and the submission servers: files, login, and the senders that they accept. Nothing is sent. */
 import assert from "node:assert/strict";
+import { writeExecutable } from "../../build/rig/executable.ts";
 import { checkAccounts } from "../../admin/doctor/accounts.ts";
 import { parseAddress } from "../../lib/address.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
@@ -181,7 +182,7 @@ test("a program that prints the password", async () => {
     return others.map((one) => one.replace(FILE, "FILE"));
   };
   const script = `${authority.folder}/password.sh`;
-  Deno.writeTextFileSync(script, "#!/bin/sh\necho secret\n", { mode: 0o755 });
+  writeExecutable(script, "#!/bin/sh\necho secret\n");
   const own = `ca = "${authority.ca}"\nuser = "greg"\npassword_command = ["${script}"]`;
   assert.deepEqual(await examined(smtp(sink.port, own)), []);
   assert.deepEqual(await found("echo secret"), []);

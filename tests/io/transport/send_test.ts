@@ -1,5 +1,6 @@
 /** What send() gives to a program or maildir (arguments, environment, message), and how it maps exit statuses. */
 import assert from "node:assert/strict";
+import { writeExecutable } from "../../../build/rig/executable.ts";
 import { utf8 } from "../../../lib/bytes.ts";
 import { parseConfig } from "../../../lib/settings/parse.ts";
 import { LOOP_MARK, send } from "../../../io/transport/send.ts";
@@ -87,7 +88,7 @@ const bob = { local: "bob", domain: "example.net" };
 /** A program that writes its standard input to the file `got` in the folder named by its first argument. */
 function program(folder: string, then: string): string {
   const path = `${folder}/program`;
-  Deno.writeTextFileSync(path, `#!/bin/sh\nfolder=$1\ncat >"$folder/got"\n${then}\n`, { mode: 0o755 });
+  writeExecutable(path, `#!/bin/sh\nfolder=$1\ncat >"$folder/got"\n${then}\n`);
   return path;
 }
 
