@@ -36,15 +36,31 @@ class Transaction {
   deferred = 0;
   /** The recipient for whom the message must be judged. */
   judged: string | undefined;
-  /** The first lines of the message, and their size. */
-  readonly lines: string[] = [];
-  size = 0;
   whole = true;
+  /** The beginning of the message. Strings would keep the input of which they are a part, which is much longer. */
+  #bytes = new Uint8Array(1024);
+  #size = 0;
 
   constructor(readonly sender: string) {}
 
+  get size(): number {
+    return this.#size;
+  }
+
   get message(): Bytes {
-    return encodeLatin1(this.lines.join(""));
+    return this.#bytes.slice(0, this.#size);
+  }
+
+  /** Adds a line with its end. */
+  add(line: string): void {
+    const size = this.#size + line.length;
+    if (size > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(size, 2 * this.#bytes.length));
+      larger.set(this.#bytes);
+      this.#bytes = larger;
+    }
+    this.#bytes.set(encodeLatin1(line), this.#size);
+    this.#size = size;
   }
 }
 
@@ -98,7 +114,7 @@ export class OpenSmtpdFilter {
   #decide(event: string, session: string, value: string): string | Promise<string> {
     if (event === "mail-from") {
       this.#forget(session);
-      this.#transactions.set(session, new Transaction(addressOf(value)));
+      this.#transactions.set(latin1ToUtf8(session), new Transaction(addressOf(value))); // a copy, as in Transaction
     }
     const transaction = this.#transactions.get(session);
     if (transaction === undefined) return "proceed";
@@ -141,8 +157,7 @@ export class OpenSmtpdFilter {
       if (transaction.size === 0) transaction.judged = undefined;
       return;
     }
-    transaction.lines.push(text);
-    transaction.size += text.length;
+    transaction.add(text);
     this.#held += text.length;
   }
 

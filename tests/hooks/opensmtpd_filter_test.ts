@@ -125,6 +125,19 @@ Deno.test("the messages of all sessions take at most 64 MB; more are not judged"
   assert.deepEqual(one.load, { transactions: 0, bytes: 0 });
 });
 
+Deno.test("a message that is kept does not keep the input of other sessions in memory", async () => {
+  const { say, one } = filter(NEEDS);
+  await say("mail-from", "");
+  await say("rcpt-to", "greg@example.org");
+  const other = dataLine("x".repeat(900), "0000000000000001").repeat(60);
+  const input = new TextEncoder().encode(other + dataLine("a line of a slow client"));
+  const before = Deno.memoryUsage().heapUsed;
+  for (let count = 0; count < 4000; count++) one.take(decodeLatin1(input));
+  assert.equal(one.load.bytes, 4000 * "a line of a slow client\n".length);
+  // The input was 240 MB.
+  assert.ok(Deno.memoryUsage().heapUsed - before < 120_000_000, `${Deno.memoryUsage().heapUsed - before} bytes`);
+});
+
 Deno.test("a reset or a disconnection forgets the message", async () => {
   for (const event of ["tx-reset", "link-disconnect"]) {
     const { say, asked, one, report } = filter(NEEDS);
