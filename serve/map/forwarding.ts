@@ -46,7 +46,7 @@ export function forwardSender(text: string, context: ForwardingContext): Rewritt
   const domain = sender.domain.toLowerCase();
   if (domain === forwardingDomain(settings)) return { why: "the sender is in the forwarding domain" };
   if (isBounceSender(`${local}@${domain}`)) return { why: "the sender is a mailer daemon" };
-  if (belongsToUs(sender, context)) return { why: "the sender belongs to an identity" };
+  if (belongsToUs(sender, context) || cameFromUs(sender, context)) return { why: "the sender belongs to an identity" };
   const excluded = settings.forwarding.exclude.some((pattern) => glob(pattern.toLowerCase(), domain));
   if (excluded) return { why: "the domain is in forwarding.exclude" };
   // Neither could be found again among the parts of an SRS address.
@@ -94,7 +94,8 @@ export function reverseForwarded(text: string, context: ForwardingContext): Rewr
   const inside = mailbox(quoted(address));
   if (inside === undefined || (first && !/^SRS0[-+=]/i.test(inside.local))) return { why: "no address inside" };
   if (inside.domain.toLowerCase() === forwardingDomain(settings)) {
-    return { why: "the address inside is a forwarded one" };
+    // The message was forwarded here, then by another host, and then here again. SRS0 contains no such address.
+    return first ? reverseForwarded(formatAddress(inside), context) : { why: "the address inside is a forwarded one" };
   }
   if (belongsToUs(inside, context)) return { why: "the address inside belongs to an identity" };
   return checked(formatAddress(inside));
@@ -109,6 +110,15 @@ function belongsToUs({ local, domain: written }: Address, { identities }: Forwar
   const plain = prvsParts(local)?.local;
   return isSrsDomain(domain, { identities }) || identityOf(identities, `${local}@${domain}`) !== undefined ||
     (plain !== undefined && identityOf(identities, `${plain}@${domain}`) !== undefined);
+}
+
+/**
+ * Returns whether this is an SRS1 address whose first forwarder is the SRS domain of an identity. Rewritten, it could not be
+ * reversed; as it is, its bounce returns to the identity through the other host.
+ */
+function cameFromUs({ local }: Address, { identities }: ForwardingContext): boolean {
+  const domain = /^SRS1[-+=][^=]*=([^=]+)=/i.exec(local)?.[1]?.toLowerCase().replace(/\.+$/, "");
+  return domain !== undefined && isSrsDomain(domain, { identities });
 }
 
 /**

@@ -127,6 +127,34 @@ Deno.test("srs-forward rewrites foreign senders, and srs-back returns each of th
   }
 });
 
+Deno.test("mail that was forwarded here twice: its bounce reaches the sender, or the identity", () => {
+  using home = forwarder();
+  const forward = (sender: string) => ask(home, `srs-forward ${sender}`);
+  // b.example forwarded the message in between, and wrote SRS1 because the sender was an SRS0 address.
+  const atAnotherHost = (address: string) =>
+    srsForward(address, "b.example", { secrets: ["of b.example"], now: new Date() });
+  const once = forward("jo@a.example").slice(3);
+  const twice = forward(atAnotherHost(once)).slice(3);
+  assert.match(twice, /^SRS1=[\w-]{8}=fwd\.example\.net==.*=a\.example=jo@fwd\.example\.net$/);
+  assert.equal(ask(home, `srs-back ${twice}`), "OK jo@a.example");
+  const third = forward(atAnotherHost(twice)).slice(3);
+  assert.equal(ask(home, `srs-back ${third}`), "OK jo@a.example");
+  // What is inside must be valid, too: anybody can have an SRS1 address written.
+  for (
+    const inside of [
+      forwarded("jo@a.example", { secret: "mallory" }),
+      forwarded("jo@a.example", { days: 22 }),
+      forwarded(PLAIN),
+    ]
+  ) {
+    assert.equal(ask(home, `srs-back ${forward(atAnotherHost(inside)).slice(3)}`), "NOTFOUND ");
+  }
+  // Reversed here, it would be an address in the SRS domain of an identity; b.example reverses its own.
+  for (const address of [srs(), srs().replace("srs.example.org", "SRS.Example.ORG")]) {
+    assert.equal(forward(atAnotherHost(address)), "NOTFOUND ");
+  }
+});
+
 Deno.test("what srs-forward leaves as it is", async (t) => {
   using home = forwarder();
   const signed = prvsSign(PLAIN, { secret: `greg ${SECRET}`, keyNumber: 1, now: new Date() });
