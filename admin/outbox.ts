@@ -48,6 +48,9 @@ export function outbox(name: string, args: readonly string[]): Promise<number> {
     if (word !== "run") {
       const done = changeEntries(folder, named, CHANGES[word]);
       if (word !== "flush") return summary(word, done);
+      if (named !== "all") {
+        for (const id of done.held) printError("outbox", `Entry ${id} is on hold: countersign outbox release ${id}`);
+      }
       const status = summary(word, done);
       // A run sets damaged entries aside, and sends the others.
       if (status === 64) return status;
@@ -66,13 +69,14 @@ function entryNames(word: Word, ids: readonly string[]): readonly string[] | "al
     throw new Fail("usage", "No entry given", { fix: `outbox ${word} ID, as outbox list prints it, or ALL` });
   }
   if (ids.length === 0 || (ids.length === 1 && ids[0] === "ALL")) return "all";
+  if (ids.includes("ALL")) throw new Fail("usage", "ALL cannot be used with the names of entries");
   const bad = ids.find((one) => !/^[0-9A-Z]+$/.test(one));
   if (bad !== undefined) throw new Fail("usage", `${quote(bad)} is not the name of an entry`);
   return ids;
 }
 
 const CHANGES: Record<Exclude<Word, "run" | "list">, Change> = {
-  flush: (entry) => ({ ...entry, next: Math.min(entry.next, Date.now()) }),
+  flush: (entry) => entry.hold ? "held" : { ...entry, next: Math.min(entry.next, Date.now()) },
   hold: (entry) => ({ ...entry, hold: true }),
   release: (entry) => ({ ...entry, hold: false }),
   delete: (_, locked) => void locked.remove(),

@@ -2,14 +2,16 @@
 import type { OutboxEntry } from "../../outgoing/outbox/entry.ts";
 import { listEntries, type LockedEntry, lockEntry } from "./store.ts";
 
-/** What a change does to an entry; undefined for nothing. */
-export type Change = (entry: OutboxEntry, locked: LockedEntry) => OutboxEntry | undefined;
+/** What a change makes of an entry; undefined if it has nothing to save, `held` if it does not apply while on hold. */
+export type Change = (entry: OutboxEntry, locked: LockedEntry) => OutboxEntry | "held" | undefined;
 
 /** What became of the entries. */
 export interface Changed {
   readonly changed: number;
   /** Entries that a runner is sending at the moment. */
   readonly busy: readonly string[];
+  /** Entries that were left, because they are on hold. */
+  readonly held: readonly string[];
   /** Entries that are damaged or cannot be read, and why. */
   readonly unusable: readonly (readonly [id: string, why: string])[];
   /** Names of which there is no entry. */
@@ -20,7 +22,7 @@ export interface Changed {
 export function changeEntries(outbox: string, names: readonly string[] | "all", change: Change): Changed {
   const there = new Map(listEntries(outbox).map((one) => [one.id, one]));
   const wanted = names === "all" ? [...there.keys()] : [...new Set(names)];
-  const busy: string[] = [];
+  const [busy, held]: [string[], string[]] = [[], []];
   const unusable: [id: string, why: string][] = [];
   let changed = 0;
   for (const id of wanted.filter((one) => there.has(one))) {
@@ -37,8 +39,12 @@ export function changeEntries(outbox: string, names: readonly string[] | "all", 
     }
     using locked = found.locked;
     const after = change(found.entry, locked);
+    if (after === "held") {
+      held.push(id);
+      continue;
+    }
     if (after !== undefined) locked.save(after);
     changed++;
   }
-  return { changed, busy, unusable, missing: wanted.filter((one) => !there.has(one)) };
+  return { changed, busy, held, unusable, missing: wanted.filter((one) => !there.has(one)) };
 }

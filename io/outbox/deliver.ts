@@ -125,7 +125,8 @@ async function tryOnce(context: OutboxContext, locked: LockedEntry, entry: Outbo
   }
   const { failure, results, route } = tried;
   if (failure !== undefined && needsPerson(failure)) {
-    const cause = entry.account || "transport";
+    // A captive portal in the morning must not hide a failed login in the evening.
+    const cause = `${entry.account || "transport"}-${failure.kind}`;
     await tellOnce(context, cause, `Mail waits in the outbox: ${errorText(failure)}`);
   }
   const count = (outcome: string) => results.filter((one) => one.outcome === outcome).length;

@@ -178,9 +178,8 @@ function look(outbox: string, id: string): Listed | undefined {
   try {
     const entry = parseEntry(Deno.readTextFileSync(`${path}/entry.json`));
     const { size, isFile } = Deno.lstatSync(`${path}/message`);
-    if (!isFile || size !== entry.size) {
-      return { id, entry: undefined, damage: `Message has ${size} bytes, not ${entry.size}` };
-    }
+    if (!isFile) return { id, entry: undefined, damage: "Message is not a file" };
+    if (size !== entry.size) return { id, entry: undefined, damage: `Message has ${size} bytes, not ${entry.size}` };
     return { id, entry };
   } catch (error) {
     if (error instanceof Fail) return { id, entry: undefined, damage: error.message };

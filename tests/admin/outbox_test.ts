@@ -69,6 +69,7 @@ Deno.test("usage errors", async () => {
   using home = new OutboxHome();
   for (
     const [args, message] of [
+      [["delete", "ALL", "ABC"], /^outbox: ALL cannot be used with the names of entries$/m],
       [["send"], /^outbox: Unknown argument "send": use run, list, flush, hold, release, delete$/m],
       [["run", "x"], /^outbox: Unknown argument "x"$/m],
       [["delete"], /^outbox: No entry given: outbox delete ID, as outbox list prints it, or ALL$/m],
@@ -93,4 +94,15 @@ Deno.test("what was kept before the outbox was turned off is sent by flush", asy
   home.settings(toServer(sink.port));
   assert.deepEqual(await outbox(home, "flush"), OK);
   assert.deepEqual([sink.accepted.length, home.names("queue")], [1, []]);
+});
+
+Deno.test("flush names an entry that is on hold, and sends the others", async () => {
+  await using sink = new Sink();
+  using home = await filled(sink, 2);
+  const [id] = home.names("queue");
+  assert.equal((await outbox(home, "hold", id!)).code, 0);
+  const held = new RegExp(`^outbox: Entry ${id} is on hold: countersign outbox release ${id}\n$`);
+  oneLine(await outbox(home, "flush", id!), 0, held);
+  assert.deepEqual(await outbox(home, "flush"), OK);
+  assert.deepEqual([sink.accepted.length, home.names("queue")], [1, [id]]);
 });

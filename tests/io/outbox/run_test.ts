@@ -193,6 +193,26 @@ Deno.test("a failed login, and a server with another name: kept, and told once a
   }
 });
 
+Deno.test("a captive portal in the morning does not hide a login that fails in the evening", async () => {
+  using authority = await Authority.make();
+  await using portal = new Sink({}, await authority.leaf("DNS:portal.example"));
+  await using server = new Sink(
+    { extensions: ["AUTH PLAIN"], auth: "535 5.7.8 No" },
+    await authority.leaf("DNS:localhost"),
+  );
+  const secret = `${authority.folder}/password`;
+  Deno.writeTextFileSync(secret, "open sesame\n", { mode: 0o600 });
+  const transport = ({ port }: Sink) =>
+    `[transport]\nvia = "smtp"\nhost = "localhost"\nport = ${port}\nca = "${authority.ca}"\nuser = "greg"\n` +
+    `password_file = "${secret}"\n`;
+  using box = new Box(transport(portal));
+  box.now = Math.floor(box.now / DAY) * DAY + 12 * HOUR;
+  await box.keep("ann@example.net");
+  assert.match((await box.run()).join("\n"), /cannot be used: invalid peer certificate/);
+  box.configure(transport(server));
+  assert.match((await box.runAfter(5 * HOUR)).join("\n"), /rejected the login of "greg"/);
+});
+
 Deno.test("a server that accepts two recipients at a time gets two each minute", async () => {
   let session = 0;
   await using sink = new Sink({
@@ -267,6 +287,7 @@ Deno.test("a program that cannot log in or lacks its settings: kept, and told on
     Deno.writeTextFileSync(`${box.path}/injector`, `#!/bin/sh\ncat >/dev/null\necho cannot >&2\nexit ${status}\n`);
     Deno.chmodSync(`${box.path}/injector`, 0o755);
     box.configure(`[transport]\npreset = "sendmail"\ncommand = ["${box.path}/injector"]\n`);
+    box.now = Math.floor(box.now / DAY) * DAY + 12 * HOUR;
     await box.keep("ann@example.net");
     const printed = await box.run();
     const told = `Mail waits in the outbox: ${box.path}/injector exited with status ${status}: cannot`;

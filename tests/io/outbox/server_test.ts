@@ -4,7 +4,6 @@ import { loadIdentities } from "../../../io/system/load.ts";
 import { readInput } from "../../../io/system/input.ts";
 import { submitMessage } from "../../../io/outgoing/submit.ts";
 import { parseAddress } from "../../../lib/address.ts";
-import { utf8 } from "../../../lib/bytes.ts";
 import { fieldOf } from "../../rig.ts";
 import { type Answers, HANG_UP, Sink } from "../../smtp_sink.ts";
 import { Box } from "./box.ts";
