@@ -8,6 +8,9 @@ import { DataRefused } from "../data.ts";
 
 const [LF, CR] = [10, 13];
 
+/** Maximum number of bytes returned by one read. io/system/input.ts takes more for a file, and reads that synchronously. */
+const MAX_READ_BYTES = 64 * 1024;
+
 /** Thrown when the client has disconnected before the end of the message. */
 export class Disconnected extends Error {}
 
@@ -38,7 +41,7 @@ export class Content {
       if (this.#refused !== undefined) throw this.#refused;
       return null;
     }
-    const count = Math.min(buffer.length, this.#ready.length);
+    const count = Math.min(buffer.length, this.#ready.length, MAX_READ_BYTES);
     buffer.set(this.#ready.subarray(0, count));
     this.#ready = this.#ready.subarray(count);
     return count;

@@ -9,6 +9,11 @@ export class RawSmtp implements Disposable {
 
   private constructor(public connection: Deno.Conn, readonly ca: string) {}
 
+  /** Uses a connection that was not greeted yet. */
+  static over(connection: Deno.Conn, ca: string): RawSmtp {
+    return new RawSmtp(connection, ca);
+  }
+
   /** Connects, and reads the greeting. */
   static async open(port: number, ca: string): Promise<RawSmtp> {
     const one = new RawSmtp(await Deno.connect({ hostname: "127.0.0.1", port }), ca);
