@@ -6,7 +6,7 @@ import { abortOnSignal } from "../io/system/signals.ts";
 import { type Arguments, runCommand } from "./arguments.ts";
 import { withNetwork } from "./doctor/programs.ts";
 import { realPath } from "./files.ts";
-import { checkMaildir } from "./sweep/mailbox.ts";
+import { checkMaildir, shareFolder } from "./sweep/mailbox.ts";
 import { sweepMaildir, type SweepOptions } from "./sweep/pass.ts";
 import { SweepReport } from "./sweep/report.ts";
 import { MaildirWatch } from "./sweep/watch.ts";
@@ -79,7 +79,7 @@ async function sweepAll(
   const settings = loadSettings(configFile(options.value("config")));
   const spam = realPath(absolute(options.value("spam") ?? settings.incoming.spam));
   const maildirs = [...new Set(paths.map(checkMaildir))];
-  const own = maildirs.find((one) => one === spam);
+  const own = maildirs.find((one) => one === spam || shareFolder(one, spam));
   if (own !== undefined) throw new Fail("usage", "This is the spam maildir", { file: own });
   const [mark, dryRun, all] = ["mark", "dry-run", "all"].map((flag) => options.has(flag)) as [
     boolean,

@@ -113,6 +113,22 @@ export function checkMaildir(path: string): string {
   throw new Fail("io", `Maildir cannot be read: ${why}`, { file: path });
 }
 
+/** Whether new or cur of two maildirs are one folder, through a link or a mount: a message would be moved onto itself. */
+export function shareFolder(one: string, other: string): boolean {
+  const identify = (path: string) => {
+    try {
+      const { dev, ino } = Deno.statSync(path);
+      return `${dev} ${ino}`;
+    } catch (error) {
+      if (provesMissing(error)) return path;
+      throw new Fail("io", `Folder cannot be read: ${reason(error)}`, { file: path, cause: error });
+    }
+  };
+  const folders = (maildir: string) => ["new", "cur"].map((name) => identify(`${maildir}/${name}`));
+  const others = new Set(folders(other));
+  return folders(one).some((folder) => others.has(folder));
+}
+
 function isFolder(path: string): boolean {
   try {
     return Deno.statSync(path).isDirectory;

@@ -294,3 +294,12 @@ Deno.test("a sender cannot make a forged bounce look old", async (t) => {
     });
   }
 });
+
+Deno.test("a spam maildir that leads back to the swept one loses no message", async () => {
+  using home = new Laptop();
+  home.put("new/1.x", forged());
+  Deno.mkdirSync(`${home.path}/Mail/Spam/tmp`, { recursive: true });
+  for (const folder of ["new", "cur"]) Deno.symlinkSync(`../Inbox/${folder}`, `${home.path}/Mail/Spam/${folder}`);
+  oneLine(await home.sweep(), 64, /Mail\/Inbox: This is the spam maildir$/m);
+  assert.deepEqual(home.names(), ["new/1.x"]);
+});
