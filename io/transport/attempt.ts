@@ -5,6 +5,7 @@ import type { Message } from "../../lib/message.ts";
 import type { Account } from "../../lib/settings/accounts.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
 import { type Attempt, type AttemptOptions, forAll, outcomeOf } from "./outcome.ts";
+import { Unfinished } from "./rejected.ts";
 import { send } from "./send.ts";
 
 /**
@@ -46,7 +47,7 @@ async function attemptCommand(
     );
     return { route, results: forAll(envelope, "accepted", ""), unreachable: false };
   } catch (error) {
-    const outcome = outcomeOf(error);
+    const outcome = error instanceof Unfinished ? "unknown" : outcomeOf(error);
     if (outcome === undefined) throw error;
     return {
       route: settings.transport.command[0] ?? settings.transport.preset,

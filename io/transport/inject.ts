@@ -13,6 +13,7 @@ import { killGroup } from "../system/kill_group.ts";
 import { after } from "../system/timer.ts";
 import { checkLauncher } from "./commit.ts";
 import { type Running, type SpawnOptions, UNNAMED } from "./child.ts";
+import { Unfinished } from "./rejected.ts";
 import { spawnSpooled } from "./spool.ts";
 
 /** Milliseconds that a program or server has to finish after a signal, once it has the whole message. */
@@ -74,12 +75,12 @@ export async function inject(call: SpawnOptions, message: Message): Promise<Chil
       const settled = await Promise.race([exited, after(GRACE_MS)]);
       if (settled !== undefined) return settled;
       await kill(child);
-      throw error;
+      throw new Unfinished(reason(error), { cause: error });
     });
-    if (status.signal !== null) throw new Fail("temporary", `${name} was killed by ${status.signal}`);
+    if (status.signal !== null) throw new Unfinished(`${name} was killed by ${status.signal}`);
     const line = status.code === 0 ? "" : await stderr.line();
     if (!taken && status.code === 0) {
-      throw new Fail("temporary", `${name} exited with status 0 but did not read the whole message`);
+      throw new Unfinished(`${name} exited with status 0 but did not read the whole message`);
     }
     return { code: status.code, lastLine: line };
   } finally {

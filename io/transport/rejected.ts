@@ -1,4 +1,4 @@
-/** The only failure after which a retry cannot deliver twice. */
+/** Failures of a transport: after one of them a retry cannot deliver twice, after the other it can. */
 import { Fail, type Kind, reason } from "../../lib/fail.ts";
 
 /** A program exited with a nonzero status, or a server rejected the message. Nothing was sent. */
@@ -22,6 +22,13 @@ export class Rejected extends Fail {
   /** Describes the error without addresses, for the log. */
   get summary(): string {
     return `status ${this.code}`;
+  }
+}
+
+/** A program had the whole message, but did not exit by itself, or did not read all of it. It may have sent the message. */
+export class Unfinished extends Fail {
+  constructor(message: string, options?: ErrorOptions) {
+    super("temporary", message, options);
   }
 }
 
