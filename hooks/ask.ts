@@ -1,17 +1,20 @@
 /**
  * Asks `countersign serve` about a message that qmail is receiving, for hooks/queue and hooks/rcptcheck. Standard input is
- * the envelope in the format of qmail-queue, and with `data` the message behind it. The exit status is 100, and the
- * reason is printed, if the door rejects all recipients; 0 if it does not; 75 if it cannot be asked.
+ * the envelope in the format of qmail-queue, and with `data` the message behind it, whose size is an argument. The exit
+ * status is 100, and the reason is printed, if the door rejects all recipients; 0 if it does not; 75 if it cannot be asked.
  */
 import { type Bytes, concat, decodeLatin1, latin1ToUtf8 } from "../lib/bytes.ts";
 import { errorText, Fail } from "../lib/fail.ts";
 import { PREFIX_BYTES } from "../io/system/input.ts";
 import { printError } from "../io/system/log.ts";
-import { askDoor, type MessagePrefix, oneLine, type OneLineReply } from "./door.ts";
+import { askDoor, DOOR_TIMEOUT_MS, type MessagePrefix, oneLine, type OneLineReply } from "./door.ts";
 import { USUAL_LOOKUP } from "../lib/paths.ts";
 
 /** Maximum length of an envelope that is examined. Only lists have longer ones, and no bounce has. */
 const MAX_ENVELOPE_BYTES = 64 * 1024;
+
+/** Milliseconds for the questions about all recipients. The client would send the message again if it waited too long. */
+const ALL_MS = 20_000;
 
 /** qmail-smtpd reads at most 255 bytes from descriptor 6. */
 const MAX_TEXT_LENGTH = 240;
@@ -51,21 +54,38 @@ export function queueText({ code, status, text }: OneLineReply): string {
  * Decides about a message. One recipient that is accepted is enough: qmail-smtpd has a single reply for all.
  *
  * @param message undefined if only the envelope is known yet
+ * @param limit in milliseconds
+ * @throws {Fail} `temporary` if the server is away or slow
  */
-async function decide(
+export async function decide(
   path: string,
-  { sender, recipients }: QueueEnvelope,
+  { sender, recipients }: Omit<QueueEnvelope, "end">,
   message: MessagePrefix | undefined,
+  limit = ALL_MS,
 ): Promise<OneLineReply | undefined> {
+  const end = performance.now() + limit;
   let first: OneLineReply | undefined;
   for (const recipient of recipients) {
-    const early = await askDoor(path, { sender, recipient });
+    const left = Math.min(end - performance.now(), DOOR_TIMEOUT_MS);
+    if (left <= 0) throw new Fail("temporary", "Requests to countersign serve take too long", { file: path });
+    const early = await askDoor(path, { sender, recipient }, undefined, left);
     const judges = early.needsMessage && message !== undefined && recipients.length === 1;
     const { reply } = judges ? await askDoor(path, { sender, recipient }, message) : early;
     if (reply === undefined) return undefined;
     first ??= oneLine(reply);
   }
   return first;
+}
+
+/**
+ * Returns what is examined of a message.
+ *
+ * @param size the size of the message
+ * @throws {Fail} `io` if bytes are missing: what is left of a genuine bounce may look like a forged one
+ */
+function beginning(bytes: Bytes, size: number): MessagePrefix {
+  if (bytes.length < Math.min(size, PREFIX_BYTES)) throw new Fail("io", "The message could not be read to its end");
+  return { prefix: bytes.slice(0, PREFIX_BYTES), whole: size <= PREFIX_BYTES };
 }
 
 /** Reads standard input to its end, but not more than is examined. */
@@ -83,15 +103,14 @@ async function readAll(): Promise<Bytes> {
 }
 
 /** Runs the program. @returns the exit status */
-async function ask(name: string, [stage, ...more]: readonly string[]): Promise<number> {
+async function ask(name: string, args: readonly string[]): Promise<number> {
   try {
-    if ((stage !== "rcpt" && stage !== "data") || more.length > 0) throw new Fail("usage", "Usage: ask rcpt | data");
+    const size = /^(?:rcpt|data (\d{1,15}))$/.exec(args.join(" "));
+    if (size === null) throw new Fail("usage", "Usage: ask rcpt | data SIZE");
     const bytes = await readAll();
     const envelope = parseEnvelope(bytes);
     if (envelope === undefined) return 0; // qmail-queue rejects it
-    const rest = bytes.subarray(envelope.end);
-    const whole = rest.length <= PREFIX_BYTES;
-    const message = stage === "data" ? { prefix: rest.slice(0, PREFIX_BYTES), whole } : undefined;
+    const message = size[1] === undefined ? undefined : beginning(bytes.subarray(envelope.end), Number(size[1]));
     const rejection = await decide(Deno.env.get("COUNTERSIGN_LOOKUP") || USUAL_LOOKUP, envelope, message);
     if (rejection === undefined) return 0;
     console.log(queueText(rejection));

@@ -1,7 +1,7 @@
 /** The client of hooks/queue and hooks/rcptcheck: the envelope of qmail-queue, and the text for descriptor 6. */
 import assert from "node:assert/strict";
 import { encodeLatin1 } from "../../lib/bytes.ts";
-import { parseEnvelope, queueText } from "../../hooks/ask.ts";
+import { decide, parseEnvelope, queueText } from "../../hooks/ask.ts";
 import { oneLine } from "../../hooks/door.ts";
 import { askingAt } from "../../hooks/opensmtpd.ts";
 import { TempFolder } from "../rig.ts";
@@ -35,6 +35,30 @@ Deno.test("the text for descriptor 6 has at most 255 bytes, of which the first i
   assert.equal(text("550-5.1.1 No such address", "550 5.1.1 Contact: x"), "DNo such address. Contact: x (#5.1.1)");
   assert.equal(text("451 4.3.0 Later"), "ZLater (#4.3.0)");
   assert.ok(text(`550 5.7.1 ${"x".repeat(400)}`).length <= 255);
+});
+
+Deno.test("all questions about a message together have a time limit", async () => {
+  using folder = new TempFolder();
+  const path = `${folder.path}/lookup`;
+  const listener = Deno.listen({ transport: "unix", path });
+  let asked = 0;
+  const serving = (async () => {
+    for await (const one of listener) {
+      asked++;
+      await one.read(new Uint8Array(1000));
+      await new Promise((done) => setTimeout(done, 20));
+      await one.write(new TextEncoder().encode('{"version":1,"reply":["550 5.1.1 No such address"]}\n')).catch(
+        () => {},
+      );
+      one.close();
+    }
+  })();
+  const recipients = Array.from({ length: 50 }, (_, at) => `user${at}@srs.example.org`);
+  await assert.rejects(decide(path, { sender: "", recipients }, undefined, 200), { kind: "temporary" });
+  assert.ok(asked <= 12, `${asked}`);
+  assert.equal((await decide(path, { sender: "", recipients: recipients.slice(0, 2) }, undefined))?.code, "550");
+  listener.close();
+  await serving;
 });
 
 Deno.test("the filter reports once a minute that serve is away", async () => {

@@ -44,6 +44,14 @@ Deno.test("whatever fails, the message goes to qmail-queue", async (t) => {
     await stopping;
     listener.close();
   });
+  await t.step("the message cannot be read to its end", async () => {
+    const line =
+      '#!/bin/sh\ncase $2 in /dev/fd/7) /bin/cat "$1" && /usr/bin/head -c 20 "$2"; exit 1 ;; esac\nexec /bin/cat\n';
+    const name = site.home.write("damaged/cat", line, 0o755).replace(/\/cat$/, "");
+    await arrives(/^ask: The message could not be read to its end; the mail is accepted$/m, {
+      PATH: `${name}:${site.home.path}/bin:/usr/bin:/bin`,
+    });
+  });
   await t.step("serve answers nonsense", async () => {
     const path = at("nonsense");
     const listener = Deno.listen({ transport: "unix", path });
