@@ -27,6 +27,8 @@ export interface SmtpdOptions {
   readonly notqmail?: boolean;
   /** The client disconnects in the middle: the envelope is never written (qmail_fail). */
   readonly fails?: boolean;
+  /** Kills QMAILQUEUE some milliseconds after it was started. */
+  readonly kill?: { readonly signal: Deno.Signal; readonly after: number };
   readonly env?: Record<string, string>;
 }
 
@@ -45,7 +47,7 @@ export async function qmailSmtpd(
   home: Home,
   queue: string,
   { sender, recipients, message }: QueuedMail,
-  { notqmail = true, fails = false, env = {} }: SmtpdOptions = {},
+  { notqmail = true, fails = false, kill, env = {} }: SmtpdOptions = {},
 ): Promise<Queued> {
   const folder = `${home.path}/smtpd.${number++}`;
   Deno.mkdirSync(folder);
@@ -66,10 +68,19 @@ export async function qmailSmtpd(
   // Each is opened when the shell opens the other end, in its order.
   const error = notqmail ? Deno.readFile(r) : Promise.resolve(new Uint8Array());
   const [one, two] = [Deno.open(m, { write: true }), Deno.open(e, { write: true })];
-  await write(await one, message);
-  await write(await two, fails ? new Uint8Array() : Uint8Array.from(envelope, (c) => c.charCodeAt(0)));
+  const [open, other] = [await one, await two];
+  const timer = kill && setTimeout(() => {
+    try {
+      child.kill(kill.signal);
+    } catch {
+      // It has exited.
+    }
+  }, kill.after);
+  await write(open, message);
+  await write(other, fails ? new Uint8Array() : Uint8Array.from(envelope, (c) => c.charCodeAt(0)));
   const text = new TextDecoder().decode((await error).subarray(0, 255));
   const { code, signal, stderr } = await output;
+  clearTimeout(timer);
   Deno.removeSync(folder, { recursive: true });
   const result = signal !== null ? "Zqq crashed (#4.3.0)" : resultOf(code, text);
   const reply = result === "" ? "250 ok" : `${result.startsWith("D") ? "554" : "451"} ${result.slice(1)}`;
@@ -100,15 +111,17 @@ function resultOf(code: number, text: string): string {
 
 /**
  * Writes a program in place of qmail-queue(8), which stores what it gets below queue/: it exits 54 if there is no complete
- * envelope, and then keeps nothing.
+ * envelope, and then keeps nothing. A message is queued by a rename, as in qmail.
  */
 export function queueStub(home: Home): string {
   Deno.mkdirSync(`${home.path}/queue`, { recursive: true });
   return home.write(
     "bin/qmail-queue",
     `#!/bin/sh
-cat >"${home.path}/queue/$$.m" && cat <&1 >"${home.path}/queue/$$.e" || exit 53
-[ "$(tail -c 2 "${home.path}/queue/$$.e" | od -An -tx1)" = " 00 00" ] || { rm "${home.path}/queue/$$".?; exit 54; }
+at="${home.path}/queue/$$"
+cat >"$at.n" && cat <&1 >"$at.e" || exit 53
+[ "$(tail -c 2 "$at.e" | od -An -tx1)" = " 00 00" ] || { rm "$at".?; exit 54; }
+mv "$at.n" "$at.m"
 `,
     0o755,
   );
