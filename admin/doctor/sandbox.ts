@@ -26,10 +26,7 @@ export function checkSandbox(sandbox: TextFile, wanted: string): Finding[] {
   const lines = sandbox.text.split("\n");
   const needed = wanted.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   for (const line of needed.filter((one) => !lines.includes(one))) {
-    const why = line.startsWith("ordinary ")
-      ? "Each message to this address starts the hook."
-      : "The settings need it: mail is deferred.";
-    add(`"${line}" is missing from the sandbox`, undefined, why, FIX);
+    add(`"${line}" is missing from the sandbox`, undefined, effectOf(line), FIX);
   }
   for (const [nth, line] of lines.entries()) {
     if (line === "" || line.startsWith("#") || needed.includes(line)) continue;
@@ -42,4 +39,12 @@ export function checkSandbox(sandbox: TextFile, wanted: string): Finding[] {
     add("The file is world-writable", undefined, "Anybody could extend the sandbox.", `chmod 644 ${sandbox.file}`);
   }
   return list;
+}
+
+/** Returns the effect of a missing line. */
+function effectOf(line: string): string {
+  if (line.startsWith("ordinary ")) return "Each message to this address starts the hook.";
+  if (line.startsWith("door ")) return "hooks/queue does not know what countersign serve may reject.";
+  if (line.startsWith("serve ")) return "countersign serve needs it, and may not start.";
+  return "The settings need it: mail is deferred.";
 }

@@ -18,8 +18,8 @@ import { withNetwork } from "./programs.ts";
 import { stateOfOther } from "./serve_state.ts";
 import { identityLine } from "./settings.ts";
 
-/** The fix for a socket without a server. */
-export const START = "systemctl start countersign, or countersign serve";
+/** The fix for a socket without a server. systemd closes its sockets when the service has failed to start several times. */
+export const START = "systemctl restart 'countersign-*.socket' countersign, or countersign serve";
 
 /** Runs all checks of `countersign serve`. Sockets are checked only if the settings use them. */
 export async function checkServe(context: DoctorContext, settings: Settings): Promise<void> {

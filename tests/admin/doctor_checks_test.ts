@@ -11,6 +11,7 @@ import type { LogFile } from "../../admin/doctor/logfile.ts";
 import { checkMaildrop } from "../../admin/doctor/maildrop.ts";
 import { checkMutt } from "../../admin/doctor/mutt.ts";
 import { muttCommands } from "../../admin/doctor/muttrc.ts";
+import { checkSandbox } from "../../admin/doctor/sandbox.ts";
 import { commandsWithConfig, noteWithConfig } from "../../admin/doctor/config_option.ts";
 import { checkForward, checkPostfix } from "../../admin/doctor/postfix.ts";
 import { checkProcmail } from "../../admin/doctor/procmail.ts";
@@ -455,6 +456,17 @@ Deno.test("a folder that belongs to another user than root is not taken from the
   assert.match(checkLog(seen("/l", "file", 0o600, 995), 1000)[0]!.fix, /^Use a folder of your own/);
 });
 
+Deno.test("what a line that is missing from the sandbox file means", () => {
+  const needed = ["shim --allow-read=/a", "serve --allow-net=unix:/run/map", "door @srs.example.org", "ordinary a@b"];
+  const findings = checkSandbox({ file: "/c.sandbox", text: "# a comment\n", mode: 0o600 }, needed.join("\n"));
+  assert.deepEqual(findings.map(({ why, fix }) => [why, fix]), [
+    ["The settings need it: mail is deferred.", "countersign sandbox"],
+    ["countersign serve needs it, and may not start.", "countersign sandbox"],
+    ["hooks/queue does not know what countersign serve may reject.", "countersign sandbox"],
+    ["Each message to this address starts the hook.", "countersign sandbox"],
+  ]);
+});
+
 Deno.test("the commands of fixes name the settings file that doctor was given", () => {
   const rows: [string, string][] = [
     ["countersign keys new --address a@b", "countersign keys new --config /c --address a@b"],
@@ -463,8 +475,8 @@ Deno.test("the commands of fixes name the settings file that doctor was given", 
       "countersign log --config /c --direction in; systemctl reload countersign",
     ],
     [
-      "systemctl start countersign, or countersign serve",
-      "systemctl start countersign, or countersign serve --config /c",
+      "systemctl restart 'countersign-*.socket' countersign, or countersign serve",
+      "systemctl restart 'countersign-*.socket' countersign, or countersign serve --config /c",
     ],
     [
       "countersign sandbox, then countersign doctor",

@@ -123,6 +123,26 @@ Deno.test("serve: a forwarding key that the sandbox does not permit needs a rest
   assert.match(await ask("srs-forward jo@b.example"), /^\d+:OK SRS0=/);
 });
 
+Deno.test("serve: with the sandbox file of an earlier version it says what to run; a running one is not affected", async () => {
+  using home = new EngineHome();
+  await using running = new Running(home);
+  await running.until(/Listening on/);
+  const earlier = home.read("site.sandbox").split("\n").filter((line) => !/sockets\/(?:policy|map)$/.test(line));
+  home.write("site.sandbox", earlier.join("\n"));
+  running.kill("SIGHUP");
+  await running.until(/Settings reloaded/);
+  const { length } = await running.talk(await running.connect("door"), [printPacket("O", OFFER)], 1);
+  assert.equal(length, 1);
+  running.kill("SIGTERM");
+  assert.equal(await running.ended(), 0);
+  const { code, stderr } = await run(home, "--config", home.source.file);
+  assert.equal(code, 78);
+  assert.match(
+    stderr,
+    /^serve: Socket .*\/policy cannot be created: net access .* is not permitted: countersign sandbox\n$/,
+  );
+});
+
 Deno.test("serve: exit statuses and messages for invalid options and settings", async (t) => {
   const rows: [string, (home: EngineHome) => string[], number, RegExp][] = [
     ["no settings", (home) => ["--config", `${home.path}/none.toml`], 78, /none\.toml/],
