@@ -69,8 +69,8 @@ export const TOP = {
   unconfigured: oneOf(
     ["fail", "pass"],
     "fail",
-    "In the settings of a site without any `[[identity]]`: `pass` sends the mail of users who have no settings of their " +
-      "own, unsigned. `fail` refuses it with status 78.",
+    "In a site's settings without any `[[identity]]`: `pass` sends the mail of users who have no settings of their own, " +
+      "unsigned. `fail` rejects it with status 78.",
   ),
   domain: text("", "The domain added to a From address that has none (cron's `root`).", domain),
   log_addresses: flag(false, "Log the full addresses of other people instead of their domains only."),
@@ -131,8 +131,8 @@ export const REPEATED = {
   account: {
     name: text(
       undefined,
-      "A name for messages and the log. Repeat `[[account]]` for each submission server, with `transport.via = " +
-        '"smtp"`; the settings of the server are then not in `[transport]`.',
+      "The name of the account in messages and in the log. Repeat `[[account]]` for each submission server; this requires " +
+        '`transport.via = "smtp"`, and the settings of the server are here and not in `[transport]`.',
       accountName,
     ),
     from: words(
@@ -145,7 +145,7 @@ export const REPEATED = {
       false,
       "Use this account for mail that no other account matches. A single account is always the default.",
     ),
-    host: text(undefined, "The submission server: the host name in its certificate.", serverName),
+    host: text(undefined, "The host name of the submission server, as in its certificate.", serverName),
     ...SERVER,
     sender: oneOf(
       ["", ...SCHEMES],
@@ -217,7 +217,7 @@ export const TABLES = {
       ["forged", "pass"],
       "forged",
       "What happens to mail for a signed address in the SRS domain that belongs to none of these identities: `forged`, " +
-        "or `pass` where other users or postsrsd share the domain. If it is also `forwarding.domain`, such mail passes.",
+        "or `pass` where other users or postsrsd share the domain. If the domain is also `forwarding.domain`, such mail passes.",
     ),
   },
   prvs: {
@@ -280,13 +280,13 @@ export const TABLES = {
     when: oneOf(
       ["never", "failed", "always"],
       "never",
-      "When the shim keeps mail to send it later: `never`, `failed` (it sends at once, and keeps what could not be sent " +
-        "for a temporary reason), or `always`. The shim exits 0 as soon as a recipient has the message, or it is kept. " +
-        "Something must run `countersign outbox run` every minute.",
+      "When the shim puts mail into the outbox to send it later: `never`; `failed`, which sends at once and keeps the " +
+        "message after a temporary failure; or `always`. The shim exits 0 once the message is kept, or accepted for at " +
+        "least one recipient. Run `countersign outbox run` every minute.",
     ),
     report: path(
       "",
-      "The maildir for reports about recipients that were refused, and about failed logins. Empty: reports are sent to " +
+      "The maildir for reports about rejected recipients and failed logins. Empty: reports are sent to " +
         "the identity through the account of the message.",
     ),
   },
@@ -368,23 +368,24 @@ export const TABLES = {
     ),
     auth: text(
       "",
-      "How `countersign submitd` checks passwords: `file:PATH` (made by `countersign passwd`), `dovecot:SOCKET` or " +
+      "How `countersign submitd` checks passwords: `file:PATH` (written by `countersign passwd`), `dovecot:SOCKET` or " +
         "`checkpassword:PROGRAM`.",
       authBackend,
     ),
     listen: words(
       ["[::]:587"],
-      "Where `countersign submitd` listens for STARTTLS, such as `192.0.2.1:587`; `[::]` is every address.",
+      "Addresses and ports on which `countersign submitd` listens for STARTTLS, such as `192.0.2.1:587`; `[::]` means all " +
+        "addresses.",
       endpoints,
     ),
-    listen_tls: words(["[::]:465"], "Where it listens for TLS from the start.", endpoints),
-    certificate: path("", "Its certificate with all intermediate ones, in PEM format."),
-    key: path("", "The private key of the certificate, which others must not be able to read."),
-    name: text("", "The host name in its greeting and in Received fields. Empty: the name of the machine.", host),
+    listen_tls: words(["[::]:465"], "Addresses and ports on which it listens for TLS from the start.", endpoints),
+    certificate: path("", "The certificate of the server, with all intermediate certificates, in PEM format."),
+    key: path("", "The private key of the certificate. It must not be readable by others."),
+    name: text("", "The host name in the greeting and in Received fields. Empty: the name of the machine.", host),
     user_settings: path(
       "",
-      "The settings file of each login, for virtual users: `/var/lib/countersign/{login}/config.toml`. Empty: this " +
-        "file is for all, and a login uses the identities that name it in `logins`.",
+      "The path of each login's settings, for virtual users: `/var/lib/countersign/{login}/config.toml`. Empty: this " +
+        "file applies to all, and a login uses the identities that list it in `logins`.",
       userSettings,
     ),
     max_message: number(1000, 2_000_000_000, 50_000_000, "Maximum size of a message in bytes."),
@@ -399,8 +400,8 @@ export const TABLES = {
   forwarding: {
     domain: text(
       "",
-      "The domain of the SRS addresses under which Postfix forwards mail of others, in place of postsrsd. " +
-        "`countersign serve` writes and reverses them on the socket `map`. Empty: no forwarding.",
+      "The domain of the SRS addresses under which Postfix forwards other people's mail, in place of postsrsd. " +
+        "`countersign serve` creates and reverses them on the socket `map`. Empty: no forwarding.",
       domain,
     ),
     keys: path(
@@ -411,7 +412,7 @@ export const TABLES = {
     ),
     exclude: words(
       [],
-      "Sender domains that are not rewritten, such as those that this host may send for: " +
+      "Sender domains that are not rewritten, such as those for which SPF lists this host: " +
         '`["example.org", "*.example.org"]`. Identities and their SRS domains never are.',
       domains,
     ),
@@ -419,7 +420,7 @@ export const TABLES = {
       4,
       20,
       8,
-      "Number of hash characters of a forwarded address. As many are required to reverse it. postsrsd writes 4.",
+      "Number of hash characters in a forwarded address; the same number is required to reverse it. postsrsd uses 4.",
     ),
   },
   serve: {
