@@ -119,6 +119,42 @@ match from any for any action "relay"
     );
   });
 
+  await t.step("clients leave while serve is asked, and smtpd goes on", async () => {
+    await engine.stop();
+    engine.hang();
+    const clients: Client[] = [];
+    for (let count = 0; count < 5; count++) clients.push(await Client.open(server.port));
+    await Promise.all(clients.map(async (client) => {
+      assert.match(await client.say("MAIL FROM:<>"), /^250 /);
+      await client.connection.write(new TextEncoder().encode(`RCPT TO:<${PLAIN}>\r\n`));
+    }));
+    await until("the questions", () => engine.held === 5, server.log);
+    for (const client of clients) client.connection.close();
+    // The answers follow after 5 seconds, for sessions that no longer exist.
+    await new Promise((done) => setTimeout(done, 6000));
+    assert.ok(server.runs, server.log());
+    await engine.stop();
+    await engine.start();
+    await until(
+      "the filter to ask again",
+      async () => await smtp(server.port, "", PLAIN, FORGED) === forged,
+      server.log,
+    );
+    assert.ok(server.runs, server.log());
+  });
+
+  await t.step("separators in addresses, long lines and control characters", async () => {
+    for (const address of ["a|b@b.example", '"a|b"@b.example', "a|filter-result|x@b.example"]) {
+      assert.match(await smtp(server.port, address, PLAIN, LETTER), /^[25]/);
+    }
+    const before = sink.accepted.length;
+    const mail = `Message-ID: <odd@b.example>\n${FORGED}\t|\x01|\x7f\xa0\n${"|".repeat(990)}\n`;
+    assert.equal(await smtp(server.port, "", PLAIN, mail), forged);
+    assert.match(await smtp(server.port, "jo@b.example", "joe@b.example", mail), /^250 /);
+    await until("the message", () => sink.accepted.slice(before).some(({ data }) => data.includes("odd@b.example")));
+    assert.ok(server.runs, server.log());
+  });
+
   await t.step("500 messages in 20 sessions arrive once and byte for byte; forged bounces do not", async () => {
     const expected = new Set<string>();
     // One after the other, because smtpd has a backlog of 5 connections.
