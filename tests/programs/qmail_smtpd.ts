@@ -119,7 +119,8 @@ export function queueStub(home: Home): string {
     "bin/qmail-queue",
     `#!/bin/sh
 at="${home.path}/queue/$$"
-cat >"$at.n" && cat <&1 >"$at.e" || exit 53
+cat >"$at.n" || exit 53
+cat <&1 >"$at.e" || exit 54
 [ "$(tail -c 2 "$at.e" | od -An -tx1)" = " 00 00" ] || { rm "$at".?; exit 54; }
 mv "$at.n" "$at.m"
 `,
