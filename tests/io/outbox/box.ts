@@ -1,5 +1,8 @@
 /** An outbox in a temporary folder, with a clock of its own. */
 import { outboxContext } from "../../../io/outbox/context.ts";
+import { submitMessage } from "../../../io/outgoing/submit.ts";
+import { readInput } from "../../../io/system/input.ts";
+import { loadIdentities } from "../../../io/system/load.ts";
 import { runOutbox } from "../../../io/outbox/run.ts";
 import { createEntry, idsIn, listEntries } from "../../../io/outbox/store.ts";
 import { parseAddress } from "../../../lib/address.ts";
@@ -8,6 +11,8 @@ import { parseConfig, type Settings } from "../../../lib/settings/parse.ts";
 import type { OutboxEntry } from "../../../outgoing/outbox/entry.ts";
 import { CREATED, SECRET, TempFolder } from "../../rig.ts";
 import { toServer } from "../../outbox_home.ts";
+
+const NEVER = new AbortController().signal;
 
 export class Box implements Disposable {
   readonly #temp = new TempFolder();
@@ -53,6 +58,20 @@ export class Box implements Disposable {
       ...more,
     });
     return locked.id;
+  }
+
+  /** Sends a message as the shim does. @returns the error; empty if there is none */
+  async submit(text: string, to: readonly string[], when: "failed" | "always", abort = NEVER): Promise<string> {
+    Deno.writeTextFileSync(`${this.path}/mail`, text);
+    using file = Deno.openSync(`${this.path}/mail`);
+    const input = await readInput(65_536, true, file);
+    const request = {
+      ...{ sender: undefined, fullName: "", recipientsFrom: "arguments" as const, dsn: {} },
+      recipients: to.map((one) => parseAddress(one)),
+    };
+    const settings = { ...this.settings, outbox: { ...this.settings.outbox, when } };
+    const identities = loadIdentities(settings);
+    return await submitMessage({ settings, identities, request, input, abort }).then(() => "", String);
   }
 
   /** Runs the outbox at the time of its clock. @returns the lines that it printed */

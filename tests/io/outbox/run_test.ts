@@ -4,6 +4,7 @@ import { Authority } from "../../certificates.ts";
 import { deadPort, HANG_UP, LATER, REFUSED, SILENCE, Sink } from "../../smtp_sink.ts";
 import { countingDisk } from "../disk.ts";
 import { toServer } from "../../outbox_home.ts";
+import { changeEntries } from "../../../io/outbox/change.ts";
 import { Box } from "./box.ts";
 
 const [MINUTE, HOUR, DAY] = [60_000, 3_600_000, 86_400_000];
@@ -47,6 +48,16 @@ Deno.test("a report into a maildir", async () => {
   assert.deepEqual([more.length, box.names("queue"), sink.accepted.length], [0, [], 0]);
   const mail = Deno.readTextFileSync(`${box.path}/reports/new/${name!.name}`);
   assert.equal(mail.match(/^Final-Recipient: /gm)?.length, 2);
+});
+
+Deno.test("a report returns the header only where the sender wants no more", async () => {
+  await using sink = new Sink({ to: (to) => to.startsWith("ann") ? REFUSED : undefined });
+  using box = new Box("");
+  box.configure(sink.port);
+  await box.keep("ann@example.net", { dsn: { ret: "hdrs" } });
+  await box.run();
+  assert.match(sink.accepted[0]!.mail, /^Content-Type: text\/rfc822-headers$/m);
+  assert.doesNotMatch(sink.accepted[0]!.mail, /^Hi\.$/m);
 });
 
 Deno.test("a provider that rejects the null sender gets the report with the plain address", async () => {
@@ -191,6 +202,30 @@ Deno.test("a failed login, and a server with another name: kept, and told once a
     assert.deepEqual(box.queue.map(({ recipients }) => recipients[0]!.state), ["waiting", "waiting"]);
     assert.ok(!sink.lines.some((command) => command.startsWith("MAIL")));
   }
+});
+
+Deno.test("an entry that is put on hold, deleted or tried by another runner while a run lasts is not sent", async () => {
+  using box = new Box("");
+  let late: string[] = [];
+  const hold = () => {
+    const [held, deleted, tried] = late.splice(0);
+    if (held === undefined) return;
+    changeEntries(box.folder, [held], (entry) => ({ ...entry, hold: true }));
+    changeEntries(box.folder, [deleted!], (_, locked) => void locked.remove());
+    changeEntries(box.folder, [tried!], (entry) => ({ ...entry, next: box.now + MINUTE, attempts: 1 }));
+  };
+  await using sink = new Sink({ hold });
+  box.configure(sink.port);
+  for (const to of ["a", "b"]) await box.keep(`${to}@example.net`, { created: box.now - MINUTE });
+  late = [
+    await box.keep("held@example.net", { unreachable: true }),
+    await box.keep("deleted@example.net"),
+    await box.keep("tried@example.net"),
+  ];
+  const [held, , tried] = late;
+  await box.run();
+  assert.deepEqual(sink.accepted.map(({ to }) => to[0]).sort(), ["a@example.net", "b@example.net"]);
+  assert.deepEqual(box.names("queue").sort(), [held, tried].sort());
 });
 
 Deno.test("a captive portal in the morning does not hide a login that fails in the evening", async () => {

@@ -1,11 +1,7 @@
 /** Servers that reply to each command at random: every recipient gets the message once, or its sender is told. */
 import assert from "node:assert/strict";
-import { loadIdentities } from "../../../io/system/load.ts";
-import { readInput } from "../../../io/system/input.ts";
-import { submitMessage } from "../../../io/outgoing/submit.ts";
-import { parseAddress } from "../../../lib/address.ts";
 import { fieldOf } from "../../rig.ts";
-import { type Answers, HANG_UP, Sink } from "../../smtp_sink.ts";
+import { type Answers, deadPort, HANG_UP, Sink } from "../../smtp_sink.ts";
 import { Box } from "./box.ts";
 
 const MINUTE = 60_000;
@@ -45,23 +41,13 @@ Deno.test("whatever a server replies: once, or reported, or refused at once", as
   await using sink = new Sink();
   using box = new Box("");
   box.configure(sink.port);
-  const identities = loadIdentities(box.settings);
   const sent = new Map<string, { to: string[]; error: string }>();
   for (let nth = 0; nth < COUNT; nth++) {
     sink.answers = answersBy(pick);
     const when: "always" | "failed" = pick(3) === 0 ? "always" : "failed";
     const to = Array.from({ length: 1 + pick(4) }, (_, at) => `r${at}@example.net`);
     const id = `<m${nth}@example.org>`;
-    Deno.writeTextFileSync(`${box.path}/mail`, `From: greg@example.org\nMessage-ID: ${id}\nSubject: ${nth}\n\nHi.\n`);
-    using file = Deno.openSync(`${box.path}/mail`);
-    const input = await readInput(65_536, true, file);
-    const request = {
-      ...{ sender: undefined, fullName: "", recipientsFrom: "arguments" as const, dsn: {} },
-      recipients: to.map((one) => parseAddress(one)),
-    };
-    const settings = { ...box.settings, outbox: { ...box.settings.outbox, when } };
-    const abort = new AbortController().signal;
-    const error = await submitMessage({ settings, identities, request, input, abort }).then(() => "", String);
+    const error = await box.submit(`From: greg@example.org\nMessage-ID: ${id}\n\nHi.\n`, to, when);
     const kept = box.names("queue").some((one) =>
       Deno.readTextFileSync(`${box.folder}/queue/${one}/message`).includes(id)
     );
@@ -96,5 +82,15 @@ Deno.test("whatever a server replies: once, or reported, or refused at once", as
         `${id} to ${one}: ${got} copies, ${told} reports, ${error}\n${log}`,
       );
     }
+  }
+});
+
+Deno.test("a shim that was stopped keeps nothing: its caller takes the message for not sent", async () => {
+  using box = new Box("");
+  box.configure(deadPort());
+  for (const when of ["failed", "always"] as const) {
+    const error = await box.submit("From: greg@example.org\n\nHi.\n", ["ann@example.net"], when, AbortSignal.abort());
+    assert.match(error, /Stopped by a signal; nothing is sent/, when);
+    assert.deepEqual([box.names("queue"), box.names("tmp")], [[], []], when);
   }
 });
