@@ -139,6 +139,20 @@ test("Exim rejects what the door would reject, and passes the rest", async (t) =
     assert.deepEqual(said, ["250 OK\r\n", "250 Accep", "452 4.5.3"]);
   });
 
+  await t.step("at most three recipients are deferred, and then the message is not judged", async () => {
+    using client = await Client.open(port);
+    const said = [];
+    for (const to of [PLAIN, "a@b.example", "b@b.example", "c@b.example", "d@b.example", "e@b.example"]) {
+      if (to === PLAIN) await client.say("MAIL FROM:<>");
+      said.push((await client.say(`RCPT TO:<${to}>`)).slice(0, 3));
+    }
+    assert.equal(said.join(" "), "250 452 452 452 250 250");
+    await client.say("DATA");
+    assert.match(await client.say(`${dotted(FORGED)}.`), /^250 /);
+    for (const line of ["MAIL FROM:<>", `RCPT TO:<${PLAIN}>`, "DATA"]) await client.say(line);
+    assert.equal(await client.say(`${dotted(FORGED)}.`), forged, "the next message is judged");
+  });
+
   await t.step(
     "a bounce to a signed address reaches the mailbox, and the address in it is the signed one",
     async () => {
