@@ -17,8 +17,8 @@ import { json, say } from "./terminal.ts";
 const HELP = `Usage: countersign explain [FILE] [--sender ADDRESS] [--recipient ADDRESS] [--as CALLER]
        countersign explain --at rcpt|data [FILE] [--sender ADDRESS] [--recipient ADDRESS]
        countersign explain --out [FILE] -- [sendmail option ...] [recipient ...]
-Explains the verdict on an incoming message (a file or standard input), with the answer of each check. With --at,
-explains what the door of countersign serve would have said. With --out, explains how the shim would send a message.
+Explains the verdict on an incoming message (a file or standard input), with the result of each check. With --at,
+explains how the door of countersign serve would have replied. With --out, explains how the shim would send a message.
 Nothing is changed, written or sent.
 
   --sender ADDRESS     Envelope sender; <> for the null sender. Default: the Return-Path above the first Received

@@ -25,11 +25,11 @@ retired key remains in the file as a comment.
   import FILE  Import the secrets of other software from a file, or from standard input ("-"). They verify, and do not
                sign
 
-  --address ADDRESS   Whose keys; required if you have several addresses
-  --forwarding        The keys of forwarded mail (forwarding.keys)
+  --address ADDRESS   The address whose keys to manage; required if you have several
+  --forwarding        Manage the keys of forwarded mail (forwarding.keys)
   --config FILE       Settings file
-  --signs-from DATE   With new: the first day on which the key signs. On several hosts, choose a day ahead, and copy the
-                      key file to all of them before
+  --signs-from DATE   With new: the first day on which the key signs. With several hosts, choose a later day, and copy
+                      the key file to all of them before that day
 
 For import:
   --from PROGRAM      Software that used the secrets: ${SECRET_SOURCES.join(", ")}
@@ -39,7 +39,7 @@ For import:
   --created DATE      Date of the key, which verifies for ${KEY_LIFETIME_DAYS} days from then. Default: that of the signing key
   --sign              Sign with the first imported secret from now on. Default for a new file of --forwarding
   --settings FILE     With --forwarding: settings of postsrsd (/etc/default/postsrsd or postsrsd.conf). Print the table
-                      [forwarding] for them; if it is set, import the secrets that they name
+                      [forwarding] for them; once it is configured, import the secrets that they name
 
 Of Exim, only prvs is compatible, not SRS. Use --id with the key number that Exim used.
 

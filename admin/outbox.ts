@@ -17,13 +17,18 @@ import { say } from "./terminal.ts";
 const HELP = `Usage: countersign outbox run|list [--config FILE]
        countersign outbox flush [ID ...]
        countersign outbox hold|release|delete ID ...|ALL
-Manages the mail that the shim has kept to send it later (the setting outbox.when). run attempts what is due, and ends
-when nothing is; a timer or cron must start it every minute, and several runs at once share the work. A message is tried
-again after 1 minute, then 2, 4 and so on up to 4 hours; after 5 days and at least 8 attempts its sender gets a report.
-list prints the queue, as mailq does; an entry that is held has an exclamation mark. flush makes all entries due, or
-those named, and runs. hold suspends the attempts for entries until release. delete removes entries, which are then not
-sent. Entries that cannot be read are moved to the folder damaged, and those that were refused and about which nobody
-can be told by mail to the folder undelivered; both are beside the queue, in outbox below state.folder.
+Manages the outbox, in which the shim keeps mail to send it later (the setting outbox.when). Each message is an entry.
+
+  run      Send the entries that are due. Start it every minute from a timer or cron; several runs share the work
+  list     Print the entries, as mailq does. Those on hold have an exclamation mark
+  flush    Send all entries now, or those with these IDs
+  hold     Suspend the attempts for entries
+  release  Resume the attempts
+  delete   Delete entries without sending them
+
+An entry is retried after 1 minute, then 2, 4 and so on up to 4 hours; after 5 days and at least 8 attempts its sender
+gets a report. Damaged entries are moved to the folder damaged, and rejected ones that cannot be reported by mail to the
+folder undelivered; both are in outbox below state.folder.
 
 Example: countersign outbox flush
 Example: countersign outbox delete ALL
@@ -52,26 +57,26 @@ export function outbox(name: string, args: readonly string[]): Promise<number> {
         for (const id of done.held) printError("outbox", `Entry ${id} is on hold: countersign outbox release ${id}`);
       }
       const status = summary(word, done);
-      // A run sets damaged entries aside, and sends the others.
+      // A run moves damaged entries out of the queue, and sends the others.
       if (status === 64) return status;
     }
     return await run(name, settings, source.file);
   });
 }
 
-/** Returns the entries that are meant. @throws {Fail} `usage` */
+/** Returns the IDs in the arguments. @throws {Fail} `usage` */
 function entryNames(word: Word, ids: readonly string[]): readonly string[] | "all" {
   if (word === "run" || word === "list") {
     if (ids.length > 0) throw new Fail("usage", `Unknown argument ${quote(ids[0]!)}`);
     return [];
   }
   if (ids.length === 0 && word !== "flush") {
-    throw new Fail("usage", "No entry given", { fix: `outbox ${word} ID, as outbox list prints it, or ALL` });
+    throw new Fail("usage", "ID is missing", { fix: `outbox ${word} ID, as outbox list prints it, or ALL` });
   }
   if (ids.length === 0 || (ids.length === 1 && ids[0] === "ALL")) return "all";
-  if (ids.includes("ALL")) throw new Fail("usage", "ALL cannot be used with the names of entries");
+  if (ids.includes("ALL")) throw new Fail("usage", "ALL cannot be combined with IDs");
   const bad = ids.find((one) => !/^[0-9A-Z]+$/.test(one));
-  if (bad !== undefined) throw new Fail("usage", `${quote(bad)} is not the name of an entry`);
+  if (bad !== undefined) throw new Fail("usage", `${quote(bad)} is not the ID of an entry`);
   return ids;
 }
 
@@ -89,7 +94,7 @@ function summary(word: keyof typeof PAST, { changed, busy, unusable, missing }: 
   if (word !== "flush") say(`${changed} ${changed === 1 ? "entry" : "entries"} ${PAST[word]}`);
   for (const id of busy) if (word !== "flush") printError("outbox", `Entry ${id} is being sent`);
   for (const [id, why] of unusable) printError("outbox", `Entry ${id}: ${why}`);
-  for (const id of missing) printError("outbox", `There is no entry ${id}`);
+  for (const id of missing) printError("outbox", `Entry ${id} does not exist`);
   return missing.length > 0 ? 64 : unusable.length > 0 || busy.length > 0 && word !== "flush" ? 75 : 0;
 }
 

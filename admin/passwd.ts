@@ -13,10 +13,10 @@ const HELP = `Usage: countersign passwd list [--file FILE]
        countersign passwd add LOGIN [--user USER [--home DIR]] [--file FILE]
        countersign passwd change LOGIN [--file FILE]
        countersign passwd remove LOGIN [--file FILE]
-Manages the logins of clients that submit mail, which checkpassword verifies. The password is asked for, or read from
-standard input, and stored as a hash.
+Manages the logins of clients that submit mail, which checkpassword verifies. Reads the password from the terminal or
+standard input, and stores a hash of it.
 
-  --user USER  The user of the system as whom the login runs programs. Default: the user with the name of the login
+  --user USER  The system user as whom programs run after the login. Default: the user with the name of the login
   --home DIR   The home folder of the login, with its own settings and state, if several logins share the user
   --file FILE  The file of logins, mode 0600. Default: /etc/countersign/users
 

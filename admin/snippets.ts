@@ -84,7 +84,7 @@ export const SNIPPETS = {
     "# Fetches mail and judges it. Run it instead of mbsync, for example from cron.",
     "mbsync -a",
     "fetched=$?",
-    "# What was fetched before an error is judged, too. The server learns with the next run what was moved.",
+    "# Mail that was fetched before an error is judged, too. The next run of mbsync moves forged bounces on the server.",
     '/usr/local/bin/countersign sweep --quiet "$HOME/Mail/Inbox"',
     "swept=$?",
     '[ "$fetched" = 0 ] || exit "$fetched"',

@@ -15,24 +15,23 @@ import { say } from "./terminal.ts";
 const HELP =
   `Usage: countersign sweep MAILDIR... [--spam MAILDIR] [--mark] [--all] [--days N] [--dry-run] [--quiet] [--json]
        countersign sweep MAILDIR... --watch [--spam MAILDIR] [--mark] [--days N] [--quiet]
-Judges the messages that have come into maildirs since the last sweep, and moves forged bounces to the spam maildir, as
-the hook does with mail that it delivers. For mail that is fetched by mbsync, fetchmail or getmail from a server where
-no hook runs. The envelope is taken from Return-Path and Delivered-To; without them, a message that looks like a bounce
+Judges the messages that have arrived in maildirs since the last sweep, and moves forged bounces to the spam maildir, as
+the hook does when it delivers. For mail that mbsync, fetchmail or getmail fetches from a server where no hook runs. The envelope is taken from Return-Path and Delivered-To; without them, a message that looks like a bounce
 counts as one. Challenges are never answered.
 
-  --spam MAILDIR  Where forged bounces are moved. Default: the setting incoming.spam
+  --spam MAILDIR  Spam maildir for forged bounces. Default: the setting incoming.spam
   --mark          Add an X-Countersign field with the result to messages that the hook would mark. Rewrites their files
-  --all           Also judge messages that were there at the last sweep
-  --days N        Leave forged bounces that arrived more than N days ago, because the messages that they may be about
-                  are no longer remembered. 1 to 23. Default: 14
+  --all           Also judge messages that an earlier sweep has seen
+  --days N        Do not move forged bounces that arrived more than N days ago (1 to 23), because the messages that they
+                  may be about are no longer remembered. Default: 14
   --dry-run       Print what would be done
   --quiet         Print errors only
   --json          Print JSON, as documented in countersign(1)
-  --watch         Continue, and judge messages as they come, until interrupted
+  --watch         Keep running, and judge messages as they arrive
   --config FILE   Settings file. Default: ~/.config/countersign/config.toml
 
-The first sweep judges all unread messages, and the others of the last N days. A message that you move back is left
-there. Exits with status 75 if a message could not be judged or moved; the next sweep tries again.
+The first sweep judges all unread messages, and read ones of the last N days. A message that you move back stays there.
+Exits with status 75 if a message could not be judged or moved; the next sweep tries again.
 
 Example: countersign sweep ~/Maildir
 Example: countersign sweep --dry-run --all ~/Maildir

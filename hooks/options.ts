@@ -20,7 +20,7 @@ export const HELP = `Usage: incoming [--as CALLER] [--maildir DIR | --forward] [
 Judges a message on standard input: a genuine bounce is delivered, a forged one is filed in the spam maildir.
 
   --as CALLER       Calling program: ${CALLERS.join(", ")} (default qmail)
-  --maildir DIR     Deliver to this maildir instead of leaving it to the caller
+  --maildir DIR     Deliver to this maildir instead of leaving delivery to the caller
   --forward         Forward to the identity instead, with a proof for its own hook
   --sender ADDRESS, --recipient ADDRESS   Envelope, if the environment does not provide it; with --as postfix also as
                     operands, as pipe(8) passes them: -- \${sender} \${original_recipient}

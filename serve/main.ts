@@ -24,22 +24,22 @@ import { requestsOf } from "./sockets/requests.ts";
 import { type Converse, MAX_CONNECTIONS, SocketServer } from "./sockets/server.ts";
 
 const HELP = `Usage: countersign serve [--config FILE]
-Signs and checks mail inside Postfix or Sendmail, as a milter (protocol 6) or for look-ups. It creates unix sockets in
+Signs and checks mail inside Postfix or Sendmail, as a milter (protocol 6) or for lookups. It creates unix sockets in
 serve.socket_folder, or uses those that systemd passes to it. The socket determines the role:
 
   door    For port 25: rejects what the hook would file as forged, if incoming.forged is "refuse". Never signs
   sign    For submission: signs mail of the logins in identity.logins, as the shim does
   lookup  For shims and hooks that share the state in Redis (state.redis) or in the files of the site (state.lookup),
           and for other mail servers: judges a recipient and a message
-  policy  For a Postfix without the milter: rejects recipients as the door does (policy delegation)
-  map     For Postfix: look-ups srs-reverse, prvs, moved and, with forwarding.domain, srs-forward and srs-back
+  policy  For Postfix without the milter: rejects recipients as the door does (policy delegation)
+  map     For Postfix: lookup tables srs-reverse, prvs, moved and, with forwarding.domain, srs-forward and srs-back
           (socketmap), in place of postsrsd
 
   --config FILE  Settings, instead of ~/.config/countersign/config.toml
 
 Changed settings, lists and keys are reloaded when a message arrives, and on SIGHUP; if they are invalid, the previous
 ones remain in use. On SIGTERM the program exits after the messages in transit; on a second SIGTERM it exits at once.
-The door and the policy accept what they cannot decide, so a hook must follow them.
+The door and the policy service accept what they cannot decide, so a hook must judge what they accept.
 
 Example: countersign serve --config /etc/countersign/config.toml
 `;

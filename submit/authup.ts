@@ -15,20 +15,20 @@ import { Pop3Login } from "./pop3_login.ts";
 import { SmtpLogin } from "./smtp_login.ts";
 
 const HELP = `Usage: authup [-t TRIES] smtp|pop3 CHECKPASSWORD [argument ...] PROGRAM [argument ...]
-Lets a client log in, for tcpserver or stunnel. CHECKPASSWORD gets login and password on descriptor 3 and, if they are
-right, runs the rest of its arguments as the user.
+Authenticates an SMTP or POP3 client, under tcpserver or stunnel. CHECKPASSWORD reads login and password from descriptor
+3 and, if they are correct, runs the rest of its arguments as the user.
 
   -t TRIES  Close the connection after this many failed logins (default: 5 for smtp, 1 for pop3)
 
 Example: tcpserver 0 587 authup smtp checkpassword checknotroot ofmipd`;
 
-/** Seconds in which a client must log in, counted from the greeting and again from each failed login. */
+/** Time limit for a login in seconds, from the greeting and again from each failed login. */
 const LOGIN_SECONDS = 60;
 
 /** Exit statuses for reup: 12 ends it, others start the next run. */
 const [FAILED, DONE, CLIENT_LEFT] = [1, 0, 12];
 
-/** Statuses of programs in the chain with a meaning of their own; all others are passed on. */
+/** Exit statuses of the programs behind authup that have a meaning of their own; all others are passed on. */
 const [WRONG_PASSWORD, MISUSED, TEMPORARY] = [1, 2, 111];
 const [FIXSMTPIO_TIMEOUT, FIXSMTPIO_RULES] = [16, 18];
 const [CANNOT_RUN, NOT_FOUND] = [126, 127];
@@ -106,7 +106,7 @@ class Session {
         const next = await login.next(input, Date.now() + LOGIN_SECONDS * 1000);
         if (next === "quit") return DONE;
         if (input.hasMore) {
-          // The program that serves the client would never get what was already read.
+          // Input that was already read would not reach the program that serves the client.
           input.discard();
           await reply(login.refusals.early);
           continue;
@@ -143,7 +143,7 @@ class Session {
       case TEMPORARY:
         this.#log(`${about} failed, ${this.#tries} remaining`);
         if (exit.code !== TEMPORARY) await this.#logFailure(credentials.user);
-        // All failures take equally long: whether there is such a user, or it is root, must not show.
+        // All failures take equally long, so that a client cannot tell whether the user exists, or is root.
         await holdFailure(begun);
         await reply(exit.code === TEMPORARY ? refusals.temporary : refusals.failed);
         return this.#tries > 0 ? undefined : FAILED;

@@ -15,9 +15,9 @@ import { parseRules } from "./fixsmtpio_rules.ts";
 
 const HELP = `Usage: fixsmtpio SERVER [argument ...]
        fixsmtpio --check
-Runs an SMTP server and changes commands and replies by the rules in control/fixsmtpio.
+Runs an SMTP server and rewrites its commands and replies by the rules in control/fixsmtpio.
 
-  --check  Print what is wrong in control/fixsmtpio; exits 1 if anything is
+  --check  Print the mistakes in control/fixsmtpio; exit 1 if there are any
 
 Example: tcpserver 0 587 authup smtp checkpassword checknotroot fixsmtpio ofmipd`;
 

@@ -13,10 +13,10 @@ import { MailSession } from "./mail_session.ts";
 import { loadUser, type User } from "./user.ts";
 
 const HELP = `Usage: ofmipd [RULES]
-Accepts mail by SMTP on standard input and output, and sends it, signed, for the user as whom it runs. Run it behind
-authup and checkpassword, never where anybody can connect: it does not ask for a password.
+Accepts mail by SMTP on standard input and output, signs it, and sends it for the user as whom it runs. Run it behind
+authup and checkpassword only, because it does not authenticate clients itself.
 
-RULES is a file with lines key:name:address: which say that mail from KEY is sent by NAME <ADDRESS>. Default:
+RULES is a file with lines key:name:address: each changes the sender of mail from KEY to NAME <ADDRESS>. Default:
 ~/.ofmipd/rules, if it exists. Settings: ~/.config/countersign/config.toml
 Example: tcpserver 0 587 authup smtp checkpassword checknotroot ofmipd`;
 
@@ -44,7 +44,7 @@ export async function ofmipd(name: string, args: readonly string[]): Promise<num
       client: await env("TCPREMOTEIP") ?? await env("REMOTE_HOST") ?? "unknown",
       report: (what) => printError(name, what),
     });
-    // authup has not answered AUTH: the greeting of the program behind it is the answer.
+    // authup has not replied to AUTH: the greeting of the program behind it is the reply.
     await reply(Deno.env.has("AUTHUP_USER") ? "235 ok, go ahead (#2.0.0)" : `220 ${session.host} ESMTP`);
     await session.run();
     return 0;

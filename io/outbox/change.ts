@@ -14,7 +14,7 @@ export interface Changed {
   readonly held: readonly string[];
   /** Entries that are damaged or cannot be read, and why. */
   readonly unusable: readonly (readonly [id: string, why: string])[];
-  /** Names of which there is no entry. */
+  /** IDs of entries that do not exist. */
   readonly missing: readonly string[];
 }
 

@@ -49,7 +49,7 @@ Deno.test("delete removes entries, which are never sent", async () => {
   using home = await filled(sink, 3);
   const [id] = home.names("queue");
   assert.deepEqual(await outbox(home, "delete", id!), { ...OK, stdout: "1 entry deleted\n" });
-  oneLine(await outbox(home, "delete", id!), 64, new RegExp(`^outbox: There is no entry ${id}$`, "m"));
+  oneLine(await outbox(home, "delete", id!), 64, new RegExp(`^outbox: Entry ${id} does not exist$`, "m"));
   assert.deepEqual(await outbox(home, "delete", "ALL"), { ...OK, stdout: "2 entries deleted\n" });
   assert.deepEqual(await outbox(home, "list"), { ...OK, stdout: "Mail queue is empty\n" });
   assert.deepEqual(await outbox(home, "run"), OK);
@@ -69,11 +69,11 @@ Deno.test("usage errors", async () => {
   using home = new OutboxHome();
   for (
     const [args, message] of [
-      [["delete", "ALL", "ABC"], /^outbox: ALL cannot be used with the names of entries$/m],
+      [["delete", "ALL", "ABC"], /^outbox: ALL cannot be combined with IDs$/m],
       [["send"], /^outbox: Unknown argument "send": use run, list, flush, hold, release, delete$/m],
       [["run", "x"], /^outbox: Unknown argument "x"$/m],
-      [["delete"], /^outbox: No entry given: outbox delete ID, as outbox list prints it, or ALL$/m],
-      [["delete", "../x"], /^outbox: "\.\.\/x" is not the name of an entry$/m],
+      [["delete"], /^outbox: ID is missing: outbox delete ID, as outbox list prints it, or ALL$/m],
+      [["delete", "../x"], /^outbox: "\.\.\/x" is not the ID of an entry$/m],
     ] as const
   ) oneLine(await outbox(home, ...args), 64, message);
 });

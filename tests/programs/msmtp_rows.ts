@@ -87,7 +87,7 @@ const ACCOUNTS: readonly Row[] = [
     what: "Resent-From of a message that is sent again",
     args: ["-f", CLUB, ANN],
     mail: letter(GREG, RESENT),
-    msmtp: ok("not looked at", "isp", CLUB),
+    msmtp: ok("ignored", "isp", CLUB),
     shim: ok("that of the newest Resent-From", "work", CLUB),
   },
   {
@@ -202,14 +202,18 @@ const SECRETS: readonly Row[] = [
   {
     what: "it fails, such as for a locked keyring",
     password: "echo 'no key' >&2; exit 2",
-    msmtp: fails("78; its words", 78, /^no key\nmsmtp: cannot read output of /),
-    shim: fails("75; its words", 75, /^shim: password_command of account "home" exited with status 2: no key: unlock/),
+    msmtp: fails("78; its error is printed", 78, /^no key\nmsmtp: cannot read output of /),
+    shim: fails(
+      "75; its error is printed",
+      75,
+      /^shim: password_command of account "home" exited with status 2: no key: unlock/,
+    ),
   },
   {
     what: "it hangs",
     password: "exec sleep 60",
     situation: "short timeout",
-    msmtp: { words: "waits without end", status: 124, account: "" },
+    msmtp: { words: "waits forever", status: 124, account: "" },
     shim: fails("75 after 60 seconds", 75, /^shim: password_command of account "home" (?:took longer|was killed)/),
   },
   {
@@ -244,7 +248,7 @@ const SECRETS: readonly Row[] = [
     shim: fails("77; the reply", 77, /rejected the login of "home": "535 5\.7\.8 Bad"$/m, "home"),
   },
   {
-    what: "the login is rejected with 454, for now",
+    what: "the login is rejected with 454 (temporary)",
     answers: { auth: "454 4.7.0 Later" },
     msmtp: fails("77", 77, /server message: 454 4\.7\.0 Later/, "home"),
     shim: fails("75", 75, /rejected the login of "home": "454 4\.7\.0 Later"$/m, "home"),
