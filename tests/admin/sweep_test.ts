@@ -1,5 +1,8 @@
 /** sweep: what it moves, what it leaves, and what it prints. */
 import assert from "node:assert/strict";
+import { sweepMaildir } from "../../admin/sweep/pass.ts";
+import { SweepReport } from "../../admin/sweep/report.ts";
+import { loadIdentities, loadSettings } from "../../io/system/load.ts";
 import { fieldOf, oneLine, SECRET } from "../rig.ts";
 import { fields } from "../../admin/log.ts";
 import { Qsecretary } from "../qsecretary.ts";
@@ -302,4 +305,34 @@ Deno.test("a spam maildir that leads back to the swept one loses no message", as
   for (const folder of ["new", "cur"]) Deno.symlinkSync(`../Inbox/${folder}`, `${home.path}/Mail/Spam/${folder}`);
   oneLine(await home.sweep(), 64, /Mail\/Inbox: This is the spam maildir$/m);
   assert.deepEqual(home.names(), ["new/1.x"]);
+});
+
+Deno.test("a copy in the spam maildir that a killed sweep left is used", async () => {
+  using home = new Laptop();
+  for (const maildir of ["Mail/Inbox", "Mail/Spam"]) home.put("new/1.x", forged(), maildir);
+  assert.match((await home.sweep()).stdout, /^1 message moved/m);
+  assert.deepEqual([home.names(), home.names("Mail/Spam")], [[], ["new/1.x"]]);
+});
+
+Deno.test("a message that the user moves back is left, also if the sweep was killed when it had moved it", async () => {
+  using home = new Laptop();
+  home.put("new/1.x", forged());
+  const settings = loadSettings({ file: `${home.path}/.config/countersign/config.toml`, home: home.path });
+  const [inbox, spam] = [`${home.path}/Mail/Inbox`, `${home.path}/Mail/Spam`];
+  const options = { spam, days: 14, mark: false, dryRun: false, all: false };
+  const context = { settings, identities: loadIdentities(settings), now: new Date() };
+  const { renameSync } = Deno;
+  Deno.renameSync = (from, to) => {
+    renameSync(from, to);
+    if (`${to}`.startsWith(spam)) throw new Error("killed");
+  };
+  try {
+    await sweepMaildir(inbox, options, context, new SweepReport());
+  } finally {
+    Deno.renameSync = renameSync;
+  }
+  assert.deepEqual(home.names("Mail/Spam"), ["new/1.x"]);
+  Deno.renameSync(`${spam}/new/1.x`, `${inbox}/cur/2.y:2,S`);
+  assert.match((await home.sweep()).stdout, /^1 message left, because you moved it back$/m);
+  assert.deepEqual(home.names(), ["cur/2.y:2,S"]);
 });
