@@ -1,5 +1,6 @@
 /** The real Exim with contrib/exim/door, which asks the sockets `lookup` and `map`. */
 import assert from "node:assert/strict";
+import { writeExecutable } from "../../build/rig/executable.ts";
 import { qsbmf, ROOT } from "../rig.ts";
 import { FORGED, LETTER, LIE, PLAIN, srs, tagged } from "../serve/at_door.ts";
 import { Sink } from "../smtp_sink.ts";
@@ -26,9 +27,11 @@ const dotted = (mail: string) => crlf(mail.replace(/^\./gm, ".."));
 function startExim(root: Root, port: number, sink: Sink): void {
   prepareExim(root);
   root.folder("var/mail", EXIM);
+  writeExecutable(`${root.path}/bin/sh`, Deno.readFileSync("/bin/sh"));
   const [, main, rcpt, data, routers] = Deno.readTextFileSync(`${ROOT}/contrib/exim/door/exim.conf`).split(
     /^# .*\n(?:# .*\n)*/m,
   );
+  const environment = /`(environment = [^`]*)`/.exec(Deno.readTextFileSync(`${ROOT}/contrib/exim/README.md`))![1]!;
   const [ours, transports] = toSmarthost(sink.port).replace("begin routers\n", "").split("begin transports\n");
   root.write(
     "etc/exim4/exim4.conf",
@@ -49,12 +52,24 @@ ${rcpt}  require verify = recipient
 data:
 ${data}  accept
 begin routers
-${routers}mailbox:
+${routers}hook:
+  driver = accept
+  unseen
+  domains = example.org
+  local_parts = greg
+  transport = hook
+mailbox:
   driver = accept
   domains = example.org
   local_parts = greg
   transport = mailbox
 ${ours}begin transports
+hook:
+  driver = pipe
+  command = /bin/sh -c "export -p >>/var/mail/environment"
+  user = Debian-exim
+  log_output
+  ${environment}
 mailbox:
   driver = appendfile
   file = /var/mail/greg
@@ -166,6 +181,22 @@ test("Exim rejects what the door would reject, and passes the rest", async (t) =
       assert.ok(mailbox().includes(`X-Expanded: ${srs()}\n`), mailbox());
     },
   );
+
+  await t.step("the hook gets the signed address, whatever is in front of it, and no other variable", async () => {
+    // Under qmail the prefix of a virtual domain is in front of a signed address.
+    for (const prefix of ["", "x:COUNTERSIGN_CONFIG=y:-", "x;A=b-", "a b-"]) {
+      const address = `${prefix}${srs()}`;
+      const quoted = prefix === "" ? address : address.replace(/^(.*)@/, '"$1"@');
+      assert.match(await smtp(port, "", quoted, FORGED), /^250 /);
+      const lines = () => root.read("var/mail/environment").split("\n");
+      await until(
+        address,
+        () => lines().includes(`export ORIGINAL_RECIPIENT='${address}'`),
+        () => log() + lines().join("\n"),
+      );
+      assert.ok(!lines().some((line) => /^export (?:COUNTERSIGN_|A=)/.test(line)));
+    }
+  });
 
   await t.step("postmaster of the SRS domain reaches the mailbox", async () => {
     assert.match(await smtp(port, "jo@b.example", "postmaster@srs.example.org", `X-Number: pm\n${LETTER}`), /^250 /);
