@@ -24,7 +24,8 @@ Nothing is changed, written or sent.
   --sender ADDRESS     Envelope sender; <> for the null sender. Default: the Return-Path above the first Received
                        field, as the last MTA wrote it
   --recipient ADDRESS  Envelope recipient. Default: the X-Original-To or Delivered-To there
-  --as CALLER          Calling program (qmail, maildrop, ...), whose environment provides the envelope
+  --as CALLER          Calling program (qmail, maildrop, ...), whose environment provides the envelope; or sweep, to
+                       explain the verdict of countersign sweep on a message that was fetched
   --at rcpt|data       Explain the reply of the door to the recipient, or to the message; rcpt needs no message if the
                        envelope is given
   --out                Explain an outgoing message; the arguments of the shim follow --
@@ -56,7 +57,8 @@ async function explainIn(options: Arguments): Promise<number> {
   const { settings, identities } = load(options);
   using source = open(options.operands[0]);
   const input = await readInput(PREFIX_BYTES, false, source.from);
-  const question = { sender: options.value("sender"), recipient: options.value("recipient"), as: options.value("as") };
+  const [sender, recipient, as] = ["sender", "recipient", "as"].map((one) => options.value(one));
+  const question = { sender, recipient, as, written: source.written };
   const explanation = await explainIncoming(question, input, settings, identities, new Date());
 
   const own = identities.map(canonicalAddress);
@@ -120,13 +122,14 @@ function throwWithCommand(error: unknown, args: readonly string[]): never {
 }
 
 /** Opens a file, or standard input if no file is named. */
-function open(path: string | undefined): { from: Source } & Disposable {
-  if (path === undefined || path === "-") return { from: Deno.stdin, [Symbol.dispose]: () => {} };
+function open(path: string | undefined): { from: Source; written: Date | null } & Disposable {
+  if (path === undefined || path === "-") return { from: Deno.stdin, written: null, [Symbol.dispose]: () => {} };
   try {
     const from = Deno.openSync(path);
     // Opening a folder succeeds; reading it fails, with an error that does not name it.
-    if (from.statSync().isDirectory) throw new Deno.errors.IsADirectory("Is a directory");
-    return { from, [Symbol.dispose]: () => from.close() };
+    const { isDirectory, mtime } = from.statSync();
+    if (isDirectory) throw new Deno.errors.IsADirectory("Is a directory");
+    return { from, written: mtime, [Symbol.dispose]: () => from.close() };
   } catch (error) {
     throw new Fail("io", `File cannot be read: ${reason(error)}`, { file: path, cause: error });
   }

@@ -60,6 +60,24 @@ export async function decideRecorded(
   return { ...await decide(asked, context), delivery: asked };
 }
 
+/**
+ * Matches the Received fields of programs that fetch mail, such as fetchmail and getmail, from the first `by` on: they
+ * name the protocol. In the field of a server, the sender chooses names before it, which have no spaces, and sometimes
+ * an address behind the protocol.
+ */
+const FETCHED = /^by\s{1,20}\S{1,255}\s{1,20}with\s{1,20}(?:POP3|IMAP4?|SDPS|ETRN|ODMR)\b/i;
+
+/** Whether a program that fetches mail wrote this Received field. A sender cannot make it look so. */
+const isFetched = (received: string): boolean => FETCHED.test(received.slice(received.search(/(?<!\S)by\s/i)));
+
+/** Returns when a server received the message; without such a field, when its file was written, or now. */
+export function arrivalOf(header: Header, written: Date | null): Date {
+  const received = header.find((one) => named(one, "Received") && !isFetched(valueOf(one)));
+  const text = received === undefined ? "" : valueOf(received);
+  const date = new Date(text.slice(text.lastIndexOf(";") + 1).replace(/\([^()]*\)/g, " "));
+  return Number.isNaN(date.getTime()) ? written ?? new Date() : date;
+}
+
 /** Fields with recipients that are looked at. */
 const MAX_RECORDED = 20;
 

@@ -11,14 +11,20 @@ import { contentOf } from "../../hooks/content.ts";
 import { type Caller, CALLERS, type Delivery, envelope, type Given } from "../../incoming/delivery.ts";
 import { whatFollows } from "../../hooks/dotqmail.ts";
 import { isBounceSender, type JudgeContext, type Step, type Verdict } from "../../incoming/verdict.ts";
-import { decide, storesFor } from "../../io/state/lookups.ts";
+import { decide, type DecideContext, storesFor } from "../../io/state/lookups.ts";
+import { arrivalOf, decideRecorded, recordedEnvelope } from "../recorded.ts";
 import { returnedId, returnedTags } from "../../incoming/checks/returned_header.ts";
 import { bounceEvidence } from "../../incoming/bounce.ts";
 
 /** The envelope and the caller, as far as the command line states them. */
 export interface Question extends Given {
-  /** The program that would run the hook, whose environment then provides the envelope. */
+  /**
+   * The program that would run the hook, whose environment then provides the envelope; or `sweep`, for the verdict of
+   * countersign sweep on a message in a mailbox.
+   */
   readonly as?: string | undefined;
+  /** When the file of the message was written. */
+  readonly written?: Date | null;
 }
 
 /** A tag found in the returned message. */
@@ -59,14 +65,17 @@ export async function explainIncoming(
   now: Date,
 ): Promise<IncomingExplanation> {
   const { as } = question;
-  if (as !== undefined && !CALLERS.includes(as as Caller)) {
-    throw new Fail("usage", `Option --as ${quote(as)} is not one of ${CALLERS.join(", ")}`);
+  const sweep = as === "sweep";
+  if (as !== undefined && !sweep && !CALLERS.includes(as as Caller)) {
+    throw new Fail("usage", `Option --as ${quote(as)} is not one of ${CALLERS.join(", ")}, sweep`);
   }
-  const caller = as as Caller | undefined;
-  const delivery = await received(caller, question, input);
+  const caller = sweep ? undefined : as as Caller | undefined;
   const context = { settings, identities, now };
-  const stores = storesFor(caller ?? "qmail", settings, now);
-  const { verdict, steps } = await decide(delivery, { ...context, ...stores });
+  const stores = storesFor(sweep ? "filter" : caller ?? "qmail", settings, now);
+  const judging = { ...context, ...stores };
+  const { delivery, verdict, steps } = sweep
+    ? await judgeRecorded(question, input, judging)
+    : await judgeReceived(await received(caller, question, input), judging);
   const tags = await foundTags(delivery, context);
   const addressed = recipientIdentity(delivery, context);
   return {
@@ -75,12 +84,28 @@ export async function explainIncoming(
     bounceSender: isBounceSender(delivery.sender),
     evidence: bounceEvidence(delivery),
     verdict,
-    outcome: await outcomeOf(caller, verdict, settings),
+    outcome: sweep ? outcomeOfSweep(verdict, settings) : await outcomeOf(caller, verdict, settings),
     steps,
     tags,
     returnedId: tags[0]?.messageId ?? returnedId(delivery),
     proof: addressed !== undefined && hasProof(addressed, delivery.header, now),
   };
+}
+
+async function judgeReceived(delivery: Delivery, context: DecideContext) {
+  return { delivery, ...await decide(delivery, context) };
+}
+
+/** Judges a message in a mailbox as countersign sweep does. @throws {Fail} `usage` if the envelope is given */
+async function judgeRecorded({ sender: given, recipient, written }: Question, input: Input, context: DecideContext) {
+  if (given !== undefined || recipient !== undefined) {
+    throw new Fail("usage", "With --as sweep, the envelope is that which the message records");
+  }
+  const { head: { header, bodyStart }, prefix } = input;
+  const { sender, recipients } = await recordedEnvelope({ header, prefix, bodyStart });
+  const arrived = arrivalOf(header, written ?? null);
+  const judging = { ...context, ...(arrived < context.now && { arrived }) };
+  return await decideRecorded({ sender, recipients, ...await contentOf(input, sender) }, judging);
 }
 
 /** Takes the envelope from the command line, the environment of the caller, or the fields that the last MTA added. */
@@ -91,6 +116,11 @@ async function received(caller: Caller | undefined, stated: Given, input: Input)
   const recipients = known.recipients.length > 0 ? known.recipients : top.recipients;
   const sender = known.sender === undefined ? top.sender : known.sender;
   return { sender, recipients, ...await contentOf(input, sender) };
+}
+
+/** Returns what countersign sweep does with the verdict, in words. */
+function outcomeOfSweep({ action }: Verdict, { incoming: { spam } }: Settings): string {
+  return action === "spam" ? `moved to ${spam}, unless it arrived too long ago or was moved back` : "left";
 }
 
 /** Returns what hooks/act.ts does with the verdict, in words; a test compares the two. */

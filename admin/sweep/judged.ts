@@ -1,12 +1,11 @@
 /** Judges a file of a maildir as the hook would have judged the message when it was delivered. */
 import { Fail, provesMissing, reason } from "../../lib/fail.ts";
-import { type Header, named, valueOf } from "../../lib/message.ts";
 import type { Delivery } from "../../incoming/delivery.ts";
 import type { JudgeContext, Verdict } from "../../incoming/verdict.ts";
 import { contentOf } from "../../hooks/content.ts";
 import { type Input, PREFIX_BYTES, readInput } from "../../io/system/input.ts";
 import { storesFor } from "../../io/state/lookups.ts";
-import { decideRecorded, recordedEnvelope } from "../recorded.ts";
+import { arrivalOf, decideRecorded, recordedEnvelope } from "../recorded.ts";
 
 /** A message, its delivery and the verdict. */
 export interface JudgedMail {
@@ -32,7 +31,7 @@ export async function judgeFile(path: string, context: JudgeContext): Promise<Ju
   const content = await contentOf(input, sender);
   const stores = storesFor("filter", context.settings, context.now);
   const info = file.statSync();
-  const arrived = arrivalOf(header, info);
+  const arrived = arrivalOf(header, info.mtime);
   const judging = { ...context, ...stores, ...(arrived < context.now && { arrived }) };
   const { verdict, delivery } = await decideRecorded({ sender, recipients, ...content }, judging);
   return { verdict, delivery, input, info, arrived };
@@ -46,22 +45,4 @@ export function open(path: string): Deno.FsFile {
     if (provesMissing(error)) throw error;
     throw new Fail("temporary", `Message cannot be read: ${reason(error)}`, { file: path, cause: error });
   }
-}
-
-/**
- * Matches the Received fields of programs that fetch mail, such as fetchmail and getmail, from the first `by` on: they
- * name the protocol. In the field of a server, the sender chooses names before it, which have no spaces, and sometimes
- * an address behind the protocol.
- */
-const FETCHED = /^by\s{1,20}\S{1,255}\s{1,20}with\s{1,20}(?:POP3|IMAP4?|SDPS|ETRN|ODMR)\b/i;
-
-/** Whether a program that fetches mail wrote this Received field. A sender cannot make it look so. */
-const isFetched = (received: string): boolean => FETCHED.test(received.slice(received.search(/(?<!\S)by\s/i)));
-
-/** Returns when a server received the message; without such a field, when the file was written. */
-function arrivalOf(header: Header, info: Deno.FileInfo): Date {
-  const received = header.find((one) => named(one, "Received") && !isFetched(valueOf(one)));
-  const text = received === undefined ? "" : valueOf(received);
-  const date = new Date(text.slice(text.lastIndexOf(";") + 1).replace(/\([^()]*\)/g, " "));
-  return Number.isNaN(date.getTime()) ? info.mtime ?? new Date() : date;
 }

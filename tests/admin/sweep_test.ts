@@ -336,3 +336,29 @@ Deno.test("a message that the user moves back is left, also if the sweep was kil
   assert.match((await home.sweep()).stdout, /^1 message left, because you moved it back$/m);
   assert.deepEqual(home.names(), ["cur/2.y:2,S"]);
 });
+
+Deno.test("explain --as sweep explains the verdict of sweep, also where the hook would see another envelope", async (t) => {
+  const since = new Date(Date.now() - 16 * DAY).toISOString().slice(0, 10);
+  const date = new Date().toUTCString();
+  const mailbox = forged().replace("Delivered-To: greg@example.org", "Delivered-To: u77@store.example");
+  const table: [what: string, mail: string, result: string, outcome: RegExp][] = [
+    ["the name of a mailbox", mailbox, "forged", /^moved to \S+\/Mail\/Spam, unless it arrived too long ago/],
+    ["no envelope", forged().replace(/^(?:Return-Path|Delivered-To).*\n/gm, ""), "forged", /^moved to /],
+    ["below fetchmail's field", `Received: from a by b with POP3; ${date}\n${forged()}`, "forged", /^moved to /],
+    ["in the grace period", forged(1, new Date(Date.now() - 10 * DAY)), "suspect", /^left$/],
+    ["from a person", letter(), "other", /^left$/],
+  ];
+  using home = new Laptop("", `since = ${since}`);
+  for (const [what, mail, result, outcome] of table) {
+    await t.step(what, async () => {
+      const file = home.put("new/1.x", mail);
+      const ran = await countersign(home, ["explain", "--json", "--as", "sweep", file]);
+      const { verdict } = JSON.parse(ran.stdout);
+      assert.equal(verdict.result, result, ran.stdout);
+      assert.match(verdict.outcome, outcome);
+      assert.equal(JSON.parse((await home.sweep("--dry-run", "--all", "--json")).stdout).results[result], 1);
+    });
+  }
+  const ran = await countersign(home, ["explain", "--as", "sweep", "--sender", "<>", home.put("new/1.x", letter())]);
+  oneLine(ran, 64, /With --as sweep, the envelope is that which the message records/);
+});
