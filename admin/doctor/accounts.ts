@@ -60,7 +60,7 @@ export async function checkAccounts(
   for (const [nth, account] of accounts.entries()) {
     const mine = senders.get(account)!;
     if (identities.length > 0 && mine.length === 0) {
-      context.notes.push(`Account ${quote(account.name)} sends mail of no identity, so that its mail is not signed`);
+      context.notes.push(`Account ${quote(account.name)} does not send mail of any identity, so mail sent through it is not signed`);
     }
     await checkAccount(context, account, nth, mine.slice(0, MAX_IDENTITIES));
   }
@@ -156,7 +156,7 @@ function report(
     what: `The signed sender of ${name} is rejected: ${first.reply.message}`,
     where,
     why: `Mail of ${name} cannot be sent with it; the server accepts the scheme ${accepted.scheme}.`,
-    fix: account.table === "account" ? `In this [[account]]: ${line}` : `At the top: ${line}`,
+    fix: account.table === "account" ? `Set ${line} in this [[account]]` : `Set ${line} at the top of the settings`,
   });
 }
 

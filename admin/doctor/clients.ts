@@ -30,7 +30,7 @@ export const OPENSMTPD_FILES = ["/etc/smtpd.conf", "/etc/mail/smtpd.conf"];
 export const EXIM_FILES = ["/etc/exim4/exim4.conf", "/etc/exim4/exim4.conf.template", "/etc/exim/exim.conf"];
 export const TCPRULES_FILES = ["/etc/tcp.smtp", "/etc/tcprules.d/tcp.smtp", "/home/vpopmail/etc/tcp.smtp"];
 
-const AWAY = "It would find nobody there, and everything is accepted unexamined.";
+const AWAY = "Nothing listens there, so all mail is accepted unexamined.";
 
 /** Checks smtpd.conf, if it names the filter. */
 export function checkOpenSmtpd({ file, text }: TextFile, context: ClientContext): Finding[] {
@@ -61,7 +61,7 @@ export function checkOpenSmtpd({ file, text }: TextFile, context: ClientContext)
   if (!chained && !lines.some((one) => /^listen\b/.test(one.line) && named.test(one.line))) {
     add(
       "opensmtpd-listener",
-      `No listener names the filter ${name}`,
+      `No listener uses the filter ${name}`,
       number,
       "smtpd starts it and never asks it.",
       `listen on … port 25 filter "${name}"`,
@@ -74,7 +74,7 @@ export function checkOpenSmtpd({ file, text }: TextFile, context: ClientContext)
     }
     add(
       "opensmtpd-match",
-      `No match line names ${domain}`,
+      `No match line accepts mail for ${domain}`,
       undefined,
       "smtpd rejects all bounces to signed addresses.",
       `match from any for domain "${domain}" action "countersign"`,
@@ -130,7 +130,7 @@ export function checkEximDoor({ file, text }: TextFile, context: ClientContext):
   } else if (!uses(/"length":/)) {
     add(
       "exim-data",
-      "The ACL for DATA does not ask Countersign",
+      "The ACL for DATA does not query Countersign",
       lookup.number,
       "Bounces to the plain address are accepted unexamined, one recipient at a time.",
       "Add the lines for the ACL for DATA of contrib/exim/door/exim.conf",
@@ -181,7 +181,7 @@ export function checkTcpRules({ file, text }: TextFile, context: ClientContext):
         "The line sets RELAYCLIENT and QMAILQUEUE",
         number,
         "Mail of clients that may relay is not examined.",
-        "Remove QMAILQUEUE, unless its program does more than check forgeries",
+        "Remove QMAILQUEUE, unless its program also does something else",
       );
     }
   }
@@ -204,7 +204,7 @@ function checkSocket(line: string, number: number, { lookup }: ClientContext, ad
   if (lookup === "" || asked === lookup) return;
   add(
     "lookup-socket",
-    `It asks ${asked}, but serve listens on ${lookup}`,
+    `hooks/queue uses the socket ${asked}, but serve listens on ${lookup}`,
     number,
     AWAY,
     `Set COUNTERSIGN_LOOKUP=${lookup}`,
@@ -223,11 +223,11 @@ function checkAccess(
   const found = socket === "" ? undefined : denied(socket, users, groups);
   if (found === undefined) return;
   const { user, why } = found;
-  const fix = `Give the socket the group of ${user}: SocketGroup= in countersign-lookup.socket`;
+  const fix = `Set SocketGroup= in countersign-lookup.socket to the group of ${user}`;
   add("lookup-denied", `${user} cannot open the socket lookup: ${why}`, number, UNASKED, fix);
 }
 
-const UNASKED = "Nobody is asked, and everything is accepted unexamined.";
+const UNASKED = "countersign serve cannot be queried, so all mail is accepted unexamined.";
 
 /** Returns the value of a variable: in a command line, or in a rule of tcpserver with any character as quotes. */
 function valueOf(line: string, name: string): string | undefined {

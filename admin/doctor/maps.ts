@@ -27,7 +27,7 @@ export async function checkMaps({ file, findings, now }: DoctorContext, settings
   if (forwarding.domain !== "") {
     if (folder === "") {
       const why = "Only countersign serve rewrites senders, on the socket map.";
-      add("forwarding-socket", "forwarding.domain is set, but serve.socket_folder is not", file.file, why, "Set it");
+      add("forwarding-socket", "forwarding.domain is set, but serve.socket_folder is not", file.file, why, "Set serve.socket_folder");
     }
     checkForwardingKeys(settings, now, findings, add);
   }
@@ -46,7 +46,7 @@ export async function checkMaps({ file, findings, now }: DoctorContext, settings
         "serve-socket-wrong",
         `${path} is not a socket`,
         path,
-        "The engine cannot listen there.",
+        "countersign serve cannot listen there.",
         `mv ${path} ${path}.old`,
       );
       continue;
@@ -61,7 +61,7 @@ export async function checkMaps({ file, findings, now }: DoctorContext, settings
       await (name === "policy" ? checkPolicy : checkMap)(path, settings, now, add);
     } catch (error) {
       if (error instanceof NotPermitted) return; // the check of the other sockets says so
-      const why = name === "policy" ? "Postfix does what default_action says." : "Postfix defers mail.";
+      const why = name === "policy" ? "Postfix applies default_action to all mail." : "Postfix defers mail.";
       add("serve-socket-silent", `The socket ${name} does not answer: ${(error as Error).message}`, path, why, START);
     }
   }
@@ -108,7 +108,7 @@ async function checkPolicy(path: string, settings: Settings, now: Date, add: Add
     "serve-policy-passes",
     "The policy service accepts an SRS address with a wrong hash",
     path,
-    "The log says why (at=policy): a key that cannot be read, or other settings.",
+    "The log says why (at=policy): a key cannot be read, or serve uses other settings.",
     "countersign log --direction in; systemctl reload countersign",
   );
 }
@@ -127,7 +127,7 @@ async function checkMap(path: string, settings: Settings, now: Date, add: Add): 
     "serve-map-forwarding",
     "The map srs-forward does not rewrite a sender, or srs-back does not reverse it",
     path,
-    "Mail is forwarded with its own sender, and SPF fails. The log says why (at=map), or serve has other settings.",
+    "Mail is forwarded with its own sender, and SPF fails. The log says why (at=map), unless serve uses other settings.",
     "countersign log; systemctl reload countersign",
   );
 }

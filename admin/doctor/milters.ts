@@ -99,7 +99,7 @@ function checkOrder({ name, at, milters }: MilterList): Finding[] {
     id: "milter-order",
     what: `${early.text} comes before ${milters[sign]!.text} in the milters of ${name}`,
     where: at,
-    why: "A DKIM signature that is made first does not cover X-Msgauth, and breaks if a signed field changes.",
+    why: "A DKIM signature that is added first does not cover X-Msgauth, and breaks if a signed field changes.",
     fix: `List ${milters[sign]!.text} first`,
   }].map(placed);
 }
@@ -110,8 +110,8 @@ function checkActions({ name, at, milters }: MilterList): Finding[] {
     const wanted = { door: ["accept"], sign: ["tempfail", "quarantine"], other: [action] }[role];
     if (wanted.includes(action)) return [];
     const why = role === "door"
-      ? "While the engine is down, Postfix defers or rejects all incoming mail."
-      : "While the engine is down, mail is sent unsigned and is not remembered, so that its bounces look forged.";
+      ? "While countersign serve is down, Postfix defers or rejects all incoming mail."
+      : "While countersign serve is down, mail is sent unsigned and is not remembered, so that its bounces look forged.";
     return [{
       id: `milter-${role}-action`,
       what: `default_action of ${text} is ${action} in the milters of ${name}`,
@@ -144,7 +144,7 @@ function checkService(service: Service, list: MilterList, value: Parameters, con
         "milter-sign-on-25",
         `The socket sign is used on port 25 (${service.name})`,
         at,
-        "Mail of strangers passes the role that signs, and is not checked by the door.",
+        "Mail from strangers passes through the socket that signs, and the door does not check it.",
         "Use the socket door there, and sign for submission only",
       );
     } else if (!has("door") && policyServices(restrictionsOf(service, value), value, context).length === 0) {
@@ -152,7 +152,7 @@ function checkService(service: Service, list: MilterList, value: Parameters, con
         "milter-door-missing",
         `Service ${service.name} does not use the socket door`,
         at,
-        "Forged bounces are accepted, and filed by the hook.",
+        "Forged bounces are accepted, and the hook files them.",
         "smtpd_milters = { unix:countersign/door, default_action=accept }",
       );
     }
@@ -164,7 +164,7 @@ function checkService(service: Service, list: MilterList, value: Parameters, con
       "milter-sign-missing",
       `Service ${service.name} does not use the socket sign`,
       at,
-      "Mail of clients leaves unsigned, so that its bounces look forged.",
+      "Mail from clients leaves unsigned, so its bounces look forged.",
       "-o { smtpd_milters = { unix:countersign/sign, default_action=tempfail } }",
     );
     return found;

@@ -30,7 +30,7 @@ export async function checkOutbox(context: DoctorContext, settings: Settings): P
     findings.push(...settings.outbox.when === "never" ? abandoned(outbox) : waiting(outbox, now), ...setAside(outbox));
   } catch (error) {
     if (!(error instanceof Fail)) throw error;
-    findings.push({ ...findingOf(error, outbox), why: "What waits there is not sent." });
+    findings.push({ ...findingOf(error, outbox), why: "Mail in the outbox is not sent." });
   }
 }
 
@@ -46,7 +46,7 @@ async function withoutRunner({ file, home, now }: DoctorContext, outbox: string)
       ? "Nothing has run the outbox yet"
       : `Nothing has run the outbox since ${last.toISOString().slice(0, 16).replace("T", " ")} UTC`,
     where: { file: file.file, line: lineOf(file.text, "outbox", "when", 0) },
-    why: "Mail that is kept to be sent later stays there.",
+    why: "Mail in the outbox is not sent.",
     fix: "systemctl --user enable --now countersign-outbox.timer, or the crontab line of contrib/outbox",
   }];
 }
@@ -61,7 +61,7 @@ function abandoned(outbox: string): Finding[] {
   if (count === 0) return [];
   const what = `${count} ${count === 1 ? "message waits" : "messages wait"} in the outbox, and outbox.when is "never"`;
   const fix = "countersign outbox flush, or countersign outbox delete ALL";
-  return [{ what, where: { file: `${outbox}/queue` }, why: "Nothing sends what was kept before.", fix }];
+  return [{ what, where: { file: `${outbox}/queue` }, why: "Nothing sends these messages.", fix }];
 }
 
 function waiting(outbox: string, now: Date): Finding[] {
@@ -71,7 +71,7 @@ function waiting(outbox: string, now: Date): Finding[] {
   const found = old.slice(0, MAX_ENTRIES).map(({ id, entry, damage, unreadable }): Finding => {
     const where = { file: `${outbox}/queue/${id}` };
     if (unreadable !== undefined) {
-      const fix = "Give its files back to yourself: chown and chmod u+rw";
+      const fix = "Make the files of the entry readable and writable for you: chown and chmod u+rw";
       return { what: `Entry ${id} of the outbox cannot be read`, where, why: `${unreadable}. It is not sent.`, fix };
     }
     if (entry === undefined) {
@@ -90,18 +90,18 @@ function waiting(outbox: string, now: Date): Finding[] {
   });
   if (old.length <= MAX_ENTRIES) return found;
   const [where, fix] = [{ file: `${outbox}/queue` }, "countersign outbox list"];
-  return [...found, { what: `${old.length - MAX_ENTRIES} more messages wait as long`, where, why: "See above.", fix }];
+  return [...found, { what: `${old.length - MAX_ENTRIES} more messages have been waiting as long`, where, why: "See the findings above.", fix }];
 }
 
 function setAside(outbox: string): Finding[] {
   const reasons = {
     damaged: "They cannot be read, so they are not sent.",
-    undelivered: "Some recipients were refused, and nobody could be told by mail.",
+    undelivered: "Some recipients were rejected, and the sender could not be notified by mail.",
   };
   return Object.entries(reasons).flatMap(([folder, why]) => {
     const count = idsIn(`${outbox}/${folder}`).length;
     const what = `${count} ${count === 1 ? "message" : "messages"} of the outbox: ${folder}`;
-    const fix = "Read them, and remove their folders";
+    const fix = "Inspect them, and remove their folders";
     return count === 0 ? [] : [{ what, where: { file: `${outbox}/${folder}` }, why, fix }];
   });
 }

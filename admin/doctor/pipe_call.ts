@@ -16,7 +16,7 @@ export function checkPipeArguments(name: string, words: readonly string[]): Pipe
     // With other callers operands are an error, and the caller is checked elsewhere.
     given = parseOptions([...words.filter((one) => one !== "--"), "--as", "postfix"]);
   } catch (error) {
-    const why = "The hook exits 75 each time, so that all mail stays queued.";
+    const why = "The hook exits 75 for every message, so all mail stays queued.";
     return [{ what: `Service ${name} passes invalid arguments to the hook: ${reason(error)}`, why, fix: RIGHT }];
   }
   const problems: PipeProblem[] = [];
@@ -31,7 +31,7 @@ export function checkPipeArguments(name: string, words: readonly string[]): Pipe
   if (!isMacro(given.sender, "sender")) {
     const why = given.sender === undefined
       ? "pipe(8) sets no variable SENDER. Without flags=R the hook does not know the sender and files nothing as forged."
-      : "The hook takes the mail of people for bounces, or bounces for mail of people.";
+      : "The hook mistakes ordinary mail for bounces, or bounces for ordinary mail.";
     problems.push({ what: `Service ${name} does not pass the envelope sender`, why, fix: RIGHT });
   }
   return problems;

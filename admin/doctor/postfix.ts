@@ -77,7 +77,7 @@ function checkMacros(at: Entry, add: Add): void {
   const [macro] = /\$[({]?(?:sender|recipient|original_recipient)\b[)}]?/.exec(at.text) ?? [];
   if (macro === undefined) return;
   const why =
-    "It is a macro of pipe(8) and empty here, so that all mail seems to come from the null sender or to nobody.";
+    "It is a macro of pipe(8) and empty here, so all mail seems to come from the null sender or to have no recipient.";
   add(`The hook is run with ${macro}`, at, why, "Remove it: local(8) sets SENDER and ORIGINAL_RECIPIENT");
 }
 
@@ -135,7 +135,7 @@ function checkPipe(service: Service, call: HookCall, value: Parameters, context:
   const sameSettings = service.text.split(/[\s=]+/).includes(context.config);
   const trouble = sameSettings && user !== "" ? context.stateTrouble(user, group) : undefined;
   if (trouble !== undefined) {
-    const why = "The hook cannot write its log or answer challenges, or defers the mail that it cannot decide about.";
+    const why = "The hook cannot write its log or answer challenges, or it defers mail that it cannot judge.";
     add(`Service ${service.name} runs the hook as ${user}: ${trouble.what}`, service, why, trouble.fix);
   }
   const limit = `${service.name}_destination_recipient_limit`;

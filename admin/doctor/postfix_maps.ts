@@ -54,7 +54,7 @@ export function checkPostfixMaps(files: readonly TextFile[], context: MapsContex
         `${place.name} uses postsrsd as well as Countersign`,
         place,
         why,
-        "Remove the map of postsrsd, unless you are replacing it",
+        "Remove the map of postsrsd, unless you are migrating from it",
       );
     }
   }
@@ -90,7 +90,7 @@ function checkPolicyAction(place: Place, value: Parameters, context: MapsContext
       "policy-action",
       `default_action of the policy service is ${action} in ${place.name}`,
       place,
-      "While the engine is down, Postfix defers or rejects all mail.",
+      "While countersign serve is down, Postfix defers or rejects all mail.",
       `check_policy_service { ${address}, default_action=DUNNO, timeout=3s }`,
     );
   }
@@ -127,7 +127,7 @@ function checkReverse(place: Place | undefined, value: Parameters, context: Maps
       "map-reverse-domain",
       `${domain} is not in virtual_alias_domains`,
       value.entry("virtual_alias_domains") ?? place,
-      "Postfix rejects bounces to it, or accepts addresses in it that nobody has signed.",
+      "Postfix rejects bounces to it, or accepts unsigned addresses in it.",
       `virtual_alias_domains = ${domain}`,
     );
   }
@@ -145,10 +145,10 @@ function checkForwarding(
   if (forwarding === "") {
     add(
       "map-forwarding",
-      "Postfix uses the maps of forwarding, but forwarding.domain is not set",
+      "Postfix uses the maps for forwarding, but forwarding.domain is not set",
       used,
-      "Nothing is rewritten.",
-      "Set it",
+      "No sender is rewritten.",
+      "Set forwarding.domain",
     );
     return;
   }
@@ -177,7 +177,7 @@ function checkForwarding(
     domain.includes(".") && domain !== forwarding && !exclude.some((pattern) => glob(pattern.toLowerCase(), domain))
   );
   if (missing === undefined) return;
-  const why = `The sender of mail that users of ${missing} send is rewritten, too, unless they are identities.`;
+  const why = `The senders of users in ${missing} are rewritten, too, unless they are identities.`;
   add(
     "map-exclude",
     `${missing} is a domain of this host, but not in forwarding.exclude`,
@@ -194,7 +194,7 @@ function checkClasses(place: Place | undefined, name: string, wanted: string, va
   const classes = own ?? value.text(name);
   if (classes !== "" && (name.startsWith("recipient") || !classes.includes("header_sender"))) return;
   const why = name.startsWith("sender")
-    ? "The From field is rewritten as well, which breaks DKIM signatures, and replies go astray."
+    ? "The From field is rewritten as well, which breaks DKIM signatures, and replies go to the wrong address."
     : "The To field is rewritten as well.";
   add("map-classes", `${name} is not ${wanted}`, value.entry(name) ?? place, why, `${name} = ${wanted}`);
 }

@@ -43,8 +43,8 @@ export function checkSandbox(sandbox: TextFile, wanted: string): Finding[] {
 
 /** Returns the effect of a missing line. */
 function effectOf(line: string): string {
-  if (line.startsWith("ordinary ")) return "Each message to this address starts the hook.";
+  if (line.startsWith("ordinary ")) return "The hook is started for each message to this address.";
   if (line.startsWith("door ")) return "hooks/queue does not know what countersign serve may reject.";
   if (line.startsWith("serve ")) return "countersign serve needs it, and may not start.";
-  return "The settings need it: mail is deferred.";
+  return "The settings require it, so mail is deferred.";
 }

@@ -54,11 +54,11 @@ export function checkSendmail(
     const defers = /[T4]/.test(failure);
     if (role === "sign" && !defers) {
       const why =
-        "While the engine is down, mail is sent unsigned and is not remembered, so that its bounces look forged.";
+        "While countersign serve is down, mail is sent unsigned and is not remembered, so that its bounces look forged.";
       found("milter-sign-action")(`Filter ${name} has no F=T`, line, why, `F=T in MAIL_FILTER(\`${name}', …)`);
     }
     if (role === "door" && /[RT4]/.test(failure)) {
-      const why = "While the engine is down, Sendmail defers or rejects all incoming mail.";
+      const why = "While countersign serve is down, Sendmail defers or rejects all incoming mail.";
       found("milter-door-action")(`Filter ${name} has F=${failure}`, line, why, "Remove F= from its MAIL_FILTER");
     }
   }
@@ -80,7 +80,7 @@ function checkDaemon(
     `InputMailFilters=${all.find((one) => one.role === role)?.name ?? `countersign-${role}`}`;
   const early = own.slice(0, Math.max(sign, 0)).find(({ role }) => role === "other");
   if (early !== undefined) {
-    const why = "A DKIM signature that is made first does not cover X-Msgauth, and breaks if a signed field changes.";
+    const why = "A DKIM signature that is added first does not cover X-Msgauth, and breaks if a signed field changes.";
     found("milter-order")(
       `${early.name} comes before ${own[sign]!.name} in the filters of ${name}`,
       line,
@@ -90,14 +90,14 @@ function checkDaemon(
   }
   if (SMTP.includes(port)) {
     if (sign >= 0) {
-      const why = "Mail of strangers passes the role that signs, and is not checked by the door.";
+      const why = "Mail from strangers passes through the socket that signs, and the door does not check it.";
       found("milter-sign-on-25")(`The socket sign is used on port 25 (${name})`, line, why, fix("door"));
     } else if (!own.some(({ role }) => role === "door")) {
-      const why = "Forged bounces are accepted, and filed by the hook.";
+      const why = "Forged bounces are accepted, and the hook files them.";
       found("milter-door-missing")(`Port 25 (${name}) does not use the socket door`, line, why, fix("door"));
     }
   } else if (SUBMISSION.includes(port) && sign < 0 && logins) {
-    const why = "Mail of clients leaves unsigned, so that its bounces look forged.";
+    const why = "Mail from clients leaves unsigned, so its bounces look forged.";
     found("milter-sign-missing")(`Port ${port} (${name}) does not use the socket sign`, line, why, fix("sign"));
   }
 }

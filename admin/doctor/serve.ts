@@ -66,7 +66,7 @@ async function checkSockets({ findings, notes, now }: DoctorContext, settings: S
       continue;
     }
     if (!info.isSocket) {
-      add("socket-wrong", `${path} is not a socket`, "The engine cannot listen there.", `mv ${path} ${path}.old`);
+      add("socket-wrong", `${path} is not a socket`, "countersign serve cannot listen there.", `mv ${path} ${path}.old`);
       continue;
     }
     if (((info.mode ?? 0) & 0o002) !== 0) {
@@ -80,9 +80,9 @@ async function checkSockets({ findings, notes, now }: DoctorContext, settings: S
       if (silent !== undefined) {
         add(
           "host-silent",
-          `Host ${quote(silent)} has not reported that it remembers what it sends`,
+          `Host ${quote(silent)} has not reported to Redis that it remembers sent mail`,
           "Until it does, no door rejects a bounce by its content.",
-          "Start countersign serve there, or see contrib/redis if that host was retired",
+          "Start countersign serve on that host, or see contrib/redis if it was retired",
         );
       }
       if (name === "door") checkAnswer(await askAboutForged(path, settings, now), settings, add);
@@ -133,7 +133,7 @@ function checkAnswer(
   add(
     "door-passes",
     "The door accepts an SRS address with a wrong hash",
-    "Forged bounces are only filed by the hook. The log says why (at=rcpt): a key that cannot be read, or other settings.",
+    "Forged bounces are only filed by the hook. The log says why (at=rcpt): a key cannot be read, or serve uses other settings.",
     "countersign log --direction in; systemctl reload countersign",
   );
 }

@@ -100,7 +100,7 @@ export async function whyUncertain(settings: StateSettings, now: Date): Promise<
   const store = await sharedStore(settings);
   // In this order: a host reports again only after the store knows what it has not remembered.
   const silent = await store?.silentHost?.();
-  if (silent !== undefined) return `host ${silent.slice(0, 8)} has not reported that it remembers what it sends`;
+  if (silent !== undefined) return `host ${silent.slice(0, 8)} has not reported to Redis that it remembers sent mail`;
   const last = await store?.lastForgotten();
   return remembersAll(settings.state.folder, now) && isOver(last, now) ? undefined : FORGOTTEN;
 }

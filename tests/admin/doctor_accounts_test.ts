@@ -164,7 +164,7 @@ Deno.test("each identity is offered to its own account; one without an account i
   assert.deepEqual(await examined(both("*@other.example"), GREG, JOE), [
     `${FILE}:6 No account sends mail of "joe@work.example" | ` +
     "add the address to account.from, or set account.default = true in one of them",
-    'Account "work" sends mail of no identity, so that its mail is not signed',
+    'Account "work" does not send mail of any identity, so mail sent through it is not signed',
   ]);
 });
 

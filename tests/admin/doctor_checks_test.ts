@@ -460,10 +460,10 @@ Deno.test("what a line that is missing from the sandbox file means", () => {
   const needed = ["shim --allow-read=/a", "serve --allow-net=unix:/run/map", "door @srs.example.org", "ordinary a@b"];
   const findings = checkSandbox({ file: "/c.sandbox", text: "# a comment\n", mode: 0o600 }, needed.join("\n"));
   assert.deepEqual(findings.map(({ why, fix }) => [why, fix]), [
-    ["The settings need it: mail is deferred.", "countersign sandbox"],
+    ["The settings require it, so mail is deferred.", "countersign sandbox"],
     ["countersign serve needs it, and may not start.", "countersign sandbox"],
     ["hooks/queue does not know what countersign serve may reject.", "countersign sandbox"],
-    ["Each message to this address starts the hook.", "countersign sandbox"],
+    ["The hook is started for each message to this address.", "countersign sandbox"],
   ]);
 });
 
