@@ -42,7 +42,7 @@ export async function importKeys(
   const isNew = owner.forwarding && !isThere(owner.file);
   const sign = options.has("sign") || isNew;
   const added = addKeys(owner, secrets, options, sign, isNew);
-  if (added.length === 0) return say("Nothing was imported: the file already has these secrets");
+  if (added.length === 0) return say("Nothing was imported: the file already contains these secrets");
   if (isNew) say(`Written: ${owner.file}`);
   say(`${added.join(", ")} ${added.length > 1 ? "verify" : "verifies"} for ${owner.name}`);
   if (sign && secrets.some((secret) => secret.length < MIN_SECRET_BYTES)) {
@@ -71,7 +71,7 @@ function addKeys(
     const fresh = secrets.filter((secret) => !holds(present, secret));
     const created = asked ?? (sign ? dayOf(new Date()) : present[0]!.created);
     if (wanted !== undefined && fresh.length > 1) {
-      throw new Fail("usage", "Option --id is for one secret, but there are several");
+      throw new Fail("usage", "Option --id can be used with one secret only");
     }
     if (wanted !== undefined && fresh.length > 0 && ids(text).includes(wanted)) {
       throw new Fail("usage", `Key id ${wanted} is or was the id of another key`);
@@ -103,7 +103,7 @@ function postsrsdOf(options: Arguments, operand: string | undefined): PostsrsdSe
   if (file === undefined) return undefined;
   if (!options.has("forwarding")) throw new Fail("usage", "Option --settings is for --forwarding only");
   if (operand !== undefined || options.has("from")) {
-    throw new Fail("usage", "Option --settings names the secrets, without FILE and --from");
+    throw new Fail("usage", "Option --settings cannot be combined with FILE or --from");
   }
   try {
     return parsePostsrsd(textOf(file), textOf);
@@ -115,9 +115,9 @@ function postsrsdOf(options: Arguments, operand: string | undefined): PostsrsdSe
 
 const notesOf = ({ notes }: PostsrsdSettings): string => notes.map((note) => `\nNote: ${note}`).join("");
 
-/** Says where the settings differ from those of postsrsd, whose addresses must still be reversed. */
+/** Reports differences from the settings of postsrsd, whose addresses must still be reversed. */
 function compare({ domain, hashLength, notes }: PostsrsdSettings, { forwarding }: Settings): void {
-  const differ = (what: string) => say(`Note: ${what}, so that bounces to its addresses are rejected`);
+  const differ = (what: string) => say(`Note: ${what}, so bounces to its addresses are rejected`);
   if (domain.toLowerCase() !== forwarding.domain.toLowerCase()) differ(`the domain of postsrsd is ${domain}`);
   if (hashLength < forwarding.hash_length) differ(`postsrsd writes ${hashLength} characters of the hash`);
   for (const note of notes) say(`Note: ${note}`);
@@ -132,7 +132,7 @@ function freeId(text: string): string {
   }
 }
 
-/** Returns a number in letters: 1 is `b`, 26 is `ba`. */
+/** Returns a number as letters: 1 is `b`, 26 is `ba`. */
 function letters(n: number): string {
   const last = String.fromCharCode(97 + n % 26);
   return n < 26 ? last : letters(Math.floor(n / 26)) + last;

@@ -27,7 +27,7 @@ export interface KeyOwner {
 export function selectOwner(settings: Settings, identities: readonly Identity[], options: Arguments): KeyOwner {
   if (!options.has("forwarding")) return ofIdentity(settings, selectIdentity(identities, options.value("address")));
   if (options.value("address") !== undefined) {
-    throw new Fail("usage", "Options --forwarding and --address cannot be used together");
+    throw new Fail("usage", "Options --forwarding and --address cannot be combined");
   }
   const owner = ofForwarding(settings);
   if (owner === undefined) {

@@ -48,14 +48,14 @@ export function passwd(name: string, args: readonly string[]): Promise<number> {
       for (const one of read(file)) say([one.login, one.user, one.home].filter((part) => part !== "").join("  "));
       return;
     }
-    if (login === undefined) throw new Fail("usage", "No login given", { fix: `passwd ${word} LOGIN` });
+    if (login === undefined) throw new Fail("usage", "LOGIN is missing", { fix: `passwd ${word} LOGIN` });
     if (!isLogin(login)) throw new Fail("usage", `Login ${quote(login)} is not valid`);
     const known = isThere(file) ? read(file) : [];
     const found = findUser(known, login);
     if (word === "add" && found !== undefined) {
-      throw new Fail("usage", `Login ${login} exists`, { fix: `passwd change ${login}` });
+      throw new Fail("usage", `Login ${login} already exists`, { fix: `passwd change ${login}` });
     }
-    if (word !== "add" && found === undefined) throw new Fail("usage", `Login ${login} is not in this file`, { file });
+    if (word !== "add" && found === undefined) throw new Fail("usage", `Login ${login} does not exist`, { file });
     const line = word === "remove" ? undefined : `${login}:${await newHash(login)}${tail(found ?? { user, home })}`;
     if (line !== undefined) parseUsers(line, file); // --user and --home may be wrong
     if (!isThere(file) && createAtomically(file, `${line}\n`)) return;

@@ -26,7 +26,7 @@ const SECRETS = "/etc/postsrsd.secret";
 export function parsePostsrsd(text: string, readDomains: (path: string) => string): PostsrsdSettings {
   if (/^[ \t]*#?[ \t]*SRS_\w+=/m.test(text)) return parseVersion1(text);
   const values = parseVersion2(text);
-  if (values === undefined) throw new Fail("data", "These are not settings of postsrsd");
+  if (values === undefined) throw new Fail("data", "File does not contain settings of postsrsd");
   const [secrets = SECRETS] = values.get("secrets-file") ?? [];
   const [file] = values.get("domains-file") ?? [];
   const more = file === undefined ? [] : readDomains(file).split("\n").map((line) => line.replace(/#.*/, "").trim());
@@ -51,7 +51,7 @@ export function parsePostsrsd(text: string, readDomains: (path: string) => strin
 
 const ALWAYS = "always-rewrite has no counterpart: an address in the forwarding domain is not rewritten again";
 
-const noDomain = (fix: string) => new Fail("data", "The settings of postsrsd name no domain", { fix });
+const noDomain = (fix: string) => new Fail("data", "The settings of postsrsd do not set a domain", { fix });
 
 function common(length: string | undefined, separator: string | undefined): { hashLength: number; separator: string } {
   return { hashLength: Number(length ?? 4), separator: separator ?? "=" };

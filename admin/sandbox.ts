@@ -38,7 +38,7 @@ export function sandbox(name: string, args: readonly string[]): Promise<number> 
   return runCommand(name, args, { help: HELP, values: ["config"], flags: ["print", "remove"] }, (options) => {
     atMost(options, 0);
     const [prints, removes] = [options.has("print"), options.has("remove")];
-    if (prints && removes) throw new Fail("usage", "Options --print and --remove exclude each other");
+    if (prints && removes) throw new Fail("usage", "Options --print and --remove cannot be combined");
     const source = configFile(options.value("config"));
     const paths = [sandboxFile(source.file), formerSandboxFile(source.file)];
     // Before the settings are read, so that it works even if they cannot be read.

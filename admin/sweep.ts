@@ -1,4 +1,4 @@
-/** `countersign sweep`: judges what has come into maildirs, and moves forged bounces. For mail that no hook has seen. */
+/** `countersign sweep`: judges new messages in maildirs, and moves forged bounces. For mail that no hook has judged. */
 import { errorText, Fail, quote } from "../lib/fail.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import { printError } from "../io/system/log.ts";
@@ -37,7 +37,7 @@ Example: countersign sweep ~/Maildir
 Example: countersign sweep --dry-run --all ~/Maildir
 `;
 
-/** Days that a forged bounce is moved after its arrival. */
+/** Days after its arrival within which a forged bounce is moved. */
 const DEFAULT_DAYS = 14;
 /** Sent mail is remembered for 30 days, and servers return it within a week. */
 const MAX_DAYS = 23;
@@ -47,14 +47,14 @@ export function sweep(name: string, args: readonly string[]): Promise<number> {
   const takes = { values: ["spam", "days", "config"], flags: ["mark", "all", "dry-run", "quiet", "json", "watch"] };
   return runCommand(name, args, { help: HELP, ...takes }, async (options) => {
     const paths = [...options.operands, ...options.rest ?? []];
-    if (paths.length === 0) throw new Fail("usage", "No maildir given", { fix: "countersign sweep ~/Maildir" });
+    if (paths.length === 0) throw new Fail("usage", "MAILDIR is missing", { fix: "countersign sweep ~/Maildir" });
     const days = daysIn(options);
     for (const other of ["all", "dry-run", "json"]) {
       if (!options.has("watch") || !options.has(other)) continue;
-      throw new Fail("usage", `Options --watch and --${other} exclude each other`);
+      throw new Fail("usage", `Options --watch and --${other} cannot be combined`);
     }
     if (options.has("quiet") && options.has("json")) {
-      throw new Fail("usage", "Options --quiet and --json exclude each other");
+      throw new Fail("usage", "Options --quiet and --json cannot be combined");
     }
     const stop = abortOnSignal();
     const pass = () => sweepAll(options, paths, days, stop).catch((error) => throwWithCommand(error, args));
@@ -124,7 +124,7 @@ async function watch(
 ): Promise<number> {
   using watcher = new MaildirWatch(paths.map(checkMaildir));
   if (watcher.problem !== undefined) {
-    printError(name, `Changes cannot be watched, so that the maildirs are polled: ${errorText(watcher.problem)}`);
+    printError(name, `Changes cannot be watched, so the maildirs are polled: ${errorText(watcher.problem)}`);
   }
   let former: string[] = [];
   for (let first = true; !stop.aborted; first = false) {
@@ -154,7 +154,7 @@ function daysIn(options: Arguments): number {
 
 const absolute = (path: string): string => path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
 
-/** Adds the command that may ask countersign serve for what is remembered; the launcher lets no sweep connect. */
+/** Adds the command that may query countersign serve; the launcher does not let sweep connect. */
 function throwWithCommand(error: unknown, args: readonly string[]): never {
   if (!(error instanceof Fail) || !(error.cause instanceof Deno.errors.NotCapable)) throw error;
   const { kind, message, file, cause } = error;

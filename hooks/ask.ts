@@ -1,7 +1,7 @@
 /**
  * Asks `countersign serve` about a message that qmail is receiving, for hooks/queue and hooks/rcptcheck. Standard input is
  * the envelope in the format of qmail-queue, and with `data` the message behind it, whose size is an argument. The exit
- * status is 100, and the reason is printed, if the door rejects all recipients; 0 if it does not; 75 if it cannot be asked.
+ * status is 100, and the reason is printed, if the door rejects all recipients; 0 if it does not; 75 if the door cannot be queried.
  */
 import { type Bytes, concat, decodeLatin1, latin1ToUtf8 } from "../lib/bytes.ts";
 import { errorText, Fail } from "../lib/fail.ts";
@@ -13,7 +13,7 @@ import { USUAL_LOOKUP } from "../lib/paths.ts";
 /** Maximum length of an envelope that is examined. Only lists have longer ones, and no bounce has. */
 const MAX_ENVELOPE_BYTES = 64 * 1024;
 
-/** Milliseconds for the questions about all recipients. The client would send the message again if it waited too long. */
+/** Time limit in milliseconds for the queries about all recipients. A client that waits too long disconnects and sends the message again. */
 const ALL_MS = 20_000;
 
 /** qmail-smtpd reads at most 255 bytes from descriptor 6. */
@@ -55,7 +55,7 @@ export function queueText({ code, status, text }: OneLineReply): string {
  *
  * @param message undefined if only the envelope is known yet
  * @param limit in milliseconds
- * @throws {Fail} `temporary` if the server is away or slow
+ * @throws {Fail} `temporary` if the server is down or slow
  */
 export async function decide(
   path: string,
@@ -67,7 +67,7 @@ export async function decide(
   let first: OneLineReply | undefined;
   for (const recipient of recipients) {
     const left = Math.min(end - performance.now(), DOOR_TIMEOUT_MS);
-    if (left <= 0) throw new Fail("temporary", "Requests to countersign serve take too long", { file: path });
+    if (left <= 0) throw new Fail("temporary", "countersign serve did not respond in time", { file: path });
     const early = await askDoor(path, { sender, recipient }, undefined, left);
     const judges = early.needsMessage && message !== undefined && recipients.length === 1;
     const { reply } = judges ? await askDoor(path, { sender, recipient }, message) : early;

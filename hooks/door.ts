@@ -5,7 +5,7 @@
 import type { Bytes } from "../lib/bytes.ts";
 import { askLookup } from "../io/state/shared/ask.ts";
 
-/** Milliseconds after which a server that does not answer counts as away: a client waits meanwhile. */
+/** Timeout in milliseconds for the server to respond, while an SMTP client waits. */
 export const DOOR_TIMEOUT_MS = 5000;
 
 /** The beginning of a message, and whether it is all of it. */
@@ -25,7 +25,7 @@ export interface DoorDecision {
  *
  * @param sender empty for the null sender
  * @param message the message, once it is known
- * @throws {Fail} `temporary` if the server is away; the mail must be accepted
+ * @throws {Fail} `temporary` if the server is down; the mail must be accepted
  */
 export async function askDoor(
   path: string,

@@ -53,7 +53,7 @@ async function handle(name: string, options: Options): Promise<{ outcome: Outcom
   if (delivery.sender === undefined && options.caller === "qmail") {
     const what = "SENDER is not set";
     record(context, delivery, undefined, { outcome: "defer", reason: what });
-    throw new Fail("temporary", what, { fix: "run the hook by qmail-local, or give --as" });
+    throw new Fail("temporary", what, { fix: "run the hook from qmail-local, or add --as" });
   }
   // Created late and only if needed, because signal listeners cost time.
   const deliveryContext = (): DeliveryContext => {

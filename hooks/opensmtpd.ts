@@ -1,6 +1,6 @@
 /**
- * A filter of OpenSMTPD, which asks `countersign serve` on the socket `lookup`. smtpd ends when its filter ends, so it
- * runs until smtpd closes its input, and passes all mail while serve is away.
+ * A filter of OpenSMTPD, which asks `countersign serve` on the socket `lookup`. smtpd exits when its filter exits, so it
+ * runs until smtpd closes its input, and passes all mail while serve is down.
  */
 import { decodeLatin1, encodeLatin1 } from "../lib/bytes.ts";
 import { errorText, reason } from "../lib/fail.ts";
@@ -12,12 +12,12 @@ import { type AskDoor, OpenSmtpdFilter } from "./opensmtpd_filter.ts";
 
 /** Requests at a time: serve accepts 200 connections, and other programs ask, too. */
 const MAX_REQUESTS = 100;
-/** Milliseconds for which a server that did not answer in time is not asked again, so that sessions do not wait. */
+/** Milliseconds for which a server that did not respond in time is not queried again, so that sessions do not wait. */
 const PAUSE_MS = 10_000;
-/** Milliseconds between reports that the server is away. */
+/** Milliseconds between reports that the server is down. */
 const REPORT_MS = 60_000;
 
-/** Returns a function that asks the server at this path, and reports when it is away. */
+/** Returns a function that asks the server at this path, and reports when it is down. */
 export function askingAt(path: string, report: (what: string) => void, clock: () => number = Date.now): AskDoor {
   let running = 0;
   let pausedUntil = 0;

@@ -1,12 +1,12 @@
 /**
  * The filter protocol of OpenSMTPD, smtpd-filters(7): reads the lines of smtpd, and decides with the door about
- * recipients and about bounces. Lines that it does not understand are ignored, because smtpd ends when its filter does.
+ * recipients and about bounces. Unknown lines are ignored, because smtpd exits when its filter does.
  */
 import { type Bytes, encodeLatin1, latin1ToUtf8 } from "../lib/bytes.ts";
 import { PREFIX_BYTES } from "../io/system/input.ts";
 import { type DoorDecision, type MessagePrefix, oneLine } from "./door.ts";
 
-/** Asks the door; undefined if it is away. Never throws. */
+/** Queries the door; undefined if it is down. Never throws. */
 export type AskDoor = (
   envelope: { readonly sender: string; readonly recipient: string },
   message?: MessagePrefix,
@@ -64,7 +64,7 @@ class Transaction {
   }
 }
 
-/** Answers the lines of smtpd. A session waits for an answer, and sends nothing else meanwhile. */
+/** Answers the lines of smtpd. A session waits for the answer before it sends anything else. */
 export class OpenSmtpdFilter {
   readonly #write: (lines: string) => void;
   readonly #ask: AskDoor;
@@ -82,7 +82,7 @@ export class OpenSmtpdFilter {
     return { transactions: this.#transactions.size, bytes: this.#held };
   }
 
-  /** Takes input of smtpd, in Latin-1. Returns what smtpd gets at once; answers of the door follow by `write`. */
+  /** Processes input from smtpd, in Latin-1. Returns the lines to send at once; those that depend on the door follow by `write`. */
   take(input: string): string {
     const lines = (this.#rest + input).split("\n");
     this.#rest = lines.pop()!;
@@ -106,7 +106,7 @@ export class OpenSmtpdFilter {
     }
     const answer = this.#decide(event ?? "", session, value);
     if (typeof answer === "string") return result(session, token, answer);
-    // A failure of ours must not leave the session without an answer.
+    // A bug here must not leave the session without a reply.
     answer.catch(() => "proceed").then((text) => this.#write(result(session, token, text)));
     return "";
   }

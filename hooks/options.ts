@@ -68,7 +68,7 @@ export function parseOptions(args: readonly string[]): Options {
     throw new Fail("usage", `Option --as ${quote(as)} is not one of ${CALLERS.join(", ")}`);
   }
   if (forward && rest.maildir !== undefined) {
-    throw new Fail("usage", "Options --maildir and --forward exclude each other");
+    throw new Fail("usage", "Options --maildir and --forward cannot be combined");
   }
   return { caller: as as Caller, forward, ...rest };
 }

@@ -2,7 +2,7 @@
 # take several times as long as qmail-queue. `countersign sandbox` lists in the sandbox file what the door may reject
 # when the sender is a person; see doorAddresses in lib/settings/sandbox.ts.
 
-# Succeeds if the door accepts mail from $1 to $2 in any case. In doubt it fails, and serve is asked.
+# Succeeds if the door accepts mail from $1 to $2 in any case. In doubt it fails, and serve is queried.
 ordinary() {
   config=${COUNTERSIGN_CONFIG:-/etc/countersign/config.toml} listed=
   sandbox=${config%.toml}.sandbox

@@ -1,4 +1,4 @@
-/** A message that an authenticated client has submitted: whom the login may send as. Does no I/O. */
+/** Whom an authenticated client may send as. Does no I/O. */
 import { type Address, canonical, formatAddress } from "../lib/address.ts";
 import { quote } from "../lib/fail.ts";
 import { type Field, type Header, named } from "../lib/message.ts";
@@ -38,7 +38,7 @@ export function senderRefusal(
   if (check === "identities" && context.identities.length === 0) return undefined;
   const allowed = (address: Address) =>
     check === "login" ? matchesLogin(login, address) : ownSender(address, context) !== undefined;
-  if (sender !== null && !allowed(sender)) return `${quote(formatAddress(sender))} is not an address of yours`;
+  if (sender !== null && !allowed(sender)) return `${quote(formatAddress(sender))} is not one of your addresses`;
 
   // Without a Resent-From nobody re-sends the message, whatever else its header claims.
   const top = alreadyRelayed(header) ? firstBlock(header) : [];
@@ -52,7 +52,7 @@ export function senderRefusal(
   // Of several authors the Sender, which is the first then, counts.
   const decisive = all.length > authors.flat().length ? all.slice(0, 1) : all;
   const wrong = decisive.find((one) => !allowed(one));
-  return wrong && `${quote(formatAddress(wrong))} is not an address of yours`;
+  return wrong && `${quote(formatAddress(wrong))} is not one of your addresses`;
 }
 
 function matchesLogin(login: string, address: Address): boolean {

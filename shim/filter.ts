@@ -90,7 +90,7 @@ function splitReceived(header: Header, count: number): [added: Header, rest: Hea
 
 /** Returns the sender, which is empty for the null sender, each recipient, and an empty line. */
 function envelopeText({ envelope: { sender, recipients } }: Plan): string {
-  if (sender === undefined) throw new Fail("usage", "Envelope sender unknown", { fix: "give one with -f" });
+  if (sender === undefined) throw new Fail("usage", "Envelope sender unknown", { fix: "set it with -f" });
   return [sender === null ? "" : formatAddress(sender), ...recipients.map(formatAddress), ""].map((line) => `${line}\n`)
     .join("");
 }

@@ -58,7 +58,7 @@ export async function authup(name: string, args: readonly string[]): Promise<num
   }
 }
 
-/** What the arguments ask for. */
+/** The parsed arguments. */
 interface Given {
   readonly tries: number;
   readonly protocol: "smtp" | "pop3";

@@ -1,12 +1,12 @@
 /**
  * Runs a program by the interface of checkpassword: it reads login, password and a timestamp from descriptor 3, and if
- * they are right, becomes the user and runs the rest of its arguments, which then serve the client.
+ * the password is correct, becomes the user and runs the rest of its arguments, which then serve the client.
  */
 import { encodeLatin1, latin1ToUtf8 } from "../lib/bytes.ts";
 import { childEnvironment } from "../io/system/environment.ts";
 import type { Credentials } from "./sasl.ts";
 
-/** How the program has ended: its exit status, or the signal that killed it. */
+/** How the program ended: its exit status, or the signal that killed it. */
 export type CheckExit = { readonly code: number; readonly signal?: undefined } | { readonly signal: string };
 
 /**

@@ -13,7 +13,7 @@ const [LF, CR, DOT] = [10, 13, 46];
 const MAX_READ_BYTES = 64 * 1024;
 
 /** Why the content of a message is refused. */
-export class DataRefused extends Fail {
+export class DataRejected extends Fail {
   /** @param code the reply code, with the enhanced status code */
   constructor(readonly code: string, message: string) {
     super("data", message);
@@ -31,7 +31,7 @@ export class DataSource {
   /** Whether the line before ended with CRLF, as DATA itself did. */
   #afterCrlf = true;
   #size = 0;
-  #refused: DataRefused | undefined;
+  #refused: DataRejected | undefined;
   #ended = false;
 
   /** @param limit the maximum number of bytes; 0 for no limit */
@@ -42,7 +42,7 @@ export class DataSource {
     while (this.#ready.length === 0 && !this.#ended) await this.#fill();
   }
 
-  /** Reads what is there already. @throws {DataRefused} */
+  /** Reads what is there already. @throws {DataRejected} */
   readSync(buffer: Uint8Array): number | null {
     if (this.#ready.length === 0) {
       if (!this.#ended) throw new Error("Nothing was read yet");
@@ -55,7 +55,7 @@ export class DataSource {
     return count;
   }
 
-  /** Reads the next bytes. @throws {ClientGone | DataRefused} */
+  /** Reads the next bytes. @throws {ClientGone | DataRejected} */
   async read(buffer: Uint8Array): Promise<number | null> {
     await this.prepare();
     return this.readSync(buffer);
@@ -106,10 +106,10 @@ export class DataSource {
 
   #keep(bytes: Bytes): void {
     this.#size += bytes.length;
-    if (bytes.indexOf(CR) >= 0) this.#refused ??= new DataRefused("550 5.6.0", "The message contains a bare CR");
-    if (bytes.indexOf(0) >= 0) this.#refused ??= new DataRefused("550 5.6.0", "The message contains NUL");
+    if (bytes.indexOf(CR) >= 0) this.#refused ??= new DataRejected("550 5.6.0", "The message contains a bare CR");
+    if (bytes.indexOf(0) >= 0) this.#refused ??= new DataRejected("550 5.6.0", "The message contains NUL");
     if (this.limit > 0 && this.#size > this.limit) {
-      this.#refused ??= new DataRefused("552 5.3.4", `The message is longer than ${this.limit} bytes`);
+      this.#refused ??= new DataRejected("552 5.3.4", `The message is longer than ${this.limit} bytes`);
     }
     // Nothing more of a refused message is passed on.
     this.#ready = this.#refused === undefined ? concat(this.#ready, bytes) : new Uint8Array(0);

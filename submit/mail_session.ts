@@ -6,9 +6,9 @@ import { type Field, field } from "../lib/message.ts";
 import { READ_FIRST_BYTES } from "../io/outgoing/submit.ts";
 import { readInput } from "../io/system/input.ts";
 import { ClientGone, type ClientInput, reply } from "./client.ts";
-import { DataRefused, DataSource } from "./data.ts";
+import { DataRejected, DataSource } from "./data.ts";
 import { ruleFor, withFrom } from "./ofmipd_rules.ts";
-import { CommandRefused, parsePath } from "./smtp_command.ts";
+import { CommandRejected, parsePath } from "./smtp_command.ts";
 import { refusalOf, submitFor } from "./submission.ts";
 import type { User } from "./user.ts";
 
@@ -54,7 +54,7 @@ export class MailSession {
         }
         await reply(...await this.#answer(verb.toLowerCase(), rest));
       } catch (error) {
-        if (!(error instanceof CommandRefused)) throw error;
+        if (!(error instanceof CommandRejected)) throw error;
         if (++this.#errors > MAX_ERRORS) {
           await reply("421 4.7.0 Too many errors");
           return;
@@ -88,7 +88,7 @@ export class MailSession {
       case "vrfy":
         return ["252 send some mail, I will try my best"];
       default:
-        throw new CommandRefused("502 unimplemented (#5.5.1)");
+        throw new CommandRejected("502 unimplemented (#5.5.1)");
     }
   }
 
@@ -99,30 +99,30 @@ export class MailSession {
   #mail(rest: string): string {
     // The reason was reported at the start; the client must not learn why a key cannot be read.
     if (this.user === undefined) {
-      throw new CommandRefused("451 4.3.5 Your settings cannot be used, tell the administrator");
+      throw new CommandRejected("451 4.3.5 Your settings cannot be used, tell the administrator");
     }
-    if (this.#sender !== undefined) throw new CommandRefused("503 5.5.1 One MAIL at a time");
+    if (this.#sender !== undefined) throw new CommandRejected("503 5.5.1 One MAIL at a time");
     const { address, parameters } = parsePath("FROM", rest);
     const { limit } = this.options;
     if (limit > 0 && Number(parameters.get("SIZE") ?? 0) > limit) {
-      throw new CommandRefused(`552 5.3.4 The message is longer than ${limit} bytes`);
+      throw new CommandRejected(`552 5.3.4 The message is longer than ${limit} bytes`);
     }
     this.#sender = address;
     return "250 ok";
   }
 
   #rcpt(rest: string): string {
-    if (this.#sender === undefined) throw new CommandRefused("503 5.5.1 MAIL first");
+    if (this.#sender === undefined) throw new CommandRejected("503 5.5.1 MAIL first");
     const { address } = parsePath("TO", rest);
-    if (address === null) throw new CommandRefused("553 5.1.3 Address is not valid");
-    if (this.#recipients.length >= MAX_RECIPIENTS) throw new CommandRefused("452 4.5.3 Too many recipients");
+    if (address === null) throw new CommandRejected("553 5.1.3 Address is not valid");
+    if (this.#recipients.length >= MAX_RECIPIENTS) throw new CommandRejected("452 4.5.3 Too many recipients");
     this.#recipients.push(address);
     return "250 ok";
   }
 
   async #data(): Promise<string> {
-    if (this.#sender === undefined) throw new CommandRefused("503 5.5.1 MAIL first");
-    if (this.#recipients.length === 0) throw new CommandRefused("503 5.5.1 RCPT first");
+    if (this.#sender === undefined) throw new CommandRejected("503 5.5.1 MAIL first");
+    if (this.#recipients.length === 0) throw new CommandRejected("503 5.5.1 RCPT first");
     // Commands after DATA in the same packet are part of the message.
     await reply("354 go ahead");
     const source = new DataSource(this.input, this.options.limit);
@@ -164,5 +164,5 @@ export class MailSession {
 /** Returns the error of the source: `readInput` wraps it. */
 function causeOf(error: unknown): unknown {
   const cause = error instanceof Fail ? error.cause : undefined;
-  return cause instanceof ClientGone || cause instanceof DataRefused ? cause : error;
+  return cause instanceof ClientGone || cause instanceof DataRejected ? cause : error;
 }

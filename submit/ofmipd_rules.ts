@@ -33,7 +33,7 @@ export function parseNameRules(text: string, file: string, identities: readonly 
     }
     const parsed = readAddress(address, at);
     if (identities.length > 0 && identityOf(identities, parsed) === undefined) {
-      throw new Fail("config", `Address ${quote(address)} belongs to no identity`, {
+      throw new Fail("config", `Address ${quote(address)} does not belong to an identity`, {
         ...at,
         fix: "add it to [[identity]]",
       });

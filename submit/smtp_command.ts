@@ -4,7 +4,7 @@ import { latin1ToUtf8 } from "../lib/bytes.ts";
 import { isRejection } from "../lib/fail.ts";
 
 /** A command that must be refused. */
-export class CommandRefused extends Error {
+export class CommandRejected extends Error {
   /** @param reply the whole reply */
   constructor(readonly reply: string) {
     super(reply);
@@ -18,7 +18,7 @@ const KNOWN = { FROM: ["BODY", "SIZE", "SMTPUTF8"], TO: [] } as const satisfies 
  * Parses what follows MAIL or RCPT.
  *
  * @returns the address, null for `<>`; and the parameters, in upper case
- * @throws {CommandRefused}
+ * @throws {CommandRejected}
  */
 export function parsePath(
   what: "FROM" | "TO",
@@ -26,19 +26,19 @@ export function parsePath(
 ): { address: Address | null; parameters: ReadonlyMap<string, string> } {
   const [, word, path, after] = /^(FROM|TO): *(<(?:[^<>"\\]|"(?:[^"\\]|\\.)*")*>|[^ <>]+)(.*)$/i.exec(rest) ?? [];
   if (word?.toUpperCase() !== what || path === undefined) {
-    throw new CommandRefused(`555 5.5.2 Syntax error, expected ${what}:<address>`);
+    throw new CommandRejected(`555 5.5.2 Syntax error, expected ${what}:<address>`);
   }
   const parameters = new Map<string, string>();
   for (const one of after!.trim().split(/ +/).filter((part) => part !== "")) {
     const [, name = "", value = ""] = /^([A-Za-z0-9-]+)(?:=([!-<>-~]*))?$/.exec(one) ?? [];
     const known: readonly string[] = KNOWN[what];
-    if (!known.includes(name.toUpperCase())) throw new CommandRefused("555 5.5.4 Unsupported parameter");
+    if (!known.includes(name.toUpperCase())) throw new CommandRejected("555 5.5.4 Unsupported parameter");
     parameters.set(name.toUpperCase(), value);
   }
   const size = parameters.get("SIZE");
   const body = parameters.get("BODY");
   if ((size !== undefined && !/^\d{1,20}$/.test(size)) || (body !== undefined && !/^(?:7BIT|8BITMIME)$/i.test(body))) {
-    throw new CommandRefused("501 5.5.4 Invalid parameter");
+    throw new CommandRejected("501 5.5.4 Invalid parameter");
   }
   const text = latin1ToUtf8(path.replace(/^<(?:@[^:]*:)?|>$/g, "")); // a source route is dropped
   if (text === "" && what === "FROM") return { address: null, parameters };
@@ -46,6 +46,6 @@ export function parsePath(
     return { address: parseAddress(text), parameters };
   } catch (error) {
     if (!isRejection(error)) throw error;
-    throw new CommandRefused(`553 5.1.${what === "FROM" ? 7 : 3} Address is not valid`);
+    throw new CommandRejected(`553 5.1.${what === "FROM" ? 7 : 3} Address is not valid`);
   }
 }

@@ -8,7 +8,7 @@ import { type CheckSender, receivedBefore, senderRefusal } from "../outgoing/log
 import { submitMessage } from "../io/outgoing/submit.ts";
 import type { Input } from "../io/system/input.ts";
 import { outcomeOf } from "../io/transport/outcome.ts";
-import { DataRefused } from "./data.ts";
+import { DataRejected } from "./data.ts";
 
 /** For whom a message is sent. */
 export interface Submitter {
@@ -40,12 +40,12 @@ export async function submitFor(user: Submitter, message: ClientMessage, check: 
   const { settings, identities, login } = user;
   const { input, header, sender, recipients, fullName, received, abort } = message;
   if (header.filter((one) => named(one, "Received")).length > MAX_HOPS) {
-    throw new DataRefused("554 5.4.6", "The message is looping");
+    throw new DataRejected("554 5.4.6", "The message is looping");
   }
   const hidden = receivedBefore(header);
   const visible = header.filter((one) => !hidden.has(one));
   const refusal = senderRefusal(check, login, sender, visible, { settings, identities, now: new Date() });
-  if (refusal !== undefined) throw new DataRefused("550 5.7.1", `Not sent: ${refusal}`);
+  if (refusal !== undefined) throw new DataRejected("550 5.7.1", `Not sent: ${refusal}`);
   // The client may take long: if this process were killed meanwhile, the injector would send what it has got.
   const { transport } = settings;
   await submitMessage({
@@ -62,7 +62,7 @@ export async function submitFor(user: Submitter, message: ClientMessage, check: 
 
 /** Returns the reply for a message that was not sent. @param report is told what concerns this machine */
 export function refusalOf(error: unknown, report: (what: string) => void): string {
-  if (error instanceof DataRefused) return `${error.code} ${error.message}`;
+  if (error instanceof DataRejected) return `${error.code} ${error.message}`;
   const permanent = outcomeOf(error) === "permanent";
   report(errorText(error));
   // Anything that concerns this machine is for the administrator.

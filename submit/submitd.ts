@@ -30,7 +30,7 @@ export async function submitd(name: string, args: readonly string[]): Promise<nu
       return 0;
     }
     if (Deno.uid() === 0) {
-      throw new Fail("usage", "submitd does not run as root", { fix: "run it as a user of its own: man countersign" });
+      throw new Fail("usage", "submitd must not run as root", { fix: "run it as a separate user: man countersign" });
     }
     await run(configFile(options.config));
     return 0;
@@ -66,7 +66,7 @@ async function run(source: { file: string; home: string }): Promise<void> {
   Deno.addSignalListener("SIGHUP", () => {
     try {
       server.reload(loadSettings(source, "users"));
-      printError("submitd", "Settings and certificate were loaded again");
+      printError("submitd", "Settings and certificate were reloaded");
     } catch (error) {
       printError("submitd", `The previous settings remain in use: ${errorText(error)}`);
     }

@@ -41,7 +41,7 @@ function usualFile(): string {
 function loadRules(file: string, identities: readonly Identity[]): NameRules {
   if (file === "") return new Map();
   if (file.endsWith(".cdb")) {
-    throw new Fail("config", "Rules are read from text, not from a CDB", { file, fix: "name the input of ofmipname" });
+    throw new Fail("config", "Rules file is a CDB, not a text file", { file, fix: "name the input of ofmipname" });
   }
   return parseNameRules(readPrivateFile("File of rules", file, WRITABLE), file, identities);
 }

@@ -33,7 +33,7 @@ interface AccountsContext {
 }
 
 /**
- * Logs in to each account and offers the senders of its identities, without sending mail. Adds a note for a server to
+ * Logs in to each account and tests the senders of its identities, without sending mail. Adds a note for a server to
  * which the program may not connect.
  *
  * @param identities those whose keys can be read
@@ -60,7 +60,9 @@ export async function checkAccounts(
   for (const [nth, account] of accounts.entries()) {
     const mine = senders.get(account)!;
     if (identities.length > 0 && mine.length === 0) {
-      context.notes.push(`Account ${quote(account.name)} does not send mail of any identity, so mail sent through it is not signed`);
+      context.notes.push(
+        `Account ${quote(account.name)} does not send mail of any identity, so mail sent through it is not signed`,
+      );
     }
     await checkAccount(context, account, nth, mine.slice(0, MAX_IDENTITIES));
   }
@@ -109,7 +111,7 @@ async function checkAccount(
   }
 }
 
-/** A sender that is offered to the server. */
+/** A sender to test. */
 interface Offer {
   readonly identity: Identity;
   readonly scheme: Scheme;

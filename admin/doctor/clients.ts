@@ -1,5 +1,5 @@
 /**
- * Checks the mail servers that ask `countersign serve` on the socket `lookup`: OpenSMTPD with its filter, Exim with the lines
+ * Checks the mail servers that query `countersign serve` through the socket `lookup`: OpenSMTPD with its filter, Exim with the lines
  * of contrib/exim/door, and qmail-smtpd with hooks/queue.
  */
 import type { Finding, Programs, TextFile } from "./finding.ts";
@@ -198,7 +198,7 @@ function collect(file: string): { list: Finding[]; add: Add } {
   return { list, add };
 }
 
-/** Reports a client that asks on another socket than the one on which serve listens. */
+/** Reports a client that uses another socket than the one on which serve listens. */
 function checkSocket(line: string, number: number, { lookup }: ClientContext, add: Add): void {
   const asked = valueOf(line, "COUNTERSIGN_LOOKUP") ?? USUAL_LOOKUP;
   if (lookup === "" || asked === lookup) return;
@@ -239,7 +239,7 @@ function valueOf(line: string, name: string): string | undefined {
 
 const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
-/** The lines without comments; a line that ends in a backslash goes on. */
+/** The lines without comments; a line that ends in a backslash is continued. */
 function linesOf(text: string): { line: string; number: number }[] {
   const out: { line: string; number: number }[] = [];
   let open = false;

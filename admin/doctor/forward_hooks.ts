@@ -36,8 +36,7 @@ export function checkForwardHooks(
       id: "serve-lookup-denied",
       what: `The hook of ${name} cannot open the socket lookup: ${denied}`,
       where: { file, line },
-      why:
-        "Postfix runs the hook without the additional groups of its user, so it defers mail that it cannot " +
+      why: "Postfix runs the hook without the additional groups of its user, so it defers mail that it cannot " +
         "decide about.",
       fix: `setfacl -m u:${name}:rw ${socket} after each start, or use pipe(8) with user=${name}:GROUP`,
     });

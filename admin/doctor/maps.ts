@@ -27,7 +27,13 @@ export async function checkMaps({ file, findings, now }: DoctorContext, settings
   if (forwarding.domain !== "") {
     if (folder === "") {
       const why = "Only countersign serve rewrites senders, on the socket map.";
-      add("forwarding-socket", "forwarding.domain is set, but serve.socket_folder is not", file.file, why, "Set serve.socket_folder");
+      add(
+        "forwarding-socket",
+        "forwarding.domain is set, but serve.socket_folder is not",
+        file.file,
+        why,
+        "Set serve.socket_folder",
+      );
     }
     checkForwardingKeys(settings, now, findings, add);
   }

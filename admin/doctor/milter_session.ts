@@ -11,7 +11,7 @@ export class NotPermitted extends Error {}
 export interface Answers {
   /** The reply to the recipient, `550 …`; undefined if it was accepted or not asked about. */
   readonly recipient?: string;
-  /** A host that has not reported to Redis that it remembers what it sends. */
+  /** A host that has not reported to Redis that it remembers sent mail. */
   readonly silent?: string;
 }
 

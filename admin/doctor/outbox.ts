@@ -90,7 +90,12 @@ function waiting(outbox: string, now: Date): Finding[] {
   });
   if (old.length <= MAX_ENTRIES) return found;
   const [where, fix] = [{ file: `${outbox}/queue` }, "countersign outbox list"];
-  return [...found, { what: `${old.length - MAX_ENTRIES} more messages have been waiting as long`, where, why: "See the findings above.", fix }];
+  return [...found, {
+    what: `${old.length - MAX_ENTRIES} more messages have been waiting as long`,
+    where,
+    why: "See the findings above.",
+    fix,
+  }];
 }
 
 function setAside(outbox: string): Finding[] {

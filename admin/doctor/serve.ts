@@ -66,7 +66,12 @@ async function checkSockets({ findings, notes, now }: DoctorContext, settings: S
       continue;
     }
     if (!info.isSocket) {
-      add("socket-wrong", `${path} is not a socket`, "countersign serve cannot listen there.", `mv ${path} ${path}.old`);
+      add(
+        "socket-wrong",
+        `${path} is not a socket`,
+        "countersign serve cannot listen there.",
+        `mv ${path} ${path}.old`,
+      );
       continue;
     }
     if (((info.mode ?? 0) & 0o002) !== 0) {

@@ -1,4 +1,4 @@
-/** One sweep of one maildir: judges what has come since the last one, and moves what is forged. */
+/** One sweep of one maildir: judges messages that arrived since the last one, and moves forged ones. */
 import { dayOf } from "../../lib/date.ts";
 import { digest } from "../../lib/digest.ts";
 import { Fail, reason } from "../../lib/fail.ts";
@@ -24,7 +24,7 @@ export interface SweepOptions {
   readonly mark: boolean;
   /** Change nothing. */
   readonly dryRun: boolean;
-  /** Judge also what was seen before. */
+  /** Also judge messages that were seen before. */
   readonly all: boolean;
 }
 
@@ -40,7 +40,7 @@ export async function sweepMaildir(
 ): Promise<void> {
   const folder = `${context.settings.state.folder}/sweep/${digest(maildir)}`;
   try {
-    // Of two sweeps the second one waits, and finds what the first one has seen.
+    // If two sweeps run at the same time, the second one waits, and finds the messages that the first one has seen.
     using _lock = options.dryRun ? undefined : await lock(folder);
     await new Pass(maildir, folder, options, context, report).run(stop);
   } catch (error) {
@@ -144,7 +144,7 @@ class Pass {
     if (verdict.action === "spam") await this.#fileSpam(mail, judged);
     else if (this.#options.mark && verdict.mark && await this.#mark(mail, judged)) report.marked++;
     report.results[verdict.result]++;
-    // Mail that does not concern us passes no hook either, and would fill the log.
+    // A hook would not log mail that does not concern us either, and it would fill the log.
     if (verdict.action === "spam" || verdict.result === "other" || this.#options.dryRun) return;
     record(this.#context, delivery, verdict, { outcome: "go-on", reason: verdict.reason });
   }
@@ -192,6 +192,6 @@ class Pass {
 /** Whether the user has deleted the message, which then only waits to be removed. */
 const isDeleted = ({ name }: MailFile): boolean => /[:;!]2,[A-Za-z]*T/.test(name);
 
-/** Whether an error is neither ours nor one of the system. */
+/** Whether an error is neither a Fail nor a system error. */
 const isBug = (error: unknown): boolean =>
   error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError;

@@ -60,7 +60,7 @@ export class SweepReport {
   failureLines(): string[] {
     return [...this.failures].map(([why, paths]) => {
       const more = paths.length > 1 ? ` (and ${messages(paths.length - 1)} more)` : "";
-      return `${plain(paths[0]!)}: ${why}${more}; it is tried again next time`;
+      return `${plain(paths[0]!)}: ${why}${more}; the next sweep tries again`;
     });
   }
 
@@ -81,9 +81,9 @@ export class SweepReport {
     }
     const rest: [count: number, what: string][] = [
       [this.marked, `${would}marked`],
-      [this.movedBack, "left, because you moved it back"],
-      [this.old, "left, because it arrived too long ago to be judged"],
-      [this.gone, "moved or removed by another program meanwhile"],
+      [this.movedBack, "left in place (moved back by you)"],
+      [this.old, "left in place (arrived too long ago)"],
+      [this.gone, "moved or removed by another program"],
     ];
     for (const [count, what] of rest) if (count > 0) lines.push(`${messages(count)} ${what}`);
     return lines.join("\n");

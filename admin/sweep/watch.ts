@@ -1,5 +1,5 @@
-/** Waits for changes of maildirs. Network file systems report none, so that they are also looked at regularly. */
-/** Time without a report after which the maildirs are looked at anyway, in milliseconds. */
+/** Waits for changes of maildirs. Network file systems report none, so they are also polled. */
+/** Polling interval in milliseconds, in addition to watching. */
 const RESCAN_MS = 5 * 60_000;
 /** The same if changes cannot be watched. */
 const POLL_MS = 30_000;

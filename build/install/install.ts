@@ -50,7 +50,7 @@ const SCRIPTS = [
   ...["reup", "checkpassword", "checknotroot"].map((name) => `submit/${name}`),
 ];
 
-/** Programs that only others start. */
+/** Programs that are only started by other programs. */
 const INNER = ["hooks/ask", "hooks/ordinary.sh", "submit/verify"].map((name) => `${HOME}/${name}`);
 
 /** Documents: where they are installed, and their source in contrib/. */

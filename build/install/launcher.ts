@@ -54,7 +54,7 @@ const [DATA_LEAN, DATA] = [50_000, 600_000];
 
 /**
  * Programs that mail servers start as users who may not read the settings. They have no sandbox file: all that they may do
- * is to connect to the socket `lookup` of `countersign serve`.
+ * is connect to the socket `lookup` of `countersign serve`.
  */
 export const CLIENTS: readonly string[] = ["ask", "opensmtpd"];
 
@@ -122,7 +122,7 @@ function wideLines(rights: string): string {
     : `  wide=${flagLines("read write run")}\n  export NO_COLOR=1 # the output is copied into logs and bounces\n`;
 }
 
-/** Returns lines that permit the socket `lookup` and nothing else. Deno wants three permissions for it. */
+/** Returns lines that permit the socket `lookup` and nothing else. Deno requires three permissions for it. */
 function clientLines(): string {
   return `  socket=\${COUNTERSIGN_LOOKUP:-${USUAL_LOOKUP}}
   case $socket in *,* | [!/]*) later "COUNTERSIGN_LOOKUP is not an absolute path without a comma" ;; esac

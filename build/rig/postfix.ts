@@ -91,7 +91,7 @@ ${main}
       `${smtpd}${services}${master}
 `,
     );
-    // What it starts would else inherit the name of a configuration that sendmail(1) takes from root alone.
+    // Programs that it starts would otherwise inherit the name of a configuration that sendmail(1) takes from root alone.
     await run(machine ? this.onMachine(["postfix", "start"]) : ["postfix", "-c", this.config, "start"]);
   }
 

@@ -5,7 +5,7 @@ import { listEntries, type LockedEntry, lockEntry } from "./store.ts";
 /** What a change makes of an entry; undefined if it has nothing to save, `held` if it does not apply while on hold. */
 export type Change = (entry: OutboxEntry, locked: LockedEntry) => OutboxEntry | "held" | undefined;
 
-/** What became of the entries. */
+/** What happened to the entries. */
 export interface Changed {
   readonly changed: number;
   /** Entries that a runner is sending at the moment. */

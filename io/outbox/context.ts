@@ -15,7 +15,7 @@ export interface OutboxContext {
   readonly signal: AbortSignal;
   /** Returns the time. */
   readonly clock: () => Date;
-  /** Prints a line for the person who reads what cron mails or the journal keeps. */
+  /** Prints a line, which cron mails or the journal records. */
   readonly print: (line: string) => void;
 }
 

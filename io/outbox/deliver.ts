@@ -30,7 +30,7 @@ import { tell, tellOnce } from "./tell.ts";
 /** What is known about the account after an attempt: that it works, that it does not, or nothing. */
 export type Reached = boolean | undefined;
 
-/** Makes one attempt, and reports refused recipients. @throws {Fail} when the result cannot be written */
+/** Makes one attempt, and reports rejected recipients. @throws {Fail} when the result cannot be written */
 export async function deliver(context: OutboxContext, locked: LockedEntry, entry: OutboxEntry): Promise<Reached> {
   let current = entry;
   let reached: Reached;
@@ -49,7 +49,7 @@ export async function deliver(context: OutboxContext, locked: LockedEntry, entry
 }
 
 /**
- * Notes the result of an attempt, and gives up what is too old. A refused report gets another sender.
+ * Records the result of an attempt, and expires what is too old. A rejected report gets another sender.
  *
  * @param attempts the number of attempts before this one
  */
@@ -63,7 +63,7 @@ export function settle(entry: OutboxEntry, tried: Attempt, now: number, attempts
   return isExpired(after, now) ? expired(after) : after;
 }
 
-/** Writes the state, reports refused recipients, and removes the entry when nothing is left to be done. */
+/** Writes the state, reports rejected recipients, and removes the entry when nothing is left to be done. */
 export async function finish(context: OutboxContext, locked: LockedEntry, entry: OutboxEntry): Promise<void> {
   if (isFinished(entry)) return remove(locked, entry);
   locked.save(entry);
@@ -158,9 +158,9 @@ function accountFor({ account, sender, owner }: OutboxEntry, accounts: readonly 
 }
 
 /** Describes a mixed result. */
-function parts(sent: number, refused: number, waiting: number): string[] {
-  if (sent === 0 || refused + waiting === 0) return [];
-  return [`${sent} sent, ${refused} refused, ${waiting} waiting`];
+function parts(sent: number, rejected: number, waiting: number): string[] {
+  if (sent === 0 || rejected + waiting === 0) return [];
+  return [`${sent} sent, ${rejected} rejected, ${waiting} waiting`];
 }
 
 /** Returns whether waiting does not help: a failed login, a certificate of another name, an error in the settings. */

@@ -1,4 +1,4 @@
-/** Tells the sender which recipients were refused: in the maildir of reports, or by a message through the outbox. */
+/** Reports rejected recipients to the sender: in the maildir of reports, or by a message through the outbox. */
 import { formatAddress } from "../../lib/address.ts";
 import { inOnePiece, type Message, parseHead } from "../../lib/message.ts";
 import type { OutboxEntry } from "../../outgoing/outbox/entry.ts";
@@ -10,9 +10,9 @@ import type { OutboxContext } from "./context.ts";
 import { createEntry, type LockedEntry } from "./store.ts";
 
 /**
- * Reports the refused recipients of an entry.
+ * Reports the rejected recipients of an entry.
  *
- * @returns whether it could be reported; otherwise nobody can be told, and the entry must be kept
+ * @returns whether it could be reported; otherwise the sender cannot be notified, and the entry must be kept
  * @throws {Fail} `temporary` when the report cannot be written
  */
 export async function report(context: OutboxContext, locked: LockedEntry, entry: OutboxEntry): Promise<boolean> {
@@ -64,14 +64,14 @@ export async function report(context: OutboxContext, locked: LockedEntry, entry:
   return true;
 }
 
-/** Keeps an entry about which nobody can be told, and says so. */
+/** Keeps an entry that cannot be reported. @returns what to print */
 export function keepUndelivered(context: OutboxContext, locked: LockedEntry, entry: OutboxEntry): string {
   const place = locked.setAside("undelivered");
   const [first] = unreported(entry);
   const to = first === undefined ? "" : ` for ${formatAddress(first.address)}`;
   const what = entry.report ? "report" : "message";
   log(context.settings, { direction: "out", entry: locked.id, result: "undelivered", route: place });
-  return `A ${what}${to} was refused, and nobody can be told by mail: ${place}`;
+  return `A ${what}${to} was rejected, and the sender cannot be notified by mail: ${place}`;
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -1,6 +1,6 @@
 /**
- * Runs the outbox: attempts what is due, the oldest first. Each account has its own workers, so that a server that does
- * not answer holds only the mail for itself, and several runners share the work through locks on the entries.
+ * Runs the outbox: attempts entries that are due, the oldest first. Each account has its own workers, so that a server that does
+ * not respond delays only its own mail, and several runners share the work through locks on the entries.
  */
 import { errorText, Fail } from "../../lib/fail.ts";
 import { isDue } from "../../outgoing/outbox/progress.ts";
@@ -21,7 +21,7 @@ const [RESCAN_MS, RESCAN_IDLE_MS] = [10_000, 1_000];
 /** Milliseconds after which a run may try an entry again that it has tried, or that another runner has locked. */
 const RETRY_MS = 60_000;
 
-/** The file whose time says when a runner ran last. */
+/** The file whose modification time is that of the last run. */
 export const lastRunFile = (outbox: string): string => `${outbox}/last-run`;
 
 /** Runs until nothing is due. @throws {Fail} `temporary` when the outbox cannot be read */
@@ -60,12 +60,12 @@ class Run {
     }
   }
 
-  /** Whether nothing is left of what was read. What waits for an account that does not work is left to the next run. */
+  /** Whether all entries that were read were tried. Those of an account that does not work are left to the next run. */
   #idle(): boolean {
     return [...this.#waiting].every(([account, ids]) => ids.length === 0 || this.#reached.get(account) === false);
   }
 
-  /** Whether further attempts make sense: nobody has stopped this process, or the launcher that waits for it. */
+  /** Whether further attempts make sense: neither this process nor its launcher was stopped. */
   #mayStart(): boolean {
     if (this.context.signal.aborted) return false;
     try {
@@ -85,7 +85,7 @@ class Run {
       if (one.damage !== undefined) await this.#setAside(one);
       else if (entry === undefined) await tellOnce(this.context, "unreadable", `Entry ${id}: ${one.unreadable}`);
       else if (performance.now() - (this.#tried.get(id) ?? -Infinity) >= RETRY_MS) {
-        // What waited for a server that works again is tried at once.
+        // Mail that waited for a server is tried at once when the server works again.
         const again = entry.unreachable && !entry.hold && this.#reached.get(entry.account) === true;
         if (!again && !isDue(entry, now)) continue;
         const ids = this.#waiting.get(entry.account);
@@ -135,7 +135,7 @@ class Run {
       const place = setDamagedAside(this.context.outbox, id);
       await tell(this.context, `An entry of the outbox is damaged and is not sent: ${damage}: ${place}`);
     } catch {
-      // Another runner was faster, or it is told by the next run.
+      // Another runner moved it first, or the next run reports it.
     }
   }
 }

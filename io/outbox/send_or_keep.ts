@@ -30,7 +30,7 @@ export interface Handled {
  * Sends a message now, or puts it into the outbox. When this returns, some recipient was accepted or the entry is on
  * disk.
  *
- * @throws {Fail} when nothing was sent and nothing is kept: every recipient was refused, or settings or disk are wrong
+ * @throws {Fail} when nothing was sent and nothing is kept: every recipient was rejected, or because of an error in the settings or on disk
  */
 export async function sendOrKeep(context: OutboxContext, planned: Plan, message: Message): Promise<Handled> {
   checkTransport(context, planned);
@@ -56,7 +56,7 @@ export async function sendOrKeep(context: OutboxContext, planned: Plan, message:
 function checkTransport({ settings: { transport } }: OutboxContext, { envelope, account }: Plan): void {
   if (transport.via === "command") return void argumentsFor(transport.preset, transport.command, envelope);
   if (envelope.sender === undefined) {
-    throw new Fail("usage", "Envelope sender unknown", { fix: "give one with -f, or write as an identity" });
+    throw new Fail("usage", "Envelope sender unknown", { fix: "set it with -f, or use an identity in From" });
   }
   const { password_file, ca } = account!.account;
   checkMayConnect(printServer(serverOf(account!.account)));
@@ -92,7 +92,7 @@ class Draft implements Disposable {
   async keep(change: (entry: OutboxEntry) => OutboxEntry): Promise<string> {
     const { identities, clock, signal } = this.context;
     const locked = await this.written();
-    // Whoever sent the signal takes the message for not sent.
+    // Whoever sent the signal assumes that the message was not sent.
     if (signal.aborted && !this.#kept) throw new Fail("temporary", "Stopped by a signal; nothing is sent");
     const size = locked.file.statSync().size;
     this.#entry = change(this.#entry ?? plannedEntry(this.planned, identities, size, clock()));
@@ -111,7 +111,7 @@ class Draft implements Disposable {
     const nobody = !some("accepted") && !some("unknown");
     if ((nobody && some("permanent")) || (this.context.signal.aborted && !some("accepted"))) {
       // What cannot be removed from the queue is sent by a runner, so the caller must not send it again.
-      if (this.#discard()) throw failure ?? new Fail("refused", "Every recipient was refused");
+      if (this.#discard()) throw failure ?? new Fail("refused", "Every recipient was rejected");
     }
     const now = this.context.clock().getTime();
     const sent = some("accepted");
@@ -119,13 +119,13 @@ class Draft implements Disposable {
       await this.keep((one) => settle(one, tried, now, 0));
       await finish(this.context, this.#locked!, this.#entry!);
     } catch (error) {
-      // What was noted before the final dot is on disk, and a runner continues from there. If the caller sent the
+      // What was recorded before the final dot is on disk, and a runner continues from there. If the caller sent the
       // message again, it would arrive twice.
       if (!this.#kept) throw error;
     }
     const name = this.#locked!.id;
     const count = (wanted: string) => results.filter(({ outcome }) => outcome === wanted).length;
-    const note = `${count("accepted")} sent, ${count("permanent")} refused, ${
+    const note = `${count("accepted")} sent, ${count("permanent")} rejected, ${
       count("temporary") + count("unknown")
     } waiting`;
     return { route, result: sent ? "sent" : "queued", entry: name, note };
@@ -136,7 +136,7 @@ class Draft implements Disposable {
     try {
       this.#locked?.remove();
     } catch {
-      // A draft was promised to nobody, and runners remove old ones.
+      // A draft was never acknowledged to the caller, and runners remove old ones.
       if (this.#kept) return false;
     }
     this.#kept = false;

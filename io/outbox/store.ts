@@ -1,9 +1,9 @@
 /**
  * The outbox on disk. An entry is a folder with the files `message` and `entry.json`:
  *
- * - `tmp/ID` while it is written or removed; what killed programs leave there was promised to nobody
+ * - `tmp/ID` while it is written or removed; leftovers of killed programs there were never acknowledged
  * - `queue/ID` from then on: one rename puts message and state there, and one rename takes them away
- * - `damaged/ID` if it cannot be parsed, `undelivered/ID` if nobody could be told that it was refused. Both are kept
+ * - `damaged/ID` if it cannot be parsed, `undelivered/ID` if its rejection could not be reported. Both are kept
  *
  * Whoever changes an entry holds a lock on its file `message`.
  */

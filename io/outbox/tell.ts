@@ -1,4 +1,4 @@
-/** Tells a person what they must fix before the outbox can send: at most once a day for each cause. */
+/** Notifies the user of what prevents the outbox from sending: at most once a day for each cause. */
 import { Fail, reason } from "../../lib/fail.ts";
 import { concat, utf8 } from "../../lib/bytes.ts";
 import { dayOf, rfc5322Date } from "../../lib/date.ts";
@@ -8,12 +8,12 @@ import { log } from "../system/log.ts";
 import { deliverToMaildir } from "../transport/maildir.ts";
 import type { OutboxContext } from "./context.ts";
 
-/** What this process has told about. */
+/** Notices that this process has already given. */
 const told = new Set<string>();
 
 /**
- * Prints a line, which cron mails and the journal keeps, and delivers a notice to the maildir of reports if there is
- * one. It is not sent by mail, because sending may be what does not work.
+ * Prints a line, which cron mails and the journal records, and delivers a notice to the maildir of reports if there is
+ * one. It is not sent by mail, because sending mail may be what fails.
  *
  * @param cause what the notice is about, such as an account; it is the name of a file
  */
@@ -31,7 +31,7 @@ export async function tellOnce(context: OutboxContext, cause: string, what: stri
   });
 }
 
-/** Tells about an event that does not repeat. */
+/** Gives notice of an event that does not repeat. */
 export async function tell({ settings, identities, clock, print }: OutboxContext, what: string): Promise<void> {
   print(what);
   const now = clock();

@@ -154,7 +154,7 @@ function serverIn(account: Account): Server {
 function envelopeOf({ sender, recipients, dsn }: Envelope, head: Uint8Array): SmtpEnvelope {
   // A mail program uses the user who runs it as the default sender; a server has no default.
   if (sender === undefined) {
-    throw new Fail("usage", "Envelope sender unknown", { fix: "give one with -f, or write as an identity" });
+    throw new Fail("usage", "Envelope sender unknown", { fix: "set it with -f, or use an identity in From" });
   }
   const { notify, ret, envid } = dsn;
   return {

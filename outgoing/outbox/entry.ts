@@ -23,7 +23,7 @@ export interface OutboxRecipient {
   readonly state: RecipientState;
   /** What the server or program last said about it; empty before the first attempt. */
   readonly reply: string;
-  /** Whether the sender was told that it was refused. */
+  /** Whether its rejection was reported to the sender. */
   readonly reported: boolean;
 }
 
@@ -45,7 +45,7 @@ export interface OutboxEntry {
   readonly sender: OutboxSender;
   readonly dsn: Dsn;
   readonly recipients: readonly OutboxRecipient[];
-  /** Whom to tell about refused recipients; undefined if nobody can be told. */
+  /** Who gets the report about rejected recipients; undefined if there is nobody. */
   readonly owner: Address | undefined;
   readonly attempts: number;
   /** When the next attempt is due. */
@@ -119,7 +119,7 @@ function parse(text: string): unknown {
   }
 }
 
-const damaged = (member: string): Fail => new Fail("data", `Member ${member} of the entry is missing or not valid`);
+const damaged = (member: string): Fail => new Fail("data", `Member ${member} of the entry is missing or invalid`);
 
 function record(given: unknown, name: string): Record<string, unknown> {
   if (typeof given !== "object" || given === null || Array.isArray(given)) throw damaged(name);

@@ -5,11 +5,11 @@ import type { OutboxEntry, OutboxRecipient } from "./entry.ts";
 /** The delay after the first failed attempt; it doubles with each further one, up to the second value. */
 const [MIN_DELAY_MS, MAX_DELAY_MS] = [60_000, 4 * 3_600_000];
 
-/** Days after which the sender is told that a message could not be sent. */
+/** Days after which a message that could not be sent is reported to the sender. */
 export const MAX_AGE_DAYS = 5;
 
 /**
- * Attempts that are made at least. A laptop that was off for a week makes its first attempt before the network is up,
+ * Minimum number of attempts. A laptop that was off for a week makes its first attempt before the network is up,
  * and a clock that was wrong for a moment must not end all entries.
  */
 export const MIN_ATTEMPTS = 8;
@@ -42,7 +42,7 @@ export function unsent({ recipients }: Pick<OutboxEntry, "recipients">): OutboxR
   return recipients.filter(({ state }) => state === "waiting" || state === "sending");
 }
 
-/** The recipients that were refused and of which the sender was not told yet. */
+/** The rejected recipients that were not reported to the sender yet. */
 export function unreported({ recipients }: Pick<OutboxEntry, "recipients">): OutboxRecipient[] {
   return recipients.filter(({ state, reported }) => state === "refused" && !reported);
 }
@@ -54,26 +54,26 @@ export const isFinished = (entry: OutboxEntry): boolean => unsent(entry).length 
 export const mayBeSent = ({ recipients }: OutboxEntry): boolean => recipients.some(({ state }) => state === "sending");
 
 /**
- * Returns whether an attempt is due. One that lies further ahead than the delay after so many attempts was set by a
+ * Returns whether an attempt is due. One that is further ahead than the delay after this many attempts was set by a
  * clock that was wrong, so it is due, too.
  */
 export function isDue({ hold, next, attempts }: OutboxEntry, now: number): boolean {
   return !hold && (next <= now || next > now + delayAfter(attempts));
 }
 
-/** Returns whether the message is given up. */
+/** Returns whether no further attempts are made. */
 export function isExpired({ created, attempts }: OutboxEntry, now: number): boolean {
   return attempts >= MIN_ATTEMPTS && now - created >= MAX_AGE_DAYS * 86_400_000;
 }
 
-/** Returns the delay after so many failed attempts. */
+/** Returns the delay after this many failed attempts. */
 export function delayAfter(attempts: number): number {
   return Math.min(MAX_DELAY_MS, MIN_DELAY_MS * 2 ** Math.min(Math.max(attempts - 1, 0), 16));
 }
 
 /**
- * Notes, directly before the message is committed, which recipients it may have been sent to if nothing more is noted.
- * It is an attempt already, so that a disk that takes no further note does not make it repeat every minute.
+ * Records, directly before the message is committed, which recipients it may have been sent to if nothing more is recorded.
+ * It is an attempt already, so that it is not repeated every minute if the disk cannot be written afterwards.
  */
 export function committing(entry: OutboxEntry, results: readonly RecipientResult[], now: number): OutboxEntry {
   const states = { accepted: "sending", unknown: "sending", temporary: "waiting", permanent: "refused" } as const;
@@ -99,14 +99,14 @@ export function afterAttempt(
 
 const attempted = (before: number, now: number) => ({ attempts: before + 1, next: now + delayAfter(before + 1) });
 
-/** Gives up the recipients to which the message was not sent. */
+/** Rejects the recipients to which the message was not sent. */
 export function expired(entry: OutboxEntry): OutboxEntry {
   const refuse = (one: OutboxRecipient): OutboxRecipient =>
     one.state === "waiting" || one.state === "sending" ? { ...one, state: "refused" } : one;
   return { ...entry, recipients: entry.recipients.map(refuse) };
 }
 
-/** Notes that the sender was told about all refused recipients. */
+/** Records that all rejected recipients were reported to the sender. */
 export function reported(entry: OutboxEntry): OutboxEntry {
   const tell = (one: OutboxRecipient): OutboxRecipient => one.state === "refused" ? { ...one, reported: true } : one;
   return { ...entry, recipients: entry.recipients.map(tell) };

@@ -1,4 +1,4 @@
-/** Composes the message that tells the sender which recipients were refused (RFC 3464). */
+/** Composes the report to the sender about rejected recipients (RFC 3464). */
 import { type Address, formatAddress, formatMailbox } from "../../lib/address.ts";
 import { type Bytes, concat, utf8 } from "../../lib/bytes.ts";
 import { decodeWords } from "../../lib/encoded_words.ts";
@@ -11,10 +11,10 @@ import { replyText } from "./progress.ts";
 export const MAX_RETURNED_BYTES = 64 * 1024;
 
 /** What a report is about. */
-export interface Refused {
-  /** Who is told. */
+export interface UndeliveredMail {
+  /** Who gets the report. */
   readonly owner: Address;
-  /** The refused recipients, with the reasons. */
+  /** The rejected recipients, with the reasons. */
   readonly recipients: readonly OutboxRecipient[];
   /** When the message was put into the outbox. */
   readonly created: Date;
@@ -25,7 +25,7 @@ export interface Refused {
   readonly message?: Uint8Array | undefined;
 }
 
-/** What a report needs besides. */
+/** What else a report needs. */
 export interface ReportContext {
   readonly now: Date;
   /** A text that occurs in no message, of letters and digits. */
@@ -35,11 +35,14 @@ export interface ReportContext {
 }
 
 /** Returns the report, with LF as line end. */
-export function composeReport(given: Refused, { now, unique, mta }: ReportContext): { head: Bytes; body: Bytes } {
+export function composeReport(
+  given: UndeliveredMail,
+  { now, unique, mta }: ReportContext,
+): { head: Bytes; body: Bytes } {
   // Entries are files, so a reply could have been changed by hand.
   const recipients = given.recipients.map((one) => ({ ...one, reply: replyText(one.reply) }));
-  const refused = { ...given, recipients };
-  const { owner, header, message } = refused;
+  const undelivered = { ...given, recipients };
+  const { owner, header, message } = undelivered;
   const boundary = `report-${unique}`;
   const fields: Field[] = [
     field("From", formatMailbox("Countersign outbox", owner)),
@@ -58,10 +61,13 @@ export function composeReport(given: Refused, { now, unique, mta }: ReportContex
     content,
     utf8("\n"),
   ];
-  const international = refused.recipients.some(({ address }) => !isAscii(formatAddress(address)));
+  const international = undelivered.recipients.some(({ address }) => !isAscii(formatAddress(address)));
   const body = concat(
-    ...part("text/plain; charset=utf-8", utf8(words(refused))),
-    ...part(`message/${international ? "global-delivery-status" : "delivery-status"}`, utf8(status(refused, now, mta))),
+    ...part("text/plain; charset=utf-8", utf8(words(undelivered))),
+    ...part(
+      `message/${international ? "global-delivery-status" : "delivery-status"}`,
+      utf8(status(undelivered, now, mta)),
+    ),
     ...(message === undefined ? part("text/rfc822-headers", printHead(header)) : part("message/rfc822", message)),
     utf8(`--${boundary}--\n`),
   );
@@ -69,7 +75,7 @@ export function composeReport(given: Refused, { now, unique, mta }: ReportContex
 }
 
 /** The part for people. */
-function words({ recipients, created, header, message }: Refused): string {
+function words({ recipients, created, header, message }: UndeliveredMail): string {
   const given = value(header, "Subject");
   const subject = given === undefined ? undefined : replyText(decodeWords(given));
   const about = subject === undefined ? "" : `, with the Subject "${subject}",`;
@@ -80,13 +86,13 @@ function words({ recipients, created, header, message }: Refused): string {
     `Your message of ${rfc5322Date(created)}${about}\ncould not be sent to:\n`,
     ...each,
     message === undefined
-      ? "It is not tried again. The header of the message follows.\n"
-      : "It is not tried again. The message follows.\n",
+      ? "No further attempts will be made. The header of the message follows.\n"
+      : "No further attempts will be made. The message follows.\n",
   ].join("\n");
 }
 
 /** The part for programs: fields about the message, then a group for each recipient (RFC 3464 section 2). */
-function status({ recipients, created, envid }: Refused, now: Date, mta: string): string {
+function status({ recipients, created, envid }: UndeliveredMail, now: Date, mta: string): string {
   const about = [
     ...(envid === undefined ? [] : [`Original-Envelope-Id: ${envid}`]),
     `Reporting-MTA: dns; ${mta}`,

@@ -11,7 +11,7 @@ import type { NamedStore } from "./answers.ts";
 
 /** The store, while it is open. */
 export interface OpenStore extends NamedStore {
-  /** Announces that this process ends, before it stops to remember what is sent. */
+  /** Announces that this process exits, before it stops remembering sent mail. */
   retire(): Promise<void>;
   close(): void;
 }
@@ -45,7 +45,7 @@ export async function openStore(
     noteForgotten: () => noteForgotten(folder, new Date()),
     allReported: () => lastForgotten(folder) === undefined,
   }, times);
-  // The store must know what was not remembered before it learns that this host remembers what it sends.
+  // The store must know what was not remembered before it learns that this host remembers sent mail.
   const tick = async () => {
     await handOver(settings, store);
     await store.report();

@@ -1,7 +1,7 @@
 /**
- * SRS for mail of others that the mail server forwards, in place of postsrsd. Anybody can have an address of their choice
+ * SRS for mail that the mail server forwards, in place of postsrsd. Anybody can have an address of their choice
  * rewritten, by sending with it to an alias that is forwarded. So these keys are not those of an identity, and neither an
- * identity nor its SRS domain is ever written or reversed: otherwise a stranger could obtain what counts as proof.
+ * identity nor its SRS domain is ever rewritten or reversed: otherwise a stranger could obtain what counts as proof.
  */
 import { type Address, formatAddress, parseAddress } from "../../lib/address.ts";
 import { utf8 } from "../../lib/bytes.ts";
@@ -15,7 +15,7 @@ import { inTime, srsForward, srsOpen } from "../../lib/srs.ts";
 import { isSrsDomain, recipientIn } from "../../incoming/claimed.ts";
 import { isBounceSender } from "../../incoming/verdict.ts";
 
-/** What addresses are written and reversed with. */
+/** The settings and keys with which addresses are rewritten and reversed. */
 export interface ForwardingContext {
   readonly settings: Settings;
   readonly identities: readonly Identity[];
@@ -35,7 +35,7 @@ export const forwardingDomain = ({ forwarding }: Pick<Settings, "forwarding">): 
   forwarding.domain.toLowerCase();
 
 /**
- * Returns the SRS address for an envelope sender. A sender that bounces must not be sent to keeps its address, so that
+ * Returns the SRS address for an envelope sender. A sender to which bounces must not be sent keeps its address, so that
  * the hook still recognizes a mailer daemon.
  */
 export function forwardSender(text: string, context: ForwardingContext): Rewritten {
@@ -101,7 +101,7 @@ export function reverseForwarded(text: string, context: ForwardingContext): Rewr
   return checked(formatAddress(inside));
 }
 
-/** The reason for an address that nobody has signed, or with another key. */
+/** The reason for an address that was not signed, or signed with another key. */
 export const WRONG_HASH = "wrong hash";
 
 /** Returns whether this is an identity, a prvs address of one, or an address in an SRS domain. */

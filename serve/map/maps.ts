@@ -1,6 +1,6 @@
 /**
- * The role `map`: the look-ups of a mail server that speaks the socketmap protocol (socketmap_table(5)). A request is
- * `MAP KEY`; the reply is `OK ADDRESS`, `NOTFOUND `, `TEMP REASON` if the look-up must be repeated, or `PERM REASON`.
+ * The role `map`: the lookups of a mail server that speaks the socketmap protocol (socketmap_table(5)). A request is
+ * `MAP KEY`; the reply is `OK ADDRESS`, `NOTFOUND `, `TEMP REASON` if the lookup must be repeated, or `PERM REASON`.
  */
 import { canonical } from "../../lib/address.ts";
 import { errorText } from "../../lib/fail.ts";
@@ -24,7 +24,7 @@ type Found =
   | { readonly why: string; readonly logged?: boolean }
   | { readonly temporary: string };
 
-/** Settings and time of a look-up. */
+/** Settings and time of a lookup. */
 interface MapContext {
   readonly loaded: Loaded;
   readonly now: Date;
@@ -95,7 +95,7 @@ function reverseSigned(key: string, { loaded, now }: MapContext): Found {
   if (isNeed(judged)) return { why: "not a signed address" };
   const { action, identity, reason } = judged.verdict;
   if (action !== "deliver" || identity === undefined) return { why: reason, logged: action !== "deliver" };
-  // An address of an identity was signed in lower case, whatever became of it on its way.
+  // An address of an identity was signed in lower case, even if its case was changed in transit.
   const plain = claimOf(local)?.address.toLowerCase() ?? canonicalAddress(identity);
   return { address: plain };
 }

@@ -24,8 +24,8 @@ const OTHERS = new Slots(50);
  * Checks a login.
  *
  * @param ip the client's address, for Dovecot's penalties
- * @returns undefined if login or password are wrong, or the user is root
- * @throws {Fail} if that cannot be found out now
+ * @returns undefined if the login or the password is wrong, or the user is root
+ * @throws {Fail} if the password cannot be checked now
  */
 export async function authenticate(
   { kind, path }: AuthBackend,

@@ -10,10 +10,10 @@ const EXCHANGE = 'exec 3<&0 0</dev/null; exec "$@"';
 /** Statuses of checkpassword programs. Some exit 2 for a login that they cannot accept. */
 const [RIGHT, WRONG, MISUSED] = [0, 1, 2];
 
-/** Milliseconds for the program to end. */
+/** Milliseconds for the program to exit. */
 const TIMEOUT_MS = 30_000;
 
-/** Returns whether login and password are right. @throws {Fail} `temporary` */
+/** Returns whether the login and the password are correct. @throws {Fail} `temporary` */
 export async function runCheckPassword(program: string, { user, password }: Credentials): Promise<boolean> {
   let child: Deno.ChildProcess;
   try {
@@ -46,6 +46,6 @@ function kill(child: Deno.ChildProcess): void {
   try {
     child.kill("SIGKILL");
   } catch {
-    // It has ended.
+    // It has exited.
   }
 }

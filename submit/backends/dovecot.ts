@@ -10,14 +10,14 @@ const TIMEOUT_MS = 30_000;
 /** Longest answer. */
 const MAX_BYTES = 8192;
 
-/** Returns the account, or undefined if login or password are wrong. @throws {Fail} `temporary` */
+/** Returns the account, or undefined if the login or the password is wrong. @throws {Fail} `temporary` */
 export async function askDovecot(
   path: string,
   credentials: Credentials,
   ip = clientAddress(),
 ): Promise<Account | undefined> {
   const late = after(TIMEOUT_MS).then((): never => {
-    throw new Fail("temporary", "Dovecot does not answer", { file: path });
+    throw new Fail("temporary", "Dovecot does not respond", { file: path });
   });
   return await Promise.race([ask(path, credentials, ip), late]);
 }
@@ -44,7 +44,7 @@ async function ask(path: string, { user, password }: Credentials, ip: string): P
     throw new Fail("temporary", "Dovecot closed the connection");
   } catch (error) {
     if (error instanceof Fail) throw error;
-    throw new Fail("temporary", `Dovecot cannot be asked: ${reason(error)}`, { file: path, cause: error });
+    throw new Fail("temporary", `Dovecot cannot be reached: ${reason(error)}`, { file: path, cause: error });
   }
 }
 
@@ -62,7 +62,7 @@ async function* answers(socket: Deno.Conn): AsyncGenerator<string[]> {
     for (let end; (end = text.indexOf("\n")) >= 0; text = text.slice(end + 1)) {
       yield latin1ToUtf8(text.slice(0, end)).split("\t");
     }
-    if (text.length > MAX_BYTES) throw new Fail("temporary", "Dovecot's answer is too long");
+    if (text.length > MAX_BYTES) throw new Fail("temporary", "Dovecot's reply is too long");
   }
 }
 

@@ -9,7 +9,7 @@ import { DUMMY, matchesHash } from "./scrypt.ts";
 /** Longest file of logins. */
 const MAX_BYTES = 16 * 1024 * 1024;
 
-/** Returns the account, or undefined if login or password are wrong. @throws {Fail} */
+/** Returns the account, or undefined if the login or the password is wrong. @throws {Fail} */
 export async function askUsersFile(path: string, { user, password }: Credentials): Promise<Account | undefined> {
   const fix = "countersign passwd add LOGIN";
   const users = parseUsers(readPrivateFile("File of logins", path, 0o077, { limit: MAX_BYTES, fix }), path);

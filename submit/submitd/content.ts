@@ -4,7 +4,7 @@
  * elsewhere, and NUL, are refused after the whole content was read.
  */
 import type { Bytes } from "../../lib/bytes.ts";
-import { DataRefused } from "../data.ts";
+import { DataRejected } from "../data.ts";
 
 const [LF, CR] = [10, 13];
 
@@ -22,7 +22,7 @@ export class Content {
   #cr = false;
   #size = 0;
   #ended = false;
-  #refused: DataRefused | undefined;
+  #refused: DataRejected | undefined;
 
   /** @param limit the maximum number of bytes */
   constructor(stream: AsyncIterable<Uint8Array>, readonly limit: number) {
@@ -34,7 +34,7 @@ export class Content {
     while (this.#ready.length === 0 && !this.#ended) await this.#fill();
   }
 
-  /** Reads what is there already. @throws {DataRefused} */
+  /** Reads what is there already. @throws {DataRejected} */
   readSync(buffer: Uint8Array): number | null {
     if (this.#ready.length === 0) {
       if (!this.#ended) throw new Error("Nothing was read yet");
@@ -47,7 +47,7 @@ export class Content {
     return count;
   }
 
-  /** Reads the next bytes. @throws {Disconnected | DataRefused} */
+  /** Reads the next bytes. @throws {Disconnected | DataRejected} */
   async read(buffer: Uint8Array): Promise<number | null> {
     await this.prepare();
     return this.readSync(buffer);
@@ -98,6 +98,6 @@ export class Content {
   }
 
   #refuse(code: string, message: string): void {
-    this.#refused ??= new DataRefused(code, message);
+    this.#refused ??= new DataRejected(code, message);
   }
 }

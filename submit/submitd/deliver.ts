@@ -7,7 +7,7 @@ import type { Settings } from "../../lib/settings/parse.ts";
 import { READ_FIRST_BYTES } from "../../io/outgoing/submit.ts";
 import { readInput } from "../../io/system/input.ts";
 import type { Authenticated } from "../auth/backend.ts";
-import { DataRefused } from "../data.ts";
+import { DataRejected } from "../data.ts";
 import { Slots } from "../slots.ts";
 import { refusalOf, submitFor } from "../submission.ts";
 import { Content, Disconnected } from "./content.ts";
@@ -80,5 +80,5 @@ function receivedField({ ip, protocol }: Transaction, host: string): Field {
 /** Returns the error of the content: `readInput` wraps it. */
 function causeOf(error: unknown): unknown {
   const cause = error instanceof Fail ? error.cause : undefined;
-  return cause instanceof Disconnected || cause instanceof DataRefused ? cause : error;
+  return cause instanceof Disconnected || cause instanceof DataRejected ? cause : error;
 }

@@ -9,7 +9,7 @@ export interface GivenAddress {
 }
 
 /** A command that is refused. */
-export class CommandRefused extends Error {
+export class CommandRejected extends Error {
   /** @param responseCode as smtp-server expects it */
   constructor(readonly responseCode: number, message: string) {
     super(message);
@@ -23,22 +23,22 @@ const KNOWN = { MAIL: ["BODY", "SIZE", "SMTPUTF8", "AUTH"], RCPT: [] } as const;
  * Returns the address of MAIL or RCPT; null for the null sender.
  *
  * @param utf8 whether the client has announced SMTPUTF8 with MAIL
- * @throws {CommandRefused}
+ * @throws {CommandRejected}
  */
 export function checkPath(command: "MAIL" | "RCPT", { address, args }: GivenAddress, utf8: boolean): Address | null {
   const known: readonly string[] = KNOWN[command];
   if (Object.keys(args || {}).some((name) => !known.includes(name))) {
-    throw new CommandRefused(555, "5.5.4 Unsupported parameter");
+    throw new CommandRejected(555, "5.5.4 Unsupported parameter");
   }
   if (address === "") {
     if (command === "MAIL") return null;
-    throw new CommandRefused(553, "5.1.3 Address is not valid");
+    throw new CommandRejected(553, "5.1.3 Address is not valid");
   }
-  const wrong = new CommandRefused(553, `5.1.${command === "MAIL" ? 7 : 3} Address is not valid`);
+  const wrong = new CommandRejected(553, `5.1.${command === "MAIL" ? 7 : 3} Address is not valid`);
   const at = address.lastIndexOf("@");
   const written = `${address.slice(0, at + 1)}${asciiDomain(address.slice(at + 1))}`;
   // deno-lint-ignore no-control-regex
-  if (!utf8 && /[^\x00-\x7f]/.test(written)) throw new CommandRefused(553, "5.6.7 Address needs SMTPUTF8");
+  if (!utf8 && /[^\x00-\x7f]/.test(written)) throw new CommandRejected(553, "5.6.7 Address needs SMTPUTF8");
   if (written.includes("\ufffd")) throw wrong;
   try {
     return parseAddress(written);

@@ -68,7 +68,7 @@ export function socketsOf({ submit: { listen, listen_tls } }: Settings): Socket[
 /** Checks what a server needs. @throws {Fail} `config` */
 function checkSettings({ submit, identity }: Settings): void {
   if (parseAuth(submit.auth) === undefined) {
-    throw new Fail("config", "No way to check passwords is configured", { fix: "set submit.auth" });
+    throw new Fail("config", "No password backend is configured", { fix: "set submit.auth" });
   }
   // With the file of logins, virtual users may have homes of their own.
   const own = submit.user_settings !== "" || submit.auth.startsWith("file:");

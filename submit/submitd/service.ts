@@ -12,7 +12,7 @@ import { holdFailure } from "../auth/hold.ts";
 import type { Certificate } from "./certificate.ts";
 import { plainAddress } from "./clients.ts";
 import { deliver, type DeliverOptions } from "./deliver.ts";
-import { checkPath, CommandRefused } from "./envelope.ts";
+import { checkPath, CommandRejected } from "./envelope.ts";
 import type { Door } from "./listen.ts";
 
 /** Commands of smtp-server that a submission server does not have. */
@@ -93,7 +93,7 @@ export class Service {
         this.#states.set(session, { tries: 0, messages: 0, sender: null, recipients: new Map() });
         // This list replaces the one of the server.
         if (!session.secure) session.disabledCommands = [...WITHOUT, "AUTH"];
-        done(this.#closing ? new CommandRefused(421, "4.3.2 Server is shutting down") : null);
+        done(this.#closing ? new CommandRejected(421, "4.3.2 Server is shutting down") : null);
       },
       onSecure: (socket, session, done) => {
         this.#options.door.secured(session, socket);
@@ -114,11 +114,11 @@ export class Service {
           (reply) => {
             const [, code, text] = /^(\d{3}) (.*)$/s.exec(reply)!;
             if (code === "250") done(null, text!);
-            else done(new CommandRefused(Number(code), text!));
+            else done(new CommandRejected(Number(code), text!));
           },
           (error) => {
             this.#options.report(errorText(error));
-            done(new CommandRefused(451, "4.3.0 The message cannot be sent now, try again later"));
+            done(new CommandRejected(451, "4.3.0 The message cannot be sent now, try again later"));
           },
         );
       },
@@ -126,12 +126,12 @@ export class Service {
   }
 
   async #logIn(user: string, password: string, session: SMTPServerSession): Promise<Authenticated> {
-    if (!session.secure) throw new CommandRefused(530, "5.7.0 Must issue a STARTTLS command first");
+    if (!session.secure) throw new CommandRejected(530, "5.7.0 Must issue a STARTTLS command first");
     const begun = Date.now();
     const ip = plainAddress(session.remoteAddress);
     const state = this.#state(session);
     const tries = ++state.tries;
-    let failure = new CommandRefused(535, "5.7.8 Login or password is wrong");
+    let failure = new CommandRejected(535, "5.7.8 Login or password is wrong");
     try {
       const found = await authenticate(this.#auth, user, password, ip);
       if (found !== undefined) {
@@ -141,26 +141,26 @@ export class Service {
       this.#options.report(`login failed from ${ip}: user=${quoteAll(user.slice(0, 80))} tries=${tries}`);
     } catch (error) {
       this.#options.report(errorText(error));
-      failure = new CommandRefused(454, "4.7.0 Logins cannot be checked now");
+      failure = new CommandRejected(454, "4.7.0 Logins cannot be checked now");
     }
     const more = this.#options.door.clients.failed(ip, tries, Date.now());
     await holdFailure(begun);
-    if (!more) throw new CommandRefused(421, "4.7.0 Too many failed logins");
+    if (!more) throw new CommandRejected(421, "4.7.0 Too many failed logins");
     throw failure;
   }
 
-  /** Returns who has logged in. Nothing of a message is accepted from others. @throws {CommandRefused} */
+  /** Returns who has logged in. Nothing of a message is accepted from others. @throws {CommandRejected} */
   #who(session: SMTPServerSession): Authenticated {
     const user: Authenticated | undefined | false = session.user;
-    if (!session.secure || !user) throw new CommandRefused(530, "5.7.0 Authentication required");
+    if (!session.secure || !user) throw new CommandRejected(530, "5.7.0 Authentication required");
     return user;
   }
 
   #mail(given: { address: string; args: object | false }, session: SMTPServerSession): void {
     this.#who(session);
     const state = this.#state(session);
-    if (this.#closing) throw new CommandRefused(421, "4.3.2 Server is shutting down");
-    if (++state.messages > MAX_MESSAGES) throw new CommandRefused(421, "4.7.0 Too many messages, connect again");
+    if (this.#closing) throw new CommandRejected(421, "4.3.2 Server is shutting down");
+    if (++state.messages > MAX_MESSAGES) throw new CommandRejected(421, "4.7.0 Too many messages, connect again");
     state.sender = checkPath("MAIL", given, session.envelope.smtpUtf8 === true);
     state.recipients = new Map();
   }
@@ -200,6 +200,6 @@ function refusal(check: () => void): Error | null {
     check();
     return null;
   } catch (error) {
-    return error instanceof CommandRefused ? error : new CommandRefused(451, "4.3.0 Error, try again later");
+    return error instanceof CommandRejected ? error : new CommandRejected(451, "4.3.0 Error, try again later");
   }
 }

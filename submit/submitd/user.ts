@@ -4,20 +4,20 @@ import type { Settings } from "../../lib/settings/parse.ts";
 import { settingsOf } from "../../lib/settings/submission.ts";
 import { loadIdentities, loadSettings } from "../../io/system/load.ts";
 import type { Authenticated } from "../auth/backend.ts";
-import { DataRefused } from "../data.ts";
+import { DataRejected } from "../data.ts";
 import type { Submitter } from "../submission.ts";
 
 /**
  * Loads what a login sends with: the settings in its own home (a fourth field in the file of logins), those that
  * `submit.user_settings` names, or those of submitd, of which it has the identities that name it.
  *
- * @throws {Fail} `config`, `permission`, `temporary`; {@link DataRefused} if no identity belongs to the login
+ * @throws {Fail} `config`, `permission`, `temporary`; {@link DataRejected} if no identity belongs to the login
  */
 export function submitterOf({ login, home }: Authenticated, own: Settings): Submitter {
   const file = ownFile(login, home, own.submit.user_settings);
   if (file === undefined) {
     const identities = loadIdentities(own).filter((one) => one.logins?.includes(login));
-    if (identities.length === 0) throw new DataRefused("550 5.7.1", "No address belongs to this login");
+    if (identities.length === 0) throw new DataRejected("550 5.7.1", "No address belongs to this login");
     return { settings: own, identities, login };
   }
   const settings = loadSettings({ file, home: home || folderOf(file) });
@@ -28,7 +28,7 @@ function ownFile(login: string, home: string, template: string): string | undefi
   if (home !== "") return `${home}/.config/countersign/config.toml`;
   if (template === "") return undefined;
   const file = settingsOf(template, login);
-  if (file === undefined) throw new Fail("config", "The login cannot be part of a file name");
+  if (file === undefined) throw new Fail("config", "The login cannot be used in a file name");
   return file;
 }
 

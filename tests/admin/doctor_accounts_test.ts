@@ -123,16 +123,16 @@ Deno.test("a server that rejects the signed sender: doctor names the scheme that
     };
     sink.answers = step !== "recipient" ? { from: answer } : { to: () => answer(sink.lines.findLast(isMail)!) };
     assert.deepEqual(await found(smtp(sink.port)), [
-      `FILE:4 ${what(step)} | At the top: sender = "plain"`,
+      `FILE:4 ${what(step)} | Set sender = "plain" at the top of the settings`,
     ]);
     assert.deepEqual(await found(account()), [
-      `FILE:6 ${what(step)} | In this [[account]]: sender = "plain"`,
+      `FILE:6 ${what(step)} | Set sender = "plain" in this [[account]]`,
     ]);
     assert.deepEqual(await found(account('sender = "plain"\n')), []);
   }
   sink.answers = { from: (line) => line.includes("SRS0") ? refused : undefined };
   assert.deepEqual(await found(`${account()}\n[prvs]\nreceive = true\n`), [
-    `FILE:6 ${what('sender "SIGNED"')} | In this [[account]]: sender = "prvs"`,
+    `FILE:6 ${what('sender "SIGNED"')} | Set sender = "prvs" in this [[account]]`,
   ]);
   sink.answers = { from: () => refused };
   assert.deepEqual(await found(account()), [

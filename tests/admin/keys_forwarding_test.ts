@@ -63,7 +63,7 @@ Deno.test("the settings and the secret of postsrsd are taken over in two steps",
   assert.deepEqual(keysIn(home).map(([, secret]) => secret), [POSTSRSD, "an older secret of postsrsd"]);
   assert.match((await keys(home, "list", "--forwarding")).stdout, / signs; /);
   assert.ok(!imported.stdout.includes(POSTSRSD));
-  assert.equal((await keys(home, ...args)).stdout, "Nothing was imported: the file already has these secrets\n");
+  assert.equal((await keys(home, ...args)).stdout, "Nothing was imported: the file already contains these secrets\n");
 
   // A new key signs from then on, and the imported ones still verify.
   assert.equal((await keys(home, "new", "--forwarding")).code, 0);
@@ -79,8 +79,8 @@ Deno.test("differences from the settings of postsrsd are named", async () => {
   );
   const { stdout } = await keys(home, "import", "--forwarding", "--settings", settings);
   assert.match(stdout, /A secret with fewer than 16 bytes does not sign: an older key signs, or mail is not rewritten/);
-  assert.match(stdout, /Note: the domain of postsrsd is other\.example, so that bounces to its addresses are rejected/);
-  assert.match(stdout, /Note: postsrsd writes 4 characters of the hash, so that bounces to its addresses are rejected/);
+  assert.match(stdout, /Note: the domain of postsrsd is other\.example, so bounces to its addresses are rejected/);
+  assert.match(stdout, /Note: postsrsd writes 4 characters of the hash, so bounces to its addresses are rejected/);
 });
 
 Deno.test("a secret is never for forwarded mail and for an identity", async () => {
@@ -98,12 +98,12 @@ Deno.test("a secret is never for forwarded mail and for an identity", async () =
 
 const errors: [args: string[], code: number, error: RegExp, more?: string][] = [
   [["new", "--forwarding"], 78, /forwarding\.domain is not set: set it, or have its lines printed with/, ""],
-  [["list", "--forwarding", "--address", "greg@example.org"], 64, /--forwarding and --address cannot be used together/],
+  [["list", "--forwarding", "--address", "greg@example.org"], 64, /--forwarding and --address cannot be combined/],
   [["retire", "k1", "--forwarding"], 78, /Key file does not exist: countersign keys new --forwarding/],
   [["import", "--settings", "x"], 64, /Option --settings is for --forwarding only/],
-  [["import", "x", "--forwarding", "--settings", "x"], 64, /--settings names the secrets, without FILE and --from/],
+  [["import", "x", "--forwarding", "--settings", "x"], 64, /--settings cannot be combined with FILE or --from/],
   [["import", "--forwarding", "--settings", "missing"], 74, /missing: File cannot be read/],
-  [["import", "--forwarding", "--settings", `${FOLDER}/keys`], 65, /keys: These are not settings of postsrsd/],
+  [["import", "--forwarding", "--settings", `${FOLDER}/keys`], 65, /keys: File does not contain settings of postsrsd/],
   [["list", "--settings", "x"], 64, /Option --settings is for import only/],
 ];
 for (const [args, code, error, more] of errors) {

@@ -281,7 +281,7 @@ Deno.test("imported secrets verify what the other software signed, and do not si
     const again = await countersign(home, ["keys", "import", "-", ...args], text);
     assert.deepEqual(again, {
       code: 0,
-      stdout: "Nothing was imported: the file already has these secrets\n",
+      stdout: "Nothing was imported: the file already contains these secrets\n",
       stderr: "",
     });
     assert.equal(home.read(KEYS), whole);
@@ -347,7 +347,7 @@ const errors: [args: string[], stdin: string, message: RegExp, status: number][]
     /Key id k1 is or was the id of another key/,
     64,
   ],
-  [["import", "-", "--from", "postsrsd", "--address", "ann@example.org", "--id", "p"], "a\nb", /for one secret/, 64],
+  [["import", "-", "--from", "postsrsd", "--address", "ann@example.org", "--id", "p"], "a\nb", /with one secret/, 64],
   [
     ["new", "--address", "ann@example.org", "--signs-from", "2026-01-01"],
     "",

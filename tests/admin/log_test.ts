@@ -191,7 +191,7 @@ class Follower {
     try {
       this.#child.kill("SIGKILL");
     } catch {
-      // It has ended.
+      // It has exited.
     }
     await this.#reader.cancel();
     await this.#child.status;

@@ -36,7 +36,7 @@ Deno.test("logins are added, changed, listed and removed, and other lines are ke
 
   assert.equal((await passwd(home, ["change", "ann@example.org"], "new\n")).code, 0);
   assert.equal(await verified(home, "ann@example.org", "new"), "mail:/var/vmail/ann");
-  oneLine(await passwd(home, ["add", "greg"], "x\n"), 64, /Login greg exists: passwd change greg$/m);
+  oneLine(await passwd(home, ["add", "greg"], "x\n"), 64, /Login greg already exists: passwd change greg$/m);
   assert.equal((await passwd(home, ["remove", "greg"])).code, 0);
   assert.equal(await verified(home, "greg", "secret"), 10);
   assert.match(home.read("users"), /^# people\nann@example\.org:\$scrypt\$ln=14,r=8,p=1\$/);
@@ -45,13 +45,13 @@ Deno.test("logins are added, changed, listed and removed, and other lines are ke
 Deno.test("wrong use", async () => {
   using home = new Home();
   const cases: [string[], string, RegExp][] = [
-    [["add"], "", /No login given/],
+    [["add"], "", /LOGIN is missing/],
     [["add", "a b"], "x", /Login "a b" is not valid/],
     [["add", "a:b"], "x", /is not valid/],
     [["add", "greg"], "\n", /password is empty/],
     [["add", "greg"], "x".repeat(256), /longer than 255 bytes/],
     [["add", "greg", "--home", "/x"], "x", /--home requires --user/],
-    [["remove", "greg"], "", /is not in this file/],
+    [["remove", "greg"], "", /does not exist/],
     [["change", "greg", "--user", "x"], "", /are for add/],
     [["list", "x"], "", /Unknown argument "x"/],
     [["drop", "x"], "", /use list, add, change or remove/],

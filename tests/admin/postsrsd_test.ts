@@ -106,14 +106,14 @@ Deno.test("version 2 may name a file of domains", () => {
 });
 
 const errors: [text: string, error: RegExp][] = [
-  ["", /These are not settings of postsrsd/],
-  ["c2VjcmV0Cg==\n", /These are not settings of postsrsd/],
-  ["a secret\nanother\n", /These are not settings of postsrsd/],
-  ["domains = {\n", /These are not settings of postsrsd/],
-  ["domains = \n", /These are not settings of postsrsd/],
-  ['domains = {"a.example" "unclosed\n', /These are not settings of postsrsd/],
-  ["domains = {}\n", /The settings of postsrsd name no domain/],
-  [DEBIAN.replace("SRS_DOMAIN=", "#SRS_DOMAIN="), /The settings of postsrsd name no domain/],
+  ["", /File does not contain settings of postsrsd/],
+  ["c2VjcmV0Cg==\n", /File does not contain settings of postsrsd/],
+  ["a secret\nanother\n", /File does not contain settings of postsrsd/],
+  ["domains = {\n", /File does not contain settings of postsrsd/],
+  ["domains = \n", /File does not contain settings of postsrsd/],
+  ['domains = {"a.example" "unclosed\n', /File does not contain settings of postsrsd/],
+  ["domains = {}\n", /The settings of postsrsd do not set a domain/],
+  [DEBIAN.replace("SRS_DOMAIN=", "#SRS_DOMAIN="), /The settings of postsrsd do not set a domain/],
   ["SRS_DOMAIN=`postconf -h mydomain`\n", /Setting SRS_DOMAIN of postsrsd is computed: "`postconf -h mydomain`"/],
 ];
 for (const [text, error] of errors) {

@@ -44,7 +44,7 @@ Deno.test("sandbox writes, rewrites, prints and removes the file", async () => {
   assert.equal((await countersign(home, ["sandbox", "--remove"])).stdout, `Removed: ${path}\n`);
   assert.equal((await countersign(home, ["sandbox", "--remove"])).stdout, `${path} does not exist\n`);
   oneLine(await countersign(home, ["sandbox"]), 78, /config\.toml:\d+: /);
-  oneLine(await countersign(home, ["sandbox", "--print", "--remove"]), 64, /exclude each other/);
+  oneLine(await countersign(home, ["sandbox", "--print", "--remove"]), 64, /cannot be combined/);
 });
 
 Deno.test("the parents of writable folders are created, because the programs may not create them", async () => {

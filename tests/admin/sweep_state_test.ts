@@ -113,7 +113,7 @@ Deno.test("what cannot be read is reported, and tried again", async () => {
     const { report } = await sweepHere(home);
     assert.equal(report.judged, 1);
     assert.deepEqual(report.failureLines(), [
-      `${path}: Message cannot be read: Permission denied (os error 13); it is tried again next time`,
+      `${path}: Message cannot be read: Permission denied (os error 13); the next sweep tries again`,
     ]);
   } finally {
     Deno.openSync = openSync;
@@ -155,7 +155,7 @@ Deno.test("one maildir that cannot be swept does not stop the others", async () 
   const lock = `.local/state/countersign/sweep/${digest(`${home.path}/Mail/Inbox`)}/lock`;
   Deno.mkdirSync(`${home.path}/${lock}`, { recursive: true });
   const ran = await countersign(home, ["sweep", "Mail/Inbox", "Mail/Lists"]);
-  oneLine(ran, 75, /^sweep: \S*Mail\/Inbox: .*State cannot be written: .*; it is tried again next time$/m);
+  oneLine(ran, 75, /^sweep: \S*Mail\/Inbox: .*State cannot be written: .*; the next sweep tries again$/m);
   assert.deepEqual([home.names(), home.names("Mail/Spam")], [["new/1.x"], ["new/2.x"]]);
 });
 

@@ -151,7 +151,7 @@ Deno.test("the first sweep judges unread messages, and of the others those of th
   );
   const ran = await home.sweep();
   assert.match(ran.stdout, /^4 messages judged: 4 forged\n/);
-  assert.match(ran.stdout, /^3 messages left, because it arrived too long ago to be judged$/m);
+  assert.match(ran.stdout, /^3 messages left in place \(arrived too long ago\)$/m);
   assert.deepEqual(home.names("Mail/Spam"), ["new/2.x"]);
   assert.match((await home.sweep("--all", "--days", "23")).stdout, /^4 messages judged: 4 forged\n4 messages moved/);
 });
@@ -176,13 +176,13 @@ Deno.test("errors are one line", async (t) => {
   home.maildir("Mail/Spam");
   home.put("new/1.x", forged());
   const table: [args: string[], code: number, error: RegExp][] = [
-    [["sweep"], 64, /No maildir given/],
+    [["sweep"], 64, /MAILDIR is missing/],
     [["sweep", "Mail/None"], 74, /Mail\/None: Maildir cannot be read: No such file or directory/],
     [["sweep", "Mail/Inbox", "Mail"], 74, /Mail: Maildir cannot be read: it is not a maildir/],
     [["sweep", "Mail/Spam"], 64, /Mail\/Spam: This is the spam maildir/],
     [["sweep", "Mail/Inbox", "--days", "24"], 64, /Option --days is "24", not a number from 1 to 23/],
-    [["sweep", "Mail/Inbox", "--watch", "--dry-run"], 64, /exclude each other/],
-    [["sweep", "Mail/Inbox", "--quiet", "--json"], 64, /exclude each other/],
+    [["sweep", "Mail/Inbox", "--watch", "--dry-run"], 64, /cannot be combined/],
+    [["sweep", "Mail/Inbox", "--quiet", "--json"], 64, /cannot be combined/],
   ];
   for (const [args, code, error] of table) {
     await t.step(args.join(" "), async () => {
@@ -244,7 +244,7 @@ Deno.test("keys that cannot verify: too old, and dated in the future", async (t)
     using home = new Laptop();
     home.write(".config/countersign/keys", key(100), 0o600);
     home.put("new/1.x", forged());
-    oneLine(await home.sweep("--quiet"), 75, /dated in the future.*; it is tried again next time/);
+    oneLine(await home.sweep("--quiet"), 75, /dated in the future.*; the next sweep tries again/);
     home.write(".config/countersign/keys", key(-100), 0o600);
     assert.match((await home.sweep()).stdout, /^1 message judged: 1 forged\n1 message moved/);
   });
@@ -333,7 +333,7 @@ Deno.test("a message that the user moves back is left, also if the sweep was kil
   }
   assert.deepEqual(home.names("Mail/Spam"), ["new/1.x"]);
   Deno.renameSync(`${spam}/new/1.x`, `${inbox}/cur/2.y:2,S`);
-  assert.match((await home.sweep()).stdout, /^1 message left, because you moved it back$/m);
+  assert.match((await home.sweep()).stdout, /^1 message left in place \(moved back by you\)$/m);
   assert.deepEqual(home.names(), ["cur/2.y:2,S"]);
 });
 

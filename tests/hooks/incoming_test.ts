@@ -81,7 +81,7 @@ Deno.test("--config and COUNTERSIGN_CONFIG choose the settings file, also if it 
 });
 
 Deno.test("under qmail SENDER must be set", async () => {
-  const message = /^incoming: SENDER is not set: run the hook by qmail-local, or give --as$/m;
+  const message = /^incoming: SENDER is not set: run the hook from qmail-local, or add --as$/m;
   for (const mail of [FORGED, ORDINARY, `Return-Path: <>\nDelivered-To: ${PLAIN}\n${FORGED}`]) {
     for (const recipient of [PLAIN, FORGED_SRS, signed()]) {
       for (const args of [[], ["--maildir", "Maildir"]]) {

@@ -35,7 +35,7 @@ Deno.test("error messages quote the argument that is not understood", { permissi
     [["--nonsense"], /Unknown argument "--nonsense"/],
     [["maildir"], /Unknown argument "maildir"/],
     [["--forward=x"], /Unknown argument "--forward=x"/],
-    [["--forward", "--maildir", "/m"], /exclude each other/],
+    [["--forward", "--maildir", "/m"], /cannot be combined/],
     [["--help", "--forward"], /Unknown argument "--help"/],
     [["--as", "qmail\nx"], /"qmail\\nx"/],
     [["--as", "postfix", "--", "a@b", "c@d", "e@f"], /^2 recipients in one delivery$/],

@@ -120,7 +120,7 @@ onPostfix("three accounts of a real Postfix with logins", async (t) => {
       found!,
       /^The signed sender of greg@work\.example is rejected: SERVER rejected the recipient: "553 5\.7\.1 <SRS0=…=work\.example=/,
     );
-    assert.match(found!, / \| In this \[\[account\]\]: sender = "plain"$/);
+    assert.match(found!, / \| Set sender = "plain" in this \[\[account\]\]$/);
     home.write(config, settings);
   });
   await t.step("a wrong password", async () => {

@@ -99,7 +99,7 @@ export class ChainHome implements AsyncDisposable {
       try {
         child.kill("SIGTERM");
       } catch {
-        // It has ended.
+        // It has exited.
       }
       await child.status;
     }

@@ -49,7 +49,7 @@ async function quiet(home: Member): Promise<void> {
     try {
       return /^\d+$/.test(name) && Deno.readTextFileSync(`/proc/${name}/environ`).includes(`HOME=${home.path}\0`);
     } catch {
-      return false; // It has ended.
+      return false; // It has exited.
     }
   };
   await until("the end of all programs", () => ![...Deno.readDirSync("/proc")].some(hasThisHome));

@@ -81,7 +81,7 @@ const ACCOUNTS: readonly Row[] = [
     args: [ANN],
     mail: letter(CLUB),
     msmtp: ok("the default, with its `from` as envelope sender", "isp", "customer42@isp.example"),
-    shim: fails("64: no envelope sender is made up", 64, /^shim: Envelope sender unknown: give one with -f/),
+    shim: fails("64: no envelope sender is made up", 64, /^shim: Envelope sender unknown: set it with -f/),
   },
   {
     what: "Resent-From of a message that is sent again",

@@ -208,7 +208,7 @@ export class Root {
       try {
         if (/^\d+$/.test(name) && Deno.readLinkSync(`/proc/${name}/root`) === this.path) yield Number(name);
       } catch {
-        // It has ended.
+        // It has exited.
       }
     }
   }
@@ -225,7 +225,7 @@ export class Root {
         try {
           Deno.kill(pid, "SIGKILL");
         } catch {
-          // It has ended.
+          // It has exited.
         }
       }
       await new Promise((done) => setTimeout(done, 5));

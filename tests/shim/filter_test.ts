@@ -41,7 +41,7 @@ Deno.test("--envelope prints the sender and the recipients before the message", 
   const bounce = await home.shim(["--filter", "--envelope", "-f", "<>", "--", "ann@example.net"], MAIL);
   assert.match(bounce.stdout, /^\nann@example\.net\n\nFrom: /);
   const stranger = await home.shim(["--filter", "--envelope", "--", "ann@example.net"], MAIL.replace("greg", "eve"));
-  oneLine(stranger, 64, /Envelope sender unknown: give one with -f$/m);
+  oneLine(stranger, 64, /Envelope sender unknown: set it with -f$/m);
 });
 
 Deno.test("the Received fields of the mail server in front are kept, and do not prevent signing; more do", async () => {

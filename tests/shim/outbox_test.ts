@@ -106,7 +106,7 @@ Deno.test("errors of settings and arguments are reported at once, and nothing is
     oneLine(await home.shim(["-Z", "ann@example.net"], letter("1")), 64, /Unknown option "-Z"/);
     oneLine(await home.shim([], letter("1")), 64, /No recipients given/);
     const stranger = letter("1").replace("greg@example.org", "jo@other.example");
-    oneLine(await home.shim(["ann@example.net"], stranger), 64, /Envelope sender unknown: give one with -f/);
+    oneLine(await home.shim(["ann@example.net"], stranger), 64, /Envelope sender unknown: set it with -f/);
     home.settings(`${toServer(sink.port, 'ca = "missing.pem"\n')}[outbox]\nwhen = "${when}"\n`);
     oneLine(await home.shim(["ann@example.net"], letter("1")), 78, /missing\.pem: CA file does not exist/);
     home.serve(sink, when);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { decodeLatin1, encodeLatin1 } from "../../lib/bytes.ts";
 import { ClientInput } from "../../submit/client.ts";
-import { DataRefused, DataSource } from "../../submit/data.ts";
+import { DataRejected, DataSource } from "../../submit/data.ts";
 
 /** Reads content that arrives in packets which end at these places. @returns it, and what follows */
 async function read(content: string, cuts: readonly number[], limit = 0): Promise<[string, string]> {
@@ -49,7 +49,7 @@ Deno.test("whatever is sent, nothing after a lone dot beside a bare LF or CR is 
     const end = `${content}\r\n.\r\n`.indexOf("\r\n.\r\n") + 5;
     const whole = `${content}\r\n.\r\nNOOP\r\n`;
     const got = await read(whole, cuts).catch((error) => error);
-    if (got instanceof Error) return assert.ok(got instanceof DataRefused && /\r(?!\n)/.test(whole.slice(0, end)));
+    if (got instanceof Error) return assert.ok(got instanceof DataRejected && /\r(?!\n)/.test(whole.slice(0, end)));
     assert.equal(got[1], whole.slice(end));
     assert.doesNotMatch(got[0], /\r/);
   }));
@@ -66,7 +66,7 @@ Deno.test("NUL, a bare CR, and too many bytes are refused after the end was read
   for (const content of ["a\0b", "a\rb", "\r", "x\r\r"]) {
     await assert.rejects(
       read(`${content}\r\n.\r\n`, [1]),
-      (error) => error instanceof DataRefused && error.code === "550 5.6.0",
+      (error) => error instanceof DataRejected && error.code === "550 5.6.0",
     );
   }
   await assert.rejects(read(`${"z".repeat(100)}\r\n.\r\n`, [], 100), { code: "552 5.3.4" });

@@ -148,7 +148,13 @@ Deno.test("commands out of order, and parameters that are not supported", async 
 Deno.test("whom a login may send as: by default the identities", async () => {
   const from = (author: string) => MAIL.replace("greg@example.org", author);
   const cases: [check: string, login: string, mailFrom: string, content: string, code: RegExp][] = [
-    ["identities", "greg", "eve@example.com", MAIL, /^550 5\.7\.1 Not sent: "eve@example\.com" is not an address/],
+    [
+      "identities",
+      "greg",
+      "eve@example.com",
+      MAIL,
+      /^550 5\.7\.1 Not sent: "eve@example\.com" is not one of your addresses/,
+    ],
     ["identities", "greg", "greg@example.org", from("eve@example.com"), /^550 5\.7\.1 /],
     ["identities", "greg", "", MAIL, /^250 /],
     ["identities", "greg", "greg@example.org", `From: eve@example.com\r\n${MAIL}`, /^550 .*more than one From/],
@@ -187,7 +193,10 @@ Deno.test("wrong rules are reported with their line, and the client gets 451", a
   for (
     const [rules, message] of [
       ["\ngreg@laptop.example:Greg\n", /rules:2: Rule is not of the form key:name:address:/],
-      ["a@b.example:G:eve@example.com:\n", /rules:1: Address "eve@example\.com" belongs to no identity: add it/],
+      [
+        "a@b.example:G:eve@example.com:\n",
+        /rules:1: Address "eve@example\.com" does not belong to an identity: add it/,
+      ],
     ] as const
   ) {
     using home = homeWith();

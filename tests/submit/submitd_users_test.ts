@@ -6,7 +6,7 @@ import { hashPassword } from "../../submit/backends/scrypt.ts";
 import { MAIL, RawSmtp } from "./raw_smtp.ts";
 import { SubmitdHome } from "./submitd_home.ts";
 
-const NOT_YOURS = /^550 5\.7\.1 Not sent: "eve@example\.com" is not an address of yours$/;
+const NOT_YOURS = /^550 5\.7\.1 Not sent: "eve@example\.com" is not one of your addresses$/;
 
 for (const check of ["identities", "login", "any"]) {
   Deno.test(`check_sender = "${check}": a foreign MAIL FROM, a foreign From, both`, async () => {

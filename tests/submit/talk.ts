@@ -102,7 +102,7 @@ export class Talk implements AsyncDisposable {
     try {
       this.#child.kill("SIGTERM");
     } catch {
-      // It has ended.
+      // It has exited.
     }
     await this.#reader.cancel().catch(() => {});
     await this.#child.status;

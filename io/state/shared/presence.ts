@@ -1,5 +1,5 @@
 /**
- * Hosts that share a Redis report every few seconds that they can remember what they send. While one of them has not
+ * Hosts that share a Redis server report every few seconds that they can remember sent mail. While one of them has not
  * reported, a door rejects no bounce because of its content: that host may send mail which it cannot remember.
  *
  * A host that cannot remember a message holds it until its last report has become too old for every door, and does not

@@ -87,7 +87,7 @@ Deno.test("no report about a report: it is kept, logged and told, and nothing lo
   assert.deepEqual([box.names("queue"), box.names("undelivered").length, sink.accepted.length], [[], 1, 0]);
   assert.match(
     printed.join("\n"),
-    /^A report for greg@example\.org was refused, and nobody can be told by mail: \S+\/undelivered\/\w+$/,
+    /^A report for greg@example\.org was rejected, and the sender cannot be notified by mail: \S+\/undelivered\/\w+$/,
   );
   assert.match(box.log, /result=undelivered/);
   const message = Deno.readTextFileSync(`${box.folder}/undelivered/${box.names("undelivered")[0]}/message`);
@@ -102,7 +102,7 @@ Deno.test("a message with the null sender is kept when it is refused, because no
   using box = new Box("");
   box.configure(sink.port);
   await box.keep("ann@example.net", { sender: { address: null, scheme: "none" }, owner: undefined });
-  assert.match((await box.run()).join("\n"), /^A message for ann@example\.net was refused/);
+  assert.match((await box.run()).join("\n"), /^A message for ann@example\.net was rejected/);
   assert.equal(box.names("undelivered").length, 1);
 });
 

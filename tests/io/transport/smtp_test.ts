@@ -439,7 +439,7 @@ Deno.test("no server, an unknown host name, no sender, an invalid recipient", as
   await fails(
     send(sink, undefined, { ...TO_BOTH, sender: undefined }),
     64,
-    /^Envelope sender unknown: give one with -f/,
+    /^Envelope sender unknown: set it with -f/,
   );
   assert.equal(sink.lines.length, 0);
   const odd = { ...TO_BOTH, recipients: [ann, { local: '"a\r\nQUIT"', domain: "example.net" }] };
