@@ -90,6 +90,7 @@ const CONVERSATIONS: Record<
 async function run(engine: Engine): Promise<void> {
   const { settings } = engine.loaded;
   if (settings.serve.socket_folder === "") throw new Fail("config", "serve.socket_folder is not set");
+  checkPermitted(settings);
   const stop = signalled("SIGTERM", "SIGINT");
   Deno.addSignalListener("SIGHUP", () => engine.update());
   const servers: SocketServer[] = [];
@@ -111,6 +112,16 @@ async function run(engine: Engine): Promise<void> {
     stopCleaning();
     store?.close();
   }
+}
+
+/**
+ * Checks that the sandbox file knows of this program: with the sockets of systemd it would run, but log and remember nothing.
+ *
+ * @throws {Fail} `config`
+ */
+function checkPermitted({ state: { folder } }: Settings): void {
+  if (Deno.permissions.querySync({ name: "write", path: folder }).state === "granted") return;
+  throw new Fail("config", "The sandbox file does not permit writing state.folder", { fix: "countersign sandbox" });
 }
 
 /** A socket with its name, and its location for messages. */

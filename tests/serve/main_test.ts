@@ -143,6 +143,17 @@ Deno.test("serve: with the sandbox file of an earlier version it says what to ru
   );
 });
 
+Deno.test("serve: without permissions in the sandbox file it does not start, also with the sockets of systemd", async () => {
+  using home = new EngineHome();
+  home.write("sockets/.keep", "");
+  confine(home);
+  const none = home.read("site.sandbox").split("\n").filter((line) => !line.startsWith("serve "));
+  home.write("site.sandbox", none.join("\n"));
+  const { code, stderr } = await run(home, "--config", home.source.file);
+  assert.equal(code, 78);
+  assert.equal(stderr, "serve: The sandbox file does not permit writing state.folder: countersign sandbox\n");
+});
+
 Deno.test("serve: exit statuses and messages for invalid options and settings", async (t) => {
   const rows: [string, (home: EngineHome) => string[], number, RegExp][] = [
     ["no settings", (home) => ["--config", `${home.path}/none.toml`], 78, /none\.toml/],
