@@ -1,7 +1,9 @@
 /** Counts what the clients of an address do: their connections, and their failed logins. */
 
-/** How often a login may fail: for a connection, and for an address within the time. */
-const [MAX_TRIES, MAX_FAILURES, FAILURE_MS] = [3, 20, 600_000];
+/** How often a login may fail on a connection. */
+export const MAX_TRIES = 3;
+/** How often logins from a network may fail within that many milliseconds. */
+const [MAX_FAILURES, FAILURE_MS] = [20, 600_000];
 
 /** Addresses whose failures are remembered; more would be an attack from everywhere. */
 const MAX_REMEMBERED = 10_000;
@@ -41,7 +43,7 @@ export class Clients {
     };
   }
 
-  /** Counts a failed login. @param tries those of the connection, with this one. @returns whether more are allowed */
+  /** Counts a wrong login. @param tries those of the connection, with this one. @returns whether more are allowed */
   failed(ip: string, tries: number, now: number): boolean {
     const network = networkOf(ip);
     const all = [...this.#recent(network, now), now].slice(-MAX_FAILURES);

@@ -10,7 +10,7 @@ import { type AuthBackend, parseAuth } from "../../lib/settings/submission.ts";
 import { authenticate, type Authenticated } from "../auth/backend.ts";
 import { holdFailure } from "../auth/hold.ts";
 import type { Certificate } from "./certificate.ts";
-import { plainAddress } from "./clients.ts";
+import { MAX_TRIES, plainAddress } from "./clients.ts";
 import { deliver, type DeliverOptions } from "./deliver.ts";
 import { checkPath, CommandRejected } from "./envelope.ts";
 import type { Door } from "./listen.ts";
@@ -110,6 +110,7 @@ export class Service {
       onMailFrom: (address, session, done) => done(refusal(() => this.#mail(address, session))),
       onRcptTo: (address, session, done) => done(refusal(() => this.#rcpt(address, session))),
       onData: (stream, session, done) => {
+        this.#sending++;
         this.#data(stream, session).then(
           (reply) => {
             const [, code, text] = /^(\d{3}) (.*)$/s.exec(reply)!;
@@ -120,7 +121,10 @@ export class Service {
             this.#options.report(errorText(error));
             done(new CommandRejected(451, "4.3.0 The message cannot be sent now, try again later"));
           },
-        );
+        ).finally(() => {
+          // Only now is the reply sent: before it, a 421 would make the client send the message again.
+          if (--this.#sending === 0) this.#idle();
+        });
       },
     };
   }
@@ -132,6 +136,7 @@ export class Service {
     const state = this.#state(session);
     const tries = ++state.tries;
     let failure = new CommandRejected(535, "5.7.8 Login or password is wrong");
+    let more = tries < MAX_TRIES;
     try {
       const found = await authenticate(this.#auth, user, password, ip);
       if (found !== undefined) {
@@ -139,11 +144,11 @@ export class Service {
         return found;
       }
       this.#options.report(`login failed from ${ip}: user=${quoteAll(user.slice(0, 80))} tries=${tries}`);
+      more = this.#options.door.clients.failed(ip, tries, Date.now());
     } catch (error) {
       this.#options.report(errorText(error));
       failure = new CommandRejected(454, "4.7.0 Logins cannot be checked now");
     }
-    const more = this.#options.door.clients.failed(ip, tries, Date.now());
     await holdFailure(begun);
     if (!more) throw new CommandRejected(421, "4.7.0 Too many failed logins");
     throw failure;
@@ -174,19 +179,14 @@ export class Service {
   async #data(stream: AsyncIterable<Uint8Array>, session: SMTPServerSession): Promise<string> {
     const who = this.#who(session);
     const { sender, recipients } = this.#state(session);
-    this.#sending++;
-    try {
-      const transaction = {
-        who,
-        sender,
-        recipients: [...recipients.values()],
-        ip: plainAddress(session.remoteAddress),
-        protocol: session.transmissionType,
-      };
-      return await deliver(stream, transaction, this.#options) ?? "451 4.4.2 Disconnected";
-    } finally {
-      if (--this.#sending === 0) this.#idle();
-    }
+    const transaction = {
+      who,
+      sender,
+      recipients: [...recipients.values()],
+      ip: plainAddress(session.remoteAddress),
+      protocol: session.transmissionType,
+    };
+    return await deliver(stream, transaction, this.#options) ?? "451 4.4.2 Disconnected";
   }
 
   #state(session: SMTPServerSession): State {

@@ -1,0 +1,159 @@
+/** The installed submitd with swaks, msmtp, mutt and git send-email. */
+import assert from "node:assert/strict";
+import { fieldOf, isFile } from "../rig.ts";
+import { stubArguments, stubInput, stubRuns } from "../stub.ts";
+import { MAIL, RawSmtp } from "../submit/raw_smtp.ts";
+import { lacking, tests } from "./need.ts";
+import { freePort, until } from "./postfix.ts";
+import { SubmitdSite, USER } from "./submitd_site.ts";
+
+const missing: string[] = [];
+for (const program of ["swaks", "msmtp", "mutt", "git"]) missing.push(await lacking(program));
+missing.push(await lacking("git-send-email", "git-email libauthen-sasl-perl"));
+/** Without it git send-email cannot log in. */
+const gitCanLogIn = isFile("/usr/share/perl5/Authen/SASL.pm");
+const test = tests(missing.filter((one) => one !== "").join("; "));
+
+test("submitd with real clients, as a user without privileges, in its sandbox", async (t) => {
+  await using site = await SubmitdSite.make();
+  const { home } = site;
+  await site.start();
+
+  const sentBy = async (argv: string[], input = "", env: Record<string, string> = {}) => {
+    const before = stubRuns(home);
+    const ran = await home.run(argv, input, env);
+    assert.equal(ran.code, 0, `${ran.stdout}${ran.stderr}${site.stderr}`);
+    assert.equal(stubRuns(home), before + 1, `${ran.stdout}${ran.stderr}`);
+    assert.match(stubArguments(home)[2]!, /^SRS0=.*@srs\.example\.org$/);
+    assert.match(fieldOf(stubInput(home), "X-Msgauth"), /^v1\.k1\./);
+    return ran.stdout;
+  };
+
+  const swaks = ["swaks", "--from", "greg@example.org", "--to", "ann@example.net", "--auth-user", "greg"];
+  for (const mechanism of ["PLAIN", "LOGIN"]) {
+    await t.step(`swaks: ${mechanism} over STARTTLS and TLS`, async () => {
+      const auth = ["--auth-password", "secret", "--auth", mechanism];
+      const text = await sentBy([...swaks, ...auth, "--server", `localhost:${site.port}`, "--tls"]);
+      assert.match(text, /<- {2}250-STARTTLS\n(?:<- .*\n)* -> STARTTLS\n/);
+      assert.doesNotMatch(text, /^<- .*AUTH/m);
+      assert.match(text, /^<~ {2}250-AUTH PLAIN LOGIN\n/m);
+      await sentBy([...swaks, ...auth, "--server", `localhost:${site.tls}`, "--tls-on-connect"]);
+    });
+  }
+
+  await t.step("swaks without TLS, and with a wrong password", async () => {
+    const server = ["--server", `localhost:${site.port}`];
+    const plain = await home.run([...swaks, "--auth-password", "secret", ...server]);
+    assert.notEqual(plain.code, 0);
+    assert.match(plain.stdout + plain.stderr, /Host did not advertise authentication/);
+    const wrong = await home.run([...swaks, "--auth-password", "wrong", ...server, "--tls", "--auth", "PLAIN"]);
+    assert.match(wrong.stdout, /<~\* 535 5\.7\.8 Login or password is wrong/);
+    assert.match(site.stderr, /\nsubmitd: login failed from 127\.0\.0\.1: user="greg" tries=1\n/);
+  });
+
+  for (const [how, starttls] of [["STARTTLS", "on"], ["TLS", "off"]] as const) {
+    await t.step(`msmtp over ${how}`, async () => {
+      const port = starttls === "on" ? site.port : site.tls;
+      const tls = ["--tls=on", `--tls-starttls=${starttls}`, `--tls-trust-file=${site.ca}`];
+      const login = ["--auth=login", "--user=greg", "--passwordeval=echo secret", "--from=greg@example.org"];
+      await sentBy(
+        ["msmtp", "--host=localhost", `--port=${port}`, ...tls, ...login, "--", "ann@example.net", "bob@example.net"],
+        "From: greg@example.org\nTo: ann@example.net\nSubject: Hi\n\n.\n..\nBye.\n",
+      );
+      assert.deepEqual(stubArguments(home).slice(-2), ["ann@example.net", "bob@example.net"]);
+      assert.ok(stubInput(home).endsWith("\n\n.\n..\nBye.\n"));
+    });
+
+    await t.step(`mutt's smtp_url over ${how}`, async () => {
+      const url = starttls === "on" ? `smtp://greg@localhost:${site.port}/` : `smtps://greg@localhost:${site.tls}/`;
+      const settings = [
+        `set smtp_url="${url}" smtp_pass="secret" smtp_authenticators="plain"`,
+        `set ssl_ca_certificates_file="${site.ca}" ssl_force_tls=yes ssl_starttls=yes`,
+        'set from="greg@example.org" copy=no use_envelope_from=yes envelope_from_address="greg@example.org"',
+      ];
+      const rc = home.write("muttrc", `${settings.join("\n")}\n`);
+      await sentBy(["mutt", "-n", "-F", rc, "-s", "Hi", "ann@example.net"], "Hello.\n", { TERM: "dumb" });
+    });
+
+    await t.step({
+      name: `git send-email over ${how}`,
+      ignore: !gitCanLogIn,
+      fn: async () => {
+        const patch =
+          "From 0123456789012345678901234567890123456789 Mon Sep 17 00:00:00 2001\nFrom: Greg <greg@example.org>\n" +
+          "Date: Sat, 28 Nov 2026 00:00:00 +0000\nSubject: [PATCH] One\n\n---\n-- \n2.39\n";
+        const file = home.write("0001-one.patch", patch);
+        const [port, encryption] = starttls === "on" ? [site.port, "tls"] : [site.tls, "ssl"];
+        await sentBy(
+          [
+            ...["git", "send-email", "--from=Greg <greg@example.org>", "--to=ann@example.net", "--confirm=never"],
+            ...["--smtp-server=localhost", `--smtp-server-port=${port}`, `--smtp-encryption=${encryption}`],
+            ...["--smtp-user=greg", "--smtp-pass=secret", `--smtp-ssl-cert-path=${site.ca}`, "--quiet", file],
+          ],
+          "",
+          {
+            ...{ GIT_COMMITTER_NAME: "Greg", GIT_COMMITTER_EMAIL: "greg@example.org" },
+            ...{ GIT_AUTHOR_NAME: "Greg", GIT_AUTHOR_EMAIL: "greg@example.org" },
+          },
+        );
+      },
+    });
+  }
+
+  await t.step("SIGHUP reloads, SIGTERM ends it after the message in transit", async () => {
+    Deno.kill(site.pid, "SIGHUP");
+    await until("the reload", () => /loaded again/.test(site.stderr), () => site.stderr);
+    using client = await RawSmtp.greg(site.tls, site.ca);
+    await client.begin();
+    await client.send(MAIL);
+    const before = stubRuns(home);
+    const stopped = site.stop();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    assert.match(await client.say("."), /^250 /);
+    assert.match(await client.reply(), /^421 |\(closed\)$/);
+    assert.equal(await stopped, 0);
+    assert.equal(stubRuns(home), before + 1);
+  });
+
+  if (USER !== "") assert.notEqual(Deno.statSync(`${home.path}/.local/state/countersign/log`).uid, 0);
+});
+
+test("killed with SIGKILL before the reply: the message was either sent, or no reply was sent", async () => {
+  await using site = await SubmitdSite.make();
+  const { home } = site;
+  home.write("stub", home.read("stub").replace("exit 0", "sleep 1; echo done >>$HOME/stub.done"), 0o755);
+  await site.start();
+  using client = await RawSmtp.greg(site.tls, site.ca);
+  await client.begin();
+  await client.send(`${MAIL}.\r\n`);
+  await until("the stub", () => stubRuns(home) === 1);
+  await site.kill();
+  assert.doesNotMatch(await client.reply(), /^250 /);
+});
+
+test("sockets of systemd, as a user who could not open the ports", async () => {
+  await using site = await SubmitdSite.make();
+  const { home } = site;
+  const [port, tls] = [freePort(), freePort()];
+  await site.start([
+    "systemd-socket-activate",
+    `--listen=127.0.0.1:${port}`,
+    `--listen=127.0.0.1:${tls}`,
+    "--fdname=submission:submissions",
+    `--setenv=HOME=${home.path}`,
+    "--setenv=PATH=/usr/sbin:/usr/bin:/bin",
+  ]);
+  const opens = () =>
+    Deno.connect({ hostname: "127.0.0.1", port }).then((one) => {
+      one.close();
+      return true;
+    }, () => false);
+  await until("the socket", opens);
+  await until("submitd", () => /Listening on port/.test(site.stderr), () => site.stderr);
+  using client = await RawSmtp.greg(tls, site.ca);
+  assert.match(await client.submit(MAIL), /^250 /, site.stderr);
+  using starttls = await RawSmtp.open(port, site.ca);
+  await starttls.say("EHLO x");
+  await starttls.startTls();
+  assert.equal(stubRuns(home), 1);
+});
