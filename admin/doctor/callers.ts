@@ -100,6 +100,7 @@ export async function filters(
     folder,
     srsDomains: context.srsDomains,
     denied: socketDenied,
+    missing: (path: string) => pathInfo(path).kind === "missing",
   };
   for (const file of textFiles(OPENSMTPD_FILES)) findings.push(...checkOpenSmtpd(file, clients));
   for (const file of textFiles(EXIM_FILES)) findings.push(...checkEximDoor(file, clients));

@@ -2,6 +2,7 @@
  * Checks the mail servers that query `countersign serve` through the socket `lookup`: OpenSMTPD with its filter, Exim with the lines
  * of contrib/exim/door, and qmail-smtpd with hooks/queue.
  */
+import { START } from "./serve.ts";
 import type { Finding, Programs, TextFile } from "./finding.ts";
 import { USUAL_LOOKUP } from "../../lib/paths.ts";
 
@@ -12,6 +13,8 @@ export interface ClientContext {
   readonly lookup: string;
   readonly folder: string;
   readonly srsDomains: readonly string[];
+  /** Returns whether there is certainly no such file. */
+  missing(path: string): boolean;
   /**
    * Returns the first of these users that exists, and why they cannot open a socket; undefined if they can, or if that is
    * unknown.
@@ -31,6 +34,8 @@ export const EXIM_FILES = ["/etc/exim4/exim4.conf", "/etc/exim4/exim4.conf.templ
 export const TCPRULES_FILES = ["/etc/tcp.smtp", "/etc/tcprules.d/tcp.smtp", "/home/vpopmail/etc/tcp.smtp"];
 
 const AWAY = "Nothing listens there, so all mail is accepted unexamined.";
+const UNASKED = "countersign serve cannot be queried, so all mail is accepted unexamined.";
+const QUEUED = "Bounces to signed addresses stay in the queue.";
 
 /** Checks smtpd.conf, if it names the filter. */
 export function checkOpenSmtpd({ file, text }: TextFile, context: ClientContext): Finding[] {
@@ -53,6 +58,7 @@ export function checkOpenSmtpd({ file, text }: TextFile, context: ClientContext)
     );
   }
   checkSocket(line, number, context, add);
+  checkPresent("lookup", context.lookup, UNASKED, number, context, add);
   // smtpd gives a filter the primary group alone.
   const own = /\buser\s+"?([\w.-]+)/.exec(line.slice(line.lastIndexOf('"')))?.[1];
   checkAccess(context.lookup, own === undefined ? SMTPD_USERS : [own], "primary", number, context, add);
@@ -113,9 +119,13 @@ export function checkEximDoor({ file, text }: TextFile, context: ClientContext):
       "exim-map",
       `COUNTERSIGN_MAP is ${map.value}, but serve listens on ${context.folder}/map`,
       map.number,
-      "Bounces to signed addresses stay in the queue.",
+      QUEUED,
       `COUNTERSIGN_MAP = ${context.folder}/map`,
     );
+  }
+  checkPresent("lookup", context.lookup, UNASKED, lookup.number, context, add);
+  if (map !== undefined && context.folder !== "") {
+    checkPresent("map", `${context.folder}/map`, QUEUED, map.number, context, add);
   }
   checkAccess(context.lookup, EXIM_USERS, "all", lookup.number, context, add);
   const uses = (what: RegExp) => lines.some(({ line }) => what.test(line));
@@ -164,6 +174,7 @@ export function checkTcpRules({ file, text }: TextFile, context: ClientContext):
       );
     }
     checkSocket(line, number, context, add);
+    checkPresent("lookup", context.lookup, UNASKED, number, context, add);
     const next = valueOf(line, "COUNTERSIGN_QUEUE") ?? "/var/qmail/bin/qmail-queue";
     const broken = context.programs.trouble(next);
     if (broken !== undefined) {
@@ -211,6 +222,20 @@ function checkSocket(line: string, number: number, { lookup }: ClientContext, ad
   );
 }
 
+/** Reports a socket that does not exist: with systemd, only those whose units are enabled do. */
+function checkPresent(
+  name: string,
+  path: string,
+  why: string,
+  number: number,
+  { missing }: ClientContext,
+  add: Add,
+): void {
+  if (path === "" || !missing(path)) return;
+  const fix = `${START}; with systemd, enable countersign-${name}.socket with ListenStream=${path}`;
+  add(`${name}-missing`, `The socket ${path} does not exist`, number, why, fix);
+}
+
 /** Reports a user who cannot open the socket. */
 function checkAccess(
   socket: string,
@@ -226,8 +251,6 @@ function checkAccess(
   const fix = `Set SocketGroup= in countersign-lookup.socket to the group of ${user}`;
   add("lookup-denied", `${user} cannot open the socket lookup: ${why}`, number, UNASKED, fix);
 }
-
-const UNASKED = "countersign serve cannot be queried, so all mail is accepted unexamined.";
 
 /** Returns the value of a variable: in a command line, or in a rule of tcpserver with any character as quotes. */
 function valueOf(line: string, name: string): string | undefined {

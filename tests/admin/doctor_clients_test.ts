@@ -5,7 +5,8 @@ import type { Finding, TextFile } from "../../admin/doctor/finding.ts";
 import { socketDenied } from "../../admin/doctor/client_access.ts";
 import { ROOT, TempFolder } from "../rig.ts";
 
-const context = (missing = "", lookup = "/run/countersign/lookup", without = ""): ClientContext => ({
+const context = (missing = "", lookup = "/run/countersign/lookup", without = "", absent = ""): ClientContext => ({
+  missing: (path) => path === absent,
   denied: (_, users) => users.includes(without) ? { user: without, why: "the socket has mode 660" } : undefined,
   programs: {
     trouble: (path) => missing !== "" && path.endsWith(missing) ? `${path} does not exist` : undefined,
@@ -15,6 +16,7 @@ const context = (missing = "", lookup = "/run/countersign/lookup", without = "")
   folder: "/run/countersign",
   srsDomains: ["srs.example.org"],
 });
+const LOOKUP = "/run/countersign/lookup";
 const contrib = (name: string) => Deno.readTextFileSync(`${ROOT}/contrib/${name}`);
 const OPENSMTPD = contrib("opensmtpd/smtpd.conf");
 const EXIM = contrib("exim/door/exim.conf");
@@ -74,6 +76,10 @@ const rows: [string, Check, string, ClientContext, ...string[]][] = [
   ["Exim without the door", checkEximDoor, contrib("exim/exim.conf"), context()],
   ["Exim: another socket", checkEximDoor, EXIM, context("", "/srv/lookup"), "exim-lookup"],
   ["Exim: another map", checkEximDoor, EXIM.replace("/run/countersign/map", "/srv/map"), context(), "exim-map"],
+  ["there is no socket", checkOpenSmtpd, OPENSMTPD, context("", undefined, "", LOOKUP), "lookup-missing"],
+  ["qmail: there is no socket", checkTcpRules, RULES, context("", undefined, "", LOOKUP), "lookup-missing"],
+  ["Exim: there is no socket", checkEximDoor, EXIM, context("", undefined, "", LOOKUP), "lookup-missing"],
+  ["Exim: there is no map", checkEximDoor, EXIM, context("", undefined, "", "/run/countersign/map"), "map-missing"],
   ["Exim: the macros alone", checkEximDoor, EXIM.split("# In the ACL for RCPT")[0]!, context(), "exim-acl"],
   ["Exim: no ACL for DATA", checkEximDoor, EXIM.split("# In the ACL for DATA")[0]!, context(), "exim-data"],
   ["Exim: one long line", checkEximDoor, EXIM.replace(/^message_body_newlines.*$/m, ""), context(), "exim-newlines"],
