@@ -141,8 +141,8 @@ function mailbox(text: string): Address | undefined {
 // deno-lint-ignore no-control-regex
 const DOT_STRING = /^(?:[\w!#$%&'*+/=?^`{|}~.-]|[^\x00-\x9f])+$/;
 
-/** Returns the address with a quoted local part if necessary. */
-function quoted(text: string): string {
+/** Returns the address, whose local part has no quotes, with quotes if necessary. */
+export function quoted(text: string): string {
   const at = text.lastIndexOf("@");
   const [local, domain] = [text.slice(0, at), text.slice(at + 1)];
   return DOT_STRING.test(local) ? text : formatAddress({ local: `"${local.replace(/["\\]/g, "\\$&")}"`, domain });

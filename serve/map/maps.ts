@@ -15,7 +15,7 @@ import { isNeed } from "../../incoming/need.ts";
 import { log } from "../../io/system/log.ts";
 import type { Loaded } from "../loaded.ts";
 import type { Protocol } from "../sockets/requests.ts";
-import { forwardSender, NO_KEY, reverseForwarded, type Rewritten, WRONG_HASH } from "./forwarding.ts";
+import { forwardSender, NO_KEY, quoted, reverseForwarded, type Rewritten, WRONG_HASH } from "./forwarding.ts";
 import { netstring, NetstringReader } from "./netstring.ts";
 
 /** What a map knows about a key: the address; why there is none, with whether that is logged; or a temporary error. */
@@ -96,8 +96,8 @@ function reverseSigned(key: string, { loaded, now }: MapContext): Found {
   const { action, identity, reason } = judged.verdict;
   if (action !== "deliver" || identity === undefined) return { why: reason, logged: action !== "deliver" };
   // An address of an identity was signed in lower case, even if its case was changed in transit.
-  const plain = claimOf(local)?.address.toLowerCase() ?? canonicalAddress(identity);
-  return { address: plain };
+  const plain = claimOf(local)?.address.toLowerCase();
+  return { address: plain === undefined ? canonicalAddress(identity) : quoted(plain) };
 }
 
 /** Returns the plain address of a prvs address of an identity. */

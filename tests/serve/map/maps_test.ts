@@ -60,6 +60,8 @@ Deno.test("srs-reverse returns the plain address of what the hook would deliver"
   also.write("site.toml", also.read("site.toml").replace("srs_domain", `also = ["greg+*@example.org"]\nsrs_domain`));
   assert.equal(also.engine.reload(), undefined);
   assert.equal(ask(also, `srs-reverse ${srs("greg+list")}`), "OK greg+list@example.org");
+  // Without quotes, Postfix would take it for two addresses.
+  assert.equal(ask(also, `srs-reverse ${srs("greg+a b")}`), 'OK "greg+a b"@example.org');
 });
 
 Deno.test("prvs returns the plain address of a valid one", () => {
