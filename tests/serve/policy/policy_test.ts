@@ -172,6 +172,20 @@ Deno.test("a request that is too long passes, and its connection is closed", asy
   assert.deepEqual(server.reports, []);
 });
 
+Deno.test("1,000 peers that stop in the middle of a request do not delay another", async () => {
+  using home = new EngineHome();
+  await using server = await RequestsServer.start(policyProtocol(() => home.engine.loaded));
+  const peers: Deno.Conn[] = [];
+  while (peers.length < 1000) peers.push(await server.connect());
+  const part = utf8(`request=smtpd_access_policy\nhelo_name=${"x".repeat(4000)}`);
+  for (const peer of peers) await peer.write(part);
+  const start = performance.now();
+  assert.equal(await server.say(request("", "info@srs.example.org")), "action=550 5.1.1 No such address\n\n");
+  assert.ok(performance.now() - start < 1000);
+  assert.equal(server.connections, 1000);
+  for (const peer of peers) peer.close();
+});
+
 Deno.test("a peer that is slow, idle or does not read is given up; one that is idle without a report", async () => {
   using home = new EngineHome();
   const limits = { idle: 100, request: 100 };
