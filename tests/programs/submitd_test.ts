@@ -131,6 +131,30 @@ test("killed with SIGKILL before the reply: the message was either sent, or no r
   assert.doesNotMatch(await client.reply(), /^250 /);
 });
 
+test("killed under load: every message with a reply 250 was delivered", async () => {
+  await using site = await SubmitdSite.make("", '[transport]\nvia = "maildir"\nmaildir = "~/out"');
+  for (let round = 0; round < 3; round++) {
+    await site.start();
+    const accepted: string[] = [];
+    const send = async (client: number) => {
+      using one = await RawSmtp.greg(site.tls, site.ca);
+      for (let n = 0; n < 200; n++) {
+        const id = `<${round}.${client}.${n}@example.org>`;
+        if (!/^250 /.test(await one.submit(MAIL.replace("<1@example.org>", id)))) return;
+        accepted.push(id);
+      }
+    };
+    // A client whose connection is cut gives up.
+    const sending = [0, 1, 2, 3].map((client) => send(client).catch(() => {}));
+    await until("messages", () => accepted.length > 40);
+    await site.kill();
+    await Promise.all(sending);
+    await site.stop();
+    const mails = site.home.mails("out").join("");
+    for (const id of accepted) assert.ok(mails.includes(id), id);
+  }
+});
+
 test("sockets of systemd, as a user who could not open the ports", async () => {
   await using site = await SubmitdSite.make();
   const { home } = site;
