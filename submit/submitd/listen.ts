@@ -103,6 +103,7 @@ export class Door {
     };
     this.#open.set(name, entry);
     socket.once("close", entry.closed);
+    socket.on("error", () => {}); // smtp-server listens for errors only from the next turn of the event loop on
     service.emit("connection", socket);
   }
 }
