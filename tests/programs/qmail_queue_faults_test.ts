@@ -33,6 +33,14 @@ Deno.test("whatever fails, the message goes to qmail-queue", async (t) => {
     "there is no room for temporary files",
     () => arrives(/^queue: .*nowhere cannot be written; the message is not examined/, { TMPDIR: at("nowhere") }),
   );
+  await t.step("only one of the temporary files can be created: nothing is left", async () => {
+    const line = `#!/bin/sh\nmkdir -p "${at("countersign.half")}/envelope" && echo "${at("countersign.half")}"\n`;
+    const folder = site.home.write("half/mktemp", line, 0o755).replace(/\/mktemp$/, "");
+    await arrives(/^queue: .*half cannot be written; the message is not examined$/m, {
+      PATH: `${folder}:${site.home.path}/bin:/usr/bin:/bin`,
+    });
+    assert.throws(() => Deno.statSync(at("countersign.half")), Deno.errors.NotFound);
+  });
   await t.step("serve stops while it is asked", async () => {
     const path = at("stopping");
     const listener = Deno.listen({ transport: "unix", path });
