@@ -123,7 +123,10 @@ function compare({ domain, hashLength, notes }: PostsrsdSettings, { forwarding }
   for (const note of notes) say(`Note: ${note}`);
 }
 
-/** Returns an unused id without a final digit, which is key number 0 in prvs, as in batv-tools; `nextId` never returns one. */
+/**
+ * Returns an unused id without a final digit, which is key number 0 in prvs, as in batv-tools; `nextId` never returns
+ * one.
+ */
 function freeId(text: string): string {
   const taken = ids(text);
   for (let n = 0;; n++) {

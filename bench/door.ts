@@ -1,7 +1,7 @@
 /**
- * The engine as a milter: sessions per second on 8 connections, compared with a milter that does nothing and with opendkim; how
- * long a session takes at half the highest rate, and beside idle connections; and through Postfix. The times include the
- * client, which is the same for all.
+ * The engine as a milter: sessions per second on 8 connections, compared with a milter that does nothing and with
+ * opendkim; how long a session takes at half the highest rate, and beside idle connections; and through Postfix. The
+ * times include the client, which is the same for all.
  */
 import { srsForward } from "../lib/srs.ts";
 import { FORGED, GREG, LETTER, Server, Site, SRS_DOMAIN, unix } from "./engine.ts";

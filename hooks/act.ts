@@ -111,7 +111,10 @@ export async function keep(verdict: Verdict, context: DeliveryContext): Promise<
   return { outcome: "answered", reason: verdict.reason };
 }
 
-/** Returns the message for a maildir, with a result field and, under qmail, the lines that qmail-local leaves to programs. */
+/**
+ * Returns the message for a maildir, with a result field and, under qmail, the lines that qmail-local leaves to
+ * programs.
+ */
 async function markedMessage(verdict: Verdict, context: DeliveryContext) {
   const lines = [await qmailLine("RPLINE", context), await qmailLine("DTLINE", context)];
   const head = printHead(withResult(context.delivery.header, verdict), context.delivery.cut);

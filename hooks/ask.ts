@@ -1,7 +1,8 @@
 /**
  * Asks `countersign serve` about a message that qmail is receiving, for hooks/queue and hooks/rcptcheck. Standard input is
  * the envelope in the format of qmail-queue, and with `data` the message behind it, whose size is an argument. The exit
- * status is 100, and the reason is printed, if the door rejects all recipients; 0 if it does not; 75 if the door cannot be queried.
+ * status is 100, and the reason is printed, if the door rejects all recipients; 0 if it does not; 75 if the door cannot
+ * be queried.
  */
 import { type Bytes, concat, decodeLatin1, latin1ToUtf8 } from "../lib/bytes.ts";
 import { errorText, Fail } from "../lib/fail.ts";
@@ -13,7 +14,10 @@ import { USUAL_LOOKUP } from "../lib/paths.ts";
 /** Maximum length of an envelope that is examined. Only lists have longer ones, and no bounce has. */
 const MAX_ENVELOPE_BYTES = 64 * 1024;
 
-/** Time limit in milliseconds for the queries about all recipients. A client that waits too long disconnects and sends the message again. */
+/**
+ * Time limit in milliseconds for the queries about all recipients. A client that waits too long disconnects and sends
+ * the message again.
+ */
 const ALL_MS = 20_000;
 
 /** qmail-smtpd reads at most 255 bytes from descriptor 6. */

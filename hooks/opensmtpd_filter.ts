@@ -82,7 +82,10 @@ export class OpenSmtpdFilter {
     return { transactions: this.#transactions.size, bytes: this.#held };
   }
 
-  /** Processes input from smtpd, in Latin-1. Returns the lines to send at once; those that depend on the door follow by `write`. */
+  /**
+   * Processes input from smtpd, in Latin-1. Returns the lines to send at once; those that depend on the door follow by
+   * `write`.
+   */
   take(input: string): string {
     const lines = (this.#rest + input).split("\n");
     this.#rest = lines.pop()!;

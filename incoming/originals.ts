@@ -123,7 +123,10 @@ const TAG = new RegExp(
 );
 /** Some relays replace the Message-ID and keep the original below it, in a field of their own, or in References. */
 const ID_NAME = new RegExp(`(?:${wrapped("Message-ID")}|(References|In-Reply-To))${COLON}`, "gi");
-/** What precedes it in the name of a relay's own field, such as `X-Original-`. Searching for both takes ten times as long. */
+/**
+ * What precedes it in the name of a relay's own field, such as `X-Original-`. Searching for both takes ten times as
+ * long.
+ */
 const ID_PREFIX = /[A-Za-z0-9-]{0,42}$/;
 const MAX_PREFIX_LENGTH = 41;
 

@@ -1,7 +1,10 @@
 /** Extracts lines of text from HTML, as far as gateways use HTML to show a returned header. */
 import { utf8ToLatin1 } from "./bytes.ts";
 
-/** Elements that begin a line, and other elements that occur around a header. Anything else that looks like a tag is text. */
+/**
+ * Elements that begin a line, and other elements that occur around a header. Anything else that looks like a tag is
+ * text.
+ */
 const BLOCKS = new Set(
   "address blockquote body center dd div dl dt h1 h2 h3 h4 h5 h6 head hr html li ol p pre table tbody tr ul".split(" "),
 );

@@ -133,7 +133,10 @@ export function without(header: Header, ...names: string[]): Header {
   return header.filter((field) => !named(field, ...names));
 }
 
-/** Moves the body of a message that has been read completely into the head, so that it can be measured and sent in one write. */
+/**
+ * Moves the body of a message that has been read completely into the head, so that it can be measured and sent in one
+ * write.
+ */
 export async function inOnePiece({ head, body, whole }: Message): Promise<Message> {
   const parts = [head];
   for await (const chunk of body) parts.push(new Uint8Array(chunk)); // the next chunk uses the same buffer

@@ -25,9 +25,9 @@ export function headerEdits(given: Header, planned: Header, hidden: ReadonlySet<
 }
 
 /**
- * Returns the changes for Sendmail. The positions in its header also count the fields that it may add itself, whose number depends
- * on its configuration, and a field that it would add must be appended, or there are two of them. So a new tag goes to
- * the top, below the Received field of Sendmail, and everything else where Sendmail puts it.
+ * Returns the changes for Sendmail. The positions in its header also count the fields that it may add itself, whose
+ * number depends on its configuration, and a field that it would add must be appended, or there are two of them. So a
+ * new tag goes to the top, below the Received field of Sendmail, and everything else where Sendmail puts it.
  */
 export function sendmailEdits(given: Header, planned: Header, hidden: ReadonlySet<Field> = new Set()): Edit[] {
   const { kept, inserted } = difference(given, planned, hidden);

@@ -115,7 +115,8 @@ async function run(engine: Engine): Promise<void> {
 }
 
 /**
- * Checks that the sandbox file knows of this program: with the sockets of systemd it would run, but log and remember nothing.
+ * Checks that the sandbox file knows of this program: with the sockets of systemd it would run, but log and remember
+ * nothing.
  *
  * @throws {Fail} `config`
  */

@@ -67,7 +67,10 @@ export function parseFlags(name: string, args: readonly string[]): Invocation {
   return { mode: "send", request: { sender, ...read, fullName, recipientsFrom, recipients, dsn } };
 }
 
-/** Parses the options of qmail-inject(8): -a arguments only, -h header only, -H both, -A arguments if there are any, else header. */
+/**
+ * Parses the options of qmail-inject(8): -a arguments only, -h header only, -H both, -A arguments if there are any,
+ * else header.
+ */
 function qmailInject(args: readonly string[]): OutgoingRequest {
   let sender: Address | null | undefined;
   let from = "A";

@@ -2,17 +2,17 @@
 import { type Bytes, concat, decodeLatin1, utf8 } from "../lib/bytes.ts";
 import { after } from "../io/system/timer.ts";
 
-/** Why a client cannot be served any more. */
+/** Why the session with a client ends. */
 export type Gone = "closed" | "timeout" | "long";
 
-/** Thrown when the client is gone, was silent for too long, or sent a line that is too long. */
+/** Thrown when the client disconnects, is silent for too long, or sends a line that is too long. */
 export class ClientGone extends Error {
   constructor(readonly why: Gone) {
     super(why);
   }
 }
 
-/** Maximum length of a line. RFC 4954 section 4 asks for 12,288 bytes of base64. */
+/** Maximum length of a line. RFC 4954 section 4 requires 12,288 bytes of base64. */
 export const MAX_LINE_BYTES = 12_288 + 512;
 
 const CHUNK_BYTES = 64 * 1024;
@@ -66,7 +66,7 @@ export class ClientInput {
     return bytes;
   }
 
-  /** Takes back bytes of the last chunk. */
+  /** Puts back bytes of the last chunk. */
   unread(bytes: Bytes): void {
     this.#held = bytes.slice();
   }

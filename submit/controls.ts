@@ -1,4 +1,4 @@
-/** The control files of qmail that the programs of the chain share. */
+/** The control files of qmail that authup, fixsmtpio and ofmipd share. */
 import { provesMissing, reason } from "../lib/fail.ts";
 import { Fail } from "../lib/fail.ts";
 import { plainEnv } from "../io/system/environment.ts";

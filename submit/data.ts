@@ -1,7 +1,7 @@
 /**
  * Reads the content of a message after DATA. Only CRLF.CRLF ends it: where two servers disagree about the end, one message
  * could contain another (SMTP smuggling). A bare LF ends a line, but a lone dot beside one is text. A CR elsewhere, and
- * NUL, are refused after the whole content was read.
+ * NUL, are rejected after the whole content was read.
  */
 import { type Bytes, concat } from "../lib/bytes.ts";
 import { Fail } from "../lib/fail.ts";
@@ -12,7 +12,7 @@ const [LF, CR, DOT] = [10, 13, 46];
 /** Maximum number of bytes returned by one read, and held of a line. io/system/input.ts takes more for a file. */
 const MAX_READ_BYTES = 64 * 1024;
 
-/** Why the content of a message is refused. */
+/** Why the content of a message is rejected. */
 export class DataRejected extends Fail {
   /** @param code the reply code, with the enhanced status code */
   constructor(readonly code: string, message: string) {
@@ -61,7 +61,7 @@ export class DataSource {
     return this.readSync(buffer);
   }
 
-  /** Reads to the end, so that no part of the message is taken for commands. @throws {ClientGone} */
+  /** Reads to the end, so that no part of the message is parsed as commands. @throws {ClientGone} */
   async skip(): Promise<void> {
     this.#ready = new Uint8Array(0);
     while (!this.#ended) {
@@ -111,7 +111,7 @@ export class DataSource {
     if (this.limit > 0 && this.#size > this.limit) {
       this.#refused ??= new DataRejected("552 5.3.4", `The message is longer than ${this.limit} bytes`);
     }
-    // Nothing more of a refused message is passed on.
+    // Nothing more of a rejected message is passed on.
     this.#ready = this.#refused === undefined ? concat(this.#ready, bytes) : new Uint8Array(0);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Runs an SMTP server and filters its session by the rules in control/fixsmtpio, so that it fits behind authup. The first
+ * Runs an SMTP server and filters its session by the rules in control/fixsmtpio, so that it can run behind authup. The first
  * of `Deno.args` is the name of this program.
  */
 import { errorText, quoteAll } from "../lib/fail.ts";
@@ -61,7 +61,7 @@ async function serve(argv: readonly string[], context: FilterContext): Promise<n
     },
     fromServer: async () => (await reader.read()).value,
     toClient: async (bytes) => {
-      // A client that has gone is noticed when it is read from.
+      // That a client has disconnected is noticed when reading from it.
       for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at)).catch(() => bytes.length);
     },
     toServer: (bytes) => writer.write(bytes).catch(() => {}),

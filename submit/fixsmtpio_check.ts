@@ -4,7 +4,7 @@ import { printError } from "../io/system/log.ts";
 import { filterReply } from "./fixsmtpio_filter.ts";
 import { parseRules, problems } from "./fixsmtpio_rules.ts";
 
-/** Prints what is wrong. @returns 1 if anything is, otherwise 0 */
+/** Prints the mistakes. @returns 1 if there are any, otherwise 0 */
 export function check(text: string, file: string): number {
   const found = problems(text, file);
   if (found.length === 0) found.push(...afterLogin(text, file));
@@ -13,7 +13,7 @@ export function check(text: string, file: string): number {
   return found.length > 0 ? 1 : 0;
 }
 
-/** authup does not answer AUTH: the greeting of the server behind it is the answer, and must be 235. */
+/** authup does not reply to AUTH: the greeting of the server behind it is the reply, and must be 235. */
 function afterLogin(text: string, file: string): Fail[] {
   const context = { rules: parseRules(text, file), host: "localhost", isSet: (name: string) => name === "AUTHUP_USER" };
   // qmail's programs greet with 220; ours greets with 235.

@@ -2,7 +2,7 @@
 import { fnmatch } from "./fnmatch.ts";
 import type { Rule } from "./fixsmtpio_rules.ts";
 
-/** What a filter knows. */
+/** What a filter needs. */
 export interface FilterContext {
   readonly rules: readonly Rule[];
   /** The name of this host in replies that `&fixsmtpio_fixup` writes. */
@@ -21,7 +21,7 @@ export interface Filtered {
 const applies = ({ env, event }: Rule, wanted: string, { isSet }: FilterContext) =>
   event === wanted && (env === "" || isSet(env));
 
-/** Returns the command with what its rules insert: that of later rules comes first. */
+/** Returns the command with what its rules insert: the prefixes of later rules come first. */
 export function filterRequest(event: string, request: string, context: FilterContext): string {
   const found = context.rules.filter((rule) => applies(rule, event, context));
   return found.reduce((text, { prepend }) => prepend + text, request);
@@ -39,7 +39,7 @@ export function filterReply(event: string, reply: string, context: FilterContext
   return { text: withDashes(out.join("")), exit };
 }
 
-/** Filters a line. All rules are compared with the original line, and the last one counts. */
+/** Filters a line. All rules are compared with the original line, and the last one that matches is used. */
 export function filterLine(event: string, line: string, number: number, context: FilterContext): Filtered {
   let [text, exit] = [line, undefined as number | undefined];
   for (const rule of context.rules) {

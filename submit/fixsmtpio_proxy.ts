@@ -1,19 +1,19 @@
 /**
- * Passes an SMTP session between a client and a server, and keeps track of what each reply answers. It ends the content
- * of a message only at CRLF.CRLF. A dot beside a bare LF ends the session: the server may see the end of the message
- * there, and what follows would reach it unfiltered.
+ * Passes an SMTP session between a client and a server, and keeps track of the command to which each reply belongs. It
+ * ends the content of a message only at CRLF.CRLF. A dot next to a bare LF ends the session: the server may see the end
+ * of the message there, and what follows would reach it unfiltered.
  */
 import { decodeLatin1, encodeLatin1 } from "../lib/bytes.ts";
 import { type FilterContext, filterLine, filterReply, filterRequest } from "./fixsmtpio_filter.ts";
 
-/** Both ends, and what happens to them. */
+/** The two ends of a session. */
 export interface ProxyEnds {
   /** Returns what the client has sent next; undefined when it has disconnected. */
   readonly fromClient: () => Promise<Uint8Array | undefined>;
   readonly fromServer: () => Promise<Uint8Array | undefined>;
   readonly toClient: (bytes: Uint8Array) => Promise<void>;
   readonly toServer: (bytes: Uint8Array) => Promise<void>;
-  /** Tells the server that the client has disconnected. */
+  /** Closes the input of the server, because the client has disconnected. */
   readonly endServer: () => Promise<void>;
   /** Traces what is passed on: `1` `2` a command, `3` `4` a reply, each before and after, `D` content. */
   readonly trace: (what: string, text: string) => void;
@@ -27,7 +27,7 @@ const UNIMPLEMENTED = "502 unimplemented (#5.5.1)\r\n";
 
 /** The session. */
 export class Proxy {
-  /** What the next replies answer. */
+  /** The commands to which the next replies belong. */
   readonly #events = ["greeting"];
   /** What the client has sent and was not passed on. */
   #client = "";
@@ -68,7 +68,7 @@ export class Proxy {
 
   /** Passes on one command, or some content. @returns whether there may be more */
   async #next(): Promise<boolean> {
-    // Until the server has answered DATA, nobody knows what follows.
+    // Until the server has replied to DATA, it is unknown what follows.
     while (this.#content === "asked" && !this.#over) await new Promise<void>((done) => this.#answered = done);
     if (this.#over) return false;
     if (this.#content === "yes") return await this.#passContent();
@@ -88,7 +88,7 @@ export class Proxy {
     const event = /^[^ \r\n]*/.exec(line)![0].toLowerCase();
     this.#events.push(event);
     const filtered = filterRequest(event, line, this.context);
-    // TLS is for the program in front. The server must answer something, so that replies stay in order.
+    // TLS is for the program in front. The server must reply to something, so that replies stay in order.
     const request = event === "starttls" && filtered === line ? `NOOP fixsmtpio ${line}` : filtered;
     if (event === "data") this.#content = "asked";
     this.ends.trace("2", request);

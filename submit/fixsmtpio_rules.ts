@@ -1,6 +1,6 @@
 /**
  * The rules in control/fixsmtpio, one per line: `ENV:EVENT:PREPEND:GLOB:EXIT:RESPONSE`. Mistakes that acceptutils accepts
- * or reports without a reason are errors that say what to write.
+ * or reports without a reason are errors with a fix.
  */
 import { Fail, quote } from "../lib/fail.ts";
 import { canEndWith } from "./fnmatch.ts";
@@ -33,7 +33,7 @@ export function parseRules(text: string, file: string): Rule[] {
   return lines(text).map(({ line }) => parseRule(line, file, 0));
 }
 
-/** Returns what is wrong in each line, in order. */
+/** Returns the mistakes in each line, in order. */
 export function problems(text: string, file: string): Fail[] {
   return lines(text).flatMap(({ line, number }) => {
     try {

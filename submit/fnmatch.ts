@@ -1,4 +1,7 @@
-/** Glob patterns as fnmatch(3) matches them without flags: `*`, `?`, `[a-z]`, `[!a-z]`, and a backslash before any of them. */
+/**
+ * Glob patterns as fnmatch(3) matches them without flags: `*`, `?`, `[a-z]`, `[!a-z]`, and a backslash before any of
+ * them.
+ */
 
 /** Returns whether the whole text matches. Takes at most pattern × text steps. */
 export function fnmatch(pattern: string, text: string): boolean {

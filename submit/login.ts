@@ -1,8 +1,8 @@
-/** What SMTP and POP3 have in common for a client that logs in. */
+/** What SMTP and POP3 have in common before the login. */
 import type { ClientInput, Gone } from "./client.ts";
 import type { Credentials } from "./sasl.ts";
 
-/** A login that a client has asked for. */
+/** A login that a client has requested. */
 export interface LoginRequest {
   readonly credentials: Credentials;
   /** The timestamp of a POP3 greeting; empty for SMTP. */
@@ -12,7 +12,7 @@ export interface LoginRequest {
 /** Why a login fails, or ends the session. */
 export type Refusal = "failed" | "temporary" | "crash" | "misconfigured" | "early" | Exclude<Gone, "closed">;
 
-/** A protocol, until a login is asked for. */
+/** A protocol before the login. */
 export interface Protocol {
   readonly greeting: string;
   readonly refusals: Readonly<Record<Refusal, string>>;

@@ -1,4 +1,4 @@
-/** An SMTP session with a client that has logged in (RFC 5321, RFC 6409): every message is sent for the user. */
+/** An SMTP session with an authenticated client (RFC 5321, RFC 6409): every message is sent for the user. */
 import type { Address } from "../lib/address.ts";
 import { Fail } from "../lib/fail.ts";
 import { rfc5322Date } from "../lib/date.ts";
@@ -21,13 +21,13 @@ export interface SessionOptions {
   readonly abort: AbortSignal;
   /** The client's address, for the Received field and the log. */
   readonly client: string;
-  /** Reports an error to whoever runs the service. */
+  /** Reports an error to the administrator. */
   readonly report: (what: string) => void;
 }
 
-/** RFC 5321 section 4.5.3.1.8 demands 100. */
+/** RFC 5321 section 4.5.3.1.8 requires 100. */
 const MAX_RECIPIENTS = 10_000;
-/** Commands that are refused before the connection is closed. */
+/** Number of rejected commands after which the connection is closed. */
 const MAX_ERRORS = 20;
 
 /** The session. */

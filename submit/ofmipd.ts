@@ -1,6 +1,6 @@
 /**
- * Accepts mail by SMTP from a client that has logged in, and sends it for the user as the shim does. authup has started it
- * by way of checkpassword. The first of `Deno.args` is the name of this program.
+ * Accepts mail by SMTP from an authenticated client, and sends it for the user as the shim does. authup starts it
+ * through checkpassword. The first of `Deno.args` is the name of this program.
  */
 import { errorText, quote } from "../lib/fail.ts";
 import { checkArguments, env } from "../io/system/environment.ts";

@@ -1,5 +1,5 @@
 /**
- * The rules of a user for envelope sender and From field: the text from which ofmipname(1) makes a CDB. A line
+ * The rules of a user for envelope sender and From field: the text file from which ofmipname(1) makes a CDB. A line
  * `key:name:address:` says that a message with the envelope sender `key` is sent by `name <address>`.
  */
 import { type Address, canonical, formatMailbox, parseAddress } from "../lib/address.ts";

@@ -1,4 +1,4 @@
-/** The mechanisms PLAIN (RFC 4616) and LOGIN, as far as the client's answers are concerned. */
+/** Parses the client's responses for the mechanisms PLAIN (RFC 4616) and LOGIN. */
 import { decodeLatin1, utf8 } from "../lib/bytes.ts";
 
 /** What a client has sent to log in; the texts are Latin-1, one character per byte. */
@@ -20,14 +20,14 @@ export function decodeBase64(text: string): string | undefined {
   }
 }
 
-/** Returns the credentials of an answer to PLAIN; undefined if it is malformed. The authorization identity is ignored. */
+/** Returns the credentials in a response for PLAIN; undefined if it is malformed. The authorization identity is ignored. */
 export function plainCredentials(answer: string): Credentials | undefined {
   const parts = decodeBase64(answer)?.split("\0");
   if (parts?.length !== 3) return undefined;
   return checked(parts[1]!, parts[2]!);
 }
 
-/** Returns the credentials of the two answers to LOGIN; undefined if they are malformed. */
+/** Returns the credentials in the two responses for LOGIN; undefined if they are malformed. */
 export function loginCredentials(first: string, second: string): Credentials | undefined {
   const [user, password] = [decodeBase64(first), decodeBase64(second)];
   return user === undefined || password === undefined ? undefined : checked(user, password);
@@ -39,7 +39,7 @@ export function checked(user: string, password: string): Credentials | undefined
   return good(user) && good(password) ? { user, password } : undefined;
 }
 
-/** The base64 of the questions of LOGIN. */
+/** The prompts of LOGIN, in base64. */
 export const [ASK_USER, ASK_PASSWORD] = ["Username:", "Password:"].map((text) => utf8(text).toBase64()) as [
   string,
   string,

@@ -3,7 +3,7 @@ import { type Address, parseAddress } from "../lib/address.ts";
 import { latin1ToUtf8 } from "../lib/bytes.ts";
 import { isRejection } from "../lib/fail.ts";
 
-/** A command that must be refused. */
+/** A command that must be rejected. */
 export class CommandRejected extends Error {
   /** @param reply the whole reply */
   constructor(readonly reply: string) {

@@ -5,7 +5,7 @@ import { controlList, greetingName } from "./controls.ts";
 import type { LoginRequest, Protocol, Refusal } from "./login.ts";
 import { ASK_PASSWORD, ASK_USER, type Credentials, decodeBase64, loginCredentials, plainCredentials } from "./sasl.ts";
 
-/** What ofmipd can do, if control/smtpcapabilities does not say what the program behind can do. */
+/** The capabilities of ofmipd, in case control/smtpcapabilities does not list those of the program behind authup. */
 const CAPABILITIES = ["PIPELINING", "8BITMIME", "SMTPUTF8"];
 
 const CANCELLED = "501 authup auth exchange cancelled (#5.0.0)";
@@ -73,7 +73,7 @@ export class SmtpLogin implements Protocol {
     return words.map((word, at) => `250${at === words.length - 1 ? " " : "-"}${word}`);
   }
 
-  /** Answers AUTH. @returns undefined if it was refused or cancelled */
+  /** Answers AUTH. @returns undefined if it was rejected or cancelled */
   async #auth(rest: string, input: ClientInput, until: number): Promise<Credentials | undefined> {
     const [mechanism = "", initial = ""] = rest.split(/ +/);
     const ask = async (question: string) => {
@@ -110,11 +110,11 @@ export class SmtpLogin implements Protocol {
   }
 }
 
-/** Refuses AUTH. */
+/** Rejects AUTH. */
 async function refuse(line: string): Promise<undefined> {
   await reply(line);
   return undefined;
 }
 
-/** `UCSPITLS=!` demands TLS before AUTH. Deno cannot take over the descriptors of UCSPI-TLS, so no login is possible. */
+/** `UCSPITLS=!` requires TLS before AUTH. Deno cannot take over the descriptors of UCSPI-TLS, so no login is possible. */
 const mustStartTls = () => plainEnv("UCSPITLS") === "!" && !Deno.env.has("DISABLETLS");

@@ -32,7 +32,7 @@ export interface ClientMessage {
   readonly abort: AbortSignal;
 }
 
-/** A message with so many Received fields goes in circles. */
+/** A message with this many Received fields is looping. */
 const MAX_HOPS = 100;
 
 /** Sends the message. @throws {Fail} nothing was sent; see {@link refusalOf} */
@@ -46,7 +46,7 @@ export async function submitFor(user: Submitter, message: ClientMessage, check: 
   const visible = header.filter((one) => !hidden.has(one));
   const refusal = senderRefusal(check, login, sender, visible, { settings, identities, now: new Date() });
   if (refusal !== undefined) throw new DataRejected("550 5.7.1", `Not sent: ${refusal}`);
-  // The client may take long: if this process were killed meanwhile, the injector would send what it has got.
+  // The client may be slow: if this process were killed meanwhile, the injector would send the part that it has received.
   const { transport } = settings;
   await submitMessage({
     settings: { ...settings, transport: { ...transport, spool: transport.spool || !input.whole } },
@@ -60,12 +60,12 @@ export async function submitFor(user: Submitter, message: ClientMessage, check: 
   });
 }
 
-/** Returns the reply for a message that was not sent. @param report is told what concerns this machine */
+/** Returns the reply for a message that was not sent. @param report is called with errors of this machine */
 export function refusalOf(error: unknown, report: (what: string) => void): string {
   if (error instanceof DataRejected) return `${error.code} ${error.message}`;
   const permanent = outcomeOf(error) === "permanent";
   report(errorText(error));
-  // Anything that concerns this machine is for the administrator.
+  // Errors of this machine are for the administrator, not for the client.
   if (permanent) return `554 5.6.0 ${oneLine(reason(error))}`;
   if (error instanceof Fail && error.kind === "usage") return `554 5.6.0 ${oneLine(error.message)}`;
   return "451 4.3.0 The message cannot be sent now, try again later";

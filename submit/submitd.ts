@@ -1,4 +1,4 @@
-/** `countersign submitd`: accepts mail from clients that log in, and sends it as the shim does. */
+/** `countersign submitd`: accepts mail from authenticated clients, and sends it as the shim does. */
 import { errorText, Fail, quote } from "../lib/fail.ts";
 import { sysexit } from "../lib/sysexits.ts";
 import { checkArguments } from "../io/system/environment.ts";
@@ -54,7 +54,7 @@ function parseOptions(args: readonly string[]): "help" | { config?: string } {
 /** The names of inherited sockets (FileDescriptorName=), and whether TLS starts with the connection. */
 const NAMES = new Map([["submission", false], ["submissions", true]]);
 
-/** Milliseconds for messages in transit when the program ends. */
+/** Time limit in milliseconds for messages in transit when the program exits. */
 const MAX_DRAIN_MS = 30_000;
 
 async function run(source: { file: string; home: string }): Promise<void> {

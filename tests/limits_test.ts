@@ -1,4 +1,7 @@
-/** Memory limits as set by softlimit, Dovecot and systemd: soft limits are raised, hard limits that are too low are reported. */
+/**
+ * Memory limits as set by softlimit, Dovecot and systemd: soft limits are raised, hard limits that are too low are
+ * reported.
+ */
 import assert from "node:assert/strict";
 import { launcherText } from "../build/install/launcher.ts";
 import { Home, isFile, oneLine, ROOT } from "./rig.ts";

@@ -1,6 +1,6 @@
 /**
- * Checks the mail servers that query `countersign serve` through the socket `lookup`: OpenSMTPD with its filter, Exim with the lines
- * of contrib/exim/door, and qmail-smtpd with hooks/queue.
+ * Checks the mail servers that query `countersign serve` through the socket `lookup`: OpenSMTPD with its filter, Exim
+ * with the lines of contrib/exim/door, and qmail-smtpd with hooks/queue.
  */
 import { START } from "./serve.ts";
 import type { Finding, Programs, TextFile } from "./finding.ts";

@@ -1,4 +1,7 @@
-/** Checks DNS for the SRS domains and that of forwarded mail: MX, SPF (RFC 7208), and the alignment that DMARC requires (RFC 7489 section 3.1). */
+/**
+ * Checks DNS for the SRS domains and that of forwarded mail: MX, SPF (RFC 7208), and the alignment that DMARC requires
+ * (RFC 7489 section 3.1).
+ */
 import type { Settings } from "../../lib/settings/parse.ts";
 import type { Finding, Where } from "./finding.ts";
 import { NoAnswer, type Resolver } from "./resolver.ts";

@@ -1,4 +1,7 @@
-/** Checks how Postfix uses the sockets of `countersign serve`: by which services, in which order, and with which default_action. */
+/**
+ * Checks how Postfix uses the sockets of `countersign serve`: by which services, in which order, and with which
+ * default_action.
+ */
 import type { Finding, TextFile } from "./finding.ts";
 import { entries, type Entry, type Parameters, parametersOf, type Service } from "./postconf.ts";
 import { policyServices } from "./postfix_maps.ts";

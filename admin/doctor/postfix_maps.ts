@@ -1,4 +1,7 @@
-/** Checks how Postfix uses the sockets `policy` and `map`: with which defaults, for which addresses, and together with what. */
+/**
+ * Checks how Postfix uses the sockets `policy` and `map`: with which defaults, for which addresses, and together with
+ * what.
+ */
 import { MAPS } from "../../serve/map/maps.ts";
 import { glob } from "../../lib/glob.ts";
 import type { Finding, TextFile } from "./finding.ts";

@@ -35,7 +35,10 @@ function unsolicited({ settings }: JudgeContext): Verdict {
   return { ...verdict, action: unsolicited === "spam" ? "spam" : "deliver", mark: true };
 }
 
-/** Returns whether a message arrives in the grace period, during which mail may bounce that was sent before signing began. */
+/**
+ * Returns whether a message arrives in the grace period, during which mail may bounce that was sent before signing
+ * began.
+ */
 export function inGrace({ settings, now, arrived }: Pick<JudgeContext, "settings" | "now" | "arrived">): boolean {
   const since = parseDay(settings.since);
   const age = since === undefined ? Infinity : dayOf(arrived ?? now) - since;

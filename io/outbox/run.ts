@@ -1,6 +1,6 @@
 /**
- * Runs the outbox: attempts entries that are due, the oldest first. Each account has its own workers, so that a server that does
- * not respond delays only its own mail, and several runners share the work through locks on the entries.
+ * Runs the outbox: attempts entries that are due, the oldest first. Each account has its own workers, so that a server
+ * that does not respond delays only its own mail, and several runners share the work through locks on the entries.
  */
 import { errorText, Fail } from "../../lib/fail.ts";
 import { isDue } from "../../outgoing/outbox/progress.ts";

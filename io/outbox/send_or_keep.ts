@@ -30,7 +30,8 @@ export interface Handled {
  * Sends a message now, or puts it into the outbox. When this returns, some recipient was accepted or the entry is on
  * disk.
  *
- * @throws {Fail} when nothing was sent and nothing is kept: every recipient was rejected, or because of an error in the settings or on disk
+ * @throws {Fail} when nothing was sent and nothing is kept: every recipient was rejected, or because of an error in the
+ *   settings or on disk
  */
 export async function sendOrKeep(context: OutboxContext, planned: Plan, message: Message): Promise<Handled> {
   checkTransport(context, planned);

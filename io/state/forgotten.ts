@@ -40,8 +40,8 @@ export function remembersAll(state: string, now: Date): boolean {
 }
 
 /**
- * Returns what {@link remembersAll} returned within the last second. It may have changed since: a message that will be judged
- * because of this must not be rejected without asking again.
+ * Returns what {@link remembersAll} returned within the last second. It may have changed since: a message that will be
+ * judged because of this must not be rejected without asking again.
  */
 export function remembersAllLately(state: string, now: Date): boolean {
   const known = looks.get(state);

@@ -98,7 +98,7 @@ export const FORGOTTEN = "a message was sent within the last 30 days without bei
  */
 export async function whyUncertain(settings: StateSettings, now: Date): Promise<string | undefined> {
   const store = await sharedStore(settings);
-  // In this order: a host reports again only after the store knows what it has not remembered.
+  // In this order: a host reports again only after the store knows which mail it has not remembered.
   const silent = await store?.silentHost?.();
   if (silent !== undefined) return `host ${silent.slice(0, 8)} has not reported to Redis that it remembers sent mail`;
   const last = await store?.lastForgotten();

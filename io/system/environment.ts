@@ -82,7 +82,7 @@ export function cleanEnvironment(): Record<string, string> {
   return all;
 }
 
-/** What a program needs to find its files, the user's keyring and the place where a passphrase can be asked for. */
+/** Variables with which a program finds its files, the user's keyring and the place to prompt for a passphrase. */
 const KEYRING_VARIABLES =
   /^(?:HOME|PATH|USER|LOGNAME|SHELL|LANG|LC_[A-Z]+|TZ|TERM|DISPLAY|WAYLAND_DISPLAY|XAUTHORITY|XDG_[A-Z_]+|TMPDIR|DBUS_SESSION_BUS_ADDRESS|GNUPGHOME|GPG_TTY|SSH_AUTH_SOCK|PASSWORD_STORE_[A-Z_]+)$/;
 

@@ -2,8 +2,8 @@
 import { KILL } from "../../lib/paths.ts";
 
 /**
- * Sends SIGKILL to the process group of a child that was started with `detached`, and to the child itself. A child of a
- * wrapper, too, would keep its pipes open. Never throws: the processes may have exited.
+ * Sends SIGKILL to the process group of a child that was started with `detached`, and to the child itself. Otherwise a
+ * child of a wrapper would keep its pipes open. Never throws: the processes may have exited.
  */
 export async function killGroup(child: { readonly pid: number; kill(signal: "SIGKILL"): void }): Promise<void> {
   const group = async () => {

@@ -18,7 +18,10 @@ export interface SecretCommand {
 
 /** Maximum number of bytes that are read: access tokens have a few thousand. */
 const MAX_BYTES = 64 * 1024;
-/** Milliseconds to wait for the rest of its output after a program has exited. A daemon that it started may keep the pipe. */
+/**
+ * Milliseconds to wait for the rest of its output after a program has exited. A daemon that it started may keep the
+ * pipe.
+ */
 const SETTLE_MS = 1000;
 /** Characters of the last line of standard error that are reported. */
 const MAX_LINE = 200;

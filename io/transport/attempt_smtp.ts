@@ -21,7 +21,7 @@ export async function attemptSmtp(
   { signal, beforeCommit }: AttemptOptions,
 ): Promise<Attempt> {
   const route = printServer(serverOf(account));
-  // The results of the recipients that were refused; those of the others depend on the message.
+  // The results of the rejected recipients; those of the others depend on the message.
   let known: RecipientResult[] | undefined;
   const rest = (outcome: Outcome, reply: string) =>
     (known ?? forAll(envelope, "accepted", "")).map((one) =>
@@ -36,7 +36,7 @@ export async function attemptSmtp(
     if (error instanceof Unconfirmed) {
       return { route, results: rest("unknown", reason(error)), failure: error, unreachable: false };
     }
-    // Of a message that was rejected after some recipients, what happened to the others.
+    // What happened to the other recipients if the message was rejected after some were.
     const own = error instanceof SmtpRejected && error.cause instanceof SmtpRejected ? error.cause : error;
     const outcome = outcomeOf(own);
     if (outcome === undefined) throw error;

@@ -1,4 +1,4 @@
-/** What an attempt to send a message of the outbox found out. */
+/** The outcome of an attempt to send a message of the outbox. */
 import { Fail } from "../../lib/fail.ts";
 import type { Envelope } from "../../lib/envelope.ts";
 import type { Outcome, RecipientResult } from "../../outgoing/outbox/progress.ts";
@@ -12,7 +12,7 @@ export interface Attempt {
   readonly results: readonly RecipientResult[];
   /** Why no recipient was accepted. */
   readonly failure?: Fail;
-  /** Whether the attempt failed before this message was concerned: any other one would have failed, too. */
+  /** Whether the attempt failed before this message mattered: any other one would have failed, too. */
   readonly unreachable: boolean;
 }
 
@@ -22,7 +22,7 @@ export interface Attempt {
  */
 export type BeforeCommit = (results: readonly RecipientResult[]) => void | Promise<void>;
 
-/** What an attempt needs besides the message. */
+/** What else an attempt needs. */
 export interface AttemptOptions {
   readonly signal?: AbortSignal | undefined;
   /**

@@ -90,14 +90,14 @@ async function prepared(
   return { input, smtpEnvelope: { ...envelopeOf(envelope, message.head), ...size } };
 }
 
-/** An envelope to offer to a server. */
+/** An envelope to test on a server. */
 export interface OfferedEnvelope {
   readonly sender: Address;
   readonly recipient: Address;
 }
 
 /**
- * Connects, logs in and offers envelopes, each of which is reset before a message would follow. Nothing is sent. The
+ * Connects, logs in and tests envelopes, each of which is followed by RSET instead of DATA. Nothing is sent. The
  * recipients are needed because Postfix by default rejects a sender only in its reply to RCPT (smtpd_delay_reject).
  *
  * @returns for each envelope the rejection, or undefined if it was accepted

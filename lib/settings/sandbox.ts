@@ -104,7 +104,7 @@ export function permissions(
     give("forward", "net", ...server);
   }
 
-  // Users with settings of their own have the programs and servers that this file names.
+  // Users with settings of their own are restricted to the programs and servers in this file.
   const { submit } = settings;
   if ([submit.auth, submit.certificate, submit.key, submit.user_settings].some((one) => one !== "")) {
     const auth = parseAuth(submit.auth);
@@ -164,8 +164,8 @@ export function ordinaryAddresses({ identity, challenge, tag }: Settings): strin
 
 /**
  * Returns what the door may reject although the sender is a person: addresses in SRS domains, and those in the file of
- * moved addresses. About others hooks/queue and hooks/rcptcheck do not ask `countersign serve`, except for addresses that
- * may be signed.
+ * moved addresses. For other addresses hooks/queue and hooks/rcptcheck do not query `countersign serve`, unless they may be
+ * signed.
  */
 export function doorAddresses({ identity, serve }: Settings): string[] {
   const domains = identity.map((one) => one.srs_domain.toLowerCase()).filter((one) => one !== "");

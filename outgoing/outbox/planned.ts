@@ -24,8 +24,9 @@ export function plannedEntry(plan: Plan, identities: readonly Identity[], size: 
 }
 
 /**
- * Returns who gets the report about rejected recipients: the identity, otherwise the envelope sender. Without a given sender the
- * user of the program wrote the message. There is no report about a message with the null sender (RFC 5321 section 4.5.5).
+ * Returns who gets the report about rejected recipients: the identity, otherwise the envelope sender. Without a given
+ * sender the user of the program wrote the message. There is no report about a message with the null sender (RFC 5321
+ * section 4.5.5).
  */
 function ownerOf({ envelope, identity }: Plan, identities: readonly Identity[]): Address | undefined {
   if (identity !== undefined) return identity.address;

@@ -1,4 +1,4 @@
-/** The certificate with which clients are greeted, and its key. */
+/** The certificate of the server, and its key. */
 import { Fail } from "../../lib/fail.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
 import { readPrivateFile, WRITABLE } from "../../io/system/files.ts";

@@ -5,7 +5,7 @@ export const MAX_TRIES = 3;
 /** How often logins from a network may fail within that many milliseconds. */
 const [MAX_FAILURES, FAILURE_MS] = [20, 600_000];
 
-/** Addresses whose failures are remembered; more would be an attack from everywhere. */
+/** Maximum number of addresses whose failures are remembered; more would be a distributed attack. */
 const MAX_REMEMBERED = 10_000;
 
 /** The clients of a server. */
@@ -23,7 +23,7 @@ export class Clients {
     return this.#count;
   }
 
-  /** Counts a connection. @returns a function for its end; undefined if it must be refused */
+  /** Counts a connection. @returns a function for its end; undefined if it must be rejected */
   open(ip: string, now: number): (() => void) | undefined {
     const network = networkOf(ip);
     const before = this.#open.get(network) ?? 0;

@@ -1,7 +1,7 @@
 /**
  * The content of a message as smtp-server passes it on: dots are removed, and it ended with CRLF.CRLF. Line ends become
  * LF; a bare LF ends a line, too, so that no server behind can see an end of the message that was not one here. A CR
- * elsewhere, and NUL, are refused after the whole content was read.
+ * elsewhere, and NUL, are rejected after the whole content was read.
  */
 import type { Bytes } from "../../lib/bytes.ts";
 import { DataRejected } from "../data.ts";
@@ -77,7 +77,7 @@ export class Content {
     this.#ready = this.#withLineFeeds(next.value);
     this.#size += this.#ready.length;
     if (this.#size > this.limit) this.#refuse("552 5.3.4", `The message is longer than ${this.limit} bytes`);
-    // Nothing more of a refused message is passed on.
+    // Nothing more of a rejected message is passed on.
     if (this.#refused !== undefined) this.#ready = new Uint8Array(0);
   }
 

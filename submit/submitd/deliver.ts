@@ -1,4 +1,4 @@
-/** Receives the content of a message from a client that has logged in, and sends it for its user. */
+/** Receives the content of a message from an authenticated client, and sends it for its user. */
 import type { Address } from "../../lib/address.ts";
 import { rfc5322Date } from "../../lib/date.ts";
 import { Fail } from "../../lib/fail.ts";

@@ -8,7 +8,7 @@ export interface GivenAddress {
   readonly args?: object | false;
 }
 
-/** A command that is refused. */
+/** A command that is rejected. */
 export class CommandRejected extends Error {
   /** @param responseCode as smtp-server expects it */
   constructor(readonly responseCode: number, message: string) {
@@ -16,7 +16,7 @@ export class CommandRejected extends Error {
   }
 }
 
-/** AUTH has no meaning after the client has logged in, but RFC 4954 section 5 demands that it is accepted. */
+/** AUTH has no meaning after the client has logged in, but RFC 4954 section 5 requires that it is accepted. */
 const KNOWN = { MAIL: ["BODY", "SIZE", "SMTPUTF8", "AUTH"], RCPT: [] } as const;
 
 /**
@@ -48,7 +48,7 @@ export function checkPath(command: "MAIL" | "RCPT", { address, args }: GivenAddr
   }
 }
 
-/** Returns a domain as DNS has it: smtp-server has turned `xn--` labels into Unicode, where they were not announced. */
+/** Returns a domain as it is in DNS: smtp-server converts `xn--` labels into Unicode, where they were not announced. */
 function asciiDomain(domain: string): string {
   // deno-lint-ignore no-control-regex
   if (!/[^\x00-\x7f]/.test(domain)) return domain;

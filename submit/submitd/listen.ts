@@ -1,6 +1,6 @@
 /**
- * Accepts connections for smtp-server: those of a network only up to a limit, and none for long without a login. The
- * library counts neither connections of an address, nor the time of a client that sends a byte now and then.
+ * Accepts connections for smtp-server: from each network up to a limit, and for a limited time without a login. The
+ * library neither limits connections per address, nor the time of a client that sends single bytes.
  */
 import { createServer, type Server, type Socket } from "node:net";
 import type { SMTPServerSession } from "smtp-server";
@@ -55,7 +55,7 @@ export class Door {
     if (entry !== undefined) entry.socket = socket;
   }
 
-  /** Gives a client that has logged in more time. */
+  /** Gives an authenticated client more time. */
   loggedIn(session: SMTPServerSession): void {
     const entry = this.#open.get(nameOf(session));
     if (entry === undefined) return;
@@ -63,7 +63,7 @@ export class Door {
     entry.timer = setTimeout(() => entry.socket.destroy(), this.times.session);
   }
 
-  /** Forgets a connection. smtp-server says so, because STARTTLS removes all listeners from the socket. */
+  /** Forgets a connection. smtp-server reports its end, because STARTTLS removes all listeners from the socket. */
   closed(session: SMTPServerSession): void {
     this.#open.get(nameOf(session))?.closed();
   }

@@ -18,7 +18,7 @@ import type { Door } from "./listen.ts";
 /** Commands of smtp-server that a submission server does not have. */
 const WITHOUT = ["WIZ", "SHELL", "KILL", "XCLIENT", "XFORWARD"];
 
-/** RFC 5321 section 4.5.3.1.8 demands 100. */
+/** RFC 5321 section 4.5.3.1.8 requires 100. */
 const MAX_RECIPIENTS = 1000;
 /** Messages of one connection. */
 const MAX_MESSAGES = 100;

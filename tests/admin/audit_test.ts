@@ -475,7 +475,8 @@ Deno.test({ name: interrupted, ignore: Deno.build.os !== "linux" }, async () => 
     stderr: "piped",
   }).spawn();
   const output = child.output();
-  // Before it listens, the signal would only kill it. Deno itself catches some; this is the last that io/system/signals.ts adds.
+  // Before it listens, the signal would only kill it. Deno itself catches some; this is the last that
+  // io/system/signals.ts adds.
   const LAST = 1 << (26 - 1); // SIGVTALRM
   const caught = () => Number.parseInt(/^SigCgt:\s*([0-9a-f]+)/m.exec(status(child.pid))?.[1]?.slice(-8) ?? "0", 16);
   while ((caught() & LAST) === 0) await new Promise((resolve) => setTimeout(resolve, 5));

@@ -95,7 +95,7 @@ const SIGNED = /SRS0=[^=]+=[^=]+=example\.org=greg@srs\.example\.org/g;
 const envelopes = (sink: Sink) =>
   sink.lines.filter((line) => !/^(?:EHLO|AUTH|QUIT)/.test(line)).map((line) => line.replace(SIGNED, "SIGNED"));
 
-Deno.test("the signed sender is offered, with the identity as the recipient, and nothing is sent", async () => {
+Deno.test("the signed sender is tested, with the identity as the recipient, and nothing is sent", async () => {
   await using sink = new Sink({ extensions: [] });
   assert.deepEqual(await examined(smtp(sink.port), GREG), []);
   assert.deepEqual(envelopes(sink), [
@@ -148,7 +148,7 @@ Deno.test("a server that rejects the signed sender: doctor names the scheme that
 
 const isMail = (line: string) => line.startsWith("MAIL");
 
-Deno.test("each identity is offered to its own account; one without an account is a finding", async () => {
+Deno.test("each identity is tested on its own account; one without an account is a finding", async () => {
   await using home = new Sink({ extensions: [] });
   await using work = new Sink({ extensions: [] });
   const account = (name: string, port: number, from: string) =>

@@ -15,7 +15,7 @@ async function findings(home: OutboxHome): Promise<{ what: string; why: string; 
 
 const whats = async (home: OutboxHome) => (await findings(home)).map(({ what }) => what);
 
-Deno.test("doctor demands a runner: one that ran lately, or a timer", async () => {
+Deno.test("doctor requires a runner: one that ran recently, or a timer", async () => {
   using home = new OutboxHome();
   home.serve({ port: deadPort() }, "failed");
   assert.deepEqual(await whats(home), ["Nothing has run the outbox yet"]);

@@ -42,7 +42,7 @@ Deno.test("keys of forwarded mail are created for the group, too, and rotated; k
   assert.equal(keysIn(home).length, 1);
 });
 
-Deno.test("the settings and the secret of postsrsd are taken over in two steps", async () => {
+Deno.test("the settings and the secret of postsrsd are imported in two steps", async () => {
   using home = homeWith("");
   const secret = home.write("postsrsd.secret", `${POSTSRSD}\nan older secret of postsrsd\n`, 0o600);
   const settings = home.write(

@@ -42,7 +42,7 @@ Deno.test("logins are added, changed, listed and removed, and other lines are ke
   assert.match(home.read("users"), /^# people\nann@example\.org:\$scrypt\$ln=14,r=8,p=1\$/);
 });
 
-Deno.test("wrong use", async () => {
+Deno.test("usage errors", async () => {
   using home = new Home();
   const cases: [string[], string, RegExp][] = [
     [["add"], "", /LOGIN is missing/],

@@ -159,7 +159,7 @@ Deno.test("one maildir that cannot be swept does not stop the others", async () 
   assert.deepEqual([home.names(), home.names("Mail/Spam")], [["new/1.x"], ["new/2.x"]]);
 });
 
-Deno.test("with a shared store that the launcher lets no sweep ask, the error names a command that may", async () => {
+Deno.test("with a shared store, which the launcher does not let sweep query, the error names a command that may", async () => {
   using home = new Laptop();
   const config = home.read(".config/countersign/config.toml");
   home.write(".config/countersign/config.toml", `${config}\n[state]\nlookup = "${home.path}/lookup"\n`);
@@ -202,7 +202,7 @@ Deno.test("the permissions of the launcher are sufficient", async () => {
   assert.equal(home.mails("Mail/Spam").length, 1);
 });
 
-Deno.test("--watch judges what comes, and ends with status 0 on SIGTERM", async () => {
+Deno.test("--watch judges messages as they arrive, and exits 0 on SIGTERM", async () => {
   using home = new Laptop();
   const child = new Deno.Command(launcher(home), {
     args: ["sweep", "--watch", `${home.path}/Mail/Inbox`],

@@ -165,7 +165,7 @@ Deno.test("an outbox without write or read permission: deferred, and kept", asyn
   assert.deepEqual(sink.accepted.map(({ to }) => to[0]).sort(), ["ann@example.net", "bob@example.net"]);
 });
 
-Deno.test("an entry that cannot be read is listed and told, not overlooked, and is sent when it can be", async () => {
+Deno.test("an entry that cannot be read is listed and reported, not overlooked, and is sent when it can be", async () => {
   await using sink = new Sink();
   using home = new OutboxHome();
   home.serve(sink, "always");
@@ -199,7 +199,7 @@ const DAMAGE: [string, (entry: string) => void][] = [
     Deno.writeTextFileSync(entry, "hello");
   }],
 ];
-Deno.test("damaged entries are set aside and told once, never deleted, and stop no others", async () => {
+Deno.test("damaged entries are moved aside and reported once, never deleted, and do not stop the others", async () => {
   await using sink = new Sink();
   using home = new OutboxHome();
   home.serve(sink, "always");

@@ -1,4 +1,7 @@
-/** The account for any header: one is found where there is a default, it does not depend on strangers, and it limits the sender. */
+/**
+ * The account for any header: one is found where there is a default, it does not depend on strangers, and it limits the
+ * sender.
+ */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { formatAddress } from "../../lib/address.ts";

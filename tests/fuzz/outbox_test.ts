@@ -18,7 +18,7 @@ const ENTRY: OutboxEntry = {
   recipients: [{ address: ANN, state: "waiting", reply: "450 later", reported: false }],
 };
 
-fuzz("a damaged entry is refused, or read as what it says", touches, (changes) => {
+fuzz("a damaged entry is rejected, or parsed as written", touches, (changes) => {
   const read = orFail(() => parseEntry(touched(printEntry(ENTRY), changes)), "data");
   if (read !== undefined) assert.deepEqual(parseEntry(printEntry(read)), read);
 });

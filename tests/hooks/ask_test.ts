@@ -37,7 +37,7 @@ Deno.test("the text for descriptor 6 has at most 255 bytes, of which the first i
   assert.ok(text(`550 5.7.1 ${"x".repeat(400)}`).length <= 255);
 });
 
-Deno.test("all questions about a message together have a time limit", async () => {
+Deno.test("all queries about a message together have a time limit", async () => {
   using folder = new TempFolder();
   const path = `${folder.path}/lookup`;
   const listener = Deno.listen({ transport: "unix", path });
@@ -61,7 +61,7 @@ Deno.test("all questions about a message together have a time limit", async () =
   await serving;
 });
 
-Deno.test("the filter reports once a minute that serve is away", async () => {
+Deno.test("the filter reports once a minute that serve is down", async () => {
   using folder = new TempFolder();
   const reports: string[] = [];
   let now = 0;
@@ -72,7 +72,7 @@ Deno.test("the filter reports once a minute that serve is away", async () => {
   for (const one of reports) assert.match(one, /lookup: Request to countersign serve failed: .*; mail is accepted$/);
 });
 
-Deno.test("the filter asks 100 questions at a time, and all are answered", async () => {
+Deno.test("the filter sends 100 queries at a time, and all are answered", async () => {
   using folder = new TempFolder();
   const path = `${folder.path}/lookup`;
   const listener = Deno.listen({ transport: "unix", path });

@@ -72,7 +72,7 @@ Deno.test("the door judges a message without the dots of SMTP", async () => {
   assert.deepEqual(one.load, { transactions: 0, bytes: 0 });
 });
 
-Deno.test("all passes while the door is away", async () => {
+Deno.test("all passes while the door is down", async () => {
   const { say } = filter();
   for (const event of ["mail-from", "rcpt-to", "data", "commit", "rset", "an-event-of-the-future"]) {
     assert.equal(await say(event, "x"), "proceed", event);

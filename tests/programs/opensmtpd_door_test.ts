@@ -61,7 +61,7 @@ match from any for any action "relay"
     });
   }
 
-  await t.step("a bounce has one recipient at a time, and the session goes on", async () => {
+  await t.step("a bounce is accepted for one recipient at a time, and the session continues", async () => {
     using client = await Client.open(server.port);
     const said = [];
     for (
@@ -119,7 +119,7 @@ match from any for any action "relay"
     );
   });
 
-  await t.step("clients leave while serve is asked, and smtpd goes on", async () => {
+  await t.step("clients disconnect during a query, and smtpd continues", async () => {
     await engine.stop();
     engine.hang();
     const clients: Client[] = [];

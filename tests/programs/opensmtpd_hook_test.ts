@@ -43,7 +43,7 @@ test("OpenSMTPD passes the SRS domain to the hook", async (t) => {
     assert.match(home.mails("Maildir")[0]!, /^Subject: failure notice$/m);
     assert.deepEqual(home.mails("Maildir/.Spam"), []);
   });
-  await t.step("while serve is away, the hook files what the door would have rejected", async () => {
+  await t.step("while serve is down, the hook files what the door would have rejected", async () => {
     await engine.stop();
     assert.match(await smtp(server.port, "", srs("greg", "mallory"), FORGED), /^250 /);
     await until("the forgery", () => home.mails("Maildir/.Spam").length === 1, trouble);

@@ -202,7 +202,7 @@ test("a message is forwarded to a second Postfix, and its bounce comes back to t
     assert.deepEqual(await near.doctor(), []);
   });
 
-  await t.step("postmap -q asks the maps", async () => {
+  await t.step("postmap -q queries the maps", async () => {
     const ask = async (map: string, key: string): Promise<string> => {
       const table = `socketmap:unix:${near.sockets}/map:${map}`;
       const { stdout } = await new Deno.Command("postmap", { args: ["-c", near.postfix.config, "-q", key, table] })

@@ -9,7 +9,7 @@ import { chown, GREG, LETTER, LIE, plainSnippet, SITE, srs } from "./site.ts";
 const test = await needPostfix();
 const plain = `${GREG}@example.org`;
 
-test("a site that signs, checks and forwards: each address is written and reversed once", async (t) => {
+test("a site that signs, checks and forwards: each address is rewritten and reversed once", async (t) => {
   const installed = await installOnce();
   const keys = `${installed.home.path}/forwarding-keys`;
   Deno.writeTextFileSync(keys, `f1 ${CREATED} a secret for forwarded mail only\n`, { mode: 0o640 });

@@ -50,7 +50,7 @@ test("a Postfix without a milter rejects forged and moved addresses at RCPT", as
   };
   const seen = new Set<string>();
 
-  await t.step("an SRS address with a bad hash, in our words", async () => {
+  await t.step("an SRS address with a bad hash, with our reply text", async () => {
     const wrong = srs(GREG, new Date(), "mallory");
     for (const sender of ["", "jo@b.example"]) {
       assert.equal(await smtp(port, sender, wrong, LETTER), refused(wrong, "550 5.1.1", "No such address"));

@@ -51,7 +51,7 @@ class Postsrsd {
   }
 }
 
-test("with its secret and settings, each reverses what the other has written", async () => {
+test("with its secret and settings, each program reverses the addresses of the other", async () => {
   await using root = await unpack();
   const postsrsd = await Postsrsd.start(root, "fwd.example.net");
   const template = root.read("usr/share/postsrsd/postsrsd.template").replace(

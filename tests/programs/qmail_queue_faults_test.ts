@@ -6,7 +6,7 @@ import { FORGED, LETTER, PLAIN, tagged } from "../serve/at_door.ts";
 import { QueueSite, RAW } from "./qmail_site.ts";
 import { qmailSmtpd, queued } from "./qmail_smtpd.ts";
 
-Deno.test("whatever fails, the message goes to qmail-queue", async (t) => {
+Deno.test("if anything fails, the message goes to qmail-queue", async (t) => {
   await using site = await QueueSite.start();
   const arrives = async (pattern: RegExp, env: Record<string, string>) => {
     const before = queued(site.home).length;
@@ -41,7 +41,7 @@ Deno.test("whatever fails, the message goes to qmail-queue", async (t) => {
     });
     assert.throws(() => Deno.statSync(at("countersign.half")), Deno.errors.NotFound);
   });
-  await t.step("serve stops while it is asked", async () => {
+  await t.step("serve stops during a query", async () => {
     const path = at("stopping");
     const listener = Deno.listen({ transport: "unix", path });
     const stopping = (async () => {

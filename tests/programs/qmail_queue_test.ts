@@ -110,7 +110,7 @@ Deno.test("500 messages, 20 at a time, arrive once and byte for byte; forged bou
   assert.deepEqual(new Set(got), expected);
 });
 
-Deno.test("most mail passes without a question", async (t) => {
+Deno.test("most mail passes without a query", async (t) => {
   await using site = await QueueSite.start();
   const sandbox = site.sandbox();
   using home = new Home();
@@ -185,7 +185,7 @@ Deno.test("hooks/rcptcheck", async (t) => {
     ["a person", { SENDER: "jo@b.example", RECIPIENT: PLAIN }, 0, /^$/],
     ["the site's own users", { SENDER: "", RECIPIENT: srs("greg", "mallory"), RELAYCLIENT: "" }, 0, /^$/],
     ["no environment", {}, 0, /^$/],
-    ["serve is away", { SENDER: "", RECIPIENT: PLAIN, COUNTERSIGN_LOOKUP: "/nowhere" }, 0, /^ask: .*accepted$/m],
+    ["serve is down", { SENDER: "", RECIPIENT: PLAIN, COUNTERSIGN_LOOKUP: "/nowhere" }, 0, /^ask: .*accepted$/m],
   ];
   for (const [what, env, code, stderr] of rows) {
     await t.step(what, async () => {

@@ -41,7 +41,7 @@ export class QueueSite implements AsyncDisposable {
     return qmailSmtpd(this.home, QUEUE, { sender, recipients, message }, { ...options, env });
   }
 
-  /** Writes the sandbox file, as `countersign sandbox` does, so that most mail passes without a question. */
+  /** Writes the sandbox file, as `countersign sandbox` does, so that most mail passes without a query. */
   sandbox(): string {
     const { settings } = this.engine.engine.loaded;
     const { source } = this.engine;

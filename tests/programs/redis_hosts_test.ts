@@ -266,7 +266,7 @@ test("while one host cannot reach Redis, the other rejects no bounce of its mail
   assert.equal(await one.door(returning("cut-off@example.org")), "a");
 });
 
-test("a host whose serve ends orderly is silent at once", () =>
+test("a host whose serve exits normally is silent at once", () =>
   two(async (one, other) => {
     assert.match(await other.door(returning("lie@spam.example")), refused);
     Deno.kill(one.serving, "SIGTERM");

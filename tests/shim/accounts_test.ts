@@ -223,7 +223,7 @@ test("XOAUTH2 and OAUTHBEARER: the token, and the server's error", async () => {
   }
 });
 
-test("certificates that are expired, of another name (a captive portal) or of another CA: nothing is asked or sent", async (t) => {
+test("certificates that are expired, for another name (a captive portal) or of another CA: no password is read, and nothing is sent", async (t) => {
   await using desk = await Desk.open();
   const { home, authority } = desk;
   const other = await Authority.make();
@@ -251,7 +251,7 @@ test("certificates that are expired, of another name (a captive portal) or of an
   }
 });
 
-test("with an outbox: a locked keyring and a captive portal keep the message, a mistake in the settings is reported", async (t) => {
+test("with an outbox: a locked keyring and a captive portal keep the message, an error in the settings is reported", async (t) => {
   await using desk = await Desk.open();
   const { home, sinks, authority } = desk;
   const OUTBOX = '[outbox]\nwhen = "failed"\n';

@@ -83,7 +83,7 @@ redis.call("SET", KEYS[1], ARGV[1], "NX")
 return redis.call("GET", KEYS[1])`;
 
 /**
- * Records that a host remembers what it sends, unless this command was delayed beyond its deadline, and removes hosts
+ * Records that a host remembers sent mail, unless this command was delayed beyond its deadline, and removes hosts
  * that have not reported for as long as mail may bounce.
  *
  * KEYS: the hosts. ARGV: the host, the deadline in seconds of the clock of Redis, the lifetime of a host in seconds.
@@ -101,9 +101,9 @@ end
 return 1`;
 
 /**
- * Records that a host ends: it keeps its time, which makes it silent at once.
+ * Records that a host stops: its time is set back, which makes it silent at once.
  *
- * KEYS: the hosts. ARGV: the host, how long ago it shall seem to have reported.
+ * KEYS: the hosts. ARGV: the host, how long ago it should seem to have reported.
  */
 export const RETIRE = `
 if not redis.call("HGET", KEYS[1], ARGV[1]) then return 0 end

@@ -132,7 +132,7 @@ export class Failures {
     return new Unconfirmed(message, reply, { cause });
   }
 
-  /** Returns the reply in quotes, without secrets. Its end often says what to do. */
+  /** Returns the reply in quotes, without secrets. Its end often names the remedy. */
   say(reply: Reply): string {
     const text = this.#hide(printReply(reply));
     return quoteAll(text.length > MAX_REPLY ? `${text.slice(0, MAX_REPLY - 1)}…` : text);

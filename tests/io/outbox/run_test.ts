@@ -15,7 +15,7 @@ function only(box: Box): string[] {
   return box.queue[0]!.recipients.map(({ state }) => state);
 }
 
-Deno.test("what cannot be sent waits longer each time, and the sender gets a report after five days", async () => {
+Deno.test("the delay between attempts grows, and the sender gets a report after five days", async () => {
   await using sink = new Sink({ to: LATER });
   using box = new Box("");
   box.configure(sink.port);
@@ -78,7 +78,7 @@ Deno.test("a provider that rejects the null sender gets the report with the plai
   assert.deepEqual(box.names("queue"), []);
 });
 
-Deno.test("no report about a report: it is kept, logged and told, and nothing loops", async () => {
+Deno.test("no report about a report: it is kept, logged and printed, and nothing loops", async () => {
   await using sink = new Sink({ to: REFUSED });
   using box = new Box("");
   box.configure(sink.port);
@@ -97,7 +97,7 @@ Deno.test("no report about a report: it is kept, logged and told, and nothing lo
   assert.equal(sink.lines.length, sessions);
 });
 
-Deno.test("a message with the null sender is kept when it is refused, because nobody may be told", async () => {
+Deno.test("a message with the null sender is kept when it is rejected, because there must be no report", async () => {
   await using sink = new Sink({ to: REFUSED });
   using box = new Box("");
   box.configure(sink.port);
@@ -106,7 +106,7 @@ Deno.test("a message with the null sender is kept when it is refused, because no
   assert.equal(box.names("undelivered").length, 1);
 });
 
-Deno.test("a server that takes the message and says nothing: sent again under the same Message-ID, and logged", async () => {
+Deno.test("a server that accepts the message and sends no reply: sent again under the same Message-ID, and logged", async () => {
   await using sink = new Sink({ end: HANG_UP });
   using box = new Box("");
   box.configure(sink.port);
@@ -120,7 +120,7 @@ Deno.test("a server that takes the message and says nothing: sent again under th
   assert.match(box.log, /note="an earlier attempt was not confirmed: may be sent twice" \S+ attempt=2 result=sent/);
 });
 
-Deno.test("killed between the final dot and the note: the dot was noted first", async () => {
+Deno.test("killed after the final dot: the attempt was recorded before it", async () => {
   using box = new Box("");
   let during: string[] = [];
   await using sink = new Sink({
@@ -133,7 +133,7 @@ Deno.test("killed between the final dot and the note: the dot was noted first", 
   assert.deepEqual([during, only(box)], [["sending", "waiting"], ["sent", "waiting"]]);
 });
 
-Deno.test("one hanging server does not hold the mail for the others, nor what arrives meanwhile", async () => {
+Deno.test("a hanging server delays neither mail for other servers nor new mail", async () => {
   await using hanging = new Sink({ greeting: SILENCE });
   await using sink = new Sink();
   using box = new Box("");
@@ -158,7 +158,7 @@ Deno.test("one hanging server does not hold the mail for the others, nor what ar
   assert.deepEqual(states.length, 6);
 });
 
-Deno.test("when a server works again, everything that waited for it is sent at once", async () => {
+Deno.test("when a server works again, all its mail is sent at once", async () => {
   using box = new Box("");
   box.configure(deadPort());
   for (let nth = 0; nth < 3; nth++) {
@@ -173,7 +173,7 @@ Deno.test("when a server works again, everything that waited for it is sent at o
   assert.equal(sink.accepted.length, 4);
 });
 
-Deno.test("a failed login, and a server with another name: kept, and told once a day", async () => {
+Deno.test("a failed login, and a server with another name: kept, and reported once a day", async () => {
   using authority = await Authority.make();
   const right = await authority.leaf("DNS:localhost");
   const wrong = await authority.leaf("DNS:portal.example"); // a captive portal
@@ -316,7 +316,7 @@ Deno.test("an account that was renamed, removed or limited since: sent as a new 
   });
 });
 
-Deno.test("a program that cannot log in or lacks its settings: kept, and told once a day", async () => {
+Deno.test("a program that cannot log in or lacks its settings: kept, and reported once a day", async () => {
   for (const status of [64, 77, 78, 75]) {
     using box = new Box("");
     Deno.writeTextFileSync(`${box.path}/injector`, `#!/bin/sh\ncat >/dev/null\necho cannot >&2\nexit ${status}\n`);
@@ -381,7 +381,7 @@ Deno.test("no report where none was requested: NOTIFY=NEVER, or only about delay
   assert.match(box.log, /result=reported note="no report: NOTIFY=never"/);
 });
 
-Deno.test("a disk that takes the note before the final dot and none after it: not sent again at once", async () => {
+Deno.test("a disk that fails after the final dot: not sent again at once", async () => {
   await using sink = new Sink();
   using box = new Box("");
   box.configure(sink.port);

@@ -36,7 +36,7 @@ function answersBy(pick: (limit: number) => number): Answers {
   };
 }
 
-Deno.test("whatever a server replies: once, or reported, or refused at once", async () => {
+Deno.test("whatever a server replies: sent once, or reported, or rejected at once", async () => {
   const pick = numbers(12);
   await using sink = new Sink();
   using box = new Box("");
@@ -85,7 +85,7 @@ Deno.test("whatever a server replies: once, or reported, or refused at once", as
   }
 });
 
-Deno.test("a shim that was stopped keeps nothing: its caller takes the message for not sent", async () => {
+Deno.test("a shim that was stopped keeps nothing: its caller assumes that the message was not sent", async () => {
   using box = new Box("");
   box.configure(deadPort());
   for (const when of ["failed", "always"] as const) {

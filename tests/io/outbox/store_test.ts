@@ -36,7 +36,7 @@ async function onDisk(folder: string, work: () => Promise<unknown>): Promise<str
   return events;
 }
 
-Deno.test("an entry is on disk, with its name, before it is promised; so is each note about it", async () => {
+Deno.test("an entry is on disk, with its name, before the shim exits 0; so is each change of it", async () => {
   using box = new Box("");
   await box.keep("first@example.net"); // creates the folders
   const [first] = box.queue;

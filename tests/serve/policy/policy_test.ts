@@ -186,7 +186,7 @@ Deno.test("1,000 peers that stop in the middle of a request do not delay another
   for (const peer of peers) peer.close();
 });
 
-Deno.test("a peer that is slow, idle or does not read is given up; one that is idle without a report", async () => {
+Deno.test("a peer that is slow, idle or does not read is disconnected; one that is idle without a report", async () => {
   using home = new EngineHome();
   const limits = { idle: 100, request: 100 };
   await using server = await RequestsServer.start(policyProtocol(() => home.engine.loaded), limits);

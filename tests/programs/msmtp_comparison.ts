@@ -37,7 +37,7 @@ const ACCOUNTS = [["work", "*@work.example"], ["home", "greg@example.org"], ["is
 const ACCEPTS = { extensions: ["AUTH PLAIN", "8BITMIME"] };
 
 /** Runs the two programs side by side. */
-export class Beside implements AsyncDisposable {
+export class Comparison implements AsyncDisposable {
   readonly home = new Home();
   readonly #sink: Sink;
   readonly #portal: Sink;
@@ -47,10 +47,10 @@ export class Beside implements AsyncDisposable {
     this.#portal = new Sink(ACCEPTS, other);
   }
 
-  static async open(): Promise<Beside> {
+  static async open(): Promise<Comparison> {
     const authority = await Authority.make();
     const names = ["DNS:localhost,IP:127.0.0.1", "DNS:portal.hotel.example"];
-    return new Beside(authority, await authority.leaf(names[0]!), await authority.leaf(names[1]!));
+    return new Comparison(authority, await authority.leaf(names[0]!), await authority.leaf(names[1]!));
   }
 
   /** Lets one program try to send. */

@@ -2,21 +2,21 @@
 import assert from "node:assert/strict";
 import { Home, oneLine, ROOT } from "../rig.ts";
 import { need } from "./need.ts";
-import { Beside } from "./msmtp_beside.ts";
+import { Comparison } from "./msmtp_comparison.ts";
 import { ANN, comparisonTable, type Did, GREG, letter, PARTS } from "./msmtp_rows.ts";
 
 const test = await need("msmtp");
 await need("openssl");
 
 for (const [heading, rows] of PARTS) {
-  test(`msmtp beside the shim: ${heading}`, async (t) => {
-    await using beside = await Beside.open();
+  test(`msmtp compared with the shim: ${heading}`, async (t) => {
+    await using comparison = await Comparison.open();
     for (const row of rows) {
       for (const program of ["msmtp", "shim"] as const) {
         const did: Did = row[program];
         await t.step(`${row.what}: ${program}: ${did.words}`, async () => {
-          beside.home.write("asked", "");
-          const ran = await beside.run(program, { args: ["-f", GREG, ANN], mail: letter(GREG), ...row });
+          comparison.home.write("asked", "");
+          const ran = await comparison.run(program, { args: ["-f", GREG, ANN], mail: letter(GREG), ...row });
           const { code, account, from, to } = ran;
           assert.deepEqual({ code, account, from, to }, {
             code: did.status,
@@ -30,7 +30,7 @@ for (const [heading, rows] of PARTS) {
           if (did.header !== undefined) assert.match(ran.mail ?? "", did.header);
           if (did.without !== undefined) assert.doesNotMatch(ran.mail ?? "", did.without);
           if (/password (?:has been|is) read/.test(did.words)) {
-            assert.equal(beside.home.read("asked") !== "", did.words.includes("has been"));
+            assert.equal(comparison.home.read("asked") !== "", did.words.includes("has been"));
           }
         });
       }
