@@ -23,6 +23,7 @@ import { checkKeys, findingOf, identityLine } from "./settings.ts";
 import { checkMaps } from "./maps.ts";
 import { checkServe } from "./serve.ts";
 import { missingState } from "./serve_state.ts";
+import { checkSubmit } from "./submit.ts";
 import { checkAccounts } from "./accounts.ts";
 import { checkFolder, checkLog } from "./state.ts";
 import { type DoctorContext, readableIdentities } from "./context.ts";
@@ -42,6 +43,7 @@ export const INSTALLATION_CHECKS: readonly Check[] = [
   countSentMail,
   checkHook,
   checkServe,
+  checkSubmit,
   checkMaps,
 ];
 

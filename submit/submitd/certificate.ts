@@ -23,3 +23,14 @@ export function readCertificate({ submit: { certificate, key } }: Settings): Cer
   }
   return { cert, key: secret };
 }
+
+/** Returns when the first certificate of a file expires, in milliseconds; undefined if it cannot be parsed. */
+export async function expiryOf(cert: string): Promise<number | undefined> {
+  const { X509Certificate } = await import("node:crypto");
+  try {
+    const time = Date.parse(new X509Certificate(cert).validTo);
+    return Number.isNaN(time) ? undefined : time;
+  } catch {
+    return undefined;
+  }
+}

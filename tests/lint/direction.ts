@@ -28,6 +28,7 @@ const LAZY_NODE_FILES = [
   "io/transport/smtp/md5.ts",
   "serve/sockets/inherited.ts",
   "submit/backends/scrypt.ts",
+  "submit/submitd/certificate.ts",
   "submit/submitd/listen.ts",
 ];
 

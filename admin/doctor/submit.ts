@@ -1,0 +1,84 @@
+/** Checks what `countersign submitd` is configured with: certificate, passwords, and whose logins they are. */
+import { Fail } from "../../lib/fail.ts";
+import { lineOf, type Settings } from "../../lib/settings/parse.ts";
+import { parseAuth } from "../../lib/settings/submission.ts";
+import { parseUsers } from "../../lib/users.ts";
+import { readPrivateFile } from "../../io/system/files.ts";
+import { expiryOf, readCertificate } from "../../submit/submitd/certificate.ts";
+import type { DoctorContext } from "./context.ts";
+import type { Finding } from "./finding.ts";
+import { findingOf } from "./settings.ts";
+
+/** Days before the end of a certificate at which it should have been renewed. */
+const MIN_DAYS = 14;
+
+const STOPPED = "countersign submitd does not start.";
+
+/** Adds the findings about submitd, if the settings configure it. */
+export async function checkSubmit({ file, now, programs, findings }: DoctorContext, settings: Settings): Promise<void> {
+  const { auth, certificate, key, user_settings } = settings.submit;
+  if (auth === "" && certificate === "" && key === "") return;
+  const at = (name: string) => ({ file: file.file, line: lineOf(file.text, "submit", name, 0) });
+  findings.push(...await certificateFindings(settings, now));
+  const backend = parseAuth(auth);
+  if (backend === undefined) {
+    const fix = "set submit.auth";
+    findings.push({ what: "No way to check passwords is configured", where: at("certificate"), why: STOPPED, fix });
+  } else if (backend.kind === "file") findings.push(...loginFindings(backend.path));
+  else {
+    const trouble = backend.kind === "dovecot" ? socketTrouble(backend.path) : programs.trouble(backend.path);
+    if (trouble !== undefined) {
+      const why = "Clients cannot log in: submitd answers 454.";
+      const fix = backend.kind === "dovecot" ? "see contrib/submitd/dovecot.conf" : "install it, or change submit.auth";
+      findings.push({ what: `${backend.path} ${trouble}`, where: at("auth"), why, fix });
+    }
+  }
+  const own = user_settings !== "" || backend?.kind === "file";
+  if (!own && !settings.identity.some((one) => one.logins.length > 0)) {
+    const fix = "set identity.logins, or submit.user_settings";
+    findings.push({ what: "No identity belongs to a login", where: at("auth"), why: STOPPED, fix });
+  }
+}
+
+async function certificateFindings(settings: Settings, now: Date): Promise<Finding[]> {
+  const { certificate } = settings.submit;
+  try {
+    const end = await expiryOf(readCertificate(settings).cert);
+    const days = end === undefined ? undefined : Math.floor((end - now.getTime()) / 86_400_000);
+    if (days !== undefined && days >= MIN_DAYS) return [];
+    const what = days === undefined
+      ? "The certificate cannot be parsed"
+      : days < 0
+      ? `The certificate has expired ${-days} ${days === -1 ? "day" : "days"} ago`
+      : `The certificate expires in ${days} ${days === 1 ? "day" : "days"}`;
+    const why = days !== undefined && days >= 0 ? "Clients will refuse to connect." : "Clients refuse to connect.";
+    return [{ what, where: { file: certificate }, why, fix: "renew it, then systemctl reload countersign-submit" }];
+  } catch (error) {
+    if (error instanceof Fail) return [{ ...findingOf(error, certificate), why: STOPPED }];
+    throw error;
+  }
+}
+
+function loginFindings(path: string): Finding[] {
+  const why = "Clients cannot log in: submitd answers 454.";
+  try {
+    const users = parseUsers(readPrivateFile("File of logins", path, 0o077, { limit: 16 * 1024 * 1024 }), path);
+    return users.filter(({ login, user }) => login === "root" || user === "root").map(({ login }) => ({
+      what: `${login} is a login of root`,
+      where: { file: path },
+      why: "root cannot log in, whatever the password is.",
+      fix: `countersign passwd remove ${login} --file ${path}`,
+    }));
+  } catch (error) {
+    if (!(error instanceof Fail)) throw error;
+    return [{ ...findingOf(error, path), why, fix: error.fix ?? "countersign passwd add LOGIN" }];
+  }
+}
+
+function socketTrouble(path: string): string | undefined {
+  try {
+    return Deno.statSync(path).isSocket ? undefined : "is not a socket";
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound ? "does not exist" : "cannot be examined";
+  }
+}
