@@ -46,7 +46,7 @@ export function forwardSender(text: string, context: ForwardingContext): Rewritt
   const domain = sender.domain.toLowerCase();
   if (domain === forwardingDomain(settings)) return { why: "the sender is in the forwarding domain" };
   if (isBounceSender(`${local}@${domain}`)) return { why: "the sender is a mailer daemon" };
-  if (belongsToUs(sender, context) || cameFromUs(sender, context)) return { why: "the sender belongs to an identity" };
+  if (belongsToUs(sender, context)) return { why: "the sender belongs to an identity" };
   const excluded = settings.forwarding.exclude.some((pattern) => glob(pattern.toLowerCase(), domain));
   if (excluded) return { why: "the domain is in forwarding.exclude" };
   // Neither could be found again among the parts of an SRS address.
@@ -61,7 +61,11 @@ export function forwardSender(text: string, context: ForwardingContext): Rewritt
     separator,
     now,
   });
-  return checked(written);
+  const rewritten = checked(written);
+  // SRS1 keeps what is inside instead of the sender. That may be no SRS0 address, or one in the SRS domain of an identity,
+  // whose bounce returns to it through the other host if the sender remains as it is.
+  const back = /^SRS1[-+=]/i.test(local) && "address" in rewritten ? reverseForwarded(rewritten.address, context) : {};
+  return "why" in back ? { why: `the sender could not be restored: ${back.why}` } : rewritten;
 }
 
 /** The reason if no key can sign. */
@@ -110,15 +114,6 @@ function belongsToUs({ local, domain: written }: Address, { identities }: Forwar
   const plain = prvsParts(local)?.local;
   return isSrsDomain(domain, { identities }) || identityOf(identities, `${local}@${domain}`) !== undefined ||
     (plain !== undefined && identityOf(identities, `${plain}@${domain}`) !== undefined);
-}
-
-/**
- * Returns whether this is an SRS1 address whose first forwarder is the SRS domain of an identity. Rewritten, it could not be
- * reversed; as it is, its bounce returns to the identity through the other host.
- */
-function cameFromUs({ local }: Address, { identities }: ForwardingContext): boolean {
-  const domain = /^SRS1[-+=][^=]*=([^=]+)=/i.exec(local)?.[1]?.toLowerCase().replace(/\.+$/, "");
-  return domain !== undefined && isSrsDomain(domain, { identities });
 }
 
 /**

@@ -180,6 +180,8 @@ Deno.test("what srs-forward leaves as it is", async (t) => {
     ["an excluded domain", "jo@Example.ORG"],
     ["a domain that matches a pattern", "jo@a.b.example.org"],
     ["the forwarding domain", `x@${DOMAIN.toUpperCase()}`],
+    ["a person whose address looks like SRS1", "srs1-team@b.example"],
+    ["SRS1 without an SRS0 address", "SRS1=abcd=c.example=jo@b.example"],
     ["a local part with @", '"a@b"@b.example'],
     ["a domain with =", "jo@b=c.example"],
     ["not an address", "jo b@b.example"],
