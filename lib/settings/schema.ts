@@ -167,7 +167,7 @@ export const TABLES = {
     shared: flag(
       false,
       "Everything that signs for the identities uses this folder, or the same Redis. Only then may `countersign serve` " +
-        "refuse a bounce because it answers nothing that is remembered.",
+        "reject a bounce because it names no remembered message.",
     ),
     redis: text(
       "",
@@ -181,7 +181,7 @@ export const TABLES = {
     redis_ca: path("", "A file with the certificate of a private CA in PEM format, for `rediss://`."),
     lookup: path(
       "",
-      "The socket at which `countersign serve` answers look-ups. Shim and hook ask there instead of using files if " +
+      "The socket at which `countersign serve` answers lookups. Shim and hook use it instead of using files if " +
         "this or `redis` is set. Default with `redis`: `lookup` in `serve.socket_folder`. In a folder of its own, users " +
         "can be allowed to ask without access to the sockets `door` and `sign`.",
     ),
@@ -431,7 +431,7 @@ export const TABLES = {
     ),
     contact: text(
       "",
-      "An address or a web page for people whose mail is refused at the door; it is added to the reply.",
+      "An address or a web page for people whose mail is rejected by the door; it is added to the reply.",
       contact,
     ),
     moved: path(
