@@ -7,6 +7,7 @@ import { printError } from "../io/system/log.ts";
 import { abortOnSignal } from "../io/system/signals.ts";
 import { type Change, type Changed, changeEntries } from "../io/outbox/change.ts";
 import { outboxContext } from "../io/outbox/context.ts";
+import { resumeAccounts } from "../io/outbox/pause.ts";
 import { runOutbox } from "../io/outbox/run.ts";
 import { idsIn, listEntries, outboxFolder } from "../io/outbox/store.ts";
 import { runCommand } from "./arguments.ts";
@@ -53,6 +54,7 @@ export function outbox(name: string, args: readonly string[]): Promise<number> {
     if (word !== "run") {
       const done = changeEntries(folder, named, CHANGES[word]);
       if (word !== "flush") return summary(word, done);
+      resumeAccounts(folder);
       if (named !== "all") {
         for (const id of done.held) printError("outbox", `Entry ${id} is on hold: countersign outbox release ${id}`);
       }

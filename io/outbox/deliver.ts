@@ -23,6 +23,7 @@ import { attempt } from "../transport/attempt.ts";
 import { type Attempt, forAll } from "../transport/outcome.ts";
 import { failureReason, Rejected } from "../transport/rejected.ts";
 import type { OutboxContext } from "./context.ts";
+import { pauseAccount } from "./pause.ts";
 import { keepUndelivered, report } from "./report.ts";
 import type { LockedEntry } from "./store.ts";
 import { tell, tellOnce } from "./tell.ts";
@@ -124,6 +125,7 @@ async function tryOnce(context: OutboxContext, locked: LockedEntry, entry: Outbo
     tried = { route: "", results, failure: error, unreachable: true };
   }
   const { failure, results, route } = tried;
+  if (failure instanceof Rejected && failure.code === 77) pauseAccount(context.outbox, entry.account, clock());
   if (failure !== undefined && needsPerson(failure)) {
     // A captive portal in the morning must not hide a failed login in the evening.
     const cause = `${entry.account || "transport"}-${failure.kind}`;

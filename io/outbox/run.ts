@@ -9,6 +9,7 @@ import { daily } from "../state/daily.ts";
 import { after } from "../system/timer.ts";
 import type { OutboxContext } from "./context.ts";
 import { deliver } from "./deliver.ts";
+import { isPaused } from "./pause.ts";
 import { cleanOutbox, type Listed, listEntries, lockEntry, setDamagedAside } from "./store.ts";
 import { tell, tellOnce } from "./tell.ts";
 
@@ -87,7 +88,7 @@ class Run {
       else if (performance.now() - (this.#tried.get(id) ?? -Infinity) >= RETRY_MS) {
         // Mail that waited for a server is tried at once when the server works again.
         const again = entry.unreachable && !entry.hold && this.#reached.get(entry.account) === true;
-        if (!again && !isDue(entry, now)) continue;
+        if (!again && (!isDue(entry, now) || isPaused(outbox, entry.account, now))) continue;
         const ids = this.#waiting.get(entry.account);
         if (ids === undefined) this.#waiting.set(entry.account, [id]);
         else ids.push(id);

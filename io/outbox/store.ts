@@ -4,6 +4,7 @@
  * - `tmp/ID` while it is written or removed; leftovers of killed programs there were never acknowledged
  * - `queue/ID` from then on: one rename puts message and state there, and one rename takes them away
  * - `damaged/ID` if it cannot be parsed, `undelivered/ID` if its rejection could not be reported. Both are kept
+ * - `login/ACCOUNT` while an account is not tried, because its login was rejected (pause.ts)
  *
  * Whoever changes an entry holds a lock on its file `message`.
  */

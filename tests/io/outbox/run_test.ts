@@ -1,10 +1,11 @@
 /** Runs of the outbox: what is sent, what waits, and what is reported, with servers that misbehave. */
 import assert from "node:assert/strict";
 import { Authority } from "../../certificates.ts";
-import { deadPort, HANG_UP, LATER, REFUSED, SILENCE, Sink } from "../../smtp_sink.ts";
+import { type Answers, deadPort, HANG_UP, LATER, REFUSED, SILENCE, Sink } from "../../smtp_sink.ts";
 import { countingDisk } from "../disk.ts";
 import { toServer } from "../../outbox_home.ts";
 import { changeEntries } from "../../../io/outbox/change.ts";
+import { resumeAccounts } from "../../../io/outbox/pause.ts";
 import { Box } from "./box.ts";
 
 const [MINUTE, HOUR, DAY] = [60_000, 3_600_000, 86_400_000];
@@ -202,6 +203,31 @@ Deno.test("a failed login, and a server with another name: kept, and reported on
     assert.deepEqual(box.queue.map(({ recipients }) => recipients[0]!.state), ["waiting", "waiting"]);
     assert.ok(!sink.lines.some((command) => command.startsWith("MAIL")));
   }
+});
+
+Deno.test("a rejected login is not repeated for each message, or the server could lock the account", async () => {
+  using authority = await Authority.make();
+  const answers: Answers = { extensions: ["AUTH PLAIN"], auth: "535 5.7.8 No" };
+  await using server = new Sink(answers, await authority.leaf("DNS:localhost"));
+  const secret = `${authority.folder}/password`;
+  Deno.writeTextFileSync(secret, "open sesame\n", { mode: 0o600 });
+  using box = new Box(
+    `[transport]\nvia = "smtp"\nhost = "localhost"\nport = ${server.port}\nca = "${authority.ca}"\nuser = "greg"\n` +
+      `password_file = "${secret}"\n`,
+  );
+  for (let nth = 0; nth < 10; nth++) await box.keep(`r${nth}@example.net`);
+  for (let minute = 0; minute < 60; minute++) await box.runAfter(MINUTE);
+  const logins = () => server.lines.filter((line) => line.startsWith("AUTH")).length;
+  const hourly = logins();
+  assert.ok(hourly >= 4 && hourly <= 8, `${hourly} logins in an hour`);
+  await box.run();
+  assert.equal(logins(), hourly);
+  resumeAccounts(box.folder); // as countersign outbox flush does
+  await box.run();
+  assert.ok(logins() > hourly);
+  delete answers.auth;
+  for (let minute = 0; minute < 16; minute++) await box.runAfter(MINUTE);
+  assert.deepEqual([server.accepted.length, box.names("queue")], [10, []]);
 });
 
 Deno.test("an entry that is put on hold, deleted or tried by another runner while a run lasts is not sent", async () => {
