@@ -13,6 +13,7 @@ import { PolicyReader } from "../../serve/policy/request.ts";
 import type { RequestReader } from "../../serve/sockets/requests.ts";
 import { day, joe, now } from "../challenges.ts";
 import { fuzz } from "./fuzz.ts";
+import { piecesOf } from "./texts.ts";
 
 /** What a reader makes of these pieces: each request, and how it ended. */
 function readAll<R>(
@@ -129,6 +130,34 @@ fuzz(
     assert.ok(
       "why" in reverseForwarded(written.address, { ...context, now: day(30) }) || /^"?SRS1/.test(written.address),
     );
+  },
+);
+
+const PIECES = [
+  "SRS0",
+  "srs1",
+  "SRS1",
+  "=",
+  "==",
+  "-",
+  "+",
+  "abcd",
+  "KA",
+  "b.example",
+  "srs.example.org",
+  "fwd.example",
+];
+
+fuzz(
+  "a sender that looks like SRS is left alone, or can be restored",
+  fc.tuple(fc.constantFrom("SRS0", "SRS1"), piecesOf([...PIECES, "joe", "example.org", '"', "@"]), domain),
+  ([tag, rest, domain]) => {
+    const written = forwardSender(`${tag}${rest}@${domain}`, context);
+    if (!("address" in written)) return;
+    const back = reverseForwarded(written.address, context);
+    assert.ok("address" in back, JSON.stringify({ written, back }));
+    assert.equal(identityOf(identities, back.address), undefined);
+    assert.doesNotMatch(back.address, /@(?:srs\.example\.org|fwd\.example)\.*$/i);
   },
 );
 
