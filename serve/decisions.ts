@@ -65,7 +65,7 @@ export async function decideMessage(delivery: Delivery, { loaded, now }: DoorCon
     if (!isRefused(verdict, loaded)) return passed(verdict, loaded);
     // Another host may have sent a message that it could not remember.
     const uncertain = await whyUncertain(settings, now);
-    if (uncertain !== undefined) return passed({ ...verdict, reason: notRefused(verdict.reason, uncertain) }, loaded);
+    if (uncertain !== undefined) return passed({ ...verdict, reason: notRejected(verdict.reason, uncertain) }, loaded);
     return refused(
       verdict,
       reply("550 5.7.1", "This is a bounce of a message that was not sent from here", contact(loaded)),
@@ -95,7 +95,7 @@ export function whyNotJudged({ loaded: { settings }, now }: Omit<DoorContext, "s
 const wrongMode = (forged: string): string => `incoming.forged is "${forged}"`;
 
 /** Returns the reason of a verdict, with the reason why it has no consequence at the door. */
-export const notRefused = (reason: string, why: string): string => `${reason}; not refused, because ${why}`;
+export const notRejected = (reason: string, why: string): string => `${reason}; not rejected, because ${why}`;
 
 /** RFC 5321 section 4.5.1 and RFC 2142: postmaster and abuse must remain reachable for complaints about this site. */
 function isRole(address: string): boolean {
@@ -179,7 +179,7 @@ function signed(address: string, { loaded, sender, now }: DoorContext): Decision
   }
   if (!isRefused(verdict, loaded)) return passed(verdict, loaded);
   if (isForeign(address, loaded)) {
-    const reason = notRefused(verdict.reason, "another program may sign addresses in this domain");
+    const reason = notRejected(verdict.reason, "another program may sign addresses in this domain");
     return passed({ ...verdict, reason }, loaded);
   }
   return refused(verdict, reply("550 5.1.1", "No such address", contact(loaded)));
@@ -205,7 +205,7 @@ const contact = ({ settings }: Loaded): string => settings.serve.contact;
 function passed(verdict: Verdict, { settings: { incoming: { forged } } }: Loaded): Decision {
   const event = eventOf(verdict, "passed");
   if (forged === "refuse" || !["forged", "suspect"].includes(verdict.result)) return { event };
-  return { event: { ...event, why: notRefused(verdict.reason, wrongMode(forged)) } };
+  return { event: { ...event, why: notRejected(verdict.reason, wrongMode(forged)) } };
 }
 
 const refused = (verdict: Verdict, reply: string): Decision => ({ reply, event: eventOf(verdict, "refused") });

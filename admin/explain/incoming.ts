@@ -99,7 +99,7 @@ async function judgeReceived(delivery: Delivery, context: DecideContext) {
 /** Judges a message in a mailbox as countersign sweep does. @throws {Fail} `usage` if the envelope is given */
 async function judgeRecorded({ sender: given, recipient, written }: Question, input: Input, context: DecideContext) {
   if (given !== undefined || recipient !== undefined) {
-    throw new Fail("usage", "With --as sweep, the envelope is that which the message records");
+    throw new Fail("usage", "Option --as sweep cannot be combined with --sender or --recipient");
   }
   const { head: { header, bodyStart }, prefix } = input;
   const { sender, recipients } = await recordedEnvelope({ header, prefix, bodyStart });

@@ -164,7 +164,7 @@ export function ordinaryAddresses({ identity, challenge, tag }: Settings): strin
 
 /**
  * Returns what the door may reject although the sender is a person: addresses in SRS domains, and those in the file of
- * moved addresses. For other addresses hooks/queue and hooks/rcptcheck do not query `countersign serve`, unless they may be
+ * moved addresses. For other addresses hooks/queue and hooks/rcptcheck query `countersign serve` only if they may be
  * signed.
  */
 export function doorAddresses({ identity, serve }: Settings): string[] {

@@ -14,7 +14,7 @@ import {
   decideRecipient,
   type Decision,
   type DoorContext,
-  notRefused,
+  notRejected,
   whyNotJudged,
 } from "../decisions.ts";
 import type { Loaded } from "../loaded.ts";
@@ -147,7 +147,7 @@ async function decideContent(
   if (reply === undefined) return decision;
   const reason = whyNotJudged(context);
   if (reason === undefined) return { ...decision, reply };
-  const why = notRefused(String(decision.event?.why), reason);
+  const why = notRejected(String(decision.event?.why), reason);
   return { ...decision, ...(decision.event && { event: { ...decision.event, outcome: "passed", why } }) };
 }
 

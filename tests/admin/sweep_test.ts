@@ -360,5 +360,5 @@ Deno.test("explain --as sweep explains the verdict of sweep, also where the hook
     });
   }
   const ran = await countersign(home, ["explain", "--as", "sweep", "--sender", "<>", home.put("new/1.x", letter())]);
-  oneLine(ran, 64, /With --as sweep, the envelope is that which the message records/);
+  oneLine(ran, 64, /Option --as sweep cannot be combined with --sender or --recipient/);
 });

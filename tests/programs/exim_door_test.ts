@@ -211,7 +211,7 @@ test("Exim rejects what the door would reject, and passes the rest", async (t) =
     assert.match(await client.say(`${dotted(`X-Number: away\n${FORGED}`)}.`), /^250 /);
     await until("the message", () => mailbox().includes("X-Number: away\n"), log);
     assert.match(await smtp(port, "", srs(), `X-Number: waits\n${FORGED}`), /^250 /);
-    await until("the deferral", () => /defer \(-1\): Countersign cannot be asked/.test(log()), log);
+    await until("the deferral", () => /defer \(-1\): Countersign cannot be reached/.test(log()), log);
     await engine.start();
     await until("the bounce", async () => {
       // The retry rule would let it wait. The queue runner may have locked the message at this moment.

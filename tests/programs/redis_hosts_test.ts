@@ -257,7 +257,7 @@ test("while one host cannot reach Redis, the other rejects no bounce of its mail
   for (const id of ["cut-off@example.org", "shim@example.org"]) assert.equal(await other.door(returning(id)), "a");
   assert.match(
     other.logged.trimEnd().split("\n").at(-1)!,
-    / at=data .*outcome=passed why=".*; not refused, because host /,
+    / at=data .*outcome=passed why=".*; not rejected, because host /,
   );
 
   Deno.symlinkSync(redis.socket, path);

@@ -90,7 +90,7 @@ Deno.test("judge: mail that the door would accept is not rejected, and its verdi
       assert.deepEqual(answer, expected);
       assert.match(
         home.log().at(-1)!,
-        /outcome=passed why=".*; not refused, because (?:incoming\.forged|state\.shared) is /,
+        /outcome=passed why=".*; not rejected, because (?:incoming\.forged|state\.shared) is /,
       );
     });
   }
