@@ -338,3 +338,24 @@ Deno.test("the sandbox file is next to the settings", { permissions: "none" }, (
   assert.equal(sandboxFile("/x/greg.toml.toml"), "/x/greg.toml.sandbox");
   assert.equal(sandboxFile("/x/conf"), "/x/conf.sandbox");
 });
+
+Deno.test("submitd may use what the shim may, its certificate, its sockets, and the backend that checks passwords", () => {
+  const linesFor = (submit: string) => {
+    const text = `${IDENTITY}[transport]\nvia = "smtp"\nhost = "mx.example"\n[state]\nfolder = "/state"\n` +
+      `[submit]\ncertificate = "/tls/cert"\nkey = "/tls/key"\n${submit}\n`;
+    return permissions(parseConfig(text, SOURCE), SOURCE)
+      .filter(({ program }) => program === "submitd")
+      .map(({ right, thing }) => `${right} ${thing}`);
+  };
+  const common = ["read /tls/cert", "read /tls/key", "net mx.example:465", "net [::]:587", "net [::]:465"];
+  const file = linesFor('auth = "file:/etc/users"');
+  for (const one of [...common, "read /etc/users", "write /state"]) assert.ok(file.includes(one), one);
+  assert.ok(!file.some((line) => /^write \/(?:etc|tls)|^run \/bin\/sh/.test(line)), file.join("\n"));
+  const dovecot = linesFor('auth = "dovecot:/run/auth"\nlisten = ["192.0.2.1:587"]');
+  for (const one of ["read /run/auth", "write /run/auth", "net unix:/run/auth", "net 192.0.2.1:587"]) {
+    assert.ok(dovecot.includes(one), one);
+  }
+  assert.ok(linesFor('auth = "checkpassword:/bin/check"').includes("run /bin/sh"));
+  const users = linesFor('auth = "file:/u"\nuser_settings = "/var/lib/c/{login}/config.toml"');
+  assert.ok(users.includes("read /var/lib/c") && users.includes("write /var/lib/c"), users.join("\n"));
+});
