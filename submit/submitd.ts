@@ -8,14 +8,14 @@ import { inheritedSockets } from "../io/system/inherited.ts";
 import type { Socket } from "./submitd/server.ts";
 
 const HELP = `Usage: countersign submitd [--config FILE]
-Accepts mail from authenticated clients, over TLS on ports 587 (STARTTLS) and 465, signs it, and sends it for their user.
-It listens on submit.listen and submit.listen_tls, or on the sockets that systemd passes to it with the names submission
-and submissions.
+Accepts mail from authenticated clients, over TLS on ports 587 (STARTTLS) and 465, signs it, and sends it for their
+user. It listens on submit.listen and submit.listen_tls, or on the sockets that systemd passes to it with the names
+submission and submissions.
 
   --config FILE  Settings, instead of ~/.config/countersign/config.toml
 
-On SIGHUP it reloads settings and certificate; if they are invalid, the previous ones remain in use. On SIGTERM it exits
-after the messages in transit.
+On SIGHUP it reloads settings and certificate; if they are invalid, the previous ones remain in use. New sockets and
+limits need a restart. On SIGTERM it exits after the messages in transit.
 
 Example: countersign submitd --config /etc/countersign/submit.toml
 `;
