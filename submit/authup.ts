@@ -59,13 +59,13 @@ export async function authup(name: string, args: readonly string[]): Promise<num
 }
 
 /** The parsed arguments. */
-interface Given {
+interface Arguments {
   readonly tries: number;
   readonly protocol: "smtp" | "pop3";
   readonly argv: readonly string[];
 }
 
-function parse(args: readonly string[]): Given | undefined {
+function parse(args: readonly string[]): Arguments | undefined {
   let rest = args;
   let tries: number | undefined;
   const [, attached] = /^-t(.*)$/s.exec(rest[0] ?? "") ?? [];
@@ -87,9 +87,9 @@ function parse(args: readonly string[]): Given | undefined {
 /** A client that has not logged in. */
 class Session {
   #tries: number;
-  readonly #given: Given;
+  readonly #given: Arguments;
 
-  constructor(given: Given) {
+  constructor(given: Arguments) {
     this.#given = given;
     this.#tries = given.tries;
   }

@@ -33,8 +33,8 @@ export const OPENSMTPD_FILES = ["/etc/smtpd.conf", "/etc/mail/smtpd.conf"];
 export const EXIM_FILES = ["/etc/exim4/exim4.conf", "/etc/exim4/exim4.conf.template", "/etc/exim/exim.conf"];
 export const TCPRULES_FILES = ["/etc/tcp.smtp", "/etc/tcprules.d/tcp.smtp", "/home/vpopmail/etc/tcp.smtp"];
 
-const AWAY = "Nothing listens there, so all mail is accepted unexamined.";
-const UNASKED = "countersign serve cannot be queried, so all mail is accepted unexamined.";
+const NO_LISTENER = "Nothing listens there, so all mail is accepted unexamined.";
+const NOT_QUERIED = "countersign serve cannot be queried, so all mail is accepted unexamined.";
 const QUEUED = "Bounces to signed addresses stay in the queue.";
 
 /** Checks smtpd.conf, if it names the filter. */
@@ -58,7 +58,7 @@ export function checkOpenSmtpd({ file, text }: TextFile, context: ClientContext)
     );
   }
   checkSocket(line, number, context, add);
-  checkPresent("lookup", context.lookup, UNASKED, number, context, add);
+  checkPresent("lookup", context.lookup, NOT_QUERIED, number, context, add);
   // smtpd gives a filter the primary group alone.
   const own = /\buser\s+"?([\w.-]+)/.exec(line.slice(line.lastIndexOf('"')))?.[1];
   checkAccess(context.lookup, own === undefined ? SMTPD_USERS : [own], "primary", number, context, add);
@@ -109,7 +109,7 @@ export function checkEximDoor({ file, text }: TextFile, context: ClientContext):
       "exim-lookup",
       `COUNTERSIGN_LOOKUP is ${lookup.value}, but serve listens on ${context.lookup}`,
       lookup.number,
-      AWAY,
+      NO_LISTENER,
       `COUNTERSIGN_LOOKUP = ${context.lookup}`,
     );
   }
@@ -123,7 +123,7 @@ export function checkEximDoor({ file, text }: TextFile, context: ClientContext):
       `COUNTERSIGN_MAP = ${context.folder}/map`,
     );
   }
-  checkPresent("lookup", context.lookup, UNASKED, lookup.number, context, add);
+  checkPresent("lookup", context.lookup, NOT_QUERIED, lookup.number, context, add);
   if (map !== undefined && context.folder !== "") {
     checkPresent("map", `${context.folder}/map`, QUEUED, map.number, context, add);
   }
@@ -174,7 +174,7 @@ export function checkTcpRules({ file, text }: TextFile, context: ClientContext):
       );
     }
     checkSocket(line, number, context, add);
-    checkPresent("lookup", context.lookup, UNASKED, number, context, add);
+    checkPresent("lookup", context.lookup, NOT_QUERIED, number, context, add);
     const next = valueOf(line, "COUNTERSIGN_QUEUE") ?? "/var/qmail/bin/qmail-queue";
     const broken = context.programs.trouble(next);
     if (broken !== undefined) {
@@ -217,7 +217,7 @@ function checkSocket(line: string, number: number, { lookup }: ClientContext, ad
     "lookup-socket",
     `hooks/queue uses the socket ${asked}, but serve listens on ${lookup}`,
     number,
-    AWAY,
+    NO_LISTENER,
     `Set COUNTERSIGN_LOOKUP=${lookup}`,
   );
 }
@@ -249,7 +249,7 @@ function checkAccess(
   if (found === undefined) return;
   const { user, why } = found;
   const fix = `Set SocketGroup= in countersign-lookup.socket to the group of ${user}`;
-  add("lookup-denied", `${user} cannot open the socket lookup: ${why}`, number, UNASKED, fix);
+  add("lookup-denied", `${user} cannot open the socket lookup: ${why}`, number, NOT_QUERIED, fix);
 }
 
 /** Returns the value of a variable: in a command line, or in a rule of tcpserver with any character as quotes. */

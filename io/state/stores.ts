@@ -73,11 +73,11 @@ export async function rememberIn(
   if (store === undefined) return rememberSent(`${settings.state.folder}/sent`, identity, messageId, signed, now);
   const { rememberKeyed } = await import("./shared/keyed.ts");
   await rememberKeyed(store, identity, messageId, signed, now);
-  await handOver(settings, store);
+  await reportForgotten(settings, store);
 }
 
 /** Reports to the store that mail was not remembered while it was unreachable. Never throws. */
-export async function handOver({ state }: Pick<StateSettings, "state">, store: SharedStore): Promise<void> {
+export async function reportForgotten({ state }: Pick<StateSettings, "state">, store: SharedStore): Promise<void> {
   const time = lastForgotten(state.folder);
   if (time === undefined || time === Infinity) return;
   try {

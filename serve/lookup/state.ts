@@ -3,7 +3,7 @@ import { errorText, Fail } from "../../lib/fail.ts";
 import { asksLookup } from "../../lib/settings/lookup.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
 import { lastForgotten, noteForgotten } from "../../io/state/forgotten.ts";
-import { handOver, useStore } from "../../io/state/stores.ts";
+import { reportForgotten, useStore } from "../../io/state/stores.ts";
 import { readCertificates, readPassword } from "../../io/system/load.ts";
 import { PRESENCE_TIMES, type PresenceTimes } from "../../io/state/shared/presence.ts";
 import { hostId } from "./host.ts";
@@ -47,7 +47,7 @@ export async function openStore(
   }, times);
   // The store must know what was not remembered before it learns that this host remembers sent mail.
   const tick = async () => {
-    await handOver(settings, store);
+    await reportForgotten(settings, store);
     await store.report();
   };
   try {

@@ -226,6 +226,11 @@ const USES: Record<string, () => Promise<void>> = {
     const tag = signTag("greg@example.org", "<1@x>", { key: "k1", secret: SECRET, now: NOW, nonce: randomNonce() });
     verifyTag(tag, "greg@example.org", "<1@x>", { secrets: { k1: SECRET }, now: NOW });
   },
+  async submission() {
+    const { parseAuth, settingsOf } = await import("../../lib/settings/submission.ts");
+    assert.ok(parseAuth("file:/etc/countersign/users"));
+    assert.equal(settingsOf("/var/lib/{login}/config.toml", "greg"), "/var/lib/greg/config.toml");
+  },
   async users() {
     const { isLogin } = await import("../../lib/users.ts");
     assert.ok(isLogin("greg@example.org"));
