@@ -181,7 +181,7 @@ Deno.test("1,000 peers that stop in the middle of a request do not delay another
   for (const peer of peers) await peer.write(part);
   const start = performance.now();
   assert.equal(await server.say(request("", "info@srs.example.org")), "action=550 5.1.1 No such address\n\n");
-  assert.ok(performance.now() - start < 1000);
+  assert.ok(performance.now() - start < 5000);
   assert.equal(server.connections, 1000);
   for (const peer of peers) peer.close();
 });
