@@ -1,6 +1,6 @@
 /**
- * A pause after a rejected login. Each message has its own delays, so that many of them could make a server lock the
- * account, which is what servers do after several wrong passwords.
+ * A pause after a rejected login. Each message has its own delays, so many messages could make a server lock the
+ * account, as servers do after several wrong passwords.
  */
 import { tryRemove } from "../system/files.ts";
 
@@ -13,7 +13,7 @@ const folderOf = (outbox: string): string => `${outbox}/login`;
 const fileOf = (outbox: string, account: string): string =>
   `${folderOf(outbox)}/${(account || "transport").replace(/[^\w.@+-]/g, "_").slice(0, 100)}`;
 
-/** Notes that the login of an account was rejected. */
+/** Records that the login of an account was rejected. */
 export function pauseAccount(outbox: string, account: string, now: Date): void {
   try {
     Deno.mkdirSync(folderOf(outbox), { recursive: true, mode: 0o700 });
@@ -24,7 +24,7 @@ export function pauseAccount(outbox: string, account: string, now: Date): void {
   }
 }
 
-/** Returns whether the login of an account was rejected a short time ago. */
+/** Returns whether the login of an account was rejected recently. */
 export function isPaused(outbox: string, account: string, now: number): boolean {
   try {
     const age = now - (Deno.statSync(fileOf(outbox, account)).mtime?.getTime() ?? 0);
@@ -34,7 +34,7 @@ export function isPaused(outbox: string, account: string, now: number): boolean 
   }
 }
 
-/** Ends the pauses of all accounts: somebody has corrected the password, and wants to send. */
+/** Ends the pauses of all accounts, because the user may have corrected the password. */
 export function resumeAccounts(outbox: string): void {
   try {
     for (const { name } of Deno.readDirSync(folderOf(outbox))) tryRemove(`${folderOf(outbox)}/${name}`);
