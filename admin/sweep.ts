@@ -16,8 +16,9 @@ const HELP =
   `Usage: countersign sweep MAILDIR... [--spam MAILDIR] [--mark] [--all] [--days N] [--dry-run] [--quiet] [--json]
        countersign sweep MAILDIR... --watch [--spam MAILDIR] [--mark] [--days N] [--quiet]
 Judges the messages that have arrived in maildirs since the last sweep, and moves forged bounces to the spam maildir, as
-the hook does when it delivers. For mail that mbsync, fetchmail or getmail fetches from a server where no hook runs. The envelope is taken from Return-Path and Delivered-To; without them, a message that looks like a bounce
-counts as one. Challenges are never answered.
+the hook does when it delivers. For mail that mbsync, fetchmail or getmail fetches from a server where no hook runs. The
+envelope is taken from Return-Path and Delivered-To; without them, a message that looks like a bounce counts as one.
+Challenges are never answered.
 
   --spam MAILDIR  Spam maildir for forged bounces. Default: the setting incoming.spam
   --mark          Add an X-Countersign field with the result to messages that the hook would mark. Rewrites their files

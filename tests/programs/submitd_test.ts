@@ -102,7 +102,7 @@ test("submitd with real clients, as a user without privileges, in its sandbox", 
 
   await t.step("SIGHUP reloads, SIGTERM ends it after the message in transit", async () => {
     Deno.kill(site.pid, "SIGHUP");
-    await until("the reload", () => /loaded again/.test(site.stderr), () => site.stderr);
+    await until("the reload", () => /were reloaded/.test(site.stderr), () => site.stderr);
     using client = await RawSmtp.greg(site.tls, site.ca);
     await client.begin();
     await client.send(MAIL);
