@@ -12,7 +12,7 @@ async function given(env: Record<string, string>): Promise<Record<string, string
 
 Deno.test("a password program gets what a keyring needs, and nothing else", async () => {
   const kept = {
-    HOME: "/nonexistent",
+    HOME: "/proc/nonexistent",
     PATH: "/bin",
     LANG: "C.UTF-8",
     LC_MESSAGES: "C",
