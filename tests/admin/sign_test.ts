@@ -113,7 +113,7 @@ const usageErrors: [string[], RegExp, number][] = [
   [["sign", "greg@example.org", "--now", "tomorrow"], /not a date/, 64],
   [["sign", "greg@example.org", "--now", "2025-01-01"], /No key of greg@example\.org can sign/, 78],
   [["sign", "greg@example.org", "--now"], /--now needs a value/, 64],
-  [["sign", "greg@example.org", "--config", "/nonexistent"], /\/nonexistent: Settings file does not exist/, 78],
+  [["sign", "greg@example.org", "--config", "/nonexistent/c"], /\/nonexistent\/c: Settings file does not exist/, 78],
   [["verify"], /ADDRESS is missing/, 64],
   [["verify", "x@example.org", "--scheme", "srs"], /Unknown option "--scheme"/, 64],
 ];
