@@ -25,12 +25,25 @@ export function tryLock(path: string): Deno.FsFile | undefined {
     if (file.tryLockSync(true) && Deno.statSync(path).ino === file.statSync().ino) return file;
   } catch (error) {
     if (!provesMissing(error)) {
-      file.close();
+      unlock(file);
       throw unlockable(path, error);
     }
   }
-  file.close();
+  unlock(file);
   return undefined;
+}
+
+/**
+ * Releases the lock, and closes the file. Closing alone is not sufficient: a process that is being started has a
+ * duplicate of every open file until it executes its program, and the lock lasts as long as any of them is open.
+ */
+export function unlock(file: Deno.FsFile): void {
+  try {
+    file.unlockSync();
+  } catch {
+    // It is released when the last duplicate is closed.
+  }
+  file.close();
 }
 
 const unlockable = (file: string, error: unknown): Fail =>

@@ -16,7 +16,7 @@ import { readInput } from "../system/input.ts";
 import { syncFolder, tryRemove, writeAll } from "../system/files.ts";
 import { checkLauncher } from "../transport/commit.ts";
 import { Rejected } from "../transport/rejected.ts";
-import { tryLock } from "./lock.ts";
+import { tryLock, unlock } from "./lock.ts";
 
 /** The folders of an outbox. */
 const FOLDERS = ["tmp", "queue"] as const;
@@ -116,7 +116,7 @@ export class LockedEntry implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.file.close();
+    unlock(this.file);
   }
 }
 
@@ -134,7 +134,7 @@ export async function createEntry(outbox: string, { head, body }: Message, id = 
     file.syncSync();
     return new LockedEntry(outbox, id, path, file);
   } catch (error) {
-    file?.close();
+    if (file !== undefined) unlock(file);
     tryRemove(`${path}/message`);
     tryRemove(path);
     throw error instanceof Fail ? error : unwritable(outbox, error);
@@ -197,7 +197,7 @@ export function lockEntry(outbox: string, id: string): { locked: LockedEntry; en
   if (file === undefined) return undefined;
   const entry = look(outbox, id)?.entry;
   if (entry !== undefined) return { locked: new LockedEntry(outbox, id, path, file), entry };
-  file.close();
+  unlock(file);
   return undefined;
 }
 

@@ -363,7 +363,7 @@ Deno.test("a runner that is stopped leaves the entry as it was", async () => {
   box.configure(sink.port);
   await box.keep("ann@example.net");
   const running = box.run();
-  await sink.untilReceived(/^RCPT/);
+  await Promise.race([sink.untilReceived(/^RCPT/), running]);
   box.stop();
   await running;
   const [{ attempts, next, recipients }] = box.queue as [typeof box.queue[0]];
