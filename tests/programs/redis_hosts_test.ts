@@ -271,7 +271,7 @@ test("a host whose serve exits normally is silent at once", () =>
     assert.match(await other.door(returning("lie@spam.example")), refused);
     Deno.kill(one.serving, "SIGTERM");
     await until("the end", async () => await other.door(returning("lie@spam.example")) === "a");
-    assert.match(other.logged.trimEnd().split("\n").at(-1)!, /not refused, because host /);
+    assert.match(other.logged.trimEnd().split("\n").at(-1)!, /not rejected, because host /);
   }));
 
 test("users access the files of the site through countersign serve, and cannot read them directly", async () => {
