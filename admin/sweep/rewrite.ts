@@ -156,8 +156,9 @@ async function* chunks(file: Deno.FsFile): AsyncGenerator<Uint8Array> {
 /** Whether two files have the same content. */
 export function sameContent(one: string, other: string): boolean {
   using left = Deno.openSync(one);
+  const { size } = left.statSync();
   using right = Deno.openSync(other);
-  if (left.statSync().size !== right.statSync().size) return false;
+  if (size !== right.statSync().size) return false;
   const [mine, theirs] = [new Uint8Array(CHUNK_BYTES), new Uint8Array(CHUNK_BYTES)];
   for (;;) {
     const [count, same] = [fill(left, mine), fill(right, theirs)];

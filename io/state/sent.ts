@@ -67,8 +67,12 @@ export function recordSent(folder: string, hash: Bytes, { day, signed }: SentMes
   new DataView(record.buffer).setUint32(HASH_BYTES, day * 2 + (signed ? 1 : 0));
   const path = bucketPath(folder, periodOf(day), hash);
   Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: 0o700 });
-  using file = Deno.openSync(path, { append: true, create: true, mode: 0o600 });
-  if (file.writeSync(record) < RECORD_BYTES) throw new Fail("io", "File was not written completely", { file: path });
+  const file = Deno.openSync(path, { append: true, create: true, mode: 0o600 });
+  try {
+    if (file.writeSync(record) < RECORD_BYTES) throw new Fail("io", "File was not written completely", { file: path });
+  } finally {
+    file.close(); // not `using`: see tests/bundle_test.ts
+  }
 }
 
 /** Returns the latest of the messages that this identity sent; `signed` is false if any of them left without a tag. */

@@ -154,8 +154,12 @@ export function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
 
 /** Syncs a folder, so that names that were created, renamed or removed in it are on disk. */
 export function syncFolder(path: string): void {
-  using folder = Deno.openSync(path, { read: true });
-  folder.syncSync();
+  const folder = Deno.openSync(path, { read: true });
+  try {
+    folder.syncSync();
+  } finally {
+    folder.close(); // not `using`: see tests/bundle_test.ts
+  }
 }
 
 /** Removes a file or an empty folder. Errors are ignored: it may not exist, or another process may have removed it. */
