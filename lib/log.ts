@@ -24,3 +24,26 @@ export function logAddress(address: Address | null, whole: boolean): string {
   if (address === null) return "<>";
   return whole ? formatAddress(address) : `@${address.domain}`;
 }
+
+/** Number of recipients that are written; the number of all is written, too. */
+const MAX_RECIPIENTS = 20;
+
+/**
+ * Describes an envelope for the log.
+ *
+ * @param sender null for the null sender, undefined if the mail program chooses it
+ * @param own whether it is the user's own address, which is always logged whole
+ * @param whole whether the addresses of others are logged whole
+ */
+export function logEnvelope(
+  sender: Address | null | undefined,
+  own: boolean,
+  recipients: readonly Address[],
+  whole: boolean,
+): { sender: string | undefined; to: string; recipients: number } {
+  return {
+    sender: sender && own ? formatAddress(sender) : sender === undefined ? undefined : logAddress(sender, whole),
+    to: recipients.slice(0, MAX_RECIPIENTS).map((one) => logAddress(one, whole)).join(","),
+    recipients: recipients.length,
+  };
+}

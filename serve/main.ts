@@ -4,6 +4,7 @@ import { SERVE_SOCKETS } from "../lib/paths.ts";
 import { asksLookup, lookupSocket } from "../lib/settings/lookup.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import { sysexit } from "../lib/sysexits.ts";
+import { daemonOptions } from "../io/system/daemon_options.ts";
 import { checkArguments } from "../io/system/environment.ts";
 import { inheritedSockets } from "../io/system/inherited.ts";
 import { configFile } from "../io/system/load.ts";
@@ -51,7 +52,7 @@ const MAX_DRAIN_MS = 300_000;
 export async function serve(name: string, args: readonly string[]): Promise<number> {
   try {
     checkArguments(args);
-    const options = parseOptions(args);
+    const options = daemonOptions("serve", args);
     if (options === "help") {
       console.log(HELP.trimEnd());
       return 0;
@@ -62,17 +63,6 @@ export async function serve(name: string, args: readonly string[]): Promise<numb
     printError(name, errorText(error));
     return sysexit(error);
   }
-}
-
-function parseOptions(args: readonly string[]): "help" | { config?: string } {
-  if (args.includes("--help")) return "help";
-  const [first, ...more] = args;
-  if (first === undefined) return {};
-  const [, name = "", value = more.shift()] = /^--(\w+)(?:=(.*))?$/s.exec(first) ?? [];
-  if (name !== "config") throw new Fail("usage", `Unknown option ${quote(first)}: see countersign help serve`);
-  if (value === undefined || value === "") throw new Fail("usage", "Option --config needs a value");
-  if (more.length > 0) throw new Fail("usage", `Unknown argument ${quote(more[0]!)}: see countersign help serve`);
-  return { config: value };
 }
 
 /** The conversation that is served on each socket. */

@@ -8,7 +8,7 @@ import { type CheckSender, receivedBefore, senderRefusal } from "../outgoing/log
 import { submitMessage } from "../io/outgoing/submit.ts";
 import type { Input } from "../io/system/input.ts";
 import { outcomeOf } from "../io/transport/outcome.ts";
-import { DataRejected } from "./data.ts";
+import { DataRejected } from "./content_source.ts";
 
 /** For whom a message is sent. */
 export interface Submitter {

@@ -1,6 +1,7 @@
 /** `countersign submitd`: accepts mail from authenticated clients, and sends it as the shim does. */
 import { errorText, Fail, quote } from "../lib/fail.ts";
 import { sysexit } from "../lib/sysexits.ts";
+import { daemonOptions } from "../io/system/daemon_options.ts";
 import { checkArguments } from "../io/system/environment.ts";
 import { configFile, loadSettings } from "../io/system/load.ts";
 import { printError } from "../io/system/log.ts";
@@ -24,7 +25,7 @@ Example: countersign submitd --config /etc/countersign/submit.toml
 export async function submitd(name: string, args: readonly string[]): Promise<number> {
   try {
     checkArguments(args);
-    const options = parseOptions(args);
+    const options = daemonOptions("submitd", args);
     if (options === "help") {
       console.log(HELP.trimEnd());
       return 0;
@@ -38,17 +39,6 @@ export async function submitd(name: string, args: readonly string[]): Promise<nu
     printError(name, errorText(error));
     return sysexit(error);
   }
-}
-
-function parseOptions(args: readonly string[]): "help" | { config?: string } {
-  if (args.includes("--help")) return "help";
-  const [first, ...more] = args;
-  if (first === undefined) return {};
-  const [, name = "", value = more.shift()] = /^--(\w+)(?:=(.*))?$/s.exec(first) ?? [];
-  if (name !== "config") throw new Fail("usage", `Unknown option ${quote(first)}: see countersign help submitd`);
-  if (value === undefined || value === "") throw new Fail("usage", "Option --config needs a value");
-  if (more.length > 0) throw new Fail("usage", `Unknown argument ${quote(more[0]!)}: see countersign help submitd`);
-  return { config: value };
 }
 
 /** The names of inherited sockets (FileDescriptorName=), and whether TLS starts with the connection. */

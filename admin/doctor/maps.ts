@@ -9,7 +9,7 @@ import { readForwardingKeys } from "../../io/system/load.ts";
 import { netstring, NetstringReader } from "../../serve/map/netstring.ts";
 import { whyUnreadable } from "./access.ts";
 import { type DoctorContext, readableIdentities } from "./context.ts";
-import { NotPermitted } from "./milter_session.ts";
+import { connectTo, NotPermitted } from "./milter_session.ts";
 import { forgedAddress, serveUser, socketInfo, START } from "./serve.ts";
 import { findingOf } from "./settings.ts";
 
@@ -149,14 +149,7 @@ async function exchangeNetstring(path: string, text: string): Promise<string> {
 
 /** Writes a request, and reads until the answer is complete or the connection ends. */
 async function exchange(path: string, request: Uint8Array, done: (heard: string) => boolean): Promise<string> {
-  let connection: Deno.UnixConn;
-  try {
-    connection = await Deno.connect({ transport: "unix", path });
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) throw new NotPermitted();
-    throw error;
-  }
-  using open = connection;
+  using open = await connectTo(path);
   let expired = false;
   const timer = setTimeout(() => {
     expired = true;

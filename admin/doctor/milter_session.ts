@@ -7,6 +7,16 @@ import { readOptions, STEPS } from "../../serve/milter/protocol.ts";
 /** This program is not permitted to connect. */
 export class NotPermitted extends Error {}
 
+/** Connects to a socket. @throws {NotPermitted} without the permission; errors of connecting */
+export async function connectTo(path: string): Promise<Deno.UnixConn> {
+  try {
+    return await Deno.connect({ transport: "unix", path });
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw new NotPermitted();
+    throw error;
+  }
+}
+
 /** The response to a test session. */
 export interface Answers {
   /** The reply to the recipient, `550 …`; undefined if it was accepted or not asked about. */
@@ -27,14 +37,7 @@ const OFFER = printPacket("O", uint32(6), uint32(0x1ff), uint32(0x1fffff));
  * @throws {NotPermitted} without the permission to connect; another error if the response is not the expected one
  */
 export async function openSession(path: string, role: string, recipient?: string): Promise<Answers> {
-  let connection: Deno.UnixConn;
-  try {
-    connection = await Deno.connect({ transport: "unix", path });
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) throw new NotPermitted();
-    throw error;
-  }
-  using open = connection;
+  using open = await connectTo(path);
   const timer = setTimeout(() => close(open), TIMEOUT_MS);
   try {
     if (role === "lookup") return await askStatus(open);

@@ -1,7 +1,6 @@
 /** One attempt for one entry of the outbox, and what follows from it. */
-import { formatAddress } from "../../lib/address.ts";
 import { errorText, Fail, reason } from "../../lib/fail.ts";
-import { logAddress } from "../../lib/log.ts";
+import { logEnvelope } from "../../lib/log.ts";
 import type { Account } from "../../lib/settings/accounts.ts";
 import { accountOf } from "../../outgoing/account.ts";
 import type { OutboxEntry } from "../../outgoing/outbox/entry.ts";
@@ -138,13 +137,7 @@ async function tryOnce(context: OutboxContext, locked: LockedEntry, entry: Outbo
     entry: locked.id,
     scheme: entry.sender.scheme,
     account: entry.account,
-    sender: sender && entry.sender.scheme !== "none"
-      ? formatAddress(sender)
-      : sender === undefined
-      ? undefined
-      : logAddress(sender, settings.log_addresses),
-    to: recipients.slice(0, 20).map((one) => logAddress(one, settings.log_addresses)).join(","),
-    recipients: recipients.length,
+    ...logEnvelope(sender, entry.sender.scheme !== "none", recipients, settings.log_addresses),
     note: [...notes, ...parts(sent, count("permanent"), count("temporary") + count("unknown"))].join("; "),
     route,
     attempt: entry.attempts + 1,

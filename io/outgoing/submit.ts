@@ -1,7 +1,6 @@
 /** Sends a message for a user: plans it, remembers it, passes it on or keeps it in the outbox, and logs what happened. */
-import { formatAddress } from "../../lib/address.ts";
 import { LEDGER_BODY_BYTES } from "../../lib/entry.ts";
-import { type Event, logAddress } from "../../lib/log.ts";
+import { type Event, logEnvelope } from "../../lib/log.ts";
 import { type Header, type Message, printHead, unixLines } from "../../lib/message.ts";
 import { accountsIn } from "../../lib/settings/accounts.ts";
 import { canonicalAddress, type Identity } from "../../lib/settings/identity.ts";
@@ -97,13 +96,7 @@ export function describe(planned: Plan, settings: Settings) {
     account: account?.account.name,
     identity: identity && canonicalAddress(identity),
     scheme,
-    sender: sender && identity
-      ? formatAddress(sender)
-      : sender === undefined
-      ? undefined
-      : logAddress(sender, settings.log_addresses),
-    to: recipients.slice(0, 20).map((one) => logAddress(one, settings.log_addresses)).join(","),
-    recipients: recipients.length,
+    ...logEnvelope(sender, identity !== undefined, recipients, settings.log_addresses),
     note: notes.join("; "),
     error,
     warning,

@@ -7,7 +7,7 @@ import type { Settings } from "../../lib/settings/parse.ts";
 import { READ_FIRST_BYTES } from "../../io/outgoing/submit.ts";
 import { readInput } from "../../io/system/input.ts";
 import type { Authenticated } from "../auth/backend.ts";
-import { DataRejected } from "../data.ts";
+import { DataRejected } from "../content_source.ts";
 import { Slots } from "../slots.ts";
 import { refusalOf, submitFor } from "../submission.ts";
 import { Content, Disconnected } from "./content.ts";

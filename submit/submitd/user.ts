@@ -4,7 +4,7 @@ import type { Settings } from "../../lib/settings/parse.ts";
 import { settingsOf } from "../../lib/settings/submission.ts";
 import { loadIdentities, loadSettings } from "../../io/system/load.ts";
 import type { Authenticated } from "../auth/backend.ts";
-import { DataRejected } from "../data.ts";
+import { DataRejected } from "../content_source.ts";
 import type { Submitter } from "../submission.ts";
 
 /**

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { decodeLatin1, encodeLatin1 } from "../../lib/bytes.ts";
 import { ClientInput } from "../../submit/client.ts";
-import { DataRejected, DataSource } from "../../submit/data.ts";
+import { DataRejected } from "../../submit/content_source.ts";
+import { DataSource } from "../../submit/data.ts";
 
 /** Reads content that arrives in packets which end at these places. @returns it, and what follows */
 async function read(content: string, cuts: readonly number[], limit = 0): Promise<[string, string]> {

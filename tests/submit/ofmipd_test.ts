@@ -4,6 +4,7 @@ import { isThere } from "../../admin/files.ts";
 import { fieldOf, Home } from "../rig.ts";
 import { nothingSent, stubArguments, stubInput, stubRuns, stubTransport } from "../stub.ts";
 import { CHAIN, Talk } from "./talk.ts";
+import { SMUGGLED } from "./smuggled.ts";
 
 const OFMIPD = [`${CHAIN}/ofmipd`];
 const MAIL =
@@ -69,16 +70,6 @@ Deno.test("several messages in one session, and a refused one between them", asy
   assert.equal(stubRuns(home), 2);
 });
 
-/** Content with what some servers take for its end, and a message behind it. */
-const SMUGGLED: [name: string, end: string, accepted: boolean][] = [
-  ["\\n.\\n", "\n.\n", true],
-  ["\\n.\\r\\n", "\n.\r\n", true],
-  ["\\r\\n.\\n", "\r\n.\n", true],
-  ["\\r.\\r\\n", "\r.\r\n", false],
-  ["\\r.\\r", "\r.\r", false],
-  ["\\r\\n.\\r", "\r\n.\r", false],
-  ["\\r\\n\\0.\\r\\n", "\r\n\0.\r\n", false],
-];
 for (const [name, end, accepted] of SMUGGLED) {
   Deno.test(`smuggling by ${name}: one message, or refused`, async () => {
     using home = homeWith();

@@ -5,6 +5,7 @@ import { holdFailure } from "../../submit/auth/hold.ts";
 import { nothingSent, stubArguments, stubInput, stubRuns } from "../stub.ts";
 import { MAIL, RawSmtp } from "./raw_smtp.ts";
 import { SubmitdHome } from "./submitd_home.ts";
+import { SMUGGLED } from "./smuggled.ts";
 
 Deno.test("without TLS there is neither AUTH nor mail", async () => {
   await using one = await SubmitdHome.start();
@@ -158,16 +159,6 @@ Deno.test("addresses beyond ASCII", async () => {
   assert.equal(utf8("ü").length, 2);
 });
 
-/** Content with what some servers take for its end, and a message behind it. */
-const SMUGGLED: [name: string, end: string, accepted: boolean][] = [
-  ["\\n.\\n", "\n.\n", true],
-  ["\\n.\\r\\n", "\n.\r\n", true],
-  ["\\r\\n.\\n", "\r\n.\n", true],
-  ["\\r.\\r\\n", "\r.\r\n", false],
-  ["\\r.\\r", "\r.\r", false],
-  ["\\r\\n.\\r", "\r\n.\r", false],
-  ["\\r\\n\\0.\\r\\n", "\r\n\0.\r\n", false],
-];
 Deno.test("smuggling: one message, or refused", async (t) => {
   await using one = await SubmitdHome.start();
   using client = await RawSmtp.greg(one.tls, one.ca);

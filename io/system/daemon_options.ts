@@ -1,0 +1,20 @@
+/** The command line of a daemon. */
+import { Fail, quote } from "../../lib/fail.ts";
+
+/**
+ * Parses the arguments of a daemon, whose only option names its settings file.
+ *
+ * @param command its name in `countersign help NAME`
+ * @throws {Fail} `usage`
+ */
+export function daemonOptions(command: string, args: readonly string[]): "help" | { config?: string } {
+  if (args.includes("--help")) return "help";
+  const [first, ...more] = args;
+  if (first === undefined) return {};
+  const [, name = "", value = more.shift()] = /^--(\w+)(?:=(.*))?$/s.exec(first) ?? [];
+  const see = `see countersign help ${command}`;
+  if (name !== "config") throw new Fail("usage", `Unknown option ${quote(first)}: ${see}`);
+  if (value === undefined || value === "") throw new Fail("usage", "Option --config needs a value");
+  if (more.length > 0) throw new Fail("usage", `Unknown argument ${quote(more[0]!)}: ${see}`);
+  return { config: value };
+}
