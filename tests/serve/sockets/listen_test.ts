@@ -7,6 +7,23 @@ function folder(): { path: string } & Disposable {
   return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
 }
 
+/**
+ * Waits until connections are refused. A child that another test is starting at this moment has the closed listener until
+ * it executes its program.
+ */
+async function refused(path: string): Promise<void> {
+  for (let left = 500; left > 0; left--) {
+    try {
+      (await Deno.connect({ transport: "unix", path })).close();
+    } catch (error) {
+      if (error instanceof Deno.errors.ConnectionRefused) return;
+      throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  assert.fail("connections to a closed listener are still accepted");
+}
+
 Deno.test("only the owner and the group may use the socket, and close removes it", async () => {
   using temporary = folder();
   const path = `${temporary.path}/door`;
@@ -22,6 +39,7 @@ Deno.test("a stale socket is replaced; the socket of a running process, or a fil
   const stale = Deno.listen({ transport: "unix", path: `${path}.old` });
   Deno.renameSync(`${path}.old`, path);
   stale.close(); // it was renamed, so close does not remove it
+  await refused(path);
   const listener = await listenAt(path);
   await assert.rejects(listenAt(path), { kind: "config", message: /Another process/ });
   Deno.writeTextFileSync(`${temporary.path}/file`, "");
