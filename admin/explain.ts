@@ -21,9 +21,10 @@ Explains the verdict on an incoming message (a file or standard input), with the
 explains how the door of countersign serve would have replied. With --out, explains how the shim would send a message.
 Nothing is changed, written or sent.
 
-  --sender ADDRESS     Envelope sender; <> for the null sender. Default: the Return-Path above the first Received
-                       field, as the last MTA wrote it
-  --recipient ADDRESS  Envelope recipient. Default: the X-Original-To or Delivered-To there
+  --sender ADDRESS     Envelope sender; <> for the null sender. Default: the first Return-Path in the header; without
+                       one, a message that looks like a bounce is judged as from <>
+  --recipient ADDRESS  Envelope recipient. Default: the first X-Original-To, Envelope-to or Delivered-To in the header;
+                       without one, the addresses in To
   --as CALLER          Calling program (qmail, maildrop, ...), whose environment provides the envelope; or sweep, to
                        explain the verdict of countersign sweep on a message that was fetched
   --at rcpt|data       Explain the reply of the door to the recipient, or to the message; rcpt needs no message if the

@@ -96,6 +96,7 @@ export const JSON_FORMATS = {
       },
     },
     { name: "proof", type: "boolean", help: "Whether another hook of the user has added a valid proof." },
+    { name: "notes", type: "list of strings", help: "What was assumed about the message, in words." },
     {
       name: "checks",
       help: "The checks in the order in which they ran.",
@@ -117,6 +118,7 @@ export const JSON_FORMATS = {
     { name: "result", type: "string or null", help: "The classification, if the door has one." },
     { name: "check", type: "string or null", help: "The check that decided, if one did." },
     { name: "reason", type: "string", help: "Why, in words." },
+    { name: "notes", type: "list of strings", help: "What was assumed about the message, in words." },
     { name: "reply", type: "list of strings", help: "The lines of the SMTP reply; empty if the door accepts." },
     { name: "code", type: "number or null", help: "The code of the reply; null if the door accepts." },
   ],

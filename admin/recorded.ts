@@ -13,6 +13,8 @@ import { decide, type DecideContext } from "../io/state/lookups.ts";
 export interface RecordedEnvelope extends Received {
   /** What shows that the message is a bounce. */
   readonly evidence: string | undefined;
+  /** Whether the null sender was assumed. */
+  readonly assumed: boolean;
 }
 
 /**
@@ -29,12 +31,13 @@ export async function recordedEnvelope(content: Content, otherwise?: string | nu
   const below = value(header, "Return-Path")?.replace(/^<(.*)>$/, "$1");
   const recorded = onTop.sender !== undefined ? onTop.sender : below === "" ? null : below ?? otherwise;
   const evidence = bounceEvidence(content, recorded !== undefined);
-  const sender = recorded === undefined && evidence !== undefined ? null : recorded;
+  const assumed = recorded === undefined && evidence !== undefined;
+  const sender = assumed ? null : recorded;
   const relayed = header.some((one) => named(one, "Received"));
   const person = relayed && typeof sender === "string" && !isBounceSender(sender);
   // Ordinary mail is judged by the envelope alone, of which the hook sees only the fields at the top.
-  const recipients = onTop.recipients.length > 0 || person ? onTop.recipients : recordedRecipient(header);
-  return { sender, recipients, evidence };
+  const recipients = onTop.recipients.length > 0 || person ? onTop.recipients : recordedRecipients(header);
+  return { sender, recipients, evidence, assumed };
 }
 
 /**
@@ -54,8 +57,11 @@ export async function decideRecorded(
   }
   // Delivered-To may have the name of a mailbox, and a sender can write one, too; the To field has the address that was
   // used. Any of them can show that a bounce in this mailbox is about an identity.
-  const fields = delivery.header.filter((one) => named(one, "X-Original-To", "Delivered-To")).slice(0, MAX_RECORDED);
-  const recorded = fields.map((one) => valueOf(one).replace(/^<(.*)>$/, "$1"));
+  const fields = delivery.header.filter((one) => named(one, "X-Original-To", "Envelope-to", "Delivered-To")).slice(
+    0,
+    MAX_RECORDED,
+  );
+  const recorded = fields.flatMap((one) => recordedAddresses(valueOf(one)));
   const asked = { ...delivery, recipients: [...recorded, ...addressesIn(value(delivery.header, "To") ?? "")] };
   return { ...await decide(asked, context), delivery: asked };
 }
@@ -81,10 +87,17 @@ export function arrivalOf(header: Header, written: Date | null): Date {
 /** Fields with recipients that are looked at. */
 const MAX_RECORDED = 20;
 
-/** Returns the recipient that an MTA recorded. */
-function recordedRecipient(header: Header): string[] {
-  const recipient = value(header, "X-Original-To") ?? value(header, "Delivered-To");
-  return recipient === undefined ? [] : [recipient];
+/** Returns the recipient that an MTA recorded; Exim's Envelope-to lists all recipients of one delivery. */
+export function recordedRecipients(header: Header): string[] {
+  const recorded = ["X-Original-To", "Envelope-to", "Delivered-To"].map((name) => value(header, name))
+    .find((one) => one !== undefined && one !== "");
+  return recorded === undefined ? [] : recordedAddresses(recorded);
+}
+
+/** Returns the addresses in a field; its text if it cannot be parsed, because qmail records any local part unquoted. */
+function recordedAddresses(text: string): string[] {
+  const listed = addressesIn(text);
+  return listed.length > 0 ? listed : [text.replace(/^<(.*)>$/, "$1")];
 }
 
 /** Returns the addresses in a list; none if it cannot be parsed. */

@@ -1,7 +1,7 @@
 /** Explains how the door would respond in the SMTP session, for `countersign explain --at`. Changes nothing. */
 import { Fail } from "../../lib/fail.ts";
 import type { ConfigSource } from "../../lib/settings/parse.ts";
-import { type Delivery, envelope, type Given } from "../../incoming/delivery.ts";
+import type { Delivery, Given } from "../../incoming/delivery.ts";
 import type { Input } from "../../io/system/input.ts";
 import {
   decideMessage,
@@ -11,6 +11,7 @@ import {
   whyNotJudged,
 } from "../../serve/decisions.ts";
 import { load } from "../../serve/loaded.ts";
+import { assumedEnvelope, withoutBlankLines } from "./envelope.ts";
 import { json, plain, rows } from "../terminal.ts";
 
 /** The stage of the SMTP session at which the door decides. */
@@ -26,6 +27,8 @@ export interface DoorExplanation {
   readonly result: string | null;
   readonly check: string | null;
   readonly reason: string;
+  /** What was assumed about the message, in words. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -37,12 +40,12 @@ export interface DoorExplanation {
 export async function explainDoor(
   stage: Stage,
   stated: Given,
-  input: Input | undefined,
+  given: Input | undefined,
   source: ConfigSource,
   now: Date,
 ): Promise<DoorExplanation> {
-  const known = await envelope("maildrop", input?.head.header ?? [], () => Promise.resolve(undefined), stated);
-  const { sender, recipients: [recipient] } = known;
+  const { input, notes: blank } = given === undefined ? { input: undefined, notes: [] } : withoutBlankLines(given);
+  const { sender, recipients: [recipient], notes } = await assumedEnvelope(undefined, stated, input);
   if (sender === undefined || recipient === undefined) {
     const fix = `use --${sender === undefined ? "sender" : "recipient"}`;
     throw new Fail("usage", "Envelope is unknown", { fix });
@@ -57,6 +60,7 @@ export async function explainDoor(
     result: textOf(event.result),
     check: textOf(event.check),
     reason: textOf(event.error) ?? textOf(event.why) ?? otherwise,
+    notes: [...blank, ...notes],
   });
   if (atRcpt.reply !== undefined || stage === "rcpt") {
     return about("rcpt", atRcpt, atRcpt.needsMessage ? "the message decides" : "not about mail of an identity");
@@ -77,12 +81,13 @@ function deliveryOf({ prefix, whole, head }: Input, sender: string | null, recip
 const textOf = (value: string | number | undefined): string | null => value === undefined ? null : String(value);
 
 /** Returns the explanation as text. */
-export function doorText({ at, sender, recipient, reply, result, check, reason }: DoorExplanation): string {
+export function doorText({ at, sender, recipient, reply, result, check, reason, notes }: DoorExplanation): string {
   const [first = "none; the door accepts it", ...more] = reply;
   return rows([
     ["At", at === "rcpt" ? "RCPT" : "the end of the data"],
     ["Envelope sender", sender === null ? "<>" : plain(sender)],
     ["Recipient", plain(recipient)],
+    ...notes.map((note) => ["Note", note] as const),
     ["Reply", first],
     ...more.map((line) => ["", line] as const),
     ["Reason", check === null ? reason : `${check}${result === null ? "" : ` (${result})`}: ${reason}`],

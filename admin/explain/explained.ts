@@ -42,6 +42,7 @@ export function explainedText(explanation: IncomingExplanation, hint: Hint | und
       ["Envelope sender", senderText],
       ["Recipient", recipients.map(plain).join(" or ") || "unknown; use --recipient"],
       ["Evidence of a bounce", evidence ?? "none"],
+      ...explanation.notes.map((note) => ["Note", note] as const),
       ...found,
     ]),
     "",
@@ -75,6 +76,7 @@ export function explainedJson(explanation: IncomingExplanation, hint: Hint | und
     original: { messageId: messageId === undefined ? null : `<${messageId}>`, tag: first?.tag ?? null },
     tags: explanation.tags.map((one) => ({ ...one, identity: one.identity ?? null })),
     proof: explanation.proof,
+    notes: explanation.notes,
     checks: answers(explanation),
     hint: hint?.advice ?? null,
   });

@@ -8,13 +8,14 @@ import { canonicalAddress, type Identity } from "../../lib/settings/identity.ts"
 import { hasProof } from "../../incoming/proof.ts";
 import { recipientIdentity } from "../../incoming/checks/addressed.ts";
 import { contentOf } from "../../hooks/content.ts";
-import { type Caller, CALLERS, type Delivery, envelope, type Given } from "../../incoming/delivery.ts";
+import { type Caller, CALLERS, type Delivery, type Given } from "../../incoming/delivery.ts";
 import { whatFollows } from "../../hooks/dotqmail.ts";
 import { isBounceSender, type JudgeContext, type Step, type Verdict } from "../../incoming/verdict.ts";
 import { decide, type DecideContext, storesFor } from "../../io/state/lookups.ts";
 import { arrivalOf, decideRecorded, recordedEnvelope } from "../recorded.ts";
 import { returnedId, returnedTags } from "../../incoming/checks/returned_header.ts";
 import { bounceEvidence } from "../../incoming/bounce.ts";
+import { assumedEnvelope, withoutBlankLines } from "./envelope.ts";
 
 /** The envelope and the caller, as far as the command line states them. */
 export interface Question extends Given {
@@ -54,16 +55,19 @@ export interface IncomingExplanation {
   readonly returnedId: string | undefined;
   /** Whether another hook of the user added a valid proof. */
   readonly proof: boolean;
+  /** What was assumed about the message, in words. */
+  readonly notes: readonly string[];
 }
 
 /** Explains a message. @throws {Fail} `usage` for an unknown caller */
 export async function explainIncoming(
   question: Question,
-  input: Input,
+  given: Input,
   settings: Settings,
   identities: readonly Identity[],
   now: Date,
 ): Promise<IncomingExplanation> {
+  const { input, notes } = withoutBlankLines(given);
   const { as } = question;
   const sweep = as === "sweep";
   if (as !== undefined && !sweep && !CALLERS.includes(as as Caller)) {
@@ -73,9 +77,9 @@ export async function explainIncoming(
   const context = { settings, identities, now };
   const stores = storesFor(sweep ? "filter" : caller ?? "qmail", settings, now);
   const judging = { ...context, ...stores };
-  const { delivery, verdict, steps } = sweep
-    ? await judgeRecorded(question, input, judging)
-    : await judgeReceived(await received(caller, question, input), judging);
+  const { delivery, verdict, steps, assumed } = sweep
+    ? { ...await judgeRecorded(question, input, judging), assumed: [] }
+    : await judgeReceived(caller, question, input, judging);
   const tags = await foundTags(delivery, context);
   const addressed = recipientIdentity(delivery, context);
   return {
@@ -89,11 +93,14 @@ export async function explainIncoming(
     tags,
     returnedId: tags[0]?.messageId ?? returnedId(delivery),
     proof: addressed !== undefined && hasProof(addressed, delivery.header, now),
+    notes: [...notes, ...assumed],
   };
 }
 
-async function judgeReceived(delivery: Delivery, context: DecideContext) {
-  return { delivery, ...await decide(delivery, context) };
+async function judgeReceived(caller: Caller | undefined, stated: Given, input: Input, context: DecideContext) {
+  const { sender, recipients, notes } = await assumedEnvelope(caller, stated, input);
+  const delivery = { sender, recipients, ...await contentOf(input, sender) };
+  return { delivery, ...await decide(delivery, context), assumed: notes };
 }
 
 /** Judges a message in a mailbox as countersign sweep does. @throws {Fail} `usage` if the envelope is given */
@@ -106,16 +113,6 @@ async function judgeRecorded({ sender: given, recipient, written }: Question, in
   const arrived = arrivalOf(header, written ?? null);
   const judging = { ...context, ...(arrived < context.now && { arrived }) };
   return await decideRecorded({ sender, recipients, ...await contentOf(input, sender) }, judging);
-}
-
-/** Takes the envelope from the command line, the environment of the caller, or the fields that the last MTA added. */
-async function received(caller: Caller | undefined, stated: Given, input: Input): Promise<Delivery> {
-  const { header } = input.head;
-  const top = await envelope("maildrop", header, () => Promise.resolve(undefined), stated);
-  const known = caller === undefined ? top : await envelope(caller, header, env, stated);
-  const recipients = known.recipients.length > 0 ? known.recipients : top.recipients;
-  const sender = known.sender === undefined ? top.sender : known.sender;
-  return { sender, recipients, ...await contentOf(input, sender) };
 }
 
 /** Returns what countersign sweep does with the verdict, in words. */

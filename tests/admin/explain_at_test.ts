@@ -49,6 +49,14 @@ Deno.test("explain --at says what the door says", async (t) => {
   }
 });
 
+Deno.test("explain --at takes the envelope from the message", async () => {
+  using home = new EngineHome();
+  const args = ["explain", "--at", "data", "--json", "--config", home.source.file];
+  const ran = await countersign(home, args, `\n\n${FORGED}`);
+  const told = conforms("explain --at rcpt --json", JSON.parse(ran.stdout));
+  assert.deepEqual([told.sender, told.recipient, told.code, told.notes.length], [null, PLAIN, 550, 3]);
+});
+
 Deno.test("explain --at data says why a message is not judged", async () => {
   const reasons: [EngineHome, RegExp][] = [
     [new EngineHome("", { forged: "spam" }), /incoming\.forged is "spam"/],

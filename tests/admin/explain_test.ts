@@ -22,6 +22,7 @@ interface Explained {
   original: { messageId: string | null; tag: string | null };
   tags: { tag: string; messageId: string; by: string; identity: string | null }[];
   proof: boolean;
+  notes: string[];
   checks: { check: string; answer: string; evidence: string }[];
   hint: string | null;
 }
@@ -272,33 +273,19 @@ Deno.test("a reply to a sent message is known by the index of sent mail", async 
   assert.equal((await explained(home, args, away("<other@example.org>"))).verdict.check, "forged");
 });
 
-/** [the fields that the last MTA added, sender, recipients] */
-const tops: [string, string | null | undefined, string[]][] = [
-  ["", undefined, []],
-  ["Return-Path: <>\n", null, []],
-  [`Return-Path: <>\nDelivered-To: ${PLAIN}\n`, null, [PLAIN]],
-  [`Return-Path: <${FRIEND}>\nX-Original-To: alias@example.org\nDelivered-To: ${PLAIN}\n`, FRIEND, [
-    "alias@example.org",
-  ]],
-];
-for (const [top, sender, recipients] of tops) {
-  Deno.test(`the envelope is read from the first fields of a message: ${JSON.stringify(top)}`, async () => {
-    using home = gregsHome();
-    const { envelope } = await explained(home, [], `${top}${FORGED}`);
-    assert.deepEqual([envelope.sender, envelope.recipients], [sender, recipients]);
-    // Without --as the environment is ignored; fields below Received always are.
-    const other = await explained(
-      home,
-      [],
-      `${top}${FORGED.replace("\nDate:", "\nReturn-Path: <x@y.example>\nDate:")}`,
-      {
-        SENDER: "env@example.org",
-        RECIPIENT: "env@example.org",
-      },
-    );
-    assert.deepEqual([other.envelope.sender, other.envelope.recipients], [sender, recipients]);
-  });
-}
+Deno.test("the envelope is read from the header, also behind blank lines, and what is assumed is printed", async () => {
+  using home = gregsHome();
+  const env = { SENDER: "env@example.org", RECIPIENT: "env@example.org" };
+  const { envelope, verdict, notes } = await explained(home, [], `\n\n${FORGED}`, env);
+  assert.deepEqual([envelope, verdict.result], [{ sender: null, recipients: [PLAIN] }, "forged"]);
+  assert.deepEqual(notes, [
+    "blank lines before the header are ignored",
+    "no field records the envelope sender; the message looks like a bounce and is judged as from <>",
+    "no field records the envelope recipient; the addresses in To are used",
+  ]);
+  const words = await countersign(home, ["explain"], `Return-Path: <>\n${FORGED}`);
+  assert.match(words.stdout, /^Note +no field records the envelope recipient; /m);
+});
 
 Deno.test("text from messages does not reach the terminal unescaped", async () => {
   using home = gregsHome();
