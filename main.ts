@@ -9,89 +9,136 @@ import { VERSION } from "./lib/version.ts";
 /** Runs a command under the name by which it was called. @returns the exit status */
 type Command = (name: string, args: readonly string[]) => Promise<number> | number;
 
-// Each command is loaded only when it is called.
-const shim: Command = async (name, args) => (await import("./shim/main.ts")).shim(name, args);
-const incoming: Command = async (name, args) => (await import("./hooks/incoming.ts")).incoming(name, args);
+/** A line of the help, and the command, which is loaded only when it is called. */
+type Entry = readonly [help: string, load: () => Promise<Command> | Command];
 
-const COMMANDS: Record<string, Command> = {
-  init: async (name, args) => (await import("./admin/init.ts")).init(name, args),
-  keys: async (name, args) => (await import("./admin/keys.ts")).keys(name, args),
-  sign: async (name, args) => (await import("./admin/sign.ts")).sign(name, args),
-  verify: async (name, args) => (await import("./admin/verify.ts")).verify(name, args),
-  shim,
-  sendmail: shim,
-  "qmail-inject": shim,
-  mailq: shim,
-  newaliases: shim,
-  incoming,
-  serve: async (name, args) => (await import("./serve/main.ts")).serve(name, args),
-  submitd: async (name, args) => (await import("./submit/submitd.ts")).submitd(name, args),
-  explain: async (name, args) => (await import("./admin/explain.ts")).explain(name, args),
-  audit: async (name, args) => (await import("./admin/audit.ts")).audit(name, args),
-  sweep: async (name, args) => (await import("./admin/sweep.ts")).sweep(name, args),
-  doctor: async (name, args) => (await import("./admin/doctor.ts")).doctor(name, args),
-  log: async (name, args) => (await import("./admin/log.ts")).log(name, args),
-  sandbox: async (name, args) => (await import("./admin/sandbox.ts")).sandbox(name, args),
-  plain: async (name, args) => (await import("./admin/plain.ts")).plain(name, args),
-  outbox: async (name, args) => (await import("./admin/outbox.ts")).outbox(name, args),
-  passwd: async (name, args) => (await import("./admin/passwd.ts")).passwd(name, args),
-  expire: async (name, args) => (await import("./admin/expire.ts")).expire(name, args),
-  help: (_, [word = ""]) =>
-    knowsHelp(word) ? COMMANDS[word]!(word, ["--help"]) : word === "" || find(word) ? print(HELP) : unknown(word),
-  version: () => print(`countersign ${VERSION}`),
+const shim = async () => (await import("./shim/main.ts")).shim;
+const DOCTOR: Entry = [
+  "Find configuration problems and suggest fixes",
+  async () => (await import("./admin/doctor.ts")).doctor,
+];
+
+/** The commands, in the order and the groups of the help. */
+const GROUPS: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
+  "Set up": {
+    init: [
+      "Create settings, a key and folders, and print the lines to paste",
+      async () => (await import("./admin/init.ts")).init,
+    ],
+    doctor: DOCTOR,
+    config: ["Print the settings", async () => (await import("./admin/config.ts")).config],
+    sandbox: [
+      "Restrict shim and hook to what the settings need",
+      async () => (await import("./admin/sandbox.ts")).sandbox,
+    ],
+    keys: [
+      "List, add and retire keys, or import the secrets of other software",
+      async () => (await import("./admin/keys.ts")).keys,
+    ],
+    plain: [
+      "Manage the lists that get mail with your plain address as envelope sender",
+      async () => (await import("./admin/plain.ts")).plain,
+    ],
+  },
+  "Diagnose": {
+    doctor: DOCTOR,
+    explain: [
+      "Explain the verdict on a message, or how a message would be sent",
+      async () => (await import("./admin/explain.ts")).explain,
+    ],
+    audit: ["Replay your archive", async () => (await import("./admin/audit.ts")).audit],
+    verify: [
+      "Check a signed address: whether it is valid, and until when",
+      async () => (await import("./admin/verify.ts")).verify,
+    ],
+    sign: ["Print the signed envelope sender for an address", async () => (await import("./admin/sign.ts")).sign],
+    log: ["Print the log, filtered", async () => (await import("./admin/log.ts")).log],
+  },
+  "Operate": {
+    serve: [
+      "Sign and refuse mail inside Postfix or Sendmail, as a milter",
+      async () => (await import("./serve/main.ts")).serve,
+    ],
+    submitd: [
+      "Accept mail from phones and other clients that log in, over TLS",
+      async () => (await import("./submit/submitd.ts")).submitd,
+    ],
+    passwd: ["Manage the logins of clients that submit mail", async () => (await import("./admin/passwd.ts")).passwd],
+    outbox: [
+      "Send, list and change the mail that the shim has kept to send it later",
+      async () => (await import("./admin/outbox.ts")).outbox,
+    ],
+    sweep: [
+      "Judge mail that was fetched into maildirs, and move forged bounces",
+      async () => (await import("./admin/sweep.ts")).sweep,
+    ],
+    expire: [
+      "Remove expired state and leftover temporary files",
+      async () => (await import("./admin/expire.ts")).expire,
+    ],
+  },
+  "Called by mail programs": {
+    shim: ["Send a message, signed, as sendmail does (also: sendmail, qmail-inject, mailq, newaliases)", shim],
+    incoming: [
+      "Judge an incoming message: the hook for .qmail, maildrop and procmail",
+      async () => (await import("./hooks/incoming.ts")).incoming,
+    ],
+  },
+  "Help": {
+    help: ["Print the list of commands or, with the name of a command, its help", () => help],
+    version: ["Print the version", () => version],
+  },
 };
 
-const HELP = `Usage: countersign COMMAND [argument ...]
-Signs the mail you send and checks what comes back.
+/** Names under which mail programs call the shim; they have no help of their own. */
+const SHIM_NAMES = ["sendmail", "qmail-inject", "mailq", "newaliases"];
 
-  init      Create settings, a key and folders, and print the lines to paste
-  keys      List, add and retire keys, or import the secrets of other software
-  sign      Print the signed envelope sender for an address
-  verify    Check a signed address: whether it is valid, and until when
-  shim      Send a message, signed, as sendmail does (also: sendmail, qmail-inject, mailq, newaliases)
-  incoming  Judge an incoming message: the hook for .qmail, maildrop and procmail
-  serve     Sign and refuse mail inside Postfix or Sendmail, as a milter
-  submitd   Accept mail from phones and other clients that log in, over TLS
-  explain   Explain the verdict on a message, or how a message would be sent
-  audit     Replay your archive
-  sweep     Judge mail that was fetched into maildirs, and move forged bounces
-  doctor    Find configuration problems and suggest fixes
-  sandbox   Restrict shim and hook to what the settings need
-  log       Print the log, filtered
-  plain     Manage the lists that get mail with your plain address as envelope sender
-  outbox    Send, list and change the mail that the shim has kept to send it later
-  passwd    Manage the logins of clients that submit mail
-  expire    Remove expired state and leftover temporary files
-  help      Print the list of commands or, with the name of a command, its help
-  version   Print the version
+const COMMANDS: ReadonlyMap<string, Entry[1]> = new Map([
+  ...Object.values(GROUPS).flatMap((group) => Object.entries(group)).map(([name, [, load]]) => [name, load] as const),
+  ...SHIM_NAMES.map((name) => [name, shim] as const),
+]);
 
-Called through a link with the name of a command, the program runs that command.`;
+/** Options in place of a command. */
+const ASKING = new Map([["-h", "help"], ["--help", "help"], ["-V", "version"], ["--version", "version"]]);
 
 /** Runs the command named by `name`, or else by the first argument. @returns the exit status */
-export function main(name: string, args: readonly string[]): Promise<number> | number {
-  const own = find(name);
-  if (own !== undefined) return own(name, args);
+export async function main(name: string, args: readonly string[]): Promise<number> {
+  const own = COMMANDS.get(name);
+  if (own !== undefined) return (await own())(name, args);
   const [word = "", ...rest] = args;
-  const command = find(word.replace(/^--(?=help$|version$)/, ""));
-  if (command !== undefined) return command(word, rest);
-  return unknown(word);
+  const command = ASKING.get(word) ?? word;
+  const load = COMMANDS.get(command);
+  return load === undefined ? unknown(word) : (await load())(command, rest);
+}
+
+function help(_: string, [word = ""]: readonly string[]): Promise<number> | number {
+  if (!COMMANDS.has(word)) return word === "" ? print(listed()) : unknown(word);
+  return [...SHIM_NAMES, "help", "version"].includes(word) ? print(listed()) : main(word, ["--help"]);
+}
+
+const version = () => print(`countersign ${VERSION}`);
+
+/** Returns the list of commands. */
+function listed(): string {
+  const groups = Object.entries(GROUPS).map(([title, group]) => {
+    const lines = Object.entries(group).map(([name, [text]]) => `  ${name.padEnd(9)} ${text}`);
+    return [`${title}:`, ...lines, ""].join("\n");
+  });
+  return `Usage: countersign COMMAND [argument ...]
+Signs the mail you send and checks what comes back.
+
+${groups.join("\n")}
+Called through a link with the name of a command, the program runs that command.`;
 }
 
 /** Reports an unknown command and suggests the nearest name. */
 function unknown(word: string): number {
-  const suggestion = nearest(word, Object.keys(COMMANDS));
+  const suggestion = nearest(word, [...COMMANDS.keys()]);
   const what = word === "" ? "No command given" : `Unknown command ${quote(word)}`;
   const advice = suggestion === undefined ? "try" : `did you mean ${suggestion}? See`;
   printError("countersign", `${what}; ${advice} countersign help`);
   return 64;
 }
-
-/** Whether `NAME --help` prints our help; called as mailq, the shim would run the real program instead. */
-const knowsHelp = (name: string) =>
-  Object.hasOwn(COMMANDS, name) &&
-  !["sendmail", "qmail-inject", "mailq", "newaliases", "help", "version"].includes(name);
-
-const find = (name: string) => Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
 
 function print(text: string): number {
   try {

@@ -2,6 +2,7 @@
 import { errorText, Fail, type Kind, quote } from "../lib/fail.ts";
 import { checkArguments } from "../io/system/environment.ts";
 import { printError } from "../io/system/log.ts";
+import { information } from "../lib/information.ts";
 import { nearest } from "../lib/nearest.ts";
 import { sysexit } from "../lib/sysexits.ts";
 import { say } from "./terminal.ts";
@@ -38,7 +39,7 @@ export interface Usage extends AcceptedOptions {
 const USAGE_KINDS: readonly Kind[] = ["no-at", "address-invalid"];
 
 /**
- * Runs a command and returns its exit status. Answers `--help`; an error is printed as one line.
+ * Runs a command and returns its exit status. Answers `--help` and `--version`; an error is printed as one line.
  *
  * @param name the name by which the command was called, for error messages
  * @param body the command itself; returns the exit status, or nothing for 0
@@ -52,8 +53,10 @@ export async function runCommand(
   try {
     checkArguments(args);
     const end = args.indexOf("--");
-    if (args.slice(0, end < 0 ? args.length : end).includes("--help")) {
-      say(usage.help.trim());
+    for (const word of args.slice(0, end < 0 ? args.length : end)) {
+      const text = information(word, usage.help);
+      if (text === undefined) continue;
+      say(text);
       return 0;
     }
     return await body(readArguments(args, usage)) ?? 0;

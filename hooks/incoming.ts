@@ -8,7 +8,6 @@ import { readBelowHome } from "../io/system/files.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import { printHead } from "../lib/message.ts";
 import { abortOnSignal, untilAborted } from "../io/system/signals.ts";
-import { VERSION } from "../lib/version.ts";
 import type { DeliveryContext, HookResult } from "./delivery_context.ts";
 import { recipientIdentity } from "../incoming/checks/addressed.ts";
 import { contentOf } from "./content.ts";
@@ -17,7 +16,7 @@ import { decide, storesFor } from "../io/state/lookups.ts";
 import { DONE, exitStatus, type Outcome } from "./exits.ts";
 import { failureReason } from "../io/transport/rejected.ts";
 import type { Verdict } from "../incoming/verdict.ts";
-import { callerIn, HELP, type Options, parseOptions } from "./options.ts";
+import { callerIn, type Options, parseOptions } from "./options.ts";
 import { chooseDestination, type Destination } from "./destination.ts";
 import { withoutResults, withoutResultsInRest, withResult } from "./result_field.ts";
 import { record } from "./record.ts";
@@ -29,8 +28,8 @@ export async function incoming(name: string, args: readonly string[]): Promise<n
   try {
     const options = parseOptions(args);
     caller = options.caller;
-    if (options.ask !== undefined) {
-      console.log(options.ask === "help" ? HELP.trimEnd() : `countersign ${VERSION}`);
+    if (options.text !== undefined) {
+      console.log(options.text);
       return 0;
     }
     // Check only options that the user wrote. A sender chooses the envelope, and an unreadable address must not defer.

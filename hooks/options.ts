@@ -1,5 +1,6 @@
 /** The command line of a hook. */
 import { Fail, quote } from "../lib/fail.ts";
+import { information } from "../lib/information.ts";
 import { type Caller, CALLERS } from "../incoming/delivery.ts";
 
 /** The options of the command line in .qmail, .mailfilter or .procmailrc. */
@@ -12,7 +13,8 @@ export interface Options {
   readonly forward: boolean;
   readonly sender?: string;
   readonly recipient?: string;
-  readonly ask?: "help" | "version";
+  /** The text that the only argument asks for. */
+  readonly text?: string;
 }
 
 /** What `--help` prints. */
@@ -43,12 +45,12 @@ export function parseOptions(args: readonly string[]): Options {
   const values: Record<string, string> = {};
   const operands: string[] = [];
   let forward = false;
+  const text = args.length === 1 ? information(args[0], HELP) : undefined;
+  if (text !== undefined) return { caller: "qmail", forward, text };
   for (let at = 0; at < args.length; at++) {
     const [, name, attached] = /^--([a-z]+)(?:=(.*))?$/s.exec(args[at]!) ?? [];
     if (name === "forward" && attached === undefined) forward = true;
-    else if ((name === "help" || name === "version") && args.length === 1) {
-      return { caller: "qmail", forward, ask: name };
-    } else if (name !== undefined && ["as", "config", "maildir", "sender", "recipient"].includes(name)) {
+    else if (name !== undefined && ["as", "config", "maildir", "sender", "recipient"].includes(name)) {
       const value = attached ?? args[++at];
       if (value === undefined) throw new Fail("usage", `Option --${name} needs an argument`);
       values[name] = value;

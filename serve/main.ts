@@ -52,9 +52,9 @@ const MAX_DRAIN_MS = 300_000;
 export async function serve(name: string, args: readonly string[]): Promise<number> {
   try {
     checkArguments(args);
-    const options = daemonOptions("serve", args);
-    if (options === "help") {
-      console.log(HELP.trimEnd());
+    const options = daemonOptions("serve", args, HELP);
+    if (typeof options === "string") {
+      console.log(options);
       return 0;
     }
     await run(new Engine(configFile(options.config)));

@@ -5,7 +5,7 @@
 import { latin1ToUtf8 } from "../lib/bytes.ts";
 import { errorText, quoteAll } from "../lib/fail.ts";
 import { checkArguments, env, plainEnv } from "../io/system/environment.ts";
-import { VERSION } from "../lib/version.ts";
+import { information } from "../lib/information.ts";
 import { holdFailure } from "./auth/hold.ts";
 import { checkPassword } from "./checkpassword.ts";
 import { ClientGone, ClientInput, reply } from "./client.ts";
@@ -35,8 +35,9 @@ const [CANNOT_RUN, NOT_FOUND] = [126, 127];
 
 /** Runs authup. @returns the exit status */
 export async function authup(name: string, args: readonly string[]): Promise<number> {
-  if (args[0] === "--help" || args[0] === "--version") {
-    console.log(args[0] === "--help" ? HELP : `countersign ${VERSION}`);
+  const asked = information(args[0], HELP);
+  if (asked !== undefined) {
+    console.log(asked);
     return DONE;
   }
   const given = parse(args);

@@ -6,7 +6,7 @@ import { errorText, quote } from "../lib/fail.ts";
 import { checkArguments, env } from "../io/system/environment.ts";
 import { printError } from "../io/system/log.ts";
 import { abortOnSignal } from "../io/system/signals.ts";
-import { VERSION } from "../lib/version.ts";
+import { information } from "../lib/information.ts";
 import { ClientGone, ClientInput, reply } from "./client.ts";
 import { controlNumber, greetingName } from "./controls.ts";
 import { MailSession } from "./mail_session.ts";
@@ -22,8 +22,9 @@ Example: tcpserver 0 587 authup smtp checkpassword checknotroot ofmipd`;
 
 /** Runs ofmipd. @returns the exit status */
 export async function ofmipd(name: string, args: readonly string[]): Promise<number> {
-  if (args[0] === "--help" || args[0] === "--version") {
-    console.log(args[0] === "--help" ? HELP : `countersign ${VERSION}`);
+  const asked = information(args[0], HELP);
+  if (asked !== undefined) {
+    console.log(asked);
     return 0;
   }
   let user: User | undefined;

@@ -25,9 +25,9 @@ Example: countersign submitd --config /etc/countersign/submit.toml
 export async function submitd(name: string, args: readonly string[]): Promise<number> {
   try {
     checkArguments(args);
-    const options = daemonOptions("submitd", args);
-    if (options === "help") {
-      console.log(HELP.trimEnd());
+    const options = daemonOptions("submitd", args, HELP);
+    if (typeof options === "string") {
+      console.log(options);
       return 0;
     }
     if (Deno.uid() === 0) {

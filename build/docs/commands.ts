@@ -31,11 +31,12 @@ export interface Command {
 
 const MAIN = new URL("../../main.ts", import.meta.url);
 
-/** Returns all commands in the order of the list. */
+/** Returns all commands in the order of the list. A command that is in two groups is returned once. */
 export async function commands(): Promise<Command[]> {
-  const listed = parts((await help()).replace(/^Usage: .*\n/, "")).flatMap((part) =>
+  const entries = parts((await help()).replace(/^Usage: .*\n/, "")).flatMap((part) =>
     typeof part === "string" ? [] : part
   );
+  const listed = [...new Map(entries.map((entry) => [entry.term, entry])).values()];
   const own = listed.filter(({ term }) => term !== "help" && term !== "version");
   const texts = new Map(await Promise.all(own.map(async ({ term }) => [term, await help(term)] as const)));
   return listed.map(({ term, text }) => command(term, text, texts.get(term) ?? `Usage: countersign ${term}\n`));

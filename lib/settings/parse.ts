@@ -242,7 +242,7 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** Returns the normalized absolute path, so that two paths of the same file are equal. */
-function absolutePath(path: string, place: ConfigSource): string {
+export function absolutePath(path: string, place: ConfigSource): string {
   if (path === "") return path;
   const folder = place.file.slice(0, place.file.lastIndexOf("/") + 1);
   const whole = path.startsWith("/") ? path : /^~(\/|$)/.test(path) ? place.home + path.slice(1) : folder + path;

@@ -23,7 +23,7 @@ fuzz(
     const caller = callerIn(args);
     assert.ok(CALLERS.includes(caller));
     const read = orFail(() => parseOptions(args), "usage");
-    if (read === undefined || read.ask !== undefined) return;
+    if (read === undefined || read.text !== undefined) return;
     assert.ok(CALLERS.includes(read.caller));
     assert.ok(!(read.forward && read.maildir !== undefined));
     // Every value comes from the arguments.

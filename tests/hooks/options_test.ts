@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type Caller, CALLERS } from "../../incoming/delivery.ts";
 import { DONE, exitStatus, type Outcome } from "../../hooks/exits.ts";
 import { callerIn, parseOptions } from "../../hooks/options.ts";
+import { VERSION } from "../../lib/version.ts";
 import { ROOT } from "../rig.ts";
 
 Deno.test("the command line of a hook", { permissions: "none" }, () => {
@@ -24,8 +25,8 @@ Deno.test("the command line of a hook", { permissions: "none" }, () => {
   const args = ["--as", "postfix", "--", sender, recipient];
   assert.deepEqual(parseOptions(args), { caller: "postfix", forward: false, sender, recipient });
   assert.equal(callerIn(args), "postfix");
-  assert.equal(parseOptions(["--help"]).ask, "help");
-  assert.equal(parseOptions(["--version"]).ask, "version");
+  for (const word of ["-h", "--help"]) assert.match(parseOptions([word]).text ?? "", /^Usage: incoming /);
+  for (const word of ["-V", "--version"]) assert.equal(parseOptions([word]).text, `countersign ${VERSION}`);
 });
 
 Deno.test("error messages quote the argument that is not understood", { permissions: "none" }, () => {
@@ -37,6 +38,7 @@ Deno.test("error messages quote the argument that is not understood", { permissi
     [["--forward=x"], /Unknown argument "--forward=x"/],
     [["--forward", "--maildir", "/m"], /cannot be combined/],
     [["--help", "--forward"], /Unknown argument "--help"/],
+    [["--forward", "-V"], /Unknown argument "-V"/],
     [["--as", "qmail\nx"], /"qmail\\nx"/],
     [["--as", "postfix", "--", "a@b", "c@d", "e@f"], /^2 recipients in one delivery$/],
   ];

@@ -22,6 +22,10 @@ const USES: Record<string, () => Promise<void>> = {
     const { base32, utf8 } = await import("../../lib/bytes.ts");
     assert.equal(base32(utf8("foobar")), "mzxw6ytboi");
   },
+  async information() {
+    const { information } = await import("../../lib/information.ts");
+    assert.equal(information("-h", "Usage: x\n"), "Usage: x");
+  },
   async parse() {
     const { parseConfig } = await import("../../lib/settings/parse.ts");
     const text = '[[identity]]\naddress = "greg@example.org"\n[transport]\npreset = "exim"\n';

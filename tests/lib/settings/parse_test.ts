@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { errorText, Fail } from "../../../lib/fail.ts";
 import { parseConfig, type Settings } from "../../../lib/settings/parse.ts";
 import { type NamedSetting, REPEATED, SETTINGS } from "../../../lib/settings/schema.ts";
+import { printSettings } from "../../../admin/config.ts";
 import { work } from "../../fuzz/work.ts";
 
 const SOURCE = { file: "/home/greg/.config/countersign/config.toml", home: "/home/greg" };
@@ -252,6 +253,10 @@ for (const setting of SETTINGS) {
     const settings = parse(withValue(setting, good, more).text);
     assert.deepEqual(read(settings, setting), is);
     assert.notDeepEqual(is, setting.fallback, "the sample value must differ from the default");
+    // What `countersign config` prints are the same settings.
+    for (const all of [false, true]) assert.deepEqual(parse(printSettings(settings, SOURCE, all)), settings);
+    const printed = printSettings(settings, SOURCE, false).split("\n").filter((one) => one.includes(" = "));
+    assert.ok(printed.some((one) => one.startsWith(`${shortName(setting)} = `)), printed.join("; "));
     const { text, line } = withValue(setting, bad, more);
     const message = messageOf(text);
     assert.ok(message.startsWith(`${line}: ${setting.name}: `), message);
