@@ -179,8 +179,7 @@ export const JSON_FORMATS = {
           {
             name: "id",
             type: "string",
-            help: "A name that stays the same in later versions. Only findings about countersign serve have one.",
-            optional: true,
+            help: "A name that stays the same in later versions; the section Findings of doctor lists them.",
           },
           { name: "what", type: "string", help: "What is wrong." },
           {

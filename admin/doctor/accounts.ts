@@ -54,7 +54,7 @@ export async function checkAccounts(
       if (!(error instanceof Fail)) throw error;
       const where = { file: file.file, line: lineOf(file.text, "account", "", 0) };
       const why = "Mail of this identity cannot be sent.";
-      context.findings.push({ what: error.message, where, why, fix: error.fix! });
+      context.findings.push({ id: "account-settings", what: error.message, where, why, fix: error.fix! });
     }
   }
   for (const [nth, account] of accounts.entries()) {
@@ -102,7 +102,13 @@ async function checkAccount(
   } catch (error) {
     if (!(error instanceof Fail)) throw error;
     const { name, fix } = suggestion(error, account);
-    context.findings.push({ what: error.message, where: at(name), why: "Nothing can be sent.", fix });
+    context.findings.push({
+      id: "account-session",
+      what: error.message,
+      where: at(name),
+      why: "Nothing can be sent.",
+      fix,
+    });
     return;
   }
   for (const offer of offers) {
@@ -150,11 +156,18 @@ function report(
     const fix = account.table === "account"
       ? "Check which addresses this login may send from, or add the address to the account.from of another account"
       : "Check which addresses this login may send from";
-    findings.push({ what: first.reply.message, where, why: `Mail of ${name} cannot be sent.`, fix });
+    findings.push({
+      id: "account-sender-rejected",
+      what: first.reply.message,
+      where,
+      why: `Mail of ${name} cannot be sent.`,
+      fix,
+    });
     return;
   }
   const line = `sender = "${accepted.scheme}"`;
   findings.push({
+    id: "account-signed-sender-rejected",
     what: `The signed sender of ${name} is rejected: ${first.reply.message}`,
     where,
     why: `Mail of ${name} cannot be sent with it; the server accepts the scheme ${accepted.scheme}.`,
@@ -183,6 +196,6 @@ function fileCheck(path: string, read: (path: string) => string): Finding[] {
     return [];
   } catch (error) {
     if (!(error instanceof Fail)) throw error;
-    return [{ ...findingOf(error, path), why: "Nothing can be sent." }];
+    return [{ ...findingOf("account-file", error, path), why: "Nothing can be sent." }];
   }
 }

@@ -121,6 +121,7 @@ export async function filters(
 function checkOrdinary({ file, text }: TextFile): Finding[] {
   const line = text.split("\n").findIndex((one) => /^\s*COUNTERSIGN_HOOK\s*=\s*"?(?:0|no)\b/.test(one)) + 1;
   return line === 0 ? [] : [{
+    id: "filter-skips-hook",
     what: "Ordinary mail does not reach the hook, which must see challenges",
     where: { file, line },
     why: "Challenges come as ordinary mail, so that none is answered.",
@@ -131,6 +132,7 @@ function checkOrdinary({ file, text }: TextFile): Finding[] {
 /** Returns the finding for a filter that cannot be read, and is therefore not checked. */
 function unreadableFilter(file: string, why: string): Finding {
   return {
+    id: "filter-unreadable",
     what: `A mail filter cannot be read: ${why}`,
     where: { file },
     why: "It is not checked; under qmail the hook defers mail if it cannot read the file that runs it.",

@@ -3,7 +3,7 @@
  * with the lines of contrib/exim/door, and qmail-smtpd with hooks/queue.
  */
 import { START } from "./serve.ts";
-import type { Finding, Programs, TextFile } from "./finding.ts";
+import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
 import { USUAL_LOOKUP } from "../../lib/paths.ts";
 
 /** The settings that the checks need. */
@@ -39,7 +39,7 @@ const QUEUED = "Bounces to signed addresses stay in the queue.";
 
 /** Checks smtpd.conf, if it names the filter. */
 export function checkOpenSmtpd({ file, text }: TextFile, context: ClientContext): Finding[] {
-  const { list, add } = collect(file);
+  const { list, add } = findingsOf(file);
   const lines = linesOf(text);
   const defined = lines.map(({ line, number }) => ({ line, number, match: FILTER.exec(line) })).find(({ match }) =>
     match
@@ -96,7 +96,7 @@ const FILTER = /^filter\s+"?([^\s"]+)"?\s+proc(?:-exec)?\s+"([^"]*\/hooks\/opens
 
 /** Checks the configuration of Exim, if it contains the lines of contrib/exim/door. */
 export function checkEximDoor({ file, text }: TextFile, context: ClientContext): Finding[] {
-  const { list, add } = collect(file);
+  const { list, add } = findingsOf(file);
   const lines = linesOf(text);
   const macro = (name: string) => {
     const found = lines.find(({ line }) => new RegExp(`^${name}\\s*=`).test(line));
@@ -159,7 +159,7 @@ export function checkEximDoor({ file, text }: TextFile, context: ClientContext):
 
 /** Checks the rules of tcpserver, if one of them starts hooks/queue. */
 export function checkTcpRules({ file, text }: TextFile, context: ClientContext): Finding[] {
-  const { list, add } = collect(file);
+  const { list, add } = findingsOf(file);
   for (const { line, number } of linesOf(text)) {
     const queue = /,QMAILQUEUE=(["'/])(.*?\/hooks\/queue)\1/.exec(line)?.[2];
     if (queue === undefined) continue;
@@ -199,15 +199,7 @@ export function checkTcpRules({ file, text }: TextFile, context: ClientContext):
   return list;
 }
 
-type Add = (id: string, what: string, line: number | undefined, why: string, fix: string) => void;
-
-/** Collects the findings of one file. */
-function collect(file: string): { list: Finding[]; add: Add } {
-  const list: Finding[] = [];
-  const add: Add = (id, what, line, why, fix) =>
-    void list.push({ id, what, where: line === undefined ? { file } : { file, line }, why, fix });
-  return { list, add };
-}
+type Add = ReturnType<typeof findingsOf>["add"];
 
 /** Reports a client that uses another socket than the one on which serve listens. */
 function checkSocket(line: string, number: number, { lookup }: ClientContext, add: Add): void {
@@ -224,7 +216,7 @@ function checkSocket(line: string, number: number, { lookup }: ClientContext, ad
 
 /** Reports a socket that does not exist: with systemd, only those whose units are enabled do. */
 function checkPresent(
-  name: string,
+  name: "lookup" | "map",
   path: string,
   why: string,
   number: number,

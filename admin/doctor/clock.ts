@@ -13,6 +13,7 @@ export function checkClock(log: LogFile, now: Date): Finding[] {
     const time = Date.parse(stamp);
     if (Number.isNaN(time) || time - now.getTime() <= CLOCK_TOLERANCE_MS) return [];
     return [{
+      id: "clock-wrong",
       what: `The clock is at ${now.toISOString()}, but the last line of the log is of ${stamp}`,
       where: { file: log.file, line: log.numberOf(line) },
       why: "Signed addresses and tags contain the date: with a wrong date they come back expired or forged.",

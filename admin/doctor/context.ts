@@ -36,7 +36,7 @@ export function createContext(options: Arguments): DoctorContext {
     settings = loaded;
   } catch (error) {
     if (!(error instanceof Fail)) throw error;
-    findings.push(findingOf(error, source.file));
+    findings.push(findingOf("settings-unusable", error, source.file));
   }
   const now = new Date();
   const file = textFile(source.file) ?? { file: source.file, text: "" };

@@ -4,6 +4,7 @@
  */
 import type { Settings } from "../../lib/settings/parse.ts";
 import type { Finding, Where } from "./finding.ts";
+import type { FindingId } from "./ids.ts";
 import { NoAnswer, type Resolver } from "./resolver.ts";
 import { senderAllowed } from "./spf.ts";
 
@@ -24,7 +25,7 @@ export async function checkDns(
   const done = new Set<string>();
   type DomainCheckFunction = (domain: DomainCheck) => Promise<void>;
   const checkAll = async (srs: string, place: () => Where, checks: readonly [string, DomainCheckFunction][]) => {
-    const add = (what: string, why: string, fix: string) => void findings.push({ what, where: place(), why, fix });
+    const add: DomainCheck["add"] = (id, what, why, fix) => void findings.push({ id, what, where: place(), why, fix });
     for (const [name, check] of checks) {
       const once = `${check.name} ${name}${check === checkDmarc ? ` ${srs}` : ""}`;
       if (srs === "" || done.has(once)) continue;
@@ -54,7 +55,7 @@ interface DomainCheck {
   readonly srs: string;
   readonly hosts: readonly string[];
   readonly dns: Resolver;
-  readonly add: (what: string, why: string, fix: string) => void;
+  readonly add: (id: FindingId, what: string, why: string, fix: string) => void;
 }
 
 async function checkMx({ name, dns, add }: DomainCheck): Promise<void> {
@@ -63,14 +64,29 @@ async function checkMx({ name, dns, add }: DomainCheck): Promise<void> {
   if (hosts.length === 0) {
     // Without an MX record mail is delivered to the address of the domain itself (RFC 5321 section 5.1).
     if ((await dns.address(name)).length === 0) {
-      add(`${name} has no MX record`, why, `${name}. IN MX 10 mail.example.org. (the host with the hook)`);
+      add(
+        "dns-mx-missing",
+        `${name} has no MX record`,
+        why,
+        `${name}. IN MX 10 mail.example.org. (the host with the hook)`,
+      );
     }
   } else if (hosts.every((host) => host === "." || host === "")) {
-    add(`The MX record of ${name} states that it does not accept mail`, why, `${name}. IN MX 10 mail.example.org.`);
+    add(
+      "dns-mx-null",
+      `The MX record of ${name} states that it does not accept mail`,
+      why,
+      `${name}. IN MX 10 mail.example.org.`,
+    );
   } else {
     for (const host of hosts) {
       if ((await dns.address(host)).length > 0) continue;
-      add(`MX host ${host} of ${name} has no address`, why, `${host}. IN A 192.0.2.1 (its own), or another MX`);
+      add(
+        "dns-mx-address",
+        `MX host ${host} of ${name} has no address`,
+        why,
+        `${host}. IN A 192.0.2.1 (its own), or another MX`,
+      );
     }
   }
 }
@@ -79,16 +95,26 @@ async function checkSpf({ name, hosts, dns, add }: DomainCheck): Promise<void> {
   const records = (await dns.txt(name)).filter((text) => /^v=spf1(?: |$)/i.test(text));
   if (records.length === 0) {
     const why = "Receivers check the domain of the signed sender, not that of the From field.";
-    return add(`${name} has no SPF record`, why, `${name}. IN TXT "v=spf1 mx -all" (with the hosts that send)`);
+    return add(
+      "dns-spf-missing",
+      `${name} has no SPF record`,
+      why,
+      `${name}. IN TXT "v=spf1 mx -all" (with the hosts that send)`,
+    );
   }
   if (records.length > 1) {
     const why = "More than one record is an error (RFC 7208 section 4.5), and mail is rejected.";
-    return add(`${name} has ${records.length} SPF records`, why, "Merge them into one record");
+    return add("dns-spf-several", `${name} has ${records.length} SPF records`, why, "Merge them into one record");
   }
   for (const host of hosts) {
     const addresses = /^[\d.]+$|:/.test(host) ? [host] : await dns.address(host);
     if (addresses.length === 0) {
-      add(`Host ${host} has no address`, "It cannot be checked against SPF.", "Correct the name after --host");
+      add(
+        "dns-host-address",
+        `Host ${host} has no address`,
+        "It cannot be checked against SPF.",
+        "Correct the name after --host",
+      );
     }
     for (const address of addresses) {
       const result = await senderAllowed(name, address, dns);
@@ -101,7 +127,8 @@ async function checkSpf({ name, hosts, dns, add }: DomainCheck): Promise<void> {
         ];
       const ip = address.includes(":") ? "ip6" : "ip4";
       const fixed = records[0]!.replace(/^v=spf1/i, `v=spf1 ${ip}:${address}`);
-      add(what, why, result === "error" ? `Correct it: "${records[0]}"` : `${name}. IN TXT "${fixed}"`);
+      const id = result === "error" ? "dns-spf-error" : "dns-spf-host";
+      add(id, what, why, result === "error" ? `Correct it: "${records[0]}"` : `${name}. IN TXT "${fixed}"`);
       if (result === "error") return;
     }
   }
@@ -116,6 +143,7 @@ async function checkDmarc({ name, srs, dns, add }: DomainCheck): Promise<void> {
     if (record === undefined) continue;
     if (/;\s*aspf\s*=\s*s\s*(?:;|$)/i.test(record)) {
       add(
+        "dns-dmarc-strict",
         `The DMARC record of ${domain} has aspf=s`,
         `SPF is then not aligned, because the signed sender is in ${srs}, not in ${name}. Only DKIM can pass.`,
         `_dmarc.${domain}. IN TXT "${record.replace(/;\s*aspf\s*=\s*s\s*(?=;|$)/i, "")}", or sign with DKIM`,

@@ -1,5 +1,6 @@
 /** The findings of doctor, and their output. */
 import { placeText } from "../../lib/fail.ts";
+import type { FindingId } from "./ids.ts";
 
 /** A file with its text, as the checks need it. */
 export interface TextFile {
@@ -11,8 +12,8 @@ export interface TextFile {
 
 /** A problem. */
 export interface Finding {
-  /** A name that stays the same when the words change; not all findings have one. */
-  readonly id?: string;
+  /** A name that stays the same when the words change. */
+  readonly id: FindingId;
   readonly what: string;
   readonly where: Where;
   /** The consequence. */
@@ -40,22 +41,22 @@ export interface Programs {
 /** Collects the findings of one file. */
 export function findingsOf(file: string): {
   readonly list: Finding[];
-  add(what: string, line: number | undefined, why: string, fix: string): void;
+  add(id: FindingId, what: string, line: number | undefined, why: string, fix: string): void;
 } {
   const list: Finding[] = [];
   return {
     list,
-    add: (what, line, why, fix) =>
-      void list.push({ what, where: line === undefined ? { file } : { file, line }, why, fix }),
+    add: (id, what, line, why, fix) =>
+      void list.push({ id, what, where: line === undefined ? { file } : { file, line }, why, fix }),
   };
 }
 
 /** Returns the findings as text. */
 export function printFindings(findings: readonly Finding[], notes: readonly string[], colour: boolean): string {
   const [bold, red, green, off] = colour ? ["\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[0m"] : ["", "", "", ""];
-  const blocks = findings.map(({ what, where, why, fix }) =>
+  const blocks = findings.map(({ id, what, where, why, fix }) =>
     [
-      `${bold}${red}${plain(what)}${off}`,
+      `${bold}${red}${plain(what)}${off} [${id}]`,
       `  where  ${plain(placeText(where))}`,
       `  why    ${plain(why)}`,
       `  fix    ${plain(fix)}`,

@@ -15,10 +15,22 @@ export function checkPrograms({ file, text }: TextFile, settings: Settings, prog
   const check = (setting: string, table: string, name: string, program: string, harm: string) => {
     const wrong = programs.trouble(program);
     if (wrong !== undefined) {
-      add(`${setting}: ${program} ${wrong}`, line(table, name), harm, `${setting} = ["/path/of/the/program"]`);
+      add(
+        "program-unusable",
+        `${setting}: ${program} ${wrong}`,
+        line(table, name),
+        harm,
+        `${setting} = ["/path/of/the/program"]`,
+      );
     } else if (programs.isShim(program)) {
       const why = "It would call itself for every message; it detects the loop, and nothing is sent.";
-      add(`${setting}: ${program} is the shim itself`, line(table, name), why, `Name the real program in ${setting}`);
+      add(
+        "program-is-shim",
+        `${setting}: ${program} is the shim itself`,
+        line(table, name),
+        why,
+        `Name the real program in ${setting}`,
+      );
     }
   };
   const { transport, incoming } = settings;
@@ -53,6 +65,7 @@ export function versionCommand({ transport }: Settings): readonly string[] | und
 export function checkVersionCommand(file: string, argv: readonly string[], code: number, said: string): Finding[] {
   if (code === 0) return [];
   return [{
+    id: "program-configuration",
     what: `${argv.join(" ")} exits ${code}${said === "" ? "" : `: ${said}`}`,
     where: { file },
     why: "It cannot read its own configuration, and will not accept mail.",
@@ -73,10 +86,16 @@ export function checkInjectorFile(preset: string, { file, text }: TextFile): Fin
   for (const [index, line] of text.split("\n").entries()) {
     const address = /^\s*MASQUERADE\s+(\S+@\S+)/.exec(line)?.[1];
     if (preset === "dma" && address !== undefined && !address.endsWith("@")) {
-      add(`dma sends everything as ${address}`, index + 1, why, "Remove the line, or keep only the domain in it");
+      add(
+        "dma-masquerade",
+        `dma sends everything as ${address}`,
+        index + 1,
+        why,
+        "Remove the line, or keep only the domain in it",
+      );
     }
     if (preset === "nullmailer" && line.trim() !== "") {
-      add(`nullmailer sends everything as ${line.trim()}`, index + 1, why, `rm ${file}`);
+      add("nullmailer-allmailfrom", `nullmailer sends everything as ${line.trim()}`, index + 1, why, `rm ${file}`);
       break;
     }
   }

@@ -56,8 +56,8 @@ function keys({ file, now, findings }: DoctorContext, settings: Settings): void 
     } catch (error) {
       if (!(error instanceof Fail)) throw error;
       right = false;
-      const found = findingOf(error, one.keys);
       const missing = pathInfo(one.keys).kind === "missing";
+      const found = findingOf(missing ? "key-file-missing" : "key-file-unusable", error, one.keys);
       findings.push(missing ? { ...found, where, fix: `countersign keys new --address ${one.address}` } : found);
       continue;
     }
@@ -68,6 +68,7 @@ function keys({ file, now, findings }: DoctorContext, settings: Settings): void 
   if (shared === undefined) return;
   const last = settings.identity.findIndex(({ address }) => address.toLowerCase() === shared[1]);
   findings.push({
+    id: "key-shared",
     what: `${shared[0]} and ${shared[1]} have the same secret in their key files`,
     where: { file: file.file, line: identityLine(file.text, last) },
     why: "Each signs for the other, and everybody who sees mail of both can tell that they belong together.",
@@ -129,7 +130,7 @@ async function checkShim({ findings }: DoctorContext): Promise<void> {
   if (code === 0 && out === `countersign ${VERSION}\n`) return;
   const why = "Outgoing mail may be lost or sent unsigned.";
   const what = `The shim ${shim} --version does not print version ${VERSION}; it exits ${code}${said && `: ${said}`}`;
-  findings.push({ what, where: { file: shim }, why, fix: "deno task install" });
+  findings.push({ id: "shim-version", what, where: { file: shim }, why, fix: "deno task install" });
 }
 
 async function checkTransport(
@@ -176,6 +177,7 @@ function countSentMail({ options, now, findings, notes }: DoctorContext, setting
   if (recent.counts.unknown === 0) notes.push(sentence);
   else {
     findings.push({
+      id: "sent-past-shim",
       what: sentence,
       where: { file: mailboxes[0]! },
       why: "A genuine bounce of mail that did not pass the shim cannot be distinguished from a forged one.",
@@ -196,7 +198,7 @@ async function checkHook(
   const wrong = programs.trouble(hook);
   if (wrong !== undefined) {
     const [what, why] = [`The hook ${hook} ${wrong}`, "Bounces are not judged."];
-    findings.push({ what, where: { file: hook }, why, fix: "deno task install" });
+    findings.push({ id: "hook-unusable", what, where: { file: hook }, why, fix: "deno task install" });
     return;
   }
   const identities = readableIdentities(settings);

@@ -17,6 +17,7 @@ export function checkLogged(log: LogFile, settings: Settings, now: Date): Findin
     if (direction !== "out" || !(age < BOUNCE_DAYS * 86_400_000)) continue;
     if (!/ scheme=plain /.test(line.text) || !/ result=sent\b/.test(line.text)) continue;
     return [{
+      id: "plain-sent",
       what: "Mail was sent with the plain sender, while forged bounces are refused",
       where: { file: log.file, line: log.numberOf(line) },
       why: "Its bounce cannot be distinguished from a forged one, unless it returns your header.",

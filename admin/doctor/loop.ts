@@ -94,6 +94,7 @@ const logOf = ({ settings }: Loop): string => `${settings.state.folder}/log`;
 
 function notSent(name: string, { shim, to }: Loop, said: string): Finding {
   return {
+    id: "loop-not-sent",
     what: `The shim cannot send from ${name}: ${said}`,
     where: { file: shim },
     why: "Your other mail cannot be sent, either.",
@@ -109,6 +110,7 @@ function findingsAbout({ name, where, id }: Sent, line: Line | undefined, loop: 
   const { result, check, outcome, why } = line;
   if (outcome === "defer") {
     return [{
+      id: "loop-deferred",
       what: `The bounce to ${name} reached the hook, which deferred it: ${why}`,
       where: { file: logOf(loop) },
       why: "It stays queued, like all other bounces.",
@@ -117,6 +119,7 @@ function findingsAbout({ name, where, id }: Sent, line: Line | undefined, loop: 
   }
   const known = result === "known";
   return [{
+    id: known ? "loop-only-known" : "loop-misjudged",
     what: known
       ? `The bounce of a message from ${name} was recognized only by its Message-ID (result known): ${why}`
       : `The bounce of a message from ${name} got the result ${result}: ${why}`,
@@ -135,6 +138,7 @@ function notReturned(name: string, where: Where, { settings, to, timeoutMs }: Lo
   const [, domain = ""] = /@([^@]*)$/.exec(name) ?? [];
   const home = settings.identity.find((one) => one.address.toLowerCase() === name)?.srs_domain || domain;
   return {
+    id: "loop-not-returned",
     what: `The bounce of a message from ${name} to ${to} did not return within ${timeoutMs / 1000} s`,
     where,
     why: "You do not learn that your mail was not delivered, or bounces reach you without passing through the hook.",

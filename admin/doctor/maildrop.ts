@@ -1,5 +1,6 @@
 /** Checks ~/.mailfilter for calls of the hook with which maildrop loses or repeats mail. */
 import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
+import type { FindingId } from "./ids.ts";
 import { hookCall } from "./hook_call.ts";
 
 /** The constructs with which a filter can run the hook. */
@@ -18,6 +19,7 @@ export function checkMaildrop({ file, text, mode }: TextFile, programs: Programs
   if (hooks.length === 0) return list;
   if (mode !== undefined && (mode & 0o077) !== 0) {
     add(
+      "maildrop-mode",
       "The filter is accessible to others",
       undefined,
       "maildrop then ignores it, and all mail stays queued.",
@@ -32,7 +34,7 @@ export function checkMaildrop({ file, text, mode }: TextFile, programs: Programs
     const wrong = programs.trouble(call.program);
     if (wrong !== undefined) {
       const why = form === "backticks" ? "All mail is delivered unchecked." : "All mail stays queued or is bounced.";
-      add(`${call.program} ${wrong}`, number, why, "deno task install, or fix the path");
+      add("maildrop-hook-unusable", `${call.program} ${wrong}`, number, why, "deno task install, or fix the path");
     }
     const as = (word: string, why: string) => {
       if (call.as === word) return;
@@ -40,7 +42,7 @@ export function checkMaildrop({ file, text, mode }: TextFile, programs: Programs
       const fix = call.as === undefined
         ? line.replace("/incoming", `/incoming --as ${word}`)
         : line.replace(/--as[=\s]\s*[\w-]+/, `--as ${word}`);
-      add(`The hook ${told}`, number, why, fix.trim());
+      add("maildrop-caller", `The hook ${told}`, number, why, fix.trim());
     };
     if (form === "xfilter") {
       as("filter", "Only --as filter outputs the message; without output, maildrop loses it.");
@@ -48,10 +50,11 @@ export function checkMaildrop({ file, text, mode }: TextFile, programs: Programs
       as("maildrop", "The lines below it then misinterpret its statuses.");
     }
     if (form === "backticks") {
-      checkAnswer(lines.slice(index + 1), call.delivers, (what, why, fix) => add(what, number, why, fix));
+      checkAnswer(lines.slice(index + 1), call.delivers, (id, what, why, fix) => add(id, what, number, why, fix));
     }
     if (form === "to") {
       add(
+        "maildrop-to",
         "The hook is the target of a to",
         number,
         "If the hook is missing, maildrop exits 127, and Postfix bounces the message.",
@@ -60,6 +63,7 @@ export function checkMaildrop({ file, text, mode }: TextFile, programs: Programs
     }
     if (form === "cc") {
       add(
+        "maildrop-cc",
         "The hook is the target of a cc",
         number,
         "Its status only becomes that of maildrop: delivered mail is delivered again or bounced.",
@@ -69,11 +73,12 @@ export function checkMaildrop({ file, text, mode }: TextFile, programs: Programs
     const before = unconditionalTo(lines.slice(0, index));
     if (before !== undefined) {
       const why = "A to ends the filter, so that the hook never runs.";
-      add("This to precedes the hook", before + 1, why, "Move the hook above it");
+      add("maildrop-order", "This to precedes the hook", before + 1, why, "Move the hook above it");
     }
   }
   for (const index of unresetCopies(lines)) {
     add(
+      "maildrop-exitcode",
       "A cc leaves its status in EXITCODE",
       index + 1,
       "If the copy fails, maildrop exits with that status even if the message was delivered, which is then delivered again or bounced.",
@@ -87,7 +92,7 @@ export function checkMaildrop({ file, text, mode }: TextFile, programs: Programs
 function checkAnswer(
   below: readonly string[],
   delivers: boolean,
-  add: (what: string, why: string, fix: string) => void,
+  add: (id: FindingId, what: string, why: string, fix: string) => void,
 ) {
   const until = below.findIndex((line) => line.includes("`"));
   const text = below.slice(0, until < 0 ? undefined : until).join("\n");
@@ -95,10 +100,16 @@ function checkAnswer(
   const see = "See contrib/maildrop";
   if (delivers) {
     if (!asks(0)) {
-      add("RETURNCODE is not compared with 0", "A message that the hook delivered is delivered again.", see);
+      add(
+        "maildrop-returncode",
+        "RETURNCODE is not compared with 0",
+        "A message that the hook delivered is delivered again.",
+        see,
+      );
     }
     if (!/EXITCODE\s*=\s*75/.test(text)) {
       add(
+        "maildrop-defer",
         "EXITCODE is not set to 75",
         "A message that the hook could not deliver is lost or delivered unchecked.",
         see,
@@ -111,7 +122,14 @@ function checkAnswer(
     [75, "While the hook fails, all mail is delivered unchecked."],
   ];
   for (const [status, why] of harms) {
-    if (!asks(status)) add(`RETURNCODE is not compared with ${status}`, why, `${see}: if ($RETURNCODE == ${status})`);
+    if (!asks(status)) {
+      add(
+        "maildrop-returncode",
+        `RETURNCODE is not compared with ${status}`,
+        why,
+        `${see}: if ($RETURNCODE == ${status})`,
+      );
+    }
   }
 }
 

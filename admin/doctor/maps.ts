@@ -8,12 +8,13 @@ import type { Settings } from "../../lib/settings/parse.ts";
 import { readForwardingKeys } from "../../io/system/load.ts";
 import { netstring, NetstringReader } from "../../serve/map/netstring.ts";
 import { whyUnreadable } from "./access.ts";
+import type { FindingId } from "./ids.ts";
 import { type DoctorContext, readableIdentities } from "./context.ts";
 import { connectTo, NotPermitted } from "./milter_session.ts";
 import { forgedAddress, serveUser, socketInfo, START } from "./serve.ts";
 import { findingOf } from "./settings.ts";
 
-type Add = (id: string, what: string, file: string, why: string, fix: string) => void;
+type Add = (id: FindingId, what: string, file: string, why: string, fix: string) => void;
 
 /** Timeout of a request in milliseconds. */
 const TIMEOUT_MS = 5000;
@@ -80,7 +81,7 @@ function checkForwardingKeys(settings: Settings, now: Date, findings: DoctorCont
     keys = readForwardingKeys(settings);
   } catch (error) {
     if (!(error instanceof Fail)) throw error;
-    findings.push(findingOf(error, path));
+    findings.push(findingOf("forwarding-key-unusable", error, path));
     return;
   }
   const user = serveUser(settings);

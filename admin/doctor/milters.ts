@@ -3,6 +3,7 @@
  * default_action.
  */
 import type { Finding, TextFile } from "./finding.ts";
+import type { FindingId } from "./ids.ts";
 import { entries, type Entry, type Parameters, parametersOf, type Service } from "./postconf.ts";
 import { policyServices } from "./postfix_maps.ts";
 
@@ -98,13 +99,13 @@ function checkOrder({ name, at, milters }: MilterList): Finding[] {
   const sign = milters.findIndex(({ role }) => role === "sign");
   const early = milters.slice(0, Math.max(sign, 0)).find(({ role }) => role === "other");
   if (early === undefined) return [];
-  return [{
+  return [placed({
     id: "milter-order",
     what: `${early.text} comes before ${milters[sign]!.text} in the milters of ${name}`,
     where: at,
     why: "A DKIM signature that is added first does not cover X-Msgauth, and breaks if a signed field changes.",
     fix: `List ${milters[sign]!.text} first`,
-  }].map(placed);
+  })];
 }
 
 /** If `countersign serve` is down, incoming mail must be accepted for the hook, and outgoing mail deferred. */
@@ -115,13 +116,13 @@ function checkActions({ name, at, milters }: MilterList): Finding[] {
     const why = role === "door"
       ? "While countersign serve is down, Postfix defers or rejects all incoming mail."
       : "While countersign serve is down, mail is sent unsigned and is not remembered, so that its bounces look forged.";
-    return [{
-      id: `milter-${role}-action`,
+    return [placed({
+      id: role === "door" ? "milter-door-action" : "milter-sign-action",
       what: `default_action of ${text} is ${action} in the milters of ${name}`,
       where: at,
       why,
       fix: `{ ${text}, default_action=${wanted[0]} }`,
-    }].map(placed);
+    })];
   });
 }
 
@@ -139,7 +140,7 @@ function checkService(service: Service, list: MilterList, value: Parameters, con
   const { milters, at } = list;
   const has = (role: Milter["role"]) => milters.some((one) => one.role === role);
   const found: Finding[] = [];
-  const add = (id: string, what: string, where: Entry, why: string, fix: string) =>
+  const add = (id: FindingId, what: string, where: Entry, why: string, fix: string) =>
     void found.push(placed({ id, what, where, why, fix }));
   if (SMTP.test(service.name) || typeOf(service) === "pass") {
     if (has("sign")) {

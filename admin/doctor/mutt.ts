@@ -1,7 +1,8 @@
 /** Checks that mutt and neomutt send through the shim, with the address of an identity as sender. */
 import { formatAddress, parseAddressList } from "../../lib/address.ts";
 import { quote } from "../../lib/fail.ts";
-import { type Finding, findingsOf, type Programs } from "./finding.ts";
+import { type Finding, findingsOf, type Programs, type Where } from "./finding.ts";
+import type { FindingId } from "./ids.ts";
 import type { MuttCommand } from "./muttrc.ts";
 
 /** The settings of mutt, and what is needed to check them. */
@@ -30,9 +31,9 @@ interface Assignment {
 export function checkMutt(context: MuttContext): Finding[] {
   const { file, commands } = context;
   const found: Finding[] = [];
-  const add = (what: string, at: { file: string; line?: number }, why: string, fix: string) => {
+  const add: Add = (id, what, at, why, fix) => {
     const { list, add } = findingsOf(at.file);
-    add(what, at.line, why, fix);
+    add(id, what, at.line, why, fix);
     found.push(...list);
   };
   const all = commands.flatMap(assignments);
@@ -42,6 +43,7 @@ export function checkMutt(context: MuttContext): Finding[] {
   const smtp = last("smtp_url");
   if (smtp !== undefined && smtp.value !== "") {
     add(
+      "mutt-smtp",
       "mutt speaks SMTP itself",
       smtp.command,
       "With smtp_url mutt does not run sendmail, and nothing is signed.",
@@ -50,17 +52,24 @@ export function checkMutt(context: MuttContext): Finding[] {
   }
   const everywhere = last("sendmail");
   if (everywhere === undefined) {
-    add("mutt does not send through the shim: sendmail is not set", { file }, "Its mail is not signed.", line);
+    add(
+      "mutt-no-shim",
+      "mutt does not send through the shim: sendmail is not set",
+      { file },
+      "Its mail is not signed.",
+      line,
+    );
   }
   const sendmails = all.filter((one) => one.name === "sendmail" && one.command.hooked);
   for (const { value, command } of everywhere === undefined ? sendmails : [everywhere, ...sendmails]) {
     const wrong = sendmailWrong(value, context);
-    if (wrong !== undefined) add(wrong.what, command, wrong.why, line);
+    if (wrong !== undefined) add(wrong.id, wrong.what, command, wrong.why, line);
   }
 
   const wait = all.findLast((one) => one.name === "sendmail_wait");
   if (wait !== undefined && Number(wait.value) !== 0) {
     add(
+      "mutt-sendmail-wait",
       `sendmail_wait is ${wait.value}`,
       wait.command,
       "mutt does not wait for the shim's status and takes a failure for sent: the message is lost.",
@@ -71,11 +80,12 @@ export function checkMutt(context: MuttContext): Finding[] {
   return found;
 }
 
-function sendmailWrong(value: string, context: MuttContext): { what: string; why: string } | undefined {
+function sendmailWrong(value: string, context: MuttContext): Pick<Finding, "id" | "what" | "why"> | undefined {
   const [word = "", second] = value.split(" ").filter((one) => one !== "");
   const why = "Mail from mutt is not signed.";
   if (/["'\\]/.test(value)) {
     return {
+      id: "mutt-sendmail-quotes",
       what: `sendmail is ${value}: mutt splits it at spaces and does not support quotes`,
       why: "mutt would run another program and send nothing.",
     };
@@ -83,14 +93,16 @@ function sendmailWrong(value: string, context: MuttContext): { what: string; why
   const path = word.replace(/^~(?=\/)|^\$HOME(?=\/)/, context.home);
   const program = path.startsWith("/") ? path : context.onPath(path);
   const wrong = program === undefined ? "is not in PATH" : context.programs.trouble(program);
-  if (wrong !== undefined) return { what: `sendmail: ${word} ${wrong}`, why: "mutt cannot send mail." };
+  if (wrong !== undefined) {
+    return { id: "mutt-sendmail-unusable", what: `sendmail: ${word} ${wrong}`, why: "mutt cannot send mail." };
+  }
   const command = /\/countersign$/.test(program!) && second === "shim";
   return command || context.programs.isShim(program!)
     ? undefined
-    : { what: `sendmail is ${word}, which is not the shim`, why };
+    : { id: "mutt-other-sendmail", what: `sendmail is ${word}, which is not the shim`, why };
 }
 
-type Add = (what: string, at: MuttCommand, why: string, fix: string) => void;
+type Add = (id: FindingId, what: string, at: Where, why: string, fix: string) => void;
 
 /** Checks that `from` and envelope_from_address each have one address, which is an identity. */
 function checkSenders({ identities }: MuttContext, all: readonly Assignment[], add: Add): void {
@@ -106,6 +118,7 @@ function checkSenders({ identities }: MuttContext, all: readonly Assignment[], a
     if (first === undefined) continue;
     if (envelope && !used) {
       add(
+        "mutt-envelope-unused",
         "envelope_from_address is set, use_envelope_from is not",
         one.command,
         "mutt then gives no envelope sender, and the address does nothing.",
@@ -114,6 +127,7 @@ function checkSenders({ identities }: MuttContext, all: readonly Assignment[], a
     }
     if (envelope && addresses.length > 1) {
       add(
+        "mutt-envelope-several",
         `envelope_from_address has ${addresses.length} addresses`,
         one.command,
         "mutt writes to the second as if it were a recipient.",
@@ -122,6 +136,7 @@ function checkSenders({ identities }: MuttContext, all: readonly Assignment[], a
     }
     if (identities !== undefined && !identities.includes(first.toLowerCase())) {
       add(
+        "mutt-identity",
         `${one.name} ${quote(first)} is not an identity in the settings`,
         one.command,
         "Mail with this sender is sent unchanged, unsigned and without a tag.",

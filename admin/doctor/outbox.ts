@@ -30,7 +30,7 @@ export async function checkOutbox(context: DoctorContext, settings: Settings): P
     findings.push(...settings.outbox.when === "never" ? abandoned(outbox) : waiting(outbox, now), ...setAside(outbox));
   } catch (error) {
     if (!(error instanceof Fail)) throw error;
-    findings.push({ ...findingOf(error, outbox), why: "Mail in the outbox is not sent." });
+    findings.push({ ...findingOf("outbox-unreadable", error, outbox), why: "Mail in the outbox is not sent." });
   }
 }
 
@@ -42,6 +42,7 @@ async function withoutRunner({ file, home, now }: DoctorContext, outbox: string)
   if ([`${home}/.config/${wants}`, `/etc/${wants}`].some(isFile)) return [];
   if (hasRunner((await run(["/usr/bin/crontab", "-l"])).out)) return [];
   return [{
+    id: "outbox-not-run",
     what: last === undefined
       ? "Nothing has run the outbox yet"
       : `Nothing has run the outbox since ${last.toISOString().slice(0, 16).replace("T", " ")} UTC`,
@@ -61,7 +62,13 @@ function abandoned(outbox: string): Finding[] {
   if (count === 0) return [];
   const what = `${count} ${count === 1 ? "message waits" : "messages wait"} in the outbox, and outbox.when is "never"`;
   const fix = "countersign outbox flush, or countersign outbox delete ALL";
-  return [{ what, where: { file: `${outbox}/queue` }, why: "Nothing sends these messages.", fix }];
+  return [{
+    id: "outbox-abandoned",
+    what,
+    where: { file: `${outbox}/queue` },
+    why: "Nothing sends these messages.",
+    fix,
+  }];
 }
 
 function waiting(outbox: string, now: Date): Finding[] {
@@ -72,16 +79,29 @@ function waiting(outbox: string, now: Date): Finding[] {
     const where = { file: `${outbox}/queue/${id}` };
     if (unreadable !== undefined) {
       const fix = "Make the files of the entry readable and writable for you: chown and chmod u+rw";
-      return { what: `Entry ${id} of the outbox cannot be read`, where, why: `${unreadable}. It is not sent.`, fix };
+      return {
+        id: "outbox-unreadable",
+        what: `Entry ${id} of the outbox cannot be read`,
+        where,
+        why: `${unreadable}. It is not sent.`,
+        fix,
+      };
     }
     if (entry === undefined) {
       const fix = "countersign outbox run moves it out of the queue";
-      return { what: `Entry ${id} of the outbox is damaged`, where, why: `${damage}. It is not sent.`, fix };
+      return {
+        id: "outbox-damaged",
+        what: `Entry ${id} of the outbox is damaged`,
+        where,
+        why: `${damage}. It is not sent.`,
+        fix,
+      };
     }
     const hours = Math.floor((now.getTime() - entry.created) / 3_600_000);
     const [first] = unsent(entry);
     const reply = first === undefined || first.reply === "" ? "No attempt was made" : first.reply;
     return {
+      id: "outbox-waiting",
       what: `A message${first ? ` to ${formatAddress(first.address)}` : ""} has been in the outbox for ${hours} hours`,
       where,
       why: entry.hold ? "It is on hold." : `${reply}.`,
@@ -91,6 +111,7 @@ function waiting(outbox: string, now: Date): Finding[] {
   if (old.length <= MAX_ENTRIES) return found;
   const [where, fix] = [{ file: `${outbox}/queue` }, "countersign outbox list"];
   return [...found, {
+    id: "outbox-waiting-more",
     what: `${old.length - MAX_ENTRIES} more messages have been waiting as long`,
     where,
     why: "See the findings above.",
@@ -107,6 +128,6 @@ function setAside(outbox: string): Finding[] {
     const count = idsIn(`${outbox}/${folder}`).length;
     const what = `${count} ${count === 1 ? "message" : "messages"} of the outbox: ${folder}`;
     const fix = "Inspect them, and remove their folders";
-    return count === 0 ? [] : [{ what, where: { file: `${outbox}/${folder}` }, why, fix }];
+    return count === 0 ? [] : [{ id: "outbox-set-aside", what, where: { file: `${outbox}/${folder}` }, why, fix }];
   });
 }

@@ -4,7 +4,7 @@ import { parseOptions } from "../../hooks/options.ts";
 import type { Finding } from "./finding.ts";
 
 /** A problem of a service, without its place. */
-export type PipeProblem = Pick<Finding, "what" | "why" | "fix">;
+export type PipeProblem = Pick<Finding, "id" | "what" | "why" | "fix">;
 
 /** The right end of every `argv`. */
 const RIGHT = "-- ${sender} ${original_recipient}";
@@ -17,7 +17,12 @@ export function checkPipeArguments(name: string, words: readonly string[]): Pipe
     given = parseOptions([...words.filter((one) => one !== "--"), "--as", "postfix"]);
   } catch (error) {
     const why = "The hook exits 75 for every message, so all mail stays queued.";
-    return [{ what: `Service ${name} passes invalid arguments to the hook: ${reason(error)}`, why, fix: RIGHT }];
+    return [{
+      id: "pipe-arguments",
+      what: `Service ${name} passes invalid arguments to the hook: ${reason(error)}`,
+      why,
+      fix: RIGHT,
+    }];
   }
   const problems: PipeProblem[] = [];
   if (!isMacro(given.recipient, "original_recipient")) {
@@ -26,13 +31,18 @@ export function checkPipeArguments(name: string, words: readonly string[]): Pipe
       : isMacro(given.recipient, "recipient")
       ? "If a map rewrites the address, the hook cannot see that it was signed."
       : "The hook does not see the signed address: genuine bounces are filed as forged, or nothing is checked.";
-    problems.push({ what: `Service ${name} does not pass the original recipient`, why, fix: RIGHT });
+    problems.push({
+      id: "pipe-recipient",
+      what: `Service ${name} does not pass the original recipient`,
+      why,
+      fix: RIGHT,
+    });
   }
   if (!isMacro(given.sender, "sender")) {
     const why = given.sender === undefined
       ? "pipe(8) sets no variable SENDER. Without flags=R the hook does not know the sender and files nothing as forged."
       : "The hook mistakes ordinary mail for bounces, or bounces for ordinary mail.";
-    problems.push({ what: `Service ${name} does not pass the envelope sender`, why, fix: RIGHT });
+    problems.push({ id: "pipe-sender", what: `Service ${name} does not pass the envelope sender`, why, fix: RIGHT });
   }
   return problems;
 }

@@ -1,5 +1,6 @@
 /** Checks the configuration of Postfix: main.cf and master.cf, or the output of postconf. */
 import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
+import type { FindingId } from "./ids.ts";
 import { callsHook, type HookCall, hookCall } from "./hook_call.ts";
 import { checkPipeArguments } from "./pipe_call.ts";
 import { entries, type Entry, type Parameters, parametersOf, type Service } from "./postconf.ts";
@@ -22,14 +23,14 @@ export interface PostfixContext {
   readonly stateTrouble: (user: string, group: string | undefined) => Pick<Finding, "what" | "fix"> | undefined;
 }
 
-type Add = (what: string, at: Entry, why: string, fix: string) => void;
+type Add = (id: FindingId, what: string, at: Entry, why: string, fix: string) => void;
 
 /** Checks the files together, because they refer to each other. */
 export function checkPostfix(files: readonly TextFile[], context: PostfixContext): Finding[] {
   const found: Finding[] = [];
-  const add: Add = (what, at, why, fix) => {
+  const add: Add = (id, what, at, why, fix) => {
     const { list, add } = findingsOf(at.file);
-    add(what, at.line, why, fix);
+    add(id, what, at.line, why, fix);
     found.push(...list);
   };
   const { parameters, services } = entries(files);
@@ -55,6 +56,7 @@ export function checkForward({ file, text, mode }: TextFile, context: PostfixCon
   if (!callsHook(text)) return list;
   if (mode !== undefined && (mode & 0o002) !== 0) {
     add(
+      "forward-mode",
       "The file is world-writable",
       undefined,
       "Postfix then ignores it, and nothing is checked.",
@@ -65,7 +67,7 @@ export function checkForward({ file, text, mode }: TextFile, context: PostfixCon
     const call = /^\s*#/.test(line) ? undefined : hookCall(line);
     if (call === undefined) continue;
     const at = { file, line: index + 1, text: line };
-    const addAt: Add = (what, at, why, fix) => add(what, at.line, why, fix);
+    const addAt: Add = (id, what, at, why, fix) => add(id, what, at.line, why, fix);
     checkCall(at, call, context, addAt);
     checkMacros(at, addAt);
   }
@@ -78,7 +80,13 @@ function checkMacros(at: Entry, add: Add): void {
   if (macro === undefined) return;
   const why =
     "It is a macro of pipe(8) and empty here, so all mail seems to come from the null sender or to have no recipient.";
-  add(`The hook is run with ${macro}`, at, why, "Remove it: local(8) sets SENDER and ORIGINAL_RECIPIENT");
+  add(
+    "postfix-macro",
+    `The hook is run with ${macro}`,
+    at,
+    why,
+    "Remove it: local(8) sets SENDER and ORIGINAL_RECIPIENT",
+  );
 }
 
 /** Checks a call of the hook by any part of Postfix. */
@@ -86,6 +94,7 @@ function checkCall(at: Entry, call: HookCall, { hasDestination, programs }: Post
   const wrong = programs.trouble(call.program);
   if (wrong !== undefined) {
     add(
+      "postfix-hook-unusable",
       `${call.program} ${wrong}`,
       at,
       "Postfix bounces all mail to the hook.",
@@ -95,6 +104,7 @@ function checkCall(at: Entry, call: HookCall, { hasDestination, programs }: Post
   if (call.as !== "postfix") {
     const why = "Postfix bounces on every status other than 0, 71 and 75, so that mail filed as spam (99) is bounced.";
     add(
+      "postfix-caller",
       `The hook is run with --as ${call.as ?? "nothing"}, but the caller is Postfix`,
       at,
       why,
@@ -103,7 +113,7 @@ function checkCall(at: Entry, call: HookCall, { hasDestination, programs }: Post
   }
   if (!call.delivers && !hasDestination) {
     const why = "Nothing delivers after the hook here, so that it defers genuine mail.";
-    add("The hook has no destination", at, why, "incoming --as postfix --maildir DIR");
+    add("postfix-no-destination", "The hook has no destination", at, why, "incoming --as postfix --maildir DIR");
   }
 }
 
@@ -114,6 +124,7 @@ function checkPipe(service: Service, call: HookCall, value: Parameters, context:
   const flags = attribute("flags") ?? "";
   if (/[hu]/.test(flags)) {
     add(
+      "pipe-flags",
       `Service ${service.name} has flags=${flags}`,
       service,
       "h and u fold the address to lower case, but its hash is case-sensitive.",
@@ -122,26 +133,32 @@ function checkPipe(service: Service, call: HookCall, value: Parameters, context:
   }
   if (attribute("null_sender") !== "") {
     const why = "Without it the null sender of a bounce arrives as MAILER-DAEMON.";
-    add(`Service ${service.name} has no null_sender=`, service, why, "null_sender= before argv=");
+    add("pipe-null-sender", `Service ${service.name} has no null_sender=`, service, why, "null_sender= before argv=");
   }
-  for (const { what, why, fix } of checkPipeArguments(service.name, wordsAfter(call.program, service.text))) {
-    add(what, service, why, fix);
+  for (const { id, what, why, fix } of checkPipeArguments(service.name, wordsAfter(call.program, service.text))) {
+    add(id, what, service, why, fix);
   }
   if (!call.config) {
     const why = "pipe(8) does not set HOME: the hook finds no settings, and all mail stays queued.";
-    add(`Service ${service.name} does not name the settings`, service, why, "incoming --as postfix --config FILE");
+    add(
+      "pipe-settings",
+      `Service ${service.name} does not name the settings`,
+      service,
+      why,
+      "incoming --as postfix --config FILE",
+    );
   }
   const [user = "", group] = attribute("user")?.split(":") ?? [];
   const sameSettings = service.text.split(/[\s=]+/).includes(context.config);
   const trouble = sameSettings && user !== "" ? context.stateTrouble(user, group) : undefined;
   if (trouble !== undefined) {
     const why = "The hook cannot write its log or answer challenges, or it defers mail that it cannot judge.";
-    add(`Service ${service.name} runs the hook as ${user}: ${trouble.what}`, service, why, trouble.fix);
+    add("pipe-user", `Service ${service.name} runs the hook as ${user}: ${trouble.what}`, service, why, trouble.fix);
   }
   const limit = `${service.name}_destination_recipient_limit`;
   if (value.text(limit) !== "1") {
     const why = "The hook judges one recipient at a time, and defers messages with more.";
-    add(`${limit} is not 1`, value.entry(limit) ?? service, why, `postconf -e ${limit}=1`);
+    add("pipe-recipient-limit", `${limit} is not 1`, value.entry(limit) ?? service, why, `postconf -e ${limit}=1`);
   }
   const lists = ["relay_domains", "virtual_mailbox_domains", "virtual_alias_domains", "mydestination"];
   const open = lists.map((name) => value.text(name)).filter((text) => text !== "");
@@ -153,6 +170,7 @@ function checkPipe(service: Service, call: HookCall, value: Parameters, context:
     ) continue;
     const why = "Postfix rejects every bounce: Relay access denied.";
     add(
+      "postfix-srs-domain",
       `Postfix does not accept mail for ${domain}`,
       value.entry("relay_domains") ?? service,
       why,
@@ -179,6 +197,7 @@ function checkMasquerade(value: Parameters, { srsDomains }: PostfixContext, add:
     );
     if (first === undefined || first.startsWith("!") || first === domain) continue;
     add(
+      "postfix-masquerade",
       `masquerade_domains changes ${domain} to ${first}`,
       entry,
       "The signed sender gets another domain, and its bounces do not reach the hook.",
@@ -196,6 +215,7 @@ function checkLogin(value: Parameters, services: readonly Service[], { srsDomain
     const found = rule.exec(one.text);
     if (found === null || /\bcheck_sender_access\b/.test(one.text.slice(0, found.index))) continue;
     add(
+      "postfix-login-mismatch",
       `${found[0]} rejects senders in ${srsDomains.join(", ")}`,
       one,
       "Signed senders do not belong to a login, so that the mail you send is rejected.",

@@ -5,6 +5,7 @@
 import { MAPS } from "../../serve/map/maps.ts";
 import { glob } from "../../lib/glob.ts";
 import type { Finding, TextFile } from "./finding.ts";
+import type { FindingId } from "./ids.ts";
 import { entries, type Entry, type Parameters, parametersOf } from "./postconf.ts";
 
 /** The settings that the checks need. */
@@ -40,7 +41,7 @@ export function checkPostfixMaps(files: readonly TextFile[], context: MapsContex
     ...services.map((one) => ({ ...one, value: one.text })),
   ];
   const found: Finding[] = [];
-  const add = (id: string, what: string, { file, line }: Entry, why: string, fix: string) =>
+  const add = (id: FindingId, what: string, { file, line }: Entry, why: string, fix: string) =>
     void found.push({ id, what, where: { file, line }, why, fix });
   for (const place of places) checkPolicyAction(place, value, context, add);
   const uses = places.flatMap((place) => mapsIn(place.value, value, context).map((map) => ({ map, place })));
@@ -67,7 +68,7 @@ export function checkPostfixMaps(files: readonly TextFile[], context: MapsContex
   return found;
 }
 
-type Add = (id: string, what: string, at: Entry, why: string, fix: string) => void;
+type Add = (id: FindingId, what: string, at: Entry, why: string, fix: string) => void;
 
 /** A policy service in a list of restrictions. */
 interface PolicyService {

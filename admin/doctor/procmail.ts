@@ -21,6 +21,7 @@ export function checkProcmail({ file, text, mode }: TextFile, programs: Programs
   if (!callsHook(text)) return list;
   if (mode !== undefined && (mode & 0o002) !== 0) {
     add(
+      "procmail-mode",
       "The rcfile is world-writable",
       undefined,
       "procmail then ignores it, and nothing is checked.",
@@ -33,13 +34,14 @@ export function checkProcmail({ file, text, mode }: TextFile, programs: Programs
     if (asked !== undefined) {
       const why =
         "A condition distinguishes only zero and nonzero, so that deferred and forged mail are treated alike.";
-      add("The hook is run as a condition", asked.line, why, "See contrib/procmail/procmailrc");
+      add("procmail-condition", "The hook is run as a condition", asked.line, why, "See contrib/procmail/procmailrc");
     }
     const call = /^\s*\|/.test(recipe.action) ? hookCall(recipe.action) : undefined;
     if (call === undefined) continue;
     const wrong = programs.trouble(call.program);
     if (wrong !== undefined) {
       add(
+        "procmail-hook-unusable",
         `${call.program} ${wrong}`,
         recipe.at,
         "All mail is delivered unchecked.",
@@ -50,7 +52,7 @@ export function checkProcmail({ file, text, mode }: TextFile, programs: Programs
     const before = recipes.find((one) => one.at < recipe.line && delivers(one));
     if (before !== undefined) {
       const why = "A delivering recipe without a condition ends the rcfile, so that the hook never runs.";
-      add("This recipe precedes the hook", before.line, why, "Move the hook above it");
+      add("procmail-order", "This recipe precedes the hook", before.line, why, "Move the hook above it");
     }
   }
   for (const [index, line] of lines.entries()) {
@@ -58,7 +60,13 @@ export function checkProcmail({ file, text, mode }: TextFile, programs: Programs
     const near = lines.slice(Math.max(0, index - 3), index + 4);
     if (near.some((one) => /^\s*HOST\s*=/.test(one))) continue;
     const why = "procmail continues and delivers, and the MTA retries or bounces, so that the message arrives twice.";
-    add("EXITCODE is set, but procmail does not stop there", index + 1, why, "Add on the next line: HOST=");
+    add(
+      "procmail-exitcode",
+      "EXITCODE is set, but procmail does not stop there",
+      index + 1,
+      why,
+      "Add on the next line: HOST=",
+    );
   }
   return list;
 }
@@ -70,6 +78,7 @@ function checkRecipe(recipe: Recipe, lines: readonly string[], as: string | unde
   const filter = flags.includes("f");
   if (!/w/i.test(flags)) {
     add(
+      "procmail-wait",
       `Recipe :0 ${flags} has no w`.replace("  ", " "),
       line,
       filter
@@ -80,7 +89,13 @@ function checkRecipe(recipe: Recipe, lines: readonly string[], as: string | unde
   }
   if (/[hb]/.test(flags) && !(/h/.test(flags) && /b/.test(flags))) {
     const why = "The hook needs both header and body to recognize bounces.";
-    add(`Recipe :0 ${flags} gives the hook only part of the message`, line, why, filter ? ":0 fwr" : ":0 Wr");
+    add(
+      "procmail-part",
+      `Recipe :0 ${flags} gives the hook only part of the message`,
+      line,
+      why,
+      filter ? ":0 fwr" : ":0 Wr",
+    );
   }
   const wanted = filter ? "filter" : "procmail";
   if (as !== wanted) {
@@ -90,12 +105,18 @@ function checkRecipe(recipe: Recipe, lines: readonly string[], as: string | unde
     const why = filter
       ? "Only --as filter outputs the message; without it, the message becomes empty."
       : "procmail takes status 0 for delivered, so that mail the hook does not file would be lost.";
-    add(`The hook is run with --as ${as ?? "nothing"} instead of --as ${wanted}`, at, why, fix.trim());
+    add(
+      "procmail-caller",
+      `The hook is run with --as ${as ?? "nothing"} instead of --as ${wanted}`,
+      at,
+      why,
+      fix.trim(),
+    );
   }
   if (filter) return;
   if (/c/.test(flags)) {
     const why = "The hook gets a copy: mail that it files as spam is delivered, too.";
-    add(`Recipe :0 ${flags} has a c`, line, why, ":0 Wr");
+    add("procmail-copy", `Recipe :0 ${flags} has a c`, line, why, ":0 Wr");
   }
   const next = lines.slice(at).find((one) => one.trim() !== "") ?? "";
   const name = /^\s*(\w+)\s*=\s*\$\?/.exec(next)?.[1];
@@ -103,7 +124,13 @@ function checkRecipe(recipe: Recipe, lines: readonly string[], as: string | unde
     name !== undefined && lines.some((one) => new RegExp(`\\*\\s*${name}\\s*\\?\\?.*${status}`).test(one));
   if (!asked(75)) {
     const why = "While the hook fails, all mail is delivered unchecked.";
-    add("The hook's status is not compared with 75", at, why, "Use COUNTERSIGN=$?, as in contrib/procmail/procmailrc");
+    add(
+      "procmail-status",
+      "The hook's status is not compared with 75",
+      at,
+      why,
+      "Use COUNTERSIGN=$?, as in contrib/procmail/procmailrc",
+    );
   }
 }
 

@@ -1,5 +1,6 @@
 /** Checks dot-qmail files for errors that are documented in dot-qmail(5) and qmail-command(8). */
 import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
+import type { FindingId } from "./ids.ts";
 import { callsHook, hookCall } from "./hook_call.ts";
 import { wrapperIn } from "./wrapper.ts";
 
@@ -28,9 +29,11 @@ function checkHome({ home }: QmailContext): Finding[] {
   if (home === undefined) return [];
   const { list, add } = findingsOf(home.path);
   const why = "qmail-local then delivers nothing, and all mail stays queued.";
-  if ((home.mode & 0o002) !== 0) add("The home directory is world-writable", undefined, why, `chmod o-w ${home.path}`);
+  if ((home.mode & 0o002) !== 0) {
+    add("qmail-home-writable", "The home directory is world-writable", undefined, why, `chmod o-w ${home.path}`);
+  }
   if ((home.mode & 0o1000) !== 0) {
-    add("The home directory has the sticky bit set", undefined, why, `chmod -t ${home.path}`);
+    add("qmail-home-sticky", "The home directory has the sticky bit set", undefined, why, `chmod -t ${home.path}`);
   }
   return list;
 }
@@ -46,6 +49,7 @@ function checkUnhooked({ file, text }: TextFile): Finding[] {
   // The filter may call the hook; filters are checked separately.
   if (lines.some((line) => /\b(?:maildrop|procmail)\b/.test(line))) return [];
   add(
+    "qmail-unhooked",
     signed
       ? "Mail to SRS addresses does not pass through the hook"
       : "Mail to the plain address does not pass through the hook",
@@ -61,6 +65,7 @@ function checkHooked({ file, text, mode }: TextFile, context: QmailContext): Fin
   const lines = text.split("\n").map((line, index) => ({ line, number: index + 1 }));
   if (lines[0]!.line.trim() === "") {
     add(
+      "qmail-blank-line",
       "The first line is blank",
       1,
       "qmail-local treats this as an error, and all mail stays queued.",
@@ -69,6 +74,7 @@ function checkHooked({ file, text, mode }: TextFile, context: QmailContext): Fin
   }
   if (mode !== undefined && (mode & 0o002) !== 0) {
     add(
+      "qmail-file-writable",
       "The file is world-writable",
       undefined,
       "qmail-local then ignores it, and all mail stays queued.",
@@ -77,6 +83,7 @@ function checkHooked({ file, text, mode }: TextFile, context: QmailContext): Fin
   }
   if (mode !== undefined && (mode & 0o111) !== 0) {
     add(
+      "qmail-file-executable",
       "The file is executable",
       undefined,
       "qmail-local then runs no program from it, and all mail stays queued.",
@@ -87,6 +94,7 @@ function checkHooked({ file, text, mode }: TextFile, context: QmailContext): Fin
   const carriage = live.find(({ line }) => line.endsWith("\r"));
   if (carriage !== undefined) {
     add(
+      "qmail-line-end",
       "The line ends in CR LF",
       carriage.number,
       "The CR becomes part of the name of a program or maildir.",
@@ -97,6 +105,7 @@ function checkHooked({ file, text, mode }: TextFile, context: QmailContext): Fin
   const wrapper = last && wrapperIn(last.line, context.programs);
   if (wrapper !== undefined && !wrapper.delivers) {
     add(
+      "qmail-wrapper",
       `No delivery instruction was found: ${wrapper.program} runs the hook, and no line follows`,
       last!.number,
       "The hook exits 0 for mail to be delivered. If the wrapper does not deliver it, it is lost.",
@@ -108,6 +117,7 @@ function checkHooked({ file, text, mode }: TextFile, context: QmailContext): Fin
   for (const { line, number } of live.slice(0, Math.max(at, 0))) {
     if (!/^[^|\s]/.test(line) && !DELIVERS.test(line)) continue;
     add(
+      "qmail-order",
       "This line delivers before the hook runs",
       number,
       "Forged mail is delivered, too, and whenever the hook defers, the message is delivered again.",
@@ -116,26 +126,29 @@ function checkHooked({ file, text, mode }: TextFile, context: QmailContext): Fin
   }
   for (const { line, number } of live.filter(isHook)) {
     const more = live.at(-1)!.number > number;
-    for (const [what, why, fix] of lineTrouble(line, more, context)) add(what, number, why, fix);
+    for (const [id, what, why, fix] of lineTrouble(line, more, context)) add(id, what, number, why, fix);
   }
   return list;
 }
 
-/** Returns the problems of a line that calls the hook, as [what, why, fix]. */
+type Problem = readonly [id: FindingId, what: string, why: string, fix: string];
+
+/** Returns the problems of a line that calls the hook, as [id, what, why, fix]. */
 function lineTrouble(
   line: string,
   more: boolean,
   { programs, hasDestination }: QmailContext,
-): [string, string, string][] {
+): Problem[] {
   if (!line.startsWith("|")) {
     const why = "qmail takes the line for an address, and forwards the message there.";
-    return [["The hook's line does not begin with |", why, `|${line.trim().replace(/^\|\s*/, "")}`]];
+    return [["qmail-no-bar", "The hook's line does not begin with |", why, `|${line.trim().replace(/^\|\s*/, "")}`]];
   }
-  const out: [string, string, string][] = [];
+  const out: Problem[] = [];
   const call = hookCall(line)!;
   const wrong = programs.trouble(call.program);
   if (wrong !== undefined) {
     out.push([
+      "qmail-hook-unusable",
       `${call.program} ${wrong}`,
       "qmail keeps retrying, and all mail stays queued.",
       "deno task install, or fix the path",
@@ -144,13 +157,24 @@ function lineTrouble(
   const redirect = /^\|\s*(?:\S*\/)?condredirect\b/.test(line);
   if (/^\|\s*(?:\S*\/)?(?:bouncesaying|except)\b/.test(line)) {
     const why = "The hook exits 0 for genuine mail, which bouncesaying rejects.";
-    out.push(["bouncesaying or except runs the hook", why, line.replace(/^\|.*?(?=\S*\/incoming)/, "|")]);
+    out.push([
+      "qmail-bouncesaying",
+      "bouncesaying or except runs the hook",
+      why,
+      line.replace(/^\|.*?(?=\S*\/incoming)/, "|"),
+    ]);
   } else if (redirect && call.as !== "condredirect") {
     const why = "condredirect interprets the statuses differently: on failure, forged mail is delivered.";
-    out.push(["condredirect runs the hook without --as condredirect", why, `${line.trim()} --as condredirect`]);
+    out.push([
+      "qmail-condredirect",
+      "condredirect runs the hook without --as condredirect",
+      why,
+      `${line.trim()} --as condredirect`,
+    ]);
   } else if (!redirect && call.as !== undefined && call.as !== "qmail") {
     const why = "qmail interprets the statuses of another caller differently.";
     out.push([
+      "qmail-caller",
       `The hook is run with --as ${call.as}, but the caller is qmail`,
       why,
       line.replace(/\s--as[=\s]\s*\S+/, ""),
@@ -159,13 +183,19 @@ function lineTrouble(
   if (call.piped) {
     const why = "The status of the hook is lost, and an empty message is delivered.";
     out.push([
+      "qmail-pipe",
       "The hook's output is piped to another program",
       why,
       "Put the hook on its own line, followed by a line for the other program",
     ]);
   } else if (!more && !call.delivers && !hasDestination) {
     const why = "For mail to be delivered the hook would exit 0 and the message would be lost, so it defers instead.";
-    out.push(["No line follows the hook", why, "Add ./Maildir/ as the last line, or set incoming.inbox"]);
+    out.push([
+      "qmail-no-destination",
+      "No line follows the hook",
+      why,
+      "Add ./Maildir/ as the last line, or set incoming.inbox",
+    ]);
   }
   return out;
 }

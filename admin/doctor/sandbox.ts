@@ -6,13 +6,19 @@ const FIX = "countersign sandbox";
 /** Returns the finding for a sandbox file that exists and cannot be read: the launchers defer all mail. */
 export function unreadable(file: string): Finding {
   const fix = `${FIX} --remove; ${FIX}`;
-  return { what: "The sandbox file cannot be read", where: { file }, why: "All mail is deferred.", fix };
+  return {
+    id: "sandbox-unreadable",
+    what: "The sandbox file cannot be read",
+    where: { file },
+    why: "All mail is deferred.",
+    fix,
+  };
 }
 
 /** Returns the finding for the file of an earlier version without a new one: the launchers defer all mail. */
 export function outdated(file: string): Finding {
   const what = "The sandbox file was written by an earlier version";
-  return { what, where: { file }, why: "All mail is deferred.", fix: FIX };
+  return { id: "sandbox-outdated", what, where: { file }, why: "All mail is deferred.", fix: FIX };
 }
 
 /**
@@ -26,17 +32,23 @@ export function checkSandbox(sandbox: TextFile, wanted: string): Finding[] {
   const lines = sandbox.text.split("\n");
   const needed = wanted.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   for (const line of needed.filter((one) => !lines.includes(one))) {
-    add(`"${line}" is missing from the sandbox`, undefined, effectOf(line), FIX);
+    add("sandbox-missing-line", `"${line}" is missing from the sandbox`, undefined, effectOf(line), FIX);
   }
   for (const [nth, line] of lines.entries()) {
     if (line === "" || line.startsWith("#") || needed.includes(line)) continue;
     const why = line.startsWith("ordinary ")
       ? "The hook must judge mail to this address."
       : "The settings no longer need it.";
-    add(`"${line}" is in the sandbox`, nth + 1, why, FIX);
+    add("sandbox-extra-line", `"${line}" is in the sandbox`, nth + 1, why, FIX);
   }
   if (((sandbox.mode ?? 0) & 0o002) !== 0) {
-    add("The file is world-writable", undefined, "Anybody could extend the sandbox.", `chmod 644 ${sandbox.file}`);
+    add(
+      "sandbox-writable",
+      "The file is world-writable",
+      undefined,
+      "Anybody could extend the sandbox.",
+      `chmod 644 ${sandbox.file}`,
+    );
   }
   return list;
 }

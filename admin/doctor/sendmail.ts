@@ -34,15 +34,12 @@ export function checkSendmail(
   const used = filters.filter(({ role }) => role !== "other");
   if (used.length === 0) return [];
   const { list, add } = findingsOf(file);
-  const found = (id: string) => (...about: Parameters<typeof add>) => {
-    add(...about);
-    list.push({ id, ...list.pop()! });
-  };
   const [{ line, socket }] = used as [Filter, ...Filter[]];
   const open = unsafeFolder(socket, info);
   if (open !== undefined) {
     const mode = (open.mode & 0o7777).toString(8);
-    found("sendmail-folder")(
+    add(
+      "sendmail-folder",
       `Sendmail does not use the sockets in ${folder}: ${open.path} has mode ${mode}`,
       line,
       "It ignores a socket below a folder that a group or others can write to: port 25 accepts everything, and mail " +
@@ -55,24 +52,22 @@ export function checkSendmail(
     if (role === "sign" && !defers) {
       const why =
         "While countersign serve is down, mail is sent unsigned and is not remembered, so that its bounces look forged.";
-      found("milter-sign-action")(`Filter ${name} has no F=T`, line, why, `F=T in MAIL_FILTER(\`${name}', …)`);
+      add("milter-sign-action", `Filter ${name} has no F=T`, line, why, `F=T in MAIL_FILTER(\`${name}', …)`);
     }
     if (role === "door" && /[RT4]/.test(failure)) {
       const why = "While countersign serve is down, Sendmail defers or rejects all incoming mail.";
-      found("milter-door-action")(`Filter ${name} has F=${failure}`, line, why, "Remove F= from its MAIL_FILTER");
+      add("milter-door-action", `Filter ${name} has F=${failure}`, line, why, "Remove F= from its MAIL_FILTER");
     }
   }
-  for (const daemon of daemons) checkDaemon(daemon, filters, logins, found);
+  for (const daemon of daemons) checkDaemon(daemon, filters, logins, add);
   return list;
 }
-
-type Found = (id: string) => (what: string, line: number | undefined, why: string, fix: string) => void;
 
 function checkDaemon(
   { name, port, line, filters }: Daemon,
   all: readonly Filter[],
   logins: boolean,
-  found: Found,
+  add: ReturnType<typeof findingsOf>["add"],
 ): void {
   const own = filters.flatMap((one) => all.find(({ name }) => name === one) ?? []);
   const sign = own.findIndex(({ role }) => role === "sign");
@@ -81,7 +76,8 @@ function checkDaemon(
   const early = own.slice(0, Math.max(sign, 0)).find(({ role }) => role === "other");
   if (early !== undefined) {
     const why = "A DKIM signature that is added first does not cover X-Msgauth, and breaks if a signed field changes.";
-    found("milter-order")(
+    add(
+      "milter-order",
       `${early.name} comes before ${own[sign]!.name} in the filters of ${name}`,
       line,
       why,
@@ -91,14 +87,14 @@ function checkDaemon(
   if (SMTP.includes(port)) {
     if (sign >= 0) {
       const why = "Mail from strangers passes through the socket that signs, and the door does not check it.";
-      found("milter-sign-on-25")(`The socket sign is used on port 25 (${name})`, line, why, fix("door"));
+      add("milter-sign-on-25", `The socket sign is used on port 25 (${name})`, line, why, fix("door"));
     } else if (!own.some(({ role }) => role === "door")) {
       const why = "Forged bounces are accepted, and the hook files them.";
-      found("milter-door-missing")(`Port 25 (${name}) does not use the socket door`, line, why, fix("door"));
+      add("milter-door-missing", `Port 25 (${name}) does not use the socket door`, line, why, fix("door"));
     }
   } else if (SUBMISSION.includes(port) && sign < 0 && logins) {
     const why = "Mail from clients leaves unsigned, so its bounces look forged.";
-    found("milter-sign-missing")(`Port ${port} (${name}) does not use the socket sign`, line, why, fix("sign"));
+    add("milter-sign-missing", `Port ${port} (${name}) does not use the socket sign`, line, why, fix("sign"));
   }
 }
 

@@ -10,6 +10,7 @@ import { inGrace } from "../../incoming/checks/forged.ts";
 import { SENT_DAYS } from "../../io/state/sent.ts";
 import type { DoctorContext } from "./context.ts";
 import type { Finding } from "./finding.ts";
+import type { FindingId } from "./ids.ts";
 import { whyUnreadable } from "./access.ts";
 import { checkForwardHooks } from "./forward_hooks.ts";
 import { openLog } from "./logfile.ts";
@@ -52,8 +53,8 @@ async function checkSockets({ findings, notes, now }: DoctorContext, settings: S
   const names = settings.serve.socket_folder === "" ? ["lookup"] as const : CHECKED;
   for (const name of names) {
     const path = pathOf(name, settings);
-    const add = (id: string, what: string, why: string, fix: string) =>
-      void findings.push({ id: `serve-${id}`, what, where: { file: path }, why, fix });
+    const add = (id: FindingId, what: string, why: string, fix: string) =>
+      void findings.push({ id, what, where: { file: path }, why, fix });
     const info = socketInfo(path);
     if (info === undefined) {
       if (name === "lookup" ? !asksLookup(settings) : hasMaps(settings)) continue; // only some sites use it
@@ -62,12 +63,12 @@ async function checkSockets({ findings, notes, now }: DoctorContext, settings: S
         : name === "door"
         ? "Postfix passes all mail on, or defers it, depending on default_action."
         : "Postfix defers the mail that is submitted, or sends it unsigned, depending on default_action.";
-      add("socket-missing", `The socket ${name} does not exist`, why, START);
+      add("serve-socket-missing", `The socket ${name} does not exist`, why, START);
       continue;
     }
     if (!info.isSocket) {
       add(
-        "socket-wrong",
+        "serve-socket-wrong",
         `${path} is not a socket`,
         "countersign serve cannot listen there.",
         `mv ${path} ${path}.old`,
@@ -78,13 +79,13 @@ async function checkSockets({ findings, notes, now }: DoctorContext, settings: S
       const why = name === "door"
         ? "Anyone on this machine can probe which addresses are accepted."
         : "Anyone on this machine can have mail signed as any identity, or read the state.";
-      add("socket-open", `The socket ${name} is world-writable`, why, `chmod 660 ${path}`);
+      add("serve-socket-open", `The socket ${name} is world-writable`, why, `chmod 660 ${path}`);
     }
     try {
       const { silent } = await openSession(path, name);
       if (silent !== undefined) {
         add(
-          "host-silent",
+          "serve-host-silent",
           `Host ${quote(silent)} has not reported to Redis that it remembers sent mail`,
           "Until it does, no door rejects a bounce by its content.",
           "Start countersign serve on that host, or see contrib/redis if it was retired",
@@ -100,7 +101,7 @@ async function checkSockets({ findings, notes, now }: DoctorContext, settings: S
         return;
       }
       const why = name === "lookup" ? LOOKUP_EFFECT : "Postfix waits for it, then does what default_action says.";
-      add("socket-silent", `The socket ${name} does not answer: ${(error as Error).message}`, why, START);
+      add("serve-socket-silent", `The socket ${name} does not answer: ${(error as Error).message}`, why, START);
     }
   }
 }
@@ -125,18 +126,18 @@ const isSimple = (address: string): boolean => /^[\w.+-]+$/.test(parseAddress(ad
 function checkAnswer(
   answers: Answers | undefined,
   settings: Settings,
-  add: (id: string, what: string, why: string, fix: string) => void,
+  add: (id: FindingId, what: string, why: string, fix: string) => void,
 ): void {
   if (answers === undefined) return;
   const refused = answers.recipient?.startsWith("550") === true;
   if (settings.incoming.forged !== "refuse") {
     if (!refused) return;
     const what = `The door refuses a forged address, although incoming.forged is "${settings.incoming.forged}"`;
-    return add("other-settings", what, "It runs with other settings.", "systemctl reload countersign");
+    return add("serve-other-settings", what, "It runs with other settings.", "systemctl reload countersign");
   }
   if (refused) return;
   add(
-    "door-passes",
+    "serve-door-passes",
     "The door accepts an SRS address with a wrong hash",
     "Forged bounces are only filed by the hook. The log says why (at=rcpt): a key cannot be read, or serve uses other settings.",
     "countersign log --direction in; systemctl reload countersign",
@@ -179,14 +180,14 @@ function checkRefuseUnsigned({ file, now, findings, notes }: DoctorContext, sett
   const nth = settings.identity.findIndex(({ refuse_unsigned }) => refuse_unsigned);
   if (nth < 0) return;
   const where = { file: file.file, line: identityLine(file.text, nth) };
-  const add = (id: string, what: string, why: string, fix: string): void => {
-    const finding: Finding = { id: `refuse-unsigned-${id}`, what, where, why, fix };
+  const add = (id: FindingId, what: string, why: string, fix: string): void => {
+    const finding: Finding = { id, what, where, why, fix };
     findings.push(finding);
   };
   if (inGrace({ settings, now })) {
     const end = printDay(parseDay(settings.since)! + settings.incoming.grace);
     add(
-      "grace",
+      "refuse-unsigned-grace",
       `refuse_unsigned has no effect until ${end}, when the grace period ends`,
       "Mail that was sent before signing began may still bounce to the plain address.",
       `Wait until ${end}`,
@@ -196,14 +197,14 @@ function checkRefuseUnsigned({ file, now, findings, notes }: DoctorContext, sett
   const identity = settings.identity.find((one) => one.refuse_unsigned && one.srs_domain === "" && !prvs.receive);
   if (identity !== undefined) {
     add(
-      "plain",
+      "refuse-unsigned-plain",
       `refuse_unsigned is set, but the envelope sender of ${identity.address} is never signed`,
       "It has no srs_domain, so that every genuine bounce is rejected.",
       "Remove refuse_unsigned, or set srs_domain",
     );
   } else if (sender === "plain" || rule.some((one) => one.sender === "plain") || plainLists?.some) {
     add(
-      "plain",
+      "refuse-unsigned-plain",
       "refuse_unsigned is set, but some mail is sent with the plain sender",
       "Genuine bounces of that mail are rejected, and you do not learn that it was not delivered.",
       "Remove refuse_unsigned, or the plain rules and lists",

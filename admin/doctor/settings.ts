@@ -12,11 +12,13 @@ import {
 } from "../../lib/settings/keys.ts";
 import { Fail } from "../../lib/fail.ts";
 import { type Finding, findingsOf, type TextFile } from "./finding.ts";
+import type { FindingId } from "./ids.ts";
 
 /** Returns the finding for settings, a key file or another file that cannot be used. */
-export function findingOf(fail: Fail, fallback: string): Finding {
+export function findingOf(id: FindingId, fail: Fail, fallback: string): Finding {
   const { file = fallback, line, message, fix } = fail;
   return {
+    id,
     what: message,
     where: line === undefined ? { file } : { file, line },
     why: "Until this is fixed, the shim sends nothing and the hook defers all mail.",
@@ -34,6 +36,7 @@ export function checkSettings({ file, text }: TextFile, settings: Settings, now:
   const noDomain = identity.every((one) => one.srs_domain === "");
   if (sender === "srs" && !prvs.receive && noDomain && text.split("\n").some((line) => asked.test(line))) {
     add(
+      "sender-srs-unused",
       'No envelope sender is signed: sender = "srs", but no identity has an srs_domain',
       at(asked),
       "Bounces go to the plain address, where only the tag identifies your mail.",
@@ -42,6 +45,7 @@ export function checkSettings({ file, text }: TextFile, settings: Settings, now:
   }
   if (sender === "prvs" && !prvs.receive) {
     add(
+      "sender-prvs-unused",
       'No envelope sender is signed: sender = "prvs", but prvs.receive is not set',
       at(/^\s*sender\s*=/),
       "Without it prvs is never used, and mail is sent with the plain sender.",
@@ -51,6 +55,7 @@ export function checkSettings({ file, text }: TextFile, settings: Settings, now:
   const since = parseDay(settings.since);
   if (since !== undefined && since > dayOf(now) + 1) {
     add(
+      "since-future",
       `since = ${settings.since} is in the future`,
       at(/^\s*since\s*=/),
       "The grace period begins only then.",
@@ -61,6 +66,7 @@ export function checkSettings({ file, text }: TextFile, settings: Settings, now:
   if (plain !== undefined && (incoming.forged === "refuse" || (!tag.sign && incoming.forged !== "mark"))) {
     const fate = incoming.forged === "refuse" ? "refused" : "filed as spam";
     add(
+      "plain-judged",
       `Mail is sent with the plain sender, while bounces that look forged are ${fate}`,
       plain,
       "A genuine bounce that does not return your header cannot be distinguished from a forged one.",
@@ -92,7 +98,7 @@ export function checkKeys({ file, text }: TextFile, address: string, now: Date):
   try {
     keys = parseKeys(text, file);
   } catch (error) {
-    if (error instanceof Fail) return [findingOf(error, file)];
+    if (error instanceof Fail) return [findingOf("key-file-unusable", error, file)];
     throw error;
   }
   const line = ({ id }: Key) => lineOf(text, new RegExp(`^${id}[ \\t]`));
@@ -101,6 +107,7 @@ export function checkKeys({ file, text }: TextFile, address: string, now: Date):
   for (const key of keys) {
     if (key.created - today > 1) {
       add(
+        "key-future",
         `Key ${key.id} of ${address} is dated in the future`,
         line(key),
         "It neither signs nor verifies; if no other key verifies, bounces stay queued.",
@@ -109,6 +116,7 @@ export function checkKeys({ file, text }: TextFile, address: string, now: Date):
     }
     if (key.secret.length < MIN_SECRET_BYTES) {
       add(
+        "key-short",
         `The secret of key ${key.id} of ${address} has only ${key.secret.length} bytes`,
         line(key),
         "Anybody who sees one of your envelope senders can guess it offline. The key verifies, but does not sign.",
@@ -121,6 +129,7 @@ export function checkKeys({ file, text }: TextFile, address: string, now: Date):
   if (signs === undefined && old !== undefined) {
     const judged = noValidKey(keys, now) === "expired" ? ", and its bounces are delivered unchecked" : "";
     add(
+      "key-expired",
       `All keys of ${address} are too old to sign`,
       line(old),
       `A key signs for ${KEY_SIGNING_DAYS} days. Mail of this identity is sent unsigned${judged}.`,
@@ -129,6 +138,7 @@ export function checkKeys({ file, text }: TextFile, address: string, now: Date):
   }
   if (signs !== undefined && today - signs.created >= KEY_WARNING_DAYS) {
     add(
+      "key-expiring",
       `The newest key of ${address}, ${signs.id}, stops signing on ${printDay(signs.created + KEY_SIGNING_DAYS)}`,
       line(signs),
       "After that, mail of this identity is sent unsigned.",

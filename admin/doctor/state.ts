@@ -20,18 +20,19 @@ export function checkFolder(chain: readonly PathInfo[], purpose: string, user: n
   const { list, add } = findingsOf(there.path);
   const why = `It is ${purpose}.`;
   if (there.kind === "inaccessible") {
-    add(`${there.path} cannot be examined`, undefined, why, `chmod u+rwx ${parent(there.path)}`);
+    add("folder-inaccessible", `${there.path} cannot be examined`, undefined, why, `chmod u+rwx ${parent(there.path)}`);
   } else if (there.kind !== "folder") {
-    add(`${there.path} is not a folder`, undefined, why, `mv ${there.path} ${there.path}.old`);
+    add("folder-wrong", `${there.path} is not a folder`, undefined, why, `mv ${there.path} ${there.path}.old`);
   } else if (!writable(there, user)) {
     const fix = there === folder ? ownershipFix(there, user) : `install -d -o ${user} -m 700 ${folder.path}`;
-    add(`${there.path} cannot be written by user ${user}`, undefined, why, fix);
+    add("folder-unwritable", `${there.path} cannot be written by user ${user}`, undefined, why, fix);
   } else if (own && there === folder && (there.mode & 0o002) !== 0) {
     const harm = "Anybody could change the record of sent mail and of answered challenges.";
-    add(`${there.path} is world-writable`, undefined, harm, `chmod 700 ${there.path}`);
+    add("folder-open", `${there.path} is world-writable`, undefined, harm, `chmod 700 ${there.path}`);
   } else if (own && there === folder && user !== 0 && there.uid !== user) {
     const harm = "The hook runs as this user and must be able to write there.";
     add(
+      "folder-owner",
       `${there.path} belongs to user ${there.uid}, not to ${user}`,
       undefined,
       harm,
@@ -46,9 +47,16 @@ export function checkLog(log: PathInfo, user: number): Finding[] {
   const { list, add } = findingsOf(log.path);
   if (log.kind === "missing") return list;
   const why = "There will be no record of what happened to a message.";
-  if (log.kind !== "file") add(`The log ${log.path} is not a file`, undefined, why, `mv ${log.path} ${log.path}.old`);
-  else if (!writable(log, user)) {
-    add(`The log ${log.path} cannot be written by user ${user}`, undefined, why, ownershipFix(log, user));
+  if (log.kind !== "file") {
+    add("log-wrong", `The log ${log.path} is not a file`, undefined, why, `mv ${log.path} ${log.path}.old`);
+  } else if (!writable(log, user)) {
+    add(
+      "log-unwritable",
+      `The log ${log.path} cannot be written by user ${user}`,
+      undefined,
+      why,
+      ownershipFix(log, user),
+    );
   }
   return list;
 }

@@ -23,20 +23,32 @@ export async function checkSubmit({ file, now, programs, findings }: DoctorConte
   const backend = parseAuth(auth);
   if (backend === undefined) {
     const fix = "set submit.auth";
-    findings.push({ what: "No way to check passwords is configured", where: at("certificate"), why: STOPPED, fix });
+    findings.push({
+      id: "submit-auth-missing",
+      what: "No way to check passwords is configured",
+      where: at("certificate"),
+      why: STOPPED,
+      fix,
+    });
   } else if (backend.kind === "file") findings.push(...loginFindings(backend.path));
   else {
     const trouble = backend.kind === "dovecot" ? socketTrouble(backend.path) : programs.trouble(backend.path);
     if (trouble !== undefined) {
       const why = "Clients cannot log in: submitd answers 454.";
       const fix = backend.kind === "dovecot" ? "see contrib/submitd/dovecot.conf" : "install it, or change submit.auth";
-      findings.push({ what: `${backend.path} ${trouble}`, where: at("auth"), why, fix });
+      findings.push({ id: "submit-auth-unusable", what: `${backend.path} ${trouble}`, where: at("auth"), why, fix });
     }
   }
   const own = user_settings !== "" || backend?.kind === "file";
   if (!own && !settings.identity.some((one) => one.logins.length > 0)) {
     const fix = "set identity.logins, or submit.user_settings";
-    findings.push({ what: "No identity belongs to a login", where: at("auth"), why: STOPPED, fix });
+    findings.push({
+      id: "submit-no-identity",
+      what: "No identity belongs to a login",
+      where: at("auth"),
+      why: STOPPED,
+      fix,
+    });
   }
 }
 
@@ -52,9 +64,17 @@ async function certificateFindings(settings: Settings, now: Date): Promise<Findi
       ? `The certificate has expired ${-days} ${days === -1 ? "day" : "days"} ago`
       : `The certificate expires in ${days} ${days === 1 ? "day" : "days"}`;
     const why = days !== undefined && days >= 0 ? "Clients will refuse to connect." : "Clients refuse to connect.";
-    return [{ what, where: { file: certificate }, why, fix: "renew it, then systemctl reload countersign-submit" }];
+    return [{
+      id: "submit-certificate-expiry",
+      what,
+      where: { file: certificate },
+      why,
+      fix: "renew it, then systemctl reload countersign-submit",
+    }];
   } catch (error) {
-    if (error instanceof Fail) return [{ ...findingOf(error, certificate), why: STOPPED }];
+    if (error instanceof Fail) {
+      return [{ ...findingOf("submit-certificate-unusable", error, certificate), why: STOPPED }];
+    }
     throw error;
   }
 }
@@ -64,6 +84,7 @@ function loginFindings(path: string): Finding[] {
   try {
     const users = parseUsers(readPrivateFile("File of logins", path, 0o077, { limit: 16 * 1024 * 1024 }), path);
     return users.filter(({ login, user }) => login === "root" || user === "root").map(({ login }) => ({
+      id: "submit-root-login",
       what: `${login} is a login of root`,
       where: { file: path },
       why: "root cannot log in, whatever the password is.",
@@ -71,7 +92,11 @@ function loginFindings(path: string): Finding[] {
     }));
   } catch (error) {
     if (!(error instanceof Fail)) throw error;
-    return [{ ...findingOf(error, path), why, fix: error.fix ?? "countersign passwd add LOGIN" }];
+    return [{
+      ...findingOf("submit-logins-unusable", error, path),
+      why,
+      fix: error.fix ?? "countersign passwd add LOGIN",
+    }];
   }
 }
 

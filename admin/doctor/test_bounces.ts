@@ -90,6 +90,7 @@ export function checkAnswer(
   const where = { file: hook };
   if (code !== 0 || said !== "" || result === "") {
     return [{
+      id: "hook-fails",
       what: `The hook fails to judge a bounce to ${identity}: ${said === "" ? `status ${code}` : said}`,
       where,
       why: "Mail stays queued, or is delivered unchecked.",
@@ -101,12 +102,14 @@ export function checkAnswer(
   return [
     genuine
       ? {
+        id: "hook-misjudges-genuine",
         what: `The hook returns ${result} for a bounce with a valid ${signed} of ${identity}`,
         where,
         why: "Genuine bounces are treated as forged.",
         fix: "Install shim and hook of the same version, with the same settings and keys: deno task install",
       }
       : {
+        id: "hook-misjudges-forged",
         what: `The hook returns genuine for a bounce with a forged ${signed} of ${identity}`,
         where,
         why: "Forged bounces are delivered like genuine ones.",

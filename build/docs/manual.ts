@@ -4,10 +4,12 @@
  *     deno run -A build/docs/manual.ts
  *
  * The settings in countersign.conf.5 are taken from lib/settings/schema.ts, the commands in countersign.1 from the help
- * texts, and the reference of their JSON from admin/json_format.ts. tests/programs/man_test.ts compares them.
+ * texts, the reference of their JSON from admin/json_format.ts, and the findings of doctor from admin/doctor/ids.ts.
+ * tests/programs/man_test.ts compares them.
  */
 import { type NamedSetting, REPEATED, SETTINGS } from "../../lib/settings/schema.ts";
 import { describe } from "../../lib/settings/values.ts";
+import { FINDING_IDS } from "../../admin/doctor/ids.ts";
 import { JSON_FORMATS, type JsonType, type Member } from "../../admin/json_format.ts";
 import { type Command, commands, type Entry } from "./commands.ts";
 import { literal, prose } from "./mdoc.ts";
@@ -25,7 +27,7 @@ const PAGES: Record<string, string> = { shim: "shim 1", incoming: "incoming 8" }
 
 /** The pages with a generated part, and the functions that generate it. */
 export const MADE: Record<string, () => Promise<string[]> | string[]> = {
-  "countersign.1": async () => [...(await commands()).flatMap(section), ...jsonReference()],
+  "countersign.1": async () => [...(await commands()).flatMap(section), ...jsonReference(), ...findings()],
   "countersign.conf.5": settings,
 };
 
@@ -87,6 +89,17 @@ function jsonReference(): string[] {
     );
   }
   return lines;
+}
+
+/** Lists the ids of the findings of doctor. */
+function findings(): string[] {
+  return [
+    ".Sh FINDINGS OF DOCTOR",
+    ...prose("Each finding has an id, which stays the same in later versions."),
+    ".Bl -tag -width Ds",
+    ...Object.entries(FINDING_IDS).flatMap(([id, meaning]) => [`.It ${id}`, ...prose(`${meaning}.`)]),
+    ".El",
+  ];
 }
 
 function member({ name, type, help }: Member, prefix: string): string[] {

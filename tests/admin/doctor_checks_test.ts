@@ -19,6 +19,7 @@ import { checkQmail } from "../../admin/doctor/qmail.ts";
 import { checkKeys, checkSettings } from "../../admin/doctor/settings.ts";
 import { checkFolder, checkLog, writable } from "../../admin/doctor/state.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
+import { assertComplete } from "./findings.ts";
 
 const HOOK = "/opt/hooks/incoming";
 const NOW = new Date("2026-11-20T12:00:00Z");
@@ -43,7 +44,7 @@ function table(name: string, check: (text: string) => Finding[], ...cases: Case[
     Deno.test(`${name} ${verb} ${JSON.stringify(text)}`, () => {
       const found = check(text);
       assert.deepEqual(found.map(({ where, what }) => `${where.line ?? "-"} ${what}`), expected);
-      for (const { why, fix } of found) assert.ok(why.length > 9 && fix.length > 3, "why, and what fixes it");
+      for (const one of found) assertComplete(one);
     });
   }
 }
@@ -542,10 +543,10 @@ Deno.test("muttrc is parsed as mutt parses it", () => {
 });
 
 Deno.test("findings have colours only on request, and no control characters from files", () => {
-  const finding = { what: "A\x1b[2J", where: { file: "/f", line: 3 }, why: "B\nC", fix: "D" };
-  const text = "A [2J\n  where  /f:3\n  why    B C\n  fix    D\n\nNote: E\n\n2 problems found.";
+  const finding: Finding = { id: "log-wrong", what: "A\x1b[2J", where: { file: "/f", line: 3 }, why: "B\nC", fix: "D" };
+  const text = "A [2J [log-wrong]\n  where  /f:3\n  why    B C\n  fix    D\n\nNote: E\n\n2 problems found.";
   assert.equal(printFindings([finding, finding], ["E"], false), `${text.split("\n\n")[0]}\n\n${text}`);
   const coloured = printFindings([finding], [], true);
-  assert.ok(coloured.startsWith("\x1b[1m\x1b[31mA [2J\x1b[0m\n"), coloured);
+  assert.ok(coloured.startsWith("\x1b[1m\x1b[31mA [2J\x1b[0m [log-wrong]\n"), coloured);
   assert.equal(coloured.split("\x1b").length - 1, 3);
 });

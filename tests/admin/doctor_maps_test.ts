@@ -91,9 +91,9 @@ Deno.test("the keys of forwarded mail: missing, open, old, or those of an identi
   using home = forwarder();
   await serving(home, "map", mapProtocol(() => home.engine.loaded), async () => {
     Deno.chmodSync(`${home.path}/forwarding-keys`, 0o644);
-    assert.deepEqual(await checked(home), ["Key file is readable by others (mode 0644)"]);
+    assert.deepEqual(await checked(home), ["forwarding-key-unusable"]);
     Deno.removeSync(`${home.path}/forwarding-keys`);
-    assert.deepEqual(await checked(home), ["Key file does not exist"]);
+    assert.deepEqual(await checked(home), ["forwarding-key-unusable"]);
     home.write("forwarding-keys", `f1 ${CREATED} greg ${SECRET}\n`, 0o600);
     assert.deepEqual(await checked(home), ["forwarding-key-shared"]);
     home.write("forwarding-keys", KEY, 0o600);

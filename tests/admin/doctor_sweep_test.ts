@@ -19,7 +19,7 @@ Deno.test("doctor says that sweep judges the mail, and reports when it has stopp
   Deno.utimeSync(lock!, past, past);
   const stopped = await doctor();
   assert.equal(stopped.code, 1);
-  assert.match(stopped.stdout, /^countersign sweep last ran on 2026-01-02$/m);
+  assert.match(stopped.stdout, /^countersign sweep last ran on 2026-01-02 \[sweep-stopped\]$/m);
   await home.sweep();
   assert.equal((await doctor()).code, 0);
 });

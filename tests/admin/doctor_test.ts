@@ -1,6 +1,7 @@
 /** A home without problems, and the finding of doctor when one thing in it is broken. */
 import assert from "node:assert/strict";
 import type { Finding } from "../../admin/doctor/finding.ts";
+import { assertComplete } from "./findings.ts";
 import { conforms } from "./json.ts";
 import { Home, oneLine, type Ran, ROOT, SECRET } from "../rig.ts";
 
@@ -71,7 +72,7 @@ async function found(home: Home, code: number, ...args: string[]): Promise<strin
   const ran = await doctor(home, "--json", ...POSTCONF, ...args);
   assert.deepEqual([ran.code, ran.stderr], [code, ""], ran.stdout);
   const { findings }: { findings: Finding[] } = conforms("doctor --json", JSON.parse(ran.stdout));
-  for (const { why, fix } of findings) assert.ok(why !== "" && fix !== "");
+  for (const one of findings) assertComplete(one);
   const short = (text: string) => text.replaceAll(`${home.path}/`, "").replaceAll(home.path, "~");
   return findings.map(({ what, where: { file, line } }) =>
     short(`${file}${line === undefined ? "" : `:${line}`} ${what}`)
@@ -364,7 +365,7 @@ Deno.test("doctor prints what, where, why and the fix", async () => {
   assert.equal(
     ran.stdout,
     [
-      "Key file is readable by others (mode 0644)",
+      "Key file is readable by others (mode 0644) [key-file-unusable]",
       `  where  ${file}`,
       "  why    Until this is fixed, the shim sends nothing and the hook defers all mail.",
       `  fix    chmod 600 ${file}`,
