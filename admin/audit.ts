@@ -98,8 +98,8 @@ interface Configuration {
 
 function load(options: Arguments): Configuration {
   const addresses = options.values("address");
-  const source = configFile(options.value("config"));
   if (addresses.length === 0) {
+    const source = configFile(options.value("config"));
     const settings = loadSettings(source);
     return { settings, identities: loadIdentities(settings) };
   }
@@ -107,7 +107,7 @@ function load(options: Arguments): Configuration {
   // With --address every setting has its default.
   const text = `[[identity]]\naddress = "nobody@invalid.invalid"\n[transport]\nvia = "maildir"\nmaildir = "/none"\n`;
   const identities = addresses.map((text) => ({ address: parseAddress(text), srsDomain: "", keys: [] }));
-  return { settings: parseConfig(text, source), identities };
+  return { settings: parseConfig(text, { file: "/none", home: "/none" }), identities };
 }
 
 /** One audit of all mailboxes. */

@@ -1,5 +1,5 @@
 /**
- * Writes the table of settings into README.md, between its markers:
+ * Writes the table of settings into docs/settings.md, between its markers:
  *
  *     deno run -A build/docs/settings.ts
  *
@@ -42,6 +42,6 @@ export function withTable(text: string): string {
 }
 
 if (import.meta.main) {
-  const readme = new URL("../../README.md", import.meta.url);
-  Deno.writeTextFileSync(readme, withTable(Deno.readTextFileSync(readme)));
+  const page = new URL("../../docs/settings.md", import.meta.url);
+  Deno.writeTextFileSync(page, withTable(Deno.readTextFileSync(page)));
 }

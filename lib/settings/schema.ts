@@ -1,6 +1,6 @@
 /**
  * The one table of settings: how each value is read and checked, its default and its documentation. The types of the
- * settings, the README's table, countersign.conf(5) and the error messages are made from it.
+ * settings, docs/settings.md, countersign.conf(5) and the error messages are made from it.
  */
 import { PRESET_NAMES } from "./presets.ts";
 import { SERVER } from "./server.ts";

@@ -1,5 +1,6 @@
 /** The commands of docs/laptop.md in their order: set up, send, fetch a genuine and a forged bounce, sweep. */
 import assert from "node:assert/strict";
+import { Page } from "../page.ts";
 import { fieldOf, Home, qsbmf, type Ran, ROOT } from "../rig.ts";
 import { COUNTERSIGN } from "../admin/run.ts";
 import { fetched, forged } from "../admin/sweep.ts";
@@ -9,22 +10,10 @@ import { Sink } from "../smtp_sink.ts";
 import { lacking, tests } from "./need.ts";
 
 const test = tests([await lacking("mutt"), await lacking("openssl")].filter((reason) => reason !== "").join(", "));
-const PAGE = Deno.readTextFileSync(`${ROOT}/docs/laptop.md`);
-
-/** The blocks of a language, without their indentation. */
-function blocks(language: string): string[] {
-  const found = [...PAGE.matchAll(new RegExp(`^( *)\`\`\`${language}\n([^]*?)^\\1\`\`\`$`, "gm"))];
-  return found.map(([, indent, text]) => text!.replaceAll(new RegExp(`^${indent}`, "gm"), ""));
-}
-
-Deno.test("docs/laptop.md: its links lead to files and folders", () => {
-  const links = [...PAGE.matchAll(/\]\(([^)]+)\)/g)].map(([, link]) => link!);
-  assert.ok(links.length > 5);
-  for (const link of links) assert.ok(Deno.statSync(`${ROOT}/docs/${link}`), link);
-});
+const page = new Page("docs/laptop.md");
 
 Deno.test("docs/laptop.md: the accounts are valid", () => {
-  const accounts = blocks("toml")[1]!;
+  const accounts = page.blocks("toml")[1]!;
   const identities = ["greg@example.org", "greg@work.example"].map((one, at) => {
     return `[[identity]]\naddress = "${one}"\nkeys = "keys${at}"\n`;
   });
@@ -44,14 +33,14 @@ test("docs/laptop.md: the commands, in their order", async () => {
     assert.deepEqual([ran.code, ran.stderr], [0, ""], `${text}${ran.stdout}${ran.stderr}`);
     return ran;
   };
-  const [init, sweep, check, ...more] = blocks("sh") as [string, string, string];
+  const [init, sweep, check, ...more] = page.blocks("sh") as [string, string, string];
   assert.deepEqual(more, []);
   const server = `--host localhost --port ${sink.port} --ca ${authority.ca}`;
   assert.ok(init.includes("--host smtp.example.org"));
   await sh(init.replace("--host smtp.example.org", server));
   home.write(".config/countersign/password", "correct horse\n", 0o600);
 
-  const [muttrc] = blocks("muttrc") as [string];
+  const [muttrc] = page.blocks("muttrc") as [string];
   home.write(".muttrc", `set copy=no from="greg@example.org"\n${muttrc.replace("/usr/local/bin", `${ROOT}/shim`)}`);
   const argv = ["mutt", "-n", "-s", "Lunch?", "--", "nobody@mx.example.net"];
   const sent = await home.run(argv, "At one?\n", { LC_ALL: "C.UTF-8", USER: "greg" });
@@ -79,14 +68,14 @@ test("docs/laptop.md: the commands, in their order", async () => {
   assert.deepEqual(home.mails("Mail/Spam"), [forged(3)]);
 
   // The outbox: the server is not there, then it is.
-  home.write(".config/countersign/config.toml", `${config}\n${blocks("toml")[0]!}`);
+  home.write(".config/countersign/config.toml", `${config}\n${page.blocks("toml")[0]!}`);
   await sh("countersign sandbox");
   sink.answers = { greeting: "421 Later" };
   assert.deepEqual(await home.run(argv, "At two?\n", { LC_ALL: "C.UTF-8", USER: "greg" }), sent);
   assert.match((await sh("countersign outbox list")).stdout, /nobody@mx\.example\.net/);
   assert.equal(sink.accepted.length, 1);
   sink.answers = { extensions: ["AUTH PLAIN"] };
-  const [cron] = blocks("crontab") as [string];
+  const [cron] = page.blocks("crontab") as [string];
   const line = cron.trim().replace(/^(?:\* ){5}\/usr\/local\/bin\//, "");
   assert.match(line, /^countersign outbox run$/);
   // The first attempt was less than a minute ago, so that run would send nothing yet.

@@ -1,39 +1,15 @@
-/** docs/site.md: its commands exist, new keys sign from their day on, and the log can be rotated. */
+/** docs/site.md: new keys sign from their day on, and the log can be rotated. */
 import assert from "node:assert/strict";
 import { COUNTERSIGN } from "../admin/run.ts";
-import { Home, ROOT } from "../rig.ts";
+import { Page } from "../page.ts";
+import { Home } from "../rig.ts";
 import { need } from "./need.ts";
 
-const PAGE = Deno.readTextFileSync(`${ROOT}/docs/site.md`);
-
-/** The only fenced block that matches, without its indentation. */
-function block(pattern: RegExp): string {
-  const all = [...PAGE.matchAll(/^( *)```\w*\n([^]*?)^\1```$/gm)].map(([, indent, text]) =>
-    text!.replaceAll(new RegExp(`^${indent}`, "gm"), "")
-  );
-  const found = all.filter((text) => pattern.test(text));
-  assert.equal(found.length, 1, `${found.length} blocks with ${pattern}`);
-  return found[0]!;
-}
-
-Deno.test("docs/site.md: every command and each of its options exists", async () => {
-  using home = new Home();
-  const commands = [...PAGE.matchAll(/\bcountersign ([a-z]+)((?: +(?:--?[a-z-]+|[^\s`|]+))*)/g)]
-    .map(([, name, rest]) => ({ name: name!, options: rest!.match(/(?<= )--[a-z-]+/g) ?? [] }))
-    .filter(({ options }) => options.length > 0);
-  assert.ok(commands.length >= 5, String(commands.length));
-  for (const name of new Set(commands.map((one) => one.name))) {
-    const help = await home.run([...COUNTERSIGN, name, "--help"]);
-    assert.equal(help.code, 0, name);
-    for (const { options } of commands.filter((one) => one.name === name)) {
-      for (const option of options) assert.ok(help.stdout.includes(option), `${name} ${option}`);
-    }
-  }
-});
+const page = new Page("docs/site.md");
 
 Deno.test("docs/site.md: the new key signs from its day on", async () => {
   using home = new Home();
-  const [first] = block(/--signs-from/).split("\n");
+  const [first] = page.block(/--signs-from/).split("\n");
   const config = `${home.path}/.config/countersign/config.toml`;
   const day = new Date(Date.now() + 5 * 86_400_000).toISOString().slice(0, 10);
   const line = first!.replace(/^countersign/, COUNTERSIGN.map((word) => `'${word}'`).join(" "))
@@ -54,7 +30,7 @@ test("docs/site.md: logrotate rotates the log between two messages, and no line 
     assert.equal(sent.code, 0, sent.stderr);
   };
   await send("ann@one.example");
-  const text = block(/weekly/).replace("/var/lib/countersign/log", log).replace(/ su .*/, " su root root");
+  const text = page.block(/weekly/).replace("/var/lib/countersign/log", log).replace(/ su .*/, " su root root");
   home.write("logrotate.conf", text);
   const argv = ["logrotate", "--force", "--state", `${home.path}/state`, `${home.path}/logrotate.conf`];
   const rotated = await home.run(argv);

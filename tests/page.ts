@@ -1,0 +1,27 @@
+/** A page of documentation, and the blocks of code in it. */
+import assert from "node:assert/strict";
+import { ROOT } from "./rig.ts";
+
+/** A Markdown file of the repository. */
+export class Page {
+  readonly text: string;
+  readonly name: string;
+
+  constructor(name: string) {
+    this.name = name;
+    this.text = Deno.readTextFileSync(`${ROOT}/${name}`);
+  }
+
+  /** Returns the fenced blocks in a language (by default in any), in their order, without their indentation. */
+  blocks(language = "\\w*"): string[] {
+    const found = this.text.matchAll(new RegExp(`^( *)\`\`\`${language}\\n([^]*?)^\\1\`\`\`$`, "gm"));
+    return [...found].map(([, indent, text]) => text!.replaceAll(new RegExp(`^${indent}`, "gm"), ""));
+  }
+
+  /** Returns the only block that matches. */
+  block(pattern: RegExp): string {
+    const found = this.blocks().filter((text) => pattern.test(text));
+    assert.equal(found.length, 1, `${found.length} blocks of ${this.name} with ${pattern}`);
+    return found[0]!;
+  }
+}
