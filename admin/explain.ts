@@ -98,7 +98,8 @@ async function explainOut(options: Arguments): Promise<number> {
   const command = readCommand(rest);
   if ("real" in command) {
     const real = settings.transport.real.join(" ");
-    const what = real === "" ? "refused: transport.real is not set" : `left to ${real}`;
+    const without = ["-q", "-bi"].includes(command.real) ? "nothing to do" : "refused";
+    const what = real === "" ? `${without}: transport.real is not set` : `left to ${real}`;
     return print(
       options.has("json") ? json({ real: command.real, outcome: what }) : `${command.real}: ${what}`,
     );

@@ -4,11 +4,17 @@
  */
 import { decodeLatin1, encodeLatin1 } from "../lib/bytes.ts";
 import { errorText, reason } from "../lib/fail.ts";
+import { information } from "../lib/information.ts";
 import { printError } from "../io/system/log.ts";
 import { writeOut } from "../io/system/input.ts";
 import { USUAL_LOOKUP } from "../lib/paths.ts";
 import { askDoor } from "./door.ts";
 import { type AskDoor, OpenSmtpdFilter } from "./opensmtpd_filter.ts";
+
+const HELP = `Usage: opensmtpd
+A filter for OpenSMTPD, which asks the socket lookup of countersign serve; see countersign-opensmtpd(8).
+
+Example: filter countersign proc-exec "/usr/local/lib/countersign/hooks/opensmtpd" in smtpd.conf`;
 
 /** Requests at a time: serve accepts 200 connections, and other programs ask, too. */
 const MAX_REQUESTS = 100;
@@ -64,7 +70,12 @@ async function run(name: string): Promise<void> {
 }
 
 if (import.meta.main) {
-  const [name = "opensmtpd"] = Deno.args;
+  const [name = "opensmtpd", argument] = Deno.args;
+  const asked = information(argument, HELP);
+  if (asked !== undefined) {
+    console.log(asked);
+    Deno.exit(0);
+  }
   // smtpd has ended.
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) Deno.addSignalListener(signal, () => Deno.exit(0));
   try {

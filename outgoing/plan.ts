@@ -190,12 +190,13 @@ function addMissingFields(
   context: PlanContext,
   sender: OwnAddress | undefined,
 ): Header {
-  const has = (name: string) => header.some((one) => named(one, name));
-  const out = header.filter((one) => !named(one, "Message-ID") || valueOf(one) !== ""); // empty counts as missing
+  // An empty field counts as a missing one; two of a name would be invalid.
+  const out = header.filter((one) => !named(one, "From", "Date", "Message-ID") || valueOf(one) !== "");
+  const has = (name: string) => out.some((one) => named(one, name));
   const author = request.sender === undefined ? context.identities[0]?.address : sender?.address ?? request.sender;
   if (!has("From") && author) out.push(field("From", formatMailbox(request.fullName, author)));
   if (!has("Date")) out.push(field("Date", rfc5322Date(context.now)));
-  if (!out.some((one) => named(one, "Message-ID"))) {
+  if (!has("Message-ID")) {
     const random = base32(context.random.subarray(0, ID_BYTES));
     const domain = author?.domain || context.identities[0]?.address.domain || "localhost";
     out.push(field("Message-ID", `<${random}@${domain}>`));

@@ -8,7 +8,7 @@ import type { OutgoingRequest } from "../outgoing/request.ts";
 export type Invocation =
   | { readonly mode: "send"; readonly request: OutgoingRequest }
   | { readonly mode: "help" | "version" }
-  /** A mode that only the real sendmail provides: SMTP on standard input, or the queue. */
+  /** A mode that only the real sendmail provides: SMTP on standard input, the queue, or the aliases. */
   | { readonly mode: "real"; readonly what: string };
 
 /** Options with an argument, which may be attached or the next argument. */
@@ -31,7 +31,7 @@ const LONG = new Set(["--read-recipients", "--read-envelope-from"]);
 export function parseFlags(name: string, args: readonly string[]): Invocation {
   if (name === "qmail-inject") return { mode: "send", request: qmailInject(args) };
   if (name === "mailq") return { mode: "real", what: "-bp" };
-  if (name === "newaliases") throw new Fail("usage", "There are no aliases, so newaliases is not supported");
+  if (name === "newaliases") return { mode: "real", what: "-bi" };
   if (args[0] === "--help" || args[0] === "--version") return { mode: args[0] === "--help" ? "help" : "version" };
 
   let sender: Address | null | undefined;
@@ -48,7 +48,7 @@ export function parseFlags(name: string, args: readonly string[]): Invocation {
     else if (flag === "t" || flag === "--read-recipients") fromHeader = true;
     else if (flag === "--read-envelope-from") senderFromHeader = true;
     else if (flag === "b") {
-      if (value === "s" || value === "p") real = `-b${value}`;
+      if (value === "s" || value === "p" || value === "i") real = `-b${value}`;
       else if (value !== "m") throw new Fail("usage", `Mode ${quote(`-b${value}`)} is not supported`);
     } else if (flag === "q") real ||= "-q";
     else if (flag === "N") dsn.notify = parseNotify(value);

@@ -1,6 +1,7 @@
 /** The shim: reads a message, plans and sends it. The first of `Deno.args` is the name by which it was called. */
 import { errorText, Fail, reason, temporaryIfDenied } from "../lib/fail.ts";
 import { checkArguments, childEnvironment, env } from "../io/system/environment.ts";
+import { isMissing } from "../io/system/files.ts";
 import { printError } from "../io/system/log.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import { readInput } from "../io/system/input.ts";
@@ -35,7 +36,8 @@ export async function shim(name: string, args: readonly string[]): Promise<numbe
     const invocation = parseFlags(name, args);
     if (invocation.mode === "send") return await sendMessage(invocation.request);
     if (invocation.mode === "real") {
-      return await runReal(name, invocation.what, name === "mailq" ? ["-bp", ...args] : args);
+      const mode = ["mailq", "newaliases"].includes(name) ? [invocation.what] : [];
+      return await runReal(name, invocation.what, [...mode, ...args]);
     }
     console.log(invocation.mode === "help" ? HELP.trimEnd() : `countersign ${VERSION}`);
     return 0;
@@ -67,20 +69,22 @@ async function sendMessage(request: OutgoingRequest): Promise<number> {
 }
 
 /**
- * Runs the real program for `-bs`, `-bp` and `-q`. Without one, `-q` succeeds, because there is no queue. Where there is
- * an outbox, it is the queue.
+ * Runs the real program for `-bs`, `-bp`, `-q` and `-bi`. Without one, `-q` and `-bi` succeed, because there are no
+ * queue and no aliases. Where there is an outbox, it is the queue.
  */
 async function runReal(name: string, what: string, args: readonly string[]): Promise<number> {
   await checkLoop("transport.real");
   const source = configFile();
+  // Scripts of packages run newaliases as root, who may have no settings.
+  if (what === "-bi" && isMissing(source.file)) return 0;
   const settings = loadSettings(source, true);
-  if (what !== "-bs" && settings.outbox.when !== "never") {
+  if ((what === "-bp" || what === "-q") && settings.outbox.when !== "never") {
     return await (await import("./queue.ts")).queue(name, what, settings);
   }
   if (what === "-q") await (await import("./queue.ts")).runRest(name, settings);
   const { real } = settings.transport;
   if (real.length === 0) {
-    if (what === "-q") return 0;
+    if (what === "-q" || what === "-bi") return 0;
     throw new Fail("usage", `Option ${what} requires the real sendmail`, {
       file: source.file,
       fix: "set transport.real",

@@ -55,7 +55,6 @@ const ERRORS: [string, string[], RegExp][] = [
   ["countersign", ["--shim"], /Unknown command "--shim"/],
   ["countersign", ["two\nlines"], /Unknown command "two\\nlines"/],
   ["toString", ["xyzzy"], /Unknown command "xyzzy"/],
-  ["newaliases", [], /^newaliases: There are no aliases, so newaliases is not supported$/m],
 ];
 for (const [name, args, text] of ERRORS) {
   Deno.test(`${name} ${JSON.stringify(args)} is a usage error`, async () => {

@@ -273,7 +273,8 @@ export const TABLES = {
       helo,
     ),
     real: program(
-      "The real sendmail program for `-bs`, `-bp` and `-q`. Without it these options are rejected.",
+      "The real sendmail program for `-bs`, `-bp`, `-q` and `-bi`. Without it `-bs` and `-bp` are rejected, and the others " +
+        "do nothing.",
     ),
   },
   outbox: {

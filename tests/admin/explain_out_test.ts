@@ -155,8 +155,9 @@ Deno.test("the arguments may begin with the program, and the message may be a fi
 
 Deno.test("options of the real sendmail are left to it", async () => {
   using home = new Home();
-  const real = async () => (await countersign(home, ["explain", "--out", "--", "-bs"])).stdout;
+  const real = async (flag = "-bs") => (await countersign(home, ["explain", "--out", "--", flag])).stdout;
   assert.equal(await real(), "-bs: refused: transport.real is not set\n");
+  assert.equal(await real("-bi"), "-bi: nothing to do: transport.real is not set\n");
   home.settings(`[transport]\npreset = "sendmail"\nreal = ["${stub(home)}", "-x"]\n`);
   assert.equal(await real(), `-bs: left to ${home.path}/stub -x\n`);
   const json = await countersign(home, ["explain", "--out", "--json", "--", "-bs"]);

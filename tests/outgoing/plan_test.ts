@@ -144,7 +144,6 @@ test("Mail of others passes through with the given sender and without a tag", ()
       "greg@example.net",
       "greg",
       "<>",
-      "",
       "Us: ;",
       "greg@example.org <ann@example.com>",
       "greg@example.org greg@example.org",
@@ -274,6 +273,13 @@ test("Missing From, Date and Message-ID fields are added, and the tag is valid f
     assert.equal(planned.identity, GREG, missing);
     assert.equal(values(planned.header, missing).length, 1);
     verifyOwn(planned, GREG);
+    // An empty field counts as a missing one.
+    for (const empty of ["", " ", "\n\t", "\r"]) {
+      const filled = run(`${missing}:${empty}\n${text}`, { f: "greg@example.org", fullName: "Greg Ü." });
+      assert.deepEqual([filled.identity, filled.header.length], [GREG, planned.header.length], missing);
+      assert.notEqual(value(filled.header, missing), "");
+      verifyOwn(filled, GREG);
+    }
   }
   const bare = run("Subject: hello", { fullName: "Greg Ü." });
   assert.equal(value(bare.header, "From"), '"Greg Ü." <greg@example.org>');

@@ -107,7 +107,7 @@ Deno.test("-bm is the default mode", () => {
   acceptsOptions("-b m");
 });
 
-Deno.test("-bs, -bp and mailq run the real sendmail", () => {
+Deno.test("-bs, -bp, -bi, mailq and newaliases run the real sendmail", () => {
   const real = (name: string, args: string, what: string) =>
     assert.deepEqual(parseFlags(name, args === "" ? [] : split(args)), { mode: "real", what }, `${name} ${args}`);
   real("sendmail", "-bs", "-bs");
@@ -115,11 +115,12 @@ Deno.test("-bs, -bp and mailq run the real sendmail", () => {
   real("sendmail", "-bs -odb -oem -om", "-bs"); // nmh
   real("sendmail", "-bp", "-bp");
   real("mailq", "", "-bp");
-  rejectsAs("newaliases", ["-v"], "newaliases");
+  real("sendmail", "-bi", "-bi");
+  real("newaliases", "-v", "-bi");
 });
 
 Deno.test("other modes are rejected", () => {
-  for (const mode of ["v", "d", "i", "t", "h", "H", "P", "D", "x", "mm"]) rejects(`-b${mode}`, `-b${mode}`);
+  for (const mode of ["v", "d", "t", "h", "H", "P", "D", "x", "mm"]) rejects(`-b${mode}`, `-b${mode}`);
   rejectsAs("sendmail", "-b", "-b");
 });
 

@@ -28,6 +28,8 @@ const requests: [name: string, args: string[], words: string[]][] = [
   ["shim", ["-q"], ["-q"]],
   ["shim", ["-q30m", "-v"], ["-q30m", "-v"]],
   ["shim", ["-v", "-bs"], ["-v", "-bs"]],
+  ["shim", ["-bi"], ["-bi"]],
+  ["newaliases", ["-v"], ["-bi", "-v"]],
   ["mailq", [], ["-bp"]],
   ["mailq", ["-v", "-Ac"], ["-bp", "-v", "-Ac"]],
   ["mailq", ["--", "x y"], ["-bp", "--", "x y"]],
@@ -64,9 +66,11 @@ Deno.test("a real sendmail that is missing or cannot be run: exit 71", async () 
   }
 });
 
-Deno.test("without transport.real -q does nothing, and -bs and -bp are errors", async () => {
+Deno.test("without transport.real -q and -bi do nothing, and -bs and -bp are errors", async () => {
   using home = new Home();
-  assert.deepEqual(await home.shim(["-q"], ""), { code: 0, stdout: "", stderr: "" });
+  const nothing = { code: 0, stdout: "", stderr: "" };
+  for (const args of [["-q"], ["-q30m"], ["-bi"]]) assert.deepEqual(await home.shim(args, MAIL), nothing, args.join());
+  assert.deepEqual(await runAs(home, "newaliases", []), nothing);
   const missing = new RegExp(
     `${home.path}/.config/countersign/config.toml: Option \\S+ requires the real sendmail: set transport.real$`,
     "m",
@@ -74,6 +78,10 @@ Deno.test("without transport.real -q does nothing, and -bs and -bp are errors", 
   for (const flag of ["-bs", "-bp"]) oneLine(await home.shim([flag], ""), 64, missing);
   oneLine(await runAs(home, "mailq", []), 64, missing);
   nothingSent(home);
+  // A script of a package runs newaliases as a user without settings; a queue run without settings is an error.
+  const env = { COUNTERSIGN_CONFIG: `${home.path}/none.toml` };
+  assert.deepEqual(await home.run([`${home.path}/bin/newaliases`], "", env), nothing);
+  oneLine(await home.shim(["-q"], "", env), 78, /none\.toml: Settings file does not exist/);
 });
 
 /**
@@ -85,7 +93,7 @@ function countingLink(home: Home): string {
   return home.write("bin/sendmail", `#!/bin/sh\necho run >>"$HOME/stub.runs"\nexec "$HOME/bin/itself" "$@"\n`, 0o755);
 }
 
-for (const args of [["-bs"], ["-bp"], ["-q"]]) {
+for (const args of [["-bs"], ["-bp"], ["-q"], ["-bi"]]) {
   Deno.test(`if transport.real is the shim itself, ${args} exits 78`, async () => {
     using home = new Home();
     home.settings(`${MAILDIR}real = ["${countingLink(home)}"]\n`);
