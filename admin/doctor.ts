@@ -18,8 +18,9 @@ const HELP = `Usage: countersign doctor [--json] [--hook FILE] [--postconf FILE]
 Finds configuration problems and suggests fixes. Checks the settings, keys, folders, the mail program, muttrc, .qmail,
 .mailfilter, .procmailrc, .forward, Postfix and the milters of Sendmail, and lets the hook judge a genuine and a forged
 bounce for each identity (which adds two lines to its log). Logs in to each account, and tests the senders of its
-identities. Opens a session on each socket of countersign serve, and tests the door with a forged address. Nothing is
-changed, and nothing is sent without --loop.
+identities. Opens a session on each socket of countersign serve, and tests the door with a forged address. Connects to
+each address of countersign submitd, and tries a wrong password of root and of an unknown user. Nothing is changed, and
+nothing is sent without --loop.
 
   --json             Print JSON, as documented in countersign(1)
   --hook FILE        Hook to check. Default: the one installed with this program

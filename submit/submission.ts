@@ -1,12 +1,14 @@
 /** Sends the message of an authenticated client for its user: what ofmipd and submitd have in common. */
 import type { Address } from "../lib/address.ts";
 import { errorText, Fail, reason } from "../lib/fail.ts";
+import { logEnvelope } from "../lib/log.ts";
 import { type Field, type Header, named } from "../lib/message.ts";
 import type { Identity } from "../lib/settings/identity.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import { type CheckSender, receivedBefore, senderRefusal } from "../outgoing/login.ts";
 import { submitMessage } from "../io/outgoing/submit.ts";
 import type { Input } from "../io/system/input.ts";
+import { log } from "../io/system/log.ts";
 import { outcomeOf } from "../io/transport/outcome.ts";
 import { DataRejected } from "./content_source.ts";
 
@@ -45,7 +47,11 @@ export async function submitFor(user: Submitter, message: ClientMessage, check: 
   const hidden = receivedBefore(header);
   const visible = header.filter((one) => !hidden.has(one));
   const refusal = senderRefusal(check, login, sender, visible, { settings, identities, now: new Date() });
-  if (refusal !== undefined) throw new DataRejected("550 5.7.1", `Not sent: ${refusal}`);
+  if (refusal !== undefined) {
+    const envelope = logEnvelope(sender, true, recipients, settings.log_addresses);
+    log(settings, { direction: "out", ...envelope, login, result: "failed", why: refusal });
+    throw new DataRejected("550 5.7.1", `Not sent: ${refusal}`);
+  }
   // The client may be slow: if this process were killed meanwhile, the injector would send the part that it has received.
   const { transport } = settings;
   await submitMessage({
@@ -60,9 +66,12 @@ export async function submitFor(user: Submitter, message: ClientMessage, check: 
   });
 }
 
-/** Returns the reply for a message that was not sent. @param report is called with errors of this machine */
+/** Returns the reply for a message that was not sent. @param report is called with the reason */
 export function refusalOf(error: unknown, report: (what: string) => void): string {
-  if (error instanceof DataRejected) return `${error.code} ${error.message}`;
+  if (error instanceof DataRejected) {
+    report(`The message was rejected: ${error.message}`);
+    return `${error.code} ${error.message}`;
+  }
   const permanent = outcomeOf(error) === "permanent";
   report(errorText(error));
   // Errors of this machine are for the administrator, not for the client.

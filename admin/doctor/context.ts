@@ -31,7 +31,7 @@ export function createContext(options: Arguments): DoctorContext {
   const findings: Finding[] = [];
   let settings: Settings | undefined;
   try {
-    const loaded = loadSettings(source);
+    const loaded = loadSettings(source, "users"); // `together` in parse.ts says when no identity is needed
     void loaded.plainLists?.some; // the file is read on first access
     settings = loaded;
   } catch (error) {

@@ -4,10 +4,10 @@ import { lineOf, type Settings } from "../../lib/settings/parse.ts";
 import { parseAuth } from "../../lib/settings/submission.ts";
 import { parseUsers } from "../../lib/users.ts";
 import { readPrivateFile } from "../../io/system/files.ts";
-import { expiryOf, readCertificate } from "../../submit/submitd/certificate.ts";
 import type { DoctorContext } from "./context.ts";
 import type { Finding } from "./finding.ts";
 import { findingOf } from "./settings.ts";
+import { checkSubmitLive, dovecotTrouble } from "./submit_live.ts";
 
 /** Days before the end of a certificate at which it should have been renewed. */
 const MIN_DAYS = 14;
@@ -15,7 +15,8 @@ const MIN_DAYS = 14;
 const STOPPED = "countersign submitd does not start.";
 
 /** Adds the findings about submitd, if the settings configure it. */
-export async function checkSubmit({ file, now, programs, findings }: DoctorContext, settings: Settings): Promise<void> {
+export async function checkSubmit(context: DoctorContext, settings: Settings): Promise<void> {
+  const { file, now, programs, findings } = context;
   const { auth, certificate, key, user_settings } = settings.submit;
   if (auth === "" && certificate === "" && key === "") return;
   const at = (name: string) => ({ file: file.file, line: lineOf(file.text, "submit", name, 0) });
@@ -32,14 +33,15 @@ export async function checkSubmit({ file, now, programs, findings }: DoctorConte
     });
   } else if (backend.kind === "file") findings.push(...loginFindings(backend.path));
   else {
-    const trouble = backend.kind === "dovecot" ? socketTrouble(backend.path) : programs.trouble(backend.path);
+    const trouble = backend.kind === "dovecot" ? await socketTrouble(backend.path) : programs.trouble(backend.path);
     if (trouble !== undefined) {
       const why = "Clients cannot log in: submitd answers 454.";
       const fix = backend.kind === "dovecot" ? "see contrib/submitd/dovecot.conf" : "install it, or change submit.auth";
       findings.push({ id: "submit-auth-unusable", what: `${backend.path} ${trouble}`, where: at("auth"), why, fix });
     }
   }
-  const own = user_settings !== "" || backend?.kind === "file";
+  const unsigned = settings.unconfigured === "pass" && settings.identity.length === 0;
+  const own = user_settings !== "" || backend?.kind === "file" || unsigned;
   if (!own && !settings.identity.some((one) => one.logins.length > 0)) {
     const fix = "set identity.logins, or submit.user_settings";
     findings.push({
@@ -50,20 +52,20 @@ export async function checkSubmit({ file, now, programs, findings }: DoctorConte
       fix,
     });
   }
+  await checkSubmitLive(context, settings);
 }
 
 async function certificateFindings(settings: Settings, now: Date): Promise<Finding[]> {
   const { certificate } = settings.submit;
+  const { parseCertificate, readCertificate } = await import("../../submit/submitd/certificate.ts"); // with Node's crypto
   try {
-    const end = await expiryOf(readCertificate(settings).cert);
-    const days = end === undefined ? undefined : Math.floor((end - now.getTime()) / 86_400_000);
-    if (days !== undefined && days >= MIN_DAYS) return [];
-    const what = days === undefined
-      ? "The certificate cannot be parsed"
-      : days < 0
+    const end = Date.parse(parseCertificate(readCertificate(settings).cert)!.validTo);
+    const days = Math.floor((end - now.getTime()) / 86_400_000);
+    if (days >= MIN_DAYS) return [];
+    const what = days < 0
       ? `The certificate has expired ${-days} ${days === -1 ? "day" : "days"} ago`
       : `The certificate expires in ${days} ${days === 1 ? "day" : "days"}`;
-    const why = days !== undefined && days >= 0 ? "Clients will refuse to connect." : "Clients refuse to connect.";
+    const why = days >= 0 ? "Clients will refuse to connect." : "Clients refuse to connect.";
     return [{
       id: "submit-certificate-expiry",
       what,
@@ -100,9 +102,9 @@ function loginFindings(path: string): Finding[] {
   }
 }
 
-function socketTrouble(path: string): string | undefined {
+async function socketTrouble(path: string): Promise<string | undefined> {
   try {
-    return Deno.statSync(path).isSocket ? undefined : "is not a socket";
+    return Deno.statSync(path).isSocket ? await dovecotTrouble(path) : "is not a socket";
   } catch (error) {
     return error instanceof Deno.errors.NotFound ? "does not exist" : "cannot be examined";
   }

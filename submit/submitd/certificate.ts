@@ -1,5 +1,6 @@
 /** The certificate of the server, and its key. */
-import { Fail } from "../../lib/fail.ts";
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { Fail, reason } from "../../lib/fail.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
 import { readPrivateFile, WRITABLE } from "../../io/system/files.ts";
 
@@ -21,16 +22,35 @@ export function readCertificate({ submit: { certificate, key } }: Settings): Cer
   if (!secret.includes("PRIVATE KEY-----")) {
     throw new Fail("config", "File contains no private key in PEM format", { file: key, fix });
   }
+  checkPair({ cert, key: secret }, certificate, key);
   return { cert, key: secret };
 }
 
-/** Returns when the first certificate of a file expires, in milliseconds; undefined if it cannot be parsed. */
-export async function expiryOf(cert: string): Promise<number | undefined> {
-  const { X509Certificate } = await import("node:crypto");
+/** Without this check the server would start, or reload in the middle of a renewal, and every handshake would fail. */
+function checkPair({ cert, key }: Certificate, file: string, keyFile: string): void {
+  const parsed = parseCertificate(cert);
+  const fix = "obtain the certificate again, with its key";
+  if (parsed === undefined) throw new Fail("config", "Certificate cannot be parsed", { file, fix });
+  let matches: boolean;
   try {
-    const time = Date.parse(new X509Certificate(cert).validTo);
-    return Number.isNaN(time) ? undefined : time;
+    matches = parsed.checkPrivateKey(createPrivateKey(key));
+  } catch (error) {
+    throw new Fail("config", `Key of the certificate cannot be used: ${reason(error)}`, { file: keyFile, fix });
+  }
+  if (matches) return;
+  throw new Fail("config", "Key does not match the certificate", { file: keyFile, fix: "set submit.key to its key" });
+}
+
+/** Returns the first certificate of a text in PEM format; undefined if it cannot be parsed. */
+export function parseCertificate(pem: string): X509Certificate | undefined {
+  try {
+    return new X509Certificate(pem);
   } catch {
     return undefined;
   }
+}
+
+/** Returns the host names of a certificate, in its order. */
+export function namesOf({ subjectAltName = "" }: X509Certificate): string[] {
+  return [...subjectAltName.matchAll(/(?:^|, )DNS:([^,\s]+)/g)].map(([, name]) => name!.toLowerCase());
 }

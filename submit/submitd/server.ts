@@ -8,6 +8,7 @@ import { readCertificate } from "./certificate.ts";
 import { Clients } from "./clients.ts";
 import { Door, TIMES, type Times, type Where } from "./listen.ts";
 import { Service } from "./service.ts";
+import { passesUnconfigured } from "./user.ts";
 
 /** A socket, and whether TLS starts with the connection. */
 export interface Socket {
@@ -66,12 +67,14 @@ export function socketsOf({ submit: { listen, listen_tls } }: Settings): Socket[
 }
 
 /** Checks what a server needs. @throws {Fail} `config` */
-function checkSettings({ submit, identity }: Settings): void {
+function checkSettings(settings: Settings): void {
+  const { submit, identity } = settings;
   if (parseAuth(submit.auth) === undefined) {
     throw new Fail("config", "No password backend is configured", { fix: "set submit.auth" });
   }
   // With the file of logins, virtual users may have homes of their own.
-  const own = submit.user_settings !== "" || submit.auth.startsWith("file:");
+  const own = submit.user_settings !== "" || submit.auth.startsWith("file:") ||
+    passesUnconfigured(settings);
   if (!own && !identity.some((one) => one.logins.length > 0)) {
     throw new Fail("config", "No identity belongs to a login", { fix: "set identity.logins, or submit.user_settings" });
   }

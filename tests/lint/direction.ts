@@ -27,6 +27,7 @@ const LAZY_NODE_FILES = [
   "io/transport/spool.ts",
   "io/transport/smtp/md5.ts",
   "serve/sockets/inherited.ts",
+  "admin/doctor/submit_session.ts",
   "submit/backends/scrypt.ts",
   "submit/submitd/certificate.ts",
   "submit/submitd/listen.ts",

@@ -1,7 +1,9 @@
 /** The backends that check passwords: a checkpassword program, Dovecot's protocol, the file of logins. */
 import assert from "node:assert/strict";
 import { authenticate } from "../../submit/auth/backend.ts";
+import { askDovecot } from "../../submit/backends/dovecot.ts";
 import { Clients, networkOf } from "../../submit/submitd/clients.ts";
+import { Home } from "../rig.ts";
 import { MAIL, RawSmtp } from "./raw_smtp.ts";
 import { SubmitdHome } from "./submitd_home.ts";
 
@@ -96,6 +98,19 @@ Deno.test("Dovecot's protocol: right, wrong, later, away; the login that it retu
   assert.match(await client.submit(MAIL), /^250 /, "the identity of greg");
   listener.close();
   await serving;
+});
+
+Deno.test("a Dovecot that does not respond is left after the time limit, with its descriptor", async () => {
+  using home = new Home();
+  const path = `${home.path}/auth`;
+  using listener = Deno.listen({ transport: "unix", path });
+  const accepted = listener.accept();
+  const asked = askDovecot(path, { user: "greg", password: "secret" }, "192.0.2.1", 50);
+  using connection = await accepted;
+  await assert.rejects(asked, { kind: "temporary", message: "Dovecot does not respond" });
+  // The other end is closed: after the request there is end of input.
+  const buffer = new Uint8Array(4096);
+  while (await connection.read(buffer) !== null);
 });
 
 Deno.test("the file of logins: its mode is checked", async () => {

@@ -117,6 +117,14 @@ Deno.test("commands of smtp-server that have no place here", async () => {
   }
 });
 
+Deno.test("EHLO offers what is supported, and no DSN: clients use its parameters only where it is offered", async () => {
+  await using one = await SubmitdHome.start();
+  using client = await RawSmtp.tls(one.tls, one.ca);
+  assert.deepEqual((await client.say("EHLO phone.example")).split("\n").map((line) => line.slice(4)), [
+    ...["mx.example.org", "PIPELINING", "8BITMIME", "SMTPUTF8", "AUTH PLAIN LOGIN", "SIZE 50000000"],
+  ]);
+});
+
 Deno.test("parameters of MAIL and RCPT", async () => {
   await using one = await SubmitdHome.start();
   using client = await RawSmtp.greg(one.tls, one.ca);
@@ -124,6 +132,7 @@ Deno.test("parameters of MAIL and RCPT", async () => {
     const [parameters, code] of [
       ["FUTURERELEASE=60", 555],
       ["RET=HDRS", 555],
+      ["ENVID=1", 555],
       ["REQUIRETLS", 555],
       ["SIZE=50000001", 552],
       ["SIZE=x", 501],
@@ -137,7 +146,9 @@ Deno.test("parameters of MAIL and RCPT", async () => {
       `${parameters}`,
     );
   }
-  assert.match(await client.say("RCPT TO:<ann@example.net> NOTIFY=NEVER"), /^555 /);
+  for (const parameter of ["NOTIFY=NEVER", "ORCPT=rfc822;ann@example.net"]) {
+    assert.match(await client.say(`RCPT TO:<ann@example.net> ${parameter}`), /^555 /, parameter);
+  }
   assert.match(await client.say("RCPT TO:<ann@example.net>"), /^250 /);
 });
 

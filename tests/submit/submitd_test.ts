@@ -1,5 +1,6 @@
 /** submitd: what a client that has logged in sends leaves like a message from mutt. */
 import assert from "node:assert/strict";
+import { Authority } from "../certificates.ts";
 import { fieldOf } from "../rig.ts";
 import { nothingSent, stubArguments, stubInput, stubRuns } from "../stub.ts";
 import { MAIL, RawSmtp } from "./raw_smtp.ts";
@@ -49,4 +50,19 @@ Deno.test("a client that disconnects before the final dot has sent nothing", asy
   using other = await RawSmtp.greg(one.tls, one.ca);
   assert.match(await other.say("NOOP"), /^250 /);
   nothingSent(one.home);
+});
+
+Deno.test("a key that does not match the certificate is refused, and the previous pair stays in use", async () => {
+  await using one = await SubmitdHome.start();
+  using authority = await Authority.make();
+  const { cert, key } = await authority.leaf("IP:127.0.0.1");
+  one.home.write("cert.pem", cert); // a renewal that has not written the key yet
+  assert.throws(() => one.server.reload(one.settings()), {
+    kind: "config",
+    message: "Key does not match the certificate",
+  });
+  (await RawSmtp.tls(one.tls, one.ca))[Symbol.dispose]();
+  one.home.write("key.pem", key, 0o600);
+  one.server.reload(one.settings());
+  (await RawSmtp.tls(one.tls, authority.ca))[Symbol.dispose]();
 });

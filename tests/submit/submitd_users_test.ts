@@ -52,6 +52,55 @@ Deno.test("a login without an identity sends nothing", async () => {
   nothingSent(one.home);
 });
 
+Deno.test("unconfigured: with `pass` in settings without identities a login sends unsigned, otherwise nothing", async () => {
+  for (
+    const [unconfigured, submit, check, reply] of [
+      ["pass", 'user_settings = "/etc/countersign/none/{login}.toml"', "identities", /^250 /],
+      ["pass", "", "identities", /^250 /],
+      ["pass", "", "login", /^550 5\.7\.1 Not sent: "eve@example\.com" is not one of your addresses$/],
+      ["fail", 'user_settings = "/etc/countersign/none/{login}.toml"', "identities", /^451 4\.3\.0 /],
+    ] as const
+  ) {
+    await using one = await SubmitdHome.start();
+    const { home } = one;
+    const config = home.read(".config/countersign/config.toml").replace(/^\[\[identity\]\][^]*?\n\n/, "");
+    home.write(
+      ".config/countersign/config.toml",
+      `unconfigured = "${unconfigured}"\n${config}\n${submit}\ncheck_sender = "${check}"\n`,
+    );
+    one.server.reload(one.settings());
+    using client = await RawSmtp.greg(one.tls, one.ca);
+    const mail = MAIL.replace("greg@example.org", "eve@example.com");
+    assert.match(await client.submit(mail, "eve@example.com"), reply, one.reports.join("\n"));
+    if (!reply.test("250 ")) nothingSent(home);
+    else assert.deepEqual([stubArguments(home)[2], fieldOf(stubInput(home), "X-Msgauth")], ["eve@example.com", ""]);
+  }
+});
+
+Deno.test("unconfigured does not let a login send in the name of the identities that are configured", async () => {
+  await using one = await SubmitdHome.start();
+  one.server.reload({ ...one.settings(), unconfigured: "pass" });
+  one.home.write("users", `ann:${await hashPassword("secret")}\n`, 0o600);
+  using client = await RawSmtp.tls(one.tls, one.ca);
+  await client.say("EHLO x");
+  assert.match(await client.logIn("ann", "secret"), /^235 /);
+  assert.equal(await client.submit(MAIL), "550 5.7.1 No address belongs to this login");
+});
+
+Deno.test("a message that is rejected by policy is logged, with login and reason", async () => {
+  await using one = await SubmitdHome.start();
+  using client = await RawSmtp.greg(one.tls, one.ca);
+  assert.match(await client.submit(MAIL, "eve@example.com"), /^550 /);
+  assert.match(
+    one.home.read(".local/state/countersign/log"),
+    / direction=out sender=eve@example\.com to=@example\.net recipients=1 login=greg result=failed why="\\"eve@example\.com\\" is not one of your addresses"\n/,
+  );
+  assert.match(await client.submit(`${MAIL}a\rb\r\n`), /^550 5\.6\.0 /);
+  const [policy, content] = one.reports;
+  assert.equal(policy, 'greg: The message was rejected: Not sent: "eve@example.com" is not one of your addresses');
+  assert.match(content!, /^greg: The message was rejected: .*CR/);
+});
+
 Deno.test("virtual users have settings of their own: by user_settings, or by a home in the file of logins", async () => {
   await using one = await SubmitdHome.start();
   const { home } = one;
@@ -90,7 +139,7 @@ Deno.test("virtual users have settings of their own: by user_settings, or by a h
     assert.match(await client.logIn(login, "secret"), /^235 /);
     assert.match(await client.submit(MAIL), /^451 4\.3\.0 /, login);
   }
-  assert.match(one.reports.join("\n"), /^eve: .*users\.d\/eve\/config\.toml: Settings file does not exist/);
+  assert.match(one.reports.join("\n"), /^eve: .*users\.d\/eve\/config\.toml: Settings file does not exist/m);
   assert.equal(stubRuns(home), 2);
 });
 
