@@ -19,6 +19,7 @@ import { checkMilters } from "./milters.ts";
 import { checkMutt } from "./mutt.ts";
 import { muttCommands } from "./muttrc.ts";
 import { pipeStateTrouble } from "./pipe_state.ts";
+import { askPostfix, postfixPrograms, unreadableConfiguration } from "./postfix_asked.ts";
 import { checkForward, checkPostfix, type PostfixContext } from "./postfix.ts";
 import { checkPostfixMaps } from "./postfix_maps.ts";
 import { checkProcmail } from "./procmail.ts";
@@ -50,9 +51,8 @@ function muttFiles(home: string): [string, string[]][] {
 }
 
 /** Checks the configuration that runs the hook, or should. */
-export async function filters(
-  { file, postconf, home, settings, programs, findings, notes }: DoctorContext,
-): Promise<void> {
+export async function filters(doctor: DoctorContext): Promise<void> {
+  const { file, postconf, home, settings, programs, findings, notes } = doctor;
   const hasDestination = settings === undefined || settings.incoming.inbox !== "" || settings.incoming.forward;
   const unreadable = (path: string, why: string) => void findings.push(unreadableFilter(path, why));
   const names = namesIn(home).filter((name) => /^\.qmail(-|$)/.test(name));
@@ -77,13 +77,20 @@ export async function filters(
     srsDomains: srsDomains.filter((domain) => domain !== ""),
     // With countersign serve clients submit with their plain sender, which must belong to their login.
     smtp: (postconf.length > 0 || !local) && folder === "",
+    isAsked: postconf.length === 0,
     config: file.file,
     stateTrouble: (user, group) => settings && pipeStateTrouble(settings, user, group),
   };
   const forward = textFiles([`${home}/.forward`], unreadable);
   for (const file of forward) findings.push(...checkForward(file, context));
-  const postfix = postconf.length > 0 ? postconf : await postfixFiles();
+  const machine = postconf.length > 0 ? postconf : await postfixFiles();
+  const postfix = "id" in machine ? [] : machine;
+  if ("id" in machine) findings.push(machine);
   findings.push(...checkPostfix(postfix, context));
+  if (settings !== undefined && postconf.length === 0 && postfix.length > 0) {
+    const folder = postfix[0]!.file.replace(/\/main\.cf$/, "");
+    await askPostfix(doctor, settings, folder, [...forward, ...postfix].some(({ text }) => callsHook(text)));
+  }
   if (settings !== undefined && folder !== "") {
     const logins = settings.identity.some((one) => one.logins.length > 0);
     findings.push(...checkMilters(postfix, { folder, logins }));
@@ -140,12 +147,13 @@ function unreadableFilter(file: string, why: string): Finding {
   };
 }
 
-/** Returns the configuration of the Postfix on this machine, with its domain and host name. */
-async function postfixFiles(): Promise<TextFile[]> {
-  const postconf = ["/usr/sbin/postconf", "/usr/local/sbin/postconf"].find(isFile);
-  if (postconf === undefined) return [];
-  const folder = (await run([postconf, "-h", "config_directory"])).out.trim();
-  if (folder === "") return [];
-  const names = (await run([postconf, "mydomain", "myhostname", "queue_directory"])).out;
+/** Returns the configuration of the Postfix on this machine, with its domain and host name; or a finding. */
+async function postfixFiles(): Promise<TextFile[] | Finding> {
+  const programs = postfixPrograms();
+  if (programs === undefined) return [];
+  const { code, out, said } = await run([`${programs}/postconf`, "-h", "config_directory"]);
+  if (code !== 0) return unreadableConfiguration("/etc/postfix", said);
+  const folder = out.trim();
+  const names = (await run([`${programs}/postconf`, "mydomain", "myhostname", "queue_directory"])).out;
   return [{ file: `${folder}/main.cf`, text: names }, ...textFiles([`${folder}/main.cf`, `${folder}/master.cf`])];
 }

@@ -9,6 +9,8 @@ import { entries, type Entry, type Parameters, parametersOf, type Service } from
 export interface PostfixContext {
   /** The SRS domains, in lower case. */
   readonly srsDomains: readonly string[];
+  /** Whether Postfix itself is asked if it accepts mail for them. */
+  readonly isAsked: boolean;
   /** Whether incoming.inbox or incoming.forward is set, so that the hook itself delivers. */
   readonly hasDestination: boolean;
   readonly programs: Programs;
@@ -160,20 +162,30 @@ function checkPipe(service: Service, call: HookCall, value: Parameters, context:
     const why = "The hook judges one recipient at a time, and defers messages with more.";
     add("pipe-recipient-limit", `${limit} is not 1`, value.entry(limit) ?? service, why, `postconf -e ${limit}=1`);
   }
-  const lists = ["relay_domains", "virtual_mailbox_domains", "virtual_alias_domains", "mydestination"];
-  const open = lists.map((name) => value.text(name)).filter((text) => text !== "");
-  for (const domain of context.srsDomains) {
-    const words = open.flatMap((text) => text.toLowerCase().split(/[\s,]+/)).filter((word) => word !== "");
+  if (!context.isAsked) checkDomains(service, value, context.srsDomains, add);
+}
+
+/** The parameters that list domains for which Postfix accepts mail. */
+const ACCEPTED = ["relay_domains", "virtual_mailbox_domains", "virtual_alias_domains", "mydestination"];
+
+/** Checks by the text alone that Postfix accepts mail for the SRS domains. */
+function checkDomains(service: Service, value: Parameters, srsDomains: readonly string[], add: Add): void {
+  const words = ACCEPTED.flatMap((name) =>
+    value.text(name).toLowerCase().split(/[\s,]+/).filter((word) => word !== "").map((word) => ({ name, word }))
+  );
+  // By default only relay_domains matches subdomains, too.
+  const matches = value.text("parent_domain_matches_subdomains") || "relay_domains";
+  for (const domain of srsDomains) {
     // A domain may also be listed in a table, which is not read.
-    if (
-      open.length === 0 || words.some((word) => /[:/$]/.test(word) || domain === word || domain.endsWith(`.${word}`))
-    ) continue;
-    const why = "Postfix rejects every bounce: Relay access denied.";
+    const listed = words.some(({ name, word }) =>
+      /[:/$]/.test(word) || domain === word || matches.includes(name) && domain.endsWith(`.${word}`)
+    );
+    if (words.length === 0 || listed) continue;
     add(
       "postfix-srs-domain",
       `Postfix does not accept mail for ${domain}`,
       value.entry("relay_domains") ?? service,
-      why,
+      "Postfix rejects every bounce: Relay access denied.",
       `relay_domains = ${domain}`,
     );
   }

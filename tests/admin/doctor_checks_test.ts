@@ -230,6 +230,7 @@ const postfix = {
   programs,
   hasDestination: false,
   srsDomains: ["srs.example.org"],
+  isAsked: false,
   smtp: true,
   config: "/c",
   stateTrouble: (user: string) =>
@@ -262,6 +263,16 @@ table(
   ],
   [
     `relay_domains = example.net\n${RECIPIENT_LIMIT}${pipe(RIGHT)}`,
+    "1 Postfix does not accept mail for srs.example.org",
+  ],
+  // mydestination does not include subdomains; relay_domains does, unless it is told not to.
+  [
+    `mydestination = example.org\n${RECIPIENT_LIMIT}${pipe(RIGHT)}`,
+    "3 Postfix does not accept mail for srs.example.org",
+  ],
+  [`relay_domains = example.org\n${RECIPIENT_LIMIT}${pipe(RIGHT)}`],
+  [
+    `relay_domains = example.org\nparent_domain_matches_subdomains = mynetworks\n${RECIPIENT_LIMIT}${pipe(RIGHT)}`,
     "1 Postfix does not accept mail for srs.example.org",
   ],
   [pipe(RIGHT), "1 countersign_destination_recipient_limit is not 1"],

@@ -27,6 +27,7 @@ const postfix = {
   programs,
   hasDestination: false,
   srsDomains: ["srs.example.org"],
+  isAsked: false,
   smtp: true,
   config: "/home/greg/.config/countersign/config.toml",
   stateTrouble: () => undefined,

@@ -67,7 +67,7 @@ async function doctor(home: Home, code: number): Promise<Problem[]> {
   const ran = await countersign(home, ["doctor"]);
   assert.deepEqual([ran.code, ran.stderr], [code, ""], ran.stdout);
   const text = ran.stdout.replaceAll(home.path, "~");
-  const blocks = text.matchAll(/^(\S.*)\n {2}where {2}(.*)\n {2}why {4}(.*)\n {2}fix {4}(.*)$/gm);
+  const blocks = text.matchAll(/^(\S.*) \[[\w-]+\]\n {2}where {2}(.*)\n {2}why {4}(.*)\n {2}fix {4}(.*)$/gm);
   const found = [...blocks].map(([, what, where, why, fix]) => ({ what, where, why, fix }) as Problem);
   const last = text.trimEnd().split("\n").at(-1);
   const count = found.length === 0 ? "No problems" : found.length === 1 ? "1 problem" : `${found.length} problems`;

@@ -1,0 +1,57 @@
+/** The checks that ask the Postfix of this machine, with postconf(1) and postmap(1). */
+import type { Settings } from "../../lib/settings/parse.ts";
+import { canonicalAddress } from "../../lib/settings/identity.ts";
+import { type DoctorContext, readableIdentities } from "./context.ts";
+import { isFile } from "./filesystem.ts";
+import type { Finding } from "./finding.ts";
+import { checkBounces } from "./postfix_bounces.ts";
+import { MESSAGE, PostfixQueries } from "./postfix_queries.ts";
+import { checkSenders } from "./postfix_senders.ts";
+import { run } from "./programs.ts";
+import { testBounces } from "./test_bounces.ts";
+
+/** Where the programs of Postfix are. */
+const FOLDERS = ["/usr/sbin", "/usr/local/sbin"];
+
+/** Returns the folder with postconf(1); undefined without Postfix. */
+export const postfixPrograms = (): string | undefined => FOLDERS.find((folder) => isFile(`${folder}/postconf`));
+
+/** Returns the finding for what postconf(1) says if it fails. */
+export function unreadableConfiguration(folder: string, said: string): Finding {
+  return {
+    id: "postfix-configuration",
+    what: `Postfix cannot read its configuration: ${said.replace(MESSAGE, "")}`,
+    where: { file: `${folder}/main.cf` },
+    why: "It does not start, or ignores a part of it.",
+    fix: "postfix check",
+  };
+}
+
+/**
+ * Adds the findings about the way of bounces and of senders.
+ *
+ * @param folder the folder with main.cf
+ * @param hooked whether a filter that Postfix runs calls the hook
+ */
+export async function askPostfix(
+  { findings, now }: DoctorContext,
+  settings: Settings,
+  folder: string,
+  hooked: boolean,
+): Promise<void> {
+  const programs = postfixPrograms();
+  if (programs === undefined) return;
+  const ask = (argv: readonly string[], input?: string) =>
+    run([`${programs}/${argv[0]}`, ...argv.slice(1)], input, { LC_ALL: "C" });
+  const queries = await PostfixQueries.of(folder, ask);
+  if (typeof queries === "string") return void findings.push(unreadableConfiguration(folder, queries));
+  const identities = (readableIdentities(settings) ?? []).flatMap((identity) => {
+    const [bounce] = testBounces(identity, settings, now);
+    const address = canonicalAddress(identity);
+    return bounce?.signed === "SRS address" ? [{ address, signed: bounce.recipient }] : [];
+  });
+  const { transport: { preset, via }, serve } = settings;
+  const sends = via === "command" && ["postfix", "sendmail"].includes(preset) || serve.socket_folder !== "";
+  if (sends) findings.push(...await checkSenders(queries, identities));
+  findings.push(...await checkBounces({ queries, identities, hooked }));
+}

@@ -1,0 +1,194 @@
+/** doctor asks the real Postfix about bounces and senders: what it reports is what Postfix does. */
+import assert from "node:assert/strict";
+import { checkBounces } from "../../admin/doctor/postfix_bounces.ts";
+import { PostfixQueries } from "../../admin/doctor/postfix_queries.ts";
+import { checkSenders } from "../../admin/doctor/postfix_senders.ts";
+import { run } from "../../admin/doctor/programs.ts";
+import type { Finding } from "../../admin/doctor/finding.ts";
+import { assertComplete } from "../admin/findings.ts";
+import { Home, ROOT, SECRET } from "../rig.ts";
+import { needPostfix, Postfix, until } from "./postfix.ts";
+import { plainSnippet, srs } from "./site.ts";
+import { Client } from "./smtp_session.ts";
+
+const test = await needPostfix();
+
+// The client is a stranger.
+const MAIN = "myhostname = mail.example.org\nmynetworks = 192.0.2.1/32\nlocal_recipient_maps = inline:{ greg=x }\n";
+const OWN = "mydestination = example.org\n";
+const PIPE = plainSnippet("pipe/main.cf");
+const MASTER = plainSnippet("pipe/master.cf").replace("user=greg", "user=nobody")
+  .replace("/usr/local/lib/countersign/hooks/incoming", `${ROOT}/hooks/incoming`);
+const IDENTITY = { address: "greg@example.org", signed: srs("greg") };
+
+/** Asks this Postfix. */
+async function ask(folder: string): Promise<PostfixQueries> {
+  const queries = await PostfixQueries.of(
+    folder,
+    ([program, ...args], input) => run([`/usr/sbin/${program}`, ...args], input),
+  );
+  assert.ok(typeof queries !== "string", String(queries));
+  return queries;
+}
+
+/** What Postfix replies to a bounce to the signed address. */
+async function replyTo(port: number): Promise<string> {
+  using client = await Client.open(port);
+  await client.say("MAIL FROM:<>");
+  return await client.say(`RCPT TO:<${IDENTITY.signed}>`);
+}
+
+/** [what is wrong, main.cf, master.cf, the reply of Postfix, the findings] */
+const BOUNCES: [string, string, string, RegExp, Record<string, RegExp>][] = [
+  ["nothing, with the lines of contrib/postfix/pipe", OWN + PIPE, MASTER, /^250 /, {}],
+  [
+    "mydestination does not include subdomains",
+    OWN,
+    "",
+    /^454 .*Relay access denied/,
+    { "postfix-srs-domain": /^Postfix does not accept mail for srs\.example\.org$/ },
+  ],
+  [
+    "the SRS domain is misspelt",
+    OWN + PIPE.replace(/srs\.example/g, "sr.example"),
+    MASTER,
+    /^454 .*Relay access denied/,
+    { "postfix-srs-domain": /srs\.example\.org/ },
+  ],
+  [
+    "transport_maps is missing",
+    OWN + PIPE.replace(/^transport_maps.*$/m, ""),
+    MASTER,
+    /^250 /,
+    { "postfix-transport": /to relay, and not to the service countersign/ },
+  ],
+  ["the service is missing", OWN + PIPE, "", /^250 /, {
+    "postfix-service": /service countersign, .* not in master\.cf/,
+  }],
+  [
+    "the SRS domain is local",
+    "mydestination = example.org, srs.example.org\n",
+    "",
+    /^550 .*User unknown in local recipient table/,
+    { "postfix-recipient": /no signed address/ },
+  ],
+  [
+    "the SRS domain has no recipients",
+    OWN + PIPE + "relay_recipient_maps = inline:{ ann@srs.example.org=x }\n",
+    MASTER,
+    /^550 .*User unknown in relay recipient table/,
+    { "postfix-recipient": /no signed address/ },
+  ],
+  [
+    "a table was never built",
+    OWN + PIPE.replace(/^transport_maps.*$/m, "transport_maps = hash:/etc/no-such-table"),
+    MASTER,
+    /^451 .*Temporary lookup failure/,
+    {
+      "postfix-table": /^Table hash:\/etc\/no-such-table of transport_maps: .*No such file/,
+    },
+  ],
+  [
+    "nothing, with virtual aliases by a pattern",
+    OWN + "virtual_alias_domains = srs.example.org\n" +
+    "virtual_alias_maps = regexp:{ { /^SRS0=.*=greg@srs\\.example\\.org$$/ greg@example.org } }\n",
+    "",
+    /^250 /,
+    {},
+  ],
+];
+
+test("bounces that Postfix refuses, or passes to another service than the hook", async (t) => {
+  await using postfix = await Postfix.start({ master: "relay unix - - n - - smtp" });
+  const files = ["main.cf", "master.cf"].map((name) => `${postfix.config}/${name}`) as [string, string];
+  const [main, master] = files.map((file) => Deno.readTextFileSync(file)) as [string, string];
+  for (const [name, moreMain, moreMaster, reply, ids] of BOUNCES) {
+    await t.step(name, async () => {
+      Deno.writeTextFileSync(files[0], `${main.replace(/^local_recipient_maps.*\n/m, "")}${MAIN}${moreMain}`);
+      Deno.writeTextFileSync(files[1], `${master}${moreMaster}`);
+      const reloaded = await run(["/usr/sbin/postfix", "-c", postfix.config, "reload"]);
+      assert.equal(reloaded.code, 0, reloaded.said);
+      await until("the reply", async () => reply.test(await replyTo(postfix.port).catch(() => "")), () => postfix.log);
+      const queries = await ask(postfix.config);
+      const found = await checkBounces({ queries, identities: [IDENTITY], hooked: true });
+      expect(found, ids);
+      // A machine that sends only is not expected to accept bounces.
+      if (!moreMain.includes(OWN.trim())) return;
+      const elsewhere = {
+        address: "greg@elsewhere.example",
+        signed: srs("greg").replace(/@.*/, "@srs.elsewhere.example"),
+      };
+      if (moreMaster !== "") return;
+      const [none] = await checkBounces({ queries, identities: [elsewhere], hooked: false });
+      assert.equal(none, undefined);
+    });
+  }
+});
+
+function expect(found: readonly Finding[], ids: Record<string, RegExp>): void {
+  assert.deepEqual(found.map(({ id }) => id).sort(), Object.keys(ids).sort(), JSON.stringify(found, null, 1));
+  for (const one of found) {
+    assertComplete(one);
+    assert.match(one.what, ids[one.id]!);
+    assert.ok(!JSON.stringify(one).includes(IDENTITY.signed), "a valid signed address is not shown");
+  }
+}
+
+/** [main.cf, the findings] */
+const SENDERS: [string, Record<string, RegExp>][] = [
+  ["", {}],
+  ["sender_dependent_relayhost_maps = inline:{ { greg@example.org = [smtp.example.net]:587 } }", {
+    "postfix-sender-table":
+      /^sender_dependent_relayhost_maps has an entry for greg@example\.org, but not for its signed/,
+  }],
+  [
+    "sender_dependent_relayhost_maps = inline:{ { greg@example.org = [a]:587 }, { @srs.example.org = [a]:587 } }",
+    {},
+  ],
+  ["sender_dependent_default_transport_maps = inline:{ { @example.org = smtp:[a] } }", {
+    "postfix-sender-table": /^sender_dependent_default_transport_maps/,
+  }],
+  ["sender_bcc_maps = inline:{ { greg@example.org = archive@example.org } }", {
+    "postfix-sender-table": /^sender_bcc/,
+  }],
+  [
+    "smtp_sender_dependent_authentication = yes\nsmtp_sasl_password_maps = inline:{ { greg@example.org = greg:secret } }",
+    { "postfix-sender-table": /^smtp_sasl_password_maps/ },
+  ],
+  ["smtp_sasl_password_maps = inline:{ { greg@example.org = greg:secret } }", {}],
+  ["smtp_generic_maps = regexp:{ { /.*/ greg@example.net } }", { "postfix-sender-replaced": /^smtp_generic_maps/ }],
+  ["smtp_generic_maps = inline:{ { @srs.example.org = greg@example.net } }", { "postfix-sender-replaced": /./ }],
+  ["sender_canonical_maps = regexp:{ { /.*/ greg@example.net } }", { "postfix-sender-replaced": /^sender_canonical/ }],
+  ["sender_canonical_maps = regexp:{ { /.*/ greg@example.net } }\nsender_canonical_classes = header_sender", {}],
+];
+
+test("tables that Postfix queries with the sender", async () => {
+  using home = new Home();
+  home.write("master.cf", Deno.readTextFileSync("/etc/postfix/master.cf"));
+  for (const [lines, ids] of SENDERS) {
+    home.write("main.cf", `compatibility_level = 3.6\n${MAIN}${OWN}${lines}\n`);
+    const found = await checkSenders(await ask(home.path), [IDENTITY]);
+    expect(found, ids);
+    assert.ok(!JSON.stringify(found).includes("secret"), "passwords are not shown");
+  }
+});
+
+test("doctor itself asks the Postfix of the machine", async () => {
+  using home = new Home();
+  home.settings(`[transport]\npreset = "sendmail"\ncommand = ["/bin/true"]\n`);
+  home.write(".config/countersign/keys", `k1 ${new Date().toISOString().slice(0, 10)} ${SECRET}\n`, 0o600);
+  home.write("etc/master.cf", Deno.readTextFileSync("/etc/postfix/master.cf"));
+  const deno = [Deno.execPath(), "run", "-q", "-A", "--config", `${ROOT}/deno.json`, `${ROOT}/main.ts`];
+  const ids = async () => {
+    const env = { MAIL_CONFIG: `${home.path}/etc` };
+    const ran = await home.run([...deno, "countersign", "doctor", "--json", "--hook", "/bin/no"], "", env);
+    assert.equal(ran.stderr, "");
+    return JSON.parse(ran.stdout).findings.map(({ id }: Finding) => id).filter((id: string) =>
+      id.startsWith("postfix")
+    );
+  };
+  home.write("etc/main.cf", `compatibility_level = 3.6\n${MAIN}${OWN}`);
+  assert.deepEqual(await ids(), ["postfix-srs-domain"]);
+  home.write("etc/main.cf", `compatibility_level = 3.6\nvirtual_alias_maps = regexp:{ { /a$/ b } }\n`);
+  assert.deepEqual(await ids(), ["postfix-configuration"]);
+});
