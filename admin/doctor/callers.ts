@@ -89,7 +89,7 @@ export async function filters(doctor: DoctorContext): Promise<void> {
   findings.push(...checkPostfix(postfix, context));
   if (settings !== undefined && postconf.length === 0 && postfix.length > 0) {
     const folder = postfix[0]!.file.replace(/\/main\.cf$/, "");
-    await askPostfix(doctor, settings, folder, [...forward, ...postfix].some(({ text }) => callsHook(text)));
+    await askPostfix(doctor, settings, folder);
   }
   if (settings !== undefined && folder !== "") {
     const logins = settings.identity.some((one) => one.logins.length > 0);

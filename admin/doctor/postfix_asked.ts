@@ -31,13 +31,11 @@ export function unreadableConfiguration(folder: string, said: string): Finding {
  * Adds the findings about the way of bounces and of senders.
  *
  * @param folder the folder with main.cf
- * @param hooked whether a filter that Postfix runs calls the hook
  */
 export async function askPostfix(
   { findings, now }: DoctorContext,
   settings: Settings,
   folder: string,
-  hooked: boolean,
 ): Promise<void> {
   const programs = postfixPrograms();
   if (programs === undefined) return;
@@ -53,5 +51,5 @@ export async function askPostfix(
   const { transport: { preset, via }, serve } = settings;
   const sends = via === "command" && ["postfix", "sendmail"].includes(preset) || serve.socket_folder !== "";
   if (sends) findings.push(...await checkSenders(queries, identities));
-  findings.push(...await checkBounces({ queries, identities, hooked }));
+  findings.push(...await checkBounces({ queries, identities }));
 }

@@ -22,12 +22,10 @@ export interface BouncesContext {
   readonly queries: PostfixQueries;
   /** The identities: their own address, and a valid signed address, which is not shown. */
   readonly identities: readonly { readonly address: string; readonly signed: string }[];
-  /** Whether a filter of the user runs the hook, so that their bounces come to this Postfix. */
-  readonly hooked: boolean;
 }
 
 /** Checks the way of bounces to each identity. Findings refer to parameters in main.cf. */
-export async function checkBounces({ queries, identities, hooked }: BouncesContext): Promise<Finding[]> {
+export async function checkBounces({ queries, identities }: BouncesContext): Promise<Finding[]> {
   const found: Finding[] = [];
   const done = new Set<string>();
   const place = { file: `${queries.folder}/main.cf` };
@@ -35,7 +33,7 @@ export async function checkBounces({ queries, identities, hooked }: BouncesConte
     if (!done.has(what)) found.push({ id, what, where: place, why, fix });
     done.add(what);
   };
-  const receives = hooked || [...queries.services.values()].some(runsHook);
+  const receives = [...queries.services.values()].some(runsHook);
   for (const { address, signed } of identities) {
     const [own, domain] = [domainOf(address), domainOf(signed)];
     const home = await classOf(own, queries);
