@@ -83,6 +83,10 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
       "Judge an incoming message: the hook for .qmail, maildrop and procmail",
       async () => (await import("./hooks/incoming.ts")).incoming,
     ],
+    doorbell: [
+      "Hold a message for a service until its sender has confirmed it, and manage what is held",
+      async () => (await import("./admin/doorbell.ts")).doorbell,
+    ],
   },
   "Help": {
     help: ["Print the list of commands or, with the name of a command, its help", () => help],

@@ -3,7 +3,7 @@
 # part and program, and define parts(), which sets Deno and the module, relative to $here, the launcher's folder.
 name=${0##*/} config= maildir= caller=qmail forward= option= plain=1 soft=75 newline='
 '
-case $program in incoming | serve | submitd) for word; do
+case $program in incoming | doorbell | serve | submitd) for word; do
   [ -z "$option" ] || word=--$option=$word option=
   case $word in
     --) plain= && break ;; # addresses follow, and a sender may choose them
@@ -29,7 +29,7 @@ case $maildir in *,*) later "--maildir $maildir contains a comma, which a permis
 [ -n "$config" ] || config=${COUNTERSIGN_CONFIG-}
 site=/etc/countersign/config.toml users=${XDG_CONFIG_HOME:-${HOME-}/.config}/countersign/config.toml
 [ -n "$config" ] || [ -e "$users" ] || [ ! -e "$site" ] || config=$site; config=${config:-$users}
-case $program in shim | incoming | serve | submitd) sandbox=${config%.toml}.sandbox ;; *) sandbox= ;; esac
+case $program in shim | incoming | doorbell | serve | submitd) sandbox=${config%.toml}.sandbox ;; *) sandbox= ;; esac
 allowed= ordinary= number=0 home= called= found= reset= child= hit= to=${RECIPIENT-}
 case $to in *[ABCDEFGHIJKLMNOPQRSTUVWXYZ]*) for pair in Aa Bb Cc Dd Ee Ff Gg Hh Ii Jj Kk Ll Mm Nn Oo Pp Qq Rr Ss Tt Uu \
   Vv Ww Xx Yy Zz; do
@@ -49,7 +49,7 @@ if [ -e "$sandbox" ] || [ -L "$sandbox" ]; then
     number=$((number + 1)) who=${line%% *} flag=${line#* } thing=${line#*=} twin=
     case $who:$flag in
       : | '#'* | door:*) continue ;; ordinary:?*@?*) [ "$flag" != "$to" ] || ordinary=1; continue ;;
-      serve:--allow-run=*) flag= ;; shim:* | incoming:* | forward:* | serve:* | submitd:*) ;; *) flag= ;;
+      serve:--allow-run=*) flag= ;; shim:* | incoming:* | doorbell:* | forward:* | serve:* | submitd:*) ;; *) flag= ;;
     esac
     case $flag in --allow-read=?* | --allow-write=?* | --allow-run=?* | --allow-net=?*) ;;
       *) later "line $number of $sandbox is not valid: countersign sandbox" ;; esac
@@ -125,6 +125,6 @@ if is_blocked; then "$@" <&9 9<&-; status=$?; else # signals are handled only af
   wait "$child"; status=$? # a signal interrupts wait before the child has ended
   while [ -n "$hit" ]; do hit=; wait "$child"; again=$?; [ "$again" = 127 ] || status=$again; done
 fi
-case $part.$status in chain.* | *.0 | *.75 | *.111 | *.$finds | [!s]*.10 | [!s]*.99 | [!i]*.6[4-9] | [!i]*.7[0-8] | \
+case $part.$status in chain.* | *.0 | *.75 | *.111 | *.$finds | [!s]*.1[0-3] | [!s]*.99 | [!i]*.6[4-9] | [!i]*.7[0-8] | \
   [!i]*.100) exit "$status" ;; esac
 later "exited with status $status"

@@ -1,5 +1,6 @@
 /** The table of the hook's exit statuses. */
 import type { Caller } from "../incoming/delivery.ts";
+import type { State } from "../incoming/doorbell/decide.ts";
 
 /**
  * What the hook did:
@@ -39,4 +40,17 @@ export function exitStatus(caller: Caller, outcome: Outcome, last: boolean): num
   const row = TABLE[caller];
   if (outcome === "go-on" || outcome === "defer") return row[outcome];
   return caller === "maildrop" && last ? 0 : row.done;
+}
+
+/**
+ * The statuses by which a doorbell without a program tells a pipeline about the sender. Under qmail the lines after it
+ * are for known senders only; 99 ends the delivery, and the message is held.
+ */
+const STATE_TABLE: Record<State, number> = { known: 0, new: 10, mismatch: 11, expired: 12, denied: 13 };
+
+/** Returns the exit status of a doorbell without a program. A filter has written the state into the message. */
+export function stateStatus(caller: Caller, state: State): number {
+  if (caller === "filter") return 0;
+  if (caller === "qmail") return state === "known" ? 0 : 99;
+  return STATE_TABLE[state];
 }

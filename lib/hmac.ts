@@ -41,7 +41,7 @@ export class HmacKey {
 }
 
 /** The purpose of a derived key. A MAC for one purpose is not valid for another. */
-export type Purpose = "tag" | "proof" | "sent" | "ledger";
+export type Purpose = "tag" | "proof" | "sent" | "ledger" | "cookie";
 
 /** Maximum number of cached keys of a kind. A program uses a few; a caller of the library may use any number. */
 const MAX_KEYS = 64;

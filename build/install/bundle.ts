@@ -9,6 +9,7 @@ const ENTRIES = [
   ["main.ts", ""],
   ["shim/main.ts", "/shim"],
   ["hooks/incoming.ts", "/hooks"],
+  ["hooks/doorbell.ts", "/hooks"],
   ["hooks/ask.ts", "/hooks"],
   ["hooks/opensmtpd.ts", "/hooks"],
   ["submit/authup.ts", "/submit"],

@@ -17,6 +17,7 @@ Install below DIR (default: /usr/local for root, ~/.local for others):
   DIR/bin/shim                           for mutt and others: set sendmail="DIR/bin/shim"
   DIR/bin/countersign                    all commands
   DIR/lib/countersign/hooks/incoming     for .qmail, maildrop, procmail
+  DIR/lib/countersign/hooks/doorbell     for the address of a service
   DIR/lib/countersign/hooks/queue        for qmail-smtpd, as QMAILQUEUE
   DIR/lib/countersign/hooks/rcptcheck    for qmail-rcptcheck, in control/rcptchecks
   DIR/lib/countersign/hooks/opensmtpd    for OpenSMTPD, as a filter
@@ -36,6 +37,7 @@ const LAUNCHERS = [
   { at: "bin/shim", rights: "shim", up: "../lib/countersign", entry: "shim/main.js" },
   { at: "bin/countersign", rights: "", up: "../lib/countersign", entry: "main.js" },
   { at: "lib/countersign/hooks/incoming", rights: "incoming", up: "..", entry: "hooks/incoming.js" },
+  { at: "lib/countersign/hooks/doorbell", rights: "doorbell", up: "..", entry: "hooks/doorbell.js" },
   { at: "lib/countersign/hooks/ask", rights: "ask", up: "..", entry: "hooks/ask.js" },
   { at: "lib/countersign/hooks/opensmtpd", rights: "opensmtpd", up: "..", entry: "hooks/opensmtpd.js" },
   { at: "lib/countersign/submit/authup", rights: "authup", up: "..", entry: "submit/authup.js" },
@@ -128,10 +130,10 @@ async function install(args: readonly string[]): Promise<void> {
     Deno.removeSync(made, { recursive: true });
   }
   const paths = LAUNCHERS.map(({ at }) => `${prefix}/${at}`);
-  const [shim, countersign, hook, ask] = paths as [string, string, string, string];
+  const [shim, countersign, hook, bell, ask] = paths as [string, string, string, string, string];
   await replaceCache(
     `${home}/cache`,
-    (cache) => prove({ shim, countersign, hook, ask, submit: `${home}/submit`, cache }),
+    (cache) => prove({ shim, countersign, hook, doorbell: bell, ask, submit: `${home}/submit`, cache }),
   );
   const programs = [...LAUNCHERS.map(({ at }) => at), ...SCRIPTS.map((name) => `${HOME}/${name}`)];
   console.log(programs.filter((at) => !INNER.includes(at)).map((at) => `${prefix}/${at}`).join("\n"));

@@ -12,7 +12,7 @@ export interface Start {
   readonly deno: string;
   /** The module, likewise. */
   readonly entry: string;
-  /** Which permissions it gets: `shim` or `incoming`; empty: selected by its name or first argument. */
+  /** Which permissions it gets, such as `shim` or `incoming`; empty: selected by its name or first argument. */
   readonly rights: string;
   /** The folder of Deno's cache; empty for the user's cache. */
   readonly cache: string;
@@ -26,6 +26,7 @@ export interface Start {
 export const PROGRAMS = [
   { launcher: "shim/shim", rights: "shim", entry: "shim/main.ts", up: ".." },
   { launcher: "hooks/incoming", rights: "incoming", entry: "hooks/incoming.ts", up: ".." },
+  { launcher: "hooks/doorbell", rights: "doorbell", entry: "hooks/doorbell.ts", up: ".." },
   { launcher: "hooks/ask", rights: "ask", entry: "hooks/ask.ts", up: ".." },
   { launcher: "hooks/opensmtpd", rights: "opensmtpd", entry: "hooks/opensmtpd.ts", up: ".." },
   { launcher: "submit/authup", rights: "authup", entry: "submit/authup.ts", up: ".." },
@@ -66,6 +67,7 @@ const COMMAND_RIGHTS: readonly [commands: string, rights: string][] = [
   ["config explain sign verify log help version", "read"],
   ["init keys plain passwd expire audit sweep sandbox", "read write"],
   ["doctor", "read write run net"], // it writes no file, but Deno wants the permission for unix sockets
+  ["doorbells", "read write run net"],
   ["serve", "read write net"],
   ["submitd", "read write run net"],
   ["*", "read write run"],
@@ -99,15 +101,26 @@ function programLines(rights: string): string {
     const part = rights === "authup" || rights === "fixsmtpio" ? "chain" : rights;
     return `part=${part} program=${rights === "ofmipd" ? "shim" : rights} finds=none argument=\${1-}\n`;
   }
+  if (rights === "doorbell") return `part=doorbell program=doorbell finds=none acts=\n${ACTS_LINES}`;
   if (rights !== "") return `part=${rights} program=${rights} finds=none\n`;
   return `part=countersign program=\${0##*/} finds=none
 [ "$program" != countersign ] || program=\${1-}
 case $program in
   sendmail | qmail-inject | mailq | newaliases) program=shim ;;
+  doorbell) [ "\${0##*/}" != countersign ] || program=doorbells ;; # the command is not limited as the hook is
   doctor | verify) finds=1 ;; # 1 is their status for findings, and Deno's own status in all other programs
 esac
 `;
 }
+
+/** Lines that set `acts` to the program of a doorbell, which is the first word after `--`. */
+const ACTS_LINES = `for word; do case $acts in --) acts=$word && break ;; esac; [ "$word" != -- ] || acts=--; done
+`;
+
+/** Lines that permit the program of a doorbell. */
+const ACTS_PERMITTED = `  case $acts in *,*) later "$acts contains a comma, which a permission cannot express" ;; esac
+  [ -z "$allowed" ] || case $acts in /*) allowed=$allowed--allow-run=$acts$newline ;; esac
+`;
 
 /** Returns lines that set the permissions without a sandbox. */
 function wideLines(rights: string): string {
@@ -119,7 +132,9 @@ function wideLines(rights: string): string {
   });
   return rights === ""
     ? `  case $program in\n${lines.join("")}  esac\n  [ "$name" = countersign ] || export NO_COLOR=1\n`
-    : `  wide=${flagLines("read write run")}\n  export NO_COLOR=1 # the output is copied into logs and bounces\n`;
+    : `${rights === "doorbell" ? ACTS_PERMITTED : ""}  wide=${
+      flagLines("read write run")
+    }\n  export NO_COLOR=1 # the output is copied into logs and bounces\n`;
 }
 
 /** Returns lines that permit the socket `lookup` and nothing else. Deno requires three permissions for it. */

@@ -9,6 +9,7 @@ export interface Programs {
   readonly shim: string;
   readonly countersign: string;
   readonly hook: string;
+  readonly doorbell: string;
   /** The client of hooks/queue. */
   readonly ask: string;
   /** The folder of the programs for tcpserver. */
@@ -24,11 +25,15 @@ srs_domain = "srs.example.org"
 [transport]
 preset = "sendmail"
 command = ["/bin/sh", "-c", "exec cat >out", "sh"]
+
+[[doorbell]]
+name = "svc"
+address = "svc@example.org"
 `;
 const MAIL = "From: you@example.org\nTo: somebody@example.net\n\nHello.\n";
 
 /** Runs the programs. @throws {Error} with the path and the output of a program that fails */
-export async function prove({ shim, countersign, hook, ask, submit, cache }: Programs): Promise<void> {
+export async function prove({ shim, countersign, hook, doorbell, ask, submit, cache }: Programs): Promise<void> {
   const home = Deno.makeTempDirSync({ prefix: "countersign-" });
   const at = (name: string) => `${home}/${name}`;
   const env = {
@@ -63,6 +68,8 @@ export async function prove({ shim, countersign, hook, ask, submit, cache }: Pro
     const returned = Deno.readTextFileSync(at("out"));
     await run([hook], 0, bounce(returned));
     await run([hook], 99, bounce(MAIL));
+    Deno.writeTextFileSync(at("config/countersign/doorbell-keys"), keyOfToday(), { mode: 0o600 });
+    await run([doorbell, "--recipient", "svc@example.org", "--", "/bin/true"], 99, MAIL);
     await run([ask, "data"], 75, `F\0Tyou@example.org\0\0${MAIL}`); // nobody answers here
     await run([`${submit}/authup`, "smtp", "/bin/false"], 0, "EHLO me\r\nQUIT\r\n");
     await run([`${submit}/fixsmtpio`, "/bin/cat"], 0);

@@ -132,6 +132,11 @@ export class Home {
     return this.run([`${ROOT}/hooks/incoming`, ...args], input, env);
   }
 
+  /** Runs hooks/doorbell of the checkout. */
+  doorbell(args: string[], input: string | Uint8Array, env: Record<string, string> = {}): Promise<Ran> {
+    return this.run([`${ROOT}/hooks/doorbell`, ...args], input, env);
+  }
+
   [Symbol.dispose](): void {
     // A shell that is exiting may still write its history here while the folder is being removed.
     for (let left = 20; left > 0; left--) {

@@ -5,6 +5,7 @@ import { Fail, provesMissing } from "../../lib/fail.ts";
 import type { Identity } from "../../lib/settings/identity.ts";
 import { type Key, parseKeys } from "../../lib/settings/keys.ts";
 import { plainLists } from "../../lib/settings/lists.ts";
+import type { Service } from "../../lib/settings/doorbell.ts";
 import { type Moved, parseMoved } from "../../lib/settings/moved.ts";
 import { NO_IDENTITY, parseConfig, type Settings } from "../../lib/settings/parse.ts";
 import { plainEnv } from "./environment.ts";
@@ -97,6 +98,12 @@ export function loadIdentities(settings: Settings): Identity[] {
 export function readForwardingKeys({ forwarding: { keys: path } }: Settings): Key[] {
   const fix = "countersign keys new --forwarding";
   return parseKeys(readPrivateFile("Key file", path, 0o037, { lent: true, fix }), path);
+}
+
+/** Returns the keys of a doorbell. @throws {Fail} `config`; `permission` if others can read the file */
+export function readDoorbellKeys({ name, keys: path }: Service): Key[] {
+  const fix = `countersign keys new --doorbell ${name}`;
+  return parseKeys(readPrivateFile("Key file", path, 0o077, { fix }), path);
 }
 
 /** Returns the password in a file, its only line. @throws {Fail} `config`; `permission` if others can read the file */

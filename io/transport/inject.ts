@@ -154,7 +154,7 @@ async function write(
 }
 
 /** Keeps the last line of a program's output. A grandchild may keep the pipe open, so this does not wait for its end. */
-class Tail {
+export class Tail {
   #text = "";
   #reader: ReadableStreamDefaultReader<Uint8Array>;
   #read: Promise<void>;

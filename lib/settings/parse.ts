@@ -2,6 +2,7 @@
 import { parse, TomlDate, TomlError } from "smol-toml";
 import { checkAccounts } from "./accounts.ts";
 import { parseAddress } from "../address.ts";
+import { checkDoorbells, type Service } from "./doorbell.ts";
 import { Fail, quote, reason } from "../fail.ts";
 import { identityOf } from "./identity.ts";
 import type { PlainLists } from "./lists.ts";
@@ -23,6 +24,7 @@ export interface Settings extends Values<typeof TOP>, TableValues<typeof TABLES>
   readonly rule: readonly Rule[];
   /** The accounts as configured; see `accountsIn()`. */
   readonly account: readonly Values<typeof REPEATED.account>[];
+  readonly doorbell: readonly Service[];
 }
 
 type TableValues<T> = { readonly [N in keyof T]: Values<T[N]> };
@@ -105,6 +107,7 @@ export function parseConfig(text: string, place: ConfigSource): Settings {
     identity: many(REPEATED.identity, "identity"),
     rule: many(REPEATED.rule, "rule"),
     account: many(REPEATED.account, "account"),
+    doorbell: many(REPEATED.doorbell, "doorbell"),
     ...eachTable(TABLES, one),
   };
   together(settings, wrong);
@@ -204,6 +207,7 @@ function together(settings: Settings, wrong: Wrong): void {
     throw wrong("transport", "command", 0, `transport.command cannot be used with via = "${via}"`);
   }
   checkAccounts(settings, wrong);
+  checkDoorbells(settings, (name, nth, what, fix) => wrong("doorbell", name, nth, what, fix));
 }
 
 const domainOf = (address: string): string => address.slice(address.lastIndexOf("@") + 1).toLowerCase();

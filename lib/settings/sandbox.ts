@@ -15,8 +15,11 @@ import { folderOfUsers, parseAuth } from "./submission.ts";
 /** A kind of Deno permission. Access to environment and user id is always granted. */
 export type Right = "read" | "write" | "run" | "net";
 
-/** The shim, the hook, the additional permissions of the hook with `--forward`, `countersign serve` and `submitd`. */
-export type Program = "shim" | "incoming" | "forward" | "serve" | "submitd";
+/**
+ * The shim, the hook, the additional permissions of the hook with `--forward`, the doorbell, `countersign serve` and
+ * `submitd`.
+ */
+export type Program = "shim" | "incoming" | "forward" | "doorbell" | "serve" | "submitd";
 
 /** A permission of a program. */
 export interface Permission {
@@ -102,6 +105,17 @@ export function permissions(
     give("forward", "write", ...out);
     give("forward", "run", ...injector);
     give("forward", "net", ...server);
+  }
+
+  // The doorbell needs no key of an identity. Its launcher permits the program on its command line.
+  if (settings.doorbell.length > 0) {
+    const identityKeys = settings.identity.map((one) => one.keys);
+    const bell = settled.filter((one) => !identityKeys.includes(one));
+    const own = settings.doorbell.flatMap((one) => [one.keys, one.terms]);
+    give("doorbell", "read", ...bell, ...own, settings.state.folder, ...out, ...login);
+    give("doorbell", "write", settings.state.folder, ...out);
+    give("doorbell", "run", PRINTENV, KILL, ...injector);
+    give("doorbell", "net", ...server);
   }
 
   // Users with settings of their own are restricted to the programs and servers in this file.

@@ -3,6 +3,7 @@
  * settings, docs/settings.md, countersign.conf(5) and the error messages are made from it.
  */
 import { PRESET_NAMES } from "./presets.ts";
+import { DOORBELL } from "./doorbell.ts";
 import { SERVER } from "./server.ts";
 import { parseAddress } from "../address.ts";
 import {
@@ -154,6 +155,7 @@ export const REPEATED = {
         "domain. If the rules give a weaker one, that is used. Empty: no restriction.",
     ),
   },
+  doorbell: DOORBELL,
 };
 
 /** All other tables. */

@@ -1,0 +1,56 @@
+/**
+ * Recognizes mail that no person has written, which must not be answered (RFC 3834 section 2) and cannot confirm
+ * anything.
+ */
+import { type Header, value, values } from "../../lib/message.ts";
+import { contentType } from "../../lib/mime.ts";
+import { addressIn, isUnreadable, type Received } from "../delivery.ts";
+import { isBounceSender } from "../verdict.ts";
+
+/** Maximum number of Received fields. More are the sign of a loop (RFC 5321 section 6.3). */
+const MAX_RECEIVED = 30;
+
+/** Returns why this message cannot confirm: it does not come from a person; undefined if it may. */
+export function automatic({ sender }: Received, header: Header): string | undefined {
+  if (sender === undefined) return "the envelope sender is unknown";
+  if (isBounceSender(sender)) return "it comes from the null sender or a mailer daemon";
+  const submitted = values(header, "Auto-Submitted").find((one) => !/^no\s{0,16}(?:[;(]|$)/i.test(one));
+  if (submitted !== undefined) return "it has an Auto-Submitted field";
+  const precedence = values(header, "Precedence").find((one) => /^(?:bulk|junk|list|auto_reply)\b/i.test(one));
+  return precedence === undefined ? undefined : "its Precedence is that of bulk mail";
+}
+
+/** Returns why this request must not be answered with a challenge; undefined if it may. */
+export function unanswerable(
+  envelope: Received,
+  header: Header,
+  service: { readonly address: string },
+): string | undefined {
+  const why = automatic(envelope, header);
+  if (why !== undefined) return why;
+  if (header.some(({ name }) => /^(?:list-|mailing-list$)/i.test(name))) return "it comes from a mailing list";
+  const suppress = value(header, "X-Auto-Response-Suppress");
+  if (suppress !== undefined && /\b(?:all|oof|autoreply)\b/i.test(suppress)) return "it asks for no automatic response";
+  if (contentType(header).type === "multipart/report") return "it is a report";
+  const own = service.address.toLowerCase();
+  if (values(header, "X-Loop").some((one) => one.toLowerCase() === own)) return "it is a challenge of this service";
+  const received = header.filter(({ name }) => name.length === 8 && name.toLowerCase() === "received").length;
+  return received > MAX_RECEIVED ? `it has ${received} Received fields` : undefined;
+}
+
+/** Addresses of programs and of people who did not write: RFC 3834 section 2, and senders that read no reply. */
+const DAEMONS =
+  /^(?:mailer-daemon|postmaster|listserv|listproc|majordomo|mdaemon|owner-.*|.*-(?:owner|request|bounces?|return|errors?)(?:[-+=].*)?|(?:bounces?|return)[-+=].*|(?:.*[-_.+])?(?:no|do-?not)[-_.]?reply(?:[-_.+].*)?)$/i;
+
+/** Returns why this address must not be asked; undefined if it may. */
+export function unaskable(address: string, service: { readonly address: string }): string | undefined {
+  const parsed = isUnreadable(address) ? undefined : addressIn(address);
+  if (parsed === undefined || address.length > 254) return "its address is not well formed";
+  if (DAEMONS.test(parsed.local)) return "its address is that of a program";
+  const [own, local] = [service.address.toLowerCase(), parsed.local.toLowerCase()];
+  const at = own.lastIndexOf("@");
+  const same = parsed.domain.toLowerCase() === own.slice(at + 1);
+  const ours = same &&
+    (local === own.slice(0, at) || /^[-+]confirm/.test(local.slice(at)) && local.startsWith(own.slice(0, at)));
+  return ours ? "its address is that of this service" : undefined;
+}

@@ -1,0 +1,81 @@
+/**
+ * Whom to ask about a message. The envelope sender is asked, because mail servers check it, and because a challenge to
+ * the From of a forged message would reach its victim. From is asked instead where it certainly belongs to the same
+ * people.
+ */
+import { type Address, canonical, parseAddressList, sameAddress } from "../../lib/address.ts";
+import { type Header, values } from "../../lib/message.ts";
+import type { Identity } from "../../lib/settings/identity.ts";
+import type { Service } from "../../lib/settings/doorbell.ts";
+import { addressIn, isUnreadable, type Received } from "../delivery.ts";
+import { automatic, unanswerable, unaskable } from "./automatic.ts";
+import { resultsOf } from "./results.ts";
+
+/** The address to ask; or why nobody is asked, with the address that would be asked, if any. */
+export type Asked = { readonly address: Address; readonly not?: string } | {
+  readonly address?: undefined;
+  readonly not: string;
+};
+
+/** Maximum length of a From field that is parsed. */
+const MAX_FROM_LENGTH = 2000;
+
+/** Returns the only address in the only From field; undefined when there is none or more than one. */
+export function onlyAuthor(header: Header): Address | undefined {
+  const [from, ...more] = values(header, "From");
+  if (from === undefined || more.length > 0 || from.length > MAX_FROM_LENGTH) return undefined;
+  try {
+    const [mailbox, ...others] = parseAddressList(from);
+    return others.length === 0 ? mailbox?.address ?? undefined : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Returns whom to ask.
+ *
+ * @param given the address that the caller has found, which replaces the envelope sender and From
+ */
+export function whomToAsk(
+  envelope: Received,
+  header: Header,
+  { service, identities }: { readonly service: Service; readonly identities: readonly Identity[] },
+  given?: Address,
+): Asked {
+  const { sender } = envelope;
+  const envelopeSender = typeof sender === "string" && !isUnreadable(sender) ? addressIn(sender) : undefined;
+  const author = onlyAuthor(header);
+  const { trust_results } = service;
+  const results = resultsOf(header, trust_results);
+  const passed = author !== undefined && results.dmarc === author.domain.toLowerCase();
+  const address = given ??
+    (author !== undefined && (passed || belongs(author, envelopeSender, identities)) ? author : envelopeSender);
+  // With an address of its own, the caller may not know the envelope.
+  const bare = given !== undefined && sender === undefined ? { ...envelope, sender: canonical(given) } : envelope;
+  if (address === undefined) return { not: automatic(bare, header) ?? "its sender is not well formed" };
+  const trusted = passed || results.spf !== undefined && results.spf === envelopeSender?.domain.toLowerCase();
+  const not = unanswerable(bare, header, service) ?? unaskable(canonical(address), service) ??
+    (trust_results !== "" && !trusted
+      ? `${trust_results} shows no pass of DMARC or SPF`
+      : trust_results === "" && results.failed
+      ? "its Authentication-Results show a failure"
+      : undefined);
+  return not === undefined ? { address } : { address, not };
+}
+
+/**
+ * Returns whether the author is certainly of the same organisation as the envelope sender: in the same domain, or an
+ * identity whose SRS domain it is. A parent domain is not enough: it may be github.io, or co.uk.
+ */
+function belongs(author: Address, sender: Address | undefined, identities: readonly Identity[]): boolean {
+  if (sender === undefined) return false;
+  const [from, envelope] = [author.domain.toLowerCase(), sender.domain.toLowerCase()];
+  return from === envelope ||
+    identities.some(({ srsDomain, address }) => srsDomain === envelope && address.domain.toLowerCase() === from);
+}
+
+/** Returns whether this address is the single author of the message, so that a program may act for it. */
+export function isAuthor(address: Address, author: Address | undefined): boolean {
+  return author !== undefined && sameAddress(address, author);
+}

@@ -1,0 +1,165 @@
+/** The state of a doorbell in the files of one folder, `doorbell/NAME` below `state.folder`. */
+import type { Address } from "../../../lib/address.ts";
+import { dayOf } from "../../../lib/date.ts";
+import type { Key } from "../../../lib/settings/keys.ts";
+import type { Service } from "../../../lib/settings/doorbell.ts";
+import type { Facts, Lookup, Standing } from "../../../incoming/doorbell/decide.ts";
+import { parseAddress } from "../../../lib/address.ts";
+import { daily } from "../daily.ts";
+import { addressHashes, expireAddresses, forgetAddress, listAddresses, setStanding, standingOf } from "./addresses.ts";
+import {
+  claimHeld,
+  expireHeld,
+  findHeld,
+  heldIn,
+  hold,
+  listHeld,
+  markChallenged,
+  openHeld,
+  removeHeld,
+} from "./held.ts";
+import { type HeldName, nextToChallenge, toEvict } from "./names.ts";
+import { expireCounters, withQuota } from "./quota.ts";
+import type { Challenged, Claim, ExpiredCounts, HeldItem, HeldRecord, ListedAddress } from "./store.ts";
+
+/** A challenge that this process has to send. */
+export interface DueChallenge {
+  readonly id: string;
+  readonly record: HeldRecord;
+  /** The beginning of the request. */
+  readonly prefix: Uint8Array;
+  /** Notes that it could not be sent, so that it is sent later. */
+  failed(): void;
+}
+
+/** Bytes of a request that are read to quote it. */
+const QUOTED_BYTES = 64 * 1024;
+
+/** Part of the bytes for held messages that one message may take. */
+const SHARE = 10;
+
+/** The state of one service. */
+export class DoorbellFiles {
+  readonly #folder: string;
+
+  constructor(state: string, readonly service: Service, readonly keys: readonly Key[], readonly now: Date) {
+    this.#folder = `${state}/doorbell/${service.name}`;
+  }
+
+  /** Looks up what a decision needs. */
+  lookUp(lookup: Lookup): Facts {
+    if (lookup.need === "held") return { held: findHeld(this.#folder, lookup.id) ?? null };
+    return { standing: this.standing(parseAddress(lookup.address)) ?? null };
+  }
+
+  /** Returns whether a message with this ID is here, in whatever state: then it was delivered before. */
+  has(id: string): boolean {
+    return findHeld(this.#folder, id) !== undefined;
+  }
+
+  /**
+   * Holds a message, and removes others that are beyond the limits.
+   *
+   * @returns how many were removed
+   * @throws {TooLarge}; {Fail} `temporary`
+   */
+  async hold(
+    id: string,
+    record: HeldRecord,
+    message: AsyncIterable<Uint8Array>,
+    challenged: Challenged,
+  ): Promise<number> {
+    const { max_held, max_bytes } = this.service;
+    const limit = Math.floor(max_bytes / SHARE);
+    await hold(this.#folder, id, record, message, { challenged, limit, now: this.now });
+    return toEvict(heldIn(this.#folder), max_held, max_bytes).filter((one) => removeHeld(this.#folder, one)).length;
+  }
+
+  /** Claims a message. Of several processes one gets it. @param from where an administrator claims it from */
+  claim(id: string, from?: "held" | "kept" | "interrupted"): Claim | undefined {
+    return claimHeld(this.#folder, id, from);
+  }
+
+  /** Lists all messages, oldest first. */
+  list(): (HeldItem & { readonly record: HeldRecord })[] {
+    return listHeld(this.#folder);
+  }
+
+  /**
+   * Returns the next request whose challenge is due, after counting it; undefined if there is none, or none may be sent
+   * in this hour. Requests of an address that has had enough challenges are not challenged.
+   */
+  async nextChallenge(): Promise<DueChallenge | undefined> {
+    for (;;) {
+      const held = await this.#nextDue();
+      if (held === undefined || held === "none") return undefined;
+      if (held === "skipped") continue;
+      const opened = openHeld(this.#folder, held);
+      if (opened === undefined) continue;
+      const { record, file } = opened;
+      const prefix = new Uint8Array(QUOTED_BYTES);
+      const count = file.readSync(prefix) ?? 0;
+      file.close();
+      const failed = () => void markChallenged(this.#folder, held, "later");
+      return { id: held.id, record, prefix: prefix.subarray(0, count), failed };
+    }
+  }
+
+  async #nextDue(): Promise<HeldName | "skipped" | "none"> {
+    // Most messages find nothing to do, and need no lock.
+    if (!heldIn(this.#folder).some(({ challenged }) => challenged === "later")) return "none";
+    return await withQuota(this.#folder, this.now, (quota) => {
+      if (quota.left(this.service.hourly) <= 0) return "none";
+      const next = nextToChallenge(heldIn(this.#folder), quota.turn());
+      if (next === undefined) return "none";
+      const opened = openHeld(this.#folder, next);
+      if (opened === undefined) return "skipped";
+      opened.file.close();
+      const [hash] = addressHashes(this.keys, parseAddress(opened.record.address), this.now);
+      const may = hash !== undefined && quota.mayAsk(hash) && opened.record.expires >= dayOf(this.now);
+      const marked = markChallenged(this.#folder, next, may ? "sent" : "never");
+      if (marked === undefined || !may) return "skipped";
+      quota.setTurn(next.domain);
+      quota.count(hash);
+      return marked;
+    });
+  }
+
+  /** Returns what is known about an address. */
+  standing(address: Address): Standing | undefined {
+    return standingOf(this.#folder, addressHashes(this.keys, address, this.now), this.now);
+  }
+
+  /** Notes what is known about an address. @param until the last day, for remembered addresses */
+  setStanding(address: Address, standing: Standing, until?: number): void {
+    const hashes = addressHashes(this.keys, address, this.now);
+    forgetAddress(this.#folder, hashes.slice(1));
+    if (hashes[0] !== undefined) setStanding(this.#folder, hashes[0], address, standing, until);
+  }
+
+  /** Forgets an address. @returns whether anything was known about it */
+  forget(address: Address): boolean {
+    return forgetAddress(this.#folder, addressHashes(this.keys, address, this.now));
+  }
+
+  /** Lists the addresses. */
+  addresses(): ListedAddress[] {
+    return listAddresses(this.#folder, this.now);
+  }
+
+  /** Removes what has expired. */
+  expire(): ExpiredCounts {
+    const before = new Date(this.now.getTime() - (this.service.lifetime + 1) * 86_400_000);
+    const held = expireHeld(this.#folder, before);
+    expireCounters(this.#folder, this.now);
+    return { held, addresses: expireAddresses(this.#folder, this.now) };
+  }
+
+  /** Does that with the first message of a day. @param report gets the counts */
+  async expireDaily(report: (counts: ExpiredCounts) => void): Promise<void> {
+    await daily(this.#folder, "expire", this.now, () => {
+      report(this.expire());
+      return true;
+    });
+  }
+}

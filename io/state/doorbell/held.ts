@@ -1,0 +1,310 @@
+/**
+ * Held messages as files below the folder of a service:
+ *
+ *     held/tmp, held/new, held/cur     a maildir; names.ts describes the names
+ *     running/ID                       claimed: its program runs, or was interrupted
+ *     kept/ID                          its program was killed
+ *     done/ID                          an empty file, by which a second confirmation is recognized
+ *
+ * A message changes its state by a rename, because of several processes, or machines on a shared disk, that rename the
+ * same file exactly one succeeds. Each file begins with a field that contains the record; the original follows.
+ */
+import { concat, utf8 } from "../../../lib/bytes.ts";
+import { Fail, provesMissing, reason } from "../../../lib/fail.ts";
+import type { HeldFact } from "../../../incoming/doorbell/decide.ts";
+import { syncFolder, tryRemove, writeAll } from "../../system/files.ts";
+import { checkLauncher } from "../../transport/commit.ts";
+import { domainDigest, type HeldName, parseName, printName } from "./names.ts";
+import type { Challenged, Claim, HeldItem, HeldRecord } from "./store.ts";
+
+/** The field at the beginning of each file. */
+const FIELD = "X-Doorbell: ";
+/** Maximum length of the field, in bytes. */
+const MAX_RECORD_BYTES = 64 * 1024;
+
+/** The message is too large to be held. */
+export class TooLarge extends Fail {
+  constructor(limit: number) {
+    super("data", `The message is larger than ${limit} bytes`);
+  }
+}
+
+/**
+ * Holds a message. When this returns, it is on disk.
+ *
+ * @returns its name
+ * @throws {TooLarge}; {Fail} `temporary`
+ */
+export async function hold(
+  folder: string,
+  id: string,
+  record: HeldRecord,
+  message: AsyncIterable<Uint8Array>,
+  { challenged, limit, now }: { readonly challenged: Challenged; readonly limit: number; readonly now: Date },
+): Promise<HeldName> {
+  const draft = `${folder}/held/tmp/${id}.${Deno.pid}.${crypto.randomUUID()}`;
+  try {
+    for (const one of ["held/tmp", "held/new", "held/cur"]) {
+      Deno.mkdirSync(`${folder}/${one}`, { recursive: true, mode: 0o700 });
+    }
+    let size = 0;
+    {
+      const file = Deno.openSync(draft, { write: true, createNew: true, mode: 0o600 });
+      try {
+        writeAll(file, utf8(`${FIELD}${JSON.stringify(record)}\n`));
+        for await (const chunk of message) {
+          size += chunk.length;
+          if (size > limit) throw new TooLarge(limit);
+          writeAll(file, chunk);
+        }
+        file.syncSync();
+      } finally {
+        file.close();
+      }
+    }
+    const time = Math.floor(now.getTime() / 1000);
+    const name = printName({ time, id, domain: domainDigest(record.address), size, challenged });
+    checkLauncher();
+    Deno.renameSync(draft, `${folder}/held/new/${name}`);
+    syncFolder(`${folder}/held/new`);
+    return parseName(name)!;
+  } catch (error) {
+    tryRemove(draft);
+    throw error instanceof Fail ? error : trouble(folder, error);
+  }
+}
+
+/** Returns the held messages. */
+export function heldIn(folder: string): HeldName[] {
+  return ["new", "cur"].flatMap((one) => namesIn(`${folder}/held/${one}`))
+    .flatMap((name) => parseName(name) ?? []);
+}
+
+/** Returns the path of a held message, which a mail program may have moved to cur. */
+function pathOf(folder: string, name: string): string {
+  const at = `${folder}/held/new/${name}`;
+  return name.includes(":") || !exists(at) ? `${folder}/held/cur/${name}` : at;
+}
+
+/** Finds a message by its ID. */
+export function findHeld(folder: string, id: string): HeldFact | undefined {
+  const name = heldIn(folder).find((one) => one.id === id);
+  const record = name && readRecord(pathOf(folder, name.name));
+  if (record !== undefined) return { state: "held", ...people(record) };
+  for (const state of ["running", "kept"] as const) {
+    const found = readRecord(`${folder}/${state}/${id}`);
+    if (found !== undefined) return { state, ...people(found) };
+  }
+  // It may have been moved since: claimed after the list was read, or settled again.
+  if (exists(`${folder}/done/${id}`)) return { state: "done" };
+  const again = name === undefined ? undefined : heldIn(folder).find((one) => one.id === id);
+  const held = again && readRecord(pathOf(folder, again.name));
+  return held && { state: "held", ...people(held) };
+}
+
+const people = ({ address, author }: HeldRecord) => ({ address, ...(author !== undefined && { author }) });
+
+/** Returns the record of a held message, and where its original begins. */
+export function openHeld(folder: string, { name }: HeldName): { record: HeldRecord; file: Deno.FsFile } | undefined {
+  return openRecord(pathOf(folder, name));
+}
+
+/**
+ * Notes whether the message was challenged. Of several processes one succeeds, so that one challenge is sent.
+ *
+ * @returns the new name; undefined if another process was first
+ */
+export function markChallenged(folder: string, held: HeldName, challenged: Challenged): HeldName | undefined {
+  const name = printName({ ...held, challenged });
+  try {
+    Deno.renameSync(pathOf(folder, held.name), `${folder}/held/new/${name}`);
+    syncFolder(`${folder}/held/new`);
+  } catch (error) {
+    if (provesMissing(error)) return undefined;
+    throw trouble(folder, error);
+  }
+  return parseName(name);
+}
+
+/** Claims a message, which is then running. Of several processes one gets it, the others get undefined. */
+export function claimHeld(
+  folder: string,
+  id: string,
+  from: "held" | "kept" | "interrupted" = "held",
+): Claim | undefined {
+  const held = heldIn(folder).find((one) => one.id === id);
+  const [source, target] = [
+    from === "held" ? held && pathOf(folder, held.name) : `${folder}/${from === "kept" ? "kept" : "running"}/${id}`,
+    `${folder}/running/${id}`,
+  ];
+  if (source === undefined) return undefined;
+  try {
+    Deno.mkdirSync(`${folder}/running`, { recursive: true, mode: 0o700 });
+    checkLauncher();
+    if (from !== "interrupted") Deno.renameSync(source, target);
+    syncFolder(`${folder}/running`);
+  } catch (error) {
+    if (provesMissing(error)) return undefined;
+    throw error instanceof Fail ? error : trouble(folder, error);
+  }
+  const opened = openRecord(target);
+  if (opened === undefined) return undefined;
+  const { record, file } = opened;
+  if (!file.tryLockSync(true)) { // only an administrator's claim of an interrupted message can get here
+    file.close();
+    return undefined;
+  }
+  const start = file.seekSync(0, Deno.SeekMode.Current);
+  return {
+    id,
+    record,
+    body: () => contentOf(file, start),
+    settle: (state) => {
+      try {
+        if (state === "held") {
+          const size = file.statSync().size - start;
+          const time = held?.time ?? Math.floor(Date.now() / 1000);
+          const domain = domainDigest(record.address);
+          const name = printName({ time, id, domain, size, challenged: held?.challenged ?? "never" });
+          Deno.renameSync(target, `${folder}/held/new/${name}`);
+          syncFolder(`${folder}/held/new`);
+        } else {
+          Deno.mkdirSync(`${folder}/${state}`, { recursive: true, mode: 0o700 });
+          Deno.renameSync(target, `${folder}/${state}/${id}`);
+          syncFolder(`${folder}/${state}`);
+          if (state === "done") {
+            Deno.truncateSync(`${folder}/done/${id}`);
+            const now = new Date();
+            Deno.utimeSync(`${folder}/done/${id}`, now, now);
+          }
+        }
+      } catch (error) {
+        throw trouble(folder, error);
+      } finally {
+        file.unlockSync();
+        file.close();
+      }
+    },
+  };
+}
+
+/** Removes a held message. @returns whether it was there */
+export function removeHeld(folder: string, { name }: HeldName): boolean {
+  try {
+    Deno.removeSync(pathOf(folder, name));
+    return true;
+  } catch (error) {
+    if (provesMissing(error)) return false;
+    throw trouble(folder, error);
+  }
+}
+
+/** Lists all messages with their records, oldest first. */
+export function listHeld(folder: string): (HeldItem & { readonly record: HeldRecord })[] {
+  const held = heldIn(folder).flatMap((one) => {
+    const { id, time, size, challenged } = one;
+    const record = readRecord(pathOf(folder, one.name));
+    return record === undefined ? [] : [{ id, time, size, challenged, record, state: "held" as const }];
+  });
+  const others = (["running", "kept"] as const).flatMap((state) =>
+    namesIn(`${folder}/${state}`).flatMap((id) => {
+      const opened = openRecord(`${folder}/${state}/${id}`);
+      if (opened === undefined) return [];
+      const { record, file } = opened;
+      const start = file.seekSync(0, Deno.SeekMode.Current);
+      const { mtime, size } = file.statSync();
+      const free = state === "kept" || file.tryLockSync(true);
+      if (free && state !== "kept") file.unlockSync();
+      file.close();
+      const time = Math.floor((mtime?.getTime() ?? 0) / 1000);
+      const real: HeldItem["state"] = state === "running" && free ? "interrupted" : state;
+      return [{ id, time, size: size - start, record, state: real }];
+    })
+  );
+  return [...held, ...others].sort((a, b) => a.time - b.time);
+}
+
+/** Removes held messages that arrived before a time, what is left of done ones, and drafts. @returns how many were held */
+export function expireHeld(folder: string, before: Date): number {
+  const seconds = Math.floor(before.getTime() / 1000);
+  const gone = heldIn(folder).filter((one) => one.time < seconds && removeHeld(folder, one)).length;
+  for (const path of ["done", "held/tmp"]) {
+    for (const name of namesIn(`${folder}/${path}`)) {
+      const at = `${folder}/${path}/${name}`;
+      const time = mtimeOf(at);
+      if (time !== undefined && time < before) tryRemove(at);
+    }
+  }
+  return gone;
+}
+
+function readRecord(path: string): HeldRecord | undefined {
+  const opened = openRecord(path);
+  opened?.file.close();
+  return opened?.record;
+}
+
+/** Opens a file and reads its record; the file is then at the beginning of the original. */
+function openRecord(path: string): { record: HeldRecord; file: Deno.FsFile } | undefined {
+  let file: Deno.FsFile;
+  try {
+    file = Deno.openSync(path, { read: true, write: true }); // on NFS only such a file can be locked
+  } catch (error) {
+    if (provesMissing(error)) return undefined;
+    throw trouble(path, error);
+  }
+  try {
+    let bytes = new Uint8Array(0);
+    const buffer = new Uint8Array(4096);
+    for (let count; (count = file.readSync(buffer)) !== null;) {
+      bytes = concat(bytes, buffer.subarray(0, count));
+      const end = bytes.indexOf(10);
+      if (end < 0 && bytes.length < MAX_RECORD_BYTES) continue;
+      const line = new TextDecoder().decode(bytes.subarray(0, Math.max(end, 0)));
+      if (!line.startsWith(FIELD)) break;
+      file.seekSync(end + 1, Deno.SeekMode.Start);
+      return { record: JSON.parse(line.slice(FIELD.length)), file };
+    }
+    throw new Error("it does not begin with a record");
+  } catch (error) {
+    file.close();
+    throw trouble(path, error);
+  }
+}
+
+async function* contentOf(file: Deno.FsFile, start: number): AsyncGenerator<Uint8Array> {
+  file.seekSync(start, Deno.SeekMode.Start);
+  const buffer = new Uint8Array(64 * 1024);
+  for (let count; (count = await file.read(buffer)) !== null;) yield buffer.subarray(0, count);
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+  } catch (error) {
+    if (provesMissing(error)) return [];
+    throw trouble(folder, error);
+  }
+}
+
+function mtimeOf(path: string): Date | undefined {
+  try {
+    return Deno.lstatSync(path).mtime ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    if (provesMissing(error)) return false;
+    throw trouble(path, error);
+  }
+}
+
+export function trouble(folder: string, error: unknown): Fail {
+  return new Fail("temporary", `Held messages cannot be used: ${reason(error)}`, { file: folder, cause: error });
+}

@@ -1,0 +1,79 @@
+/** The names of held messages, from which everything is known that is needed to list, evict and challenge them. */
+import { digest } from "../../../lib/digest.ts";
+import type { Challenged } from "./store.ts";
+
+/** A held message, as its name describes it: `TIME.ID.DOMAIN.SIZE.CHALLENGED`. */
+export interface HeldName {
+  /** The whole name, perhaps with flags that a mail program has added. */
+  readonly name: string;
+  readonly time: number;
+  readonly id: string;
+  /** A digest of the domain that is asked. */
+  readonly domain: string;
+  readonly size: number;
+  readonly challenged: Challenged;
+}
+
+const NAME = /^(\d{1,12})\.([a-z2-7]{12})\.([0-9a-f]{16})\.(\d{1,12})\.(later|sent|never)(?::2,\w*)?$/;
+
+/** Parses a name; undefined if it is not one of ours. */
+export function parseName(name: string): HeldName | undefined {
+  const [, time, id, domain, size, challenged] = NAME.exec(name) ?? [];
+  if (id === undefined) return undefined;
+  return { name, time: Number(time), id, domain: domain!, size: Number(size), challenged: challenged as Challenged };
+}
+
+/** Formats a name. */
+export function printName({ time, id, domain, size, challenged }: Omit<HeldName, "name">): string {
+  return `${time}.${id}.${domain}.${size}.${challenged}`;
+}
+
+/** Returns the digest of an address's domain. */
+export function domainDigest(address: string): string {
+  return digest(address.slice(address.lastIndexOf("@") + 1).toLowerCase()).slice(0, 16);
+}
+
+/** Returns the key by which most of them are grouped: what the domain with most of it has. */
+function largest(all: readonly HeldName[], weight: (one: HeldName) => number): string {
+  const sums = new Map<string, number>();
+  for (const one of all) sums.set(one.domain, (sums.get(one.domain) ?? 0) + weight(one));
+  const most = Math.max(...sums.values());
+  const domains = new Set([...sums].filter(([, sum]) => sum === most).map(([domain]) => domain));
+  return [...all].filter(({ domain }) => domains.has(domain)).sort(byWorth)[0]!.domain;
+}
+
+const RANK: Record<Challenged, number> = { never: 0, later: 1, sent: 2 };
+
+/** Among equals, those go first that nobody was asked about, then the oldest. */
+const byWorth = (a: HeldName, b: HeldName) =>
+  RANK[a.challenged] - RANK[b.challenged] || a.time - b.time || (a.id < b.id ? -1 : 1);
+
+/**
+ * Returns the messages that must go so that the others are within the limits: the oldest of the domain that holds most,
+ * so that a flood from one domain does not displace the messages of others.
+ */
+export function toEvict(held: readonly HeldName[], maxCount: number, maxBytes: number): HeldName[] {
+  const left = [...held].sort((a, b) => a.time - b.time || (a.id < b.id ? -1 : 1));
+  const out: HeldName[] = [];
+  let bytes = left.reduce((sum, { size }) => sum + size, 0);
+  while (left.length > maxCount || bytes > maxBytes) {
+    const domain = largest(left, left.length > maxCount ? () => 1 : ({ size }) => size);
+    const at = left.findIndex((one) => one.domain === domain);
+    const [gone] = left.splice(at, 1) as [HeldName];
+    out.push(gone);
+    bytes -= gone.size;
+  }
+  return out;
+}
+
+/**
+ * Returns the message to challenge next: the oldest one of the next domain after `last`, in the order of digests.
+ *
+ * @param last the digest of the domain that was challenged last
+ */
+export function nextToChallenge(held: readonly HeldName[], last: string): HeldName | undefined {
+  const later = held.filter(({ challenged }) => challenged === "later");
+  const domains = [...new Set(later.map(({ domain }) => domain))].sort();
+  const domain = domains.find((one) => one > last) ?? domains[0];
+  return later.filter((one) => one.domain === domain).sort((a, b) => a.time - b.time)[0];
+}

@@ -1,0 +1,156 @@
+/** The settings of a doorbell, `[[doorbell]]`: a service that acts only for people who have confirmed that they asked. */
+import { parseAddress } from "../address.ts";
+import { Fail, quote } from "../fail.ts";
+import { domain, flag, notEmpty, number, oneOf, path, text } from "./values.ts";
+
+/**
+ * Maximum octets of the local part of a service. With `-confirm-ID-EXPIRY-MAC` it must fit into the 64 octets of RFC 5321
+ * section 4.5.3.1.1.
+ */
+export const MAX_SERVICE_OCTETS = 20;
+
+/** The table `[[doorbell]]`. */
+export const DOORBELL = {
+  name: text(
+    undefined,
+    "The name of the service, as given to the hook with `--service`. Repeat `[[doorbell]]` for each service.",
+    serviceName,
+  ),
+  address: text(
+    undefined,
+    "The address of the service. Challenges come from it, and replies to them go to `-confirm-…` below it: mail to both " +
+      "must be delivered to the hook.",
+    serviceAddress,
+  ),
+  keys: path(
+    "doorbell-keys",
+    "The key file for cookies, mode 0600. Services may share one, but not with an identity.",
+    notEmpty,
+  ),
+  delimiter: oneOf(["-", "+"], "-", "The character that separates an extension from the local part: `svc-confirm-…`."),
+  terms: path(
+    "",
+    "A folder with the terms of the service, which a challenge states: text files named after languages, such as `en` and " +
+      "`pt-BR`.",
+  ),
+  language: text(
+    "en",
+    "The language of the terms for people whose message does not name one of the others (Accept-Language, " +
+      "Content-Language).",
+    language,
+  ),
+  confirm: oneOf(
+    ["reply", "subject"],
+    "reply",
+    "How people confirm: by a `reply` to the challenge, or by typing what it states into the `subject`.",
+  ),
+  subject_tag: text(
+    "confirm",
+    'The word in front of the cookie, with `confirm = "subject"`.',
+    tag,
+  ),
+  lifetime: number(
+    1,
+    60,
+    7,
+    "Number of days for which a message is held and can be confirmed. After that it is deleted.",
+  ),
+  remember: number(
+    0,
+    3650,
+    0,
+    "Number of days for which a confirmed address is not asked again. **This is a gate against spam and proves nothing**, " +
+      "because anybody can write the address into From.",
+  ),
+  remember_ok: flag(
+    false,
+    "Also run the program for remembered addresses, without asking. Otherwise each of its messages must be confirmed.",
+  ),
+  i_know: flag(
+    false,
+    "Allow the service to have the address of an identity. **Asking everybody who writes to a person doubles the mail, " +
+      "and most questions go to victims of forgery.**",
+  ),
+  trust_results: text(
+    "",
+    "The host whose Authentication-Results are trusted, by the name that it writes into them; it must add the field to " +
+      "all mail. Then only those are asked for whom it shows a pass of DMARC or SPF.",
+    domain,
+  ),
+  hourly: number(1, 10_000, 60, "Maximum number of challenges in an hour. Further requests are challenged later."),
+  max_held: number(
+    1,
+    10_000,
+    1000,
+    "Maximum number of held messages. Beyond it, the oldest of the domain that has most is deleted.",
+  ),
+  max_bytes: number(
+    10_000,
+    100_000_000_000,
+    100_000_000,
+    "Maximum size of all held messages in bytes. A message of more than a tenth of it is not held.",
+  ),
+  timeout: number(
+    1,
+    86_400,
+    900,
+    "Timeout of the program in seconds. A message whose program is killed is kept, and is not tried again.",
+  ),
+};
+
+/** A service. */
+export type Service = {
+  readonly [N in keyof typeof DOORBELL]: (typeof DOORBELL)[N] extends { read: (...args: never[]) => infer V } ? V
+    : never;
+};
+
+/** Creates an error about a setting: name, index of the service, message, fix. */
+type Wrong = (name: string, nth: number, what: string, fix?: string) => Fail;
+
+/** Checks the services together. @throws {Fail} `config` */
+export function checkDoorbells(
+  { doorbell, identity }: {
+    readonly doorbell: readonly Service[];
+    readonly identity: readonly { readonly address: string; readonly keys: string }[];
+  },
+  wrong: Wrong,
+): void {
+  const seen = new Set<string>();
+  for (const [nth, { name, address, keys }] of doorbell.entries()) {
+    if (seen.has(name)) throw wrong("name", nth, `Service ${quote(name)} is configured twice`);
+    const lower = address.toLowerCase();
+    if (seen.has(lower)) throw wrong("address", nth, `Address ${quote(address)} has two services`);
+    seen.add(name).add(lower);
+    const owner = identity.find((one) => one.keys === keys);
+    if (owner !== undefined) {
+      const what = `doorbell.keys is the key file of ${owner.address}`;
+      throw wrong("keys", nth, what, "set doorbell.keys to another file");
+    }
+  }
+}
+
+/** Checks a name, which is also the name of a folder. */
+function serviceName(value: string): void {
+  if (!/^[a-z0-9][a-z0-9_-]{0,31}$/.test(value)) {
+    throw new Fail("config", `${quote(value)} is not a name of at most 32 letters a-z, digits, _ and -`);
+  }
+}
+
+function serviceAddress(value: string): void {
+  const { local } = parseAddress(value);
+  if (!/^[\w.!#$%&'*/=?^`{|}~+-]+$/.test(local) || local.length > MAX_SERVICE_OCTETS) {
+    throw new Fail("config", `The local part of ${quote(value)} has more than ${MAX_SERVICE_OCTETS} octets, or quotes`);
+  }
+}
+
+function language(value: string): void {
+  if (!/^[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*$/.test(value)) {
+    throw new Fail("config", `${quote(value)} is not a language`);
+  }
+}
+
+function tag(value: string): void {
+  if (!/^[A-Za-z][A-Za-z0-9-]{0,19}$/.test(value)) {
+    throw new Fail("config", `${quote(value)} is not a word of at most 20 letters and digits`);
+  }
+}
