@@ -39,14 +39,14 @@ export async function importKeys(
   const other = otherOwner(secrets, owner, settings, identities);
   if (other !== undefined) throw new Fail("data", `The secret is already in the key file of ${other.name}`);
   // The first key of forwarded mail must sign.
-  const isNew = owner.forwarding && !isThere(owner.file);
+  const isNew = owner.option === "--forwarding" && !isThere(owner.file);
   const sign = options.has("sign") || isNew;
   const added = addKeys(owner, secrets, options, sign, isNew);
   if (added.length === 0) return say("Nothing was imported: the file already contains these secrets");
   if (isNew) say(`Written: ${owner.file}`);
   say(`${added.join(", ")} ${added.length > 1 ? "verify" : "verifies"} for ${owner.name}`);
   if (sign && secrets.some((secret) => secret.length < MIN_SECRET_BYTES)) {
-    const instead = owner.forwarding ? "mail is not rewritten" : "mail is sent unsigned";
+    const instead = owner.option === "--forwarding" ? "mail is not rewritten" : "mail is sent unsigned";
     say(`A secret with fewer than ${MIN_SECRET_BYTES} bytes does not sign: an older key signs, or ${instead}`);
   }
   if (postsrsd !== undefined) compare(postsrsd, settings);

@@ -14,9 +14,10 @@ import { newSecret, nextId, retiredKeys, withLast, withRetired } from "./keyfile
 import { day } from "./option_values.ts";
 import { say } from "./terminal.ts";
 
-const HELP = `Usage: countersign keys list|new|retire|import [--address ADDRESS | --forwarding] [--config FILE]
-Manages the keys of your addresses, and those of forwarded mail. Secrets are never shown, and keys are never deleted: a
-retired key remains in the file as a comment.
+const HELP =
+  `Usage: countersign keys list|new|retire|import [--address ADDRESS | --doorbell NAME | --forwarding] [--config FILE]
+Manages the keys of your addresses, of doorbells, and of forwarded mail. Secrets are never shown, and keys are never
+deleted: a retired key remains in the file as a comment.
 
   list         List each key with its id, its date and its use
   new          Add a key that signs from now on, or from a later day; older keys still verify. Creates the key file if
@@ -26,6 +27,7 @@ retired key remains in the file as a comment.
                sign
 
   --address ADDRESS   The address whose keys to manage; required if you have several
+  --doorbell NAME     Manage the keys of this service (doorbell.keys)
   --forwarding        Manage the keys of forwarded mail (forwarding.keys)
   --config FILE       Settings file
   --signs-from DATE   With new: the first day on which the key signs. With several hosts, choose a later day, and copy
@@ -47,7 +49,7 @@ Example: countersign keys import --from postsrsd /etc/postsrsd.secret
 Example: countersign keys import --forwarding --settings /etc/default/postsrsd
 `;
 
-const VALUES = ["address", "config", "signs-from", "from", "newline", "id", "created", "settings"];
+const VALUES = ["address", "doorbell", "config", "signs-from", "from", "newline", "id", "created", "settings"];
 
 /** Runs the command. @returns the exit status */
 export function keys(name: string, args: readonly string[]): Promise<number> {
@@ -123,7 +125,7 @@ function create(settings: Settings, identities: readonly Identity[], options: Ar
 function retire(settings: Settings, identities: readonly Identity[], options: Arguments, id: string | undefined): void {
   if (id === undefined) throw new Fail("usage", "ID is missing", { fix: "countersign keys list" });
   const owner = selectOwner(settings, identities, options);
-  const { name, file, forwarding } = owner;
+  const { name, file, option } = owner;
   const now = new Date();
   changeKeys(owner, (text) => {
     if (signingKey(parseKeys(text, file), now)?.id === id) {
@@ -133,8 +135,10 @@ function retire(settings: Settings, identities: readonly Identity[], options: Ar
     }
     return withRetired(text, id, dayOf(now));
   });
-  const effect = forwarding
+  const effect = option === "--forwarding"
     ? "bounces of mail that was forwarded with it are rejected"
+    : option !== ""
+    ? "cookies that it made are not valid, and addresses that it remembered are forgotten"
     : "bounces of mail that it signed count as forged";
   say(`${id} of ${name} is retired: ${effect}`);
 }

@@ -125,6 +125,6 @@ if is_blocked; then "$@" <&9 9<&-; status=$?; else # signals are handled only af
   wait "$child"; status=$? # a signal interrupts wait before the child has ended
   while [ -n "$hit" ]; do hit=; wait "$child"; again=$?; [ "$again" = 127 ] || status=$again; done
 fi
-case $part.$status in chain.* | *.0 | *.75 | *.111 | *.$finds | [!s]*.1[0-3] | [!s]*.99 | [!i]*.6[4-9] | [!i]*.7[0-8] | \
-  [!i]*.100) exit "$status" ;; esac
+case $part.$status in chain.* | *.0 | *.75 | *.111 | *.$finds | [!s]*.1[0-3] | [!s]*.99 | [!di]*.6[4-9] | \
+  [!di]*.7[0-8] | [!di]*.100) exit "$status" ;; esac
 later "exited with status $status"

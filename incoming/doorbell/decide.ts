@@ -113,9 +113,8 @@ function request(envelope: Received, header: Header, context: DoorbellContext, f
   if (facts.standing === undefined) return { need: "standing", address: canonical(address) };
   const { standing } = facts;
   if (standing === "denied") return { state: "denied", reason: "the address is denied", address };
-  // A remembered address is a gate against spam. A program acts on it only if the administrator wants that.
-  const trusted = standing === "allowed" || standing === "remembered" && (!acts || service.remember_ok);
-  if (trusted && (!acts || isAuthor(address, given ?? onlyAuthor(header)))) {
+  // A list of addresses is a gate against spam. A program acts on it only if the administrator wants that.
+  if (standing !== null && (!acts || service.remember_ok) && (!acts || isAuthor(address, onlyAuthor(header)))) {
     return { state: "known", by: "remembered", reason: `the address is ${standing}`, address };
   }
   if (not !== undefined) return { state: "new", reason: `nobody is asked: ${not}`, address, ask: false };

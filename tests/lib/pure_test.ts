@@ -41,6 +41,11 @@ const USES: Record<string, () => Promise<void>> = {
     const { dayOf } = await import("../../lib/date.ts");
     assert.equal(dayOf(new Date(86_400_000)), 1);
   },
+  async doorbell() {
+    const { checkDoorbells, DOORBELL } = await import("../../lib/settings/doorbell.ts");
+    assert.equal(DOORBELL.hourly.fallback, 60);
+    checkDoorbells({ doorbell: [], identity: [] }, () => assert.fail());
+  },
   async fail() {
     const { Fail, quote } = await import("../../lib/fail.ts");
     assert.equal(new Fail("data", quote("\n")).message, '"\\n"');

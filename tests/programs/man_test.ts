@@ -4,7 +4,9 @@ import { commands } from "../../build/docs/commands.ts";
 import { MADE, page } from "../../build/docs/manual.ts";
 import { literal, prose } from "../../build/docs/mdoc.ts";
 import { CALLERS } from "../../incoming/delivery.ts";
-import { exitStatus } from "../../hooks/exits.ts";
+import { DOORBELL_CALLERS } from "../../hooks/doorbell_options.ts";
+import { exitStatus, stateStatus } from "../../hooks/exits.ts";
+import { STATES } from "../../incoming/doorbell/decide.ts";
 import { accountsIn } from "../../lib/settings/accounts.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
 import { REPEATED, SETTINGS } from "../../lib/settings/schema.ts";
@@ -31,7 +33,7 @@ const read = (name: string) => Deno.readTextFileSync(`${ROOT}/contrib/man/${name
 Deno.test("the list of manual pages", () => {
   assert.deepEqual(PAGES, [
     ...[...CHAIN.map((name) => `countersign-${name}.8`), ...Object.keys(SERVERS)].sort(),
-    ...["countersign.1", "countersign.7", "countersign.conf.5", "incoming.8", "shim.1"],
+    ...["countersign.1", "countersign.7", "countersign.conf.5", "doorbell.8", "incoming.8", "shim.1"],
   ]);
 });
 
@@ -136,6 +138,10 @@ for (const name of PAGES) {
         }
       } else if (first.startsWith("set sendmail=")) {
         assert.ok(snippet("mutt/muttrc").includes(example), example);
+      } else if (first.includes("/doorbell ")) {
+        for (const file of [".qmail-svc", ".qmail-svc-confirm-default"]) {
+          assert.deepEqual([example], snippet(`doorbell/greg/${file}`));
+        }
       } else if (first.startsWith("|")) {
         for (const file of [".qmail", ".qmail-srs-default"]) {
           assert.deepEqual(example.split("\n"), snippet(`qmail/greg/${file}`));
@@ -174,6 +180,16 @@ Deno.test("the manual page writes repeatable tables as [[table]]", () => {
     const heading = Object.hasOwn(REPEATED, table) ? `[[${table}]]` : `[${table}]`;
     assert.ok(read("countersign.conf.5").includes(`\n.Ss ${heading}\n`), heading);
   }
+});
+
+Deno.test("doorbell.8 lists every caller and every status of a state", () => {
+  const page = read("doorbell.8");
+  for (const caller of DOORBELL_CALLERS) {
+    assert.match(page, new RegExp(`^(?:\\.It )?\\.?(?:Cm )?.*\\b${caller}\\b`, "m"));
+  }
+  const [, line = ""] = /^\.It Cm maildrop , Cm procmail\n(.*)$/m.exec(page) ?? [];
+  const documented = [...line.matchAll(/(\d+):/g)].map(([, number]) => Number(number));
+  assert.deepEqual(documented, [...STATES.map((state) => stateStatus("procmail", state)), 75]);
 });
 
 Deno.test("incoming.8 lists every caller with its statuses, and mentions the contract that an answer accepts", () => {

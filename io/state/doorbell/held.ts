@@ -138,19 +138,11 @@ export function claimHeld(
     `${folder}/running/${id}`,
   ];
   if (source === undefined) return undefined;
-  try {
-    Deno.mkdirSync(`${folder}/running`, { recursive: true, mode: 0o700 });
-    checkLauncher();
-    if (from !== "interrupted") Deno.renameSync(source, target);
-    syncFolder(`${folder}/running`);
-  } catch (error) {
-    if (provesMissing(error)) return undefined;
-    throw error instanceof Fail ? error : trouble(folder, error);
-  }
-  const opened = openRecord(target);
+  const opened = openRecord(source);
   if (opened === undefined) return undefined;
   const { record, file } = opened;
-  if (!file.tryLockSync(true)) { // only an administrator's claim of an interrupted message can get here
+  // The lock shows that the process lives. It is taken first, so that a message which is running always has one.
+  if (!file.tryLockSync(true) || !moved(folder, source, target)) {
     file.close();
     return undefined;
   }
@@ -186,6 +178,23 @@ export function claimHeld(
       }
     },
   };
+}
+
+/** Moves a locked file to `running`. @returns false if another process was first */
+function moved(folder: string, source: string, target: string): boolean {
+  try {
+    checkLauncher();
+    if (source !== target) {
+      Deno.mkdirSync(`${folder}/running`, { recursive: true, mode: 0o700 });
+      Deno.renameSync(source, target);
+    }
+    syncFolder(`${folder}/running`);
+    return true;
+  } catch (error) {
+    // NFS may lose the reply to a rename and repeat the request. Only the holder of the lock can have moved the file.
+    if (provesMissing(error)) return exists(target) && source !== target;
+    throw error instanceof Fail ? error : trouble(folder, error);
+  }
 }
 
 /** Removes a held message. @returns whether it was there */

@@ -16,6 +16,8 @@ const BASE: Tables = {
 };
 /** A smallest account. */
 const ACCOUNT: Tables = { transport: { via: '"smtp"' }, account: { name: '"work"', host: '"smtp.example.org"' } };
+/** A smallest service. */
+const DOORBELL: Tables = { doorbell: { name: '"svc"', address: '"svc@example.org"' } };
 /** What makes each credential valid. */
 const LOGIN: Tables = { ...ACCOUNT, account: { ...ACCOUNT.account, user: '"greg"', password_file: '"p"' } };
 
@@ -159,6 +161,28 @@ const VALUES: Record<string, { good: string; is: unknown; bad: string; with?: Ta
     with: { ...ACCOUNT, account: { ...ACCOUNT.account, user: '"greg"' } },
   },
   "account.sender": { good: '"prvs"', is: "prvs", bad: '"none"', with: ACCOUNT },
+  "doorbell.name": { good: '"svc-2"', is: "svc-2", bad: '"Svc/2"', with: DOORBELL },
+  "doorbell.address": {
+    good: '"subscribe-list+me_12@example.org"',
+    is: "subscribe-list+me_12@example.org",
+    bad: '"subscribe-list+me_123@example.org"',
+    with: DOORBELL,
+  },
+  "doorbell.keys": { good: '"svc.keys"', is: `${FOLDER}/svc.keys`, bad: '""', with: DOORBELL },
+  "doorbell.delimiter": { good: '"+"', is: "+", bad: '"="', with: DOORBELL },
+  "doorbell.terms": { good: '"~/terms"', is: "/home/greg/terms", bad: '"a\\u0000"', with: DOORBELL },
+  "doorbell.language": { good: '"pt-BR"', is: "pt-BR", bad: '"../en"', with: DOORBELL },
+  "doorbell.confirm": { good: '"subject"', is: "subject", bad: '"from"', with: DOORBELL },
+  "doorbell.subject_tag": { good: '"PAS-cookie"', is: "PAS-cookie", bad: '"a b"', with: DOORBELL },
+  "doorbell.lifetime": { good: "60", is: 60, bad: "61", with: DOORBELL },
+  "doorbell.remember": { good: "3650", is: 3650, bad: "-1", with: DOORBELL },
+  "doorbell.remember_ok": { good: "true", is: true, bad: '"yes"', with: DOORBELL },
+  "doorbell.i_know": { good: "true", is: true, bad: "1", with: DOORBELL },
+  "doorbell.trust_results": { good: '"mx.example.org"', is: "mx.example.org", bad: '"mx example"', with: DOORBELL },
+  "doorbell.hourly": { good: "1", is: 1, bad: "0", with: DOORBELL },
+  "doorbell.max_held": { good: "10000", is: 10_000, bad: "10001", with: DOORBELL },
+  "doorbell.max_bytes": { good: "10000", is: 10_000, bad: "9999", with: DOORBELL },
+  "doorbell.timeout": { good: "1", is: 1, bad: "0", with: DOORBELL },
   "challenge.answer": { good: "true", is: true, bad: '"yes"' },
   "challenge.lists": { good: '["*@lists.example.org"]', is: ["*@lists.example.org"], bad: '["a b"]' },
   "challenge.requests": { good: "true", is: true, bad: "1" },
@@ -216,10 +240,13 @@ Deno.test("The table in this test has every setting", () => {
 Deno.test("Every setting has its default", () => {
   const commanded = parse(write({ ...BASE, rule: { to: '["*"]' } }, SETTINGS[0]!).text);
   const filed = parse(write({ ...BASE, transport: { via: '"maildir"', maildir: '"/m"' } }, SETTINGS[0]!).text);
-  const account = parse(write({ ...BASE, ...ACCOUNT }, SETTINGS[0]!).text);
+  const repeated: Record<string, Settings> = {
+    account: parse(write({ ...BASE, ...ACCOUNT }, SETTINGS[0]!).text),
+    doorbell: parse(write({ ...BASE, ...DOORBELL }, SETTINGS[0]!).text),
+  };
   for (const setting of SETTINGS) {
     if (setting.fallback === undefined) continue;
-    const settings = setting.name === "transport.preset" ? filed : setting.table === "account" ? account : commanded;
+    const settings = setting.name === "transport.preset" ? filed : repeated[setting.table] ?? commanded;
     let expected = setting.fallback;
     if (setting.type === "path" && expected !== "") {
       expected = `${expected}`.startsWith("~") ? `${expected}`.replace("~", SOURCE.home) : `${FOLDER}/${expected}`;
@@ -505,6 +532,23 @@ Deno.test("Contradictory or incomplete combinations of settings are reported", (
     bad(postmaster(address), "7: srs.postmaster is not an identity: use the address of an [[identity]]");
   }
   assert.equal(parse(`${IDENTITY}[transport]\nvia = "maildir"\nmaildir = "/m"\n`).transport.via, "maildir");
+});
+
+Deno.test("services have names, addresses and keys of their own", () => {
+  const file = (...services: string[]) =>
+    `${IDENTITY}${TRANSPORT}${services.map((one) => `[[doorbell]]\n${one}\n`).join("")}`;
+  const service = (name: string, address: string) => `name = "${name}"\naddress = "${address}"`;
+  assert.equal(parse(file(service("a", "a@example.org"), service("b", "b@example.org"))).doorbell.length, 2);
+  bad(file(service("a", "a@example.org"), service("a", "b@example.org")), '9: Service "a" is configured twice');
+  bad(
+    file(service("a", "a@example.org"), service("b", "A@Example.org")),
+    '10: Address "A@Example.org" has two services',
+  );
+  bad(
+    file(`${service("a", "a@example.org")}\nkeys = "keys"`),
+    "8: doorbell.keys is the key file of greg@example.org: set doorbell.keys to another file",
+  );
+  bad(file('name = "a"\naddress = "\\"a b\\"@example.org"'), /^7: doorbell\.address: The local part/);
 });
 
 Deno.test("Redis is reached by a socket or on this machine, or over TLS; the password is not in its address", () => {

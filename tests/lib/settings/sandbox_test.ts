@@ -247,17 +247,23 @@ function permittedBy({ name, type }: NamedSetting): string[] {
   const value = type === "path" ? `"${path}"` : `["${path}"]`;
   const ofIdentity = name.startsWith("identity.");
   const ofAccount = name.startsWith("account.");
+  const ofDoorbell = name.startsWith("doorbell.");
   const login = name === "account.ca" ? "" : 'user = "greg"\n';
   const account = !ofAccount
     ? ""
     : `[[account]]\nname = "a"\nhost = "mx.example"\n${login}${name.slice("account.".length)} = ${value}\n`;
+  const doorbell = ofDoorbell
+    ? `[[doorbell]]\nname = "a"\naddress = "a@example.org"\n${name.slice("doorbell.".length)} = ${value}\n`
+    : "";
   return TRANSPORTS.flatMap((transport) => {
     const others = transport.split("\n").filter((line) => !line.startsWith(`${name} =`)).join("\n");
     const sockets = name === "serve.socket_folder" ? "" : `serve.socket_folder = "/run/c"`;
     const top = `${others}\nchallenge.answer = true\nforwarding.domain = "f.example.org"\n${sockets}\n${
-      ofIdentity || ofAccount ? "" : `${name} = ${value}`
+      ofIdentity || ofAccount || ofDoorbell ? "" : `${name} = ${value}`
     }\n`;
-    const text = `${top}${account}${IDENTITY}${ofIdentity ? `${name.slice("identity.".length)} = ${value}\n` : ""}`;
+    const text = `${top}${account}${doorbell}${IDENTITY}${
+      ofIdentity ? `${name.slice("identity.".length)} = ${value}\n` : ""
+    }`;
     try {
       return permissions(parseConfig(text, SOURCE), SOURCE).map(({ thing }) => thing);
     } catch (error) {
@@ -358,4 +364,20 @@ Deno.test("submitd may use what the shim may, its certificate, its sockets, and 
   assert.ok(linesFor('auth = "checkpassword:/bin/check"').includes("run /bin/sh"));
   const users = linesFor('auth = "file:/u"\nuser_settings = "/var/lib/c/{login}/config.toml"');
   assert.ok(users.includes("read /var/lib/c") && users.includes("write /var/lib/c"), users.join("\n"));
+});
+
+Deno.test("the doorbell may read its keys and terms and no key of an identity, and run only what sends mail", () => {
+  const service = '[[doorbell]]\nname = "svc"\naddress = "svc@example.org"\nkeys = "/keys/svc"\nterms = "/terms"\n';
+  const linesFor = (more: string) => {
+    const text = `${IDENTITY}[transport]\npreset = "sendmail"\n[state]\nfolder = "/state"\n${more}`;
+    return permissions(parseConfig(text, SOURCE), SOURCE)
+      .filter(({ program }) => program === "doorbell")
+      .map(({ right, thing }) => `${right} ${thing}`);
+  };
+  const lines = linesFor(service);
+  for (const one of ["read /keys/svc", "read /terms", "read /state", "write /state", "run /usr/sbin/sendmail"]) {
+    assert.ok(lines.includes(one), `${one} in ${lines.join("\n")}`);
+  }
+  assert.ok(!lines.some((line) => /countersign\/keys|^write \/(?:keys|terms)|^net/.test(line)), lines.join("\n"));
+  assert.deepEqual(linesFor(""), [], "without a service there is nothing to permit");
 });
