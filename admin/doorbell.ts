@@ -1,6 +1,7 @@
 /** `countersign doorbell`: manages held messages and the addresses that a service knows; or it is the hook itself. */
 import { parseAddress } from "../lib/address.ts";
 import { Fail, quote, reason } from "../lib/fail.ts";
+import { information } from "../lib/information.ts";
 import type { Service } from "../lib/settings/doorbell.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import { doorbell as hook, serviceOf } from "../hooks/doorbell.ts";
@@ -48,7 +49,7 @@ export function doorbell(name: string, args: readonly string[]): Promise<number>
   const end = args.indexOf("--");
   const own = args.slice(0, end < 0 ? args.length : end);
   const word = VERBS.find((one) => own[0] === one);
-  if (word === undefined && !own.includes("--help")) return hook(name, args);
+  if (word === undefined && !own.some((one) => information(one, HELP) !== undefined)) return hook(name, args);
   return runCommand(name, args, { help: HELP, values: ["service", "config"] }, async (options) => {
     const operands = options.operands.slice(1);
     const settings = loadSettings(configFile(options.value("config")));

@@ -6,7 +6,6 @@ import { parseAddress } from "../lib/address.ts";
 import { base32, concat, utf8 } from "../lib/bytes.ts";
 import { errorText, Fail, quote, reason } from "../lib/fail.ts";
 import { field, printHead, without } from "../lib/message.ts";
-import { VERSION } from "../lib/version.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import { type Identity, identityOf } from "../lib/settings/identity.ts";
 import type { Service } from "../lib/settings/doorbell.ts";
@@ -21,7 +20,7 @@ import { log, printError } from "../io/system/log.ts";
 import { failureReason } from "../io/transport/rejected.ts";
 import { logAddress } from "../lib/log.ts";
 import { callerIn } from "./options.ts";
-import { DOORBELL_HELP, type DoorbellOptions, parseDoorbellOptions } from "./doorbell_options.ts";
+import { type DoorbellOptions, parseDoorbellOptions } from "./doorbell_options.ts";
 import { actOn, decideOn, type DoorbellResult } from "./doorbell_act.ts";
 import { exitStatus, stateStatus } from "./exits.ts";
 import { withoutResults, withoutResultsInRest, withResult } from "./result_field.ts";
@@ -35,8 +34,8 @@ export async function doorbell(name: string, args: readonly string[]): Promise<n
   try {
     const options = parseDoorbellOptions(args);
     caller = options.caller;
-    if (options.ask !== undefined) {
-      console.log(options.ask === "help" ? DOORBELL_HELP.trimEnd() : `countersign ${VERSION}`);
+    if (options.text !== undefined) {
+      console.log(options.text);
       return 0;
     }
     checkArguments([options.config ?? "", options.maildir ?? "", options.address ?? "", ...options.program]);

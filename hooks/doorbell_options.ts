@@ -1,6 +1,7 @@
 /** The command line of the doorbell. */
 import { parseAddress } from "../lib/address.ts";
 import { Fail, quote } from "../lib/fail.ts";
+import { information } from "../lib/information.ts";
 import type { Caller } from "../incoming/delivery.ts";
 
 /** The callers of a doorbell. */
@@ -28,7 +29,8 @@ export interface DoorbellOptions {
   readonly maildir?: string;
   /** The program and its arguments; empty if the caller acts. */
   readonly program: readonly string[];
-  readonly ask?: "help" | "version";
+  /** The text that the only argument asks for. */
+  readonly text?: string;
 }
 
 /** What `--help` prints. */
@@ -61,12 +63,11 @@ const VALUES = ["as", "service", "config", "maildir", "sender", "recipient", "ad
 export function parseDoorbellOptions(args: readonly string[]): DoorbellOptions {
   const values: Record<string, string> = {};
   let program: readonly string[] = [];
+  const text = args.length === 1 ? information(args[0], DOORBELL_HELP) : undefined;
+  if (text !== undefined) return { caller: "qmail", service: "", challenge: false, program, text };
   for (let at = 0; at < args.length; at++) {
     const word = args[at]!;
     const [, name, attached] = /^--([a-z]+)(?:=(.*))?$/s.exec(word) ?? [];
-    if ((name === "help" || name === "version") && args.length === 1) {
-      return { caller: "qmail", service: "", challenge: false, program, ask: name };
-    }
     if (word === "--") {
       program = args.slice(at + 1);
       if (program.length === 0) throw new Fail("usage", "The program is missing after --");

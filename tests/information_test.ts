@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { VERSION } from "../lib/version.ts";
 import { Home, ROOT } from "./rig.ts";
 
-const HOOKS = ["incoming", "opensmtpd", "queue", "rcptcheck"].map((name) => `hooks/${name}`);
+const HOOKS = ["incoming", "doorbell", "opensmtpd", "queue", "rcptcheck"].map((name) => `hooks/${name}`);
 const CHAIN = ["authup", "fixsmtpio", "ofmipd", "reup", "checknotroot", "checkpassword"].map((name) =>
   `submit/${name}`
 );

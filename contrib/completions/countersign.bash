@@ -3,7 +3,7 @@ _countersign() {
   local word=${COMP_WORDS[COMP_CWORD]} former=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} words=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W "init doctor config sandbox keys plain explain audit verify sign log serve submitd passwd outbox sweep expire shim incoming help version" -- "$word"))
+    COMPREPLY=($(compgen -W "init doctor config sandbox keys plain explain audit verify sign log serve submitd passwd outbox sweep expire shim incoming doorbell help version" -- "$word"))
     return
   fi
   # bash splits --direction=in into three words.
@@ -11,13 +11,13 @@ _countersign() {
   elif [ "$former" = = ]; then former=${COMP_WORDS[COMP_CWORD - 2]}
   fi
   case $command:$former in
-    init:--address | init:--srs-domain | init:--command | init:--preset | init:--host | init:--port | init:--user | doctor:--host | doctor:--address | doctor:--to | doctor:--wait | keys:--address | keys:--signs-from | keys:--id | keys:--created | explain:--sender | explain:--recipient | explain:--as | audit:--address | verify:--now | sign:--now | log:--result | log:--since | passwd:--user | sweep:--days | incoming:--sender | incoming:--recipient)
+    init:--address | init:--srs-domain | init:--command | init:--preset | init:--host | init:--port | init:--user | doctor:--host | doctor:--address | doctor:--to | doctor:--wait | keys:--address | keys:--doorbell | keys:--signs-from | keys:--id | keys:--created | explain:--sender | explain:--recipient | explain:--as | audit:--address | verify:--now | sign:--now | log:--result | log:--since | passwd:--user | sweep:--days | incoming:--sender | incoming:--recipient | doorbell:--service)
       return ;;
     init:--via)
       words="command smtp maildir" command= ;;
     init:--security)
       words="tls starttls none" command= ;;
-    init:--password-file | init:--ca | init:--config | doctor:--hook | doctor:--postconf | doctor:--sent | doctor:--config | config:--config | sandbox:--config | keys:--config | keys:--settings | plain:--config | explain:--config | audit:--sent | audit:--html | audit:--config | verify:--config | sign:--config | log:--config | serve:--config | submitd:--config | passwd:--file | outbox:--config | sweep:--config | expire:--config | incoming:--config)
+    init:--password-file | init:--ca | init:--config | doctor:--hook | doctor:--postconf | doctor:--sent | doctor:--config | config:--config | sandbox:--config | keys:--config | keys:--settings | plain:--config | explain:--config | audit:--sent | audit:--html | audit:--config | verify:--config | sign:--config | log:--config | serve:--config | submitd:--config | passwd:--file | outbox:--config | sweep:--config | expire:--config | incoming:--config | doorbell:--config)
       compopt -o default && return ;;
     init:--maildir | init:--spam | passwd:--home | sweep:--spam | incoming:--maildir)
       compopt -o dirnames && return ;;
@@ -46,7 +46,7 @@ _countersign() {
       words="--print --config --remove --help" ;;
     keys)
       compopt -o default
-      words="list new retire import --address --forwarding --config --signs-from --from --newline --id --created --sign --settings --help" ;;
+      words="list new retire import --address --doorbell --forwarding --config --signs-from --from --newline --id --created --sign --settings --help" ;;
     plain)
       words="list add remove --config --help" ;;
     explain)
@@ -78,8 +78,10 @@ _countersign() {
       words="--help" ;;
     incoming)
       words="--as --maildir --forward --config --sender --recipient --help" ;;
+    doorbell)
+      words="list run allow deny forget release delete --service --config --help" ;;
     help)
-      words="init doctor config sandbox keys plain explain audit verify sign log serve submitd passwd outbox sweep expire shim incoming help version" ;;
+      words="init doctor config sandbox keys plain explain audit verify sign log serve submitd passwd outbox sweep expire shim incoming doorbell help version" ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$word"))
 }

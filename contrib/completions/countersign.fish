@@ -19,6 +19,7 @@ complete -c countersign -n __fish_use_subcommand -a sweep -d 'Judge mail that wa
 complete -c countersign -n __fish_use_subcommand -a expire -d 'Remove expired state and leftover temporary files'
 complete -c countersign -n __fish_use_subcommand -a shim -d 'Send a message, signed, as sendmail does'
 complete -c countersign -n __fish_use_subcommand -a incoming -d 'Judge an incoming message'
+complete -c countersign -n __fish_use_subcommand -a doorbell -d 'Hold a message for a service until its sender has confirmed it, and manage what is held'
 complete -c countersign -n __fish_use_subcommand -a help -d 'Print the list of commands or, with the name of a command, its help'
 complete -c countersign -n __fish_use_subcommand -a version -d 'Print the version'
 complete -c countersign -n 'contains -- init (commandline -opc)[2]' -f
@@ -63,6 +64,7 @@ complete -c countersign -n 'contains -- sandbox (commandline -opc)[2]' -l remove
 complete -c countersign -n 'contains -- sandbox (commandline -opc)[2]' -l help -d 'Print the usage'
 complete -c countersign -n 'contains -- keys (commandline -opc)[2]' -a 'list new retire import'
 complete -c countersign -n 'contains -- keys (commandline -opc)[2]' -l address -x -d 'The address whose keys to manage'
+complete -c countersign -n 'contains -- keys (commandline -opc)[2]' -l doorbell -x -d 'Manage the keys of this service'
 complete -c countersign -n 'contains -- keys (commandline -opc)[2]' -l forwarding -d 'Manage the keys of forwarded mail'
 complete -c countersign -n 'contains -- keys (commandline -opc)[2]' -l config -r -F -d 'Settings file'
 complete -c countersign -n 'contains -- keys (commandline -opc)[2]' -l signs-from -x -d 'With new'
@@ -146,6 +148,11 @@ complete -c countersign -n 'contains -- incoming (commandline -opc)[2]' -l confi
 complete -c countersign -n 'contains -- incoming (commandline -opc)[2]' -l sender -x -d 'Envelope, if the environment does not provide it'
 complete -c countersign -n 'contains -- incoming (commandline -opc)[2]' -l recipient -x -d 'Envelope, if the environment does not provide it'
 complete -c countersign -n 'contains -- incoming (commandline -opc)[2]' -l help -d 'Print the usage'
+complete -c countersign -n 'contains -- doorbell (commandline -opc)[2]' -f
+complete -c countersign -n 'contains -- doorbell (commandline -opc)[2]' -a 'list run allow deny forget release delete'
+complete -c countersign -n 'contains -- doorbell (commandline -opc)[2]' -l service -x -d 'The [[doorbell]] in the settings'
+complete -c countersign -n 'contains -- doorbell (commandline -opc)[2]' -l config -r -F -d 'Settings file'
+complete -c countersign -n 'contains -- doorbell (commandline -opc)[2]' -l help -d 'Print the usage'
 complete -c countersign -n 'contains -- help (commandline -opc)[2]' -f
-complete -c countersign -n 'contains -- help (commandline -opc)[2]' -a 'init doctor config sandbox keys plain explain audit verify sign log serve submitd passwd outbox sweep expire shim incoming help version'
+complete -c countersign -n 'contains -- help (commandline -opc)[2]' -a 'init doctor config sandbox keys plain explain audit verify sign log serve submitd passwd outbox sweep expire shim incoming doorbell help version'
 complete -c countersign -n 'contains -- version (commandline -opc)[2]' -f
