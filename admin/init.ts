@@ -4,6 +4,7 @@ import { dayOf, printDay } from "../lib/date.ts";
 import { errorText, Fail, reason } from "../lib/fail.ts";
 import { configFile, loadIdentities } from "../io/system/load.ts";
 import { type Answers, answers, type Ask, VIA_OPTIONS } from "./init_questions.ts";
+import { checkSubmitOptions, SUBMIT_HELP, SUBMIT_VALUES } from "./init_submit_options.ts";
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
 import { installedPrograms } from "./programs.ts";
 import { createAtomically, isThere, lastChange, makeFolder } from "./files.ts";
@@ -40,8 +41,10 @@ overwritten.
   --yes               Do not ask; use the options and what was found
   --print             Print what would be written, and write nothing
 
+${SUBMIT_HELP}
 Example: countersign init --address greg@example.org --srs-domain srs.example.org
 Example: countersign init --address greg@example.org --via smtp --host smtp.example.org --user greg
+Example: countersign init --submit --certificate /etc/letsencrypt/live/mx.example.org/fullchain.pem
 `;
 
 const VALUES = ["address", "srs-domain", "via", ...Object.values(VIA_OPTIONS).flat(), "spam", "config"];
@@ -51,9 +54,14 @@ export function init(name: string, args: readonly string[]): Promise<number> {
   return runCommand(
     name,
     args,
-    { help: HELP, values: VALUES, flags: ["challenges", "yes", "print"] },
+    { help: HELP, values: [...VALUES, ...SUBMIT_VALUES], flags: ["challenges", "yes", "print", "submit"] },
     async (options) => {
       atMost(options, 0);
+      checkSubmitOptions(options, [...VALUES.filter((one) => one !== "config"), "challenges"]);
+      if (options.has("submit")) {
+        const { initSubmit } = await import("./init_submit.ts");
+        return await initSubmit(options, isTerminal() && !options.has("yes") ? ask : undefined);
+      }
       const { file, home } = configFile(options.value("config"), true);
       if (!home.startsWith("/")) throw new Fail("config", "HOME is not set");
       const printOnly = options.has("print");

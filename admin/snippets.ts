@@ -193,4 +193,13 @@ export const SNIPPETS = {
     "# The default; without it s-nail does not wait for the shim, and loses the message when the shim fails.",
     "set sendwait",
   ],
+  "submitd/dovecot.conf": [
+    "# The socket of Dovecot that submitd asks: /etc/dovecot/conf.d/90-countersign.conf",
+    "service auth {",
+    "  unix_listener auth-countersign {",
+    "    mode = 0660",
+    "    group = countersign",
+    "  }",
+    "}",
+  ],
 } as const;

@@ -28,6 +28,7 @@ const FILES: Record<string, "all" | "first" | RegExp> = {
   "qmail/greg/.qmail-srs-default": "all",
   "qmail/virtualdomains": "all",
   "s-nail/mailrc": "all",
+  "submitd/dovecot.conf": "all",
 };
 
 const CONTRIB = new URL("../../contrib/", import.meta.url);

@@ -11,13 +11,13 @@ _countersign() {
   elif [ "$former" = = ]; then former=${COMP_WORDS[COMP_CWORD - 2]}
   fi
   case $command:$former in
-    init:--address | init:--srs-domain | init:--command | init:--preset | init:--host | init:--port | init:--user | doctor:--host | doctor:--address | doctor:--to | doctor:--wait | keys:--address | keys:--doorbell | keys:--signs-from | keys:--id | keys:--created | explain:--sender | explain:--recipient | explain:--as | audit:--address | verify:--now | sign:--now | log:--result | log:--since | passwd:--user | sweep:--days | incoming:--sender | incoming:--recipient | doorbell:--service)
+    init:--address | init:--srs-domain | init:--command | init:--preset | init:--host | init:--port | init:--user | init:--name | init:--auth | init:--login | init:--listen | init:--listen-tls | init:--max-message | init:--max-per-address | doctor:--host | doctor:--address | doctor:--to | doctor:--wait | keys:--address | keys:--doorbell | keys:--signs-from | keys:--id | keys:--created | explain:--sender | explain:--recipient | explain:--as | audit:--address | verify:--now | sign:--now | log:--result | log:--since | passwd:--user | sweep:--days | incoming:--sender | incoming:--recipient | doorbell:--service)
       return ;;
     init:--via)
       words="command smtp maildir" command= ;;
     init:--security)
       words="tls starttls none" command= ;;
-    init:--password-file | init:--ca | init:--config | doctor:--hook | doctor:--postconf | doctor:--sent | doctor:--config | config:--config | sandbox:--config | keys:--config | keys:--settings | plain:--config | explain:--config | audit:--sent | audit:--html | audit:--config | verify:--config | sign:--config | log:--config | serve:--config | submitd:--config | passwd:--file | outbox:--config | sweep:--config | expire:--config | incoming:--config | doorbell:--config)
+    init:--password-file | init:--ca | init:--config | init:--certificate | init:--key | doctor:--hook | doctor:--postconf | doctor:--sent | doctor:--config | config:--config | sandbox:--config | keys:--config | keys:--settings | plain:--config | explain:--config | audit:--sent | audit:--html | audit:--config | verify:--config | sign:--config | log:--config | serve:--config | submitd:--config | passwd:--file | outbox:--config | sweep:--config | expire:--config | incoming:--config | doorbell:--config)
       compopt -o default && return ;;
     init:--maildir | init:--spam | passwd:--home | sweep:--spam | incoming:--maildir)
       compopt -o dirnames && return ;;
@@ -36,7 +36,7 @@ _countersign() {
   esac
   case $command in
     init)
-      words="--address --srs-domain --via --command --preset --host --port --security --user --password-file --ca --maildir --spam --challenges --config --yes --print --help" ;;
+      words="--address --srs-domain --via --command --preset --host --port --security --user --password-file --ca --maildir --spam --challenges --config --yes --print --submit --certificate --key --name --auth --login --listen --listen-tls --max-message --max-per-address --help" ;;
     doctor)
       words="--json --hook --postconf --sent --dns --host --loop --address --to --wait --config --help" ;;
     config)
