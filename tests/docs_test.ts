@@ -1,13 +1,10 @@
 /** The documents agree with the code. */
 import assert from "node:assert/strict";
 import { BEGIN, END, settingsTable, withTable } from "../build/docs/settings.ts";
-import { parseConfig } from "../lib/settings/parse.ts";
 import { SETTINGS } from "../lib/settings/schema.ts";
 import { VERSION } from "../lib/version.ts";
-import { COUNTERSIGN } from "./admin/run.ts";
 import { Page } from "./page.ts";
 import { Home, qsbmf, ROOT } from "./rig.ts";
-import { stub, stubArguments } from "./stub.ts";
 
 Deno.test("deno.json and the programs have the same version", () => {
   assert.equal(JSON.parse(Deno.readTextFileSync(`${ROOT}/deno.json`)).version, VERSION);
@@ -59,6 +56,7 @@ Deno.test("deno fmt does not change the table", async () => {
 });
 
 const page = new Page("docs/mutt-qmail.md");
+const postfix = new Page("docs/mutt-postfix.md");
 const readme = new Page("README.md");
 
 Deno.test("README's first command counts backscatter with permission to read only", async () => {
@@ -103,36 +101,19 @@ Deno.test("docs/mutt-qmail.md has the dot-qmail lines of contrib/qmail", () => {
   assert.ok(page.block(/control\/virtualdomains/).includes(`echo ${snippet("qmail/virtualdomains").trim()} >> `));
 });
 
-Deno.test("docs/mutt-qmail.md has the line of contrib/mutt", () => {
-  const line = page.block(/^set sendmail/m);
-  assert.equal(line.trim().split("\n").length, 1);
-  assert.ok(snippet("mutt/muttrc").split("\n").includes(line.trim()), line);
+Deno.test("docs/mutt-postfix.md has the lines of contrib/postfix", () => {
+  for (const [name, first] of [["pipe/main.cf", /^relay_domains/], ["pipe/master.cf", /^countersign unix/]] as const) {
+    assert.equal(postfix.block(first), snippet(`postfix/${name}`));
+  }
+  assert.equal(postfix.block(/^"\|/), snippet("postfix/local/forward"));
 });
 
-Deno.test("docs/mutt-qmail.md: init makes settings and a key with which the shim signs", async () => {
-  using home = new Home();
-  Deno.removeSync(`${home.path}/.config`, { recursive: true });
-  home.write("bin/countersign", `#!/bin/sh\nexec ${COUNTERSIGN.map((word) => `'${word}'`).join(" ")} "$@"\n`, 0o755);
-  const made = await home.run(["/bin/sh", "-e"], page.block(/^countersign init/m));
-  assert.deepEqual([made.code, made.stderr], [0, ""]);
-  const folder = `${home.path}/.config/countersign`;
-  const names = ["config.sandbox", "config.toml", "keys", "plain-lists"];
-  assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), names);
-
-  const source = { file: `${folder}/config.toml`, home: home.path };
-  const { transport, incoming } = parseConfig(Deno.readTextFileSync(source.file), source);
-  assert.deepEqual(
-    [transport.preset, transport.command, incoming.spam],
-    ["qmail-inject", ["/var/qmail/bin/qmail-inject"], `${home.path}/Maildir/.Spam`],
-  );
-  // A stub replaces qmail-inject.
-  const text = Deno.readTextFileSync(source.file);
-  home.write(".config/countersign/config.toml", text.replace(/^command = .*$/m, `command = ["${stub(home)}"]`));
-  const sent = await home.shim(["ann@example.net"], "From: greg@example.org\n\nHi.\n");
-  assert.deepEqual(sent, { code: 0, stdout: "", stderr: "" });
-  const [a, f, sender, ...rest] = stubArguments(home);
-  assert.deepEqual([a, f, rest], ["-a", "-f", ["--", "ann@example.net"]]);
-  assert.match(sender!, /^SRS0=[\w-]{8}=..=example\.org=greg@srs\.example\.org$/);
+Deno.test("the pages for mutt have the line of contrib/mutt", () => {
+  for (const one of [page, postfix]) {
+    const line = one.block(/^set sendmail/m);
+    assert.equal(line.trim().split("\n").length, 1);
+    assert.ok(snippet("mutt/muttrc").split("\n").includes(line.trim()), line);
+  }
 });
 
 Deno.test("the demo shows a sent message, its bounce and a forged bounce", async () => {

@@ -24,4 +24,16 @@ export class Page {
     assert.equal(found.length, 1, `${found.length} blocks of ${this.name} with ${pattern}`);
     return found[0]!;
   }
+
+  /** Returns the code in a sentence, which follows these words of it, however the lines are broken. */
+  code(words: string): string {
+    const at = this.#prose.indexOf(`${words} \``);
+    assert.ok(at >= 0, `${this.name}: ${words}`);
+    return this.#prose.slice(at + words.length + 2).split("`")[0]!;
+  }
+
+  /** The text with every line break as a space. */
+  get #prose(): string {
+    return this.text.replaceAll(/\s+/g, " ");
+  }
 }

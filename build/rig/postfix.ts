@@ -15,6 +15,8 @@ export interface Setup {
   chroot?: boolean;
   /** For what it starts, is it the Postfix of the machine, whose sendmail(1) needs no options? */
   machine?: boolean;
+  /** Lines of passwd(5) for more users of that machine. */
+  users?: string;
 }
 
 /** master.cf without the smtpd: service type private unprivileged chroot wakeup maxproc command. */
@@ -55,7 +57,7 @@ export class Postfix {
     return one;
   }
 
-  async #start({ main = "", master = "", chroot = false, machine = false }: Setup): Promise<void> {
+  async #start({ main = "", master = "", chroot = false, machine = false, users = "" }: Setup): Promise<void> {
     const { folder } = this;
     // Postfix runs as its own user, which must be able to access the folder.
     Deno.chmodSync(folder, 0o755);
@@ -91,13 +93,15 @@ ${main}
       `${smtpd}${services}${master}
 `,
     );
+    Deno.writeTextFileSync(`${this.config}/passwd`, `${Deno.readTextFileSync("/etc/passwd")}${users}`);
     // Programs that it starts would otherwise inherit the name of a configuration that sendmail(1) takes from root alone.
     await run(machine ? this.onMachine(["postfix", "start"]) : ["postfix", "-c", this.config, "start"]);
   }
 
   /** The words that run a program for which this Postfix is the machine's. */
   onMachine(argv: string[]): string[] {
-    const script = 'for file in main.cf master.cf; do mount --bind "$0/$file" /etc/postfix/$file; done; exec "$@"';
+    const script = 'mount --bind "$0/passwd" /etc/passwd; ' +
+      'for file in main.cf master.cf; do mount --bind "$0/$file" /etc/postfix/$file; done; exec "$@"';
     return ["unshare", "-m", "sh", "-ec", script, this.config, ...argv];
   }
 

@@ -23,6 +23,15 @@ export interface Letter {
   user?: string;
 }
 
+/** Finds the recipient of an address as qmail-send does, by a line of control/virtualdomains or else as a local address. */
+export function routed(address: string, virtualdomains: string): Required<Omit<Letter, "sender">> {
+  const [domain, target] = virtualdomains.trim().split(":") as [string, string];
+  const at = address.lastIndexOf("@");
+  const [local, host] = [address.slice(0, at), address.slice(at + 1)];
+  const [user, ...ext] = (host.toLowerCase() === domain ? `${target}-${local}` : local).split("-") as [string];
+  return { user, ext: ext.join("-"), host };
+}
+
 /** How qmail-local is started for this user. */
 export interface Started {
   /** The home directory as in the password file, if it differs from the real path of the working directory. */

@@ -1,7 +1,7 @@
 /** contrib/qmail with a driver in place of qmail-local, and the pitfalls with which dot-qmail files could lose mail. */
 import assert from "node:assert/strict";
 import { countersign } from "../admin/home.ts";
-import { type Delivered, qmailLocal, type Started } from "../../build/rig/qmail.ts";
+import { type Delivered, qmailLocal, routed, type Started } from "../../build/rig/qmail.ts";
 import { fieldOf, Home, oneLine, qsbmf, ROOT } from "../rig.ts";
 import { Installed } from "./postfix.ts";
 import {
@@ -24,19 +24,11 @@ import {
 const DOMAIN = "srs.example.org";
 const OWN = [".qmail", ".qmail-srs-default"];
 
-/** Applies control/virtualdomains to an address. @returns user, extension and host */
-function resolve(address: string): { user: string; ext: string; host: string } {
-  const [domain, target] = Deno.readTextFileSync(`${ROOT}/contrib/qmail/virtualdomains`).trim().split(":");
-  const at = address.lastIndexOf("@");
-  const [local, host] = [address.slice(0, at), address.slice(at + 1)];
-  const whole = host.toLowerCase() === domain ? `${target}-${local}` : local;
-  const dash = whole.indexOf("-");
-  return dash < 0 ? { user: whole, ext: "", host } : { user: whole.slice(0, dash), ext: whole.slice(dash + 1), host };
-}
+const VIRTUAL = Deno.readTextFileSync(`${ROOT}/contrib/qmail/virtualdomains`);
 
 /** Delivers to one of greg's addresses. */
 function deliver(home: Home, sender: string, recipient: string, message: string, as?: Started): Promise<Delivered> {
-  return qmailLocal(home, { sender, ...resolve(recipient) }, message, as);
+  return qmailLocal(home, { sender, ...routed(recipient, VIRTUAL) }, message, as);
 }
 
 /** The result of a delivery, and the exit statuses of the program lines. */
@@ -343,7 +335,7 @@ Deno.test("qmail: either the wrapper or the next line delivers", async (t) => {
         // In vpopmail's own domain each address is an extension.
         const to = (address: string) =>
           file === ".qmail"
-            ? resolve(address)
+            ? routed(address, VIRTUAL)
             : { user: "example.org", ext: address.split("@")[0]!, host: address.split("@")[1]! };
         for (
           const [from, address, message] of [

@@ -4,6 +4,24 @@ import { CREATED, Home, ROOT, SECRET } from "../rig.ts";
 import { freePort, Installed, Postfix } from "./postfix.ts";
 import { chown, GREG, MAIN, plainSnippet, Site, siteSnippet } from "./site.ts";
 
+/**
+ * Starts the other server, which sends mail to example.org to this port. It rejects nobody@far.example at RCPT, and
+ * returns mail to late@far.example after it has accepted it.
+ */
+export function startFar(port: number): Promise<Postfix> {
+  const back = `smtp:[127.0.0.1]:${port}`;
+  return Postfix.start({
+    main: `myhostname = mx.far.example
+mydestination =
+relay_domains = far.example
+mynetworks = 127.0.0.0/8
+smtpd_reject_unlisted_recipient = no
+smtpd_recipient_restrictions = check_recipient_access inline:{ nobody@far.example=REJECT }, permit
+transport_maps = inline:{ far.example=error:5.1.1:nobody-here, example.org=${back}, srs.example.org=${back} }
+`,
+  });
+}
+
 export class TwoServers implements AsyncDisposable {
   readonly home = new Home();
   private constructor(
@@ -17,17 +35,7 @@ export class TwoServers implements AsyncDisposable {
     const installed = await Installed.make(ROOT);
     const site = new Site();
     const [nearPort, closed] = [freePort(), freePort()];
-    // The other server rejects nobody@ at RCPT, and late@ after it has accepted the message.
-    const far = await Postfix.start({
-      main: `myhostname = mx.far.example
-mydestination =
-relay_domains = far.example
-mynetworks = 127.0.0.0/8
-smtpd_reject_unlisted_recipient = no
-smtpd_recipient_restrictions = check_recipient_access inline:{ nobody@far.example=REJECT }, permit
-transport_maps = inline:{ far.example=error:5.1.1:nobody-here, example.org=smtp:[127.0.0.1]:${nearPort}, srs.example.org=smtp:[127.0.0.1]:${nearPort} }
-`,
-    });
+    const far = await startFar(nearPort);
     const forward = `${site.folder}/${GREG}/.forward`;
     const hookWithConfig = `${installed.hook} --config ${site.folder}/${GREG}/.config/countersign/config.toml`;
     Deno.writeTextFileSync(forward, siteSnippet("local/forward", site, hookWithConfig));
