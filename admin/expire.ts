@@ -7,6 +7,7 @@ import { cleanSpool } from "../io/transport/spool.ts";
 import { atMost, runCommand } from "./arguments.ts";
 import { cleanDrafts } from "./files.ts";
 import { sandboxFile } from "../lib/paths.ts";
+import { maildirsAmong } from "../lib/settings/mailbox.ts";
 import { say } from "./terminal.ts";
 
 const HELP = `Usage: countersign expire [--config FILE]
@@ -26,7 +27,7 @@ export function expire(name: string, args: readonly string[]): Promise<number> {
     const { state, incoming, challenge, transport, identity, plain_lists } = loadSettings(source, true);
     const now = new Date();
     const { entries, periods } = await expireState(state.folder, now, Infinity);
-    const maildirs = new Set([incoming.spam, incoming.inbox, challenge.answered, transport.maildir]);
+    const maildirs = new Set(maildirsAmong([incoming.spam, incoming.inbox, challenge.answered, transport.maildir]));
     const written = [source.file, sandboxFile(source.file), plain_lists, ...identity.map(({ keys }) => keys)];
     const leftovers = sum([
       cleanSpool(`${state.folder}/spool`, now),

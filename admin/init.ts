@@ -1,5 +1,6 @@
 /** `countersign init`: creates settings, keys and folders, and prints the lines to paste. */
 import { type ConfigSource, parseConfig, type Settings } from "../lib/settings/parse.ts";
+import { maildirsAmong } from "../lib/settings/mailbox.ts";
 import { dayOf, printDay } from "../lib/date.ts";
 import { errorText, Fail, reason } from "../lib/fail.ts";
 import { configFile, loadIdentities } from "../io/system/load.ts";
@@ -89,7 +90,7 @@ export function init(name: string, args: readonly string[]): Promise<number> {
         );
         makeFolder(settings.state.folder);
         const { spam, inbox } = settings.incoming;
-        const maildirs = [spam, inbox].filter((one) => one !== "");
+        const maildirs = maildirsAmong([spam, inbox]);
         for (const one of maildirs) for (const part of ["tmp", "new", "cur"]) makeFolder(`${one}/${part}`);
         // Existing key files are kept. They are read now, so that an error in one is found before the first message.
         for (const identity of loadIdentities(settings)) void identity.keys;

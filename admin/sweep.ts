@@ -3,6 +3,8 @@ import { errorText, Fail, quote } from "../lib/fail.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import { printError } from "../io/system/log.ts";
 import { abortOnSignal } from "../io/system/signals.ts";
+import { mailboxOf } from "../lib/settings/mailbox.ts";
+import type { Settings } from "../lib/settings/parse.ts";
 import { type Arguments, runCommand } from "./arguments.ts";
 import { withNetwork } from "./doctor/programs.ts";
 import { realPath } from "./files.ts";
@@ -77,7 +79,7 @@ async function sweepAll(
   stop: AbortSignal,
 ): Promise<Swept> {
   const settings = loadSettings(configFile(options.value("config")));
-  const spam = realPath(absolute(options.value("spam") ?? settings.incoming.spam));
+  const spam = spamMaildir(options.value("spam"), settings);
   const maildirs = [...new Set(paths.map(checkMaildir))];
   const own = maildirs.find((one) => one === spam || shareFolder(one, spam));
   if (own !== undefined) throw new Fail("usage", "This is the spam maildir", { file: own });
@@ -99,6 +101,13 @@ async function sweepAll(
     }
   }
   return { report, spam };
+}
+
+/** Returns the path of the spam maildir. @throws {Fail} `usage` if the settings name a file in the format mbox */
+function spamMaildir(given: string | undefined, { incoming }: Settings): string {
+  const mailbox = given === undefined ? mailboxOf(incoming.spam) : { maildir: given };
+  if ("maildir" in mailbox) return realPath(absolute(mailbox.maildir));
+  throw new Fail("usage", "incoming.spam is a file in the format mbox", { fix: "name a maildir with --spam" });
 }
 
 async function once(

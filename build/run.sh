@@ -7,10 +7,10 @@ case $program in incoming | doorbell | serve | submitd) for word; do
   [ -z "$option" ] || word=--$option=$word option=
   case $word in
     --) plain= && break ;; # addresses follow, and a sender may choose them
-    --as | --config | --maildir | --sender | --recipient) option=${word#--} ;;
+    --as | --config | --maildir | --mbox | --sender | --recipient) option=${word#--} ;;
     --as=*) caller=${word#*=} ;;
     --config=*) config=${word#*=} ;;
-    --maildir=*) maildir=${word#*=} ;;
+    --maildir=* | --mbox=*) maildir=${word#*=} ;;
     --forward) forward=forward ;;
   esac
   [ "${word%%=*}" = --as ] || plain= # it has options besides --as
@@ -20,7 +20,7 @@ later() { echo "$name: $1" >&2; exit "$soft"; }
 trusted() { [ -O "$1" ] || { set -- $(ls -lnL -- "$1" 2>/dev/null) && [ "${3-}" = 0 ]; }; } # the user's or root's?
 { command exec 9<&0; } 2>/dev/null || { [ "$program$soft" != shim75 ] || soft=74; later "standard input is closed"; }
 [ -n "${PWD-}" ] || later "the working directory does not exist"
-case $maildir in *,*) later "--maildir $maildir contains a comma, which a permission cannot express" ;; esac
+case $maildir in *,*) later "$maildir contains a comma, which a permission cannot express" ;; esac
 # Debian's system cron sets no HOME. Deno looks for .npmrc in HOME, and fails if it is not a folder.
 [ -n "${HOME-}" ] || { line=$(getent passwd "$(id -u)" 2>/dev/null) && line=${line%:*} && export HOME="${line##*:}"; }
 [ ! -e "${HOME-}" ] || [ -d "$HOME" ] || HOME=/proc/nonexistent # nothing can be created there
@@ -60,7 +60,6 @@ if [ -e "$sandbox" ] || [ -L "$sandbox" ]; then
   done <"$sandbox"
   [ -n "$allowed" ] || [ "$program" != serve ] || allowed=--allow-read=/$newline # it says what is missing
   [ -n "$allowed" ] || later "$sandbox has no permissions for $program: countersign sandbox"
-  [ -z "$maildir" ] || allowed=$allowed--allow-read=$maildir$newline--allow-write=$maildir$newline
 elif [ -n "$sandbox" ] && [ -e "${config%.toml}.permissions" ]; then
   later "${config%.toml}.permissions was written by an earlier version: countersign sandbox"
 fi

@@ -5,6 +5,7 @@ import { Fail } from "../lib/fail.ts";
 import { accountOf } from "../outgoing/account.ts";
 import { accountsIn } from "../lib/settings/accounts.ts";
 import { canonicalAddress, type Identity } from "../lib/settings/identity.ts";
+import { type Mailbox, mailboxOf } from "../lib/settings/mailbox.ts";
 import { rfc5322Date } from "../lib/date.ts";
 import { field, type Header, named, printHead, without } from "../lib/message.ts";
 import { makeProof, PROOF_FIELD } from "../incoming/proof.ts";
@@ -48,7 +49,7 @@ export async function deliver(
   verdict: Verdict,
   context: DeliveryContext,
 ): Promise<HookResult> {
-  if (destination !== "forward") return await intoMaildir(destination.maildir, verdict, context);
+  if (destination !== "forward") return await intoMailbox(destination, verdict, context);
   // Only a message for a known identity can be forwarded.
   if (verdict.identity !== undefined) return await forward(verdict, verdict.identity, context);
   const { delivery, settings } = context;
@@ -61,9 +62,20 @@ export async function deliver(
   throw new Fail("config", "Ordinary mail cannot be forwarded", { fix });
 }
 
-async function intoMaildir(maildir: string, verdict: Verdict, context: DeliveryContext): Promise<HookResult> {
-  await deliverToMaildir(maildir, await markedMessage(verdict, context));
+async function intoMailbox(mailbox: Mailbox, verdict: Verdict, context: DeliveryContext): Promise<HookResult> {
+  await store(mailbox, verdict, context);
   return { outcome: "delivered", reason: verdict.reason };
+}
+
+async function store(mailbox: Mailbox, verdict: Verdict, context: DeliveryContext): Promise<void> {
+  if ("maildir" in mailbox) return void await deliverToMaildir(mailbox.maildir, await markedMessage(verdict, context));
+  // Imported late, because few mailboxes are files.
+  const [{ deliverToMbox }, { mboxHeader }] = await Promise.all([
+    import("../io/transport/mbox.ts"),
+    import("../lib/mbox.ts"),
+  ]);
+  const { delivery: { sender }, now, abort } = context;
+  await deliverToMbox(mailbox.mbox, { sender, now }, await markedMessage(verdict, context, mboxHeader), abort);
 }
 
 /**
@@ -73,18 +85,18 @@ async function intoMaildir(maildir: string, verdict: Verdict, context: DeliveryC
  */
 async function keepHere(verdict: Verdict, context: DeliveryContext): Promise<HookResult> {
   const { inbox } = context.settings.incoming;
-  return inbox === "" ? await fileSpam(verdict, context) : await intoMaildir(inbox, verdict, context);
+  return inbox === "" ? await fileSpam(verdict, context) : await intoMailbox(mailboxOf(inbox), verdict, context);
 }
 
-/** Files a message in the spam maildir, or passes it to the user's program. */
+/** Files a message as spam, or passes it to the user's program. */
 async function fileSpam(verdict: Verdict, context: DeliveryContext): Promise<HookResult> {
   const { spam, spam_command } = context.settings.incoming;
-  const message = await markedMessage(verdict, context);
   const filed: HookResult = { outcome: "filed", reason: verdict.reason };
   if (spam_command.length === 0) {
+    const mailbox = mailboxOf(spam);
     // Create a missing maildir: otherwise forged mail would stay queued for a week.
-    makeFolders(spam);
-    await deliverToMaildir(spam, message);
+    if ("maildir" in mailbox) makeFolders(mailbox.maildir);
+    await store(mailbox, verdict, context);
     return filed;
   }
   const call = {
@@ -94,7 +106,7 @@ async function fileSpam(verdict: Verdict, context: DeliveryContext): Promise<Hoo
     signal: context.abort,
     ...spoolIn(context.settings.transport, context.settings.state.folder),
   };
-  const { code, lastLine } = await inject(call, message);
+  const { code, lastLine } = await inject(call, await markedMessage(verdict, context));
   if (code !== 0) {
     throw new Fail("temporary", `${spam_command[0]} exited with status ${code}${lastLine && `: ${lastLine}`}`);
   }
@@ -112,12 +124,18 @@ export async function keep(verdict: Verdict, context: DeliveryContext): Promise<
 }
 
 /**
- * Returns the message for a maildir, with a result field and, under qmail, the lines that qmail-local leaves to
+ * Returns the message for a mailbox, with a result field and, under qmail, the lines that qmail-local leaves to
  * programs.
+ *
+ * @param edit changes the header for the format of the mailbox
  */
-async function markedMessage(verdict: Verdict, context: DeliveryContext) {
+async function markedMessage(
+  verdict: Verdict,
+  context: DeliveryContext,
+  edit: (header: Header) => Header = (header) => header,
+) {
   const lines = [await qmailLine("RPLINE", context), await qmailLine("DTLINE", context)];
-  const head = printHead(withResult(context.delivery.header, verdict), context.delivery.cut);
+  const head = printHead(edit(withResult(context.delivery.header, verdict)), context.delivery.cut);
   return { head: concat(...lines, head), body: context.body(), whole: context.delivery.whole };
 }
 

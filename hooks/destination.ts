@@ -1,4 +1,5 @@
 /** Chooses the destination of a message that the caller does not deliver itself. */
+import { type Mailbox, mailboxOf } from "../lib/settings/mailbox.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import { Fail } from "../lib/fail.ts";
 import type { Env } from "../incoming/delivery.ts";
@@ -6,8 +7,8 @@ import { type Following, whatFollows } from "./dotqmail.ts";
 import type { Verdict } from "../incoming/verdict.ts";
 import type { Options } from "./options.ts";
 
-/** A maildir, or forwarding to the identity. */
-export type Destination = { readonly maildir: string } | "forward";
+/** A mailbox, or forwarding to the identity. */
+export type Destination = Mailbox | "forward";
 
 /** What the choice depends on. */
 export interface DestinationQuery {
@@ -37,20 +38,20 @@ export async function chooseDestination(
     return options.caller === "postfix" ? "last" : "more";
   };
   // With a destination on its command line, the hook is maildrop's last deliverer: nothing follows.
-  const explicit = options.forward || options.maildir !== undefined;
+  const explicit = options.forward || options.mailbox !== undefined;
   const passedOn = verdict.passed === true && !(explicit && options.caller === "maildrop");
   if (passedOn && await following() === "more") return undefined;
-  if (options.maildir !== undefined) return { maildir: options.maildir };
+  if (options.mailbox !== undefined) return options.mailbox;
   if (options.forward && !plain) return "forward";
   // A challenge that cannot be answered is delivered.
   if (options.forward && verdict.action !== "spam") {
     // With an inbox, do not defer until the queue lifetime ends: a stranger may have chosen this address.
-    if (settings.incoming.inbox !== "") return { maildir: settings.incoming.inbox };
+    if (settings.incoming.inbox !== "") return mailboxOf(settings.incoming.inbox);
     const what = "Mail to an identity's own address cannot be forwarded to it";
     throw new Fail("config", what, { fix: "use --forward for the SRS domain only, or set incoming.inbox" });
   }
   if (verdict.action === "spam" || await following() !== "last") return undefined;
   if (settings.incoming.forward && !plain) return "forward";
-  if (settings.incoming.inbox !== "") return { maildir: settings.incoming.inbox };
+  if (settings.incoming.inbox !== "") return mailboxOf(settings.incoming.inbox);
   throw new Fail("config", "Nothing delivers after this hook", { fix: "add --maildir, or set incoming.inbox" });
 }

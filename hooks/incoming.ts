@@ -7,6 +7,7 @@ import { drain, type Input, PREFIX_BYTES, readInput, writeOut } from "../io/syst
 import { readBelowHome } from "../io/system/files.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import { printHead } from "../lib/message.ts";
+import { pathOf } from "../lib/settings/mailbox.ts";
 import { abortOnSignal, untilAborted } from "../io/system/signals.ts";
 import type { DeliveryContext, HookResult } from "./delivery_context.ts";
 import { recipientIdentity } from "../incoming/checks/addressed.ts";
@@ -33,7 +34,7 @@ export async function incoming(name: string, args: readonly string[]): Promise<n
       return 0;
     }
     // Check only options that the user wrote. A sender chooses the envelope, and an unreadable address must not defer.
-    checkArguments([options.config ?? "", options.maildir ?? ""]);
+    checkArguments([options.config ?? "", options.mailbox === undefined ? "" : pathOf(options.mailbox)]);
     if (caller === "filter") return await filter(name, options);
     const { outcome, last } = await handle(name, options);
     return exitStatus(caller, outcome, last);

@@ -2,13 +2,14 @@
 import { Fail, quote } from "../lib/fail.ts";
 import { information } from "../lib/information.ts";
 import { type Caller, CALLERS } from "../incoming/delivery.ts";
+import type { Mailbox } from "../lib/settings/mailbox.ts";
 
 /** The options of the command line in .qmail, .mailfilter or .procmailrc. */
 export interface Options {
   readonly caller: Caller;
   readonly config?: string;
-  /** The maildir to deliver to, instead of leaving delivery to the caller. */
-  readonly maildir?: string;
+  /** The mailbox to deliver to, instead of leaving delivery to the caller. */
+  readonly mailbox?: Mailbox;
   /** Whether to forward to the identity instead. */
   readonly forward: boolean;
   readonly sender?: string;
@@ -18,11 +19,12 @@ export interface Options {
 }
 
 /** What `--help` prints. */
-export const HELP = `Usage: incoming [--as CALLER] [--maildir DIR | --forward] [--config FILE]
-Judges a message on standard input: a genuine bounce is delivered, a forged one is filed in the spam maildir.
+export const HELP = `Usage: incoming [--as CALLER] [--maildir DIR | --mbox FILE | --forward] [--config FILE]
+Judges a message on standard input: a genuine bounce is delivered, a forged one is filed as spam.
 
   --as CALLER       Calling program: ${CALLERS.join(", ")} (default qmail)
   --maildir DIR     Deliver to this maildir instead of leaving delivery to the caller
+  --mbox FILE       Deliver to this file in the format mbox, such as /var/mail/greg; requires liblockfile-bin and perl
   --forward         Forward to the identity instead, with a proof for its own hook
   --sender ADDRESS, --recipient ADDRESS   Envelope, if the environment does not provide it; with --as postfix also as
                     operands, as pipe(8) passes them: -- \${sender} \${original_recipient}
@@ -50,7 +52,7 @@ export function parseOptions(args: readonly string[]): Options {
   for (let at = 0; at < args.length; at++) {
     const [, name, attached] = /^--([a-z]+)(?:=(.*))?$/s.exec(args[at]!) ?? [];
     if (name === "forward" && attached === undefined) forward = true;
-    else if (name !== undefined && ["as", "config", "maildir", "sender", "recipient"].includes(name)) {
+    else if (name !== undefined && ["as", "config", "maildir", "mbox", "sender", "recipient"].includes(name)) {
       const value = attached ?? args[++at];
       if (value === undefined) throw new Fail("usage", `Option --${name} needs an argument`);
       values[name] = value;
@@ -60,7 +62,7 @@ export function parseOptions(args: readonly string[]): Options {
     } else if (!args[at]!.startsWith("--")) operands.push(args[at]!);
     else throw new Fail("usage", `Unknown argument ${quote(args[at]!)}`);
   }
-  const { as = "qmail", ...rest } = values;
+  const { as = "qmail", maildir, mbox, ...rest } = values;
   if (as === "postfix" && operands.length === 2) [rest.sender, rest.recipient] = operands as [string, string];
   else if (as === "postfix" && operands.length > 2) {
     const what = `${operands.length - 1} recipients in one delivery`;
@@ -69,8 +71,12 @@ export function parseOptions(args: readonly string[]): Options {
   if (!CALLERS.includes(as as Caller)) {
     throw new Fail("usage", `Option --as ${quote(as)} is not one of ${CALLERS.join(", ")}`);
   }
-  if (forward && rest.maildir !== undefined) {
-    throw new Fail("usage", "Options --maildir and --forward cannot be combined");
+  const mailboxes: Mailbox[] = [];
+  if (maildir !== undefined) mailboxes.push({ maildir });
+  if (mbox !== undefined) mailboxes.push({ mbox });
+  if (mailboxes.length + Number(forward) > 1) {
+    throw new Fail("usage", "Options --maildir, --mbox and --forward cannot be combined");
   }
-  return { caller: as as Caller, forward, ...rest };
+  const [mailbox] = mailboxes;
+  return { caller: as as Caller, forward, ...rest, ...mailbox && { mailbox } };
 }

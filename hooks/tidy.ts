@@ -1,5 +1,6 @@
 /** Removes expired state and leftovers of killed hooks in maildirs, once a day. */
 import { digest } from "../lib/digest.ts";
+import { maildirsAmong } from "../lib/settings/mailbox.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import { daily } from "../io/state/daily.ts";
 import { expireDaily } from "../io/state/expire.ts";
@@ -12,9 +13,10 @@ export async function tidy(
   destination: Destination | undefined,
   now: Date,
 ): Promise<void> {
-  const own = [incoming.spam, incoming.inbox, challenge.answered];
+  const own = maildirsAmong([incoming.spam, incoming.inbox, challenge.answered]);
   await expireDaily(state.folder, "incoming", now, () => own.forEach((maildir) => cleanMaildir(maildir, now)));
-  if (destination === undefined || destination === "forward" || own.includes(destination.maildir)) return;
+  if (destination === undefined || destination === "forward" || "mbox" in destination) return;
+  if (own.includes(destination.maildir)) return;
   const { maildir } = destination;
   // Programs of one site may share the state, and each user has a maildir.
   await daily(state.folder, `maildir-${digest(maildir)}`, now, () => cleanMaildir(maildir, now) >= 0);

@@ -112,6 +112,18 @@ async function testPrograms(home: Home, prefix: string, as: string[] = []): Prom
   });
   assert.deepEqual([genuine.code, genuine.stderr], [99, ""]);
   assert.match(fieldOf(home.mails("in").at(-1)!, "X-Countersign"), /^genuine;/);
+  // It finds the program that locks a mailbox, which may say that dotlockfile is missing.
+  const mbox = await home.run([...as, hook, "--mbox", `${home.path}/mbox`], qsbmf(sender, out[0]!), {
+    ...env,
+    SENDER: "",
+    EXT: local,
+    HOST: host,
+  });
+  if (mbox.code !== 99) oneLine(mbox, 75, /: \/usr\/bin\/dotlockfile does not exist: install liblockfile-bin\n$/);
+  else {assert.match(
+      home.read("mbox"),
+      /^From MAILER-DAEMON .*\nReturn-Path|^From MAILER-DAEMON .*\nX-Countersign: genuine;/,
+    );}
   const forged = await home.run([...as, hook], FORGED, { ...env, SENDER: "", EXT: "greg", HOST: "example.org" });
   assert.deepEqual([forged.code, forged.stderr], [99, ""]);
   assert.match(fieldOf(home.mails("spam").at(-1)!, "X-Countersign"), /^forged;/);
@@ -136,7 +148,10 @@ Deno.test("install", async (t) => {
   });
 
   await t.step("all users may read and run it, whatever the umask", () => {
-    const executables = [...PROGRAMS, ...["hooks/ask", "submit/verify", "deno"].map((one) => `lib/countersign/${one}`)]
+    const executables = [
+      ...PROGRAMS,
+      ...["hooks/ask", "hooks/mboxlock", "submit/verify", "deno"].map((one) => `lib/countersign/${one}`),
+    ]
       .map((name) => `${prefix}/${name}`);
     for (const path of [prefix, `${work.path}/a prefix`, ...below(prefix)]) {
       const { isDirectory, mode } = Deno.lstatSync(path);

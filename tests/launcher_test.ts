@@ -287,7 +287,7 @@ Deno.test("a comma in --maildir is rejected with one line", async () => {
     oneLine(
       await home.hook(args, MAIL),
       75,
-      /^incoming: --maildir a,b contains a comma, which a permission cannot express/m,
+      /^incoming: a,b contains a comma, which a permission cannot express/m,
     );
   }
   oneLine(await home.hook(["--as", "condredirect", "--maildir", ","], MAIL), 111, /contains a comma/);

@@ -21,7 +21,7 @@ export function hookCall(command: string): HookCall | undefined {
   return {
     program,
     as: /\s--as[=\s]\s*"?([\w-]+)/.exec(rest)?.[1],
-    delivers: /\s--(?:maildir|forward)\b/.test(rest),
+    delivers: /\s--(?:maildir|mbox|forward)\b/.test(rest),
     config: /\s--config\b/.test(rest),
     piped: /^[^|"'`]*\|(?!\|)/.test(rest),
   };

@@ -1,5 +1,6 @@
 /** Checks the installation: keys, folders, sandbox, shim, transport, log and hook. */
 import { asksLookup } from "../../lib/settings/lookup.ts";
+import { mailboxOf } from "../../lib/settings/mailbox.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
 import { errorText, Fail } from "../../lib/fail.ts";
 import { loadIdentities } from "../../io/system/load.ts";
@@ -26,6 +27,7 @@ import { missingState } from "./serve_state.ts";
 import { checkSubmit } from "./submit.ts";
 import { checkAccounts } from "./accounts.ts";
 import { checkFolder, checkLog } from "./state.ts";
+import { checkMbox } from "./mbox.ts";
 import { type DoctorContext, readableIdentities } from "./context.ts";
 
 /** A check, which needs the settings. */
@@ -93,8 +95,13 @@ function folders({ findings, notes }: DoctorContext, settings: Settings): void {
     }
   }
   if (findings.length === before) findings.push(...checkLog(pathInfo(`${state.folder}/log`), user));
-  if (incoming.spam_command.length === 0) check(incoming.spam, "the maildir for forged bounces (incoming.spam)");
-  check(incoming.inbox, "the maildir for delivered mail (incoming.inbox)");
+  const checkBox = (value: string, purpose: string) => {
+    const mailbox = mailboxOf(value);
+    if ("maildir" in mailbox) check(mailbox.maildir, `the maildir ${purpose}`);
+    else findings.push(...checkMbox(pathAndParents(mailbox.mbox), `the mailbox ${purpose}`, user, isFile));
+  };
+  if (incoming.spam_command.length === 0) checkBox(incoming.spam, "for forged bounces (incoming.spam)");
+  checkBox(incoming.inbox, "for delivered mail (incoming.inbox)");
   if (challenge.answer) check(challenge.answered, "the maildir for answered challenges (challenge.answered)");
   if (tag.pymsgauth !== "") check(tag.pymsgauth, "the folder with the tokens of pymsgauth (tag.pymsgauth)");
   check(outbox.report, "the maildir for reports (outbox.report)");

@@ -115,7 +115,8 @@ function checkCall(at: Entry, call: HookCall, { hasDestination, programs }: Post
   }
   if (!call.delivers && !hasDestination) {
     const why = "Nothing delivers after the hook here, so that it defers genuine mail.";
-    add("postfix-no-destination", "The hook has no destination", at, why, "incoming --as postfix --maildir DIR");
+    const fix = "incoming --as postfix --maildir DIR, or --mbox FILE";
+    add("postfix-no-destination", "The hook has no destination", at, why, fix);
   }
 }
 

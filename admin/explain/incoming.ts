@@ -1,4 +1,5 @@
 /** Explains what the hook would do with a message, step by step, for `countersign explain`. Changes nothing. */
+import { mailboxOf, pathOf } from "../../lib/settings/mailbox.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
 import { errorText, Fail, quote } from "../../lib/fail.ts";
 import { env } from "../../io/system/environment.ts";
@@ -142,7 +143,7 @@ async function outcomeOf(caller: Caller | undefined, verdict: Verdict, settings:
     return `delivered${mark ? ", with a mark if the hook itself delivers" : ""}${where}`;
   }
   const { spam, spam_command } = settings.incoming;
-  return spam_command.length === 0 ? `filed into ${spam}` : `filed by ${spam_command[0]}`;
+  return spam_command.length === 0 ? `filed into ${pathOf(mailboxOf(spam))}` : `filed by ${spam_command[0]}`;
 }
 
 /** Number of tags that are shown if none of them is valid. */

@@ -48,12 +48,12 @@ const LAUNCHERS = [
 
 /** Programs in sh, and what they read, which are copied from the checkout. */
 const SCRIPTS = [
-  ...["queue", "rcptcheck", "ordinary.sh"].map((name) => `hooks/${name}`),
+  ...["queue", "rcptcheck", "ordinary.sh", "mboxlock"].map((name) => `hooks/${name}`),
   ...["reup", "checkpassword", "checknotroot"].map((name) => `submit/${name}`),
 ];
 
 /** Programs that are only started by other programs. */
-const INNER = ["hooks/ask", "hooks/ordinary.sh", "submit/verify"].map((name) => `${HOME}/${name}`);
+const INNER = ["hooks/ask", "hooks/ordinary.sh", "hooks/mboxlock", "submit/verify"].map((name) => `${HOME}/${name}`);
 
 /** Documents: where they are installed, and their source in contrib/. */
 const DOCUMENTS: Record<string, string> = {

@@ -130,11 +130,27 @@ function wideLines(rights: string): string {
     const flags = commands === "serve" || commands === "submitd" ? `flags="$flags ${SERVE}" ` : "";
     return `    ${commands.replaceAll(" ", " | ")}) ${flags}wide=${flagLines(given)} ;;\n`;
   });
-  return rights === ""
-    ? `  case $program in\n${lines.join("")}  esac\n  [ "$name" = countersign ] || export NO_COLOR=1\n`
-    : `${rights === "doorbell" ? ACTS_PERMITTED : ""}  wide=${
-      flagLines("read write run")
-    }\n  export NO_COLOR=1 # the output is copied into logs and bounces\n`;
+  if (rights === "") {
+    return `  case $program in
+${lines.join("")}  esac
+  [ "$name" = countersign ] || export NO_COLOR=1
+${mailboxLines("hooks/mboxlock")}`;
+  }
+  return `${rights === "doorbell" ? ACTS_PERMITTED : ""}  wide=${flagLines("read write run")}
+  export NO_COLOR=1 # the output is copied into logs and bounces
+${["incoming", "doorbell"].includes(rights) ? mailboxLines("mboxlock") : ""}`;
+}
+
+/** Returns lines that permit the mailbox of --maildir or --mbox, and to the hook the program that locks the latter. */
+function mailboxLines(lock: string): string {
+  return `  if [ -n "$allowed" ]; then
+    [ -z "$maildir" ] || real_path "$maildir" || real=$maildir
+    for word in \${maildir:+"$maildir" "$real"}; do
+      allowed=$allowed--allow-read=$word$newline--allow-write=$word$newline
+    done
+    [ "$program" != incoming ] || allowed=$allowed--allow-run=\${entry%/*}/${lock}$newline
+  fi
+`;
 }
 
 /** Returns lines that permit the socket `lookup` and nothing else. Deno requires three permissions for it. */

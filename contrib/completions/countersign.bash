@@ -17,7 +17,7 @@ _countersign() {
       words="command smtp maildir" command= ;;
     init:--security)
       words="tls starttls none" command= ;;
-    init:--password-file | init:--ca | init:--config | init:--certificate | init:--key | doctor:--hook | doctor:--postconf | doctor:--sent | doctor:--config | config:--config | sandbox:--config | keys:--config | keys:--settings | plain:--config | explain:--config | audit:--sent | audit:--html | audit:--config | verify:--config | sign:--config | log:--config | serve:--config | submitd:--config | passwd:--file | outbox:--config | sweep:--config | expire:--config | incoming:--config | doorbell:--config)
+    init:--password-file | init:--ca | init:--config | init:--certificate | init:--key | doctor:--hook | doctor:--postconf | doctor:--sent | doctor:--config | config:--config | sandbox:--config | keys:--config | keys:--settings | plain:--config | explain:--config | audit:--sent | audit:--html | audit:--config | verify:--config | sign:--config | log:--config | serve:--config | submitd:--config | passwd:--file | outbox:--config | sweep:--config | expire:--config | incoming:--mbox | incoming:--config | doorbell:--config)
       compopt -o default && return ;;
     init:--maildir | init:--spam | passwd:--home | sweep:--spam | incoming:--maildir)
       compopt -o dirnames && return ;;
@@ -77,7 +77,7 @@ _countersign() {
     shim)
       words="--help" ;;
     incoming)
-      words="--as --maildir --forward --config --sender --recipient --help" ;;
+      words="--as --maildir --mbox --forward --config --sender --recipient --help" ;;
     doorbell)
       words="list run allow deny forget release delete --service --config --help" ;;
     help)

@@ -170,3 +170,13 @@ export function tryRemove(path: string): void {
     // What remains is removed when it is old enough.
   }
 }
+
+/** Cuts a file back to this size, and syncs it. Errors are ignored: the error that led to this is reported. */
+export function tryTruncate(file: Deno.FsFile, size: number): void {
+  try {
+    file.truncateSync(size);
+    file.syncSync();
+  } catch {
+    // A mail program shows a message that is not complete.
+  }
+}

@@ -5,6 +5,7 @@
  */
 import { accountsIn } from "./accounts.ts";
 import { asksLookup, lookupSocket } from "./lookup.ts";
+import { mailboxOf, pathOf } from "./mailbox.ts";
 import { type ConfigSource, printServer, serverOf, type Settings } from "./parse.ts";
 import { Fail, quote } from "../fail.ts";
 import { GROUP, HOSTNAME, KILL, PASSWD, PRINTENV, sandboxFile, SERVE_SOCKETS } from "../paths.ts";
@@ -92,9 +93,10 @@ export function permissions(
   give("shim", "net", ...asking, ...server);
 
   const sends = incoming.forward || challenge.answer;
-  const maildirs = [incoming.spam_command.length === 0 ? incoming.spam : "", incoming.inbox];
+  const mailboxes = [incoming.spam_command.length === 0 ? incoming.spam : "", incoming.inbox]
+    .map((one) => pathOf(mailboxOf(one)));
   const answers = challenge.answer ? [challenge.answered, tag.pymsgauth] : [];
-  const filed = [settings.state.folder, ...lookup, ...maildirs, ...answers, ...(sends ? out : [])];
+  const filed = [settings.state.folder, ...lookup, ...mailboxes, ...answers, ...(sends ? out : [])];
   const spam = incoming.spam_command[0] ?? "";
   give("incoming", "read", ...settled, ...filed, ...(sends ? login : []));
   give("incoming", "write", ...filed);

@@ -20,6 +20,7 @@ import {
   host,
   list,
   logins,
+  mailbox,
   notEmpty,
   number,
   oneOf,
@@ -335,15 +336,19 @@ export const TABLES = {
       "What happens to mail from the null sender that is not a bounce and answers no message of yours (receipts, " +
         "vacation replies, reports): deliver it with a mark, deliver it, or file it as spam.",
     ),
-    spam: path("~/Maildir/.Spam", "The spam maildir. It is created if it does not exist.", notEmpty),
+    spam: mailbox(
+      "~/Maildir/.Spam",
+      "The spam maildir, or a file in the format mbox: `mbox:~/mail/spam`. It is created if it does not exist.",
+      notEmpty,
+    ),
     spam_command: program(
       "A program that files spam instead; it reads the message from standard input: " +
         '`["/usr/bin/safecat", "…/tmp", "…/new"]`.',
     ),
-    inbox: path(
+    inbox: mailbox(
       "",
-      "The maildir to which the hook delivers where nothing else does: as the only line of a dot-qmail file, or under " +
-        "Postfix.",
+      "The maildir, or the file in the format mbox (`mbox:/var/mail/greg`), to which the hook delivers where nothing else " +
+        "does: as the only line of a dot-qmail file, or under Postfix.",
     ),
     forward: flag(
       false,

@@ -2,6 +2,7 @@
 import { Fail, quote } from "../fail.ts";
 import { parseAddress } from "../address.ts";
 import { parseDay } from "../date.ts";
+import { mailboxOf, pathOf, withPath } from "./mailbox.ts";
 import { parseRedis } from "./redis.ts";
 import { parseAuth, parseEndpoint } from "./submission.ts";
 
@@ -58,6 +59,21 @@ export function path(fallback: string, help: string, check?: (value: string) => 
       if (!isText(given)) return wrong("path", given);
       check?.(given);
       return given === "" ? "" : absolute(given);
+    },
+  };
+}
+
+/** A mailbox, as lib/settings/mailbox.ts describes it. */
+export function mailbox(fallback: string, help: string, check?: (value: string) => void): Setting<string> {
+  const { read } = path(fallback, help, check);
+  return {
+    type: "path",
+    fallback,
+    help,
+    read: (given, absolute) => {
+      if (!isText(given)) return wrong("path", given);
+      if (given !== "") notEmpty(pathOf(mailboxOf(given)));
+      return withPath(given, (one) => read(one, absolute));
     },
   };
 }

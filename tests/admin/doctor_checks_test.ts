@@ -17,6 +17,7 @@ import { checkForward, checkPostfix } from "../../admin/doctor/postfix.ts";
 import { checkProcmail } from "../../admin/doctor/procmail.ts";
 import { checkQmail } from "../../admin/doctor/qmail.ts";
 import { checkKeys, checkSettings } from "../../admin/doctor/settings.ts";
+import { checkMbox } from "../../admin/doctor/mbox.ts";
 import { checkFolder, checkLog, writable } from "../../admin/doctor/state.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
 import { assertComplete } from "./findings.ts";
@@ -560,4 +561,27 @@ Deno.test("findings have colours only on request, and no control characters from
   const coloured = printFindings([finding], [], true);
   assert.ok(coloured.startsWith("\x1b[1m\x1b[31mA [2J\x1b[0m [log-wrong]\n"), coloured);
   assert.equal(coloured.split("\x1b").length - 1, 3);
+});
+
+Deno.test("a mailbox in the format mbox: its owner, its folder, and the programs that lock it", () => {
+  const installed = () => true;
+  const check = (chain: PathInfo[], user = 1000, isFile: (path: string) => boolean = installed) =>
+    checkMbox(chain, "the mailbox", user, isFile).map(({ what, fix }) => `${what}: ${fix}`);
+  const box = (kind: PathInfo["kind"], uid = 1000) => seen("/var/mail/greg", kind, 0o600, uid);
+  const folder = (mode: number, uid: number) => seen("/var/mail", "folder", mode, uid);
+  assert.deepEqual(check([box("file")]), []);
+  assert.deepEqual(check([box("missing"), folder(0o755, 1000)]), [], "it is created");
+  const create = "install -o 1000 -g mail -m 660 /dev/null /var/mail/greg";
+  assert.deepEqual(check([box("missing"), folder(0o755, 0)]), [`/var/mail/greg does not exist: ${create}`]);
+  assert.deepEqual(check([box("missing"), seen("/var/mail", "missing"), seen("/var", "folder", 0o755, 1000)]), [
+    "The folder of /var/mail/greg does not exist: mkdir -p /var/mail",
+  ]);
+  assert.deepEqual(check([box("folder")]).map((one) => one.split(":")[0]), ["/var/mail/greg is not a file"]);
+  assert.deepEqual(check([box("file", 7)]), [
+    "/var/mail/greg belongs to user 7, not to 1000: chown 1000 /var/mail/greg",
+  ]);
+  assert.deepEqual(check([box("inaccessible")]).length, 1);
+  assert.deepEqual(check([box("file")], 1000, (path) => path !== "/usr/bin/dotlockfile"), [
+    "/usr/bin/dotlockfile does not exist: apt-get install liblockfile-bin",
+  ]);
 });

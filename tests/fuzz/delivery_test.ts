@@ -7,10 +7,11 @@ import { callerIn, parseOptions } from "../../hooks/options.ts";
 import { formatAddress } from "../../lib/address.ts";
 import { encodeLatin1 } from "../../lib/bytes.ts";
 import { parseHead } from "../../lib/message.ts";
+import { pathOf } from "../../lib/settings/mailbox.ts";
 import { fuzz } from "./fuzz.ts";
 import { addresses, anyText, orFail, piecesOf } from "./texts.ts";
 
-const options = ["--as", "--config", "--maildir", "--forward", "--sender", "--recipient", "--help", "--version"];
+const options = ["--as", "--config", "--maildir", "--mbox", "--forward", "--sender", "--recipient", "--help"];
 const argument = fc.oneof(
   fc.constantFrom(...options, ...CALLERS, "--maildir=/x", "a@x"),
   piecesOf([...options, ...CALLERS, "=", "--", "-", "a@x", "", "/x", "--as=qmail"], 3),
@@ -25,9 +26,9 @@ fuzz(
     const read = orFail(() => parseOptions(args), "usage");
     if (read === undefined || read.text !== undefined) return;
     assert.ok(CALLERS.includes(read.caller));
-    assert.ok(!(read.forward && read.maildir !== undefined));
+    assert.ok(!(read.forward && read.mailbox !== undefined));
     // Every value comes from the arguments.
-    for (const value of [read.config, read.maildir, read.sender, read.recipient]) {
+    for (const value of [read.config, read.mailbox && pathOf(read.mailbox), read.sender, read.recipient]) {
       if (value !== undefined) {
         assert.ok(args.some((argument) => argument === value || argument.endsWith(`=${value}`)), value);
       }

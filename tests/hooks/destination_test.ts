@@ -14,6 +14,7 @@ interface Situation {
   action: Action;
   forward?: boolean;
   maildir?: string;
+  mbox?: string;
   plain?: boolean;
   passed?: boolean;
   /** The lines of the table `[incoming]`. */
@@ -38,7 +39,8 @@ function destination({ caller, action, dotQmail, ...more }: Situation): Promise<
   const options = {
     caller,
     forward: more.forward ?? false,
-    ...more.maildir === undefined ? {} : { maildir: more.maildir },
+    ...more.maildir === undefined ? {} : { mailbox: { maildir: more.maildir } },
+    ...more.mbox === undefined ? {} : { mailbox: { mbox: more.mbox } },
   };
   return chooseDestination(
     { name: "incoming", options, settings, verdict, plain: more.plain ?? false },
@@ -68,6 +70,7 @@ Deno.test("options on the command line override the settings and the caller", { 
         for (const plain of [false, true]) {
           await chooses({ caller, action, plain, incoming, maildir: "/m" }, { maildir: "/m" });
         }
+        await chooses({ caller, action, incoming, mbox: "/var/mail/greg" }, { mbox: "/var/mail/greg" });
         await chooses({ caller, action, incoming, forward: true }, "forward");
         // Forwarding to the identity's own address would be a loop. Filed mail is not forwarded.
         const loop: Situation = { caller, action, incoming, forward: true, plain: true };
@@ -104,6 +107,7 @@ Deno.test(
     for (const situation of last) {
       for (const action of ACTIONS.filter((action) => !FILED.includes(action))) {
         await chooses({ ...situation, action, incoming: INBOX }, inbox);
+        await chooses({ ...situation, action, incoming: 'inbox = "mbox:in"\n' }, { mbox: "/etc/in" });
         await chooses({ ...situation, action, incoming: INBOX_AND_FORWARD }, "forward");
         await chooses({ ...situation, action, incoming: INBOX_AND_FORWARD, plain: true }, inbox);
         await chooses({ ...situation, action, incoming: "forward = true\n" }, "forward");

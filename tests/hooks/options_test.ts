@@ -13,7 +13,7 @@ Deno.test("the command line of a hook", { permissions: "none" }, () => {
     {
       caller: "maildrop",
       forward: false,
-      maildir: "/m",
+      mailbox: { maildir: "/m" },
       config: "/c",
       sender: "",
       recipient: "a@b",
@@ -37,6 +37,8 @@ Deno.test("error messages quote the argument that is not understood", { permissi
     [["maildir"], /Unknown argument "maildir"/],
     [["--forward=x"], /Unknown argument "--forward=x"/],
     [["--forward", "--maildir", "/m"], /cannot be combined/],
+    [["--forward", "--mbox", "/m"], /cannot be combined/],
+    [["--maildir", "/m", "--mbox", "/m"], /cannot be combined/],
     [["--help", "--forward"], /Unknown argument "--help"/],
     [["--forward", "-V"], /Unknown argument "-V"/],
     [["--as", "qmail\nx"], /"qmail\\nx"/],

@@ -90,6 +90,14 @@ const USES: Record<string, () => Promise<void>> = {
     const { field, printHead } = await import("../../lib/message.ts");
     assert.equal(printHead([field("A", "b")]).length, "A: b\n\n".length);
   },
+  async mailbox() {
+    const { mailboxOf } = await import("../../lib/settings/mailbox.ts");
+    assert.deepEqual(mailboxOf("mbox:/var/mail/greg"), { mbox: "/var/mail/greg" });
+  },
+  async mbox() {
+    const { fromLine } = await import("../../lib/mbox.ts");
+    assert.equal(fromLine(null, new Date(0)), "From MAILER-DAEMON Thu Jan  1 00:00:00 1970\n");
+  },
   async mime() {
     const { mimeParts } = await import("../../lib/mime.ts");
     assert.deepEqual(mimeParts([], Uint8Array.of(65), 1), [

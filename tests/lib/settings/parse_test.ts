@@ -629,3 +629,12 @@ for (const [what, text] of REPETITIONS) {
     assert.ok(full <= 2.5 * half, `${half}, ${full}`);
   });
 }
+
+Deno.test("a mailbox is a maildir, or after mbox: a file", () => {
+  const spam = (value: string) =>
+    parse(write({ ...BASE, incoming: { spam: `"${value}"` } }, SETTINGS[0]!).text).incoming.spam;
+  assert.equal(spam("~/mail/spam"), "/home/greg/mail/spam");
+  assert.equal(spam("mbox:~/mail/spam"), "mbox:/home/greg/mail/spam");
+  assert.equal(spam("mbox:spam"), `mbox:${FOLDER}/spam`);
+  assert.throws(() => spam("mbox:"), { message: "incoming.spam: The path is empty" });
+});

@@ -38,6 +38,17 @@ Deno.test("default settings permit three files and the state, the injector for t
   ]);
 });
 
+Deno.test("of a mailbox in the format mbox the hook gets the file, and not its folder", () => {
+  const given = lines(`${COMMAND}[incoming]\nspam = "mbox:~/mail/spam"\ninbox = "mbox:/var/mail/greg"\n`);
+  for (const path of ["/home/greg/mail/spam", "/var/mail/greg"]) {
+    const folder = path.slice(0, path.lastIndexOf("/"));
+    assert.deepEqual(given.filter((line) => line.includes(`=${folder}`)), [
+      `incoming --allow-read=${path}`,
+      `incoming --allow-write=${path}`,
+    ]);
+  }
+});
+
 const SMTP = `[transport]\nvia = "smtp"\nhost = "smtp.example.org"\nca = "/etc/ca.pem"\n`;
 /** Lines that a transport without a program removes. */
 const NO_PROGRAM = ["shim", "forward"].flatMap((
