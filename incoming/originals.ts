@@ -8,6 +8,7 @@
 import { decodeLatin1 } from "../lib/bytes.ts";
 import { type EncodedText, textsIn } from "./encodings.ts";
 import { type Block, Blocks, MAX_QUOTE, quoteBefore, unquoted } from "./header_block.ts";
+import { memoize } from "../lib/memoize.ts";
 import { eightBitText, messageIdsIn, withoutBrackets } from "../lib/message_id.ts";
 import { TAG_FIELD } from "../lib/tag.ts";
 
@@ -80,14 +81,14 @@ interface Decoded {
   readonly rest: Iterator<EncodedText>;
 }
 
-/** The decoded texts by the prefix of a message. Tags and Message-IDs are searched for in the same texts. */
-const decoded = new WeakMap<Uint8Array, Decoded>();
+/** The decoded texts of the message with this prefix. Tags and Message-IDs are searched for in the same texts. */
+const decoded = memoize((_prefix: Uint8Array): { last?: Decoded } => ({}));
 
 function* allTexts(prefix: Uint8Array, bodyStart: number, tail?: Uint8Array): Generator<EncodedText> {
-  let known = decoded.get(prefix);
+  const slot = decoded(prefix);
+  let known = slot.last;
   if (known === undefined || known.bodyStart !== bodyStart || known.tail !== tail) {
-    known = { bodyStart, tail, texts: [], rest: decode(prefix, bodyStart, tail) };
-    decoded.set(prefix, known);
+    known = slot.last = { bodyStart, tail, texts: [], rest: decode(prefix, bodyStart, tail) };
   }
   for (let at = 0;; at++) {
     if (at === known.texts.length) {

@@ -27,11 +27,13 @@ export interface ReturnedTag extends Original {
 
 /** Delivers the message when a tag in its body is valid for the Message-ID next to it. */
 export function checkReturned(delivery: Delivery, context: JudgeContext): Verdict | string {
-  return results(context)(delivery);
+  const known = looked(delivery);
+  if (known.context !== context) [known.context, known.found] = [context, lookAtTags(delivery, context)];
+  return known.found;
 }
 
-/** A judgement starts from the beginning after each lookup, and computing MACs is its slowest part. */
-const results = memoize((context: JudgeContext) => memoize((delivery: Delivery) => lookAtTags(delivery, context)));
+/** What was found last. A judgement starts from the beginning after each lookup, and computing MACs is its slowest part. */
+const looked = memoize((_delivery: Delivery): { context?: JudgeContext; found: Verdict | string } => ({ found: "" }));
 
 function lookAtTags(delivery: Delivery, context: JudgeContext): Verdict | string {
   let found = "it does not return a tag";

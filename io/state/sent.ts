@@ -8,11 +8,12 @@
 import type { SentMessage } from "../../incoming/need.ts";
 import type { Bytes } from "../../lib/bytes.ts";
 import { dayOf } from "../../lib/date.ts";
-import { Fail, reason } from "../../lib/fail.ts";
+import { Fail } from "../../lib/fail.ts";
 import { purposeMac } from "../../lib/hmac.ts";
 import type { Identity } from "../../lib/settings/identity.ts";
 import { signingKey } from "../../lib/settings/keys.ts";
 import { bareMessageId, withoutBrackets } from "../../lib/message_id.ts";
+import { Buckets, exists } from "./buckets.ts";
 
 /** Days for which a Message-ID is remembered. */
 export const SENT_DAYS = 30;
@@ -83,24 +84,22 @@ export function sentIndex(folder: string, now: Date): SentIndex {
   return (identity, messageIds) => latestSent(recordsOf(folder, candidateHashes(identity, messageIds), now), now);
 }
 
+const buckets = new Buckets();
+
 /** Returns the records with these hashes in the index in this folder, perhaps with expired ones. */
 export function* recordsOf(folder: string, hashes: Iterable<Bytes>, now: Date): Generator<SentMessage> {
   const periods = periodsIn(folder, dayOf(now));
   for (const hash of hashes) {
-    for (const period of periods) yield* matches(readBucket(bucketPath(folder, period, hash)), hash, period);
+    for (const period of periods) yield* matches(buckets.read(bucketPath(folder, period, hash)), hash, period);
   }
 }
 
-/** Returns the periods that exist, because opening a file that is missing takes three times as long as reading one. */
+/** Returns the periods that exist, because most messages name several Message-IDs. */
 function periodsIn(folder: string, today: number): number[] {
   // Include the next period: the clock may have been set back since, or be ahead on another machine.
   const [first, last] = [periodOf(today - SENT_DAYS + 1), periodOf(today) + 1];
-  try {
-    return [...Deno.readDirSync(folder)].map(({ name }) => Number(name)).filter((one) => one >= first && one <= last);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw unreadable(folder, error);
-  }
+  const periods = Array.from({ length: last - first + 1 }, (_, nth) => first + nth);
+  return periods.filter((period) => exists(`${folder}/${period}`));
 }
 
 /** Removes expired periods, and the files of an earlier version, which had one for each day. @returns how many */
@@ -136,19 +135,6 @@ function bucketPath(folder: string, period: number, hash: Uint8Array): string {
 
 function hashOf(secret: Uint8Array, messageId: string): Bytes {
   return purposeMac(secret, "sent", [messageId]).subarray(0, HASH_BYTES);
-}
-
-function readBucket(path: string): Bytes {
-  try {
-    return Deno.readFileSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return new Uint8Array();
-    throw unreadable(path, error);
-  }
-}
-
-function unreadable(path: string, error: unknown): Fail {
-  return new Fail("temporary", `Index of sent mail cannot be read: ${reason(error)}`, { file: path, cause: error });
 }
 
 function* matches(records: Bytes, hash: Uint8Array, period: number): Generator<SentMessage> {

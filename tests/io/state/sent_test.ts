@@ -95,10 +95,8 @@ Deno.test("A message takes 20 bytes that do not reveal its Message-ID, in a priv
   }
 });
 
-Deno.test("A lookup reads one file of each period that exists, however many files there are", () => {
-  using folder = new Folder();
-  const days = [now, new Date(now.getTime() - 29 * 86_400_000)];
-  for (let nth = 0; nth < 50; nth++) rememberSent(folder.sent, joe, `<${nth}@example.net>`, true, days[nth % 2]!);
+/** Returns the paths of the files that are read meanwhile. */
+function filesRead(work: () => void): string[] {
   const { readFileSync } = Deno;
   const read: string[] = [];
   Deno.readFileSync = (path) => {
@@ -106,11 +104,22 @@ Deno.test("A lookup reads one file of each period that exists, however many file
     return readFileSync(path);
   };
   try {
-    sentIndex(folder.sent, now)(joe, ["1@example.net"]);
+    work();
   } finally {
     Deno.readFileSync = readFileSync;
   }
+  return read;
+}
+
+Deno.test("A lookup reads one file of each period that exists, however many files there are", () => {
+  using folder = new Folder();
+  const days = [now, new Date(now.getTime() - 29 * 86_400_000)];
+  for (const day of days) {
+    for (let nth = 0; nth < 50; nth++) rememberSent(folder.sent, joe, `<${nth}@example.net>`, true, day);
+  }
+  const read = filesRead(() => sentIndex(folder.sent, now)(joe, ["1@example.net"]));
   assert.deepEqual(read.map((path) => path.split("/").at(-2)).sort(), days.map((day) => `${period(day)}`).sort());
+  assert.deepEqual(filesRead(() => sentIndex(folder.sent, now)(joe, ["1@example.net"])), [], "they have not changed");
 });
 
 /** [what, contents of the bucket made from the record, whether the message is known] */

@@ -1,0 +1,82 @@
+/**
+ * Reads the files of the index of sent mail. `countersign serve` reads the same ones again and again, and opening a file
+ * with limited permissions takes several times as long as examining it, so contents are kept while the file is the same.
+ */
+import type { Bytes } from "../../lib/bytes.ts";
+import { Fail, reason } from "../../lib/fail.ts";
+
+/** The contents of a file, and what changes with them: records are only appended. */
+interface Kept {
+  readonly bytes: Bytes;
+  readonly ino: number | null;
+  readonly modified: number | undefined;
+}
+
+/** Bytes that contents may take together, and what each of them takes besides its length. */
+const [MAX_BYTES, OVERHEAD] = [8 * 1024 * 1024, 400];
+
+const NOTHING: Bytes = new Uint8Array();
+
+/** Reads buckets, and keeps the contents of the last ones. */
+export class Buckets {
+  readonly #limit: number;
+  /** Contents by path, the oldest first. */
+  readonly #kept = new Map<string, Kept>();
+  #size = 0;
+
+  /** @param limit maximum size of the contents that are kept, in bytes */
+  constructor(limit = MAX_BYTES) {
+    this.#limit = limit;
+  }
+
+  /** Returns the records of a bucket, none if it does not exist. @throws {Fail} `temporary` when it cannot be read */
+  read(path: string): Bytes {
+    const info = infoOf(path);
+    if (info === undefined) return NOTHING;
+    const [known, modified] = [this.#kept.get(path), info.mtime?.getTime()];
+    if (known?.bytes.length === info.size && known.ino === info.ino && known.modified === modified) return known.bytes;
+    const bytes = read(path);
+    // A record may have been added since the file was examined.
+    if (bytes.length === info.size) this.#keep(path, { bytes, ino: info.ino, modified });
+    return bytes;
+  }
+
+  #keep(path: string, contents: Kept): void {
+    this.#forget(path);
+    this.#kept.set(path, contents);
+    this.#size += contents.bytes.length + OVERHEAD;
+    while (this.#size > this.#limit) this.#forget(this.#kept.keys().next().value!);
+  }
+
+  #forget(path: string): void {
+    const known = this.#kept.get(path);
+    if (known === undefined) return;
+    this.#kept.delete(path);
+    this.#size -= known.bytes.length + OVERHEAD;
+  }
+}
+
+/** Returns whether a bucket or a period exists. @throws {Fail} `temporary` when that cannot be determined */
+export const exists = (path: string): boolean => infoOf(path) !== undefined;
+
+function infoOf(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw unreadable(path, error);
+  }
+}
+
+function read(path: string): Bytes {
+  try {
+    return Deno.readFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return NOTHING;
+    throw unreadable(path, error);
+  }
+}
+
+function unreadable(path: string, error: unknown): Fail {
+  return new Fail("temporary", `Index of sent mail cannot be read: ${reason(error)}`, { file: path, cause: error });
+}
