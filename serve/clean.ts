@@ -1,5 +1,6 @@
-/** Removes expired state, because there may be no shim or hook that uses the folder. */
+/** Tidies the state: there may be no shim or hook that uses the folder. */
 import type { Settings } from "../lib/settings/parse.ts";
+import { prepareForgotten } from "../io/state/forgotten.ts";
 import { expireDaily } from "../io/state/expire.ts";
 
 /** Interval in milliseconds between checks. Files are removed once a day. */
@@ -7,7 +8,11 @@ const CLEAN_MS = 3_600_000;
 
 /** Removes what has expired, now and every hour, without keeping the program alive. @returns a function that stops it */
 export function cleanHourly(settings: () => Settings, every = CLEAN_MS): () => void {
-  const clean = () => void expireDaily(settings().state.folder, "serve", new Date(), () => {});
+  const clean = () => {
+    const { folder, redis } = settings().state;
+    if (redis === "") prepareForgotten(folder);
+    void expireDaily(folder, "serve", new Date(), () => {});
+  };
   clean();
   const timer = setInterval(clean, every);
   Deno.unrefTimer(timer);

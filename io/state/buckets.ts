@@ -56,9 +56,6 @@ export class Buckets {
   }
 }
 
-/** Returns whether a bucket or a period exists. @throws {Fail} `temporary` when that cannot be determined */
-export const exists = (path: string): boolean => infoOf(path) !== undefined;
-
 function infoOf(path: string): Deno.FileInfo | undefined {
   try {
     return Deno.statSync(path);
@@ -77,6 +74,7 @@ function read(path: string): Bytes {
   }
 }
 
-function unreadable(path: string, error: unknown): Fail {
+/** Returns the error about a file or folder of the index. */
+export function unreadable(path: string, error: unknown): Fail {
   return new Fail("temporary", `Index of sent mail cannot be read: ${reason(error)}`, { file: path, cause: error });
 }

@@ -1,8 +1,14 @@
 /** The note that sent mail could not be remembered: it counts for 30 days, and also when it cannot be read. */
 import assert from "node:assert/strict";
 import { expireDaily } from "../../../io/state/expire.ts";
-import { noteForgotten, remembersAll, remembersAllLately } from "../../../io/state/forgotten.ts";
-import { TempFolder } from "../../rig.ts";
+import {
+  lastForgotten,
+  noteForgotten,
+  prepareForgotten,
+  remembersAll,
+  remembersAllLately,
+} from "../../../io/state/forgotten.ts";
+import { modeOf, TempFolder } from "../../rig.ts";
 
 const now = new Date("2026-11-26T12:00:00Z");
 const later = (days: number) => new Date(now.getTime() + days * 86_400_000);
@@ -32,6 +38,36 @@ Deno.test("a note of another process is seen within a second, one of this proces
   assert.equal(remembersAll(link, soon(999)), false);
   assert.equal(remembersAllLately(link, soon(1000)), false);
   assert.equal(remembersAllLately(link, soon(-60_000)), false, "the clock was set back");
+});
+
+Deno.test("a prepared file is not a note, becomes one, and never replaces one", () => {
+  using folder = new TempFolder();
+  const [state, link] = [`${folder.path}/state`, `${folder.path}/link`];
+  Deno.symlinkSync(state, link);
+  prepareForgotten(state);
+  assert.deepEqual([...Deno.readDirSync(state)].map(({ name }) => name), ["forgotten"]);
+  assert.equal(modeOf(`${state}/forgotten`), "600");
+  assert.deepEqual([lastForgotten(link), remembersAll(link, now)], [undefined, true]);
+  noteForgotten(state, now);
+  assert.equal(lastForgotten(link), now.getTime());
+  prepareForgotten(link);
+  assert.equal(lastForgotten(link), now.getTime());
+
+  Deno.removeSync(`${state}/forgotten`);
+  const { linkSync } = Deno;
+  Deno.linkSync = (...paths) => {
+    noteForgotten(state, later(1)); // by another process, at the worst time
+    return linkSync(...paths);
+  };
+  try {
+    prepareForgotten(link);
+  } finally {
+    Deno.linkSync = linkSync;
+  }
+  assert.equal(lastForgotten(link), later(1).getTime());
+  assert.deepEqual([...Deno.readDirSync(state)].map(({ name }) => name), ["forgotten"]);
+  Deno.writeTextFileSync(`${folder.path}/file`, "");
+  prepareForgotten(`${folder.path}/file`); // it cannot be created
 });
 
 Deno.test("a note that cannot be written is remembered by the process; one that cannot be read counts", () => {
