@@ -47,7 +47,7 @@ export function encodeLatin1(string: string): Bytes {
 }
 
 /** Decodes the bytes of a Latin-1 string as UTF-8. */
-export const latin1ToUtf8 = (string: string): string => text(encodeLatin1(string));
+export const latin1ToUtf8 = (string: string): string => ASCII.test(string) ? string : text(encodeLatin1(string));
 
 /** Encodes text as UTF-8, in a Latin-1 string. */
 export const utf8ToLatin1 = (string: string): string => decodeLatin1(utf8(string));

@@ -22,12 +22,13 @@ export function readBelowHome(name: string): string | undefined {
   return readIfPresent(`${plainEnv("HOME") || Deno.cwd()}/${name}`);
 }
 
-/** Returns whether it is a regular file, or missing. */
-export function isFileOrNothing(path: string): boolean {
+/** Describes a name, without following a link; undefined if it certainly does not exist. */
+export function lstatIfPresent(path: string): Deno.FileInfo | undefined {
   try {
-    return Deno.lstatSync(path).isFile;
+    return Deno.lstatSync(path);
   } catch (error) {
-    return provesMissing(error);
+    if (provesMissing(error)) return undefined;
+    throw error;
   }
 }
 

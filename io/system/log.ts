@@ -3,7 +3,7 @@ import { utf8 } from "../../lib/bytes.ts";
 import { provesMissing } from "../../lib/fail.ts";
 import { type Event, logLine } from "../../lib/log.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
-import { isFileOrNothing, writeAll } from "./files.ts";
+import { lstatIfPresent, writeAll } from "./files.ts";
 
 /** Appends a line to the log. Errors are ignored: logging must not stop mail. */
 export function log({ state }: Pick<Settings, "state">, event: Event): void {
@@ -34,14 +34,22 @@ function flush(folder: string): void {
   append(folder, lines);
 }
 
+/** What this process has left of a log, by state folder: another end of the file may be a truncated line. */
+const left = new Map<string, { readonly ino: number | null; readonly size: number }>();
+
 function append(folder: string, lines: string): void {
   try {
     const path = `${folder}/log`;
-    if (!isFileOrNothing(path)) return; // a pipe without a reader would block
+    const info = lstatIfPresent(path);
+    if (info?.isFile === false) return; // a pipe without a reader would block
     using file = openLog(folder, path);
+    const known = left.get(folder);
+    const whole = info !== undefined && info.size === known?.size && info.ino === known.ino;
     // A full disk truncated the last line: end it here, so that it is recognizable.
-    const front = endsWithNewline(file) ? "" : "…\n";
-    writeAll(file, utf8(front + lines));
+    const bytes = utf8((whole || endsWithNewline(file) ? "" : "…\n") + lines);
+    left.delete(folder);
+    writeAll(file, bytes);
+    if (info !== undefined) left.set(folder, { ino: info.ino, size: info.size + bytes.length });
   } catch {
     // Mail has priority over the log.
   }

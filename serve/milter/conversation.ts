@@ -62,11 +62,14 @@ class MilterConversation implements Conversation {
     for (;;) {
       for (let packet; (packet = reader.next()) !== undefined;) {
         deadline.clear(); // processing time does not count towards the limit of the peer
-        const answer = await this.#session.handle(packet);
+        const handled = this.#session.handle(packet);
+        const answer = handled instanceof Promise ? await handled : handled;
         if (answer === undefined) return;
-        deadline.set(limit);
-        for (let at = 0; at < answer.length;) at += await this.#connection.write(answer.subarray(at));
-        deadline.clear();
+        if (answer.length > 0) {
+          deadline.set(limit);
+          for (let left = answer; left.length > 0;) left = left.subarray(await this.#connection.write(left));
+          deadline.clear();
+        }
         if (this.#closing() && !this.#session.busy) return;
       }
       // Set once for a packet, so that a peer cannot extend it by sending single bytes.

@@ -89,8 +89,8 @@ export class PacketReader {
 
 /** Serializes a packet; strings are Latin-1, one character per byte. */
 export function printPacket(command: string, ...parts: (string | Uint8Array)[]): Bytes {
-  const data = concat(...parts.map((part) => typeof part === "string" ? encodeLatin1(part) : part));
-  return concat(uint32(data.length + 1), encodeLatin1(command), data);
+  const length = parts.reduce((sum, part) => sum + part.length, 1);
+  return concat(uint32(length), ...[command, ...parts].map((one) => typeof one === "string" ? encodeLatin1(one) : one));
 }
 
 /** Serializes a number as four octets, the highest first. */

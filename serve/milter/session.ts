@@ -108,10 +108,11 @@ export class Session {
   /**
    * Handles one packet.
    *
-   * @returns the bytes of the answer, which may be empty; undefined when the session ends
+   * @returns the bytes of the answer, which may be empty; undefined when the session ends. A promise only for decisions:
+   *   a session has many packets without an answer
    * @throws {Fail} `data` for a packet that is malformed or out of order
    */
-  async handle({ command, data }: Packet): Promise<Bytes | undefined> {
+  handle({ command, data }: Packet): Bytes | undefined | Promise<Bytes> {
     if (command === "O") return this.#negotiate(readOptions(data));
     if (!this.#negotiated) throw new Fail("data", "Milter session does not begin with option negotiation");
     switch (command) {
@@ -128,7 +129,7 @@ export class Session {
         this.#mail(readPath(data));
         return this.#unless(STEPS.senderUnanswered);
       case "R":
-        return printAnswer(await this.#message.message.recipient(addressIn(readPath(data))));
+        return this.#recipient(addressIn(readPath(data)));
       case "T":
         return this.#data();
       case "L":
@@ -142,7 +143,7 @@ export class Session {
         return printAnswer(!this.#message.whole && this.#has(STEPS.skip) ? "skip" : "continue");
       case "E":
         this.#keepBody(data);
-        return await this.#end();
+        return this.#end();
       case "A":
         this.#arriving = undefined;
         // The login must not apply to the next message, for which the MTA may send no macros.
@@ -211,6 +212,10 @@ export class Session {
     this.#arriving = { message, header: [], headerBytes: 0, body: [], bodyBytes: 0, cut: false, whole: true };
   }
 
+  async #recipient(address: string): Promise<Bytes> {
+    return printAnswer(await this.#message.message.recipient(address));
+  }
+
   #data(): Bytes {
     const answer = this.#message.message.data();
     if (answer !== "continue") this.#arriving = undefined;
@@ -240,6 +245,7 @@ export class Session {
       const content = { header, cut, body: concat(...body), whole: whole && !cut };
       const { answer, edits = [] } = await message.end(content);
       const leadingSpace = this.#has(STEPS.leadingSpace);
+      if (edits.length === 0) return printAnswer(answer);
       return concat(...edits.map((edit) => printEdit(edit, leadingSpace)), printAnswer(answer));
     } finally {
       this.#arriving = undefined;

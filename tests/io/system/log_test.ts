@@ -30,6 +30,37 @@ for (const [before, after] of rows) {
   Deno.test(`a line is appended after ${JSON.stringify(before)}`, () => assert.match(logged(before), after));
 }
 
+/** [what happens to the log between two lines of a process, what is between them] */
+const between: [string, (path: string) => void, string][] = [
+  ["nothing", () => {}, ""],
+  ["a line of another process", (path) => Deno.writeTextFileSync(path, "whole\n", { append: true }), "whole\n"],
+  ["a truncated line", (path) => Deno.writeTextFileSync(path, "trunc", { append: true }), "trunc…\n"],
+  ["it is truncated", (path) => Deno.truncateSync(path, Deno.statSync(path).size - 1), "…\n"],
+];
+for (const [what, change, text] of between) {
+  Deno.test(`a process appends to its own line after ${what}`, () => {
+    const line = "time=\\S+ direction=out result=sent\\n";
+    const whole = logged(undefined, (state) => {
+      append(state);
+      change(`${state}/log`);
+      for (let time = 0; time < 2; time++) append(state);
+    });
+    assert.match(whole.replace("sent…", "sent\n…"), new RegExp(`^${line}${text}${line}${line}$`));
+  });
+}
+
+Deno.test("a log that was replaced by another of this size is examined", () => {
+  const whole = logged(undefined, (state) => {
+    append(state);
+    append(state);
+    const { size } = Deno.statSync(`${state}/log`);
+    Deno.writeTextFileSync(`${state}/new`, "x".repeat(size));
+    Deno.renameSync(`${state}/new`, `${state}/log`);
+    append(state);
+  });
+  assert.match(whole, /^x+…\ntime=\S+ direction=out result=sent\n$/);
+});
+
 Deno.test("a line cut by a full disk is marked, contains no wrong value, and the next line is complete", () => {
   const { writeSync } = Deno.FsFile.prototype;
   const whole = logged(undefined).length;
