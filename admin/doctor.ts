@@ -10,6 +10,7 @@ import { askDns, loop } from "./doctor/network.ts";
 import { INSTALLATION_CHECKS } from "./doctor/installation.ts";
 import { noteWithConfig, withConfig } from "./doctor/config_option.ts";
 import { createContext } from "./doctor/context.ts";
+import { mailClients } from "./doctor/mail_clients.ts";
 import { isRich, json, say } from "./terminal.ts";
 
 const HELP = `Usage: countersign doctor [--json] [--hook FILE] [--postconf FILE] [--sent MAILBOX]
@@ -69,6 +70,7 @@ export function doctor(name: string, args: readonly string[], dns?: Resolver): P
       if (options.has("dns")) await askDns(context, settings, dns ?? await systemDns(), args);
     }
     mutt(context);
+    await mailClients(context);
     await filters(context);
     if (settings !== undefined && options.has("loop")) await loop(context, settings, to, timeoutMs);
     const config = options.value("config");

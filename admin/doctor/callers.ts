@@ -18,6 +18,7 @@ import { onPath, run } from "./programs.ts";
 import { checkMilters } from "./milters.ts";
 import { checkMutt } from "./mutt.ts";
 import { muttCommands } from "./muttrc.ts";
+import { checkMisspelt } from "./misspelt.ts";
 import { pipeStateTrouble } from "./pipe_state.ts";
 import { askPostfix, postfixPrograms, unreadableConfiguration } from "./postfix_asked.ts";
 import { checkForward, checkPostfix, type PostfixContext } from "./postfix.ts";
@@ -114,6 +115,8 @@ export async function filters(doctor: DoctorContext): Promise<void> {
   for (const file of textFiles(TCPRULES_FILES)) findings.push(...checkTcpRules(file, clients));
 
   const all = [...qmail, ...maildrop, ...procmail, ...forward, ...postfix];
+  const hook = installedPrograms(isFile).hook ?? "/usr/local/lib/countersign/hooks/incoming";
+  for (const one of all) findings.push(...checkMisspelt(one, programs, hook));
   if (!all.some(({ text }) => callsHook(text))) {
     const swept = settings && lastSweep(settings.state.folder);
     notes.push(

@@ -120,7 +120,7 @@ function checkSandboxFile({ file, home, findings, notes }: DoctorContext, settin
     const wanted = permissions(settings, { file: file.file, home }, realPath, isGroupWritable);
     if (there !== undefined) {
       findings.push(...checkSandbox(there, printSandbox(wanted, ordinaryAddresses(settings), doorAddresses(settings))));
-    } else if (isThere(path)) findings.push(unreadable(path));
+    } else if (isThere(path)) findings.push(unreadable(pathInfo(path)));
     else if (isThere(formerSandboxFile(file.file))) findings.push(outdated(formerSandboxFile(file.file)));
     else notes.push(`${UNRESTRICTED}: countersign sandbox restricts them to what the settings need`);
   } catch (error) {

@@ -1,16 +1,19 @@
 /** Checks that the sandbox file lists what the settings need, and nothing else. */
+import { ownershipFix } from "../../io/system/files.ts";
+import type { PathInfo } from "./filesystem.ts";
 import { type Finding, findingsOf, type TextFile } from "./finding.ts";
 
 const FIX = "countersign sandbox";
 
 /** Returns the finding for a sandbox file that exists and cannot be read: the launchers defer all mail. */
-export function unreadable(file: string): Finding {
-  const fix = `${FIX} --remove; ${FIX}`;
+export function unreadable({ path: file, uid }: PathInfo, user = Deno.uid()): Finding {
+  // Only the owner of a file can write it anew; a user of a site must be allowed to read it.
+  const fix = user === 0 || uid === user ? `${FIX} --remove; ${FIX}` : ownershipFix(file, user);
   return {
     id: "sandbox-unreadable",
     what: "The sandbox file cannot be read",
     where: { file },
-    why: "All mail is deferred.",
+    why: "The launchers defer all mail of users who cannot read it.",
     fix,
   };
 }

@@ -135,7 +135,7 @@ export function unreadable(what: string, path: string, error: unknown, fix?: str
 }
 
 /** Returns the fix for a file of another user. Files outside the home may belong to a site, whose users only read them. */
-function ownershipFix(path: string, user: number | null): string {
+export function ownershipFix(path: string, user: number | null): string {
   const home = plainEnv("HOME");
   if (user === 0 || home !== "" && path.startsWith(`${home}/`)) return `chown ${user} ${path}`;
   return `let user ${user} read it through its group, or use settings of your own: countersign init`;

@@ -315,6 +315,12 @@ table(
     "2 Service countersign does not pass the original recipient",
     "2 Service countersign does not pass the envelope sender",
   ],
+  // Postfix expands an escaped macro, too, and keeps the backslash.
+  [
+    RECIPIENT_LIMIT + pipe(RIGHT.replace(ENVELOPE, "\\${sender} \\${original_recipient}")),
+    "2 Service countersign does not pass the original recipient",
+    "2 Service countersign does not pass the envelope sender",
+  ],
   [
     RECIPIENT_LIMIT + pipe(RIGHT.replace(ENVELOPE, "${sender}")),
     '2 Service countersign passes invalid arguments to the hook: Unknown argument "${sender}"',

@@ -28,6 +28,7 @@ ${servers}
     `${ANN}[transport]\npreset = "sendmail"\ncommand = ["${command}"]\n[incoming]\n${incoming}\n`,
     'since = "2026-01-01"',
   );
+  home.write(".mailrc", `set mta=${ROOT}/shim/shim\n`);
   home.write(".config/countersign/keys-ann", `a1 ${CREATED} ann's ${SECRET}\n`, 0o600);
   return home;
 }

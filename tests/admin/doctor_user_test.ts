@@ -1,6 +1,7 @@
 /** doctor run by a user of a site who may not read the settings of the site, and with --config. */
 import assert from "node:assert/strict";
 import type { Finding } from "../../admin/doctor/finding.ts";
+import { unreadable } from "../../admin/doctor/sandbox.ts";
 import { Home, ROOT, SECRET } from "../rig.ts";
 
 const UID = 12345;
@@ -72,6 +73,15 @@ Deno.test(
     assert.equal(await fix(), expected, "the key of another user");
   },
 );
+
+Deno.test("a sandbox file of a site is not to be written by a user who cannot read it", () => {
+  const file = { path: "/etc/countersign/config.sandbox", kind: "file", mode: 0o640, uid: 0 } as const;
+  const { fix } = unreadable(file, UID);
+  assert.equal(fix, `let user ${UID} read it through its group, or use settings of your own: countersign init`);
+  for (const user of [0, UID]) {
+    assert.equal(unreadable({ ...file, uid: user }, user).fix, "countersign sandbox --remove; countersign sandbox");
+  }
+});
 
 Deno.test("the fixes of doctor --config name the settings file", async () => {
   using home = new Home();

@@ -147,7 +147,10 @@ for (const [what, make] of noFile) {
     oneLine(await home.shim(["ann@example.net"], MAIL), 75, /config\.sandbox cannot be read$/m);
     assert.deepEqual(home.mails("out"), []);
     const doctor = await countersign(home, ["doctor"]);
-    assert.match(doctor.stdout, /^The sandbox file cannot be read\n.*\n.*\n {2}fix {4}countersign sandbox --remove; /m);
+    assert.match(
+      doctor.stdout,
+      /^The sandbox file cannot be read .*\n.*\n.*\n {2}fix {4}countersign sandbox --remove; /m,
+    );
     for (const args of [["--remove"], []]) assert.equal((await countersign(home, ["sandbox", ...args])).code, 0);
     assert.equal((await home.shim(["ann@example.net"], MAIL)).code, 0);
   });
@@ -408,7 +411,10 @@ Deno.test("the file of an earlier version: mail is deferred until sandbox writes
   const says = /config\.permissions was written by an earlier version: countersign sandbox$/m;
   oneLine(await home.shim(["ann@example.net"], MAIL), 75, says);
   oneLine(await home.hook(["--as", "condredirect"], MAIL), 111, says);
-  assert.match((await countersign(home, ["doctor"])).stdout, /^The sandbox file was written by an earlier version\n/m);
+  assert.match(
+    (await countersign(home, ["doctor"])).stdout,
+    /^The sandbox file was written by an earlier version \[sandbox-outdated\]\n/m,
+  );
   assert.equal((await countersign(home, ["sandbox"])).stdout, `Written: ${path}\n`);
   assert.throws(() => Deno.statSync(oldFile), Deno.errors.NotFound);
   assert.equal((await home.shim(["ann@example.net"], MAIL)).code, 0);
