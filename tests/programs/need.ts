@@ -16,13 +16,31 @@ export async function need(program: string, pack = program): Promise<Test> {
 }
 
 /** Installs the program if allowed. @returns a description of what is still missing, or an empty string */
-export async function lacking(program: string, pack = program): Promise<string> {
-  if (!isInstalled(program) && mayFetch()) {
+export function lacking(program: string, pack = program): Promise<string> {
+  return fetched(() => isInstalled(program), program, pack);
+}
+
+/** Like {@link lacking}, for a module of Perl such as `Net::SSLeay`. */
+export function lackingPerl(module: string, pack: string): Promise<string> {
+  const present = () => {
+    try {
+      return new Deno.Command("perl", { args: [`-M${module}`, "-e1"], stdin: "null", stderr: "null" }).outputSync()
+        .success;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return false;
+      throw error;
+    }
+  };
+  return fetched(present, module, pack);
+}
+
+async function fetched(present: () => boolean, what: string, pack: string): Promise<string> {
+  if (!present() && mayFetch()) {
     await withAptLock(() =>
       apt("install", "-q", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", ...pack.split(" "))
     );
   }
-  return isInstalled(program) ? "" : `${program} is missing: install ${pack}`;
+  return present() ? "" : `${what} is missing: install ${pack}`;
 }
 
 /** Whether packages may be fetched for tests. */

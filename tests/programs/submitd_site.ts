@@ -1,7 +1,7 @@
 /** The installed `countersign submitd`, as a user without privileges, with its sandbox. */
 import { hashPassword } from "../../submit/backends/scrypt.ts";
 import { Authority } from "../certificates.ts";
-import { Home, ROOT } from "../rig.ts";
+import { CREATED, Home, type Ran, ROOT, SECRET } from "../rig.ts";
 import { stubTransport } from "../stub.ts";
 import { Installed, until } from "./postfix.ts";
 
@@ -21,17 +21,28 @@ export class SubmitdSite implements AsyncDisposable {
   port = 0;
   tls = 0;
 
-  /** @param more more lines of `[submit]`; @param transport replaces the stub */
-  static async make(more = "", transport?: string): Promise<SubmitdSite> {
+  /** An installation, and a home with nothing but a certificate. */
+  static async empty(): Promise<SubmitdSite> {
     const one = new SubmitdSite();
     one.#installed = await Installed.make(ROOT);
     one.#authority = await Authority.make();
     const { home } = one;
-    const { cert, key } = await one.#authority.leaf("DNS:localhost,IP:127.0.0.1");
+    for (const name of ["bin", ".config"]) Deno.removeSync(`${home.path}/${name}`, { recursive: true });
+    const { cert, key } = await one.#authority.leaf("DNS:mx.example.org,DNS:localhost,IP:127.0.0.1", 90);
     home.write("cert.pem", cert);
     home.write("key.pem", key, 0o600);
+    Deno.chmodSync(home.path, 0o755);
+    await one.own();
+    return one;
+  }
+
+  /** @param more more lines of `[submit]`; @param transport replaces the stub */
+  static async make(more = "", transport?: string): Promise<SubmitdSite> {
+    const one = await SubmitdSite.empty();
+    const { home } = one;
     home.write("users", `greg:${await hashPassword("secret")}\n`, 0o600);
     Deno.mkdirSync(`${home.path}/.local/state/countersign`, { recursive: true });
+    home.write(".config/countersign/keys", `k1 ${CREATED} ${SECRET}\n`, 0o600);
     home.write(
       ".config/countersign/config.toml",
       `[[identity]]
@@ -49,11 +60,19 @@ name = "mx.example.org"
 ${more}
 `,
     );
-    Deno.chmodSync(home.path, 0o755);
-    if (USER !== "") {
-      await home.run(["chown", "-R", USER, home.path]);
-    }
+    await one.own();
     return one;
+  }
+
+  /** Gives all files of the home to the user. */
+  async own(): Promise<void> {
+    if (USER !== "") await this.home.run(["chown", "-R", USER, this.home.path]);
+  }
+
+  /** Runs a program as the user, with the installed programs in PATH. */
+  run(argv: string[], input = ""): Promise<Ran> {
+    const PATH = `${this.#installed.home.path}/prefix/bin:/usr/sbin:/usr/bin:/bin`;
+    return this.home.run([...AS, ...argv], input, { PATH, USER: "greg" });
   }
 
   /** The file with the certificate of the CA. */

@@ -3,12 +3,13 @@ import assert from "node:assert/strict";
 import { fieldOf, isFile } from "../rig.ts";
 import { stubArguments, stubInput, stubRuns } from "../stub.ts";
 import { MAIL, RawSmtp } from "../submit/raw_smtp.ts";
-import { lacking, tests } from "./need.ts";
+import { lacking, lackingPerl, tests } from "./need.ts";
 import { freePort, until } from "./postfix.ts";
 import { SubmitdSite, USER } from "./submitd_site.ts";
 
 const missing: string[] = [];
 for (const program of ["swaks", "msmtp", "mutt", "git"]) missing.push(await lacking(program));
+missing.push(await lackingPerl("Net::SSLeay", "libnet-ssleay-perl")); // for the TLS of swaks
 missing.push(await lacking("git-send-email", "git-email libauthen-sasl-perl"));
 /** Without it git send-email cannot log in. */
 const gitCanLogIn = isFile("/usr/share/perl5/Authen/SASL.pm");
