@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { fieldOf, type Ran } from "../rig.ts";
 import { ALL, assertAttempts, assertSigned, BCC, CC, Desk, FAILURES, onlySigned, TO } from "./desk.ts";
 import { snippet } from "./letters.ts";
-import { need } from "./need.ts";
+import { lacking, lackingPerl, tests } from "./need.ts";
 
-const test = await need("git-send-email", "git-email libmailtools-perl");
+const missing = [await lacking("git-send-email", "git-email"), await lackingPerl("Mail::Address")];
+const test = tests(missing.filter((reason) => reason !== "").join(", "));
 
 const ENVIRONMENT = { GIT_CONFIG_NOSYSTEM: "1", GIT_TERMINAL_PROMPT: "0" };
 

@@ -20,18 +20,25 @@ export function lacking(program: string, pack = program): Promise<string> {
   return fetched(() => isInstalled(program), program, pack);
 }
 
-/** Like {@link lacking}, for a module of Perl such as `Net::SSLeay`. */
-export function lackingPerl(module: string, pack: string): Promise<string> {
-  const present = () => {
-    try {
-      return new Deno.Command("perl", { args: [`-M${module}`, "-e1"], stdin: "null", stderr: "null" }).outputSync()
-        .success;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return false;
-      throw error;
-    }
-  };
-  return fetched(present, module, pack);
+/** Modules of Perl that programs only recommend, and their Debian packages. */
+const MODULES = {
+  "Net::SSLeay": "libnet-ssleay-perl",
+  "Mail::Address": "libmailtools-perl",
+  "Authen::SASL": "libauthen-sasl-perl",
+};
+
+/** Like {@link lacking}, for a module of Perl. */
+export function lackingPerl(module: keyof typeof MODULES): Promise<string> {
+  return fetched(() => hasModule(module), module, MODULES[module]);
+}
+
+function hasModule(module: string): boolean {
+  try {
+    return new Deno.Command("perl", { args: [`-M${module}`, "-e1"], stderr: "null" }).outputSync().success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }
 
 async function fetched(present: () => boolean, what: string, pack: string): Promise<string> {

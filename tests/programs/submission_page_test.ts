@@ -10,7 +10,7 @@ import { freePort, until } from "./postfix.ts";
 import { SubmitdSite } from "./submitd_site.ts";
 
 // Without the module, which swaks only recommends, it has no TLS.
-const missing = [await lacking("swaks"), await lackingPerl("Net::SSLeay", "libnet-ssleay-perl")];
+const missing = [await lacking("swaks"), await lackingPerl("Net::SSLeay")];
 const test = tests(missing.filter((reason) => reason !== "").join(", "));
 const page = new Page("docs/submission.md");
 const before = new Page("docs/mutt-qmail.md");
