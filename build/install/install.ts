@@ -8,6 +8,7 @@ import { Fail, quote, reason } from "../../lib/fail.ts";
 import { printError } from "../../io/system/log.ts";
 import { readIfPresent } from "../../io/system/files.ts";
 import { bundle, ROOT } from "./bundle.ts";
+import { documents } from "./documents.ts";
 import { digestOf, HOME, linkAt, listOf, prefixOf, readInstalled } from "./installed.ts";
 import { flagsOf, launcherText, LEAN } from "./launcher.ts";
 import { prove } from "./prove.ts";
@@ -24,6 +25,7 @@ Install below DIR (default: /usr/local for root, ~/.local for others):
   DIR/lib/countersign/submit/            reup, authup, checkpassword, checknotroot, fixsmtpio, ofmipd: for tcpserver
   DIR/lib/countersign/                   the files that they need, including Deno
   DIR/share/                             manual pages, and completions for bash, zsh and fish
+  DIR/share/doc/countersign/             guides, and contrib with the paths of DIR
 
 The shim behaves according to the name by which it is called: sendmail, qmail-inject, mailq or newaliases.
 --link NAME creates such a link in DIR/bin. It may be repeated, and never replaces another program.
@@ -55,18 +57,6 @@ const SCRIPTS = [
 /** Programs that are only started by other programs. */
 const INNER = ["hooks/ask", "hooks/ordinary.sh", "hooks/mboxlock", "submit/verify"].map((name) => `${HOME}/${name}`);
 
-/** Documents: where they are installed, and their source in contrib/. */
-const DOCUMENTS: Record<string, string> = {
-  "share/bash-completion/completions/countersign": "completions/countersign.bash",
-  "share/zsh/site-functions/_countersign": "completions/_countersign",
-  "share/fish/vendor_completions.d/countersign.fish": "completions/countersign.fish",
-  ...Object.fromEntries(
-    [...Deno.readDirSync(`${ROOT}contrib/man`)].map((
-      { name },
-    ) => [`share/man/man${name.at(-1)}/${name}`, `man/${name}`]),
-  ),
-};
-
 /** Deno's flags: ignore a configuration file in the working directory, and download nothing. */
 const FLAGS = "--no-config --no-lock --no-npm --no-remote --cached-only";
 
@@ -77,9 +67,32 @@ const STALE_AFTER_MS = 24 * 60 * 60 * 1000;
 async function install(args: readonly string[]): Promise<void> {
   const given = readArguments(args, { values: ["prefix", "link"] });
   const prefix = prefixOf(given);
-  const former = readInstalled(prefix);
   for (const { at } of LAUNCHERS) checkOurs(`${prefix}/${at}`);
-  const links = { ...former?.links, ...linksFor(prefix, given.values("link")) };
+  const links = { ...readInstalled(prefix)?.links, ...linksFor(prefix, given.values("link")) };
+  await installFiles(prefix, { links });
+  await replaceCache(`${prefix}/${HOME}/cache`, (cache) => proveInstalled(prefix, cache));
+  const programs = [...LAUNCHERS.map(({ at }) => at), ...SCRIPTS.map((name) => `${HOME}/${name}`)];
+  console.log(programs.filter((at) => !INNER.includes(at)).map((at) => `${prefix}/${at}`).join("\n"));
+}
+
+/** Runs the installed programs. @throws {Error} with the output of a program that fails */
+export async function proveInstalled(prefix: string, cache: string): Promise<void> {
+  const paths = LAUNCHERS.map(({ at }) => `${prefix}/${at}`);
+  const [shim, countersign, hook, doorbell, ask] = paths as [string, string, string, string, string];
+  await prove({ shim, countersign, hook, doorbell, ask, submit: `${prefix}/${HOME}/submit`, cache });
+}
+
+/** What {@link installFiles} does besides installing the programs. */
+interface Options {
+  /** Links to create, and their targets. */
+  readonly links?: Readonly<Record<string, string>>;
+  /** Where a package will be unpacked. Its programs look for Deno there; otherwise they get a copy of this one. */
+  readonly destination?: string;
+}
+
+/** Installs the files below a prefix. */
+export async function installFiles(prefix: string, { links = {}, destination }: Options): Promise<void> {
+  const former = readInstalled(prefix);
   const home = `${prefix}/${HOME}`;
   const folders = new Set(former?.folders);
   const folder = (path: string) => makeFolder(path, folders);
@@ -90,7 +103,9 @@ async function install(args: readonly string[]): Promise<void> {
     const own = [home, ...["shim", "hooks", "submit"].map((name) => `${home}/${name}`)];
     for (const path of [`${prefix}/bin`, ...own]) folder(path);
     for (const path of own) Deno.chmodSync(path, 0o755);
-    replace(`${home}/deno`, 0o755, (path) => Deno.copyFileSync(Deno.realPathSync(Deno.execPath()), path));
+    if (destination === undefined) {
+      replace(`${home}/deno`, 0o755, (path) => Deno.copyFileSync(Deno.realPathSync(Deno.execPath()), path));
+    }
     // Copy the entry modules last, so that a program that starts now finds all of its chunks.
     const entries: string[] = LAUNCHERS.map(({ entry }) => entry);
     for (const name of [...modules.filter((one) => !entries.includes(one)), ...entries]) {
@@ -102,21 +117,26 @@ async function install(args: readonly string[]): Promise<void> {
       const flags = rights === "" ? FLAGS : `${flagsOf(rights)} ${FLAGS}`;
       // Code that V8 compiles with other flags would replace the cached code.
       const cache = lean ? `$here/${up}/cache` : "";
-      const text = launcherText({ program: at, rights, deno, entry: module, flags, cache });
+      const denos = destination === undefined ? [] : [deno, "/usr/local/bin/deno", "/usr/bin/deno"];
+      const found = destination === undefined ? deno : "deno";
+      const text = launcherText({ program: at, rights, deno: found, denos, entry: module, flags, cache });
       replace(`${prefix}/${at}`, 0o755, (path) => Deno.writeTextFileSync(path, text));
     }
     for (const name of SCRIPTS) {
       const mode = name.endsWith(".sh") ? 0o644 : 0o755;
       replace(`${home}/${name}`, mode, (path) => Deno.copyFileSync(`${ROOT}${name}`, path));
     }
-    for (const [at, from] of Object.entries(DOCUMENTS)) {
+    const documented = documents(destination ?? prefix);
+    for (const { at, mode, text } of documented) {
       folder(`${prefix}/${at.slice(0, at.lastIndexOf("/"))}`);
-      replace(`${prefix}/${at}`, 0o644, (path) => Deno.copyFileSync(`${ROOT}contrib/${from}`, path));
+      replace(`${prefix}/${at}`, mode, (path) => Deno.writeTextFileSync(path, text), false);
     }
     for (const [at, to] of Object.entries(links)) {
       if (linkAt(`${prefix}/${at}`) !== to) Deno.symlinkSync(to, `${prefix}/${at}`);
     }
-    const outside = [...LAUNCHERS.map(({ at }) => at), ...Object.keys(DOCUMENTS)].filter((at) => !at.startsWith(HOME));
+    const outside = [...LAUNCHERS.map(({ at }) => at), ...documented.map(({ at }) => at)].filter((at) =>
+      !at.startsWith(HOME)
+    );
     const files = Object.fromEntries(
       await Promise.all(outside.map(async (at) => [at, await digestOf(`${prefix}/${at}`)])),
     );
@@ -129,14 +149,6 @@ async function install(args: readonly string[]): Promise<void> {
   } finally {
     Deno.removeSync(made, { recursive: true });
   }
-  const paths = LAUNCHERS.map(({ at }) => `${prefix}/${at}`);
-  const [shim, countersign, hook, bell, ask] = paths as [string, string, string, string, string];
-  await replaceCache(
-    `${home}/cache`,
-    (cache) => prove({ shim, countersign, hook, doorbell: bell, ask, submit: `${home}/submit`, cache }),
-  );
-  const programs = [...LAUNCHERS.map(({ at }) => at), ...SCRIPTS.map((name) => `${HOME}/${name}`)];
-  console.log(programs.filter((at) => !INNER.includes(at)).map((at) => `${prefix}/${at}`).join("\n"));
 }
 
 /** Checks that no other program has this name. @throws {Fail} `usage` */
@@ -173,12 +185,12 @@ function makeFolder(path: string, made: Set<string>): void {
 }
 
 /** Replaces a file atomically. Programs that have the old file open keep it. */
-function replace(path: string, mode: number, make: (path: string) => void): void {
+function replace(path: string, mode: number, make: (path: string) => void, durable = true): void {
   const beside = `${path}.${Deno.pid}.new`;
   try {
     make(beside);
     Deno.chmodSync(beside, mode);
-    {
+    if (durable) {
       // Without this, the file could be empty after a power failure.
       using file = Deno.openSync(beside, { read: true });
       file.syncSync();

@@ -10,6 +10,8 @@ export interface Start {
   readonly program: string;
   /** Deno: a name on PATH, or an absolute path; `$here` is the folder of the launcher. */
   readonly deno: string;
+  /** Paths at which Deno is looked for first. */
+  readonly denos?: readonly string[];
   /** The module, likewise. */
   readonly entry: string;
   /** Which permissions it gets, such as `shim` or `incoming`; empty: selected by its name or first argument. */
@@ -198,7 +200,14 @@ function controlLines(rights: string): string {
 }
 
 /** Returns lines that check Deno: a file, or a name on PATH, which may be a script as installed by npm. */
-function denoLines(deno: string): string {
+function denoLines(deno: string, denos: readonly string[]): string {
+  const [link] = denos;
+  if (link !== undefined) {
+    const words = [...denos, deno].map((one) => `"${one}"`).join(" ");
+    const fix = "install it as /usr/local/bin/deno, or as /usr/lib/countersign/deno";
+    return `  for deno in ${words}; do ! command -v "$deno" >/dev/null 2>&1 || break; done
+${denoLines(deno, []).replace("Deno ($deno) is missing", `Deno is missing: ${fix}`)}`;
+  }
   const missing = `  command -v "$deno" >/dev/null 2>&1 || later "Deno ($deno) is missing"\n`;
   if (deno.includes("/")) {
     return `${missing}  [ -s "$deno" ] || later "Deno ($deno) is empty" # a shell would run it with status 0\n`;
@@ -210,7 +219,7 @@ function denoLines(deno: string): string {
 
 /** Returns the first lines of a launcher, which set its parameters. */
 function headLines(start: Start): string {
-  const { program, rights, deno, entry, flags, manifest = "", cache } = start;
+  const { program, rights, deno, denos = [], entry, flags, manifest = "", cache } = start;
   const data = flags.includes(LEAN) ? DATA_LEAN : DATA;
   return `#!/bin/sh
 # Starts ${program}. Made from build/run.sh by build/install/launcher.ts: edit these.
@@ -218,7 +227,7 @@ ${programLines(rights)}parts() {
   deno="${deno}" entry="${entry}" manifest="${manifest}"
   cache="${cache}" data=${data} first=
   flags="${flags}"
-${wideLines(rights)}${denoLines(deno)}}
+${wideLines(rights)}${denoLines(deno, denos)}}
 `;
 }
 
