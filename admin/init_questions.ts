@@ -4,6 +4,7 @@ import { Fail, quote } from "../lib/fail.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import type { Arguments } from "./arguments.ts";
 import { choice } from "./option_values.ts";
+import { withPath } from "../lib/settings/mailbox.ts";
 import { PRESET_NAMES, programOf } from "../lib/settings/presets.ts";
 import { type Found, type Machine, presetFor } from "./machine.ts";
 
@@ -17,7 +18,7 @@ export interface Answers {
     | { readonly smtp: Smarthost }
     | { readonly preset: string; readonly command: readonly string[] };
   readonly spam: string;
-  /** The maildir for a hook that is the only line of a dot-qmail file; empty if the MTA always delivers. */
+  /** The mailbox of a hook after which nothing delivers: the only line of a dot-qmail file, or under Postfix. Else empty. */
   readonly inbox: string;
   /** Whether challenges are answered. Each answer enters into a contract, so that the default is no. */
   readonly challenges: boolean;
@@ -32,7 +33,12 @@ export type Smarthost = Pick<
 /** Asks a question on the terminal, offering a default. */
 export type Ask = (question: string, fallback: string, check: (text: string) => void) => string;
 
-/** Returns all answers; without `ask`, takes the defaults. @throws {Fail} `usage`, `config` */
+/**
+ * Returns all answers; without `ask`, takes the defaults. Asks at most five questions: addresses, SRS domain, program, or
+ * server and login, the mailbox where Postfix delivers to an mbox, and challenges.
+ *
+ * @throws {Fail} `usage`, `config`
+ */
 export function answers(options: Arguments, found: Found, machine: Machine, home: string, ask?: Ask): Answers {
   const askOrDefault = (question: string, fallback: string, check: (text: string) => void): string => {
     if (ask !== undefined) return ask(question, fallback, check);
@@ -50,18 +56,39 @@ export function answers(options: Arguments, found: Found, machine: Machine, home
   // No default: bounces to a domain whose mail does not reach the hook would be lost.
   const srsDomain = options.value("srs-domain") ??
     askOrDefault(
-      "SRS domain, whose mail must be delivered to you (empty for none)",
+      "SRS domain (its mail must reach you; empty for none)",
       "",
       checkDomain(addresses),
     );
   checkDomain(addresses)(srsDomain);
   const transport = transportOf(options, found, machine, path, askOrDefault);
-  const spam = path(options.value("spam") ?? askOrDefault("Maildir for forged bounces", found.spam, checkPath));
-  const inbox = "preset" in transport && transport.preset === "qmail-inject" ? inboxOf(spam, home) : "";
-  const contract =
-    "Answer challenges about messages that you sent? By each answer you accept the contract that it states";
-  const challenges = options.has("challenges") || askOrDefault(`${contract} (yes or no)`, "no", checkYesNo) === "yes";
+  const spam = withPath(options.value("spam") ?? found.spam, path);
+  const preset = "preset" in transport ? transport.preset : "";
+  const inbox = options.has("inbox")
+    ? withPath(options.value("inbox")!, path)
+    : preset === "qmail-inject"
+    ? inboxOf(spam, home)
+    : preset === "postfix" && found.mbox !== undefined
+    ? mailbox(askOrDefault(...mailboxQuestion(found.mbox, machine), checkPath), found.mbox, path)
+    : "";
+  const contract = "Answer challenges? Each answer accepts the contract that it states";
+  const challenges = options.has("challenges") || isYes(askOrDefault(`${contract} (y/N)`, "", checkYesNo));
   return { addresses, srsDomain, transport, spam, inbox, challenges };
+}
+
+/** Programs by which the hook locks an mbox. */
+const LOCKERS = ["/usr/bin/dotlockfile", "/usr/bin/perl"];
+
+/** The question where the hook delivers instead of Postfix, and the default: the same file, if the hook can lock it. */
+function mailboxQuestion(mbox: string, machine: Machine): [string, string] {
+  const fallback = LOCKERS.every(machine.exists) ? `mbox:${mbox}` : "~/Maildir";
+  return [`Your mailbox (Postfix delivers to ${mbox}; or a maildir)`, fallback];
+}
+
+/** Returns the value of incoming.inbox. `mbox` is a file in this format, even if the answer is only its path. */
+function mailbox(answer: string, mbox: string, path: (text: string) => string): string {
+  const value = withPath(answer, path);
+  return value === mbox ? `mbox:${mbox}` : value;
 }
 
 /** Returns the maildir that a Maildir++ spam folder belongs to; otherwise ~/Maildir. */
@@ -89,9 +116,14 @@ function transportOf(
   const named = options.value("preset");
   // The program that was found may not be the one that --preset names.
   const usual = () => named === undefined || named === injector?.preset ? injector?.program ?? "" : usualProgram(named);
-  const command = split(
-    options.value("command") ?? askOrDefault("Program that sends your mail", usual(), checkCommand),
-  );
+  const question = "Program that sends your mail, or your provider's server";
+  const answer = options.value("command") ?? askOrDefault(question, usual(), (text) => {
+    if (named !== undefined || !isServer(text)) checkCommand(text);
+  });
+  if (!options.has("command") && named === undefined && isServer(answer)) {
+    return { smtp: smarthost(options, path, askOrDefault, answer) };
+  }
+  const command = split(answer);
   checkCommand(command.join(" "));
   const own = command.length === 1 && command[0] === injector?.program ? injector?.preset : undefined;
   const preset = named ?? own ?? presetFor(command[0]!, machine);
@@ -115,8 +147,13 @@ export const VIA_OPTIONS = {
   maildir: ["maildir"],
 };
 
-function smarthost(options: Arguments, path: (text: string) => string, askOrDefault: Ask): Smarthost {
-  const host = options.value("host") ?? askOrDefault("Submission server, such as smtp.example.org", "", checkHost);
+/** Whether this is the name of a server, and not the path of a program. */
+const isServer = (text: string): boolean => /^[\w-]+(?:\.[\w-]+)+$/.test(text);
+
+/** @param known the server, if it is known already */
+function smarthost(options: Arguments, path: (text: string) => string, askOrDefault: Ask, known?: string): Smarthost {
+  const host = known ?? options.value("host") ??
+    askOrDefault("Submission server, such as smtp.example.org", "", checkHost);
   checkHost(host);
   const port = options.value("port") ?? "0";
   if (!/^\d{1,5}$/.test(port)) throw new Fail("usage", `Option --port is ${quote(port)}, not a number`);
@@ -130,10 +167,7 @@ function smarthost(options: Arguments, path: (text: string) => string, askOrDefa
     if (file !== undefined) throw new Fail("usage", "Option --password-file needs --user");
     return { host, port: Number(port), security, ca, user, password_file: "" };
   }
-  const password_file = path(
-    file ?? askOrDefault("File with your password; it may be created later", PASSWORD, checkPath),
-  );
-  return { host, port: Number(port), security, ca, user, password_file };
+  return { host, port: Number(port), security, ca, user, password_file: path(file ?? PASSWORD) };
 }
 
 const PASSWORD = "~/.config/countersign/password";
@@ -175,13 +209,15 @@ function checkDomain(addresses: readonly string[]): (text: string) => void {
 }
 
 function checkYesNo(text: string): void {
-  if (text !== "yes" && text !== "no") throw new Fail("usage", `Answer ${quote(text)} is not yes or no`);
+  if (!/^(?:y|yes|n|no)?$/i.test(text)) throw new Fail("usage", `Answer ${quote(text)} is not yes or no`);
 }
+
+const isYes = (text: string): boolean => /^y/i.test(text);
 
 function checkCommand(text: string): void {
   const [program] = split(text);
   if (program === undefined) {
-    throw new Fail("usage", "No mail program found", { fix: "give --command, or --via maildir" });
+    throw new Fail("usage", "No mail program found", { fix: "give --command, or --via smtp" });
   }
   if (!program.startsWith("/")) throw new Fail("usage", `Program ${quote(program)} is not an absolute path`);
 }

@@ -1,4 +1,5 @@
 /** Finds the mail programs, filters and addresses of this machine. Changes nothing. */
+import { entries, parametersOf } from "./doctor/postconf.ts";
 
 /** Access to the machine. */
 export interface Machine {
@@ -37,6 +38,8 @@ export interface Found {
   readonly fetchers: readonly string[];
   /** The folder for spam. */
   readonly spam: string;
+  /** The mbox file to which Postfix delivers the user's mail, as Debian configures it; undefined if it does not. */
+  readonly mbox: string | undefined;
 }
 
 /** The machine that this program runs on. */
@@ -100,6 +103,7 @@ export async function inspect(machine: Machine, home: string): Promise<Found> {
     }).map(([program]) => program),
     spam: [".Spam", ".Junk", ".spam"].map((name) => `${home}/Maildir/${name}`).find(machine.exists) ??
       `${home}/Maildir/.Spam`,
+    mbox: postfixMbox(machine, home, user),
   };
 }
 
@@ -142,6 +146,21 @@ function injector(machine: Machine): Injector | undefined {
   }
   const msmtp = "/usr/bin/msmtp";
   return machine.exists(msmtp) ? { preset: "msmtp", program: msmtp } : undefined;
+}
+
+/** Settings of Postfix with which something else than local(8) delivers, or other users' mail only. */
+const OTHER_DELIVERY = ["mailbox_command", "mailbox_command_maps", "mailbox_transport", "mailbox_transport_maps"];
+
+/** Returns the mbox file to which Postfix delivers; undefined if it delivers elsewhere, or where a .forward file decides. */
+function postfixMbox(machine: Machine, home: string, user: string): string | undefined {
+  const file = "/etc/postfix/main.cf";
+  const text = machine.read(file);
+  if (text === undefined || machine.exists(`${home}/.forward`)) return undefined;
+  const parameters = parametersOf(entries([{ file, text }]).parameters);
+  if (OTHER_DELIVERY.some((name) => parameters.text(name) !== "")) return undefined;
+  const own = parameters.text("home_mailbox");
+  const path = own === "" ? `${parameters.text("mail_spool_directory") || "/var/mail"}/${user}` : `${home}/${own}`;
+  return path.endsWith("/") || path.includes("//") ? undefined : path;
 }
 
 /** Returns the preset of the MTA that /usr/sbin/sendmail belongs to. */

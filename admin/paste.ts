@@ -1,4 +1,5 @@
 /** Returns the lines of contrib/ to paste, with the values of this installation. */
+import { type Mailbox, pathOf } from "../lib/settings/mailbox.ts";
 import { SNIPPETS } from "./snippets.ts";
 
 /** The values that replace the examples. */
@@ -10,6 +11,8 @@ export interface SnippetValues {
   /** The settings file, if it is not the default one. */
   readonly config: string | undefined;
   readonly home: string;
+  /** The mailbox to which the hook delivers where nothing else does. */
+  readonly mailbox: Mailbox;
   readonly user: string;
   readonly address: string;
   /** Empty for none; snippets for an SRS domain are then omitted. */
@@ -93,10 +96,11 @@ const SWEEP = "/usr/local/bin/countersign sweep";
 
 /** Returns a snippet with its examples replaced; longer examples are listed first. */
 function fillIn(name: keyof typeof SNIPPETS, values: SnippetValues): string {
-  const { shim, hook, countersign, config, home, user, address, srsDomain } = values;
+  const { shim, hook, countersign, config, home, mailbox, user, address, srsDomain } = values;
   const whole = SNIPPETS[name].join("\n");
   const text = values.challenges ? whole.replace(CONDITION, "$1") : whole;
   const named = text.includes("--config ");
+  const format = "mbox" in mailbox ? "mbox" : "maildir";
   const replacements: Record<string, string> = {
     "/home/greg/.config/countersign/config.toml": config ?? `${home}/.config/countersign/config.toml`,
     // getmail takes the program and its arguments apart.
@@ -111,6 +115,8 @@ function fillIn(name: keyof typeof SNIPPETS, values: SnippetValues): string {
     "srs.example.org": srsDomain,
     "user=greg": `user=${user}`,
     "greg-srs": `${user}-srs`,
+    "--maildir /home/greg/Maildir": `--${format} ${pathOf(mailbox)}`,
+    '"--maildir", "/home/greg/Maildir"': `"--${format}", "${pathOf(mailbox)}"`,
     "/home/greg": home,
   };
   // In one pass, so that inserted values are not replaced again.

@@ -1,5 +1,6 @@
 /** Returns the text of the settings file that `init` creates. */
 import { stringify } from "smol-toml";
+import { withPath } from "../lib/settings/mailbox.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import type { Answers } from "./init_questions.ts";
 
@@ -35,8 +36,8 @@ export function settingsText(answers: Answers, since: string, home: string): str
     "\n",
     { transport: transportPart(transport, path) },
     "\n",
-    inbox === "" ? "" : "# inbox is where the hook delivers if it is the only line of a dot-qmail file.\n",
-    { incoming: { spam: path(spam), ...(inbox === "" ? {} : { inbox: path(inbox) }) } },
+    inbox === "" ? "" : "# inbox is where the hook delivers if nothing after it does.\n",
+    { incoming: { spam: withPath(spam, path), ...(inbox === "" ? {} : { inbox: withPath(inbox, path) }) } },
     ...(challenges ? ["\n", { challenge: { answer: true } }] : []),
   ];
   return parts.map((part) => typeof part === "string" ? part : `${stringify(part).trim()}\n`).join("");

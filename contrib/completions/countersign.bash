@@ -19,7 +19,7 @@ _countersign() {
       words="tls starttls none" command= ;;
     init:--password-file | init:--ca | init:--config | init:--certificate | init:--key | doctor:--hook | doctor:--postconf | doctor:--sent | doctor:--config | config:--config | sandbox:--config | keys:--config | keys:--settings | plain:--config | explain:--config | audit:--sent | audit:--html | audit:--config | verify:--config | sign:--config | log:--config | serve:--config | submitd:--config | passwd:--file | outbox:--config | sweep:--config | expire:--config | incoming:--mbox | incoming:--config | doorbell:--config)
       compopt -o default && return ;;
-    init:--maildir | init:--spam | passwd:--home | sweep:--spam | incoming:--maildir)
+    init:--maildir | init:--spam | init:--inbox | passwd:--home | sweep:--spam | incoming:--maildir)
       compopt -o dirnames && return ;;
     keys:--from)
       words="mail-srs postsrsd exim batv-tools pymsgauth" command= ;;
@@ -36,7 +36,7 @@ _countersign() {
   esac
   case $command in
     init)
-      words="--address --srs-domain --via --command --preset --host --port --security --user --password-file --ca --maildir --spam --challenges --config --yes --print --submit --certificate --key --name --auth --login --listen --listen-tls --max-message --max-per-address --help" ;;
+      words="--address --srs-domain --via --command --preset --host --port --security --user --password-file --ca --maildir --spam --inbox --challenges --config --yes --print --print-all --submit --certificate --key --name --auth --login --listen --listen-tls --max-message --max-per-address --help" ;;
     doctor)
       words="--json --hook --postconf --sent --dns --host --loop --address --to --wait --config --help" ;;
     config)

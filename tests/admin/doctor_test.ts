@@ -129,7 +129,7 @@ for (const more of [[], ["--challenges"]]) {
     ];
     const made = await command(home, "init", ...args);
     assert.deepEqual([made.code, made.stderr], [0, ""]);
-    const pasted = toPaste(made.stdout);
+    const pasted = toPaste((await command(home, "init", "--print-all")).stdout);
     for (const [name, text] of pasted) home.write(name, text, 0o600);
     const names = pasted.map(([name]) => name);
     for (const name of [".muttrc", ".mailfilter", ".procmailrc"]) assert.ok(names.includes(name), made.stdout);

@@ -26,12 +26,14 @@ const below = (folder: string): string[] =>
     isDirectory ? [name, ...below(`${folder}/${name}`).map((one) => `${name}/${one}`)] : [name]
   ).sort();
 
-/** Returns the lines to paste, by file. */
-function pastes(stdout: string): Record<string, string> {
+/** Returns all lines to paste for existing settings, by file. */
+async function pastes(home: Home, ...options: string[]): Promise<Record<string, string>> {
+  const { code, stdout, stderr } = await countersign(home, ["init", "--print-all", ...options]);
+  assert.deepEqual([code, stderr], [0, ""]);
   const [, ...parts] = stdout.split(/^--- /m);
   return Object.fromEntries(parts.map((part) => {
     const end = part.indexOf("\n");
-    return [part.slice(0, end), part.slice(end + 1).split("\n\nMail that")[0]!.trimEnd() + "\n"];
+    return [part.slice(0, end), part.slice(end + 1).split("\n\nIncoming mail")[0]!.trimEnd() + "\n"];
   }));
 }
 
@@ -106,7 +108,7 @@ Deno.test("existing keys are kept; if one is damaged, it is reported and no sett
   home.write(`${FOLDER}/keys`, line, 0o600);
   const made = await countersign(home, ["init", "--yes", ...GREG, ...TRY]);
   assert.deepEqual([made.code, home.read(`${FOLDER}/keys`)], [0, line]);
-  assert.match(made.stdout, new RegExp(`^Kept: ${home.path}/${FOLDER}/keys$`, "m"));
+  assert.match(made.stdout, /^Kept: ~\/\.config\/countersign\/keys$/m);
 
   using other = emptyHome();
   other.write(`${FOLDER}/keys`, line, 0o644);
@@ -121,7 +123,7 @@ Deno.test("--print writes nothing, and prints the settings but no key", async ()
   assert.deepEqual([ran.code, ran.stderr], [0, ""]);
   assert.deepEqual(below(home.path).filter((name) => !before.includes(name)), []);
   const file = `${home.path}/${FOLDER}/config.toml`;
-  const [, text = ""] = /^# .*config\.toml\n([^]*?)\n\nOutgoing mail/.exec(ran.stdout) ?? [];
+  const [, text = ""] = /^# .*config\.toml\n([^]*?)\n\n(?:Paste|No known)/.exec(ran.stdout) ?? [];
   assert.equal(parseConfig(text, { file, home: home.path }).transport.maildir, `${home.path}/out`);
   assert.ok(!ran.stdout.includes("base64:"));
 });
@@ -169,7 +171,7 @@ Deno.test("each address gets a key file of its own, and options reach the settin
   assert.equal(settings.incoming.spam, `${home.path}/junk`);
   assert.match(made.stdout, /^No SRS domain: /m);
   // The programs do not search that path.
-  assert.equal(pastes(made.stdout)["~/.profile"], `export COUNTERSIGN_CONFIG='${config}'\n`);
+  assert.equal((await pastes(home, "--config", config))["~/.profile"], `export COUNTERSIGN_CONFIG='${config}'\n`);
 });
 
 Deno.test("a submission server: its settings and its password file", async () => {
@@ -245,8 +247,8 @@ Deno.test("init --help has an example", async () => {
 const onMutt = await need("mutt");
 onMutt("mutt sends with the line that init prints", async () => {
   using home = emptyHome();
-  const made = await countersign(home, ["init", "--yes", ...GREG, ...TRY]);
-  const lines = pastes(made.stdout)["~/.muttrc"]!;
+  assert.equal((await countersign(home, ["init", "--yes", ...GREG, ...TRY])).code, 0);
+  const lines = (await pastes(home))["~/.muttrc"]!;
   assert.match(lines, new RegExp(`^set sendmail="${ROOT}/shim/shim"$`, "m"));
   home.write(".muttrc", `set from="greg@example.org" copy=no\n${lines}`);
   const env = { LC_ALL: "C.UTF-8", USER: "greg" };
@@ -258,8 +260,8 @@ onMutt("mutt sends with the line that init prints", async () => {
 const onMaildrop = await need("maildrop");
 onMaildrop("maildrop judges with the lines that init prints", async () => {
   using home = emptyHome();
-  const made = await countersign(home, ["init", "--yes", ...GREG, ...TRY]);
-  const lines = Object.entries(pastes(made.stdout)).find(([into]) => into.startsWith("~/.mailfilter"))![1];
+  assert.equal((await countersign(home, ["init", "--yes", ...GREG, ...TRY])).code, 0);
+  const lines = Object.entries(await pastes(home)).find(([into]) => into.startsWith("~/.mailfilter"))![1];
   // maildrop does not use HOME and PATH of its caller.
   const top = `HOME="${home.path}"\nPATH="${home.path}/bin:/usr/bin:/bin"\n`;
   const file = home.write(".mailfilter", `${top}${lines}to "$HOME/in"\n`, 0o600);
@@ -276,72 +278,99 @@ onMaildrop("maildrop judges with the lines that init prints", async () => {
 });
 
 const onTerminal = await needOnTerminal("sed");
-onTerminal("on a terminal init asks, repeats a question after a wrong answer, and asks before writing", async () => {
-  using home = emptyHome();
-  home.write(".muttrc", "set from=greg@example.org\n");
-  await using terminal = await Terminal.open(home, [...COUNTERSIGN, "init", "--via", "maildir"]);
-  // The address that was found is the default.
-  await terminal.shows(/Your addresses, separated by spaces: greg@example\.org/);
-  await terminal.press("Enter");
-  await terminal.shows(/SRS domain, whose mail must be delivered to you.*: *$/m);
-  await terminal.type("example.org");
-  await terminal.press("Enter");
-  await terminal.shows(/use another one/);
-  await terminal.type("srs.example.org");
-  await terminal.press("Enter");
-  await terminal.shows(/Maildir for outgoing mail: ~\/out/);
-  await terminal.press("Enter");
-  await terminal.shows(/Maildir for forged bounces: .*Maildir\/\.Spam/);
-  await terminal.press("Enter");
-  await terminal.shows(/By each answer you accept the contract.*: no/s);
-  for (const _ of "no") await terminal.press("BSpace");
-  await terminal.type("yes");
-  await terminal.press("Enter");
-  await terminal.shows(/^Write .*config\.toml\?/m);
-  assert.equal(home.read(`${FOLDER}/config.toml`), "");
-  await terminal.type("y");
-  await terminal.press("Enter");
-  assert.equal(await terminal.ended(), 0);
-  const { identity: [identity], incoming, challenge } = settingsOf(home);
-  assert.equal(challenge.answer, true, "challenges are answered only after a yes");
-  assert.deepEqual([identity!.address, identity!.srs_domain], ["greg@example.org", "srs.example.org"]);
-  assert.equal(incoming.spam, `${home.path}/Maildir/.Spam`);
-});
+onTerminal(
+  "on a terminal init asks five questions, repeats one after a wrong answer, and ends with one screen",
+  async () => {
+    using home = emptyHome();
+    home.write(".muttrc", "set from=greg@example.org\n");
+    await using terminal = await Terminal.open(home, [...COUNTERSIGN, "init"], 80, 24);
+    // The address that was found is the default.
+    await terminal.shows(/Your addresses, separated by spaces: greg@example\.org/);
+    await terminal.press("Enter");
+    await terminal.shows(/SRS domain .*: *$/m);
+    await terminal.type("example.org");
+    await terminal.press("Enter");
+    await terminal.shows(/use another one/);
+    await terminal.type("srs.example.org");
+    await terminal.press("Enter");
+    await terminal.shows(/Program that sends your mail, or your provider's server:/);
+    await terminal.press("C-u");
+    await terminal.type("smtp.example.net");
+    await terminal.press("Enter");
+    await terminal.shows(/Login name.*: *$/m);
+    await terminal.type("greg");
+    await terminal.press("Enter");
+    // Nothing is filled in, so that y is the whole answer.
+    await terminal.shows(/accepts the contract that it states \(y\/N\): *$/m);
+    await terminal.type("maybe");
+    await terminal.press("Enter");
+    await terminal.shows(/"maybe" is not yes or no/);
+    assert.equal(home.read(`${FOLDER}/config.toml`), "");
+    await terminal.type("y");
+    await terminal.press("Enter");
+    assert.equal(await terminal.ended(), 0);
+    const { identity: [identity], incoming, challenge, transport } = settingsOf(home);
+    assert.equal(challenge.answer, true, "challenges are answered only after a yes");
+    assert.deepEqual([identity!.address, identity!.srs_domain], ["greg@example.org", "srs.example.org"]);
+    assert.equal(incoming.spam, `${home.path}/Maildir/.Spam`);
+    assert.deepEqual(
+      [transport.via, transport.host, transport.user, transport.password_file],
+      ["smtp", "smtp.example.net", "greg", `${home.path}/${FOLDER}/password`],
+    );
+    // The end of the output, with all that it says, is on one screen.
+    const screen = await terminal.shows(/Next: countersign doctor/);
+    for (
+      const part of [
+        /^Written in ~\/\.config\/countersign\/: config\.toml, /m,
+        /^set sendmail=/m,
+        /To see one filed now/,
+      ]
+    ) {
+      assert.match(screen, part);
+    }
+  },
+);
 
-onTerminal("on a terminal init asks for the server, the login name and the password file", async () => {
+onTerminal("on a terminal nothing is written before the last answer", async () => {
   using home = emptyHome();
-  const args = ["init", ...GREG, "--via", "smtp", "--spam", "~/Spam", "--challenges"];
-  await using terminal = await Terminal.open(home, [...COUNTERSIGN, ...args]);
-  await terminal.shows(/Submission server.*: *$/m);
-  await terminal.press("Enter");
-  await terminal.shows(/No server given/);
-  await terminal.type("smtp.example.org");
-  await terminal.press("Enter");
-  await terminal.shows(/Login name.*: *$/m);
-  await terminal.type("greg");
-  await terminal.press("Enter");
-  await terminal.shows(/File with your password; it may be created later: .*countersign\/password/);
-  await terminal.press("Enter");
-  await terminal.shows(/^Write .*config\.toml\?/m);
-  await terminal.type("y");
-  await terminal.press("Enter");
-  assert.equal(await terminal.ended(), 0);
-  const { host, user, password_file } = settingsOf(home).transport;
-  assert.deepEqual([host, user, password_file], [
-    "smtp.example.org",
-    "greg",
-    `${home.path}/.config/countersign/password`,
-  ]);
-});
-
-onTerminal("on a terminal nothing is written without a yes", async () => {
-  using home = emptyHome();
-  await using terminal = await Terminal.open(home, [...COUNTERSIGN, "init", ...GREG, ...TRY, "--spam", "~/Spam"]);
-  await terminal.shows(/contract.*: no/s);
-  await terminal.press("Enter");
-  await terminal.shows(/^Write .*config\.toml\?/m);
-  await terminal.type("n");
-  await terminal.press("Enter");
+  await using terminal = await Terminal.open(home, [...COUNTERSIGN, "init", ...GREG, ...TRY]);
+  await terminal.shows(/\(y\/N\): *$/m);
+  await terminal.press("C-d");
   assert.equal(await terminal.ended(), 64);
   assert.ok(!below(home.path).includes(".config"));
+});
+
+for (const srs of [["--srs-domain", "srs.example.org"], []]) {
+  Deno.test(`the printed command files a forged bounce, ${srs.length > 0 ? "at once" : "without an SRS domain"}`, async () => {
+    using home = emptyHome();
+    const made = await countersign(home, ["init", "--yes", "--address", "greg@example.org", ...srs, ...TRY]);
+    const [, command = ""] = /To see one filed now[^]*?:\n([^]*)\nNext: countersign doctor\n$/.exec(made.stdout) ?? [];
+    const run = async () => (await home.run(["/bin/sh", "-c", command])).stdout.split("\n").length - 1;
+    if (srs.length === 0) {
+      assert.equal(await run(), 0, "it is only marked");
+      const text = home.read(`${FOLDER}/config.toml`);
+      home.write(`${FOLDER}/config.toml`, text.replace("[incoming]\n", "[incoming]\ngrace = 0\n"), 0o600);
+    }
+    assert.equal(await run(), 1);
+    assert.match(fieldOf(home.mails("Maildir/.Spam")[0]!, "X-Countersign"), /^forged;/);
+  });
+}
+
+Deno.test("--print-all prints the lines for existing settings, and writes nothing", async () => {
+  using home = emptyHome();
+  const command = home.write("bin/sendmail", "#!/bin/sh\n", 0o755);
+  const made = await countersign(home, ["init", "--yes", ...GREG, "--command", command, "--preset", "postfix"]);
+  assert.deepEqual([made.code, made.stderr], [0, ""]);
+  const before = below(home.path);
+  const all = await pastes(home);
+  const text = all["/etc/postfix/main.cf"]!;
+  assert.match(text, /^# /m);
+  assert.match(text, /^relay_domains = srs\.example\.org$/m);
+  assert.deepEqual(below(home.path), before);
+  // The settings decide, so that other options would be ignored.
+  oneLine(
+    await countersign(home, ["init", "--print-all", "--srs-domain", "x.example.org"]),
+    64,
+    /config\.toml: Settings file already exists, and option --srs-domain is given: /,
+  );
 });

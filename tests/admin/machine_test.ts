@@ -113,3 +113,27 @@ Deno.test("the preset of a named program", () => {
   assert.equal(presetFor("/usr/sbin/sendmail.real", postfix), "postfix");
   assert.equal(presetFor("/usr/lib/sendmail", machine({})), "sendmail");
 });
+
+const MAIN_CF = "/etc/postfix/main.cf";
+/** [main.cf, the mbox to which Postfix delivers] */
+const boxes: [string, string | undefined][] = [
+  ["", "/var/mail/greg"], // Debian's default
+  ["mailbox_size_limit = 0\nmailbox_command =\n", "/var/mail/greg"],
+  ["mail_spool_directory = /var/spool/mail\n", "/var/spool/mail/greg"],
+  ["mail_spool_directory = /var/spool/mail/\n", undefined],
+  ["home_mailbox = Mailbox\n", "/home/greg/Mailbox"],
+  ["home_mailbox = Maildir/\n", undefined],
+  ["box = Maildir/\nhome_mailbox = $box\n", undefined],
+  ['mailbox_command = procmail -a "$EXTENSION"\n', undefined],
+  ["mailbox_transport = lmtp:unix:private/dovecot-lmtp\n", undefined],
+];
+for (const [text, expected] of boxes) {
+  Deno.test(`Postfix with ${JSON.stringify(text)} delivers to ${expected ?? "something else"}`, async () => {
+    assert.equal((await inspect(machine({ [MAIN_CF]: text }, { USER: "greg" }), HOME)).mbox, expected);
+  });
+}
+
+Deno.test("without Postfix, or with a .forward file, there is no mbox of Postfix", async () => {
+  assert.equal((await inspect(machine({}), HOME)).mbox, undefined);
+  assert.equal((await inspect(machine({ [MAIN_CF]: "", [`${HOME}/.forward`]: "" }), HOME)).mbox, undefined);
+});

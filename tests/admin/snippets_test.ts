@@ -18,6 +18,7 @@ const filling: SnippetValues = {
   countersign: "/opt/c/bin/countersign",
   config: undefined,
   home: "/home/ann",
+  mailbox: { maildir: "/home/ann/Maildir" },
   user: "ann",
   address: "ann@example.com",
   srsDomain: "bounce.example.com",
@@ -61,6 +62,14 @@ Deno.test("snippets for programs that fetch mail have the hook, or sweep, and th
   for (const name of ["mbsync", "fetchmail", "fdm"]) assert.match(elsewhere[name]!, / --config \/srv\/c\.toml /, name);
   const named = args.replace("(", '("--config", "/srv/c.toml", ');
   assert.ok(elsewhere["getmail"]!.endsWith(`path = ${filling.hook}\narguments = ${named}`));
+});
+
+Deno.test("if the mailbox is an mbox, the hook delivers to it", () => {
+  const mbox = { ...filling, mailbox: { mbox: "/var/mail/ann" } };
+  for (const { into, text } of pastesIn(["postfix", "fetchmail", "getmail", "fdm"], mbox)) {
+    assert.doesNotMatch(text, /maildir/i, into);
+    if (text.includes(filling.hook)) assert.match(text, /--mbox(?: |", ")\/var\/mail\/ann\b/, into);
+  }
 });
 
 Deno.test("if challenges are answered, the hook gets ordinary mail, too", () => {

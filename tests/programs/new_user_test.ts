@@ -33,11 +33,12 @@ async function setUp(home: Home): Promise<void> {
   const own = ["--address", "greg@example.org", "--srs-domain", "srs.example.org"];
   const made = await countersign(home, ["init", "--yes", ...own, "--command", `${home.path}/bin/sendmail`]);
   assert.deepEqual([made.code, made.stderr], [0, ""]);
-  home.write(".muttrc", `set copy=no from="greg@example.org"\n${printed(made, "~/.muttrc")}`);
+  const all = await countersign(home, ["init", "--print-all"]);
+  home.write(".muttrc", `set copy=no from="greg@example.org"\n${printed(all, "~/.muttrc")}`);
   // maildrop takes HOME and PATH from the system, not from its caller.
   const machine = `HOME="${home.path}"\nPATH="$HOME/bin:/usr/bin:/bin"\n`;
   const last = 'to "$HOME/Maildir"\n';
-  home.write(".mailfilter", `${machine}${printed(made, "~/.mailfilter")}${last}`, 0o600);
+  home.write(".mailfilter", `${machine}${printed(all, "~/.mailfilter")}${last}`, 0o600);
 }
 
 /** Sends with mutt. @returns the message as it was sent, and its sender */

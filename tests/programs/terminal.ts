@@ -23,12 +23,12 @@ export class Terminal {
     this.#home = home;
   }
 
-  /** Runs the program in the home, on a screen of 120 by 40. */
-  static async open(home: Home, argv: string[]): Promise<Terminal> {
+  /** Runs the program in the home, on a screen of this size. */
+  static async open(home: Home, argv: string[], columns = 120, rows = 40): Promise<Terminal> {
     const it = new Terminal(home);
     // Keep the last screen of a program that has ended.
     home.write(".tmux.conf", "set -g remain-on-exit on\nset -g status off\n");
-    const size = ["-x", "120", "-y", "40"];
+    const size = ["-x", `${columns}`, "-y", `${rows}`];
     // tmux 3.3 sometimes never gets the exit status of a pane, so a shell writes it to a file.
     const run = ["sh", "-c", `"$@"; echo $? >"$HOME/ended"`, "sh", ...argv];
     const ran = await it.#tmux("-f", `${home.path}/.tmux.conf`, "new-session", "-d", "-s", "it", ...size, ...run);
