@@ -147,7 +147,7 @@ async function settle(
     claim.settle("done");
     return 0;
   }
-  const { outcome, why } = await releaseClaim(
+  const { outcome, why, said } = await releaseClaim(
     claim,
     { program },
     "confirmed",
@@ -155,6 +155,6 @@ async function settle(
     state.service,
     abortOnSignal(),
   );
-  say(`${id}: ${why}`);
+  say(`${id}: ${why}${said ? `: ${said}` : ""}`);
   return outcome === "defer" ? 75 : 0;
 }

@@ -8,6 +8,7 @@ import { errorText, Fail, quote, reason } from "../lib/fail.ts";
 import { field, printHead, without } from "../lib/message.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import { type Identity, identityOf } from "../lib/settings/identity.ts";
+import { noSigningKey, signingKey } from "../lib/settings/keys.ts";
 import type { Service } from "../lib/settings/doorbell.ts";
 import { envelope, type Received } from "../incoming/delivery.ts";
 import { ID_LENGTH } from "../incoming/doorbell/cookie.ts";
@@ -44,7 +45,7 @@ export async function doorbell(name: string, args: readonly string[]): Promise<n
     const { result, acts } = await handle(options, input);
     // qmail passes a file; for other callers a pipe that is closed early is an error.
     if (caller !== "qmail" && !result.consumed) await drain(input.body());
-    if (result.outcome === "defer") printError(name, result.reason);
+    if (result.outcome === "defer") printError(name, `${result.reason}${result.said ? `: ${result.said}` : ""}`);
     if (acts || result.outcome === "defer") return exitStatus(caller, result.outcome, true);
     if (caller !== "qmail" || result.cookie !== undefined) {
       console.log([result.state, result.cookie].filter((one) => one !== undefined).join(" "));
@@ -73,8 +74,16 @@ async function handle(options: DoorbellOptions, input: Input): Promise<{ result:
       why,
     });
   try {
+    if (received.sender === undefined && options.caller === "qmail") {
+      throw new Fail("temporary", "SENDER is not set", { fix: "run the doorbell from qmail-local, or add --as" });
+    }
     checkPersonal(service, received, identities);
-    const state = new DoorbellFiles(settings.state.folder, service, readDoorbellKeys(service), new Date());
+    const [keys, now] = [readDoorbellKeys(service), new Date()];
+    if (signingKey(keys, now) === undefined) {
+      const fix = `countersign keys new --doorbell ${service.name}`;
+      throw new Fail("config", `No key can sign: ${noSigningKey(keys, now)}`, { file: service.keys, fix });
+    }
+    const state = new DoorbellFiles(settings.state.folder, service, keys, now);
     const decision = decideOn({ envelope: received, header: input.head.header }, state, {
       identities,
       acts: options.program.length > 0,

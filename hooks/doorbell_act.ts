@@ -26,6 +26,8 @@ export interface DoorbellResult {
   readonly reason: string;
   /** The address at which a reply confirms, for a caller that asks itself. */
   readonly cookie?: string;
+  /** What the program wrote last to standard error, which is not logged. */
+  readonly said?: string;
   /** Whether the message was read to its end. */
   readonly consumed?: boolean;
 }
@@ -70,20 +72,12 @@ export async function actOn(decision: Decision, context: ActContext): Promise<Do
 
 /** Holds a request, and asks its sender, or whoever comes first. */
 async function holdAndAsk(decision: Decision, context: ActContext): Promise<DoorbellResult> {
-  const { options, state, id, settings, record } = context;
+  const { options } = context;
   const abort = abortOnSignal();
   const asks = decision.ask === true && options.challenge;
   const { reason, ...held } = await keep(decision, context, asks ? "later" : "never", abort);
   if (held.outcome !== undefined) return { state: "new", outcome: held.outcome, reason, consumed: true };
-  for (const { id: sent, address, error } of await sendChallenges(state, settings, MAX_AT_ONCE, abort)) {
-    const mine = sent === id ? "" : "an earlier message: ";
-    const shown = settings.log_addresses ? ` ${address}` : "";
-    if (error === undefined) record(undefined, "challenged", `${mine}${sent}${shown}`);
-    else {
-      const why = failureReason(error, settings.log_addresses);
-      record(undefined, "not-challenged", `${mine}${sent}${shown}: the challenge could not be sent: ${why}`);
-    }
-  }
+  await challenge(context, abort);
   const cookie = options.challenge || decision.ask !== true ? undefined : cookieFor(decision, context);
   return {
     state: "new",
@@ -92,6 +86,21 @@ async function holdAndAsk(decision: Decision, context: ActContext): Promise<Door
     consumed: held.consumed,
     ...(cookie !== undefined && { cookie }),
   };
+}
+
+/** Sends the challenges that are due. The request is held already, so that an error only delays its challenge. */
+async function challenge({ state, settings, id, record }: ActContext, abort: AbortSignal): Promise<void> {
+  const failed = (about: string, error: unknown) =>
+    record(undefined, "not-challenged", `${about}: ${failureReason(error, settings.log_addresses)}`);
+  try {
+    for (const { id: one, address, error } of await sendChallenges(state, settings, MAX_AT_ONCE, abort)) {
+      const about = `${one === id ? "" : "an earlier message: "}${one}${settings.log_addresses ? ` ${address}` : ""}`;
+      if (error === undefined) record(undefined, "challenged", about);
+      else failed(about, error);
+    }
+  } catch (error) {
+    failed(id, error);
+  }
 }
 
 /** Holds the message, unless it is already here. `outcome` is set if nothing remains to be done. */
@@ -172,8 +181,8 @@ async function confirmed(decision: Decision, context: ActContext): Promise<Doorb
     claim.settle(options.caller === "qmail" ? "held" : "done");
     return done("confirmed");
   }
-  const { outcome, why } = await release(claim, options, "confirmed", settings, state.service, abortOnSignal());
-  return done(why, outcome);
+  const { outcome, why, said } = await release(claim, options, "confirmed", settings, state.service, abortOnSignal());
+  return { ...done(why, outcome), ...(said && { said }) };
 }
 
 /** Acts on a message of a remembered address at once: it is held, claimed and released like any other. */
@@ -182,13 +191,13 @@ async function remembered(decision: Decision, context: ActContext): Promise<Door
   const { reason } = decision;
   if (!acts) return { state: "known", outcome: "delivered", reason };
   const abort = abortOnSignal();
-  const held = await keep(decision, context, "never", abort);
+  const held = await keep(decision, context, "sent", abort); // it needs no challenge
   const result = { state: "known", consumed: held.consumed } as const;
   if (held.outcome !== undefined) return { ...result, outcome: held.outcome, reason: held.reason };
   const claim = state.claim(id);
   if (claim === undefined) {
     return { ...result, outcome: "delivered", reason: `${formatAddress(decision.address!)}: already released` };
   }
-  const { outcome, why } = await release(claim, options, "remembered", settings, state.service, abort);
-  return { ...result, outcome, reason: why };
+  const { outcome, why, said } = await release(claim, options, "remembered", settings, state.service, abort);
+  return { ...result, outcome, reason: why, ...(said && { said }) };
 }

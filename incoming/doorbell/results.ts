@@ -26,7 +26,9 @@ export function resultsOf(header: Header, host: string): Results {
   const out = { dmarc: undefined as string | undefined, spf: undefined as string | undefined, failed: false };
   let first = true;
   for (const [nth, one] of header.entries()) {
-    if (!named(one, "Authentication-Results") || one.raw.length > MAX_FIELD_LENGTH) continue;
+    if (!named(one, "Authentication-Results")) continue;
+    // It may be that of the host, made long by the sender; those below it must not take its place.
+    if (one.raw.length > MAX_FIELD_LENGTH) break;
     const [id = "", ...results] = split(valueOf(one));
     if (host !== "") {
       if (id.trim().split(/\s/)[0]!.toLowerCase() !== host.toLowerCase()) continue;

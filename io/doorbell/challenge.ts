@@ -1,6 +1,7 @@
 /** Sends the challenges that are due. */
 import { parseAddress } from "../../lib/address.ts";
 import { decodeLatin1 } from "../../lib/bytes.ts";
+import { Fail } from "../../lib/fail.ts";
 import { parseHead } from "../../lib/message.ts";
 import { accountsIn } from "../../lib/settings/accounts.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
@@ -56,7 +57,7 @@ async function sendChallenge(
 ): Promise<void> {
   const to = parseAddress(record.address);
   const cookie = makeCookie(service, keys, { id, address: to, expires: record.expires }, now);
-  if (cookie === undefined) throw new Error("no key can sign");
+  if (cookie === undefined) throw new Fail("config", "No key can sign", { file: service.keys });
   const { header, bodyStart } = parseHead(prefix, true)!;
   const own = parseAddress(service.address);
   const messageId = `<${crypto.randomUUID()}@${own.domain}>`;

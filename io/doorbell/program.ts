@@ -1,5 +1,5 @@
 /** Runs the program of a service with a confirmed message. */
-import { Fail, reason } from "../../lib/fail.ts";
+import { reason } from "../../lib/fail.ts";
 import type { HeldRecord } from "../state/doorbell/store.ts";
 import { childEnvironment } from "../system/environment.ts";
 import { killGroup } from "../system/kill_group.ts";
@@ -12,7 +12,7 @@ import { Tail } from "../transport/inject.ts";
  * - `failed`: it exited with another status, so the message may be tried again
  * - `killed`: it was killed, so nobody knows what it did
  */
-export type ProgramEnd = { readonly end: "done" | "failed" | "killed"; readonly why: string };
+export type ProgramEnd = { readonly end: "done" | "failed" | "killed"; readonly why: string; readonly said?: string };
 
 /** Variables that describe a delivery. The program gets those of the original message, not of the confirmation. */
 export const DELIVERY_VARIABLES =
@@ -23,19 +23,10 @@ const MAX_VARIABLE_LENGTH = 1000;
 
 /** Returns the variables of this delivery that are stored with a message. */
 export function deliveryVariables(): Record<string, string> {
-  const all = Object.entries(environmentOfCaller());
+  const all = Object.entries(childEnvironment());
   return Object.fromEntries(
     all.filter(([name, value]) => DELIVERY_VARIABLES.test(name) && value.length <= MAX_VARIABLE_LENGTH),
   );
-}
-
-/** Returns the environment; without a variable that is not UTF-8, which Deno cannot read. */
-function environmentOfCaller(): Record<string, string> {
-  try {
-    return childEnvironment();
-  } catch {
-    return {};
-  }
 }
 
 /** Milliseconds that a program has to finish after a signal. */
@@ -55,7 +46,7 @@ export async function runProgram(
   { spool, timeout, abort }: { readonly spool: string; readonly timeout: number; readonly abort: AbortSignal },
 ): Promise<ProgramEnd> {
   const { spawnSpooled } = await import("../transport/spool.ts");
-  const outer = Object.entries(environmentOfCaller()).filter(([name]) => !DELIVERY_VARIABLES.test(name));
+  const outer = Object.entries(childEnvironment()).filter(([name]) => !DELIVERY_VARIABLES.test(name));
   const environment = {
     ...Object.fromEntries(outer),
     ...record.environment,
@@ -84,14 +75,5 @@ export async function runProgram(
   }
   if (status.signal !== null) return { end: "killed", why: `${name} was killed by ${status.signal}` };
   if (status.code === 0) return { end: "done", why: `${name} exited with status 0` };
-  const line = await said.line();
-  return { end: "failed", why: `${name} exited with status ${status.code}${line === "" ? "" : `: ${line}`}` };
-}
-
-/** Checks a program on the command line. @throws {Fail} `usage` */
-export function checkProgram(argv: readonly string[]): void {
-  const [program] = argv;
-  if (program !== undefined && !program.startsWith("/")) {
-    throw new Fail("usage", `Program ${JSON.stringify(program)} is not an absolute path`);
-  }
+  return { end: "failed", why: `${name} exited with status ${status.code}`, said: await said.line() };
 }

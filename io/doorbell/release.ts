@@ -1,7 +1,8 @@
 /** Releases a claimed message: runs the program with it, or delivers it. */
+import { utf8 } from "../../lib/bytes.ts";
 import type { Service } from "../../lib/settings/doorbell.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
-import type { Claim } from "../state/doorbell/store.ts";
+import type { Claim, HeldRecord } from "../state/doorbell/store.ts";
 import { deliverToMaildir } from "../transport/maildir.ts";
 import { type ProgramEnd, runProgram } from "./program.ts";
 
@@ -16,6 +17,8 @@ export interface Released {
   /** `defer`: it is held again, and the confirmation should be retried. */
   readonly outcome: "delivered" | "defer";
   readonly why: string;
+  /** What the program wrote last to standard error, which may contain addresses. */
+  readonly said?: string;
 }
 
 /** Releases a message, and ends the claim. Never runs the program again if it was killed. */
@@ -33,7 +36,7 @@ export async function release(
     if (maildir === undefined) {
       ended = await runProgram(program, claim.record, state, claim.body(), { spool, timeout, abort });
     } else {
-      await deliverToMaildir(maildir, { head: new Uint8Array(0), body: claim.body() });
+      await deliverToMaildir(maildir, { head: deliveryLines(claim.record), body: claim.body() });
       ended = { end: "done", why: "delivered" };
     }
   } catch (error) {
@@ -42,7 +45,12 @@ export async function release(
   }
   // If this fails, the message stays claimed, and nobody releases it again.
   claim.settle(({ done: "done", failed: "held", killed: "kept" } as const)[ended.end]);
-  const { end, why } = ended;
-  if (end === "failed") return { outcome: "defer", why: `${why}; the message is held again` };
+  const { end, why, said } = ended;
+  if (end === "failed") return { outcome: "defer", why: `${why}; the message is held again`, ...(said && { said }) };
   return { outcome: "delivered", why: end === "done" ? `${state}; ${why}` : `${why}; the message is kept` };
+}
+
+/** Returns the lines that qmail-local leaves to programs. */
+function deliveryLines({ environment: { RPLINE = "", DTLINE = "" } }: HeldRecord): Uint8Array<ArrayBuffer> {
+  return utf8([RPLINE, DTLINE].filter((line) => /^[^\n]+\n$/.test(line)).join(""));
 }

@@ -35,6 +35,9 @@ export interface DueChallenge {
 /** Bytes of a request that are read to quote it. */
 const QUOTED_BYTES = 64 * 1024;
 
+/** Maximum number of requests that are passed over at a time, because their addresses have had enough challenges. */
+const MAX_SKIPPED = 50;
+
 /** Part of the bytes for held messages that one message may take. */
 const SHARE = 10;
 
@@ -90,9 +93,9 @@ export class DoorbellFiles {
    * in this hour. Requests of an address that has had enough challenges are not challenged.
    */
   async nextChallenge(): Promise<DueChallenge | undefined> {
-    for (;;) {
+    for (let skipped = 0; skipped < MAX_SKIPPED; skipped++) {
       const held = await this.#nextDue();
-      if (held === undefined || held === "none") return undefined;
+      if (held === "none") return undefined;
       if (held === "skipped") continue;
       const opened = openHeld(this.#folder, held);
       if (opened === undefined) continue;
@@ -103,6 +106,7 @@ export class DoorbellFiles {
       const failed = () => void markChallenged(this.#folder, held, "later");
       return { id: held.id, record, prefix: prefix.subarray(0, count), failed };
     }
+    return undefined;
   }
 
   async #nextDue(): Promise<HeldName | "skipped" | "none"> {
@@ -112,17 +116,26 @@ export class DoorbellFiles {
       if (quota.left(this.service.hourly) <= 0) return "none";
       const next = nextToChallenge(heldIn(this.#folder), quota.turn());
       if (next === undefined) return "none";
-      const opened = openHeld(this.#folder, next);
-      if (opened === undefined) return "skipped";
-      opened.file.close();
-      const [hash] = addressHashes(this.keys, parseAddress(opened.record.address), this.now);
-      const may = hash !== undefined && quota.mayAsk(hash) && opened.record.expires >= dayOf(this.now);
+      const record = this.#recordOf(next);
+      const [hash] = record === undefined ? [] : addressHashes(this.keys, parseAddress(record.address), this.now);
+      const may = hash !== undefined && quota.mayAsk(hash) && record!.expires >= dayOf(this.now);
       const marked = markChallenged(this.#folder, next, may ? "sent" : "never");
       if (marked === undefined || !may) return "skipped";
       quota.setTurn(next.domain);
       quota.count(hash);
       return marked;
     });
+  }
+
+  /** Returns a record; undefined for a message that was moved, or that something has damaged. */
+  #recordOf(held: HeldName): HeldRecord | undefined {
+    try {
+      const opened = openHeld(this.#folder, held);
+      opened?.file.close();
+      return opened?.record;
+    } catch {
+      return undefined;
+    }
   }
 
   /** Returns what is known about an address. */

@@ -33,33 +33,37 @@ export function domainDigest(address: string): string {
   return digest(address.slice(address.lastIndexOf("@") + 1).toLowerCase()).slice(0, 16);
 }
 
-/** Returns the key by which most of them are grouped: what the domain with most of it has. */
-function largest(all: readonly HeldName[], weight: (one: HeldName) => number): string {
-  const sums = new Map<string, number>();
-  for (const one of all) sums.set(one.domain, (sums.get(one.domain) ?? 0) + weight(one));
-  const most = Math.max(...sums.values());
-  const domains = new Set([...sums].filter(([, sum]) => sum === most).map(([domain]) => domain));
-  return [...all].filter(({ domain }) => domains.has(domain)).sort(byWorth)[0]!.domain;
+/** Returns the sums of a weight by domain. */
+function sums(all: readonly HeldName[], weight: (one: HeldName) => number): Map<string, number> {
+  const out = new Map<string, number>();
+  for (const one of all) out.set(one.domain, (out.get(one.domain) ?? 0) + weight(one));
+  return out;
 }
 
 const RANK: Record<Challenged, number> = { never: 0, later: 1, sent: 2 };
 
-/** Among equals, those go first that nobody was asked about, then the oldest. */
-const byWorth = (a: HeldName, b: HeldName) =>
-  RANK[a.challenged] - RANK[b.challenged] || a.time - b.time || (a.id < b.id ? -1 : 1);
+const byAge = (a: HeldName, b: HeldName) => a.time - b.time || (a.id < b.id ? -1 : 1);
 
 /**
  * Returns the messages that must go so that the others are within the limits: the oldest of the domain that holds most,
  * so that a flood from one domain does not displace the messages of others.
+ *
+ * A flood may also come from as many domains. Among domains that hold the same, those go first that nobody was asked
+ * about, and then those to be challenged later: few can be challenged in an hour, so that the challenged ones stay. They
+ * are not preferred beyond half of the limit, or nobody new would ever be challenged.
  */
 export function toEvict(held: readonly HeldName[], maxCount: number, maxBytes: number): HeldName[] {
-  const left = [...held].sort((a, b) => a.time - b.time || (a.id < b.id ? -1 : 1));
+  const left = [...held].sort(byAge);
   const out: HeldName[] = [];
   let bytes = left.reduce((sum, { size }) => sum + size, 0);
   while (left.length > maxCount || bytes > maxBytes) {
-    const domain = largest(left, left.length > maxCount ? () => 1 : ({ size }) => size);
-    const at = left.findIndex((one) => one.domain === domain);
-    const [gone] = left.splice(at, 1) as [HeldName];
+    const found = sums(left, left.length > maxCount ? () => 1 : ({ size }) => size);
+    const most = Math.max(...found.values());
+    const prefers = left.filter(({ challenged }) => challenged === "sent").length <= maxCount / 2;
+    const rank = ({ challenged }: HeldName) => prefers ? RANK[challenged] : Math.min(RANK[challenged], 1);
+    const candidates = left.filter(({ domain }) => found.get(domain) === most);
+    const { domain } = candidates.reduce((a, b) => rank(b) < rank(a) ? b : a);
+    const [gone] = left.splice(left.findIndex((one) => one.domain === domain), 1) as [HeldName];
     out.push(gone);
     bytes -= gone.size;
   }
