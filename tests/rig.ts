@@ -7,7 +7,11 @@ export * from "../build/rig/mails.ts";
 
 /** A temporary folder, removed on disposal. */
 export class TempFolder implements Disposable {
-  readonly path: string = Deno.makeTempDirSync({ prefix: "countersign-" });
+  readonly path: string;
+  /** Creates the folder. @param dir where; the usual place by default */
+  constructor(dir?: string) {
+    this.path = Deno.makeTempDirSync({ prefix: "countersign-", ...(dir !== undefined && { dir }) });
+  }
   [Symbol.dispose](): void {
     Deno.removeSync(this.path, { recursive: true });
   }

@@ -41,7 +41,7 @@ export async function sendChallenges(
       out.push({ id, address });
     } catch (error) {
       // If it may have been sent, or will never be accepted, it is not sent again.
-      if (!(error instanceof Unfinished) && !isPermanent(error)) due.failed();
+      if (!(error instanceof Unfinished) && !isPermanent(error)) await due.failed();
       out.push({ id, address, error });
       break;
     }

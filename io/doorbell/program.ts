@@ -29,7 +29,7 @@ export function deliveryVariables(): Record<string, string> {
   );
 }
 
-/** Milliseconds that a program has to finish after a signal. */
+/** Milliseconds that a program has to finish when this process gets a signal, which it may have got, too. */
 const GRACE_MS = 3000;
 
 /**
@@ -66,7 +66,7 @@ export async function runProgram(
   let status = await Promise.race([exit, stopped]);
   if (typeof status === "string") {
     const why = status;
-    status = await Promise.race([exit, after(GRACE_MS)]) ?? why;
+    if (abort.aborted) status = await Promise.race([exit, after(GRACE_MS)]) ?? why;
     if (typeof status === "string") {
       await killGroup(child);
       await exit;

@@ -1,5 +1,5 @@
 /** A home with a service behind svc@example.org, and helpers that write to it and read what it did. */
-import { CREATED, Home } from "../rig.ts";
+import { CREATED, Home, ROOT } from "../rig.ts";
 
 export const SVC = "svc@example.org";
 export const ANN = "ann@friend.example";
@@ -60,3 +60,9 @@ export function filesIn(home: Home, state: string): string[] {
 
 /** The number of held messages. */
 export const heldCount = (home: Home): number => filesIn(home, "held/new").length + filesIn(home, "held/cur").length;
+
+export const LOG = ".local/state/countersign/log";
+
+/** Runs `countersign doorbell`. */
+export const manage = (home: Home, ...args: string[]) =>
+  home.run([Deno.execPath(), "run", "-q", "-A", `${ROOT}/main.ts`, "countersign", "doorbell", ...args]);

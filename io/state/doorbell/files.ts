@@ -28,8 +28,8 @@ export interface DueChallenge {
   readonly record: HeldRecord;
   /** The beginning of the request. */
   readonly prefix: Uint8Array;
-  /** Notes that it could not be sent, so that it is sent later. */
-  failed(): void;
+  /** Notes that it was certainly not sent, so that it is sent later. */
+  failed(): Promise<void>;
 }
 
 /** Bytes of a request that are read to quote it. */
@@ -103,7 +103,13 @@ export class DoorbellFiles {
       const prefix = new Uint8Array(QUOTED_BYTES);
       const count = file.readSync(prefix) ?? 0;
       file.close();
-      const failed = () => void markChallenged(this.#folder, held, "later");
+      const failed = async () => {
+        const [hash] = addressHashes(this.keys, parseAddress(record.address), this.now);
+        await withQuota(this.#folder, this.now, (quota) => {
+          quota.uncount(hash!, Math.floor(this.now.getTime() / 1000));
+          markChallenged(this.#folder, held, "later");
+        });
+      };
       return { id: held.id, record, prefix: prefix.subarray(0, count), failed };
     }
     return undefined;

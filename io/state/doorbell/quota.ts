@@ -29,6 +29,8 @@ export interface Quota {
   mayAsk(hash: string): boolean;
   /** Counts a challenge to this address. */
   count(hash: string): void;
+  /** Takes back the count of a challenge that was not sent. @param time when it was counted, in seconds since 1970 */
+  uncount(hash: string, time: number): void;
 }
 
 /** Runs work with the quota of a service, which other processes cannot use meanwhile. */
@@ -88,6 +90,13 @@ function quotaIn(folder: string, now: number): Quota {
       }
       replace(path, [...times(hash), now].map((time) => `${time}\n`).join(""));
       replace(`${folder}/hour`, `${hour} ${sent() + 1}\n`);
+    },
+    uncount: (hash, time) => {
+      const all = times(hash);
+      const at = all.indexOf(time);
+      if (at < 0) return;
+      replace(asked(hash), all.toSpliced(at, 1).map((one) => `${one}\n`).join(""));
+      if (Math.floor(time / HOUR) === hour && sent() > 0) replace(`${folder}/hour`, `${hour} ${sent() - 1}\n`);
     },
   };
 }
