@@ -11,9 +11,10 @@ import { INSTALLATION_CHECKS } from "./doctor/installation.ts";
 import { noteWithConfig, withConfig } from "./doctor/config_option.ts";
 import { createContext } from "./doctor/context.ts";
 import { mailClients } from "./doctor/mail_clients.ts";
+import { redactJson, redactorFor } from "./redact.ts";
 import { isRich, json, say } from "./terminal.ts";
 
-const HELP = `Usage: countersign doctor [--json] [--hook FILE] [--postconf FILE] [--sent MAILBOX]
+const HELP = `Usage: countersign doctor [--json] [--redact] [--hook FILE] [--postconf FILE] [--sent MAILBOX]
                           [--dns [--host ADDRESS]] [--loop [--address ADDRESS] [--to ADDRESS] [--wait SECONDS]]
                           [--config FILE]
 Finds configuration problems and suggests fixes. Checks the settings, keys, folders, the mail program, muttrc, .qmail,
@@ -24,6 +25,7 @@ each address of countersign submitd, and tries a wrong password of root and of a
 nothing is sent without --loop.
 
   --json             Print JSON, as documented in countersign(1)
+  --redact           Replace addresses, host names, paths and logins, for an issue report
   --hook FILE        Hook to check. Default: the one installed with this program
   --postconf FILE    main.cf, master.cf or postconf output of another machine; may be repeated
   --sent MAILBOX     Mailbox with your sent mail; may be repeated. Counts mail of the last 30 days that did not pass the
@@ -52,7 +54,7 @@ const REQUIRED_OPTIONS = { host: "dns", address: "loop", to: "loop", wait: "loop
  */
 export function doctor(name: string, args: readonly string[], dns?: Resolver): Promise<number> {
   const values = ["config", "hook", "postconf", "sent", ...Object.keys(REQUIRED_OPTIONS)];
-  const usage = { help: HELP, values, flags: ["json", "dns", "loop"] };
+  const usage = { help: HELP, values, flags: ["json", "redact", "dns", "loop"] };
   return runCommand(name, args, usage, async (options) => {
     atMost(options, 0);
     for (const [name, needed] of Object.entries(REQUIRED_OPTIONS)) {
@@ -76,8 +78,10 @@ export function doctor(name: string, args: readonly string[], dns?: Resolver): P
     const config = options.value("config");
     const fixable = withConfig(findings, config);
     const described = notes.map((note) => noteWithConfig(note, config));
-    if (options.has("json")) say(json({ findings: fixable, notes: described }));
-    else say(printFindings(fixable, described, isRich(Deno.stdout) && !Deno.env.get("NO_COLOR")));
+    const redact = options.has("redact") ? redactorFor(context.home, settings) : (text: string) => text;
+    const report = json({ findings: fixable, notes: described });
+    if (options.has("json")) say(options.has("redact") ? redactJson(report, redact) : report);
+    else say(redact(printFindings(fixable, described, isRich(Deno.stdout) && !Deno.env.get("NO_COLOR"))));
     return settings === undefined ? 78 : findings.length > 0 ? 1 : 0;
   });
 }

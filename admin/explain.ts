@@ -12,6 +12,7 @@ import { explainIncoming } from "./explain/incoming.ts";
 import { explainOutgoing, readCommand } from "./explain/outgoing.ts";
 import { plannedJson, plannedText } from "./explain/planned.ts";
 import { refusalOf } from "./explain/refusal.ts";
+import { redactJson, redactorFor } from "./redact.ts";
 import { json, say } from "./terminal.ts";
 
 const HELP = `Usage: countersign explain [FILE] [--sender ADDRESS] [--recipient ADDRESS] [--as CALLER]
@@ -31,6 +32,7 @@ Nothing is changed, written or sent.
                        envelope is given
   --out                Explain an outgoing message; the arguments of the shim follow --
   --json               Print JSON, as documented in countersign(1)
+  --redact             Replace addresses, host names, paths and logins, for an issue report
   --config FILE        Settings file. Default: ~/.config/countersign/config.toml
 
 Example: countersign explain --sender '<>' --recipient greg@example.org ~/Maildir/.Spam/new/1795153163.1.mx
@@ -40,7 +42,7 @@ Example: countersign explain --out -- -f greg@example.org ann@example.net <draft
 
 /** Runs the command. @returns the exit status */
 export function explain(name: string, args: readonly string[]): Promise<number> {
-  const takes = { values: ["sender", "recipient", "as", "at", "config"], flags: ["json", "out"] };
+  const takes = { values: ["sender", "recipient", "as", "at", "config"], flags: ["json", "redact", "out"] };
   return runCommand(name, args, { help: HELP, ...takes }, async (options) => {
     if (!options.has("out")) {
       const explained = options.value("at") === undefined ? explainIn(options) : explainAt(options);
@@ -73,7 +75,7 @@ async function explainIn(options: Arguments): Promise<number> {
       ? refusal.kind.plainAlready(refusal.address!)
       : refusal.kind.advice(refusal.address ?? "ADDRESS@HOST"),
   };
-  return print(options.has("json") ? explainedJson(explanation, hint) : explainedText(explanation, hint));
+  return print(options, options.has("json") ? explainedJson(explanation, hint) : explainedText(explanation, hint));
 }
 
 async function explainAt(options: Arguments): Promise<number> {
@@ -87,7 +89,7 @@ async function explainAt(options: Arguments): Promise<number> {
   const input = source && await readInput(PREFIX_BYTES, false, source.from);
   const stated = { sender, recipient };
   const explanation = await explainDoor(at, stated, input, configFile(options.value("config")), new Date());
-  return print(options.has("json") ? doorJson(explanation) : doorText(explanation));
+  return print(options, options.has("json") ? doorJson(explanation) : doorText(explanation));
 }
 
 async function explainOut(options: Arguments): Promise<number> {
@@ -101,6 +103,7 @@ async function explainOut(options: Arguments): Promise<number> {
     const without = ["-q", "-bi"].includes(command.real) ? "nothing to do" : "refused";
     const what = real === "" ? `${without}: transport.real is not set` : `left to ${real}`;
     return print(
+      options,
       options.has("json") ? json({ real: command.real, outcome: what }) : `${command.real}: ${what}`,
     );
   }
@@ -108,7 +111,7 @@ async function explainOut(options: Arguments): Promise<number> {
   const { head, prefix, whole } = await readInput(LEDGER_BODY_BYTES, true, source.from);
   const message = { ...head, body: prefix.subarray(head.bodyStart), whole };
   const explanation = explainOutgoing(command.call, message, settings, identities, new Date());
-  return print(options.has("json") ? plannedJson(explanation) : plannedText(explanation));
+  return print(options, options.has("json") ? plannedJson(explanation) : plannedText(explanation));
 }
 
 function load(options: Arguments) {
@@ -137,7 +140,13 @@ function open(path: string | undefined): { from: Source; written: Date | null } 
   }
 }
 
-function print(text: string): number {
-  say(text);
+/** Prints the text or JSON of the command; with --redact, without names of the user. */
+function print(options: Arguments, text: string): number {
+  if (!options.has("redact")) say(text);
+  else {
+    const source = configFile(options.value("config"));
+    const redact = redactorFor(source.home, loadSettings(source));
+    say(options.has("json") ? redactJson(text, redact) : redact(text));
+  }
   return 0;
 }

@@ -38,7 +38,7 @@ _countersign() {
     init)
       words="--address --srs-domain --via --command --preset --host --port --security --user --password-file --ca --maildir --spam --inbox --challenges --config --yes --print --print-all --submit --certificate --key --name --auth --login --listen --listen-tls --max-message --max-per-address --help" ;;
     doctor)
-      words="--json --hook --postconf --sent --dns --host --loop --address --to --wait --config --help" ;;
+      words="--json --redact --hook --postconf --sent --dns --host --loop --address --to --wait --config --help" ;;
     config)
       words="--all --config --help" ;;
     sandbox)
@@ -51,7 +51,7 @@ _countersign() {
       words="list add remove --config --help" ;;
     explain)
       compopt -o default
-      words="--sender --recipient --as --at --out --json --config --help" ;;
+      words="--sender --recipient --as --at --out --json --redact --config --help" ;;
     audit)
       compopt -o default
       words="--sent --address --json --html --config --help" ;;

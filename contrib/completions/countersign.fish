@@ -55,6 +55,7 @@ complete -c countersign -n 'contains -- init (commandline -opc)[2]' -l max-per-a
 complete -c countersign -n 'contains -- init (commandline -opc)[2]' -l help -d 'Print the usage'
 complete -c countersign -n 'contains -- doctor (commandline -opc)[2]' -f
 complete -c countersign -n 'contains -- doctor (commandline -opc)[2]' -l json -d 'Print JSON, as documented in countersign(1)'
+complete -c countersign -n 'contains -- doctor (commandline -opc)[2]' -l redact -d 'Replace addresses, host names, paths and logins, for an issue report'
 complete -c countersign -n 'contains -- doctor (commandline -opc)[2]' -l hook -r -F -d 'Hook to check'
 complete -c countersign -n 'contains -- doctor (commandline -opc)[2]' -l postconf -r -F -d 'main.cf, master.cf or postconf output of another machine'
 complete -c countersign -n 'contains -- doctor (commandline -opc)[2]' -l sent -r -F -d 'Mailbox with your sent mail'
@@ -97,6 +98,7 @@ complete -c countersign -n 'contains -- explain (commandline -opc)[2]' -l as -x 
 complete -c countersign -n 'contains -- explain (commandline -opc)[2]' -l at -x -a 'rcpt data' -d 'Explain the reply of the door to the recipient, or to the message'
 complete -c countersign -n 'contains -- explain (commandline -opc)[2]' -l out -d 'Explain an outgoing message'
 complete -c countersign -n 'contains -- explain (commandline -opc)[2]' -l json -d 'Print JSON, as documented in countersign(1)'
+complete -c countersign -n 'contains -- explain (commandline -opc)[2]' -l redact -d 'Replace addresses, host names, paths and logins, for an issue report'
 complete -c countersign -n 'contains -- explain (commandline -opc)[2]' -l config -r -F -d 'Settings file'
 complete -c countersign -n 'contains -- explain (commandline -opc)[2]' -l help -d 'Print the usage'
 complete -c countersign -n 'contains -- audit (commandline -opc)[2]' -l sent -r -F -d 'Mailbox with your sent mail'
