@@ -55,7 +55,7 @@ test("the Debian package", async (t) => {
   if (places.length === 0) {
     await t.step("without Deno, mail is deferred with one line that says what to install", async () => {
       const said =
-        /^\S+: Deno is missing: install it as \/usr\/local\/bin\/deno, or as \/usr\/lib\/countersign\/deno\n$/;
+        /^\S+: Deno \(deno\) is missing: install it as \/usr\/local\/bin\/deno, or as \/usr\/lib\/countersign\/deno\n$/;
       oneLine(await home.run([`${prefix}/bin/shim`, "--", "ann@example.net"], MAIL, minimalEnv(home)), 75, said);
       const env = { ...minimalEnv(home), SENDER: "", EXT: "greg", HOST: "example.org" };
       oneLine(await home.run([`${prefix}/lib/countersign/hooks/incoming`], FORGED, env), 75, said);

@@ -4,7 +4,7 @@ import { makePackage, TYPESCRIPT } from "../build/install/npm.ts";
 import { prvsVerify, srsReverse, verifyTag } from "../mod.ts";
 import { VERSION } from "../lib/version.ts";
 import { lacking, mayFetch, tests } from "./programs/need.ts";
-import { Home } from "./rig.ts";
+import { fieldOf, Home, qsbmf } from "./rig.ts";
 
 const node = await lacking("node", "nodejs");
 const test = tests(node !== "" ? node : mayFetch() ? "" : "TypeScript would have to be fetched: set CI=true");
@@ -31,7 +31,7 @@ test("the package signs under Node, and its types are correct", async () => {
   using home = new Home();
   const folder = `${home.path}/node_modules/@countersign/countersign`;
   await makePackage(folder);
-  const { version, files, exports, bin } = JSON.parse(Deno.readTextFileSync(`${folder}/package.json`));
+  const { version, files, exports } = JSON.parse(Deno.readTextFileSync(`${folder}/package.json`));
   assert.equal(version, VERSION);
   for (const name of [...files, ...Object.values(exports["."])]) assert.ok(Deno.statSync(`${folder}/${name}`), name);
 
@@ -46,25 +46,67 @@ test("the package signs under Node, and its types are correct", async () => {
   verifyTag(tag, "greg@example.org", "<1@example.org>", { secrets: { k1: "a secret" }, now: new Date() });
   assert.equal(kind, "hash-invalid");
 
-  // npm also installs the package deno; here it is replaced by one that runs this Deno.
-  home.write("node_modules/deno/package.json", `{ "name": "deno", "version": "0.0.0" }`);
-  home.write(
-    "node_modules/deno/bin.cjs",
-    `const { status } = require("node:child_process").spawnSync(${
-      JSON.stringify(Deno.execPath())
-    }, process.argv.slice(2), { stdio: "inherit" });\nprocess.exit(status);\n`,
-  );
-  const cli = (...args: string[]) =>
-    home.run(["node", `${folder}/${bin.countersign}`, ...args], "", { PATH: Deno.env.get("PATH")! });
-  const printed = await cli("version");
-  assert.deepEqual([printed.code, printed.stdout], [0, `countersign ${VERSION}\n`], printed.stderr);
-  assert.match((await cli("doctr")).stderr, /Unknown command "doctr"[^\n]*doctor/);
-  assert.equal((await cli("doctr")).code, 64);
-
   const tsc = [Deno.execPath(), "run", "-q", "-A", "--no-lock", "--no-config", TYPESCRIPT];
   const options = ["--noEmit", "--strict", "--target", "esnext", "--module", "nodenext"];
   const types = await home.run([...tsc, ...options, use]);
   assert.deepEqual([types.code, types.stdout], [0, ""]);
   const wrong = home.write("wrong.ts", USE.replace("{ secrets: [secret], now }", "{ secrets: 1, now }"));
   assert.match((await home.run([...tsc, ...options, wrong])).stdout, /^wrong\.ts\(4,\d+\): error TS2322: /);
+});
+
+test("npm installs the commands, which find the Deno that it installs", async () => {
+  using home = new Home();
+  const path = `${home.path}/bin:${Deno.env.get("PATH")!}`;
+  const folder = `${home.path}/package`;
+  const prefix = `${home.path}/global`;
+  await makePackage(folder);
+  Deno.removeSync(`${home.path}/bin/deno`); // the one of the tests
+  // npm's cache may already have Deno, as after `npx deno`.
+  const npm = (...args: string[]) =>
+    home.run(["npm", ...args, "--prefer-offline", "--no-audit", "--no-fund", "--no-update-notifier"], "", {
+      PATH: path,
+      npm_config_cache: Deno.env.get("npm_config_cache") ?? `${Deno.env.get("HOME")}/.npm`,
+    });
+  const packed = await npm("pack", folder, "--pack-destination", home.path, "--json");
+  assert.equal(packed.code, 0, packed.stderr);
+  const [{ filename }] = JSON.parse(packed.stdout);
+  const installed = await npm("install", "--global", "--prefix", prefix, `${home.path}/${filename}`);
+  assert.equal(installed.code, 0, installed.stderr);
+  assert.deepEqual(
+    [...Deno.readDirSync(`${prefix}/bin`)].map(({ name }) => name).filter((name) => name !== "deno").sort(),
+    [
+      "countersign",
+      "countersign-shim",
+    ],
+  );
+
+  // No Deno is on PATH.
+  const env = { PATH: "/usr/bin:/bin" };
+  const printed = await home.run([`${prefix}/bin/countersign`, "version"], "", env);
+  assert.deepEqual(printed, { code: 0, stdout: `countersign ${VERSION}\n`, stderr: "" });
+  const wrong = await home.run([`${prefix}/bin/countersign`, "doctr"], "", env);
+  assert.match(wrong.stderr, /Unknown command "doctr"[^\n]*doctor/);
+  assert.equal(wrong.code, 64);
+  const mail = "From: greg@example.org\nTo: ann@example.net\nSubject: Lunch?\n\nAt one?\n";
+  const sent = await home.run([`${prefix}/bin/countersign-shim`, "--", "ann@example.net"], mail, env);
+  assert.deepEqual(sent, { code: 0, stdout: "", stderr: "" });
+  const [signed] = home.mails("out");
+  const sender = fieldOf(signed!, "Return-Path").replace(/[<>]/g, "");
+  assert.match(sender, /^SRS0=/);
+  home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[incoming]\nspam = "~/spam"\n`);
+  const judge = async (message: string, recipient: string) =>
+    (await home.run(
+      [`${prefix}/bin/countersign`, "incoming", "--as", "maildrop", "--maildir", `${home.path}/in`],
+      message,
+      {
+        ...env,
+        SENDER: "",
+        RECIPIENT: recipient,
+      },
+    )).code;
+  assert.deepEqual([await judge(qsbmf(sender, signed!), sender), home.mails("in").length], [0, 1]);
+  assert.deepEqual([await judge(qsbmf("greg@example.org", mail), "greg@example.org"), home.mails("spam").length], [
+    0,
+    1,
+  ]);
 });

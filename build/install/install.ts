@@ -10,7 +10,7 @@ import { readIfPresent } from "../../io/system/files.ts";
 import { bundle, ROOT } from "./bundle.ts";
 import { documents } from "./documents.ts";
 import { digestOf, HOME, linkAt, listOf, prefixOf, readInstalled } from "./installed.ts";
-import { flagsOf, launcherText, LEAN } from "./launcher.ts";
+import { FLAGS, flagsOf, launcherText, LEAN } from "./launcher.ts";
 import { prove } from "./prove.ts";
 
 const HELP = `Usage: deno task install [--prefix DIR] [--link NAME]
@@ -56,9 +56,6 @@ const SCRIPTS = [
 
 /** Programs that are only started by other programs. */
 const INNER = ["hooks/ask", "hooks/ordinary.sh", "hooks/mboxlock", "submit/verify"].map((name) => `${HOME}/${name}`);
-
-/** Deno's flags: ignore a configuration file in the working directory, and download nothing. */
-const FLAGS = "--no-config --no-lock --no-npm --no-remote --cached-only";
 
 /** Milliseconds for which chunks of an earlier version are kept, because running programs may still load them. */
 const STALE_AFTER_MS = 24 * 60 * 60 * 1000;
@@ -117,9 +114,11 @@ export async function installFiles(prefix: string, { links = {}, destination }: 
       const flags = rights === "" ? FLAGS : `${flagsOf(rights)} ${FLAGS}`;
       // Code that V8 compiles with other flags would replace the cached code.
       const cache = lean ? `$here/${up}/cache` : "";
-      const denos = destination === undefined ? [] : [deno, "/usr/local/bin/deno", "/usr/bin/deno"];
-      const found = destination === undefined ? deno : "deno";
-      const text = launcherText({ program: at, rights, deno: found, denos, entry: module, flags, cache });
+      const start = { program: at, rights, entry: module, flags, cache };
+      const denos = [`"${deno}"`, "/usr/local/bin/deno", "/usr/bin/deno"];
+      const missing = `install it as /usr/local/bin/deno, or as ${destination}/${HOME}/deno`;
+      const found = destination === undefined ? { deno } : { deno: "deno", denos, missing };
+      const text = launcherText({ ...start, ...found });
       replace(`${prefix}/${at}`, 0o755, (path) => Deno.writeTextFileSync(path, text));
     }
     for (const name of SCRIPTS) {

@@ -10,8 +10,10 @@ export interface Start {
   readonly program: string;
   /** Deno: a name on PATH, or an absolute path; `$here` is the folder of the launcher. */
   readonly deno: string;
-  /** Paths at which Deno is looked for first. */
+  /** Paths at which Deno is looked for first, as words of sh, which may be patterns. */
   readonly denos?: readonly string[];
+  /** What to do if Deno is in none of these places. */
+  readonly missing?: string;
   /** The module, likewise. */
   readonly entry: string;
   /** Which permissions it gets, such as `shim` or `incoming`; empty: selected by its name or first argument. */
@@ -76,6 +78,9 @@ const COMMAND_RIGHTS: readonly [commands: string, rights: string][] = [
   ["submitd", "read write run net"],
   ["*", "read write run"],
 ];
+
+/** Deno's flags: ignore a configuration file in the working directory, and download nothing. */
+export const FLAGS = "--no-config --no-lock --no-npm --no-remote --cached-only";
 
 /** Formats permission flags for run.sh: one per line. */
 const flagLines = (rights: string) => rights.split(" ").map((one) => `--allow-${one}`).join("$newline");
@@ -200,26 +205,23 @@ function controlLines(rights: string): string {
 }
 
 /** Returns lines that check Deno: a file, or a name on PATH, which may be a script as installed by npm. */
-function denoLines(deno: string, denos: readonly string[]): string {
-  const [link] = denos;
-  if (link !== undefined) {
-    const words = [...denos, deno].map((one) => `"${one}"`).join(" ");
-    const fix = "install it as /usr/local/bin/deno, or as /usr/lib/countersign/deno";
-    return `  for deno in ${words}; do ! command -v "$deno" >/dev/null 2>&1 || break; done
-${denoLines(deno, []).replace("Deno ($deno) is missing", `Deno is missing: ${fix}`)}`;
-  }
-  const missing = `  command -v "$deno" >/dev/null 2>&1 || later "Deno ($deno) is missing"\n`;
+function denoLines({ deno, denos = [], missing = "" }: Start): string {
+  const find = denos.length === 0
+    ? ""
+    : `  for deno in ${denos.join(" ")} ${deno}; do ! command -v "$deno" >/dev/null 2>&1 || break; done\n`;
+  const fix = missing === "" ? "" : `: ${missing}`;
+  const found = `${find}  command -v "$deno" >/dev/null 2>&1 || later "Deno ($deno) is missing${fix}"\n`;
   if (deno.includes("/")) {
-    return `${missing}  [ -s "$deno" ] || later "Deno ($deno) is empty" # a shell would run it with status 0\n`;
+    return `${found}  [ -s "$deno" ] || later "Deno ($deno) is empty" # a shell would run it with status 0\n`;
   }
-  return `${missing}  { IFS= read -r first <"$(command -v "$deno")"; } 2>/dev/null
+  return `${found}  { IFS= read -r first <"$(command -v "$deno")"; } 2>/dev/null
   case $first in "#!"*) unset COUNTERSIGN_LAUNCHER ;; esac # the script becomes the parent of the program
 `;
 }
 
 /** Returns the first lines of a launcher, which set its parameters. */
 function headLines(start: Start): string {
-  const { program, rights, deno, denos = [], entry, flags, manifest = "", cache } = start;
+  const { program, rights, deno, entry, flags, manifest = "", cache } = start;
   const data = flags.includes(LEAN) ? DATA_LEAN : DATA;
   return `#!/bin/sh
 # Starts ${program}. Made from build/run.sh by build/install/launcher.ts: edit these.
@@ -227,7 +229,7 @@ ${programLines(rights)}parts() {
   deno="${deno}" entry="${entry}" manifest="${manifest}"
   cache="${cache}" data=${data} first=
   flags="${flags}"
-${wideLines(rights)}${denoLines(deno, denos)}}
+${wideLines(rights)}${denoLines(start)}}
 `;
 }
 

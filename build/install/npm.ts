@@ -2,6 +2,7 @@
 import { reason } from "../../lib/fail.ts";
 import { printError } from "../../io/system/log.ts";
 import { bundle, ROOT } from "./bundle.ts";
+import { FLAGS, flagsOf, launcherText } from "./launcher.ts";
 
 /** Writes the type declarations, which Deno cannot. Only a release needs it, so it is not a dependency. */
 export const TYPESCRIPT = "npm:typescript@6.0.3/tsc";
@@ -23,23 +24,31 @@ export async function makePackage(folder: string): Promise<void> {
     Deno.writeTextFileSync(path, Deno.readTextFileSync(path).replace(/(from "\.[^"]*)\.ts"/g, '$1.js"'));
   }
   await bundle(`${folder}/cli`);
-  Deno.writeTextFileSync(`${folder}/countersign.cjs`, BIN, { mode: 0o755 });
+  Deno.copyFileSync(`${ROOT}hooks/mboxlock`, `${folder}/cli/hooks/mboxlock`);
+  Deno.mkdirSync(`${folder}/bin`);
+  for (const one of COMMANDS) {
+    Deno.writeTextFileSync(`${folder}/bin/${one.name}`, launcher(one));
+    Deno.chmodSync(`${folder}/bin/${one.name}`, 0o755);
+  }
   Deno.writeTextFileSync(`${folder}/package.json`, `${JSON.stringify(manifest(), null, 2)}\n`);
   for (const name of ["README.md", "LICENSE", "CHANGELOG.md"]) Deno.copyFileSync(`${ROOT}${name}`, `${folder}/${name}`);
 }
 
-/** The `bin` of the package: the programs need Deno, which npm installs beside them. */
-const BIN = `#!/usr/bin/env node
-const { spawnSync } = require("node:child_process");
-const { dirname, join } = require("node:path");
-const deno = join(dirname(require.resolve("deno/package.json")), "bin.cjs");
-const flags = ["run", "-q", "-A", "--no-config", "--no-lock", "--no-npm", "--no-remote"];
-const args = [deno, ...flags, join(__dirname, "cli/main.js"), "countersign", ...process.argv.slice(2)];
-const { status, signal, error } = spawnSync(process.execPath, args, { stdio: "inherit" });
-if (error) throw error;
-if (signal) process.kill(process.pid, signal);
-process.exit(status ?? 1);
-`;
+/** The commands of the package, with their rights and modules. */
+const COMMANDS = [
+  { name: "countersign", rights: "", entry: "main.js" },
+  { name: "countersign-shim", rights: "shim", entry: "shim/main.js" }, // a `shim` on PATH could be another program
+];
+
+/** The binary of Deno, which npm installs in one of these folders; the package `deno` itself is a script that starts it. */
+const DENOS = ['"$here"/../node_modules/@deno/*/deno', '"$here"/../../../@deno/*/deno'];
+
+/** Returns the launcher of a command. */
+function launcher({ name, rights, entry }: typeof COMMANDS[number]): string {
+  const flags = rights === "" ? FLAGS : `${flagsOf(rights)} ${FLAGS}`;
+  const start = { program: name, rights, deno: "deno", denos: DENOS, entry: `$here/../cli/${entry}`, flags, cache: "" };
+  return launcherText({ ...start, missing: "install the npm package deno" });
+}
 
 /** The manifest, from deno.json where it says so. */
 function manifest(): Record<string, unknown> {
@@ -48,9 +57,9 @@ function manifest(): Record<string, unknown> {
     ...{ name, version, license, type: "module", sideEffects: false },
     description: "SRS and BATV prvs addresses, bit-compatible with Mail::SRS, Exim and batv-tools, and the msgauth tag",
     exports: { ".": { types: "./types/mod.d.ts", default: "./mod.js" } },
-    bin: { countersign: "./countersign.cjs" },
+    bin: Object.fromEntries(COMMANDS.map(({ name }) => [name, `./bin/${name}`])),
     dependencies: { deno: Deno.version.deno },
-    files: ["mod.js", "types", "cli", "countersign.cjs"],
+    files: ["mod.js", "types", "cli", "bin"],
     engines: { node: ">=20" },
   };
 }
