@@ -50,6 +50,22 @@ export async function importKeys(
     say(`A secret with fewer than ${MIN_SECRET_BYTES} bytes does not sign: an older key signs, or ${instead}`);
   }
   if (postsrsd !== undefined) compare(postsrsd, settings);
+  else if (source === "postsrsd" || source === "mail-srs") say(shortHashes(source, owner, settings));
+}
+
+/** Length of the hashes that postsrsd and Mail::SRS write, unless they are configured otherwise. */
+const USUAL_HASH_LENGTH = 4;
+
+/** Returns what must be set for the addresses that the other software has written. */
+function shortHashes(source: string, { option }: KeyOwner, { srs, forwarding }: Settings): string {
+  const [table, length] = option === "--forwarding" ? ["forwarding", forwarding.hash_length] : ["srs", srs.hash_length];
+  const needed = `${table}.hash_length = ${USUAL_HASH_LENGTH}`;
+  if (length <= USUAL_HASH_LENGTH) return `Its addresses verify: ${needed} is set`;
+  return `Note: unless it is configured otherwise, ${source} writes ${USUAL_HASH_LENGTH} characters of the hash. Such addresses
+verify only with ${needed}; now it is ${length}. To accept them, add to the settings, as long as they are in use:
+
+[${table}]
+hash_length = ${USUAL_HASH_LENGTH}`;
 }
 
 /** Adds the secrets that the file does not have. @returns the ids of their keys, that of the first secret first */

@@ -113,18 +113,22 @@ function openSrs(text: string, context: JudgeContext): Opened | undefined {
   if (identity.srsDomain !== domain && isSrsDomain(domain, context)) {
     return { wrong: "SRS address is in the SRS domain of another identity" };
   }
+  const hashMin = Math.min(MIN_HASH_LENGTH, settings.srs.hash_length); // accept older, shorter hashes
   let opened: SrsOpened;
   try {
     opened = srsOpen(`${claim.srs}@${identity.srsDomain}`, {
       secrets: validKeys(identity.keys, now).map((key) => key.secret),
       hashLength: settings.srs.hash_length,
-      hashMin: Math.min(MIN_HASH_LENGTH, settings.srs.hash_length), // accept older, shorter hashes
+      hashMin,
       alphabet: settings.srs.alphabet,
       now,
     });
   } catch (error) {
     if (!isRejection(error)) throw error;
-    return { wrong: "SRS address has a wrong hash" };
+    const { length } = /^SRS[01][-+=]([^=]*)/i.exec(claim.srs)?.[1] ?? "";
+    // postsrsd writes 4 characters by default.
+    const short = `SRS address has a hash that is too short: ${length} characters, srs.hash_length requires ${hashMin}`;
+    return { wrong: length < hashMin ? short : "SRS address has a wrong hash" };
   }
   const { address, age } = opened;
   // SRS1 contains the SRS0 address of the first hop, which is not an address of an identity.

@@ -297,6 +297,30 @@ Deno.test("with --sign the first imported secret signs", async () => {
   assert.ok(ran.stdout.includes(signs!.id) && !ran.stdout.includes("second"));
 });
 
+Deno.test("after an import from postsrsd, its addresses verify with the lines that are printed", async () => {
+  using home = new Home();
+  const theirs = srsForward("greg@example.org", "srs.example.org", {
+    secrets: ["sec"],
+    hashLength: 4,
+    now: new Date(),
+  });
+  const ran = await countersign(home, ["keys", "import", "-", "--from", "postsrsd"], "sec\n");
+  assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+  assert.match(ran.stdout, /writes 4 characters of the hash.*\nverify only with srs\.hash_length = 4; now it is 8\./);
+  const verdict = await countersign(home, ["verify", theirs]);
+  assert.equal(verdict.code, 1);
+  assert.match(verdict.stdout, /^forged: SRS address has a hash that is too short: 4 characters, .* requires 8$/m);
+
+  const [lines = ""] = /^\[srs\]\nhash_length = 4$/m.exec(ran.stdout) ?? [];
+  home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n${lines}\n`);
+  assert.deepEqual((await countersign(home, ["verify", theirs])).code, 0);
+  const again = await countersign(home, ["keys", "import", "-", "--from", "postsrsd"], "another\n");
+  assert.match(again.stdout, /^Its addresses verify: srs\.hash_length = 4 is set$/m);
+  // Exim and batv-tools make no SRS hashes.
+  const exim = await countersign(home, ["keys", "import", "-", "--from", "exim"], "third");
+  assert.doesNotMatch(exim.stdout, /hash_length/);
+});
+
 Deno.test("imported keys have key number 0 in prvs, and unique ids", async () => {
   using home = new Home();
   const secrets = Array.from({ length: 30 }, (_, nth) => `secret ${nth}`);
