@@ -1,49 +1,86 @@
 /** `countersign log`: prints the log, filtered; with `--follow` also new lines as they are written. */
 import { printDay } from "../lib/date.ts";
-import { Fail, reason } from "../lib/fail.ts";
+import { cleanLines, Fail, quote, reason } from "../lib/fail.ts";
+import { logValue, MAX_VALUE_LENGTH } from "../lib/log.ts";
+import { bareMessageId } from "../lib/message_id.ts";
+import { RESULTS } from "../incoming/verdict.ts";
 import { configFile, loadSettings } from "../io/system/load.ts";
 import { abortOnSignal } from "../io/system/signals.ts";
 import { writeOut } from "../io/system/input.ts";
-import { atMost, runCommand } from "./arguments.ts";
-import { cleanLines } from "./terminal.ts";
-import { choice, day } from "./option_values.ts";
+import { type Arguments, atMost, runCommand } from "./arguments.ts";
+import { wholeLines } from "./log/read.ts";
+import { logFiles, textsOf } from "./log/rotated.ts";
+import { choice, choices, day } from "./option_values.ts";
 
-const HELP = `Usage: countersign log [--direction in|out] [--result WORD] [--since DATE] [--follow] [--config FILE]
-Prints the lines of the log that match all options.
+/** The results of lines about outgoing mail, and of the other lines that daemons write. */
+const OTHER_RESULTS = [
+  ...["sent", "failed", "queued", "reported", "undelivered", "notice", "passed", "signed", "refused", "deferred"],
+  ...["reloaded", "kept"],
+];
+
+const HELP = `Usage: countersign log [--direction in|out] [--result WORD] [--id MESSAGE-ID] [--since DATE] [--follow]
+                       [--config FILE]
+Prints the lines of the log that match all options. With --id or --since it also reads the rotated files log.1, log.2.gz
+and so on.
 
   --direction in|out  Only incoming or only outgoing messages
-  --result WORD       Only this result; may be repeated: sent, failed, and for the outbox queued, reported,
-                      undelivered, notice; genuine, known, late, unsolicited, suspect, forged, unsure, unjudged,
-                      challenge, other
+  --result WORD       Only this result; may be repeated. Outgoing mail: sent, failed, queued, reported, undelivered,
+                      notice; of serve and filters: passed, signed, refused, deferred, reloaded, kept. Incoming mail:
+                      genuine, known, late, unsolicited, suspect, forged, unsure, unjudged, challenge, other
+  --id MESSAGE-ID     Only lines about the message with this Message-ID: when it was sent, and its bounces
   --since DATE        Only lines from this day on (UTC), such as 2026-11-20
   --follow            Keep printing new lines until interrupted
 
 Example: countersign log --direction in --result forged --since 2026-11-20
+Example: countersign log --id '<20261120053258.4711@example.org>'
 `;
 
-/** How often a followed log is checked for new lines. */
-const POLL_MS = 200;
-const CHUNK_BYTES = 256 * 1024;
 /** Keys of the direction of a message: the current one, and that of earlier versions. */
 const DIRECTION_KEYS = ["direction", "way"];
-/** Longest line that is kept whole; lib/log.ts truncates values, so that its lines are much shorter. */
-const MAX_LINE_LENGTH = 64 * 1024;
+/** Keys of the Message-ID of an outgoing message, and of the one that a bounce returns. */
+const ID_KEYS = ["id", "original"];
 
 /** Runs the command. @returns the exit status */
 export function log(name: string, args: readonly string[]): Promise<number> {
-  const takes = { values: ["direction", "result", "since", "config"], flags: ["follow"] };
+  const takes = { values: ["direction", "result", "id", "since", "config"], flags: ["follow"] };
   return runCommand(name, args, { help: HELP, ...takes }, async (options) => {
     atMost(options, 0);
     const direction = choice(options, "direction", ["in", "out"]);
+    const results = choices(options, "result", [...OTHER_RESULTS, ...RESULTS]);
     const since = day(options, "since");
-    const select = selector(direction, options.values("result"), since === undefined ? "" : printDay(since));
+    const id = messageId(options);
+    const select = selector(direction, results, since === undefined ? "" : printDay(since), id);
     const { state } = loadSettings(configFile(options.value("config")), true);
     const stop = options.has("follow") ? abortOnSignal() : undefined;
-    for await (const text of wholeLines(`${state.folder}/log`, stop)) {
+    const rotated = id !== undefined || since !== undefined;
+    const texts = async function* () {
+      if (rotated) yield* rotatedTexts(`${state.folder}/log`, new Date((since ?? 0) * 86_400_000));
+      yield* wholeLines(`${state.folder}/log`, stop);
+    };
+    for await (const text of texts()) {
       const selected = select(text);
       if (selected !== "" && !await print(selected)) break;
     }
   });
+}
+
+/** Returns the Message-ID in the form in which it is logged. @throws {Fail} `usage` */
+function messageId(options: Arguments): string | undefined {
+  const value = options.value("id");
+  if (value === undefined) return undefined;
+  const id = bareMessageId(value);
+  if (id === "") throw new Fail("usage", `Option --id is ${quote(value)}, not a Message-ID`);
+  return `<${id}>`;
+}
+
+/** The texts of the rotated files. @throws {Fail} `io` */
+async function* rotatedTexts(path: string, since: Date): AsyncGenerator<string> {
+  let file = path;
+  try {
+    for (file of logFiles(path, since)) if (file !== path) yield* textsOf(file);
+  } catch (error) {
+    throw new Fail("io", `Log cannot be read: ${reason(error)}`, { file, cause: error });
+  }
 }
 
 /**
@@ -54,16 +91,19 @@ export function selector(
   direction: string | undefined,
   results: readonly string[],
   since: string,
+  id?: string,
 ): (text: string) => string {
-  const asked = results.length > 0
+  const asked = id !== undefined
+    ? ID_KEYS.map((key) => [key, id])
+    : results.length > 0
     ? results.map((one) => ["result", one])
     : direction !== undefined
     ? DIRECTION_KEYS.map((key) => [key, direction])
     : [];
-  const words = asked.map(([key, value]) => `${key}="?${RegExp.escape(value!)}`);
+  const words = asked.map(([key, value]) => `${key}=(?:${RegExp.escape(logValue(value!))}|"${RegExp.escape(value!)})`);
   const word = new RegExp(words.length > 0 ? words.join("|") : "^", "gm");
   if (asked.length === 0 && since === "") return (text) => text;
-  const fits = filter(direction, results, since);
+  const fits = filter(direction, results, since, id);
   return (text) => {
     const out: string[] = [];
     word.lastIndex = 0;
@@ -85,8 +125,11 @@ export function filter(
   direction: string | undefined,
   results: readonly string[],
   since: string,
+  id?: string,
 ): (line: string) => boolean {
+  const logged = id?.slice(0, MAX_VALUE_LENGTH);
   return (line) =>
+    (logged === undefined || ID_KEYS.some((key) => valueOf(line, key) === logged)) &&
     (direction === undefined ||
       DIRECTION_KEYS.map((key) => valueOf(line, key)).find((value) => value !== "") === direction) &&
     (results.length === 0 || results.includes(valueOf(line, "result"))) &&
@@ -120,84 +163,6 @@ export function fields(line: string): Record<string, string> {
     }
   }
   return out;
-}
-
-/**
- * The lines of a file from byte `from` on, one by one. With `stop`, waits for more until the signal aborts, also across
- * log rotation.
- */
-export async function* lines(path: string, stop: AbortSignal | undefined, from = 0): AsyncGenerator<string> {
-  for await (const text of wholeLines(path, stop, from)) yield* text.replace(/\n$/, "").split("\n");
-}
-
-/** The current size of a file in bytes; 0 if it is missing. */
-export const sizeOf = (path: string): number => stat(path)?.size ?? 0;
-
-/** As {@link lines}, but yields as many whole lines at once as were read. */
-async function* wholeLines(path: string, stop: AbortSignal | undefined, from = 0): AsyncGenerator<string> {
-  let file = open(path);
-  if (file === undefined && stop === undefined) return;
-  file?.seekSync(from, Deno.SeekMode.Start);
-  const decoder = new TextDecoder();
-  const buffer = new Uint8Array(CHUNK_BYTES);
-  let begun = "";
-  let at = from;
-  try {
-    for (;;) {
-      const count = file === undefined ? 0 : file.readSync(buffer) ?? 0;
-      at += count;
-      const text = begun + decoder.decode(buffer.subarray(0, count), { stream: true });
-      const end = text.lastIndexOf("\n") + 1;
-      begun = text.slice(end).slice(-MAX_LINE_LENGTH);
-      if (end > 0) yield text.slice(0, end);
-      if (count > 0) continue;
-      if (stop === undefined) {
-        if (begun !== "") yield `${begun}\n`;
-        return;
-      }
-      if (stop.aborted) return;
-      await pause(stop);
-      // The file was rotated, removed or truncated: read the new one from its beginning.
-      const current = stat(path);
-      const opened = file?.statSync();
-      if (current !== undefined && (opened === undefined || current.ino !== opened.ino || current.size < at)) {
-        file?.close();
-        file = open(path);
-        [at, begun] = [0, ""];
-      }
-    }
-  } finally {
-    file?.close();
-  }
-}
-
-function pause(stop: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      stop.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, POLL_MS);
-    stop.addEventListener("abort", done);
-  });
-}
-
-function stat(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.statSync(path);
-  } catch {
-    return undefined;
-  }
-}
-
-function open(path: string): Deno.FsFile | undefined {
-  try {
-    return Deno.openSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined; // nothing was logged yet
-    throw new Fail("io", `Log cannot be read: ${reason(error)}`, { file: path, cause: error });
-  }
 }
 
 /** Prints whole lines. @returns false when the reader has gone */

@@ -18,10 +18,16 @@ export function choice<Word extends string>(
   name: string,
   words: readonly Word[],
 ): Word | undefined {
-  const value = options.value(name);
-  const found = words.find((word) => word === value);
-  if (value === undefined || found !== undefined) return found;
-  throw new Fail("usage", `Option --${name} is ${quote(value)}, not one of: ${words.join(", ")}`);
+  return choices(options, name, words).at(-1);
+}
+
+/** Returns the values of an option that may be repeated; each must be one of `words`. @throws {Fail} `usage` */
+export function choices<Word extends string>(options: Arguments, name: string, words: readonly Word[]): Word[] {
+  return options.values(name).map((value) => {
+    const found = words.find((word) => word === value);
+    if (found !== undefined) return found;
+    throw new Fail("usage", `Option --${name} is ${quote(value)}, not one of: ${words.join(", ")}`);
+  });
 }
 
 /** Returns the date, with or without a time, that an option gives; without it, now. @throws {Fail} `usage` */

@@ -37,9 +37,3 @@ export function json(members: object): string {
     (c) => quoteAll(c).slice(1, -1),
   );
 }
-
-/** Returns lines with control characters replaced by U+FFFD. */
-export function cleanLines(text: string): string {
-  // deno-lint-ignore no-control-regex
-  return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]/g, "\ufffd");
-}

@@ -111,7 +111,7 @@ async function filter(name: string, options: Options): Promise<number> {
     const context = { settings, identities, now };
     const { verdict } = await decide(delivery, { ...context, ...storesFor("filter", settings, now) });
     head = concat(mbox, printHead(withResult(header, verdict), cut));
-    record(context, delivery, verdict, { outcome: "go-on", reason: verdict.reason });
+    record(context, delivery, verdict, { outcome: "go-on", reason: verdict.reason }, options.probe);
   } catch (error) {
     printError(name, `${reason(error)}; the message goes through unmarked`);
   }

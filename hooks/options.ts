@@ -14,6 +14,8 @@ export interface Options {
   readonly forward: boolean;
   readonly sender?: string;
   readonly recipient?: string;
+  /** Whether this is a test of `countersign doctor`, which the log marks. */
+  readonly probe?: boolean;
   /** The text that the only argument asks for. */
   readonly text?: string;
 }
@@ -28,6 +30,7 @@ Judges a message on standard input: a genuine bounce is delivered, a forged one 
   --forward         Forward to the identity instead, with a proof for its own hook
   --sender ADDRESS, --recipient ADDRESS   Envelope, if the environment does not provide it; with --as postfix also as
                     operands, as pipe(8) passes them: -- \${sender} \${original_recipient}
+  --probe           Mark the line in the log as a test of countersign doctor
   --config FILE     Settings file. Default: ~/.config/countersign/config.toml
 
 Example: a line in .qmail, in front of the delivery instruction
@@ -46,12 +49,13 @@ export function callerIn(args: readonly string[]): Caller {
 export function parseOptions(args: readonly string[]): Options {
   const values: Record<string, string> = {};
   const operands: string[] = [];
-  let forward = false;
+  let [forward, probe] = [false, false];
   const text = args.length === 1 ? information(args[0], HELP) : undefined;
   if (text !== undefined) return { caller: "qmail", forward, text };
   for (let at = 0; at < args.length; at++) {
     const [, name, attached] = /^--([a-z]+)(?:=(.*))?$/s.exec(args[at]!) ?? [];
     if (name === "forward" && attached === undefined) forward = true;
+    else if (name === "probe" && attached === undefined) probe = true;
     else if (name !== undefined && ["as", "config", "maildir", "mbox", "sender", "recipient"].includes(name)) {
       const value = attached ?? args[++at];
       if (value === undefined) throw new Fail("usage", `Option --${name} needs an argument`);
@@ -78,5 +82,5 @@ export function parseOptions(args: readonly string[]): Options {
     throw new Fail("usage", "Options --maildir, --mbox and --forward cannot be combined");
   }
   const [mailbox] = mailboxes;
-  return { caller: as as Caller, forward, ...rest, ...mailbox && { mailbox } };
+  return { caller: as as Caller, forward, ...(probe && { probe }), ...rest, ...mailbox && { mailbox } };
 }

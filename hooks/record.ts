@@ -1,23 +1,29 @@
 /** Writes the log line of an incoming message; hook and `countersign sweep` write the same one. */
 import { addressIn, type Delivery } from "../incoming/delivery.ts";
 import { warningAbout } from "../incoming/checks/keys.ts";
-import { returnedId } from "../incoming/checks/returned_header.ts";
-import { isBounceSender, type JudgeContext, type Verdict } from "../incoming/verdict.ts";
+import { loggedBounce } from "../incoming/logged.ts";
+import type { JudgeContext, Verdict } from "../incoming/verdict.ts";
 import { log } from "../io/system/log.ts";
 import { logAddress } from "../lib/log.ts";
+import { PROBE } from "../lib/probe.ts";
 import { canonicalAddress } from "../lib/settings/identity.ts";
 import type { HookResult } from "./delivery_context.ts";
 
-/** Writes the log line. Without a verdict the message was deferred before it could be judged. */
+/**
+ * Writes the log line. Without a verdict the message was deferred before it could be judged.
+ *
+ * @param probe whether this is a test of `countersign doctor`
+ */
 export function record(
   context: JudgeContext,
   delivery: Delivery,
   verdict: Verdict | undefined,
   { outcome, reason }: HookResult,
+  probe = false,
 ): void {
   const { settings } = context;
   const sender = typeof delivery.sender === "string" ? addressIn(delivery.sender) : null;
-  const original = verdict?.original ?? (isBounceSender(delivery.sender) ? returnedId(delivery) : undefined);
+  const { from, original, probe: test } = loggedBounce(delivery, verdict);
   log(settings, {
     direction: "in",
     sender: delivery.sender === undefined
@@ -29,7 +35,9 @@ export function record(
     result: verdict?.result,
     check: verdict?.check,
     outcome,
-    original: original && `<${original}>`, // the message that bounced
+    original, // the message that bounced
+    from, // who claims to return it
+    probe: probe ? PROBE : test,
     why: reason,
     warning: warningFor(context, delivery, verdict),
   });

@@ -179,3 +179,9 @@ export function reason(error: unknown): string {
   // Deno suggests a permission flag, but the launchers generate these from the settings.
   return isDenied(error) ? line.replace(/^Requires (.*), run again .*$/, "$1 is not permitted") : line;
 }
+
+/** Returns lines with control characters replaced by U+FFFD. */
+export function cleanLines(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]/g, "\ufffd");
+}

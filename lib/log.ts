@@ -6,23 +6,44 @@ import { quoteAll } from "./fail.ts";
 export type Event = Record<string, string | number | undefined>;
 
 /** Maximum length of a value that is written, because strangers choose the length of their addresses. */
-const MAX_VALUE_LENGTH = 500;
+export const MAX_VALUE_LENGTH = 500;
 
 /** Returns the line with its newline. Values that contain other than plain characters are quoted. */
 export function logLine(event: Event, now: Date): string {
   const parts = [`time=${now.toISOString().replace(/\.\d+Z$/, "Z")}`];
   for (const [key, value] of Object.entries(event)) {
     if (value === undefined || value === "") continue;
-    const text = String(value).slice(0, MAX_VALUE_LENGTH);
-    parts.push(`${key}=${/^[\w@.+/:,<>=*-]+$/.test(text) ? text : quoteAll(text)}`);
+    parts.push(`${key}=${logValue(value)}`);
   }
   return parts.join(" ") + "\n";
+}
+
+/** Returns a value as it is written. */
+export function logValue(value: string | number): string {
+  const text = String(value).slice(0, MAX_VALUE_LENGTH);
+  return /^[\w@.+/:,<>=*-]+$/.test(text) ? text : quoteAll(text);
 }
 
 /** Returns an address for the log: the domain only, unless the settings ask for whole addresses. */
 export function logAddress(address: Address | null, whole: boolean): string {
   if (address === null) return "<>";
   return whole ? formatAddress(address) : `@${address.domain}`;
+}
+
+/** The shortest local part that is also removed where it stands alone; shorter ones are parts of ordinary words. */
+const MIN_LOCAL_LENGTH = 3;
+
+/**
+ * Returns text of a server or a program without the addresses in it, of which only the domains remain. Servers also
+ * repeat the local part of a recipient alone, so that of the envelope is replaced, too.
+ */
+export function maskAddresses(text: string, envelope: readonly Address[]): string {
+  const masked = text.replace(/[^\s<>@"'(),;:=]{1,256}(?=@[\w[])/g, "");
+  return envelope.reduce((left, { local: written }) => {
+    const local = written.replace(/^"(.*)"$/, "$1");
+    if (local.length < MIN_LOCAL_LENGTH) return left;
+    return left.replace(new RegExp(`(?<![\\w.-])${RegExp.escape(local)}(?![\\w-])`, "gi"), "…");
+  }, masked);
 }
 
 /** Number of recipients that are written; the number of all is written, too. */

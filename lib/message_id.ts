@@ -89,6 +89,13 @@ export function bareMessageId(body: string): string {
   return messageIdsIn(body)[0] ?? "";
 }
 
+/** Returns the Message-ID of a message for the log, in angle brackets; undefined when there is none. */
+export function loggedMessageId(header: Header): string | undefined {
+  const field = header.find((one) => named(one, "Message-ID"));
+  const id = field === undefined ? "" : bareMessageId(messageIdBody(field));
+  return id === "" ? undefined : `<${id}>`;
+}
+
 /**
  * Returns the Message-IDs in a field (Message-ID, In-Reply-To, References, Original-Message-ID), in the form of
  * {@link bareMessageId}: those in angle brackets in their order, then those without.

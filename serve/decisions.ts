@@ -1,7 +1,8 @@
 /** Decides about one recipient by the envelope, and by the message. Rejects only what is certainly forged. */
 import { canonical } from "../lib/address.ts";
 import { errorText } from "../lib/fail.ts";
-import type { Event } from "../lib/log.ts";
+import { type Event, logAddress } from "../lib/log.ts";
+import { PROBE, PROBE_HOST } from "../lib/probe.ts";
 import { canonicalAddress, type Identity, identityOf } from "../lib/settings/identity.ts";
 import { signingKey } from "../lib/settings/keys.ts";
 import { isPlainAddress } from "../lib/settings/moved.ts";
@@ -9,6 +10,7 @@ import { inGrace } from "../incoming/checks/forged.ts";
 import { claimOf, isSrsDomain, recipientIn } from "../incoming/claimed.ts";
 import { addressIn, type Delivery, DOUBLE_BOUNCE, isUnreadable } from "../incoming/delivery.ts";
 import { judge } from "../incoming/judge.ts";
+import { loggedBounce } from "../incoming/logged.ts";
 import { isNeed } from "../incoming/need.ts";
 import { isBounceSender, type Verdict } from "../incoming/verdict.ts";
 import { remembersAllLately } from "../io/state/forgotten.ts";
@@ -39,6 +41,19 @@ export interface DoorContext {
   readonly now: Date;
   /** Null for the null sender. */
   readonly sender: string | null;
+  /** The name of the client's host, if the mail server knows it. */
+  readonly client?: string | undefined;
+}
+
+/** Returns what every line of the log about incoming mail says about the sender and the client. */
+export function logClient({ loaded: { settings }, sender, client }: DoorContext): Event {
+  const address = sender === null ? null : addressIn(sender);
+  return {
+    sender: address === undefined ? "unreadable" : logAddress(address, settings.log_addresses),
+    // Mail servers write `unknown`, or the IP address in brackets.
+    client: client !== undefined && /[a-z]\.[a-z]/i.test(client) ? client : undefined,
+    probe: client === PROBE_HOST ? PROBE : undefined,
+  };
 }
 
 /** Decides about a recipient. Never throws. */
@@ -62,17 +77,23 @@ export async function decideMessage(delivery: Delivery, { loaded, now }: DoorCon
   const { settings, identities } = loaded;
   try {
     const { verdict } = await decide(delivery, { settings, identities, now, ...storesFor("postfix", settings, now) });
-    if (!isRefused(verdict, loaded)) return passed(verdict, loaded);
-    // Another host may have sent a message that it could not remember.
-    const uncertain = await whyUncertain(settings, now);
-    if (uncertain !== undefined) return passed({ ...verdict, reason: notRejected(verdict.reason, uncertain) }, loaded);
-    return refused(
-      verdict,
-      reply("550 5.7.1", "This is a bounce of a message that was not sent from here", contact(loaded)),
-    );
+    const { event, ...decision } = await decideVerdict(verdict, { loaded, now });
+    return { ...decision, event: { ...event, ...loggedBounce(delivery, verdict) } };
   } catch (error) {
     return failed(error);
   }
+}
+
+async function decideVerdict(verdict: Verdict, { loaded, now }: Omit<DoorContext, "sender">): Promise<Decision> {
+  const { settings } = loaded;
+  if (!isRefused(verdict, loaded)) return passed(verdict, loaded);
+  // Another host may have sent a message that it could not remember.
+  const uncertain = await whyUncertain(settings, now);
+  if (uncertain !== undefined) return passed({ ...verdict, reason: notRejected(verdict.reason, uncertain) }, loaded);
+  return refused(
+    verdict,
+    reply("550 5.7.1", "This is a bounce of a message that was not sent from here", contact(loaded)),
+  );
 }
 
 /**

@@ -3,10 +3,10 @@
  * judges again. It never signs.
  */
 import { concat } from "../lib/bytes.ts";
-import { type Event, logAddress } from "../lib/log.ts";
+import type { Event } from "../lib/log.ts";
 import { printHead } from "../lib/message.ts";
 import { canonicalAddress, identityOf } from "../lib/settings/identity.ts";
-import { addressIn, type Delivery } from "../incoming/delivery.ts";
+import type { Delivery } from "../incoming/delivery.ts";
 import { PREFIX_BYTES } from "../io/system/input.ts";
 import { logTogether } from "../io/system/log.ts";
 import {
@@ -14,6 +14,7 @@ import {
   decideRecipient,
   type Decision,
   type DoorContext,
+  logClient,
   mayRefuseMessage,
   whyNotJudged,
 } from "./decisions.ts";
@@ -28,7 +29,8 @@ export function doorRole(engine: Engine): MilterRole {
     actions: 0,
     bodyBytes: PREFIX_BYTES,
     skipsBody: false, // bounces are short
-    mail: ({ sender }: MailFrom) => new IncomingMessage({ sender, loaded: engine.loaded, now: new Date() }),
+    mail: ({ sender, client }: MailFrom) =>
+      new IncomingMessage({ sender, client, loaded: engine.loaded, now: new Date() }),
   };
 }
 
@@ -97,11 +99,8 @@ class IncomingMessage implements MilterMessage {
   /** Logs a decision before it is answered. */
   async #log(stage: "rcpt" | "data", { event }: Decision): Promise<void> {
     if (event === undefined) return;
-    const { loaded: { settings }, sender } = this.#context;
-    const address = sender === null ? null : addressIn(sender);
-    const from = address === undefined ? "unreadable" : logAddress(address, settings.log_addresses);
-    const line: Event = { direction: "in", at: stage, sender: from, ...event };
-    await logTogether(settings, line);
+    const line: Event = { direction: "in", at: stage, ...logClient(this.#context), ...event };
+    await logTogether(this.#context.loaded.settings, line);
   }
 }
 

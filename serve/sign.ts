@@ -9,7 +9,7 @@ import { LEDGER_BODY_BYTES } from "../lib/entry.ts";
 import { errorText, Fail, isRejection, reason } from "../lib/fail.ts";
 import { type Event, logAddress } from "../lib/log.ts";
 import { type Field, type Header, named, valueOf } from "../lib/message.ts";
-import { messageIdBody } from "../lib/message_id.ts";
+import { loggedMessageId, messageIdBody } from "../lib/message_id.ts";
 import { canonicalAddress, type Identity, identityOf } from "../lib/settings/identity.ts";
 import { secretsById, validKeys } from "../lib/settings/keys.ts";
 import { TAG_FIELD, verifyTag } from "../lib/tag.ts";
@@ -59,12 +59,16 @@ class OutgoingMessage implements MilterMessage {
   async end(content: Content): Promise<{ answer: Answer; edits?: Edit[] }> {
     try {
       const { edits, event } = await this.#sign(content);
-      await this.#log({ result: "passed", ...event });
+      await this.#log({ id: loggedMessageId(content.header), result: "passed", ...event });
       return { answer: "accept", edits };
     } catch (error) {
       // A message that cannot be parsed will not be parsed on a retry either.
       const permanent = error instanceof Fail && error.kind === "data";
-      await this.#log({ result: permanent ? "refused" : "deferred", why: errorText(error) });
+      await this.#log({
+        id: loggedMessageId(content.header),
+        result: permanent ? "refused" : "deferred",
+        why: errorText(error),
+      });
       // The client must not learn why a key cannot be read.
       const text = permanent ? reason(error) : "The message cannot be signed now, try again later";
       return { answer: { reply: reply(permanent ? "554 5.6.0" : "451 4.3.0", text) } };
@@ -114,7 +118,8 @@ class OutgoingMessage implements MilterMessage {
     const body = unixLines(content.body);
     const forgotten = await remember(planned, body, content.whole, settings, this.#now);
     const edits = [...senderEdit(planned, this.#from.sender), ...this.#headerEdits(header, planned.header, hidden)];
-    return { edits, event: { ...describe(planned), forgotten, result: "signed" } };
+    const event = { ...describe(planned), id: loggedMessageId(planned.header), forgotten, result: "signed" };
+    return { edits, event };
   }
 
   /** Returns the identities for which this client may send. */

@@ -2,7 +2,7 @@
 import { errorText, Fail, reason, temporaryIfDenied } from "../lib/fail.ts";
 import { checkArguments, childEnvironment, env } from "../io/system/environment.ts";
 import { isMissing } from "../io/system/files.ts";
-import { printError } from "../io/system/log.ts";
+import { printError, printLines } from "../io/system/log.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import { readInput } from "../io/system/input.ts";
 import { abortOnSignal } from "../io/system/signals.ts";
@@ -64,7 +64,7 @@ async function sendMessage(request: OutgoingRequest): Promise<number> {
   const settings = loadSettings(configFile(), true);
   const identities = loadIdentities(settings);
   const input = await readInput(READ_FIRST_BYTES, true);
-  await submitMessage({ settings, identities, request, input, abort: abortOnSignal() });
+  await submitMessage({ settings, identities, request, input, abort: abortOnSignal(), hear: printLines });
   return 0;
 }
 

@@ -2,12 +2,13 @@
 import type { Settings } from "../../lib/settings/parse.ts";
 import { dayOf } from "../../lib/date.ts";
 import type { Identity } from "../../lib/settings/identity.ts";
-import { parseHead, value } from "../../lib/message.ts";
+import { parseHead } from "../../lib/message.ts";
 import { recipientIdentity } from "../../incoming/checks/addressed.ts";
 import type { Delivery } from "../../incoming/delivery.ts";
+import { authorDomain } from "../../incoming/logged.ts";
 import { isBounceSender, type Result } from "../../incoming/verdict.ts";
 import type { DecideContext } from "../../io/state/lookups.ts";
-import { addressesIn, decideRecorded, recordedEnvelope } from "../recorded.ts";
+import { decideRecorded, recordedEnvelope } from "../recorded.ts";
 
 /** An archived message. */
 export interface ReplayedMessage {
@@ -70,14 +71,13 @@ export async function replayMessage(
     sent: (_, ids) => message.sent(ids) ? { day: dayOf(now), signed: false } : undefined,
   };
   const { verdict, delivery: asked } = await decideRecorded(delivery, context);
-  const [author] = addressesIn(value(header, "From") ?? "");
   return {
     result: verdict.result,
     bounceSender: isBounceSender(delivery.sender),
     evidence,
     plain: recipientIdentity(asked, context) !== undefined,
     nullSender: delivery.sender === null,
-    domain: author === undefined ? "" : author.slice(author.lastIndexOf("@") + 1).toLowerCase(),
+    domain: authorDomain(header) ?? "",
     bodyStart,
   };
 }

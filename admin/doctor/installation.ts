@@ -215,7 +215,8 @@ async function checkHook(
   await createLogAsOwner(settings.state.folder);
   for (const identity of identities) {
     for (const bounce of testBounces(identity, settings, now)) {
-      const argv = [hook, "--as", "filter", "--config", file.file, "--sender", "", "--recipient", bounce.recipient];
+      const envelope = ["--sender", "", "--recipient", bounce.recipient];
+      const argv = [hook, "--as", "filter", "--probe", "--config", file.file, ...envelope];
       const { code, out, said } = await run(argv, bounce.message);
       const answer = { code, result: resultIn(out), said };
       const found = checkAnswer(hook, file.file, bounce, answer);

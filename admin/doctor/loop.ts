@@ -1,6 +1,8 @@
 /** Sends undeliverable messages, and waits until the log shows that their bounces returned. */
+import { probeMessageId } from "../../lib/probe.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
-import { directionOf, fields, lines, sizeOf } from "../log.ts";
+import { directionOf, fields } from "../log.ts";
+import { lines, sizeOf } from "../log/read.ts";
 import type { Finding, Where } from "./finding.ts";
 
 /** The parameters of the test. */
@@ -35,7 +37,7 @@ export async function checkLoop(loop: Loop): Promise<{ findings: Finding[]; note
   const begun = performance.now();
   const from = sizeOf(logOf(loop));
   for (const { name, where } of loop.from) {
-    const id = `<loop.${crypto.randomUUID()}@${name.slice(name.lastIndexOf("@") + 1)}>`;
+    const id = probeMessageId(crypto.randomUUID(), name.slice(name.lastIndexOf("@") + 1));
     const { code, said } = await loop.send([loop.shim, "-oi", "--", loop.to], message(name, loop.to, id));
     if (code === 0) sent.push({ name, where, id });
     else findings.push(notSent(name, loop, said === "" ? `status ${code}` : said));

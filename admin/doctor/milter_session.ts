@@ -1,5 +1,6 @@
 /** A test session on each socket of `countersign serve`. */
 import { concat, decodeLatin1, utf8 } from "../../lib/bytes.ts";
+import { PROBE_HOST } from "../../lib/probe.ts";
 import { LOOKUP_VERSION } from "../../io/state/shared/ask.ts";
 import { type Packet, PacketReader, printPacket, uint32 } from "../../serve/milter/packet.ts";
 import { readOptions, STEPS } from "../../serve/milter/protocol.ts";
@@ -47,7 +48,7 @@ export async function openSession(path: string, role: string, recipient?: string
     const changes = actions !== 0;
     if (version !== 6 || changes !== (role === "sign")) throw new Error("it is not the milter of this role");
     if (recipient === undefined) return await quit(open);
-    const connect = printPacket("C", `doctor\x004\0\0${"127.0.0.1"}\0`);
+    const connect = printPacket("C", `${PROBE_HOST}\x004\0\0${"127.0.0.1"}\0`);
     await send(open, concat(connect, printPacket("M", "<>\0"), printPacket("R", `<${recipient}>\0`)));
     if ((steps & STEPS.senderUnanswered) === 0) await expect(packets, "c");
     const { command, data } = await expect(packets, "cy");

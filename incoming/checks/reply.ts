@@ -19,7 +19,10 @@ export function checkReply(delivery: Delivery, context: JudgeContext, facts: Fac
   const { sent } = facts;
   if (sent === null) return "it does not name any message you sent";
   const message = `your message of ${new Date(sent.day * 86_400_000).toISOString().slice(0, 10)}`;
-  const verdict = { action: "deliver", check: "reply", result: "known", identity } as const;
+  // Which one of several was found is not known here.
+  const [only] = messageIds.length === 1 ? messageIds : [];
+  const original = only === undefined ? {} : { original: only };
+  const verdict = { action: "deliver", check: "reply", result: "known", identity, ...original } as const;
   if (bounceEvidence(delivery) === undefined) return { ...verdict, reason: `a reply to ${message}` };
   return sent.signed
     ? { ...verdict, reason: `a bounce that names ${message} but does not return its tag`, mark: true }

@@ -4,7 +4,7 @@ import type { HeldRecord } from "../state/doorbell/store.ts";
 import { childEnvironment } from "../system/environment.ts";
 import { killGroup } from "../system/kill_group.ts";
 import { after } from "../system/timer.ts";
-import { Tail } from "../transport/inject.ts";
+import { ErrorOutput } from "../transport/output.ts";
 
 /**
  * What became of the program:
@@ -56,7 +56,7 @@ export async function runProgram(
   const [name] = argv as [string];
   const message = { head: new Uint8Array(0), body };
   const child = await spawnSpooled(spool, { argv, environment, timeout, signal: abort }, message);
-  const said = new Tail(child.stderr);
+  const said = new ErrorOutput(child.stderr);
   const stopped = new Promise<string>((resolve) => {
     abort.addEventListener("abort", () => resolve("a signal arrived"));
     if (abort.aborted) resolve("a signal arrived");
@@ -75,5 +75,5 @@ export async function runProgram(
   }
   if (status.signal !== null) return { end: "killed", why: `${name} was killed by ${status.signal}` };
   if (status.code === 0) return { end: "done", why: `${name} exited with status 0` };
-  return { end: "failed", why: `${name} exited with status ${status.code}`, said: await said.line() };
+  return { end: "failed", why: `${name} exited with status ${status.code}`, said: await said.lastLine(true) };
 }

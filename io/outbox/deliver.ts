@@ -1,6 +1,8 @@
 /** One attempt for one entry of the outbox, and what follows from it. */
 import { errorText, Fail, reason } from "../../lib/fail.ts";
 import { logEnvelope } from "../../lib/log.ts";
+import { parseHead } from "../../lib/message.ts";
+import { loggedMessageId } from "../../lib/message_id.ts";
 import type { Account } from "../../lib/settings/accounts.ts";
 import { accountOf } from "../../outgoing/account.ts";
 import type { OutboxEntry } from "../../outgoing/outbox/entry.ts";
@@ -18,6 +20,7 @@ import {
 } from "../../outgoing/outbox/progress.ts";
 import { signedSender } from "../../outgoing/outbox/sender.ts";
 import { log } from "../system/log.ts";
+import { logAnswered } from "../transport/answered.ts";
 import { attempt } from "../transport/attempt.ts";
 import { type Attempt, forAll } from "../transport/outcome.ts";
 import { failureReason, Rejected } from "../transport/rejected.ts";
@@ -95,6 +98,7 @@ async function tryOnce(context: OutboxContext, locked: LockedEntry, entry: Outbo
   const notes = mayBeSent(entry) ? ["an earlier attempt was not confirmed: may be sent twice"] : [];
   const recipients = unsent(entry).map(({ address }) => address);
   let tried: Attempt;
+  let id: string | undefined;
   let sender = entry.sender.address;
   try {
     const account = accountFor(entry, accounts);
@@ -113,7 +117,9 @@ async function tryOnce(context: OutboxContext, locked: LockedEntry, entry: Outbo
       current = committing(entry, results, clock().getTime());
       locked.save(current);
     };
-    tried = await attempt(settings, account, envelope, await locked.message(), {
+    const message = await locked.message();
+    id = loggedMessageId(parseHead(message.head, true)!.header);
+    tried = await attempt(settings, account, envelope, message, {
       signal,
       beforeCommit,
       spool: true,
@@ -123,7 +129,7 @@ async function tryOnce(context: OutboxContext, locked: LockedEntry, entry: Outbo
     const results = forAll({ sender, recipients, dsn: {} }, "temporary", reason(error));
     tried = { route: "", results, failure: error, unreachable: true };
   }
-  const { failure, results, route } = tried;
+  const { failure, results, route, answered = {} } = tried;
   if (failure instanceof Rejected && failure.code === 77) pauseAccount(context.outbox, entry.account, clock());
   if (failure !== undefined && needsPerson(failure)) {
     // A captive portal in the morning must not hide a failed login in the evening.
@@ -134,12 +140,14 @@ async function tryOnce(context: OutboxContext, locked: LockedEntry, entry: Outbo
   const sent = count("accepted");
   log(settings, {
     direction: "out",
+    id,
     entry: locked.id,
     scheme: entry.sender.scheme,
     account: entry.account,
     ...logEnvelope(sender, entry.sender.scheme !== "none", recipients, settings.log_addresses),
     note: [...notes, ...parts(sent, count("permanent"), count("temporary") + count("unknown"))].join("; "),
     route,
+    ...logAnswered(answered, sender ? [sender, ...recipients] : recipients, settings.log_addresses),
     attempt: entry.attempts + 1,
     result: sent > 0 ? "sent" : count("permanent") === results.length ? "failed" : "queued",
     why: failure && failureReason(failure, settings.log_addresses),

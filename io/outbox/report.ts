@@ -1,6 +1,7 @@
 /** Reports rejected recipients to the sender: in the maildir of reports, or by a message through the outbox. */
 import { formatAddress } from "../../lib/address.ts";
 import { inOnePiece, type Message, parseHead } from "../../lib/message.ts";
+import { loggedMessageId } from "../../lib/message_id.ts";
 import type { OutboxEntry } from "../../outgoing/outbox/entry.ts";
 import { unreported } from "../../outgoing/outbox/progress.ts";
 import { composeReport, MAX_RETURNED_BYTES } from "../../outgoing/outbox/report.ts";
@@ -20,17 +21,18 @@ export async function report(context: OutboxContext, locked: LockedEntry, entry:
   // A report about a report could be answered by a report.
   if (entry.report || owner === undefined) return false;
   const { settings, outbox, clock } = context;
+  const message = await locked.message();
+  const { header } = parseHead(message.head, true)!;
+  const event = { direction: "out", id: loggedMessageId(header), entry: locked.id, result: "reported" };
   const { notify } = entry.dsn;
   if (notify !== undefined && !notify.split(",").includes("failure")) { // RFC 3461 section 5.2.1: it was not asked for
-    log(settings, { direction: "out", entry: locked.id, result: "reported", note: `no report: NOTIFY=${notify}` });
+    log(settings, { ...event, note: `no report: NOTIFY=${notify}` });
     return true;
   }
   const now = clock();
-  const message = await locked.message();
   const returned = message.whole && entry.size <= MAX_RETURNED_BYTES && entry.dsn.ret !== "hdrs"
     ? (await inOnePiece(message)).head
     : undefined;
-  const { header } = parseHead(message.head, true)!;
   const { head, body } = composeReport({
     owner,
     recipients: unreported(entry),
@@ -42,7 +44,7 @@ export async function report(context: OutboxContext, locked: LockedEntry, entry:
   const text: Message = { head, body: once(body), whole: true };
   if (settings.outbox.report !== "") {
     const file = await deliverToMaildir(settings.outbox.report, text);
-    log(settings, { direction: "out", entry: locked.id, result: "reported", route: file });
+    log(settings, { ...event, route: file });
     return true;
   }
   using created = await createEntry(outbox, text);
@@ -60,7 +62,7 @@ export async function report(context: OutboxContext, locked: LockedEntry, entry:
     hold: false,
     report: true,
   });
-  log(settings, { direction: "out", entry: locked.id, result: "reported", route: `outbox ${created.id}` });
+  log(settings, { ...event, route: `outbox ${created.id}` });
   return true;
 }
 

@@ -10,7 +10,9 @@ import type { Plan } from "../../outgoing/plan.ts";
 import { readCertificates, readPassword } from "../system/load.ts";
 import { checkMayConnect } from "../transport/may_connect.ts";
 import { attempt } from "../transport/attempt.ts";
+import type { Answered } from "../transport/answered.ts";
 import type { Attempt } from "../transport/outcome.ts";
+import type { Hear } from "../transport/output.ts";
 import { checkLauncher } from "../transport/commit.ts";
 import type { OutboxContext } from "./context.ts";
 import { finish, settle } from "./deliver.ts";
@@ -24,16 +26,24 @@ export interface Handled {
   readonly entry?: string;
   /** What happened to the recipients, if not the same to all. */
   readonly note?: string;
+  /** What the server or program answered. */
+  readonly answered?: Answered | undefined;
 }
 
 /**
  * Sends a message now, or puts it into the outbox. When this returns, some recipient was accepted or the entry is on
  * disk.
  *
+ * @param hear as for send()
  * @throws {Fail} when nothing was sent and nothing is kept: every recipient was rejected, or because of an error in the
  *   settings or on disk
  */
-export async function sendOrKeep(context: OutboxContext, planned: Plan, message: Message): Promise<Handled> {
+export async function sendOrKeep(
+  context: OutboxContext,
+  planned: Plan,
+  message: Message,
+  hear?: Hear,
+): Promise<Handled> {
   checkTransport(context, planned);
   const copy = message.whole ? await copies(message) : undefined;
   using draft = new Draft(context, planned, copy ?? (() => message));
@@ -45,6 +55,7 @@ export async function sendOrKeep(context: OutboxContext, planned: Plan, message:
   const text = copy?.() ?? await (await draft.written()).message();
   const tried = await attempt(context.settings, planned.account?.account, planned.envelope, text, {
     signal: context.signal,
+    hear,
     beforeCommit: async (results) => {
       if (results.every(({ outcome }) => outcome === "accepted")) return checkLauncher();
       await draft.keep((one) => committing(one, results, context.clock().getTime()));
@@ -105,9 +116,9 @@ class Draft implements Disposable {
 
   /** Keeps what an attempt has left. @throws {Fail} the failure, if nothing is left to be sent and nothing was sent */
   async settle(tried: Attempt): Promise<Handled> {
-    const { results, failure, route } = tried;
+    const { results, failure, route, answered } = tried;
     const some = (wanted: RecipientResult["outcome"]) => results.some(({ outcome }) => outcome === wanted);
-    if (results.every(({ outcome }) => outcome === "accepted")) return { route, result: "sent" };
+    if (results.every(({ outcome }) => outcome === "accepted")) return { route, result: "sent", answered };
     // While nobody has the message, the caller can correct the recipients and send it again.
     const nobody = !some("accepted") && !some("unknown");
     if ((nobody && some("permanent")) || (this.context.signal.aborted && !some("accepted"))) {
@@ -129,7 +140,7 @@ class Draft implements Disposable {
     const note = `${count("accepted")} sent, ${count("permanent")} rejected, ${
       count("temporary") + count("unknown")
     } waiting`;
-    return { route, result: sent ? "sent" : "queued", entry: name, note };
+    return { route, result: sent ? "sent" : "queued", entry: name, note, answered };
   }
 
   /** Removes the draft, or the entry from the queue. @returns false if it is still in the queue */

@@ -1,7 +1,10 @@
 /** Sends a message for a user: plans it, remembers it, passes it on or keeps it in the outbox, and logs what happened. */
+import type { Address } from "../../lib/address.ts";
 import { LEDGER_BODY_BYTES } from "../../lib/entry.ts";
 import { type Event, logEnvelope } from "../../lib/log.ts";
 import { type Header, type Message, printHead, unixLines } from "../../lib/message.ts";
+import { loggedMessageId } from "../../lib/message_id.ts";
+import { isProbeMessageId, PROBE } from "../../lib/probe.ts";
 import { accountsIn } from "../../lib/settings/accounts.ts";
 import { canonicalAddress, type Identity } from "../../lib/settings/identity.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
@@ -12,7 +15,9 @@ import { remember } from "../state/remember.ts";
 import { type Input, PIPE_BYTES } from "../system/input.ts";
 import { log } from "../system/log.ts";
 import { untilAborted } from "../system/signals.ts";
-import { failureReason } from "../transport/rejected.ts";
+import { type Answered, logAnswered } from "../transport/answered.ts";
+import type { Hear } from "../transport/output.ts";
+import { answeredIn, failureReason } from "../transport/rejected.ts";
 import { send } from "../transport/send.ts";
 import { tidy } from "./tidy.ts";
 
@@ -35,6 +40,8 @@ export interface Submission {
   readonly finish?: (planned: Header) => Header;
   /** What the log says besides the plan. */
   readonly event?: Event;
+  /** Called with what the program that sends the message writes to standard error, except its last line if it fails. */
+  readonly hear?: Hear;
 }
 
 /**
@@ -51,19 +58,21 @@ export async function submitMessage(submission: Submission): Promise<void> {
 
   const body = untilAborted(unixLines(input.body()), abort);
   const event = { ...describe(planned, settings), ...submission.event, forgotten };
+  const answer = (answered: Answered) => logAnswered(answered, addressesOf(planned), settings.log_addresses);
   try {
     const header = finish === undefined ? planned.header : finish(planned.header);
     const message = { head: printHead(header), body, whole: input.whole };
     const handled: Handled = settings.outbox.when === "never"
-      ? { route: await send(settings, planned.account?.account, planned.envelope, message, abort), result: "sent" }
-      : await keepable(settings, planned, message, abort);
-    const { note, ...rest } = handled;
-    log(settings, { ...event, note: [event.note, note].filter((one) => one).join("; "), ...rest, why: planned.why });
+      ? await sendNow(submission, planned, message)
+      : await keepable(submission, planned, message);
+    const { note, answered = {}, route, result, entry } = handled;
+    const notes = [event.note, note].filter((one) => one).join("; ");
+    log(settings, { ...event, note: notes, route, ...answer(answered), result, entry, why: planned.why });
     await tidy(settings, now);
   } catch (error) {
     const failure = failureReason(error, settings.log_addresses);
     const why = planned.why === undefined ? failure : `${failure}; not signed: ${planned.why}`;
-    log(settings, { ...event, result: "failed", why });
+    log(settings, { ...event, ...answer(answeredIn(error)), result: "failed", why });
     throw error;
   }
 }
@@ -80,19 +89,51 @@ export function planSubmission({ settings, identities, request, input, header }:
   });
 }
 
+async function sendNow({ settings, abort, hear }: Submission, planned: Plan, message: Message): Promise<Handled> {
+  const account = planned.account?.account;
+  const { route, ...answered } = await send(settings, account, planned.envelope, message, abort, hear);
+  return { route, result: "sent", answered };
+}
+
 /** Sends by way of the outbox, whose modules are loaded on demand, because most settings have none. */
-async function keepable(settings: Settings, planned: Plan, message: Message, abort: AbortSignal): Promise<Handled> {
+async function keepable({ settings, abort, hear }: Submission, planned: Plan, message: Message): Promise<Handled> {
   const { sendOrKeep } = await import("../outbox/send_or_keep.ts");
   const { outboxContext } = await import("../outbox/context.ts");
-  return await sendOrKeep(outboxContext(settings, abort, () => {}), planned, message);
+  // Whoever writes offline need not hear that the server cannot be reached: the message is kept.
+  const { held, release } = holdBack(hear);
+  try {
+    const handled = await sendOrKeep(outboxContext(settings, abort, () => {}), planned, message, held);
+    if (handled.result === "sent") release();
+    return handled;
+  } catch (error) {
+    release();
+    throw error;
+  }
 }
+
+/** Characters of standard error that are held back. */
+const MAX_HELD = 64 * 1024;
+
+function holdBack(hear: Hear | undefined): { held: Hear; release: () => void } {
+  let text = "";
+  return {
+    held: (more) => void (text = (text + more).slice(-MAX_HELD)),
+    release: () => text !== "" && hear?.(text),
+  };
+}
+
+const addressesOf = ({ envelope: { sender, recipients } }: Plan): Address[] =>
+  sender ? [sender, ...recipients] : [...recipients];
 
 /** Describes a planned message for the log. */
 export function describe(planned: Plan, settings: Settings) {
   const { scheme, identity, account, notes, error, warning } = planned;
   const { sender, recipients } = planned.envelope;
+  const id = loggedMessageId(planned.header);
   return {
     direction: "out",
+    id,
+    probe: id !== undefined && isProbeMessageId(id) ? PROBE : undefined,
     account: account?.account.name,
     identity: identity && canonicalAddress(identity),
     scheme,

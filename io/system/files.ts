@@ -145,7 +145,7 @@ export function ownershipFix(path: string, user: number | null): string {
 const LASTING = ["PermissionDenied", "NotADirectory", "IsADirectory", "FilesystemLoop"];
 
 /** Writes all bytes; one write may write only some, for example when the disk becomes full. */
-export function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
+export function writeAll(file: Pick<Deno.FsFile, "writeSync">, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length;) {
     const count = file.writeSync(bytes.subarray(at));
     if (count === 0) throw new Error("nothing was written");

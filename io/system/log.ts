@@ -1,6 +1,6 @@
 /** Writes the log file and messages on standard error. */
 import { utf8 } from "../../lib/bytes.ts";
-import { provesMissing } from "../../lib/fail.ts";
+import { cleanLines, provesMissing } from "../../lib/fail.ts";
 import { type Event, logLine } from "../../lib/log.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
 import { lstatIfPresent, writeAll } from "./files.ts";
@@ -78,6 +78,16 @@ function endsWithNewline(file: Deno.FsFile): boolean {
 export function printError(program: string, what: string): void {
   try {
     Deno.stderr.writeSync(utf8(`${program}: ${what.replace(/[\r\n]+/g, " ")}\n`));
+  } catch {
+    // Standard error is closed.
+  }
+}
+
+/** Writes lines of another program to standard error, with control characters replaced; a closed one is ignored. */
+export function printLines(text: string): void {
+  try {
+    const lines = text.replace(/\r+$/gm, "");
+    writeAll(Deno.stderr, utf8(cleanLines(lines.endsWith("\n") ? lines : `${lines}\n`)));
   } catch {
     // Standard error is closed.
   }

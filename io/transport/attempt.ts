@@ -5,7 +5,7 @@ import type { Message } from "../../lib/message.ts";
 import type { Account } from "../../lib/settings/accounts.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
 import { type Attempt, type AttemptOptions, forAll, outcomeOf } from "./outcome.ts";
-import { Unfinished } from "./rejected.ts";
+import { answeredIn, Unfinished } from "./rejected.ts";
 import { send } from "./send.ts";
 
 /**
@@ -34,24 +34,26 @@ async function attemptCommand(
   message: Message,
   options: AttemptOptions,
 ): Promise<Attempt> {
-  const { signal, beforeCommit } = options;
+  const { signal, beforeCommit, hear } = options;
   const spool = options.spool || settings.transport.spool || !message.whole;
   try {
     await beforeCommit(forAll(envelope, "accepted", ""));
-    const route = await send(
+    const { route, ...answered } = await send(
       { ...settings, transport: { ...settings.transport, spool } },
       undefined,
       envelope,
       message,
       signal,
+      hear,
     );
-    return { route, results: forAll(envelope, "accepted", ""), unreachable: false };
+    return { route, results: forAll(envelope, "accepted", ""), answered, unreachable: false };
   } catch (error) {
     const outcome = error instanceof Unfinished ? "unknown" : outcomeOf(error);
     if (outcome === undefined) throw error;
     return {
       route: settings.transport.command[0] ?? settings.transport.preset,
       results: forAll(envelope, outcome, reason(error)),
+      answered: answeredIn(error),
       failure: error as Fail,
       unreachable: false,
     };

@@ -6,6 +6,7 @@ import type { Account } from "../../lib/settings/accounts.ts";
 import { printServer, serverOf } from "../../lib/settings/parse.ts";
 import type { Outcome, RecipientResult } from "../../outgoing/outbox/progress.ts";
 import { type Attempt, type AttemptOptions, forAll, outcomeOf } from "./outcome.ts";
+import { answeredIn } from "./rejected.ts";
 import { SmtpRejected, type Step, Unconfirmed } from "./smtp/failure.ts";
 import { isPositive, printReply, type Reply } from "./smtp/reply.ts";
 import { submitToAccepted } from "./smtp.ts";
@@ -30,8 +31,9 @@ export async function attemptSmtp(
   try {
     const heard = (replies: readonly Reply[]) =>
       void (known = envelope.recipients.map((address, nth) => resultOf(address, replies[nth]!)));
-    const reply = await submitToAccepted(account, envelope, message, signal, heard, () => beforeCommit(known!));
-    return { route, results: rest("accepted", printReply(reply)), unreachable: false };
+    const heardLast = await submitToAccepted(account, envelope, message, signal, heard, () => beforeCommit(known!));
+    const reply = printReply(heardLast);
+    return { route, results: rest("accepted", reply), answered: { reply }, unreachable: false };
   } catch (error) {
     if (error instanceof Unconfirmed) {
       return { route, results: rest("unknown", reason(error)), failure: error, unreachable: false };
@@ -41,17 +43,18 @@ export async function attemptSmtp(
     const outcome = outcomeOf(own);
     if (outcome === undefined) throw error;
     const failure = error as Fail;
+    const answered = answeredIn(error);
     if (failure instanceof SmtpRejected && failure.recipients.length > 0) {
       const replies = failure.recipients.map(({ reply }) => reply);
       const results = envelope.recipients.map((address, nth) => resultOf(address, replies[nth]!));
-      return { route, results, failure, unreachable: false };
+      return { route, results, answered, failure, unreachable: false };
     }
     const unreachable = own instanceof SmtpRejected &&
       (BEFORE_THE_MESSAGE.includes(own.step) || own.kind === "permission");
     const reply = own instanceof SmtpRejected && own.reply !== undefined && !unreachable
       ? printReply(own.reply)
       : reason(own);
-    return { route, results: rest(outcome, reply), failure, unreachable };
+    return { route, results: rest(outcome, reply), answered, failure, unreachable };
   }
 }
 

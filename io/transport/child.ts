@@ -1,4 +1,5 @@
 /** A program that reads a message on its standard input: how to start it, and the running process. */
+import type { Hear } from "./output.ts";
 
 /** A program to run, and its timeout. */
 export interface SpawnOptions {
@@ -12,6 +13,10 @@ export interface SpawnOptions {
   readonly signal?: AbortSignal;
   /** Inspects each chunk before it is written; may throw. */
   readonly inspect?: (chunk: Uint8Array) => void;
+  /** Called with the lines that it writes to standard error, except the last one of a program that fails. */
+  readonly hear?: Hear;
+  /** Whether it prints its SMTP sessions to standard output; otherwise that is not read. */
+  readonly transcript?: boolean;
   /** Folder in which the message is spooled first. A program that exits 0 is then assumed to have read all of it. */
   readonly spool?: string;
 }
@@ -21,6 +26,8 @@ export interface Running {
   readonly pid: number;
   readonly status: Promise<{ readonly code: number; readonly signal: string | null }>;
   readonly stderr: ReadableStream<Uint8Array>;
+  /** Its standard output, if it is read. */
+  readonly stdout?: ReadableStream<Uint8Array>;
   /** Its standard input; undefined if that is a file. */
   readonly stdin?: WritableStream<Uint8Array>;
   kill(signal: "SIGKILL"): void;

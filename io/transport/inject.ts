@@ -13,6 +13,7 @@ import { killGroup } from "../system/kill_group.ts";
 import { after } from "../system/timer.ts";
 import { checkLauncher } from "./commit.ts";
 import { type Running, type SpawnOptions, UNNAMED } from "./child.ts";
+import { ErrorOutput, lastReply } from "./output.ts";
 import { Unfinished } from "./rejected.ts";
 import { spawnSpooled } from "./spool.ts";
 
@@ -20,8 +21,8 @@ import { spawnSpooled } from "./spool.ts";
 const GRACE_MS = 3000;
 /** Milliseconds within which a pipe reports that its reader has exited. */
 const SETTLE_MS = 1000;
-/** Characters of standard error that are kept, and characters of its last line that are reported. */
-const [MAX_KEPT, MAX_LINE] = [4096, 200];
+/** Milliseconds to wait for the rest of a transcript. */
+const TRANSCRIPT_MS = 50;
 
 /** The exit of a program. */
 export interface ChildExit {
@@ -29,6 +30,8 @@ export interface ChildExit {
   readonly code: number;
   /** The last line that it wrote to standard error, cut to 200 characters. */
   readonly lastLine: string;
+  /** The last reply of a server about the message, if the program prints its sessions. */
+  readonly reply?: string;
 }
 
 /**
@@ -48,7 +51,8 @@ export async function inject(call: SpawnOptions, message: Message): Promise<Chil
   const inspect = whole ? undefined : call.inspect;
   const written = child.stdin ? write(child.stdin.getWriter(), input, inspect) : Promise.resolve(true);
   written.catch(() => {});
-  const stderr = new Tail(child.stderr);
+  const stderr = new ErrorOutput(child.stderr, call.hear);
+  const transcript = child.stdout && lastReply(child.stdout);
   const exited = child.status;
 
   const stop = Promise.withResolvers<never>();
@@ -78,11 +82,12 @@ export async function inject(call: SpawnOptions, message: Message): Promise<Chil
       throw new Unfinished(reason(error), { cause: error });
     });
     if (status.signal !== null) throw new Unfinished(`${name} was killed by ${status.signal}`);
-    const line = status.code === 0 ? "" : await stderr.line();
+    const lastLine = await stderr.lastLine(status.code !== 0);
     if (!taken && status.code === 0) {
       throw new Unfinished(`${name} exited with status 0 but did not read the whole message`);
     }
-    return { code: status.code, lastLine: line };
+    const reply = transcript && await Promise.race([transcript, after(TRANSCRIPT_MS).then(() => undefined)]);
+    return { code: status.code, lastLine, ...(reply !== undefined && { reply }) };
   } finally {
     call.signal?.removeEventListener("abort", abort);
     clock?.removeEventListener("abort", late);
@@ -100,7 +105,7 @@ function spawn(call: SpawnOptions): Running {
       env: call.environment,
       clearEnv: true,
       stdin: "piped",
-      stdout: "null",
+      stdout: call.transcript ? "piped" : "null",
       stderr: "piped",
       detached: true, // own process group, so that its children can be killed, too
     }).spawn();
@@ -108,7 +113,14 @@ function spawn(call: SpawnOptions): Running {
       if (!/^Invalid signal/.test(reason(error))) throw error;
       return { code: 1, signal: UNNAMED };
     });
-    return { pid: child.pid, status, stderr: child.stderr, stdin: child.stdin, kill: (signal) => child.kill(signal) };
+    return {
+      pid: child.pid,
+      status,
+      stderr: child.stderr,
+      ...(call.transcript && { stdout: child.stdout }),
+      stdin: child.stdin,
+      kill: (signal) => child.kill(signal),
+    };
   } catch (error) {
     const kind = temporaryIfDenied(error, "system");
     throw new Fail(kind, `${quote(program!)} cannot be run: ${reason(error)}`, { cause: error });
@@ -151,37 +163,4 @@ async function write(
     return false;
   }
   return true;
-}
-
-/** Keeps the last line of a program's output. A grandchild may keep the pipe open, so this does not wait for its end. */
-export class Tail {
-  #text = "";
-  #reader: ReadableStreamDefaultReader<Uint8Array>;
-  #read: Promise<void>;
-
-  constructor(stream: ReadableStream<Uint8Array>) {
-    this.#reader = stream.getReader();
-    this.#read = this.#collect();
-  }
-
-  async #collect(): Promise<void> {
-    const decoder = new TextDecoder();
-    try {
-      for (let part; !(part = await this.#reader.read()).done;) {
-        this.#text = (this.#text + decoder.decode(part.value, { stream: true })).slice(-MAX_KEPT);
-      }
-    } catch {
-      // Cancelled.
-    }
-  }
-
-  async line(): Promise<string> {
-    await Promise.race([this.#read, after(SETTLE_MS)]);
-    // deno-lint-ignore no-control-regex
-    return (this.#text.trim().split("\n").at(-1) ?? "").replace(/[\x00-\x1f\x7f]/g, " ").trim().slice(0, MAX_LINE);
-  }
-
-  cancel(): void {
-    this.#reader.cancel().catch(() => {});
-  }
 }

@@ -2,6 +2,8 @@
 import { Fail } from "../../lib/fail.ts";
 import type { Envelope } from "../../lib/envelope.ts";
 import type { Outcome, RecipientResult } from "../../outgoing/outbox/progress.ts";
+import type { Answered } from "./answered.ts";
+import type { Hear } from "./output.ts";
 import { Rejected } from "./rejected.ts";
 
 /** The result of an attempt. */
@@ -10,6 +12,8 @@ export interface Attempt {
   readonly route: string;
   /** A result for each recipient of the envelope. */
   readonly results: readonly RecipientResult[];
+  /** What the server or program answered, for the log. */
+  readonly answered?: Answered;
   /** Why no recipient was accepted. */
   readonly failure?: Fail;
   /** Whether the attempt failed before this message mattered: any other one would have failed, too. */
@@ -31,6 +35,8 @@ export interface AttemptOptions {
    */
   readonly spool?: boolean;
   readonly beforeCommit: BeforeCommit;
+  /** As for send(). */
+  readonly hear?: Hear | undefined;
 }
 
 /** Returns the same result for all recipients. */

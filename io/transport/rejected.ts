@@ -1,22 +1,32 @@
 /** Failures of a transport: after one of them a retry cannot deliver twice, after the other it can. */
 import { Fail, type Kind, reason } from "../../lib/fail.ts";
+import type { Answered } from "./answered.ts";
 
 /** A program exited with a nonzero status, or a server rejected the message. Nothing was sent. */
 export class Rejected extends Fail {
+  readonly #answered: Answered;
+
   /**
    * Creates the error.
    *
    * @param code the program's exit status, or the status from sysexits.h that matches the server's reply; 75 if the
    *   meaning of the status is unknown
    * @param kind what it means to callers that ignore the status
+   * @param options the cause, and what the program said
    */
   constructor(
     readonly code: number,
     message: string,
     kind: Kind = code === 100 ? "refused" : "temporary",
-    options?: ErrorOptions,
+    options: ErrorOptions & { readonly answered?: Answered } = {},
   ) {
     super(kind, message, options);
+    this.#answered = options.answered ?? {};
+  }
+
+  /** What the program or the server answered. */
+  get answered(): Answered {
+    return this.#answered;
   }
 
   /** Describes the error without addresses, for the log. */
@@ -38,3 +48,6 @@ export function failureReason(error: unknown, whole: boolean): string {
   if (error instanceof Rejected) return error.summary;
   return error instanceof Fail ? error.kind : "bug";
 }
+
+/** Returns what the program or the server answered, as far as the error contains it. */
+export const answeredIn = (error: unknown): Answered => error instanceof Rejected ? error.answered : {};

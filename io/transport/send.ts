@@ -7,10 +7,12 @@ import { Fail } from "../../lib/fail.ts";
 import { cleanEnvironment } from "../system/environment.ts";
 import type { Message } from "../../lib/message.ts";
 import { checkLauncher } from "./commit.ts";
+import type { Answered } from "./answered.ts";
 import { inject } from "./inject.ts";
+import type { Hear } from "./output.ts";
 import { deliverToMaildir } from "./maildir.ts";
 import type { Envelope } from "../../lib/envelope.ts";
-import { argumentsFor, inspectorFor, statusFor } from "../../lib/settings/presets.ts";
+import { argumentsFor, inspectorFor, printsSessions, statusFor } from "../../lib/settings/presets.ts";
 import { Rejected } from "./rejected.ts";
 
 /** Set in the environment of every injector. A shim that finds it was called by another shim. */
@@ -22,11 +24,17 @@ export function isPermanent(error: unknown): boolean {
   return error instanceof Fail && (error.kind === "refused" || error.kind === "data");
 }
 
+/** Who received a message, and what they answered. */
+export interface Sent extends Answered {
+  /** The program, server or file. */
+  readonly route: string;
+}
+
 /**
  * Sends a message. When this returns, another program is responsible for it.
  *
  * @param account the account, with `via = "smtp"`
- * @returns the program, server or file that received it, for the log
+ * @param hear called with what a program writes to standard error, except its last line if it fails
  * @throws {Rejected} with the program's exit status; otherwise {Fail}
  */
 export async function send(
@@ -35,9 +43,11 @@ export async function send(
   envelope: Envelope,
   message: Message,
   signal?: AbortSignal,
-): Promise<string> {
+  hear?: Hear,
+): Promise<Sent> {
   if (settings.via === "maildir") {
-    return await deliverToMaildir(settings.maildir, { head: withEnvelope(envelope, message.head), body: message.body });
+    const delivered = { head: withEnvelope(envelope, message.head), body: message.body };
+    return { route: await deliverToMaildir(settings.maildir, delivered) };
   }
   if (settings.via === "smtp") {
     if (account === undefined) throw new Error("no account");
@@ -51,11 +61,15 @@ export async function send(
   }
   environment[LOOP_MARK] = "1";
   const inspect = inspectorFor(settings.preset);
-  const call = { argv, environment, timeout: settings.timeout, ...spoolIn(settings, state.folder) };
-  const exit = await inject({ ...call, ...(signal && { signal }), ...(inspect && { inspect }) }, message);
-  if (exit.code === 0) return argv[0]!;
-  const line = exit.lastLine === "" ? "" : `: ${exit.lastLine}`;
-  throw new Rejected(statusFor(settings.preset, exit.code), `${argv[0]} exited with status ${exit.code}${line}`);
+  const options = { ...(signal && { signal }), ...(inspect && { inspect }), ...(hear && { hear }) };
+  const transcript = printsSessions(settings.command);
+  const call = { argv, environment, timeout: settings.timeout, transcript, ...spoolIn(settings, state.folder) };
+  const { code, lastLine, reply } = await inject({ ...call, ...options }, message);
+  const answered = { reply, said: lastLine };
+  if (code === 0) return { route: argv[0]!, ...answered };
+  const line = lastLine === "" ? "" : `: ${lastLine}`;
+  const what = `${argv[0]} exited with status ${code}${line}`;
+  throw new Rejected(statusFor(settings.preset, code), what, undefined, { answered });
 }
 
 /** Returns the spool folder, if `transport.spool` is set. */

@@ -17,13 +17,13 @@ import type { SmtpEnvelope } from "./smtp/envelope.ts";
 import { Limits, TIMEOUTS } from "./smtp/limits.ts";
 import { sizeWithCrlf } from "./smtp/lines.ts";
 import { type RecipientReply, SmtpRejected } from "./smtp/failure.ts";
-import { isPositive, type Reply } from "./smtp/reply.ts";
+import { isPositive, printReply, type Reply } from "./smtp/reply.ts";
 
 /**
  * Submits a message. When this returns, the server is responsible for it.
  *
  * @param beforeCommit called directly before the final dot; if it throws, the session ends and nothing is sent
- * @returns the server, for the log
+ * @returns the server, and its reply to the message, for the log
  * @throws {Fail} `SmtpRejected`, `Unconfirmed`; `usage` without an envelope sender; `config` or `permission` for
  *   local errors
  */
@@ -33,15 +33,17 @@ export async function submit(
   message: Message,
   signal?: AbortSignal,
   beforeCommit?: BeforeCommit,
-): Promise<string> {
+): Promise<{ readonly route: string; readonly reply: string }> {
   const { input, smtpEnvelope } = await prepared(envelope, message);
-  return await session(account, signal, async (client) => {
+  let reply = "";
+  const route = await session(account, signal, async (client) => {
     const replies = await client.envelope(smtpEnvelope);
     const refused = repliesTo(smtpEnvelope, replies).filter(({ reply }) => !isPositive(reply));
     if (refused.length > 0) throw client.failures.refusedRecipients(refused);
-    await client.send(input, beforeCommit);
+    reply = printReply(await client.send(input, beforeCommit));
     await client.end(true);
   });
+  return { route, reply };
 }
 
 /**

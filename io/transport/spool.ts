@@ -92,7 +92,11 @@ function make(folder: string, read: (path: string) => number): { file: Deno.FsFi
   }
 }
 
-async function spawnOn(input: number, { argv, environment }: SpawnOptions, { spawn }: Node): Promise<Running> {
+async function spawnOn(
+  input: number,
+  { argv, environment, transcript }: SpawnOptions,
+  { spawn }: Node,
+): Promise<Running> {
   const [program, ...args] = argv;
   const { promise: status, resolve } = Promise.withResolvers<{ code: number; signal: string | null }>();
   // Node's compatibility layer throws for a signal that it does not know, where no caller can catch the error.
@@ -105,18 +109,28 @@ async function spawnOn(input: number, { argv, environment }: SpawnOptions, { spa
   status.finally(() => globalThis.removeEventListener("unhandledrejection", unnamed));
   checkLauncher();
   try {
-    const child = spawn(program!, args, { env: environment, stdio: [input, "ignore", "pipe"], detached: true });
+    const child = spawn(program!, args, {
+      env: environment,
+      stdio: [input, transcript ? "pipe" : "ignore", "pipe"],
+      detached: true,
+    });
     child.once("exit", (code, signal) => resolve({ code: code ?? 1, signal }));
     await new Promise((done, failed) => child.once("spawn", done).once("error", failed));
     child.on("error", () => {}); // killing a program that has exited fails
-    const output = child.stderr!;
-    const stderr = new ReadableStream<Uint8Array>({
-      start(to) {
-        output.on("data", (part) => to.enqueue(part)).on("error", () => {}).once("end", () => to.close());
-      },
-      cancel: () => void output.removeAllListeners("data").removeAllListeners("end").destroy(),
-    });
-    return { pid: child.pid!, status, stderr, kill: (signal) => void child.kill(signal) };
+    const streamOf = (output: NonNullable<typeof child.stderr>) =>
+      new ReadableStream<Uint8Array>({
+        start(to) {
+          output.on("data", (part) => to.enqueue(part)).on("error", () => {}).once("end", () => to.close());
+        },
+        cancel: () => void output.removeAllListeners("data").removeAllListeners("end").destroy(),
+      });
+    return {
+      pid: child.pid!,
+      status,
+      stderr: streamOf(child.stderr!),
+      ...(child.stdout && { stdout: streamOf(child.stdout) }),
+      kill: (signal) => void child.kill(signal),
+    };
   } catch (error) {
     resolve({ code: 1, signal: null });
     const kind = temporaryIfDenied(error, "system");

@@ -2,10 +2,9 @@
 import { dayOf } from "../../lib/date.ts";
 import { LEDGER_DAYS } from "../../lib/entry.ts";
 import { errorText, Fail } from "../../lib/fail.ts";
-import { type Event, logAddress } from "../../lib/log.ts";
 import { type Head, parseHead } from "../../lib/message.ts";
 import type { Bytes } from "../../lib/bytes.ts";
-import { addressIn, type Delivery } from "../../incoming/delivery.ts";
+import type { Delivery } from "../../incoming/delivery.ts";
 import { LOOKUP_VERSION } from "../../io/state/shared/ask.ts";
 import type { SharedStore } from "../../io/state/shared/store.ts";
 import { log } from "../../io/system/log.ts";
@@ -14,6 +13,7 @@ import {
   decideRecipient,
   type Decision,
   type DoorContext,
+  logClient,
   notRejected,
   whyNotJudged,
 } from "../decisions.ts";
@@ -157,10 +157,7 @@ function cutHead(message: Bytes): Head {
   return { ...parseHead(message.subarray(0, bodyStart), true)!, bodyStart, cut: true };
 }
 
-function record({ event }: Decision, { loaded: { settings }, sender }: DoorContext): void {
+function record({ event }: Decision, context: DoorContext): void {
   if (event === undefined) return;
-  const address = sender === null ? null : addressIn(sender);
-  const from = address === undefined ? "unreadable" : logAddress(address, settings.log_addresses);
-  const written: Event = { direction: "in", at: "lookup", sender: from, ...event };
-  log(settings, written);
+  log(context.loaded.settings, { direction: "in", at: "lookup", ...logClient(context), ...event });
 }

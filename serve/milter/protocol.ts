@@ -55,13 +55,22 @@ export function readMacros(data: Uint8Array): { command: string; macros: Map<str
   return { command: String.fromCharCode(data[0]!), macros };
 }
 
-/** Returns the port of the connected client; 0 for a message that was not submitted by SMTP, or without a network. */
-export function readClientPort(data: Uint8Array): number {
+/** The connected client. */
+export interface Client {
+  /** The name of the host, as the MTA has verified it, or a substitute such as `unknown`. */
+  readonly name: string;
+  /** The port; 0 for a message that was not submitted by SMTP, or without a network. */
+  readonly port: number;
+}
+
+/** Parses a connect packet. */
+export function readClient(data: Uint8Array): Client {
   const family = data.indexOf(0) + 1; // the name of the host ends with a NUL
   if (family === 0 || family >= data.length) throw new Fail("data", "Milter connect packet is truncated");
-  if (!"46".includes(decodeLatin1(data.subarray(family, family + 1)))) return 0;
+  const name = decodeLatin1(data.subarray(0, family - 1));
+  if (!"46".includes(decodeLatin1(data.subarray(family, family + 1)))) return { name, port: 0 };
   if (data.length < family + 3) throw new Fail("data", "Milter connect packet is truncated");
-  return data[family + 1]! * 256 + data[family + 2]!; // binary, unlike everything around it
+  return { name, port: data[family + 1]! * 256 + data[family + 2]! }; // binary, unlike everything around it
 }
 
 /** Returns the first argument of MAIL or RCPT. */

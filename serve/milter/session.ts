@@ -8,12 +8,13 @@ import type { Field, Header } from "../../lib/message.ts";
 import type { Packet } from "./packet.ts";
 import {
   type Answer,
+  type Client,
   type Edit,
   type Options,
   printAnswer,
   printEdit,
   printOptions,
-  readClientPort,
+  readClient,
   readField,
   readMacros,
   readOptions,
@@ -32,6 +33,8 @@ export interface MailFrom {
   readonly local: boolean;
   /** Whether the mail server identifies itself as Postfix. Otherwise it is treated as Sendmail. */
   readonly postfix: boolean;
+  /** The name of the client's host, as far as the mail server knows it. */
+  readonly client: string;
 }
 
 /** The part of a message that was kept. */
@@ -92,7 +95,7 @@ export class Session {
   #steps = 0;
   #negotiated = false;
   #macros = new Map<string, Map<string, string>>();
-  #clientPort: number | undefined;
+  #client: Client | undefined;
   #arriving: Arriving | undefined;
 
   /** Begins a session in this role. */
@@ -119,7 +122,7 @@ export class Session {
       case "D":
         return this.#define(data);
       case "C":
-        this.#clientPort = readClientPort(data);
+        this.#client = readClient(data);
         this.#macros.delete("M");
         return this.#unless(STEPS.connectUnanswered);
       case "H": // with `noHelo` and `noUnknown` neither of the two is sent
@@ -151,7 +154,7 @@ export class Session {
         return NONE;
       case "K": // another client follows on the same connection
         this.#arriving = undefined;
-        this.#clientPort = undefined;
+        this.#client = undefined;
         this.#macros.clear();
         return NONE;
       case "Q":
@@ -205,8 +208,9 @@ export class Session {
       sender: address === "" ? null : address,
       login: login === undefined || login === "" ? undefined : latin1ToUtf8(login),
       // Postfix reports no port, and writes the address without brackets. Neither of them alone would prove it.
-      local: this.#clientPort === 0 && !path.startsWith("<"),
+      local: this.#client?.port === 0 && !path.startsWith("<"),
       postfix: /^Postfix\b/.test(this.#macros.get("C")?.get("v") ?? ""),
+      client: this.#client?.name ?? "",
     };
     const message = this.#role.mail(from);
     this.#arriving = { message, header: [], headerBytes: 0, body: [], bodyBytes: 0, cut: false, whole: true };

@@ -3,10 +3,9 @@
  * does at RCPT, and leaves everything else to the restrictions that follow.
  */
 import { utf8 } from "../../lib/bytes.ts";
-import { type Event, logAddress } from "../../lib/log.ts";
-import { addressIn } from "../../incoming/delivery.ts";
+import type { Event } from "../../lib/log.ts";
 import { log } from "../../io/system/log.ts";
-import { decideRecipient, type DoorContext } from "../decisions.ts";
+import { decideRecipient, type DoorContext, logClient } from "../decisions.ts";
 import type { Loaded } from "../loaded.ts";
 import { oneLine } from "../reply.ts";
 import type { Protocol } from "../sockets/requests.ts";
@@ -31,15 +30,17 @@ export function actionFor({ attributes }: PolicyRequest, loaded: () => Loaded): 
   if (attributes?.get("request") !== "smtpd_access_policy" || attributes.get("protocol_state") !== "RCPT") return DUNNO;
   const [sender, recipient] = [attributes.get("sender"), attributes.get("recipient")];
   if (sender === undefined || recipient === undefined || recipient === "") return DUNNO;
-  const context = { loaded: loaded(), now: new Date(), sender: sender === "" ? null : sender };
+  const context = {
+    loaded: loaded(),
+    now: new Date(),
+    sender: sender === "" ? null : sender,
+    client: attributes.get("client_name"),
+  };
   const { reply, event } = decideRecipient(recipient, context);
   if (event !== undefined) record(event, context);
   return reply === undefined ? DUNNO : oneLine(reply, recipient);
 }
 
-function record(event: Event, { loaded: { settings }, sender }: DoorContext): void {
-  const address = sender === null ? null : addressIn(sender);
-  const from = address === undefined ? "unreadable" : logAddress(address, settings.log_addresses);
-  const line: Event = { direction: "in", at: "policy", sender: from, ...event };
-  log(settings, line);
+function record(event: Event, context: DoorContext): void {
+  log(context.loaded.settings, { direction: "in", at: "policy", ...logClient(context), ...event });
 }

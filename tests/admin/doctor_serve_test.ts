@@ -64,7 +64,10 @@ Deno.test("an engine that answers as it should has no findings", async () => {
   assert.deepEqual(await checked(home), { ids: [], notes: [] });
   assert.deepEqual(serving.reports, [], "the sessions ended in order");
   assert.equal(home.log().length, 1);
-  assert.match(home.log()[0]!, /^direction=in at=rcpt sender=<> result=forged .* outcome=refused /);
+  assert.match(
+    home.log()[0]!,
+    /^direction=in at=rcpt sender=<> client=doctor\.invalid probe=doctor result=forged .* outcome=refused /,
+  );
 });
 
 Deno.test("the socket for look-ups is asked whether its store can be used", async () => {

@@ -4,6 +4,7 @@ import { fields, filter, selector } from "../../admin/log.ts";
 import { type Event, logLine } from "../../lib/log.ts";
 import { FORGED, gregsHome, ORDINARY } from "../programs/letters.ts";
 import { Home, oneLine, ROOT } from "../rig.ts";
+import { gzip } from "./gzip.ts";
 import { countersign, snapshot } from "./home.ts";
 
 const LOG = ".local/state/countersign/log";
@@ -27,7 +28,7 @@ const asked: [string[], number[]][] = [
   [["--result", "genuine"], [1]],
   [["--result", "sent"], [0]],
   [["--result", "sent", "--result", "late"], [0, 4]],
-  [["--result", "nothing"], []],
+  [["--result", "queued"], []],
   [["--since", "2026-11-19"], [1, 2, 3, 4]],
   [["--since", "2026-11-21"], []],
   [["--direction", "in", "--result", "late", "--since", "2026-11-20"], [4]],
@@ -133,6 +134,9 @@ const usageErrors: [string[], number, RegExp][] = [
   [["--direction", "up"], 64, /^log: Option --direction is "up", not one of: in, out$/m],
   [["--since", "yesterday"], 64, /^log: Option --since is "yesterday", not a date/],
   [["--since", "2026-02-30"], 64, /not a date/],
+  [["--result", "frged"], 64, /^log: Option --result is "frged", not one of: sent, failed, .*, genuine, .*forged, /m],
+  [["--result", "sent", "--result", ""], 64, /^log: Option --result is "", not one of: /m],
+  [["--id", "<>"], 64, /^log: Option --id is "<>", not a Message-ID$/m],
   [["--folow"], 64, /Unknown option "--folow": did you mean --follow\?/],
   [["x"], 64, /Unknown argument "x"/],
 ];
@@ -145,6 +149,43 @@ for (const [args, code, message] of usageErrors) {
     assert.equal(ran.stdout, "");
   });
 }
+
+Deno.test("--id finds the message, its attempts and its bounces, also in rotated files", async () => {
+  using home = new Home();
+  const odd = "<a!b\u00fc@example.org>";
+  const about = (id: string) =>
+    [
+      logLine({ direction: "out", id, scheme: "srs", result: "queued", entry: "e1" }, new Date("2026-11-18T10:00:00Z")),
+      logLine({ direction: "out", id, result: "sent", entry: "e1", attempt: 1 }, new Date("2026-11-19T10:00:00Z")),
+      logLine({ direction: "in", result: "genuine", original: id, why: "x" }, new Date("2026-11-20T10:00:00Z")),
+    ] as const;
+  const other = logLine({ direction: "in", result: "forged", why: "id=<1@example.org>" }, new Date(0));
+  const [plain, quoted] = [about("<1@example.org>"), about(odd)];
+  home.write(`${LOG}.2.gz`, await gzip(plain[0] + other + quoted[0]));
+  home.write(`${LOG}.1`, other + plain[1] + quoted[1]);
+  home.write(LOG, quoted[2] + plain[2] + other);
+  home.write(`${LOG}.old`, plain[0]);
+  for (const [at, name] of ["log.2.gz", "log.1", "log"].entries()) {
+    const time = new Date(`2026-11-${18 + at}T12:00:00Z`);
+    Deno.utimeSync(`${home.path}/.local/state/countersign/${name}`, time, time);
+  }
+  for (const id of ["<1@example.org>", "1@example.org", " <1@example.org> "]) {
+    assert.equal((await countersign(home, ["log", "--id", id])).stdout, plain.join(""));
+  }
+  assert.equal((await countersign(home, ["log", "--id", odd])).stdout, quoted.join(""));
+  assert.equal((await countersign(home, ["log", "--id", "2@example.org"])).stdout, "");
+  const late = await countersign(home, ["log", "--id", "1@example.org", "--since", "2026-11-19", "--direction", "out"]);
+  assert.equal(late.stdout, plain[1]);
+  assert.equal((await countersign(home, ["log", "--since", "2026-11-20"])).stdout, quoted[2] + plain[2]);
+});
+
+Deno.test("a damaged rotated file is an error", async () => {
+  using home = new Home();
+  const packed = await gzip(LINES.join("").repeat(100));
+  home.write(`${LOG}.1.gz`, packed.subarray(0, packed.length - 20));
+  home.write(LOG, LINES[0]!);
+  oneLine(await countersign(home, ["log", "--id", "1@x"]), 74, /^log: \S+\/log\.1\.gz: Log cannot be read: /m);
+});
 
 /** A followed log. */
 class Follower {

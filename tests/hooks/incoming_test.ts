@@ -263,5 +263,8 @@ Deno.test("a message that is deferred before it is judged is in the log", async 
   using home = gregsHome();
   Deno.chmodSync(`${home.path}/.config/countersign/keys`, 0o644);
   oneLine(await home.hook([], FORGED, { SENDER: "", RECIPIENT: PLAIN }), 75, /Key file is readable by others/);
-  assert.match(home.read(LOG), /^time=\S+ direction=in sender=<> outcome=defer (?:original=\S+ )?why=permission\n$/);
+  assert.match(
+    home.read(LOG),
+    /^time=\S+ direction=in sender=<> outcome=defer original=\S+ from=@mx\.example\.net why=permission\n$/,
+  );
 });

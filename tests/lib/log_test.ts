@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { parseAddress } from "../../lib/address.ts";
-import { type Event, logAddress, logLine } from "../../lib/log.ts";
+import { type Event, logAddress, logLine, maskAddresses } from "../../lib/log.ts";
 
 const NOW = new Date("2026-11-20T05:32:58.123Z");
 const TIME = "time=2026-11-20T05:32:58Z";
@@ -29,4 +29,20 @@ Deno.test("Only the domain of other people's addresses is logged unless log_addr
   assert.equal(logAddress(null, false), "<>");
   assert.equal(logAddress(null, true), "<>");
   assert.equal(logAddress({ local: "root", domain: "" }, false), "@");
+});
+
+Deno.test("addresses are removed from the text of servers and programs", () => {
+  const envelope = [
+    parseAddress("ann@example.net"),
+    parseAddress("x@example.net"),
+    parseAddress('"a.b+c"@example.net'),
+  ];
+  const rows: [string, string][] = [
+    ["250 2.0.0 Ok: queued as 4XyZ", "250 2.0.0 Ok: queued as 4XyZ"],
+    ["<ann@example.net>: No such user", "<@example.net>: No such user"],
+    ["bob=x@a.example,carl@[192.0.2.1] and Ann: annual", "bob=@a.example,@[192.0.2.1] and …: annual"],
+    ["x is short; a.b+c is not", "x is short; … is not"],
+    ["@example.net user@ @", "@example.net user@ @"],
+  ];
+  for (const [text, masked] of rows) assert.equal(maskAddresses(text, envelope), masked);
 });

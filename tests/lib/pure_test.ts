@@ -229,6 +229,15 @@ const USES: Record<string, () => Promise<void>> = {
     assert.equal((await Array.fromAsync(untilAborted(body(), new AbortController().signal))).length, 1);
     await assert.rejects(Array.fromAsync(untilAborted(body(), AbortSignal.abort())), { kind: "temporary" });
   },
+  async queue_id() {
+    const { queueIdIn } = await import("../../lib/queue_id.ts");
+    assert.equal(queueIdIn("250 OK id=1abc"), "1abc");
+  },
+  async probe() {
+    const { isProbeMessageId, probeMessageId } = await import("../../lib/probe.ts");
+    assert.ok(isProbeMessageId(probeMessageId("01234567-0123-4123-8123-0123456789ab", "example.org")));
+    assert.ok(!isProbeMessageId("<doctor.who@example.org>"));
+  },
   async server() {
     const { SERVER } = await import("../../lib/settings/server.ts");
     assert.equal(SERVER.security.fallback, "tls");

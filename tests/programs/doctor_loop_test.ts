@@ -38,7 +38,7 @@ test("doctor --loop: the bounce of another server returns, but not with a broken
       const before = servers.inbox().length;
       const { code, findings, notes } = await doctor(servers, "--to", to, "--wait", "30");
       assert.deepEqual([code, findings, returnedNotes(notes)], [0, [], 1], servers.trouble());
-      const [, ...more] = site.log(GREG).matchAll(/ original=<loop\./g);
+      const [, ...more] = site.log(GREG).matchAll(/ original=<doctor\./g);
       assert.equal(more.length, to.startsWith("late") ? 1 : 0);
       // The bounce was not only logged but also delivered.
       assert.equal(servers.inbox().length, before + 1);
@@ -61,7 +61,7 @@ test("doctor --loop: the bounce of another server returns, but not with a broken
       const [{ what, where, fix }] = findings as [Finding];
       assert.equal(what, `The bounce to ${ADDRESS} reached the hook, which deferred it: permission`);
       assert.deepEqual(where, { file: `${state}/log` });
-      assert.match(fix, /^Fix the error that the hook reported in the mail log; its own log line has <loop\./);
+      assert.match(fix, /^Fix the error that the hook reported in the mail log; its own log line has <doctor\./);
       assert.equal(await servers.near.queued(), 1);
     },
   );

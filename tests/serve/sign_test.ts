@@ -48,7 +48,10 @@ Deno.test("a user's own mail gets a signed sender and a tag below the Message-ID
   verify(head);
   assert.equal(answer, "a");
   assert.equal((await remembered(home))?.signed, true);
-  assert.match(home.log()[0]!, /^direction=out at=sign login=greg sender=SRS0=\S+ recipients=1 result=signed /);
+  assert.match(
+    home.log()[0]!,
+    /^direction=out at=sign login=greg sender=SRS0=\S+ recipients=1 id=<1@example\.org> result=signed /,
+  );
   assert.equal(home.log().length, 1);
 });
 

@@ -1,6 +1,7 @@
 /** What the shim logs, which addresses it includes, and that log problems never stop mail. */
 import assert from "node:assert/strict";
 import { fieldOf, Home, oneLine } from "../rig.ts";
+import { Sink } from "../smtp_sink.ts";
 import { nothingSent, stubArguments, stubInput, stubRuns, stubTransport } from "../stub.ts";
 
 const LOG = ".local/state/countersign/log";
@@ -22,7 +23,10 @@ Deno.test("a sent message is logged with identity, scheme, recipients and progra
   const line = await logLine(home, ["ann@example.net", "bob@victim.example"]);
   const sender = stubArguments(home)[stubArguments(home).indexOf("-f") + 1]!;
   assert.match(sender, /^SRS0=/);
-  const rest = `direction=out identity=greg@example.org scheme=srs sender=${sender} to=@example.net,@victim.example ` +
+  const id = fieldOf(stubInput(home), "Message-ID");
+  assert.match(id, /^<.+@example\.org>$/);
+  const rest =
+    `direction=out id=${id} identity=greg@example.org scheme=srs sender=${sender} to=@example.net,@victim.example ` +
     `recipients=2 route=${home.path}/stub result=sent`;
   assert.equal(line.replace(/^time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ /, ""), rest);
 });
@@ -98,6 +102,40 @@ Deno.test("a program's error message about other people is not logged by default
   home.settings('[transport]\npreset = "sendmail"\ncommand = ["/nonexistent/bob@victim.example"]\n');
   oneLine(await home.shim(["ann@example.net"], MAIL), 71, /cannot be run/);
   assert.match(home.read(LOG), / result=failed why=system\n$/);
+});
+
+Deno.test("what a program writes to standard error reaches the user, and its last line the log", async () => {
+  const words =
+    "echo 'server message: 550 5.1.1 bob: who is\x1b[31m that?' >&2; echo 'could not send to bob@victim.example' >&2";
+  const said = (line: string) => / said="([^"]*)"/.exec(line)?.[1];
+  const first = "server message: 550 5.1.1 bob: who is\ufffd[31m that?\n";
+  for (const [status, last] of [[69, "shim: STUB exited with status 69: "], [0, ""]] as const) {
+    for (const logAddresses of [false, true]) {
+      using home = new Home();
+      home.settings(stubTransport(home, `${words}; exit ${status}`), logAddresses ? "log_addresses = true" : "");
+      const ran = await home.shim(["bob@victim.example"], MAIL);
+      assert.equal(ran.code, status);
+      const line = `${last.replace("STUB", `${home.path}/stub`)}could not send to bob@victim.example\n`;
+      assert.equal(ran.stderr, first + line);
+      assert.equal(said(home.read(LOG)), `could not send to ${logAddresses ? "bob" : ""}@victim.example`);
+    }
+  }
+});
+
+Deno.test("the server's reply and its name for the message are logged, without addresses", async () => {
+  await using sink = new Sink({ end: "250 2.0.0 Ok: queued as 4XyZ12" });
+  using home = new Home();
+  const server = `[transport]\nvia = "smtp"\nhost = "127.0.0.1"\nport = ${sink.port}\nsecurity = "none"\n`;
+  home.settings(server);
+  const line = await logLine(home, ["ann@example.net"]);
+  assert.match(line, / queue=4XyZ12 reply="250 2\.0\.0 Ok: queued as 4XyZ12" result=sent$/);
+  sink.answers = { to: "550 5.1.1 <ann@example.net>: no user ann here" };
+  for (const whole of [false, true]) {
+    home.write(LOG, "");
+    home.settings(server, whole ? "log_addresses = true" : "");
+    const masked = whole ? "<ann@example.net>: no user ann here" : "<@example.net>: no user … here";
+    assert.ok((await logLine(home, ["ann@example.net"], 69)).includes(` reply="550 5.1.1 ${masked}" result=failed `));
+  }
 });
 
 Deno.test("only the owner may read the log and its folder", async () => {

@@ -1,5 +1,6 @@
 /** Turns replies and connection errors into failures: permanent, temporary, or unconfirmed. */
 import { Fail, quote, quoteAll, reason } from "../../../lib/fail.ts";
+import type { Answered } from "../answered.ts";
 import { Rejected } from "../rejected.ts";
 import { isPositive, printReply, type Reply } from "./reply.ts";
 
@@ -50,6 +51,11 @@ export class SmtpRejected extends Rejected {
     super({ refused: 69, permission: 77, temporary: 75 }[kind], message, kind, { cause: replies.cause });
     this.recipients = replies.recipients ?? [];
     this.reply = replies.reply ?? this.recipients[0]?.reply;
+  }
+
+  /** The reply, unless it is about the login: servers may repeat what they received. */
+  override get answered(): Answered {
+    return this.reply === undefined || !ABOUT_THE_MESSAGE.includes(this.step) ? {} : { reply: printReply(this.reply) };
   }
 
   override get summary(): string {

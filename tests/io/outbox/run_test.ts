@@ -118,7 +118,10 @@ Deno.test("a server that accepts the message and sends no reply: sent again unde
   await box.runAfter(MINUTE);
   assert.equal(sink.accepted.length, 1);
   assert.deepEqual(box.names("queue"), []);
-  assert.match(box.log, /note="an earlier attempt was not confirmed: may be sent twice" \S+ attempt=2 result=sent/);
+  assert.match(
+    box.log,
+    /note="an earlier attempt was not confirmed: may be sent twice" \S+ reply="250 Taken" attempt=2 result=sent/,
+  );
 });
 
 Deno.test("killed after the final dot: the attempt was recorded before it", async () => {

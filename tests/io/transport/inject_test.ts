@@ -50,10 +50,58 @@ Deno.test("The exit status and the last line on standard error are returned", as
   await good("printf 'a\\r\\n\\r\\n\\n' >&2; exit 67", 67, "a");
   await good("printf 'a\\033[31mb\\tc' >&2; exit 67", 67, "a [31mb c");
   await good("echo 'to stdout'; exit 67", 67, "");
-  await good("echo 'all is well' >&2; exit 0", 0, "");
+  await good("echo 'all is well' >&2; exit 0", 0, "all is well");
   await good(`printf '%1000s' x | tr ' ' y >&2; exit 1`, 1, "y".repeat(200));
   await good("yes line | head -n 100000 >&2; echo last >&2; exit 1", 1, "last");
 });
+
+/** [script, what is passed on] */
+const heard: [string, string][] = [
+  ["exit 0", ""],
+  ["echo one >&2; exit 0", "one\n"],
+  ["echo one >&2; echo two >&2; printf three >&2; exit 0", "one\ntwo\nthree"],
+  ["echo one >&2; exit 1", ""],
+  ["echo one >&2; echo two >&2; exit 1", "one\n"],
+  ["printf 'one\\n\\ntwo\\n\\n' >&2; exit 1", "one\n\n"],
+  // A line that is cut in the error message is passed on, too.
+  [`printf '%300s' x | tr ' ' y >&2; exit 1`, `${"y".repeat(299)}x`],
+  ["yes line | head -n 100000 >&2; echo last >&2; exit 1", "line\n".repeat(100_000)],
+];
+for (const [script, expected] of heard) {
+  for (const spooled of [false, true]) {
+    Deno.test(`All of standard error is heard, except the last line of a failure: ${script} (spool ${spooled})`, async () => {
+      using folder = new ProgramFolder();
+      let text = "";
+      const more = { hear: (part: string) => void (text += part), ...(spooled && { spool: `${folder.path}/spool` }) };
+      await inject(folder.options(`cat >"$D/mail"; ${script}`, more), message("body\n"));
+      assert.equal(text, expected);
+    });
+  }
+}
+
+const SESSION = "220 mx\n250-mx\n250 SIZE\n354 go\n250 2.0.0 4AX Message accepted for delivery\n221 2.0.0 bye\n";
+/** [standard output, the reply that is reported] */
+const transcripts: [string, string | undefined][] = [
+  ["", undefined],
+  ["nothing of the kind\n", undefined],
+  [SESSION, "250 2.0.0 4AX Message accepted for delivery"],
+  [SESSION.replace(/^/gm, "<-- ").replaceAll("\n", "\r\n"), "250 2.0.0 4AX Message accepted for delivery"],
+  ["220 mx\n250 ok\n550 5.1.1 No\n221 bye\n", "550 5.1.1 No"],
+];
+for (const [printed, reply] of transcripts) {
+  for (const spooled of [false, true]) {
+    Deno.test(`The last reply in a transcript: ${JSON.stringify(printed)} (spool ${spooled})`, async () => {
+      using folder = new ProgramFolder();
+      Deno.writeTextFileSync(`${folder.path}/printed`, printed);
+      const more = { transcript: true, ...(spooled && { spool: `${folder.path}/spool` }) };
+      const script = 'cat >"$D/mail"; cat "$D/printed"';
+      const ended = await inject(folder.options(script, more), message("body\n"));
+      assert.deepEqual(ended, { code: 0, lastLine: "", ...(reply !== undefined && { reply }) });
+      // Otherwise standard output is not read.
+      assert.deepEqual(await inject(folder.options(script), message("body\n")), { code: 0, lastLine: "" });
+    });
+  }
+}
 
 Deno.test("A program gets exactly the given arguments and environment", async () => {
   using folder = new ProgramFolder();
@@ -278,7 +326,7 @@ Deno.test("A program killed by a signal of others is a temporary failure", async
 });
 
 Deno.test("A grandchild that keeps standard error open does not delay the result", async () => {
-  for (const [status, lastLine] of [[0, ""], [67, "no such user"]] as const) {
+  for (const [status, lastLine] of [[0, "no such user"], [67, "no such user"]] as const) {
     using folder = new ProgramFolder();
     const script = `cat >"$D/mail"; echo 'no such user' >&2; sleep 1000 & echo $! >"$D/pid"; exit ${status}`;
     const ended = await inject(folder.options(script), message("body"));

@@ -116,9 +116,9 @@ Deno.test("the exit status of the program is mapped, and its last line reported"
     assert.equal(Deno.readTextFileSync(`${folder}/got`), "Subject: x\n\nHi.\n");
   }
   const settings = transport(`preset = "sendmail"\ncommand = ["${program(folder, "exit 0")}", "${folder}"]`);
-  assert.equal(
+  assert.deepEqual(
     await send(settings, undefined, { sender: ann, recipients: [bob], dsn: {} }, message()),
-    `${folder}/program`,
+    { route: `${folder}/program`, reply: undefined, said: "" },
   );
 });
 
@@ -158,7 +158,7 @@ Deno.test("a maildir gets the envelope as Return-Path and X-Envelope-To fields",
   const settings = transport(`via = "maildir"\nmaildir = "${folder}/out"`);
   const rows = [[ann, "<ann@example.net>"], [null, "<>"], [undefined, "<>"]] as const;
   for (const [sender, written] of rows) {
-    const path = await send(settings, undefined, { sender, recipients: [ann, bob], dsn: {} }, message());
+    const { route: path } = await send(settings, undefined, { sender, recipients: [ann, bob], dsn: {} }, message());
     const envelope = `Return-Path: ${written}\nX-Envelope-To: ann@example.net\nX-Envelope-To: bob@example.net\n`;
     assert.equal(Deno.readTextFileSync(path), `${envelope}Subject: x\n\nHi.\n`);
   }

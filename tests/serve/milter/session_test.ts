@@ -48,7 +48,7 @@ Deno.test("a message is passed to the role, and each command gets a response", a
   const role = new Recorder();
   const responses = await talk(role, message("a@b", ["c@d", "e@f"], MAIL, { login: "greg" }));
   assert.deepEqual(responses, ["c", "c", "c", "c", "a"], "RCPT twice, DATA, body, end");
-  assert.deepEqual(role.mails, [{ sender: "a@b", login: "greg", local: false, postfix: true }]);
+  assert.deepEqual(role.mails, [{ sender: "a@b", login: "greg", local: false, postfix: true, client: "host" }]);
   assert.deepEqual(role.recipients, ["c@d", "e@f"]);
   const [{ header, body, whole, cut }] = role.contents as [Content];
   assert.deepEqual(header.map((one) => one.raw), ["From: a@b", "Subject: x\n y", "X: \xff"]);
@@ -105,13 +105,13 @@ Deno.test("a header over the limit is truncated, and the message is incomplete",
 
 Deno.test("the null sender, angle brackets, and mail from sendmail(1)", async () => {
   const rows: [string, number, MailFrom][] = [
-    ["<>", 25, { sender: null, login: undefined, local: false, postfix: false }],
-    ["<a@b>", 25, { sender: "a@b", login: undefined, local: false, postfix: false }],
-    ["a@b", 0, { sender: "a@b", login: undefined, local: true, postfix: false }],
-    ["", 0, { sender: null, login: undefined, local: true, postfix: false }],
+    ["<>", 25, { sender: null, login: undefined, local: false, postfix: false, client: "localhost" }],
+    ["<a@b>", 25, { sender: "a@b", login: undefined, local: false, postfix: false, client: "localhost" }],
+    ["a@b", 0, { sender: "a@b", login: undefined, local: true, postfix: false, client: "localhost" }],
+    ["", 0, { sender: null, login: undefined, local: true, postfix: false, client: "localhost" }],
     // Neither the form of the address nor the port alone is enough.
-    ["<a@b>", 0, { sender: "a@b", login: undefined, local: false, postfix: false }],
-    ["a@b", 25, { sender: "a@b", login: undefined, local: false, postfix: false }],
+    ["<a@b>", 0, { sender: "a@b", login: undefined, local: false, postfix: false, client: "localhost" }],
+    ["a@b", 25, { sender: "a@b", login: undefined, local: false, postfix: false, client: "localhost" }],
   ];
   for (const [path, port, expected] of rows) {
     const role = new Recorder();

@@ -1,0 +1,83 @@
+/** Reads what a program writes while it sends a message. A grandchild may keep the pipes open, so nothing waits for their end. */
+import { after } from "../system/timer.ts";
+
+/** Milliseconds to wait for the rest of the output of a program that has failed, and of one that has succeeded. */
+const [SETTLE_MS, BRIEFLY_MS] = [1000, 50];
+/** Characters that are kept, and characters of the last line that are reported. */
+const [MAX_KEPT, MAX_LINE] = [4096, 200];
+
+/** Called with text of a program for the user, in whole lines of at most 4096 characters. It is not trusted: it may contain control characters. */
+export type Hear = (text: string) => void;
+
+/**
+ * Standard error. Each line is passed on when the next one follows; what happens to the last line depends on the exit
+ * status, because it becomes part of the error message.
+ */
+export class ErrorOutput {
+  #text = "";
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #read: Promise<void>;
+  readonly #hear: Hear | undefined;
+
+  constructor(stream: ReadableStream<Uint8Array>, hear?: Hear) {
+    this.#hear = hear;
+    this.#reader = stream.getReader();
+    this.#read = this.#collect();
+  }
+
+  async #collect(): Promise<void> {
+    const decoder = new TextDecoder();
+    try {
+      for (let part; !(part = await this.#reader.read()).done;) {
+        this.#text += decoder.decode(part.value, { stream: true });
+        this.#passOn(Math.max(this.#text.trimEnd().lastIndexOf("\n") + 1, this.#text.length - MAX_KEPT));
+      }
+    } catch {
+      // Cancelled.
+    }
+  }
+
+  /** Passes on the beginning of the text. */
+  #passOn(length: number): void {
+    if (length === 0) return;
+    this.#hear?.(this.#text.slice(0, length));
+    this.#text = this.#text.slice(length);
+  }
+
+  /**
+   * Returns the last line, cut to 200 characters, once the program has exited.
+   *
+   * @param failed whether the caller reports the line, so that it is not passed on, unless it was cut
+   */
+  async lastLine(failed: boolean): Promise<string> {
+    await Promise.race([this.#read, after(failed ? SETTLE_MS : BRIEFLY_MS)]);
+    // deno-lint-ignore no-control-regex
+    const line = this.#text.replace(/[\x00-\x1f\x7f]/g, " ").trim();
+    if (!failed || line.length > MAX_LINE) this.#passOn(this.#text.length);
+    return line.slice(0, MAX_LINE);
+  }
+
+  cancel(): void {
+    this.#reader.cancel().catch(() => {});
+  }
+}
+
+/** Returns the last reply about the message in the transcript of an SMTP session: the last one before that to QUIT. */
+export async function lastReply(stream: ReadableStream<Uint8Array>): Promise<string | undefined> {
+  const decoder = new TextDecoder();
+  let text = "";
+  let found: string | undefined;
+  try {
+    for await (const part of stream) {
+      text += decoder.decode(part, { stream: true });
+      const end = text.lastIndexOf("\n") + 1;
+      // Sendmail prints replies as they are, msmtp behind an arrow.
+      found = [...text.slice(0, end).matchAll(/^(?:<-- )?([245]\d\d) (.*?)\r?$/gm)]
+        .filter(([, code]) => code !== "220" && code !== "221").at(-1)?.slice(1, 3).join(" ") ?? found;
+      text = text.slice(end).slice(-MAX_KEPT);
+    }
+  } catch {
+    // Cancelled.
+  }
+  return found;
+}
