@@ -53,6 +53,10 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     ],
     sign: ["Print the signed envelope sender for an address", async () => (await import("./admin/sign.ts")).sign],
     log: ["Print the log, filtered", async () => (await import("./admin/log.ts")).log],
+    report: [
+      "Sum up the log of a week: what was signed, which bounces came, and from where",
+      async () => (await import("./admin/report.ts")).report,
+    ],
   },
   "Operate": {
     serve: [

@@ -34,6 +34,11 @@ const counts: readonly Member[] = RESULTS.map((result) => {
   return { name: result, type: "number", help: `Messages with the result ${result}.` };
 });
 
+const reasons: readonly Member[] = [
+  { name: "why", type: "string", help: "The reason, in words." },
+  { name: "count", type: "number", help: "Number of messages." },
+];
+
 /** The objects, by the command line that prints them. */
 export const JSON_FORMATS = {
   "explain --json": [
@@ -328,6 +333,97 @@ export const JSON_FORMATS = {
     {
       name: "failures",
       help: "The messages that could not be judged or moved.",
+      type: {
+        each: [
+          { name: "path", type: "string", help: "The path." },
+          { name: "why", type: "string", help: "The error." },
+        ],
+      },
+    },
+  ],
+  "report --json": [
+    version,
+    { name: "since", type: "string", help: "The first day (UTC), such as 2026-11-20." },
+    { name: "until", type: "string", help: "The last day." },
+    {
+      name: "outgoing",
+      help: "Messages that were sent.",
+      type: {
+        members: [
+          { name: "signed", type: "number", help: "Messages that were signed." },
+          {
+            name: "schemes",
+            help: "The same by the scheme of the envelope sender, the most frequent first.",
+            type: {
+              each: [
+                { name: "scheme", type: "string", help: "The scheme: srs, prvs, plain or none." },
+                { name: "count", type: "number", help: "Number of messages." },
+              ],
+            },
+          },
+          { name: "unsigned", type: "number", help: "Messages that were not signed." },
+          { name: "reasons", type: { each: reasons }, help: "Why they were not signed." },
+          { name: "failed", type: "number", help: "Messages that were rejected, or could not be sent." },
+          { name: "failures", type: { each: reasons }, help: "Why they failed." },
+          {
+            name: "deferred",
+            type: "number",
+            help: "Attempts of the outbox that were deferred, and deferred messages.",
+          },
+          { name: "forgotten", type: "number", help: "Messages that could not be remembered." },
+        ],
+      },
+    },
+    {
+      name: "incoming",
+      help: "Messages that hooks and sweep have judged.",
+      type: {
+        members: [
+          { name: "results", help: "How many have each result.", type: { members: counts } },
+          { name: "deferred", type: "number", help: "Deliveries that were deferred." },
+        ],
+      },
+    },
+    {
+      name: "forged",
+      help: "What happened to messages with the results forged, suspect and unsure.",
+      type: {
+        each: [
+          { name: "result", type: "string", help: "The result." },
+          { name: "outcome", type: "string", help: "What happened, such as filed or go-on." },
+          { name: "count", type: "number", help: "Number of messages." },
+        ],
+      },
+    },
+    {
+      name: "door",
+      help: "What countersign serve has decided in SMTP sessions.",
+      type: {
+        members: [
+          { name: "refused", type: "number", help: "Recipients and messages that were refused." },
+          { name: "refusals", type: { each: reasons }, help: "The same by result, or else by check." },
+          { name: "results", help: "How many of the accepted ones have each result.", type: { members: counts } },
+          { name: "deferred", type: "number", help: "Recipients that were deferred." },
+        ],
+      },
+    },
+    {
+      name: "backscatter",
+      help: "The domains that sent most bounces of mail that the user did not send.",
+      type: {
+        each: [
+          { name: "domain", type: "string", help: "The domain." },
+          { name: "count", type: "number", help: "Number of bounces." },
+        ],
+      },
+    },
+    { name: "backscatterTruncated", type: "boolean", help: "Whether there were too many domains to count them all." },
+    { name: "errors", type: { each: reasons }, help: "Errors that were logged." },
+    { name: "probes", type: "number", help: "Lines about tests of countersign doctor, which are not counted." },
+    { name: "damaged", type: "number", help: "Lines that are cut or damaged, which are not counted." },
+    {
+      name: "unreadable",
+      help: "Files that could not be read to their end.",
       type: {
         each: [
           { name: "path", type: "string", help: "The path." },

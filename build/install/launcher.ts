@@ -70,7 +70,7 @@ export const CHAIN: readonly string[] = ["authup", "fixsmtpio", "ofmipd", "verif
 
 /** The permissions of each command of `countersign` that is not run by an MTA. */
 const COMMAND_RIGHTS: readonly [commands: string, rights: string][] = [
-  ["config explain sign verify log help version", "read"],
+  ["config explain sign verify log report help version", "read"],
   ["init keys plain passwd expire audit sweep sandbox", "read write"],
   ["doctor", "read write run net"], // it writes no file, but Deno wants the permission for unix sockets
   ["doorbells", "read write run net"],

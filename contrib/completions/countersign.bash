@@ -3,7 +3,7 @@ _countersign() {
   local word=${COMP_WORDS[COMP_CWORD]} former=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} words=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W "init doctor config sandbox keys plain explain audit verify sign log serve submitd passwd outbox sweep expire shim incoming doorbell help version" -- "$word"))
+    COMPREPLY=($(compgen -W "init doctor config sandbox keys plain explain audit verify sign log report serve submitd passwd outbox sweep expire shim incoming doorbell help version" -- "$word"))
     return
   fi
   # bash splits --direction=in into three words.
@@ -11,13 +11,13 @@ _countersign() {
   elif [ "$former" = = ]; then former=${COMP_WORDS[COMP_CWORD - 2]}
   fi
   case $command:$former in
-    init:--address | init:--srs-domain | init:--command | init:--preset | init:--host | init:--port | init:--user | init:--name | init:--auth | init:--login | init:--listen | init:--listen-tls | init:--max-message | init:--max-per-address | doctor:--host | doctor:--address | doctor:--to | doctor:--wait | keys:--address | keys:--doorbell | keys:--signs-from | keys:--id | keys:--created | explain:--sender | explain:--recipient | explain:--as | audit:--address | verify:--now | sign:--now | log:--result | log:--since | passwd:--user | sweep:--days | incoming:--sender | incoming:--recipient | doorbell:--service)
+    init:--address | init:--srs-domain | init:--command | init:--preset | init:--host | init:--port | init:--user | init:--name | init:--auth | init:--login | init:--listen | init:--listen-tls | init:--max-message | init:--max-per-address | doctor:--host | doctor:--address | doctor:--to | doctor:--wait | keys:--address | keys:--doorbell | keys:--signs-from | keys:--id | keys:--created | explain:--sender | explain:--recipient | explain:--as | audit:--address | verify:--now | sign:--now | log:--id | log:--since | report:--since | passwd:--user | sweep:--days | incoming:--sender | incoming:--recipient | doorbell:--service)
       return ;;
     init:--via)
       words="command smtp maildir" command= ;;
     init:--security)
       words="tls starttls none" command= ;;
-    init:--password-file | init:--ca | init:--config | init:--certificate | init:--key | doctor:--hook | doctor:--postconf | doctor:--sent | doctor:--config | config:--config | sandbox:--config | keys:--config | keys:--settings | plain:--config | explain:--config | audit:--sent | audit:--html | audit:--config | verify:--config | sign:--config | log:--config | serve:--config | submitd:--config | passwd:--file | outbox:--config | sweep:--config | expire:--config | incoming:--mbox | incoming:--config | doorbell:--config)
+    init:--password-file | init:--ca | init:--config | init:--certificate | init:--key | doctor:--hook | doctor:--postconf | doctor:--sent | doctor:--config | config:--config | sandbox:--config | keys:--config | keys:--settings | plain:--config | explain:--config | audit:--sent | audit:--html | audit:--config | verify:--config | sign:--config | log:--config | report:--config | serve:--config | submitd:--config | passwd:--file | outbox:--config | sweep:--config | expire:--config | incoming:--mbox | incoming:--config | doorbell:--config)
       compopt -o default && return ;;
     init:--maildir | init:--spam | init:--inbox | passwd:--home | sweep:--spam | incoming:--maildir)
       compopt -o dirnames && return ;;
@@ -31,6 +31,8 @@ _countersign() {
       words="srs prvs" command= ;;
     log:--direction)
       words="in out" command= ;;
+    log:--result)
+      words="sent failed queued reported undelivered notice" command= ;;
     incoming:--as)
       words="qmail maildrop procmail postfix filter condredirect" command= ;;
   esac
@@ -60,7 +62,9 @@ _countersign() {
     sign)
       words="--scheme --now --config --help" ;;
     log)
-      words="--direction --result --since --follow --config --help" ;;
+      words="--direction --result --id --since --follow --config --help" ;;
+    report)
+      words="--since --json --config --help" ;;
     serve)
       words="--config --help" ;;
     submitd)
@@ -77,11 +81,11 @@ _countersign() {
     shim)
       words="--help" ;;
     incoming)
-      words="--as --maildir --mbox --forward --config --sender --recipient --help" ;;
+      words="--as --maildir --mbox --forward --config --sender --recipient --probe --help" ;;
     doorbell)
       words="list run allow deny forget release delete --service --config --help" ;;
     help)
-      words="init doctor config sandbox keys plain explain audit verify sign log serve submitd passwd outbox sweep expire shim incoming doorbell help version" ;;
+      words="init doctor config sandbox keys plain explain audit verify sign log report serve submitd passwd outbox sweep expire shim incoming doorbell help version" ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$word"))
 }

@@ -11,6 +11,7 @@ complete -c countersign -n __fish_use_subcommand -a audit -d 'Replay your archiv
 complete -c countersign -n __fish_use_subcommand -a verify -d 'Check a signed address'
 complete -c countersign -n __fish_use_subcommand -a sign -d 'Print the signed envelope sender for an address'
 complete -c countersign -n __fish_use_subcommand -a log -d 'Print the log, filtered'
+complete -c countersign -n __fish_use_subcommand -a report -d 'Sum up the log of a week'
 complete -c countersign -n __fish_use_subcommand -a serve -d 'Sign and refuse mail inside Postfix or Sendmail, as a milter'
 complete -c countersign -n __fish_use_subcommand -a submitd -d 'Accept mail from phones and other clients that log in, over TLS'
 complete -c countersign -n __fish_use_subcommand -a passwd -d 'Manage the logins of clients that submit mail'
@@ -118,11 +119,17 @@ complete -c countersign -n 'contains -- sign (commandline -opc)[2]' -l config -r
 complete -c countersign -n 'contains -- sign (commandline -opc)[2]' -l help -d 'Print the usage'
 complete -c countersign -n 'contains -- log (commandline -opc)[2]' -f
 complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l direction -x -a 'in out' -d 'Only incoming or only outgoing messages'
-complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l result -x -d 'Only this result'
+complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l result -x -a 'sent failed queued reported undelivered notice' -d 'Only this result'
+complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l id -x -d 'Only lines about the message with this Message-ID'
 complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l since -x -d 'Only lines from this day on'
 complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l follow -d 'Keep printing new lines until interrupted'
 complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l config -r -F -d 'Settings file'
 complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l help -d 'Print the usage'
+complete -c countersign -n 'contains -- report (commandline -opc)[2]' -f
+complete -c countersign -n 'contains -- report (commandline -opc)[2]' -l since -x -d 'First day'
+complete -c countersign -n 'contains -- report (commandline -opc)[2]' -l json -d 'Print JSON, as documented in countersign(1)'
+complete -c countersign -n 'contains -- report (commandline -opc)[2]' -l config -r -F -d 'Settings file'
+complete -c countersign -n 'contains -- report (commandline -opc)[2]' -l help -d 'Print the usage'
 complete -c countersign -n 'contains -- serve (commandline -opc)[2]' -f
 complete -c countersign -n 'contains -- serve (commandline -opc)[2]' -l config -r -F -d 'Settings, instead of ~/.config/countersign/config.toml'
 complete -c countersign -n 'contains -- serve (commandline -opc)[2]' -l help -d 'Print the usage'
@@ -162,6 +169,7 @@ complete -c countersign -n 'contains -- incoming (commandline -opc)[2]' -l forwa
 complete -c countersign -n 'contains -- incoming (commandline -opc)[2]' -l config -r -F -d 'Settings file'
 complete -c countersign -n 'contains -- incoming (commandline -opc)[2]' -l sender -x -d 'Envelope, if the environment does not provide it'
 complete -c countersign -n 'contains -- incoming (commandline -opc)[2]' -l recipient -x -d 'Envelope, if the environment does not provide it'
+complete -c countersign -n 'contains -- incoming (commandline -opc)[2]' -l probe -d 'Mark the line in the log as a test of countersign doctor'
 complete -c countersign -n 'contains -- incoming (commandline -opc)[2]' -l help -d 'Print the usage'
 complete -c countersign -n 'contains -- doorbell (commandline -opc)[2]' -f
 complete -c countersign -n 'contains -- doorbell (commandline -opc)[2]' -a 'list run allow deny forget release delete'
@@ -169,5 +177,5 @@ complete -c countersign -n 'contains -- doorbell (commandline -opc)[2]' -l servi
 complete -c countersign -n 'contains -- doorbell (commandline -opc)[2]' -l config -r -F -d 'Settings file'
 complete -c countersign -n 'contains -- doorbell (commandline -opc)[2]' -l help -d 'Print the usage'
 complete -c countersign -n 'contains -- help (commandline -opc)[2]' -f
-complete -c countersign -n 'contains -- help (commandline -opc)[2]' -a 'init doctor config sandbox keys plain explain audit verify sign log serve submitd passwd outbox sweep expire shim incoming doorbell help version'
+complete -c countersign -n 'contains -- help (commandline -opc)[2]' -a 'init doctor config sandbox keys plain explain audit verify sign log report serve submitd passwd outbox sweep expire shim incoming doorbell help version'
 complete -c countersign -n 'contains -- version (commandline -opc)[2]' -f

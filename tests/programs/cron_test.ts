@@ -88,6 +88,22 @@ test("cron: without MAILFROM the domain of root is taken from the settings", asy
   assert.match(fieldOf(mail, "From"), /^root \(Cron Daemon\)$/);
 });
 
+test("cron mails the report of contrib/report", async () => {
+  const line = Deno.readTextFileSync(`${ROOT}/contrib/report/crontab`).split("\n")[1]!;
+  const [, command] = /^0 7 \* \* 1 \/usr\/local\/bin\/countersign (.*)$/.exec(line)!;
+  const program = `${Deno.execPath()} run -q -A --config ${ROOT}/deno.json ${ROOT}/main.ts countersign`;
+  const cache = new Home();
+  try {
+    const { mail } = await runCron(
+      `${read("crontab")}DENO_DIR=${cache.env["DENO_DIR"]}\n@reboot ${program} ${command}\n`,
+    );
+    assertSigned(mail);
+    assert.match(mail, /\n\nNo mail was logged from \d{4}-\d\d-\d\d to \d{4}-\d\d-\d\d\.\n$/);
+  } finally {
+    cache[Symbol.dispose]();
+  }
+});
+
 Deno.test("cron: its call of sendmail, in its environment", async (t) => {
   const header = (from: string) => `From: ${from}\nTo: a@x.example,b@x.example\nSubject: Cron <root@vm> true\n\n`;
   const call = 'exec "$SHIM" -FCronDaemon -i -B8BITMIME -oem a@x.example,b@x.example';

@@ -73,12 +73,15 @@ msmtp("msmtp behind the outbox: offline and 4xx are kept, and sent once later", 
   assert.deepEqual(home.names("queue"), []);
 });
 
-systemd("systemd accepts the units of contrib/outbox", async () => {
+systemd("systemd accepts the units of contrib/outbox and contrib/report", async () => {
   const folder = Deno.makeTempDirSync({ prefix: "countersign-units-" });
   try {
-    const units = ["countersign-outbox.service", "countersign-outbox.timer", "countersign-outbox.path"];
+    const units = [
+      ...["countersign-outbox.service", "countersign-outbox.timer", "countersign-outbox.path"],
+      ...["countersign-report.service", "countersign-report.timer"],
+    ];
     for (const name of units) {
-      const text = Deno.readTextFileSync(`${ROOT}/contrib/outbox/${name}`);
+      const text = Deno.readTextFileSync(`${ROOT}/contrib/${/-(\w+)\./.exec(name)![1]}/${name}`);
       Deno.writeTextFileSync(`${folder}/${name}`, text.replace("/usr/local/bin/countersign", "/bin/true"));
     }
     for (const name of units) {
