@@ -24,9 +24,9 @@ Prints the lines of the log that match all options. With --id or --since it also
 and so on.
 
   --direction in|out  Only incoming or only outgoing messages
-  --result WORD       Only this result; may be repeated. Outgoing mail: sent, failed, queued, reported, undelivered,
-                      notice; of serve and filters: passed, signed, refused, deferred, reloaded, kept. Incoming mail:
-                      genuine, known, late, unsolicited, suspect, forged, unsure, unjudged, challenge, other
+  --result WORD       Only this result; may be repeated. One of: sent, failed, queued, reported, undelivered, notice,
+                      passed, signed, refused, deferred, reloaded, kept, genuine, known, late, unsolicited, suspect,
+                      forged, unsure, unjudged, challenge, other
   --id MESSAGE-ID     Only lines about the message with this Message-ID: when it was sent, and its bounces
   --since DATE        Only lines from this day on (UTC), such as 2026-11-20
   --follow            Keep printing new lines until interrupted
