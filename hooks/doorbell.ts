@@ -90,7 +90,16 @@ async function handle(options: DoorbellOptions, input: Input): Promise<{ result:
       ...(options.address !== undefined && { given: parseAddress(options.address) }),
     });
     const id = await idOf(received, input);
-    const result = await actOn(decision, { options, input, id, state, settings, acts, record });
+    const result = await actOn(decision, {
+      options,
+      input,
+      id,
+      sender: received.sender,
+      state,
+      settings,
+      acts,
+      record,
+    });
     record(decision, result.outcome, result.reason);
     await state.expireDaily(({ held, addresses }) => {
       if (held + addresses > 0) {

@@ -3,7 +3,7 @@ import { canonical, formatAddress } from "../lib/address.ts";
 import { dayOf } from "../lib/date.ts";
 import type { Header } from "../lib/message.ts";
 import type { Settings } from "../lib/settings/parse.ts";
-import type { Received } from "../incoming/delivery.ts";
+import { addressIn, isUnreadable, type Received } from "../incoming/delivery.ts";
 import { confirmAddress, makeCookie, printCookie } from "../incoming/doorbell/cookie.ts";
 import { decide, type Decision, type DoorbellContext, type Facts, type State } from "../incoming/doorbell/decide.ts";
 import { onlyAuthor } from "../incoming/doorbell/who.ts";
@@ -38,6 +38,7 @@ export interface ActContext {
   readonly input: Input;
   /** The ID of this message. */
   readonly id: string;
+  readonly sender: Received["sender"];
   readonly state: DoorbellFiles;
   readonly settings: Settings;
   /** Whether a program runs, or the doorbell delivers. */
@@ -64,7 +65,8 @@ export function decideOn(
 export async function actOn(decision: Decision, context: ActContext): Promise<DoorbellResult> {
   const { state, reason } = decision;
   if (state === "new") return await holdAndAsk(decision, context);
-  if (state !== "known" || (decision.confirms && decision.releases === undefined)) {
+  if (state === "mismatch" || state === "expired") return await holdOnly(decision, context);
+  if (state === "denied" || (decision.confirms && decision.releases === undefined)) {
     return { state, outcome: "delivered", reason };
   }
   return decision.confirms ? await confirmed(decision, context) : await remembered(decision, context);
@@ -88,6 +90,14 @@ async function holdAndAsk(decision: Decision, context: ActContext): Promise<Door
   };
 }
 
+/** Holds a message that confirms nothing, where nothing else has it: it may be a person's answer to the challenge. */
+async function holdOnly(decision: Decision, context: ActContext): Promise<DoorbellResult> {
+  const { state, reason } = decision;
+  if (!context.acts && context.options.caller !== "qmail") return { state, outcome: "delivered", reason };
+  const held = await keep(decision, context, "never", abortOnSignal());
+  return { state, outcome: "delivered", reason: held.reason, consumed: held.consumed };
+}
+
 /** Sends the challenges that are due. The request is held already, so that an error only delays its challenge. */
 async function challenge({ state, settings, id, record }: ActContext, abort: AbortSignal): Promise<void> {
   const failed = (about: string, error: unknown) =>
@@ -106,7 +116,7 @@ async function challenge({ state, settings, id, record }: ActContext, abort: Abo
 /** Holds the message, unless it is already here. `outcome` is set if nothing remains to be done. */
 async function keep(
   decision: Decision,
-  { options, input, id, state, record: report, acts }: ActContext,
+  { options, input, id, state, sender, record: report, acts }: ActContext,
   challenged: Challenged,
   abort: AbortSignal,
 ): Promise<{ reason: string; consumed: boolean; outcome?: "delivered" }> {
@@ -115,7 +125,7 @@ async function keep(
   }
   const author = onlyAuthor(input.head.header);
   const record: HeldRecord = {
-    address: decision.address === undefined ? UNKNOWN : canonical(decision.address),
+    address: addressFor(decision, sender),
     ...(author !== undefined && { author: canonical(author) }),
     expires: dayOf(state.now) + state.service.lifetime,
     program: options.program,
@@ -141,6 +151,12 @@ async function keep(
 
 /** Stands for the address of a message that nobody can be asked about. */
 const UNKNOWN = "unknown@unknown.invalid";
+
+/** Returns the address under which a message is held, which also decides what is evicted. */
+function addressFor({ address }: Decision, sender: Received["sender"]): string {
+  const found = address ?? (sender === null || sender === undefined ? undefined : addressIn(sender));
+  return found === undefined || isUnreadable(canonical(found)) ? UNKNOWN : canonical(found);
+}
 
 /** Returns the message as it was received: what was read of it, and the rest. */
 async function* original({ prefix, head, body }: Input): AsyncGenerator<Uint8Array> {

@@ -17,8 +17,8 @@ export type Asked = { readonly address: Address; readonly not?: string } | {
   readonly not: string;
 };
 
-/** Maximum length of a From field that is parsed. */
-const MAX_FROM_LENGTH = 2000;
+/** Maximum length of a From field that is parsed, and of an envelope sender. */
+const [MAX_FROM_LENGTH, MAX_ADDRESS_LENGTH] = [2000, 320];
 
 /** Returns the only address in the only From field; undefined when there is none or more than one. */
 export function onlyAuthor(header: Header): Address | undefined {
@@ -44,7 +44,9 @@ export function whomToAsk(
   given?: Address,
 ): Asked {
   const { sender } = envelope;
-  const envelopeSender = typeof sender === "string" && !isUnreadable(sender) ? addressIn(sender) : undefined;
+  // Longer than any address (RFC 5321 section 4.5.3.1). It would be hashed.
+  const readable = typeof sender === "string" && sender.length <= MAX_ADDRESS_LENGTH && !isUnreadable(sender);
+  const envelopeSender = readable ? addressIn(sender) : undefined;
   const author = onlyAuthor(header);
   const { trust_results } = service;
   const results = resultsOf(header, trust_results);

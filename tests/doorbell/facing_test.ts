@@ -44,5 +44,5 @@ Deno.test("a challenge is not answered by the hook that answers challenges, and 
   // What the hook would send has Auto-Submitted.
   const to = replyTo(challenge.mail);
   await ring(home, greg, to, reply(to, greg, "Auto-Submitted: auto-replied\n"));
-  assert.deepEqual([runs(home), heldCount(home)], [[], 1]);
+  assert.deepEqual([runs(home), heldCount(home), home.mails("out").length], [[], 2, 1], "both are held");
 });

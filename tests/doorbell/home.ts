@@ -66,3 +66,7 @@ export const LOG = ".local/state/countersign/log";
 /** Runs `countersign doorbell`. */
 export const manage = (home: Home, ...args: string[]) =>
   home.run([Deno.execPath(), "run", "-q", "-A", `${ROOT}/main.ts`, "countersign", "doorbell", ...args]);
+
+/** The held messages, behind the field that describes them. */
+export const heldTexts = (home: Home): string[] =>
+  filesIn(home, "held/new").map((name) => home.read(`.local/state/countersign/doorbell/svc/held/new/${name}`));

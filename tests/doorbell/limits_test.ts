@@ -184,6 +184,10 @@ Deno.test("addresses are remembered until their day, and what has expired is rem
   assert.equal(state.standing(parseAddress("ANN@friend.example")), "remembered");
   const DAY = 24 * HOUR;
   assert.equal(at(temp, DAY).standing(ann), "remembered");
+  // The original took the address for a pattern.
+  state.setStanding(parseAddress(".*@friend.example"), "remembered", today + 1);
+  assert.equal(state.standing(parseAddress("joe@friend.example")), undefined);
+  assert.ok(state.forget(parseAddress(".*@friend.example")));
   assert.equal(at(temp, 2 * DAY).standing(ann), undefined);
   assert.deepEqual(at(temp, 2 * DAY).expire(), { held: 0, addresses: 1 });
   assert.deepEqual(at(temp, 7 * DAY).expire(), { held: 0, addresses: 0 });
