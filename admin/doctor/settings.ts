@@ -104,13 +104,15 @@ export function checkKeys({ file, text }: TextFile, address: string, now: Date):
   const line = ({ id }: Key) => lineOf(text, new RegExp(`^${id}[ \\t]`));
   const fix = `countersign keys new --address ${address}`;
   const today = dayOf(now);
+  const signs = signingKey(keys, now);
   for (const key of keys) {
-    if (key.created - today > 1) {
+    // Beside a key that signs it was created in advance, so that all hosts have it in time (keys new --signs-from).
+    if (key.created - today > 1 && signs === undefined) {
       add(
         "key-future",
         `Key ${key.id} of ${address} is dated in the future`,
         line(key),
-        "It neither signs nor verifies; if no other key verifies, bounces stay queued.",
+        "It neither signs nor verifies, and no other key signs; if no other key verifies, bounces stay queued.",
         `${fix}, or correct the date in the line, or set the clock`,
       );
     }
@@ -124,7 +126,6 @@ export function checkKeys({ file, text }: TextFile, address: string, now: Date):
       );
     }
   }
-  const signs = signingKey(keys, now);
   const old = keys.find((key) => today - key.created >= KEY_SIGNING_DAYS);
   if (signs === undefined && old !== undefined) {
     const judged = noValidKey(keys, now) === "expired" ? ", and its bounces are delivered unchecked" : "";

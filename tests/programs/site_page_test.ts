@@ -1,23 +1,74 @@
-/** docs/site.md: new keys sign from their day on, and the log can be rotated. */
+/** docs/site.md in its order, on a site with contrib/postfix/milter: keys, the log, monitoring and an upgrade. */
 import assert from "node:assert/strict";
-import { COUNTERSIGN } from "../admin/run.ts";
 import { Page } from "../page.ts";
-import { Home } from "../rig.ts";
+import { Home, qsbmf } from "../rig.ts";
 import { need } from "./need.ts";
+import { needPostfix, smtp, until } from "./postfix.ts";
+import { installOnce, MilterHost } from "./postfix_milter.ts";
+import { GREG, LIE, srs } from "./site.ts";
 
 const page = new Page("docs/site.md");
+const testWithPostfix = await needPostfix();
 
-Deno.test("docs/site.md: the new key signs from its day on", async () => {
-  using home = new Home();
-  const [first] = page.block(/--signs-from/).split("\n");
-  const config = `${home.path}/.config/countersign/config.toml`;
-  const day = new Date(Date.now() + 5 * 86_400_000).toISOString().slice(0, 10);
-  const line = first!.replace(/^countersign/, COUNTERSIGN.map((word) => `'${word}'`).join(" "))
-    .replace("/etc/countersign/config.toml", config).replace(/\d{4}-\d\d-\d\d/, day);
-  const made = await home.run(["/bin/sh", "-e"], line);
-  assert.deepEqual([made.code, made.stderr], [0, ""]);
-  const listed = await home.run([...COUNTERSIGN, "keys", "list", "--config", config]);
-  assert.match(listed.stdout, new RegExp(day));
+testWithPostfix("docs/site.md: a new key, what to monitor, and an upgrade", async (t) => {
+  const installed = await installOnce();
+  await using host = await MilterHost.start(installed);
+  const { engine } = host;
+  const PATH = `${installed.home.path}/prefix/bin:/usr/sbin:/usr/bin:/bin`;
+  /** Runs a line of the page as root. */
+  const run = (line: string) => {
+    const argv = ["/bin/sh", "-ec", line.replaceAll("/etc/countersign/config.toml", engine.config)];
+    return host.home.run(host.postfix.onMachine(argv), "", { PATH });
+  };
+  const shell = async (line: string): Promise<string> => {
+    const ran = await run(line);
+    assert.deepEqual([ran.code, ran.stderr], [0, ""], `${line}\n${ran.stdout}\n${host.trouble()}`);
+    return ran.stdout;
+  };
+  const plain = `${GREG}@example.org`;
+  const doctor = page.code("## Monitoring -");
+  const spam = () => host.site.mails(GREG, "Maildir/.Spam");
+
+  await t.step("the new key signs from its day on, and serve can still read the file", async () => {
+    const [create] = page.block(/--signs-from/).split("\n");
+    const day = new Date(Date.now() + 5 * 86_400_000).toISOString().slice(0, 10);
+    await shell(create!.replace("greg@example.org", plain).replace(/\d{4}-\d\d-\d\d/, day));
+    const listed = await shell(`countersign keys list --address ${plain} --config /etc/countersign/config.toml`);
+    assert.match(listed, new RegExp(`^ +k2 +${day} +signs from ${day}.*\\n +k1 .* signs; `, "m"));
+    await engine.reload("reloaded");
+    // The key that signs verifies, and an unreadable file would let the forgery pass.
+    assert.match(await smtp(host.postfix.port, "", srs(GREG), qsbmf(plain, LIE)), /^250 /);
+    await until("the genuine bounce", () => host.inbox().length === 1, host.trouble);
+    assert.match(await smtp(host.postfix.port, "", plain, qsbmf(plain, LIE)), /^550-5\.7\.1 /);
+  });
+
+  await t.step("monitoring: doctor and the log", async () => {
+    const { findings } = JSON.parse(await shell(doctor));
+    assert.deepEqual(findings, []);
+    const log = page.code("It opens a session on each socket, as a mail server does. -");
+    assert.equal(await shell(log), "");
+    const forged = await shell(log.replace(/--result \w+/, page.code("could not be sent, and")));
+    // doctor tests the sockets with wrong addresses.
+    assert.equal(forged.match(/ sender=<> result=forged check=forged outcome=refused /g)?.length, 1, forged);
+  });
+
+  await t.step("while serve is down: the hook files, submission is deferred, and doctor exits with 1", async () => {
+    await engine.stop();
+    assert.match(await smtp(host.postfix.port, "", plain, qsbmf(plain, LIE)), /^250 /);
+    await until("the filed forgery", () => spam().length === 1, host.trouble);
+    assert.match(await host.submit(GREG, plain, `From: ${plain}\nSubject: Hi\n\nHi.\n`), /^4\d\d /);
+    const { code, stdout } = await run(doctor);
+    assert.equal(code, 1);
+    assert.notEqual(JSON.parse(stdout).findings.length, 0);
+  });
+
+  await t.step("upgrade: the sandbox file, a restart, and doctor", async () => {
+    await shell(page.code("is finished by the version that started it. 2."));
+    await engine.start();
+    const printed = await shell(page.code("and submission is deferred. 4."));
+    assert.match(printed, /^No problems found\.$/m);
+    assert.match(await smtp(host.postfix.port, "", plain, qsbmf(plain, LIE)), /^550-5\.7\.1 /);
+  });
 });
 
 const test = await need("logrotate");
