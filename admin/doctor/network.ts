@@ -4,7 +4,9 @@ import { canonicalAddress } from "../../lib/settings/identity.ts";
 import { installedPrograms } from "../programs.ts";
 import { selectIdentity } from "../option_values.ts";
 import { checkDns } from "./dns.ts";
-import type { Resolver } from "./resolver.ts";
+import { checkRelayedMx } from "./backscatter.ts";
+import { machineQueries } from "./postfix_asked.ts";
+import { NoAnswer, type Resolver } from "./resolver.ts";
 import { isFile } from "./filesystem.ts";
 import { onPath, run, withNetwork } from "./programs.ts";
 import { checkLoop } from "./loop.ts";
@@ -31,6 +33,14 @@ export async function askDns(
   const found = await checkDns(settings, where, options.values("host"), dns);
   findings.push(...found.findings);
   notes.push(...found.notes);
+  const queries = options.value("postconf") === undefined ? await machineQueries() : undefined;
+  if (queries === undefined || typeof queries === "string") return; // the check of Postfix reports it
+  try {
+    findings.push(...await checkRelayedMx(queries, options.values("host"), dns));
+  } catch (error) {
+    if (!(error instanceof NoAnswer)) throw error;
+    notes.push(`DNS does not answer for a domain in relay_domains: ${error.message}`);
+  }
 }
 
 /** Sends the test messages. This is the last check, because it is slow and the other findings may explain a failure. */

@@ -4,6 +4,7 @@ import { canonicalAddress } from "../../lib/settings/identity.ts";
 import { type DoctorContext, readableIdentities } from "./context.ts";
 import { isFile } from "./filesystem.ts";
 import type { Finding } from "./finding.ts";
+import { checkBackscatter, isPublic } from "./backscatter.ts";
 import { checkBounces } from "./postfix_bounces.ts";
 import { MESSAGE, PostfixQueries } from "./postfix_queries.ts";
 import { checkSenders } from "./postfix_senders.ts";
@@ -37,11 +38,8 @@ export async function askPostfix(
   settings: Settings,
   folder: string,
 ): Promise<void> {
-  const programs = postfixPrograms();
-  if (programs === undefined) return;
-  const ask = (argv: readonly string[], input?: string) =>
-    run([`${programs}/${argv[0]}`, ...argv.slice(1)], input, { LC_ALL: "C" });
-  const queries = await PostfixQueries.of(folder, ask);
+  const queries = await machineQueries(folder);
+  if (queries === undefined) return;
   if (typeof queries === "string") return void findings.push(unreadableConfiguration(folder, queries));
   const identities = (readableIdentities(settings) ?? []).flatMap((identity) => {
     const [bounce] = testBounces(identity, settings, now);
@@ -52,4 +50,15 @@ export async function askPostfix(
   const sends = via === "command" && ["postfix", "sendmail"].includes(preset) || serve.socket_folder !== "";
   if (sends) findings.push(...await checkSenders(queries, identities));
   findings.push(...await checkBounces({ queries, identities }));
+  if (isPublic(queries)) findings.push(...await checkBackscatter(queries));
+}
+
+/** Returns the Postfix of this machine, or its error message. @param folder the folder with main.cf, if it is known */
+export async function machineQueries(folder?: string): Promise<PostfixQueries | string | undefined> {
+  const programs = postfixPrograms();
+  if (programs === undefined) return undefined;
+  const ask = (argv: readonly string[], input?: string) =>
+    run([`${programs}/${argv[0]}`, ...argv.slice(1)], input, { LC_ALL: "C" });
+  const place = folder ?? (await ask(["postconf", "-h", "config_directory"])).out.trim();
+  return place === "" ? undefined : await PostfixQueries.of(place, ask);
 }

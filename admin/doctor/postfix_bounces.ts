@@ -129,7 +129,7 @@ export async function classOf(domain: string, queries: PostfixQueries): Promise<
 }
 
 /** Returns the transport of an address, by transport(5): the address, the domain, its parents, and `*`. */
-async function transportOf(
+export async function transportOf(
   address: string,
   kind: AddressClass | undefined,
   queries: PostfixQueries,
@@ -164,4 +164,4 @@ const acceptedWords = (queries: PostfixQueries): string[] =>
 export const domainOf = (address: string): string => address.slice(address.lastIndexOf("@") + 1).toLowerCase();
 
 /** Returns whether an entry of master.cf runs the hook with pipe(8). */
-const runsHook = (entry: string): boolean => entry.split(/\s+/)[7] === "pipe" && hookCall(entry) !== undefined;
+export const runsHook = (entry: string): boolean => entry.split(/\s+/)[7] === "pipe" && hookCall(entry) !== undefined;

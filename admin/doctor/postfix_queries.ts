@@ -67,7 +67,7 @@ export class PostfixQueries {
   async find(name: string, keys: readonly string[]): Promise<string | undefined> {
     const tables = this.words(name).filter((word) => word.includes(":"));
     for (const [nth, key] of keys.entries()) {
-      for (const table of tables) {
+      for (const table of key === "" ? [] : tables) {
         if (nth > 0 && PATTERNS.test(table)) continue;
         const found = await this.ask(name, table, key);
         if (found !== undefined) return found;

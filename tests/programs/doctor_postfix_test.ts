@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { checkBounces } from "../../admin/doctor/postfix_bounces.ts";
 import { PostfixQueries } from "../../admin/doctor/postfix_queries.ts";
 import { checkSenders } from "../../admin/doctor/postfix_senders.ts";
+import { checkBackscatter, checkRelayedMx, isPublic } from "../../admin/doctor/backscatter.ts";
 import { run } from "../../admin/doctor/programs.ts";
 import type { Finding } from "../../admin/doctor/finding.ts";
 import { assertComplete } from "../admin/findings.ts";
@@ -31,11 +32,11 @@ async function ask(folder: string): Promise<PostfixQueries> {
   return queries;
 }
 
-/** What Postfix replies to a bounce to the signed address. */
-async function replyTo(port: number): Promise<string> {
+/** What Postfix replies to a bounce, by default to the signed address. */
+async function replyTo(port: number, to = IDENTITY.signed): Promise<string> {
   using client = await Client.open(port);
   await client.say("MAIL FROM:<>");
-  return await client.say(`RCPT TO:<${IDENTITY.signed}>`);
+  return await client.say(`RCPT TO:<${to}>`);
 }
 
 /** [what is wrong, main.cf, master.cf, the reply of Postfix, the findings] */
@@ -102,6 +103,11 @@ test("bounces that Postfix refuses, or passes to another service than the hook",
   await using postfix = await Postfix.start({ master: "relay unix - - n - - smtp" });
   const files = ["main.cf", "master.cf"].map((name) => `${postfix.config}/${name}`) as [string, string];
   const [main, master] = files.map((file) => Deno.readTextFileSync(file)) as [string, string];
+  await t.step("an unknown user is accepted while local_recipient_maps is empty", async () => {
+    const host = (await ask(postfix.config)).value("myhostname");
+    assert.match(await replyTo(postfix.port, `nobody-here@${host}`), /^250 /);
+    expect(await checkBackscatter(await ask(postfix.config)), { "backscatter-local": /./ });
+  });
   for (const [name, moreMain, moreMaster, reply, ids] of BOUNCES) {
     await t.step(name, async () => {
       Deno.writeTextFileSync(files[0], `${main.replace(/^local_recipient_maps.*\n/m, "")}${MAIN}${moreMain}`);
@@ -171,6 +177,63 @@ test("tables that Postfix queries with the sender", async () => {
     expect(found, ids);
     assert.ok(!JSON.stringify(found).includes("secret"), "passwords are not shown");
   }
+});
+
+/** [main.cf, the findings] */
+const BACKSCATTER: [string, Record<string, RegExp>][] = [
+  [OWN + PIPE, {}],
+  [`${OWN}local_recipient_maps =\n`, { "backscatter-local": /local_recipient_maps is empty/ }],
+  [`${OWN}local_recipient_maps =\nluser_relay = greg\n`, {}],
+  ["virtual_mailbox_domains = example.net\n", { "backscatter-virtual": /virtual_mailbox_maps is empty/ }],
+  [`${PIPE}relay_domains = srs.example.org, loyalty.org, inline:{ example.net=x }\n`, {
+    "backscatter-relay": /in loyalty\.org, example\.net: relay_recipient_maps is empty$/,
+  }],
+  ["relay_domains = loyalty.org\nsmtpd_recipient_restrictions = reject_unverified_recipient\n", {}],
+  ["relay_domains = loyalty.org\nrelay_recipient_maps = inline:{ seth@loyalty.org=x }\n", {}],
+  [`${OWN}virtual_alias_domains = example.net\nvirtual_alias_maps = inline:{ { @example.net = @example.org } }\n`, {
+    "backscatter-catch-all": /passes all addresses of example\.net to @example\.org$/,
+  }],
+  [`${OWN}virtual_alias_maps = inline:{ { @example.org = greg@elsewhere.example } }\n`, {
+    "backscatter-catch-all": /to greg@elsewhere\.example$/,
+  }],
+  [`${OWN}virtual_alias_maps = inline:{ { @example.org = greg@example.org } }\n`, {}],
+];
+
+test("a host that accepts what it cannot deliver", async () => {
+  using home = new Home();
+  home.write("master.cf", Deno.readTextFileSync("/etc/postfix/master.cf") + MASTER);
+  for (const [lines, ids] of BACKSCATTER) {
+    home.write("main.cf", `compatibility_level = 3.6\n${MAIN}mydestination =\n${lines}`);
+    const queries = await ask(home.path);
+    assert.ok(isPublic(queries));
+    expect(await checkBackscatter(queries), ids);
+  }
+  home.write("main.cf", "compatibility_level = 3.6\ninet_interfaces = loopback-only\n");
+  assert.ok(!isPublic(await ask(home.path)));
+});
+
+test("a host that relays for a domain whose MX no longer names it", async () => {
+  using home = new Home();
+  home.write("master.cf", Deno.readTextFileSync("/etc/postfix/master.cf"));
+  home.write("main.cf", `compatibility_level = 3.6\n${MAIN}${OWN}relay_domains = loyalty.org, still.example\n`);
+  const exchanges: Record<string, string[]> = {
+    "loyalty.org": ["loyalty.org", "mx.movealong.org"],
+    "still.example": ["mx.still.example", "MAIL.example.org"],
+  };
+  const hosts: Record<string, string[]> = { "loyalty.org": ["198.51.100.1"], "mail.example.org": ["192.0.2.9"] };
+  const dns = {
+    mx: (name: string) => Promise.resolve(exchanges[name] ?? []),
+    address: (name: string) => Promise.resolve(hosts[name] ?? []),
+  };
+  const queries = await ask(home.path);
+  expect(await checkRelayedMx(queries, [], dns), {
+    "backscatter-mx": /for loyalty\.org, whose MX no longer names this host but loyalty\.org, mx\.movealong\.org$/,
+  });
+  assert.deepEqual(
+    await checkRelayedMx(queries, ["198.51.100.1"], dns),
+    [],
+    "--host names another address of this host",
+  );
 });
 
 test("doctor itself asks the Postfix of the machine", async () => {
