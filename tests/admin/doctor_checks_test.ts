@@ -390,8 +390,8 @@ table(
   [`k1 2026-11-20 ${LONG}\nk2 2027-01-01 ${LONG}2\n`],
   [
     `k1 2026-11-20 short\n#\nk2 2027-01-01 ${LONG}\n`,
-    "1 The secret",
     "3 Key k2 of a@example.org is dated in the future",
+    "1 The secret of key k1 of a@example.org has only 5 bytes",
   ],
   [`#\nk1 2027-01-01 ${LONG}\n`, "2 Key k1 of a@example.org is dated in the future"],
   [`#\nk1 2023-01-01 ${LONG}\n`, "2 All keys of a@example.org are too old to sign"],
