@@ -19,9 +19,12 @@ import { replayMessage } from "./audit/replay.ts";
 import { auditText } from "./audit/report.ts";
 import { sentId } from "./audit/sent_id.ts";
 import { audited, type Bounces, type Judged, Tally } from "./audit/tally.ts";
+import { dayOf, printDay } from "../lib/date.ts";
+import { isThere } from "./files.ts";
 import { json, say } from "./terminal.ts";
 
-const HELP = `Usage: countersign audit MAILBOX... [--sent MAILBOX] [--address ADDRESS] [--json] [--html FILE]
+const HELP =
+  `Usage: countersign audit MAILBOX... [--sent MAILBOX] [--address ADDRESS] [--json] [--html FILE [--overwrite]]
 Replays your archive: reads mailboxes (maildirs, mbox files, folders of .eml files, and everything below them) and
 reports the verdict that each message would have got, with the number of bounces in each month. Only headers are read,
 and the beginning and the end of bounces. Nothing is changed. Ctrl-C prints the results so far.
@@ -32,6 +35,7 @@ and the beginning and the end of bounces. Nothing is changed. Ctrl-C prints the 
   --address ADDRESS  Your address; may be repeated. Settings are not read, so that you can run audit before init
   --json             Print all counts and the speed as JSON, as documented in countersign(1)
   --html FILE        Also write a page with a chart and tables
+  --overwrite        Replace an existing page
   --config FILE      Settings file. Default: ~/.config/countersign/config.toml
 
 genuine      proved to answer mail of yours      suspect      a forged bounce that would only be marked
@@ -56,14 +60,15 @@ const YIELD_MS = 50;
 
 /** Runs the command. @returns the exit status */
 export function audit(name: string, args: readonly string[]): Promise<number> {
-  const takes = { values: ["sent", "address", "html", "config"], flags: ["json"] };
+  const takes = { values: ["sent", "address", "html", "config"], flags: ["json", "overwrite"] };
   return runCommand(name, args, { help: HELP, ...takes }, async (options) => {
     const mailboxes = [...options.operands, ...options.rest ?? []];
     if (mailboxes.length === 0) throw new Fail("usage", "No mailbox given", { fix: "countersign audit ~/Maildir" });
     const page = options.value("html");
     // Checked first, so that a long run does not end with an error.
-    if (page !== undefined) checkFolder(page);
-    for (const path of options.values("sent")) checkReadable(path);
+    if (page !== undefined) checkPage(page, options.has("overwrite"));
+    for (const path of options.values("sent")) checkReadable("Sent mail", path);
+    for (const path of mailboxes) checkReadable("Mailbox", path);
     const configuration = load(options);
     // What a shared store remembers is not in the files.
     const inFiles = !asksLookup(configuration.settings);
@@ -74,8 +79,17 @@ export function audit(name: string, args: readonly string[]): Promise<number> {
     const scan = new Scan(configuration, abortOnSignal(), recent);
     for (const path of options.values("sent")) await scan.readSent(path);
     const seconds = await scan.readMail(mailboxes);
+    const { settings, identities } = configuration;
     const result = audited(
       scan.tally,
+      {
+        mailboxes,
+        date: printDay(dayOf(new Date())),
+        refuses: {
+          forged: settings.incoming.forged === "refuse",
+          unsigned: identities.some(({ refuseUnsigned }) => refuseUnsigned === true),
+        },
+      },
       seconds,
       options.values("sent").length === 0 ? null : scan.sent.size,
       scan.stopped,
@@ -83,9 +97,9 @@ export function audit(name: string, args: readonly string[]): Promise<number> {
       counts && !inFiles ? NOT_COUNTED : recent?.notCounted,
     );
     say(options.has("json") ? json(result) : auditText(result));
-    if (page !== undefined) writePage(page, auditPage(result));
-    if (result.messages + result.skipped === 0 && result.unreadable.count > 0) {
-      throw new Fail("io", "No mailbox could be read");
+    if (page !== undefined) writePage(page, auditPage(result), options.has("overwrite"));
+    if (result.messages + result.skipped === 0 && result.unreadable.count + result.compressed.count > 0) {
+      throw new Fail("input", "No mailbox could be read");
     }
   });
 }
@@ -255,30 +269,42 @@ class Pauses {
   }
 }
 
-/** Checks that sent mail can be read, because without it all bounces would count as forged. */
-function checkReadable(path: string): void {
+/** Checks that a path can be read. Without the sent mail, for example, all bounces would count as forged. */
+function checkReadable(what: string, path: string): void {
+  let why = "it is neither a file nor a folder";
   try {
-    Deno.statSync(path);
+    const info = Deno.statSync(path);
+    if (info.isFile) return Deno.openSync(path).close();
+    if (info.isDirectory) return void Deno.readDirSync(path)[Symbol.iterator]().next();
   } catch (error) {
-    throw new Fail("io", `Sent mail cannot be read: ${reason(error)}`, { file: path, cause: error });
+    why = reason(error);
   }
+  throw new Fail("input", `${what} cannot be read: ${why}`, { file: path });
 }
 
-function checkFolder(file: string): void {
+function checkPage(file: string, overwrite: boolean): void {
   const folder = file.includes("/") ? file.slice(0, file.lastIndexOf("/")) || "/" : ".";
   let why = `${quote(folder)} is not a folder`;
   try {
-    if (Deno.statSync(folder).isDirectory) return;
+    if (Deno.statSync(folder).isDirectory) {
+      if (!overwrite && isThere(file)) throw pageExists(file);
+      return;
+    }
   } catch (error) {
+    if (error instanceof Fail) throw error;
     why = reason(error);
   }
   throw new Fail("io", `Page cannot be written: ${why}`, { file });
 }
 
-function writePage(file: string, text: string): void {
+const pageExists = (file: string) =>
+  new Fail("usage", "Page already exists", { file, fix: "add --overwrite to replace it" });
+
+function writePage(file: string, text: string, overwrite: boolean): void {
   try {
-    Deno.writeTextFileSync(file, text);
+    Deno.writeTextFileSync(file, text, { createNew: !overwrite });
   } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) throw pageExists(file);
     throw new Fail("io", `Page cannot be written: ${reason(error)}`, { file, cause: error });
   }
 }

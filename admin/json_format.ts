@@ -211,6 +211,22 @@ export const JSON_FORMATS = {
   ],
   "audit --json": [
     version,
+    { name: "mailboxes", type: "list of strings", help: "The mailboxes, as they were named." },
+    { name: "date", type: "string", help: "The day of the audit, such as 2026-11-20." },
+    {
+      name: "refuses",
+      help: "What the settings refuse.",
+      type: {
+        members: [
+          { name: "forged", type: "boolean", help: "Forged bounces, during the SMTP session (incoming.forged)." },
+          {
+            name: "unsigned",
+            type: "boolean",
+            help: "All mail from the null sender to a plain address (refuse_unsigned).",
+          },
+        ],
+      },
+    },
     { name: "interrupted", type: "boolean", help: "Whether the audit was stopped before the end." },
     { name: "messages", type: "number", help: "Messages that were read." },
     { name: "seconds", type: "number", help: "Duration in seconds." },
@@ -260,7 +276,7 @@ export const JSON_FORMATS = {
     },
     {
       name: "backscatter",
-      help: "The domains that sent most bounces of mail that the user did not send.",
+      help: "The domains that sent bounces of mail that the user did not send, most first.",
       type: {
         each: [
           { name: "domain", type: "string", help: "The domain." },
@@ -300,6 +316,16 @@ export const JSON_FORMATS = {
               ],
             },
           },
+        ],
+      },
+    },
+    {
+      name: "compressed",
+      help: "Compressed files, which are not read.",
+      type: {
+        members: [
+          { name: "count", type: "number", help: "Their number." },
+          { name: "files", type: "list of strings", help: "The first of them." },
         ],
       },
     },

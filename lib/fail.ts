@@ -32,6 +32,7 @@ export type Kind =
   | "tag-expired"
   | "usage"
   | "data"
+  | "input"
   | "refused"
   | "system"
   | "io"

@@ -4,6 +4,7 @@ import { Fail, type Kind } from "./fail.ts";
 const STATUS: Partial<Record<Kind, number>> = {
   usage: 64,
   data: 65,
+  input: 66,
   refused: 69,
   system: 71,
   io: 74,

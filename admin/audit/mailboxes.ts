@@ -29,6 +29,8 @@ export interface Tail {
 export interface ReadProgress {
   /** Reports a file or folder that could not be read, and the error. */
   unreadable(path: string, why: string): void;
+  /** Reports a compressed file, which is not read. */
+  compressed(path: string): void;
   /** Number of files that are not messages. */
   skipped: number;
   /** The work done so far, in the units of `extent`. */
@@ -62,7 +64,7 @@ export function* messagesIn(
 /** Returns the amount of work below these paths: one unit for each file, and one for each window of an mbox. */
 export function extent(paths: readonly string[], skip?: ReadonlySet<string>): number {
   let count = 0;
-  const ignored = { unreadable: () => {}, skipped: 0, done: 0 };
+  const ignored = { unreadable: () => {}, compressed: () => {}, skipped: 0, done: 0 };
   for (const { path, kind } of files(paths, ignored, skip)) {
     count++;
     if (kind === "message") continue;
@@ -151,7 +153,8 @@ class Reader {
     this.#file = file;
     try {
       const size = this.#fill(this.#first, 0);
-      if (kind !== "message" && isFromLine(this.#first, 0, size)) yield* this.#mbox(size);
+      if (isCompressed(this.#first, size)) this.#progress.compressed(path);
+      else if (kind !== "message" && isFromLine(this.#first, 0, size)) yield* this.#mbox(size);
       else if (kind === "unknown") this.#progress.skipped++;
       else if (size > 0) {
         const message = this.#message;
@@ -256,6 +259,15 @@ class Reader {
 
 class Unreadable extends Error {}
 
+/** The first bytes of files of gzip, bzip2, xz and zstd, such as mailboxes of Dovecot and rotated archives. */
+const COMPRESSED = [[0x1f, 0x8b], [0x42, 0x5a, 0x68], [0xfd, 0x37, 0x7a, 0x58, 0x5a], [0x28, 0xb5, 0x2f, 0xfd]];
+
+function isCompressed(bytes: Uint8Array, size: number): boolean {
+  return COMPRESSED.some((magic) => magic.length < size && magic.every((byte, at) => bytes[at] === byte)) &&
+    // A header could begin with BZh.
+    !bytes.subarray(0, Math.min(size, 64)).includes(COLON);
+}
+
 function fillIn(
   message: ArchivedMessage,
   window: Uint8Array,
@@ -271,7 +283,7 @@ function fillIn(
   return message;
 }
 
-const LF = 10, CR = 13, F = 70;
+const LF = 10, CR = 13, F = 70, COLON = 58;
 
 /** Returns the offset of the next message; -1 if it does not begin in the window. */
 function nextMessage(window: Uint8Array, from: number, size: number, ended: boolean): number {

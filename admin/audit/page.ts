@@ -1,7 +1,7 @@
 /** Renders an audit as one XHTML page that loads nothing and runs no script; text from messages is escaped. */
 import { type Result, RESULTS } from "../../incoming/verdict.ts";
 import { backscatterOf, number, resultsOf, sentences } from "./report.ts";
-import type { Audit } from "./tally.ts";
+import type { Audit, Counts } from "./tally.ts";
 
 /** The colours of the chart; the legend and the titles name the results, too. */
 const COLOURS: Record<Result, string> = {
@@ -30,17 +30,33 @@ export function auditPage(audit: Audit): string {
 <meta charset="UTF-8"/>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'"/>
 <meta name="viewport" content="width=device-width"/>
-<title>Audit of mail</title>
+<meta name="color-scheme" content="light dark"/>
+<title>Audit of mail, ${escape(audit.date)}</title>
 <style>
 body { font: 16px/1.5 sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff; }
+@media (prefers-color-scheme: dark) { body { color: #ddd; background: #181a1c; } }
 table { border-collapse: collapse; }
-td, th { padding: 0.2rem 0.8rem; border-bottom: 1px solid #ddd; text-align: right; }
-td:first-child, th:first-child { text-align: left; overflow-wrap: anywhere; }
-svg { max-width: 100%; height: auto; }
+td, th { padding: 0.2rem 0.8rem; border-bottom: 1px solid #8886; text-align: right; }
+td:first-child, th:first-child { text-align: left; }
+dt { float: left; clear: left; width: 7rem; }
+dd { margin-left: 7rem; overflow-wrap: anywhere; }
+.wide { overflow-x: auto; }
+.wide svg { display: block; }
+.legend { list-style: none; padding: 0; }
+.legend li { display: inline-block; margin-right: 1.2rem; }
+.legend span { display: inline-block; width: 0.8rem; height: 0.8rem; margin-right: 0.4rem; }
 </style>
 </head>
 <body>
 <h1>Audit of mail</h1>
+<dl>
+<dt>Mailboxes</dt>
+${audit.mailboxes.map((path) => `<dd>${escape(path)}</dd>`).join("\n")}
+<dt>Mail from</dt>
+<dd>${period(audit)}</dd>
+<dt>Audited on</dt>
+<dd>${escape(audit.date)}</dd>
+</dl>
 ${sentences(audit).map((text) => `<p>${escape(text)}</p>`).join("\n")}
 ${files.length === 0 ? "" : table(["File", "Why"], files.map(({ path, why }) => [path, why]))}
 ${count > files.length ? `<p>and ${number(count - files.length)} more</p>` : ""}
@@ -49,28 +65,43 @@ ${chart(audit)}
 <h2>All mail, by month</h2>
 ${
     table(
-      ["Month", ...results],
+      ["Month", ...results, "all"],
       [
-        ...audit.months.map((one) => [one.month ?? "unknown", ...results.map((result) => number(one[result]))]),
-        ["All", ...results.map((result) => number(audit.results[result]))],
+        ...audit.months.map((one) => row(one.month ?? "unknown", one, results)),
+        row("All", audit.results, results),
       ],
     )
   }
-<h2>Domains that sent most bounces of mail that you did not send</h2>
+<h2>Domains that sent bounces of mail that you did not send</h2>
+${audit.backscatterTruncated ? "<p>There were too many domains to count the rare ones.</p>" : ""}
 ${table(["Domain", "Bounces"], audit.backscatter.map(({ domain, count }) => [domain, number(count)]))}
 </body>
 </html>
 `;
 }
 
-function table(head: readonly string[], body: readonly (readonly string[])[]): string {
-  const row = (cells: readonly string[], name: string) =>
-    `<tr>${cells.map((cell) => `<${name}>${escape(cell)}</${name}>`).join("")}</tr>`;
-  const rows = body.map((cells) => row(cells, "td")).join("\n");
-  return `<table>\n<thead>${row(head, "th")}</thead>\n<tbody>${rows || row(["none"], "td")}</tbody>\n</table>`;
+/** Returns the first and the last month; mail without a date counts for neither. */
+function period({ months }: Audit): string {
+  const known = months.flatMap(({ month }) => month ?? []);
+  return known.length === 0 ? "unknown" : [...new Set([known[0]!, known.at(-1)!])].join(" to ");
 }
 
-/** Draws stacked bars; other mail is omitted, because it would make the rest too small to see. */
+function row(name: string, counts: Counts, results: readonly Result[]): string[] {
+  const all = RESULTS.reduce((sum, result) => sum + counts[result], 0);
+  return [name, ...results.map((result) => number(counts[result])), number(all)];
+}
+
+function table(head: readonly string[], body: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[], name: string) =>
+    `<tr>${cells.map((cell) => `<${name}>${escape(cell)}</${name}>`).join("")}</tr>`;
+  const rows = body.map((cells) => line(cells, "td")).join("\n");
+  const whole = `<thead>${line(head, "th")}</thead>\n<tbody>${rows || line(["none"], "td")}</tbody>`;
+  return `<div class="wide">\n<table>\n${whole}\n</table>\n</div>`;
+}
+
+/**
+ * Draws stacked bars. On a narrow screen the chart is scrolled and not shrunk, so that its labels stay readable. Other mail is omitted, because it would make the rest too small to see.
+ */
 function chart(audit: Audit): string {
   const results = RESULTS.filter((result) => result !== "other" && audit.results[result] > 0);
   const most = Math.max(1, ...audit.months.map((one) => results.reduce((sum, result) => sum + one[result], 0)));
@@ -91,21 +122,18 @@ function chart(audit: Audit): string {
     const label = at % every === 0 ? `<text x="${x.toFixed(1)}" y="${HEIGHT - BOTTOM + 18}">${name}</text>` : "";
     return parts.join("") + label;
   });
-  const legend = results.map((result, at) => {
-    const x = LEFT + at * 130;
-    return `<rect x="${x}" y="2" width="12" height="12" fill="${COLOURS[result]}"/><text x="${
-      x + 18
-    }" y="13">${result}</text>`;
-  });
+  const legend = results.map((result) => `<li><span style="background:${COLOURS[result]}"></span>${result}</li>`);
   const forged = number(backscatterOf(audit.results));
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" font-size="13">
+  const list = legend.length === 0 ? "" : `<ul class="legend">\n${legend.join("\n")}\n</ul>\n`;
+  return `${list}<div class="wide">
+<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${HEIGHT}" role="img" font-size="13" fill="currentColor">
 <title>Mail from the null sender by month; ${forged} bounces of mail that you did not send</title>
 <line x1="${LEFT}" y1="${HEIGHT - BOTTOM}" x2="${WIDTH}" y2="${HEIGHT - BOTTOM}" stroke="#888"/>
 <text x="${LEFT - 8}" y="40" text-anchor="end">${number(most)}</text>
 <text x="${LEFT - 8}" y="${HEIGHT - BOTTOM}" text-anchor="end">0</text>
-${legend.join("\n")}
 ${bars.join("\n")}
-</svg>`;
+</svg>
+</div>`;
 }
 
 const ENTITIES: Record<string, string> = { "<": "&lt;", ">": "&gt;", "&": "&amp;", '"': "&quot;", "'": "&#39;" };

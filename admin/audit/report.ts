@@ -15,7 +15,7 @@ export const backscatterOf = (counts: Counts): number => counts.forged + counts.
 
 /** Returns the results that are not in the tables, as sentences. */
 export function sentences(audit: Audit): string[] {
-  const { bounces, rejectable, unsigned, sent, unreadable, skipped } = audit;
+  const { bounces, rejectable, refuses, unsigned, sent, unreadable, compressed, skipped } = audit;
   const recent = audit.recentlySent && recentSentence(audit.recentlySent);
   const share = (rejectable.share * 100).toFixed(1);
   return [
@@ -30,16 +30,31 @@ export function sentences(audit: Audit): string[] {
       : [`${audit.notCounted}. Bounces of sent mail are known by the mailboxes of --sent alone.`]),
     `${count(bounces.total, "bounce")} to your addresses: ${number(bounces.verified)} verified by a signature, ` +
     `${number(bounces.known)} known by a Message-ID, ${number(bounces.unrecognized)} not recognized.`,
-    `Could be rejected during the SMTP session: ${number(rejectable.count)}, ${share} % of all messages.`,
-    ...(unsigned > 0
+    ...(refuses.forged
+      ? [`The door would refuse ${number(rejectable.count)} during the SMTP session, ${share} % of all messages.`]
+      : []),
+    ...(refuses.unsigned && unsigned > 0
       ? [`identity.refuse_unsigned would reject ${number(unsigned)}: all from the null sender to a plain address.`]
       : []),
     ...(skipped > 0 ? [`${count(skipped, "file")} skipped: not messages, or links.`] : []),
+    ...(compressed.count > 0 ? [`${count(compressed.count, "compressed file")} not read: ${names(compressed)}.`] : []),
     ...(unreadable.count > 0
       ? [`${count(unreadable.count, "file or folder", "files or folders")} could not be read:`]
       : []),
   ];
 }
+
+/** Number of compressed files that are named in the sentence. */
+const MAX_NAMED_FILES = 10;
+
+function names({ count, files }: Audit["compressed"]): string {
+  const shown = files.slice(0, MAX_NAMED_FILES);
+  const more = count > shown.length ? ` and ${number(count - shown.length)} more` : "";
+  return shown.map(plain).join(", ") + more;
+}
+
+/** Number of domains that the text lists; the page has them all. */
+const MAX_LISTED_DOMAINS = 20;
 
 /** Returns the whole report as text. */
 export function auditText(audit: Audit): string {
@@ -61,7 +76,10 @@ export function auditText(audit: Audit): string {
       "Bounces of mail that you did not send",
       audit.months.map((m) => [m.month ?? "unknown", backscatterOf(m)]),
     ),
-    ...section("Domains that sent most of them", audit.backscatter.map(({ domain, count }) => [plain(domain), count])),
+    ...section(
+      "Domains that sent most of them",
+      audit.backscatter.slice(0, MAX_LISTED_DOMAINS).map(({ domain, count }) => [plain(domain), count]),
+    ),
     "",
     ...sentences(audit),
     ...files.map(({ path, why }) => `  ${plain(path)}: ${plain(why)}`),

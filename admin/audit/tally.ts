@@ -50,6 +50,8 @@ export class Tally {
   skipped = 0;
   unreadableCount = 0;
   readonly unreadableFiles: { path: string; why: string }[] = [];
+  compressedCount = 0;
+  readonly compressedFiles: string[] = [];
 
   /** Counts a message. */
   add({ result, month, bounce, domain, rejectable, unsigned }: Judged): void {
@@ -76,6 +78,12 @@ export class Tally {
     if (this.unreadableFiles.length < MAX_LISTED_FILES) this.unreadableFiles.push({ path, why });
   }
 
+  /** Counts a compressed file, and lists the first ones. */
+  compressed(path: string): void {
+    this.compressedCount++;
+    if (this.compressedFiles.length < MAX_LISTED_FILES) this.compressedFiles.push(path);
+  }
+
   #dropRare(): void {
     this.dropped = true;
     const rare = [...this.domains].sort(([, a], [, b]) => a - b).slice(0, MAX_COUNTED_DOMAINS / 2);
@@ -87,8 +95,18 @@ function noCounts(): Counts {
   return Object.fromEntries(RESULTS.map((result) => [result, 0])) as Counts;
 }
 
+/** What was audited, and with which settings. */
+export interface Audited {
+  /** The mailboxes, as they were named. */
+  readonly mailboxes: readonly string[];
+  /** The day of the audit. */
+  readonly date: string;
+  /** Whether the settings refuse forged bounces (`incoming.forged`), and all mail to a plain address from the null sender. */
+  readonly refuses: { readonly forged: boolean; readonly unsigned: boolean };
+}
+
 /** The result of an audit, ready to be printed. */
-export interface Audit {
+export interface Audit extends Audited {
   readonly interrupted: boolean;
   readonly messages: number;
   readonly seconds: number;
@@ -104,6 +122,7 @@ export interface Audit {
   readonly recentlySent?: RecentlySent;
   /** Why they could not be counted. */
   readonly notCounted?: string;
+  /** All domains that sent bounces of mail that the user did not send, most first. */
   readonly backscatter: readonly { readonly domain: string; readonly count: number }[];
   readonly backscatterTruncated: boolean;
   /** Messages that could be rejected during the SMTP session. */
@@ -114,16 +133,16 @@ export interface Audit {
     readonly count: number;
     readonly files: readonly { readonly path: string; readonly why: string }[];
   };
+  /** Compressed files, which are not read. */
+  readonly compressed: { readonly count: number; readonly files: readonly string[] };
   /** Files that are not messages, and links. */
   readonly skipped: number;
 }
 
-/** Number of domains that are listed. */
-const MAX_LISTED_DOMAINS = 20;
-
 /** Returns the result of an audit. */
 export function audited(
   tally: Tally,
+  about: Audited,
   seconds: number,
   sent: number | null,
   interrupted: boolean,
@@ -134,6 +153,7 @@ export function audited(
   for (const counts of tally.months.values()) for (const result of RESULTS) results[result] += counts[result];
   const { verified, known, unrecognized } = tally.bounces;
   return {
+    ...about,
     interrupted,
     messages: tally.messages,
     seconds: Math.round(seconds * 1000) / 1000,
@@ -148,7 +168,7 @@ export function audited(
     ...(recentlySent === undefined ? {} : { recentlySent }),
     ...(notCounted === undefined ? {} : { notCounted }),
     backscatter: [...tally.domains].map(([domain, count]) => ({ domain, count }))
-      .sort((a, b) => b.count - a.count || (a.domain < b.domain ? -1 : 1)).slice(0, MAX_LISTED_DOMAINS),
+      .sort((a, b) => b.count - a.count || (a.domain < b.domain ? -1 : 1)),
     backscatterTruncated: tally.dropped,
     rejectable: {
       count: tally.rejectable,
@@ -156,6 +176,7 @@ export function audited(
     },
     unsigned: tally.unsigned,
     unreadable: { count: tally.unreadableCount, files: tally.unreadableFiles },
+    compressed: { count: tally.compressedCount, files: tally.compressedFiles },
     skipped: tally.skipped,
   };
 }

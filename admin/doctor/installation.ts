@@ -176,7 +176,8 @@ function countSentMail({ options, now, findings, notes }: DoctorContext, setting
   const recent = new RecentCount(settings, identities, now);
   for (const mailbox of mailboxes) {
     const unreadable = (path: string, why: string) => void notes.push(`${path} is not counted: ${why}`);
-    recent.addMailbox(mailbox, { unreadable, skipped: 0, done: 0 });
+    const compressed = (path: string) => unreadable(path, "it is compressed");
+    recent.addMailbox(mailbox, { unreadable, compressed, skipped: 0, done: 0 });
   }
   if (recent.notCounted !== undefined) return void notes.push(recent.notCounted);
   const sentence = recentSentence(recent.counts);

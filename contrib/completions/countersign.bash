@@ -56,7 +56,7 @@ _countersign() {
       words="--sender --recipient --as --at --out --json --redact --config --help" ;;
     audit)
       compopt -o default
-      words="--sent --address --json --html --config --help" ;;
+      words="--sent --address --json --html --overwrite --config --help" ;;
     verify)
       words="--now --config --help" ;;
     sign)

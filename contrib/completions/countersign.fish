@@ -106,6 +106,7 @@ complete -c countersign -n 'contains -- audit (commandline -opc)[2]' -l sent -r 
 complete -c countersign -n 'contains -- audit (commandline -opc)[2]' -l address -x -d 'Your address'
 complete -c countersign -n 'contains -- audit (commandline -opc)[2]' -l json -d 'Print all counts and the speed as JSON, as documented in countersign(1)'
 complete -c countersign -n 'contains -- audit (commandline -opc)[2]' -l html -r -F -d 'Also write a page with a chart and tables'
+complete -c countersign -n 'contains -- audit (commandline -opc)[2]' -l overwrite -d 'Replace an existing page'
 complete -c countersign -n 'contains -- audit (commandline -opc)[2]' -l config -r -F -d 'Settings file'
 complete -c countersign -n 'contains -- audit (commandline -opc)[2]' -l help -d 'Print the usage'
 complete -c countersign -n 'contains -- verify (commandline -opc)[2]' -f

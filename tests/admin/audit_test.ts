@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { Hashes } from "../../admin/audit/hashes.ts";
 import { conforms } from "./json.ts";
+import { messagesIn } from "../../admin/audit/mailboxes.ts";
 import { auditPage } from "../../admin/audit/page.ts";
 import { auditText, number } from "../../admin/audit/report.ts";
 import { type Audit, audited, Tally } from "../../admin/audit/tally.ts";
@@ -271,36 +272,76 @@ Deno.test("an mbox with the window ending at every offset", async () => {
   assert.deepEqual(found(await run(home, "box")), { forged: files, other: files });
 });
 
-Deno.test("unreadable files are reported and do not stop the audit; links and pipes are not followed", async () => {
+Deno.test("links and pipes are not followed", async () => {
   using home = new Home();
   home.write("box/1.eml", ordinary(1));
   Deno.symlinkSync("..", `${home.path}/box/circle`);
   Deno.symlinkSync("nowhere", `${home.path}/box/2.eml`);
-  const evil = "\x1b[31m<b>&\n";
-  assert.equal((await home.run(["mkfifo", "pipe", "box/pipe.eml"])).code, 0);
-  const args = ["audit", "box", evil, "pipe", "--html", "page.html"];
-  const ran = await countersign(home, args);
+  assert.equal((await home.run(["mkfifo", "box/pipe.eml"])).code, 0);
+  const ran = await countersign(home, ["audit", "box"]);
   assert.deepEqual([ran.code, ran.stderr], [0, ""]);
-  // deno-lint-ignore no-control-regex
-  assert.doesNotMatch(ran.stdout, /[\x00-\x09\x0b-\x1f\x7f]/);
-  assert.match(ran.stdout, /^2 files or folders could not be read:\n {2}"\\u001b\[31m<b>&\\n": /m);
-  assert.match(ran.stdout, /^ {2}pipe: neither a file nor a folder$/m);
   assert.match(ran.stdout, /^3 files skipped/m);
-  assert.ok(!home.read("page.html").includes("<b>"));
-  const audit = await run(home, "box", evil, "pipe");
-  assert.deepEqual([audit.messages, audit.skipped, audit.unreadable.count], [1, 3, 2]);
-  assert.equal(audit.unreadable.files[0]!.path, evil);
 });
 
-Deno.test("if nothing can be read, the report says so and the exit status is 74", async () => {
+Deno.test("what cannot be read is reported and does not stop the audit", () => {
+  using home = new Home();
+  home.write("1.eml", ordinary(1));
+  const tally = new Tally();
+  const evil = "\x1b[31m<b>&\n";
+  const paths = [`${home.path}/none/${evil}`, "/dev/null", `${home.path}/1.eml`];
+  assert.equal([...messagesIn(paths, tally)].length, 1);
+  const audit = audited(tally, ABOUT, 1, null, false);
+  assert.deepEqual(audit.unreadable.files.map(({ path }) => path), paths.slice(0, 2));
+  const text = auditText(audit);
+  // deno-lint-ignore no-control-regex
+  assert.doesNotMatch(text, /[\x00-\x09\x0b-\x1f\x7f]/);
+  assert.match(text, /^2 files or folders could not be read:\n {2}".*\\u001b\[31m<b>&\\n": /m);
+  assert.match(text, /^ {2}\/dev\/null: neither a file nor a folder$/m);
+  assert.ok(!auditPage(audit).includes("<b>"));
+});
+
+Deno.test("compressed files are named, whatever their names are", async () => {
+  using home = new Home();
+  home.write("box/cur/1", ordinary(1));
+  home.write("box/cur/BZh", "BZh: a field of a message\n\n");
+  home.write("mbox", `From - Fri Nov 20 05:32:58 2026\n${ordinary(2)}`);
+  assert.equal((await home.run(["gzip", "-k", "mbox"])).code, 0);
+  Deno.copyFileSync(`${home.path}/mbox.gz`, `${home.path}/box/cur/2:2,SZ`); // as Dovecot compresses
+  home.write("box/old.xz", new Uint8Array([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0, 0]));
+  const audit = await run(home, "box");
+  assert.deepEqual([audit.messages, audit.skipped], [2, 0]);
+  assert.deepEqual(audit.compressed, { count: 2, files: ["box/old.xz", "box/cur/2:2,SZ"] });
+  const { stdout } = await countersign(home, ["audit", "box"]);
+  assert.match(stdout, /^2 compressed files not read: box\/old\.xz, box\/cur\/2:2,SZ\.$/m);
+  // If that is all, nothing was audited.
+  const alone = await countersign(home, ["audit", "mbox.gz"]);
+  assert.deepEqual([alone.code, alone.stderr], [66, "audit: No mailbox could be read\n"]);
+  assert.match(alone.stdout, /^1 compressed file not read: mbox\.gz\.$/m);
+});
+
+Deno.test("what would be refused is mentioned only if the settings refuse something", () => {
+  const all = { forged: true, unsigned: true };
+  const text = (refuses: typeof all) => auditText({ ...hostile(), unsigned: 3, refuses });
+  assert.doesNotMatch(text({ forged: false, unsigned: false }), /refuse|reject/i);
+  assert.match(text({ ...all, unsigned: false }), /^The door would refuse 28 during the SMTP session, 0\.9 % of/m);
+  assert.match(text({ ...all, forged: false }), /^identity\.refuse_unsigned would reject 3: /m);
+  assert.doesNotMatch(text({ ...all, forged: false }), /The door/);
+});
+
+Deno.test("--html does not replace a file unless --overwrite is given", async () => {
   using home = new Home();
   home.write("box/1.eml", ordinary(1));
-  const rows = [[["none"], 74, "audit: No mailbox could be read\n"], [["none", "box"], 0, ""]] as const;
-  for (const [mailboxes, status, error] of rows) {
-    const ran = await countersign(home, ["audit", ...mailboxes]);
-    assert.deepEqual([ran.code, ran.stderr], [status, error], mailboxes.join(" "));
-    assert.match(ran.stdout, /^1 file or folder could not be read:\n {2}none: /m);
-  }
+  const args = ["audit", "box", "--html", "page.html"];
+  assert.equal((await countersign(home, args)).code, 0);
+  home.write("page.html", "mine");
+  oneLine(
+    await countersign(home, args),
+    64,
+    /^audit: page\.html: Page already exists: add --overwrite to replace it$/m,
+  );
+  assert.equal(home.read("page.html"), "mine");
+  assert.equal((await countersign(home, [...args, "--overwrite"])).code, 0);
+  assert.match(home.read("page.html"), /^<\?xml/);
 });
 
 Deno.test("sent mail within the mailbox is not judged", async () => {
@@ -368,11 +409,14 @@ Deno.test("a set of hashes contains what was added, and nothing else", () => {
 Deno.test("JSON of an audit of one message", async () => {
   using home = new Home();
   home.write("box/1.eml", ordinary(1));
-  const { seconds, rate, ...rest } = await run(home, "box");
+  const { seconds, rate, date, ...rest } = await run(home, "box");
   assert.ok(seconds > 0 && rate > 0, `${seconds} ${rate}`);
+  assert.match(date, /^\d{4}-\d\d-\d\d$/);
   const results = Object.fromEntries(RESULTS.map((result) => [result, result === "other" ? 1 : 0]));
   assert.deepEqual(rest, {
     version: 1,
+    mailboxes: ["box"],
+    refuses: { forged: false, unsigned: false },
     interrupted: false,
     messages: 1,
     results,
@@ -384,9 +428,12 @@ Deno.test("JSON of an audit of one message", async () => {
     rejectable: { count: 0, share: 0 },
     unsigned: 0,
     unreadable: { count: 0, files: [] },
+    compressed: { count: 0, files: [] },
     skipped: 0,
   });
 });
+
+const ABOUT = { mailboxes: ["box"], date: "2026-11-20", refuses: { forged: false, unsigned: false } };
 
 /** A tally with text as messages may contain it. */
 function hostile(): Audit {
@@ -413,12 +460,13 @@ function hostile(): Audit {
   }
   for (let n = 0; n < 3000; n++) tally.count(-1, "other");
   tally.unreadable("</td><svg onload=x>", '<why> & "how"');
-  return audited(tally, 2, 0, true);
+  tally.compressed("<a>.gz");
+  return audited(tally, { ...ABOUT, mailboxes: ["<b>&"] }, 2, 0, true);
 }
 
 Deno.test("the page is well-formed, whatever text messages contain", async () => {
   using home = new Home();
-  for (const audit of [hostile(), audited(new Tally(), 0, null, false)]) {
+  for (const audit of [hostile(), audited(new Tally(), ABOUT, 0, null, false)]) {
     const page = auditPage(audit);
     const file = home.write("page.html", page);
     wellFormed(page);
@@ -457,7 +505,7 @@ Deno.test("rare domains are dropped when there are too many", () => {
     if (n % 2 === 0) add("most.example");
   }
   assert.ok(tally.domains.size <= 8192 && tally.dropped);
-  assert.deepEqual(audited(tally, 1, null, false).backscatter[0], { domain: "most.example", count: 25_000 });
+  assert.deepEqual(audited(tally, ABOUT, 1, null, false).backscatter[0], { domain: "most.example", count: 25_000 });
 });
 
 const interrupted = "interrupted, it prints what it has, and ends with 0";
@@ -499,7 +547,11 @@ const wrong: [string[], number, RegExp][] = [
   [["box", "--address", "greg"], 64, /has no @/],
   [["box", "--address", GREG, "--config", "x"], 64, /--address has no meaning with --config/],
   [["box", "--html", "none/page.html"], 74, /^audit: none\/page\.html: Page cannot be written: /],
-  [["box", "--sent", "none"], 74, /^audit: none: Sent mail cannot be read: No such file/],
+  [["box", "--sent", "none"], 66, /^audit: none: Sent mail cannot be read: No such file/],
+  [["none"], 66, /^audit: none: Mailbox cannot be read: No such file/],
+  [["box", "none"], 66, /^audit: none: Mailbox cannot be read: No such file/],
+  [["box", "\x1b[31m\n"], 66, /^audit: "\\u001b\[31m\\n": Mailbox cannot be read: No such file/],
+  [["box", "/dev/null"], 66, /^audit: \/dev\/null: Mailbox cannot be read: it is neither a file nor a folder$/m],
   [["box", "--config", "none.toml"], 78, /none\.toml: Settings file does not exist/],
 ];
 for (const [args, code, says] of wrong) {
