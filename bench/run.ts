@@ -18,6 +18,7 @@ import { load } from "./load.ts";
 import { map } from "./map.ts";
 import { nobody } from "./nobody.ts";
 import { out } from "./out.ts";
+import { submit } from "./submit.ts";
 import { insertTables, print, type Results, type Table } from "./report.ts";
 
 const GROUPS: Record<string, (home: BenchHome) => Promise<Table[]>> = {
@@ -31,6 +32,7 @@ const GROUPS: Record<string, (home: BenchHome) => Promise<Table[]>> = {
   audit,
   door,
   map,
+  submit,
   million,
 };
 

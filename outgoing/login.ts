@@ -46,11 +46,12 @@ export function senderRefusal(
   const [prefix, block] = resent ? ["Resent-", top] as const : ["", header] as const;
   const from = block.filter((one) => named(one, `${prefix}From`));
   if (!resent && from.length > 1) return "there is more than one From field";
-  const authors = from.slice(0, 1).map((one) => sendingAddresses([one], context.settings.domain, prefix));
-  if (authors[0]?.length === 0) return `the field ${prefix}From names nobody`;
+  const [first] = from;
+  const authors = first && sendingAddresses([first], context.settings.domain, prefix);
+  if (authors?.length === 0) return `the field ${prefix}From names nobody`;
   const all = sendingAddresses(block, context.settings.domain, prefix);
   // Of several authors the Sender, which is the first then, counts.
-  const decisive = all.length > authors.flat().length ? all.slice(0, 1) : all;
+  const decisive = all.length > (authors?.length ?? 0) ? all.slice(0, 1) : all;
   const wrong = decisive.find((one) => !allowed(one));
   return wrong && `${quote(formatAddress(wrong))} is not one of your addresses`;
 }

@@ -12,12 +12,8 @@ const MAX_BYTES = 255;
 
 /** Returns the bytes of base64 in Latin-1; undefined if it is not well formed. */
 export function decodeBase64(text: string): string | undefined {
-  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text)) return undefined;
-  try {
-    return decodeLatin1(Uint8Array.fromBase64(text));
-  } catch {
-    return undefined;
-  }
+  const whole = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text);
+  return whole ? decodeLatin1(Uint8Array.fromBase64(text)) : undefined;
 }
 
 /** Returns the credentials in a response for PLAIN; undefined if it is malformed. The authorization identity is ignored. */

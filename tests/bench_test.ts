@@ -110,7 +110,7 @@ Deno.test("memory that was not measured has an empty cell", () => {
 
 /** Usage errors, which are found before anything is measured. */
 const usageErrors: [args: string[], message: RegExp][] = [
-  [["nothing"], /^bench: Unknown group nothing: choose from out, in, .*, door, map, million\n$/],
+  [["nothing"], /^bench: Unknown group nothing: choose from out, in, .*, door, map, submit, million\n$/],
   [["--check", "out", "--chekc"], /^bench: Unknown group --chekc: /],
 ];
 for (const [args, message] of usageErrors) {

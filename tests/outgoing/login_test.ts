@@ -132,5 +132,6 @@ Deno.test({
     assert.equal(count("From: me@example.org"), 0);
     assert.equal(count("Received: a; b", "Delivered-To: me@example.org"), 0);
     assert.equal(count("Resent-From: me@example.org", "Received: a; b"), 0);
+    assert.equal(count("X-Resent-From: me@example.org", "Received: a; b"), 1);
   },
 });
