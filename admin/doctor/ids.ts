@@ -48,6 +48,7 @@ export const FINDING_IDS = {
   "git-other-program": "git send-email sends with another program than the shim",
   "git-smtp": "git send-email speaks SMTP itself",
   "hook-fails": "The hook fails to judge a test bounce",
+  "hook-limits": "The hook cannot run with the memory limits of a program that starts it",
   "hook-misjudges-forged": "The hook accepts a forged test bounce",
   "hook-misjudges-genuine": "The hook does not recognize a genuine test bounce",
   "hook-misspelt": "A mail filter runs a program that looks like a misspelt path of the hook",

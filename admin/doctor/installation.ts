@@ -14,6 +14,7 @@ import { doorAddresses, ordinaryAddresses, permissions, printSandbox } from "../
 import { checkClock } from "./clock.ts";
 import { checkInjectorFile, checkPrograms, checkVersionCommand, INJECTOR_FILES, versionCommand } from "./injector.ts";
 import { checkLogged } from "./log.ts";
+import { checkLimits, limitedProcesses } from "./limits.ts";
 import { openLog } from "./logfile.ts";
 import { isFile, pathAndParents, pathInfo, textFile, textFiles } from "./filesystem.ts";
 import { createLogAsOwner, run } from "./programs.ts";
@@ -209,6 +210,7 @@ async function checkHook(
     findings.push({ id: "hook-unusable", what, where: { file: hook }, why, fix: "deno task install" });
     return;
   }
+  findings.push(...await checkLimits(hook, await limitedProcesses(run), run));
   const identities = readableIdentities(settings);
   if (identities === undefined) return;
   const missing = missingState(settings);
