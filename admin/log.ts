@@ -12,10 +12,10 @@ import { wholeLines } from "./log/read.ts";
 import { logFiles, textsOf } from "./log/rotated.ts";
 import { choice, choices, day } from "./option_values.ts";
 
-/** The results of lines about outgoing mail, and of the other lines that daemons write. */
+/** The results of lines about outgoing mail, of the other lines that daemons write, and of doorbells. */
 const OTHER_RESULTS = [
   ...["sent", "failed", "queued", "reported", "undelivered", "notice", "passed", "signed", "refused", "deferred"],
-  ...["reloaded", "kept"],
+  ...["reloaded", "kept", "new", "mismatch", "expired", "denied"],
 ];
 
 const HELP = `Usage: countersign log [--direction in|out] [--result WORD] [--id MESSAGE-ID] [--since DATE] [--follow]
@@ -25,8 +25,8 @@ and so on.
 
   --direction in|out  Only incoming or only outgoing messages
   --result WORD       Only this result; may be repeated. One of: sent, failed, queued, reported, undelivered, notice,
-                      passed, signed, refused, deferred, reloaded, kept, genuine, known, late, unsolicited, suspect,
-                      forged, unsure, unjudged, challenge, other
+                      passed, signed, refused, deferred, reloaded, kept, new, mismatch, expired, denied, genuine, known,
+                      late, unsolicited, suspect, forged, unsure, unjudged, challenge, other
   --id MESSAGE-ID     Only lines about the message with this Message-ID: when it was sent, and its bounces
   --since DATE        Only lines from this day on (UTC), such as 2026-11-20
   --follow            Keep printing new lines until interrupted

@@ -66,8 +66,7 @@ async function handle(options: DoorbellOptions, input: Input): Promise<{ result:
   const acts = options.program.length > 0 || options.maildir !== undefined;
   const record = (decision: Pick<Decision, "state" | "address"> | undefined, outcome: string, why: string) =>
     log(settings, {
-      direction: "in",
-      service: service.name,
+      doorbell: service.name,
       sender: decision?.address && logAddress(decision.address, settings.log_addresses),
       result: decision?.state,
       outcome,

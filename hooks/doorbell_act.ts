@@ -1,5 +1,5 @@
 /** Carries out the decision of a doorbell: holds a message, sends challenges, or runs the program. */
-import { canonical, formatAddress } from "../lib/address.ts";
+import { canonical } from "../lib/address.ts";
 import { dayOf } from "../lib/date.ts";
 import type { Header } from "../lib/message.ts";
 import type { Settings } from "../lib/settings/parse.ts";
@@ -211,9 +211,7 @@ async function remembered(decision: Decision, context: ActContext): Promise<Door
   const result = { state: "known", consumed: held.consumed } as const;
   if (held.outcome !== undefined) return { ...result, outcome: held.outcome, reason: held.reason };
   const claim = state.claim(id);
-  if (claim === undefined) {
-    return { ...result, outcome: "delivered", reason: `${formatAddress(decision.address!)}: already released` };
-  }
+  if (claim === undefined) return { ...result, outcome: "delivered", reason: `${reason}; already released` };
   const { outcome, why, said } = await release(claim, options, "remembered", settings, state.service, abort);
   return { ...result, outcome, reason: why, ...(said && { said }) };
 }

@@ -83,6 +83,8 @@ const NAMES: [string, string[], number, RegExp][] = [
   ["sendmail", ["--help"], 0, /^Usage: shim /],
   ["newaliases", [], 64, /^newaliases: There are no aliases/],
   ["incoming", ["--help"], 0, /^Usage: incoming /],
+  ["doorbell", ["--as", "mutt"], 75, /^doorbell: Option --as "mutt" is not one of /],
+  ["doorbell", ["release"], 78, /^doorbell: Option --service is missing: add \[\[doorbell\]\]/],
 ];
 for (const [name, args, code, text] of NAMES) {
   Deno.test(`the binary, called as ${name} ${args.join(" ")}, prints ${text}`, async () => {

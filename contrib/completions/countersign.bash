@@ -32,7 +32,7 @@ _countersign() {
     log:--direction)
       words="in out" command= ;;
     log:--result)
-      words="sent failed queued reported undelivered notice passed signed refused deferred reloaded kept genuine known late unsolicited suspect forged unsure unjudged challenge other" command= ;;
+      words="sent failed queued reported undelivered notice passed signed refused deferred reloaded kept new mismatch expired denied genuine known late unsolicited suspect forged unsure unjudged challenge other" command= ;;
     incoming:--as)
       words="qmail maildrop procmail postfix filter condredirect" command= ;;
   esac

@@ -120,7 +120,7 @@ complete -c countersign -n 'contains -- sign (commandline -opc)[2]' -l config -r
 complete -c countersign -n 'contains -- sign (commandline -opc)[2]' -l help -d 'Print the usage'
 complete -c countersign -n 'contains -- log (commandline -opc)[2]' -f
 complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l direction -x -a 'in out' -d 'Only incoming or only outgoing messages'
-complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l result -x -a 'sent failed queued reported undelivered notice passed signed refused deferred reloaded kept genuine known late unsolicited suspect forged unsure unjudged challenge other' -d 'Only this result'
+complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l result -x -a 'sent failed queued reported undelivered notice passed signed refused deferred reloaded kept new mismatch expired denied genuine known late unsolicited suspect forged unsure unjudged challenge other' -d 'Only this result'
 complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l id -x -d 'Only lines about the message with this Message-ID'
 complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l since -x -d 'Only lines from this day on'
 complete -c countersign -n 'contains -- log (commandline -opc)[2]' -l follow -d 'Keep printing new lines until interrupted'

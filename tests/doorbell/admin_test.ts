@@ -1,5 +1,6 @@
 /** `countersign doorbell`, and `countersign keys` for a service. */
 import assert from "node:assert/strict";
+import { STATES } from "../../incoming/doorbell/decide.ts";
 import { oneLine, ROOT } from "../rig.ts";
 import { ANN, filesIn, heldCount, LOG, manage, request, ring, runs, serviceHome, SVC } from "./home.ts";
 
@@ -38,7 +39,7 @@ Deno.test("allow, deny and forget; addresses are listed without regard to case",
   assert.equal((await manage(home, "list")).stdout, `${ANN}  denied\nzoe@friend.example  allowed\n`);
   assert.equal((await ring(home, ANN, SVC, request())).code, 99);
   assert.deepEqual([heldCount(home), home.mails("out")], [0, []]);
-  assert.match(home.read(LOG), /service=svc sender=@friend\.example result=denied outcome=delivered/);
+  assert.match(home.read(LOG), /doorbell=svc sender=@friend\.example result=denied outcome=delivered/);
 });
 
 Deno.test("run sends the challenges that had to wait, and a server that fails only delays them", async () => {
@@ -76,6 +77,20 @@ Deno.test("the command is not limited by the sandbox of the hook, and the hook i
   home.write(".config/countersign/config.sandbox", sandbox.replace(/^doorbell --allow-write=.*\n/gm, ""));
   oneLine(await ring(home, ANN, SVC, request()), 75, /countersign sandbox/);
   assert.equal((await manage(home, "list")).code, 0);
+});
+
+Deno.test("the log has a line for each decision, which countersign log selects by its result", async () => {
+  using home = serviceHome();
+  await ring(home, ANN, SVC, request());
+  const log = (...args: string[]) =>
+    home.run([Deno.execPath(), "run", "-q", "-A", `${ROOT}/main.ts`, "countersign", "log", ...args]);
+  const found = await log("--result", "new");
+  assert.match(
+    found.stdout,
+    /^time=\S+ doorbell=svc sender=@friend\.example result=new outcome=delivered why="[^"]*"\n$/,
+  );
+  assert.match((await log()).stdout, /^time=\S+ doorbell=svc outcome=challenged why=\w{12}\n/);
+  for (const state of STATES) assert.equal((await log("--result", state)).code, 0, state);
 });
 
 Deno.test("keys of a service are created, listed and retired", async () => {

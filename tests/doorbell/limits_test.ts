@@ -120,6 +120,8 @@ Deno.test("the oldest of the domain that holds most goes first, by count or by b
   assert.deepEqual(toEvict(held, 3, 100).map(({ time }) => time), [1, 2]);
   const heavy = [name(1, "a.example"), name(2, "a.example"), name(3, "b.example", "sent", 50)];
   assert.deepEqual(toEvict(heavy, 10, 50).map(({ time }) => time), [3]);
+  assert.deepEqual(toEvict(heavy, 10, 50, id(3)).map(({ time }) => time), [1, 2], "what has just arrived stays");
+  assert.deepEqual(toEvict([heavy[2]!], 10, 5, id(3)), []);
 });
 
 Deno.test("among domains that hold the same, challenged messages stay, up to half of the limit", () => {

@@ -75,7 +75,8 @@ export class DoorbellFiles {
     const { max_held, max_bytes } = this.service;
     const limit = Math.floor(max_bytes / SHARE);
     await hold(this.#folder, id, record, message, { challenged, limit, now: this.now });
-    return toEvict(heldIn(this.#folder), max_held, max_bytes).filter((one) => removeHeld(this.#folder, one)).length;
+    const evicted = toEvict(heldIn(this.#folder), max_held, max_bytes, id);
+    return evicted.filter((one) => removeHeld(this.#folder, one)).length;
   }
 
   /** Claims a message. Of several processes one gets it. @param from where an administrator claims it from */

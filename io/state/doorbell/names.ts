@@ -51,19 +51,24 @@ const byAge = (a: HeldName, b: HeldName) => a.time - b.time || (a.id < b.id ? -1
  * A flood may also come from as many domains. Among domains that hold the same, those go first that nobody was asked
  * about, and then those to be challenged later: few can be challenged in an hour, so that the challenged ones stay. They
  * are not preferred beyond half of the limit, or nobody new would ever be challenged.
+ *
+ * @param newest the ID of the message that has just arrived, which stays
  */
-export function toEvict(held: readonly HeldName[], maxCount: number, maxBytes: number): HeldName[] {
+export function toEvict(held: readonly HeldName[], maxCount: number, maxBytes: number, newest = ""): HeldName[] {
   const left = [...held].sort(byAge);
   const out: HeldName[] = [];
   let bytes = left.reduce((sum, { size }) => sum + size, 0);
   while (left.length > maxCount || bytes > maxBytes) {
-    const found = sums(left, left.length > maxCount ? () => 1 : ({ size }) => size);
+    const others = left.filter(({ id }) => id !== newest);
+    if (others.length === 0) break;
+    const found = sums(others, left.length > maxCount ? () => 1 : ({ size }) => size);
     const most = Math.max(...found.values());
     const prefers = left.filter(({ challenged }) => challenged === "sent").length <= maxCount / 2;
     const rank = ({ challenged }: HeldName) => prefers ? RANK[challenged] : Math.min(RANK[challenged], 1);
-    const candidates = left.filter(({ domain }) => found.get(domain) === most);
+    const candidates = others.filter(({ domain }) => found.get(domain) === most);
     const { domain } = candidates.reduce((a, b) => rank(b) < rank(a) ? b : a);
-    const [gone] = left.splice(left.findIndex((one) => one.domain === domain), 1) as [HeldName];
+    const at = left.findIndex((one) => one.domain === domain && one.id !== newest);
+    const [gone] = left.splice(at, 1) as [HeldName];
     out.push(gone);
     bytes -= gone.size;
   }
