@@ -4,7 +4,7 @@
  * times include the client, which is the same for all.
  */
 import { srsForward } from "../lib/srs.ts";
-import { FORGED, GREG, LETTER, Server, Site, SRS_DOMAIN, unix } from "./engine.ts";
+import { forged, GREG, LETTER, Server, Site, SRS_DOMAIN, unix } from "./engine.ts";
 import { type BenchHome, TIMES } from "./home.ts";
 import { idleMilter } from "./idle_milter.ts";
 import { median } from "./measure.ts";
@@ -13,9 +13,9 @@ import {
   envelope,
   idleConnections,
   pacedSessions,
+  type Scripts,
   type Sessions,
   sessions,
-  type Step,
 } from "./milter_client.ts";
 import { throughPostfix } from "./door_postfix.ts";
 import type { Measured } from "./measure.ts";
@@ -27,10 +27,11 @@ const TURN_MS = 2000;
 const TURNS = Math.max(1, Math.round(TIMES / 13));
 const IDLE_CONNECTIONS = 2000;
 
-/** The steps of a session with mail from a person, which the door does not read. */
-export const PERSON: readonly Step[] = [...envelope("jo@b.example", GREG), ...content(LETTER, "a", "")];
-/** The steps of a session with a forged bounce. @param end the answer to its end */
-export const bounce = (end: string): Step[] => [...envelope("", GREG), ...content(FORGED, "c", end)];
+/** Sessions with mail from a person, which the door does not read. */
+export const PERSON: Scripts = [[...envelope("jo@b.example", GREG), ...content(LETTER, "a", "")]];
+/** Sessions with forged bounces of different messages. @param end the answer to their end */
+export const bounces = (end: string): Scripts =>
+  Array.from({ length: 2000 }, (_, nth) => [...envelope("", GREG), ...content(forged(nth), "c", end)]);
 
 const IDLE = "a milter in C that does nothing, bounce";
 const DOOR = "door, forged bounce";
@@ -39,7 +40,7 @@ const DOOR = "door, forged bounce";
 interface Setup {
   readonly name: string;
   readonly path: string;
-  readonly steps: readonly Step[];
+  readonly scripts: Scripts;
   readonly runs: Sessions[];
 }
 
@@ -50,25 +51,25 @@ export async function door(home: BenchHome): Promise<Table[]> {
   await using engine = await site.start();
   await using peers = new AsyncDisposableStack();
   const setups: Setup[] = [];
-  const add = (name: string, socket: string, steps: readonly Step[]) =>
-    setups.push({ name, path: site.socket(socket), steps, runs: [] });
+  const add = (name: string, socket: string, scripts: Scripts) =>
+    setups.push({ name, path: site.socket(socket), scripts, runs: [] });
   const idle = await idleMilter(home, site.socket("idle"));
   if (idle !== undefined) {
     peers.use(await Server.start(idle, unix(site.socket("idle")), env));
-    add(IDLE, "idle", bounce("a"));
+    add(IDLE, "idle", bounces("a"));
   }
   const opendkim = "/usr/sbin/opendkim";
   if (exists(opendkim)) {
     const args = ["-f", "-x", "/dev/null", "-b", "v", "-p", `unix:${site.socket("opendkim")}`];
     peers.use(await Server.start([opendkim, ...args], unix(site.socket("opendkim")), env));
-    add("opendkim, looks for signatures in a bounce", "opendkim", bounce("a"));
+    add("opendkim, looks for signatures in a bounce", "opendkim", bounces("a"));
   }
   const badHash = srsForward(GREG, SRS_DOMAIN, { secrets: ["mallory"], hashLength: 8, now: new Date() });
   add("door, from a person", "door", PERSON);
-  add("door, forged address", "door", envelope("", badHash, "y"));
-  add(DOOR, "door", bounce("y"));
-  add("sign", "sign", [...envelope(GREG, "jo@b.example", "c", "greg"), ...content(LETTER, "c", "a")]);
-  await takeTurns(setups, (path, steps) => sessions(path, steps, CONNECTIONS, { ms: TURN_MS }));
+  add("door, forged address", "door", [envelope("", badHash, "y")]);
+  add(DOOR, "door", bounces("y"));
+  add("sign", "sign", [[...envelope(GREG, "jo@b.example", "c", "greg"), ...content(LETTER, "c", "a")]]);
+  await takeTurns(setups, (path, scripts) => sessions(path, scripts, CONNECTIONS, { ms: TURN_MS }));
   const rows = setups.map(({ name, runs }) => ({ name, rate: Math.round(median(runs.map(({ rate }) => rate))) }));
   const rate = rows.find(({ name }) => name === DOOR)!.rate / 2;
   return [
@@ -82,11 +83,11 @@ export async function door(home: BenchHome): Promise<Table[]> {
 /** Runs all setups in turns, after one that is not counted, so that disturbances affect all alike. */
 async function takeTurns(
   setups: readonly Setup[],
-  run: (path: string, steps: readonly Step[]) => Promise<Sessions>,
+  run: (path: string, scripts: Scripts) => Promise<Sessions>,
 ): Promise<void> {
   for (let turn = 0; turn <= TURNS; turn++) {
-    for (const { path, steps, runs } of setups) {
-      const result = await run(path, steps);
+    for (const { path, scripts, runs } of setups) {
+      const result = await run(path, scripts);
       if (turn > 0) runs.push(result);
     }
   }
@@ -98,7 +99,7 @@ async function atRate(all: readonly Setup[], rate: number): Promise<Measured[]> 
     ...one,
     runs: [] as Sessions[],
   }));
-  await takeTurns(setups, (path, steps) => pacedSessions(path, steps, rate, TURN_MS));
+  await takeTurns(setups, (path, scripts) => pacedSessions(path, scripts, rate, TURN_MS));
   return setups.flatMap(({ name, runs }) => [
     { name: `${name}, median`, ms: median(runs.map((run) => run.median)) },
     { name: `${name}, 99th percentile`, ms: median(runs.map(({ p99 }) => p99)) },
@@ -108,7 +109,7 @@ async function atRate(all: readonly Setup[], rate: number): Promise<Measured[]> 
 /** How long a session takes without and with idle connections, and the memory of the engine. */
 async function besideIdle(path: string, engine: Server): Promise<Measured[]> {
   const measured = async (name: string) => {
-    const run = await sessions(path, bounce("y"), 1, { count: 500 });
+    const run = await sessions(path, bounces("y"), 1, { count: 500 });
     return { name, ms: run.median, mb: engine.mb };
   };
   const rows = [await measured("a forged bounce, no other connection")];

@@ -1,26 +1,30 @@
 /** `countersign serve` as it is installed, other servers beside it, and the messages that they receive. */
+import { dayOf } from "../lib/date.ts";
 import { signTag } from "../lib/tag.ts";
+import { SENT_DAYS } from "../io/state/sent.ts";
 import { CREATED, SECRET } from "../build/rig/home.ts";
 import { qsbmf } from "../build/rig/mails.ts";
 import type { BenchHome } from "./home.ts";
+import { fillSent } from "./sent.ts";
 
 export const GREG = "greg@example.org";
 export const SRS_DOMAIN = "srs.example.org";
 export const FORWARDING_DOMAIN = "fwd.example.org";
 
-const LIE = `From: ${GREG}\nMessage-ID: <lie@spam.example>\nSubject: Pills\n\n${"Buy these now!\n".repeat(100)}`;
+const lie = (nth: number): string =>
+  `From: ${GREG}\nMessage-ID: <lie${nth}@spam.example>\nSubject: Pills\n\n${"Buy these now!\n".repeat(100)}`;
 
 /** A message that greg receives or sends. */
 export const LETTER = `From: ${GREG}\nTo: jo@b.example\nMessage-ID: <1@example.org>\n` +
   `Date: Fri, 20 Nov 2026 10:00:00 +0000\nSubject: Lunch?\n\n${"At one?\n".repeat(200)}`;
 
-/** A bounce of a message that greg has not sent. */
-export const FORGED = qsbmf(GREG, LIE);
+/** A bounce of a message that greg has not sent, each with a Message-ID of its own. */
+export const forged = (nth: number): string => qsbmf(GREG, lie(nth));
 
 /** A bounce of a message that greg has sent. */
 export function genuineBounce(): string {
   const tag = signTag(GREG, "<sent@example.org>", { key: "k1", secret: SECRET, now: new Date(), nonce: "abcdefgh" });
-  return qsbmf(GREG, LIE.replace("<lie@spam.example>", `<sent@example.org>\nX-Msgauth: ${tag}`));
+  return qsbmf(GREG, lie(0).replace("<lie0@spam.example>", `<sent@example.org>\nX-Msgauth: ${tag}`));
 }
 
 /** A server that runs until it is disposed. */
@@ -82,12 +86,18 @@ export const connect = (address: Deno.ConnectOptions | Deno.UnixConnectOptions):
 /** The address of a unix socket. */
 export const unix = (path: string): Deno.UnixConnectOptions => ({ transport: "unix", path });
 
-/** A site with its settings, keys and folders. */
+/** Messages of the last 30 days that a site remembers. */
+const REMEMBERED = 100_000;
+
+/** A site with its settings, keys, folders, and an index of sent mail. */
 export class Site {
   readonly sockets: string;
 
   constructor(readonly home: BenchHome) {
     this.sockets = home.folder("site/sockets");
+    for (const age of [0, SENT_DAYS - 1]) {
+      fillSent(`${home.path}/site/state/sent`, REMEMBERED / 2, dayOf(new Date()) - age);
+    }
     home.write("site/keys", `k1 ${CREATED} ${SECRET}\n`, 0o600);
     home.write("site/forwarding-keys", `k1 ${CREATED} forwarding ${SECRET}\n`, 0o600);
     home.write(

@@ -2,12 +2,12 @@
 import { dayOf } from "../lib/date.ts";
 import { LEDGER_DAYS, listDigest } from "../lib/entry.ts";
 import { logLine } from "../lib/log.ts";
-import { SENT_DAYS } from "../io/state/sent.ts";
 import { type BenchHome, fewer } from "./home.ts";
 import { FILED, QMAIL } from "./in.ts";
 import { measure, type Subject } from "./measure.ts";
 import { forged, genuine, SIZES } from "./messages.ts";
 import type { Table } from "./report.ts";
+import { fillSent } from "./sent.ts";
 
 const LIST = "list@lists.example.org";
 /** Settings with which messages to the list are remembered. */
@@ -165,21 +165,6 @@ function configure(home: BenchHome, name: string, top: string): string {
   home.write("config/keys", key, 0o600);
   const identity = `[[identity]]\naddress = "greg@example.org"\nsrs_domain = "srs.example.org"\nkeys = "keys"\n`;
   return home.write(`config/${name}.toml`, `${top}\n${identity}${home.transports()}`);
-}
-
-/** Records of other messages, as rememberSent() writes them. */
-function fillSent(folder: string, count: number): void {
-  const day = dayOf(new Date());
-  const period = `${folder}/${Math.floor(day / SENT_DAYS)}`;
-  Deno.mkdirSync(period, { recursive: true });
-  const buckets = 4096;
-  for (let bucket = 0; bucket < buckets; bucket++) {
-    const records = Math.floor((bucket + 1) * count / buckets) - Math.floor(bucket * count / buckets);
-    if (records === 0) continue;
-    const bytes = crypto.getRandomValues(new Uint8Array(20 * records));
-    for (let at = 0; at < bytes.length; at += 20) new DataView(bytes.buffer).setUint32(at + 16, day * 2);
-    Deno.writeFileSync(`${period}/${bucket.toString(16).padStart(3, "0")}`, bytes);
-  }
 }
 
 /** Entries of other messages to one list, spread over the days on which they can expire. */

@@ -1,5 +1,5 @@
 /** A million sessions with the engine, half of them with mail from a person and half with forged bounces: its memory. */
-import { bounce, PERSON } from "./door.ts";
+import { bounces, PERSON } from "./door.ts";
 import { Site } from "./engine.ts";
 import type { BenchHome } from "./home.ts";
 import type { Measured } from "./measure.ts";
@@ -20,7 +20,7 @@ export async function million(home: BenchHome): Promise<Table[]> {
   const rows: Measured[] = [];
   for (let done = 0; done <= MEASURED.at(-1)!; done += 2 * CHUNK) {
     if (done > 0) {
-      for (const steps of [PERSON, bounce("y")]) await sessions(path, steps, CONNECTIONS, { count: CHUNK });
+      for (const scripts of [PERSON, bounces("y")]) await sessions(path, scripts, CONNECTIONS, { count: CHUNK });
     }
     console.error(`bench: ${done.toLocaleString("en")} sessions: ${engine.mb} MB`);
     if (!MEASURED.includes(done)) continue;

@@ -51,6 +51,9 @@ export function content(mail: string, data: string, end: string): Step[] {
   ];
 }
 
+/** The steps of sessions, which take turns. */
+export type Scripts = readonly (readonly Step[])[];
+
 const QUIT = printPacket("Q");
 
 /** Sessions per second, and how long they take in milliseconds. */
@@ -63,11 +66,11 @@ export interface Sessions {
 /** Runs sessions on this many concurrent connections, for a time in milliseconds or a number of sessions. */
 export async function sessions(
   path: string,
-  steps: readonly Step[],
+  scripts: Scripts,
   connections: number,
   { ms = Infinity, count = Infinity }: { ms?: number; count?: number },
 ): Promise<Sessions> {
-  const client = await Client.of(path, steps);
+  const client = await Client.of(path, scripts);
   const times: number[] = [];
   const begun = performance.now();
   let left = count;
@@ -96,8 +99,8 @@ function summary(times: number[], ms: number): Sessions {
  * @param rate sessions per second
  * @param ms the time in milliseconds
  */
-export async function pacedSessions(path: string, steps: readonly Step[], rate: number, ms: number): Promise<Sessions> {
-  const client = await Client.of(path, steps);
+export async function pacedSessions(path: string, scripts: Scripts, rate: number, ms: number): Promise<Sessions> {
+  const client = await Client.of(path, scripts);
   const buffers: Bytes[] = [];
   const times: number[] = [];
   const open: Promise<void>[] = [];
@@ -131,29 +134,32 @@ export async function idleConnections(path: string, count: number): Promise<Disp
 
 /** A client with the packets that a milter requests. */
 class Client {
+  #begun = 0;
+
   private constructor(
     readonly path: string,
-    readonly steps: readonly { bytes: Bytes; answers: number; answer: string }[],
+    readonly scripts: readonly (readonly { bytes: Bytes; answers: number; answer: string }[])[],
   ) {}
 
   /** Negotiates once, because the milter always requests the same options. */
-  static async of(path: string, steps: readonly Step[]): Promise<Client> {
+  static async of(path: string, scripts: Scripts): Promise<Client> {
     using connection = await Deno.connect({ transport: "unix", path });
     await send(connection, OFFER);
     const buffer = new Uint8Array(64);
     await answers(connection, buffer, 1);
     const wanted = new DataView(buffer.buffer).getUint32(13);
-    const prepared = steps.map(({ packets, answer }) => {
+    const prepared = ({ packets, answer }: Step) => {
       const kept = packets.filter(({ no }) => (wanted & no) === 0);
       const answered = kept.filter(({ unanswered }) => (wanted & unanswered) === 0);
       return { bytes: concat(...kept.map(({ bytes }) => bytes)), answers: answered.length, answer };
-    });
-    return new Client(path, [{ bytes: OFFER, answers: 1, answer: "O" }, ...prepared]);
+    };
+    const offer = { bytes: OFFER, answers: 1, answer: "O" };
+    return new Client(path, scripts.map((steps) => [offer, ...steps.map(prepared)]));
   }
 
   async session(buffer: Bytes): Promise<void> {
     using connection = await Deno.connect({ transport: "unix", path: this.path });
-    for (const step of this.steps) {
+    for (const step of this.scripts[this.#begun++ % this.scripts.length]!) {
       if (step.bytes.length > 0) await send(connection, step.bytes);
       if (step.answers === 0) continue;
       const last = await answers(connection, buffer, step.answers);

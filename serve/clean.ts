@@ -1,7 +1,8 @@
-/** Tidies the state: there may be no shim or hook that uses the folder. */
+/** Prepares the state and removes what has expired: there may be no shim or hook that uses the folder. */
 import type { Settings } from "../lib/settings/parse.ts";
 import { prepareForgotten } from "../io/state/forgotten.ts";
 import { expireDaily } from "../io/state/expire.ts";
+import { prepareSent } from "../io/state/sent.ts";
 
 /** Interval in milliseconds between checks. Files are removed once a day. */
 const CLEAN_MS = 3_600_000;
@@ -10,7 +11,10 @@ const CLEAN_MS = 3_600_000;
 export function cleanHourly(settings: () => Settings, every = CLEAN_MS): () => void {
   const clean = () => {
     const { folder, redis } = settings().state;
-    if (redis === "") prepareForgotten(folder);
+    if (redis === "") {
+      prepareSent(`${folder}/sent`);
+      prepareForgotten(folder);
+    }
     void expireDaily(folder, "serve", new Date(), () => {});
   };
   clean();

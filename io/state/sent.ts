@@ -61,6 +61,15 @@ export function latestSent(all: Iterable<SentMessage>, now: Date): SentMessage |
   return found;
 }
 
+/** Creates the index in this folder, because looking into a missing one takes longer than into an empty one. Never throws. */
+export function prepareSent(folder: string): void {
+  try {
+    Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch {
+    // A lookup reports why it cannot be used.
+  }
+}
+
 /** Adds a record to the index in this folder. @throws {Fail} `io`; errors of the file system */
 export function recordSent(folder: string, hash: Bytes, { day, signed }: SentMessage): void {
   const record = new Uint8Array(RECORD_BYTES);

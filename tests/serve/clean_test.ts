@@ -1,10 +1,25 @@
 /** serve removes expired state, because no other program may be using its folder. */
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { remembersAll } from "../../io/state/forgotten.ts";
 import { rememberSent } from "../../io/state/sent.ts";
 import { cleanHourly } from "../../serve/clean.ts";
-import { filesBelow } from "../rig.ts";
+import { filesBelow, modeOf } from "../rig.ts";
 import { until } from "../programs/postfix.ts";
 import { EngineHome } from "./engine.ts";
+
+Deno.test("what the door looks for in each bounce exists, so that it is found quickly, and says that nothing was forgotten", async () => {
+  using home = new EngineHome();
+  const state = `${home.path}/state`;
+  const exist = () => ["sent", "forgotten"].every((name) => existsSync(`${state}/${name}`));
+  assert.equal(exist(), false);
+  const stop = cleanHourly(() => home.engine.loaded.settings);
+  await until("the state of the day", () => existsSync(`${state}/daily/serve`));
+  stop();
+  assert.ok(exist());
+  for (const name of ["sent", "forgotten"]) assert.equal(modeOf(`${state}/${name}`), name === "sent" ? "700" : "600");
+  assert.equal(remembersAll(state, new Date()), true);
+});
 
 Deno.test("expired state is removed at startup and then once a day", async () => {
   using home = new EngineHome();
