@@ -1,0 +1,68 @@
+/** The real Dovecot with contrib/dovecot: mail that arrives by LMTP is judged in Sieve. */
+import assert from "node:assert/strict";
+import { fieldOf, qsbmf, ROOT } from "../rig.ts";
+import { Dovecot } from "./dovecot_lmtp.ts";
+import { lacking, tests } from "./need.ts";
+import { Installed } from "./postfix.ts";
+import { GREG, LETTER, LIE, returning, Site, srs } from "./site.ts";
+
+const missing = Deno.uid() === 0 ? [] : ["only root can start Dovecot"];
+missing.push(await lacking("lmtp", "dovecot-core dovecot-lmtpd"), await lacking("sievec", "dovecot-sieve"));
+const test = tests(missing.filter((one) => one !== "").join(", "));
+
+test("LMTP and Sieve, with the files of contrib/dovecot", async (t) => {
+  using installed = await Installed.make(ROOT);
+  using site = new Site();
+  await using dovecot = await Dovecot.start(site, installed.hook);
+  const inbox = () => site.mails(GREG);
+  const junk = () => site.mails(GREG, "Maildir/.Junk");
+  const plain = `${GREG}@example.org`;
+  const person = "jo@b.example";
+  const forgedSrs = srs(GREG).replace(/=[^=]+=([^=]+)=/, "=AAAAAAAA=$1=");
+  const rows: [what: string, sender: string, recipient: string, message: string, result: RegExp, junk: boolean][] = [
+    ["a bounce to the SRS address", "", srs(GREG), qsbmf("x", LIE), /^genuine; check=signed-recipient;/, false],
+    ["a bounce that returns the tag", "", plain, returning(GREG), /^genuine; check=returned-header;/, false],
+    ["a forged bounce", "", plain, qsbmf(plain, LIE), /^forged; /, true],
+    ["one from mailer-daemon", "MAILER-DAEMON@mx.example.net", plain, qsbmf(plain, LIE), /^forged; /, true],
+    ["a forged SRS address", "", forgedSrs, qsbmf("x", LIE), /^forged; check=signed-recipient;/, true],
+    ["a letter to the SRS address", person, srs(GREG), LETTER, /^other; /, false],
+    ["a long bounce", "", srs(GREG), qsbmf("x", LIE) + "a long line of text\n".repeat(50_000), /^genuine; /, false],
+  ];
+  for (const [what, sender, recipient, message, result, isJunk] of rows) {
+    await t.step(what, async () => {
+      const before = [inbox().length, junk().length];
+      assert.match(await dovecot.deliver(sender, recipient, message), /^250 2\.0\.0 .* Saved$/, dovecot.log);
+      const after = [inbox().length, junk().length];
+      assert.deepEqual(after, [before[0]! + Number(!isJunk), before[1]! + Number(isJunk)], dovecot.log);
+      const mail = (isJunk ? junk() : inbox()).at(-1)!;
+      assert.match(fieldOf(mail, "X-Countersign"), result, dovecot.log);
+      assert.ok(mail.endsWith(message.slice(message.indexOf("\n\n"))), "the body is unchanged");
+    });
+  }
+
+  await t.step("a letter to the plain address does not start the hook", async () => {
+    const log = site.log(GREG);
+    assert.match(await dovecot.deliver(person, plain, LETTER), /^250 /);
+    assert.equal(site.log(GREG), log);
+    assert.doesNotMatch(inbox().at(-1)!, /^X-Countersign:/m);
+  });
+
+  await t.step("with faulty settings mail is delivered unmarked", async () => {
+    const file = `${site.folder}/${GREG}/.config/countersign/config.toml`;
+    const before = inbox().length;
+    const good = Deno.readTextFileSync(file);
+    Deno.writeTextFileSync(file, "nonsense = [");
+    assert.match(await dovecot.deliver("", plain, qsbmf(plain, LIE)), /^250 /);
+    assert.equal(inbox().length, before + 1);
+    Deno.writeTextFileSync(file, good);
+  });
+
+  await t.step("with Dovecot's own vsz_limit the hook cannot start, and mail is delivered unmarked", async () => {
+    const before = inbox().length;
+    await dovecot.restart((text) => text.replace("vsz_limit = 0", "vsz_limit = 256M"));
+    assert.match(await dovecot.deliver("", plain, qsbmf(plain, LIE)), /^250 /);
+    assert.equal(inbox().length, before + 1);
+    assert.doesNotMatch(inbox().at(-1)!, /^X-Countersign:/m);
+    assert.match(dovecot.log, /the hard limit of address space is \d+ KB, but Deno needs 41000000 KB/);
+  });
+});
