@@ -32,6 +32,18 @@ export class Page {
     return this.#prose.slice(at + words.length + 2).split("`")[0]!;
   }
 
+  /** Returns the lines of the SMTP session that the page pipes into nc. */
+  session(): string[] {
+    const [, text] = /^printf '([^']*)' \| nc /m.exec(this.block(/\| nc /))!;
+    return text!.split("\\r\\n").slice(0, -1);
+  }
+
+  /** Returns the replies that match this code of a sentence, in which an ellipsis stands for any text. */
+  reply(words: string): RegExp {
+    const parts = this.code(words).split("…").map((part) => part.replaceAll(/[().*+?^$[\]{}|\\]/g, "\\$&"));
+    return new RegExp(`^${parts.join(".*")}`);
+  }
+
   /** The text with every line break as a space. */
   get #prose(): string {
     return this.text.replaceAll(/\s+/g, " ");

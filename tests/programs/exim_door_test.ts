@@ -1,6 +1,7 @@
 /** The real Exim with contrib/exim/door, which asks the sockets `lookup` and `map`. */
 import assert from "node:assert/strict";
 import { writeExecutable } from "../../build/rig/executable.ts";
+import { Page } from "../page.ts";
 import { qsbmf, ROOT } from "../rig.ts";
 import { FORGED, LETTER, LIE, PLAIN, srs, tagged } from "../serve/at_door.ts";
 import { Sink } from "../smtp_sink.ts";
@@ -145,6 +146,23 @@ test("Exim rejects what the door would reject, and passes the rest", async (t) =
     });
   }
 
+  await t.step("docs/exim.md: what exim4 -bt and -bh show", async () => {
+    const page = new Page("docs/exim.md");
+    const [, route, session] = page.block(/-bh/).trim().split("\n") as [string, string, string];
+    const address = /^exim4 -bt "\$\(countersign sign .* (\S+)\)"$/.exec(route)![1]!;
+    const routed = await root.run(engine.home, ["/usr/sbin/exim4", "-bt", srs(address.split("@")[0])]);
+    assert.match(routed.stdout, /router = mailbox, transport = mailbox/);
+    const rcpt = page.code("`MAIL FROM:<>` and");
+    const said = ["HELO x", page.code("In the session that the third command starts,"), rcpt, "QUIT", ""];
+    const { stdout } = await root.run(
+      engine.home,
+      ["/usr/sbin/exim4", ...session.split(" ").slice(1)],
+      said.join("\n"),
+    );
+    const rejected = stdout.split("\r\n").find((line) => line.startsWith("550"));
+    assert.match(rejected ?? stdout, page.reply(`\`${rcpt}\` get`));
+  });
+
   await t.step("a bounce has one recipient at a time", async () => {
     using client = await Client.open(port);
     const said = [];
@@ -175,8 +193,6 @@ test("Exim rejects what the door would reject, and passes the rest", async (t) =
       assert.match(await smtp(port, "", srs(), mail), /^250 /);
       await until("the bounce", () => mailbox().includes("X-Number: reversal\n"), log);
       assert.ok(mailbox().includes(`Envelope-to: ${srs()}\n`), mailbox());
-      const { stdout } = await root.run(engine.home, ["/usr/sbin/exim4", "-bt", srs()]);
-      assert.match(stdout, /router = mailbox, transport = mailbox/);
       // What README.md passes to the hook in ORIGINAL_RECIPIENT.
       assert.ok(mailbox().includes(`X-Expanded: ${srs()}\n`), mailbox());
     },

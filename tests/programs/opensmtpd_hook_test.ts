@@ -1,5 +1,6 @@
 /** The real OpenSMTPD with contrib/opensmtpd: bounces to signed addresses reach the mailbox through the hook. */
 import assert from "node:assert/strict";
+import { Page } from "../page.ts";
 import { CREATED, Home, ROOT, SECRET } from "../rig.ts";
 import { FORGED, LETTER, PLAIN, srs } from "../serve/at_door.ts";
 import { Sink } from "../smtp_sink.ts";
@@ -8,6 +9,7 @@ import { snippet } from "./letters.ts";
 import { OpenSmtpd, opensmtpd, SMTPD } from "./opensmtpd.ts";
 import { run } from "./postfix_milter.ts";
 import { Installed, smtp, until } from "./postfix.ts";
+import { Client } from "./smtp_session.ts";
 import { GREG } from "./unpacked.ts";
 
 const { test, unpack } = await opensmtpd();
@@ -37,6 +39,20 @@ test("OpenSMTPD passes the SRS domain to the hook", async (t) => {
   );
   const trouble = () => `${server.log()}\n${home.read(".local/state/countersign/log")}`;
 
+  await t.step("docs/opensmtpd.md: the reply to a wrong address", async () => {
+    const page = new Page("docs/opensmtpd.md");
+    using client = await Client.open(server.port);
+    const replies = [];
+    for (const line of page.session()) replies.push(await client.say(line));
+    assert.match(replies[2]!, page.reply("The reply to RCPT is"));
+    const checked = await root.run(home, [
+      "/usr/sbin/smtpd",
+      ...page.code("name the filter on the listener for port 25. 3.").split(" ").slice(1),
+      "-f",
+      "/etc/smtpd.conf",
+    ]);
+    assert.equal(checked.code, 0, checked.stderr);
+  });
   await t.step("a genuine bounce", async () => {
     assert.match(await smtp(server.port, "", srs(), FORGED), /^250 /);
     await until("the bounce", () => home.mails("Maildir").length === 1, trouble);

@@ -1,5 +1,7 @@
 /** hooks/queue as QMAILQUEUE, with a driver for qmail-smtpd, and the socket `lookup` of an engine. */
 import assert from "node:assert/strict";
+import { parseConfig } from "../../lib/settings/parse.ts";
+import { Page } from "../page.ts";
 import { Home, isFile, qsbmf, ROOT } from "../rig.ts";
 import { FORGED, LETTER, LIE, PLAIN, srs, tagged } from "../serve/at_door.ts";
 import { QueueSite, RAW } from "./qmail_site.ts";
@@ -43,6 +45,27 @@ Deno.test("hooks/queue rejects what the door would reject", async (t) => {
       assert.equal(netqmail.reply, reply === "250 ok" ? reply : plain, netqmail.stderr);
     });
   }
+});
+
+Deno.test("docs/qmail.md: the settings, the lines of tcp.smtp, and the reply to a wrong address", async () => {
+  const page = new Page("docs/qmail.md");
+  const identity = '[[identity]]\naddress = "greg@example.org"\nsrs_domain = "srs.example.org"\n';
+  const settings = parseConfig(`${identity}[transport]\npreset = "qmail-inject"\n${page.block(/socket_folder/)}`, {
+    file: "/etc/countersign/config.toml",
+    home: "",
+  });
+  assert.deepEqual([settings.state.shared, settings.incoming.forged], [true, "refuse"]);
+  const lines = Deno.readTextFileSync(`${ROOT}/contrib/qmail/tcp.smtp`).replaceAll(/^#.*\n/gm, "");
+  assert.equal(page.block(/QMAILQUEUE=/), lines);
+  assert.match(lines, /QMAILQUEUE="\/usr\/local\/lib\/countersign\/hooks\/queue"/);
+
+  await using site = await QueueSite.start();
+  const said = page.session();
+  const path = (command: string) => said.find((line) => line.startsWith(command))!.replace(/^.*<(.*)>$/, "$1");
+  const mail = said.slice(said.indexOf("DATA") + 1, said.indexOf(".")).join("\n");
+  const { reply } = await site.send(path("MAIL"), [path("RCPT")], mail);
+  assert.match(reply, page.reply("The reply to the message is"));
+  assert.deepEqual(queued(site.home), []);
 });
 
 Deno.test("message and envelope reach qmail-queue unchanged", async (t) => {
