@@ -38,7 +38,7 @@ const MIN_LOCAL_LENGTH = 3;
  * repeat the local part of a recipient alone, so that of the envelope is replaced, too.
  */
 export function maskAddresses(text: string, envelope: readonly Address[]): string {
-  const masked = text.replace(/[^\s<>@"'(),;:=]{1,256}(?=@[\w[])/g, "");
+  const masked = text.replace(/[^\s<>@"'(),;:]{1,256}(?=@[\w[])/g, "");
   return envelope.reduce((left, { local: written }) => {
     const local = written.replace(/^"(.*)"$/, "$1");
     if (local.length < MIN_LOCAL_LENGTH) return left;

@@ -61,3 +61,11 @@ export function oneLine(ran: Ran, code: number, pattern: RegExp): void {
   assert.match(ran.stderr, pattern);
   assert.equal(ran.stderr.trimEnd().split("\n").length, 1, `not one line: ${ran.stderr}`);
 }
+
+/** Asserts the exit status and that the last line on standard error matches. @returns the lines before it */
+export function lastLine(ran: Ran, code: number, pattern: RegExp): string[] {
+  assert.equal(ran.code, code, ran.stderr);
+  const lines = ran.stderr.trimEnd().split("\n");
+  assert.match(lines.pop()!, pattern);
+  return lines;
+}

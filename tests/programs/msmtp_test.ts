@@ -1,6 +1,7 @@
 /** The real msmtp with contrib/msmtp. */
 import assert from "node:assert/strict";
-import { type Home, oneLine, ROOT } from "../rig.ts";
+import { fields } from "../../admin/log.ts";
+import { type Home, lastLine, ROOT } from "../rig.ts";
 import { type Answers, deadPort, LATER, REFUSED, Sink } from "../smtp_sink.ts";
 import { arrived, assertSucceeded, injectorHome, sendLetter, signed, testDelivery } from "./injectors.ts";
 import { need } from "./need.ts";
@@ -62,27 +63,52 @@ test("msmtp: what the server rejects, and the shim's exit status", async (t) => 
     await t.step(`${what}: ${msmtp} becomes ${shim}`, async () => {
       sink.answers = answers;
       const ran = await sendLetter(home, "nobody@mx.example.net", "copy@mx.example.net");
-      oneLine(ran, shim, new RegExp(`^shim: /usr/bin/msmtp exited with status ${msmtp}: `));
+      lastLine(ran, shim, new RegExp(`^shim: /usr/bin/msmtp exited with status ${msmtp}: `));
       assert.deepEqual(sink.accepted, [], "nothing is sent");
     });
   }
 });
 
+test("msmtp: the user sees all that it says, and the log its last line", async () => {
+  await using sink = new Sink({ to: (recipient) => recipient.startsWith("nobody@") ? REFUSED : undefined });
+  using home = msmtpHome(sink.port);
+  const before = lastLine(
+    await sendLetter(home, "ann@mx.example.net", "nobody@mx.example.net"),
+    65,
+    /^shim: \/usr\/bin\/msmtp exited with status 65: msmtp: could not send mail \(account default from \S+\)$/,
+  );
+  assert.deepEqual(before, [
+    "msmtp: recipient address nobody@mx.example.net not accepted by the server",
+    `msmtp: server message: ${REFUSED}`,
+  ]);
+  const line = fields(home.read(".local/state/countersign/log").trimEnd());
+  assert.match(line["said"]!, /^msmtp: could not send mail /);
+});
+
+test("msmtp: with -v the log has the server's reply and its name for the message", async () => {
+  await using sink = new Sink({ end: "250 2.0.0 Ok: queued as 4XyZ12" });
+  const verbose = (text: string) => text.replace('"/usr/bin/msmtp"', '"/usr/bin/msmtp", "-v"');
+  using home = msmtpHome(sink.port, verbose);
+  assertSucceeded(await sendLetter(home, "ann@mx.example.net"));
+  const line = fields(home.read(".local/state/countersign/log").trimEnd());
+  assert.deepEqual([line["queue"], line["reply"]], ["4XyZ12", "250 2.0.0 Ok: queued as 4XyZ12"]);
+});
+
 test("msmtp: server down, unknown host, no configuration", async (t) => {
   await t.step("the server is down: 75", async () => {
     using home = msmtpHome(deadPort());
-    oneLine(await sendLetter(home, "nobody@mx.example.net"), 75, /exited with status 75: /);
+    lastLine(await sendLetter(home, "nobody@mx.example.net"), 75, /exited with status 75: /);
   });
   await t.step("the host name is unknown, as without a network: 68 becomes 75", async () => {
     using home = msmtpHome(0);
     const name = home.read(".msmtprc").replace("127.0.0.1", "nowhere.invalid").replace("port 0", "port 25");
     home.write(".msmtprc", name, 0o600);
-    oneLine(await sendLetter(home, "nobody@mx.example.net"), 75, /exited with status 68: /);
+    lastLine(await sendLetter(home, "nobody@mx.example.net"), 75, /exited with status 68: /);
   });
   await t.step("no configuration: 78", async () => {
     using home = msmtpHome(0);
     home.write(".msmtprc", "", 0o600);
-    oneLine(await sendLetter(home, "nobody@mx.example.net"), 78, /exited with status 78: /);
+    lastLine(await sendLetter(home, "nobody@mx.example.net"), 78, /exited with status 78: /);
   });
 });
 

@@ -3,7 +3,8 @@
  * mail of other hosts, passed on by content filters and procmail's `!`, must not be signed.
  */
 import assert from "node:assert/strict";
-import { fieldOf, Home } from "../rig.ts";
+import { fields } from "../../admin/log.ts";
+import { fieldOf, Home, lastLine } from "../rig.ts";
 import { type AcceptedMail, Sink } from "../smtp_sink.ts";
 import { freePort, needPostfix, smtp, until } from "./postfix.ts";
 import { installOnce, isPlain, isSigned, keyLine, letter, MilterHost } from "./postfix_milter.ts";
@@ -92,6 +93,15 @@ test("mail of local programs is signed once, or not at all", async (t) => {
     assert.deepEqual(ran, { code: 0, stdout: "", stderr: "" });
     isSigned(await next());
     assert.match(host.log().trimEnd().split("\n").at(-1)!, / why="already signed"/);
+    // Postfix rejects it in three lines.
+    const big = await home.shim(["jo@far.example"], letter(GREG, "big") + "a line of text\n".repeat(700_000));
+    const said = /^shim: \/usr\/sbin\/sendmail exited with status 75: sendmail: fatal: .*: message file too big$/;
+    assert.deepEqual(lastLine(big, 75, said), [
+      "postdrop: warning: uid=0: File too large",
+      "sendmail: warning: mail_stream_cleanup: close error",
+    ]);
+    const { said: logged } = fields(home.read(".local/state/countersign/log").trimEnd().split("\n").at(-1)!);
+    assert.match(logged!, /^sendmail: fatal: @srs\.example\.org\(0\): message file too big$/);
   });
 
   await t.step("cron's mail is signed, and only with sign_local", async () => {

@@ -1,5 +1,6 @@
 /** Mail of sendmail(1) under Debian's Sendmail: submit.mc passes it to port 25, or to a port with the role sign. */
 import assert from "node:assert/strict";
+import { fields } from "../../admin/log.ts";
 import { pathInfo } from "../../admin/doctor/filesystem.ts";
 import { checkSendmail } from "../../admin/doctor/sendmail.ts";
 import { Home } from "../rig.ts";
@@ -94,18 +95,22 @@ test("mail of sendmail(1) under Sendmail is not signed, except by the shim, and 
   });
 
   await t.step("the shim signs it, and no role changes that", async () => {
-    for (const port of [host.port, local]) {
+    for (const [port, options] of [[host.port, ""], [local, ', "-v"']] as const) {
       await configureSubmission(home, root, port);
       using greg = new Home();
       greg.write(".config/countersign/keys", keyLine(GREG), 0o600);
       greg.write(
         ".config/countersign/config.toml",
         `[[identity]]\naddress = "${plain}"\nsrs_domain = "srs.example.org"\n[transport]\npreset = "sendmail"\n` +
-          `command = ["${root.command(greg, PROGRAM, uid(GREG))}"]\n`,
+          `command = ["${root.command(greg, PROGRAM, uid(GREG))}"${options}]\n`,
       );
       const ran = await greg.shim(["jo@far.example"], letter(GREG, `shim-${port}`));
       assert.deepEqual(ran, { code: 0, stdout: "", stderr: "" });
       isSigned(await host.sent(++count));
+      // Sendmail prints the session only with -v.
+      const { queue = "", reply = "" } = fields(greg.read(".local/state/countersign/log").trimEnd());
+      assert.equal(reply, options === "" ? "" : `250 2.0.0 ${queue} Message accepted for delivery`);
+      assert.match(queue, options === "" ? /^$/ : /^\w{12,}$/);
     }
     assert.match(host.log().trimEnd().split("\n").at(-1)!, / at=sign .*why="already signed"/);
   });

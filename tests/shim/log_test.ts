@@ -109,13 +109,21 @@ Deno.test("what a program writes to standard error reaches the user, and its las
     "echo 'server message: 550 5.1.1 bob: who is\x1b[31m that?' >&2; echo 'could not send to bob@victim.example' >&2";
   const said = (line: string) => / said="([^"]*)"/.exec(line)?.[1];
   const first = "server message: 550 5.1.1 bob: who is\ufffd[31m that?\n";
-  for (const [status, last] of [[69, "shim: STUB exited with status 69: "], [0, ""]] as const) {
+  const rows = [["sendmail", 69, 69], ["qmail-inject", 100, 69], ["qmail-inject", 111, 75], [
+    "sendmail",
+    0,
+    0,
+  ]] as const;
+  for (const [preset, status, code] of rows) {
     for (const logAddresses of [false, true]) {
       using home = new Home();
-      home.settings(stubTransport(home, `${words}; exit ${status}`), logAddresses ? "log_addresses = true" : "");
+      const transport = stubTransport(home, `${words}; exit ${status}`).replace('"sendmail"', `"${preset}"`);
+      home.settings(transport, logAddresses ? "log_addresses = true" : "");
       const ran = await home.shim(["bob@victim.example"], MAIL);
-      assert.equal(ran.code, status);
-      const line = `${last.replace("STUB", `${home.path}/stub`)}could not send to bob@victim.example\n`;
+      assert.equal(ran.code, code, ran.stderr);
+      const line = `${
+        status === 0 ? "" : `shim: ${home.path}/stub exited with status ${status}: `
+      }could not send to bob@victim.example\n`;
       assert.equal(ran.stderr, first + line);
       assert.equal(said(home.read(LOG)), `could not send to ${logAddresses ? "bob" : ""}@victim.example`);
     }
