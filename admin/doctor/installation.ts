@@ -22,6 +22,7 @@ import { checkOutbox } from "./outbox.ts";
 import { checkSandbox, outdated, unreadable } from "./sandbox.ts";
 import { checkAnswer, resultIn, testBounces } from "./test_bounces.ts";
 import { checkKeys, findingOf, identityLine } from "./settings.ts";
+import { checkDoorbells } from "./doorbell.ts";
 import { checkMaps } from "./maps.ts";
 import { checkServe } from "./serve.ts";
 import { missingState } from "./serve_state.ts";
@@ -48,6 +49,7 @@ export const INSTALLATION_CHECKS: readonly Check[] = [
   checkServe,
   checkSubmit,
   checkMaps,
+  checkDoorbells,
 ];
 
 function keys({ file, now, findings }: DoctorContext, settings: Settings): void {

@@ -1,0 +1,76 @@
+/** Checks the services in front of which a doorbell stands: their addresses, keys and terms, and what was interrupted. */
+import { Fail } from "../../lib/fail.ts";
+import type { Service } from "../../lib/settings/doorbell.ts";
+import { identityOf } from "../../lib/settings/identity.ts";
+import { noSigningKey, signingKey } from "../../lib/settings/keys.ts";
+import { lineOf, type Settings } from "../../lib/settings/parse.ts";
+import { loadIdentities, readDoorbellKeys } from "../../io/system/load.ts";
+import { termsFor } from "../../io/doorbell/terms.ts";
+import { DoorbellFiles } from "../../io/state/doorbell/files.ts";
+import type { DoctorContext } from "./context.ts";
+import type { Finding } from "./finding.ts";
+
+const DEFERS = "The doorbell defers all mail to the service.";
+
+/** Adds the findings about each service. */
+export function checkDoorbells({ file, now, findings }: DoctorContext, settings: Settings): void {
+  const identities = loadIdentities(settings);
+  for (const [nth, service] of settings.doorbell.entries()) {
+    const at = (name: string) => ({ file: file.file, line: lineOf(file.text, "doorbell", name, nth) });
+    if (!service.i_know && identityOf(identities, service.address) !== undefined) {
+      findings.push({
+        id: "doorbell-personal",
+        what: `The address of service ${service.name} is an identity's own`,
+        where: at("address"),
+        why: DEFERS,
+        fix: "give the service an address of its own, or set doorbell.i_know = true",
+      });
+    }
+    findings.push(...keyFindings(service, now), ...termsFindings(service, at("terms")));
+    findings.push(...stateFindings(service, settings, now));
+  }
+}
+
+function keyFindings(service: Service, now: Date): Finding[] {
+  const { name, keys: file } = service;
+  const usual = `countersign keys new --doorbell ${name}`;
+  const found = (what: string, fix = usual): Finding[] => [{
+    id: "doorbell-keys",
+    what,
+    where: { file },
+    why: DEFERS,
+    fix,
+  }];
+  try {
+    const keys = readDoorbellKeys(service);
+    return signingKey(keys, now) === undefined ? found(`No key can sign: ${noSigningKey(keys, now)}`) : [];
+  } catch (error) {
+    if (!(error instanceof Fail)) throw error;
+    return found(error.message, error.fix);
+  }
+}
+
+function termsFindings(service: Service, where: Finding["where"]): Finding[] {
+  if (service.terms === "" || termsFor(service, []) !== "") return [];
+  return [{
+    id: "doorbell-terms",
+    what: `${service.terms} has no terms in the language ${service.language}`,
+    where,
+    why: "Challenges to people with other languages state no terms.",
+    fix: `write ${service.terms}/${service.language}, or change doorbell.language`,
+  }];
+}
+
+/** A message whose program was killed waits for the administrator. */
+function stateFindings(service: Service, settings: Settings, now: Date): Finding[] {
+  const state = new DoorbellFiles(settings.state.folder, service, [], now);
+  const stuck = state.list().filter(({ state: one }) => one === "kept" || one === "interrupted");
+  if (stuck.length === 0) return [];
+  return [{
+    id: "doorbell-interrupted",
+    what: `The program of ${stuck.length} confirmed ${stuck.length === 1 ? "message" : "messages"} was killed`,
+    where: { file: `${settings.state.folder}/doorbell/${service.name}` },
+    why: "Nobody knows what it did, so that it is not run again by itself.",
+    fix: `countersign doorbell list --service ${service.name}, then release or delete each`,
+  }];
+}
