@@ -20,6 +20,7 @@ import { checkMutt } from "./mutt.ts";
 import { muttCommands } from "./muttrc.ts";
 import { checkMisspelt } from "./misspelt.ts";
 import { pipeStateTrouble } from "./pipe_state.ts";
+import { askOthers } from "./mta_asked.ts";
 import { askPostfix, postfixPrograms, unreadableConfiguration } from "./postfix_asked.ts";
 import { checkForward, checkPostfix, type PostfixContext } from "./postfix.ts";
 import { checkPostfixMaps } from "./postfix_maps.ts";
@@ -88,6 +89,7 @@ export async function filters(doctor: DoctorContext): Promise<void> {
   const postfix = "id" in machine ? [] : machine;
   if ("id" in machine) findings.push(machine);
   findings.push(...checkPostfix(postfix, context));
+  if (settings !== undefined && postconf.length === 0) await askOthers(doctor, settings);
   if (settings !== undefined && postconf.length === 0 && postfix.length > 0) {
     const folder = postfix[0]!.file.replace(/\/main\.cf$/, "");
     await askPostfix(doctor, settings, folder);

@@ -1,7 +1,6 @@
 /** The checks that ask the Postfix of this machine, with postconf(1) and postmap(1). */
 import type { Settings } from "../../lib/settings/parse.ts";
-import { canonicalAddress } from "../../lib/settings/identity.ts";
-import { type DoctorContext, readableIdentities } from "./context.ts";
+import type { DoctorContext } from "./context.ts";
 import { isFile } from "./filesystem.ts";
 import type { Finding } from "./finding.ts";
 import { checkBackscatter, isPublic } from "./backscatter.ts";
@@ -9,7 +8,7 @@ import { checkBounces } from "./postfix_bounces.ts";
 import { MESSAGE, PostfixQueries } from "./postfix_queries.ts";
 import { checkSenders } from "./postfix_senders.ts";
 import { run } from "./programs.ts";
-import { testBounces } from "./test_bounces.ts";
+import { signedIdentities } from "./mta_asked.ts";
 
 /** Where the programs of Postfix are. */
 const FOLDERS = ["/usr/sbin", "/usr/local/sbin"];
@@ -41,11 +40,7 @@ export async function askPostfix(
   const queries = await machineQueries(folder);
   if (queries === undefined) return;
   if (typeof queries === "string") return void findings.push(unreadableConfiguration(folder, queries));
-  const identities = (readableIdentities(settings) ?? []).flatMap((identity) => {
-    const [bounce] = testBounces(identity, settings, now);
-    const address = canonicalAddress(identity);
-    return bounce?.signed === "SRS address" ? [{ address, signed: bounce.recipient }] : [];
-  });
+  const identities = signedIdentities(settings, now);
   const { transport: { preset, via }, serve } = settings;
   const sends = via === "command" && ["postfix", "sendmail"].includes(preset) || serve.socket_folder !== "";
   if (sends) findings.push(...await checkSenders(queries, identities));
