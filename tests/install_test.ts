@@ -198,13 +198,18 @@ Deno.test("install", async (t) => {
 
   await t.step("init prints the paths of the programs", async () => {
     const env = { ...minimalEnv(home), HOME: work.path, COUNTERSIGN_CONFIG: `${work.path}/none.toml` };
-    const args = ["init", "--print", "--address", "greg@example.org", "--command", "/usr/sbin/sendmail"];
-    const ran = await home.run([`${prefix}/bin/countersign`, ...args, "--preset", "postfix"], "", env);
+    const args = ["init", "--print", "--print-all", "--address", "greg@example.org", "--command", "/usr/sbin/sendmail"];
+    const ran = await home.run(
+      [`${prefix}/bin/countersign`, ...args, "--preset", "postfix", "--inbox", "~/Maildir"],
+      "",
+      env,
+    );
     assert.deepEqual([ran.code, ran.stderr], [0, ""]);
     const { stdout } = ran;
     const hook = `${prefix}/lib/countersign/hooks/incoming --config ${work.path}/none.toml`;
     assert.ok(stdout.includes(`"|${hook} --as postfix --maildir ${work.path}/Maildir"\n`), stdout);
-    assert.ok(stdout.includes(`need quoting in some configuration files: ${prefix}/bin/shim\n`), "a path with spaces");
+    const shown = prefix.replace(`${work.path}/`, "~/");
+    assert.ok(stdout.includes(`need quoting in some configuration files: ${shown}/bin/shim\n`), "a path with spaces");
     for (const [, path] of stdout.matchAll(/^set sendmail="(.*)"$/gm)) assert.equal(path, `${prefix}/bin/shim`);
   });
 

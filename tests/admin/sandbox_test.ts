@@ -362,6 +362,7 @@ console.log(configFile(parseOptions(Deno.args).config).file);\n`,
 const commands: [string, boolean, boolean, boolean][] = [
   ["explain", false, false, false],
   ["verify", false, false, false],
+  ["config", false, false, false],
   ["sign", false, false, false],
   ["log", false, false, false],
   ["keys", true, false, false],
