@@ -5,7 +5,8 @@ import { CREATED, fieldOf } from "../rig.ts";
 import { stubArguments, stubInput, stubRuns } from "../stub.ts";
 import { plain } from "../submit/talk.ts";
 import { ChainHome, RawClient } from "./chain.ts";
-import { lacking, tests } from "./need.ts";
+import { COMMITTER, patchMail, sendEmail } from "./git_send_email.ts";
+import { lacking, lackingPerl, tests } from "./need.ts";
 import { freePort } from "./postfix.ts";
 
 const PROGRAMS = [
@@ -14,10 +15,13 @@ const PROGRAMS = [
   ["stunnel4", "stunnel4"],
   ["msmtp", "msmtp"],
   ["mutt", "mutt"],
+  ["git", "git"],
   ["pop3front-maildir", "mailfront"],
 ] as const;
 const missing: string[] = [];
 for (const [program, pack] of PROGRAMS) missing.push(await lacking(program, pack));
+missing.push(await lacking("git-send-email", "git-email"));
+for (const name of ["Net::SSLeay", "Authen::SASL"] as const) missing.push(await lackingPerl(name));
 const test = tests(missing.filter((one) => one !== "").join("; "));
 
 /** Sends a message with swaks. @returns its exit status and what it prints */
@@ -185,6 +189,17 @@ test("the chain under tcpserver and stunnel", async (t) => {
       assert.equal(stubRuns(home), count + 1);
       assert.match(stubArguments(home)[2]!, /^SRS0=.*@srs\.example\.org$/);
       assert.notEqual(fieldOf(stubInput(home), "X-Msgauth"), "");
+    }
+
+    const patch = home.write("0001-one.patch", patchMail());
+    for (const [encryption, at] of [["tls", port], ["ssl", tlsPort]] as const) {
+      const count = stubRuns(home);
+      const sent = await home.run(sendEmail(at, encryption, authority.ca, patch), "", COMMITTER);
+      assert.equal(sent.code, 0, sent.stderr + sent.stdout);
+      assert.equal(stubRuns(home), count + 1);
+      assert.match(stubArguments(home)[2]!, /^SRS0=.*@srs\.example\.org$/);
+      assert.equal(fieldOf(stubInput(home), "Subject"), "[PATCH] One");
+      assert.match(fieldOf(stubInput(home), "X-Msgauth"), /^v1\.k1\./);
     }
   });
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { fieldOf } from "../rig.ts";
 import { stubArguments, stubInput, stubRuns } from "../stub.ts";
 import { MAIL, RawSmtp } from "../submit/raw_smtp.ts";
+import { COMMITTER, patchMail, sendEmail } from "./git_send_email.ts";
 import { lacking, lackingPerl, tests } from "./need.ts";
 import { freePort, until } from "./postfix.ts";
 import { SubmitdSite, USER } from "./submitd_site.ts";
@@ -75,23 +76,9 @@ test("submitd with real clients, as a user without privileges, in its sandbox", 
     });
 
     await t.step(`git send-email over ${how}`, async () => {
-      const patch =
-        "From 0123456789012345678901234567890123456789 Mon Sep 17 00:00:00 2001\nFrom: Greg <greg@example.org>\n" +
-        "Date: Sat, 28 Nov 2026 00:00:00 +0000\nSubject: [PATCH] One\n\n---\n-- \n2.39\n";
-      const file = home.write("0001-one.patch", patch);
-      const [port, encryption] = starttls === "on" ? [site.port, "tls"] : [site.tls, "ssl"];
-      await sentBy(
-        [
-          ...["git", "send-email", "--from=Greg <greg@example.org>", "--to=ann@example.net", "--confirm=never"],
-          ...["--smtp-server=localhost", `--smtp-server-port=${port}`, `--smtp-encryption=${encryption}`],
-          ...["--smtp-user=greg", "--smtp-pass=secret", `--smtp-ssl-cert-path=${site.ca}`, "--quiet", file],
-        ],
-        "",
-        {
-          ...{ GIT_COMMITTER_NAME: "Greg", GIT_COMMITTER_EMAIL: "greg@example.org" },
-          ...{ GIT_AUTHOR_NAME: "Greg", GIT_AUTHOR_EMAIL: "greg@example.org" },
-        },
-      );
+      const file = home.write("0001-one.patch", patchMail());
+      const [port, encryption] = starttls === "on" ? [site.port, "tls" as const] : [site.tls, "ssl" as const];
+      await sentBy(sendEmail(port, encryption, site.ca, file), "", COMMITTER);
     });
   }
 
@@ -147,6 +134,32 @@ test("killed under load: every message with a reply 250 was delivered", async ()
     await site.stop();
     const mails = site.home.mails("out").join("");
     for (const id of accepted) assert.ok(mails.includes(id), id);
+  }
+});
+
+test("200 sessions are held, and killed in a burst of messages: none with a reply 250 is lost", async () => {
+  await using site = await SubmitdSite.make("max_per_address = 200", '[transport]\nvia = "maildir"\nmaildir = "~/out"');
+  await site.start();
+  const clients: RawSmtp[] = [];
+  try {
+    while (clients.length < 200) {
+      clients.push(...await Promise.all(Array.from({ length: 20 }, () => RawSmtp.greg(site.tls, site.ca))));
+    }
+    const accepted: string[] = [];
+    const bursts = clients.map(async (client, at) => {
+      const id = `<burst.${at}@example.org>`;
+      if (/^250 /.test(await client.submit(MAIL.replace("<1@example.org>", id)))) accepted.push(id);
+    });
+    // A client whose connection is cut fails, because its last command has no reply.
+    const all = Promise.allSettled(bursts);
+    await until("messages", () => accepted.length >= 20);
+    await site.kill();
+    await all;
+    await site.stop();
+    const mails = site.home.mails("out").join("");
+    for (const id of accepted) assert.ok(mails.includes(id), id);
+  } finally {
+    for (const client of clients) client[Symbol.dispose]();
   }
 });
 

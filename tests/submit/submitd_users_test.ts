@@ -109,7 +109,8 @@ Deno.test("virtual users have settings of their own: by user_settings, or by a h
     home.write(
       `${where}/config.toml`,
       `[[identity]]\naddress = "${login}@example.org"\nsrs_domain = "srs.example.org"\n[transport]\npreset = "sendmail"\n` +
-        `command = ["${home.path}/stub"]\n[state]\nfolder = "${home.path}/state/${login}"\n[submit]\ncheck_sender = "any"\n`,
+        `command = ["${home.path}/stub"]\n[state]\nfolder = "${home.path}/state/${login}"\n[submit]\ncheck_sender = "any"\n` +
+        '[[rule]]\nto = ["*@lists.example.net"]\nconfirm = true\n[challenge]\nanswer = true\n',
     );
   }
   const hash = await hashPassword("secret");
@@ -129,6 +130,9 @@ Deno.test("virtual users have settings of their own: by user_settings, or by a h
     assert.match(fieldOf(stubInput(home), "X-Msgauth"), new RegExp(`^v1\\.k${login}\\.`));
     assert.ok(filesBelow(`${home.path}/state/${login}/sent`).length > 0, "the index of sent mail");
     assert.match(home.read(`state/${login}/log`), new RegExp(`login=${login}`));
+    await client.begin(`${login}@example.org`, "ideas@lists.example.net");
+    assert.match(await client.say(`${mail.replace(`<${login}@`, `<list-${login}@`)}.`), /^250 /);
+    assert.equal(ledgerFiles(`${home.path}/state/${login}/ledger`).issued.length, 1, "the ledger");
     // The setting of the site counts, not the user's.
     assert.match(await client.submit(mail.replace("From: ", "From: x"), `${login}@example.org`), /^550 5\.7\.1 /);
   }
@@ -140,7 +144,7 @@ Deno.test("virtual users have settings of their own: by user_settings, or by a h
     assert.match(await client.submit(MAIL), /^451 4\.3\.0 /, login);
   }
   assert.match(one.reports.join("\n"), /^eve: .*users\.d\/eve\/config\.toml: Settings file does not exist/m);
-  assert.equal(stubRuns(home), 2);
+  assert.equal(stubRuns(home), 4);
 });
 
 Deno.test("a message from a phone has the form of one from mutt", async () => {
