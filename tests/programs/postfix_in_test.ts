@@ -1,6 +1,8 @@
 /** Incoming mail with the real Postfix and the files of contrib/postfix: pipe(8), local(8), and a site. */
 import assert from "node:assert/strict";
 import { fieldOf, qsbmf, ROOT, SECRET } from "../rig.ts";
+import { snippet, withHook } from "./letters.ts";
+import { lacking } from "./need.ts";
 import { Installed, needPostfix, Postfix, smtp, until } from "./postfix.ts";
 import {
   ANN,
@@ -19,6 +21,7 @@ import {
 } from "./site.ts";
 
 const test = await needPostfix();
+const lacksDotlockfile = await lacking("dotlockfile", "liblockfile-bin");
 const testWithMsmtp = await needPostfix("msmtp");
 
 test("pipe(8): the SRS domain goes to the hook, with the snippets of contrib/postfix/pipe", async () => {
@@ -114,6 +117,22 @@ test("local(8): .forward and mailbox_command, with the snippets of contrib/postf
   assert.equal(site.mails(GREG, "Maildir/.Spam").length, 1);
   const reason = () => /check=addressed .*"the recipient is not an identity"/.test(site.log(GREG));
   await until("the reason", reason, () => site.log(GREG));
+
+  if (lacksDotlockfile !== "") return;
+  // The same user with a mailbox in the format mbox: contrib/mbox.
+  const mbox = `${site.folder}/${GREG}/mbox`;
+  const line = snippet("mbox/forward", withHook(hookWithConfig(GREG))).replace("/var/mail/greg", mbox);
+  Deno.writeTextFileSync(forward, line);
+  await smtp(postfix.port, "", `${GREG}@example.org`, returning(GREG));
+  const delivered = () => {
+    try {
+      return Deno.readTextFileSync(mbox);
+    } catch {
+      return "";
+    }
+  };
+  await until("a bounce in the mbox", () => delivered().endsWith("\n\n"), () => postfix.log + site.log(GREG));
+  assert.match(delivered(), /^From MAILER-DAEMON .*\nX-Countersign: genuine; check=returned-header;/);
 });
 
 test("a site whose users have their own keys: virtual maps split the SRS domain; canonical maps do no harm", async () => {
