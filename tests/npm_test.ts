@@ -27,7 +27,7 @@ console.log(JSON.stringify([
 ]));
 `;
 
-test("the package signs under Node, and its types are correct", async () => {
+test("the package signs under Node, its types are correct, and its commands run", async (t) => {
   using home = new Home();
   const folder = `${home.path}/node_modules/@countersign/countersign`;
   await makePackage(folder);
@@ -52,14 +52,14 @@ test("the package signs under Node, and its types are correct", async () => {
   assert.deepEqual([types.code, types.stdout], [0, ""]);
   const wrong = home.write("wrong.ts", USE.replace("{ secrets: [secret], now }", "{ secrets: 1, now }"));
   assert.match((await home.run([...tsc, ...options, wrong])).stdout, /^wrong\.ts\(4,\d+\): error TS2322: /);
+
+  await t.step("npm installs the commands, which find the Deno that it installs", () => testCommands(home, folder));
 });
 
-test("npm installs the commands, which find the Deno that it installs", async () => {
-  using home = new Home();
+/** npm installs the commands, which find the Deno that it installs. */
+async function testCommands(home: Home, folder: string): Promise<void> {
   const path = `${home.path}/bin:${Deno.env.get("PATH")!}`;
-  const folder = `${home.path}/package`;
   const prefix = `${home.path}/global`;
-  await makePackage(folder);
   Deno.removeSync(`${home.path}/bin/deno`); // the one of the tests
   // npm's cache may already have Deno, as after `npx deno`.
   const npm = (...args: string[]) =>
@@ -109,4 +109,4 @@ test("npm installs the commands, which find the Deno that it installs", async ()
     0,
     1,
   ]);
-});
+}
