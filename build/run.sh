@@ -58,7 +58,8 @@ if [ -e "$sandbox" ] || [ -L "$sandbox" ]; then
     case $twin$thing in *,*) later "$thing in $sandbox contains a comma, which a permission cannot express" ;; esac
     allowed=$allowed${twin:+${flag%%=*}=$twin$newline}${flag%%=*}=$thing$newline
   done <"$sandbox"
-  [ -n "$allowed" ] || [ "$program" != serve ] || allowed=--allow-read=/$newline # it says what is missing
+  # They say themselves what is missing.
+  [ -n "$allowed" ] || case $program in serve | doorbell) allowed=--allow-read=/$newline ;; esac
   [ -n "$allowed" ] || later "$sandbox has no permissions for $program: countersign sandbox"
 elif [ -n "$sandbox" ] && [ -e "${config%.toml}.permissions" ]; then
   later "${config%.toml}.permissions was written by an earlier version: countersign sandbox"

@@ -103,3 +103,10 @@ Deno.test("keys of a service are created, listed and retired", async () => {
   oneLine(await keys("new", "--doorbell", "other"), 78, /Service "other" is not configured/);
   oneLine(await keys("new", "--doorbell", "svc", "--forwarding"), 64, /--forwarding and --doorbell cannot be combined/);
 });
+
+Deno.test("with a sandbox file that is older than the service, the hook says what to do", async () => {
+  using home = serviceHome();
+  const sandbox = home.read(".config/countersign/config.sandbox");
+  home.write(".config/countersign/config.sandbox", sandbox.replace(/^doorbell .*\n/gm, ""));
+  oneLine(await ring(home, ANN, SVC, request()), 75, /countersign sandbox$/m);
+});
