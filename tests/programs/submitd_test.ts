@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { fieldOf } from "../rig.ts";
 import { stubArguments, stubInput, stubRuns } from "../stub.ts";
 import { MAIL, RawSmtp } from "../submit/raw_smtp.ts";
+import { QUICK_LOGIN } from "../submit/submitd_home.ts";
 import { COMMITTER, patchMail, sendEmail } from "./git_send_email.ts";
 import { lacking, lackingPerl, tests } from "./need.ts";
 import { freePort, until } from "./postfix.ts";
@@ -139,6 +140,7 @@ test("killed under load: every message with a reply 250 was delivered", async ()
 
 test("200 sessions are held, and killed in a burst of messages: none with a reply 250 is lost", async () => {
   await using site = await SubmitdSite.make("max_per_address = 200", '[transport]\nvia = "maildir"\nmaildir = "~/out"');
+  Deno.writeTextFileSync(`${site.home.path}/users`, QUICK_LOGIN);
   await site.start();
   const clients: RawSmtp[] = [];
   try {

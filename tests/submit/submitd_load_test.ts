@@ -1,10 +1,11 @@
 /** Many clients at once. */
 import assert from "node:assert/strict";
 import { MAIL, RawSmtp } from "./raw_smtp.ts";
-import { SubmitdHome } from "./submitd_home.ts";
+import { QUICK_LOGIN, SubmitdHome } from "./submitd_home.ts";
 
 Deno.test("200 TLS sessions are held, and each of them sends", async () => {
   await using one = await SubmitdHome.start({ submit: "max_per_address = 200" });
+  one.home.write("users", QUICK_LOGIN, 0o600);
   const settings = one.settings();
   const transport = { ...settings.transport, via: "maildir" as const, maildir: `${one.home.path}/out` };
   one.server.reload({ ...settings, transport });
