@@ -95,11 +95,13 @@ const snippet = (name: string) =>
 async function inShell(line: string): Promise<Ran> {
   using home = new Home();
   // init cannot ask without a terminal, and the test must not depend on the machine's mail programs.
+  const submit = / --submit\b/.test(line);
   const adapted = line.replace(/^countersign init\b.*/, (init) => {
+    if (submit) return `${init} --yes --name mx.example.org`;
     return `${init} --yes${init.includes("--via") ? "" : " --command /bin/true --preset sendmail"}`;
   });
   const asked = adapted.replace(/^countersign passwd add \w+$/, "echo secret | $& --file users");
-  if (adapted !== line) Deno.removeSync(`${home.path}/.config`, { recursive: true });
+  if (adapted !== line && !submit) Deno.removeSync(`${home.path}/.config`, { recursive: true });
   home.write(
     "bin/countersign",
     `#!/bin/sh\nexec "${Deno.execPath()}" run -q -A "${ROOT}/main.ts" countersign "$@"\n`,
@@ -116,7 +118,13 @@ async function inShell(line: string): Promise<Ran> {
   home.write("draft", "From: greg@example.org\nTo: ann@example.net\n\nHi.\n");
   home.write("secret", "some secret of a former program\n", 0o600);
   home.write("postsrsd", "SRS_DOMAIN=srs.example.net\n");
-  const files = { "/etc/postsrsd.secret": "secret", "/etc/default/postsrsd": "postsrsd" };
+  home.write("fullchain.pem", "");
+  home.write("privkey.pem", "");
+  const files = {
+    "/etc/postsrsd.secret": "secret",
+    "/etc/default/postsrsd": "postsrsd",
+    "/etc/letsencrypt/live/mx.example.org/fullchain.pem": "fullchain.pem",
+  };
   const here = Object.entries(files).reduce((text, [from, to]) => text.replace(from, to), asked);
   return await home.run(["/bin/sh", "-ec", here]);
 }
