@@ -58,8 +58,7 @@ if [ -e "$sandbox" ] || [ -L "$sandbox" ]; then
     case $twin$thing in *,*) later "$thing in $sandbox contains a comma, which a permission cannot express" ;; esac
     allowed=$allowed${twin:+${flag%%=*}=$twin$newline}${flag%%=*}=$thing$newline
   done <"$sandbox"
-  # They say themselves what is missing.
-  [ -n "$allowed" ] || case $program in serve | doorbell) allowed=--allow-read=/$newline ;; esac
+  [ -n "$allowed" ] || [ "$program" != serve ] || allowed=--allow-read=/$newline # it says what is missing
   [ -n "$allowed" ] || later "$sandbox has no permissions for $program: countersign sandbox"
 elif [ -n "$sandbox" ] && [ -e "${config%.toml}.permissions" ]; then
   later "${config%.toml}.permissions was written by an earlier version: countersign sandbox"
@@ -125,6 +124,6 @@ if is_blocked; then "$@" <&9 9<&-; status=$?; else # signals are handled only af
   wait "$child"; status=$? # a signal interrupts wait before the child has ended
   while [ -n "$hit" ]; do hit=; wait "$child"; again=$?; [ "$again" = 127 ] || status=$again; done
 fi
-case $part.$status in chain.* | *.0 | *.75 | *.111 | *.$finds | [!s]*.1[0-3] | [!s]*.99 | [!di]*.6[4-9] | \
-  [!di]*.7[0-8] | [!di]*.100) exit "$status" ;; esac
+case $part.$status in chain.* | *.0 | *.75 | *.111 | *.$finds | [!s]*.10 | d*.1[1-3] | [!s]*.99 | \
+  [!di]*.6[4-9] | [!di]*.7[0-8] | [!di]*.100) exit "$status" ;; esac
 later "exited with status $status"

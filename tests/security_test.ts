@@ -57,10 +57,12 @@ async function probe(
   return JSON.parse(ran.stdout);
 }
 
+const SERVICE = '[[doorbell]]\nname = "svc"\naddress = "greg-svc@example.org"\n';
+
 for (const { rights, launcher } of PROGRAMS) {
   Deno.test(`${launcher} has no access to anything that the settings do not name`, async () => {
     using home = new Home();
-    home.settings(`${stubTransport(home)}[incoming]\nspam = "~/Spam"\n`);
+    home.settings(`${stubTransport(home)}${SERVICE}[incoming]\nspam = "~/Spam"\n`);
     const at = (name: string) => `${home.path}/${name}`;
     const secret = home.write(".ssh/id", "secret");
     const config = at(".config/countersign");
@@ -142,10 +144,13 @@ for (const { rights, launcher } of PROGRAMS) {
     }
 
     // The same operations succeed on paths named by the settings, so they were denied because of the path.
-    const sends = rights === "shim" || rights === "ofmipd";
+    const sends = ["shim", "ofmipd", "doorbell"].includes(rights);
+    // A doorbell has keys of its own, and must not read those of an identity, nor the others its keys.
+    home.write(".config/countersign/doorbell-keys", "");
+    const [own, foreign] = rights === "doorbell" ? ["doorbell-keys", "keys"] : ["keys", "doorbell-keys"];
     const inside: [string, unknown][] = [
       ["readAny", `${config}/config.toml`],
-      ["readAny", `${config}/keys`],
+      ["readAny", `${config}/${own}`],
       ["writeAny", at(".local/state/countersign/log")],
       ["remove", at(".local/state/countersign/log")],
       ["run", "/usr/bin/printenv"],
@@ -157,7 +162,7 @@ for (const { rights, launcher } of PROGRAMS) {
     assert.deepEqual(await probe(home, rights, inside), inside.map(() => "yes"));
     // Each program lacks the permissions of the other.
     const other: [string, unknown] = sends ? ["writeAny", at("Spam/more")] : ["run", at("stub")];
-    assert.deepEqual(await probe(home, rights, [other]), ["no"]);
+    assert.deepEqual(await probe(home, rights, [other, ["readAny", `${config}/${foreign}`]]), ["no", "no"]);
   });
 }
 
@@ -186,8 +191,10 @@ Deno.test("every module that compares MACs uses timingSafeEqual", () => {
   // The index of sent mail is searched for a MAC that we compute: a stranger supplies the text, never the MAC. Sealed
   // bodies are verified by AES-GCM in Web Crypto.
   const names = makers.filter((path) => !source(path).includes("timingSafeEqual("));
-  assert.deepEqual(names.sort(), ["io/state/seal.ts", "io/state/sent.ts"]);
+  // The same holds for the addresses that a doorbell knows.
+  assert.deepEqual(names.sort(), ["io/state/doorbell/addresses.ts", "io/state/seal.ts", "io/state/sent.ts"]);
   assert.deepEqual(makers.filter((path) => !names.includes(path)).sort(), [
+    "incoming/doorbell/cookie.ts",
     "incoming/proof.ts",
     "io/state/shared/keyed.ts",
     "lib/prvs.ts",
