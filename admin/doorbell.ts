@@ -14,10 +14,12 @@ import { printError } from "../io/system/log.ts";
 import { abortOnSignal } from "../io/system/signals.ts";
 import { printDay } from "../lib/date.ts";
 import { runCommand } from "./arguments.ts";
+import { importAddresses, readAddressList } from "./doorbell_import.ts";
 import { say } from "./terminal.ts";
 
 const HELP = `Usage: countersign doorbell list|run [--service NAME] [--config FILE]
        countersign doorbell allow|deny|forget [--service NAME] ADDRESS ...
+       countersign doorbell allow|deny [--service NAME] --file FILE
        countersign doorbell release|delete [--service NAME] ID ...
 Manages the messages that a doorbell holds until their senders confirm them, and the addresses that it knows. The hook
 itself is hooks/doorbell.
@@ -32,6 +34,8 @@ itself is hooks/doorbell.
   release ID      Act on a message as if its sender had confirmed it. A message without a program is printed
   delete ID       Delete a message
 
+  --file FILE     Allow or deny the addresses in a file, one on each line, or none of them if a line is not an address.
+                  Denied ones stay denied. The list of pm-jacookie is ~/.cookie-cache-whitelist
   --service NAME  The [[doorbell]] in the settings. Default: all for list and run, otherwise the only one
   --config FILE   Settings file
 
@@ -50,8 +54,12 @@ export function doorbell(name: string, args: readonly string[]): Promise<number>
   const own = args.slice(0, end < 0 ? args.length : end);
   const word = VERBS.find((one) => own[0] === one);
   if (word === undefined && !own.some((one) => information(one, HELP) !== undefined)) return hook(name, args);
-  return runCommand(name, args, { help: HELP, values: ["service", "config"] }, async (options) => {
+  return runCommand(name, args, { help: HELP, values: ["service", "config", "file"] }, async (options) => {
     const operands = options.operands.slice(1);
+    const file = options.value("file");
+    if (file !== undefined && word !== "allow" && word !== "deny") {
+      throw new Fail("usage", `Option --file cannot be combined with ${word}`);
+    }
     const settings = loadSettings(configFile(options.value("config")));
     if (word === "list" || word === "run") {
       if (operands.length > 0) throw new Fail("usage", `Unknown argument ${quote(operands[0]!)}`);
@@ -65,6 +73,10 @@ export function doorbell(name: string, args: readonly string[]): Promise<number>
       return status;
     }
     const state = stateOf(settings, serviceOf(settings, options.value("service") ?? ""));
+    if (file !== undefined) {
+      if (operands.length > 0) throw new Fail("usage", `Unknown argument ${quote(operands[0]!)}`);
+      return importFile(name, file, word === "allow" ? "allowed" : "denied", state);
+    }
     if (operands.length === 0) {
       const what = word === "release" || word === "delete" ? "ID" : "ADDRESS";
       throw new Fail("usage", `${what} is missing`, { fix: `doorbell ${word} ${what}` });
@@ -102,6 +114,24 @@ async function run(name: string, state: DoorbellFiles, settings: Settings): Prom
   const { held, addresses } = state.expire();
   say(`${sent.length - failed.length} challenges sent; ${held} messages and ${addresses} addresses expired`);
   return failed.length > 0 ? 75 : 0;
+}
+
+/** Most wrong lines that are printed. */
+const MAX_PRINTED = 20;
+
+/** Allows or denies all addresses in a file, or none. @returns the exit status */
+function importFile(name: string, file: string, standing: "allowed" | "denied", state: DoorbellFiles): number {
+  const { addresses, wrong } = readAddressList(file);
+  if (wrong.length > 0) {
+    for (const { line, why } of wrong.slice(0, MAX_PRINTED)) printError(name, `${file}:${line}: ${why}`);
+    const count = wrong.length === 1 ? "A line is not an address" : `${wrong.length} lines are not addresses`;
+    printError(name, `${count}; nothing was imported`);
+    return 65;
+  }
+  const { imported, known, denied } = importAddresses(state, addresses, standing);
+  const rest = [[known, "known before"], [denied, "denied, which stay so"]].filter(([count]) => count !== 0);
+  say([`${imported} addresses ${standing}`, ...rest.map(([count, what]) => `${count} ${what}`)].join("; "));
+  return 0;
 }
 
 /** Changes one message or address. @returns the exit status */

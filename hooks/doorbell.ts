@@ -2,7 +2,6 @@
  * The doorbell: acts on a message only when its sender has confirmed that they sent it. The first of `Deno.args` is the
  * name by which it was called.
  */
-import { parseAddress } from "../lib/address.ts";
 import { base32, concat, utf8 } from "../lib/bytes.ts";
 import { errorText, Fail, quote, reason } from "../lib/fail.ts";
 import { field, printHead, without } from "../lib/message.ts";
@@ -10,7 +9,7 @@ import type { Settings } from "../lib/settings/parse.ts";
 import { type Identity, identityOf } from "../lib/settings/identity.ts";
 import { noSigningKey, signingKey } from "../lib/settings/keys.ts";
 import type { Service } from "../lib/settings/doorbell.ts";
-import { envelope, type Received } from "../incoming/delivery.ts";
+import { addressIn, envelope, type Received } from "../incoming/delivery.ts";
 import { ID_LENGTH } from "../incoming/doorbell/cookie.ts";
 import type { Decision } from "../incoming/doorbell/decide.ts";
 import { DoorbellFiles } from "../io/state/doorbell/files.ts";
@@ -26,8 +25,8 @@ import { actOn, decideOn, type DoorbellResult } from "./doorbell_act.ts";
 import { exitStatus, stateStatus } from "./exits.ts";
 import { withoutResults, withoutResultsInRest, withResult } from "./result_field.ts";
 
-/** The field in which a filter passes the address that confirms, with `--challenge=no`. */
-export const COOKIE_FIELD = "X-Countersign-Cookie";
+/** The fields in which a filter passes what confirms, and the address to ask, with `--challenge=no`. */
+export const [COOKIE_FIELD, ASK_FIELD] = ["X-Countersign-Cookie", "X-Countersign-Ask"];
 
 /** Runs the hook. @returns the exit status */
 export async function doorbell(name: string, args: readonly string[]): Promise<number> {
@@ -47,10 +46,11 @@ export async function doorbell(name: string, args: readonly string[]): Promise<n
     if (caller !== "qmail" && !result.consumed) await drain(input.body());
     if (result.outcome === "defer") printError(name, `${result.reason}${result.said ? `: ${result.said}` : ""}`);
     if (acts || result.outcome === "defer") return exitStatus(caller, result.outcome, true);
-    if (caller !== "qmail" || result.cookie !== undefined) {
-      console.log([result.state, result.cookie].filter((one) => one !== undefined).join(" "));
+    const { state, byCaller: asked } = result;
+    if (caller !== "qmail" || asked !== undefined) {
+      console.log(asked === undefined ? state : `${state} ${asked.cookie}\n${asked.address}`);
     }
-    return stateStatus(caller, result.state);
+    return stateStatus(caller, state);
   } catch (error) {
     printError(name, errorText(error));
     return exitStatus(caller, "defer", false);
@@ -86,7 +86,7 @@ async function handle(options: DoorbellOptions, input: Input): Promise<{ result:
     const decision = decideOn({ envelope: received, header: input.head.header }, state, {
       identities,
       acts: options.program.length > 0,
-      ...(options.address !== undefined && { given: parseAddress(options.address) }),
+      ...(options.address !== undefined && { given: addressIn(options.address) ?? null }),
     });
     const id = await idOf(received, input);
     const result = await actOn(decision, {
@@ -117,13 +117,14 @@ async function filter(name: string, options: DoorbellOptions): Promise<number> {
   const input = await readInput(PREFIX_BYTES, false);
   const { header, headStart, cut } = input.head;
   const mbox = input.prefix.subarray(0, headStart); // keep procmail's `From ` line
-  const clean = without(withoutResults(header), COOKIE_FIELD);
+  const clean = without(withoutResults(header), COOKIE_FIELD, ASK_FIELD);
   let head = concat(mbox, printHead(clean, cut));
   try {
     const { result } = await handle(options, input);
     const marked = withResult(clean, { result: result.state, check: "doorbell", reason: result.reason });
-    const cookie = result.cookie === undefined ? [] : [field(COOKIE_FIELD, result.cookie)];
-    head = concat(mbox, printHead([...cookie, ...marked], cut));
+    const asked = result.byCaller;
+    const added = asked === undefined ? [] : [field(COOKIE_FIELD, asked.cookie), field(ASK_FIELD, asked.address)];
+    head = concat(mbox, printHead([...added, ...marked], cut));
   } catch (error) {
     printError(name, `${reason(error)}; the message goes through unmarked`);
   }

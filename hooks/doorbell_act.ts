@@ -1,5 +1,5 @@
 /** Carries out the decision of a doorbell: holds a message, sends challenges, or runs the program. */
-import { canonical } from "../lib/address.ts";
+import { canonical, formatAddress } from "../lib/address.ts";
 import { dayOf } from "../lib/date.ts";
 import type { Header } from "../lib/message.ts";
 import type { Settings } from "../lib/settings/parse.ts";
@@ -24,8 +24,11 @@ export interface DoorbellResult {
   /** `delivered`: nothing remains to be done; `defer`: the message stays queued. */
   readonly outcome: "delivered" | "defer";
   readonly reason: string;
-  /** The address at which a reply confirms, for a caller that asks itself. */
-  readonly cookie?: string;
+  /**
+   * For a caller that asks by itself: the address at which a reply confirms, or the words for the Subject; and whom to
+   * ask. Sent to anybody else, the cookie would confirm an address that never got it.
+   */
+  readonly byCaller?: { readonly cookie: string; readonly address: string };
   /** What the program wrote last to standard error, which is not logged. */
   readonly said?: string;
   /** Whether the message was read to its end. */
@@ -86,7 +89,7 @@ async function holdAndAsk(decision: Decision, context: ActContext): Promise<Door
     outcome: "delivered",
     reason,
     consumed: held.consumed,
-    ...(cookie !== undefined && { cookie }),
+    ...(cookie !== undefined && { byCaller: { cookie, address: formatAddress(decision.address!) } }),
   };
 }
 

@@ -1,5 +1,4 @@
 /** The command line of the doorbell. */
-import { parseAddress } from "../lib/address.ts";
 import { Fail, quote } from "../lib/fail.ts";
 import { information } from "../lib/information.ts";
 import type { Caller } from "../incoming/delivery.ts";
@@ -42,7 +41,8 @@ with the original message as its standard input. Without a program, the caller l
   --as CALLER       Calling program: ${DOORBELL_CALLERS.join(", ")} (default qmail)
   --maildir DIR     Deliver a confirmed message to this maildir, instead of running a program
   --address ADDRESS The address to ask, as the caller has found it. Default: the envelope sender, or From if it is safe
-  --challenge=no    Send nothing; print the address at which a reply confirms, or with --as filter add it as a field
+  --challenge=no    Send nothing; print the address at which a reply confirms, and on a second line whom to ask, so that
+                    the caller asks. With --as filter they are in X-Countersign-Cookie and X-Countersign-Ask
   --sender ADDRESS, --recipient ADDRESS   Envelope, if the environment does not provide it
   --config FILE     Settings file. Default: ~/.config/countersign/config.toml
 
@@ -98,6 +98,6 @@ export function parseDoorbellOptions(args: readonly string[]): DoorbellOptions {
   if (!acts && caller === "postfix") {
     throw new Fail("usage", "Postfix delivers nothing after this hook", { fix: "add -- PROGRAM or --maildir DIR" });
   }
-  if (rest.address !== undefined) parseAddress(rest.address);
+  if (rest.address === "") delete rest.address; // an empty variable of a mail filter
   return { caller, service, challenge: challenge === "yes", program, ...rest };
 }

@@ -17,7 +17,7 @@ _countersign() {
       words="command smtp maildir" command= ;;
     init:--security)
       words="tls starttls none" command= ;;
-    init:--password-file | init:--ca | init:--config | init:--certificate | init:--key | doctor:--hook | doctor:--postconf | doctor:--sent | doctor:--config | config:--config | sandbox:--config | keys:--config | keys:--settings | plain:--config | explain:--config | audit:--sent | audit:--html | audit:--config | verify:--config | sign:--config | log:--config | report:--config | serve:--config | submitd:--config | passwd:--file | outbox:--config | sweep:--config | expire:--config | incoming:--mbox | incoming:--config | doorbell:--config)
+    init:--password-file | init:--ca | init:--config | init:--certificate | init:--key | doctor:--hook | doctor:--postconf | doctor:--sent | doctor:--config | config:--config | sandbox:--config | keys:--config | keys:--settings | plain:--config | explain:--config | audit:--sent | audit:--html | audit:--config | verify:--config | sign:--config | log:--config | report:--config | serve:--config | submitd:--config | passwd:--file | outbox:--config | sweep:--config | expire:--config | incoming:--mbox | incoming:--config | doorbell:--config | doorbell:--file)
       compopt -o default && return ;;
     init:--maildir | init:--spam | init:--inbox | passwd:--home | sweep:--spam | incoming:--maildir)
       compopt -o dirnames && return ;;
@@ -83,7 +83,7 @@ _countersign() {
     incoming)
       words="--as --maildir --mbox --forward --config --sender --recipient --probe --help" ;;
     doorbell)
-      words="list run allow deny forget release delete --service --config --help" ;;
+      words="list run allow deny forget release delete --service --config --file --help" ;;
     help)
       words="init doctor config sandbox keys plain explain audit verify sign log report serve submitd passwd outbox sweep expire shim incoming doorbell help version" ;;
   esac

@@ -176,6 +176,7 @@ complete -c countersign -n 'contains -- doorbell (commandline -opc)[2]' -f
 complete -c countersign -n 'contains -- doorbell (commandline -opc)[2]' -a 'list run allow deny forget release delete'
 complete -c countersign -n 'contains -- doorbell (commandline -opc)[2]' -l service -x -d 'The [[doorbell]] in the settings'
 complete -c countersign -n 'contains -- doorbell (commandline -opc)[2]' -l config -r -F -d 'Settings file'
+complete -c countersign -n 'contains -- doorbell (commandline -opc)[2]' -l file -r -F -d 'Allow or deny the addresses in a file, one on each line, or none of them if a line is not an address'
 complete -c countersign -n 'contains -- doorbell (commandline -opc)[2]' -l help -d 'Print the usage'
 complete -c countersign -n 'contains -- help (commandline -opc)[2]' -f
 complete -c countersign -n 'contains -- help (commandline -opc)[2]' -a 'init doctor config sandbox keys plain explain audit verify sign log report serve submitd passwd outbox sweep expire shim incoming doorbell help version'

@@ -50,8 +50,8 @@ export interface DoorbellContext {
   readonly now: Date;
   /** Whether a program acts on a confirmed message. Then its author must be the one who confirmed. */
   readonly acts: boolean;
-  /** The address that the caller has found. */
-  readonly given?: Address;
+  /** The address that the caller has found; null if what it found is not an address. */
+  readonly given?: Address | null;
 }
 
 /** The state of the sender, as pipelines see it. */

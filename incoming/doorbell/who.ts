@@ -35,14 +35,16 @@ export function onlyAuthor(header: Header): Address | undefined {
 /**
  * Returns whom to ask.
  *
- * @param given the address that the caller has found, which replaces the envelope sender and From
+ * @param given the address that the caller has found, which replaces the envelope sender and From; null if what it found
+ *   is not an address, because a stranger's text must not defer the message
  */
 export function whomToAsk(
   envelope: Received,
   header: Header,
   { service, identities }: { readonly service: Service; readonly identities: readonly Identity[] },
-  given?: Address,
+  given?: Address | null,
 ): Asked {
+  if (given === null) return { not: "what the caller has found is not an address" };
   const { sender } = envelope;
   // Longer than any address (RFC 5321 section 4.5.3.1). It would be hashed.
   const readable = typeof sender === "string" && sender.length <= MAX_ADDRESS_LENGTH && !isUnreadable(sender);

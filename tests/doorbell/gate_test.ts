@@ -99,9 +99,10 @@ Deno.test("--challenge=no sends nothing and hands the caller the cookie", async 
   using home = serviceHome();
   const printed = await gate(home, "procmail", ANN, SVC, request(), "--challenge=no");
   assert.equal(printed.code, 10);
-  const [, to] = /^new (svc-confirm-\S+@example\.org)\n$/.exec(printed.stdout)!;
+  const [, to] = /^new (svc-confirm-\S+@example\.org)\nann@friend\.example\n$/.exec(printed.stdout)!;
   const filtered = await gate(home, "filter", ANN, SVC, request().replace("<request@", "<2@"), "--challenge", "no");
   assert.match(fieldOf(filtered.stdout, "X-Countersign-Cookie"), /^svc-confirm-\S+@example\.org$/);
+  assert.equal(fieldOf(filtered.stdout, "X-Countersign-Ask"), ANN);
   assert.equal(home.mails("out").length, 0);
   // The same message again gets the same cookie.
   assert.equal((await gate(home, "procmail", ANN, SVC, request(), "--challenge=no")).stdout, printed.stdout);
@@ -124,6 +125,16 @@ Deno.test("--address names the address that the caller has found", async () => {
   const to = replyTo(home.mails("out")[0]!);
   await ring(home, bob, to, reply(to), args);
   assert.deepEqual(runs(home), [`confirmed ${bob} ${ANN}`]);
+});
+
+Deno.test("--address from a mail filter: empty is none, and what is no address asks nobody and defers nothing", async () => {
+  using home = serviceHome();
+  const ask = (address: string, id: string) =>
+    gate(home, "procmail", ANN, SVC, request().replace("<request@", `<${id}@`), "--challenge=no", "--address", address);
+  assert.match((await ask("", "1")).stdout, /^new svc-confirm-.*\nann@friend\.example\n$/);
+  for (const [nth, wrong] of ["ann", "ann@[", "a@x.example, b@x.example", "--service"].entries()) {
+    assert.deepEqual(await ask(wrong, `a${nth}`), { code: 10, stdout: "new\n", stderr: "" }, wrong);
+  }
 });
 
 Deno.test('with confirm = "subject" the cookie is typed into the Subject', async () => {
@@ -194,7 +205,6 @@ const USAGE: [string[], RegExp][] = [
   [["--"], /The program is missing after --/],
   [["--", "subscribe"], /Program "subscribe" is not an absolute path/],
   [["--maildir", "/m", "--", "/bin/true"], /cannot be combined/],
-  [["--address", "ann"], /has no @/],
   [["--nonsense"], /Unknown argument "--nonsense"/],
   [["--service"], /Option --service needs an argument/],
 ];

@@ -76,7 +76,7 @@ function* filesIn(folder: string): Generator<string> {
 const pathOf = (folder: string, hash: string): string => `${folder}/addresses/${hash.slice(0, 2)}/${hash}`;
 
 function parse(text: string | undefined): ListedAddress | undefined {
-  const [word = "", address = ""] = (text ?? "").trimEnd().split(" ");
+  const [, word = "", address = ""] = /^(\S+) (.+)\n?$/.exec(text ?? "") ?? []; // a quoted local part may have spaces
   try {
     parseAddress(address);
   } catch {

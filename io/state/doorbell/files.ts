@@ -1,6 +1,7 @@
 /** The state of a doorbell in the files of one folder, `doorbell/NAME` below `state.folder`. */
 import type { Address } from "../../../lib/address.ts";
 import { dayOf } from "../../../lib/date.ts";
+import { Fail } from "../../../lib/fail.ts";
 import type { Key } from "../../../lib/settings/keys.ts";
 import type { Service } from "../../../lib/settings/doorbell.ts";
 import type { Facts, Lookup, Standing } from "../../../incoming/doorbell/decide.ts";
@@ -152,9 +153,10 @@ export class DoorbellFiles {
 
   /** Notes what is known about an address. @param until the last day, for remembered addresses */
   setStanding(address: Address, standing: Standing, until?: number): void {
-    const hashes = addressHashes(this.keys, address, this.now);
-    forgetAddress(this.#folder, hashes.slice(1));
-    if (hashes[0] !== undefined) setStanding(this.#folder, hashes[0], address, standing, until);
+    const [hash, ...others] = addressHashes(this.keys, address, this.now);
+    if (hash === undefined) throw new Fail("config", "No key is valid", { file: this.service.keys });
+    forgetAddress(this.#folder, others);
+    setStanding(this.#folder, hash, address, standing, until);
   }
 
   /** Forgets an address. @returns whether anything was known about it */
