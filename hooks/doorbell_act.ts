@@ -81,7 +81,7 @@ async function holdAndAsk(decision: Decision, context: ActContext): Promise<Door
   const abort = abortOnSignal();
   const asks = decision.ask === true && options.challenge;
   const { reason, ...held } = await keep(decision, context, asks ? "later" : "never", abort);
-  if (held.outcome !== undefined) return { state: "new", outcome: held.outcome, reason, consumed: true };
+  if (held.outcome !== undefined) return { state: "new", outcome: held.outcome, reason, consumed: held.consumed };
   await challenge(context, abort);
   const cookie = options.challenge || decision.ask !== true ? undefined : cookieFor(decision, context);
   return {
@@ -147,7 +147,7 @@ async function keep(
   } catch (error) {
     if (!(error instanceof TooLarge)) throw error;
     // Retrying cannot change its size, and a bounce could go to anybody.
-    return { reason: `not held: ${error.message}`, consumed: true, outcome: "delivered" };
+    return { reason: `not held: ${error.message}`, consumed: false, outcome: "delivered" };
   }
   return { reason: `${decision.reason}; held as ${id}`, consumed: whole };
 }

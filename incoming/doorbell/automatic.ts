@@ -10,17 +10,27 @@ import { isBounceSender } from "../verdict.ts";
 /** Maximum number of Received fields. More are the sign of a loop (RFC 5321 section 6.3). */
 const MAX_RECEIVED = 30;
 
-/** Returns why this message cannot confirm: it does not come from a person; undefined if it may. */
+/** Returns why this message does not come from a person; undefined if it may. */
 export function automatic({ sender }: Received, header: Header): string | undefined {
   if (sender === undefined) return "the envelope sender is unknown";
   if (isBounceSender(sender)) return "it comes from the null sender or a mailer daemon";
   const submitted = values(header, "Auto-Submitted").find((one) => !/^no\s{0,16}(?:[;(]|$)/i.test(one));
   if (submitted !== undefined) return "it has an Auto-Submitted field";
-  const precedence = values(header, "Precedence").find((one) => /^(?:bulk|junk|list|auto_reply)\b/i.test(one));
-  return precedence === undefined ? undefined : "its Precedence is that of bulk mail";
+  const precedence = values(header, "Precedence").find((one) => /^(?:bulk|junk|list|auto[-_]reply)\b/i.test(one));
+  if (precedence !== undefined) return "its Precedence is that of bulk mail";
+  const responder = header.some((one) => RESPONDERS.test(one.name)) ||
+    values(header, "Delivered-To").some((one) => /^autoresponder$/i.test(one));
+  return responder ? "it has a field of an automatic response" : undefined;
 }
 
-/** Returns why this request must not be answered with a challenge; undefined if it may. */
+/** Fields that programs write into automatic responses, many of which lack Auto-Submitted. */
+const RESPONDERS =
+  /^x-(?:auto-?(?:reply|respond|response|generated)(?:-from)?|mail-autoreply|fc-machinegenerated|ms-exchange-inbox-rules-loop)$/i;
+
+/**
+ * Returns why this request must not be answered with a challenge, or why this reply to one does not come from a person;
+ * undefined if it may.
+ */
 export function unanswerable(
   envelope: Received,
   header: Header,
@@ -42,11 +52,32 @@ export function unanswerable(
 const DAEMONS =
   /^(?:mailer-daemon|postmaster|listserv|listproc|majordomo|mdaemon|owner-.*|.*-(?:owner|request|bounces?|return|errors?)(?:[-+=].*)?|(?:bounces?|return)[-+=].*|(?:.*[-_.+])?(?:no|do-?not)[-_.]?reply(?:[-_.+].*)?)$/i;
 
+/**
+ * Returns why this reply to a challenge cannot confirm; undefined if it may. Programs that answer the Reply-To field of
+ * every message would otherwise confirm for their users: postmasters with bounces, ticket systems with receipts.
+ */
+export function unconfirming(
+  envelope: Received,
+  header: Header,
+  service: { readonly address: string },
+): string | undefined {
+  const why = unanswerable(envelope, header, service);
+  if (why !== undefined) return why;
+  const { sender } = envelope;
+  const local = typeof sender === "string" ? sender.slice(0, sender.lastIndexOf("@")) : "";
+  return local.length <= MAX_LOCAL_LENGTH && DAEMONS.test(local) ? "its sender is a program" : undefined;
+}
+
+/** Longer local parts are of no program, and take time to match. */
+const MAX_LOCAL_LENGTH = 320;
+
 /** Returns why this address must not be asked; undefined if it may. */
 export function unaskable(address: string, service: { readonly address: string }): string | undefined {
   const parsed = isUnreadable(address) ? undefined : addressIn(address);
   if (parsed === undefined || address.length > 254) return "its address is not well formed";
   if (DAEMONS.test(parsed.local)) return "its address is that of a program";
+  // Nobody has such an address, and a script could take it for an option, or for another address.
+  if (/^-|"/.test(parsed.local)) return "its local part begins with - or has quotes";
   const [own, local] = [service.address.toLowerCase(), parsed.local.toLowerCase()];
   const at = own.lastIndexOf("@");
   const same = parsed.domain.toLowerCase() === own.slice(at + 1);

@@ -89,9 +89,15 @@ export function quotedLines({ header, body }: Request): string[] {
  */
 function clean(text: string, length: number): string {
   const line = text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}\ufffd]+/gu, " ").replace(/\s+/g, " ").trim();
-  const plain = line.replace(/(?:[a-z][a-z0-9+.-]{0,30}:\/\/|www\.|mailto:)\S*/gi, "[…]");
+  const plain = line.replace(/\S+/g, (word) => LINKED.test(word) ? "[…]" : word);
   return plain.length <= length ? plain : `${[...plain].slice(0, length - 1).join("")}…`;
 }
+
+/**
+ * What mail programs turn into links, also without a scheme: `scheme:…` with a slash, `mailto:`, addresses, and names with
+ * dots that end in letters, in whatever script.
+ */
+const LINKED = /:\/|^\W{0,9}(?:mailto|tel|sms|javascript|data):|@|[\p{L}\p{N}-][.\u3002\uff0e\uff61]\p{L}{2}|\bxn--/iu;
 
 /** Returns the beginning of the Subject, without the prefixes of replies. */
 function subjectOf(header: Header): string {

@@ -9,7 +9,7 @@ import type { Identity } from "../../lib/settings/identity.ts";
 import type { Key } from "../../lib/settings/keys.ts";
 import type { Service } from "../../lib/settings/doorbell.ts";
 import type { Received } from "../delivery.ts";
-import { automatic } from "./automatic.ts";
+import { unconfirming } from "./automatic.ts";
 import { presentedCookie, verifyCookie } from "./cookie.ts";
 import { isAuthor, onlyAuthor, whomToAsk } from "./who.ts";
 
@@ -84,7 +84,7 @@ export function decide(
   const cookie = presentedCookie(envelope, header, service);
   if (cookie === undefined) return request(envelope, header, context, facts);
   const bad = (state: State, reason: string): Decision => ({ state, reason, confirms: true });
-  const machine = automatic(envelope, header);
+  const machine = unconfirming(envelope, header, service);
   if (machine !== undefined) return bad("mismatch", `a confirmation, but ${machine}`);
   if (cookie === "malformed") return bad("mismatch", "the cookie is not well formed");
   if (facts.held === undefined) return { need: "held", id: cookie.id };

@@ -20,8 +20,13 @@ export type Asked = { readonly address: Address; readonly not?: string } | {
 /** Maximum length of a From field that is parsed, and of an envelope sender. */
 const [MAX_FROM_LENGTH, MAX_ADDRESS_LENGTH] = [2000, 320];
 
-/** Returns the only address in the only From field; undefined when there is none or more than one. */
+/**
+ * Returns the only address in the only From field; undefined when there is none or more than one, or when a field has
+ * control characters: many programs see a bare CR as the end of a line, behind which another From may follow.
+ */
 export function onlyAuthor(header: Header): Address | undefined {
+  // deno-lint-ignore no-control-regex
+  if (header.some(({ raw }) => /[\x00-\x08\x0b-\x1f\x7f]/.test(raw))) return undefined;
   const [from, ...more] = values(header, "From");
   if (from === undefined || more.length > 0 || from.length > MAX_FROM_LENGTH) return undefined;
   try {

@@ -1,4 +1,5 @@
 /** Runs the program of a service with a confirmed message. */
+import { utf8 } from "../../lib/bytes.ts";
 import { reason } from "../../lib/fail.ts";
 import type { HeldRecord } from "../state/doorbell/store.ts";
 import { childEnvironment } from "../system/environment.ts";
@@ -18,14 +19,16 @@ export type ProgramEnd = { readonly end: "done" | "failed" | "killed"; readonly 
 export const DELIVERY_VARIABLES =
   /^(?:SENDER|NEWSENDER|RECIPIENT|ORIGINAL_RECIPIENT|LOCAL|USER_?EXT|EXT[2-4]?|DEFAULT|HOST[2-4]?|DTLINE|RPLINE|UFLINE|EXTENSION|DOMAIN|CLIENT_[A-Z]+|SASL_[A-Z]+|DOORBELL(?:_[A-Z]+)?)$/;
 
-/** Maximum length of a variable that is stored. */
-const MAX_VARIABLE_LENGTH = 1000;
+/** Maximum bytes of a variable as it is stored: as JSON, where a control character takes six. */
+const MAX_VARIABLE_BYTES = 1000;
 
 /** Returns the variables of this delivery that are stored with a message. */
 export function deliveryVariables(): Record<string, string> {
   const all = Object.entries(childEnvironment());
   return Object.fromEntries(
-    all.filter(([name, value]) => DELIVERY_VARIABLES.test(name) && value.length <= MAX_VARIABLE_LENGTH),
+    all.filter(([name, value]) =>
+      DELIVERY_VARIABLES.test(name) && utf8(JSON.stringify(value)).length <= MAX_VARIABLE_BYTES
+    ),
   );
 }
 

@@ -68,6 +68,14 @@ Deno.test("an address gets 2 challenges a day and 5 a week, whatever it sends", 
   assert.deepEqual(sent, [0, 0, 1, 1, 2, 7, 7]);
 });
 
+Deno.test("all spellings of an address are counted together", async () => {
+  using temp = new TempFolder();
+  const state = at(temp);
+  const all = ["victim", "victim+1", "vic.tim", "prvs=0123abcdef=victim", "prvs=0124abcdef=victim", "btv1==0==victim"];
+  for (const [nth, local] of all.entries()) await hold(state, nth, `${local}@friend.example`);
+  assert.equal((await challenges(state)).length, 2);
+});
+
 Deno.test("after 60 challenges in an hour, requests are challenged later, one domain after another", async () => {
   using temp = new TempFolder();
   const first = at(temp);

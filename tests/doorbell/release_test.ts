@@ -1,8 +1,9 @@
 /** What becomes of a message when its program fails, is killed, or is confirmed by several messages at once. */
 import assert from "node:assert/strict";
-import { type Home, oneLine } from "../rig.ts";
+import { type Home, oneLine, ROOT } from "../rig.ts";
 import {
   ANN,
+  command,
   filesIn,
   heldCount,
   heldTexts,
@@ -126,6 +127,38 @@ Deno.test("an attacker's envelope with a victim's From does not subscribe the vi
   assert.match(stdout, /mallory@evil\.example {2}\(challenged; From is ann@friend\.example\)\n$/);
 });
 
+Deno.test("a From behind a bare CR, which the program would see, is not acted on", async () => {
+  using home = serviceHome();
+  const mallory = "mallory@evil.example";
+  const to = await challenged(home, `X: x\rFrom: ${ANN}\n${request(mallory)}`, mallory);
+  assert.equal((await ring(home, mallory, to, reply(to, mallory))).code, 99);
+  assert.deepEqual([runs(home), heldCount(home)], [[], 1]);
+});
+
+Deno.test("variables of an envelope that take more room than a record are left out", async () => {
+  using home = serviceHome();
+  const names = [
+    "NEWSENDER",
+    "RPLINE",
+    "UFLINE",
+    "DTLINE",
+    "EXT2",
+    "EXT3",
+    "EXT4",
+    "HOST2",
+    "HOST3",
+    "HOST4",
+    "DOMAIN",
+  ];
+  const env = { SENDER: ANN, RECIPIENT: SVC, LOCAL: "svc", HOST: "example.org", EXT: "svc" };
+  const long = Object.fromEntries([...names, "DEFAULT"].map((name) => [name, "\x01".repeat(999)]));
+  assert.equal((await home.doorbell(command(home), request(), { ...env, ...long })).code, 99);
+  assert.equal((await manage(home, "list")).code, 0);
+  const to = replyTo(home.mails("out").at(-1)!);
+  assert.equal((await ring(home, ANN, to, reply(to))).code, 99);
+  assert.equal(runs(home).length, 1);
+});
+
 Deno.test("a forged request beside a genuine one: a cookie releases its own message only", async () => {
   using home = serviceHome();
   const to = await challenged(home);
@@ -202,4 +235,9 @@ Deno.test("a message that its pipe cannot hold passes through unchanged, and one
   const dropped = await ring(home, ANN, SVC, bigger);
   assert.deepEqual([dropped.code, heldCount(home), home.mails("out").length], [99, 0, 1], "never a bounce");
   assert.match(home.read(LOG), /not held: The message is larger than 2000000 bytes/);
+  // A caller that writes into a pipe must not see it close: procmail and maildrop take that for a failure.
+  const [hook, mail] = [`${ROOT}/hooks/doorbell`, home.write("bigger", bigger)];
+  const args = `--as procmail --sender ${ANN} --recipient ${SVC} -- ${home.path}/subscribe`;
+  const piped = await home.run(["/bin/bash", "-o", "pipefail", "-c", `cat ${mail} | ${hook} ${args}`]);
+  assert.deepEqual([piped.code, heldCount(home)], [0, 0]);
 });

@@ -14,9 +14,14 @@ import type { ListedAddress } from "./store.ts";
 
 /** Returns the hash of an address under each key that verifies; the one to write with first. */
 export function addressHashes(keys: readonly Key[], address: Address, now: Date): string[] {
+  return hashesOf(keys, canonical(address), now);
+}
+
+/** Returns the hashes of an address that is printed in a form of its own. */
+export function hashesOf(keys: readonly Key[], address: string, now: Date): string[] {
   const first = signingKey(keys, now);
   const all = [...(first === undefined ? [] : [first]), ...validKeys(keys, now).filter((key) => key !== first)];
-  return all.map(({ secret }) => purposeMac(secret, "cookie", ["address", canonical(address)]).subarray(0, 16).toHex());
+  return all.map(({ secret }) => purposeMac(secret, "cookie", ["address", address]).subarray(0, 16).toHex());
 }
 
 /** Returns what is known about an address; undefined if nothing is. */

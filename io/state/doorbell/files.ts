@@ -6,8 +6,17 @@ import type { Key } from "../../../lib/settings/keys.ts";
 import type { Service } from "../../../lib/settings/doorbell.ts";
 import type { Facts, Lookup, Standing } from "../../../incoming/doorbell/decide.ts";
 import { parseAddress } from "../../../lib/address.ts";
+import { mailboxOf } from "../../../incoming/doorbell/mailbox.ts";
 import { daily } from "../daily.ts";
-import { addressHashes, expireAddresses, forgetAddress, listAddresses, setStanding, standingOf } from "./addresses.ts";
+import {
+  addressHashes,
+  expireAddresses,
+  forgetAddress,
+  hashesOf,
+  listAddresses,
+  setStanding,
+  standingOf,
+} from "./addresses.ts";
 import {
   claimHeld,
   expireHeld,
@@ -106,9 +115,8 @@ export class DoorbellFiles {
       const count = file.readSync(prefix) ?? 0;
       file.close();
       const failed = async () => {
-        const [hash] = addressHashes(this.keys, parseAddress(record.address), this.now);
         await withQuota(this.#folder, this.now, (quota) => {
-          quota.uncount(hash!, Math.floor(this.now.getTime() / 1000));
+          quota.uncount(this.#counted(record)!, Math.floor(this.now.getTime() / 1000));
           markChallenged(this.#folder, held, "later");
         });
       };
@@ -125,7 +133,7 @@ export class DoorbellFiles {
       const next = nextToChallenge(heldIn(this.#folder), quota.turn());
       if (next === undefined) return "none";
       const record = this.#recordOf(next);
-      const [hash] = record === undefined ? [] : addressHashes(this.keys, parseAddress(record.address), this.now);
+      const hash = record && this.#counted(record);
       const may = hash !== undefined && quota.mayAsk(hash) && record!.expires >= dayOf(this.now);
       const marked = markChallenged(this.#folder, next, may ? "sent" : "never");
       if (marked === undefined || !may) return "skipped";
@@ -133,6 +141,11 @@ export class DoorbellFiles {
       quota.count(hash);
       return marked;
     });
+  }
+
+  /** Returns the hash under which challenges to an address are counted. */
+  #counted({ address }: HeldRecord): string | undefined {
+    return hashesOf(this.keys, mailboxOf(parseAddress(address)), this.now)[0];
   }
 
   /** Returns a record; undefined for a message that was moved, or that something has damaged. */

@@ -24,8 +24,8 @@ const MAX_RECORD_BYTES = 64 * 1024;
 
 /** The message is too large to be held. */
 export class TooLarge extends Fail {
-  constructor(limit: number) {
-    super("data", `The message is larger than ${limit} bytes`);
+  constructor(what: string, limit: number) {
+    super("data", `${what} is larger than ${limit} bytes`);
   }
 }
 
@@ -51,10 +51,12 @@ export async function hold(
     {
       const file = Deno.openSync(draft, { write: true, createNew: true, mode: 0o600 });
       try {
-        writeAll(file, utf8(`${FIELD}${JSON.stringify(record)}\n`));
+        const line = utf8(`${FIELD}${JSON.stringify(record)}\n`);
+        if (line.length > MAX_RECORD_BYTES) throw new TooLarge("Its envelope", MAX_RECORD_BYTES);
+        writeAll(file, line);
         for await (const chunk of message) {
           size += chunk.length;
-          if (size > limit) throw new TooLarge(limit);
+          if (size > limit) throw new TooLarge("The message", limit);
           writeAll(file, chunk);
         }
         file.syncSync();

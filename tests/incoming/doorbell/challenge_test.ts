@@ -79,10 +79,24 @@ Deno.test("the cookie is in Reply-To alone, or with confirm = subject in the tex
 /** [what, fields, body, the quoted lines] */
 const QUOTED: [string, string, string, string[]][] = [
   ["control characters", "Subject: a\x1b[31mb\x07", "c\x00d\r\n", ["Subject: a [31mb", "c d"]],
-  ["reordered text", "Subject: a\u202egpj.exe", "", ["Subject: a gpj.exe"]],
+  ["reordered text", "Subject: a\u202egpj", "", ["Subject: a gpj"]],
   ["an encoded Subject", "Subject: =?utf-8?q?caf=C3=A9?=", "", ["Subject: café"]],
   ["an encoded line end", "Subject: =?utf-8?q?a=0AReply-To:_x?=", "", ["Subject: a Reply-To: x"]],
   ["links", "Subject: see http://evil.example/x now", "www.evil.example/pay me\n", ["Subject: see […] now", "[…] me"]],
+  [
+    "links without a scheme",
+    "Subject: go to evil.example/pay, evil\u3002example or v1.2",
+    "mail me@evil.example or bit.ly\n",
+    [
+      "Subject: go to […] […] or v1.2",
+      "mail […] or […]",
+    ],
+  ],
+  ["links of other schemes", "Subject: (tel:+1900 sms:1 javascript:x", "file:/etc/x and 10:30 a:b\n", [
+    "Subject: […] […] […]",
+    "[…] and 10:30 a:b",
+  ]],
+  ["domains in other scripts", "Subject: xn--e1afmkfd и пример.рф", "", ["Subject: […] и […]"]],
   ["long lines", `Subject: ${"x".repeat(500)}`, `${"é".repeat(500)}\n`, [
     `Subject: ${"x".repeat(69)}…`,
     `${"é".repeat(69)}…`,

@@ -99,6 +99,26 @@ Deno.test("no machine confirms", () => {
   assert.equal(state("Auto-Submitted: auto-replied (vacation)"), "mismatch");
   assert.equal(state("Precedence: bulk"), "mismatch");
   assert.equal(state("Precedence: junk"), "mismatch");
+  assert.equal(state("Precedence: auto-reply"), "mismatch");
+  // Programs that answer Reply-To, with a sender of their own.
+  for (const name of ["postmaster", "noreply", "support-bounces", "bounces+1=a"]) {
+    assert.equal(state("From: x@y.example", `${name}@friend.example`), "mismatch", name);
+  }
+  for (
+    const fields of [
+      "Content-Type: multipart/report; boundary=x",
+      "X-Autoreply: yes",
+      "X-Auto-Reply-From: x@y.example",
+      "X-Autorespond: Re",
+      "X-Mail-Autoreply: yes",
+      "X-Auto-Response-Suppress: All",
+      "X-MS-Exchange-Inbox-Rules-Loop: x@y.example",
+      "Delivered-To: Autoresponder",
+      "X-Loop: svc@example.org",
+      "List-Id: <x.example>",
+    ]
+  ) assert.equal(state(fields), "mismatch", fields);
+  assert.equal(state("X-Autonomy: x\nDelivered-To: svc@example.org"), "known");
 });
 
 Deno.test("a message is not released twice, and not while or after its program was killed", () => {

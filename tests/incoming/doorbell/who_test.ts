@@ -1,7 +1,7 @@
 /** Who is asked, and about which messages nobody is. */
 import assert from "node:assert/strict";
 import { canonical, parseAddress } from "../../../lib/address.ts";
-import { whomToAsk } from "../../../incoming/doorbell/who.ts";
+import { onlyAuthor, whomToAsk } from "../../../incoming/doorbell/who.ts";
 import { resultsOf } from "../../../incoming/doorbell/results.ts";
 import { envelope, GREG, header, service } from "./messages.ts";
 
@@ -61,6 +61,14 @@ const ROWS: [what: string, sender: string | null | undefined, fields: string, ex
   ["another X-Loop", ANN, `From: ${ANN}\nX-Loop: other@example.org`, ANN],
   ["30 Received fields", ANN, `From: ${ANN}\n${"Received: x\n".repeat(30)}`, ANN],
   ["31 Received fields", ANN, `From: ${ANN}\n${"Received: x\n".repeat(31)}`, /31 Received/],
+  ["quotes", '"ann"@friend.example', "Subject: x", /quotes/],
+  ["an address like an option", "-ann@friend.example", "Subject: x", /begins with -/],
+  [
+    "a bare CR, behind which programs see another From",
+    ANN,
+    `X: x\rFrom: b@friend.example\nFrom: b@friend.example`,
+    ANN,
+  ],
   ["the service itself", "svc@example.org", "From: svc@example.org", /this service/],
   ["an address that confirms", "svc-confirm-x@example.org", "From: svc-confirm-x@example.org", /this service/],
   ["another address there", "svc-other@example.org", "From: svc-other@example.org", "svc-other@example.org"],
@@ -157,6 +165,15 @@ Deno.test("an address that the caller has found replaces sender and From, and ru
   assert.match(asked(null, `From: ${ANN}`, "", "bob@z.example"), /null sender/);
   assert.match(asked("x@y.example", "List-Id: x", "", "bob@z.example"), /mailing list/);
   assert.match(asked("x@y.example", "", "", "noreply@z.example"), /a program/);
+});
+
+Deno.test("a message whose header has control characters has no only author, because programs may see another", () => {
+  assert.equal(canonical(onlyAuthor(header(`From: ${ANN}\nX: a\tb\n c`))!), ANN);
+  for (const character of ["\r", "\0", "\v", "\f", "\x1c", "\x7f"]) {
+    const before = `X: x${character}From: victim@friend.example\nFrom: ${ANN}`;
+    assert.equal(onlyAuthor(header(before)), undefined, JSON.stringify(character));
+    assert.equal(onlyAuthor(header(`From: ${ANN}\nX: x${character}From: victim@friend.example`)), undefined);
+  }
 });
 
 Deno.test("long fields are not parsed", () => {
