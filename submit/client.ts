@@ -1,6 +1,5 @@
 /** The client of a program that tcpserver or stunnel has started: standard input and output are its connection. */
 import { type Bytes, concat, decodeLatin1, utf8 } from "../lib/bytes.ts";
-import { after } from "../io/system/timer.ts";
 
 /** Why the session with a client ends. */
 export type Gone = "closed" | "timeout" | "long";
@@ -25,6 +24,7 @@ export interface ByteSource {
 /** Reads lines and data of a client, with limits of length and time. */
 export class ClientInput {
   #held: Bytes = new Uint8Array(0);
+  readonly #buffer = new Uint8Array(CHUNK_BYTES);
 
   /** @param seconds how long the client may be silent */
   constructor(readonly source: ByteSource, public seconds: number) {}
@@ -59,7 +59,7 @@ export class ClientInput {
     }
   }
 
-  /** Returns what was sent next, at least one byte. @throws {ClientGone} */
+  /** Returns what was sent next, at least one byte, until the next call. @throws {ClientGone} */
   async chunk(): Promise<Bytes> {
     const bytes = this.hasMore ? this.#held : await this.#more(Infinity);
     this.discard();
@@ -72,16 +72,16 @@ export class ClientInput {
   }
 
   async #more(until: number): Promise<Bytes> {
-    const buffer = new Uint8Array(CHUNK_BYTES);
     const patience = Math.min(this.seconds * 1000, Math.max(until - Date.now(), 0));
+    const { promise: late, resolve } = Promise.withResolvers<"timeout">();
+    // Cleared after each read: a message of 1 GB arrives in a million packets, and the time may be 20 minutes.
+    const timer = setTimeout(() => resolve("timeout"), Math.min(patience, 2 ** 31 - 1));
     // The read cannot be cancelled, but after a timeout nobody reads again.
-    const count = await Promise.race([
-      this.source.read(buffer).catch(() => null),
-      after(Math.min(patience, 2 ** 31 - 1)).then(() => "timeout" as const),
-    ]);
+    const count = await Promise.race([this.source.read(this.#buffer).catch(() => null), late]);
+    clearTimeout(timer);
     if (count === "timeout") throw new ClientGone("timeout");
     if (count === null) throw new ClientGone("closed");
-    return buffer.subarray(0, count);
+    return this.#buffer.subarray(0, count);
   }
 }
 

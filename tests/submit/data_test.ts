@@ -73,3 +73,13 @@ Deno.test("NUL, a bare CR, and too many bytes are refused after the end was read
   await assert.rejects(read(`${"z".repeat(100)}\r\n.\r\n`, [], 100), { code: "552 5.3.4" });
   assert.equal((await read(`${"z".repeat(99)}\r\n.\r\n`, [], 100))[0].length, 100);
 });
+
+Deno.test("waiting for many packets of a slow client takes no memory", async () => {
+  const client = { read: (_: Uint8Array) => Promise.resolve(1400) };
+  const input = new ClientInput(client, 1200);
+  await input.chunk();
+  const before = Deno.memoryUsage().rss;
+  for (let packet = 0; packet < 20_000; packet++) await input.chunk();
+  const grown = (Deno.memoryUsage().rss - before) / 2 ** 20;
+  assert.ok(grown < 100, `${grown} MB`);
+});
