@@ -108,6 +108,7 @@ export class Door {
   }
 }
 
-/** Names a connection by its other end. */
-const nameOf = (one: { remoteAddress?: string | undefined; remotePort?: number | undefined }): string =>
-  `${plainAddress(one.remoteAddress ?? "")} ${one.remotePort}`;
+/** Names a connection by both ends: a client can use the same port for connections to several of our sockets. */
+const nameOf = (one: Partial<Pick<Socket, "localAddress" | "localPort" | "remoteAddress" | "remotePort">>): string =>
+  [one.localAddress, one.localPort, one.remoteAddress, one.remotePort].map((part) => plainAddress(`${part ?? ""}`))
+    .join(" ");

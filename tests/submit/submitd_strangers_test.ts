@@ -59,3 +59,23 @@ Deno.test("garbage and cut connections, on both ports, before and inside TLS", a
   using client = await RawSmtp.greg(one.tls, one.ca);
   assert.match(await client.submit(MAIL), /^250 /);
 });
+
+/** Connects twice from one port, to each of two ports, then from another one. Prints whether it gets a greeting. */
+const ONE_PORT = `use IO::Socket::INET;
+my ($one, $other) = @ARGV;
+sub to { return IO::Socket::INET->new(PeerAddr => "127.0.0.1:$_[0]", LocalAddr => "127.0.0.1", ReuseAddr => 1, @_[1 .. $#_]) or die $@ }
+my $first = to($one);
+<$first>;
+my $second = to($other, LocalPort => $first->sockport);
+<$second>;
+my $third = to($one);
+print defined <$third> ? "accepted" : "rejected";
+`;
+
+Deno.test("a client that uses one port for connections to two sockets is counted twice", async () => {
+  await using one = await SubmitdHome.start({ submit: "max_per_address = 2" });
+  const other = await one.server.listen({ where: { host: "127.0.0.1", port: 0 }, tls: false });
+  const args = ["-e", ONE_PORT, String(one.port), String(other)];
+  const { stdout } = await new Deno.Command("perl", { args, stderr: "inherit" }).output();
+  assert.equal(new TextDecoder().decode(stdout), "rejected");
+});
