@@ -135,6 +135,7 @@ Deno.test("install", async (t) => {
 
   const leftovers = {
     old: `${prefix}/lib/countersign/chunk-OLD.js`,
+    oldSubmit: `${prefix}/lib/countersign/submit/chunk-OLD.js`,
     young: `${prefix}/lib/countersign/chunk-YOUNG.js`,
   };
   await t.step(
@@ -144,7 +145,7 @@ Deno.test("install", async (t) => {
       const inode = Deno.statSync(`${prefix}/bin/shim`).ino;
       for (const path of Object.values(leftovers)) Deno.writeTextFileSync(path, "");
       const twoDaysAgo = Date.now() / 1000 - 2 * 24 * 60 * 60;
-      Deno.utimeSync(leftovers.old, twoDaysAgo, twoDaysAgo);
+      for (const path of [leftovers.old, leftovers.oldSubmit]) Deno.utimeSync(path, twoDaysAgo, twoDaysAgo);
       Deno.chmodSync(`${prefix}/lib/countersign/main.js`, 0o600);
       const ran = await task(work, checkout, "install", `--prefix=${prefix}/`);
       assert.deepEqual([ran.code, ran.stderr], [0, ""]);

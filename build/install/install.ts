@@ -48,6 +48,9 @@ const LAUNCHERS = [
   { at: "lib/countersign/submit/verify", rights: "verify", up: "..", entry: "submit/verify.js" },
 ] as const;
 
+/** Folders of programs below that of all of them. */
+const FOLDERS = ["shim", "hooks", "submit"];
+
 /** Programs in sh, and what they read, which are copied from the checkout. */
 const SCRIPTS = [
   ...["queue", "rcptcheck", "ordinary.sh", "mboxlock"].map((name) => `hooks/${name}`),
@@ -97,7 +100,7 @@ export async function installFiles(prefix: string, { links = {}, destination }: 
   try {
     await bundle(made);
     const modules = filesBelow(made);
-    const own = [home, ...["shim", "hooks", "submit"].map((name) => `${home}/${name}`)];
+    const own = [home, ...FOLDERS.map((name) => `${home}/${name}`)];
     for (const path of [`${prefix}/bin`, ...own]) folder(path);
     for (const path of own) Deno.chmodSync(path, 0o755);
     if (destination === undefined) {
@@ -206,7 +209,7 @@ function replace(path: string, mode: number, make: (path: string) => void, durab
 }
 
 function removeFormer(home: string, modules: readonly string[]): void {
-  const there = ["", "shim", "hooks"].flatMap((folder) =>
+  const there = ["", ...FOLDERS].flatMap((folder) =>
     [...Deno.readDirSync(`${home}/${folder}`)].filter((one) => one.isFile).map(({ name }) =>
       `${folder && `${folder}/`}${name}`
     )
