@@ -42,7 +42,7 @@ export function printSettings(settings: Settings, source: ConfigSource, all: boo
     );
   };
   const parts: Record<string, unknown> = shown(TOP, settings);
-  for (const name of ["identity", "rule", "account"] as const) {
+  for (const name of Object.keys(REPEATED) as (keyof typeof REPEATED)[]) {
     if (settings[name].length > 0) parts[name] = settings[name].map((one) => shown(REPEATED[name], one));
   }
   for (const [name, table] of Object.entries(TABLES)) {

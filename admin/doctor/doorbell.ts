@@ -1,6 +1,6 @@
 /** Checks the services in front of which a doorbell stands: their addresses, keys and terms, and what was interrupted. */
 import { Fail } from "../../lib/fail.ts";
-import type { Service } from "../../lib/settings/doorbell.ts";
+import { folderOf, type Service } from "../../lib/settings/doorbell.ts";
 import { identityOf } from "../../lib/settings/identity.ts";
 import { noSigningKey, signingKey } from "../../lib/settings/keys.ts";
 import { lineOf, type Settings } from "../../lib/settings/parse.ts";
@@ -69,7 +69,7 @@ function stateFindings(service: Service, settings: Settings, now: Date): Finding
   return [{
     id: "doorbell-interrupted",
     what: `The program of ${stuck.length} confirmed ${stuck.length === 1 ? "message" : "messages"} was killed`,
-    where: { file: `${settings.state.folder}/doorbell/${service.name}` },
+    where: { file: folderOf(service, settings.state.folder) },
     why: "Nobody knows what it did, so that it is not run again by itself.",
     fix: `countersign doorbell list --service ${service.name}, then release or delete each`,
   }];

@@ -28,6 +28,12 @@ export const DOORBELL = {
     notEmpty,
   ),
   delimiter: oneOf(["-", "+"], "-", "The character that separates an extension from the local part: `svc-confirm-…`."),
+  folder: path(
+    "",
+    "The folder for held messages and addresses. Default: `doorbell/NAME` in `state.folder`. It must be set where " +
+      "`state.redis` is set, which keeps no messages: a folder that all hosts share on which mail to the service is " +
+      "delivered, or a local one if that is one host.",
+  ),
   terms: path(
     "",
     "A folder with the terms of the service, which a challenge states: text files named after languages, such as `en` and " +
@@ -109,18 +115,26 @@ type Wrong = (name: string, nth: number, what: string, fix?: string) => Fail;
 
 /** Checks the services together. @throws {Fail} `config` */
 export function checkDoorbells(
-  { doorbell, identity }: {
+  { doorbell, identity, state }: {
     readonly doorbell: readonly Service[];
+    readonly state: { readonly redis: string };
     readonly identity: readonly { readonly address: string; readonly keys: string }[];
   },
   wrong: Wrong,
 ): void {
   const seen = new Set<string>();
-  for (const [nth, { name, address, keys }] of doorbell.entries()) {
+  for (const [nth, { name, address, keys, folder }] of doorbell.entries()) {
     if (seen.has(name)) throw wrong("name", nth, `Service ${quote(name)} is configured twice`);
     const lower = address.toLowerCase();
     if (seen.has(lower)) throw wrong("address", nth, `Address ${quote(address)} has two services`);
     seen.add(name).add(lower);
+    if (folder === "" && state.redis !== "") {
+      // On another host, a confirmation would find no message.
+      const fix = "set doorbell.folder to a folder that all hosts share";
+      throw wrong("folder", nth, "Held messages are files, and cannot be kept in Redis", fix);
+    }
+    if (folder !== "" && seen.has(folder)) throw wrong("folder", nth, `Folder ${quote(folder)} has two services`);
+    if (folder !== "") seen.add(folder);
     const owner = identity.find((one) => one.keys === keys);
     if (owner !== undefined) {
       const what = `doorbell.keys is the key file of ${owner.address}`;
@@ -153,4 +167,9 @@ function tag(value: string): void {
   if (!/^[A-Za-z][A-Za-z0-9-]{0,19}$/.test(value)) {
     throw new Fail("config", `${quote(value)} is not a word of at most 20 letters and digits`);
   }
+}
+
+/** Returns the folder with the state of a service. */
+export function folderOf({ name, folder }: Service, state: string): string {
+  return folder === "" ? `${state}/doorbell/${name}` : folder;
 }

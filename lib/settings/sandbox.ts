@@ -114,8 +114,9 @@ export function permissions(
     const identityKeys = settings.identity.map((one) => one.keys);
     const bell = settled.filter((one) => !identityKeys.includes(one));
     const own = settings.doorbell.flatMap((one) => [one.keys, one.terms]);
-    give("doorbell", "read", ...bell, ...own, settings.state.folder, ...out, ...login);
-    give("doorbell", "write", settings.state.folder, ...out);
+    const folders = [settings.state.folder, ...settings.doorbell.map((one) => one.folder)];
+    give("doorbell", "read", ...bell, ...own, ...folders, ...out, ...login);
+    give("doorbell", "write", ...folders, ...out);
     give("doorbell", "run", PRINTENV, KILL, ...injector);
     give("doorbell", "net", ...server);
   }

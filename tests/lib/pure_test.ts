@@ -44,7 +44,7 @@ const USES: Record<string, () => Promise<void>> = {
   async doorbell() {
     const { checkDoorbells, DOORBELL } = await import("../../lib/settings/doorbell.ts");
     assert.equal(DOORBELL.hourly.fallback, 60);
-    checkDoorbells({ doorbell: [], identity: [] }, () => assert.fail());
+    checkDoorbells({ doorbell: [], identity: [], state: { redis: "" } }, () => assert.fail());
   },
   async fail() {
     const { Fail, quote } = await import("../../lib/fail.ts");

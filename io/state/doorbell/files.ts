@@ -1,9 +1,9 @@
-/** The state of a doorbell in the files of one folder, `doorbell/NAME` below `state.folder`. */
+/** The state of a doorbell in the files of one folder. */
 import type { Address } from "../../../lib/address.ts";
 import { dayOf } from "../../../lib/date.ts";
 import { Fail } from "../../../lib/fail.ts";
 import type { Key } from "../../../lib/settings/keys.ts";
-import type { Service } from "../../../lib/settings/doorbell.ts";
+import { folderOf, type Service } from "../../../lib/settings/doorbell.ts";
 import type { Facts, Lookup, Standing } from "../../../incoming/doorbell/decide.ts";
 import { parseAddress } from "../../../lib/address.ts";
 import { mailboxOf } from "../../../incoming/doorbell/mailbox.ts";
@@ -56,7 +56,7 @@ export class DoorbellFiles {
   readonly #folder: string;
 
   constructor(state: string, readonly service: Service, readonly keys: readonly Key[], readonly now: Date) {
-    this.#folder = `${state}/doorbell/${service.name}`;
+    this.#folder = folderOf(service, state);
   }
 
   /** Looks up what a decision needs. */

@@ -170,6 +170,7 @@ const VALUES: Record<string, { good: string; is: unknown; bad: string; with?: Ta
   },
   "doorbell.keys": { good: '"svc.keys"', is: `${FOLDER}/svc.keys`, bad: '""', with: DOORBELL },
   "doorbell.delimiter": { good: '"+"', is: "+", bad: '"="', with: DOORBELL },
+  "doorbell.folder": { good: '"/srv/svc"', is: "/srv/svc", bad: '"a\\u0000"', with: DOORBELL },
   "doorbell.terms": { good: '"~/terms"', is: "/home/greg/terms", bad: '"a\\u0000"', with: DOORBELL },
   "doorbell.language": { good: '"pt-BR"', is: "pt-BR", bad: '"../en"', with: DOORBELL },
   "doorbell.confirm": { good: '"subject"', is: "subject", bad: '"from"', with: DOORBELL },
@@ -549,6 +550,20 @@ Deno.test("services have names, addresses and keys of their own", () => {
     "8: doorbell.keys is the key file of greg@example.org: set doorbell.keys to another file",
   );
   bad(file('name = "a"\naddress = "\\"a b\\"@example.org"'), /^7: doorbell\.address: The local part/);
+  const folder = `\nfolder = "/srv/a"`;
+  bad(
+    file(`${service("a", "a@example.org")}${folder}`, `${service("b", "b@example.org")}${folder}`),
+    '12: Folder "/srv/a" has two services',
+  );
+});
+
+Deno.test("with Redis, a service has a folder of its own: held messages are files", () => {
+  const redis = '[serve]\nsocket_folder = "/run/c"\n[state]\nredis = "unix:/run/r"\n';
+  const service = '[[doorbell]]\nname = "a"\naddress = "a@example.org"\n';
+  const wrong =
+    /: Held messages are files, and cannot be kept in Redis: set doorbell\.folder to a folder that all hosts/;
+  bad(`${IDENTITY}${TRANSPORT}${redis}${service}`, wrong);
+  assert.equal(parse(`${IDENTITY}${TRANSPORT}${redis}${service}folder = "/srv/a"\n`).doorbell[0]!.folder, "/srv/a");
 });
 
 Deno.test("Redis is reached by a socket or on this machine, or over TLS; the password is not in its address", () => {

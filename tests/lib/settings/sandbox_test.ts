@@ -390,5 +390,7 @@ Deno.test("the doorbell may read its keys and terms and no key of an identity, a
     assert.ok(lines.includes(one), `${one} in ${lines.join("\n")}`);
   }
   assert.ok(!lines.some((line) => /countersign\/keys|^write \/(?:keys|terms)|^net/.test(line)), lines.join("\n"));
+  const elsewhere = linesFor(`${service}folder = "/srv/svc"\n`);
+  assert.ok(elsewhere.includes("read /srv/svc") && elsewhere.includes("write /srv/svc"), elsewhere.join("\n"));
   assert.deepEqual(linesFor(""), [], "without a service there is nothing to permit");
 });
