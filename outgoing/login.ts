@@ -50,8 +50,8 @@ export function senderRefusal(
   const authors = first && sendingAddresses([first], context.settings.domain, prefix);
   if (authors?.length === 0) return `the field ${prefix}From names nobody`;
   const all = sendingAddresses(block, context.settings.domain, prefix);
-  // Of several authors the Sender, which is the first then, counts.
-  const decisive = all.length > (authors?.length ?? 0) ? all.slice(0, 1) : all;
+  // Of several authors the Sender, which is the first then, counts; it is a single address (RFC 5322 section 3.6.2).
+  const decisive = all.length === (authors?.length ?? 0) + 1 ? all.slice(0, 1) : all;
   const wrong = decisive.find((one) => !allowed(one));
   return wrong && `${quote(formatAddress(wrong))} is not one of your addresses`;
 }

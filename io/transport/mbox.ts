@@ -78,9 +78,15 @@ async function append(path: string, { sender, now }: MboxEnvelope, { head, body 
     const info = file.statSync();
     checkMailbox(path, info);
     let [end, last] = [info.size, 0];
+    const counted = {
+      writeSync(bytes: Uint8Array) {
+        const count = file.writeSync(bytes);
+        end += count;
+        return count;
+      },
+    };
     const put = (bytes: Uint8Array) => {
-      end += bytes.length; // before writing, because a failed write may write some
-      writeAll(file, bytes);
+      writeAll(counted, bytes);
       last = bytes.at(-1) ?? last;
     };
     try {
@@ -91,7 +97,8 @@ async function append(path: string, { sender, now }: MboxEnvelope, { head, body 
       file.syncSync();
       checkLauncher();
     } catch (error) {
-      if (file.statSync().size <= end) tryTruncate(file, info.size);
+      // A program that ignores the locks may have appended or removed something: only what is ours at its end is cut off.
+      if (file.statSync().size === end) tryTruncate(file, info.size);
       throw error;
     }
   } finally {

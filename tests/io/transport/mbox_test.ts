@@ -84,6 +84,38 @@ Deno.test("What a program without a lock appended meanwhile is not cut off", asy
   assert.match(folder.read(), /\nOther\.\n\n$/);
 });
 
+Deno.test("After an error nothing is cut off or added where a program without a lock has changed the file", async () => {
+  using folder = new Folder();
+  const first = "From a@x Mon Jan  1 00:00:00 2024\n\nFirst.\n\n";
+  Deno.writeTextFileSync(folder.mbox, first, { create: true });
+  const emptied = async function* () {
+    yield await Promise.resolve(utf8("Half"));
+    Deno.truncateSync(folder.mbox);
+    throw new Error("Stopped by a signal");
+  };
+  await assert.rejects(folder.deliver({ head: utf8("\n"), body: emptied() }));
+  assert.equal(folder.read(), "");
+
+  // The disk is full: what was counted before it was written would hide what the other program has written.
+  const other = "From b@x Mon Jan  1 00:00:00 2024\n\nOther.\n\n";
+  const full = async function* () {
+    const disk = Deno.FsFile.prototype;
+    const { writeSync } = disk;
+    yield await Promise.resolve(utf8("Half\n"));
+    Deno.writeTextFileSync(folder.mbox, other, { append: true });
+    disk.writeSync = () => {
+      throw new Error("No space left on device");
+    };
+    try {
+      yield utf8("x\n".repeat(1000));
+    } finally {
+      disk.writeSync = writeSync;
+    }
+  };
+  await assert.rejects(folder.deliver({ head: utf8("\n"), body: full() }), /No space left/);
+  assert.ok(folder.read().endsWith(other), folder.read());
+});
+
 Deno.test("Only the user's own regular file is a mailbox, also at the end of a link", async () => {
   using folder = new Folder();
   const path = (name: string) => `${folder.path}/${name}`;
