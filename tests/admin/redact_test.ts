@@ -34,6 +34,24 @@ const ROWS: [string, string][] = [
   ],
 ];
 
+/** [text, redacted], by one redactor in this order: what hid names from earlier versions. */
+const HIDDEN: [string, string][] = [
+  ['"ann smith"@wooledge.org and ann@[203.0.113.9]', "user1@host1.example and user2@[192.0.2.1]"],
+  ["smtp://smtp.wooledge.org:587, https://wooledge.org/x", "smtp://smtp.host1.example:587, https://host1.example/x"],
+  ["greg@bücher.example, bücher.example", "user3@host2.example, host2.example"],
+  ["xn--e1afmkfd.xn--p1ai, пример.рф", "host3.example, host4.example"],
+  ["'ann'@wooledge.org", "'ann'@host1.example"],
+  ["client=203.0.113.9, /203.0.113.9/, at 203.0.113.9.", "client=192.0.2.1, /192.0.2.1/, at 192.0.2.1."],
+  ["2a01::1, ::ffff:203.0.113.9, ::1, Mail::SRS", "2001:db8::1, ::ffff:192.0.2.1, ::1, Mail::SRS"],
+  ["/etc/mail/gwool.net/x, /mx\\.gwool\\.net$/", "/etc/mail/host5.example/x, /mx.host5.example$/"],
+  ["/etc/mail/other.net/x, /usr/lib/x.so", ""],
+];
+
+Deno.test("names in quotes, URLs, other scripts, file names and regular expressions are replaced", () => {
+  const redact = redactor("/home/greg", [], ["gwool.net", "localhost"]);
+  for (const [text, expected] of HIDDEN) assert.equal(redact(text), expected === "" ? text : expected);
+});
+
 Deno.test("names are replaced consistently, and other words are kept", () => {
   const redact = redactor("/home/greg", ["gwool", "root"]);
   for (const [text, expected] of ROWS) assert.equal(redact(text), expected === "" ? text : expected);
