@@ -31,8 +31,8 @@ export interface Job {
   readonly env?: Readonly<Record<string, string>>;
   /** Files below HOME that are written first. */
   readonly files?: Readonly<Record<string, string>>;
-  /** A folder below HOME that is removed first, so that each run takes the same steps. */
-  readonly without?: string;
+  /** A folder below HOME that is moved below `aside` first, so that each run takes the same steps. */
+  readonly aside?: string;
   /** The number of the step, from 0, and the fault. Without one the steps are only counted. */
   readonly fault?: readonly [step: number, what: Fault];
   /** The time in milliseconds since 1970 that the clock returns from the step of the fault on. */
@@ -46,8 +46,13 @@ export interface Result {
   readonly steps: readonly string[];
 }
 
-const real = { kill: Deno.kill, remove: Deno.removeSync, write: Deno.writeTextFileSync, chmod: Deno.chmodSync };
-const rmdir = (path: string) => real.remove(path, { recursive: true });
+const real = {
+  kill: Deno.kill,
+  remove: Deno.removeSync,
+  rename: Deno.renameSync,
+  write: Deno.writeTextFileSync,
+  chmod: Deno.chmodSync,
+};
 const readText = Deno.readTextFileSync;
 const makeFolder = Deno.mkdirSync;
 const truncate = Deno.truncateSync;
@@ -61,6 +66,7 @@ const ERRORS: Record<string, () => Error> = {
 
 let job: Job;
 let steps: string[] = [];
+let moved = 0;
 /** Whether the disk is full, as it is after a short write. */
 let full = false;
 
@@ -156,7 +162,10 @@ const jobs: Job[] = JSON.parse(readText(Deno.args[0]!));
 Deno.stderr.writeSync = (bytes) => bytes.length; // error messages are not tested here
 for (const next of jobs) {
   job = { ...next, fault: undefined } as unknown as Job;
-  if (next.without !== undefined) rmdir(`${home}/${next.without}`);
+  if (next.aside !== undefined) {
+    makeFolder.call(Deno, `${home}/aside`, { recursive: true });
+    real.rename(`${home}/${next.aside}`, `${home}/aside/${moved++}`);
+  }
   for (const [name, text] of Object.entries(next.files ?? {})) {
     makeFolder.call(Deno, `${home}/${name}`.replace(/\/[^/]*$/, ""), { recursive: true });
     real.write(`${home}/${name}`, text, { mode: 0o600 });

@@ -20,6 +20,8 @@ export const letter = (to: string, body = BODY): string =>
 export const CONFIG = ".config/countersign/config.toml";
 export const KEYS = ".config/countersign/keys";
 export const STATE = ".local/state/countersign";
+/** Where the driver moves the folders that a job sets aside. */
+export const ASIDE = "aside";
 
 /** Deno's flags for a program that handles one message. */
 export const DENO = ["run", "-q", "--frozen", "--config", `${ROOT}/deno.json`, "-A", "--v8-flags=--lite-mode"];

@@ -2,7 +2,7 @@
 import { signed } from "../stub.ts";
 import type { Job } from "./driver.ts";
 import { filesBelow } from "../rig.ts";
-import { BODY, CONFIG, type FaultHome, isWhole, KEYS, letter, STATE } from "./home.ts";
+import { ASIDE, BODY, CONFIG, type FaultHome, isWhole, KEYS, letter, STATE } from "./home.ts";
 
 /** A route of a message, and how to find out whether it arrived. */
 export interface Route {
@@ -11,8 +11,6 @@ export interface Route {
   job(home: FaultHome, name: string): Job;
   /** The copies that were sent or delivered. */
   arrived(home: FaultHome, name: string): string[];
-  /** Whether copies are in the state folder. */
-  readonly inState?: boolean;
   /** The exit status for success. */
   readonly done: number;
   /** Whether a copy is complete. */
@@ -76,16 +74,27 @@ const incoming = (
 const FORGED = () => "SRS0=AAAAAAAA=AA=example.org=greg@srs.example.org";
 const inMaildir = (home: FaultHome, name: string) =>
   home.mails("out").filter((mail) => mail.includes(`\nTo: ${name}\n`));
-/** The messages for this recipient that are in the queue of the outbox. */
-export const inOutbox = (home: FaultHome, name: string) =>
-  filesBelow(`${home.path}/${STATE}/outbox/queue`).filter((file) => file.endsWith("/message"))
+/** The messages for this recipient that are in the queue of the outbox, also of one that was set aside. */
+function inOutbox({ path }: FaultHome, name: string): string[] {
+  const states = [`${path}/${STATE}`, ...namesIn(`${path}/${ASIDE}`).map((one) => `${path}/${ASIDE}/${one}`)];
+  return states.flatMap((state) => filesBelow(`${state}/outbox/queue`)).filter((file) => file.endsWith("/message"))
     .map((file) => Deno.readTextFileSync(file)).filter((mail) => mail.includes(`\nTo: ${name}\n`));
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return [...Deno.readDirSync(folder)].map(({ name }) => name);
+  } catch {
+    return [];
+  }
+}
+
 /** All routes. */
 export const ROUTES: readonly Route[] = [
   outgoing("streaming", ""),
   outgoing("with a spool", "spool = true\n"),
   outgoing("into a maildir", 'via = "maildir"\nmaildir = "~/out"\n', inMaildir),
-  { ...outgoing("into the outbox", "", inOutbox, `[outbox]\nwhen = "always"\n`), inState: true },
+  outgoing("into the outbox", "", inOutbox, `[outbox]\nwhen = "always"\n`),
   incoming("filing a forgery", 99, [], FORGED, ""),
   incoming("filing by a program with a spool", 99, [], FORGED, "spool = true\n", true),
   incoming("delivering a bounce", 0, ["--maildir", "Inbox"], signed, ""),
